@@ -1,0 +1,120 @@
+/* event.h - a record after parsing: typed fields, plus a reference to its record.
+ *
+ * Events live in a struct mr_events: up to some hundreds at a time, with one arena. Parse fills it,
+ * enrich adds to it, detect reads it; in a fused chain it is handed on in memory and never encoded.
+ * An event holds, for each field of the dictionary, the index of its first value; further values of
+ * a multi-valued field are chained. Strings are slices of the record's buffer or the arena: nothing
+ * is allocated for one field. */
+#ifndef MILLRACE_EVENT_H
+#define MILLRACE_EVENT_H
+
+#include "millrace/field.h"
+
+enum mr_record_kind {
+#define X(symbol, name, prose) MR_KIND_##symbol,
+#include "millrace/record_kind.def"
+#undef X
+	MR_KIND_COUNT
+};
+struct mr_slice mr_record_kind_name(enum mr_record_kind kind);
+
+/* Where a record came from, and how to read it again. `partition` is a file of the run (see
+ * mr_files), `position` a byte offset in it, `length` bytes long; `hash` is mr_hash64(bytes, seed 0)
+ * of the bytes as they came. */
+struct mr_origin {
+	uint32_t source;
+	uint32_t partition;
+	uint64_t position;
+	uint32_t length;
+	uint64_t hash;
+};
+
+enum mr_type {
+	MR_NULL,   /* null, an empty array, an array of nothing but nulls */
+	MR_BOOL,   /* num.i is 0 or 1; text is "true" or "false" */
+	MR_INT,    /* num.i; text is the record's own digits */
+	MR_UINT,   /* num.u, past INT64_MAX; text likewise */
+	MR_DOUBLE, /* num.d; text likewise */
+	MR_STRING, /* text, unescaped */
+	MR_JSON    /* an object or an array of objects; text is the record's own bytes of it */
+};
+
+struct mr_value {
+	const char *text; /* as text tests see it; valid for every type but MR_NULL */
+	uint32_t len;
+	uint32_t next; /* the next value of this field: index + 1 into mr_events.values, 0 is last */
+	union {
+		int64_t i;
+		uint64_t u;
+		double d;
+	} num;
+	enum mr_type type;
+};
+
+struct mr_event {
+	struct mr_slice raw;  /* the record's bytes as they came */
+	struct mr_slice json; /* what was parsed: raw, or the repaired text; valid JSON */
+	struct mr_origin origin;
+	struct mr_slice tenant; /* never empty: "unknown" where nothing says */
+	struct mr_slice id;     /* case-folded `Id`/`id`, else SHA-256 of raw in hexadecimal */
+	int64_t time_us;        /* valid where has_time */
+	int64_t arrival_us;
+	enum mr_record_kind kind;
+	bool has_time;
+	uint32_t *first; /* for each field id: index + 1 into mr_events.values, 0 is missing */
+};
+
+struct mr_events {
+	const struct mr_fields *fields;
+	struct mr_event *items;
+	uint32_t count;
+	uint32_t capacity;
+	struct mr_value *values;
+	uint32_t value_count;
+	uint32_t value_capacity;
+	uint32_t *first_block; /* capacity * stride entries */
+	uint32_t stride;       /* mr_fields_count, rounded up */
+	struct mr_arena arena;
+};
+
+void mr_events_init(struct mr_events *events, const struct mr_fields *fields, uint32_t capacity);
+void mr_events_fini(struct mr_events *events);
+/* Forget all events and values, keep the memory. */
+void mr_events_reset(struct mr_events *events);
+/* A zeroed event without fields, or NULL where capacity is reached. */
+struct mr_event *mr_events_push(struct mr_events *events);
+/* Take back the newest event: what parse does with a record that turns out to be bad. */
+void mr_events_pop(struct mr_events *events);
+
+/* Append a value to a field (behind those it has). Pointers into values die with the next add. */
+void mr_event_add(struct mr_events *events, struct mr_event *event, mr_field field,
+                  const struct mr_value *value);
+void mr_event_add_text(struct mr_events *events, struct mr_event *event, mr_field field,
+                       struct mr_slice text);
+void mr_event_add_int(struct mr_events *events, struct mr_event *event, mr_field field,
+                      int64_t number);
+void mr_event_add_bool(struct mr_events *events, struct mr_event *event, mr_field field, bool yes);
+/* `text` is the number as alerts and text tests see it; borrowed. */
+void mr_event_add_double(struct mr_events *events, struct mr_event *event, mr_field field,
+                         double number, struct mr_slice text);
+
+/* The first value, or NULL where the field is missing. */
+static inline const struct mr_value *mr_event_get(const struct mr_events *events,
+                                                  const struct mr_event *event, mr_field field)
+{
+	uint32_t index = event->first[field];
+	return index == 0 ? NULL : &events->values[index - 1];
+}
+static inline const struct mr_value *mr_value_next(const struct mr_events *events,
+                                                   const struct mr_value *value)
+{
+	return value->next == 0 ? NULL : &events->values[value->next - 1];
+}
+/* The first value's text, or an empty slice. */
+struct mr_slice mr_event_text(const struct mr_events *events, const struct mr_event *event,
+                              mr_field field);
+
+/* What group keys and distinct values call missing: null, empty, "<null>". */
+bool mr_value_is_missing(const struct mr_value *value);
+
+#endif

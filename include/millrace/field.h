@@ -1,0 +1,51 @@
+/* field.h - the field dictionary.
+ *
+ * Computed in the supervisor while the stages prepare: every field name that a rule, an enricher, a
+ * correlation or an output asks for. What nobody asks for is never flattened (projection pushdown).
+ * Names are case-folded; a path joins nested names with '.'. Ids are dense and small; 0 is no
+ * field; the normalised fields hold the same ids in every dictionary. A dictionary only grows, so
+ * an id, once given, stays. Every worker of an incarnation has the same one; its hash stands in
+ * each batch header. */
+#ifndef MILLRACE_FIELD_H
+#define MILLRACE_FIELD_H
+
+#include "millrace/text.h"
+
+typedef uint16_t mr_field; /* an id: 1 .. count - 1, 0 is none */
+
+enum mr_normalised {
+	MR_F_NONE,
+#define X(symbol, name, in_alert, prose) MR_F_##symbol,
+#include "millrace/normalised.def"
+#undef X
+	MR_F_NORMALISED_END /* ids from here on are native names */
+};
+
+#define MR_FIELDS_MAX 65535
+
+struct mr_fields;
+
+/* Holds the normalised fields from the start. */
+struct mr_fields *mr_fields_new(void);
+void mr_fields_free(struct mr_fields *fields);
+
+/* The id of a name, added if it is new; 0 where the dictionary is full. The name is copied. */
+mr_field mr_fields_add(struct mr_fields *fields, struct mr_slice name);
+/* The id of a name in any case, or 0. */
+mr_field mr_fields_find(const struct mr_fields *fields, struct mr_slice name);
+/* The folded name; borrowed, lives as long as the dictionary. */
+struct mr_slice mr_fields_name(const struct mr_fields *fields, mr_field field);
+/* Ids run from 1 to count - 1. */
+size_t mr_fields_count(const struct mr_fields *fields);
+/* Whether signals carry the field so that an alert can show it. */
+bool mr_field_in_alert(mr_field field);
+/* The same for equal dictionaries in any process. */
+uint64_t mr_fields_hash(const struct mr_fields *fields);
+
+/* To and from bytes (msgpack: an array of names from id 1 on). Decoding survives any bytes:
+ * MR_BAD_INPUT. */
+void mr_fields_encode(const struct mr_fields *fields, struct mr_buf *out);
+enum mr_err mr_fields_decode(struct mr_slice bytes, struct mr_fields **fields_out,
+                             struct mr_error *error);
+
+#endif

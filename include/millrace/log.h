@@ -1,0 +1,27 @@
+/* log.h - what a process has to say, one line an event.
+ *
+ * In the supervisor and in plain commands a line goes to stderr; in a worker it goes to the
+ * supervisor over the control socket, which prints it with the worker's name. Never blocks for
+ * long: a line that the control socket cannot take at once is counted and dropped. */
+#ifndef MILLRACE_LOG_H
+#define MILLRACE_LOG_H
+
+#include <stddef.h>
+
+enum mr_log_level {
+	MR_LOG_DEBUG, /* shown with MILLRACE_LOG=debug */
+	MR_LOG_INFO,  /* progress of a person's interest; not shown in a pipe by scan */
+	MR_LOG_ALERT, /* an alert as it fires: shown on a terminal only */
+	MR_LOG_WARNING,
+	MR_LOG_ERROR
+};
+
+void mr_log(enum mr_log_level level, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Where lines go; NULL is stderr. Set by pipeline/ and by tests. */
+typedef void (*mr_log_sink)(void *context, enum mr_log_level level, const char *line, size_t len);
+void mr_log_set_sink(mr_log_sink sink, void *context);
+void mr_log_set_level(enum mr_log_level least);
+
+#endif

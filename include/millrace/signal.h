@@ -1,0 +1,66 @@
+/* signal.h - "this event matched this rule": what detect emits and correlate consumes.
+ *
+ * One signal for each (consumer, group key): a rule that two correlations name makes a signal for
+ * each, and one for its own alert. Everything is borrowed from the batch it was read from. */
+#ifndef MILLRACE_SIGNAL_H
+#define MILLRACE_SIGNAL_H
+
+#include "millrace/event.h"
+
+#define MR_GROUP_BY_MAX 16   /* fields of one group-by */
+#define MR_PRODUCT_MAX 64    /* group keys, and value tuples, of one event (PROTOCOL.md 6.4) */
+#define MR_KEY_GROUPS 256    /* PROTOCOL.md 2.4 */
+#define MR_SIGNAL_FIELDS_MAX 512
+
+/* One value of one field, as an alert shows it or an outer correlation groups by it. A
+ * multi-valued field stands here once for each value. */
+struct mr_signal_field {
+	mr_field field;
+	enum mr_type type; /* MR_NULL is never carried */
+	struct mr_slice text;
+};
+
+struct mr_signal {
+	uint32_t consumer; /* catalog index of the rule that alerts, or of the correlation */
+	uint32_t rule;     /* catalog index of what matched: a detection, or an inner correlation */
+	uint8_t key_group; /* which worker gets it: mr_key_group(...) */
+	uint8_t layer;     /* the consumer's layer: 0 detections and first correlations, 1, 2 … */
+	enum mr_record_kind kind;
+	bool has_time;
+	int64_t time_us;
+	int64_t arrival_us;
+	struct mr_slice tenant;
+	struct mr_slice record_id; /* case-folded; with tenant and kind it names the record */
+	/* What event_count counts: empty for records, which count by record id; for an inner
+	 * correlation's occurrence its alert's 16 bytes (PROTOCOL.md 6.8). */
+	struct mr_slice counted_id;
+	struct mr_origin origin;
+	uint32_t key_count;                  /* 0: no group-by */
+	struct mr_slice key[MR_GROUP_BY_MAX]; /* case-folded, in group-by order */
+	/* Value tuples for the kinds that count or add up values: value_count tuples of value_width
+	 * texts each, case-folded, flat. */
+	uint32_t value_count;
+	uint32_t value_width;
+	const struct mr_slice *values;
+	uint32_t field_count;
+	const struct mr_signal_field *fields;
+};
+
+/* Hash of tenant, consumer and key: which of the 256 key groups. `seed` is the run's. */
+uint8_t mr_key_group(const uint8_t seed[16], uint32_t consumer, struct mr_slice tenant,
+                     const struct mr_slice *key, size_t key_count);
+
+/* To and from msgpack, one item. Decoding survives any bytes. Arrays are put into `arena`. */
+void mr_signal_encode(const struct mr_signal *signal, struct mr_buf *out);
+/* *at moves behind the item. */
+enum mr_err mr_signal_decode(struct mr_slice bytes, size_t *at, struct mr_arena *arena,
+                             struct mr_signal *out, struct mr_error *error);
+
+/* The fields alone, for state that keeps them: encode to bytes, decode into the arena. */
+void mr_signal_fields_encode(const struct mr_signal_field *fields, uint32_t count,
+                             struct mr_buf *out);
+enum mr_err mr_signal_fields_decode(struct mr_slice bytes, struct mr_arena *arena,
+                                    const struct mr_signal_field **fields_out,
+                                    uint32_t *count_out, struct mr_error *error);
+
+#endif

@@ -1,0 +1,151 @@
+/* stage.h - what a stage provides, and what the pipeline promises it.
+ *
+ * One process, one thread. pipeline/worker.c owns the loop, the links and the clock; a stage owns
+ * no socket and reads no clock. `prepare` runs in the supervisor, once for a run, before any worker
+ * starts. In a worker: open, restore?, then process / apply / poll / tick / snapshot in any order,
+ * never nested, finish once when all upstream workers have ended, close last. */
+#ifndef MILLRACE_STAGE_H
+#define MILLRACE_STAGE_H
+
+#include "millrace/batch.h"
+#include "millrace/config.h"
+#include "millrace/file.h"
+#include "millrace/log.h"
+#include "millrace/metric.h"
+
+/* ---- what the supervisor gives to prepare ---- */
+
+/* Tables are blobs that all workers share: a sealed memfd or a file, named "stage.what". */
+struct mr_tables;
+/* Takes the descriptor. Names are unique. */
+void mr_tables_add(struct mr_tables *tables, const char *name, int fd, size_t size_bytes);
+/* A sealed memfd with these bytes, added under the name. */
+enum mr_err mr_tables_add_bytes(struct mr_tables *tables, const char *name, struct mr_slice bytes,
+                                struct mr_error *error);
+/* Borrowed descriptor and size; false where there is no such table. */
+bool mr_tables_find(const struct mr_tables *tables, const char *name, int *fd_out,
+                    size_t *size_bytes_out);
+/* The table mapped read-only and shared, until the process ends. MR_NOT_FOUND, MR_IO. */
+enum mr_err mr_tables_map(const struct mr_tables *tables, const char *name,
+                          struct mr_slice *bytes_out, struct mr_error *error);
+
+struct mr_prepare {
+	const struct mr_config *config; /* the run's settings: see setting.def */
+	struct mr_fields *fields;       /* add what the stage reads or writes */
+	struct mr_tables *tables;
+};
+
+/* ---- what a worker gives to open ---- */
+
+struct mr_stage_env {
+	const struct mr_config *config;
+	const struct mr_fields *fields;
+	const struct mr_tables *tables;
+	struct mr_files *files;
+	struct mr_counters *counters;
+	uint8_t seed[16];  /* the run's: key groups, and hash tables filled with an attacker's keys */
+	uint32_t worker;   /* which of the group */
+	uint32_t workers;  /* in the group */
+	uint8_t layer;     /* correlate: which layer of correlations this group is */
+	bool finite;       /* scan: the input ends, alerts of correlations are made at the end */
+	int64_t start_us;  /* when the run started: the arrival time of what it reads */
+};
+
+/* ---- reading ---- */
+
+struct mr_record {
+	struct mr_slice bytes; /* MR_JSON_PADDING readable bytes behind it */
+	struct mr_origin origin; /* hash not yet set */
+	uint32_t name;     /* mr_files number of the original, for a person */
+	uint64_t offset;   /* in the original */
+	int64_t arrival_us;
+};
+
+/* The items of one incoming batch, one after the other. A next function shows the current item and
+ * gives false at the end (or where the batch holds another content); advance moves on. What an
+ * item borrows lives until the batch is done. An item that does not decode ends the worker's
+ * process call with MR_PROTOCOL, seen by the pipeline, never by the stage. */
+struct mr_reader;
+enum mr_content mr_reader_content(const struct mr_reader *in);
+bool mr_reader_record(struct mr_reader *in, struct mr_record *out);
+bool mr_reader_signal(struct mr_reader *in, struct mr_signal *out);
+bool mr_reader_alert(struct mr_reader *in, struct mr_alert *out);
+bool mr_reader_reject(struct mr_reader *in, struct mr_reject *out);
+/* In a fused chain: all events of the batch at once, borrowed, mutable. NULL otherwise. */
+struct mr_events *mr_reader_events(struct mr_reader *in);
+void mr_reader_advance(struct mr_reader *in);
+
+/* ---- writing ---- */
+
+/* Where results go. Ask ready before each item of input: where it says no, return MR_FULL with that
+ * item unread and unapplied; once it said yes, everything that one item of input makes is taken. */
+struct mr_writer;
+bool mr_writer_ready(struct mr_writer *out);
+void mr_writer_region(struct mr_writer *out, const struct mr_region *region);
+void mr_writer_signal(struct mr_writer *out, const struct mr_signal *signal);
+void mr_writer_alert(struct mr_writer *out, const struct mr_alert *alert);
+void mr_writer_reject(struct mr_writer *out, const struct mr_reject *reject);
+/* Parse: where its events go. mr_events_push gives NULL where it is full; then return MR_FULL. */
+struct mr_events *mr_writer_events(struct mr_writer *out);
+
+/* ---- the stage ---- */
+
+struct mr_command { /* a subcommand that a stage brings, e.g. "rules" */
+	const char *name;
+	const char *summary; /* one line for help */
+	/* Exit status as DESIGN.md 9: 0 done, 1 the work failed, 2 the command or its files are wrong. */
+	int (*main)(int argc, char **argv);
+};
+
+struct mr_stage_ops {
+	const char *name;  /* as in a topology file, e.g. "enrich" */
+	size_t state_size; /* the pipeline zeroes and owns `state` */
+	enum mr_content reads;  /* MR_CONTENT_NONE for a source */
+
+	/* In the supervisor, once: check files, add fields, build tables. May block and take long.
+	 * Warnings go to mr_log. May be NULL. */
+	enum mr_err (*prepare)(const struct mr_prepare *prepare, struct mr_error *error);
+
+	/* Borrows `env` until close. After an error hold nothing: close is not called. */
+	enum mr_err (*open)(void *state, const struct mr_stage_env *env, struct mr_error *error);
+
+	/* Sources: read on and write what there is. MR_OK: call again; MR_FULL: the writer is not
+	 * ready; MR_AGAIN: nothing to read now; MR_END: nothing will come any more. */
+	enum mr_err (*poll)(void *state, struct mr_writer *out, struct mr_error *error);
+
+	/* Consume `in` to its end (MR_OK), or stop where `out` is not ready (MR_FULL) and be called
+	 * again with the rest. A bad item is data: mr_writer_reject it. Any other result ends the
+	 * worker. */
+	enum mr_err (*process)(void *state, struct mr_reader *in, struct mr_writer *out,
+	                       struct mr_error *error);
+
+	/* Instead of process, for a stage that adds fields to events in place: events [from, count). */
+	enum mr_err (*apply)(void *state, struct mr_events *events, uint32_t from,
+	                     struct mr_error *error);
+
+	/* About once a second, and before a barrier. May be NULL. */
+	enum mr_err (*tick)(void *state, int64_t now_us, struct mr_writer *out, struct mr_error *error);
+
+	/* All upstream workers have ended: write what was held back. MR_FULL: call again. May be NULL. */
+	enum mr_err (*finish)(void *state, struct mr_writer *out, struct mr_error *error);
+
+	/* Before a snapshot at a barrier: `watermark_us` is W of PROTOCOL.md 6.6; state that no
+	 * occurrence within the lateness can touch any more goes. May be NULL. */
+	void (*release)(void *state, int64_t watermark_us);
+
+	/* The state of one key group, appended to `out`; and back. A stage without state has neither.
+	 * Restore survives any bytes (MR_BAD_INPUT) and is called for each group that the worker owns. */
+	void (*snapshot)(void *state, uint8_t key_group, struct mr_buf *out);
+	enum mr_err (*restore)(void *state, uint8_t key_group, struct mr_slice bytes,
+	                       struct mr_error *error);
+
+	void (*close)(void *state);
+
+	const struct mr_command *command; /* NULL where it brings none */
+};
+
+/* All stages, by name; NULL where there is none. The table is pipeline/stages.c. */
+const struct mr_stage_ops *mr_stage_find(const char *name);
+extern const struct mr_stage_ops *const mr_stages[]; /* ends in NULL */
+
+#endif

@@ -1,0 +1,77 @@
+/* text.h - slices of bytes, case folding, UTF-8, hashing.
+ *
+ * A slice borrows: it points into a batch's buffer, an arena or a table, and lives as long as
+ * that. Its bytes need not end in zero. */
+#ifndef MILLRACE_TEXT_H
+#define MILLRACE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "millrace/memory.h"
+
+struct mr_slice {
+	const char *at;
+	size_t len;
+};
+
+#define MR_SLICE(literal) ((struct mr_slice){(literal), sizeof(literal) - 1})
+
+static inline struct mr_slice mr_slice(const char *text)
+{
+	return (struct mr_slice){text, strlen(text)};
+}
+
+static inline bool mr_slice_eq(struct mr_slice a, struct mr_slice b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+}
+
+/* By bytes, the shorter first where one is the other's beginning. */
+int mr_slice_cmp(struct mr_slice a, struct mr_slice b);
+
+/* Unicode simple case folding (CaseFolding.txt, statuses C and S). Folding can make a text longer
+ * (U+023A, two bytes, folds to U+2C65, three), never more than 3/2. Bytes that are not UTF-8 stay
+ * as they are. Returns the folded length; `out` has room for mr_fold_max(len). */
+static inline size_t mr_fold_max(size_t len)
+{
+	return len + len / 2 + 1;
+}
+size_t mr_fold(const char *text, size_t len, char *out);
+/* The folded text; borrows `text` itself where folding changes nothing. */
+struct mr_slice mr_fold_arena(struct mr_arena *arena, struct mr_slice text);
+uint32_t mr_fold_codepoint(uint32_t codepoint);
+/* Equal after folding. */
+bool mr_fold_eq(struct mr_slice a, struct mr_slice b);
+
+/* The code point at text[*at], *at moves behind it. Ill-formed bytes give U+FFFD one byte at a time
+ * and set *bad (may be NULL). */
+uint32_t mr_utf8_next(const char *text, size_t len, size_t *at, bool *bad);
+/* Writes 1 to 4 bytes, returns how many. */
+size_t mr_utf8_put(uint32_t codepoint, char *out);
+bool mr_utf8_valid(const char *text, size_t len);
+
+/* XXH3, 64 bits. Tables filled with an attacker's keys use a random seed. */
+uint64_t mr_hash64(const void *bytes, size_t len, uint64_t seed);
+
+/* SHA-256; `out` has 32 bytes. */
+struct mr_sha256;
+void mr_sha256(const void *bytes, size_t len, uint8_t *out);
+/* Lower-case hexadecimal of `len` bytes, and a zero byte: out has 2 * len + 1. */
+void mr_hex(const uint8_t *bytes, size_t len, char *out);
+
+/* The bytes as a JSON string with its quotes: ill-formed UTF-8 becomes U+FFFD, control characters
+ * are escaped. */
+void mr_json_put_string(struct mr_buf *out, struct mr_slice text);
+
+/* Parse a whole signed decimal integer; false where it is anything else or does not fit. */
+bool mr_parse_int64(struct mr_slice text, int64_t *out);
+
+/* ISO 8601 from microseconds since the epoch: 2021-05-18T21:13:33.123456Z (no fraction where it is
+ * zero). `out` has MR_TIME_TEXT bytes. Returns the length. */
+#define MR_TIME_TEXT 40
+size_t mr_time_text(int64_t time_us, char *out);
+
+#endif
