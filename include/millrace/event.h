@@ -62,6 +62,7 @@ struct mr_event {
 	enum mr_record_kind kind;
 	bool has_time;
 	uint32_t *first; /* for each field id: index + 1 into mr_events.values, 0 is missing */
+	uint32_t *last;  /* likewise the newest value; meaningful only where first is not 0 */
 };
 
 struct mr_events {
@@ -72,7 +73,7 @@ struct mr_events {
 	struct mr_value *values;
 	uint32_t value_count;
 	uint32_t value_capacity;
-	uint32_t *first_block; /* capacity * stride entries */
+	uint32_t *first_block; /* capacity * 2 * stride entries: each event's first, then its last */
 	uint32_t stride;       /* mr_fields_count, rounded up */
 	struct mr_arena arena;
 };

@@ -21,7 +21,7 @@ enum mr_normalised {
 	MR_F_NORMALISED_END /* ids from here on are native names */
 };
 
-#define MR_FIELDS_MAX 65535
+#define MR_FIELDS_MAX 65535 /* ids */
 
 struct mr_fields;
 

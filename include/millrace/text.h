@@ -57,7 +57,6 @@ bool mr_utf8_valid(const char *text, size_t len);
 uint64_t mr_hash64(const void *bytes, size_t len, uint64_t seed);
 
 /* SHA-256; `out` has 32 bytes. */
-struct mr_sha256;
 void mr_sha256(const void *bytes, size_t len, uint8_t *out);
 /* Lower-case hexadecimal of `len` bytes, and a zero byte: out has 2 * len + 1. */
 void mr_hex(const uint8_t *bytes, size_t len, char *out);

@@ -1,0 +1,95 @@
+/* config.c - settings: names with one or more texts, and their way to a worker. */
+#include "millrace/config.h"
+
+#include <stdlib.h>
+
+#include "millrace/pack.h"
+
+void mr_config_fini(struct mr_config *config)
+{
+	for (size_t i = 0; i < config->count; i++) {
+		free(config->items[i].name);
+		free(config->items[i].value);
+	}
+	free(config->items);
+	*config = (struct mr_config){0};
+}
+
+static void add_slices(struct mr_config *config, struct mr_slice name, struct mr_slice value)
+{
+	if (config->count == config->capacity) {
+		config->capacity = mr_grow(config->capacity, config->count + 1);
+		config->items =
+		    mr_realloc(config->items, config->capacity * sizeof *config->items);
+	}
+	config->items[config->count++] = (struct mr_setting){
+	    .name = mr_asprintf("%.*s", (int)name.len, name.at),
+	    .value = mr_asprintf("%.*s", (int)value.len, value.at),
+	};
+}
+
+void mr_config_add(struct mr_config *config, const char *name, const char *value)
+{
+	add_slices(config, mr_slice(name), mr_slice(value));
+}
+
+const char *mr_config_get(const struct mr_config *config, const char *name, size_t n)
+{
+	for (size_t i = 0; i < config->count; i++) {
+		if (strcmp(config->items[i].name, name) == 0 && n-- == 0)
+			return config->items[i].value;
+	}
+	return NULL;
+}
+
+size_t mr_config_count(const struct mr_config *config, const char *name)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < config->count; i++)
+		count += strcmp(config->items[i].name, name) == 0;
+	return count;
+}
+
+bool mr_config_flag(const struct mr_config *config, const char *name)
+{
+	const char *value = mr_config_get(config, name, 0);
+	return value != NULL && strcmp(value, "true") == 0;
+}
+
+enum mr_err mr_config_int(const struct mr_config *config, const char *name, int64_t min, int64_t max,
+                          int64_t fallback, int64_t *out, struct mr_error *error)
+{
+	const char *value = mr_config_get(config, name, 0);
+	*out = fallback;
+	if (value == NULL)
+		return MR_OK;
+	if (mr_parse_int64(mr_slice(value), out) && *out >= min && *out <= max)
+		return MR_OK;
+	return mr_error_set(error, MR_CONFIG, "%s: \"%s\" is not a whole number from %lld to %lld",
+	                    name, value, (long long)min, (long long)max);
+}
+
+void mr_config_encode(const struct mr_config *config, struct mr_buf *out)
+{
+	mr_pack_array(out, config->count * 2);
+	for (size_t i = 0; i < config->count; i++) {
+		mr_pack_bytes(out, mr_slice(config->items[i].name));
+		mr_pack_bytes(out, mr_slice(config->items[i].value));
+	}
+}
+
+enum mr_err mr_config_decode(struct mr_slice bytes, struct mr_config *config_out,
+                             struct mr_error *error)
+{
+	struct mr_unpack in = mr_unpack(bytes);
+	size_t count = mr_unpack_array(&in, SIZE_MAX);
+	for (size_t i = 0; i < count / 2 && mr_unpack_ok(&in); i++) {
+		struct mr_slice name = mr_unpack_bytes(&in);
+		struct mr_slice value = mr_unpack_bytes(&in);
+		add_slices(config_out, name, value);
+	}
+	if (mr_unpack_done(&in) && count % 2 == 0)
+		return MR_OK;
+	mr_config_fini(config_out);
+	return mr_error_set(error, MR_BAD_INPUT, "settings: not the form that they are sent in");
+}

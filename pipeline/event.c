@@ -1,0 +1,136 @@
+/* event.c - chunks of events: fields by id, values chained. Called by parse, enrich, detect. */
+#include "millrace/event.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct mr_slice mr_record_kind_name(enum mr_record_kind kind)
+{
+	static const struct mr_slice names[] = {
+#define X(symbol, name, prose) {name, sizeof name - 1},
+#include "millrace/record_kind.def"
+#undef X
+	};
+	assert(kind < MR_KIND_COUNT);
+	return names[kind];
+}
+
+void mr_events_init(struct mr_events *events, const struct mr_fields *fields, uint32_t capacity)
+{
+	uint32_t stride = ((uint32_t)mr_fields_count(fields) + 15) & ~15u;
+	*events = (struct mr_events){
+	    .fields = fields,
+	    .items = mr_calloc(capacity, sizeof *events->items),
+	    .capacity = capacity,
+	    .stride = stride,
+	    .first_block = mr_malloc((size_t)capacity * 2 * stride * sizeof *events->first_block),
+	    .value_capacity = 64 * capacity,
+	};
+	events->values = mr_malloc(events->value_capacity * sizeof *events->values);
+}
+
+void mr_events_fini(struct mr_events *events)
+{
+	free(events->items);
+	free(events->first_block);
+	free(events->values);
+	mr_arena_fini(&events->arena);
+	*events = (struct mr_events){0};
+}
+
+void mr_events_reset(struct mr_events *events)
+{
+	events->count = 0;
+	events->value_count = 0;
+	mr_arena_reset(&events->arena);
+}
+
+struct mr_event *mr_events_push(struct mr_events *events)
+{
+	if (events->count == events->capacity)
+		return NULL;
+	struct mr_event *event = &events->items[events->count];
+	uint32_t *block = events->first_block + (size_t)events->count * 2 * events->stride;
+	*event = (struct mr_event){.first = block, .last = block + events->stride};
+	memset(event->first, 0, events->stride * sizeof *event->first);
+	events->count++;
+	return event;
+}
+
+void mr_events_pop(struct mr_events *events)
+{
+	assert(events->count > 0);
+	events->count--;
+}
+
+static struct mr_value *new_value(struct mr_events *events, struct mr_event *event, mr_field field)
+{
+	assert(field != 0 && field < events->stride);
+	if (events->value_count == events->value_capacity) {
+		events->value_capacity *= 2;
+		events->values =
+		    mr_realloc(events->values, events->value_capacity * sizeof *events->values);
+	}
+	uint32_t at = ++events->value_count;
+	if (event->first[field] == 0)
+		event->first[field] = at;
+	else
+		events->values[event->last[field] - 1].next = at;
+	event->last[field] = at;
+	return &events->values[at - 1];
+}
+
+void mr_event_add(struct mr_events *events, struct mr_event *event, mr_field field,
+                  const struct mr_value *value)
+{
+	struct mr_value copy = *value; /* may lie in the array that grows */
+	copy.next = 0;
+	*new_value(events, event, field) = copy;
+}
+
+void mr_event_add_text(struct mr_events *events, struct mr_event *event, mr_field field,
+                       struct mr_slice text)
+{
+	*new_value(events, event, field) =
+	    (struct mr_value){.text = text.at, .len = (uint32_t)text.len, .type = MR_STRING};
+}
+
+void mr_event_add_int(struct mr_events *events, struct mr_event *event, mr_field field,
+                      int64_t number)
+{
+	char *text = mr_arena_alloc(&events->arena, 24);
+	int len = snprintf(text, 24, "%lld", (long long)number);
+	*new_value(events, event, field) = (struct mr_value){
+	    .text = text, .len = (uint32_t)len, .type = MR_INT, .num = {.i = number}};
+}
+
+void mr_event_add_bool(struct mr_events *events, struct mr_event *event, mr_field field, bool yes)
+{
+	*new_value(events, event, field) = (struct mr_value){.text = yes ? "true" : "false",
+	                                                     .len = yes ? 4 : 5,
+	                                                     .type = MR_BOOL,
+	                                                     .num = {.i = yes}};
+}
+
+void mr_event_add_double(struct mr_events *events, struct mr_event *event, mr_field field,
+                         double number, struct mr_slice text)
+{
+	*new_value(events, event, field) = (struct mr_value){
+	    .text = text.at, .len = (uint32_t)text.len, .type = MR_DOUBLE, .num = {.d = number}};
+}
+
+struct mr_slice mr_event_text(const struct mr_events *events, const struct mr_event *event,
+                              mr_field field)
+{
+	const struct mr_value *value = mr_event_get(events, event, field);
+	if (value == NULL || value->type == MR_NULL)
+		return (struct mr_slice){"", 0};
+	return (struct mr_slice){value->text, value->len};
+}
+
+bool mr_value_is_missing(const struct mr_value *value)
+{
+	return value == NULL || value->type == MR_NULL || value->len == 0 ||
+	       (value->len == 6 && memcmp(value->text, "<null>", 6) == 0);
+}

@@ -1,0 +1,179 @@
+/* field.c - the field dictionary: names to dense ids and back. */
+#include "millrace/field.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "millrace/pack.h"
+
+struct mr_fields {
+	struct mr_slice *names; /* by id; 0 is empty */
+	size_t count;
+	size_t capacity;
+	mr_field *slots; /* open addressing, a power of two, at most half full; 0 is free */
+	size_t slot_count;
+	struct mr_arena arena;
+};
+
+static const struct {
+	const char *name;
+	bool in_alert;
+} normalised[] = {
+    [MR_F_NONE] = {"", false},
+#define X(symbol, name, in_alert, prose) [MR_F_##symbol] = {name, in_alert},
+#include "millrace/normalised.def"
+#undef X
+};
+
+bool mr_field_in_alert(mr_field field)
+{
+	return field < MR_F_NORMALISED_END && normalised[field].in_alert;
+}
+
+static size_t slot_of(const struct mr_fields *fields, struct mr_slice folded)
+{
+	size_t mask = fields->slot_count - 1;
+	size_t at = mr_hash64(folded.at, folded.len, 0) & mask;
+	while (fields->slots[at] != 0 && !mr_slice_eq(fields->names[fields->slots[at]], folded))
+		at = (at + 1) & mask;
+	return at;
+}
+
+static void rehash(struct mr_fields *fields)
+{
+	free(fields->slots);
+	fields->slot_count *= 2;
+	fields->slots = mr_calloc(fields->slot_count, sizeof *fields->slots);
+	for (size_t id = 1; id < fields->count; id++)
+		fields->slots[slot_of(fields, fields->names[id])] = (mr_field)id;
+}
+
+static mr_field add_folded(struct mr_fields *fields, struct mr_slice folded)
+{
+	size_t at = slot_of(fields, folded);
+	if (fields->slots[at] != 0)
+		return fields->slots[at];
+	if (fields->count > MR_FIELDS_MAX)
+		return 0;
+	if (fields->count == fields->capacity) {
+		fields->capacity *= 2;
+		fields->names = mr_realloc(fields->names, fields->capacity * sizeof *fields->names);
+	}
+	mr_field id = (mr_field)fields->count++;
+	fields->names[id] =
+	    (struct mr_slice){mr_arena_copy(&fields->arena, folded.at, folded.len), folded.len};
+	fields->slots[at] = id;
+	if (fields->count * 2 > fields->slot_count)
+		rehash(fields);
+	return id;
+}
+
+static struct mr_fields *fields_empty(void)
+{
+	struct mr_fields *fields = mr_calloc(1, sizeof *fields);
+	fields->capacity = 256;
+	fields->names = mr_calloc(fields->capacity, sizeof *fields->names);
+	fields->names[0] = MR_SLICE("");
+	fields->count = 1;
+	fields->slot_count = 512;
+	fields->slots = mr_calloc(fields->slot_count, sizeof *fields->slots);
+	return fields;
+}
+
+struct mr_fields *mr_fields_new(void)
+{
+	struct mr_fields *fields = fields_empty();
+	for (size_t id = 1; id < MR_F_NORMALISED_END; id++) {
+		mr_field given = add_folded(fields, mr_slice(normalised[id].name));
+		assert(given == id);
+	}
+	return fields;
+}
+
+void mr_fields_free(struct mr_fields *fields)
+{
+	if (fields == NULL)
+		return;
+	free(fields->names);
+	free(fields->slots);
+	mr_arena_fini(&fields->arena);
+	free(fields);
+}
+
+/* Folds into `room`, or into memory of its own where the name is longer; *heap is to be freed. */
+static struct mr_slice fold_name(struct mr_slice name, char *room, size_t size, char **heap)
+{
+	*heap = mr_fold_max(name.len) > size ? mr_malloc(mr_fold_max(name.len)) : NULL;
+	char *out = *heap != NULL ? *heap : room;
+	return (struct mr_slice){out, mr_fold(name.at, name.len, out)};
+}
+
+mr_field mr_fields_add(struct mr_fields *fields, struct mr_slice name)
+{
+	char room[512];
+	char *heap;
+	if (name.len == 0)
+		return 0;
+	mr_field id = add_folded(fields, fold_name(name, room, sizeof room, &heap));
+	free(heap);
+	return id;
+}
+
+mr_field mr_fields_find(const struct mr_fields *fields, struct mr_slice name)
+{
+	char room[512];
+	char *heap;
+	if (name.len == 0)
+		return 0;
+	struct mr_slice folded = fold_name(name, room, sizeof room, &heap);
+	mr_field id = fields->slots[slot_of(fields, folded)];
+	free(heap);
+	return id;
+}
+
+struct mr_slice mr_fields_name(const struct mr_fields *fields, mr_field field)
+{
+	assert(field < fields->count);
+	return fields->names[field];
+}
+
+size_t mr_fields_count(const struct mr_fields *fields)
+{
+	return fields->count;
+}
+
+uint64_t mr_fields_hash(const struct mr_fields *fields)
+{
+	uint64_t hash = fields->count;
+	for (size_t id = 1; id < fields->count; id++)
+		hash = mr_hash64(fields->names[id].at, fields->names[id].len, hash);
+	return hash;
+}
+
+void mr_fields_encode(const struct mr_fields *fields, struct mr_buf *out)
+{
+	mr_pack_array(out, fields->count - 1);
+	for (size_t id = 1; id < fields->count; id++)
+		mr_pack_bytes(out, fields->names[id]);
+}
+
+enum mr_err mr_fields_decode(struct mr_slice bytes, struct mr_fields **fields_out,
+                             struct mr_error *error)
+{
+	struct mr_fields *fields = mr_fields_new();
+	struct mr_unpack in = mr_unpack(bytes);
+	size_t count = mr_unpack_array(&in, MR_FIELDS_MAX);
+	bool fits = count >= MR_F_NORMALISED_END - 1;
+	for (size_t id = 1; id <= count && fits && mr_unpack_ok(&in); id++) {
+		struct mr_slice name = mr_unpack_bytes(&in);
+		fits = name.len != 0 && mr_fields_add(fields, name) == id &&
+		       mr_slice_eq(fields->names[id], name);
+	}
+	if (fits && mr_unpack_done(&in)) {
+		*fields_out = fields;
+		return MR_OK;
+	}
+	mr_fields_free(fields);
+	return mr_error_set(error, MR_BAD_INPUT,
+	                    "field dictionary: not one that this version of the program makes");
+}

@@ -1,0 +1,47 @@
+/* log.c - one line an event, to stderr or to whoever took the lines over. Never fails. */
+#include "millrace/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static mr_log_sink log_sink;
+static void *log_context;
+static enum mr_log_level log_least = MR_LOG_INFO;
+
+void mr_log_set_sink(mr_log_sink sink, void *context)
+{
+	log_sink = sink;
+	log_context = context;
+}
+
+void mr_log_set_level(enum mr_log_level least)
+{
+	log_least = least;
+}
+
+void mr_log(enum mr_log_level level, const char *format, ...)
+{
+	if (level < log_least)
+		return;
+	char line[4096];
+	va_list args;
+	va_start(args, format);
+	int len = vsnprintf(line, sizeof line - 1, format, args);
+	va_end(args);
+	if (len < 0)
+		return;
+	size_t used = (size_t)len < sizeof line - 1 ? (size_t)len : sizeof line - 2;
+	/* Texts from records may hold line ends and escape codes: a terminal must not obey them. */
+	for (size_t i = 0; i < used; i++) {
+		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+			line[i] = '?';
+	}
+	if (log_sink != NULL) {
+		log_sink(log_context, level, line, used);
+		return;
+	}
+	line[used] = '\n';
+	ssize_t written = write(STDERR_FILENO, line, used + 1);
+	(void)written;
+}

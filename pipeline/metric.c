@@ -1,0 +1,18 @@
+/* metric.c - counters' names and sums. */
+#include "millrace/metric.h"
+
+const char *mr_counter_name(enum mr_counter counter)
+{
+	static const char *const names[] = {
+#define X(symbol, name, prose) name,
+#include "millrace/counter.def"
+#undef X
+	};
+	return names[counter];
+}
+
+void mr_counters_add(struct mr_counters *sum, const struct mr_counters *more)
+{
+	for (int i = 0; i < MR_C_COUNT; i++)
+		sum->at[i] += more->at[i];
+}

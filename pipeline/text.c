@@ -1,0 +1,213 @@
+/* text.c - slices, UTF-8, hashing, times and numbers as text. Case folding is fold.c. */
+#include "millrace/text.h"
+
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <xxhash.h>
+
+int mr_slice_cmp(struct mr_slice a, struct mr_slice b)
+{
+	size_t least = a.len < b.len ? a.len : b.len;
+	int order = least == 0 ? 0 : memcmp(a.at, b.at, least);
+	if (order != 0)
+		return order;
+	return (a.len > b.len) - (a.len < b.len);
+}
+
+/* The length that a leading byte announces, 0 where it can't lead (Unicode 15, table 3-7). */
+static size_t utf8_length(unsigned char lead)
+{
+	if (lead < 0x80)
+		return 1;
+	if (lead < 0xc2)
+		return 0;
+	if (lead < 0xe0)
+		return 2;
+	if (lead < 0xf0)
+		return 3;
+	return lead < 0xf5 ? 4 : 0;
+}
+
+/* The code point of `need` bytes, or UINT32_MAX where they are ill-formed. */
+static uint32_t utf8_decode(const unsigned char *at, size_t need)
+{
+	static const unsigned char lead_mask[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	uint32_t point = at[0] & lead_mask[need];
+	for (size_t i = 1; i < need; i++) {
+		if ((at[i] & 0xc0) != 0x80)
+			return UINT32_MAX;
+		point = point << 6 | (at[i] & 0x3f);
+	}
+	bool surrogate = point >= 0xd800 && point <= 0xdfff;
+	return point < least[need] || point > 0x10ffff || surrogate ? UINT32_MAX : point;
+}
+
+uint32_t mr_utf8_next(const char *text, size_t len, size_t *at, bool *bad)
+{
+	const unsigned char *here = (const unsigned char *)text + *at;
+	size_t need = utf8_length(here[0]);
+	uint32_t point = UINT32_MAX;
+	if (need != 0 && need <= len - *at)
+		point = utf8_decode(here, need);
+	if (point == UINT32_MAX) {
+		if (bad != NULL)
+			*bad = true;
+		*at += 1;
+		return 0xfffd;
+	}
+	*at += need;
+	return point;
+}
+
+size_t mr_utf8_put(uint32_t point, char *out)
+{
+	if (point < 0x80) {
+		out[0] = (char)point;
+		return 1;
+	}
+	if (point < 0x800) {
+		out[0] = (char)(0xc0 | point >> 6);
+		out[1] = (char)(0x80 | (point & 0x3f));
+		return 2;
+	}
+	if (point < 0x10000) {
+		out[0] = (char)(0xe0 | point >> 12);
+		out[1] = (char)(0x80 | (point >> 6 & 0x3f));
+		out[2] = (char)(0x80 | (point & 0x3f));
+		return 3;
+	}
+	out[0] = (char)(0xf0 | point >> 18);
+	out[1] = (char)(0x80 | (point >> 12 & 0x3f));
+	out[2] = (char)(0x80 | (point >> 6 & 0x3f));
+	out[3] = (char)(0x80 | (point & 0x3f));
+	return 4;
+}
+
+bool mr_utf8_valid(const char *text, size_t len)
+{
+	bool bad = false;
+	for (size_t at = 0; at < len && !bad;)
+		mr_utf8_next(text, len, &at, &bad);
+	return !bad;
+}
+
+uint64_t mr_hash64(const void *bytes, size_t len, uint64_t seed)
+{
+	return XXH3_64bits_withSeed(bytes, len, seed);
+}
+
+void mr_sha256(const void *bytes, size_t len, uint8_t *out)
+{
+	SHA256(bytes, len, out);
+}
+
+void mr_hex(const uint8_t *bytes, size_t len, char *out)
+{
+	static const char digits[] = "0123456789abcdef";
+	for (size_t i = 0; i < len; i++) {
+		out[2 * i] = digits[bytes[i] >> 4];
+		out[2 * i + 1] = digits[bytes[i] & 15];
+	}
+	out[2 * len] = '\0';
+}
+
+/* One character that can't stand in a JSON string as it is. */
+static void put_escaped(struct mr_buf *out, unsigned char c)
+{
+	static const char short_forms[] = "\bb\ff\nn\rr\tt\"\"\\\\";
+	for (const char *form = short_forms; *form != '\0'; form += 2) {
+		if ((unsigned char)form[0] == c) {
+			mr_buf_add(out, (char[]){'\\', form[1]}, 2);
+			return;
+		}
+	}
+	mr_buf_printf(out, "\\u%04x", c);
+}
+
+void mr_json_put_string(struct mr_buf *out, struct mr_slice text)
+{
+	mr_buf_add(out, "\"", 1);
+	for (size_t at = 0; at < text.len;) {
+		size_t run = at;
+		while (run < text.len && (unsigned char)text.at[run] >= 0x20 &&
+		       (unsigned char)text.at[run] < 0x7f && text.at[run] != '"' &&
+		       text.at[run] != '\\')
+			run++;
+		mr_buf_add(out, text.at + at, run - at);
+		at = run;
+		if (at == text.len)
+			break;
+		unsigned char c = (unsigned char)text.at[at];
+		if (c < 0x80) {
+			put_escaped(out, c);
+			at++;
+			continue;
+		}
+		char point[4];
+		size_t len = mr_utf8_put(mr_utf8_next(text.at, text.len, &at, NULL), point);
+		mr_buf_add(out, point, len);
+	}
+	mr_buf_add(out, "\"", 1);
+}
+
+bool mr_parse_int64(struct mr_slice text, int64_t *out)
+{
+	size_t at = text.len != 0 && text.at[0] == '-';
+	bool negative = at == 1;
+	if (at == text.len)
+		return false;
+	uint64_t sum = 0;
+	uint64_t most = negative ? (uint64_t)INT64_MAX + 1 : (uint64_t)INT64_MAX;
+	for (; at < text.len; at++) {
+		unsigned digit = (unsigned)(text.at[at] - '0');
+		if (digit > 9 || sum > (most - digit) / 10)
+			return false;
+		sum = sum * 10 + digit;
+	}
+	*out = negative ? (int64_t)(0 - sum) : (int64_t)sum;
+	return true;
+}
+
+/* Days since 1970-01-01 to a date; Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms",
+ * civil_from_days. */
+static void date_of_days(int64_t days, int64_t *year, unsigned *month, unsigned *day)
+{
+	days += 719468;
+	int64_t era = (days >= 0 ? days : days - 146096) / 146097;
+	unsigned day_of_era = (unsigned)(days - era * 146097);
+	unsigned year_of_era =
+	    (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+	unsigned day_of_year =
+	    day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+	unsigned shifted = (5 * day_of_year + 2) / 153;
+	*day = day_of_year - (153 * shifted + 2) / 5 + 1;
+	*month = shifted < 10 ? shifted + 3 : shifted - 9;
+	*year = (int64_t)year_of_era + era * 400 + (*month <= 2);
+}
+
+size_t mr_time_text(int64_t time_us, char *out)
+{
+	int64_t seconds = time_us / 1000000;
+	int64_t fraction = time_us % 1000000;
+	if (fraction < 0) {
+		fraction += 1000000;
+		seconds--;
+	}
+	int64_t days = seconds / 86400;
+	int64_t rest = seconds % 86400;
+	if (rest < 0) {
+		rest += 86400;
+		days--;
+	}
+	int64_t year;
+	unsigned month;
+	unsigned day;
+	date_of_days(days, &year, &month, &day);
+	int len = snprintf(out, MR_TIME_TEXT, "%04lld-%02u-%02uT%02d:%02d:%02d", (long long)year,
+	                   month, day, (int)(rest / 3600), (int)(rest / 60 % 60), (int)(rest % 60));
+	if (fraction != 0)
+		len += snprintf(out + len, MR_TIME_TEXT - (size_t)len, ".%06d", (int)fraction);
+	len += snprintf(out + len, MR_TIME_TEXT - (size_t)len, "Z");
+	return (size_t)len;
+}
