@@ -8,6 +8,8 @@
 #include <assert.h>
 #include <msgpack.h>
 
+#include "codec.h"
+
 /* ---- writing ---- */
 
 static inline int write_bytes(void *data, const char *bytes, size_t len)
@@ -221,4 +223,14 @@ struct mr_slice mr_unpack_bytes(struct mr_unpack *in)
 	struct mr_slice bytes = {in->at, (size_t)len};
 	in->at += len;
 	return bytes;
+}
+
+enum mr_err mr_unpack_item_end(const struct mr_unpack *in, struct mr_slice bytes, size_t *at,
+                               const char *what, struct mr_error *error)
+{
+	if (!mr_unpack_ok(in))
+		return mr_error_set(error, MR_BAD_INPUT, "the %s at byte %zu of %zu does not decode",
+		                    what, *at, bytes.len);
+	*at = bytes.len - (size_t)(in->end - in->at);
+	return MR_OK;
 }

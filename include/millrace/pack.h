@@ -25,7 +25,8 @@ struct mr_unpack {
 
 static inline struct mr_unpack mr_unpack(struct mr_slice bytes)
 {
-	return (struct mr_unpack){bytes.at, bytes.at + bytes.len, false};
+	const char *at = bytes.at == NULL ? "" : bytes.at;
+	return (struct mr_unpack){at, at + bytes.len, false};
 }
 /* The number of elements that follow. Bad where it passes `max`, or where so many cannot lie in the
  * bytes that are left (each needs one at least). */

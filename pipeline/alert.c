@@ -1,0 +1,166 @@
+/* alert.c - alerts and rejected records to and from bytes, and an alert's id.
+ *
+ * Encoded by correlate (alerts), collect and parse (rejects) through the writer, decoded by deliver
+ * through the reader. Decoding fails with MR_BAD_INPUT on anything that encode does not make; catalog
+ * indices, field ids and file numbers are for the reader to check against what they point into. */
+#include "millrace/alert.h"
+
+#include <assert.h>
+
+#include "codec.h"
+
+#define ALERT_ITEMS 14
+#define EVIDENCE_ITEMS 9
+#define REJECT_ITEMS 6
+
+/* ---- the id ---- */
+
+static void add_u64(struct mr_buf *out, uint64_t number)
+{
+	char bytes[8];
+	for (int i = 0; i < 8; i++)
+		bytes[i] = (char)(number >> (8 * i));
+	mr_buf_add(out, bytes, sizeof(bytes));
+}
+
+static void add_part(struct mr_buf *out, struct mr_slice part)
+{
+	add_u64(out, part.len);
+	if (part.len > 0)
+		mr_buf_add(out, part.at, part.len);
+}
+
+void mr_alert_id(struct mr_slice tenant, struct mr_slice rule_id, struct mr_slice kind_name,
+                 const struct mr_slice *key, size_t key_count, int64_t slot,
+                 uint8_t out[MR_ALERT_ID_BYTES])
+{
+	/* Every part goes in behind its length, so that no two sets of parts give the same bytes. */
+	struct mr_buf bytes = {0};
+	uint8_t digest[32];
+	add_part(&bytes, tenant);
+	add_part(&bytes, rule_id);
+	add_part(&bytes, kind_name);
+	add_u64(&bytes, key_count);
+	for (size_t i = 0; i < key_count; i++)
+		add_part(&bytes, key[i]);
+	add_u64(&bytes, (uint64_t)slot);
+	mr_sha256(bytes.data, bytes.len, digest);
+	memcpy(out, digest, MR_ALERT_ID_BYTES);
+	mr_buf_fini(&bytes);
+}
+
+/* ---- alerts ---- */
+
+static void pack_evidence(struct mr_buf *out, const struct mr_evidence *evidence)
+{
+	mr_pack_array(out, EVIDENCE_ITEMS);
+	mr_pack_uint(out, evidence->rule);
+	mr_pack_uint(out, evidence->kind);
+	mr_pack_bool(out, evidence->has_time);
+	mr_pack_int(out, evidence->time_us);
+	mr_pack_int(out, evidence->arrival_us);
+	mr_pack_bytes(out, evidence->record_id);
+	mr_pack_origin(out, &evidence->origin);
+	mr_pack_bytes(out, evidence->record);
+	mr_signal_fields_encode(evidence->fields, evidence->field_count, out);
+}
+
+static void unpack_evidence(struct mr_unpack *in, struct mr_arena *arena, struct mr_evidence *out)
+{
+	mr_unpack_array_of(in, EVIDENCE_ITEMS);
+	out->rule = (uint32_t)mr_unpack_uint(in, UINT32_MAX);
+	out->kind = (enum mr_record_kind)mr_unpack_uint(in, MR_KIND_COUNT - 1);
+	out->has_time = mr_unpack_bool(in);
+	out->time_us = mr_unpack_int(in);
+	out->arrival_us = mr_unpack_int(in);
+	out->record_id = mr_unpack_bytes(in);
+	mr_unpack_origin(in, &out->origin);
+	out->record = mr_unpack_bytes(in);
+	out->fields = mr_unpack_fields(in, arena, &out->field_count);
+}
+
+void mr_alert_encode(const struct mr_alert *alert, struct mr_buf *out)
+{
+	assert(alert->key_count <= MR_GROUP_BY_MAX && alert->evidence_count <= MR_EVIDENCE_MAX);
+	mr_pack_array(out, ALERT_ITEMS);
+	mr_pack_bytes(out, (struct mr_slice){(const char *)alert->id, MR_ALERT_ID_BYTES});
+	mr_pack_uint(out, alert->activity);
+	mr_pack_bool(out, alert->announcement);
+	mr_pack_uint(out, alert->rule);
+	mr_pack_bytes(out, alert->tenant);
+	mr_pack_slices(out, alert->key, alert->key_count);
+	mr_pack_int(out, alert->slot);
+	mr_pack_bool(out, alert->has_time);
+	mr_pack_int(out, alert->first_time_us);
+	mr_pack_int(out, alert->last_time_us);
+	mr_pack_uint(out, alert->event_count);
+	mr_pack_uint(out, alert->value_count);
+	mr_pack_bool(out, alert->lower_bound);
+	mr_pack_array(out, alert->evidence_count);
+	for (uint32_t i = 0; i < alert->evidence_count; i++)
+		pack_evidence(out, &alert->evidence[i]);
+}
+
+static void unpack_head(struct mr_unpack *in, struct mr_alert *out)
+{
+	struct mr_slice id = mr_unpack_bytes(in);
+	if (id.len == MR_ALERT_ID_BYTES)
+		memcpy(out->id, id.at, MR_ALERT_ID_BYTES);
+	else
+		mr_unpack_spoil(in);
+	out->activity = (enum mr_activity)mr_unpack_uint(in, MR_ACTIVITY_CLOSE);
+	if (out->activity < MR_ACTIVITY_CREATE)
+		mr_unpack_spoil(in);
+	out->announcement = mr_unpack_bool(in);
+	out->rule = (uint32_t)mr_unpack_uint(in, UINT32_MAX);
+	out->tenant = mr_unpack_bytes(in);
+	out->key_count = mr_unpack_keys(in, out->key);
+	out->slot = mr_unpack_int(in);
+	out->has_time = mr_unpack_bool(in);
+	out->first_time_us = mr_unpack_int(in);
+	out->last_time_us = mr_unpack_int(in);
+	out->event_count = mr_unpack_uint(in, UINT64_MAX);
+	out->value_count = mr_unpack_uint(in, UINT64_MAX);
+	out->lower_bound = mr_unpack_bool(in);
+}
+
+enum mr_err mr_alert_decode(struct mr_slice bytes, size_t *at, struct mr_arena *arena,
+                            struct mr_alert *out, struct mr_error *error)
+{
+	struct mr_unpack in = mr_unpack_from(bytes, *at);
+	mr_unpack_array_of(&in, ALERT_ITEMS);
+	unpack_head(&in, out);
+	out->evidence_count = (uint32_t)mr_unpack_array(&in, MR_EVIDENCE_MAX);
+	for (uint32_t i = 0; i < out->evidence_count; i++)
+		unpack_evidence(&in, arena, &out->evidence[i]);
+	for (uint32_t i = out->evidence_count; i < MR_EVIDENCE_MAX; i++)
+		out->evidence[i] = (struct mr_evidence){0};
+	return mr_unpack_item_end(&in, bytes, at, "alert", error);
+}
+
+/* ---- rejects ---- */
+
+void mr_reject_encode(const struct mr_reject *reject, struct mr_buf *out)
+{
+	mr_pack_array(out, REJECT_ITEMS);
+	mr_pack_origin(out, &reject->origin);
+	mr_pack_uint(out, reject->length);
+	mr_pack_bytes(out, reject->name);
+	mr_pack_uint(out, reject->offset);
+	mr_pack_bytes(out, reject->reason);
+	mr_pack_bytes(out, reject->bytes);
+}
+
+enum mr_err mr_reject_decode(struct mr_slice bytes, size_t *at, struct mr_reject *out,
+                             struct mr_error *error)
+{
+	struct mr_unpack in = mr_unpack_from(bytes, *at);
+	mr_unpack_array_of(&in, REJECT_ITEMS);
+	mr_unpack_origin(&in, &out->origin);
+	out->length = mr_unpack_uint(&in, UINT64_MAX);
+	out->name = mr_unpack_bytes(&in);
+	out->offset = mr_unpack_uint(&in, UINT64_MAX);
+	out->reason = mr_unpack_bytes(&in);
+	out->bytes = mr_unpack_bytes(&in);
+	return mr_unpack_item_end(&in, bytes, at, "rejected record", error);
+}

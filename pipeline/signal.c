@@ -1,0 +1,184 @@
+/* signal.c - signals to and from bytes, and which key group one belongs to.
+ *
+ * Encoded by detect and correlate through the writer, decoded by correlate through the reader; the
+ * fields alone also stand in correlate's state and in alerts. Decoding fails with MR_BAD_INPUT on
+ * anything that encode does not make, and checks every count, length and enumeration. Field ids and
+ * catalog indices are only known to fit their types: whoever looks them up checks the bound. */
+#include "millrace/signal.h"
+
+#include <assert.h>
+
+#include "codec.h"
+
+#define SIGNAL_ITEMS 16
+
+uint8_t mr_key_group(const uint8_t seed[16], uint32_t consumer, struct mr_slice tenant,
+                     const struct mr_slice *key, size_t key_count)
+{
+	/* Each part is hashed with the state so far as its seed. XXH3 takes a part's length into its
+	 * hash, so parts cannot run into each other. */
+	uint64_t state = mr_hash64(seed, 16, consumer);
+	state = mr_hash64(tenant.at, tenant.len, state);
+	for (size_t i = 0; i < key_count; i++)
+		state = mr_hash64(key[i].at, key[i].len, state);
+	return (uint8_t)(state >> 56);
+}
+
+/* ---- fields ---- */
+
+void mr_signal_fields_encode(const struct mr_signal_field *fields, uint32_t count,
+                             struct mr_buf *out)
+{
+	assert(count <= MR_SIGNAL_FIELDS_MAX);
+	mr_pack_array(out, (size_t)count * 3);
+	for (uint32_t i = 0; i < count; i++) {
+		assert(fields[i].field != 0 && fields[i].type != MR_NULL);
+		mr_pack_uint(out, fields[i].field);
+		mr_pack_uint(out, fields[i].type);
+		mr_pack_bytes(out, fields[i].text);
+	}
+}
+
+const struct mr_signal_field *mr_unpack_fields(struct mr_unpack *in, struct mr_arena *arena,
+                                               uint32_t *count_out)
+{
+	size_t items = mr_unpack_array(in, MR_SIGNAL_FIELDS_MAX * 3);
+	*count_out = 0;
+	if (items % 3 != 0)
+		mr_unpack_spoil(in);
+	if (items == 0 || !mr_unpack_ok(in))
+		return NULL;
+	uint32_t count = (uint32_t)(items / 3);
+	struct mr_signal_field *fields = mr_arena_alloc(arena, count * sizeof(*fields));
+	for (uint32_t i = 0; i < count; i++) {
+		fields[i].field = (mr_field)mr_unpack_uint(in, MR_FIELDS_MAX);
+		fields[i].type = (enum mr_type)mr_unpack_uint(in, MR_JSON);
+		fields[i].text = mr_unpack_bytes(in);
+		if (fields[i].field == 0 || fields[i].type == MR_NULL)
+			mr_unpack_spoil(in);
+	}
+	if (!mr_unpack_ok(in))
+		return NULL;
+	*count_out = count;
+	return fields;
+}
+
+enum mr_err mr_signal_fields_decode(struct mr_slice bytes, struct mr_arena *arena,
+                                    const struct mr_signal_field **fields_out, uint32_t *count_out,
+                                    struct mr_error *error)
+{
+	struct mr_unpack in = mr_unpack(bytes);
+	*fields_out = mr_unpack_fields(&in, arena, count_out);
+	if (mr_unpack_done(&in))
+		return MR_OK;
+	*count_out = 0;
+	return mr_error_set(error, MR_BAD_INPUT,
+	                    "%zu bytes do not decode as the fields of a signal", bytes.len);
+}
+
+/* ---- parts that signals and alerts share ---- */
+
+void mr_pack_origin(struct mr_buf *out, const struct mr_origin *origin)
+{
+	mr_pack_array(out, 5);
+	mr_pack_uint(out, origin->source);
+	mr_pack_uint(out, origin->partition);
+	mr_pack_uint(out, origin->position);
+	mr_pack_uint(out, origin->length);
+	mr_pack_uint(out, origin->hash);
+}
+
+void mr_unpack_origin(struct mr_unpack *in, struct mr_origin *out)
+{
+	mr_unpack_array_of(in, 5);
+	out->source = (uint32_t)mr_unpack_uint(in, UINT32_MAX);
+	out->partition = (uint32_t)mr_unpack_uint(in, UINT32_MAX);
+	out->position = mr_unpack_uint(in, UINT64_MAX);
+	out->length = (uint32_t)mr_unpack_uint(in, UINT32_MAX);
+	out->hash = mr_unpack_uint(in, UINT64_MAX);
+}
+
+void mr_pack_slices(struct mr_buf *out, const struct mr_slice *slices, size_t count)
+{
+	mr_pack_array(out, count);
+	for (size_t i = 0; i < count; i++)
+		mr_pack_bytes(out, slices[i]);
+}
+
+uint32_t mr_unpack_keys(struct mr_unpack *in, struct mr_slice key[MR_GROUP_BY_MAX])
+{
+	uint32_t count = (uint32_t)mr_unpack_array(in, MR_GROUP_BY_MAX);
+	for (uint32_t i = 0; i < count; i++)
+		key[i] = mr_unpack_bytes(in);
+	for (uint32_t i = count; i < MR_GROUP_BY_MAX; i++)
+		key[i] = (struct mr_slice){NULL, 0};
+	return count;
+}
+
+/* ---- a whole signal ---- */
+
+void mr_signal_encode(const struct mr_signal *signal, struct mr_buf *out)
+{
+	assert(signal->key_count <= MR_GROUP_BY_MAX && signal->value_count <= MR_PRODUCT_MAX &&
+	       signal->value_width <= MR_GROUP_BY_MAX);
+	mr_pack_array(out, SIGNAL_ITEMS);
+	mr_pack_uint(out, signal->consumer);
+	mr_pack_uint(out, signal->rule);
+	mr_pack_uint(out, signal->key_group);
+	mr_pack_uint(out, signal->layer);
+	mr_pack_uint(out, signal->kind);
+	mr_pack_bool(out, signal->has_time);
+	mr_pack_int(out, signal->time_us);
+	mr_pack_int(out, signal->arrival_us);
+	mr_pack_bytes(out, signal->tenant);
+	mr_pack_bytes(out, signal->record_id);
+	mr_pack_bytes(out, signal->counted_id);
+	mr_pack_origin(out, &signal->origin);
+	mr_pack_slices(out, signal->key, signal->key_count);
+	mr_pack_uint(out, signal->value_width);
+	mr_pack_slices(out, signal->values, (size_t)signal->value_count * signal->value_width);
+	mr_signal_fields_encode(signal->fields, signal->field_count, out);
+}
+
+static void unpack_values(struct mr_unpack *in, struct mr_arena *arena, struct mr_signal *out)
+{
+	out->value_width = (uint32_t)mr_unpack_uint(in, MR_GROUP_BY_MAX);
+	size_t count = mr_unpack_array(in, (size_t)MR_PRODUCT_MAX * out->value_width);
+	out->value_count = 0;
+	out->values = NULL;
+	if (count == 0)
+		return;
+	/* count > 0 passed a bound that is a multiple of the width, so the width is not 0. */
+	if (count % out->value_width != 0)
+		mr_unpack_spoil(in);
+	struct mr_slice *values = mr_arena_alloc(arena, count * sizeof(*values));
+	for (size_t i = 0; i < count; i++)
+		values[i] = mr_unpack_bytes(in);
+	out->value_count = (uint32_t)(count / out->value_width);
+	out->values = values;
+}
+
+enum mr_err mr_signal_decode(struct mr_slice bytes, size_t *at, struct mr_arena *arena,
+                             struct mr_signal *out, struct mr_error *error)
+{
+	struct mr_unpack in = mr_unpack_from(bytes, *at);
+	mr_unpack_array_of(&in, SIGNAL_ITEMS);
+	out->consumer = (uint32_t)mr_unpack_uint(&in, UINT32_MAX);
+	out->rule = (uint32_t)mr_unpack_uint(&in, UINT32_MAX);
+	out->key_group = (uint8_t)mr_unpack_uint(&in, MR_KEY_GROUPS - 1);
+	out->layer = (uint8_t)mr_unpack_uint(&in, UINT8_MAX);
+	out->kind = (enum mr_record_kind)mr_unpack_uint(&in, MR_KIND_COUNT - 1);
+	out->has_time = mr_unpack_bool(&in);
+	out->time_us = mr_unpack_int(&in);
+	out->arrival_us = mr_unpack_int(&in);
+	out->tenant = mr_unpack_bytes(&in);
+	out->record_id = mr_unpack_bytes(&in);
+	out->counted_id = mr_unpack_bytes(&in);
+	if (out->counted_id.len != 0 && out->counted_id.len != MR_ALERT_ID_BYTES)
+		mr_unpack_spoil(&in);
+	mr_unpack_origin(&in, &out->origin);
+	out->key_count = mr_unpack_keys(&in, out->key);
+	unpack_values(&in, arena, out);
+	out->fields = mr_unpack_fields(&in, arena, &out->field_count);
+	return mr_unpack_item_end(&in, bytes, at, "signal", error);
+}
