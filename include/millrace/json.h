@@ -57,13 +57,20 @@ struct mr_value mr_json_value(const struct mr_json_reader *reader, struct mr_jso
  *     while (mr_json_step(reader, &walk)) { walk.key (objects), walk.value }
  * A scalar has none. */
 struct mr_json_walk {
-	struct mr_slice key; /* unescaped */
+	struct mr_slice key; /* unescaped, in the reader's buffer: valid until the next read */
 	struct mr_json_node value;
-	struct mr_json_node at; /* the walk's own */
-	uint32_t end;
+	struct mr_json_node at; /* the walk's own: the next member */
+	uint32_t end;           /* index of the closing bracket */
 	bool object;
+	bool pending;           /* `at` still stands on the value that was shown */
 };
 struct mr_json_walk mr_json_enter(const struct mr_json_reader *reader, struct mr_json_node node);
 bool mr_json_step(const struct mr_json_reader *reader, struct mr_json_walk *walk);
+/* Where `inner` walked outer->value to its end (step gave false), the outer walk goes on from there
+ * and need not look for the end again. Optional. */
+void mr_json_leave(struct mr_json_walk *outer, const struct mr_json_walk *inner);
+/* The bytes of the container that was walked to its end; `node` is what was entered. */
+struct mr_slice mr_json_walked(const struct mr_json_reader *reader, struct mr_json_node node,
+                               const struct mr_json_walk *walk);
 
 #endif

@@ -1,0 +1,591 @@
+// json.cc - simdjson behind the C interface of json.h; the only C++ file.
+//
+// Called by parse for each record, and by deliver where it takes a record apart. simdjson's DOM
+// judges the whole document. Its tape gives types, numbers and unescaped strings, its list of
+// structural positions gives where each token stands in the text: a walk goes along both, so that a
+// value's own bytes can be had without a second look at the text. A document that is refused is read
+// once more, slowly, to say where and why. No exception leaves: simdjson is used without them, and
+// memory that cannot be had aborts.
+#include <simdjson.h>
+
+#include <cassert>
+#include <cerrno>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <new>
+
+extern "C" {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic"
+#pragma GCC diagnostic ignored "-Wshadow"
+#include "millrace/json.h"
+#pragma GCC diagnostic pop
+}
+
+struct mr_json_reader {
+	const uint64_t *tape;
+	const uint8_t *strings;
+	const uint32_t *positions;
+	struct mr_slice doc;
+	size_t max_bytes;
+	simdjson::dom::parser parser;
+};
+
+// An array's count saturates at 24 bits on the tape; below this it cannot.
+static constexpr size_t longest_document = size_t(1) << 25;
+
+[[noreturn]] static void out_of_memory()
+{
+	std::fprintf(stderr, "millrace: out of memory: no room for a JSON parser\n");
+	std::abort();
+}
+
+// ---- the tape ----
+
+static inline char word_type(uint64_t word)
+{
+	return char(word >> 56);
+}
+
+static inline char type_at(const mr_json_reader *reader, uint32_t index)
+{
+	return word_type(reader->tape[index]);
+}
+
+static inline bool is_container(char type)
+{
+	return type == '{' || type == '[';
+}
+
+static inline bool is_wide(char type) // a number takes a second word
+{
+	return type == 'l' || type == 'u' || type == 'd';
+}
+
+// The index behind the value.
+static inline uint32_t index_after(const mr_json_reader *reader, uint32_t index)
+{
+	uint64_t word = reader->tape[index];
+	char type = word_type(word);
+	if (is_container(type))
+		return uint32_t(word);
+	return index + (is_wide(type) ? 2 : 1);
+}
+
+// How many tokens the value has: brackets, scalars, colons and commas. A bracket's word knows how many
+// members it holds, and so how many colons and commas.
+static uint32_t token_count(const mr_json_reader *reader, uint32_t index)
+{
+	uint64_t word = reader->tape[index];
+	if (!is_container(word_type(word)))
+		return 1;
+	uint32_t end = uint32_t(word);
+	uint32_t tokens = 0;
+	for (uint32_t at = index; at < end; at++) {
+		word = reader->tape[at];
+		char type = word_type(word);
+		tokens++;
+		if (is_container(type)) {
+			uint32_t members = uint32_t(word >> 32) & 0xffffff;
+			tokens += (type == '{' ? members : 0) + (members > 0 ? members - 1 : 0);
+		} else if (is_wide(type)) {
+			at++;
+		}
+	}
+	return tokens;
+}
+
+static inline struct mr_slice buffered_string(const mr_json_reader *reader, uint32_t index)
+{
+	const uint8_t *at = reader->strings + (reader->tape[index] & 0xffffffffffffff);
+	uint32_t len;
+	std::memcpy(&len, at, sizeof len);
+	return {reinterpret_cast<const char *>(at) + sizeof len, len};
+}
+
+static inline const char *text_at(const mr_json_reader *reader, mr_json_node node)
+{
+	return reader->doc.at + reader->positions[node.token];
+}
+
+// An escape is always longer than what it stands for. So where the unescaped length ends at a quote
+// that no backslash precedes, nothing was escaped.
+static inline bool is_plain(const char *open, size_t len)
+{
+	return open[1 + len] == '"' && open[len] != '\\';
+}
+
+static size_t string_raw_length(const char *open, size_t len)
+{
+	if (is_plain(open, len))
+		return len + 2;
+	size_t at = 1;
+	while (open[at] != '"')
+		at += open[at] == '\\' ? 2 : 1;
+	return at + 1;
+}
+
+static size_t number_length(const mr_json_reader *reader, const char *begin)
+{
+	const char *end = reader->doc.at + reader->doc.len;
+	const char *at = begin;
+	while (at < end && ((*at >= '0' && *at <= '9') || *at == '-' || *at == '+' || *at == '.' ||
+	                    *at == 'e' || *at == 'E'))
+		at++;
+	return size_t(at - begin);
+}
+
+// ---- why a document was refused ----
+
+namespace
+{
+
+// A strict reader, one byte after the other, that stops at the first fault. It judges as simdjson's
+// DOM does; tests/fuzz/pipeline/fuzz_json.c compares the two.
+struct fault_finder {
+	const char *text;
+	size_t len;
+	size_t at;
+	const char *reason;
+	bool objects[MR_JSON_DEPTH]; // which of the open brackets are braces
+	size_t depth;
+
+	bool fail(size_t offset, const char *why)
+	{
+		at = offset;
+		reason = why;
+		return false;
+	}
+
+	char peek() const
+	{
+		return at < len ? text[at] : '\0';
+	}
+
+	void blanks()
+	{
+		while (at < len && (text[at] == ' ' || text[at] == '\t' || text[at] == '\n' ||
+		                    text[at] == '\r'))
+			at++;
+	}
+
+	bool hex4(size_t from, uint32_t *out) const
+	{
+		uint32_t value = 0;
+		for (size_t i = from; i < from + 4; i++) {
+			char c = i < len ? text[i] : ' ';
+			int digit = c >= '0' && c <= '9'   ? c - '0'
+			            : c >= 'a' && c <= 'f' ? c - 'a' + 10
+			            : c >= 'A' && c <= 'F' ? c - 'A' + 10
+			                                   : -1;
+			if (digit < 0)
+				return false;
+			value = value * 16 + uint32_t(digit);
+		}
+		*out = value;
+		return true;
+	}
+
+	bool unicode_escape() // at the backslash
+	{
+		uint32_t high, low;
+		if (!hex4(at + 2, &high))
+			return fail(at, "\\u without four hexadecimal digits");
+		if (high >= 0xdc00 && high <= 0xdfff)
+			return fail(at, "a low surrogate without a high one before it");
+		if (high >= 0xd800 && high <= 0xdbff) {
+			if (at + 7 >= len || text[at + 6] != '\\' || text[at + 7] != 'u' ||
+			    !hex4(at + 8, &low) || low < 0xdc00 || low > 0xdfff)
+				return fail(at, "a high surrogate without a low one behind it");
+			at += 6;
+		}
+		at += 6;
+		return true;
+	}
+
+	bool escape()
+	{
+		char c = at + 1 < len ? text[at + 1] : '\0';
+		if (c == 'u')
+			return unicode_escape();
+		if (c == '\0' || std::strchr("\"\\/bfnrt", c) == nullptr)
+			return fail(at, "an escape that JSON does not know");
+		at += 2;
+		return true;
+	}
+
+	bool string() // at the quote
+	{
+		size_t open = at++;
+		while (at < len && text[at] != '"') {
+			unsigned char c = (unsigned char)text[at];
+			if (c < 0x20)
+				return fail(at, "a control character in a string, which must be escaped");
+			if (c == '\\') {
+				if (!escape())
+					return false;
+			} else if (c < 0x80) {
+				at++;
+			} else {
+				size_t from = at;
+				bool bad = false;
+				mr_utf8_next(text, len, &at, &bad);
+				if (bad)
+					return fail(from, "bytes that are not UTF-8");
+			}
+		}
+		if (at >= len)
+			return fail(open, "a string without its end");
+		at++;
+		return true;
+	}
+
+	size_t digits()
+	{
+		size_t from = at;
+		while (at < len && text[at] >= '0' && text[at] <= '9')
+			at++;
+		return at - from;
+	}
+
+	bool fits(size_t from, bool whole) const
+	{
+		char copy[64];
+		size_t size = at - from;
+		if (whole && size >= sizeof copy)
+			return false;
+		char *heap = static_cast<char *>(mr_malloc(size + 1));
+		std::memcpy(heap, text + from, size);
+		heap[size] = '\0';
+		errno = 0;
+		bool good;
+		if (!whole)
+			good = std::isfinite(std::strtod(heap, nullptr));
+		else if (heap[0] == '-')
+			good = (std::strtoll(heap, nullptr, 10), errno == 0);
+		else
+			good = (std::strtoull(heap, nullptr, 10), errno == 0);
+		std::free(heap);
+		return good;
+	}
+
+	bool number()
+	{
+		size_t from = at;
+		bool whole = true;
+		if (peek() == '-')
+			at++;
+		size_t first = at;
+		size_t count = digits();
+		if (count == 0 || (count > 1 && text[first] == '0'))
+			return fail(from, "a number that JSON does not know");
+		if (peek() == '.') {
+			at++;
+			whole = false;
+			if (digits() == 0)
+				return fail(from, "a number without digits behind its point");
+		}
+		if (peek() == 'e' || peek() == 'E') {
+			at++;
+			whole = false;
+			if (peek() == '+' || peek() == '-')
+				at++;
+			if (digits() == 0)
+				return fail(from, "a number without digits in its exponent");
+		}
+		if (at < len && std::strchr(" \t\n\r,:{}[]", text[at]) == nullptr)
+			return fail(from, "a number that JSON does not know");
+		return fits(from, whole) || fail(from, whole ? "an integer past 64 bits"
+		                                             : "a number past what a double holds");
+	}
+
+	bool word(const char *expected)
+	{
+		size_t size = std::strlen(expected);
+		if (len - at < size || std::memcmp(text + at, expected, size) != 0 ||
+		    (at + size < len && std::strchr(" \t\n\r,:{}[]", text[at + size]) == nullptr))
+			return fail(at, "a word that is not true, false or null");
+		at += size;
+		return true;
+	}
+
+	bool scalar()
+	{
+		switch (peek()) {
+		case '"':
+			return string();
+		case 't':
+			return word("true");
+		case 'f':
+			return word("false");
+		case 'n':
+			return word("null");
+		case '-': case '0': case '1': case '2': case '3': case '4':
+		case '5': case '6': case '7': case '8': case '9':
+			return number();
+		default:
+			return fail(at, at < len ? "something else where a value should stand"
+			                         : "an end where a value should stand");
+		}
+	}
+
+	bool key()
+	{
+		blanks();
+		if (peek() != '"')
+			return fail(at, at < len ? "something else where a key should stand"
+			                         : "an end where a key should stand");
+		if (!string())
+			return false;
+		blanks();
+		if (peek() != ':')
+			return fail(at, "a key without a colon behind it");
+		at++;
+		return true;
+	}
+
+	// Opens a bracket. An empty one is closed at once, and is no level of its own.
+	bool open(bool *value_done)
+	{
+		bool object = text[at] == '{';
+		size_t bracket = at++;
+		blanks();
+		*value_done = peek() == (object ? '}' : ']');
+		if (*value_done) {
+			at++;
+			return true;
+		}
+		if (depth + 1 >= MR_JSON_DEPTH)
+			return fail(bracket, "nesting that is too deep");
+		objects[depth++] = object;
+		return !object || key();
+	}
+
+	// Behind a value: closes what ends here, up to the next value.
+	bool next(bool *document_done)
+	{
+		*document_done = false;
+		while (depth > 0) {
+			bool object = objects[depth - 1];
+			blanks();
+			if (peek() == ',') {
+				at++;
+				return !object || key();
+			}
+			if (peek() != (object ? '}' : ']'))
+				return fail(at, at < len ? "something else where a comma or a closing "
+				                           "bracket should stand"
+				                         : "an end where a bracket is still open");
+			at++;
+			depth--;
+		}
+		*document_done = true;
+		blanks();
+		return at == len || fail(at, "something behind the end of the value");
+	}
+
+	bool document()
+	{
+		bool document_done = false;
+		blanks();
+		if (at == len)
+			return fail(at, "nothing");
+		while (!document_done) {
+			bool value_done = true;
+			blanks();
+			if (peek() == '{' || peek() == '[') {
+				if (!open(&value_done))
+					return false;
+			} else if (!scalar()) {
+				return false;
+			}
+			if (value_done && !next(&document_done))
+				return false;
+		}
+		return true;
+	}
+};
+
+} // namespace
+
+static enum mr_err refuse(struct mr_slice doc, simdjson::error_code code, struct mr_error *error)
+{
+	fault_finder finder = {};
+	finder.text = doc.at;
+	finder.len = doc.len;
+	if (finder.document())
+		return mr_error_set(error, MR_BAD_INPUT, "not JSON: %s",
+		                    simdjson::error_message(code));
+	return mr_error_set(error, MR_BAD_INPUT, "not JSON: %s at offset %zu", finder.reason,
+	                    finder.at);
+}
+
+// ---- the interface ----
+
+extern "C" {
+
+struct mr_json_reader *mr_json_reader_new(size_t max_bytes)
+{
+	assert(max_bytes < longest_document);
+	mr_json_reader *reader = new (std::nothrow) mr_json_reader();
+	if (reader == nullptr || reader->parser.allocate(max_bytes + 1, MR_JSON_DEPTH) != 0)
+		out_of_memory();
+	reader->max_bytes = max_bytes;
+	return reader;
+}
+
+void mr_json_reader_free(struct mr_json_reader *reader)
+{
+	delete reader;
+}
+
+enum mr_err mr_json_read(struct mr_json_reader *reader, struct mr_slice doc,
+                         struct mr_json_node *root_out, struct mr_error *error)
+{
+	if (doc.len > reader->max_bytes)
+		return mr_error_set(error, MR_BAD_INPUT, "%zu bytes long, the longest taken is %zu",
+		                    doc.len, reader->max_bytes);
+	simdjson::error_code code = reader->parser.parse(doc.at, doc.len, false).error();
+	if (code == simdjson::MEMALLOC)
+		out_of_memory();
+	if (code != simdjson::SUCCESS)
+		return refuse(doc, code, error);
+	reader->tape = reader->parser.doc.tape.get();
+	reader->strings = reader->parser.doc.string_buf.get();
+	reader->positions = reader->parser.implementation->structural_indexes.get();
+	reader->doc = doc;
+	*root_out = {1, 0};
+	return MR_OK;
+}
+
+enum mr_json_kind mr_json_kind(const struct mr_json_reader *reader, struct mr_json_node node)
+{
+	switch (type_at(reader, node.index)) {
+	case 'n':
+		return MR_JSON_NULL;
+	case 't':
+	case 'f':
+		return MR_JSON_BOOL;
+	case 'l':
+		return MR_JSON_INT;
+	case 'u':
+		return MR_JSON_UINT;
+	case 'd':
+		return MR_JSON_DOUBLE;
+	case '"':
+		return MR_JSON_STRING;
+	case '[':
+		return MR_JSON_ARRAY;
+	default:
+		return MR_JSON_OBJECT;
+	}
+}
+
+struct mr_slice mr_json_raw(const struct mr_json_reader *reader, struct mr_json_node node)
+{
+	const char *begin = text_at(reader, node);
+	switch (type_at(reader, node.index)) {
+	case 'n':
+	case 't':
+		return {begin, 4};
+	case 'f':
+		return {begin, 5};
+	case '"':
+		return {begin, string_raw_length(begin, buffered_string(reader, node.index).len)};
+	case '[':
+	case '{': {
+		uint32_t last = node.token + token_count(reader, node.index) - 1;
+		return {begin, reader->positions[last] + 1 - reader->positions[node.token]};
+	}
+	default:
+		return {begin, number_length(reader, begin)};
+	}
+}
+
+struct mr_slice mr_json_string(const struct mr_json_reader *reader, struct mr_json_node node)
+{
+	struct mr_slice text = buffered_string(reader, node.index);
+	const char *open = text_at(reader, node);
+	if (is_plain(open, text.len))
+		text.at = open + 1;
+	return text;
+}
+
+struct mr_value mr_json_value(const struct mr_json_reader *reader, struct mr_json_node node)
+{
+	struct mr_value value = {};
+	struct mr_slice text = {nullptr, 0};
+	char type = type_at(reader, node.index);
+	switch (type) {
+	case 'n':
+		value.type = MR_NULL;
+		return value;
+	case 't':
+	case 'f':
+		value.type = MR_BOOL;
+		value.num.i = type == 't';
+		break;
+	case 'l':
+	case 'u':
+	case 'd':
+		value.type = type == 'l' ? MR_INT : type == 'u' ? MR_UINT : MR_DOUBLE;
+		std::memcpy(&value.num, &reader->tape[node.index + 1], sizeof value.num);
+		break;
+	case '"':
+		value.type = MR_STRING;
+		text = mr_json_string(reader, node);
+		break;
+	default:
+		value.type = MR_JSON;
+	}
+	if (text.at == nullptr)
+		text = mr_json_raw(reader, node);
+	value.text = text.at;
+	value.len = uint32_t(text.len);
+	return value;
+}
+
+struct mr_json_walk mr_json_enter(const struct mr_json_reader *reader, struct mr_json_node node)
+{
+	struct mr_json_walk walk = {};
+	char type = type_at(reader, node.index);
+	walk.at = {node.index + 1, node.token + 1};
+	walk.object = type == '{';
+	walk.end = is_container(type) ? uint32_t(reader->tape[node.index]) - 1 : walk.at.index;
+	return walk;
+}
+
+bool mr_json_step(const struct mr_json_reader *reader, struct mr_json_walk *walk)
+{
+	if (walk->pending) {
+		uint32_t index = walk->at.index;
+		walk->at = {index_after(reader, index), walk->at.token + token_count(reader, index)};
+		walk->pending = false;
+	}
+	if (walk->at.index >= walk->end)
+		return false;
+	walk->at.token += walk->value.index != 0; // the comma
+	if (walk->object) {
+		walk->key = buffered_string(reader, walk->at.index);
+		walk->at = {walk->at.index + 1, walk->at.token + 2};
+	}
+	walk->value = walk->at;
+	walk->pending = true;
+	return true;
+}
+
+void mr_json_leave(struct mr_json_walk *outer, const struct mr_json_walk *inner)
+{
+	outer->at = {inner->end + 1, inner->at.token + 1};
+	outer->pending = false;
+}
+
+struct mr_slice mr_json_walked(const struct mr_json_reader *reader, struct mr_json_node node,
+                               const struct mr_json_walk *walk)
+{
+	uint32_t begin = reader->positions[node.token];
+	return {reader->doc.at + begin, reader->positions[walk->at.token] + 1 - begin};
+}
+
+} // extern "C"
