@@ -1,0 +1,261 @@
+/* Base: text, folding, numbers, times, arenas, the field dictionary, events. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "millrace/config.h"
+#include "millrace/event.h"
+
+/* The text in a heap buffer of exactly its size, so that an over-read shows under ASan. */
+static char *exact(const char *text, size_t len)
+{
+	char *copy = mr_malloc(len + (len == 0));
+	memcpy(copy, text, len);
+	return copy;
+}
+
+static void folds_to(const char *text, const char *folded)
+{
+	size_t len = strlen(text);
+	char *in = exact(text, len);
+	char *out = mr_malloc(mr_fold_max(len));
+	size_t got = mr_fold(in, len, out);
+	assert_int_equal(got, strlen(folded));
+	assert_memory_equal(out, folded, got);
+	free(in);
+	free(out);
+}
+
+static void test_fold(void **state)
+{
+	(void)state;
+	folds_to("", "");
+	folds_to("New-InboxRule@[`{", "new-inboxrule@[`{");
+	folds_to("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", "abcdefghijklmnopqrstuvwxyz0123456789");
+	folds_to("ÄÖÜ", "äöü");
+	folds_to("ΑΣΣς", "ασσσ");
+	folds_to("ẞ", "ß"); /* status S, not F: one character stays one */
+	folds_to("Kelvin", "kelvin");
+	folds_to("\xc8\xba", "\xe2\xb1\xa5"); /* U+023A grows by a byte */
+	folds_to("A\xff\xc3", "a\xff\xc3"); /* not UTF-8: stays */
+	assert_true(mr_fold_eq(MR_SLICE("Grüße ΣΑΣ"), MR_SLICE("GRüßE σας")));
+	assert_false(mr_fold_eq(MR_SLICE("abc"), MR_SLICE("abcd")));
+	assert_false(mr_fold_eq(MR_SLICE("\xff"), MR_SLICE("\xfe")));
+	assert_false(mr_fold_eq(MR_SLICE("\xff"), MR_SLICE("\xef\xbf\xbd")));
+}
+
+static void test_utf8(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		bool valid;
+	} cases[] = {
+	    {"plain", true},      {"\xc3\xa4", true},         {"\xf0\x9f\x98\x80", true},
+	    {"\xc0\x80", false},  {"\xed\xa0\x80", false},    {"\xf4\x90\x80\x80", false},
+	    {"\xe2\x82", false},  {"\xf8\x88\x80\x80", false}, {"\x80", false},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		size_t len = strlen(cases[i].text);
+		char *in = exact(cases[i].text, len);
+		assert_int_equal(mr_utf8_valid(in, len), cases[i].valid);
+		free(in);
+	}
+	for (uint32_t point = 0; point <= 0x10ffff; point++) {
+		if (point >= 0xd800 && point <= 0xdfff)
+			continue;
+		char bytes[4];
+		size_t len = mr_utf8_put(point, bytes);
+		size_t at = 0;
+		bool bad = false;
+		if (mr_utf8_next(bytes, len, &at, &bad) != point || bad || at != len)
+			fail_msg("U+%04X does not come back", point);
+	}
+}
+
+static void test_numbers(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		bool good;
+		int64_t value;
+	} cases[] = {
+	    {"0", true, 0},
+	    {"-1", true, -1},
+	    {"9223372036854775807", true, INT64_MAX},
+	    {"9223372036854775808", false, 0},
+	    {"-9223372036854775808", true, INT64_MIN},
+	    {"-9223372036854775809", false, 0},
+	    {"", false, 0},
+	    {"-", false, 0},
+	    {"1x", false, 0},
+	    {"+1", false, 0},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		int64_t value = 0;
+		assert_int_equal(mr_parse_int64(mr_slice(cases[i].text), &value), cases[i].good);
+		if (cases[i].good)
+			assert_int_equal(value, cases[i].value);
+	}
+}
+
+static void test_time_text(void **state)
+{
+	(void)state;
+	static const struct {
+		int64_t time_us;
+		const char *text;
+	} cases[] = {
+	    {0, "1970-01-01T00:00:00Z"},
+	    {-1, "1969-12-31T23:59:59.999999Z"},
+	    {1621372413000000, "2021-05-18T21:13:33Z"},
+	    {951782400000000, "2000-02-29T00:00:00Z"},
+	    {INT64_C(-62135596800000000), "0001-01-01T00:00:00Z"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char text[MR_TIME_TEXT];
+		size_t len = mr_time_text(cases[i].time_us, text);
+		assert_string_equal(text, cases[i].text);
+		assert_int_equal(len, strlen(text));
+	}
+	char text[MR_TIME_TEXT];
+	assert_in_range(mr_time_text(INT64_MAX, text), 20, MR_TIME_TEXT - 1);
+	assert_in_range(mr_time_text(INT64_MIN, text), 20, MR_TIME_TEXT - 1);
+}
+
+static void test_json_string(void **state)
+{
+	(void)state;
+	struct mr_buf out = {0};
+	mr_json_put_string(&out, (struct mr_slice){"a\"\\\n\x01\x7f\xff\xc3\xa4", 9});
+	const char *want = "\"a\\\"\\\\\\n\\u0001\\u007f\xef\xbf\xbd\xc3\xa4\"";
+	assert_int_equal(out.len, strlen(want));
+	assert_memory_equal(out.data, want, out.len);
+	mr_buf_fini(&out);
+}
+
+static void test_arena(void **state)
+{
+	(void)state;
+	struct mr_arena arena = {0};
+	for (int round = 0; round < 3; round++) {
+		for (size_t size = 1; size < 300000; size = size * 3 + 1) {
+			char *memory = mr_arena_alloc(&arena, size);
+			assert_int_equal((uintptr_t)memory % 8, 0);
+			memset(memory, round, size);
+		}
+		mr_arena_reset(&arena);
+		assert_int_equal(arena.used_bytes, 0);
+	}
+	mr_arena_fini(&arena);
+	mr_arena_fini(&arena);
+}
+
+static void test_fields(void **state)
+{
+	(void)state;
+	struct mr_fields *fields = mr_fields_new();
+	assert_int_equal(mr_fields_find(fields, MR_SLICE("TIME")), MR_F_TIME);
+	mr_field operation = mr_fields_add(fields, MR_SLICE("Operation"));
+	assert_int_equal(operation, MR_F_NORMALISED_END);
+	assert_int_equal(mr_fields_add(fields, MR_SLICE("operaTION")), operation);
+	assert_int_equal(mr_fields_find(fields, MR_SLICE("unheard")), 0);
+	assert_int_equal(mr_fields_add(fields, MR_SLICE("")), 0);
+	for (int i = 0; i < 5000; i++) {
+		char name[16];
+		snprintf(name, sizeof name, "f%d", i);
+		assert_int_equal(mr_fields_add(fields, mr_slice(name)), operation + 1 + i);
+	}
+	struct mr_buf bytes = {0};
+	mr_fields_encode(fields, &bytes);
+	struct mr_fields *back = NULL;
+	struct mr_error error = {0};
+	char *copy = exact(bytes.data, bytes.len);
+	struct mr_slice whole = {copy, bytes.len};
+	assert_int_equal(mr_fields_decode(whole, &back, &error), MR_OK);
+	assert_int_equal(mr_fields_hash(back), mr_fields_hash(fields));
+	mr_fields_free(back);
+	free(copy);
+	for (size_t len = 0; len < bytes.len; len += 1 + len / 50) {
+		copy = exact(bytes.data, len);
+		whole = (struct mr_slice){copy, len};
+		assert_int_equal(mr_fields_decode(whole, &back, &error), MR_BAD_INPUT);
+		free(copy);
+	}
+	mr_buf_fini(&bytes);
+	mr_fields_free(fields);
+}
+
+static void test_events(void **state)
+{
+	(void)state;
+	struct mr_fields *fields = mr_fields_new();
+	mr_field many = mr_fields_add(fields, MR_SLICE("many"));
+	struct mr_events events;
+	mr_events_init(&events, fields, 3);
+	for (int round = 0; round < 2; round++) {
+		struct mr_event *one = mr_events_push(&events);
+		struct mr_event *two = mr_events_push(&events);
+		for (int i = 0; i < 1000; i++) {
+			mr_event_add_int(&events, one, many, i);
+			mr_event_add_bool(&events, two, many, i % 2);
+		}
+		int64_t next = 0;
+		for (const struct mr_value *value = mr_event_get(&events, one, many); value != NULL;
+		     value = mr_value_next(&events, value))
+			assert_int_equal(value->num.i, next++);
+		assert_int_equal(next, 1000);
+		assert_null(mr_event_get(&events, two, MR_F_TIME));
+		assert_int_equal(mr_event_text(&events, two, many).len, 5);
+		assert_non_null(mr_events_push(&events));
+		assert_null(mr_events_push(&events));
+		mr_events_pop(&events);
+		assert_non_null(mr_events_push(&events));
+		mr_events_reset(&events);
+	}
+	mr_events_fini(&events);
+	mr_fields_free(fields);
+}
+
+static void test_config(void **state)
+{
+	(void)state;
+	struct mr_config config = {0};
+	mr_config_add(&config, "rules", "a");
+	mr_config_add(&config, "rules", "b");
+	mr_config_add(&config, "size", "12x");
+	struct mr_buf bytes = {0};
+	mr_config_encode(&config, &bytes);
+	struct mr_config back = {0};
+	struct mr_error error = {0};
+	assert_int_equal(mr_config_decode((struct mr_slice){bytes.data, bytes.len}, &back, &error),
+	                 MR_OK);
+	assert_int_equal(mr_config_count(&back, "rules"), 2);
+	assert_string_equal(mr_config_get(&back, "rules", 1), "b");
+	assert_null(mr_config_get(&back, "rules", 2));
+	int64_t number;
+	assert_int_equal(mr_config_int(&back, "size", 0, 9, 3, &number, &error), MR_CONFIG);
+	assert_string_equal(error.text, "size: \"12x\" is not a whole number from 0 to 9");
+	assert_int_equal(mr_config_int(&back, "none", 0, 9, 3, &number, &error), MR_OK);
+	assert_int_equal(number, 3);
+	mr_config_fini(&back);
+	mr_config_fini(&config);
+	mr_buf_fini(&bytes);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_fold),   cmocka_unit_test(test_utf8),
+	    cmocka_unit_test(test_numbers), cmocka_unit_test(test_time_text),
+	    cmocka_unit_test(test_json_string), cmocka_unit_test(test_arena),
+	    cmocka_unit_test(test_fields), cmocka_unit_test(test_events),
+	    cmocka_unit_test(test_config),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
