@@ -11,6 +11,7 @@
 #define MR_BATCH_HEADER_MAX 256        /* bytes of an encoded header */
 #define MR_BATCH_BODY_TARGET (256 << 10) /* a body is sealed once it holds this much */
 #define MR_BATCH_BODY_MAX (4 << 20)    /* ZMQ_MAXMSGSIZE */
+#define MR_BATCH_REGION_MAX (64 << 20) /* bytes of one region: no record is longer either */
 
 enum mr_batch_kind { MR_BATCH_DATA = 1, MR_BATCH_BARRIER, MR_BATCH_END };
 

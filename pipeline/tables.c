@@ -1,0 +1,152 @@
+/* tables.c - blobs that all workers share: named descriptors, mostly sealed memfds.
+ *
+ * Filled by the stages' prepare in the supervisor, carried to each worker by the supervisor, mapped by the
+ * stages' open. A sealed memfd can neither change nor shrink, so a mapping of it cannot fault. */
+#include "tables.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct table {
+	char name[MR_TABLE_NAME_MAX];
+	int fd;
+	size_t size_bytes;
+};
+struct mr_tables {
+	struct table *items;
+	size_t count;
+	size_t capacity;
+};
+
+struct mr_tables *mr_tables_new(void)
+{
+	return mr_calloc(1, sizeof(struct mr_tables));
+}
+
+void mr_tables_free(struct mr_tables *tables)
+{
+	if (tables == NULL)
+		return;
+	for (size_t i = 0; i < tables->count; i++)
+		close(tables->items[i].fd);
+	free(tables->items);
+	free(tables);
+}
+
+static const struct table *find(const struct mr_tables *tables, const char *name)
+{
+	for (size_t i = 0; i < tables->count; i++)
+		if (strcmp(tables->items[i].name, name) == 0)
+			return &tables->items[i];
+	return NULL;
+}
+
+void mr_tables_add(struct mr_tables *tables, const char *name, int fd, size_t size_bytes)
+{
+	assert(fd >= 0 && strlen(name) < MR_TABLE_NAME_MAX && find(tables, name) == NULL);
+	if (tables->count == tables->capacity) {
+		tables->capacity = mr_grow(tables->capacity, tables->count + 1);
+		tables->items =
+		    mr_realloc(tables->items, tables->capacity * sizeof(*tables->items));
+	}
+	struct table *table = &tables->items[tables->count++];
+	memcpy(table->name, name, strlen(name) + 1);
+	table->fd = fd;
+	table->size_bytes = size_bytes;
+}
+
+static enum mr_err write_all(int fd, struct mr_slice bytes, const char *name, struct mr_error *error)
+{
+	while (bytes.len > 0) {
+		ssize_t wrote = write(fd, bytes.at, bytes.len);
+		if (wrote < 0 && errno == EINTR)
+			continue;
+		if (wrote < 0)
+			return mr_error_errno(error, errno == ENOSPC ? MR_NO_SPACE : MR_IO,
+			                      "table %s: cannot write %zu bytes into memory", name,
+			                      bytes.len);
+		bytes.at += wrote;
+		bytes.len -= (size_t)wrote;
+	}
+	return MR_OK;
+}
+
+enum mr_err mr_tables_add_bytes(struct mr_tables *tables, const char *name, struct mr_slice bytes,
+                                struct mr_error *error)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return mr_error_errno(error, MR_IO, "table %s: cannot make a memory file", name);
+	enum mr_err err = write_all(fd, bytes, name, error);
+	if (err == MR_OK &&
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
+		err = mr_error_errno(error, MR_IO, "table %s: cannot seal the memory file", name);
+	if (err != MR_OK) {
+		close(fd);
+		return err;
+	}
+	mr_tables_add(tables, name, fd, bytes.len);
+	return MR_OK;
+}
+
+bool mr_tables_find(const struct mr_tables *tables, const char *name, int *fd_out,
+                    size_t *size_bytes_out)
+{
+	const struct table *table = find(tables, name);
+	if (table == NULL)
+		return false;
+	*fd_out = table->fd;
+	*size_bytes_out = table->size_bytes;
+	return true;
+}
+
+/* A mapping past a file's end would fault later, in the middle of a look-up. */
+static enum mr_err check_size(const struct table *table, struct mr_error *error)
+{
+	struct stat about;
+	if (fstat(table->fd, &about) != 0)
+		return mr_error_errno(error, MR_IO, "table %s: cannot ask for its size", table->name);
+	if (about.st_size < 0 || (uint64_t)about.st_size < table->size_bytes)
+		return mr_error_set(error, MR_IO, "table %s: it has %lld bytes, %zu were promised",
+		                    table->name, (long long)about.st_size, table->size_bytes);
+	return MR_OK;
+}
+
+enum mr_err mr_tables_map(const struct mr_tables *tables, const char *name,
+                          struct mr_slice *bytes_out, struct mr_error *error)
+{
+	const struct table *table = find(tables, name);
+	*bytes_out = (struct mr_slice){"", 0};
+	if (table == NULL)
+		return mr_error_set(error, MR_NOT_FOUND, "there is no table %s", name);
+	if (table->size_bytes == 0)
+		return MR_OK;
+	enum mr_err err = check_size(table, error);
+	if (err != MR_OK)
+		return err;
+	void *at = mmap(NULL, table->size_bytes, PROT_READ, MAP_SHARED, table->fd, 0);
+	if (at == MAP_FAILED)
+		return mr_error_errno(error, MR_IO, "table %s: cannot map %zu bytes", name,
+		                      table->size_bytes);
+	*bytes_out = (struct mr_slice){at, table->size_bytes};
+	return MR_OK;
+}
+
+size_t mr_tables_count(const struct mr_tables *tables)
+{
+	return tables->count;
+}
+
+void mr_tables_at(const struct mr_tables *tables, size_t index, const char **name_out, int *fd_out,
+                  size_t *size_bytes_out)
+{
+	assert(index < tables->count);
+	*name_out = tables->items[index].name;
+	*fd_out = tables->items[index].fd;
+	*size_bytes_out = tables->items[index].size_bytes;
+}

@@ -1,0 +1,21 @@
+/* tables.h - the pipeline's own side of the tables that workers share (stage.h has the stages').
+ *
+ * The supervisor makes a set, the stages' prepare fills it, the supervisor walks it and sends each
+ * descriptor to each worker, and a worker builds the same set again with mr_tables_add. */
+#ifndef MILLRACE_TABLES_H
+#define MILLRACE_TABLES_H
+
+#include "millrace/stage.h"
+
+#define MR_TABLE_NAME_MAX 64 /* bytes of a name, the zero byte included */
+
+struct mr_tables *mr_tables_new(void);
+/* Closes every descriptor. Mappings stay until the process ends. */
+void mr_tables_free(struct mr_tables *tables);
+
+size_t mr_tables_count(const struct mr_tables *tables);
+/* The index-th table, 0 to count - 1; all borrowed. */
+void mr_tables_at(const struct mr_tables *tables, size_t index, const char **name_out, int *fd_out,
+                  size_t *size_bytes_out);
+
+#endif
