@@ -109,12 +109,16 @@ struct mr_writer {
 	uint32_t output_count;
 	struct mr_events *events; /* where parse puts its events, or NULL; borrowed */
 	bool full;                /* a full body or region waits to be taken */
-	struct mr_buf scratch;
 };
 
-/* Its number: writer->outputs[number]. Pointers to outputs die with the next add. */
+/* An item is cut to what a message may hold where it must be (fields first, then values past what fits):
+ * so no item, however large its record, breaks a link.
+ *
+ * Its number: writer->outputs[number]. Pointers to outputs die with the next add. */
 uint32_t mr_writer_add_output(struct mr_writer *writer, enum mr_content content, uint8_t layer,
                               enum mr_link_mode mode, uint32_t peers);
+/* While events are set and full, the writer is not ready: set NULL before a later stage of the chain
+ * writes through the same writer. */
 static inline void mr_writer_set_events(struct mr_writer *writer, struct mr_events *events)
 {
 	writer->events = events;
