@@ -1,0 +1,406 @@
+/* flatten.c - walks a record once and keeps what the dictionary names. See flatten.h for the rules.
+ *
+ * Called by parse.c for each valid record. The usual record is walked once without looking back. One
+ * that turns out to give a key twice is walked again from its start, carefully: each object is first
+ * searched for the last member of each key. Depth is bounded by the JSON reader, and memory by the
+ * length of the record. Never fails. */
+#include "flatten.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define OPENED_LEVELS 2 /* JSON in a string, in a string */
+#define ALIAS_RANK 1000 /* of `properties.x` under the name x: any other way to x wins */
+
+struct key_ref {
+	struct mr_slice key;
+};
+
+struct mr_flatten {
+	struct mr_names *names;
+	struct mr_json_reader *inner[OPENED_LEVELS];
+	uint16_t *rank; /* by field: through how many keys its values were reached */
+	uint64_t object; /* number of the newest object */
+	uint64_t since;  /* number of the record's first */
+	bool twice;      /* the record gives a key twice */
+	bool careful;    /* this is the second walk */
+	struct mr_json_node properties; /* the record's member of that name, index 0: has none */
+	struct key_ref *keys;           /* scratch of the second walk */
+	size_t key_capacity;
+};
+
+/* One document on its way: the record itself or what was in a string of it. */
+struct walk {
+	struct mr_flatten *flatten;
+	const struct mr_json_reader *reader;
+	struct mr_slice doc;
+	struct mr_events *events;
+	struct mr_event *event;
+	unsigned level; /* 0 is the record */
+};
+
+struct mr_flatten *mr_flatten_new(const struct mr_fields *fields, size_t max_bytes)
+{
+	struct mr_flatten *flatten = mr_calloc(1, sizeof *flatten);
+	flatten->names = mr_names_new(fields);
+	flatten->rank = mr_calloc(mr_fields_count(fields), sizeof *flatten->rank);
+	for (size_t i = 0; i < OPENED_LEVELS; i++)
+		flatten->inner[i] = mr_json_reader_new(max_bytes);
+	return flatten;
+}
+
+void mr_flatten_free(struct mr_flatten *flatten)
+{
+	if (flatten == NULL)
+		return;
+	mr_names_free(flatten->names);
+	free(flatten->rank);
+	for (size_t i = 0; i < OPENED_LEVELS; i++)
+		mr_json_reader_free(flatten->inner[i]);
+	free(flatten->keys);
+	free(flatten);
+}
+
+/* What makes an object of an array a named value. */
+struct named {
+	struct mr_json_node name, value, old_value, new_value; /* index 0: has none */
+};
+
+/* ---- values ---- */
+
+/* Whether a value that was reached through `rank` keys may join the field's values. */
+static bool field_admits(struct walk *walk, mr_field field, unsigned rank, bool null)
+{
+	uint16_t *held = &walk->flatten->rank[field];
+	uint32_t *first = &walk->event->first[field];
+	if (*first == 0 || rank < *held) {
+		*first = 0;
+		*held = (uint16_t)rank;
+		return true;
+	}
+	if (rank > *held || null)
+		return false;
+	if (walk->events->values[*first - 1].type == MR_NULL)
+		*first = 0;
+	return true;
+}
+
+static void add_null(struct walk *walk, mr_field field, unsigned rank)
+{
+	if (field_admits(walk, field, rank, true))
+		mr_event_add(walk->events, walk->event, field, &(struct mr_value){.type = MR_NULL});
+}
+
+static void add_raw(struct walk *walk, mr_field field, unsigned rank, struct mr_slice raw)
+{
+	struct mr_value value = {.type = MR_JSON, .text = raw.at, .len = (uint32_t)raw.len};
+	if (field_admits(walk, field, rank, false))
+		mr_event_add(walk->events, walk->event, field, &value);
+}
+
+static bool in_document(const struct walk *walk, const char *at)
+{
+	return at >= walk->doc.at && at <= walk->doc.at + walk->doc.len;
+}
+
+static void add_scalar(struct walk *walk, mr_field field, unsigned rank, struct mr_json_node node)
+{
+	struct mr_value value = mr_json_value(walk->reader, node);
+	if (!field_admits(walk, field, rank, value.type == MR_NULL))
+		return;
+	if (value.type == MR_STRING && !in_document(walk, value.text))
+		value.text = mr_arena_copy(&walk->events->arena, value.text, value.len);
+	mr_event_add(walk->events, walk->event, field, &value);
+}
+
+/* ---- structure ---- */
+
+static void put(struct walk *walk, const struct mr_name_entry *entry, unsigned rank,
+                struct mr_json_node node, struct mr_json_walk *outer);
+static struct mr_json_walk put_object(struct walk *walk, uint32_t names, unsigned rank,
+                                      struct mr_json_node node, struct named *named);
+static struct mr_json_walk put_array(struct walk *walk, const struct mr_name_entry *entry,
+                                     unsigned rank, struct mr_json_node node);
+
+/* A string that looks like JSON, for the names below it. */
+static void put_opened(struct walk *walk, uint32_t names, unsigned rank, struct mr_json_node node)
+{
+	struct mr_slice text = mr_json_string(walk->reader, node);
+	size_t at = 0;
+	while (at < text.len && (text.at[at] == ' ' || text.at[at] == '\n' || text.at[at] == '\r'))
+		at++;
+	if (walk->level == OPENED_LEVELS || at == text.len ||
+	    (text.at[at] != '{' && text.at[at] != '['))
+		return;
+	/* Not the reader's buffer: values will point into it. */
+	char *copy = mr_arena_alloc(&walk->events->arena, text.len + MR_JSON_PADDING);
+	memcpy(copy, text.at, text.len);
+	memset(copy + text.len, 0, MR_JSON_PADDING);
+	struct mr_json_reader *reader = walk->flatten->inner[walk->level];
+	struct walk inner = *walk;
+	inner.reader = reader;
+	inner.doc = (struct mr_slice){copy, text.len};
+	inner.level = walk->level + 1;
+	struct mr_json_node root;
+	if (mr_json_read(reader, inner.doc, &root, NULL) == MR_OK)
+		put(&inner, &(struct mr_name_entry){.child = names}, rank, root, NULL);
+}
+
+/* The value of a name, and what names go on below it. `outer` is the walk that shows the value, spared
+ * a second search for its end. */
+static void put(struct walk *walk, const struct mr_name_entry *entry, unsigned rank,
+                struct mr_json_node node, struct mr_json_walk *outer)
+{
+	struct mr_json_walk inner;
+	switch (mr_json_kind(walk->reader, node)) {
+	case MR_JSON_OBJECT:
+		if (entry->child == 0) {
+			add_raw(walk, entry->field, rank, mr_json_raw(walk->reader, node));
+			return;
+		}
+		inner = put_object(walk, entry->child, rank + 1, node, NULL);
+		if (entry->field != 0)
+			add_raw(walk, entry->field, rank, mr_json_walked(walk->reader, node, &inner));
+		break;
+	case MR_JSON_ARRAY:
+		inner = put_array(walk, entry, rank, node);
+		break;
+	case MR_JSON_STRING:
+		if (entry->child != 0)
+			put_opened(walk, entry->child, rank, node);
+		__attribute__((fallthrough));
+	default:
+		if (entry->field != 0)
+			add_scalar(walk, entry->field, rank, node);
+		return;
+	}
+	if (outer != NULL)
+		mr_json_leave(outer, &inner);
+}
+
+/* ---- objects ---- */
+
+static bool key_is(struct mr_slice key, const char *folded)
+{
+	for (size_t i = 0; i < key.len; i++)
+		if ((key.at[i] | 0x20) != folded[i])
+			return false;
+	return true;
+}
+
+static void named_note(struct named *named, struct mr_slice key, struct mr_json_node value)
+{
+	switch (key.len) {
+	case 3:
+		if (key_is(key, "key"))
+			named->name = value;
+		break;
+	case 4:
+		if (key_is(key, "name"))
+			named->name = value;
+		break;
+	case 5:
+		if (key_is(key, "value"))
+			named->value = value;
+		break;
+	case 8:
+		if (key_is(key, "newvalue"))
+			named->new_value = value;
+		else if (key_is(key, "oldvalue"))
+			named->old_value = value;
+		break;
+	case 11:
+		if (key_is(key, "displayname") && named->name.index == 0)
+			named->name = value;
+		break;
+	default:
+		break;
+	}
+}
+
+static void put_below(struct walk *walk, uint32_t names, struct mr_slice key, unsigned rank,
+                      struct mr_json_node value)
+{
+	struct mr_name_entry *entry = mr_names_find(walk->flatten->names, names, key);
+	if (entry != NULL && value.index != 0)
+		put(walk, entry, rank, value, NULL);
+}
+
+static void put_named(struct walk *walk, uint32_t names, unsigned rank, const struct named *named)
+{
+	if (named->name.index == 0 ||
+	    (named->value.index | named->old_value.index | named->new_value.index) == 0 ||
+	    mr_json_kind(walk->reader, named->name) != MR_JSON_STRING)
+		return;
+	struct mr_name_entry *entry =
+	    mr_names_find(walk->flatten->names, names, mr_json_string(walk->reader, named->name));
+	if (entry == NULL)
+		return;
+	if (named->value.index != 0)
+		put(walk, entry, rank, named->value, NULL);
+	if (entry->child != 0) {
+		put_below(walk, entry->child, MR_SLICE("oldvalue"), rank + 1, named->old_value);
+		put_below(walk, entry->child, MR_SLICE("newvalue"), rank + 1, named->new_value);
+	}
+}
+
+static int key_order(const void *a, const void *b)
+{
+	return mr_slice_cmp(((const struct key_ref *)a)->key, ((const struct key_ref *)b)->key);
+}
+
+/* Before a careful walk of an object: note each key's last member, and whether one is there twice. */
+static void find_last(struct walk *walk, uint32_t names, struct mr_json_node node)
+{
+	struct mr_flatten *flatten = walk->flatten;
+	struct mr_json_walk members = mr_json_enter(walk->reader, node);
+	uint32_t count = 0;
+	while (mr_json_step(walk->reader, &members)) {
+		if (count == flatten->key_capacity) {
+			flatten->key_capacity = mr_grow(flatten->key_capacity, count + 1);
+			flatten->keys = mr_realloc(flatten->keys,
+			                           flatten->key_capacity * sizeof *flatten->keys);
+		}
+		flatten->keys[count++].key = members.key;
+		struct mr_name_entry *entry = mr_names_find(flatten->names, names, members.key);
+		if (entry != NULL)
+			entry->last = count;
+	}
+	qsort(flatten->keys, count, sizeof *flatten->keys, key_order);
+	for (uint32_t i = 1; i < count; i++)
+		if (mr_slice_eq(flatten->keys[i - 1].key, flatten->keys[i].key))
+			flatten->twice = true;
+}
+
+/* A member on its way past: what the walk has to know of it, asked for or not. */
+static void note_member(struct walk *walk, unsigned rank, const struct mr_json_walk *members,
+                        struct named *named)
+{
+	if (named != NULL)
+		named_note(named, members->key, members->value);
+	else if (rank == 1 && members->key.len == 10 && key_is(members->key, "properties"))
+		walk->flatten->properties = members->value;
+}
+
+static struct mr_json_walk put_object_carefully(struct walk *walk, uint32_t names, unsigned rank,
+                                                struct mr_json_node node, struct named *named)
+{
+	find_last(walk, names, node);
+	struct mr_json_walk members = mr_json_enter(walk->reader, node);
+	uint32_t count = 0;
+	while (mr_json_step(walk->reader, &members)) {
+		struct mr_name_entry *entry =
+		    mr_names_find(walk->flatten->names, names, members.key);
+		count++;
+		note_member(walk, rank, &members, named);
+		if (entry != NULL && entry->last == count)
+			put(walk, entry, rank, members.value, &members);
+	}
+	return members;
+}
+
+/* Every member that a name asks for. Gives the walk at its end. */
+static struct mr_json_walk put_object(struct walk *walk, uint32_t names, unsigned rank,
+                                      struct mr_json_node node, struct named *named)
+{
+	struct mr_flatten *flatten = walk->flatten;
+	if (flatten->careful)
+		return put_object_carefully(walk, names, rank, node, named);
+	uint64_t object = ++flatten->object;
+	struct mr_json_walk members = mr_json_enter(walk->reader, node);
+	while (mr_json_step(walk->reader, &members)) {
+		struct mr_name_entry *entry = mr_names_member(
+		    flatten->names, names, members.key, object, flatten->since, &flatten->twice);
+		note_member(walk, rank, &members, named);
+		if (entry == NULL)
+			continue;
+		flatten->twice |= entry->seen == object;
+		entry->seen = object;
+		put(walk, entry, rank, members.value, &members);
+	}
+	return members;
+}
+
+/* ---- arrays ---- */
+
+/* What an array, with the arrays in it, was seen to hold. */
+struct contents {
+	bool objects;
+	bool scalars;
+};
+
+static void put_elements(struct walk *walk, const struct mr_name_entry *entry, unsigned rank,
+                         struct mr_json_walk *elements, struct contents *contents)
+{
+	while (mr_json_step(walk->reader, elements)) {
+		struct mr_json_walk inner;
+		struct named named = {0};
+		switch (mr_json_kind(walk->reader, elements->value)) {
+		case MR_JSON_NULL:
+			break;
+		case MR_JSON_ARRAY:
+			inner = mr_json_enter(walk->reader, elements->value);
+			put_elements(walk, entry, rank, &inner, contents);
+			mr_json_leave(elements, &inner);
+			break;
+		case MR_JSON_OBJECT:
+			contents->objects = true;
+			if (entry->child == 0)
+				break;
+			inner = put_object(walk, entry->child, rank + 1, elements->value, &named);
+			put_named(walk, entry->child, rank + 1, &named);
+			mr_json_leave(elements, &inner);
+			break;
+		default:
+			contents->scalars = true;
+			put(walk, entry, rank, elements->value, NULL);
+		}
+	}
+}
+
+/* Gives the walk at its end. */
+static struct mr_json_walk put_array(struct walk *walk, const struct mr_name_entry *entry,
+                                     unsigned rank, struct mr_json_node node)
+{
+	struct contents contents = {0};
+	struct mr_json_walk elements = mr_json_enter(walk->reader, node);
+	put_elements(walk, entry, rank, &elements, &contents);
+	if (entry->field != 0 && contents.objects)
+		add_raw(walk, entry->field, rank, mr_json_walked(walk->reader, node, &elements));
+	else if (entry->field != 0 && !contents.scalars)
+		add_null(walk, entry->field, rank);
+	return elements;
+}
+
+/* ---- the record ---- */
+
+static void put_record(struct walk *walk, struct mr_json_node root)
+{
+	struct mr_flatten *flatten = walk->flatten;
+	flatten->since = flatten->object + 1;
+	flatten->properties = (struct mr_json_node){0};
+	put_object(walk, MR_NAMES_ROOT, 1, root, NULL);
+	/* A diagnostics envelope: its properties answer to their names alone as well. */
+	if (flatten->properties.index != 0)
+		put(walk, &(struct mr_name_entry){.child = MR_NAMES_ROOT}, ALIAS_RANK,
+		    flatten->properties, NULL);
+}
+
+void mr_flatten_record(struct mr_flatten *flatten, const struct mr_json_reader *reader,
+                       struct mr_json_node root, struct mr_slice doc, struct mr_events *events,
+                       struct mr_event *event, bool *twice_out)
+{
+	struct walk walk = {flatten, reader, doc, events, event, 0};
+	uint32_t value_count = events->value_count;
+	flatten->twice = false;
+	flatten->careful = false;
+	put_record(&walk, root);
+	if (flatten->twice) {
+		memset(event->first, 0, events->stride * sizeof *event->first);
+		events->value_count = value_count;
+		flatten->twice = false;
+		flatten->careful = true;
+		put_record(&walk, root);
+	}
+	*twice_out = flatten->twice;
+}

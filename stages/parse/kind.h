@@ -1,0 +1,93 @@
+/* kind.h - the kinds of record: how each is told, and where it holds what the normalised fields name.
+ *
+ * A kind is a file of its own with a table of rows (native field, normalised field, how) in a .def, and
+ * a line in kind.c's table. parse.c flattens a record, asks kind.c which kind it is, and has
+ * normalise.c follow the kind's rows. */
+#ifndef MILLRACE_PARSE_KIND_H
+#define MILLRACE_PARSE_KIND_H
+
+#include "millrace/event.h"
+
+/* The native fields by which kinds are told and records named. */
+enum mr_mark {
+#define X(symbol, name) MR_MARK_##symbol,
+#include "mark.def"
+#undef X
+	MR_MARK_COUNT
+};
+
+/* An event whose native fields are in place. */
+struct mr_view {
+	struct mr_events *events;
+	struct mr_event *event;
+	const mr_field *marks; /* MR_MARK_COUNT ids, 0 where the dictionary lacks one */
+};
+
+static inline const struct mr_value *mr_view_get(const struct mr_view *view, enum mr_mark mark)
+{
+	return mr_event_get(view->events, view->event, view->marks[mark]);
+}
+static inline bool mr_view_has(const struct mr_view *view, enum mr_mark mark)
+{
+	return view->event->first[view->marks[mark]] != 0;
+}
+static inline struct mr_slice mr_view_text(const struct mr_view *view, enum mr_mark mark)
+{
+	return mr_event_text(view->events, view->event, view->marks[mark]);
+}
+
+/* How a native value becomes a normalised one. Null, empty and "<null>" are never taken. A row whose
+ * normalised field is there already does nothing: the first row that gives a value wins. */
+enum mr_how {
+	MR_HOW_TEXT,      /* as it is */
+	MR_HOW_EACH,      /* all its values */
+	MR_HOW_TIME,      /* any form of forms.h; for MR_F_TIME, which sets the event's time */
+	MR_HOW_ADDRESS,   /* any form of forms.h; for MR_F_SRC_IP, MR_F_SRC_PORT comes with it */
+	MR_HOW_STATUS,    /* Success or Failure from the words that services use for them */
+	MR_HOW_ERROR,     /* 0 is Success, any other number Failure */
+	MR_HOW_HTTP,      /* 1xx to 3xx is Success, 4xx and 5xx Failure */
+	MR_HOW_USER_TYPE, /* the Management Activity API's UserType */
+	MR_HOW_USER_KEY,  /* an object id or PUID, without what SharePoint wraps around it */
+	MR_HOW_PERSON,    /* the first value that looks like a user principal name */
+	MR_HOW_GUID,      /* the first value that is a GUID */
+	MR_HOW_MFA        /* multiFactorAuthentication is true, singleFactorAuthentication false */
+};
+
+struct mr_row {
+	mr_field to;
+	enum mr_how how;
+	const char *from; /* native name */
+};
+
+struct mr_kind {
+	const struct mr_row *rows;
+	size_t row_count;
+	/* Whether a record is of the kind. NULL: only kind.c's table of categories tells. */
+	bool (*is)(const struct mr_view *view);
+	/* What rows cannot say; may be NULL. */
+	void (*finish)(const struct mr_view *view);
+};
+
+extern const struct mr_kind mr_kind_unknown, mr_kind_ual, mr_kind_signin, mr_kind_audit, mr_kind_risk,
+    mr_kind_risky_user, mr_kind_graph_activity, mr_kind_azure_activity;
+
+enum mr_record_kind mr_kind_tell(const struct mr_view *view);
+const struct mr_kind *mr_kind_of(enum mr_record_kind kind);
+
+/* Whose sign-in a Graph resource `signIn` tells of, by its signInEventTypes. */
+enum mr_record_kind mr_signin_kind(const struct mr_view *view);
+/* The name of a Management Activity API record type, empty where it is unknown. record_type.def. */
+struct mr_slice mr_record_type_name(int64_t record_type);
+
+/* ---- normalise.c ---- */
+
+struct mr_normaliser;
+struct mr_normaliser *mr_normaliser_new(const struct mr_fields *fields);
+void mr_normaliser_free(struct mr_normaliser *normaliser);
+/* Every native name that a kind's rows or marks use. */
+void mr_normalise_prepare(struct mr_fields *fields);
+const mr_field *mr_normaliser_marks(const struct mr_normaliser *normaliser);
+/* Follow the rows of the event's kind. */
+void mr_normalise(const struct mr_normaliser *normaliser, const struct mr_view *view);
+
+#endif

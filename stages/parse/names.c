@@ -1,0 +1,241 @@
+/* names.c - the dictionary's names as a tree of keys, with a cache by exact bytes. See names.h.
+ *
+ * The tree's table is filled from the dictionary only, and what an attacker writes is merely looked up
+ * in it; the cache has a fixed size, and its worst case is the search that it saves. */
+#include "names.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define CACHE_SLOTS 4096u
+#define CACHE_WAYS 4u
+#define CACHE_KEY_MAX 44u
+
+struct cache_slot {
+	uint64_t hash;
+	uint64_t seen; /* the object that had the key last */
+	uint32_t entry; /* 0: nothing is asked for */
+	uint32_t node;
+	uint16_t len;
+	char key[CACHE_KEY_MAX];
+};
+
+struct mr_names {
+	struct mr_name_entry *entries; /* 0 is none */
+	uint32_t count;
+	uint32_t capacity;
+	uint32_t *slots; /* open addressing, at most half full */
+	uint32_t slot_count;
+	size_t longest; /* folded key */
+	char *room;     /* for a folded key */
+	struct cache_slot cache[CACHE_SLOTS + CACHE_WAYS];
+};
+
+static uint32_t slot_of(const struct mr_names *names, uint32_t node, struct mr_slice folded)
+{
+	uint32_t mask = names->slot_count - 1;
+	uint32_t at = (uint32_t)mr_hash64(folded.at, folded.len, node) & mask;
+	while (names->slots[at] != 0) {
+		const struct mr_name_entry *entry = &names->entries[names->slots[at]];
+		if (entry->node == node && mr_slice_eq(entry->key, folded))
+			break;
+		at = (at + 1) & mask;
+	}
+	return at;
+}
+
+static void rehash(struct mr_names *names, uint32_t slot_count)
+{
+	free(names->slots);
+	names->slot_count = slot_count;
+	names->slots = mr_calloc(slot_count, sizeof *names->slots);
+	for (uint32_t i = 1; i < names->count; i++)
+		names->slots[slot_of(names, names->entries[i].node, names->entries[i].key)] = i;
+}
+
+static struct mr_name_entry *entry_make(struct mr_names *names, uint32_t node, struct mr_slice key)
+{
+	uint32_t at = slot_of(names, node, key);
+	if (names->slots[at] != 0)
+		return &names->entries[names->slots[at]];
+	if (names->count == names->capacity) {
+		names->capacity *= 2;
+		names->entries =
+		    mr_realloc(names->entries, names->capacity * sizeof *names->entries);
+	}
+	struct mr_name_entry *entry = &names->entries[names->count];
+	*entry = (struct mr_name_entry){.key = key, .node = node};
+	names->slots[at] = names->count++;
+	if (key.len > names->longest)
+		names->longest = key.len;
+	if (names->count * 2 > names->slot_count)
+		rehash(names, names->slot_count * 2);
+	return entry;
+}
+
+/* Every beginning of the name at a dot is a node, and from each node every way to a later one is a
+ * key: a.b.c is reached through a, b, c; a.b, c; a, b.c; a.b.c. More dots than this are one key. */
+#define PARTS_MAX 12
+
+static void add_name(struct mr_names *names, uint32_t *node_count, struct mr_slice name,
+                     mr_field field)
+{
+	size_t begins[PARTS_MAX];
+	uint32_t nodes[PARTS_MAX];
+	size_t parts = 0;
+	begins[parts] = 0;
+	nodes[parts++] = MR_NAMES_ROOT;
+	for (size_t i = 0; i <= name.len; i++) {
+		bool end = i == name.len;
+		if (!end && (name.at[i] != '.' || parts == PARTS_MAX))
+			continue;
+		uint32_t child = 0;
+		for (size_t p = 0; p < parts; p++) {
+			struct mr_slice key = {name.at + begins[p], i - begins[p]};
+			struct mr_name_entry *entry = entry_make(names, nodes[p], key);
+			if (end)
+				entry->field = field;
+			else if (entry->child != 0)
+				child = entry->child;
+			else
+				entry->child = child != 0 ? child : (child = (*node_count)++);
+		}
+		if (!end) {
+			begins[parts] = i + 1;
+			nodes[parts++] = child;
+		}
+	}
+}
+
+struct mr_names *mr_names_new(const struct mr_fields *fields)
+{
+	struct mr_names *names = mr_calloc(1, sizeof *names);
+	uint32_t node_count = MR_NAMES_ROOT + 1;
+	names->capacity = 1024;
+	names->entries = mr_malloc(names->capacity * sizeof *names->entries);
+	names->entries[0] = (struct mr_name_entry){0};
+	names->count = 1;
+	rehash(names, 2048);
+	for (size_t id = MR_F_NORMALISED_END; id < mr_fields_count(fields); id++)
+		add_name(names, &node_count, mr_fields_name(fields, (mr_field)id), (mr_field)id);
+	names->room = mr_malloc(mr_fold_max(names->longest * 4));
+	return names;
+}
+
+void mr_names_free(struct mr_names *names)
+{
+	if (names == NULL)
+		return;
+	free(names->entries);
+	free(names->slots);
+	free(names->room);
+	free(names);
+}
+
+static uint32_t search(struct mr_names *names, uint32_t node, struct mr_slice key)
+{
+	/* Folding shortens a key to no less than a third (U+2126 and U+212A: three bytes to two or
+	 * one). */
+	if (key.len > names->longest * 3)
+		return 0;
+	struct mr_slice folded = {names->room, mr_fold(key.at, key.len, names->room)};
+	return names->slots[slot_of(names, node, folded)];
+}
+
+/* ---- the cache ---- */
+
+static inline uint64_t load64(const char *at)
+{
+	uint64_t word;
+	memcpy(&word, at, sizeof word);
+	return word;
+}
+
+static inline uint64_t load32(const char *at)
+{
+	uint32_t word;
+	memcpy(&word, at, sizeof word);
+	return word;
+}
+
+/* Beginning, middle and end of the key: enough to tell a schema's keys apart. */
+static inline uint64_t cache_hash(uint32_t node, struct mr_slice key)
+{
+	const uint64_t m = 0x9e3779b97f4a7c15u;
+	uint64_t hash = (uint64_t)node << 32 | (uint32_t)key.len;
+	size_t len = key.len;
+	if (len >= 8) {
+		hash = (hash ^ load64(key.at)) * m;
+		hash ^= hash >> 29;
+		hash = (hash ^ load64(key.at + len / 2 - 4)) * m;
+		hash ^= hash >> 32;
+		hash ^= load64(key.at + len - 8);
+	} else if (len >= 4) {
+		hash = (hash * m) ^ (load32(key.at) | load32(key.at + len - 4) << 32);
+	} else if (len > 0) {
+		hash = (hash * m) ^ ((uint64_t)(uint8_t)key.at[0] | (uint64_t)(uint8_t)key.at[len / 2] << 8 |
+		                     (uint64_t)(uint8_t)key.at[len - 1] << 16);
+	}
+	hash *= m;
+	return hash ^ hash >> 31;
+}
+
+static inline bool slot_is(const struct cache_slot *slot, uint64_t hash, uint32_t node,
+                           struct mr_slice key)
+{
+	return slot->hash == hash && slot->node == node && slot->len == key.len &&
+	       memcmp(slot->key, key.at, key.len) == 0;
+}
+
+/* The slot that holds the key, filled if need be. Where each way is taken by a key of the record in
+ * hand, one of them is given up, and *lost_out says so. */
+static struct cache_slot *slot_get(struct mr_names *names, uint32_t node, struct mr_slice key,
+                                   uint64_t since, bool *lost_out)
+{
+	uint64_t hash = cache_hash(node, key);
+	struct cache_slot *slots = &names->cache[hash & (CACHE_SLOTS - 1)];
+	struct cache_slot *oldest = slots;
+	for (uint32_t i = 0; i < CACHE_WAYS; i++) {
+		if (slot_is(&slots[i], hash, node, key))
+			return &slots[i];
+		if (slots[i].seen < oldest->seen)
+			oldest = &slots[i];
+	}
+	*lost_out = oldest->seen >= since;
+	*oldest = (struct cache_slot){
+	    .hash = hash, .entry = search(names, node, key), .node = node, .len = (uint16_t)key.len};
+	memcpy(oldest->key, key.at, key.len);
+	return oldest;
+}
+
+static struct mr_name_entry *entry_at(struct mr_names *names, uint32_t index)
+{
+	return index == 0 ? NULL : &names->entries[index];
+}
+
+struct mr_name_entry *mr_names_find(struct mr_names *names, uint32_t node, struct mr_slice key)
+{
+	if (key.len > CACHE_KEY_MAX)
+		return entry_at(names, search(names, node, key));
+	uint64_t hash = cache_hash(node, key);
+	struct cache_slot *slots = &names->cache[hash & (CACHE_SLOTS - 1)];
+	for (uint32_t i = 0; i < CACHE_WAYS; i++)
+		if (slot_is(&slots[i], hash, node, key))
+			return entry_at(names, slots[i].entry);
+	return entry_at(names, search(names, node, key));
+}
+
+struct mr_name_entry *mr_names_member(struct mr_names *names, uint32_t node, struct mr_slice key,
+                                      uint64_t object, uint64_t since, bool *twice_out)
+{
+	if (key.len > CACHE_KEY_MAX) {
+		*twice_out = true;
+		return entry_at(names, search(names, node, key));
+	}
+	bool lost = false;
+	struct cache_slot *slot = slot_get(names, node, key, since, &lost);
+	if (lost || slot->seen == object)
+		*twice_out = true;
+	slot->seen = object;
+	return entry_at(names, slot->entry);
+}

@@ -1,0 +1,297 @@
+/* normalise.c - follows a kind's rows: native values become normalised fields.
+ *
+ * Rows are compiled to field ids when the stage opens. Called by parse.c for each event. Values keep
+ * the text that the record gave, save where a row says otherwise. Never fails: a value that is not of
+ * the form that its row wants is passed over. */
+#include "kind.h"
+
+#include <stdlib.h>
+
+#include "forms.h"
+
+struct compiled {
+	mr_field to;
+	mr_field from;
+	enum mr_how how;
+};
+
+struct mr_normaliser {
+	mr_field marks[MR_MARK_COUNT];
+	struct compiled *rows[MR_KIND_COUNT];
+	size_t row_count[MR_KIND_COUNT];
+};
+
+static const char *const mark_names[MR_MARK_COUNT] = {
+#define X(symbol, name) [MR_MARK_##symbol] = name,
+#include "mark.def"
+#undef X
+};
+
+void mr_normalise_prepare(struct mr_fields *fields)
+{
+	for (size_t i = 0; i < MR_MARK_COUNT; i++)
+		mr_fields_add(fields, mr_slice(mark_names[i]));
+	for (enum mr_record_kind kind = 0; kind < MR_KIND_COUNT; kind++) {
+		const struct mr_kind *of = mr_kind_of(kind);
+		for (size_t i = 0; i < of->row_count; i++)
+			mr_fields_add(fields, mr_slice(of->rows[i].from));
+	}
+}
+
+/* A row whose native name the dictionary lacks (it was full) finds nothing and is left out. */
+static void compile(struct mr_normaliser *normaliser, enum mr_record_kind kind,
+                    const struct mr_fields *fields)
+{
+	const struct mr_kind *of = mr_kind_of(kind);
+	struct compiled *rows = mr_calloc(of->row_count, sizeof *rows);
+	size_t count = 0;
+	for (size_t i = 0; i < of->row_count; i++) {
+		mr_field from = mr_fields_find(fields, mr_slice(of->rows[i].from));
+		if (from != 0)
+			rows[count++] = (struct compiled){of->rows[i].to, from, of->rows[i].how};
+	}
+	normaliser->rows[kind] = rows;
+	normaliser->row_count[kind] = count;
+}
+
+struct mr_normaliser *mr_normaliser_new(const struct mr_fields *fields)
+{
+	struct mr_normaliser *normaliser = mr_calloc(1, sizeof *normaliser);
+	for (size_t i = 0; i < MR_MARK_COUNT; i++)
+		normaliser->marks[i] = mr_fields_find(fields, mr_slice(mark_names[i]));
+	for (enum mr_record_kind kind = 0; kind < MR_KIND_COUNT; kind++)
+		compile(normaliser, kind, fields);
+	return normaliser;
+}
+
+void mr_normaliser_free(struct mr_normaliser *normaliser)
+{
+	if (normaliser == NULL)
+		return;
+	for (size_t i = 0; i < MR_KIND_COUNT; i++)
+		free(normaliser->rows[i]);
+	free(normaliser);
+}
+
+const mr_field *mr_normaliser_marks(const struct mr_normaliser *normaliser)
+{
+	return normaliser->marks;
+}
+
+/* ---- one value ---- */
+
+static void put_text(const struct mr_view *view, mr_field to, struct mr_slice text)
+{
+	mr_event_add_text(view->events, view->event, to, text);
+}
+
+static bool is_word(struct mr_slice text, const char *const *words, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strlen(words[i]) == text.len && mr_fold_eq(text, mr_slice(words[i])))
+			return true;
+	return false;
+}
+
+static void put_status(const struct mr_view *view, mr_field to, struct mr_slice text)
+{
+	static const char *const good[] = {"success",            "succeeded", "true",
+	                                   "partiallysucceeded", "ok",        "completed"};
+	static const char *const bad[] = {"failed", "failure", "false", "fail", "error", "timeout"};
+	if (is_word(text, good, sizeof good / sizeof good[0]))
+		put_text(view, to, MR_SLICE("Success"));
+	else if (is_word(text, bad, sizeof bad / sizeof bad[0]))
+		put_text(view, to, MR_SLICE("Failure"));
+}
+
+static void put_error(const struct mr_view *view, mr_field to, struct mr_slice text)
+{
+	int64_t code;
+	if (mr_parse_int64(text, &code))
+		put_text(view, to, code == 0 ? MR_SLICE("Success") : MR_SLICE("Failure"));
+	else
+		put_status(view, to, text);
+}
+
+static void put_http(const struct mr_view *view, mr_field to, struct mr_slice text)
+{
+	int64_t code;
+	if (mr_parse_int64(text, &code) && code >= 100 && code < 600)
+		put_text(view, to, code < 400 ? MR_SLICE("Success") : MR_SLICE("Failure"));
+	else
+		put_status(view, to, text);
+}
+
+static void put_user_type(const struct mr_view *view, mr_field to, struct mr_slice text)
+{
+	/* Office 365 Management Activity API schema, "Enum: User Type". */
+	static const char *const names[] = {"User",           "User",         "Admin",
+	                                    "Admin",          "System",       "Application",
+	                                    "ServicePrincipal", "CustomPolicy", "SystemPolicy",
+	                                    "PartnerTechnician", "User"};
+	int64_t number;
+	if (!mr_parse_int64(text, &number))
+		put_text(view, to, text);
+	else if (number >= 0 && number < (int64_t)(sizeof names / sizeof names[0]))
+		put_text(view, to, mr_slice(names[number]));
+}
+
+static void put_user_key(const struct mr_view *view, mr_field to, struct mr_slice text)
+{
+	static const char *const nobody[] = {"not available", "not-found", "unknown"};
+	static const struct mr_slice suffix = {"@live.com", 9};
+	const char *bar = text.len > 0 ? memrchr(text.at, '|', text.len) : NULL;
+	if (bar != NULL && text.len > 4 && text.at[1] == ':' && text.at[0] == 'i')
+		text = (struct mr_slice){bar + 1, (size_t)(text.at + text.len - bar) - 1};
+	if (bar != NULL && text.len > suffix.len &&
+	    memcmp(text.at + text.len - suffix.len, suffix.at, suffix.len) == 0)
+		text.len -= suffix.len;
+	if (text.len > 0 && !is_word(text, nobody, sizeof nobody / sizeof nobody[0]))
+		put_text(view, to, text);
+}
+
+static bool looks_like_person(struct mr_slice text)
+{
+	const char *at = memchr(text.at, '@', text.len);
+	size_t before = at == NULL ? 0 : (size_t)(at - text.at);
+	if (before == 0 || before + 1 == text.len ||
+	    memchr(at + 1, '@', text.len - before - 1) != NULL)
+		return false;
+	for (size_t i = 0; i < text.len; i++)
+		if (text.at[i] == '/' || text.at[i] == ' ' || text.at[i] == '<' || text.at[i] == '\\')
+			return false;
+	return true;
+}
+
+static bool is_guid(struct mr_slice text)
+{
+	if (text.len != 36)
+		return false;
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.at[i];
+		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+		bool hex = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+		if (dash ? c != '-' : !hex)
+			return false;
+	}
+	return true;
+}
+
+static void put_mfa(const struct mr_view *view, mr_field to, struct mr_slice text)
+{
+	if (mr_fold_eq(text, MR_SLICE("multifactorauthentication")))
+		mr_event_add_bool(view->events, view->event, to, true);
+	else if (mr_fold_eq(text, MR_SLICE("singlefactorauthentication")))
+		mr_event_add_bool(view->events, view->event, to, false);
+}
+
+static void put_number(const struct mr_view *view, mr_field to, int64_t number)
+{
+	char digits[24];
+	size_t at = sizeof digits;
+	uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+	do
+		digits[--at] = (char)('0' + rest % 10);
+	while ((rest /= 10) != 0);
+	if (number < 0)
+		digits[--at] = '-';
+	struct mr_value value = {.type = MR_INT, .num = {.i = number}};
+	value.len = (uint32_t)(sizeof digits - at);
+	value.text = mr_arena_copy(&view->events->arena, digits + at, value.len);
+	mr_event_add(view->events, view->event, to, &value);
+}
+
+static void put_time(const struct mr_view *view, mr_field to, struct mr_slice text)
+{
+	int64_t time_us;
+	if (!mr_time_parse(text, &time_us))
+		return;
+	view->event->time_us = time_us;
+	view->event->has_time = true;
+	put_number(view, to, time_us);
+}
+
+static void put_address(const struct mr_view *view, mr_field to, struct mr_slice text)
+{
+	struct mr_address address;
+	if (!mr_address_parse(text, &address))
+		return;
+	if (address.text.at == address.room)
+		address.text.at =
+		    mr_arena_copy(&view->events->arena, address.text.at, address.text.len);
+	put_text(view, to, address.text);
+	if (address.has_port)
+		put_number(view, MR_F_SRC_PORT, address.port);
+}
+
+/* ---- rows ---- */
+
+static void put_one(const struct mr_view *view, const struct compiled *row, struct mr_slice text)
+{
+	switch (row->how) {
+	case MR_HOW_TIME:
+		put_time(view, row->to, text);
+		break;
+	case MR_HOW_ADDRESS:
+		put_address(view, row->to, text);
+		break;
+	case MR_HOW_STATUS:
+		put_status(view, row->to, text);
+		break;
+	case MR_HOW_ERROR:
+		put_error(view, row->to, text);
+		break;
+	case MR_HOW_HTTP:
+		put_http(view, row->to, text);
+		break;
+	case MR_HOW_USER_TYPE:
+		put_user_type(view, row->to, text);
+		break;
+	case MR_HOW_USER_KEY:
+		put_user_key(view, row->to, text);
+		break;
+	case MR_HOW_PERSON:
+		if (looks_like_person(text))
+			put_text(view, row->to, text);
+		break;
+	case MR_HOW_GUID:
+		if (is_guid(text))
+			put_text(view, row->to, text);
+		break;
+	case MR_HOW_MFA:
+		put_mfa(view, row->to, text);
+		break;
+	case MR_HOW_TEXT:
+	case MR_HOW_EACH:
+		put_text(view, row->to, text);
+		break;
+	}
+}
+
+/* The first value that the row takes, or each. Values may move when one is added, so they are followed
+ * by number. */
+static void follow(const struct mr_view *view, const struct compiled *row)
+{
+	uint32_t index = view->event->first[row->from];
+	while (index != 0) {
+		const struct mr_value *value = &view->events->values[index - 1];
+		index = value->next;
+		if (mr_value_is_missing(value))
+			continue;
+		put_one(view, row, (struct mr_slice){value->text, value->len});
+		if (row->how != MR_HOW_EACH && view->event->first[row->to] != 0)
+			return;
+	}
+}
+
+void mr_normalise(const struct mr_normaliser *normaliser, const struct mr_view *view)
+{
+	enum mr_record_kind kind = view->event->kind;
+	const struct compiled *rows = normaliser->rows[kind];
+	for (size_t i = 0; i < normaliser->row_count[kind]; i++)
+		if (view->event->first[rows[i].from] != 0 && view->event->first[rows[i].to] == 0)
+			follow(view, &rows[i]);
+	const struct mr_kind *of = mr_kind_of(kind);
+	if (of->finish != NULL)
+		of->finish(view);
+}

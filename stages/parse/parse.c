@@ -1,0 +1,236 @@
+/* parse.c - the parse stage: records in, events out.
+ *
+ * Run by the pipeline through mr_stage_parse. Each record is validated whole by json.h, whatever the
+ * rules ask for; what that refuses is repaired once and tried again; what is still no JSON object is
+ * rejected with the reason. flatten.c then takes what the dictionary names, kind.c tells the kind,
+ * normalise.c fills the normalised fields. Nothing here allocates for one record but from the events'
+ * arena. A bad record is data, never an error of the stage. */
+#include "millrace/json.h"
+#include "millrace/stage.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "flatten.h"
+#include "kind.h"
+#include "parse.h"
+#include "repair.h"
+
+#define RECORD_BYTES_DEFAULT (1 << 20)
+
+struct parse {
+	const struct mr_stage_env *env;
+	size_t max_bytes;
+	struct mr_slice tenant; /* the setting; empty: the record's own word */
+	struct mr_json_reader *reader;
+	struct mr_flatten *flatten;
+	struct mr_normaliser *normaliser;
+};
+
+static enum mr_err record_bytes(const struct mr_config *config, size_t *out, struct mr_error *error)
+{
+	int64_t bytes;
+	enum mr_err err = mr_config_int(config, "max_record_bytes", 1, MR_RECORD_BYTES_LIMIT,
+	                                RECORD_BYTES_DEFAULT, &bytes, error);
+	*out = err == MR_OK ? (size_t)bytes : 0;
+	return err;
+}
+
+static enum mr_err parse_prepare(const struct mr_prepare *prepare, struct mr_error *error)
+{
+	size_t bytes;
+	mr_normalise_prepare(prepare->fields);
+	return record_bytes(prepare->config, &bytes, error);
+}
+
+static enum mr_err parse_open(void *state, const struct mr_stage_env *env, struct mr_error *error)
+{
+	struct parse *parse = state;
+	enum mr_err err = record_bytes(env->config, &parse->max_bytes, error);
+	if (err != MR_OK)
+		return err;
+	const char *tenant = mr_config_get(env->config, "tenant", 0);
+	parse->env = env;
+	parse->tenant = tenant == NULL ? MR_SLICE("") : mr_slice(tenant);
+	parse->reader = mr_json_reader_new(mr_repair_max(parse->max_bytes));
+	parse->flatten = mr_flatten_new(env->fields, mr_repair_max(parse->max_bytes));
+	parse->normaliser = mr_normaliser_new(env->fields);
+	return MR_OK;
+}
+
+static void parse_close(void *state)
+{
+	struct parse *parse = state;
+	mr_json_reader_free(parse->reader);
+	mr_flatten_free(parse->flatten);
+	mr_normaliser_free(parse->normaliser);
+}
+
+/* ---- reading a record ---- */
+
+static enum mr_err read_object(struct parse *parse, struct mr_slice doc,
+                               struct mr_json_node *root_out, struct mr_error *error)
+{
+	static const char *const kinds[] = {
+	    [MR_JSON_NULL] = "null",        [MR_JSON_BOOL] = "a boolean",
+	    [MR_JSON_INT] = "a number",     [MR_JSON_UINT] = "a number",
+	    [MR_JSON_DOUBLE] = "a number",  [MR_JSON_STRING] = "a string",
+	    [MR_JSON_ARRAY] = "an array",   [MR_JSON_OBJECT] = "an object",
+	};
+	if (mr_json_read(parse->reader, doc, root_out, error) != MR_OK)
+		return MR_BAD_INPUT;
+	enum mr_json_kind kind = mr_json_kind(parse->reader, *root_out);
+	if (kind == MR_JSON_OBJECT)
+		return MR_OK;
+	return mr_error_set(error, MR_UNSUPPORTED, "not a record: %s where an object should be",
+	                    kinds[kind]);
+}
+
+/* The document that parses, in *doc: the record itself or its repaired text. A byte order mark counts
+ * only where a source begins. */
+static enum mr_err read_record(struct parse *parse, struct mr_events *events,
+                               const struct mr_record *record, struct mr_slice *doc,
+                               struct mr_json_node *root_out, struct mr_error *error)
+{
+	*doc = record->bytes;
+	if (doc->len > parse->max_bytes)
+		return mr_error_set(error, MR_BAD_INPUT,
+		                    "%zu bytes long, the longest record taken has %zu", doc->len,
+		                    parse->max_bytes);
+	if (record->offset == 0 && doc->len >= 3 && memcmp(doc->at, "\xef\xbb\xbf", 3) == 0)
+		*doc = (struct mr_slice){doc->at + 3, doc->len - 3};
+	enum mr_err err = read_object(parse, *doc, root_out, error);
+	if (err != MR_BAD_INPUT)
+		return err;
+	char *repaired = mr_arena_alloc(&events->arena, mr_repair_max(doc->len) + MR_JSON_PADDING);
+	size_t len = mr_repair(*doc, repaired);
+	if (len == 0)
+		return err;
+	memset(repaired + len, 0, MR_JSON_PADDING);
+	struct mr_slice text = {repaired, len};
+	if (read_object(parse, text, root_out, NULL) != MR_OK)
+		return err;
+	*doc = text;
+	mr_count(parse->env->counters, MR_C_REPAIRED, 1);
+	return MR_OK;
+}
+
+/* ---- what names an event ---- */
+
+static struct mr_slice first_text(const struct mr_view *view, enum mr_mark mark)
+{
+	const struct mr_value *value = mr_view_get(view, mark);
+	if (mr_value_is_missing(value) || value->type == MR_JSON)
+		return MR_SLICE("");
+	return (struct mr_slice){value->text, value->len};
+}
+
+static void name_event(const struct parse *parse, const struct mr_view *view)
+{
+	struct mr_event *event = view->event;
+	struct mr_arena *arena = &view->events->arena;
+	struct mr_slice tenant = parse->tenant;
+	if (tenant.len == 0)
+		tenant = first_text(view, MR_MARK_ORGANIZATION_ID);
+	if (tenant.len == 0)
+		tenant = first_text(view, MR_MARK_TENANT_ID);
+	event->tenant = tenant.len == 0 ? MR_SLICE("unknown") : mr_fold_arena(arena, tenant);
+	struct mr_slice id = first_text(view, MR_MARK_ID);
+	if (id.len > 0) {
+		event->id = mr_fold_arena(arena, id);
+		return;
+	}
+	uint8_t hash[32];
+	char *hex = mr_arena_alloc(arena, 2 * sizeof hash + 1);
+	mr_sha256(event->raw.at, event->raw.len, hash);
+	mr_hex(hash, sizeof hash, hex);
+	event->id = (struct mr_slice){hex, 2 * sizeof hash};
+}
+
+static void fill_event(struct parse *parse, struct mr_events *events, struct mr_event *event)
+{
+	struct mr_counters *counters = parse->env->counters;
+	struct mr_view view = {events, event, mr_normaliser_marks(parse->normaliser)};
+	event->kind = mr_kind_tell(&view);
+	name_event(parse, &view);
+	mr_event_add_text(events, event, MR_F_KIND, mr_record_kind_name(event->kind));
+	mr_event_add_text(events, event, MR_F_UID, event->id);
+	mr_event_add_text(events, event, MR_F_TENANT, event->tenant);
+	mr_normalise(parse->normaliser, &view);
+	mr_count(counters, MR_C_UNKNOWN_KIND, event->kind == MR_KIND_UNKNOWN);
+	mr_count(counters, MR_C_NO_TIME, !event->has_time);
+}
+
+/* ---- the stage ---- */
+
+static void reject(struct parse *parse, const struct mr_record *record, struct mr_writer *out,
+                   const struct mr_error *why)
+{
+	struct mr_reject set_aside = {
+	    .origin = record->origin,
+	    .length = record->bytes.len,
+	    .name = mr_files_name(parse->env->files, record->name),
+	    .offset = record->offset,
+	    .reason = mr_slice(why->text),
+	    .bytes = record->bytes,
+	};
+	set_aside.origin.hash = mr_hash64(record->bytes.at, record->bytes.len, 0);
+	mr_writer_reject(out, &set_aside);
+	mr_count(parse->env->counters, MR_C_REJECTED, 1);
+}
+
+/* The event that the pushed one becomes, or false with the reason. */
+static bool parse_record(struct parse *parse, struct mr_events *events, struct mr_event *event,
+                         const struct mr_record *record, struct mr_error *why)
+{
+	struct mr_slice doc;
+	struct mr_json_node root;
+	if (read_record(parse, events, record, &doc, &root, why) != MR_OK)
+		return false;
+	bool twice;
+	event->raw = record->bytes;
+	event->json = doc;
+	event->origin = record->origin;
+	event->origin.hash = mr_hash64(record->bytes.at, record->bytes.len, 0);
+	event->arrival_us = record->arrival_us;
+	mr_flatten_record(parse->flatten, parse->reader, root, doc, events, event, &twice);
+	mr_count(parse->env->counters, MR_C_DUPLICATE_KEYS, twice);
+	fill_event(parse, events, event);
+	return true;
+}
+
+static enum mr_err parse_process(void *state, struct mr_reader *in, struct mr_writer *out,
+                                 struct mr_error *error)
+{
+	(void)error;
+	struct parse *parse = state;
+	struct mr_counters *counters = parse->env->counters;
+	struct mr_events *events = mr_writer_events(out);
+	struct mr_record record;
+	while (mr_reader_record(in, &record)) {
+		struct mr_event *event = mr_writer_ready(out) ? mr_events_push(events) : NULL;
+		if (event == NULL)
+			return MR_FULL;
+		struct mr_error why = {0};
+		if (parse_record(parse, events, event, &record, &why)) {
+			mr_count(counters, MR_C_PARSED, 1);
+		} else {
+			mr_events_pop(events);
+			reject(parse, &record, out, &why);
+		}
+		mr_count(counters, MR_C_RECORDS, 1);
+		mr_count(counters, MR_C_BYTES, record.bytes.len);
+		mr_reader_advance(in);
+	}
+	return MR_OK;
+}
+
+const struct mr_stage_ops mr_stage_parse = {
+    .name = "parse",
+    .state_size = sizeof(struct parse),
+    .reads = MR_CONTENT_RECORDS,
+    .prepare = parse_prepare,
+    .open = parse_open,
+    .process = parse_process,
+    .close = parse_close,
+};
