@@ -5,6 +5,7 @@
 #include "names.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define CACHE_SLOTS 4096u
@@ -107,6 +108,15 @@ static void add_name(struct mr_names *names, uint32_t *node_count, struct mr_sli
 	}
 }
 
+mr_field mr_names_native(const struct mr_fields *fields, mr_field normalised)
+{
+	char name[128];
+	struct mr_slice own = mr_fields_name(fields, normalised);
+	int len = snprintf(name, sizeof name, "native.%.*s", (int)own.len, own.at);
+	assert(len > 0 && (size_t)len < sizeof name);
+	return mr_fields_find(fields, (struct mr_slice){name, (size_t)len});
+}
+
 struct mr_names *mr_names_new(const struct mr_fields *fields)
 {
 	struct mr_names *names = mr_calloc(1, sizeof *names);
@@ -116,6 +126,11 @@ struct mr_names *mr_names_new(const struct mr_fields *fields)
 	names->entries[0] = (struct mr_name_entry){0};
 	names->count = 1;
 	rehash(names, 2048);
+	for (mr_field id = 1; id < MR_F_NORMALISED_END; id++) {
+		mr_field native = mr_names_native(fields, id);
+		if (native != 0)
+			add_name(names, &node_count, mr_fields_name(fields, id), native);
+	}
 	for (size_t id = MR_F_NORMALISED_END; id < mr_fields_count(fields); id++)
 		add_name(names, &node_count, mr_fields_name(fields, (mr_field)id), (mr_field)id);
 	names->room = mr_malloc(mr_fold_max(names->longest * 4));

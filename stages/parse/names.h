@@ -6,6 +6,10 @@
  * those met before are found by their exact bytes in a cache of fixed size, so that folding and
  * searching happen once for a key and not once for a record.
  *
+ * Some native names are those of normalised fields as well (`time`, `status`), whose values are parse's
+ * own. What a record itself has under such a name goes to the field `native.time`, where the
+ * dictionary has that.
+ *
  * Made when the stage opens, used by flatten.c. Never fails. */
 #ifndef MILLRACE_PARSE_NAMES_H
 #define MILLRACE_PARSE_NAMES_H
@@ -24,6 +28,9 @@ struct mr_name_entry {
 };
 
 struct mr_names;
+
+/* The id of `native.` and this normalised field's name, or 0. */
+mr_field mr_names_native(const struct mr_fields *fields, mr_field normalised);
 
 struct mr_names *mr_names_new(const struct mr_fields *fields);
 void mr_names_free(struct mr_names *names);

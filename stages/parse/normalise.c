@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "forms.h"
+#include "names.h"
 
 struct compiled {
 	mr_field to;
@@ -15,8 +16,24 @@ struct compiled {
 	enum mr_how how;
 };
 
+/* Native names that normalised fields have too; see names.h. */
+static const struct {
+	mr_field field;
+	const char *native;
+} natives[] = {
+    {MR_F_TIME, "native.time"},
+    {MR_F_STATUS, "native.status"},
+    {MR_F_STATUS_CODE, "native.status_code"},
+    {MR_F_STATUS_DETAIL, "native.status_detail"},
+    {MR_F_RISK_LEVEL, "native.risk_level"},
+    {MR_F_TARGET_NAME, "native.user.name"},
+    {MR_F_DEVICE_NAME, "native.device.name"},
+};
+#define NATIVES (sizeof natives / sizeof natives[0])
+
 struct mr_normaliser {
 	mr_field marks[MR_MARK_COUNT];
+	mr_field natives[NATIVES];
 	struct compiled *rows[MR_KIND_COUNT];
 	size_t row_count[MR_KIND_COUNT];
 };
@@ -29,6 +46,8 @@ static const char *const mark_names[MR_MARK_COUNT] = {
 
 void mr_normalise_prepare(struct mr_fields *fields)
 {
+	for (size_t i = 0; i < NATIVES; i++)
+		mr_fields_add(fields, mr_slice(natives[i].native));
 	for (size_t i = 0; i < MR_MARK_COUNT; i++)
 		mr_fields_add(fields, mr_slice(mark_names[i]));
 	for (enum mr_record_kind kind = 0; kind < MR_KIND_COUNT; kind++) {
@@ -47,6 +66,8 @@ static void compile(struct mr_normaliser *normaliser, enum mr_record_kind kind,
 	size_t count = 0;
 	for (size_t i = 0; i < of->row_count; i++) {
 		mr_field from = mr_fields_find(fields, mr_slice(of->rows[i].from));
+		if (from != 0 && from < MR_F_NORMALISED_END)
+			from = mr_names_native(fields, from);
 		if (from != 0)
 			rows[count++] = (struct compiled){of->rows[i].to, from, of->rows[i].how};
 	}
@@ -59,6 +80,8 @@ struct mr_normaliser *mr_normaliser_new(const struct mr_fields *fields)
 	struct mr_normaliser *normaliser = mr_calloc(1, sizeof *normaliser);
 	for (size_t i = 0; i < MR_MARK_COUNT; i++)
 		normaliser->marks[i] = mr_fields_find(fields, mr_slice(mark_names[i]));
+	for (size_t i = 0; i < NATIVES; i++)
+		normaliser->natives[i] = mr_fields_find(fields, mr_slice(natives[i].native));
 	for (enum mr_record_kind kind = 0; kind < MR_KIND_COUNT; kind++)
 		compile(normaliser, kind, fields);
 	return normaliser;
@@ -284,6 +307,22 @@ static void follow(const struct mr_view *view, const struct compiled *row)
 	}
 }
 
+/* Where the rows left such a name empty, the record's own values stand there; a time that is none
+ * does not. */
+static void keep_native(const struct mr_normaliser *normaliser, const struct mr_view *view)
+{
+	for (size_t i = 0; i < NATIVES; i++) {
+		uint32_t index = view->event->first[normaliser->natives[i]];
+		if (natives[i].field == MR_F_TIME || view->event->first[natives[i].field] != 0)
+			continue;
+		while (index != 0) {
+			struct mr_value value = view->events->values[index - 1];
+			index = value.next;
+			mr_event_add(view->events, view->event, natives[i].field, &value);
+		}
+	}
+}
+
 void mr_normalise(const struct mr_normaliser *normaliser, const struct mr_view *view)
 {
 	enum mr_record_kind kind = view->event->kind;
@@ -294,4 +333,5 @@ void mr_normalise(const struct mr_normaliser *normaliser, const struct mr_view *
 	const struct mr_kind *of = mr_kind_of(kind);
 	if (of->finish != NULL)
 		of->finish(view);
+	keep_native(normaliser, view);
 }

@@ -219,7 +219,6 @@ static enum mr_err parse_process(void *state, struct mr_reader *in, struct mr_wr
 			reject(parse, &record, out, &why);
 		}
 		mr_count(counters, MR_C_RECORDS, 1);
-		mr_count(counters, MR_C_BYTES, record.bytes.len);
 		mr_reader_advance(in);
 	}
 	return MR_OK;

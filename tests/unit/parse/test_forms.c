@@ -1,0 +1,164 @@
+/* test_forms.c - the forms of times and addresses, and the repair of what is nearly JSON. */
+#include "harness.h"
+
+#include "forms.h"
+#include "repair.h"
+
+/* "-" where the text is no time, else its ISO form. Each text lies in a heap buffer of its length. */
+static void check_time(int line, const char *text, const char *expected)
+{
+	char got[MR_TIME_TEXT + 1] = "-";
+	int64_t time_us;
+	size_t len = strlen(text);
+	char *exact = mr_malloc(len + (len == 0));
+	memcpy(exact, text, len);
+	if (mr_time_parse((struct mr_slice){exact, len}, &time_us))
+		got[mr_time_text(time_us, got)] = '\0';
+	free(exact);
+	if (strcmp(got, expected) != 0)
+		fail_msg("line %d: %s is %s, not %s", line, text, got, expected);
+}
+#define TIME(text, expected) check_time(__LINE__, text, expected)
+
+static void times(void **state)
+{
+	(void)state;
+	TIME("2021-05-18T21:13:33", "2021-05-18T21:13:33Z");
+	TIME("2021-05-18 21:13:33", "2021-05-18T21:13:33Z");
+	TIME("2021-05-18T21:13:33Z", "2021-05-18T21:13:33Z");
+	TIME("2021-05-18T21:13:33.1234567Z", "2021-05-18T21:13:33.123456Z");
+	TIME("2021-05-18T21:13:33.5", "2021-05-18T21:13:33.500000Z");
+	TIME("2021-05-18T21:13:33.123456789Z", "2021-05-18T21:13:33.123456Z");
+	TIME("2021-05-18T21:13:33.1234567890Z", "-");
+	TIME("2021-05-18T21:13:33.Z", "-");
+	TIME("2021-05-18T21:13:33+02:00", "2021-05-18T19:13:33Z");
+	TIME("2021-05-18T21:13:33-0230", "2021-05-18T23:43:33Z");
+	TIME("2021-05-18T21:13Z", "2021-05-18T21:13:00Z");
+	TIME("2021-05-18", "2021-05-18T00:00:00Z");
+	TIME("2021-02-29T00:00:00", "-");
+	TIME("2000-02-29T00:00:00", "2000-02-29T00:00:00Z");
+	TIME("1900-02-29T00:00:00", "-");
+	TIME("2021-13-01T00:00:00", "-");
+	TIME("2021-05-18T24:00:00", "-");
+	TIME("2016-12-31T23:59:60Z", "2017-01-01T00:00:00Z");
+	TIME("1969-12-31T23:59:59.5Z", "1969-12-31T23:59:59.500000Z");
+	TIME("5/18/2021 9:13:33 PM", "2021-05-18T21:13:33Z");
+	TIME("05/18/2021 12:00:00 AM", "2021-05-18T00:00:00Z");
+	TIME("5/18/2021 12:30 pm", "2021-05-18T12:30:00Z");
+	TIME("5/18/2021 21:13:33", "2021-05-18T21:13:33Z");
+	TIME("18/5/2021 21:13:33", "-");
+	TIME("5/18/2021 13:00:00 PM", "-");
+	TIME("1621372413", "2021-05-18T21:13:33Z");
+	TIME("1621372413.25", "2021-05-18T21:13:33.250000Z");
+	TIME("1621372413123", "2021-05-18T21:13:33.123000Z");
+	TIME("1621372413123456", "2021-05-18T21:13:33.123456Z");
+	TIME("1621372413123456789", "2021-05-18T21:13:33.123456Z");
+	TIME("99999999999999999999", "-");
+	TIME("-1", "1969-12-31T23:59:59Z");
+	TIME("0", "1970-01-01T00:00:00Z");
+	TIME("/Date(1621372413123)/", "2021-05-18T21:13:33.123000Z");
+	TIME("/Date(1621372413123+0200)/", "2021-05-18T21:13:33.123000Z");
+	TIME("/Date()/", "-");
+	TIME("", "-");
+	TIME("-", "-");
+	TIME("yesterday", "-");
+	TIME("2021-05-18T21:13:33Zx", "-");
+}
+
+static void check_address(int line, const char *text, const char *expected)
+{
+	char got[128] = "-";
+	struct mr_address address;
+	size_t len = strlen(text);
+	char *exact = mr_malloc(len + (len == 0));
+	memcpy(exact, text, len);
+	if (mr_address_parse((struct mr_slice){exact, len}, &address)) {
+		size_t put = (size_t)snprintf(got, sizeof got, "%.*s", (int)address.text.len,
+		                              address.text.at);
+		if (address.has_port)
+			snprintf(got + put, sizeof got - put, " %u", address.port);
+	}
+	free(exact);
+	if (strcmp(got, expected) != 0)
+		fail_msg("line %d: %s is %s, not %s", line, text, got, expected);
+}
+#define ADDRESS(text, expected) check_address(__LINE__, text, expected)
+
+static void addresses(void **state)
+{
+	(void)state;
+	ADDRESS("1.2.3.4", "1.2.3.4");
+	ADDRESS(" 1.2.3.4 ", "1.2.3.4");
+	ADDRESS("1.2.3.4:443", "1.2.3.4 443");
+	ADDRESS("[1.2.3.4]:443", "1.2.3.4 443");
+	ADDRESS("1.2.3.4:", "-");
+	ADDRESS("1.2.3.4:65536", "-");
+	ADDRESS("1.2.3.256", "-");
+	ADDRESS("1.2.3", "-");
+	ADDRESS("01.2.3.4", "-");
+	ADDRESS("1.2.3.4.5", "-");
+	ADDRESS("2001:DB8::1", "2001:db8::1");
+	ADDRESS("2001:0db8:0:0:0:0:0:1", "2001:db8::1");
+	ADDRESS("[2001:db8::1]:443", "2001:db8::1 443");
+	ADDRESS("[2001:db8::1]", "2001:db8::1");
+	ADDRESS("[fe80::1%eth0]:8", "fe80::1 8");
+	ADDRESS("fe80::1%12", "fe80::1");
+	ADDRESS("::ffff:1.2.3.4", "1.2.3.4");
+	ADDRESS("[::ffff:1.2.3.4]:443", "1.2.3.4 443");
+	ADDRESS("::ffff:0102:0304", "1.2.3.4");
+	ADDRESS("[2001:db8::1", "-");
+	ADDRESS("[]:1", "-");
+	ADDRESS("<null>", "-");
+	ADDRESS("", "-");
+	ADDRESS(":", "-");
+	ADDRESS("localhost", "-");
+}
+
+static void check_repair(int line, const char *text, const char *expected)
+{
+	size_t len = strlen(text);
+	char *exact = mr_malloc(len);
+	char *out = mr_malloc(mr_repair_max(len));
+	memcpy(exact, text, len);
+	size_t put = mr_repair((struct mr_slice){exact, len}, out);
+	bool same = put == strlen(expected) && memcmp(out, expected, put) == 0;
+	if (!same)
+		fail_msg("line %d: %s became %.*s, not %s", line, text, (int)put, out, expected);
+	free(exact);
+	free(out);
+}
+#define REPAIR(text, expected) check_repair(__LINE__, text, expected)
+#define R "\xef\xbf\xbd"
+
+static void repairs(void **state)
+{
+	(void)state;
+	REPAIR("{\"a\":1}", "");
+	REPAIR("{\"a\":\"\\ud834\\udd1e \xf0\x9d\x84\x9e\"}", "");
+	REPAIR("{\"a\":\"\\ud834\"}", "{\"a\":\"\\ufffd\"}");
+	REPAIR("{\"a\":\"\\udd1e\\ud834\"}", "{\"a\":\"\\ufffd\\ufffd\"}");
+	REPAIR("{\"a\":\"\\ud834\\ud834\\udd1e\"}", "{\"a\":\"\\ufffd\\ud834\\udd1e\"}");
+	REPAIR("{\"a\":\"\\\\ud834\"}", "");
+	REPAIR("{\"a\":\"\xff\"}", "{\"a\":\"" R "\"}");
+	REPAIR("{\"a\":\"\xe2\x82z\xed\xa0\x80\"}", "{\"a\":\"" R "z" R R R "\"}");
+	REPAIR("{\"a\":\"\xf0\x9d\x84\"}", "{\"a\":\"" R "\"}");
+	REPAIR("{\"a\":\"\xc0\xaf\"}", "{\"a\":\"" R R "\"}");
+	REPAIR("{\"a\":18446744073709551616}", "{\"a\":\"18446744073709551616\"}");
+	REPAIR("{\"a\":18446744073709551615}", "");
+	REPAIR("{\"a\":-9223372036854775809}", "{\"a\":\"-9223372036854775809\"}");
+	REPAIR("[1e400,-1E+999,1e-400,1.5]", "[\"1e400\",\"-1E+999\",1e-400,1.5]");
+	REPAIR("{\"a\":\"1e400", "");
+	REPAIR("\xff", "");
+	REPAIR("\"\\", "");
+	REPAIR("\"\\ud8", "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(times),
+	    cmocka_unit_test(addresses),
+	    cmocka_unit_test(repairs),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
