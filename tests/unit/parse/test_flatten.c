@@ -1,5 +1,10 @@
 /* test_flatten.c - what of a record becomes which field. */
-#include "harness.h"
+#include "parse/harness.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
 
 static struct harness h;
 

@@ -1,5 +1,10 @@
 /* test_forms.c - the forms of times and addresses, and the repair of what is nearly JSON. */
-#include "harness.h"
+#include "parse/harness.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
 
 #include "forms.h"
 #include "repair.h"

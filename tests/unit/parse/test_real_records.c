@@ -1,5 +1,10 @@
 /* test_real_records.c - the shared folder's 4,796 real records, each parsed and told. */
-#include "harness.h"
+#include "parse/harness.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
 
 #include <stdio.h>
 

@@ -1,5 +1,10 @@
 /* test_record.c - what becomes of a whole record: told, named, repaired or set aside. */
-#include "harness.h"
+#include "parse/harness.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
 
 static struct harness h;
 static const char *const no_names[] = {"x", NULL};
