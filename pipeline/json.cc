@@ -3,9 +3,9 @@
 // Called by parse for each record, and by deliver where it takes a record apart. simdjson's DOM
 // judges the whole document. Its tape gives types, numbers and unescaped strings, its list of
 // structural positions gives where each token stands in the text: a walk goes along both, so that a
-// value's own bytes can be had without a second look at the text. A document that is refused is read
-// once more, slowly, to say where and why. No exception leaves: simdjson is used without them, and
-// memory that cannot be had aborts.
+// value's own bytes can be had without a second look at the text. A document that is refused is
+// read once more, slowly, to say where and why. No exception leaves: simdjson is used without them,
+// and memory that cannot be had aborts.
 #include <simdjson.h>
 
 #include <cassert>
@@ -58,40 +58,52 @@ static inline bool is_container(char type)
 	return type == '{' || type == '[';
 }
 
-static inline bool is_wide(char type) // a number takes a second word
+// How many words a type takes on the tape (a number has a second one), and what it is to the
+// caller.
+struct word_kind {
+	uint8_t words;
+	uint8_t kind;
+};
+
+struct word_kinds {
+	word_kind at[256];
+
+	constexpr word_kinds() : at()
+	{
+		for (word_kind &one : at)
+			one = {1, MR_JSON_OBJECT};
+		at['n'] = {1, MR_JSON_NULL};
+		at['t'] = at['f'] = {1, MR_JSON_BOOL};
+		at['l'] = {2, MR_JSON_INT};
+		at['u'] = {2, MR_JSON_UINT};
+		at['d'] = {2, MR_JSON_DOUBLE};
+		at['"'] = {1, MR_JSON_STRING};
+		at['['] = {1, MR_JSON_ARRAY};
+	}
+};
+
+static constexpr word_kinds kinds;
+
+static inline uint32_t word_count(char type)
 {
-	return type == 'l' || type == 'u' || type == 'd';
+	return kinds.at[uint8_t(type)].words;
 }
 
-// The index behind the value.
-static inline uint32_t index_after(const mr_json_reader *reader, uint32_t index)
+// How many tokens the value has: brackets, scalars, colons and commas. A bracket's word knows how
+// many members it holds, and so how many colons and commas.
+static uint32_t container_tokens(const uint64_t *tape, uint32_t index)
 {
-	uint64_t word = reader->tape[index];
-	char type = word_type(word);
-	if (is_container(type))
-		return uint32_t(word);
-	return index + (is_wide(type) ? 2 : 1);
-}
-
-// How many tokens the value has: brackets, scalars, colons and commas. A bracket's word knows how many
-// members it holds, and so how many colons and commas.
-static uint32_t token_count(const mr_json_reader *reader, uint32_t index)
-{
-	uint64_t word = reader->tape[index];
-	if (!is_container(word_type(word)))
-		return 1;
-	uint32_t end = uint32_t(word);
+	uint32_t end = uint32_t(tape[index]);
 	uint32_t tokens = 0;
-	for (uint32_t at = index; at < end; at++) {
-		word = reader->tape[at];
+	for (uint32_t at = index; at < end;) {
+		uint64_t word = tape[at];
 		char type = word_type(word);
 		tokens++;
 		if (is_container(type)) {
 			uint32_t members = uint32_t(word >> 32) & 0xffffff;
 			tokens += (type == '{' ? members : 0) + (members > 0 ? members - 1 : 0);
-		} else if (is_wide(type)) {
-			at++;
 		}
+		at += word_count(type);
 	}
 	return tokens;
 }
@@ -131,15 +143,12 @@ static size_t number_length(const mr_json_reader *reader, const char *begin)
 	const char *end = reader->doc.at + reader->doc.len;
 	const char *at = begin;
 	while (at < end && ((*at >= '0' && *at <= '9') || *at == '-' || *at == '+' || *at == '.' ||
-	                    *at == 'e' || *at == 'E'))
+			    *at == 'e' || *at == 'E'))
 		at++;
 	return size_t(at - begin);
 }
 
 // ---- why a document was refused ----
-
-namespace
-{
 
 // A strict reader, one byte after the other, that stops at the first fault. It judges as simdjson's
 // DOM does; tests/fuzz/pipeline/fuzz_json.c compares the two.
@@ -151,263 +160,287 @@ struct fault_finder {
 	bool objects[MR_JSON_DEPTH]; // which of the open brackets are braces
 	size_t depth;
 
-	bool fail(size_t offset, const char *why)
-	{
-		at = offset;
-		reason = why;
-		return false;
-	}
-
-	char peek() const
-	{
-		return at < len ? text[at] : '\0';
-	}
-
-	void blanks()
-	{
-		while (at < len && (text[at] == ' ' || text[at] == '\t' || text[at] == '\n' ||
-		                    text[at] == '\r'))
-			at++;
-	}
-
-	bool hex4(size_t from, uint32_t *out) const
-	{
-		uint32_t value = 0;
-		for (size_t i = from; i < from + 4; i++) {
-			char c = i < len ? text[i] : ' ';
-			int digit = c >= '0' && c <= '9'   ? c - '0'
-			            : c >= 'a' && c <= 'f' ? c - 'a' + 10
-			            : c >= 'A' && c <= 'F' ? c - 'A' + 10
-			                                   : -1;
-			if (digit < 0)
-				return false;
-			value = value * 16 + uint32_t(digit);
-		}
-		*out = value;
-		return true;
-	}
-
-	bool unicode_escape() // at the backslash
-	{
-		uint32_t high, low;
-		if (!hex4(at + 2, &high))
-			return fail(at, "\\u without four hexadecimal digits");
-		if (high >= 0xdc00 && high <= 0xdfff)
-			return fail(at, "a low surrogate without a high one before it");
-		if (high >= 0xd800 && high <= 0xdbff) {
-			if (at + 7 >= len || text[at + 6] != '\\' || text[at + 7] != 'u' ||
-			    !hex4(at + 8, &low) || low < 0xdc00 || low > 0xdfff)
-				return fail(at, "a high surrogate without a low one behind it");
-			at += 6;
-		}
-		at += 6;
-		return true;
-	}
-
-	bool escape()
-	{
-		char c = at + 1 < len ? text[at + 1] : '\0';
-		if (c == 'u')
-			return unicode_escape();
-		if (c == '\0' || std::strchr("\"\\/bfnrt", c) == nullptr)
-			return fail(at, "an escape that JSON does not know");
-		at += 2;
-		return true;
-	}
-
-	bool string() // at the quote
-	{
-		size_t open = at++;
-		while (at < len && text[at] != '"') {
-			unsigned char c = (unsigned char)text[at];
-			if (c < 0x20)
-				return fail(at, "a control character in a string, which must be escaped");
-			if (c == '\\') {
-				if (!escape())
-					return false;
-			} else if (c < 0x80) {
-				at++;
-			} else {
-				size_t from = at;
-				bool bad = false;
-				mr_utf8_next(text, len, &at, &bad);
-				if (bad)
-					return fail(from, "bytes that are not UTF-8");
-			}
-		}
-		if (at >= len)
-			return fail(open, "a string without its end");
-		at++;
-		return true;
-	}
-
-	size_t digits()
-	{
-		size_t from = at;
-		while (at < len && text[at] >= '0' && text[at] <= '9')
-			at++;
-		return at - from;
-	}
-
-	bool fits(size_t from, bool whole) const
-	{
-		char copy[64];
-		size_t size = at - from;
-		if (whole && size >= sizeof copy)
-			return false;
-		char *heap = static_cast<char *>(mr_malloc(size + 1));
-		std::memcpy(heap, text + from, size);
-		heap[size] = '\0';
-		errno = 0;
-		bool good;
-		if (!whole)
-			good = std::isfinite(std::strtod(heap, nullptr));
-		else if (heap[0] == '-')
-			good = (std::strtoll(heap, nullptr, 10), errno == 0);
-		else
-			good = (std::strtoull(heap, nullptr, 10), errno == 0);
-		std::free(heap);
-		return good;
-	}
-
-	bool number()
-	{
-		size_t from = at;
-		bool whole = true;
-		if (peek() == '-')
-			at++;
-		size_t first = at;
-		size_t count = digits();
-		if (count == 0 || (count > 1 && text[first] == '0'))
-			return fail(from, "a number that JSON does not know");
-		if (peek() == '.') {
-			at++;
-			whole = false;
-			if (digits() == 0)
-				return fail(from, "a number without digits behind its point");
-		}
-		if (peek() == 'e' || peek() == 'E') {
-			at++;
-			whole = false;
-			if (peek() == '+' || peek() == '-')
-				at++;
-			if (digits() == 0)
-				return fail(from, "a number without digits in its exponent");
-		}
-		if (at < len && std::strchr(" \t\n\r,:{}[]", text[at]) == nullptr)
-			return fail(from, "a number that JSON does not know");
-		return fits(from, whole) || fail(from, whole ? "an integer past 64 bits"
-		                                             : "a number past what a double holds");
-	}
-
-	bool word(const char *expected)
-	{
-		size_t size = std::strlen(expected);
-		if (len - at < size || std::memcmp(text + at, expected, size) != 0 ||
-		    (at + size < len && std::strchr(" \t\n\r,:{}[]", text[at + size]) == nullptr))
-			return fail(at, "a word that is not true, false or null");
-		at += size;
-		return true;
-	}
-
-	bool scalar()
-	{
-		switch (peek()) {
-		case '"':
-			return string();
-		case 't':
-			return word("true");
-		case 'f':
-			return word("false");
-		case 'n':
-			return word("null");
-		case '-': case '0': case '1': case '2': case '3': case '4':
-		case '5': case '6': case '7': case '8': case '9':
-			return number();
-		default:
-			return fail(at, at < len ? "something else where a value should stand"
-			                         : "an end where a value should stand");
-		}
-	}
-
-	bool key()
-	{
-		blanks();
-		if (peek() != '"')
-			return fail(at, at < len ? "something else where a key should stand"
-			                         : "an end where a key should stand");
-		if (!string())
-			return false;
-		blanks();
-		if (peek() != ':')
-			return fail(at, "a key without a colon behind it");
-		at++;
-		return true;
-	}
-
-	// Opens a bracket. An empty one is closed at once, and is no level of its own.
-	bool open(bool *value_done)
-	{
-		bool object = text[at] == '{';
-		size_t bracket = at++;
-		blanks();
-		*value_done = peek() == (object ? '}' : ']');
-		if (*value_done) {
-			at++;
-			return true;
-		}
-		if (depth + 1 >= MR_JSON_DEPTH)
-			return fail(bracket, "nesting that is too deep");
-		objects[depth++] = object;
-		return !object || key();
-	}
-
-	// Behind a value: closes what ends here, up to the next value.
-	bool next(bool *document_done)
-	{
-		*document_done = false;
-		while (depth > 0) {
-			bool object = objects[depth - 1];
-			blanks();
-			if (peek() == ',') {
-				at++;
-				return !object || key();
-			}
-			if (peek() != (object ? '}' : ']'))
-				return fail(at, at < len ? "something else where a comma or a closing "
-				                           "bracket should stand"
-				                         : "an end where a bracket is still open");
-			at++;
-			depth--;
-		}
-		*document_done = true;
-		blanks();
-		return at == len || fail(at, "something behind the end of the value");
-	}
-
-	bool document()
-	{
-		bool document_done = false;
-		blanks();
-		if (at == len)
-			return fail(at, "nothing");
-		while (!document_done) {
-			bool value_done = true;
-			blanks();
-			if (peek() == '{' || peek() == '[') {
-				if (!open(&value_done))
-					return false;
-			} else if (!scalar()) {
-				return false;
-			}
-			if (value_done && !next(&document_done))
-				return false;
-		}
-		return true;
-	}
+	bool fail(size_t offset, const char *why);
+	char peek() const;
+	void blanks();
+	bool hex4(size_t from, uint32_t *out) const;
+	bool unicode_escape();
+	bool escape();
+	bool string();
+	size_t digits();
+	bool fits(size_t from, bool whole) const;
+	bool number();
+	bool word(const char *expected);
+	bool scalar();
+	bool key();
+	bool open(bool *value_done);
+	bool next(bool *document_done);
+	bool document();
 };
 
-} // namespace
+bool fault_finder::fail(size_t offset, const char *why)
+{
+	at = offset;
+	reason = why;
+	return false;
+}
+
+char fault_finder::peek() const
+{
+	return at < len ? text[at] : '\0';
+}
+
+void fault_finder::blanks()
+{
+	while (at < len &&
+	       (text[at] == ' ' || text[at] == '\t' || text[at] == '\n' || text[at] == '\r'))
+		at++;
+}
+
+bool fault_finder::hex4(size_t from, uint32_t *out) const
+{
+	uint32_t value = 0;
+	for (size_t i = from; i < from + 4; i++) {
+		char c = i < len ? text[i] : ' ';
+		int digit = c >= '0' && c <= '9'   ? c - '0'
+			    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+			    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+						   : -1;
+		if (digit < 0)
+			return false;
+		value = value * 16 + uint32_t(digit);
+	}
+	*out = value;
+	return true;
+}
+
+bool fault_finder::unicode_escape() // at the backslash
+{
+	uint32_t high, low;
+	if (!hex4(at + 2, &high))
+		return fail(at, "\\u without four hexadecimal digits");
+	if (high >= 0xdc00 && high <= 0xdfff)
+		return fail(at, "a low surrogate without a high one before it");
+	if (high >= 0xd800 && high <= 0xdbff) {
+		if (at + 7 >= len || text[at + 6] != '\\' || text[at + 7] != 'u' ||
+		    !hex4(at + 8, &low) || low < 0xdc00 || low > 0xdfff)
+			return fail(at, "a high surrogate without a low one behind it");
+		at += 6;
+	}
+	at += 6;
+	return true;
+}
+
+bool fault_finder::escape()
+{
+	char c = at + 1 < len ? text[at + 1] : '\0';
+	if (c == 'u')
+		return unicode_escape();
+	if (c == '\0' || std::strchr("\"\\/bfnrt", c) == nullptr)
+		return fail(at, "an escape that JSON does not know");
+	at += 2;
+	return true;
+}
+
+bool fault_finder::string() // at the quote
+{
+	size_t open = at++;
+	while (at < len && text[at] != '"') {
+		unsigned char c = (unsigned char)text[at];
+		if (c < 0x20)
+			return fail(at, "a control character in a string, which must be escaped");
+		if (c == '\\') {
+			if (!escape())
+				return false;
+		} else if (c < 0x80) {
+			at++;
+		} else {
+			size_t from = at;
+			bool bad = false;
+			mr_utf8_next(text, len, &at, &bad);
+			if (bad)
+				return fail(from, "bytes that are not UTF-8");
+		}
+	}
+	if (at >= len)
+		return fail(open, "a string without its end");
+	at++;
+	return true;
+}
+
+size_t fault_finder::digits()
+{
+	size_t from = at;
+	while (at < len && text[at] >= '0' && text[at] <= '9')
+		at++;
+	return at - from;
+}
+
+bool fault_finder::fits(size_t from, bool whole) const
+{
+	char copy[64];
+	size_t size = at - from;
+	if (whole && size >= sizeof copy)
+		return false;
+	char *heap = static_cast<char *>(mr_malloc(size + 1));
+	std::memcpy(heap, text + from, size);
+	heap[size] = '\0';
+	errno = 0;
+	bool good;
+	if (!whole)
+		good = std::isfinite(std::strtod(heap, nullptr));
+	else if (heap[0] == '-')
+		good = (std::strtoll(heap, nullptr, 10), errno == 0);
+	else
+		good = (std::strtoull(heap, nullptr, 10), errno == 0);
+	std::free(heap);
+	return good;
+}
+
+bool fault_finder::number()
+{
+	size_t from = at;
+	bool whole = true;
+	if (peek() == '-')
+		at++;
+	size_t first = at;
+	size_t count = digits();
+	if (count == 0 || (count > 1 && text[first] == '0'))
+		return fail(from, "a number that JSON does not know");
+	if (peek() == '.') {
+		at++;
+		whole = false;
+		if (digits() == 0)
+			return fail(from, "a number without digits behind its point");
+	}
+	if (peek() == 'e' || peek() == 'E') {
+		at++;
+		whole = false;
+		if (peek() == '+' || peek() == '-')
+			at++;
+		if (digits() == 0)
+			return fail(from, "a number without digits in its exponent");
+	}
+	if (at < len && std::strchr(" \t\n\r,:{}[]", text[at]) == nullptr)
+		return fail(from, "a number that JSON does not know");
+	return fits(from, whole) ||
+	       fail(from, whole ? "an integer past 64 bits" : "a number past what a double holds");
+}
+
+bool fault_finder::word(const char *expected)
+{
+	size_t size = std::strlen(expected);
+	if (len - at < size || std::memcmp(text + at, expected, size) != 0 ||
+	    (at + size < len && std::strchr(" \t\n\r,:{}[]", text[at + size]) == nullptr))
+		return fail(at, "a word that is not true, false or null");
+	at += size;
+	return true;
+}
+
+bool fault_finder::scalar()
+{
+	switch (peek()) {
+	case '"':
+		return string();
+	case 't':
+		return word("true");
+	case 'f':
+		return word("false");
+	case 'n':
+		return word("null");
+	case '-':
+	case '0':
+	case '1':
+	case '2':
+	case '3':
+	case '4':
+	case '5':
+	case '6':
+	case '7':
+	case '8':
+	case '9':
+		return number();
+	default:
+		return fail(at, at < len ? "something else where a value should stand"
+					 : "an end where a value should stand");
+	}
+}
+
+bool fault_finder::key()
+{
+	blanks();
+	if (peek() != '"')
+		return fail(at, at < len ? "something else where a key should stand"
+					 : "an end where a key should stand");
+	if (!string())
+		return false;
+	blanks();
+	if (peek() != ':')
+		return fail(at, "a key without a colon behind it");
+	at++;
+	return true;
+}
+
+// Opens a bracket. An empty one is closed at once, and is no level of its own.
+bool fault_finder::open(bool *value_done)
+{
+	bool object = text[at] == '{';
+	size_t bracket = at++;
+	blanks();
+	*value_done = peek() == (object ? '}' : ']');
+	if (*value_done) {
+		at++;
+		return true;
+	}
+	if (depth + 1 >= MR_JSON_DEPTH)
+		return fail(bracket, "nesting that is too deep");
+	objects[depth++] = object;
+	return !object || key();
+}
+
+// Behind a value: closes what ends here, up to the next value.
+bool fault_finder::next(bool *document_done)
+{
+	*document_done = false;
+	while (depth > 0) {
+		bool object = objects[depth - 1];
+		blanks();
+		if (peek() == ',') {
+			at++;
+			return !object || key();
+		}
+		if (peek() != (object ? '}' : ']'))
+			return fail(at, at < len ? "something else where a comma or a closing "
+						   "bracket should stand"
+						 : "an end where a bracket is still open");
+		at++;
+		depth--;
+	}
+	*document_done = true;
+	blanks();
+	return at == len || fail(at, "something behind the end of the value");
+}
+
+bool fault_finder::document()
+{
+	bool document_done = false;
+	blanks();
+	if (at == len)
+		return fail(at, "nothing");
+	while (!document_done) {
+		bool value_done = true;
+		blanks();
+		if (peek() == '{' || peek() == '[') {
+			if (!open(&value_done))
+				return false;
+		} else if (!scalar()) {
+			return false;
+		}
+		if (value_done && !next(&document_done))
+			return false;
+	}
+	return true;
+}
 
 static enum mr_err refuse(struct mr_slice doc, simdjson::error_code code, struct mr_error *error)
 {
@@ -416,9 +449,9 @@ static enum mr_err refuse(struct mr_slice doc, simdjson::error_code code, struct
 	finder.len = doc.len;
 	if (finder.document())
 		return mr_error_set(error, MR_BAD_INPUT, "not JSON: %s",
-		                    simdjson::error_message(code));
+				    simdjson::error_message(code));
 	return mr_error_set(error, MR_BAD_INPUT, "not JSON: %s at offset %zu", finder.reason,
-	                    finder.at);
+			    finder.at);
 }
 
 // ---- the interface ----
@@ -441,11 +474,11 @@ void mr_json_reader_free(struct mr_json_reader *reader)
 }
 
 enum mr_err mr_json_read(struct mr_json_reader *reader, struct mr_slice doc,
-                         struct mr_json_node *root_out, struct mr_error *error)
+			 struct mr_json_node *root_out, struct mr_error *error)
 {
 	if (doc.len > reader->max_bytes)
 		return mr_error_set(error, MR_BAD_INPUT, "%zu bytes long, the longest taken is %zu",
-		                    doc.len, reader->max_bytes);
+				    doc.len, reader->max_bytes);
 	simdjson::error_code code = reader->parser.parse(doc.at, doc.len, false).error();
 	if (code == simdjson::MEMALLOC)
 		out_of_memory();
@@ -461,25 +494,7 @@ enum mr_err mr_json_read(struct mr_json_reader *reader, struct mr_slice doc,
 
 enum mr_json_kind mr_json_kind(const struct mr_json_reader *reader, struct mr_json_node node)
 {
-	switch (type_at(reader, node.index)) {
-	case 'n':
-		return MR_JSON_NULL;
-	case 't':
-	case 'f':
-		return MR_JSON_BOOL;
-	case 'l':
-		return MR_JSON_INT;
-	case 'u':
-		return MR_JSON_UINT;
-	case 'd':
-		return MR_JSON_DOUBLE;
-	case '"':
-		return MR_JSON_STRING;
-	case '[':
-		return MR_JSON_ARRAY;
-	default:
-		return MR_JSON_OBJECT;
-	}
+	return static_cast<enum mr_json_kind>(kinds.at[uint8_t(type_at(reader, node.index))].kind);
 }
 
 struct mr_slice mr_json_raw(const struct mr_json_reader *reader, struct mr_json_node node)
@@ -495,7 +510,7 @@ struct mr_slice mr_json_raw(const struct mr_json_reader *reader, struct mr_json_
 		return {begin, string_raw_length(begin, buffered_string(reader, node.index).len)};
 	case '[':
 	case '{': {
-		uint32_t last = node.token + token_count(reader, node.index) - 1;
+		uint32_t last = node.token + container_tokens(reader->tape, node.index) - 1;
 		return {begin, reader->positions[last] + 1 - reader->positions[node.token]};
 	}
 	default:
@@ -558,20 +573,31 @@ struct mr_json_walk mr_json_enter(const struct mr_json_reader *reader, struct mr
 
 bool mr_json_step(const struct mr_json_reader *reader, struct mr_json_walk *walk)
 {
+	struct mr_json_node at = walk->at;
 	if (walk->pending) {
-		uint32_t index = walk->at.index;
-		walk->at = {index_after(reader, index), walk->at.token + token_count(reader, index)};
-		walk->pending = false;
+		uint64_t word = reader->tape[at.index];
+		char type = word_type(word);
+		if (is_container(type)) {
+			at.token += container_tokens(reader->tape, at.index);
+			at.index = uint32_t(word);
+		} else {
+			at.token++;
+			at.index += word_count(type);
+		}
 	}
-	if (walk->at.index >= walk->end)
+	walk->pending = at.index < walk->end;
+	if (!walk->pending) {
+		walk->at = at;
 		return false;
-	walk->at.token += walk->value.index != 0; // the comma
-	if (walk->object) {
-		walk->key = buffered_string(reader, walk->at.index);
-		walk->at = {walk->at.index + 1, walk->at.token + 2};
 	}
-	walk->value = walk->at;
-	walk->pending = true;
+	at.token += walk->value.index != 0; // the comma
+	if (walk->object) {
+		walk->key = buffered_string(reader, at.index);
+		at.index++;
+		at.token += 2;
+	}
+	walk->at = at;
+	walk->value = at;
 	return true;
 }
 
@@ -582,7 +608,7 @@ void mr_json_leave(struct mr_json_walk *outer, const struct mr_json_walk *inner)
 }
 
 struct mr_slice mr_json_walked(const struct mr_json_reader *reader, struct mr_json_node node,
-                               const struct mr_json_walk *walk)
+			       const struct mr_json_walk *walk)
 {
 	uint32_t begin = reader->positions[node.token];
 	return {reader->doc.at + begin, reader->positions[walk->at.token] + 1 - begin};

@@ -22,8 +22,8 @@ void mr_json_reader_free(struct mr_json_reader *reader);
 
 /* A value of the document. `index` is where it starts in the parser's list; opaque otherwise. */
 struct mr_json_node {
-	uint32_t index;  /* into the tape */
-	uint32_t token;  /* into the list of structural positions */
+	uint32_t index; /* into the tape */
+	uint32_t token; /* into the list of structural positions */
 };
 
 enum mr_json_kind {
@@ -40,7 +40,7 @@ enum mr_json_kind {
 /* Validate `doc` (with MR_JSON_PADDING readable bytes behind it) as one JSON document.
  * MR_BAD_INPUT with the reason and the offset in `error`. */
 enum mr_err mr_json_read(struct mr_json_reader *reader, struct mr_slice doc,
-                         struct mr_json_node *root_out, struct mr_error *error);
+			 struct mr_json_node *root_out, struct mr_error *error);
 
 enum mr_json_kind mr_json_kind(const struct mr_json_reader *reader, struct mr_json_node node);
 /* The record's own bytes of the value (strings with their quotes). */
@@ -62,7 +62,7 @@ struct mr_json_walk {
 	struct mr_json_node at; /* the walk's own: the next member */
 	uint32_t end;           /* index of the closing bracket */
 	bool object;
-	bool pending;           /* `at` still stands on the value that was shown */
+	bool pending; /* `at` still stands on the value that was shown */
 };
 struct mr_json_walk mr_json_enter(const struct mr_json_reader *reader, struct mr_json_node node);
 bool mr_json_step(const struct mr_json_reader *reader, struct mr_json_walk *walk);
@@ -71,6 +71,6 @@ bool mr_json_step(const struct mr_json_reader *reader, struct mr_json_walk *walk
 void mr_json_leave(struct mr_json_walk *outer, const struct mr_json_walk *inner);
 /* The bytes of the container that was walked to its end; `node` is what was entered. */
 struct mr_slice mr_json_walked(const struct mr_json_reader *reader, struct mr_json_node node,
-                               const struct mr_json_walk *walk);
+			       const struct mr_json_walk *walk);
 
 #endif

@@ -8,14 +8,16 @@ static const struct mr_row rows[] = {
 #undef X
 };
 
-/* An envelope of any of the Activity Log's categories; other resource logs have categories of their own
- * and would look alike without that. */
+/* An envelope of any of the Activity Log's categories; other resource logs have categories of their
+ * own and would look alike without that. */
 static bool is_azure_activity(const struct mr_view *view)
 {
 	static const char *const categories[] = {
-	    "administrative", "security",       "servicehealth", "alert", "recommendation", "policy",
-	    "autoscale",      "resourcehealth", "action",        "write", "delete",
-	};	if (!mr_view_has(view, MR_MARK_OPERATION_NAME) || !mr_view_has(view, MR_MARK_RESOURCE_ID))
+	    "administrative", "security", "servicehealth", "alert",
+	    "recommendation", "policy",   "autoscale",     "resourcehealth",
+	    "action",         "write",    "delete",
+	};
+	if (!mr_view_has(view, MR_MARK_OPERATION_NAME) || !mr_view_has(view, MR_MARK_RESOURCE_ID))
 		return false;
 	struct mr_slice category = mr_view_text(view, MR_MARK_CATEGORY);
 	if (mr_view_has(view, MR_MARK_CATEGORY_VALUE))

@@ -18,12 +18,13 @@ static bool is_risk(const struct mr_view *view)
 {
 	return mr_view_has(view, MR_MARK_RISK_EVENT_TYPE) &&
 	       (mr_view_has(view, MR_MARK_DETECTED_DATE_TIME) ||
-	        mr_view_has(view, MR_MARK_ACTIVITY_DATE_TIME));
+		mr_view_has(view, MR_MARK_ACTIVITY_DATE_TIME));
 }
 
 static bool is_risky_user(const struct mr_view *view)
 {
-	return mr_view_has(view, MR_MARK_RISK_STATE) && mr_view_has(view, MR_MARK_RISK_LAST_UPDATED);
+	return mr_view_has(view, MR_MARK_RISK_STATE) &&
+	       mr_view_has(view, MR_MARK_RISK_LAST_UPDATED);
 }
 
 const struct mr_kind mr_kind_risk = {

@@ -13,9 +13,9 @@ static bool is_signin(const struct mr_view *view)
 {
 	return mr_view_has(view, MR_MARK_CREATED_DATE_TIME) &&
 	       (mr_view_has(view, MR_MARK_SIGNIN_EVENT_TYPES) ||
-	        (mr_view_has(view, MR_MARK_APP_DISPLAY_NAME) &&
-	         (mr_view_has(view, MR_MARK_CLIENT_APP_USED) ||
-	          mr_view_has(view, MR_MARK_STATUS_ERROR_CODE))));
+		(mr_view_has(view, MR_MARK_APP_DISPLAY_NAME) &&
+		 (mr_view_has(view, MR_MARK_CLIENT_APP_USED) ||
+		  mr_view_has(view, MR_MARK_STATUS_ERROR_CODE))));
 }
 
 enum mr_record_kind mr_signin_kind(const struct mr_view *view)
@@ -40,10 +40,10 @@ static void finish(const struct mr_view *view)
 	enum mr_record_kind kind = view->event->kind;
 	bool service = kind == MR_KIND_SIGNIN_SERVICE || kind == MR_KIND_SIGNIN_MANAGED;
 	mr_event_add_text(view->events, view->event, MR_F_ACTOR_TYPE,
-	                  service ? MR_SLICE("ServicePrincipal") : MR_SLICE("User"));
+			  service ? MR_SLICE("ServicePrincipal") : MR_SLICE("User"));
 	if (view->event->first[MR_F_OPERATION] == 0)
 		mr_event_add_text(view->events, view->event, MR_F_OPERATION,
-		                  MR_SLICE("Sign-in activity"));
+				  MR_SLICE("Sign-in activity"));
 }
 
 const struct mr_kind mr_kind_signin = {

@@ -1,9 +1,9 @@
 /* flatten.c - walks a record once and keeps what the dictionary names. See flatten.h for the rules.
  *
- * Called by parse.c for each valid record. The usual record is walked once without looking back. One
- * that turns out to give a key twice is walked again from its start, carefully: each object is first
- * searched for the last member of each key. Depth is bounded by the JSON reader, and memory by the
- * length of the record. Never fails. */
+ * Called by parse.c for each valid record. The usual record is walked once without looking back.
+ * One that turns out to give a key twice is walked again from its start, carefully: each object is
+ * first searched for the last member of each key. Depth is bounded by the JSON reader, and memory
+ * by the length of the record. Never fails. */
 #include "flatten.h"
 
 #include <assert.h>
@@ -19,7 +19,7 @@ struct key_ref {
 struct mr_flatten {
 	struct mr_names *names;
 	struct mr_json_reader *inner[OPENED_LEVELS];
-	uint16_t *rank; /* by field: through how many keys its values were reached */
+	uint16_t *rank;  /* by field: through how many keys its values were reached */
 	uint64_t object; /* number of the newest object */
 	uint64_t since;  /* number of the record's first */
 	bool twice;      /* the record gives a key twice */
@@ -116,11 +116,11 @@ static void add_scalar(struct walk *walk, mr_field field, unsigned rank, struct 
 /* ---- structure ---- */
 
 static void put(struct walk *walk, const struct mr_name_entry *entry, unsigned rank,
-                struct mr_json_node node, struct mr_json_walk *outer);
+		struct mr_json_node node, struct mr_json_walk *outer);
 static struct mr_json_walk put_object(struct walk *walk, uint32_t names, unsigned rank,
-                                      struct mr_json_node node, struct named *named);
+				      struct mr_json_node node, struct named *named);
 static struct mr_json_walk put_array(struct walk *walk, const struct mr_name_entry *entry,
-                                     unsigned rank, struct mr_json_node node);
+				     unsigned rank, struct mr_json_node node);
 
 /* A string that looks like JSON, for the names below it. */
 static void put_opened(struct walk *walk, uint32_t names, unsigned rank, struct mr_json_node node)
@@ -146,10 +146,10 @@ static void put_opened(struct walk *walk, uint32_t names, unsigned rank, struct 
 		put(&inner, &(struct mr_name_entry){.child = names}, rank, root, NULL);
 }
 
-/* The value of a name, and what names go on below it. `outer` is the walk that shows the value, spared
- * a second search for its end. */
+/* The value of a name, and what names go on below it. `outer` is the walk that shows the value,
+ * spared a second search for its end. */
 static void put(struct walk *walk, const struct mr_name_entry *entry, unsigned rank,
-                struct mr_json_node node, struct mr_json_walk *outer)
+		struct mr_json_node node, struct mr_json_walk *outer)
 {
 	struct mr_json_walk inner;
 	switch (mr_json_kind(walk->reader, node)) {
@@ -160,7 +160,8 @@ static void put(struct walk *walk, const struct mr_name_entry *entry, unsigned r
 		}
 		inner = put_object(walk, entry->child, rank + 1, node, NULL);
 		if (entry->field != 0)
-			add_raw(walk, entry->field, rank, mr_json_walked(walk->reader, node, &inner));
+			add_raw(walk, entry->field, rank,
+				mr_json_walked(walk->reader, node, &inner));
 		break;
 	case MR_JSON_ARRAY:
 		inner = put_array(walk, entry, rank, node);
@@ -219,9 +220,10 @@ static void named_note(struct named *named, struct mr_slice key, struct mr_json_
 }
 
 static void put_below(struct walk *walk, uint32_t names, struct mr_slice key, unsigned rank,
-                      struct mr_json_node value)
+		      struct mr_json_node value)
 {
-	struct mr_name_entry *entry = mr_names_find(walk->flatten->names, names, key);
+	struct mr_name_entry *entry =
+	    mr_names_find(walk->flatten->names, names, key, walk->flatten->since);
 	if (entry != NULL && value.index != 0)
 		put(walk, entry, rank, value, NULL);
 }
@@ -232,8 +234,9 @@ static void put_named(struct walk *walk, uint32_t names, unsigned rank, const st
 	    (named->value.index | named->old_value.index | named->new_value.index) == 0 ||
 	    mr_json_kind(walk->reader, named->name) != MR_JSON_STRING)
 		return;
+	struct mr_slice name = mr_json_string(walk->reader, named->name);
 	struct mr_name_entry *entry =
-	    mr_names_find(walk->flatten->names, names, mr_json_string(walk->reader, named->name));
+	    mr_names_find(walk->flatten->names, names, name, walk->flatten->since);
 	if (entry == NULL)
 		return;
 	if (named->value.index != 0)
@@ -249,7 +252,8 @@ static int key_order(const void *a, const void *b)
 	return mr_slice_cmp(((const struct key_ref *)a)->key, ((const struct key_ref *)b)->key);
 }
 
-/* Before a careful walk of an object: note each key's last member, and whether one is there twice. */
+/* Before a careful walk of an object: note each key's last member, and whether one is there twice.
+ */
 static void find_last(struct walk *walk, uint32_t names, struct mr_json_node node)
 {
 	struct mr_flatten *flatten = walk->flatten;
@@ -259,10 +263,11 @@ static void find_last(struct walk *walk, uint32_t names, struct mr_json_node nod
 		if (count == flatten->key_capacity) {
 			flatten->key_capacity = mr_grow(flatten->key_capacity, count + 1);
 			flatten->keys = mr_realloc(flatten->keys,
-			                           flatten->key_capacity * sizeof *flatten->keys);
+						   flatten->key_capacity * sizeof *flatten->keys);
 		}
 		flatten->keys[count++].key = members.key;
-		struct mr_name_entry *entry = mr_names_find(flatten->names, names, members.key);
+		struct mr_name_entry *entry =
+		    mr_names_find(flatten->names, names, members.key, flatten->since);
 		if (entry != NULL)
 			entry->last = count;
 	}
@@ -274,7 +279,7 @@ static void find_last(struct walk *walk, uint32_t names, struct mr_json_node nod
 
 /* A member on its way past: what the walk has to know of it, asked for or not. */
 static void note_member(struct walk *walk, unsigned rank, const struct mr_json_walk *members,
-                        struct named *named)
+			struct named *named)
 {
 	if (named != NULL)
 		named_note(named, members->key, members->value);
@@ -283,14 +288,14 @@ static void note_member(struct walk *walk, unsigned rank, const struct mr_json_w
 }
 
 static struct mr_json_walk put_object_carefully(struct walk *walk, uint32_t names, unsigned rank,
-                                                struct mr_json_node node, struct named *named)
+						struct mr_json_node node, struct named *named)
 {
 	find_last(walk, names, node);
 	struct mr_json_walk members = mr_json_enter(walk->reader, node);
 	uint32_t count = 0;
 	while (mr_json_step(walk->reader, &members)) {
 		struct mr_name_entry *entry =
-		    mr_names_find(walk->flatten->names, names, members.key);
+		    mr_names_find(walk->flatten->names, names, members.key, walk->flatten->since);
 		count++;
 		note_member(walk, rank, &members, named);
 		if (entry != NULL && entry->last == count)
@@ -301,7 +306,7 @@ static struct mr_json_walk put_object_carefully(struct walk *walk, uint32_t name
 
 /* Every member that a name asks for. Gives the walk at its end. */
 static struct mr_json_walk put_object(struct walk *walk, uint32_t names, unsigned rank,
-                                      struct mr_json_node node, struct named *named)
+				      struct mr_json_node node, struct named *named)
 {
 	struct mr_flatten *flatten = walk->flatten;
 	if (flatten->careful)
@@ -330,7 +335,7 @@ struct contents {
 };
 
 static void put_elements(struct walk *walk, const struct mr_name_entry *entry, unsigned rank,
-                         struct mr_json_walk *elements, struct contents *contents)
+			 struct mr_json_walk *elements, struct contents *contents)
 {
 	while (mr_json_step(walk->reader, elements)) {
 		struct mr_json_walk inner;
@@ -360,7 +365,7 @@ static void put_elements(struct walk *walk, const struct mr_name_entry *entry, u
 
 /* Gives the walk at its end. */
 static struct mr_json_walk put_array(struct walk *walk, const struct mr_name_entry *entry,
-                                     unsigned rank, struct mr_json_node node)
+				     unsigned rank, struct mr_json_node node)
 {
 	struct contents contents = {0};
 	struct mr_json_walk elements = mr_json_enter(walk->reader, node);
@@ -387,8 +392,8 @@ static void put_record(struct walk *walk, struct mr_json_node root)
 }
 
 void mr_flatten_record(struct mr_flatten *flatten, const struct mr_json_reader *reader,
-                       struct mr_json_node root, struct mr_slice doc, struct mr_events *events,
-                       struct mr_event *event, bool *twice_out)
+		       struct mr_json_node root, struct mr_slice doc, struct mr_events *events,
+		       struct mr_event *event, bool *twice_out)
 {
 	struct walk walk = {flatten, reader, doc, events, event, 0};
 	uint32_t value_count = events->value_count;

@@ -3,17 +3,18 @@
  * What becomes of a record's structure:
  * - nested objects join with '.'; a key that itself holds dots and so reaches the same name through
  *   fewer keys wins over the nested one;
- * - an array of plain values makes a field of several values; inner arrays are flattened, null members
- *   skipped; an array without any other member is one null;
- * - an object, and an array that holds objects, is for its own name one value: the record's own bytes
- *   (MR_JSON); for the names below it each object's members count, and null among others is skipped;
- * - in an array, an object with a Name (Key, DisplayName) and a Value is, besides, the member Name of
- *   the array, with that value; with OldValue and NewValue it is Name.OldValue and Name.NewValue. Two
- *   of one Name make several values;
+ * - an array of plain values makes a field of several values; inner arrays are flattened, null
+ * members skipped; an array without any other member is one null;
+ * - an object, and an array that holds objects, is for its own name one value: the record's own
+ * bytes (MR_JSON); for the names below it each object's members count, and null among others is
+ * skipped;
+ * - in an array, an object with a Name (Key, DisplayName) and a Value is, besides, the member Name
+ * of the array, with that value; with OldValue and NewValue it is Name.OldValue and Name.NewValue.
+ * Two of one Name make several values;
  * - a string that holds JSON is opened where a name goes on below it, two levels at most; its text
  *   stays a value;
- * - the members of a top-level object `properties` (a diagnostics envelope) answer to their names alone
- *   as well, where the top level does not have them;
+ * - the members of a top-level object `properties` (a diagnostics envelope) answer to their names
+ * alone as well, where the top level does not have them;
  * - of a key given twice in one object the last wins, also where the two differ in case. */
 #ifndef MILLRACE_PARSE_FLATTEN_H
 #define MILLRACE_PARSE_FLATTEN_H
@@ -27,10 +28,10 @@ struct mr_flatten;
 struct mr_flatten *mr_flatten_new(const struct mr_fields *fields, size_t max_bytes);
 void mr_flatten_free(struct mr_flatten *flatten);
 
-/* Add the fields of an object that `reader` has read. Texts borrow the document, or lie in the events'
- * arena. *twice_out becomes whether an object looked at gave a key twice. */
+/* Add the fields of an object that `reader` has read. Texts borrow the document, or lie in the
+ * events' arena. *twice_out becomes whether an object looked at gave a key twice. */
 void mr_flatten_record(struct mr_flatten *flatten, const struct mr_json_reader *reader,
-                       struct mr_json_node root, struct mr_slice doc, struct mr_events *events,
-                       struct mr_event *event, bool *twice_out);
+		       struct mr_json_node root, struct mr_slice doc, struct mr_events *events,
+		       struct mr_event *event, bool *twice_out);
 
 #endif

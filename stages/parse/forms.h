@@ -1,7 +1,7 @@
 /* forms.h - the forms in which records write times and addresses.
  *
- * Called by normalise.c with a value's text. Text that is none of the forms gives false, and nothing
- * is written. time.c, address.c. */
+ * Called by normalise.c with a value's text. Text that is none of the forms gives false, and
+ * nothing is written. time.c, address.c. */
 #ifndef MILLRACE_PARSE_FORMS_H
 #define MILLRACE_PARSE_FORMS_H
 
@@ -12,15 +12,15 @@
  *                           finer than a microsecond is cut off), with Z or an offset; UTC without;
  *     2021-05-18            the day's first microsecond;
  *     5/18/2021 9:13:33 PM  month first, as .NET writes it in the United States; UTC;
- *     1621372413            an epoch, in seconds, milli-, micro- or nanoseconds by its size, also with
- *                           decimals;
- *     /Date(1621372413000)/ milliseconds, also with an offset, which changes nothing. */
+ *     1621372413            an epoch, in seconds, milli-, micro- or nanoseconds by its size, also
+ * with decimals; /Date(1621372413000)/ milliseconds, also with an offset, which changes nothing. */
 bool mr_time_parse(struct mr_slice text, int64_t *time_us_out);
 
 #define MR_ADDRESS_TEXT 46 /* an IPv6 address with its zero byte */
 
 struct mr_address {
-	struct mr_slice text; /* canonical: dotted decimal, or RFC 5952; borrows the input or `room` */
+	struct mr_slice
+	    text; /* canonical: dotted decimal, or RFC 5952; borrows the input or `room` */
 	uint16_t port;
 	bool has_port;
 	char room[MR_ADDRESS_TEXT];

@@ -19,10 +19,11 @@ static const struct mr_kind *const kinds[MR_KIND_COUNT] = {
     [MR_KIND_AZURE_ACTIVITY] = &mr_kind_azure_activity,
 };
 
-/* By shape, in this order: a directory audit has a category of its own, which may be one of Azure's. */
+/* By shape, in this order: a directory audit has a category of its own, which may be one of
+ * Azure's. */
 static const enum mr_record_kind shapes[] = {
-    MR_KIND_RISK,       MR_KIND_RISKY_USER,     MR_KIND_AUDIT,
-    MR_KIND_SIGNIN,     MR_KIND_GRAPH_ACTIVITY, MR_KIND_AZURE_ACTIVITY,
+    MR_KIND_RISK,   MR_KIND_RISKY_USER,     MR_KIND_AUDIT,
+    MR_KIND_SIGNIN, MR_KIND_GRAPH_ACTIVITY, MR_KIND_AZURE_ACTIVITY,
 };
 
 static const struct {

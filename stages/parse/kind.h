@@ -1,7 +1,8 @@
-/* kind.h - the kinds of record: how each is told, and where it holds what the normalised fields name.
+/* kind.h - the kinds of record: how each is told, and where it holds what the normalised fields
+ * name.
  *
- * A kind is a file of its own with a table of rows (native field, normalised field, how) in a .def, and
- * a line in kind.c's table. parse.c flattens a record, asks kind.c which kind it is, and has
+ * A kind is a file of its own with a table of rows (native field, normalised field, how) in a .def,
+ * and a line in kind.c's table. parse.c flattens a record, asks kind.c which kind it is, and has
  * normalise.c follow the kind's rows. */
 #ifndef MILLRACE_PARSE_KIND_H
 #define MILLRACE_PARSE_KIND_H
@@ -36,14 +37,16 @@ static inline struct mr_slice mr_view_text(const struct mr_view *view, enum mr_m
 	return mr_event_text(view->events, view->event, view->marks[mark]);
 }
 
-/* How a native value becomes a normalised one. Null, empty and "<null>" are never taken. A row whose
- * normalised field is there already does nothing: the first row that gives a value wins. */
+/* How a native value becomes a normalised one. Null, empty and "<null>" are never taken. A row
+ * whose normalised field is there already does nothing: the first row that gives a value wins. */
 enum mr_how {
 	MR_HOW_TEXT,      /* as it is */
 	MR_HOW_EACH,      /* all its values */
 	MR_HOW_TIME,      /* any form of forms.h; for MR_F_TIME, which sets the event's time */
 	MR_HOW_ADDRESS,   /* any form of forms.h; for MR_F_SRC_IP, MR_F_SRC_PORT comes with it */
 	MR_HOW_STATUS,    /* Success or Failure from the words that services use for them */
+	MR_HOW_FAILED,    /* Failure, whatever it says: a sign-in's ResultStatus is only that of the
+			     request */
 	MR_HOW_ERROR,     /* 0 is Success, any other number Failure */
 	MR_HOW_HTTP,      /* 1xx to 3xx is Success, 4xx and 5xx Failure */
 	MR_HOW_USER_TYPE, /* the Management Activity API's UserType */
@@ -68,8 +71,8 @@ struct mr_kind {
 	void (*finish)(const struct mr_view *view);
 };
 
-extern const struct mr_kind mr_kind_unknown, mr_kind_ual, mr_kind_signin, mr_kind_audit, mr_kind_risk,
-    mr_kind_risky_user, mr_kind_graph_activity, mr_kind_azure_activity;
+extern const struct mr_kind mr_kind_unknown, mr_kind_ual, mr_kind_signin, mr_kind_audit,
+    mr_kind_risk, mr_kind_risky_user, mr_kind_graph_activity, mr_kind_azure_activity;
 
 enum mr_record_kind mr_kind_tell(const struct mr_view *view);
 const struct mr_kind *mr_kind_of(enum mr_record_kind kind);

@@ -1,7 +1,7 @@
 /* names.c - the dictionary's names as a tree of keys, with a cache by exact bytes. See names.h.
  *
- * The tree's table is filled from the dictionary only, and what an attacker writes is merely looked up
- * in it; the cache has a fixed size, and its worst case is the search that it saves. */
+ * The tree's table is filled from the dictionary only, and what an attacker writes is merely looked
+ * up in it; the cache has a fixed size, and its worst case is the search that it saves. */
 #include "names.h"
 
 #include <assert.h>
@@ -14,7 +14,7 @@
 
 struct cache_slot {
 	uint64_t hash;
-	uint64_t seen; /* the object that had the key last */
+	uint64_t seen;  /* the object that had the key last */
 	uint32_t entry; /* 0: nothing is asked for */
 	uint32_t node;
 	uint16_t len;
@@ -79,7 +79,7 @@ static struct mr_name_entry *entry_make(struct mr_names *names, uint32_t node, s
 #define PARTS_MAX 12
 
 static void add_name(struct mr_names *names, uint32_t *node_count, struct mr_slice name,
-                     mr_field field)
+		     mr_field field)
 {
 	size_t begins[PARTS_MAX];
 	uint32_t nodes[PARTS_MAX];
@@ -188,69 +188,92 @@ static inline uint64_t cache_hash(uint32_t node, struct mr_slice key)
 	} else if (len >= 4) {
 		hash = (hash * m) ^ (load32(key.at) | load32(key.at + len - 4) << 32);
 	} else if (len > 0) {
-		hash = (hash * m) ^ ((uint64_t)(uint8_t)key.at[0] | (uint64_t)(uint8_t)key.at[len / 2] << 8 |
-		                     (uint64_t)(uint8_t)key.at[len - 1] << 16);
+		hash = (hash * m) ^
+		       ((uint64_t)(uint8_t)key.at[0] | (uint64_t)(uint8_t)key.at[len / 2] << 8 |
+			(uint64_t)(uint8_t)key.at[len - 1] << 16);
 	}
 	hash *= m;
 	return hash ^ hash >> 31;
 }
 
-static inline bool slot_is(const struct cache_slot *slot, uint64_t hash, uint32_t node,
-                           struct mr_slice key)
+/* Keys are short: eight bytes at a time, the last eight over again. */
+static inline bool same_bytes(const char *a, const char *b, size_t len)
 {
-	return slot->hash == hash && slot->node == node && slot->len == key.len &&
-	       memcmp(slot->key, key.at, key.len) == 0;
+	if (len < 8)
+		return memcmp(a, b, len) == 0;
+	for (size_t at = 0; at + 8 < len; at += 8)
+		if (load64(a + at) != load64(b + at))
+			return false;
+	return load64(a + len - 8) == load64(b + len - 8);
 }
 
-/* The slot that holds the key, filled if need be. Where each way is taken by a key of the record in
- * hand, one of them is given up, and *lost_out says so. */
-static struct cache_slot *slot_get(struct mr_names *names, uint32_t node, struct mr_slice key,
-                                   uint64_t since, bool *lost_out)
+static inline bool slot_holds(const struct cache_slot *slot, uint32_t node, struct mr_slice key)
 {
-	uint64_t hash = cache_hash(node, key);
+	return slot->node == node && slot->len == key.len && same_bytes(slot->key, key.at, key.len);
+}
+
+static struct cache_slot *slot_fill(struct mr_names *names, struct cache_slot *slot, uint64_t hash,
+				    uint32_t node, struct mr_slice key)
+{
+	*slot = (struct cache_slot){.hash = hash,
+				    .entry = search(names, node, key),
+				    .node = node,
+				    .len = (uint16_t)key.len};
+	memcpy(slot->key, key.at, key.len);
+	return slot;
+}
+
+/* The key's slot, or NULL and in *oldest_out the one to give up for it. */
+static inline struct cache_slot *slot_find(struct mr_names *names, uint64_t hash, uint32_t node,
+					   struct mr_slice key, struct cache_slot **oldest_out)
+{
 	struct cache_slot *slots = &names->cache[hash & (CACHE_SLOTS - 1)];
 	struct cache_slot *oldest = slots;
 	for (uint32_t i = 0; i < CACHE_WAYS; i++) {
-		if (slot_is(&slots[i], hash, node, key))
+		if (slots[i].hash == hash && slot_holds(&slots[i], node, key))
 			return &slots[i];
 		if (slots[i].seen < oldest->seen)
 			oldest = &slots[i];
 	}
-	*lost_out = oldest->seen >= since;
-	*oldest = (struct cache_slot){
-	    .hash = hash, .entry = search(names, node, key), .node = node, .len = (uint16_t)key.len};
-	memcpy(oldest->key, key.at, key.len);
-	return oldest;
+	*oldest_out = oldest;
+	return NULL;
 }
 
-static struct mr_name_entry *entry_at(struct mr_names *names, uint32_t index)
+static inline struct mr_name_entry *entry_at(struct mr_names *names, uint32_t index)
 {
 	return index == 0 ? NULL : &names->entries[index];
 }
 
-struct mr_name_entry *mr_names_find(struct mr_names *names, uint32_t node, struct mr_slice key)
+struct mr_name_entry *mr_names_find(struct mr_names *names, uint32_t node, struct mr_slice key,
+				    uint64_t since)
 {
 	if (key.len > CACHE_KEY_MAX)
 		return entry_at(names, search(names, node, key));
 	uint64_t hash = cache_hash(node, key);
-	struct cache_slot *slots = &names->cache[hash & (CACHE_SLOTS - 1)];
-	for (uint32_t i = 0; i < CACHE_WAYS; i++)
-		if (slot_is(&slots[i], hash, node, key))
-			return entry_at(names, slots[i].entry);
-	return entry_at(names, search(names, node, key));
+	struct cache_slot *oldest;
+	struct cache_slot *slot = slot_find(names, hash, node, key, &oldest);
+	if (slot == NULL && oldest->seen >= since) /* a member of the record in hand needs it */
+		return entry_at(names, search(names, node, key));
+	if (slot == NULL)
+		slot = slot_fill(names, oldest, hash, node, key);
+	return entry_at(names, slot->entry);
 }
 
 struct mr_name_entry *mr_names_member(struct mr_names *names, uint32_t node, struct mr_slice key,
-                                      uint64_t object, uint64_t since, bool *twice_out)
+				      uint64_t object, uint64_t since, bool *twice_out)
 {
 	if (key.len > CACHE_KEY_MAX) {
 		*twice_out = true;
 		return entry_at(names, search(names, node, key));
 	}
-	bool lost = false;
-	struct cache_slot *slot = slot_get(names, node, key, since, &lost);
-	if (lost || slot->seen == object)
-		*twice_out = true;
+	uint64_t hash = cache_hash(node, key);
+	struct cache_slot *oldest;
+	struct cache_slot *slot = slot_find(names, hash, node, key, &oldest);
+	if (slot == NULL) {
+		*twice_out |= oldest->seen >= since;
+		slot = slot_fill(names, oldest, hash, node, key);
+	}
+	*twice_out |= slot->seen == object;
 	slot->seen = object;
 	return entry_at(names, slot->entry);
 }

@@ -1,8 +1,8 @@
 /* normalise.c - follows a kind's rows: native values become normalised fields.
  *
- * Rows are compiled to field ids when the stage opens. Called by parse.c for each event. Values keep
- * the text that the record gave, save where a row says otherwise. Never fails: a value that is not of
- * the form that its row wants is passed over. */
+ * Rows are compiled to field ids when the stage opens. Called by parse.c for each event. Values
+ * keep the text that the record gave, save where a row says otherwise. Never fails: a value that is
+ * not of the form that its row wants is passed over. */
 #include "kind.h"
 
 #include <stdlib.h>
@@ -59,7 +59,7 @@ void mr_normalise_prepare(struct mr_fields *fields)
 
 /* A row whose native name the dictionary lacks (it was full) finds nothing and is left out. */
 static void compile(struct mr_normaliser *normaliser, enum mr_record_kind kind,
-                    const struct mr_fields *fields)
+		    const struct mr_fields *fields)
 {
 	const struct mr_kind *of = mr_kind_of(kind);
 	struct compiled *rows = mr_calloc(of->row_count, sizeof *rows);
@@ -118,8 +118,8 @@ static bool is_word(struct mr_slice text, const char *const *words, size_t count
 
 static void put_status(const struct mr_view *view, mr_field to, struct mr_slice text)
 {
-	static const char *const good[] = {"success",            "succeeded", "true",
-	                                   "partiallysucceeded", "ok",        "completed"};
+	static const char *const good[] = {"success", "succeeded", "true", "partiallysucceeded",
+					   "ok",      "completed"};
 	static const char *const bad[] = {"failed", "failure", "false", "fail", "error", "timeout"};
 	if (is_word(text, good, sizeof good / sizeof good[0]))
 		put_text(view, to, MR_SLICE("Success"));
@@ -148,10 +148,15 @@ static void put_http(const struct mr_view *view, mr_field to, struct mr_slice te
 static void put_user_type(const struct mr_view *view, mr_field to, struct mr_slice text)
 {
 	/* Office 365 Management Activity API schema, "Enum: User Type". */
-	static const char *const names[] = {"User",           "User",         "Admin",
-	                                    "Admin",          "System",       "Application",
-	                                    "ServicePrincipal", "CustomPolicy", "SystemPolicy",
-	                                    "PartnerTechnician", "User"};
+	static const char *const names[] = {"User",
+					    "User",
+					    "Admin",
+					    "Admin",
+					    "System",
+					    "Application",
+					    "ServicePrincipal",
+					    "CustomPolicy",
+					    "SystemPolicy"};
 	int64_t number;
 	if (!mr_parse_int64(text, &number))
 		put_text(view, to, text);
@@ -181,7 +186,8 @@ static bool looks_like_person(struct mr_slice text)
 	    memchr(at + 1, '@', text.len - before - 1) != NULL)
 		return false;
 	for (size_t i = 0; i < text.len; i++)
-		if (text.at[i] == '/' || text.at[i] == ' ' || text.at[i] == '<' || text.at[i] == '\\')
+		if (text.at[i] == '/' || text.at[i] == ' ' || text.at[i] == '<' ||
+		    text.at[i] == '\\')
 			return false;
 	return true;
 }
@@ -261,6 +267,9 @@ static void put_one(const struct mr_view *view, const struct compiled *row, stru
 	case MR_HOW_STATUS:
 		put_status(view, row->to, text);
 		break;
+	case MR_HOW_FAILED:
+		put_text(view, row->to, MR_SLICE("Failure"));
+		break;
 	case MR_HOW_ERROR:
 		put_error(view, row->to, text);
 		break;
@@ -291,8 +300,8 @@ static void put_one(const struct mr_view *view, const struct compiled *row, stru
 	}
 }
 
-/* The first value that the row takes, or each. Values may move when one is added, so they are followed
- * by number. */
+/* The first value that the row takes, or each. Values may move when one is added, so they are
+ * followed by number. */
 static void follow(const struct mr_view *view, const struct compiled *row)
 {
 	uint32_t index = view->event->first[row->from];

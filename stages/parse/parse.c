@@ -1,10 +1,10 @@
 /* parse.c - the parse stage: records in, events out.
  *
- * Run by the pipeline through mr_stage_parse. Each record is validated whole by json.h, whatever the
- * rules ask for; what that refuses is repaired once and tried again; what is still no JSON object is
- * rejected with the reason. flatten.c then takes what the dictionary names, kind.c tells the kind,
- * normalise.c fills the normalised fields. Nothing here allocates for one record but from the events'
- * arena. A bad record is data, never an error of the stage. */
+ * Run by the pipeline through mr_stage_parse. Each record is validated whole by json.h, whatever
+ * the rules ask for; what that refuses is repaired once and tried again; what is still no JSON
+ * object is rejected with the reason. flatten.c then takes what the dictionary names, kind.c tells
+ * the kind, normalise.c fills the normalised fields. Nothing here allocates for one record but from
+ * the events' arena. A bad record is data, never an error of the stage. */
 #include "millrace/json.h"
 #include "millrace/stage.h"
 
@@ -31,7 +31,7 @@ static enum mr_err record_bytes(const struct mr_config *config, size_t *out, str
 {
 	int64_t bytes;
 	enum mr_err err = mr_config_int(config, "max_record_bytes", 1, MR_RECORD_BYTES_LIMIT,
-	                                RECORD_BYTES_DEFAULT, &bytes, error);
+					RECORD_BYTES_DEFAULT, &bytes, error);
 	*out = err == MR_OK ? (size_t)bytes : 0;
 	return err;
 }
@@ -69,13 +69,13 @@ static void parse_close(void *state)
 /* ---- reading a record ---- */
 
 static enum mr_err read_object(struct parse *parse, struct mr_slice doc,
-                               struct mr_json_node *root_out, struct mr_error *error)
+			       struct mr_json_node *root_out, struct mr_error *error)
 {
 	static const char *const kinds[] = {
-	    [MR_JSON_NULL] = "null",        [MR_JSON_BOOL] = "a boolean",
-	    [MR_JSON_INT] = "a number",     [MR_JSON_UINT] = "a number",
-	    [MR_JSON_DOUBLE] = "a number",  [MR_JSON_STRING] = "a string",
-	    [MR_JSON_ARRAY] = "an array",   [MR_JSON_OBJECT] = "an object",
+	    [MR_JSON_NULL] = "null",       [MR_JSON_BOOL] = "a boolean",
+	    [MR_JSON_INT] = "a number",    [MR_JSON_UINT] = "a number",
+	    [MR_JSON_DOUBLE] = "a number", [MR_JSON_STRING] = "a string",
+	    [MR_JSON_ARRAY] = "an array",  [MR_JSON_OBJECT] = "an object",
 	};
 	if (mr_json_read(parse->reader, doc, root_out, error) != MR_OK)
 		return MR_BAD_INPUT;
@@ -83,20 +83,20 @@ static enum mr_err read_object(struct parse *parse, struct mr_slice doc,
 	if (kind == MR_JSON_OBJECT)
 		return MR_OK;
 	return mr_error_set(error, MR_UNSUPPORTED, "not a record: %s where an object should be",
-	                    kinds[kind]);
+			    kinds[kind]);
 }
 
-/* The document that parses, in *doc: the record itself or its repaired text. A byte order mark counts
- * only where a source begins. */
+/* The document that parses, in *doc: the record itself or its repaired text. A byte order mark
+ * counts only where a source begins. */
 static enum mr_err read_record(struct parse *parse, struct mr_events *events,
-                               const struct mr_record *record, struct mr_slice *doc,
-                               struct mr_json_node *root_out, struct mr_error *error)
+			       const struct mr_record *record, struct mr_slice *doc,
+			       struct mr_json_node *root_out, struct mr_error *error)
 {
 	*doc = record->bytes;
 	if (doc->len > parse->max_bytes)
 		return mr_error_set(error, MR_BAD_INPUT,
-		                    "%zu bytes long, the longest record taken has %zu", doc->len,
-		                    parse->max_bytes);
+				    "%zu bytes long, the longest record taken has %zu", doc->len,
+				    parse->max_bytes);
 	if (record->offset == 0 && doc->len >= 3 && memcmp(doc->at, "\xef\xbb\xbf", 3) == 0)
 		*doc = (struct mr_slice){doc->at + 3, doc->len - 3};
 	enum mr_err err = read_object(parse, *doc, root_out, error);
@@ -164,7 +164,7 @@ static void fill_event(struct parse *parse, struct mr_events *events, struct mr_
 /* ---- the stage ---- */
 
 static void reject(struct parse *parse, const struct mr_record *record, struct mr_writer *out,
-                   const struct mr_error *why)
+		   const struct mr_error *why)
 {
 	struct mr_reject set_aside = {
 	    .origin = record->origin,
@@ -181,7 +181,7 @@ static void reject(struct parse *parse, const struct mr_record *record, struct m
 
 /* The event that the pushed one becomes, or false with the reason. */
 static bool parse_record(struct parse *parse, struct mr_events *events, struct mr_event *event,
-                         const struct mr_record *record, struct mr_error *why)
+			 const struct mr_record *record, struct mr_error *why)
 {
 	struct mr_slice doc;
 	struct mr_json_node root;
@@ -200,7 +200,7 @@ static bool parse_record(struct parse *parse, struct mr_events *events, struct m
 }
 
 static enum mr_err parse_process(void *state, struct mr_reader *in, struct mr_writer *out,
-                                 struct mr_error *error)
+				 struct mr_error *error)
 {
 	(void)error;
 	struct parse *parse = state;
@@ -211,7 +211,7 @@ static enum mr_err parse_process(void *state, struct mr_reader *in, struct mr_wr
 		struct mr_event *event = mr_writer_ready(out) ? mr_events_push(events) : NULL;
 		if (event == NULL)
 			return MR_FULL;
-		struct mr_error why = {0};
+		struct mr_error why; /* a kilobyte, written only where there is a reason */
 		if (parse_record(parse, events, event, &record, &why)) {
 			mr_count(counters, MR_C_PARSED, 1);
 		} else {

@@ -22,12 +22,17 @@ static void copy(struct repair *r, size_t count)
 	r->at += count;
 }
 
-/* The length of a well-formed character at p, or, negative, that of the maximal part of an ill-formed
- * one. */
+/* The length of a well-formed character at p, or, negative, that of the maximal part of an
+ * ill-formed one. */
 static int character(const unsigned char *p, size_t left)
 {
 	unsigned char lead = p[0];
-	int need = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
+	int need = lead < 0x80   ? 1
+		   : lead < 0xc2 ? 0
+		   : lead < 0xe0 ? 2
+		   : lead < 0xf0 ? 3
+		   : lead < 0xf5 ? 4
+				 : 0;
 	unsigned char low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
 	unsigned char high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
 	if (need == 0)
@@ -50,9 +55,9 @@ static int escaped(const struct repair *r, size_t at)
 	for (size_t i = at + 2; i < at + 6; i++) {
 		char c = r->text[i];
 		int digit = c >= '0' && c <= '9'   ? c - '0'
-		            : c >= 'a' && c <= 'f' ? c - 'a' + 10
-		            : c >= 'A' && c <= 'F' ? c - 'A' + 10
-		                                   : -1;
+			    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+			    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+						   : -1;
 		if (digit < 0)
 			return -1;
 		value = value * 16 + digit;

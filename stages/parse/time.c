@@ -75,8 +75,7 @@ static bool moment_us(const struct moment *moment, int64_t *out)
 	if (moment->day > length)
 		return false;
 	int64_t days = days_from_civil(moment->year, moment->month, moment->day);
-	int64_t seconds =
-	    days * 86400 + moment->hour * 3600 + moment->minute * 60 + moment->second;
+	int64_t seconds = days * 86400 + moment->hour * 3600 + moment->minute * 60 + moment->second;
 	*out = (seconds - moment->offset_s) * SECOND + moment->fraction_us;
 	return true;
 }
@@ -147,8 +146,8 @@ static bool iso(struct cursor in, int64_t *out)
 static bool half_day(struct cursor *in, struct moment *out)
 {
 	char letter = (char)(peek(in) | 0x20);
-	if (in->end - in->at != 2 || (letter != 'a' && letter != 'p') || (in->at[1] | 0x20) != 'm' ||
-	    out->hour < 1 || out->hour > 12)
+	if (in->end - in->at != 2 || (letter != 'a' && letter != 'p') ||
+	    (in->at[1] | 0x20) != 'm' || out->hour < 1 || out->hour > 12)
 		return false;
 	out->hour = out->hour % 12 + (letter == 'p' ? 12 : 0);
 	in->at += 2;
@@ -184,10 +183,10 @@ static bool epoch(struct cursor in, int64_t *out)
 			return false;
 		value = value * 10 + (*in.at++ - '0');
 	}
-	int64_t unit = value < 100000000000           ? SECOND
-	               : value < 100000000000000      ? 1000
-	               : value < 100000000000000000   ? 1
-	                                              : 0;
+	int64_t unit = value < 100000000000         ? SECOND
+		       : value < 100000000000000    ? 1000
+		       : value < 100000000000000000 ? 1
+						    : 0;
 	int64_t part = 0;
 	if (take(&in, '.') && !fraction(&in, &part))
 		return false;

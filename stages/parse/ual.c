@@ -12,7 +12,7 @@ static bool is_ual(const struct mr_view *view)
 {
 	return mr_view_has(view, MR_MARK_OPERATION) &&
 	       (mr_view_has(view, MR_MARK_WORKLOAD) || mr_view_has(view, MR_MARK_RECORD_TYPE) ||
-	        mr_view_has(view, MR_MARK_CREATION_TIME));
+		mr_view_has(view, MR_MARK_CREATION_TIME));
 }
 
 struct mr_slice mr_record_type_name(int64_t record_type)

@@ -1,4 +1,5 @@
-/* fuzz_address_time.c - any bytes as a time and as an address; an address, once read, reads as itself. */
+/* fuzz_address_time.c - any bytes as a time and as an address; an address, once read, reads as
+ * itself. */
 #include "parse/harness.h"
 #include "forms.h"
 

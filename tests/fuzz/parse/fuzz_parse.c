@@ -1,4 +1,5 @@
-/* fuzz_parse.c - any bytes as one record, through the whole stage, with a dictionary of usual names. */
+/* fuzz_parse.c - any bytes as one record, through the whole stage, with a dictionary of usual
+ * names. */
 #include "parse/harness.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -21,12 +22,23 @@ static void touch(struct harness *h, const struct mr_event *event)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct harness h;
-	static const char *const names[] = {
-	    "a", "a.b", "a.b.c", "Parameters", "Parameters.Name", "Parameters.ForwardTo",
-	    "ModifiedProperties", "ModifiedProperties.X.NewValue", "ModifiedProperties.Name",
-	    "TargetResources.ModifiedProperties.NewValue", "properties.message", "properties.a.b",
-	    "Item.Attachments", "Data.op", "ExtendedProperties.additionalDetails.User-Agent",
-	    "initiatedBy", NULL};
+	static const char *const names[] = {"a",
+					    "a.b",
+					    "a.b.c",
+					    "Parameters",
+					    "Parameters.Name",
+					    "Parameters.ForwardTo",
+					    "ModifiedProperties",
+					    "ModifiedProperties.X.NewValue",
+					    "ModifiedProperties.Name",
+					    "TargetResources.ModifiedProperties.NewValue",
+					    "properties.message",
+					    "properties.a.b",
+					    "Item.Attachments",
+					    "Data.op",
+					    "ExtendedProperties.additionalDetails.User-Agent",
+					    "initiatedBy",
+					    NULL};
 	if (h.fields == NULL)
 		harness_open(&h, names, NULL, NULL);
 	uint64_t records = h.counters.at[MR_C_RECORDS];

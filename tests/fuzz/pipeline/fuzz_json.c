@@ -1,5 +1,5 @@
-/* fuzz_json.c - any bytes as a document: what is taken must read as a naive reader reads it, what is
- * refused must be refused by the reader that says where and why. */
+/* fuzz_json.c - any bytes as a document: what is taken must read as a naive reader reads it, what
+ * is refused must be refused by the reader that says where and why. */
 #include "pipeline/naive_json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,7 +1,8 @@
 /* harness.h - runs the parse stage over one record, for the tests of this room.
  *
- * The record lies in a heap buffer of exactly its length and the padding that the contract promises, so
- * that a sanitizer sees any read past it. Used by the fuzz target too: no test framework here. */
+ * The record lies in a heap buffer of exactly its length and the padding that the contract
+ * promises, so that a sanitizer sees any read past it. Used by the fuzz target too: no test
+ * framework here. */
 #ifndef MILLRACE_TEST_PARSE_H
 #define MILLRACE_TEST_PARSE_H
 
@@ -42,7 +43,7 @@ struct mr_slice mr_files_name(const struct mr_files *files, uint32_t number)
 }
 
 static inline void harness_open(struct harness *h, const char *const *names, const char *tenant,
-                                const char *max_record_bytes)
+				const char *max_record_bytes)
 {
 	struct mr_error error = {0};
 	*h = (struct harness){.fields = mr_fields_new()};
@@ -84,8 +85,9 @@ static inline void take_reasons(struct harness *h)
 		struct mr_reject reject;
 		mr_reader_open_body(&rejects, MR_CONTENT_REJECTS, &body);
 		while (mr_reader_reject(&rejects, &reject)) {
-			size_t len = reject.reason.len < sizeof h->reason - 1 ? reject.reason.len
-			                                                      : sizeof h->reason - 1;
+			size_t len = reject.reason.len < sizeof h->reason - 1
+					 ? reject.reason.len
+					 : sizeof h->reason - 1;
 			memcpy(h->reason, reject.reason.at, len);
 			h->reason[len] = '\0';
 			mr_reader_advance(&rejects);
@@ -122,13 +124,13 @@ static inline struct mr_event *harness_text(struct harness *h, const char *recor
 	return harness_record(h, mr_slice(record));
 }
 
-/* All values of a field as "text|text", null as "(null)", what is not a string with its type's letter
- * before it: i5 u18446744073709551615 d1.0 btrue j{}. Missing is "-". */
+/* All values of a field as "text|text", null as "(null)", what is not a string with its type's
+ * letter before it: i5 u18446744073709551615 d1.0 btrue j{}. Missing is "-". */
 static inline const char *shown(struct harness *h, const struct mr_event *event, const char *name)
 {
 	static char text[4096];
-	static const char *const letters[] = {[MR_BOOL] = "b",   [MR_INT] = "i",  [MR_UINT] = "u",
-	                                      [MR_DOUBLE] = "d", [MR_STRING] = "", [MR_JSON] = "j"};
+	static const char *const letters[] = {[MR_BOOL] = "b",   [MR_INT] = "i",   [MR_UINT] = "u",
+					      [MR_DOUBLE] = "d", [MR_STRING] = "", [MR_JSON] = "j"};
 	mr_field field = mr_fields_find(h->fields, mr_slice(name));
 	harness_must(field != 0);
 	const struct mr_value *value = mr_event_get(&h->events, event, field);
@@ -138,8 +140,8 @@ static inline const char *shown(struct harness *h, const struct mr_event *event,
 	for (; value != NULL; value = mr_value_next(&h->events, value)) {
 		bool null = value->type == MR_NULL;
 		len += (size_t)snprintf(text + len, sizeof text - len, "%s%s%.*s",
-		                        len == 0 ? "" : "|", null ? "(null)" : letters[value->type],
-		                        null ? 0 : (int)value->len, null ? "" : value->text);
+					len == 0 ? "" : "|", null ? "(null)" : letters[value->type],
+					null ? 0 : (int)value->len, null ? "" : value->text);
 		harness_must(len < sizeof text);
 	}
 	return text;

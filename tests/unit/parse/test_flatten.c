@@ -75,8 +75,9 @@ static void arrays_make_several_values(void **state)
 static void three_views_of_named_values(void **state)
 {
 	(void)state;
-	const char *record = "{\"Parameters\":[{\"Name\":\"ForwardTo\",\"Value\":\"x@y\"},"
-	                     "{\"Name\":\"Keep\",\"Value\":\"True\"},{\"Name\":\"forwardto\",\"Value\":2}]}";
+	const char *record =
+	    "{\"Parameters\":[{\"Name\":\"ForwardTo\",\"Value\":\"x@y\"},"
+	    "{\"Name\":\"Keep\",\"Value\":\"True\"},{\"Name\":\"forwardto\",\"Value\":2}]}";
 	CHECK(record, "parameters.ForwardTo", "x@y|i2");
 	CHECK(record, "Parameters.Name", "ForwardTo|Keep|forwardto");
 	CHECK(record, "Parameters.Value", "x@y|True|i2");
@@ -94,7 +95,7 @@ static void old_and_new_values(void **state)
 {
 	(void)state;
 	const char *record = "{\"ModifiedProperties\":[{\"Name\":\"Key.Description\",\"NewValue\":"
-	                     "\"n\",\"OldValue\":\"o\"},{\"Name\":\"B\",\"NewValue\":\"m\"}]}";
+			     "\"n\",\"OldValue\":\"o\"},{\"Name\":\"B\",\"NewValue\":\"m\"}]}";
 	CHECK(record, "ModifiedProperties.Key.Description.NewValue", "n");
 	CHECK(record, "modifiedproperties.key.description.oldvalue", "o");
 	CHECK(record, "ModifiedProperties.NewValue", "n|m");
@@ -114,7 +115,8 @@ static void json_in_strings_is_opened(void **state)
 	      "E.d.User-Agent", "x");
 	CHECK("{\"a\":\"{\\\"b\\\":\\\"{\\\\\\\"c\\\\\\\":7}\\\"}\"}", "a.b.c", "i7");
 	/* The third level stays shut. */
-	CHECK("{\"a\":\"{\\\"b\\\":\\\"{\\\\\\\"c\\\\\\\":\\\\\\\"{\\\\\\\\\\\\\\\"d\\\\\\\\\\\\\\\":1}\\\\\\\"}"
+	CHECK("{\"a\":\"{\\\"b\\\":\\\"{\\\\\\\"c\\\\\\\":\\\\\\\"{"
+	      "\\\\\\\\\\\\\\\"d\\\\\\\\\\\\\\\":1}\\\\\\\"}"
 	      "\\\"}\"}",
 	      "a.b.c.d", "-");
 }
@@ -122,7 +124,8 @@ static void json_in_strings_is_opened(void **state)
 static void envelopes_answer_twice(void **state)
 {
 	(void)state;
-	const char *record = "{\"category\":\"X\",\"properties\":{\"category\":\"Y\",\"a\":{\"b\":1}}}";
+	const char *record =
+	    "{\"category\":\"X\",\"properties\":{\"category\":\"Y\",\"a\":{\"b\":1}}}";
 	CHECK(record, "properties.a.b", "i1");
 	CHECK(record, "a.b", "i1");
 	CHECK(record, "category", "X");
@@ -162,10 +165,11 @@ static void keys_given_twice_are_counted_once(void **state)
 	assert_int_equal(duplicates("{\"unasked\":1,\"unasked\":2}"), 1);
 	assert_int_equal(duplicates("{\"n\":[{\"a\":1},{\"a\":1}]}"), 0);
 	assert_int_equal(duplicates("{\"n\":[{\"a\":1,\"a\":1}]}"), 1);
-	assert_int_equal(duplicates("{\"a-key-that-is-too-long-for-the-cache-of-exact-names\":1}"), 0);
+	assert_int_equal(duplicates("{\"a-key-that-is-too-long-for-the-cache-of-exact-names\":1}"),
+			 0);
 	assert_int_equal(duplicates("{\"a-key-that-is-too-long-for-the-cache-of-exact-names\":1,"
-	                            "\"a-key-that-is-too-long-for-the-cache-of-exact-names\":1}"),
-	                 1);
+				    "\"a-key-that-is-too-long-for-the-cache-of-exact-names\":1}"),
+			 1);
 }
 
 /* More keys than the cache holds: the second walk decides. */

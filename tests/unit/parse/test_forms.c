@@ -9,7 +9,8 @@
 #include "forms.h"
 #include "repair.h"
 
-/* "-" where the text is no time, else its ISO form. Each text lies in a heap buffer of its length. */
+/* "-" where the text is no time, else its ISO form. Each text lies in a heap buffer of its length.
+ */
 static void check_time(int line, const char *text, const char *expected)
 {
 	char got[MR_TIME_TEXT + 1] = "-";
@@ -79,7 +80,7 @@ static void check_address(int line, const char *text, const char *expected)
 	memcpy(exact, text, len);
 	if (mr_address_parse((struct mr_slice){exact, len}, &address)) {
 		size_t put = (size_t)snprintf(got, sizeof got, "%.*s", (int)address.text.len,
-		                              address.text.at);
+					      address.text.at);
 		if (address.has_port)
 			snprintf(got + put, sizeof got - put, " %u", address.port);
 	}

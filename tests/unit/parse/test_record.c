@@ -25,7 +25,7 @@ static void check_slice(struct mr_slice got, const char *expected)
 
 /* Told, its id, its tenant, its time. */
 static void check_kind(const char *record, enum mr_record_kind kind, const char *id,
-                       const char *tenant, const char *time)
+		       const char *tenant, const char *time)
 {
 	struct mr_event *event = parsed(record);
 	char text[MR_TIME_TEXT + 1] = "-";
@@ -50,51 +50,54 @@ static void kinds_are_told(void **state)
 {
 	(void)state;
 	check_kind("{\"CreationTime\":\"2021-05-18T21:13:33\",\"Id\":\"AB\",\"Operation\":\"X\","
-	           "\"RecordType\":1,\"OrganizationId\":\"ORG\"}",
-	           MR_KIND_UAL, "ab", "org", "2021-05-18T21:13:33Z");
-	check_kind("{\"operation\":\"X\",\"workload\":\"Y\",\"id\":7}", MR_KIND_UAL, "7", "unknown", "-");
+		   "\"RecordType\":1,\"OrganizationId\":\"ORG\"}",
+		   MR_KIND_UAL, "ab", "org", "2021-05-18T21:13:33Z");
+	check_kind("{\"operation\":\"X\",\"workload\":\"Y\",\"id\":7}", MR_KIND_UAL, "7", "unknown",
+		   "-");
 	check_kind("{\"time\":\"2023-01-02T03:04:05.1234567Z\",\"category\":\"SignInLogs\","
-	           "\"tenantId\":\"T\",\"properties\":{\"id\":\"P\",\"createdDateTime\":"
-	           "\"2023-01-02T03:04:00Z\"}}",
-	           MR_KIND_SIGNIN, "p", "t", "2023-01-02T03:04:00Z");
+		   "\"tenantId\":\"T\",\"properties\":{\"id\":\"P\",\"createdDateTime\":"
+		   "\"2023-01-02T03:04:00Z\"}}",
+		   MR_KIND_SIGNIN, "p", "t", "2023-01-02T03:04:00Z");
 	check_kind("{\"category\":\"NonInteractiveUserSignInLogs\",\"properties\":{\"id\":\"P\"}}",
-	           MR_KIND_SIGNIN_NONINTERACTIVE, "p", "unknown", "-");
+		   MR_KIND_SIGNIN_NONINTERACTIVE, "p", "unknown", "-");
 	check_kind("{\"category\":\"ServicePrincipalSignInLogs\",\"properties\":{\"id\":\"P\"}}",
-	           MR_KIND_SIGNIN_SERVICE, "p", "unknown", "-");
+		   MR_KIND_SIGNIN_SERVICE, "p", "unknown", "-");
 	check_kind("{\"category\":\"ManagedIdentitySignInLogs\",\"properties\":{\"id\":\"P\"}}",
-	           MR_KIND_SIGNIN_MANAGED, "p", "unknown", "-");
+		   MR_KIND_SIGNIN_MANAGED, "p", "unknown", "-");
 	check_kind("{\"id\":\"S\",\"createdDateTime\":\"2023-01-02T03:04:00Z\","
-	           "\"signInEventTypes\":[\"nonInteractiveUser\"]}",
-	           MR_KIND_SIGNIN_NONINTERACTIVE, "s", "unknown", "2023-01-02T03:04:00Z");
+		   "\"signInEventTypes\":[\"nonInteractiveUser\"]}",
+		   MR_KIND_SIGNIN_NONINTERACTIVE, "s", "unknown", "2023-01-02T03:04:00Z");
 	check_kind("{\"id\":\"S\",\"createdDateTime\":\"2023-01-02T03:04:00Z\","
-	           "\"appDisplayName\":\"A\",\"status\":{\"errorCode\":0}}",
-	           MR_KIND_SIGNIN, "s", "unknown", "2023-01-02T03:04:00Z");
+		   "\"appDisplayName\":\"A\",\"status\":{\"errorCode\":0}}",
+		   MR_KIND_SIGNIN, "s", "unknown", "2023-01-02T03:04:00Z");
 	check_kind("{\"id\":\"A\",\"category\":\"Policy\",\"activityDisplayName\":\"Add\","
-	           "\"activityDateTime\":\"2023-01-02T03:04:00Z\"}",
-	           MR_KIND_AUDIT, "a", "unknown", "2023-01-02T03:04:00Z");
+		   "\"activityDateTime\":\"2023-01-02T03:04:00Z\"}",
+		   MR_KIND_AUDIT, "a", "unknown", "2023-01-02T03:04:00Z");
 	check_kind("{\"category\":\"AuditLogs\",\"time\":1672628640,\"properties\":{\"id\":\"Q\"}}",
-	           MR_KIND_AUDIT, "q", "unknown", "2023-01-02T03:04:00Z");
+		   MR_KIND_AUDIT, "q", "unknown", "2023-01-02T03:04:00Z");
 	check_kind("{\"id\":\"R\",\"riskEventType\":\"unfamiliarFeatures\",\"detectedDateTime\":"
-	           "\"2023-01-02T03:04:00Z\"}",
-	           MR_KIND_RISK, "r", "unknown", "2023-01-02T03:04:00Z");
+		   "\"2023-01-02T03:04:00Z\"}",
+		   MR_KIND_RISK, "r", "unknown", "2023-01-02T03:04:00Z");
 	check_kind("{\"id\":\"U\",\"riskState\":\"atRisk\",\"riskLastUpdatedDateTime\":"
-	           "\"2023-01-02T03:04:00Z\"}",
-	           MR_KIND_RISKY_USER, "u", "unknown", "2023-01-02T03:04:00Z");
+		   "\"2023-01-02T03:04:00Z\"}",
+		   MR_KIND_RISKY_USER, "u", "unknown", "2023-01-02T03:04:00Z");
 	check_kind("{\"category\":\"MicrosoftGraphActivityLogs\",\"properties\":{\"id\":\"G\"}}",
-	           MR_KIND_GRAPH_ACTIVITY, "g", "unknown", "-");
+		   MR_KIND_GRAPH_ACTIVITY, "g", "unknown", "-");
 	check_kind("{\"id\":\"Z\",\"category\":\"Administrative\",\"operationName\":\"O\","
-	           "\"resourceId\":\"R\",\"time\":\"2023-01-02T03:04:00Z\"}",
-	           MR_KIND_AZURE_ACTIVITY, "z", "unknown", "2023-01-02T03:04:00Z");
+		   "\"resourceId\":\"R\",\"time\":\"2023-01-02T03:04:00Z\"}",
+		   MR_KIND_AZURE_ACTIVITY, "z", "unknown", "2023-01-02T03:04:00Z");
 	check_kind("{\"id\":\"N\",\"timestamp\":1672628640123}", MR_KIND_UNKNOWN, "n", "unknown",
-	           "2023-01-02T03:04:00.123000Z");
+		   "2023-01-02T03:04:00.123000Z");
 }
 
 static void names_fall_back(void **state)
 {
 	(void)state;
 	/* printf '{}' | sha256sum */
-	check_slice(parsed("{}")->id, "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a");
-	check_slice(parsed("{\"Id\":null,\"OrganizationId\":\"\",\"tenantId\":\"B\"}")->tenant, "b");
+	check_slice(parsed("{}")->id,
+		    "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a");
+	check_slice(parsed("{\"Id\":null,\"OrganizationId\":\"\",\"tenantId\":\"B\"}")->tenant,
+		    "b");
 	assert_int_equal(parsed("{\"Id\":\"<null>\"}")->id.len, 64);
 	assert_int_equal(parsed("{}")->arrival_us, 77);
 	struct harness other;
@@ -116,7 +119,8 @@ static void bad_records_are_set_aside(void **state)
 	    {"12", "a number where an object should be"},
 	    {"\"x\"", "a string where an object should be"},
 	    {"null", "null where an object should be"},
-	    {"{\"x\":\"\x01\"}", "a control character in a string, which must be escaped at offset 6"},
+	    {"{\"x\":\"\x01\"}",
+	     "a control character in a string, which must be escaped at offset 6"},
 	    {"{} {}", "something behind the end of the value at offset 3"},
 	    {"{\"x\":\"\\q\"}", "an escape that JSON does not know at offset 6"},
 	    {"{\"x\":01}", "a number that JSON does not know at offset 5"},
@@ -159,7 +163,8 @@ static void near_json_is_repaired_once(void **state)
 static void cut_records_are_no_records(void **state)
 {
 	(void)state;
-	const char *record = "{\"Id\":\"\\u00e9\\n\xc3\xa9\",\"x\":[1.5e3,{\"y\":null},true,\"\\\"\"],\"z\":-0}";
+	const char *record =
+	    "{\"Id\":\"\\u00e9\\n\xc3\xa9\",\"x\":[1.5e3,{\"y\":null},true,\"\\\"\"],\"z\":-0}";
 	for (size_t len = 1; len < strlen(record); len++)
 		assert_null(harness_record(&h, (struct mr_slice){record, len}));
 	assert_non_null(harness_record(&h, mr_slice(record)));
@@ -169,11 +174,15 @@ static void audit_log_is_normalised(void **state)
 {
 	(void)state;
 	const char *login =
-	    "{\"CreationTime\":\"2021-05-16T09:58:14\",\"Operation\":\"UserLoggedIn\",\"RecordType\":15,"
+	    "{\"CreationTime\":\"2021-05-16T09:58:14\",\"Operation\":\"UserLoggedIn\","
+	    "\"RecordType\":15,"
 	    "\"ResultStatus\":\"Success\",\"UserKey\":\"9d8001cb-a159-4252-a3a1-c2dc689f322a\","
-	    "\"UserType\":0,\"Workload\":\"AzureActiveDirectory\",\"ClientIP\":\"[2001:db8::1]:443\","
-	    "\"UserId\":\"joey@x.com\",\"ExtendedProperties\":[{\"Name\":\"UserAgent\",\"Value\":\"M\"}],"
-	    "\"ApplicationId\":\"app\",\"DeviceProperties\":[{\"Name\":\"OS\",\"Value\":\"Windows 10\"},"
+	    "\"UserType\":0,\"Workload\":\"AzureActiveDirectory\",\"ClientIP\":\"[2001:db8::1]:"
+	    "443\","
+	    "\"UserId\":\"joey@x.com\",\"ExtendedProperties\":[{\"Name\":\"UserAgent\",\"Value\":"
+	    "\"M\"}],"
+	    "\"ApplicationId\":\"app\",\"DeviceProperties\":[{\"Name\":\"OS\",\"Value\":\"Windows "
+	    "10\"},"
 	    "{\"Name\":\"SessionId\",\"Value\":\"s1\"}],\"ErrorNumber\":\"0\"}";
 	check_field(login, "time", "i1621159094000000");
 	check_field(login, "metadata.log_name", "m365.audit");
@@ -189,28 +198,36 @@ static void audit_log_is_normalised(void **state)
 	check_field(login, "http_request.user_agent", "M");
 	check_field(login, "device.os.name", "Windows 10");
 	const char *share = "{\"Operation\":\"X\",\"RecordType\":6,\"UserKey\":\"i:0h.f|membership|"
-	                    "100320012668d61a@live.com\",\"ClientIP\":\"<null>\"}";
+			    "100320012668d61a@live.com\",\"ClientIP\":\"<null>\"}";
 	check_field(share, "actor.user.uid", "100320012668d61a");
 	check_field(share, "src_endpoint.ip", "-");
 	check_field(share, "metadata.product.name", "SharePointFileOperation");
-	check_field("{\"Operation\":\"X\",\"Workload\":\"Y\",\"ResultStatus\":\"Failed\"}", "status",
-	            "Failure");
+	check_field("{\"Operation\":\"X\",\"Workload\":\"Y\",\"ResultStatus\":\"Failed\"}",
+		    "status", "Failure");
+	check_field(
+	    "{\"Operation\":\"UserLoginFailed\",\"Workload\":\"Y\",\"ResultStatus\":\"Success\","
+	    "\"LogonError\":\"IdsLocked\"}",
+	    "status", "Failure");
 	/* A native name that is a normalised one too. */
-	const char *alert = "{\"Operation\":\"X\",\"Workload\":\"Y\",\"ResultStatus\":\"Succeeded\","
-	                    "\"Status\":\"Active\"}";
+	const char *alert =
+	    "{\"Operation\":\"X\",\"Workload\":\"Y\",\"ResultStatus\":\"Succeeded\","
+	    "\"Status\":\"Active\"}";
 	check_field(alert, "status", "Success");
 	check_field(alert, "native.status", "Active");
-	check_field("{\"Operation\":\"X\",\"Workload\":\"Y\",\"Status\":\"Active\"}", "status", "Active");
+	check_field("{\"Operation\":\"X\",\"Workload\":\"Y\",\"Status\":\"Active\"}", "status",
+		    "Active");
 }
 
 static void entra_records_are_normalised(void **state)
 {
 	(void)state;
 	const char *signin =
-	    "{\"category\":\"SignInLogs\",\"properties\":{\"userPrincipalName\":\"a@b.c\",\"ipAddress\":"
+	    "{\"category\":\"SignInLogs\",\"properties\":{\"userPrincipalName\":\"a@b.c\","
+	    "\"ipAddress\":"
 	    "\"1.2.3.4\",\"status\":{\"errorCode\":50126,\"failureReason\":\"bad\"},"
 	    "\"authenticationRequirement\":\"multiFactorAuthentication\","
-	    "\"deviceDetail\":{\"operatingSystem\":\"iOS\"},\"authenticationProtocol\":\"deviceCode\"}}";
+	    "\"deviceDetail\":{\"operatingSystem\":\"iOS\"},\"authenticationProtocol\":"
+	    "\"deviceCode\"}}";
 	check_field(signin, "status", "Failure");
 	check_field(signin, "status_code", "50126");
 	check_field(signin, "status_detail", "bad");
@@ -223,16 +240,18 @@ static void entra_records_are_normalised(void **state)
 	    "{\"activityDisplayName\":\"Add member\",\"activityDateTime\":\"2023-01-01T00:00:00Z\","
 	    "\"result\":\"success\",\"initiatedBy\":{\"app\":null,\"user\":{\"id\":\"u1\","
 	    "\"userPrincipalName\":\"a@b.c\",\"ipAddress\":\"1.2.3.4\"}},\"targetResources\":"
-	    "[{\"id\":\"t1\",\"userPrincipalName\":\"t@b.c\"},{\"id\":\"t2\",\"displayName\":\"G\"}]}";
+	    "[{\"id\":\"t1\",\"userPrincipalName\":\"t@b.c\"},{\"id\":\"t2\",\"displayName\":\"G\"}"
+	    "]}";
 	check_field(audit, "api.operation", "Add member");
 	check_field(audit, "status", "Success");
 	check_field(audit, "actor.user.uid", "u1");
 	check_field(audit, "user.name", "t@b.c");
 	check_field(audit, "user.uid", "t1|t2");
 	check_field(audit, "resources.name", "G");
-	check_field("{\"category\":\"MicrosoftGraphActivityLogs\",\"properties\":{\"requestUri\":\"/u\","
-	            "\"responseStatusCode\":403}}",
-	            "status", "Failure");
+	check_field(
+	    "{\"category\":\"MicrosoftGraphActivityLogs\",\"properties\":{\"requestUri\":\"/u\","
+	    "\"responseStatusCode\":403}}",
+	    "status", "Failure");
 }
 
 static int open_harness(void **state)

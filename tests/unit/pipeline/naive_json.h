@@ -1,8 +1,8 @@
 /* naive_json.h - a JSON reader of the plainest kind, to compare the real one with.
  *
- * Written from RFC 8259 and sharing nothing with pipeline/json.cc. It reads a document that the real
- * one took, value by value, and checks kind, bytes, numbers and unescaped text of each. Where the two
- * disagree it aborts. */
+ * Written from RFC 8259 and sharing nothing with pipeline/json.cc. It reads a document that the
+ * real one took, value by value, and checks kind, bytes, numbers and unescaped text of each. Where
+ * the two disagree it aborts. */
 #ifndef MILLRACE_TEST_NAIVE_JSON_H
 #define MILLRACE_TEST_NAIVE_JSON_H
 
@@ -23,7 +23,7 @@ static inline void naive_must(const struct naive *in, bool holds, const char *wh
 	if (holds)
 		return;
 	fprintf(stderr, "the readers differ at offset %zu: %s: %.*s\n", in->at, what, (int)in->len,
-	        in->text);
+		in->text);
 	abort();
 }
 
@@ -60,7 +60,8 @@ static inline void naive_string(struct naive *in, struct mr_buf *out)
 		uint32_t point = naive_hex4(in, in->at);
 		in->at += 4;
 		if (point >= 0xd800 && point < 0xdc00) {
-			point = 0x10000 + ((point - 0xd800) << 10) + (naive_hex4(in, in->at + 2) - 0xdc00);
+			point = 0x10000 + ((point - 0xd800) << 10) +
+				(naive_hex4(in, in->at + 2) - 0xdc00);
 			in->at += 6;
 		}
 		char bytes[4];
@@ -88,7 +89,8 @@ static inline void naive_scalar(struct naive *in, struct mr_json_node node)
 		naive_must(in, text.len == 4 && memcmp(text.data, "null", 4) == 0, "null");
 	} else {
 		naive_must(in, value.len == text.len, "length of a text");
-		naive_must(in, text.len == 0 || memcmp(value.text, text.data, text.len) == 0, "text");
+		naive_must(in, text.len == 0 || memcmp(value.text, text.data, text.len) == 0,
+			   "text");
 	}
 	mr_buf_add(&text, "", 1);
 	if (value.type == MR_BOOL)
@@ -112,8 +114,9 @@ static inline void naive_value(struct naive *in, struct mr_json_node node)
 		naive_scalar(in, node);
 		return;
 	}
-	naive_must(in, mr_json_kind(in->reader, node) == (open == '{' ? MR_JSON_OBJECT : MR_JSON_ARRAY),
-	           "a container");
+	naive_must(in,
+		   mr_json_kind(in->reader, node) == (open == '{' ? MR_JSON_OBJECT : MR_JSON_ARRAY),
+		   "a container");
 	struct mr_json_walk walk = mr_json_enter(in->reader, node);
 	in->at++;
 	bool more;
@@ -124,7 +127,8 @@ static inline void naive_value(struct naive *in, struct mr_json_node node)
 			struct mr_buf key = {0};
 			naive_string(in, &key);
 			naive_must(in, key.len == walk.key.len, "length of a key");
-			naive_must(in, key.len == 0 || memcmp(key.data, walk.key.at, key.len) == 0, "a key");
+			naive_must(in, key.len == 0 || memcmp(key.data, walk.key.at, key.len) == 0,
+				   "a key");
 			mr_buf_fini(&key);
 			naive_blanks(in);
 			in->at++;
@@ -140,13 +144,14 @@ static inline void naive_value(struct naive *in, struct mr_json_node node)
 	in->at++;
 	struct mr_slice raw = mr_json_raw(in->reader, node);
 	struct mr_slice walked = mr_json_walked(in->reader, node, &walk);
-	naive_must(in, raw.at == in->text + from && raw.len == in->at - from, "bytes of a container");
+	naive_must(in, raw.at == in->text + from && raw.len == in->at - from,
+		   "bytes of a container");
 	naive_must(in, walked.at == raw.at && walked.len == raw.len, "bytes of a walk");
 }
 
 /* The same walk, telling each outer walk where the inner one ended. Gives the walk at its end. */
 static inline struct mr_json_walk naive_leaves(const struct mr_json_reader *reader,
-                                               struct mr_json_node node, struct mr_buf *out)
+					       struct mr_json_node node, struct mr_buf *out)
 {
 	struct mr_json_walk walk = mr_json_enter(reader, node);
 	while (mr_json_step(reader, &walk)) {
@@ -162,7 +167,7 @@ static inline struct mr_json_walk naive_leaves(const struct mr_json_reader *read
 
 /* The same without. */
 static inline void naive_skips(const struct mr_json_reader *reader, struct mr_json_node node,
-                               struct mr_buf *out)
+			       struct mr_buf *out)
 {
 	struct mr_json_walk walk = mr_json_enter(reader, node);
 	while (mr_json_step(reader, &walk)) {
@@ -174,7 +179,7 @@ static inline void naive_skips(const struct mr_json_reader *reader, struct mr_js
 
 /* A document that the reader took. */
 static inline void naive_check(const struct mr_json_reader *reader, struct mr_slice doc,
-                               struct mr_json_node root)
+			       struct mr_json_node root)
 {
 	struct naive in = {.reader = reader, .text = doc.at, .len = doc.len};
 	naive_value(&in, root);
@@ -186,8 +191,10 @@ static inline void naive_check(const struct mr_json_reader *reader, struct mr_sl
 		naive_leaves(reader, root, &one);
 		naive_skips(reader, root, &other);
 	}
-	naive_must(&in, one.len == other.len && (one.len == 0 || memcmp(one.data, other.data, one.len) == 0),
-	           "two ways of walking");
+	naive_must(&in,
+		   one.len == other.len &&
+		       (one.len == 0 || memcmp(one.data, other.data, one.len) == 0),
+		   "two ways of walking");
 	mr_buf_fini(&one);
 	mr_buf_fini(&other);
 }

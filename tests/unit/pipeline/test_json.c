@@ -11,8 +11,8 @@
 
 static struct mr_json_reader *reader;
 
-/* The document in a heap buffer of its length and the padding. Gives the refusal, or "" where it was
- * taken and the naive reader agrees with all of it. */
+/* The document in a heap buffer of its length and the padding. Gives the refusal, or "" where it
+ * was taken and the naive reader agrees with all of it. */
 static const char *judged(const char *bytes, size_t len)
 {
 	static struct mr_error error;
@@ -32,13 +32,22 @@ static void valid_documents_agree(void **state)
 {
 	(void)state;
 	static const char *const documents[] = {
-	    "{}", "[]", " 1 ", "\"\"", "null", "-0", "[[],[[]],{},{\"a\":{}}]",
-	    "{\"a\":[1,2.5,-3e-7,1E+2,true,false,null,\"x\"],\"b\":{\"c\":\"\\u0041\\ud834\\udd1e\"}}",
+	    "{}",
+	    "[]",
+	    " 1 ",
+	    "\"\"",
+	    "null",
+	    "-0",
+	    "[[],[[]],{},{\"a\":{}}]",
+	    "{\"a\":[1,2.5,-3e-7,1E+2,true,false,null,\"x\"],\"b\":{\"c\":"
+	    "\"\\u0041\\ud834\\udd1e\"}}",
 	    "[\"\\\"\",\"\\\\\",\"\\\\\\\"\",\"a\\\"b\",\"\\/\\b\\f\\n\\r\\t\"]",
 	    "[18446744073709551615,9223372036854775808,-9223372036854775808,9007199254740993]",
 	    "[1.7976931348623157e308,5e-324,0.1,1e-400,123456789012345678901234567890.5]",
-	    " { \"a\" : [ 1 , { \"b\" : null } , [ ] ] , \"\\u00e9\xc3\xa9\" : \"\xf0\x9d\x84\x9e\" } ",
-	    "[{\"Name\":\"a\",\"Value\":1},{\"Name\":\"b\",\"Value\":[]},{\"Name\":\"c\",\"Value\":2.0}]",
+	    " { \"a\" : [ 1 , { \"b\" : null } , [ ] ] , \"\\u00e9\xc3\xa9\" : "
+	    "\"\xf0\x9d\x84\x9e\" } ",
+	    "[{\"Name\":\"a\",\"Value\":1},{\"Name\":\"b\",\"Value\":[]},{\"Name\":\"c\",\"Value\":"
+	    "2.0}]",
 	};
 	for (size_t i = 0; i < sizeof documents / sizeof documents[0]; i++)
 		assert_string_equal(judged(documents[i], strlen(documents[i])), "");
@@ -54,13 +63,15 @@ static void refusals_say_where_and_why(void **state)
 	    {"", "not JSON: nothing at offset 0"},
 	    {"  ", "not JSON: nothing at offset 2"},
 	    {"{\"a\" 1}", "not JSON: a key without a colon behind it at offset 5"},
-	    {"[1 2]", "not JSON: something else where a comma or a closing bracket should stand at offset 3"},
+	    {"[1 2]", "not JSON: something else where a comma or a closing bracket should stand at "
+		      "offset 3"},
 	    {"[1,]", "not JSON: something else where a value should stand at offset 3"},
 	    {"{,}", "not JSON: something else where a key should stand at offset 1"},
 	    {"[\"abc", "not JSON: a string without its end at offset 1"},
 	    {"[\"\\u12g4\"]", "not JSON: \\u without four hexadecimal digits at offset 2"},
 	    {"[\"\\udc00\"]", "not JSON: a low surrogate without a high one before it at offset 2"},
-	    {"[\"\\ud800x\"]", "not JSON: a high surrogate without a low one behind it at offset 2"},
+	    {"[\"\\ud800x\"]",
+	     "not JSON: a high surrogate without a low one behind it at offset 2"},
 	    {"[18446744073709551616]", "not JSON: an integer past 64 bits at offset 1"},
 	    {"[-1e999]", "not JSON: a number past what a double holds at offset 1"},
 	    {"[1.]", "not JSON: a number without digits behind its point at offset 1"},
@@ -68,14 +79,15 @@ static void refusals_say_where_and_why(void **state)
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
 		assert_string_equal(judged(cases[i].document, strlen(cases[i].document)),
-		                    cases[i].text);
+				    cases[i].text);
 }
 
 /* Every beginning of a document is refused, with a place, and never read past. */
 static void cut_documents_are_refused(void **state)
 {
 	(void)state;
-	const char *document = "{\"a\":[1,2.5,-3e-7,true,null,\"x\\u00e9\\n\xc3\xa9\"],\"b\":{\"c\":\"\"}}";
+	const char *document =
+	    "{\"a\":[1,2.5,-3e-7,true,null,\"x\\u00e9\\n\xc3\xa9\"],\"b\":{\"c\":\"\"}}";
 	for (size_t len = 0; len < strlen(document); len++)
 		assert_non_null(strstr(judged(document, len), " at offset "));
 	assert_string_equal(judged(document, strlen(document)), "");
@@ -106,7 +118,7 @@ static void length_is_bounded(void **state)
 	char document[5 + MR_JSON_PADDING] = "[1 ] ";
 	assert_int_equal(mr_json_read(small, (struct mr_slice){document, 4}, &root, &error), MR_OK);
 	assert_int_equal(mr_json_read(small, (struct mr_slice){document, 5}, &root, &error),
-	                 MR_BAD_INPUT);
+			 MR_BAD_INPUT);
 	assert_string_equal(error.text, "5 bytes long, the longest taken is 4");
 	mr_json_reader_free(small);
 	mr_json_reader_free(NULL);
@@ -115,8 +127,10 @@ static void length_is_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(valid_documents_agree),   cmocka_unit_test(refusals_say_where_and_why),
-	    cmocka_unit_test(cut_documents_are_refused), cmocka_unit_test(depth_is_bounded),
+	    cmocka_unit_test(valid_documents_agree),
+	    cmocka_unit_test(refusals_say_where_and_why),
+	    cmocka_unit_test(cut_documents_are_refused),
+	    cmocka_unit_test(depth_is_bounded),
 	    cmocka_unit_test(length_is_bounded),
 	};
 	reader = mr_json_reader_new(1 << 20);
