@@ -1,0 +1,519 @@
+/* test_stage_io.c - the reader and the writer in memory, and the tables that workers share. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "millrace/json.h"
+#include "stage_io.h"
+#include "tables.h"
+
+#define S(text) MR_SLICE(text)
+
+/* A heap copy of exactly the bytes: an over-read shows under the address sanitizer. */
+static struct mr_slice exact(const char *at, size_t len)
+{
+	char *copy = malloc(len == 0 ? 1 : len);
+	if (len > 0)
+		memcpy(copy, at, len);
+	return (struct mr_slice){copy, len};
+}
+
+static void drop(struct mr_slice bytes)
+{
+	free((void *)(uintptr_t)bytes.at);
+}
+
+static void assert_slice(struct mr_slice got, struct mr_slice want)
+{
+	assert_int_equal(got.len, want.len);
+	assert_true(mr_slice_eq(got, want));
+}
+
+static const struct mr_region lines = {
+    .source = 1, .partition = 7, .position = 100, .form = MR_FORM_LINES, .arrival_us = 5};
+static const struct mr_region frames = {.partition = 7, .position = 100, .form = MR_FORM_FRAMES};
+
+/* ---- records ---- */
+
+/* Reads all lines of the text; gives them joined with '|', and the offset of the last. */
+static size_t read_lines(struct mr_slice text, char *joined, uint64_t *last_offset)
+{
+	struct mr_slice body = exact(text.at, text.len);
+	struct mr_reader in = {0};
+	struct mr_record record;
+	size_t len = 0;
+	mr_reader_open_records(&in, &lines, body);
+	while (mr_reader_record(&in, &record)) {
+		memcpy(joined + len, record.bytes.at, record.bytes.len);
+		len += record.bytes.len;
+		joined[len++] = '|';
+		*last_offset = record.offset;
+		assert_int_equal(record.name, 7);
+		assert_int_equal(record.arrival_us, 5);
+		assert_true(record.origin.position == record.offset);
+		assert_int_equal(record.origin.length, record.bytes.len);
+		mr_reader_advance(&in);
+	}
+	assert_int_equal(mr_reader_finish(&in, NULL), MR_OK);
+	mr_reader_fini(&in);
+	drop(body);
+	joined[len] = '\0';
+	return len;
+}
+
+static void lines_are_cut_and_blank_ones_skipped(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *want;
+		uint64_t last;
+	} cases[] = {{"", "", 0},
+	             {"\n\r\n \t \n", "", 0},
+	             {"{}", "{}|", 100},
+	             {"{}\n", "{}|", 100},
+	             {"{}\r\n[1]\r\n", "{}|[1]|", 104},
+	             {"\n\n{}\n  \n x\n\r", "{}| x|", 108},
+	             {"a\rb\n\rc\r", "a\rb|\rc|", 104},
+	             {"a\r\r\n", "a\r|", 100}};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char joined[64];
+		uint64_t last = 0;
+		read_lines(mr_slice(cases[i].text), joined, &last);
+		assert_string_equal(joined, cases[i].want);
+		assert_true(last == cases[i].last);
+	}
+}
+
+static void reading_twice_without_advance_shows_the_same_item(void **state)
+{
+	(void)state;
+	struct mr_reader in = {0};
+	struct mr_record one, two;
+	mr_reader_open_records(&in, &lines, S("\n\nab\ncd\n"));
+	assert_true(mr_reader_record(&in, &one));
+	assert_true(mr_reader_record(&in, &two));
+	assert_slice(one.bytes, two.bytes);
+	struct mr_signal signal;
+	assert_false(mr_reader_signal(&in, &signal)); /* another content */
+	mr_reader_advance(&in);
+	assert_true(mr_reader_record(&in, &two));
+	assert_slice(two.bytes, S("cd"));
+	mr_reader_fini(&in);
+}
+
+static void put_frame(struct mr_buf *out, uint32_t name, uint64_t offset, struct mr_slice bytes)
+{
+	struct mr_frame frame = {(uint32_t)bytes.len, name, offset};
+	char head[MR_FRAME_HEADER];
+	mr_frame_encode(&frame, head);
+	mr_buf_add(out, head, sizeof(head));
+	mr_buf_add(out, bytes.at, bytes.len);
+}
+
+static void frames_carry_their_original(void **state)
+{
+	(void)state;
+	struct mr_buf out = {0};
+	struct mr_reader in = {0};
+	struct mr_record record;
+	put_frame(&out, 3, 4000, S("{\n}"));
+	put_frame(&out, 4, 9, S(""));
+	mr_reader_open_records(&in, &frames, (struct mr_slice){out.data, out.len});
+	assert_true(mr_reader_record(&in, &record));
+	assert_slice(record.bytes, S("{\n}"));
+	assert_int_equal(record.name, 3);
+	assert_int_equal(record.offset, 4000);
+	assert_int_equal(record.origin.position, 100 + MR_FRAME_HEADER);
+	assert_int_equal(record.origin.partition, 7);
+	mr_reader_advance(&in);
+	assert_true(mr_reader_record(&in, &record));
+	assert_int_equal(record.bytes.len, 0);
+	mr_reader_advance(&in);
+	assert_false(mr_reader_record(&in, &record));
+	assert_int_equal(mr_reader_finish(&in, NULL), MR_OK);
+	mr_reader_fini(&in);
+	mr_buf_fini(&out);
+}
+
+static void a_cut_frame_is_a_broken_batch(void **state)
+{
+	(void)state;
+	struct mr_buf out = {0};
+	put_frame(&out, 3, 4000, S("0123456789"));
+	for (size_t len = 1; len < out.len; len++) {
+		struct mr_slice part = exact(out.data, len);
+		struct mr_reader in = {0};
+		struct mr_record record;
+		struct mr_error error = {0};
+		mr_reader_open_records(&in, &frames, part);
+		assert_false(mr_reader_record(&in, &record));
+		mr_reader_advance(&in); /* harmless */
+		assert_int_equal(mr_reader_finish(&in, &error), MR_PROTOCOL);
+		assert_true(strstr(error.text, "reaches past its end") != NULL);
+		mr_reader_fini(&in);
+		drop(part);
+	}
+	mr_buf_fini(&out);
+}
+
+/* ---- signals, alerts, rejects ---- */
+
+static struct mr_signal signal_of(uint8_t key_group, uint8_t layer)
+{
+	return (struct mr_signal){.consumer = 1, .key_group = key_group, .layer = layer,
+	                          .tenant = S("t"), .record_id = S("r"),
+	                          .arrival_us = 1000 - key_group};
+}
+
+static uint32_t read_signals(const struct mr_body *body)
+{
+	struct mr_slice bytes = exact(body->bytes.data, body->bytes.len);
+	struct mr_reader in = {0};
+	struct mr_signal signal;
+	uint32_t count = 0;
+	mr_reader_open_items(&in, MR_CONTENT_SIGNALS, body->count, bytes);
+	for (; mr_reader_signal(&in, &signal); mr_reader_advance(&in))
+		count++;
+	assert_int_equal(mr_reader_finish(&in, NULL), MR_OK);
+	mr_reader_fini(&in);
+	drop(bytes);
+	return count;
+}
+
+static void signals_go_to_the_owner_of_their_key(void **state)
+{
+	(void)state;
+	struct mr_writer out = {0};
+	struct mr_body body;
+	uint32_t first = mr_writer_add_output(&out, MR_CONTENT_SIGNALS, 0, MR_LINK_KEYED, 4);
+	uint32_t second = mr_writer_add_output(&out, MR_CONTENT_SIGNALS, 1, MR_LINK_KEYED, 2);
+	assert_true(mr_writer_is_empty(&out));
+	for (unsigned group = 0; group < 256; group++) {
+		struct mr_signal signal = signal_of((uint8_t)group, group == 200);
+		mr_writer_signal(&out, &signal);
+	}
+	assert_true(mr_writer_ready(&out));
+	for (uint32_t lane = 0; lane < 4; lane++) {
+		assert_false(mr_output_take(&out, first, lane, false, &body));
+		assert_true(mr_output_take(&out, first, lane, true, &body));
+		assert_int_equal(body.count, lane == 3 ? 63 : 64);
+		assert_int_equal(body.earliest_arrival_us, 1000 - (int)lane * 64 - 63);
+		assert_int_equal(read_signals(&body), body.count);
+		mr_body_fini(&body);
+	}
+	assert_false(mr_output_take(&out, second, 0, true, &body));
+	assert_true(mr_output_take(&out, second, 1, true, &body));
+	assert_int_equal(body.count, 1);
+	mr_body_fini(&body);
+	assert_true(mr_writer_is_empty(&out));
+	mr_writer_fini(&out);
+}
+
+static void a_full_body_stops_the_stage_until_it_is_taken(void **state)
+{
+	(void)state;
+	struct mr_writer out = {0};
+	struct mr_body body;
+	struct mr_batch_header header;
+	uint32_t sent = 0, got = 0;
+	mr_writer_add_output(&out, MR_CONTENT_SIGNALS, 0, MR_LINK_SPREAD, 3);
+	while (mr_writer_ready(&out)) {
+		struct mr_signal signal = signal_of(9, 0);
+		mr_writer_signal(&out, &signal);
+		sent++;
+	}
+	struct mr_signal more = signal_of(9, 0);
+	mr_writer_signal(&out, &more); /* still taken */
+	assert_true(mr_output_take(&out, 0, 0, false, &body));
+	assert_true(mr_writer_ready(&out));
+	assert_true(body.bytes.len >= MR_BATCH_BODY_TARGET);
+	assert_true(body.bytes.capacity >= body.bytes.len + MR_JSON_PADDING);
+	mr_body_header(&out.outputs[0], &body, &header);
+	assert_int_equal(header.count, sent);
+	assert_int_equal(header.content, MR_CONTENT_SIGNALS);
+	assert_int_equal(header.body_len, body.bytes.len);
+	got += read_signals(&body);
+	mr_body_fini(&body);
+	assert_true(mr_writer_take(&out, MR_CONTENT_SIGNALS, 0, &body));
+	got += read_signals(&body);
+	mr_body_fini(&body);
+	assert_int_equal(got, sent + 1);
+	assert_false(mr_writer_take(&out, MR_CONTENT_SIGNALS, 0, &body));
+	mr_writer_fini(&out);
+}
+
+static void no_item_passes_what_a_message_holds(void **state)
+{
+	(void)state;
+	static const size_t big = 3u << 20;
+	char *text = mr_calloc(1, big);
+	struct mr_slice values[4] = {{text, big}, {text, big}, S("a"), S("b")};
+	struct mr_signal_field field = {1, MR_STRING, {text, big}};
+	struct mr_signal signal = signal_of(0, 0);
+	struct mr_writer out = {0};
+	struct mr_body body;
+	mr_writer_add_output(&out, MR_CONTENT_SIGNALS, 0, MR_LINK_SPREAD, 1);
+	signal.value_count = 4;
+	signal.value_width = 1;
+	signal.values = values;
+	signal.field_count = 1;
+	signal.fields = &field;
+	for (int i = 0; i < 3; i++)
+		mr_writer_signal(&out, &signal);
+	for (int i = 0; i < 3; i++) {
+		assert_true(mr_writer_take(&out, MR_CONTENT_SIGNALS, 0, &body));
+		assert_true(body.bytes.len <= MR_BATCH_BODY_MAX);
+		assert_int_equal(body.count, 1);
+		assert_int_equal(read_signals(&body), 1);
+		mr_body_fini(&body);
+	}
+	mr_writer_fini(&out);
+	free(text);
+}
+
+static void two_large_items_are_two_bodies(void **state)
+{
+	(void)state;
+	static const size_t size = MR_BATCH_BODY_MAX - 1000;
+	struct mr_reject reject = {.name = S("n"), .reason = S("r"),
+	                           .bytes = {mr_calloc(1, size), size}};
+	struct mr_reject small = {.name = S("n"), .reason = S("r"), .bytes = S("x")};
+	struct mr_writer out = {0};
+	struct mr_body body;
+	mr_writer_add_output(&out, MR_CONTENT_REJECTS, 0, MR_LINK_KEYED, 2);
+	for (int i = 0; i < 100; i++)
+		mr_writer_reject(&out, &small);
+	mr_writer_reject(&out, &reject);
+	assert_true(mr_output_take(&out, 0, 0, false, &body));
+	assert_int_equal(body.count, 100);
+	mr_body_fini(&body);
+	assert_true(mr_output_take(&out, 0, 0, false, &body));
+	assert_int_equal(body.count, 1);
+	struct mr_reader in = {0};
+	mr_reader_open_body(&in, MR_CONTENT_REJECTS, &body);
+	assert_true(mr_reader_reject(&in, &small));
+	assert_int_equal(small.bytes.len, size);
+	mr_reader_advance(&in);
+	assert_int_equal(mr_reader_finish(&in, NULL), MR_OK);
+	mr_reader_fini(&in);
+	mr_body_fini(&body);
+	mr_writer_fini(&out);
+	free((void *)(uintptr_t)reject.bytes.at);
+}
+
+static void an_alert_goes_by_its_id(void **state)
+{
+	(void)state;
+	struct mr_alert alert = {.id = {0xff}, .activity = MR_ACTIVITY_CREATE, .evidence_count = 2};
+	struct mr_writer out = {0};
+	struct mr_body body;
+	alert.evidence[0].arrival_us = 9;
+	alert.evidence[1].arrival_us = 8;
+	mr_writer_add_output(&out, MR_CONTENT_ALERTS, 0, MR_LINK_KEYED, 2);
+	mr_writer_alert(&out, &alert);
+	assert_false(mr_output_take(&out, 0, 0, true, &body));
+	assert_true(mr_output_take(&out, 0, 1, true, &body));
+	assert_int_equal(body.earliest_arrival_us, 8);
+	struct mr_reader in = {0};
+	struct mr_alert got;
+	mr_reader_open_body(&in, MR_CONTENT_ALERTS, &body);
+	assert_int_equal(mr_reader_content(&in), MR_CONTENT_ALERTS);
+	assert_true(mr_reader_alert(&in, &got));
+	assert_int_equal(got.id[0], 0xff);
+	mr_reader_advance(&in);
+	assert_false(mr_reader_alert(&in, &got));
+	assert_int_equal(mr_reader_finish(&in, NULL), MR_OK);
+	mr_reader_fini(&in);
+	mr_body_fini(&body);
+	mr_writer_fini(&out);
+}
+
+static enum mr_err finish_signals(struct mr_slice bytes, uint32_t count, uint32_t *read_out)
+{
+	struct mr_reader in = {0};
+	struct mr_signal signal;
+	*read_out = 0;
+	mr_reader_open_items(&in, MR_CONTENT_SIGNALS, count, bytes);
+	for (; mr_reader_signal(&in, &signal); mr_reader_advance(&in))
+		++*read_out;
+	enum mr_err err = mr_reader_finish(&in, NULL);
+	mr_reader_fini(&in);
+	return err;
+}
+
+static void a_broken_item_ends_the_batch(void **state)
+{
+	(void)state;
+	struct mr_buf out = {0};
+	struct mr_signal signal = signal_of(0, 0);
+	uint32_t read;
+	mr_signal_encode(&signal, &out);
+	size_t one = out.len;
+	mr_signal_encode(&signal, &out);
+	assert_int_equal(finish_signals((struct mr_slice){out.data, out.len}, 2, &read), MR_OK);
+	assert_int_equal(finish_signals((struct mr_slice){out.data, out.len}, 3, &read), MR_PROTOCOL);
+	assert_int_equal(finish_signals((struct mr_slice){out.data, one}, 2, &read), MR_PROTOCOL);
+	for (size_t len = one + 1; len < out.len; len++) {
+		struct mr_slice part = exact(out.data, len);
+		assert_int_equal(finish_signals(part, 2, &read), MR_PROTOCOL);
+		assert_int_equal(read, 1);
+		drop(part);
+	}
+	mr_buf_fini(&out);
+}
+
+/* ---- regions and events ---- */
+
+static void regions_wait_in_order(void **state)
+{
+	(void)state;
+	struct mr_writer out = {0};
+	struct mr_region got, back;
+	struct mr_batch_header header;
+	struct mr_buf bytes = {0};
+	mr_writer_add_output(&out, MR_CONTENT_RECORDS, 0, MR_LINK_SPREAD, 2);
+	uint64_t sent = 0;
+	while (mr_writer_ready(&out)) {
+		struct mr_region region = lines;
+		region.position = sent++;
+		region.length = 10;
+		mr_writer_region(&out, &region);
+	}
+	assert_int_equal(sent, MR_OUTPUT_REGIONS);
+	for (uint64_t i = 0; i < sent; i++) {
+		assert_true(mr_output_take_region(&out, 0, &got));
+		assert_int_equal(got.position, i);
+		assert_true(mr_writer_ready(&out));
+	}
+	assert_false(mr_writer_take_region(&out, &got));
+	mr_region_header(&got, &header);
+	mr_batch_header_encode(&header, &bytes);
+	assert_int_equal(mr_batch_header_decode((struct mr_slice){bytes.data, bytes.len}, &header, NULL),
+	                 MR_OK);
+	mr_header_region(&header, &back);
+	assert_true(back.source == 1 && back.partition == 7 && back.position == sent - 1);
+	assert_true(back.length == 10 && back.form == MR_FORM_LINES && back.arrival_us == 5);
+	mr_buf_fini(&bytes);
+	mr_writer_fini(&out);
+}
+
+static void events_cross_a_link_in_pieces(void **state)
+{
+	(void)state;
+	struct mr_fields *fields = mr_fields_new();
+	struct mr_events from, to;
+	struct mr_writer out = {0};
+	struct mr_reader in = {0};
+	struct mr_body body;
+	mr_events_init(&from, fields, 5);
+	mr_events_init(&to, fields, 2);
+	mr_writer_add_output(&out, MR_CONTENT_EVENTS, 0, MR_LINK_SPREAD, 1);
+	mr_writer_set_events(&out, &from);
+	while (mr_writer_ready(&out)) {
+		struct mr_event *event = mr_events_push(mr_writer_events(&out));
+		event->tenant = S("t");
+		event->arrival_us = 3;
+	}
+	mr_writer_encode_events(&out, &from);
+	assert_true(mr_writer_take(&out, MR_CONTENT_EVENTS, 0, &body));
+	mr_reader_open_body(&in, MR_CONTENT_EVENTS, &body);
+	assert_int_equal(mr_reader_take_events(&in, &to, NULL), MR_FULL);
+	mr_events_reset(&to);
+	assert_int_equal(mr_reader_take_events(&in, &to, NULL), MR_FULL);
+	mr_events_reset(&to);
+	assert_int_equal(mr_reader_take_events(&in, &to, NULL), MR_OK);
+	assert_int_equal(to.count, 1);
+	struct mr_reader fused = {0};
+	mr_reader_open_events(&fused, &to);
+	assert_ptr_equal(mr_reader_events(&fused), &to);
+	mr_reader_advance(&fused);
+	assert_null(mr_reader_events(&fused));
+	assert_int_equal(mr_reader_finish(&fused, NULL), MR_OK);
+	mr_reader_fini(&fused);
+	mr_reader_open_items(&in, MR_CONTENT_EVENTS, 5, (struct mr_slice){body.bytes.data, 3});
+	mr_events_reset(&to);
+	assert_int_equal(mr_reader_take_events(&in, &to, NULL), MR_PROTOCOL);
+	mr_reader_fini(&in);
+	mr_body_fini(&body);
+	mr_writer_fini(&out);
+	mr_events_fini(&from);
+	mr_events_fini(&to);
+	mr_fields_free(fields);
+}
+
+/* ---- tables ---- */
+
+static void tables_are_sealed_and_found(void **state)
+{
+	(void)state;
+	struct mr_tables *tables = mr_tables_new();
+	struct mr_slice bytes;
+	struct mr_error error = {0};
+	const char *name;
+	int fd;
+	size_t size;
+	assert_int_equal(mr_tables_add_bytes(tables, "detect.rules", S("rules"), &error), MR_OK);
+	assert_int_equal(mr_tables_add_bytes(tables, "empty", S(""), &error), MR_OK);
+	assert_true(mr_tables_find(tables, "detect.rules", &fd, &size));
+	assert_int_equal(size, 5);
+	assert_int_equal(pwrite(fd, "x", 1, 0), -1);
+	assert_int_equal(ftruncate(fd, 0), -1);
+	assert_int_equal(mr_tables_map(tables, "detect.rules", &bytes, &error), MR_OK);
+	assert_slice(bytes, S("rules"));
+	assert_int_equal(mr_tables_map(tables, "empty", &bytes, &error), MR_OK);
+	assert_int_equal(bytes.len, 0);
+	assert_int_equal(mr_tables_map(tables, "none", &bytes, &error), MR_NOT_FOUND);
+	assert_false(mr_tables_find(tables, "none", &fd, &size));
+
+	struct mr_tables *again = mr_tables_new();
+	assert_int_equal(mr_tables_count(tables), 2);
+	for (size_t i = 0; i < mr_tables_count(tables); i++) {
+		mr_tables_at(tables, i, &name, &fd, &size);
+		mr_tables_add(again, name, dup(fd), size);
+	}
+	mr_tables_free(tables);
+	assert_int_equal(mr_tables_map(again, "detect.rules", &bytes, &error), MR_OK);
+	assert_slice(bytes, S("rules"));
+	mr_tables_free(again);
+}
+
+static void a_table_shorter_than_promised_is_an_error(void **state)
+{
+	(void)state;
+	char path[] = "/tmp/millrace-table-XXXXXX";
+	struct mr_tables *tables = mr_tables_new();
+	struct mr_slice bytes;
+	struct mr_error error = {0};
+	int fd = mkstemp(path);
+	unlink(path);
+	assert_int_equal(write(fd, "abc", 3), 3);
+	mr_tables_add(tables, "short", fd, 4);
+	assert_int_equal(mr_tables_map(tables, "short", &bytes, &error), MR_IO);
+	assert_string_equal(error.text, "table short: it has 3 bytes, 4 were promised");
+	mr_tables_free(tables);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(lines_are_cut_and_blank_ones_skipped),
+	    cmocka_unit_test(reading_twice_without_advance_shows_the_same_item),
+	    cmocka_unit_test(frames_carry_their_original),
+	    cmocka_unit_test(a_cut_frame_is_a_broken_batch),
+	    cmocka_unit_test(signals_go_to_the_owner_of_their_key),
+	    cmocka_unit_test(a_full_body_stops_the_stage_until_it_is_taken),
+	    cmocka_unit_test(no_item_passes_what_a_message_holds),
+	    cmocka_unit_test(two_large_items_are_two_bodies),
+	    cmocka_unit_test(an_alert_goes_by_its_id),
+	    cmocka_unit_test(a_broken_item_ends_the_batch),
+	    cmocka_unit_test(regions_wait_in_order),
+	    cmocka_unit_test(events_cross_a_link_in_pieces),
+	    cmocka_unit_test(tables_are_sealed_and_found),
+	    cmocka_unit_test(a_table_shorter_than_promised_is_an_error),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
