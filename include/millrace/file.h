@@ -11,6 +11,10 @@
 
 struct mr_files;
 
+/* Under this name stand files of frames (batch.h), which hold records of other originals: the frame
+ * before such a record tells its original and where in it the record stood. */
+#define MR_FRAMES_FILE_NAME "temporary file"
+
 /* Register a file. `fd` is duplicated as needed and stays the caller's; -1 registers a name only
  * (the original of records that were spooled). `name` is what a person calls it. May block until
  * all readers have it. MR_PEER_LOST, MR_NO_SPACE. */
