@@ -1,0 +1,117 @@
+/* codec.c - what a compressed stream is made of: members, padding, plain text.
+ *
+ * Called by input.c. A damaged or cut stream is MR_BAD_INPUT with the reason in the codec; all that
+ * came out before it has been given. */
+#include "codec.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+static const struct mr_codec_ops *const codecs[] = {&mr_codec_gzip, &mr_codec_zstd};
+
+void mr_codec_fini(struct mr_codec *codec)
+{
+	if (codec->ops)
+		codec->ops->close(codec->state);
+	*codec = (struct mr_codec){0};
+}
+
+static void take(struct mr_codec *codec, struct mr_slice *in, size_t len)
+{
+	in->at += len;
+	in->len -= len;
+	codec->taken += len;
+}
+
+static enum mr_err fail(struct mr_codec *codec, const char *what)
+{
+	snprintf(codec->reason, sizeof(codec->reason), "%s%sat compressed offset %llu: %s",
+		 codec->ops ? codec->ops->name : "", codec->ops ? " stream damaged " : "damaged ",
+		 (unsigned long long)codec->taken, what);
+	return MR_BAD_INPUT;
+}
+
+/* Zero bytes behind the last member, to a whole block of some device. */
+static enum mr_err step_padding(struct mr_codec *codec, struct mr_slice *in, bool last)
+{
+	while (in->len > 0 && *in->at == 0)
+		take(codec, in, 1);
+	if (in->len > 0)
+		return fail(codec, "text behind the last member");
+	return last ? MR_END : MR_OK;
+}
+
+/* Between members: is there another one? */
+static enum mr_err begin(struct mr_codec *codec, struct mr_slice *in, bool last)
+{
+	if (codec->begun && in->len == 0)
+		return last ? MR_END : MR_OK;
+	if (in->len < MR_CODEC_MAGIC_MAX && !last)
+		return MR_OK;
+	for (size_t i = 0; i < sizeof(codecs) / sizeof(codecs[0]); i++) {
+		if (codecs[i]->is_member((const unsigned char *)in->at, in->len)) {
+			codec->ops = codecs[i];
+			codec->state = codecs[i]->open();
+			codec->begun = true;
+			return MR_OK;
+		}
+	}
+	if (!codec->begun) {
+		codec->plain = true;
+		codec->begun = true;
+		return MR_OK;
+	}
+	codec->padding = true;
+	return step_padding(codec, in, last);
+}
+
+static enum mr_err step_plain(struct mr_codec *codec, struct mr_slice *in, bool last, char *out,
+			      size_t room, size_t *out_len)
+{
+	size_t len = in->len < room ? in->len : room;
+
+	if (len > 0)
+		memcpy(out, in->at, len);
+	*out_len = len;
+	take(codec, in, len);
+	return last && in->len == 0 ? MR_END : MR_OK;
+}
+
+static enum mr_err step_member(struct mr_codec *codec, struct mr_slice *in, bool last, char *out,
+			       size_t room, size_t *out_len)
+{
+	size_t before = in->len;
+	const char *reason = NULL;
+	enum mr_codec_step step = codec->ops->step(codec->state, in, out, room, out_len, &reason);
+
+	codec->taken += before - in->len;
+	if (step == MR_CODEC_BAD)
+		return fail(codec, reason);
+	if (step == MR_CODEC_MORE) {
+		if (last && in->len == 0 && *out_len == 0)
+			return fail(codec, "it ends in the middle");
+		return MR_OK;
+	}
+	codec->ops->close(codec->state);
+	codec->ops = NULL;
+	codec->state = NULL;
+	return last && in->len == 0 ? MR_END : MR_OK;
+}
+
+enum mr_err mr_codec_step(struct mr_codec *codec, struct mr_slice *in, bool last, char *out,
+			  size_t room, size_t *out_len)
+{
+	assert(room > 0);
+	*out_len = 0;
+	if (codec->padding)
+		return step_padding(codec, in, last);
+	if (!codec->ops && !codec->plain) {
+		enum mr_err err = begin(codec, in, last);
+
+		if (err != MR_OK || (!codec->ops && !codec->plain))
+			return err;
+	}
+	if (codec->plain)
+		return step_plain(codec, in, last, out, room, out_len);
+	return step_member(codec, in, last, out, room, out_len);
+}

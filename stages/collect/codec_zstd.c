@@ -1,0 +1,62 @@
+/* codec_zstd.c - one zstd frame or skippable frame (RFC 8878), by libzstd.
+ *
+ * Used through the table in codec.c. Windows up to 128 MiB, libzstd's own bound; a larger one (zstd
+ * --long=28 and more) is refused by name. */
+#include "codec.h"
+
+#include <stdlib.h>
+#include <zstd.h>
+#include <zstd_errors.h>
+
+static bool is_member(const unsigned char *magic, size_t len)
+{
+	uint32_t number;
+
+	if (len < 4)
+		return false;
+	number = (uint32_t)magic[0] | (uint32_t)magic[1] << 8 | (uint32_t)magic[2] << 16 |
+		 (uint32_t)magic[3] << 24;
+	return number == ZSTD_MAGICNUMBER ||
+	       (number & ZSTD_MAGIC_SKIPPABLE_MASK) == ZSTD_MAGIC_SKIPPABLE_START;
+}
+
+static void *open(void)
+{
+	ZSTD_DCtx *context = ZSTD_createDCtx();
+
+	if (!context)
+		abort();
+	return context;
+}
+
+static enum mr_codec_step step(void *state, struct mr_slice *in, char *out, size_t room,
+			       size_t *out_len, const char **reason_out)
+{
+	ZSTD_inBuffer from = {in->at, in->len, 0};
+	ZSTD_outBuffer to = {out, room, 0};
+	size_t result = ZSTD_decompressStream(state, &to, &from);
+
+	in->at += from.pos;
+	in->len -= from.pos;
+	*out_len = to.pos;
+	if (ZSTD_isError(result)) {
+		*reason_out = ZSTD_getErrorCode(result) == ZSTD_error_frameParameter_windowTooLarge
+				  ? "its window is larger than 128 MiB; compress without --long"
+				  : ZSTD_getErrorName(result);
+		return MR_CODEC_BAD;
+	}
+	return result == 0 ? MR_CODEC_MEMBER : MR_CODEC_MORE;
+}
+
+static void end(void *state)
+{
+	ZSTD_freeDCtx(state);
+}
+
+const struct mr_codec_ops mr_codec_zstd = {
+    .name = "zstd",
+    .is_member = is_member,
+    .open = open,
+    .step = step,
+    .close = end,
+};

@@ -1,0 +1,208 @@
+/* collect.c - the stage that reads records from files and standard input.
+ *
+ * A source: pipeline/worker.c calls poll until it says MR_END. One input is read at a time, in the
+ * order they were named; with several workers each takes its share of the inputs. Plain files of
+ * lines travel by reference (regions.c), everything else through a temporary file (spool.c).
+ *
+ * A damaged input is logged, counted (inputs_damaged) and does not stop the others nor the run:
+ * what was read well still has to become alerts. The count makes the command fail at its very end,
+ * so that nobody takes half a log for a whole one. A full disk (MR_NO_SPACE) ends the run at once.
+ */
+#include "collect.h"
+
+#include "input.h"
+#include "listing.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#define RECORD_BYTES_MIN 1024
+#define RECORD_BYTES_MAX (2 << 20) /* record and region together stay below what a worker reads */
+#define RECORD_BYTES_DEFAULT (1 << 20)
+#define REGION_BYTES_MIN (64 << 10)
+#define REGION_BYTES_MAX (1 << 20)
+#define REFERENCED_MAX 256 /* files that every worker has a descriptor of; more go to the spool */
+#define STEPS 16           /* of one poll, so that the worker's loop gets its turn */
+
+struct collect {
+	const struct mr_stage_env *env;
+	struct mr_listing listing;
+	size_t next; /* in listing */
+	struct mr_outbox outbox;
+	struct mr_spool spool;
+	bool reading;
+	struct mr_input input;
+	uint32_t referenced;
+};
+
+static enum mr_err read_settings(const struct mr_config *config, int64_t *record_out,
+				 int64_t *region_out, struct mr_error *error)
+{
+	enum mr_err err = mr_config_int(config, "max_record_bytes", RECORD_BYTES_MIN,
+					RECORD_BYTES_MAX, RECORD_BYTES_DEFAULT, record_out, error);
+
+	if (err != MR_OK)
+		return err;
+	return mr_config_int(config, "region_bytes", REGION_BYTES_MIN, REGION_BYTES_MAX,
+			     REGION_BYTES_MAX, region_out, error);
+}
+
+static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *error)
+{
+	struct mr_listing listing = {0};
+	size_t count = mr_config_count(prepare->config, "input");
+	int64_t unused;
+	enum mr_err err = read_settings(prepare->config, &unused, &unused, error);
+
+	if (err == MR_OK && count == 0)
+		err = mr_error_set(error, MR_CONFIG,
+				   "no input: name files, directories or - for standard input");
+	for (size_t i = 0; i < count && err == MR_OK; i++)
+		err = mr_listing_add(&listing, mr_config_get(prepare->config, "input", i), error);
+	if (err == MR_OK)
+		err = mr_listing_publish(&listing, prepare->tables, error);
+	mr_listing_fini(&listing);
+	return err;
+}
+
+static void close_stage(void *state)
+{
+	struct collect *collect = state;
+
+	mr_input_fini(&collect->input);
+	mr_spool_fini(&collect->spool);
+	mr_outbox_fini(&collect->outbox);
+	mr_listing_fini(&collect->listing);
+}
+
+static enum mr_err open_stage(void *state, const struct mr_stage_env *env, struct mr_error *error)
+{
+	struct collect *collect = state;
+	int64_t record_bytes;
+	int64_t region_bytes;
+	enum mr_err err = read_settings(env->config, &record_bytes, &region_bytes, error);
+
+	if (err != MR_OK)
+		return err;
+	collect->env = env;
+	mr_spool_init(&collect->spool, env, &collect->outbox);
+	collect->spool.max_record_bytes = (uint64_t)record_bytes;
+	collect->spool.region_bytes = (uint64_t)region_bytes;
+	err = mr_listing_load(&collect->listing, env->tables, error);
+	if (err != MR_OK)
+		close_stage(collect);
+	return err;
+}
+
+/* An input that was there when the run began. */
+static int open_descriptor(const struct collect *collect, size_t number, struct mr_error *error)
+{
+	const struct mr_listing_item *item = &collect->listing.items[number];
+	char name[64];
+	size_t size;
+	int fd;
+
+	snprintf(name, sizeof(name), MR_LISTING_STREAM, (unsigned)number);
+	if (!item->stream)
+		fd = open(item->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	else if (mr_tables_find(collect->env->tables, name, &fd, &size))
+		fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	else
+		fd = -1;
+	if (fd < 0)
+		mr_error_errno(error, MR_IO, "%s: cannot open the input any more", item->path);
+	return fd;
+}
+
+static void next_input(struct collect *collect)
+{
+	size_t number = collect->next++;
+	struct mr_listing_item *item = &collect->listing.items[number];
+	struct mr_error error = {0};
+	const char *title =
+	    item->stream && strcmp(item->path, "-") == 0 ? "standard input" : item->path;
+	int fd;
+
+	if (number % collect->env->workers != collect->env->worker)
+		return;
+	fd = open_descriptor(collect, number, &error);
+	if (fd < 0 || mr_input_open(&collect->input, fd, title,
+				    !item->stream && collect->referenced < REFERENCED_MAX,
+				    &collect->spool, &error) != MR_OK) {
+		mr_log(MR_LOG_ERROR, "%s", error.text);
+		mr_count(collect->env->counters, MR_C_INPUTS_DAMAGED, 1);
+		return;
+	}
+	collect->reading = true;
+}
+
+static void end_input(struct collect *collect)
+{
+	if (collect->input.by_reference)
+		collect->referenced++;
+	if (collect->input.damage_count > 0)
+		mr_count(collect->env->counters, MR_C_INPUTS_DAMAGED, 1);
+	mr_input_fini(&collect->input);
+	collect->reading = false;
+}
+
+/* One step of work. MR_END: nothing is left but what is in the outbox. */
+static enum mr_err step(struct collect *collect, struct mr_error *error)
+{
+	enum mr_err err;
+
+	if (!collect->reading) {
+		if (collect->next < collect->listing.count) {
+			next_input(collect);
+			return MR_OK;
+		}
+		mr_spool_seal(&collect->spool);
+		err = MR_END;
+	} else {
+		err = mr_input_step(&collect->input, error);
+		if (err == MR_AGAIN)
+			mr_spool_seal(&collect->spool);
+		if (err == MR_END) {
+			end_input(collect);
+			err = MR_OK;
+		}
+	}
+	if (collect->spool.error.code != MR_OK) {
+		*error = collect->spool.error;
+		return error->code;
+	}
+	return err;
+}
+
+static enum mr_err poll_stage(void *state, struct mr_writer *out, struct mr_error *error)
+{
+	struct collect *collect = state;
+
+	for (int i = 0; i < STEPS; i++) {
+		enum mr_err err;
+		enum mr_err sent = mr_outbox_send(&collect->outbox, collect->env, out);
+
+		if (sent != MR_OK || !mr_writer_ready(out))
+			return MR_FULL;
+		err = step(collect, error);
+		if (err == MR_OK)
+			continue;
+		if (err != MR_AGAIN && err != MR_END)
+			return err;
+		if (mr_outbox_send(&collect->outbox, collect->env, out) != MR_OK)
+			return MR_FULL;
+		return err;
+	}
+	return MR_OK;
+}
+
+const struct mr_stage_ops mr_stage_collect = {
+    .name = "collect",
+    .state_size = sizeof(struct collect),
+    .reads = MR_CONTENT_NONE,
+    .prepare = prepare,
+    .open = open_stage,
+    .poll = poll_stage,
+    .close = close_stage,
+};

@@ -1,0 +1,366 @@
+/* input.c - what becomes of the bytes of one input.
+ *
+ *     read ─▶ codec (gzip, zstd) ─▶ recode (marks, UTF-16) ─▶ decoder ─▶ spool
+ *        └──▶ regions, where it is a plain file of lines
+ *
+ * Called by collect.c. Damage (a cut stream, a broken container, a file that became shorter) loses
+ * nothing that came before; what cannot be read is set aside whole. */
+#include "input.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define RAW_BYTES (256 << 10)
+#define PLAIN_BYTES (64 << 10)
+
+/* ---- the decoder's sink ---- */
+
+static struct mr_input *of(struct mr_decode_sink *sink)
+{
+	return (struct mr_input *)sink;
+}
+static void sink_begin(struct mr_decode_sink *sink, uint64_t offset)
+{
+	mr_spool_begin(of(sink)->spool, of(sink)->name, offset);
+}
+static void sink_add(struct mr_decode_sink *sink, const char *bytes, size_t len)
+{
+	mr_spool_add(of(sink)->spool, bytes, len);
+}
+static void sink_end(struct mr_decode_sink *sink)
+{
+	mr_spool_end(of(sink)->spool);
+}
+static void sink_drop(struct mr_decode_sink *sink)
+{
+	mr_spool_drop(of(sink)->spool);
+}
+static void sink_refuse(struct mr_decode_sink *sink, const char *reason)
+{
+	mr_spool_refuse(of(sink)->spool, reason);
+}
+static void sink_damage(struct mr_decode_sink *sink, uint64_t offset, const char *reason)
+{
+	mr_input_damage(of(sink), offset, reason);
+}
+static const struct mr_decode_sink_ops sink_ops = {
+    .begin = sink_begin,
+    .add = sink_add,
+    .end = sink_end,
+    .drop = sink_drop,
+    .refuse = sink_refuse,
+    .damage = sink_damage,
+};
+
+void mr_input_damage(struct mr_input *input, uint64_t offset, const char *reason)
+{
+	if (input->damage_count < MR_INPUT_DAMAGE_LOGGED)
+		mr_log(MR_LOG_ERROR, "%s: offset %llu: %s", input->title,
+		       (unsigned long long)offset, reason);
+	input->damage_count++;
+}
+
+/* ---- opening ---- */
+
+enum mr_err mr_input_open(struct mr_input *input, int fd, const char *title, bool allow_reference,
+			  struct mr_spool *spool, struct mr_error *error)
+{
+	struct stat status;
+
+	*input = (struct mr_input){.sink = {&sink_ops},
+				   .fd = fd,
+				   .title = title,
+				   .allow_reference = allow_reference,
+				   .spool = spool,
+				   .starved = true};
+	if (fstat(fd, &status) != 0) {
+		mr_error_errno(error, MR_IO, "%s: cannot read", title);
+		close(fd);
+		return MR_IO;
+	}
+	input->regular = S_ISREG(status.st_mode);
+	if (input->regular) {
+		off_t at = lseek(fd, 0, SEEK_CUR);
+
+		input->taken = at > 0 ? (uint64_t)at : 0;
+		input->size = (uint64_t)status.st_size;
+		input->allow_reference = allow_reference && input->taken == 0 &&
+					 input->size >= MR_INPUT_BY_REFERENCE_MIN;
+		posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	}
+	input->raw = mr_malloc(RAW_BYTES);
+	input->plain = mr_malloc(PLAIN_BYTES);
+	return MR_OK;
+}
+
+void mr_input_fini(struct mr_input *input)
+{
+	if (!input->raw)
+		return;
+	if (input->damage_count > MR_INPUT_DAMAGE_LOGGED)
+		mr_log(MR_LOG_ERROR, "%s: %u more places like these", input->title,
+		       input->damage_count - MR_INPUT_DAMAGE_LOGGED);
+	close(input->fd);
+	free(input->raw);
+	free(input->plain);
+	free(input->decoder_state);
+	mr_codec_fini(&input->codec);
+	mr_buf_fini(&input->text);
+	mr_buf_fini(&input->head);
+	mr_regions_fini(&input->regions);
+	*input = (struct mr_input){0};
+}
+
+/* ---- reading ---- */
+
+static bool is_dry(const struct mr_input *input)
+{
+	struct pollfd wait = {.fd = input->fd, .events = POLLIN};
+
+	return !input->regular && poll(&wait, 1, 0) == 0;
+}
+
+/* MR_OK: something came, or the end; MR_AGAIN; MR_BAD_INPUT, MR_IO with the words in `error`. */
+static enum mr_err read_raw(struct mr_input *input, struct mr_error *error)
+{
+	size_t room;
+	ssize_t done;
+
+	if (is_dry(input))
+		return MR_AGAIN;
+	memmove(input->raw, input->raw + input->raw_at, input->raw_len);
+	input->raw_at = 0;
+	room = RAW_BYTES - input->raw_len;
+	if (input->regular && room > input->size - input->taken)
+		room = (size_t)(input->size - input->taken);
+	done = room > 0 ? read(input->fd, input->raw + input->raw_len, room) : 0;
+	if (done < 0 && (errno == EINTR || errno == EAGAIN))
+		return MR_AGAIN;
+	if (done < 0)
+		return mr_error_errno(error, MR_IO, "cannot read");
+	if (done == 0) {
+		input->raw_end = true;
+		if (room > 0 && input->regular)
+			return mr_error_set(error, MR_BAD_INPUT,
+					    "the file became shorter while it was read; it had "
+					    "%llu bytes",
+					    (unsigned long long)input->size);
+	}
+	input->raw_len += (size_t)done;
+	input->taken += (uint64_t)done;
+	input->starved = false;
+	return MR_OK;
+}
+
+/* ---- by reference ---- */
+
+static bool can_refer(const struct mr_input *input)
+{
+	return input->allow_reference && input->decoder == &mr_decode_lines &&
+	       mr_codec_is_plain(&input->codec) && input->recode.encoding == MR_ENCODING_UTF8;
+}
+
+static enum mr_err begin_reference(struct mr_input *input, struct mr_error *error)
+{
+	input->by_reference = true;
+	input->regions = (struct mr_regions){.fd = input->fd,
+					     .at = input->offset,
+					     .size = input->size,
+					     .region_bytes = input->spool->region_bytes,
+					     .max_record_bytes = input->spool->max_record_bytes};
+	return mr_files_add(input->spool->env->files, input->fd, mr_slice(input->title),
+			    &input->name, error);
+}
+
+static void refuse_line(struct mr_input *input, const struct mr_cut *cut)
+{
+	char reason[160];
+	struct mr_reject reject = {
+	    .origin = {.partition = input->name,
+		       .position = cut->position,
+		       .length = cut->length > UINT32_MAX ? UINT32_MAX : (uint32_t)cut->length},
+	    .length = cut->length,
+	    .offset = cut->position,
+	};
+
+	snprintf(reason, sizeof(reason), "the record has %llu bytes; max_record_bytes allows %llu",
+		 (unsigned long long)cut->length,
+		 (unsigned long long)input->spool->max_record_bytes);
+	reject.reason = mr_slice(reason);
+	mr_outbox_reject(input->spool->outbox, input->name, &reject);
+}
+
+static enum mr_err step_reference(struct mr_input *input)
+{
+	struct mr_error error = {0};
+	struct mr_cut cut;
+	struct mr_region region;
+	enum mr_err err = mr_regions_next(&input->regions, &cut, &error);
+
+	if (err == MR_END)
+		return MR_END;
+	if (err != MR_OK) {
+		mr_input_damage(input, input->regions.at, error.text);
+		return MR_END;
+	}
+	if (cut.too_long) {
+		refuse_line(input, &cut);
+		return MR_OK;
+	}
+	region = (struct mr_region){.partition = input->name,
+				    .position = cut.position,
+				    .length = cut.length,
+				    .form = MR_FORM_LINES,
+				    .arrival_us = input->spool->env->start_us};
+	mr_outbox_region(input->spool->outbox, &region);
+	posix_fadvise(input->fd, (off_t)input->regions.at, (off_t)(2 * input->regions.region_bytes),
+		      POSIX_FADV_WILLNEED);
+	return MR_OK;
+}
+
+/* ---- decoding ---- */
+
+static enum mr_err begin_decoding(struct mr_input *input, struct mr_error *error)
+{
+	input->decoder_state = mr_calloc(1, input->decoder->state_size);
+	input->decoder->open(input->decoder_state, &input->sink, input->offset);
+	return mr_files_add(input->spool->env->files, -1, mr_slice(input->title), &input->name,
+			    error);
+}
+
+static void feed(struct mr_input *input, struct mr_slice text)
+{
+	if (text.len > 0)
+		input->decoder->feed(input->decoder_state, text.at, text.len);
+	input->offset += text.len;
+}
+
+/* Text goes to the decoder, or waits until it is known which. */
+static enum mr_err take_text(struct mr_input *input, struct mr_slice text, bool last,
+			     struct mr_error *error)
+{
+	enum mr_err err;
+
+	if (input->decoder) {
+		feed(input, text);
+		return MR_OK;
+	}
+	if (text.len > 0)
+		mr_buf_add(&input->head, text.at, text.len);
+	text = (struct mr_slice){input->head.data, input->head.len};
+	if (text.len == 0 && !last)
+		return MR_OK;
+	input->decoder = mr_decoder_find(text, last);
+	if (!input->decoder)
+		return MR_OK;
+	if (can_refer(input))
+		return begin_reference(input, error);
+	err = begin_decoding(input, error);
+	if (err != MR_OK)
+		return err;
+	feed(input, text);
+	mr_buf_fini(&input->head);
+	return MR_OK;
+}
+
+/* Nothing more can be had from here; `cut` is NULL where that is as it should be. */
+static enum mr_err finish(struct mr_input *input, const char *cut, struct mr_error *error)
+{
+	struct mr_slice none = {"", 0};
+	size_t skipped;
+	struct mr_slice text = mr_recode_step(&input->recode, none, true, &input->text, &skipped);
+	enum mr_err err = take_text(input, text, true, error);
+
+	if (err != MR_OK || input->by_reference)
+		return err;
+	input->decoder->finish(input->decoder_state, cut);
+	if (cut)
+		mr_input_damage(input, input->offset, cut);
+	return MR_END;
+}
+
+/* The compressed rest is set aside. */
+static enum mr_err lose(struct mr_input *input, struct mr_error *error)
+{
+	enum mr_err err;
+
+	snprintf(input->lost_reason, sizeof(input->lost_reason), "%s", input->codec.reason);
+	err = finish(input, input->lost_reason, error);
+	if (err != MR_END || input->raw_len == 0)
+		return err;
+	mr_spool_begin(input->spool, input->name, input->codec.taken);
+	mr_spool_add(input->spool, input->raw + input->raw_at, input->raw_len);
+	input->raw_len = 0;
+	input->lost = true;
+	return MR_OK;
+}
+
+static enum mr_err step_lost(struct mr_input *input)
+{
+	struct mr_error unread = {0};
+	enum mr_err err = input->raw_end ? MR_OK : read_raw(input, &unread);
+
+	if (err == MR_AGAIN)
+		return err;
+	mr_spool_add(input->spool, input->raw, input->raw_len);
+	input->raw_len = 0;
+	if (err == MR_OK && !input->raw_end)
+		return MR_OK;
+	mr_spool_refuse(input->spool, input->lost_reason);
+	return MR_END;
+}
+
+static enum mr_err decode(struct mr_input *input, struct mr_error *error)
+{
+	struct mr_slice raw = {input->raw + input->raw_at, input->raw_len};
+	struct mr_slice text;
+	size_t len;
+	size_t skipped;
+	enum mr_err step =
+	    mr_codec_step(&input->codec, &raw, input->raw_end, input->plain, PLAIN_BYTES, &len);
+	enum mr_err err;
+
+	input->starved =
+	    !input->raw_end && len == 0 &&
+	    (raw.len == 0 || (raw.len == input->raw_len && raw.len < MR_CODEC_MAGIC_MAX));
+	input->raw_at += input->raw_len - raw.len;
+	input->raw_len = raw.len;
+	text = (struct mr_slice){input->plain, len};
+	text = mr_recode_step(&input->recode, text, false, &input->text, &skipped);
+	input->offset += skipped;
+	err = take_text(input, text, false, error);
+	if (err != MR_OK || input->by_reference)
+		return err;
+	if (step == MR_BAD_INPUT)
+		return lose(input, error);
+	return step == MR_END ? finish(input, NULL, error) : MR_OK;
+}
+
+enum mr_err mr_input_step(struct mr_input *input, struct mr_error *error)
+{
+	enum mr_err err = MR_OK;
+	struct mr_error unread = {0};
+
+	if (input->by_reference)
+		return step_reference(input);
+	if (input->lost)
+		return step_lost(input);
+	if (input->starved && !input->raw_end)
+		err = read_raw(input, &unread);
+	if (err == MR_AGAIN)
+		return err;
+	if (err != MR_OK)
+		err = finish(input, unread.text, error);
+	else
+		err = decode(input, error);
+	if (input->spool->error.code != MR_OK) {
+		*error = input->spool->error;
+		return error->code;
+	}
+	return err;
+}

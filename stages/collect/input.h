@@ -1,0 +1,64 @@
+/* input.h - one input from its first byte to its last.
+ *
+ * collect.c opens one at a time and steps it until MR_END. A step reads or decodes at most one
+ * piece, so that it takes milliseconds; what it made lies in the spool and the outbox. A damaged
+ * input is not an error of the step: it is logged and counted, and the run goes on. */
+#ifndef MILLRACE_COLLECT_INPUT_H
+#define MILLRACE_COLLECT_INPUT_H
+
+#include "codec.h"
+#include "decode.h"
+#include "regions.h"
+#include "spool.h"
+#include "utf16.h"
+
+#define MR_INPUT_BY_REFERENCE_MIN                                                                  \
+	(64 << 10)               /* a smaller file is not worth a descriptor everywhere */
+#define MR_INPUT_DAMAGE_LOGGED 3 /* of one input */
+
+struct mr_input {
+	struct mr_decode_sink sink; /* first: decoders know no more of us */
+	struct mr_spool *spool;
+	const char *title; /* what a person calls it; borrowed */
+	uint32_t name;     /* mr_files number */
+	bool allow_reference;
+	bool by_reference; /* it turned out to be: the regions of the file itself travel */
+
+	int fd;
+	bool regular;
+	uint64_t size; /* at open */
+	uint64_t taken;
+	char *raw;
+	size_t raw_at;
+	size_t raw_len;
+	bool raw_end;
+	bool starved; /* nothing can be done before more is read */
+	bool lost;    /* compressed bytes that cannot be read are being set aside */
+	char lost_reason[300];
+
+	struct mr_codec codec;
+	struct mr_recode recode;
+	char *plain;
+	struct mr_buf text;
+	struct mr_buf head;
+	uint64_t offset; /* of the first byte of head, later of what is fed */
+	const struct mr_decoder_ops *decoder;
+	void *decoder_state;
+	struct mr_regions regions;
+
+	uint32_t damage_count;
+};
+
+/* Takes `fd`, also on failure. A descriptor that may block is asked with poll(2) before each read.
+ * MR_IO, and then nothing is held. */
+enum mr_err mr_input_open(struct mr_input *input, int fd, const char *title, bool allow_reference,
+			  struct mr_spool *spool, struct mr_error *error);
+/* MR_OK: call again; MR_AGAIN: nothing to read now; MR_END. Errors are the spool's and
+ * mr_files_add's. */
+enum mr_err mr_input_step(struct mr_input *input, struct mr_error *error);
+void mr_input_fini(struct mr_input *input);
+
+/* Something is wrong with it: log and count. */
+void mr_input_damage(struct mr_input *input, uint64_t offset, const char *reason);
+
+#endif

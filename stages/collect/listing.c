@@ -1,0 +1,287 @@
+/* listing.c - files, directories and standard input, expanded and checked.
+ *
+ * Called by collect.c: add and publish in the supervisor, load in a worker. Directories are read in
+ * sorted order, each once however many links lead to it; hidden files are left out, and so is what
+ * is no file (with a word). What the user named himself must be readable. */
+#include "listing.h"
+
+#include "codec.h"
+
+#include "millrace/pack.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DEPTH_MAX 64
+#define INPUTS_MAX 10000000
+
+/* Directories that were read, sorted by device and inode. */
+struct visited {
+	struct place {
+		dev_t device;
+		ino_t inode;
+	} * places;
+	size_t count;
+	size_t capacity;
+};
+
+static int compare_places(const struct place *a, const struct place *b)
+{
+	if (a->device != b->device)
+		return a->device < b->device ? -1 : 1;
+	if (a->inode != b->inode)
+		return a->inode < b->inode ? -1 : 1;
+	return 0;
+}
+
+/* False where it was there before. */
+static bool visit(struct visited *visited, const struct stat *status)
+{
+	struct place place = {status->st_dev, status->st_ino};
+	size_t low = 0;
+	size_t high = visited->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = compare_places(&place, &visited->places[middle]);
+
+		if (order == 0)
+			return false;
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	if (visited->count == visited->capacity) {
+		visited->capacity = mr_grow(visited->capacity, visited->count + 1);
+		visited->places = mr_realloc(visited->places, visited->capacity * sizeof(place));
+	}
+	memmove(visited->places + low + 1, visited->places + low,
+		(visited->count - low) * sizeof(place));
+	visited->places[low] = place;
+	visited->count++;
+	return true;
+}
+
+static void push(struct mr_listing *listing, const char *path, bool stream)
+{
+	if (listing->count == 0)
+		listing->total_known = true;
+	if (listing->count == listing->capacity) {
+		listing->capacity = mr_grow(listing->capacity, listing->count + 1);
+		listing->items =
+		    mr_realloc(listing->items, listing->capacity * sizeof(*listing->items));
+	}
+	listing->items[listing->count++] = (struct mr_listing_item){mr_strdup(path), stream};
+	if (stream)
+		listing->total_known = false;
+}
+
+static bool is_compressed(int fd)
+{
+	unsigned char magic[MR_CODEC_MAGIC_MAX];
+	ssize_t len = pread(fd, magic, sizeof(magic), 0);
+
+	return len > 0 && (mr_codec_gzip.is_member(magic, (size_t)len) ||
+			   mr_codec_zstd.is_member(magic, (size_t)len));
+}
+
+static enum mr_err add_file(struct mr_listing *listing, const char *path, struct mr_error *error)
+{
+	struct stat status;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return mr_error_errno(error, errno == ENOENT ? MR_NOT_FOUND : MR_CONFIG,
+				      "%s: cannot open the input", path);
+	if (fstat(fd, &status) != 0) {
+		close(fd);
+		return mr_error_errno(error, MR_CONFIG, "%s: cannot read the input", path);
+	}
+	push(listing, path, false);
+	listing->total_bytes += (uint64_t)status.st_size;
+	if (is_compressed(fd))
+		listing->total_known = false;
+	close(fd);
+	return MR_OK;
+}
+
+static int is_visible(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
+}
+
+static int compare_names(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static enum mr_err add_directory(struct mr_listing *listing, const char *path, unsigned depth,
+				 struct visited *visited, struct mr_error *error);
+
+static enum mr_err add_entry(struct mr_listing *listing, const char *path, unsigned depth,
+			     struct visited *visited, struct mr_error *error)
+{
+	struct stat status;
+
+	if (stat(path, &status) != 0) {
+		mr_log(MR_LOG_WARNING, "%s: left out, the link leads nowhere", path);
+		return MR_OK;
+	}
+	if (S_ISREG(status.st_mode))
+		return add_file(listing, path, error);
+	if (!S_ISDIR(status.st_mode)) {
+		mr_log(MR_LOG_WARNING, "%s: left out, it is no file", path);
+		return MR_OK;
+	}
+	if (!visit(visited, &status))
+		return MR_OK;
+	return add_directory(listing, path, depth + 1, visited, error);
+}
+
+static enum mr_err add_directory(struct mr_listing *listing, const char *path, unsigned depth,
+				 struct visited *visited, struct mr_error *error)
+{
+	struct dirent **entries;
+	enum mr_err err = MR_OK;
+	size_t path_len = strlen(path);
+	const char *slash = path_len > 0 && path[path_len - 1] == '/' ? "" : "/";
+	int count;
+
+	if (depth > DEPTH_MAX)
+		return mr_error_set(error, MR_CONFIG, "%s: directories are nested deeper than %d",
+				    path, DEPTH_MAX);
+	count = scandir(path, &entries, is_visible, compare_names);
+	if (count < 0)
+		return mr_error_errno(error, MR_CONFIG, "%s: cannot read the directory", path);
+	for (int i = 0; i < count; i++) {
+		char *child = mr_asprintf("%s%s%s", path, slash, entries[i]->d_name);
+
+		if (err == MR_OK)
+			err = add_entry(listing, child, depth, visited, error);
+		free(child);
+		free(entries[i]);
+	}
+	free(entries);
+	return err;
+}
+
+enum mr_err mr_listing_add(struct mr_listing *listing, const char *named, struct mr_error *error)
+{
+	struct visited visited = {0};
+	struct stat status;
+	enum mr_err err;
+
+	if (strcmp(named, "-") == 0) {
+		push(listing, named, true);
+		return MR_OK;
+	}
+	if (stat(named, &status) != 0)
+		return mr_error_errno(error, errno == ENOENT ? MR_NOT_FOUND : MR_CONFIG,
+				      "%s: cannot open the input", named);
+	if (S_ISDIR(status.st_mode)) {
+		visit(&visited, &status);
+		err = add_directory(listing, named, 0, &visited, error);
+		free(visited.places);
+		return err;
+	}
+	if (S_ISREG(status.st_mode) && strncmp(named, "/dev/", 5) != 0 &&
+	    strncmp(named, "/proc/", 6) != 0)
+		return add_file(listing, named, error);
+	if (S_ISREG(status.st_mode) || S_ISFIFO(status.st_mode)) {
+		push(listing, named, true);
+		return MR_OK;
+	}
+	return mr_error_set(
+	    error, MR_CONFIG,
+	    "%s: is a %s; an input is a file, a directory, a FIFO or - for standard "
+	    "input",
+	    named, S_ISSOCK(status.st_mode) ? "socket" : "device");
+}
+
+void mr_listing_fini(struct mr_listing *listing)
+{
+	for (size_t i = 0; i < listing->count; i++)
+		free(listing->items[i].path);
+	free(listing->items);
+	*listing = (struct mr_listing){0};
+}
+
+/* ---- to the workers ---- */
+
+static enum mr_err publish_stream(const char *path, size_t number, struct mr_tables *tables,
+				  struct mr_error *error)
+{
+	char name[64];
+	int fd;
+
+	snprintf(name, sizeof(name), MR_LISTING_STREAM, (unsigned)number);
+	if (strcmp(path, "-") == 0)
+		fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	else
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return mr_error_errno(error, MR_CONFIG, "%s: cannot open the input", path);
+	mr_tables_add(tables, name, fd, 0);
+	return MR_OK;
+}
+
+enum mr_err mr_listing_publish(const struct mr_listing *listing, struct mr_tables *tables,
+			       struct mr_error *error)
+{
+	struct mr_buf bytes = {0};
+	enum mr_err err = MR_OK;
+	char total[32];
+
+	mr_pack_array(&bytes, listing->count);
+	for (size_t i = 0; i < listing->count && err == MR_OK; i++) {
+		mr_pack_array(&bytes, 2);
+		mr_pack_bytes(&bytes, mr_slice(listing->items[i].path));
+		mr_pack_bool(&bytes, listing->items[i].stream);
+		if (listing->items[i].stream)
+			err = publish_stream(listing->items[i].path, i, tables, error);
+	}
+	if (err == MR_OK)
+		err = mr_tables_add_bytes(tables, MR_LISTING_TABLE,
+					  (struct mr_slice){bytes.data, bytes.len}, error);
+	if (err == MR_OK && listing->total_known) {
+		snprintf(total, sizeof(total), "%" PRIu64, listing->total_bytes);
+		err = mr_tables_add_bytes(tables, MR_LISTING_TOTAL, mr_slice(total), error);
+	}
+	mr_buf_fini(&bytes);
+	return err;
+}
+
+enum mr_err mr_listing_load(struct mr_listing *listing, const struct mr_tables *tables,
+			    struct mr_error *error)
+{
+	struct mr_slice bytes;
+	struct mr_unpack in;
+	size_t count;
+	enum mr_err err = mr_tables_map(tables, MR_LISTING_TABLE, &bytes, error);
+
+	if (err != MR_OK)
+		return err;
+	in = mr_unpack(bytes);
+	count = mr_unpack_array(&in, INPUTS_MAX);
+	for (size_t i = 0; i < count && mr_unpack_ok(&in); i++) {
+		struct mr_slice path;
+		char *text;
+
+		mr_unpack_array_of(&in, 2);
+		path = mr_unpack_bytes(&in);
+		text = mr_asprintf("%.*s", (int)path.len, path.len > 0 ? path.at : "");
+		push(listing, text, mr_unpack_bool(&in));
+		free(text);
+	}
+	if (!mr_unpack_ok(&in))
+		return mr_error_set(error, MR_PROTOCOL,
+				    "the table " MR_LISTING_TABLE " is not what prepare wrote");
+	return MR_OK;
+}

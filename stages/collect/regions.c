@@ -1,0 +1,130 @@
+/* regions.c - where to cut a file of lines.
+ *
+ * Called by input.c. A region ends behind the last line end within region_bytes; where one line is
+ * longer than that, behind that line; a line longer than max_record_bytes is a cut of its own.
+ * Memory is one window of at most region_bytes. Fails where the file cannot be read or has become
+ * shorter. */
+#include "regions.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <unistd.h>
+
+#define WINDOW_FIRST (4 << 10)
+#define WINDOW_AHEAD (64 << 10)
+
+static enum mr_err read_at(struct mr_regions *regions, uint64_t position, size_t len,
+			   struct mr_error *error)
+{
+	char *to;
+
+	regions->window.len = 0;
+	to = mr_buf_reserve(&regions->window, len);
+	while (regions->window.len < len) {
+		ssize_t done =
+		    pread(regions->fd, to + regions->window.len, len - regions->window.len,
+			  (off_t)(position + regions->window.len));
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return mr_error_errno(error, MR_IO, "offset %" PRIu64 ": cannot read",
+					      position);
+		if (done == 0)
+			return mr_error_set(
+			    error, MR_BAD_INPUT,
+			    "offset %" PRIu64
+			    ": the file became shorter while it was read; it had %" PRIu64 " bytes",
+			    position + regions->window.len, regions->size);
+		regions->window.len += (size_t)done;
+	}
+	return MR_OK;
+}
+
+/* Behind the last line end before `limit`; 0 where the line at `at` does not end there. */
+static enum mr_err find_back(struct mr_regions *regions, uint64_t limit, uint64_t *end_out,
+			     struct mr_error *error)
+{
+	uint64_t window = WINDOW_FIRST;
+	uint64_t high = limit;
+
+	*end_out = 0;
+	while (high > regions->at) {
+		uint64_t low = high - regions->at > window ? high - window : regions->at;
+		enum mr_err err = read_at(regions, low, (size_t)(high - low), error);
+		const char *newline;
+
+		if (err != MR_OK)
+			return err;
+		newline = memrchr(regions->window.data, '\n', regions->window.len);
+		if (newline) {
+			*end_out = low + (uint64_t)(newline - regions->window.data) + 1;
+			return MR_OK;
+		}
+		high = low;
+		window *= 2;
+	}
+	return MR_OK;
+}
+
+/* Behind the first line end at or after `from`, or the file's end. */
+static enum mr_err find_ahead(struct mr_regions *regions, uint64_t from, uint64_t *end_out,
+			      bool *newline_out, struct mr_error *error)
+{
+	*newline_out = false;
+	while (from < regions->size) {
+		uint64_t left = regions->size - from;
+		size_t len = left < WINDOW_AHEAD ? (size_t)left : WINDOW_AHEAD;
+		enum mr_err err = read_at(regions, from, len, error);
+		const char *newline;
+
+		if (err != MR_OK)
+			return err;
+		newline = memchr(regions->window.data, '\n', len);
+		if (newline) {
+			*newline_out = true;
+			*end_out = from + (uint64_t)(newline - regions->window.data) + 1;
+			return MR_OK;
+		}
+		from += len;
+	}
+	*end_out = regions->size;
+	return MR_OK;
+}
+
+enum mr_err mr_regions_next(struct mr_regions *regions, struct mr_cut *cut_out,
+			    struct mr_error *error)
+{
+	uint64_t start = regions->at;
+	uint64_t limit = start + regions->region_bytes;
+	uint64_t end;
+	uint64_t line;
+	bool newline = false;
+	enum mr_err err;
+
+	if (start >= regions->size)
+		return MR_END;
+	*cut_out = (struct mr_cut){.position = start, .length = regions->size - start};
+	if (limit >= regions->size && cut_out->length <= regions->max_record_bytes) {
+		regions->at = regions->size;
+		return MR_OK;
+	}
+	if (limit > regions->size)
+		limit = regions->size;
+	err = find_back(regions, limit, &end, error);
+	if (err == MR_OK && end == 0) {
+		err = find_ahead(regions, limit, &end, &newline, error);
+		line = end - start - newline;
+		cut_out->too_long = line > regions->max_record_bytes;
+	}
+	if (err != MR_OK)
+		return err;
+	cut_out->length = cut_out->too_long ? end - start - newline : end - start;
+	regions->at = end;
+	return MR_OK;
+}
+
+void mr_regions_fini(struct mr_regions *regions)
+{
+	mr_buf_fini(&regions->window);
+}
