@@ -250,7 +250,7 @@ struct mr_name_entry *mr_names_find(struct mr_names *names, uint32_t node, struc
 	if (key.len > CACHE_KEY_MAX)
 		return entry_at(names, search(names, node, key));
 	uint64_t hash = cache_hash(node, key);
-	struct cache_slot *oldest;
+	struct cache_slot *oldest = NULL;
 	struct cache_slot *slot = slot_find(names, hash, node, key, &oldest);
 	if (slot == NULL && oldest->seen >= since) /* a member of the record in hand needs it */
 		return entry_at(names, search(names, node, key));
@@ -267,7 +267,7 @@ struct mr_name_entry *mr_names_member(struct mr_names *names, uint32_t node, str
 		return entry_at(names, search(names, node, key));
 	}
 	uint64_t hash = cache_hash(node, key);
-	struct cache_slot *oldest;
+	struct cache_slot *oldest = NULL;
 	struct cache_slot *slot = slot_find(names, hash, node, key, &oldest);
 	if (slot == NULL) {
 		*twice_out |= oldest->seen >= since;
