@@ -1,0 +1,160 @@
+/* dead_letter.c - writes rejected records down. Called by deliver.c; fails as its sink does. */
+#include "dead_letter.h"
+
+#include <stdlib.h>
+
+#include <openssl/evp.h>
+
+#include "json_out.h"
+#include "millrace/log.h"
+
+#define PIECE_BYTES (48u << 10) /* a multiple of three, for base64 */
+#define CHAR_BYTES 4            /* of one character in UTF-8, at most */
+
+/* The record's bytes, one piece after the other. */
+struct pieces {
+	const struct mr_files *files;
+	const struct mr_reject *reject;
+	uint64_t at;
+	char *buffer;
+	struct mr_error error; /* the file could not be read any further */
+};
+
+/* Up to `max` more bytes; empty at the end, or where the file could not be read. */
+static struct mr_slice next_piece(struct pieces *pieces, size_t max)
+{
+	const struct mr_reject *reject = pieces->reject;
+	if (reject->bytes.len > 0) {
+		size_t left = reject->bytes.len - (size_t)pieces->at;
+		struct mr_slice piece = {reject->bytes.at + pieces->at, left < max ? left : max};
+		pieces->at += piece.len;
+		return piece;
+	}
+	uint64_t left = reject->length - pieces->at;
+	size_t len = left < max ? (size_t)left : max;
+	if (len == 0 || pieces->error.code != MR_OK)
+		return (struct mr_slice){"", 0};
+	if (mr_files_read(pieces->files, reject->origin.partition,
+	                  reject->origin.position + pieces->at, pieces->buffer, len,
+	                  &pieces->error) != MR_OK)
+		return (struct mr_slice){"", 0};
+	pieces->at += len;
+	return (struct mr_slice){pieces->buffer, len};
+}
+
+/* How many bytes at the end of a piece begin a character that the piece does not end. */
+static size_t open_end(struct mr_slice piece)
+{
+	for (size_t back = 1; back < CHAR_BYTES && back <= piece.len; back++) {
+		uint8_t byte = (uint8_t)piece.at[piece.len - back];
+		if ((byte & 0xc0) == 0x80)
+			continue;
+		size_t need = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+		return need > back ? back : 0;
+	}
+	return 0;
+}
+
+/* The next piece, cut between two characters. */
+static struct mr_slice next_text(struct pieces *pieces)
+{
+	struct mr_slice piece = next_piece(pieces, PIECE_BYTES);
+	size_t open = open_end(piece);
+	if (open < piece.len && piece.len == PIECE_BYTES) {
+		piece.len -= open;
+		pieces->at -= open;
+	}
+	return piece;
+}
+
+static bool is_utf8(struct pieces pieces)
+{
+	for (;;) {
+		struct mr_slice piece = next_text(&pieces);
+		if (piece.len == 0)
+			return true;
+		if (!mr_utf8_valid(piece.at, piece.len))
+			return false;
+	}
+}
+
+/* The text without the quotes that mr_json_put_string puts around it. */
+static enum mr_err put_text_piece(struct sink *sink, struct mr_slice piece, struct mr_error *error)
+{
+	struct mr_buf text = {0};
+	mr_json_put_string(&text, piece);
+	struct mr_slice inner = {text.data + 1, text.len - 2};
+	enum mr_err err = sink->ops->put(sink, inner, error);
+	mr_buf_fini(&text);
+	return err;
+}
+
+static enum mr_err put_base64_piece(struct sink *sink, struct mr_slice piece, struct mr_error *error)
+{
+	static unsigned char text[(PIECE_BYTES / 3) * 4 + 4 + 1];
+	int len = EVP_EncodeBlock(text, (const unsigned char *)piece.at, (int)piece.len);
+	struct mr_slice encoded = {(const char *)text, (size_t)len};
+	return sink->ops->put(sink, encoded, error);
+}
+
+static enum mr_err put_record(struct sink *sink, struct pieces *pieces, bool text,
+                              struct mr_error *error)
+{
+	for (;;) {
+		struct mr_slice piece = text ? next_text(pieces) : next_piece(pieces, PIECE_BYTES);
+		if (piece.len == 0)
+			return MR_OK;
+		enum mr_err err = text ? put_text_piece(sink, piece, error)
+		                       : put_base64_piece(sink, piece, error);
+		if (err != MR_OK)
+			return err;
+	}
+}
+
+static enum mr_err put_head(struct sink *sink, const struct mr_reject *reject, bool text,
+                            struct mr_error *error)
+{
+	struct mr_buf head = {0};
+	json_begin(&head, NULL, '{');
+	json_text(&head, "source", reject->name);
+	json_uint(&head, "offset", reject->offset);
+	json_uint(&head, "length", reject->length);
+	json_text(&head, "reason", reject->reason);
+	json_key(&head, text ? "record" : "record_base64");
+	mr_buf_add_text(&head, "\"");
+	enum mr_err err = sink->ops->put(sink, (struct mr_slice){head.data, head.len}, error);
+	mr_buf_fini(&head);
+	return err;
+}
+
+/* The end of the record, and what kept it from being whole. */
+static enum mr_err put_tail(struct sink *sink, const struct pieces *pieces, struct mr_error *error)
+{
+	struct mr_buf tail = {0};
+	mr_buf_add_text(&tail, "\"");
+	if (pieces->error.code != MR_OK) {
+		json_text(&tail, "problem", mr_slice(pieces->error.text));
+		json_uint(&tail, "written", pieces->at);
+		mr_log(MR_LOG_WARNING, "a rejected record cannot be written whole: %s",
+		       pieces->error.text);
+	}
+	mr_buf_add_text(&tail, "}\n");
+	enum mr_err err = sink->ops->put(sink, (struct mr_slice){tail.data, tail.len}, error);
+	mr_buf_fini(&tail);
+	return err;
+}
+
+enum mr_err dead_letter_put(struct sink *sink, const struct mr_files *files,
+                            const struct mr_reject *reject, struct mr_error *error)
+{
+	struct pieces pieces = {.files = files, .reject = reject};
+	pieces.buffer = mr_malloc(PIECE_BYTES);
+	bool text = is_utf8(pieces);
+	enum mr_err err = put_head(sink, reject, text, error);
+	if (err == MR_OK)
+		err = put_record(sink, &pieces, text, error);
+	if (err == MR_OK)
+		err = put_tail(sink, &pieces, error);
+	free(pieces.buffer);
+	return err;
+}

@@ -1,0 +1,239 @@
+/* message.c - puts an alert into words. Called by ocsf.c for the message, by deliver.c for the screen.
+ * Cannot fail; a part that is not known is left out. */
+#include "message.h"
+
+#include <assert.h>
+
+#define SHORT_BYTES 160 /* of one name in a sentence */
+#define NAMES_MAX 3     /* of one list in a sentence */
+
+struct mr_slice evidence_text(const struct mr_evidence *evidence, mr_field field)
+{
+	for (uint32_t i = 0; i < evidence->field_count; i++)
+		if (evidence->fields[i].field == field)
+			return evidence->fields[i].text;
+	return (struct mr_slice){"", 0};
+}
+
+struct mr_slice message_level(enum mr_level level)
+{
+	static const char *const names[] = {"None", "Informational", "Low", "Medium", "High", "Critical"};
+	assert((unsigned)level < sizeof(names) / sizeof(names[0]));
+	return mr_slice(names[level]);
+}
+
+/* A text of anybody's length, cut between two characters. */
+static void put(struct mr_buf *out, struct mr_slice text)
+{
+	size_t len = text.len;
+	if (len > SHORT_BYTES) {
+		len = SHORT_BYTES;
+		while (len > SHORT_BYTES - 4 && ((uint8_t)text.at[len] & 0xc0) == 0x80)
+			len--;
+	}
+	mr_buf_add(out, text.at, len);
+	if (len < text.len)
+		mr_buf_add_text(out, "…");
+}
+
+/* The parts of a list in brackets: " (" before the first, ", " before the others. */
+static void put_part(struct mr_buf *out, bool *open, struct mr_slice text)
+{
+	if (text.len == 0)
+		return;
+	mr_buf_add_text(out, *open ? ", " : " (");
+	*open = true;
+	put(out, text);
+}
+
+static bool says(const struct mr_evidence *evidence, mr_field field, const char *word)
+{
+	return mr_slice_eq(evidence_text(evidence, field), mr_slice(word));
+}
+
+static struct mr_slice first_of(const struct mr_evidence *evidence, const mr_field *fields)
+{
+	struct mr_slice text = {"", 0};
+	for (; *fields != MR_F_NONE && text.len == 0; fields++)
+		text = evidence_text(evidence, *fields);
+	return text;
+}
+
+static struct mr_slice name_of_actor(const struct mr_evidence *evidence)
+{
+	static const mr_field fields[] = {MR_F_ACTOR_FULL_NAME, MR_F_ACTOR_NAME, MR_F_APP_NAME,
+	                                  MR_F_ACTOR_UID, MR_F_APP_UID, MR_F_NONE};
+	return first_of(evidence, fields);
+}
+
+static void put_who(struct mr_buf *out, const struct mr_evidence *evidence)
+{
+	bool open = false;
+	put(out, name_of_actor(evidence));
+	if (evidence_text(evidence, MR_F_ACTOR_FULL_NAME).len > 0)
+		put_part(out, &open, evidence_text(evidence, MR_F_ACTOR_NAME));
+	put_part(out, &open, evidence_text(evidence, MR_F_ACTOR_TITLE));
+	put_part(out, &open, evidence_text(evidence, MR_F_ACTOR_DEPARTMENT));
+	if (says(evidence, MR_F_ACTOR_PRIVILEGED, "true"))
+		put_part(out, &open, MR_SLICE("privileged"));
+	if (says(evidence, MR_F_ACTOR_ENABLED, "false"))
+		put_part(out, &open, MR_SLICE("account disabled"));
+	if (says(evidence, MR_F_ACTOR_KNOWN, "false"))
+		put_part(out, &open, MR_SLICE("not in the identity store"));
+	if (open)
+		mr_buf_add_text(out, ")");
+}
+
+static void put_where(struct mr_buf *out, const struct mr_evidence *evidence)
+{
+	bool open = false;
+	put(out, evidence_text(evidence, MR_F_SRC_IP));
+	put_part(out, &open, evidence_text(evidence, MR_F_SRC_CITY));
+	put_part(out, &open, evidence_text(evidence, MR_F_SRC_COUNTRY));
+	put_part(out, &open, evidence_text(evidence, MR_F_SRC_AS_NAME));
+	put_part(out, &open, evidence_text(evidence, MR_F_SRC_ANONYMITY));
+	put_part(out, &open, evidence_text(evidence, MR_F_SRC_NETWORK));
+	if (open)
+		mr_buf_add_text(out, ")");
+}
+
+static struct mr_slice key_of_where(const struct mr_evidence *evidence)
+{
+	return evidence_text(evidence, MR_F_SRC_IP);
+}
+
+/* The different ones among the evidence, each described, after `word`; nothing where there is none. */
+static void put_distinct(struct mr_buf *out, const struct mr_alert *alert, const char *word,
+                         struct mr_slice (*key)(const struct mr_evidence *),
+                         void (*describe)(struct mr_buf *, const struct mr_evidence *))
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < alert->evidence_count; i++) {
+		struct mr_slice text = key(&alert->evidence[i]);
+		bool seen = text.len == 0;
+		for (uint32_t j = 0; j < i && !seen; j++)
+			seen = mr_slice_eq(key(&alert->evidence[j]), text);
+		if (seen)
+			continue;
+		count++;
+		if (count > NAMES_MAX)
+			continue;
+		mr_buf_add_text(out, count == 1 ? word : "; ");
+		describe(out, &alert->evidence[i]);
+	}
+	if (count > NAMES_MAX)
+		mr_buf_printf(out, " and %u more", count - NAMES_MAX);
+}
+
+static void put_time(struct mr_buf *out, const char *word, int64_t time_us)
+{
+	char text[MR_TIME_TEXT];
+	size_t len = mr_time_text(time_us, text);
+	mr_buf_add_text(out, word);
+	mr_buf_add(out, text, len);
+}
+
+/* What one record says was done. */
+static void put_deed(struct mr_buf *out, const struct mr_evidence *evidence)
+{
+	static const mr_field targets[] = {MR_F_TARGET_NAME, MR_F_RESOURCE_NAME, MR_F_RESOURCE_UID,
+	                                   MR_F_NONE};
+	struct mr_slice operation = evidence_text(evidence, MR_F_OPERATION);
+	struct mr_slice target = first_of(evidence, targets);
+	if (name_of_actor(evidence).len > 0)
+		put_who(out, evidence);
+	else
+		mr_buf_add_text(out, "somebody");
+	mr_buf_add_text(out, " did ");
+	put(out, operation.len > 0 ? operation : MR_SLICE("something"));
+	if (target.len > 0) {
+		mr_buf_add_text(out, " on ");
+		put(out, target);
+	}
+	if (says(evidence, MR_F_STATUS, "Failure"))
+		mr_buf_add_text(out, ", which failed,");
+	if (evidence_text(evidence, MR_F_SRC_IP).len > 0) {
+		mr_buf_add_text(out, " from ");
+		put_where(out, evidence);
+	}
+}
+
+static void put_how_often(struct mr_buf *out, const struct mr_rule *rule, const struct mr_alert *alert)
+{
+	const char *least = alert->lower_bound ? "at least " : "";
+	mr_buf_printf(out, "%s%llu record%s", least, (unsigned long long)alert->event_count,
+	              alert->event_count == 1 ? "" : "s");
+	if (alert->value_count > 0) {
+		mr_buf_printf(out, " with %s%llu different ", least,
+		              (unsigned long long)alert->value_count);
+		put(out, rule->fields.count > 0 ? rule->fields.items[0] : MR_SLICE("values"));
+	}
+	for (uint32_t i = 0; i < alert->key_count; i++) {
+		mr_buf_add_text(out, i == 0 ? " for " : ", ");
+		if (i < rule->group_by.count) {
+			put(out, rule->group_by.items[i]);
+			mr_buf_add_text(out, " ");
+		}
+		put(out, alert->key[i]);
+	}
+}
+
+void message_put(struct mr_buf *out, const struct mr_catalog *catalog, const struct mr_alert *alert)
+{
+	const struct mr_rule *rule = &catalog->rules[alert->rule];
+	put(out, rule->title);
+	mr_buf_add_text(out, ": ");
+	if (rule->kind == MR_RULE_DETECTION && alert->evidence_count > 0) {
+		put_deed(out, &alert->evidence[0]);
+	} else {
+		put_how_often(out, rule, alert);
+		put_distinct(out, alert, "; by ", name_of_actor, put_who);
+		put_distinct(out, alert, "; from ", key_of_where, put_where);
+	}
+	if (alert->has_time && alert->first_time_us != alert->last_time_us) {
+		put_time(out, "; between ", alert->first_time_us);
+		put_time(out, " and ", alert->last_time_us);
+	} else if (alert->has_time) {
+		put_time(out, " at ", alert->first_time_us);
+	}
+}
+
+/* ---- for a terminal ---- */
+
+/* Control characters (C0, DEL, C1) and those that turn the direction of writing. */
+static bool is_control(uint32_t c)
+{
+	return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x202a && c <= 0x202e) ||
+	       (c >= 0x2066 && c <= 0x2069) || c == 0x2028 || c == 0x2029;
+}
+
+static void put_clean(struct mr_buf *out, struct mr_slice text)
+{
+	for (size_t at = 0; at < text.len;) {
+		uint32_t c = mr_utf8_next(text.at, text.len, &at, NULL);
+		char *room = mr_buf_reserve(out, 4);
+		out->len += mr_utf8_put(is_control(c) ? 0xfffd : c, room);
+	}
+}
+
+void message_announce(struct mr_buf *out, const struct mr_catalog *catalog,
+                      const struct mr_alert *alert)
+{
+	const struct mr_rule *rule = &catalog->rules[alert->rule];
+	struct mr_buf line = {0};
+	char id[2 * MR_ALERT_ID_BYTES + 1];
+	mr_hex(alert->id, MR_ALERT_ID_BYTES, id);
+	if (alert->has_time)
+		put_time(&line, "", alert->last_time_us);
+	else
+		mr_buf_add_text(&line, "(no time)");
+	mr_buf_add_text(&line, " ");
+	put(&line, message_level(rule->level));
+	mr_buf_add_text(&line, ": ");
+	put(&line, rule->title);
+	put_distinct(&line, alert, "; by ", name_of_actor, put_who);
+	put_distinct(&line, alert, "; from ", key_of_where, put_where);
+	mr_buf_printf(&line, "; %s", id);
+	put_clean(out, (struct mr_slice){line.data, line.len});
+	mr_buf_fini(&line);
+}

@@ -1,0 +1,280 @@
+/* ocsf.c - an alert as an OCSF Detection Finding.
+ *
+ * Called by deliver.c for each alert that is written. Cannot fail: what is not known is left out, evidence
+ * that cannot be read says so. */
+#include "ocsf.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#include "json_out.h"
+#include "message.h"
+
+#define SCHEMA_VERSION "1.3.0"
+#define CATEGORY_UID 2 /* Findings */
+#define CLASS_UID 2004 /* Detection Finding */
+#define ANALYTIC_RULE 1
+#define OBSERVABLE_IP 2
+#define OBSERVABLE_USER_NAME 4
+#define OBSERVABLE_RESOURCE_UID 10
+#define OBSERVABLE_USER_AGENT 16
+
+static void put_class(struct mr_buf *out, enum mr_activity activity)
+{
+	static const char *const names[] = {"", "Create", "Update", "Close"};
+	static const struct {
+		int id;
+		const char *name;
+	} statuses[] = {{0, ""}, {1, "New"}, {1, "New"}, {3, "Suppressed"}}; /* a close withdraws */
+	char type[64];
+	assert(activity >= MR_ACTIVITY_CREATE && activity <= MR_ACTIVITY_CLOSE);
+	snprintf(type, sizeof(type), "Detection Finding: %s", names[activity]);
+	json_int(out, "activity_id", activity);
+	json_text(out, "activity_name", mr_slice(names[activity]));
+	json_int(out, "category_uid", CATEGORY_UID);
+	json_text(out, "category_name", MR_SLICE("Findings"));
+	json_int(out, "class_uid", CLASS_UID);
+	json_text(out, "class_name", MR_SLICE("Detection Finding"));
+	json_int(out, "type_uid", CLASS_UID * 100 + (int)activity);
+	json_text(out, "type_name", mr_slice(type));
+	json_int(out, "status_id", statuses[activity].id);
+	json_text(out, "status", mr_slice(statuses[activity].name));
+}
+
+/* Sigma's levels are the schema's: none is 0 (Unknown), critical 5. */
+static void put_severity(struct mr_buf *out, enum mr_level level)
+{
+	json_int(out, "severity_id", level);
+	json_text(out, "severity",
+	          level == MR_LEVEL_NONE ? MR_SLICE("Unknown") : message_level(level));
+}
+
+static void put_texts(struct mr_buf *out, const char *key, const struct mr_texts *texts)
+{
+	struct json_part part = json_begin(out, key, '[');
+	for (uint32_t i = 0; i < texts->count; i++)
+		json_text(out, NULL, texts->items[i]);
+	json_end_or_drop(out, part);
+}
+
+static void put_metadata(struct mr_buf *out, const struct mr_rule *rule,
+                         const struct mr_alert *alert, struct mr_slice id)
+{
+	struct json_part metadata = json_begin(out, "metadata", '{');
+	json_text(out, "version", MR_SLICE(SCHEMA_VERSION));
+	struct json_part product = json_begin(out, "product", '{');
+	json_text(out, "name", MR_SLICE("Millrace"));
+	json_text(out, "vendor_name", MR_SLICE("Millrace"));
+	json_text(out, "version", MR_SLICE(MILLRACE_VERSION));
+	json_end(out, product);
+	struct json_part profiles = json_begin(out, "profiles", '[');
+	json_text(out, NULL, MR_SLICE("datetime"));
+	json_text(out, NULL, MR_SLICE("host"));
+	json_end(out, profiles);
+	json_text(out, "tenant_uid", alert->tenant);
+	json_text(out, "uid", id);
+	put_texts(out, "labels", &rule->tags);
+	json_end(out, metadata);
+}
+
+/* ---- finding_info ---- */
+
+static void put_rule(struct mr_buf *out, const char *key, const struct mr_rule *rule)
+{
+	struct json_part analytic = json_begin(out, key, '{');
+	json_text(out, "uid", rule->id);
+	json_text_if(out, "name", rule->title);
+	json_int(out, "type_id", ANALYTIC_RULE);
+	json_text(out, "type", MR_SLICE("Rule"));
+	if (rule->kind == MR_RULE_CORRELATION)
+		json_text(out, "category", mr_correlation_name(rule->type));
+	json_text_if(out, "version", rule->modified.len > 0 ? rule->modified : rule->date);
+	json_end(out, analytic);
+}
+
+static void put_related_rules(struct mr_buf *out, const struct mr_catalog *catalog,
+                              const struct mr_rule *rule)
+{
+	struct json_part part = json_begin(out, "related_analytics", '[');
+	for (uint32_t i = 0; i < rule->rule_count; i++)
+		put_rule(out, NULL, &catalog->rules[rule->rules[i]]);
+	json_end_or_drop(out, part);
+}
+
+static void put_data_sources(struct mr_buf *out, const struct mr_alert *alert)
+{
+	bool seen[MR_KIND_COUNT] = {false};
+	struct json_part part = json_begin(out, "data_sources", '[');
+	for (uint32_t i = 0; i < alert->evidence_count; i++) {
+		enum mr_record_kind kind = alert->evidence[i].kind;
+		if (!seen[kind])
+			json_text(out, NULL, mr_record_kind_name(kind));
+		seen[kind] = true;
+	}
+	json_end_or_drop(out, part);
+}
+
+static void put_finding_info(struct mr_buf *out, const struct mr_catalog *catalog,
+                             const struct mr_alert *alert, struct mr_slice id)
+{
+	const struct mr_rule *rule = &catalog->rules[alert->rule];
+	struct json_part info = json_begin(out, "finding_info", '{');
+	json_text(out, "uid", id);
+	json_text(out, "title", rule->title.len > 0 ? rule->title : rule->id);
+	json_text_if(out, "desc", rule->description);
+	put_rule(out, "analytic", rule);
+	put_related_rules(out, catalog, rule);
+	ocsf_put_attacks(out, &rule->tags);
+	put_data_sources(out, alert);
+	if (alert->has_time) {
+		json_time(out, "first_seen_time", "first_seen_time_dt", alert->first_time_us);
+		json_time(out, "last_seen_time", "last_seen_time_dt", alert->last_time_us);
+	}
+	if (rule->references.count > 0)
+		json_text_if(out, "src_url", rule->references.items[0]);
+	json_end(out, info);
+}
+
+/* ---- what the evidence has in common ---- */
+
+static bool seen_before(const struct mr_alert *alert, uint32_t at, mr_field field)
+{
+	struct mr_slice text = evidence_text(&alert->evidence[at], field);
+	for (uint32_t i = 0; i < at; i++)
+		if (mr_slice_eq(evidence_text(&alert->evidence[i], field), text))
+			return true;
+	return false;
+}
+
+static void put_observables(struct mr_buf *out, const struct mr_alert *alert)
+{
+	static const struct {
+		mr_field field;
+		int type_id;
+		const char *name, *type;
+	} kinds[] = {
+	    {MR_F_ACTOR_NAME, OBSERVABLE_USER_NAME, "evidences.actor.user.name", "User Name"},
+	    {MR_F_SRC_IP, OBSERVABLE_IP, "evidences.src_endpoint.ip", "IP Address"},
+	    {MR_F_APP_UID, OBSERVABLE_RESOURCE_UID, "evidences.actor.app_uid", "Resource UID"},
+	    {MR_F_USER_AGENT, OBSERVABLE_USER_AGENT, "unmapped.millrace.evidence.fields",
+	     "HTTP User-Agent"},
+	};
+	struct json_part part = json_begin(out, "observables", '[');
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+		for (uint32_t i = 0; i < alert->evidence_count; i++) {
+			struct mr_slice text = evidence_text(&alert->evidence[i], kinds[k].field);
+			if (text.len == 0 || seen_before(alert, i, kinds[k].field))
+				continue;
+			struct json_part item = json_begin(out, NULL, '{');
+			json_text(out, "name", mr_slice(kinds[k].name));
+			json_int(out, "type_id", kinds[k].type_id);
+			json_text(out, "type", mr_slice(kinds[k].type));
+			json_text(out, "value", text);
+			json_end(out, item);
+		}
+	}
+	json_end_or_drop(out, part);
+}
+
+static void put_resources(struct mr_buf *out, const struct mr_alert *alert)
+{
+	struct json_part part = json_begin(out, "resources", '[');
+	for (uint32_t i = 0; i < alert->evidence_count; i++) {
+		const struct mr_evidence *evidence = &alert->evidence[i];
+		struct mr_slice name = evidence_text(evidence, MR_F_RESOURCE_NAME);
+		struct mr_slice uid = evidence_text(evidence, MR_F_RESOURCE_UID);
+		if (name.len + uid.len == 0 || (seen_before(alert, i, MR_F_RESOURCE_NAME) &&
+		                                seen_before(alert, i, MR_F_RESOURCE_UID)))
+			continue;
+		struct json_part item = json_begin(out, NULL, '{');
+		json_text_if(out, "name", name);
+		json_text_if(out, "uid", uid);
+		json_end(out, item);
+	}
+	json_end_or_drop(out, part);
+}
+
+/* ---- the rest ---- */
+
+static void put_times(struct mr_buf *out, const struct mr_alert *alert)
+{
+	int64_t time_us = alert->last_time_us;
+	if (!alert->has_time)
+		time_us = alert->evidence_count > 0 ? alert->evidence[0].arrival_us : 0;
+	json_time(out, "time", "time_dt", time_us);
+	if (!alert->has_time)
+		return;
+	json_time(out, "start_time", "start_time_dt", alert->first_time_us);
+	json_time(out, "end_time", "end_time_dt", alert->last_time_us);
+}
+
+static void put_count(struct mr_buf *out, uint64_t count)
+{
+	json_uint(out, "count", count < INT32_MAX ? count : INT32_MAX); /* integer_t */
+}
+
+static void put_unmapped(struct mr_buf *out, const struct mr_rule *rule,
+                         const struct mr_alert *alert, const struct mr_buf *evidence)
+{
+	struct json_part unmapped = json_begin(out, "unmapped", '{');
+	struct json_part own = json_begin(out, "millrace", '{');
+	json_text(out, "tenant", alert->tenant);
+	struct json_part key = json_begin(out, "key", '[');
+	for (uint32_t i = 0; i < alert->key_count; i++)
+		json_text(out, NULL, alert->key[i]);
+	json_end(out, key);
+	json_int(out, "slot", alert->slot);
+	put_texts(out, "group_by", &rule->group_by);
+	json_uint(out, "records", alert->event_count);
+	if (alert->value_count > 0)
+		json_uint(out, "values", alert->value_count);
+	json_bool(out, "lower_bound", alert->lower_bound);
+	if (rule->timespan_us > 0)
+		json_int(out, "timespan_seconds", rule->timespan_us / 1000000);
+	json_text(out, "rule_file", rule->file);
+	json_uint(out, "rule_line", rule->line);
+	json_text_if(out, "rule_status", rule->status);
+	json_text_if(out, "rule_author", rule->author);
+	put_texts(out, "references", &rule->references);
+	put_texts(out, "false_positives", &rule->falsepositives);
+	json_key(out, "evidence");
+	mr_buf_add(out, evidence->data, evidence->len);
+	mr_buf_add_text(out, "]");
+	json_end(out, own);
+	json_end(out, unmapped);
+}
+
+static void put_message(const struct ocsf *ocsf, const struct mr_alert *alert, struct mr_buf *out)
+{
+	struct mr_buf text = {0};
+	message_put(&text, ocsf->catalog, alert);
+	json_text(out, "message", (struct mr_slice){text.data, text.len});
+	mr_buf_fini(&text);
+}
+
+void ocsf_put_alert(const struct ocsf *ocsf, const struct mr_alert *alert, struct mr_buf *out)
+{
+	const struct mr_rule *rule = &ocsf->catalog->rules[alert->rule];
+	struct mr_buf evidence = {0};
+	char hex[2 * MR_ALERT_ID_BYTES + 1];
+	mr_hex(alert->id, MR_ALERT_ID_BYTES, hex);
+	struct mr_slice id = mr_slice(hex);
+	struct json_part line = json_begin(out, NULL, '{');
+	put_message(ocsf, alert, out);
+	put_times(out, alert);
+	put_severity(out, rule->level);
+	put_class(out, alert->activity);
+	put_count(out, alert->event_count);
+	put_finding_info(out, ocsf->catalog, alert, id);
+	if (alert->evidence_count > 0)
+		ocsf_put_actor(out, &alert->evidence[0], alert->tenant);
+	put_observables(out, alert);
+	put_resources(out, alert);
+	mr_buf_add_text(&evidence, "[");
+	ocsf_put_evidences(ocsf, alert, out, &evidence);
+	put_metadata(out, rule, alert, id);
+	put_unmapped(out, rule, alert, &evidence);
+	json_end(out, line);
+	mr_buf_add_text(out, "\n");
+	mr_buf_fini(&evidence);
+}

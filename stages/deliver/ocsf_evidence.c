@@ -1,0 +1,129 @@
+/* ocsf_evidence.c - the records that prove an alert, each with what it says and its own bytes.
+ *
+ * Called by ocsf.c. Reads each record again through record.c; one that cannot be shown says why. */
+#include <stdio.h>
+
+#include "json_out.h"
+#include "message.h"
+#include "ocsf.h"
+
+/* Line ends stand in a valid document only between its tokens, where a blank does as well. */
+static void put_on_one_line(struct mr_buf *out, struct mr_slice json)
+{
+	char *at = mr_buf_reserve(out, json.len);
+	for (size_t i = 0; i < json.len; i++)
+		at[i] = json.at[i] == '\n' || json.at[i] == '\r' ? ' ' : json.at[i];
+	out->len += json.len;
+}
+
+static void put_record(struct mr_buf *out, const struct record *record)
+{
+	json_key(out, "data");
+	if (record->problem[0] != '\0') {
+		struct mr_buf text = {0};
+		mr_buf_printf(&text, "the record cannot be shown: %s", record->problem);
+		mr_json_put_string(out, (struct mr_slice){text.data, text.len});
+		mr_buf_fini(&text);
+	} else if (record->json) {
+		put_on_one_line(out, record->bytes);
+	} else {
+		mr_json_put_string(out, record->bytes);
+	}
+}
+
+static void put_value(struct mr_buf *out, const char *key, const struct mr_signal_field *field)
+{
+	bool number =
+	    field->type == MR_INT || field->type == MR_UINT || field->type == MR_DOUBLE;
+	json_key(out, key);
+	if (number && json_is_number(field->text))
+		mr_buf_add(out, field->text.at, field->text.len);
+	else if (field->type == MR_BOOL)
+		mr_buf_add_text(out, mr_slice_eq(field->text, MR_SLICE("true")) ? "true" : "false");
+	else
+		mr_json_put_string(out, field->text);
+}
+
+static bool seen_before(const struct mr_evidence *evidence, uint32_t at)
+{
+	for (uint32_t i = 0; i < at; i++)
+		if (evidence->fields[i].field == evidence->fields[at].field)
+			return true;
+	return false;
+}
+
+/* All values of the field that stands at `at`, an array where there are several. */
+static void put_field(struct mr_buf *out, struct mr_slice name, const struct mr_evidence *evidence,
+                      uint32_t at)
+{
+	uint32_t count = 0;
+	for (uint32_t i = at; i < evidence->field_count; i++)
+		count += evidence->fields[i].field == evidence->fields[at].field;
+	json_key(out, NULL);
+	mr_json_put_string(out, name); /* a record's own key: anybody's text */
+	mr_buf_add_text(out, ":");
+	struct json_part part = {0};
+	if (count > 1)
+		part = json_begin(out, NULL, '[');
+	for (uint32_t i = at; i < evidence->field_count; i++)
+		if (evidence->fields[i].field == evidence->fields[at].field)
+			put_value(out, NULL, &evidence->fields[i]);
+	if (count > 1)
+		json_end(out, part);
+}
+
+static void put_fields(const struct ocsf *ocsf, const struct mr_evidence *evidence,
+                       struct mr_buf *out)
+{
+	struct json_part part = json_begin(out, "fields", '{');
+	for (uint32_t i = 0; i < evidence->field_count; i++) {
+		mr_field field = evidence->fields[i].field;
+		if (field < mr_fields_count(ocsf->fields) && !seen_before(evidence, i))
+			put_field(out, mr_fields_name(ocsf->fields, field), evidence, i);
+	}
+	json_end_or_drop(out, part);
+}
+
+static void put_twin(const struct ocsf *ocsf, const struct mr_evidence *evidence,
+                     const struct record *record, struct mr_buf *out)
+{
+	const struct mr_rule *rule = &ocsf->catalog->rules[evidence->rule];
+	char hash[32];
+	struct json_part twin = json_begin(out, NULL, '{');
+	if (evidence->has_time)
+		json_time(out, "time", "time_dt", evidence->time_us);
+	json_text(out, "record_id", evidence->record_id);
+	json_text(out, "kind", mr_record_kind_name(evidence->kind));
+	json_text(out, "rule", rule->id);
+	json_text(out, "rule_title", rule->title);
+	json_text(out, "source", record->source);
+	json_uint(out, "offset", record->offset);
+	json_uint(out, "length", evidence->origin.length);
+	snprintf(hash, sizeof(hash), "xxh3:%016llx", (unsigned long long)evidence->origin.hash);
+	json_text(out, "hash", mr_slice(hash));
+	json_bool(out, "intact", record->problem[0] == '\0');
+	json_text_if(out, "problem", mr_slice(record->problem));
+	put_fields(ocsf, evidence, out);
+	json_end(out, twin);
+}
+
+void ocsf_put_evidences(const struct ocsf *ocsf, const struct mr_alert *alert, struct mr_buf *out,
+                        struct mr_buf *evidence_out)
+{
+	struct json_part list = json_begin(out, "evidences", '[');
+	for (uint32_t i = 0; i < alert->evidence_count; i++) {
+		const struct mr_evidence *evidence = &alert->evidence[i];
+		struct record record;
+		record_fetch(ocsf->records, evidence, &record);
+		struct json_part part = json_begin(out, NULL, '{');
+		ocsf_put_actor(out, evidence, alert->tenant);
+		ocsf_put_api(out, evidence);
+		ocsf_put_source(out, evidence);
+		ocsf_put_device(out, evidence);
+		ocsf_put_target(out, evidence);
+		put_record(out, &record);
+		json_end(out, part);
+		put_twin(ocsf, evidence, &record, evidence_out);
+	}
+	json_end_or_drop(out, list);
+}

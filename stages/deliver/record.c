@@ -1,0 +1,126 @@
+/* record.c - reads evidence again from where it lies (PROTOCOL.md 3.4).
+ *
+ * Called by ocsf_evidence.c. Between the record's arrival and its alert the file may have been cut, or
+ * changed: then the alert says so in the record's place, and what is there is not shown. */
+#include "record.h"
+
+#include "millrace/batch.h"
+#include "millrace/log.h"
+
+/* A record nested deeper is shown as text: readers of JSON have limits of their own. */
+#define EMBED_DEPTH 64
+
+void record_reader_init(struct record_reader *reader, const struct mr_files *files,
+                        size_t max_json_bytes)
+{
+	*reader = (struct record_reader){.files = files,
+	                                 .json = mr_json_reader_new(max_json_bytes),
+	                                 .max_json_bytes = max_json_bytes};
+}
+
+void record_reader_fini(struct record_reader *reader)
+{
+	if (reader->json != NULL)
+		mr_json_reader_free(reader->json);
+	mr_buf_fini(&reader->buf);
+	*reader = (struct record_reader){0};
+}
+
+/* The nesting of a valid document. */
+static uint32_t depth_of(struct mr_slice json)
+{
+	uint32_t depth = 0, deepest = 0;
+	bool text = false;
+	for (size_t i = 0; i < json.len; i++) {
+		char c = json.at[i];
+		if (text) {
+			i += c == '\\';
+			text = c != '"';
+		} else if (c == '"') {
+			text = true;
+		} else if (c == '{' || c == '[') {
+			deepest = ++depth > deepest ? depth : deepest;
+		} else if (c == '}' || c == ']') {
+			depth--;
+		}
+	}
+	return deepest;
+}
+
+static bool can_embed(struct record_reader *reader, struct mr_slice bytes)
+{
+	struct mr_json_node root;
+	return bytes.len <= reader->max_json_bytes &&
+	       mr_json_read(reader->json, bytes, &root, NULL) == MR_OK &&
+	       mr_json_kind(reader->json, root) == MR_JSON_OBJECT && depth_of(bytes) <= EMBED_DEPTH;
+}
+
+/* The bytes into the buffer, with what stands before them where that is a frame's header. */
+static enum mr_err read_again(struct record_reader *reader, const struct mr_origin *origin,
+                              bool framed, struct mr_error *error)
+{
+	size_t before = framed ? MR_FRAME_HEADER : 0;
+	size_t len = before + origin->length;
+	if (origin->length > MR_BATCH_REGION_MAX || origin->position < before)
+		return mr_error_set(error, MR_BAD_INPUT, "no record lies at byte %llu with %u bytes",
+		                    (unsigned long long)origin->position, origin->length);
+	reader->buf.len = 0;
+	char *at = mr_buf_reserve(&reader->buf, len + MR_JSON_PADDING);
+	enum mr_err err = mr_files_read(reader->files, origin->partition, origin->position - before,
+	                                at, len, error);
+	if (err == MR_OK)
+		reader->buf.len = len;
+	return err;
+}
+
+static void take_inline(struct record_reader *reader, struct mr_slice bytes, struct record *out)
+{
+	reader->buf.len = 0;
+	mr_buf_add(&reader->buf, bytes.at, bytes.len);
+	mr_buf_reserve(&reader->buf, MR_JSON_PADDING);
+	out->bytes = (struct mr_slice){reader->buf.data, bytes.len};
+}
+
+static void take_referred(struct record_reader *reader, const struct mr_origin *origin,
+                          struct record *out, struct mr_error *error)
+{
+	bool framed = mr_slice_eq(out->source, MR_SLICE(MR_FRAMES_FILE_NAME));
+	if (read_again(reader, origin, framed, error) != MR_OK)
+		return;
+	size_t before = framed ? MR_FRAME_HEADER : 0;
+	out->bytes = (struct mr_slice){reader->buf.data + before, origin->length};
+	if (framed) {
+		struct mr_frame frame;
+		mr_frame_decode(reader->buf.data, &frame);
+		struct mr_slice name = mr_files_name(reader->files, frame.name);
+		if (frame.length == origin->length && name.len > 0) {
+			out->source = name;
+			out->offset = frame.offset;
+		}
+	}
+}
+
+void record_fetch(struct record_reader *reader, const struct mr_evidence *evidence,
+                  struct record *out)
+{
+	const struct mr_origin *origin = &evidence->origin;
+	struct mr_error error = {0};
+	*out = (struct record){.source = mr_files_name(reader->files, origin->partition),
+	                       .offset = origin->position};
+	if (evidence->record.len > 0)
+		take_inline(reader, evidence->record, out);
+	else
+		take_referred(reader, origin, out, &error);
+	if (error.code == MR_OK && mr_hash64(out->bytes.at, out->bytes.len, 0) != origin->hash)
+		mr_error_set(&error, MR_BAD_INPUT,
+		             "%.*s: the %u bytes at byte %llu are no longer the record that was judged",
+		             (int)(out->source.len < 200 ? out->source.len : 200), out->source.at,
+		             origin->length, (unsigned long long)out->offset);
+	if (error.code == MR_OK) {
+		out->json = can_embed(reader, out->bytes);
+		return;
+	}
+	out->bytes = (struct mr_slice){"", 0};
+	strncpy(out->problem, error.text, sizeof(out->problem) - 1);
+	mr_log(MR_LOG_WARNING, "evidence cannot be shown: %s", out->problem);
+}
