@@ -78,7 +78,7 @@ static void open_file(struct mr_spool *spool)
 	spool->base = 0;
 	spool->region_start = 0;
 	spool->region_end = 0;
-	mr_files_add(spool->env->files, spool->fd, MR_SLICE("temporary file"), &spool->number,
+	mr_files_add(spool->env->files, spool->fd, MR_SLICE(MR_FRAMES_FILE_NAME), &spool->number,
 		     &spool->error);
 }
 
@@ -210,7 +210,8 @@ void mr_spool_drop(struct mr_spool *spool)
 
 static void put_header(struct mr_spool *spool)
 {
-	struct mr_frame frame = {(uint32_t)spool->len, spool->name, spool->offset};
+	uint32_t len = spool->len > UINT32_MAX ? UINT32_MAX : (uint32_t)spool->len;
+	struct mr_frame frame = {len, spool->name, spool->offset};
 	char header[MR_FRAME_HEADER];
 
 	mr_frame_encode(&frame, header);
@@ -255,6 +256,7 @@ static void refuse_by_reference(struct mr_spool *spool, struct mr_reject *reject
 	uint64_t kept = end_position(spool) - spool->start - MR_FRAME_HEADER;
 	char reason[512];
 
+	put_header(spool);
 	mr_spool_seal(spool);
 	flush(spool);
 	spool->region_start = end_position(spool);

@@ -1,0 +1,309 @@
+/* test_decode.c - containers cut into records: JSON, CSV, lines, and how they are told apart. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "decode_harness.h"
+
+/* The same notes, however the bytes trickle in. */
+static void check(const struct mr_decoder_ops *ops, const char *text, const char *want)
+{
+	static const size_t pieces[] = {0, 1, 2, 3, 5, 7, 64};
+
+	for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+		struct notes notes;
+
+		notes_run(&notes, ops, mr_slice(text), pieces[i], NULL);
+		assert_string_equal(notes.lines.data, want);
+		notes_fini(&notes);
+	}
+}
+
+static void check_reason(const struct mr_decoder_ops *ops, const char *text, const char *part)
+{
+	struct notes notes;
+
+	notes_run(&notes, ops, mr_slice(text), 0, NULL);
+	if (!strstr(notes.reason, part))
+		fail_msg("'%s' does not say '%s'", notes.reason, part);
+	notes_fini(&notes);
+}
+
+/* ---- JSON ---- */
+
+static void json_containers(void **state)
+{
+	(void)state;
+	check(&mr_decode_json, "[]", "");
+	check(&mr_decode_json, "[{\"a\":1}, {\"b\":[{}]}\n]\n",
+	      "record 1 {\"a\":1}\nrecord 10 {\"b\":[{}]}\n");
+	check(&mr_decode_json, "{\"value\":[{\"a\":\"]}\\\"\"}]}",
+	      "record 10 {\"a\":\"]}\\\"\"}\n");
+	check(
+	    &mr_decode_json,
+	    "{\"@odata.context\":\"x\",\"n\":{\"value\":[{}]},\"value\" : [ {\"a\":1},{\"b\":2} ],"
+	    "\"@odata.nextLink\":\"y\",\"z\":[{\"c\":3}]}",
+	    "record 53 {\"a\":1}\nrecord 61 {\"b\":2}\n");
+	check(&mr_decode_json,
+	      "{\"records\":[]}\n{\"records\":[{\"a\":1}]}\n{\"value\":[{\"b\":2}]}",
+	      "record 27 {\"a\":1}\nrecord 47 {\"b\":2}\n");
+	check(&mr_decode_json, "{\n  \"a\": 1\n}\n{\n  \"b\": 2\n}\n",
+	      "record 0 {\n  \"a\": 1\n}\nrecord 13 {\n  \"b\": 2\n}\n");
+	check(&mr_decode_json, "{\"a\":1}{\"b\":2}[{\"c\":3}]",
+	      "record 0 {\"a\":1}\nrecord 7 {\"b\":2}\nrecord 15 {\"c\":3}\n");
+}
+
+static void json_records_that_look_like_envelopes(void **state)
+{
+	(void)state;
+	check(&mr_decode_json, "{\"Id\":\"x\",\"value\":[{\"a\":1}]}",
+	      "record 0 {\"Id\":\"x\",\"value\":[{\"a\":1}]}\n");
+	check(&mr_decode_json, "{\"value\":[1,2]}", "record 0 {\"value\":[1,2]}\n");
+	check(&mr_decode_json, "{\"value\":{\"value\":[{}]}}",
+	      "record 0 {\"value\":{\"value\":[{}]}}\n");
+	check(&mr_decode_json, "{\"x\":\"value\",\"y\":[{}]}",
+	      "record 0 {\"x\":\"value\",\"y\":[{}]}\n");
+	check(&mr_decode_json, "{\"values\":[{}]}", "record 0 {\"values\":[{}]}\n");
+}
+
+static void json_elements_of_any_kind(void **state)
+{
+	(void)state;
+	check(&mr_decode_json, "[1, \"a,]\" ,[2,[3]], null,{}]",
+	      "record 1 1\nrecord 4 \"a,]\"\nrecord 11 [2,[3]]\nrecord 20 null\nrecord 25 {}\n");
+	/* A broken record in a whole container is handed on. */
+	check(&mr_decode_json, "[{\"a\" 1 x},{\"b\":2}]",
+	      "record 1 {\"a\" 1 x}\nrecord 11 {\"b\":2}\n");
+}
+
+static void json_that_ends_in_the_middle(void **state)
+{
+	(void)state;
+	check(&mr_decode_json, "[{\"a\":1},", "record 1 {\"a\":1}\ndamage\n");
+	check(&mr_decode_json, "[{\"a\":1},{\"b", "record 1 {\"a\":1}\ndamage\nrefused 9 {\"b\n");
+	check(&mr_decode_json, "{\"value\":[{\"a\":1}],\"x\":", "record 10 {\"a\":1}\ndamage\n");
+	check(&mr_decode_json, "{\"a\":", "damage\nrefused 0 {\"a\":\n");
+	check_reason(&mr_decode_json, "[{\"a\":1},{\"b", "ends at offset 12 inside an element");
+}
+
+static void json_goes_on_behind_damage(void **state)
+{
+	(void)state;
+	check(&mr_decode_json, "[{\"a\":1} x {\"b\":2}]\n{\"records\":[{\"c\":3}]}\n",
+	      "record 1 {\"a\":1}\ndamage\nrefused 9 x {\"b\":2}]\n\nrecord 32 {\"c\":3}\n");
+	/* A line that was cut short, in a string and outside. */
+	check(&mr_decode_json,
+	      "{\"records\":[{\"a\":1},{\"b\":\"x\n{\"records\":[{\"c\":3},{\"d\":4\n"
+	      "{\"records\":[{\"e\":5}]}\n",
+	      "record 12 {\"a\":1}\ndamage\nrefused 20 {\"b\":\"x\n\nrecord 40 {\"c\":3}\n"
+	      "damage\nrefused 48 {\"d\":4\n\nrecord 67 {\"e\":5}\n");
+	check(&mr_decode_json, "[{\"a\":1}\n{\"b\":2}",
+	      "record 1 {\"a\":1}\ndamage\nrecord 9 {\"b\":2}\n");
+	check(&mr_decode_json, "[{\"a\":[}]\n{\"b\":2}",
+	      "damage\nrefused 1 {\"a\":[}]\n\nrecord 10 {\"b\":2}\n");
+	check(&mr_decode_json, "hello\n[{\"b\":2}]",
+	      "damage\nrefused 0 hello\n\nrecord 7 {\"b\":2}\n");
+	check_reason(&mr_decode_json, "[{\"a\":1} x]", "offset 9: text between the elements");
+}
+
+/* Every place where a container can end: all records before it come out, nothing else does. */
+static void json_cut_everywhere(void **state)
+{
+	static const char text[] =
+	    "{\"c\":\"d\",\"value\":[{\"a\":\"\\\"]\"},{\"b\":[1]}],\"e\":2}";
+
+	(void)state;
+	for (size_t len = 0; len < sizeof(text); len++) {
+		struct notes notes;
+		size_t want = len < 29 ? 0 : len < 39 ? 1 : 2;
+
+		notes_run(&notes, &mr_decode_json, (struct mr_slice){text, len}, 1, NULL);
+		assert_int_equal(notes.records, want);
+		assert_int_equal(notes.damages, len > 0 && len < sizeof(text) - 1);
+		notes_fini(&notes);
+		notes_run(&notes, &mr_decode_json, (struct mr_slice){text, len}, 0, "cut");
+		assert_int_equal(notes.records, want);
+		assert_int_equal(notes.damages, 0);
+		notes_fini(&notes);
+	}
+}
+
+static void json_nested_without_bound(void **state)
+{
+	size_t depth = 200000;
+	struct mr_buf text = {0};
+	struct notes notes;
+
+	(void)state;
+	mr_buf_add_text(&text, "[");
+	for (size_t i = 0; i < depth; i++)
+		mr_buf_add(&text, i % 2 ? "[" : "{", 1);
+	for (size_t i = depth; i > 0; i--)
+		mr_buf_add(&text, (i - 1) % 2 ? "]" : "}", 1);
+	mr_buf_add_text(&text, ",{\"a\":1}]");
+	notes_run(&notes, &mr_decode_json, (struct mr_slice){text.data, text.len}, 4096, NULL);
+	assert_int_equal(notes.records, 2);
+	assert_int_equal(notes.damages, 0);
+	notes_fini(&notes);
+	notes_run(&notes, &mr_decode_json, (struct mr_slice){text.data, depth}, 4096, NULL);
+	assert_int_equal(notes.refused, 1);
+	notes_fini(&notes);
+	mr_buf_fini(&text);
+}
+
+/* ---- CSV ---- */
+
+static void csv_as_exported(void **state)
+{
+	(void)state;
+	check(&mr_decode_csv,
+	      "\"Identity\",\"CreationDate\",\"AuditData\"\r\n"
+	      "\"1\",\"x\",\"{\"\"a\"\":1}\"\r\n\"2\",\"y\",\"{\"\"b\"\":\"\"\r\n\"\"}\"\r\n",
+	      "record 48 {\"a\":1}\nrecord 69 {\"b\":\"\r\n\"}\n");
+	check(&mr_decode_csv, "RecordId,auditdata,UserIds\n1,\" {\"\"a\"\":1} \",u\n2,\"{}\",v",
+	      "record 31 {\"a\":1}\nrecord 48 {}\n");
+	check(&mr_decode_csv, "a;AUDITDATA\n1;\"{}\"\n\n2;{\"x\":1,\"y\":2}\n",
+	      "record 15 {}\nrecord 22 {\"x\":1,\"y\":2}\n");
+	check(&mr_decode_csv, "AuditData\n\"{}\"\n", "record 11 {}\n");
+	check(&mr_decode_csv, "AuditData,x\n", "");
+	check(&mr_decode_csv, "x,AuditData\na\"b,\"{}\"", "record 17 {}\n");
+}
+
+static void csv_without_the_column(void **state)
+{
+	(void)state;
+	check(&mr_decode_csv, "Identity,Date\n1,2\n", "damage\nrefused 14 1,2\n\n");
+	check_reason(&mr_decode_csv, "\n\nIdentity,Date\n1,2\n",
+		     "line 3, column 1: the head of this CSV file names 2 columns and none is "
+		     "AuditData; the audit search's export has");
+}
+
+static void csv_rows_without_a_record(void **state)
+{
+	(void)state;
+	check(&mr_decode_csv, "x,AuditData\n1\n2,\n3,\"\"\n4,\"{}\"\n",
+	      "refused 12 \nrefused 14 \nrefused 17 \nrecord 25 {}\n");
+	check_reason(&mr_decode_csv, "x,AuditData\n1,\"{}\"\n2,\n",
+		     "line 3: the row has no AuditData");
+}
+
+static void csv_with_broken_quotes(void **state)
+{
+	(void)state;
+	/* Never closed, at the end of the file and before another row. */
+	check(&mr_decode_csv, "x,AuditData\n\"1\",\"{}\"\n\"2\",\"{\"\"a",
+	      "record 17 {}\ndamage\nrefused 26 {\"a\n");
+	check(&mr_decode_csv, "x,AuditData\n\"1\",\"{\n\"2\",\"{}\"\n",
+	      "damage\nrefused 17 {\n\nrecord 24 {}\n");
+	check(&mr_decode_csv, "x,AuditData\n\"1\",\"{}\" x\n\"2\",\"{}\"\n",
+	      "damage\nrefused 17 {}x\n\nrecord 28 {}\n");
+	check_reason(&mr_decode_csv, "x,AuditData\n\"1\",\"{\n\"2\",\"{}\"\n",
+		     "line 3: a quoted field");
+	check_reason(&mr_decode_csv, "x,AuditData\n\"1\",\"{}",
+		     "line 2: a quoted field of the row");
+}
+
+static void csv_cut_everywhere(void **state)
+{
+	static const char text[] = "\"a\",\"AuditData\"\n\"1\",\"{\"\"b\"\":1}\"\n\"2\",\"{}\"\n";
+
+	(void)state;
+	for (size_t len = 16; len < sizeof(text); len++) {
+		struct notes notes;
+		size_t want = len < 32 ? 0 : len < 41 ? 1 : 2;
+
+		notes_run(&notes, &mr_decode_csv, (struct mr_slice){text, len}, 1, "cut");
+		assert_int_equal(notes.records, want);
+		assert_int_equal(notes.damages, 0);
+		notes_fini(&notes);
+	}
+}
+
+/* ---- lines ---- */
+
+static void lines_of_all_kinds(void **state)
+{
+	(void)state;
+	check(&mr_decode_lines, "{\"a\":1}\n\r\n  \n {\"b\":2} \r\n{\"c\"",
+	      "record 0 {\"a\":1}\nrecord 14 {\"b\":2}\nrecord 24 {\"c\"\n");
+	check(&mr_decode_lines, "", "");
+}
+
+/* ---- which is it ---- */
+
+static const char *kind_of(const char *text, bool whole)
+{
+	const struct mr_decoder_ops *ops = mr_decoder_find(mr_slice(text), whole);
+
+	return ops ? ops->name : "more";
+}
+
+static void told_by_content(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *kind;
+	} rows[] = {
+	    {"", "NDJSON"},
+	    {"{\"a\":1}", "NDJSON"},
+	    {"{\"a\":1}\n", "NDJSON"},
+	    {"\n\n{\"a\":1}\r\n{\"b\":2}\n", "NDJSON"},
+	    {"{\"a\":1", "NDJSON"},
+	    {"{\"a\":1\n", "NDJSON"},
+	    {"{\"a\":1\n{\"b\":2}\n", "NDJSON"},
+	    {"{\"a\":\"x\n{\"b\":2}\n", "NDJSON"},
+	    {"{\"a\":1} x\n", "NDJSON"},
+	    {"{\"a\":1}}\n{}", "NDJSON"},
+	    {"ationTime\":\"2021\",\"Id\":1}\n{\"b\":2}\n", "NDJSON"},
+	    {"\"x\",\"{y\"\n", "NDJSON"},
+	    {"hello\n", "NDJSON"},
+	    {"{\"Id\":1,\"value\":[{}]}\n", "NDJSON"},
+	    {"[", "JSON"},
+	    {" \n[{\"a\":1}]", "JSON"},
+	    {"{\"value\":[{\"a\":1}", "JSON"},
+	    {"{\"x\":1,\"records\":[]}", "JSON"},
+	    {"{\"a\":1}{\"b\":2}", "JSON"},
+	    {"{\n\"a\":1\n}\n", "JSON"},
+	    {"{\n\"a\":1,\n", "JSON"},
+	    {"\"Identity\",\"AuditData\"\r\n", "CSV"},
+	    {"\"AuditData\"\n\"{}\"", "CSV"},
+	    {"AuditData", "CSV"},
+	    {"Record Id;Creation Date\n", "CSV"},
+	    {"a,b", "CSV"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_string_equal(kind_of(rows[i].text, true), rows[i].kind);
+	assert_string_equal(kind_of("", false), "more");
+	assert_string_equal(kind_of("{\"a\":1", false), "more");
+	assert_string_equal(kind_of("{\"a\":1}", false), "more");
+	assert_string_equal(kind_of("\"Identity\",\"Aud", false), "more");
+	assert_string_equal(kind_of("{\"value\":[{", false), "JSON");
+	assert_string_equal(kind_of("{\"a\":1}\n", false), "NDJSON");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(json_containers),
+	    cmocka_unit_test(json_records_that_look_like_envelopes),
+	    cmocka_unit_test(json_elements_of_any_kind),
+	    cmocka_unit_test(json_that_ends_in_the_middle),
+	    cmocka_unit_test(json_goes_on_behind_damage),
+	    cmocka_unit_test(json_cut_everywhere),
+	    cmocka_unit_test(json_nested_without_bound),
+	    cmocka_unit_test(csv_as_exported),
+	    cmocka_unit_test(csv_without_the_column),
+	    cmocka_unit_test(csv_rows_without_a_record),
+	    cmocka_unit_test(csv_with_broken_quotes),
+	    cmocka_unit_test(csv_cut_everywhere),
+	    cmocka_unit_test(lines_of_all_kinds),
+	    cmocka_unit_test(told_by_content),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
