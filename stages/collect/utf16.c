@@ -80,7 +80,7 @@ struct mr_slice mr_recode_step(struct mr_recode *recode, struct mr_slice bytes, 
 
 	out->len = 0;
 	*skipped_out = 0;
-	if (recode->encoding == MR_ENCODING_UTF8)
+	if (recode->encoding == MR_ENCODING_UTF8 || (bytes.len == 0 && !last))
 		return bytes;
 	if (recode->encoding == MR_ENCODING_UNKNOWN) {
 		struct mr_buf start = {0};
