@@ -23,6 +23,11 @@ enum mr_err mr_link_tx_open(void *context, const char *endpoint, uint64_t incarn
                             uint32_t self, uint64_t fields_hash, struct mr_link_tx **out,
                             struct mr_error *error);
 
+/* Whether the pair has met: MR_OK, MR_AGAIN, MR_PEER_LOST, MR_PROTOCOL. Once it has, the receiver has
+ * unlinked its endpoint: nobody else finds the way to it. Never blocks. */
+enum mr_err mr_link_rx_met(struct mr_link_rx *rx, struct mr_error *error);
+enum mr_err mr_link_tx_met(struct mr_link_tx *tx, struct mr_error *error);
+
 /* Never blocks. Fills in version, incarnation, sender, sequence, lengths and sums of `header`.
  * `body` is moved on success (mr_buf zeroed). MR_AGAIN: the pair is full, nothing was taken. */
 enum mr_err mr_link_send(struct mr_link_tx *tx, struct mr_batch_header *header, struct mr_buf *body,

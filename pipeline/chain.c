@@ -1,0 +1,219 @@
+/* chain.c - moves a batch through the stages of one worker.
+ *
+ * Called by worker.c. Fails with what a stage returns, under the stage's name; MR_PROTOCOL where an
+ * item that came over a link did not decode. */
+#include "chain.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* Events in hand at once: enough for look-ups with prefetch, few enough to stay in the cache. */
+#define CHAIN_EVENTS 128
+
+static bool writes_events(const struct mr_writer *writer)
+{
+	for (uint32_t i = 0; i < writer->output_count; i++) {
+		if (writer->outputs[i].content == MR_CONTENT_EVENTS)
+			return true;
+	}
+	return false;
+}
+
+enum mr_err mr_chain_open(struct mr_chain *chain, const struct mr_group *group,
+                          struct mr_writer *writer, const struct mr_stage_env *env,
+                          struct mr_error *error)
+{
+	*chain = (struct mr_chain){.writer = writer};
+	while (chain->count < MR_CHAIN_MAX && group->chain[chain->count] != NULL) {
+		const struct mr_stage_ops *ops = mr_stage_find(group->chain[chain->count]);
+		assert(ops != NULL); /* the topology was checked */
+		void *state = mr_calloc(1, ops->state_size > 0 ? ops->state_size : 1);
+		enum mr_err err = ops->open == NULL ? MR_OK : ops->open(state, env, error);
+		if (err != MR_OK) {
+			free(state);
+			mr_chain_close(chain);
+			return err;
+		}
+		chain->items[chain->count++] = (struct mr_chain_item){ops, state};
+		chain->has_events |= ops->reads == MR_CONTENT_EVENTS;
+	}
+	chain->has_events |= writes_events(writer);
+	if (chain->has_events) {
+		mr_events_init(&chain->events, env->fields, CHAIN_EVENTS);
+		mr_writer_set_events(writer, &chain->events);
+	}
+	return MR_OK;
+}
+
+void mr_chain_close(struct mr_chain *chain)
+{
+	while (chain->count > 0) {
+		struct mr_chain_item *item = &chain->items[--chain->count];
+		if (item->ops->close != NULL)
+			item->ops->close(item->state);
+		free(item->state);
+	}
+	mr_reader_fini(&chain->in);
+	mr_reader_fini(&chain->middle);
+	if (chain->has_events)
+		mr_events_fini(&chain->events);
+	*chain = (struct mr_chain){0};
+}
+
+bool mr_chain_is_source(const struct mr_chain *chain)
+{
+	return chain->items[0].ops->reads == MR_CONTENT_NONE;
+}
+
+static enum mr_err named(const struct mr_chain_item *item, enum mr_err err, struct mr_error *error)
+{
+	bool failed = err != MR_OK && err != MR_FULL && err != MR_AGAIN && err != MR_END;
+	if (failed && error->code == MR_OK) /* a stage that says no words */
+		mr_error_set(error, err, "%s: %s", item->ops->name, mr_err_text(err));
+	return err;
+}
+
+/* ---- events in memory ---- */
+
+static const struct mr_chain_item *judge(const struct mr_chain *chain)
+{
+	const struct mr_chain_item *last = &chain->items[chain->count - 1];
+	return last->ops->reads == MR_CONTENT_EVENTS && last->ops->process != NULL ? last : NULL;
+}
+
+static enum mr_err apply_all(struct mr_chain *chain, struct mr_error *error)
+{
+	for (uint32_t i = 0; i < chain->count; i++) {
+		const struct mr_chain_item *item = &chain->items[i];
+		if (item->ops->apply == NULL)
+			continue;
+		enum mr_err err = item->ops->apply(item->state, &chain->events, 0, error);
+		if (err != MR_OK)
+			return named(item, err, error);
+	}
+	return MR_OK;
+}
+
+/* What the first stage made goes on: through those that add to it, to the one that judges or, where
+ * the chain is cut, into bodies. */
+static enum mr_err pass_events(struct mr_chain *chain, struct mr_error *error)
+{
+	enum mr_err err = apply_all(chain, error);
+	if (err != MR_OK)
+		return err;
+	if (judge(chain) != NULL) {
+		mr_reader_open_events(&chain->middle, &chain->events);
+		chain->middle_open = true;
+	} else {
+		mr_writer_encode_events(chain->writer, &chain->events);
+		mr_events_reset(&chain->events);
+	}
+	return MR_OK;
+}
+
+static enum mr_err go_middle(struct mr_chain *chain, struct mr_error *error)
+{
+	const struct mr_chain_item *item = judge(chain);
+	enum mr_err err = item->ops->process(item->state, &chain->middle, chain->writer, error);
+	if (err == MR_OK)
+		err = mr_reader_finish(&chain->middle, error);
+	if (err != MR_OK)
+		return named(item, err, error);
+	mr_events_reset(&chain->events);
+	chain->middle_open = false;
+	return MR_OK;
+}
+
+/* ---- batches ---- */
+
+void mr_chain_begin_records(struct mr_chain *chain, const struct mr_region *region,
+                            struct mr_slice body)
+{
+	mr_reader_open_records(&chain->in, region, body);
+	chain->in_open = true;
+}
+
+void mr_chain_begin_items(struct mr_chain *chain, const struct mr_batch_header *header,
+                          struct mr_slice body)
+{
+	mr_reader_open_items(&chain->in, header->content, header->count, body);
+	chain->in_open = true;
+}
+
+/* Let the first stage read on, or take events that came encoded. */
+static enum mr_err go_first(struct mr_chain *chain, struct mr_error *error)
+{
+	const struct mr_chain_item *item = &chain->items[0];
+	if (chain->has_events && judge(chain) == NULL && !mr_writer_ready(chain->writer))
+		return MR_FULL;
+	enum mr_err err;
+	if (item->ops->reads == MR_CONTENT_EVENTS)
+		err = mr_reader_take_events(&chain->in, &chain->events, error);
+	else
+		err = item->ops->process(item->state, &chain->in, chain->writer, error);
+	if (err == MR_OK)
+		err = mr_reader_finish(&chain->in, error);
+	if (err == MR_OK)
+		chain->in_open = false;
+	return named(item, err, error);
+}
+
+enum mr_err mr_chain_go(struct mr_chain *chain, struct mr_error *error)
+{
+	for (;;) {
+		if (chain->middle_open) {
+			enum mr_err err = go_middle(chain, error);
+			if (err != MR_OK)
+				return err;
+		}
+		if (!chain->in_open)
+			return MR_OK;
+		enum mr_err err = go_first(chain, error);
+		if (err != MR_OK && err != MR_FULL)
+			return err;
+		if (!chain->has_events || chain->events.count == 0) {
+			/* Full without a new event: the outputs are, not the room for events. */
+			if (err == MR_FULL)
+				return MR_FULL;
+			continue;
+		}
+		err = pass_events(chain, error);
+		if (err != MR_OK)
+			return err;
+	}
+}
+
+enum mr_err mr_chain_poll(struct mr_chain *chain, struct mr_error *error)
+{
+	const struct mr_chain_item *item = &chain->items[0];
+	return named(item, item->ops->poll(item->state, chain->writer, error), error);
+}
+
+enum mr_err mr_chain_tick(struct mr_chain *chain, int64_t now_us, struct mr_error *error)
+{
+	for (uint32_t i = 0; i < chain->count; i++) {
+		const struct mr_chain_item *item = &chain->items[i];
+		if (item->ops->tick == NULL)
+			continue;
+		enum mr_err err = item->ops->tick(item->state, now_us, chain->writer, error);
+		if (err != MR_OK)
+			return named(item, err, error);
+	}
+	return MR_OK;
+}
+
+enum mr_err mr_chain_finish(struct mr_chain *chain, struct mr_error *error)
+{
+	while (chain->finished < chain->count) {
+		enum mr_err err = mr_chain_go(chain, error);
+		if (err != MR_OK)
+			return err;
+		const struct mr_chain_item *item = &chain->items[chain->finished];
+		if (item->ops->finish != NULL)
+			err = item->ops->finish(item->state, chain->writer, error);
+		if (err != MR_OK)
+			return named(item, err, error);
+		chain->finished++;
+	}
+	return MR_OK;
+}

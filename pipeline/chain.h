@@ -1,0 +1,57 @@
+/* chain.h - the stages of one worker, run one behind the other in one process.
+ *
+ * Between the stage that parses and the one that judges, events stay in memory: stages that add to
+ * them (apply) see them in place. Where the chain is cut before or behind, events come from or go to
+ * a link. Order: open, then begin / go until MR_OK for each batch (or poll for a source), tick at any
+ * time between, finish until MR_OK, close. */
+#ifndef MILLRACE_CHAIN_H
+#define MILLRACE_CHAIN_H
+
+#include "stage_io.h"
+
+struct mr_chain_item {
+	const struct mr_stage_ops *ops;
+	void *state;
+};
+
+struct mr_chain {
+	struct mr_chain_item items[MR_CHAIN_MAX];
+	uint32_t count;
+	uint32_t finished; /* stages whose finish is done */
+	struct mr_reader in;     /* the incoming batch */
+	struct mr_reader middle; /* events on their way to the last stage */
+	bool in_open;
+	bool middle_open;
+	bool has_events;
+	struct mr_events events;
+	struct mr_writer *writer;
+};
+
+/* Borrows writer and env until close. After an error hold nothing. */
+enum mr_err mr_chain_open(struct mr_chain *chain, const struct mr_group *group,
+                          struct mr_writer *writer, const struct mr_stage_env *env,
+                          struct mr_error *error);
+/* Accepts zeroed memory. */
+void mr_chain_close(struct mr_chain *chain);
+
+bool mr_chain_is_source(const struct mr_chain *chain);
+/* Whether the batch before is done, so that the next may begin. */
+static inline bool mr_chain_is_idle(const struct mr_chain *chain)
+{
+	return !chain->in_open && !chain->middle_open;
+}
+
+/* A batch whose bytes stay until go has said MR_OK. */
+void mr_chain_begin_records(struct mr_chain *chain, const struct mr_region *region,
+                            struct mr_slice body);
+void mr_chain_begin_items(struct mr_chain *chain, const struct mr_batch_header *header,
+                          struct mr_slice body);
+/* MR_OK: the batch is done. MR_FULL: the outputs must be sent first. */
+enum mr_err mr_chain_go(struct mr_chain *chain, struct mr_error *error);
+/* Sources: as stage.h says of poll. */
+enum mr_err mr_chain_poll(struct mr_chain *chain, struct mr_error *error);
+enum mr_err mr_chain_tick(struct mr_chain *chain, int64_t now_us, struct mr_error *error);
+/* MR_OK: every stage has written what it held back. MR_FULL as above. */
+enum mr_err mr_chain_finish(struct mr_chain *chain, struct mr_error *error);
+
+#endif

@@ -1,0 +1,297 @@
+/* cmd_scan.c - `millrace scan`: the pipeline over files, once. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "summary.h"
+
+static const char scan_help[] =
+    "usage: millrace scan [OPTIONS] FILE|DIR|-...\n"
+    "\n"
+    "Runs the whole pipeline over audit records once and writes alerts as OCSF NDJSON. Input is told by\n"
+    "its content: NDJSON, JSON arrays and envelopes, Purview CSV exports, plain, gzip or zstd.\n"
+    "\n"
+    "  -r, --rules FILE|DIR      Sigma rules, often; without it the installed ones\n"
+    "      --geoip FILE          MaxMind-format database, often\n"
+    "      --identity DIR        identity store (millrace identity import)\n"
+    "      --networks FILE       named networks: CIDR, name, kind a line\n"
+    "      --placeholders FILE   values for %placeholders% in rules\n"
+    "      --tenant ID           the tenant of all records, whatever they say\n"
+    "      --workers N           workers that parse, and that correlate; default: cores\n"
+    "      --strict              a refused rule is an error\n"
+    "      --summary FILE        write counts and cost as one JSON object\n"
+    "      --dead-letter FILE    write records that could not be parsed, with the reason\n"
+    "  -o, --output FILE         write alerts there, not to standard output\n"
+    "      --progress WHEN       auto (on a terminal), always or never\n"
+    "      --region-bytes N      bytes of records in a batch, 65536 to 1048576\n"
+    "      --max-record-bytes N  longest record taken; default 1048576\n"
+    "\n"
+    "Exit status: 0 done, 1 the work failed, 2 the options or the files they name are wrong.\n";
+
+struct scan {
+	const char *summary;
+	const char *output;
+	const char *dead_letter;
+	const char *progress;
+	const char *workers;
+};
+
+/* ---- options ---- */
+
+enum { OPTION_SETTING = 1000, OPTION_STRICT, OPTION_SUMMARY, OPTION_PROGRESS, OPTION_WORKERS,
+       OPTION_DEAD_LETTER };
+
+static const struct option scan_options[] = {
+    {"rules", required_argument, NULL, 'r'},
+    {"output", required_argument, NULL, 'o'},
+    {"help", no_argument, NULL, 'h'},
+    {"strict", no_argument, NULL, OPTION_STRICT},
+    {"summary", required_argument, NULL, OPTION_SUMMARY},
+    {"progress", required_argument, NULL, OPTION_PROGRESS},
+    {"workers", required_argument, NULL, OPTION_WORKERS},
+    {"dead-letter", required_argument, NULL, OPTION_DEAD_LETTER},
+    /* These are settings of stages under the same name, '-' for '_'. */
+    {"geoip", required_argument, NULL, OPTION_SETTING},
+    {"identity", required_argument, NULL, OPTION_SETTING},
+    {"networks", required_argument, NULL, OPTION_SETTING},
+    {"placeholders", required_argument, NULL, OPTION_SETTING},
+    {"tenant", required_argument, NULL, OPTION_SETTING},
+    {"region-bytes", required_argument, NULL, OPTION_SETTING},
+    {"max-record-bytes", required_argument, NULL, OPTION_SETTING},
+    {0},
+};
+
+static void add_setting(struct mr_config *config, const char *option, const char *value)
+{
+	char name[32];
+	snprintf(name, sizeof name, "%s", option);
+	for (char *at = name; *at != '\0'; at++)
+		*at = *at == '-' ? '_' : *at;
+	mr_config_add(config, name, value);
+}
+
+/* Returns -1 to go on, else the exit status. */
+static int take_option(struct scan *scan, struct mr_config *config, int option, int index)
+{
+	switch (option) {
+	case 'r':
+		mr_config_add(config, "rules", optarg);
+		return -1;
+	case 'o':
+		scan->output = optarg;
+		return -1;
+	case OPTION_SETTING:
+		add_setting(config, scan_options[index].name, optarg);
+		return -1;
+	case OPTION_STRICT:
+		mr_config_add(config, "strict", "true");
+		return -1;
+	case OPTION_SUMMARY:
+		scan->summary = optarg;
+		return -1;
+	case OPTION_PROGRESS:
+		scan->progress = optarg;
+		return -1;
+	case OPTION_WORKERS:
+		scan->workers = optarg;
+		return -1;
+	case OPTION_DEAD_LETTER:
+		scan->dead_letter = optarg;
+		return -1;
+	case 'h':
+		return fputs(scan_help, stdout) < 0 ? 1 : 0;
+	default:
+		fputs("millrace scan --help says which options there are\n", stderr);
+		return 2;
+	}
+}
+
+static int parse_options(struct scan *scan, struct mr_config *config, int argc, char **argv)
+{
+	int option;
+	int index = 0;
+	optind = 1;
+	while ((option = getopt_long(argc, argv, "r:o:h", scan_options, &index)) != -1) {
+		int status = take_option(scan, config, option, index);
+		if (status >= 0)
+			return status;
+	}
+	for (int i = optind; i < argc; i++)
+		mr_config_add(config, "input", argv[i]);
+	if (optind < argc)
+		return -1;
+	fputs("millrace scan: nothing to read: name files, directories, or - for standard input\n",
+	      stderr);
+	return 2;
+}
+
+/* ---- settings that come from the surroundings ---- */
+
+static enum mr_err default_rules(struct mr_config *config, struct mr_error *error)
+{
+	if (mr_config_count(config, "rules") > 0)
+		return MR_OK;
+	char self[PATH_MAX];
+	char path[PATH_MAX + 32];
+	ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+	self[len > 0 ? len : 0] = '\0';
+	char *slash = strrchr(self, '/');
+	int folder = slash == NULL ? 0 : (int)(slash - self);
+	snprintf(path, sizeof path, "%.*s/../share/millrace/rules", folder, self);
+	const char *found = access(path, R_OK) == 0 ? path : MILLRACE_SOURCE_RULES;
+	if (access(found, R_OK) != 0)
+		return mr_error_set(error, MR_CONFIG,
+		                    "no rules are installed in %s; name some with -r", path);
+	mr_config_add(config, "rules", found);
+	return MR_OK;
+}
+
+static enum mr_err workers_of(const struct scan *scan, uint32_t *out, struct mr_error *error)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	int64_t number = cores < 1 ? 1 : cores > 64 ? 64 : cores;
+	if (scan->workers != NULL && (!mr_parse_int64(mr_slice(scan->workers), &number) ||
+	                              number < 1 || number > 64))
+		return mr_error_set(error, MR_CONFIG,
+		                    "--workers: \"%s\" is not a whole number from 1 to 64",
+		                    scan->workers);
+	*out = (uint32_t)number;
+	return MR_OK;
+}
+
+static enum mr_err open_for_writing(const char *option, const char *path, int *fd_out,
+                                    struct mr_error *error)
+{
+	*fd_out = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (*fd_out >= 0)
+		return MR_OK;
+	return mr_error_errno(error, MR_CONFIG, "%s %s: cannot be opened for writing", option, path);
+}
+
+/* What a stage writes to is opened here, so that a wrong path is known before any work. */
+static enum mr_err open_outputs(const struct scan *scan, struct mr_supervisor *supervisor,
+                                struct mr_error *error)
+{
+	struct mr_config *config = &supervisor->setup.config;
+	int fd;
+	enum mr_err err = MR_OK;
+	if (scan->output != NULL)
+		err = open_for_writing("-o", scan->output, &fd, error);
+	else if ((fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)) < 0)
+		err = mr_error_errno(error, MR_CONFIG, "standard output cannot be written to");
+	if (err != MR_OK)
+		return err;
+	mr_tables_add(supervisor->tables, "deliver.output", fd, 0);
+	mr_config_add(config, "output", scan->output != NULL ? scan->output : "standard output");
+	if (scan->dead_letter == NULL)
+		return MR_OK;
+	err = open_for_writing("--dead-letter", scan->dead_letter, &fd, error);
+	if (err != MR_OK)
+		return err;
+	mr_tables_add(supervisor->tables, "deliver.dead_letter", fd, 0);
+	mr_config_add(config, "dead_letter", scan->dead_letter);
+	return MR_OK;
+}
+
+static enum mr_err choose_progress(const struct scan *scan, struct mr_supervisor *supervisor,
+                                   struct mr_error *error)
+{
+	if (scan->progress == NULL || strcmp(scan->progress, "auto") == 0)
+		return MR_OK;
+	if (strcmp(scan->progress, "always") == 0)
+		supervisor->progress.wanted = true;
+	else if (strcmp(scan->progress, "never") == 0)
+		supervisor->progress.wanted = supervisor->progress.terminal = false;
+	else
+		return mr_error_set(error, MR_CONFIG,
+		                    "--progress: \"%s\" is not auto, always or never",
+		                    scan->progress);
+	return MR_OK;
+}
+
+/* ---- the run ---- */
+
+static void supervisor_line(void *context, enum mr_log_level level, const char *line, size_t len)
+{
+	mr_progress_line(context, NULL, level, line, len);
+}
+
+static enum mr_err write_summary(const struct mr_supervisor *supervisor, int fd, const char *path,
+                                 struct mr_error *error)
+{
+	struct mr_buf text = {0};
+	mr_summary_write(supervisor, &text);
+	size_t done = 0;
+	while (done < text.len) {
+		ssize_t wrote = write(fd, text.data + done, text.len - done);
+		if (wrote < 0 && errno != EINTR)
+			break;
+		done += wrote > 0 ? (size_t)wrote : 0;
+	}
+	bool whole = done == text.len;
+	mr_buf_fini(&text);
+	if (whole)
+		return MR_OK;
+	return mr_error_errno(error, MR_NO_SPACE, "--summary %s: cannot be written", path);
+}
+
+static enum mr_err run(const struct scan *scan, struct mr_supervisor *supervisor,
+                       struct mr_error *error)
+{
+	int summary_fd = -1;
+	enum mr_err err = choose_progress(scan, supervisor, error);
+	if (err == MR_OK)
+		err = workers_of(scan, &supervisor->workers_wanted, error);
+	if (err == MR_OK)
+		err = default_rules(&supervisor->setup.config, error);
+	if (err == MR_OK)
+		err = open_outputs(scan, supervisor, error);
+	if (err == MR_OK && scan->summary != NULL)
+		err = open_for_writing("--summary", scan->summary, &summary_fd, error);
+	if (err == MR_OK)
+		err = mr_supervisor_run(supervisor, error);
+	if (err == MR_OK && summary_fd >= 0)
+		err = write_summary(supervisor, summary_fd, scan->summary, error);
+	if (summary_fd >= 0)
+		close(summary_fd);
+	if (err == MR_OK && supervisor->sums.at[MR_C_INPUTS_DAMAGED] > 0)
+		err = mr_error_set(error, MR_BAD_INPUT,
+		                   "%llu inputs could not be read whole; what could be read was judged",
+		                   (unsigned long long)supervisor->sums.at[MR_C_INPUTS_DAMAGED]);
+	return err;
+}
+
+static int exit_status(const struct mr_supervisor *supervisor, enum mr_err err)
+{
+	if (supervisor->interrupted != 0)
+		return 128 + supervisor->interrupted;
+	if (err == MR_OK)
+		return 0;
+	return mr_err_class(err) == MR_CLASS_USAGE && supervisor->worker_count == 0 ? 2 : 1;
+}
+
+int cmd_scan(int argc, char **argv)
+{
+	struct scan scan = {0};
+	struct mr_supervisor supervisor;
+	struct mr_error error = {0};
+	mr_supervisor_init(&supervisor);
+	supervisor.setup.finite = true;
+	int status = parse_options(&scan, &supervisor.setup.config, argc, argv);
+	if (status < 0) {
+		mr_log_set_sink(supervisor_line, &supervisor.progress);
+		enum mr_err err = run(&scan, &supervisor, &error);
+		if (err != MR_OK)
+			mr_log(MR_LOG_ERROR, "%s", error.text);
+		mr_log_set_sink(NULL, NULL);
+		status = exit_status(&supervisor, err);
+	}
+	mr_supervisor_fini(&supervisor);
+	return status;
+}

@@ -1,0 +1,13 @@
+/* cmd_version.c - `millrace version`. */
+#include <stdio.h>
+
+#include "cmd.h"
+
+int cmd_version(int argc, char **argv)
+{
+	if (argc > 1) {
+		fprintf(stderr, "millrace version: \"%s\" is not expected\n", argv[1]);
+		return 2;
+	}
+	return puts("millrace " MILLRACE_VERSION) < 0 ? 1 : 0;
+}

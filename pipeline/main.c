@@ -1,0 +1,66 @@
+/* main.c - the program: finds the command and runs it. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "millrace/stage.h"
+#include "worker.h"
+
+static const struct mr_command own_commands[] = {
+    {"demo", "a small tenant, an attack, every stage, alerts on the screen", cmd_demo},
+    {"scan", "the pipeline over files, once; alerts as NDJSON on standard output", cmd_scan},
+    {"version", "what this is", cmd_version},
+};
+#define OWN_COUNT (sizeof own_commands / sizeof own_commands[0])
+
+static const struct mr_command *find_command(const char *name)
+{
+	for (size_t i = 0; i < OWN_COUNT; i++) {
+		if (strcmp(own_commands[i].name, name) == 0)
+			return &own_commands[i];
+	}
+	for (const struct mr_stage_ops *const *stage = mr_stages; *stage != NULL; stage++) {
+		const struct mr_command *command = (*stage)->command;
+		if (command != NULL && strcmp(command->name, name) == 0)
+			return command;
+	}
+	return NULL;
+}
+
+static void usage(FILE *out)
+{
+	fputs("usage: millrace COMMAND [OPTIONS]\n\n", out);
+	for (size_t i = 0; i < OWN_COUNT; i++)
+		fprintf(out, "  %-10s %s\n", own_commands[i].name, own_commands[i].summary);
+	for (const struct mr_stage_ops *const *stage = mr_stages; *stage != NULL; stage++) {
+		if ((*stage)->command != NULL)
+			fprintf(out, "  %-10s %s\n", (*stage)->command->name,
+			        (*stage)->command->summary);
+	}
+	fputs("\nmillrace COMMAND --help says more of each.\n", out);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc >= 2 && strcmp(argv[1], "worker") == 0)
+		return mr_worker_main(argc - 1, argv + 1);
+	if (argc < 2) {
+		usage(stderr);
+		return 2;
+	}
+	if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
+	    strcmp(argv[1], "-h") == 0) {
+		usage(stdout);
+		return 0;
+	}
+	const struct mr_command *command =
+	    find_command(strcmp(argv[1], "--version") == 0 ? "version" : argv[1]);
+	if (command == NULL) {
+		fprintf(stderr, "millrace: there is no command \"%s\"\n\n", argv[1]);
+		usage(stderr);
+		return 2;
+	}
+	signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error value where it is written to */
+	return command->main(argc - 1, argv + 1);
+}

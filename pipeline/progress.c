@@ -1,0 +1,105 @@
+/* progress.c - the status line of a run, and the lines that processes say.
+ *
+ * Called by the supervisor and by commands. Nothing here fails: a terminal that is gone is silent. */
+#include "progress.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "millrace/memory.h"
+
+void mr_progress_init(struct mr_progress *progress, int64_t now_us)
+{
+	*progress = (struct mr_progress){
+	    .terminal = isatty(STDERR_FILENO) == 1, .start_us = now_us, .last_us = now_us};
+	progress->wanted = progress->terminal;
+}
+
+static void put(const struct mr_buf *text)
+{
+	ssize_t written = write(STDERR_FILENO, text->data, text->len);
+	(void)written;
+}
+
+void mr_progress_clear(struct mr_progress *progress)
+{
+	if (!progress->shown)
+		return;
+	struct mr_buf text = {0};
+	mr_buf_add_text(&text, "\r\x1b[K");
+	put(&text);
+	mr_buf_fini(&text);
+	progress->shown = false;
+}
+
+static void add_time_left(const struct mr_progress *progress, const struct mr_counters *sums,
+                          int64_t now_us, struct mr_buf *text)
+{
+	uint64_t done = sums->at[MR_C_BYTES];
+	if (done == 0 || done >= progress->total_bytes)
+		return;
+	double elapsed = (double)(now_us - progress->start_us) / 1e6;
+	double left = elapsed * (double)(progress->total_bytes - done) / (double)done;
+	unsigned seconds = left < 86400 ? (unsigned)left : 86399;
+	mr_buf_printf(text, " · %u:%02u left", seconds / 60, seconds % 60);
+}
+
+void mr_progress_show(struct mr_progress *progress, const struct mr_counters *sums, int64_t now_us)
+{
+	if (!progress->wanted || (!progress->terminal && now_us - progress->last_us < 1000000))
+		return;
+	uint64_t records = sums->at[MR_C_RECORDS];
+	double passed = (double)(now_us - progress->last_us) / 1e6;
+	if (passed > 0.2) {
+		progress->rate = (double)(records - progress->last_records) / passed;
+		progress->last_us = now_us;
+		progress->last_records = records;
+	}
+	struct mr_buf text = {0};
+	mr_buf_printf(&text, "%s%llu records · %.0f/s · %llu alerts",
+	              progress->terminal ? "\r\x1b[K" : "", (unsigned long long)records, progress->rate,
+	              (unsigned long long)sums->at[MR_C_ALERTS]);
+	add_time_left(progress, sums, now_us, &text);
+	mr_buf_add_text(&text, progress->terminal ? "" : "\n");
+	put(&text);
+	mr_buf_fini(&text);
+	progress->shown = progress->terminal;
+}
+
+static bool is_shown(const struct mr_progress *progress, enum mr_log_level level)
+{
+	const char *wish = getenv("MILLRACE_LOG");
+	if (wish != NULL && strcmp(wish, "debug") == 0)
+		return true;
+	return level >= MR_LOG_WARNING || (level > MR_LOG_DEBUG && progress->wanted);
+}
+
+void mr_progress_line(struct mr_progress *progress, const char *who, enum mr_log_level level,
+                      const char *line, size_t len)
+{
+	static const char *const words[] = {
+	    [MR_LOG_DEBUG] = "debug: ", [MR_LOG_INFO] = "",           [MR_LOG_ALERT] = "alert: ",
+	    [MR_LOG_WARNING] = "warning: ", [MR_LOG_ERROR] = "error: "};
+	static const char *const colours[] = {[MR_LOG_DEBUG] = "\x1b[2m",
+	                                      [MR_LOG_INFO] = "",
+	                                      [MR_LOG_ALERT] = "\x1b[1;35m",
+	                                      [MR_LOG_WARNING] = "\x1b[33m",
+	                                      [MR_LOG_ERROR] = "\x1b[1;31m"};
+	if (!is_shown(progress, level))
+		return;
+	mr_progress_clear(progress);
+	struct mr_buf text = {0};
+	bool alert = level == MR_LOG_ALERT;
+	mr_buf_add_text(&text, progress->terminal ? colours[level] : "");
+	mr_buf_add_text(&text, alert ? "" : "millrace: ");
+	mr_buf_add_text(&text, words[level]);
+	mr_buf_add_text(&text, progress->terminal && *colours[level] != 0 ? "\x1b[0m" : "");
+	if (who != NULL && !alert)
+		mr_buf_printf(&text, "%s: ", who);
+	mr_buf_add(&text, line, len);
+	mr_buf_add_text(&text, "\n");
+	put(&text);
+	mr_buf_fini(&text);
+}

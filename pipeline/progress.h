@@ -1,0 +1,31 @@
+/* progress.h - what a person at a terminal sees of a run; nothing in a pipe. */
+#ifndef MILLRACE_PROGRESS_H
+#define MILLRACE_PROGRESS_H
+
+#include <stdbool.h>
+
+#include "millrace/log.h"
+#include "millrace/metric.h"
+
+struct mr_progress {
+	bool terminal;        /* stderr is one */
+	bool wanted;          /* a terminal is there, or somebody asked for it all the same */
+	bool shown;           /* a status line stands there */
+	uint64_t total_bytes; /* of all input; 0 is unknown */
+	int64_t start_us;
+	/* A moment ago, for the rate. */
+	int64_t last_us;
+	uint64_t last_records;
+	double rate;
+};
+
+void mr_progress_init(struct mr_progress *progress, int64_t now_us);
+/* Rewrite the status line. */
+void mr_progress_show(struct mr_progress *progress, const struct mr_counters *sums, int64_t now_us);
+void mr_progress_clear(struct mr_progress *progress);
+/* One line of a process (`who` is NULL for this one) to stderr: warnings and errors always, alerts and
+ * what is of interest on a terminal only. */
+void mr_progress_line(struct mr_progress *progress, const char *who, enum mr_log_level level,
+                      const char *line, size_t len);
+
+#endif

@@ -1,0 +1,254 @@
+/* supervisor.c - watches a run from its start to its end.
+ *
+ * Called by cmd_scan.c. The death of any worker before it said that it is done ends the run: all are
+ * killed and reaped. Workers die with their supervisor (worker.c), so nothing stays behind however
+ * this process ends. */
+#include "supervisor.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "millrace/ledger.h"
+
+#define SAMPLE_US 250000
+#define SHOW_US 200000
+#define WAIT_MS 100
+
+void mr_supervisor_init(struct mr_supervisor *supervisor)
+{
+	*supervisor = (struct mr_supervisor){.signals = -1};
+	supervisor->tables = mr_tables_new();
+	mr_progress_init(&supervisor->progress, mr_clock_us());
+}
+
+void mr_supervisor_fini(struct mr_supervisor *supervisor)
+{
+	mr_tables_free(supervisor->tables);
+	mr_catalog_fini(&supervisor->catalog);
+	mr_setup_fini(&supervisor->setup);
+	free(supervisor->workers);
+	if (supervisor->signals >= 0)
+		close(supervisor->signals);
+}
+
+/* ---- the end of workers ---- */
+
+static void reap(struct mr_supervised *worker)
+{
+	if (worker->pid == 0)
+		return;
+	while (waitpid(worker->pid, &worker->status, 0) < 0 && errno == EINTR)
+		;
+	worker->pid = 0;
+}
+
+static void kill_all(struct mr_supervisor *supervisor)
+{
+	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
+		if (supervisor->workers[i].pid != 0)
+			kill(supervisor->workers[i].pid, SIGKILL);
+	}
+}
+
+static void end_all(struct mr_supervisor *supervisor)
+{
+	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
+		reap(&supervisor->workers[i]);
+		mr_control_fini(&supervisor->workers[i].control);
+	}
+	mr_rundir_remove(&supervisor->rundir);
+}
+
+/* A worker's socket has closed without a last word. */
+static enum mr_err died(struct mr_supervised *worker, struct mr_error *error)
+{
+	pid_t pid = worker->pid;
+	reap(worker);
+	if (WIFSIGNALED(worker->status))
+		return mr_error_set(error, MR_PEER_LOST,
+		                    "worker %s (process %d) was killed by signal %d (%s)",
+		                    worker->name, (int)pid, WTERMSIG(worker->status),
+		                    strsignal(WTERMSIG(worker->status)));
+	return mr_error_set(error, MR_PEER_LOST, "worker %s (process %d) ended with status %d",
+	                    worker->name, (int)pid, WEXITSTATUS(worker->status));
+}
+
+static bool find_dead(struct mr_supervisor *supervisor, struct mr_error *error)
+{
+	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
+		struct mr_supervised *worker = &supervisor->workers[i];
+		siginfo_t info = {0};
+		if (worker->pid == 0 || worker->done ||
+		    waitid(P_PID, (id_t)worker->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+		    info.si_pid == 0 || info.si_code == CLD_EXITED)
+			continue;
+		died(worker, error);
+		return true;
+	}
+	return false;
+}
+
+/* Its peers may tell of the loss before the dead one's own socket does, and before it can be waited
+ * for: what they say of it is less than who it was and what it died of. */
+static void name_the_dead(struct mr_supervisor *supervisor, struct mr_error *error)
+{
+	for (int tries = 0; tries < 20 && !find_dead(supervisor, error); tries++)
+		poll(NULL, 0, 5);
+}
+
+/* ---- watching ---- */
+
+static void add_up(struct mr_supervisor *supervisor)
+{
+	supervisor->sums = (struct mr_counters){0};
+	for (uint32_t i = 0; i < supervisor->worker_count; i++)
+		mr_counters_add(&supervisor->sums, &supervisor->workers[i].counters);
+}
+
+static bool all_done(const struct mr_supervisor *supervisor)
+{
+	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
+		if (!supervisor->workers[i].done)
+			return false;
+	}
+	return true;
+}
+
+static enum mr_err listen_to(struct mr_supervisor *supervisor, uint32_t from,
+                             struct mr_error *error)
+{
+	struct mr_supervised *worker = &supervisor->workers[from];
+	enum mr_err err = mr_supervisor_listen(supervisor, from, error);
+	if (err != MR_END)
+		return err;
+	return worker->done ? MR_OK : died(worker, error);
+}
+
+static enum mr_err interrupted(struct mr_supervisor *supervisor, struct mr_error *error)
+{
+	struct signalfd_siginfo info;
+	if (read(supervisor->signals, &info, sizeof info) != sizeof info)
+		return MR_OK;
+	supervisor->interrupted = (int)info.ssi_signo;
+	return mr_error_set(error, MR_PEER_LOST, "ended by signal %d (%s) before the work was done",
+	                    (int)info.ssi_signo, strsignal((int)info.ssi_signo));
+}
+
+static enum mr_err wait_and_listen(struct mr_supervisor *supervisor, struct pollfd *fds,
+                                   struct mr_error *error)
+{
+	uint32_t count = supervisor->worker_count;
+	for (uint32_t i = 0; i < count; i++) {
+		struct mr_control *control = &supervisor->workers[i].control;
+		fds[i] = (struct pollfd){.fd = control->closed ? -1 : control->fd, .events = POLLIN};
+		if (mr_control_waits(control))
+			fds[i].events |= POLLOUT;
+	}
+	fds[count] = (struct pollfd){.fd = supervisor->signals, .events = POLLIN};
+	if (poll(fds, count + 1, WAIT_MS) < 0 && errno != EINTR)
+		return mr_error_errno(error, MR_IO, "cannot wait for workers");
+	for (uint32_t i = 0; i < count; i++) {
+		if (fds[i].revents == 0)
+			continue;
+		enum mr_err err = listen_to(supervisor, i, error);
+		if (err != MR_OK)
+			return err;
+	}
+	return fds[count].revents == 0 ? MR_OK : interrupted(supervisor, error);
+}
+
+static enum mr_err watch(struct mr_supervisor *supervisor, struct mr_error *error)
+{
+	struct pollfd *fds = mr_calloc(supervisor->worker_count + 1u, sizeof *fds);
+	int64_t sample_us = 0;
+	int64_t show_us = 0;
+	enum mr_err err = MR_OK;
+	while (err == MR_OK && !all_done(supervisor)) {
+		err = wait_and_listen(supervisor, fds, error);
+		int64_t now_us = mr_clock_us();
+		if (supervisor->started && now_us >= sample_us) {
+			mr_supervisor_sample(supervisor);
+			sample_us = now_us + SAMPLE_US;
+		}
+		if (supervisor->started && now_us >= show_us) {
+			add_up(supervisor);
+			mr_progress_show(&supervisor->progress, &supervisor->sums, now_us);
+			show_us = now_us + SHOW_US;
+		}
+	}
+	free(fds);
+	if (err == MR_PEER_LOST && supervisor->interrupted == 0)
+		name_the_dead(supervisor, error);
+	return err;
+}
+
+/* ---- the run ---- */
+
+static double seconds(struct timeval time)
+{
+	return (double)time.tv_sec + (double)time.tv_usec / 1e6;
+}
+
+static double cpu_of(int who)
+{
+	struct rusage usage;
+	if (getrusage(who, &usage) != 0)
+		return 0;
+	return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+static enum mr_err catch_signals(struct mr_supervisor *supervisor, sigset_t *before,
+                                 struct mr_error *error)
+{
+	sigset_t wanted;
+	sigemptyset(&wanted);
+	sigaddset(&wanted, SIGINT);
+	sigaddset(&wanted, SIGTERM);
+	sigaddset(&wanted, SIGHUP);
+	sigprocmask(SIG_BLOCK, &wanted, before);
+	supervisor->signals = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (supervisor->signals >= 0)
+		return MR_OK;
+	return mr_error_errno(error, MR_IO, "cannot listen for signals");
+}
+
+static void know_total(struct mr_supervisor *supervisor)
+{
+	struct mr_slice text;
+	int64_t total;
+	if (mr_tables_map(supervisor->tables, "collect.total", &text, NULL) == MR_OK &&
+	    mr_parse_int64(text, &total))
+		supervisor->progress.total_bytes = (uint64_t)total;
+}
+
+enum mr_err mr_supervisor_run(struct mr_supervisor *supervisor, struct mr_error *error)
+{
+	int64_t start_us = mr_clock_us();
+	sigset_t before;
+	enum mr_err err = mr_supervisor_prepare(supervisor, error);
+	if (err != MR_OK)
+		return err;
+	know_total(supervisor);
+	err = catch_signals(supervisor, &before, error);
+	if (err == MR_OK)
+		err = mr_supervisor_spawn(supervisor, error);
+	if (err == MR_OK)
+		err = watch(supervisor, error);
+	if (err != MR_OK)
+		kill_all(supervisor);
+	end_all(supervisor);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	add_up(supervisor);
+	mr_progress_clear(&supervisor->progress);
+	supervisor->wall_seconds = (double)(mr_clock_us() - start_us) / 1e6;
+	supervisor->cpu_seconds = cpu_of(RUSAGE_SELF) + cpu_of(RUSAGE_CHILDREN);
+	return err == MR_OK ? mr_ledger_balance(&supervisor->sums, error) : err;
+}

@@ -1,0 +1,78 @@
+/* supervisor.h - one run of the pipeline: prepares the stages, starts the workers, wires them, watches
+ * them, collects their counts, and leaves nothing behind.
+ *
+ * Order: init, add settings and tables, run, fini. */
+#ifndef MILLRACE_SUPERVISOR_H
+#define MILLRACE_SUPERVISOR_H
+
+#include <sys/types.h>
+
+#include "control.h"
+#include "millrace/rule.h"
+#include "progress.h"
+#include "rundir.h"
+#include "setup.h"
+#include "tables.h"
+
+struct mr_supervised {
+	pid_t pid; /* 0 once it was reaped */
+	int status;
+	struct mr_control control;
+	struct mr_counters counters;
+	bool bound;
+	bool ready;
+	bool done;
+	char name[MR_WORKER_NAME];
+};
+
+/* A file that a worker registers, until all readers have it. */
+struct mr_registration {
+	bool open;
+	uint32_t worker; /* who asked */
+	uint32_t number;
+	uint32_t missing; /* readers that have not acknowledged it */
+};
+
+struct mr_supervisor {
+	struct mr_setup setup; /* config and finite are the caller's to fill before run */
+	struct mr_tables *tables;
+	struct mr_progress progress;
+	uint32_t workers_wanted; /* of the parsing group, and of each correlation's */
+	/* Private. */
+	struct mr_rundir rundir;
+	struct mr_supervised *workers;
+	uint32_t worker_count;
+	struct mr_registration registration;
+	uint32_t file_count;
+	int signals; /* signalfd */
+	bool started;
+	/* What came of it. */
+	struct mr_catalog catalog;
+	struct mr_counters sums;
+	double wall_seconds;
+	double cpu_seconds; /* of all processes, user and system */
+	uint64_t peak_pss_bytes;
+	int interrupted; /* the signal that ended it, or 0 */
+};
+
+void mr_supervisor_init(struct mr_supervisor *supervisor);
+/* Blocks until the work is done or has failed; then no worker, socket or temporary file is left.
+ * Usage errors (mr_err_class) come before any worker starts. */
+enum mr_err mr_supervisor_run(struct mr_supervisor *supervisor, struct mr_error *error);
+void mr_supervisor_fini(struct mr_supervisor *supervisor);
+
+/* ---- supervisor_start.c ---- */
+
+enum mr_err mr_supervisor_prepare(struct mr_supervisor *supervisor, struct mr_error *error);
+enum mr_err mr_supervisor_spawn(struct mr_supervisor *supervisor, struct mr_error *error);
+
+/* ---- supervisor_words.c ---- */
+
+/* Act on all that a worker has said. MR_OK, or why the run ends. */
+enum mr_err mr_supervisor_listen(struct mr_supervisor *supervisor, uint32_t worker,
+                                 struct mr_error *error);
+void mr_supervisor_tell(struct mr_supervisor *supervisor, uint32_t worker,
+                        enum mr_control_kind kind, uint64_t number, uint64_t other);
+void mr_supervisor_sample(struct mr_supervisor *supervisor);
+
+#endif

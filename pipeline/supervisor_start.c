@@ -1,0 +1,129 @@
+/* supervisor_start.c - from settings to running workers.
+ *
+ * Called by supervisor.c. What is wrong with a file or a setting is found here, before any worker
+ * starts. */
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "spawn.h"
+#include "supervisor.h"
+
+static enum mr_err read_catalog(struct mr_supervisor *supervisor, struct mr_error *error)
+{
+	struct mr_slice bytes;
+	enum mr_err err = mr_tables_map(supervisor->tables, "catalog", &bytes, error);
+	if (err == MR_OK)
+		err = mr_catalog_decode(bytes, &supervisor->catalog, error);
+	return err;
+}
+
+enum mr_err mr_supervisor_prepare(struct mr_supervisor *supervisor, struct mr_error *error)
+{
+	struct mr_setup *setup = &supervisor->setup;
+	setup->start_us = mr_clock_wall_us();
+	setup->fields = mr_fields_new();
+	const struct mr_prepare prepare = {
+	    .config = &setup->config, .fields = setup->fields, .tables = supervisor->tables};
+	for (const struct mr_stage_ops *const *stage = mr_stages; *stage != NULL; stage++) {
+		if ((*stage)->prepare == NULL)
+			continue;
+		enum mr_err err = (*stage)->prepare(&prepare, error);
+		if (err != MR_OK)
+			return err;
+	}
+	enum mr_err err = read_catalog(supervisor, error);
+	if (err != MR_OK)
+		return err;
+	mr_topology_default(supervisor->workers_wanted, supervisor->catalog.layers,
+	                    &setup->topology);
+	return mr_topology_check(&setup->topology, error);
+}
+
+/* Workers inherit the limit: each file that records lie in takes a descriptor of each reader. */
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static void send_tables(struct mr_supervisor *supervisor, struct mr_control *control)
+{
+	size_t count = mr_tables_count(supervisor->tables);
+	for (size_t i = 0; i < count; i++) {
+		const char *name;
+		int fd;
+		size_t size;
+		mr_tables_at(supervisor->tables, i, &name, &fd, &size);
+		mr_control_send(control, &(struct mr_control_message){.kind = MR_CONTROL_TABLE,
+		                                                      .number = size,
+		                                                      .bytes = mr_slice(name),
+		                                                      .fd = fd});
+	}
+}
+
+static bool chain_has(const struct mr_group *group, const char *stage)
+{
+	for (uint32_t i = 0; i < MR_CHAIN_MAX && group->chain[i] != NULL; i++) {
+		if (strcmp(group->chain[i], stage) == 0)
+			return true;
+	}
+	return false;
+}
+
+static enum mr_err spawn_all(struct mr_supervisor *supervisor, int setup_fd, size_t setup_size,
+                             struct mr_error *error)
+{
+	const struct mr_topology *topology = &supervisor->setup.topology;
+	supervisor->workers =
+	    mr_calloc(mr_setup_workers(topology), sizeof *supervisor->workers);
+	for (uint32_t i = 0; i < mr_setup_workers(topology); i++) {
+		struct mr_supervised *worker = &supervisor->workers[i];
+		const struct mr_group *group = &topology->groups[mr_setup_group(topology, i)];
+		int control;
+		enum mr_err err = mr_spawn_worker(chain_has(group, "collect"), &worker->pid,
+		                                  &control, error);
+		if (err != MR_OK)
+			return err;
+		supervisor->worker_count = i + 1;
+		mr_control_init(&worker->control, control);
+		mr_setup_worker_name(topology, i, worker->name);
+		send_tables(supervisor, &worker->control);
+		mr_control_send(&worker->control,
+		                &(struct mr_control_message){.kind = MR_CONTROL_SETUP,
+		                                             .number = i,
+		                                             .other = setup_size,
+		                                             .fd = setup_fd});
+	}
+	return MR_OK;
+}
+
+enum mr_err mr_supervisor_spawn(struct mr_supervisor *supervisor, struct mr_error *error)
+{
+	struct mr_setup *setup = &supervisor->setup;
+	if (getrandom(&setup->incarnation, sizeof setup->incarnation, 0) < 0 ||
+	    getrandom(setup->seed, sizeof setup->seed, 0) < 0)
+		return mr_error_errno(error, MR_IO, "no random numbers");
+	enum mr_err err = mr_rundir_make(&supervisor->rundir, MR_ENDPOINT_NAME, error);
+	if (err != MR_OK)
+		return err;
+	setup->directory = mr_strdup(supervisor->rundir.path);
+	raise_file_limit();
+
+	struct mr_buf bytes = {0};
+	mr_setup_encode(setup, &bytes);
+	struct mr_tables *sealed = mr_tables_new();
+	err = mr_tables_add_bytes(sealed, "setup", (struct mr_slice){bytes.data, bytes.len}, error);
+	int fd;
+	size_t size;
+	if (err == MR_OK && mr_tables_find(sealed, "setup", &fd, &size))
+		err = spawn_all(supervisor, fd, size, error);
+	mr_tables_free(sealed);
+	mr_buf_fini(&bytes);
+	return err;
+}

@@ -1,0 +1,270 @@
+/* worker.c - one worker process: from a fresh exec to the acknowledged end of its work.
+ *
+ * Called by main.c as the hidden subcommand `worker`. One thread (and ZeroMQ's for I/O). Any error goes
+ * to the supervisor as a word over control and ends the process with status 1; the supervisor then
+ * ends the incarnation. Dies with its supervisor, whatever that dies of. */
+#include "worker.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "millrace/log.h"
+
+#define TICK_US 1000000
+#define REPORT_US 250000
+#define SOURCE_IDLE_MS 5 /* a source that has nothing to read now is asked again after this */
+#define MEET_MS 2        /* likewise pairs that have not met */
+#define END_MS 5         /* likewise pairs that are too full for their `end` */
+
+enum phase {
+	PHASE_WORK,   /* batches or a source */
+	PHASE_FINISH, /* the stages write what they held back */
+	PHASE_FLUSH,  /* all that was written is sent */
+	PHASE_END,    /* `end` is sent and acknowledged */
+	PHASE_DONE
+};
+
+/* ---- start ---- */
+
+/* The parent may have died between the exec and the prctl: then nobody will send the signal. */
+static bool die_with_parent(const char *parent)
+{
+	int64_t pid;
+	return mr_parse_int64(mr_slice(parent), &pid) &&
+	       prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && getppid() == (pid_t)pid;
+}
+
+/* A terminal's interrupt goes to all processes of the job: it is the supervisor's to act on. */
+static void ignore_signals(void)
+{
+	const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+		signal(ignored[i], SIG_IGN);
+}
+
+static enum mr_err wait_for(struct mr_worker *worker, const bool *word, struct mr_error *error)
+{
+	while (!*word) {
+		struct pollfd room[1];
+		enum mr_err err = mr_worker_wait(worker, room, 0, -1, error);
+		if (err != MR_OK)
+			return err;
+	}
+	return MR_OK;
+}
+
+static enum mr_err open_chain(struct mr_worker *worker, struct mr_error *error)
+{
+	const struct mr_group *group = &worker->setup.topology.groups[worker->group];
+	struct mr_stage_env env = {
+	    .config = &worker->setup.config,
+	    .fields = worker->setup.fields,
+	    .tables = worker->tables,
+	    .files = worker->files,
+	    .counters = &worker->counters,
+	    .worker = worker->number - mr_setup_first(&worker->setup.topology, worker->group),
+	    .workers = group->workers,
+	    .layer = group->layer,
+	    .finite = worker->setup.finite,
+	    .start_us = worker->setup.start_us,
+	};
+	memcpy(env.seed, worker->setup.seed, sizeof env.seed);
+	worker->env = env;
+	return mr_chain_open(&worker->chain, group, &worker->writer, &worker->env, error);
+}
+
+static enum mr_err meet(struct mr_worker *worker, struct mr_error *error)
+{
+	for (;;) {
+		enum mr_err err = mr_worker_met(worker, error);
+		if (err != MR_AGAIN)
+			return err;
+		struct pollfd room[1];
+		err = mr_worker_wait(worker, room, 0, MEET_MS, error);
+		if (err != MR_OK)
+			return err;
+	}
+}
+
+static enum mr_err start(struct mr_worker *worker, struct mr_error *error)
+{
+	enum mr_err err = wait_for(worker, &worker->has_setup, error);
+	if (err == MR_OK)
+		err = mr_worker_bind(worker, error);
+	if (err != MR_OK)
+		return err;
+	mr_worker_say(worker, MR_CONTROL_BOUND, 0, 0, (struct mr_slice){0});
+	err = wait_for(worker, &worker->may_connect, error);
+	if (err == MR_OK)
+		err = mr_worker_connect(worker, error);
+	if (err == MR_OK)
+		err = open_chain(worker, error);
+	if (err == MR_OK)
+		err = meet(worker, error);
+	if (err != MR_OK)
+		return err;
+	mr_worker_say(worker, MR_CONTROL_READY, 0, 0, (struct mr_slice){0});
+	return wait_for(worker, &worker->may_start, error);
+}
+
+/* ---- the loop ---- */
+
+/* One step of the work at hand. MR_OK: there may be more at once. MR_FULL: the outputs must be sent
+ * first. MR_AGAIN: nothing to do now. */
+static enum mr_err work(struct mr_worker *worker, enum phase *phase, struct mr_error *error)
+{
+	struct mr_chain *chain = &worker->chain;
+	enum mr_err err;
+	if (!mr_chain_is_idle(chain))
+		return mr_chain_go(chain, error);
+	if (mr_chain_is_source(chain))
+		err = mr_chain_poll(chain, error);
+	else
+		err = mr_worker_receive(worker, error);
+	if (err != MR_END)
+		return err;
+	*phase = PHASE_FINISH;
+	return MR_OK;
+}
+
+static enum mr_err step(struct mr_worker *worker, enum phase *phase, struct mr_error *error)
+{
+	enum mr_err err;
+	switch (*phase) {
+	case PHASE_WORK:
+		return work(worker, phase, error);
+	case PHASE_FINISH:
+		err = mr_chain_finish(&worker->chain, error);
+		if (err == MR_OK)
+			*phase = PHASE_FLUSH;
+		return err;
+	case PHASE_FLUSH:
+		if (!mr_worker_is_sent(worker))
+			return MR_FULL;
+		*phase = PHASE_END;
+		return MR_OK;
+	case PHASE_END:
+		err = mr_worker_end(worker, error);
+		if (err == MR_OK)
+			*phase = PHASE_DONE;
+		return err;
+	case PHASE_DONE:
+		break;
+	}
+	return MR_OK;
+}
+
+struct timers {
+	int64_t tick_us;
+	int64_t report_us;
+};
+
+static enum mr_err run_timers(struct mr_worker *worker, struct timers *timers, int64_t now_us,
+                              enum phase phase, struct mr_error *error)
+{
+	if (now_us >= timers->report_us) {
+		timers->report_us = now_us + REPORT_US;
+		mr_worker_report(worker, false);
+	}
+	if (now_us < timers->tick_us || phase != PHASE_WORK || !mr_writer_ready(&worker->writer))
+		return MR_OK;
+	timers->tick_us = now_us + TICK_US;
+	return mr_chain_tick(&worker->chain, mr_clock_wall_us(), error);
+}
+
+/* Until a link or control has news, or until something is due. */
+static enum mr_err idle(struct mr_worker *worker, enum phase phase, const struct timers *timers,
+                        struct pollfd *fds, struct mr_error *error)
+{
+	int64_t now_us = mr_clock_us();
+	int64_t due_us = timers->report_us < timers->tick_us ? timers->report_us : timers->tick_us;
+	int timeout_ms = due_us <= now_us ? 0 : (int)((due_us - now_us) / 1000) + 1;
+	bool input = phase == PHASE_WORK && mr_chain_is_idle(&worker->chain) &&
+		     !mr_chain_is_source(&worker->chain);
+	if (phase == PHASE_WORK && mr_chain_is_source(&worker->chain))
+		timeout_ms = timeout_ms < SOURCE_IDLE_MS ? timeout_ms : SOURCE_IDLE_MS;
+	if (phase == PHASE_END)
+		timeout_ms = timeout_ms < END_MS ? timeout_ms : END_MS;
+	uint32_t count = mr_worker_poll_set(worker, input, fds);
+	return mr_worker_wait(worker, fds, count, timeout_ms, error);
+}
+
+static enum mr_err loop(struct mr_worker *worker, struct pollfd *fds, struct mr_error *error)
+{
+	struct timers timers = {0};
+	enum phase phase = PHASE_WORK;
+	while (phase != PHASE_DONE) {
+		enum mr_err step_err = step(worker, &phase, error);
+		if (step_err != MR_OK && step_err != MR_FULL && step_err != MR_AGAIN)
+			return step_err;
+		int64_t now_us = mr_clock_us();
+		enum mr_err err = run_timers(worker, &timers, now_us, phase, error);
+		/* Input that runs dry sends what there is; so does the end, and whoever has to wait. */
+		bool partial = step_err != MR_OK || phase > PHASE_FINISH;
+		bool moved = false;
+		if (err == MR_OK)
+			err = mr_worker_send(worker, partial, now_us, &moved, error);
+		if (err == MR_OK && (step_err == MR_OK || moved))
+			err = mr_worker_listen(worker, error);
+		else if (err == MR_OK)
+			err = idle(worker, phase, &timers, fds, error);
+		if (err != MR_OK)
+			return err;
+	}
+	return MR_OK;
+}
+
+static void close_worker(struct mr_worker *worker)
+{
+	mr_log_set_sink(NULL, NULL);
+	mr_chain_close(&worker->chain);
+	mr_worker_unlink(worker);
+	mr_writer_fini(&worker->writer);
+	mr_buf_fini(&worker->region);
+	mr_files_free(worker->files);
+	mr_tables_free(worker->tables);
+	mr_setup_fini(&worker->setup);
+	mr_control_fini(&worker->control);
+	free(worker);
+}
+
+static enum mr_err run(struct mr_worker *worker, struct mr_error *error)
+{
+	enum mr_err err = start(worker, error);
+	if (err != MR_OK)
+		return err;
+	struct pollfd *fds = mr_calloc(mr_worker_links(worker) + 1, sizeof *fds);
+	err = loop(worker, fds, error);
+	free(fds);
+	return err;
+}
+
+int mr_worker_main(int argc, char **argv)
+{
+	if (argc != 2 || !die_with_parent(argv[1])) {
+		fputs("millrace worker: only a supervisor starts this\n", stderr);
+		return 2;
+	}
+	ignore_signals();
+	struct mr_worker *worker = mr_calloc(1, sizeof *worker);
+	mr_control_init(&worker->control, MR_WORKER_CONTROL_FD);
+	worker->tables = mr_tables_new();
+	mr_worker_attach(worker);
+	struct mr_error error = {0};
+	enum mr_err err = run(worker, &error);
+	mr_worker_report(worker, true);
+	if (err == MR_OK)
+		mr_worker_say(worker, MR_CONTROL_DONE, 0, 0, (struct mr_slice){0});
+	else
+		mr_worker_say(worker, MR_CONTROL_FAILED, (uint64_t)err, 0, mr_slice(error.text));
+	mr_worker_say_all(worker);
+	close_worker(worker);
+	return err == MR_OK ? 0 : 1;
+}

@@ -1,0 +1,121 @@
+/* worker.h - one worker process: its entry, and what its files share.
+ *
+ * worker.c owns the loop and the clock, worker_setup.c the start, worker_links.c what comes in and goes
+ * out, worker_control.c the words to and from the supervisor. */
+#ifndef MILLRACE_WORKER_H
+#define MILLRACE_WORKER_H
+
+#include "millrace/link.h"
+
+#include "chain.h"
+#include "control.h"
+#include "files.h"
+#include "setup.h"
+#include "tables.h"
+
+/* The descriptor that the supervisor leaves its end of the control socket in. */
+#define MR_WORKER_CONTROL_FD 3
+
+/* `millrace worker PARENT`: what a fresh exec of the program does. Returns the exit status. */
+int mr_worker_main(int argc, char **argv);
+
+/* A batch that could not be sent yet. */
+struct mr_parcel {
+	bool waits;
+	struct mr_batch_header header;
+	struct mr_buf body;
+};
+
+struct mr_upstream {
+	struct mr_link_rx *rx;
+	uint32_t edge;
+	uint32_t sender;
+	bool ended;
+};
+
+struct mr_downstream {
+	struct mr_link_tx *tx;
+	uint32_t receiver;
+	bool end_sent;
+	bool end_acked;
+	struct mr_parcel held; /* keyed edges */
+};
+
+/* One outgoing edge. */
+struct mr_outlet {
+	uint32_t edge;
+	struct mr_downstream *peers;
+	uint32_t peer_count;
+	uint32_t turn;         /* spread: whose turn it is */
+	struct mr_parcel held; /* spread edges */
+	int64_t since_us;      /* when the oldest item that is not yet sent was written; 0 is none */
+};
+
+struct mr_worker {
+	struct mr_control control;
+	uint32_t number;
+	uint32_t group;
+	struct mr_setup setup;
+	struct mr_tables *tables;
+	struct mr_files *files;
+	struct mr_counters counters;
+	struct mr_counters reported;
+	uint64_t lines_dropped; /* log lines that the control socket could not take */
+
+	/* What the supervisor has said. */
+	bool has_setup;
+	bool may_connect;
+	bool may_start;
+	bool has_file_number;
+	uint32_t file_number;
+
+	void *context; /* ZeroMQ's */
+	struct mr_upstream *upstream;
+	uint32_t upstream_count;
+	uint32_t upstream_turn;
+	struct mr_outlet *outlets; /* outlets[i] sends writer.outputs[i] */
+	uint32_t outlet_count;
+	struct mr_writer writer;
+	struct mr_stage_env env;
+	struct mr_chain chain;
+	struct mr_buf region; /* the region in hand, read from its file */
+};
+
+/* ---- worker_control.c ---- */
+
+/* Handle all that the supervisor has sent. MR_PEER_LOST where it is gone. */
+enum mr_err mr_worker_listen(struct mr_worker *worker, struct mr_error *error);
+/* Wait up to `timeout_ms` (-1: for ever) for a word or for one of these, then listen. */
+struct pollfd;
+enum mr_err mr_worker_wait(struct mr_worker *worker, struct pollfd *fds, uint32_t count,
+                           int timeout_ms, struct mr_error *error);
+void mr_worker_say(struct mr_worker *worker, enum mr_control_kind kind, uint64_t number,
+                   uint64_t other, struct mr_slice bytes);
+/* Wait until the control socket has taken every word; gives up where the supervisor is gone. */
+void mr_worker_say_all(struct mr_worker *worker);
+void mr_worker_report(struct mr_worker *worker, bool last);
+/* mr_log lines and mr_files_add go to the supervisor from here on. */
+void mr_worker_attach(struct mr_worker *worker);
+
+/* ---- worker_links.c ---- */
+
+enum mr_err mr_worker_bind(struct mr_worker *worker, struct mr_error *error);
+enum mr_err mr_worker_connect(struct mr_worker *worker, struct mr_error *error);
+/* MR_OK once each pair has met; MR_AGAIN, MR_PEER_LOST, MR_PROTOCOL. */
+enum mr_err mr_worker_met(struct mr_worker *worker, struct mr_error *error);
+/* Give the next batch there is to the chain. MR_AGAIN where there is none, MR_END where all upstream
+ * workers have ended. */
+enum mr_err mr_worker_receive(struct mr_worker *worker, struct mr_error *error);
+/* Send what is full, and with `partial` what there is; `moved` tells whether anything went. */
+enum mr_err mr_worker_send(struct mr_worker *worker, bool partial, int64_t now_us, bool *moved,
+                           struct mr_error *error);
+/* Whether nothing waits to be sent. */
+bool mr_worker_is_sent(const struct mr_worker *worker);
+/* Send `end` where it was not sent yet. MR_OK once all have acknowledged it. */
+enum mr_err mr_worker_end(struct mr_worker *worker, struct mr_error *error);
+/* The descriptors to wait for; `input` says whether batches are wanted. Room for mr_worker_links. */
+uint32_t mr_worker_poll_set(const struct mr_worker *worker, bool input, struct pollfd *out);
+uint32_t mr_worker_links(const struct mr_worker *worker);
+void mr_worker_unlink(struct mr_worker *worker);
+
+#endif

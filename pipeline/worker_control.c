@@ -1,0 +1,236 @@
+/* worker_control.c - the words between a worker and its supervisor.
+ *
+ * Called by the other worker files, and through mr_log and mr_files_add by every stage. A supervisor
+ * that is gone is MR_PEER_LOST; the kernel kills the worker then anyway. */
+#include "worker.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "millrace/log.h"
+#include "millrace/pack.h"
+
+/* ---- speaking ---- */
+
+void mr_worker_say(struct mr_worker *worker, enum mr_control_kind kind, uint64_t number,
+                   uint64_t other, struct mr_slice bytes)
+{
+	mr_control_send(&worker->control, &(struct mr_control_message){
+	                                      .kind = kind,
+	                                      .number = number,
+	                                      .other = other,
+	                                      .bytes = bytes,
+	                                      .fd = -1,
+	                                  });
+}
+
+void mr_worker_say_all(struct mr_worker *worker)
+{
+	while (mr_control_waits(&worker->control)) {
+		struct pollfd fd = {.fd = worker->control.fd, .events = POLLOUT};
+		if (poll(&fd, 1, -1) < 0 && errno != EINTR)
+			return;
+		mr_control_flush(&worker->control);
+	}
+}
+
+void mr_worker_report(struct mr_worker *worker, bool last)
+{
+	if (memcmp(&worker->counters, &worker->reported, sizeof worker->counters) == 0)
+		return;
+	struct mr_buf bytes = {0};
+	mr_pack_array(&bytes, MR_C_COUNT);
+	for (size_t i = 0; i < MR_C_COUNT; i++)
+		mr_pack_uint(&bytes, worker->counters.at[i]);
+	struct mr_control_message message = {
+	    .kind = MR_CONTROL_COUNTERS, .bytes = {bytes.data, bytes.len}, .fd = -1};
+	bool sent = true;
+	if (last)
+		mr_control_send(&worker->control, &message);
+	else
+		sent = mr_control_try(&worker->control, &message);
+	if (sent)
+		worker->reported = worker->counters;
+	mr_buf_fini(&bytes);
+}
+
+/* A line must not hold the work up: what the socket can't take at once is counted, and told later. */
+static void send_line(void *context, enum mr_log_level level, const char *line, size_t len)
+{
+	struct mr_worker *worker = context;
+	struct mr_control_message message = {.kind = MR_CONTROL_LOG,
+	                                     .number = (uint64_t)level,
+	                                     .bytes = {line, len},
+	                                     .fd = -1};
+	if (!mr_control_try(&worker->control, &message)) {
+		worker->lines_dropped++;
+		return;
+	}
+	uint64_t dropped = worker->lines_dropped;
+	worker->lines_dropped = 0;
+	if (dropped > 0)
+		mr_log(MR_LOG_WARNING, "%llu lines were dropped here: too many at once",
+		       (unsigned long long)dropped);
+}
+
+/* ---- listening ---- */
+
+static enum mr_err take_table(struct mr_worker *worker, struct mr_control_message *message,
+                              struct mr_error *error)
+{
+	char name[MR_TABLE_NAME_MAX];
+	int fd;
+	size_t size;
+	bool fits = message->fd >= 0 && message->bytes.len < sizeof name;
+	if (fits) {
+		memcpy(name, message->bytes.at, message->bytes.len);
+		name[message->bytes.len] = 0;
+		fits = !mr_tables_find(worker->tables, name, &fd, &size);
+	}
+	if (!fits)
+		return mr_error_set(error, MR_PROTOCOL, "control: a table that is not one");
+	mr_tables_add(worker->tables, name, message->fd, message->number);
+	message->fd = -1;
+	return MR_OK;
+}
+
+static enum mr_err take_setup(struct mr_worker *worker, struct mr_control_message *message,
+                              struct mr_error *error)
+{
+	struct mr_slice bytes = {0};
+	if (worker->has_setup || message->fd < 0)
+		return mr_error_set(error, MR_PROTOCOL, "control: a setup that is not one");
+	struct mr_tables *mapped = mr_tables_new();
+	mr_tables_add(mapped, "setup", message->fd, message->other);
+	message->fd = -1;
+	enum mr_err err = mr_tables_map(mapped, "setup", &bytes, error);
+	if (err == MR_OK)
+		err = mr_setup_decode(bytes, &worker->setup, error);
+	mr_tables_free(mapped);
+	if (err != MR_OK)
+		return err;
+	worker->number = (uint32_t)message->number;
+	if (message->number >= mr_setup_workers(&worker->setup.topology))
+		return mr_error_set(error, MR_PROTOCOL, "control: a worker that is not there");
+	worker->group = mr_setup_group(&worker->setup.topology, worker->number);
+	worker->has_setup = true;
+	return MR_OK;
+}
+
+static enum mr_err take_file(struct mr_worker *worker, struct mr_control_message *message,
+                             struct mr_error *error)
+{
+	if (message->number > UINT32_MAX)
+		return mr_error_set(error, MR_PROTOCOL, "control: a file that is not one");
+	int fd = message->fd;
+	message->fd = -1;
+	enum mr_err err =
+	    mr_files_put(worker->files, (uint32_t)message->number, fd, message->bytes, error);
+	if (err == MR_OK)
+		mr_worker_say(worker, MR_CONTROL_FILE_ACK, message->number, 0,
+		              (struct mr_slice){0});
+	return err;
+}
+
+static enum mr_err take_end_ack(struct mr_worker *worker, const struct mr_control_message *message,
+                                struct mr_error *error)
+{
+	for (uint32_t i = 0; i < worker->outlet_count; i++) {
+		struct mr_outlet *outlet = &worker->outlets[i];
+		for (uint32_t p = 0; p < outlet->peer_count && outlet->edge == message->other; p++) {
+			if (outlet->peers[p].receiver != message->number)
+				continue;
+			outlet->peers[p].end_acked = true;
+			return MR_OK;
+		}
+	}
+	return mr_error_set(error, MR_PROTOCOL, "control: an end of a link that is not ours");
+}
+
+static enum mr_err handle(struct mr_worker *worker, struct mr_control_message *message,
+                          struct mr_error *error)
+{
+	switch (message->kind) {
+	case MR_CONTROL_TABLE:
+		return take_table(worker, message, error);
+	case MR_CONTROL_SETUP:
+		return take_setup(worker, message, error);
+	case MR_CONTROL_CONNECT:
+		worker->may_connect = true;
+		return MR_OK;
+	case MR_CONTROL_START:
+		worker->may_start = true;
+		return MR_OK;
+	case MR_CONTROL_FILE:
+		return take_file(worker, message, error);
+	case MR_CONTROL_FILE_NUMBER:
+		worker->has_file_number = true;
+		worker->file_number = (uint32_t)message->number;
+		return MR_OK;
+	case MR_CONTROL_END_ACK:
+		return take_end_ack(worker, message, error);
+	default:
+		return mr_error_set(error, MR_PROTOCOL, "control: a word that workers say");
+	}
+}
+
+enum mr_err mr_worker_listen(struct mr_worker *worker, struct mr_error *error)
+{
+	mr_control_flush(&worker->control);
+	for (;;) {
+		struct mr_control_message message;
+		enum mr_err err = mr_control_receive(&worker->control, &message, error);
+		if (err == MR_AGAIN)
+			return MR_OK;
+		if (err == MR_END)
+			return mr_error_set(error, MR_PEER_LOST, "the supervisor is gone");
+		if (err == MR_OK)
+			err = handle(worker, &message, error);
+		if (message.fd >= 0)
+			close(message.fd);
+		if (err != MR_OK)
+			return err;
+	}
+}
+
+enum mr_err mr_worker_wait(struct mr_worker *worker, struct pollfd *fds, uint32_t count,
+                           int timeout_ms, struct mr_error *error)
+{
+	fds[count] = (struct pollfd){.fd = worker->control.fd, .events = POLLIN};
+	if (mr_control_waits(&worker->control))
+		fds[count].events |= POLLOUT;
+	if (poll(fds, count + 1, timeout_ms) < 0 && errno != EINTR)
+		return mr_error_errno(error, MR_IO, "cannot wait for links");
+	return mr_worker_listen(worker, error);
+}
+
+/* ---- files ---- */
+
+/* Called within collect's poll: all readers have the file before this returns. */
+static enum mr_err register_file(void *context, int fd, struct mr_slice name, uint32_t *number_out,
+                                 struct mr_error *error)
+{
+	struct mr_worker *worker = context;
+	worker->has_file_number = false;
+	mr_control_send(&worker->control, &(struct mr_control_message){
+	                                      .kind = MR_CONTROL_FILE_ADD, .bytes = name, .fd = fd});
+	while (!worker->has_file_number) {
+		struct pollfd room[1];
+		enum mr_err err = mr_worker_wait(worker, room, 0, -1, error);
+		if (err != MR_OK)
+			return err;
+	}
+	*number_out = worker->file_number;
+	return MR_OK;
+}
+
+void mr_worker_attach(struct mr_worker *worker)
+{
+	worker->files = mr_files_new(register_file, worker);
+	mr_log_set_sink(send_line, worker);
+	const char *level = getenv("MILLRACE_LOG");
+	mr_log_set_level(level != NULL && strcmp(level, "debug") == 0 ? MR_LOG_DEBUG : MR_LOG_INFO);
+}

@@ -1,0 +1,407 @@
+/* worker_links.c - what comes into a worker and what goes out.
+ *
+ * Called by worker.c. Never blocks: a pair that is full keeps one unsent batch, and the worker waits
+ * for that pair and for control at once. A breach of a peer is MR_PROTOCOL and ends the incarnation. */
+#include "worker.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <zmq.h>
+
+#include "millrace/json.h"
+
+/* A partial batch leaves at the latest this long after its first item (PROTOCOL.md 2.3). */
+#define PARTIAL_US 20000
+
+/* ---- opening and closing ---- */
+
+static const struct mr_edge *edge_of(const struct mr_worker *worker, uint32_t edge)
+{
+	return &worker->setup.topology.edges[edge];
+}
+
+static void endpoint_of(const struct mr_worker *worker, uint32_t edge, uint32_t from, uint32_t to,
+                        char *out)
+{
+	mr_setup_endpoint(&worker->setup, edge, from, to, out);
+}
+
+static bool make_context(struct mr_worker *worker, uint32_t links)
+{
+	/* A pair takes a socket, and two for its monitor. */
+	worker->context = zmq_ctx_new();
+	return worker->context != NULL &&
+	       zmq_ctx_set(worker->context, ZMQ_MAX_SOCKETS, (int)(links * 3 + 16)) == 0;
+}
+
+static enum mr_err bind_edge(struct mr_worker *worker, uint32_t edge, struct mr_error *error)
+{
+	const struct mr_topology *topology = &worker->setup.topology;
+	uint32_t first = mr_setup_first(topology, edge_of(worker, edge)->from);
+	uint32_t count = topology->groups[edge_of(worker, edge)->from].workers;
+	for (uint32_t i = 0; i < count; i++) {
+		struct mr_upstream *up = &worker->upstream[worker->upstream_count];
+		char endpoint[MR_ENDPOINT_MAX];
+		endpoint_of(worker, edge, first + i, worker->number, endpoint);
+		enum mr_err err = mr_link_rx_open(
+		    worker->context, endpoint, worker->setup.incarnation, first + i,
+		    mr_fields_hash(worker->setup.fields), &up->rx, error);
+		if (err != MR_OK)
+			return err;
+		up->edge = edge;
+		up->sender = first + i;
+		worker->upstream_count++;
+	}
+	return MR_OK;
+}
+
+enum mr_err mr_worker_bind(struct mr_worker *worker, struct mr_error *error)
+{
+	const struct mr_topology *topology = &worker->setup.topology;
+	uint32_t in = 0, out = 0, outlets = 0;
+	for (uint32_t i = 0; i < topology->edge_count; i++) {
+		if (topology->edges[i].to == worker->group)
+			in += topology->groups[topology->edges[i].from].workers;
+		if (topology->edges[i].from == worker->group) {
+			out += topology->groups[topology->edges[i].to].workers;
+			outlets++;
+		}
+	}
+	if (!make_context(worker, in + out))
+		return mr_error_errno(error, MR_NO_SPACE, "no room for %u links", in + out);
+	worker->upstream = mr_calloc(in, sizeof *worker->upstream);
+	worker->outlets = mr_calloc(outlets, sizeof *worker->outlets);
+	enum mr_err err = MR_OK;
+	for (uint32_t i = 0; i < topology->edge_count && err == MR_OK; i++) {
+		if (topology->edges[i].to == worker->group)
+			err = bind_edge(worker, i, error);
+	}
+	return err;
+}
+
+static enum mr_err connect_edge(struct mr_worker *worker, uint32_t edge, struct mr_error *error)
+{
+	const struct mr_topology *topology = &worker->setup.topology;
+	const struct mr_edge *is = edge_of(worker, edge);
+	uint32_t first = mr_setup_first(topology, is->to);
+	uint32_t count = topology->groups[is->to].workers;
+	uint32_t output =
+	    mr_writer_add_output(&worker->writer, is->content, is->layer, is->mode, count);
+	struct mr_outlet *outlet = &worker->outlets[output];
+	outlet->edge = edge;
+	outlet->peers = mr_calloc(count, sizeof *outlet->peers);
+	worker->outlet_count = output + 1;
+	for (uint32_t i = 0; i < count; i++) {
+		char endpoint[MR_ENDPOINT_MAX];
+		endpoint_of(worker, edge, worker->number, first + i, endpoint);
+		enum mr_err err = mr_link_tx_open(
+		    worker->context, endpoint, worker->setup.incarnation, worker->number,
+		    mr_fields_hash(worker->setup.fields), &outlet->peers[i].tx, error);
+		if (err != MR_OK)
+			return err;
+		outlet->peers[i].receiver = first + i;
+		outlet->peer_count = i + 1;
+	}
+	return MR_OK;
+}
+
+enum mr_err mr_worker_connect(struct mr_worker *worker, struct mr_error *error)
+{
+	const struct mr_topology *topology = &worker->setup.topology;
+	enum mr_err err = MR_OK;
+	for (uint32_t i = 0; i < topology->edge_count && err == MR_OK; i++) {
+		if (topology->edges[i].from == worker->group)
+			err = connect_edge(worker, i, error);
+	}
+	return err;
+}
+
+enum mr_err mr_worker_met(struct mr_worker *worker, struct mr_error *error)
+{
+	enum mr_err all = MR_OK;
+	for (uint32_t i = 0; i < worker->upstream_count; i++) {
+		enum mr_err err = mr_link_rx_met(worker->upstream[i].rx, error);
+		if (err != MR_OK && err != MR_AGAIN)
+			return err;
+		all = err == MR_AGAIN ? MR_AGAIN : all;
+	}
+	for (uint32_t i = 0; i < worker->outlet_count; i++) {
+		for (uint32_t p = 0; p < worker->outlets[i].peer_count; p++) {
+			enum mr_err err = mr_link_tx_met(worker->outlets[i].peers[p].tx, error);
+			if (err != MR_OK && err != MR_AGAIN)
+				return err;
+			all = err == MR_AGAIN ? MR_AGAIN : all;
+		}
+	}
+	return all;
+}
+
+void mr_worker_unlink(struct mr_worker *worker)
+{
+	for (uint32_t i = 0; i < worker->upstream_count; i++)
+		mr_link_rx_close(worker->upstream[i].rx);
+	for (uint32_t i = 0; i < worker->outlet_count; i++) {
+		struct mr_outlet *outlet = &worker->outlets[i];
+		for (uint32_t p = 0; p < outlet->peer_count; p++) {
+			mr_link_tx_close(outlet->peers[p].tx);
+			mr_buf_fini(&outlet->peers[p].held.body);
+		}
+		mr_buf_fini(&outlet->held.body);
+		free(outlet->peers);
+	}
+	free(worker->upstream);
+	free(worker->outlets);
+	worker->upstream_count = 0;
+	worker->outlet_count = 0;
+	if (worker->context != NULL)
+		zmq_ctx_term(worker->context);
+	worker->context = NULL;
+}
+
+/* ---- receiving ---- */
+
+/* Reads the region's bytes into this worker's own buffer: never a mapping, so that a file cut short is
+ * an error and no SIGBUS. */
+static enum mr_err read_region(struct mr_worker *worker, const struct mr_region *region,
+                               struct mr_slice *body_out, struct mr_error *error)
+{
+	size_t len = (size_t)region->length; /* bounded by the header's check */
+	worker->region.len = 0;
+	char *at = mr_buf_reserve(&worker->region, len + MR_JSON_PADDING);
+	enum mr_err err = mr_files_read(worker->files, region->partition, region->position, at, len,
+	                                error);
+	memset(at + len, 0, MR_JSON_PADDING);
+	*body_out = (struct mr_slice){at, len};
+	return err;
+}
+
+static enum mr_err begin(struct mr_worker *worker, const struct mr_upstream *up,
+                         const struct mr_batch_header *header, struct mr_slice body,
+                         struct mr_error *error)
+{
+	if (header->content != edge_of(worker, up->edge)->content)
+		return mr_error_set(error, MR_PROTOCOL,
+		                    "link from worker %u: a batch of content %d; the topology says "
+		                    "%d",
+		                    up->sender, (int)header->content,
+		                    (int)edge_of(worker, up->edge)->content);
+	if (header->content != MR_CONTENT_RECORDS) {
+		mr_chain_begin_items(&worker->chain, header, body);
+		return MR_OK;
+	}
+	struct mr_region region;
+	mr_header_region(header, &region);
+	if (header->by_reference) {
+		enum mr_err err = read_region(worker, &region, &body, error);
+		if (err != MR_OK)
+			return err;
+	}
+	mr_count(&worker->counters, MR_C_BYTES, region.length);
+	mr_chain_begin_records(&worker->chain, &region, body);
+	return MR_OK;
+}
+
+static enum mr_err take(struct mr_worker *worker, struct mr_upstream *up, struct mr_error *error)
+{
+	struct mr_batch_header header;
+	struct mr_slice body;
+	enum mr_err err = mr_link_receive(up->rx, &header, &body, error);
+	if (err != MR_OK)
+		return err;
+	switch (header.kind) {
+	case MR_BATCH_DATA:
+		return begin(worker, up, &header, body, error);
+	case MR_BATCH_END:
+		up->ended = true;
+		mr_worker_say(worker, MR_CONTROL_ENDED, up->sender, up->edge,
+		              (struct mr_slice){0});
+		return MR_OK;
+	case MR_BATCH_BARRIER:
+		break;
+	}
+	return mr_error_set(error, MR_PROTOCOL,
+	                    "link from worker %u: a barrier; this pipeline takes no checkpoints",
+	                    up->sender);
+}
+
+enum mr_err mr_worker_receive(struct mr_worker *worker, struct mr_error *error)
+{
+	uint32_t count = worker->upstream_count;
+	uint32_t ended = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		struct mr_upstream *up = &worker->upstream[worker->upstream_turn];
+		worker->upstream_turn = (worker->upstream_turn + 1) % count;
+		if (up->ended) {
+			ended++;
+			continue;
+		}
+		enum mr_err err = take(worker, up, error);
+		if (err != MR_AGAIN)
+			return err;
+	}
+	return ended == count ? MR_END : MR_AGAIN;
+}
+
+/* ---- sending ---- */
+
+/* The next batch of a lane, if there is one, into the parcel. */
+static bool fetch(struct mr_worker *worker, uint32_t output, uint32_t lane, bool partial,
+                  struct mr_parcel *parcel)
+{
+	if (parcel->waits)
+		return true;
+	const struct mr_output *from = &worker->writer.outputs[output];
+	if (from->content == MR_CONTENT_RECORDS) {
+		struct mr_region region;
+		if (!mr_output_take_region(&worker->writer, output, &region))
+			return false;
+		mr_region_header(&region, &parcel->header);
+	} else {
+		struct mr_body body;
+		if (!mr_output_take(&worker->writer, output, lane, partial, &body))
+			return false;
+		mr_body_header(from, &body, &parcel->header);
+		parcel->body = body.bytes;
+	}
+	parcel->waits = true;
+	return true;
+}
+
+static enum mr_err send_to(struct mr_downstream *peer, struct mr_parcel *parcel, bool *moved,
+                           struct mr_error *error)
+{
+	enum mr_err err = mr_link_send(peer->tx, &parcel->header, &parcel->body, error);
+	if (err == MR_OK) {
+		/* An empty body was not moved. */
+		mr_buf_fini(&parcel->body);
+		parcel->waits = false;
+		*moved = true;
+	}
+	return err;
+}
+
+/* Spread: the next peer that accepts. */
+static enum mr_err send_spread(struct mr_worker *worker, uint32_t output, bool partial, bool *moved,
+                               struct mr_error *error)
+{
+	struct mr_outlet *outlet = &worker->outlets[output];
+	while (fetch(worker, output, 0, partial, &outlet->held)) {
+		enum mr_err err = MR_AGAIN;
+		for (uint32_t i = 0; i < outlet->peer_count && err == MR_AGAIN; i++) {
+			struct mr_downstream *peer = &outlet->peers[outlet->turn];
+			outlet->turn = (outlet->turn + 1) % outlet->peer_count;
+			err = send_to(peer, &outlet->held, moved, error);
+		}
+		if (err != MR_OK)
+			return err == MR_AGAIN ? MR_OK : err;
+	}
+	return MR_OK;
+}
+
+static enum mr_err send_keyed(struct mr_worker *worker, uint32_t output, bool partial, bool *moved,
+                              struct mr_error *error)
+{
+	struct mr_outlet *outlet = &worker->outlets[output];
+	for (uint32_t i = 0; i < outlet->peer_count; i++) {
+		struct mr_downstream *peer = &outlet->peers[i];
+		while (fetch(worker, output, i, partial, &peer->held)) {
+			enum mr_err err = send_to(peer, &peer->held, moved, error);
+			if (err == MR_AGAIN)
+				break;
+			if (err != MR_OK)
+				return err;
+		}
+	}
+	return MR_OK;
+}
+
+enum mr_err mr_worker_send(struct mr_worker *worker, bool partial, int64_t now_us, bool *moved,
+                           struct mr_error *error)
+{
+	for (uint32_t i = 0; i < worker->outlet_count; i++) {
+		struct mr_outlet *outlet = &worker->outlets[i];
+		struct mr_output *output = &worker->writer.outputs[i];
+		if (outlet->since_us == 0 && !mr_output_is_empty(output))
+			outlet->since_us = now_us;
+		bool due = outlet->since_us != 0 && now_us - outlet->since_us >= PARTIAL_US;
+		enum mr_err err = output->mode == MR_LINK_KEYED
+		                      ? send_keyed(worker, i, partial || due, moved, error)
+		                      : send_spread(worker, i, partial || due, moved, error);
+		if (err != MR_OK)
+			return err;
+		if (mr_output_is_empty(output))
+			outlet->since_us = 0;
+	}
+	return MR_OK;
+}
+
+bool mr_worker_is_sent(const struct mr_worker *worker)
+{
+	for (uint32_t i = 0; i < worker->outlet_count; i++) {
+		const struct mr_outlet *outlet = &worker->outlets[i];
+		if (outlet->held.waits || !mr_output_is_empty(&worker->writer.outputs[i]))
+			return false;
+		for (uint32_t p = 0; p < outlet->peer_count; p++) {
+			if (outlet->peers[p].held.waits)
+				return false;
+		}
+	}
+	return true;
+}
+
+static enum mr_err end_peer(struct mr_downstream *peer, struct mr_error *error)
+{
+	struct mr_batch_header header = {.kind = MR_BATCH_END};
+	struct mr_buf nothing = {0};
+	if (peer->end_sent)
+		return MR_OK;
+	enum mr_err err = mr_link_send(peer->tx, &header, &nothing, error);
+	peer->end_sent = err == MR_OK;
+	return err == MR_AGAIN ? MR_OK : err;
+}
+
+enum mr_err mr_worker_end(struct mr_worker *worker, struct mr_error *error)
+{
+	bool all = true;
+	for (uint32_t i = 0; i < worker->outlet_count; i++) {
+		for (uint32_t p = 0; p < worker->outlets[i].peer_count; p++) {
+			struct mr_downstream *peer = &worker->outlets[i].peers[p];
+			enum mr_err err = end_peer(peer, error);
+			if (err != MR_OK)
+				return err;
+			all = all && peer->end_acked;
+		}
+	}
+	return all ? MR_OK : MR_AGAIN;
+}
+
+/* ---- waiting ---- */
+
+uint32_t mr_worker_links(const struct mr_worker *worker)
+{
+	uint32_t links = worker->upstream_count;
+	for (uint32_t i = 0; i < worker->outlet_count; i++)
+		links += worker->outlets[i].peer_count;
+	return links;
+}
+
+/* Only pairs whose state was asked until it said "again": ZeroMQ's descriptors are edge-triggered. A
+ * pair that nothing waits for is left out, or its news would wake the worker without end. */
+uint32_t mr_worker_poll_set(const struct mr_worker *worker, bool input, struct pollfd *out)
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < worker->upstream_count && input; i++) {
+		if (!worker->upstream[i].ended)
+			out[count++] = (struct pollfd){.fd = mr_link_rx_fd(worker->upstream[i].rx),
+			                               .events = POLLIN};
+	}
+	for (uint32_t i = 0; i < worker->outlet_count; i++) {
+		const struct mr_outlet *outlet = &worker->outlets[i];
+		for (uint32_t p = 0; p < outlet->peer_count; p++) {
+			if (outlet->held.waits || outlet->peers[p].held.waits)
+				out[count++] = (struct pollfd){
+				    .fd = mr_link_tx_fd(outlet->peers[p].tx), .events = POLLIN};
+		}
+	}
+	return count;
+}
