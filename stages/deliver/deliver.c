@@ -55,7 +55,10 @@ static enum mr_err open_outputs(struct deliver *deliver, struct mr_error *error)
 	if (err != MR_OK)
 		return err;
 	err = open_sink(deliver, "deliver.dead_letter", "dead_letter", &deliver->dead_letter, error);
-	return err == MR_NOT_FOUND ? MR_OK : err;
+	if (err != MR_NOT_FOUND)
+		return err;
+	*error = (struct mr_error){0};
+	return MR_OK;
 }
 
 static void deliver_close(void *state)

@@ -1,0 +1,155 @@
+/* test_dead_letter.c - rejected records: text, bytes, long ones, and those that cannot be read again. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "dead_letter.h"
+#include "fake_files.h"
+#include "read_json.h"
+
+#define S(text) MR_SLICE(text)
+
+/* A sink that only gathers. */
+static enum mr_err gather(struct sink *sink, struct mr_slice bytes, struct mr_error *error)
+{
+	(void)error;
+	mr_buf_add(&sink->buf, bytes.at, bytes.len);
+	return MR_OK;
+}
+static const struct sink_ops gathering = {.name = "gathering", .put = gather};
+
+static enum mr_err refuse(struct sink *sink, struct mr_slice bytes, struct mr_error *error)
+{
+	(void)bytes;
+	if (sink->at-- == 0)
+		return mr_error_set(error, MR_NO_SPACE, "full");
+	return MR_OK;
+}
+static const struct sink_ops refusing = {.name = "refusing", .put = refuse};
+
+static struct json_line line;
+
+static void write_line(const struct mr_files *files, const struct mr_reject *reject)
+{
+	struct sink sink = {.ops = &gathering};
+	assert_int_equal(dead_letter_put(&sink, files, reject, NULL), MR_OK);
+	assert_int_equal(sink.buf.data[sink.buf.len - 1], '\n');
+	assert_null(memchr(sink.buf.data, '\n', sink.buf.len - 1));
+	assert_true(json_line_open(&line, sink.buf.data, sink.buf.len - 1));
+	mr_buf_fini(&sink.buf);
+}
+
+static void text_stands_as_it_is(void **state)
+{
+	(void)state;
+	struct mr_reject reject = {.length = 9, .name = S("a\"b.json"), .offset = 1ull << 40,
+	                           .reason = S("no \x01 JSON"), .bytes = S("{\"a\":\n\\ud")};
+	write_line(NULL, &reject);
+	assert_string_equal(json_at(&line, "source"), "a\"b.json");
+	assert_string_equal(json_at(&line, "offset"), "1099511627776");
+	assert_string_equal(json_at(&line, "length"), "9");
+	assert_string_equal(json_at(&line, "reason"), "no \x01 JSON");
+	assert_string_equal(json_at(&line, "record"), "{\"a\":\n\\ud");
+	assert_null(json_at(&line, "record_base64"));
+	json_line_close(&line);
+}
+
+static void bytes_are_base64(void **state)
+{
+	(void)state;
+	struct mr_reject reject = {.length = 5, .name = S("f"), .reason = S("r"),
+	                           .bytes = S("\xff\x00{}\xc3")};
+	write_line(NULL, &reject);
+	assert_string_equal(json_at(&line, "record_base64"), "/wB7fcM=");
+	assert_null(json_at(&line, "record"));
+	json_line_close(&line);
+}
+
+static void nothing_is_an_empty_record(void **state)
+{
+	(void)state;
+	struct mr_reject reject = {.name = S("f"), .reason = S("r")};
+	write_line(NULL, &reject);
+	assert_string_equal(json_at(&line, "record"), "");
+	json_line_close(&line);
+}
+
+/* A long text of characters of 1 to 4 bytes, shifted so that they fall on every cut. */
+static void a_long_record_comes_in_pieces(void **state)
+{
+	(void)state;
+	static const char *const characters[] = {"a", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
+	for (size_t shift = 0; shift < 5; shift++) {
+		struct mr_buf text = {0};
+		for (size_t i = 0; i < shift; i++)
+			mr_buf_add_text(&text, "x");
+		for (size_t i = 0; text.len < 200000; i++)
+			mr_buf_add_text(&text, characters[i % 4]);
+		struct mr_files files = {.names = {S("spool")}, .bytes = {{text.data, text.len}}};
+		struct mr_reject reject = {.length = text.len, .name = S("f"), .reason = S("r"),
+		                           .origin = {.length = 1}};
+		write_line(&files, &reject);
+		mr_buf_add(&text, "", 1);
+		assert_string_equal(json_at(&line, "record"), text.data);
+		json_line_close(&line);
+		/* One ill-formed byte at its end makes all of it bytes. */
+		text.data[text.len - 1] = (char)0xe2;
+		files.bytes[0].len = text.len;
+		reject.length = text.len;
+		write_line(&files, &reject);
+		assert_null(json_at(&line, "record"));
+		assert_int_equal(strlen(json_at(&line, "record_base64")), (text.len + 2) / 3 * 4);
+		json_line_close(&line);
+		mr_buf_fini(&text);
+	}
+}
+
+static void a_file_cut_short_leaves_a_whole_line(void **state)
+{
+	(void)state;
+	struct mr_buf text = {0};
+	while (text.len < 100000)
+		mr_buf_add_text(&text, "0123456789");
+	struct mr_files files = {.names = {S("cut")}, .bytes = {{text.data, 60000}}};
+	struct mr_reject reject = {.length = text.len, .name = S("f"), .reason = S("r")};
+	write_line(&files, &reject);
+	assert_string_equal(json_at(&line, "problem"), "cut: has become shorter");
+	assert_string_equal(json_at(&line, "written"), "49152");
+	assert_int_equal(strlen(json_at(&line, "record")), 49152);
+	json_line_close(&line);
+	reject.origin.partition = 9;
+	write_line(&files, &reject);
+	assert_string_equal(json_at(&line, "record"), "");
+	assert_string_equal(json_at(&line, "problem"), "there is no file 9");
+	json_line_close(&line);
+	mr_buf_fini(&text);
+}
+
+static void every_write_may_fail(void **state)
+{
+	(void)state;
+	struct mr_reject reject = {.length = 2, .name = S("f"), .reason = S("r"), .bytes = S("ab")};
+	for (uint64_t call = 0; call < 3; call++) {
+		struct sink sink = {.ops = &refusing, .at = call};
+		assert_int_equal(dead_letter_put(&sink, NULL, &reject, NULL), MR_NO_SPACE);
+	}
+	struct sink sink = {.ops = &refusing, .at = 3};
+	assert_int_equal(dead_letter_put(&sink, NULL, &reject, NULL), MR_OK);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(text_stands_as_it_is),
+	    cmocka_unit_test(bytes_are_base64),
+	    cmocka_unit_test(nothing_is_an_empty_record),
+	    cmocka_unit_test(a_long_record_comes_in_pieces),
+	    cmocka_unit_test(a_file_cut_short_leaves_a_whole_line),
+	    cmocka_unit_test(every_write_may_fail),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
