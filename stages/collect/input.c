@@ -252,7 +252,7 @@ static enum mr_err take_text(struct mr_input *input, struct mr_slice text, bool 
 	}
 	if (text.len > 0)
 		mr_buf_add(&input->head, text.at, text.len);
-	text = (struct mr_slice){input->head.data, input->head.len};
+	text = (struct mr_slice){input->head.len > 0 ? input->head.data : "", input->head.len};
 	if (text.len == 0 && !last)
 		return MR_OK;
 	input->decoder = mr_decoder_find(text, last);

@@ -1,0 +1,204 @@
+"""Input through real workers: however records are packed, the alerts are the same; what is damaged is said."""
+import csv
+import gzip
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+PROGRAM = os.environ["MILLRACE"]
+ROOT = os.environ["MILLRACE_ROOT"]
+SIGMA = os.path.join(os.environ["MILLRACE_SHARED"], "data", "sigma")
+EXPORT = os.path.join(os.environ["MILLRACE_SHARED"], "data", "ual", "purview-export.csv")
+RULE = """title: A mailbox was set
+id: 5f1c2f5e-6d1f-4c1e-9f0e-2b8a4d7c9b11
+status: test
+logsource:
+    product: m365
+detection:
+    selection:
+        Operation: Set-Mailbox
+    condition: selection
+level: low
+"""
+
+
+def record(number):
+    return {"CreationTime": f"2024-05-01T10:{number % 60:02}:00", "Id": f"00000000-0000-4000-8000-{number:012}",
+            "Operation": "Set-Mailbox" if number % 3 == 0 else "Get-Mailbox",
+            "OrganizationId": "0873ee4d-d342-44f2-8961-74c442a2fad2", "RecordType": 1, "UserType": 0, "Version": 1,
+            "Workload": "Exchange", "UserId": f"user{number}@example.com", "Note": "say \"\u00e9\",\n[{}]" * (number % 5)}
+
+
+RECORDS = [record(number) for number in range(400)]
+LINES = "".join(json.dumps(one) + "\n" for one in RECORDS).encode()
+
+
+def export(delimiter=",", end="\r\n", heads=("Identity", "CreationDate", "AuditData", "UserIds")):
+    """The audit search's CSV, quoted as it quotes."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, heads, delimiter=delimiter, lineterminator=end, quoting=csv.QUOTE_ALL)
+    writer.writeheader()
+    for one in RECORDS:
+        row = {"identity": one["Id"], "creationdate": "5/1/2024, \"10\" AM", "userids": one["UserId"] + "\nx",
+               "auditdata": json.dumps(one, indent=1)}
+        writer.writerow({head: row[head.lower()] for head in heads})
+    return out.getvalue()
+
+
+def packed():
+    """Each name with bytes that hold the same 400 records."""
+    half = [RECORDS[:150], RECORDS[150:]]
+    yield "lines", LINES
+    yield "lines with blanks and CRLF", LINES.replace(b"\n", b" \r\n\r\n")
+    yield "lines with a mark", b"\xef\xbb\xbf" + LINES
+    yield "one after the other", LINES.replace(b"}\n{", b"}{")
+    yield "array", json.dumps(RECORDS).encode()
+    yield "pretty array", json.dumps(RECORDS, indent=2).encode()
+    yield "pretty objects", "\n".join(json.dumps(one, indent="\t") for one in RECORDS).encode()
+    yield "Graph pages", "".join(json.dumps({"@odata.context": "x", "value": part, "@odata.nextLink": "[{"}, indent=2)
+                                 for part in half).encode()
+    yield "envelope a line", "".join(json.dumps({"records": part}) + "\n" for part in half).encode()
+    yield "export", b"\xef\xbb\xbf" + export().encode()
+    yield "export in UTF-16", export().encode("utf-16")
+    yield "export with other heads", export(";", "\n", ("auditdata", "USERIDS", "Identity", "CreationDate")).encode()
+    yield "gzip", gzip.compress(LINES)
+    yield "gzip members cut inside a record", gzip.compress(LINES[:1001]) + gzip.compress(LINES[1001:])
+    if shutil.which("zstd"):
+        compress = lambda data: subprocess.run(["zstd", "-c"], input=data, stdout=subprocess.PIPE, check=True).stdout
+        yield "zstd", compress(LINES)
+        yield "zstd and gzip of an array", compress(json.dumps(half[0]).encode()) + gzip.compress(
+            json.dumps(half[1]).encode())
+
+
+class Run:
+    def __init__(self, result, summary, rejects):
+        self.status, self.stderr, self.rejects = result.returncode, result.stderr.decode(), rejects
+        self.summary = summary
+        self.ids = sorted(json.loads(line)["finding_info"]["uid"] for line in result.stdout.splitlines())
+
+
+def scan(folder, inputs, rules, standard_input=None):
+    summary, dead = os.path.join(folder, "summary"), os.path.join(folder, "dead")
+    for path in (summary, dead):
+        if os.path.exists(path):
+            os.unlink(path)
+    rule_options = [word for rule in rules for word in ("-r", rule)]
+    result = subprocess.run([PROGRAM, "scan", *rule_options, "--workers", "2", "--summary", summary, "--dead-letter",
+                             dead, *inputs], input=standard_input, capture_output=True, timeout=300)
+    counts, rejects = {}, []
+    if os.path.exists(summary):
+        with open(summary, encoding="utf-8") as file:
+            counts = json.load(file)
+    if os.path.exists(dead):
+        with open(dead, encoding="utf-8") as file:
+            rejects = [json.loads(line) for line in file]
+    return Run(result, counts, rejects)
+
+
+class Input(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.scratch = tempfile.TemporaryDirectory()
+        cls.folder = cls.scratch.name
+        cls.rule = os.path.join(cls.folder, "rule.yml")
+        with open(cls.rule, "w", encoding="utf-8") as file:
+            file.write(RULE)
+        cls.ids = cls.scan_bytes(LINES).ids
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.scratch.cleanup()
+
+    @classmethod
+    def put(cls, data, name="in"):
+        path = os.path.join(cls.folder, name)
+        with open(path, "wb") as file:
+            file.write(data)
+        return path
+
+    @classmethod
+    def scan_bytes(cls, data):
+        return scan(cls.folder, [cls.put(data)], [cls.rule])
+
+    def check(self, run, records=400):
+        self.assertEqual(run.status, 0, run.stderr)
+        self.assertEqual((run.summary["records"], run.summary["rejected"]), (records, 0), run.rejects[:2])
+        self.assertEqual(run.ids, self.ids)
+
+    def test_every_container(self):
+        self.assertEqual(len(self.ids), 134)
+        for name, data in packed():
+            with self.subTest(name, way="file"):
+                self.check(self.scan_bytes(data))
+            with self.subTest(name, way="pipe"):
+                self.check(scan(self.folder, ["-"], [self.rule], data))
+
+    def test_folder_and_fifo(self):
+        folder = os.path.join(self.folder, "many")
+        os.makedirs(os.path.join(folder, "deep"))
+        lines = LINES.splitlines(keepends=True)
+        self.put(b"".join(lines[:100]), "many/deep/a")
+        self.put(gzip.compress(b"".join(lines[100:300])), "many/b")
+        self.put(b"never read\n", "many/.hidden")
+        os.symlink("..", os.path.join(folder, "deep", "up"))
+        fifo = os.path.join(self.folder, "fifo")
+        os.mkfifo(fifo)
+        writer = threading.Thread(target=lambda: open(fifo, "wb").write(b"".join(lines[300:])))
+        writer.start()
+        self.check(scan(self.folder, [folder, fifo], [self.rule]))
+        writer.join()
+
+    def test_damage_is_said_and_loses_nothing_before(self):
+        cut = gzip.compress(LINES)[:-20]
+        for data, words in ((cut, "gzip stream damaged"), (LINES + b"x" * (3 << 20), None),
+                            (json.dumps(RECORDS)[:-1].encode(), "the JSON ends at offset"),
+                            (export().encode() + b'"1","2","{', "has no closing quote")):
+            run = self.scan_bytes(data)
+            with self.subTest(words):
+                self.assertEqual(run.status, 1 if words else 0, run.stderr)
+                if words:
+                    self.assertIn(words, run.stderr)
+                    self.assertIn(os.path.join(self.folder, "in"), run.stderr)
+                self.assertEqual(run.summary["parsed"], 400 if data is not cut else run.summary["parsed"])
+                self.assertGreaterEqual(run.summary["parsed"], 390)
+                self.assertEqual(run.summary["records"], run.summary["parsed"] + run.summary["rejected"])
+                self.assertEqual(len(run.rejects), run.summary["rejected"])
+                if run.summary["parsed"] == 400:
+                    self.assertEqual(run.ids, self.ids)
+
+    def test_export_without_the_column(self):
+        run = self.scan_bytes(b"Identity,CreationDate\r\n1,2\r\n")
+        self.assertEqual(run.status, 1)
+        self.assertIn("line 1, column 1: the head of this CSV file names 2 columns and none is AuditData", run.stderr)
+
+    def test_what_is_not_there(self):
+        for name, words in (("/no/such/file", "/no/such/file: cannot open the input"),
+                            ("/dev/zero", "/dev/zero: is a device")):
+            run = scan(self.folder, [name], [self.rule])
+            self.assertEqual(run.status, 2)
+            self.assertIn(words, run.stderr)
+
+    @unittest.skipUnless(os.path.exists(EXPORT) and os.path.isdir(SIGMA), "the shared records and rules are not here")
+    def test_real_export(self):
+        with open(EXPORT, encoding="utf-8-sig", newline="") as file:
+            records = [row["AuditData"] for row in csv.DictReader(file)]
+        lines = "".join(one + "\n" for one in records).encode()
+        rules = [SIGMA, os.path.join(ROOT, "rules")]
+        first = scan(self.folder, [EXPORT], rules)
+        self.assertEqual(first.status, 0, first.stderr)
+        self.assertEqual((first.summary["parsed"], first.summary["rejected"]), (len(records), 0))
+        self.assertGreater(len(first.ids), 0)
+        for inputs, data in (([self.put(lines)], None), (["-"], gzip.compress(lines))):
+            other = scan(self.folder, inputs, rules, data)
+            self.assertEqual(other.status, 0, other.stderr)
+            self.assertEqual(other.ids, first.ids)
+
+
+if __name__ == "__main__":
+    sys.exit(unittest.main(verbosity=2))
