@@ -1,0 +1,150 @@
+/* detect.c - the detect stage: events in, signals out.
+ *
+ * Called by the pipeline through mr_stage_detect. Prepare loads and compiles the rules in the
+ * supervisor, into the tables "detect.image" (the engine's) and "catalog" (everybody's). Fails only in
+ * prepare and open; an event can't make it fail. */
+#include "detect.h"
+
+#include <stdlib.h>
+
+#include "engine.h"
+#include "sigma.h"
+
+struct detect {
+	struct engine *engine;
+	struct mr_catalog catalog;
+	struct mr_arena arena; /* the consumers */
+	struct detect_signals signals;
+	uint32_t next; /* the first event of the batch in hand that was not judged */
+};
+
+/* ---- in the supervisor ---- */
+
+static void say(const struct sigma_notes *notes, const char *what)
+{
+	for (uint32_t i = 0; i < notes->count; i++) {
+		const struct sigma_note *note = &notes->items[i];
+		mr_log(MR_LOG_WARNING, "%.*s:%u:%u: %s%.*s", (int)note->file.len, note->file.at,
+		       note->line, note->column, what, (int)note->reason.len, note->reason.at);
+	}
+}
+
+static enum mr_err share(const struct mr_prepare *prepare, struct sigma_set *set,
+                         struct mr_error *error)
+{
+	struct mr_buf bytes = {0};
+	enum mr_err err = engine_compile(set, prepare->fields, &bytes, error);
+	if (err == MR_OK)
+		err = mr_tables_add_bytes(prepare->tables, "detect.image",
+		                          (struct mr_slice){bytes.data, bytes.len}, error);
+	bytes.len = 0;
+	if (err == MR_OK) {
+		mr_catalog_encode(&set->catalog, &bytes);
+		err = mr_tables_add_bytes(prepare->tables, "catalog",
+		                          (struct mr_slice){bytes.data, bytes.len}, error);
+	}
+	mr_buf_fini(&bytes);
+	return err;
+}
+
+static enum mr_err prepare_stage(const struct mr_prepare *prepare, struct mr_error *error)
+{
+	const struct mr_config *config = prepare->config;
+	size_t count = mr_config_count(config, "rules");
+	const char **paths = mr_calloc(count, sizeof *paths);
+	for (size_t i = 0; i < count; i++)
+		paths[i] = mr_config_get(config, "rules", i);
+	struct sigma_set set = {0};
+	enum mr_err err = sigma_load(paths, count, mr_config_get(config, "placeholders", 0),
+	                             prepare->fields, &set, error);
+	free(paths);
+	if (err != MR_OK)
+		return err;
+	say(&set.refused, "refused: ");
+	say(&set.warnings, "");
+	if (set.refused.count > 0 && mr_config_flag(config, "strict"))
+		err = mr_error_set(error, MR_CONFIG, "%u rules were refused, and --strict was asked for",
+		                   set.refused.count);
+	if (err == MR_OK)
+		err = share(prepare, &set, error);
+	sigma_set_fini(&set);
+	return err;
+}
+
+/* ---- in a worker ---- */
+
+static void close_stage(void *state)
+{
+	struct detect *detect = state;
+	engine_close(detect->engine);
+	mr_catalog_fini(&detect->catalog);
+	mr_arena_fini(&detect->arena);
+	mr_arena_fini(&detect->signals.arena);
+}
+
+static enum mr_err open_stage(void *state, const struct mr_stage_env *env, struct mr_error *error)
+{
+	struct detect *detect = state;
+	struct mr_slice image;
+	struct mr_slice catalog;
+	enum mr_err err = mr_tables_map(env->tables, "detect.image", &image, error);
+	if (err == MR_OK)
+		err = mr_tables_map(env->tables, "catalog", &catalog, error);
+	if (err == MR_OK)
+		err = mr_catalog_decode(catalog, &detect->catalog, error);
+	if (err != MR_OK)
+		return err;
+	err = engine_open(image, env->fields, &detect->engine, error);
+	if (err != MR_OK) {
+		mr_catalog_fini(&detect->catalog);
+		return err;
+	}
+	detect->signals.catalog = &detect->catalog;
+	detect->signals.consumers = detect_consumers_find(&detect->catalog, &detect->arena);
+	detect->signals.counters = env->counters;
+	memcpy(detect->signals.seed, env->seed, sizeof detect->signals.seed);
+	return MR_OK;
+}
+
+static void judge(struct detect *detect, const struct mr_events *events,
+                  const struct mr_event *event, struct mr_writer *out)
+{
+	const uint32_t *rules;
+	size_t count = engine_match(detect->engine, events, event, &rules);
+	if (count == 0)
+		return;
+	detect_signals_begin(&detect->signals);
+	mr_count(detect->signals.counters, MR_C_MATCHES, count);
+	for (size_t i = 0; i < count; i++)
+		detect_signals_emit(&detect->signals, events, event, rules[i], out);
+}
+
+static enum mr_err process(void *state, struct mr_reader *in, struct mr_writer *out,
+                           struct mr_error *error)
+{
+	(void)error;
+	struct detect *detect = state;
+	const struct mr_events *events = mr_reader_events(in);
+	if (events == NULL)
+		return MR_OK;
+	for (; detect->next < events->count; detect->next++) {
+		if (!mr_writer_ready(out))
+			return MR_FULL;
+		judge(detect, events, &events->items[detect->next], out);
+	}
+	mr_count(detect->signals.counters, MR_C_REGEX_LIMIT, engine_regex_limits(detect->engine));
+	detect->next = 0;
+	mr_reader_advance(in);
+	return MR_OK;
+}
+
+const struct mr_stage_ops mr_stage_detect = {
+    .name = "detect",
+    .state_size = sizeof(struct detect),
+    .reads = MR_CONTENT_EVENTS,
+    .prepare = prepare_stage,
+    .open = open_stage,
+    .process = process,
+    .close = close_stage,
+    .command = &mr_command_rules,
+};

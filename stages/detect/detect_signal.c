@@ -1,0 +1,270 @@
+/* detect_signal.c - from "this event matched this rule" to signals: one for each consumer and group key.
+ *
+ * Called by detect.c for each match. Never fails: what is missing or too much is counted (PROTOCOL.md
+ * 6.4). */
+#include "detect.h"
+
+/* ---- who consumes ---- */
+
+static void carry(struct detect_consumer *consumer, mr_field field, struct mr_arena *arena)
+{
+	if (field == 0 || mr_field_in_alert(field))
+		return;
+	for (uint32_t i = 0; i < consumer->carried_count; i++) {
+		if (consumer->carried[i] == field)
+			return;
+	}
+	mr_field *grown = mr_arena_alloc(arena, (consumer->carried_count + 1) * sizeof *grown);
+	if (consumer->carried_count != 0)
+		memcpy(grown, consumer->carried, consumer->carried_count * sizeof *grown);
+	grown[consumer->carried_count++] = field;
+	consumer->carried = grown;
+}
+
+/* An outer correlation sees the fields of the record that completed the inner one, and so do those
+ * further out: layers rise, so this ends. */
+static void carry_for_outer(const struct mr_catalog *catalog, uint32_t inner,
+                            struct detect_consumer *consumer, struct mr_arena *arena)
+{
+	for (uint32_t outer = 0; outer < catalog->count; outer++) {
+		const struct mr_rule *rule = &catalog->rules[outer];
+		bool names = false;
+		for (uint32_t r = 0; r < rule->rule_count; r++) {
+			if (rule->rules[r] != inner)
+				continue;
+			names = true;
+			for (uint32_t g = 0; g < rule->group_by.count; g++)
+				carry(consumer, rule->group_fields[r * rule->group_by.count + g], arena);
+			for (uint32_t f = 0; f < rule->fields.count; f++)
+				carry(consumer, rule->value_fields[r * rule->fields.count + f], arena);
+		}
+		if (names && rule->layer > catalog->rules[inner].layer)
+			carry_for_outer(catalog, outer, consumer, arena);
+	}
+}
+
+static struct detect_consumer *add_consumer(struct detect_consumers *list, struct mr_arena *arena)
+{
+	struct detect_consumer *grown = mr_arena_alloc(arena, (list->count + 1) * sizeof *grown);
+	if (list->count != 0)
+		memcpy(grown, list->items, list->count * sizeof *grown);
+	list->items = grown;
+	grown[list->count] = (struct detect_consumer){0};
+	return &grown[list->count++];
+}
+
+struct detect_consumers *detect_consumers_find(const struct mr_catalog *catalog,
+                                               struct mr_arena *arena)
+{
+	struct detect_consumers *all = mr_arena_alloc(arena, (catalog->count + 1) * sizeof *all);
+	memset(all, 0, (catalog->count + 1) * sizeof *all);
+	for (uint32_t i = 0; i < catalog->count; i++) {
+		const struct mr_rule *rule = &catalog->rules[i];
+		if (rule->kind == MR_RULE_DETECTION) {
+			if (rule->alerts)
+				*add_consumer(&all[i], arena) =
+				    (struct detect_consumer){.rule = i, .plain = true};
+			continue;
+		}
+		for (uint32_t r = 0; r < rule->rule_count && !rule->inactive; r++) {
+			uint32_t named = rule->rules[r];
+			if (catalog->rules[named].kind != MR_RULE_DETECTION)
+				continue;
+			struct detect_consumer *consumer = add_consumer(&all[named], arena);
+			consumer->rule = i;
+			consumer->layer = rule->layer;
+			consumer->position = r;
+			carry_for_outer(catalog, i, consumer, arena);
+		}
+	}
+	return all;
+}
+
+/* ---- keys and values ---- */
+
+/* Distinct folded texts of one field, at most MR_PRODUCT_MAX. */
+struct texts {
+	struct mr_slice at[MR_PRODUCT_MAX];
+	uint32_t count;
+};
+
+static bool holds(const struct texts *texts, struct mr_slice text)
+{
+	for (uint32_t i = 0; i < texts->count; i++) {
+		if (mr_slice_eq(texts->at[i], text))
+			return true;
+	}
+	return false;
+}
+
+/* False where there were more than fit. */
+static bool read_texts(struct detect_signals *signals, const struct mr_events *events,
+                       const struct mr_event *event, mr_field field, struct texts *out)
+{
+	out->count = 0;
+	if (field == 0)
+		return true;
+	for (const struct mr_value *value = mr_event_get(events, event, field); value != NULL;
+	     value = mr_value_next(events, value)) {
+		if (mr_value_is_missing(value))
+			continue;
+		struct mr_slice text =
+		    mr_fold_arena(&signals->arena, (struct mr_slice){value->text, value->len});
+		if (holds(out, text))
+			continue;
+		if (out->count == MR_PRODUCT_MAX)
+			return false;
+		out->at[out->count++] = text;
+	}
+	return true;
+}
+
+/* All combinations of the fields' texts: `count` tuples of `width`, flat. */
+struct product {
+	struct mr_slice *at;
+	uint32_t count;
+	bool capped;
+};
+
+static struct product multiply(struct detect_signals *signals, const struct mr_events *events,
+                               const struct mr_event *event, const mr_field *fields, uint32_t width)
+{
+	struct product product = {.count = 1};
+	struct texts *columns = mr_arena_alloc(&signals->arena, width * sizeof *columns);
+	for (uint32_t f = 0; f < width; f++) {
+		product.capped |= !read_texts(signals, events, event, fields[f], &columns[f]);
+		product.count *= columns[f].count;
+		if (product.count > MR_PRODUCT_MAX) {
+			product.count = MR_PRODUCT_MAX;
+			product.capped = true;
+		}
+		if (product.count == 0)
+			return product;
+	}
+	product.at = mr_arena_alloc(&signals->arena,
+	                            (size_t)product.count * width * sizeof *product.at);
+	for (uint32_t i = 0; i < product.count; i++) {
+		uint32_t rest = i;
+		for (uint32_t f = width; f-- > 0;) {
+			product.at[i * width + f] = columns[f].at[rest % columns[f].count];
+			rest /= columns[f].count;
+		}
+	}
+	return product;
+}
+
+/* ---- fields ---- */
+
+static uint32_t add_field(const struct mr_events *events, const struct mr_event *event,
+                          mr_field field, struct mr_signal_field *fields, uint32_t count)
+{
+	uint32_t most = count + MR_PRODUCT_MAX;
+	for (const struct mr_value *value = mr_event_get(events, event, field);
+	     value != NULL && count < most && count < MR_SIGNAL_FIELDS_MAX;
+	     value = mr_value_next(events, value)) {
+		if (value->type != MR_NULL)
+			fields[count++] = (struct mr_signal_field){
+			    field, value->type, {value->text, value->len}};
+	}
+	return count;
+}
+
+static uint32_t fields_for(struct detect_signals *signals, const struct mr_events *events,
+                           const struct mr_event *event, const struct detect_consumer *consumer)
+{
+	if (!signals->has_fields) {
+		signals->field_count = 0;
+		for (mr_field field = 1; field < MR_F_NORMALISED_END; field++) {
+			if (mr_field_in_alert(field))
+				signals->field_count = add_field(events, event, field,
+				                                 signals->fields,
+				                                 signals->field_count);
+		}
+		signals->has_fields = true;
+	}
+	uint32_t count = signals->field_count;
+	for (uint32_t i = 0; i < consumer->carried_count; i++)
+		count = add_field(events, event, consumer->carried[i], signals->fields, count);
+	return count;
+}
+
+/* ---- signals ---- */
+
+static void send(struct detect_signals *signals, struct mr_signal *signal, struct mr_writer *out)
+{
+	signal->key_group = mr_key_group(signals->seed, signal->consumer, signal->tenant,
+	                                 signal->key, signal->key_count);
+	mr_writer_signal(out, signal);
+	mr_count(signals->counters, MR_C_SIGNALS, 1);
+}
+
+static void correlate(struct detect_signals *signals, const struct mr_events *events,
+                      const struct mr_event *event, const struct detect_consumer *consumer,
+                      struct mr_signal *signal, struct mr_writer *out)
+{
+	const struct mr_rule *rule = &signals->catalog->rules[consumer->rule];
+	if (!event->has_time) {
+		mr_count(signals->counters, MR_C_NOT_CORRELATED, 1);
+		return;
+	}
+	uint32_t width = rule->group_by.count;
+	uint32_t value_width = rule->type == MR_CORRELATION_VALUE_COUNT ? rule->fields.count : 0;
+	const mr_field *group_fields = rule->group_fields + consumer->position * width;
+	const mr_field *value_fields = rule->value_fields + consumer->position * value_width;
+	struct product keys = multiply(signals, events, event, group_fields, width);
+	if (keys.count == 0)
+		mr_count(signals->counters, MR_C_NO_GROUP_KEY, 1);
+	struct product values = {0};
+	if (value_width != 0) {
+		values = multiply(signals, events, event, value_fields, value_width);
+		if (values.count == 0)
+			return; /* without the value it is no occurrence */
+	}
+	if (keys.capped || values.capped)
+		mr_count(signals->counters, MR_C_KEYS_CAPPED, 1);
+	signal->value_width = value_width;
+	signal->value_count = values.count;
+	signal->values = values.at;
+	signal->key_count = width;
+	for (uint32_t k = 0; k < keys.count; k++) {
+		if (width != 0)
+			memcpy(signal->key, keys.at + (size_t)k * width, width * sizeof *signal->key);
+		send(signals, signal, out);
+	}
+}
+
+void detect_signals_begin(struct detect_signals *signals)
+{
+	signals->has_fields = false;
+	mr_arena_reset(&signals->arena);
+}
+
+void detect_signals_emit(struct detect_signals *signals, const struct mr_events *events,
+                         const struct mr_event *event, uint32_t rule, struct mr_writer *out)
+{
+	const struct detect_consumers *list = &signals->consumers[rule];
+	for (uint32_t i = 0; i < list->count; i++) {
+		const struct detect_consumer *consumer = &list->items[i];
+		struct mr_signal signal = {
+		    .consumer = consumer->rule,
+		    .rule = rule,
+		    .layer = consumer->layer,
+		    .kind = event->kind,
+		    .has_time = event->has_time,
+		    .time_us = event->time_us,
+		    .arrival_us = event->arrival_us,
+		    .tenant = event->tenant,
+		    .record_id = event->id,
+		    .origin = event->origin,
+		    .fields = signals->fields,
+		    .field_count = fields_for(signals, events, event, consumer),
+		};
+		if (consumer->plain) {
+			signal.key_count = 1;
+			signal.key[0] = event->id;
+			send(signals, &signal, out);
+		} else {
+			correlate(signals, events, event, consumer, &signal, out);
+		}
+	}
+}
