@@ -1,0 +1,326 @@
+/* correlate.c - the stage: signals in, alerts out, and signals for the next layer.
+ *
+ * One worker group for each layer of correlations, sharded by key group. The pipeline calls it through
+ * mr_stage_correlate (millrace/stage.h). It fails to open where the catalog is missing or holds a
+ * correlation that it can't judge, and ends the worker (MR_PROTOCOL) on a signal that no rule of the
+ * catalog can have made. */
+#include "state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define LATENESS_DEFAULT_S 86400
+#define LATENESS_MAX_S INT64_C(1000000000)
+#define THRESHOLD_MAX (UINT32_C(1) << 28)
+
+static const struct corr_kind *const kinds[] = {
+	&corr_event_count, &corr_value_count, &corr_temporal, &corr_temporal_ordered};
+
+/* ---- opening ---- */
+
+/* How many distinct things make every part of the condition hold; `fallback` without a condition. */
+static enum mr_err threshold_of(const struct mr_rule *rule, uint32_t fallback, uint32_t *out,
+                                struct mr_error *error)
+{
+	*out = rule->condition_count == 0 ? fallback : 1;
+	for (uint32_t i = 0; i < rule->condition_count; i++) {
+		const struct mr_condition_part *part = &rule->condition[i];
+		if (part->op != MR_GTE && part->op != MR_GT)
+			return mr_error_set(error, MR_UNSUPPORTED,
+			                    "correlation %.*s: its condition can become false "
+			                    "again; gte and gt are supported",
+			                    (int)rule->id.len, rule->id.at);
+		if (part->count >= THRESHOLD_MAX)
+			return mr_error_set(error, MR_UNSUPPORTED,
+			                    "correlation %.*s: counts to %lld; at most %u is "
+			                    "supported",
+			                    (int)rule->id.len, rule->id.at,
+			                    (long long)part->count, THRESHOLD_MAX - 1);
+		int64_t least = part->op == MR_GTE ? part->count : part->count + 1;
+		if (least > *out)
+			*out = (uint32_t)least;
+	}
+	return MR_OK;
+}
+
+static uint32_t position_of(const struct mr_rule *rule, uint32_t index)
+{
+	uint32_t position = 0;
+	while (position < rule->rule_count && rule->rules[position] != index)
+		position++;
+	return position;
+}
+
+/* A rule that the list names twice is one rule with two places. */
+static void steps_number(struct corr_rule *own)
+{
+	const struct mr_rule *rule = own->rule;
+	own->step = mr_malloc(rule->rule_count * sizeof(*own->step));
+	for (uint32_t i = 0; i < rule->rule_count; i++) {
+		uint32_t earlier = position_of(rule, rule->rules[i]);
+		own->step[i] = earlier < i ? own->step[earlier] : own->step_count++;
+	}
+}
+
+static void outers_find(const struct mr_catalog *catalog, struct corr_rule *own)
+{
+	for (uint32_t i = 0; i < catalog->count; i++) {
+		const struct mr_rule *outer = &catalog->rules[i];
+		if (outer->kind != MR_RULE_CORRELATION || outer->inactive)
+			continue;
+		uint32_t position = position_of(outer, own->index);
+		if (position == outer->rule_count)
+			continue;
+		own->outers =
+		    mr_realloc(own->outers, (own->outer_count + 1) * sizeof(*own->outers));
+		own->outers[own->outer_count++] = (struct corr_outer){i, position};
+	}
+}
+
+static enum mr_err rule_open(const struct mr_catalog *catalog, struct corr_rule *own,
+                             struct mr_error *error)
+{
+	const struct mr_rule *rule = own->rule;
+	if (rule->timespan_us > INT64_MAX / 4 || rule->group_by.count > MR_GROUP_BY_MAX ||
+	    rule->fields.count > MR_GROUP_BY_MAX)
+		return mr_error_set(error, MR_UNSUPPORTED,
+		                    "correlation %.*s: a timespan of more than 70,000 years, or "
+		                    "more than %d fields in group-by or condition",
+		                    (int)rule->id.len, rule->id.at, MR_GROUP_BY_MAX);
+	steps_number(own);
+	uint32_t fallback = rule->type == MR_CORRELATION_TEMPORAL ? own->step_count : 1;
+	enum mr_err err = threshold_of(rule, fallback, &own->threshold, error);
+	if (err != MR_OK)
+		return err;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (kinds[i]->type == rule->type)
+			own->kind = kinds[i];
+	}
+	assert(own->kind != NULL);
+	own->span_us = rule->timespan_us;
+	own->keep = own->threshold > CORR_KEEP_LEAST ? own->threshold : CORR_KEEP_LEAST;
+	outers_find(catalog, own);
+	return MR_OK;
+}
+
+static enum mr_err lateness_read(struct corr *corr, struct mr_error *error)
+{
+	const char *text = mr_config_get(corr->env->config, "lateness", 0);
+	int64_t seconds;
+	corr->lateness_us = CORR_UNLIMITED;
+	if (corr->env->finite || (text != NULL && strcmp(text, "unlimited") == 0))
+		return MR_OK;
+	enum mr_err err = mr_config_int(corr->env->config, "lateness", 0, LATENESS_MAX_S,
+	                                LATENESS_DEFAULT_S, &seconds, error);
+	if (err != MR_OK)
+		return mr_error_prefix(error, "seconds, or the word unlimited");
+	corr->lateness_us = seconds * 1000000;
+	return MR_OK;
+}
+
+static void stage_close(void *state)
+{
+	struct corr *corr = state;
+	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++)
+		corr_group_fini(corr, &corr->groups[g]);
+	for (uint32_t i = 0; corr->rules != NULL && i < corr->catalog.count; i++) {
+		free(corr->rules[i].step);
+		free(corr->rules[i].outers);
+	}
+	free(corr->rules);
+	free(corr->fired);
+	mr_buf_fini(&corr->scratch);
+	mr_buf_fini(&corr->sorted);
+	mr_arena_fini(&corr->arena);
+	mr_catalog_fini(&corr->catalog);
+}
+
+static enum mr_err catalog_open(struct corr *corr, struct mr_error *error)
+{
+	struct mr_slice bytes;
+	enum mr_err err = mr_tables_map(corr->env->tables, "catalog", &bytes, error);
+	if (err == MR_OK)
+		err = mr_catalog_decode(bytes, &corr->catalog, error);
+	if (err != MR_OK)
+		return err;
+	corr->rules = mr_calloc((size_t)corr->catalog.count + 1, sizeof(*corr->rules));
+	for (uint32_t i = 0; i < corr->catalog.count && err == MR_OK; i++) {
+		const struct mr_rule *rule = &corr->catalog.rules[i];
+		corr->rules[i].rule = rule;
+		corr->rules[i].index = i;
+		if (rule->kind == MR_RULE_CORRELATION && rule->layer == corr->env->layer &&
+		    !rule->inactive)
+			err = rule_open(&corr->catalog, &corr->rules[i], error);
+	}
+	return err;
+}
+
+static enum mr_err stage_open(void *state, const struct mr_stage_env *env, struct mr_error *error)
+{
+	struct corr *corr = state;
+	corr->env = env;
+	corr->watermark_us = CORR_NEVER;
+	enum mr_err err = lateness_read(corr, error);
+	if (err == MR_OK)
+		err = catalog_open(corr, error);
+	if (err != MR_OK)
+		stage_close(state);
+	return err;
+}
+
+/* ---- signals ---- */
+
+/* Fire and send what has come to hold in one slot. */
+static void settle(struct corr *corr, struct corr_slot *previous, struct corr_slot *current,
+                   struct corr_range range)
+{
+	if (current == NULL || corr_range_empty(range))
+		return;
+	const struct corr_rule *rule = current->key->rule;
+	bool waits = current->feed != NULL && current->feed->waiting != NULL;
+	if (current->fired && !waits)
+		return;
+	struct corr_view view;
+	int64_t offset;
+	rule->kind->view(corr, rule, previous, current, &view);
+	bool fires = !current->fired && rule->kind->first(&view, range, &offset);
+	if (waits)
+		corr_feed_settle(corr, &view, current, range);
+	if (fires)
+		corr_fire(corr, current);
+}
+
+static void observe(struct corr *corr, const struct corr_rule *rule, const struct mr_signal *signal,
+                    uint32_t position)
+{
+	int64_t number = corr_slot_number(signal->time_us, rule->span_us);
+	struct corr_occurrence occurrence = {
+		signal, position, corr_slot_offset(signal->time_us, rule->span_us)};
+	struct corr_range own = {occurrence.offset, occurrence.offset};
+	struct corr_range now = corr_range_none(), later = corr_range_none();
+	if (corr_is_beyond(corr, rule, number))
+		mr_count(corr->env->counters, MR_C_BEYOND_LATENESS, 1);
+	struct corr_key *key = corr_key_get(corr, signal->key_group, rule, signal->tenant,
+	                                    signal->key, signal->key_count);
+	struct corr_near near = {.current = corr_slot_get(corr, key, number)};
+	near.previous = corr_slot_beside(corr, near.current, -1);
+	near.next = corr_slot_beside(corr, near.current, 1);
+	if (!corr_evidence_add(near.current, corr_item_new(corr, signal, position)) &&
+	    corr->catalog.rules[signal->rule].kind == MR_RULE_DETECTION)
+		mr_count(corr->env->counters, MR_C_REPEATED, 1);
+	rule->kind->add(corr, rule, &near, &occurrence, &now, &later);
+	if (rule->outer_count > 0 && corr_feed_add(corr, near.current, &occurrence))
+		now = corr_range_hull(now, own);
+	settle(corr, near.previous, near.current, now);
+	if (near.current->feed != NULL)
+		corr_feed_bound(corr, near.current);
+	settle(corr, near.current, near.next, later);
+}
+
+/* Whether a rule of the catalog can have made the signal. */
+static bool is_possible(const struct corr *corr, const struct mr_signal *signal,
+                        uint32_t *position_out)
+{
+	if (signal->consumer >= corr->catalog.count || signal->rule >= corr->catalog.count)
+		return false;
+	const struct mr_rule *rule = &corr->catalog.rules[signal->consumer];
+	if (rule->kind == MR_RULE_DETECTION)
+		return corr->env->layer == 0 && signal->rule == signal->consumer;
+	*position_out = position_of(rule, signal->rule);
+	return rule->layer == corr->env->layer && *position_out < rule->rule_count &&
+	       signal->key_count == rule->group_by.count &&
+	       (signal->value_count == 0 || signal->value_width == rule->fields.count);
+}
+
+static enum mr_err take(struct corr *corr, const struct mr_signal *signal, struct mr_error *error)
+{
+	uint32_t position = 0;
+	if (!is_possible(corr, signal, &position))
+		return mr_error_set(error, MR_PROTOCOL,
+		                    "a signal of rule %u for rule %u in layer %u: the catalog has "
+		                    "no such pair of this shape",
+		                    signal->rule, signal->consumer, corr->env->layer);
+	bool inner = corr->catalog.rules[signal->rule].kind == MR_RULE_CORRELATION;
+	mr_count(corr->env->counters,
+	         inner ? MR_C_INNER_SIGNALS_RECEIVED : MR_C_SIGNALS_RECEIVED, 1);
+	const struct corr_rule *rule = &corr->rules[signal->consumer];
+	if (rule->rule->kind == MR_RULE_DETECTION)
+		corr_plain_observe(corr, signal);
+	else if (!signal->has_time)
+		mr_count(corr->env->counters, MR_C_NOT_CORRELATED, 1);
+	else if (rule->kind != NULL && rule->kind->takes(signal))
+		observe(corr, rule, signal, position);
+	return MR_OK;
+}
+
+static enum mr_err stage_process(void *state, struct mr_reader *in, struct mr_writer *out,
+                                 struct mr_error *error)
+{
+	struct corr *corr = state;
+	struct mr_signal signal;
+	corr->out = out;
+	while (mr_reader_signal(in, &signal)) {
+		if (!mr_writer_ready(out))
+			return MR_FULL;
+		enum mr_err err = take(corr, &signal, error);
+		if (err != MR_OK)
+			return err;
+		mr_reader_advance(in);
+	}
+	return MR_OK;
+}
+
+/* ---- the rest of the stage's life ---- */
+
+static enum mr_err stage_tick(void *state, int64_t now_us, struct mr_writer *out,
+                              struct mr_error *error)
+{
+	struct corr *corr = state;
+	(void)now_us;
+	(void)error;
+	if (corr->env->finite || !corr->revise || !mr_writer_ready(out))
+		return MR_OK;
+	corr->out = out;
+	corr->revise = false;
+	corr_revise(corr);
+	return MR_OK;
+}
+
+static enum mr_err stage_finish(void *state, struct mr_writer *out, struct mr_error *error)
+{
+	struct corr *corr = state;
+	(void)error;
+	corr->out = out;
+	return corr->env->finite ? corr_fire_all(corr) : MR_OK;
+}
+
+static void stage_release(void *state, int64_t watermark_us)
+{
+	corr_release(state, watermark_us);
+}
+
+static void stage_snapshot(void *state, uint8_t key_group, struct mr_buf *out)
+{
+	corr_snapshot(state, key_group, out);
+}
+
+static enum mr_err stage_restore(void *state, uint8_t key_group, struct mr_slice bytes,
+                                 struct mr_error *error)
+{
+	return corr_restore(state, key_group, bytes, error);
+}
+
+extern const struct mr_stage_ops mr_stage_correlate;
+const struct mr_stage_ops mr_stage_correlate = {
+	.name = "correlate",
+	.state_size = sizeof(struct corr),
+	.reads = MR_CONTENT_SIGNALS,
+	.open = stage_open,
+	.process = stage_process,
+	.tick = stage_tick,
+	.finish = stage_finish,
+	.release = stage_release,
+	.snapshot = stage_snapshot,
+	.restore = stage_restore,
+	.close = stage_close,
+};

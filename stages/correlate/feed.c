@@ -1,0 +1,215 @@
+/* feed.c - correlations of correlations: each completing occurrence of the inner one becomes an
+ * occurrence of the outer one, at its own event time (PROTOCOL.md 6.8).
+ *
+ * An occurrence that does not complete on arrival waits in its slot, because a late one may complete
+ * it. What was sent or waits is remembered by a hash of all that the outer one can see of it, so that
+ * copies which differ are all sent and a repeat is not. The outer correlation counts nothing twice, so
+ * forgetting (past the bound) costs work, never exactness. Called by correlate.c; never fails. */
+#include "state.h"
+
+#include <stdlib.h>
+
+/* ---- what waits ---- */
+
+bool corr_feed_add(struct corr *corr, struct corr_slot *slot,
+                   const struct corr_occurrence *occurrence)
+{
+	struct corr_item *item = corr_item_new(corr, occurrence->signal, occurrence->position);
+	corr_scratch_begin(corr, 'o');
+	corr_scratch_number(corr, item->rule);
+	corr_scratch_number(corr, item->kind);
+	corr_scratch_number(corr, (uint64_t)item->time_us);
+	corr_scratch_text(corr, corr_item_record_id(item));
+	corr_scratch_text(corr, corr_item_fields(item));
+	struct corr_id id = corr_id_of_scratch(corr);
+	if (slot->feed == NULL)
+		slot->feed = mr_calloc(1, sizeof(*slot->feed));
+	if (!corr_ids_add(&slot->feed->seen, &id, 2 * CORR_SLOT_BOUND)) {
+		free(item);
+		return false;
+	}
+	item->next = slot->feed->waiting;
+	slot->feed->waiting = item;
+	slot->feed->waiting_count++;
+	return true;
+}
+
+void corr_feed_bound(struct corr *corr, struct corr_slot *slot)
+{
+	struct corr_feed *feed = slot->feed;
+	if (feed->waiting_count <= CORR_SLOT_BOUND)
+		return;
+	struct corr_item *newest = feed->waiting;
+	feed->waiting = newest->next;
+	feed->waiting_count--;
+	free(newest);
+	mr_count(corr->env->counters, MR_C_OCCURRENCES_CAPPED, 1);
+	corr_alarm(corr, slot->key->rule, "occurrences that wait to complete for an outer correlation");
+}
+
+void corr_feed_free(struct corr_feed *feed)
+{
+	if (feed == NULL)
+		return;
+	corr_items_free(feed->waiting);
+	corr_ids_fini(&feed->seen);
+	free(feed);
+}
+
+/* ---- values of an outer correlation's fields ---- */
+
+struct choices {
+	struct mr_slice *texts;
+	uint32_t count;
+};
+
+static bool is_missing(const struct mr_signal_field *field)
+{
+	struct mr_value value = {
+		.text = field->text.at, .len = (uint32_t)field->text.len, .type = field->type};
+	return mr_value_is_missing(&value);
+}
+
+/* The distinct folded texts of one field. */
+static struct choices choices_of(struct corr *corr, const struct mr_signal *signal, mr_field field)
+{
+	struct choices found = {NULL, 0};
+	for (uint32_t i = 0; field != 0 && i < signal->field_count; i++) {
+		if (signal->fields[i].field != field)
+			continue;
+		struct mr_slice text = mr_fold_arena(&corr->arena, signal->fields[i].text);
+		bool known = is_missing(&signal->fields[i]);
+		for (uint32_t k = 0; k < found.count && !known; k++)
+			known = mr_slice_eq(found.texts[k], text);
+		if (known)
+			continue;
+		if (found.texts == NULL)
+			found.texts = mr_arena_alloc(&corr->arena,
+			                             signal->field_count * sizeof(*found.texts));
+		found.texts[found.count++] = text;
+	}
+	return found;
+}
+
+/* All tuples of the fields' values, at most MR_PRODUCT_MAX; what is past that is counted. Each is
+ * `width` texts, flat. 0 where a field is missing; one empty tuple where there is no field. */
+static uint32_t tuples_of(struct corr *corr, const struct mr_signal *signal,
+                          const mr_field *fields, uint32_t width, const struct mr_slice **out)
+{
+	struct choices choices[MR_GROUP_BY_MAX];
+	uint64_t total = 1;
+	for (uint32_t w = 0; w < width; w++) {
+		choices[w] = choices_of(corr, signal, fields[w]);
+		total *= choices[w].count;
+		if (total > UINT32_MAX)
+			total = UINT32_MAX;
+	}
+	uint32_t count = total < MR_PRODUCT_MAX ? (uint32_t)total : MR_PRODUCT_MAX;
+	mr_count(corr->env->counters, MR_C_KEYS_CAPPED, total - count);
+	struct mr_slice *flat =
+	    mr_arena_alloc(&corr->arena, ((size_t)count * width + 1) * sizeof(*flat));
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t rest = i;
+		for (uint32_t w = width; w-- > 0; rest /= choices[w].count)
+			flat[i * width + w] = choices[w].texts[rest % choices[w].count];
+	}
+	*out = flat;
+	return count;
+}
+
+/* ---- sending ---- */
+
+/* A name for this occurrence's record under the inner correlation and its key. */
+static struct mr_slice outer_record_id(struct corr *corr, const struct corr_key *key,
+                                       const struct corr_item *item)
+{
+	uint8_t digest[32];
+	struct mr_buf *bytes = &corr->scratch;
+	bytes->len = 0;
+	corr_scratch_text(corr, key->rule->rule->id);
+	corr_scratch_text(corr, (struct mr_slice){key->bytes, key->len});
+	corr_scratch_text(corr, mr_record_kind_name((enum mr_record_kind)item->kind));
+	corr_scratch_text(corr, corr_item_record_id(item));
+	mr_sha256(bytes->data, bytes->len, digest);
+	char *text = mr_arena_alloc(&corr->arena, 2 * MR_ALERT_ID_BYTES + 1);
+	mr_hex(digest, MR_ALERT_ID_BYTES, text);
+	return (struct mr_slice){text, 2 * MR_ALERT_ID_BYTES};
+}
+
+/* One signal for each group key that the record gives the outer correlation. */
+static void send_to(struct corr *corr, const struct corr_outer *outer, struct mr_signal *signal)
+{
+	const struct mr_rule *rule = &corr->catalog.rules[outer->consumer];
+	const mr_field *keys = rule->group_fields + (size_t)outer->position * rule->group_by.count;
+	const struct mr_slice *texts;
+	signal->consumer = outer->consumer;
+	signal->layer = rule->layer;
+	signal->key_count = rule->group_by.count;
+	signal->value_count = 0;
+	signal->value_width = 0;
+	if (rule->type == MR_CORRELATION_VALUE_COUNT) {
+		signal->value_width = rule->fields.count;
+		signal->value_count = tuples_of(
+		    corr, signal, rule->value_fields + (size_t)outer->position * rule->fields.count,
+		    rule->fields.count, &signal->values);
+		if (signal->value_count == 0)
+			return;
+	}
+	uint32_t count = tuples_of(corr, signal, keys, rule->group_by.count, &texts);
+	if (count == 0)
+		mr_count(corr->env->counters, MR_C_NO_GROUP_KEY, 1);
+	for (uint32_t i = 0; i < count; i++) {
+		for (uint32_t k = 0; k < signal->key_count; k++)
+			signal->key[k] = texts[i * signal->key_count + k];
+		signal->key_group = mr_key_group(corr->env->seed, outer->consumer, signal->tenant,
+		                                 signal->key, signal->key_count);
+		mr_writer_signal(corr->out, signal);
+		mr_count(corr->env->counters, MR_C_INNER_SIGNALS, 1);
+	}
+}
+
+static void item_send(struct corr *corr, const struct corr_slot *slot, const struct corr_item *item)
+{
+	const struct corr_key *key = slot->key;
+	const struct corr_rule *rule = key->rule;
+	struct mr_slice texts[MR_GROUP_BY_MAX];
+	uint8_t id[MR_ALERT_ID_BYTES];
+	mr_arena_reset(&corr->arena);
+	struct mr_signal signal = {
+		.rule = rule->index,
+		.kind = (enum mr_record_kind)item->kind,
+		.has_time = true,
+		.time_us = item->time_us,
+		.arrival_us = item->arrival_us,
+		.tenant = corr_key_tenant(key),
+		.record_id = outer_record_id(corr, key, item),
+		.counted_id = {(const char *)id, sizeof(id)},
+		.origin = item->origin,
+	};
+	corr_key_texts(key, texts);
+	mr_alert_id(signal.tenant, rule->rule->id, MR_SLICE(""), texts, key->texts, slot->number, id);
+	/* Bytes that a snapshot brought may not decode: then the outer one sees no fields. */
+	(void)mr_signal_fields_decode(corr_item_fields(item), &corr->arena, &signal.fields,
+	                              &signal.field_count, NULL);
+	for (uint32_t i = 0; i < rule->outer_count; i++)
+		send_to(corr, &rule->outers[i], &signal);
+}
+
+void corr_feed_settle(struct corr *corr, const struct corr_view *view, struct corr_slot *slot,
+                      struct corr_range range)
+{
+	const struct corr_rule *rule = slot->key->rule;
+	struct corr_item **link = &slot->feed->waiting;
+	while (*link != NULL) {
+		struct corr_item *item = *link;
+		int64_t offset = corr_slot_offset(item->time_us, rule->span_us);
+		if (offset < range.from || offset > range.to || !rule->kind->holds(view, offset)) {
+			link = &item->next;
+			continue;
+		}
+		*link = item->next;
+		slot->feed->waiting_count--;
+		item_send(corr, slot, item);
+		free(item);
+	}
+}

@@ -1,0 +1,253 @@
+/* fire.c - alerts of correlations: made as a slot fires, or when a finite input has ended.
+ *
+ * What an alert shows is a function of the set of occurrences: its slot, and before it what lies in the
+ * window of the slot's earliest completing occurrence. Called by correlate.c; nothing fails. */
+#include "state.h"
+
+#include <stdlib.h>
+
+/* The occurrences that one alert is about. */
+struct reach {
+	const struct corr_slot *previous; /* may be NULL */
+	const struct corr_slot *current;
+	int64_t from; /* offset in previous from which it counts */
+};
+
+static struct reach reach_of(struct corr *corr, struct corr_slot *slot)
+{
+	const struct corr_rule *rule = slot->key->rule;
+	struct corr_slot *previous = corr_slot_beside(corr, slot, -1);
+	struct reach reach = {previous, slot, rule->span_us};
+	struct corr_range whole = {0, rule->span_us - 1};
+	struct corr_view view;
+	corr_set_prune(&slot->set, rule->keep);
+	if (previous != NULL)
+		corr_set_prune(&previous->set, rule->keep);
+	rule->kind->view(corr, rule, previous, slot, &view);
+	rule->kind->first(&view, whole, &reach.from);
+	return reach;
+}
+
+/* Distinct things counted. */
+static uint64_t count_set(const struct reach *reach, bool *lower_bound)
+{
+	const struct corr_set *now = &reach->current->set;
+	uint64_t count = now->count, reached = 0;
+	*lower_bound |= now->pruned;
+	if (reach->previous == NULL)
+		return count;
+	const struct corr_set *before = &reach->previous->set;
+	for (uint32_t i = 0; i < before->count; i++) {
+		const struct corr_entry *entry = &before->entries[i];
+		if (entry->last < reach->from)
+			continue;
+		reached++;
+		count += corr_set_find(now, &entry->id) == NULL;
+	}
+	*lower_bound |= before->pruned && reached >= reach->current->key->rule->keep;
+	return count;
+}
+
+/* The items of both slots in order, each record once; gives how many. */
+static uint32_t list_items(const struct reach *reach, const struct corr_item **list,
+                           bool *lower_bound)
+{
+	const struct corr_rule *rule = reach->current->key->rule;
+	const struct corr_slot *slots[2] = {reach->previous, reach->current};
+	uint32_t count = 0, met = 0;
+	for (int s = 0; s < 2; s++) {
+		const struct corr_item *item = slots[s] == NULL ? NULL : slots[s]->items;
+		for (; item != NULL; item = item->next) {
+			if (s == 0 && corr_slot_offset(item->time_us, rule->span_us) < reach->from)
+				continue;
+			met++;
+			bool known = false;
+			for (uint32_t i = 0; i < count && !known; i++)
+				known = corr_item_same_record(list[i], item);
+			if (!known)
+				list[count++] = item;
+		}
+		/* Where not even one side of what is kept lies outside, more may have been left out. */
+		if (slots[s] != NULL && slots[s]->items_pruned && (s == 1 || met >= CORR_ITEMS_SIDE))
+			*lower_bound = true;
+	}
+	return count;
+}
+
+static void evidence_fill(struct corr *corr, const struct corr_rule *rule,
+                          const struct corr_item *item, struct mr_evidence *out)
+{
+	*out = (struct mr_evidence){
+		.rule = rule->rule->rules[item->rule],
+		.kind = (enum mr_record_kind)item->kind,
+		.has_time = true,
+		.time_us = item->time_us,
+		.arrival_us = item->arrival_us,
+		.record_id = corr_item_record_id(item),
+		.origin = item->origin,
+	};
+	(void)mr_signal_fields_decode(corr_item_fields(item), &corr->arena, &out->fields,
+	                              &out->field_count, NULL);
+}
+
+static int64_t last_time(const struct corr_slot *slot)
+{
+	int64_t time_us = 0;
+	for (const struct corr_item *item = slot->items; item != NULL; item = item->next)
+		time_us = item->time_us;
+	return time_us;
+}
+
+/* All that an alert says but its activity; gives the count that a revision is measured by. */
+static uint64_t alert_fill(struct corr *corr, struct corr_slot *slot, struct mr_alert *alert)
+{
+	const struct corr_key *key = slot->key;
+	const struct corr_rule *rule = key->rule;
+	struct reach reach = reach_of(corr, slot);
+	const struct corr_item *list[4 * CORR_ITEMS_SIDE];
+	bool set_bound = false, items_bound = false;
+	uint32_t records = list_items(&reach, list, &items_bound);
+	uint64_t counted = count_set(&reach, &set_bound);
+	mr_arena_reset(&corr->arena);
+	*alert = (struct mr_alert){
+		.rule = rule->index,
+		.tenant = corr_key_tenant(key),
+		.key_count = key->texts,
+		.slot = slot->number,
+		.has_time = records > 0,
+		.first_time_us = records > 0 ? list[0]->time_us : 0,
+		.last_time_us = last_time(slot),
+		.event_count = records,
+		.lower_bound = items_bound,
+		.evidence_count = records < MR_EVIDENCE_MAX ? records : MR_EVIDENCE_MAX,
+	};
+	if (rule->rule->type == MR_CORRELATION_EVENT_COUNT) {
+		alert->event_count = counted;
+		alert->lower_bound = set_bound;
+	} else if (rule->rule->type == MR_CORRELATION_VALUE_COUNT) {
+		alert->value_count = counted;
+		alert->lower_bound |= set_bound;
+	}
+	corr_key_texts(key, alert->key);
+	for (uint32_t i = 0; i < alert->evidence_count; i++)
+		evidence_fill(corr, rule, list[i], &alert->evidence[i]);
+	mr_alert_id(alert->tenant, rule->rule->id, MR_SLICE(""), alert->key, alert->key_count,
+	            alert->slot, alert->id);
+	return alert->value_count > 0 ? alert->value_count : alert->event_count;
+}
+
+static void alert_write(struct corr *corr, struct corr_slot *slot, bool announcement)
+{
+	struct mr_alert alert;
+	slot->told = alert_fill(corr, slot, &alert);
+	alert.activity = MR_ACTIVITY_CREATE;
+	alert.announcement = announcement;
+	mr_writer_alert(corr->out, &alert);
+	if (!announcement)
+		mr_count(corr->env->counters, MR_C_ALERTS, 1);
+}
+
+void corr_fire(struct corr *corr, struct corr_slot *slot)
+{
+	slot->fired = true;
+	if (slot->key->rule->rule->alerts)
+		alert_write(corr, slot, corr->env->finite);
+}
+
+/* ---- revisions ---- */
+
+static void slot_revise(struct corr *corr, struct corr_slot *slot)
+{
+	struct mr_alert alert;
+	if (!slot->fired || slot->revised || !slot->key->rule->rule->alerts)
+		return;
+	uint64_t count = alert_fill(corr, slot, &alert);
+	if (count / 2 < slot->told)
+		return;
+	alert.activity = MR_ACTIVITY_UPDATE;
+	mr_writer_alert(corr->out, &alert);
+	slot->revised = true;
+}
+
+void corr_revise(struct corr *corr)
+{
+	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++) {
+		for (uint32_t i = 0; i < corr->groups[g].slot_buckets; i++) {
+			struct corr_slot *slot = corr->groups[g].slots[i];
+			for (; slot != NULL; slot = slot->next_in_bucket)
+				slot_revise(corr, slot);
+		}
+	}
+}
+
+/* ---- the end of a finite run ---- */
+
+static int by_rule_and_key(const void *a, const void *b)
+{
+	const struct corr_slot *x = *(struct corr_slot *const *)a;
+	const struct corr_slot *y = *(struct corr_slot *const *)b;
+	struct mr_slice p[MR_GROUP_BY_MAX + 1], q[MR_GROUP_BY_MAX + 1];
+	if (x->key->rule != y->key->rule)
+		return x->key->rule->index < y->key->rule->index ? -1 : 1;
+	if (x->key != y->key) {
+		uint32_t texts = x->key->texts < y->key->texts ? x->key->texts : y->key->texts;
+		p[0] = corr_key_tenant(x->key);
+		q[0] = corr_key_tenant(y->key);
+		corr_key_texts(x->key, p + 1);
+		corr_key_texts(y->key, q + 1);
+		for (uint32_t i = 0; i <= texts; i++) {
+			int order = mr_slice_cmp(p[i], q[i]);
+			if (order != 0)
+				return order;
+		}
+	}
+	return x->number < y->number ? -1 : x->number > y->number;
+}
+
+static void fired_collect(struct corr *corr)
+{
+	size_t capacity = 0;
+	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++) {
+		for (uint32_t i = 0; i < corr->groups[g].slot_buckets; i++) {
+			struct corr_slot *slot = corr->groups[g].slots[i];
+			for (; slot != NULL; slot = slot->next_in_bucket) {
+				if (!slot->fired || !slot->key->rule->rule->alerts)
+					continue;
+				if (corr->fired_count == capacity) {
+					capacity = mr_grow(capacity, corr->fired_count + 1);
+					corr->fired = mr_realloc(
+					    corr->fired, capacity * sizeof(struct corr_slot *));
+				}
+				corr->fired[corr->fired_count++] = slot;
+			}
+		}
+	}
+	if (corr->fired_count > 1)
+		qsort(corr->fired, corr->fired_count, sizeof(struct corr_slot *), by_rule_and_key);
+}
+
+enum mr_err corr_fire_all(struct corr *corr)
+{
+	if (!corr->finishing) {
+		corr->finishing = true;
+		fired_collect(corr);
+	}
+	for (; corr->fired_at < corr->fired_count; corr->fired_at++) {
+		if (!mr_writer_ready(corr->out))
+			return MR_FULL;
+		alert_write(corr, corr->fired[corr->fired_at], false);
+	}
+	return MR_OK;
+}
+
+void corr_alarm(struct corr *corr, const struct corr_rule *rule, const char *what)
+{
+	struct corr_rule *own = &corr->rules[rule->index];
+	if (own->alarmed)
+		return;
+	own->alarmed = true;
+	mr_log(MR_LOG_WARNING,
+	       "correlation %.*s: a slot has more than %d %s; what is past that is left out and "
+	       "counted (occurrences_capped), and its alerts are no longer promised to be exact",
+	       (int)rule->rule->id.len, rule->rule->id.at, CORR_SLOT_BOUND, what);
+}

@@ -1,0 +1,116 @@
+/* plain.c - alerts of detections: one for each record, however often it comes.
+ *
+ * A detection is an event_count >= 1 with the record id as its key and slot 0 (PROTOCOL.md 6.3). What
+ * is remembered is a keyed 128-bit hash of (rule, tenant, kind, record id) and the time at which it may
+ * go. Called by correlate.c, expiry.c and snapshot.c; never fails. */
+#include "state.h"
+
+#include <stdlib.h>
+
+static bool is_free(const struct corr_plain_entry *entry)
+{
+	static const struct corr_id zero;
+	return memcmp(&entry->id, &zero, sizeof(zero)) == 0;
+}
+
+static struct corr_plain_entry *place_of(const struct corr_plain *plain, const struct corr_id *id)
+{
+	uint64_t hash;
+	memcpy(&hash, id->bytes, sizeof(hash));
+	uint32_t at = (uint32_t)hash & plain->mask;
+	while (!is_free(&plain->entries[at]) &&
+	       memcmp(&plain->entries[at].id, id, sizeof(*id)) != 0)
+		at = (at + 1) & plain->mask;
+	return &plain->entries[at];
+}
+
+/* The entries that are not before the limit, in a table of a fitting size. */
+static void rebuild(struct corr_plain *plain, uint32_t count, int64_t limit_us)
+{
+	struct corr_plain wider = {.mask = 15};
+	while (((uint64_t)wider.mask + 1) * 3 < (uint64_t)count * 4)
+		wider.mask = wider.mask * 2 + 1;
+	wider.entries = mr_calloc((size_t)wider.mask + 1, sizeof(*wider.entries));
+	for (uint32_t i = 0; plain->entries != NULL && i <= plain->mask; i++) {
+		const struct corr_plain_entry *entry = &plain->entries[i];
+		if (is_free(entry) || entry->time_us < limit_us)
+			continue;
+		*place_of(&wider, &entry->id) = *entry;
+		wider.count++;
+	}
+	free(plain->entries);
+	*plain = wider;
+}
+
+bool corr_plain_add(struct corr_plain *plain, const struct corr_id *id, int64_t time_us)
+{
+	if (plain->entries == NULL ||
+	    ((uint64_t)plain->count + 1) * 4 > ((uint64_t)plain->mask + 1) * 3)
+		rebuild(plain, plain->count + plain->count / 2 + 1, INT64_MIN);
+	struct corr_plain_entry *place = place_of(plain, id);
+	if (!is_free(place)) {
+		if (time_us > place->time_us)
+			place->time_us = time_us;
+		return false;
+	}
+	*place = (struct corr_plain_entry){*id, time_us};
+	plain->count++;
+	return true;
+}
+
+void corr_plain_release(struct corr_plain *plain, int64_t limit_us)
+{
+	uint32_t left = 0;
+	for (uint32_t i = 0; plain->entries != NULL && i <= plain->mask; i++)
+		left += !is_free(&plain->entries[i]) && plain->entries[i].time_us >= limit_us;
+	if (left < plain->count)
+		rebuild(plain, left + 1, limit_us);
+}
+
+static void alert_write(struct corr *corr, const struct mr_rule *rule,
+                        const struct mr_signal *signal)
+{
+	struct mr_alert alert = {
+		.activity = MR_ACTIVITY_CREATE,
+		.rule = signal->rule,
+		.tenant = signal->tenant,
+		.key_count = 1,
+		.key = {signal->record_id},
+		.has_time = signal->has_time,
+		.first_time_us = signal->time_us,
+		.last_time_us = signal->time_us,
+		.event_count = 1,
+		.evidence_count = 1,
+	};
+	alert.evidence[0] = (struct mr_evidence){
+		.rule = signal->rule,
+		.kind = signal->kind,
+		.has_time = signal->has_time,
+		.time_us = signal->time_us,
+		.arrival_us = signal->arrival_us,
+		.record_id = signal->record_id,
+		.origin = signal->origin,
+		.field_count = signal->field_count,
+		.fields = signal->fields,
+	};
+	mr_alert_id(signal->tenant, rule->id, mr_record_kind_name(signal->kind), alert.key, 1, 0,
+	            alert.id);
+	mr_writer_alert(corr->out, &alert);
+	mr_count(corr->env->counters, MR_C_ALERTS, 1);
+}
+
+void corr_plain_observe(struct corr *corr, const struct mr_signal *signal)
+{
+	const struct mr_rule *rule = &corr->catalog.rules[signal->consumer];
+	corr_scratch_begin(corr, 'p');
+	corr_scratch_text(corr, rule->id);
+	corr_scratch_text(corr, signal->tenant);
+	corr_scratch_text(corr, mr_record_kind_name(signal->kind));
+	corr_scratch_text(corr, signal->record_id);
+	struct corr_id id = corr_id_of_scratch(corr);
+	int64_t time_us = signal->has_time ? signal->time_us : signal->arrival_us;
+	if (corr_plain_add(&corr->groups[signal->key_group].plain, &id, time_us))
+		alert_write(corr, rule, signal);
+	else
+		mr_count(corr->env->counters, MR_C_REPEATED, 1);
+}

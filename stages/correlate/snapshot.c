@@ -1,0 +1,417 @@
+/* snapshot.c - the state of one key group as bytes, and back.
+ *
+ * Called by the pipeline at a barrier and after a restart, through correlate.c. State of a correlation
+ * is named by its rule's id and the hash of what gives it meaning (PROTOCOL.md 4.5): what no longer
+ * fits is dropped and named in the log. Fields stand by name, because ids are a run's own. Restoring
+ * puts everything back through the calls that live signals take, so that no bytes, however wrong, make
+ * a state that these could not make; bytes of another form are MR_BAD_INPUT. */
+#include "state.h"
+
+#include <stdlib.h>
+
+#include "millrace/pack.h"
+
+#define SECTION_VERSION 1
+#define SECTION_PARTS 4
+#define KEY_PARTS 5
+#define SLOT_PARTS 9
+#define ITEM_PARTS 8
+#define ORIGIN_PARTS 5
+#define FIELD_PARTS 3
+
+/* ---- to bytes ---- */
+
+static void put_id(struct mr_buf *out, const struct corr_id *id)
+{
+	mr_pack_bytes(out, (struct mr_slice){(const char *)id->bytes, sizeof(id->bytes)});
+}
+
+static void put_fields(struct corr *corr, const struct corr_item *item, struct mr_buf *out)
+{
+	const struct mr_signal_field *fields;
+	uint32_t count = 0;
+	mr_arena_reset(&corr->arena);
+	if (mr_signal_fields_decode(corr_item_fields(item), &corr->arena, &fields, &count, NULL) !=
+	    MR_OK)
+		count = 0;
+	mr_pack_array(out, count);
+	for (uint32_t i = 0; i < count; i++) {
+		mr_pack_array(out, FIELD_PARTS);
+		mr_pack_bytes(out, mr_fields_name(corr->env->fields, fields[i].field));
+		mr_pack_uint(out, fields[i].type);
+		mr_pack_bytes(out, fields[i].text);
+	}
+}
+
+static void put_items(struct corr *corr, const struct corr_item *items, struct mr_buf *out)
+{
+	size_t count = 0;
+	for (const struct corr_item *item = items; item != NULL; item = item->next)
+		count++;
+	mr_pack_array(out, count);
+	for (const struct corr_item *item = items; item != NULL; item = item->next) {
+		mr_pack_array(out, ITEM_PARTS);
+		mr_pack_int(out, item->time_us);
+		mr_pack_int(out, item->arrival_us);
+		mr_pack_uint(out, item->rules);
+		mr_pack_uint(out, item->rule);
+		mr_pack_uint(out, item->kind);
+		mr_pack_array(out, ORIGIN_PARTS);
+		mr_pack_uint(out, item->origin.source);
+		mr_pack_uint(out, item->origin.partition);
+		mr_pack_uint(out, item->origin.position);
+		mr_pack_uint(out, item->origin.length);
+		mr_pack_uint(out, item->origin.hash);
+		mr_pack_bytes(out, corr_item_record_id(item));
+		put_fields(corr, item, out);
+	}
+}
+
+static void put_set(const struct corr_set *set, struct mr_buf *out)
+{
+	mr_pack_array(out, 3 * (size_t)set->count);
+	for (uint32_t i = 0; i < set->count; i++) {
+		put_id(out, &set->entries[i].id);
+		mr_pack_int(out, set->entries[i].first);
+		mr_pack_int(out, set->entries[i].last);
+	}
+}
+
+static void put_times(const struct corr_slot *slot, struct mr_buf *out)
+{
+	uint32_t steps = slot->times == NULL ? 0 : slot->key->rule->step_count;
+	mr_pack_array(out, steps);
+	for (uint32_t step = 0; step < steps; step++) {
+		const struct corr_times_of *of = &slot->times->of[step];
+		mr_pack_array(out, of->count);
+		for (uint32_t i = 0; i < of->count; i++)
+			mr_pack_int(out, of->offsets[i]);
+	}
+}
+
+static void put_feed(struct corr *corr, const struct corr_feed *feed, struct mr_buf *out)
+{
+	put_items(corr, feed == NULL ? NULL : feed->waiting, out);
+	static const struct corr_id zero;
+	uint32_t count = feed == NULL ? 0 : feed->seen.count;
+	mr_pack_array(out, count);
+	for (uint32_t i = 0; count > 0 && i <= feed->seen.mask; i++) {
+		if (memcmp(&feed->seen.slots[i], &zero, sizeof(zero)) != 0)
+			put_id(out, &feed->seen.slots[i]);
+	}
+}
+
+static void put_slot(struct corr *corr, const struct corr_slot *slot, struct mr_buf *out)
+{
+	mr_pack_array(out, SLOT_PARTS);
+	mr_pack_int(out, slot->number);
+	mr_pack_uint(out, slot->told);
+	mr_pack_uint(out, (slot->fired ? 1u : 0) | (slot->revised ? 2u : 0) |
+	                      (slot->items_pruned ? 4u : 0) | (slot->set.pruned ? 8u : 0));
+	put_set(&slot->set, out);
+	put_times(slot, out);
+	put_items(corr, slot->items, out);
+	mr_pack_bool(out, slot->feed != NULL);
+	put_feed(corr, slot->feed, out); /* two parts */
+}
+
+static void put_key(struct corr *corr, const struct corr_key *key, struct mr_buf *out)
+{
+	struct mr_slice texts[MR_GROUP_BY_MAX];
+	size_t slots = 0;
+	for (const struct corr_slot *slot = key->slots; slot != NULL; slot = slot->next_of_key)
+		slots++;
+	corr_key_texts(key, texts);
+	mr_pack_array(out, KEY_PARTS);
+	mr_pack_bytes(out, key->rule->rule->id);
+	mr_pack_uint(out, key->rule->rule->meaning);
+	mr_pack_bytes(out, corr_key_tenant(key));
+	mr_pack_array(out, key->texts);
+	for (uint32_t i = 0; i < key->texts; i++)
+		mr_pack_bytes(out, texts[i]);
+	mr_pack_array(out, slots);
+	for (const struct corr_slot *slot = key->slots; slot != NULL; slot = slot->next_of_key)
+		put_slot(corr, slot, out);
+}
+
+static void put_plain(const struct corr_plain *plain, struct mr_buf *out)
+{
+	static const struct corr_id zero;
+	mr_pack_array(out, 2 * (size_t)plain->count);
+	for (uint32_t i = 0; plain->count > 0 && i <= plain->mask; i++) {
+		const struct corr_plain_entry *entry = &plain->entries[i];
+		if (memcmp(&entry->id, &zero, sizeof(zero)) == 0)
+			continue;
+		put_id(out, &entry->id);
+		mr_pack_int(out, entry->time_us);
+	}
+}
+
+/* Ids are hashes with the run's seed: under another they would mean nothing. */
+static uint64_t seed_mark(const struct corr *corr)
+{
+	return mr_hash64(corr->env->seed, sizeof(corr->env->seed), SECTION_VERSION);
+}
+
+void corr_snapshot(struct corr *corr, uint8_t number, struct mr_buf *out)
+{
+	const struct corr_group *group = &corr->groups[number];
+	mr_pack_array(out, SECTION_PARTS);
+	mr_pack_uint(out, SECTION_VERSION);
+	mr_pack_uint(out, seed_mark(corr));
+	put_plain(&group->plain, out);
+	mr_pack_array(out, group->key_count);
+	for (uint32_t i = 0; i < group->key_buckets; i++) {
+		for (const struct corr_key *key = group->keys[i]; key != NULL;
+		     key = key->next_in_bucket)
+			put_key(corr, key, out);
+	}
+}
+
+/* ---- from bytes ---- */
+
+static bool get_id(struct mr_unpack *in, struct corr_id *id_out)
+{
+	struct mr_slice bytes = mr_unpack_bytes(in);
+	*id_out = (struct corr_id){0};
+	if (bytes.len != sizeof(id_out->bytes)) {
+		in->bad = true;
+		return false;
+	}
+	memcpy(id_out->bytes, bytes.at, bytes.len);
+	static const struct corr_id zero;
+	in->bad |= memcmp(id_out, &zero, sizeof(zero)) == 0; /* marks a free place */
+	return mr_unpack_ok(in);
+}
+
+static int64_t get_offset(struct mr_unpack *in, const struct corr_rule *rule)
+{
+	int64_t offset = mr_unpack_int(in);
+	if (offset < 0 || (rule != NULL && offset >= rule->span_us))
+		in->bad = true;
+	return offset;
+}
+
+/* Fields whose name this run does not know are left out. */
+static void get_fields(struct corr *corr, struct mr_unpack *in, struct mr_signal *signal)
+{
+	size_t count = mr_unpack_array(in, MR_SIGNAL_FIELDS_MAX);
+	struct mr_signal_field *fields = mr_arena_alloc(&corr->arena, count * sizeof(*fields));
+	signal->fields = fields;
+	for (size_t i = 0; i < count; i++) {
+		mr_unpack_array_of(in, FIELD_PARTS);
+		mr_field field = mr_fields_find(corr->env->fields, mr_unpack_bytes(in));
+		uint64_t type = mr_unpack_uint(in, MR_JSON);
+		struct mr_slice text = mr_unpack_bytes(in);
+		if (mr_unpack_ok(in) && field != 0 && type != MR_NULL)
+			fields[signal->field_count++] =
+			    (struct mr_signal_field){field, (enum mr_type)type, text};
+	}
+}
+
+/* An item as the signal made it; NULL where the bytes are wrong or `rule` is NULL. */
+static struct corr_item *get_item(struct corr *corr, struct mr_unpack *in,
+                                  const struct corr_rule *rule)
+{
+	struct mr_signal signal = {.has_time = true};
+	mr_arena_reset(&corr->arena);
+	mr_unpack_array_of(in, ITEM_PARTS);
+	signal.time_us = mr_unpack_int(in);
+	signal.arrival_us = mr_unpack_int(in);
+	uint64_t rules = mr_unpack_uint(in, UINT64_MAX);
+	uint32_t most = rule == NULL ? UINT32_MAX : rule->rule->rule_count - 1;
+	uint32_t position = (uint32_t)mr_unpack_uint(in, most);
+	signal.kind = (enum mr_record_kind)mr_unpack_uint(in, MR_KIND_COUNT - 1);
+	mr_unpack_array_of(in, ORIGIN_PARTS);
+	signal.origin.source = (uint32_t)mr_unpack_uint(in, UINT32_MAX);
+	signal.origin.partition = (uint32_t)mr_unpack_uint(in, UINT32_MAX);
+	signal.origin.position = mr_unpack_uint(in, UINT64_MAX);
+	signal.origin.length = (uint32_t)mr_unpack_uint(in, UINT32_MAX);
+	signal.origin.hash = mr_unpack_uint(in, UINT64_MAX);
+	signal.record_id = mr_unpack_bytes(in);
+	get_fields(corr, in, &signal);
+	if (!mr_unpack_ok(in) || rule == NULL)
+		return NULL;
+	struct corr_item *item = corr_item_new(corr, &signal, position);
+	item->rules = rules;
+	return item;
+}
+
+static void get_set(struct mr_unpack *in, const struct corr_rule *rule, struct corr_slot *slot)
+{
+	size_t count = mr_unpack_array(in, SIZE_MAX);
+	in->bad |= count % 3 != 0;
+	for (size_t i = 0; i < count / 3 && mr_unpack_ok(in); i++) {
+		struct corr_id id;
+		get_id(in, &id);
+		int64_t first = get_offset(in, rule);
+		int64_t last = get_offset(in, rule);
+		in->bad |= first > last;
+		bool first_moved;
+		bool last_moved;
+		if (mr_unpack_ok(in) && slot != NULL)
+			corr_set_add(&slot->set, rule->keep, &id, first, last, &first_moved,
+			             &last_moved);
+	}
+}
+
+static void get_times(struct mr_unpack *in, const struct corr_rule *rule, struct corr_slot *slot)
+{
+	size_t steps = mr_unpack_array(in, UINT32_MAX);
+	if (steps != 0 && rule != NULL && steps != rule->step_count)
+		in->bad = true;
+	for (size_t step = 0; step < steps && mr_unpack_ok(in); step++) {
+		size_t count = mr_unpack_array(in, CORR_SLOT_BOUND);
+		for (size_t i = 0; i < count && mr_unpack_ok(in); i++) {
+			int64_t offset = get_offset(in, rule);
+			if (mr_unpack_ok(in) && slot != NULL)
+				corr_times_add(rule, slot, (uint32_t)step, offset);
+		}
+	}
+}
+
+static void get_items(struct corr *corr, struct mr_unpack *in, const struct corr_rule *rule,
+                      struct corr_slot *slot)
+{
+	size_t count = mr_unpack_array(in, SIZE_MAX);
+	for (size_t i = 0; i < count && mr_unpack_ok(in); i++) {
+		struct corr_item *item = get_item(corr, in, rule);
+		if (item != NULL)
+			corr_evidence_add(slot, item);
+	}
+}
+
+/* What waits is put back in its order, and what was seen. */
+static void get_feed(struct corr *corr, struct mr_unpack *in, const struct corr_rule *rule,
+                     struct corr_slot *slot)
+{
+	bool feeds = mr_unpack_bool(in);
+	if (feeds && slot != NULL && slot->feed == NULL)
+		slot->feed = mr_calloc(1, sizeof(*slot->feed));
+	size_t count = mr_unpack_array(in, feeds ? CORR_SLOT_BOUND : 0);
+	struct corr_item **end = slot == NULL || !feeds ? NULL : &slot->feed->waiting;
+	while (end != NULL && *end != NULL)
+		end = &(*end)->next;
+	for (size_t i = 0; i < count && mr_unpack_ok(in); i++) {
+		struct corr_item *item = get_item(corr, in, rule);
+		if (item == NULL || end == NULL)
+			continue;
+		item->next = NULL;
+		*end = item;
+		end = &item->next;
+		slot->feed->waiting_count++;
+	}
+	count = mr_unpack_array(in, feeds ? 2 * CORR_SLOT_BOUND : 0);
+	for (size_t i = 0; i < count && mr_unpack_ok(in); i++) {
+		struct corr_id id;
+		if (get_id(in, &id) && slot != NULL)
+			corr_ids_add(&slot->feed->seen, &id, 2 * CORR_SLOT_BOUND);
+	}
+}
+
+static void get_slot(struct corr *corr, struct mr_unpack *in, const struct corr_rule *rule,
+                     struct corr_key *key)
+{
+	mr_unpack_array_of(in, SLOT_PARTS);
+	int64_t number = mr_unpack_int(in);
+	uint64_t told = mr_unpack_uint(in, UINT64_MAX);
+	uint64_t flags = mr_unpack_uint(in, 15);
+	if (!mr_unpack_ok(in))
+		return;
+	struct corr_slot *slot = key == NULL ? NULL : corr_slot_get(corr, key, number);
+	if (slot != NULL) {
+		slot->told = told;
+		slot->fired |= (flags & 1) != 0;
+		slot->revised |= (flags & 2) != 0;
+	}
+	get_set(in, rule, slot);
+	get_times(in, rule, slot);
+	get_items(corr, in, rule, slot);
+	if (slot != NULL) {
+		slot->items_pruned |= (flags & 4) != 0;
+		slot->set.pruned |= (flags & 8) != 0;
+	}
+	get_feed(corr, in, rule, slot);
+}
+
+static struct corr_rule *rule_of(struct corr *corr, struct mr_slice id, uint64_t meaning)
+{
+	for (uint32_t i = 0; i < corr->catalog.count; i++) {
+		struct corr_rule *rule = &corr->rules[i];
+		if (rule->kind == NULL || !mr_slice_eq(rule->rule->id, id))
+			continue;
+		if (rule->rule->meaning == meaning)
+			return rule;
+		if (!rule->dropped)
+			mr_log(MR_LOG_WARNING, "%.*s: its meaning has changed: it starts without state",
+			       (int)id.len, id.at);
+		rule->dropped = true;
+		return NULL;
+	}
+	mr_log(MR_LOG_DEBUG, "%.*s: no such correlation any more, its state is dropped",
+	       (int)id.len, id.at);
+	return NULL;
+}
+
+static void get_key(struct corr *corr, struct mr_unpack *in, uint8_t number)
+{
+	struct mr_slice texts[MR_GROUP_BY_MAX];
+	mr_unpack_array_of(in, KEY_PARTS);
+	struct mr_slice id = mr_unpack_bytes(in);
+	uint64_t meaning = mr_unpack_uint(in, UINT64_MAX);
+	struct mr_slice tenant = mr_unpack_bytes(in);
+	size_t count = mr_unpack_array(in, MR_GROUP_BY_MAX);
+	for (size_t i = 0; i < count; i++)
+		texts[i] = mr_unpack_bytes(in);
+	size_t slots = mr_unpack_array(in, SIZE_MAX);
+	if (!mr_unpack_ok(in) || slots == 0) { /* a key without slots would never be freed */
+		in->bad = true;
+		return;
+	}
+	struct corr_rule *rule = rule_of(corr, id, meaning);
+	if (rule != NULL && rule->rule->group_by.count != count) {
+		in->bad = true;
+		return;
+	}
+	struct corr_key *key = rule == NULL ? NULL
+	                                    : corr_key_get(corr, number, rule, tenant, texts,
+	                                                   (uint32_t)count);
+	for (size_t i = 0; i < slots && mr_unpack_ok(in); i++)
+		get_slot(corr, in, rule, key);
+}
+
+static void get_plain(struct mr_unpack *in, struct corr_plain *plain)
+{
+	size_t count = mr_unpack_array(in, SIZE_MAX);
+	in->bad |= count % 2 != 0;
+	for (size_t i = 0; i < count / 2 && mr_unpack_ok(in); i++) {
+		struct corr_id id;
+		get_id(in, &id);
+		int64_t time_us = mr_unpack_int(in);
+		if (mr_unpack_ok(in))
+			corr_plain_add(plain, &id, time_us);
+	}
+}
+
+enum mr_err corr_restore(struct corr *corr, uint8_t number, struct mr_slice bytes,
+                         struct mr_error *error)
+{
+	struct mr_unpack in = mr_unpack(bytes);
+	mr_unpack_array_of(&in, SECTION_PARTS);
+	if (mr_unpack_uint(&in, UINT32_MAX) != SECTION_VERSION)
+		in.bad = true;
+	if (mr_unpack_uint(&in, UINT64_MAX) != seed_mark(corr))
+		in.bad = true;
+	if (mr_unpack_ok(&in))
+		get_plain(&in, &corr->groups[number].plain);
+	size_t keys = mr_unpack_array(&in, SIZE_MAX);
+	for (size_t i = 0; i < keys && mr_unpack_ok(&in); i++)
+		get_key(corr, &in, number);
+	if (mr_unpack_done(&in))
+		return MR_OK;
+	corr_group_fini(corr, &corr->groups[number]);
+	return mr_error_set(error, MR_BAD_INPUT,
+	                    "correlation state of key group %u: not a whole section of version %d "
+	                    "under this run's seed",
+	                    number, SECTION_VERSION);
+}

@@ -1,0 +1,347 @@
+/* state.c - the tables of correlate: key groups, keys, slots, and ids that are counted once.
+ *
+ * Called by the other files of this folder. Tables are hashed with the run's seed, because the keys
+ * are an attacker's, and compared by their whole bytes: two keys never merge. Nothing here fails:
+ * memory that cannot be had aborts. */
+#include "state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* ---- time ---- */
+
+int64_t corr_slot_number(int64_t time_us, int64_t span_us)
+{
+	int64_t number = time_us / span_us;
+	return time_us % span_us < 0 ? number - 1 : number;
+}
+
+int64_t corr_slot_offset(int64_t time_us, int64_t span_us)
+{
+	int64_t rest = time_us % span_us;
+	return rest < 0 ? rest + span_us : rest;
+}
+
+/* ---- ids ---- */
+
+void corr_scratch_begin(struct corr *corr, char what)
+{
+	corr->scratch.len = 0;
+	mr_buf_add(&corr->scratch, corr->env->seed, sizeof(corr->env->seed));
+	mr_buf_add(&corr->scratch, &what, 1);
+}
+
+void corr_scratch_number(struct corr *corr, uint64_t number)
+{
+	mr_buf_add(&corr->scratch, &number, sizeof(number));
+}
+
+void corr_scratch_text(struct corr *corr, struct mr_slice text)
+{
+	corr_scratch_number(corr, text.len);
+	if (text.len > 0)
+		mr_buf_add(&corr->scratch, text.at, text.len);
+}
+
+struct corr_id corr_id_of_scratch(struct corr *corr)
+{
+	uint8_t digest[32];
+	struct corr_id id;
+	mr_sha256(corr->scratch.data, corr->scratch.len, digest);
+	memcpy(id.bytes, digest, sizeof(id.bytes));
+	return id;
+}
+
+static uint64_t id_hash(const struct corr_id *id)
+{
+	uint64_t hash;
+	memcpy(&hash, id->bytes, sizeof(hash));
+	return hash;
+}
+
+static bool id_is_zero(const struct corr_id *id)
+{
+	static const struct corr_id zero;
+	return memcmp(id, &zero, sizeof(zero)) == 0;
+}
+
+/* The place of the id, or the free one where it would go. */
+static struct corr_id *ids_place(const struct corr_ids *ids, const struct corr_id *id)
+{
+	uint32_t at = (uint32_t)id_hash(id) & ids->mask;
+	while (!id_is_zero(&ids->slots[at]) && memcmp(&ids->slots[at], id, sizeof(*id)) != 0)
+		at = (at + 1) & ids->mask;
+	return &ids->slots[at];
+}
+
+static void ids_grow(struct corr_ids *ids)
+{
+	struct corr_ids wider = {.count = ids->count, .mask = ids->mask * 2 + 1};
+	if (wider.mask < 3)
+		wider.mask = 3;
+	wider.slots = mr_calloc((size_t)wider.mask + 1, sizeof(*wider.slots));
+	for (uint32_t i = 0; ids->slots != NULL && i <= ids->mask; i++) {
+		if (!id_is_zero(&ids->slots[i]))
+			*ids_place(&wider, &ids->slots[i]) = ids->slots[i];
+	}
+	free(ids->slots);
+	*ids = wider;
+}
+
+bool corr_ids_add(struct corr_ids *ids, const struct corr_id *id, uint32_t bound)
+{
+	if (ids->slots == NULL || (ids->count + 1) * 4 > (ids->mask + 1) * 3)
+		ids_grow(ids);
+	struct corr_id *place = ids_place(ids, id);
+	if (!id_is_zero(place))
+		return false;
+	if (ids->count < bound) {
+		*place = *id;
+		ids->count++;
+	}
+	return true;
+}
+
+void corr_ids_fini(struct corr_ids *ids)
+{
+	free(ids->slots);
+	*ids = (struct corr_ids){0};
+}
+
+/* ---- keys ---- */
+
+static uint64_t seeded_hash(const struct corr *corr, const void *bytes, size_t len, uint64_t more)
+{
+	uint64_t seed;
+	memcpy(&seed, corr->env->seed + 8, sizeof(seed));
+	return mr_hash64(bytes, len, seed ^ more);
+}
+
+static void add_text(struct mr_buf *out, struct mr_slice text)
+{
+	uint32_t len = (uint32_t)text.len;
+	mr_buf_add(out, &len, sizeof(len));
+	if (text.len > 0)
+		mr_buf_add(out, text.at, text.len);
+}
+
+static const char *get_text(const char *at, struct mr_slice *text_out)
+{
+	uint32_t len;
+	memcpy(&len, at, sizeof(len));
+	*text_out = (struct mr_slice){at + sizeof(len), len};
+	return at + sizeof(len) + len;
+}
+
+struct mr_slice corr_key_tenant(const struct corr_key *key)
+{
+	struct mr_slice tenant;
+	get_text(key->bytes, &tenant);
+	return tenant;
+}
+
+void corr_key_texts(const struct corr_key *key, struct mr_slice *texts_out)
+{
+	struct mr_slice tenant;
+	const char *at = get_text(key->bytes, &tenant);
+	for (uint32_t i = 0; i < key->texts; i++)
+		at = get_text(at, &texts_out[i]);
+}
+
+static void keys_grow(struct corr_group *group)
+{
+	uint32_t buckets = group->key_buckets == 0 ? 4 : group->key_buckets * 2;
+	struct corr_key **wider = mr_calloc(buckets, sizeof(struct corr_key *));
+	for (uint32_t i = 0; i < group->key_buckets; i++) {
+		while (group->keys[i] != NULL) {
+			struct corr_key *key = group->keys[i];
+			group->keys[i] = key->next_in_bucket;
+			struct corr_key **bucket = &wider[key->hash & (buckets - 1)];
+			key->next_in_bucket = *bucket;
+			*bucket = key;
+		}
+	}
+	free(group->keys);
+	group->keys = wider;
+	group->key_buckets = buckets;
+}
+
+static struct corr_key *key_new(struct corr *corr, uint8_t number, const struct corr_rule *rule,
+                                uint32_t texts, uint64_t hash)
+{
+	struct corr_group *group = &corr->groups[number];
+	if (group->key_count >= group->key_buckets)
+		keys_grow(group);
+	struct corr_key *key = mr_malloc(sizeof(*key) + corr->scratch.len);
+	struct corr_key **bucket = &group->keys[hash & (group->key_buckets - 1)];
+	*key = (struct corr_key){.next_in_bucket = *bucket,
+	                         .rule = rule,
+	                         .hash = hash,
+	                         .len = (uint32_t)corr->scratch.len,
+	                         .texts = texts,
+	                         .group = number};
+	memcpy(key->bytes, corr->scratch.data, corr->scratch.len);
+	*bucket = key;
+	group->key_count++;
+	return key;
+}
+
+struct corr_key *corr_key_get(struct corr *corr, uint8_t number, const struct corr_rule *rule,
+                              struct mr_slice tenant, const struct mr_slice *texts, uint32_t count)
+{
+	struct corr_group *group = &corr->groups[number];
+	struct mr_buf *bytes = &corr->scratch;
+	bytes->len = 0;
+	add_text(bytes, tenant);
+	for (uint32_t i = 0; i < count; i++)
+		add_text(bytes, texts[i]);
+	uint64_t hash = seeded_hash(corr, bytes->data, bytes->len, rule->index);
+	if (group->key_buckets > 0) {
+		struct corr_key *key = group->keys[hash & (group->key_buckets - 1)];
+		for (; key != NULL; key = key->next_in_bucket) {
+			if (key->hash == hash && key->rule == rule && key->texts == count &&
+			    key->len == bytes->len && memcmp(key->bytes, bytes->data, key->len) == 0)
+				return key;
+		}
+	}
+	return key_new(corr, number, rule, count, hash);
+}
+
+static void key_free(struct corr_group *group, struct corr_key *key)
+{
+	struct corr_key **link = &group->keys[key->hash & (group->key_buckets - 1)];
+	while (*link != key)
+		link = &(*link)->next_in_bucket;
+	*link = key->next_in_bucket;
+	group->key_count--;
+	free(key);
+}
+
+/* ---- slots ---- */
+
+static uint64_t slot_hash(const struct corr *corr, const struct corr_key *key, int64_t number)
+{
+	return seeded_hash(corr, &number, sizeof(number), key->hash);
+}
+
+struct corr_slot *corr_slot_find(struct corr *corr, const struct corr_key *key, int64_t number)
+{
+	struct corr_group *group = &corr->groups[key->group];
+	if (group->slot_buckets == 0 || key->slots == NULL)
+		return NULL;
+	struct corr_slot *slot =
+	    group->slots[slot_hash(corr, key, number) & (group->slot_buckets - 1)];
+	while (slot != NULL && (slot->key != key || slot->number != number))
+		slot = slot->next_in_bucket;
+	return slot;
+}
+
+static void slots_grow(struct corr *corr, struct corr_group *group)
+{
+	uint32_t buckets = group->slot_buckets == 0 ? 4 : group->slot_buckets * 2;
+	struct corr_slot **wider = mr_calloc(buckets, sizeof(struct corr_slot *));
+	for (uint32_t i = 0; i < group->slot_buckets; i++) {
+		while (group->slots[i] != NULL) {
+			struct corr_slot *slot = group->slots[i];
+			group->slots[i] = slot->next_in_bucket;
+			uint64_t hash = slot_hash(corr, slot->key, slot->number);
+			struct corr_slot **bucket = &wider[hash & (buckets - 1)];
+			slot->next_in_bucket = *bucket;
+			*bucket = slot;
+		}
+	}
+	free(group->slots);
+	group->slots = wider;
+	group->slot_buckets = buckets;
+}
+
+struct corr_slot *corr_slot_get(struct corr *corr, struct corr_key *key, int64_t number)
+{
+	struct corr_slot *slot = corr_slot_find(corr, key, number);
+	if (slot != NULL)
+		return slot;
+	struct corr_group *group = &corr->groups[key->group];
+	if (group->slot_count >= group->slot_buckets)
+		slots_grow(corr, group);
+	struct corr_slot **bucket =
+	    &group->slots[slot_hash(corr, key, number) & (group->slot_buckets - 1)];
+	slot = mr_calloc(1, sizeof(*slot));
+	slot->next_in_bucket = *bucket;
+	slot->next_of_key = key->slots;
+	slot->key = key;
+	slot->number = number;
+	*bucket = slot;
+	key->slots = slot;
+	group->slot_count++;
+	return slot;
+}
+
+struct corr_slot *corr_slot_beside(struct corr *corr, const struct corr_slot *slot, int64_t step)
+{
+	int64_t number;
+	if (__builtin_add_overflow(slot->number, step, &number))
+		return NULL;
+	return corr_slot_find(corr, slot->key, number);
+}
+
+static void slot_free(struct corr *corr, struct corr_group *group, struct corr_slot *slot)
+{
+	uint64_t hash = slot_hash(corr, slot->key, slot->number);
+	struct corr_slot **link = &group->slots[hash & (group->slot_buckets - 1)];
+	while (*link != slot)
+		link = &(*link)->next_in_bucket;
+	*link = slot->next_in_bucket;
+	group->slot_count--;
+	corr_items_free(slot->items);
+	corr_set_fini(&slot->set);
+	corr_times_free(slot->times, slot->key->rule->step_count);
+	corr_feed_free(slot->feed);
+	free(slot);
+}
+
+static void key_sweep(struct corr *corr, struct corr_group *group, struct corr_key *key,
+                      bool (*gone)(const struct corr *corr, const struct corr_slot *slot))
+{
+	struct corr_slot **link = &key->slots;
+	while (*link != NULL) {
+		struct corr_slot *slot = *link;
+		if (!gone(corr, slot)) {
+			link = &slot->next_of_key;
+			continue;
+		}
+		*link = slot->next_of_key;
+		slot_free(corr, group, slot);
+	}
+	if (key->slots == NULL)
+		key_free(group, key);
+}
+
+void corr_group_sweep(struct corr *corr, struct corr_group *group,
+                      bool (*gone)(const struct corr *corr, const struct corr_slot *slot))
+{
+	for (uint32_t i = 0; i < group->key_buckets; i++) {
+		struct corr_key *key = group->keys[i];
+		while (key != NULL) {
+			struct corr_key *next = key->next_in_bucket;
+			key_sweep(corr, group, key, gone);
+			key = next;
+		}
+	}
+}
+
+static bool every_slot(const struct corr *corr, const struct corr_slot *slot)
+{
+	(void)corr;
+	(void)slot;
+	return true;
+}
+
+void corr_group_fini(struct corr *corr, struct corr_group *group)
+{
+	corr_group_sweep(corr, group, every_slot);
+	assert(group->key_count == 0 && group->slot_count == 0);
+	free(group->keys);
+	free(group->slots);
+	free(group->plain.entries);
+	*group = (struct corr_group){0};
+}
