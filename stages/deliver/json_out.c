@@ -1,6 +1,10 @@
 /* json_out.c - the few calls that write JSON. Called by ocsf*.c and dead_letter.c; cannot fail. */
 #include "json_out.h"
 
+/* So many digits surely fit 64 bits, and a double's range. */
+#define WHOLE_DIGITS 18
+#define EXPONENT_DIGITS 2
+
 static void separate(struct mr_buf *out)
 {
 	char last = out->len == 0 ? '\n' : out->data[out->len - 1];
@@ -92,7 +96,7 @@ bool json_is_number(struct mr_slice text)
 {
 	size_t at = text.len > 0 && text.at[0] == '-';
 	size_t whole = digits(text, at);
-	if (whole == 0 || (whole > 1 && text.at[at] == '0'))
+	if (whole == 0 || whole > WHOLE_DIGITS || (whole > 1 && text.at[at] == '0'))
 		return false;
 	at += whole;
 	if (at < text.len && text.at[at] == '.') {
@@ -106,7 +110,7 @@ bool json_is_number(struct mr_slice text)
 		if (at < text.len && (text.at[at] == '+' || text.at[at] == '-'))
 			at++;
 		size_t exponent = digits(text, at);
-		if (exponent == 0)
+		if (exponent == 0 || exponent > EXPONENT_DIGITS)
 			return false;
 		at += exponent;
 	}

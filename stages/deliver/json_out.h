@@ -29,7 +29,7 @@ void json_bool(struct mr_buf *out, const char *key, bool yes);
 void json_time(struct mr_buf *out, const char *key, const char *key_dt, int64_t time_us);
 /* The place of a value that the caller appends itself, as valid JSON. */
 void json_key(struct mr_buf *out, const char *key);
-/* Whether the whole text is a JSON number. */
+/* Whether the whole text is a JSON number that any reader can hold. */
 bool json_is_number(struct mr_slice text);
 
 #endif

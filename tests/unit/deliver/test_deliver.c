@@ -1,0 +1,296 @@
+/* test_deliver.c - the stage as the pipeline runs it: batches in, lines and counts out. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "fake_files.h"
+#include "millrace/rule.h"
+#include "pipeline/stage_io.h"
+#include "pipeline/tables.h"
+
+#define S(text) MR_SLICE(text)
+
+extern const struct mr_stage_ops mr_stage_deliver;
+
+static struct {
+	struct mr_config config;
+	struct mr_tables *tables;
+	struct mr_fields *fields;
+	struct mr_files files;
+	struct mr_counters counters;
+	struct mr_stage_env env;
+	void *state;
+	int output, dead_letter;
+	char logged[4096];
+} world;
+
+static void remember(void *context, enum mr_log_level level, const char *text, size_t len)
+{
+	(void)context;
+	size_t at = strlen(world.logged);
+	snprintf(world.logged + at, sizeof(world.logged) - at, "%d %.*s\n", (int)level, (int)len, text);
+}
+
+static int temporary(void)
+{
+	char path[] = "/tmp/millrace-deliver-XXXXXX";
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	unlink(path);
+	return fd;
+}
+
+static void add_catalog(void)
+{
+	uint32_t named[] = {0};
+	struct mr_rule rules[] = {
+	    {.kind = MR_RULE_DETECTION, .id = S("d"), .title = S("Detection"), .level = MR_LEVEL_LOW},
+	    {.kind = MR_RULE_CORRELATION, .id = S("c"), .title = S("Correlation"), .rules = named,
+	     .rule_count = 1, .timespan_us = 1},
+	};
+	struct mr_catalog catalog = {.rules = rules, .count = 2, .layers = 1};
+	struct mr_buf bytes = {0};
+	mr_catalog_encode(&catalog, &bytes);
+	assert_int_equal(mr_tables_add_bytes(world.tables, "catalog",
+	                                     (struct mr_slice){bytes.data, bytes.len}, NULL),
+	                 MR_OK);
+	mr_buf_fini(&bytes);
+}
+
+static void begin(int output, bool dead_letter, bool finite)
+{
+	memset(&world, 0, sizeof(world));
+	world.tables = mr_tables_new();
+	world.fields = mr_fields_new();
+	add_catalog();
+	world.output = output;
+	mr_tables_add(world.tables, "deliver.output", dup(output), 0);
+	mr_config_add(&world.config, "output", "alerts.ndjson");
+	if (dead_letter) {
+		world.dead_letter = temporary();
+		mr_tables_add(world.tables, "deliver.dead_letter", dup(world.dead_letter), 0);
+	}
+	world.env = (struct mr_stage_env){.config = &world.config,
+	                                  .fields = world.fields,
+	                                  .tables = world.tables,
+	                                  .files = &world.files,
+	                                  .counters = &world.counters,
+	                                  .workers = 1,
+	                                  .finite = finite};
+	world.state = calloc(1, mr_stage_deliver.state_size);
+	mr_log_set_sink(remember, NULL);
+	struct mr_error error = {0};
+	assert_int_equal(mr_stage_deliver.open(world.state, &world.env, &error), MR_OK);
+	assert_int_equal(error.code, MR_OK);
+}
+
+static void end(void)
+{
+	mr_stage_deliver.close(world.state);
+	free(world.state);
+	mr_log_set_sink(NULL, NULL);
+	mr_tables_free(world.tables);
+	mr_fields_free(world.fields);
+	mr_config_fini(&world.config);
+	close(world.output);
+	if (world.dead_letter != 0)
+		close(world.dead_letter);
+}
+
+/* What was put into the writer goes through the stage. */
+static enum mr_err deliver(struct mr_writer *made, enum mr_content content, struct mr_error *error)
+{
+	struct mr_body body;
+	struct mr_reader in = {0};
+	struct mr_writer none = {0};
+	assert_true(mr_writer_take(made, content, 0, &body));
+	mr_reader_open_body(&in, content, &body);
+	enum mr_err err = mr_stage_deliver.process(world.state, &in, &none, error);
+	if (err == MR_OK)
+		err = mr_reader_finish(&in, error);
+	mr_reader_fini(&in);
+	mr_body_fini(&body);
+	mr_writer_fini(made);
+	return err;
+}
+
+static struct mr_alert alert_of(uint32_t rule, bool announcement, enum mr_activity activity)
+{
+	return (struct mr_alert){.id = {1}, .activity = activity, .rule = rule, .tenant = S("t"),
+	                         .announcement = announcement};
+}
+
+static enum mr_err deliver_alerts(const struct mr_alert *alerts, size_t count, struct mr_error *error)
+{
+	struct mr_writer made = {0};
+	mr_writer_add_output(&made, MR_CONTENT_ALERTS, 0, MR_LINK_SPREAD, 1);
+	for (size_t i = 0; i < count; i++)
+		mr_writer_alert(&made, &alerts[i]);
+	return deliver(&made, MR_CONTENT_ALERTS, error);
+}
+
+static uint32_t lines_in(int fd)
+{
+	char bytes[1 << 16];
+	ssize_t len = pread(fd, bytes, sizeof(bytes), 0);
+	uint32_t count = 0;
+	for (ssize_t i = 0; i < len; i++)
+		count += bytes[i] == '\n';
+	assert_true(len <= 0 || bytes[len - 1] == '\n');
+	return count;
+}
+
+static uint64_t counted(enum mr_counter counter)
+{
+	return world.counters.at[counter];
+}
+
+static void alerts_are_written_announcements_only_shown(void **state)
+{
+	(void)state;
+	const struct mr_alert alerts[] = {alert_of(1, true, MR_ACTIVITY_CREATE),
+	                                  alert_of(0, false, MR_ACTIVITY_CREATE),
+	                                  alert_of(1, false, MR_ACTIVITY_CREATE),
+	                                  alert_of(1, false, MR_ACTIVITY_UPDATE)};
+	begin(temporary(), false, true);
+	assert_int_equal(deliver_alerts(alerts, 4, NULL), MR_OK);
+	assert_int_equal(lines_in(world.output), 3);
+	assert_int_equal(counted(MR_C_ALERTS_RECEIVED), 2);
+	assert_int_equal(counted(MR_C_DELIVERED), 2);
+	char want[512];
+	snprintf(want, sizeof(want),
+	         "%d (no time) None: Correlation; 01%030d\n%d (no time) Low: Detection; 01%030d\n",
+	         MR_LOG_ALERT, 0, MR_LOG_ALERT, 0);
+	assert_string_equal(world.logged, want);
+	end();
+}
+
+static void in_service_every_alert_is_shown_when_written(void **state)
+{
+	(void)state;
+	const struct mr_alert alerts[] = {alert_of(1, false, MR_ACTIVITY_CREATE)};
+	begin(temporary(), false, false);
+	assert_int_equal(deliver_alerts(alerts, 1, NULL), MR_OK);
+	assert_true(strstr(world.logged, "Correlation") != NULL);
+	end();
+}
+
+static void an_alert_of_no_rule_breaks_the_link(void **state)
+{
+	(void)state;
+	struct mr_alert alert = alert_of(2, false, MR_ACTIVITY_CREATE);
+	struct mr_error error = {0};
+	begin(temporary(), false, true);
+	assert_int_equal(deliver_alerts(&alert, 1, &error), MR_PROTOCOL);
+	assert_string_equal(error.text, "an alert names rule 2 of a catalog of 2");
+	alert.rule = 0;
+	alert.evidence_count = 2;
+	alert.evidence[1].rule = 7;
+	assert_int_equal(deliver_alerts(&alert, 1, &error), MR_PROTOCOL);
+	assert_int_equal(counted(MR_C_ALERTS_RECEIVED), 0);
+	end();
+}
+
+static void a_full_disk_ends_the_work(void **state)
+{
+	(void)state;
+	const struct mr_alert alert = alert_of(0, false, MR_ACTIVITY_CREATE);
+	struct mr_error error = {0};
+	begin(open("/dev/full", O_WRONLY), false, true);
+	assert_int_equal(deliver_alerts(&alert, 1, &error), MR_NO_SPACE);
+	assert_string_equal(error.text, "alerts.ndjson: cannot be written: No space left on device");
+	end();
+}
+
+static enum mr_err deliver_rejects(uint32_t count, struct mr_error *error)
+{
+	struct mr_reject reject = {.length = 1, .name = S("f"), .reason = S("r"), .bytes = S("x")};
+	struct mr_writer made = {0};
+	mr_writer_add_output(&made, MR_CONTENT_REJECTS, 0, MR_LINK_SPREAD, 1);
+	for (uint32_t i = 0; i < count; i++)
+		mr_writer_reject(&made, &reject);
+	return deliver(&made, MR_CONTENT_REJECTS, error);
+}
+
+static void rejected_records_go_to_their_own_file(void **state)
+{
+	(void)state;
+	begin(temporary(), true, true);
+	assert_int_equal(deliver_rejects(3, NULL), MR_OK);
+	assert_int_equal(lines_in(world.dead_letter), 3);
+	assert_int_equal(lines_in(world.output), 0);
+	assert_int_equal(counted(MR_C_REJECTS_RECEIVED), 3);
+	assert_int_equal(counted(MR_C_REJECTS_WRITTEN), 3);
+	assert_int_equal(mr_stage_deliver.finish(world.state, NULL, NULL), MR_OK);
+	assert_string_equal(world.logged, "");
+	end();
+}
+
+static void without_a_file_they_are_counted_and_named_once(void **state)
+{
+	(void)state;
+	char want[256];
+	begin(temporary(), false, true);
+	assert_int_equal(deliver_rejects(2, NULL), MR_OK);
+	assert_int_equal(deliver_rejects(3, NULL), MR_OK);
+	assert_int_equal(counted(MR_C_REJECTS_WRITTEN), 5);
+	assert_string_equal(world.logged, "");
+	assert_int_equal(mr_stage_deliver.finish(world.state, NULL, NULL), MR_OK);
+	assert_int_equal(mr_stage_deliver.finish(world.state, NULL, NULL), MR_OK);
+	snprintf(want, sizeof(want),
+	         "%d 5 records could not be parsed and were counted only; --dead-letter FILE keeps them\n",
+	         MR_LOG_WARNING);
+	assert_string_equal(world.logged, want);
+	end();
+}
+
+static enum mr_err open_with(struct mr_tables *tables, struct mr_error *error)
+{
+	struct mr_stage_env env = world.env;
+	void *other = calloc(1, mr_stage_deliver.state_size);
+	env.tables = tables;
+	enum mr_err err = mr_stage_deliver.open(other, &env, error);
+	free(other);
+	return err;
+}
+
+static void what_is_missing_is_named(void **state)
+{
+	(void)state;
+	struct mr_error error = {0};
+	struct mr_tables *tables = mr_tables_new();
+	begin(temporary(), false, true);
+	assert_int_equal(open_with(tables, &error), MR_NOT_FOUND);
+	assert_string_equal(error.text, "there is no table catalog");
+	assert_int_equal(mr_tables_add_bytes(tables, "catalog", S("no catalog"), NULL), MR_OK);
+	assert_int_equal(open_with(tables, &error), MR_BAD_INPUT);
+	mr_tables_free(tables);
+	tables = world.tables;
+	world.tables = mr_tables_new();
+	add_catalog();
+	assert_int_equal(open_with(world.tables, &error), MR_NOT_FOUND);
+	assert_string_equal(error.text, "there is no table deliver.output");
+	mr_tables_free(world.tables);
+	world.tables = tables;
+	end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(alerts_are_written_announcements_only_shown),
+	    cmocka_unit_test(in_service_every_alert_is_shown_when_written),
+	    cmocka_unit_test(an_alert_of_no_rule_breaks_the_link),
+	    cmocka_unit_test(a_full_disk_ends_the_work),
+	    cmocka_unit_test(rejected_records_go_to_their_own_file),
+	    cmocka_unit_test(without_a_file_they_are_counted_and_named_once),
+	    cmocka_unit_test(what_is_missing_is_named),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

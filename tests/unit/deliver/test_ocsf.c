@@ -1,0 +1,583 @@
+/* test_ocsf.c - alerts as OCSF findings: what a person reads, what a machine checks, what an attacker wrote.
+ *
+ * All lines made here also pass tests/e2e/ocsf_check.py, where MILLRACE_ROOT says where that is. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "fake_files.h"
+#include "message.h"
+#include "millrace/batch.h"
+#include "millrace/log.h"
+#include "ocsf.h"
+#include "read_json.h"
+
+#define S(text) MR_SLICE(text)
+#define C(text) {text, sizeof(text) - 1} /* in static initialisers */
+
+static const char record[] = "{\"Id\":\"r1\",\n \"Operation\":\"New-InboxRule\",\"n\":[1,2]}";
+#define RECORD_LEN (sizeof(record) - 1)
+#define RECORD_AT 100
+
+static struct mr_slice tags[] = {C("attack.collection"), C("attack.t1114.003"),
+                                 C("attack.initial_access"), C("attack.T1078"), C("attack.stealth"),
+                                 C("attack.t12"), C("attack."), C("cve.2024-1")};
+static struct mr_slice references[] = {C("https://example.com/a"), C("https://example.com/b")};
+static struct mr_slice false_positives[] = {C("People who move house")};
+static struct mr_slice group_by[] = {C("actor.user.name")};
+static struct mr_slice counted[] = {C("src_endpoint.ip")};
+static uint32_t named[] = {0};
+static struct mr_rule rules[2];
+static struct mr_catalog catalog = {.rules = rules, .count = 2, .layers = 1};
+
+static struct {
+	struct mr_files files;
+	char region[4096];
+	struct record_reader records;
+	struct mr_fields *fields;
+	struct ocsf ocsf;
+	struct mr_buf all; /* every line that was made, for the checker */
+} world;
+
+static int set_up(void **state)
+{
+	(void)state;
+	rules[0] = (struct mr_rule){.kind = MR_RULE_DETECTION,
+	                            .id = S("rule-1"),
+	                            .title = S("Inbox forwarding"),
+	                            .description = S("A rule sends mail away."),
+	                            .file = S("rules/mail.yml"),
+	                            .line = 3,
+	                            .level = MR_LEVEL_HIGH,
+	                            .date = S("2026-11-24"),
+	                            .tags = {tags, 8},
+	                            .references = {references, 2},
+	                            .falsepositives = {false_positives, 1}};
+	rules[1] = (struct mr_rule){.kind = MR_RULE_CORRELATION,
+	                            .id = S("rule-2"),
+	                            .title = S("Many addresses"),
+	                            .file = S("rules/mail.yml"),
+	                            .level = MR_LEVEL_CRITICAL,
+	                            .type = MR_CORRELATION_VALUE_COUNT,
+	                            .rules = named,
+	                            .rule_count = 1,
+	                            .timespan_us = 3600000000,
+	                            .group_by = {group_by, 1},
+	                            .fields = {counted, 1}};
+	memset(world.region, ' ', sizeof(world.region));
+	memcpy(world.region + RECORD_AT, record, RECORD_LEN);
+	world.files = (struct mr_files){.names = {S("audit.ndjson"), S(MR_FRAMES_FILE_NAME), S("a.csv")},
+	                                .bytes = {{world.region, sizeof(world.region)},
+	                                          {world.region, sizeof(world.region)}}};
+	world.fields = mr_fields_new();
+	mr_fields_add(world.fields, S("ClientAppUsed"));
+	record_reader_init(&world.records, &world.files, 1 << 20);
+	world.ocsf = (struct ocsf){&catalog, world.fields, &world.records};
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	record_reader_fini(&world.records);
+	mr_fields_free(world.fields);
+	mr_buf_fini(&world.all);
+	return 0;
+}
+
+static const struct mr_signal_field who[] = {
+    {MR_F_KIND, MR_STRING, C("m365.audit")},
+    {MR_F_PRODUCT, MR_STRING, C("Exchange")},
+    {MR_F_OPERATION, MR_STRING, C("New-InboxRule")},
+    {MR_F_STATUS, MR_STRING, C("Success")},
+    {MR_F_ACTOR_NAME, MR_STRING, C("alice@contoso.com")},
+    {MR_F_ACTOR_UID, MR_STRING, C("u-1")},
+    {MR_F_ACTOR_TYPE, MR_STRING, C("User")},
+    {MR_F_ACTOR_FULL_NAME, MR_STRING, C("Alice Smith")},
+    {MR_F_ACTOR_UPN, MR_STRING, C("alice@contoso.com")},
+    {MR_F_ACTOR_DEPARTMENT, MR_STRING, C("Finance")},
+    {MR_F_ACTOR_TITLE, MR_STRING, C("Accountant")},
+    {MR_F_ACTOR_MANAGER, MR_STRING, C("bob@contoso.com")},
+    {MR_F_ACTOR_ROLES, MR_STRING, C("Global Administrator")},
+    {MR_F_ACTOR_ROLES, MR_STRING, C("Exchange Administrator")},
+    {MR_F_ACTOR_PRIVILEGED, MR_BOOL, C("true")},
+    {MR_F_ACTOR_KNOWN, MR_BOOL, C("true")},
+    {MR_F_ACTOR_RISK, MR_STRING, C("high")},
+    {MR_F_ACTOR_HOME_COUNTRY, MR_STRING, C("NL")},
+    {MR_F_SESSION, MR_STRING, C("s-1")},
+    {MR_F_MFA, MR_BOOL, C("false")},
+    {MR_F_SRC_IP, MR_STRING, C("203.0.113.9")},
+    {MR_F_SRC_PORT, MR_INT, C("443")},
+    {MR_F_SRC_COUNTRY, MR_STRING, C("NL")},
+    {MR_F_SRC_CITY, MR_STRING, C("Amsterdam")},
+    {MR_F_SRC_LAT, MR_DOUBLE, C("52.37")},
+    {MR_F_SRC_LONG, MR_DOUBLE, C("4.89")},
+    {MR_F_SRC_ASN, MR_INT, C("1136")},
+    {MR_F_SRC_AS_NAME, MR_STRING, C("KPN")},
+    {MR_F_DEVICE_NAME, MR_STRING, C("LAPTOP-7")},
+    {MR_F_DEVICE_OS, MR_STRING, C("Windows 11")},
+    {MR_F_USER_AGENT, MR_STRING, C("axios/1.7")},
+    {MR_F_RESOURCE_NAME, MR_STRING, C("alice\\forward")},
+    {MR_F_TARGET_NAME, MR_STRING, C("carol@contoso.com")},
+    {MR_F_NORMALISED_END, MR_STRING, C("Other clients")},
+};
+
+static struct mr_evidence evidence_of(const struct mr_signal_field *fields, size_t count)
+{
+	return (struct mr_evidence){.kind = MR_KIND_UAL,
+	                            .has_time = true,
+	                            .time_us = 1621372413123456,
+	                            .arrival_us = 1700000000000000,
+	                            .record_id = S("r1"),
+	                            .origin = {.position = RECORD_AT,
+	                                       .length = RECORD_LEN,
+	                                       .hash = mr_hash64(record, RECORD_LEN, 0)},
+	                            .field_count = (uint32_t)count,
+	                            .fields = fields};
+}
+
+static struct mr_alert plain_alert(void)
+{
+	struct mr_alert alert = {.id = {0xab, 0xcd},
+	                         .activity = MR_ACTIVITY_CREATE,
+	                         .tenant = S("t-1"),
+	                         .key_count = 1,
+	                         .key = {S("r1")},
+	                         .has_time = true,
+	                         .first_time_us = 1621372413123456,
+	                         .last_time_us = 1621372413123456,
+	                         .event_count = 1,
+	                         .evidence_count = 1};
+	alert.evidence[0] = evidence_of(who, sizeof(who) / sizeof(who[0]));
+	return alert;
+}
+
+static struct json_line line;
+
+static void write_alert(const struct mr_alert *alert)
+{
+	struct mr_buf out = {0};
+	ocsf_put_alert(&world.ocsf, alert, &out);
+	assert_int_equal(out.data[out.len - 1], '\n');
+	assert_null(memchr(out.data, '\n', out.len - 1));
+	assert_true(mr_utf8_valid(out.data, out.len));
+	assert_true(json_line_open(&line, out.data, out.len - 1));
+	mr_buf_add(&world.all, out.data, out.len);
+	mr_buf_fini(&out);
+}
+
+static void assert_at(const char *path, const char *want)
+{
+	const char *got = json_at(&line, path);
+	if (got == NULL)
+		fail_msg("%s is not there", path);
+	assert_string_equal(got, want);
+}
+
+static void a_plain_alert_says_what_who_where_when(void **state)
+{
+	(void)state;
+	struct mr_alert alert = plain_alert();
+	write_alert(&alert);
+	assert_at("message", "Inbox forwarding: Alice Smith (alice@contoso.com, Accountant, Finance, "
+	                     "privileged) did New-InboxRule on carol@contoso.com from 203.0.113.9 "
+	                     "(Amsterdam, NL, KPN) at 2021-05-18T21:13:33.123456Z");
+	assert_at("class_uid", "2004");
+	assert_at("type_uid", "200401");
+	assert_at("severity_id", "4");
+	assert_at("severity", "High");
+	assert_at("time", "1621372413123");
+	assert_at("time_dt", "2021-05-18T21:13:33.123456Z");
+	assert_at("finding_info.uid", "abcd0000000000000000000000000000");
+	assert_at("finding_info.title", "Inbox forwarding");
+	assert_at("finding_info.analytic.uid", "rule-1");
+	assert_at("finding_info.first_seen_time", "1621372413123");
+	assert_at("finding_info.src_url", "https://example.com/a");
+	assert_at("finding_info.data_sources.0", "m365.audit");
+	assert_at("metadata.version", "1.3.0");
+	assert_at("metadata.labels.7", "cve.2024-1");
+	assert_at("actor.user.full_name", "Alice Smith");
+	assert_at("unmapped.millrace.tenant", "t-1");
+	assert_at("unmapped.millrace.key", "[\"r1\"]");
+	assert_at("unmapped.millrace.slot", "0");
+	assert_at("unmapped.millrace.records", "1");
+	assert_at("unmapped.millrace.lower_bound", "false");
+	assert_at("unmapped.millrace.references.1", "https://example.com/b");
+	assert_at("unmapped.millrace.false_positives.0", "People who move house");
+	assert_at("resources.0.name", "alice\\forward");
+	json_line_close(&line);
+}
+
+static void evidence_says_all_that_is_known(void **state)
+{
+	(void)state;
+	struct mr_alert alert = plain_alert();
+	write_alert(&alert);
+	assert_at("evidences.0.data.Operation", "New-InboxRule");
+	assert_at("evidences.0.data.n", "[1,2]");
+	assert_at("evidences.0.actor.user.ldap_person.job_title", "Accountant");
+	assert_at("evidences.0.actor.user.ldap_person.manager.name", "bob@contoso.com");
+	assert_at("evidences.0.actor.user.ldap_person.labels.0", "privileged");
+	assert_at("evidences.0.actor.user.groups.1.name", "Exchange Administrator");
+	assert_at("evidences.0.actor.user.org.ou_name", "Finance");
+	assert_at("evidences.0.actor.user.risk_level_id", "3");
+	assert_at("evidences.0.actor.user.type_id", "1");
+	assert_at("evidences.0.actor.session.is_mfa", "false");
+	assert_at("evidences.0.src_endpoint.port", "443");
+	assert_at("evidences.0.src_endpoint.location.lat", "52.37");
+	assert_at("evidences.0.src_endpoint.autonomous_system.number", "1136");
+	assert_at("evidences.0.api.operation", "New-InboxRule");
+	assert_at("evidences.0.api.service.name", "Exchange");
+	assert_at("evidences.0.device.os.type_id", "100");
+	assert_at("evidences.0.user.name", "carol@contoso.com");
+	assert_at("unmapped.millrace.evidence.0.record_id", "r1");
+	assert_at("unmapped.millrace.evidence.0.source", "audit.ndjson");
+	assert_at("unmapped.millrace.evidence.0.offset", "100");
+	assert_at("unmapped.millrace.evidence.0.intact", "true");
+	assert_at("unmapped.millrace.evidence.0.fields.clientappused", "Other clients");
+	char hash[24];
+	snprintf(hash, sizeof(hash), "xxh3:%016llx",
+	         (unsigned long long)mr_hash64(record, RECORD_LEN, 0));
+	assert_at("unmapped.millrace.evidence.0.hash", hash);
+	json_line_close(&line);
+}
+
+static void tags_become_techniques_and_tactics(void **state)
+{
+	(void)state;
+	struct mr_alert alert = plain_alert();
+	write_alert(&alert);
+	assert_at("finding_info.attacks.0.tactic.uid", "TA0009");
+	assert_at("finding_info.attacks.1.technique.uid", "T1114");
+	assert_at("finding_info.attacks.1.technique.name", "Email Collection");
+	assert_at("finding_info.attacks.1.sub_technique.uid", "T1114.003");
+	assert_at("finding_info.attacks.1.sub_technique.name", "Email Forwarding Rule");
+	assert_at("finding_info.attacks.1.sub_technique.src_url",
+	          "https://attack.mitre.org/techniques/T1114/003/");
+	assert_at("finding_info.attacks.2.tactic.name", "Initial Access");
+	assert_at("finding_info.attacks.3.technique.uid", "T1078");
+	assert_null(json_at(&line, "finding_info.attacks.3.sub_technique"));
+	assert_at("finding_info.attacks.4.tactic.name", "Stealth");
+	assert_null(json_at(&line, "finding_info.attacks.5"));
+	json_line_close(&line);
+}
+
+static const struct mr_signal_field other[] = {
+    {MR_F_ACTOR_NAME, MR_STRING, C("mallory@contoso.com")},
+    {MR_F_ACTOR_KNOWN, MR_BOOL, C("false")},
+    {MR_F_SRC_IP, MR_STRING, C("2001:db8::1")},
+    {MR_F_SRC_ANONYMITY, MR_STRING, C("tor")},
+};
+
+static void a_correlation_shows_all_its_members(void **state)
+{
+	(void)state;
+	struct mr_alert alert = plain_alert();
+	alert.rule = 1;
+	alert.slot = -3;
+	alert.key[0] = S("alice@contoso.com");
+	alert.first_time_us = 0;
+	alert.event_count = 212;
+	alert.value_count = 40;
+	alert.lower_bound = true;
+	alert.evidence_count = 3;
+	alert.evidence[1] = evidence_of(other, 4);
+	alert.evidence[2] = alert.evidence[0];
+	write_alert(&alert);
+	assert_at("message",
+	          "Many addresses: at least 212 records with at least 40 different src_endpoint.ip for "
+	          "actor.user.name alice@contoso.com; by Alice Smith (alice@contoso.com, Accountant, "
+	          "Finance, privileged); mallory@contoso.com (not in the identity store); from "
+	          "203.0.113.9 (Amsterdam, NL, KPN); 2001:db8::1 (tor); between 1970-01-01T00:00:00Z "
+	          "and 2021-05-18T21:13:33.123456Z");
+	assert_at("finding_info.analytic.category", "value_count");
+	assert_at("finding_info.related_analytics.0.uid", "rule-1");
+	assert_at("count", "212");
+	assert_at("start_time", "0");
+	assert_at("unmapped.millrace.values", "40");
+	assert_at("unmapped.millrace.lower_bound", "true");
+	assert_at("unmapped.millrace.slot", "-3");
+	assert_at("unmapped.millrace.timespan_seconds", "3600");
+	assert_at("observables.0.value", "alice@contoso.com");
+	assert_at("observables.1.value", "mallory@contoso.com");
+	assert_at("observables.2.value", "203.0.113.9");
+	assert_at("observables.3.value", "2001:db8::1");
+	assert_at("observables.4.type_id", "16");
+	assert_null(json_at(&line, "observables.5"));
+	assert_at("evidences.1.actor.user.ldap_person.labels.0", "not in the identity store");
+	assert_at("evidences.2.src_endpoint.ip", "203.0.113.9");
+	json_line_close(&line);
+}
+
+static void an_alert_without_anything_is_still_one(void **state)
+{
+	(void)state;
+	struct mr_alert alert = {.activity = MR_ACTIVITY_CLOSE, .rule = 1, .tenant = S("unknown")};
+	write_alert(&alert);
+	assert_at("activity_name", "Close");
+	assert_at("status", "Suppressed");
+	assert_at("unmapped.millrace.key", "[]");
+	assert_at("unmapped.millrace.evidence", "[]");
+	assert_null(json_at(&line, "evidences"));
+	assert_null(json_at(&line, "start_time"));
+	json_line_close(&line);
+	alert = plain_alert();
+	alert.has_time = false;
+	alert.evidence[0].has_time = false;
+	alert.evidence[0].field_count = 0;
+	write_alert(&alert);
+	assert_at("message", "Inbox forwarding: somebody did something");
+	assert_at("time", "1700000000000");
+	assert_null(json_at(&line, "evidences.0.actor"));
+	json_line_close(&line);
+}
+
+/* ---- records that cannot be shown as they are ---- */
+
+static void put_record(struct mr_alert *alert, const char *bytes, size_t len)
+{
+	memcpy(world.region + 500, bytes, len);
+	alert->evidence[0].origin = (struct mr_origin){
+	    .position = 500, .length = (uint32_t)len, .hash = mr_hash64(bytes, len, 0)};
+}
+
+static void a_repaired_record_is_shown_as_text(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *raw, *want;
+	} cases[] = {{"{\"a\":\"\xff\x01\"}", "{\"a\":\"\xef\xbf\xbd\x01\"}"},
+	             {"{\"a\":\"\\ud800\"}", "{\"a\":\"\\ud800\"}"},
+	             {"{\"a\":1}}", "{\"a\":1}}"},
+	             {"[1]", "[1]"},
+	             {"{\"a\":123456789012345678901234567890}",
+	              "{\"a\":123456789012345678901234567890}"},
+	             {"{\"a\":\"\xed\xa0\x80\n\"", "{\"a\":\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\n\""}};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct mr_alert alert = plain_alert();
+		put_record(&alert, cases[i].raw, strlen(cases[i].raw));
+		write_alert(&alert);
+		assert_at("evidences.0.data", cases[i].want);
+		assert_at("unmapped.millrace.evidence.0.intact", "true");
+		json_line_close(&line);
+	}
+}
+
+static void a_deep_record_is_shown_as_text(void **state)
+{
+	(void)state;
+	for (int depth = 63; depth <= 65; depth++) {
+		struct mr_buf text = {0};
+		mr_buf_add_text(&text, "{\"]\\\"[\":");
+		for (int i = 1; i < depth; i++)
+			mr_buf_add_text(&text, "[");
+		for (int i = 1; i < depth; i++)
+			mr_buf_add_text(&text, "]");
+		mr_buf_add_text(&text, "}");
+		struct mr_alert alert = plain_alert();
+		put_record(&alert, text.data, text.len);
+		write_alert(&alert);
+		struct mr_buf want = {0};
+		mr_buf_add(&want, text.data, text.len);
+		mr_buf_add(&want, "", 1);
+		assert_at("evidences.0.data", want.data);
+		assert_int_equal(json_at(&line, "evidences.0.data.]\"[") == NULL, depth > 64);
+		json_line_close(&line);
+		mr_buf_fini(&text);
+		mr_buf_fini(&want);
+	}
+}
+
+static char logged[1024];
+static void remember(void *context, enum mr_log_level level, const char *text, size_t len)
+{
+	(void)context;
+	(void)level;
+	snprintf(logged, sizeof(logged), "%.*s", (int)len, text);
+}
+
+static void evidence_that_changed_is_not_shown(void **state)
+{
+	(void)state;
+	struct mr_alert alert = plain_alert();
+	mr_log_set_sink(remember, NULL);
+	alert.evidence[0].origin.hash ^= 1;
+	write_alert(&alert);
+	assert_at("evidences.0.data",
+	          "the record cannot be shown: audit.ndjson: the 51 bytes at byte 100 are no longer the "
+	          "record that was judged");
+	assert_at("unmapped.millrace.evidence.0.intact", "false");
+	assert_true(strstr(logged, "evidence cannot be shown: audit.ndjson") != NULL);
+	json_line_close(&line);
+
+	alert = plain_alert();
+	world.files.bytes[0].len = RECORD_AT + 10; /* cut short */
+	write_alert(&alert);
+	assert_at("unmapped.millrace.evidence.0.problem", "audit.ndjson: has become shorter");
+	assert_null(json_at(&line, "evidences.0.data.Id"));
+	json_line_close(&line);
+	world.files.bytes[0].len = sizeof(world.region);
+
+	alert.evidence[0].origin.partition = 77;
+	write_alert(&alert);
+	assert_at("unmapped.millrace.evidence.0.problem", "there is no file 77");
+	json_line_close(&line);
+	alert.evidence[0].origin.length = UINT32_MAX;
+	write_alert(&alert);
+	assert_at("unmapped.millrace.evidence.0.intact", "false");
+	json_line_close(&line);
+	mr_log_set_sink(NULL, NULL);
+}
+
+static void a_spooled_record_names_its_original(void **state)
+{
+	(void)state;
+	struct mr_alert alert = plain_alert();
+	struct mr_frame frame = {RECORD_LEN, 2, 1ull << 33};
+	mr_frame_encode(&frame, world.region + RECORD_AT - MR_FRAME_HEADER);
+	alert.evidence[0].origin.partition = 1;
+	write_alert(&alert);
+	assert_at("evidences.0.data.Id", "r1");
+	assert_at("unmapped.millrace.evidence.0.source", "a.csv");
+	assert_at("unmapped.millrace.evidence.0.offset", "8589934592");
+	json_line_close(&line);
+	alert.evidence[0].origin.position = 5; /* no room for a frame */
+	write_alert(&alert);
+	assert_at("unmapped.millrace.evidence.0.intact", "false");
+	json_line_close(&line);
+}
+
+static void a_record_may_come_with_its_alert(void **state)
+{
+	(void)state;
+	struct mr_alert alert = plain_alert();
+	alert.evidence[0].record = (struct mr_slice){record, RECORD_LEN};
+	alert.evidence[0].origin.partition = 77;
+	write_alert(&alert);
+	assert_at("evidences.0.data.Id", "r1");
+	json_line_close(&line);
+}
+
+/* ---- what an attacker wrote ---- */
+
+static const struct mr_signal_field hostile[] = {
+    {MR_F_ACTOR_NAME, MR_STRING, C("\x1b[2Jroot\n\r\x00\xff\xed\xa0\x80\"\\")},
+    {MR_F_ACTOR_UPN, MR_STRING, C("not an address")},
+    {MR_F_ACTOR_TYPE, MR_STRING, C("Robot")},
+    {MR_F_ACTOR_RISK, MR_STRING, C("extreme")},
+    {MR_F_SRC_IP, MR_STRING, C("999.1.1.1\x1b")},
+    {MR_F_SRC_PORT, MR_STRING, C("99999999999999999999")},
+    {MR_F_SRC_LAT, MR_DOUBLE, C("01e")},
+    {MR_F_SRC_CITY, MR_STRING, C("\xe2\x80\xae" "evil")},
+    {MR_F_OPERATION, MR_STRING, C("</script>\xe2\x80\xa8")},
+    {MR_F_DEVICE_NAME, MR_STRING, C("\xf4\x90\x80\x80")},
+    {MR_F_MFA, MR_STRING, C("perhaps")},
+    {MR_F_USER_AGENT, MR_INT, C("0x10")},
+    {MR_F_SRC_ASN, MR_UINT, C("18446744073709551615")},
+    {MR_F_STATUS_CODE, MR_DOUBLE, C("1e999")},
+    {60000, MR_STRING, C("no such field")},
+};
+
+static void hostile_texts_stay_inside_their_strings(void **state)
+{
+	(void)state;
+	struct mr_alert alert = plain_alert();
+	alert.evidence[0] = evidence_of(hostile, sizeof(hostile) / sizeof(hostile[0]));
+	alert.key[0] = S("\xff\n\"");
+	alert.tenant = S("\x07t");
+	write_alert(&alert);
+	assert_at("unmapped.millrace.key.0", "\xef\xbf\xbd\n\"");
+	assert_at("evidences.0.actor.user.type_id", "99");
+	assert_null(json_at(&line, "evidences.0.src_endpoint"));
+	assert_null(json_at(&line, "evidences.0.actor.user.email_addr"));
+	assert_null(json_at(&line, "evidences.0.actor.session"));
+	const char *fields = json_at(&line, "unmapped.millrace.evidence.0.fields");
+	assert_true(strstr(fields, "\"http_request.user_agent\":\"0x10\"") != NULL);
+	assert_true(strstr(fields, "\"status_code\":\"1e999\"") != NULL);
+	json_line_close(&line);
+}
+
+static void an_announcement_cannot_move_the_cursor(void **state)
+{
+	(void)state;
+	struct mr_alert alert = plain_alert();
+	struct mr_buf out = {0};
+	message_announce(&out, &catalog, &alert);
+	mr_buf_add(&out, "", 1);
+	assert_string_equal(out.data,
+	                    "2021-05-18T21:13:33.123456Z High: Inbox forwarding; by Alice Smith "
+	                    "(alice@contoso.com, Accountant, Finance, privileged); from 203.0.113.9 "
+	                    "(Amsterdam, NL, KPN); abcd0000000000000000000000000000");
+	out.len = 0;
+	alert.evidence[0] = evidence_of(hostile, sizeof(hostile) / sizeof(hostile[0]));
+	message_announce(&out, &catalog, &alert);
+	for (size_t i = 0; i < out.len; i++)
+		assert_true((uint8_t)out.data[i] >= 0x20 && out.data[i] != 0x7f);
+	assert_true(mr_utf8_valid(out.data, out.len));
+	assert_null(memmem(out.data, out.len, "\xe2\x80\xae", 3));
+	mr_buf_fini(&out);
+}
+
+static void a_long_name_is_cut_between_characters(void **state)
+{
+	(void)state;
+	char name[401];
+	for (int i = 0; i < 400; i += 2)
+		memcpy(name + i, "\xc3\xa4", 2);
+	for (size_t shift = 0; shift < 2; shift++) {
+		struct mr_signal_field field = {MR_F_ACTOR_NAME, MR_STRING, {name + shift, 399}};
+		struct mr_alert alert = plain_alert();
+		if (shift == 0)
+			name[0] = 'x', name[1] = 'y';
+		alert.evidence[0] = evidence_of(&field, 1);
+		struct mr_buf out = {0};
+		message_put(&out, &catalog, &alert);
+		assert_true(mr_utf8_valid(out.data, out.len));
+		assert_true(out.len < 300);
+		mr_buf_fini(&out);
+	}
+}
+
+static void every_line_passes_the_schema(void **state)
+{
+	(void)state;
+	const char *root = getenv("MILLRACE_ROOT");
+	char path[] = "/tmp/millrace-ocsf-XXXXXX";
+	if (root == NULL)
+		skip();
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, world.all.data, world.all.len), world.all.len);
+	close(fd);
+	char *command = mr_asprintf("python3 '%s/tests/e2e/ocsf_check.py' %s", root, path);
+	int status = system(command);
+	unlink(path);
+	free(command);
+	assert_int_equal(status, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_plain_alert_says_what_who_where_when),
+	    cmocka_unit_test(evidence_says_all_that_is_known),
+	    cmocka_unit_test(tags_become_techniques_and_tactics),
+	    cmocka_unit_test(a_correlation_shows_all_its_members),
+	    cmocka_unit_test(an_alert_without_anything_is_still_one),
+	    cmocka_unit_test(a_repaired_record_is_shown_as_text),
+	    cmocka_unit_test(a_deep_record_is_shown_as_text),
+	    cmocka_unit_test(evidence_that_changed_is_not_shown),
+	    cmocka_unit_test(a_spooled_record_names_its_original),
+	    cmocka_unit_test(a_record_may_come_with_its_alert),
+	    cmocka_unit_test(hostile_texts_stay_inside_their_strings),
+	    cmocka_unit_test(an_announcement_cannot_move_the_cursor),
+	    cmocka_unit_test(a_long_name_is_cut_between_characters),
+	    cmocka_unit_test(every_line_passes_the_schema),
+	};
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
