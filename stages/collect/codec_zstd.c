@@ -20,21 +20,31 @@ static bool is_member(const unsigned char *magic, size_t len)
 	       (number & ZSTD_MAGIC_SKIPPABLE_MASK) == ZSTD_MAGIC_SKIPPABLE_START;
 }
 
+struct zstd {
+	ZSTD_DCtx *context;
+	size_t hint; /* bytes that the library can use next */
+};
+
 static void *open(void)
 {
-	ZSTD_DCtx *context = ZSTD_createDCtx();
+	struct zstd *zstd = mr_calloc(1, sizeof(*zstd));
 
-	if (!context)
+	zstd->context = ZSTD_createDCtx();
+	if (!zstd->context)
 		abort();
-	return context;
+	zstd->hint = 1;
+	return zstd;
 }
 
 static enum mr_codec_step step(void *state, struct mr_slice *in, char *out, size_t room,
 			       size_t *out_len, const char **reason_out)
 {
-	ZSTD_inBuffer from = {in->at, in->len, 0};
+	struct zstd *zstd = state;
+	/* A call that fails gives nothing, not even what it had decoded: so no call gets more than
+	 * one block, and all good blocks before a bad one come out. */
+	ZSTD_inBuffer from = {in->at, in->len < zstd->hint ? in->len : zstd->hint, 0};
 	ZSTD_outBuffer to = {out, room, 0};
-	size_t result = ZSTD_decompressStream(state, &to, &from);
+	size_t result = ZSTD_decompressStream(zstd->context, &to, &from);
 
 	in->at += from.pos;
 	in->len -= from.pos;
@@ -45,12 +55,16 @@ static enum mr_codec_step step(void *state, struct mr_slice *in, char *out, size
 				  : ZSTD_getErrorName(result);
 		return MR_CODEC_BAD;
 	}
+	zstd->hint = result;
 	return result == 0 ? MR_CODEC_MEMBER : MR_CODEC_MORE;
 }
 
 static void end(void *state)
 {
-	ZSTD_freeDCtx(state);
+	struct zstd *zstd = state;
+
+	ZSTD_freeDCtx(zstd->context);
+	free(zstd);
 }
 
 const struct mr_codec_ops mr_codec_zstd = {

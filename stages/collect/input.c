@@ -291,7 +291,7 @@ static enum mr_err lose(struct mr_input *input, struct mr_error *error)
 
 	snprintf(input->lost_reason, sizeof(input->lost_reason), "%s", input->codec.reason);
 	err = finish(input, input->lost_reason, error);
-	if (err != MR_END || input->raw_len == 0)
+	if (err != MR_END || (input->raw_len == 0 && input->raw_end))
 		return err;
 	mr_spool_begin(input->spool, input->name, input->codec.taken);
 	mr_spool_add(input->spool, input->raw + input->raw_at, input->raw_len);
@@ -311,7 +311,10 @@ static enum mr_err step_lost(struct mr_input *input)
 	input->raw_len = 0;
 	if (err == MR_OK && !input->raw_end)
 		return MR_OK;
-	mr_spool_refuse(input->spool, input->lost_reason);
+	if (input->spool->len > 0)
+		mr_spool_refuse(input->spool, input->lost_reason);
+	else
+		mr_spool_drop(input->spool);
 	return MR_END;
 }
 

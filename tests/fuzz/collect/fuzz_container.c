@@ -69,9 +69,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	run_pipe(&pieces, (const char *)data + 1, size - 1, 1 + (size_t)data[0] * 4);
 	stage_must(strcmp(stage_text(&file.records), stage_text(&pieces.records)) == 0);
 	stage_must(file.records.len == pieces.records.len);
-	stage_must(file.rejects.len == pieces.rejects.len);
-	stage_must(file.rejects.len == 0 ||
-		   memcmp(file.rejects.data, pieces.rejects.data, file.rejects.len) == 0);
+	/* Where in a damaged stream the libraries see the damage depends on the pieces. */
+	if (!strstr(stage_text(&file.rejects), "compressed offset")) {
+		stage_must(file.rejects.len == pieces.rejects.len);
+		stage_must(memcmp(file.rejects.data, stage_text(&pieces.rejects),
+		                  file.rejects.len) == 0);
+	}
 	stage_must(file.counters.at[MR_C_INPUTS_DAMAGED] ==
 		   pieces.counters.at[MR_C_INPUTS_DAMAGED]);
 	stage_balance(&file);
