@@ -1,8 +1,9 @@
 /* alert.c - alerts and rejected records to and from bytes, and an alert's id.
  *
  * Encoded by correlate (alerts), collect and parse (rejects) through the writer, decoded by deliver
- * through the reader. Decoding fails with MR_BAD_INPUT on anything that encode does not make; catalog
- * indices, field ids and file numbers are for the reader to check against what they point into. */
+ * through the reader. Decoding fails with MR_BAD_INPUT on anything that encode does not make;
+ * catalog indices, field ids and file numbers are for the reader to check against what they point
+ * into. */
 #include "millrace/alert.h"
 
 #include <assert.h>
@@ -31,10 +32,11 @@ static void add_part(struct mr_buf *out, struct mr_slice part)
 }
 
 void mr_alert_id(struct mr_slice tenant, struct mr_slice rule_id, struct mr_slice kind_name,
-                 const struct mr_slice *key, size_t key_count, int64_t slot,
-                 uint8_t out[MR_ALERT_ID_BYTES])
+		 const struct mr_slice *key, size_t key_count, int64_t slot,
+		 uint8_t out[MR_ALERT_ID_BYTES])
 {
-	/* Every part goes in behind its length, so that no two sets of parts give the same bytes. */
+	/* Every part goes in behind its length, so that no two sets of parts give the same bytes.
+	 */
 	struct mr_buf bytes = {0};
 	uint8_t digest[32];
 	add_part(&bytes, tenant);
@@ -125,7 +127,7 @@ static void unpack_head(struct mr_unpack *in, struct mr_alert *out)
 }
 
 enum mr_err mr_alert_decode(struct mr_slice bytes, size_t *at, struct mr_arena *arena,
-                            struct mr_alert *out, struct mr_error *error)
+			    struct mr_alert *out, struct mr_error *error)
 {
 	struct mr_unpack in = mr_unpack_from(bytes, *at);
 	mr_unpack_array_of(&in, ALERT_ITEMS);
@@ -152,7 +154,7 @@ void mr_reject_encode(const struct mr_reject *reject, struct mr_buf *out)
 }
 
 enum mr_err mr_reject_decode(struct mr_slice bytes, size_t *at, struct mr_reject *out,
-                             struct mr_error *error)
+			     struct mr_error *error)
 {
 	struct mr_unpack in = mr_unpack_from(bytes, *at);
 	mr_unpack_array_of(&in, REJECT_ITEMS);

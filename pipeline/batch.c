@@ -1,7 +1,8 @@
 /* batch.c - batch headers and frame headers to and from bytes.
  *
  * Called by link.c for each message, by the stages that write or read frames. Decoding fails with
- * MR_BAD_INPUT on anything that cannot be a header of this version: link.c makes that MR_PROTOCOL. */
+ * MR_BAD_INPUT on anything that cannot be a header of this version: link.c makes that MR_PROTOCOL.
+ */
 #include "millrace/batch.h"
 
 #include "codec.h"
@@ -82,22 +83,23 @@ static const char *contradiction(const struct mr_batch_header *header)
 }
 
 enum mr_err mr_batch_header_decode(struct mr_slice bytes, struct mr_batch_header *out,
-                                   struct mr_error *error)
+				   struct mr_error *error)
 {
 	struct mr_unpack in = mr_unpack(bytes);
 	*out = (struct mr_batch_header){0};
 	unpack_header(&in, out);
 	if (!mr_unpack_done(&in))
-		return mr_error_set(error, MR_BAD_INPUT, "%zu bytes do not decode as a batch header",
-		                    bytes.len);
-	if (out->version != MR_BATCH_VERSION)
 		return mr_error_set(error, MR_BAD_INPUT,
-		                    "the batch header is of version %u, this program speaks version %d",
-		                    out->version, MR_BATCH_VERSION);
+				    "%zu bytes do not decode as a batch header", bytes.len);
+	if (out->version != MR_BATCH_VERSION)
+		return mr_error_set(
+		    error, MR_BAD_INPUT,
+		    "the batch header is of version %u, this program speaks version %d",
+		    out->version, MR_BATCH_VERSION);
 	const char *wrong = contradiction(out);
 	if (wrong != NULL)
 		return mr_error_set(error, MR_BAD_INPUT, "the batch header contradicts itself: %s",
-		                    wrong);
+				    wrong);
 	return MR_OK;
 }
 

@@ -1,8 +1,9 @@
 /* batch_event.c - events to and from bytes, where a chain is cut between parse and detect.
  *
- * Encoded by the writer, decoded by the reader, so that enrich and detect see the same struct mr_events as
- * in a fused chain. A value that is a piece of the record's own text, as most are, goes as its place in it.
- * Decoding fails with MR_BAD_INPUT on anything that encode does not make, and leaves no event behind. */
+ * Encoded by the writer, decoded by the reader, so that enrich and detect see the same struct
+ * mr_events as in a fused chain. A value that is a piece of the record's own text, as most are,
+ * goes as its place in it. Decoding fails with MR_BAD_INPUT on anything that encode does not make,
+ * and leaves no event behind. */
 #include "millrace/batch.h"
 
 #include "codec.h"
@@ -44,7 +45,7 @@ static void pack_number(struct mr_buf *out, const struct mr_value *value)
 }
 
 static void pack_value(struct mr_buf *out, struct mr_slice json, mr_field field,
-                       const struct mr_value *value)
+		       const struct mr_value *value)
 {
 	uint64_t place = value->type == MR_NULL ? 0 : place_in(json, value);
 	mr_pack_array(out, VALUE_ITEMS);
@@ -61,7 +62,7 @@ static void pack_value(struct mr_buf *out, struct mr_slice json, mr_field field,
 }
 
 static void pack_values(const struct mr_events *events, const struct mr_event *event,
-                        struct mr_buf *out)
+			struct mr_buf *out)
 {
 	size_t field_count = mr_fields_count(events->fields);
 	size_t count = 0;
@@ -79,7 +80,7 @@ static void pack_values(const struct mr_events *events, const struct mr_event *e
 }
 
 void mr_event_encode(const struct mr_events *events, const struct mr_event *event,
-                     struct mr_buf *out)
+		     struct mr_buf *out)
 {
 	bool as_it_came = event->json.at == event->raw.at && event->json.len == event->raw.len;
 	mr_pack_array(out, EVENT_ITEMS);
@@ -166,7 +167,7 @@ static void unpack_event(struct mr_unpack *in, struct mr_events *events, struct 
 }
 
 enum mr_err mr_event_decode(struct mr_slice bytes, size_t *at, struct mr_events *events,
-                            struct mr_error *error)
+			    struct mr_error *error)
 {
 	struct mr_event *event = mr_events_push(events);
 	if (event == NULL)

@@ -1,7 +1,7 @@
 /* codec.h - what the codecs of signals, alerts and events share. Private to pipeline/.
  *
- * Each codec writes one msgpack array of fixed length for one item, and reads it with one pass over a
- * struct mr_unpack whose verdict is asked once, at the end. */
+ * Each codec writes one msgpack array of fixed length for one item, and reads it with one pass over
+ * a struct mr_unpack whose verdict is asked once, at the end. */
 #ifndef MILLRACE_CODEC_H
 #define MILLRACE_CODEC_H
 
@@ -28,7 +28,7 @@ static inline struct mr_unpack mr_unpack_from(struct mr_slice bytes, size_t at)
 
 /* The item has been read: *at moves behind it, or MR_BAD_INPUT says which item did not decode. */
 enum mr_err mr_unpack_item_end(const struct mr_unpack *in, struct mr_slice bytes, size_t *at,
-                               const char *what, struct mr_error *error);
+			       const char *what, struct mr_error *error);
 
 void mr_pack_origin(struct mr_buf *out, const struct mr_origin *origin);
 void mr_unpack_origin(struct mr_unpack *in, struct mr_origin *out);
@@ -37,6 +37,6 @@ void mr_pack_slices(struct mr_buf *out, const struct mr_slice *slices, size_t co
 uint32_t mr_unpack_keys(struct mr_unpack *in, struct mr_slice key[MR_GROUP_BY_MAX]);
 /* The array lives in the arena; NULL and 0 where there is none or the cursor is bad. */
 const struct mr_signal_field *mr_unpack_fields(struct mr_unpack *in, struct mr_arena *arena,
-                                               uint32_t *count_out);
+					       uint32_t *count_out);
 
 #endif

@@ -1,8 +1,8 @@
 /* pack.c - msgpack items out of and into memory.
  *
  * Called by every codec: headers, signals, alerts, events, the catalog, snapshots. Writing does not
- * fail. Reading never fails either: the first item that is not what was asked for makes the cursor bad,
- * and from then on each call gives zero or empty. */
+ * fail. Reading never fails either: the first item that is not what was asked for makes the cursor
+ * bad, and from then on each call gives zero or empty. */
 #include "millrace/pack.h"
 
 #include <assert.h>
@@ -144,7 +144,7 @@ static uint64_t take_integer(struct mr_unpack *in, bool *negative_out)
 	case 0xcf:
 		return take_be(in, 8);
 	case 0xd0:
-		number = (int8_t)take_be(in, 1);
+		number = (int64_t)(take_be(in, 1) ^ 0x80) - 0x80;
 		break;
 	case 0xd1:
 		number = (int16_t)take_be(in, 2);
@@ -226,11 +226,12 @@ struct mr_slice mr_unpack_bytes(struct mr_unpack *in)
 }
 
 enum mr_err mr_unpack_item_end(const struct mr_unpack *in, struct mr_slice bytes, size_t *at,
-                               const char *what, struct mr_error *error)
+			       const char *what, struct mr_error *error)
 {
 	if (!mr_unpack_ok(in))
-		return mr_error_set(error, MR_BAD_INPUT, "the %s at byte %zu of %zu does not decode",
-		                    what, *at, bytes.len);
+		return mr_error_set(error, MR_BAD_INPUT,
+				    "the %s at byte %zu of %zu does not decode", what, *at,
+				    bytes.len);
 	*at = bytes.len - (size_t)(in->end - in->at);
 	return MR_OK;
 }

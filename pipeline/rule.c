@@ -1,9 +1,10 @@
 /* rule.c - the catalog to and from bytes.
  *
  * Encoded once by detect's prepare, decoded in each worker by correlate and deliver, and in the
- * supervisor for its summary. Decoding fails with MR_BAD_INPUT on anything that encode does not make:
- * every index points into the catalog, every table has the size that its counts say, and no correlation
- * names one of its own layer or above, so that no walk over the catalog can run in a circle. */
+ * supervisor for its summary. Decoding fails with MR_BAD_INPUT on anything that encode does not
+ * make: every index points into the catalog, every table has the size that its counts say, and no
+ * correlation names one of its own layer or above, so that no walk over the catalog can run in a
+ * circle. */
 #include "millrace/rule.h"
 
 #include <assert.h>
@@ -76,9 +77,9 @@ static void pack_correlation(struct mr_buf *out, const struct mr_rule *rule)
 
 static void pack_rule(struct mr_buf *out, const struct mr_rule *rule)
 {
-	const struct mr_slice texts[] = {rule->id,   rule->name,     rule->title,   rule->description,
-	                                 rule->author, rule->status, rule->date,    rule->modified,
-	                                 rule->license, rule->file};
+	const struct mr_slice texts[] = {
+	    rule->id,     rule->name, rule->title,    rule->description, rule->author,
+	    rule->status, rule->date, rule->modified, rule->license,     rule->file};
 	mr_pack_array(out, RULE_ITEMS);
 	mr_pack_uint(out, rule->kind);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -149,7 +150,7 @@ static void unpack_condition(struct mr_unpack *in, struct mr_arena *arena, struc
 }
 
 static void unpack_correlation(struct mr_unpack *in, struct mr_catalog *catalog,
-                               struct mr_rule *out)
+			       struct mr_rule *out)
 {
 	struct mr_arena *arena = &catalog->arena;
 	out->type = (enum mr_correlation_type)mr_unpack_uint(in, MR_CORRELATION_COUNT - 1);
@@ -164,8 +165,7 @@ static void unpack_correlation(struct mr_unpack *in, struct mr_catalog *catalog,
 	unpack_texts(in, arena, &out->fields);
 	if (out->group_by.count > MR_GROUP_BY_MAX || out->fields.count > MR_GROUP_BY_MAX)
 		mr_unpack_spoil(in);
-	out->group_fields =
-	    unpack_fields(in, arena, (size_t)out->rule_count * out->group_by.count);
+	out->group_fields = unpack_fields(in, arena, (size_t)out->rule_count * out->group_by.count);
 	out->value_fields = unpack_fields(in, arena, (size_t)out->rule_count * out->fields.count);
 	out->feeds = mr_unpack_bool(in);
 	out->layer = (uint8_t)mr_unpack_uint(in, UINT8_MAX);
@@ -174,9 +174,9 @@ static void unpack_correlation(struct mr_unpack *in, struct mr_catalog *catalog,
 
 static void unpack_rule(struct mr_unpack *in, struct mr_catalog *catalog, struct mr_rule *out)
 {
-	struct mr_slice *const texts[] = {&out->id,      &out->name,   &out->title, &out->description,
-	                                  &out->author,  &out->status, &out->date,  &out->modified,
-	                                  &out->license, &out->file};
+	struct mr_slice *const texts[] = {
+	    &out->id,     &out->name, &out->title,    &out->description, &out->author,
+	    &out->status, &out->date, &out->modified, &out->license,     &out->file};
 	mr_unpack_array_of(in, RULE_ITEMS);
 	out->kind = (enum mr_rule_kind)mr_unpack_uint(in, MR_RULE_CORRELATION);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -246,5 +246,5 @@ enum mr_err mr_catalog_decode(struct mr_slice bytes, struct mr_catalog *out, str
 		return MR_OK;
 	mr_catalog_fini(out);
 	return mr_error_set(error, MR_BAD_INPUT, "%zu bytes do not decode as a rule catalog",
-	                    bytes.len);
+			    bytes.len);
 }

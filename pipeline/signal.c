@@ -13,10 +13,10 @@
 #define SIGNAL_ITEMS 16
 
 uint8_t mr_key_group(const uint8_t seed[16], uint32_t consumer, struct mr_slice tenant,
-                     const struct mr_slice *key, size_t key_count)
+		     const struct mr_slice *key, size_t key_count)
 {
-	/* Each part is hashed with the state so far as its seed. XXH3 takes a part's length into its
-	 * hash, so parts cannot run into each other. */
+	/* Each part is hashed with the state so far as its seed. XXH3 takes a part's length into
+	 * its hash, so parts cannot run into each other. */
 	uint64_t state = mr_hash64(seed, 16, consumer);
 	state = mr_hash64(tenant.at, tenant.len, state);
 	for (size_t i = 0; i < key_count; i++)
@@ -27,7 +27,7 @@ uint8_t mr_key_group(const uint8_t seed[16], uint32_t consumer, struct mr_slice 
 /* ---- fields ---- */
 
 void mr_signal_fields_encode(const struct mr_signal_field *fields, uint32_t count,
-                             struct mr_buf *out)
+			     struct mr_buf *out)
 {
 	assert(count <= MR_SIGNAL_FIELDS_MAX);
 	mr_pack_array(out, (size_t)count * 3);
@@ -40,7 +40,7 @@ void mr_signal_fields_encode(const struct mr_signal_field *fields, uint32_t coun
 }
 
 const struct mr_signal_field *mr_unpack_fields(struct mr_unpack *in, struct mr_arena *arena,
-                                               uint32_t *count_out)
+					       uint32_t *count_out)
 {
 	size_t items = mr_unpack_array(in, MR_SIGNAL_FIELDS_MAX * 3);
 	*count_out = 0;
@@ -64,8 +64,8 @@ const struct mr_signal_field *mr_unpack_fields(struct mr_unpack *in, struct mr_a
 }
 
 enum mr_err mr_signal_fields_decode(struct mr_slice bytes, struct mr_arena *arena,
-                                    const struct mr_signal_field **fields_out, uint32_t *count_out,
-                                    struct mr_error *error)
+				    const struct mr_signal_field **fields_out, uint32_t *count_out,
+				    struct mr_error *error)
 {
 	struct mr_unpack in = mr_unpack(bytes);
 	*fields_out = mr_unpack_fields(&in, arena, count_out);
@@ -73,7 +73,7 @@ enum mr_err mr_signal_fields_decode(struct mr_slice bytes, struct mr_arena *aren
 		return MR_OK;
 	*count_out = 0;
 	return mr_error_set(error, MR_BAD_INPUT,
-	                    "%zu bytes do not decode as the fields of a signal", bytes.len);
+			    "%zu bytes do not decode as the fields of a signal", bytes.len);
 }
 
 /* ---- parts that signals and alerts share ---- */
@@ -159,7 +159,7 @@ static void unpack_values(struct mr_unpack *in, struct mr_arena *arena, struct m
 }
 
 enum mr_err mr_signal_decode(struct mr_slice bytes, size_t *at, struct mr_arena *arena,
-                             struct mr_signal *out, struct mr_error *error)
+			     struct mr_signal *out, struct mr_error *error)
 {
 	struct mr_unpack in = mr_unpack_from(bytes, *at);
 	mr_unpack_array_of(&in, SIGNAL_ITEMS);

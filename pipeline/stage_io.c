@@ -1,7 +1,7 @@
 /* stage_io.c - the reader and the writer that stages see (stage.h), over plain memory.
  *
- * Called by the stages for each item, by worker.c for each batch, by unit tests of every stage. An item that
- * does not decode is remembered in the reader and ends the batch: worker.c learns it from
+ * Called by the stages for each item, by worker.c for each batch, by unit tests of every stage. An
+ * item that does not decode is remembered in the reader and ends the batch: worker.c learns it from
  * mr_reader_finish as MR_PROTOCOL. The writer does not fail. */
 #include "stage_io.h"
 
@@ -28,7 +28,7 @@ static void reader_open(struct mr_reader *reader, enum mr_content content)
 }
 
 void mr_reader_open_records(struct mr_reader *reader, const struct mr_region *region,
-                            struct mr_slice body)
+			    struct mr_slice body)
 {
 	reader_open(reader, MR_CONTENT_RECORDS);
 	reader->region = *region;
@@ -36,7 +36,7 @@ void mr_reader_open_records(struct mr_reader *reader, const struct mr_region *re
 }
 
 void mr_reader_open_items(struct mr_reader *reader, enum mr_content content, uint32_t count,
-                          struct mr_slice body)
+			  struct mr_slice body)
 {
 	assert(content > MR_CONTENT_RECORDS && content < MR_CONTENT_COUNT);
 	reader_open(reader, content);
@@ -92,7 +92,8 @@ static bool is_blank(struct mr_slice line)
 static bool find_line(struct mr_reader *reader, struct mr_slice *line_out)
 {
 	while (reader->at < reader->body.len) {
-		struct mr_slice line = {reader->body.at + reader->at, reader->body.len - reader->at};
+		struct mr_slice line = {reader->body.at + reader->at,
+					reader->body.len - reader->at};
 		const char *end = memchr(line.at, '\n', line.len);
 		reader->next = reader->body.len;
 		if (end != NULL) {
@@ -117,8 +118,8 @@ static bool read_frame(struct mr_reader *reader, struct mr_record *out)
 		mr_frame_decode(reader->body.at + reader->at, &frame);
 	if (left < MR_FRAME_HEADER || frame.length > left - MR_FRAME_HEADER) {
 		mr_error_set(&reader->broken, MR_PROTOCOL,
-		             "the frame at byte %zu of a region of %zu bytes reaches past its end",
-		             reader->at, reader->body.len);
+			     "the frame at byte %zu of a region of %zu bytes reaches past its end",
+			     reader->at, reader->body.len);
 		return broke(reader);
 	}
 	size_t start = reader->at + MR_FRAME_HEADER;
@@ -147,9 +148,9 @@ bool mr_reader_record(struct mr_reader *in, struct mr_record *out)
 		return false;
 	uint64_t start = (uint64_t)(out->bytes.at - in->body.at);
 	out->origin = (struct mr_origin){.source = in->region.source,
-	                                 .partition = in->region.partition,
-	                                 .position = in->region.position + start,
-	                                 .length = (uint32_t)out->bytes.len};
+					 .partition = in->region.partition,
+					 .position = in->region.position + start,
+					 .length = (uint32_t)out->bytes.len};
 	out->arrival_us = in->region.arrival_us;
 	return true;
 }
@@ -199,13 +200,13 @@ static enum mr_err check_count(struct mr_reader *reader)
 	if (reader->items == reader->count)
 		return MR_OK;
 	mr_error_set(&reader->broken, MR_PROTOCOL, "a batch holds %u items, its header promised %u",
-	             reader->items, reader->count);
+		     reader->items, reader->count);
 	broke(reader);
 	return MR_PROTOCOL;
 }
 
 enum mr_err mr_reader_take_events(struct mr_reader *reader, struct mr_events *events,
-                                  struct mr_error *error)
+				  struct mr_error *error)
 {
 	assert(reader->content == MR_CONTENT_EVENTS && reader->events == NULL);
 	while (reader->broken.code == MR_OK && reader->at < reader->body.len) {
@@ -237,15 +238,15 @@ enum mr_err mr_reader_finish(struct mr_reader *reader, struct mr_error *error)
 /* ---- the writer: outputs ---- */
 
 uint32_t mr_writer_add_output(struct mr_writer *writer, enum mr_content content, uint8_t layer,
-                              enum mr_link_mode mode, uint32_t peers)
+			      enum mr_link_mode mode, uint32_t peers)
 {
 	assert(peers > 0 && content > MR_CONTENT_NONE && content < MR_CONTENT_COUNT);
 	uint32_t number = writer->output_count++;
 	writer->outputs =
 	    mr_realloc(writer->outputs, writer->output_count * sizeof(*writer->outputs));
 	struct mr_output *output = &writer->outputs[number];
-	*output = (struct mr_output){.content = content, .layer = layer, .mode = mode,
-	                             .peers = peers};
+	*output =
+	    (struct mr_output){.content = content, .layer = layer, .mode = mode, .peers = peers};
 	output->lane_count = mode == MR_LINK_KEYED ? peers : 1;
 	output->lanes = mr_calloc(output->lane_count, sizeof(*output->lanes));
 	return number;
@@ -297,10 +298,10 @@ static void lane_seal(struct mr_writer *writer, struct mr_lane *lane)
 	writer->full = true;
 }
 
-/* The item that begins at `start` has been written to the end of the open body: count it. False where
- * it is too long for any message; it is taken out again then. */
+/* The item that begins at `start` has been written to the end of the open body: count it. False
+ * where it is too long for any message; it is taken out again then. */
 static bool lane_added(struct mr_writer *writer, struct mr_lane *lane, size_t start,
-                       int64_t arrival_us)
+		       int64_t arrival_us)
 {
 	struct mr_buf *bytes = &lane->open.bytes;
 	size_t item = bytes->len - start;
@@ -330,9 +331,10 @@ static struct mr_lane *output_lane(struct mr_output *output, uint8_t key_group)
 	return &output->lanes[mr_key_group_owner(key_group, output->lane_count)];
 }
 
-/* The next output of this content (and layer) from number *at on, *at behind it; NULL at the end. */
-static struct mr_output *next_output(struct mr_writer *writer, enum mr_content content, uint8_t layer,
-                                     uint32_t *at)
+/* The next output of this content (and layer) from number *at on, *at behind it; NULL at the end.
+ */
+static struct mr_output *next_output(struct mr_writer *writer, enum mr_content content,
+				     uint8_t layer, uint32_t *at)
 {
 	while (*at < writer->output_count) {
 		struct mr_output *output = &writer->outputs[(*at)++];
@@ -444,10 +446,10 @@ void mr_writer_region(struct mr_writer *out, const struct mr_region *region)
 	while ((output = next_output(out, MR_CONTENT_RECORDS, 0, &at)) != NULL) {
 		given++;
 		if (output->region_count == output->region_capacity) {
-			output->region_capacity = (uint32_t)mr_grow(output->region_capacity,
-			                                            output->region_count + 1);
-			output->regions = mr_realloc(
-			    output->regions, output->region_capacity * sizeof(*output->regions));
+			output->region_capacity =
+			    (uint32_t)mr_grow(output->region_capacity, output->region_count + 1);
+			output->regions = mr_realloc(output->regions, output->region_capacity *
+									  sizeof(*output->regions));
 		}
 		output->regions[output->region_count++] = *region;
 		if (output->region_count >= MR_OUTPUT_REGIONS)
@@ -466,9 +468,10 @@ void mr_writer_encode_events(struct mr_writer *writer, const struct mr_events *e
 			size_t start = lane->open.bytes.len;
 			mr_event_encode(events, &events->items[i], &lane->open.bytes);
 			if (!lane_added(writer, lane, start, events->items[i].arrival_us))
-				mr_log(MR_LOG_ERROR,
-				       "an event of %zu bytes does not fit a message and was dropped",
-				       events->items[i].raw.len);
+				mr_log(
+				    MR_LOG_ERROR,
+				    "an event of %zu bytes does not fit a message and was dropped",
+				    events->items[i].raw.len);
 		}
 	}
 }
@@ -489,7 +492,7 @@ static void writer_refresh(struct mr_writer *writer)
 }
 
 bool mr_output_take(struct mr_writer *writer, uint32_t output, uint32_t lane, bool partial,
-                    struct mr_body *body_out)
+		    struct mr_body *body_out)
 {
 	assert(output < writer->output_count && lane < writer->outputs[output].lane_count);
 	struct mr_lane *from = &writer->outputs[output].lanes[lane];
@@ -538,44 +541,43 @@ bool mr_writer_is_empty(const struct mr_writer *writer)
 }
 
 void mr_body_header(const struct mr_output *output, const struct mr_body *body,
-                    struct mr_batch_header *header_out)
+		    struct mr_batch_header *header_out)
 {
 	*header_out = (struct mr_batch_header){.version = MR_BATCH_VERSION,
-	                                       .kind = MR_BATCH_DATA,
-	                                       .content = output->content,
-	                                       .count = body->count,
-	                                       .body_len = body->bytes.len,
-	                                       .earliest_arrival_us = body->earliest_arrival_us};
+					       .kind = MR_BATCH_DATA,
+					       .content = output->content,
+					       .count = body->count,
+					       .body_len = body->bytes.len,
+					       .earliest_arrival_us = body->earliest_arrival_us};
 }
 
 void mr_region_header(const struct mr_region *region, struct mr_batch_header *header_out)
 {
-	*header_out =
-	    (struct mr_batch_header){.version = MR_BATCH_VERSION,
-	                             .kind = MR_BATCH_DATA,
-	                             .content = MR_CONTENT_RECORDS,
-	                             .body_len = region->length,
-	                             .earliest_arrival_us = region->arrival_us,
-	                             .by_reference = true,
-	                             .form = region->form,
-	                             .source = region->source,
-	                             .partition = region->partition,
-	                             .first_position = region->position,
-	                             .next_position = region->position + region->length};
+	*header_out = (struct mr_batch_header){.version = MR_BATCH_VERSION,
+					       .kind = MR_BATCH_DATA,
+					       .content = MR_CONTENT_RECORDS,
+					       .body_len = region->length,
+					       .earliest_arrival_us = region->arrival_us,
+					       .by_reference = true,
+					       .form = region->form,
+					       .source = region->source,
+					       .partition = region->partition,
+					       .first_position = region->position,
+					       .next_position = region->position + region->length};
 }
 
 void mr_header_region(const struct mr_batch_header *header, struct mr_region *region_out)
 {
 	*region_out = (struct mr_region){.source = header->source,
-	                                 .partition = header->partition,
-	                                 .position = header->first_position,
-	                                 .length = header->next_position - header->first_position,
-	                                 .form = header->form,
-	                                 .arrival_us = header->earliest_arrival_us};
+					 .partition = header->partition,
+					 .position = header->first_position,
+					 .length = header->next_position - header->first_position,
+					 .form = header->form,
+					 .arrival_us = header->earliest_arrival_us};
 }
 
 bool mr_writer_take(struct mr_writer *writer, enum mr_content content, uint8_t layer,
-                    struct mr_body *body_out)
+		    struct mr_body *body_out)
 {
 	struct mr_output *output;
 	uint32_t at = 0;

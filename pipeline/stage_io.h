@@ -1,6 +1,7 @@
 /* stage_io.h - the two ends of a stage: what it reads from and what it writes to.
  *
- * worker.c puts them between links and stages; unit tests of stages use them in memory, without links:
+ * worker.c puts them between links and stages; unit tests of stages use them in memory, without
+ * links:
  *
  *     struct mr_writer out = {0};
  *     mr_writer_add_output(&out, MR_CONTENT_SIGNALS, 0, MR_LINK_SPREAD, 1);
@@ -34,15 +35,15 @@ void mr_body_fini(struct mr_body *body);
 
 /* ---- the reader ---- */
 
-/* One incoming batch. Zeroed is valid and empty; opened again for each batch (the arena's blocks are
- * kept); closed with fini. Private to stage_io.c but for its size. */
+/* One incoming batch. Zeroed is valid and empty; opened again for each batch (the arena's blocks
+ * are kept); closed with fini. Private to stage_io.c but for its size. */
 struct mr_reader {
 	enum mr_content content;
 	struct mr_slice body;
-	size_t at;      /* the current item */
-	size_t next;    /* behind it; 0 where it was not looked at yet */
-	uint32_t items; /* items moved past */
-	uint32_t count; /* items that the header promised (not for records) */
+	size_t at;               /* the current item */
+	size_t next;             /* behind it; 0 where it was not looked at yet */
+	uint32_t items;          /* items moved past */
+	uint32_t count;          /* items that the header promised (not for records) */
 	struct mr_region region; /* records */
 	struct mr_events *events;
 	struct mr_arena arena;  /* arrays of decoded items, until the next open */
@@ -53,27 +54,27 @@ struct mr_reader {
  * MR_JSON_PADDING readable bytes behind it. Lines are cut at LF; a CR before it is no part of the
  * record; lines of nothing but blanks are skipped. */
 void mr_reader_open_records(struct mr_reader *reader, const struct mr_region *region,
-                            struct mr_slice body);
+			    struct mr_slice body);
 /* Signals, alerts, rejects or encoded events as they came over a link: `count` items, borrowed. */
 void mr_reader_open_items(struct mr_reader *reader, enum mr_content content, uint32_t count,
-                          struct mr_slice body);
+			  struct mr_slice body);
 static inline void mr_reader_open_body(struct mr_reader *reader, enum mr_content content,
-                                       const struct mr_body *body)
+				       const struct mr_body *body)
 {
 	mr_reader_open_items(reader, content, body->count,
-	                     (struct mr_slice){body->bytes.data, body->bytes.len});
+			     (struct mr_slice){body->bytes.data, body->bytes.len});
 }
 /* All events of a fused chain at once, borrowed. The stage sees them with mr_reader_events; once it
  * has advanced, or once the batch is finished, they are gone. */
 void mr_reader_open_events(struct mr_reader *reader, struct mr_events *events);
 
-/* Encoded events (open_items with MR_CONTENT_EVENTS) into `events`, as many as it has room for: MR_OK
- * where that was the last, MR_FULL where more follow, MR_PROTOCOL. They borrow the body. */
+/* Encoded events (open_items with MR_CONTENT_EVENTS) into `events`, as many as it has room for:
+ * MR_OK where that was the last, MR_FULL where more follow, MR_PROTOCOL. They borrow the body. */
 enum mr_err mr_reader_take_events(struct mr_reader *reader, struct mr_events *events,
-                                  struct mr_error *error);
+				  struct mr_error *error);
 
-/* After a stage's process said MR_OK: MR_OK, or MR_PROTOCOL where an item did not decode or the count
- * is not what the header promised. A stage that left items unread is our bug (assert). */
+/* After a stage's process said MR_OK: MR_OK, or MR_PROTOCOL where an item did not decode or the
+ * count is not what the header promised. A stage that left items unread is our bug (assert). */
 enum mr_err mr_reader_finish(struct mr_reader *reader, struct mr_error *error);
 void mr_reader_fini(struct mr_reader *reader);
 
@@ -103,7 +104,8 @@ struct mr_output {
 };
 
 /* All outputs of a worker. Zeroed is valid and empty. Items go to each output of their content (and
- * layer); one that no output wants is our bug (assert): topology_check has refused such a topology. */
+ * layer); one that no output wants is our bug (assert): topology_check has refused such a topology.
+ */
 struct mr_writer {
 	struct mr_output *outputs;
 	uint32_t output_count;
@@ -111,14 +113,14 @@ struct mr_writer {
 	bool full;                /* a full body or region waits to be taken */
 };
 
-/* An item is cut to what a message may hold where it must be (fields first, then values past what fits):
- * so no item, however large its record, breaks a link.
+/* An item is cut to what a message may hold where it must be (fields first, then values past what
+ * fits): so no item, however large its record, breaks a link.
  *
  * Its number: writer->outputs[number]. Pointers to outputs die with the next add. */
 uint32_t mr_writer_add_output(struct mr_writer *writer, enum mr_content content, uint8_t layer,
-                              enum mr_link_mode mode, uint32_t peers);
-/* While events are set and full, the writer is not ready: set NULL before a later stage of the chain
- * writes through the same writer. */
+			      enum mr_link_mode mode, uint32_t peers);
+/* While events are set and full, the writer is not ready: set NULL before a later stage of the
+ * chain writes through the same writer. */
 static inline void mr_writer_set_events(struct mr_writer *writer, struct mr_events *events)
 {
 	writer->events = events;
@@ -130,23 +132,24 @@ void mr_writer_encode_events(struct mr_writer *writer, const struct mr_events *e
 /* The oldest body for the lane, moved to the caller, who ends with mr_link_send or mr_body_fini.
  * False where there is none; with `partial` also one that is not full. */
 bool mr_output_take(struct mr_writer *writer, uint32_t output, uint32_t lane, bool partial,
-                    struct mr_body *body_out);
+		    struct mr_body *body_out);
 bool mr_output_take_region(struct mr_writer *writer, uint32_t output, struct mr_region *region_out);
 /* Whether anything waits, full or not. */
 bool mr_output_is_empty(const struct mr_output *output);
 bool mr_writer_is_empty(const struct mr_writer *writer);
 
-/* The header of a batch with this body, or by reference to this region; link.c adds the pair's part. */
+/* The header of a batch with this body, or by reference to this region; link.c adds the pair's
+ * part. */
 void mr_body_header(const struct mr_output *output, const struct mr_body *body,
-                    struct mr_batch_header *header_out);
+		    struct mr_batch_header *header_out);
 void mr_region_header(const struct mr_region *region, struct mr_batch_header *header_out);
 /* Back again: what a header by reference (or of inline records) says about its region. */
 void mr_header_region(const struct mr_batch_header *header, struct mr_region *region_out);
 
-/* For tests and for receivers in the same process: the next body of a content from any lane, full or
- * not; false where nothing is left. */
+/* For tests and for receivers in the same process: the next body of a content from any lane, full
+ * or not; false where nothing is left. */
 bool mr_writer_take(struct mr_writer *writer, enum mr_content content, uint8_t layer,
-                    struct mr_body *body_out);
+		    struct mr_body *body_out);
 bool mr_writer_take_region(struct mr_writer *writer, struct mr_region *region_out);
 void mr_writer_fini(struct mr_writer *writer);
 

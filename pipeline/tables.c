@@ -1,7 +1,8 @@
 /* tables.c - blobs that all workers share: named descriptors, mostly sealed memfds.
  *
- * Filled by the stages' prepare in the supervisor, carried to each worker by the supervisor, mapped by the
- * stages' open. A sealed memfd can neither change nor shrink, so a mapping of it cannot fault. */
+ * Filled by the stages' prepare in the supervisor, carried to each worker by the supervisor, mapped
+ * by the stages' open. A sealed memfd can neither change nor shrink, so a mapping of it cannot
+ * fault. */
 #include "tables.h"
 
 #include <assert.h>
@@ -60,7 +61,8 @@ void mr_tables_add(struct mr_tables *tables, const char *name, int fd, size_t si
 	table->size_bytes = size_bytes;
 }
 
-static enum mr_err write_all(int fd, struct mr_slice bytes, const char *name, struct mr_error *error)
+static enum mr_err write_all(int fd, struct mr_slice bytes, const char *name,
+			     struct mr_error *error)
 {
 	while (bytes.len > 0) {
 		ssize_t wrote = write(fd, bytes.at, bytes.len);
@@ -68,8 +70,8 @@ static enum mr_err write_all(int fd, struct mr_slice bytes, const char *name, st
 			continue;
 		if (wrote < 0)
 			return mr_error_errno(error, errno == ENOSPC ? MR_NO_SPACE : MR_IO,
-			                      "table %s: cannot write %zu bytes into memory", name,
-			                      bytes.len);
+					      "table %s: cannot write %zu bytes into memory", name,
+					      bytes.len);
 		bytes.at += wrote;
 		bytes.len -= (size_t)wrote;
 	}
@@ -77,7 +79,7 @@ static enum mr_err write_all(int fd, struct mr_slice bytes, const char *name, st
 }
 
 enum mr_err mr_tables_add_bytes(struct mr_tables *tables, const char *name, struct mr_slice bytes,
-                                struct mr_error *error)
+				struct mr_error *error)
 {
 	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
@@ -95,7 +97,7 @@ enum mr_err mr_tables_add_bytes(struct mr_tables *tables, const char *name, stru
 }
 
 bool mr_tables_find(const struct mr_tables *tables, const char *name, int *fd_out,
-                    size_t *size_bytes_out)
+		    size_t *size_bytes_out)
 {
 	const struct table *table = find(tables, name);
 	if (table == NULL)
@@ -110,15 +112,16 @@ static enum mr_err check_size(const struct table *table, struct mr_error *error)
 {
 	struct stat about;
 	if (fstat(table->fd, &about) != 0)
-		return mr_error_errno(error, MR_IO, "table %s: cannot ask for its size", table->name);
+		return mr_error_errno(error, MR_IO, "table %s: cannot ask for its size",
+				      table->name);
 	if (about.st_size < 0 || (uint64_t)about.st_size < table->size_bytes)
 		return mr_error_set(error, MR_IO, "table %s: it has %lld bytes, %zu were promised",
-		                    table->name, (long long)about.st_size, table->size_bytes);
+				    table->name, (long long)about.st_size, table->size_bytes);
 	return MR_OK;
 }
 
 enum mr_err mr_tables_map(const struct mr_tables *tables, const char *name,
-                          struct mr_slice *bytes_out, struct mr_error *error)
+			  struct mr_slice *bytes_out, struct mr_error *error)
 {
 	const struct table *table = find(tables, name);
 	*bytes_out = (struct mr_slice){"", 0};
@@ -132,7 +135,7 @@ enum mr_err mr_tables_map(const struct mr_tables *tables, const char *name,
 	void *at = mmap(NULL, table->size_bytes, PROT_READ, MAP_SHARED, table->fd, 0);
 	if (at == MAP_FAILED)
 		return mr_error_errno(error, MR_IO, "table %s: cannot map %zu bytes", name,
-		                      table->size_bytes);
+				      table->size_bytes);
 	*bytes_out = (struct mr_slice){at, table->size_bytes};
 	return MR_OK;
 }
@@ -143,7 +146,7 @@ size_t mr_tables_count(const struct mr_tables *tables)
 }
 
 void mr_tables_at(const struct mr_tables *tables, size_t index, const char **name_out, int *fd_out,
-                  size_t *size_bytes_out)
+		  size_t *size_bytes_out)
 {
 	assert(index < tables->count);
 	*name_out = tables->items[index].name;

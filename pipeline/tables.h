@@ -16,6 +16,6 @@ void mr_tables_free(struct mr_tables *tables);
 size_t mr_tables_count(const struct mr_tables *tables);
 /* The index-th table, 0 to count - 1; all borrowed. */
 void mr_tables_at(const struct mr_tables *tables, size_t index, const char **name_out, int *fd_out,
-                  size_t *size_bytes_out);
+		  size_t *size_bytes_out);
 
 #endif

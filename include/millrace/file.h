@@ -3,7 +3,8 @@
  * Collect registers each file that it will refer to; the pipeline gives the descriptor to all
  * workers that read records (parse, deliver) before collect's call returns, so that a reader has
  * the descriptor before it gets a reference. Numbers (`partition`) count from 0 over the run.
- * Reading is pread into the caller's buffer, never a mapping: a file cut short is an error value. */
+ * Reading is pread into the caller's buffer, never a mapping: a file cut short is an error value.
+ */
 #ifndef MILLRACE_FILE_H
 #define MILLRACE_FILE_H
 
@@ -18,13 +19,13 @@ struct mr_files;
 /* Register a file. `fd` is duplicated as needed and stays the caller's; -1 registers a name only
  * (the original of records that were spooled). `name` is what a person calls it. May block until
  * all readers have it. MR_PEER_LOST, MR_NO_SPACE. */
-enum mr_err mr_files_add(struct mr_files *files, int fd, struct mr_slice name,
-                         uint32_t *number_out, struct mr_error *error);
+enum mr_err mr_files_add(struct mr_files *files, int fd, struct mr_slice name, uint32_t *number_out,
+			 struct mr_error *error);
 /* The name, or an empty slice where the number is unknown. */
 struct mr_slice mr_files_name(const struct mr_files *files, uint32_t number);
 /* Exactly `len` bytes from `position` on. MR_BAD_INPUT where the file has become shorter,
  * MR_NOT_FOUND where the number is unknown or only a name, MR_IO. */
 enum mr_err mr_files_read(const struct mr_files *files, uint32_t number, uint64_t position,
-                          char *out, size_t len, struct mr_error *error);
+			  char *out, size_t len, struct mr_error *error);
 
 #endif

@@ -1,10 +1,10 @@
 /* pack.h - msgpack, written and read item by item.
  *
- * Writing uses msgpack-c's packer over a struct mr_buf. Reading is a cursor over bytes that a peer or
- * a file gave: each call takes one item and checks it, nothing is allocated, and the first item that
- * is not what was asked for makes the cursor bad: every later call then gives zero or empty, so a
- * decoder reads straight through and asks mr_unpack_ok once at its end.
- * Source: msgpack specification, github.com/msgpack/msgpack/blob/master/spec.md. */
+ * Writing uses msgpack-c's packer over a struct mr_buf. Reading is a cursor over bytes that a peer
+ * or a file gave: each call takes one item and checks it, nothing is allocated, and the first item
+ * that is not what was asked for makes the cursor bad: every later call then gives zero or empty,
+ * so a decoder reads straight through and asks mr_unpack_ok once at its end. Source: msgpack
+ * specification, github.com/msgpack/msgpack/blob/master/spec.md. */
 #ifndef MILLRACE_PACK_H
 #define MILLRACE_PACK_H
 

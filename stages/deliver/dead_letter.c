@@ -35,8 +35,8 @@ static struct mr_slice next_piece(struct pieces *pieces, size_t max)
 	if (len == 0 || pieces->error.code != MR_OK)
 		return (struct mr_slice){"", 0};
 	if (mr_files_read(pieces->files, reject->origin.partition,
-	                  reject->origin.position + pieces->at, pieces->buffer, len,
-	                  &pieces->error) != MR_OK)
+			  reject->origin.position + pieces->at, pieces->buffer, len,
+			  &pieces->error) != MR_OK)
 		return (struct mr_slice){"", 0};
 	pieces->at += len;
 	return (struct mr_slice){pieces->buffer, len};
@@ -89,7 +89,8 @@ static enum mr_err put_text_piece(struct sink *sink, struct mr_slice piece, stru
 	return err;
 }
 
-static enum mr_err put_base64_piece(struct sink *sink, struct mr_slice piece, struct mr_error *error)
+static enum mr_err put_base64_piece(struct sink *sink, struct mr_slice piece,
+				    struct mr_error *error)
 {
 	static unsigned char text[(PIECE_BYTES / 3) * 4 + 4 + 1];
 	int len = EVP_EncodeBlock(text, (const unsigned char *)piece.at, (int)piece.len);
@@ -98,21 +99,21 @@ static enum mr_err put_base64_piece(struct sink *sink, struct mr_slice piece, st
 }
 
 static enum mr_err put_record(struct sink *sink, struct pieces *pieces, bool text,
-                              struct mr_error *error)
+			      struct mr_error *error)
 {
 	for (;;) {
 		struct mr_slice piece = text ? next_text(pieces) : next_piece(pieces, PIECE_BYTES);
 		if (piece.len == 0)
 			return MR_OK;
 		enum mr_err err = text ? put_text_piece(sink, piece, error)
-		                       : put_base64_piece(sink, piece, error);
+				       : put_base64_piece(sink, piece, error);
 		if (err != MR_OK)
 			return err;
 	}
 }
 
 static enum mr_err put_head(struct sink *sink, const struct mr_reject *reject, bool text,
-                            struct mr_error *error)
+			    struct mr_error *error)
 {
 	struct mr_buf head = {0};
 	json_begin(&head, NULL, '{');
@@ -145,7 +146,7 @@ static enum mr_err put_tail(struct sink *sink, const struct pieces *pieces, stru
 }
 
 enum mr_err dead_letter_put(struct sink *sink, const struct mr_files *files,
-                            const struct mr_reject *reject, struct mr_error *error)
+			    const struct mr_reject *reject, struct mr_error *error)
 {
 	struct pieces pieces = {.files = files, .reject = reject};
 	pieces.buffer = mr_malloc(PIECE_BYTES);

@@ -1,9 +1,9 @@
 /* deliver.c - the last stage: alerts to the sink, rejected records to the dead-letter file.
  *
- * Called by the pipeline as any stage. The descriptors of both outputs are the tables deliver.output and
- * deliver.dead_letter, opened by the supervisor; without the second, rejected records are only counted.
- * Fails with MR_NO_SPACE or MR_IO where an output cannot be written, with MR_PROTOCOL where an alert
- * names a rule that the catalog does not have. */
+ * Called by the pipeline as any stage. The descriptors of both outputs are the tables
+ * deliver.output and deliver.dead_letter, opened by the supervisor; without the second, rejected
+ * records are only counted. Fails with MR_NO_SPACE or MR_IO where an output cannot be written, with
+ * MR_PROTOCOL where an alert names a rule that the catalog does not have. */
 #include "millrace/stage.h"
 
 #include "dead_letter.h"
@@ -36,7 +36,7 @@ static enum mr_err open_catalog(struct deliver *deliver, struct mr_error *error)
 
 /* MR_NOT_FOUND where the supervisor opened no such output. */
 static enum mr_err open_sink(struct deliver *deliver, const char *table, const char *setting,
-                             struct sink *sink, struct mr_error *error)
+			     struct sink *sink, struct mr_error *error)
 {
 	int fd;
 	size_t size;
@@ -50,11 +50,11 @@ static enum mr_err open_sink(struct deliver *deliver, const char *table, const c
 
 static enum mr_err open_outputs(struct deliver *deliver, struct mr_error *error)
 {
-	enum mr_err err =
-	    open_sink(deliver, "deliver.output", "output", &deliver->output, error);
+	enum mr_err err = open_sink(deliver, "deliver.output", "output", &deliver->output, error);
 	if (err != MR_OK)
 		return err;
-	err = open_sink(deliver, "deliver.dead_letter", "dead_letter", &deliver->dead_letter, error);
+	err =
+	    open_sink(deliver, "deliver.dead_letter", "dead_letter", &deliver->dead_letter, error);
 	if (err != MR_NOT_FOUND)
 		return err;
 	*error = (struct mr_error){0};
@@ -79,7 +79,7 @@ static enum mr_err deliver_open(void *state, const struct mr_stage_env *env, str
 	int64_t record_bytes;
 	deliver->env = env;
 	enum mr_err err = mr_config_int(env->config, "max_record_bytes", 1, MR_BATCH_REGION_MAX,
-	                                RECORD_BYTES_DEFAULT, &record_bytes, error);
+					RECORD_BYTES_DEFAULT, &record_bytes, error);
 	if (err == MR_OK)
 		err = open_catalog(deliver, error);
 	if (err == MR_OK)
@@ -97,7 +97,7 @@ static enum mr_err deliver_open(void *state, const struct mr_stage_env *env, str
 
 /* Whether the catalog has every rule that the alert names. */
 static enum mr_err check_alert(const struct deliver *deliver, const struct mr_alert *alert,
-                               struct mr_error *error)
+			       struct mr_error *error)
 {
 	uint32_t count = deliver->catalog.count;
 	uint32_t wrong = alert->rule;
@@ -106,7 +106,7 @@ static enum mr_err check_alert(const struct deliver *deliver, const struct mr_al
 	if (wrong < count)
 		return MR_OK;
 	return mr_error_set(error, MR_PROTOCOL, "an alert names rule %u of a catalog of %u", wrong,
-	                    count);
+			    count);
 }
 
 static void announce(const struct deliver *deliver, const struct mr_alert *alert)
@@ -118,7 +118,7 @@ static void announce(const struct deliver *deliver, const struct mr_alert *alert
 }
 
 static enum mr_err write_alert(struct deliver *deliver, const struct mr_alert *alert,
-                               struct mr_error *error)
+			       struct mr_error *error)
 {
 	/* Revisions of an alert are lines too, but the books count alerts. */
 	bool first = alert->activity == MR_ACTIVITY_CREATE;
@@ -139,7 +139,8 @@ static bool was_announced(const struct deliver *deliver, const struct mr_alert *
 	       deliver->catalog.rules[alert->rule].kind == MR_RULE_CORRELATION;
 }
 
-static enum mr_err take_alerts(struct deliver *deliver, struct mr_reader *in, struct mr_error *error)
+static enum mr_err take_alerts(struct deliver *deliver, struct mr_reader *in,
+			       struct mr_error *error)
 {
 	struct mr_alert alert;
 	for (; mr_reader_alert(in, &alert); mr_reader_advance(in)) {
@@ -159,7 +160,7 @@ static enum mr_err take_alerts(struct deliver *deliver, struct mr_reader *in, st
 /* ---- rejected records ---- */
 
 static enum mr_err take_rejects(struct deliver *deliver, struct mr_reader *in,
-                                struct mr_error *error)
+				struct mr_error *error)
 {
 	struct mr_reject reject;
 	struct sink *sink = &deliver->dead_letter;
@@ -179,7 +180,7 @@ static enum mr_err take_rejects(struct deliver *deliver, struct mr_reader *in,
 }
 
 static enum mr_err deliver_process(void *state, struct mr_reader *in, struct mr_writer *out,
-                                   struct mr_error *error)
+				   struct mr_error *error)
 {
 	struct deliver *deliver = state;
 	(void)out; /* nothing comes behind */
@@ -195,7 +196,8 @@ static enum mr_err deliver_finish(void *state, struct mr_writer *out, struct mr_
 	(void)error;
 	if (deliver->unwritten > 0)
 		mr_log(MR_LOG_WARNING,
-		       "%llu record%s could not be parsed and %s counted only; --dead-letter FILE keeps them",
+		       "%llu record%s could not be parsed and %s counted only; --dead-letter FILE "
+		       "keeps them",
 		       (unsigned long long)deliver->unwritten, deliver->unwritten == 1 ? "" : "s",
 		       deliver->unwritten == 1 ? "was" : "were");
 	deliver->unwritten = 0;

@@ -1,7 +1,7 @@
 /* json_out.h - JSON written into a growing buffer, one line an item.
  *
- * Commas are put where they belong: the last byte written tells. Keys are our own and need no escape;
- * texts are anybody's. Nothing here fails. */
+ * Commas are put where they belong: the last byte written tells. Keys are our own and need no
+ * escape; texts are anybody's. Nothing here fails. */
 #ifndef MILLRACE_DELIVER_JSON_OUT_H
 #define MILLRACE_DELIVER_JSON_OUT_H
 

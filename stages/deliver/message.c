@@ -1,5 +1,5 @@
-/* message.c - puts an alert into words. Called by ocsf.c for the message, by deliver.c for the screen.
- * Cannot fail; a part that is not known is left out. */
+/* message.c - puts an alert into words. Called by ocsf.c for the message, by deliver.c for the
+ * screen. Cannot fail; a part that is not known is left out. */
 #include "message.h"
 
 #include <assert.h>
@@ -17,7 +17,8 @@ struct mr_slice evidence_text(const struct mr_evidence *evidence, mr_field field
 
 struct mr_slice message_level(enum mr_level level)
 {
-	static const char *const names[] = {"None", "Informational", "Low", "Medium", "High", "Critical"};
+	static const char *const names[] = {"None",   "Informational", "Low",
+					    "Medium", "High",          "Critical"};
 	assert((unsigned)level < sizeof(names) / sizeof(names[0]));
 	return mr_slice(names[level]);
 }
@@ -62,7 +63,7 @@ static struct mr_slice first_of(const struct mr_evidence *evidence, const mr_fie
 static struct mr_slice name_of_actor(const struct mr_evidence *evidence)
 {
 	static const mr_field fields[] = {MR_F_ACTOR_FULL_NAME, MR_F_ACTOR_NAME, MR_F_APP_NAME,
-	                                  MR_F_ACTOR_UID, MR_F_APP_UID, MR_F_NONE};
+					  MR_F_ACTOR_UID,       MR_F_APP_UID,    MR_F_NONE};
 	return first_of(evidence, fields);
 }
 
@@ -102,10 +103,11 @@ static struct mr_slice key_of_where(const struct mr_evidence *evidence)
 	return evidence_text(evidence, MR_F_SRC_IP);
 }
 
-/* The different ones among the evidence, each described, after `word`; nothing where there is none. */
+/* The different ones among the evidence, each described, after `word`; nothing where there is none.
+ */
 static void put_distinct(struct mr_buf *out, const struct mr_alert *alert, const char *word,
-                         struct mr_slice (*key)(const struct mr_evidence *),
-                         void (*describe)(struct mr_buf *, const struct mr_evidence *))
+			 struct mr_slice (*key)(const struct mr_evidence *),
+			 void (*describe)(struct mr_buf *, const struct mr_evidence *))
 {
 	uint32_t count = 0;
 	for (uint32_t i = 0; i < alert->evidence_count; i++) {
@@ -137,7 +139,7 @@ static void put_time(struct mr_buf *out, const char *word, int64_t time_us)
 static void put_deed(struct mr_buf *out, const struct mr_evidence *evidence)
 {
 	static const mr_field targets[] = {MR_F_TARGET_NAME, MR_F_RESOURCE_NAME, MR_F_RESOURCE_UID,
-	                                   MR_F_NONE};
+					   MR_F_NONE};
 	struct mr_slice operation = evidence_text(evidence, MR_F_OPERATION);
 	struct mr_slice target = first_of(evidence, targets);
 	if (name_of_actor(evidence).len > 0)
@@ -158,14 +160,15 @@ static void put_deed(struct mr_buf *out, const struct mr_evidence *evidence)
 	}
 }
 
-static void put_how_often(struct mr_buf *out, const struct mr_rule *rule, const struct mr_alert *alert)
+static void put_how_often(struct mr_buf *out, const struct mr_rule *rule,
+			  const struct mr_alert *alert)
 {
 	const char *least = alert->lower_bound ? "at least " : "";
 	mr_buf_printf(out, "%s%llu record%s", least, (unsigned long long)alert->event_count,
-	              alert->event_count == 1 ? "" : "s");
+		      alert->event_count == 1 ? "" : "s");
 	if (alert->value_count > 0) {
 		mr_buf_printf(out, " with %s%llu different ", least,
-		              (unsigned long long)alert->value_count);
+			      (unsigned long long)alert->value_count);
 		put(out, rule->fields.count > 0 ? rule->fields.items[0] : MR_SLICE("values"));
 	}
 	for (uint32_t i = 0; i < alert->key_count; i++) {
@@ -217,7 +220,7 @@ static void put_clean(struct mr_buf *out, struct mr_slice text)
 }
 
 void message_announce(struct mr_buf *out, const struct mr_catalog *catalog,
-                      const struct mr_alert *alert)
+		      const struct mr_alert *alert)
 {
 	const struct mr_rule *rule = &catalog->rules[alert->rule];
 	struct mr_buf line = {0};

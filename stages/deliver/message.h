@@ -1,4 +1,5 @@
-/* message.h - an alert in a sentence, for a person on call: what, who, from where, when, how often. */
+/* message.h - an alert in a sentence, for a person on call: what, who, from where, when, how often.
+ */
 #ifndef MILLRACE_DELIVER_MESSAGE_H
 #define MILLRACE_DELIVER_MESSAGE_H
 
@@ -12,10 +13,11 @@ struct mr_slice evidence_text(const struct mr_evidence *evidence, mr_field field
 struct mr_slice message_level(enum mr_level level);
 
 /* Catalog indices in the alert have been checked. */
-void message_put(struct mr_buf *out, const struct mr_catalog *catalog, const struct mr_alert *alert);
+void message_put(struct mr_buf *out, const struct mr_catalog *catalog,
+		 const struct mr_alert *alert);
 /* One line for a terminal: time, level, title, who, from where, id. Control characters, which an
  * attacker might have put into a name, are taken out. */
 void message_announce(struct mr_buf *out, const struct mr_catalog *catalog,
-                      const struct mr_alert *alert);
+		      const struct mr_alert *alert);
 
 #endif

@@ -1,7 +1,7 @@
 /* ocsf.c - an alert as an OCSF Detection Finding.
  *
- * Called by deliver.c for each alert that is written. Cannot fail: what is not known is left out, evidence
- * that cannot be read says so. */
+ * Called by deliver.c for each alert that is written. Cannot fail: what is not known is left out,
+ * evidence that cannot be read says so. */
 #include "ocsf.h"
 
 #include <assert.h>
@@ -46,7 +46,7 @@ static void put_severity(struct mr_buf *out, enum mr_level level)
 {
 	json_int(out, "severity_id", level);
 	json_text(out, "severity",
-	          level == MR_LEVEL_NONE ? MR_SLICE("Unknown") : message_level(level));
+		  level == MR_LEVEL_NONE ? MR_SLICE("Unknown") : message_level(level));
 }
 
 static void put_texts(struct mr_buf *out, const char *key, const struct mr_texts *texts)
@@ -58,7 +58,7 @@ static void put_texts(struct mr_buf *out, const char *key, const struct mr_texts
 }
 
 static void put_metadata(struct mr_buf *out, const struct mr_rule *rule,
-                         const struct mr_alert *alert, struct mr_slice id)
+			 const struct mr_alert *alert, struct mr_slice id)
 {
 	struct json_part metadata = json_begin(out, "metadata", '{');
 	json_text(out, "version", MR_SLICE(SCHEMA_VERSION));
@@ -93,7 +93,7 @@ static void put_rule(struct mr_buf *out, const char *key, const struct mr_rule *
 }
 
 static void put_related_rules(struct mr_buf *out, const struct mr_catalog *catalog,
-                              const struct mr_rule *rule)
+			      const struct mr_rule *rule)
 {
 	struct json_part part = json_begin(out, "related_analytics", '[');
 	for (uint32_t i = 0; i < rule->rule_count; i++)
@@ -115,7 +115,7 @@ static void put_data_sources(struct mr_buf *out, const struct mr_alert *alert)
 }
 
 static void put_finding_info(struct mr_buf *out, const struct mr_catalog *catalog,
-                             const struct mr_alert *alert, struct mr_slice id)
+			     const struct mr_alert *alert, struct mr_slice id)
 {
 	const struct mr_rule *rule = &catalog->rules[alert->rule];
 	struct json_part info = json_begin(out, "finding_info", '{');
@@ -184,7 +184,7 @@ static void put_resources(struct mr_buf *out, const struct mr_alert *alert)
 		struct mr_slice name = evidence_text(evidence, MR_F_RESOURCE_NAME);
 		struct mr_slice uid = evidence_text(evidence, MR_F_RESOURCE_UID);
 		if (name.len + uid.len == 0 || (seen_before(alert, i, MR_F_RESOURCE_NAME) &&
-		                                seen_before(alert, i, MR_F_RESOURCE_UID)))
+						seen_before(alert, i, MR_F_RESOURCE_UID)))
 			continue;
 		struct json_part item = json_begin(out, NULL, '{');
 		json_text_if(out, "name", name);
@@ -214,7 +214,7 @@ static void put_count(struct mr_buf *out, uint64_t count)
 }
 
 static void put_unmapped(struct mr_buf *out, const struct mr_rule *rule,
-                         const struct mr_alert *alert, const struct mr_buf *evidence)
+			 const struct mr_alert *alert, const struct mr_buf *evidence)
 {
 	struct json_part unmapped = json_begin(out, "unmapped", '{');
 	struct json_part own = json_begin(out, "millrace", '{');

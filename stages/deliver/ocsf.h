@@ -1,7 +1,7 @@
 /* ocsf.h - the alert format: OCSF 1.3.0, Detection Finding (class 2004), one JSON object a line.
  *
- * Source: github.com/ocsf/ocsf-schema, tag 1.3.0. Profiles used: datetime (each time also as text), host
- * (the actor at the top). What the schema has no place for stands under unmapped.millrace. */
+ * Source: github.com/ocsf/ocsf-schema, tag 1.3.0. Profiles used: datetime (each time also as text),
+ * host (the actor at the top). What the schema has no place for stands under unmapped.millrace. */
 #ifndef MILLRACE_DELIVER_OCSF_H
 #define MILLRACE_DELIVER_OCSF_H
 
@@ -17,8 +17,8 @@ struct ocsf {
 	struct record_reader *records;
 };
 
-/* Appends the line with its '\n'. Catalog indices in the alert have been checked. Reads the evidence's
- * records, so it may block on the disk. */
+/* Appends the line with its '\n'. Catalog indices in the alert have been checked. Reads the
+ * evidence's records, so it may block on the disk. */
 void ocsf_put_alert(const struct ocsf *ocsf, const struct mr_alert *alert, struct mr_buf *out);
 
 /* ---- its parts, one file each ---- */
@@ -26,17 +26,18 @@ void ocsf_put_alert(const struct ocsf *ocsf, const struct mr_alert *alert, struc
 /* finding_info.attacks, from the tags of the rule. */
 void ocsf_put_attacks(struct mr_buf *out, const struct mr_texts *tags);
 
-/* What one record says of who acted, from where, on what. Each is left out where nothing is known. */
+/* What one record says of who acted, from where, on what. Each is left out where nothing is known.
+ */
 void ocsf_put_actor(struct mr_buf *out, const struct mr_evidence *evidence, struct mr_slice tenant);
 void ocsf_put_source(struct mr_buf *out, const struct mr_evidence *evidence);
 void ocsf_put_device(struct mr_buf *out, const struct mr_evidence *evidence);
 void ocsf_put_api(struct mr_buf *out, const struct mr_evidence *evidence);
 void ocsf_put_target(struct mr_buf *out, const struct mr_evidence *evidence);
 
-/* `evidences` at the top, and its twin in unmapped.millrace with what the schema has no place for: which
- * record it is, where it lies, what matched it, all fields. The twin's items go to `evidence_out`, which
- * holds its opening bracket. */
+/* `evidences` at the top, and its twin in unmapped.millrace with what the schema has no place for:
+ * which record it is, where it lies, what matched it, all fields. The twin's items go to
+ * `evidence_out`, which holds its opening bracket. */
 void ocsf_put_evidences(const struct ocsf *ocsf, const struct mr_alert *alert, struct mr_buf *out,
-                        struct mr_buf *evidence_out);
+			struct mr_buf *evidence_out);
 
 #endif

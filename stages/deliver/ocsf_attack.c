@@ -1,7 +1,7 @@
 /* ocsf_attack.c - Sigma's tags as OCSF attacks: techniques and tactics of MITRE ATT&CK.
  *
- * Called by ocsf.c. A tag does not say which technique serves which tactic, so each stands alone. Tags of
- * other name spaces, and broken ones, are left out here; metadata.labels has them all. */
+ * Called by ocsf.c. A tag does not say which technique serves which tactic, so each stands alone.
+ * Tags of other name spaces, and broken ones, are left out here; metadata.labels has them all. */
 #include <stdio.h>
 #include <strings.h>
 
@@ -56,7 +56,7 @@ static void put_technique(struct mr_buf *out, const char *key, struct mr_slice u
 	json_text(out, "uid", uid);
 	bool sub = uid.len > 5;
 	snprintf(url, sizeof(url), SITE "techniques/%.5s/%.3s%s", uid.at, sub ? uid.at + 6 : "",
-	         sub ? "/" : "");
+		 sub ? "/" : "");
 	json_text(out, "src_url", mr_slice(url));
 	json_end(out, part);
 }

@@ -33,8 +33,7 @@ static void put_record(struct mr_buf *out, const struct record *record)
 
 static void put_value(struct mr_buf *out, const char *key, const struct mr_signal_field *field)
 {
-	bool number =
-	    field->type == MR_INT || field->type == MR_UINT || field->type == MR_DOUBLE;
+	bool number = field->type == MR_INT || field->type == MR_UINT || field->type == MR_DOUBLE;
 	json_key(out, key);
 	if (number && json_is_number(field->text))
 		mr_buf_add(out, field->text.at, field->text.len);
@@ -54,7 +53,7 @@ static bool seen_before(const struct mr_evidence *evidence, uint32_t at)
 
 /* All values of the field that stands at `at`, an array where there are several. */
 static void put_field(struct mr_buf *out, struct mr_slice name, const struct mr_evidence *evidence,
-                      uint32_t at)
+		      uint32_t at)
 {
 	uint32_t count = 0;
 	for (uint32_t i = at; i < evidence->field_count; i++)
@@ -73,7 +72,7 @@ static void put_field(struct mr_buf *out, struct mr_slice name, const struct mr_
 }
 
 static void put_fields(const struct ocsf *ocsf, const struct mr_evidence *evidence,
-                       struct mr_buf *out)
+		       struct mr_buf *out)
 {
 	struct json_part part = json_begin(out, "fields", '{');
 	for (uint32_t i = 0; i < evidence->field_count; i++) {
@@ -85,7 +84,7 @@ static void put_fields(const struct ocsf *ocsf, const struct mr_evidence *eviden
 }
 
 static void put_twin(const struct ocsf *ocsf, const struct mr_evidence *evidence,
-                     const struct record *record, struct mr_buf *out)
+		     const struct record *record, struct mr_buf *out)
 {
 	const struct mr_rule *rule = &ocsf->catalog->rules[evidence->rule];
 	char hash[32];
@@ -108,7 +107,7 @@ static void put_twin(const struct ocsf *ocsf, const struct mr_evidence *evidence
 }
 
 void ocsf_put_evidences(const struct ocsf *ocsf, const struct mr_alert *alert, struct mr_buf *out,
-                        struct mr_buf *evidence_out)
+			struct mr_buf *evidence_out)
 {
 	struct json_part list = json_begin(out, "evidences", '[');
 	for (uint32_t i = 0; i < alert->evidence_count; i++) {

@@ -1,7 +1,7 @@
 /* ocsf_who.c - actor, address, device, operation and target of one record, as OCSF objects.
  *
- * Called by ocsf.c and ocsf_evidence.c. A part is left out where the schema's constraint for it (a name or
- * an id, say) cannot be met. */
+ * Called by ocsf.c and ocsf_evidence.c. A part is left out where the schema's constraint for it (a
+ * name or an id, say) cannot be met. */
 #include <arpa/inet.h>
 #include <strings.h>
 
@@ -19,14 +19,15 @@ struct word {
 static int word_id(const struct word *words, struct mr_slice text)
 {
 	for (; words->text != NULL; words++)
-		if (text.len == strlen(words->text) && strncasecmp(text.at, words->text, text.len) == 0)
+		if (text.len == strlen(words->text) &&
+		    strncasecmp(text.at, words->text, text.len) == 0)
 			return words->id;
 	return OTHER;
 }
 
 /* key_id with the word's number, key with the text itself; nothing where the text is empty. */
 static void put_word(struct mr_buf *out, const char *key, const char *key_id,
-                     const struct word *words, struct mr_slice text)
+		     const struct word *words, struct mr_slice text)
 {
 	if (text.len == 0)
 		return;
@@ -56,7 +57,8 @@ static bool is_email(struct mr_slice text)
 	bool dot = false;
 	for (size_t i = 0; i < text.len; i++) {
 		char c = text.at[i];
-		bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+		bool plain =
+		    (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 		if (i < local && !plain && strchr("!#$%&'*+-/=?^_`{|}~.", c) == NULL)
 			return false;
 		if (i > local && !plain && c != '-' && c != '.')
@@ -97,7 +99,8 @@ static void put_roles(struct mr_buf *out, const struct mr_evidence *evidence)
 {
 	struct json_part groups = json_begin(out, "groups", '[');
 	for (uint32_t i = 0; i < evidence->field_count; i++) {
-		if (evidence->fields[i].field != MR_F_ACTOR_ROLES || evidence->fields[i].text.len == 0)
+		if (evidence->fields[i].field != MR_F_ACTOR_ROLES ||
+		    evidence->fields[i].text.len == 0)
 			continue;
 		struct json_part group = json_begin(out, NULL, '{');
 		json_text(out, "name", evidence->fields[i].text);
@@ -110,8 +113,8 @@ static void put_roles(struct mr_buf *out, const struct mr_evidence *evidence)
 static void put_user(struct mr_buf *out, const struct mr_evidence *evidence, struct mr_slice tenant)
 {
 	static const struct word types[] = {{"User", 1}, {"Admin", 2}, {"System", 3}, {NULL, 0}};
-	static const struct word risks[] = {{"none", 0}, {"info", 0}, {"low", 1}, {"medium", 2},
-	                                    {"high", 3}, {"critical", 4}, {NULL, 0}};
+	static const struct word risks[] = {{"none", 0}, {"info", 0},     {"low", 1}, {"medium", 2},
+					    {"high", 3}, {"critical", 4}, {NULL, 0}};
 	struct mr_slice name = text_of(evidence, MR_F_ACTOR_NAME);
 	struct mr_slice uid = text_of(evidence, MR_F_ACTOR_UID);
 	struct mr_slice email = text_of(evidence, MR_F_ACTOR_UPN);
@@ -237,8 +240,8 @@ static bool contains(struct mr_slice text, const char *word)
 static int os_type(struct mr_slice name)
 {
 	static const struct word systems[] = {{"windows", 100}, {"android", 201}, {"linux", 200},
-	                                      {"ipados", 302}, {"ios", 301}, {"macos", 300},
-	                                      {"mac os", 300}, {NULL, 0}};
+					      {"ipados", 302},  {"ios", 301},     {"macos", 300},
+					      {"mac os", 300},  {NULL, 0}};
 	for (const struct word *system = systems; system->text != NULL; system++)
 		if (contains(name, system->text))
 			return system->id;

@@ -1,7 +1,7 @@
 /* record.c - reads evidence again from where it lies (PROTOCOL.md 3.4).
  *
- * Called by ocsf_evidence.c. Between the record's arrival and its alert the file may have been cut, or
- * changed: then the alert says so in the record's place, and what is there is not shown. */
+ * Called by ocsf_evidence.c. Between the record's arrival and its alert the file may have been cut,
+ * or changed: then the alert says so in the record's place, and what is there is not shown. */
 #include "record.h"
 
 #include "millrace/batch.h"
@@ -11,11 +11,11 @@
 #define EMBED_DEPTH 64
 
 void record_reader_init(struct record_reader *reader, const struct mr_files *files,
-                        size_t max_json_bytes)
+			size_t max_json_bytes)
 {
 	*reader = (struct record_reader){.files = files,
-	                                 .json = mr_json_reader_new(max_json_bytes),
-	                                 .max_json_bytes = max_json_bytes};
+					 .json = mr_json_reader_new(max_json_bytes),
+					 .max_json_bytes = max_json_bytes};
 }
 
 void record_reader_fini(struct record_reader *reader)
@@ -57,17 +57,18 @@ static bool can_embed(struct record_reader *reader, struct mr_slice bytes)
 
 /* The bytes into the buffer, with what stands before them where that is a frame's header. */
 static enum mr_err read_again(struct record_reader *reader, const struct mr_origin *origin,
-                              bool framed, struct mr_error *error)
+			      bool framed, struct mr_error *error)
 {
 	size_t before = framed ? MR_FRAME_HEADER : 0;
 	size_t len = before + origin->length;
 	if (origin->length > MR_BATCH_REGION_MAX || origin->position < before)
-		return mr_error_set(error, MR_BAD_INPUT, "no record lies at byte %llu with %u bytes",
-		                    (unsigned long long)origin->position, origin->length);
+		return mr_error_set(error, MR_BAD_INPUT,
+				    "no record lies at byte %llu with %u bytes",
+				    (unsigned long long)origin->position, origin->length);
 	reader->buf.len = 0;
 	char *at = mr_buf_reserve(&reader->buf, len + MR_JSON_PADDING);
 	enum mr_err err = mr_files_read(reader->files, origin->partition, origin->position - before,
-	                                at, len, error);
+					at, len, error);
 	if (err == MR_OK)
 		reader->buf.len = len;
 	return err;
@@ -82,7 +83,7 @@ static void take_inline(struct record_reader *reader, struct mr_slice bytes, str
 }
 
 static void take_referred(struct record_reader *reader, const struct mr_origin *origin,
-                          struct record *out, struct mr_error *error)
+			  struct record *out, struct mr_error *error)
 {
 	bool framed = mr_slice_eq(out->source, MR_SLICE(MR_FRAMES_FILE_NAME));
 	if (read_again(reader, origin, framed, error) != MR_OK)
@@ -101,21 +102,22 @@ static void take_referred(struct record_reader *reader, const struct mr_origin *
 }
 
 void record_fetch(struct record_reader *reader, const struct mr_evidence *evidence,
-                  struct record *out)
+		  struct record *out)
 {
 	const struct mr_origin *origin = &evidence->origin;
 	struct mr_error error = {0};
 	*out = (struct record){.source = mr_files_name(reader->files, origin->partition),
-	                       .offset = origin->position};
+			       .offset = origin->position};
 	if (evidence->record.len > 0)
 		take_inline(reader, evidence->record, out);
 	else
 		take_referred(reader, origin, out, &error);
 	if (error.code == MR_OK && mr_hash64(out->bytes.at, out->bytes.len, 0) != origin->hash)
-		mr_error_set(&error, MR_BAD_INPUT,
-		             "%.*s: the %u bytes at byte %llu are no longer the record that was judged",
-		             (int)(out->source.len < 200 ? out->source.len : 200), out->source.at,
-		             origin->length, (unsigned long long)out->offset);
+		mr_error_set(
+		    &error, MR_BAD_INPUT,
+		    "%.*s: the %u bytes at byte %llu are no longer the record that was judged",
+		    (int)(out->source.len < 200 ? out->source.len : 200), out->source.at,
+		    origin->length, (unsigned long long)out->offset);
 	if (error.code == MR_OK) {
 		out->json = can_embed(reader, out->bytes);
 		return;

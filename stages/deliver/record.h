@@ -22,10 +22,10 @@ struct record {
 };
 
 void record_reader_init(struct record_reader *reader, const struct mr_files *files,
-                        size_t max_json_bytes);
+			size_t max_json_bytes);
 void record_reader_fini(struct record_reader *reader);
 /* Reads, compares the hash, validates. What is wrong is said in `problem` and logged. */
 void record_fetch(struct record_reader *reader, const struct mr_evidence *evidence,
-                  struct record *out);
+		  struct record *out);
 
 #endif

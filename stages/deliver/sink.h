@@ -1,9 +1,9 @@
 /* sink.h - where finished lines go.
  *
- * deliver.c opens a sink on a descriptor that it does not own, puts bytes and flushes at the end of each
- * batch. A line is whole once its '\n' was put: in a regular file only whole lines stay, whatever fails.
- * Errors: MR_NO_SPACE (the disk is full), MR_IO (anything else, a closed pipe included), with a sentence
- * that names the output; after an error call only close. */
+ * deliver.c opens a sink on a descriptor that it does not own, puts bytes and flushes at the end of
+ * each batch. A line is whole once its '\n' was put: in a regular file only whole lines stay,
+ * whatever fails. Errors: MR_NO_SPACE (the disk is full), MR_IO (anything else, a closed pipe
+ * included), with a sentence that names the output; after an error call only close. */
 #ifndef MILLRACE_DELIVER_SINK_H
 #define MILLRACE_DELIVER_SINK_H
 

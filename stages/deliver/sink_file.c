@@ -1,8 +1,8 @@
 /* sink_file.c - lines into a file, a pipe or a terminal.
  *
- * Called by deliver.c and dead_letter.c. Bytes gather in a buffer and are written when it holds 64 KiB or
- * when it is flushed. Where a write to a regular file fails, the file is cut back to its last whole line:
- * nobody takes half an alert for one. */
+ * Called by deliver.c and dead_letter.c. Bytes gather in a buffer and are written when it holds 64
+ * KiB or when it is flushed. Where a write to a regular file fails, the file is cut back to its
+ * last whole line: nobody takes half an alert for one. */
 #include "sink.h"
 
 #include <errno.h>
@@ -54,10 +54,10 @@ static enum mr_err write_failed(struct sink *sink, int reason, struct mr_error *
 		mr_error_set(error, MR_IO, "%s: whoever read it has gone away", sink->output);
 	else
 		mr_error_errno(error, full ? MR_NO_SPACE : MR_IO, "%s: cannot be written",
-		               sink->output);
+			       sink->output);
 	if (sink->cuts && sink->at != sink->whole && ftruncate(sink->fd, (off_t)sink->whole) != 0)
 		mr_error_prefix(error, "%s ends in a torn line at byte %llu", sink->output,
-		                (unsigned long long)sink->whole);
+				(unsigned long long)sink->whole);
 	return full ? MR_NO_SPACE : MR_IO;
 }
 

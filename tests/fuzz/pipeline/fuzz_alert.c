@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size_t again_at = 0;
 		mr_alert_encode(&alert, &out);
 		if (mr_alert_decode((struct mr_slice){out.data, out.len}, &again_at, &arena, &again,
-		                    NULL) != MR_OK ||
+				    NULL) != MR_OK ||
 		    again_at != out.len || again.evidence_count != alert.evidence_count)
 			abort();
 		mr_buf_fini(&out);

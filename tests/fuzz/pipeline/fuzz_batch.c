@@ -15,7 +15,7 @@ static void read_records(struct mr_slice body, enum mr_form form)
 	mr_reader_open_records(&in, &region, body);
 	for (; mr_reader_record(&in, &record); mr_reader_advance(&in)) {
 		bool inside = record.bytes.at >= before && record.bytes.at <= body.at + body.len &&
-		              record.bytes.len <= (size_t)(body.at + body.len - record.bytes.at);
+			      record.bytes.len <= (size_t)(body.at + body.len - record.bytes.at);
 		if (!inside || (form == MR_FORM_LINES && record.bytes.len == 0))
 			abort();
 		before = record.bytes.at + record.bytes.len;

@@ -24,8 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint32_t count = events.count;
 	mr_events_reset(&events);
 	at = 0;
-	while (at < out.len && mr_event_decode((struct mr_slice){out.data, out.len}, &at, &events,
-	                                       NULL) == MR_OK)
+	while (at < out.len &&
+	       mr_event_decode((struct mr_slice){out.data, out.len}, &at, &events, NULL) == MR_OK)
 		continue;
 	if (events.count != count || at != out.len)
 		abort();

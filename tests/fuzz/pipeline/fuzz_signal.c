@@ -29,8 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct mr_signal again;
 		size_t again_at = 0;
 		mr_signal_encode(&signal, &out);
-		if (mr_signal_decode((struct mr_slice){out.data, out.len}, &again_at, &arena, &again,
-		                     NULL) != MR_OK ||
+		if (mr_signal_decode((struct mr_slice){out.data, out.len}, &again_at, &arena,
+				     &again, NULL) != MR_OK ||
 		    again_at != out.len || again.field_count != signal.field_count)
 			abort();
 		mr_buf_fini(&out);

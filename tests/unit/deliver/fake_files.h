@@ -16,15 +16,15 @@ struct mr_slice mr_files_name(const struct mr_files *files, uint32_t number)
 	return number < FAKE_FILES ? files->names[number] : (struct mr_slice){"", 0};
 }
 
-enum mr_err mr_files_read(const struct mr_files *files, uint32_t number, uint64_t position, char *out,
-                          size_t len, struct mr_error *error)
+enum mr_err mr_files_read(const struct mr_files *files, uint32_t number, uint64_t position,
+			  char *out, size_t len, struct mr_error *error)
 {
 	if (number >= FAKE_FILES || files->bytes[number].at == NULL)
 		return mr_error_set(error, MR_NOT_FOUND, "there is no file %u", number);
 	struct mr_slice bytes = files->bytes[number];
 	if (position > bytes.len || len > bytes.len - position)
 		return mr_error_set(error, MR_BAD_INPUT, "%.*s: has become shorter",
-		                    (int)files->names[number].len, files->names[number].at);
+				    (int)files->names[number].len, files->names[number].at);
 	memcpy(out, bytes.at + position, len);
 	return MR_OK;
 }

@@ -1,4 +1,5 @@
-/* read_json.h - looks into a line of JSON by path, as "finding_info.analytic.uid" or "evidences.0.data". */
+/* read_json.h - looks into a line of JSON by path, as "finding_info.analytic.uid" or
+ * "evidences.0.data". */
 #ifndef MILLRACE_TEST_READ_JSON_H
 #define MILLRACE_TEST_READ_JSON_H
 
@@ -32,7 +33,7 @@ static inline void json_line_close(struct json_line *line)
 
 /* One step down: an object's member or an array's element. */
 static inline bool json_step_to(const struct mr_json_reader *reader, struct mr_slice name,
-                                struct mr_json_node *node)
+				struct mr_json_node *node)
 {
 	struct mr_json_walk walk = mr_json_enter(reader, *node);
 	for (size_t i = 0; mr_json_step(reader, &walk); i++) {
@@ -46,8 +47,8 @@ static inline bool json_step_to(const struct mr_json_reader *reader, struct mr_s
 	return false;
 }
 
-/* The value's text (strings unescaped, else the bytes as they stand); NULL where it is not there. Lives
- * as long as the process. */
+/* The value's text (strings unescaped, else the bytes as they stand); NULL where it is not there.
+ * Lives as long as the process. */
 static inline const char *json_at(const struct json_line *line, const char *path)
 {
 	struct mr_json_node node = line->root;
@@ -58,8 +59,8 @@ static inline const char *json_at(const struct json_line *line, const char *path
 		path += len + (path[len] == '.');
 	}
 	struct mr_slice text = mr_json_kind(line->reader, node) == MR_JSON_STRING
-	                           ? mr_json_string(line->reader, node)
-	                           : mr_json_raw(line->reader, node);
+				   ? mr_json_string(line->reader, node)
+				   : mr_json_raw(line->reader, node);
 	static struct mr_arena arena;
 	return mr_arena_copy(&arena, text.at, text.len);
 }

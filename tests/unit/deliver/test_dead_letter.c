@@ -1,4 +1,5 @@
-/* test_dead_letter.c - rejected records: text, bytes, long ones, and those that cannot be read again. */
+/* test_dead_letter.c - rejected records: text, bytes, long ones, and those that cannot be read
+ * again. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -46,8 +47,11 @@ static void write_line(const struct mr_files *files, const struct mr_reject *rej
 static void text_stands_as_it_is(void **state)
 {
 	(void)state;
-	struct mr_reject reject = {.length = 9, .name = S("a\"b.json"), .offset = 1ull << 40,
-	                           .reason = S("no \x01 JSON"), .bytes = S("{\"a\":\n\\ud")};
+	struct mr_reject reject = {.length = 9,
+				   .name = S("a\"b.json"),
+				   .offset = 1ull << 40,
+				   .reason = S("no \x01 JSON"),
+				   .bytes = S("{\"a\":\n\\ud")};
 	write_line(NULL, &reject);
 	assert_string_equal(json_at(&line, "source"), "a\"b.json");
 	assert_string_equal(json_at(&line, "offset"), "1099511627776");
@@ -61,8 +65,8 @@ static void text_stands_as_it_is(void **state)
 static void bytes_are_base64(void **state)
 {
 	(void)state;
-	struct mr_reject reject = {.length = 5, .name = S("f"), .reason = S("r"),
-	                           .bytes = S("\xff\x00{}\xc3")};
+	struct mr_reject reject = {
+	    .length = 5, .name = S("f"), .reason = S("r"), .bytes = S("\xff\x00{}\xc3")};
 	write_line(NULL, &reject);
 	assert_string_equal(json_at(&line, "record_base64"), "/wB7fcM=");
 	assert_null(json_at(&line, "record"));
@@ -82,7 +86,8 @@ static void nothing_is_an_empty_record(void **state)
 static void a_long_record_comes_in_pieces(void **state)
 {
 	(void)state;
-	static const char *const characters[] = {"a", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
+	static const char *const characters[] = {"a", "\xc3\xa4", "\xe2\x82\xac",
+						 "\xf0\x9f\x98\x80"};
 	for (size_t shift = 0; shift < 5; shift++) {
 		struct mr_buf text = {0};
 		for (size_t i = 0; i < shift; i++)
@@ -90,8 +95,8 @@ static void a_long_record_comes_in_pieces(void **state)
 		for (size_t i = 0; text.len < 200000; i++)
 			mr_buf_add_text(&text, characters[i % 4]);
 		struct mr_files files = {.names = {S("spool")}, .bytes = {{text.data, text.len}}};
-		struct mr_reject reject = {.length = text.len, .name = S("f"), .reason = S("r"),
-		                           .origin = {.length = 1}};
+		struct mr_reject reject = {
+		    .length = text.len, .name = S("f"), .reason = S("r"), .origin = {.length = 1}};
 		write_line(&files, &reject);
 		mr_buf_add(&text, "", 1);
 		assert_string_equal(json_at(&line, "record"), text.data);

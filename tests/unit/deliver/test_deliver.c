@@ -34,7 +34,8 @@ static void remember(void *context, enum mr_log_level level, const char *text, s
 {
 	(void)context;
 	size_t at = strlen(world.logged);
-	snprintf(world.logged + at, sizeof(world.logged) - at, "%d %.*s\n", (int)level, (int)len, text);
+	snprintf(world.logged + at, sizeof(world.logged) - at, "%d %.*s\n", (int)level, (int)len,
+		 text);
 }
 
 static int temporary(void)
@@ -50,16 +51,23 @@ static void add_catalog(void)
 {
 	uint32_t named[] = {0};
 	struct mr_rule rules[] = {
-	    {.kind = MR_RULE_DETECTION, .id = S("d"), .title = S("Detection"), .level = MR_LEVEL_LOW},
-	    {.kind = MR_RULE_CORRELATION, .id = S("c"), .title = S("Correlation"), .rules = named,
-	     .rule_count = 1, .timespan_us = 1},
+	    {.kind = MR_RULE_DETECTION,
+	     .id = S("d"),
+	     .title = S("Detection"),
+	     .level = MR_LEVEL_LOW},
+	    {.kind = MR_RULE_CORRELATION,
+	     .id = S("c"),
+	     .title = S("Correlation"),
+	     .rules = named,
+	     .rule_count = 1,
+	     .timespan_us = 1},
 	};
 	struct mr_catalog catalog = {.rules = rules, .count = 2, .layers = 1};
 	struct mr_buf bytes = {0};
 	mr_catalog_encode(&catalog, &bytes);
 	assert_int_equal(mr_tables_add_bytes(world.tables, "catalog",
-	                                     (struct mr_slice){bytes.data, bytes.len}, NULL),
-	                 MR_OK);
+					     (struct mr_slice){bytes.data, bytes.len}, NULL),
+			 MR_OK);
 	mr_buf_fini(&bytes);
 }
 
@@ -77,12 +85,12 @@ static void begin(int output, bool dead_letter, bool finite)
 		mr_tables_add(world.tables, "deliver.dead_letter", dup(world.dead_letter), 0);
 	}
 	world.env = (struct mr_stage_env){.config = &world.config,
-	                                  .fields = world.fields,
-	                                  .tables = world.tables,
-	                                  .files = &world.files,
-	                                  .counters = &world.counters,
-	                                  .workers = 1,
-	                                  .finite = finite};
+					  .fields = world.fields,
+					  .tables = world.tables,
+					  .files = &world.files,
+					  .counters = &world.counters,
+					  .workers = 1,
+					  .finite = finite};
 	world.state = calloc(1, mr_stage_deliver.state_size);
 	mr_log_set_sink(remember, NULL);
 	struct mr_error error = {0};
@@ -122,11 +130,15 @@ static enum mr_err deliver(struct mr_writer *made, enum mr_content content, stru
 
 static struct mr_alert alert_of(uint32_t rule, bool announcement, enum mr_activity activity)
 {
-	return (struct mr_alert){.id = {1}, .activity = activity, .rule = rule, .tenant = S("t"),
-	                         .announcement = announcement};
+	return (struct mr_alert){.id = {1},
+				 .activity = activity,
+				 .rule = rule,
+				 .tenant = S("t"),
+				 .announcement = announcement};
 }
 
-static enum mr_err deliver_alerts(const struct mr_alert *alerts, size_t count, struct mr_error *error)
+static enum mr_err deliver_alerts(const struct mr_alert *alerts, size_t count,
+				  struct mr_error *error)
 {
 	struct mr_writer made = {0};
 	mr_writer_add_output(&made, MR_CONTENT_ALERTS, 0, MR_LINK_SPREAD, 1);
@@ -154,10 +166,9 @@ static uint64_t counted(enum mr_counter counter)
 static void alerts_are_written_announcements_only_shown(void **state)
 {
 	(void)state;
-	const struct mr_alert alerts[] = {alert_of(1, true, MR_ACTIVITY_CREATE),
-	                                  alert_of(0, false, MR_ACTIVITY_CREATE),
-	                                  alert_of(1, false, MR_ACTIVITY_CREATE),
-	                                  alert_of(1, false, MR_ACTIVITY_UPDATE)};
+	const struct mr_alert alerts[] = {
+	    alert_of(1, true, MR_ACTIVITY_CREATE), alert_of(0, false, MR_ACTIVITY_CREATE),
+	    alert_of(1, false, MR_ACTIVITY_CREATE), alert_of(1, false, MR_ACTIVITY_UPDATE)};
 	begin(temporary(), false, true);
 	assert_int_equal(deliver_alerts(alerts, 4, NULL), MR_OK);
 	assert_int_equal(lines_in(world.output), 3);
@@ -165,8 +176,8 @@ static void alerts_are_written_announcements_only_shown(void **state)
 	assert_int_equal(counted(MR_C_DELIVERED), 2);
 	char want[512];
 	snprintf(want, sizeof(want),
-	         "%d (no time) None: Correlation; 01%030d\n%d (no time) Low: Detection; 01%030d\n",
-	         MR_LOG_ALERT, 0, MR_LOG_ALERT, 0);
+		 "%d (no time) None: Correlation; 01%030d\n%d (no time) Low: Detection; 01%030d\n",
+		 MR_LOG_ALERT, 0, MR_LOG_ALERT, 0);
 	assert_string_equal(world.logged, want);
 	end();
 }
@@ -204,7 +215,8 @@ static void a_full_disk_ends_the_work(void **state)
 	struct mr_error error = {0};
 	begin(open("/dev/full", O_WRONLY), false, true);
 	assert_int_equal(deliver_alerts(&alert, 1, &error), MR_NO_SPACE);
-	assert_string_equal(error.text, "alerts.ndjson: cannot be written: No space left on device");
+	assert_string_equal(error.text,
+			    "alerts.ndjson: cannot be written: No space left on device");
 	end();
 }
 
@@ -244,8 +256,9 @@ static void without_a_file_they_are_counted_and_named_once(void **state)
 	assert_int_equal(mr_stage_deliver.finish(world.state, NULL, NULL), MR_OK);
 	assert_int_equal(mr_stage_deliver.finish(world.state, NULL, NULL), MR_OK);
 	snprintf(want, sizeof(want),
-	         "%d 5 records could not be parsed and were counted only; --dead-letter FILE keeps them\n",
-	         MR_LOG_WARNING);
+		 "%d 5 records could not be parsed and were counted only; --dead-letter FILE keeps "
+		 "them\n",
+		 MR_LOG_WARNING);
 	assert_string_equal(world.logged, want);
 	end();
 }

@@ -1,4 +1,5 @@
-/* test_ocsf.c - alerts as OCSF findings: what a person reads, what a machine checks, what an attacker wrote.
+/* test_ocsf.c - alerts as OCSF findings: what a person reads, what a machine checks, what an
+ * attacker wrote.
  *
  * All lines made here also pass tests/e2e/ocsf_check.py, where MILLRACE_ROOT says where that is. */
 #include <setjmp.h>
@@ -18,15 +19,19 @@
 #include "read_json.h"
 
 #define S(text) MR_SLICE(text)
-#define C(text) {text, sizeof(text) - 1} /* in static initialisers */
+#define C(text)                                                                                    \
+	{                                                                                          \
+		text, sizeof(text) - 1                                                             \
+	} /* in static initialisers */
 
 static const char record[] = "{\"Id\":\"r1\",\n \"Operation\":\"New-InboxRule\",\"n\":[1,2]}";
 #define RECORD_LEN (sizeof(record) - 1)
 #define RECORD_AT 100
 
-static struct mr_slice tags[] = {C("attack.collection"), C("attack.t1114.003"),
-                                 C("attack.initial_access"), C("attack.T1078"), C("attack.stealth"),
-                                 C("attack.t12"), C("attack."), C("cve.2024-1")};
+static struct mr_slice tags[] = {
+    C("attack.collection"), C("attack.t1114.003"), C("attack.initial_access"),
+    C("attack.T1078"),      C("attack.stealth"),   C("attack.t12"),
+    C("attack."),           C("cve.2024-1")};
 static struct mr_slice references[] = {C("https://example.com/a"), C("https://example.com/b")};
 static struct mr_slice false_positives[] = {C("People who move house")};
 static struct mr_slice group_by[] = {C("actor.user.name")};
@@ -48,32 +53,32 @@ static int set_up(void **state)
 {
 	(void)state;
 	rules[0] = (struct mr_rule){.kind = MR_RULE_DETECTION,
-	                            .id = S("rule-1"),
-	                            .title = S("Inbox forwarding"),
-	                            .description = S("A rule sends mail away."),
-	                            .file = S("rules/mail.yml"),
-	                            .line = 3,
-	                            .level = MR_LEVEL_HIGH,
-	                            .date = S("2026-11-24"),
-	                            .tags = {tags, 8},
-	                            .references = {references, 2},
-	                            .falsepositives = {false_positives, 1}};
+				    .id = S("rule-1"),
+				    .title = S("Inbox forwarding"),
+				    .description = S("A rule sends mail away."),
+				    .file = S("rules/mail.yml"),
+				    .line = 3,
+				    .level = MR_LEVEL_HIGH,
+				    .date = S("2026-11-24"),
+				    .tags = {tags, 8},
+				    .references = {references, 2},
+				    .falsepositives = {false_positives, 1}};
 	rules[1] = (struct mr_rule){.kind = MR_RULE_CORRELATION,
-	                            .id = S("rule-2"),
-	                            .title = S("Many addresses"),
-	                            .file = S("rules/mail.yml"),
-	                            .level = MR_LEVEL_CRITICAL,
-	                            .type = MR_CORRELATION_VALUE_COUNT,
-	                            .rules = named,
-	                            .rule_count = 1,
-	                            .timespan_us = 3600000000,
-	                            .group_by = {group_by, 1},
-	                            .fields = {counted, 1}};
+				    .id = S("rule-2"),
+				    .title = S("Many addresses"),
+				    .file = S("rules/mail.yml"),
+				    .level = MR_LEVEL_CRITICAL,
+				    .type = MR_CORRELATION_VALUE_COUNT,
+				    .rules = named,
+				    .rule_count = 1,
+				    .timespan_us = 3600000000,
+				    .group_by = {group_by, 1},
+				    .fields = {counted, 1}};
 	memset(world.region, ' ', sizeof(world.region));
 	memcpy(world.region + RECORD_AT, record, RECORD_LEN);
-	world.files = (struct mr_files){.names = {S("audit.ndjson"), S(MR_FRAMES_FILE_NAME), S("a.csv")},
-	                                .bytes = {{world.region, sizeof(world.region)},
-	                                          {world.region, sizeof(world.region)}}};
+	world.files = (struct mr_files){
+	    .names = {S("audit.ndjson"), S(MR_FRAMES_FILE_NAME), S("a.csv")},
+	    .bytes = {{world.region, sizeof(world.region)}, {world.region, sizeof(world.region)}}};
 	world.fields = mr_fields_new();
 	mr_fields_add(world.fields, S("ClientAppUsed"));
 	record_reader_init(&world.records, &world.files, 1 << 20);
@@ -130,29 +135,29 @@ static const struct mr_signal_field who[] = {
 static struct mr_evidence evidence_of(const struct mr_signal_field *fields, size_t count)
 {
 	return (struct mr_evidence){.kind = MR_KIND_UAL,
-	                            .has_time = true,
-	                            .time_us = 1621372413123456,
-	                            .arrival_us = 1700000000000000,
-	                            .record_id = S("r1"),
-	                            .origin = {.position = RECORD_AT,
-	                                       .length = RECORD_LEN,
-	                                       .hash = mr_hash64(record, RECORD_LEN, 0)},
-	                            .field_count = (uint32_t)count,
-	                            .fields = fields};
+				    .has_time = true,
+				    .time_us = 1621372413123456,
+				    .arrival_us = 1700000000000000,
+				    .record_id = S("r1"),
+				    .origin = {.position = RECORD_AT,
+					       .length = RECORD_LEN,
+					       .hash = mr_hash64(record, RECORD_LEN, 0)},
+				    .field_count = (uint32_t)count,
+				    .fields = fields};
 }
 
 static struct mr_alert plain_alert(void)
 {
 	struct mr_alert alert = {.id = {0xab, 0xcd},
-	                         .activity = MR_ACTIVITY_CREATE,
-	                         .tenant = S("t-1"),
-	                         .key_count = 1,
-	                         .key = {S("r1")},
-	                         .has_time = true,
-	                         .first_time_us = 1621372413123456,
-	                         .last_time_us = 1621372413123456,
-	                         .event_count = 1,
-	                         .evidence_count = 1};
+				 .activity = MR_ACTIVITY_CREATE,
+				 .tenant = S("t-1"),
+				 .key_count = 1,
+				 .key = {S("r1")},
+				 .has_time = true,
+				 .first_time_us = 1621372413123456,
+				 .last_time_us = 1621372413123456,
+				 .event_count = 1,
+				 .evidence_count = 1};
 	alert.evidence[0] = evidence_of(who, sizeof(who) / sizeof(who[0]));
 	return alert;
 }
@@ -184,9 +189,10 @@ static void a_plain_alert_says_what_who_where_when(void **state)
 	(void)state;
 	struct mr_alert alert = plain_alert();
 	write_alert(&alert);
-	assert_at("message", "Inbox forwarding: Alice Smith (alice@contoso.com, Accountant, Finance, "
-	                     "privileged) did New-InboxRule on carol@contoso.com from 203.0.113.9 "
-	                     "(Amsterdam, NL, KPN) at 2021-05-18T21:13:33.123456Z");
+	assert_at("message",
+		  "Inbox forwarding: Alice Smith (alice@contoso.com, Accountant, Finance, "
+		  "privileged) did New-InboxRule on carol@contoso.com from 203.0.113.9 "
+		  "(Amsterdam, NL, KPN) at 2021-05-18T21:13:33.123456Z");
 	assert_at("class_uid", "2004");
 	assert_at("type_uid", "200401");
 	assert_at("severity_id", "4");
@@ -242,7 +248,7 @@ static void evidence_says_all_that_is_known(void **state)
 	assert_at("unmapped.millrace.evidence.0.fields.clientappused", "Other clients");
 	char hash[24];
 	snprintf(hash, sizeof(hash), "xxh3:%016llx",
-	         (unsigned long long)mr_hash64(record, RECORD_LEN, 0));
+		 (unsigned long long)mr_hash64(record, RECORD_LEN, 0));
 	assert_at("unmapped.millrace.evidence.0.hash", hash);
 	json_line_close(&line);
 }
@@ -258,7 +264,7 @@ static void tags_become_techniques_and_tactics(void **state)
 	assert_at("finding_info.attacks.1.sub_technique.uid", "T1114.003");
 	assert_at("finding_info.attacks.1.sub_technique.name", "Email Forwarding Rule");
 	assert_at("finding_info.attacks.1.sub_technique.src_url",
-	          "https://attack.mitre.org/techniques/T1114/003/");
+		  "https://attack.mitre.org/techniques/T1114/003/");
 	assert_at("finding_info.attacks.2.tactic.name", "Initial Access");
 	assert_at("finding_info.attacks.3.technique.uid", "T1078");
 	assert_null(json_at(&line, "finding_info.attacks.3.sub_technique"));
@@ -289,12 +295,13 @@ static void a_correlation_shows_all_its_members(void **state)
 	alert.evidence[1] = evidence_of(other, 4);
 	alert.evidence[2] = alert.evidence[0];
 	write_alert(&alert);
-	assert_at("message",
-	          "Many addresses: at least 212 records with at least 40 different src_endpoint.ip for "
-	          "actor.user.name alice@contoso.com; by Alice Smith (alice@contoso.com, Accountant, "
-	          "Finance, privileged); mallory@contoso.com (not in the identity store); from "
-	          "203.0.113.9 (Amsterdam, NL, KPN); 2001:db8::1 (tor); between 1970-01-01T00:00:00Z "
-	          "and 2021-05-18T21:13:33.123456Z");
+	assert_at(
+	    "message",
+	    "Many addresses: at least 212 records with at least 40 different src_endpoint.ip for "
+	    "actor.user.name alice@contoso.com; by Alice Smith (alice@contoso.com, Accountant, "
+	    "Finance, privileged); mallory@contoso.com (not in the identity store); from "
+	    "203.0.113.9 (Amsterdam, NL, KPN); 2001:db8::1 (tor); between 1970-01-01T00:00:00Z "
+	    "and 2021-05-18T21:13:33.123456Z");
 	assert_at("finding_info.analytic.category", "value_count");
 	assert_at("finding_info.related_analytics.0.uid", "rule-1");
 	assert_at("count", "212");
@@ -351,13 +358,13 @@ static void a_repaired_record_is_shown_as_text(void **state)
 	(void)state;
 	static const struct {
 		const char *raw, *want;
-	} cases[] = {{"{\"a\":\"\xff\x01\"}", "{\"a\":\"\xef\xbf\xbd\x01\"}"},
-	             {"{\"a\":\"\\ud800\"}", "{\"a\":\"\\ud800\"}"},
-	             {"{\"a\":1}}", "{\"a\":1}}"},
-	             {"[1]", "[1]"},
-	             {"{\"a\":123456789012345678901234567890}",
-	              "{\"a\":123456789012345678901234567890}"},
-	             {"{\"a\":\"\xed\xa0\x80\n\"", "{\"a\":\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\n\""}};
+	} cases[] = {
+	    {"{\"a\":\"\xff\x01\"}", "{\"a\":\"\xef\xbf\xbd\x01\"}"},
+	    {"{\"a\":\"\\ud800\"}", "{\"a\":\"\\ud800\"}"},
+	    {"{\"a\":1}}", "{\"a\":1}}"},
+	    {"[1]", "[1]"},
+	    {"{\"a\":123456789012345678901234567890}", "{\"a\":123456789012345678901234567890}"},
+	    {"{\"a\":\"\xed\xa0\x80\n\"", "{\"a\":\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\n\""}};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct mr_alert alert = plain_alert();
 		put_record(&alert, cases[i].raw, strlen(cases[i].raw));
@@ -408,9 +415,10 @@ static void evidence_that_changed_is_not_shown(void **state)
 	mr_log_set_sink(remember, NULL);
 	alert.evidence[0].origin.hash ^= 1;
 	write_alert(&alert);
-	assert_at("evidences.0.data",
-	          "the record cannot be shown: audit.ndjson: the 51 bytes at byte 100 are no longer the "
-	          "record that was judged");
+	assert_at(
+	    "evidences.0.data",
+	    "the record cannot be shown: audit.ndjson: the 51 bytes at byte 100 are no longer the "
+	    "record that was judged");
 	assert_at("unmapped.millrace.evidence.0.intact", "false");
 	assert_true(strstr(logged, "evidence cannot be shown: audit.ndjson") != NULL);
 	json_line_close(&line);
@@ -473,7 +481,9 @@ static const struct mr_signal_field hostile[] = {
     {MR_F_SRC_IP, MR_STRING, C("999.1.1.1\x1b")},
     {MR_F_SRC_PORT, MR_STRING, C("99999999999999999999")},
     {MR_F_SRC_LAT, MR_DOUBLE, C("01e")},
-    {MR_F_SRC_CITY, MR_STRING, C("\xe2\x80\xae" "evil")},
+    {MR_F_SRC_CITY, MR_STRING,
+     C("\xe2\x80\xae"
+       "evil")},
     {MR_F_OPERATION, MR_STRING, C("</script>\xe2\x80\xa8")},
     {MR_F_DEVICE_NAME, MR_STRING, C("\xf4\x90\x80\x80")},
     {MR_F_MFA, MR_STRING, C("perhaps")},
@@ -509,10 +519,10 @@ static void an_announcement_cannot_move_the_cursor(void **state)
 	struct mr_buf out = {0};
 	message_announce(&out, &catalog, &alert);
 	mr_buf_add(&out, "", 1);
-	assert_string_equal(out.data,
-	                    "2021-05-18T21:13:33.123456Z High: Inbox forwarding; by Alice Smith "
-	                    "(alice@contoso.com, Accountant, Finance, privileged); from 203.0.113.9 "
-	                    "(Amsterdam, NL, KPN); abcd0000000000000000000000000000");
+	assert_string_equal(
+	    out.data, "2021-05-18T21:13:33.123456Z High: Inbox forwarding; by Alice Smith "
+		      "(alice@contoso.com, Accountant, Finance, privileged); from 203.0.113.9 "
+		      "(Amsterdam, NL, KPN); abcd0000000000000000000000000000");
 	out.len = 0;
 	alert.evidence[0] = evidence_of(hostile, sizeof(hostile) / sizeof(hostile[0]));
 	message_announce(&out, &catalog, &alert);

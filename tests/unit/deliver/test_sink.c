@@ -89,7 +89,8 @@ static void a_full_disk_is_named(void **state)
 	assert_int_equal(put(&sink, "one\n", &error), MR_OK);
 	assert_int_equal(sink.ops->flush(&sink, &error), MR_NO_SPACE);
 	assert_int_equal(error.code, MR_NO_SPACE);
-	assert_string_equal(error.text, "alerts.ndjson: cannot be written: No space left on device");
+	assert_string_equal(error.text,
+			    "alerts.ndjson: cannot be written: No space left on device");
 	sink.ops->close(&sink);
 	close(fd);
 }

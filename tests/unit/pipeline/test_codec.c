@@ -16,7 +16,10 @@
 #include "millrace/stage.h"
 
 #define S(text) MR_SLICE(text)
-#define C(text) {text, sizeof(text) - 1} /* in static initialisers */
+#define C(text)                                                                                    \
+	{                                                                                          \
+		text, sizeof(text) - 1                                                             \
+	} /* in static initialisers */
 
 static struct mr_slice exact(const char *at, size_t len)
 {
@@ -63,10 +66,10 @@ static void trickle(const struct mr_buf *whole, decode_fn decode)
 static void integers_have_one_meaning(void **state)
 {
 	(void)state;
-	static const int64_t numbers[] = {0, 1, 127, 128, 255, 256, 65535, 65536, INT32_MAX,
-	                                  (int64_t)INT32_MAX + 1, INT64_MAX, -1, -32, -33, -128,
-	                                  -129, -32768, -32769, INT32_MIN,
-	                                  (int64_t)INT32_MIN - 1, INT64_MIN};
+	static const int64_t numbers[] = {
+	    0,         1,  127, 128, 255,  256,  65535,  65536,  INT32_MAX, (int64_t)INT32_MAX + 1,
+	    INT64_MAX, -1, -32, -33, -128, -129, -32768, -32769, INT32_MIN, (int64_t)INT32_MIN - 1,
+	    INT64_MIN};
 	struct mr_buf out = {0};
 	size_t count = sizeof(numbers) / sizeof(numbers[0]);
 	for (size_t i = 0; i < count; i++)
@@ -150,24 +153,24 @@ static const struct mr_signal_field fields[] = {{5, MR_STRING, C("x y")}, {6, MR
 static struct mr_signal sample_signal(void)
 {
 	return (struct mr_signal){.consumer = 70000,
-	                          .rule = 3,
-	                          .key_group = 255,
-	                          .layer = 1,
-	                          .kind = MR_KIND_SIGNIN,
-	                          .has_time = true,
-	                          .time_us = -5,
-	                          .arrival_us = 1700000000000000,
-	                          .tenant = S("t"),
-	                          .record_id = S("id-1"),
-	                          .counted_id = S("0123456789abcdef"),
-	                          .origin = {1, 2, 1ull << 40, 1400, UINT64_MAX},
-	                          .key_count = 2,
-	                          .key = {S("k1"), S("")},
-	                          .value_count = 2,
-	                          .value_width = 2,
-	                          .values = values,
-	                          .field_count = 2,
-	                          .fields = fields};
+				  .rule = 3,
+				  .key_group = 255,
+				  .layer = 1,
+				  .kind = MR_KIND_SIGNIN,
+				  .has_time = true,
+				  .time_us = -5,
+				  .arrival_us = 1700000000000000,
+				  .tenant = S("t"),
+				  .record_id = S("id-1"),
+				  .counted_id = S("0123456789abcdef"),
+				  .origin = {1, 2, 1ull << 40, 1400, UINT64_MAX},
+				  .key_count = 2,
+				  .key = {S("k1"), S("")},
+				  .value_count = 2,
+				  .value_width = 2,
+				  .values = values,
+				  .field_count = 2,
+				  .fields = fields};
 }
 
 static enum mr_err decode_signal(struct mr_slice bytes)
@@ -189,8 +192,8 @@ static void a_signal_comes_back_whole(void **state)
 	size_t at = 1;
 	mr_buf_add_text(&out, "!");
 	mr_signal_encode(&want, &out);
-	assert_int_equal(mr_signal_decode((struct mr_slice){out.data, out.len}, &at, &arena, &got, NULL),
-	                 MR_OK);
+	assert_int_equal(
+	    mr_signal_decode((struct mr_slice){out.data, out.len}, &at, &arena, &got, NULL), MR_OK);
 	assert_int_equal(at, out.len);
 	assert_int_equal(got.consumer, 70000);
 	assert_int_equal(got.rule, 3);
@@ -285,30 +288,30 @@ static void key_groups_are_even(void **state)
 static struct mr_alert sample_alert(void)
 {
 	struct mr_alert alert = {.activity = MR_ACTIVITY_UPDATE,
-	                         .announcement = true,
-	                         .rule = 9,
-	                         .tenant = S("tenant"),
-	                         .key_count = 1,
-	                         .key = {S("alice@example.com")},
-	                         .slot = -4,
-	                         .has_time = true,
-	                         .first_time_us = 10,
-	                         .last_time_us = 20,
-	                         .event_count = 1ull << 33,
-	                         .value_count = 5,
-	                         .lower_bound = true,
-	                         .evidence_count = 2};
+				 .announcement = true,
+				 .rule = 9,
+				 .tenant = S("tenant"),
+				 .key_count = 1,
+				 .key = {S("alice@example.com")},
+				 .slot = -4,
+				 .has_time = true,
+				 .first_time_us = 10,
+				 .last_time_us = 20,
+				 .event_count = 1ull << 33,
+				 .value_count = 5,
+				 .lower_bound = true,
+				 .evidence_count = 2};
 	memcpy(alert.id, "0123456789abcdef", MR_ALERT_ID_BYTES);
 	alert.evidence[1] = (struct mr_evidence){.rule = 4,
-	                                         .kind = MR_KIND_UAL,
-	                                         .has_time = true,
-	                                         .time_us = 11,
-	                                         .arrival_us = 12,
-	                                         .record_id = S("r"),
-	                                         .origin = {0, 1, 2, 3, 4},
-	                                         .record = S("{\"a\":1}"),
-	                                         .field_count = 2,
-	                                         .fields = fields};
+						 .kind = MR_KIND_UAL,
+						 .has_time = true,
+						 .time_us = 11,
+						 .arrival_us = 12,
+						 .record_id = S("r"),
+						 .origin = {0, 1, 2, 3, 4},
+						 .record = S("{\"a\":1}"),
+						 .field_count = 2,
+						 .fields = fields};
 	return alert;
 }
 
@@ -330,8 +333,8 @@ static void an_alert_comes_back_whole(void **state)
 	struct mr_arena arena = {0};
 	size_t at = 0;
 	mr_alert_encode(&want, &out);
-	assert_int_equal(mr_alert_decode((struct mr_slice){out.data, out.len}, &at, &arena, &got, NULL),
-	                 MR_OK);
+	assert_int_equal(
+	    mr_alert_decode((struct mr_slice){out.data, out.len}, &at, &arena, &got, NULL), MR_OK);
 	assert_int_equal(at, out.len);
 	assert_memory_equal(got.id, want.id, MR_ALERT_ID_BYTES);
 	assert_int_equal(got.activity, MR_ACTIVITY_UPDATE);
@@ -377,7 +380,8 @@ static void an_id_never_changes(void **state)
 	struct mr_slice key = S("alice");
 	mr_alert_id(S("tenant"), S("rule-1"), S("m365.audit"), &key, 1, 42, id);
 	mr_hex(id, sizeof(id), hex);
-	/* SHA-256 of the parts, each behind its length in eight bytes, by another implementation. */
+	/* SHA-256 of the parts, each behind its length in eight bytes, by another implementation.
+	 */
 	assert_string_equal(hex, "ec4f551cdb2adfb194524f2be3dde0b2");
 }
 
@@ -392,16 +396,17 @@ static void a_reject_comes_back_whole(void **state)
 {
 	(void)state;
 	struct mr_reject want = {.origin = {1, 2, 3, 4, 5},
-	                         .length = 1ull << 35,
-	                         .name = S("file.json"),
-	                         .offset = 77,
-	                         .reason = S("no JSON"),
-	                         .bytes = S("\xff{")};
+				 .length = 1ull << 35,
+				 .name = S("file.json"),
+				 .offset = 77,
+				 .reason = S("no JSON"),
+				 .bytes = S("\xff{")};
 	struct mr_reject got;
 	struct mr_buf out = {0};
 	size_t at = 0;
 	mr_reject_encode(&want, &out);
-	assert_int_equal(mr_reject_decode((struct mr_slice){out.data, out.len}, &at, &got, NULL), MR_OK);
+	assert_int_equal(mr_reject_decode((struct mr_slice){out.data, out.len}, &at, &got, NULL),
+			 MR_OK);
 	assert_true(got.length == 1ull << 35 && got.offset == 77 && got.origin.hash == 5);
 	assert_slice(got.name, want.name);
 	assert_slice(got.reason, want.reason);
@@ -415,22 +420,22 @@ static void a_reject_comes_back_whole(void **state)
 static struct mr_batch_header sample_header(void)
 {
 	return (struct mr_batch_header){.version = MR_BATCH_VERSION,
-	                                .kind = MR_BATCH_DATA,
-	                                .content = MR_CONTENT_RECORDS,
-	                                .incarnation = UINT64_MAX,
-	                                .sender = 3,
-	                                .sequence = 1ull << 40,
-	                                .body_len = 1000,
-	                                .fields_hash = UINT64_MAX,
-	                                .earliest_arrival_us = INT64_MIN,
-	                                .sent_batches = UINT64_MAX,
-	                                .sent_items = UINT64_MAX,
-	                                .by_reference = true,
-	                                .form = MR_FORM_LINES,
-	                                .source = 1,
-	                                .partition = UINT32_MAX,
-	                                .first_position = UINT64_MAX - 1000,
-	                                .next_position = UINT64_MAX};
+					.kind = MR_BATCH_DATA,
+					.content = MR_CONTENT_RECORDS,
+					.incarnation = UINT64_MAX,
+					.sender = 3,
+					.sequence = 1ull << 40,
+					.body_len = 1000,
+					.fields_hash = UINT64_MAX,
+					.earliest_arrival_us = INT64_MIN,
+					.sent_batches = UINT64_MAX,
+					.sent_items = UINT64_MAX,
+					.by_reference = true,
+					.form = MR_FORM_LINES,
+					.source = 1,
+					.partition = UINT32_MAX,
+					.first_position = UINT64_MAX - 1000,
+					.next_position = UINT64_MAX};
 }
 
 static enum mr_err decode_header(struct mr_slice bytes)
@@ -455,7 +460,8 @@ static void a_header_comes_back_whole(void **state)
 	struct mr_buf out = {0};
 	mr_batch_header_encode(&want, &out);
 	assert_true(out.len <= MR_BATCH_HEADER_MAX);
-	assert_int_equal(mr_batch_header_decode((struct mr_slice){out.data, out.len}, &got, NULL), MR_OK);
+	assert_int_equal(mr_batch_header_decode((struct mr_slice){out.data, out.len}, &got, NULL),
+			 MR_OK);
 	assert_true(got.incarnation == want.incarnation && got.sequence == want.sequence);
 	assert_true(got.by_reference && got.form == MR_FORM_LINES && got.partition == UINT32_MAX);
 	assert_true(got.first_position == want.first_position && got.sent_items == UINT64_MAX);
@@ -500,7 +506,8 @@ static void a_frame_is_little_endian(void **state)
 	struct mr_frame frame = {0x01020304, 0xa0b0c0d0, 0x1122334455667788}, got;
 	char bytes[MR_FRAME_HEADER];
 	mr_frame_encode(&frame, bytes);
-	assert_memory_equal(bytes, "\x04\x03\x02\x01\xd0\xc0\xb0\xa0\x88\x77\x66\x55\x44\x33\x22\x11", 16);
+	assert_memory_equal(bytes,
+			    "\x04\x03\x02\x01\xd0\xc0\xb0\xa0\x88\x77\x66\x55\x44\x33\x22\x11", 16);
 	mr_frame_decode(bytes, &got);
 	assert_memory_equal(&got, &frame, sizeof(frame));
 }
@@ -538,8 +545,8 @@ static void fill_event(struct mr_events *events, struct mr_slice json)
 	mr_event_add_int(events, event, field, -3);
 	mr_event_add_bool(events, event, MR_F_MFA, true);
 	mr_event_add_double(events, event, MR_F_SRC_LAT, 1.5, S("1.5"));
-	struct mr_value value = {.text = "18446744073709551615", .len = 20, .type = MR_UINT,
-	                         .num = {.u = UINT64_MAX}};
+	struct mr_value value = {
+	    .text = "18446744073709551615", .len = 20, .type = MR_UINT, .num = {.u = UINT64_MAX}};
 	mr_event_add(events, event, MR_F_SRC_ASN, &value);
 	value = (struct mr_value){.type = MR_NULL};
 	mr_event_add(events, event, MR_F_STATUS, &value);
@@ -597,25 +604,34 @@ static mr_field value_fields[] = {4, 0};
 
 static void fill_catalog(struct mr_catalog *catalog, struct mr_rule rules[2])
 {
-	rules[0] = (struct mr_rule){.kind = MR_RULE_DETECTION, .id = S("d"), .title = S("Detection"),
-	                            .level = MR_LEVEL_HIGH, .tags = {text_items, 2}, .alerts = true,
-	                            .file = S("rules/a.yml"), .line = 3};
+	rules[0] = (struct mr_rule){.kind = MR_RULE_DETECTION,
+				    .id = S("d"),
+				    .title = S("Detection"),
+				    .level = MR_LEVEL_HIGH,
+				    .tags = {text_items, 2},
+				    .alerts = true,
+				    .file = S("rules/a.yml"),
+				    .line = 3};
 	rules[1] = (struct mr_rule){.kind = MR_RULE_CORRELATION,
-	                            .id = S("c"),
-	                            .title = S("Correlation"),
-	                            .type = MR_CORRELATION_VALUE_COUNT,
-	                            .rules = named,
-	                            .rule_count = 2,
-	                            .timespan_us = 60000000,
-	                            .condition = condition,
-	                            .condition_count = 1,
-	                            .group_by = {text_items, 2},
-	                            .fields = {text_items, 1},
-	                            .group_fields = group_fields,
-	                            .value_fields = value_fields,
-	                            .meaning = UINT64_MAX};
-	*catalog = (struct mr_catalog){.rules = rules, .count = 2, .layers = 1, .detections = 1,
-	                               .correlations = 1, .refused = 7};
+				    .id = S("c"),
+				    .title = S("Correlation"),
+				    .type = MR_CORRELATION_VALUE_COUNT,
+				    .rules = named,
+				    .rule_count = 2,
+				    .timespan_us = 60000000,
+				    .condition = condition,
+				    .condition_count = 1,
+				    .group_by = {text_items, 2},
+				    .fields = {text_items, 1},
+				    .group_fields = group_fields,
+				    .value_fields = value_fields,
+				    .meaning = UINT64_MAX};
+	*catalog = (struct mr_catalog){.rules = rules,
+				       .count = 2,
+				       .layers = 1,
+				       .detections = 1,
+				       .correlations = 1,
+				       .refused = 7};
 }
 
 static enum mr_err decode_catalog(struct mr_slice bytes)
@@ -635,7 +651,8 @@ static void a_catalog_comes_back_whole(void **state)
 	struct mr_buf out = {0};
 	fill_catalog(&want, rules);
 	mr_catalog_encode(&want, &out);
-	assert_int_equal(mr_catalog_decode((struct mr_slice){out.data, out.len}, &got, NULL), MR_OK);
+	assert_int_equal(mr_catalog_decode((struct mr_slice){out.data, out.len}, &got, NULL),
+			 MR_OK);
 	assert_int_equal(got.count, 2);
 	assert_int_equal(got.refused, 7);
 	assert_int_equal(got.rules[0].level, MR_LEVEL_HIGH);

@@ -72,13 +72,13 @@ static void lines_are_cut_and_blank_ones_skipped(void **state)
 		const char *text, *want;
 		uint64_t last;
 	} cases[] = {{"", "", 0},
-	             {"\n\r\n \t \n", "", 0},
-	             {"{}", "{}|", 100},
-	             {"{}\n", "{}|", 100},
-	             {"{}\r\n[1]\r\n", "{}|[1]|", 104},
-	             {"\n\n{}\n  \n x\n\r", "{}| x|", 108},
-	             {"a\rb\n\rc\r", "a\rb|\rc|", 104},
-	             {"a\r\r\n", "a\r|", 100}};
+		     {"\n\r\n \t \n", "", 0},
+		     {"{}", "{}|", 100},
+		     {"{}\n", "{}|", 100},
+		     {"{}\r\n[1]\r\n", "{}|[1]|", 104},
+		     {"\n\n{}\n  \n x\n\r", "{}| x|", 108},
+		     {"a\rb\n\rc\r", "a\rb|\rc|", 104},
+		     {"a\r\r\n", "a\r|", 100}};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char joined[64];
 		uint64_t last = 0;
@@ -164,9 +164,12 @@ static void a_cut_frame_is_a_broken_batch(void **state)
 
 static struct mr_signal signal_of(uint8_t key_group, uint8_t layer)
 {
-	return (struct mr_signal){.consumer = 1, .key_group = key_group, .layer = layer,
-	                          .tenant = S("t"), .record_id = S("r"),
-	                          .arrival_us = 1000 - key_group};
+	return (struct mr_signal){.consumer = 1,
+				  .key_group = key_group,
+				  .layer = layer,
+				  .tenant = S("t"),
+				  .record_id = S("r"),
+				  .arrival_us = 1000 - key_group};
 }
 
 static uint32_t read_signals(const struct mr_body *body)
@@ -279,8 +282,8 @@ static void two_large_items_are_two_bodies(void **state)
 {
 	(void)state;
 	static const size_t size = MR_BATCH_BODY_MAX - 1000;
-	struct mr_reject reject = {.name = S("n"), .reason = S("r"),
-	                           .bytes = {mr_calloc(1, size), size}};
+	struct mr_reject reject = {
+	    .name = S("n"), .reason = S("r"), .bytes = {mr_calloc(1, size), size}};
 	struct mr_reject small = {.name = S("n"), .reason = S("r"), .bytes = S("x")};
 	struct mr_writer out = {0};
 	struct mr_body body;
@@ -355,7 +358,8 @@ static void a_broken_item_ends_the_batch(void **state)
 	size_t one = out.len;
 	mr_signal_encode(&signal, &out);
 	assert_int_equal(finish_signals((struct mr_slice){out.data, out.len}, 2, &read), MR_OK);
-	assert_int_equal(finish_signals((struct mr_slice){out.data, out.len}, 3, &read), MR_PROTOCOL);
+	assert_int_equal(finish_signals((struct mr_slice){out.data, out.len}, 3, &read),
+			 MR_PROTOCOL);
 	assert_int_equal(finish_signals((struct mr_slice){out.data, one}, 2, &read), MR_PROTOCOL);
 	for (size_t len = one + 1; len < out.len; len++) {
 		struct mr_slice part = exact(out.data, len);
@@ -392,8 +396,8 @@ static void regions_wait_in_order(void **state)
 	assert_false(mr_writer_take_region(&out, &got));
 	mr_region_header(&got, &header);
 	mr_batch_header_encode(&header, &bytes);
-	assert_int_equal(mr_batch_header_decode((struct mr_slice){bytes.data, bytes.len}, &header, NULL),
-	                 MR_OK);
+	assert_int_equal(
+	    mr_batch_header_decode((struct mr_slice){bytes.data, bytes.len}, &header, NULL), MR_OK);
 	mr_header_region(&header, &back);
 	assert_true(back.source == 1 && back.partition == 7 && back.position == sent - 1);
 	assert_true(back.length == 10 && back.form == MR_FORM_LINES && back.arrival_us == 5);

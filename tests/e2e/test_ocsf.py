@@ -1,0 +1,103 @@
+"""Alerts of real rules over real records pass the schema's checker; the checker finds what is wrong."""
+import copy
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import ocsf_check  # noqa: E402
+
+PROGRAM = os.environ["MILLRACE"]
+ROOT = os.environ["MILLRACE_ROOT"]
+SHARED = os.path.join(os.environ["MILLRACE_SHARED"], "data")
+RECORDS = os.path.join(SHARED, "ual", "records.ndjson")
+CITY = os.path.join(SHARED, "mmdb", "GeoLite2-City-Test.mmdb")
+
+GOOD = {
+    "message": "m", "time": 1621372413123, "time_dt": "2021-05-18T21:13:33.123456Z", "severity_id": 4, "severity": "High",
+    "activity_id": 1, "activity_name": "Create", "category_uid": 2, "class_uid": 2004, "type_uid": 200401, "count": 1,
+    "finding_info": {"uid": "0" * 32, "title": "t", "analytic": {"uid": "r", "type_id": 1, "type": "Rule"},
+                     "attacks": [{"technique": {"uid": "T1110"}}]},
+    "evidences": [{"src_endpoint": {"ip": "203.0.113.9", "port": 443}, "actor": {"user": {"name": "a"}},
+                   "data": {"any": "thing"}}],
+    "metadata": {"version": "1.3.0", "product": {"name": "Millrace", "vendor_name": "Millrace"}},
+    "unmapped": {"millrace": {"tenant": "t", "key": ["r1"], "slot": 0, "records": 1, "lower_bound": False,
+                              "rule_file": "f", "rule_line": 1,
+                              "evidence": [{"record_id": "r1", "kind": "m365.audit", "rule": "r", "rule_title": "t",
+                                            "source": "f", "offset": 0, "length": 2, "hash": "xxh3:" + "0" * 16,
+                                            "intact": True}]}},
+}
+
+# A path and what to put there (DELETE takes it away): each alone makes a breach.
+DELETE = object()
+WRONG = [
+    ("time", DELETE), ("time", "1621372413123"), ("time", 1.5), ("time", True), ("time_dt", "2021-05-18 21:13:33"),
+    ("time_dt", "2021-05-18T21:13:34Z"), ("severity_id", 7), ("severity", "Low"), ("activity_id", DELETE),
+    ("activity_name", "Update"), ("type_uid", 200402), ("class_uid", 2001), ("count", 2**31), ("surprise", 1),
+    ("finding_info", DELETE), ("finding_info.uid", "short"), ("finding_info.title", DELETE),
+    ("finding_info.analytic.type_id", DELETE), ("finding_info.analytic.uid", DELETE), ("finding_info.attacks", []),
+    ("finding_info.attacks.0.technique", DELETE), ("evidences.0.src_endpoint.ip", "999.1.1.1"),
+    ("evidences.0.src_endpoint.port", 65536), ("evidences.0.actor.user.name", DELETE),
+    ("evidences.0.actor.user", DELETE), ("evidences.0.http_request", {}), ("metadata.version", "1.2.0"),
+    ("metadata.product.vendor_name", DELETE), ("unmapped.millrace.key", "r1"), ("unmapped.millrace.slot", DELETE),
+    ("unmapped.millrace.evidence.0.hash", "0"), ("unmapped.millrace.evidence.0.intact", False),
+    ("unmapped.millrace.evidence", []), ("unmapped.other", {}),
+]
+
+
+def changed(path, value):
+    alert = copy.deepcopy(GOOD)
+    *way, last = path.split(".")
+    at = alert
+    for step in way:
+        at = at[int(step)] if isinstance(at, list) else at[step]
+    if value is DELETE:
+        del at[last]
+    else:
+        at[last] = value
+    return alert
+
+
+class Checker(unittest.TestCase):
+    def test_good(self):
+        self.assertEqual(ocsf_check.check_line(json.dumps(GOOD)), [])
+
+    def test_wrong(self):
+        for path, value in WRONG:
+            with self.subTest(path=path):
+                self.assertNotEqual(ocsf_check.check_line(json.dumps(changed(path, value))), [])
+
+    def test_a_key_given_twice(self):
+        line = json.dumps(GOOD)
+        self.assertNotEqual(ocsf_check.check_line(line.replace('"count": 1', '"count": 1, "count": 1')), [])
+        in_record = line.replace('"any": "thing"', '"any": "thing", "any": 2')
+        self.assertEqual(ocsf_check.check_line(in_record), [])
+
+    def test_no_json(self):
+        for line in ("", "[]", "{", "nan"):
+            self.assertNotEqual(ocsf_check.check_line(line), [])
+
+
+@unittest.skipUnless(os.path.exists(RECORDS), "the shared records are not here")
+class RealAlerts(unittest.TestCase):
+    def test_scan(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            alerts = os.path.join(scratch, "alerts.ndjson")
+            command = [PROGRAM, "scan", "-r", os.path.join(SHARED, "sigma"), "-r", os.path.join(ROOT, "rules"),
+                       "--geoip", CITY, "-o", alerts, RECORDS]
+            result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            count, breaches = ocsf_check.check_file(alerts)
+            self.assertEqual(breaches, [])
+            self.assertGreater(count, 0)
+            with open(alerts, encoding="utf-8") as file:
+                evidence = [item for line in file for item in json.loads(line)["unmapped"]["millrace"]["evidence"]]
+            self.assertTrue(all(item["intact"] for item in evidence))
+            self.assertEqual({item["source"] for item in evidence}, {RECORDS})
+
+
+if __name__ == "__main__":
+    sys.exit(unittest.main(verbosity=2))
