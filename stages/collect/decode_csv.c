@@ -327,13 +327,24 @@ static void step(struct csv *csv, const char *at)
 	csv->offset++;
 }
 
-/* Bytes from here on that are plain text of a quoted field. */
-static size_t plain_text(const char *bytes, size_t len)
+/* Text of a quoted field up to a line's end, its closing quote or the end of the piece. Gives how
+ * many bytes were passed; a doubled quote counts where both lie in the piece. */
+static size_t pass_quoted(struct csv *csv, const char *bytes, size_t len)
 {
 	size_t n = 0;
+	size_t run = 0;
 
-	while (n < len && bytes[n] != '"' && bytes[n] != '\n')
-		n++;
+	for (;;) {
+		while (n < len && bytes[n] != '"' && bytes[n] != '\n')
+			n++;
+		if (n + 1 >= len || bytes[n] != '"' || bytes[n + 1] != '"')
+			break;
+		text(csv, bytes + run, n + 1 - run);
+		n += 2;
+		run = n;
+	}
+	if (n > run)
+		text(csv, bytes + run, n - run);
 	return n;
 }
 
@@ -360,9 +371,8 @@ static void feed(void *state, const char *bytes, size_t len)
 			return;
 		}
 		if (csv->where == QUOTED)
-			skip = plain_text(bytes + i, len - i);
+			skip = pass_quoted(csv, bytes + i, len - i);
 		if (skip > 0) {
-			text(csv, bytes + i, skip);
 			csv->last = bytes[i + skip - 1];
 			csv->offset += skip;
 			i += skip;

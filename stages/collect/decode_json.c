@@ -329,14 +329,64 @@ static size_t plain_text(const char *bytes, size_t len)
 	return n;
 }
 
+/* Below the level whose members or elements are looked at, with nothing pending? */
+static bool is_inner(const struct json *json)
+{
+	uint64_t level = json->where == ELEMENT ? json->base : 1;
+
+	return (json->where == ELEMENT || json->where == OBJECT || json->where == TAIL) &&
+	       json->depth > level && !json->newline && !json->escape && !json->capture &&
+	       !json->candidate;
+}
+
+/* Most bytes of most records: in there only strings and opening brackets matter. Gives how many
+ * bytes were passed; the next one is for step. */
+static size_t pass_inner(struct json *json, const char *bytes, size_t len)
+{
+	bool string = json->string;
+	char last = json->last;
+	size_t n = 0;
+
+	while (n < len) {
+		char byte;
+
+		if (string)
+			n += plain_text(bytes + n, len - n);
+		if (n == len)
+			break;
+		byte = bytes[n];
+		if (byte == '\n' || (string && byte != '"' && n + 1 == len))
+			break;
+		if (string && byte == '\\') {
+			if (bytes[n + 1] == '\n')
+				break;
+			n++;
+		} else if (byte == '"') {
+			string = !string;
+			last = byte;
+		} else if (byte == '{' || byte == '[') {
+			push(json, byte);
+			last = byte;
+		} else if (byte == '}' || byte == ']') {
+			break;
+		} else if (!mr_decode_is_blank(byte)) {
+			last = byte;
+		}
+		n++;
+	}
+	json->string = string;
+	json->last = last;
+	return n;
+}
+
 static void feed(void *state, const char *bytes, size_t len)
 {
 	struct json *json = state;
 
 	json->run = bytes;
 	for (size_t i = 0; i < len; i++) {
-		if (json->string && !json->escape && !json->newline && !json->capture) {
-			size_t skip = plain_text(bytes + i, len - i);
+		if (is_inner(json)) {
+			size_t skip = pass_inner(json, bytes + i, len - i);
 
 			i += skip;
 			json->offset += skip;

@@ -218,8 +218,8 @@ static enum mr_err step_reference(struct mr_input *input)
 				    .form = MR_FORM_LINES,
 				    .arrival_us = input->spool->env->start_us};
 	mr_outbox_region(input->spool->outbox, &region);
-	posix_fadvise(input->fd, (off_t)input->regions.at, (off_t)(2 * input->regions.region_bytes),
-		      POSIX_FADV_WILLNEED);
+	posix_fadvise(input->fd, (off_t)(input->regions.at + input->regions.region_bytes),
+		      (off_t)input->regions.region_bytes, POSIX_FADV_WILLNEED);
 	return MR_OK;
 }
 

@@ -57,6 +57,11 @@ static void run_pipe(struct stage *stage, const char *bytes, size_t len, size_t 
 	stage_must(stage_poll(stage) == MR_END);
 }
 
+static bool is_same(const struct mr_buf *a, const struct mr_buf *b)
+{
+	return a->len == b->len && (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct stage file = {0};
@@ -67,14 +72,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	mr_log_set_sink(quiet, NULL);
 	run_file(&file, (const char *)data + 1, size - 1);
 	run_pipe(&pieces, (const char *)data + 1, size - 1, 1 + (size_t)data[0] * 4);
-	stage_must(strcmp(stage_text(&file.records), stage_text(&pieces.records)) == 0);
-	stage_must(file.records.len == pieces.records.len);
+	stage_must(is_same(&file.records, &pieces.records));
 	/* Where in a damaged stream the libraries see the damage depends on the pieces. */
-	if (!strstr(stage_text(&file.rejects), "compressed offset")) {
-		stage_must(file.rejects.len == pieces.rejects.len);
-		stage_must(memcmp(file.rejects.data, stage_text(&pieces.rejects),
-		                  file.rejects.len) == 0);
-	}
+	if (!memmem(stage_text(&file.rejects), file.rejects.len, "compressed offset", 17))
+		stage_must(is_same(&file.rejects, &pieces.rejects));
 	stage_must(file.counters.at[MR_C_INPUTS_DAMAGED] ==
 		   pieces.counters.at[MR_C_INPUTS_DAMAGED]);
 	stage_balance(&file);
