@@ -5,21 +5,22 @@
 #define WHOLE_DIGITS 18
 #define EXPONENT_DIGITS 2
 
-static void separate(struct mr_buf *out)
-{
-	char last = out->len == 0 ? '\n' : out->data[out->len - 1];
-	if (last != '{' && last != '[' && last != ':' && last != '\n')
-		mr_buf_add_text(out, ",");
-}
-
 void json_key(struct mr_buf *out, const char *key)
 {
-	separate(out);
-	if (key == NULL)
-		return;
-	mr_buf_add_text(out, "\"");
-	mr_buf_add_text(out, key);
-	mr_buf_add_text(out, "\":");
+	size_t len = key == NULL ? 0 : strlen(key);
+	char last = out->len == 0 ? '\n' : out->data[out->len - 1];
+	char *at = mr_buf_reserve(out, len + 4); /* , "key" : */
+	char *from = at;
+	if (last != '{' && last != '[' && last != ':' && last != '\n')
+		*at++ = ',';
+	if (key != NULL) {
+		*at++ = '"';
+		memcpy(at, key, len);
+		at += len;
+		*at++ = '"';
+		*at++ = ':';
+	}
+	out->len += (size_t)(at - from);
 }
 
 struct json_part json_begin(struct mr_buf *out, const char *key, char bracket)
