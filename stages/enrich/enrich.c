@@ -1,0 +1,104 @@
+/* enrich.c - the enrich stage: adds to events what is known about their address and actor.
+ *
+ * Called by the pipeline through mr_stage_enrich. It owns nothing but the states of its enrichers and hands them the events in
+ * chunks, with the addresses parsed once. Fails only in prepare and open, with the enricher's own words. */
+#include "enricher.h"
+
+#include <stdlib.h>
+
+static const struct mr_enricher *const enrichers[] = {
+    &mr_enricher_geoip,
+    &mr_enricher_network,
+    &mr_enricher_identity,
+};
+#define ENRICHER_COUNT (sizeof(enrichers) / sizeof(enrichers[0]))
+
+struct enrich_state {
+	void *states[ENRICHER_COUNT]; /* NULL where it is not active */
+	struct mr_counters *counters;
+	struct enrich_chunk *chunk;
+};
+
+static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *error)
+{
+	for (size_t i = 0; i < ENRICHER_COUNT; i++) {
+		enum mr_err err = enrichers[i]->prepare(prepare, error);
+
+		if (err != MR_OK)
+			return err;
+	}
+	return MR_OK;
+}
+
+static void close_stage(void *opaque)
+{
+	struct enrich_state *state = opaque;
+
+	for (size_t i = ENRICHER_COUNT; i-- > 0;) {
+		if (state->states[i] != NULL && enrichers[i]->close != NULL)
+			enrichers[i]->close(state->states[i]);
+		free(state->states[i]);
+		state->states[i] = NULL;
+	}
+	free(state->chunk);
+	state->chunk = NULL;
+}
+
+static enum mr_err open_stage(void *opaque, const struct mr_stage_env *env, struct mr_error *error)
+{
+	struct enrich_state *state = opaque;
+
+	state->counters = env->counters;
+	state->chunk = mr_malloc(sizeof(*state->chunk));
+	for (size_t i = 0; i < ENRICHER_COUNT; i++) {
+		void *inner = mr_calloc(1, enrichers[i]->state_size);
+		bool active = false;
+		enum mr_err err = enrichers[i]->open(inner, env, &active, error);
+
+		if (err == MR_OK && active) {
+			state->states[i] = inner;
+			continue;
+		}
+		free(inner);
+		if (err != MR_OK) {
+			close_stage(state);
+			return err;
+		}
+	}
+	return MR_OK;
+}
+
+static enum mr_err apply(void *opaque, struct mr_events *events, uint32_t from,
+                         struct mr_error *error)
+{
+	struct enrich_state *state = opaque;
+	struct enrich_chunk *chunk = state->chunk;
+
+	(void)error;
+	chunk->events = events;
+	chunk->counters = state->counters;
+	for (chunk->from = from; chunk->from < events->count; chunk->from += chunk->count) {
+		uint32_t left = events->count - chunk->from;
+
+		chunk->count = left < ENRICH_CHUNK ? left : ENRICH_CHUNK;
+		for (uint32_t i = 0; i < chunk->count; i++)
+			chunk->addresses[i] =
+			    address_parse(mr_event_text(events, enrich_event(chunk, i), MR_F_SRC_IP));
+		for (size_t i = 0; i < ENRICHER_COUNT; i++) {
+			if (state->states[i] != NULL)
+				enrichers[i]->apply(state->states[i], chunk);
+		}
+	}
+	return MR_OK;
+}
+
+const struct mr_stage_ops mr_stage_enrich = {
+    .name = "enrich",
+    .state_size = sizeof(struct enrich_state),
+    .reads = MR_CONTENT_EVENTS,
+    .prepare = prepare,
+    .open = open_stage,
+    .apply = apply,
+    .close = close_stage,
+    .command = &mr_command_identity,
+};

@@ -1,0 +1,56 @@
+/* enricher.h - what one enricher provides to enrich.c.
+ *
+ * A new enricher is one file with a `const struct mr_enricher` at its end, and one line in the table
+ * of enrich.c. Order as in stage.h: prepare in the supervisor, then in each worker open, apply for
+ * each chunk of events, close. */
+#ifndef MILLRACE_ENRICH_ENRICHER_H
+#define MILLRACE_ENRICH_ENRICHER_H
+
+#include "millrace/stage.h"
+
+#include "address.h"
+
+#define ENRICH_CHUNK 256
+
+/* Some events, with what several enrichers need of them. */
+struct enrich_chunk {
+	struct mr_events *events;
+	uint32_t from; /* the events are [from, from + count) */
+	uint32_t count;
+	struct mr_counters *counters;
+	struct address addresses[ENRICH_CHUNK]; /* of src_endpoint.ip */
+};
+
+static inline struct mr_event *enrich_event(const struct enrich_chunk *chunk, uint32_t i)
+{
+	return &chunk->events->items[chunk->from + i];
+}
+
+struct mr_enricher {
+	const char *name;
+	size_t state_size; /* zeroed and owned by enrich.c */
+
+	/* In the supervisor: check files, build tables. Nothing to do where its setting is not given. */
+	enum mr_err (*prepare)(const struct mr_prepare *prepare, struct mr_error *error);
+
+	/* *active_out is false where there is nothing to add: then neither apply nor close is called. After an error hold nothing. */
+	enum mr_err (*open)(void *state, const struct mr_stage_env *env, bool *active_out,
+	                    struct mr_error *error);
+
+	/* Add fields to all events of the chunk. Works in passes: gather the keys of all events, look
+	 * them up with prefetch, add fields. Texts that it adds live as long as the batch. */
+	void (*apply)(void *state, struct enrich_chunk *chunk);
+
+	void (*close)(void *state); /* may be NULL */
+};
+
+extern const struct mr_enricher mr_enricher_geoip;
+extern const struct mr_enricher mr_enricher_network;
+extern const struct mr_enricher mr_enricher_identity;
+
+/* `millrace identity`: identity_command.c. */
+extern const struct mr_command mr_command_identity;
+
+extern const struct mr_stage_ops mr_stage_enrich;
+
+#endif

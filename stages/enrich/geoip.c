@@ -1,0 +1,182 @@
+/* geoip.c - the GeoIP enricher: country, city, network operator and anonymity of an address.
+ *
+ * Called by enrich.c. prepare turns the databases of setting "geoip" into the table "enrich.geoip";
+ * apply looks all addresses of a chunk up at once. A database that is missing or damaged ends
+ * prepare with MR_CONFIG and its name. */
+#include "enricher.h"
+#include "geoip_build.h"
+#include "mmdb.h"
+
+#include <stdlib.h>
+
+#define TABLE "enrich.geoip"
+
+struct geoip_state {
+	struct geoip_table table;
+	uint32_t places[ENRICH_CHUNK];
+};
+
+static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *error)
+{
+	size_t count = mr_config_count(prepare->config, "geoip");
+	const char **paths;
+	enum mr_err err;
+	size_t size;
+	int fd;
+
+	if (count == 0)
+		return MR_OK;
+	paths = mr_calloc(count, sizeof(*paths));
+	for (size_t i = 0; i < count; i++)
+		paths[i] = mr_config_get(prepare->config, "geoip", i);
+	err = geoip_build(paths, count, &fd, &size, error);
+	free(paths);
+	if (err == MR_OK)
+		mr_tables_add(prepare->tables, TABLE, fd, size);
+	return err;
+}
+
+static enum mr_err open_geoip(void *opaque, const struct mr_stage_env *env, bool *active_out,
+                              struct mr_error *error)
+{
+	struct geoip_state *state = opaque;
+	struct mr_slice bytes;
+	size_t size;
+	int fd;
+	enum mr_err err;
+
+	*active_out = mr_tables_find(env->tables, TABLE, &fd, &size);
+	if (!*active_out)
+		return MR_OK;
+	err = mr_tables_map(env->tables, TABLE, &bytes, error);
+	if (err != MR_OK)
+		return err;
+	return geoip_table_open(bytes, &state->table, error);
+}
+
+static void add_text(struct mr_events *events, struct mr_event *event, mr_field field,
+                     struct mr_slice text)
+{
+	if (text.len > 0)
+		mr_event_add_text(events, event, field, text);
+}
+
+static void add_location(const struct geoip_table *table, uint32_t number, struct mr_events *events,
+                         struct mr_event *event)
+{
+	const struct geoip_location *location;
+
+	if (number == 0 || number >= table->count[GEOIP_PART_LOCATIONS])
+		return;
+	location = &table->locations[number];
+	if (location->country[0] != 0)
+		mr_event_add_text(events, event, MR_F_SRC_COUNTRY, (struct mr_slice){location->country, 2});
+	add_text(events, event, MR_F_SRC_CITY, geoip_table_text(table, location->city));
+	add_text(events, event, MR_F_SRC_REGION, geoip_table_text(table, location->region));
+	if (location->latitude_text != 0) {
+		mr_event_add_double(events, event, MR_F_SRC_LAT, location->latitude,
+		                    geoip_table_text(table, location->latitude_text));
+		mr_event_add_double(events, event, MR_F_SRC_LONG, location->longitude,
+		                    geoip_table_text(table, location->longitude_text));
+	}
+}
+
+static void add_as(const struct geoip_table *table, uint32_t number, struct mr_events *events,
+                   struct mr_event *event)
+{
+	const struct geoip_as *as;
+
+	if (number == 0 || number >= table->count[GEOIP_PART_AS])
+		return;
+	as = &table->as[number];
+	if (as->number != 0) {
+		struct mr_slice text = geoip_table_text(table, as->number_text);
+		struct mr_value value = {
+		    .text = text.at, .len = (uint32_t)text.len, .num.i = as->number, .type = MR_INT};
+
+		if (text.len > 0)
+			mr_event_add(events, event, MR_F_SRC_ASN, &value);
+	}
+	add_text(events, event, MR_F_SRC_AS_NAME, geoip_table_text(table, as->name));
+}
+
+static void add_anonymity(uint32_t flags, struct mr_events *events, struct mr_event *event)
+{
+	static const struct {
+		enum geo_flag flag;
+		struct mr_slice name;
+	} kinds[] = {
+	    {GEO_VPN, {"vpn", 3}},
+	    {GEO_TOR, {"tor", 3}},
+	    {GEO_HOSTING, {"hosting", 7}},
+	    {GEO_PUBLIC_PROXY, {"public_proxy", 12}},
+	    {GEO_RESIDENTIAL_PROXY, {"residential_proxy", 17}},
+	};
+
+	if (flags == 0)
+		return;
+	if (flags & GEO_ANONYMOUS)
+		mr_event_add_bool(events, event, MR_F_SRC_ANONYMOUS, true);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (flags & kinds[i].flag)
+			mr_event_add_text(events, event, MR_F_SRC_ANONYMITY, kinds[i].name);
+	}
+}
+
+/* Touch what add_location and add_as will read. */
+static void prefetch_place(const struct geoip_table *table, const struct geoip_place *place)
+{
+	if (place->location < table->count[GEOIP_PART_LOCATIONS])
+		__builtin_prefetch(&table->locations[place->location]);
+	if (place->as < table->count[GEOIP_PART_AS])
+		__builtin_prefetch(&table->as[place->as]);
+}
+
+static void prefetch_texts(const struct geoip_table *table, const struct geoip_place *place)
+{
+	uint64_t size = table->count[GEOIP_PART_TEXTS];
+
+	if (place->location < table->count[GEOIP_PART_LOCATIONS]) {
+		const struct geoip_location *location = &table->locations[place->location];
+
+		if (location->city < size)
+			__builtin_prefetch(table->texts + location->city);
+		if (location->latitude_text < size)
+			__builtin_prefetch(table->texts + location->latitude_text);
+	}
+	if (place->as < table->count[GEOIP_PART_AS] && table->as[place->as].name < size)
+		__builtin_prefetch(table->texts + table->as[place->as].name);
+}
+
+static void apply(void *opaque, struct enrich_chunk *chunk)
+{
+	struct geoip_state *state = opaque;
+	const struct geoip_table *table = &state->table;
+	uint64_t hits = 0;
+
+	geoip_table_find(table, chunk->addresses, chunk->count, state->places);
+	for (uint32_t i = 0; i < chunk->count; i++)
+		prefetch_place(table, &table->places[state->places[i]]);
+	for (uint32_t i = 0; i < chunk->count; i++)
+		prefetch_texts(table, &table->places[state->places[i]]);
+	for (uint32_t i = 0; i < chunk->count; i++) {
+		const struct geoip_place *place = &table->places[state->places[i]];
+		struct mr_event *event = enrich_event(chunk, i);
+
+		if (state->places[i] == 0)
+			continue;
+		hits++;
+		add_location(table, place->location, chunk->events, event);
+		add_as(table, place->as, chunk->events, event);
+		add_anonymity(place->flags, chunk->events, event);
+	}
+	mr_count(chunk->counters, MR_C_GEO_HITS, hits);
+}
+
+const struct mr_enricher mr_enricher_geoip = {
+    .name = "geoip",
+    .state_size = sizeof(struct geoip_state),
+    .prepare = prepare,
+    .open = open_geoip,
+    .apply = apply,
+};

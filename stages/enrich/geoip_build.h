@@ -1,0 +1,16 @@
+/* geoip_build.h - makes the flat table of geoip_table.h out of databases.
+ *
+ * Called by geoip.c in the supervisor, once. Blocks for as long as it takes: about a second for
+ * millions of networks. */
+#ifndef MILLRACE_ENRICH_GEOIP_BUILD_H
+#define MILLRACE_ENRICH_GEOIP_BUILD_H
+
+#include "geoip_table.h"
+
+/* The databases in the order given: a later one adds what those before it did not know of an
+ * address. *fd_out is a sealed memfd that holds the table; the caller's. MR_CONFIG names the file
+ * that is missing or damaged and what is wrong with it; MR_NO_SPACE, MR_IO. */
+enum mr_err geoip_build(const char *const *paths, size_t path_count, int *fd_out, size_t *size_out,
+                        struct mr_error *error);
+
+#endif

@@ -1,0 +1,115 @@
+/* identity_command.c - `millrace identity import|show`. */
+#include "enricher.h"
+#include "identity_import.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char identity_help[] =
+    "usage: millrace identity import --store DIR FILE...\n"
+    "       millrace identity show --store DIR KEY\n"
+    "\n"
+    "import reads people from NDJSON or CSV (told by content, - is standard input) and makes them the\n"
+    "store's new generation. Members or columns, all but the first two optional:\n"
+    "  id upn aliases puid app_id display_name department title manager groups roles\n"
+    "  privileged risk home_country enabled last_changed\n"
+    "aliases, groups and roles are lists; in CSV their members are parted by semicolons.\n"
+    "show prints one of them, found by id, user principal name, alias, PUID or application id.\n"
+    "\n"
+    "Exit status: 0 done, 1 nothing could be taken, nobody has that key, or the disk refused,\n"
+    "2 the command or its files are wrong.\n";
+
+static int fail(const struct mr_error *error)
+{
+	mr_log(MR_LOG_ERROR, "millrace identity: %s", error->text);
+	return mr_err_class(error->code) == MR_CLASS_USAGE ? 2 : 1;
+}
+
+static int import_files(const char *store, int count, char **files)
+{
+	if (count == 0) {
+		fputs("millrace identity import: name at least one file\n", stderr);
+		return 2;
+	}
+	struct identity_import import;
+	struct mr_error error = {0};
+	identity_import_init(&import, (const char *const *)files);
+	enum mr_err err = MR_OK;
+	for (int i = 0; i < count && err == MR_OK; i++)
+		err = identity_read_file(&import, (uint32_t)i, &error);
+	uint32_t taken = 0;
+	bool nothing = err == MR_OK && import.count == 0;
+	if (err == MR_OK && !nothing)
+		err = identity_import_commit(&import, store, &taken, &error);
+	int status = 0;
+	if (err != MR_OK) {
+		status = fail(&error);
+	} else if (nothing) {
+		fprintf(stderr, "millrace identity: nothing could be taken; the store is unchanged\n");
+		status = 1;
+	} else {
+		printf("%u people taken, %llu entries refused, %llu conflicts\n", taken,
+		       (unsigned long long)import.refused, (unsigned long long)import.conflicts);
+	}
+	identity_import_fini(&import);
+	return status;
+}
+
+static int show(const char *store, const char *key)
+{
+	struct identity_table table;
+	struct mr_error error = {0};
+	if (identity_store_open(store, NULL, NULL, &table, &error) != MR_OK)
+		return fail(&error);
+	struct mr_buf folded = {0};
+	mr_buf_reserve(&folded, mr_fold_max(strlen(key)));
+	folded.len = mr_fold(key, strlen(key), folded.data);
+	struct mr_slice text = {folded.data, folded.len};
+	const struct identity_person *person =
+	    identity_find(&table, text, identity_hash(&table, text));
+	mr_buf_fini(&folded);
+	if (person == NULL) {
+		fprintf(stderr, "millrace identity: nobody in %s has the key \"%s\"\n", store, key);
+		return 1;
+	}
+	struct mr_buf entry = {0};
+	int status = 0;
+	if (identity_store_entry(store, (uint32_t)(person - table.people), &entry, &error) != MR_OK)
+		status = fail(&error);
+	else if (printf("%.*s\n", (int)entry.len, entry.data) < 0)
+		status = 1;
+	mr_buf_fini(&entry);
+	return status;
+}
+
+static int identity_main(int argc, char **argv)
+{
+	static const struct option options[] = {
+	    {"store", required_argument, NULL, 's'}, {"help", no_argument, NULL, 'h'}, {0}};
+	const char *store = NULL;
+	int option;
+	optind = 1;
+	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		if (option == 'h')
+			return fputs(identity_help, stdout) < 0 ? 1 : 0;
+		if (option != 's') {
+			fputs(identity_help, stderr);
+			return 2;
+		}
+		store = optarg;
+	}
+	int left = argc - optind;
+	if (left >= 1 && store != NULL && strcmp(argv[optind], "import") == 0)
+		return import_files(store, left - 1, argv + optind + 1);
+	if (left == 2 && store != NULL && strcmp(argv[optind], "show") == 0)
+		return show(store, argv[optind + 1]);
+	fputs(identity_help, stderr);
+	return 2;
+}
+
+const struct mr_command mr_command_identity = {
+    .name = "identity",
+    .summary = "fill and query the identity store",
+    .main = identity_main,
+};

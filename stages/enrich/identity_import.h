@@ -1,0 +1,78 @@
+/* identity_import.h - people from NDJSON and CSV files into a new generation of the store. */
+#ifndef MILLRACE_ENRICH_IDENTITY_IMPORT_H
+#define MILLRACE_ENRICH_IDENTITY_IMPORT_H
+
+#include "identity_store.h"
+#include "intern.h"
+
+/* Columns and members of an entry, in any case. X(SYMBOL, NAME) */
+#define IDENTITY_COLUMNS(X)                                                                        \
+	X(ID, "id")                                                                                \
+	X(UPN, "upn")                                                                              \
+	X(ALIASES, "aliases")                                                                      \
+	X(PUID, "puid")                                                                            \
+	X(APP_ID, "app_id")                                                                        \
+	X(DISPLAY_NAME, "display_name")                                                            \
+	X(DEPARTMENT, "department")                                                                \
+	X(TITLE, "title")                                                                          \
+	X(MANAGER, "manager")                                                                      \
+	X(GROUPS, "groups")                                                                        \
+	X(ROLES, "roles")                                                                          \
+	X(PRIVILEGED, "privileged")                                                                \
+	X(RISK, "risk")                                                                            \
+	X(HOME_COUNTRY, "home_country")                                                            \
+	X(ENABLED, "enabled")                                                                      \
+	X(LAST_CHANGED, "last_changed")
+enum identity_column {
+#define X(symbol, name) COLUMN_##symbol,
+	IDENTITY_COLUMNS(X)
+#undef X
+	COLUMN_COUNT
+};
+extern const char *const identity_column_names[COLUMN_COUNT];
+
+/* One entry as a file gave it; lists are joined by line ends; empty is not given. */
+struct identity_entry {
+	struct mr_slice texts[COLUMN_COUNT];
+};
+
+/* What an entry needs until all are known. */
+struct identity_claim {
+	uint32_t line;
+	uint32_t file;
+	struct mr_slice last_changed; /* in the arena; ISO 8601 compares as text */
+	bool dead;                    /* another entry of the same id is newer */
+};
+
+struct identity_import {
+	struct text_pool texts;
+	struct identity_person *people;
+	struct identity_claim *claims;
+	uint32_t count;
+	uint32_t capacity;
+	struct mr_buf entries;    /* the entries as JSON, one behind the other */
+	uint64_t *entry_ends;
+	struct mr_arena arena;
+	const char *const *files; /* names, for messages */
+	uint64_t refused;
+	uint64_t conflicts;
+};
+
+/* Read a file. A refused entry is named in the log and counted; MR_CONFIG: the file can't be read or
+ * is no such file. identity_read.c. */
+enum mr_err identity_read_file(struct identity_import *import, uint32_t file,
+                               struct mr_error *error);
+
+/* identity_import.c */
+void identity_import_init(struct identity_import *import, const char *const *files);
+/* Take one entry, or refuse it. */
+void identity_import_add(struct identity_import *import, uint32_t file, uint32_t line,
+                         const struct identity_entry *entry);
+void identity_import_refuse(struct identity_import *import, uint32_t file, uint32_t line,
+                            const char *reason);
+/* Build the index, write the generation. `taken_out`: people in it. */
+enum mr_err identity_import_commit(struct identity_import *import, const char *store,
+                                   uint32_t *taken_out, struct mr_error *error);
+void identity_import_fini(struct identity_import *import);
+
+#endif

@@ -1,0 +1,296 @@
+/* identity_read.c - entries of people from a file: NDJSON, or CSV with a head, told by content.
+ *
+ * Called by identity_command.c for each file. An entry that can't be read is refused by name and the
+ * next is read. */
+#include "identity_import.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "millrace/json.h"
+
+#define LINE_MAX_BYTES (1u << 20)
+
+/* ---- NDJSON ---- */
+
+/* A scalar's text, or an array's members joined by line ends; false where it is neither. */
+static bool text_of(const struct mr_json_reader *reader, struct mr_json_node node,
+                    struct mr_arena *arena, struct mr_slice *out)
+{
+	enum mr_json_kind kind = mr_json_kind(reader, node);
+	if (kind == MR_JSON_OBJECT)
+		return false;
+	if (kind == MR_JSON_NULL)
+		return true;
+	if (kind != MR_JSON_ARRAY) {
+		struct mr_value value = mr_json_value(reader, node);
+		*out = (struct mr_slice){value.text, value.len};
+		return true;
+	}
+	struct mr_buf list = {0};
+	struct mr_json_walk walk = mr_json_enter(reader, node);
+	bool good = true;
+	while (good && mr_json_step(reader, &walk)) {
+		good = mr_json_kind(reader, walk.value) == MR_JSON_STRING;
+		struct mr_slice member =
+		    good ? mr_json_string(reader, walk.value) : (struct mr_slice){"", 0};
+		good = good && memchr(member.at, '\n', member.len) == NULL;
+		if (good && member.len != 0) {
+			mr_buf_add(&list, "\n", list.len != 0);
+			mr_buf_add(&list, member.at, member.len);
+		}
+	}
+	*out = (struct mr_slice){mr_arena_copy(arena, list.data, list.len), list.len};
+	mr_buf_fini(&list);
+	return good;
+}
+
+static int column_of(struct mr_slice name)
+{
+	for (int i = 0; i < COLUMN_COUNT; i++) {
+		if (mr_fold_eq(name, mr_slice(identity_column_names[i])))
+			return i;
+	}
+	return -1;
+}
+
+static void read_object(struct identity_import *import, struct mr_json_reader *reader,
+                        struct mr_arena *arena, uint32_t file, uint32_t line, struct mr_slice doc)
+{
+	struct mr_json_node root;
+	struct mr_error error = {0};
+	struct identity_entry entry = {0};
+	if (mr_json_read(reader, doc, &root, &error) != MR_OK) {
+		identity_import_refuse(import, file, line, error.text);
+		return;
+	}
+	if (mr_json_kind(reader, root) != MR_JSON_OBJECT) {
+		identity_import_refuse(import, file, line, "not a JSON object");
+		return;
+	}
+	struct mr_json_walk walk = mr_json_enter(reader, root);
+	while (mr_json_step(reader, &walk)) {
+		int column = column_of(walk.key);
+		if (column >= 0 && !text_of(reader, walk.value, arena, &entry.texts[column])) {
+			identity_import_refuse(import, file, line,
+			                       "a member is neither a text nor a list of texts");
+			return;
+		}
+	}
+	identity_import_add(import, file, line, &entry);
+}
+
+static enum mr_err read_ndjson(struct identity_import *import, uint32_t file, FILE *in,
+                               struct mr_error *error)
+{
+	struct mr_json_reader *reader = mr_json_reader_new(LINE_MAX_BYTES);
+	struct mr_arena arena = {0};
+	char *line = NULL;
+	size_t size = 0;
+	struct mr_buf padded = {0};
+	ssize_t len;
+	for (uint32_t number = 1; (len = getline(&line, &size, in)) > 0; number++) {
+		while (len > 0 && strchr(" \t\r\n", line[len - 1]) != NULL)
+			len--;
+		if (len == 0)
+			continue;
+		if ((size_t)len > LINE_MAX_BYTES) {
+			identity_import_refuse(import, file, number, "longer than 1 MiB");
+			continue;
+		}
+		mr_arena_reset(&arena);
+		padded.len = 0;
+		mr_buf_reserve(&padded, (size_t)len + MR_JSON_PADDING);
+		mr_buf_add(&padded, line, (size_t)len);
+		memset(padded.data + len, 0, MR_JSON_PADDING);
+		read_object(import, reader, &arena, file, number,
+		            (struct mr_slice){padded.data, (size_t)len});
+	}
+	enum mr_err err = ferror(in) ? mr_error_errno(error, MR_CONFIG, "%s", import->files[file])
+	                             : MR_OK;
+	free(line);
+	mr_buf_fini(&padded);
+	mr_arena_fini(&arena);
+	mr_json_reader_free(reader);
+	return err;
+}
+
+/* ---- CSV (RFC 4180) ---- */
+
+struct csv {
+	FILE *in;
+	uint32_t line; /* where the row in hand begins */
+	uint32_t next_line;
+	struct mr_buf bytes; /* the row's fields, one behind the other */
+	size_t *ends;
+	size_t count;
+	size_t capacity;
+	const char *fault;
+};
+
+static void end_field(struct csv *csv)
+{
+	if (csv->count == csv->capacity) {
+		csv->capacity = mr_grow(csv->capacity, csv->count + 1);
+		csv->ends = mr_realloc(csv->ends, csv->capacity * sizeof *csv->ends);
+	}
+	csv->ends[csv->count++] = csv->bytes.len;
+}
+
+static void put_byte(struct csv *csv, int byte)
+{
+	char c = (char)byte;
+	if (csv->bytes.len < LINE_MAX_BYTES)
+		mr_buf_add(&csv->bytes, &c, 1);
+	else
+		csv->fault = "longer than 1 MiB";
+}
+
+/* Behind an opening quote, to the byte behind the closing one. */
+static int quoted_field(struct csv *csv)
+{
+	for (;;) {
+		int byte = getc_unlocked(csv->in);
+		if (byte == '"') {
+			byte = getc_unlocked(csv->in);
+			if (byte != '"')
+				return byte;
+		}
+		if (byte == EOF) {
+			csv->fault = "a quote is never closed";
+			return EOF;
+		}
+		csv->next_line += byte == '\n';
+		put_byte(csv, byte);
+	}
+}
+
+/* False at the end of the file. */
+static bool read_row(struct csv *csv)
+{
+	csv->line = csv->next_line;
+	csv->bytes.len = 0;
+	csv->count = 0;
+	csv->fault = NULL;
+	int byte = getc_unlocked(csv->in);
+	if (byte == EOF)
+		return false;
+	for (;;) {
+		if (byte == '"')
+			byte = quoted_field(csv);
+		while (byte != ',' && byte != '\n' && byte != EOF) {
+			if (byte != '\r')
+				put_byte(csv, byte);
+			byte = getc_unlocked(csv->in);
+		}
+		end_field(csv);
+		if (byte != ',')
+			break;
+		byte = getc_unlocked(csv->in);
+	}
+	csv->next_line++;
+	return true;
+}
+
+static struct mr_slice field_of(const struct csv *csv, size_t n)
+{
+	size_t begin = n == 0 ? 0 : csv->ends[n - 1];
+	return (struct mr_slice){csv->bytes.data + begin, csv->ends[n] - begin};
+}
+
+static void split_list(struct mr_slice list)
+{
+	for (size_t i = 0; i < list.len; i++) {
+		if (list.at[i] == ';')
+			((char *)(uintptr_t)list.at)[i] = '\n'; /* csv.bytes, ours to change */
+	}
+}
+
+static void take_row(struct identity_import *import, uint32_t file, struct csv *csv,
+                     const int *columns, size_t heads)
+{
+	struct identity_entry entry = {0};
+	if (csv->count == 1 && csv->bytes.len == 0 && csv->fault == NULL)
+		return; /* an empty line */
+	if (csv->fault == NULL && csv->count != heads)
+		csv->fault = "not as many fields as the head has";
+	if (csv->fault != NULL) {
+		identity_import_refuse(import, file, csv->line, csv->fault);
+		return;
+	}
+	for (size_t i = 0; i < heads; i++) {
+		if (columns[i] < 0)
+			continue;
+		struct mr_slice text = field_of(csv, i);
+		if (columns[i] == COLUMN_ALIASES || columns[i] == COLUMN_GROUPS ||
+		    columns[i] == COLUMN_ROLES)
+			split_list(text);
+		entry.texts[columns[i]] = text;
+	}
+	identity_import_add(import, file, csv->line, &entry);
+}
+
+static enum mr_err read_csv(struct identity_import *import, uint32_t file, FILE *in,
+                            struct mr_error *error)
+{
+	struct csv csv = {.in = in, .next_line = 1};
+	bool has[COLUMN_COUNT] = {false};
+	bool any = read_row(&csv);
+	size_t heads = csv.count;
+	int *columns = mr_calloc(heads, sizeof *columns);
+	for (size_t i = 0; i < heads; i++) {
+		columns[i] = column_of(field_of(&csv, i));
+		if (columns[i] >= 0)
+			has[columns[i]] = true;
+	}
+	enum mr_err err = MR_OK;
+	if (!any || !has[COLUMN_ID] || !has[COLUMN_UPN])
+		err = mr_error_set(error, MR_CONFIG,
+		                   "%s:1:1: neither NDJSON nor a CSV head with the columns \"id\" "
+		                   "and \"upn\"",
+		                   import->files[file]);
+	while (err == MR_OK && read_row(&csv))
+		take_row(import, file, &csv, columns, heads);
+	if (err == MR_OK && ferror(in))
+		err = mr_error_errno(error, MR_CONFIG, "%s", import->files[file]);
+	free(columns);
+	free(csv.ends);
+	mr_buf_fini(&csv.bytes);
+	return err;
+}
+
+/* ---- the file ---- */
+
+/* The first byte that is no blank and no byte order mark, which then is the next one read. */
+static int first_byte(FILE *in)
+{
+	int byte = getc(in);
+	if (byte == 0xef && getc(in) == 0xbb && getc(in) == 0xbf)
+		byte = getc(in);
+	while (byte == ' ' || byte == '\n' || byte == '\r' || byte == '\t')
+		byte = getc(in);
+	if (byte != EOF)
+		ungetc(byte, in);
+	return byte;
+}
+
+enum mr_err identity_read_file(struct identity_import *import, uint32_t file,
+                               struct mr_error *error)
+{
+	const char *name = import->files[file];
+	FILE *in = strcmp(name, "-") == 0 ? stdin : fopen(name, "re");
+	if (in == NULL)
+		return mr_error_errno(error, MR_CONFIG, "%s", name);
+	int first = first_byte(in);
+	enum mr_err err;
+	if (first == EOF)
+		err = ferror(in) ? mr_error_errno(error, MR_CONFIG, "%s", name) : MR_OK;
+	else if (first == '{')
+		err = read_ndjson(import, file, in, error);
+	else
+		err = read_csv(import, file, in, error);
+	if (in != stdin)
+		fclose(in);
+	return err;
+}

@@ -1,0 +1,287 @@
+/* identity_store.c - generations of the identity store on disk.
+ *
+ * Called by identity.c, identity_import.c, identity_command.c. An import that dies leaves the current
+ * generation as it was; the next one removes what is left of it. */
+#include "identity_store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAP_BYTES (UINT64_C(1) << 38) /* address space only: LMDB's file grows as it is filled */
+#define ENTRIES_A_TRANSACTION 100000
+#define PREFIX "generation-"
+
+/* ---- reading ---- */
+
+enum mr_err identity_store_open(const char *store, int *fd_out, size_t *size_out,
+                                struct identity_table *table_out, struct mr_error *error)
+{
+	char *path = mr_asprintf("%s/current/table", store);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat status;
+	enum mr_err err = MR_OK;
+	void *bytes = MAP_FAILED;
+	if (fd < 0 || fstat(fd, &status) != 0)
+		err = mr_error_errno(error, MR_CONFIG,
+		                     "%s: no identity store; millrace identity import makes one",
+		                     store);
+	else if (status.st_size == 0 ||
+	         (bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, fd, 0)) ==
+	             MAP_FAILED)
+		err = mr_error_set(error, MR_CONFIG, "%s: cannot be mapped", path);
+	if (err == MR_OK) {
+		err = identity_table_open((struct mr_slice){bytes, (size_t)status.st_size},
+		                          table_out, error);
+		if (err != MR_OK)
+			mr_error_prefix(error, "%s", path);
+	}
+	if (err == MR_OK && size_out != NULL)
+		*size_out = (size_t)status.st_size;
+	if (err == MR_OK && fd_out != NULL)
+		*fd_out = fd;
+	else if (fd >= 0)
+		close(fd);
+	free(path);
+	return err;
+}
+
+static enum mr_err lmdb_error(struct mr_error *error, const char *path, int code)
+{
+	enum mr_err err = code == MDB_MAP_FULL || code == ENOSPC ? MR_NO_SPACE : MR_IO;
+	return mr_error_set(error, err, "%s: %s", path, mdb_strerror(code));
+}
+
+enum mr_err identity_store_entry(const char *store, uint32_t number, struct mr_buf *out,
+                                 struct mr_error *error)
+{
+	char *path = mr_asprintf("%s/current", store);
+	MDB_env *env = NULL;
+	MDB_txn *txn = NULL;
+	MDB_dbi dbi;
+	MDB_val key = {sizeof number, &number};
+	MDB_val value;
+	int code = mdb_env_create(&env);
+	if (code == 0)
+		code = mdb_env_set_mapsize(env, MAP_BYTES);
+	if (code == 0)
+		code = mdb_env_open(env, path, MDB_RDONLY | MDB_NOTLS, 0600);
+	if (code == 0)
+		code = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
+	if (code == 0)
+		code = mdb_dbi_open(txn, NULL, MDB_INTEGERKEY, &dbi);
+	if (code == 0)
+		code = mdb_get(txn, dbi, &key, &value);
+	if (code == 0)
+		mr_buf_add(out, value.mv_data, value.mv_size);
+	if (txn != NULL)
+		mdb_txn_abort(txn);
+	if (env != NULL)
+		mdb_env_close(env);
+	enum mr_err err = code == 0 ? MR_OK : lmdb_error(error, path, code);
+	free(path);
+	return err;
+}
+
+/* ---- a new generation ---- */
+
+static void remove_generation(const char *store, const char *name)
+{
+	static const char *const files[] = {"table", "data.mdb", "lock.mdb"};
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		char *path = mr_asprintf("%s/%s/%s", store, name, files[i]);
+		unlink(path);
+		free(path);
+	}
+	char *path = mr_asprintf("%s/%s", store, name);
+	rmdir(path);
+	free(path);
+}
+
+/* The number of the current generation, 0 where there is none. */
+static uint64_t current_number(const char *store)
+{
+	char target[64];
+	int64_t number = 0;
+	char *path = mr_asprintf("%s/current", store);
+	ssize_t len = readlink(path, target, sizeof target - 1);
+	free(path);
+	size_t prefix = sizeof PREFIX - 1;
+	if (len <= (ssize_t)prefix || memcmp(target, PREFIX, prefix) != 0 ||
+	    !mr_parse_int64((struct mr_slice){target + prefix, (size_t)len - prefix}, &number))
+		return 0;
+	return (uint64_t)number;
+}
+
+/* All generations but those two. */
+static void sweep(const char *store, uint64_t keep, uint64_t keep_too)
+{
+	DIR *dir = opendir(store);
+	if (dir == NULL)
+		return;
+	for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+		int64_t number;
+		if (strncmp(entry->d_name, PREFIX, sizeof PREFIX - 1) == 0 &&
+		    mr_parse_int64(mr_slice(entry->d_name + sizeof PREFIX - 1), &number) &&
+		    (uint64_t)number != keep && (uint64_t)number != keep_too)
+			remove_generation(store, entry->d_name);
+	}
+	closedir(dir);
+}
+
+static enum mr_err take_lock(struct identity_generation *generation, struct mr_error *error)
+{
+	if (mkdir(generation->store, 0700) != 0 && errno != EEXIST)
+		return mr_error_errno(error, MR_CONFIG, "%s", generation->store);
+	char *path = mr_asprintf("%s/lock", generation->store);
+	generation->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	enum mr_err err = MR_OK;
+	if (generation->lock < 0)
+		err = mr_error_errno(error, MR_CONFIG, "%s", path);
+	else if (flock(generation->lock, LOCK_EX | LOCK_NB) != 0)
+		err = mr_error_set(error, MR_CONFIG, "%s: another import is under way",
+		                   generation->store);
+	free(path);
+	return err;
+}
+
+static int begin_transaction(struct identity_generation *generation)
+{
+	int code = mdb_txn_begin(generation->env, NULL, 0, &generation->txn);
+	if (code == 0)
+		code = mdb_dbi_open(generation->txn, NULL, MDB_INTEGERKEY | MDB_CREATE,
+		                    &generation->dbi);
+	return code;
+}
+
+enum mr_err identity_generation_begin(const char *store, struct identity_generation *out,
+                                      struct mr_error *error)
+{
+	*out = (struct identity_generation){.store = mr_strdup(store), .lock = -1};
+	enum mr_err err = take_lock(out, error);
+	if (err != MR_OK)
+		return err;
+	uint64_t current = current_number(store);
+	sweep(store, current, current - 1);
+	out->number = current + 1;
+	out->path = mr_asprintf("%s/" PREFIX "%llu", store, (unsigned long long)out->number);
+	if (mkdir(out->path, 0700) != 0)
+		return mr_error_errno(error, MR_IO, "%s", out->path);
+	int code = mdb_env_create(&out->env);
+	if (code == 0)
+		code = mdb_env_set_mapsize(out->env, MAP_BYTES);
+	if (code == 0)
+		code = mdb_env_open(out->env, out->path, MDB_NOSYNC | MDB_NOTLS, 0600);
+	if (code == 0)
+		code = begin_transaction(out);
+	return code == 0 ? MR_OK : lmdb_error(error, out->path, code);
+}
+
+enum mr_err identity_generation_put(struct identity_generation *generation, uint32_t number,
+                                    struct mr_slice entry, struct mr_error *error)
+{
+	MDB_val key = {sizeof number, &number};
+	MDB_val value = {entry.len, (void *)(uintptr_t)entry.at};
+	int code = mdb_put(generation->txn, generation->dbi, &key, &value, MDB_APPEND);
+	if (code == 0 && ++generation->pending == ENTRIES_A_TRANSACTION) {
+		generation->pending = 0;
+		code = mdb_txn_commit(generation->txn);
+		generation->txn = NULL;
+		if (code == 0)
+			code = begin_transaction(generation);
+	}
+	return code == 0 ? MR_OK : lmdb_error(error, generation->path, code);
+}
+
+static enum mr_err write_table(const char *path, const struct identity_part *parts, size_t count,
+                               struct mr_error *error)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	bool good = fd >= 0;
+	for (size_t i = 0; i < count && good; i++) {
+		size_t done = 0;
+		while (done < parts[i].len && good) {
+			ssize_t wrote =
+			    write(fd, (const char *)parts[i].at + done, parts[i].len - done);
+			good = wrote > 0 || (wrote < 0 && errno == EINTR);
+			done += wrote > 0 ? (size_t)wrote : 0;
+		}
+	}
+	good = good && fsync(fd) == 0;
+	enum mr_err err = good ? MR_OK : mr_error_errno(error, MR_NO_SPACE, "%s", path);
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+static enum mr_err sync_directory(const char *path, struct mr_error *error)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool good = fd >= 0 && fsync(fd) == 0;
+	enum mr_err err = good ? MR_OK : mr_error_errno(error, MR_IO, "%s", path);
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+/* A link can't be replaced in place, but a new one renamed over it. */
+static enum mr_err switch_to(const struct identity_generation *generation, struct mr_error *error)
+{
+	char target[64];
+	snprintf(target, sizeof target, PREFIX "%llu", (unsigned long long)generation->number);
+	char *next = mr_asprintf("%s/next", generation->store);
+	char *current = mr_asprintf("%s/current", generation->store);
+	unlink(next);
+	bool good = symlink(target, next) == 0 && rename(next, current) == 0;
+	enum mr_err err = good ? sync_directory(generation->store, error)
+	                       : mr_error_errno(error, MR_IO, "%s", current);
+	free(next);
+	free(current);
+	return err;
+}
+
+enum mr_err identity_generation_commit(struct identity_generation *generation,
+                                       const struct identity_part *parts, size_t count,
+                                       struct mr_error *error)
+{
+	int code = mdb_txn_commit(generation->txn);
+	generation->txn = NULL;
+	if (code == 0)
+		code = mdb_env_sync(generation->env, 1);
+	if (code != 0)
+		return lmdb_error(error, generation->path, code);
+	char *path = mr_asprintf("%s/table", generation->path);
+	enum mr_err err = write_table(path, parts, count, error);
+	free(path);
+	if (err == MR_OK)
+		err = sync_directory(generation->path, error);
+	if (err == MR_OK)
+		err = switch_to(generation, error);
+	if (err != MR_OK)
+		return err;
+	sweep(generation->store, generation->number, generation->number - 1);
+	free(generation->path); /* committed: end must not remove it */
+	generation->path = NULL;
+	return MR_OK;
+}
+
+void identity_generation_end(struct identity_generation *generation)
+{
+	if (generation->txn != NULL)
+		mdb_txn_abort(generation->txn);
+	if (generation->env != NULL)
+		mdb_env_close(generation->env);
+	if (generation->path != NULL)
+		remove_generation(generation->store, strrchr(generation->path, '/') + 1);
+	if (generation->lock >= 0)
+		close(generation->lock);
+	free(generation->path);
+	free(generation->store);
+	*generation = (struct identity_generation){.lock = -1};
+}

@@ -1,0 +1,106 @@
+/* network.c - the named-network enricher: what the company itself calls an address.
+ *
+ * Called by enrich.c. prepare reads the file of setting "networks" (network_list.h says its form)
+ * into the table "enrich.networks"; an entry that is wrong ends it with file, line and column. */
+#include "enricher.h"
+#include "network_list.h"
+
+#include "sealed.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define TABLE "enrich.networks"
+#define FILE_MAX_BYTES (256u << 20)
+
+struct network_state {
+	struct network_table table;
+};
+
+static enum mr_err build(const char *path, int fd, size_t size, struct mr_buf *table,
+                         struct mr_error *error)
+{
+	void *text;
+	enum mr_err err;
+
+	if (size > FILE_MAX_BYTES)
+		return mr_error_set(error, MR_CONFIG, "%s: longer than 256 MiB", path);
+	if (size == 0)
+		return network_list_build(path, (struct mr_slice){"", 0}, table, error);
+	text = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+	if (text == MAP_FAILED)
+		return mr_error_errno(error, MR_IO, "%s", path);
+	err = network_list_build(path, (struct mr_slice){text, size}, table, error);
+	munmap(text, size);
+	return err;
+}
+
+static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *error)
+{
+	const char *path = mr_config_get(prepare->config, "networks", 0);
+	struct mr_buf table = {0};
+	enum mr_err err;
+	size_t size;
+	int fd;
+
+	if (path == NULL)
+		return MR_OK;
+	err = sealed_copy(path, &fd, &size, error);
+	if (err != MR_OK)
+		return err;
+	err = build(path, fd, size, &table, error);
+	close(fd);
+	if (err == MR_OK)
+		err = mr_tables_add_bytes(prepare->tables, TABLE, (struct mr_slice){table.data, table.len},
+		                          error);
+	mr_buf_fini(&table);
+	return err;
+}
+
+static enum mr_err open_network(void *opaque, const struct mr_stage_env *env, bool *active_out,
+                                struct mr_error *error)
+{
+	struct network_state *state = opaque;
+	struct mr_slice bytes;
+	size_t size;
+	int fd;
+	enum mr_err err;
+
+	*active_out = mr_tables_find(env->tables, TABLE, &fd, &size);
+	if (!*active_out)
+		return MR_OK;
+	err = mr_tables_map(env->tables, TABLE, &bytes, error);
+	if (err != MR_OK)
+		return err;
+	return network_table_open(bytes, &state->table, error);
+}
+
+static void apply(void *opaque, struct enrich_chunk *chunk)
+{
+	const struct network_state *state = opaque;
+	const struct network_table *table = &state->table;
+	uint64_t hits = 0;
+
+	for (uint32_t i = 0; i < chunk->count; i++) {
+		const struct network_entry *entry = network_table_find(table, &chunk->addresses[i]);
+		struct mr_event *event = enrich_event(chunk, i);
+
+		if (entry == NULL)
+			continue;
+		hits++;
+		mr_event_add_text(chunk->events, event, MR_F_SRC_NETWORK,
+		                  (struct mr_slice){table->texts + entry->name, entry->name_len});
+		if (entry->kind_len > 0)
+			mr_event_add_text(chunk->events, event, MR_F_SRC_NETWORK_KIND,
+			                  (struct mr_slice){table->texts + entry->kind, entry->kind_len});
+	}
+	mr_count(chunk->counters, MR_C_NETWORK_HITS, hits);
+}
+
+const struct mr_enricher mr_enricher_network = {
+    .name = "network",
+    .state_size = sizeof(struct network_state),
+    .prepare = prepare,
+    .open = open_network,
+    .apply = apply,
+};

@@ -1,0 +1,81 @@
+/* sealed.c - copies files into sealed memfds. Called while the stage prepares; an error names the
+ * file. */
+#include "sealed.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define COPY_BYTES (256u << 10)
+
+enum mr_err sealed_seal(int fd, struct mr_error *error)
+{
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
+		return mr_error_errno(error, MR_IO, "a table in memory cannot be sealed");
+	return MR_OK;
+}
+
+static bool write_all(int fd, const char *at, size_t len)
+{
+	while (len > 0) {
+		ssize_t written = write(fd, at, len);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0)
+			return false;
+		at += written;
+		len -= (size_t)written;
+	}
+	return true;
+}
+
+static enum mr_err copy_bytes(int from, int to, const char *path, size_t *size_out,
+                              struct mr_error *error)
+{
+	char *chunk = mr_malloc(COPY_BYTES);
+	enum mr_err err = MR_OK;
+	ssize_t got = 1;
+
+	*size_out = 0;
+	while (err == MR_OK && got != 0) {
+		got = read(from, chunk, COPY_BYTES);
+		if (got < 0 && errno != EINTR)
+			err = mr_error_errno(error, MR_CONFIG, "%s", path);
+		if (got > 0 && !write_all(to, chunk, (size_t)got))
+			err = mr_error_errno(error, MR_NO_SPACE, "%s: no memory for its copy", path);
+		if (got > 0)
+			*size_out += (size_t)got;
+	}
+	free(chunk);
+	return err;
+}
+
+enum mr_err sealed_copy(const char *path, int *fd_out, size_t *size_out, struct mr_error *error)
+{
+	int from = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat stat;
+	enum mr_err err;
+
+	if (from < 0)
+		return mr_error_errno(error, MR_CONFIG, "%s", path);
+	if (fstat(from, &stat) != 0 || !S_ISREG(stat.st_mode)) {
+		close(from);
+		return mr_error_set(error, MR_CONFIG, "%s: not a regular file", path);
+	}
+	*fd_out = memfd_create("millrace-copy", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (*fd_out < 0) {
+		close(from);
+		return mr_error_errno(error, MR_IO, "%s: no memory for its copy", path);
+	}
+	err = copy_bytes(from, *fd_out, path, size_out, error);
+	if (err == MR_OK)
+		err = sealed_seal(*fd_out, error);
+	close(from);
+	if (err != MR_OK)
+		close(*fd_out);
+	return err;
+}

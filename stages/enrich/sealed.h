@@ -1,0 +1,16 @@
+/* sealed.h - files and memory that nobody can change any more.
+ *
+ * Used in the supervisor, before workers start. May block. */
+#ifndef MILLRACE_ENRICH_SEALED_H
+#define MILLRACE_ENRICH_SEALED_H
+
+#include "millrace/text.h"
+
+/* A sealed memfd with the file's bytes: a file that is replaced or cut short later harms nobody.
+ * The caller closes *fd_out. MR_CONFIG where the file cannot be read, MR_NO_SPACE, MR_IO. */
+enum mr_err sealed_copy(const char *path, int *fd_out, size_t *size_out, struct mr_error *error);
+
+/* Forbid all further change of a memfd. It must not be mapped writable. */
+enum mr_err sealed_seal(int fd, struct mr_error *error);
+
+#endif
