@@ -17,8 +17,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 
-#define RECORD_BYTES_MIN 1024
-#define RECORD_BYTES_MAX (2 << 20) /* record and region together stay below what a worker reads */
+#define RECORD_BYTES_MIN 1
+#define RECORD_BYTES_MAX (10 << 20)
 #define RECORD_BYTES_DEFAULT (1 << 20)
 #define REGION_BYTES_MIN (64 << 10)
 #define REGION_BYTES_MAX (1 << 20)

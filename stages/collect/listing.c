@@ -258,30 +258,59 @@ enum mr_err mr_listing_publish(const struct mr_listing *listing, struct mr_table
 	return err;
 }
 
+/* Read, not mapped: a mapping would stay for the whole life of the worker. */
+static enum mr_err read_table(const struct mr_tables *tables, struct mr_buf *out,
+			      struct mr_error *error)
+{
+	size_t size;
+	int fd;
+
+	if (!mr_tables_find(tables, MR_LISTING_TABLE, &fd, &size))
+		return mr_error_set(error, MR_NOT_FOUND, "no table " MR_LISTING_TABLE);
+	while (out->len < size) {
+		ssize_t done = pread(fd, mr_buf_reserve(out, size - out->len), size - out->len,
+				     (off_t)out->len);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0)
+			return mr_error_errno(error, MR_IO,
+					      "cannot read the table " MR_LISTING_TABLE);
+		out->len += (size_t)done;
+	}
+	return MR_OK;
+}
+
+static void unpack_item(struct mr_listing *listing, struct mr_unpack *in)
+{
+	struct mr_slice path;
+	char *text;
+
+	mr_unpack_array_of(in, 2);
+	path = mr_unpack_bytes(in);
+	text = mr_asprintf("%.*s", (int)path.len, path.len > 0 ? path.at : "");
+	push(listing, text, mr_unpack_bool(in));
+	free(text);
+}
+
 enum mr_err mr_listing_load(struct mr_listing *listing, const struct mr_tables *tables,
 			    struct mr_error *error)
 {
-	struct mr_slice bytes;
+	struct mr_buf bytes = {0};
 	struct mr_unpack in;
 	size_t count;
-	enum mr_err err = mr_tables_map(tables, MR_LISTING_TABLE, &bytes, error);
+	enum mr_err err = read_table(tables, &bytes, error);
 
-	if (err != MR_OK)
-		return err;
-	in = mr_unpack(bytes);
-	count = mr_unpack_array(&in, INPUTS_MAX);
-	for (size_t i = 0; i < count && mr_unpack_ok(&in); i++) {
-		struct mr_slice path;
-		char *text;
-
-		mr_unpack_array_of(&in, 2);
-		path = mr_unpack_bytes(&in);
-		text = mr_asprintf("%.*s", (int)path.len, path.len > 0 ? path.at : "");
-		push(listing, text, mr_unpack_bool(&in));
-		free(text);
+	if (err == MR_OK) {
+		in = mr_unpack((struct mr_slice){bytes.data, bytes.len});
+		count = mr_unpack_array(&in, INPUTS_MAX);
+		for (size_t i = 0; i < count && mr_unpack_ok(&in); i++)
+			unpack_item(listing, &in);
+		if (!mr_unpack_done(&in))
+			err = mr_error_set(error, MR_PROTOCOL,
+					   "the table " MR_LISTING_TABLE
+					   " is not what prepare wrote");
 	}
-	if (!mr_unpack_ok(&in))
-		return mr_error_set(error, MR_PROTOCOL,
-				    "the table " MR_LISTING_TABLE " is not what prepare wrote");
-	return MR_OK;
+	mr_buf_fini(&bytes);
+	return err;
 }

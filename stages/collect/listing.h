@@ -10,8 +10,8 @@
 
 #define MR_LISTING_TABLE "collect.inputs"
 #define MR_LISTING_TOTAL "collect.total"
-#define MR_LISTING_STREAM "collect.stream.%u" /* a descriptor that only the supervisor could open  \
-					       */
+/* A descriptor that only the supervisor could open; the number is the item's. */
+#define MR_LISTING_STREAM "collect.stream.%u"
 
 struct mr_listing_item {
 	char *path;  /* and what a person calls it */

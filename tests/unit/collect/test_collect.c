@@ -309,7 +309,7 @@ static void lines_past_the_limit(void **state)
 			 "x (the record has %zu bytes; max_record_bytes allows 131072)", len);
 		if (too_long[i / 2]) {
 			assert_non_null(strstr(bare(&stage.rejects), want));
-			assert_int_equal(strncmp(stage.rejects.data, "in 8 xxx", 8), 0);
+			assert_int_equal(strncmp(stage.rejects.data, "in 8 xxxx", 9), 0);
 			assert_int_equal(stage.rejects.len, len + strlen("in 8 ") + strlen(want));
 		}
 		assert_int_equal(stage.counters.at[MR_C_INPUTS_DAMAGED], 0);

@@ -133,7 +133,7 @@ static void pieces_set_aside(void **state)
 	snprintf(want, sizeof(want), "x (the record has %zu bytes; max_record_bytes allows %d)\n",
 		 sizeof(letters), MEGABYTE);
 	assert_int_equal(
-	    strncmp(stage_text(&room.stage.rejects), "original 2 short (why)\noriginal 3 xxx", 37),
+	    strncmp(stage_text(&room.stage.rejects), "original 2 short (why)\noriginal 3 xxxx", 38),
 	    0);
 	assert_non_null(strstr(room.stage.rejects.data, want));
 	assert_non_null(strstr(room.stage.rejects.data, "x (because)\n"));
