@@ -251,7 +251,7 @@ void mr_spool_end(struct mr_spool *spool)
 }
 
 /* By reference: the bytes stay where they are, and the next region starts behind them. */
-static void refuse_by_reference(struct mr_spool *spool, struct mr_reject *reject)
+static void refuse_by_reference(struct mr_spool *spool, struct mr_reject reject)
 {
 	uint64_t kept = end_position(spool) - spool->start - MR_FRAME_HEADER;
 	char reason[512];
@@ -261,16 +261,16 @@ static void refuse_by_reference(struct mr_spool *spool, struct mr_reject *reject
 	flush(spool);
 	spool->region_start = end_position(spool);
 	spool->region_end = spool->region_start;
-	reject->origin.partition = spool->number;
-	reject->origin.position = spool->start + MR_FRAME_HEADER;
-	reject->origin.length = (uint32_t)kept;
+	reject.origin.partition = spool->number;
+	reject.origin.position = spool->start + MR_FRAME_HEADER;
+	reject.origin.length = (uint32_t)kept;
 	if (kept < spool->len) {
 		snprintf(reason, sizeof(reason), "%.*s; its first %" PRIu64 " bytes are kept",
-			 (int)reject->reason.len, reject->reason.at, kept);
-		reject->reason = mr_slice(reason);
+			 (int)reject.reason.len, reject.reason.at, kept);
+		reject.reason = mr_slice(reason);
 	}
 	if (spool->error.code == MR_OK)
-		mr_outbox_reject(spool->outbox, spool->name, reject);
+		mr_outbox_reject(spool->outbox, spool->name, &reject);
 }
 
 void mr_spool_refuse(struct mr_spool *spool, const char *reason)
@@ -282,7 +282,7 @@ void mr_spool_refuse(struct mr_spool *spool, const char *reason)
 	if (spool->error.code != MR_OK)
 		return;
 	if (spool->len > MR_SPOOL_INLINE_MAX || spool->start < spool->base) {
-		refuse_by_reference(spool, &reject);
+		refuse_by_reference(spool, reject);
 		return;
 	}
 	reject.origin.partition = spool->name;
