@@ -20,6 +20,9 @@ static bool is_member(const unsigned char *magic, size_t len)
 	       (number & ZSTD_MAGIC_SKIPPABLE_MASK) == ZSTD_MAGIC_SKIPPABLE_START;
 }
 
+/* The library asks for the next block's header together with a block. */
+#define BLOCK_HEADER 3
+
 struct zstd {
 	ZSTD_DCtx *context;
 	size_t hint; /* bytes that the library can use next */
@@ -55,7 +58,7 @@ static enum mr_codec_step step(void *state, struct mr_slice *in, char *out, size
 				  : ZSTD_getErrorName(result);
 		return MR_CODEC_BAD;
 	}
-	zstd->hint = result;
+	zstd->hint = result > BLOCK_HEADER ? result - BLOCK_HEADER : result;
 	return result == 0 ? MR_CODEC_MEMBER : MR_CODEC_MORE;
 }
 
