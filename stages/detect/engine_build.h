@@ -1,0 +1,80 @@
+/* engine_build.h - what the three parts of the compiler share.
+ *
+ * engine_compile.c interns predicates, makes groups and writes the image; engine_plan.c turns trees
+ * into steps and finds witnesses; engine_database.c makes vectorscan databases. All of it lives in
+ * one arena for the time of one engine_compile. */
+#ifndef MILLRACE_DETECT_ENGINE_BUILD_H
+#define MILLRACE_DETECT_ENGINE_BUILD_H
+
+#include "engine_image.h"
+
+/* A tree may nest so deep; far past what a person writes. */
+#define ENGINE_DEPTH_MAX 256
+/* From so many literals on, one scan for all beats a search for each. */
+#define ENGINE_SCAN_FROM 4
+
+enum build_way { BUILD_EQUAL, BUILD_LITERAL, BUILD_REGEX, BUILD_REST };
+
+struct build_list {
+	uint32_t *items;
+	uint32_t count, capacity;
+};
+
+struct build_predicate {
+	const struct sigma_predicate *source;
+	struct mr_slice key; /* the same for the same test */
+	enum image_how how;
+	enum build_way way;
+	struct mr_slice text; /* BUILD_EQUAL: the text; BUILD_LITERAL: the longest literal */
+	uint32_t group;
+	bool hit_is_verdict;
+	bool scanned;
+	struct build_list witness; /* positions of rules */
+};
+
+struct build_group {
+	mr_field field;
+	bool folded;
+	uint32_t equals;     /* how many BUILD_EQUAL */
+	struct build_list members;
+	struct image_group image;
+};
+
+struct build {
+	const struct sigma_set *set;
+	const struct sigma_rule **rules; /* by catalog index */
+	struct mr_arena arena;
+	struct build_predicate *predicates;
+	uint32_t predicate_count, predicate_capacity;
+	uint32_t *index; /* open-addressed by hash of the key: predicate + 1 */
+	uint32_t index_size;
+	struct build_group *groups;
+	uint32_t group_count, group_capacity;
+	struct build_list always[ENGINE_KINDS];
+	struct build_list firsts[ENGINE_KINDS]; /* groups to judge first */
+	struct mr_buf sections[ENGINE_SECTIONS];
+	struct mr_error *error;
+};
+
+void build_list_add(struct build *build, struct build_list *list, uint32_t item);
+/* The predicate of a leaf, interned. */
+uint32_t build_intern(struct build *build, const struct sigma_predicate *leaf);
+struct image_span build_bytes(struct build *build, const void *bytes, size_t len, size_t align);
+/* Append one item to a section. */
+void build_put(struct build *build, enum engine_section section, const void *item, size_t size);
+
+/* engine_plan.c */
+enum mr_err build_check_depth(struct build *build, uint32_t rule);
+void build_steps(struct build *build, uint32_t rule, struct image_span *steps_out);
+/* Choose the rule's witness: enters it with its predicates, or into `always`. */
+void build_witness(struct build *build, uint32_t rule);
+
+/* engine_database.c */
+/* Whether vectorscan reads the regex exactly as PCRE2 does and takes it. */
+bool build_regex_fits(const struct sigma_predicate *predicate);
+/* Members of one way as a database; those that vectorscan refuses after all become BUILD_REST (a
+ * regex that stands alone: ENGINE_ALONE). The span is empty where none is left. */
+enum mr_err build_database(struct build *build, uint32_t group, enum build_way way,
+                           struct image_span *out);
+
+#endif

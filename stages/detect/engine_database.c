@@ -1,0 +1,171 @@
+/* engine_database.c - many patterns as one vectorscan database.
+ *
+ * Called by engine_compile.c. Literals are bytes looked for in bytes (the folded value, or the value
+ * as it is), so vectorscan can say nothing wrong about them. Regexes go in only where their text is
+ * of a kind that vectorscan and PCRE2 read alike, and PCRE2 confirms each hit: vectorscan may then
+ * find too much, never too little. What it refuses is left to PCRE2 alone. */
+#include "engine_build.h"
+
+#include <hs.h>
+#include <stdlib.h>
+
+/* ---- which regexes both read alike ---- */
+
+/* Behind a backslash: classes that are ASCII in both, control characters, and escaped punctuation. */
+static bool escape_fits(char c)
+{
+	if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
+		return strchr("dDwWsSbBnrtf", c) != NULL;
+	return c > ' ' && c < 0x7f;
+}
+
+/* Only plain, unnamed groups: "(" or "(?:". */
+static bool group_fits(struct mr_slice text, size_t at)
+{
+	if (at + 1 >= text.len || (text.at[at + 1] != '?' && text.at[at + 1] != '*'))
+		return true;
+	return text.at[at + 1] == '?' && at + 2 < text.len && text.at[at + 2] == ':';
+}
+
+static bool regex_text_fits(struct mr_slice text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = (unsigned char)text.at[i];
+		if (c >= 0x80 || c < ' ')
+			return false;
+		if (c == '\\') {
+			if (++i == text.len || !escape_fits(text.at[i]))
+				return false;
+		} else if (c == '(' && !group_fits(text, i)) {
+			return false;
+		} else if (c == '[' && i + 1 < text.len && strchr(":.=", text.at[i + 1]) != NULL) {
+			return false; /* a POSIX class, or what looks like one */
+		}
+	}
+	return true;
+}
+
+static unsigned regex_flags(const struct sigma_predicate *predicate)
+{
+	return HS_FLAG_UTF8 | HS_FLAG_SINGLEMATCH |
+	       (predicate->regex_flags & SIGMA_RE_I ? HS_FLAG_CASELESS : 0) |
+	       (predicate->regex_flags & SIGMA_RE_M ? HS_FLAG_MULTILINE : 0) |
+	       (predicate->regex_flags & SIGMA_RE_S ? HS_FLAG_DOTALL : 0);
+}
+
+bool build_regex_fits(const struct sigma_predicate *predicate)
+{
+	struct mr_slice text = predicate->text;
+	if (!regex_text_fits(text))
+		return false;
+	char *copy = mr_malloc(text.len + 1);
+	memcpy(copy, text.at, text.len);
+	copy[text.len] = 0;
+	hs_expr_info_t *info = NULL;
+	hs_compile_error_t *wrong = NULL;
+	hs_error_t got = hs_expression_info(copy, regex_flags(predicate), &info, &wrong);
+	/* A pattern that matches the empty text matches everything: no database is needed. */
+	bool fits = got == HS_SUCCESS && info->min_width > 0;
+	free(info);
+	hs_free_compile_error(wrong);
+	free(copy);
+	return fits;
+}
+
+/* ---- databases ---- */
+
+struct patterns {
+	const char **texts; /* zero-terminated for regexes */
+	size_t *lens;
+	unsigned *flags, *ids;
+	unsigned count;
+};
+
+static void patterns_init(struct build *build, struct patterns *patterns,
+                          const struct build_group *group, enum build_way way)
+{
+	size_t room = group->members.count + 1;
+	patterns->texts = mr_arena_alloc(&build->arena, room * sizeof(*patterns->texts));
+	patterns->lens = mr_arena_alloc(&build->arena, room * sizeof(*patterns->lens));
+	patterns->flags = mr_arena_alloc(&build->arena, room * sizeof(*patterns->flags));
+	patterns->ids = mr_arena_alloc(&build->arena, room * sizeof(*patterns->ids));
+	patterns->count = 0;
+	for (uint32_t i = 0; i < group->members.count; i++) {
+		uint32_t number = group->members.items[i];
+		const struct build_predicate *member = &build->predicates[number];
+		if (member->way != way)
+			continue;
+		bool regex = way == BUILD_REGEX;
+		struct mr_slice text = regex ? member->source->text : member->text;
+		unsigned at = patterns->count++;
+		patterns->texts[at] = mr_arena_copy(&build->arena, text.at, text.len);
+		patterns->lens[at] = text.len;
+		patterns->flags[at] = regex ? regex_flags(member->source) : HS_FLAG_SINGLEMATCH;
+		patterns->ids[at] = number;
+	}
+}
+
+/* Leave one pattern out: it is judged by itself from now on. */
+static void refuse(struct build *build, struct patterns *patterns, unsigned at)
+{
+	struct build_predicate *member = &build->predicates[patterns->ids[at]];
+	if (member->way == BUILD_REGEX)
+		member->how = ENGINE_ALONE;
+	member->way = BUILD_REST;
+	unsigned after = --patterns->count - at;
+	memmove(&patterns->texts[at], &patterns->texts[at + 1], after * sizeof(*patterns->texts));
+	memmove(&patterns->lens[at], &patterns->lens[at + 1], after * sizeof(*patterns->lens));
+	memmove(&patterns->flags[at], &patterns->flags[at + 1], after * sizeof(*patterns->flags));
+	memmove(&patterns->ids[at], &patterns->ids[at + 1], after * sizeof(*patterns->ids));
+}
+
+static hs_error_t compile(const struct patterns *patterns, enum build_way way,
+                          hs_database_t **database_out, hs_compile_error_t **wrong_out)
+{
+	if (way == BUILD_REGEX)
+		return hs_compile_multi(patterns->texts, patterns->flags, patterns->ids,
+		                        patterns->count, HS_MODE_BLOCK, NULL, database_out,
+		                        wrong_out);
+	return hs_compile_lit_multi(patterns->texts, patterns->flags, patterns->ids,
+	                            patterns->lens, patterns->count, HS_MODE_BLOCK, NULL,
+	                            database_out, wrong_out);
+}
+
+static enum mr_err serialise(struct build *build, hs_database_t *database, struct image_span *out)
+{
+	char *bytes = NULL;
+	size_t len = 0;
+	hs_error_t got = hs_serialize_database(database, &bytes, &len);
+	hs_free_database(database);
+	if (got != HS_SUCCESS)
+		return mr_error_set(build->error, MR_UNSUPPORTED,
+		                    "vectorscan cannot write its database (error %d)", got);
+	*out = build_bytes(build, bytes, len, 8);
+	free(bytes);
+	return MR_OK;
+}
+
+enum mr_err build_database(struct build *build, uint32_t group, enum build_way way,
+                           struct image_span *out)
+{
+	struct patterns patterns;
+	patterns_init(build, &patterns, &build->groups[group], way);
+	*out = (struct image_span){0, 0};
+	while (patterns.count > 0) {
+		hs_database_t *database = NULL;
+		hs_compile_error_t *wrong = NULL;
+		hs_error_t got = compile(&patterns, way, &database, &wrong);
+		if (got == HS_SUCCESS) {
+			for (unsigned i = 0; i < patterns.count; i++)
+				build->predicates[patterns.ids[i]].scanned = way == BUILD_REGEX;
+			return serialise(build, database, out);
+		}
+		/* It names the pattern, or none where all together are too large. */
+		int at = wrong != NULL ? wrong->expression : -1;
+		hs_free_compile_error(wrong);
+		refuse(build, &patterns,
+		       at >= 0 && (unsigned)at < patterns.count ? (unsigned)at
+		                                               : patterns.count - 1);
+	}
+	return MR_OK;
+}

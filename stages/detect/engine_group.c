@@ -1,0 +1,358 @@
+/* engine_group.c - all predicates of one field judged together, value by value.
+ *
+ * Called by engine_match.c, at most once for a group and event. What holds for a value that was met
+ * before comes from the group's cache. Nothing here fails; a regex that reaches PCRE2's limit is
+ * counted and does not match. */
+#include "engine_run.h"
+
+#include <assert.h>
+
+/* One look in so many decides whether the cache is worth it; if not, it rests for so many. */
+#define CACHE_SAMPLE 1024
+#define CACHE_REST 16384
+
+struct mr_slice engine_fold(struct mr_buf *room, const struct mr_value *value)
+{
+	char *at = mr_buf_reserve(room, mr_fold_max(value->len));
+	return (struct mr_slice){at, mr_fold(value->text, value->len, at)};
+}
+
+static void found_add(struct engine *engine, uint32_t predicate)
+{
+	if (engine->found_count < engine->counts[ENGINE_PREDICATES])
+		engine->found[engine->found_count++] = predicate;
+}
+
+bool engine_regex_holds(struct engine *engine, uint32_t predicate, struct mr_slice text)
+{
+	enum engine_found found = engine_regex_find(&engine->room, engine->regexes[predicate], text);
+	if (found != ENGINE_GAVE_UP)
+		return found == ENGINE_FOUND;
+	engine->regex_limits++;
+	/* What a database has found and PCRE2 cannot confirm in time stands. */
+	return engine->predicates[predicate].scanned;
+}
+
+/* ---- single tests ---- */
+
+static bool pattern_holds(const struct engine *engine, const struct image_predicate *predicate,
+                          struct mr_slice text)
+{
+	return engine_pattern_match(engine->parts + predicate->parts.first, predicate->parts.count,
+	                            text);
+}
+
+static bool number_holds(const struct engine *engine, const struct image_predicate *predicate,
+                         const struct mr_value *value)
+{
+	struct engine_number wanted = {.type = (enum mr_type)predicate->number_type};
+	struct engine_number number;
+	memcpy(&wanted.num, &predicate->number_bits, sizeof(wanted.num));
+	bool equals = predicate->test == SIGMA_NUMBER;
+	if (equals && value->type == MR_STRING)
+		return mr_slice_eq((struct mr_slice){value->text, value->len},
+		                   (struct mr_slice){engine->bytes + predicate->text.first,
+		                                     predicate->text.count});
+	if (wanted.type == MR_NULL)
+		return false;
+	if (value->type == MR_STRING
+	        ? !engine_number_read((struct mr_slice){value->text, value->len}, false, &number)
+	        : !engine_number_of(value, &number))
+		return false;
+	int order = engine_number_compare(number, wanted);
+	if (order == 2 || equals)
+		return order == 0;
+	switch ((enum mr_compare)predicate->op) {
+	case MR_GT:
+		return order > 0;
+	case MR_GTE:
+		return order >= 0;
+	case MR_LT:
+		return order < 0;
+	case MR_LTE:
+		return order <= 0;
+	case MR_EQ:
+		return order == 0;
+	case MR_NEQ:
+		return order != 0;
+	}
+	return false;
+}
+
+static bool bool_holds(const struct image_predicate *predicate, const struct mr_value *value,
+                       struct mr_slice folded)
+{
+	if (value->type == MR_BOOL)
+		return (value->num.i != 0) == predicate->truth;
+	return value->type == MR_STRING &&
+	       mr_slice_eq(folded, predicate->truth ? MR_SLICE("true") : MR_SLICE("false"));
+}
+
+static bool time_holds(const struct image_predicate *predicate, const struct mr_value *value)
+{
+	int64_t time_us;
+	if (value->type == MR_INT && predicate->field == MR_F_TIME)
+		time_us = value->num.i; /* parse's own: microseconds */
+	else if (value->type != MR_STRING ||
+	         !engine_time_read((struct mr_slice){value->text, value->len}, &time_us))
+		return false;
+	return engine_time_part(time_us, (enum sigma_timepart)predicate->part) ==
+	       predicate->part_value;
+}
+
+/* `text` is the value's text as the group sees it. */
+static bool value_holds(struct engine *engine, uint32_t number, const struct mr_value *value,
+                        struct mr_slice text)
+{
+	const struct image_predicate *predicate = &engine->predicates[number];
+	uint8_t address[16];
+	switch ((enum sigma_test)predicate->test) {
+	case SIGMA_TEXT:
+		return pattern_holds(engine, predicate, text);
+	case SIGMA_REGEX:
+		return engine_regex_holds(engine, number, text);
+	case SIGMA_NUMBER:
+	case SIGMA_COMPARE:
+		return number_holds(engine, predicate, value);
+	case SIGMA_BOOL:
+		return bool_holds(predicate, value, text);
+	case SIGMA_CIDR:
+		return value->type == MR_STRING &&
+		       engine_address_read((struct mr_slice){value->text, value->len}, address) &&
+		       engine_address_within(address, predicate->network, predicate->prefix);
+	case SIGMA_TIMEPART:
+		return time_holds(predicate, value);
+	default:
+		return false;
+	}
+}
+
+/* ---- one value ---- */
+
+struct scan {
+	struct engine *engine;
+	uint32_t group;
+	struct mr_slice text;
+	bool joined; /* text is all leaves, not one value */
+};
+
+/* A literal was found in the joined leaves: does one of them match the whole pattern? */
+static bool leaf_holds(struct engine *engine, const struct image_predicate *predicate)
+{
+	const struct run_leaves *leaves = &engine->leaves;
+	uint32_t start = 0;
+	for (uint32_t i = 0; i < leaves->count; i++) {
+		struct mr_slice text = {leaves->joined.data + start, leaves->ends[i] - start};
+		if (pattern_holds(engine, predicate, text))
+			return true;
+		start = leaves->ends[i] + 1;
+	}
+	return false;
+}
+
+static int on_hit(unsigned id, unsigned long long from, unsigned long long to, unsigned flags,
+                  void *context)
+{
+	struct scan *scan = context;
+	struct engine *engine = scan->engine;
+	(void)from;
+	(void)to;
+	(void)flags;
+	if (id >= engine->counts[ENGINE_PREDICATES] || engine->predicates[id].how != ENGINE_GROUPED ||
+	    engine->predicates[id].group != scan->group)
+		return 0;
+	const struct image_predicate *predicate = &engine->predicates[id];
+	bool holds = predicate->hit_is_verdict;
+	if (!holds && predicate->test == SIGMA_REGEX)
+		holds = engine_regex_holds(engine, id, scan->text);
+	else if (!holds)
+		holds = scan->joined ? leaf_holds(engine, predicate)
+		                     : pattern_holds(engine, predicate, scan->text);
+	if (holds)
+		found_add(engine, id);
+	return 0;
+}
+
+static void scan_run(struct scan *scan, const hs_database_t *database)
+{
+	if (scan->text.len == 0)
+		return;
+	hs_error_t got = hs_scan(database, scan->text.at, (unsigned)scan->text.len, 0,
+	                         scan->engine->scratch, on_hit, scan);
+	assert(got == HS_SUCCESS);
+}
+
+static void find_equal(struct engine *engine, const struct image_group *image,
+                       const struct mr_value *value, struct mr_slice text)
+{
+	char room[ENGINE_NUMBER_TEXT];
+	if (value->type == MR_INT || value->type == MR_UINT || value->type == MR_DOUBLE)
+		text = engine_equal_text(value, room);
+	uint32_t hash = engine_slot_hash(text);
+	uint32_t mask = image->slots.count - 1;
+	const struct image_slot *slots = engine->slots + image->slots.first;
+	for (uint32_t i = 0; i <= mask; i++) {
+		const struct image_slot *slot = &slots[(hash + i) & mask];
+		if (slot->predicate == ENGINE_NONE)
+			return;
+		if (slot->hash != hash)
+			continue;
+		const struct image_predicate *predicate = &engine->predicates[slot->predicate];
+		struct mr_slice wanted = {"", 0};
+		if (predicate->parts.count > 0)
+			wanted = engine->parts[predicate->parts.first].text;
+		if (mr_slice_eq(wanted, text)) {
+			found_add(engine, slot->predicate);
+			return;
+		}
+	}
+}
+
+static void find_regexes(struct engine *engine, uint32_t number, struct mr_slice text)
+{
+	const struct run_group *group = &engine->groups[number];
+	if (mr_utf8_valid(text.at, text.len)) {
+		struct scan scan = {engine, number, text, false};
+		scan_run(&scan, group->regexes);
+		return;
+	}
+	for (uint32_t i = 0; i < group->member_count; i++) {
+		uint32_t member = group->members[i];
+		if (engine->predicates[member].scanned && engine_regex_holds(engine, member, text))
+			found_add(engine, member);
+	}
+}
+
+/* Which predicates hold for one value; literals are left out where all leaves are scanned at once. */
+static void find_all(struct engine *engine, uint32_t number, const struct mr_value *value,
+                     bool literals)
+{
+	const struct run_group *group = &engine->groups[number];
+	const struct image_group *image = group->image;
+	struct mr_slice text = {value->text, value->len};
+	if (image->folded)
+		text = engine_fold(&engine->folded, value);
+	if (image->slots.count > 0)
+		find_equal(engine, image, value, text);
+	for (uint32_t i = 0; i < image->rest.count; i++) {
+		uint32_t predicate = engine->lists[image->rest.first + i];
+		if (value_holds(engine, predicate, value, text))
+			found_add(engine, predicate);
+	}
+	if (group->literals != NULL && literals) {
+		struct scan scan = {engine, number, text, false};
+		scan_run(&scan, group->literals);
+	}
+	if (group->regexes != NULL)
+		find_regexes(engine, number, text);
+}
+
+/* ---- the cache ---- */
+
+static bool cache_rests(struct run_group *group)
+{
+	if (group->skip > 0) {
+		group->skip--;
+		return true;
+	}
+	if (++group->looks < CACHE_SAMPLE)
+		return false;
+	if (group->misses > CACHE_SAMPLE / 8 * 7)
+		group->skip = CACHE_REST;
+	group->looks = group->misses = 0;
+	return false;
+}
+
+static void cache_fill(struct run_group *group, struct cache_entry *entry, uint64_t hash,
+                       const struct mr_value *value, const struct engine *engine)
+{
+	group->misses++;
+	if (engine->found_count > CACHE_FOUND)
+		return;
+	entry->hash = hash;
+	entry->len = (uint16_t)value->len;
+	entry->type = (uint8_t)value->type;
+	entry->count = (uint8_t)engine->found_count;
+	memcpy(entry->found, engine->found, engine->found_count * sizeof(*entry->found));
+	if (value->len > 0)
+		memcpy(entry->text, value->text, value->len);
+}
+
+static void hit(struct engine *engine, struct run_group *group, const uint32_t *found,
+                uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t predicate = found[i];
+		if (engine->truth[predicate])
+			continue;
+		engine->truth[predicate] = 1;
+		group->hits[group->hit_count++] = predicate;
+	}
+}
+
+static void judge_value(struct engine *engine, uint32_t number, const struct mr_value *value)
+{
+	struct run_group *group = &engine->groups[number];
+	if (value->type == MR_NULL)
+		return;
+	engine->found_count = 0;
+	if (value->len > CACHE_TEXT || cache_rests(group)) {
+		find_all(engine, number, value, true);
+		hit(engine, group, engine->found, engine->found_count);
+		return;
+	}
+	uint64_t hash = mr_hash64(value->text, value->len, engine->seed);
+	struct cache_entry *entry = &group->cache[hash & group->cache_mask];
+	if (entry->hash == hash && entry->len == value->len && entry->type == value->type &&
+	    (value->len == 0 || memcmp(entry->text, value->text, value->len) == 0)) {
+		hit(engine, group, entry->found, entry->count);
+		return;
+	}
+	find_all(engine, number, value, true);
+	cache_fill(group, entry, hash, value, engine);
+	hit(engine, group, engine->found, engine->found_count);
+}
+
+/* ---- the group ---- */
+
+/* Keywords: one scan for the literals over all leaves, the rest leaf by leaf. */
+static void judge_leaves(struct engine *engine, uint32_t number)
+{
+	struct run_group *group = &engine->groups[number];
+	const struct image_group *image = group->image;
+	engine->found_count = 0;
+	if (group->literals != NULL) {
+		engine_leaves_join(engine, image->folded);
+		struct mr_slice joined = {engine->leaves.joined.data, engine->leaves.joined.len};
+		struct scan scan = {engine, number, joined, true};
+		scan_run(&scan, group->literals);
+		hit(engine, group, engine->found, engine->found_count);
+	}
+	if (image->slots.count == 0 && image->rest.count == 0 && group->regexes == NULL)
+		return;
+	engine_leaves_read(engine);
+	for (uint32_t i = 0; i < engine->leaves.count; i++) {
+		engine->found_count = 0;
+		find_all(engine, number, &engine->leaves.values[i], false);
+		hit(engine, group, engine->found, engine->found_count);
+	}
+}
+
+void engine_group_judge(struct engine *engine, uint32_t number)
+{
+	struct run_group *group = &engine->groups[number];
+	if (group->epoch == engine->epoch)
+		return;
+	group->epoch = engine->epoch;
+	for (uint32_t i = 0; i < group->hit_count; i++)
+		engine->truth[group->hits[i]] = 0;
+	group->hit_count = 0;
+	if (group->image->field == 0) {
+		judge_leaves(engine, number);
+		return;
+	}
+	const struct mr_value *value =
+	    mr_event_get(engine->events, engine->event, (mr_field)group->image->field);
+	for (; value != NULL; value = mr_value_next(engine->events, value))
+		judge_value(engine, number, value);
+}

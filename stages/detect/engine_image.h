@@ -1,0 +1,136 @@
+/* engine_image.h - how a compiled set of rules lies in its image.
+ *
+ * Written by engine_compile.c, checked by engine_open.c, read in place by engine_match.c. The image
+ * is a header and sections of fixed-size items, 8-byte aligned, in the machine's own byte order: it
+ * never leaves the host. Items refer to each other by index; a span is a range of a section.
+ *
+ * A predicate is one test on one field, the same for all rules that ask for it. Most predicates
+ * belong to a group: those on one field that look at the same form of the value (folded, or as it
+ * is) and are judged together, once for an event at most:
+ *
+ *   equal texts   through an open-addressed table of hashes (ENGINE_SLOTS)
+ *   literals      that a pattern cannot match without, through one vectorscan database
+ *   regexes       that vectorscan reads as PCRE2 does, through another; PCRE2 confirms
+ *   the rest      one by one (a list of predicates)
+ *
+ * A rule is a program of steps: each tests one predicate and goes forward, or ends with a verdict.
+ * Its witness is a set of grouped predicates without which it cannot match. */
+#ifndef MILLRACE_DETECT_ENGINE_IMAGE_H
+#define MILLRACE_DETECT_ENGINE_IMAGE_H
+
+#include "engine.h"
+
+#define ENGINE_MAGIC 0x4944524du /* "MRDI" */
+#define ENGINE_VERSION 1u
+#define ENGINE_KINDS 32u /* bits of sigma_rule.kinds */
+#define ENGINE_NONE UINT32_MAX
+/* Targets of a step that end the program. */
+#define ENGINE_TRUE UINT32_MAX
+#define ENGINE_FALSE (UINT32_MAX - 1)
+
+enum engine_section {
+	ENGINE_GROUPS,     /* struct image_group */
+	ENGINE_PREDICATES, /* struct image_predicate */
+	ENGINE_PARTS,      /* struct image_part */
+	ENGINE_RULES,      /* struct image_rule, by catalog index */
+	ENGINE_STEPS,      /* struct image_step */
+	ENGINE_SLOTS,      /* struct image_slot */
+	ENGINE_LISTS,      /* uint32_t */
+	ENGINE_PLANS,      /* struct image_plan, ENGINE_KINDS of them */
+	ENGINE_BYTES,      /* texts and databases */
+	ENGINE_SECTIONS
+};
+
+struct image_header {
+	uint32_t magic, version;
+	uint64_t size_bytes;
+	uint64_t checksum;    /* of all that follows this member */
+	uint64_t fields_hash; /* of the names of the ids below field_count */
+	uint64_t field_count; /* of the dictionary at compile time; it may have grown since */
+	struct {
+		uint64_t offset; /* from the image's start, a multiple of 8 */
+		uint64_t count;  /* items */
+	} sections[ENGINE_SECTIONS];
+};
+
+struct image_span {
+	uint32_t first, count;
+};
+
+struct image_group {
+	uint32_t field; /* 0: the record's leaf values */
+	uint32_t folded;
+	struct image_span slots;    /* a power of two, or none */
+	struct image_span rest;     /* ENGINE_LISTS: predicates */
+	struct image_span literals; /* ENGINE_BYTES: a serialised database, or none */
+	struct image_span regexes;
+};
+
+enum image_how {
+	ENGINE_GROUPED, /* judged with its group */
+	ENGINE_ALONE,   /* judged when a rule asks, once an event */
+	ENGINE_PRESENCE /* only whether the field is there */
+};
+
+struct image_predicate {
+	uint8_t how;
+	uint8_t test; /* enum sigma_test */
+	uint8_t cased;
+	uint8_t hit_is_verdict; /* its literal found is all it asks */
+	uint8_t scanned;        /* a regex that a database stands before */
+	uint8_t op;             /* enum mr_compare */
+	uint8_t ref;            /* enum sigma_fieldref */
+	uint8_t part;           /* enum sigma_timepart */
+	uint8_t truth;
+	uint8_t prefix;
+	uint8_t number_type; /* enum mr_type: MR_INT, MR_UINT, MR_DOUBLE */
+	uint8_t unused[5];
+	uint32_t field, other;
+	uint32_t group;
+	uint32_t regex_flags;
+	struct image_span text;    /* ENGINE_BYTES: the regex; the number's shortest form */
+	struct image_span parts;   /* ENGINE_PARTS */
+	struct image_span witness; /* ENGINE_LISTS: rules (positions) that it is a witness of */
+	uint8_t network[16];
+	int64_t part_value;
+	uint64_t number_bits; /* the union's bytes */
+};
+
+struct image_part {
+	uint32_t kind; /* enum sigma_part_kind */
+	struct image_span text;
+};
+
+struct image_rule {
+	uint32_t index; /* in the catalog */
+	uint32_t kinds;
+	struct image_span steps;
+};
+
+struct image_step {
+	uint32_t predicate;
+	uint32_t on_true, on_false; /* a later step of the rule, from its first; or the end */
+};
+
+struct image_slot {
+	uint32_t hash;
+	uint32_t predicate; /* ENGINE_NONE: free */
+};
+
+/* For one record kind: what to judge first, and the rules that no witness announces. */
+struct image_plan {
+	struct image_span groups; /* ENGINE_LISTS */
+	struct image_span always; /* ENGINE_LISTS: rules (positions) */
+};
+
+#define ENGINE_HASH_SEED 0x6d696c6c72616365u
+/* Tables of rules' own texts: nothing of an attacker's is ever put in. */
+static inline uint32_t engine_slot_hash(struct mr_slice text)
+{
+	return (uint32_t)mr_hash64(text.at, text.len, ENGINE_HASH_SEED);
+}
+
+/* Of the names of ids 1 .. count - 1. */
+uint64_t engine_fields_hash(const struct mr_fields *fields, uint64_t count);
+
+#endif

@@ -1,0 +1,58 @@
+/* engine_regex.c - PCRE2 in UTF mode, JIT where the machine has one, bounded in steps and memory.
+ *
+ * Called by engine_compile.c (patterns) and engine_match.c (texts). Text that is no UTF-8 matches
+ * nowhere inside its ill-formed bytes and is no error. */
+#include "engine_regex.h"
+
+/* Steps that one text may cost over all its starting points, and the least for one of them. PCRE2
+ * counts anew at each starting point, so a long text gets less for each. */
+#define STEP_BUDGET 50000000u
+#define STEPS_MIN 500u
+#define STEPS_MAX 100000u
+#define HEAP_KIB 4096u
+#define JIT_STACK_MIN (32u << 10)
+#define JIT_STACK_MAX (1u << 20)
+
+pcre2_code *engine_regex_compile(struct mr_slice pattern, uint32_t flags, int *code_out,
+                                 size_t *offset_out)
+{
+	uint32_t options = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C |
+	                   (flags & SIGMA_RE_I ? PCRE2_CASELESS : 0) |
+	                   (flags & SIGMA_RE_M ? PCRE2_MULTILINE : 0) |
+	                   (flags & SIGMA_RE_S ? PCRE2_DOTALL : 0);
+	pcre2_code *code = pcre2_compile((PCRE2_SPTR)pattern.at, pattern.len, options, code_out,
+	                                 offset_out, NULL);
+	if (code != NULL) /* without JIT it is only slower */
+		(void)pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
+	return code;
+}
+
+void engine_regex_room_init(struct engine_regex_room *room)
+{
+	room->context = pcre2_match_context_create(NULL);
+	room->data = pcre2_match_data_create(1, NULL);
+	room->stack = pcre2_jit_stack_create(JIT_STACK_MIN, JIT_STACK_MAX, NULL);
+	pcre2_set_heap_limit(room->context, HEAP_KIB);
+	pcre2_jit_stack_assign(room->context, NULL, room->stack);
+}
+
+void engine_regex_room_fini(struct engine_regex_room *room)
+{
+	pcre2_jit_stack_free(room->stack);
+	pcre2_match_data_free(room->data);
+	pcre2_match_context_free(room->context);
+}
+
+enum engine_found engine_regex_find(struct engine_regex_room *room, const pcre2_code *code,
+                                    struct mr_slice text)
+{
+	uint64_t steps = STEP_BUDGET / (text.len + 1);
+	steps = steps < STEPS_MIN ? STEPS_MIN : steps > STEPS_MAX ? STEPS_MAX : steps;
+	pcre2_set_match_limit(room->context, (uint32_t)steps);
+	pcre2_set_depth_limit(room->context, (uint32_t)steps);
+	int found = pcre2_match(code, (PCRE2_SPTR)text.at, text.len, 0, 0, room->data,
+	                        room->context);
+	if (found >= 0)
+		return ENGINE_FOUND;
+	return found == PCRE2_ERROR_NOMATCH ? ENGINE_ABSENT : ENGINE_GAVE_UP;
+}

@@ -1,0 +1,30 @@
+/* engine_regex.h - PCRE2 as rules see it.
+ *
+ * Used by the compiler to check a pattern and by the matcher to try it. */
+#ifndef MILLRACE_DETECT_ENGINE_REGEX_H
+#define MILLRACE_DETECT_ENGINE_REGEX_H
+
+#include "sigma.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+/* NULL with PCRE2's code and the offset. */
+pcre2_code *engine_regex_compile(struct mr_slice pattern, uint32_t flags, int *code_out,
+                                 size_t *offset_out);
+
+enum engine_found { ENGINE_FOUND, ENGINE_ABSENT, ENGINE_GAVE_UP };
+
+/* What matching needs besides the pattern; one for each engine. */
+struct engine_regex_room {
+	pcre2_match_context *context;
+	pcre2_match_data *data;
+	pcre2_jit_stack *stack;
+};
+void engine_regex_room_init(struct engine_regex_room *room);
+void engine_regex_room_fini(struct engine_regex_room *room);
+/* Bounded: gives up where the pattern needs too many steps. */
+enum engine_found engine_regex_find(struct engine_regex_room *room, const pcre2_code *code,
+                                    struct mr_slice text);
+
+#endif

@@ -1,0 +1,129 @@
+/* engine_run.h - an opened engine: the image's views, and what one worker needs to judge events.
+ *
+ * engine_open.c checks the image and makes this, engine_match.c runs rules, engine_group.c judges
+ * groups of predicates, engine_leaves.c walks a record's leaf values for keywords. */
+#ifndef MILLRACE_DETECT_ENGINE_RUN_H
+#define MILLRACE_DETECT_ENGINE_RUN_H
+
+#include "engine_image.h"
+#include "engine_regex.h"
+#include "engine_value.h"
+#include "millrace/json.h"
+
+#include <hs.h>
+
+/* A value that a field had before, and which predicates of the group held for it. Values of an
+ * event are an attacker's: the table is direct-mapped, of fixed size and hashed with a random
+ * seed, so the worst that they can do is to make it useless. */
+#define CACHE_TEXT 160
+#define CACHE_FOUND 5
+struct cache_entry {
+	uint64_t hash;
+	uint16_t len;
+	uint8_t type; /* enum mr_type; MR_NULL: free */
+	uint8_t count;
+	uint32_t found[CACHE_FOUND];
+	char text[CACHE_TEXT];
+};
+
+struct run_group {
+	const struct image_group *image;
+	hs_database_t *literals, *regexes; /* NULL: none */
+	uint32_t *members;                 /* its predicates */
+	uint32_t member_count;
+	uint64_t epoch; /* of the event that it was judged for */
+	uint32_t *hits; /* the predicates that hold; room for all members */
+	uint32_t hit_count;
+	struct cache_entry *cache;
+	uint32_t cache_mask;
+	/* A cache that hardly hits is left alone for a while. */
+	uint32_t looks, misses, skip;
+};
+
+/* The leaf values of the record in hand. */
+struct run_leaves {
+	struct mr_json_reader *reader;
+	size_t reader_bytes;
+	uint64_t epoch; /* of the event that they belong to */
+	struct mr_value *values;
+	uint32_t count, capacity;
+	/* All texts, folded or not, each with 0xff behind it; ends[i] is where leaf i ends. */
+	struct mr_buf joined;
+	uint32_t *ends;
+	uint32_t ends_capacity;
+};
+
+struct engine {
+	char *copy; /* the image, where the caller's was not aligned */
+	const struct image_header *header;
+	const struct image_group *group_images;
+	const struct image_predicate *predicates;
+	const struct image_part *part_images;
+	const struct image_rule *rules;
+	const struct image_step *steps;
+	const struct image_slot *slots;
+	const uint32_t *lists;
+	const struct image_plan *plans;
+	const char *bytes;
+	uint32_t counts[ENGINE_SECTIONS];
+
+	struct run_group *groups;
+	struct engine_part *parts;
+	pcre2_code **regexes; /* for each predicate; NULL where it is none */
+	hs_scratch_t *scratch;
+	struct engine_regex_room room;
+	uint64_t seed;
+	uint64_t regex_limits;
+
+	/* The event in hand. */
+	const struct mr_events *events;
+	const struct mr_event *event;
+	uint64_t epoch;
+	uint8_t *truth;         /* for each predicate */
+	uint64_t *judged;       /* ENGINE_ALONE: the event that truth belongs to */
+	uint64_t *tried;        /* for each rule: the event that it was last run for */
+	uint32_t *matched;      /* rule positions, then catalog indices */
+	uint32_t *found;        /* predicates that hold for the value in hand */
+	uint32_t found_count;
+	struct mr_buf folded, folded_other;
+	struct run_leaves leaves;
+};
+
+/* engine_group.c */
+void engine_group_judge(struct engine *engine, uint32_t group);
+bool engine_regex_holds(struct engine *engine, uint32_t predicate, struct mr_slice text);
+struct mr_slice engine_fold(struct mr_buf *room, const struct mr_value *value);
+
+/* engine_leaves.c */
+/* The record's leaf values: read once for each event. */
+void engine_leaves_read(struct engine *engine);
+void engine_leaves_join(struct engine *engine, bool folded);
+void engine_leaves_fini(struct run_leaves *leaves);
+
+/* The values of a field, or of all leaves where it is 0. */
+struct run_values {
+	const struct mr_value *at;
+	uint32_t left; /* leaves behind `at` */
+	bool leaves;
+};
+static inline struct run_values engine_values(struct engine *engine, uint32_t field)
+{
+	if (field != 0)
+		return (struct run_values){
+		    mr_event_get(engine->events, engine->event, (mr_field)field), 0, false};
+	engine_leaves_read(engine);
+	if (engine->leaves.count == 0)
+		return (struct run_values){NULL, 0, true};
+	return (struct run_values){engine->leaves.values, engine->leaves.count - 1, true};
+}
+static inline void engine_values_next(const struct engine *engine, struct run_values *values)
+{
+	if (!values->leaves)
+		values->at = mr_value_next(engine->events, values->at);
+	else if (values->left == 0)
+		values->at = NULL;
+	else
+		values->at++, values->left--;
+}
+
+#endif

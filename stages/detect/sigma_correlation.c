@@ -1,0 +1,327 @@
+/* sigma_correlation.c - correlation documents become catalog entries.
+ *
+ * Called by sigma_load.c: read when the document is met, link when all documents are known, finish when
+ * catalog indices are. What is not supported is refused, never approximated. */
+#include "sigma_build.h"
+
+#include <stdio.h>
+
+static struct sigma_yaml *body_of(const struct sigma_source *source)
+{
+	return sigma_yaml_get(source->root, "correlation");
+}
+
+/* ---- reading ---- */
+
+static bool read_type(struct sigma_scope *scope, struct sigma_source *source)
+{
+	struct sigma_yaml *type = sigma_yaml_get(body_of(source), "type");
+	if (type == NULL)
+		return sigma_refuse(scope, SIGMA_AT(body_of(source)), "\"type\" is missing");
+	for (uint32_t i = 0; i < MR_CORRELATION_COUNT; i++) {
+		source->rule.type = (enum mr_correlation_type)i;
+		if (type->kind == SIGMA_YAML_SCALAR &&
+		    mr_slice_eq(type->text, mr_correlation_name(source->rule.type)))
+			return true;
+	}
+	return sigma_refuse(scope, SIGMA_AT(type),
+	                    "correlation type \"%.*s\" is not supported: event_count, value_count, "
+	                    "temporal and temporal_ordered are",
+	                    SIGMA_SHOW(type->text));
+}
+
+static bool read_timespan(struct sigma_scope *scope, struct sigma_source *source)
+{
+	static const struct {
+		char unit;
+		int64_t seconds;
+	} units[] = {{'s', 1},      {'m', 60},      {'h', 3600},    {'d', 86400},
+	             {'w', 604800}, {'M', 2592000}, {'y', 31536000}};
+	struct sigma_yaml *span = sigma_yaml_get(body_of(source), "timespan");
+	if (span == NULL)
+		return sigma_refuse(scope, SIGMA_AT(body_of(source)), "\"timespan\" is missing");
+	int64_t number = 0;
+	int64_t seconds = 0;
+	struct mr_slice text = span->text;
+	for (size_t i = 0; i < sizeof units / sizeof *units && text.len > 1; i++) {
+		if (text.at[text.len - 1] == units[i].unit)
+			seconds = units[i].seconds;
+	}
+	if (seconds == 0 ||
+	    !mr_parse_int64((struct mr_slice){text.at, text.len - 1}, &number) || number < 1 ||
+	    number > 1000000000 / seconds * 100)
+		return sigma_refuse(scope, SIGMA_AT(span),
+		                    "\"%.*s\" is no timespan: a whole number from 1 on and one of "
+		                    "s m h d w M y",
+		                    SIGMA_SHOW(text));
+	source->rule.timespan_us = number * seconds * 1000000;
+	return true;
+}
+
+static bool read_texts(struct sigma_scope *scope, struct sigma_yaml *node, const char *what,
+                       uint32_t max, struct mr_texts *out)
+{
+	bool one = node->kind == SIGMA_YAML_SCALAR && node->type != SIGMA_YAML_NULL;
+	if (!one && node->kind != SIGMA_YAML_LIST)
+		return sigma_refuse(scope, SIGMA_AT(node), "\"%s\" is %s, not a list", what,
+		                    sigma_yaml_what(node));
+	out->count = one ? 1 : node->count;
+	if (out->count == 0 || out->count > max)
+		return sigma_refuse(scope, SIGMA_AT(node), "\"%s\" takes 1 to %u members", what, max);
+	out->items = mr_arena_alloc(scope->arena, out->count * sizeof *out->items);
+	for (uint32_t i = 0; i < out->count; i++) {
+		struct sigma_yaml *item = one ? node : node->items[i];
+		if (item->kind != SIGMA_YAML_SCALAR || item->text.len == 0)
+			return sigma_refuse(scope, SIGMA_AT(item), "%s where a text should stand",
+			                    sigma_yaml_what(item));
+		out->items[i] = item->text;
+	}
+	return true;
+}
+
+static bool read_part(struct sigma_scope *scope, struct sigma_source *source,
+                      struct sigma_yaml *key, struct sigma_yaml *value)
+{
+	struct mr_rule *rule = &source->rule;
+	bool gte = sigma_yaml_is(key, "gte");
+	int64_t count;
+	if (!gte && !sigma_yaml_is(key, "gt"))
+		return sigma_refuse(scope, SIGMA_AT(key),
+		                    "condition \"%.*s\" is not supported: gte and gt are, because more "
+		                    "events can only make them true",
+		                    SIGMA_SHOW(key->text));
+	if (value->kind != SIGMA_YAML_SCALAR || value->type != SIGMA_YAML_NUMBER ||
+	    !mr_parse_int64(value->text, &count) || count < (gte ? 1 : 0) || count > 1000000000)
+		return sigma_refuse(scope, SIGMA_AT(value),
+		                    "the condition takes a whole number from %d to 1,000,000,000",
+		                    gte ? 1 : 0);
+	rule->condition[rule->condition_count++] =
+	    (struct mr_condition_part){gte ? MR_GTE : MR_GT, count};
+	return true;
+}
+
+static bool read_condition(struct sigma_scope *scope, struct sigma_source *source)
+{
+	struct mr_rule *rule = &source->rule;
+	struct sigma_yaml *map = sigma_yaml_get(body_of(source), "condition");
+	bool counts = rule->type == MR_CORRELATION_EVENT_COUNT ||
+	              rule->type == MR_CORRELATION_VALUE_COUNT;
+	if (map == NULL && !counts)
+		return true;
+	if (map == NULL)
+		return sigma_refuse(scope, SIGMA_AT(body_of(source)), "\"condition\" is missing");
+	if (rule->type == MR_CORRELATION_TEMPORAL_ORDERED)
+		return sigma_refuse(scope, SIGMA_AT(map), "temporal_ordered takes no condition");
+	if (map->kind != SIGMA_YAML_MAP)
+		return sigma_refuse(scope, SIGMA_AT(map),
+		                    "%s where a map such as `gte: 5` should stand",
+		                    sigma_yaml_what(map));
+	rule->condition = mr_arena_alloc(scope->arena, (map->count + 1u) * sizeof *rule->condition);
+	for (uint32_t i = 0; i < map->count; i++) {
+		bool field = sigma_yaml_is(map->keys[i], "field");
+		if (field && rule->type != MR_CORRELATION_VALUE_COUNT)
+			return sigma_refuse(scope, SIGMA_AT(map->keys[i]), "%.*s takes no field",
+			                    SIGMA_SHOW(mr_correlation_name(rule->type)));
+		if (field ? !read_texts(scope, map->items[i], "field", MR_GROUP_BY_MAX, &rule->fields)
+		          : !read_part(scope, source, map->keys[i], map->items[i]))
+			return false;
+	}
+	if (rule->type == MR_CORRELATION_VALUE_COUNT && rule->fields.count == 0)
+		return sigma_refuse(scope, SIGMA_AT(map), "value_count needs \"field\"");
+	if (rule->condition_count == 0)
+		return sigma_refuse(scope, SIGMA_AT(map), "the condition compares with nothing");
+	return true;
+}
+
+static bool is_true(const struct sigma_yaml *map, const char *key)
+{
+	const struct sigma_yaml *node = sigma_yaml_get(map, key);
+	return node != NULL && node->kind == SIGMA_YAML_SCALAR && node->type == SIGMA_YAML_BOOL &&
+	       node->truth;
+}
+
+bool sigma_correlation_read(struct sigma_scope *scope, struct sigma_source *source)
+{
+	struct sigma_yaml *body = body_of(source);
+	struct mr_texts named;
+	source->rule.kind = MR_RULE_CORRELATION;
+	if (body->kind != SIGMA_YAML_MAP)
+		return sigma_refuse(scope, SIGMA_AT(body), "%s where a map should stand",
+		                    sigma_yaml_what(body));
+	struct sigma_yaml *rules = sigma_yaml_get(body, "rules");
+	if (rules == NULL)
+		return sigma_refuse(scope, SIGMA_AT(body), "\"rules\" is missing");
+	struct sigma_yaml *group = sigma_yaml_get(body, "group-by");
+	if (!read_type(scope, source) || !read_timespan(scope, source) ||
+	    !read_texts(scope, rules, "rules", 64, &named) ||
+	    (group != NULL &&
+	     !read_texts(scope, group, "group-by", MR_GROUP_BY_MAX, &source->rule.group_by)) ||
+	    !read_condition(scope, source))
+		return false;
+	source->rule.rule_count = named.count;
+	source->refers = mr_arena_alloc(scope->arena, named.count * sizeof *source->refers);
+	source->generate = is_true(body, "generate") || is_true(source->root, "generate");
+	return true;
+}
+
+/* ---- linking ---- */
+
+static struct sigma_source *find_in(const struct sigma_sources *sources, struct mr_slice name)
+{
+	for (uint32_t i = 0; i < sources->count; i++) {
+		struct sigma_source *source = sources->items[i];
+		if (mr_slice_eq(source->id, name) ||
+		    (source->name.len != 0 && mr_slice_eq(source->name, name)))
+			return source;
+	}
+	return NULL;
+}
+
+static void refuse(struct sigma_builder *load, struct sigma_source *source,
+                   const struct sigma_yaml *at, const char *format, struct mr_slice about)
+{
+	char text[400];
+	int len = snprintf(text, sizeof text, format, SIGMA_SHOW(about));
+	source->refused = true;
+	sigma_note_add(load, &load->set->refused,
+	               (struct sigma_note){source->file,
+	                                   source->id,
+	                                   {mr_arena_copy(load->arena, text, (size_t)len),
+	                                    (size_t)len},
+	                                   at->line,
+	                                   at->column});
+}
+
+/* Depth first: 0 not seen, 1 under way (meeting it again is a cycle), 2 done. */
+static void link_one(struct sigma_builder *load, struct sigma_sources *detections,
+                     struct sigma_sources *correlations, struct sigma_source *source)
+{
+	source->state = 1;
+	struct sigma_yaml *rules = sigma_yaml_get(body_of(source), "rules");
+	for (uint32_t i = 0; i < source->rule.rule_count && !source->refused; i++) {
+		struct sigma_yaml *at = rules->kind == SIGMA_YAML_LIST ? rules->items[i] : rules;
+		struct sigma_source *named = find_in(detections, at->text);
+		if (named == NULL)
+			named = find_in(correlations, at->text);
+		if (named == NULL) {
+			refuse(load, source, at, "no rule has the id or name \"%.*s\"", at->text);
+			return;
+		}
+		if (named->state == 1 && named->rule.kind == MR_RULE_CORRELATION) {
+			refuse(load, source, at, "\"%.*s\" leads back to this correlation: a cycle",
+			       at->text);
+			return;
+		}
+		if (named->state == 0 && named->rule.kind == MR_RULE_CORRELATION)
+			link_one(load, detections, correlations, named);
+		if (named->refused) {
+			refuse(load, source, at, "the rule \"%.*s\" was refused", at->text);
+			return;
+		}
+		source->refers[i] = named;
+		bool temporal = source->rule.type == MR_CORRELATION_TEMPORAL ||
+		                source->rule.type == MR_CORRELATION_TEMPORAL_ORDERED;
+		source->rule.inactive |= named->rule.inactive && temporal;
+		if (named->rule.kind == MR_RULE_CORRELATION) {
+			named->rule.feeds = true;
+			if (source->rule.layer <= named->rule.layer)
+				source->rule.layer = (uint8_t)(named->rule.layer + 1);
+		}
+	}
+	source->state = 2;
+}
+
+void sigma_correlations_link(struct sigma_builder *load, struct sigma_sources *detections,
+                             struct sigma_sources *correlations)
+{
+	for (uint32_t i = 0; i < correlations->count; i++) {
+		struct sigma_source *source = correlations->items[i];
+		if (source->state == 0 && !source->refused)
+			link_one(load, detections, correlations, source);
+	}
+	/* A rule that a correlation names makes no alert of its own, unless one of them says so. */
+	for (uint32_t i = 0; i < correlations->count; i++) {
+		struct sigma_source *source = correlations->items[i];
+		for (uint32_t r = 0; r < source->rule.rule_count && !source->refused; r++)
+			source->refers[r]->rule.alerts = false;
+	}
+	for (uint32_t i = 0; i < correlations->count; i++) {
+		struct sigma_source *source = correlations->items[i];
+		for (uint32_t r = 0;
+		     r < source->rule.rule_count && !source->refused && source->generate; r++)
+			source->refers[r]->rule.alerts = true;
+	}
+}
+
+/* ---- finishing ---- */
+
+/* What a rule calls a field of the correlation: its alias, else the field itself. */
+static mr_field field_of(struct sigma_builder *load, const struct sigma_source *source,
+                         const struct sigma_source *rule, struct mr_slice name)
+{
+	const struct sigma_yaml *aliases = sigma_yaml_get(body_of(source), "aliases");
+	const struct sigma_yaml *alias = NULL;
+	for (uint32_t i = 0; aliases != NULL && i < aliases->count; i++) {
+		if (mr_slice_eq(aliases->keys[i]->text, name))
+			alias = aliases->items[i];
+	}
+	if (alias == NULL)
+		return mr_fields_add(load->fields, name);
+	for (uint32_t i = 0; i < alias->count; i++) {
+		if (mr_slice_eq(alias->keys[i]->text, rule->id) ||
+		    (rule->name.len != 0 && mr_slice_eq(alias->keys[i]->text, rule->name)))
+			return mr_fields_add(load->fields, alias->items[i]->text);
+	}
+	return 0;
+}
+
+static void hash_text(uint64_t *hash, struct mr_slice text)
+{
+	*hash = mr_hash64(text.at, text.len, *hash ^ text.len);
+}
+
+static uint64_t meaning_of(const struct sigma_source *source)
+{
+	const struct mr_rule *rule = &source->rule;
+	uint64_t hash = 1;
+	hash_text(&hash, mr_correlation_name(rule->type));
+	for (uint32_t i = 0; i < rule->rule_count; i++)
+		hash_text(&hash, source->refers[i]->id);
+	for (uint32_t i = 0; i < rule->group_by.count; i++)
+		hash_text(&hash, rule->group_by.items[i]);
+	for (uint32_t i = 0; i < rule->fields.count; i++)
+		hash_text(&hash, rule->fields.items[i]);
+	hash = mr_hash64(&rule->timespan_us, sizeof rule->timespan_us, hash);
+	for (uint32_t i = 0; i < rule->condition_count; i++) {
+		hash = mr_hash64(&rule->condition[i].op, sizeof rule->condition[i].op, hash);
+		hash = mr_hash64(&rule->condition[i].count, sizeof rule->condition[i].count, hash);
+	}
+	return hash;
+}
+
+void sigma_correlations_finish(struct sigma_builder *load, struct sigma_sources *correlations)
+{
+	for (uint32_t i = 0; i < correlations->count; i++) {
+		struct sigma_source *source = correlations->items[i];
+		if (source->refused)
+			continue;
+		struct mr_rule *rule = &load->set->catalog.rules[source->index];
+		uint32_t groups = rule->group_by.count;
+		uint32_t values = rule->fields.count;
+		rule->rules = mr_arena_alloc(load->arena, rule->rule_count * sizeof *rule->rules);
+		rule->group_fields = mr_arena_alloc(
+		    load->arena, (rule->rule_count * groups + 1u) * sizeof(mr_field));
+		rule->value_fields = mr_arena_alloc(
+		    load->arena, (rule->rule_count * values + 1u) * sizeof(mr_field));
+		for (uint32_t r = 0; r < rule->rule_count; r++) {
+			rule->rules[r] = source->refers[r]->index;
+			for (uint32_t g = 0; g < groups; g++)
+				rule->group_fields[r * groups + g] = field_of(
+				    load, source, source->refers[r], rule->group_by.items[g]);
+			for (uint32_t f = 0; f < values; f++)
+				rule->value_fields[r * values + f] = field_of(
+				    load, source, source->refers[r], rule->fields.items[f]);
+		}
+		rule->meaning = meaning_of(source);
+	}
+}

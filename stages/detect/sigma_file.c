@@ -1,0 +1,160 @@
+/* sigma_file.c - finding and reading rule files.
+ *
+ * Called by sigma_load.c and sigma_placeholder.c. Fails where a path cannot be read. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sigma_file.h"
+
+#define FOLDERS_MAX 32 /* folders within folders */
+#define FILES_MAX 100000
+
+enum mr_err sigma_file_read(const char *path, size_t max, struct mr_buf *out,
+                            struct mr_error *error)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+	if (fd < 0)
+		return mr_error_errno(error, MR_CONFIG, "%s", path);
+	while (out->len <= max) {
+		size_t want = max + 1 - out->len < 65536 ? max + 1 - out->len : 65536;
+		ssize_t got = read(fd, mr_buf_reserve(out, want), want);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0) {
+			int code = errno;
+			close(fd);
+			errno = code;
+			return mr_error_errno(error, MR_CONFIG, "%s", path);
+		}
+		if (got == 0)
+			break;
+		out->len += (size_t)got;
+	}
+	close(fd);
+	return MR_OK;
+}
+
+static enum mr_err add_file(struct sigma_files *files, const char *path, const struct stat *info,
+                            struct mr_error *error)
+{
+	for (size_t at = 0; at < files->count; at++)
+		if (files->items[at].device == info->st_dev && files->items[at].inode == info->st_ino)
+			return MR_OK;
+	if (files->count == FILES_MAX)
+		return mr_error_set(error, MR_CONFIG, "%s: more than 100,000 rule files", path);
+	if (files->count == files->capacity) {
+		files->capacity = mr_grow(files->capacity, files->count + 1);
+		files->items = mr_realloc(files->items, files->capacity * sizeof(*files->items));
+	}
+	files->items[files->count++] =
+	    (struct sigma_file){mr_strdup(path), info->st_dev, info->st_ino};
+	return MR_OK;
+}
+
+static bool is_yaml(const char *name)
+{
+	size_t len = strlen(name);
+
+	return (len > 4 && strcmp(name + len - 4, ".yml") == 0) ||
+	       (len > 5 && strcmp(name + len - 5, ".yaml") == 0);
+}
+
+static int compare_names(const void *left, const void *right)
+{
+	return strcmp(*(char *const *)left, *(char *const *)right);
+}
+
+/* The names in a folder, sorted. */
+static enum mr_err list_folder(const char *path, char ***names_out, size_t *count_out,
+                               struct mr_error *error)
+{
+	DIR *folder = opendir(path);
+	size_t capacity = 0;
+	struct dirent *entry;
+
+	*names_out = NULL;
+	*count_out = 0;
+	if (folder == NULL)
+		return mr_error_errno(error, MR_CONFIG, "%s", path);
+	while ((entry = readdir(folder)) != NULL) {
+		if (entry->d_name[0] == '.')
+			continue;
+		if (*count_out == capacity) {
+			capacity = mr_grow(capacity, *count_out + 1);
+			*names_out = mr_realloc(*names_out, capacity * sizeof(char *));
+		}
+		(*names_out)[(*count_out)++] = mr_strdup(entry->d_name);
+	}
+	closedir(folder);
+	if (*count_out > 0)
+		qsort(*names_out, *count_out, sizeof(char *), compare_names);
+	return MR_OK;
+}
+
+static enum mr_err add_folder(struct sigma_files *files, const char *path, unsigned depth,
+                              struct mr_error *error);
+
+static enum mr_err add_entry(struct sigma_files *files, const char *path, const char *name,
+                             unsigned depth, struct mr_error *error)
+{
+	enum mr_err err = MR_OK;
+	struct stat own, info;
+
+	if (lstat(path, &own) < 0 || (S_ISLNK(own.st_mode) && stat(path, &info) < 0))
+		return is_yaml(name) ? mr_error_errno(error, MR_CONFIG, "%s", path) : MR_OK;
+	if (!S_ISLNK(own.st_mode))
+		info = own;
+	if (S_ISDIR(own.st_mode))
+		err = add_folder(files, path, depth + 1, error);
+	else if (S_ISREG(info.st_mode) && is_yaml(name))
+		err = add_file(files, path, &info, error);
+	return err;
+}
+
+static enum mr_err add_folder(struct sigma_files *files, const char *path, unsigned depth,
+                              struct mr_error *error)
+{
+	enum mr_err err;
+	char **names;
+	size_t count;
+
+	if (depth > FOLDERS_MAX)
+		return mr_error_set(error, MR_CONFIG, "%s: more than 32 folders within folders", path);
+	err = list_folder(path, &names, &count, error);
+	for (size_t at = 0; at < count; at++) {
+		size_t len = strlen(path);
+		bool slash = len > 0 && path[len - 1] == '/';
+		char *whole = mr_asprintf("%s%s%s", path, slash ? "" : "/", names[at]);
+		if (err == MR_OK)
+			err = add_entry(files, whole, names[at], depth, error);
+		free(whole);
+		free(names[at]);
+	}
+	free(names);
+	return err;
+}
+
+enum mr_err sigma_files_find(struct sigma_files *files, const char *path, struct mr_error *error)
+{
+	struct stat info;
+
+	if (stat(path, &info) < 0)
+		return mr_error_errno(error, MR_CONFIG, "%s", path);
+	if (S_ISDIR(info.st_mode))
+		return add_folder(files, path, 0, error);
+	return add_file(files, path, &info, error);
+}
+
+void sigma_files_fini(struct sigma_files *files)
+{
+	for (size_t at = 0; at < files->count; at++)
+		free(files->items[at].path);
+	free(files->items);
+	*files = (struct sigma_files){0};
+}

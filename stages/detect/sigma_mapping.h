@@ -1,0 +1,36 @@
+/* sigma_mapping.h - how the real records see a rule: logsources to record kinds, fields to fields.
+ *
+ * Data, in rules/mappings/microsoft.yml, compiled into the program. A logsource sees one or more
+ * views: record kinds, what else it asks of a record, and where its fields really stand. */
+#ifndef MILLRACE_DETECT_SIGMA_MAPPING_H
+#define MILLRACE_DETECT_SIGMA_MAPPING_H
+
+#include "sigma_build.h"
+
+#define SIGMA_VIEWS_MAX 64
+
+struct sigma_view {
+	struct mr_slice product, service, category; /* of the logsources that it belongs to */
+	uint32_t kinds;
+	struct sigma_yaml *detection; /* what else it asks of a record, or NULL */
+	struct sigma_yaml *fields;    /* rule's field: where it stands, or NULL */
+};
+struct sigma_mapping {
+	struct sigma_view views[SIGMA_VIEWS_MAX];
+	uint32_t count;
+};
+
+/* Our own bug where the text is not in its form: asserted, and tested. */
+struct sigma_mapping *sigma_mapping_read(struct mr_arena *arena);
+/* The views of a logsource, none twice; `out` has room for SIGMA_VIEWS_MAX. */
+uint32_t sigma_mapping_find(const struct sigma_mapping *mapping,
+                            const struct sigma_logsource *logsource,
+                            const struct sigma_view **out);
+/* A test of a rule's field as the scope's view sees it. A record's own field wins over a mapping,
+ * unless the mapping says that it replaces it. NULL where the dictionary is full or the mapping's
+ * value can't be compiled. */
+struct sigma_node *sigma_view_leaf(struct sigma_scope *scope, struct mr_slice field,
+                                   const struct sigma_predicate *predicate);
+bool sigma_document_is_mapping(const struct sigma_yaml *root);
+
+#endif

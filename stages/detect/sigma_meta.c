@@ -1,0 +1,109 @@
+/* sigma_meta.c - what a document says of itself: title, id, level, logsource and the rest.
+ *
+ * Called by sigma_load.c. Without title or logsource a rule is refused; other faults are warnings. */
+#include "sigma_build.h"
+
+void sigma_sources_add(struct mr_arena *arena, struct sigma_sources *sources,
+                       struct sigma_source *source)
+{
+	if (sources->count == sources->capacity) {
+		uint32_t capacity = (uint32_t)mr_grow(sources->capacity, sources->count + 1u);
+		struct sigma_source **items = mr_arena_alloc(arena, capacity * sizeof *items);
+		if (sources->count > 0)
+			memcpy(items, sources->items, sources->count * sizeof *items);
+		sources->items = items;
+		sources->capacity = capacity;
+	}
+	sources->items[sources->count++] = source;
+}
+
+static struct mr_slice text_of(struct sigma_scope *scope, const struct sigma_yaml *root,
+                               const char *key)
+{
+	struct sigma_yaml *node = sigma_yaml_get(root, key);
+	if (node == NULL)
+		return (struct mr_slice){"", 0};
+	if (node->kind == SIGMA_YAML_SCALAR)
+		return node->type == SIGMA_YAML_NULL ? (struct mr_slice){"", 0} : node->text;
+	sigma_warn(scope, SIGMA_AT(node), "\"%s\" is %s, not a text: left out", key,
+	           sigma_yaml_what(node));
+	return (struct mr_slice){"", 0};
+}
+
+static struct mr_texts list_of(struct sigma_scope *scope, const struct sigma_yaml *root,
+                               const char *key)
+{
+	struct mr_texts texts = {0};
+	struct sigma_yaml *node = sigma_yaml_get(root, key);
+	if (node == NULL || (node->kind == SIGMA_YAML_SCALAR && node->type == SIGMA_YAML_NULL))
+		return texts;
+	bool one = node->kind == SIGMA_YAML_SCALAR;
+	uint32_t count = one ? 1 : node->count;
+	if (node->kind == SIGMA_YAML_MAP) {
+		sigma_warn(scope, SIGMA_AT(node), "\"%s\" is a map, not a list: left out", key);
+		return texts;
+	}
+	texts.items = mr_arena_alloc(scope->arena, (count + 1u) * sizeof *texts.items);
+	for (uint32_t i = 0; i < count; i++) {
+		const struct sigma_yaml *item = one ? node : node->items[i];
+		if (item->kind == SIGMA_YAML_SCALAR && item->type != SIGMA_YAML_NULL)
+			texts.items[texts.count++] = item->text;
+	}
+	return texts;
+}
+
+static enum mr_level level_of(struct sigma_scope *scope, const struct sigma_yaml *root)
+{
+	static const char *const names[] = {"",       "informational", "low", "medium", "high",
+	                                    "critical"};
+	struct mr_slice text = text_of(scope, root, "level");
+	for (uint32_t level = 0; level < sizeof names / sizeof *names; level++) {
+		if (mr_slice_eq(text, mr_slice(names[level])))
+			return (enum mr_level)level;
+	}
+	sigma_warn(scope, SIGMA_AT(sigma_yaml_get(root, "level")),
+	           "\"%.*s\" is no level: informational, low, medium, high or critical",
+	           SIGMA_SHOW(text));
+	return MR_LEVEL_NONE;
+}
+
+bool sigma_meta_read(struct sigma_scope *scope, struct sigma_source *source)
+{
+	const struct sigma_yaml *root = source->root;
+	struct mr_rule *rule = &source->rule;
+	rule->title = text_of(scope, root, "title");
+	if (rule->title.len == 0)
+		return sigma_refuse(scope, root->line, root->column, "\"title\" is missing");
+	rule->id = source->id;
+	rule->name = text_of(scope, root, "name");
+	rule->description = text_of(scope, root, "description");
+	rule->author = text_of(scope, root, "author");
+	rule->status = text_of(scope, root, "status");
+	rule->date = text_of(scope, root, "date");
+	rule->modified = text_of(scope, root, "modified");
+	rule->license = text_of(scope, root, "license");
+	rule->file = source->file;
+	rule->line = root->line;
+	rule->level = level_of(scope, root);
+	rule->tags = list_of(scope, root, "tags");
+	rule->references = list_of(scope, root, "references");
+	rule->falsepositives = list_of(scope, root, "falsepositives");
+	source->name = rule->name;
+	return true;
+}
+
+bool sigma_logsource_read(struct sigma_scope *scope, struct sigma_yaml *root,
+                          struct sigma_logsource *out)
+{
+	struct sigma_yaml *map = sigma_yaml_get(root, "logsource");
+	if (map == NULL)
+		return sigma_refuse(scope, root->line, root->column, "\"logsource\" is missing");
+	if (map->kind != SIGMA_YAML_MAP &&
+	    !(map->kind == SIGMA_YAML_SCALAR && map->type == SIGMA_YAML_NULL))
+		return sigma_refuse(scope, SIGMA_AT(map), "%s where a map should stand",
+		                    sigma_yaml_what(map));
+	out->product = text_of(scope, map, "product");
+	out->service = text_of(scope, map, "service");
+	out->category = text_of(scope, map, "category");
+	return true;
+}

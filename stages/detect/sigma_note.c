@@ -1,0 +1,49 @@
+/* sigma_note.c - what the loader has to say of a document.
+ *
+ * Called by all sigma_*.c; nothing here fails. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "sigma_build.h"
+
+void sigma_note_add(struct sigma_builder *load, struct sigma_notes *notes, struct sigma_note note)
+{
+	if (notes->count == notes->capacity) {
+		uint32_t capacity = (uint32_t)mr_grow(notes->capacity, notes->count + 1);
+		struct sigma_note *items = mr_arena_alloc(load->arena, capacity * sizeof(*items));
+		if (notes->count > 0)
+			memcpy(items, notes->items, notes->count * sizeof(*items));
+		notes->items = items;
+		notes->capacity = capacity;
+	}
+	notes->items[notes->count++] = note;
+}
+
+void sigma_warn(struct sigma_scope *scope, uint32_t line, uint32_t column, const char *format, ...)
+{
+	char text[600];
+	va_list args;
+
+	if (scope->again)
+		return;
+	va_start(args, format);
+	int len = vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (len >= (int)sizeof(text))
+		len = (int)sizeof(text) - 1;
+	struct mr_slice reason = {mr_arena_copy(scope->arena, text, (size_t)len), (size_t)len};
+	sigma_note_add(scope->load, &scope->load->set->warnings,
+	               (struct sigma_note){scope->file, scope->id, reason, line, column});
+}
+
+int sigma_show_len(struct mr_slice text)
+{
+	size_t len = text.len;
+
+	if (len > 80) {
+		len = 80;
+		while (len > 0 && ((unsigned char)text.at[len] & 0xc0) == 0x80)
+			len--;
+	}
+	return (int)len;
+}

@@ -1,0 +1,179 @@
+/* sigma_placeholder.c - `%name%` under `expand`, and the file that gives the values.
+ *
+ * Called by sigma_load.c (the file) and sigma_value.c (a value). A placeholder without value is no
+ * fault: the scope remembers it and the rule becomes inactive. */
+#include "sigma_build.h"
+#include "sigma_file.h"
+
+static bool is_name(unsigned char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+	       c == '_' || c == '.' || c == '-';
+}
+
+/* The length of `%name%` at `at`, with both signs; 0 where there is none. */
+static size_t placeholder_at(struct mr_slice text, size_t at)
+{
+	size_t end = at + 1;
+
+	if (text.at[at] != '%')
+		return 0;
+	while (end < text.len && is_name((unsigned char)text.at[end]))
+		end++;
+	return end > at + 1 && end < text.len && text.at[end] == '%' ? end + 1 - at : 0;
+}
+
+/* The list of a placeholder; NULL where it has no value. */
+static struct sigma_yaml *find_values(const struct sigma_builder *load, struct mr_slice name)
+{
+	const struct sigma_yaml *map = load->placeholders.map;
+
+	if (map == NULL)
+		return NULL;
+	for (uint32_t at = 0; at < map->count; at++)
+		if (mr_slice_eq(map->keys[at]->text, name))
+			return map->items[at]->kind == SIGMA_YAML_LIST && map->items[at]->count == 0
+			           ? NULL
+			           : map->items[at];
+	return NULL;
+}
+
+static struct sigma_filled with_piece(struct mr_arena *arena, const struct sigma_filled *filled,
+                                      struct sigma_piece piece)
+{
+	struct sigma_filled out = {
+	    .pieces = mr_arena_alloc(arena, (filled->count + 1) * sizeof(struct sigma_piece)),
+	    .count = filled->count + 1};
+
+	if (filled->count > 0)
+		memcpy(out.pieces, filled->pieces, filled->count * sizeof(struct sigma_piece));
+	out.pieces[filled->count] = piece;
+	return out;
+}
+
+/* Every combination so far, with each value of the list behind it. */
+static bool multiply(struct sigma_scope *scope, const struct sigma_yaml *value,
+                     const struct sigma_yaml *list, struct sigma_filled **all, uint32_t *count)
+{
+	uint32_t values = list->kind == SIGMA_YAML_LIST ? list->count : 1;
+
+	if (*count > SIGMA_VALUES_MAX / values)
+		return sigma_refuse(scope, SIGMA_AT(value), "expands to more than 10,000 values");
+	struct sigma_filled *next =
+	    mr_arena_alloc(scope->arena, (size_t)values * *count * sizeof(*next));
+	for (uint32_t at = 0; at < *count; at++) {
+		for (uint32_t v = 0; v < values; v++) {
+			const struct sigma_yaml *item =
+			    list->kind == SIGMA_YAML_LIST ? list->items[v] : list;
+			next[at * values + v] =
+			    with_piece(scope->arena, &(*all)[at], (struct sigma_piece){item->text, true});
+		}
+	}
+	*all = next;
+	*count *= values;
+	return true;
+}
+
+static void add_plain(struct sigma_scope *scope, struct sigma_filled *all, uint32_t count,
+                      struct mr_slice text)
+{
+	for (uint32_t at = 0; text.len > 0 && at < count; at++)
+		all[at] = with_piece(scope->arena, &all[at], (struct sigma_piece){text, false});
+}
+
+bool sigma_placeholders_fill(struct sigma_scope *scope, const struct sigma_yaml *value,
+                             struct sigma_filled **out, uint32_t *count_out)
+{
+	struct mr_slice text = value->text;
+	struct sigma_filled *all = mr_arena_alloc(scope->arena, sizeof(*all));
+	uint32_t count = 1, found = 0;
+	size_t plain = 0;
+
+	all[0] = (struct sigma_filled){0};
+	for (size_t at = 0; at < text.len;) {
+		size_t len = placeholder_at(text, at);
+		if (len == 0) {
+			at++;
+			continue;
+		}
+		if (++found > 16)
+			return sigma_refuse(scope, SIGMA_AT(value), "more than 16 placeholders in one text");
+		struct mr_slice name = {text.at + at + 1, len - 2};
+		const struct sigma_yaml *list = find_values(scope->load, name);
+		if (list == NULL) {
+			if (scope->missing.len == 0) {
+				scope->missing = name;
+				scope->missing_at.line = value->line;
+				scope->missing_at.column = value->column;
+			}
+			*count_out = 0;
+			return true;
+		}
+		add_plain(scope, all, count, (struct mr_slice){text.at + plain, at - plain});
+		if (!multiply(scope, value, list, &all, &count))
+			return false;
+		at += len;
+		plain = at;
+	}
+	add_plain(scope, all, count, (struct mr_slice){text.at + plain, text.len - plain});
+	*out = all;
+	*count_out = count;
+	return true;
+}
+
+static enum mr_err bad_file(struct mr_error *error, const char *path, const struct sigma_yaml *node,
+                            const char *wrong)
+{
+	return mr_error_set(error, MR_CONFIG,
+	                    "%s:%u:%u: %s; a placeholder file is a map of names to lists of values",
+	                    path, node->line, node->column, wrong);
+}
+
+static enum mr_err check_values(const char *path, struct sigma_yaml *map, struct mr_error *error)
+{
+	for (uint32_t at = 0; at < map->count; at++) {
+		struct sigma_yaml *key = map->keys[at], *list = map->items[at];
+		uint32_t values = list->kind == SIGMA_YAML_LIST ? list->count : 1;
+		for (size_t i = 0; i < key->text.len; i++)
+			if (!is_name((unsigned char)key->text.at[i]))
+				return bad_file(error, path, key,
+				                "a name has other characters than letters, digits, _ . and -");
+		if (list->kind == SIGMA_YAML_MAP)
+			return bad_file(error, path, list, "a map where a list of values should stand");
+		for (uint32_t v = 0; v < values; v++) {
+			struct sigma_yaml *item = list->kind == SIGMA_YAML_LIST ? list->items[v] : list;
+			if (item->kind != SIGMA_YAML_SCALAR || item->type == SIGMA_YAML_NULL)
+				return bad_file(error, path, item, "a value is neither a text nor a number");
+			if (item->type == SIGMA_YAML_NUMBER && item->number.len > 0)
+				item->text = item->number;
+		}
+	}
+	return MR_OK;
+}
+
+enum mr_err sigma_placeholders_read(struct sigma_builder *load, const char *path,
+                                    struct mr_error *error)
+{
+	struct sigma_documents documents;
+	struct mr_buf bytes = {0};
+	enum mr_err err = sigma_file_read(path, SIGMA_YAML_FILE_MAX, &bytes, error);
+
+	if (err == MR_OK)
+		sigma_yaml_parse(load->arena, (struct mr_slice){bytes.data, bytes.len}, &documents);
+	mr_buf_fini(&bytes);
+	if (err != MR_OK)
+		return err;
+	if (documents.count == 0)
+		return MR_OK;
+	const struct sigma_fault *fault = &documents.items[0].fault;
+	if (documents.items[0].root == NULL)
+		return mr_error_set(error, MR_CONFIG, "%s:%u:%u: %.*s", path, fault->line, fault->column,
+		                    (int)fault->reason.len, fault->reason.at);
+	struct sigma_yaml *root = documents.items[0].root;
+	if (root->kind != SIGMA_YAML_MAP)
+		return bad_file(error, path, root, sigma_yaml_what(root));
+	if (documents.count > 1)
+		return mr_error_set(error, MR_CONFIG, "%s: a placeholder file holds one document", path);
+	load->placeholders.map = root;
+	return check_values(path, root, error);
+}
