@@ -133,6 +133,33 @@ static bool read_condition(struct sigma_scope *scope, struct sigma_source *sourc
 	return true;
 }
 
+/* Aliases are maps of rules to fields; whether the rules are those of the correlation is seen when they
+ * are known. */
+static bool check_aliases(struct sigma_scope *scope, const struct sigma_yaml *aliases)
+{
+	if (aliases == NULL)
+		return true;
+	if (aliases->kind != SIGMA_YAML_MAP)
+		return sigma_refuse(scope, SIGMA_AT(aliases), "\"aliases\" is %s, not a map",
+		                    sigma_yaml_what(aliases));
+	for (uint32_t i = 0; i < aliases->count; i++) {
+		const struct sigma_yaml *alias = aliases->items[i];
+		if (alias->kind != SIGMA_YAML_MAP)
+			return sigma_refuse(scope, SIGMA_AT(alias),
+			                    "%s where a map of rules to fields should stand",
+			                    sigma_yaml_what(alias));
+		for (uint32_t r = 0; r < alias->count; r++) {
+			const struct sigma_yaml *field = alias->items[r];
+			if (field->kind != SIGMA_YAML_SCALAR || field->type == SIGMA_YAML_NULL ||
+			    field->text.len == 0)
+				return sigma_refuse(scope, SIGMA_AT(field),
+				                    "%s where the name of a field should stand",
+				                    sigma_yaml_what(field));
+		}
+	}
+	return true;
+}
+
 static bool is_true(const struct sigma_yaml *map, const char *key)
 {
 	const struct sigma_yaml *node = sigma_yaml_get(map, key);
@@ -156,7 +183,8 @@ bool sigma_correlation_read(struct sigma_scope *scope, struct sigma_source *sour
 	    !read_texts(scope, rules, "rules", 64, &named) ||
 	    (group != NULL &&
 	     !read_texts(scope, group, "group-by", MR_GROUP_BY_MAX, &source->rule.group_by)) ||
-	    !read_condition(scope, source))
+	    !read_condition(scope, source) ||
+	    !check_aliases(scope, sigma_yaml_get(body, "aliases")))
 		return false;
 	source->rule.rule_count = named.count;
 	source->refers = mr_arena_alloc(scope->arena, named.count * sizeof *source->refers);
@@ -166,15 +194,42 @@ bool sigma_correlation_read(struct sigma_scope *scope, struct sigma_source *sour
 
 /* ---- linking ---- */
 
-static struct sigma_source *find_in(const struct sigma_sources *sources, struct mr_slice name)
+#define LAYERS_MAX 16 /* correlations over correlations; each layer is a group of workers */
+
+static struct sigma_source *find_id(const struct sigma_sources *sources, struct mr_slice id)
 {
 	for (uint32_t i = 0; i < sources->count; i++) {
-		struct sigma_source *source = sources->items[i];
-		if (mr_slice_eq(source->id, name) ||
-		    (source->name.len != 0 && mr_slice_eq(source->name, name)))
-			return source;
+		if (mr_slice_eq(sources->items[i]->id, id))
+			return sources->items[i];
 	}
 	return NULL;
+}
+
+static void find_names(const struct sigma_sources *sources, struct mr_slice name,
+                       struct sigma_source **out, uint32_t *count)
+{
+	for (uint32_t i = 0; i < sources->count; i++) {
+		if (sources->items[i]->name.len != 0 && mr_slice_eq(sources->items[i]->name, name)) {
+			*out = sources->items[i];
+			++*count;
+		}
+	}
+}
+
+/* By id, else by name; `count` says how many have the name. */
+static struct sigma_source *find_rule(const struct sigma_sources *detections,
+                                      const struct sigma_sources *correlations,
+                                      struct mr_slice name, uint32_t *count)
+{
+	struct sigma_source *found = find_id(detections, name);
+	if (found == NULL)
+		found = find_id(correlations, name);
+	*count = found != NULL;
+	if (found == NULL) {
+		find_names(detections, name, &found, count);
+		find_names(correlations, name, &found, count);
+	}
+	return found;
 }
 
 static void refuse(struct sigma_builder *load, struct sigma_source *source,
@@ -192,41 +247,55 @@ static void refuse(struct sigma_builder *load, struct sigma_source *source,
 	                                   at->column});
 }
 
+/* What one member of `rules` is, or NULL with the correlation refused. */
+static struct sigma_source *resolve(struct sigma_builder *load, struct sigma_sources *detections,
+                                    struct sigma_sources *correlations,
+                                    struct sigma_source *source, const struct sigma_yaml *at)
+{
+	uint32_t count;
+	struct sigma_source *named = find_rule(detections, correlations, at->text, &count);
+	if (named == NULL)
+		refuse(load, source, at, "no rule has the id or name \"%.*s\"", at->text);
+	else if (count > 1)
+		refuse(load, source, at, "several rules have the name \"%.*s\"; use an id", at->text);
+	return count == 1 ? named : NULL;
+}
+
+static bool is_temporal(const struct sigma_source *source)
+{
+	return source->rule.type == MR_CORRELATION_TEMPORAL ||
+	       source->rule.type == MR_CORRELATION_TEMPORAL_ORDERED;
+}
+
 /* Depth first: 0 not seen, 1 under way (meeting it again is a cycle), 2 done. */
 static void link_one(struct sigma_builder *load, struct sigma_sources *detections,
-                     struct sigma_sources *correlations, struct sigma_source *source)
+                     struct sigma_sources *correlations, struct sigma_source *source, uint32_t depth)
 {
-	source->state = 1;
 	struct sigma_yaml *rules = sigma_yaml_get(body_of(source), "rules");
+	source->state = 1;
 	for (uint32_t i = 0; i < source->rule.rule_count && !source->refused; i++) {
 		struct sigma_yaml *at = rules->kind == SIGMA_YAML_LIST ? rules->items[i] : rules;
-		struct sigma_source *named = find_in(detections, at->text);
+		struct sigma_source *named = resolve(load, detections, correlations, source, at);
 		if (named == NULL)
-			named = find_in(correlations, at->text);
-		if (named == NULL) {
-			refuse(load, source, at, "no rule has the id or name \"%.*s\"", at->text);
-			return;
-		}
-		if (named->state == 1 && named->rule.kind == MR_RULE_CORRELATION) {
+			break;
+		bool correlation = named->rule.kind == MR_RULE_CORRELATION;
+		if (correlation && !named->refused && named->state == 0 && depth < LAYERS_MAX)
+			link_one(load, detections, correlations, named, depth + 1);
+		if (named->refused)
+			refuse(load, source, at, "the rule \"%.*s\" was refused", at->text);
+		else if (correlation && named->state == 1)
 			refuse(load, source, at, "\"%.*s\" leads back to this correlation: a cycle",
 			       at->text);
-			return;
-		}
-		if (named->state == 0 && named->rule.kind == MR_RULE_CORRELATION)
-			link_one(load, detections, correlations, named);
-		if (named->refused) {
-			refuse(load, source, at, "the rule \"%.*s\" was refused", at->text);
-			return;
-		}
+		else if (correlation && (named->state == 0 || named->rule.layer + 1 >= LAYERS_MAX))
+			refuse(load, source, at,
+			       "\"%.*s\" stands on too many layers of correlations; 16 are possible",
+			       at->text);
+		if (source->refused)
+			break;
 		source->refers[i] = named;
-		bool temporal = source->rule.type == MR_CORRELATION_TEMPORAL ||
-		                source->rule.type == MR_CORRELATION_TEMPORAL_ORDERED;
-		source->rule.inactive |= named->rule.inactive && temporal;
-		if (named->rule.kind == MR_RULE_CORRELATION) {
-			named->rule.feeds = true;
-			if (source->rule.layer <= named->rule.layer)
-				source->rule.layer = (uint8_t)(named->rule.layer + 1);
-		}
+		source->rule.inactive |= named->rule.inactive && is_temporal(source);
+		if (correlation && source->rule.layer <= named->rule.layer)
+			source->rule.layer = (uint8_t)(named->rule.layer + 1);
 	}
 	source->state = 2;
 }
@@ -237,13 +306,15 @@ void sigma_correlations_link(struct sigma_builder *load, struct sigma_sources *d
 	for (uint32_t i = 0; i < correlations->count; i++) {
 		struct sigma_source *source = correlations->items[i];
 		if (source->state == 0 && !source->refused)
-			link_one(load, detections, correlations, source);
+			link_one(load, detections, correlations, source, 0);
 	}
 	/* A rule that a correlation names makes no alert of its own, unless one of them says so. */
 	for (uint32_t i = 0; i < correlations->count; i++) {
 		struct sigma_source *source = correlations->items[i];
-		for (uint32_t r = 0; r < source->rule.rule_count && !source->refused; r++)
+		for (uint32_t r = 0; r < source->rule.rule_count && !source->refused; r++) {
 			source->refers[r]->rule.alerts = false;
+			source->refers[r]->rule.feeds = source->refers[r]->rule.kind == MR_RULE_CORRELATION;
+		}
 	}
 	for (uint32_t i = 0; i < correlations->count; i++) {
 		struct sigma_source *source = correlations->items[i];
@@ -272,6 +343,11 @@ static mr_field field_of(struct sigma_builder *load, const struct sigma_source *
 		    (rule->name.len != 0 && mr_slice_eq(alias->keys[i]->text, rule->name)))
 			return mr_fields_add(load->fields, alias->items[i]->text);
 	}
+	struct sigma_scope scope = {
+	    .load = load, .arena = load->arena, .file = source->file, .id = source->id};
+	sigma_warn(&scope, SIGMA_AT(alias),
+	           "the alias \"%.*s\" has no field for the rule \"%.*s\": its records lack it",
+	           SIGMA_SHOW(name), SIGMA_SHOW(rule->name.len != 0 ? rule->name : rule->id));
 	return 0;
 }
 
@@ -280,17 +356,23 @@ static void hash_text(uint64_t *hash, struct mr_slice text)
 	*hash = mr_hash64(text.at, text.len, *hash ^ text.len);
 }
 
-static uint64_t meaning_of(const struct sigma_source *source)
+static void hash_field(uint64_t *hash, const struct mr_fields *fields, mr_field field)
 {
-	const struct mr_rule *rule = &source->rule;
+	hash_text(hash, field == 0 ? (struct mr_slice){"", 0} : mr_fields_name(fields, field));
+}
+
+/* Names, not ids: those depend on what else is loaded. */
+static uint64_t meaning_of(const struct sigma_builder *load, const struct sigma_source *source,
+                           const struct mr_rule *rule)
+{
 	uint64_t hash = 1;
 	hash_text(&hash, mr_correlation_name(rule->type));
 	for (uint32_t i = 0; i < rule->rule_count; i++)
 		hash_text(&hash, source->refers[i]->id);
-	for (uint32_t i = 0; i < rule->group_by.count; i++)
-		hash_text(&hash, rule->group_by.items[i]);
-	for (uint32_t i = 0; i < rule->fields.count; i++)
-		hash_text(&hash, rule->fields.items[i]);
+	for (uint32_t i = 0; i < rule->rule_count * rule->group_by.count; i++)
+		hash_field(&hash, load->fields, rule->group_fields[i]);
+	for (uint32_t i = 0; i < rule->rule_count * rule->fields.count; i++)
+		hash_field(&hash, load->fields, rule->value_fields[i]);
 	hash = mr_hash64(&rule->timespan_us, sizeof rule->timespan_us, hash);
 	for (uint32_t i = 0; i < rule->condition_count; i++) {
 		hash = mr_hash64(&rule->condition[i].op, sizeof rule->condition[i].op, hash);
@@ -322,6 +404,6 @@ void sigma_correlations_finish(struct sigma_builder *load, struct sigma_sources 
 				rule->value_fields[r * values + f] = field_of(
 				    load, source, source->refers[r], rule->fields.items[f]);
 		}
-		rule->meaning = meaning_of(source);
+		rule->meaning = meaning_of(load, source, rule);
 	}
 }
