@@ -183,8 +183,6 @@ struct sigma_source {
 	struct mr_rule rule;
 	struct sigma_node *condition;
 	uint32_t kinds;
-	struct mr_slice missing;
-	struct sigma_fault missing_at;
 	bool refused;
 	uint32_t index; /* in the catalog, once it stands there */
 	/* Correlations. */
@@ -217,6 +215,10 @@ struct sigma_filters {
 };
 bool sigma_filter_read(struct sigma_scope *scope, struct sigma_source *source,
                        struct sigma_filter *out);
+/* Warns where its condition, which works already, lacks `not`. */
+void sigma_filter_lint(struct sigma_scope *scope, const struct sigma_filter *filter);
+/* Whether it names the rule, by id or name. */
+bool sigma_filter_names(const struct sigma_filter *filter, const struct sigma_source *rule);
 /* Whether it applies to a detection; says so in `found`. */
 bool sigma_filter_applies(struct sigma_filter *filter, const struct sigma_source *rule);
 

@@ -35,6 +35,40 @@ bool sigma_filter_read(struct sigma_scope *scope, struct sigma_source *source,
 	return true;
 }
 
+/* A word of a condition, among the signs that end words. */
+static bool has_not(struct mr_slice text)
+{
+	for (size_t at = 0; at + 3 <= text.len; at++) {
+		bool starts = at == 0 || strchr(" \t\r\n(", text.at[at - 1]) != NULL;
+		bool ends = at + 3 == text.len || strchr(" \t\r\n(", text.at[at + 3]) != NULL;
+		if (starts && ends && memcmp(text.at + at, "not", 3) == 0)
+			return true;
+	}
+	return false;
+}
+
+void sigma_filter_lint(struct sigma_scope *scope, const struct sigma_filter *filter)
+{
+	const struct sigma_yaml *condition = sigma_yaml_get(filter->body, "condition");
+	bool found = has_not(condition->text);
+	for (uint32_t i = 0; i < condition->count; i++)
+		found |= has_not(condition->items[i]->text);
+	if (!found)
+		sigma_warn(scope, SIGMA_AT(condition),
+		           "a filter's condition is ANDed into its rules: without `not` it keeps only "
+		           "what it selects");
+}
+
+bool sigma_filter_names(const struct sigma_filter *filter, const struct sigma_source *rule)
+{
+	for (uint32_t i = 0; i < filter->rules.count; i++) {
+		if (mr_slice_eq(filter->rules.items[i], rule->id) ||
+		    (rule->name.len != 0 && mr_slice_eq(filter->rules.items[i], rule->name)))
+			return true;
+	}
+	return false;
+}
+
 bool sigma_filter_applies(struct sigma_filter *filter, const struct sigma_source *rule)
 {
 	bool named = filter->any;

@@ -37,6 +37,10 @@ static struct mr_slice id_of(struct loading *load, const struct sigma_yaml *root
 static bool id_is_taken(const struct loading *load, struct mr_slice id)
 {
 	const struct sigma_sources *const lists[] = {&load->detections, &load->correlations};
+	for (uint32_t i = 0; i < load->filters.count; i++) {
+		if (mr_slice_eq(load->filters.items[i].source->id, id))
+			return true;
+	}
 	for (size_t l = 0; l < 2; l++) {
 		for (uint32_t i = 0; i < lists[l]->count; i++) {
 			if (mr_slice_eq(lists[l]->items[i]->id, id))
@@ -58,21 +62,29 @@ static void add_filter(struct loading *load, struct sigma_scope *scope, struct s
 		filters->items = items;
 		filters->capacity = capacity;
 	}
-	if (sigma_logsource_read(scope, source->root, &source->logsource) &&
-	    sigma_filter_read(scope, source, &filters->items[filters->count]))
+	/* Compiled here only to find its faults; each rule it applies to compiles it for its views. */
+	if (sigma_meta_read(scope, source) &&
+	    sigma_logsource_read(scope, source->root, &source->logsource) &&
+	    sigma_filter_read(scope, source, &filters->items[filters->count]) &&
+	    sigma_detection_compile(scope, filters->items[filters->count].body, "rules") != NULL) {
+		sigma_filter_lint(scope, &filters->items[filters->count]);
 		filters->count++;
+	}
+}
+
+static bool check_id(struct loading *load, struct sigma_scope *scope, struct sigma_source *source)
+{
+	if (!id_is_taken(load, source->id))
+		return true;
+	struct sigma_yaml *at = sigma_yaml_get(source->root, "id");
+	return sigma_refuse(scope, at == NULL ? source->root->line : at->line,
+	                    at == NULL ? source->root->column : at->column,
+	                    "the id \"%.*s\" is that of an earlier rule", SIGMA_SHOW(source->id));
 }
 
 static void add_rule(struct loading *load, struct sigma_scope *scope, struct sigma_source *source)
 {
 	struct sigma_yaml *correlation = sigma_yaml_get(source->root, "correlation");
-	if (id_is_taken(load, source->id)) {
-		struct sigma_yaml *at = sigma_yaml_get(source->root, "id");
-		sigma_refuse(scope, at == NULL ? source->root->line : at->line,
-		             at == NULL ? source->root->column : at->column,
-		             "the id \"%.*s\" is that of an earlier rule", SIGMA_SHOW(source->id));
-		return;
-	}
 	source->rule.kind = correlation != NULL ? MR_RULE_CORRELATION : MR_RULE_DETECTION;
 	source->rule.alerts = true;
 	if (!sigma_meta_read(scope, source))
@@ -92,7 +104,9 @@ static void add_document(struct loading *load, struct mr_slice file, struct sigm
 	*source = (struct sigma_source){.root = root, .file = file, .id = id_of(load, root)};
 	struct sigma_scope scope = {
 	    .load = &load->builder, .arena = load->builder.arena, .file = file, .id = source->id};
-	if (sigma_yaml_get(root, "filter") != NULL)
+	if (!check_id(load, &scope, source))
+		;
+	else if (sigma_yaml_get(root, "filter") != NULL)
 		add_filter(load, &scope, source);
 	else if (sigma_yaml_get(root, "correlation") == NULL &&
 	         sigma_yaml_get(root, "detection") == NULL)
@@ -184,6 +198,8 @@ static enum mr_err load_file(struct loading *load, const char *path, struct mr_e
 
 /* ---- detections ---- */
 
+/* A filter stands in its own file and name space, but is seen as the rule is. A placeholder without
+ * value makes the rule inactive. */
 static bool add_filters(struct loading *load, struct sigma_scope *scope, struct sigma_source *source,
                         struct sigma_node **node)
 {
@@ -191,9 +207,17 @@ static bool add_filters(struct loading *load, struct sigma_scope *scope, struct 
 		struct sigma_filter *filter = &load->filters.items[i];
 		if (!sigma_filter_applies(filter, source))
 			continue;
-		struct sigma_node *more = sigma_detection_compile(scope, filter->body, "rules");
+		struct sigma_scope own = *scope;
+		own.file = filter->source->file;
+		own.id = filter->source->id;
+		own.again = true;
+		struct sigma_node *more = sigma_detection_compile(&own, filter->body, "rules");
+		scope->missing = own.missing;
+		scope->missing_at = own.missing_at;
 		if (more == NULL)
-			return false;
+			return sigma_refuse(scope, source->rule.line, 1,
+			                    "with the filter \"%.*s\": %.*s",
+			                    SIGMA_SHOW(own.id), SIGMA_SHOW(own.fault.reason));
 		*node = sigma_node_pair(scope->arena, SIGMA_AND, *node, more);
 	}
 	return true;
@@ -267,10 +291,38 @@ static void compile_detection(struct loading *load, struct sigma_source *source,
 	}
 	source->rule.inactive = scope.missing.len != 0;
 	source->refused = sigma_fault_is(&scope.fault);
+	scope.again = false;
+	if (source->rule.inactive && !source->refused)
+		sigma_warn(&scope, scope.missing_at.line, scope.missing_at.column,
+		           "inactive: the placeholder %%%.*s%% has no value",
+		           SIGMA_SHOW(scope.missing));
 	if (source->refused)
 		note_refused(load, source->file, source->id, &scope.fault);
 	if (source->refused || source->rule.inactive)
 		set->rule_count = first;
+}
+
+/* Filters work on records, so those that name a correlation are refused. */
+static void refuse_filters_on_correlations(struct loading *load)
+{
+	uint32_t kept = 0;
+	for (uint32_t i = 0; i < load->filters.count; i++) {
+		struct sigma_filter *filter = &load->filters.items[i];
+		struct sigma_fault fault = {0};
+		for (uint32_t c = 0; c < load->correlations.count; c++) {
+			const struct sigma_source *source = load->correlations.items[c];
+			if (sigma_filter_names(filter, source))
+				sigma_fault_set(load->builder.arena, &fault, SIGMA_AT(filter->body),
+				                "a filter cannot apply to the correlation \"%.*s\"; "
+				                "name its rules",
+				                SIGMA_SHOW(source->id));
+		}
+		if (sigma_fault_is(&fault))
+			note_refused(load, filter->source->file, filter->source->id, &fault);
+		else
+			load->filters.items[kept++] = *filter;
+	}
+	load->filters.count = kept;
 }
 
 static void warn_lost_filters(struct loading *load)
@@ -310,6 +362,7 @@ static void make_set(struct loading *load)
 	struct sigma_set *set = load->builder.set;
 	uint32_t capacity = 0;
 	uint32_t index = 0;
+	refuse_filters_on_correlations(load);
 	for (uint32_t i = 0; i < load->detections.count; i++) {
 		struct sigma_source *source = load->detections.items[i];
 		if (source->refused)

@@ -5,7 +5,10 @@
  *
  *     Field: Other                       its own field, else Other
  *     Field: {field: Other, replace: true, values: {success: [Succeeded, Success]}}
+ *     Field: {field: Other, dotted: true}                 a whole text there may end in a full stop
+ *     Field: {field: Other, first: true}                  Other, where it is there, else its own
  *     Field: {when: {Operation: X}, field: Other, else: Third}
+ *     Field: {record: true, replace: true}                anywhere in the record
  */
 #include "sigma_mapping.h"
 
@@ -156,15 +159,53 @@ static struct sigma_node *other_values(struct sigma_scope *scope, struct mr_slic
 	return node;
 }
 
-static struct sigma_node *mapped(struct sigma_scope *scope, const struct sigma_yaml *to,
+/* A whole text, or the end of one, with a full stop behind it too. */
+static struct sigma_node *dotted(struct sigma_scope *scope, struct mr_slice field,
+                                 const struct sigma_predicate *predicate, struct sigma_node *node)
+{
+	uint32_t count = predicate->part_count;
+	if (predicate->test != SIGMA_TEXT || count == 0 ||
+	    predicate->parts[count - 1].kind != SIGMA_LITERAL)
+		return node;
+	struct sigma_predicate other = *predicate;
+	struct mr_slice last = predicate->parts[count - 1].text;
+	other.parts = mr_arena_alloc(scope->arena, count * sizeof *other.parts);
+	memcpy(other.parts, predicate->parts, count * sizeof *other.parts);
+	char *text = mr_arena_alloc(scope->arena, last.len + 1);
+	memcpy(text, last.at, last.len);
+	text[last.len] = '.';
+	other.parts[count - 1].text = (struct mr_slice){text, last.len + 1};
+	return join(scope, SIGMA_OR, node, plain_leaf(scope, field, &other));
+}
+
+/* The whole record as a text: a keyword, which can only be looked for inside. */
+static bool is_inside(const struct sigma_predicate *predicate)
+{
+	return predicate->test == SIGMA_TEXT && predicate->part_count == 3 &&
+	       predicate->parts[0].kind == SIGMA_ANY && predicate->parts[1].kind == SIGMA_LITERAL &&
+	       predicate->parts[2].kind == SIGMA_ANY;
+}
+
+static bool is_true(const struct sigma_yaml *map, const char *key)
+{
+	const struct sigma_yaml *node = sigma_yaml_get(map, key);
+	return node != NULL && node->truth;
+}
+
+static struct sigma_node *mapped(struct sigma_scope *scope, struct mr_slice own,
+                                 const struct sigma_yaml *to,
                                  const struct sigma_predicate *predicate)
 {
 	if (to->kind != SIGMA_YAML_MAP)
 		return plain_leaf(scope, to->text, predicate);
+	if (is_true(to, "record"))
+		return plain_leaf(scope, is_inside(predicate) ? MR_SLICE("") : own, predicate);
 	struct mr_slice field = text_of(to, "field");
 	struct sigma_node *node =
 	    other_values(scope, field, sigma_yaml_get(to, "values"), predicate,
 	                 plain_leaf(scope, field, predicate));
+	if (is_true(to, "dotted"))
+		node = dotted(scope, field, predicate, node);
 	const struct sigma_yaml *when = sigma_yaml_get(to, "when");
 	if (when == NULL)
 		return node;
@@ -185,12 +226,14 @@ struct sigma_node *sigma_view_leaf(struct sigma_scope *scope, struct mr_slice fi
 	}
 	if (to == NULL)
 		return plain_leaf(scope, field, predicate);
-	struct sigma_node *there = mapped(scope, to, predicate);
-	const struct sigma_yaml *replace = sigma_yaml_get(to, "replace");
-	if (replace != NULL && replace->truth)
+	struct sigma_node *there = mapped(scope, field, to, predicate);
+	if (is_true(to, "replace"))
 		return there;
+	bool first = is_true(to, "first");
 	struct sigma_predicate exists = {.test = SIGMA_EXISTS, .truth = true};
 	struct sigma_node *own = plain_leaf(scope, field, predicate);
-	struct sigma_node *has = plain_leaf(scope, field, &exists);
-	return join(scope, SIGMA_OR, own, join(scope, SIGMA_AND, negate(scope, has), there));
+	struct sigma_node *has = plain_leaf(scope, first ? text_of(to, "field") : field, &exists);
+	return first ? join(scope, SIGMA_OR, join(scope, SIGMA_AND, has, there),
+	                    join(scope, SIGMA_AND, negate(scope, has), own))
+	             : join(scope, SIGMA_OR, own, join(scope, SIGMA_AND, negate(scope, has), there));
 }
