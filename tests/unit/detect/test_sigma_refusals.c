@@ -43,12 +43,15 @@ static void faults_have_a_place_and_a_reason(void **state)
 	    {"title: \xff\n", 1, 8, "byte 0xff is not UTF-8"},
 	    {"a:\n\t- b\n", 2, 1, "not YAML: tab"},
 	    {"? [a]\n: b\n", 1, 3, "a key is a text"},
-	    {HEAD "  a: {F: x}\n  condition: a | count() > 5\n", 5, 16, "\"|\": a condition has no"},
+	    {HEAD "  a: {F: x}\n  condition: a | count() > 5\n", 5, 16,
+	     "\"|\": a condition has no"},
 	    {HEAD "  a: {F: x}\n  condition: b\n", 5, 14, "the identifier \"b\" is not"},
 	    {HEAD "  a: {F: x}\n  condition: 1 of b*\n", 5, 19, "no identifier of this detection"},
-	    {HEAD "  a: {F|upper: x}\n  condition: a\n", 4, 9, "the modifier \"upper\" is not known"},
+	    {HEAD "  a: {F|upper: x}\n  condition: a\n", 4, 9,
+	     "the modifier \"upper\" is not known"},
 	    {HEAD "  a: {F|gt: '5'}\n  condition: a\n", 4, 13, "gt, gte, lt and lte want a number"},
-	    {HEAD "  a: {F|cidr: 10.0.0.1/8}\n  condition: a\n", 4, 15, "\"10.0.0.1/8\" has bits set"},
+	    {HEAD "  a: {F|cidr: 10.0.0.1/8}\n  condition: a\n", 4, 15,
+	     "\"10.0.0.1/8\" has bits set"},
 	    {HEAD "  a: {}\n  condition: a\n", 4, 6, "an empty map"},
 	    {HEAD "  a: {F: []}\n  condition: a\n", 4, 10, "an empty list"},
 	};
@@ -63,7 +66,8 @@ static void faults_have_a_place_and_a_reason(void **state)
 		assert_int_equal(note->line, refusals[at].line);
 		assert_int_equal(note->column, refusals[at].column);
 		assert_true(note->reason.len >= strlen(refusals[at].reason));
-		assert_memory_equal(note->reason.at, refusals[at].reason, strlen(refusals[at].reason));
+		assert_memory_equal(note->reason.at, refusals[at].reason,
+				    strlen(refusals[at].reason));
 		sigma_set_fini(&set);
 		mr_fields_free(fields);
 	}
