@@ -139,7 +139,10 @@ static void set_indent(struct sigma_yaml *node, struct fy_event *event, enum fy_
 
 	if (style == FYSS_LITERAL || style == FYSS_FOLDED || from == NULL || to == NULL)
 		return;
-	if (from->line == to->line && to->input_pos - from->input_pos == node->text.len + 2 * quote)
+	/* libfyaml's marks stand within the quotes; a scalar's place is the quote. */
+	if (quote != 0 && node->column > 1)
+		node->column--;
+	if (from->line == to->line && to->input_pos - from->input_pos == node->text.len)
 		node->indent = (uint8_t)quote;
 }
 
