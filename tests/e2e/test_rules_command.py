@@ -1,0 +1,95 @@
+"""`millrace rules check` and `list`: what they print and how they exit."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+PROGRAM = os.environ["MILLRACE"]
+ROOT = os.environ["MILLRACE_ROOT"]
+
+GOOD = """title: Good
+id: good
+logsource: {product: m365, service: audit}
+level: high
+detection: {s: {Operation: x}, condition: s}
+"""
+BAD = """title: Bad
+id: bad
+logsource: {product: m365, service: audit}
+detection: {s: {Operation: x}, condition: s and t}
+"""
+INACTIVE = """title: Inactive
+id: inactive
+logsource: {product: m365, service: audit}
+detection: {s: {'Operation|expand': '%ops%'}, condition: s}
+"""
+
+
+def rules(*arguments):
+    return subprocess.run([PROGRAM, "rules", *arguments], capture_output=True, text=True, timeout=120)
+
+
+class Rules(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+
+    def write(self, name, text):
+        path = os.path.join(self.folder.name, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+    def test_refused(self):
+        self.write("a/good.yml", GOOD)
+        bad = self.write("b/bad.yaml", BAD)
+        self.write("b/note.txt", "not a rule")
+        result = rules("check", "--json", self.folder.name)
+        self.assertEqual(result.returncode, 1, result.stderr)
+        report = json.loads(result.stdout)
+        refused = report.pop("refused")
+        self.assertEqual(report, {"files": 2, "rules": 1, "correlations": 0, "filters": 0, "inactive": [],
+                                  "warnings": []})
+        self.assertEqual([(note["file"], note["line"], note["column"], note["id"]) for note in refused],
+                         [(bad, 4, 49, "bad")])
+        self.assertIn('"t" is not in this detection', refused[0]["reason"])
+        text = rules("check", self.folder.name)
+        self.assertEqual(text.returncode, 1)
+        self.assertTrue(text.stdout.startswith(f"{bad}:4:49: refused: "), text.stdout)
+
+    def test_placeholders(self):
+        path = self.write("inactive.yml", INACTIVE)
+        result = rules("check", "--json", path)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(json.loads(result.stdout)["inactive"], ["inactive"])
+        values = self.write("values", "ops: [a, b]\n")
+        result = rules("check", "--json", "--placeholders", values, path)
+        self.assertEqual((result.returncode, json.loads(result.stdout)["inactive"]), (0, []))
+        self.assertEqual(rules("check", "--placeholders", values + "x", path).returncode, 2)
+
+    def test_list(self):
+        path = self.write("good.yml", GOOD)
+        result = rules("list", path)
+        self.assertEqual((result.returncode, result.stdout), (0, f"good\thigh\tdetection\tGood\t{path}\n"))
+
+    def test_own_rules(self):
+        result = rules("check", "--json", os.path.join(ROOT, "rules"))
+        report = json.loads(result.stdout)
+        self.assertEqual((result.returncode, report["refused"], report["inactive"], report["warnings"]),
+                         (0, [], [], []))
+
+    def test_wrong(self):
+        for arguments in ([], ["check"], ["bogus", "x"], ["check", "--bogus", "x"],
+                          ["check", os.path.join(self.folder.name, "missing")]):
+            result = rules(*arguments)
+            self.assertEqual(result.returncode, 2, arguments)
+            self.assertNotEqual(result.stderr, "", arguments)
+        self.assertEqual(rules("--help").returncode, 0)
+        self.assertIn("usage: millrace rules check", rules("--help").stdout)
+
+
+if __name__ == "__main__":
+    sys.exit(unittest.main(verbosity=2))

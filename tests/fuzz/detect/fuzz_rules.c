@@ -1,0 +1,61 @@
+/* fuzz_rules.c - any bytes as a rule file: loading ends, and what it makes is whole. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "sigma.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static uint64_t walk(const struct sigma_node *node, size_t fields, uint64_t budget)
+{
+	if (budget == 0)
+		return 0;
+	budget--;
+	if (node->kind == SIGMA_LEAF) {
+		must(node->child_count == 0 && node->leaf->field < fields && node->leaf->other < fields);
+		return budget;
+	}
+	must(node->child_count > 0 && (node->kind != SIGMA_NOT || node->child_count == 1));
+	for (uint32_t i = 0; i < node->child_count; i++)
+		budget = walk(node->children[i], fields, budget);
+	return budget;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct mr_fields *fields = mr_fields_new();
+	struct mr_error error = {0};
+	struct sigma_set set;
+	char path[64];
+	int fd = memfd_create("rules", MFD_CLOEXEC);
+	must(fd >= 0 && write(fd, data, size) == (ssize_t)size);
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	const char *paths[] = {path};
+	if (sigma_load(paths, 1, NULL, fields, &set, &error) == MR_OK) {
+		struct mr_buf bytes = {0};
+		struct mr_catalog again;
+		for (uint32_t i = 0; i < set.rule_count; i++) {
+			must(set.rules[i].index < set.catalog.count);
+			walk(set.rules[i].condition, mr_fields_count(fields), 100000);
+		}
+		for (uint32_t i = 0; i < set.refused.count; i++)
+			must(set.refused.items[i].reason.len > 0);
+		mr_catalog_encode(&set.catalog, &bytes);
+		must(mr_catalog_decode((struct mr_slice){bytes.data, bytes.len}, &again, &error) ==
+		     MR_OK);
+		mr_catalog_fini(&again);
+		mr_buf_fini(&bytes);
+		sigma_set_fini(&set);
+	}
+	close(fd);
+	mr_fields_free(fields);
+	return 0;
+}

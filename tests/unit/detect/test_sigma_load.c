@@ -1,0 +1,311 @@
+/* test_sigma_load.c - files, documents, metadata, filters, mappings, the public rules, hostile files. */
+#include "detect/sigma_harness.h"
+
+#define RULE(id, logsource, detection)                                                             \
+	"title: t\nid: " id "\nlogsource: " logsource "\ndetection: {s: {" detection              \
+	"}, condition: s}\n"
+
+static void load(struct rules *rules, const char *text)
+{
+	rules_load(rules, &text, 1, NULL);
+	if (rules->err != MR_OK)
+		fail_msg("%s", rules->error.text);
+}
+
+static void is_text(struct mr_slice got, const char *wanted)
+{
+	if (!mr_slice_eq(got, mr_slice(wanted)))
+		fail_msg("is %.*s, not %s", (int)got.len, got.at, wanted);
+}
+
+static void tree_is(const struct rules *rules, uint32_t n, const char *wanted)
+{
+	char *got = rules_tree(rules, n);
+	assert_string_equal(got, wanted);
+	free(got);
+}
+
+static void metadata(void **state)
+{
+	(void)state;
+	struct rules rules;
+	load(&rules, "title: A title\nid: i-1\nname: n\nlevel: high\nstatus: test\nauthor: me\n"
+		     "date: 2026-01-02\nmodified: 2026/01/03\ntags: [attack.t1110, b]\n"
+		     "references: https://x\nfalsepositives: [none]\nlogsource: {}\n"
+		     "detection: {s: {a: 1}, condition: s}\n");
+	const struct mr_rule *rule = &rules.set.catalog.rules[0];
+	is_text(rule->title, "A title");
+	is_text(rule->id, "i-1");
+	is_text(rule->name, "n");
+	is_text(rule->status, "test");
+	is_text(rule->author, "me");
+	is_text(rule->date, "2026-01-02");
+	is_text(rule->modified, "2026/01/03");
+	assert_int_equal(rule->level, MR_LEVEL_HIGH);
+	assert_int_equal(rule->tags.count, 2);
+	is_text(rule->tags.items[0], "attack.t1110");
+	assert_int_equal(rule->references.count, 1);
+	assert_int_equal(rule->falsepositives.count, 1);
+	assert_int_equal(rule->line, 1);
+	assert_true(rule->alerts);
+	assert_false(rule->inactive);
+	assert_int_equal(rules.set.warnings.count, 0);
+	assert_int_equal(rules.set.files, 1);
+	assert_int_equal(rules.set.catalog.layers, 1);
+	rules_fini(&rules);
+}
+
+static void metadata_faults(void **state)
+{
+	(void)state;
+	struct rules rules;
+	REFUSED("id: x\nlogsource: {}\ndetection: {s: {a: 1}, condition: s}\n", 1, 1, "\"title\"");
+	REFUSED("title: t\ndetection: {s: {a: 1}, condition: s}\n", 1, 1, "\"logsource\"");
+	REFUSED("title: t\nlogsource: {}\n", 1, 1, "neither");
+	REFUSED(RULE("x", "{}", "a: 1") "---\n" RULE("x", "{}", "b: 1"), 7, 5, "earlier rule");
+	REFUSED("- a\n", 1, 1, "a list where a rule, a map, should stand");
+	load(&rules, "title: t\nlevel: severe\nlogsource: {}\ndetection: {s: {a: 1}, condition: s}\n");
+	assert_int_equal(rules.set.warnings.count, 1);
+	assert_int_equal(rules.set.catalog.rules[0].id.len, 32);
+	rules_fini(&rules);
+}
+
+static void actions(void **state)
+{
+	(void)state;
+	struct rules rules;
+	load(&rules, "action: global\ntitle: g\nlogsource: {}\nlevel: low\n---\n"
+		     "id: a\ntitle: own\ndetection: {s: {a: 1}, condition: s}\n---\n"
+		     "action: repeat\nid: b\ndetection: {s: {b: 2}}\n---\n"
+		     "action: reset\n---\n" RULE("c", "{}", "c: 3"));
+	assert_int_equal(rules.set.refused.count, 0);
+	assert_int_equal(rules.set.catalog.count, 3);
+	is_text(rules.set.catalog.rules[0].title, "own");
+	is_text(rules.set.catalog.rules[1].title, "own");
+	assert_int_equal(rules.set.catalog.rules[1].level, MR_LEVEL_LOW);
+	assert_int_equal(rules.set.catalog.rules[2].level, MR_LEVEL_NONE);
+	tree_is(&rules, 0, "a=#1");
+	tree_is(&rules, 1, "(and a=#1 b=#2)");
+	tree_is(&rules, 2, "c=#3");
+	rules_fini(&rules);
+	REFUSED("action: repeat\nid: b\n", 1, 9, "nothing stands before this");
+	REFUSED(RULE("a", "{}", "a: 1") "---\naction: reset\n---\naction: repeat\n", 8, 9,
+		"nothing stands before this");
+	REFUSED("action: bogus\n", 1, 9, "unknown action");
+}
+
+#define FILTER(rules, condition)                                                                   \
+	"---\ntitle: f\nid: f\nlogsource: {}\nfilter:\n rules: " rules                            \
+	"\n s: {u: x}\n condition: " condition "\n"
+
+static void filters(void **state)
+{
+	(void)state;
+	static const char *const named[] = {"[a]", "any", "[any]", "[]", "a"};
+	struct rules rules;
+	for (size_t i = 0; i < sizeof named / sizeof named[0]; i++) {
+		char *text = mr_asprintf(RULE("a", "{}", "a: 1") FILTER("%s", "not s"), named[i]);
+		load(&rules, text);
+		tree_is(&rules, 0, "(and a=#1 (not u~'x'))");
+		assert_int_equal(rules.set.catalog.filters, 1);
+		assert_int_equal(rules.set.warnings.count, 0);
+		rules_fini(&rules);
+		free(text);
+	}
+	load(&rules, RULE("a", "{product: m365, service: audit}", "a: 1") FILTER("[a, b]", "s"));
+	tree_is(&rules, 0, "a=#1");
+	assert_int_equal(rules.set.warnings.count, 2); /* no `not`; b is not there */
+	rules_fini(&rules);
+	REFUSED(RULE("a", "{}", "a: 1") FILTER("any", "not t"), 12, 17, "\"t\" is not in this");
+}
+
+static void logsources(void **state)
+{
+	(void)state;
+	struct rules rules;
+	load(&rules, RULE("a", "{}", "a: 1") "---\n" RULE("b", "{product: m365, service: audit}", "b: 1")
+	     "---\n" RULE("c", "{product: windows, category: process_creation}", "c: 1") "---\n"
+	     RULE("d", "{product: azure, service: activitylogs}", "d: 1"));
+	assert_int_equal(rules.set.catalog.count, 4);
+	assert_int_equal(rules.set.rule_count, 3);
+	assert_int_equal(rules.set.rules[0].kinds, (1u << MR_KIND_COUNT) - 1);
+	assert_int_equal(rules.set.rules[1].kinds, 1u << MR_KIND_UAL);
+	assert_int_equal(rules.set.rules[2].kinds, 1u << MR_KIND_AZURE_ACTIVITY);
+	assert_int_equal(rules.set.warnings.count, 1); /* nothing feeds windows */
+	rules_fini(&rules);
+}
+
+/* One rule, as each of its views sees it. */
+static void mapped(const char *logsource, const char *detection, const char *const *wanted)
+{
+	struct rules rules;
+	char *text = mr_asprintf(RULE("a", "%s", "%s"), logsource, detection);
+	load(&rules, text);
+	uint32_t count = 0;
+	for (; wanted[count] != NULL; count++)
+		tree_is(&rules, count, wanted[count]);
+	assert_int_equal(rules.set.rule_count, count);
+	rules_fini(&rules);
+	free(text);
+}
+#define MAPPED(logsource, detection, ...)                                                          \
+	mapped(logsource, detection, (const char *const[]){__VA_ARGS__, NULL})
+#define AUDITLOGS "{product: azure, service: auditlogs}"
+#define SIGNINLOGS "{product: azure, service: signinlogs}"
+#define DIRECTORY "(or recordtype=#8 recordtype=#9)"
+
+static void mappings(void **state)
+{
+	(void)state;
+	MAPPED("{product: m365, service: exchange}", "eventSource: Exchange",
+	       "(and workload~'exchange' (or eventsource~'exchange' (and (not eventsource?true) "
+	       "workload~'exchange')))");
+	MAPPED("{product: m365, service: audit}", "status: success",
+	       "(or resultstatus~'success' resultstatus~'succeeded' resultstatus~'success' "
+	       "resultstatus~'true')");
+	MAPPED("{product: m365, service: threat_management}", "eventName: X",
+	       "(and workload~'securitycompliancecenter' (or eventname~'x' (and (not "
+	       "eventname?true) (or (and operation~'alerttriggered' name~'x') (and (not "
+	       "operation~'alerttriggered') operation~'x')))))");
+	MAPPED("{product: m365, service: audit}", "Payload|contains: pst", "~'*pst*'");
+	MAPPED(AUDITLOGS, "Status: failure", "result~'failure'",
+	       "(and " DIRECTORY " (or resultstatus~'failure' resultstatus~'failed' "
+	       "resultstatus~'false'))");
+	MAPPED(AUDITLOGS, "OperationName: Update user",
+	       "(or operationname~'update user' (and (not operationname?true) "
+	       "activitydisplayname~'update user'))",
+	       "(and " DIRECTORY " (or operationname~'update user' (and (not operationname?true) "
+	       "(or operation~'update user' operation~'update user.'))))");
+	MAPPED(AUDITLOGS, "Category: Policy",
+	       "(or (and properties.category?true properties.category~'policy') (and (not "
+	       "properties.category?true) category~'policy'))",
+	       "(and " DIRECTORY " category~'policy')");
+	MAPPED(SIGNINLOGS, "ResultType: 50057",
+	       "(or resulttype=#50057 (and (not resulttype?true) status.errorcode=#50057))",
+	       "(and recordtype=#15 (or resulttype=#50057 (and (not resulttype?true) "
+	       "errornumber=#50057)))");
+	MAPPED(SIGNINLOGS, "Status: Success", "status~'success'", "(and recordtype=#15 status~'success')");
+	MAPPED("{product: azure, service: riskdetection}", "riskEventType: x", "riskeventtype~'x'",
+	       "(and recordtype=#294 riskeventtype~'x')");
+}
+
+static void placeholders(void **state)
+{
+	(void)state;
+	struct rules rules;
+	const char *text = RULE("a", "{}", "'F|expand': '%x%'");
+	load(&rules, text);
+	assert_int_equal(rules.set.catalog.inactive, 1);
+	assert_true(rules.set.catalog.rules[0].inactive);
+	assert_int_equal(rules.set.rule_count, 0);
+	rules_fini(&rules);
+	char path[] = "/tmp/millrace-values-XXXXXX";
+	int fd = mkstemp(path);
+	assert_int_equal(write(fd, "x: [a, 'b*']\n", 13), 13);
+	close(fd);
+	rules_load(&rules, &text, 1, path);
+	unlink(path);
+	assert_int_equal(rules.err, MR_OK);
+	assert_int_equal(rules.set.catalog.inactive, 0);
+	tree_is(&rules, 0, "(or f~'a' f~'b*')");
+	rules_fini(&rules);
+	rules_load(&rules, &text, 1, path);
+	assert_int_equal(rules.err, MR_CONFIG);
+	rules_fini(&rules);
+}
+
+static void paths(void **state)
+{
+	(void)state;
+	struct rules rules = {.fields = mr_fields_new()};
+	const char *missing[] = {"/nowhere/at/all.yml"};
+	assert_int_equal(sigma_load(missing, 1, NULL, rules.fields, &rules.set, &rules.error),
+			 MR_CONFIG);
+	assert_non_null(strstr(rules.error.text, "/nowhere/at/all.yml"));
+	rules_fini(&rules);
+	const char *mapping = "mapping: []\n";
+	rules_load(&rules, &mapping, 1, NULL);
+	assert_int_equal(rules.err, MR_CONFIG); /* no rule is there */
+	rules_fini(&rules);
+}
+
+/* ---- what must end quickly, with a reason ---- */
+
+static void hostile(void **state)
+{
+	(void)state;
+	struct mr_buf text = {0};
+	mr_buf_add_text(&text, "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+	for (int i = 1; i < 30; i++)
+		mr_buf_printf(&text, "a%d: &a%d [*a%d, *a%d, *a%d, *a%d, *a%d, *a%d]\n", i, i, i - 1,
+			      i - 1, i - 1, i - 1, i - 1, i - 1);
+	mr_buf_add(&text, "", 1);
+	struct rules rules;
+	load(&rules, text.data);
+	assert_int_equal(rules.set.refused.count, 1);
+	rules_fini(&rules);
+	text.len = 0;
+	for (int i = 0; i < 100000; i++)
+		mr_buf_add_text(&text, "[");
+	mr_buf_add(&text, "", 1);
+	load(&rules, text.data);
+	assert_int_equal(rules.set.refused.count, 1);
+	rules_fini(&rules);
+	mr_buf_fini(&text);
+	REFUSED("title: \x01\n", 1, 8, "control character 0x01");
+	REFUSED("title: \xff\n", 1, 8, "not UTF-8");
+	REFUSED("a: *b\n", 1, 5, "anchor");
+	REFUSED("a: 1\na: 2\n", 2, 1, "twice");
+	REFUSED("a: !!str 1\n", 1, 10, "tags");
+	REFUSED("<<: {a: 1}\n", 1, 1, "merge keys");
+}
+
+static void nul_bytes(void **state)
+{
+	(void)state;
+	char path[] = "/tmp/millrace-nul-XXXXXX";
+	const char *paths[] = {path};
+	struct rules rules = {.fields = mr_fields_new()};
+	int fd = mkstemp(path);
+	assert_int_equal(write(fd, "title: a\0b\n", 11), 11);
+	close(fd);
+	assert_int_equal(sigma_load(paths, 1, NULL, rules.fields, &rules.set, &rules.error), MR_OK);
+	unlink(path);
+	assert_int_equal(rules.set.refused.count, 1);
+	assert_int_equal(rules.set.refused.items[0].column, 9);
+	rules_fini(&rules);
+}
+
+static void public_rules(void **state)
+{
+	(void)state;
+	const char *shared = getenv("MILLRACE_SHARED");
+	char *path = mr_asprintf("%s/data/sigma", shared == NULL ? "/nowhere" : shared);
+	if (access(path, R_OK) != 0) {
+		print_message("skipped: MILLRACE_SHARED names no folder with the public rules\n");
+		free(path);
+		skip();
+	}
+	const char *paths[] = {path};
+	struct rules rules = {.fields = mr_fields_new()};
+	assert_int_equal(sigma_load(paths, 1, NULL, rules.fields, &rules.set, &rules.error), MR_OK);
+	free(path);
+	assert_int_equal(rules.set.files, 152);
+	assert_int_equal(rules.set.refused.count, 0);
+	assert_int_equal(rules.set.catalog.detections, 152);
+	assert_int_equal(rules.set.catalog.inactive, 7);
+	rules_fini(&rules);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(metadata),	    cmocka_unit_test(metadata_faults),
+	    cmocka_unit_test(actions),	    cmocka_unit_test(filters),
+	    cmocka_unit_test(logsources),   cmocka_unit_test(mappings),
+	    cmocka_unit_test(placeholders), cmocka_unit_test(paths),
+	    cmocka_unit_test(hostile),	    cmocka_unit_test(nul_bytes),
+	    cmocka_unit_test(public_rules),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
