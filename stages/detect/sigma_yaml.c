@@ -229,7 +229,7 @@ static bool on_close(struct builder *builder)
 	struct frame *frame = &builder->frames[builder->depth - 1];
 	struct sigma_yaml *node = frame->node;
 	size_t count = builder->open_count - frame->base;
-	struct sigma_yaml **members = builder->open + frame->base;
+	struct sigma_yaml **members = count == 0 ? NULL : builder->open + frame->base;
 
 	node->cost = sizeof(*node) + count * sizeof(struct sigma_yaml *);
 	for (size_t at = 0; at < count; at++)
