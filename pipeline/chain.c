@@ -114,12 +114,15 @@ static enum mr_err pass_events(struct mr_chain *chain, struct mr_error *error)
 static enum mr_err go_middle(struct mr_chain *chain, struct mr_error *error)
 {
 	const struct mr_chain_item *item = judge(chain);
+	/* Only the first stage fills the events: while the last one writes, their room is no matter. */
+	mr_writer_set_events(chain->writer, NULL);
 	enum mr_err err = item->ops->process(item->state, &chain->middle, chain->writer, error);
 	if (err == MR_OK)
 		err = mr_reader_finish(&chain->middle, error);
 	if (err != MR_OK)
 		return named(item, err, error);
 	mr_events_reset(&chain->events);
+	mr_writer_set_events(chain->writer, &chain->events);
 	chain->middle_open = false;
 	return MR_OK;
 }
