@@ -49,7 +49,7 @@ static const struct {
 
 /* Of 1000 events, so many fall into each hour (UTC): a working day of many time zones. */
 static const uint32_t rhythm[24] = {18, 20, 22, 28, 34, 40, 52, 66, 72, 70, 66, 58,
-                                    60, 64, 62, 56, 48, 40, 32, 26, 20, 16, 14, 16};
+				    60, 64, 62, 56, 48, 40, 32, 26, 20, 16, 14, 16};
 
 static int64_t time_of_day(double share)
 {
@@ -63,7 +63,7 @@ static int64_t time_of_day(double share)
 
 /* At home or in the office mostly; one in 200 travels that day. */
 static uint32_t address_of(const struct tenant_places *places, const struct tenant_person *person,
-                           struct tenant_random *random)
+			   struct tenant_random *random)
 {
 	uint64_t choice = tenant_mix(places->seed + 41, person->number);
 	if (person->number >= 1000 && choice % 200 == 0) {
@@ -129,7 +129,7 @@ static void one_event(struct day *day, int64_t time_us)
 	if (day->options->hostile) {
 		/* Each address and user new to every cache, and a failed legacy sign-in each. */
 		snprintf(person.upn, sizeof person.upn, "x%016llx@" TENANT_DOMAIN,
-		         (unsigned long long)tenant_next(random));
+			 (unsigned long long)tenant_next(random));
 		scene.address = (uint32_t)tenant_next(random);
 		scene.agent = "axios/1.7.9";
 	}
@@ -145,8 +145,7 @@ static bool write_records(struct day *day, const char *path)
 	if (day->file == NULL)
 		return false;
 	for (uint64_t i = 0; i < day->options->events; i++) {
-		int64_t now = DAY_BEGINS_US +
-		              time_of_day((double)i / (double)day->options->events);
+		int64_t now = DAY_BEGINS_US + time_of_day((double)i / (double)day->options->events);
 		while (day->planted < day->attacks->count &&
 		       day->attacks->items[day->planted].time_us <= now) {
 			struct mr_slice record = day->attacks->items[day->planted++].record;
@@ -181,8 +180,8 @@ static uint64_t number_of(const char *option, const char *text, uint64_t min, ui
 	if (!mr_parse_int64(mr_slice(text), &number) || number < (int64_t)min ||
 	    (uint64_t)number > max) {
 		fprintf(stderr,
-		        "millrace-tenant: --%s: \"%s\" is not a whole number from %llu to %llu\n",
-		        option, text, (unsigned long long)min, (unsigned long long)max);
+			"millrace-tenant: --%s: \"%s\" is not a whole number from %llu to %llu\n",
+			option, text, (unsigned long long)min, (unsigned long long)max);
 		exit(2);
 	}
 	return (uint64_t)number;
@@ -206,11 +205,12 @@ static struct options parse_options(int argc, char **argv)
 			options.events = number_of("events", optarg, 1, 10000000000);
 		else if (option == 'o')
 			options.out = optarg;
-		else if (option == 'p' && (strcmp(optarg, "hostile") == 0 ||
-		                           strcmp(optarg, "realistic") == 0))
+		else if (option == 'p' &&
+			 (strcmp(optarg, "hostile") == 0 || strcmp(optarg, "realistic") == 0))
 			options.hostile = optarg[0] == 'h';
 		else {
-			fprintf(stderr, "millrace-tenant: wrong option; see the top of bench/tenant.c\n");
+			fprintf(stderr,
+				"millrace-tenant: wrong option; see the top of bench/tenant.c\n");
 			exit(2);
 		}
 	}
@@ -237,9 +237,9 @@ int main(int argc, char **argv)
 	struct tenant_attacks attacks;
 	tenant_attacks_init(&attacks, &places, options.seed, options.users, DAY_BEGINS_US);
 	struct day day = {.options = &options,
-	                  .places = &places,
-	                  .attacks = &attacks,
-	                  .random = {tenant_mix(options.seed, 51)}};
+			  .places = &places,
+			  .attacks = &attacks,
+			  .random = {tenant_mix(options.seed, 51)}};
 
 	char path[PATH_MAX];
 	snprintf(path, sizeof path, "%s/people.ndjson", options.out);

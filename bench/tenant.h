@@ -60,11 +60,11 @@ struct tenant_network {
 	uint32_t variant; /* a part of the city: shifts its co-ordinates */
 };
 bool tenant_network_of(const struct tenant_places *places, uint32_t address,
-                       struct tenant_network *out);
+		       struct tenant_network *out);
 /* Calls `each` for every network, ascending. */
 void tenant_each_network(const struct tenant_places *places,
-                         void (*each)(void *context, const struct tenant_network *network),
-                         void *context);
+			 void (*each)(void *context, const struct tenant_network *network),
+			 void *context);
 uint32_t tenant_as_of(const struct tenant_places *places, uint32_t address, uint32_t city);
 /* Some address in a city. */
 uint32_t tenant_address_in(const struct tenant_places *places, uint32_t city, uint64_t choice);
@@ -82,7 +82,7 @@ struct tenant_person {
 	uint32_t number;
 	uint32_t city;
 	char upn[40];
-	char id[37];   /* object id */
+	char id[37]; /* object id */
 	char puid[20];
 };
 void tenant_person(uint64_t seed, uint32_t number, struct tenant_person *out);
@@ -100,7 +100,7 @@ struct tenant_scene {
 	const char *agent; /* user agent */
 	const char *app_id;
 	const char *app_name;
-	const char *word;  /* whatever the template needs besides */
+	const char *word;   /* whatever the template needs besides */
 	char record_id[37]; /* out: the record's id */
 };
 /* Appends the record and a line end. */
@@ -128,10 +128,10 @@ struct tenant_attacks {
 	struct mr_arena arena;
 };
 void tenant_attacks_init(struct tenant_attacks *attacks, const struct tenant_places *places,
-                         uint64_t seed, uint32_t people, int64_t day_us);
+			 uint64_t seed, uint32_t people, int64_t day_us);
 void tenant_attacks_fini(struct tenant_attacks *attacks);
-/* What was planted, as JSON: for each attack its name, the rule that must find it, and the ids of its
- * records. */
+/* What was planted, as JSON: for each attack its name, the rule that must find it, and the ids of
+ * its records. */
 bool tenant_write_truth(const struct tenant_attacks *attacks, const char *path);
 
 #endif

@@ -1,5 +1,5 @@
-/* tenant_attacks.c - five attacks, planted among the day's records, each a chain over several records
- * and at least two record kinds; and some noise that must not be taken for one.
+/* tenant_attacks.c - five attacks, planted among the day's records, each a chain over several
+ * records and at least two record kinds; and some noise that must not be taken for one.
  *
  * The list of what was planted goes to truth.json, from which the demo judges what was found. */
 #include <stdlib.h>
@@ -18,13 +18,14 @@ static const struct {
 	const char *rule;
 } attack_names[] = {
     [SPRAY] = {"Password spray from rotating residential addresses, then a mailbox taken over",
-               "f00452af-63f4-5dd5-a48b-18d38c259d56"},
+	       "f00452af-63f4-5dd5-a48b-18d38c259d56"},
     [BACKDOOR] = {"Credential added to an application, then mail read by it",
-                  "bca9ee63-acec-51b7-a0af-089dcddca60d"},
+		  "bca9ee63-acec-51b7-a0af-089dcddca60d"},
     [DEVICE_CODE] = {"Device-code phishing, then mail forwarded outside",
-                     "5e411086-fd56-5684-9622-206a4f960246"},
+		     "5e411086-fd56-5684-9622-206a4f960246"},
     [MASS_DOWNLOAD] = {"Risky sign-in, then mass download", "554dc33f-0c58-5432-9900-7e31923083ca"},
-    [FEDERATION] = {"New administrator changes the federation trust", "94119b21-d037-5808-86e2-3215c44f5ef5"},
+    [FEDERATION] = {"New administrator changes the federation trust",
+		    "94119b21-d037-5808-86e2-3215c44f5ef5"},
 };
 
 /* Macros of the templates serve here too. */
@@ -33,32 +34,118 @@ static const struct {
 #undef X
 
 #define FORM_LEGACY_FAILED                                                                         \
-	"{" SIGN "'category':'NonInteractiveUserSignInLogs','resultType':'50126','resultSignature':'None','properties':{" SIGNP("$A") "'isInteractive':false,'clientAppUsed':'Other clients','authenticationProtocol':'ropc','status':{'errorCode':50126,'failureReason':'Invalid username or password'}}}"
+	"{" SIGN "'category':'NonInteractiveUserSignInLogs','resultType':'50126','"                \
+		 "resultSignature':'None','properties':{" SIGNP(                                   \
+		     "$A") "'isInteractive':false,'clientAppUsed':'Other "                         \
+			   "clients','authenticationProtocol':'ropc','status':{'errorCode':50126," \
+			   "'failureReason':'Invalid username or password'}}}"
 #define FORM_LEGACY_SUCCEEDED                                                                      \
-	"{" SIGN "'category':'NonInteractiveUserSignInLogs','resultType':'0','resultSignature':'None','properties':{" SIGNP("$A") "'isInteractive':false,'clientAppUsed':'Other clients','authenticationProtocol':'ropc','authenticationRequirement':'singleFactorAuthentication','status':{'errorCode':0}}}"
+	"{" SIGN "'category':'NonInteractiveUserSignInLogs','resultType':'0','resultSignature':'"  \
+		 "None','properties':{" SIGNP(                                                     \
+		     "$A") "'isInteractive':false,'clientAppUsed':'Other "                         \
+			   "clients','authenticationProtocol':'ropc','authenticationRequirement':" \
+			   "'singleFactorAuthentication','status':{'errorCode':0}}}"
 #define FORM_MAIL_READ                                                                             \
-	"{" UAL EXO "'Operation':'MailItemsAccessed','RecordType':50,'ResultStatus':'Succeeded','Workload':'Exchange','UserId':'$u','AppId':'$a','ClientAppId':'$a','OperationProperties':[{'Name':'MailAccessType','Value':'Bind'},{'Name':'IsThrottled','Value':'False'}],'Folders':[{'Id':'$m','Path':'\\\\Inbox','FolderItems':[" ITEM "," ITEM "]}],'OperationCount':2}"
+	"{" UAL EXO                                                                                \
+	"'Operation':'MailItemsAccessed','RecordType':50,'ResultStatus':'Succeeded','Workload':'"  \
+	"Exchange','UserId':'$u','AppId':'$a','ClientAppId':'$a','OperationProperties':[{'Name':'" \
+	"MailAccessType','Value':'Bind'},{'Name':'IsThrottled','Value':'False'}],'Folders':[{'Id'" \
+	":'$m','Path':'\\\\Inbox','FolderItems':[" ITEM "," ITEM "]}],'OperationCount':2}"
 #define FORM_CREDENTIAL                                                                            \
-	"{'time':'$z','resourceId':'/tenants/$o/providers/Microsoft.aadiam','operationName':'Add service principal credentials','operationVersion':'1.0','category':'AuditLogs','tenantId':'$o','callerIpAddress':'$i','correlationId':'$g','Level':4,'properties':{'id':'$r','category':'ApplicationManagement','result':'success','activityDisplayName':'Add service principal credentials','activityDateTime':'$z','loggedByService':'Core Directory','initiatedBy':{'user':{'id':'$U','userPrincipalName':'$u','ipAddress':'$i'}},'targetResources':[{'id':'$g','displayName':'$n','type':'ServicePrincipal','modifiedProperties':[{'displayName':'KeyDescription','oldValue':'[]','newValue':'[\\'[KeyIdentifier=$g,KeyType=AsymmetricX509Cert,KeyUsage=Verify,DisplayName=CN=backup]\\']'}]}]}}"
+	"{'time':'$z','resourceId':'/tenants/$o/providers/Microsoft.aadiam','operationName':'Add " \
+	"service principal "                                                                       \
+	"credentials','operationVersion':'1.0','category':'AuditLogs','tenantId':'$o','"           \
+	"callerIpAddress':'$i','correlationId':'$g','Level':4,'properties':{'id':'$r','category':" \
+	"'ApplicationManagement','result':'success','activityDisplayName':'Add service principal " \
+	"credentials','activityDateTime':'$z','loggedByService':'Core "                            \
+	"Directory','initiatedBy':{'user':{'id':'$U','userPrincipalName':'$u','ipAddress':'$i'}}," \
+	"'targetResources':[{'id':'$g','displayName':'$n','type':'ServicePrincipal','"             \
+	"modifiedProperties':[{'displayName':'KeyDescription','oldValue':'[]','newValue':'[\\'["   \
+	"KeyIdentifier=$g,KeyType=AsymmetricX509Cert,KeyUsage=Verify,DisplayName=CN=backup]\\']'}" \
+	"]}]}}"
 #define FORM_APP_ROLE                                                                              \
-	"{'time':'$z','resourceId':'/tenants/$o/providers/Microsoft.aadiam','operationName':'Add app role assignment to service principal','operationVersion':'1.0','category':'AuditLogs','tenantId':'$o','callerIpAddress':'$i','correlationId':'$g','Level':4,'properties':{'id':'$r','category':'ApplicationManagement','result':'success','activityDisplayName':'Add app role assignment to service principal','activityDateTime':'$z','loggedByService':'Core Directory','initiatedBy':{'user':{'id':'$U','userPrincipalName':'$u','ipAddress':'$i'}},'targetResources':[{'id':'$g','displayName':'Office 365 Exchange Online','type':'ServicePrincipal','modifiedProperties':[{'displayName':'AppRole.Value','oldValue':null,'newValue':'\\'full_access_as_app\\''},{'displayName':'ServicePrincipal.DisplayName','oldValue':null,'newValue':'\\'$n\\''}]}]}}"
+	"{'time':'$z','resourceId':'/tenants/$o/providers/Microsoft.aadiam','operationName':'Add " \
+	"app role assignment to service "                                                          \
+	"principal','operationVersion':'1.0','category':'AuditLogs','tenantId':'$o','"             \
+	"callerIpAddress':'$i','correlationId':'$g','Level':4,'properties':{'id':'$r','category':" \
+	"'ApplicationManagement','result':'success','activityDisplayName':'Add app role "          \
+	"assignment to service principal','activityDateTime':'$z','loggedByService':'Core "        \
+	"Directory','initiatedBy':{'user':{'id':'$U','userPrincipalName':'$u','ipAddress':'$i'}}," \
+	"'targetResources':[{'id':'$g','displayName':'Office 365 Exchange "                        \
+	"Online','type':'ServicePrincipal','modifiedProperties':[{'displayName':'AppRole.Value','" \
+	"oldValue':null,'newValue':'\\'full_access_as_app\\''},{'displayName':'ServicePrincipal."  \
+	"DisplayName','oldValue':null,'newValue':'\\'$n\\''}]}]}}"
 #define FORM_APP_SIGN_IN                                                                           \
-	"{'tenantId':'$o','resourceId':'/tenants/$o/providers/Microsoft.aadiam','operationName':'Sign-in activity','operationVersion':'1.0','category':'ServicePrincipalSignInLogs','callerIpAddress':'$i','correlationId':'$g','Level':4,'time':'$z','resultType':'0','resultSignature':'None','properties':{'id':'$r','createdDateTime':'$z','appId':'$a','servicePrincipalId':'$g','servicePrincipalName':'$n','servicePrincipalCredentialKeyId':'$g','ipAddress':'$i','correlationId':'$g','resourceDisplayName':'Office 365 Exchange Online','resourceId':'00000002-0000-0ff1-ce00-000000000000','status':{'errorCode':0}}}"
+	"{'tenantId':'$o','resourceId':'/tenants/$o/providers/"                                    \
+	"Microsoft.aadiam','operationName':'Sign-in "                                              \
+	"activity','operationVersion':'1.0','category':'ServicePrincipalSignInLogs','"             \
+	"callerIpAddress':'$i','correlationId':'$g','Level':4,'time':'$z','resultType':'0','"      \
+	"resultSignature':'None','properties':{'id':'$r','createdDateTime':'$z','appId':'$a','"    \
+	"servicePrincipalId':'$g','servicePrincipalName':'$n','servicePrincipalCredentialKeyId':'" \
+	"$g','ipAddress':'$i','correlationId':'$g','resourceDisplayName':'Office 365 Exchange "    \
+	"Online','resourceId':'00000002-0000-0ff1-ce00-000000000000','status':{'errorCode':0}}}"
 #define FORM_APP_MAIL                                                                              \
-	"{'CreationTime':'$t','Id':'$r','OrganizationId':'$o','UserType':6,'UserKey':'$h','Version':1,'ClientIPAddress':'$i','ClientInfoString':'Client=WebServices;ExchangeServicesClient/15.00;','ExternalAccess':true,'InternalLogonType':0,'LogonType':1,'MailboxGuid':'$Q','MailboxOwnerUPN':'$q','OrganizationName':'tenant.example','Operation':'MailItemsAccessed','RecordType':50,'ResultStatus':'Succeeded','Workload':'Exchange','UserId':'ServicePrincipal_$a','AppId':'$a','ClientAppId':'$a','OperationProperties':[{'Name':'MailAccessType','Value':'Bind'}],'Folders':[{'Id':'$m','Path':'\\\\Inbox','FolderItems':[" ITEM "]}],'OperationCount':1}"
+	"{'CreationTime':'$t','Id':'$r','OrganizationId':'$o','UserType':6,'UserKey':'$h','"       \
+	"Version':1,'ClientIPAddress':'$i','ClientInfoString':'Client=WebServices;"                \
+	"ExchangeServicesClient/"                                                                  \
+	"15.00;','ExternalAccess':true,'InternalLogonType':0,'LogonType':1,'MailboxGuid':'$Q','"   \
+	"MailboxOwnerUPN':'$q','OrganizationName':'tenant.example','Operation':'"                  \
+	"MailItemsAccessed','RecordType':50,'ResultStatus':'Succeeded','Workload':'Exchange','"    \
+	"UserId':'ServicePrincipal_$a','AppId':'$a','ClientAppId':'$a','OperationProperties':[{'"  \
+	"Name':'MailAccessType','Value':'Bind'}],'Folders':[{'Id':'$m','Path':'\\\\Inbox','"       \
+	"FolderItems':[" ITEM "]}],'OperationCount':1}"
 #define FORM_DEVICE_CODE                                                                           \
-	"{" SIGN "'category':'SignInLogs','resultType':'0','resultSignature':'None','properties':{" SIGNP("$A") "'isInteractive':true,'clientAppUsed':'Mobile Apps and Desktop clients','authenticationProtocol':'deviceCode','authenticationRequirement':'multiFactorAuthentication','riskLevelDuringSignIn':'none','status':{'errorCode':0}}}"
+	"{" SIGN                                                                                   \
+	"'category':'SignInLogs','resultType':'0','resultSignature':'None','properties':{" SIGNP(  \
+	    "$A") "'isInteractive':true,'clientAppUsed':'Mobile Apps and Desktop "                 \
+		  "clients','authenticationProtocol':'deviceCode','authenticationRequirement':'"   \
+		  "multiFactorAuthentication','riskLevelDuringSignIn':'none','status':{'"          \
+		  "errorCode':0}}}"
 #define FORM_FORWARD                                                                               \
-	"{" UAL "'Operation':'New-InboxRule','RecordType':1,'ResultStatus':'True','Workload':'Exchange','ClientIP':'$p','UserId':'$u','ObjectId':'EURPR01A001.PROD.OUTLOOK.COM/Microsoft Exchange Hosted Organizations/tenant.example/$U\\\\.','ExternalAccess':false,'OrganizationName':'tenant.example','Parameters':[{'Name':'ForwardTo','Value':'archive@collector.example'},{'Name':'Name','Value':'.'},{'Name':'StopProcessingRules','Value':'True'},{'Name':'DeleteMessage','Value':'True'}],'SessionId':'$s'}"
+	"{" UAL "'Operation':'New-InboxRule','RecordType':1,'ResultStatus':'True','Workload':'"    \
+		"Exchange','ClientIP':'$p','UserId':'$u','ObjectId':'EURPR01A001.PROD.OUTLOOK."    \
+		"COM/Microsoft Exchange Hosted "                                                   \
+		"Organizations/tenant.example/"                                                    \
+		"$U\\\\.','ExternalAccess':false,'OrganizationName':'tenant.example','Parameters'" \
+		":[{'Name':'ForwardTo','Value':'archive@collector.example'},{'Name':'Name','"      \
+		"Value':'.'},{'Name':'StopProcessingRules','Value':'True'},{'Name':'"              \
+		"DeleteMessage','Value':'True'}],'SessionId':'$s'}"
 #define FORM_RISKY                                                                                 \
-	"{" SIGN "'category':'SignInLogs','resultType':'0','resultSignature':'None','properties':{" SIGNP("$A") "'isInteractive':true,'clientAppUsed':'Browser','authenticationProtocol':'none','authenticationRequirement':'singleFactorAuthentication','riskLevelAggregated':'high','riskLevelDuringSignIn':'high','riskState':'atRisk','status':{'errorCode':0}}}"
-#define FORM_DOWNLOAD "{" UAL SPO "'Operation':'FileDownloaded','RecordType':6,'Workload':'SharePoint','FileSizeBytes':$N872}"
+	"{" SIGN                                                                                   \
+	"'category':'SignInLogs','resultType':'0','resultSignature':'None','properties':{" SIGNP(  \
+	    "$A") "'isInteractive':true,'clientAppUsed':'Browser','authenticationProtocol':'none'" \
+		  ",'authenticationRequirement':'singleFactorAuthentication','"                    \
+		  "riskLevelAggregated':'high','riskLevelDuringSignIn':'high','riskState':'"       \
+		  "atRisk','status':{'errorCode':0}}}"
+#define FORM_DOWNLOAD                                                                              \
+	"{" UAL SPO "'Operation':'FileDownloaded','RecordType':6,'Workload':'SharePoint','"        \
+		    "FileSizeBytes':$N872}"
 #define FORM_ROLE                                                                                  \
-	"{'time':'$z','resourceId':'/tenants/$o/providers/Microsoft.aadiam','operationName':'Add member to role','operationVersion':'1.0','category':'AuditLogs','tenantId':'$o','callerIpAddress':'$i','correlationId':'$g','Level':4,'properties':{'id':'$r','category':'RoleManagement','result':'success','activityDisplayName':'Add member to role','activityDateTime':'$z','loggedByService':'Core Directory','initiatedBy':{'user':{'id':'$U','userPrincipalName':'$u','ipAddress':'$i'}},'targetResources':[{'id':'$Q','type':'User','userPrincipalName':'$q','modifiedProperties':[{'displayName':'Role.DisplayName','oldValue':null,'newValue':'\\'Global Administrator\\''}]}]}}"
+	"{'time':'$z','resourceId':'/tenants/$o/providers/Microsoft.aadiam','operationName':'Add " \
+	"member to "                                                                               \
+	"role','operationVersion':'1.0','category':'AuditLogs','tenantId':'$o','callerIpAddress':" \
+	"'$i','correlationId':'$g','Level':4,'properties':{'id':'$r','category':'RoleManagement'," \
+	"'result':'success','activityDisplayName':'Add member to "                                 \
+	"role','activityDateTime':'$z','loggedByService':'Core "                                   \
+	"Directory','initiatedBy':{'user':{'id':'$U','userPrincipalName':'$u','ipAddress':'$i'}}," \
+	"'targetResources':[{'id':'$Q','type':'User','userPrincipalName':'$q','"                   \
+	"modifiedProperties':[{'displayName':'Role.DisplayName','oldValue':null,'newValue':'\\'"   \
+	"Global Administrator\\''}]}]}}"
 #define FORM_FEDERATION                                                                            \
-	"{'CreationTime':'$t','Id':'$r','OrganizationId':'$o','UserType':2,'UserKey':'$k','Version':1,'Operation':'$w','RecordType':8,'ResultStatus':'Success','Workload':'AzureActiveDirectory','ClientIP':'$i','ObjectId':'tenant.example','UserId':'$u','AzureActiveDirectoryEventType':1,'ExtendedProperties':[{'Name':'additionalDetails','Value':'{}'},{'Name':'extendedAuditEventCategory','Value':'Domain'}],'ModifiedProperties':[{'Name':'IssuerUri','NewValue':'[\\'urn:federation:tenant.example\\']','OldValue':'[]'},{'Name':'SigningCertificate','NewValue':'[\\'$h$h\\']','OldValue':'[]'}],'Actor':[{'ID':'$u','Type':5},{'ID':'$U','Type':2}],'ActorContextId':'$o','InterSystemsId':'$g','IntraSystemId':'$g','Target':[{'ID':'tenant.example','Type':1}],'TargetContextId':'$o'}"
+	"{'CreationTime':'$t','Id':'$r','OrganizationId':'$o','UserType':2,'UserKey':'$k','"       \
+	"Version':1,'Operation':'$w','RecordType':8,'ResultStatus':'Success','Workload':'"         \
+	"AzureActiveDirectory','ClientIP':'$i','ObjectId':'tenant.example','UserId':'$u','"        \
+	"AzureActiveDirectoryEventType':1,'ExtendedProperties':[{'Name':'additionalDetails','"     \
+	"Value':'{}'},{'Name':'extendedAuditEventCategory','Value':'Domain'}],'"                   \
+	"ModifiedProperties':[{'Name':'IssuerUri','NewValue':'[\\'urn:federation:tenant."          \
+	"example\\']','OldValue':'[]'},{'Name':'SigningCertificate','NewValue':'[\\'$h$h\\']','"   \
+	"OldValue':'[]'}],'Actor':[{'ID':'$u','Type':5},{'ID':'$U','Type':2}],'ActorContextId':'$" \
+	"o','InterSystemsId':'$g','IntraSystemId':'$g','Target':[{'ID':'tenant.example','Type':1}" \
+	"],'TargetContextId':'$o'}"
 
-#define BROWSER "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/123.0.0.0 Safari/537.36"
+#define BROWSER                                                                                    \
+	"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/123.0.0.0 " \
+	"Safari/537.36"
 
 struct stage_set {
 	struct tenant_attacks *attacks;
@@ -88,8 +175,7 @@ static void set_other(struct stage_set *set, uint32_t number)
 static void go_abroad(struct stage_set *set)
 {
 	uint32_t city = tenant_city_abroad(set->person.city, tenant_next(&set->random));
-	set->scene.address =
-	    tenant_address_in(set->places, city, tenant_next(&set->random));
+	set->scene.address = tenant_address_in(set->places, city, tenant_next(&set->random));
 }
 
 static void plant(struct stage_set *set, uint32_t attack, int64_t offset_us, const char *form)
@@ -107,8 +193,8 @@ static void plant(struct stage_set *set, uint32_t attack, int64_t offset_us, con
 	planted->time_us = set->scene.time_us;
 	planted->attack = attack;
 	memcpy(planted->record_id, set->scene.record_id, sizeof planted->record_id);
-	planted->record = (struct mr_slice){
-	    mr_arena_copy(&attacks->arena, record.data, record.len), record.len};
+	planted->record =
+	    (struct mr_slice){mr_arena_copy(&attacks->arena, record.data, record.len), record.len};
 	mr_buf_fini(&record);
 }
 
@@ -199,19 +285,19 @@ static int by_time(const void *a, const void *b)
 }
 
 void tenant_attacks_init(struct tenant_attacks *attacks, const struct tenant_places *places,
-                         uint64_t seed, uint32_t people, int64_t day_us)
+			 uint64_t seed, uint32_t people, int64_t day_us)
 {
 	*attacks = (struct tenant_attacks){0};
 	struct stage_set set = {.attacks = attacks,
-	                        .places = places,
-	                        .seed = seed,
-	                        .people = people,
-	                        .day_us = day_us,
-	                        .random = {tenant_mix(seed, 31)}};
+				.places = places,
+				.seed = seed,
+				.people = people,
+				.day_us = day_us,
+				.random = {tenant_mix(seed, 31)}};
 	set.scene = (struct tenant_scene){.random = &set.random,
-	                                  .app_id = "d3590ed6-52b3-4102-aeff-aad2292ab01c",
-	                                  .app_name = "Microsoft Office",
-	                                  .word = ""};
+					  .app_id = "d3590ed6-52b3-4102-aeff-aad2292ab01c",
+					  .app_name = "Microsoft Office",
+					  .word = ""};
 	set_person(&set, 0);
 	set_other(&set, 1);
 	plant_spray(&set);
@@ -236,8 +322,8 @@ bool tenant_write_truth(const struct tenant_attacks *attacks, const char *path)
 		return false;
 	fputs("{\"attacks\":[", file);
 	for (uint32_t attack = 0; attack < ATTACK_COUNT; attack++) {
-		fprintf(file, "%s\n{\"name\":\"%s\",\"rule\":\"%s\",\"records\":[", attack ? "," : "",
-		        attack_names[attack].name, attack_names[attack].rule);
+		fprintf(file, "%s\n{\"name\":\"%s\",\"rule\":\"%s\",\"records\":[",
+			attack ? "," : "", attack_names[attack].name, attack_names[attack].rule);
 		const char *comma = "";
 		for (uint32_t i = 0; i < attacks->count; i++) {
 			if (attacks->items[i].attack != attack)

@@ -1,7 +1,8 @@
 /* tenant_mmdb.c - the address plan as MaxMind-format databases.
  *
- * Written from "MaxMind DB File Format Specification" 2.0: a binary search tree of 28-bit records, a
- * data section, a metadata section. IPv4 lies at ::/96 of an IPv6 tree, as in MaxMind's own files. */
+ * Written from "MaxMind DB File Format Specification" 2.0: a binary search tree of 28-bit records,
+ * a data section, a metadata section. IPv4 lies at ::/96 of an IPv6 tree, as in MaxMind's own
+ * files. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -62,8 +63,15 @@ static uint32_t start(struct mmdb *db, const struct tenant_places *places, size_
 
 /* ---- the data section ---- */
 
-enum { TYPE_STRING = 2, TYPE_DOUBLE = 3, TYPE_U16 = 5, TYPE_U32 = 6, TYPE_MAP = 7, TYPE_U64 = 9,
-       TYPE_ARRAY = 11 };
+enum {
+	TYPE_STRING = 2,
+	TYPE_DOUBLE = 3,
+	TYPE_U16 = 5,
+	TYPE_U32 = 6,
+	TYPE_MAP = 7,
+	TYPE_U64 = 9,
+	TYPE_ARRAY = 11
+};
 
 static void put_control(struct mr_buf *out, unsigned type, size_t size)
 {
@@ -143,7 +151,7 @@ static uint32_t asn_data(struct mmdb *db, uint32_t number)
 	*known = (uint32_t)db->data.len + 1;
 	char name[64];
 	snprintf(name, sizeof name, "Network %u %s", number % 8,
-	         tenant_cities[(number - 64512) / 8].name);
+		 tenant_cities[(number - 64512) / 8].name);
 	put_control(&db->data, TYPE_MAP, 2);
 	put_text(&db->data, "autonomous_system_number");
 	put_number(&db->data, TYPE_U32, number);

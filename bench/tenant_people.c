@@ -1,11 +1,11 @@
 /* tenant_people.c - who works there: numbered people with a place, a department, a manager. */
 #include "tenant.h"
 
-static const char *const departments[] = {"Research",   "Production", "Sales",   "Service",
-                                          "Purchasing", "Finance",    "Legal",   "Human Resources",
-                                          "Logistics",  "Quality",    "IT",      "Communications"};
-static const char *const titles[] = {"Engineer", "Specialist", "Analyst", "Manager",
-                                     "Assistant", "Technician", "Consultant", "Team Lead"};
+static const char *const departments[] = {"Research",   "Production", "Sales", "Service",
+					  "Purchasing", "Finance",    "Legal", "Human Resources",
+					  "Logistics",  "Quality",    "IT",    "Communications"};
+static const char *const titles[] = {"Engineer",  "Specialist", "Analyst",    "Manager",
+				     "Assistant", "Technician", "Consultant", "Team Lead"};
 
 static uint32_t city_of(uint64_t choice)
 {
@@ -39,16 +39,17 @@ static void write_person(FILE *file, uint64_t seed, uint32_t number)
 	const char *title = titles[(choice >> 8) % (sizeof titles / sizeof *titles)];
 	bool admin = number % 10000 == 7;
 	fprintf(file,
-	        "{\"id\":\"%s\",\"upn\":\"%s\",\"aliases\":[\"person%u@" TENANT_DOMAIN "\"],"
-	        "\"puid\":\"%s\",\"display_name\":\"Person %u\",\"department\":\"%s\","
-	        "\"title\":\"%s\",\"manager\":\"u%07u@" TENANT_DOMAIN "\",\"groups\":[\"All\","
-	        "\"%s %s\"],\"roles\":[%s],\"privileged\":%s,\"risk\":\"%s\","
-	        "\"home_country\":\"%s\",\"enabled\":true,\"last_changed\":\"2026-01-%02uT00:00:00Z\"}\n",
-	        person.id, person.upn, number, person.puid, number, department, title, number / 12,
-	        department, tenant_cities[person.city].country,
-	        admin ? "\"Helpdesk Administrator\"" : "", admin ? "true" : "false",
-	        choice >> 56 == 0 ? "medium" : "none", tenant_cities[person.city].country,
-	        1 + number % 28);
+		"{\"id\":\"%s\",\"upn\":\"%s\",\"aliases\":[\"person%u@" TENANT_DOMAIN "\"],"
+		"\"puid\":\"%s\",\"display_name\":\"Person %u\",\"department\":\"%s\","
+		"\"title\":\"%s\",\"manager\":\"u%07u@" TENANT_DOMAIN "\",\"groups\":[\"All\","
+		"\"%s %s\"],\"roles\":[%s],\"privileged\":%s,\"risk\":\"%s\","
+		"\"home_country\":\"%s\",\"enabled\":true,\"last_changed\":\"2026-01-%02uT00:00:"
+		"00Z\"}\n",
+		person.id, person.upn, number, person.puid, number, department, title, number / 12,
+		department, tenant_cities[person.city].country,
+		admin ? "\"Helpdesk Administrator\"" : "", admin ? "true" : "false",
+		choice >> 56 == 0 ? "medium" : "none", tenant_cities[person.city].country,
+		1 + number % 28);
 }
 
 bool tenant_write_people(uint64_t seed, uint32_t count, const char *path)

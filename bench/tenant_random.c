@@ -40,5 +40,6 @@ void tenant_guid(uint64_t a, uint64_t b, char out[37])
 	uint64_t words[2] = {tenant_mix(a, b), tenant_mix(b, a + 1)};
 	char hex[33];
 	mr_hex((const uint8_t *)words, sizeof words, hex);
-	snprintf(out, 37, "%.8s-%.4s-4%.3s-a%.3s-%.12s", hex, hex + 8, hex + 13, hex + 17, hex + 20);
+	snprintf(out, 37, "%.8s-%.4s-4%.3s-a%.3s-%.12s", hex, hex + 8, hex + 13, hex + 17,
+		 hex + 20);
 }

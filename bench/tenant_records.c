@@ -11,12 +11,12 @@ const struct tenant_template tenant_templates[] = {
 };
 const uint32_t tenant_template_count = sizeof tenant_templates / sizeof tenant_templates[0];
 
-static const char *const sites[] = {"engineering", "sales-emea", "finance", "legal", "hr",
-                                    "supply-chain", "quality", "board", "it", "marketing"};
-static const char *const folders[] = {"General", "2026", "Reports", "Drafts", "Archive/2025",
-                                      "Contracts", "Plans", "Minutes"};
-static const char *const names[] = {"Budget", "Forecast", "Offer", "Specification", "Minutes",
-                                    "Roadmap", "Inventory", "Checklist", "Report", "Plan"};
+static const char *const sites[] = {"engineering",  "sales-emea", "finance", "legal", "hr",
+				    "supply-chain", "quality",    "board",   "it",    "marketing"};
+static const char *const folders[] = {"General",      "2026",      "Reports", "Drafts",
+				      "Archive/2025", "Contracts", "Plans",   "Minutes"};
+static const char *const names[] = {"Budget",  "Forecast",  "Offer",     "Specification", "Minutes",
+				    "Roadmap", "Inventory", "Checklist", "Report",        "Plan"};
 
 static void put_time(struct mr_buf *out, int64_t time_us, bool decimals)
 {
@@ -31,7 +31,7 @@ static void put_time(struct mr_buf *out, int64_t time_us, bool decimals)
 static void put_address(struct mr_buf *out, uint32_t address)
 {
 	mr_buf_printf(out, "%u.%u.%u.%u", address >> 24, address >> 16 & 255, address >> 8 & 255,
-	              address & 255);
+		      address & 255);
 }
 
 static void put_guid(struct mr_buf *out, uint64_t a, uint64_t b)

@@ -20,8 +20,8 @@ static bool writes_events(const struct mr_writer *writer)
 }
 
 enum mr_err mr_chain_open(struct mr_chain *chain, const struct mr_group *group,
-                          struct mr_writer *writer, const struct mr_stage_env *env,
-                          struct mr_error *error)
+			  struct mr_writer *writer, const struct mr_stage_env *env,
+			  struct mr_error *error)
 {
 	*chain = (struct mr_chain){.writer = writer};
 	while (chain->count < MR_CHAIN_MAX && group->chain[chain->count] != NULL) {
@@ -114,7 +114,8 @@ static enum mr_err pass_events(struct mr_chain *chain, struct mr_error *error)
 static enum mr_err go_middle(struct mr_chain *chain, struct mr_error *error)
 {
 	const struct mr_chain_item *item = judge(chain);
-	/* Only the first stage fills the events: while the last one writes, their room is no matter. */
+	/* Only the first stage fills the events: while the last one writes, their room is no
+	 * matter. */
 	mr_writer_set_events(chain->writer, NULL);
 	enum mr_err err = item->ops->process(item->state, &chain->middle, chain->writer, error);
 	if (err == MR_OK)
@@ -130,14 +131,14 @@ static enum mr_err go_middle(struct mr_chain *chain, struct mr_error *error)
 /* ---- batches ---- */
 
 void mr_chain_begin_records(struct mr_chain *chain, const struct mr_region *region,
-                            struct mr_slice body)
+			    struct mr_slice body)
 {
 	mr_reader_open_records(&chain->in, region, body);
 	chain->in_open = true;
 }
 
 void mr_chain_begin_items(struct mr_chain *chain, const struct mr_batch_header *header,
-                          struct mr_slice body)
+			  struct mr_slice body)
 {
 	mr_reader_open_items(&chain->in, header->content, header->count, body);
 	chain->in_open = true;

@@ -1,9 +1,9 @@
 /* chain.h - the stages of one worker, run one behind the other in one process.
  *
  * Between the stage that parses and the one that judges, events stay in memory: stages that add to
- * them (apply) see them in place. Where the chain is cut before or behind, events come from or go to
- * a link. Order: open, then begin / go until MR_OK for each batch (or poll for a source), tick at any
- * time between, finish until MR_OK, close. */
+ * them (apply) see them in place. Where the chain is cut before or behind, events come from or go
+ * to a link. Order: open, then begin / go until MR_OK for each batch (or poll for a source), tick
+ * at any time between, finish until MR_OK, close. */
 #ifndef MILLRACE_CHAIN_H
 #define MILLRACE_CHAIN_H
 
@@ -17,7 +17,7 @@ struct mr_chain_item {
 struct mr_chain {
 	struct mr_chain_item items[MR_CHAIN_MAX];
 	uint32_t count;
-	uint32_t finished; /* stages whose finish is done */
+	uint32_t finished;       /* stages whose finish is done */
 	struct mr_reader in;     /* the incoming batch */
 	struct mr_reader middle; /* events on their way to the last stage */
 	bool in_open;
@@ -29,8 +29,8 @@ struct mr_chain {
 
 /* Borrows writer and env until close. After an error hold nothing. */
 enum mr_err mr_chain_open(struct mr_chain *chain, const struct mr_group *group,
-                          struct mr_writer *writer, const struct mr_stage_env *env,
-                          struct mr_error *error);
+			  struct mr_writer *writer, const struct mr_stage_env *env,
+			  struct mr_error *error);
 /* Accepts zeroed memory. */
 void mr_chain_close(struct mr_chain *chain);
 
@@ -43,9 +43,9 @@ static inline bool mr_chain_is_idle(const struct mr_chain *chain)
 
 /* A batch whose bytes stay until go has said MR_OK. */
 void mr_chain_begin_records(struct mr_chain *chain, const struct mr_region *region,
-                            struct mr_slice body);
+			    struct mr_slice body);
 void mr_chain_begin_items(struct mr_chain *chain, const struct mr_batch_header *header,
-                          struct mr_slice body);
+			  struct mr_slice body);
 /* MR_OK: the batch is done. MR_FULL: the outputs must be sent first. */
 enum mr_err mr_chain_go(struct mr_chain *chain, struct mr_error *error);
 /* Sources: as stage.h says of poll. */

@@ -1,9 +1,10 @@
 /* cmd_demo.c - `millrace demo`: a synthetic tenant, planted attacks, every stage, and a verdict.
  *
- * Makes the tenant (millrace-tenant), imports its people, scans its records with everything on while
- * the terminal shows alerts as they come, and compares what was found with the generator's own list.
- * The verdict knows no rule and no stage: an alert belongs to an attack if it shows one of the records
- * that were planted for it. Exit 0 if all were found and nothing else, 1 otherwise, 2 wrong options. */
+ * Makes the tenant (millrace-tenant), imports its people, scans its records with everything on
+ * while the terminal shows alerts as they come, and compares what was found with the generator's
+ * own list. The verdict knows no rule and no stage: an alert belongs to an attack if it shows one
+ * of the records that were planted for it. Exit 0 if all were found and nothing else, 1 otherwise,
+ * 2 wrong options. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -43,7 +44,8 @@ static const char *in_dir(const struct demo *demo, const char *name, char path[P
 static int run(const char *program, const char *const *argv)
 {
 	pid_t pid;
-	int failed = posix_spawn(&pid, program, NULL, NULL, (char *const *)(uintptr_t)argv, environ);
+	int failed =
+	    posix_spawn(&pid, program, NULL, NULL, (char *const *)(uintptr_t)argv, environ);
 	if (failed != 0) {
 		fprintf(stderr, "millrace demo: %s: %s\n", program, strerror(failed));
 		return 1;
@@ -65,7 +67,7 @@ static bool find_programs(struct demo *demo)
 	char *slash = strrchr(demo->self, '/');
 	int folder = (int)(slash - demo->self);
 	snprintf(demo->generator, sizeof demo->generator, "%.*s/millrace-tenant", folder,
-	         demo->self);
+		 demo->self);
 	return access(demo->generator, X_OK) == 0;
 }
 
@@ -92,7 +94,7 @@ static char *stamp_text(const struct demo *demo)
 	struct stat status;
 	long long made = stat(demo->generator, &status) == 0 ? status.st_mtim.tv_sec : 0;
 	return mr_asprintf("seed %s users %s events %s generator %lld\n", demo->seed, demo->users,
-	                   demo->events, made);
+			   demo->events, made);
 }
 
 static bool stamp_fits(const struct demo *demo)
@@ -127,11 +129,11 @@ static int make_tenant(const struct demo *demo)
 	}
 	unlink(in_dir(demo, "stamp", path));
 	fprintf(stderr, "demo: making a tenant of %s users with %s events of one day in %s\n",
-	        demo->users, demo->events, demo->dir);
-	int status = run(demo->generator,
-	                 (const char *const[]){demo->generator, "--seed", demo->seed, "--users",
-	                                       demo->users, "--events", demo->events, "--out",
-	                                       demo->dir, NULL});
+		demo->users, demo->events, demo->dir);
+	int status =
+	    run(demo->generator,
+		(const char *const[]){demo->generator, "--seed", demo->seed, "--users", demo->users,
+				      "--events", demo->events, "--out", demo->dir, NULL});
 	if (status != 0)
 		return status;
 	char people[PATH_MAX];
@@ -139,7 +141,7 @@ static int make_tenant(const struct demo *demo)
 	in_dir(demo, "people.ndjson", people);
 	in_dir(demo, "identity", store);
 	status = run(demo->self, (const char *const[]){demo->self, "identity", "import", "--store",
-	                                               store, people, NULL});
+						       store, people, NULL});
 	unlink(people);
 	if (status != 0)
 		return status;
@@ -208,7 +210,7 @@ static struct mr_slice keep(struct truth *truth, struct mr_slice text)
 }
 
 static void read_attack(struct truth *truth, const struct mr_json_reader *reader,
-                        struct mr_json_node node)
+			struct mr_json_node node)
 {
 	uint32_t attack = truth->attack_count++;
 	struct mr_json_walk walk = mr_json_enter(reader, node);
@@ -222,7 +224,7 @@ static void read_attack(struct truth *truth, const struct mr_json_reader *reader
 		struct mr_json_walk ids = mr_json_enter(reader, walk.value);
 		while (mr_json_step(reader, &ids)) {
 			truth->planted = mr_realloc(truth->planted, (truth->planted_count + 1) *
-			                                                sizeof *truth->planted);
+									sizeof *truth->planted);
 			truth->planted[truth->planted_count++] = (struct planted){
 			    keep(truth, mr_json_string(reader, ids.value)), attack};
 		}
@@ -237,8 +239,8 @@ static bool read_truth(const struct demo *demo, struct truth *truth)
 	struct mr_json_reader *reader = mr_json_reader_new(len + 1);
 	struct mr_json_node root;
 	struct mr_error error = {0};
-	bool good = bytes != NULL && mr_json_read(reader, (struct mr_slice){bytes, len}, &root,
-	                                          &error) == MR_OK;
+	bool good = bytes != NULL &&
+		    mr_json_read(reader, (struct mr_slice){bytes, len}, &root, &error) == MR_OK;
 	if (good) {
 		struct mr_json_walk top = mr_json_enter(reader, root);
 		good = mr_json_step(reader, &top);
@@ -271,8 +273,8 @@ static uint64_t attacks_in(const struct truth *truth, struct mr_slice line)
 		if (line.at[at] != '"' || line.at[at + ID_LENGTH + 1] != '"')
 			continue;
 		struct planted key = {.id = {line.at + at + 1, ID_LENGTH}};
-		const struct planted *hit = bsearch(&key, truth->planted, truth->planted_count,
-		                                    sizeof key, by_id);
+		const struct planted *hit =
+		    bsearch(&key, truth->planted, truth->planted_count, sizeof key, by_id);
 		if (hit != NULL)
 			attacks |= UINT64_C(1) << hit->attack;
 	}
@@ -317,8 +319,8 @@ static int verdict(const struct demo *demo)
 	printf("\nplanted attacks:\n");
 	for (uint32_t i = 0; i < truth.attack_count; i++) {
 		found += truth.found[i];
-		printf("  %s  %.*s\n", truth.found[i] ? "found " : "MISSED", (int)truth.names[i].len,
-		       truth.names[i].at);
+		printf("  %s  %.*s\n", truth.found[i] ? "found " : "MISSED",
+		       (int)truth.names[i].len, truth.names[i].at);
 	}
 	printf("%u of %u planted attacks found, %u false\n", found, truth.attack_count,
 	       false_alerts);
@@ -340,9 +342,13 @@ static const char demo_help[] =
 static int parse_options(struct demo *demo, int argc, char **argv)
 {
 	static const struct option known[] = {
-	    {"dir", required_argument, NULL, 'd'},    {"users", required_argument, NULL, 'u'},
-	    {"events", required_argument, NULL, 'e'}, {"seed", required_argument, NULL, 's'},
-	    {"workers", required_argument, NULL, 'w'}, {"help", no_argument, NULL, 'h'}, {0},
+	    {"dir", required_argument, NULL, 'd'},
+	    {"users", required_argument, NULL, 'u'},
+	    {"events", required_argument, NULL, 'e'},
+	    {"seed", required_argument, NULL, 's'},
+	    {"workers", required_argument, NULL, 'w'},
+	    {"help", no_argument, NULL, 'h'},
+	    {0},
 	};
 	int option;
 	optind = 1;
@@ -372,7 +378,8 @@ static int parse_options(struct demo *demo, int argc, char **argv)
 		}
 	}
 	if (optind < argc) {
-		fprintf(stderr, "millrace demo: \"%s\" is not expected\n%s", argv[optind], demo_help);
+		fprintf(stderr, "millrace demo: \"%s\" is not expected\n%s", argv[optind],
+			demo_help);
 		return 2;
 	}
 	return 0;
@@ -395,14 +402,15 @@ int cmd_demo(int argc, char **argv)
 	if (status != 0)
 		return status < 0 ? 0 : status;
 	if (!find_programs(&demo)) {
-		fprintf(stderr, "millrace demo: the generator %s is not there: build or install it "
-		                "beside this program\n",
-		        demo.generator);
+		fprintf(stderr,
+			"millrace demo: the generator %s is not there: build or install it "
+			"beside this program\n",
+			demo.generator);
 		return 2;
 	}
 	if (!make_dir(&demo)) {
 		fprintf(stderr, "millrace demo: %s: %s\n", demo.dir != NULL ? demo.dir : "TMPDIR",
-		        strerror(errno));
+			strerror(errno));
 		return 2;
 	}
 	status = make_tenant(&demo);

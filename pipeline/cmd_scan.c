@@ -14,7 +14,8 @@
 static const char scan_help[] =
     "usage: millrace scan [OPTIONS] FILE|DIR|-...\n"
     "\n"
-    "Runs the whole pipeline over audit records once and writes alerts as OCSF NDJSON. Input is told by\n"
+    "Runs the whole pipeline over audit records once and writes alerts as OCSF NDJSON. Input is "
+    "told by\n"
     "its content: NDJSON, JSON arrays and envelopes, Purview CSV exports, plain, gzip or zstd.\n"
     "\n"
     "  -r, --rules FILE|DIR      Sigma rules, often; without it the installed ones\n"
@@ -44,8 +45,14 @@ struct scan {
 
 /* ---- options ---- */
 
-enum { OPTION_SETTING = 1000, OPTION_STRICT, OPTION_SUMMARY, OPTION_PROGRESS, OPTION_WORKERS,
-       OPTION_DEAD_LETTER };
+enum {
+	OPTION_SETTING = 1000,
+	OPTION_STRICT,
+	OPTION_SUMMARY,
+	OPTION_PROGRESS,
+	OPTION_WORKERS,
+	OPTION_DEAD_LETTER
+};
 
 static const struct option scan_options[] = {
     {"rules", required_argument, NULL, 'r'},
@@ -147,7 +154,7 @@ static enum mr_err default_rules(struct mr_config *config, struct mr_error *erro
 	const char *found = access(path, R_OK) == 0 ? path : MILLRACE_SOURCE_RULES;
 	if (access(found, R_OK) != 0)
 		return mr_error_set(error, MR_CONFIG,
-		                    "no rules are installed in %s; name some with -r", path);
+				    "no rules are installed in %s; name some with -r", path);
 	mr_config_add(config, "rules", found);
 	return MR_OK;
 }
@@ -156,27 +163,28 @@ static enum mr_err workers_of(const struct scan *scan, uint32_t *out, struct mr_
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	int64_t number = cores < 1 ? 1 : cores > 64 ? 64 : cores;
-	if (scan->workers != NULL && (!mr_parse_int64(mr_slice(scan->workers), &number) ||
-	                              number < 1 || number > 64))
+	if (scan->workers != NULL &&
+	    (!mr_parse_int64(mr_slice(scan->workers), &number) || number < 1 || number > 64))
 		return mr_error_set(error, MR_CONFIG,
-		                    "--workers: \"%s\" is not a whole number from 1 to 64",
-		                    scan->workers);
+				    "--workers: \"%s\" is not a whole number from 1 to 64",
+				    scan->workers);
 	*out = (uint32_t)number;
 	return MR_OK;
 }
 
 static enum mr_err open_for_writing(const char *option, const char *path, int *fd_out,
-                                    struct mr_error *error)
+				    struct mr_error *error)
 {
 	*fd_out = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	if (*fd_out >= 0)
 		return MR_OK;
-	return mr_error_errno(error, MR_CONFIG, "%s %s: cannot be opened for writing", option, path);
+	return mr_error_errno(error, MR_CONFIG, "%s %s: cannot be opened for writing", option,
+			      path);
 }
 
 /* What a stage writes to is opened here, so that a wrong path is known before any work. */
 static enum mr_err open_outputs(const struct scan *scan, struct mr_supervisor *supervisor,
-                                struct mr_error *error)
+				struct mr_error *error)
 {
 	struct mr_config *config = &supervisor->setup.config;
 	int fd;
@@ -200,7 +208,7 @@ static enum mr_err open_outputs(const struct scan *scan, struct mr_supervisor *s
 }
 
 static enum mr_err choose_progress(const struct scan *scan, struct mr_supervisor *supervisor,
-                                   struct mr_error *error)
+				   struct mr_error *error)
 {
 	if (scan->progress == NULL || strcmp(scan->progress, "auto") == 0)
 		return MR_OK;
@@ -210,8 +218,8 @@ static enum mr_err choose_progress(const struct scan *scan, struct mr_supervisor
 		supervisor->progress.wanted = supervisor->progress.terminal = false;
 	else
 		return mr_error_set(error, MR_CONFIG,
-		                    "--progress: \"%s\" is not auto, always or never",
-		                    scan->progress);
+				    "--progress: \"%s\" is not auto, always or never",
+				    scan->progress);
 	return MR_OK;
 }
 
@@ -223,7 +231,7 @@ static void supervisor_line(void *context, enum mr_log_level level, const char *
 }
 
 static enum mr_err write_summary(const struct mr_supervisor *supervisor, int fd, const char *path,
-                                 struct mr_error *error)
+				 struct mr_error *error)
 {
 	struct mr_buf text = {0};
 	mr_summary_write(supervisor, &text);
@@ -242,7 +250,7 @@ static enum mr_err write_summary(const struct mr_supervisor *supervisor, int fd,
 }
 
 static enum mr_err run(const struct scan *scan, struct mr_supervisor *supervisor,
-                       struct mr_error *error)
+		       struct mr_error *error)
 {
 	int summary_fd = -1;
 	enum mr_err err = choose_progress(scan, supervisor, error);
@@ -261,9 +269,10 @@ static enum mr_err run(const struct scan *scan, struct mr_supervisor *supervisor
 	if (summary_fd >= 0)
 		close(summary_fd);
 	if (err == MR_OK && supervisor->sums.at[MR_C_INPUTS_DAMAGED] > 0)
-		err = mr_error_set(error, MR_BAD_INPUT,
-		                   "%llu inputs could not be read whole; what could be read was judged",
-		                   (unsigned long long)supervisor->sums.at[MR_C_INPUTS_DAMAGED]);
+		err = mr_error_set(
+		    error, MR_BAD_INPUT,
+		    "%llu inputs could not be read whole; what could be read was judged",
+		    (unsigned long long)supervisor->sums.at[MR_C_INPUTS_DAMAGED]);
 	return err;
 }
 

@@ -19,8 +19,7 @@ static void add_slices(struct mr_config *config, struct mr_slice name, struct mr
 {
 	if (config->count == config->capacity) {
 		config->capacity = mr_grow(config->capacity, config->count + 1);
-		config->items =
-		    mr_realloc(config->items, config->capacity * sizeof *config->items);
+		config->items = mr_realloc(config->items, config->capacity * sizeof *config->items);
 	}
 	config->items[config->count++] = (struct mr_setting){
 	    .name = mr_asprintf("%.*s", (int)name.len, name.at),
@@ -56,8 +55,8 @@ bool mr_config_flag(const struct mr_config *config, const char *name)
 	return value != NULL && strcmp(value, "true") == 0;
 }
 
-enum mr_err mr_config_int(const struct mr_config *config, const char *name, int64_t min, int64_t max,
-                          int64_t fallback, int64_t *out, struct mr_error *error)
+enum mr_err mr_config_int(const struct mr_config *config, const char *name, int64_t min,
+			  int64_t max, int64_t fallback, int64_t *out, struct mr_error *error)
 {
 	const char *value = mr_config_get(config, name, 0);
 	*out = fallback;
@@ -66,7 +65,7 @@ enum mr_err mr_config_int(const struct mr_config *config, const char *name, int6
 	if (mr_parse_int64(mr_slice(value), out) && *out >= min && *out <= max)
 		return MR_OK;
 	return mr_error_set(error, MR_CONFIG, "%s: \"%s\" is not a whole number from %lld to %lld",
-	                    name, value, (long long)min, (long long)max);
+			    name, value, (long long)min, (long long)max);
 }
 
 void mr_config_encode(const struct mr_config *config, struct mr_buf *out)
@@ -79,7 +78,7 @@ void mr_config_encode(const struct mr_config *config, struct mr_buf *out)
 }
 
 enum mr_err mr_config_decode(struct mr_slice bytes, struct mr_config *config_out,
-                             struct mr_error *error)
+			     struct mr_error *error)
 {
 	struct mr_unpack in = mr_unpack(bytes);
 	size_t count = mr_unpack_array(&in, SIZE_MAX);

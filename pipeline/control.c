@@ -75,7 +75,8 @@ static enum mr_err send_packet(struct mr_control *control, const char *bytes, si
 			return MR_OK;
 		if (errno == EINTR)
 			continue;
-		/* ETOOMANYREFS: too many descriptors are on their way; they arrive and make room. */
+		/* ETOOMANYREFS: too many descriptors are on their way; they arrive and make room.
+		 */
 		if (errno == EAGAIN || errno == ENOBUFS || errno == ETOOMANYREFS)
 			return MR_AGAIN;
 		control->closed = true;
@@ -117,9 +118,8 @@ void mr_control_send(struct mr_control *control, const struct mr_control_message
 		return;
 	mr_control_flush(control);
 	encode(control, message);
-	if (control->first != NULL ||
-	    send_packet(control, control->scratch.data, control->scratch.len, message->fd) ==
-	        MR_AGAIN)
+	if (control->first != NULL || send_packet(control, control->scratch.data,
+						  control->scratch.len, message->fd) == MR_AGAIN)
 		queue(control, message->fd);
 }
 
@@ -184,7 +184,7 @@ static enum mr_err decode(struct mr_slice packet, struct mr_control_message *out
 }
 
 enum mr_err mr_control_receive(struct mr_control *control, struct mr_control_message *out,
-                               struct mr_error *error)
+			       struct mr_error *error)
 {
 	union {
 		struct cmsghdr align;
@@ -192,9 +192,9 @@ enum mr_err mr_control_receive(struct mr_control *control, struct mr_control_mes
 	} ancillary;
 	struct iovec part = {.iov_base = control->received, .iov_len = sizeof control->received};
 	struct msghdr message = {.msg_iov = &part,
-	                         .msg_iovlen = 1,
-	                         .msg_control = ancillary.space,
-	                         .msg_controllen = sizeof ancillary.space};
+				 .msg_iovlen = 1,
+				 .msg_control = ancillary.space,
+				 .msg_controllen = sizeof ancillary.space};
 	*out = (struct mr_control_message){.fd = -1};
 	if (control->fd < 0)
 		return MR_END;
@@ -209,7 +209,7 @@ enum mr_err mr_control_receive(struct mr_control *control, struct mr_control_mes
 		return MR_END;
 	}
 	bool whole = take_descriptor(&message, &out->fd) &&
-	             (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0;
+		     (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0;
 	if (whole && decode((struct mr_slice){control->received, (size_t)len}, out) == MR_OK)
 		return MR_OK;
 	if (out->fd >= 0)

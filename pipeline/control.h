@@ -1,9 +1,9 @@
 /* control.h - the socket between the supervisor and one worker.
  *
- * A pair of Unix SOCK_SEQPACKET sockets: one message a packet, with at most one descriptor. Separate
- * from the links and always drained, so that a full link holds up no word of control. A message that
- * the socket can't take at once waits in a queue: sending never blocks. Bytes of the other end are
- * checked like those of a stranger. */
+ * A pair of Unix SOCK_SEQPACKET sockets: one message a packet, with at most one descriptor.
+ * Separate from the links and always drained, so that a full link holds up no word of control. A
+ * message that the socket can't take at once waits in a queue: sending never blocks. Bytes of the
+ * other end are checked like those of a stranger. */
 #ifndef MILLRACE_CONTROL_H
 #define MILLRACE_CONTROL_H
 
@@ -11,14 +11,15 @@
 
 enum mr_control_kind {
 	/* supervisor to worker */
-	MR_CONTROL_TABLE = 1, /* a shared table: number is its size, bytes its name, with descriptor */
-	MR_CONTROL_SETUP,     /* number is the worker's; the descriptor holds a struct mr_setup */
-	MR_CONTROL_CONNECT,   /* all have bound: connect, open the stages */
-	MR_CONTROL_START,     /* all are ready: begin */
-	MR_CONTROL_FILE,      /* number and name of a file that records lie in, perhaps a descriptor */
+	MR_CONTROL_TABLE =
+	    1,            /* a shared table: number is its size, bytes its name, with descriptor */
+	MR_CONTROL_SETUP, /* number is the worker's; the descriptor holds a struct mr_setup */
+	MR_CONTROL_CONNECT, /* all have bound: connect, open the stages */
+	MR_CONTROL_START,   /* all are ready: begin */
+	MR_CONTROL_FILE, /* number and name of a file that records lie in, perhaps a descriptor */
 	MR_CONTROL_FILE_NUMBER, /* all readers have the file that this worker registered */
 	MR_CONTROL_END_ACK,     /* number is the worker that has all that this one sent it over edge
-	                           `other` */
+				   `other` */
 	/* worker to supervisor */
 	MR_CONTROL_BOUND,
 	MR_CONTROL_READY,
@@ -56,8 +57,8 @@ struct mr_control {
 void mr_control_init(struct mr_control *control, int fd);
 void mr_control_fini(struct mr_control *control);
 
-/* Send now or queue; a descriptor is duplicated where the message has to wait. Nothing happens where
- * the other end is gone: its reader finds that out. */
+/* Send now or queue; a descriptor is duplicated where the message has to wait. Nothing happens
+ * where the other end is gone: its reader finds that out. */
 void mr_control_send(struct mr_control *control, const struct mr_control_message *message);
 /* Send now or not at all; false where the socket can't take it. */
 bool mr_control_try(struct mr_control *control, const struct mr_control_message *message);
@@ -66,6 +67,6 @@ void mr_control_flush(struct mr_control *control);
 bool mr_control_waits(const struct mr_control *control);
 /* MR_AGAIN, MR_END (the other end is gone), MR_PROTOCOL. Never blocks. */
 enum mr_err mr_control_receive(struct mr_control *control, struct mr_control_message *out,
-                               struct mr_error *error);
+			       struct mr_error *error);
 
 #endif

@@ -82,7 +82,7 @@ static struct mr_value *new_value(struct mr_events *events, struct mr_event *eve
 }
 
 void mr_event_add(struct mr_events *events, struct mr_event *event, mr_field field,
-                  const struct mr_value *value)
+		  const struct mr_value *value)
 {
 	struct mr_value copy = *value; /* may lie in the array that grows */
 	copy.next = 0;
@@ -90,14 +90,14 @@ void mr_event_add(struct mr_events *events, struct mr_event *event, mr_field fie
 }
 
 void mr_event_add_text(struct mr_events *events, struct mr_event *event, mr_field field,
-                       struct mr_slice text)
+		       struct mr_slice text)
 {
 	*new_value(events, event, field) =
 	    (struct mr_value){.text = text.at, .len = (uint32_t)text.len, .type = MR_STRING};
 }
 
 void mr_event_add_int(struct mr_events *events, struct mr_event *event, mr_field field,
-                      int64_t number)
+		      int64_t number)
 {
 	char *text = mr_arena_alloc(&events->arena, 24);
 	int len = snprintf(text, 24, "%lld", (long long)number);
@@ -107,21 +107,19 @@ void mr_event_add_int(struct mr_events *events, struct mr_event *event, mr_field
 
 void mr_event_add_bool(struct mr_events *events, struct mr_event *event, mr_field field, bool yes)
 {
-	*new_value(events, event, field) = (struct mr_value){.text = yes ? "true" : "false",
-	                                                     .len = yes ? 4 : 5,
-	                                                     .type = MR_BOOL,
-	                                                     .num = {.i = yes}};
+	*new_value(events, event, field) = (struct mr_value){
+	    .text = yes ? "true" : "false", .len = yes ? 4 : 5, .type = MR_BOOL, .num = {.i = yes}};
 }
 
 void mr_event_add_double(struct mr_events *events, struct mr_event *event, mr_field field,
-                         double number, struct mr_slice text)
+			 double number, struct mr_slice text)
 {
 	*new_value(events, event, field) = (struct mr_value){
 	    .text = text.at, .len = (uint32_t)text.len, .type = MR_DOUBLE, .num = {.d = number}};
 }
 
 struct mr_slice mr_event_text(const struct mr_events *events, const struct mr_event *event,
-                              mr_field field)
+			      mr_field field)
 {
 	const struct mr_value *value = mr_event_get(events, event, field);
 	if (value == NULL || value->type == MR_NULL)

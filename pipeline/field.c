@@ -158,7 +158,7 @@ void mr_fields_encode(const struct mr_fields *fields, struct mr_buf *out)
 }
 
 enum mr_err mr_fields_decode(struct mr_slice bytes, struct mr_fields **fields_out,
-                             struct mr_error *error)
+			     struct mr_error *error)
 {
 	struct mr_fields *fields = mr_fields_new();
 	struct mr_unpack in = mr_unpack(bytes);
@@ -175,5 +175,5 @@ enum mr_err mr_fields_decode(struct mr_slice bytes, struct mr_fields **fields_ou
 	}
 	mr_fields_free(fields);
 	return mr_error_set(error, MR_BAD_INPUT,
-	                    "field dictionary: not one that this version of the program makes");
+			    "field dictionary: not one that this version of the program makes");
 }

@@ -1,7 +1,7 @@
 /* files.c - the table of the files that records lie in: names for people, descriptors for pread.
  *
- * Called by collect (add), by the worker when the supervisor tells of a file (put), by the worker and
- * by deliver (read, name). Fails as file.h says. */
+ * Called by collect (add), by the worker when the supervisor tells of a file (put), by the worker
+ * and by deliver (read, name). Fails as file.h says. */
 #include "files.h"
 
 #include <errno.h>
@@ -59,13 +59,13 @@ static void make_room(struct mr_files *files, uint32_t number)
 }
 
 enum mr_err mr_files_put(struct mr_files *files, uint32_t number, int fd, struct mr_slice name,
-                         struct mr_error *error)
+			 struct mr_error *error)
 {
 	if (number >= FILES_MAX || (number < files->count && files->items[number].known)) {
 		if (fd >= 0)
 			close(fd);
 		return mr_error_set(error, MR_PROTOCOL, "file number %u: given twice, or past %u",
-		                    number, FILES_MAX);
+				    number, FILES_MAX);
 	}
 	make_room(files, number);
 	char *copy = mr_malloc(name.len + 1);
@@ -76,8 +76,8 @@ enum mr_err mr_files_put(struct mr_files *files, uint32_t number, int fd, struct
 	return MR_OK;
 }
 
-enum mr_err mr_files_add(struct mr_files *files, int fd, struct mr_slice name,
-                         uint32_t *number_out, struct mr_error *error)
+enum mr_err mr_files_add(struct mr_files *files, int fd, struct mr_slice name, uint32_t *number_out,
+			 struct mr_error *error)
 {
 	enum mr_err err = files->ask(files->context, fd, name, number_out, error);
 	if (err != MR_OK)
@@ -99,15 +99,15 @@ struct mr_slice mr_files_name(const struct mr_files *files, uint32_t number)
 }
 
 enum mr_err mr_files_read(const struct mr_files *files, uint32_t number, uint64_t position,
-                          char *out, size_t len, struct mr_error *error)
+			  char *out, size_t len, struct mr_error *error)
 {
 	const struct file *file = find(files, number);
 	if (file == NULL || file->fd < 0)
 		return mr_error_set(error, MR_NOT_FOUND, "file number %u: no such file to read",
-		                    number);
+				    number);
 	if (position > INT64_MAX || len > INT64_MAX - position)
 		return mr_error_set(error, MR_BAD_INPUT, "%s: a position past the end of any file",
-		                    file->name.at);
+				    file->name.at);
 	size_t done = 0;
 	while (done < len) {
 		ssize_t got = pread(file->fd, out + done, len - done, (off_t)(position + done));
@@ -115,14 +115,14 @@ enum mr_err mr_files_read(const struct mr_files *files, uint32_t number, uint64_
 			continue;
 		if (got < 0)
 			return mr_error_errno(error, MR_IO, "%s: cannot read at offset %llu",
-			                      file->name.at, (unsigned long long)position + done);
+					      file->name.at, (unsigned long long)position + done);
 		if (got == 0)
 			return mr_error_set(error, MR_BAD_INPUT,
-			                    "%s: the file has become shorter: it ends at offset "
-			                    "%llu, records were read from it up to %llu; leave it "
-			                    "alone while it is scanned",
-			                    file->name.at, (unsigned long long)position + done,
-			                    (unsigned long long)position + len);
+					    "%s: the file has become shorter: it ends at offset "
+					    "%llu, records were read from it up to %llu; leave it "
+					    "alone while it is scanned",
+					    file->name.at, (unsigned long long)position + done,
+					    (unsigned long long)position + len);
 		done += (size_t)got;
 	}
 	return MR_OK;

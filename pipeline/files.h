@@ -8,13 +8,13 @@
 
 /* Have a file registered by whoever counts them, and wait until all readers have it. */
 typedef enum mr_err (*mr_files_register)(void *context, int fd, struct mr_slice name,
-                                         uint32_t *number_out, struct mr_error *error);
+					 uint32_t *number_out, struct mr_error *error);
 
 struct mr_files *mr_files_new(mr_files_register ask, void *context);
 /* Takes the descriptor (-1: a name only). A number comes once; MR_PROTOCOL otherwise, and the
  * descriptor is closed. */
 enum mr_err mr_files_put(struct mr_files *files, uint32_t number, int fd, struct mr_slice name,
-                         struct mr_error *error);
+			 struct mr_error *error);
 void mr_files_free(struct mr_files *files);
 
 #endif

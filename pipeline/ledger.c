@@ -1,6 +1,7 @@
 /* ledger.c - double entry over the sums of a finished run.
  *
- * Called by the supervisor once all workers have ended. A hole is MR_IO and named with both figures. */
+ * Called by the supervisor once all workers have ended. A hole is MR_IO and named with both
+ * figures. */
 #include "millrace/ledger.h"
 
 #include <stdio.h>
@@ -16,16 +17,26 @@ struct entry {
 static const struct entry books[] = {
     {"bytes collected", {MR_C_BYTES_COLLECTED, MR_C_COUNT}, "bytes judged by parse", MR_C_BYTES},
     {"records parsed and rejected", {MR_C_PARSED, MR_C_REJECTED}, "records met", MR_C_RECORDS},
-    {"signals sent by detect", {MR_C_SIGNALS, MR_C_COUNT}, "signals received by correlate",
+    {"signals sent by detect",
+     {MR_C_SIGNALS, MR_C_COUNT},
+     "signals received by correlate",
      MR_C_SIGNALS_RECEIVED},
-    {"alerts made by correlate", {MR_C_ALERTS, MR_C_COUNT}, "alerts received by deliver",
+    {"alerts made by correlate",
+     {MR_C_ALERTS, MR_C_COUNT},
+     "alerts received by deliver",
      MR_C_ALERTS_RECEIVED},
-    {"alerts received by deliver", {MR_C_ALERTS_RECEIVED, MR_C_COUNT}, "alert lines written",
+    {"alerts received by deliver",
+     {MR_C_ALERTS_RECEIVED, MR_C_COUNT},
+     "alert lines written",
      MR_C_DELIVERED},
-    {"records rejected", {MR_C_REJECTED, MR_C_COUNT}, "rejected records received by deliver",
+    {"records rejected",
+     {MR_C_REJECTED, MR_C_COUNT},
+     "rejected records received by deliver",
      MR_C_REJECTS_RECEIVED},
-    {"rejected records received by deliver", {MR_C_REJECTS_RECEIVED, MR_C_COUNT},
-     "dead-letter lines written", MR_C_REJECTS_WRITTEN},
+    {"rejected records received by deliver",
+     {MR_C_REJECTS_RECEIVED, MR_C_COUNT},
+     "dead-letter lines written",
+     MR_C_REJECTS_WRITTEN},
 };
 
 enum mr_err mr_ledger_balance(const struct mr_counters *sums, struct mr_error *error)
@@ -41,8 +52,8 @@ enum mr_err mr_ledger_balance(const struct mr_counters *sums, struct mr_error *e
 		if (given == got || len >= sizeof holes)
 			continue;
 		int added = snprintf(holes + len, sizeof holes - len, "%s%s: %llu, %s: %llu",
-		                     len == 0 ? "" : "; ", entry->given, (unsigned long long)given,
-		                     entry->got, (unsigned long long)got);
+				     len == 0 ? "" : "; ", entry->given, (unsigned long long)given,
+				     entry->got, (unsigned long long)got);
 		len += added > 0 ? (size_t)added : 0;
 	}
 	if (len == 0)

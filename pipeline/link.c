@@ -1,7 +1,7 @@
 /* link.c - one ZeroMQ PUSH/PULL pair, and what its receiver checks before anything reaches a stage.
  *
- * Called by worker_links.c. Fails with MR_PROTOCOL (the peer broke a rule), MR_PEER_LOST (it is gone)
- * or MR_IO; the first such failure of a receiver stays: nothing is read from it any more. */
+ * Called by worker_links.c. Fails with MR_PROTOCOL (the peer broke a rule), MR_PEER_LOST (it is
+ * gone) or MR_IO; the first such failure of a receiver stays: nothing is read from it any more. */
 #include "millrace/link.h"
 
 #include <errno.h>
@@ -14,9 +14,9 @@
 
 #define HIGH_WATER_MARK 2
 
-/* One end of a pair. The socket monitor tells what no message tells: that the peer has come, that it
- * is gone, that a second one tries. Its events reach us before any message of the connection that
- * they are about, because the same I/O thread sends both. */
+/* One end of a pair. The socket monitor tells what no message tells: that the peer has come, that
+ * it is gone, that a second one tries. Its events reach us before any message of the connection
+ * that they are about, because the same I/O thread sends both. */
 struct pair_end {
 	void *socket;
 	void *monitor;
@@ -97,8 +97,8 @@ static void end_close(struct pair_end *end)
 }
 
 enum mr_err mr_link_rx_open(void *context, const char *endpoint, uint64_t incarnation,
-                            uint32_t sender, uint64_t fields_hash, struct mr_link_rx **out,
-                            struct mr_error *error)
+			    uint32_t sender, uint64_t fields_hash, struct mr_link_rx **out,
+			    struct mr_error *error)
 {
 	struct mr_link_rx *rx = mr_calloc(1, sizeof *rx);
 	rx->end.incarnation = incarnation;
@@ -106,7 +106,7 @@ enum mr_err mr_link_rx_open(void *context, const char *endpoint, uint64_t incarn
 	rx->end.fields_hash = fields_hash;
 	if (!open_socket(context, ZMQ_PULL, &rx->end) || zmq_bind(rx->end.socket, endpoint) != 0) {
 		mr_error_set(error, MR_IO, "%s: cannot listen there: %s", endpoint,
-		             zmq_strerror(errno));
+			     zmq_strerror(errno));
 		mr_link_rx_close(rx);
 		return MR_IO;
 	}
@@ -117,8 +117,8 @@ enum mr_err mr_link_rx_open(void *context, const char *endpoint, uint64_t incarn
 }
 
 enum mr_err mr_link_tx_open(void *context, const char *endpoint, uint64_t incarnation,
-                            uint32_t self, uint64_t fields_hash, struct mr_link_tx **out,
-                            struct mr_error *error)
+			    uint32_t self, uint64_t fields_hash, struct mr_link_tx **out,
+			    struct mr_error *error)
 {
 	struct mr_link_tx *tx = mr_calloc(1, sizeof *tx);
 	tx->end.incarnation = incarnation;
@@ -127,7 +127,7 @@ enum mr_err mr_link_tx_open(void *context, const char *endpoint, uint64_t incarn
 	if (!open_socket(context, ZMQ_PUSH, &tx->end) ||
 	    zmq_connect(tx->end.socket, endpoint) != 0) {
 		mr_error_set(error, MR_IO, "%s: cannot connect to it: %s", endpoint,
-		             zmq_strerror(errno));
+			     zmq_strerror(errno));
 		mr_link_tx_close(tx);
 		return MR_IO;
 	}
@@ -202,13 +202,13 @@ static enum mr_err peer_state(const struct pair_end *end, struct mr_error *error
 {
 	if (end->accepted > 1)
 		return mr_error_set(error, MR_PROTOCOL,
-		                    "link from worker %u: a second peer connected; a pair has one",
-		                    end->sender);
+				    "link from worker %u: a second peer connected; a pair has one",
+				    end->sender);
 	if (end->lost)
 		return mr_error_set(error, MR_PEER_LOST,
-		                    "link of worker %u: the connection was lost: the other end "
-		                    "died, or was sent what is no batch or more than %d bytes",
-		                    end->sender, MR_BATCH_BODY_MAX);
+				    "link of worker %u: the connection was lost: the other end "
+				    "died, or was sent what is no batch or more than %d bytes",
+				    end->sender, MR_BATCH_BODY_MAX);
 	return end->met ? MR_OK : MR_AGAIN;
 }
 
@@ -258,13 +258,13 @@ static enum mr_err send_header(struct mr_link_tx *tx, struct mr_error *error)
 {
 	for (;;) {
 		if (zmq_send(tx->end.socket, tx->header.data, tx->header.len,
-		             ZMQ_DONTWAIT | ZMQ_SNDMORE) >= 0)
+			     ZMQ_DONTWAIT | ZMQ_SNDMORE) >= 0)
 			return MR_OK;
 		if (errno == EINTR)
 			continue;
 		if (errno != EAGAIN)
 			return mr_error_set(error, MR_IO, "link of worker %u: %s", tx->end.sender,
-			                    zmq_strerror(errno));
+					    zmq_strerror(errno));
 		watch(&tx->end);
 		enum mr_err err = peer_state(&tx->end, error);
 		return err == MR_OK ? MR_AGAIN : err;
@@ -288,16 +288,16 @@ static enum mr_err send_body(struct mr_link_tx *tx, struct mr_buf *body, struct 
 		return MR_OK;
 	zmq_msg_close(&frame);
 	return mr_error_set(error, MR_PEER_LOST, "link of worker %u: the connection was lost",
-	                    tx->end.sender);
+			    tx->end.sender);
 }
 
 enum mr_err mr_link_send(struct mr_link_tx *tx, struct mr_batch_header *header, struct mr_buf *body,
-                         struct mr_error *error)
+			 struct mr_error *error)
 {
 	if (body->len > MR_BATCH_BODY_MAX)
 		return mr_error_set(error, MR_PROTOCOL,
-		                    "link of worker %u: a batch of %zu bytes; at most %d may go",
-		                    tx->end.sender, body->len, MR_BATCH_BODY_MAX);
+				    "link of worker %u: a batch of %zu bytes; at most %d may go",
+				    tx->end.sender, body->len, MR_BATCH_BODY_MAX);
 	stamp(&tx->end, header, body->len);
 	tx->header.len = 0;
 	mr_batch_header_encode(header, &tx->header);
@@ -319,9 +319,9 @@ enum mr_err mr_link_send(struct mr_link_tx *tx, struct mr_batch_header *header, 
 static enum mr_err breach(struct mr_link_rx *rx, const char *what, uint64_t got, uint64_t right)
 {
 	return mr_error_set(&rx->broken, MR_PROTOCOL,
-	                    "link from worker %u, batch %llu: %s is %llu; it should be %llu",
-	                    rx->end.sender, (unsigned long long)rx->end.sequence + 1, what,
-	                    (unsigned long long)got, (unsigned long long)right);
+			    "link from worker %u, batch %llu: %s is %llu; it should be %llu",
+			    rx->end.sender, (unsigned long long)rx->end.sequence + 1, what,
+			    (unsigned long long)got, (unsigned long long)right);
 }
 
 static enum mr_err check_pair(struct mr_link_rx *rx, const struct mr_batch_header *header)
@@ -329,7 +329,7 @@ static enum mr_err check_pair(struct mr_link_rx *rx, const struct mr_batch_heade
 	const struct pair_end *end = &rx->end;
 	if (rx->ended)
 		return mr_error_set(&rx->broken, MR_PROTOCOL,
-		                    "link from worker %u: a batch after the end", end->sender);
+				    "link from worker %u: a batch after the end", end->sender);
 	if (header->version != MR_BATCH_VERSION)
 		return breach(rx, "the format version", header->version, MR_BATCH_VERSION);
 	if (header->incarnation != end->incarnation)
@@ -340,12 +340,12 @@ static enum mr_err check_pair(struct mr_link_rx *rx, const struct mr_batch_heade
 		return breach(rx, "the sequence number", header->sequence, end->sequence + 1);
 	if (header->fields_hash != end->fields_hash)
 		return breach(rx, "the hash of the field dictionary", header->fields_hash,
-		              end->fields_hash);
+			      end->fields_hash);
 	return MR_OK;
 }
 
 static enum mr_err check_body(struct mr_link_rx *rx, const struct mr_batch_header *header,
-                              uint64_t body_len)
+			      uint64_t body_len)
 {
 	uint64_t expected = header->by_reference ? 0 : header->body_len;
 	if (body_len != expected)
@@ -354,7 +354,7 @@ static enum mr_err check_body(struct mr_link_rx *rx, const struct mr_batch_heade
 		return MR_OK;
 	if (header->sent_batches != rx->end.batches)
 		return breach(rx, "the number of batches sent", header->sent_batches,
-		              rx->end.batches);
+			      rx->end.batches);
 	if (header->sent_items != rx->end.items)
 		return breach(rx, "the number of items sent", header->sent_items, rx->end.items);
 	return MR_OK;
@@ -372,9 +372,10 @@ static void keep_body(struct mr_link_rx *rx, zmq_msg_t *frame, struct mr_slice *
 	*body_out = (struct mr_slice){at, len};
 }
 
-/* ZeroMQ hands out a message once all its frames are there: after a header the rest can't be late. */
+/* ZeroMQ hands out a message once all its frames are there: after a header the rest can't be late.
+ */
 static enum mr_err take_message(struct mr_link_rx *rx, zmq_msg_t *first,
-                                struct mr_batch_header *header_out, struct mr_slice *body_out)
+				struct mr_batch_header *header_out, struct mr_slice *body_out)
 {
 	struct mr_error why = {0};
 	struct mr_slice bytes = {zmq_msg_data(first), zmq_msg_size(first)};
@@ -382,8 +383,8 @@ static enum mr_err take_message(struct mr_link_rx *rx, zmq_msg_t *first,
 		return breach(rx, "the length of the header", bytes.len, MR_BATCH_HEADER_MAX);
 	if (mr_batch_header_decode(bytes, header_out, &why) != MR_OK)
 		return mr_error_set(&rx->broken, MR_PROTOCOL, "link from worker %u, batch %llu: %s",
-		                    rx->end.sender, (unsigned long long)rx->end.sequence + 1,
-		                    why.text);
+				    rx->end.sender, (unsigned long long)rx->end.sequence + 1,
+				    why.text);
 	if (!zmq_msg_more(first))
 		return breach(rx, "the number of frames", 1, 2);
 	zmq_msg_t second;
@@ -419,7 +420,7 @@ static enum mr_err nothing(struct mr_link_rx *rx)
 {
 	if (errno != EAGAIN && errno != EINTR)
 		return mr_error_set(&rx->broken, MR_IO, "link from worker %u: %s", rx->end.sender,
-		                    zmq_strerror(errno));
+				    zmq_strerror(errno));
 	if (rx->ended)
 		return MR_AGAIN;
 	enum mr_err err = mr_link_rx_met(rx, &rx->broken);
@@ -427,7 +428,7 @@ static enum mr_err nothing(struct mr_link_rx *rx)
 }
 
 enum mr_err mr_link_receive(struct mr_link_rx *rx, struct mr_batch_header *header_out,
-                            struct mr_slice *body_out, struct mr_error *error)
+			    struct mr_slice *body_out, struct mr_error *error)
 {
 	enum mr_err err = rx->broken.code;
 	if (err == MR_OK) {

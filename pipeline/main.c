@@ -36,7 +36,7 @@ static void usage(FILE *out)
 	for (const struct mr_stage_ops *const *stage = mr_stages; *stage != NULL; stage++) {
 		if ((*stage)->command != NULL)
 			fprintf(out, "  %-10s %s\n", (*stage)->command->name,
-			        (*stage)->command->summary);
+				(*stage)->command->summary);
 	}
 	fputs("\nmillrace COMMAND --help says more of each.\n", out);
 }

@@ -1,6 +1,7 @@
 /* progress.c - the status line of a run, and the lines that processes say.
  *
- * Called by the supervisor and by commands. Nothing here fails: a terminal that is gone is silent. */
+ * Called by the supervisor and by commands. Nothing here fails: a terminal that is gone is silent.
+ */
 #include "progress.h"
 
 #include <stdio.h>
@@ -35,7 +36,7 @@ void mr_progress_clear(struct mr_progress *progress)
 }
 
 static void add_time_left(const struct mr_progress *progress, const struct mr_counters *sums,
-                          int64_t now_us, struct mr_buf *text)
+			  int64_t now_us, struct mr_buf *text)
 {
 	uint64_t done = sums->at[MR_C_BYTES];
 	if (done == 0 || done >= progress->total_bytes)
@@ -59,8 +60,8 @@ void mr_progress_show(struct mr_progress *progress, const struct mr_counters *su
 	}
 	struct mr_buf text = {0};
 	mr_buf_printf(&text, "%s%llu records · %.0f/s · %llu alerts",
-	              progress->terminal ? "\r\x1b[K" : "", (unsigned long long)records, progress->rate,
-	              (unsigned long long)sums->at[MR_C_ALERTS]);
+		      progress->terminal ? "\r\x1b[K" : "", (unsigned long long)records,
+		      progress->rate, (unsigned long long)sums->at[MR_C_ALERTS]);
 	add_time_left(progress, sums, now_us, &text);
 	mr_buf_add_text(&text, progress->terminal ? "" : "\n");
 	put(&text);
@@ -77,16 +78,18 @@ static bool is_shown(const struct mr_progress *progress, enum mr_log_level level
 }
 
 void mr_progress_line(struct mr_progress *progress, const char *who, enum mr_log_level level,
-                      const char *line, size_t len)
+		      const char *line, size_t len)
 {
-	static const char *const words[] = {
-	    [MR_LOG_DEBUG] = "debug: ", [MR_LOG_INFO] = "",           [MR_LOG_ALERT] = "alert: ",
-	    [MR_LOG_WARNING] = "warning: ", [MR_LOG_ERROR] = "error: "};
+	static const char *const words[] = {[MR_LOG_DEBUG] = "debug: ",
+					    [MR_LOG_INFO] = "",
+					    [MR_LOG_ALERT] = "alert: ",
+					    [MR_LOG_WARNING] = "warning: ",
+					    [MR_LOG_ERROR] = "error: "};
 	static const char *const colours[] = {[MR_LOG_DEBUG] = "\x1b[2m",
-	                                      [MR_LOG_INFO] = "",
-	                                      [MR_LOG_ALERT] = "\x1b[1;35m",
-	                                      [MR_LOG_WARNING] = "\x1b[33m",
-	                                      [MR_LOG_ERROR] = "\x1b[1;31m"};
+					      [MR_LOG_INFO] = "",
+					      [MR_LOG_ALERT] = "\x1b[1;35m",
+					      [MR_LOG_WARNING] = "\x1b[33m",
+					      [MR_LOG_ERROR] = "\x1b[1;31m"};
 	if (!is_shown(progress, level))
 		return;
 	mr_progress_clear(progress);

@@ -23,9 +23,9 @@ void mr_progress_init(struct mr_progress *progress, int64_t now_us);
 /* Rewrite the status line. */
 void mr_progress_show(struct mr_progress *progress, const struct mr_counters *sums, int64_t now_us);
 void mr_progress_clear(struct mr_progress *progress);
-/* One line of a process (`who` is NULL for this one) to stderr: warnings and errors always, alerts and
- * what is of interest on a terminal only. */
+/* One line of a process (`who` is NULL for this one) to stderr: warnings and errors always, alerts
+ * and what is of interest on a terminal only. */
 void mr_progress_line(struct mr_progress *progress, const char *who, enum mr_log_level level,
-                      const char *line, size_t len);
+		      const char *line, size_t len);
 
 #endif

@@ -110,10 +110,11 @@ enum mr_err mr_rundir_make(struct mr_rundir *dir, size_t name_len, struct mr_err
 		if (make_in(base, dir))
 			return MR_OK;
 	}
-	return mr_error_errno(error, MR_CONFIG,
-	                      "%s: cannot make a directory for sockets there; set TMPDIR to a short "
-	                      "path of a directory that can be written",
-	                      tried);
+	return mr_error_errno(
+	    error, MR_CONFIG,
+	    "%s: cannot make a directory for sockets there; set TMPDIR to a short "
+	    "path of a directory that can be written",
+	    tried);
 }
 
 void mr_rundir_remove(struct mr_rundir *dir)

@@ -1,7 +1,7 @@
 /* setup.c - what a worker has to know, to bytes and back, and the numbering of workers.
  *
- * Encoded once by supervisor_start.c into a sealed memfd, decoded by worker_setup.c. A setup that does
- * not decode ends the worker: it then is of another version of the program. */
+ * Encoded once by supervisor_start.c into a sealed memfd, decoded by worker_setup.c. A setup that
+ * does not decode ends the worker: it then is of another version of the program. */
 #include "setup.h"
 
 #include <assert.h>
@@ -185,13 +185,13 @@ void mr_setup_worker_name(const struct mr_topology *topology, uint32_t worker, c
 		snprintf(out, MR_WORKER_NAME, "%s", of->name);
 	else
 		snprintf(out, MR_WORKER_NAME, "%s-%u", of->name,
-		         worker - mr_setup_first(topology, group) + 1);
+			 worker - mr_setup_first(topology, group) + 1);
 }
 
 void mr_setup_endpoint(const struct mr_setup *setup, uint32_t edge, uint32_t from, uint32_t to,
-                       char *out)
+		       char *out)
 {
-	int len = snprintf(out, MR_ENDPOINT_MAX, "ipc://%s/%u.%u.%u", setup->directory, edge, from,
-	                   to);
+	int len =
+	    snprintf(out, MR_ENDPOINT_MAX, "ipc://%s/%u.%u.%u", setup->directory, edge, from, to);
 	assert(len > 0 && len < MR_ENDPOINT_MAX);
 }

@@ -1,4 +1,5 @@
-/* setup.h - all that a worker has to know, made by the supervisor: one for the whole incarnation. */
+/* setup.h - all that a worker has to know, made by the supervisor: one for the whole incarnation.
+ */
 #ifndef MILLRACE_SETUP_H
 #define MILLRACE_SETUP_H
 
@@ -36,6 +37,6 @@ void mr_setup_worker_name(const struct mr_topology *topology, uint32_t worker, c
 #define MR_ENDPOINT_NAME 24
 #define MR_ENDPOINT_MAX 160
 void mr_setup_endpoint(const struct mr_setup *setup, uint32_t edge, uint32_t from, uint32_t to,
-                       char *out);
+		       char *out);
 
 #endif

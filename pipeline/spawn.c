@@ -1,4 +1,5 @@
-/* spawn.c - starts worker processes, each with its end of a control socket and nothing else of ours.
+/* spawn.c - starts worker processes, each with its end of a control socket and nothing else of
+ * ours.
  *
  * Called by supervisor_start.c. Every other descriptor of the supervisor is close-on-exec. */
 #include "spawn.h"
@@ -37,7 +38,7 @@ static int set_signals(posix_spawnattr_t *attributes)
 		failed = posix_spawnattr_setsigdefault(attributes, &all);
 	if (failed == 0)
 		failed = posix_spawnattr_setflags(attributes,
-		                                  POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+						  POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 	return failed;
 }
 
@@ -55,14 +56,14 @@ static int spawn(int control, bool keeps_stdin, pid_t *pid_out)
 		failed = set_signals(&attributes);
 	if (failed == 0)
 		failed = posix_spawn(pid_out, "/proc/self/exe", &actions, &attributes, arguments,
-		                     environ);
+				     environ);
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
 	return failed;
 }
 
 enum mr_err mr_spawn_worker(bool keeps_stdin, pid_t *pid_out, int *control_out,
-                            struct mr_error *error)
+			    struct mr_error *error)
 {
 	int pair[2];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)

@@ -11,8 +11,13 @@ extern const struct mr_stage_ops mr_stage_correlate;
 extern const struct mr_stage_ops mr_stage_deliver;
 
 const struct mr_stage_ops *const mr_stages[] = {
-    &mr_stage_collect, &mr_stage_parse,     &mr_stage_enrich,
-    &mr_stage_detect,  &mr_stage_correlate, &mr_stage_deliver, NULL,
+    &mr_stage_collect,
+    &mr_stage_parse,
+    &mr_stage_enrich,
+    &mr_stage_detect,
+    &mr_stage_correlate,
+    &mr_stage_deliver,
+    NULL,
 };
 
 const struct mr_stage_ops *mr_stage_find(const char *name)

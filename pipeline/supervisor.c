@@ -1,8 +1,8 @@
 /* supervisor.c - watches a run from its start to its end.
  *
- * Called by cmd_scan.c. The death of any worker before it said that it is done ends the run: all are
- * killed and reaped. Workers die with their supervisor (worker.c), so nothing stays behind however
- * this process ends. */
+ * Called by cmd_scan.c. The death of any worker before it said that it is done ends the run: all
+ * are killed and reaped. Workers die with their supervisor (worker.c), so nothing stays behind
+ * however this process ends. */
 #include "supervisor.h"
 
 #include <errno.h>
@@ -74,11 +74,11 @@ static enum mr_err died(struct mr_supervised *worker, struct mr_error *error)
 	reap(worker);
 	if (WIFSIGNALED(worker->status))
 		return mr_error_set(error, MR_PEER_LOST,
-		                    "worker %s (process %d) was killed by signal %d (%s)",
-		                    worker->name, (int)pid, WTERMSIG(worker->status),
-		                    strsignal(WTERMSIG(worker->status)));
+				    "worker %s (process %d) was killed by signal %d (%s)",
+				    worker->name, (int)pid, WTERMSIG(worker->status),
+				    strsignal(WTERMSIG(worker->status)));
 	return mr_error_set(error, MR_PEER_LOST, "worker %s (process %d) ended with status %d",
-	                    worker->name, (int)pid, WEXITSTATUS(worker->status));
+			    worker->name, (int)pid, WEXITSTATUS(worker->status));
 }
 
 static bool find_dead(struct mr_supervisor *supervisor, struct mr_error *error)
@@ -123,7 +123,7 @@ static bool all_done(const struct mr_supervisor *supervisor)
 }
 
 static enum mr_err listen_to(struct mr_supervisor *supervisor, uint32_t from,
-                             struct mr_error *error)
+			     struct mr_error *error)
 {
 	struct mr_supervised *worker = &supervisor->workers[from];
 	enum mr_err err = mr_supervisor_listen(supervisor, from, error);
@@ -139,16 +139,17 @@ static enum mr_err interrupted(struct mr_supervisor *supervisor, struct mr_error
 		return MR_OK;
 	supervisor->interrupted = (int)info.ssi_signo;
 	return mr_error_set(error, MR_PEER_LOST, "ended by signal %d (%s) before the work was done",
-	                    (int)info.ssi_signo, strsignal((int)info.ssi_signo));
+			    (int)info.ssi_signo, strsignal((int)info.ssi_signo));
 }
 
 static enum mr_err wait_and_listen(struct mr_supervisor *supervisor, struct pollfd *fds,
-                                   struct mr_error *error)
+				   struct mr_error *error)
 {
 	uint32_t count = supervisor->worker_count;
 	for (uint32_t i = 0; i < count; i++) {
 		struct mr_control *control = &supervisor->workers[i].control;
-		fds[i] = (struct pollfd){.fd = control->closed ? -1 : control->fd, .events = POLLIN};
+		fds[i] =
+		    (struct pollfd){.fd = control->closed ? -1 : control->fd, .events = POLLIN};
 		if (mr_control_waits(control))
 			fds[i].events |= POLLOUT;
 	}
@@ -206,7 +207,7 @@ static double cpu_of(int who)
 }
 
 static enum mr_err catch_signals(struct mr_supervisor *supervisor, sigset_t *before,
-                                 struct mr_error *error)
+				 struct mr_error *error)
 {
 	sigset_t wanted;
 	sigemptyset(&wanted);

@@ -1,5 +1,5 @@
-/* supervisor.h - one run of the pipeline: prepares the stages, starts the workers, wires them, watches
- * them, collects their counts, and leaves nothing behind.
+/* supervisor.h - one run of the pipeline: prepares the stages, starts the workers, wires them,
+ * watches them, collects their counts, and leaves nothing behind.
  *
  * Order: init, add settings and tables, run, fini. */
 #ifndef MILLRACE_SUPERVISOR_H
@@ -70,9 +70,9 @@ enum mr_err mr_supervisor_spawn(struct mr_supervisor *supervisor, struct mr_erro
 
 /* Act on all that a worker has said. MR_OK, or why the run ends. */
 enum mr_err mr_supervisor_listen(struct mr_supervisor *supervisor, uint32_t worker,
-                                 struct mr_error *error);
+				 struct mr_error *error);
 void mr_supervisor_tell(struct mr_supervisor *supervisor, uint32_t worker,
-                        enum mr_control_kind kind, uint64_t number, uint64_t other);
+			enum mr_control_kind kind, uint64_t number, uint64_t other);
 void mr_supervisor_sample(struct mr_supervisor *supervisor);
 
 #endif

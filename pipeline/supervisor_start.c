@@ -38,7 +38,7 @@ enum mr_err mr_supervisor_prepare(struct mr_supervisor *supervisor, struct mr_er
 	if (err != MR_OK)
 		return err;
 	mr_topology_default(supervisor->workers_wanted, supervisor->catalog.layers,
-	                    &setup->topology);
+			    &setup->topology);
 	return mr_topology_check(&setup->topology, error);
 }
 
@@ -61,9 +61,9 @@ static void send_tables(struct mr_supervisor *supervisor, struct mr_control *con
 		size_t size;
 		mr_tables_at(supervisor->tables, i, &name, &fd, &size);
 		mr_control_send(control, &(struct mr_control_message){.kind = MR_CONTROL_TABLE,
-		                                                      .number = size,
-		                                                      .bytes = mr_slice(name),
-		                                                      .fd = fd});
+								      .number = size,
+								      .bytes = mr_slice(name),
+								      .fd = fd});
 	}
 }
 
@@ -77,17 +77,16 @@ static bool chain_has(const struct mr_group *group, const char *stage)
 }
 
 static enum mr_err spawn_all(struct mr_supervisor *supervisor, int setup_fd, size_t setup_size,
-                             struct mr_error *error)
+			     struct mr_error *error)
 {
 	const struct mr_topology *topology = &supervisor->setup.topology;
-	supervisor->workers =
-	    mr_calloc(mr_setup_workers(topology), sizeof *supervisor->workers);
+	supervisor->workers = mr_calloc(mr_setup_workers(topology), sizeof *supervisor->workers);
 	for (uint32_t i = 0; i < mr_setup_workers(topology); i++) {
 		struct mr_supervised *worker = &supervisor->workers[i];
 		const struct mr_group *group = &topology->groups[mr_setup_group(topology, i)];
 		int control;
-		enum mr_err err = mr_spawn_worker(chain_has(group, "collect"), &worker->pid,
-		                                  &control, error);
+		enum mr_err err =
+		    mr_spawn_worker(chain_has(group, "collect"), &worker->pid, &control, error);
 		if (err != MR_OK)
 			return err;
 		supervisor->worker_count = i + 1;
@@ -95,10 +94,10 @@ static enum mr_err spawn_all(struct mr_supervisor *supervisor, int setup_fd, siz
 		mr_setup_worker_name(topology, i, worker->name);
 		send_tables(supervisor, &worker->control);
 		mr_control_send(&worker->control,
-		                &(struct mr_control_message){.kind = MR_CONTROL_SETUP,
-		                                             .number = i,
-		                                             .other = setup_size,
-		                                             .fd = setup_fd});
+				&(struct mr_control_message){.kind = MR_CONTROL_SETUP,
+							     .number = i,
+							     .other = setup_size,
+							     .fd = setup_fd});
 	}
 	return MR_OK;
 }

@@ -1,7 +1,7 @@
 /* supervisor_words.c - what workers say to the supervisor, and what it does about each word.
  *
- * Called by supervisor.c. A word that makes no sense ends the run with MR_PROTOCOL: workers read what
- * attackers write, and are believed no more than that. */
+ * Called by supervisor.c. A word that makes no sense ends the run with MR_PROTOCOL: workers read
+ * what attackers write, and are believed no more than that. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -10,11 +10,11 @@
 #include "supervisor.h"
 
 void mr_supervisor_tell(struct mr_supervisor *supervisor, uint32_t worker,
-                        enum mr_control_kind kind, uint64_t number, uint64_t other)
+			enum mr_control_kind kind, uint64_t number, uint64_t other)
 {
-	mr_control_send(&supervisor->workers[worker].control,
-	                &(struct mr_control_message){
-	                    .kind = kind, .number = number, .other = other, .fd = -1});
+	mr_control_send(
+	    &supervisor->workers[worker].control,
+	    &(struct mr_control_message){.kind = kind, .number = number, .other = other, .fd = -1});
 }
 
 static void tell_all(struct mr_supervisor *supervisor, enum mr_control_kind kind)
@@ -53,7 +53,7 @@ static void show_workers(struct mr_supervisor *supervisor)
 	mr_buf_printf(&line, "%u workers:", supervisor->worker_count);
 	for (uint32_t i = 0; i < supervisor->worker_count; i++)
 		mr_buf_printf(&line, " %s (%d)", supervisor->workers[i].name,
-		              (int)supervisor->workers[i].pid);
+			      (int)supervisor->workers[i].pid);
 	mr_progress_line(&supervisor->progress, NULL, MR_LOG_INFO, line.data, line.len);
 	mr_buf_fini(&line);
 }
@@ -82,20 +82,21 @@ static bool reads_files(const struct mr_supervisor *supervisor, uint32_t worker)
 	const struct mr_topology *topology = &supervisor->setup.topology;
 	const struct mr_group *group = &topology->groups[mr_setup_group(topology, worker)];
 	for (uint32_t i = 0; i < MR_CHAIN_MAX && group->chain[i] != NULL; i++) {
-		if (strcmp(group->chain[i], "parse") == 0 || strcmp(group->chain[i], "deliver") == 0)
+		if (strcmp(group->chain[i], "parse") == 0 ||
+		    strcmp(group->chain[i], "deliver") == 0)
 			return true;
 	}
 	return false;
 }
 
 static enum mr_err file_add(struct mr_supervisor *supervisor, uint32_t from,
-                            const struct mr_control_message *message, struct mr_error *error)
+			    const struct mr_control_message *message, struct mr_error *error)
 {
 	struct mr_registration *registration = &supervisor->registration;
 	if (registration->open)
 		return mr_error_set(error, MR_PROTOCOL,
-		                    "%s: registers a file before the last one is known",
-		                    supervisor->workers[from].name);
+				    "%s: registers a file before the last one is known",
+				    supervisor->workers[from].name);
 	*registration = (struct mr_registration){
 	    .open = true, .worker = from, .number = supervisor->file_count++};
 	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
@@ -103,26 +104,26 @@ static enum mr_err file_add(struct mr_supervisor *supervisor, uint32_t from,
 			continue;
 		registration->missing++;
 		mr_control_send(&supervisor->workers[i].control,
-		                &(struct mr_control_message){.kind = MR_CONTROL_FILE,
-		                                             .number = registration->number,
-		                                             .bytes = message->bytes,
-		                                             .fd = message->fd});
+				&(struct mr_control_message){.kind = MR_CONTROL_FILE,
+							     .number = registration->number,
+							     .bytes = message->bytes,
+							     .fd = message->fd});
 	}
 	return MR_OK;
 }
 
 static enum mr_err file_ack(struct mr_supervisor *supervisor, uint32_t from,
-                            const struct mr_control_message *message, struct mr_error *error)
+			    const struct mr_control_message *message, struct mr_error *error)
 {
 	struct mr_registration *registration = &supervisor->registration;
 	if (!registration->open || message->number != registration->number ||
 	    registration->missing == 0)
 		return mr_error_set(error, MR_PROTOCOL, "%s: acknowledges a file nobody gave it",
-		                    supervisor->workers[from].name);
+				    supervisor->workers[from].name);
 	if (--registration->missing == 0) {
 		registration->open = false;
 		mr_supervisor_tell(supervisor, registration->worker, MR_CONTROL_FILE_NUMBER,
-		                   registration->number, 0);
+				   registration->number, 0);
 	}
 	return MR_OK;
 }
@@ -130,7 +131,7 @@ static enum mr_err file_ack(struct mr_supervisor *supervisor, uint32_t from,
 /* ---- the rest ---- */
 
 static enum mr_err counters(struct mr_supervised *worker, struct mr_slice bytes,
-                            struct mr_error *error)
+			    struct mr_error *error)
 {
 	struct mr_unpack in = mr_unpack(bytes);
 	mr_unpack_array_of(&in, MR_C_COUNT);
@@ -144,7 +145,7 @@ static enum mr_err counters(struct mr_supervised *worker, struct mr_slice bytes,
 }
 
 static enum mr_err handle(struct mr_supervisor *supervisor, uint32_t from,
-                          const struct mr_control_message *message, struct mr_error *error)
+			  const struct mr_control_message *message, struct mr_error *error)
 {
 	struct mr_supervised *worker = &supervisor->workers[from];
 	switch (message->kind) {
@@ -160,7 +161,7 @@ static enum mr_err handle(struct mr_supervisor *supervisor, uint32_t from,
 		if (message->number >= supervisor->worker_count)
 			break;
 		mr_supervisor_tell(supervisor, (uint32_t)message->number, MR_CONTROL_END_ACK, from,
-		                   message->other);
+				   message->other);
 		return MR_OK;
 	case MR_CONTROL_COUNTERS:
 		return counters(worker, message->bytes, error);
@@ -168,20 +169,19 @@ static enum mr_err handle(struct mr_supervisor *supervisor, uint32_t from,
 		if (message->number > MR_LOG_ERROR)
 			break;
 		mr_progress_line(&supervisor->progress, worker->name,
-		                 (enum mr_log_level)message->number, message->bytes.at,
-		                 message->bytes.len);
+				 (enum mr_log_level)message->number, message->bytes.at,
+				 message->bytes.len);
 		return MR_OK;
 	case MR_CONTROL_DONE:
 		worker->done = true;
 		mr_supervisor_sample(supervisor);
 		return MR_OK;
 	case MR_CONTROL_FAILED:
-		return mr_error_set(error,
-		                    message->number < MR_NOT_FOUND + 1u
-		                        ? (enum mr_err)message->number
-		                        : MR_PROTOCOL,
-		                    "%s: %.*s", worker->name, (int)message->bytes.len,
-		                    message->bytes.at);
+		return mr_error_set(
+		    error,
+		    message->number < MR_NOT_FOUND + 1u ? (enum mr_err)message->number
+							: MR_PROTOCOL,
+		    "%s: %.*s", worker->name, (int)message->bytes.len, message->bytes.at);
 	default:
 		break;
 	}
@@ -189,7 +189,7 @@ static enum mr_err handle(struct mr_supervisor *supervisor, uint32_t from,
 }
 
 enum mr_err mr_supervisor_listen(struct mr_supervisor *supervisor, uint32_t from,
-                                 struct mr_error *error)
+				 struct mr_error *error)
 {
 	struct mr_supervised *worker = &supervisor->workers[from];
 	mr_control_flush(&worker->control);

@@ -205,7 +205,7 @@ size_t mr_time_text(int64_t time_us, char *out)
 	unsigned day;
 	date_of_days(days, &year, &month, &day);
 	int len = snprintf(out, MR_TIME_TEXT, "%04lld-%02u-%02uT%02d:%02d:%02d", (long long)year,
-	                   month, day, (int)(rest / 3600), (int)(rest / 60 % 60), (int)(rest % 60));
+			   month, day, (int)(rest / 3600), (int)(rest / 60 % 60), (int)(rest % 60));
 	if (fraction != 0)
 		len += snprintf(out + len, MR_TIME_TEXT - (size_t)len, ".%06d", (int)fraction);
 	len += snprintf(out + len, MR_TIME_TEXT - (size_t)len, "Z");

@@ -1,6 +1,7 @@
 /* topology.c - the default topology, and whether a topology can work.
  *
- * Called by supervisor.c before anything starts. A fault is MR_CONFIG with the names of the groups. */
+ * Called by supervisor.c before anything starts. A fault is MR_CONFIG with the names of the groups.
+ */
 #include "millrace/topology.h"
 
 #include <stdio.h>
@@ -25,11 +26,11 @@ static void link_correlations(struct mr_topology *topology, uint32_t parse, uint
 {
 	for (uint32_t to = parse + 1; to < deliver; to++) {
 		for (uint32_t from = parse; from < to; from++)
-			add_edge(topology, (struct mr_edge){from, to, MR_LINK_KEYED,
-			                                    MR_CONTENT_SIGNALS,
-			                                    topology->groups[to].layer});
-		add_edge(topology, (struct mr_edge){to, deliver, MR_LINK_SPREAD,
-		                                    MR_CONTENT_ALERTS, 0});
+			add_edge(topology,
+				 (struct mr_edge){from, to, MR_LINK_KEYED, MR_CONTENT_SIGNALS,
+						  topology->groups[to].layer});
+		add_edge(topology,
+			 (struct mr_edge){to, deliver, MR_LINK_SPREAD, MR_CONTENT_ALERTS, 0});
 	}
 }
 
@@ -72,9 +73,9 @@ void mr_topology_fini(struct mr_topology *topology)
 /* ---- the check ---- */
 
 static const char *const content_names[MR_CONTENT_COUNT] = {
-    [MR_CONTENT_NONE] = "nothing",     [MR_CONTENT_RECORDS] = "records",
-    [MR_CONTENT_EVENTS] = "events",    [MR_CONTENT_SIGNALS] = "signals",
-    [MR_CONTENT_ALERTS] = "alerts",    [MR_CONTENT_REJECTS] = "rejects",
+    [MR_CONTENT_NONE] = "nothing",  [MR_CONTENT_RECORDS] = "records",
+    [MR_CONTENT_EVENTS] = "events", [MR_CONTENT_SIGNALS] = "signals",
+    [MR_CONTENT_ALERTS] = "alerts", [MR_CONTENT_REJECTS] = "rejects",
 };
 
 static enum mr_err check_chain(const struct mr_group *group, struct mr_error *error)
@@ -85,12 +86,12 @@ static enum mr_err check_chain(const struct mr_group *group, struct mr_error *er
 		const struct mr_stage_ops *ops = mr_stage_find(group->chain[i]);
 		if (ops == NULL)
 			return mr_error_set(error, MR_CONFIG, "group %s: there is no stage \"%s\"",
-			                    group->name, group->chain[i]);
+					    group->name, group->chain[i]);
 		if (i > 0 && ops->reads != MR_CONTENT_EVENTS)
-			return mr_error_set(
-			    error, MR_CONFIG,
-			    "group %s: %s reads %s, which only a link brings: cut the chain before it",
-			    group->name, ops->name, content_names[ops->reads]);
+			return mr_error_set(error, MR_CONFIG,
+					    "group %s: %s reads %s, which only a link brings: cut "
+					    "the chain before it",
+					    group->name, ops->name, content_names[ops->reads]);
 		const struct mr_stage_ops *before =
 		    i == 0 ? NULL : mr_stage_find(group->chain[i - 1]);
 		if (before != NULL && before->reads == MR_CONTENT_EVENTS && before->apply == NULL)
@@ -106,7 +107,7 @@ static enum mr_err check_group(const struct mr_group *group, struct mr_error *er
 {
 	if (group->workers < 1 || group->workers > MR_WORKERS_MAX)
 		return mr_error_set(error, MR_CONFIG, "group %s: %u workers; 1 to %d are possible",
-		                    group->name, group->workers, MR_WORKERS_MAX);
+				    group->name, group->workers, MR_WORKERS_MAX);
 	return check_chain(group, error);
 }
 
@@ -116,7 +117,7 @@ static enum mr_content reads(const struct mr_topology *topology, uint32_t group)
 }
 
 static enum mr_err check_edge(const struct mr_topology *topology, const struct mr_edge *edge,
-                              struct mr_error *error)
+			      struct mr_error *error)
 {
 	if (edge->from >= topology->group_count || edge->to >= topology->group_count)
 		return mr_error_set(error, MR_CONFIG, "a link names a group that does not exist");
@@ -125,20 +126,20 @@ static enum mr_err check_edge(const struct mr_topology *topology, const struct m
 	enum mr_content wanted = reads(topology, edge->to);
 	/* A sink takes what was set aside as well as what was found. */
 	bool fits = edge->content == wanted ||
-	            (edge->content == MR_CONTENT_REJECTS && wanted == MR_CONTENT_ALERTS);
+		    (edge->content == MR_CONTENT_REJECTS && wanted == MR_CONTENT_ALERTS);
 	if (edge->content == MR_CONTENT_NONE || edge->content >= MR_CONTENT_COUNT || !fits)
 		return mr_error_set(error, MR_CONFIG, "link from %s to %s: %s reads %s, not this",
-		                    from->name, to->name, to->name, content_names[wanted]);
+				    from->name, to->name, to->name, content_names[wanted]);
 	if (edge->mode == MR_LINK_KEYED && edge->content != MR_CONTENT_SIGNALS)
 		return mr_error_set(error, MR_CONFIG,
-		                    "link from %s to %s: only signals have a key; make it spread",
-		                    from->name, to->name);
+				    "link from %s to %s: only signals have a key; make it spread",
+				    from->name, to->name);
 	if (edge->content == MR_CONTENT_SIGNALS &&
 	    (edge->mode != MR_LINK_KEYED || edge->layer != to->layer))
 		return mr_error_set(error, MR_CONFIG,
-		                    "link from %s to %s: signals need a keyed link of the "
-		                    "receiver's layer %u",
-		                    from->name, to->name, to->layer);
+				    "link from %s to %s: signals need a keyed link of the "
+				    "receiver's layer %u",
+				    from->name, to->name, to->layer);
 	return MR_OK;
 }
 
@@ -164,25 +165,27 @@ static enum mr_err check_cycles(const struct mr_topology *topology, struct mr_er
 		for (source = 0; gone[source]; source++)
 			;
 		err = mr_error_set(error, MR_CONFIG,
-		                   "group %s: its links lead back to it; links must form no cycle",
-		                   topology->groups[source].name);
+				   "group %s: its links lead back to it; links must form no cycle",
+				   topology->groups[source].name);
 		break;
 	}
 	free(gone);
 	return err;
 }
 
-/* A group that reads and is not fed would never end; one that is fed and reads nothing never takes. */
+/* A group that reads and is not fed would never end; one that is fed and reads nothing never takes.
+ */
 static enum mr_err check_fed(const struct mr_topology *topology, uint32_t group,
-                             struct mr_error *error)
+			     struct mr_error *error)
 {
 	bool fed = false;
 	for (uint32_t e = 0; e < topology->edge_count; e++)
 		fed |= topology->edges[e].to == group;
 	if (fed != (reads(topology, group) != MR_CONTENT_NONE))
-		return mr_error_set(error, MR_CONFIG, "group %s: it reads %s and %s link leads to it",
-		                    topology->groups[group].name,
-		                    content_names[reads(topology, group)], fed ? "a" : "no");
+		return mr_error_set(error, MR_CONFIG,
+				    "group %s: it reads %s and %s link leads to it",
+				    topology->groups[group].name,
+				    content_names[reads(topology, group)], fed ? "a" : "no");
 	return MR_OK;
 }
 

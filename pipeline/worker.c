@@ -1,8 +1,8 @@
 /* worker.c - one worker process: from a fresh exec to the acknowledged end of its work.
  *
- * Called by main.c as the hidden subcommand `worker`. One thread (and ZeroMQ's for I/O). Any error goes
- * to the supervisor as a word over control and ends the process with status 1; the supervisor then
- * ends the incarnation. Dies with its supervisor, whatever that dies of. */
+ * Called by main.c as the hidden subcommand `worker`. One thread (and ZeroMQ's for I/O). Any error
+ * goes to the supervisor as a word over control and ends the process with status 1; the supervisor
+ * then ends the incarnation. Dies with its supervisor, whatever that dies of. */
 #include "worker.h"
 
 #include <errno.h>
@@ -167,7 +167,7 @@ struct timers {
 };
 
 static enum mr_err run_timers(struct mr_worker *worker, struct timers *timers, int64_t now_us,
-                              enum phase phase, struct mr_error *error)
+			      enum phase phase, struct mr_error *error)
 {
 	if (now_us >= timers->report_us) {
 		timers->report_us = now_us + REPORT_US;
@@ -181,7 +181,7 @@ static enum mr_err run_timers(struct mr_worker *worker, struct timers *timers, i
 
 /* Until a link or control has news, or until something is due. */
 static enum mr_err idle(struct mr_worker *worker, enum phase phase, const struct timers *timers,
-                        struct pollfd *fds, struct mr_error *error)
+			struct pollfd *fds, struct mr_error *error)
 {
 	int64_t now_us = mr_clock_us();
 	int64_t due_us = timers->report_us < timers->tick_us ? timers->report_us : timers->tick_us;
@@ -206,7 +206,8 @@ static enum mr_err loop(struct mr_worker *worker, struct pollfd *fds, struct mr_
 			return step_err;
 		int64_t now_us = mr_clock_us();
 		enum mr_err err = run_timers(worker, &timers, now_us, phase, error);
-		/* Input that runs dry sends what there is; so does the end, and whoever has to wait. */
+		/* Input that runs dry sends what there is; so does the end, and whoever has to
+		 * wait. */
 		bool partial = step_err != MR_OK || phase > PHASE_FINISH;
 		bool moved = false;
 		if (err == MR_OK)

@@ -1,7 +1,7 @@
 /* worker.h - one worker process: its entry, and what its files share.
  *
- * worker.c owns the loop and the clock, worker_setup.c the start, worker_links.c what comes in and goes
- * out, worker_control.c the words to and from the supervisor. */
+ * worker.c owns the loop and the clock, worker_setup.c the start, worker_links.c what comes in and
+ * goes out, worker_control.c the words to and from the supervisor. */
 #ifndef MILLRACE_WORKER_H
 #define MILLRACE_WORKER_H
 
@@ -48,7 +48,7 @@ struct mr_outlet {
 	uint32_t peer_count;
 	uint32_t turn;         /* spread: whose turn it is */
 	struct mr_parcel held; /* spread edges */
-	int64_t since_us;      /* when the oldest item that is not yet sent was written; 0 is none */
+	int64_t since_us; /* when the oldest item that is not yet sent was written; 0 is none */
 };
 
 struct mr_worker {
@@ -88,9 +88,9 @@ enum mr_err mr_worker_listen(struct mr_worker *worker, struct mr_error *error);
 /* Wait up to `timeout_ms` (-1: for ever) for a word or for one of these, then listen. */
 struct pollfd;
 enum mr_err mr_worker_wait(struct mr_worker *worker, struct pollfd *fds, uint32_t count,
-                           int timeout_ms, struct mr_error *error);
+			   int timeout_ms, struct mr_error *error);
 void mr_worker_say(struct mr_worker *worker, enum mr_control_kind kind, uint64_t number,
-                   uint64_t other, struct mr_slice bytes);
+		   uint64_t other, struct mr_slice bytes);
 /* Wait until the control socket has taken every word; gives up where the supervisor is gone. */
 void mr_worker_say_all(struct mr_worker *worker);
 void mr_worker_report(struct mr_worker *worker, bool last);
@@ -103,17 +103,18 @@ enum mr_err mr_worker_bind(struct mr_worker *worker, struct mr_error *error);
 enum mr_err mr_worker_connect(struct mr_worker *worker, struct mr_error *error);
 /* MR_OK once each pair has met; MR_AGAIN, MR_PEER_LOST, MR_PROTOCOL. */
 enum mr_err mr_worker_met(struct mr_worker *worker, struct mr_error *error);
-/* Give the next batch there is to the chain. MR_AGAIN where there is none, MR_END where all upstream
- * workers have ended. */
+/* Give the next batch there is to the chain. MR_AGAIN where there is none, MR_END where all
+ * upstream workers have ended. */
 enum mr_err mr_worker_receive(struct mr_worker *worker, struct mr_error *error);
 /* Send what is full, and with `partial` what there is; `moved` tells whether anything went. */
 enum mr_err mr_worker_send(struct mr_worker *worker, bool partial, int64_t now_us, bool *moved,
-                           struct mr_error *error);
+			   struct mr_error *error);
 /* Whether nothing waits to be sent. */
 bool mr_worker_is_sent(const struct mr_worker *worker);
 /* Send `end` where it was not sent yet. MR_OK once all have acknowledged it. */
 enum mr_err mr_worker_end(struct mr_worker *worker, struct mr_error *error);
-/* The descriptors to wait for; `input` says whether batches are wanted. Room for mr_worker_links. */
+/* The descriptors to wait for; `input` says whether batches are wanted. Room for mr_worker_links.
+ */
 uint32_t mr_worker_poll_set(const struct mr_worker *worker, bool input, struct pollfd *out);
 uint32_t mr_worker_links(const struct mr_worker *worker);
 void mr_worker_unlink(struct mr_worker *worker);

@@ -1,7 +1,7 @@
 /* worker_control.c - the words between a worker and its supervisor.
  *
- * Called by the other worker files, and through mr_log and mr_files_add by every stage. A supervisor
- * that is gone is MR_PEER_LOST; the kernel kills the worker then anyway. */
+ * Called by the other worker files, and through mr_log and mr_files_add by every stage. A
+ * supervisor that is gone is MR_PEER_LOST; the kernel kills the worker then anyway. */
 #include "worker.h"
 
 #include <errno.h>
@@ -16,15 +16,15 @@
 /* ---- speaking ---- */
 
 void mr_worker_say(struct mr_worker *worker, enum mr_control_kind kind, uint64_t number,
-                   uint64_t other, struct mr_slice bytes)
+		   uint64_t other, struct mr_slice bytes)
 {
 	mr_control_send(&worker->control, &(struct mr_control_message){
-	                                      .kind = kind,
-	                                      .number = number,
-	                                      .other = other,
-	                                      .bytes = bytes,
-	                                      .fd = -1,
-	                                  });
+					      .kind = kind,
+					      .number = number,
+					      .other = other,
+					      .bytes = bytes,
+					      .fd = -1,
+					  });
 }
 
 void mr_worker_say_all(struct mr_worker *worker)
@@ -57,14 +57,13 @@ void mr_worker_report(struct mr_worker *worker, bool last)
 	mr_buf_fini(&bytes);
 }
 
-/* A line must not hold the work up: what the socket can't take at once is counted, and told later. */
+/* A line must not hold the work up: what the socket can't take at once is counted, and told later.
+ */
 static void send_line(void *context, enum mr_log_level level, const char *line, size_t len)
 {
 	struct mr_worker *worker = context;
-	struct mr_control_message message = {.kind = MR_CONTROL_LOG,
-	                                     .number = (uint64_t)level,
-	                                     .bytes = {line, len},
-	                                     .fd = -1};
+	struct mr_control_message message = {
+	    .kind = MR_CONTROL_LOG, .number = (uint64_t)level, .bytes = {line, len}, .fd = -1};
 	if (!mr_control_try(&worker->control, &message)) {
 		worker->lines_dropped++;
 		return;
@@ -79,7 +78,7 @@ static void send_line(void *context, enum mr_log_level level, const char *line, 
 /* ---- listening ---- */
 
 static enum mr_err take_table(struct mr_worker *worker, struct mr_control_message *message,
-                              struct mr_error *error)
+			      struct mr_error *error)
 {
 	char name[MR_TABLE_NAME_MAX];
 	int fd;
@@ -98,7 +97,7 @@ static enum mr_err take_table(struct mr_worker *worker, struct mr_control_messag
 }
 
 static enum mr_err take_setup(struct mr_worker *worker, struct mr_control_message *message,
-                              struct mr_error *error)
+			      struct mr_error *error)
 {
 	struct mr_slice bytes = {0};
 	if (worker->has_setup || message->fd < 0)
@@ -121,7 +120,7 @@ static enum mr_err take_setup(struct mr_worker *worker, struct mr_control_messag
 }
 
 static enum mr_err take_file(struct mr_worker *worker, struct mr_control_message *message,
-                             struct mr_error *error)
+			     struct mr_error *error)
 {
 	if (message->number > UINT32_MAX)
 		return mr_error_set(error, MR_PROTOCOL, "control: a file that is not one");
@@ -131,16 +130,17 @@ static enum mr_err take_file(struct mr_worker *worker, struct mr_control_message
 	    mr_files_put(worker->files, (uint32_t)message->number, fd, message->bytes, error);
 	if (err == MR_OK)
 		mr_worker_say(worker, MR_CONTROL_FILE_ACK, message->number, 0,
-		              (struct mr_slice){0});
+			      (struct mr_slice){0});
 	return err;
 }
 
 static enum mr_err take_end_ack(struct mr_worker *worker, const struct mr_control_message *message,
-                                struct mr_error *error)
+				struct mr_error *error)
 {
 	for (uint32_t i = 0; i < worker->outlet_count; i++) {
 		struct mr_outlet *outlet = &worker->outlets[i];
-		for (uint32_t p = 0; p < outlet->peer_count && outlet->edge == message->other; p++) {
+		for (uint32_t p = 0; p < outlet->peer_count && outlet->edge == message->other;
+		     p++) {
 			if (outlet->peers[p].receiver != message->number)
 				continue;
 			outlet->peers[p].end_acked = true;
@@ -151,7 +151,7 @@ static enum mr_err take_end_ack(struct mr_worker *worker, const struct mr_contro
 }
 
 static enum mr_err handle(struct mr_worker *worker, struct mr_control_message *message,
-                          struct mr_error *error)
+			  struct mr_error *error)
 {
 	switch (message->kind) {
 	case MR_CONTROL_TABLE:
@@ -197,7 +197,7 @@ enum mr_err mr_worker_listen(struct mr_worker *worker, struct mr_error *error)
 }
 
 enum mr_err mr_worker_wait(struct mr_worker *worker, struct pollfd *fds, uint32_t count,
-                           int timeout_ms, struct mr_error *error)
+			   int timeout_ms, struct mr_error *error)
 {
 	fds[count] = (struct pollfd){.fd = worker->control.fd, .events = POLLIN};
 	if (mr_control_waits(&worker->control))
@@ -211,12 +211,13 @@ enum mr_err mr_worker_wait(struct mr_worker *worker, struct pollfd *fds, uint32_
 
 /* Called within collect's poll: all readers have the file before this returns. */
 static enum mr_err register_file(void *context, int fd, struct mr_slice name, uint32_t *number_out,
-                                 struct mr_error *error)
+				 struct mr_error *error)
 {
 	struct mr_worker *worker = context;
 	worker->has_file_number = false;
-	mr_control_send(&worker->control, &(struct mr_control_message){
-	                                      .kind = MR_CONTROL_FILE_ADD, .bytes = name, .fd = fd});
+	mr_control_send(
+	    &worker->control,
+	    &(struct mr_control_message){.kind = MR_CONTROL_FILE_ADD, .bytes = name, .fd = fd});
 	while (!worker->has_file_number) {
 		struct pollfd room[1];
 		enum mr_err err = mr_worker_wait(worker, room, 0, -1, error);

@@ -1,7 +1,8 @@
 /* worker_links.c - what comes into a worker and what goes out.
  *
- * Called by worker.c. Never blocks: a pair that is full keeps one unsent batch, and the worker waits
- * for that pair and for control at once. A breach of a peer is MR_PROTOCOL and ends the incarnation. */
+ * Called by worker.c. Never blocks: a pair that is full keeps one unsent batch, and the worker
+ * waits for that pair and for control at once. A breach of a peer is MR_PROTOCOL and ends the
+ * incarnation. */
 #include "worker.h"
 
 #include <poll.h>
@@ -21,7 +22,7 @@ static const struct mr_edge *edge_of(const struct mr_worker *worker, uint32_t ed
 }
 
 static void endpoint_of(const struct mr_worker *worker, uint32_t edge, uint32_t from, uint32_t to,
-                        char *out)
+			char *out)
 {
 	mr_setup_endpoint(&worker->setup, edge, from, to, out);
 }
@@ -43,9 +44,9 @@ static enum mr_err bind_edge(struct mr_worker *worker, uint32_t edge, struct mr_
 		struct mr_upstream *up = &worker->upstream[worker->upstream_count];
 		char endpoint[MR_ENDPOINT_MAX];
 		endpoint_of(worker, edge, first + i, worker->number, endpoint);
-		enum mr_err err = mr_link_rx_open(
-		    worker->context, endpoint, worker->setup.incarnation, first + i,
-		    mr_fields_hash(worker->setup.fields), &up->rx, error);
+		enum mr_err err =
+		    mr_link_rx_open(worker->context, endpoint, worker->setup.incarnation, first + i,
+				    mr_fields_hash(worker->setup.fields), &up->rx, error);
 		if (err != MR_OK)
 			return err;
 		up->edge = edge;
@@ -160,31 +161,31 @@ void mr_worker_unlink(struct mr_worker *worker)
 
 /* ---- receiving ---- */
 
-/* Reads the region's bytes into this worker's own buffer: never a mapping, so that a file cut short is
- * an error and no SIGBUS. */
+/* Reads the region's bytes into this worker's own buffer: never a mapping, so that a file cut short
+ * is an error and no SIGBUS. */
 static enum mr_err read_region(struct mr_worker *worker, const struct mr_region *region,
-                               struct mr_slice *body_out, struct mr_error *error)
+			       struct mr_slice *body_out, struct mr_error *error)
 {
 	size_t len = (size_t)region->length; /* bounded by the header's check */
 	worker->region.len = 0;
 	char *at = mr_buf_reserve(&worker->region, len + MR_JSON_PADDING);
-	enum mr_err err = mr_files_read(worker->files, region->partition, region->position, at, len,
-	                                error);
+	enum mr_err err =
+	    mr_files_read(worker->files, region->partition, region->position, at, len, error);
 	memset(at + len, 0, MR_JSON_PADDING);
 	*body_out = (struct mr_slice){at, len};
 	return err;
 }
 
 static enum mr_err begin(struct mr_worker *worker, const struct mr_upstream *up,
-                         const struct mr_batch_header *header, struct mr_slice body,
-                         struct mr_error *error)
+			 const struct mr_batch_header *header, struct mr_slice body,
+			 struct mr_error *error)
 {
 	if (header->content != edge_of(worker, up->edge)->content)
 		return mr_error_set(error, MR_PROTOCOL,
-		                    "link from worker %u: a batch of content %d; the topology says "
-		                    "%d",
-		                    up->sender, (int)header->content,
-		                    (int)edge_of(worker, up->edge)->content);
+				    "link from worker %u: a batch of content %d; the topology says "
+				    "%d",
+				    up->sender, (int)header->content,
+				    (int)edge_of(worker, up->edge)->content);
 	if (header->content != MR_CONTENT_RECORDS) {
 		mr_chain_begin_items(&worker->chain, header, body);
 		return MR_OK;
@@ -213,15 +214,14 @@ static enum mr_err take(struct mr_worker *worker, struct mr_upstream *up, struct
 		return begin(worker, up, &header, body, error);
 	case MR_BATCH_END:
 		up->ended = true;
-		mr_worker_say(worker, MR_CONTROL_ENDED, up->sender, up->edge,
-		              (struct mr_slice){0});
+		mr_worker_say(worker, MR_CONTROL_ENDED, up->sender, up->edge, (struct mr_slice){0});
 		return MR_OK;
 	case MR_BATCH_BARRIER:
 		break;
 	}
 	return mr_error_set(error, MR_PROTOCOL,
-	                    "link from worker %u: a barrier; this pipeline takes no checkpoints",
-	                    up->sender);
+			    "link from worker %u: a barrier; this pipeline takes no checkpoints",
+			    up->sender);
 }
 
 enum mr_err mr_worker_receive(struct mr_worker *worker, struct mr_error *error)
@@ -246,7 +246,7 @@ enum mr_err mr_worker_receive(struct mr_worker *worker, struct mr_error *error)
 
 /* The next batch of a lane, if there is one, into the parcel. */
 static bool fetch(struct mr_worker *worker, uint32_t output, uint32_t lane, bool partial,
-                  struct mr_parcel *parcel)
+		  struct mr_parcel *parcel)
 {
 	if (parcel->waits)
 		return true;
@@ -268,7 +268,7 @@ static bool fetch(struct mr_worker *worker, uint32_t output, uint32_t lane, bool
 }
 
 static enum mr_err send_to(struct mr_downstream *peer, struct mr_parcel *parcel, bool *moved,
-                           struct mr_error *error)
+			   struct mr_error *error)
 {
 	enum mr_err err = mr_link_send(peer->tx, &parcel->header, &parcel->body, error);
 	if (err == MR_OK) {
@@ -282,7 +282,7 @@ static enum mr_err send_to(struct mr_downstream *peer, struct mr_parcel *parcel,
 
 /* Spread: the next peer that accepts. */
 static enum mr_err send_spread(struct mr_worker *worker, uint32_t output, bool partial, bool *moved,
-                               struct mr_error *error)
+			       struct mr_error *error)
 {
 	struct mr_outlet *outlet = &worker->outlets[output];
 	while (fetch(worker, output, 0, partial, &outlet->held)) {
@@ -299,7 +299,7 @@ static enum mr_err send_spread(struct mr_worker *worker, uint32_t output, bool p
 }
 
 static enum mr_err send_keyed(struct mr_worker *worker, uint32_t output, bool partial, bool *moved,
-                              struct mr_error *error)
+			      struct mr_error *error)
 {
 	struct mr_outlet *outlet = &worker->outlets[output];
 	for (uint32_t i = 0; i < outlet->peer_count; i++) {
@@ -316,7 +316,7 @@ static enum mr_err send_keyed(struct mr_worker *worker, uint32_t output, bool pa
 }
 
 enum mr_err mr_worker_send(struct mr_worker *worker, bool partial, int64_t now_us, bool *moved,
-                           struct mr_error *error)
+			   struct mr_error *error)
 {
 	for (uint32_t i = 0; i < worker->outlet_count; i++) {
 		struct mr_outlet *outlet = &worker->outlets[i];
@@ -325,8 +325,8 @@ enum mr_err mr_worker_send(struct mr_worker *worker, bool partial, int64_t now_u
 			outlet->since_us = now_us;
 		bool due = outlet->since_us != 0 && now_us - outlet->since_us >= PARTIAL_US;
 		enum mr_err err = output->mode == MR_LINK_KEYED
-		                      ? send_keyed(worker, i, partial || due, moved, error)
-		                      : send_spread(worker, i, partial || due, moved, error);
+				      ? send_keyed(worker, i, partial || due, moved, error)
+				      : send_spread(worker, i, partial || due, moved, error);
 		if (err != MR_OK)
 			return err;
 		if (mr_output_is_empty(output))
@@ -385,15 +385,15 @@ uint32_t mr_worker_links(const struct mr_worker *worker)
 	return links;
 }
 
-/* Only pairs whose state was asked until it said "again": ZeroMQ's descriptors are edge-triggered. A
- * pair that nothing waits for is left out, or its news would wake the worker without end. */
+/* Only pairs whose state was asked until it said "again": ZeroMQ's descriptors are edge-triggered.
+ * A pair that nothing waits for is left out, or its news would wake the worker without end. */
 uint32_t mr_worker_poll_set(const struct mr_worker *worker, bool input, struct pollfd *out)
 {
 	uint32_t count = 0;
 	for (uint32_t i = 0; i < worker->upstream_count && input; i++) {
 		if (!worker->upstream[i].ended)
 			out[count++] = (struct pollfd){.fd = mr_link_rx_fd(worker->upstream[i].rx),
-			                               .events = POLLIN};
+						       .events = POLLIN};
 	}
 	for (uint32_t i = 0; i < worker->outlet_count; i++) {
 		const struct mr_outlet *outlet = &worker->outlets[i];

@@ -21,7 +21,8 @@ struct mr_evidence {
 	int64_t arrival_us;
 	struct mr_slice record_id;
 	struct mr_origin origin;
-	struct mr_slice record; /* the bytes where the link leaves the host; else empty: read origin */
+	struct mr_slice
+	    record; /* the bytes where the link leaves the host; else empty: read origin */
 	uint32_t field_count;
 	const struct mr_signal_field *fields;
 };
@@ -40,9 +41,9 @@ struct mr_alert {
 	bool has_time;
 	int64_t first_time_us; /* of the occurrences known */
 	int64_t last_time_us;
-	uint64_t event_count;  /* distinct records */
-	uint64_t value_count;  /* distinct values, where the kind counts them; else 0 */
-	bool lower_bound;      /* the counts are at least this */
+	uint64_t event_count; /* distinct records */
+	uint64_t value_count; /* distinct values, where the kind counts them; else 0 */
+	bool lower_bound;     /* the counts are at least this */
 	uint32_t evidence_count;
 	struct mr_evidence evidence[MR_EVIDENCE_MAX]; /* the smallest by (time, record id) */
 };
@@ -50,12 +51,12 @@ struct mr_alert {
 /* `rule_id` is the rule's own id text. `kind_name` is the record kind for a plain detection, whose
  * key is the record id, and empty for a correlation. */
 void mr_alert_id(struct mr_slice tenant, struct mr_slice rule_id, struct mr_slice kind_name,
-                 const struct mr_slice *key, size_t key_count, int64_t slot,
-                 uint8_t out[MR_ALERT_ID_BYTES]);
+		 const struct mr_slice *key, size_t key_count, int64_t slot,
+		 uint8_t out[MR_ALERT_ID_BYTES]);
 
 void mr_alert_encode(const struct mr_alert *alert, struct mr_buf *out);
 enum mr_err mr_alert_decode(struct mr_slice bytes, size_t *at, struct mr_arena *arena,
-                            struct mr_alert *out, struct mr_error *error);
+			    struct mr_alert *out, struct mr_error *error);
 
 /* A record that could not be judged, whole. By reference where `bytes` is empty and origin.length
  * is not 0. `name` is the source's name for a person (a path), `offset` where the record stands in
@@ -70,6 +71,6 @@ struct mr_reject {
 };
 void mr_reject_encode(const struct mr_reject *reject, struct mr_buf *out);
 enum mr_err mr_reject_decode(struct mr_slice bytes, size_t *at, struct mr_reject *out,
-                             struct mr_error *error);
+			     struct mr_error *error);
 
 #endif

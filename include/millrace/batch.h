@@ -8,15 +8,15 @@
 #include "millrace/alert.h"
 
 #define MR_BATCH_VERSION 1
-#define MR_BATCH_HEADER_MAX 256        /* bytes of an encoded header */
+#define MR_BATCH_HEADER_MAX 256          /* bytes of an encoded header */
 #define MR_BATCH_BODY_TARGET (256 << 10) /* a body is sealed once it holds this much */
-#define MR_BATCH_BODY_MAX (4 << 20)    /* ZMQ_MAXMSGSIZE */
-#define MR_BATCH_REGION_MAX (64 << 20) /* bytes of one region: no record is longer either */
+#define MR_BATCH_BODY_MAX (4 << 20)      /* ZMQ_MAXMSGSIZE */
+#define MR_BATCH_REGION_MAX (64 << 20)   /* bytes of one region: no record is longer either */
 
 enum mr_batch_kind { MR_BATCH_DATA = 1, MR_BATCH_BARRIER, MR_BATCH_END };
 
 enum mr_content {
-	MR_CONTENT_NONE,    /* barriers and ends */
+	MR_CONTENT_NONE, /* barriers and ends */
 	MR_CONTENT_RECORDS,
 	MR_CONTENT_EVENTS,
 	MR_CONTENT_SIGNALS,
@@ -61,8 +61,8 @@ struct mr_batch_header {
 	uint64_t body_len; /* bytes of the body frame; of the region where inline is false */
 	uint64_t fields_hash;
 	int64_t earliest_arrival_us;
-	/* Barriers and ends: the number n (0 for an end), and the double entry: what was sent on this
-	 * pair before it. */
+	/* Barriers and ends: the number n (0 for an end), and the double entry: what was sent on
+	 * this pair before it. */
 	uint64_t barrier;
 	uint64_t sent_batches;
 	uint64_t sent_items;
@@ -77,14 +77,14 @@ struct mr_batch_header {
 
 void mr_batch_header_encode(const struct mr_batch_header *header, struct mr_buf *out);
 enum mr_err mr_batch_header_decode(struct mr_slice bytes, struct mr_batch_header *out,
-                                   struct mr_error *error);
+				   struct mr_error *error);
 
 /* Events, for chains that are cut between parse and detect: all fields and the record itself. */
 void mr_event_encode(const struct mr_events *events, const struct mr_event *event,
-                     struct mr_buf *out);
+		     struct mr_buf *out);
 /* Pushes the event; its strings borrow `bytes`, which has MR_JSON_PADDING bytes behind it.
  * MR_FULL where events has no room (nothing consumed). */
 enum mr_err mr_event_decode(struct mr_slice bytes, size_t *at, struct mr_events *events,
-                            struct mr_error *error);
+			    struct mr_error *error);
 
 #endif

@@ -25,11 +25,11 @@ const char *mr_config_get(const struct mr_config *config, const char *name, size
 size_t mr_config_count(const struct mr_config *config, const char *name);
 bool mr_config_flag(const struct mr_config *config, const char *name);
 /* A whole number from min to max, `fallback` where it is not set; MR_CONFIG names it otherwise. */
-enum mr_err mr_config_int(const struct mr_config *config, const char *name, int64_t min, int64_t max,
-                          int64_t fallback, int64_t *out, struct mr_error *error);
+enum mr_err mr_config_int(const struct mr_config *config, const char *name, int64_t min,
+			  int64_t max, int64_t fallback, int64_t *out, struct mr_error *error);
 
 void mr_config_encode(const struct mr_config *config, struct mr_buf *out);
 enum mr_err mr_config_decode(struct mr_slice bytes, struct mr_config *config_out,
-                             struct mr_error *error);
+			     struct mr_error *error);
 
 #endif

@@ -19,8 +19,8 @@ enum mr_record_kind {
 struct mr_slice mr_record_kind_name(enum mr_record_kind kind);
 
 /* Where a record came from, and how to read it again. `partition` is a file of the run (see
- * mr_files), `position` a byte offset in it, `length` bytes long; `hash` is mr_hash64(bytes, seed 0)
- * of the bytes as they came. */
+ * mr_files), `position` a byte offset in it, `length` bytes long; `hash` is mr_hash64(bytes, seed
+ * 0) of the bytes as they came. */
 struct mr_origin {
 	uint32_t source;
 	uint32_t partition;
@@ -42,7 +42,8 @@ enum mr_type {
 struct mr_value {
 	const char *text; /* as text tests see it; valid for every type but MR_NULL */
 	uint32_t len;
-	uint32_t next; /* the next value of this field: index + 1 into mr_events.values, 0 is last */
+	uint32_t
+	    next; /* the next value of this field: index + 1 into mr_events.values, 0 is last */
 	union {
 		int64_t i;
 		uint64_t u;
@@ -73,8 +74,9 @@ struct mr_events {
 	struct mr_value *values;
 	uint32_t value_count;
 	uint32_t value_capacity;
-	uint32_t *first_block; /* capacity * 2 * stride entries: each event's first, then its last */
-	uint32_t stride;       /* mr_fields_count, rounded up */
+	uint32_t
+	    *first_block; /* capacity * 2 * stride entries: each event's first, then its last */
+	uint32_t stride;  /* mr_fields_count, rounded up */
 	struct mr_arena arena;
 };
 
@@ -89,31 +91,31 @@ void mr_events_pop(struct mr_events *events);
 
 /* Append a value to a field (behind those it has). Pointers into values die with the next add. */
 void mr_event_add(struct mr_events *events, struct mr_event *event, mr_field field,
-                  const struct mr_value *value);
+		  const struct mr_value *value);
 void mr_event_add_text(struct mr_events *events, struct mr_event *event, mr_field field,
-                       struct mr_slice text);
+		       struct mr_slice text);
 void mr_event_add_int(struct mr_events *events, struct mr_event *event, mr_field field,
-                      int64_t number);
+		      int64_t number);
 void mr_event_add_bool(struct mr_events *events, struct mr_event *event, mr_field field, bool yes);
 /* `text` is the number as alerts and text tests see it; borrowed. */
 void mr_event_add_double(struct mr_events *events, struct mr_event *event, mr_field field,
-                         double number, struct mr_slice text);
+			 double number, struct mr_slice text);
 
 /* The first value, or NULL where the field is missing. */
 static inline const struct mr_value *mr_event_get(const struct mr_events *events,
-                                                  const struct mr_event *event, mr_field field)
+						  const struct mr_event *event, mr_field field)
 {
 	uint32_t index = event->first[field];
 	return index == 0 ? NULL : &events->values[index - 1];
 }
 static inline const struct mr_value *mr_value_next(const struct mr_events *events,
-                                                   const struct mr_value *value)
+						   const struct mr_value *value)
 {
 	return value->next == 0 ? NULL : &events->values[value->next - 1];
 }
 /* The first value's text, or an empty slice. */
 struct mr_slice mr_event_text(const struct mr_events *events, const struct mr_event *event,
-                              mr_field field);
+			      mr_field field);
 
 /* What group keys and distinct values call missing: null, empty, "<null>". */
 bool mr_value_is_missing(const struct mr_value *value);

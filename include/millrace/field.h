@@ -46,6 +46,6 @@ uint64_t mr_fields_hash(const struct mr_fields *fields);
  * MR_BAD_INPUT. */
 void mr_fields_encode(const struct mr_fields *fields, struct mr_buf *out);
 enum mr_err mr_fields_decode(struct mr_slice bytes, struct mr_fields **fields_out,
-                             struct mr_error *error);
+			     struct mr_error *error);
 
 #endif

@@ -1,5 +1,5 @@
-/* ledger.h - the books: what came in and what became of it. Double entry: what one step says that it
- * passed on, the next must say that it got.
+/* ledger.h - the books: what came in and what became of it. Double entry: what one step says that
+ * it passed on, the next must say that it got.
  *
  * Counters are kept by the workers (metric.h) and added up by the supervisor. */
 #ifndef MILLRACE_LEDGER_H
@@ -9,8 +9,8 @@
 #include "millrace/metric.h"
 
 /* Whether the sums of a finished run balance: bytes collected = bytes judged, records = parsed +
- * rejected, signals sent = received, alerts made = received = delivered, rejects = received = written.
- * MR_IO names each hole with both figures. */
+ * rejected, signals sent = received, alerts made = received = delivered, rejects = received =
+ * written. MR_IO names each hole with both figures. */
 enum mr_err mr_ledger_balance(const struct mr_counters *sums, struct mr_error *error);
 
 #endif

@@ -16,8 +16,7 @@ enum mr_log_level {
 	MR_LOG_ERROR
 };
 
-void mr_log(enum mr_log_level level, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void mr_log(enum mr_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Where lines go; NULL is stderr. Set by pipeline/ and by tests. */
 typedef void (*mr_log_sink)(void *context, enum mr_log_level level, const char *line, size_t len);

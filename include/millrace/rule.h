@@ -1,7 +1,8 @@
 /* rule.h - the catalog: every rule and correlation of a run, as all stages see it.
  *
  * Made by detect's prepare from the rule files, handed to correlate, deliver and the supervisor's
- * summary as the table "catalog". How a detection is matched is detect's own affair and not here. */
+ * summary as the table "catalog". How a detection is matched is detect's own affair and not here.
+ */
 #ifndef MILLRACE_RULE_H
 #define MILLRACE_RULE_H
 
@@ -17,8 +18,14 @@ enum mr_correlation_type {
 };
 struct mr_slice mr_correlation_name(enum mr_correlation_type type);
 
-enum mr_level { MR_LEVEL_NONE, MR_LEVEL_INFORMATIONAL, MR_LEVEL_LOW, MR_LEVEL_MEDIUM, MR_LEVEL_HIGH,
-	        MR_LEVEL_CRITICAL };
+enum mr_level {
+	MR_LEVEL_NONE,
+	MR_LEVEL_INFORMATIONAL,
+	MR_LEVEL_LOW,
+	MR_LEVEL_MEDIUM,
+	MR_LEVEL_HIGH,
+	MR_LEVEL_CRITICAL
+};
 
 enum mr_compare { MR_GTE, MR_GT, MR_LTE, MR_LT, MR_EQ, MR_NEQ };
 
@@ -55,13 +62,13 @@ struct mr_rule {
 	struct mr_texts group_by; /* field names as written: aliases or fields */
 	struct mr_texts fields;   /* condition.field, one or more */
 	/* What rule rules[r] calls the member g of group_by / member f of fields:
-	 * group_fields[r * group_by.count + g], value_fields[r * fields.count + f]; 0 where that rule
-	 * has no such field (an alias that leaves it out). */
+	 * group_fields[r * group_by.count + g], value_fields[r * fields.count + f]; 0 where that
+	 * rule has no such field (an alias that leaves it out). */
 	mr_field *group_fields;
 	mr_field *value_fields;
 	/* Where another correlation names this one. */
 	bool feeds;
-	uint8_t layer; /* 0 over detections, else one more than the highest layer it names */
+	uint8_t layer;    /* 0 over detections, else one more than the highest layer it names */
 	uint64_t meaning; /* hash of what gives its state meaning (PROTOCOL.md 4.5) */
 };
 
@@ -70,13 +77,13 @@ struct mr_catalog {
 	uint32_t count;
 	uint8_t layers; /* layers of correlation, at least 1 */
 	uint32_t detections, correlations, filters, refused, inactive; /* what was read */
-	struct mr_arena arena; /* owns everything above */
+	struct mr_arena arena;                                         /* owns everything above */
 };
 
 void mr_catalog_fini(struct mr_catalog *catalog);
 void mr_catalog_encode(const struct mr_catalog *catalog, struct mr_buf *out);
 /* Survives any bytes; every index and count is checked. */
 enum mr_err mr_catalog_decode(struct mr_slice bytes, struct mr_catalog *out,
-                              struct mr_error *error);
+			      struct mr_error *error);
 
 #endif

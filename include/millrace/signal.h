@@ -7,9 +7,9 @@
 
 #include "millrace/event.h"
 
-#define MR_GROUP_BY_MAX 16   /* fields of one group-by */
-#define MR_PRODUCT_MAX 64    /* group keys, and value tuples, of one event (PROTOCOL.md 6.4) */
-#define MR_KEY_GROUPS 256    /* PROTOCOL.md 2.4 */
+#define MR_GROUP_BY_MAX 16 /* fields of one group-by */
+#define MR_PRODUCT_MAX 64  /* group keys, and value tuples, of one event (PROTOCOL.md 6.4) */
+#define MR_KEY_GROUPS 256  /* PROTOCOL.md 2.4 */
 #define MR_SIGNAL_FIELDS_MAX 512
 
 /* One value of one field, as an alert shows it or an outer correlation groups by it. A
@@ -35,7 +35,7 @@ struct mr_signal {
 	 * correlation's occurrence its alert's 16 bytes (PROTOCOL.md 6.8). */
 	struct mr_slice counted_id;
 	struct mr_origin origin;
-	uint32_t key_count;                  /* 0: no group-by */
+	uint32_t key_count;                   /* 0: no group-by */
 	struct mr_slice key[MR_GROUP_BY_MAX]; /* case-folded, in group-by order */
 	/* Value tuples for the kinds that count or add up values: value_count tuples of value_width
 	 * texts each, case-folded, flat. */
@@ -48,19 +48,19 @@ struct mr_signal {
 
 /* Hash of tenant, consumer and key: which of the 256 key groups. `seed` is the run's. */
 uint8_t mr_key_group(const uint8_t seed[16], uint32_t consumer, struct mr_slice tenant,
-                     const struct mr_slice *key, size_t key_count);
+		     const struct mr_slice *key, size_t key_count);
 
 /* To and from msgpack, one item. Decoding survives any bytes. Arrays are put into `arena`. */
 void mr_signal_encode(const struct mr_signal *signal, struct mr_buf *out);
 /* *at moves behind the item. */
 enum mr_err mr_signal_decode(struct mr_slice bytes, size_t *at, struct mr_arena *arena,
-                             struct mr_signal *out, struct mr_error *error);
+			     struct mr_signal *out, struct mr_error *error);
 
 /* The fields alone, for state that keeps them: encode to bytes, decode into the arena. */
 void mr_signal_fields_encode(const struct mr_signal_field *fields, uint32_t count,
-                             struct mr_buf *out);
+			     struct mr_buf *out);
 enum mr_err mr_signal_fields_decode(struct mr_slice bytes, struct mr_arena *arena,
-                                    const struct mr_signal_field **fields_out,
-                                    uint32_t *count_out, struct mr_error *error);
+				    const struct mr_signal_field **fields_out, uint32_t *count_out,
+				    struct mr_error *error);
 
 #endif

@@ -21,13 +21,13 @@ struct mr_tables;
 void mr_tables_add(struct mr_tables *tables, const char *name, int fd, size_t size_bytes);
 /* A sealed memfd with these bytes, added under the name. */
 enum mr_err mr_tables_add_bytes(struct mr_tables *tables, const char *name, struct mr_slice bytes,
-                                struct mr_error *error);
+				struct mr_error *error);
 /* Borrowed descriptor and size; false where there is no such table. */
 bool mr_tables_find(const struct mr_tables *tables, const char *name, int *fd_out,
-                    size_t *size_bytes_out);
+		    size_t *size_bytes_out);
 /* The table mapped read-only and shared, until the process ends. MR_NOT_FOUND, MR_IO. */
 enum mr_err mr_tables_map(const struct mr_tables *tables, const char *name,
-                          struct mr_slice *bytes_out, struct mr_error *error);
+			  struct mr_slice *bytes_out, struct mr_error *error);
 
 struct mr_prepare {
 	const struct mr_config *config; /* the run's settings: see setting.def */
@@ -43,21 +43,22 @@ struct mr_stage_env {
 	const struct mr_tables *tables;
 	struct mr_files *files;
 	struct mr_counters *counters;
-	uint8_t seed[16];  /* the run's: key groups, and hash tables filled with an attacker's keys */
-	uint32_t worker;   /* which of the group */
-	uint32_t workers;  /* in the group */
-	uint8_t layer;     /* correlate: which layer of correlations this group is */
-	bool finite;       /* scan: the input ends, alerts of correlations are made at the end */
-	int64_t start_us;  /* when the run started: the arrival time of what it reads */
+	uint8_t
+	    seed[16];    /* the run's: key groups, and hash tables filled with an attacker's keys */
+	uint32_t worker; /* which of the group */
+	uint32_t workers; /* in the group */
+	uint8_t layer;    /* correlate: which layer of correlations this group is */
+	bool finite;      /* scan: the input ends, alerts of correlations are made at the end */
+	int64_t start_us; /* when the run started: the arrival time of what it reads */
 };
 
 /* ---- reading ---- */
 
 struct mr_record {
-	struct mr_slice bytes; /* MR_JSON_PADDING readable bytes behind it */
+	struct mr_slice bytes;   /* MR_JSON_PADDING readable bytes behind it */
 	struct mr_origin origin; /* hash not yet set */
-	uint32_t name;     /* mr_files number of the original, for a person */
-	uint64_t offset;   /* in the original */
+	uint32_t name;           /* mr_files number of the original, for a person */
+	uint64_t offset;         /* in the original */
 	int64_t arrival_us;
 };
 
@@ -93,14 +94,15 @@ struct mr_events *mr_writer_events(struct mr_writer *out);
 struct mr_command { /* a subcommand that a stage brings, e.g. "rules" */
 	const char *name;
 	const char *summary; /* one line for help */
-	/* Exit status as DESIGN.md 9: 0 done, 1 the work failed, 2 the command or its files are wrong. */
+	/* Exit status as DESIGN.md 9: 0 done, 1 the work failed, 2 the command or its files are
+	 * wrong. */
 	int (*main)(int argc, char **argv);
 };
 
 struct mr_stage_ops {
-	const char *name;  /* as in a topology file, e.g. "enrich" */
-	size_t state_size; /* the pipeline zeroes and owns `state` */
-	enum mr_content reads;  /* MR_CONTENT_NONE for a source */
+	const char *name;      /* as in a topology file, e.g. "enrich" */
+	size_t state_size;     /* the pipeline zeroes and owns `state` */
+	enum mr_content reads; /* MR_CONTENT_NONE for a source */
 
 	/* In the supervisor, once: check files, add fields, build tables. May block and take long.
 	 * Warnings go to mr_log. May be NULL. */
@@ -117,27 +119,31 @@ struct mr_stage_ops {
 	 * again with the rest. A bad item is data: mr_writer_reject it. Any other result ends the
 	 * worker. */
 	enum mr_err (*process)(void *state, struct mr_reader *in, struct mr_writer *out,
-	                       struct mr_error *error);
+			       struct mr_error *error);
 
-	/* Instead of process, for a stage that adds fields to events in place: events [from, count). */
+	/* Instead of process, for a stage that adds fields to events in place: events [from,
+	 * count). */
 	enum mr_err (*apply)(void *state, struct mr_events *events, uint32_t from,
-	                     struct mr_error *error);
+			     struct mr_error *error);
 
 	/* About once a second, and before a barrier. May be NULL. */
-	enum mr_err (*tick)(void *state, int64_t now_us, struct mr_writer *out, struct mr_error *error);
+	enum mr_err (*tick)(void *state, int64_t now_us, struct mr_writer *out,
+			    struct mr_error *error);
 
-	/* All upstream workers have ended: write what was held back. MR_FULL: call again. May be NULL. */
+	/* All upstream workers have ended: write what was held back. MR_FULL: call again. May be
+	 * NULL. */
 	enum mr_err (*finish)(void *state, struct mr_writer *out, struct mr_error *error);
 
 	/* Before a snapshot at a barrier: `watermark_us` is W of PROTOCOL.md 6.6; state that no
 	 * occurrence within the lateness can touch any more goes. May be NULL. */
 	void (*release)(void *state, int64_t watermark_us);
 
-	/* The state of one key group, appended to `out`; and back. A stage without state has neither.
-	 * Restore survives any bytes (MR_BAD_INPUT) and is called for each group that the worker owns. */
+	/* The state of one key group, appended to `out`; and back. A stage without state has
+	 * neither. Restore survives any bytes (MR_BAD_INPUT) and is called for each group that the
+	 * worker owns. */
 	void (*snapshot)(void *state, uint8_t key_group, struct mr_buf *out);
 	enum mr_err (*restore)(void *state, uint8_t key_group, struct mr_slice bytes,
-	                       struct mr_error *error);
+			       struct mr_error *error);
 
 	void (*close)(void *state);
 

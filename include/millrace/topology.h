@@ -37,8 +37,8 @@ struct mr_topology {
 	uint32_t edge_count;
 };
 
-/* The default: collect; parse·enrich·detect × workers; a layer of correlate × workers for each layer
- * of correlations; deliver. */
+/* The default: collect; parse·enrich·detect × workers; a layer of correlate × workers for each
+ * layer of correlations; deliver. */
 void mr_topology_default(uint32_t workers, uint8_t layers, struct mr_topology *out);
 /* Stages exist, contents fit, no cycle, numbers in bounds: MR_CONFIG says what is wrong. */
 enum mr_err mr_topology_check(const struct mr_topology *topology, struct mr_error *error);

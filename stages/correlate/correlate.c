@@ -1,9 +1,9 @@
 /* correlate.c - the stage: signals in, alerts out, and signals for the next layer.
  *
- * One worker group for each layer of correlations, sharded by key group. The pipeline calls it through
- * mr_stage_correlate (millrace/stage.h). It fails to open where the catalog is missing or holds a
- * correlation that it can't judge, and ends the worker (MR_PROTOCOL) on a signal that no rule of the
- * catalog can have made. */
+ * One worker group for each layer of correlations, sharded by key group. The pipeline calls it
+ * through mr_stage_correlate (millrace/stage.h). It fails to open where the catalog is missing or
+ * holds a correlation that it can't judge, and ends the worker (MR_PROTOCOL) on a signal that no
+ * rule of the catalog can have made. */
 #include "state.h"
 
 #include <assert.h>
@@ -13,29 +13,30 @@
 #define LATENESS_MAX_S INT64_C(1000000000)
 #define THRESHOLD_MAX (UINT32_C(1) << 28)
 
-static const struct corr_kind *const kinds[] = {
-	&corr_event_count, &corr_value_count, &corr_temporal, &corr_temporal_ordered};
+static const struct corr_kind *const kinds[] = {&corr_event_count, &corr_value_count,
+						&corr_temporal, &corr_temporal_ordered};
 
 /* ---- opening ---- */
 
-/* How many distinct things make every part of the condition hold; `fallback` without a condition. */
+/* How many distinct things make every part of the condition hold; `fallback` without a condition.
+ */
 static enum mr_err threshold_of(const struct mr_rule *rule, uint32_t fallback, uint32_t *out,
-                                struct mr_error *error)
+				struct mr_error *error)
 {
 	*out = rule->condition_count == 0 ? fallback : 1;
 	for (uint32_t i = 0; i < rule->condition_count; i++) {
 		const struct mr_condition_part *part = &rule->condition[i];
 		if (part->op != MR_GTE && part->op != MR_GT)
 			return mr_error_set(error, MR_UNSUPPORTED,
-			                    "correlation %.*s: its condition can become false "
-			                    "again; gte and gt are supported",
-			                    (int)rule->id.len, rule->id.at);
+					    "correlation %.*s: its condition can become false "
+					    "again; gte and gt are supported",
+					    (int)rule->id.len, rule->id.at);
 		if (part->count >= THRESHOLD_MAX)
 			return mr_error_set(error, MR_UNSUPPORTED,
-			                    "correlation %.*s: counts to %lld; at most %u is "
-			                    "supported",
-			                    (int)rule->id.len, rule->id.at,
-			                    (long long)part->count, THRESHOLD_MAX - 1);
+					    "correlation %.*s: counts to %lld; at most %u is "
+					    "supported",
+					    (int)rule->id.len, rule->id.at, (long long)part->count,
+					    THRESHOLD_MAX - 1);
 		int64_t least = part->op == MR_GTE ? part->count : part->count + 1;
 		if (least > *out)
 			*out = (uint32_t)least;
@@ -78,15 +79,15 @@ static void outers_find(const struct mr_catalog *catalog, struct corr_rule *own)
 }
 
 static enum mr_err rule_open(const struct mr_catalog *catalog, struct corr_rule *own,
-                             struct mr_error *error)
+			     struct mr_error *error)
 {
 	const struct mr_rule *rule = own->rule;
 	if (rule->timespan_us > INT64_MAX / 4 || rule->group_by.count > MR_GROUP_BY_MAX ||
 	    rule->fields.count > MR_GROUP_BY_MAX)
 		return mr_error_set(error, MR_UNSUPPORTED,
-		                    "correlation %.*s: a timespan of more than 70,000 years, or "
-		                    "more than %d fields in group-by or condition",
-		                    (int)rule->id.len, rule->id.at, MR_GROUP_BY_MAX);
+				    "correlation %.*s: a timespan of more than 70,000 years, or "
+				    "more than %d fields in group-by or condition",
+				    (int)rule->id.len, rule->id.at, MR_GROUP_BY_MAX);
 	steps_number(own);
 	uint32_t fallback = rule->type == MR_CORRELATION_TEMPORAL ? own->step_count : 1;
 	enum mr_err err = threshold_of(rule, fallback, &own->threshold, error);
@@ -111,7 +112,7 @@ static enum mr_err lateness_read(struct corr *corr, struct mr_error *error)
 	if (corr->env->finite || (text != NULL && strcmp(text, "unlimited") == 0))
 		return MR_OK;
 	enum mr_err err = mr_config_int(corr->env->config, "lateness", 0, LATENESS_MAX_S,
-	                                LATENESS_DEFAULT_S, &seconds, error);
+					LATENESS_DEFAULT_S, &seconds, error);
 	if (err != MR_OK)
 		return mr_error_prefix(error, "seconds, or the word unlimited");
 	corr->lateness_us = seconds * 1000000;
@@ -172,7 +173,7 @@ static enum mr_err stage_open(void *state, const struct mr_stage_env *env, struc
 
 /* Fire and send what has come to hold in one slot. */
 static void settle(struct corr *corr, struct corr_slot *previous, struct corr_slot *current,
-                   struct corr_range range)
+		   struct corr_range range)
 {
 	if (current == NULL || corr_range_empty(range))
 		return;
@@ -191,17 +192,17 @@ static void settle(struct corr *corr, struct corr_slot *previous, struct corr_sl
 }
 
 static void observe(struct corr *corr, const struct corr_rule *rule, const struct mr_signal *signal,
-                    uint32_t position)
+		    uint32_t position)
 {
 	int64_t number = corr_slot_number(signal->time_us, rule->span_us);
-	struct corr_occurrence occurrence = {
-		signal, position, corr_slot_offset(signal->time_us, rule->span_us)};
+	struct corr_occurrence occurrence = {signal, position,
+					     corr_slot_offset(signal->time_us, rule->span_us)};
 	struct corr_range own = {occurrence.offset, occurrence.offset};
 	struct corr_range now = corr_range_none(), later = corr_range_none();
 	if (corr_is_beyond(corr, rule, number))
 		mr_count(corr->env->counters, MR_C_BEYOND_LATENESS, 1);
 	struct corr_key *key = corr_key_get(corr, signal->key_group, rule, signal->tenant,
-	                                    signal->key, signal->key_count);
+					    signal->key, signal->key_count);
 	struct corr_near near = {.current = corr_slot_get(corr, key, number)};
 	near.previous = corr_slot_beside(corr, near.current, -1);
 	near.next = corr_slot_beside(corr, near.current, 1);
@@ -219,7 +220,7 @@ static void observe(struct corr *corr, const struct corr_rule *rule, const struc
 
 /* Whether a rule of the catalog can have made the signal. */
 static bool is_possible(const struct corr *corr, const struct mr_signal *signal,
-                        uint32_t *position_out)
+			uint32_t *position_out)
 {
 	if (signal->consumer >= corr->catalog.count || signal->rule >= corr->catalog.count)
 		return false;
@@ -237,12 +238,12 @@ static enum mr_err take(struct corr *corr, const struct mr_signal *signal, struc
 	uint32_t position = 0;
 	if (!is_possible(corr, signal, &position))
 		return mr_error_set(error, MR_PROTOCOL,
-		                    "a signal of rule %u for rule %u in layer %u: the catalog has "
-		                    "no such pair of this shape",
-		                    signal->rule, signal->consumer, corr->env->layer);
+				    "a signal of rule %u for rule %u in layer %u: the catalog has "
+				    "no such pair of this shape",
+				    signal->rule, signal->consumer, corr->env->layer);
 	bool inner = corr->catalog.rules[signal->rule].kind == MR_RULE_CORRELATION;
-	mr_count(corr->env->counters,
-	         inner ? MR_C_INNER_SIGNALS_RECEIVED : MR_C_SIGNALS_RECEIVED, 1);
+	mr_count(corr->env->counters, inner ? MR_C_INNER_SIGNALS_RECEIVED : MR_C_SIGNALS_RECEIVED,
+		 1);
 	const struct corr_rule *rule = &corr->rules[signal->consumer];
 	if (rule->rule->kind == MR_RULE_DETECTION)
 		corr_plain_observe(corr, signal);
@@ -254,7 +255,7 @@ static enum mr_err take(struct corr *corr, const struct mr_signal *signal, struc
 }
 
 static enum mr_err stage_process(void *state, struct mr_reader *in, struct mr_writer *out,
-                                 struct mr_error *error)
+				 struct mr_error *error)
 {
 	struct corr *corr = state;
 	struct mr_signal signal;
@@ -273,7 +274,7 @@ static enum mr_err stage_process(void *state, struct mr_reader *in, struct mr_wr
 /* ---- the rest of the stage's life ---- */
 
 static enum mr_err stage_tick(void *state, int64_t now_us, struct mr_writer *out,
-                              struct mr_error *error)
+			      struct mr_error *error)
 {
 	struct corr *corr = state;
 	(void)now_us;
@@ -305,22 +306,22 @@ static void stage_snapshot(void *state, uint8_t key_group, struct mr_buf *out)
 }
 
 static enum mr_err stage_restore(void *state, uint8_t key_group, struct mr_slice bytes,
-                                 struct mr_error *error)
+				 struct mr_error *error)
 {
 	return corr_restore(state, key_group, bytes, error);
 }
 
 extern const struct mr_stage_ops mr_stage_correlate;
 const struct mr_stage_ops mr_stage_correlate = {
-	.name = "correlate",
-	.state_size = sizeof(struct corr),
-	.reads = MR_CONTENT_SIGNALS,
-	.open = stage_open,
-	.process = stage_process,
-	.tick = stage_tick,
-	.finish = stage_finish,
-	.release = stage_release,
-	.snapshot = stage_snapshot,
-	.restore = stage_restore,
-	.close = stage_close,
+    .name = "correlate",
+    .state_size = sizeof(struct corr),
+    .reads = MR_CONTENT_SIGNALS,
+    .open = stage_open,
+    .process = stage_process,
+    .tick = stage_tick,
+    .finish = stage_finish,
+    .release = stage_release,
+    .snapshot = stage_snapshot,
+    .restore = stage_restore,
+    .close = stage_close,
 };

@@ -10,8 +10,8 @@ static bool takes(const struct mr_signal *signal)
 }
 
 static void add(struct corr *corr, const struct corr_rule *rule, const struct corr_near *near,
-                const struct corr_occurrence *occurrence, struct corr_range *current_out,
-                struct corr_range *next_out)
+		const struct corr_occurrence *occurrence, struct corr_range *current_out,
+		struct corr_range *next_out)
 {
 	const struct mr_signal *signal = occurrence->signal;
 	if (signal->counted_id.len > 0) {
@@ -27,10 +27,10 @@ static void add(struct corr *corr, const struct corr_rule *rule, const struct co
 }
 
 const struct corr_kind corr_event_count = {
-	.type = MR_CORRELATION_EVENT_COUNT,
-	.takes = takes,
-	.add = add,
-	.view = corr_distinct_view,
-	.holds = corr_distinct_holds,
-	.first = corr_distinct_first,
+    .type = MR_CORRELATION_EVENT_COUNT,
+    .takes = takes,
+    .add = add,
+    .view = corr_distinct_view,
+    .holds = corr_distinct_holds,
+    .first = corr_distinct_first,
 };

@@ -1,9 +1,9 @@
 /* evidence.c - occurrences kept whole: the earliest and the latest of each slot.
  *
- * An alert shows the ten earliest records of its window. Those lie at the end of the slot before and
- * at the start of its own, so each slot keeps the ten smallest and the ten largest by (time, record
- * id). Of two that are equal in that, the smaller origin stays: what is kept is a function of the set
- * of occurrences. Called by correlate.c, feed.c, fire.c and snapshot.c; never fails. */
+ * An alert shows the ten earliest records of its window. Those lie at the end of the slot before
+ * and at the start of its own, so each slot keeps the ten smallest and the ten largest by (time,
+ * record id). Of two that are equal in that, the smaller origin stays: what is kept is a function
+ * of the set of occurrences. Called by correlate.c, feed.c, fire.c and snapshot.c; never fails. */
 #include "state.h"
 
 #include <stdlib.h>
@@ -11,21 +11,21 @@
 #define ITEMS_MAX (2 * CORR_ITEMS_SIDE)
 
 struct corr_item *corr_item_new(struct corr *corr, const struct mr_signal *signal,
-                                uint32_t position)
+				uint32_t position)
 {
 	struct mr_buf *fields = &corr->scratch;
 	fields->len = 0;
 	mr_signal_fields_encode(signal->fields, signal->field_count, fields);
 	struct corr_item *item = mr_malloc(sizeof(*item) + signal->record_id.len + fields->len);
 	*item = (struct corr_item){
-		.time_us = signal->time_us,
-		.arrival_us = signal->arrival_us,
-		.rules = UINT64_C(1) << (position % 64),
-		.origin = signal->origin,
-		.record_id_len = (uint32_t)signal->record_id.len,
-		.fields_len = (uint32_t)fields->len,
-		.rule = position,
-		.kind = (uint8_t)signal->kind,
+	    .time_us = signal->time_us,
+	    .arrival_us = signal->arrival_us,
+	    .rules = UINT64_C(1) << (position % 64),
+	    .origin = signal->origin,
+	    .record_id_len = (uint32_t)signal->record_id.len,
+	    .fields_len = (uint32_t)fields->len,
+	    .rule = position,
+	    .kind = (uint8_t)signal->kind,
 	};
 	if (signal->record_id.len > 0)
 		memcpy(item->bytes, signal->record_id.at, signal->record_id.len);

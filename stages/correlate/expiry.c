@@ -40,7 +40,7 @@ void corr_release(struct corr *corr, int64_t watermark_us)
 		corr->watermark_us = watermark_us;
 	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++) {
 		corr_plain_release(&corr->groups[g].plain,
-		                   minus(corr->watermark_us, corr->lateness_us));
+				   minus(corr->watermark_us, corr->lateness_us));
 		corr_group_sweep(corr, &corr->groups[g], slot_is_gone);
 	}
 }

@@ -1,10 +1,11 @@
 /* feed.c - correlations of correlations: each completing occurrence of the inner one becomes an
  * occurrence of the outer one, at its own event time (PROTOCOL.md 6.8).
  *
- * An occurrence that does not complete on arrival waits in its slot, because a late one may complete
- * it. What was sent or waits is remembered by a hash of all that the outer one can see of it, so that
- * copies which differ are all sent and a repeat is not. The outer correlation counts nothing twice, so
- * forgetting (past the bound) costs work, never exactness. Called by correlate.c; never fails. */
+ * An occurrence that does not complete on arrival waits in its slot, because a late one may
+ * complete it. What was sent or waits is remembered by a hash of all that the outer one can see of
+ * it, so that copies which differ are all sent and a repeat is not. The outer correlation counts
+ * nothing twice, so forgetting (past the bound) costs work, never exactness. Called by correlate.c;
+ * never fails. */
 #include "state.h"
 
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 /* ---- what waits ---- */
 
 bool corr_feed_add(struct corr *corr, struct corr_slot *slot,
-                   const struct corr_occurrence *occurrence)
+		   const struct corr_occurrence *occurrence)
 {
 	struct corr_item *item = corr_item_new(corr, occurrence->signal, occurrence->position);
 	corr_scratch_begin(corr, 'o');
@@ -44,7 +45,8 @@ void corr_feed_bound(struct corr *corr, struct corr_slot *slot)
 	feed->waiting_count--;
 	free(newest);
 	mr_count(corr->env->counters, MR_C_OCCURRENCES_CAPPED, 1);
-	corr_alarm(corr, slot->key->rule, "occurrences that wait to complete for an outer correlation");
+	corr_alarm(corr, slot->key->rule,
+		   "occurrences that wait to complete for an outer correlation");
 }
 
 void corr_feed_free(struct corr_feed *feed)
@@ -66,7 +68,7 @@ struct choices {
 static bool is_missing(const struct mr_signal_field *field)
 {
 	struct mr_value value = {
-		.text = field->text.at, .len = (uint32_t)field->text.len, .type = field->type};
+	    .text = field->text.at, .len = (uint32_t)field->text.len, .type = field->type};
 	return mr_value_is_missing(&value);
 }
 
@@ -85,7 +87,7 @@ static struct choices choices_of(struct corr *corr, const struct mr_signal *sign
 			continue;
 		if (found.texts == NULL)
 			found.texts = mr_arena_alloc(&corr->arena,
-			                             signal->field_count * sizeof(*found.texts));
+						     signal->field_count * sizeof(*found.texts));
 		found.texts[found.count++] = text;
 	}
 	return found;
@@ -93,8 +95,8 @@ static struct choices choices_of(struct corr *corr, const struct mr_signal *sign
 
 /* All tuples of the fields' values, at most MR_PRODUCT_MAX; what is past that is counted. Each is
  * `width` texts, flat. 0 where a field is missing; one empty tuple where there is no field. */
-static uint32_t tuples_of(struct corr *corr, const struct mr_signal *signal,
-                          const mr_field *fields, uint32_t width, const struct mr_slice **out)
+static uint32_t tuples_of(struct corr *corr, const struct mr_signal *signal, const mr_field *fields,
+			  uint32_t width, const struct mr_slice **out)
 {
 	struct choices choices[MR_GROUP_BY_MAX];
 	uint64_t total = 1;
@@ -121,7 +123,7 @@ static uint32_t tuples_of(struct corr *corr, const struct mr_signal *signal,
 
 /* A name for this occurrence's record under the inner correlation and its key. */
 static struct mr_slice outer_record_id(struct corr *corr, const struct corr_key *key,
-                                       const struct corr_item *item)
+				       const struct corr_item *item)
 {
 	uint8_t digest[32];
 	struct mr_buf *bytes = &corr->scratch;
@@ -162,7 +164,7 @@ static void send_to(struct corr *corr, const struct corr_outer *outer, struct mr
 		for (uint32_t k = 0; k < signal->key_count; k++)
 			signal->key[k] = texts[i * signal->key_count + k];
 		signal->key_group = mr_key_group(corr->env->seed, outer->consumer, signal->tenant,
-		                                 signal->key, signal->key_count);
+						 signal->key, signal->key_count);
 		mr_writer_signal(corr->out, signal);
 		mr_count(corr->env->counters, MR_C_INNER_SIGNALS, 1);
 	}
@@ -176,27 +178,28 @@ static void item_send(struct corr *corr, const struct corr_slot *slot, const str
 	uint8_t id[MR_ALERT_ID_BYTES];
 	mr_arena_reset(&corr->arena);
 	struct mr_signal signal = {
-		.rule = rule->index,
-		.kind = (enum mr_record_kind)item->kind,
-		.has_time = true,
-		.time_us = item->time_us,
-		.arrival_us = item->arrival_us,
-		.tenant = corr_key_tenant(key),
-		.record_id = outer_record_id(corr, key, item),
-		.counted_id = {(const char *)id, sizeof(id)},
-		.origin = item->origin,
+	    .rule = rule->index,
+	    .kind = (enum mr_record_kind)item->kind,
+	    .has_time = true,
+	    .time_us = item->time_us,
+	    .arrival_us = item->arrival_us,
+	    .tenant = corr_key_tenant(key),
+	    .record_id = outer_record_id(corr, key, item),
+	    .counted_id = {(const char *)id, sizeof(id)},
+	    .origin = item->origin,
 	};
 	corr_key_texts(key, texts);
-	mr_alert_id(signal.tenant, rule->rule->id, MR_SLICE(""), texts, key->texts, slot->number, id);
+	mr_alert_id(signal.tenant, rule->rule->id, MR_SLICE(""), texts, key->texts, slot->number,
+		    id);
 	/* Bytes that a snapshot brought may not decode: then the outer one sees no fields. */
 	(void)mr_signal_fields_decode(corr_item_fields(item), &corr->arena, &signal.fields,
-	                              &signal.field_count, NULL);
+				      &signal.field_count, NULL);
 	for (uint32_t i = 0; i < rule->outer_count; i++)
 		send_to(corr, &rule->outers[i], &signal);
 }
 
 void corr_feed_settle(struct corr *corr, const struct corr_view *view, struct corr_slot *slot,
-                      struct corr_range range)
+		      struct corr_range range)
 {
 	const struct corr_rule *rule = slot->key->rule;
 	struct corr_item **link = &slot->feed->waiting;

@@ -1,7 +1,7 @@
 /* fire.c - alerts of correlations: made as a slot fires, or when a finite input has ended.
  *
- * What an alert shows is a function of the set of occurrences: its slot, and before it what lies in the
- * window of the slot's earliest completing occurrence. Called by correlate.c; nothing fails. */
+ * What an alert shows is a function of the set of occurrences: its slot, and before it what lies in
+ * the window of the slot's earliest completing occurrence. Called by correlate.c; nothing fails. */
 #include "state.h"
 
 #include <stdlib.h>
@@ -50,7 +50,7 @@ static uint64_t count_set(const struct reach *reach, bool *lower_bound)
 
 /* The items of both slots in order, each record once; gives how many. */
 static uint32_t list_items(const struct reach *reach, const struct corr_item **list,
-                           bool *lower_bound)
+			   bool *lower_bound)
 {
 	const struct corr_rule *rule = reach->current->key->rule;
 	const struct corr_slot *slots[2] = {reach->previous, reach->current};
@@ -67,27 +67,29 @@ static uint32_t list_items(const struct reach *reach, const struct corr_item **l
 			if (!known)
 				list[count++] = item;
 		}
-		/* Where not even one side of what is kept lies outside, more may have been left out. */
-		if (slots[s] != NULL && slots[s]->items_pruned && (s == 1 || met >= CORR_ITEMS_SIDE))
+		/* Where not even one side of what is kept lies outside, more may have been left
+		 * out. */
+		if (slots[s] != NULL && slots[s]->items_pruned &&
+		    (s == 1 || met >= CORR_ITEMS_SIDE))
 			*lower_bound = true;
 	}
 	return count;
 }
 
 static void evidence_fill(struct corr *corr, const struct corr_rule *rule,
-                          const struct corr_item *item, struct mr_evidence *out)
+			  const struct corr_item *item, struct mr_evidence *out)
 {
 	*out = (struct mr_evidence){
-		.rule = rule->rule->rules[item->rule],
-		.kind = (enum mr_record_kind)item->kind,
-		.has_time = true,
-		.time_us = item->time_us,
-		.arrival_us = item->arrival_us,
-		.record_id = corr_item_record_id(item),
-		.origin = item->origin,
+	    .rule = rule->rule->rules[item->rule],
+	    .kind = (enum mr_record_kind)item->kind,
+	    .has_time = true,
+	    .time_us = item->time_us,
+	    .arrival_us = item->arrival_us,
+	    .record_id = corr_item_record_id(item),
+	    .origin = item->origin,
 	};
 	(void)mr_signal_fields_decode(corr_item_fields(item), &corr->arena, &out->fields,
-	                              &out->field_count, NULL);
+				      &out->field_count, NULL);
 }
 
 static int64_t last_time(const struct corr_slot *slot)
@@ -110,16 +112,16 @@ static uint64_t alert_fill(struct corr *corr, struct corr_slot *slot, struct mr_
 	uint64_t counted = count_set(&reach, &set_bound);
 	mr_arena_reset(&corr->arena);
 	*alert = (struct mr_alert){
-		.rule = rule->index,
-		.tenant = corr_key_tenant(key),
-		.key_count = key->texts,
-		.slot = slot->number,
-		.has_time = records > 0,
-		.first_time_us = records > 0 ? list[0]->time_us : 0,
-		.last_time_us = last_time(slot),
-		.event_count = records,
-		.lower_bound = items_bound,
-		.evidence_count = records < MR_EVIDENCE_MAX ? records : MR_EVIDENCE_MAX,
+	    .rule = rule->index,
+	    .tenant = corr_key_tenant(key),
+	    .key_count = key->texts,
+	    .slot = slot->number,
+	    .has_time = records > 0,
+	    .first_time_us = records > 0 ? list[0]->time_us : 0,
+	    .last_time_us = last_time(slot),
+	    .event_count = records,
+	    .lower_bound = items_bound,
+	    .evidence_count = records < MR_EVIDENCE_MAX ? records : MR_EVIDENCE_MAX,
 	};
 	if (rule->rule->type == MR_CORRELATION_EVENT_COUNT) {
 		alert->event_count = counted;
@@ -132,7 +134,7 @@ static uint64_t alert_fill(struct corr *corr, struct corr_slot *slot, struct mr_
 	for (uint32_t i = 0; i < alert->evidence_count; i++)
 		evidence_fill(corr, rule, list[i], &alert->evidence[i]);
 	mr_alert_id(alert->tenant, rule->rule->id, MR_SLICE(""), alert->key, alert->key_count,
-	            alert->slot, alert->id);
+		    alert->slot, alert->id);
 	return alert->value_count > 0 ? alert->value_count : alert->event_count;
 }
 

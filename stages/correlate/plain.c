@@ -1,8 +1,8 @@
 /* plain.c - alerts of detections: one for each record, however often it comes.
  *
- * A detection is an event_count >= 1 with the record id as its key and slot 0 (PROTOCOL.md 6.3). What
- * is remembered is a keyed 128-bit hash of (rule, tenant, kind, record id) and the time at which it may
- * go. Called by correlate.c, expiry.c and snapshot.c; never fails. */
+ * A detection is an event_count >= 1 with the record id as its key and slot 0 (PROTOCOL.md 6.3).
+ * What is remembered is a keyed 128-bit hash of (rule, tenant, kind, record id) and the time at
+ * which it may go. Called by correlate.c, expiry.c and snapshot.c; never fails. */
 #include "state.h"
 
 #include <stdlib.h>
@@ -68,33 +68,33 @@ void corr_plain_release(struct corr_plain *plain, int64_t limit_us)
 }
 
 static void alert_write(struct corr *corr, const struct mr_rule *rule,
-                        const struct mr_signal *signal)
+			const struct mr_signal *signal)
 {
 	struct mr_alert alert = {
-		.activity = MR_ACTIVITY_CREATE,
-		.rule = signal->rule,
-		.tenant = signal->tenant,
-		.key_count = 1,
-		.key = {signal->record_id},
-		.has_time = signal->has_time,
-		.first_time_us = signal->time_us,
-		.last_time_us = signal->time_us,
-		.event_count = 1,
-		.evidence_count = 1,
+	    .activity = MR_ACTIVITY_CREATE,
+	    .rule = signal->rule,
+	    .tenant = signal->tenant,
+	    .key_count = 1,
+	    .key = {signal->record_id},
+	    .has_time = signal->has_time,
+	    .first_time_us = signal->time_us,
+	    .last_time_us = signal->time_us,
+	    .event_count = 1,
+	    .evidence_count = 1,
 	};
 	alert.evidence[0] = (struct mr_evidence){
-		.rule = signal->rule,
-		.kind = signal->kind,
-		.has_time = signal->has_time,
-		.time_us = signal->time_us,
-		.arrival_us = signal->arrival_us,
-		.record_id = signal->record_id,
-		.origin = signal->origin,
-		.field_count = signal->field_count,
-		.fields = signal->fields,
+	    .rule = signal->rule,
+	    .kind = signal->kind,
+	    .has_time = signal->has_time,
+	    .time_us = signal->time_us,
+	    .arrival_us = signal->arrival_us,
+	    .record_id = signal->record_id,
+	    .origin = signal->origin,
+	    .field_count = signal->field_count,
+	    .fields = signal->fields,
 	};
 	mr_alert_id(signal->tenant, rule->id, mr_record_kind_name(signal->kind), alert.key, 1, 0,
-	            alert.id);
+		    alert.id);
 	mr_writer_alert(corr->out, &alert);
 	mr_count(corr->env->counters, MR_C_ALERTS, 1);
 }

@@ -1,10 +1,11 @@
 /* snapshot.c - the state of one key group as bytes, and back.
  *
- * Called by the pipeline at a barrier and after a restart, through correlate.c. State of a correlation
- * is named by its rule's id and the hash of what gives it meaning (PROTOCOL.md 4.5): what no longer
- * fits is dropped and named in the log. Fields stand by name, because ids are a run's own. Restoring
- * puts everything back through the calls that live signals take, so that no bytes, however wrong, make
- * a state that these could not make; bytes of another form are MR_BAD_INPUT. */
+ * Called by the pipeline at a barrier and after a restart, through correlate.c. State of a
+ * correlation is named by its rule's id and the hash of what gives it meaning (PROTOCOL.md 4.5):
+ * what no longer fits is dropped and named in the log. Fields stand by name, because ids are a
+ * run's own. Restoring puts everything back through the calls that live signals take, so that no
+ * bytes, however wrong, make a state that these could not make; bytes of another form are
+ * MR_BAD_INPUT. */
 #include "state.h"
 
 #include <stdlib.h>
@@ -107,7 +108,7 @@ static void put_slot(struct corr *corr, const struct corr_slot *slot, struct mr_
 	mr_pack_int(out, slot->number);
 	mr_pack_uint(out, slot->told);
 	mr_pack_uint(out, (slot->fired ? 1u : 0) | (slot->revised ? 2u : 0) |
-	                      (slot->items_pruned ? 4u : 0) | (slot->set.pruned ? 8u : 0));
+			      (slot->items_pruned ? 4u : 0) | (slot->set.pruned ? 8u : 0));
 	put_set(&slot->set, out);
 	put_times(slot, out);
 	put_items(corr, slot->items, out);
@@ -211,7 +212,7 @@ static void get_fields(struct corr *corr, struct mr_unpack *in, struct mr_signal
 
 /* An item as the signal made it; NULL where the bytes are wrong or `rule` is NULL. */
 static struct corr_item *get_item(struct corr *corr, struct mr_unpack *in,
-                                  const struct corr_rule *rule)
+				  const struct corr_rule *rule)
 {
 	struct mr_signal signal = {.has_time = true};
 	mr_arena_reset(&corr->arena);
@@ -251,7 +252,7 @@ static void get_set(struct mr_unpack *in, const struct corr_rule *rule, struct c
 		bool last_moved;
 		if (mr_unpack_ok(in) && slot != NULL)
 			corr_set_add(&slot->set, rule->keep, &id, first, last, &first_moved,
-			             &last_moved);
+				     &last_moved);
 	}
 }
 
@@ -271,7 +272,7 @@ static void get_times(struct mr_unpack *in, const struct corr_rule *rule, struct
 }
 
 static void get_items(struct corr *corr, struct mr_unpack *in, const struct corr_rule *rule,
-                      struct corr_slot *slot)
+		      struct corr_slot *slot)
 {
 	size_t count = mr_unpack_array(in, SIZE_MAX);
 	for (size_t i = 0; i < count && mr_unpack_ok(in); i++) {
@@ -283,7 +284,7 @@ static void get_items(struct corr *corr, struct mr_unpack *in, const struct corr
 
 /* What waits is put back in its order, and what was seen. */
 static void get_feed(struct corr *corr, struct mr_unpack *in, const struct corr_rule *rule,
-                     struct corr_slot *slot)
+		     struct corr_slot *slot)
 {
 	bool feeds = mr_unpack_bool(in);
 	if (feeds && slot != NULL && slot->feed == NULL)
@@ -310,7 +311,7 @@ static void get_feed(struct corr *corr, struct mr_unpack *in, const struct corr_
 }
 
 static void get_slot(struct corr *corr, struct mr_unpack *in, const struct corr_rule *rule,
-                     struct corr_key *key)
+		     struct corr_key *key)
 {
 	mr_unpack_array_of(in, SLOT_PARTS);
 	int64_t number = mr_unpack_int(in);
@@ -343,7 +344,8 @@ static struct corr_rule *rule_of(struct corr *corr, struct mr_slice id, uint64_t
 		if (rule->rule->meaning == meaning)
 			return rule;
 		if (!rule->dropped)
-			mr_log(MR_LOG_WARNING, "%.*s: its meaning has changed: it starts without state",
+			mr_log(MR_LOG_WARNING,
+			       "%.*s: its meaning has changed: it starts without state",
 			       (int)id.len, id.at);
 		rule->dropped = true;
 		return NULL;
@@ -373,9 +375,8 @@ static void get_key(struct corr *corr, struct mr_unpack *in, uint8_t number)
 		in->bad = true;
 		return;
 	}
-	struct corr_key *key = rule == NULL ? NULL
-	                                    : corr_key_get(corr, number, rule, tenant, texts,
-	                                                   (uint32_t)count);
+	struct corr_key *key =
+	    rule == NULL ? NULL : corr_key_get(corr, number, rule, tenant, texts, (uint32_t)count);
 	for (size_t i = 0; i < slots && mr_unpack_ok(in); i++)
 		get_slot(corr, in, rule, key);
 }
@@ -394,7 +395,7 @@ static void get_plain(struct mr_unpack *in, struct corr_plain *plain)
 }
 
 enum mr_err corr_restore(struct corr *corr, uint8_t number, struct mr_slice bytes,
-                         struct mr_error *error)
+			 struct mr_error *error)
 {
 	struct mr_unpack in = mr_unpack(bytes);
 	mr_unpack_array_of(&in, SECTION_PARTS);
@@ -411,7 +412,7 @@ enum mr_err corr_restore(struct corr *corr, uint8_t number, struct mr_slice byte
 		return MR_OK;
 	corr_group_fini(corr, &corr->groups[number]);
 	return mr_error_set(error, MR_BAD_INPUT,
-	                    "correlation state of key group %u: not a whole section of version %d "
-	                    "under this run's seed",
-	                    number, SECTION_VERSION);
+			    "correlation state of key group %u: not a whole section of version %d "
+			    "under this run's seed",
+			    number, SECTION_VERSION);
 }

@@ -167,7 +167,7 @@ static void keys_grow(struct corr_group *group)
 }
 
 static struct corr_key *key_new(struct corr *corr, uint8_t number, const struct corr_rule *rule,
-                                uint32_t texts, uint64_t hash)
+				uint32_t texts, uint64_t hash)
 {
 	struct corr_group *group = &corr->groups[number];
 	if (group->key_count >= group->key_buckets)
@@ -175,11 +175,11 @@ static struct corr_key *key_new(struct corr *corr, uint8_t number, const struct 
 	struct corr_key *key = mr_malloc(sizeof(*key) + corr->scratch.len);
 	struct corr_key **bucket = &group->keys[hash & (group->key_buckets - 1)];
 	*key = (struct corr_key){.next_in_bucket = *bucket,
-	                         .rule = rule,
-	                         .hash = hash,
-	                         .len = (uint32_t)corr->scratch.len,
-	                         .texts = texts,
-	                         .group = number};
+				 .rule = rule,
+				 .hash = hash,
+				 .len = (uint32_t)corr->scratch.len,
+				 .texts = texts,
+				 .group = number};
 	memcpy(key->bytes, corr->scratch.data, corr->scratch.len);
 	*bucket = key;
 	group->key_count++;
@@ -187,7 +187,7 @@ static struct corr_key *key_new(struct corr *corr, uint8_t number, const struct 
 }
 
 struct corr_key *corr_key_get(struct corr *corr, uint8_t number, const struct corr_rule *rule,
-                              struct mr_slice tenant, const struct mr_slice *texts, uint32_t count)
+			      struct mr_slice tenant, const struct mr_slice *texts, uint32_t count)
 {
 	struct corr_group *group = &corr->groups[number];
 	struct mr_buf *bytes = &corr->scratch;
@@ -200,7 +200,8 @@ struct corr_key *corr_key_get(struct corr *corr, uint8_t number, const struct co
 		struct corr_key *key = group->keys[hash & (group->key_buckets - 1)];
 		for (; key != NULL; key = key->next_in_bucket) {
 			if (key->hash == hash && key->rule == rule && key->texts == count &&
-			    key->len == bytes->len && memcmp(key->bytes, bytes->data, key->len) == 0)
+			    key->len == bytes->len &&
+			    memcmp(key->bytes, bytes->data, key->len) == 0)
 				return key;
 		}
 	}
@@ -300,7 +301,7 @@ static void slot_free(struct corr *corr, struct corr_group *group, struct corr_s
 }
 
 static void key_sweep(struct corr *corr, struct corr_group *group, struct corr_key *key,
-                      bool (*gone)(const struct corr *corr, const struct corr_slot *slot))
+		      bool (*gone)(const struct corr *corr, const struct corr_slot *slot))
 {
 	struct corr_slot **link = &key->slots;
 	while (*link != NULL) {
@@ -317,7 +318,7 @@ static void key_sweep(struct corr *corr, struct corr_group *group, struct corr_k
 }
 
 void corr_group_sweep(struct corr *corr, struct corr_group *group,
-                      bool (*gone)(const struct corr *corr, const struct corr_slot *slot))
+		      bool (*gone)(const struct corr *corr, const struct corr_slot *slot))
 {
 	for (uint32_t i = 0; i < group->key_buckets; i++) {
 		struct corr_key *key = group->keys[i];

@@ -1,9 +1,9 @@
 /* state.h - what correlate remembers, and how the files of this folder share it.
  *
- * State is cut by key group (256 of them), then by key (correlation, tenant, group key), then by slot
- * of event time: slot number floor(t / timespan). All times inside a slot are offsets from its start,
- * 0 .. timespan - 1, so that no sum of times can overflow. The window [t - S, t] of an occurrence at
- * offset x of slot s is then: offsets >= x of slot s - 1, and offsets <= x of slot s.
+ * State is cut by key group (256 of them), then by key (correlation, tenant, group key), then by
+ * slot of event time: slot number floor(t / timespan). All times inside a slot are offsets from its
+ * start, 0 .. timespan - 1, so that no sum of times can overflow. The window [t - S, t] of an
+ * occurrence at offset x of slot s is then: offsets >= x of slot s - 1, and offsets <= x of slot s.
  *
  * correlate.c owns the stage's calls, state.c the tables, window.c the counting of distinct things,
  * evidence.c the records shown, feed.c what goes to outer correlations, fire.c the alerts,
@@ -15,9 +15,9 @@
 #include "millrace/stage.h"
 
 #define CORR_ID_BYTES 16
-#define CORR_ITEMS_SIDE 10 /* occurrences kept whole at either end of a slot */
+#define CORR_ITEMS_SIDE 10   /* occurrences kept whole at either end of a slot */
 #define CORR_SLOT_BOUND 4096 /* ordered times, and waiting occurrences, of one slot */
-#define CORR_KEEP_LEAST 10         /* distinct things kept at either end of a slot, at least */
+#define CORR_KEEP_LEAST 10   /* distinct things kept at either end of a slot, at least */
 #define CORR_UNLIMITED INT64_MAX
 #define CORR_NEVER INT64_MIN
 
@@ -90,7 +90,7 @@ struct corr_slot {
 	struct corr_slot *next_of_key;
 	struct corr_key *key;
 	int64_t number;
-	uint64_t told; /* the count that the alert said */
+	uint64_t told;           /* the count that the alert said */
 	struct corr_item *items; /* sorted; the earliest and the latest of the slot */
 	struct corr_set set;
 	struct corr_times *times;
@@ -165,14 +165,15 @@ struct corr {
 	const struct mr_stage_env *env;
 	struct mr_writer *out; /* during a call that has one */
 	struct mr_catalog catalog;
-	struct corr_rule *rules; /* one for each of the catalog; kind is NULL for detections and others' layers */
+	struct corr_rule *
+	    rules; /* one for each of the catalog; kind is NULL for detections and others' layers */
 	struct corr_group groups[MR_KEY_GROUPS];
-	struct mr_arena arena; /* of one signal */
-	struct mr_buf scratch; /* bytes to hash */
-	struct mr_buf sorted;  /* a window's numbers */
-	int64_t lateness_us;   /* CORR_UNLIMITED: nothing is ever released */
-	int64_t watermark_us;  /* of the last release; CORR_NEVER before */
-	bool revise;           /* a barrier has passed since the last revisions */
+	struct mr_arena arena;    /* of one signal */
+	struct mr_buf scratch;    /* bytes to hash */
+	struct mr_buf sorted;     /* a window's numbers */
+	int64_t lateness_us;      /* CORR_UNLIMITED: nothing is ever released */
+	int64_t watermark_us;     /* of the last release; CORR_NEVER before */
+	bool revise;              /* a barrier has passed since the last revisions */
 	struct corr_slot **fired; /* finish: in the order written */
 	size_t fired_count;
 	size_t fired_at;
@@ -239,10 +240,10 @@ struct corr_kind {
 	/* Put an occurrence into near->current. The ranges, none on entry, say which windows of
 	 * current and of next may hold now and did not before. */
 	void (*add)(struct corr *corr, const struct corr_rule *rule, const struct corr_near *near,
-	            const struct corr_occurrence *occurrence, struct corr_range *current_out,
-	            struct corr_range *next_out);
+		    const struct corr_occurrence *occurrence, struct corr_range *current_out,
+		    struct corr_range *next_out);
 	void (*view)(struct corr *corr, const struct corr_rule *rule, struct corr_slot *previous,
-	             struct corr_slot *current, struct corr_view *view_out);
+		     struct corr_slot *current, struct corr_view *view_out);
 	/* Whether the condition holds on the window that ends at this offset of current. */
 	bool (*holds)(const struct corr_view *view, int64_t offset);
 	/* The earliest occurrence kept of current within the range whose window holds. */
@@ -270,7 +271,7 @@ bool corr_ids_add(struct corr_ids *ids, const struct corr_id *id, uint32_t bound
 void corr_ids_fini(struct corr_ids *ids);
 
 struct corr_key *corr_key_get(struct corr *corr, uint8_t group, const struct corr_rule *rule,
-                              struct mr_slice tenant, const struct mr_slice *texts, uint32_t count);
+			      struct mr_slice tenant, const struct mr_slice *texts, uint32_t count);
 struct mr_slice corr_key_tenant(const struct corr_key *key);
 void corr_key_texts(const struct corr_key *key, struct mr_slice *texts_out);
 struct corr_slot *corr_slot_find(struct corr *corr, const struct corr_key *key, int64_t number);
@@ -279,7 +280,7 @@ struct corr_slot *corr_slot_get(struct corr *corr, struct corr_key *key, int64_t
 struct corr_slot *corr_slot_beside(struct corr *corr, const struct corr_slot *slot, int64_t step);
 /* The slots of a group for which `gone` says yes, and keys that have none left, are freed. */
 void corr_group_sweep(struct corr *corr, struct corr_group *group,
-                      bool (*gone)(const struct corr *corr, const struct corr_slot *slot));
+		      bool (*gone)(const struct corr *corr, const struct corr_slot *slot));
 void corr_group_fini(struct corr *corr, struct corr_group *group);
 
 /* ---- plain.c ---- */
@@ -293,21 +294,20 @@ void corr_plain_release(struct corr_plain *plain, int64_t limit_us);
 /* ---- window.c ---- */
 
 void corr_set_add(struct corr_set *set, uint32_t keep, const struct corr_id *id, int64_t first,
-                  int64_t last, bool *first_moved_out, bool *last_moved_out);
+		  int64_t last, bool *first_moved_out, bool *last_moved_out);
 const struct corr_entry *corr_set_find(const struct corr_set *set, const struct corr_id *id);
 /* Down to what must be kept, so that counts do not depend on the order of arrival. */
 void corr_set_prune(struct corr_set *set, uint32_t keep);
 void corr_set_fini(struct corr_set *set);
 /* What the kinds that count distinct things share. */
 void corr_distinct_add(const struct corr_rule *rule, const struct corr_near *near, int64_t offset,
-                       const struct corr_id *ids, uint32_t count, struct corr_range *current_out,
-                       struct corr_range *next_out);
-void corr_distinct_view(struct corr *corr, const struct corr_rule *rule,
-                        struct corr_slot *previous, struct corr_slot *current,
-                        struct corr_view *view_out);
+		       const struct corr_id *ids, uint32_t count, struct corr_range *current_out,
+		       struct corr_range *next_out);
+void corr_distinct_view(struct corr *corr, const struct corr_rule *rule, struct corr_slot *previous,
+			struct corr_slot *current, struct corr_view *view_out);
 bool corr_distinct_holds(const struct corr_view *view, int64_t offset);
 bool corr_distinct_first(const struct corr_view *view, struct corr_range range,
-                         int64_t *offset_out);
+			 int64_t *offset_out);
 int64_t *corr_numbers(struct corr *corr, size_t count);
 void corr_numbers_sort(int64_t *numbers, size_t count);
 /* How many are below the limit. */
@@ -317,13 +317,13 @@ uint32_t corr_numbers_below(const int64_t *sorted, uint32_t count, int64_t limit
 
 enum corr_added { CORR_KNOWN, CORR_ADDED, CORR_FULL };
 enum corr_added corr_times_add(const struct corr_rule *rule, struct corr_slot *slot, uint32_t step,
-                               int64_t offset);
+			       int64_t offset);
 void corr_times_free(struct corr_times *times, uint32_t step_count);
 
 /* ---- evidence.c ---- */
 
 struct corr_item *corr_item_new(struct corr *corr, const struct mr_signal *signal,
-                                uint32_t position);
+				uint32_t position);
 struct mr_slice corr_item_record_id(const struct corr_item *item);
 struct mr_slice corr_item_fields(const struct corr_item *item);
 bool corr_item_same_record(const struct corr_item *a, const struct corr_item *b);
@@ -335,10 +335,10 @@ bool corr_evidence_add(struct corr_slot *slot, struct corr_item *item);
 
 /* The occurrence waits to complete, unless it is known. True where it is new. */
 bool corr_feed_add(struct corr *corr, struct corr_slot *slot,
-                   const struct corr_occurrence *occurrence);
+		   const struct corr_occurrence *occurrence);
 /* Send what waits in the range and completes now. */
 void corr_feed_settle(struct corr *corr, const struct corr_view *view, struct corr_slot *slot,
-                      struct corr_range range);
+		      struct corr_range range);
 /* What waits past the bound of a slot is given up, counted and named. */
 void corr_feed_bound(struct corr *corr, struct corr_slot *slot);
 void corr_feed_free(struct corr_feed *feed);
@@ -364,6 +364,6 @@ bool corr_is_beyond(const struct corr *corr, const struct corr_rule *rule, int64
 
 void corr_snapshot(struct corr *corr, uint8_t group, struct mr_buf *out);
 enum mr_err corr_restore(struct corr *corr, uint8_t group, struct mr_slice bytes,
-                         struct mr_error *error);
+			 struct mr_error *error);
 
 #endif

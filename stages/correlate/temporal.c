@@ -1,5 +1,5 @@
-/* temporal.c - so many distinct rules of the list, in any order: all of them, where no condition says
- * less.
+/* temporal.c - so many distinct rules of the list, in any order: all of them, where no condition
+ * says less.
  *
  * Called by correlate.c through struct corr_kind. The ids are the rules' places in the list, not
  * hashes: there are few of them. Never fails. */
@@ -12,8 +12,8 @@ static bool takes(const struct mr_signal *signal)
 }
 
 static void add(struct corr *corr, const struct corr_rule *rule, const struct corr_near *near,
-                const struct corr_occurrence *occurrence, struct corr_range *current_out,
-                struct corr_range *next_out)
+		const struct corr_occurrence *occurrence, struct corr_range *current_out,
+		struct corr_range *next_out)
 {
 	(void)corr;
 	struct corr_id id = {{0}};
@@ -23,10 +23,10 @@ static void add(struct corr *corr, const struct corr_rule *rule, const struct co
 }
 
 const struct corr_kind corr_temporal = {
-	.type = MR_CORRELATION_TEMPORAL,
-	.takes = takes,
-	.add = add,
-	.view = corr_distinct_view,
-	.holds = corr_distinct_holds,
-	.first = corr_distinct_first,
+    .type = MR_CORRELATION_TEMPORAL,
+    .takes = takes,
+    .add = add,
+    .view = corr_distinct_view,
+    .holds = corr_distinct_holds,
+    .first = corr_distinct_first,
 };

@@ -4,8 +4,8 @@
  * Called by correlate.c through struct corr_kind. A slot keeps the distinct times of each rule, at
  * most CORR_SLOT_BOUND; what comes past that is counted and named in the log. Never fails.
  *
- * Times are compared as offsets from the start of one slot, the base: an offset o of the slot before
- * stands for o - span, one of the slot behind for o + span. */
+ * Times are compared as offsets from the start of one slot, the base: an offset o of the slot
+ * before stands for o - span, one of the slot behind for o + span. */
 #include "state.h"
 
 #include <assert.h>
@@ -20,11 +20,11 @@ static bool takes(const struct mr_signal *signal)
 /* ---- the times of a slot ---- */
 
 enum corr_added corr_times_add(const struct corr_rule *rule, struct corr_slot *slot, uint32_t step,
-                               int64_t offset)
+			       int64_t offset)
 {
 	if (slot->times == NULL)
 		slot->times = mr_calloc(1, sizeof(*slot->times) +
-		                               rule->step_count * sizeof(slot->times->of[0]));
+					       rule->step_count * sizeof(slot->times->of[0]));
 	struct corr_times_of *of = &slot->times->of[step];
 	uint32_t at = corr_numbers_below(of->offsets, of->count, offset);
 	if (at < of->count && of->offsets[at] == offset)
@@ -59,10 +59,10 @@ static const struct corr_times_of *times_of(const struct corr_slot *slot, uint32
 
 /* ---- walking ---- */
 
-/* The earliest time of the rule at or after `from`, in two neighbouring slots of which `base` is the
- * second: false where there is none. */
+/* The earliest time of the rule at or after `from`, in two neighbouring slots of which `base` is
+ * the second: false where there is none. */
 static bool earliest(const struct corr_rule *rule, const struct corr_slot *before,
-                     const struct corr_slot *base, uint32_t step, int64_t from, int64_t *time_out)
+		     const struct corr_slot *base, uint32_t step, int64_t from, int64_t *time_out)
 {
 	const struct corr_times_of *of = times_of(before, step);
 	uint32_t at = corr_numbers_below(of->offsets, of->count, from + rule->span_us);
@@ -79,7 +79,7 @@ static bool earliest(const struct corr_rule *rule, const struct corr_slot *befor
 
 /* The latest at or before `until`. */
 static bool latest(const struct corr_rule *rule, const struct corr_slot *before,
-                   const struct corr_slot *base, uint32_t step, int64_t until, int64_t *time_out)
+		   const struct corr_slot *base, uint32_t step, int64_t until, int64_t *time_out)
 {
 	const struct corr_times_of *of = times_of(base, step);
 	uint32_t at = corr_numbers_below(of->offsets, of->count, until + 1);
@@ -97,7 +97,7 @@ static bool latest(const struct corr_rule *rule, const struct corr_slot *before,
 /* The tightest chain through an occurrence that stands at `position` of the list: it starts as late
  * and ends as early as can be, from the base slot's start. */
 static bool chain_through(const struct corr_rule *rule, const struct corr_near *near,
-                          uint32_t position, int64_t offset, int64_t *start_out, int64_t *end_out)
+			  uint32_t position, int64_t offset, int64_t *start_out, int64_t *end_out)
 {
 	int64_t time = offset;
 	for (uint32_t i = position; i-- > 0;) {
@@ -115,8 +115,8 @@ static bool chain_through(const struct corr_rule *rule, const struct corr_near *
 }
 
 static void add(struct corr *corr, const struct corr_rule *rule, const struct corr_near *near,
-                const struct corr_occurrence *occurrence, struct corr_range *current_out,
-                struct corr_range *next_out)
+		const struct corr_occurrence *occurrence, struct corr_range *current_out,
+		struct corr_range *next_out)
 {
 	uint32_t step = rule->step[occurrence->position];
 	int64_t offset = occurrence->offset, span = rule->span_us;
@@ -145,7 +145,7 @@ static void add(struct corr *corr, const struct corr_rule *rule, const struct co
 /* ---- asking ---- */
 
 static void view(struct corr *corr, const struct corr_rule *rule, struct corr_slot *previous,
-                 struct corr_slot *current, struct corr_view *view_out)
+		 struct corr_slot *current, struct corr_view *view_out)
 {
 	*view_out = (struct corr_view){.rule = rule, .previous = previous, .current = current};
 	uint32_t total = current->times == NULL ? 0 : current->times->total;
@@ -187,10 +187,10 @@ static bool first(const struct corr_view *asked, struct corr_range range, int64_
 }
 
 const struct corr_kind corr_temporal_ordered = {
-	.type = MR_CORRELATION_TEMPORAL_ORDERED,
-	.takes = takes,
-	.add = add,
-	.view = view,
-	.holds = holds,
-	.first = first,
+    .type = MR_CORRELATION_TEMPORAL_ORDERED,
+    .takes = takes,
+    .add = add,
+    .view = view,
+    .holds = holds,
+    .first = first,
 };

@@ -1,7 +1,7 @@
 /* value_count.c - so many distinct values (tuples, where condition.field is a list).
  *
- * Called by correlate.c through struct corr_kind. A signal without the value is no occurrence. Never
- * fails. */
+ * Called by correlate.c through struct corr_kind. A signal without the value is no occurrence.
+ * Never fails. */
 #include "state.h"
 
 static bool takes(const struct mr_signal *signal)
@@ -10,12 +10,13 @@ static bool takes(const struct mr_signal *signal)
 }
 
 static void add(struct corr *corr, const struct corr_rule *rule, const struct corr_near *near,
-                const struct corr_occurrence *occurrence, struct corr_range *current_out,
-                struct corr_range *next_out)
+		const struct corr_occurrence *occurrence, struct corr_range *current_out,
+		struct corr_range *next_out)
 {
 	const struct mr_signal *signal = occurrence->signal;
 	struct corr_id ids[MR_PRODUCT_MAX];
-	uint32_t count = signal->value_count < MR_PRODUCT_MAX ? signal->value_count : MR_PRODUCT_MAX;
+	uint32_t count =
+	    signal->value_count < MR_PRODUCT_MAX ? signal->value_count : MR_PRODUCT_MAX;
 	for (uint32_t i = 0; i < count; i++) {
 		corr_scratch_begin(corr, 'v');
 		for (uint32_t w = 0; w < signal->value_width; w++)
@@ -26,10 +27,10 @@ static void add(struct corr *corr, const struct corr_rule *rule, const struct co
 }
 
 const struct corr_kind corr_value_count = {
-	.type = MR_CORRELATION_VALUE_COUNT,
-	.takes = takes,
-	.add = add,
-	.view = corr_distinct_view,
-	.holds = corr_distinct_holds,
-	.first = corr_distinct_first,
+    .type = MR_CORRELATION_VALUE_COUNT,
+    .takes = takes,
+    .add = add,
+    .view = corr_distinct_view,
+    .holds = corr_distinct_holds,
+    .first = corr_distinct_first,
 };

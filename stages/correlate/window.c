@@ -2,18 +2,18 @@
  *
  * Called by event_count.c, value_count.c and temporal.c, which differ only in what they count.
  *
- * Why little is enough (PROTOCOL.md 6.5). The window that ends at offset x of slot s holds what stands
- * at or before x in s, and at or after x in s - 1. So of each distinct thing only its first offset
- * (asked about its own slot) and its last (asked about the slot before) matter. What is left out has
- * at least `keep` >= threshold others with an earlier first, so that wherever it would count, the
- * threshold is met without it; likewise for last. Comparing (offset, id), a thing once left out can
- * come back only by an occurrence that beats those that drove it out, and then that occurrence is its
- * true first or last. So what is known of the keep earliest and keep latest is a function of the set of
- * occurrences, whatever their order.
+ * Why little is enough (PROTOCOL.md 6.5). The window that ends at offset x of slot s holds what
+ * stands at or before x in s, and at or after x in s - 1. So of each distinct thing only its first
+ * offset (asked about its own slot) and its last (asked about the slot before) matter. What is left
+ * out has at least `keep` >= threshold others with an earlier first, so that wherever it would
+ * count, the threshold is met without it; likewise for last. Comparing (offset, id), a thing once
+ * left out can come back only by an occurrence that beats those that drove it out, and then that
+ * occurrence is its true first or last. So what is known of the keep earliest and keep latest is a
+ * function of the set of occurrences, whatever their order.
  *
- * Where the earliest completing occurrence of a slot is looked for, only firsts need a look: from any
- * occurrence, going back to the last first before it loses nothing of the current slot, and gains of
- * the previous. */
+ * Where the earliest completing occurrence of a slot is looked for, only firsts need a look: from
+ * any occurrence, going back to the last first before it loses nothing of the current slot, and
+ * gains of the previous. */
 #include "state.h"
 
 #include <assert.h>
@@ -93,7 +93,7 @@ static void set_append(struct corr_set *set, const struct corr_entry *entry)
 }
 
 void corr_set_add(struct corr_set *set, uint32_t keep, const struct corr_id *id, int64_t first,
-                  int64_t last, bool *first_moved_out, bool *last_moved_out)
+		  int64_t last, bool *first_moved_out, bool *last_moved_out)
 {
 	struct corr_entry *entry = set_find(set, id);
 	*first_moved_out = entry == NULL || first < entry->first;
@@ -200,14 +200,14 @@ uint32_t corr_numbers_below(const int64_t *sorted, uint32_t count, int64_t limit
 /* ---- the window ---- */
 
 void corr_distinct_add(const struct corr_rule *rule, const struct corr_near *near, int64_t offset,
-                       const struct corr_id *ids, uint32_t count, struct corr_range *current_out,
-                       struct corr_range *next_out)
+		       const struct corr_id *ids, uint32_t count, struct corr_range *current_out,
+		       struct corr_range *next_out)
 {
 	bool first = false, last = false;
 	for (uint32_t i = 0; i < count; i++) {
 		bool first_moved, last_moved;
 		corr_set_add(&near->current->set, rule->keep, &ids[i], offset, offset, &first_moved,
-		             &last_moved);
+			     &last_moved);
 		first |= first_moved;
 		last |= last_moved;
 	}
@@ -224,9 +224,8 @@ static uint32_t previous_count(const struct corr_view *view)
 	return view->previous == NULL ? 0 : view->previous->set.count;
 }
 
-void corr_distinct_view(struct corr *corr, const struct corr_rule *rule,
-                        struct corr_slot *previous, struct corr_slot *current,
-                        struct corr_view *view)
+void corr_distinct_view(struct corr *corr, const struct corr_rule *rule, struct corr_slot *previous,
+			struct corr_slot *current, struct corr_view *view)
 {
 	*view = (struct corr_view){.rule = rule, .previous = previous, .current = current};
 	const struct corr_set *now = &current->set;

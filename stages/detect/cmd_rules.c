@@ -39,7 +39,7 @@ static void put_json(struct mr_buf *out, const struct sigma_set *set)
 {
 	const struct mr_catalog *catalog = &set->catalog;
 	mr_buf_printf(out, "{\"files\": %u, \"rules\": %u, \"correlations\": %u, \"filters\": %u, ",
-	              set->files, catalog->detections, catalog->correlations, catalog->filters);
+		      set->files, catalog->detections, catalog->correlations, catalog->filters);
 	mr_buf_add_text(out, "\"inactive\": [");
 	const char *comma = "";
 	for (uint32_t i = 0; i < catalog->count; i++) {
@@ -60,8 +60,8 @@ static void put_lines(struct mr_buf *out, const char *what, const struct sigma_n
 	for (uint32_t i = 0; i < notes->count; i++) {
 		const struct sigma_note *note = &notes->items[i];
 		mr_buf_printf(out, "%.*s:%u:%u: %s: %.*s\n", (int)note->file.len, note->file.at,
-		              note->line, note->column, what, (int)note->reason.len,
-		              note->reason.at);
+			      note->line, note->column, what, (int)note->reason.len,
+			      note->reason.at);
 	}
 }
 
@@ -74,30 +74,30 @@ static void put_text(struct mr_buf *out, const struct sigma_set *set)
 		const struct mr_rule *rule = &catalog->rules[i];
 		if (rule->inactive && rule->kind == MR_RULE_CORRELATION)
 			mr_buf_printf(out, "%.*s:%u: warning: inactive: a rule that it needs is\n",
-			              (int)rule->file.len, rule->file.at, rule->line);
+				      (int)rule->file.len, rule->file.at, rule->line);
 	}
 	mr_buf_printf(out,
-	              "%u files: %u rules, %u correlations, %u filters, %u inactive, %u refused, "
-	              "%u warnings\n",
-	              set->files, catalog->detections, catalog->correlations, catalog->filters,
-	              catalog->inactive, set->refused.count, set->warnings.count);
+		      "%u files: %u rules, %u correlations, %u filters, %u inactive, %u refused, "
+		      "%u warnings\n",
+		      set->files, catalog->detections, catalog->correlations, catalog->filters,
+		      catalog->inactive, set->refused.count, set->warnings.count);
 }
 
 /* ---- list ---- */
 
 static void put_list(struct mr_buf *out, const struct sigma_set *set)
 {
-	static const char *const levels[] = {"-", "informational", "low", "medium", "high",
-	                                     "critical"};
+	static const char *const levels[] = {"-",      "informational", "low",
+					     "medium", "high",          "critical"};
 	for (uint32_t i = 0; i < set->catalog.count; i++) {
 		const struct mr_rule *rule = &set->catalog.rules[i];
 		struct mr_slice what = rule->kind == MR_RULE_DETECTION
-		                           ? MR_SLICE("detection")
-		                           : mr_correlation_name(rule->type);
+					   ? MR_SLICE("detection")
+					   : mr_correlation_name(rule->type);
 		mr_buf_printf(out, "%.*s\t%s\t%.*s%s\t%.*s\t%.*s\n", (int)rule->id.len, rule->id.at,
-		              levels[rule->level], (int)what.len, what.at,
-		              rule->inactive ? " (inactive)" : "", (int)rule->title.len,
-		              rule->title.at, (int)rule->file.len, rule->file.at);
+			      levels[rule->level], (int)what.len, what.at,
+			      rule->inactive ? " (inactive)" : "", (int)rule->title.len,
+			      rule->title.at, (int)rule->file.len, rule->file.at);
 	}
 }
 
@@ -130,9 +130,9 @@ static int report(const struct wish *wish, const struct sigma_set *set)
 static int parse_options(struct wish *wish, int argc, char **argv)
 {
 	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
-	                                        {"placeholders", required_argument, NULL, 'p'},
-	                                        {"help", no_argument, NULL, 'h'},
-	                                        {0}};
+						{"placeholders", required_argument, NULL, 'p'},
+						{"help", no_argument, NULL, 'h'},
+						{0}};
 	int option;
 	optind = 1;
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
@@ -165,7 +165,7 @@ static int rules_main(int argc, char **argv)
 		return status;
 	struct mr_fields *fields = mr_fields_new();
 	if (sigma_load((const char *const *)argv + optind, (size_t)(argc - optind),
-	               wish.placeholders, fields, &set, &error) != MR_OK) {
+		       wish.placeholders, fields, &set, &error) != MR_OK) {
 		mr_log(MR_LOG_ERROR, "millrace rules: %s", error.text);
 		status = 2;
 	} else {

@@ -1,8 +1,8 @@
 /* detect.c - the detect stage: events in, signals out.
  *
  * Called by the pipeline through mr_stage_detect. Prepare loads and compiles the rules in the
- * supervisor, into the tables "detect.image" (the engine's) and "catalog" (everybody's). Fails only in
- * prepare and open; an event can't make it fail. */
+ * supervisor, into the tables "detect.image" (the engine's) and "catalog" (everybody's). Fails only
+ * in prepare and open; an event can't make it fail. */
 #include "detect.h"
 
 #include <stdlib.h>
@@ -30,18 +30,18 @@ static void say(const struct sigma_notes *notes, const char *what)
 }
 
 static enum mr_err share(const struct mr_prepare *prepare, struct sigma_set *set,
-                         struct mr_error *error)
+			 struct mr_error *error)
 {
 	struct mr_buf bytes = {0};
 	enum mr_err err = engine_compile(set, prepare->fields, &bytes, error);
 	if (err == MR_OK)
 		err = mr_tables_add_bytes(prepare->tables, "detect.image",
-		                          (struct mr_slice){bytes.data, bytes.len}, error);
+					  (struct mr_slice){bytes.data, bytes.len}, error);
 	bytes.len = 0;
 	if (err == MR_OK) {
 		mr_catalog_encode(&set->catalog, &bytes);
 		err = mr_tables_add_bytes(prepare->tables, "catalog",
-		                          (struct mr_slice){bytes.data, bytes.len}, error);
+					  (struct mr_slice){bytes.data, bytes.len}, error);
 	}
 	mr_buf_fini(&bytes);
 	return err;
@@ -56,15 +56,16 @@ static enum mr_err prepare_stage(const struct mr_prepare *prepare, struct mr_err
 		paths[i] = mr_config_get(config, "rules", i);
 	struct sigma_set set = {0};
 	enum mr_err err = sigma_load(paths, count, mr_config_get(config, "placeholders", 0),
-	                             prepare->fields, &set, error);
+				     prepare->fields, &set, error);
 	free(paths);
 	if (err != MR_OK)
 		return err;
 	say(&set.refused, "refused: ");
 	say(&set.warnings, "");
 	if (set.refused.count > 0 && mr_config_flag(config, "strict"))
-		err = mr_error_set(error, MR_CONFIG, "%u rules were refused, and --strict was asked for",
-		                   set.refused.count);
+		err = mr_error_set(error, MR_CONFIG,
+				   "%u rules were refused, and --strict was asked for",
+				   set.refused.count);
 	if (err == MR_OK)
 		err = share(prepare, &set, error);
 	sigma_set_fini(&set);
@@ -107,7 +108,7 @@ static enum mr_err open_stage(void *state, const struct mr_stage_env *env, struc
 }
 
 static void judge(struct detect *detect, const struct mr_events *events,
-                  const struct mr_event *event, struct mr_writer *out)
+		  const struct mr_event *event, struct mr_writer *out)
 {
 	const uint32_t *rules;
 	size_t count = engine_match(detect->engine, events, event, &rules);
@@ -120,7 +121,7 @@ static void judge(struct detect *detect, const struct mr_events *events,
 }
 
 static enum mr_err process(void *state, struct mr_reader *in, struct mr_writer *out,
-                           struct mr_error *error)
+			   struct mr_error *error)
 {
 	(void)error;
 	struct detect *detect = state;

@@ -7,11 +7,12 @@
 
 /* Who consumes the matches of one detection: its own alert, or a correlation that names it. */
 struct detect_consumer {
-	uint32_t rule;    /* catalog index of the consumer */
-	bool plain;       /* the detection's own alert */
+	uint32_t rule; /* catalog index of the consumer */
+	bool plain;    /* the detection's own alert */
 	uint8_t layer;
 	uint32_t position; /* which of the correlation's rules the detection is */
-	mr_field *carried; /* besides what alerts show: what correlations further out group or count by */
+	mr_field *
+	    carried; /* besides what alerts show: what correlations further out group or count by */
 	uint32_t carried_count;
 };
 
@@ -22,7 +23,7 @@ struct detect_consumers {
 
 /* For each catalog index its consumers; in the arena. */
 struct detect_consumers *detect_consumers_find(const struct mr_catalog *catalog,
-                                               struct mr_arena *arena);
+					       struct mr_arena *arena);
 
 /* Turns matches into signals. */
 struct detect_signals {
@@ -37,7 +38,7 @@ struct detect_signals {
 };
 void detect_signals_begin(struct detect_signals *signals);
 void detect_signals_emit(struct detect_signals *signals, const struct mr_events *events,
-                         const struct mr_event *event, uint32_t rule, struct mr_writer *out);
+			 const struct mr_event *event, uint32_t rule, struct mr_writer *out);
 
 extern const struct mr_stage_ops mr_stage_detect;
 extern const struct mr_command mr_command_rules;

@@ -1,7 +1,8 @@
-/* detect_signal.c - from "this event matched this rule" to signals: one for each consumer and group key.
+/* detect_signal.c - from "this event matched this rule" to signals: one for each consumer and group
+ * key.
  *
- * Called by detect.c for each match. Never fails: what is missing or too much is counted (PROTOCOL.md
- * 6.4). */
+ * Called by detect.c for each match. Never fails: what is missing or too much is counted
+ * (PROTOCOL.md 6.4). */
 #include "detect.h"
 
 /* ---- who consumes ---- */
@@ -24,7 +25,7 @@ static void carry(struct detect_consumer *consumer, mr_field field, struct mr_ar
 /* An outer correlation sees the fields of the record that completed the inner one, and so do those
  * further out: layers rise, so this ends. */
 static void carry_for_outer(const struct mr_catalog *catalog, uint32_t inner,
-                            struct detect_consumer *consumer, struct mr_arena *arena)
+			    struct detect_consumer *consumer, struct mr_arena *arena)
 {
 	for (uint32_t outer = 0; outer < catalog->count; outer++) {
 		const struct mr_rule *rule = &catalog->rules[outer];
@@ -34,9 +35,11 @@ static void carry_for_outer(const struct mr_catalog *catalog, uint32_t inner,
 				continue;
 			names = true;
 			for (uint32_t g = 0; g < rule->group_by.count; g++)
-				carry(consumer, rule->group_fields[r * rule->group_by.count + g], arena);
+				carry(consumer, rule->group_fields[r * rule->group_by.count + g],
+				      arena);
 			for (uint32_t f = 0; f < rule->fields.count; f++)
-				carry(consumer, rule->value_fields[r * rule->fields.count + f], arena);
+				carry(consumer, rule->value_fields[r * rule->fields.count + f],
+				      arena);
 		}
 		if (names && rule->layer > catalog->rules[inner].layer)
 			carry_for_outer(catalog, outer, consumer, arena);
@@ -54,7 +57,7 @@ static struct detect_consumer *add_consumer(struct detect_consumers *list, struc
 }
 
 struct detect_consumers *detect_consumers_find(const struct mr_catalog *catalog,
-                                               struct mr_arena *arena)
+					       struct mr_arena *arena)
 {
 	struct detect_consumers *all = mr_arena_alloc(arena, (catalog->count + 1) * sizeof *all);
 	memset(all, 0, (catalog->count + 1) * sizeof *all);
@@ -99,7 +102,7 @@ static bool holds(const struct texts *texts, struct mr_slice text)
 
 /* False where there were more than fit. */
 static bool read_texts(struct detect_signals *signals, const struct mr_events *events,
-                       const struct mr_event *event, mr_field field, struct texts *out)
+		       const struct mr_event *event, mr_field field, struct texts *out)
 {
 	out->count = 0;
 	if (field == 0)
@@ -127,7 +130,7 @@ struct product {
 };
 
 static struct product multiply(struct detect_signals *signals, const struct mr_events *events,
-                               const struct mr_event *event, const mr_field *fields, uint32_t width)
+			       const struct mr_event *event, const mr_field *fields, uint32_t width)
 {
 	struct product product = {.count = 1};
 	struct texts *columns = mr_arena_alloc(&signals->arena, width * sizeof *columns);
@@ -141,8 +144,8 @@ static struct product multiply(struct detect_signals *signals, const struct mr_e
 		if (product.count == 0)
 			return product;
 	}
-	product.at = mr_arena_alloc(&signals->arena,
-	                            (size_t)product.count * width * sizeof *product.at);
+	product.at =
+	    mr_arena_alloc(&signals->arena, (size_t)product.count * width * sizeof *product.at);
 	for (uint32_t i = 0; i < product.count; i++) {
 		uint32_t rest = i;
 		for (uint32_t f = width; f-- > 0;) {
@@ -156,29 +159,28 @@ static struct product multiply(struct detect_signals *signals, const struct mr_e
 /* ---- fields ---- */
 
 static uint32_t add_field(const struct mr_events *events, const struct mr_event *event,
-                          mr_field field, struct mr_signal_field *fields, uint32_t count)
+			  mr_field field, struct mr_signal_field *fields, uint32_t count)
 {
 	uint32_t most = count + MR_PRODUCT_MAX;
 	for (const struct mr_value *value = mr_event_get(events, event, field);
 	     value != NULL && count < most && count < MR_SIGNAL_FIELDS_MAX;
 	     value = mr_value_next(events, value)) {
 		if (value->type != MR_NULL)
-			fields[count++] = (struct mr_signal_field){
-			    field, value->type, {value->text, value->len}};
+			fields[count++] =
+			    (struct mr_signal_field){field, value->type, {value->text, value->len}};
 	}
 	return count;
 }
 
 static uint32_t fields_for(struct detect_signals *signals, const struct mr_events *events,
-                           const struct mr_event *event, const struct detect_consumer *consumer)
+			   const struct mr_event *event, const struct detect_consumer *consumer)
 {
 	if (!signals->has_fields) {
 		signals->field_count = 0;
 		for (mr_field field = 1; field < MR_F_NORMALISED_END; field++) {
 			if (mr_field_in_alert(field))
-				signals->field_count = add_field(events, event, field,
-				                                 signals->fields,
-				                                 signals->field_count);
+				signals->field_count = add_field(
+				    events, event, field, signals->fields, signals->field_count);
 		}
 		signals->has_fields = true;
 	}
@@ -193,14 +195,14 @@ static uint32_t fields_for(struct detect_signals *signals, const struct mr_event
 static void send(struct detect_signals *signals, struct mr_signal *signal, struct mr_writer *out)
 {
 	signal->key_group = mr_key_group(signals->seed, signal->consumer, signal->tenant,
-	                                 signal->key, signal->key_count);
+					 signal->key, signal->key_count);
 	mr_writer_signal(out, signal);
 	mr_count(signals->counters, MR_C_SIGNALS, 1);
 }
 
 static void correlate(struct detect_signals *signals, const struct mr_events *events,
-                      const struct mr_event *event, const struct detect_consumer *consumer,
-                      struct mr_signal *signal, struct mr_writer *out)
+		      const struct mr_event *event, const struct detect_consumer *consumer,
+		      struct mr_signal *signal, struct mr_writer *out)
 {
 	const struct mr_rule *rule = &signals->catalog->rules[consumer->rule];
 	if (!event->has_time) {
@@ -228,7 +230,8 @@ static void correlate(struct detect_signals *signals, const struct mr_events *ev
 	signal->key_count = width;
 	for (uint32_t k = 0; k < keys.count; k++) {
 		if (width != 0)
-			memcpy(signal->key, keys.at + (size_t)k * width, width * sizeof *signal->key);
+			memcpy(signal->key, keys.at + (size_t)k * width,
+			       width * sizeof *signal->key);
 		send(signals, signal, out);
 	}
 }
@@ -240,7 +243,7 @@ void detect_signals_begin(struct detect_signals *signals)
 }
 
 void detect_signals_emit(struct detect_signals *signals, const struct mr_events *events,
-                         const struct mr_event *event, uint32_t rule, struct mr_writer *out)
+			 const struct mr_event *event, uint32_t rule, struct mr_writer *out)
 {
 	const struct detect_consumers *list = &signals->consumers[rule];
 	for (uint32_t i = 0; i < list->count; i++) {

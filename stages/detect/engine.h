@@ -7,20 +7,21 @@
 
 #include "sigma.h"
 
-/* Compile. MR_UNSUPPORTED names the rule whose pattern cannot be compiled. The image is appended. */
+/* Compile. MR_UNSUPPORTED names the rule whose pattern cannot be compiled. The image is appended.
+ */
 enum mr_err engine_compile(const struct sigma_set *set, const struct mr_fields *fields,
-                           struct mr_buf *image, struct mr_error *error);
+			   struct mr_buf *image, struct mr_error *error);
 
 struct engine;
 /* `image` stays mapped as long as the engine lives. Survives any bytes. */
-enum mr_err engine_open(struct mr_slice image, const struct mr_fields *fields,
-                        struct engine **out, struct mr_error *error);
+enum mr_err engine_open(struct mr_slice image, const struct mr_fields *fields, struct engine **out,
+			struct mr_error *error);
 void engine_close(struct engine *engine);
 
-/* Judge one event. Gives the catalog indices of the rules that match, ascending; valid until the next
- * call. */
+/* Judge one event. Gives the catalog indices of the rules that match, ascending; valid until the
+ * next call. */
 size_t engine_match(struct engine *engine, const struct mr_events *events,
-                    const struct mr_event *event, const uint32_t **rules_out);
+		    const struct mr_event *event, const uint32_t **rules_out);
 /* How often a PCRE2 match was given up at its limit since the last call. */
 uint64_t engine_regex_limits(struct engine *engine);
 

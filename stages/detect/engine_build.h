@@ -35,7 +35,7 @@ struct build_predicate {
 struct build_group {
 	mr_field field;
 	bool folded;
-	uint32_t equals;     /* how many BUILD_EQUAL */
+	uint32_t equals; /* how many BUILD_EQUAL */
 	struct build_list members;
 	struct image_group image;
 };
@@ -75,6 +75,6 @@ bool build_regex_fits(const struct sigma_predicate *predicate);
 /* Members of one way as a database; those that vectorscan refuses after all become BUILD_REST (a
  * regex that stands alone: ENGINE_ALONE). The span is empty where none is left. */
 enum mr_err build_database(struct build *build, uint32_t group, enum build_way way,
-                           struct image_span *out);
+			   struct image_span *out);
 
 #endif

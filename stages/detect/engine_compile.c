@@ -66,20 +66,21 @@ static void predicate_key(const struct sigma_predicate *leaf, struct mr_buf *key
 			uint32_t kind = (uint32_t)leaf->parts[i].kind;
 			mr_buf_add(key, &kind, sizeof(kind));
 			key_add(key, leaf->parts[i].text.at,
-			        leaf->parts[i].kind == SIGMA_LITERAL ? leaf->parts[i].text.len : 0);
+				leaf->parts[i].kind == SIGMA_LITERAL ? leaf->parts[i].text.len : 0);
 		}
 		return;
 	}
-	int64_t rest[] = {leaf->regex_flags, leaf->prefix, leaf->truth, (int64_t)leaf->op,
-	                  leaf->other,       (int64_t)leaf->ref, (int64_t)leaf->part,
-	                  leaf->part_value};
+	int64_t rest[] = {leaf->regex_flags,   leaf->prefix,    leaf->truth,
+			  (int64_t)leaf->op,   leaf->other,     (int64_t)leaf->ref,
+			  (int64_t)leaf->part, leaf->part_value};
 	mr_buf_add(key, rest, sizeof(rest));
 	mr_buf_add(key, leaf->network, sizeof(leaf->network));
 	key_add(key, leaf->text.at, leaf->text.len);
 }
 
 /* An integer equals exactly what its digits as a text equal, so both become one text test. */
-static const struct sigma_predicate *as_text(struct build *build, const struct sigma_predicate *leaf)
+static const struct sigma_predicate *as_text(struct build *build,
+					     const struct sigma_predicate *leaf)
 {
 	struct engine_number number;
 	if (leaf->test != SIGMA_NUMBER || !engine_number_read(leaf->text, true, &number) ||
@@ -118,8 +119,8 @@ static uint32_t find_group(struct build *build, mr_field field, bool folded)
 	if (build->group_count == build->group_capacity) {
 		build->group_capacity =
 		    (uint32_t)mr_grow(build->group_capacity, build->group_count + 1);
-		build->groups = mr_realloc(build->groups,
-		                           build->group_capacity * sizeof(*build->groups));
+		build->groups =
+		    mr_realloc(build->groups, build->group_capacity * sizeof(*build->groups));
 	}
 	build->groups[build->group_count] = (struct build_group){.field = field, .folded = folded};
 	return build->group_count++;
@@ -137,15 +138,14 @@ static void classify_text(struct build_predicate *out)
 	}
 	out->way = BUILD_REST;
 	for (uint32_t i = 0; i < leaf->part_count; i++)
-		if (leaf->parts[i].kind == SIGMA_LITERAL &&
-		    leaf->parts[i].text.len > out->text.len)
+		if (leaf->parts[i].kind == SIGMA_LITERAL && leaf->parts[i].text.len > out->text.len)
 			out->text = leaf->parts[i].text;
 	/* 0xff parts the leaf values of a record where one scan looks at all of them. */
 	if (out->text.len == 0 || memchr(out->text.at, 0xff, out->text.len) != NULL)
 		return;
 	out->way = BUILD_LITERAL;
 	out->hit_is_verdict = leaf->part_count == 3 && leaf->parts[0].kind == SIGMA_ANY &&
-	                      leaf->parts[2].kind == SIGMA_ANY;
+			      leaf->parts[2].kind == SIGMA_ANY;
 }
 
 static void classify(struct build *build, uint32_t number)
@@ -205,8 +205,8 @@ uint32_t build_intern(struct build *build, const struct sigma_predicate *leaf)
 	if (build->predicate_count == build->predicate_capacity) {
 		build->predicate_capacity =
 		    (uint32_t)mr_grow(build->predicate_capacity, build->predicate_count + 1);
-		build->predicates = mr_realloc(
-		    build->predicates, build->predicate_capacity * sizeof(*build->predicates));
+		build->predicates = mr_realloc(build->predicates, build->predicate_capacity *
+								      sizeof(*build->predicates));
 	}
 	uint32_t number = build->predicate_count++;
 	slice.at = mr_arena_copy(&build->arena, key.data, key.len);
@@ -218,7 +218,7 @@ uint32_t build_intern(struct build *build, const struct sigma_predicate *leaf)
 }
 
 static enum mr_err check_regex(struct build *build, uint32_t rule,
-                               const struct sigma_predicate *leaf)
+			       const struct sigma_predicate *leaf)
 {
 	int code = 0;
 	size_t offset = 0;
@@ -233,8 +233,8 @@ static enum mr_err check_regex(struct build *build, uint32_t rule,
 	pcre2_get_error_message(code, (PCRE2_UCHAR8 *)why, sizeof(why));
 	struct mr_slice id = build->set->catalog.rules[build->rules[rule]->index].id;
 	return mr_error_set(build->error, MR_UNSUPPORTED,
-	                    "rule %.*s: the regular expression \"%.*s\" is wrong at offset %zu: %s",
-	                    (int)id.len, id.at, (int)leaf->text.len, leaf->text.at, offset, why);
+			    "rule %.*s: the regular expression \"%.*s\" is wrong at offset %zu: %s",
+			    (int)id.len, id.at, (int)leaf->text.len, leaf->text.at, offset, why);
 }
 
 static enum mr_err intern_tree(struct build *build, uint32_t rule, const struct sigma_node *node)
@@ -355,12 +355,12 @@ static struct image_span put_parts(struct build *build, const struct sigma_predi
 {
 	struct mr_buf *section = &build->sections[ENGINE_PARTS];
 	struct image_span span = {(uint32_t)(section->len / sizeof(struct image_part)),
-	                          source->part_count};
+				  source->part_count};
 	for (uint32_t i = 0; i < source->part_count; i++) {
 		const struct sigma_part *part = &source->parts[i];
 		size_t len = part->kind == SIGMA_LITERAL ? part->text.len : 0;
 		struct image_part image = {(uint32_t)part->kind,
-		                           build_bytes(build, part->text.at, len, 1)};
+					   build_bytes(build, part->text.at, len, 1)};
 		build_put(build, ENGINE_PARTS, &image, sizeof(image));
 	}
 	return span;
@@ -368,7 +368,7 @@ static struct image_span put_parts(struct build *build, const struct sigma_predi
 
 /* Digits as number and shortest form. A rule's number past a double is only its text. */
 static void put_number(struct build *build, const struct sigma_predicate *source,
-                       struct image_predicate *image)
+		       struct image_predicate *image)
 {
 	struct engine_number number;
 	char text[ENGINE_NUMBER_TEXT];
@@ -420,7 +420,7 @@ static void put_rules(struct build *build)
 {
 	for (uint32_t i = 0; i < build->set->rule_count; i++) {
 		struct image_rule image = {.index = build->rules[i]->index,
-		                           .kinds = build->rules[i]->kinds};
+					   .kinds = build->rules[i]->kinds};
 		build_steps(build, i, &image.steps);
 		build_put(build, ENGINE_RULES, &image, sizeof(image));
 		build_witness(build, i);
@@ -429,7 +429,7 @@ static void put_rules(struct build *build)
 		put_predicate(build, &build->predicates[i]);
 	for (uint32_t kind = 0; kind < ENGINE_KINDS; kind++) {
 		struct image_plan plan = {put_list(build, &build->firsts[kind]),
-		                          put_list(build, &build->always[kind])};
+					  put_list(build, &build->always[kind])};
 		build_put(build, ENGINE_PLANS, &plan, sizeof(plan));
 	}
 }
@@ -447,18 +447,18 @@ static const size_t item_sizes[ENGINE_SECTIONS] = {
 };
 
 static enum mr_err write_image(struct build *build, const struct mr_fields *fields,
-                               struct mr_buf *out)
+			       struct mr_buf *out)
 {
 	struct image_header header = {.magic = ENGINE_MAGIC,
-	                              .version = ENGINE_VERSION,
-	                              .field_count = mr_fields_count(fields)};
+				      .version = ENGINE_VERSION,
+				      .field_count = mr_fields_count(fields)};
 	header.fields_hash = engine_fields_hash(fields, header.field_count);
 	uint64_t at = sizeof(header);
 	for (int i = 0; i < ENGINE_SECTIONS; i++) {
 		size_t len = build->sections[i].len;
 		if (len > UINT32_MAX)
 			return mr_error_set(build->error, MR_UNSUPPORTED,
-			                    "the rules are too many: their image passes 4 GiB");
+					    "the rules are too many: their image passes 4 GiB");
 		header.sections[i].offset = at;
 		header.sections[i].count = len / item_sizes[i];
 		at += (len + 7) / 8 * 8;
@@ -479,7 +479,7 @@ static enum mr_err write_image(struct build *build, const struct mr_fields *fiel
 }
 
 enum mr_err engine_compile(const struct sigma_set *set, const struct mr_fields *fields,
-                           struct mr_buf *image, struct mr_error *error)
+			   struct mr_buf *image, struct mr_error *error)
 {
 	struct build build = {.set = set, .error = error};
 	enum mr_err err = intern_all(&build);

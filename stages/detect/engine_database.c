@@ -1,9 +1,9 @@
 /* engine_database.c - many patterns as one vectorscan database.
  *
- * Called by engine_compile.c. Literals are bytes looked for in bytes (the folded value, or the value
- * as it is), so vectorscan can say nothing wrong about them. Regexes go in only where their text is
- * of a kind that vectorscan and PCRE2 read alike, and PCRE2 confirms each hit: vectorscan may then
- * find too much, never too little. What it refuses is left to PCRE2 alone. */
+ * Called by engine_compile.c. Literals are bytes looked for in bytes (the folded value, or the
+ * value as it is), so vectorscan can say nothing wrong about them. Regexes go in only where their
+ * text is of a kind that vectorscan and PCRE2 read alike, and PCRE2 confirms each hit: vectorscan
+ * may then find too much, never too little. What it refuses is left to PCRE2 alone. */
 #include "engine_build.h"
 
 #include <hs.h>
@@ -11,7 +11,8 @@
 
 /* ---- which regexes both read alike ---- */
 
-/* Behind a backslash: classes that are ASCII in both, control characters, and escaped punctuation. */
+/* Behind a backslash: classes that are ASCII in both, control characters, and escaped punctuation.
+ */
 static bool escape_fits(char c)
 {
 	if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
@@ -82,7 +83,7 @@ struct patterns {
 };
 
 static void patterns_init(struct build *build, struct patterns *patterns,
-                          const struct build_group *group, enum build_way way)
+			  const struct build_group *group, enum build_way way)
 {
 	size_t room = group->members.count + 1;
 	patterns->texts = mr_arena_alloc(&build->arena, room * sizeof(*patterns->texts));
@@ -120,15 +121,14 @@ static void refuse(struct build *build, struct patterns *patterns, unsigned at)
 }
 
 static hs_error_t compile(const struct patterns *patterns, enum build_way way,
-                          hs_database_t **database_out, hs_compile_error_t **wrong_out)
+			  hs_database_t **database_out, hs_compile_error_t **wrong_out)
 {
 	if (way == BUILD_REGEX)
 		return hs_compile_multi(patterns->texts, patterns->flags, patterns->ids,
-		                        patterns->count, HS_MODE_BLOCK, NULL, database_out,
-		                        wrong_out);
-	return hs_compile_lit_multi(patterns->texts, patterns->flags, patterns->ids,
-	                            patterns->lens, patterns->count, HS_MODE_BLOCK, NULL,
-	                            database_out, wrong_out);
+					patterns->count, HS_MODE_BLOCK, NULL, database_out,
+					wrong_out);
+	return hs_compile_lit_multi(patterns->texts, patterns->flags, patterns->ids, patterns->lens,
+				    patterns->count, HS_MODE_BLOCK, NULL, database_out, wrong_out);
 }
 
 static enum mr_err serialise(struct build *build, hs_database_t *database, struct image_span *out)
@@ -139,14 +139,14 @@ static enum mr_err serialise(struct build *build, hs_database_t *database, struc
 	hs_free_database(database);
 	if (got != HS_SUCCESS)
 		return mr_error_set(build->error, MR_UNSUPPORTED,
-		                    "vectorscan cannot write its database (error %d)", got);
+				    "vectorscan cannot write its database (error %d)", got);
 	*out = build_bytes(build, bytes, len, 8);
 	free(bytes);
 	return MR_OK;
 }
 
 enum mr_err build_database(struct build *build, uint32_t group, enum build_way way,
-                           struct image_span *out)
+			   struct image_span *out)
 {
 	struct patterns patterns;
 	patterns_init(build, &patterns, &build->groups[group], way);
@@ -165,7 +165,7 @@ enum mr_err build_database(struct build *build, uint32_t group, enum build_way w
 		hs_free_compile_error(wrong);
 		refuse(build, &patterns,
 		       at >= 0 && (unsigned)at < patterns.count ? (unsigned)at
-		                                               : patterns.count - 1);
+								: patterns.count - 1);
 	}
 	return MR_OK;
 }

@@ -25,7 +25,8 @@ static void found_add(struct engine *engine, uint32_t predicate)
 
 bool engine_regex_holds(struct engine *engine, uint32_t predicate, struct mr_slice text)
 {
-	enum engine_found found = engine_regex_find(&engine->room, engine->regexes[predicate], text);
+	enum engine_found found =
+	    engine_regex_find(&engine->room, engine->regexes[predicate], text);
 	if (found != ENGINE_GAVE_UP)
 		return found == ENGINE_FOUND;
 	engine->regex_limits++;
@@ -36,14 +37,14 @@ bool engine_regex_holds(struct engine *engine, uint32_t predicate, struct mr_sli
 /* ---- single tests ---- */
 
 static bool pattern_holds(const struct engine *engine, const struct image_predicate *predicate,
-                          struct mr_slice text)
+			  struct mr_slice text)
 {
 	return engine_pattern_match(engine->parts + predicate->parts.first, predicate->parts.count,
-	                            text);
+				    text);
 }
 
 static bool number_holds(const struct engine *engine, const struct image_predicate *predicate,
-                         const struct mr_value *value)
+			 const struct mr_value *value)
 {
 	struct engine_number wanted = {.type = (enum mr_type)predicate->number_type};
 	struct engine_number number;
@@ -51,13 +52,13 @@ static bool number_holds(const struct engine *engine, const struct image_predica
 	bool equals = predicate->test == SIGMA_NUMBER;
 	if (equals && value->type == MR_STRING)
 		return mr_slice_eq((struct mr_slice){value->text, value->len},
-		                   (struct mr_slice){engine->bytes + predicate->text.first,
-		                                     predicate->text.count});
+				   (struct mr_slice){engine->bytes + predicate->text.first,
+						     predicate->text.count});
 	if (wanted.type == MR_NULL)
 		return false;
 	if (value->type == MR_STRING
-	        ? !engine_number_read((struct mr_slice){value->text, value->len}, false, &number)
-	        : !engine_number_of(value, &number))
+		? !engine_number_read((struct mr_slice){value->text, value->len}, false, &number)
+		: !engine_number_of(value, &number))
 		return false;
 	int order = engine_number_compare(number, wanted);
 	if (order == 2 || equals)
@@ -80,7 +81,7 @@ static bool number_holds(const struct engine *engine, const struct image_predica
 }
 
 static bool bool_holds(const struct image_predicate *predicate, const struct mr_value *value,
-                       struct mr_slice folded)
+		       struct mr_slice folded)
 {
 	if (value->type == MR_BOOL)
 		return (value->num.i != 0) == predicate->truth;
@@ -94,7 +95,7 @@ static bool time_holds(const struct image_predicate *predicate, const struct mr_
 	if (value->type == MR_INT && predicate->field == MR_F_TIME)
 		time_us = value->num.i; /* parse's own: microseconds */
 	else if (value->type != MR_STRING ||
-	         !engine_time_read((struct mr_slice){value->text, value->len}, &time_us))
+		 !engine_time_read((struct mr_slice){value->text, value->len}, &time_us))
 		return false;
 	return engine_time_part(time_us, (enum sigma_timepart)predicate->part) ==
 	       predicate->part_value;
@@ -102,7 +103,7 @@ static bool time_holds(const struct image_predicate *predicate, const struct mr_
 
 /* `text` is the value's text as the group sees it. */
 static bool value_holds(struct engine *engine, uint32_t number, const struct mr_value *value,
-                        struct mr_slice text)
+			struct mr_slice text)
 {
 	const struct image_predicate *predicate = &engine->predicates[number];
 	uint8_t address[16];
@@ -151,14 +152,15 @@ static bool leaf_holds(struct engine *engine, const struct image_predicate *pred
 }
 
 static int on_hit(unsigned id, unsigned long long from, unsigned long long to, unsigned flags,
-                  void *context)
+		  void *context)
 {
 	struct scan *scan = context;
 	struct engine *engine = scan->engine;
 	(void)from;
 	(void)to;
 	(void)flags;
-	if (id >= engine->counts[ENGINE_PREDICATES] || engine->predicates[id].how != ENGINE_GROUPED ||
+	if (id >= engine->counts[ENGINE_PREDICATES] ||
+	    engine->predicates[id].how != ENGINE_GROUPED ||
 	    engine->predicates[id].group != scan->group)
 		return 0;
 	const struct image_predicate *predicate = &engine->predicates[id];
@@ -167,7 +169,7 @@ static int on_hit(unsigned id, unsigned long long from, unsigned long long to, u
 		holds = engine_regex_holds(engine, id, scan->text);
 	else if (!holds)
 		holds = scan->joined ? leaf_holds(engine, predicate)
-		                     : pattern_holds(engine, predicate, scan->text);
+				     : pattern_holds(engine, predicate, scan->text);
 	if (holds)
 		found_add(engine, id);
 	return 0;
@@ -178,12 +180,12 @@ static void scan_run(struct scan *scan, const hs_database_t *database)
 	if (scan->text.len == 0)
 		return;
 	hs_error_t got = hs_scan(database, scan->text.at, (unsigned)scan->text.len, 0,
-	                         scan->engine->scratch, on_hit, scan);
+				 scan->engine->scratch, on_hit, scan);
 	assert(got == HS_SUCCESS);
 }
 
 static void find_equal(struct engine *engine, const struct image_group *image,
-                       const struct mr_value *value, struct mr_slice text)
+		       const struct mr_value *value, struct mr_slice text)
 {
 	char room[ENGINE_NUMBER_TEXT];
 	if (value->type == MR_INT || value->type == MR_UINT || value->type == MR_DOUBLE)
@@ -223,9 +225,10 @@ static void find_regexes(struct engine *engine, uint32_t number, struct mr_slice
 	}
 }
 
-/* Which predicates hold for one value; literals are left out where all leaves are scanned at once. */
+/* Which predicates hold for one value; literals are left out where all leaves are scanned at once.
+ */
 static void find_all(struct engine *engine, uint32_t number, const struct mr_value *value,
-                     bool literals)
+		     bool literals)
 {
 	const struct run_group *group = &engine->groups[number];
 	const struct image_group *image = group->image;
@@ -264,7 +267,7 @@ static bool cache_rests(struct run_group *group)
 }
 
 static void cache_fill(struct run_group *group, struct cache_entry *entry, uint64_t hash,
-                       const struct mr_value *value, const struct engine *engine)
+		       const struct mr_value *value, const struct engine *engine)
 {
 	group->misses++;
 	if (engine->found_count > CACHE_FOUND)
@@ -279,7 +282,7 @@ static void cache_fill(struct run_group *group, struct cache_entry *entry, uint6
 }
 
 static void hit(struct engine *engine, struct run_group *group, const uint32_t *found,
-                uint32_t count)
+		uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t predicate = found[i];

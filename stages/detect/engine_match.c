@@ -32,7 +32,7 @@ static struct mr_slice sight(struct mr_buf *room, const struct mr_value *value, 
 }
 
 static bool equal_values(struct engine *engine, const struct mr_value *a, const struct mr_value *b,
-                         bool cased)
+			 bool cased)
 {
 	struct engine_number left, right;
 	char left_room[ENGINE_NUMBER_TEXT], right_room[ENGINE_NUMBER_TEXT];
@@ -40,15 +40,15 @@ static bool equal_values(struct engine *engine, const struct mr_value *a, const 
 		return engine_number_compare(left, right) == 0;
 	if ((a->type == MR_BOOL && is_number(b)) || (b->type == MR_BOOL && is_number(a)))
 		return false;
-	struct mr_slice one = is_number(a) ? engine_equal_text(a, left_room)
-	                                   : sight(&engine->folded, a, cased);
+	struct mr_slice one =
+	    is_number(a) ? engine_equal_text(a, left_room) : sight(&engine->folded, a, cased);
 	struct mr_slice two = is_number(b) ? engine_equal_text(b, right_room)
-	                                   : sight(&engine->folded_other, b, cased);
+					   : sight(&engine->folded_other, b, cased);
 	return mr_slice_eq(one, two);
 }
 
 static bool ref_holds(struct engine *engine, const struct image_predicate *predicate,
-                      const struct mr_value *a, const struct mr_value *b)
+		      const struct mr_value *a, const struct mr_value *b)
 {
 	if (predicate->ref == SIGMA_REF_EQUALS)
 		return equal_values(engine, a, b, predicate->cased);
@@ -121,7 +121,7 @@ static bool rule_holds(struct engine *engine, const struct image_rule *rule)
 	uint32_t at = 0;
 	while (at < rule->steps.count)
 		at = predicate_holds(engine, steps[at].predicate) ? steps[at].on_true
-		                                                  : steps[at].on_false;
+								  : steps[at].on_false;
 	return at == ENGINE_TRUE;
 }
 
@@ -157,7 +157,7 @@ static void settle(struct engine *engine, size_t matched)
 }
 
 size_t engine_match(struct engine *engine, const struct mr_events *events,
-                    const struct mr_event *event, const uint32_t **rules_out)
+		    const struct mr_event *event, const uint32_t **rules_out)
 {
 	*rules_out = engine->matched;
 	if ((uint32_t)event->kind >= ENGINE_KINDS)
@@ -174,8 +174,8 @@ size_t engine_match(struct engine *engine, const struct mr_events *events,
 			continue;
 		engine_group_judge(engine, number);
 		for (uint32_t j = 0; j < group->hit_count; j++)
-			matched = try_rules(engine, &engine->predicates[group->hits[j]].witness,
-			                    matched);
+			matched =
+			    try_rules(engine, &engine->predicates[group->hits[j]].witness, matched);
 	}
 	matched = try_rules(engine, &plan->always, matched);
 	settle(engine, matched);

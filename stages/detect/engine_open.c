@@ -34,7 +34,7 @@ static enum mr_err bad(struct mr_error *error, const char *what)
 /* ---- the header ---- */
 
 static enum mr_err check_header(struct mr_slice image, const struct mr_fields *fields,
-                                struct mr_error *error)
+				struct mr_error *error)
 {
 	const struct image_header *header = (const void *)image.at;
 	size_t covered = offsetof(struct image_header, checksum) + sizeof(header->checksum);
@@ -83,7 +83,7 @@ static void take_sections(struct engine *engine, const char *image)
 /* ---- the items ---- */
 
 static bool span_fits(const struct engine *engine, struct image_span span,
-                      enum engine_section section)
+		      enum engine_section section)
 {
 	uint32_t count = engine->counts[section];
 	return span.first <= count && span.count <= count - span.first;
@@ -134,11 +134,11 @@ static bool predicate_fits(const struct engine *engine, const struct image_predi
 	       predicate->op <= MR_NEQ && predicate->ref <= SIGMA_REF_ENDSWITH &&
 	       predicate->part <= SIGMA_YEAR && predicate->prefix <= 128 &&
 	       (predicate->number_type == MR_NULL || predicate->number_type == MR_INT ||
-	        predicate->number_type == MR_UINT || predicate->number_type == MR_DOUBLE) &&
+		predicate->number_type == MR_UINT || predicate->number_type == MR_DOUBLE) &&
 	       predicate->field < engine->header->field_count &&
 	       predicate->other < engine->header->field_count &&
 	       (predicate->how != ENGINE_GROUPED ||
-	        predicate->group < engine->counts[ENGINE_GROUPS]) &&
+		predicate->group < engine->counts[ENGINE_GROUPS]) &&
 	       span_fits(engine, predicate->text, ENGINE_BYTES) &&
 	       span_fits(engine, predicate->parts, ENGINE_PARTS) &&
 	       list_fits(engine, predicate->witness, engine->counts[ENGINE_RULES]);
@@ -205,7 +205,7 @@ static enum mr_err make_regexes(struct engine *engine, struct mr_error *error)
 		if (predicate->test != SIGMA_REGEX)
 			continue;
 		struct mr_slice text = {engine->bytes + predicate->text.first,
-		                        predicate->text.count};
+					predicate->text.count};
 		engine->regexes[i] =
 		    engine_regex_compile(text, predicate->regex_flags, &code, &offset);
 		if (engine->regexes[i] == NULL)
@@ -214,8 +214,8 @@ static enum mr_err make_regexes(struct engine *engine, struct mr_error *error)
 	return MR_OK;
 }
 
-static enum mr_err make_database(struct engine *engine, struct image_span span,
-                                 hs_database_t **out, struct mr_error *error)
+static enum mr_err make_database(struct engine *engine, struct image_span span, hs_database_t **out,
+				 struct mr_error *error)
 {
 	if (span.count == 0)
 		return MR_OK;
@@ -255,7 +255,8 @@ static enum mr_err make_groups(struct engine *engine, struct mr_error *error)
 			group->cache_mask = entries - 1;
 		}
 		if (err == MR_OK)
-			err = make_database(engine, group->image->literals, &group->literals, error);
+			err =
+			    make_database(engine, group->image->literals, &group->literals, error);
 		if (err == MR_OK)
 			err = make_database(engine, group->image->regexes, &group->regexes, error);
 	}
@@ -295,8 +296,8 @@ static enum mr_err open_image(struct engine *engine, const char *image, struct m
 	return err == MR_OK ? make_groups(engine, error) : err;
 }
 
-enum mr_err engine_open(struct mr_slice image, const struct mr_fields *fields,
-                        struct engine **out, struct mr_error *error)
+enum mr_err engine_open(struct mr_slice image, const struct mr_fields *fields, struct engine **out,
+			struct mr_error *error)
 {
 	if (image.len < sizeof(struct image_header))
 		return bad(error, "it is shorter than its header");

@@ -28,8 +28,8 @@ enum mr_err build_check_depth(struct build *build, uint32_t rule)
 		return MR_OK;
 	struct mr_slice id = build->set->catalog.rules[build->rules[rule]->index].id;
 	return mr_error_set(build->error, MR_UNSUPPORTED,
-	                    "rule %.*s: its condition nests deeper than %d levels", (int)id.len,
-	                    id.at, ENGINE_DEPTH_MAX);
+			    "rule %.*s: its condition nests deeper than %d levels", (int)id.len,
+			    id.at, ENGINE_DEPTH_MAX);
 }
 
 /* ---- steps ---- */
@@ -48,8 +48,7 @@ static uint32_t leaf_count(const struct sigma_node *node)
  * the record's leaves, then PCRE2. */
 static uint32_t predicate_cost(struct build *build, const struct sigma_predicate *leaf)
 {
-	const struct build_predicate *predicate =
-	    &build->predicates[build_intern(build, leaf)];
+	const struct build_predicate *predicate = &build->predicates[build_intern(build, leaf)];
 	uint32_t cost = leaf->field == 0 ? 100 : 0;
 	if (predicate->how == ENGINE_PRESENCE)
 		return cost;
@@ -92,18 +91,18 @@ static int by_cost(const void *a, const void *b)
 }
 
 static void emit(struct build *build, const struct sigma_node *node, uint32_t *next,
-                 uint32_t on_true, uint32_t on_false);
+		 uint32_t on_true, uint32_t on_false);
 
 /* AND: a true child leads to the next one, a false one out; OR the other way round. */
 static void emit_children(struct build *build, const struct sigma_node *node, uint32_t *next,
-                          uint32_t on_true, uint32_t on_false)
+			  uint32_t on_true, uint32_t on_false)
 {
 	uint32_t count = node->child_count;
 	struct ranked *children = mr_malloc(count * sizeof(*children));
 	for (uint32_t i = 0; i < count; i++)
-		children[i] = (struct ranked){node->children[i],
-		                              tree_cost(build, node->children[i]),
-		                              leaf_count(node->children[i]), i};
+		children[i] =
+		    (struct ranked){node->children[i], tree_cost(build, node->children[i]),
+				    leaf_count(node->children[i]), i};
 	qsort(children, count, sizeof(*children), by_cost);
 	for (uint32_t i = 0; i < count; i++) {
 		bool last = i + 1 == count;
@@ -116,7 +115,7 @@ static void emit_children(struct build *build, const struct sigma_node *node, ui
 }
 
 static void emit(struct build *build, const struct sigma_node *node, uint32_t *next,
-                 uint32_t on_true, uint32_t on_false)
+		 uint32_t on_true, uint32_t on_false)
 {
 	if (node->kind == SIGMA_NOT) {
 		emit(build, node->children[0], next, on_false, on_true);
@@ -148,8 +147,7 @@ void build_steps(struct build *build, uint32_t rule, struct image_span *steps_ou
 
 static double leaf_badness(struct build *build, const struct sigma_predicate *leaf)
 {
-	const struct build_predicate *predicate =
-	    &build->predicates[build_intern(build, leaf)];
+	const struct build_predicate *predicate = &build->predicates[build_intern(build, leaf)];
 	if (predicate->how != ENGINE_GROUPED)
 		return NO_WITNESS;
 	double badness = leaf->field == 0 ? 200 : 0;
@@ -163,9 +161,8 @@ static double leaf_badness(struct build *build, const struct sigma_predicate *le
 	}
 	switch (predicate->source->test) {
 	case SIGMA_TEXT: /* BUILD_LITERAL may have become BUILD_REST; the literal is still there */
-		return badness + (predicate->text.len == 0
-		                      ? 100
-		                      : 4 + 16.0 / (double)predicate->text.len);
+		return badness +
+		       (predicate->text.len == 0 ? 100 : 4 + 16.0 / (double)predicate->text.len);
 	case SIGMA_NUMBER:
 		return badness + 6;
 	case SIGMA_CIDR:

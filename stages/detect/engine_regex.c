@@ -14,14 +14,14 @@
 #define JIT_STACK_MAX (1u << 20)
 
 pcre2_code *engine_regex_compile(struct mr_slice pattern, uint32_t flags, int *code_out,
-                                 size_t *offset_out)
+				 size_t *offset_out)
 {
 	uint32_t options = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C |
-	                   (flags & SIGMA_RE_I ? PCRE2_CASELESS : 0) |
-	                   (flags & SIGMA_RE_M ? PCRE2_MULTILINE : 0) |
-	                   (flags & SIGMA_RE_S ? PCRE2_DOTALL : 0);
-	pcre2_code *code = pcre2_compile((PCRE2_SPTR)pattern.at, pattern.len, options, code_out,
-	                                 offset_out, NULL);
+			   (flags & SIGMA_RE_I ? PCRE2_CASELESS : 0) |
+			   (flags & SIGMA_RE_M ? PCRE2_MULTILINE : 0) |
+			   (flags & SIGMA_RE_S ? PCRE2_DOTALL : 0);
+	pcre2_code *code =
+	    pcre2_compile((PCRE2_SPTR)pattern.at, pattern.len, options, code_out, offset_out, NULL);
 	if (code != NULL) /* without JIT it is only slower */
 		(void)pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
 	return code;
@@ -44,14 +44,14 @@ void engine_regex_room_fini(struct engine_regex_room *room)
 }
 
 enum engine_found engine_regex_find(struct engine_regex_room *room, const pcre2_code *code,
-                                    struct mr_slice text)
+				    struct mr_slice text)
 {
 	uint64_t steps = STEP_BUDGET / (text.len + 1);
 	steps = steps < STEPS_MIN ? STEPS_MIN : steps > STEPS_MAX ? STEPS_MAX : steps;
 	pcre2_set_match_limit(room->context, (uint32_t)steps);
 	pcre2_set_depth_limit(room->context, (uint32_t)steps);
-	int found = pcre2_match(code, (PCRE2_SPTR)text.at, text.len, 0, 0, room->data,
-	                        room->context);
+	int found =
+	    pcre2_match(code, (PCRE2_SPTR)text.at, text.len, 0, 0, room->data, room->context);
 	if (found >= 0)
 		return ENGINE_FOUND;
 	return found == PCRE2_ERROR_NOMATCH ? ENGINE_ABSENT : ENGINE_GAVE_UP;

@@ -11,7 +11,7 @@
 
 /* NULL with PCRE2's code and the offset. */
 pcre2_code *engine_regex_compile(struct mr_slice pattern, uint32_t flags, int *code_out,
-                                 size_t *offset_out);
+				 size_t *offset_out);
 
 enum engine_found { ENGINE_FOUND, ENGINE_ABSENT, ENGINE_GAVE_UP };
 
@@ -25,6 +25,6 @@ void engine_regex_room_init(struct engine_regex_room *room);
 void engine_regex_room_fini(struct engine_regex_room *room);
 /* Bounded: gives up where the pattern needs too many steps. */
 enum engine_found engine_regex_find(struct engine_regex_room *room, const pcre2_code *code,
-                                    struct mr_slice text);
+				    struct mr_slice text);
 
 #endif

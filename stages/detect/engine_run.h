@@ -79,11 +79,11 @@ struct engine {
 	const struct mr_events *events;
 	const struct mr_event *event;
 	uint64_t epoch;
-	uint8_t *truth;         /* for each predicate */
-	uint64_t *judged;       /* ENGINE_ALONE: the event that truth belongs to */
-	uint64_t *tried;        /* for each rule: the event that it was last run for */
-	uint32_t *matched;      /* rule positions, then catalog indices */
-	uint32_t *found;        /* predicates that hold for the value in hand */
+	uint8_t *truth;    /* for each predicate */
+	uint64_t *judged;  /* ENGINE_ALONE: the event that truth belongs to */
+	uint64_t *tried;   /* for each rule: the event that it was last run for */
+	uint32_t *matched; /* rule positions, then catalog indices */
+	uint32_t *found;   /* predicates that hold for the value in hand */
 	uint32_t found_count;
 	struct mr_buf folded, folded_other;
 	struct run_leaves leaves;

@@ -173,7 +173,7 @@ struct mr_slice engine_equal_text(const struct mr_value *value, char room[ENGINE
 
 /* Match parts [0, count) without SIGMA_ANY at text[at]; the end, or SIZE_MAX. */
 static size_t chunk_match(const struct engine_part *parts, size_t count, struct mr_slice text,
-                          size_t at)
+			  size_t at)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (parts[i].kind == SIGMA_ONE) {
@@ -192,12 +192,12 @@ static size_t chunk_match(const struct engine_part *parts, size_t count, struct 
 
 /* The first place at or behind `at` where the chunk matches; its end, or SIZE_MAX. */
 static size_t chunk_find(const struct engine_part *parts, size_t count, struct mr_slice text,
-                         size_t at)
+			 size_t at)
 {
 	while (at <= text.len) {
 		if (parts[0].kind == SIGMA_LITERAL) {
 			const char *found = memmem(text.at + at, text.len - at, parts[0].text.at,
-			                           parts[0].text.len);
+						   parts[0].text.len);
 			if (found == NULL)
 				return SIZE_MAX;
 			at = (size_t)(found - text.at);
@@ -215,7 +215,7 @@ static size_t chunk_find(const struct engine_part *parts, size_t count, struct m
 /* The last chunk: it must end where the text ends. A chunk's length in bytes depends on the
  * characters that '?' stands for, so it is measured from behind. */
 static bool chunk_ends(const struct engine_part *parts, size_t count, struct mr_slice text,
-                       size_t from)
+		       size_t from)
 {
 	size_t end = text.len;
 	for (size_t i = count; i-- > 0;) {
@@ -264,7 +264,7 @@ bool engine_pattern_match(const struct engine_part *parts, size_t count, struct 
 		if (i == count && floating)
 			return chunk_ends(parts + chunk, i - chunk, text, at);
 		at = floating ? chunk_find(parts + chunk, i - chunk, text, at)
-		              : chunk_match(parts + chunk, i - chunk, text, at);
+			      : chunk_match(parts + chunk, i - chunk, text, at);
 		if (at == SIZE_MAX)
 			return false;
 		floating = false;

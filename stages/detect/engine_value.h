@@ -23,8 +23,8 @@ bool engine_number_of(const struct mr_value *value, struct engine_number *out);
 /* -1, 0, 1 by exact value; doubles that are no number compare as unequal (2). */
 int engine_number_compare(struct engine_number a, struct engine_number b);
 
-/* The shortest decimal form: integers without fraction or exponent below 2^64, else the fewest digits
- * that give the same double again. */
+/* The shortest decimal form: integers without fraction or exponent below 2^64, else the fewest
+ * digits that give the same double again. */
 #define ENGINE_NUMBER_TEXT 48
 size_t engine_number_text(struct engine_number number, char out[ENGINE_NUMBER_TEXT]);
 /* What equality compares: a value's text; for a number its shortest form, written to `room`. */

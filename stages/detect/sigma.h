@@ -1,8 +1,8 @@
 /* sigma.h - what the Sigma loader makes and the engine compiles.
  *
  * The loader (sigma_*.c) reads files, applies every modifier, filter, placeholder and mapping, and
- * leaves trees whose leaves are single tests on single fields; the engine (engine_*.c) knows no YAML
- * and no modifier. Everything lives in the arena of its struct sigma_set. */
+ * leaves trees whose leaves are single tests on single fields; the engine (engine_*.c) knows no
+ * YAML and no modifier. Everything lives in the arena of its struct sigma_set. */
 #ifndef MILLRACE_DETECT_SIGMA_H
 #define MILLRACE_DETECT_SIGMA_H
 
@@ -11,46 +11,51 @@
 #include "millrace/rule.h"
 
 enum sigma_test {
-	SIGMA_TEXT,    /* the value's text matches `parts` as a whole */
-	SIGMA_REGEX,   /* PCRE2 pattern `text` is found in the value's text */
-	SIGMA_CIDR,    /* the value is an address within network/prefix */
-	SIGMA_NUMBER,  /* the value equals the number `text` (SIGMA.md: numbers and strings) */
-	SIGMA_BOOL,    /* the value is the boolean, or text that reads so */
-	SIGMA_NULL,    /* missing or null */
-	SIGMA_PRESENT, /* not missing and not null: what stands under `neq: null` */
-	SIGMA_EXISTS,  /* the field is there, null or not */
-	SIGMA_COMPARE, /* number `op` `text`; only numbers, or text in a number's form */
-	SIGMA_FIELDREF,/* compared with any value of `other` */
-	SIGMA_TIMEPART /* a part of a time in UTC equals `part_value` */
+	SIGMA_TEXT,     /* the value's text matches `parts` as a whole */
+	SIGMA_REGEX,    /* PCRE2 pattern `text` is found in the value's text */
+	SIGMA_CIDR,     /* the value is an address within network/prefix */
+	SIGMA_NUMBER,   /* the value equals the number `text` (SIGMA.md: numbers and strings) */
+	SIGMA_BOOL,     /* the value is the boolean, or text that reads so */
+	SIGMA_NULL,     /* missing or null */
+	SIGMA_PRESENT,  /* not missing and not null: what stands under `neq: null` */
+	SIGMA_EXISTS,   /* the field is there, null or not */
+	SIGMA_COMPARE,  /* number `op` `text`; only numbers, or text in a number's form */
+	SIGMA_FIELDREF, /* compared with any value of `other` */
+	SIGMA_TIMEPART  /* a part of a time in UTC equals `part_value` */
 };
 
 enum sigma_part_kind { SIGMA_LITERAL, SIGMA_ANY /* any run */, SIGMA_ONE /* one character */ };
 
-/* A text pattern is a list of parts; contains, startswith and endswith have become SIGMA_ANY at their
- * ends. No two SIGMA_ANY, no two literals stand side by side. The empty pattern (no parts) matches
- * only the empty text. */
+/* A text pattern is a list of parts; contains, startswith and endswith have become SIGMA_ANY at
+ * their ends. No two SIGMA_ANY, no two literals stand side by side. The empty pattern (no parts)
+ * matches only the empty text. */
 struct sigma_part {
 	enum sigma_part_kind kind;
 	struct mr_slice text; /* folded, unless the test is cased */
 };
 
 enum sigma_regex_flag { SIGMA_RE_I = 1, SIGMA_RE_M = 2, SIGMA_RE_S = 4 };
-enum sigma_fieldref { SIGMA_REF_EQUALS, SIGMA_REF_CONTAINS, SIGMA_REF_STARTSWITH, SIGMA_REF_ENDSWITH };
+enum sigma_fieldref {
+	SIGMA_REF_EQUALS,
+	SIGMA_REF_CONTAINS,
+	SIGMA_REF_STARTSWITH,
+	SIGMA_REF_ENDSWITH
+};
 enum sigma_timepart { SIGMA_MINUTE, SIGMA_HOUR, SIGMA_DAY, SIGMA_WEEK, SIGMA_MONTH, SIGMA_YEAR };
 
 struct sigma_predicate {
-	mr_field field;      /* 0: a keyword, looked for in every leaf value of the record */
+	mr_field field; /* 0: a keyword, looked for in every leaf value of the record */
 	enum sigma_test test;
-	bool cased;          /* SIGMA_TEXT, SIGMA_FIELDREF */
+	bool cased;               /* SIGMA_TEXT, SIGMA_FIELDREF */
 	struct sigma_part *parts; /* SIGMA_TEXT */
 	uint32_t part_count;
-	struct mr_slice text;     /* SIGMA_REGEX pattern; SIGMA_NUMBER, SIGMA_COMPARE the digits */
+	struct mr_slice text; /* SIGMA_REGEX pattern; SIGMA_NUMBER, SIGMA_COMPARE the digits */
 	uint32_t regex_flags;
-	uint8_t network[16];      /* SIGMA_CIDR: IPv4 as ::ffff:a.b.c.d */
-	uint8_t prefix;           /* bits of the 128 */
-	bool truth;               /* SIGMA_BOOL, SIGMA_EXISTS */
-	enum mr_compare op;       /* SIGMA_COMPARE: MR_GT, MR_GTE, MR_LT, MR_LTE */
-	mr_field other;           /* SIGMA_FIELDREF */
+	uint8_t network[16]; /* SIGMA_CIDR: IPv4 as ::ffff:a.b.c.d */
+	uint8_t prefix;      /* bits of the 128 */
+	bool truth;          /* SIGMA_BOOL, SIGMA_EXISTS */
+	enum mr_compare op;  /* SIGMA_COMPARE: MR_GT, MR_GTE, MR_LT, MR_LTE */
+	mr_field other;      /* SIGMA_FIELDREF */
 	enum sigma_fieldref ref;
 	enum sigma_timepart part; /* SIGMA_TIMEPART */
 	int64_t part_value;
@@ -60,8 +65,8 @@ enum sigma_node_kind { SIGMA_LEAF, SIGMA_AND, SIGMA_OR, SIGMA_NOT };
 
 struct sigma_node {
 	enum sigma_node_kind kind;
-	struct sigma_predicate *leaf;  /* SIGMA_LEAF */
-	struct sigma_node **children;  /* SIGMA_AND, SIGMA_OR: one or more; SIGMA_NOT: one */
+	struct sigma_predicate *leaf; /* SIGMA_LEAF */
+	struct sigma_node **children; /* SIGMA_AND, SIGMA_OR: one or more; SIGMA_NOT: one */
 	uint32_t child_count;
 };
 
@@ -84,19 +89,19 @@ struct sigma_notes {
 };
 
 struct sigma_set {
-	struct mr_catalog catalog;  /* detections first, in load order, then correlations */
-	struct sigma_rule *rules;   /* active detections only */
+	struct mr_catalog catalog; /* detections first, in load order, then correlations */
+	struct sigma_rule *rules;  /* active detections only */
 	uint32_t rule_count;
 	struct sigma_notes refused, warnings;
 	uint32_t files;
 	struct mr_arena arena;
 };
 
-/* Load files and folders (recursively, in sorted order), add their fields to `fields`. A rule that is
- * refused is noted and does not stop the others. MR_CONFIG / MR_IO: a path or the placeholder file
- * can't be read; then hold nothing. `placeholders` may be NULL. */
+/* Load files and folders (recursively, in sorted order), add their fields to `fields`. A rule that
+ * is refused is noted and does not stop the others. MR_CONFIG / MR_IO: a path or the placeholder
+ * file can't be read; then hold nothing. `placeholders` may be NULL. */
 enum mr_err sigma_load(const char *const *paths, size_t path_count, const char *placeholders,
-                       struct mr_fields *fields, struct sigma_set *out, struct mr_error *error);
+		       struct mr_fields *fields, struct sigma_set *out, struct mr_error *error);
 void sigma_set_fini(struct sigma_set *set);
 
 #endif

@@ -1,8 +1,8 @@
 /* sigma_build.h - what the parts of the Sigma loader share.
  *
  * Order, all within sigma_load: placeholders and mappings are read, then every file's documents
- * (sigma_load.c), then filters (sigma_filter.c), detections (sigma_detection.c and what it calls) and
- * correlations (sigma_correlation.c). A function that finds a fault keeps it in its scope and
+ * (sigma_load.c), then filters (sigma_filter.c), detections (sigma_detection.c and what it calls)
+ * and correlations (sigma_correlation.c). A function that finds a fault keeps it in its scope and
  * returns NULL or false; the document is then refused with it. */
 #ifndef MILLRACE_DETECT_SIGMA_BUILD_H
 #define MILLRACE_DETECT_SIGMA_BUILD_H
@@ -10,9 +10,9 @@
 #include "sigma.h"
 #include "sigma_yaml.h"
 
-#define SIGMA_VALUES_MAX 10000  /* values that one field's list expands to */
-#define SIGMA_NODES_MAX 100000  /* nodes of one rule, shared ones counted each time */
-#define SIGMA_NESTING_MAX 100   /* parentheses in a condition */
+#define SIGMA_VALUES_MAX 10000 /* values that one field's list expands to */
+#define SIGMA_NODES_MAX 100000 /* nodes of one rule, shared ones counted each time */
+#define SIGMA_NESTING_MAX 100  /* parentheses in a condition */
 
 struct sigma_placeholders {
 	struct sigma_yaml *map; /* name: [values]; NULL where none are configured */
@@ -36,8 +36,8 @@ struct sigma_scope {
 	struct mr_slice file, id;
 	struct sigma_fault fault;
 	const struct sigma_view *view; /* NULL: fields as written */
-	bool again;            /* compiled once already for another view: warn no more */
-	struct mr_slice missing; /* the first placeholder without a value */
+	bool again;                    /* compiled once already for another view: warn no more */
+	struct mr_slice missing;       /* the first placeholder without a value */
 	struct sigma_fault missing_at;
 };
 
@@ -49,7 +49,7 @@ void sigma_note_add(struct sigma_builder *load, struct sigma_notes *notes, struc
 void sigma_warn(struct sigma_scope *scope, uint32_t line, uint32_t column, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 /* Sets the scope's fault; false. */
-#define sigma_refuse(scope, line, ...) \
+#define sigma_refuse(scope, line, ...)                                                             \
 	sigma_fault_set((scope)->arena, &(scope)->fault, line, __VA_ARGS__)
 /* At most 80 bytes of a text, cut between characters: for messages ("%.*s", SIGMA_SHOW(slice)). */
 int sigma_show_len(struct mr_slice text);
@@ -64,9 +64,9 @@ struct sigma_nodes {
 void sigma_nodes_add(struct mr_arena *arena, struct sigma_nodes *nodes, struct sigma_node *node);
 /* AND or OR of one or more; one is itself; the same kind below is flattened. */
 struct sigma_node *sigma_node_join(struct mr_arena *arena, enum sigma_node_kind kind,
-                                   const struct sigma_nodes *nodes);
+				   const struct sigma_nodes *nodes);
 struct sigma_node *sigma_node_pair(struct mr_arena *arena, enum sigma_node_kind kind,
-                                   struct sigma_node *left, struct sigma_node *right);
+				   struct sigma_node *left, struct sigma_node *right);
 /* NOT of NOT is what stands below. */
 struct sigma_node *sigma_node_not(struct mr_arena *arena, struct sigma_node *node);
 struct sigma_node *sigma_node_leaf(struct mr_arena *arena, const struct sigma_predicate *predicate);
@@ -82,11 +82,11 @@ struct sigma_pattern {
 /* Sigma's wildcards and escapes; appends to `pattern`. */
 void sigma_pattern_add(struct mr_arena *arena, struct sigma_pattern *pattern, struct mr_slice text);
 void sigma_pattern_add_literal(struct mr_arena *arena, struct sigma_pattern *pattern,
-                               struct mr_slice text);
+			       struct mr_slice text);
 void sigma_pattern_add_any(struct mr_arena *arena, struct sigma_pattern *pattern);
 /* As contains, startswith or endswith asks: wildcards at the ends. */
 struct sigma_pattern sigma_pattern_wrap(struct mr_arena *arena, const struct sigma_pattern *pattern,
-                                        bool before, bool after);
+					bool before, bool after);
 bool sigma_pattern_has_wildcard(const struct sigma_pattern *pattern);
 /* The literal of a pattern without wildcards. */
 struct mr_slice sigma_pattern_literal(const struct sigma_pattern *pattern);
@@ -94,7 +94,7 @@ struct mr_slice sigma_pattern_literal(const struct sigma_pattern *pattern);
 void sigma_pattern_to_regex(const struct sigma_pattern *pattern, struct mr_buf *out);
 /* A SIGMA_TEXT predicate without field. */
 struct sigma_predicate sigma_pattern_predicate(struct mr_arena *arena,
-                                               const struct sigma_pattern *pattern, bool cased);
+					       const struct sigma_pattern *pattern, bool cased);
 
 /* ---- a field and its values: sigma_modifier.c, sigma_value.c ---- */
 
@@ -106,7 +106,7 @@ enum sigma_modifier {
 };
 #define SIGMA_BIT(symbol) (1ull << SIGMA_MOD_##symbol)
 
-struct sigma_chain { /* a key such as `Field|contains|all` */
+struct sigma_chain {           /* a key such as `Field|contains|all` */
 	struct mr_slice field; /* empty: keywords */
 	uint64_t modifiers;    /* SIGMA_BIT */
 	struct sigma_yaml *key;
@@ -119,7 +119,7 @@ static inline bool sigma_chain_has(const struct sigma_chain *chain, uint64_t bit
 }
 /* The tree of a key with its value or list of values. */
 struct sigma_node *sigma_chain_compile(struct sigma_scope *scope, const struct sigma_chain *chain,
-                                       struct sigma_yaml *value);
+				       struct sigma_yaml *value);
 
 /* One value with its placeholders filled in: sigma_placeholder.c. Pieces lie one after the other;
  * those `from_list` are Sigma strings of their own. */
@@ -133,22 +133,22 @@ struct sigma_filled {
 };
 /* All combinations; none where a placeholder has no value (the scope's `missing` says which). */
 bool sigma_placeholders_fill(struct sigma_scope *scope, const struct sigma_yaml *value,
-                             struct sigma_filled **out, uint32_t *count_out);
+			     struct sigma_filled **out, uint32_t *count_out);
 /* Reads the file. MR_CONFIG, MR_IO. */
 enum mr_err sigma_placeholders_read(struct sigma_builder *load, const char *path,
-                                    struct mr_error *error);
+				    struct mr_error *error);
 
 /* Encodings: sigma_encode.c. */
 enum sigma_utf16 { SIGMA_UTF8, SIGMA_UTF16LE, SIGMA_UTF16BE, SIGMA_UTF16BOM };
 struct mr_slice sigma_encode_utf16(struct mr_arena *arena, struct mr_slice text,
-                                   enum sigma_utf16 form);
+				   enum sigma_utf16 form);
 struct mr_slice sigma_encode_base64(struct mr_arena *arena, struct mr_slice bytes);
 /* What is the same whatever stands around the bytes, at one of the three offsets. */
 struct mr_slice sigma_encode_base64_offset(struct mr_arena *arena, struct mr_slice bytes,
-                                           unsigned offset);
+					   unsigned offset);
 /* Every choice for the dashes of a pattern; false where there are more than `max`. */
 bool sigma_encode_windash(struct mr_arena *arena, const struct sigma_pattern *pattern, uint32_t max,
-                          struct sigma_pattern **out, uint32_t *count_out);
+			  struct sigma_pattern **out, uint32_t *count_out);
 
 /* ---- a detection and its condition: sigma_detection.c, sigma_condition.c ---- */
 
@@ -163,13 +163,13 @@ struct sigma_names {
 };
 /* The tree of a condition (a text or a list of texts). */
 struct sigma_node *sigma_condition_compile(struct sigma_scope *scope, struct sigma_yaml *condition,
-                                           struct sigma_names *names);
+					   struct sigma_names *names);
 /* The tree of a map, a list or a scalar that stands under an identifier. */
 struct sigma_node *sigma_search_compile(struct sigma_scope *scope, struct sigma_yaml *search);
-/* The tree of a `detection` or `filter` map for the scope's view. `skip` is a key that is neither an
- * identifier nor a condition, or NULL. */
+/* The tree of a `detection` or `filter` map for the scope's view. `skip` is a key that is neither
+ * an identifier nor a condition, or NULL. */
 struct sigma_node *sigma_detection_compile(struct sigma_scope *scope, struct sigma_yaml *map,
-                                           const char *skip);
+					   const char *skip);
 
 /* ---- documents: sigma_meta.c, sigma_filter.c, sigma_correlation.c ---- */
 
@@ -195,12 +195,12 @@ struct sigma_sources {
 	uint32_t count, capacity;
 };
 void sigma_sources_add(struct mr_arena *arena, struct sigma_sources *sources,
-                       struct sigma_source *source);
+		       struct sigma_source *source);
 
 /* Title, id, level and the rest into source->rule. */
 bool sigma_meta_read(struct sigma_scope *scope, struct sigma_source *source);
 bool sigma_logsource_read(struct sigma_scope *scope, struct sigma_yaml *root,
-                          struct sigma_logsource *out);
+			  struct sigma_logsource *out);
 
 struct sigma_filter {
 	struct sigma_source *source;
@@ -214,7 +214,7 @@ struct sigma_filters {
 	uint32_t count, capacity;
 };
 bool sigma_filter_read(struct sigma_scope *scope, struct sigma_source *source,
-                       struct sigma_filter *out);
+		       struct sigma_filter *out);
 /* Warns where its condition, which works already, lacks `not`. */
 void sigma_filter_lint(struct sigma_scope *scope, const struct sigma_filter *filter);
 /* Whether it names the rule, by id or name. */
@@ -224,10 +224,10 @@ bool sigma_filter_applies(struct sigma_filter *filter, const struct sigma_source
 
 /* Everything of a correlation that stands in its own document. */
 bool sigma_correlation_read(struct sigma_scope *scope, struct sigma_source *source);
-/* Then, when all documents are known: names become rules, cycles and what hangs on refused rules are
- * refused, layers counted. Notes go straight to the set. */
+/* Then, when all documents are known: names become rules, cycles and what hangs on refused rules
+ * are refused, layers counted. Notes go straight to the set. */
 void sigma_correlations_link(struct sigma_builder *load, struct sigma_sources *detections,
-                             struct sigma_sources *correlations);
+			     struct sigma_sources *correlations);
 /* When catalog indices are known: rules, fields, flags and meaning. */
 void sigma_correlations_finish(struct sigma_builder *load, struct sigma_sources *correlations);
 

@@ -1,7 +1,7 @@
 /* sigma_condition.c - conditions: `selection and not 1 of filter_*`.
  *
- * Called by sigma_detection.c. Fails with a fault at the word's place. `not` binds closest, then `and`,
- * then `or`; words are lower case. The grammar, read by descent:
+ * Called by sigma_detection.c. Fails with a fault at the word's place. `not` binds closest, then
+ * `and`, then `or`; words are lower case. The grammar, read by descent:
  *
  *     or:    and { "or" and }
  *     and:   not { "and" not }
@@ -53,7 +53,10 @@ static void next_word(struct parser *parser)
 		return;
 	}
 	unsigned char c = (unsigned char)text.at[parser->at++];
-	parser->kind = c == '(' ? WORD_OPEN : c == ')' ? WORD_CLOSE : is_word(c) ? WORD_NAME : WORD_BAD;
+	parser->kind = c == '('     ? WORD_OPEN
+		       : c == ')'   ? WORD_CLOSE
+		       : is_word(c) ? WORD_NAME
+				    : WORD_BAD;
 	while (parser->kind == WORD_NAME && parser->at < text.len &&
 	       is_word((unsigned char)text.at[parser->at]))
 		parser->at++;
@@ -108,7 +111,7 @@ static void select_names(struct parser *parser, struct sigma_nodes *out)
 
 /* At least `want` of nodes[from..]: the first and want - 1 of the rest, or want of the rest. */
 static struct sigma_node *at_least(struct sigma_scope *scope, const struct sigma_nodes *nodes,
-                                   uint32_t from, uint32_t want)
+				   uint32_t from, uint32_t want)
 {
 	struct sigma_nodes rest = {nodes->items + from, nodes->count - from, 0};
 
@@ -116,11 +119,10 @@ static struct sigma_node *at_least(struct sigma_scope *scope, const struct sigma
 		return sigma_node_join(scope->arena, SIGMA_OR, &rest);
 	if (want == rest.count)
 		return sigma_node_join(scope->arena, SIGMA_AND, &rest);
-	return sigma_node_pair(
-	    scope->arena, SIGMA_OR,
-	    sigma_node_pair(scope->arena, SIGMA_AND, rest.items[0],
-	                    at_least(scope, nodes, from + 1, want - 1)),
-	    at_least(scope, nodes, from + 1, want));
+	return sigma_node_pair(scope->arena, SIGMA_OR,
+			       sigma_node_pair(scope->arena, SIGMA_AND, rest.items[0],
+					       at_least(scope, nodes, from + 1, want - 1)),
+			       at_least(scope, nodes, from + 1, want));
 }
 
 /* The number of nodes that at_least would make; stops growing at the limit. */
@@ -142,22 +144,24 @@ static struct sigma_node *parse_of(struct parser *parser, int64_t want, bool all
 	next_word(parser);
 	if (parser->kind != WORD_NAME)
 		return refuse(parser, "%.*s where a pattern of identifiers or `them` should stand",
-		              parser->word);
+			      parser->word);
 	select_names(parser, &nodes);
 	if (nodes.count == 0)
-		return refuse(parser, "no identifier of this detection fits \"%.*s\"", parser->word);
+		return refuse(parser, "no identifier of this detection fits \"%.*s\"",
+			      parser->word);
 	if (all)
 		want = nodes.count;
 	if (want < 1 || want > nodes.count) {
 		sigma_refuse(parser->scope, SIGMA_AT(parser->node),
-		             "\"%.*s\" selects %u, so the number before `of` is 1 to %u",
-		             SIGMA_SHOW(parser->word), nodes.count, nodes.count);
+			     "\"%.*s\" selects %u, so the number before `of` is 1 to %u",
+			     SIGMA_SHOW(parser->word), nodes.count, nodes.count);
 		return NULL;
 	}
 	if (want > 1 && want < nodes.count &&
 	    at_least_size(nodes.count, (uint32_t)want) > SIGMA_NODES_MAX)
-		return refuse(parser, "too many combinations of \"%.*s\"; 100,000 tests are possible",
-		              parser->word);
+		return refuse(parser,
+			      "too many combinations of \"%.*s\"; 100,000 tests are possible",
+			      parser->word);
 	next_word(parser);
 	return at_least(parser->scope, &nodes, 0, (uint32_t)want);
 }
@@ -181,7 +185,7 @@ static struct sigma_node *parse_name(struct parser *parser)
 		if (is(parser, "any") || mr_parse_int64(parser->word, &want))
 			return parse_of(parser, want, false);
 		return refuse(parser, "\"%.*s of\": a number, `any` or `all` stands before `of`",
-		              parser->word);
+			      parser->word);
 	}
 	for (uint32_t at = 0; at < parser->names->count; at++) {
 		struct sigma_name *name = &parser->names->items[at];
@@ -192,10 +196,11 @@ static struct sigma_node *parse_name(struct parser *parser)
 		}
 	}
 	if (is(parser, "AND") || is(parser, "OR") || is(parser, "NOT"))
-		return refuse(parser, "\"%.*s\": and, or, not are written in lower case", parser->word);
+		return refuse(parser, "\"%.*s\": and, or, not are written in lower case",
+			      parser->word);
 	if (memchr(parser->word.at, '*', parser->word.len) != NULL)
 		return refuse(parser, "the pattern \"%.*s\" needs `1 of` or `all of` before it",
-		              parser->word);
+			      parser->word);
 	return refuse(parser, "the identifier \"%.*s\" is not in this detection", parser->word);
 }
 
@@ -211,18 +216,20 @@ static struct sigma_node *parse_not(struct parser *parser)
 	if (parser->kind == WORD_OPEN) {
 		if (++parser->depth > SIGMA_NESTING_MAX)
 			return refuse(parser, "more than 100 parentheses within each other%.*s",
-			              (struct mr_slice){"", 0});
+				      (struct mr_slice){"", 0});
 		next_word(parser);
 		node = parse_or(parser);
 		if (node != NULL && parser->kind != WORD_CLOSE)
-			return refuse(parser, "%.*s where a closing parenthesis should stand", parser->word);
+			return refuse(parser, "%.*s where a closing parenthesis should stand",
+				      parser->word);
 		next_word(parser);
 		parser->depth--;
 	} else if (parser->kind != WORD_NAME || is(parser, "and") || is(parser, "or") ||
-	           is(parser, "of")) {
+		   is(parser, "of")) {
 		if (parser->kind == WORD_BAD && parser->word.at[0] == '|')
-			return refuse(parser, "\"%.*s\": a condition has no aggregation; write a correlation",
-			              parser->word);
+			return refuse(
+			    parser, "\"%.*s\": a condition has no aggregation; write a correlation",
+			    parser->word);
 		return refuse(parser, "\"%.*s\" where an identifier should stand", parser->word);
 	} else {
 		node = parse_name(parser);
@@ -231,8 +238,8 @@ static struct sigma_node *parse_not(struct parser *parser)
 }
 
 static struct sigma_node *parse_chain(struct parser *parser, const char *word,
-                                      enum sigma_node_kind kind,
-                                      struct sigma_node *(*part)(struct parser *))
+				      enum sigma_node_kind kind,
+				      struct sigma_node *(*part)(struct parser *))
 {
 	struct sigma_nodes nodes = {0};
 
@@ -258,36 +265,39 @@ static struct sigma_node *parse_or(struct parser *parser)
 }
 
 static struct sigma_node *compile_one(struct sigma_scope *scope, const struct sigma_yaml *condition,
-                                      struct sigma_names *names)
+				      struct sigma_names *names)
 {
 	struct parser parser = {.scope = scope, .node = condition, .names = names};
 
 	if (!sigma_yaml_is_string(condition)) {
 		sigma_refuse(scope, SIGMA_AT(condition), "%s where a condition should stand",
-		             sigma_yaml_what(condition));
+			     sigma_yaml_what(condition));
 		return NULL;
 	}
 	if (condition->text.len > 65536)
-		return sigma_refuse(scope, SIGMA_AT(condition), "a condition of more than 64 KiB"), NULL;
+		return sigma_refuse(scope, SIGMA_AT(condition), "a condition of more than 64 KiB"),
+		       NULL;
 	next_word(&parser);
 	struct sigma_node *node = parse_or(&parser);
 	if (node == NULL || parser.kind == WORD_END)
 		return node;
 	if (parser.kind == WORD_BAD && parser.word.at[0] == '|')
-		return refuse(&parser, "\"%.*s\": a condition has no aggregation; write a correlation",
-		              parser.word);
+		return refuse(&parser,
+			      "\"%.*s\": a condition has no aggregation; write a correlation",
+			      parser.word);
 	return refuse(&parser, "\"%.*s\" where `and`, `or` or the end should stand", parser.word);
 }
 
 struct sigma_node *sigma_condition_compile(struct sigma_scope *scope, struct sigma_yaml *condition,
-                                           struct sigma_names *names)
+					   struct sigma_names *names)
 {
 	struct sigma_nodes nodes = {0};
 
 	if (condition->kind != SIGMA_YAML_LIST)
 		return compile_one(scope, condition, names);
 	if (condition->count == 0)
-		return sigma_refuse(scope, SIGMA_AT(condition), "an empty list of conditions"), NULL;
+		return sigma_refuse(scope, SIGMA_AT(condition), "an empty list of conditions"),
+		       NULL;
 	for (uint32_t at = 0; at < condition->count; at++) {
 		struct sigma_node *node = compile_one(scope, condition->items[at], names);
 		if (node == NULL)

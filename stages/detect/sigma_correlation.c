@@ -1,7 +1,7 @@
 /* sigma_correlation.c - correlation documents become catalog entries.
  *
- * Called by sigma_load.c: read when the document is met, link when all documents are known, finish when
- * catalog indices are. What is not supported is refused, never approximated. */
+ * Called by sigma_load.c: read when the document is met, link when all documents are known, finish
+ * when catalog indices are. What is not supported is refused, never approximated. */
 #include "sigma_build.h"
 
 #include <stdio.h>
@@ -25,9 +25,9 @@ static bool read_type(struct sigma_scope *scope, struct sigma_source *source)
 			return true;
 	}
 	return sigma_refuse(scope, SIGMA_AT(type),
-	                    "correlation type \"%.*s\" is not supported: event_count, value_count, "
-	                    "temporal and temporal_ordered are",
-	                    SIGMA_SHOW(type->text));
+			    "correlation type \"%.*s\" is not supported: event_count, value_count, "
+			    "temporal and temporal_ordered are",
+			    SIGMA_SHOW(type->text));
 }
 
 static bool read_timespan(struct sigma_scope *scope, struct sigma_source *source)
@@ -36,7 +36,7 @@ static bool read_timespan(struct sigma_scope *scope, struct sigma_source *source
 		char unit;
 		int64_t seconds;
 	} units[] = {{'s', 1},      {'m', 60},      {'h', 3600},    {'d', 86400},
-	             {'w', 604800}, {'M', 2592000}, {'y', 31536000}};
+		     {'w', 604800}, {'M', 2592000}, {'y', 31536000}};
 	struct sigma_yaml *span = sigma_yaml_get(body_of(source), "timespan");
 	if (span == NULL)
 		return sigma_refuse(scope, SIGMA_AT(body_of(source)), "\"timespan\" is missing");
@@ -47,54 +47,55 @@ static bool read_timespan(struct sigma_scope *scope, struct sigma_source *source
 		if (text.at[text.len - 1] == units[i].unit)
 			seconds = units[i].seconds;
 	}
-	if (seconds == 0 ||
-	    !mr_parse_int64((struct mr_slice){text.at, text.len - 1}, &number) || number < 1 ||
-	    number > 1000000000 / seconds * 100)
+	if (seconds == 0 || !mr_parse_int64((struct mr_slice){text.at, text.len - 1}, &number) ||
+	    number < 1 || number > 1000000000 / seconds * 100)
 		return sigma_refuse(scope, SIGMA_AT(span),
-		                    "\"%.*s\" is no timespan: a whole number from 1 on and one of "
-		                    "s m h d w M y",
-		                    SIGMA_SHOW(text));
+				    "\"%.*s\" is no timespan: a whole number from 1 on and one of "
+				    "s m h d w M y",
+				    SIGMA_SHOW(text));
 	source->rule.timespan_us = number * seconds * 1000000;
 	return true;
 }
 
 static bool read_texts(struct sigma_scope *scope, struct sigma_yaml *node, const char *what,
-                       uint32_t max, struct mr_texts *out)
+		       uint32_t max, struct mr_texts *out)
 {
 	bool one = node->kind == SIGMA_YAML_SCALAR && node->type != SIGMA_YAML_NULL;
 	if (!one && node->kind != SIGMA_YAML_LIST)
 		return sigma_refuse(scope, SIGMA_AT(node), "\"%s\" is %s, not a list", what,
-		                    sigma_yaml_what(node));
+				    sigma_yaml_what(node));
 	out->count = one ? 1 : node->count;
 	if (out->count == 0 || out->count > max)
-		return sigma_refuse(scope, SIGMA_AT(node), "\"%s\" takes 1 to %u members", what, max);
+		return sigma_refuse(scope, SIGMA_AT(node), "\"%s\" takes 1 to %u members", what,
+				    max);
 	out->items = mr_arena_alloc(scope->arena, out->count * sizeof *out->items);
 	for (uint32_t i = 0; i < out->count; i++) {
 		struct sigma_yaml *item = one ? node : node->items[i];
 		if (item->kind != SIGMA_YAML_SCALAR || item->text.len == 0)
 			return sigma_refuse(scope, SIGMA_AT(item), "%s where a text should stand",
-			                    sigma_yaml_what(item));
+					    sigma_yaml_what(item));
 		out->items[i] = item->text;
 	}
 	return true;
 }
 
 static bool read_part(struct sigma_scope *scope, struct sigma_source *source,
-                      struct sigma_yaml *key, struct sigma_yaml *value)
+		      struct sigma_yaml *key, struct sigma_yaml *value)
 {
 	struct mr_rule *rule = &source->rule;
 	bool gte = sigma_yaml_is(key, "gte");
 	int64_t count;
 	if (!gte && !sigma_yaml_is(key, "gt"))
-		return sigma_refuse(scope, SIGMA_AT(key),
-		                    "condition \"%.*s\" is not supported: gte and gt are, because more "
-		                    "events can only make them true",
-		                    SIGMA_SHOW(key->text));
+		return sigma_refuse(
+		    scope, SIGMA_AT(key),
+		    "condition \"%.*s\" is not supported: gte and gt are, because more "
+		    "events can only make them true",
+		    SIGMA_SHOW(key->text));
 	if (value->kind != SIGMA_YAML_SCALAR || value->type != SIGMA_YAML_NUMBER ||
 	    !mr_parse_int64(value->text, &count) || count < (gte ? 1 : 0) || count > 1000000000)
 		return sigma_refuse(scope, SIGMA_AT(value),
-		                    "the condition takes a whole number from %d to 1,000,000,000",
-		                    gte ? 1 : 0);
+				    "the condition takes a whole number from %d to 1,000,000,000",
+				    gte ? 1 : 0);
 	rule->condition[rule->condition_count++] =
 	    (struct mr_condition_part){gte ? MR_GTE : MR_GT, count};
 	return true;
@@ -104,8 +105,8 @@ static bool read_condition(struct sigma_scope *scope, struct sigma_source *sourc
 {
 	struct mr_rule *rule = &source->rule;
 	struct sigma_yaml *map = sigma_yaml_get(body_of(source), "condition");
-	bool counts = rule->type == MR_CORRELATION_EVENT_COUNT ||
-	              rule->type == MR_CORRELATION_VALUE_COUNT;
+	bool counts =
+	    rule->type == MR_CORRELATION_EVENT_COUNT || rule->type == MR_CORRELATION_VALUE_COUNT;
 	if (map == NULL && !counts)
 		return true;
 	if (map == NULL)
@@ -114,16 +115,17 @@ static bool read_condition(struct sigma_scope *scope, struct sigma_source *sourc
 		return sigma_refuse(scope, SIGMA_AT(map), "temporal_ordered takes no condition");
 	if (map->kind != SIGMA_YAML_MAP)
 		return sigma_refuse(scope, SIGMA_AT(map),
-		                    "%s where a map such as `gte: 5` should stand",
-		                    sigma_yaml_what(map));
+				    "%s where a map such as `gte: 5` should stand",
+				    sigma_yaml_what(map));
 	rule->condition = mr_arena_alloc(scope->arena, (map->count + 1u) * sizeof *rule->condition);
 	for (uint32_t i = 0; i < map->count; i++) {
 		bool field = sigma_yaml_is(map->keys[i], "field");
 		if (field && rule->type != MR_CORRELATION_VALUE_COUNT)
 			return sigma_refuse(scope, SIGMA_AT(map->keys[i]), "%.*s takes no field",
-			                    SIGMA_SHOW(mr_correlation_name(rule->type)));
-		if (field ? !read_texts(scope, map->items[i], "field", MR_GROUP_BY_MAX, &rule->fields)
-		          : !read_part(scope, source, map->keys[i], map->items[i]))
+					    SIGMA_SHOW(mr_correlation_name(rule->type)));
+		if (field
+			? !read_texts(scope, map->items[i], "field", MR_GROUP_BY_MAX, &rule->fields)
+			: !read_part(scope, source, map->keys[i], map->items[i]))
 			return false;
 	}
 	if (rule->type == MR_CORRELATION_VALUE_COUNT && rule->fields.count == 0)
@@ -133,28 +135,28 @@ static bool read_condition(struct sigma_scope *scope, struct sigma_source *sourc
 	return true;
 }
 
-/* Aliases are maps of rules to fields; whether the rules are those of the correlation is seen when they
- * are known. */
+/* Aliases are maps of rules to fields; whether the rules are those of the correlation is seen when
+ * they are known. */
 static bool check_aliases(struct sigma_scope *scope, const struct sigma_yaml *aliases)
 {
 	if (aliases == NULL)
 		return true;
 	if (aliases->kind != SIGMA_YAML_MAP)
 		return sigma_refuse(scope, SIGMA_AT(aliases), "\"aliases\" is %s, not a map",
-		                    sigma_yaml_what(aliases));
+				    sigma_yaml_what(aliases));
 	for (uint32_t i = 0; i < aliases->count; i++) {
 		const struct sigma_yaml *alias = aliases->items[i];
 		if (alias->kind != SIGMA_YAML_MAP)
 			return sigma_refuse(scope, SIGMA_AT(alias),
-			                    "%s where a map of rules to fields should stand",
-			                    sigma_yaml_what(alias));
+					    "%s where a map of rules to fields should stand",
+					    sigma_yaml_what(alias));
 		for (uint32_t r = 0; r < alias->count; r++) {
 			const struct sigma_yaml *field = alias->items[r];
 			if (field->kind != SIGMA_YAML_SCALAR || field->type == SIGMA_YAML_NULL ||
 			    field->text.len == 0)
 				return sigma_refuse(scope, SIGMA_AT(field),
-				                    "%s where the name of a field should stand",
-				                    sigma_yaml_what(field));
+						    "%s where the name of a field should stand",
+						    sigma_yaml_what(field));
 		}
 	}
 	return true;
@@ -174,7 +176,7 @@ bool sigma_correlation_read(struct sigma_scope *scope, struct sigma_source *sour
 	source->rule.kind = MR_RULE_CORRELATION;
 	if (body->kind != SIGMA_YAML_MAP)
 		return sigma_refuse(scope, SIGMA_AT(body), "%s where a map should stand",
-		                    sigma_yaml_what(body));
+				    sigma_yaml_what(body));
 	struct sigma_yaml *rules = sigma_yaml_get(body, "rules");
 	if (rules == NULL)
 		return sigma_refuse(scope, SIGMA_AT(body), "\"rules\" is missing");
@@ -206,10 +208,11 @@ static struct sigma_source *find_id(const struct sigma_sources *sources, struct 
 }
 
 static void find_names(const struct sigma_sources *sources, struct mr_slice name,
-                       struct sigma_source **out, uint32_t *count)
+		       struct sigma_source **out, uint32_t *count)
 {
 	for (uint32_t i = 0; i < sources->count; i++) {
-		if (sources->items[i]->name.len != 0 && mr_slice_eq(sources->items[i]->name, name)) {
+		if (sources->items[i]->name.len != 0 &&
+		    mr_slice_eq(sources->items[i]->name, name)) {
 			*out = sources->items[i];
 			++*count;
 		}
@@ -218,8 +221,8 @@ static void find_names(const struct sigma_sources *sources, struct mr_slice name
 
 /* By id, else by name; `count` says how many have the name. */
 static struct sigma_source *find_rule(const struct sigma_sources *detections,
-                                      const struct sigma_sources *correlations,
-                                      struct mr_slice name, uint32_t *count)
+				      const struct sigma_sources *correlations,
+				      struct mr_slice name, uint32_t *count)
 {
 	struct sigma_source *found = find_id(detections, name);
 	if (found == NULL)
@@ -233,31 +236,32 @@ static struct sigma_source *find_rule(const struct sigma_sources *detections,
 }
 
 static void refuse(struct sigma_builder *load, struct sigma_source *source,
-                   const struct sigma_yaml *at, const char *format, struct mr_slice about)
+		   const struct sigma_yaml *at, const char *format, struct mr_slice about)
 {
 	char text[400];
 	int len = snprintf(text, sizeof text, format, SIGMA_SHOW(about));
 	source->refused = true;
-	sigma_note_add(load, &load->set->refused,
-	               (struct sigma_note){source->file,
-	                                   source->id,
-	                                   {mr_arena_copy(load->arena, text, (size_t)len),
-	                                    (size_t)len},
-	                                   at->line,
-	                                   at->column});
+	sigma_note_add(
+	    load, &load->set->refused,
+	    (struct sigma_note){source->file,
+				source->id,
+				{mr_arena_copy(load->arena, text, (size_t)len), (size_t)len},
+				at->line,
+				at->column});
 }
 
 /* What one member of `rules` is, or NULL with the correlation refused. */
 static struct sigma_source *resolve(struct sigma_builder *load, struct sigma_sources *detections,
-                                    struct sigma_sources *correlations,
-                                    struct sigma_source *source, const struct sigma_yaml *at)
+				    struct sigma_sources *correlations, struct sigma_source *source,
+				    const struct sigma_yaml *at)
 {
 	uint32_t count;
 	struct sigma_source *named = find_rule(detections, correlations, at->text, &count);
 	if (named == NULL)
 		refuse(load, source, at, "no rule has the id or name \"%.*s\"", at->text);
 	else if (count > 1)
-		refuse(load, source, at, "several rules have the name \"%.*s\"; use an id", at->text);
+		refuse(load, source, at, "several rules have the name \"%.*s\"; use an id",
+		       at->text);
 	return count == 1 ? named : NULL;
 }
 
@@ -269,7 +273,8 @@ static bool is_temporal(const struct sigma_source *source)
 
 /* Depth first: 0 not seen, 1 under way (meeting it again is a cycle), 2 done. */
 static void link_one(struct sigma_builder *load, struct sigma_sources *detections,
-                     struct sigma_sources *correlations, struct sigma_source *source, uint32_t depth)
+		     struct sigma_sources *correlations, struct sigma_source *source,
+		     uint32_t depth)
 {
 	struct sigma_yaml *rules = sigma_yaml_get(body_of(source), "rules");
 	source->state = 1;
@@ -287,9 +292,10 @@ static void link_one(struct sigma_builder *load, struct sigma_sources *detection
 			refuse(load, source, at, "\"%.*s\" leads back to this correlation: a cycle",
 			       at->text);
 		else if (correlation && (named->state == 0 || named->rule.layer + 1 >= LAYERS_MAX))
-			refuse(load, source, at,
-			       "\"%.*s\" stands on too many layers of correlations; 16 are possible",
-			       at->text);
+			refuse(
+			    load, source, at,
+			    "\"%.*s\" stands on too many layers of correlations; 16 are possible",
+			    at->text);
 		if (source->refused)
 			break;
 		source->refers[i] = named;
@@ -301,7 +307,7 @@ static void link_one(struct sigma_builder *load, struct sigma_sources *detection
 }
 
 void sigma_correlations_link(struct sigma_builder *load, struct sigma_sources *detections,
-                             struct sigma_sources *correlations)
+			     struct sigma_sources *correlations)
 {
 	for (uint32_t i = 0; i < correlations->count; i++) {
 		struct sigma_source *source = correlations->items[i];
@@ -313,7 +319,8 @@ void sigma_correlations_link(struct sigma_builder *load, struct sigma_sources *d
 		struct sigma_source *source = correlations->items[i];
 		for (uint32_t r = 0; r < source->rule.rule_count && !source->refused; r++) {
 			source->refers[r]->rule.alerts = false;
-			source->refers[r]->rule.feeds = source->refers[r]->rule.kind == MR_RULE_CORRELATION;
+			source->refers[r]->rule.feeds =
+			    source->refers[r]->rule.kind == MR_RULE_CORRELATION;
 		}
 	}
 	for (uint32_t i = 0; i < correlations->count; i++) {
@@ -328,7 +335,7 @@ void sigma_correlations_link(struct sigma_builder *load, struct sigma_sources *d
 
 /* What a rule calls a field of the correlation: its alias, else the field itself. */
 static mr_field field_of(struct sigma_builder *load, const struct sigma_source *source,
-                         const struct sigma_source *rule, struct mr_slice name)
+			 const struct sigma_source *rule, struct mr_slice name)
 {
 	const struct sigma_yaml *aliases = sigma_yaml_get(body_of(source), "aliases");
 	const struct sigma_yaml *alias = NULL;
@@ -346,8 +353,8 @@ static mr_field field_of(struct sigma_builder *load, const struct sigma_source *
 	struct sigma_scope scope = {
 	    .load = load, .arena = load->arena, .file = source->file, .id = source->id};
 	sigma_warn(&scope, SIGMA_AT(alias),
-	           "the alias \"%.*s\" has no field for the rule \"%.*s\": its records lack it",
-	           SIGMA_SHOW(name), SIGMA_SHOW(rule->name.len != 0 ? rule->name : rule->id));
+		   "the alias \"%.*s\" has no field for the rule \"%.*s\": its records lack it",
+		   SIGMA_SHOW(name), SIGMA_SHOW(rule->name.len != 0 ? rule->name : rule->id));
 	return 0;
 }
 
@@ -363,7 +370,7 @@ static void hash_field(uint64_t *hash, const struct mr_fields *fields, mr_field 
 
 /* Names, not ids: those depend on what else is loaded. */
 static uint64_t meaning_of(const struct sigma_builder *load, const struct sigma_source *source,
-                           const struct mr_rule *rule)
+			   const struct mr_rule *rule)
 {
 	uint64_t hash = 1;
 	hash_text(&hash, mr_correlation_name(rule->type));
@@ -391,10 +398,10 @@ void sigma_correlations_finish(struct sigma_builder *load, struct sigma_sources 
 		uint32_t groups = rule->group_by.count;
 		uint32_t values = rule->fields.count;
 		rule->rules = mr_arena_alloc(load->arena, rule->rule_count * sizeof *rule->rules);
-		rule->group_fields = mr_arena_alloc(
-		    load->arena, (rule->rule_count * groups + 1u) * sizeof(mr_field));
-		rule->value_fields = mr_arena_alloc(
-		    load->arena, (rule->rule_count * values + 1u) * sizeof(mr_field));
+		rule->group_fields = mr_arena_alloc(load->arena, (rule->rule_count * groups + 1u) *
+								     sizeof(mr_field));
+		rule->value_fields = mr_arena_alloc(load->arena, (rule->rule_count * values + 1u) *
+								     sizeof(mr_field));
 		for (uint32_t r = 0; r < rule->rule_count; r++) {
 			rule->rules[r] = source->refers[r]->index;
 			for (uint32_t g = 0; g < groups; g++)

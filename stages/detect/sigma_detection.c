@@ -13,7 +13,8 @@ static struct sigma_node *search_map(struct sigma_scope *scope, struct sigma_yam
 {
 	struct sigma_nodes nodes = {0};
 	if (map->count == 0)
-		return sigma_refuse(scope, SIGMA_AT(map), "an empty map: it would match everything"),
+		return sigma_refuse(scope, SIGMA_AT(map),
+				    "an empty map: it would match everything"),
 		       NULL;
 	for (uint32_t i = 0; i < map->count; i++) {
 		struct sigma_chain chain;
@@ -43,10 +44,10 @@ static struct sigma_node *search_list(struct sigma_scope *scope, struct sigma_ya
 		struct sigma_node *node = NULL;
 		if (item->kind == SIGMA_YAML_LIST)
 			sigma_refuse(scope, SIGMA_AT(item),
-			             "a list within a list; maps and keywords may stand here");
+				     "a list within a list; maps and keywords may stand here");
 		else
 			node = item->kind == SIGMA_YAML_MAP ? search_map(scope, item)
-			                                    : keywords(scope, item);
+							    : keywords(scope, item);
 		if (node == NULL)
 			return NULL;
 		sigma_nodes_add(scope->arena, &nodes, node);
@@ -75,13 +76,13 @@ static bool is_identifier(struct mr_slice text)
 }
 
 static bool read_name(struct sigma_scope *scope, struct sigma_yaml *map, uint32_t at,
-                      struct sigma_names *names)
+		      struct sigma_names *names)
 {
 	struct sigma_yaml *key = map->keys[at];
 	if (!is_identifier(key->text))
 		return sigma_refuse(scope, SIGMA_AT(key),
-		                    "\"%.*s\" is no identifier: letters, digits, _ . - make one",
-		                    SIGMA_SHOW(key->text));
+				    "\"%.*s\" is no identifier: letters, digits, _ . - make one",
+				    SIGMA_SHOW(key->text));
 	struct sigma_node *node = sigma_search_compile(scope, map->items[at]);
 	if (node == NULL)
 		return false;
@@ -90,12 +91,12 @@ static bool read_name(struct sigma_scope *scope, struct sigma_yaml *map, uint32_
 }
 
 struct sigma_node *sigma_detection_compile(struct sigma_scope *scope, struct sigma_yaml *map,
-                                           const char *skip)
+					   const char *skip)
 {
 	struct sigma_names names = {0};
 	if (map->kind != SIGMA_YAML_MAP)
 		return sigma_refuse(scope, SIGMA_AT(map), "%s where a map should stand",
-		                    sigma_yaml_what(map)),
+				    sigma_yaml_what(map)),
 		       NULL;
 	struct sigma_yaml *condition = sigma_yaml_get(map, "condition");
 	if (condition == NULL)
@@ -107,7 +108,7 @@ struct sigma_node *sigma_detection_compile(struct sigma_scope *scope, struct sig
 			continue;
 		if (sigma_yaml_is(map->keys[i], "timeframe")) {
 			sigma_warn(scope, SIGMA_AT(map->keys[i]),
-			           "\"timeframe\" is ignored: a correlation has a timespan");
+				   "\"timeframe\" is ignored: a correlation has a timespan");
 			continue;
 		}
 		if (!read_name(scope, map, i, &names))
@@ -115,14 +116,14 @@ struct sigma_node *sigma_detection_compile(struct sigma_scope *scope, struct sig
 	}
 	struct sigma_node *node = sigma_condition_compile(scope, condition, &names);
 	if (node != NULL && sigma_node_size(node, SIGMA_NODES_MAX) >= SIGMA_NODES_MAX)
-		return sigma_refuse(scope, SIGMA_AT(condition),
-		                    "the rule is larger than %d tests", SIGMA_NODES_MAX),
+		return sigma_refuse(scope, SIGMA_AT(condition), "the rule is larger than %d tests",
+				    SIGMA_NODES_MAX),
 		       NULL;
 	for (uint32_t i = 0; node != NULL && i < names.count; i++) {
 		if (!names.items[i].used)
 			sigma_warn(scope, SIGMA_AT(names.items[i].key),
-			           "\"%.*s\" is used in no condition",
-			           SIGMA_SHOW(names.items[i].key->text));
+				   "\"%.*s\" is used in no condition",
+				   SIGMA_SHOW(names.items[i].key->text));
 	}
 	return node;
 }

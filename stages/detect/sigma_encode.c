@@ -4,7 +4,7 @@
 #include "sigma_build.h"
 
 struct mr_slice sigma_encode_utf16(struct mr_arena *arena, struct mr_slice text,
-                                   enum sigma_utf16 form)
+				   enum sigma_utf16 form)
 {
 	unsigned char *out;
 	size_t len = 0;
@@ -58,7 +58,7 @@ struct mr_slice sigma_encode_base64(struct mr_arena *arena, struct mr_slice byte
 
 /* `offset` bytes of the neighbour stand before; the characters that mix with neighbours go. */
 struct mr_slice sigma_encode_base64_offset(struct mr_arena *arena, struct mr_slice bytes,
-                                           unsigned offset)
+					   unsigned offset)
 {
 	static const size_t before[3] = {0, 2, 3}, behind[3] = {0, 3, 2};
 	char *shifted = mr_arena_alloc(arena, bytes.len + offset + 1);
@@ -125,7 +125,7 @@ static uint32_t count_variants(const struct sigma_pattern *pattern, uint32_t max
 }
 
 bool sigma_encode_windash(struct mr_arena *arena, const struct sigma_pattern *pattern, uint32_t max,
-                          struct sigma_pattern **out, uint32_t *count_out)
+			  struct sigma_pattern **out, uint32_t *count_out)
 {
 	uint32_t count = count_variants(pattern, max);
 

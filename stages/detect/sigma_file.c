@@ -15,7 +15,7 @@
 #define FILES_MAX 100000
 
 enum mr_err sigma_file_read(const char *path, size_t max, struct mr_buf *out,
-                            struct mr_error *error)
+			    struct mr_error *error)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 
@@ -41,10 +41,11 @@ enum mr_err sigma_file_read(const char *path, size_t max, struct mr_buf *out,
 }
 
 static enum mr_err add_file(struct sigma_files *files, const char *path, const struct stat *info,
-                            struct mr_error *error)
+			    struct mr_error *error)
 {
 	for (size_t at = 0; at < files->count; at++)
-		if (files->items[at].device == info->st_dev && files->items[at].inode == info->st_ino)
+		if (files->items[at].device == info->st_dev &&
+		    files->items[at].inode == info->st_ino)
 			return MR_OK;
 	if (files->count == FILES_MAX)
 		return mr_error_set(error, MR_CONFIG, "%s: more than 100,000 rule files", path);
@@ -72,7 +73,7 @@ static int compare_names(const void *left, const void *right)
 
 /* The names in a folder, sorted. */
 static enum mr_err list_folder(const char *path, char ***names_out, size_t *count_out,
-                               struct mr_error *error)
+			       struct mr_error *error)
 {
 	DIR *folder = opendir(path);
 	size_t capacity = 0;
@@ -98,10 +99,10 @@ static enum mr_err list_folder(const char *path, char ***names_out, size_t *coun
 }
 
 static enum mr_err add_folder(struct sigma_files *files, const char *path, unsigned depth,
-                              struct mr_error *error);
+			      struct mr_error *error);
 
 static enum mr_err add_entry(struct sigma_files *files, const char *path, const char *name,
-                             unsigned depth, struct mr_error *error)
+			     unsigned depth, struct mr_error *error)
 {
 	enum mr_err err = MR_OK;
 	struct stat own, info;
@@ -118,14 +119,15 @@ static enum mr_err add_entry(struct sigma_files *files, const char *path, const 
 }
 
 static enum mr_err add_folder(struct sigma_files *files, const char *path, unsigned depth,
-                              struct mr_error *error)
+			      struct mr_error *error)
 {
 	enum mr_err err;
 	char **names;
 	size_t count;
 
 	if (depth > FOLDERS_MAX)
-		return mr_error_set(error, MR_CONFIG, "%s: more than 32 folders within folders", path);
+		return mr_error_set(error, MR_CONFIG, "%s: more than 32 folders within folders",
+				    path);
 	err = list_folder(path, &names, &count, error);
 	for (size_t at = 0; at < count; at++) {
 		size_t len = strlen(path);

@@ -4,12 +4,12 @@
 #include "sigma_build.h"
 
 bool sigma_filter_read(struct sigma_scope *scope, struct sigma_source *source,
-                       struct sigma_filter *out)
+		       struct sigma_filter *out)
 {
 	struct sigma_yaml *body = sigma_yaml_get(source->root, "filter");
 	if (body->kind != SIGMA_YAML_MAP)
 		return sigma_refuse(scope, SIGMA_AT(body), "%s where a map should stand",
-		                    sigma_yaml_what(body));
+				    sigma_yaml_what(body));
 	*out = (struct sigma_filter){.source = source, .body = body};
 	struct sigma_yaml *rules = sigma_yaml_get(body, "rules");
 	if (rules == NULL || (rules->kind == SIGMA_YAML_LIST && rules->count == 0) ||
@@ -18,7 +18,8 @@ bool sigma_filter_read(struct sigma_scope *scope, struct sigma_source *source,
 		return true;
 	}
 	if (rules->kind == SIGMA_YAML_MAP)
-		return sigma_refuse(scope, SIGMA_AT(rules), "a map where a list of rules should stand");
+		return sigma_refuse(scope, SIGMA_AT(rules),
+				    "a map where a list of rules should stand");
 	bool one = rules->kind == SIGMA_YAML_SCALAR;
 	out->rules.count = one ? 1 : rules->count;
 	out->rules.items = mr_arena_alloc(scope->arena, out->rules.count * sizeof(struct mr_slice));
@@ -26,8 +27,9 @@ bool sigma_filter_read(struct sigma_scope *scope, struct sigma_source *source,
 	for (uint32_t i = 0; i < out->rules.count; i++) {
 		struct sigma_yaml *item = one ? rules : rules->items[i];
 		if (item->kind != SIGMA_YAML_SCALAR)
-			return sigma_refuse(scope, SIGMA_AT(item), "%s where a rule's id or name should stand",
-			                    sigma_yaml_what(item));
+			return sigma_refuse(scope, SIGMA_AT(item),
+					    "%s where a rule's id or name should stand",
+					    sigma_yaml_what(item));
 		out->rules.items[i] = item->text;
 		out->found[i] = false;
 		out->any |= sigma_yaml_is(item, "any");
@@ -54,9 +56,10 @@ void sigma_filter_lint(struct sigma_scope *scope, const struct sigma_filter *fil
 	for (uint32_t i = 0; i < condition->count; i++)
 		found |= has_not(condition->items[i]->text);
 	if (!found)
-		sigma_warn(scope, SIGMA_AT(condition),
-		           "a filter's condition is ANDed into its rules: without `not` it keeps only "
-		           "what it selects");
+		sigma_warn(
+		    scope, SIGMA_AT(condition),
+		    "a filter's condition is ANDed into its rules: without `not` it keeps only "
+		    "what it selects");
 }
 
 bool sigma_filter_names(const struct sigma_filter *filter, const struct sigma_source *rule)

@@ -1,8 +1,8 @@
 /* sigma_load.c - from paths to a set of rules.
  *
- * Called by detect.c and cmd_rules.c. A document that is refused is noted with its place and does not
- * stop the others; only a path or placeholder file that can't be read, or no usable rule at all, is an
- * error. */
+ * Called by detect.c and cmd_rules.c. A document that is refused is noted with its place and does
+ * not stop the others; only a path or placeholder file that can't be read, or no usable rule at
+ * all, is an error. */
 #include <stdlib.h>
 
 #include "sigma_file.h"
@@ -17,10 +17,10 @@ struct loading {
 };
 
 static void note_refused(struct loading *load, struct mr_slice file, struct mr_slice id,
-                         const struct sigma_fault *fault)
+			 const struct sigma_fault *fault)
 {
 	sigma_note_add(&load->builder, &load->builder.set->refused,
-	               (struct sigma_note){file, id, fault->reason, fault->line, fault->column});
+		       (struct sigma_note){file, id, fault->reason, fault->line, fault->column});
 }
 
 /* ---- documents ---- */
@@ -55,14 +55,14 @@ static void add_filter(struct loading *load, struct sigma_scope *scope, struct s
 	struct sigma_filters *filters = &load->filters;
 	if (filters->count == filters->capacity) {
 		uint32_t capacity = (uint32_t)mr_grow(filters->capacity, filters->count + 1u);
-		struct sigma_filter *items =
-		    mr_arena_alloc(scope->arena, capacity * sizeof *items);
+		struct sigma_filter *items = mr_arena_alloc(scope->arena, capacity * sizeof *items);
 		if (filters->count > 0)
 			memcpy(items, filters->items, filters->count * sizeof *items);
 		filters->items = items;
 		filters->capacity = capacity;
 	}
-	/* Compiled here only to find its faults; each rule it applies to compiles it for its views. */
+	/* Compiled here only to find its faults; each rule it applies to compiles it for its views.
+	 */
 	if (sigma_meta_read(scope, source) &&
 	    sigma_logsource_read(scope, source->root, &source->logsource) &&
 	    sigma_filter_read(scope, source, &filters->items[filters->count]) &&
@@ -78,8 +78,8 @@ static bool check_id(struct loading *load, struct sigma_scope *scope, struct sig
 		return true;
 	struct sigma_yaml *at = sigma_yaml_get(source->root, "id");
 	return sigma_refuse(scope, at == NULL ? source->root->line : at->line,
-	                    at == NULL ? source->root->column : at->column,
-	                    "the id \"%.*s\" is that of an earlier rule", SIGMA_SHOW(source->id));
+			    at == NULL ? source->root->column : at->column,
+			    "the id \"%.*s\" is that of an earlier rule", SIGMA_SHOW(source->id));
 }
 
 static void add_rule(struct loading *load, struct sigma_scope *scope, struct sigma_source *source)
@@ -95,7 +95,7 @@ static void add_rule(struct loading *load, struct sigma_scope *scope, struct sig
 		source->refused = !sigma_logsource_read(scope, source->root, &source->logsource);
 	/* Refused ones stay known, so that correlations over them say why they are refused. */
 	sigma_sources_add(scope->arena,
-	                  correlation != NULL ? &load->correlations : &load->detections, source);
+			  correlation != NULL ? &load->correlations : &load->detections, source);
 }
 
 static void add_document(struct loading *load, struct mr_slice file, struct sigma_yaml *root)
@@ -109,9 +109,9 @@ static void add_document(struct loading *load, struct mr_slice file, struct sigm
 	else if (sigma_yaml_get(root, "filter") != NULL)
 		add_filter(load, &scope, source);
 	else if (sigma_yaml_get(root, "correlation") == NULL &&
-	         sigma_yaml_get(root, "detection") == NULL)
+		 sigma_yaml_get(root, "detection") == NULL)
 		sigma_refuse(&scope, root->line, root->column,
-		             "neither \"detection\" nor \"correlation\" nor \"filter\" is there");
+			     "neither \"detection\" nor \"correlation\" nor \"filter\" is there");
 	else
 		add_rule(load, &scope, source);
 	if (sigma_fault_is(&scope.fault))
@@ -123,8 +123,8 @@ static bool act(struct loading *load, struct mr_slice file, struct sigma_yaml **
 {
 	struct mr_arena *arena = load->builder.arena;
 	struct sigma_yaml *action = sigma_yaml_get(*root, "action");
-	bool alone = sigma_yaml_get(*root, "correlation") != NULL ||
-	             sigma_yaml_get(*root, "filter") != NULL;
+	bool alone =
+	    sigma_yaml_get(*root, "correlation") != NULL || sigma_yaml_get(*root, "filter") != NULL;
 	struct sigma_fault fault = {0};
 	if (action == NULL) {
 		if (load->global != NULL && !alone)
@@ -133,9 +133,8 @@ static bool act(struct loading *load, struct mr_slice file, struct sigma_yaml **
 		return true;
 	}
 	if (sigma_yaml_is(action, "global")) {
-		load->global = load->global == NULL
-		                   ? *root
-		                   : sigma_yaml_merge(arena, load->global, *root);
+		load->global =
+		    load->global == NULL ? *root : sigma_yaml_merge(arena, load->global, *root);
 		return false;
 	}
 	if (sigma_yaml_is(action, "reset")) {
@@ -149,9 +148,9 @@ static bool act(struct loading *load, struct mr_slice file, struct sigma_yaml **
 		return true;
 	}
 	sigma_fault_set(arena, &fault, SIGMA_AT(action),
-	                sigma_yaml_is(action, "repeat")
-	                    ? "nothing stands before this that could be repeated"
-	                    : "unknown action: global, reset and repeat are known");
+			sigma_yaml_is(action, "repeat")
+			    ? "nothing stands before this that could be repeated"
+			    : "unknown action: global, reset and repeat are known");
 	note_refused(load, file, (struct mr_slice){"", 0}, &fault);
 	return false;
 }
@@ -179,11 +178,13 @@ static enum mr_err load_file(struct loading *load, const char *path, struct mr_e
 	for (uint32_t i = 0; i < documents.count; i++) {
 		struct sigma_yaml *root = documents.items[i].root;
 		if (root == NULL) {
-			note_refused(load, file, (struct mr_slice){"", 0}, &documents.items[i].fault);
+			note_refused(load, file, (struct mr_slice){"", 0},
+				     &documents.items[i].fault);
 		} else if (root->kind != SIGMA_YAML_MAP) {
 			struct sigma_fault fault = {0};
 			sigma_fault_set(arena, &fault, SIGMA_AT(root),
-			                "%s where a rule, a map, should stand", sigma_yaml_what(root));
+					"%s where a rule, a map, should stand",
+					sigma_yaml_what(root));
 			note_refused(load, file, (struct mr_slice){"", 0}, &fault);
 		} else if (!sigma_document_is_mapping(root) && act(load, file, &root)) {
 			add_document(load, file, root);
@@ -200,8 +201,8 @@ static enum mr_err load_file(struct loading *load, const char *path, struct mr_e
 
 /* A filter stands in its own file and name space, but is seen as the rule is. A placeholder without
  * value makes the rule inactive. */
-static bool add_filters(struct loading *load, struct sigma_scope *scope, struct sigma_source *source,
-                        struct sigma_node **node)
+static bool add_filters(struct loading *load, struct sigma_scope *scope,
+			struct sigma_source *source, struct sigma_node **node)
 {
 	for (uint32_t i = 0; i < load->filters.count; i++) {
 		struct sigma_filter *filter = &load->filters.items[i];
@@ -216,8 +217,8 @@ static bool add_filters(struct loading *load, struct sigma_scope *scope, struct 
 		scope->missing_at = own.missing_at;
 		if (more == NULL)
 			return sigma_refuse(scope, source->rule.line, 1,
-			                    "with the filter \"%.*s\": %.*s",
-			                    SIGMA_SHOW(own.id), SIGMA_SHOW(own.fault.reason));
+					    "with the filter \"%.*s\": %.*s", SIGMA_SHOW(own.id),
+					    SIGMA_SHOW(own.fault.reason));
 		*node = sigma_node_pair(scope->arena, SIGMA_AND, *node, more);
 	}
 	return true;
@@ -225,7 +226,7 @@ static bool add_filters(struct loading *load, struct sigma_scope *scope, struct 
 
 /* The rule as one view of its logsource sees it. */
 static struct sigma_node *compile_view(struct loading *load, struct sigma_scope *scope,
-                                       struct sigma_source *source, const struct sigma_view *view)
+				       struct sigma_source *source, const struct sigma_view *view)
 {
 	scope->view = view;
 	struct sigma_node *node =
@@ -241,7 +242,7 @@ static struct sigma_node *compile_view(struct loading *load, struct sigma_scope 
 }
 
 static void keep(struct sigma_set *set, uint32_t *capacity, struct sigma_source *source,
-                 struct sigma_node *node, uint32_t kinds)
+		 struct sigma_node *node, uint32_t kinds)
 {
 	if (set->rule_count == *capacity) {
 		*capacity = (uint32_t)mr_grow(*capacity, set->rule_count + 1u);
@@ -256,14 +257,14 @@ static void keep(struct sigma_set *set, uint32_t *capacity, struct sigma_source 
 
 /* Compile a detection for each view of its logsource; its index is the next if it is good. */
 static void compile_detection(struct loading *load, struct sigma_source *source, uint32_t index,
-                              uint32_t *capacity)
+			      uint32_t *capacity)
 {
 	struct sigma_set *set = load->builder.set;
 	const struct sigma_view *views[SIGMA_VIEWS_MAX];
 	struct sigma_scope scope = {.load = &load->builder,
-	                            .arena = load->builder.arena,
-	                            .file = source->file,
-	                            .id = source->id};
+				    .arena = load->builder.arena,
+				    .file = source->file,
+				    .id = source->id};
 	const struct sigma_logsource *logsource = &source->logsource;
 	bool all = logsource->product.len + logsource->service.len + logsource->category.len == 0;
 	uint32_t count = 1;
@@ -273,9 +274,9 @@ static void compile_detection(struct loading *load, struct sigma_source *source,
 		count = sigma_mapping_find(load->builder.mapping, logsource, views);
 	if (count == 0) {
 		sigma_warn(&scope, source->rule.line, 1,
-		           "nothing feeds the logsource \"%.*s/%.*s/%.*s\": the rule sees nothing",
-		           SIGMA_SHOW(logsource->product), SIGMA_SHOW(logsource->category),
-		           SIGMA_SHOW(logsource->service));
+			   "nothing feeds the logsource \"%.*s/%.*s/%.*s\": the rule sees nothing",
+			   SIGMA_SHOW(logsource->product), SIGMA_SHOW(logsource->category),
+			   SIGMA_SHOW(logsource->service));
 		views[0] = NULL; /* compiled all the same, to find its faults */
 	}
 	source->index = index;
@@ -283,9 +284,9 @@ static void compile_detection(struct loading *load, struct sigma_source *source,
 		struct sigma_node *node = compile_view(load, &scope, source, views[i]);
 		if (node == NULL)
 			break;
-		uint32_t kinds = count == 0 ? 0
-		                 : views[i] == NULL ? (1u << MR_KIND_COUNT) - 1
-		                                    : views[i]->kinds;
+		uint32_t kinds = count == 0         ? 0
+				 : views[i] == NULL ? (1u << MR_KIND_COUNT) - 1
+						    : views[i]->kinds;
 		if (kinds != 0)
 			keep(set, capacity, source, node, kinds);
 	}
@@ -294,8 +295,8 @@ static void compile_detection(struct loading *load, struct sigma_source *source,
 	scope.again = false;
 	if (source->rule.inactive && !source->refused)
 		sigma_warn(&scope, scope.missing_at.line, scope.missing_at.column,
-		           "inactive: the placeholder %%%.*s%% has no value",
-		           SIGMA_SHOW(scope.missing));
+			   "inactive: the placeholder %%%.*s%% has no value",
+			   SIGMA_SHOW(scope.missing));
 	if (source->refused)
 		note_refused(load, source->file, source->id, &scope.fault);
 	if (source->refused || source->rule.inactive)
@@ -312,10 +313,11 @@ static void refuse_filters_on_correlations(struct loading *load)
 		for (uint32_t c = 0; c < load->correlations.count; c++) {
 			const struct sigma_source *source = load->correlations.items[c];
 			if (sigma_filter_names(filter, source))
-				sigma_fault_set(load->builder.arena, &fault, SIGMA_AT(filter->body),
-				                "a filter cannot apply to the correlation \"%.*s\"; "
-				                "name its rules",
-				                SIGMA_SHOW(source->id));
+				sigma_fault_set(
+				    load->builder.arena, &fault, SIGMA_AT(filter->body),
+				    "a filter cannot apply to the correlation \"%.*s\"; "
+				    "name its rules",
+				    SIGMA_SHOW(source->id));
 		}
 		if (sigma_fault_is(&fault))
 			note_refused(load, filter->source->file, filter->source->id, &fault);
@@ -330,14 +332,14 @@ static void warn_lost_filters(struct loading *load)
 	for (uint32_t i = 0; i < load->filters.count; i++) {
 		const struct sigma_filter *filter = &load->filters.items[i];
 		struct sigma_scope scope = {.load = &load->builder,
-		                            .arena = load->builder.arena,
-		                            .file = filter->source->file,
-		                            .id = filter->source->id};
+					    .arena = load->builder.arena,
+					    .file = filter->source->file,
+					    .id = filter->source->id};
 		for (uint32_t r = 0; r < filter->rules.count && !filter->any; r++) {
 			if (!filter->found[r])
 				sigma_warn(&scope, SIGMA_AT(filter->body),
-				           "the filter names a rule that is not there: \"%.*s\"",
-				           SIGMA_SHOW(filter->rules.items[r]));
+					   "the filter names a rule that is not there: \"%.*s\"",
+					   SIGMA_SHOW(filter->rules.items[r]));
 		}
 	}
 }
@@ -390,12 +392,11 @@ static void make_set(struct loading *load)
 }
 
 enum mr_err sigma_load(const char *const *paths, size_t path_count, const char *placeholders,
-                       struct mr_fields *fields, struct sigma_set *out, struct mr_error *error)
+		       struct mr_fields *fields, struct sigma_set *out, struct mr_error *error)
 {
 	struct sigma_files files = {0};
 	*out = (struct sigma_set){0};
-	struct loading load = {
-	    .builder = {.set = out, .arena = &out->arena, .fields = fields}};
+	struct loading load = {.builder = {.set = out, .arena = &out->arena, .fields = fields}};
 	load.builder.mapping = sigma_mapping_read(&out->arena);
 	enum mr_err err = MR_OK;
 	if (placeholders != NULL)
@@ -409,7 +410,7 @@ enum mr_err sigma_load(const char *const *paths, size_t path_count, const char *
 		make_set(&load);
 		if (out->catalog.count == 0 && out->refused.count == 0)
 			err = mr_error_set(error, MR_CONFIG, "%s: no rule is there",
-			                   path_count > 0 ? paths[0] : "rules");
+					   path_count > 0 ? paths[0] : "rules");
 	}
 	if (err != MR_OK)
 		sigma_set_fini(out);

@@ -1,7 +1,7 @@
 /* sigma_mapping.c - reads the mappings that are compiled in, and applies them.
  *
- * Called by sigma_load.c (read), sigma_detection.c (find) and sigma_test.c (leaf). A mapping of a field
- * is one of
+ * Called by sigma_load.c (read), sigma_detection.c (find) and sigma_test.c (leaf). A mapping of a
+ * field is one of
  *
  *     Field: Other                       its own field, else Other
  *     Field: {field: Other, replace: true, values: {success: [Succeeded, Success]}}
@@ -15,13 +15,13 @@
 #include <assert.h>
 
 __asm__(".pushsection .rodata\n"
-        ".global sigma_mapping_text\n"
-        "sigma_mapping_text:\n"
-        ".incbin \"" SIGMA_MAPPING_FILE "\"\n"
-        ".global sigma_mapping_text_end\n"
-        "sigma_mapping_text_end:\n"
-        ".byte 0\n"
-        ".popsection\n");
+	".global sigma_mapping_text\n"
+	"sigma_mapping_text:\n"
+	".incbin \"" SIGMA_MAPPING_FILE "\"\n"
+	".global sigma_mapping_text_end\n"
+	"sigma_mapping_text_end:\n"
+	".byte 0\n"
+	".popsection\n");
 extern const char sigma_mapping_text[];
 extern const char sigma_mapping_text_end[];
 
@@ -48,10 +48,10 @@ static void add_view(struct sigma_mapping *mapping, const struct sigma_yaml *ent
 	assert(logsource != NULL && kinds != NULL && mapping->count < SIGMA_VIEWS_MAX);
 	struct sigma_view *view = &mapping->views[mapping->count++];
 	*view = (struct sigma_view){.product = text_of(logsource, "product"),
-	                            .service = text_of(logsource, "service"),
-	                            .category = text_of(logsource, "category"),
-	                            .detection = sigma_yaml_get(entry, "detection"),
-	                            .fields = sigma_yaml_get(entry, "fields")};
+				    .service = text_of(logsource, "service"),
+				    .category = text_of(logsource, "category"),
+				    .detection = sigma_yaml_get(entry, "detection"),
+				    .fields = sigma_yaml_get(entry, "fields")};
 	for (uint32_t i = 0; i < kinds->count; i++)
 		view->kinds |= kind_bit(kinds->items[i]->text);
 }
@@ -67,9 +67,9 @@ struct sigma_mapping *sigma_mapping_read(struct mr_arena *arena)
 	struct sigma_documents documents = {0};
 	*mapping = (struct sigma_mapping){0};
 	sigma_yaml_parse(arena,
-	                 (struct mr_slice){sigma_mapping_text,
-	                                   (size_t)(sigma_mapping_text_end - sigma_mapping_text)},
-	                 &documents);
+			 (struct mr_slice){sigma_mapping_text,
+					   (size_t)(sigma_mapping_text_end - sigma_mapping_text)},
+			 &documents);
 	for (uint32_t i = 0; i < documents.count; i++) {
 		assert(documents.items[i].root != NULL);
 		const struct sigma_yaml *list = sigma_yaml_get(documents.items[i].root, "mapping");
@@ -86,7 +86,7 @@ static bool names(struct mr_slice wanted, struct mr_slice has)
 }
 
 uint32_t sigma_mapping_find(const struct sigma_mapping *mapping,
-                            const struct sigma_logsource *logsource, const struct sigma_view **out)
+			    const struct sigma_logsource *logsource, const struct sigma_view **out)
 {
 	uint32_t count = 0;
 	uint32_t whole = 0; /* kinds that a view sees without further condition */
@@ -106,7 +106,7 @@ uint32_t sigma_mapping_find(const struct sigma_mapping *mapping,
 /* ---- fields ---- */
 
 static struct sigma_node *plain_leaf(struct sigma_scope *scope, struct mr_slice field,
-                                     const struct sigma_predicate *predicate)
+				     const struct sigma_predicate *predicate)
 {
 	struct sigma_predicate copy = *predicate;
 	if (field.len != 0) {
@@ -118,7 +118,7 @@ static struct sigma_node *plain_leaf(struct sigma_scope *scope, struct mr_slice 
 }
 
 static struct sigma_node *text_leaf(struct sigma_scope *scope, struct mr_slice field,
-                                    struct mr_slice text)
+				    struct mr_slice text)
 {
 	struct sigma_pattern pattern = {0};
 	sigma_pattern_add(scope->arena, &pattern, text);
@@ -127,11 +127,10 @@ static struct sigma_node *text_leaf(struct sigma_scope *scope, struct mr_slice f
 }
 
 static struct sigma_node *join(struct sigma_scope *scope, enum sigma_node_kind kind,
-                               struct sigma_node *left, struct sigma_node *right)
+			       struct sigma_node *left, struct sigma_node *right)
 {
-	return left == NULL || right == NULL
-	           ? NULL
-	           : sigma_node_pair(scope->arena, kind, left, right);
+	return left == NULL || right == NULL ? NULL
+					     : sigma_node_pair(scope->arena, kind, left, right);
 }
 
 static struct sigma_node *negate(struct sigma_scope *scope, struct sigma_node *node)
@@ -141,9 +140,9 @@ static struct sigma_node *negate(struct sigma_scope *scope, struct sigma_node *n
 
 /* A value that stands for others: the test is made for each of these too. Only whole texts can. */
 static struct sigma_node *other_values(struct sigma_scope *scope, struct mr_slice field,
-                                       const struct sigma_yaml *values,
-                                       const struct sigma_predicate *predicate,
-                                       struct sigma_node *node)
+				       const struct sigma_yaml *values,
+				       const struct sigma_predicate *predicate,
+				       struct sigma_node *node)
 {
 	if (values == NULL || predicate->test != SIGMA_TEXT || predicate->part_count != 1 ||
 	    predicate->parts[0].kind != SIGMA_LITERAL)
@@ -154,14 +153,14 @@ static struct sigma_node *other_values(struct sigma_scope *scope, struct mr_slic
 		const struct sigma_yaml *list = values->items[i];
 		for (uint32_t v = 0; v < list->count && node != NULL; v++)
 			node = join(scope, SIGMA_OR, node,
-			            text_leaf(scope, field, list->items[v]->text));
+				    text_leaf(scope, field, list->items[v]->text));
 	}
 	return node;
 }
 
 /* A whole text, or the end of one, with a full stop behind it too. */
 static struct sigma_node *dotted(struct sigma_scope *scope, struct mr_slice field,
-                                 const struct sigma_predicate *predicate, struct sigma_node *node)
+				 const struct sigma_predicate *predicate, struct sigma_node *node)
 {
 	uint32_t count = predicate->part_count;
 	if (predicate->test != SIGMA_TEXT || count == 0 ||
@@ -193,17 +192,16 @@ static bool is_true(const struct sigma_yaml *map, const char *key)
 }
 
 static struct sigma_node *mapped(struct sigma_scope *scope, struct mr_slice own,
-                                 const struct sigma_yaml *to,
-                                 const struct sigma_predicate *predicate)
+				 const struct sigma_yaml *to,
+				 const struct sigma_predicate *predicate)
 {
 	if (to->kind != SIGMA_YAML_MAP)
 		return plain_leaf(scope, to->text, predicate);
 	if (is_true(to, "record"))
 		return plain_leaf(scope, is_inside(predicate) ? MR_SLICE("") : own, predicate);
 	struct mr_slice field = text_of(to, "field");
-	struct sigma_node *node =
-	    other_values(scope, field, sigma_yaml_get(to, "values"), predicate,
-	                 plain_leaf(scope, field, predicate));
+	struct sigma_node *node = other_values(scope, field, sigma_yaml_get(to, "values"),
+					       predicate, plain_leaf(scope, field, predicate));
 	if (is_true(to, "dotted"))
 		node = dotted(scope, field, predicate, node);
 	const struct sigma_yaml *when = sigma_yaml_get(to, "when");
@@ -212,11 +210,11 @@ static struct sigma_node *mapped(struct sigma_scope *scope, struct mr_slice own,
 	struct sigma_node *holds = text_leaf(scope, when->keys[0]->text, when->items[0]->text);
 	struct sigma_node *otherwise = plain_leaf(scope, text_of(to, "else"), predicate);
 	return join(scope, SIGMA_OR, join(scope, SIGMA_AND, holds, node),
-	            join(scope, SIGMA_AND, negate(scope, holds), otherwise));
+		    join(scope, SIGMA_AND, negate(scope, holds), otherwise));
 }
 
 struct sigma_node *sigma_view_leaf(struct sigma_scope *scope, struct mr_slice field,
-                                   const struct sigma_predicate *predicate)
+				   const struct sigma_predicate *predicate)
 {
 	const struct sigma_yaml *to = NULL;
 	const struct sigma_yaml *fields = scope->view == NULL ? NULL : scope->view->fields;
@@ -233,7 +231,8 @@ struct sigma_node *sigma_view_leaf(struct sigma_scope *scope, struct mr_slice fi
 	struct sigma_predicate exists = {.test = SIGMA_EXISTS, .truth = true};
 	struct sigma_node *own = plain_leaf(scope, field, predicate);
 	struct sigma_node *has = plain_leaf(scope, first ? text_of(to, "field") : field, &exists);
-	return first ? join(scope, SIGMA_OR, join(scope, SIGMA_AND, has, there),
-	                    join(scope, SIGMA_AND, negate(scope, has), own))
-	             : join(scope, SIGMA_OR, own, join(scope, SIGMA_AND, negate(scope, has), there));
+	return first
+		   ? join(scope, SIGMA_OR, join(scope, SIGMA_AND, has, there),
+			  join(scope, SIGMA_AND, negate(scope, has), own))
+		   : join(scope, SIGMA_OR, own, join(scope, SIGMA_AND, negate(scope, has), there));
 }

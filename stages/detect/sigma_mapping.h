@@ -24,13 +24,12 @@ struct sigma_mapping {
 struct sigma_mapping *sigma_mapping_read(struct mr_arena *arena);
 /* The views of a logsource, none twice; `out` has room for SIGMA_VIEWS_MAX. */
 uint32_t sigma_mapping_find(const struct sigma_mapping *mapping,
-                            const struct sigma_logsource *logsource,
-                            const struct sigma_view **out);
+			    const struct sigma_logsource *logsource, const struct sigma_view **out);
 /* A test of a rule's field as the scope's view sees it. A record's own field wins over a mapping,
  * unless the mapping says that it replaces it. NULL where the dictionary is full or the mapping's
  * value can't be compiled. */
 struct sigma_node *sigma_view_leaf(struct sigma_scope *scope, struct mr_slice field,
-                                   const struct sigma_predicate *predicate);
+				   const struct sigma_predicate *predicate);
 bool sigma_document_is_mapping(const struct sigma_yaml *root);
 
 #endif

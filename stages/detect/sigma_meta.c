@@ -1,10 +1,11 @@
 /* sigma_meta.c - what a document says of itself: title, id, level, logsource and the rest.
  *
- * Called by sigma_load.c. Without title or logsource a rule is refused; other faults are warnings. */
+ * Called by sigma_load.c. Without title or logsource a rule is refused; other faults are warnings.
+ */
 #include "sigma_build.h"
 
 void sigma_sources_add(struct mr_arena *arena, struct sigma_sources *sources,
-                       struct sigma_source *source)
+		       struct sigma_source *source)
 {
 	if (sources->count == sources->capacity) {
 		uint32_t capacity = (uint32_t)mr_grow(sources->capacity, sources->count + 1u);
@@ -18,7 +19,7 @@ void sigma_sources_add(struct mr_arena *arena, struct sigma_sources *sources,
 }
 
 static struct mr_slice text_of(struct sigma_scope *scope, const struct sigma_yaml *root,
-                               const char *key)
+			       const char *key)
 {
 	struct sigma_yaml *node = sigma_yaml_get(root, key);
 	if (node == NULL)
@@ -26,12 +27,12 @@ static struct mr_slice text_of(struct sigma_scope *scope, const struct sigma_yam
 	if (node->kind == SIGMA_YAML_SCALAR)
 		return node->type == SIGMA_YAML_NULL ? (struct mr_slice){"", 0} : node->text;
 	sigma_warn(scope, SIGMA_AT(node), "\"%s\" is %s, not a text: left out", key,
-	           sigma_yaml_what(node));
+		   sigma_yaml_what(node));
 	return (struct mr_slice){"", 0};
 }
 
 static struct mr_texts list_of(struct sigma_scope *scope, const struct sigma_yaml *root,
-                               const char *key)
+			       const char *key)
 {
 	struct mr_texts texts = {0};
 	struct sigma_yaml *node = sigma_yaml_get(root, key);
@@ -54,16 +55,16 @@ static struct mr_texts list_of(struct sigma_scope *scope, const struct sigma_yam
 
 static enum mr_level level_of(struct sigma_scope *scope, const struct sigma_yaml *root)
 {
-	static const char *const names[] = {"",       "informational", "low", "medium", "high",
-	                                    "critical"};
+	static const char *const names[] = {"",       "informational", "low",
+					    "medium", "high",          "critical"};
 	struct mr_slice text = text_of(scope, root, "level");
 	for (uint32_t level = 0; level < sizeof names / sizeof *names; level++) {
 		if (mr_slice_eq(text, mr_slice(names[level])))
 			return (enum mr_level)level;
 	}
 	sigma_warn(scope, SIGMA_AT(sigma_yaml_get(root, "level")),
-	           "\"%.*s\" is no level: informational, low, medium, high or critical",
-	           SIGMA_SHOW(text));
+		   "\"%.*s\" is no level: informational, low, medium, high or critical",
+		   SIGMA_SHOW(text));
 	return MR_LEVEL_NONE;
 }
 
@@ -93,7 +94,7 @@ bool sigma_meta_read(struct sigma_scope *scope, struct sigma_source *source)
 }
 
 bool sigma_logsource_read(struct sigma_scope *scope, struct sigma_yaml *root,
-                          struct sigma_logsource *out)
+			  struct sigma_logsource *out)
 {
 	struct sigma_yaml *map = sigma_yaml_get(root, "logsource");
 	if (map == NULL)
@@ -101,7 +102,7 @@ bool sigma_logsource_read(struct sigma_scope *scope, struct sigma_yaml *root,
 	if (map->kind != SIGMA_YAML_MAP &&
 	    !(map->kind == SIGMA_YAML_SCALAR && map->type == SIGMA_YAML_NULL))
 		return sigma_refuse(scope, SIGMA_AT(map), "%s where a map should stand",
-		                    sigma_yaml_what(map));
+				    sigma_yaml_what(map));
 	out->product = text_of(scope, map, "product");
 	out->service = text_of(scope, map, "service");
 	out->category = text_of(scope, map, "category");

@@ -54,12 +54,12 @@ static const char *first_name(uint64_t bits)
 static uint32_t column_of(const struct sigma_yaml *key, size_t offset)
 {
 	return key->indent == UINT8_MAX ? key->column
-	                                : key->column + key->indent + (uint32_t)offset;
+					: key->column + key->indent + (uint32_t)offset;
 }
 
 /* One more modifier at the end of a chain: is it allowed there? */
 static bool check_next(struct sigma_scope *scope, uint64_t before, enum sigma_modifier next,
-                       const struct sigma_yaml *key, size_t offset)
+		       const struct sigma_yaml *key, size_t offset)
 {
 	enum group group = modifiers[next].group;
 	const char *name = modifiers[next].name;
@@ -71,20 +71,22 @@ static bool check_next(struct sigma_scope *scope, uint64_t before, enum sigma_mo
 	if ((group == PLACE || group == TEST || group == CODE || group == WIDE) &&
 	    (before & group_bits(group)))
 		return sigma_refuse(scope, line, column, "%s and %s exclude each other",
-		                    first_name(before & group_bits(group)), name);
+				    first_name(before & group_bits(group)), name);
 	if (group == FLAG && !(before & SIGMA_BIT(RE)))
-		return sigma_refuse(scope, line, column, "the flag %s follows re, as in re|%s", name, name);
+		return sigma_refuse(scope, line, column, "the flag %s follows re, as in re|%s",
+				    name, name);
 	if ((group == CODE || group == WIDE) && (before & PLACES))
 		return sigma_refuse(scope, line, column, "%s stands before %s, not behind it", name,
-		                    first_name(before & PLACES));
+				    first_name(before & PLACES));
 	if (group == WIDE && (before & group_bits(CODE)))
 		return sigma_refuse(scope, line, column, "%s stands before %s, not behind it", name,
-		                    first_name(before & group_bits(CODE)));
+				    first_name(before & group_bits(CODE)));
 	if ((next == SIGMA_MOD_WINDASH || next == SIGMA_MOD_EXPAND) && (before & codes))
 		return sigma_refuse(scope, line, column, "%s stands before %s, not behind it", name,
-		                    first_name(before & codes));
+				    first_name(before & codes));
 	if (next == SIGMA_MOD_FIELDREF && before != 0)
-		return sigma_refuse(scope, line, column, "fieldref is the first modifier of a field");
+		return sigma_refuse(scope, line, column,
+				    "fieldref is the first modifier of a field");
 	return true;
 }
 
@@ -100,22 +102,24 @@ static bool check_whole(struct sigma_scope *scope, const struct sigma_chain *cha
 		    bits & ~tests & ~companions((enum sigma_modifier)__builtin_ctzll(tests));
 		if (strangers != 0)
 			return sigma_refuse(scope, SIGMA_AT(key), "%s does not go with %s",
-			                    first_name(strangers), first_name(tests));
+					    first_name(strangers), first_name(tests));
 	}
 	if (wides != 0 && !(bits & group_bits(CODE)))
-		return sigma_refuse(scope, SIGMA_AT(key),
-		                    "%s needs base64 or base64offset behind it: UTF-16 is no text of a "
-		                    "record",
-		                    first_name(wides));
+		return sigma_refuse(
+		    scope, SIGMA_AT(key),
+		    "%s needs base64 or base64offset behind it: UTF-16 is no text of a "
+		    "record",
+		    first_name(wides));
 	if (chain->field.len == 0) {
 		uint64_t allowed =
 		    SIGMA_BIT(ALL) | SIGMA_BIT(CASED) | SIGMA_BIT(RE) | FLAGS | SIGMA_BIT(EXPAND);
 		if (bits == 0)
 			return sigma_refuse(scope, SIGMA_AT(key), "a field without a name");
 		if (bits & ~allowed)
-			return sigma_refuse(scope, SIGMA_AT(key),
-			                    "%s does not work on keywords; all, cased, re and expand do",
-			                    first_name(bits & ~allowed));
+			return sigma_refuse(
+			    scope, SIGMA_AT(key),
+			    "%s does not work on keywords; all, cased, re and expand do",
+			    first_name(bits & ~allowed));
 	}
 	return true;
 }
@@ -146,12 +150,13 @@ bool sigma_chain_parse(struct sigma_scope *scope, struct sigma_yaml *key, struct
 			at++;
 		struct mr_slice name = {text.at + from, at - from};
 		if (!find_modifier(name, &next))
-			return sigma_refuse(scope, key->line, column_of(key, from),
-			                    "the modifier \"%.*s\" is not known; Sigma 2.1 has contains, "
-			                    "startswith, endswith, all, cased, re, cidr, exists, gt, gte, "
-			                    "lt, lte, neq, base64, base64offset, wide, utf16le, utf16be, "
-			                    "utf16, windash, fieldref, expand and parts of a time",
-			                    SIGMA_SHOW(name));
+			return sigma_refuse(
+			    scope, key->line, column_of(key, from),
+			    "the modifier \"%.*s\" is not known; Sigma 2.1 has contains, "
+			    "startswith, endswith, all, cased, re, cidr, exists, gt, gte, "
+			    "lt, lte, neq, base64, base64offset, wide, utf16le, utf16be, "
+			    "utf16, windash, fieldref, expand and parts of a time",
+			    SIGMA_SHOW(name));
 		if (!check_next(scope, out->modifiers, next, key, from))
 			return false;
 		out->modifiers |= 1ull << next;

@@ -8,7 +8,8 @@ void sigma_nodes_add(struct mr_arena *arena, struct sigma_nodes *nodes, struct s
 {
 	if (nodes->count == nodes->capacity) {
 		uint32_t capacity = nodes->capacity == 0 ? 4 : nodes->capacity * 2;
-		struct sigma_node **items = mr_arena_alloc(arena, capacity * sizeof(struct sigma_node *));
+		struct sigma_node **items =
+		    mr_arena_alloc(arena, capacity * sizeof(struct sigma_node *));
 		if (nodes->count > 0)
 			memcpy(items, nodes->items, nodes->count * sizeof(struct sigma_node *));
 		nodes->items = items;
@@ -26,7 +27,7 @@ static struct sigma_node *new_node(struct mr_arena *arena, struct sigma_node con
 }
 
 struct sigma_node *sigma_node_join(struct mr_arena *arena, enum sigma_node_kind kind,
-                                   const struct sigma_nodes *nodes)
+				   const struct sigma_nodes *nodes)
 {
 	struct sigma_nodes flat = {0};
 
@@ -42,12 +43,13 @@ struct sigma_node *sigma_node_join(struct mr_arena *arena, enum sigma_node_kind 
 		for (uint32_t child = 0; child < node->child_count; child++)
 			sigma_nodes_add(arena, &flat, node->children[child]);
 	}
-	return new_node(arena, (struct sigma_node){
-	                           .kind = kind, .children = flat.items, .child_count = flat.count});
+	return new_node(
+	    arena,
+	    (struct sigma_node){.kind = kind, .children = flat.items, .child_count = flat.count});
 }
 
 struct sigma_node *sigma_node_pair(struct mr_arena *arena, enum sigma_node_kind kind,
-                                   struct sigma_node *left, struct sigma_node *right)
+				   struct sigma_node *left, struct sigma_node *right)
 {
 	struct sigma_node *both[] = {left, right};
 	struct sigma_nodes nodes = {both, 2, 2};
@@ -61,8 +63,8 @@ struct sigma_node *sigma_node_not(struct mr_arena *arena, struct sigma_node *nod
 		return node->children[0];
 	struct sigma_node **children = mr_arena_alloc(arena, sizeof(struct sigma_node *));
 	children[0] = node;
-	return new_node(arena, (struct sigma_node){
-	                           .kind = SIGMA_NOT, .children = children, .child_count = 1});
+	return new_node(
+	    arena, (struct sigma_node){.kind = SIGMA_NOT, .children = children, .child_count = 1});
 }
 
 struct sigma_node *sigma_node_leaf(struct mr_arena *arena, const struct sigma_predicate *predicate)

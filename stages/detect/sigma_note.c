@@ -33,7 +33,7 @@ void sigma_warn(struct sigma_scope *scope, uint32_t line, uint32_t column, const
 		len = (int)sizeof(text) - 1;
 	struct mr_slice reason = {mr_arena_copy(scope->arena, text, (size_t)len), (size_t)len};
 	sigma_note_add(scope->load, &scope->load->set->warnings,
-	               (struct sigma_note){scope->file, scope->id, reason, line, column});
+		       (struct sigma_note){scope->file, scope->id, reason, line, column});
 }
 
 int sigma_show_len(struct mr_slice text)

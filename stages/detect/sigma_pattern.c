@@ -1,12 +1,13 @@
 /* sigma_pattern.c - Sigma's wildcards and escapes become lists of parts.
  *
- * Called by sigma_value.c and sigma_mapping.c; nothing here fails. `*` is any run, `?` one character;
- * a backslash takes the meaning from `*`, `?` and a backslash and is itself before anything else. */
+ * Called by sigma_value.c and sigma_mapping.c; nothing here fails. `*` is any run, `?` one
+ * character; a backslash takes the meaning from `*`, `?` and a backslash and is itself before
+ * anything else. */
 #include "sigma_build.h"
 
 /* Parts grow by doubling: the capacity is the power of two at or above the count. */
 static struct sigma_part *push(struct mr_arena *arena, struct sigma_pattern *pattern,
-                               struct sigma_part part)
+			       struct sigma_part part)
 {
 	uint32_t count = pattern->count;
 
@@ -29,7 +30,7 @@ void sigma_pattern_add_any(struct mr_arena *arena, struct sigma_pattern *pattern
 }
 
 void sigma_pattern_add_literal(struct mr_arena *arena, struct sigma_pattern *pattern,
-                               struct mr_slice text)
+			       struct mr_slice text)
 {
 	if (text.len == 0)
 		return;
@@ -71,7 +72,7 @@ void sigma_pattern_add(struct mr_arena *arena, struct sigma_pattern *pattern, st
 }
 
 struct sigma_pattern sigma_pattern_wrap(struct mr_arena *arena, const struct sigma_pattern *pattern,
-                                        bool before, bool after)
+					bool before, bool after)
 {
 	struct sigma_pattern out = {0};
 
@@ -90,7 +91,8 @@ struct sigma_pattern sigma_pattern_wrap(struct mr_arena *arena, const struct sig
 
 bool sigma_pattern_has_wildcard(const struct sigma_pattern *pattern)
 {
-	return pattern->count > 1 || (pattern->count == 1 && pattern->parts[0].kind != SIGMA_LITERAL);
+	return pattern->count > 1 ||
+	       (pattern->count == 1 && pattern->parts[0].kind != SIGMA_LITERAL);
 }
 
 struct mr_slice sigma_pattern_literal(const struct sigma_pattern *pattern)
@@ -116,7 +118,7 @@ void sigma_pattern_to_regex(const struct sigma_pattern *pattern, struct mr_buf *
 }
 
 struct sigma_predicate sigma_pattern_predicate(struct mr_arena *arena,
-                                               const struct sigma_pattern *pattern, bool cased)
+					       const struct sigma_pattern *pattern, bool cased)
 {
 	struct sigma_predicate predicate = {.test = SIGMA_TEXT, .cased = cased};
 	struct sigma_part *parts =

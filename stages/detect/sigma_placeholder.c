@@ -33,13 +33,13 @@ static struct sigma_yaml *find_values(const struct sigma_builder *load, struct m
 	for (uint32_t at = 0; at < map->count; at++)
 		if (mr_slice_eq(map->keys[at]->text, name))
 			return map->items[at]->kind == SIGMA_YAML_LIST && map->items[at]->count == 0
-			           ? NULL
-			           : map->items[at];
+				   ? NULL
+				   : map->items[at];
 	return NULL;
 }
 
 static struct sigma_filled with_piece(struct mr_arena *arena, const struct sigma_filled *filled,
-                                      struct sigma_piece piece)
+				      struct sigma_piece piece)
 {
 	struct sigma_filled out = {
 	    .pieces = mr_arena_alloc(arena, (filled->count + 1) * sizeof(struct sigma_piece)),
@@ -53,7 +53,7 @@ static struct sigma_filled with_piece(struct mr_arena *arena, const struct sigma
 
 /* Every combination so far, with each value of the list behind it. */
 static bool multiply(struct sigma_scope *scope, const struct sigma_yaml *value,
-                     const struct sigma_yaml *list, struct sigma_filled **all, uint32_t *count)
+		     const struct sigma_yaml *list, struct sigma_filled **all, uint32_t *count)
 {
 	uint32_t values = list->kind == SIGMA_YAML_LIST ? list->count : 1;
 
@@ -65,8 +65,8 @@ static bool multiply(struct sigma_scope *scope, const struct sigma_yaml *value,
 		for (uint32_t v = 0; v < values; v++) {
 			const struct sigma_yaml *item =
 			    list->kind == SIGMA_YAML_LIST ? list->items[v] : list;
-			next[at * values + v] =
-			    with_piece(scope->arena, &(*all)[at], (struct sigma_piece){item->text, true});
+			next[at * values + v] = with_piece(scope->arena, &(*all)[at],
+							   (struct sigma_piece){item->text, true});
 		}
 	}
 	*all = next;
@@ -75,14 +75,14 @@ static bool multiply(struct sigma_scope *scope, const struct sigma_yaml *value,
 }
 
 static void add_plain(struct sigma_scope *scope, struct sigma_filled *all, uint32_t count,
-                      struct mr_slice text)
+		      struct mr_slice text)
 {
 	for (uint32_t at = 0; text.len > 0 && at < count; at++)
 		all[at] = with_piece(scope->arena, &all[at], (struct sigma_piece){text, false});
 }
 
 bool sigma_placeholders_fill(struct sigma_scope *scope, const struct sigma_yaml *value,
-                             struct sigma_filled **out, uint32_t *count_out)
+			     struct sigma_filled **out, uint32_t *count_out)
 {
 	struct mr_slice text = value->text;
 	struct sigma_filled *all = mr_arena_alloc(scope->arena, sizeof(*all));
@@ -97,7 +97,8 @@ bool sigma_placeholders_fill(struct sigma_scope *scope, const struct sigma_yaml 
 			continue;
 		}
 		if (++found > 16)
-			return sigma_refuse(scope, SIGMA_AT(value), "more than 16 placeholders in one text");
+			return sigma_refuse(scope, SIGMA_AT(value),
+					    "more than 16 placeholders in one text");
 		struct mr_slice name = {text.at + at + 1, len - 2};
 		const struct sigma_yaml *list = find_values(scope->load, name);
 		if (list == NULL) {
@@ -122,11 +123,11 @@ bool sigma_placeholders_fill(struct sigma_scope *scope, const struct sigma_yaml 
 }
 
 static enum mr_err bad_file(struct mr_error *error, const char *path, const struct sigma_yaml *node,
-                            const char *wrong)
+			    const char *wrong)
 {
 	return mr_error_set(error, MR_CONFIG,
-	                    "%s:%u:%u: %s; a placeholder file is a map of names to lists of values",
-	                    path, node->line, node->column, wrong);
+			    "%s:%u:%u: %s; a placeholder file is a map of names to lists of values",
+			    path, node->line, node->column, wrong);
 }
 
 static enum mr_err check_values(const char *path, struct sigma_yaml *map, struct mr_error *error)
@@ -136,14 +137,18 @@ static enum mr_err check_values(const char *path, struct sigma_yaml *map, struct
 		uint32_t values = list->kind == SIGMA_YAML_LIST ? list->count : 1;
 		for (size_t i = 0; i < key->text.len; i++)
 			if (!is_name((unsigned char)key->text.at[i]))
-				return bad_file(error, path, key,
-				                "a name has other characters than letters, digits, _ . and -");
+				return bad_file(
+				    error, path, key,
+				    "a name has other characters than letters, digits, _ . and -");
 		if (list->kind == SIGMA_YAML_MAP)
-			return bad_file(error, path, list, "a map where a list of values should stand");
+			return bad_file(error, path, list,
+					"a map where a list of values should stand");
 		for (uint32_t v = 0; v < values; v++) {
-			struct sigma_yaml *item = list->kind == SIGMA_YAML_LIST ? list->items[v] : list;
+			struct sigma_yaml *item =
+			    list->kind == SIGMA_YAML_LIST ? list->items[v] : list;
 			if (item->kind != SIGMA_YAML_SCALAR || item->type == SIGMA_YAML_NULL)
-				return bad_file(error, path, item, "a value is neither a text nor a number");
+				return bad_file(error, path, item,
+						"a value is neither a text nor a number");
 			if (item->type == SIGMA_YAML_NUMBER && item->number.len > 0)
 				item->text = item->number;
 		}
@@ -152,7 +157,7 @@ static enum mr_err check_values(const char *path, struct sigma_yaml *map, struct
 }
 
 enum mr_err sigma_placeholders_read(struct sigma_builder *load, const char *path,
-                                    struct mr_error *error)
+				    struct mr_error *error)
 {
 	struct sigma_documents documents;
 	struct mr_buf bytes = {0};
@@ -167,13 +172,14 @@ enum mr_err sigma_placeholders_read(struct sigma_builder *load, const char *path
 		return MR_OK;
 	const struct sigma_fault *fault = &documents.items[0].fault;
 	if (documents.items[0].root == NULL)
-		return mr_error_set(error, MR_CONFIG, "%s:%u:%u: %.*s", path, fault->line, fault->column,
-		                    (int)fault->reason.len, fault->reason.at);
+		return mr_error_set(error, MR_CONFIG, "%s:%u:%u: %.*s", path, fault->line,
+				    fault->column, (int)fault->reason.len, fault->reason.at);
 	struct sigma_yaml *root = documents.items[0].root;
 	if (root->kind != SIGMA_YAML_MAP)
 		return bad_file(error, path, root, sigma_yaml_what(root));
 	if (documents.count > 1)
-		return mr_error_set(error, MR_CONFIG, "%s: a placeholder file holds one document", path);
+		return mr_error_set(error, MR_CONFIG, "%s: a placeholder file holds one document",
+				    path);
 	load->placeholders.map = root;
 	return check_values(path, root, error);
 }

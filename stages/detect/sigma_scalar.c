@@ -71,9 +71,9 @@ static bool is_based(struct mr_slice text, uint64_t *out, bool *fits)
 	for (size_t at = 2; at < text.len; at++) {
 		unsigned char c = (unsigned char)text.at[at];
 		unsigned digit = c >= '0' && c <= '9'   ? c - (unsigned)'0'
-		                 : c >= 'a' && c <= 'f' ? c - 'a' + 10u
-		                 : c >= 'A' && c <= 'F' ? c - 'A' + 10u
-		                                        : 99u;
+				 : c >= 'a' && c <= 'f' ? c - 'a' + 10u
+				 : c >= 'A' && c <= 'F' ? c - 'A' + 10u
+							: 99u;
 		if (digit >= base)
 			return false;
 		if (value > (UINT64_MAX - digit) / base)
@@ -98,7 +98,7 @@ static struct mr_slice integer_form(struct mr_arena *arena, struct mr_slice text
 		negative = false;
 	char form[NUMBER_MAX + 2];
 	int len = snprintf(form, sizeof(form), "%s%.*s", negative ? "-" : "", (int)(text.len - at),
-	                   text.at + at);
+			   text.at + at);
 	return (struct mr_slice){mr_arena_copy(arena, form, (size_t)len), (size_t)len};
 }
 
@@ -130,9 +130,9 @@ void sigma_scalar_type(struct mr_arena *arena, struct sigma_yaml *node)
 	static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
 	static const char *const truths[] = {"true", "True", "TRUE", NULL};
 	static const char *const lies[] = {"false", "False", "FALSE", NULL};
-	static const char *const endless[] = {
-	    ".inf",  ".Inf",  ".INF",  "+.inf", "+.Inf", "+.INF", "-.inf",
-	    "-.Inf", "-.INF", ".nan",  ".NaN",  ".NAN",  NULL};
+	static const char *const endless[] = {".inf",  ".Inf",  ".INF",  "+.inf", "+.Inf",
+					      "+.INF", "-.inf", "-.Inf", "-.INF", ".nan",
+					      ".NaN",  ".NAN",  NULL};
 	struct mr_slice text = node->text;
 	uint64_t value;
 	bool fits;
@@ -152,8 +152,8 @@ void sigma_scalar_type(struct mr_arena *arena, struct sigma_yaml *node)
 		node->type = SIGMA_YAML_NUMBER;
 		node->integer = true;
 		if (fits)
-			node->number = (struct mr_slice){mr_arena_copy(arena, form, (size_t)len),
-			                                 (size_t)len};
+			node->number =
+			    (struct mr_slice){mr_arena_copy(arena, form, (size_t)len), (size_t)len};
 	} else if (is_float(text)) {
 		node->type = SIGMA_YAML_NUMBER;
 		node->number = float_form(arena, text);

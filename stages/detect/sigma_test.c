@@ -13,13 +13,13 @@
 #define REGEX_MAX 65536 /* bytes of a pattern */
 
 struct sigma_node *sigma_test_leaf(struct sigma_scope *scope, const struct sigma_chain *chain,
-                                   struct sigma_predicate *predicate)
+				   struct sigma_predicate *predicate)
 {
 	struct sigma_node *node = sigma_view_leaf(scope, chain->field, predicate);
 
 	if (node == NULL)
 		sigma_refuse(scope, SIGMA_AT(chain->key),
-		             "too many different fields in all rules; 65,534 are possible");
+			     "too many different fields in all rules; 65,534 are possible");
 	return node;
 }
 
@@ -49,7 +49,7 @@ const char *sigma_test_name(const struct sigma_chain *chain)
 }
 
 struct sigma_node *sigma_test_regex(struct sigma_scope *scope, const struct sigma_chain *chain,
-                                    const struct sigma_yaml *value, struct mr_slice pattern)
+				    const struct sigma_yaml *value, struct mr_slice pattern)
 {
 	struct sigma_predicate predicate = {.test = SIGMA_REGEX, .text = pattern};
 	uint32_t options = PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C;
@@ -57,7 +57,8 @@ struct sigma_node *sigma_test_regex(struct sigma_scope *scope, const struct sigm
 	PCRE2_SIZE offset;
 
 	if (pattern.len > REGEX_MAX)
-		return sigma_refuse(scope, SIGMA_AT(value), "a regular expression of more than 64 KiB"),
+		return sigma_refuse(scope, SIGMA_AT(value),
+				    "a regular expression of more than 64 KiB"),
 		       NULL;
 	if (sigma_chain_has(chain, SIGMA_BIT(I))) {
 		predicate.regex_flags |= SIGMA_RE_I;
@@ -77,8 +78,8 @@ struct sigma_node *sigma_test_regex(struct sigma_scope *scope, const struct sigm
 		PCRE2_UCHAR text[200];
 		pcre2_get_error_message(code, text, sizeof(text));
 		sigma_refuse(scope, SIGMA_AT(value),
-		             "not a regular expression of PCRE2: %s, at character %zu of it",
-		             (const char *)text, (size_t)offset + 1);
+			     "not a regular expression of PCRE2: %s, at character %zu of it",
+			     (const char *)text, (size_t)offset + 1);
 		return NULL;
 	}
 	pcre2_code_free(compiled);
@@ -114,44 +115,45 @@ static bool host_bits(const uint8_t network[16], unsigned prefix)
 }
 
 struct sigma_node *sigma_test_cidr(struct sigma_scope *scope, const struct sigma_chain *chain,
-                                   const struct sigma_yaml *value, struct mr_slice network)
+				   const struct sigma_yaml *value, struct mr_slice network)
 {
 	struct sigma_predicate predicate = {.test = SIGMA_CIDR};
 	const char *slash = memchr(network.at, '/', network.len);
 	struct mr_slice address = {network.at,
-	                           slash == NULL ? network.len : (size_t)(slash - network.at)};
+				   slash == NULL ? network.len : (size_t)(slash - network.at)};
 	struct mr_slice digits = {network.at + address.len + 1,
-	                          slash == NULL ? 0 : network.len - address.len - 1};
+				  slash == NULL ? 0 : network.len - address.len - 1};
 	int64_t prefix = 0;
 	unsigned bits;
 
 	if (!parse_address(address, predicate.network, &bits) ||
 	    (slash != NULL && (digits.len == 0 || digits.len > 3 || digits.at[0] == '-' ||
-	                       digits.at[0] == '+' || !mr_parse_int64(digits, &prefix)))) {
+			       digits.at[0] == '+' || !mr_parse_int64(digits, &prefix)))) {
 		sigma_refuse(scope, SIGMA_AT(value),
-		             "\"%.*s\" is no network; write it as 10.0.0.0/8 or 2001:db8::/32",
-		             SIGMA_SHOW(network));
+			     "\"%.*s\" is no network; write it as 10.0.0.0/8 or 2001:db8::/32",
+			     SIGMA_SHOW(network));
 		return NULL;
 	}
 	if (slash == NULL)
 		prefix = bits;
 	if (prefix < 0 || prefix > bits)
 		return sigma_refuse(scope, SIGMA_AT(value), "the prefix of \"%.*s\" is not 0 to %u",
-		                    SIGMA_SHOW(network), bits),
+				    SIGMA_SHOW(network), bits),
 		       NULL;
 	predicate.prefix = (uint8_t)(prefix + (128 - bits));
 	if (host_bits(predicate.network, predicate.prefix))
-		return sigma_refuse(scope, SIGMA_AT(value),
-		                    "\"%.*s\" has bits set behind its prefix; write the network's first "
-		                    "address",
-		                    SIGMA_SHOW(network)),
+		return sigma_refuse(
+			   scope, SIGMA_AT(value),
+			   "\"%.*s\" has bits set behind its prefix; write the network's first "
+			   "address",
+			   SIGMA_SHOW(network)),
 		       NULL;
 	return sigma_test_leaf(scope, chain, &predicate);
 }
 
 struct sigma_node *sigma_test_filled(struct sigma_scope *scope, const struct sigma_chain *chain,
-                                     const struct sigma_yaml *value,
-                                     const struct sigma_filled *filled)
+				     const struct sigma_yaml *value,
+				     const struct sigma_filled *filled)
 {
 	bool regex = sigma_chain_has(chain, SIGMA_BIT(RE));
 	struct mr_buf whole = {0};
@@ -166,33 +168,34 @@ struct sigma_node *sigma_test_filled(struct sigma_scope *scope, const struct sig
 			mr_buf_add(&whole, text.at, text.len);
 		}
 	}
-	struct mr_slice text = {mr_arena_copy(scope->arena, whole.len > 0 ? whole.data : "", whole.len),
-	                        whole.len};
+	struct mr_slice text = {
+	    mr_arena_copy(scope->arena, whole.len > 0 ? whole.data : "", whole.len), whole.len};
 	mr_buf_fini(&whole);
 	return regex ? sigma_test_regex(scope, chain, value, text)
-	             : sigma_test_cidr(scope, chain, value, text);
+		     : sigma_test_cidr(scope, chain, value, text);
 }
 
 struct sigma_node *sigma_test_compare(struct sigma_scope *scope, const struct sigma_chain *chain,
-                                      const struct sigma_yaml *value)
+				      const struct sigma_yaml *value)
 {
 	struct sigma_predicate predicate = {.test = SIGMA_COMPARE, .text = value->number};
 
 	if (value->type != SIGMA_YAML_NUMBER || value->number.len == 0)
 		return sigma_refuse(scope, SIGMA_AT(value),
-		                    "gt, gte, lt and lte want a number without quotes, not %s",
-		                    value->type == SIGMA_YAML_NUMBER ? "one that is not finite or too long"
-		                                                     : sigma_yaml_what(value)),
+				    "gt, gte, lt and lte want a number without quotes, not %s",
+				    value->type == SIGMA_YAML_NUMBER
+					? "one that is not finite or too long"
+					: sigma_yaml_what(value)),
 		       NULL;
 	predicate.op = sigma_chain_has(chain, SIGMA_BIT(GT))    ? MR_GT
-	               : sigma_chain_has(chain, SIGMA_BIT(GTE)) ? MR_GTE
-	               : sigma_chain_has(chain, SIGMA_BIT(LT))  ? MR_LT
-	                                                        : MR_LTE;
+		       : sigma_chain_has(chain, SIGMA_BIT(GTE)) ? MR_GTE
+		       : sigma_chain_has(chain, SIGMA_BIT(LT))  ? MR_LT
+								: MR_LTE;
 	return sigma_test_leaf(scope, chain, &predicate);
 }
 
 struct sigma_node *sigma_test_time(struct sigma_scope *scope, const struct sigma_chain *chain,
-                                   const struct sigma_yaml *value)
+				   const struct sigma_yaml *value)
 {
 	static const struct {
 		uint64_t bit;
@@ -210,47 +213,49 @@ struct sigma_node *sigma_test_time(struct sigma_scope *scope, const struct sigma
 
 	while (!sigma_chain_has(chain, parts[predicate.part].bit))
 		predicate.part++;
-	if (value->type != SIGMA_YAML_NUMBER || !mr_parse_int64(value->number, &predicate.part_value) ||
+	if (value->type != SIGMA_YAML_NUMBER ||
+	    !mr_parse_int64(value->number, &predicate.part_value) ||
 	    predicate.part_value < parts[predicate.part].least ||
 	    predicate.part_value > parts[predicate.part].most) {
 		sigma_refuse(scope, SIGMA_AT(value),
-		             "%s wants a whole number without quotes from %lld to %lld",
-		             parts[predicate.part].name, (long long)parts[predicate.part].least,
-		             (long long)parts[predicate.part].most);
+			     "%s wants a whole number without quotes from %lld to %lld",
+			     parts[predicate.part].name, (long long)parts[predicate.part].least,
+			     (long long)parts[predicate.part].most);
 		return NULL;
 	}
 	return sigma_test_leaf(scope, chain, &predicate);
 }
 
 struct sigma_node *sigma_test_exists(struct sigma_scope *scope, const struct sigma_chain *chain,
-                                     const struct sigma_yaml *value)
+				     const struct sigma_yaml *value)
 {
 	struct sigma_predicate predicate = {.test = SIGMA_EXISTS, .truth = value->truth};
 
 	if (value->type != SIGMA_YAML_BOOL)
 		return sigma_refuse(scope, SIGMA_AT(value),
-		                    "exists wants true or false without quotes, not %s",
-		                    sigma_yaml_what(value)),
+				    "exists wants true or false without quotes, not %s",
+				    sigma_yaml_what(value)),
 		       NULL;
 	return sigma_test_leaf(scope, chain, &predicate);
 }
 
 struct sigma_node *sigma_test_fieldref(struct sigma_scope *scope, const struct sigma_chain *chain,
-                                       const struct sigma_yaml *value)
+				       const struct sigma_yaml *value)
 {
-	struct sigma_predicate predicate = {
-	    .test = SIGMA_FIELDREF, .cased = sigma_chain_has(chain, SIGMA_BIT(CASED))};
+	struct sigma_predicate predicate = {.test = SIGMA_FIELDREF,
+					    .cased = sigma_chain_has(chain, SIGMA_BIT(CASED))};
 
 	if (value->text.len == 0)
-		return sigma_refuse(scope, SIGMA_AT(value), "fieldref wants the name of a field"), NULL;
+		return sigma_refuse(scope, SIGMA_AT(value), "fieldref wants the name of a field"),
+		       NULL;
 	predicate.ref = sigma_chain_has(chain, SIGMA_BIT(CONTAINS))     ? SIGMA_REF_CONTAINS
-	                : sigma_chain_has(chain, SIGMA_BIT(STARTSWITH)) ? SIGMA_REF_STARTSWITH
-	                : sigma_chain_has(chain, SIGMA_BIT(ENDSWITH))   ? SIGMA_REF_ENDSWITH
-	                                                                : SIGMA_REF_EQUALS;
+			: sigma_chain_has(chain, SIGMA_BIT(STARTSWITH)) ? SIGMA_REF_STARTSWITH
+			: sigma_chain_has(chain, SIGMA_BIT(ENDSWITH))   ? SIGMA_REF_ENDSWITH
+									: SIGMA_REF_EQUALS;
 	predicate.other = mr_fields_add(scope->load->fields, value->text);
 	if (predicate.other == 0)
 		return sigma_refuse(scope, SIGMA_AT(value),
-		                    "too many different fields in all rules; 65,534 are possible"),
+				    "too many different fields in all rules; 65,534 are possible"),
 		       NULL;
 	return sigma_test_leaf(scope, chain, &predicate);
 }

@@ -48,7 +48,7 @@ const char *sigma_yaml_what(const struct sigma_yaml *node)
 
 /* Depth is bounded by the parser. */
 struct sigma_yaml *sigma_yaml_merge(struct mr_arena *arena, struct sigma_yaml *under,
-                                    struct sigma_yaml *over)
+				    struct sigma_yaml *over)
 {
 	if (under->kind != SIGMA_YAML_MAP || over->kind != SIGMA_YAML_MAP)
 		return over;
@@ -61,10 +61,12 @@ struct sigma_yaml *sigma_yaml_merge(struct mr_arena *arena, struct sigma_yaml *u
 	merged->cost = under->cost + over->cost;
 	for (uint32_t at = 0; at < under->count; at++) {
 		uint32_t mine = find(over, under->keys[at]->text);
-		merged->keys[merged->count] = mine == UINT32_MAX ? under->keys[at] : over->keys[mine];
+		merged->keys[merged->count] =
+		    mine == UINT32_MAX ? under->keys[at] : over->keys[mine];
 		merged->items[merged->count++] =
-		    mine == UINT32_MAX ? under->items[at]
-		                       : sigma_yaml_merge(arena, under->items[at], over->items[mine]);
+		    mine == UINT32_MAX
+			? under->items[at]
+			: sigma_yaml_merge(arena, under->items[at], over->items[mine]);
 	}
 	for (uint32_t at = 0; at < over->count; at++) {
 		if (find(under, over->keys[at]->text) != UINT32_MAX)

@@ -5,13 +5,13 @@
  * several forms (offsets, dashes) is OR within that value. */
 #include "sigma_test.h"
 
-#define TEXT_MODS                                                                                \
+#define TEXT_MODS                                                                                  \
 	(SIGMA_BIT(CONTAINS) | SIGMA_BIT(STARTSWITH) | SIGMA_BIT(ENDSWITH) | SIGMA_BIT(CASED))
-#define STRING_MODS                                                                              \
+#define STRING_MODS                                                                                \
 	(SIGMA_BIT(WINDASH) | SIGMA_BIT(EXPAND) | SIGMA_BIT(BASE64) | SIGMA_BIT(BASE64OFFSET))
 #define COMPARE_MODS (SIGMA_BIT(GT) | SIGMA_BIT(GTE) | SIGMA_BIT(LT) | SIGMA_BIT(LTE))
-#define TIME_MODS                                                                                \
-	(SIGMA_BIT(MINUTE) | SIGMA_BIT(HOUR) | SIGMA_BIT(DAY) | SIGMA_BIT(WEEK) |                \
+#define TIME_MODS                                                                                  \
+	(SIGMA_BIT(MINUTE) | SIGMA_BIT(HOUR) | SIGMA_BIT(DAY) | SIGMA_BIT(WEEK) |                  \
 	 SIGMA_BIT(MONTH) | SIGMA_BIT(YEAR))
 #define WINDASH_MAX 625
 
@@ -34,28 +34,29 @@ static enum sigma_utf16 wide_form(const struct sigma_chain *chain)
 
 /* The base64 forms of a text; no wildcards may be in it. */
 static bool encode(struct sigma_scope *scope, const struct sigma_chain *chain,
-                   const struct sigma_yaml *value, const struct sigma_pattern *pattern,
-                   struct sigma_pattern *out, uint32_t *count_out)
+		   const struct sigma_yaml *value, const struct sigma_pattern *pattern,
+		   struct sigma_pattern *out, uint32_t *count_out)
 {
 	struct mr_slice text = sigma_pattern_literal(pattern);
 	bool offsets = sigma_chain_has(chain, SIGMA_BIT(BASE64OFFSET));
 
 	if (sigma_pattern_has_wildcard(pattern))
-		return sigma_refuse(scope, SIGMA_AT(value),
-		                    "a wildcard cannot be encoded; write \\* or \\? for the character "
-		                    "itself");
+		return sigma_refuse(
+		    scope, SIGMA_AT(value),
+		    "a wildcard cannot be encoded; write \\* or \\? for the character "
+		    "itself");
 	if (text.len == 0)
 		return sigma_refuse(scope, SIGMA_AT(value), "an empty text cannot be encoded");
 	text = sigma_encode_utf16(scope->arena, text, wide_form(chain));
 	*count_out = offsets ? 3 : 1;
 	for (unsigned at = 0; at < *count_out; at++) {
-		struct mr_slice code = offsets
-		                           ? sigma_encode_base64_offset(scope->arena, text, at)
-		                           : sigma_encode_base64(scope->arena, text);
+		struct mr_slice code = offsets ? sigma_encode_base64_offset(scope->arena, text, at)
+					       : sigma_encode_base64(scope->arena, text);
 		if (code.len == 0)
-			return sigma_refuse(scope, SIGMA_AT(value),
-			                    "too short for base64offset: nothing of it is the same at "
-			                    "every offset");
+			return sigma_refuse(
+			    scope, SIGMA_AT(value),
+			    "too short for base64offset: nothing of it is the same at "
+			    "every offset");
 		out[at] = (struct sigma_pattern){0};
 		sigma_pattern_add_literal(scope->arena, &out[at], code);
 	}
@@ -64,8 +65,8 @@ static bool encode(struct sigma_scope *scope, const struct sigma_chain *chain,
 
 /* One pattern, in the forms that windash and the encodings give it, as one node. */
 static struct sigma_node *text_node(struct sigma_scope *scope, const struct sigma_chain *chain,
-                                    const struct sigma_yaml *value,
-                                    const struct sigma_pattern *pattern)
+				    const struct sigma_yaml *value,
+				    const struct sigma_pattern *pattern)
 {
 	struct sigma_pattern own = *pattern, *dashed = &own;
 	struct sigma_nodes nodes = {0};
@@ -76,8 +77,8 @@ static struct sigma_node *text_node(struct sigma_scope *scope, const struct sigm
 	if (sigma_chain_has(chain, SIGMA_BIT(WINDASH)) &&
 	    !sigma_encode_windash(scope->arena, pattern, WINDASH_MAX, &dashed, &dashed_count)) {
 		sigma_refuse(scope, SIGMA_AT(value),
-		             "more than four dashes or slashes under windash would make more than "
-		             "625 forms; split the text");
+			     "more than four dashes or slashes under windash would make more than "
+			     "625 forms; split the text");
 		return NULL;
 	}
 	for (uint32_t at = 0; at < dashed_count; at++) {
@@ -111,7 +112,7 @@ static bool add_node(struct sigma_scope *scope, struct sigma_nodes *nodes, struc
 
 /* A text with `expand`: each combination of its placeholders' values is a value of the list. */
 static bool expanded(struct sigma_scope *scope, const struct sigma_chain *chain,
-                     const struct sigma_yaml *value, struct sigma_nodes *nodes)
+		     const struct sigma_yaml *value, struct sigma_nodes *nodes)
 {
 	struct sigma_filled *filled;
 	uint32_t count;
@@ -126,13 +127,15 @@ static bool expanded(struct sigma_scope *scope, const struct sigma_chain *chain,
 	for (uint32_t at = 0; good && at < count; at++) {
 		struct sigma_pattern pattern = {0};
 		if (sigma_chain_has(chain, SIGMA_BIT(RE) | SIGMA_BIT(CIDR))) {
-			good = add_node(scope, nodes, sigma_test_filled(scope, chain, value, &filled[at]));
+			good = add_node(scope, nodes,
+					sigma_test_filled(scope, chain, value, &filled[at]));
 			continue;
 		}
 		for (uint32_t piece = 0; piece < filled[at].count; piece++)
 			sigma_pattern_add(scope->arena, &pattern, filled[at].pieces[piece].text);
 		if (pattern.count == 0 && chain->field.len == 0)
-			return sigma_refuse(scope, SIGMA_AT(value), "an empty keyword is in every record");
+			return sigma_refuse(scope, SIGMA_AT(value),
+					    "an empty keyword is in every record");
 		good = add_node(scope, nodes, text_node(scope, chain, value, &pattern));
 	}
 	return good;
@@ -140,7 +143,7 @@ static bool expanded(struct sigma_scope *scope, const struct sigma_chain *chain,
 
 /* A number, boolean or null without a test of its own. */
 static struct sigma_node *plain_node(struct sigma_scope *scope, const struct sigma_chain *chain,
-                                     const struct sigma_yaml *value)
+				     const struct sigma_yaml *value)
 {
 	struct sigma_predicate predicate = {0};
 	struct sigma_pattern pattern = {0};
@@ -150,18 +153,20 @@ static struct sigma_node *plain_node(struct sigma_scope *scope, const struct sig
 		return sigma_refuse(scope, SIGMA_AT(value), "null is no keyword"), NULL;
 	if (sigma_chain_has(chain, STRING_MODS) ||
 	    (sigma_chain_has(chain, TEXT_MODS) && value->type != SIGMA_YAML_NUMBER && !keyword)) {
-		sigma_refuse(scope, SIGMA_AT(value), "%s does not fit %s; quote it to make it a text",
-		             sigma_test_name(chain), sigma_yaml_what(value));
+		sigma_refuse(scope, SIGMA_AT(value),
+			     "%s does not fit %s; quote it to make it a text",
+			     sigma_test_name(chain), sigma_yaml_what(value));
 		return NULL;
 	}
 	if (value->type == SIGMA_YAML_NUMBER && value->number.len == 0)
-		return sigma_refuse(scope, SIGMA_AT(value), "a number that is too long or not finite"),
+		return sigma_refuse(scope, SIGMA_AT(value),
+				    "a number that is too long or not finite"),
 		       NULL;
 	if (sigma_chain_has(chain, TEXT_MODS) || keyword) {
 		sigma_pattern_add_literal(scope->arena, &pattern,
-		                          value->type == SIGMA_YAML_NUMBER ? value->number
-		                          : value->truth                   ? MR_SLICE("true")
-		                                                           : MR_SLICE("false"));
+					  value->type == SIGMA_YAML_NUMBER ? value->number
+					  : value->truth                   ? MR_SLICE("true")
+									   : MR_SLICE("false"));
 		return text_node(scope, chain, value, &pattern);
 	}
 	switch (value->type) {
@@ -180,13 +185,13 @@ static struct sigma_node *plain_node(struct sigma_scope *scope, const struct sig
 }
 
 static bool one_value(struct sigma_scope *scope, const struct sigma_chain *chain,
-                      const struct sigma_yaml *value, struct sigma_nodes *nodes)
+		      const struct sigma_yaml *value, struct sigma_nodes *nodes)
 {
 	struct sigma_pattern pattern = {0};
 
 	if (value->kind != SIGMA_YAML_SCALAR)
 		return sigma_refuse(scope, SIGMA_AT(value), "%s where a value should stand",
-		                    sigma_yaml_what(value));
+				    sigma_yaml_what(value));
 	if (sigma_chain_has(chain, COMPARE_MODS))
 		return add_node(scope, nodes, sigma_test_compare(scope, chain, value));
 	if (sigma_chain_has(chain, TIME_MODS))
@@ -196,7 +201,7 @@ static bool one_value(struct sigma_scope *scope, const struct sigma_chain *chain
 	if (sigma_chain_has(chain, SIGMA_BIT(RE) | SIGMA_BIT(CIDR) | SIGMA_BIT(FIELDREF)) &&
 	    value->type != SIGMA_YAML_STRING)
 		return sigma_refuse(scope, SIGMA_AT(value), "%s wants a text, not %s",
-		                    sigma_test_name(chain), sigma_yaml_what(value));
+				    sigma_test_name(chain), sigma_yaml_what(value));
 	if (value->type != SIGMA_YAML_STRING)
 		return add_node(scope, nodes, plain_node(scope, chain, value));
 	if (sigma_chain_has(chain, SIGMA_BIT(EXPAND)))
@@ -214,7 +219,7 @@ static bool one_value(struct sigma_scope *scope, const struct sigma_chain *chain
 }
 
 struct sigma_node *sigma_chain_compile(struct sigma_scope *scope, const struct sigma_chain *chain,
-                                       struct sigma_yaml *value)
+				       struct sigma_yaml *value)
 {
 	struct sigma_nodes nodes = {0};
 	bool list = value->kind == SIGMA_YAML_LIST;
@@ -224,9 +229,12 @@ struct sigma_node *sigma_chain_compile(struct sigma_scope *scope, const struct s
 	if (count == 0)
 		return sigma_refuse(scope, SIGMA_AT(value), "an empty list matches nothing"), NULL;
 	if (count > SIGMA_VALUES_MAX)
-		return sigma_refuse(scope, SIGMA_AT(value), "a list of more than 10,000 values"), NULL;
+		return sigma_refuse(scope, SIGMA_AT(value), "a list of more than 10,000 values"),
+		       NULL;
 	if (list && sigma_chain_has(chain, SIGMA_BIT(EXISTS)))
-		return sigma_refuse(scope, SIGMA_AT(value), "exists wants true or false, not a list"), NULL;
+		return sigma_refuse(scope, SIGMA_AT(value),
+				    "exists wants true or false, not a list"),
+		       NULL;
 	if (count == 1 && sigma_chain_has(chain, SIGMA_BIT(NEQ)) &&
 	    !sigma_chain_has(chain, TEXT_MODS | STRING_MODS)) {
 		const struct sigma_yaml *only = list ? value->items[0] : value;

@@ -12,7 +12,7 @@
 #include "sigma_scalar.h"
 
 bool sigma_fault_set(struct mr_arena *arena, struct sigma_fault *fault, uint32_t line,
-                     uint32_t column, const char *format, ...)
+		     uint32_t column, const char *format, ...)
 {
 	char text[600];
 	va_list args;
@@ -65,7 +65,7 @@ static struct mr_slice token_text(struct builder *builder, struct fy_token *toke
 }
 
 static struct sigma_yaml *new_node(struct builder *builder, enum sigma_yaml_kind kind,
-                                   struct fy_event *event)
+				   struct fy_event *event)
 {
 	struct sigma_yaml *node = mr_arena_alloc(builder->arena, sizeof(*node));
 	const struct fy_mark *mark = fy_event_start_mark(event);
@@ -81,7 +81,7 @@ static struct sigma_yaml *new_node(struct builder *builder, enum sigma_yaml_kind
 static bool fail(struct builder *builder, const struct sigma_yaml *node, const char *reason)
 {
 	return sigma_fault_set(builder->arena, &builder->fault, node->line, node->column, "%s",
-	                       reason);
+			       reason);
 }
 
 static bool name_node(struct builder *builder, struct mr_slice name, struct sigma_yaml *node)
@@ -91,9 +91,10 @@ static bool name_node(struct builder *builder, struct mr_slice name, struct sigm
 	if (builder->anchor_count == SIGMA_YAML_ANCHORS_MAX)
 		return fail(builder, node, "too many anchors; a document may have 1,000");
 	if (builder->anchor_count == builder->anchor_capacity) {
-		builder->anchor_capacity = mr_grow(builder->anchor_capacity, builder->anchor_count + 1);
+		builder->anchor_capacity =
+		    mr_grow(builder->anchor_capacity, builder->anchor_count + 1);
 		builder->anchors = mr_realloc(builder->anchors,
-		                              builder->anchor_capacity * sizeof(*builder->anchors));
+					      builder->anchor_capacity * sizeof(*builder->anchors));
 	}
 	builder->anchors[builder->anchor_count++] = (struct anchor){name, node};
 	return true;
@@ -103,18 +104,20 @@ static bool name_node(struct builder *builder, struct mr_slice name, struct sigm
 static bool put(struct builder *builder, struct sigma_yaml *node)
 {
 	if (node->cost > SIGMA_YAML_COST_MAX)
-		return fail(builder, node, "the document, its aliases followed, is larger than 32 MiB");
+		return fail(builder, node,
+			    "the document, its aliases followed, is larger than 32 MiB");
 	if (builder->depth == 0) {
 		builder->root = node;
 		return true;
 	}
 	struct frame *frame = &builder->frames[builder->depth - 1];
-	bool is_key = frame->node->kind == SIGMA_YAML_MAP &&
-	              (builder->open_count - frame->base) % 2 == 0;
+	bool is_key =
+	    frame->node->kind == SIGMA_YAML_MAP && (builder->open_count - frame->base) % 2 == 0;
 	if (is_key && node->kind != SIGMA_YAML_SCALAR)
 		return fail(builder, node, "a key is a text, not a list or a map");
 	if (is_key && node->indent == 0 && mr_slice_eq(node->text, MR_SLICE("<<")))
-		return fail(builder, node, "merge keys are not part of YAML 1.2; write the keys out");
+		return fail(builder, node,
+			    "merge keys are not part of YAML 1.2; write the keys out");
 	if (builder->open_count == builder->open_capacity) {
 		builder->open_capacity = mr_grow(builder->open_capacity, builder->open_count + 1);
 		builder->open =
@@ -131,7 +134,8 @@ static bool check_tag(struct builder *builder, const struct sigma_yaml *node, st
 	return fail(builder, node, "tags (such as !!str) are not allowed; quote a text instead");
 }
 
-/* Where each character of the text stands as written, on one line, a place within it can be told. */
+/* Where each character of the text stands as written, on one line, a place within it can be told.
+ */
 static void set_indent(struct sigma_yaml *node, struct fy_event *event, enum fy_scalar_style style)
 {
 	const struct fy_mark *from = fy_event_start_mark(event), *to = fy_event_end_mark(event);
@@ -172,15 +176,14 @@ static bool on_alias(struct builder *builder, struct fy_event *event)
 		if (mr_slice_eq(builder->anchors[at - 1].name, name))
 			return put(builder, builder->anchors[at - 1].node);
 	return sigma_fault_set(builder->arena, &builder->fault, here->line, here->column,
-	                       "nothing before this place has the anchor &%.*s",
-	                       (int)(name.len > 60 ? 60 : name.len), name.at);
+			       "nothing before this place has the anchor &%.*s",
+			       (int)(name.len > 60 ? 60 : name.len), name.at);
 }
 
 static bool on_open(struct builder *builder, struct fy_event *event)
 {
 	bool map = event->type == FYET_MAPPING_START;
-	struct sigma_yaml *node =
-	    new_node(builder, map ? SIGMA_YAML_MAP : SIGMA_YAML_LIST, event);
+	struct sigma_yaml *node = new_node(builder, map ? SIGMA_YAML_MAP : SIGMA_YAML_LIST, event);
 	struct fy_token *tag = map ? event->mapping_start.tag : event->sequence_start.tag;
 	struct fy_token *anchor = map ? event->mapping_start.anchor : event->sequence_start.anchor;
 
@@ -202,7 +205,7 @@ static int compare_keys(const void *left, const void *right)
 	if (order != 0)
 		return order;
 	return a->line != b->line ? (a->line < b->line ? -1 : 1)
-	                          : (a->column < b->column ? -1 : a->column > b->column);
+				  : (a->column < b->column ? -1 : a->column > b->column);
 }
 
 static bool check_duplicates(struct builder *builder, const struct sigma_yaml *map)
@@ -215,11 +218,11 @@ static bool check_duplicates(struct builder *builder, const struct sigma_yaml *m
 	qsort(keys, map->count, sizeof(struct sigma_yaml *), compare_keys);
 	for (uint32_t at = 1; good && at < map->count; at++)
 		if (mr_slice_eq(keys[at - 1]->text, keys[at]->text))
-			good = sigma_fault_set(builder->arena, &builder->fault, keys[at]->line,
-			                       keys[at]->column,
-			                       "the key %.*s stands twice in one map; the first is on line %u",
-			                       (int)(keys[at]->text.len > 60 ? 60 : keys[at]->text.len),
-			                       keys[at]->text.at, keys[at - 1]->line);
+			good = sigma_fault_set(
+			    builder->arena, &builder->fault, keys[at]->line, keys[at]->column,
+			    "the key %.*s stands twice in one map; the first is on line %u",
+			    (int)(keys[at]->text.len > 60 ? 60 : keys[at]->text.len),
+			    keys[at]->text.at, keys[at - 1]->line);
 	free(keys);
 	return good;
 }
@@ -236,14 +239,17 @@ static bool on_close(struct builder *builder)
 		node->cost += members[at]->cost;
 	if (node->kind == SIGMA_YAML_MAP) {
 		count /= 2;
-		node->keys = mr_arena_alloc(builder->arena, (count + 1) * sizeof(struct sigma_yaml *));
-		node->items = mr_arena_alloc(builder->arena, (count + 1) * sizeof(struct sigma_yaml *));
+		node->keys =
+		    mr_arena_alloc(builder->arena, (count + 1) * sizeof(struct sigma_yaml *));
+		node->items =
+		    mr_arena_alloc(builder->arena, (count + 1) * sizeof(struct sigma_yaml *));
 		for (size_t at = 0; at < count; at++) {
 			node->keys[at] = members[2 * at];
 			node->items[at] = members[2 * at + 1];
 		}
 	} else {
-		node->items = mr_arena_alloc(builder->arena, (count + 1) * sizeof(struct sigma_yaml *));
+		node->items =
+		    mr_arena_alloc(builder->arena, (count + 1) * sizeof(struct sigma_yaml *));
 		if (count > 0)
 			memcpy(node->items, members, count * sizeof(struct sigma_yaml *));
 	}
@@ -276,7 +282,7 @@ static bool on_event(struct builder *builder, struct fy_event *event)
 }
 
 static void add_document(struct mr_arena *arena, struct sigma_documents *out,
-                         struct sigma_yaml *root, struct sigma_fault fault)
+			 struct sigma_yaml *root, struct sigma_fault fault)
 {
 	if (out->count == out->capacity) {
 		uint32_t capacity = (uint32_t)mr_grow(out->capacity, out->count + 1);
@@ -293,7 +299,7 @@ static void add_document(struct mr_arena *arena, struct sigma_documents *out,
 static void end_document(struct builder *builder, struct sigma_documents *out)
 {
 	bool empty = builder->root == NULL || (builder->root->kind == SIGMA_YAML_SCALAR &&
-	                                       builder->root->type == SIGMA_YAML_NULL);
+					       builder->root->type == SIGMA_YAML_NULL);
 
 	if (sigma_fault_is(&builder->fault) || !empty)
 		add_document(builder->arena, out, builder->root, builder->fault);
@@ -315,9 +321,10 @@ static void take_error(struct builder *builder, struct fy_diag *diag)
 		return;
 	}
 	size_t len = strcspn(error->msg, "\n");
-	sigma_fault_set(builder->arena, &builder->fault, error->line > 0 ? (uint32_t)error->line : 0,
-	                error->column > 0 ? (uint32_t)error->column : 0, "not YAML: %.*s",
-	                (int)(len > 200 ? 200 : len), error->msg);
+	sigma_fault_set(builder->arena, &builder->fault,
+			error->line > 0 ? (uint32_t)error->line : 0,
+			error->column > 0 ? (uint32_t)error->column : 0, "not YAML: %.*s",
+			(int)(len > 200 ? 200 : len), error->msg);
 }
 
 static void run_parser(struct builder *builder, struct fy_diag *diag, struct sigma_documents *out)
@@ -341,7 +348,7 @@ static void run_parser(struct builder *builder, struct fy_diag *diag, struct sig
 	}
 	if (out->count == SIGMA_YAML_DOCUMENTS_MAX) {
 		sigma_fault_set(builder->arena, &builder->fault, 0, 0,
-		                "more than 10,000 documents in one file; what follows is not read");
+				"more than 10,000 documents in one file; what follows is not read");
 		add_document(builder->arena, out, NULL, builder->fault);
 	} else if (!ended || fy_diag_got_error(diag)) {
 		take_error(builder, diag);
@@ -401,13 +408,14 @@ static bool check_bytes(struct mr_arena *arena, struct mr_slice text, struct sig
 		uint32_t column = (uint32_t)(from - start) + 1;
 		if (bad)
 			return sigma_fault_set(arena, fault, line, column,
-			                       "byte 0x%02x is not UTF-8; rule files are UTF-8",
-			                       (unsigned char)text.at[from]);
+					       "byte 0x%02x is not UTF-8; rule files are UTF-8",
+					       (unsigned char)text.at[from]);
 		if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7f)
-			return sigma_fault_set(arena, fault, line, column,
-			                       "the control character 0x%02x is not allowed in YAML; write "
-			                       "an escape in double quotes",
-			                       (unsigned)c);
+			return sigma_fault_set(
+			    arena, fault, line, column,
+			    "the control character 0x%02x is not allowed in YAML; write "
+			    "an escape in double quotes",
+			    (unsigned)c);
 		if (c == '\n') {
 			line++;
 			start = at;

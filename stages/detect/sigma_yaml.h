@@ -8,12 +8,12 @@
 
 #include "millrace/text.h"
 
-#define SIGMA_YAML_FILE_MAX ((size_t)16 << 20)  /* bytes of a file */
-#define SIGMA_YAML_DEPTH_MAX 60                 /* containers within containers */
+#define SIGMA_YAML_FILE_MAX ((size_t)16 << 20)   /* bytes of a file */
+#define SIGMA_YAML_DEPTH_MAX 60                  /* containers within containers */
 #define SIGMA_YAML_COST_MAX ((uint64_t)32 << 20) /* bytes of a document, aliases followed */
 #define SIGMA_YAML_ANCHORS_MAX 1000
-#define SIGMA_YAML_KEYS_MAX 1000        /* keys of a map */
-#define SIGMA_YAML_DOCUMENTS_MAX 10000  /* documents of a file */
+#define SIGMA_YAML_KEYS_MAX 1000       /* keys of a map */
+#define SIGMA_YAML_DOCUMENTS_MAX 10000 /* documents of a file */
 
 enum sigma_yaml_kind { SIGMA_YAML_SCALAR, SIGMA_YAML_LIST, SIGMA_YAML_MAP };
 enum sigma_yaml_type { SIGMA_YAML_STRING, SIGMA_YAML_NULL, SIGMA_YAML_BOOL, SIGMA_YAML_NUMBER };
@@ -23,11 +23,11 @@ struct sigma_yaml {
 	enum sigma_yaml_type type; /* scalars */
 	bool truth;                /* booleans */
 	bool integer;              /* numbers */
-	uint8_t indent;            /* from `column` to the first character, where `text` is on one line
-	                              as written; UINT8_MAX where it is not */
-	uint32_t line, column;     /* from 1 */
-	struct mr_slice text;      /* scalars, as read */
-	struct mr_slice number;    /* numbers: shortest decimal form; empty where there is none */
+	uint8_t indent;         /* from `column` to the first character, where `text` is on one line
+				   as written; UINT8_MAX where it is not */
+	uint32_t line, column;  /* from 1 */
+	struct mr_slice text;   /* scalars, as read */
+	struct mr_slice number; /* numbers: shortest decimal form; empty where there is none */
 	uint32_t count;
 	struct sigma_yaml **keys;  /* maps; always scalars, no two of equal text */
 	struct sigma_yaml **items; /* members, or a map's values */
@@ -41,7 +41,7 @@ struct sigma_fault {
 };
 /* Keeps the first; returns false, so that `return sigma_fault_set(...)` reads well. */
 bool sigma_fault_set(struct mr_arena *arena, struct sigma_fault *fault, uint32_t line,
-                     uint32_t column, const char *format, ...)
+		     uint32_t column, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 static inline bool sigma_fault_is(const struct sigma_fault *fault)
 {
@@ -75,7 +75,7 @@ static inline bool sigma_yaml_is_string(const struct sigma_yaml *node)
 const char *sigma_yaml_what(const struct sigma_yaml *node);
 /* `over` with what it lacks from `under`, maps within maps likewise; both stay as they are. */
 struct sigma_yaml *sigma_yaml_merge(struct mr_arena *arena, struct sigma_yaml *under,
-                                    struct sigma_yaml *over);
+				    struct sigma_yaml *over);
 /* 128 bits of SHA-256 over the tree's meaning, in hexadecimal. */
 struct mr_slice sigma_yaml_hash(struct mr_arena *arena, const struct sigma_yaml *root);
 

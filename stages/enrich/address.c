@@ -52,7 +52,8 @@ static struct address parse_v6(struct mr_slice text)
 	address.high = load_u64(bytes);
 	address.low = load_u64(bytes + 8);
 	address.family = ADDRESS_V6;
-	if (address.high == 0 && (address.low >> 32 == 0xffff || (address.low >> 32 == 0 && address.low > 1))) {
+	if (address.high == 0 &&
+	    (address.low >> 32 == 0xffff || (address.low >> 32 == 0 && address.low > 1))) {
 		address.v4 = (uint32_t)address.low;
 		address.low = 0;
 		address.family = ADDRESS_V4;

@@ -14,7 +14,8 @@ struct address {
 };
 
 /* Dotted IPv4, or IPv6 in any of its spellings, without port, brackets or zone. IPv4 written as
- * IPv6 (::ffff:1.2.3.4 and the deprecated ::1.2.3.4) is IPv4; but :: and ::1 stay IPv6. ADDRESS_NONE for anything else. */
+ * IPv6 (::ffff:1.2.3.4 and the deprecated ::1.2.3.4) is IPv4; but :: and ::1 stay IPv6.
+ * ADDRESS_NONE for anything else. */
 struct address address_parse(struct mr_slice text);
 
 #endif

@@ -1,7 +1,8 @@
 /* enrich.c - the enrich stage: adds to events what is known about their address and actor.
  *
- * Called by the pipeline through mr_stage_enrich. It owns nothing but the states of its enrichers and hands them the events in
- * chunks, with the addresses parsed once. Fails only in prepare and open, with the enricher's own words. */
+ * Called by the pipeline through mr_stage_enrich. It owns nothing but the states of its enrichers
+ * and hands them the events in chunks, with the addresses parsed once. Fails only in prepare and
+ * open, with the enricher's own words. */
 #include "enricher.h"
 
 #include <stdlib.h>
@@ -69,7 +70,7 @@ static enum mr_err open_stage(void *opaque, const struct mr_stage_env *env, stru
 }
 
 static enum mr_err apply(void *opaque, struct mr_events *events, uint32_t from,
-                         struct mr_error *error)
+			 struct mr_error *error)
 {
 	struct enrich_state *state = opaque;
 	struct enrich_chunk *chunk = state->chunk;
@@ -82,8 +83,8 @@ static enum mr_err apply(void *opaque, struct mr_events *events, uint32_t from,
 
 		chunk->count = left < ENRICH_CHUNK ? left : ENRICH_CHUNK;
 		for (uint32_t i = 0; i < chunk->count; i++)
-			chunk->addresses[i] =
-			    address_parse(mr_event_text(events, enrich_event(chunk, i), MR_F_SRC_IP));
+			chunk->addresses[i] = address_parse(
+			    mr_event_text(events, enrich_event(chunk, i), MR_F_SRC_IP));
 		for (size_t i = 0; i < ENRICHER_COUNT; i++) {
 			if (state->states[i] != NULL)
 				enrichers[i]->apply(state->states[i], chunk);

@@ -1,8 +1,8 @@
 /* enricher.h - what one enricher provides to enrich.c.
  *
- * A new enricher is one file with a `const struct mr_enricher` at its end, and one line in the table
- * of enrich.c. Order as in stage.h: prepare in the supervisor, then in each worker open, apply for
- * each chunk of events, close. */
+ * A new enricher is one file with a `const struct mr_enricher` at its end, and one line in the
+ * table of enrich.c. Order as in stage.h: prepare in the supervisor, then in each worker open,
+ * apply for each chunk of events, close. */
 #ifndef MILLRACE_ENRICH_ENRICHER_H
 #define MILLRACE_ENRICH_ENRICHER_H
 
@@ -30,15 +30,17 @@ struct mr_enricher {
 	const char *name;
 	size_t state_size; /* zeroed and owned by enrich.c */
 
-	/* In the supervisor: check files, build tables. Nothing to do where its setting is not given. */
+	/* In the supervisor: check files, build tables. Nothing to do where its setting is not
+	 * given. */
 	enum mr_err (*prepare)(const struct mr_prepare *prepare, struct mr_error *error);
 
-	/* *active_out is false where there is nothing to add: then neither apply nor close is called. After an error hold nothing. */
+	/* *active_out is false where there is nothing to add: then neither apply nor close is
+	 * called. After an error hold nothing. */
 	enum mr_err (*open)(void *state, const struct mr_stage_env *env, bool *active_out,
-	                    struct mr_error *error);
+			    struct mr_error *error);
 
-	/* Add fields to all events of the chunk. Works in passes: gather the keys of all events, look
-	 * them up with prefetch, add fields. Texts that it adds live as long as the batch. */
+	/* Add fields to all events of the chunk. Works in passes: gather the keys of all events,
+	 * look them up with prefetch, add fields. Texts that it adds live as long as the batch. */
 	void (*apply)(void *state, struct enrich_chunk *chunk);
 
 	void (*close)(void *state); /* may be NULL */

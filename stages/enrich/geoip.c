@@ -37,7 +37,7 @@ static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *er
 }
 
 static enum mr_err open_geoip(void *opaque, const struct mr_stage_env *env, bool *active_out,
-                              struct mr_error *error)
+			      struct mr_error *error)
 {
 	struct geoip_state *state = opaque;
 	struct mr_slice bytes;
@@ -55,14 +55,14 @@ static enum mr_err open_geoip(void *opaque, const struct mr_stage_env *env, bool
 }
 
 static void add_text(struct mr_events *events, struct mr_event *event, mr_field field,
-                     struct mr_slice text)
+		     struct mr_slice text)
 {
 	if (text.len > 0)
 		mr_event_add_text(events, event, field, text);
 }
 
 static void add_location(const struct geoip_table *table, uint32_t number, struct mr_events *events,
-                         struct mr_event *event)
+			 struct mr_event *event)
 {
 	const struct geoip_location *location;
 
@@ -70,19 +70,20 @@ static void add_location(const struct geoip_table *table, uint32_t number, struc
 		return;
 	location = &table->locations[number];
 	if (location->country[0] != 0)
-		mr_event_add_text(events, event, MR_F_SRC_COUNTRY, (struct mr_slice){location->country, 2});
+		mr_event_add_text(events, event, MR_F_SRC_COUNTRY,
+				  (struct mr_slice){location->country, 2});
 	add_text(events, event, MR_F_SRC_CITY, geoip_table_text(table, location->city));
 	add_text(events, event, MR_F_SRC_REGION, geoip_table_text(table, location->region));
 	if (location->latitude_text != 0) {
 		mr_event_add_double(events, event, MR_F_SRC_LAT, location->latitude,
-		                    geoip_table_text(table, location->latitude_text));
+				    geoip_table_text(table, location->latitude_text));
 		mr_event_add_double(events, event, MR_F_SRC_LONG, location->longitude,
-		                    geoip_table_text(table, location->longitude_text));
+				    geoip_table_text(table, location->longitude_text));
 	}
 }
 
 static void add_as(const struct geoip_table *table, uint32_t number, struct mr_events *events,
-                   struct mr_event *event)
+		   struct mr_event *event)
 {
 	const struct geoip_as *as;
 
@@ -91,8 +92,10 @@ static void add_as(const struct geoip_table *table, uint32_t number, struct mr_e
 	as = &table->as[number];
 	if (as->number != 0) {
 		struct mr_slice text = geoip_table_text(table, as->number_text);
-		struct mr_value value = {
-		    .text = text.at, .len = (uint32_t)text.len, .num.i = as->number, .type = MR_INT};
+		struct mr_value value = {.text = text.at,
+					 .len = (uint32_t)text.len,
+					 .num.i = as->number,
+					 .type = MR_INT};
 
 		if (text.len > 0)
 			mr_event_add(events, event, MR_F_SRC_ASN, &value);

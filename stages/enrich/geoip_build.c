@@ -1,9 +1,9 @@
 /* geoip_build.c - many databases into one flat table.
  *
- * Called by geoip.c in the supervisor. Each database is walked once; IPv4 networks are laid over the
- * cells in place, whatever their sizes, IPv6 networks are gathered and merged at the end. The same places
- * come again and again, so everything is kept once. The table is written into the memfd that it
- * will stay in. Errors name the database; nothing is held after one. */
+ * Called by geoip.c in the supervisor. Each database is walked once; IPv4 networks are laid over
+ * the cells in place, whatever their sizes, IPv6 networks are gathered and merged at the end. The
+ * same places come again and again, so everything is kept once. The table is written into the memfd
+ * that it will stay in. Errors name the database; nothing is held after one. */
 #include "geoip_build.h"
 
 #include "intern.h"
@@ -113,7 +113,8 @@ static uint32_t add_as(struct builder *builder, const struct geo_facts *facts)
 	if (as.number != 0) {
 		int len = snprintf(text, sizeof(text), "%u", as.number);
 
-		as.number_text = text_pool_add(&builder->texts, (struct mr_slice){text, (size_t)len});
+		as.number_text =
+		    text_pool_add(&builder->texts, (struct mr_slice){text, (size_t)len});
 	}
 	return intern_add(&builder->as, &as);
 }
@@ -197,7 +198,7 @@ static uint32_t join(struct builder *builder, uint32_t first, uint32_t second)
 
 /* The place of a data record; 0 where it says nothing that events get. */
 static enum mr_err record_place(struct builder *builder, uint32_t offset, uint32_t *out,
-                                struct mr_error *error)
+				struct mr_error *error)
 {
 	struct geoip_place place = {0};
 	struct geo_facts facts;
@@ -260,7 +261,7 @@ static void overlay_range(struct builder *builder, uint32_t *cells, uint32_t cou
 }
 
 static enum mr_err lay_v4(struct builder *builder, const struct mmdb_network *network,
-                          uint32_t place, struct mr_error *error)
+			  uint32_t place, struct mr_error *error)
 {
 	uint32_t address = (uint32_t)network->low;
 	uint32_t *cell = &builder->cells[address >> 8];
@@ -272,16 +273,17 @@ static enum mr_err lay_v4(struct builder *builder, const struct mmdb_network *ne
 	}
 	block = block_of(builder, cell);
 	if (block != NULL && network->prefix <= 28) {
-		overlay_range(builder, &block[address >> 4 & 15], UINT32_C(1) << (28 - network->prefix),
-		              place);
+		overlay_range(builder, &block[address >> 4 & 15],
+			      UINT32_C(1) << (28 - network->prefix), place);
 		return MR_OK;
 	}
 	if (block != NULL)
 		block = block_of(builder, &block[address >> 4 & 15]);
 	if (block == NULL)
-		return mr_error_set(error, MR_NO_SPACE,
-		                    "%s: more small IPv4 networks than the table can hold; leave a database out",
-		                    builder->db->name);
+		return mr_error_set(
+		    error, MR_NO_SPACE,
+		    "%s: more small IPv4 networks than the table can hold; leave a database out",
+		    builder->db->name);
 	overlay_range(builder, &block[address & 15], UINT32_C(1) << (32 - network->prefix), place);
 	return MR_OK;
 }
@@ -426,13 +428,13 @@ struct part_bytes {
 };
 
 static enum mr_err write_part(struct builder *builder, struct part_bytes bytes, uint64_t offset,
-                              struct mr_error *error)
+			      struct mr_error *error)
 {
 	size_t done = 0;
 
 	while (done < bytes.len) {
-		ssize_t written = pwrite(builder->fd, (const char *)bytes.at + done, bytes.len - done,
-		                         (off_t)(offset + done));
+		ssize_t written = pwrite(builder->fd, (const char *)bytes.at + done,
+					 bytes.len - done, (off_t)(offset + done));
 
 		if (written < 0 && errno == EINTR)
 			continue;
@@ -444,7 +446,7 @@ static enum mr_err write_part(struct builder *builder, struct part_bytes bytes, 
 }
 
 static enum mr_err write_parts(struct builder *builder, const struct part_bytes *parts,
-                               struct geoip_header *header, struct mr_error *error)
+			       struct geoip_header *header, struct mr_error *error)
 {
 	uint64_t end = HEADER_BYTES + CELLS_BYTES + (uint64_t)builder->block_count * BLOCK_BYTES;
 
@@ -463,7 +465,7 @@ static enum mr_err write_parts(struct builder *builder, const struct part_bytes 
 }
 
 static enum mr_err write_table(struct builder *builder, const uint32_t *buckets, size_t *size_out,
-                               struct mr_error *error)
+			       struct mr_error *error)
 {
 	const struct part_bytes parts[GEOIP_PART_COUNT] = {
 	    [GEOIP_PART_PLACES] = {builder->places.items.data, builder->places.items.len},
@@ -553,7 +555,7 @@ static void builder_fini(struct builder *builder, size_t databases)
 }
 
 enum mr_err geoip_build(const char *const *paths, size_t path_count, int *fd_out, size_t *size_out,
-                        struct mr_error *error)
+			struct mr_error *error)
 {
 	struct builder builder;
 	enum mr_err err = builder_init(&builder, path_count, error);

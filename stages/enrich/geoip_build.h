@@ -11,6 +11,6 @@
  * address. *fd_out is a sealed memfd that holds the table; the caller's. MR_CONFIG names the file
  * that is missing or damaged and what is wrong with it; MR_NO_SPACE, MR_IO. */
 enum mr_err geoip_build(const char *const *paths, size_t path_count, int *fd_out, size_t *size_out,
-                        struct mr_error *error);
+			struct mr_error *error);
 
 #endif

@@ -1,8 +1,8 @@
 /* geoip_table.c - looks addresses up in the flat GeoIP table.
  *
  * Called by geoip.c for each chunk of events. Works in passes: each touches the memory that the
- * next one needs, for all addresses of the batch, so that cache misses overlap. A table that is not whole is
- * MR_BAD_INPUT when it is opened; later nothing fails. */
+ * next one needs, for all addresses of the batch, so that cache misses overlap. A table that is not
+ * whole is MR_BAD_INPUT when it is opened; later nothing fails. */
 #include "geoip_table.h"
 
 #include "mmdb.h"
@@ -29,7 +29,8 @@ static bool part_fits(const struct geoip_header *header, enum geoip_part part)
 	const struct geoip_section *section = &header->parts[part];
 
 	return section->offset % 64 == 0 && section->offset <= header->size_bytes &&
-	       section->count <= (header->size_bytes - section->offset) / geoip_part_item_bytes(part);
+	       section->count <=
+		   (header->size_bytes - section->offset) / geoip_part_item_bytes(part);
 }
 
 static bool header_fits(const struct geoip_header *header, size_t size_bytes)
@@ -48,7 +49,8 @@ static bool header_fits(const struct geoip_header *header, size_t size_bytes)
 	       header->parts[GEOIP_PART_AS].count >= 1 &&
 	       header->parts[GEOIP_PART_STARTS].count >= 1 &&
 	       header->parts[GEOIP_PART_STARTS].count <= UINT32_MAX &&
-	       header->parts[GEOIP_PART_START_PLACES].count == header->parts[GEOIP_PART_STARTS].count &&
+	       header->parts[GEOIP_PART_START_PLACES].count ==
+		   header->parts[GEOIP_PART_STARTS].count &&
 	       header->parts[GEOIP_PART_BUCKETS].count == GEOIP_BUCKETS + 1;
 }
 
@@ -88,7 +90,7 @@ static bool start_is_after(const struct geoip_start *start, uint64_t high, uint6
 static uint32_t find_v6(const struct geoip_table *table, uint64_t high, uint64_t low)
 {
 	uint64_t count = table->count[GEOIP_PART_STARTS];
-	uint64_t from = 0; /* every start before it is at or before the address */
+	uint64_t from = 0;   /* every start before it is at or before the address */
 	uint64_t to = count; /* every start from it on is after the address */
 
 	if (high >> 61 == 1) {
@@ -177,7 +179,7 @@ static void find_v4(const struct geoip_table *table, const struct probe *probe, 
 }
 
 void geoip_table_find(const struct geoip_table *table, const struct address *addresses,
-                      uint32_t count, uint32_t *places_out)
+		      uint32_t count, uint32_t *places_out)
 {
 	struct probe probe;
 

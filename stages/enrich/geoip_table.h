@@ -26,7 +26,8 @@ struct geoip_place {
 	uint32_t flags; /* enum geo_flag */
 };
 
-/* Texts are offsets into the pool: a two-byte length, then the bytes. Offset 0 is the empty text. */
+/* Texts are offsets into the pool: a two-byte length, then the bytes. Offset 0 is the empty text.
+ */
 struct geoip_location {
 	double latitude;
 	double longitude;
@@ -96,13 +97,14 @@ struct geoip_table {
 
 /* Header and bounds are checked: MR_BAD_INPUT. What cells and places refer to is checked when it is
  * looked up, so that no bytes lead out of the table. */
-enum mr_err geoip_table_open(struct mr_slice bytes, struct geoip_table *out, struct mr_error *error);
+enum mr_err geoip_table_open(struct mr_slice bytes, struct geoip_table *out,
+			     struct mr_error *error);
 
 /* The places of up to GEOIP_BATCH addresses, 0 where none is known: with all reads of the batch
  * under way at once. Every number is in bounds. */
 #define GEOIP_BATCH 256
 void geoip_table_find(const struct geoip_table *table, const struct address *addresses,
-                      uint32_t count, uint32_t *places_out);
+		      uint32_t count, uint32_t *places_out);
 
 /* A text of the pool; empty where the offset is out of bounds. */
 static inline struct mr_slice geoip_table_text(const struct geoip_table *table, uint32_t offset)

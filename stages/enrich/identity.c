@@ -1,8 +1,8 @@
 /* identity.c - the identity enricher: who the actor of an event is.
  *
- * Called by enrich.c. prepare opens the store's current generation and shares its table; a store that
- * is not there or damaged is MR_CONFIG. The actor is looked for by object id or PUID, then by user
- * principal name or alias, then by the application's id. */
+ * Called by enrich.c. prepare opens the store's current generation and shares its table; a store
+ * that is not there or damaged is MR_CONFIG. The actor is looked for by object id or PUID, then by
+ * user principal name or alias, then by the application's id. */
 #include "enricher.h"
 #include "identity_store.h"
 
@@ -36,7 +36,7 @@ static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *er
 }
 
 static enum mr_err open_identity(void *opaque, const struct mr_stage_env *env, bool *active_out,
-                                 struct mr_error *error)
+				 struct mr_error *error)
 {
 	struct identity_state *state = opaque;
 	struct mr_slice bytes;
@@ -53,7 +53,7 @@ static enum mr_err open_identity(void *opaque, const struct mr_stage_env *env, b
 static bool is_system(struct mr_slice name)
 {
 	static const struct mr_slice names[] = {
-	    {"nt authority\\", 13}, {"s-1-5-18", 8},      {"not available", 13}, {"unknown", 7},
+	    {"nt authority\\", 13}, {"s-1-5-18", 8},     {"not available", 13}, {"unknown", 7},
 	    {"nt service\\", 11},   {"microsoft\\", 10}, {"<null>", 6}};
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		if (name.len >= names[i].len && memcmp(name.at, names[i].at, names[i].len) == 0)
@@ -70,7 +70,7 @@ static void gather(struct identity_state *state, struct enrich_chunk *chunk)
 		for (size_t k = 0; k < KEYS; k++) {
 			struct identity_key *key = &state->keys[i][k];
 			key->text = mr_fold_arena(&chunk->events->arena,
-			                          mr_event_text(chunk->events, event, fields[k]));
+						  mr_event_text(chunk->events, event, fields[k]));
 			if (key->text.len != 0 && k < 2)
 				key->hash = identity_hash(&state->table, key->text);
 		}
@@ -90,22 +90,22 @@ static const struct identity_person *find(struct identity_state *state, uint32_t
 	for (size_t k = 0; k < 2 && person == NULL; k++)
 		person = identity_find(&state->table, keys[k].text, keys[k].hash);
 	bool named = keys[1].text.len != 0 && !is_system(keys[1].text) &&
-	             memchr(keys[1].text.at, '@', keys[1].text.len) != NULL;
+		     memchr(keys[1].text.at, '@', keys[1].text.len) != NULL;
 	if (person == NULL && !named && keys[2].text.len != 0)
 		person = identity_find(&state->table, keys[2].text,
-		                       identity_hash(&state->table, keys[2].text));
+				       identity_hash(&state->table, keys[2].text));
 	return person;
 }
 
 static void add_text(struct mr_events *events, struct mr_event *event, mr_field field,
-                     struct mr_slice text)
+		     struct mr_slice text)
 {
 	if (text.len != 0)
 		mr_event_add_text(events, event, field, text);
 }
 
 static void add_list(struct mr_events *events, struct mr_event *event, mr_field field,
-                     struct mr_slice list)
+		     struct mr_slice list)
 {
 	while (list.len != 0) {
 		const char *end = memchr(list.at, '\n', list.len);
@@ -117,15 +117,15 @@ static void add_list(struct mr_events *events, struct mr_event *event, mr_field 
 }
 
 static void add_person(const struct identity_table *table, const struct identity_person *person,
-                       struct mr_events *events, struct mr_event *event)
+		       struct mr_events *events, struct mr_event *event)
 {
 	const struct {
 		mr_field field;
 		uint32_t text;
 	} texts[] = {
-	    {MR_F_ACTOR_FULL_NAME, person->display_name}, {MR_F_ACTOR_UPN, person->shown_upn},
-	    {MR_F_ACTOR_DEPARTMENT, person->department},  {MR_F_ACTOR_TITLE, person->title},
-	    {MR_F_ACTOR_MANAGER, person->manager},        {MR_F_ACTOR_RISK, person->risk},
+	    {MR_F_ACTOR_FULL_NAME, person->display_name},    {MR_F_ACTOR_UPN, person->shown_upn},
+	    {MR_F_ACTOR_DEPARTMENT, person->department},     {MR_F_ACTOR_TITLE, person->title},
+	    {MR_F_ACTOR_MANAGER, person->manager},           {MR_F_ACTOR_RISK, person->risk},
 	    {MR_F_ACTOR_HOME_COUNTRY, person->home_country},
 	};
 	mr_event_add_bool(events, event, MR_F_ACTOR_KNOWN, true);
@@ -137,10 +137,10 @@ static void add_person(const struct identity_table *table, const struct identity
 		add_text(events, event, MR_F_ACTOR_UID, identity_text(table, person->id));
 	if ((person->flags & (IDENTITY_PRIVILEGED | IDENTITY_NOT_PRIVILEGED)) != 0)
 		mr_event_add_bool(events, event, MR_F_ACTOR_PRIVILEGED,
-		                  (person->flags & IDENTITY_PRIVILEGED) != 0);
+				  (person->flags & IDENTITY_PRIVILEGED) != 0);
 	if ((person->flags & (IDENTITY_ENABLED | IDENTITY_DISABLED)) != 0)
 		mr_event_add_bool(events, event, MR_F_ACTOR_ENABLED,
-		                  (person->flags & IDENTITY_ENABLED) != 0);
+				  (person->flags & IDENTITY_ENABLED) != 0);
 }
 
 static void apply(void *opaque, struct enrich_chunk *chunk)
@@ -156,9 +156,9 @@ static void apply(void *opaque, struct enrich_chunk *chunk)
 			add_person(&state->table, person, chunk->events, enrich_event(chunk, i));
 			hits++;
 		} else if ((keys[0].text.len != 0 || keys[1].text.len != 0) &&
-		           !is_system(keys[0].text) && !is_system(keys[1].text)) {
+			   !is_system(keys[0].text) && !is_system(keys[1].text)) {
 			mr_event_add_bool(chunk->events, enrich_event(chunk, i), MR_F_ACTOR_KNOWN,
-			                  false);
+					  false);
 			unknown++;
 		}
 	}

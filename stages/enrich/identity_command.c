@@ -10,7 +10,8 @@ static const char identity_help[] =
     "usage: millrace identity import --store DIR FILE...\n"
     "       millrace identity show --store DIR KEY\n"
     "\n"
-    "import reads people from NDJSON or CSV (told by content, - is standard input) and makes them the\n"
+    "import reads people from NDJSON or CSV (told by content, - is standard input) and makes them "
+    "the\n"
     "store's new generation. Members or columns, all but the first two optional:\n"
     "  id upn aliases puid app_id display_name department title manager groups roles\n"
     "  privileged risk home_country enabled last_changed\n"
@@ -46,7 +47,8 @@ static int import_files(const char *store, int count, char **files)
 	if (err != MR_OK) {
 		status = fail(&error);
 	} else if (nothing) {
-		fprintf(stderr, "millrace identity: nothing could be taken; the store is unchanged\n");
+		fprintf(stderr,
+			"millrace identity: nothing could be taken; the store is unchanged\n");
 		status = 1;
 	} else {
 		printf("%u people taken, %llu entries refused, %llu conflicts\n", taken,

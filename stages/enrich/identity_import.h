@@ -27,7 +27,7 @@ enum identity_column {
 #define X(symbol, name) COLUMN_##symbol,
 	IDENTITY_COLUMNS(X)
 #undef X
-	COLUMN_COUNT
+	    COLUMN_COUNT
 };
 extern const char *const identity_column_names[COLUMN_COUNT];
 
@@ -38,41 +38,49 @@ struct identity_entry {
 
 /* What an entry needs until all are known. */
 struct identity_claim {
+	int64_t last_changed_us; /* INT64_MIN where it is not given */
 	uint32_t line;
 	uint32_t file;
-	struct mr_slice last_changed; /* in the arena; ISO 8601 compares as text */
-	bool dead;                    /* another entry of the same id is newer */
+	bool dead; /* another entry of the same id is newer, or was first */
 };
 
 struct identity_import {
+	struct identity_generation generation;
+	enum mr_err failed;      /* the store refused an entry: nothing more is taken */
+	struct mr_error failure; /* its words */
 	struct text_pool texts;
 	struct identity_person *people;
 	struct identity_claim *claims;
 	uint32_t count;
 	uint32_t capacity;
-	struct mr_buf entries;    /* the entries as JSON, one behind the other */
-	uint64_t *entry_ends;
-	struct mr_arena arena;
+	struct mr_buf scratch;    /* one entry as JSON, or one folded text */
 	const char *const *files; /* names, for messages */
 	uint64_t refused;
 	uint64_t conflicts;
 };
 
-/* Read a file. A refused entry is named in the log and counted; MR_CONFIG: the file can't be read or
- * is no such file. identity_read.c. */
+/* Read a file. A refused entry is named in the log and counted; MR_CONFIG: the file can't be read
+ * or is no such file. identity_read.c. */
 enum mr_err identity_read_file(struct identity_import *import, uint32_t file,
-                               struct mr_error *error);
+			       struct mr_error *error);
 
-/* identity_import.c */
-void identity_import_init(struct identity_import *import, const char *const *files);
+/* identity_import.c. Begins a generation, so that each entry goes to LMDB as it is read. MR_CONFIG
+ * where the store can't be written or another import is under way; nothing is held then. */
+enum mr_err identity_import_init(struct identity_import *import, const char *store,
+				 const char *const *files, struct mr_error *error);
 /* Take one entry, or refuse it. */
 void identity_import_add(struct identity_import *import, uint32_t file, uint32_t line,
-                         const struct identity_entry *entry);
+			 const struct identity_entry *entry);
 void identity_import_refuse(struct identity_import *import, uint32_t file, uint32_t line,
-                            const char *reason);
-/* Build the index, write the generation. `taken_out`: people in it. */
-enum mr_err identity_import_commit(struct identity_import *import, const char *store,
-                                   uint32_t *taken_out, struct mr_error *error);
+			    const char *reason);
+/* Build the index, make the generation current. `taken_out`: people in it. */
+enum mr_err identity_import_commit(struct identity_import *import, uint32_t *taken_out,
+				   struct mr_error *error);
+/* Gives up what was not committed. */
 void identity_import_fini(struct identity_import *import);
+
+/* ISO 8601 (a date, or date and time, with Z, an offset, or neither, which is UTC).
+ * identity_date.c. */
+bool identity_date_parse(struct mr_slice text, int64_t *time_us_out);
 
 #endif

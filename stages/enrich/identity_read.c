@@ -1,7 +1,7 @@
 /* identity_read.c - entries of people from a file: NDJSON, or CSV with a head, told by content.
  *
- * Called by identity_command.c for each file. An entry that can't be read is refused by name and the
- * next is read. */
+ * Called by identity_command.c for each file. An entry that can't be read is refused by name and
+ * the next is read. */
 #include "identity_import.h"
 
 #include <errno.h>
@@ -16,7 +16,7 @@
 
 /* A scalar's text, or an array's members joined by line ends; false where it is neither. */
 static bool text_of(const struct mr_json_reader *reader, struct mr_json_node node,
-                    struct mr_arena *arena, struct mr_slice *out)
+		    struct mr_arena *arena, struct mr_slice *out)
 {
 	enum mr_json_kind kind = mr_json_kind(reader, node);
 	if (kind == MR_JSON_OBJECT)
@@ -56,7 +56,7 @@ static int column_of(struct mr_slice name)
 }
 
 static void read_object(struct identity_import *import, struct mr_json_reader *reader,
-                        struct mr_arena *arena, uint32_t file, uint32_t line, struct mr_slice doc)
+			struct mr_arena *arena, uint32_t file, uint32_t line, struct mr_slice doc)
 {
 	struct mr_json_node root;
 	struct mr_error error = {0};
@@ -74,7 +74,7 @@ static void read_object(struct identity_import *import, struct mr_json_reader *r
 		int column = column_of(walk.key);
 		if (column >= 0 && !text_of(reader, walk.value, arena, &entry.texts[column])) {
 			identity_import_refuse(import, file, line,
-			                       "a member is neither a text nor a list of texts");
+					       "a member is neither a text nor a list of texts");
 			return;
 		}
 	}
@@ -82,7 +82,7 @@ static void read_object(struct identity_import *import, struct mr_json_reader *r
 }
 
 static enum mr_err read_ndjson(struct identity_import *import, uint32_t file, FILE *in,
-                               struct mr_error *error)
+			       struct mr_error *error)
 {
 	struct mr_json_reader *reader = mr_json_reader_new(LINE_MAX_BYTES);
 	struct mr_arena arena = {0};
@@ -105,10 +105,10 @@ static enum mr_err read_ndjson(struct identity_import *import, uint32_t file, FI
 		mr_buf_add(&padded, line, (size_t)len);
 		memset(padded.data + len, 0, MR_JSON_PADDING);
 		read_object(import, reader, &arena, file, number,
-		            (struct mr_slice){padded.data, (size_t)len});
+			    (struct mr_slice){padded.data, (size_t)len});
 	}
-	enum mr_err err = ferror(in) ? mr_error_errno(error, MR_CONFIG, "%s", import->files[file])
-	                             : MR_OK;
+	enum mr_err err =
+	    ferror(in) ? mr_error_errno(error, MR_CONFIG, "%s", import->files[file]) : MR_OK;
 	free(line);
 	mr_buf_fini(&padded);
 	mr_arena_fini(&arena);
@@ -208,7 +208,7 @@ static void split_list(struct mr_slice list)
 }
 
 static void take_row(struct identity_import *import, uint32_t file, struct csv *csv,
-                     const int *columns, size_t heads)
+		     const int *columns, size_t heads)
 {
 	struct identity_entry entry = {0};
 	if (csv->count == 1 && csv->bytes.len == 0 && csv->fault == NULL)
@@ -232,7 +232,7 @@ static void take_row(struct identity_import *import, uint32_t file, struct csv *
 }
 
 static enum mr_err read_csv(struct identity_import *import, uint32_t file, FILE *in,
-                            struct mr_error *error)
+			    struct mr_error *error)
 {
 	struct csv csv = {.in = in, .next_line = 1};
 	bool has[COLUMN_COUNT] = {false};
@@ -247,9 +247,9 @@ static enum mr_err read_csv(struct identity_import *import, uint32_t file, FILE 
 	enum mr_err err = MR_OK;
 	if (!any || !has[COLUMN_ID] || !has[COLUMN_UPN])
 		err = mr_error_set(error, MR_CONFIG,
-		                   "%s:1:1: neither NDJSON nor a CSV head with the columns \"id\" "
-		                   "and \"upn\"",
-		                   import->files[file]);
+				   "%s:1:1: neither NDJSON nor a CSV head with the columns \"id\" "
+				   "and \"upn\"",
+				   import->files[file]);
 	while (err == MR_OK && read_row(&csv))
 		take_row(import, file, &csv, columns, heads);
 	if (err == MR_OK && ferror(in))
@@ -276,7 +276,7 @@ static int first_byte(FILE *in)
 }
 
 enum mr_err identity_read_file(struct identity_import *import, uint32_t file,
-                               struct mr_error *error)
+			       struct mr_error *error)
 {
 	const char *name = import->files[file];
 	FILE *in = strcmp(name, "-") == 0 ? stdin : fopen(name, "re");

@@ -1,7 +1,7 @@
 /* identity_store.c - generations of the identity store on disk.
  *
- * Called by identity.c, identity_import.c, identity_command.c. An import that dies leaves the current
- * generation as it was; the next one removes what is left of it. */
+ * Called by identity.c, identity_import.c, identity_command.c. An import that dies leaves the
+ * current generation as it was; the next one removes what is left of it. */
 #include "identity_store.h"
 
 #include <dirent.h>
@@ -21,7 +21,7 @@
 /* ---- reading ---- */
 
 enum mr_err identity_store_open(const char *store, int *fd_out, size_t *size_out,
-                                struct identity_table *table_out, struct mr_error *error)
+				struct identity_table *table_out, struct mr_error *error)
 {
 	char *path = mr_asprintf("%s/current/table", store);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -30,15 +30,14 @@ enum mr_err identity_store_open(const char *store, int *fd_out, size_t *size_out
 	void *bytes = MAP_FAILED;
 	if (fd < 0 || fstat(fd, &status) != 0)
 		err = mr_error_errno(error, MR_CONFIG,
-		                     "%s: no identity store; millrace identity import makes one",
-		                     store);
-	else if (status.st_size == 0 ||
-	         (bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, fd, 0)) ==
-	             MAP_FAILED)
+				     "%s: no identity store; millrace identity import makes one",
+				     store);
+	else if (status.st_size == 0 || (bytes = mmap(NULL, (size_t)status.st_size, PROT_READ,
+						      MAP_SHARED, fd, 0)) == MAP_FAILED)
 		err = mr_error_set(error, MR_CONFIG, "%s: cannot be mapped", path);
 	if (err == MR_OK) {
 		err = identity_table_open((struct mr_slice){bytes, (size_t)status.st_size},
-		                          table_out, error);
+					  table_out, error);
 		if (err != MR_OK)
 			mr_error_prefix(error, "%s", path);
 	}
@@ -59,7 +58,7 @@ static enum mr_err lmdb_error(struct mr_error *error, const char *path, int code
 }
 
 enum mr_err identity_store_entry(const char *store, uint32_t number, struct mr_buf *out,
-                                 struct mr_error *error)
+				 struct mr_error *error)
 {
 	char *path = mr_asprintf("%s/current", store);
 	MDB_env *env = NULL;
@@ -146,7 +145,7 @@ static enum mr_err take_lock(struct identity_generation *generation, struct mr_e
 		err = mr_error_errno(error, MR_CONFIG, "%s", path);
 	else if (flock(generation->lock, LOCK_EX | LOCK_NB) != 0)
 		err = mr_error_set(error, MR_CONFIG, "%s: another import is under way",
-		                   generation->store);
+				   generation->store);
 	free(path);
 	return err;
 }
@@ -156,12 +155,12 @@ static int begin_transaction(struct identity_generation *generation)
 	int code = mdb_txn_begin(generation->env, NULL, 0, &generation->txn);
 	if (code == 0)
 		code = mdb_dbi_open(generation->txn, NULL, MDB_INTEGERKEY | MDB_CREATE,
-		                    &generation->dbi);
+				    &generation->dbi);
 	return code;
 }
 
 enum mr_err identity_generation_begin(const char *store, struct identity_generation *out,
-                                      struct mr_error *error)
+				      struct mr_error *error)
 {
 	*out = (struct identity_generation){.store = mr_strdup(store), .lock = -1};
 	enum mr_err err = take_lock(out, error);
@@ -184,7 +183,7 @@ enum mr_err identity_generation_begin(const char *store, struct identity_generat
 }
 
 enum mr_err identity_generation_put(struct identity_generation *generation, uint32_t number,
-                                    struct mr_slice entry, struct mr_error *error)
+				    struct mr_slice entry, struct mr_error *error)
 {
 	MDB_val key = {sizeof number, &number};
 	MDB_val value = {entry.len, (void *)(uintptr_t)entry.at};
@@ -200,7 +199,7 @@ enum mr_err identity_generation_put(struct identity_generation *generation, uint
 }
 
 static enum mr_err write_table(const char *path, const struct identity_part *parts, size_t count,
-                               struct mr_error *error)
+			       struct mr_error *error)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	bool good = fd >= 0;
@@ -240,15 +239,15 @@ static enum mr_err switch_to(const struct identity_generation *generation, struc
 	unlink(next);
 	bool good = symlink(target, next) == 0 && rename(next, current) == 0;
 	enum mr_err err = good ? sync_directory(generation->store, error)
-	                       : mr_error_errno(error, MR_IO, "%s", current);
+			       : mr_error_errno(error, MR_IO, "%s", current);
 	free(next);
 	free(current);
 	return err;
 }
 
 enum mr_err identity_generation_commit(struct identity_generation *generation,
-                                       const struct identity_part *parts, size_t count,
-                                       struct mr_error *error)
+				       const struct identity_part *parts, size_t count,
+				       struct mr_error *error)
 {
 	int code = mdb_txn_commit(generation->txn);
 	generation->txn = NULL;

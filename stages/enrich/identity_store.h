@@ -17,10 +17,10 @@
 /* The current generation's table, mapped until the process ends. MR_CONFIG: there is none, or it is
  * damaged. `fd_out` and `size_out` may be NULL; the descriptor is the caller's. */
 enum mr_err identity_store_open(const char *store, int *fd_out, size_t *size_out,
-                                struct identity_table *table_out, struct mr_error *error);
+				struct identity_table *table_out, struct mr_error *error);
 /* The whole entry of a person, as JSON, into `out`. */
 enum mr_err identity_store_entry(const char *store, uint32_t number, struct mr_buf *out,
-                                 struct mr_error *error);
+				 struct mr_error *error);
 
 /* A new generation in the making. */
 struct identity_generation {
@@ -33,20 +33,22 @@ struct identity_generation {
 	MDB_dbi dbi;
 	uint32_t pending; /* entries in the transaction */
 };
-/* Takes the lock (MR_CONFIG where another import holds it), removes rubbish, makes the directory. */
+/* Takes the lock (MR_CONFIG where another import holds it), removes rubbish, makes the directory.
+ */
 enum mr_err identity_generation_begin(const char *store, struct identity_generation *out,
-                                      struct mr_error *error);
+				      struct mr_error *error);
 /* Numbers rise by one from 0. */
 enum mr_err identity_generation_put(struct identity_generation *generation, uint32_t number,
-                                    struct mr_slice entry, struct mr_error *error);
-/* Writes the table from its parts, makes all durable, switches to it, keeps one older generation. */
+				    struct mr_slice entry, struct mr_error *error);
+/* Writes the table from its parts, makes all durable, switches to it, keeps one older generation.
+ */
 struct identity_part {
 	const void *at;
 	size_t len;
 };
 enum mr_err identity_generation_commit(struct identity_generation *generation,
-                                       const struct identity_part *parts, size_t count,
-                                       struct mr_error *error);
+				       const struct identity_part *parts, size_t count,
+				       struct mr_error *error);
 /* Gives up what was not committed; accepts what was. */
 void identity_generation_end(struct identity_generation *generation);
 

@@ -1,18 +1,19 @@
 /* identity_table.h - who is who, as one file that workers map: a hash index beside the store.
  *
- * Made by an import (identity_import.c), looked up by the enricher and by `identity show`. A person is
- * 64 bytes, one cache line; texts are shared. The index maps a seeded hash of each key to a person; the
- * key is compared with the person's own, so that a collision can't give a wrong one. Bytes of the file
- * are not trusted: opening checks the header, looking up checks every offset.
+ * Made by an import (identity_import.c), looked up by the enricher and by `identity show`. A person
+ * is 64 bytes, one cache line; texts are shared. The index maps a seeded hash of each key to a
+ * person; the key is compared with the person's own, so that a collision can't give a wrong one.
+ * Bytes of the file are not trusted: opening checks the header, looking up checks every offset.
  *
- * File: struct identity_header, slots (u32: 8 bits of the hash, 24 bits person number + 1; 0 is free),
- * people, texts (a u16 length, then the bytes; offset 0 is the empty text). */
+ * File: struct identity_header, slots (u32: 8 bits of the hash, 24 bits person number + 1; 0 is
+ * free), people, texts (a u16 length, then the bytes; offset 0 is the empty text). */
 #ifndef MILLRACE_ENRICH_IDENTITY_TABLE_H
 #define MILLRACE_ENRICH_IDENTITY_TABLE_H
 
 #include "millrace/text.h"
 
 #define IDENTITY_PEOPLE_MAX ((1u << 24) - 2)
+#define IDENTITY_SLOT_BITS_MAX 28
 
 enum identity_flag {
 	IDENTITY_PRIVILEGED = 1,
@@ -27,7 +28,7 @@ struct identity_person {
 	uint32_t shown_upn, display_name, department, title, manager, groups, roles, risk,
 	    home_country;
 	uint32_t flags;
-	uint32_t reserved;
+	uint32_t entry; /* the number of the whole entry in LMDB */
 };
 
 struct identity_header {
@@ -37,7 +38,8 @@ struct identity_header {
 	uint64_t seed;
 	uint64_t people;
 	uint64_t texts_bytes;
-	uint64_t check; /* XXH3 of what stands before */
+	uint64_t reserved[2]; /* so that each person fills one cache line */
+	uint64_t check;       /* XXH3 of what stands before */
 };
 
 struct identity_table {
@@ -51,18 +53,23 @@ struct identity_table {
 
 /* The bytes of a header over these parts. */
 void identity_header_make(struct identity_header *header, uint32_t slot_bits, uint64_t seed,
-                          uint64_t people, uint64_t texts_bytes);
+			  uint64_t people, uint64_t texts_bytes);
 /* Borrows the bytes. MR_CONFIG where they are no whole table of this version. */
 enum mr_err identity_table_open(struct mr_slice bytes, struct identity_table *out,
-                                struct mr_error *error);
+				struct mr_error *error);
 
-/* In three steps, so that many look-ups wait for memory together: hash (prefetches the slot), near
- * (prefetches the first person), find. `key` is folded. */
+/* In four steps, so that many look-ups wait for memory together: hash (prefetches the slot), near
+ * (prefetches the person that it most likely is), nearer (and that one's keys), find. `key` is
+ * folded. */
 uint64_t identity_hash(const struct identity_table *table, struct mr_slice key);
 void identity_near(const struct identity_table *table, uint64_t hash);
+void identity_nearer(const struct identity_table *table, uint64_t hash);
 /* The person, or NULL. */
 const struct identity_person *identity_find(const struct identity_table *table, struct mr_slice key,
-                                            uint64_t hash);
+					    uint64_t hash);
+/* Whether the folded key is one of the person's own. */
+bool identity_has_key(const struct identity_table *table, const struct identity_person *person,
+		      struct mr_slice key);
 /* A text; empty where the offset is none. */
 struct mr_slice identity_text(const struct identity_table *table, uint32_t offset);
 

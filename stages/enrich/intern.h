@@ -1,6 +1,7 @@
 /* intern.h - each different thing once, known by a small number.
  *
- * Used where tables are built (geoip_build.c, identity_import.c). Zeroed is not valid: init first. */
+ * Used where tables are built (geoip_build.c, identity_import.c). Zeroed is not valid: init first.
+ */
 #ifndef MILLRACE_ENRICH_INTERN_H
 #define MILLRACE_ENRICH_INTERN_H
 
@@ -20,7 +21,8 @@ void intern_fini(struct intern *intern);
 uint32_t intern_add(struct intern *intern, const void *item);
 const void *intern_get(const struct intern *intern, uint32_t number);
 
-/* Texts of up to 65,535 bytes, each a two-byte length and its bytes; known by offset. Offset 0 is the empty text. */
+/* Texts of up to 65,535 bytes, each a two-byte length and its bytes; known by offset. Offset 0 is
+ * the empty text. */
 struct text_pool {
 	struct mr_buf bytes;
 	uint32_t count;
@@ -38,14 +40,15 @@ struct number_map {
 	struct number_pair {
 		uint64_t key;
 		uint32_t value;
-	} *slots;
+	} * slots;
 	uint32_t slot_count;
 	uint32_t count;
 	uint64_t seed;
 };
 void number_map_init(struct number_map *map, uint64_t seed);
 void number_map_fini(struct number_map *map);
-/* Where the key's value stands; *found_out is false, and the value 0, where it is new. Valid until the next call. */
+/* Where the key's value stands; *found_out is false, and the value 0, where it is new. Valid until
+ * the next call. */
 uint32_t *number_map_at(struct number_map *map, uint64_t key, bool *found_out);
 
 #endif

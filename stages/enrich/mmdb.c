@@ -1,8 +1,9 @@
 /* mmdb.c - opens a MaxMind DB, checks its search tree, walks its networks.
  *
  * Called by geoip_build.c in the supervisor, once for each database. libmaxminddb finds the
- * metadata and reads the nodes; before it sees the file, the metadata is walked with a budget, since the library
- * lists whatever it holds. A damaged file gives MR_CONFIG with its name, the offset and the fault. */
+ * metadata and reads the nodes; before it sees the file, the metadata is walked with a budget,
+ * since the library lists whatever it holds. A damaged file gives MR_CONFIG with its name, the
+ * offset and the fault. */
 #include "mmdb_data.h"
 
 #include <errno.h>
@@ -13,15 +14,16 @@
 static const char marker[] = "\xab\xcd\xefMaxMind.com";
 #define MARKER_LEN (sizeof(marker) - 1)
 #define METADATA_MAX (128u << 10)
-/* Zero bytes between the search tree and the data section; what a record of the tree counts from. */
+/* Zero bytes between the search tree and the data section; what a record of the tree counts from.
+ */
 #define SEPARATOR 16u
 
 static enum mr_err corrupt(const struct mmdb *db, struct mr_error *error, const char *where,
-                           uint64_t at, const char *wrong)
+			   uint64_t at, const char *wrong)
 {
 	return mr_error_set(error, MR_CONFIG,
-	                    "%s: %s %llu: %s; give a whole database in MaxMind's format", db->name, where,
-	                    (unsigned long long)at, wrong);
+			    "%s: %s %llu: %s; give a whole database in MaxMind's format", db->name,
+			    where, (unsigned long long)at, wrong);
 }
 
 static enum mr_err check_metadata(struct mmdb *db, struct mr_error *error)
@@ -39,12 +41,14 @@ static enum mr_err check_metadata(struct mmdb *db, struct mr_error *error)
 		at = last;
 	}
 	if (last == NULL)
-		return mr_error_set(error, MR_CONFIG, "%s: not a database in MaxMind's format", db->name);
+		return mr_error_set(error, MR_CONFIG, "%s: not a database in MaxMind's format",
+				    db->name);
 	section.at = last;
 	section.size = (uint32_t)(end - last);
 	wrong = mmdb_data_read(&section, 0, NULL, NULL, &bad);
 	if (wrong != NULL)
-		return corrupt(db, error, "metadata, offset", (uint64_t)(last - db->bytes) + bad, wrong);
+		return corrupt(db, error, "metadata, offset", (uint64_t)(last - db->bytes) + bad,
+			       wrong);
 	return MR_OK;
 }
 
@@ -65,7 +69,7 @@ static bool is_sound(const struct mmdb *db, uint64_t record)
 {
 	return is_node(db, record) || is_empty(db, record) ||
 	       (record - db->lib.metadata.node_count >= SEPARATOR &&
-	        data_offset(db, record) < db->lib.data_section_size);
+		data_offset(db, record) < db->lib.data_section_size);
 }
 
 static enum mr_err check_layout(const struct mmdb *db, struct mr_error *error)
@@ -74,15 +78,17 @@ static enum mr_err check_layout(const struct mmdb *db, struct mr_error *error)
 	uint64_t tree = (uint64_t)metadata->node_count * metadata->record_size / 4;
 
 	if (metadata->ip_version != 4 && metadata->ip_version != 6)
-		return corrupt(db, error, "metadata, ip_version", metadata->ip_version, "neither 4 nor 6");
-	if (metadata->record_size != 24 && metadata->record_size != 28 && metadata->record_size != 32)
+		return corrupt(db, error, "metadata, ip_version", metadata->ip_version,
+			       "neither 4 nor 6");
+	if (metadata->record_size != 24 && metadata->record_size != 28 &&
+	    metadata->record_size != 32)
 		return corrupt(db, error, "metadata, record_size", metadata->record_size,
-		               "neither 24 nor 28 nor 32");
+			       "neither 24 nor 28 nor 32");
 	if (metadata->node_count == 0 || tree + SEPARATOR > db->size_bytes ||
 	    (const uint8_t *)db->lib.data_section != db->lib.file_content + tree + SEPARATOR ||
 	    (uint64_t)db->lib.data_section_size > db->size_bytes - tree - SEPARATOR)
 		return corrupt(db, error, "metadata, node_count", metadata->node_count,
-		               "the search tree does not fit the file");
+			       "the search tree does not fit the file");
 	return MR_OK;
 }
 
@@ -94,7 +100,8 @@ static enum mr_err check_tree(const struct mmdb *db, struct mr_error *error)
 		if (MMDB_read_node(&db->lib, i, &node) != MMDB_SUCCESS)
 			return corrupt(db, error, "search tree, node", i, "it cannot be read");
 		if (!is_sound(db, node.left_record) || !is_sound(db, node.right_record))
-			return corrupt(db, error, "search tree, node", i, "a record leads out of the file");
+			return corrupt(db, error, "search tree, node", i,
+				       "a record leads out of the file");
 	}
 	return MR_OK;
 }
@@ -111,8 +118,9 @@ static enum mr_err open_library(struct mmdb *db, int fd, struct mr_error *error)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	status = MMDB_open(path, MMDB_MODE_MMAP, &db->lib);
 	if (status != MMDB_SUCCESS)
-		return mr_error_set(error, MR_CONFIG, "%s: %s; give a whole database in MaxMind's format",
-		                    db->name, MMDB_strerror(status));
+		return mr_error_set(error, MR_CONFIG,
+				    "%s: %s; give a whole database in MaxMind's format", db->name,
+				    MMDB_strerror(status));
 	err = check_layout(db, error);
 	if (err == MR_OK)
 		err = check_tree(db, error);
@@ -132,12 +140,14 @@ enum mr_err mmdb_open(struct mmdb *db, const char *name, int fd, struct mr_error
 		return mr_error_errno(error, MR_IO, "%s", name);
 	db->size_bytes = (size_t)stat.st_size;
 	if (db->size_bytes <= MARKER_LEN || (uint64_t)stat.st_size > UINT32_MAX)
-		return mr_error_set(error, MR_CONFIG, "%s: not a database in MaxMind's format", name);
+		return mr_error_set(error, MR_CONFIG, "%s: not a database in MaxMind's format",
+				    name);
 	bytes = mmap(NULL, db->size_bytes, PROT_READ, MAP_SHARED, fd, 0);
 	if (bytes == MAP_FAILED)
 		return mr_error_errno(error, MR_IO, "%s", name);
 	db->bytes = bytes;
-	/* Shared names and keys let a file mean more items than it has bytes, but not many times more. */
+	/* Shared names and keys let a file mean more items than it has bytes, but not many times
+	 * more. */
 	db->item_budget = 16 * (uint64_t)db->size_bytes + (1u << 20);
 	err = open_library(db, fd, error);
 	if (err != MR_OK) {
@@ -155,10 +165,11 @@ void mmdb_close(struct mmdb *db)
 }
 
 enum mr_err mmdb_facts(struct mmdb *db, uint32_t offset, struct geo_facts *facts, bool *any_out,
-                       struct mr_error *error)
+		       struct mr_error *error)
 {
-	struct mmdb_section section = {
-	    .at = db->lib.data_section, .size = db->lib.data_section_size, .budget = &db->item_budget};
+	struct mmdb_section section = {.at = db->lib.data_section,
+				       .size = db->lib.data_section_size,
+				       .budget = &db->item_budget};
 	uint32_t bad = 0;
 	const char *wrong = mmdb_data_read(&section, offset, facts, any_out, &bad);
 
@@ -178,22 +189,22 @@ struct tree_walk {
 	void *context;
 	struct mr_error *error;
 	unsigned *aliases;
-	uint64_t v4_root;  /* a record: where ::/96 leads */
-	uint64_t budget;   /* nodes left to visit: a damaged tree may lead in circles */
-	bool v4;           /* the IPv4 part is being walked: depth counts from its root */
+	uint64_t v4_root; /* a record: where ::/96 leads */
+	uint64_t budget;  /* nodes left to visit: a damaged tree may lead in circles */
+	bool v4;          /* the IPv4 part is being walked: depth counts from its root */
 };
 
 static enum mr_err walk_record(struct tree_walk *walk, uint64_t record, uint64_t high, uint64_t low,
-                               unsigned depth);
+			       unsigned depth);
 
 static enum mr_err visit_leaf(struct tree_walk *walk, uint64_t record, uint64_t high, uint64_t low,
-                              unsigned depth)
+			      unsigned depth)
 {
 	struct mmdb_network network = {.high = high,
-	                               .low = low,
-	                               .prefix = (uint8_t)depth,
-	                               .v4 = walk->v4,
-	                               .offset = (uint32_t)data_offset(walk->db, record)};
+				       .low = low,
+				       .prefix = (uint8_t)depth,
+				       .v4 = walk->v4,
+				       .offset = (uint32_t)data_offset(walk->db, record)};
 
 	return walk->visit(walk->context, &network, walk->error);
 }
@@ -207,7 +218,7 @@ static void note_alias(struct tree_walk *walk, uint64_t high, unsigned depth)
 }
 
 static enum mr_err walk_node(struct tree_walk *walk, uint64_t number, uint64_t high, uint64_t low,
-                             unsigned depth)
+			     unsigned depth)
 {
 	unsigned most = walk->v4 ? 32 : 128;
 	MMDB_search_node_s node;
@@ -215,10 +226,11 @@ static enum mr_err walk_node(struct tree_walk *walk, uint64_t number, uint64_t h
 
 	if (depth >= most || walk->budget == 0)
 		return corrupt(walk->db, walk->error, "search tree, node", number,
-		               "the tree is deeper than an address, or leads in circles");
+			       "the tree is deeper than an address, or leads in circles");
 	walk->budget--;
 	if (MMDB_read_node(&walk->db->lib, (uint32_t)number, &node) != MMDB_SUCCESS)
-		return corrupt(walk->db, walk->error, "search tree, node", number, "it cannot be read");
+		return corrupt(walk->db, walk->error, "search tree, node", number,
+			       "it cannot be read");
 	err = walk_record(walk, node.left_record, high, low, depth + 1);
 	if (err != MR_OK)
 		return err;
@@ -232,7 +244,7 @@ static enum mr_err walk_node(struct tree_walk *walk, uint64_t number, uint64_t h
 }
 
 static enum mr_err walk_record(struct tree_walk *walk, uint64_t record, uint64_t high, uint64_t low,
-                               unsigned depth)
+			       unsigned depth)
 {
 	if (is_empty(walk->db, record))
 		return MR_OK;
@@ -256,22 +268,22 @@ static enum mr_err find_v4_root(struct tree_walk *walk)
 	for (unsigned depth = 0; depth < 96 && is_node(walk->db, walk->v4_root); depth++) {
 		if (MMDB_read_node(&walk->db->lib, (uint32_t)walk->v4_root, &node) != MMDB_SUCCESS)
 			return corrupt(walk->db, walk->error, "search tree, node", walk->v4_root,
-			               "it cannot be read");
+				       "it cannot be read");
 		walk->v4_root = node.left_record;
 	}
 	return MR_OK;
 }
 
 enum mr_err mmdb_walk(struct mmdb *db, mmdb_visitor visit, void *context, unsigned *aliases_out,
-                      struct mr_error *error)
+		      struct mr_error *error)
 {
 	struct tree_walk walk = {.db = db,
-	                         .visit = visit,
-	                         .context = context,
-	                         .error = error,
-	                         .aliases = aliases_out,
-	                         .budget = 2 * (uint64_t)db->lib.metadata.node_count + 256,
-	                         .v4 = true};
+				 .visit = visit,
+				 .context = context,
+				 .error = error,
+				 .aliases = aliases_out,
+				 .budget = 2 * (uint64_t)db->lib.metadata.node_count + 256,
+				 .v4 = true};
 	enum mr_err err = find_v4_root(&walk);
 
 	*aliases_out = 0;

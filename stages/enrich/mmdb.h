@@ -45,15 +45,15 @@ struct mmdb {
 	bool residential;     /* the type's name says that every entry is a residential proxy */
 };
 
-/* `fd` is a sealed memfd, which stays the caller's and open. The whole tree is checked. MR_CONFIG names the file
- * and what is wrong; nothing is held then. */
+/* `fd` is a sealed memfd, which stays the caller's and open. The whole tree is checked. MR_CONFIG
+ * names the file and what is wrong; nothing is held then. */
 enum mr_err mmdb_open(struct mmdb *db, const char *name, int fd, struct mr_error *error);
 void mmdb_close(struct mmdb *db);
 
 /* The facts of the data record at `offset` in the data section; every item in it is decoded.
  * False in *any_out where it says nothing that events get. */
 enum mr_err mmdb_facts(struct mmdb *db, uint32_t offset, struct geo_facts *facts, bool *any_out,
-                       struct mr_error *error);
+		       struct mr_error *error);
 
 /* A network with data. Addresses are 128 bits, high half first; IPv4 is in the low 32 bits with
  * `prefix` counted from there (0 to 32). */
@@ -70,8 +70,8 @@ struct mmdb_network {
  * in *aliases_out. A visitor's error ends the walk. */
 enum mmdb_alias { MMDB_ALIAS_6TO4 = 1, MMDB_ALIAS_TEREDO = 2 };
 typedef enum mr_err (*mmdb_visitor)(void *context, const struct mmdb_network *network,
-                                    struct mr_error *error);
+				    struct mr_error *error);
 enum mr_err mmdb_walk(struct mmdb *db, mmdb_visitor visit, void *context, unsigned *aliases_out,
-                      struct mr_error *error);
+		      struct mr_error *error);
 
 #endif

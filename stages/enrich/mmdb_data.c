@@ -76,7 +76,10 @@ struct name_rule {
 	const char *name;
 };
 
-#define RULE(in, next, slot, name) {in, next, slot, sizeof(name) - 1, name}
+#define RULE(in, next, slot, name)                                                                 \
+	{                                                                                          \
+		in, next, slot, sizeof(name) - 1, name                                             \
+	}
 static const struct name_rule name_rules[] = {
     RULE(IN_TOP, IN_COUNTRY, SLOT_COUNTRY_TEXT, "country"),
     RULE(IN_TOP, IN_CITY, SLOT_CITY, "city"),
@@ -202,8 +205,8 @@ static bool pointer(struct walk *walk, uint8_t control, uint32_t *at, uint32_t *
 static bool check_size(struct walk *walk, const struct item *item, uint32_t offset)
 {
 	static const uint8_t exact[16] = {[TYPE_DOUBLE] = 8, [TYPE_FLOAT] = 4};
-	static const uint8_t most[16] = {
-	    [TYPE_UINT16] = 2, [TYPE_UINT32] = 4, [TYPE_INT32] = 4, [TYPE_UINT64] = 8, [TYPE_UINT128] = 16, [TYPE_BOOL] = 1};
+	static const uint8_t most[16] = {[TYPE_UINT16] = 2, [TYPE_UINT32] = 4,   [TYPE_INT32] = 4,
+					 [TYPE_UINT64] = 8, [TYPE_UINT128] = 16, [TYPE_BOOL] = 1};
 
 	if (exact[item->type] != 0 && item->size != exact[item->type])
 		return fail(walk, offset, "a floating point number has a wrong size");
@@ -275,7 +278,8 @@ static const struct name_rule *find_rule(enum place in, const uint8_t *name, uin
 	for (size_t i = 0; i < sizeof(name_rules) / sizeof(name_rules[0]); i++) {
 		const struct name_rule *rule = &name_rules[i];
 
-		/* MaxMind's flat databases (ASN, Anonymous IP) have at the top what others have in traits. */
+		/* MaxMind's flat databases (ASN, Anonymous IP) have at the top what others have in
+		 * traits. */
 		if ((rule->in == in || (in == IN_TOP && rule->in == IN_TRAITS)) &&
 		    rule->len == len && memcmp(rule->name, name, len) == 0)
 			return rule;
@@ -331,11 +335,11 @@ static bool keep_scalar(struct walk *walk, enum slot slot, const struct item *it
 }
 
 static bool read_content(struct walk *walk, const struct item *item, enum place in, uint32_t *at,
-                         unsigned depth);
+			 unsigned depth);
 
 /* One value: a scalar is kept in `slot`, a map or an array is gone through as `in`. */
 static bool read_value(struct walk *walk, uint32_t *at, enum place in, enum slot slot,
-                       unsigned depth)
+		       unsigned depth)
 {
 	struct item item;
 	bool stands_here;
@@ -352,7 +356,7 @@ static bool read_value(struct walk *walk, uint32_t *at, enum place in, enum slot
 }
 
 static bool read_map(struct walk *walk, const struct item *map, enum place in, uint32_t *at,
-                     unsigned depth)
+		     unsigned depth)
 {
 	for (uint32_t i = 0; i < map->size; i++) {
 		const struct name_rule *rule;
@@ -365,14 +369,14 @@ static bool read_map(struct walk *walk, const struct item *map, enum place in, u
 			return fail(walk, *at, "a map's key is no text");
 		rule = find_rule(in, walk->section->at + key.start, key.size);
 		if (!read_value(walk, at, rule == NULL ? IN_OTHER : rule->next,
-		                rule == NULL ? SLOT_NONE : rule->slot, depth + 1))
+				rule == NULL ? SLOT_NONE : rule->slot, depth + 1))
 			return false;
 	}
 	return true;
 }
 
 static bool read_content(struct walk *walk, const struct item *item, enum place in, uint32_t *at,
-                         unsigned depth)
+			 unsigned depth)
 {
 	if (item->type == TYPE_MAP)
 		return read_map(walk, item, in, at, depth);
@@ -408,7 +412,8 @@ static void set_region(struct geo_facts *facts, const struct scalar *slots)
 	if (code->type != TYPE_TEXT)
 		code = &slots[SLOT_REGION_CODE];
 	if (code->type == TYPE_TEXT && code->text.len > 0 && code->text.len <= 8) {
-		bool whole = facts->country[0] == 0 || memchr(code->text.at, '-', code->text.len) != NULL;
+		bool whole =
+		    facts->country[0] == 0 || memchr(code->text.at, '-', code->text.len) != NULL;
 		size_t at = 0;
 
 		if (!whole) {
@@ -431,7 +436,8 @@ static bool coordinate(const struct scalar *scalar, double limit, double *out)
 
 	if (scalar->type == TYPE_DOUBLE || scalar->type == TYPE_FLOAT) {
 		*out = scalar->number;
-	} else if (scalar->type == TYPE_TEXT && scalar->text.len > 0 && scalar->text.len < sizeof(text)) {
+	} else if (scalar->type == TYPE_TEXT && scalar->text.len > 0 &&
+		   scalar->text.len < sizeof(text)) {
 		memcpy(text, scalar->text.at, scalar->text.len);
 		text[scalar->text.len] = 0;
 		*out = strtod(text, &end);
@@ -448,7 +454,8 @@ static uint32_t as_number(const struct scalar *scalar)
 	struct mr_slice text = scalar->text;
 	int64_t number;
 
-	if (scalar->type == TYPE_UINT16 || scalar->type == TYPE_UINT32 || scalar->type == TYPE_UINT64)
+	if (scalar->type == TYPE_UINT16 || scalar->type == TYPE_UINT32 ||
+	    scalar->type == TYPE_UINT64)
 		return scalar->integer <= UINT32_MAX ? (uint32_t)scalar->integer : 0;
 	if (scalar->type != TYPE_TEXT)
 		return 0;
@@ -456,13 +463,16 @@ static uint32_t as_number(const struct scalar *scalar)
 		text.at += 2;
 		text.len -= 2;
 	}
-	return mr_parse_int64(text, &number) && number > 0 && number <= UINT32_MAX ? (uint32_t)number : 0;
+	return mr_parse_int64(text, &number) && number > 0 && number <= UINT32_MAX
+		   ? (uint32_t)number
+		   : 0;
 }
 
 static bool is_true(const struct scalar *scalar)
 {
 	if (scalar->type == TYPE_TEXT)
-		return mr_slice_eq(scalar->text, MR_SLICE("true")) || mr_slice_eq(scalar->text, MR_SLICE("1"));
+		return mr_slice_eq(scalar->text, MR_SLICE("true")) ||
+		       mr_slice_eq(scalar->text, MR_SLICE("1"));
 	return scalar->type == TYPE_BOOL && scalar->integer != 0;
 }
 
@@ -501,14 +511,15 @@ static struct mr_slice bounded_text(const struct scalar *scalar)
 static bool gather(const struct scalar *slots, struct geo_facts *facts)
 {
 	*facts = (struct geo_facts){0};
-	if (!set_country(facts, &slots[SLOT_COUNTRY]) && !set_country(facts, &slots[SLOT_COUNTRY_CODE]))
+	if (!set_country(facts, &slots[SLOT_COUNTRY]) &&
+	    !set_country(facts, &slots[SLOT_COUNTRY_CODE]))
 		set_country(facts, &slots[SLOT_COUNTRY_TEXT]);
 	facts->city = bounded_text(&slots[SLOT_CITY]);
 	set_region(facts, slots);
 	if (facts->region.len > 1024)
 		facts->region.len = 0;
 	facts->has_point = coordinate(&slots[SLOT_LATITUDE], 90, &facts->latitude) &&
-	                   coordinate(&slots[SLOT_LONGITUDE], 180, &facts->longitude);
+			   coordinate(&slots[SLOT_LONGITUDE], 180, &facts->longitude);
 	facts->asn = as_number(&slots[SLOT_ASN]);
 	facts->as_name = bounded_text(&slots[SLOT_AS_NAME]);
 	facts->flags = anonymity(slots);
@@ -517,7 +528,7 @@ static bool gather(const struct scalar *slots, struct geo_facts *facts)
 }
 
 const char *mmdb_data_read(const struct mmdb_section *section, uint32_t offset,
-                           struct geo_facts *facts, bool *any_out, uint32_t *bad_out)
+			   struct geo_facts *facts, bool *any_out, uint32_t *bad_out)
 {
 	struct walk walk = {.section = section};
 	uint32_t at = offset;

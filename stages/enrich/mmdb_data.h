@@ -14,6 +14,6 @@ struct mmdb_section {
 /* Decode the item at `offset` with all it holds or points to; `facts` may be NULL. NULL when all is
  * well, else what is wrong, with the offending offset in *bad_out. */
 const char *mmdb_data_read(const struct mmdb_section *section, uint32_t offset,
-                           struct geo_facts *facts, bool *any_out, uint32_t *bad_out);
+			   struct geo_facts *facts, bool *any_out, uint32_t *bad_out);
 
 #endif

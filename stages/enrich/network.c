@@ -18,7 +18,7 @@ struct network_state {
 };
 
 static enum mr_err build(const char *path, int fd, size_t size, struct mr_buf *table,
-                         struct mr_error *error)
+			 struct mr_error *error)
 {
 	void *text;
 	enum mr_err err;
@@ -51,14 +51,14 @@ static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *er
 	err = build(path, fd, size, &table, error);
 	close(fd);
 	if (err == MR_OK)
-		err = mr_tables_add_bytes(prepare->tables, TABLE, (struct mr_slice){table.data, table.len},
-		                          error);
+		err = mr_tables_add_bytes(prepare->tables, TABLE,
+					  (struct mr_slice){table.data, table.len}, error);
 	mr_buf_fini(&table);
 	return err;
 }
 
 static enum mr_err open_network(void *opaque, const struct mr_stage_env *env, bool *active_out,
-                                struct mr_error *error)
+				struct mr_error *error)
 {
 	struct network_state *state = opaque;
 	struct mr_slice bytes;
@@ -89,10 +89,11 @@ static void apply(void *opaque, struct enrich_chunk *chunk)
 			continue;
 		hits++;
 		mr_event_add_text(chunk->events, event, MR_F_SRC_NETWORK,
-		                  (struct mr_slice){table->texts + entry->name, entry->name_len});
+				  (struct mr_slice){table->texts + entry->name, entry->name_len});
 		if (entry->kind_len > 0)
-			mr_event_add_text(chunk->events, event, MR_F_SRC_NETWORK_KIND,
-			                  (struct mr_slice){table->texts + entry->kind, entry->kind_len});
+			mr_event_add_text(
+			    chunk->events, event, MR_F_SRC_NETWORK_KIND,
+			    (struct mr_slice){table->texts + entry->kind, entry->kind_len});
 	}
 	mr_count(chunk->counters, MR_C_NETWORK_HITS, hits);
 }

@@ -38,10 +38,10 @@ struct line {
 };
 
 static enum mr_err wrong(const struct list *list, const struct line *line, size_t at,
-                         const char *what)
+			 const char *what)
 {
-	return mr_error_set(list->error, MR_CONFIG, "%s:%u:%zu: %s", list->file, line->number, at + 1,
-	                    what);
+	return mr_error_set(list->error, MR_CONFIG, "%s:%u:%zu: %s", list->file, line->number,
+			    at + 1, what);
 }
 
 static bool is_blank(char byte)
@@ -93,15 +93,17 @@ static enum mr_err parse_network(struct list *list, struct line *line, struct ne
 	uint64_t high, low;
 
 	if (address.family == ADDRESS_NONE)
-		return wrong(list, line, start,
-		             "not a network; write an address and a prefix length, as 203.0.113.0/24");
+		return wrong(
+		    list, line, start,
+		    "not a network; write an address and a prefix length, as 203.0.113.0/24");
 	if (mapped && slash != NULL)
 		return wrong(list, line, start, "IPv4 written as IPv6; write it as IPv4");
-	if (slash != NULL && (bits.len == 0 || bits.len > 3 || bits.at[0] == '+' || bits.at[0] == '-' ||
-	                      (bits.len > 1 && bits.at[0] == '0') || !mr_parse_int64(bits, &prefix) ||
-	                      prefix > (v4 ? 32 : 128)))
+	if (slash != NULL && (bits.len == 0 || bits.len > 3 || bits.at[0] == '+' ||
+			      bits.at[0] == '-' || (bits.len > 1 && bits.at[0] == '0') ||
+			      !mr_parse_int64(bits, &prefix) || prefix > (v4 ? 32 : 128)))
 		return wrong(list, line, start + address_len + 1,
-		             v4 ? "not a prefix length; write 0 to 32" : "not a prefix length; write 0 to 128");
+			     v4 ? "not a prefix length; write 0 to 32"
+				: "not a prefix length; write 0 to 128");
 	*network = (struct network){.high = address.high, .low = address.low, .line = line->number};
 	if (v4)
 		network->low = UINT64_C(0xffff00000000) | address.v4;
@@ -109,7 +111,7 @@ static enum mr_err parse_network(struct list *list, struct line *line, struct ne
 	host_bits(network->prefix, &high, &low);
 	if (network->high & high || network->low & low)
 		return wrong(list, line, start,
-		             "bits are set behind the prefix; clear them, or give a longer prefix");
+			     "bits are set behind the prefix; clear them, or give a longer prefix");
 	return MR_OK;
 }
 
@@ -128,7 +130,8 @@ static enum mr_err quoted_text(struct list *list, struct line *line, size_t star
 		if (byte == '\\') {
 			if (line->at == line->text.len ||
 			    (line->text.at[line->at] != '"' && line->text.at[line->at] != '\\'))
-				return wrong(list, line, line->at - 1, "only \\\" and \\\\ are known after a backslash");
+				return wrong(list, line, line->at - 1,
+					     "only \\\" and \\\\ are known after a backslash");
 			byte = line->text.at[line->at++];
 		}
 		mr_buf_add(&list->texts, &byte, 1);
@@ -143,7 +146,7 @@ static enum mr_err quoted_text(struct list *list, struct line *line, size_t star
 
 /* A bare or quoted text, kept in the list's texts. */
 static enum mr_err parse_text(struct list *list, struct line *line, uint32_t *offset_out,
-                              uint32_t *len_out)
+			      uint32_t *len_out)
 {
 	size_t column = line->at;
 	size_t start = list->texts.len;
@@ -158,7 +161,8 @@ static enum mr_err parse_text(struct list *list, struct line *line, uint32_t *of
 		struct mr_slice word = bare_word(line);
 
 		if (memchr(word.at, '"', word.len) != NULL)
-			return wrong(list, line, column, "a quote inside a word; put the whole text in quotes");
+			return wrong(list, line, column,
+				     "a quote inside a word; put the whole text in quotes");
 		mr_buf_add(&list->texts, word.at, word.len);
 	}
 	kept = (struct mr_slice){list->texts.data + start, list->texts.len - start};
@@ -185,7 +189,8 @@ static enum mr_err parse_entry(struct list *list, struct line *line, struct netw
 		err = parse_text(list, line, &entry->kind, &entry->kind_len);
 	if (err == MR_OK && skip_blanks(line))
 		return wrong(list, line, line->at,
-		             "too many words; an entry is network, name and kind; put a name with spaces in quotes");
+			     "too many words; an entry is network, name and kind; put a name with "
+			     "spaces in quotes");
 	return err;
 }
 
@@ -253,8 +258,8 @@ static enum mr_err check_duplicates(const struct list *list)
 
 		if (a->high == b->high && a->low == b->low && a->prefix == b->prefix)
 			return mr_error_set(list->error, MR_CONFIG,
-			                    "%s:%u:1: the same network as in line %u; remove one", list->file,
-			                    b->line, a->line);
+					    "%s:%u:1: the same network as in line %u; remove one",
+					    list->file, b->line, a->line);
 	}
 	return MR_OK;
 }
@@ -267,7 +272,8 @@ static void put_range(struct mr_buf *ranges, uint64_t high, uint64_t low, uint64
 	if (ranges->len > 0) {
 		memcpy(&last, ranges->data + ranges->len - sizeof(last), sizeof(last));
 		if (last.high == high && last.low == low)
-			ranges->len -= sizeof(last); /* the inner network begins where the outer one does */
+			ranges->len -=
+			    sizeof(last); /* the inner network begins where the outer one does */
 	}
 	mr_buf_add(ranges, &range, sizeof(range));
 }
@@ -293,7 +299,7 @@ static bool is_within(const struct network *inner, const struct network *outer)
 
 /* `open` holds the networks that the walk is inside of, outermost first. */
 static void close_network(const struct list *list, const size_t *open, size_t depth,
-                          struct mr_buf *ranges)
+			  struct mr_buf *ranges)
 {
 	uint64_t high, low;
 
@@ -324,9 +330,9 @@ static void cut_ranges(const struct list *list, struct mr_buf *ranges)
 static void write_table(const struct list *list, const struct mr_buf *ranges, struct mr_buf *out)
 {
 	struct network_header header = {.magic = MAGIC,
-	                                .range_count = ranges->len / sizeof(struct network_range),
-	                                .entry_count = list->count,
-	                                .text_bytes = list->texts.len};
+					.range_count = ranges->len / sizeof(struct network_range),
+					.entry_count = list->count,
+					.text_bytes = list->texts.len};
 	size_t start = out->len;
 
 	mr_buf_add(out, &header, sizeof(header));
@@ -336,12 +342,12 @@ static void write_table(const struct list *list, const struct mr_buf *ranges, st
 	mr_buf_add(out, list->texts.data, list->texts.len);
 	header.size_bytes = out->len - start;
 	header.checksum = mr_hash64(out->data + start + sizeof(header),
-	                            (size_t)header.size_bytes - sizeof(header), 0);
+				    (size_t)header.size_bytes - sizeof(header), 0);
 	memcpy(out->data + start, &header, sizeof(header));
 }
 
 enum mr_err network_list_build(const char *file, struct mr_slice text, struct mr_buf *out,
-                               struct mr_error *error)
+			       struct mr_error *error)
 {
 	struct list list = {.file = file, .error = error};
 	struct mr_buf ranges = {0};
@@ -372,15 +378,17 @@ static bool contents_fit(const struct network_header *header, const struct netwo
 	for (uint64_t i = 0; i < header->entry_count; i++) {
 		const struct network_entry *entry = &table->entries[i];
 
-		if (entry->name > header->text_bytes || entry->name_len > header->text_bytes - entry->name ||
-		    entry->kind > header->text_bytes || entry->kind_len > header->text_bytes - entry->kind)
+		if (entry->name > header->text_bytes ||
+		    entry->name_len > header->text_bytes - entry->name ||
+		    entry->kind > header->text_bytes ||
+		    entry->kind_len > header->text_bytes - entry->kind)
 			return false;
 	}
 	return true;
 }
 
 enum mr_err network_table_open(struct mr_slice bytes, struct network_table *out,
-                               struct mr_error *error)
+			       struct mr_error *error)
 {
 	const struct network_header *header = (const void *)bytes.at;
 	size_t rest = bytes.len - sizeof(*header);
@@ -388,23 +396,26 @@ enum mr_err network_table_open(struct mr_slice bytes, struct network_table *out,
 	if (bytes.len < sizeof(*header) || (uintptr_t)bytes.at % 8 != 0 || header->magic != MAGIC ||
 	    header->size_bytes != bytes.len ||
 	    header->range_count > rest / sizeof(struct network_range) ||
-	    header->entry_count > rest / sizeof(struct network_entry) || header->text_bytes > rest ||
+	    header->entry_count > rest / sizeof(struct network_entry) ||
+	    header->text_bytes > rest ||
 	    header->range_count * sizeof(struct network_range) +
-	            header->entry_count * sizeof(struct network_entry) + header->text_bytes !=
-	        rest ||
+		    header->entry_count * sizeof(struct network_entry) + header->text_bytes !=
+		rest ||
 	    header->checksum != mr_hash64(bytes.at + sizeof(*header), rest, 0))
-		return mr_error_set(error, MR_BAD_INPUT, "the table of named networks is not whole");
+		return mr_error_set(error, MR_BAD_INPUT,
+				    "the table of named networks is not whole");
 	out->ranges = (const void *)(bytes.at + sizeof(*header));
 	out->range_count = header->range_count;
 	out->entries = (const void *)(out->ranges + header->range_count);
 	out->texts = (const char *)(out->entries + header->entry_count);
 	if (!contents_fit(header, out))
-		return mr_error_set(error, MR_BAD_INPUT, "the table of named networks is not whole");
+		return mr_error_set(error, MR_BAD_INPUT,
+				    "the table of named networks is not whole");
 	return MR_OK;
 }
 
 const struct network_entry *network_table_find(const struct network_table *table,
-                                               const struct address *address)
+					       const struct address *address)
 {
 	uint64_t high = address->high, low = address->low;
 	uint64_t from = 0, to = table->range_count; /* before from: at or before the address */

@@ -18,7 +18,7 @@
 /* The text as a table, appended to `out`: for network_table_open. `file` is for messages. MR_CONFIG
  * with file, line and column. Called in the supervisor. */
 enum mr_err network_list_build(const char *file, struct mr_slice text, struct mr_buf *out,
-                               struct mr_error *error);
+			       struct mr_error *error);
 
 /* Disjoint ranges, ascending; IPv4 as ::ffff:0:0/96. */
 struct network_range {
@@ -49,9 +49,9 @@ struct network_table {
 
 /* Everything is checked: MR_BAD_INPUT. */
 enum mr_err network_table_open(struct mr_slice bytes, struct network_table *out,
-                               struct mr_error *error);
+			       struct mr_error *error);
 /* The entry that holds the address, or NULL. */
 const struct network_entry *network_table_find(const struct network_table *table,
-                                               const struct address *address);
+					       const struct address *address);
 
 #endif

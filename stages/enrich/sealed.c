@@ -34,7 +34,7 @@ static bool write_all(int fd, const char *at, size_t len)
 }
 
 static enum mr_err copy_bytes(int from, int to, const char *path, size_t *size_out,
-                              struct mr_error *error)
+			      struct mr_error *error)
 {
 	char *chunk = mr_malloc(COPY_BYTES);
 	enum mr_err err = MR_OK;
@@ -46,7 +46,8 @@ static enum mr_err copy_bytes(int from, int to, const char *path, size_t *size_o
 		if (got < 0 && errno != EINTR)
 			err = mr_error_errno(error, MR_CONFIG, "%s", path);
 		if (got > 0 && !write_all(to, chunk, (size_t)got))
-			err = mr_error_errno(error, MR_NO_SPACE, "%s: no memory for its copy", path);
+			err =
+			    mr_error_errno(error, MR_NO_SPACE, "%s: no memory for its copy", path);
 		if (got > 0)
 			*size_out += (size_t)got;
 	}

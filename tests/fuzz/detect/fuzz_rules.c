@@ -20,7 +20,8 @@ static uint64_t walk(const struct sigma_node *node, size_t fields, uint64_t budg
 		return 0;
 	budget--;
 	if (node->kind == SIGMA_LEAF) {
-		must(node->child_count == 0 && node->leaf->field < fields && node->leaf->other < fields);
+		must(node->child_count == 0 && node->leaf->field < fields &&
+		     node->leaf->other < fields);
 		return budget;
 	}
 	must(node->child_count > 0 && (node->kind != SIGMA_NOT || node->child_count == 1));

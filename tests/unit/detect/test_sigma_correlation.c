@@ -2,7 +2,7 @@
 #include "detect/sigma_harness.h"
 
 #define R(id)                                                                                      \
-	"---\ntitle: t\nid: " id "\nname: n" id "\nlogsource: {}\ndetection: {s: {a: 1}, "          \
+	"---\ntitle: t\nid: " id "\nname: n" id "\nlogsource: {}\ndetection: {s: {a: 1}, "         \
 	"condition: s}\n"
 #define C(id, body) "---\ntitle: t\nid: " id "\ncorrelation: {" body "}\n"
 #define COUNT(id, rules, more)                                                                     \
@@ -27,9 +27,10 @@ static void a_count(void **state)
 {
 	(void)state;
 	struct rules rules;
-	load(&rules, R("a") R("b") C("c", "type: value_count, rules: [na, b], group-by: [u, v], "
-					  "timespan: 90m, condition: {gt: 2, gte: 4, field: [w, x]}, "
-					  "aliases: {u: {a: A.U, nb: B.U}}"));
+	load(&rules,
+	     R("a") R("b") C("c", "type: value_count, rules: [na, b], group-by: [u, v], "
+				  "timespan: 90m, condition: {gt: 2, gte: 4, field: [w, x]}, "
+				  "aliases: {u: {a: A.U, nb: B.U}}"));
 	const struct mr_rule *rule = &rules.set.catalog.rules[2];
 	assert_int_equal(rule->kind, MR_RULE_CORRELATION);
 	assert_int_equal(rule->type, MR_CORRELATION_VALUE_COUNT);
@@ -60,7 +61,7 @@ static void timespans(void **state)
 	static const struct {
 		const char *text;
 		int64_t seconds;
-	} good[] = {{"5s", 5},	     {"5m", 300},	{"2h", 7200},	  {"1d", 86400},
+	} good[] = {{"5s", 5},      {"5m", 300},     {"2h", 7200},    {"1d", 86400},
 		    {"1w", 604800}, {"1M", 2592000}, {"1y", 31536000}};
 	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
 		struct rules rules;
@@ -71,10 +72,11 @@ static void timespans(void **state)
 		rules_fini(&rules);
 		free(text);
 	}
-	static const char *const bad[] = {"0s", "1.5h", "5", "h", "-1h", "1 h", "99999999999y", "[1h]"};
+	static const char *const bad[] = {"0s",  "1.5h",         "5",   "h", "-1h",
+					  "1 h", "99999999999y", "[1h]"};
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-		char *text = mr_asprintf(R("a") C("c", "type: temporal, rules: [a], timespan: %s"),
-					 bad[i]);
+		char *text =
+		    mr_asprintf(R("a") C("c", "type: temporal, rules: [a], timespan: %s"), bad[i]);
 		check_refused(__LINE__, (const char *const[]){text}, 1, 10, 53, "no timespan");
 		free(text);
 	}
@@ -120,19 +122,22 @@ static void meanings(void **state)
 {
 	(void)state;
 	uint64_t base = meaning(R("a") R("b") COUNT("c", "[a]", ", group-by: [u]"));
-	assert_int_equal(base, meaning(R("b") R("a") COUNT("c", "[na]", ", group-by: U, generate: true")));
+	assert_int_equal(
+	    base, meaning(R("b") R("a") COUNT("c", "[na]", ", group-by: U, generate: true")));
 	assert_int_not_equal(base, meaning(R("a") R("b") COUNT("c", "[b]", ", group-by: [u]")));
 	assert_int_not_equal(base, meaning(R("a") COUNT("c", "[a]", ", group-by: [v]")));
-	assert_int_not_equal(base, meaning(R("a") COUNT("c", "[a]", ", group-by: [u], aliases: {u: {a: x}}")));
+	assert_int_not_equal(
+	    base, meaning(R("a") COUNT("c", "[a]", ", group-by: [u], aliases: {u: {a: x}}")));
 }
 
 static void inactive(void **state)
 {
 	(void)state;
 	struct rules rules;
-	load(&rules, R("b") "---\ntitle: t\nid: a\nlogsource: {}\ndetection: {s: {'a|expand': '%x%'}, "
-			    "condition: s}\n" C("t", "type: temporal, rules: [a, b], timespan: 1h")
-	     COUNT("c", "[a, b]", ""));
+	load(&rules,
+	     R("b") "---\ntitle: t\nid: a\nlogsource: {}\ndetection: {s: {'a|expand': '%x%'}, "
+		    "condition: s}\n" C("t", "type: temporal, rules: [a, b], timespan: 1h")
+			COUNT("c", "[a, b]", ""));
 	assert_int_equal(rules.set.catalog.inactive, 2);
 	assert_true(rules.set.catalog.rules[2].inactive);
 	assert_false(rules.set.catalog.rules[3].inactive);
@@ -143,36 +148,47 @@ static void refused(void **state)
 {
 	(void)state;
 	REFUSED(R("a") C("c", "rules: [a], timespan: 1h"), 10, 14, "\"type\" is missing");
-	REFUSED(R("a") C("c", "type: value_sum, rules: [a], timespan: 1h"), 10, 21, "not supported");
+	REFUSED(R("a") C("c", "type: value_sum, rules: [a], timespan: 1h"), 10, 21,
+		"not supported");
 	REFUSED(R("a") C("c", "type: event_count, rules: [a], timespan: 1h"), 10, 14,
 		"\"condition\" is missing");
-	REFUSED(R("a") C("c", "type: event_count, rules: [a], timespan: 1h, condition: {lt: 3}"), 10,
-		72, "gte and gt are");
-	REFUSED(R("a") C("c", "type: event_count, rules: [a], timespan: 1h, condition: {gte: 0}"), 10,
-		77, "whole number");
-	REFUSED(R("a") C("c", "type: event_count, rules: [a], timespan: 1h, condition: {gte: 1, field: f}"),
+	REFUSED(R("a") C("c", "type: event_count, rules: [a], timespan: 1h, condition: {lt: 3}"),
+		10, 72, "gte and gt are");
+	REFUSED(R("a") C("c", "type: event_count, rules: [a], timespan: 1h, condition: {gte: 0}"),
+		10, 77, "whole number");
+	REFUSED(R("a")
+		    C("c",
+		      "type: event_count, rules: [a], timespan: 1h, condition: {gte: 1, field: f}"),
 		10, 80, "takes no field");
-	REFUSED(R("a") C("c", "type: value_count, rules: [a], timespan: 1h, condition: {gte: 1}"), 10, 71,
-		"needs \"field\"");
-	REFUSED(R("a") C("c", "type: temporal_ordered, rules: [a], timespan: 1h, condition: {gte: 1}"),
+	REFUSED(R("a") C("c", "type: value_count, rules: [a], timespan: 1h, condition: {gte: 1}"),
+		10, 71, "needs \"field\"");
+	REFUSED(R("a")
+		    C("c", "type: temporal_ordered, rules: [a], timespan: 1h, condition: {gte: 1}"),
 		10, 76, "takes no condition");
 	REFUSED(R("a") COUNT("c", "[z]", ""), 10, 42, "no rule has the id or name \"z\"");
 	REFUSED(R("a") COUNT("c", "[]", ""), 10, 41, "1 to 64");
 	REFUSED(R("a") COUNT("c", "[a]", ", aliases: [x]"), 10, 90, "not a map");
-	REFUSED(R("a") COUNT("c", "[a]", ", aliases: {u: [x]}"), 10, 94, "a map of rules to fields");
-	REFUSED(R("a") "---\ntitle: t\nid: b\nname: na\nlogsource: {}\ndetection: {s: {a: 1}, condition: "
-		       "s}\n" COUNT("c", "[na]", ""), 16, 42, "several rules have the name");
+	REFUSED(R("a") COUNT("c", "[a]", ", aliases: {u: [x]}"), 10, 94,
+		"a map of rules to fields");
+	REFUSED(R("a") "---\ntitle: t\nid: b\nname: na\nlogsource: {}\ndetection: {s: {a: 1}, "
+		       "condition: "
+		       "s}\n" COUNT("c", "[na]", ""),
+		16, 42, "several rules have the name");
 	REFUSED(R("a") COUNT("c", "[c]", ""), 10, 42, "a cycle");
-	REFUSED(R("a") COUNT("c", "[a]", "") "---\ntitle: f\nlogsource: {}\nfilter: {rules: [c], s: {u: "
-					     "x}, condition: not s}\n", 14, 9, "cannot apply to the correlation");
+	REFUSED(R("a") COUNT("c", "[a]",
+			     "") "---\ntitle: f\nlogsource: {}\nfilter: {rules: [c], s: {u: "
+				 "x}, condition: not s}\n",
+		14, 9, "cannot apply to the correlation");
 }
 
 static void refused_together(void **state)
 {
 	(void)state;
 	struct rules rules;
-	const char *text = R("a") COUNT("c", "[d]", "") COUNT("d", "[c]", "") COUNT("e", "[d]", "")
-	    "---\ntitle: t\nid: x\nlogsource: {}\ndetection: {condition: s}\n" COUNT("f", "[x]", "");
+	const char *text = R("a") COUNT("c", "[d]", "") COUNT("d", "[c]", "") COUNT(
+	    "e", "[d]",
+	    "") "---\ntitle: t\nid: x\nlogsource: {}\ndetection: {condition: s}\n" COUNT("f", "[x]",
+											 "");
 	rules_load(&rules, &text, 1, NULL);
 	assert_int_equal(rules.err, MR_OK);
 	assert_int_equal(rules.set.refused.count, 5); /* c, d, e, x, f */
@@ -203,8 +219,9 @@ static void long_chain(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(a_count),	cmocka_unit_test(timespans), cmocka_unit_test(layers),
-	    cmocka_unit_test(meanings), cmocka_unit_test(inactive),  cmocka_unit_test(refused),
+	    cmocka_unit_test(a_count),          cmocka_unit_test(timespans),
+	    cmocka_unit_test(layers),           cmocka_unit_test(meanings),
+	    cmocka_unit_test(inactive),         cmocka_unit_test(refused),
 	    cmocka_unit_test(refused_together), cmocka_unit_test(long_chain),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

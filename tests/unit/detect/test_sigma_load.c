@@ -1,8 +1,9 @@
-/* test_sigma_load.c - files, documents, metadata, filters, mappings, the public rules, hostile files. */
+/* test_sigma_load.c - files, documents, metadata, filters, mappings, the public rules, hostile
+ * files. */
 #include "detect/sigma_harness.h"
 
 #define RULE(id, logsource, detection)                                                             \
-	"title: t\nid: " id "\nlogsource: " logsource "\ndetection: {s: {" detection              \
+	"title: t\nid: " id "\nlogsource: " logsource "\ndetection: {s: {" detection               \
 	"}, condition: s}\n"
 
 static void load(struct rules *rules, const char *text)
@@ -64,7 +65,8 @@ static void metadata_faults(void **state)
 	REFUSED("title: t\nlogsource: {}\n", 1, 1, "neither");
 	REFUSED(RULE("x", "{}", "a: 1") "---\n" RULE("x", "{}", "b: 1"), 7, 5, "earlier rule");
 	REFUSED("- a\n", 1, 1, "a list where a rule, a map, should stand");
-	load(&rules, "title: t\nlevel: severe\nlogsource: {}\ndetection: {s: {a: 1}, condition: s}\n");
+	load(&rules,
+	     "title: t\nlevel: severe\nlogsource: {}\ndetection: {s: {a: 1}, condition: s}\n");
 	assert_int_equal(rules.set.warnings.count, 1);
 	assert_int_equal(rules.set.catalog.rules[0].id.len, 32);
 	rules_fini(&rules);
@@ -95,7 +97,7 @@ static void actions(void **state)
 }
 
 #define FILTER(rules, condition)                                                                   \
-	"---\ntitle: f\nid: f\nlogsource: {}\nfilter:\n rules: " rules                            \
+	"---\ntitle: f\nid: f\nlogsource: {}\nfilter:\n rules: " rules                             \
 	"\n s: {u: x}\n condition: " condition "\n"
 
 static void filters(void **state)
@@ -123,9 +125,14 @@ static void logsources(void **state)
 {
 	(void)state;
 	struct rules rules;
-	load(&rules, RULE("a", "{}", "a: 1") "---\n" RULE("b", "{product: m365, service: audit}", "b: 1")
-	     "---\n" RULE("c", "{product: windows, category: process_creation}", "c: 1") "---\n"
-	     RULE("d", "{product: azure, service: activitylogs}", "d: 1"));
+	load(
+	    &rules,
+	    RULE("a", "{}", "a: 1") "---\n" RULE(
+		"b", "{product: m365, service: audit}",
+		"b: 1") "---\n" RULE("c", "{product: windows, category: process_creation}",
+				     "c: 1") "---\n" RULE("d",
+							  "{product: azure, service: activitylogs}",
+							  "d: 1"));
 	assert_int_equal(rules.set.catalog.count, 4);
 	assert_int_equal(rules.set.rule_count, 3);
 	assert_int_equal(rules.set.rules[0].kinds, (1u << MR_KIND_COUNT) - 1);
@@ -184,7 +191,8 @@ static void mappings(void **state)
 	       "(or resulttype=#50057 (and (not resulttype?true) status.errorcode=#50057))",
 	       "(and recordtype=#15 (or resulttype=#50057 (and (not resulttype?true) "
 	       "errornumber=#50057)))");
-	MAPPED(SIGNINLOGS, "Status: Success", "status~'success'", "(and recordtype=#15 status~'success')");
+	MAPPED(SIGNINLOGS, "Status: Success", "status~'success'",
+	       "(and recordtype=#15 status~'success')");
 	MAPPED("{product: azure, service: riskdetection}", "riskEventType: x", "riskeventtype~'x'",
 	       "(and recordtype=#294 riskeventtype~'x')");
 }
@@ -237,8 +245,8 @@ static void hostile(void **state)
 	struct mr_buf text = {0};
 	mr_buf_add_text(&text, "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
 	for (int i = 1; i < 30; i++)
-		mr_buf_printf(&text, "a%d: &a%d [*a%d, *a%d, *a%d, *a%d, *a%d, *a%d]\n", i, i, i - 1,
-			      i - 1, i - 1, i - 1, i - 1, i - 1);
+		mr_buf_printf(&text, "a%d: &a%d [*a%d, *a%d, *a%d, *a%d, *a%d, *a%d]\n", i, i,
+			      i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
 	mr_buf_add(&text, "", 1);
 	struct rules rules;
 	load(&rules, text.data);
@@ -302,11 +310,11 @@ static void public_rules(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(metadata),	    cmocka_unit_test(metadata_faults),
-	    cmocka_unit_test(actions),	    cmocka_unit_test(filters),
+	    cmocka_unit_test(metadata),     cmocka_unit_test(metadata_faults),
+	    cmocka_unit_test(actions),      cmocka_unit_test(filters),
 	    cmocka_unit_test(logsources),   cmocka_unit_test(mappings),
 	    cmocka_unit_test(placeholders), cmocka_unit_test(paths),
-	    cmocka_unit_test(hostile),	    cmocka_unit_test(nul_bytes),
+	    cmocka_unit_test(hostile),      cmocka_unit_test(nul_bytes),
 	    cmocka_unit_test(public_rules),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

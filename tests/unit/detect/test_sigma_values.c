@@ -72,8 +72,10 @@ static void other_tests(void **state)
 	     "(or f~'*zm9vymfy*' f~'*zvb2jhc*' f~'*mb29iyx*')");
 	TREE(S("F|base64|cased: foobar"), "f~c'Zm9vYmFy'");
 	TREE(S("F|wide|base64|cased: ab"), "f~c'YQBiAA=='");
-	TREE(S("F|windash: ' -a'"),
-	     "(or f~' -a' f~' /a' f~' \xe2\x80\x93" "a' f~' \xe2\x80\x94" "a' f~' \xe2\x80\x95" "a')");
+	TREE(S("F|windash: ' -a'"), "(or f~' -a' f~' /a' f~' \xe2\x80\x93"
+				    "a' f~' \xe2\x80\x94"
+				    "a' f~' \xe2\x80\x95"
+				    "a')");
 }
 
 static void keywords(void **state)
@@ -115,7 +117,7 @@ static void refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(texts),	   cmocka_unit_test(escapes),  cmocka_unit_test(scalars),
+	    cmocka_unit_test(texts),       cmocka_unit_test(escapes),  cmocka_unit_test(scalars),
 	    cmocka_unit_test(other_tests), cmocka_unit_test(keywords), cmocka_unit_test(refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

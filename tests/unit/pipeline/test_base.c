@@ -42,7 +42,7 @@ static void test_fold(void **state)
 	folds_to("ẞ", "ß"); /* status S, not F: one character stays one */
 	folds_to("Kelvin", "kelvin");
 	folds_to("\xc8\xba", "\xe2\xb1\xa5"); /* U+023A grows by a byte */
-	folds_to("A\xff\xc3", "a\xff\xc3"); /* not UTF-8: stays */
+	folds_to("A\xff\xc3", "a\xff\xc3");   /* not UTF-8: stays */
 	assert_true(mr_fold_eq(MR_SLICE("Grüße ΣΑΣ"), MR_SLICE("GRüßE σας")));
 	assert_false(mr_fold_eq(MR_SLICE("abc"), MR_SLICE("abcd")));
 	assert_false(mr_fold_eq(MR_SLICE("\xff"), MR_SLICE("\xfe")));
@@ -56,9 +56,9 @@ static void test_utf8(void **state)
 		const char *text;
 		bool valid;
 	} cases[] = {
-	    {"plain", true},      {"\xc3\xa4", true},         {"\xf0\x9f\x98\x80", true},
-	    {"\xc0\x80", false},  {"\xed\xa0\x80", false},    {"\xf4\x90\x80\x80", false},
-	    {"\xe2\x82", false},  {"\xf8\x88\x80\x80", false}, {"\x80", false},
+	    {"plain", true},     {"\xc3\xa4", true},          {"\xf0\x9f\x98\x80", true},
+	    {"\xc0\x80", false}, {"\xed\xa0\x80", false},     {"\xf4\x90\x80\x80", false},
+	    {"\xe2\x82", false}, {"\xf8\x88\x80\x80", false}, {"\x80", false},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		size_t len = strlen(cases[i].text);
@@ -235,7 +235,7 @@ static void test_config(void **state)
 	struct mr_config back = {0};
 	struct mr_error error = {0};
 	assert_int_equal(mr_config_decode((struct mr_slice){bytes.data, bytes.len}, &back, &error),
-	                 MR_OK);
+			 MR_OK);
 	assert_int_equal(mr_config_count(&back, "rules"), 2);
 	assert_string_equal(mr_config_get(&back, "rules", 1), "b");
 	assert_null(mr_config_get(&back, "rules", 2));
@@ -252,10 +252,10 @@ static void test_config(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_fold),   cmocka_unit_test(test_utf8),
-	    cmocka_unit_test(test_numbers), cmocka_unit_test(test_time_text),
+	    cmocka_unit_test(test_fold),        cmocka_unit_test(test_utf8),
+	    cmocka_unit_test(test_numbers),     cmocka_unit_test(test_time_text),
 	    cmocka_unit_test(test_json_string), cmocka_unit_test(test_arena),
-	    cmocka_unit_test(test_fields), cmocka_unit_test(test_events),
+	    cmocka_unit_test(test_fields),      cmocka_unit_test(test_events),
 	    cmocka_unit_test(test_config),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
