@@ -6,19 +6,21 @@
 #include "enricher.h"
 #include "identity_store.h"
 
-#include <unistd.h>
+#include <stdlib.h>
 
 #define TABLE "enrich.identity"
-#define KEYS 3
 
-struct identity_key {
-	struct mr_slice text; /* folded; empty where the event has none */
-	uint64_t hash;
-};
+/* The names by which an event's actor is looked for, in this order. */
+enum key { KEY_UID, KEY_NAME, KEY_APP, KEY_COUNT };
 
 struct identity_state {
 	struct identity_table table;
-	struct identity_key keys[ENRICH_CHUNK][KEYS];
+	struct mr_arena arena;              /* of folded keys, reset for each chunk */
+	uint32_t pending[ENRICH_CHUNK];     /* events whose actor is not yet found */
+	struct mr_slice text[ENRICH_CHUNK]; /* of each pending one: its key, folded */
+	uint64_t hash[ENRICH_CHUNK];
+	uint8_t named[ENRICH_CHUNK]; /* for each event: it names an actor that a store could know */
+	const struct identity_person *people[ENRICH_CHUNK];
 };
 
 static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *error)
@@ -29,9 +31,11 @@ static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *er
 	int fd;
 	if (store == NULL)
 		return MR_OK;
-	enum mr_err err = identity_store_open(store, &fd, &size, &table, error);
+	char *generation = identity_store_current(store);
+	enum mr_err err = identity_store_open(generation, &fd, &size, &table, error);
 	if (err == MR_OK)
 		mr_tables_add(prepare->tables, TABLE, fd, size);
+	free(generation);
 	return err;
 }
 
@@ -49,53 +53,139 @@ static enum mr_err open_identity(void *opaque, const struct mr_stage_env *env, b
 	return err == MR_OK ? identity_table_open(bytes, &state->table, error) : err;
 }
 
-/* The service's own accounts are nobody whom a store could know. */
+/* ---- keys ---- */
+
+static bool starts_with(struct mr_slice text, struct mr_slice start)
+{
+	return text.len >= start.len && memcmp(text.at, start.at, start.len) == 0;
+}
+
+/* The service's own accounts, and words for nobody, are nobody whom a store could know. */
 static bool is_system(struct mr_slice name)
 {
-	static const struct mr_slice names[] = {
-	    {"nt authority\\", 13}, {"s-1-5-18", 8},     {"not available", 13}, {"unknown", 7},
-	    {"nt service\\", 11},   {"microsoft\\", 10}, {"<null>", 6}};
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		if (name.len >= names[i].len && memcmp(name.at, names[i].at, names[i].len) == 0)
+	static const struct mr_slice starts[] = {{"nt authority\\", 13},
+						 {"nt service\\", 11},
+						 {"microsoft\\", 10},
+						 {"sharepoint\\", 11}};
+	static const struct mr_slice whole[] = {{"not available", 13},
+						{"not-found", 9},
+						{"unknown", 7},
+						{"<null>", 6},
+						{"system", 6},
+						{"anonymous", 9},
+						{"s-1-5-18", 8},
+						{"s-1-5-19", 8},
+						{"s-1-5-20", 8},
+						{"s-1-0-0", 7},
+						{"certificate", 11},
+						{"app@sharepoint", 14},
+						{"securitycompliancealerts", 24},
+						{"ffoservicepartneruser", 21}};
+	for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+		if (starts_with(name, starts[i]))
+			return true;
+	}
+	for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
+		if (mr_slice_eq(name, whole[i]))
 			return true;
 	}
 	return false;
 }
 
-static void gather(struct identity_state *state, struct enrich_chunk *chunk)
+static bool is_hex(struct mr_slice text)
 {
-	static const mr_field fields[KEYS] = {MR_F_ACTOR_UID, MR_F_ACTOR_NAME, MR_F_APP_UID};
-	for (uint32_t i = 0; i < chunk->count; i++) {
-		const struct mr_event *event = enrich_event(chunk, i);
-		for (size_t k = 0; k < KEYS; k++) {
-			struct identity_key *key = &state->keys[i][k];
-			key->text = mr_fold_arena(&chunk->events->arena,
-						  mr_event_text(chunk->events, event, fields[k]));
-			if (key->text.len != 0 && k < 2)
-				key->hash = identity_hash(&state->table, key->text);
-		}
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.at[i];
+		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+			return false;
 	}
-	for (uint32_t i = 0; i < chunk->count; i++) {
-		for (size_t k = 0; k < 2; k++) {
-			if (state->keys[i][k].text.len != 0)
-				identity_near(&state->table, state->keys[i][k].hash);
-		}
-	}
+	return true;
 }
 
-static const struct identity_person *find(struct identity_state *state, uint32_t i)
+/* Records write a PUID alone, as PUID@domain, and as i:0h.f|membership|PUID@live.com; a service
+ * principal as ServicePrincipal_ID. `key` is folded. */
+static struct mr_slice bare_key(struct mr_slice key)
 {
-	struct identity_key *keys = state->keys[i];
-	const struct identity_person *person = NULL;
-	for (size_t k = 0; k < 2 && person == NULL; k++)
-		person = identity_find(&state->table, keys[k].text, keys[k].hash);
-	bool named = keys[1].text.len != 0 && !is_system(keys[1].text) &&
-		     memchr(keys[1].text.at, '@', keys[1].text.len) != NULL;
-	if (person == NULL && !named && keys[2].text.len != 0)
-		person = identity_find(&state->table, keys[2].text,
-				       identity_hash(&state->table, keys[2].text));
-	return person;
+	static const struct mr_slice service = {"serviceprincipal_", 17};
+	const char *bar;
+	if (starts_with(key, service))
+		return (struct mr_slice){key.at + service.len, key.len - service.len};
+	if (starts_with(key, MR_SLICE("i:0")) && (bar = memrchr(key.at, '|', key.len)) != NULL) {
+		key.len -= (size_t)(bar + 1 - key.at);
+		key.at = bar + 1;
+	}
+	if (key.len > 17 && key.at[16] == '@' && is_hex((struct mr_slice){key.at, 16}))
+		key.len = 16;
+	return key;
 }
+
+/* An application stands for the actor only where a service principal acted: where the record says
+ * so, or, without a type, where it names no person. */
+static bool is_service(const struct mr_events *events, const struct mr_event *event)
+{
+	struct mr_slice type = mr_event_text(events, event, MR_F_ACTOR_TYPE);
+	struct mr_slice name = mr_event_text(events, event, MR_F_ACTOR_NAME);
+	if (type.len != 0)
+		return mr_slice_eq(type, MR_SLICE("ServicePrincipal"));
+	if (name.len == 0)
+		return mr_event_get(events, event, MR_F_ACTOR_UID) == NULL;
+	return memchr(name.at, '@', name.len) == NULL;
+}
+
+static struct mr_slice key_of(struct identity_state *state, const struct enrich_chunk *chunk,
+			      uint32_t i, enum key which)
+{
+	static const mr_field fields[KEY_COUNT] = {MR_F_ACTOR_UID, MR_F_ACTOR_NAME, MR_F_APP_UID};
+	const struct mr_event *event = enrich_event(chunk, i);
+	struct mr_slice text = mr_event_text(chunk->events, event, fields[which]);
+	if (text.len == 0 || (which == KEY_APP && !is_service(chunk->events, event)))
+		return (struct mr_slice){"", 0};
+	char *folded = mr_arena_alloc(&state->arena, mr_fold_max(text.len));
+	struct mr_slice key = {folded, mr_fold(text.at, text.len, folded)};
+	if (is_system(key))
+		return (struct mr_slice){"", 0};
+	state->named[i] = true;
+	return bare_key(key);
+}
+
+/* ---- looking up ---- */
+
+/* One kind of key for all events that are pending, in passes; returns how many stay so. */
+static uint32_t find_by(struct identity_state *state, const struct enrich_chunk *chunk,
+			uint32_t count, enum key which)
+{
+	const struct identity_table *table = &state->table;
+	uint32_t left = 0;
+	for (uint32_t n = 0; n < count; n++) {
+		state->text[n] = key_of(state, chunk, state->pending[n], which);
+		state->hash[n] = identity_hash(table, state->text[n]);
+	}
+	for (uint32_t n = 0; n < count; n++)
+		identity_near(table, state->hash[n]);
+	for (uint32_t n = 0; n < count; n++)
+		identity_nearer(table, state->hash[n]);
+	for (uint32_t n = 0; n < count; n++) {
+		uint32_t i = state->pending[n];
+		state->people[i] = identity_find(table, state->text[n], state->hash[n]);
+		if (state->people[i] == NULL)
+			state->pending[left++] = i;
+	}
+	return left;
+}
+
+static void find_all(struct identity_state *state, const struct enrich_chunk *chunk)
+{
+	uint32_t count = chunk->count;
+	mr_arena_reset(&state->arena);
+	for (uint32_t i = 0; i < count; i++) {
+		state->pending[i] = i;
+		state->named[i] = false;
+	}
+	for (enum key which = KEY_UID; which < KEY_COUNT && count > 0; which++)
+		count = find_by(state, chunk, count, which);
+}
+
+/* ---- adding fields ---- */
 
 static void add_text(struct mr_events *events, struct mr_event *event, mr_field field,
 		     struct mr_slice text)
@@ -148,22 +238,25 @@ static void apply(void *opaque, struct enrich_chunk *chunk)
 	struct identity_state *state = opaque;
 	uint64_t hits = 0;
 	uint64_t unknown = 0;
-	gather(state, chunk);
+	find_all(state, chunk);
 	for (uint32_t i = 0; i < chunk->count; i++) {
-		const struct identity_key *keys = state->keys[i];
-		const struct identity_person *person = find(state, i);
-		if (person != NULL) {
-			add_person(&state->table, person, chunk->events, enrich_event(chunk, i));
+		struct mr_event *event = enrich_event(chunk, i);
+		if (state->people[i] != NULL) {
+			add_person(&state->table, state->people[i], chunk->events, event);
 			hits++;
-		} else if ((keys[0].text.len != 0 || keys[1].text.len != 0) &&
-			   !is_system(keys[0].text) && !is_system(keys[1].text)) {
-			mr_event_add_bool(chunk->events, enrich_event(chunk, i), MR_F_ACTOR_KNOWN,
-					  false);
+		} else if (state->named[i]) {
+			mr_event_add_bool(chunk->events, event, MR_F_ACTOR_KNOWN, false);
 			unknown++;
 		}
 	}
 	mr_count(chunk->counters, MR_C_IDENTITY_HITS, hits);
 	mr_count(chunk->counters, MR_C_IDENTITY_UNKNOWN, unknown);
+}
+
+static void close_identity(void *opaque)
+{
+	struct identity_state *state = opaque;
+	mr_arena_fini(&state->arena);
 }
 
 const struct mr_enricher mr_enricher_identity = {
@@ -172,4 +265,5 @@ const struct mr_enricher mr_enricher_identity = {
     .prepare = prepare,
     .open = open_identity,
     .apply = apply,
+    .close = close_identity,
 };

@@ -35,20 +35,24 @@ static int import_files(const char *store, int count, char **files)
 	}
 	struct identity_import import;
 	struct mr_error error = {0};
-	identity_import_init(&import, (const char *const *)files);
+	if (identity_import_init(&import, store, (const char *const *)files, &error) != MR_OK)
+		return fail(&error);
 	enum mr_err err = MR_OK;
 	for (int i = 0; i < count && err == MR_OK; i++)
 		err = identity_read_file(&import, (uint32_t)i, &error);
 	uint32_t taken = 0;
-	bool nothing = err == MR_OK && import.count == 0;
+	bool nothing = err == MR_OK && import.failed == MR_OK && import.count == 0;
 	if (err == MR_OK && !nothing)
-		err = identity_import_commit(&import, store, &taken, &error);
+		err = identity_import_commit(&import, &taken, &error);
 	int status = 0;
 	if (err != MR_OK) {
 		status = fail(&error);
 	} else if (nothing) {
-		fprintf(stderr,
-			"millrace identity: nothing could be taken; the store is unchanged\n");
+		fprintf(
+		    stderr,
+		    "millrace identity: nothing could be taken, %llu entries refused; the store is "
+		    "unchanged\n",
+		    (unsigned long long)import.refused);
 		status = 1;
 	} else {
 		printf("%u people taken, %llu entries refused, %llu conflicts\n", taken,
@@ -58,12 +62,29 @@ static int import_files(const char *store, int count, char **files)
 	return status;
 }
 
+static int print_entry(const char *generation, uint32_t number)
+{
+	struct mr_buf entry = {0};
+	struct mr_error error = {0};
+	int status = 0;
+	if (identity_store_entry(generation, number, &entry, &error) != MR_OK)
+		status = fail(&error);
+	else if (printf("%.*s\n", (int)entry.len, entry.data) < 0)
+		status = 1;
+	mr_buf_fini(&entry);
+	return status;
+}
+
 static int show(const char *store, const char *key)
 {
+	char *generation = identity_store_current(store);
 	struct identity_table table;
 	struct mr_error error = {0};
-	if (identity_store_open(store, NULL, NULL, &table, &error) != MR_OK)
+	int status = 1;
+	if (identity_store_open(generation, NULL, NULL, &table, &error) != MR_OK) {
+		free(generation);
 		return fail(&error);
+	}
 	struct mr_buf folded = {0};
 	mr_buf_reserve(&folded, mr_fold_max(strlen(key)));
 	folded.len = mr_fold(key, strlen(key), folded.data);
@@ -71,17 +92,11 @@ static int show(const char *store, const char *key)
 	const struct identity_person *person =
 	    identity_find(&table, text, identity_hash(&table, text));
 	mr_buf_fini(&folded);
-	if (person == NULL) {
+	if (person == NULL)
 		fprintf(stderr, "millrace identity: nobody in %s has the key \"%s\"\n", store, key);
-		return 1;
-	}
-	struct mr_buf entry = {0};
-	int status = 0;
-	if (identity_store_entry(store, (uint32_t)(person - table.people), &entry, &error) != MR_OK)
-		status = fail(&error);
-	else if (printf("%.*s\n", (int)entry.len, entry.data) < 0)
-		status = 1;
-	mr_buf_fini(&entry);
+	else
+		status = print_entry(generation, person->entry);
+	free(generation);
 	return status;
 }
 

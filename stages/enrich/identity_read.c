@@ -46,10 +46,12 @@ static bool text_of(const struct mr_json_reader *reader, struct mr_json_node nod
 	return good;
 }
 
+/* Names are ASCII, so that only ASCII folds to them; -1 for another. */
 static int column_of(struct mr_slice name)
 {
 	for (int i = 0; i < COLUMN_COUNT; i++) {
-		if (mr_fold_eq(name, mr_slice(identity_column_names[i])))
+		const char *known = identity_column_names[i];
+		if (strlen(known) == name.len && strncasecmp(name.at, known, name.len) == 0)
 			return i;
 	}
 	return -1;
@@ -82,7 +84,7 @@ static void read_object(struct identity_import *import, struct mr_json_reader *r
 }
 
 static enum mr_err read_ndjson(struct identity_import *import, uint32_t file, FILE *in,
-			       struct mr_error *error)
+			       uint32_t first_line, struct mr_error *error)
 {
 	struct mr_json_reader *reader = mr_json_reader_new(LINE_MAX_BYTES);
 	struct mr_arena arena = {0};
@@ -90,7 +92,7 @@ static enum mr_err read_ndjson(struct identity_import *import, uint32_t file, FI
 	size_t size = 0;
 	struct mr_buf padded = {0};
 	ssize_t len;
-	for (uint32_t number = 1; (len = getline(&line, &size, in)) > 0; number++) {
+	for (uint32_t number = first_line; (len = getline(&line, &size, in)) > 0; number++) {
 		while (len > 0 && strchr(" \t\r\n", line[len - 1]) != NULL)
 			len--;
 		if (len == 0)
@@ -232,9 +234,9 @@ static void take_row(struct identity_import *import, uint32_t file, struct csv *
 }
 
 static enum mr_err read_csv(struct identity_import *import, uint32_t file, FILE *in,
-			    struct mr_error *error)
+			    uint32_t first_line, struct mr_error *error)
 {
-	struct csv csv = {.in = in, .next_line = 1};
+	struct csv csv = {.in = in, .next_line = first_line};
 	bool has[COLUMN_COUNT] = {false};
 	bool any = read_row(&csv);
 	size_t heads = csv.count;
@@ -247,9 +249,9 @@ static enum mr_err read_csv(struct identity_import *import, uint32_t file, FILE 
 	enum mr_err err = MR_OK;
 	if (!any || !has[COLUMN_ID] || !has[COLUMN_UPN])
 		err = mr_error_set(error, MR_CONFIG,
-				   "%s:1:1: neither NDJSON nor a CSV head with the columns \"id\" "
+				   "%s:%u:1: neither NDJSON nor a CSV head with the columns \"id\" "
 				   "and \"upn\"",
-				   import->files[file]);
+				   import->files[file], first_line);
 	while (err == MR_OK && read_row(&csv))
 		take_row(import, file, &csv, columns, heads);
 	if (err == MR_OK && ferror(in))
@@ -262,14 +264,18 @@ static enum mr_err read_csv(struct identity_import *import, uint32_t file, FILE 
 
 /* ---- the file ---- */
 
-/* The first byte that is no blank and no byte order mark, which then is the next one read. */
-static int first_byte(FILE *in)
+/* The first byte that is no blank and no byte order mark, which then is the next one read; and its
+ * line. */
+static int first_byte(FILE *in, uint32_t *line_out)
 {
 	int byte = getc(in);
+	*line_out = 1;
 	if (byte == 0xef && getc(in) == 0xbb && getc(in) == 0xbf)
 		byte = getc(in);
-	while (byte == ' ' || byte == '\n' || byte == '\r' || byte == '\t')
+	while (byte == ' ' || byte == '\n' || byte == '\r' || byte == '\t') {
+		*line_out += byte == '\n';
 		byte = getc(in);
+	}
 	if (byte != EOF)
 		ungetc(byte, in);
 	return byte;
@@ -282,14 +288,15 @@ enum mr_err identity_read_file(struct identity_import *import, uint32_t file,
 	FILE *in = strcmp(name, "-") == 0 ? stdin : fopen(name, "re");
 	if (in == NULL)
 		return mr_error_errno(error, MR_CONFIG, "%s", name);
-	int first = first_byte(in);
+	uint32_t line;
+	int first = first_byte(in, &line);
 	enum mr_err err;
 	if (first == EOF)
 		err = ferror(in) ? mr_error_errno(error, MR_CONFIG, "%s", name) : MR_OK;
 	else if (first == '{')
-		err = read_ndjson(import, file, in, error);
+		err = read_ndjson(import, file, in, line, error);
 	else
-		err = read_csv(import, file, in, error);
+		err = read_csv(import, file, in, line, error);
 	if (in != stdin)
 		fclose(in);
 	return err;

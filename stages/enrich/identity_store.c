@@ -20,29 +20,49 @@
 
 /* ---- reading ---- */
 
-enum mr_err identity_store_open(const char *store, int *fd_out, size_t *size_out,
+char *identity_store_current(const char *store)
+{
+	char target[64];
+	char *link = mr_asprintf("%s/current", store);
+	ssize_t len = readlink(link, target, sizeof target);
+	if (len <= 0 || len == (ssize_t)sizeof target)
+		return link;
+	free(link);
+	return mr_asprintf("%s/%.*s", store, (int)len, target);
+}
+
+static enum mr_err map_table(const char *path, int fd, size_t *size_out,
+			     struct identity_table *table_out, struct mr_error *error)
+{
+	struct stat status;
+	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size == 0)
+		return mr_error_set(error, MR_CONFIG, "%s: empty or no file: import again", path);
+	size_t size = (size_t)status.st_size;
+	void *bytes = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+	if (bytes == MAP_FAILED)
+		return mr_error_errno(error, MR_CONFIG, "%s", path);
+	enum mr_err err = identity_table_open((struct mr_slice){bytes, size}, table_out, error);
+	if (err != MR_OK) {
+		munmap(bytes, size);
+		return mr_error_prefix(error, "%s", path);
+	}
+	if (size_out != NULL)
+		*size_out = size;
+	return MR_OK;
+}
+
+enum mr_err identity_store_open(const char *generation, int *fd_out, size_t *size_out,
 				struct identity_table *table_out, struct mr_error *error)
 {
-	char *path = mr_asprintf("%s/current/table", store);
+	char *path = mr_asprintf("%s/table", generation);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat status;
-	enum mr_err err = MR_OK;
-	void *bytes = MAP_FAILED;
-	if (fd < 0 || fstat(fd, &status) != 0)
+	enum mr_err err;
+	if (fd < 0)
 		err = mr_error_errno(error, MR_CONFIG,
-				     "%s: no identity store; millrace identity import makes one",
-				     store);
-	else if (status.st_size == 0 || (bytes = mmap(NULL, (size_t)status.st_size, PROT_READ,
-						      MAP_SHARED, fd, 0)) == MAP_FAILED)
-		err = mr_error_set(error, MR_CONFIG, "%s: cannot be mapped", path);
-	if (err == MR_OK) {
-		err = identity_table_open((struct mr_slice){bytes, (size_t)status.st_size},
-					  table_out, error);
-		if (err != MR_OK)
-			mr_error_prefix(error, "%s", path);
-	}
-	if (err == MR_OK && size_out != NULL)
-		*size_out = (size_t)status.st_size;
+				     "no identity store; millrace identity import makes one: %s",
+				     path);
+	else
+		err = map_table(path, fd, size_out, table_out, error);
 	if (err == MR_OK && fd_out != NULL)
 		*fd_out = fd;
 	else if (fd >= 0)
@@ -57,10 +77,9 @@ static enum mr_err lmdb_error(struct mr_error *error, const char *path, int code
 	return mr_error_set(error, err, "%s: %s", path, mdb_strerror(code));
 }
 
-enum mr_err identity_store_entry(const char *store, uint32_t number, struct mr_buf *out,
+enum mr_err identity_store_entry(const char *generation, uint32_t number, struct mr_buf *out,
 				 struct mr_error *error)
 {
-	char *path = mr_asprintf("%s/current", store);
 	MDB_env *env = NULL;
 	MDB_txn *txn = NULL;
 	MDB_dbi dbi;
@@ -70,7 +89,7 @@ enum mr_err identity_store_entry(const char *store, uint32_t number, struct mr_b
 	if (code == 0)
 		code = mdb_env_set_mapsize(env, MAP_BYTES);
 	if (code == 0)
-		code = mdb_env_open(env, path, MDB_RDONLY | MDB_NOTLS, 0600);
+		code = mdb_env_open(env, generation, MDB_RDONLY | MDB_NOTLS, 0600);
 	if (code == 0)
 		code = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
 	if (code == 0)
@@ -83,9 +102,7 @@ enum mr_err identity_store_entry(const char *store, uint32_t number, struct mr_b
 		mdb_txn_abort(txn);
 	if (env != NULL)
 		mdb_env_close(env);
-	enum mr_err err = code == 0 ? MR_OK : lmdb_error(error, path, code);
-	free(path);
-	return err;
+	return code == 0 ? MR_OK : lmdb_error(error, generation, code);
 }
 
 /* ---- a new generation ---- */

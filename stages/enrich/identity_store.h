@@ -3,7 +3,7 @@
  *     STORE/lock                 held by an import
  *     STORE/current              a link to the generation in use
  *     STORE/generation-N/table   the index that workers map (identity_table.h)
- *     STORE/generation-N/data.mdb, lock.mdb   LMDB: person number to the whole entry as JSON
+ *     STORE/generation-N/data.mdb, lock.mdb   LMDB: entry number to the whole entry as JSON
  *
  * Both hold the people: the table only what events are enriched with, laid out for look-ups by the
  * million; LMDB everything that was imported, for people to read. */
@@ -14,12 +14,15 @@
 
 #include "identity_table.h"
 
-/* The current generation's table, mapped until the process ends. MR_CONFIG: there is none, or it is
+/* The current generation's directory, so that what is read of it is of one generation; the
+ * caller's to free. Where there is none, a path that nothing is at. */
+char *identity_store_current(const char *store);
+/* A generation's table, mapped until the process ends. MR_CONFIG: there is none, or it is
  * damaged. `fd_out` and `size_out` may be NULL; the descriptor is the caller's. */
-enum mr_err identity_store_open(const char *store, int *fd_out, size_t *size_out,
+enum mr_err identity_store_open(const char *generation, int *fd_out, size_t *size_out,
 				struct identity_table *table_out, struct mr_error *error);
-/* The whole entry of a person, as JSON, into `out`. */
-enum mr_err identity_store_entry(const char *store, uint32_t number, struct mr_buf *out,
+/* An entry of a generation, as JSON, into `out`. */
+enum mr_err identity_store_entry(const char *generation, uint32_t number, struct mr_buf *out,
 				 struct mr_error *error);
 
 /* A new generation in the making. */
@@ -34,7 +37,7 @@ struct identity_generation {
 	uint32_t pending; /* entries in the transaction */
 };
 /* Takes the lock (MR_CONFIG where another import holds it), removes rubbish, makes the directory.
- */
+ * Call end also after an error. */
 enum mr_err identity_generation_begin(const char *store, struct identity_generation *out,
 				      struct mr_error *error);
 /* Numbers rise by one from 0. */
