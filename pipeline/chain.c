@@ -38,10 +38,8 @@ enum mr_err mr_chain_open(struct mr_chain *chain, const struct mr_group *group,
 		chain->has_events |= ops->reads == MR_CONTENT_EVENTS;
 	}
 	chain->has_events |= writes_events(writer);
-	if (chain->has_events) {
+	if (chain->has_events)
 		mr_events_init(&chain->events, env->fields, CHAIN_EVENTS);
-		mr_writer_set_events(writer, &chain->events);
-	}
 	return MR_OK;
 }
 
@@ -151,10 +149,15 @@ static enum mr_err go_first(struct mr_chain *chain, struct mr_error *error)
 	if (chain->has_events && judge(chain) == NULL && !mr_writer_ready(chain->writer))
 		return MR_FULL;
 	enum mr_err err;
-	if (item->ops->reads == MR_CONTENT_EVENTS)
+	if (item->ops->reads == MR_CONTENT_EVENTS) {
 		err = mr_reader_take_events(&chain->in, &chain->events, error);
-	else
+	} else {
+		/* For this stage alone: to the one that reads the events, room for more of them is
+		 * no part of the writer being ready. */
+		mr_writer_set_events(chain->writer, chain->has_events ? &chain->events : NULL);
 		err = item->ops->process(item->state, &chain->in, chain->writer, error);
+		mr_writer_set_events(chain->writer, NULL);
+	}
 	if (err == MR_OK)
 		err = mr_reader_finish(&chain->in, error);
 	if (err == MR_OK)

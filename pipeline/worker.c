@@ -184,7 +184,9 @@ static enum mr_err idle(struct mr_worker *worker, enum phase phase, const struct
 			struct pollfd *fds, struct mr_error *error)
 {
 	int64_t now_us = mr_clock_us();
-	int64_t due_us = timers->report_us < timers->tick_us ? timers->report_us : timers->tick_us;
+	/* A tick that is due has to wait for the outputs: what they wait for wakes us. */
+	bool ticks = timers->tick_us > now_us && timers->tick_us < timers->report_us;
+	int64_t due_us = ticks ? timers->tick_us : timers->report_us;
 	int timeout_ms = due_us <= now_us ? 0 : (int)((due_us - now_us) / 1000) + 1;
 	bool input = phase == PHASE_WORK && mr_chain_is_idle(&worker->chain) &&
 		     !mr_chain_is_source(&worker->chain);
