@@ -1,5 +1,5 @@
-/* engine_naive.h - a rule's meaning written down plainly: no index, no cache, no shortcut. It shares
- * nothing with the engine. */
+/* engine_naive.h - a rule's meaning written down plainly: no index, no cache, no shortcut. It
+ * shares nothing with the engine. */
 #ifndef MILLRACE_TEST_ENGINE_NAIVE_H
 #define MILLRACE_TEST_ENGINE_NAIVE_H
 
@@ -124,8 +124,7 @@ static inline bool naive_cidr(const struct sigma_predicate *leaf, const struct m
 	if (value->type != MR_STRING || value->len >= sizeof copy)
 		return false;
 	memcpy(copy, value->text, value->len);
-	if (inet_pton(AF_INET, copy, address + 12) != 1 &&
-	    inet_pton(AF_INET6, copy, address) != 1)
+	if (inet_pton(AF_INET, copy, address + 12) != 1 && inet_pton(AF_INET6, copy, address) != 1)
 		return false;
 	for (int bit = 0; bit < leaf->prefix; bit++)
 		if ((address[bit / 8] ^ leaf->network[bit / 8]) >> (7 - bit % 8) & 1)
@@ -151,7 +150,8 @@ static inline bool naive_equal(struct naive *naive, const struct mr_value *a,
 			       const struct mr_value *b, bool cased)
 {
 	char one[48], two[48];
-	if ((a->type == MR_BOOL && naive_is_number(b)) || (b->type == MR_BOOL && naive_is_number(a)))
+	if ((a->type == MR_BOOL && naive_is_number(b)) ||
+	    (b->type == MR_BOOL && naive_is_number(a)))
 		return false;
 	struct mr_slice left = naive_text(naive, a, cased, 0);
 	struct mr_slice right = naive_text(naive, b, cased, 1);

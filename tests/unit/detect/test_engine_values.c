@@ -1,4 +1,5 @@
-/* test_engine_values.c - what each test of a rule says of each kind of value (SIGMA.md, "Values"). */
+/* test_engine_values.c - what each test of a rule says of each kind of value (SIGMA.md, "Values").
+ */
 #include "engine_harness.h"
 #include "sigma_harness.h"
 
