@@ -177,7 +177,8 @@ static uint32_t fields_for(struct detect_signals *signals, const struct mr_event
 {
 	if (!signals->has_fields) {
 		signals->field_count = 0;
-		for (mr_field field = 1; field < MR_F_NORMALISED_END; field++) {
+		for (int id = 1; id < MR_F_NORMALISED_END; id++) {
+			mr_field field = (mr_field)id;
 			if (mr_field_in_alert(field))
 				signals->field_count = add_field(
 				    events, event, field, signals->fields, signals->field_count);

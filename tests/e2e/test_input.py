@@ -92,7 +92,7 @@ def scan(folder, inputs, rules, standard_input=None):
     result = subprocess.run([PROGRAM, "scan", *rule_options, "--workers", "2", "--summary", summary, "--dead-letter",
                              dead, *inputs], input=standard_input, capture_output=True, timeout=300)
     counts, rejects = {}, []
-    if os.path.exists(summary):
+    if os.path.exists(summary) and os.path.getsize(summary) > 0:
         with open(summary, encoding="utf-8") as file:
             counts = json.load(file)
     if os.path.exists(dead):
