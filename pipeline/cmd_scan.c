@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cmd.h"
@@ -172,14 +173,53 @@ static enum mr_err workers_of(const struct scan *scan, uint32_t *out, struct mr_
 	return MR_OK;
 }
 
-static enum mr_err open_for_writing(const char *option, const char *path, int *fd_out,
+/* An output that is also an input, or twice an output, would eat what it should write or read. */
+static bool is_same_file(const struct stat *info, const char *path)
+{
+	struct stat other;
+	return path != NULL && stat(path, &other) == 0 && S_ISREG(other.st_mode) &&
+	       other.st_dev == info->st_dev && other.st_ino == info->st_ino;
+}
+
+static enum mr_err check_clash(const char *option, const char *path, const struct stat *info,
+			       const struct scan *scan, const struct mr_config *config,
+			       struct mr_error *error)
+{
+	const char *const outputs[] = {scan->output, scan->dead_letter, scan->summary};
+	int same = 0;
+	for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++)
+		same += is_same_file(info, outputs[i]);
+	if (same > 1)
+		return mr_error_set(error, MR_CONFIG, "%s %s: another option writes that file too",
+				    option, path);
+	for (size_t i = 0; i < mr_config_count(config, "input"); i++) {
+		if (is_same_file(info, mr_config_get(config, "input", i)))
+			return mr_error_set(error, MR_CONFIG,
+					    "%s %s: it is an input; name another file", option,
+					    path);
+	}
+	return MR_OK;
+}
+
+static enum mr_err open_for_writing(const char *option, const char *path, const struct scan *scan,
+				    const struct mr_config *config, int *fd_out,
 				    struct mr_error *error)
 {
-	*fd_out = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	if (*fd_out >= 0)
-		return MR_OK;
-	return mr_error_errno(error, MR_CONFIG, "%s %s: cannot be opened for writing", option,
-			      path);
+	struct stat info;
+	*fd_out = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+	if (*fd_out < 0 || fstat(*fd_out, &info) != 0)
+		return mr_error_errno(error, MR_CONFIG, "%s %s: cannot be opened for writing",
+				      option, path);
+	enum mr_err err = MR_OK;
+	if (S_ISREG(info.st_mode))
+		err = check_clash(option, path, &info, scan, config, error);
+	if (err == MR_OK && S_ISREG(info.st_mode) && ftruncate(*fd_out, 0) != 0)
+		err = mr_error_errno(error, MR_CONFIG, "%s %s: cannot be emptied", option, path);
+	if (err != MR_OK) {
+		close(*fd_out);
+		*fd_out = -1;
+	}
+	return err;
 }
 
 /* What a stage writes to is opened here, so that a wrong path is known before any work. */
@@ -190,7 +230,7 @@ static enum mr_err open_outputs(const struct scan *scan, struct mr_supervisor *s
 	int fd;
 	enum mr_err err = MR_OK;
 	if (scan->output != NULL)
-		err = open_for_writing("-o", scan->output, &fd, error);
+		err = open_for_writing("-o", scan->output, scan, config, &fd, error);
 	else if ((fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)) < 0)
 		err = mr_error_errno(error, MR_CONFIG, "standard output cannot be written to");
 	if (err != MR_OK)
@@ -199,7 +239,7 @@ static enum mr_err open_outputs(const struct scan *scan, struct mr_supervisor *s
 	mr_config_add(config, "output", scan->output != NULL ? scan->output : "standard output");
 	if (scan->dead_letter == NULL)
 		return MR_OK;
-	err = open_for_writing("--dead-letter", scan->dead_letter, &fd, error);
+	err = open_for_writing("--dead-letter", scan->dead_letter, scan, config, &fd, error);
 	if (err != MR_OK)
 		return err;
 	mr_tables_add(supervisor->tables, "deliver.dead_letter", fd, 0);
@@ -261,7 +301,8 @@ static enum mr_err run(const struct scan *scan, struct mr_supervisor *supervisor
 	if (err == MR_OK)
 		err = open_outputs(scan, supervisor, error);
 	if (err == MR_OK && scan->summary != NULL)
-		err = open_for_writing("--summary", scan->summary, &summary_fd, error);
+		err = open_for_writing("--summary", scan->summary, scan, &supervisor->setup.config,
+				       &summary_fd, error);
 	if (err == MR_OK)
 		err = mr_supervisor_run(supervisor, error);
 	if (err == MR_OK && summary_fd >= 0)

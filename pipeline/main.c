@@ -1,4 +1,5 @@
 /* main.c - the program: finds the command and runs it. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -41,8 +42,20 @@ static void usage(FILE *out)
 	fputs("\nmillrace COMMAND --help says more of each.\n", out);
 }
 
+/* A standard descriptor that is closed would be given to the next file: close-on-exec or not,
+ * workers and messages would then write into it. Opened the wrong way round, its use stays an
+ * error. */
+static void hold_standard_descriptors(void)
+{
+	for (int fd = 0; fd <= 2; fd++) {
+		if (fcntl(fd, F_GETFD) < 0)
+			open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+	}
+}
+
 int main(int argc, char **argv)
 {
+	hold_standard_descriptors();
 	if (argc >= 2 && strcmp(argv[1], "worker") == 0)
 		return mr_worker_main(argc - 1, argv + 1);
 	if (argc < 2) {

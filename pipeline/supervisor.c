@@ -20,7 +20,10 @@
 
 #define SAMPLE_US 250000
 #define SHOW_US 200000
+#define SAMPLE_SHARE 100 /* looking at memory takes at most one part in so many of the time */
 #define WAIT_MS 100
+#define LOST_MS 5
+#define LOST_TRIES 40
 
 void mr_supervisor_init(struct mr_supervisor *supervisor)
 {
@@ -47,6 +50,7 @@ static void reap(struct mr_supervised *worker)
 		return;
 	while (waitpid(worker->pid, &worker->status, 0) < 0 && errno == EINTR)
 		;
+	worker->reaped = worker->pid;
 	worker->pid = 0;
 }
 
@@ -58,11 +62,26 @@ static void kill_all(struct mr_supervisor *supervisor)
 	}
 }
 
-static void end_all(struct mr_supervisor *supervisor)
+static enum mr_err tell_status(const struct mr_supervised *worker, struct mr_error *error)
+{
+	if (WIFSIGNALED(worker->status))
+		return mr_error_set(error, MR_PEER_LOST,
+				    "worker %s (process %d) was killed by signal %d (%s)",
+				    worker->name, (int)worker->reaped, WTERMSIG(worker->status),
+				    strsignal(WTERMSIG(worker->status)));
+	return mr_error_set(error, MR_PEER_LOST, "worker %s (process %d) ended with status %d",
+			    worker->name, (int)worker->reaped, WEXITSTATUS(worker->status));
+}
+
+/* Reaps all. Names in `error`, unless it holds one, a worker that fell after its last word. */
+static void end_all(struct mr_supervisor *supervisor, struct mr_error *error)
 {
 	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
-		reap(&supervisor->workers[i]);
-		mr_control_fini(&supervisor->workers[i].control);
+		struct mr_supervised *worker = &supervisor->workers[i];
+		reap(worker);
+		if (worker->status != 0 && error->code == MR_OK)
+			tell_status(worker, error);
+		mr_control_fini(&worker->control);
 	}
 	mr_rundir_remove(&supervisor->rundir);
 }
@@ -70,15 +89,8 @@ static void end_all(struct mr_supervisor *supervisor)
 /* A worker's socket has closed without a last word. */
 static enum mr_err died(struct mr_supervised *worker, struct mr_error *error)
 {
-	pid_t pid = worker->pid;
 	reap(worker);
-	if (WIFSIGNALED(worker->status))
-		return mr_error_set(error, MR_PEER_LOST,
-				    "worker %s (process %d) was killed by signal %d (%s)",
-				    worker->name, (int)pid, WTERMSIG(worker->status),
-				    strsignal(WTERMSIG(worker->status)));
-	return mr_error_set(error, MR_PEER_LOST, "worker %s (process %d) ended with status %d",
-			    worker->name, (int)pid, WEXITSTATUS(worker->status));
+	return tell_status(worker, error);
 }
 
 static bool find_dead(struct mr_supervisor *supervisor, struct mr_error *error)
@@ -96,12 +108,30 @@ static bool find_dead(struct mr_supervisor *supervisor, struct mr_error *error)
 	return false;
 }
 
-/* Its peers may tell of the loss before the dead one's own socket does, and before it can be waited
- * for: what they say of it is less than who it was and what it died of. */
-static void name_the_dead(struct mr_supervisor *supervisor, struct mr_error *error)
+/* What another worker says of its own failure, beyond the loss of a peer. */
+static bool find_failed(struct mr_supervisor *supervisor, struct mr_error *error)
 {
-	for (int tries = 0; tries < 20 && !find_dead(supervisor, error); tries++)
-		poll(NULL, 0, 5);
+	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
+		struct mr_error own = {0};
+		enum mr_err err = mr_supervisor_listen(supervisor, i, &own);
+		if (err == MR_OK || err == MR_END || err == MR_PEER_LOST)
+			continue;
+		*error = own;
+		return true;
+	}
+	return false;
+}
+
+/* Its peers may tell of the loss before the lost one itself does, and before it can be waited for:
+ * what they say is less than who it was, and what it died of or failed at. */
+static enum mr_err name_the_lost(struct mr_supervisor *supervisor, struct mr_error *error)
+{
+	for (int tries = 0; tries < LOST_TRIES; tries++) {
+		if (find_dead(supervisor, error) || find_failed(supervisor, error))
+			break;
+		poll(NULL, 0, LOST_MS);
+	}
+	return error->code;
 }
 
 /* ---- watching ---- */
@@ -177,7 +207,9 @@ static enum mr_err watch(struct mr_supervisor *supervisor, struct mr_error *erro
 		int64_t now_us = mr_clock_us();
 		if (supervisor->started && now_us >= sample_us) {
 			mr_supervisor_sample(supervisor);
-			sample_us = now_us + SAMPLE_US;
+			int64_t took_us = mr_clock_us() - now_us;
+			int64_t pause_us = took_us * SAMPLE_SHARE;
+			sample_us = now_us + (pause_us > SAMPLE_US ? pause_us : SAMPLE_US);
 		}
 		if (supervisor->started && now_us >= show_us) {
 			add_up(supervisor);
@@ -187,7 +219,7 @@ static enum mr_err watch(struct mr_supervisor *supervisor, struct mr_error *erro
 	}
 	free(fds);
 	if (err == MR_PEER_LOST && supervisor->interrupted == 0)
-		name_the_dead(supervisor, error);
+		err = name_the_lost(supervisor, error);
 	return err;
 }
 
@@ -245,7 +277,8 @@ enum mr_err mr_supervisor_run(struct mr_supervisor *supervisor, struct mr_error 
 		err = watch(supervisor, error);
 	if (err != MR_OK)
 		kill_all(supervisor);
-	end_all(supervisor);
+	end_all(supervisor, error);
+	err = error->code;
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	add_up(supervisor);
 	mr_progress_clear(&supervisor->progress);

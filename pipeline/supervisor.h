@@ -16,6 +16,7 @@
 
 struct mr_supervised {
 	pid_t pid; /* 0 once it was reaped */
+	pid_t reaped;
 	int status;
 	struct mr_control control;
 	struct mr_counters counters;
@@ -45,7 +46,8 @@ struct mr_supervisor {
 	struct mr_registration registration;
 	uint32_t file_count;
 	int signals; /* signalfd */
-	bool started;
+	bool started; /* all workers are ready */
+	bool ending;  /* one is done */
 	/* What came of it. */
 	struct mr_catalog catalog;
 	struct mr_counters sums;

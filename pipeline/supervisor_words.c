@@ -173,8 +173,10 @@ static enum mr_err handle(struct mr_supervisor *supervisor, uint32_t from,
 				 message->bytes.len);
 		return MR_OK;
 	case MR_CONTROL_DONE:
+		if (!supervisor->ending)
+			mr_supervisor_sample(supervisor); /* all are still there */
+		supervisor->ending = true;
 		worker->done = true;
-		mr_supervisor_sample(supervisor);
 		return MR_OK;
 	case MR_CONTROL_FAILED:
 		return mr_error_set(

@@ -1,0 +1,124 @@
+"""What the end-to-end tests share: the program, its output, the shared data, processes that stay behind."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+PROGRAM = os.environ["MILLRACE"]
+ROOT = os.environ["MILLRACE_ROOT"]
+SHARED = os.environ.get("MILLRACE_SHARED", os.path.join(ROOT, "..", "shared"))
+WAIT_SECONDS = 30
+RULE = """title: A mailbox was set
+id: 5f1c2f5e-6d1f-4c1e-9f0e-2b8a4d7c9b11
+status: test
+logsource:
+    product: m365
+detection:
+    selection:
+        Operation: Set-Mailbox
+    condition: selection
+level: low
+"""
+
+
+def shared(*parts):
+    """A path in the shared data; the test is skipped, by name, where it is missing."""
+    path = os.path.join(SHARED, "data", *parts)
+    if not os.path.exists(path):
+        print(f"skipped: {path} is missing")
+        sys.exit(77)
+    return path
+
+
+def record(number, every=3):
+    """A record of the Unified Audit Log; each `every`-th matches RULE."""
+    return {"CreationTime": f"2024-05-01T10:{number // 60 % 60:02}:{number % 60:02}",
+            "Id": f"00000000-0000-4000-8000-{number:012}", "RecordType": 1, "UserType": 0, "Version": 1,
+            "Operation": "Set-Mailbox" if number % every == 0 else "Get-Mailbox", "Workload": "Exchange",
+            "OrganizationId": "0873ee4d-d342-44f2-8961-74c442a2fad2", "UserId": f"user{number % 97}@example.com",
+            "ClientIP": f"203.0.113.{number % 250}", "ObjectId": "x" * 400}
+
+
+def write_records(path, count, every=3):
+    with open(path, "w", encoding="utf-8") as out:
+        for number in range(count):
+            out.write(json.dumps(record(number, every)) + "\n")
+
+
+def scan(*arguments, **options):
+    """Run `millrace scan`; gives (exit status, alerts, what stderr said)."""
+    options.setdefault("timeout", WAIT_SECONDS * 4)
+    done = subprocess.run([PROGRAM, "scan", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          check=False, **options)
+    return done.returncode, alerts(done.stdout), done.stderr.decode("utf-8", "replace")
+
+
+def alerts(output):
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def ids(found):
+    return sorted(alert["finding_info"]["uid"] for alert in found)
+
+
+def summary(path):
+    with open(path, encoding="utf-8") as text:
+        return json.load(text)
+
+
+def children(pid):
+    """Processes whose parent is `pid`, as (pid, state)."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            with open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace") as stat:
+                rest = stat.read().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(rest[1]) == pid:
+            found.append((int(entry), rest[0]))
+    return found
+
+
+def is_running(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+            return stat.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def wait_until(condition, what, seconds=WAIT_SECONDS):
+    """Wait for what /proc or a file shows; gives the condition's value."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.005)
+    raise AssertionError(f"waited {seconds} s in vain: {what}")
+
+
+def socket_directories(base):
+    return [name for name in os.listdir(base) if name.startswith("millrace-")]
+
+
+class Workplace(tempfile.TemporaryDirectory):
+    """A directory with a rule file, and an environment whose sockets go into `run` in it."""
+
+    def __enter__(self):
+        path = super().__enter__()
+        self.run = os.path.join(path, "run")
+        os.mkdir(self.run)
+        self.rule = os.path.join(path, "rule.yml")
+        with open(self.rule, "w", encoding="utf-8") as out:
+            out.write(RULE)
+        self.environment = {**os.environ, "XDG_RUNTIME_DIR": self.run}
+        return self
+
+    def path(self, name):
+        return os.path.join(self.name, name)
