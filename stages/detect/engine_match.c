@@ -147,13 +147,18 @@ static int by_number(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-/* Rules lie in the image by catalog index: put the positions in order. */
-static void settle(struct engine *engine, size_t matched)
+/* Ascending catalog indices, each once: a rule stands in the set for each view of its logsource. */
+static size_t settle(struct engine *engine, size_t matched)
 {
+	size_t count = 0;
 	if (matched > 1)
 		qsort(engine->matched, matched, sizeof(*engine->matched), by_number);
-	for (size_t i = 0; i < matched; i++)
-		engine->matched[i] = engine->rules[engine->matched[i]].index;
+	for (size_t i = 0; i < matched; i++) {
+		uint32_t index = engine->rules[engine->matched[i]].index;
+		if (count == 0 || engine->matched[count - 1] != index)
+			engine->matched[count++] = index;
+	}
+	return count;
 }
 
 size_t engine_match(struct engine *engine, const struct mr_events *events,
@@ -178,8 +183,7 @@ size_t engine_match(struct engine *engine, const struct mr_events *events,
 			    try_rules(engine, &engine->predicates[group->hits[j]].witness, matched);
 	}
 	matched = try_rules(engine, &plan->always, matched);
-	settle(engine, matched);
-	return matched;
+	return settle(engine, matched);
 }
 
 uint64_t engine_regex_limits(struct engine *engine)

@@ -73,7 +73,7 @@ struct sigma_node {
 /* One detection. `kinds` has a bit (1 << MR_KIND_x) for each record kind that its logsource sees;
  * `condition` includes whatever else the logsource asks of the record, filters and mappings. */
 struct sigma_rule {
-	uint32_t index; /* in the catalog */
+	uint32_t index; /* in the catalog; the views of one logsource make several with one index */
 	uint32_t kinds;
 	struct sigma_node *condition;
 };
