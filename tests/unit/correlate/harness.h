@@ -1,0 +1,418 @@
+/* harness.h - the correlate stage driven in memory: any number of workers in each layer, batches of
+ * any size, signals routed by key group as the links would, alerts collected as a sorted set. */
+#ifndef MILLRACE_TEST_CORRELATE_HARNESS_H
+#define MILLRACE_TEST_CORRELATE_HARNESS_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "millrace/checkpoint.h"
+#include "millrace/rule.h"
+#include "pipeline/stage_io.h"
+#include "pipeline/tables.h"
+
+extern const struct mr_stage_ops mr_stage_correlate;
+
+#define HOUSE_LAYERS 3
+#define HOUSE_WORKERS 4
+
+/* ---- random numbers ---- */
+
+static uint64_t random_next(uint64_t *state)
+{
+	uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
+	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return z ^ (z >> 31);
+}
+
+static inline uint32_t random_below(uint64_t *state, uint32_t limit)
+{
+	return (uint32_t)(random_next(state) % limit);
+}
+
+static inline int64_t random_between(uint64_t *state, int64_t low, int64_t high)
+{
+	return low + (int64_t)(random_next(state) % (uint64_t)(high - low + 1));
+}
+
+/* ---- a catalog ---- */
+
+static inline struct mr_rule *catalog_add(struct mr_catalog *catalog, enum mr_rule_kind kind)
+{
+	struct mr_rule *wider =
+	    mr_arena_alloc(&catalog->arena, (catalog->count + 1) * sizeof(*wider));
+	if (catalog->count > 0)
+		memcpy(wider, catalog->rules, catalog->count * sizeof(*wider));
+	struct mr_rule *rule = &wider[catalog->count];
+	char name[32];
+	int len = snprintf(name, sizeof(name), "rule-%u", catalog->count);
+	*rule = (struct mr_rule){.kind = kind, .alerts = true};
+	rule->id.at = mr_arena_copy(&catalog->arena, name, (size_t)len);
+	rule->id.len = (size_t)len;
+	catalog->rules = wider;
+	catalog->count++;
+	if (catalog->layers == 0)
+		catalog->layers = 1;
+	return rule;
+}
+
+/* The same field for every rule of the list; 0 for none. */
+static inline void rule_fields(struct mr_catalog *catalog, struct mr_rule *rule, mr_field field,
+			       const char *name, struct mr_texts *texts, mr_field **fields)
+{
+	*texts = (struct mr_texts){NULL, 0};
+	if (field == 0)
+		return;
+	texts->items = mr_arena_alloc(&catalog->arena, sizeof(*texts->items));
+	texts->items[0] = mr_slice(name);
+	texts->count = 1;
+	*fields = mr_arena_alloc(&catalog->arena, rule->rule_count * sizeof(**fields));
+	for (uint32_t i = 0; i < rule->rule_count; i++)
+		(*fields)[i] = field;
+}
+
+/* A correlation over `list`; threshold 0 is no condition. Gives its index. */
+static inline uint32_t catalog_correlation(struct mr_catalog *catalog,
+					   enum mr_correlation_type type, const uint32_t *list,
+					   uint32_t count, int64_t span_us, int64_t threshold,
+					   mr_field group, mr_field value)
+{
+	struct mr_rule *rule = catalog_add(catalog, MR_RULE_CORRELATION);
+	rule->type = type;
+	rule->rules = mr_arena_alloc(&catalog->arena, count * sizeof(*list));
+	memcpy(rule->rules, list, count * sizeof(*list));
+	rule->rule_count = count;
+	rule->timespan_us = span_us;
+	rule->meaning = catalog->count * UINT64_C(1000003);
+	if (threshold > 0) {
+		rule->condition = mr_arena_alloc(&catalog->arena, sizeof(*rule->condition));
+		*rule->condition = (struct mr_condition_part){MR_GTE, threshold};
+		rule->condition_count = 1;
+	}
+	rule_fields(catalog, rule, group, "group", &rule->group_by, &rule->group_fields);
+	rule_fields(catalog, rule, value, "value", &rule->fields, &rule->value_fields);
+	for (uint32_t i = 0; i < count; i++) {
+		struct mr_rule *named = &catalog->rules[list[i]];
+		if (named->kind != MR_RULE_CORRELATION)
+			continue;
+		named->feeds = true;
+		if (named->layer >= rule->layer)
+			rule->layer = (uint8_t)(named->layer + 1);
+	}
+	if (rule->layer >= catalog->layers)
+		catalog->layers = (uint8_t)(rule->layer + 1);
+	return catalog->count - 1;
+}
+
+/* ---- what fired ---- */
+
+struct fired {
+	uint32_t rule;
+	char key[64];
+	int64_t slot;
+};
+struct fired_list {
+	struct fired *items;
+	size_t count, capacity;
+};
+
+static inline void fired_add(struct fired_list *list, uint32_t rule, struct mr_slice key,
+			     int64_t slot)
+{
+	if (list->count == list->capacity) {
+		list->capacity = mr_grow(list->capacity, list->count + 1);
+		list->items = mr_realloc(list->items, list->capacity * sizeof(*list->items));
+	}
+	struct fired *one = &list->items[list->count++];
+	memset(one, 0, sizeof(*one));
+	assert_true(key.len < sizeof(one->key));
+	one->rule = rule;
+	if (key.len > 0)
+		memcpy(one->key, key.at, key.len);
+	one->slot = slot;
+}
+
+static int fired_compare(const void *a, const void *b)
+{
+	const struct fired *x = a, *y = b;
+	if (x->rule != y->rule)
+		return x->rule < y->rule ? -1 : 1;
+	int order = strcmp(x->key, y->key);
+	return order != 0 ? order : (x->slot > y->slot) - (x->slot < y->slot);
+}
+
+static inline void fired_sort(struct fired_list *list)
+{
+	if (list->count > 1)
+		qsort(list->items, list->count, sizeof(*list->items), fired_compare);
+}
+
+static inline void fired_unique(struct fired_list *list)
+{
+	size_t count = 0;
+	fired_sort(list);
+	for (size_t i = 0; i < list->count; i++) {
+		if (count == 0 || fired_compare(&list->items[count - 1], &list->items[i]) != 0)
+			list->items[count++] = list->items[i];
+	}
+	list->count = count;
+}
+
+static inline void fired_fini(struct fired_list *list)
+{
+	free(list->items);
+	*list = (struct fired_list){0};
+}
+
+/* Both sorted; what is in only one of them is printed. */
+static inline void fired_assert_equal(const struct fired_list *got, const struct fired_list *wanted,
+				      const char *what, uint64_t seed)
+{
+	size_t g = 0, w = 0, wrong = 0;
+	while (g < got->count || w < wanted->count) {
+		int order = g == got->count      ? 1
+			    : w == wanted->count ? -1
+						 : fired_compare(&got->items[g], &wanted->items[w]);
+		const struct fired *odd = order < 0 ? &got->items[g] : &wanted->items[w];
+		if (order != 0 && wrong++ < 10)
+			print_error("%s, seed %llu: rule %u key %s slot %lld is %s\n", what,
+				    (unsigned long long)seed, odd->rule, odd->key,
+				    (long long)odd->slot, order < 0 ? "too much" : "missing");
+		g += order <= 0;
+		w += order >= 0;
+	}
+	assert_int_equal(wrong, 0);
+}
+
+/* ---- workers ---- */
+
+struct house {
+	const struct mr_fields *fields;
+	struct mr_config config;
+	struct mr_tables *tables;
+	struct mr_counters counters;
+	uint32_t workers;
+	uint32_t layers;
+	uint32_t batch; /* signals in one */
+	bool finite;
+	struct mr_stage_env envs[HOUSE_LAYERS][HOUSE_WORKERS];
+	void *states[HOUSE_LAYERS][HOUSE_WORKERS];
+	struct mr_writer writers[HOUSE_LAYERS][HOUSE_WORKERS];
+	struct fired_list made; /* activity 1, no announcement */
+	struct fired_list announced;
+	struct fired_list revised;
+	struct mr_alert last; /* the newest of any: its texts are gone */
+	uint32_t last_evidence_origin[MR_EVIDENCE_MAX];
+};
+
+static inline void house_open(struct house *house, const struct mr_catalog *catalog,
+			      const struct mr_fields *fields, uint32_t workers, bool finite)
+{
+	struct mr_buf bytes = {0};
+	struct mr_error error = {0};
+	*house = (struct house){.fields = fields,
+				.workers = workers,
+				.layers = catalog->layers,
+				.batch = 7,
+				.finite = finite};
+	house->tables = mr_tables_new();
+	mr_catalog_encode(catalog, &bytes);
+	assert_int_equal(mr_tables_add_bytes(house->tables, "catalog",
+					     (struct mr_slice){bytes.data, bytes.len}, &error),
+			 MR_OK);
+	mr_buf_fini(&bytes);
+	for (uint32_t l = 0; l < house->layers; l++) {
+		for (uint32_t w = 0; w < workers; w++) {
+			struct mr_stage_env *env = &house->envs[l][w];
+			*env = (struct mr_stage_env){.config = &house->config,
+						     .fields = fields,
+						     .tables = house->tables,
+						     .counters = &house->counters,
+						     .seed = {1, 2, 3, 4, 5, 6, 7, 8, 9},
+						     .worker = w,
+						     .workers = workers,
+						     .layer = (uint8_t)l,
+						     .finite = finite};
+			house->states[l][w] = mr_calloc(1, mr_stage_correlate.state_size);
+			if (mr_stage_correlate.open(house->states[l][w], env, &error) != MR_OK)
+				fail_msg("%s", error.text);
+			mr_writer_add_output(&house->writers[l][w], MR_CONTENT_ALERTS, 0,
+					     MR_LINK_SPREAD, 1);
+			if (l + 1 < house->layers)
+				mr_writer_add_output(&house->writers[l][w], MR_CONTENT_SIGNALS,
+						     (uint8_t)(l + 1), MR_LINK_KEYED, workers);
+		}
+	}
+}
+
+static inline void house_close(struct house *house)
+{
+	for (uint32_t l = 0; l < house->layers; l++) {
+		for (uint32_t w = 0; w < house->workers; w++) {
+			mr_stage_correlate.close(house->states[l][w]);
+			free(house->states[l][w]);
+			mr_writer_fini(&house->writers[l][w]);
+		}
+	}
+	mr_tables_free(house->tables);
+	mr_config_fini(&house->config);
+	fired_fini(&house->made);
+	fired_fini(&house->announced);
+	fired_fini(&house->revised);
+}
+
+static inline void house_alerts(struct house *house, const struct mr_body *body)
+{
+	struct mr_reader in = {0};
+	struct mr_error error = {0};
+	mr_reader_open_body(&in, MR_CONTENT_ALERTS, body);
+	for (; mr_reader_alert(&in, &house->last); mr_reader_advance(&in)) {
+		const struct mr_alert *alert = &house->last;
+		struct fired_list *list = alert->announcement ? &house->announced
+					  : alert->activity == MR_ACTIVITY_CREATE ? &house->made
+										  : &house->revised;
+		fired_add(list, alert->rule, alert->key_count > 0 ? alert->key[0] : MR_SLICE(""),
+			  alert->slot);
+		assert_true(alert->evidence_count > 0);
+		for (uint32_t i = 0; i < alert->evidence_count; i++)
+			house->last_evidence_origin[i] =
+			    (uint32_t)alert->evidence[i].origin.position;
+	}
+	assert_int_equal(mr_reader_finish(&in, &error), MR_OK);
+	mr_reader_fini(&in);
+}
+
+static inline void house_process(struct house *house, uint32_t layer, uint32_t worker,
+				 const struct mr_body *body);
+
+/* What a worker has written goes where the links would bring it. */
+static inline void house_drain(struct house *house, uint32_t layer, uint32_t worker)
+{
+	struct mr_writer *writer = &house->writers[layer][worker];
+	struct mr_body body;
+	while (mr_output_take(writer, 0, 0, true, &body)) {
+		house_alerts(house, &body);
+		mr_body_fini(&body);
+	}
+	for (uint32_t w = 0; layer + 1 < house->layers && w < house->workers; w++) {
+		while (mr_output_take(writer, 1, w, true, &body)) {
+			house_process(house, layer + 1, w, &body);
+			mr_body_fini(&body);
+		}
+	}
+}
+
+static inline void house_process(struct house *house, uint32_t layer, uint32_t worker,
+				 const struct mr_body *body)
+{
+	struct mr_reader in = {0};
+	struct mr_error error = {0};
+	enum mr_err err;
+	mr_reader_open_body(&in, MR_CONTENT_SIGNALS, body);
+	do {
+		err = mr_stage_correlate.process(house->states[layer][worker], &in,
+						 &house->writers[layer][worker], &error);
+		if (err != MR_OK && err != MR_FULL)
+			fail_msg("%s", error.text);
+		house_drain(house, layer, worker);
+	} while (err == MR_FULL);
+	assert_int_equal(mr_reader_finish(&in, &error), MR_OK);
+	mr_reader_fini(&in);
+}
+
+static inline void house_flush(struct house *house, uint32_t layer, uint32_t worker,
+			       struct mr_body *body)
+{
+	/* A reader may look MR_JSON_PADDING bytes past the end. */
+	memset(mr_buf_reserve(&body->bytes, 64), 0, 64);
+	house_process(house, layer, worker, body);
+	body->bytes.len = 0;
+	body->count = 0;
+}
+
+static inline void house_feed(struct house *house, const struct mr_signal *signals, size_t count)
+{
+	struct mr_body bodies[HOUSE_LAYERS][HOUSE_WORKERS] = {0};
+	for (size_t i = 0; i < count; i++) {
+		struct mr_signal signal = signals[i];
+		signal.key_group = mr_key_group(house->envs[0][0].seed, signal.consumer,
+						signal.tenant, signal.key, signal.key_count);
+		uint32_t worker = mr_key_group_owner(signal.key_group, house->workers);
+		struct mr_body *body = &bodies[signal.layer][worker];
+		mr_signal_encode(&signal, &body->bytes);
+		if (++body->count >= house->batch)
+			house_flush(house, signal.layer, worker, body);
+	}
+	for (uint32_t l = 0; l < house->layers; l++) {
+		for (uint32_t w = 0; w < house->workers; w++) {
+			if (bodies[l][w].count > 0)
+				house_flush(house, l, w, &bodies[l][w]);
+			mr_body_fini(&bodies[l][w]);
+		}
+	}
+}
+
+static inline void house_finish(struct house *house)
+{
+	struct mr_error error = {0};
+	for (uint32_t l = 0; l < house->layers; l++) {
+		for (uint32_t w = 0; w < house->workers; w++) {
+			enum mr_err err;
+			do {
+				err = mr_stage_correlate.finish(house->states[l][w],
+								&house->writers[l][w], &error);
+				house_drain(house, l, w);
+			} while (err == MR_FULL);
+			assert_int_equal(err, MR_OK);
+		}
+	}
+	fired_sort(&house->made);
+	fired_sort(&house->announced);
+	fired_sort(&house->revised);
+}
+
+static inline void house_barrier(struct house *house, int64_t watermark_us)
+{
+	struct mr_error error = {0};
+	for (uint32_t l = 0; l < house->layers; l++) {
+		for (uint32_t w = 0; w < house->workers; w++) {
+			mr_stage_correlate.release(house->states[l][w], watermark_us);
+			assert_int_equal(mr_stage_correlate.tick(house->states[l][w], 0,
+								 &house->writers[l][w], &error),
+					 MR_OK);
+			house_drain(house, l, w);
+		}
+	}
+}
+
+/* Everything that `from` remembers goes to `to` by way of bytes. */
+static inline void house_move(struct house *from, struct house *to)
+{
+	struct mr_error error = {0};
+	for (uint32_t l = 0; l < from->layers; l++) {
+		for (uint32_t g = 0; g < MR_KEY_GROUPS; g++) {
+			struct mr_buf bytes = {0};
+			uint32_t out = mr_key_group_owner((uint8_t)g, from->workers);
+			uint32_t in = mr_key_group_owner((uint8_t)g, to->workers);
+			mr_stage_correlate.snapshot(from->states[l][out], (uint8_t)g, &bytes);
+			/* An exact copy on the heap, so that a read past the end shows. */
+			char *exact = mr_malloc(bytes.len);
+			memcpy(exact, bytes.data, bytes.len);
+			if (mr_stage_correlate.restore(to->states[l][in], (uint8_t)g,
+						       (struct mr_slice){exact, bytes.len},
+						       &error) != MR_OK)
+				fail_msg("%s", error.text);
+			free(exact);
+			mr_buf_fini(&bytes);
+		}
+	}
+}
+
+#endif

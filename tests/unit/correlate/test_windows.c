@@ -1,0 +1,241 @@
+/* Random streams through the four kinds of correlation against the definition: ties, repeats,
+ * copies of one record at other times, disorder, slots before 1970; any order, 1 to 4 workers,
+ * given twice. */
+#include "harness.h"
+#include "naive.h"
+
+#define RULES 4 /* detections */
+#define SETUPS 40
+#define STREAMS 200 /* keys of one run */
+#define RUNS 12
+#define LONGEST 400
+
+struct setup {
+	struct naive_rule rule;
+	uint32_t index; /* in the catalog */
+};
+
+struct stream {
+	const struct setup *setup;
+	char key[16];
+	struct naive_occurrence occurrences[LONGEST];
+	uint32_t count;
+};
+
+struct bench {
+	struct mr_fields *fields;
+	mr_field group, value;
+	struct mr_catalog catalog;
+	struct setup setups[SETUPS];
+	struct stream *streams;
+	struct mr_signal *signals;
+	size_t signal_count;
+	struct mr_arena arena;
+	struct fired_list wanted;
+	bool dense;
+};
+
+static void setup_make(struct bench *bench, struct setup *setup, enum mr_correlation_type type,
+		       uint64_t *random)
+{
+	static const int64_t spans[] = {1, 2, 3, 5, 7, 10, 16, 25, 60};
+	struct naive_rule *rule = &setup->rule;
+	bool ordered = type == MR_CORRELATION_TEMPORAL_ORDERED;
+	*rule = (struct naive_rule){.type = type};
+	rule->list_count = 1 + random_below(random, ordered ? 4 : 3);
+	for (uint32_t i = 0; i < rule->list_count; i++)
+		rule->list[i] = ordered ? random_below(random, 3) : i;
+	rule->span = bench->dense ? 40 + random_below(random, 400)
+				  : spans[random_below(random, sizeof(spans) / sizeof(spans[0]))];
+	uint32_t threshold = 1 + random_below(random, bench->dense ? 45 : 5);
+	if (type == MR_CORRELATION_TEMPORAL && random_below(random, 2) == 0)
+		threshold = 0; /* every rule of the list */
+	else if (type == MR_CORRELATION_TEMPORAL)
+		threshold = 1 + random_below(random, rule->list_count);
+	rule->threshold = threshold == 0 ? rule->list_count : threshold;
+	setup->index = catalog_correlation(&bench->catalog, type, rule->list, rule->list_count,
+					   rule->span, ordered ? 0 : threshold, bench->group,
+					   type == MR_CORRELATION_VALUE_COUNT ? bench->value : 0);
+}
+
+static void stream_make(struct bench *bench, struct stream *stream, uint32_t number,
+			uint64_t *random)
+{
+	const struct setup *setup = &bench->setups[random_below(random, SETUPS)];
+	const struct naive_rule *rule = &setup->rule;
+	uint32_t most = !bench->dense                                   ? 30
+			: rule->type == MR_CORRELATION_TEMPORAL_ORDERED ? 60
+									: LONGEST;
+	uint32_t records = 1 + random_below(random, bench->dense ? 300 : 20);
+	int64_t width = rule->span * random_between(random, 1, 6);
+	bool starts_in_middle = random_below(random, 2) == 0;
+	stream->setup = setup;
+	stream->count = 1 + random_below(random, most);
+	snprintf(stream->key, sizeof(stream->key), "key%u", number);
+	for (uint32_t i = 0; i < stream->count; i++) {
+		struct naive_occurrence *one = &stream->occurrences[i];
+		*one = (struct naive_occurrence){0};
+		if (i > 0 && random_below(random, 6) == 0) {
+			*one =
+			    stream->occurrences[random_below(random, i)]; /* a repeat or a copy */
+			if (random_below(random, 2) == 0)
+				one->time += random_between(random, -rule->span, rule->span);
+			continue;
+		}
+		one->rule = rule->list[random_below(random, rule->list_count)];
+		one->id = random_below(random, records);
+		one->time = random_between(random, starts_in_middle ? 0 : -width, width);
+		one->value_count = random_below(random, NAIVE_VALUES + 1);
+		for (uint32_t v = 0; v < one->value_count; v++)
+			one->values[v] = random_below(random, bench->dense ? 120 : 8);
+	}
+}
+
+static struct mr_slice text(struct bench *bench, const char *form, uint32_t number)
+{
+	char bytes[32];
+	int len = snprintf(bytes, sizeof(bytes), form, number);
+	return (struct mr_slice){mr_arena_copy(&bench->arena, bytes, (size_t)len), (size_t)len};
+}
+
+/* What detect would send. */
+static void signal_make(struct bench *bench, const struct stream *stream,
+			const struct naive_occurrence *one, struct mr_signal *signal)
+{
+	*signal = (struct mr_signal){.consumer = stream->setup->index,
+				     .rule = one->rule,
+				     .kind = one->id % 2 == 0 ? MR_KIND_UAL : MR_KIND_SIGNIN,
+				     .has_time = true,
+				     .time_us = one->time,
+				     .tenant = MR_SLICE("tenant"),
+				     .record_id = text(bench, "record-%u", one->id / 2),
+				     .key_count = 1};
+	signal->key[0] = mr_slice(stream->key);
+	if (stream->setup->rule.type != MR_CORRELATION_VALUE_COUNT)
+		return;
+	struct mr_slice *values = mr_arena_alloc(&bench->arena, NAIVE_VALUES * sizeof(*values));
+	for (uint32_t v = 0; v < one->value_count; v++)
+		values[v] = text(bench, "value-%u", one->values[v]);
+	signal->values = values;
+	signal->value_count = one->value_count;
+	signal->value_width = 1;
+}
+
+static void bench_make(struct bench *bench, enum mr_correlation_type type, bool dense,
+		       uint64_t *random)
+{
+	*bench = (struct bench){.fields = mr_fields_new(), .dense = dense};
+	bench->group = mr_fields_add(bench->fields, MR_SLICE("group"));
+	bench->value = mr_fields_add(bench->fields, MR_SLICE("value"));
+	for (uint32_t i = 0; i < RULES; i++)
+		catalog_add(&bench->catalog, MR_RULE_DETECTION);
+	for (uint32_t i = 0; i < SETUPS; i++)
+		setup_make(bench, &bench->setups[i], type, random);
+	bench->streams = mr_calloc(STREAMS, sizeof(*bench->streams));
+	bench->signals = mr_calloc((size_t)STREAMS * LONGEST, sizeof(*bench->signals));
+	for (uint32_t s = 0; s < STREAMS; s++) {
+		struct stream *stream = &bench->streams[s];
+		stream_make(bench, stream, s, random);
+		naive_judge(&stream->setup->rule, stream->occurrences, stream->count);
+		for (uint32_t i = 0; i < stream->count; i++) {
+			const struct naive_occurrence *one = &stream->occurrences[i];
+			signal_make(bench, stream, one, &bench->signals[bench->signal_count++]);
+			if (one->completes)
+				fired_add(&bench->wanted, stream->setup->index,
+					  mr_slice(stream->key),
+					  naive_slot(&stream->setup->rule, one->time));
+		}
+	}
+	fired_unique(&bench->wanted);
+}
+
+static void bench_fini(struct bench *bench)
+{
+	free(bench->streams);
+	free(bench->signals);
+	mr_arena_fini(&bench->arena);
+	mr_catalog_fini(&bench->catalog);
+	mr_fields_free(bench->fields);
+	fired_fini(&bench->wanted);
+}
+
+static void shuffle(struct mr_signal *signals, size_t count, uint64_t *random)
+{
+	for (size_t i = count; i > 1; i--) {
+		size_t other = random_below(random, (uint32_t)i);
+		struct mr_signal kept = signals[i - 1];
+		signals[i - 1] = signals[other];
+		signals[other] = kept;
+	}
+}
+
+static void run(enum mr_correlation_type type, bool dense, uint64_t seed)
+{
+	uint64_t random = seed;
+	struct bench bench;
+	bench_make(&bench, type, dense, &random);
+	struct mr_signal *signals = mr_calloc(2 * bench.signal_count, sizeof(*signals));
+	for (uint32_t workers = 1; workers <= HOUSE_WORKERS; workers++) {
+		struct house house;
+		house_open(&house, &bench.catalog, bench.fields, workers, workers != 2);
+		house.batch = 1 + random_below(&random, 50);
+		size_t count = bench.signal_count;
+		memcpy(signals, bench.signals, count * sizeof(*signals));
+		if (workers == 3) { /* given twice */
+			memcpy(signals + count, bench.signals, count * sizeof(*signals));
+			count *= 2;
+		}
+		if (workers > 1)
+			shuffle(signals, count, &random);
+		house_feed(&house, signals, count);
+		house_finish(&house);
+		fired_assert_equal(&house.made, &bench.wanted, "alerts", seed);
+		if (house.finite)
+			fired_assert_equal(&house.announced, &bench.wanted, "announcements", seed);
+		assert_int_equal(house.counters.at[MR_C_ALERTS], bench.wanted.count);
+		assert_int_equal(house.counters.at[MR_C_SIGNALS_RECEIVED], count);
+		house_close(&house);
+	}
+	free(signals);
+	bench_fini(&bench);
+}
+
+static void kind(enum mr_correlation_type type)
+{
+	for (uint64_t seed = 1; seed <= RUNS; seed++)
+		run(type, seed % 4 == 0, seed * 1000 + (uint64_t)type);
+	print_message("%u streams, seeds 1%03u to %u%03u\n", RUNS * STREAMS, (unsigned)type, RUNS,
+		      (unsigned)type);
+}
+
+static void event_count(void **state)
+{
+	(void)state;
+	kind(MR_CORRELATION_EVENT_COUNT);
+}
+
+static void value_count(void **state)
+{
+	(void)state;
+	kind(MR_CORRELATION_VALUE_COUNT);
+}
+
+static void temporal(void **state)
+{
+	(void)state;
+	kind(MR_CORRELATION_TEMPORAL);
+}
+
+static void temporal_ordered(void **state)
+{
+	(void)state;
+	kind(MR_CORRELATION_TEMPORAL_ORDERED);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(event_count), cmocka_unit_test(value_count),
+	    cmocka_unit_test(temporal), cmocka_unit_test(temporal_ordered)};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
