@@ -35,16 +35,16 @@ static const struct {
 
 #define FORM_LEGACY_FAILED                                                                         \
 	"{" SIGN "'category':'NonInteractiveUserSignInLogs','resultType':'50126','"                \
-		 "resultSignature':'None','properties':{" SIGNP(                                   \
-		     "$A") "'isInteractive':false,'clientAppUsed':'Other "                         \
-			   "clients','authenticationProtocol':'ropc','status':{'errorCode':50126," \
-			   "'failureReason':'Invalid username or password'}}}"
+	"resultSignature':'None','properties':{" SIGNP(                                            \
+	    "$A") "'isInteractive':false,'clientAppUsed':'Other "                                  \
+		  "clients','authenticationProtocol':'ropc','status':{'errorCode':50126,"          \
+		  "'failureReason':'Invalid username or password'}}}"
 #define FORM_LEGACY_SUCCEEDED                                                                      \
 	"{" SIGN "'category':'NonInteractiveUserSignInLogs','resultType':'0','resultSignature':'"  \
-		 "None','properties':{" SIGNP(                                                     \
-		     "$A") "'isInteractive':false,'clientAppUsed':'Other "                         \
-			   "clients','authenticationProtocol':'ropc','authenticationRequirement':" \
-			   "'singleFactorAuthentication','status':{'errorCode':0}}}"
+	"None','properties':{" SIGNP(                                                              \
+	    "$A") "'isInteractive':false,'clientAppUsed':'Other "                                  \
+		  "clients','authenticationProtocol':'ropc','authenticationRequirement':"          \
+		  "'singleFactorAuthentication','status':{'errorCode':0}}}"
 #define FORM_MAIL_READ                                                                             \
 	"{" UAL EXO                                                                                \
 	"'Operation':'MailItemsAccessed','RecordType':50,'ResultStatus':'Succeeded','Workload':'"  \
@@ -103,13 +103,13 @@ static const struct {
 		  "errorCode':0}}}"
 #define FORM_FORWARD                                                                               \
 	"{" UAL "'Operation':'New-InboxRule','RecordType':1,'ResultStatus':'True','Workload':'"    \
-		"Exchange','ClientIP':'$p','UserId':'$u','ObjectId':'EURPR01A001.PROD.OUTLOOK."    \
-		"COM/Microsoft Exchange Hosted "                                                   \
-		"Organizations/tenant.example/"                                                    \
-		"$U\\\\.','ExternalAccess':false,'OrganizationName':'tenant.example','Parameters'" \
-		":[{'Name':'ForwardTo','Value':'archive@collector.example'},{'Name':'Name','"      \
-		"Value':'.'},{'Name':'StopProcessingRules','Value':'True'},{'Name':'"              \
-		"DeleteMessage','Value':'True'}],'SessionId':'$s'}"
+	"Exchange','ClientIP':'$p','UserId':'$u','ObjectId':'EURPR01A001.PROD.OUTLOOK."            \
+	"COM/Microsoft Exchange Hosted "                                                           \
+	"Organizations/tenant.example/"                                                            \
+	"$U\\\\.','ExternalAccess':false,'OrganizationName':'tenant.example','Parameters'"         \
+	":[{'Name':'ForwardTo','Value':'archive@collector.example'},{'Name':'Name','"              \
+	"Value':'.'},{'Name':'StopProcessingRules','Value':'True'},{'Name':'"                      \
+	"DeleteMessage','Value':'True'}],'SessionId':'$s'}"
 #define FORM_RISKY                                                                                 \
 	"{" SIGN                                                                                   \
 	"'category':'SignInLogs','resultType':'0','resultSignature':'None','properties':{" SIGNP(  \
@@ -119,7 +119,7 @@ static const struct {
 		  "atRisk','status':{'errorCode':0}}}"
 #define FORM_DOWNLOAD                                                                              \
 	"{" UAL SPO "'Operation':'FileDownloaded','RecordType':6,'Workload':'SharePoint','"        \
-		    "FileSizeBytes':$N872}"
+	"FileSizeBytes':$N872}"
 #define FORM_ROLE                                                                                  \
 	"{'time':'$z','resourceId':'/tenants/$o/providers/Microsoft.aadiam','operationName':'Add " \
 	"member to "                                                                               \

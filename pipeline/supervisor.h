@@ -45,7 +45,7 @@ struct mr_supervisor {
 	uint32_t worker_count;
 	struct mr_registration registration;
 	uint32_t file_count;
-	int signals; /* signalfd */
+	int signals;  /* signalfd */
 	bool started; /* all workers are ready */
 	bool ending;  /* one is done */
 	/* What came of it. */

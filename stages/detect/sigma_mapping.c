@@ -31,7 +31,7 @@ static uint32_t kind_bit(struct mr_slice name)
 		if (mr_slice_eq(mr_record_kind_name((enum mr_record_kind)kind), name))
 			return 1u << kind;
 	}
-	assert(!"the mapping names a record kind that is not there");
+	assert(false && "the mapping names a record kind that is not there");
 	return 0;
 }
 

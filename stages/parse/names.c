@@ -126,10 +126,10 @@ struct mr_names *mr_names_new(const struct mr_fields *fields)
 	names->entries[0] = (struct mr_name_entry){0};
 	names->count = 1;
 	rehash(names, 2048);
-	for (mr_field id = 1; id < MR_F_NORMALISED_END; id++) {
-		mr_field native = mr_names_native(fields, id);
+	for (int id = 1; id < MR_F_NORMALISED_END; id++) {
+		mr_field native = mr_names_native(fields, (mr_field)id);
 		if (native != 0)
-			add_name(names, &node_count, mr_fields_name(fields, id), native);
+			add_name(names, &node_count, mr_fields_name(fields, (mr_field)id), native);
 	}
 	for (size_t id = MR_F_NORMALISED_END; id < mr_fields_count(fields); id++)
 		add_name(names, &node_count, mr_fields_name(fields, (mr_field)id), (mr_field)id);
