@@ -1,0 +1,479 @@
+/* Identity: imports, conflicts, look-ups, the enricher, damaged tables, 200,000 people. */
+#include "identity_harness.h"
+
+static void import_good(const char *store, const char *text, uint32_t taken)
+{
+	struct outcome outcome;
+	import_text(store, mr_slice(text), &outcome);
+	if (outcome.err != MR_OK)
+		fail_msg("%s", outcome.error.text);
+	assert_string_equal(outcome.log.data, "");
+	assert_int_equal(outcome.taken, taken);
+	outcome_fini(&outcome);
+}
+
+static void open_store(const char *store, struct identity_table *table)
+{
+	struct mr_error error = {0};
+	char *generation = identity_store_current(store);
+	if (identity_store_open(generation, NULL, NULL, table, &error) != MR_OK)
+		fail_msg("%s", error.text);
+	free(generation);
+}
+
+/* The id of whom a folded key finds, or "-". */
+static const char *who(const struct identity_table *table, const char *key)
+{
+	static char out[64];
+	const struct identity_person *person =
+	    identity_find(table, mr_slice(key), identity_hash(table, mr_slice(key)));
+	if (person == NULL)
+		return "-";
+	struct mr_slice id = identity_text(table, person->id);
+	snprintf(out, sizeof(out), "%.*s", (int)id.len, id.at);
+	return out;
+}
+
+static const char people[] =
+    "{\"id\":\"9D8001CB-A159-4252-A3A1-C00000000001\",\"upn\":\"Joey@Contoso.example\",\"aliases\":"
+    "[\"J@contoso.example\",\"STRA\xc3\x9f"
+    "E@contoso.example\"],\"puid\":\"10032001266C162C\",\"display_name\":\"Joey \\\"J\\\" Doe\","
+    "\"department\":\"Finance\",\"title\":\"Clerk\",\"manager\":\"boss@contoso.example\","
+    "\"groups\":[\"All\",\"Finance EU\"],\"roles\":[\"Global Administrator\"],\"privileged\":true,"
+    "\"risk\":\"high\",\"home_country\":\"DE\",\"enabled\":false,"
+    "\"last_changed\":\"2026-01-01T00:00:00Z\"}\n"
+    "\n"
+    "{\"id\":\"app-object-1\",\"upn\":\"backup-app\",\"app_id\":\"51E09C12-1410-42E8-B964-"
+    "000000000001\","
+    "\"privileged\":null,\"unknown_member\":{\"x\":[1]}}\n";
+
+static void test_enricher(void **unused)
+{
+	struct stage stage;
+	char *folder = folder_make();
+	char *store = mr_asprintf("%s/store", folder);
+	(void)unused;
+	import_good(store, people, 2);
+	stage_init(&stage);
+	mr_config_add(&stage.config, "identity", store);
+	stage_open(&stage);
+
+	struct mr_event *event = stage_event(&stage, MR_F_ACTOR_NAME, "JOEY@contoso.EXAMPLE", 0);
+	stage_apply(&stage, 0);
+	assert_field(&stage, event, MR_F_ACTOR_KNOWN, "true");
+	assert_field(&stage, event, MR_F_ACTOR_UID, "9d8001cb-a159-4252-a3a1-c00000000001");
+	assert_field(&stage, event, MR_F_ACTOR_FULL_NAME, "Joey \"J\" Doe");
+	assert_field(&stage, event, MR_F_ACTOR_UPN, "Joey@Contoso.example");
+	assert_field(&stage, event, MR_F_ACTOR_DEPARTMENT, "Finance");
+	assert_field(&stage, event, MR_F_ACTOR_TITLE, "Clerk");
+	assert_field(&stage, event, MR_F_ACTOR_MANAGER, "boss@contoso.example");
+	assert_field(&stage, event, MR_F_ACTOR_GROUPS, "All|Finance EU");
+	assert_field(&stage, event, MR_F_ACTOR_ROLES, "Global Administrator");
+	assert_field(&stage, event, MR_F_ACTOR_PRIVILEGED, "true");
+	assert_field(&stage, event, MR_F_ACTOR_RISK, "high");
+	assert_field(&stage, event, MR_F_ACTOR_HOME_COUNTRY, "DE");
+	assert_field(&stage, event, MR_F_ACTOR_ENABLED, "false");
+	assert_int_equal(mr_event_get(&stage.events, event, MR_F_ACTOR_PRIVILEGED)->type, MR_BOOL);
+	assert_int_equal(stage.counters.at[MR_C_IDENTITY_HITS], 1);
+
+	/* Every spelling of a key finds the person; the record's own uid stays. */
+	static const char *const uids[] = {"9D8001cb-a159-4252-a3a1-c00000000001",
+					   "10032001266c162c", "10032001266C162C@contoso.example",
+					   "i:0h.f|membership|10032001266c162c@live.com"};
+	for (size_t i = 0; i < sizeof(uids) / sizeof(uids[0]); i++) {
+		mr_events_reset(&stage.events);
+		event = stage_event(&stage, MR_F_ACTOR_UID, uids[i], 0);
+		stage_apply(&stage, 0);
+		assert_field(&stage, event, MR_F_ACTOR_FULL_NAME, "Joey \"J\" Doe");
+		assert_field(&stage, event, MR_F_ACTOR_UID, uids[i]);
+	}
+	static const char *const names[] = {"j@CONTOSO.example", "stra\xc3\x9f"
+								 "e@contoso.example"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		mr_events_reset(&stage.events);
+		event = stage_event(&stage, MR_F_ACTOR_NAME, names[i], MR_F_ACTOR_UID,
+				    "Not Available", 0);
+		stage_apply(&stage, 0);
+		assert_field(&stage, event, MR_F_ACTOR_FULL_NAME, "Joey \"J\" Doe");
+	}
+	stage_close(&stage);
+	stage_fini(&stage);
+	free(store);
+	folder_remove(folder);
+}
+
+static void test_actors(void **unused)
+{
+	static const char app[] = "51e09c12-1410-42e8-b964-000000000001";
+	struct stage stage;
+	char *folder = folder_make();
+	char *store = mr_asprintf("%s/store", folder);
+	(void)unused;
+	import_good(store, people, 2);
+	stage_init(&stage);
+	mr_config_add(&stage.config, "identity", store);
+	stage_open(&stage);
+	/* 0: a service principal by its name, 1: by its application; 2: a person that nobody knows
+	 * does not become the application that was used. */
+	stage_event(&stage, MR_F_ACTOR_NAME,
+		    "ServicePrincipal_51E09C12-1410-42e8-b964-000000000001", MR_F_ACTOR_UID,
+		    "Not Available", 0);
+	stage_event(&stage, MR_F_ACTOR_UID, "nobody", MR_F_ACTOR_TYPE, "ServicePrincipal",
+		    MR_F_APP_UID, app, 0);
+	stage_event(&stage, MR_F_ACTOR_UID, "nobody", MR_F_ACTOR_TYPE, "User", MR_F_APP_UID, app,
+		    0);
+	stage_event(&stage, MR_F_ACTOR_NAME, "x@y.example", MR_F_APP_UID, app, 0);
+	stage_event(&stage, MR_F_ACTOR_NAME, "ServicePrincipal_unheard-of", 0);
+	/* 5 on: nobody whom a store could know. */
+	stage_event(&stage, MR_F_ACTOR_NAME, "NT AUTHORITY\\SYSTEM (w3wp)", MR_F_ACTOR_UID,
+		    "NT AUTHORITY\\SYSTEM (w3wp)", 0);
+	stage_event(&stage, MR_F_ACTOR_NAME, "Certificate", MR_F_ACTOR_UID, "Not Available", 0);
+	stage_event(&stage, MR_F_ACTOR_UID, "S-1-5-18", 0);
+	stage_event(&stage, 0);
+	stage_apply(&stage, 0);
+	const struct mr_event *events = stage.events.items;
+	assert_field(&stage, &events[0], MR_F_ACTOR_UPN, "backup-app");
+	assert_field(&stage, &events[0], MR_F_ACTOR_PRIVILEGED, "-");
+	assert_field(&stage, &events[1], MR_F_ACTOR_UPN, "backup-app");
+	for (int i = 2; i < 5; i++)
+		assert_field(&stage, &events[i], MR_F_ACTOR_KNOWN, "false");
+	for (int i = 5; i < 9; i++)
+		assert_field(&stage, &events[i], MR_F_ACTOR_KNOWN, "-");
+	assert_int_equal(stage.counters.at[MR_C_IDENTITY_HITS], 2);
+	assert_int_equal(stage.counters.at[MR_C_IDENTITY_UNKNOWN], 3);
+	stage_close(&stage);
+	stage_fini(&stage);
+	free(store);
+	folder_remove(folder);
+}
+
+static void test_csv(void **unused)
+{
+	struct identity_table table;
+	char *folder = folder_make();
+	char *store = mr_asprintf("%s/store", folder);
+	struct mr_buf entry = {0};
+	struct mr_error error = {0};
+	(void)unused;
+	import_good(store,
+		    "\xef\xbb\xbfUPN,extra,ID,Groups,display_name,Privileged\r\n"
+		    "a@x,,1,All;Some,\"A, \"\"the\"\"\nfirst\",TRUE\r\n"
+		    "\r\n"
+		    "b@x,y,2,,B,0\n",
+		    2);
+	open_store(store, &table);
+	assert_string_equal(who(&table, "a@x"), "1");
+	assert_string_equal(who(&table, "2"), "2");
+	char *generation = identity_store_current(store);
+	assert_int_equal(identity_store_entry(generation, 0, &entry, &error), MR_OK);
+	mr_buf_add(&entry, "", 1);
+	assert_string_equal(
+	    entry.data, "{\"id\":\"1\",\"upn\":\"a@x\",\"display_name\":\"A, \\\"the\\\"\\nfirst\","
+			"\"groups\":[\"All\",\"Some\"],\"privileged\":true}");
+	mr_buf_fini(&entry);
+	free(generation);
+	free(store);
+	folder_remove(folder);
+}
+
+static void test_refused(void **unused)
+{
+	static const char text[] = "\n{\"id\":\"1\"}\n"
+				   "{\"upn\":\"x\"}\n"
+				   "[1]\n"
+				   "{\"id\":\n"
+				   "{\"id\":\"2\",\"upn\":{}}\n"
+				   "{\"id\":\"2\",\"upn\":\"x\",\"privileged\":\"maybe\"}\n"
+				   "{\"id\":\"2\",\"upn\":\"x\",\"last_changed\":\"yesterday\"}\n"
+				   "{\"id\":\"3\",\"upn\":\"good\"}\n";
+	static const char *const said[] = {".in:2: refused: \"upn\" is missing",
+					   ".in:3: refused: \"id\" is missing",
+					   ".in:4: refused: not a JSON object",
+					   ".in:5: refused: ",
+					   ".in:6: refused: a member is neither a text nor a list",
+					   ".in:7: refused: \"privileged\" is neither",
+					   ".in:8: refused: \"last_changed\" is no date"};
+	char *folder = folder_make();
+	char *store = mr_asprintf("%s/store", folder);
+	struct outcome outcome;
+	(void)unused;
+	import_text(store, mr_slice(text), &outcome);
+	assert_int_equal(outcome.err, MR_OK);
+	assert_int_equal(outcome.taken, 1);
+	assert_int_equal(outcome.refused, 7);
+	for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
+		if (strstr(outcome.log.data, said[i]) == NULL)
+			fail_msg("\"%s\" is not in:\n%s", said[i], outcome.log.data);
+	}
+	outcome_fini(&outcome);
+	import_text(store, MR_SLICE("id,name\n1,x\n"), &outcome);
+	assert_int_equal(outcome.err, MR_CONFIG);
+	outcome_fini(&outcome);
+	import_text(store, MR_SLICE("id,upn\n1\n2,b,c\n3,\"c\n"), &outcome);
+	assert_int_equal(outcome.refused, 3);
+	outcome_fini(&outcome);
+	free(store);
+	folder_remove(folder);
+}
+
+static void test_conflicts(void **unused)
+{
+	static const char text[] =
+	    "{\"id\":\"1\",\"upn\":\"a\",\"aliases\":[\"shared\",\"own1\"],\"last_changed\":\"2026-"
+	    "01-01\"}\n"
+	    "{\"id\":\"2\",\"upn\":\"b\",\"aliases\":[\"Shared\"],\"last_changed\":\"2026-01-01T02:"
+	    "00:00+03:00\"}\n"
+	    "{\"id\":\"3\",\"upn\":\"A\",\"last_changed\":\"2026-02-01\"}\n"
+	    "{\"id\":\"4\",\"upn\":\"d\",\"title\":\"old\",\"last_changed\":\"2026-01-01\"}\n"
+	    "{\"id\":\"4\",\"upn\":\"d\",\"title\":\"new\",\"last_changed\":\"2026-01-01T00:00:00."
+	    "5Z\"}\n"
+	    "{\"id\":\"4\",\"upn\":\"d\",\"title\":\"undated\"}\n"
+	    "{\"id\":\"5\",\"upn\":\"4\",\"last_changed\":\"2027-01-01\"}\n";
+	struct identity_table table;
+	char *folder = folder_make();
+	char *store = mr_asprintf("%s/store", folder);
+	struct outcome outcome;
+	(void)unused;
+	import_text(store, mr_slice(text), &outcome);
+	assert_int_equal(outcome.err, MR_OK);
+	assert_int_equal(outcome.taken, 5);
+	assert_int_equal(outcome.refused, 0);
+	/* shared: 2 loses (its time is earlier in UTC); a: 1 loses; 4: twice; an id is never lost.
+	 */
+	assert_int_equal(outcome.conflicts, 5);
+	assert_non_null(strstr(outcome.log.data, ".in:2: \"shared\" belongs to the entry in "));
+	assert_non_null(strstr(outcome.log.data, ".in:1: \"a\" belongs to the entry in "));
+	assert_non_null(strstr(outcome.log.data, ".in:3, which is newer"));
+	open_store(store, &table);
+	assert_string_equal(who(&table, "shared"), "1");
+	assert_string_equal(who(&table, "a"), "3");
+	assert_string_equal(who(&table, "own1"), "1");
+	assert_string_equal(who(&table, "1"), "1");
+	assert_string_equal(who(&table, "b"), "2");
+	assert_string_equal(who(&table, "d"), "4");
+	assert_string_equal(who(&table, "4"), "4");
+	assert_string_equal(who(&table, "5"), "5");
+	const struct identity_person *four =
+	    identity_find(&table, MR_SLICE("4"), identity_hash(&table, MR_SLICE("4")));
+	assert_true(mr_slice_eq(identity_text(&table, four->title), MR_SLICE("new")));
+	assert_int_equal(four->entry, 4);
+	outcome_fini(&outcome);
+	free(store);
+	folder_remove(folder);
+}
+
+/* The index is sized for every alias, and grows no further. */
+static void test_many_aliases(void **unused)
+{
+	struct identity_table table;
+	struct mr_buf text = {0};
+	char *folder = folder_make();
+	char *store = mr_asprintf("%s/store", folder);
+	(void)unused;
+	mr_buf_add_text(&text, "{\"id\":\"1\",\"upn\":\"a\",\"aliases\":[\"x\"");
+	for (int i = 0; i < 3000; i++)
+		mr_buf_printf(&text, ",\"alias%d\"", i);
+	mr_buf_add_text(&text, "]}\n");
+	mr_buf_add(&text, "", 1);
+	import_good(store, text.data, 1);
+	open_store(store, &table);
+	assert_string_equal(who(&table, "alias0"), "1");
+	assert_string_equal(who(&table, "alias2999"), "1");
+	assert_string_equal(who(&table, "alias3000"), "-");
+	mr_buf_fini(&text);
+	free(store);
+	folder_remove(folder);
+}
+
+static void test_generations(void **unused)
+{
+	char *folder = folder_make();
+	char *store = mr_asprintf("%s/store", folder);
+	struct outcome outcome;
+	struct identity_table old, table;
+	struct identity_import busy;
+	struct mr_error error = {0};
+	char *rubbish = mr_asprintf("%s/generation-3", store);
+	char *file = mr_asprintf("%s/table", rubbish);
+	(void)unused;
+	import_good(store, "{\"id\":\"1\",\"upn\":\"a\"}\n", 1);
+	open_store(store, &old);
+	import_good(store, "{\"id\":\"2\",\"upn\":\"a\"}\n", 1);
+	/* An import that died in the middle. */
+	assert_int_equal(mkdir(rubbish, 0700), 0);
+	int fd = open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	open_store(store, &table);
+	assert_string_equal(who(&table, "a"), "2");
+	/* One that finds nothing to take leaves all as it was. */
+	import_text(store, MR_SLICE("no,head\n"), &outcome);
+	assert_int_equal(outcome.err, MR_CONFIG);
+	outcome_fini(&outcome);
+	assert_int_equal(access(rubbish, F_OK), -1);
+	/* Two at once. */
+	const char *files[] = {"x"};
+	assert_int_equal(identity_import_init(&busy, store, files, &error), MR_OK);
+	import_text(store, MR_SLICE("id,upn\n1,2\n"), &outcome);
+	assert_int_equal(outcome.err, MR_CONFIG);
+	assert_non_null(strstr(outcome.error.text, "another import is under way"));
+	outcome_fini(&outcome);
+	identity_import_fini(&busy);
+	/* Two generations are kept; who holds an older one keeps it. */
+	import_good(store, "{\"id\":\"3\",\"upn\":\"a\"}\n", 1);
+	open_store(store, &table);
+	assert_string_equal(who(&table, "a"), "3");
+	assert_string_equal(who(&old, "a"), "1");
+	char *first = mr_asprintf("%s/generation-1", store);
+	char *second = mr_asprintf("%s/generation-2", store);
+	assert_int_equal(access(first, F_OK), -1);
+	assert_int_equal(access(second, F_OK), 0);
+	free(first);
+	free(second);
+	free(file);
+	free(rubbish);
+	free(store);
+	folder_remove(folder);
+}
+
+static void test_missing_store(void **unused)
+{
+	struct stage stage;
+	struct mr_error error = {0};
+	char *folder = folder_make();
+	char *generation = mr_asprintf("%s/current", folder);
+	(void)unused;
+	stage_init(&stage);
+	mr_config_add(&stage.config, "identity", folder);
+	assert_int_equal(stage_prepare(&stage, &error), MR_CONFIG);
+	assert_non_null(strstr(error.text, "no identity store"));
+	assert_int_equal(mkdir(generation, 0700), 0);
+	free(file_write(generation, "table", MR_SLICE("")));
+	assert_int_equal(stage_prepare(&stage, &error), MR_CONFIG);
+	free(file_write(generation, "table", MR_SLICE("too short to be one")));
+	assert_int_equal(stage_prepare(&stage, &error), MR_CONFIG);
+	assert_non_null(strstr(error.text, "current/table"));
+	stage_fini(&stage);
+	free(generation);
+	folder_remove(folder);
+}
+
+/* Each bit flipped: refused, or every look-up stays inside and ends. */
+static void test_damaged_table(void **unused)
+{
+	char *folder = folder_make();
+	char *store = mr_asprintf("%s/store", folder);
+	struct identity_table table;
+	struct mr_error error = {0};
+	(void)unused;
+	import_good(store, people, 2);
+	open_store(store, &table);
+	size_t len = (size_t)(table.texts - (const char *)table.header) + table.texts_bytes;
+	char *bytes = mr_malloc(len);
+	for (size_t i = 0; i < len; i++) {
+		memcpy(bytes, table.header, len);
+		for (unsigned bit = 0; bit < 8; bit++) {
+			struct identity_table damaged;
+			bytes[i] ^= (char)(1 << bit);
+			enum mr_err err =
+			    identity_table_open((struct mr_slice){bytes, len}, &damaged, &error);
+			assert_int_equal(err,
+					 i < sizeof(struct identity_header) ? MR_CONFIG : MR_OK);
+			if (err == MR_OK) {
+				who(&damaged, "joey@contoso.example");
+				who(&damaged, "10032001266c162c");
+				who(&damaged, "nobody");
+			}
+			bytes[i] ^= (char)(1 << bit);
+		}
+		assert_int_equal(identity_table_open((struct mr_slice){bytes, i}, &table, &error),
+				 MR_CONFIG);
+		open_store(store, &table);
+	}
+	free(bytes);
+	free(store);
+	folder_remove(folder);
+}
+
+static void test_dates(void **unused)
+{
+	static const struct {
+		const char *text;
+		int64_t us;
+	} good[] = {
+	    {"1970-01-01", 0},
+	    {"1970-01-01T00:00:00Z", 0},
+	    {"1970-01-01 00:00:01.5", 1500000},
+	    {"1970-01-01T01:30+01:30", 0},
+	    {"1969-12-31t23:59:59.9999999z", -1},
+	    {"2000-03-01T00:00:00-0100", INT64_C(951872400000000)},
+	};
+	static const char *const bad[] = {"",
+					  "1970",
+					  "1970-13-01",
+					  "1970-01-32",
+					  "1970-01-01T",
+					  "1970-01-01T25:00",
+					  "1970-01-01Z",
+					  "1970-01-01T00:00:00.",
+					  "1970-01-01T00:00:00Zx",
+					  "1970/01/01"};
+	int64_t us;
+	(void)unused;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_true(identity_date_parse(mr_slice(good[i].text), &us));
+		assert_true(us == good[i].us);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(identity_date_parse(mr_slice(bad[i]), &us));
+}
+
+/* Each of 200,000 people is found by each key, and nobody else is. */
+static void test_many_people(void **unused)
+{
+	struct identity_table table;
+	struct mr_buf text = {0};
+	char *folder = folder_make();
+	char *store = mr_asprintf("%s/store", folder);
+	char key[64];
+	char id[64];
+	(void)unused;
+	for (int i = 0; i < 200000; i++)
+		mr_buf_printf(
+		    &text,
+		    "{\"id\":\"%08x-0000-4000-8000-000000000000\",\"upn\":\"User%d@Big.example\","
+		    "\"puid\":\"%016X\",\"aliases\":[\"u%d@alias.example\"],\"groups\":[\"G%d\"]}"
+		    "\n",
+		    i, i, i, i, i % 10);
+	mr_buf_add(&text, "", 1);
+	import_good(store, text.data, 200000);
+	mr_buf_fini(&text);
+	open_store(store, &table);
+	for (int i = 0; i < 200000; i++) {
+		snprintf(id, sizeof(id), "%08x-0000-4000-8000-000000000000", i);
+		assert_string_equal(who(&table, id), id);
+		snprintf(key, sizeof(key), "user%d@big.example", i);
+		assert_string_equal(who(&table, key), id);
+		snprintf(key, sizeof(key), "%016x", i);
+		assert_string_equal(who(&table, key), id);
+		snprintf(key, sizeof(key), "u%d@alias.example", i);
+		assert_string_equal(who(&table, key), id);
+		snprintf(key, sizeof(key), "v%d@alias.example", i);
+		assert_string_equal(who(&table, key), "-");
+	}
+	free(store);
+	folder_remove(folder);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_enricher),      cmocka_unit_test(test_actors),
+	    cmocka_unit_test(test_csv),           cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_conflicts),     cmocka_unit_test(test_many_aliases),
+	    cmocka_unit_test(test_generations),   cmocka_unit_test(test_missing_store),
+	    cmocka_unit_test(test_damaged_table), cmocka_unit_test(test_dates),
+	    cmocka_unit_test(test_many_people),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
