@@ -17,7 +17,7 @@ static void add(struct corr *corr, const struct corr_rule *rule, const struct co
 {
 	(void)corr;
 	struct corr_id id = {{0}};
-	uint32_t step = rule->step[occurrence->position];
+	uint32_t step = rule->step[occurrence->position] + 1; /* an id of zeros is none */
 	memcpy(id.bytes, &step, sizeof(step));
 	corr_distinct_add(rule, near, occurrence->offset, &id, 1, current_out, next_out);
 }
