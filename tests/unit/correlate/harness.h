@@ -245,9 +245,9 @@ static inline void house_open(struct house *house, const struct mr_catalog *cata
 				fail_msg("%s", error.text);
 			mr_writer_add_output(&house->writers[l][w], MR_CONTENT_ALERTS, 0,
 					     MR_LINK_SPREAD, 1);
-			if (l + 1 < house->layers)
+			for (uint32_t outer = l + 1; outer < house->layers; outer++)
 				mr_writer_add_output(&house->writers[l][w], MR_CONTENT_SIGNALS,
-						     (uint8_t)(l + 1), MR_LINK_KEYED, workers);
+						     (uint8_t)outer, MR_LINK_KEYED, workers);
 		}
 	}
 }
@@ -301,10 +301,12 @@ static inline void house_drain(struct house *house, uint32_t layer, uint32_t wor
 		house_alerts(house, &body);
 		mr_body_fini(&body);
 	}
-	for (uint32_t w = 0; layer + 1 < house->layers && w < house->workers; w++) {
-		while (mr_output_take(writer, 1, w, true, &body)) {
-			house_process(house, layer + 1, w, &body);
-			mr_body_fini(&body);
+	for (uint32_t o = 1; o < writer->output_count; o++) {
+		for (uint32_t w = 0; w < house->workers; w++) {
+			while (mr_output_take(writer, o, w, true, &body)) {
+				house_process(house, layer + o, w, &body);
+				mr_body_fini(&body);
+			}
 		}
 	}
 }
