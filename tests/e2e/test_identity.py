@@ -1,0 +1,156 @@
+"""millrace identity, as its users meet it: import, show, exit statuses, a killed import, 200,000 people."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+MILLRACE = os.environ["MILLRACE"]
+
+
+def run(*arguments, text=None):
+    return subprocess.run([MILLRACE, "identity", *arguments], input=text, text=True, capture_output=True)
+
+
+class Identity(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.store = os.path.join(self.folder.name, "store")
+        self.addCleanup(self.folder.cleanup)
+
+    def write(self, name, text):
+        path = os.path.join(self.folder.name, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+    def take(self, *paths, text=None):
+        return run("import", "--store", self.store, *paths, text=text)
+
+    def show(self, key):
+        return run("show", "--store", self.store, key)
+
+    def current(self):
+        return os.readlink(os.path.join(self.store, "current"))
+
+    def test_import_and_show(self):
+        person = {
+            "id": "AB-1",
+            "upn": "Ann@Example.org",
+            "aliases": ["a@example.org", "ÄNN@example.org"],
+            "puid": "1003200000000001",
+            "app_id": "",
+            "display_name": 'Ann "A" Öz\n',
+            "department": "Legal",
+            "groups": ["All"],
+            "roles": [],
+            "privileged": True,
+            "enabled": False,
+            "last_changed": "2026-01-01T00:00:00Z",
+        }
+        first = self.write("people.ndjson", json.dumps(person) + "\n")
+        second = self.write("more.csv", "id,upn,aliases\n2,bob@example.org,b1@example.org;b2@example.org\n")
+        done = self.take(first, second)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(done.stdout, "2 people taken, 0 entries refused, 0 conflicts\n")
+        given = {name: value for name, value in person.items() if value not in ("", [])}
+        for key in ("ab-1", "ANN@example.ORG", "A@Example.org", "änn@example.org", "1003200000000001"):
+            shown = self.show(key)
+            self.assertEqual((shown.returncode, json.loads(shown.stdout)), (0, given), key)
+        self.assertEqual(json.loads(self.show("B2@example.org").stdout)["id"], "2")
+        shown = self.show("nobody")
+        self.assertEqual((shown.returncode, shown.stdout), (1, ""))
+        self.assertIn('nobody in %s has the key "nobody"' % self.store, shown.stderr)
+
+    def test_standard_input(self):
+        done = self.take("-", text='{"id":"1","upn":"a"}\n')
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_what_is_refused_is_named(self):
+        path = self.write("p", '{"id":"1","upn":"a"}\n{"id":"2"}\n{"id":"1","upn":"b"}\nnonsense\n')
+        done = self.take(path)
+        self.assertEqual(done.returncode, 0)
+        self.assertEqual(done.stdout, "1 people taken, 2 entries refused, 1 conflicts\n")
+        self.assertIn('%s:2: refused: "upn" is missing' % path, done.stderr)
+        self.assertIn("%s:4: refused: " % path, done.stderr)
+        self.assertIn('%s:3: "1" belongs to the entry in %s:1' % (path, path), done.stderr)
+
+    def test_exit_statuses(self):
+        good = self.write("good", "id,upn\n1,a\n")
+        self.assertEqual(self.take(good).returncode, 0)
+        before = self.current()
+        cases = [
+            (1, ("import", "--store", self.store, self.write("none", '{"id":"1"}\n'))),
+            (1, ("import", "--store", self.store, self.write("empty", ""))),
+            (2, ("import", "--store", self.store, "/nowhere")),
+            (2, ("import", "--store", self.store, self.write("words", "these are words"))),
+            (2, ("import", "--store", self.store)),
+            (2, ("import", good)),
+            (2, ("import", "--store", "/proc/nowhere/store", good)),
+            (2, ("show", "--store", self.store)),
+            (2, ("show", "--store", self.folder.name, "a")),
+            (2, ("sing",)),
+            (2, ()),
+        ]
+        for status, arguments in cases:
+            done = run(*arguments)
+            self.assertEqual((done.returncode, done.stdout), (status, ""), arguments)
+            self.assertNotEqual(done.stderr, "", arguments)
+        self.assertEqual(self.current(), before)
+        self.assertEqual(self.show("a").returncode, 0)
+
+    def test_many_people_and_a_killed_import(self):
+        self.assertEqual(self.take(self.write("old", "id,upn\nold,old@example.org\n")).returncode, 0)
+        path = self.write(
+            "many",
+            "".join(
+                '{"id":"%08x-1111-4222-8333-444444444444","upn":"u%d@example.org","aliases":["a%d@example.org"],'
+                '"puid":"%016d","department":"D%d"}\n' % (n, n, n, n, n % 50)
+                for n in range(200000)
+            ),
+        )
+        generation = os.path.join(self.store, "generation-2")
+        child = subprocess.Popen([MILLRACE, "identity", "import", "--store", self.store, path])
+        while not os.path.exists(os.path.join(generation, "data.mdb")) and child.poll() is None:
+            time.sleep(0)
+        child.send_signal(signal.SIGKILL)
+        self.assertEqual(child.wait(), -signal.SIGKILL)
+        self.assertTrue(os.path.exists(generation), "its rubbish")
+        self.assertEqual(self.current(), "generation-1")
+        self.assertEqual(self.show("old").returncode, 0)
+
+        done = self.take(path)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(done.stdout, "200000 people taken, 0 entries refused, 0 conflicts\n")
+        for n in (0, 1, 99999, 199999):
+            for key in ("%08X-1111-4222-8333-444444444444" % n, "U%d@example.org" % n, "a%d@EXAMPLE.org" % n):
+                self.assertEqual(json.loads(self.show(key).stdout)["puid"], "%016d" % n)
+        self.assertEqual(self.show("old").returncode, 1)
+        self.assertEqual(self.take(self.write("new", "id,upn\nnew,new\n")).returncode, 0)
+        self.assertEqual(
+            sorted(os.listdir(self.store)), ["current", "generation-2", "generation-3", "lock"]
+        )
+
+    def test_two_at_once(self):
+        self.assertEqual(self.take(self.write("good", "id,upn\n1,a\n")).returncode, 0)
+        child = subprocess.Popen(
+            [MILLRACE, "identity", "import", "--store", self.store, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        child.stdin.write(b'{"id":"2","upn":"b"}\n')
+        child.stdin.flush()
+        while not os.path.exists(os.path.join(self.store, "generation-2", "data.mdb")):
+            time.sleep(0)
+        done = self.take(self.write("more", "id,upn\n3,c\n"))
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("another import is under way", done.stderr)
+        child.communicate()
+        self.assertEqual(child.returncode, 0)
+        self.assertEqual(self.show("b").returncode, 0)
+
+
+if __name__ == "__main__":
+    sys.exit(0 if unittest.main(exit=False).result.wasSuccessful() else 1)
