@@ -1,0 +1,562 @@
+/* What correlate remembers, shows, releases and gives back: plain detections, evidence and counts,
+ * bounds, barriers, snapshots whole and broken. */
+#include "harness.h"
+
+#define SECOND INT64_C(1000000)
+#define HOUR (3600 * SECOND)
+
+struct world {
+	struct mr_fields *fields;
+	mr_field group, value;
+	struct mr_catalog catalog;
+	struct mr_arena arena;
+};
+
+static void world_open(struct world *world, uint32_t detections)
+{
+	*world = (struct world){.fields = mr_fields_new()};
+	world->group = mr_fields_add(world->fields, MR_SLICE("group"));
+	world->value = mr_fields_add(world->fields, MR_SLICE("value"));
+	for (uint32_t i = 0; i < detections; i++)
+		catalog_add(&world->catalog, MR_RULE_DETECTION);
+}
+
+static void world_close(struct world *world)
+{
+	mr_arena_fini(&world->arena);
+	mr_catalog_fini(&world->catalog);
+	mr_fields_free(world->fields);
+}
+
+static uint32_t correlation(struct world *world, enum mr_correlation_type type, uint32_t rules,
+			    int64_t span_us, int64_t threshold)
+{
+	static const uint32_t list[] = {0, 1, 2};
+	return catalog_correlation(&world->catalog, type, list, rules, span_us, threshold,
+				   world->group,
+				   type == MR_CORRELATION_VALUE_COUNT ? world->value : 0);
+}
+
+static struct mr_slice text(struct world *world, const char *form, uint32_t number)
+{
+	char bytes[32];
+	int len = snprintf(bytes, sizeof(bytes), form, number);
+	return (struct mr_slice){mr_arena_copy(&world->arena, bytes, (size_t)len), (size_t)len};
+}
+
+static struct mr_signal signal_of(struct world *world, uint32_t consumer, uint32_t rule,
+				  uint32_t record, int64_t time_us)
+{
+	struct mr_signal signal = {.consumer = consumer,
+				   .rule = rule,
+				   .kind = MR_KIND_UAL,
+				   .has_time = true,
+				   .time_us = time_us,
+				   .tenant = MR_SLICE("tenant"),
+				   .record_id = text(world, "record-%03u", record),
+				   .origin = {.position = record, .length = 1},
+				   .key_count = 1};
+	signal.key[0] = consumer == rule ? signal.record_id : MR_SLICE("alice");
+	struct mr_signal_field *field = mr_arena_alloc(&world->arena, sizeof(*field));
+	*field = (struct mr_signal_field){world->value, MR_STRING, MR_SLICE("seen")};
+	signal.fields = field;
+	signal.field_count = 1;
+	return signal;
+}
+
+static void feed(struct house *house, struct mr_signal signal)
+{
+	house_feed(house, &signal, 1);
+}
+
+/* ---- plain detections ---- */
+
+static void plain(void **state)
+{
+	struct world world;
+	struct house house;
+	(void)state;
+	world_open(&world, 2);
+	house_open(&house, &world.catalog, world.fields, 3, true);
+	struct mr_signal one = signal_of(&world, 0, 0, 1, 5 * SECOND);
+	feed(&house, one);
+	feed(&house, one);
+	assert_int_equal(house.made.count, 1);
+	assert_int_equal(house.announced.count, 0);
+	assert_int_equal(house.counters.at[MR_C_REPEATED], 1);
+	uint8_t id[MR_ALERT_ID_BYTES];
+	mr_alert_id(MR_SLICE("tenant"), world.catalog.rules[0].id, mr_record_kind_name(MR_KIND_UAL),
+		    one.key, 1, 0, id);
+	assert_memory_equal(house.last.id, id, sizeof(id));
+	assert_int_equal(house.last.evidence_count, 1);
+	assert_int_equal(house.last_evidence_origin[0], 1);
+
+	one.rule = one.consumer = 1; /* the same record, another rule */
+	feed(&house, one);
+	one.kind = MR_KIND_SIGNIN; /* another kind */
+	feed(&house, one);
+	one.tenant = MR_SLICE("other");
+	feed(&house, one);
+	one.has_time = false; /* is detected all the same, and is the same record */
+	feed(&house, one);
+	assert_int_equal(house.made.count, 4);
+	house_finish(&house);
+	assert_int_equal(house.made.count, 4);
+	assert_int_equal(house.counters.at[MR_C_ALERTS], 4);
+	assert_int_equal(house.counters.at[MR_C_REPEATED], 2);
+	house_close(&house);
+	world_close(&world);
+}
+
+static void impossible_signals(void **state)
+{
+	struct world world;
+	(void)state;
+	world_open(&world, 3);
+	uint32_t count = correlation(&world, MR_CORRELATION_EVENT_COUNT, 1, SECOND, 2);
+	struct mr_signal bad[5];
+	for (size_t i = 0; i < 5; i++)
+		bad[i] = signal_of(&world, count, 0, 1, 0);
+	bad[0].consumer = 99;
+	bad[1].rule = 99;
+	bad[2].rule = 2; /* not in its list */
+	bad[3].key_count = 0;
+	bad[4].consumer = 1; /* a detection's own alert, made by another */
+	for (size_t i = 0; i < 5; i++) {
+		struct house house;
+		struct mr_body body = {.count = 1};
+		struct mr_reader in = {0};
+		struct mr_error error = {0};
+		house_open(&house, &world.catalog, world.fields, 1, true);
+		mr_signal_encode(&bad[i], &body.bytes);
+		mr_reader_open_body(&in, MR_CONTENT_SIGNALS, &body);
+		assert_int_equal(mr_stage_correlate.process(house.states[0][0], &in,
+							    &house.writers[0][0], &error),
+				 MR_PROTOCOL);
+		mr_reader_fini(&in);
+		mr_body_fini(&body);
+		house_close(&house);
+	}
+	world_close(&world);
+}
+
+static void without_time(void **state)
+{
+	struct world world;
+	struct house house;
+	(void)state;
+	world_open(&world, 1);
+	uint32_t count = correlation(&world, MR_CORRELATION_EVENT_COUNT, 1, SECOND, 1);
+	house_open(&house, &world.catalog, world.fields, 1, true);
+	struct mr_signal signal = signal_of(&world, count, 0, 1, 0);
+	signal.has_time = false;
+	feed(&house, signal);
+	house_finish(&house);
+	assert_int_equal(house.made.count, 0);
+	assert_int_equal(house.counters.at[MR_C_NOT_CORRELATED], 1);
+	house_close(&house);
+	world_close(&world);
+}
+
+/* ---- what an alert shows ---- */
+
+/* Three at the end of slot 0 and one at the start of slot 1: the alert of slot 1 shows all four. */
+static void evidence_across_slots(void **state)
+{
+	struct world world;
+	struct house house;
+	(void)state;
+	world_open(&world, 1);
+	uint32_t count = correlation(&world, MR_CORRELATION_EVENT_COUNT, 1, 100, 4);
+	house_open(&house, &world.catalog, world.fields, 1, true);
+	static const int64_t times[] = {105, 99, 2, 98, 97};
+	for (uint32_t i = 0; i < 5; i++)
+		feed(&house, signal_of(&world, count, 0, i, times[i]));
+	house_finish(&house);
+	assert_int_equal(house.made.count, 2);
+	assert_int_equal(house.made.items[0].slot, 0);
+	assert_int_equal(house.made.items[1].slot, 1);
+	assert_int_equal(house.last.slot, 1);
+	assert_int_equal(house.last.event_count, 4);
+	assert_false(house.last.lower_bound);
+	assert_int_equal(house.last.first_time_us, 97);
+	assert_int_equal(house.last.last_time_us, 105);
+	assert_int_equal(house.last.evidence_count, 4);
+	static const uint32_t shown[] = {4, 3, 1, 0};
+	for (uint32_t i = 0; i < 4; i++)
+		assert_int_equal(house.last_evidence_origin[i], shown[i]);
+	house_close(&house);
+	world_close(&world);
+}
+
+/* Evidence and counts of a crowded slot are those of the set, in whatever order it came. */
+static void evidence_any_order(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct world world;
+		struct house house;
+		uint64_t random = seed;
+		world_open(&world, 1);
+		uint32_t count = correlation(&world, MR_CORRELATION_EVENT_COUNT, 1, HOUR, 3);
+		house_open(&house, &world.catalog, world.fields, 1, true);
+		uint32_t order[200];
+		for (uint32_t i = 0; i < 200; i++) {
+			uint32_t other = random_below(&random, i + 1);
+			order[i] = order[other];
+			order[other] = i;
+		}
+		for (uint32_t i = 0; i < 200; i++)
+			feed(&house, signal_of(&world, count, 0, order[i], order[i] / 3 * SECOND));
+		house_finish(&house);
+		assert_int_equal(house.made.count, 1);
+		assert_int_equal(house.announced.count, 1);
+		assert_int_equal(house.last.event_count, 20); /* ten earliest and ten latest */
+		assert_true(house.last.lower_bound);
+		assert_int_equal(house.last.evidence_count, MR_EVIDENCE_MAX);
+		for (uint32_t i = 0; i < MR_EVIDENCE_MAX; i++)
+			assert_int_equal(house.last_evidence_origin[i], i);
+		assert_int_equal(house.last.last_time_us, 66 * SECOND);
+		house_close(&house);
+		world_close(&world);
+	}
+}
+
+static void extreme_times(void **state)
+{
+	static const int64_t times[] = {INT64_MIN, INT64_MIN + 1, -1, 0, INT64_MAX - 1, INT64_MAX};
+	static const int64_t spans[] = {1, 7, HOUR, INT64_MAX / 4};
+	(void)state;
+	for (size_t s = 0; s < sizeof(spans) / sizeof(spans[0]); s++) {
+		for (int type = 0; type < MR_CORRELATION_COUNT; type++) {
+			struct world world;
+			struct house house;
+			world_open(&world, 1);
+			uint32_t index =
+			    correlation(&world, (enum mr_correlation_type)type, 1, spans[s], 1);
+			house_open(&house, &world.catalog, world.fields, 1, false);
+			for (uint32_t i = 0; i < 6; i++) {
+				struct mr_signal signal = signal_of(&world, index, 0, i, times[i]);
+				signal.values = &signal.record_id;
+				signal.value_count = signal.value_width =
+				    type == MR_CORRELATION_VALUE_COUNT;
+				feed(&house, signal);
+			}
+			house_barrier(&house, INT64_MIN + 5);
+			house_barrier(&house, INT64_MAX);
+			house_finish(&house);
+			assert_true(house.made.count >= 2);
+			house_close(&house);
+			world_close(&world);
+		}
+	}
+}
+
+/* ---- bounds ---- */
+
+static void ordered_bound(void **state)
+{
+	struct world world;
+	struct house house;
+	(void)state;
+	world_open(&world, 2);
+	uint32_t index = correlation(&world, MR_CORRELATION_TEMPORAL_ORDERED, 2, HOUR, 0);
+	house_open(&house, &world.catalog, world.fields, 1, true);
+	for (uint32_t i = 0; i < 4200; i++)
+		feed(&house, signal_of(&world, index, 1, i, i));
+	assert_int_equal(house.counters.at[MR_C_OCCURRENCES_CAPPED], 4200 - 4096);
+	feed(&house, signal_of(&world, index, 1, 5, 5)); /* known, not left out */
+	assert_int_equal(house.counters.at[MR_C_OCCURRENCES_CAPPED], 4200 - 4096);
+	house_close(&house);
+	world_close(&world);
+}
+
+static void waiting_bound(void **state)
+{
+	struct world world;
+	struct house house;
+	(void)state;
+	world_open(&world, 3);
+	uint32_t inner = correlation(&world, MR_CORRELATION_TEMPORAL, 2, HOUR, 0);
+	catalog_correlation(&world.catalog, MR_CORRELATION_EVENT_COUNT, &inner, 1, HOUR, 1, 0, 0);
+	house_open(&house, &world.catalog, world.fields, 1, true);
+	for (uint32_t i = 0; i < 4200; i++)
+		feed(&house, signal_of(&world, inner, 1, i, i));
+	assert_int_equal(house.counters.at[MR_C_OCCURRENCES_CAPPED], 4200 - 4096);
+	assert_int_equal(house.counters.at[MR_C_INNER_SIGNALS], 0);
+	feed(&house,
+	     signal_of(&world, inner, 0, 9999, 0)); /* completes all that wait, and itself not */
+	assert_int_equal(house.counters.at[MR_C_INNER_SIGNALS], 4096 + 1);
+	house_finish(&house);
+	assert_int_equal(house.made.count, 2);
+	house_close(&house);
+	world_close(&world);
+}
+
+/* ---- barriers ---- */
+
+static void release(void **state)
+{
+	struct world world;
+	struct house house;
+	(void)state;
+	world_open(&world, 1);
+	uint32_t index = correlation(&world, MR_CORRELATION_EVENT_COUNT, 1, HOUR, 2);
+	house_open(&house, &world.catalog, world.fields, 1, false);
+	feed(&house, signal_of(&world, 0, 0, 1, 0));
+	feed(&house, signal_of(&world, index, 0, 1, 0));
+	/* Slot 0 ends at 1 h; it goes once W is past 1 h + 1 h + 24 h. */
+	house_barrier(&house, 26 * HOUR);
+	feed(&house, signal_of(&world, index, 0, 2, 30));
+	assert_int_equal(house.made.count, 2);
+	assert_int_equal(house.counters.at[MR_C_BEYOND_LATENESS], 0);
+	house_barrier(&house, 26 * HOUR + 1);
+	feed(&house, signal_of(&world, index, 0, 3, 40));
+	assert_int_equal(house.made.count, 2); /* alone in its slot now */
+	assert_int_equal(house.counters.at[MR_C_BEYOND_LATENESS], 1);
+	feed(&house, signal_of(&world, 0, 0, 1, 0)); /* so is the plain bit gone */
+	assert_int_equal(house.made.count, 3);
+	house_close(&house);
+	world_close(&world);
+}
+
+static void revisions(void **state)
+{
+	struct world world;
+	struct house house;
+	(void)state;
+	world_open(&world, 1);
+	uint32_t index = correlation(&world, MR_CORRELATION_EVENT_COUNT, 1, HOUR, 2);
+	house_open(&house, &world.catalog, world.fields, 1, false);
+	for (uint32_t i = 0; i < 3; i++)
+		feed(&house, signal_of(&world, index, 0, i, i));
+	house_barrier(&house, 0);
+	assert_int_equal(house.revised.count, 0); /* 3 is not twice 2 */
+	feed(&house, signal_of(&world, index, 0, 3, 3));
+	assert_int_equal(house.revised.count, 0); /* only at a barrier */
+	house_barrier(&house, 0);
+	assert_int_equal(house.revised.count, 1);
+	assert_int_equal(house.last.event_count, 4);
+	for (uint32_t i = 4; i < 20; i++)
+		feed(&house, signal_of(&world, index, 0, i, i));
+	house_barrier(&house, 0);
+	assert_int_equal(house.revised.count, 1); /* at most one */
+	assert_int_equal(house.made.count, 1);
+	house_close(&house);
+	world_close(&world);
+}
+
+/* ---- snapshots ---- */
+
+static void fill(struct world *world, struct house *house, const uint32_t *index)
+{
+	for (uint32_t i = 0; i < 8; i++) {
+		feed(house, signal_of(world, 0, 0, i, i));
+		for (uint32_t c = 0; c < 4; c++) {
+			struct mr_signal signal = signal_of(world, index[c], i % 2, i, i * 10);
+			signal.values = &signal.record_id;
+			signal.value_count = signal.value_width =
+			    world->catalog.rules[index[c]].fields.count;
+			feed(house, signal);
+		}
+	}
+}
+
+static void worlds_snapshot(struct world *world, struct house *house, struct mr_buf *out)
+{
+	uint32_t index[4];
+	world_open(world, 2);
+	for (int type = 0; type < 4; type++)
+		index[type] = correlation(world, (enum mr_correlation_type)type, 2, 50,
+					  type == MR_CORRELATION_TEMPORAL_ORDERED ? 0 : 2);
+	catalog_correlation(&world->catalog, MR_CORRELATION_EVENT_COUNT, index, 4, 500, 30, 0, 0);
+	house_open(house, &world->catalog, world->fields, 1, true);
+	fill(world, house, index);
+	/* One section that holds much: the group of the key "alice" differs by rule, so take the
+	 * longest. */
+	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++) {
+		struct mr_buf bytes = {0};
+		mr_stage_correlate.snapshot(house->states[0][0], (uint8_t)g, &bytes);
+		if (bytes.len > out->len) {
+			mr_buf_fini(out);
+			*out = bytes;
+		} else {
+			mr_buf_fini(&bytes);
+		}
+	}
+}
+
+/* Every cut, and every byte changed, is an error value or a state that goes on working. */
+static void broken_snapshots(void **state)
+{
+	struct world world;
+	struct house house;
+	struct mr_buf whole = {0};
+	struct mr_error error;
+	(void)state;
+	worlds_snapshot(&world, &house, &whole);
+	house_close(&house);
+	house_open(&house, &world.catalog, world.fields, 1, true);
+	for (size_t len = 0; len < whole.len; len++) {
+		char *exact = mr_malloc(len + 1);
+		memcpy(exact, whole.data, len);
+		exact = mr_realloc(exact, len == 0 ? 1 : len);
+		assert_int_equal(mr_stage_correlate.restore(house.states[0][0], 7,
+							    (struct mr_slice){exact, len}, &error),
+				 MR_BAD_INPUT);
+		free(exact);
+	}
+	for (size_t at = 0; at < whole.len; at++) {
+		for (unsigned bit = 0; bit < 8; bit++) {
+			struct mr_buf again = {0};
+			whole.data[at] = (char)(whole.data[at] ^ (1 << bit));
+			(void)mr_stage_correlate.restore(house.states[0][0], (uint8_t)bit,
+							 (struct mr_slice){whole.data, whole.len},
+							 &error);
+			mr_stage_correlate.snapshot(house.states[0][0], (uint8_t)bit, &again);
+			mr_buf_fini(&again);
+			whole.data[at] = (char)(whole.data[at] ^ (1 << bit));
+		}
+	}
+	house_close(&house);
+	mr_buf_fini(&whole);
+	world_close(&world);
+}
+
+/* A state that went through bytes gives the same bytes again. */
+static void snapshot_is_stable(void **state)
+{
+	struct world world;
+	struct house house, other;
+	struct mr_buf whole = {0}, again = {0};
+	struct mr_error error;
+	(void)state;
+	worlds_snapshot(&world, &house, &whole);
+	house_open(&other, &world.catalog, world.fields, 1, true);
+	assert_int_equal(mr_stage_correlate.restore(other.states[0][0], 7,
+						    (struct mr_slice){whole.data, whole.len},
+						    &error),
+			 MR_OK);
+	mr_stage_correlate.snapshot(other.states[0][0], 7, &again);
+	assert_int_equal(again.len, whole.len);
+	mr_buf_fini(&whole);
+	mr_buf_fini(&again);
+	house_close(&other);
+	house_close(&house);
+	world_close(&world);
+}
+
+static void changed_meaning(void **state)
+{
+	struct world world;
+	struct house before, after;
+	(void)state;
+	world_open(&world, 1);
+	uint32_t kept = correlation(&world, MR_CORRELATION_EVENT_COUNT, 1, HOUR, 2);
+	uint32_t changed = correlation(&world, MR_CORRELATION_EVENT_COUNT, 1, HOUR, 2);
+	house_open(&before, &world.catalog, world.fields, 2, true);
+	feed(&before, signal_of(&world, kept, 0, 1, 1));
+	feed(&before, signal_of(&world, changed, 0, 1, 1));
+	world.catalog.rules[changed].meaning++;
+	house_open(&after, &world.catalog, world.fields, 3, true);
+	house_move(&before, &after);
+	feed(&after, signal_of(&world, kept, 0, 2, 2));
+	feed(&after, signal_of(&world, changed, 0, 2, 2));
+	house_finish(&after);
+	assert_int_equal(after.made.count, 1);
+	assert_int_equal(after.made.items[0].rule, kept);
+	house_close(&before);
+	house_close(&after);
+	world_close(&world);
+}
+
+/* The evidence outlives a snapshot, under field ids that may be others. */
+static void fields_by_name(void **state)
+{
+	struct world world;
+	struct house before, after;
+	(void)state;
+	world_open(&world, 1);
+	uint32_t index = correlation(&world, MR_CORRELATION_EVENT_COUNT, 1, HOUR, 2);
+	house_open(&before, &world.catalog, world.fields, 1, true);
+	feed(&before, signal_of(&world, index, 0, 1, 1));
+	struct mr_fields *fields = mr_fields_new();
+	mr_fields_add(fields, MR_SLICE("another"));
+	mr_fields_add(fields, MR_SLICE("group"));
+	mr_fields_add(fields, MR_SLICE("more"));
+	mr_field moved = mr_fields_add(fields, MR_SLICE("value"));
+	assert_int_not_equal(moved, world.value);
+	house_open(&after, &world.catalog, fields, 1, true);
+	house_move(&before, &after);
+	world.value = moved;
+	feed(&after, signal_of(&world, index, 0, 2, 2));
+	struct mr_body body;
+	struct mr_reader in = {0};
+	struct mr_alert alert;
+	struct mr_error error = {0};
+	assert_int_equal(
+	    mr_stage_correlate.finish(after.states[0][0], &after.writers[0][0], &error), MR_OK);
+	assert_true(mr_output_take(&after.writers[0][0], 0, 0, true, &body));
+	mr_reader_open_body(&in, MR_CONTENT_ALERTS, &body);
+	assert_true(mr_reader_alert(&in, &alert));
+	assert_int_equal(alert.evidence_count, 2);
+	for (uint32_t i = 0; i < 2; i++) {
+		assert_int_equal(alert.evidence[i].field_count, 1);
+		assert_int_equal(alert.evidence[i].fields[0].field, moved);
+		assert_true(mr_slice_eq(alert.evidence[i].fields[0].text, MR_SLICE("seen")));
+	}
+	mr_reader_advance(&in);
+	mr_reader_fini(&in);
+	mr_body_fini(&body);
+	house_close(&before);
+	house_close(&after);
+	mr_fields_free(fields);
+	world_close(&world);
+}
+
+static void unsupported_conditions(void **state)
+{
+	(void)state;
+	for (int op = MR_LTE; op <= MR_NEQ; op++) {
+		struct world world;
+		struct mr_buf bytes = {0};
+		struct mr_error error = {0};
+		world_open(&world, 1);
+		uint32_t index = correlation(&world, MR_CORRELATION_EVENT_COUNT, 1, HOUR, 2);
+		world.catalog.rules[index].condition->op = (enum mr_compare)op;
+		struct mr_tables *tables = mr_tables_new();
+		mr_catalog_encode(&world.catalog, &bytes);
+		mr_tables_add_bytes(tables, "catalog", (struct mr_slice){bytes.data, bytes.len},
+				    &error);
+		struct mr_config config = {0};
+		struct mr_stage_env env = {.config = &config, .tables = tables, .finite = true};
+		void *stage = mr_calloc(1, mr_stage_correlate.state_size);
+		assert_int_equal(mr_stage_correlate.open(stage, &env, &error), MR_UNSUPPORTED);
+		free(stage);
+		mr_buf_fini(&bytes);
+		mr_tables_free(tables);
+		world_close(&world);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(plain),
+	    cmocka_unit_test(impossible_signals),
+	    cmocka_unit_test(without_time),
+	    cmocka_unit_test(evidence_across_slots),
+	    cmocka_unit_test(evidence_any_order),
+	    cmocka_unit_test(extreme_times),
+	    cmocka_unit_test(ordered_bound),
+	    cmocka_unit_test(waiting_bound),
+	    cmocka_unit_test(release),
+	    cmocka_unit_test(revisions),
+	    cmocka_unit_test(broken_snapshots),
+	    cmocka_unit_test(snapshot_is_stable),
+	    cmocka_unit_test(changed_meaning),
+	    cmocka_unit_test(fields_by_name),
+	    cmocka_unit_test(unsupported_conditions),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
