@@ -235,6 +235,12 @@ static uint32_t cache_entries(uint32_t groups)
 	return entries;
 }
 
+/* The first cache line that begins in the block. */
+static void *on_line(void *block)
+{
+	return (char *)block + (64 - (uintptr_t)block % 64) % 64;
+}
+
 static enum mr_err make_groups(struct engine *engine, struct mr_error *error)
 {
 	uint32_t count = engine->counts[ENGINE_GROUPS];
@@ -251,7 +257,8 @@ static enum mr_err make_groups(struct engine *engine, struct mr_error *error)
 		group->hits = mr_calloc((size_t)group->member_count + 1, sizeof(uint32_t));
 		group->member_count = 0;
 		if (group->image->field != 0) {
-			group->cache = mr_calloc(entries, sizeof(*group->cache));
+			group->cache_block = mr_calloc(entries + 1, sizeof(*group->cache));
+			group->cache = on_line(group->cache_block);
 			group->cache_mask = entries - 1;
 		}
 		if (err == MR_OK)
@@ -332,7 +339,7 @@ void engine_close(struct engine *engine)
 		hs_free_database(engine->groups[i].regexes);
 		free(engine->groups[i].members);
 		free(engine->groups[i].hits);
-		free(engine->groups[i].cache);
+		free(engine->groups[i].cache_block);
 	}
 	for (uint32_t i = 0; engine->regexes != NULL && i < engine->counts[ENGINE_PREDICATES]; i++)
 		pcre2_code_free(engine->regexes[i]);

@@ -17,7 +17,7 @@
  * seed, so the worst that they can do is to make it useless. */
 #define CACHE_TEXT 160
 #define CACHE_FOUND 5
-struct cache_entry {
+struct cache_entry { /* three cache lines; most looks need only the first */
 	uint64_t hash;
 	uint16_t len;
 	uint8_t type; /* enum mr_type; MR_NULL: free */
@@ -34,7 +34,8 @@ struct run_group {
 	uint64_t epoch; /* of the event that it was judged for */
 	uint32_t *hits; /* the predicates that hold; room for all members */
 	uint32_t hit_count;
-	struct cache_entry *cache;
+	void *cache_block;
+	struct cache_entry *cache; /* in the block, on a cache line */
 	uint32_t cache_mask;
 	/* A cache that hardly hits is left alone for a while. */
 	uint32_t looks, misses, skip;
