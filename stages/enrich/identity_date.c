@@ -79,6 +79,8 @@ static int64_t offset_minutes(struct cursor *in)
 
 bool identity_date_parse(struct mr_slice text, int64_t *time_us_out)
 {
+	if (text.len == 0)
+		return false;
 	struct cursor in = {text.at, text.at + text.len, false};
 	int64_t seconds = 0;
 	int64_t us = 0;

@@ -83,36 +83,71 @@ static void read_object(struct identity_import *import, struct mr_json_reader *r
 	identity_import_add(import, file, line, &entry);
 }
 
+struct lines {
+	FILE *in;
+	char *block;
+	size_t at; /* in the block */
+	size_t end;
+	struct mr_buf line; /* at most one byte longer than a line may be */
+};
+
+#define BLOCK_BYTES (64u << 10)
+
+/* The next line without its end, with padding for the JSON reader. A line that is too long is cut.
+ * False at the end of the file. */
+static bool read_line(struct lines *lines)
+{
+	bool any = false;
+	lines->line.len = 0;
+	for (;;) {
+		if (lines->at == lines->end) {
+			lines->at = 0;
+			lines->end = fread(lines->block, 1, BLOCK_BYTES, lines->in);
+			if (lines->end == 0)
+				break;
+		}
+		any = true;
+		const char *from = lines->block + lines->at;
+		const char *end = memchr(from, '\n', lines->end - lines->at);
+		size_t len = end == NULL ? lines->end - lines->at : (size_t)(end - from);
+		size_t room = LINE_MAX_BYTES + 1 - lines->line.len;
+		mr_buf_add(&lines->line, from, len < room ? len : room);
+		lines->at += len + (end != NULL);
+		if (end != NULL)
+			break;
+	}
+	memset(mr_buf_reserve(&lines->line, MR_JSON_PADDING), 0, MR_JSON_PADDING);
+	return any;
+}
+
+static struct mr_slice trimmed(const struct mr_buf *line)
+{
+	size_t len = line->len;
+	while (len > 0 && (line->data[len - 1] == ' ' || line->data[len - 1] == '\t' ||
+			   line->data[len - 1] == '\r'))
+		len--;
+	return (struct mr_slice){line->data, len};
+}
+
 static enum mr_err read_ndjson(struct identity_import *import, uint32_t file, FILE *in,
 			       uint32_t first_line, struct mr_error *error)
 {
 	struct mr_json_reader *reader = mr_json_reader_new(LINE_MAX_BYTES);
+	struct lines lines = {.in = in, .block = mr_malloc(BLOCK_BYTES)};
 	struct mr_arena arena = {0};
-	char *line = NULL;
-	size_t size = 0;
-	struct mr_buf padded = {0};
-	ssize_t len;
-	for (uint32_t number = first_line; (len = getline(&line, &size, in)) > 0; number++) {
-		while (len > 0 && strchr(" \t\r\n", line[len - 1]) != NULL)
-			len--;
-		if (len == 0)
-			continue;
-		if ((size_t)len > LINE_MAX_BYTES) {
+	for (uint32_t number = first_line; read_line(&lines); number++) {
+		struct mr_slice doc = trimmed(&lines.line);
+		if (doc.len > LINE_MAX_BYTES) {
 			identity_import_refuse(import, file, number, "longer than 1 MiB");
-			continue;
+		} else if (doc.len > 0) {
+			mr_arena_reset(&arena);
+			read_object(import, reader, &arena, file, number, doc);
 		}
-		mr_arena_reset(&arena);
-		padded.len = 0;
-		mr_buf_reserve(&padded, (size_t)len + MR_JSON_PADDING);
-		mr_buf_add(&padded, line, (size_t)len);
-		memset(padded.data + len, 0, MR_JSON_PADDING);
-		read_object(import, reader, &arena, file, number,
-			    (struct mr_slice){padded.data, (size_t)len});
 	}
 	enum mr_err err =
 	    ferror(in) ? mr_error_errno(error, MR_CONFIG, "%s", import->files[file]) : MR_OK;
-	free(line);
-	mr_buf_fini(&padded);
+	mr_buf_fini(&lines.line);
+	free(lines.block);
 	mr_arena_fini(&arena);
 	mr_json_reader_free(reader);
 	return err;
@@ -198,6 +233,8 @@ static bool read_row(struct csv *csv)
 static struct mr_slice field_of(const struct csv *csv, size_t n)
 {
 	size_t begin = n == 0 ? 0 : csv->ends[n - 1];
+	if (csv->ends[n] == begin)
+		return (struct mr_slice){"", 0};
 	return (struct mr_slice){csv->bytes.data + begin, csv->ends[n] - begin};
 }
 

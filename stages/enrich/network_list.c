@@ -85,13 +85,15 @@ static enum mr_err parse_network(struct list *list, struct line *line, struct ne
 	struct mr_slice word = bare_word(line);
 	const char *slash = memchr(word.at, '/', word.len);
 	size_t address_len = slash == NULL ? word.len : (size_t)(slash - word.at);
-	struct mr_slice bits = {slash + 1, slash == NULL ? 0 : word.len - address_len - 1};
+	struct mr_slice bits = {"", 0};
 	struct address address = address_parse((struct mr_slice){word.at, address_len});
 	bool v4 = address.family == ADDRESS_V4;
 	bool mapped = v4 && memchr(word.at, ':', address_len) != NULL;
 	int64_t prefix = v4 ? 32 : 128;
 	uint64_t high, low;
 
+	if (slash != NULL)
+		bits = (struct mr_slice){slash + 1, word.len - address_len - 1};
 	if (address.family == ADDRESS_NONE)
 		return wrong(
 		    list, line, start,

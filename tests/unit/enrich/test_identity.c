@@ -206,6 +206,18 @@ static void test_refused(void **unused)
 			fail_msg("\"%s\" is not in:\n%s", said[i], outcome.log.data);
 	}
 	outcome_fini(&outcome);
+	struct mr_buf longest = {0}; /* a line of 1 MiB is taken, one byte more is not */
+	mr_buf_add_text(&longest, "{\"id\":\"1\",\"upn\":\"a\",\"x\":\"");
+	memset(mr_buf_reserve(&longest, 3 << 20), 'x', 3 << 20);
+	size_t begun = longest.len;
+	memcpy(longest.data + (1 << 20) - 2, "\"}\n", 3);
+	memcpy(longest.data + (1 << 20) + 1, longest.data, begun);
+	memcpy(longest.data + (2 << 20), "\"}\n{\"id\":\"2\",\"upn\":\"b\"}", 23);
+	import_text(store, (struct mr_slice){longest.data, (2 << 20) + 23}, &outcome);
+	assert_int_equal(outcome.taken, 2);
+	assert_non_null(strstr(outcome.log.data, ".in:2: refused: longer than 1 MiB"));
+	mr_buf_fini(&longest);
+	outcome_fini(&outcome);
 	import_text(store, MR_SLICE("id,name\n1,x\n"), &outcome);
 	assert_int_equal(outcome.err, MR_CONFIG);
 	outcome_fini(&outcome);

@@ -1,0 +1,79 @@
+/* Any bytes as a GeoIP database: refused with its name, or each network answers as libmaxminddb
+ * does. */
+#include "geoip_build.h"
+#include "mmdb.h"
+
+#include <assert.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static enum mr_err look(void *context, const struct mmdb_network *network, struct mr_error *error)
+{
+	struct mmdb *db = context;
+	struct sockaddr_in6 address = {.sin6_family = AF_INET6};
+	struct geo_facts facts;
+	bool any;
+	int status = 0;
+	enum mr_err err = mmdb_facts(db, network->offset, &facts, &any, error);
+
+	if (err != MR_OK || db->lib.metadata.ip_version != 6)
+		return err;
+	for (unsigned i = 0; i < 8; i++) {
+		address.sin6_addr.s6_addr[i] = (uint8_t)(network->high >> (56 - 8 * i));
+		address.sin6_addr.s6_addr[8 + i] = (uint8_t)(network->low >> (56 - 8 * i));
+	}
+	MMDB_lookup_result_s result =
+	    MMDB_lookup_sockaddr(&db->lib, (struct sockaddr *)&address, &status);
+	assert(status == MMDB_SUCCESS && result.found_entry &&
+	       result.entry.offset == network->offset);
+	return MR_OK;
+}
+
+/* The whole way, which costs more: for few inputs. */
+static void build(int fd)
+{
+	char path[32];
+	const char *paths[] = {path, path};
+	struct mr_error error = {0};
+	struct geoip_table table;
+	size_t size;
+	int table_fd;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (geoip_build(paths, 2, &table_fd, &size, &error) != MR_OK) {
+		assert(error.text[0] != 0);
+		return;
+	}
+	void *bytes = mmap(NULL, size, PROT_READ, MAP_SHARED, table_fd, 0);
+	assert(bytes != MAP_FAILED);
+	close(table_fd);
+	enum mr_err err = geoip_table_open((struct mr_slice){bytes, size}, &table, &error);
+	assert(err == MR_OK);
+	munmap(bytes, size);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct mr_error error = {0};
+	struct mmdb db;
+	unsigned aliases;
+	int fd = memfd_create("fuzz", MFD_CLOEXEC);
+
+	assert(fd >= 0 && write(fd, data, size) == (ssize_t)size);
+	if (mmdb_open(&db, "fuzz", fd, &error) == MR_OK) {
+		if (mmdb_walk(&db, look, &db, &aliases, &error) != MR_OK)
+			assert(strstr(error.text, "fuzz") != NULL);
+		mmdb_close(&db);
+		if (mr_hash64(data, size, 0) % 256 == 0)
+			build(fd);
+	} else {
+		assert(strstr(error.text, "fuzz") != NULL);
+	}
+	close(fd);
+	return 0;
+}
