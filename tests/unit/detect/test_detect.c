@@ -1,0 +1,347 @@
+/* test_detect.c - the stage as the pipeline runs it: rules from files, events in, signals out. */
+#include "engine_harness.h"
+#include "sigma_harness.h"
+
+#include "millrace/rule.h"
+#include "pipeline/stage_io.h"
+#include "pipeline/tables.h"
+
+extern const struct mr_stage_ops mr_stage_detect;
+
+static struct {
+	struct mr_config config;
+	struct mr_tables *tables;
+	struct mr_fields *fields;
+	struct mr_counters counters;
+	struct mr_stage_env env;
+	struct mr_writer out;
+	void *state;
+	char path[64];
+	char logged[4096];
+} world;
+
+static void remember(void *context, enum mr_log_level level, const char *line, size_t len)
+{
+	(void)context;
+	size_t at = strlen(world.logged);
+	snprintf(world.logged + at, sizeof world.logged - at, "%d %.*s\n", (int)level, (int)len,
+		 line);
+}
+
+static enum mr_err prepare(const char *rules, const char *strict, struct mr_error *error)
+{
+	strcpy(world.path, "/tmp/millrace-detect-XXXXXX");
+	int fd = mkstemp(world.path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, rules, strlen(rules)), (ssize_t)strlen(rules));
+	close(fd);
+	world.tables = mr_tables_new();
+	world.fields = mr_fields_new();
+	mr_log_set_sink(remember, NULL);
+	mr_config_add(&world.config, "rules", world.path);
+	if (strict != NULL)
+		mr_config_add(&world.config, "strict", strict);
+	struct mr_prepare wish = {&world.config, world.fields, world.tables};
+	enum mr_err err = mr_stage_detect.prepare(&wish, error);
+	unlink(world.path);
+	return err;
+}
+
+static void start(const char *rules)
+{
+	struct mr_error error = {0};
+	if (prepare(rules, NULL, &error) != MR_OK)
+		fail_msg("%s", error.text);
+	mr_fields_add(world.fields, MR_SLICE("a later stage's field"));
+	world.env = (struct mr_stage_env){.config = &world.config,
+					  .fields = world.fields,
+					  .tables = world.tables,
+					  .counters = &world.counters,
+					  .seed = {1, 2, 3}};
+	world.state = mr_calloc(1, mr_stage_detect.state_size);
+	if (mr_stage_detect.open(world.state, &world.env, &error) != MR_OK)
+		fail_msg("%s", error.text);
+	for (uint8_t layer = 0; layer < 3; layer++)
+		mr_writer_add_output(&world.out, MR_CONTENT_SIGNALS, layer, MR_LINK_KEYED, 1);
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	if (world.state != NULL)
+		mr_stage_detect.close(world.state);
+	free(world.state);
+	mr_writer_fini(&world.out);
+	mr_tables_free(world.tables);
+	mr_fields_free(world.fields);
+	mr_config_fini(&world.config);
+	mr_log_set_sink(NULL, NULL);
+	memset(&world, 0, sizeof world);
+	return 0;
+}
+
+static void put_texts(struct mr_buf *text, const struct mr_slice *items, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		mr_buf_printf(text, "%s%.*s", i == 0 ? "" : ",", (int)items[i].len, items[i].at);
+}
+
+static void put_signal(struct mr_buf *text, const struct mr_signal *signal)
+{
+	mr_buf_printf(text, "%u<%u key ", signal->consumer, signal->rule);
+	put_texts(text, signal->key, signal->key_count);
+	for (uint32_t i = 0; i < signal->value_count; i++) {
+		mr_buf_add_text(text, " value ");
+		put_texts(text, signal->values + (size_t)i * signal->value_width,
+			  signal->value_width);
+	}
+	for (uint32_t i = 0; i < signal->field_count; i++) {
+		struct mr_slice name = mr_fields_name(world.fields, signal->fields[i].field);
+		mr_buf_printf(text, " %.*s=%.*s", (int)name.len, name.at,
+			      (int)signal->fields[i].text.len, signal->fields[i].text.at);
+	}
+	mr_buf_add_text(text, "\n");
+	assert_int_equal(signal->key_group,
+			 mr_key_group(world.env.seed, signal->consumer, signal->tenant, signal->key,
+				      signal->key_count));
+}
+
+/* All signals written so far, layer by layer. */
+static char *signals(void)
+{
+	struct mr_buf text = {0};
+	struct mr_body body;
+	struct mr_signal signal;
+	for (uint8_t layer = 0; layer < 3; layer++) {
+		while (mr_writer_take(&world.out, MR_CONTENT_SIGNALS, layer, &body)) {
+			struct mr_reader in = {0};
+			mr_reader_open_body(&in, MR_CONTENT_SIGNALS, &body);
+			while (mr_reader_signal(&in, &signal)) {
+				assert_int_equal(signal.layer, layer);
+				put_signal(&text, &signal);
+				mr_reader_advance(&in);
+			}
+			mr_reader_fini(&in);
+			mr_body_fini(&body);
+		}
+	}
+	mr_buf_add(&text, "", 1);
+	return text.data;
+}
+
+/* One event with a time (unless negative) through the stage. */
+static void feed(const char *json, int64_t time_us)
+{
+	struct bench bench;
+	struct mr_error error = {0};
+	struct mr_reader in = {0};
+	bench_init(&bench, world.fields);
+	struct mr_event *event = bench_event(&bench, json);
+	event->has_time = time_us >= 0;
+	event->time_us = time_us;
+	mr_reader_open_events(&in, &bench.events);
+	assert_int_equal(mr_stage_detect.process(world.state, &in, &world.out, &error), MR_OK);
+	mr_reader_fini(&in);
+	bench_fini(&bench);
+}
+
+#define SIGNALS(expected)                                                                          \
+	do {                                                                                       \
+		char *got = signals();                                                             \
+		assert_string_equal(got, expected);                                                \
+		free(got);                                                                         \
+	} while (0)
+#define COUNTED(counter, n) assert_int_equal(world.counters.at[MR_C_##counter], n)
+
+#define DETECTION(name, test)                                                                      \
+	"title: " name "\nid: " name "\nname: " name                                               \
+	"\nlogsource: {}\ndetection:\n  s:\n    " test "\n  condition: s\n"
+#define CORRELATION(name, body)                                                                    \
+	"---\ntitle: " name "\nid: " name "\nname: " name "\ncorrelation:\n  timespan: 1h\n" body
+
+static void a_match_fires_by_its_record(void **state)
+{
+	(void)state;
+	start(DETECTION("d0", "a: x") "---\n" DETECTION("d1", "a|startswith: x"));
+	feed("{\"a\":\"X\",\"api.operation\":\"Op\",\"actor.user.groups\":\"hidden\"}", 5);
+	SIGNALS("0<0 key id-1 api.operation=Op\n"
+		"1<1 key id-1 api.operation=Op\n");
+	feed("{\"a\":\"xy\"}", -1); /* no time: the detection still fires */
+	SIGNALS("1<1 key id-1\n");
+	feed("{\"a\":\"y\"}", 5);
+	SIGNALS("");
+	COUNTED(MATCHES, 3);
+	COUNTED(SIGNALS, 3);
+	COUNTED(NOT_CORRELATED, 0);
+}
+
+static void keys_are_products_folded_and_distinct(void **state)
+{
+	(void)state;
+	start(DETECTION("d0", "a: x")
+		  CORRELATION("c1", "  type: event_count\n  rules: [d0]\n  group-by: [u, v]\n"
+				    "  condition: {gte: 2}\n"));
+	feed("{\"a\":\"x\",\"u\":[\"A\",\"a\",\"B\",null],\"v\":[\"Q\",7]}", 5);
+	SIGNALS("1<0 key a,q\n1<0 key a,7\n1<0 key b,q\n1<0 key b,7\n");
+	feed("{\"a\":\"x\",\"u\":\"A\",\"v\":\"<null>\"}", 5);
+	feed("{\"a\":\"x\",\"u\":\"\",\"v\":\"q\"}", 5);
+	feed("{\"a\":\"x\",\"v\":\"q\"}", 5);
+	SIGNALS("");
+	COUNTED(NO_GROUP_KEY, 3);
+	feed("{\"a\":\"x\",\"u\":\"A\",\"v\":\"q\"}", -1);
+	SIGNALS("");
+	COUNTED(NOT_CORRELATED, 1);
+	COUNTED(MATCHES, 5);
+	COUNTED(SIGNALS, 4);
+}
+
+static void values_are_tuples(void **state)
+{
+	(void)state;
+	start(DETECTION("d0", "a: x")
+		  CORRELATION("c1", "  type: value_count\n  rules: [d0]\n  group-by: [u]\n"
+				    "  condition: {gte: 2, field: [p, q]}\n"));
+	feed("{\"a\":\"x\",\"u\":\"A\",\"p\":[\"One\",\"two\"],\"q\":\"Z\"}", 5);
+	SIGNALS("1<0 key a value one,z value two,z\n");
+	feed("{\"a\":\"x\",\"u\":\"A\",\"p\":\"one\"}", 5); /* a part is missing: no occurrence */
+	SIGNALS("");
+	COUNTED(MATCHES, 2);
+	COUNTED(SIGNALS, 1);
+}
+
+static void too_many_keys_are_left_out(void **state)
+{
+	(void)state;
+	start(DETECTION("d0", "a: x")
+		  CORRELATION("c1", "  type: event_count\n  rules: [d0]\n  group-by: [u]\n"
+				    "  condition: {gte: 2}\n"));
+	struct mr_buf json = {0};
+	mr_buf_add_text(&json, "{\"a\":\"x\",\"u\":[0");
+	for (int i = 1; i < 100; i++)
+		mr_buf_printf(&json, ",%d", i);
+	mr_buf_add(&json, "]}", 3);
+	feed(json.data, 5);
+	mr_buf_fini(&json);
+	COUNTED(SIGNALS, MR_PRODUCT_MAX);
+	COUNTED(KEYS_CAPPED, 1);
+}
+
+/* The outer correlation groups by a field that the inner one does not: the signal carries it. */
+static void outer_correlations_get_their_fields(void **state)
+{
+	(void)state;
+	start(DETECTION("d0", "a: x") "---\n" DETECTION("d1", "a: y")
+		  CORRELATION("c2", "  type: event_count\n  rules: [d0]\n  group-by: [u]\n"
+				    "  condition: {gte: 2}\n")
+		      CORRELATION("c3", "  type: temporal\n  rules: [c2, d1]\n  group-by: [w]\n"));
+	feed("{\"a\":\"x\",\"u\":\"A\",\"w\":\"Far\"}", 5);
+	SIGNALS("2<0 key a w=Far\n");
+	feed("{\"a\":\"y\",\"u\":\"A\",\"w\":\"Far\"}", 5);
+	SIGNALS("3<1 key far\n");
+}
+
+static void without_group_by_there_is_one_group(void **state)
+{
+	(void)state;
+	start(DETECTION("d0", "a: x")
+		  CORRELATION("c1", "  type: event_count\n  rules: [d0]\n  generate: true\n"
+				    "  condition: {gte: 2}\n"));
+	feed("{\"a\":\"x\"}", 5);
+	SIGNALS("0<0 key id-1\n1<0 key \n");
+}
+
+/* Nothing is lost or judged twice where the writer fills up in the middle of a chunk. */
+static void a_full_writer_stops_before_the_event(void **state)
+{
+	(void)state;
+	enum { EVENTS = 3000 };
+	start(DETECTION("d0", "a: x"));
+	struct mr_events events;
+	struct mr_error error = {0};
+	struct mr_reader in = {0};
+	struct mr_body body;
+	static char long_name[800];
+	memset(long_name, 'n', sizeof long_name);
+	mr_events_init(&events, world.fields, EVENTS);
+	for (int i = 0; i < EVENTS; i++) {
+		struct mr_event *event = mr_events_push(&events);
+		event->id = event->tenant = MR_SLICE("t");
+		event->json = MR_SLICE("{}");
+		mr_event_add_text(&events, event, mr_fields_find(world.fields, MR_SLICE("a")),
+				  MR_SLICE("x"));
+		mr_event_add_text(&events, event, MR_F_OPERATION,
+				  (struct mr_slice){long_name, sizeof long_name});
+	}
+	mr_reader_open_events(&in, &events);
+	int calls = 0;
+	uint32_t got = 0;
+	enum mr_err err;
+	do {
+		err = mr_stage_detect.process(world.state, &in, &world.out, &error);
+		calls++;
+		while (mr_writer_take(&world.out, MR_CONTENT_SIGNALS, 0, &body)) {
+			got += body.count;
+			mr_body_fini(&body);
+		}
+	} while (err == MR_FULL);
+	assert_int_equal(err, MR_OK);
+	assert_true(calls > 3);
+	assert_int_equal(got, EVENTS);
+	COUNTED(MATCHES, EVENTS);
+	COUNTED(SIGNALS, EVENTS);
+	mr_reader_fini(&in);
+	mr_events_fini(&events);
+}
+
+static void refused_rules_are_named_and_strict_is_strict(void **state)
+{
+	(void)state;
+	struct mr_error error = {0};
+	start(DETECTION("d0", "a: x") "---\n" DETECTION("d1", "a|nonsense: x"));
+	assert_non_null(strstr(world.logged, "refused: "));
+	assert_non_null(strstr(world.logged, world.path));
+	feed("{\"a\":\"x\"}", 5);
+	SIGNALS("0<0 key id-1\n");
+	stop(NULL);
+	assert_int_equal(prepare(DETECTION("d0", "a: x") "---\n" DETECTION("d1", "a|nonsense: x"),
+				 "true", &error),
+			 MR_CONFIG);
+}
+
+/* The tables come from another process: a damaged one is an error of open, which holds nothing. */
+static void a_missing_or_broken_table_fails_open(void **state)
+{
+	(void)state;
+	struct mr_error error = {0};
+	start(DETECTION("d0", "a: x"));
+	void *other = mr_calloc(1, mr_stage_detect.state_size);
+	struct mr_tables *tables = mr_tables_new();
+	struct mr_stage_env env = world.env;
+	env.tables = tables;
+	assert_int_equal(mr_stage_detect.open(other, &env, &error), MR_NOT_FOUND);
+	assert_int_equal(mr_tables_add_bytes(tables, "detect.image", MR_SLICE("junk"), &error),
+			 MR_OK);
+	assert_int_not_equal(mr_stage_detect.open(other, &env, &error), MR_OK);
+	struct mr_slice catalog;
+	assert_int_equal(mr_tables_map(world.tables, "catalog", &catalog, &error), MR_OK);
+	assert_int_equal(mr_tables_add_bytes(tables, "catalog", catalog, &error), MR_OK);
+	assert_int_equal(mr_stage_detect.open(other, &env, &error), MR_BAD_INPUT);
+	mr_tables_free(tables);
+	free(other);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_teardown(a_match_fires_by_its_record, stop),
+	    cmocka_unit_test_teardown(keys_are_products_folded_and_distinct, stop),
+	    cmocka_unit_test_teardown(values_are_tuples, stop),
+	    cmocka_unit_test_teardown(too_many_keys_are_left_out, stop),
+	    cmocka_unit_test_teardown(outer_correlations_get_their_fields, stop),
+	    cmocka_unit_test_teardown(without_group_by_there_is_one_group, stop),
+	    cmocka_unit_test_teardown(a_full_writer_stops_before_the_event, stop),
+	    cmocka_unit_test_teardown(refused_rules_are_named_and_strict_is_strict, stop),
+	    cmocka_unit_test_teardown(a_missing_or_broken_table_fails_open, stop),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
