@@ -218,6 +218,16 @@ static void observe(struct corr *corr, const struct corr_rule *rule, const struc
 	settle(corr, near.current, near.next, later);
 }
 
+static bool fields_exist(const struct corr *corr, const struct mr_signal *signal)
+{
+	size_t count = mr_fields_count(corr->env->fields);
+	for (uint32_t i = 0; i < signal->field_count; i++) {
+		if (signal->fields[i].field >= count)
+			return false;
+	}
+	return true;
+}
+
 /* Whether a rule of the catalog can have made the signal. */
 static bool is_possible(const struct corr *corr, const struct mr_signal *signal,
 			uint32_t *position_out)
@@ -226,11 +236,13 @@ static bool is_possible(const struct corr *corr, const struct mr_signal *signal,
 		return false;
 	const struct mr_rule *rule = &corr->catalog.rules[signal->consumer];
 	if (rule->kind == MR_RULE_DETECTION)
-		return corr->env->layer == 0 && signal->rule == signal->consumer;
+		return corr->env->layer == 0 && signal->rule == signal->consumer &&
+		       fields_exist(corr, signal);
 	*position_out = position_of(rule, signal->rule);
 	return rule->layer == corr->env->layer && *position_out < rule->rule_count &&
 	       signal->key_count == rule->group_by.count &&
-	       (signal->value_count == 0 || signal->value_width == rule->fields.count);
+	       (signal->value_count == 0 || signal->value_width == rule->fields.count) &&
+	       fields_exist(corr, signal);
 }
 
 static enum mr_err take(struct corr *corr, const struct mr_signal *signal, struct mr_error *error)

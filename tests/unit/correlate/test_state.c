@@ -114,15 +114,17 @@ static void impossible_signals(void **state)
 	(void)state;
 	world_open(&world, 3);
 	uint32_t count = correlation(&world, MR_CORRELATION_EVENT_COUNT, 1, SECOND, 2);
-	struct mr_signal bad[5];
-	for (size_t i = 0; i < 5; i++)
+	struct mr_signal bad[6];
+	for (size_t i = 0; i < 6; i++)
 		bad[i] = signal_of(&world, count, 0, 1, 0);
 	bad[0].consumer = 99;
 	bad[1].rule = 99;
 	bad[2].rule = 2; /* not in its list */
 	bad[3].key_count = 0;
 	bad[4].consumer = 1; /* a detection's own alert, made by another */
-	for (size_t i = 0; i < 5; i++) {
+	struct mr_signal_field unknown = {1000, MR_STRING, MR_SLICE("text")};
+	bad[5].fields = &unknown;
+	for (size_t i = 0; i < 6; i++) {
 		struct house house;
 		struct mr_body body = {.count = 1};
 		struct mr_reader in = {0};

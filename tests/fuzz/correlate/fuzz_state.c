@@ -1,0 +1,154 @@
+/* Sections of a snapshot, and signals on top of whatever they made: no bytes crash the stage, read
+ * past the end or leak.
+ *
+ * The first byte says how many of the rest, in sixteenths, are the section; what follows are
+ * encoded signals. The section's seed mark is the one of a seed of zeros. */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "state.h"
+
+#include "pipeline/stage_io.h"
+#include "pipeline/tables.h"
+
+extern const struct mr_stage_ops mr_stage_correlate;
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define DETECTIONS 2
+#define RULES 7
+
+static struct mr_rule rules[RULES];
+static struct mr_fields *fields;
+static struct mr_tables *tables;
+
+/* Two detections, one correlation of each kind over both, one over those four. */
+static void catalog_make(void)
+{
+	static char ids[RULES][2] = {"a", "b", "c", "d", "e", "f", "g"};
+	static uint32_t pair[] = {0, 1}, four[] = {2, 3, 4, 5};
+	static mr_field group[4], value[4];
+	static struct mr_slice group_name = {"group", 5}, value_name = {"value", 5};
+	static struct mr_condition_part two = {MR_GTE, 2};
+	struct mr_buf bytes = {0};
+	fields = mr_fields_new();
+	for (int i = 0; i < 4; i++) {
+		group[i] = mr_fields_add(fields, group_name);
+		value[i] = mr_fields_add(fields, value_name);
+	}
+	for (uint32_t i = 0; i < RULES; i++) {
+		struct mr_rule *rule = &rules[i];
+		*rule = (struct mr_rule){.id = mr_slice(ids[i]), .alerts = true};
+		if (i < DETECTIONS)
+			continue;
+		rule->kind = MR_RULE_CORRELATION;
+		rule->type = (enum mr_correlation_type)((i - DETECTIONS) % MR_CORRELATION_COUNT);
+		rule->rules = i == RULES - 1 ? four : pair;
+		rule->rule_count = i == RULES - 1 ? 4 : 2;
+		rule->layer = i == RULES - 1;
+		rule->feeds = i < RULES - 1;
+		rule->timespan_us = 100;
+		rule->group_by = (struct mr_texts){&group_name, 1};
+		rule->group_fields = group;
+		rule->meaning = 1;
+		if (rule->type != MR_CORRELATION_TEMPORAL_ORDERED) {
+			rule->condition = &two;
+			rule->condition_count = 1;
+		}
+		if (rule->type == MR_CORRELATION_VALUE_COUNT) {
+			rule->fields = (struct mr_texts){&value_name, 1};
+			rule->value_fields = value;
+		}
+	}
+	struct mr_catalog catalog = {.rules = rules, .count = RULES, .layers = 2};
+	mr_catalog_encode(&catalog, &bytes);
+	tables = mr_tables_new();
+	if (mr_tables_add_bytes(tables, "catalog", (struct mr_slice){bytes.data, bytes.len}, NULL))
+		abort();
+	mr_buf_fini(&bytes);
+}
+
+static void drop_log(void *context, enum mr_log_level level, const char *line, size_t len)
+{
+	(void)context;
+	(void)level;
+	(void)line;
+	(void)len;
+}
+
+static void signals_take(void *state, const char *bytes, size_t len, struct mr_writer *out)
+{
+	struct mr_reader in = {0};
+	struct mr_body body;
+	enum mr_err err;
+	mr_reader_open_items(&in, MR_CONTENT_SIGNALS, UINT32_MAX, (struct mr_slice){bytes, len});
+	do {
+		err = mr_stage_correlate.process(state, &in, out, NULL);
+		while (mr_writer_take(out, MR_CONTENT_ALERTS, 0, &body))
+			mr_body_fini(&body);
+		while (mr_writer_take(out, MR_CONTENT_SIGNALS, 1, &body))
+			mr_body_fini(&body);
+	} while (err == MR_FULL);
+	mr_reader_fini(&in);
+}
+
+/* The stage stays open over all inputs, because a table stays mapped until the process ends. */
+static struct mr_counters counters;
+static struct mr_config config;
+static struct mr_stage_env env = {.config = &config, .counters = &counters};
+
+static struct corr *stage_get(void)
+{
+	static struct corr *corr;
+	if (corr != NULL)
+		return corr;
+	mr_log_set_sink(drop_log, NULL);
+	catalog_make();
+	env.fields = fields;
+	env.tables = tables;
+	corr = mr_calloc(1, sizeof(*corr));
+	if (mr_stage_correlate.open(corr, &env, NULL) != MR_OK)
+		abort();
+	return corr;
+}
+
+static void stage_empty(struct corr *corr)
+{
+	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++)
+		corr_group_fini(corr, &corr->groups[g]);
+	free(corr->fired);
+	corr->fired = NULL;
+	corr->fired_count = corr->fired_at = 0;
+	corr->finishing = false;
+	corr->watermark_us = CORR_NEVER;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct corr *corr = stage_get();
+	if (size == 0)
+		return 0;
+	size_t section = (size - 1) * (data[0] % 17) / 16;
+	struct mr_writer out = {0};
+	struct mr_buf again = {0};
+	struct mr_body body;
+	env.finite = data[0] >= 128;
+	mr_writer_add_output(&out, MR_CONTENT_ALERTS, 0, MR_LINK_SPREAD, 1);
+	mr_writer_add_output(&out, MR_CONTENT_SIGNALS, 1, MR_LINK_KEYED, 1);
+	char *exact = mr_malloc(size);
+	memcpy(exact, data + 1, size - 1);
+	(void)mr_stage_correlate.restore(corr, 3, (struct mr_slice){exact, section}, NULL);
+	signals_take(corr, exact + section, size - 1 - section, &out);
+	mr_stage_correlate.snapshot(corr, 3, &again);
+	mr_stage_correlate.release(corr, 1000);
+	(void)mr_stage_correlate.tick(corr, 0, &out, NULL);
+	while (mr_stage_correlate.finish(corr, &out, NULL) == MR_FULL)
+		while (mr_writer_take(&out, MR_CONTENT_ALERTS, 0, &body))
+			mr_body_fini(&body);
+	stage_empty(corr);
+	free(exact);
+	mr_buf_fini(&again);
+	mr_writer_fini(&out);
+	return 0;
+}
