@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define TABLE "enrich.identity"
+#define AHEAD 8 /* events whose texts are on their way while fields are added to one */
 
 /* The names by which an event's actor is looked for, in this order. */
 enum key { KEY_UID, KEY_NAME, KEY_APP, KEY_COUNT };
@@ -233,6 +234,17 @@ static void add_person(const struct identity_table *table, const struct identity
 				  (person->flags & IDENTITY_ENABLED) != 0);
 }
 
+/* What add_person will read that does not lie by the person's keys. */
+static void prefetch_texts(const struct identity_table *table, const struct identity_person *person)
+{
+	const uint32_t offsets[] = {person->shown_upn, person->display_name, person->manager,
+				    person->groups,    person->department,   person->title};
+	for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++) {
+		if (offsets[i] < table->texts_bytes)
+			__builtin_prefetch(table->texts + offsets[i]);
+	}
+}
+
 static void apply(void *opaque, struct enrich_chunk *chunk)
 {
 	struct identity_state *state = opaque;
@@ -241,6 +253,8 @@ static void apply(void *opaque, struct enrich_chunk *chunk)
 	find_all(state, chunk);
 	for (uint32_t i = 0; i < chunk->count; i++) {
 		struct mr_event *event = enrich_event(chunk, i);
+		if (i + AHEAD < chunk->count && state->people[i + AHEAD] != NULL)
+			prefetch_texts(&state->table, state->people[i + AHEAD]);
 		if (state->people[i] != NULL) {
 			add_person(&state->table, state->people[i], chunk->events, event);
 			hits++;

@@ -94,9 +94,9 @@ void identity_near(const struct identity_table *table, uint64_t hash)
 void identity_nearer(const struct identity_table *table, uint64_t hash)
 {
 	const struct identity_person *person = likely(table, hash);
-	if (person == NULL || (uint64_t)person->id + 256 > table->texts_bytes)
+	if (person == NULL || (uint64_t)person->id + 192 > table->texts_bytes)
 		return;
-	for (uint32_t at = 0; at < 256; at += 64)
+	for (uint32_t at = 0; at < 192; at += 64)
 		__builtin_prefetch(table->texts + person->id + at);
 }
 

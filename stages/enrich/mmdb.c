@@ -43,6 +43,7 @@ static enum mr_err check_metadata(struct mmdb *db, struct mr_error *error)
 	if (last == NULL)
 		return mr_error_set(error, MR_CONFIG, "%s: not a database in MaxMind's format",
 				    db->name);
+	db->marker = (size_t)(last - db->bytes) - MARKER_LEN;
 	section.at = last;
 	section.size = (uint32_t)(end - last);
 	wrong = mmdb_data_read(&section, 0, NULL, NULL, &bad);
@@ -69,10 +70,10 @@ static bool is_sound(const struct mmdb *db, uint64_t record)
 {
 	return is_node(db, record) || is_empty(db, record) ||
 	       (record - db->lib.metadata.node_count >= SEPARATOR &&
-		data_offset(db, record) < db->lib.data_section_size);
+		data_offset(db, record) < db->data_bytes);
 }
 
-static enum mr_err check_layout(const struct mmdb *db, struct mr_error *error)
+static enum mr_err check_layout(struct mmdb *db, struct mr_error *error)
 {
 	const MMDB_metadata_s *metadata = &db->lib.metadata;
 	uint64_t tree = (uint64_t)metadata->node_count * metadata->record_size / 4;
@@ -84,11 +85,11 @@ static enum mr_err check_layout(const struct mmdb *db, struct mr_error *error)
 	    metadata->record_size != 32)
 		return corrupt(db, error, "metadata, record_size", metadata->record_size,
 			       "neither 24 nor 28 nor 32");
-	if (metadata->node_count == 0 || tree + SEPARATOR > db->size_bytes ||
-	    (const uint8_t *)db->lib.data_section != db->lib.file_content + tree + SEPARATOR ||
-	    (uint64_t)db->lib.data_section_size > db->size_bytes - tree - SEPARATOR)
+	if (metadata->node_count == 0 || tree + SEPARATOR > db->marker ||
+	    (const uint8_t *)db->lib.data_section != db->lib.file_content + tree + SEPARATOR)
 		return corrupt(db, error, "metadata, node_count", metadata->node_count,
 			       "the search tree does not fit the file");
+	db->data_bytes = (uint32_t)(db->marker - tree - SEPARATOR);
 	return MR_OK;
 }
 
@@ -167,9 +168,8 @@ void mmdb_close(struct mmdb *db)
 enum mr_err mmdb_facts(struct mmdb *db, uint32_t offset, struct geo_facts *facts, bool *any_out,
 		       struct mr_error *error)
 {
-	struct mmdb_section section = {.at = db->lib.data_section,
-				       .size = db->lib.data_section_size,
-				       .budget = &db->item_budget};
+	struct mmdb_section section = {
+	    .at = db->lib.data_section, .size = db->data_bytes, .budget = &db->item_budget};
 	uint32_t bad = 0;
 	const char *wrong = mmdb_data_read(&section, offset, facts, any_out, &bad);
 

@@ -41,6 +41,9 @@ struct mmdb {
 	const char *name; /* as the user calls it; borrowed */
 	const uint8_t *bytes;
 	size_t size_bytes;
+	size_t marker; /* where the metadata's marker begins */
+	uint32_t
+	    data_bytes; /* of the data section, which ends where the metadata's marker begins */
 	uint64_t item_budget; /* decoding steps left for the whole file */
 	bool residential;     /* the type's name says that every entry is a residential proxy */
 };
