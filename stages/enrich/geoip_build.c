@@ -50,9 +50,10 @@ struct builder {
 	struct intern locations;
 	struct intern as;
 	struct intern places;
-	struct number_map joined;  /* (place, place) to the place that joins both */
-	struct number_map records; /* of the database in hand: data offset + 1 to place */
-	struct v6_list *v6;        /* one for each database */
+	struct number_map joined_locations; /* (location, location) to what joins both */
+	struct number_map joined_as;        /* likewise */
+	struct number_map records;          /* of the database in hand: data offset + 1 to place */
+	struct v6_list *v6;                 /* one for each database */
 	size_t v6_count;
 	struct mmdb *db; /* in hand */
 	uint64_t last_pair;
@@ -119,14 +120,10 @@ static uint32_t add_as(struct builder *builder, const struct geo_facts *facts)
 	return intern_add(&builder->as, &as);
 }
 
-static uint32_t join_locations(struct builder *builder, uint32_t first, uint32_t second)
+static uint32_t join_locations_new(struct builder *builder, uint32_t first, uint32_t second)
 {
 	struct geoip_location a, b;
 
-	if (first == second || second == 0)
-		return first;
-	if (first == 0)
-		return second;
 	memcpy(&a, intern_get(&builder->locations, first), sizeof(a));
 	memcpy(&b, intern_get(&builder->locations, second), sizeof(b));
 	if (a.country[0] == 0)
@@ -144,14 +141,10 @@ static uint32_t join_locations(struct builder *builder, uint32_t first, uint32_t
 	return intern_add(&builder->locations, &a);
 }
 
-static uint32_t join_as(struct builder *builder, uint32_t first, uint32_t second)
+static uint32_t join_as_new(struct builder *builder, uint32_t first, uint32_t second)
 {
 	struct geoip_as a, b;
 
-	if (first == second || second == 0)
-		return first;
-	if (first == 0)
-		return second;
 	memcpy(&a, intern_get(&builder->as, first), sizeof(a));
 	memcpy(&b, intern_get(&builder->as, second), sizeof(b));
 	if (a.number == 0) {
@@ -163,37 +156,43 @@ static uint32_t join_as(struct builder *builder, uint32_t first, uint32_t second
 	return intern_add(&builder->as, &a);
 }
 
-/* What two places say together. Flags are a union: each database knows other anonymisers. */
-static uint32_t join_new(struct builder *builder, uint32_t first, uint32_t second)
+/* Most databases know one of the two: then there is nothing to join, nor to remember. */
+static uint32_t join_parts(struct builder *builder, struct number_map *known, uint32_t first,
+			   uint32_t second,
+			   uint32_t (*join_new)(struct builder *, uint32_t, uint32_t))
 {
-	struct geoip_place a, b;
+	uint32_t *joined;
+	bool found;
 
-	memcpy(&a, intern_get(&builder->places, first), sizeof(a));
-	memcpy(&b, intern_get(&builder->places, second), sizeof(b));
-	a.location = join_locations(builder, a.location, b.location);
-	a.as = join_as(builder, a.as, b.as);
-	a.flags |= b.flags;
-	return intern_add(&builder->places, &a);
+	if (first == second || second == 0)
+		return first;
+	if (first == 0)
+		return second;
+	joined = number_map_at(known, (uint64_t)first << 32 | second, &found);
+	if (!found)
+		*joined = join_new(builder, first, second);
+	return *joined;
 }
 
+/* What two places say together. Flags are a union: each database knows other anonymisers. */
 static uint32_t join(struct builder *builder, uint32_t first, uint32_t second)
 {
 	uint64_t pair = (uint64_t)first << 32 | second;
-	uint32_t *joined;
-	uint32_t place;
-	bool found;
+	struct geoip_place a, b;
 
 	if (first == 0)
 		return second;
 	if (pair == builder->last_pair)
 		return builder->last_joined;
-	joined = number_map_at(&builder->joined, pair, &found);
-	if (!found)
-		*joined = join_new(builder, first, second);
-	place = *joined;
+	memcpy(&a, intern_get(&builder->places, first), sizeof(a));
+	memcpy(&b, intern_get(&builder->places, second), sizeof(b));
+	a.location = join_parts(builder, &builder->joined_locations, a.location, b.location,
+				join_locations_new);
+	a.as = join_parts(builder, &builder->joined_as, a.as, b.as, join_as_new);
+	a.flags |= b.flags;
 	builder->last_pair = pair;
-	builder->last_joined = place;
-	return place;
+	builder->last_joined = intern_add(&builder->places, &a);
+	return builder->last_joined;
 }
 
 /* The place of a data record; 0 where it says nothing that events get. */
@@ -533,7 +532,8 @@ static enum mr_err builder_init(struct builder *builder, size_t databases, struc
 	intern_init(&builder->locations, sizeof(struct geoip_location), seed);
 	intern_init(&builder->as, sizeof(struct geoip_as), seed);
 	intern_init(&builder->places, sizeof(struct geoip_place), seed);
-	number_map_init(&builder->joined, seed);
+	number_map_init(&builder->joined_locations, seed);
+	number_map_init(&builder->joined_as, seed);
 	builder->v6 = mr_calloc(databases + 1, sizeof(builder->v6[0]));
 	return MR_OK;
 }
@@ -543,7 +543,8 @@ static void builder_fini(struct builder *builder, size_t databases)
 	for (size_t i = 0; i < databases; i++)
 		free(builder->v6[i].items);
 	free(builder->v6);
-	number_map_fini(&builder->joined);
+	number_map_fini(&builder->joined_as);
+	number_map_fini(&builder->joined_locations);
 	intern_fini(&builder->places);
 	intern_fini(&builder->as);
 	intern_fini(&builder->locations);

@@ -13,12 +13,44 @@ static bool is_crowded(uint32_t count, uint32_t slot_count)
 	return count + 1 > slot_count / 4 * 3;
 }
 
+/* The hash stands beside the number, so that a probe seldom looks at an item that is not the one,
+ * and growing looks at none. */
+static uint64_t slot_make(uint32_t hash, uint32_t number)
+{
+	return (uint64_t)hash << 32 | number;
+}
+
+static uint32_t slot_hash(uint64_t slot)
+{
+	return (uint32_t)(slot >> 32);
+}
+
+static uint64_t *slots_double(uint64_t *old, uint32_t *slot_count)
+{
+	uint32_t old_count = *slot_count;
+	uint32_t mask = 2 * old_count - 1;
+	uint64_t *slots = mr_calloc((size_t)2 * old_count, sizeof(slots[0]));
+
+	for (uint32_t i = 0; i < old_count; i++) {
+		uint32_t at = slot_hash(old[i]) & mask;
+
+		if (old[i] == 0)
+			continue;
+		while (slots[at] != 0)
+			at = (at + 1) & mask;
+		slots[at] = old[i];
+	}
+	free(old);
+	*slot_count = 2 * old_count;
+	return slots;
+}
+
 /* ---- items ---- */
 
 void intern_init(struct intern *intern, size_t item_bytes, uint64_t seed)
 {
 	*intern = (struct intern){.item_bytes = item_bytes, .seed = seed, .slot_count = SLOTS_MIN};
-	intern->slots = mr_calloc(SLOTS_MIN, sizeof(uint32_t));
+	intern->slots = mr_calloc(SLOTS_MIN, sizeof(intern->slots[0]));
 	memset(mr_buf_reserve(&intern->items, item_bytes), 0, item_bytes);
 	intern_add(intern, intern->items.data);
 }
@@ -37,39 +69,33 @@ const void *intern_get(const struct intern *intern, uint32_t number)
 }
 
 /* The slot that holds the item, or the free one where it belongs. */
-static uint32_t *intern_slot(const struct intern *intern, const void *item)
+static uint64_t *intern_slot(const struct intern *intern, const void *item, uint32_t hash)
 {
 	uint32_t mask = intern->slot_count - 1;
-	uint32_t at = (uint32_t)mr_hash64(item, intern->item_bytes, intern->seed) & mask;
+	uint32_t at = hash & mask;
 
 	while (intern->slots[at] != 0 &&
-	       memcmp(intern_get(intern, intern->slots[at] - 1), item, intern->item_bytes) != 0)
+	       (slot_hash(intern->slots[at]) != hash ||
+		memcmp(intern_get(intern, (uint32_t)intern->slots[at] - 1), item,
+		       intern->item_bytes) != 0))
 		at = (at + 1) & mask;
 	return &intern->slots[at];
 }
 
-static void intern_grow(struct intern *intern)
-{
-	free(intern->slots);
-	intern->slot_count *= 2;
-	intern->slots = mr_calloc(intern->slot_count, sizeof(uint32_t));
-	for (uint32_t i = 0; i < intern->count; i++)
-		*intern_slot(intern, intern_get(intern, i)) = i + 1;
-}
-
 uint32_t intern_add(struct intern *intern, const void *item)
 {
-	uint32_t *slot = intern_slot(intern, item);
+	uint32_t hash = (uint32_t)mr_hash64(item, intern->item_bytes, intern->seed);
+	uint64_t *slot = intern_slot(intern, item, hash);
 
 	if (*slot != 0)
-		return *slot - 1;
+		return (uint32_t)*slot - 1;
 	if (is_crowded(intern->count, intern->slot_count)) {
-		intern_grow(intern);
-		slot = intern_slot(intern, item);
+		intern->slots = slots_double(intern->slots, &intern->slot_count);
+		slot = intern_slot(intern, item, hash);
 	}
 	memmove(mr_buf_reserve(&intern->items, intern->item_bytes), item, intern->item_bytes);
 	intern->items.len += intern->item_bytes;
-	*slot = ++intern->count;
+	*slot = slot_make(hash, ++intern->count);
 	return intern->count - 1;
 }
 
@@ -78,7 +104,7 @@ uint32_t intern_add(struct intern *intern, const void *item)
 void text_pool_init(struct text_pool *pool, uint64_t seed)
 {
 	*pool = (struct text_pool){.seed = seed, .slot_count = SLOTS_MIN};
-	pool->slots = mr_calloc(SLOTS_MIN, sizeof(uint32_t));
+	pool->slots = mr_calloc(SLOTS_MIN, sizeof(pool->slots[0]));
 	mr_buf_add(&pool->bytes, "\0", 2);
 }
 
@@ -97,49 +123,39 @@ static struct mr_slice pool_text(const struct text_pool *pool, uint32_t offset)
 	return (struct mr_slice){pool->bytes.data + offset + sizeof(len), len};
 }
 
-static uint32_t *pool_slot(const struct text_pool *pool, struct mr_slice text)
+static uint64_t *pool_slot(const struct text_pool *pool, struct mr_slice text, uint32_t hash)
 {
 	uint32_t mask = pool->slot_count - 1;
-	uint32_t at = (uint32_t)mr_hash64(text.at, text.len, pool->seed) & mask;
+	uint32_t at = hash & mask;
 
-	while (pool->slots[at] != 0 && !mr_slice_eq(pool_text(pool, pool->slots[at]), text))
+	while (pool->slots[at] != 0 &&
+	       (slot_hash(pool->slots[at]) != hash ||
+		!mr_slice_eq(pool_text(pool, (uint32_t)pool->slots[at]), text)))
 		at = (at + 1) & mask;
 	return &pool->slots[at];
-}
-
-static void pool_grow(struct text_pool *pool)
-{
-	uint32_t *old = pool->slots;
-	uint32_t old_count = pool->slot_count;
-
-	pool->slot_count *= 2;
-	pool->slots = mr_calloc(pool->slot_count, sizeof(uint32_t));
-	for (uint32_t i = 0; i < old_count; i++) {
-		if (old[i] != 0)
-			*pool_slot(pool, pool_text(pool, old[i])) = old[i];
-	}
-	free(old);
 }
 
 uint32_t text_pool_add(struct text_pool *pool, struct mr_slice text)
 {
 	uint16_t len = (uint16_t)text.len;
-	uint32_t *slot;
+	uint64_t *slot;
+	uint32_t hash;
 
 	if (text.len == 0 || text.len > UINT16_MAX || pool->bytes.len > UINT32_MAX - UINT16_MAX - 2)
 		return 0;
-	slot = pool_slot(pool, text);
+	hash = (uint32_t)mr_hash64(text.at, text.len, pool->seed);
+	slot = pool_slot(pool, text, hash);
 	if (*slot != 0)
-		return *slot;
+		return (uint32_t)*slot;
 	if (is_crowded(pool->count, pool->slot_count)) {
-		pool_grow(pool);
-		slot = pool_slot(pool, text);
+		pool->slots = slots_double(pool->slots, &pool->slot_count);
+		slot = pool_slot(pool, text, hash);
 	}
-	*slot = (uint32_t)pool->bytes.len;
+	*slot = slot_make(hash, (uint32_t)pool->bytes.len);
 	pool->count++;
 	mr_buf_add(&pool->bytes, &len, sizeof(len));
 	mr_buf_add(&pool->bytes, text.at, text.len);
-	return *slot;
+	return (uint32_t)*slot;
 }
 
 /* ---- numbers ---- */

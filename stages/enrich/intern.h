@@ -12,7 +12,7 @@ struct intern {
 	struct mr_buf items;
 	size_t item_bytes;
 	uint32_t count;
-	uint32_t *slots; /* item number + 1, 0 is free */
+	uint64_t *slots; /* hash in the upper half, item number + 1 in the lower; 0 is free */
 	uint32_t slot_count;
 	uint64_t seed;
 };
@@ -26,7 +26,7 @@ const void *intern_get(const struct intern *intern, uint32_t number);
 struct text_pool {
 	struct mr_buf bytes;
 	uint32_t count;
-	uint32_t *slots; /* offset, 0 is free */
+	uint64_t *slots; /* hash in the upper half, offset in the lower; 0 is free */
 	uint32_t slot_count;
 	uint64_t seed;
 };
