@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define TABLE "enrich.geoip"
+#define AHEAD 8 /* events whose texts are on their way while fields are added to one */
 
 struct geoip_state {
 	struct geoip_table table;
@@ -135,20 +136,26 @@ static void prefetch_place(const struct geoip_table *table, const struct geoip_p
 		__builtin_prefetch(&table->as[place->as]);
 }
 
+static void prefetch_text(const struct geoip_table *table, uint32_t offset)
+{
+	if (offset < table->count[GEOIP_PART_TEXTS])
+		__builtin_prefetch(table->texts + offset);
+}
+
 static void prefetch_texts(const struct geoip_table *table, const struct geoip_place *place)
 {
-	uint64_t size = table->count[GEOIP_PART_TEXTS];
-
 	if (place->location < table->count[GEOIP_PART_LOCATIONS]) {
 		const struct geoip_location *location = &table->locations[place->location];
 
-		if (location->city < size)
-			__builtin_prefetch(table->texts + location->city);
-		if (location->latitude_text < size)
-			__builtin_prefetch(table->texts + location->latitude_text);
+		prefetch_text(table, location->city);
+		prefetch_text(table, location->region);
+		prefetch_text(table, location->latitude_text);
+		prefetch_text(table, location->longitude_text);
 	}
-	if (place->as < table->count[GEOIP_PART_AS] && table->as[place->as].name < size)
-		__builtin_prefetch(table->texts + table->as[place->as].name);
+	if (place->as < table->count[GEOIP_PART_AS]) {
+		prefetch_text(table, table->as[place->as].number_text);
+		prefetch_text(table, table->as[place->as].name);
+	}
 }
 
 static void apply(void *opaque, struct enrich_chunk *chunk)
@@ -160,12 +167,12 @@ static void apply(void *opaque, struct enrich_chunk *chunk)
 	geoip_table_find(table, chunk->addresses, chunk->count, state->places);
 	for (uint32_t i = 0; i < chunk->count; i++)
 		prefetch_place(table, &table->places[state->places[i]]);
-	for (uint32_t i = 0; i < chunk->count; i++)
-		prefetch_texts(table, &table->places[state->places[i]]);
 	for (uint32_t i = 0; i < chunk->count; i++) {
 		const struct geoip_place *place = &table->places[state->places[i]];
 		struct mr_event *event = enrich_event(chunk, i);
 
+		if (i + AHEAD < chunk->count)
+			prefetch_texts(table, &table->places[state->places[i + AHEAD]]);
 		if (state->places[i] == 0)
 			continue;
 		hits++;
