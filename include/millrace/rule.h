@@ -72,6 +72,19 @@ struct mr_rule {
 	uint64_t meaning; /* hash of what gives its state meaning (PROTOCOL.md 4.5) */
 };
 
+/* What the position-th of a correlation's rules calls the members of group_by, and of fields. NULL
+ * where there are none: the arrays may then be missing altogether. */
+static inline const mr_field *mr_rule_group_fields(const struct mr_rule *rule, uint32_t position)
+{
+	size_t width = rule->group_by.count;
+	return width == 0 ? NULL : rule->group_fields + position * width;
+}
+static inline const mr_field *mr_rule_value_fields(const struct mr_rule *rule, uint32_t position)
+{
+	size_t width = rule->fields.count;
+	return width == 0 ? NULL : rule->value_fields + position * width;
+}
+
 struct mr_catalog {
 	struct mr_rule *rules;
 	uint32_t count;

@@ -142,7 +142,7 @@ static struct mr_slice outer_record_id(struct corr *corr, const struct corr_key 
 static void send_to(struct corr *corr, const struct corr_outer *outer, struct mr_signal *signal)
 {
 	const struct mr_rule *rule = &corr->catalog.rules[outer->consumer];
-	const mr_field *keys = rule->group_fields + (size_t)outer->position * rule->group_by.count;
+	const mr_field *keys = mr_rule_group_fields(rule, outer->position);
 	const struct mr_slice *texts;
 	signal->consumer = outer->consumer;
 	signal->layer = rule->layer;
@@ -151,9 +151,9 @@ static void send_to(struct corr *corr, const struct corr_outer *outer, struct mr
 	signal->value_width = 0;
 	if (rule->type == MR_CORRELATION_VALUE_COUNT) {
 		signal->value_width = rule->fields.count;
-		signal->value_count = tuples_of(
-		    corr, signal, rule->value_fields + (size_t)outer->position * rule->fields.count,
-		    rule->fields.count, &signal->values);
+		signal->value_count =
+		    tuples_of(corr, signal, mr_rule_value_fields(rule, outer->position),
+			      rule->fields.count, &signal->values);
 		if (signal->value_count == 0)
 			return;
 	}

@@ -35,11 +35,9 @@ static void carry_for_outer(const struct mr_catalog *catalog, uint32_t inner,
 				continue;
 			names = true;
 			for (uint32_t g = 0; g < rule->group_by.count; g++)
-				carry(consumer, rule->group_fields[r * rule->group_by.count + g],
-				      arena);
+				carry(consumer, mr_rule_group_fields(rule, r)[g], arena);
 			for (uint32_t f = 0; f < rule->fields.count; f++)
-				carry(consumer, rule->value_fields[r * rule->fields.count + f],
-				      arena);
+				carry(consumer, mr_rule_value_fields(rule, r)[f], arena);
 		}
 		if (names && rule->layer > catalog->rules[inner].layer)
 			carry_for_outer(catalog, outer, consumer, arena);
@@ -212,8 +210,8 @@ static void correlate(struct detect_signals *signals, const struct mr_events *ev
 	}
 	uint32_t width = rule->group_by.count;
 	uint32_t value_width = rule->type == MR_CORRELATION_VALUE_COUNT ? rule->fields.count : 0;
-	const mr_field *group_fields = rule->group_fields + consumer->position * width;
-	const mr_field *value_fields = rule->value_fields + consumer->position * value_width;
+	const mr_field *group_fields = mr_rule_group_fields(rule, consumer->position);
+	const mr_field *value_fields = mr_rule_value_fields(rule, consumer->position);
 	struct product keys = multiply(signals, events, event, group_fields, width);
 	if (keys.count == 0)
 		mr_count(signals->counters, MR_C_NO_GROUP_KEY, 1);
