@@ -67,15 +67,6 @@ static void send_tables(struct mr_supervisor *supervisor, struct mr_control *con
 	}
 }
 
-static bool chain_has(const struct mr_group *group, const char *stage)
-{
-	for (uint32_t i = 0; i < MR_CHAIN_MAX && group->chain[i] != NULL; i++) {
-		if (strcmp(group->chain[i], stage) == 0)
-			return true;
-	}
-	return false;
-}
-
 static enum mr_err spawn_all(struct mr_supervisor *supervisor, int setup_fd, size_t setup_size,
 			     struct mr_error *error)
 {
@@ -86,7 +77,7 @@ static enum mr_err spawn_all(struct mr_supervisor *supervisor, int setup_fd, siz
 		const struct mr_group *group = &topology->groups[mr_setup_group(topology, i)];
 		int control;
 		enum mr_err err =
-		    mr_spawn_worker(chain_has(group, "collect"), &worker->pid, &control, error);
+		    mr_spawn_worker(mr_group_runs(group, "collect"), &worker->pid, &control, error);
 		if (err != MR_OK)
 			return err;
 		supervisor->worker_count = i + 1;

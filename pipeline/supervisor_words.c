@@ -81,12 +81,7 @@ static bool reads_files(const struct mr_supervisor *supervisor, uint32_t worker)
 {
 	const struct mr_topology *topology = &supervisor->setup.topology;
 	const struct mr_group *group = &topology->groups[mr_setup_group(topology, worker)];
-	for (uint32_t i = 0; i < MR_CHAIN_MAX && group->chain[i] != NULL; i++) {
-		if (strcmp(group->chain[i], "parse") == 0 ||
-		    strcmp(group->chain[i], "deliver") == 0)
-			return true;
-	}
-	return false;
+	return mr_group_runs(group, "parse") || mr_group_runs(group, "deliver");
 }
 
 static enum mr_err file_add(struct mr_supervisor *supervisor, uint32_t from,

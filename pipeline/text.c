@@ -169,21 +169,27 @@ bool mr_parse_int64(struct mr_slice text, int64_t *out)
 	return true;
 }
 
-/* Days since 1970-01-01 to a date; Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms",
- * civil_from_days. */
-static void date_of_days(int64_t days, int64_t *year, unsigned *month, unsigned *day)
+/* Years begin in March, so that the leap day is the last; an era is 400 years, 146,097 days. */
+int64_t mr_days_of_date(int64_t year, int64_t month, int64_t day)
+{
+	year -= month <= 2;
+	int64_t era = (year >= 0 ? year : year - 399) / 400;
+	int64_t of_era = year - era * 400;
+	int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+	return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+}
+
+void mr_date_of_days(int64_t days, int64_t *year_out, int64_t *month_out, int64_t *day_out)
 {
 	days += 719468;
 	int64_t era = (days >= 0 ? days : days - 146096) / 146097;
-	unsigned day_of_era = (unsigned)(days - era * 146097);
-	unsigned year_of_era =
-	    (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-	unsigned day_of_year =
-	    day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-	unsigned shifted = (5 * day_of_year + 2) / 153;
-	*day = day_of_year - (153 * shifted + 2) / 5 + 1;
-	*month = shifted < 10 ? shifted + 3 : shifted - 9;
-	*year = (int64_t)year_of_era + era * 400 + (*month <= 2);
+	int64_t of_era = days - era * 146097;
+	int64_t year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+	int64_t of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+	int64_t shifted = (5 * of_year + 2) / 153;
+	*day_out = of_year - (153 * shifted + 2) / 5 + 1;
+	*month_out = shifted + (shifted < 10 ? 3 : -9);
+	*year_out = year_of_era + era * 400 + (*month_out <= 2);
 }
 
 size_t mr_time_text(int64_t time_us, char *out)
@@ -201,11 +207,12 @@ size_t mr_time_text(int64_t time_us, char *out)
 		days--;
 	}
 	int64_t year;
-	unsigned month;
-	unsigned day;
-	date_of_days(days, &year, &month, &day);
-	int len = snprintf(out, MR_TIME_TEXT, "%04lld-%02u-%02uT%02d:%02d:%02d", (long long)year,
-			   month, day, (int)(rest / 3600), (int)(rest / 60 % 60), (int)(rest % 60));
+	int64_t month;
+	int64_t day;
+	mr_date_of_days(days, &year, &month, &day);
+	int len = snprintf(out, MR_TIME_TEXT, "%04lld-%02d-%02dT%02d:%02d:%02d", (long long)year,
+			   (int)month, (int)day, (int)(rest / 3600), (int)(rest / 60 % 60),
+			   (int)(rest % 60));
 	if (fraction != 0)
 		len += snprintf(out + len, MR_TIME_TEXT - (size_t)len, ".%06d", (int)fraction);
 	len += snprintf(out + len, MR_TIME_TEXT - (size_t)len, "Z");

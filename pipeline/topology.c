@@ -17,6 +17,15 @@ static struct mr_group *add_group(struct mr_topology *topology, const char *name
 	return group;
 }
 
+bool mr_group_runs(const struct mr_group *group, const char *stage)
+{
+	for (uint32_t i = 0; i < MR_CHAIN_MAX && group->chain[i] != NULL; i++) {
+		if (strcmp(group->chain[i], stage) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void add_edge(struct mr_topology *topology, struct mr_edge edge)
 {
 	topology->edges[topology->edge_count++] = edge;

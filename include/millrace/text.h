@@ -68,6 +68,11 @@ void mr_json_put_string(struct mr_buf *out, struct mr_slice text);
 /* Parse a whole signed decimal integer; false where it is anything else or does not fit. */
 bool mr_parse_int64(struct mr_slice text, int64_t *out);
 
+/* The proleptic Gregorian calendar: days since 1970-01-01, and back. Months and days count from 1.
+ * Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms". */
+int64_t mr_days_of_date(int64_t year, int64_t month, int64_t day);
+void mr_date_of_days(int64_t days, int64_t *year_out, int64_t *month_out, int64_t *day_out);
+
 /* ISO 8601 from microseconds since the epoch: 2021-05-18T21:13:33.123456Z (no fraction where it is
  * zero). `out` has MR_TIME_TEXT bytes. Returns the length. */
 #define MR_TIME_TEXT 40

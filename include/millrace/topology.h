@@ -42,6 +42,8 @@ struct mr_topology {
 void mr_topology_default(uint32_t workers, uint8_t layers, struct mr_topology *out);
 /* Stages exist, contents fit, no cycle, numbers in bounds: MR_CONFIG says what is wrong. */
 enum mr_err mr_topology_check(const struct mr_topology *topology, struct mr_error *error);
+/* Whether the group's chain has the stage. */
+bool mr_group_runs(const struct mr_group *group, const char *stage);
 void mr_topology_fini(struct mr_topology *topology);
 
 /* The worker of `workers` that owns a key group: ranges as equal as can be. */

@@ -26,10 +26,6 @@ struct mr_outbox {
 void mr_outbox_region(struct mr_outbox *outbox, const struct mr_region *region);
 /* Copies reason and bytes. */
 void mr_outbox_reject(struct mr_outbox *outbox, uint32_t name, const struct mr_reject *reject);
-static inline bool mr_outbox_is_empty(const struct mr_outbox *outbox)
-{
-	return outbox->first == outbox->count;
-}
 /* Hand on and count. MR_OK: it is empty; MR_FULL: the writer takes no more now. */
 enum mr_err mr_outbox_send(struct mr_outbox *outbox, const struct mr_stage_env *env,
 			   struct mr_writer *out);

@@ -434,18 +434,6 @@ static void put_rules(struct build *build)
 	}
 }
 
-static const size_t item_sizes[ENGINE_SECTIONS] = {
-    [ENGINE_GROUPS] = sizeof(struct image_group),
-    [ENGINE_PREDICATES] = sizeof(struct image_predicate),
-    [ENGINE_PARTS] = sizeof(struct image_part),
-    [ENGINE_RULES] = sizeof(struct image_rule),
-    [ENGINE_STEPS] = sizeof(struct image_step),
-    [ENGINE_SLOTS] = sizeof(struct image_slot),
-    [ENGINE_LISTS] = sizeof(uint32_t),
-    [ENGINE_PLANS] = sizeof(struct image_plan),
-    [ENGINE_BYTES] = 1,
-};
-
 static enum mr_err write_image(struct build *build, const struct mr_fields *fields,
 			       struct mr_buf *out)
 {
@@ -460,7 +448,7 @@ static enum mr_err write_image(struct build *build, const struct mr_fields *fiel
 			return mr_error_set(build->error, MR_UNSUPPORTED,
 					    "the rules are too many: their image passes 4 GiB");
 		header.sections[i].offset = at;
-		header.sections[i].count = len / item_sizes[i];
+		header.sections[i].count = len / engine_item_sizes[i];
 		at += (len + 7) / 8 * 8;
 	}
 	header.size_bytes = at;

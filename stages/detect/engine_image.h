@@ -123,6 +123,9 @@ struct image_plan {
 	struct image_span always; /* ENGINE_LISTS: rules (positions) */
 };
 
+/* Bytes of one item of each section: engine_open.c. */
+extern const size_t engine_item_sizes[ENGINE_SECTIONS];
+
 #define ENGINE_HASH_SEED 0x6d696c6c72616365u
 /* Tables of rules' own texts: nothing of an attacker's is ever put in. */
 static inline uint32_t engine_slot_hash(struct mr_slice text)

@@ -14,7 +14,7 @@
 #define CACHE_ENTRIES_MAX 256u
 #define CACHE_ENTRIES_MIN 16u
 
-static const size_t item_sizes[ENGINE_SECTIONS] = {
+const size_t engine_item_sizes[ENGINE_SECTIONS] = {
     [ENGINE_GROUPS] = sizeof(struct image_group),
     [ENGINE_PREDICATES] = sizeof(struct image_predicate),
     [ENGINE_PARTS] = sizeof(struct image_part),
@@ -51,7 +51,7 @@ static enum mr_err check_header(struct mr_slice image, const struct mr_fields *f
 		uint64_t offset = header->sections[i].offset;
 		uint64_t count = header->sections[i].count;
 		if (offset % 8 != 0 || offset > image.len || count > UINT32_MAX ||
-		    count > (image.len - offset) / item_sizes[i])
+		    count > (image.len - offset) / engine_item_sizes[i])
 			return bad(error, "a section passes its end");
 	}
 	if (header->sections[ENGINE_PLANS].count != ENGINE_KINDS)

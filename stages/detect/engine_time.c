@@ -27,29 +27,6 @@ static bool read_char(struct mr_slice text, size_t *at, char c)
 	return true;
 }
 
-/* Days since 1970-01-01 in the proleptic Gregorian calendar. */
-static int64_t days_from_date(int64_t year, int64_t month, int64_t day)
-{
-	year -= month <= 2;
-	int64_t era = (year >= 0 ? year : year - 399) / 400;
-	int64_t of_era = year - era * 400;
-	int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-	return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-}
-
-static void date_from_days(int64_t days, int64_t *year, int64_t *month, int64_t *day)
-{
-	days += 719468;
-	int64_t era = (days >= 0 ? days : days - 146096) / 146097;
-	int64_t of_era = days - era * 146097;
-	int64_t year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-	int64_t of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-	int64_t shifted = (5 * of_year + 2) / 153;
-	*day = of_year - (153 * shifted + 2) / 5 + 1;
-	*month = shifted + (shifted < 10 ? 3 : -9);
-	*year = year_of_era + era * 400 + (*month <= 2);
-}
-
 static bool read_date(struct mr_slice text, size_t *at, int64_t *days)
 {
 	int64_t year, month, day, got_year, got_month, got_day;
@@ -57,8 +34,8 @@ static bool read_date(struct mr_slice text, size_t *at, int64_t *days)
 	    !read_digits(text, at, 2, &month) || !read_char(text, at, '-') ||
 	    !read_digits(text, at, 2, &day) || month < 1 || month > 12 || day < 1)
 		return false;
-	*days = days_from_date(year, month, day);
-	date_from_days(*days, &got_year, &got_month, &got_day);
+	*days = mr_days_of_date(year, month, day);
+	mr_date_of_days(*days, &got_year, &got_month, &got_day);
 	return got_month == month && got_day == day;
 }
 
@@ -133,8 +110,8 @@ static int64_t iso_week(int64_t days)
 	int64_t weekday = (days + 3) - floor_div(days + 3, 7) * 7; /* Monday is 0 */
 	int64_t thursday = days - weekday + 3;
 	int64_t year, month, day;
-	date_from_days(thursday, &year, &month, &day);
-	return (thursday - days_from_date(year, 1, 1)) / 7 + 1;
+	mr_date_of_days(thursday, &year, &month, &day);
+	return (thursday - mr_days_of_date(year, 1, 1)) / 7 + 1;
 }
 
 int64_t engine_time_part(int64_t time_us, enum sigma_timepart part)
@@ -142,7 +119,7 @@ int64_t engine_time_part(int64_t time_us, enum sigma_timepart part)
 	int64_t days = floor_div(time_us, DAY_US);
 	int64_t minutes = (time_us - days * DAY_US) / (60 * SECOND_US);
 	int64_t year, month, day;
-	date_from_days(days, &year, &month, &day);
+	mr_date_of_days(days, &year, &month, &day);
 	switch (part) {
 	case SIGMA_MINUTE:
 		return minutes % 60;

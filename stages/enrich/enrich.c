@@ -20,6 +20,15 @@ struct enrich_state {
 	struct enrich_chunk *chunk;
 };
 
+enum mr_err enrich_table(const struct mr_stage_env *env, const char *name, bool *active_out,
+			 struct mr_slice *bytes_out, struct mr_error *error)
+{
+	size_t size;
+	int fd;
+	*active_out = mr_tables_find(env->tables, name, &fd, &size);
+	return *active_out ? mr_tables_map(env->tables, name, bytes_out, error) : MR_OK;
+}
+
 static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *error)
 {
 	for (size_t i = 0; i < ENRICHER_COUNT; i++) {

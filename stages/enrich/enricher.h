@@ -46,6 +46,11 @@ struct mr_enricher {
 	void (*close)(void *state); /* may be NULL */
 };
 
+/* What open begins with: the bytes of a table that prepare shared; *active_out is false where it
+ * shared none, and then `bytes_out` is not set. */
+enum mr_err enrich_table(const struct mr_stage_env *env, const char *name, bool *active_out,
+			 struct mr_slice *bytes_out, struct mr_error *error);
+
 extern const struct mr_enricher mr_enricher_geoip;
 extern const struct mr_enricher mr_enricher_network;
 extern const struct mr_enricher mr_enricher_identity;

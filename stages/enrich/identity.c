@@ -45,13 +45,10 @@ static enum mr_err open_identity(void *opaque, const struct mr_stage_env *env, b
 {
 	struct identity_state *state = opaque;
 	struct mr_slice bytes;
-	size_t size;
-	int fd;
-	*active_out = mr_tables_find(env->tables, TABLE, &fd, &size);
-	if (!*active_out)
-		return MR_OK;
-	enum mr_err err = mr_tables_map(env->tables, TABLE, &bytes, error);
-	return err == MR_OK ? identity_table_open(bytes, &state->table, error) : err;
+	enum mr_err err = enrich_table(env, TABLE, active_out, &bytes, error);
+	if (err != MR_OK || !*active_out)
+		return err;
+	return identity_table_open(bytes, &state->table, error);
 }
 
 /* ---- keys ---- */
@@ -198,13 +195,9 @@ static void add_text(struct mr_events *events, struct mr_event *event, mr_field 
 static void add_list(struct mr_events *events, struct mr_event *event, mr_field field,
 		     struct mr_slice list)
 {
-	while (list.len != 0) {
-		const char *end = memchr(list.at, '\n', list.len);
-		size_t len = end == NULL ? list.len : (size_t)(end - list.at);
-		add_text(events, event, field, (struct mr_slice){list.at, len});
-		len += end != NULL;
-		list = (struct mr_slice){list.at + len, list.len - len};
-	}
+	struct mr_slice member;
+	while (identity_list_next(&list, &member))
+		add_text(events, event, field, member);
 }
 
 static void add_person(const struct identity_table *table, const struct identity_person *person,

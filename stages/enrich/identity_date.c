@@ -36,17 +36,6 @@ static void expect(struct cursor *in, char byte)
 		in->bad = true;
 }
 
-/* Days since the epoch; the proleptic Gregorian calendar. Source: Howard Hinnant, days_from_civil.
- */
-static int64_t days_of(int64_t year, int64_t month, int64_t day)
-{
-	int64_t shifted = year - (month <= 2);
-	int64_t era = (shifted >= 0 ? shifted : shifted - 399) / 400;
-	int64_t of_era = shifted - era * 400;
-	int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-	return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-}
-
 /* Six decimals count, the rest is passed over. */
 static int64_t fraction_us(struct cursor *in)
 {
@@ -105,6 +94,6 @@ bool identity_date_parse(struct mr_slice text, int64_t *time_us_out)
 	}
 	if (in.bad || in.at != in.end)
 		return false;
-	*time_us_out = (days_of(year, month, day) * 86400 + seconds) * 1000000 + us;
+	*time_us_out = (mr_days_of_date(year, month, day) * 86400 + seconds) * 1000000 + us;
 	return true;
 }

@@ -289,15 +289,12 @@ static void drop_alias(struct index *index, uint32_t person, struct mr_slice key
 {
 	struct mr_buf kept = {0};
 	struct mr_slice list = text_at(index, index->import->people[person].aliases);
-	while (list.len != 0) {
-		const char *end = memchr(list.at, '\n', list.len);
-		size_t len = end == NULL ? list.len : (size_t)(end - list.at);
-		if (!mr_slice_eq((struct mr_slice){list.at, len}, key)) {
+	struct mr_slice alias;
+	while (identity_list_next(&list, &alias)) {
+		if (!mr_slice_eq(alias, key)) {
 			mr_buf_add(&kept, "\n", kept.len != 0);
-			mr_buf_add(&kept, list.at, len);
+			mr_buf_add(&kept, alias.at, alias.len);
 		}
-		len += end != NULL;
-		list = (struct mr_slice){list.at + len, list.len - len};
 	}
 	index->import->people[person].aliases =
 	    text_pool_add(&index->import->texts, (struct mr_slice){kept.data, kept.len});
@@ -346,12 +343,10 @@ static void index_aliases(struct index *index, uint32_t person)
 	struct mr_slice list = text_at(index, index->import->people[person].aliases);
 	struct mr_buf copy = {0}; /* the texts may move, and the list lose members */
 	mr_buf_add(&copy, list.at, list.len);
-	for (size_t at = 0; at < copy.len;) {
-		const char *end = memchr(copy.data + at, '\n', copy.len - at);
-		size_t len = end == NULL ? copy.len - at : (size_t)(end - (copy.data + at));
-		index_key(index, person, (struct mr_slice){copy.data + at, len});
-		at += len + 1;
-	}
+	struct mr_slice alias;
+	list = (struct mr_slice){copy.data, copy.len};
+	while (identity_list_next(&list, &alias))
+		index_key(index, person, alias);
 	mr_buf_fini(&copy);
 }
 

@@ -100,15 +100,24 @@ void identity_nearer(const struct identity_table *table, uint64_t hash)
 		__builtin_prefetch(table->texts + person->id + at);
 }
 
+bool identity_list_next(struct mr_slice *list, struct mr_slice *member_out)
+{
+	if (list->len == 0)
+		return false;
+	const char *end = memchr(list->at, '\n', list->len);
+	size_t len = end == NULL ? list->len : (size_t)(end - list->at);
+	*member_out = (struct mr_slice){list->at, len};
+	len += end != NULL;
+	*list = (struct mr_slice){list->at + len, list->len - len};
+	return true;
+}
+
 static bool list_holds(struct mr_slice list, struct mr_slice key)
 {
-	while (list.len > 0) {
-		const char *end = memchr(list.at, '\n', list.len);
-		size_t len = end == NULL ? list.len : (size_t)(end - list.at);
-		if (mr_slice_eq((struct mr_slice){list.at, len}, key))
+	struct mr_slice member;
+	while (identity_list_next(&list, &member)) {
+		if (mr_slice_eq(member, key))
 			return true;
-		len += end != NULL;
-		list = (struct mr_slice){list.at + len, list.len - len};
 	}
 	return false;
 }

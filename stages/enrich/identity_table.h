@@ -73,6 +73,9 @@ bool identity_has_key(const struct identity_table *table, const struct identity_
 /* A text; empty where the offset is none. */
 struct mr_slice identity_text(const struct identity_table *table, uint32_t offset);
 
+/* The next member of a list that is joined by line ends, taken off its front. False at its end. */
+bool identity_list_next(struct mr_slice *list, struct mr_slice *member_out);
+
 static inline uint32_t identity_slot(uint64_t hash, uint32_t mask)
 {
 	return (uint32_t)hash & mask;

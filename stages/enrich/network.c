@@ -62,15 +62,9 @@ static enum mr_err open_network(void *opaque, const struct mr_stage_env *env, bo
 {
 	struct network_state *state = opaque;
 	struct mr_slice bytes;
-	size_t size;
-	int fd;
-	enum mr_err err;
+	enum mr_err err = enrich_table(env, TABLE, active_out, &bytes, error);
 
-	*active_out = mr_tables_find(env->tables, TABLE, &fd, &size);
-	if (!*active_out)
-		return MR_OK;
-	err = mr_tables_map(env->tables, TABLE, &bytes, error);
-	if (err != MR_OK)
+	if (err != MR_OK || !*active_out)
 		return err;
 	return network_table_open(bytes, &state->table, error);
 }

@@ -55,18 +55,6 @@ static bool small(struct cursor *in, int least, int most, int low, int high, int
 	return true;
 }
 
-/* Days since 1970-01-01 in the proleptic Gregorian calendar: years begin in March, so that the leap
- * day is the last; 400 years are 146,097 days. */
-static int64_t days_from_civil(int64_t year, int month, int day)
-{
-	year -= month <= 2;
-	int64_t era = (year >= 0 ? year : year - 399) / 400;
-	int64_t year_of_era = year - era * 400;
-	int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-	int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-	return era * 146097 + day_of_era - 719468;
-}
-
 static bool moment_us(const struct moment *moment, int64_t *out)
 {
 	static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
@@ -74,7 +62,7 @@ static bool moment_us(const struct moment *moment, int64_t *out)
 	int length = lengths[moment->month - 1] + (moment->month == 2 && leap);
 	if (moment->day > length)
 		return false;
-	int64_t days = days_from_civil(moment->year, moment->month, moment->day);
+	int64_t days = mr_days_of_date(moment->year, moment->month, moment->day);
 	int64_t seconds = days * 86400 + moment->hour * 3600 + moment->minute * 60 + moment->second;
 	*out = (seconds - moment->offset_s) * SECOND + moment->fraction_us;
 	return true;
