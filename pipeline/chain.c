@@ -7,6 +7,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "clock.h"
+
 /* Events in hand at once: enough for look-ups with prefetch, few enough to stay in the cache. */
 #define CHAIN_EVENTS 128
 
@@ -34,7 +36,7 @@ enum mr_err mr_chain_open(struct mr_chain *chain, const struct mr_group *group,
 			mr_chain_close(chain);
 			return err;
 		}
-		chain->items[chain->count++] = (struct mr_chain_item){ops, state};
+		chain->items[chain->count++] = (struct mr_chain_item){.ops = ops, .state = state};
 		chain->has_events |= ops->reads == MR_CONTENT_EVENTS;
 	}
 	chain->has_events |= writes_events(writer);
@@ -63,6 +65,21 @@ bool mr_chain_is_source(const struct mr_chain *chain)
 	return chain->items[0].ops->reads == MR_CONTENT_NONE;
 }
 
+/* ---- what each stage costs ---- */
+
+static void begin_charge(struct mr_chain *chain)
+{
+	chain->mark_ns = mr_clock_cpu_ns();
+}
+
+/* What was used since the call before is this stage's. */
+static void charge(struct mr_chain *chain, uint32_t item)
+{
+	uint64_t now_ns = mr_clock_cpu_ns();
+	chain->items[item].cpu_ns += now_ns - chain->mark_ns;
+	chain->mark_ns = now_ns;
+}
+
 static enum mr_err named(const struct mr_chain_item *item, enum mr_err err, struct mr_error *error)
 {
 	bool failed = err != MR_OK && err != MR_FULL && err != MR_AGAIN && err != MR_END;
@@ -86,6 +103,7 @@ static enum mr_err apply_all(struct mr_chain *chain, struct mr_error *error)
 		if (item->ops->apply == NULL)
 			continue;
 		enum mr_err err = item->ops->apply(item->state, &chain->events, 0, error);
+		charge(chain, i);
 		if (err != MR_OK)
 			return named(item, err, error);
 	}
@@ -116,6 +134,7 @@ static enum mr_err go_middle(struct mr_chain *chain, struct mr_error *error)
 	 * matter. */
 	mr_writer_set_events(chain->writer, NULL);
 	enum mr_err err = item->ops->process(item->state, &chain->middle, chain->writer, error);
+	charge(chain, chain->count - 1);
 	if (err == MR_OK)
 		err = mr_reader_finish(&chain->middle, error);
 	if (err != MR_OK)
@@ -158,6 +177,7 @@ static enum mr_err go_first(struct mr_chain *chain, struct mr_error *error)
 		err = item->ops->process(item->state, &chain->in, chain->writer, error);
 		mr_writer_set_events(chain->writer, NULL);
 	}
+	charge(chain, 0);
 	if (err == MR_OK)
 		err = mr_reader_finish(&chain->in, error);
 	if (err == MR_OK)
@@ -167,6 +187,7 @@ static enum mr_err go_first(struct mr_chain *chain, struct mr_error *error)
 
 enum mr_err mr_chain_go(struct mr_chain *chain, struct mr_error *error)
 {
+	begin_charge(chain);
 	for (;;) {
 		if (chain->middle_open) {
 			enum mr_err err = go_middle(chain, error);
@@ -193,16 +214,21 @@ enum mr_err mr_chain_go(struct mr_chain *chain, struct mr_error *error)
 enum mr_err mr_chain_poll(struct mr_chain *chain, struct mr_error *error)
 {
 	const struct mr_chain_item *item = &chain->items[0];
-	return named(item, item->ops->poll(item->state, chain->writer, error), error);
+	begin_charge(chain);
+	enum mr_err err = item->ops->poll(item->state, chain->writer, error);
+	charge(chain, 0);
+	return named(item, err, error);
 }
 
 enum mr_err mr_chain_tick(struct mr_chain *chain, int64_t now_us, struct mr_error *error)
 {
+	begin_charge(chain);
 	for (uint32_t i = 0; i < chain->count; i++) {
 		const struct mr_chain_item *item = &chain->items[i];
 		if (item->ops->tick == NULL)
 			continue;
 		enum mr_err err = item->ops->tick(item->state, now_us, chain->writer, error);
+		charge(chain, i);
 		if (err != MR_OK)
 			return named(item, err, error);
 	}
@@ -218,6 +244,7 @@ enum mr_err mr_chain_finish(struct mr_chain *chain, struct mr_error *error)
 		const struct mr_chain_item *item = &chain->items[chain->finished];
 		if (item->ops->finish != NULL)
 			err = item->ops->finish(item->state, chain->writer, error);
+		charge(chain, chain->finished);
 		if (err != MR_OK)
 			return named(item, err, error);
 		chain->finished++;

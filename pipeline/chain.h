@@ -12,6 +12,7 @@
 struct mr_chain_item {
 	const struct mr_stage_ops *ops;
 	void *state;
+	uint64_t cpu_ns; /* what its calls have cost */
 };
 
 struct mr_chain {
@@ -25,6 +26,7 @@ struct mr_chain {
 	bool has_events;
 	struct mr_events events;
 	struct mr_writer *writer;
+	uint64_t mark_ns; /* the thread's CPU time when the last call began or ended */
 };
 
 /* Borrows writer and env until close. After an error hold nothing. */

@@ -26,7 +26,8 @@ enum mr_control_kind {
 	MR_CONTROL_FILE_ADD, /* bytes are its name, perhaps a descriptor */
 	MR_CONTROL_FILE_ACK, /* number is the file's */
 	MR_CONTROL_ENDED,    /* all of worker `number` over edge `other` has arrived */
-	MR_CONTROL_COUNTERS, /* bytes are an array of all counters */
+	MR_CONTROL_COUNTERS, /* bytes are an array of all counters, and one of
+				 each stage's nanoseconds of CPU */
 	MR_CONTROL_LOG,      /* number is the level, bytes the line */
 	MR_CONTROL_DONE,     /* the work is done, all counters are sent */
 	MR_CONTROL_FAILED,   /* number is an enum mr_err, bytes its text */

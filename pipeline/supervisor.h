@@ -20,6 +20,7 @@ struct mr_supervised {
 	int status;
 	struct mr_control control;
 	struct mr_counters counters;
+	uint64_t stage_cpu_ns[MR_CHAIN_MAX]; /* by the place in the group's chain */
 	bool bound;
 	bool ready;
 	bool done;

@@ -133,9 +133,14 @@ static enum mr_err counters(struct mr_supervised *worker, struct mr_slice bytes,
 	struct mr_counters read;
 	for (size_t i = 0; i < MR_C_COUNT; i++)
 		read.at[i] = mr_unpack_uint(&in, UINT64_MAX);
+	uint64_t cpu_ns[MR_CHAIN_MAX] = {0};
+	size_t stages = mr_unpack_array(&in, MR_CHAIN_MAX);
+	for (size_t i = 0; i < stages; i++)
+		cpu_ns[i] = mr_unpack_uint(&in, UINT64_MAX);
 	if (!mr_unpack_done(&in))
 		return mr_error_set(error, MR_PROTOCOL, "%s: counters that are none", worker->name);
 	worker->counters = read;
+	memcpy(worker->stage_cpu_ns, cpu_ns, sizeof cpu_ns);
 	return MR_OK;
 }
 

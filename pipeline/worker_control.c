@@ -39,12 +39,15 @@ void mr_worker_say_all(struct mr_worker *worker)
 
 void mr_worker_report(struct mr_worker *worker, bool last)
 {
-	if (memcmp(&worker->counters, &worker->reported, sizeof worker->counters) == 0)
+	if (!last && memcmp(&worker->counters, &worker->reported, sizeof worker->counters) == 0)
 		return;
 	struct mr_buf bytes = {0};
 	mr_pack_array(&bytes, MR_C_COUNT);
 	for (size_t i = 0; i < MR_C_COUNT; i++)
 		mr_pack_uint(&bytes, worker->counters.at[i]);
+	mr_pack_array(&bytes, worker->chain.count);
+	for (uint32_t i = 0; i < worker->chain.count; i++)
+		mr_pack_uint(&bytes, worker->chain.items[i].cpu_ns);
 	struct mr_control_message message = {
 	    .kind = MR_CONTROL_COUNTERS, .bytes = {bytes.data, bytes.len}, .fd = -1};
 	bool sent = true;
