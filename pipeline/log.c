@@ -20,6 +20,18 @@ void mr_log_set_level(enum mr_log_level least)
 	log_least = least;
 }
 
+void mr_log_clean(char *line, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)line[i];
+		unsigned char next = i + 1 < len ? (unsigned char)line[i + 1] : 0;
+		if (c < 0x20 || c == 0x7f)
+			line[i] = '?';
+		else if (c == 0xc2 && next >= 0x80 && next < 0xa0)
+			line[i] = line[i + 1] = '?';
+	}
+}
+
 void mr_log(enum mr_log_level level, const char *format, ...)
 {
 	if (level < log_least)
@@ -32,11 +44,8 @@ void mr_log(enum mr_log_level level, const char *format, ...)
 	if (len < 0)
 		return;
 	size_t used = (size_t)len < sizeof line - 1 ? (size_t)len : sizeof line - 2;
-	/* Texts from records may hold line ends and escape codes: a terminal must not obey them. */
-	for (size_t i = 0; i < used; i++) {
-		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-			line[i] = '?';
-	}
+	/* Texts from records may hold line ends and escape codes. */
+	mr_log_clean(line, used);
 	if (log_sink != NULL) {
 		log_sink(log_context, level, line, used);
 		return;

@@ -102,6 +102,7 @@ void mr_progress_line(struct mr_progress *progress, const char *who, enum mr_log
 	if (who != NULL && !alert)
 		mr_buf_printf(&text, "%s: ", who);
 	mr_buf_add(&text, line, len);
+	mr_log_clean(text.data + text.len - len, len); /* a worker is believed nothing */
 	mr_buf_add_text(&text, "\n");
 	put(&text);
 	mr_buf_fini(&text);

@@ -127,6 +127,8 @@ enum mr_err mr_setup_decode(struct mr_slice bytes, struct mr_setup *out, struct 
 	out->start_us = mr_unpack_int(&in);
 	out->finite = mr_unpack_bool(&in);
 	struct mr_slice directory = mr_unpack_bytes(&in);
+	if (directory.len > MR_DIRECTORY_MAX)
+		in.bad = true;
 	out->directory = mr_asprintf("%.*s", (int)directory.len, directory.at);
 	struct mr_slice fields = mr_unpack_bytes(&in);
 	struct mr_slice config = mr_unpack_bytes(&in);

@@ -36,6 +36,7 @@ void mr_setup_worker_name(const struct mr_topology *topology, uint32_t worker, c
  * MR_ENDPOINT_MAX bytes; the part behind the directory takes at most MR_ENDPOINT_NAME. */
 #define MR_ENDPOINT_NAME 24
 #define MR_ENDPOINT_MAX 160
+#define MR_DIRECTORY_MAX (MR_ENDPOINT_MAX - MR_ENDPOINT_NAME - 8) /* "ipc://", "/" and a zero */
 void mr_setup_endpoint(const struct mr_setup *setup, uint32_t edge, uint32_t from, uint32_t to,
 		       char *out);
 

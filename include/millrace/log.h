@@ -22,5 +22,8 @@ void mr_log(enum mr_log_level level, const char *format, ...) __attribute__((for
 typedef void (*mr_log_sink)(void *context, enum mr_log_level level, const char *line, size_t len);
 void mr_log_set_sink(mr_log_sink sink, void *context);
 void mr_log_set_level(enum mr_log_level least);
+/* Puts '?' for all that a terminal obeys: control characters of ASCII and of UTF-8's U+0080 to
+ * U+009F. mr_log does it; whoever shows another process's lines does it again. */
+void mr_log_clean(char *line, size_t len);
 
 #endif

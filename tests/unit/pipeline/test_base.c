@@ -10,6 +10,7 @@
 
 #include "millrace/config.h"
 #include "millrace/event.h"
+#include "millrace/log.h"
 
 /* The text in a heap buffer of exactly its size, so that an over-read shows under ASan. */
 static char *exact(const char *text, size_t len)
@@ -17,6 +18,25 @@ static char *exact(const char *text, size_t len)
 	char *copy = mr_malloc(len + (len == 0));
 	memcpy(copy, text, len);
 	return copy;
+}
+
+static void cleans_to(const char *line, const char *clean)
+{
+	size_t len = strlen(line);
+	char *copy = exact(line, len);
+	mr_log_clean(copy, len);
+	assert_memory_equal(copy, clean, len);
+	free(copy);
+}
+
+static void test_log_clean(void **state)
+{
+	(void)state;
+	cleans_to("\x1b[2J\r\n\t\x7f", "?[2J????");
+	cleans_to("caf\xc3\xa9 \xc2\x9b"
+		  "31m \xc2\xa0\xc2",
+		  "caf\xc3\xa9 ??31m \xc2\xa0\xc2");
+	cleans_to("", "");
 }
 
 static void folds_to(const char *text, const char *folded)
@@ -252,11 +272,11 @@ static void test_config(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_fold),        cmocka_unit_test(test_utf8),
-	    cmocka_unit_test(test_numbers),     cmocka_unit_test(test_time_text),
-	    cmocka_unit_test(test_json_string), cmocka_unit_test(test_arena),
-	    cmocka_unit_test(test_fields),      cmocka_unit_test(test_events),
-	    cmocka_unit_test(test_config),
+	    cmocka_unit_test(test_log_clean), cmocka_unit_test(test_fold),
+	    cmocka_unit_test(test_utf8),      cmocka_unit_test(test_numbers),
+	    cmocka_unit_test(test_time_text), cmocka_unit_test(test_json_string),
+	    cmocka_unit_test(test_arena),     cmocka_unit_test(test_fields),
+	    cmocka_unit_test(test_events),    cmocka_unit_test(test_config),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
