@@ -289,6 +289,27 @@ static enum mr_err write_summary(const struct mr_supervisor *supervisor, int fd,
 	return mr_error_errno(error, MR_NO_SPACE, "--summary %s: cannot be written", path);
 }
 
+/* The work is done, but not on all that there was: nobody shall take it for the whole. */
+static enum mr_err check_losses(const struct mr_counters *sums, struct mr_error *error)
+{
+	uint64_t inputs = sums->at[MR_C_INPUTS_DAMAGED];
+	uint64_t regions = sums->at[MR_C_REGIONS_REJECTED];
+	struct mr_buf text = {0};
+	if (inputs > 0)
+		mr_buf_printf(&text, "%llu input%s could not be read whole; ",
+			      (unsigned long long)inputs, inputs == 1 ? "" : "s");
+	if (regions > 0)
+		mr_buf_printf(&text, "%llu region%s of a file changed before %s read; ",
+			      (unsigned long long)regions, regions == 1 ? "" : "s",
+			      regions == 1 ? "it was" : "they were");
+	enum mr_err err = MR_OK;
+	if (text.len > 0)
+		err = mr_error_set(error, MR_BAD_INPUT, "%.*swhat could be read was judged",
+				   (int)text.len, text.data);
+	mr_buf_fini(&text);
+	return err;
+}
+
 static enum mr_err run(const struct scan *scan, struct mr_supervisor *supervisor,
 		       struct mr_error *error)
 {
@@ -309,12 +330,7 @@ static enum mr_err run(const struct scan *scan, struct mr_supervisor *supervisor
 		err = write_summary(supervisor, summary_fd, scan->summary, error);
 	if (summary_fd >= 0)
 		close(summary_fd);
-	if (err == MR_OK && supervisor->sums.at[MR_C_INPUTS_DAMAGED] > 0)
-		err = mr_error_set(
-		    error, MR_BAD_INPUT,
-		    "%llu inputs could not be read whole; what could be read was judged",
-		    (unsigned long long)supervisor->sums.at[MR_C_INPUTS_DAMAGED]);
-	return err;
+	return err == MR_OK ? check_losses(&supervisor->sums, error) : err;
 }
 
 static int exit_status(const struct mr_supervisor *supervisor, enum mr_err err)

@@ -114,13 +114,13 @@ enum mr_err mr_files_read(const struct mr_files *files, uint32_t number, uint64_
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return mr_error_errno(error, MR_IO, "%s: cannot read at offset %llu",
+			return mr_error_errno(error, MR_IO, "%s: offset %llu: cannot read",
 					      file->name.at, (unsigned long long)position + done);
 		if (got == 0)
 			return mr_error_set(error, MR_BAD_INPUT,
-					    "%s: the file has become shorter: it ends at offset "
-					    "%llu, records were read from it up to %llu; leave it "
-					    "alone while it is scanned",
+					    "%s: offset %llu: the file became shorter while it was "
+					    "read; records reached to offset %llu; leave it alone "
+					    "while it is scanned",
 					    file->name.at, (unsigned long long)position + done,
 					    (unsigned long long)position + len);
 		done += (size_t)got;

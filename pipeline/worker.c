@@ -126,8 +126,10 @@ static enum mr_err work(struct mr_worker *worker, enum phase *phase, struct mr_e
 		return mr_chain_go(chain, error);
 	if (mr_chain_is_source(chain))
 		err = mr_chain_poll(chain, error);
-	else
+	else if (mr_writer_ready(&worker->writer))
 		err = mr_worker_receive(worker, error);
+	else
+		err = MR_FULL;
 	if (err != MR_END)
 		return err;
 	*phase = PHASE_FINISH;
@@ -189,7 +191,7 @@ static enum mr_err idle(struct mr_worker *worker, enum phase phase, const struct
 	int64_t due_us = ticks ? timers->tick_us : timers->report_us;
 	int timeout_ms = due_us <= now_us ? 0 : (int)((due_us - now_us) / 1000) + 1;
 	bool input = phase == PHASE_WORK && mr_chain_is_idle(&worker->chain) &&
-		     !mr_chain_is_source(&worker->chain);
+		     !mr_chain_is_source(&worker->chain) && mr_writer_ready(&worker->writer);
 	if (phase == PHASE_WORK && mr_chain_is_source(&worker->chain))
 		timeout_ms = timeout_ms < SOURCE_IDLE_MS ? timeout_ms : SOURCE_IDLE_MS;
 	if (phase == PHASE_END)

@@ -10,9 +10,11 @@
 #include <zmq.h>
 
 #include "millrace/json.h"
+#include "millrace/log.h"
 
 /* A partial batch leaves at the latest this long after its first item (PROTOCOL.md 2.3). */
 #define PARTIAL_US 20000
+#define REGIONS_LOGGED 5 /* that could not be read; more are only counted */
 
 /* ---- opening and closing ---- */
 
@@ -161,6 +163,33 @@ void mr_worker_unlink(struct mr_worker *worker)
 
 /* ---- receiving ---- */
 
+/* A file that was cut or replaced in place, or a disk that gives no more: the region is set aside
+ * as if it were one record, with what of it can still be read, and the work goes on. The count
+ * makes the command fail at its end (PROTOCOL.md 3.3). */
+static void reject_region(struct mr_worker *worker, const struct mr_region *region,
+			  const char *reason)
+{
+	struct mr_reject reject = {
+	    .origin = {.source = region->source,
+		       .partition = region->partition,
+		       .position = region->position,
+		       .length = (uint32_t)region->length}, /* bounded by the header's check */
+	    .length = region->length,
+	    .name = mr_files_name(worker->files, region->partition),
+	    .offset = region->position,
+	    .reason = mr_slice(reason),
+	};
+	mr_writer_reject(&worker->writer, &reject);
+	mr_count(&worker->counters, MR_C_BYTES, region->length);
+	mr_count(&worker->counters, MR_C_RECORDS, 1);
+	mr_count(&worker->counters, MR_C_REJECTED, 1);
+	mr_count(&worker->counters, MR_C_REGIONS_REJECTED, 1);
+	uint64_t rejected = worker->counters.at[MR_C_REGIONS_REJECTED];
+	if (rejected <= REGIONS_LOGGED)
+		mr_log(MR_LOG_ERROR, "%s%s", reason,
+		       rejected < REGIONS_LOGGED ? "" : "; more like this are only counted");
+}
+
 /* Reads the region's bytes into this worker's own buffer: never a mapping, so that a file cut short
  * is an error and no SIGBUS. */
 static enum mr_err read_region(struct mr_worker *worker, const struct mr_region *region,
@@ -193,9 +222,15 @@ static enum mr_err begin(struct mr_worker *worker, const struct mr_upstream *up,
 	struct mr_region region;
 	mr_header_region(header, &region);
 	if (header->by_reference) {
-		enum mr_err err = read_region(worker, &region, &body, error);
+		struct mr_error unread = {0};
+		enum mr_err err = read_region(worker, &region, &body, &unread);
+		if (err == MR_BAD_INPUT || err == MR_IO) {
+			reject_region(worker, &region, unread.text);
+			return MR_OK;
+		}
 		if (err != MR_OK)
-			return err;
+			return mr_error_set(error, MR_PROTOCOL, "link from worker %u: %s",
+					    up->sender, unread.text);
 	}
 	mr_count(&worker->counters, MR_C_BYTES, region.length);
 	mr_chain_begin_records(&worker->chain, &region, body);

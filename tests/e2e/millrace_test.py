@@ -103,6 +103,28 @@ def wait_until(condition, what, seconds=WAIT_SECONDS):
     raise AssertionError(f"waited {seconds} s in vain: {what}")
 
 
+def blocked_in_write(pid):
+    """Whether the process sleeps in a write to a pipe (proc(5), wchan)."""
+    try:
+        with open(f"/proc/{pid}/wchan", encoding="utf-8") as text:
+            return "pipe_write" in text.read()
+    except OSError:
+        return False
+
+
+def cpu_ticks(pid):
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def all_sleep(pid, seconds=0.3):
+    """Whether no child of `pid` does any work for a while."""
+    before = {child: cpu_ticks(child) for child, _ in children(pid)}
+    time.sleep(seconds)
+    return all(state in "SD" and cpu_ticks(child) - before.get(child, 0) <= 1 for child, state in children(pid))
+
+
 def socket_directories(base):
     return [name for name in os.listdir(base) if name.startswith("millrace-")]
 

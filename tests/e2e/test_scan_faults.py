@@ -144,19 +144,10 @@ class Outputs(Base):
         """The whole pipeline waits for a pipe that nobody reads, then goes on: nothing is lost."""
         process = subprocess.Popen([mr.PROGRAM, "scan", "-r", self.place.rule, self.records], stdout=subprocess.PIPE,
                                    env=self.place.environment)
-        mr.wait_until(lambda: any(blocked_in_write(pid) for pid, _ in mr.children(process.pid)), "a full pipe")
+        mr.wait_until(lambda: any(mr.blocked_in_write(pid) for pid, _ in mr.children(process.pid)), "a full pipe")
         found = mr.alerts(process.communicate(timeout=mr.WAIT_SECONDS)[0])
         self.assertEqual(process.returncode, 0)
         self.assertEqual(len(found), COUNT // 3)
-
-
-def blocked_in_write(pid):
-    """Whether the process sleeps in a write to a pipe (proc(5), wchan)."""
-    try:
-        with open(f"/proc/{pid}/wchan", encoding="utf-8") as text:
-            return "pipe_write" in text.read()
-    except OSError:
-        return False
 
 
 class SameIds(Base):
