@@ -21,6 +21,8 @@ static struct mr_counters whole(void)
 	sums.at[MR_C_BYTES] = 1000;
 	sums.at[MR_C_SIGNALS] = 5;
 	sums.at[MR_C_SIGNALS_RECEIVED] = 5;
+	sums.at[MR_C_INNER_SIGNALS] = 4;
+	sums.at[MR_C_INNER_SIGNALS_RECEIVED] = 4;
 	sums.at[MR_C_ALERTS] = 3;
 	sums.at[MR_C_ALERTS_RECEIVED] = 3;
 	sums.at[MR_C_DELIVERED] = 3;
@@ -51,6 +53,8 @@ static void each_hole_is_named(void **state)
 					  MR_C_BYTES,
 					  MR_C_SIGNALS,
 					  MR_C_SIGNALS_RECEIVED,
+					  MR_C_INNER_SIGNALS,
+					  MR_C_INNER_SIGNALS_RECEIVED,
 					  MR_C_ALERTS,
 					  MR_C_ALERTS_RECEIVED,
 					  MR_C_DELIVERED};
