@@ -8,11 +8,13 @@
 #define MILLRACE_DETECT_SIGMA_BUILD_H
 
 #include "sigma.h"
+#include "sigma_index.h"
 #include "sigma_yaml.h"
 
-#define SIGMA_VALUES_MAX 10000 /* values that one field's list expands to */
-#define SIGMA_NODES_MAX 100000 /* nodes of one rule, shared ones counted each time */
-#define SIGMA_NESTING_MAX 100  /* parentheses in a condition */
+#define SIGMA_VALUES_MAX 10000  /* values that one field's list expands to */
+#define SIGMA_NODES_MAX 100000  /* nodes of one rule, shared ones counted each time */
+#define SIGMA_TESTS_MAX 2000000 /* tests of all rules, those of a filter counted for each rule */
+#define SIGMA_NESTING_MAX 100   /* parentheses in a condition */
 
 struct sigma_placeholders {
 	struct sigma_yaml *map; /* name: [values]; NULL where none are configured */
@@ -27,6 +29,8 @@ struct sigma_builder {
 	struct mr_fields *fields;
 	struct sigma_placeholders placeholders;
 	struct sigma_mapping *mapping;
+	struct sigma_index ids, names; /* struct sigma_source: detections and correlations */
+	uint32_t tests;                /* made so far, of SIGMA_TESTS_MAX */
 };
 
 /* One document in hand. */
@@ -37,6 +41,7 @@ struct sigma_scope {
 	struct sigma_fault fault;
 	const struct sigma_view *view; /* NULL: fields as written */
 	bool again;                    /* compiled once already for another view: warn no more */
+	uint32_t tests;                /* made so far, of SIGMA_NODES_MAX */
 	struct mr_slice missing;       /* the first placeholder without a value */
 	struct sigma_fault missing_at;
 };
@@ -51,6 +56,8 @@ void sigma_warn(struct sigma_scope *scope, uint32_t line, uint32_t column, const
 /* Sets the scope's fault; false. */
 #define sigma_refuse(scope, line, ...)                                                             \
 	sigma_fault_set((scope)->arena, &(scope)->fault, line, __VA_ARGS__)
+/* Books more tests; false, with a fault there, where the rule or all rules have too many. */
+bool sigma_tests_add(struct sigma_scope *scope, uint32_t line, uint32_t column, uint32_t count);
 /* At most 80 bytes of a text, cut between characters: for messages ("%.*s", SIGMA_SHOW(slice)). */
 int sigma_show_len(struct mr_slice text);
 #define SIGMA_SHOW(slice) sigma_show_len(slice), (slice).at
@@ -202,32 +209,49 @@ bool sigma_meta_read(struct sigma_scope *scope, struct sigma_source *source);
 bool sigma_logsource_read(struct sigma_scope *scope, struct sigma_yaml *root,
 			  struct sigma_logsource *out);
 
+/* A filter as one view of a logsource sees it; compiled once for all rules. */
+struct sigma_filtered {
+	const struct sigma_view *view;
+	struct sigma_node *node;
+	struct mr_slice missing; /* as in the scope */
+	struct sigma_fault missing_at;
+	struct sigma_filtered *next;
+};
 struct sigma_filter {
 	struct sigma_source *source;
 	struct sigma_yaml *body;
 	bool any;
-	struct mr_texts rules;
-	bool *found;
+	struct sigma_filter_name { /* what stands under `rules` */
+		struct mr_slice text;
+		struct sigma_filter *filter;
+		bool found; /* there is such a detection */
+	} * names;
+	uint32_t name_count;
+	struct sigma_filtered *filtered;
 };
 struct sigma_filters {
 	struct sigma_filter *items;
 	uint32_t count, capacity;
+	struct sigma_index named; /* struct sigma_filter_name, by its text */
+	struct sigma_index any;   /* struct sigma_filter, by the folded logsource */
 };
-bool sigma_filter_read(struct sigma_scope *scope, struct sigma_source *source,
-		       struct sigma_filter *out);
-/* Warns where its condition, which works already, lacks `not`. */
-void sigma_filter_lint(struct sigma_scope *scope, const struct sigma_filter *filter);
-/* Whether it names the rule, by id or name. */
-bool sigma_filter_names(const struct sigma_filter *filter, const struct sigma_source *rule);
-/* Whether it applies to a detection; says so in `found`. */
-bool sigma_filter_applies(struct sigma_filter *filter, const struct sigma_source *rule);
+/* Reads and checks a filter, and adds it. */
+void sigma_filter_add(struct sigma_scope *scope, struct sigma_source *source,
+		      struct sigma_filters *filters);
+/* When all documents are known: filters that name a correlation are refused. */
+void sigma_filters_link(struct sigma_builder *load, struct sigma_filters *filters);
+/* Joins to a detection's tree, for the scope's view, what the filters that apply to it ask. */
+bool sigma_filters_join(struct sigma_scope *scope, struct sigma_filters *filters,
+			struct sigma_source *rule, struct sigma_node **node);
+/* When all detections are compiled: warns of names that nothing has. */
+void sigma_filters_lint(struct sigma_builder *load, const struct sigma_filters *filters);
+void sigma_filters_fini(struct sigma_filters *filters);
 
 /* Everything of a correlation that stands in its own document. */
 bool sigma_correlation_read(struct sigma_scope *scope, struct sigma_source *source);
 /* Then, when all documents are known: names become rules, cycles and what hangs on refused rules
  * are refused, layers counted. Notes go straight to the set. */
-void sigma_correlations_link(struct sigma_builder *load, struct sigma_sources *detections,
-			     struct sigma_sources *correlations);
+void sigma_correlations_link(struct sigma_builder *load, struct sigma_sources *correlations);
 /* When catalog indices are known: rules, fields, flags and meaning. */
 void sigma_correlations_finish(struct sigma_builder *load, struct sigma_sources *correlations);
 

@@ -44,7 +44,7 @@ static void next_word(struct parser *parser)
 {
 	struct mr_slice text = parser->node->text;
 
-	while (parser->at < text.len && strchr(" \t\r\n", text.at[parser->at]) != NULL)
+	while (parser->at < text.len && memchr(" \t\r\n", text.at[parser->at], 4) != NULL)
 		parser->at++;
 	parser->word_at = parser->at;
 	if (parser->at == text.len) {

@@ -198,39 +198,19 @@ bool sigma_correlation_read(struct sigma_scope *scope, struct sigma_source *sour
 
 #define LAYERS_MAX 16 /* correlations over correlations; each layer is a group of workers */
 
-static struct sigma_source *find_id(const struct sigma_sources *sources, struct mr_slice id)
-{
-	for (uint32_t i = 0; i < sources->count; i++) {
-		if (mr_slice_eq(sources->items[i]->id, id))
-			return sources->items[i];
-	}
-	return NULL;
-}
-
-static void find_names(const struct sigma_sources *sources, struct mr_slice name,
-		       struct sigma_source **out, uint32_t *count)
-{
-	for (uint32_t i = 0; i < sources->count; i++) {
-		if (sources->items[i]->name.len != 0 &&
-		    mr_slice_eq(sources->items[i]->name, name)) {
-			*out = sources->items[i];
-			++*count;
-		}
-	}
-}
-
 /* By id, else by name; `count` says how many have the name. */
-static struct sigma_source *find_rule(const struct sigma_sources *detections,
-				      const struct sigma_sources *correlations,
-				      struct mr_slice name, uint32_t *count)
+static struct sigma_source *find_rule(const struct sigma_builder *load, struct mr_slice name,
+				      uint32_t *count)
 {
-	struct sigma_source *found = find_id(detections, name);
-	if (found == NULL)
-		found = find_id(correlations, name);
+	const struct sigma_entry *entry = sigma_index_find(&load->ids, name);
+	struct sigma_source *found = entry == NULL ? NULL : entry->thing;
 	*count = found != NULL;
-	if (found == NULL) {
-		find_names(detections, name, &found, count);
-		find_names(correlations, name, &found, count);
+	if (found != NULL)
+		return found;
+	for (entry = sigma_index_find(&load->names, name); entry != NULL;
+	     entry = sigma_index_next(entry)) {
+		found = entry->thing;
+		++*count;
 	}
 	return found;
 }
@@ -251,12 +231,11 @@ static void refuse(struct sigma_builder *load, struct sigma_source *source,
 }
 
 /* What one member of `rules` is, or NULL with the correlation refused. */
-static struct sigma_source *resolve(struct sigma_builder *load, struct sigma_sources *detections,
-				    struct sigma_sources *correlations, struct sigma_source *source,
+static struct sigma_source *resolve(struct sigma_builder *load, struct sigma_source *source,
 				    const struct sigma_yaml *at)
 {
 	uint32_t count;
-	struct sigma_source *named = find_rule(detections, correlations, at->text, &count);
+	struct sigma_source *named = find_rule(load, at->text, &count);
 	if (named == NULL)
 		refuse(load, source, at, "no rule has the id or name \"%.*s\"", at->text);
 	else if (count > 1)
@@ -272,20 +251,18 @@ static bool is_temporal(const struct sigma_source *source)
 }
 
 /* Depth first: 0 not seen, 1 under way (meeting it again is a cycle), 2 done. */
-static void link_one(struct sigma_builder *load, struct sigma_sources *detections,
-		     struct sigma_sources *correlations, struct sigma_source *source,
-		     uint32_t depth)
+static void link_one(struct sigma_builder *load, struct sigma_source *source, uint32_t depth)
 {
 	struct sigma_yaml *rules = sigma_yaml_get(body_of(source), "rules");
 	source->state = 1;
 	for (uint32_t i = 0; i < source->rule.rule_count && !source->refused; i++) {
 		struct sigma_yaml *at = rules->kind == SIGMA_YAML_LIST ? rules->items[i] : rules;
-		struct sigma_source *named = resolve(load, detections, correlations, source, at);
+		struct sigma_source *named = resolve(load, source, at);
 		if (named == NULL)
 			break;
 		bool correlation = named->rule.kind == MR_RULE_CORRELATION;
 		if (correlation && !named->refused && named->state == 0 && depth < LAYERS_MAX)
-			link_one(load, detections, correlations, named, depth + 1);
+			link_one(load, named, depth + 1);
 		if (named->refused)
 			refuse(load, source, at, "the rule \"%.*s\" was refused", at->text);
 		else if (correlation && named->state == 1)
@@ -306,13 +283,12 @@ static void link_one(struct sigma_builder *load, struct sigma_sources *detection
 	source->state = 2;
 }
 
-void sigma_correlations_link(struct sigma_builder *load, struct sigma_sources *detections,
-			     struct sigma_sources *correlations)
+void sigma_correlations_link(struct sigma_builder *load, struct sigma_sources *correlations)
 {
 	for (uint32_t i = 0; i < correlations->count; i++) {
 		struct sigma_source *source = correlations->items[i];
 		if (source->state == 0 && !source->refused)
-			link_one(load, detections, correlations, source, 0);
+			link_one(load, source, 0);
 	}
 	/* A rule that a correlation names makes no alert of its own, unless one of them says so. */
 	for (uint32_t i = 0; i < correlations->count; i++) {

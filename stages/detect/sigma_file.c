@@ -40,21 +40,37 @@ enum mr_err sigma_file_read(const char *path, size_t max, struct mr_buf *out,
 	return MR_OK;
 }
 
+/* Whether the file was met before, by whatever path; from now on it was. */
+static bool is_known(struct sigma_files *files, const struct stat *info)
+{
+	struct {
+		dev_t device;
+		ino_t inode;
+	} key;
+	_Static_assert(sizeof(key) == sizeof(dev_t) + sizeof(ino_t), "the key has no gaps");
+
+	key.device = info->st_dev;
+	key.inode = info->st_ino;
+	if (sigma_index_find(&files->seen, (struct mr_slice){(char *)&key, sizeof(key)}) != NULL)
+		return true;
+	struct mr_slice own = {mr_arena_copy(&files->arena, (char *)&key, sizeof(key)),
+			       sizeof(key)};
+	sigma_index_add(&files->seen, &files->arena, own, files);
+	return false;
+}
+
 static enum mr_err add_file(struct sigma_files *files, const char *path, const struct stat *info,
 			    struct mr_error *error)
 {
-	for (size_t at = 0; at < files->count; at++)
-		if (files->items[at].device == info->st_dev &&
-		    files->items[at].inode == info->st_ino)
-			return MR_OK;
+	if (is_known(files, info))
+		return MR_OK;
 	if (files->count == FILES_MAX)
 		return mr_error_set(error, MR_CONFIG, "%s: more than 100,000 rule files", path);
 	if (files->count == files->capacity) {
 		files->capacity = mr_grow(files->capacity, files->count + 1);
 		files->items = mr_realloc(files->items, files->capacity * sizeof(*files->items));
 	}
-	files->items[files->count++] =
-	    (struct sigma_file){mr_strdup(path), info->st_dev, info->st_ino};
+	files->items[files->count++] = mr_strdup(path);
 	return MR_OK;
 }
 
@@ -156,7 +172,9 @@ enum mr_err sigma_files_find(struct sigma_files *files, const char *path, struct
 void sigma_files_fini(struct sigma_files *files)
 {
 	for (size_t at = 0; at < files->count; at++)
-		free(files->items[at].path);
+		free(files->items[at]);
 	free(files->items);
+	sigma_index_fini(&files->seen);
+	mr_arena_fini(&files->arena);
 	*files = (struct sigma_files){0};
 }

@@ -2,22 +2,17 @@
 #ifndef MILLRACE_DETECT_SIGMA_FILE_H
 #define MILLRACE_DETECT_SIGMA_FILE_H
 
-#include <sys/types.h>
-
-#include "millrace/memory.h"
+#include "sigma_index.h"
 
 /* The whole file, at most max + 1 bytes of it. MR_CONFIG where it cannot be opened, MR_IO. */
 enum mr_err sigma_file_read(const char *path, size_t max, struct mr_buf *out,
 			    struct mr_error *error);
 
-struct sigma_file {
-	char *path;
-	dev_t device;
-	ino_t inode;
-};
 struct sigma_files {
-	struct sigma_file *items;
+	char **items; /* paths */
 	size_t count, capacity;
+	struct sigma_index seen; /* by device and inode */
+	struct mr_arena arena;
 };
 /* A file as it is; of a folder all *.yml and *.yaml below it, in sorted order. Names that start
  * with a dot and links to folders are passed over. A file that is there already is not added again.

@@ -1,10 +1,15 @@
 /* sigma_filter.c - filters: conditions that are ANDed into rules they name.
  *
- * Called by sigma_load.c. */
+ * Called by sigma_load.c: add when a document is met, link when all are known, join for each
+ * detection, lint at the end. */
 #include "sigma_build.h"
 
-bool sigma_filter_read(struct sigma_scope *scope, struct sigma_source *source,
-		       struct sigma_filter *out)
+#include <stdlib.h>
+
+/* ---- reading ---- */
+
+static bool read_filter(struct sigma_scope *scope, struct sigma_source *source,
+			struct sigma_filter *out)
 {
 	struct sigma_yaml *body = sigma_yaml_get(source->root, "filter");
 	if (body->kind != SIGMA_YAML_MAP)
@@ -21,17 +26,15 @@ bool sigma_filter_read(struct sigma_scope *scope, struct sigma_source *source,
 		return sigma_refuse(scope, SIGMA_AT(rules),
 				    "a map where a list of rules should stand");
 	bool one = rules->kind == SIGMA_YAML_SCALAR;
-	out->rules.count = one ? 1 : rules->count;
-	out->rules.items = mr_arena_alloc(scope->arena, out->rules.count * sizeof(struct mr_slice));
-	out->found = mr_arena_alloc(scope->arena, out->rules.count * sizeof(bool));
-	for (uint32_t i = 0; i < out->rules.count; i++) {
+	out->name_count = one ? 1 : rules->count;
+	out->names = mr_arena_alloc(scope->arena, out->name_count * sizeof *out->names);
+	for (uint32_t i = 0; i < out->name_count; i++) {
 		struct sigma_yaml *item = one ? rules : rules->items[i];
 		if (item->kind != SIGMA_YAML_SCALAR)
 			return sigma_refuse(scope, SIGMA_AT(item),
 					    "%s where a rule's id or name should stand",
 					    sigma_yaml_what(item));
-		out->rules.items[i] = item->text;
-		out->found[i] = false;
+		out->names[i] = (struct sigma_filter_name){.text = item->text};
 		out->any |= sigma_yaml_is(item, "any");
 	}
 	return true;
@@ -49,7 +52,7 @@ static bool has_not(struct mr_slice text)
 	return false;
 }
 
-void sigma_filter_lint(struct sigma_scope *scope, const struct sigma_filter *filter)
+static void lint_condition(struct sigma_scope *scope, const struct sigma_filter *filter)
 {
 	const struct sigma_yaml *condition = sigma_yaml_get(filter->body, "condition");
 	bool found = has_not(condition->text);
@@ -62,28 +65,233 @@ void sigma_filter_lint(struct sigma_scope *scope, const struct sigma_filter *fil
 		    "what it selects");
 }
 
-bool sigma_filter_names(const struct sigma_filter *filter, const struct sigma_source *rule)
+void sigma_filter_add(struct sigma_scope *scope, struct sigma_source *source,
+		      struct sigma_filters *filters)
 {
-	for (uint32_t i = 0; i < filter->rules.count; i++) {
-		if (mr_slice_eq(filter->rules.items[i], rule->id) ||
-		    (rule->name.len != 0 && mr_slice_eq(filter->rules.items[i], rule->name)))
-			return true;
+	if (filters->count == filters->capacity) {
+		uint32_t capacity = (uint32_t)mr_grow(filters->capacity, filters->count + 1u);
+		struct sigma_filter *items = mr_arena_alloc(scope->arena, capacity * sizeof *items);
+		if (filters->count > 0)
+			memcpy(items, filters->items, filters->count * sizeof *items);
+		filters->items = items;
+		filters->capacity = capacity;
 	}
-	return false;
+	struct sigma_filter *filter = &filters->items[filters->count];
+	/* Compiled here only to find its faults; each view of a rule has its own tree. */
+	if (sigma_meta_read(scope, source) &&
+	    sigma_logsource_read(scope, source->root, &source->logsource) &&
+	    read_filter(scope, source, filter) &&
+	    sigma_detection_compile(scope, filter->body, "rules") != NULL) {
+		lint_condition(scope, filter);
+		filters->count++;
+	}
 }
 
-bool sigma_filter_applies(struct sigma_filter *filter, const struct sigma_source *rule)
+/* ---- which rules ---- */
+
+/* The same for logsources that are equal. */
+static struct mr_slice logsource_key(struct mr_arena *arena, const struct sigma_logsource *from)
 {
-	bool named = filter->any;
-	for (uint32_t i = 0; i < filter->rules.count; i++) {
-		if (mr_slice_eq(filter->rules.items[i], rule->id) ||
-		    (rule->name.len != 0 && mr_slice_eq(filter->rules.items[i], rule->name))) {
-			filter->found[i] = true;
-			named = true;
+	const struct mr_slice parts[] = {from->product, from->category, from->service};
+	struct mr_buf key = {0};
+	for (size_t i = 0; i < 3; i++) {
+		char *at = mr_buf_reserve(&key, mr_fold_max(parts[i].len) + 1);
+		key.len += mr_fold(parts[i].at, parts[i].len, at);
+		mr_buf_add(&key, "", 1);
+	}
+	struct mr_slice copy = {mr_arena_copy(arena, key.data, key.len), key.len};
+	mr_buf_fini(&key);
+	return copy;
+}
+
+/* Filters work on records, so a correlation has none. */
+static const struct sigma_source *named_correlation(const struct sigma_builder *load,
+						    const struct sigma_filter *filter)
+{
+	const struct sigma_index *const indices[] = {&load->ids, &load->names};
+	for (uint32_t i = 0; i < filter->name_count; i++) {
+		for (size_t k = 0; k < 2; k++) {
+			const struct sigma_entry *entry =
+			    sigma_index_find(indices[k], filter->names[i].text);
+			for (; entry != NULL; entry = sigma_index_next(entry)) {
+				const struct sigma_source *source = entry->thing;
+				if (source->rule.kind == MR_RULE_CORRELATION)
+					return source;
+			}
 		}
 	}
+	return NULL;
+}
+
+static void index_filter(struct sigma_builder *load, struct sigma_filters *filters,
+			 struct sigma_filter *filter)
+{
+	if (filter->any)
+		sigma_index_add(&filters->any, load->arena,
+				logsource_key(load->arena, &filter->source->logsource), filter);
+	for (uint32_t i = 0; i < filter->name_count; i++) {
+		filter->names[i].filter = filter;
+		sigma_index_add(&filters->named, load->arena, filter->names[i].text,
+				&filter->names[i]);
+	}
+}
+
+void sigma_filters_link(struct sigma_builder *load, struct sigma_filters *filters)
+{
+	uint32_t kept = 0;
+	for (uint32_t i = 0; i < filters->count; i++) {
+		struct sigma_filter *filter = &filters->items[i];
+		const struct sigma_source *wrong = named_correlation(load, filter);
+		struct sigma_fault fault = {0};
+		if (wrong == NULL) {
+			filters->items[kept] = *filter;
+			index_filter(load, filters, &filters->items[kept++]);
+			continue;
+		}
+		sigma_fault_set(load->arena, &fault, SIGMA_AT(filter->body),
+				"a filter cannot apply to the correlation \"%.*s\"; name its rules",
+				SIGMA_SHOW(wrong->id));
+		sigma_note_add(load, &load->set->refused,
+			       (struct sigma_note){filter->source->file, filter->source->id,
+						   fault.reason, fault.line, fault.column});
+	}
+	filters->count = kept;
+}
+
+struct chosen { /* filters that apply to one rule */
+	struct sigma_filter **items;
+	size_t count, capacity;
+};
+
+static void choose(struct chosen *chosen, struct sigma_filter *filter,
+		   const struct sigma_source *rule)
+{
 	const struct sigma_logsource *a = &filter->source->logsource;
 	const struct sigma_logsource *b = &rule->logsource;
-	return named && mr_fold_eq(a->product, b->product) && mr_fold_eq(a->service, b->service) &&
-	       mr_fold_eq(a->category, b->category);
+	if (!mr_fold_eq(a->product, b->product) || !mr_fold_eq(a->service, b->service) ||
+	    !mr_fold_eq(a->category, b->category))
+		return;
+	if (chosen->count == chosen->capacity) {
+		chosen->capacity = mr_grow(chosen->capacity, chosen->count + 1);
+		chosen->items = mr_realloc(chosen->items, chosen->capacity * sizeof *chosen->items);
+	}
+	chosen->items[chosen->count++] = filter;
+}
+
+static void choose_named(struct chosen *chosen, const struct sigma_filters *filters,
+			 struct mr_slice text, const struct sigma_source *rule)
+{
+	const struct sigma_entry *entry = sigma_index_find(&filters->named, text);
+	for (; entry != NULL; entry = sigma_index_next(entry)) {
+		struct sigma_filter_name *name = entry->thing;
+		name->found = true;
+		choose(chosen, name->filter, rule);
+	}
+}
+
+static int in_load_order(const void *left, const void *right)
+{
+	const struct sigma_filter *a = *(struct sigma_filter *const *)left;
+	const struct sigma_filter *b = *(struct sigma_filter *const *)right;
+	return (a > b) - (a < b);
+}
+
+static struct chosen filters_of(struct sigma_scope *scope, const struct sigma_filters *filters,
+				const struct sigma_source *rule)
+{
+	struct chosen chosen = {0};
+	if (filters->count == 0)
+		return chosen;
+	const struct sigma_entry *entry =
+	    sigma_index_find(&filters->any, logsource_key(scope->arena, &rule->logsource));
+	for (; entry != NULL; entry = sigma_index_next(entry))
+		choose(&chosen, entry->thing, rule);
+	choose_named(&chosen, filters, rule->id, rule);
+	if (rule->name.len != 0 && !mr_slice_eq(rule->name, rule->id))
+		choose_named(&chosen, filters, rule->name, rule);
+	if (chosen.count > 1)
+		qsort(chosen.items, chosen.count, sizeof *chosen.items, in_load_order);
+	return chosen;
+}
+
+/* ---- joining ---- */
+
+/* The filter's tree for the scope's view; NULL with the scope's fault set. */
+static const struct sigma_filtered *filtered(struct sigma_scope *scope, struct sigma_filter *filter,
+					     const struct sigma_source *rule)
+{
+	struct sigma_filtered *have = filter->filtered;
+	while (have != NULL && have->view != scope->view)
+		have = have->next;
+	if (have != NULL)
+		return have;
+	struct sigma_scope own = {.load = scope->load,
+				  .arena = scope->arena,
+				  .file = filter->source->file,
+				  .id = filter->source->id,
+				  .view = scope->view,
+				  .again = true};
+	struct sigma_node *node = sigma_detection_compile(&own, filter->body, "rules");
+	if (node == NULL)
+		return sigma_refuse(scope, rule->rule.line, 1, "with the filter \"%.*s\": %.*s",
+				    SIGMA_SHOW(own.id), SIGMA_SHOW(own.fault.reason)),
+		       NULL;
+	have = mr_arena_alloc(scope->arena, sizeof *have);
+	*have = (struct sigma_filtered){scope->view, node, own.missing, own.missing_at,
+					filter->filtered};
+	filter->filtered = have;
+	return have;
+}
+
+/* A filter stands in its own file and name space, but is seen as the rule is. A placeholder without
+ * value makes the rule inactive. */
+bool sigma_filters_join(struct sigma_scope *scope, struct sigma_filters *filters,
+			struct sigma_source *rule, struct sigma_node **node)
+{
+	struct chosen chosen = filters_of(scope, filters, rule);
+	struct sigma_nodes nodes = {0};
+	bool good = true;
+	sigma_nodes_add(scope->arena, &nodes, *node);
+	for (size_t i = 0; i < chosen.count && good; i++) {
+		if (i > 0 && chosen.items[i] == chosen.items[i - 1])
+			continue;
+		const struct sigma_filtered *more = filtered(scope, chosen.items[i], rule);
+		good = more != NULL &&
+		       sigma_tests_add(scope, rule->rule.line, 1,
+				       (uint32_t)sigma_node_size(more->node, SIGMA_NODES_MAX));
+		if (!good)
+			break;
+		sigma_nodes_add(scope->arena, &nodes, more->node);
+		if (scope->missing.len == 0) {
+			scope->missing = more->missing;
+			scope->missing_at = more->missing_at;
+		}
+	}
+	free(chosen.items);
+	if (good)
+		*node = sigma_node_join(scope->arena, SIGMA_AND, &nodes);
+	return good;
+}
+
+void sigma_filters_lint(struct sigma_builder *load, const struct sigma_filters *filters)
+{
+	for (uint32_t i = 0; i < filters->count; i++) {
+		const struct sigma_filter *filter = &filters->items[i];
+		struct sigma_scope scope = {.load = load,
+					    .arena = load->arena,
+					    .file = filter->source->file,
+					    .id = filter->source->id};
+		for (uint32_t r = 0; r < filter->name_count && !filter->any; r++) {
+			if (!filter->names[r].found)
+				sigma_warn(&scope, SIGMA_AT(filter->body),
+					   "the filter names a rule that is not there: \"%.*s\"",
+					   SIGMA_SHOW(filter->names[r].text));
+		}
+	}
+}
+
+void sigma_filters_fini(struct sigma_filters *filters)
+{
+	sigma_index_fini(&filters->named);
+	sigma_index_fini(&filters->any);
 }

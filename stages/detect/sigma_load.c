@@ -8,12 +8,20 @@
 #include "sigma_file.h"
 #include "sigma_mapping.h"
 
+/* What the documents of one file may cost together (struct sigma_yaml.cost), so that neither
+ * aliases nor `action: global` make a file larger than by a factor. A file without them stays below
+ * it. */
+#define BUDGET_BASE ((uint64_t)8 << 20)
+#define BUDGET_FACTOR 128
+
 struct loading {
 	struct sigma_builder builder;
 	struct sigma_sources detections, correlations;
 	struct sigma_filters filters;
+	struct sigma_index filter_ids;
 	struct sigma_yaml *global; /* of the file in hand */
 	struct sigma_yaml *repeat; /* likewise, the document that `action: repeat` goes on from */
+	uint64_t budget;           /* likewise, what is left of what its documents may cost */
 };
 
 static void note_refused(struct loading *load, struct mr_slice file, struct mr_slice id,
@@ -34,52 +42,22 @@ static struct mr_slice id_of(struct loading *load, const struct sigma_yaml *root
 	return sigma_yaml_hash(load->builder.arena, root);
 }
 
-static bool id_is_taken(const struct loading *load, struct mr_slice id)
-{
-	const struct sigma_sources *const lists[] = {&load->detections, &load->correlations};
-	for (uint32_t i = 0; i < load->filters.count; i++) {
-		if (mr_slice_eq(load->filters.items[i].source->id, id))
-			return true;
-	}
-	for (size_t l = 0; l < 2; l++) {
-		for (uint32_t i = 0; i < lists[l]->count; i++) {
-			if (mr_slice_eq(lists[l]->items[i]->id, id))
-				return true;
-		}
-	}
-	return false;
-}
-
-static void add_filter(struct loading *load, struct sigma_scope *scope, struct sigma_source *source)
-{
-	struct sigma_filters *filters = &load->filters;
-	if (filters->count == filters->capacity) {
-		uint32_t capacity = (uint32_t)mr_grow(filters->capacity, filters->count + 1u);
-		struct sigma_filter *items = mr_arena_alloc(scope->arena, capacity * sizeof *items);
-		if (filters->count > 0)
-			memcpy(items, filters->items, filters->count * sizeof *items);
-		filters->items = items;
-		filters->capacity = capacity;
-	}
-	/* Compiled here only to find its faults; each rule it applies to compiles it for its views.
-	 */
-	if (sigma_meta_read(scope, source) &&
-	    sigma_logsource_read(scope, source->root, &source->logsource) &&
-	    sigma_filter_read(scope, source, &filters->items[filters->count]) &&
-	    sigma_detection_compile(scope, filters->items[filters->count].body, "rules") != NULL) {
-		sigma_filter_lint(scope, &filters->items[filters->count]);
-		filters->count++;
-	}
-}
-
 static bool check_id(struct loading *load, struct sigma_scope *scope, struct sigma_source *source)
 {
-	if (!id_is_taken(load, source->id))
+	if (sigma_index_find(&load->builder.ids, source->id) == NULL &&
+	    sigma_index_find(&load->filter_ids, source->id) == NULL)
 		return true;
 	struct sigma_yaml *at = sigma_yaml_get(source->root, "id");
 	return sigma_refuse(scope, at == NULL ? source->root->line : at->line,
 			    at == NULL ? source->root->column : at->column,
 			    "the id \"%.*s\" is that of an earlier rule", SIGMA_SHOW(source->id));
+}
+
+static void add_filter(struct loading *load, struct sigma_scope *scope, struct sigma_source *source)
+{
+	sigma_filter_add(scope, source, &load->filters);
+	if (!sigma_fault_is(&scope->fault))
+		sigma_index_add(&load->filter_ids, scope->arena, source->id, source);
 }
 
 static void add_rule(struct loading *load, struct sigma_scope *scope, struct sigma_source *source)
@@ -96,6 +74,9 @@ static void add_rule(struct loading *load, struct sigma_scope *scope, struct sig
 	/* Refused ones stay known, so that correlations over them say why they are refused. */
 	sigma_sources_add(scope->arena,
 			  correlation != NULL ? &load->correlations : &load->detections, source);
+	sigma_index_add(&load->builder.ids, scope->arena, source->id, source);
+	if (source->name.len != 0)
+		sigma_index_add(&load->builder.names, scope->arena, source->name, source);
 }
 
 static void add_document(struct loading *load, struct mr_slice file, struct sigma_yaml *root)
@@ -155,6 +136,40 @@ static bool act(struct loading *load, struct mr_slice file, struct sigma_yaml **
 	return false;
 }
 
+static bool too_large(struct loading *load, const struct sigma_yaml *root,
+		      struct sigma_fault *fault)
+{
+	if (root->cost <= load->budget) {
+		load->budget -= root->cost;
+		return false;
+	}
+	load->budget = 0; /* no more of this file, and no more merging */
+	sigma_fault_set(load->builder.arena, fault, SIGMA_AT(root),
+			"this file grows more than a hundredfold where its aliases are followed "
+			"and `action: global` and `repeat` carried out; from here on it is not "
+			"read, make it several smaller ones");
+	return true;
+}
+
+/* One document of a file; false where it is no rule by itself. */
+static bool load_document(struct loading *load, struct mr_slice file,
+			  const struct sigma_document *document)
+{
+	struct sigma_yaml *root = document->root;
+	struct sigma_fault fault = document->fault;
+	if (root != NULL && load->budget > 0 && root->kind == SIGMA_YAML_MAP &&
+	    (sigma_document_is_mapping(root) || !act(load, file, &root)))
+		return false;
+	if (root != NULL && root->kind != SIGMA_YAML_MAP)
+		sigma_fault_set(load->builder.arena, &fault, SIGMA_AT(root),
+				"%s where a rule, a map, should stand", sigma_yaml_what(root));
+	else if (root != NULL && !too_large(load, root, &fault))
+		add_document(load, file, root);
+	if (sigma_fault_is(&fault))
+		note_refused(load, file, (struct mr_slice){"", 0}, &fault);
+	return true;
+}
+
 static enum mr_err load_file(struct loading *load, const char *path, struct mr_error *error)
 {
 	struct mr_arena *arena = load->builder.arena;
@@ -165,73 +180,34 @@ static enum mr_err load_file(struct loading *load, const char *path, struct mr_e
 	if (err != MR_OK)
 		return err;
 	if (bytes.len > SIGMA_YAML_FILE_MAX) {
-		struct sigma_fault fault = {.line = 1, .column = 1};
+		struct sigma_fault fault = {0};
 		sigma_fault_set(arena, &fault, 1, 1, "the file is longer than 16 MiB");
 		note_refused(load, file, (struct mr_slice){"", 0}, &fault);
 	} else {
 		sigma_yaml_parse(arena, (struct mr_slice){bytes.data, bytes.len}, &documents);
 	}
-	mr_buf_fini(&bytes);
 	load->global = NULL;
 	load->repeat = NULL;
+	load->budget = BUDGET_BASE + BUDGET_FACTOR * bytes.len;
+	mr_buf_fini(&bytes);
 	bool rules = false;
-	for (uint32_t i = 0; i < documents.count; i++) {
-		struct sigma_yaml *root = documents.items[i].root;
-		if (root == NULL) {
-			note_refused(load, file, (struct mr_slice){"", 0},
-				     &documents.items[i].fault);
-		} else if (root->kind != SIGMA_YAML_MAP) {
-			struct sigma_fault fault = {0};
-			sigma_fault_set(arena, &fault, SIGMA_AT(root),
-					"%s where a rule, a map, should stand",
-					sigma_yaml_what(root));
-			note_refused(load, file, (struct mr_slice){"", 0}, &fault);
-		} else if (!sigma_document_is_mapping(root) && act(load, file, &root)) {
-			add_document(load, file, root);
-		} else {
-			continue;
-		}
-		rules = true;
-	}
+	for (uint32_t i = 0; i < documents.count; i++)
+		rules |= load_document(load, file, &documents.items[i]);
 	load->builder.set->files += rules;
 	return MR_OK;
 }
 
 /* ---- detections ---- */
 
-/* A filter stands in its own file and name space, but is seen as the rule is. A placeholder without
- * value makes the rule inactive. */
-static bool add_filters(struct loading *load, struct sigma_scope *scope,
-			struct sigma_source *source, struct sigma_node **node)
-{
-	for (uint32_t i = 0; i < load->filters.count; i++) {
-		struct sigma_filter *filter = &load->filters.items[i];
-		if (!sigma_filter_applies(filter, source))
-			continue;
-		struct sigma_scope own = *scope;
-		own.file = filter->source->file;
-		own.id = filter->source->id;
-		own.again = true;
-		struct sigma_node *more = sigma_detection_compile(&own, filter->body, "rules");
-		scope->missing = own.missing;
-		scope->missing_at = own.missing_at;
-		if (more == NULL)
-			return sigma_refuse(scope, source->rule.line, 1,
-					    "with the filter \"%.*s\": %.*s", SIGMA_SHOW(own.id),
-					    SIGMA_SHOW(own.fault.reason));
-		*node = sigma_node_pair(scope->arena, SIGMA_AND, *node, more);
-	}
-	return true;
-}
-
 /* The rule as one view of its logsource sees it. */
 static struct sigma_node *compile_view(struct loading *load, struct sigma_scope *scope,
 				       struct sigma_source *source, const struct sigma_view *view)
 {
 	scope->view = view;
+	scope->tests = 0;
 	struct sigma_node *node =
 	    sigma_detection_compile(scope, sigma_yaml_get(source->root, "detection"), NULL);
-	if (node == NULL || !add_filters(load, scope, source, &node))
+	if (node == NULL || !sigma_filters_join(scope, &load->filters, source, &node))
 		return NULL;
 	scope->again = true;
 	if (view == NULL || view->detection == NULL)
@@ -303,47 +279,6 @@ static void compile_detection(struct loading *load, struct sigma_source *source,
 		set->rule_count = first;
 }
 
-/* Filters work on records, so those that name a correlation are refused. */
-static void refuse_filters_on_correlations(struct loading *load)
-{
-	uint32_t kept = 0;
-	for (uint32_t i = 0; i < load->filters.count; i++) {
-		struct sigma_filter *filter = &load->filters.items[i];
-		struct sigma_fault fault = {0};
-		for (uint32_t c = 0; c < load->correlations.count; c++) {
-			const struct sigma_source *source = load->correlations.items[c];
-			if (sigma_filter_names(filter, source))
-				sigma_fault_set(
-				    load->builder.arena, &fault, SIGMA_AT(filter->body),
-				    "a filter cannot apply to the correlation \"%.*s\"; "
-				    "name its rules",
-				    SIGMA_SHOW(source->id));
-		}
-		if (sigma_fault_is(&fault))
-			note_refused(load, filter->source->file, filter->source->id, &fault);
-		else
-			load->filters.items[kept++] = *filter;
-	}
-	load->filters.count = kept;
-}
-
-static void warn_lost_filters(struct loading *load)
-{
-	for (uint32_t i = 0; i < load->filters.count; i++) {
-		const struct sigma_filter *filter = &load->filters.items[i];
-		struct sigma_scope scope = {.load = &load->builder,
-					    .arena = load->builder.arena,
-					    .file = filter->source->file,
-					    .id = filter->source->id};
-		for (uint32_t r = 0; r < filter->rules.count && !filter->any; r++) {
-			if (!filter->found[r])
-				sigma_warn(&scope, SIGMA_AT(filter->body),
-					   "the filter names a rule that is not there: \"%.*s\"",
-					   SIGMA_SHOW(filter->rules.items[r]));
-		}
-	}
-}
-
 /* ---- the set ---- */
 
 static void put_in_catalog(struct mr_catalog *catalog, struct sigma_source *source)
@@ -364,7 +299,7 @@ static void make_set(struct loading *load)
 	struct sigma_set *set = load->builder.set;
 	uint32_t capacity = 0;
 	uint32_t index = 0;
-	refuse_filters_on_correlations(load);
+	sigma_filters_link(&load->builder, &load->filters);
 	for (uint32_t i = 0; i < load->detections.count; i++) {
 		struct sigma_source *source = load->detections.items[i];
 		if (source->refused)
@@ -372,8 +307,8 @@ static void make_set(struct loading *load)
 		compile_detection(load, source, index, &capacity);
 		index += !source->refused;
 	}
-	warn_lost_filters(load);
-	sigma_correlations_link(&load->builder, &load->detections, &load->correlations);
+	sigma_filters_lint(&load->builder, &load->filters);
+	sigma_correlations_link(&load->builder, &load->correlations);
 	struct mr_catalog *catalog = &set->catalog;
 	size_t most = load->detections.count + (size_t)load->correlations.count + 1;
 	catalog->rules = mr_arena_alloc(&set->arena, most * sizeof *catalog->rules);
@@ -404,7 +339,7 @@ enum mr_err sigma_load(const char *const *paths, size_t path_count, const char *
 	for (size_t i = 0; i < path_count && err == MR_OK; i++)
 		err = sigma_files_find(&files, paths[i], error);
 	for (size_t i = 0; i < files.count && err == MR_OK; i++)
-		err = load_file(&load, files.items[i].path, error);
+		err = load_file(&load, files.items[i], error);
 	sigma_files_fini(&files);
 	if (err == MR_OK) {
 		make_set(&load);
@@ -412,6 +347,10 @@ enum mr_err sigma_load(const char *const *paths, size_t path_count, const char *
 			err = mr_error_set(error, MR_CONFIG, "%s: no rule is there",
 					   path_count > 0 ? paths[0] : "rules");
 	}
+	sigma_index_fini(&load.builder.ids);
+	sigma_index_fini(&load.builder.names);
+	sigma_index_fini(&load.filter_ids);
+	sigma_filters_fini(&load.filters);
 	if (err != MR_OK)
 		sigma_set_fini(out);
 	return err;

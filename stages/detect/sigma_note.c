@@ -36,6 +36,20 @@ void sigma_warn(struct sigma_scope *scope, uint32_t line, uint32_t column, const
 		       (struct sigma_note){scope->file, scope->id, reason, line, column});
 }
 
+bool sigma_tests_add(struct sigma_scope *scope, uint32_t line, uint32_t column, uint32_t count)
+{
+	if (count > SIGMA_NODES_MAX - scope->tests)
+		return sigma_refuse(scope, line, column, "the rule is larger than %d tests",
+				    SIGMA_NODES_MAX);
+	if (count > SIGMA_TESTS_MAX - scope->load->tests)
+		return sigma_refuse(scope, line, column,
+				    "the rules are larger than %d tests together; load fewer",
+				    SIGMA_TESTS_MAX);
+	scope->tests += count;
+	scope->load->tests += count;
+	return true;
+}
+
 int sigma_show_len(struct mr_slice text)
 {
 	size_t len = text.len;

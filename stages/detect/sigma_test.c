@@ -15,8 +15,11 @@
 struct sigma_node *sigma_test_leaf(struct sigma_scope *scope, const struct sigma_chain *chain,
 				   struct sigma_predicate *predicate)
 {
-	struct sigma_node *node = sigma_view_leaf(scope, chain->field, predicate);
+	struct sigma_node *node;
 
+	if (!sigma_tests_add(scope, SIGMA_AT(chain->key), 1))
+		return NULL;
+	node = sigma_view_leaf(scope, chain->field, predicate);
 	if (node == NULL)
 		sigma_refuse(scope, SIGMA_AT(chain->key),
 			     "too many different fields in all rules; 65,534 are possible");
