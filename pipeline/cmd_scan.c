@@ -26,6 +26,7 @@ static const char scan_help[] =
     "      --placeholders FILE   values for %placeholders% in rules\n"
     "      --tenant ID           the tenant of all records, whatever they say\n"
     "      --workers N           workers that parse, and that correlate; default: cores\n"
+    "      --cut STAGE           give enrich or detect, and what follows, workers of its own\n"
     "      --strict              a refused rule is an error\n"
     "      --summary FILE        write counts and cost as one JSON object\n"
     "      --dead-letter FILE    write records that could not be parsed, with the reason\n"
@@ -42,6 +43,9 @@ struct scan {
 	const char *dead_letter;
 	const char *progress;
 	const char *workers;
+	uint32_t worker_count; /* that parse, and that correlate */
+	const char *cuts[MR_CHAIN_MAX];
+	size_t cut_count;
 };
 
 /* ---- options ---- */
@@ -52,6 +56,7 @@ enum {
 	OPTION_SUMMARY,
 	OPTION_PROGRESS,
 	OPTION_WORKERS,
+	OPTION_CUT,
 	OPTION_DEAD_LETTER
 };
 
@@ -63,6 +68,7 @@ static const struct option scan_options[] = {
     {"summary", required_argument, NULL, OPTION_SUMMARY},
     {"progress", required_argument, NULL, OPTION_PROGRESS},
     {"workers", required_argument, NULL, OPTION_WORKERS},
+    {"cut", required_argument, NULL, OPTION_CUT},
     {"dead-letter", required_argument, NULL, OPTION_DEAD_LETTER},
     /* These are settings of stages under the same name, '-' for '_'. */
     {"geoip", required_argument, NULL, OPTION_SETTING},
@@ -82,6 +88,16 @@ static void add_setting(struct mr_config *config, const char *option, const char
 	for (char *at = name; *at != '\0'; at++)
 		*at = *at == '-' ? '_' : *at;
 	mr_config_add(config, name, value);
+}
+
+static int take_cut(struct scan *scan)
+{
+	if (scan->cut_count == sizeof scan->cuts / sizeof *scan->cuts) {
+		fputs("millrace scan: --cut: there are not so many stages\n", stderr);
+		return 2;
+	}
+	scan->cuts[scan->cut_count++] = optarg;
+	return -1;
 }
 
 /* Returns -1 to go on, else the exit status. */
@@ -109,6 +125,8 @@ static int take_option(struct scan *scan, struct mr_config *config, int option, 
 	case OPTION_WORKERS:
 		scan->workers = optarg;
 		return -1;
+	case OPTION_CUT:
+		return take_cut(scan);
 	case OPTION_DEAD_LETTER:
 		scan->dead_letter = optarg;
 		return -1;
@@ -160,7 +178,7 @@ static enum mr_err default_rules(struct mr_config *config, struct mr_error *erro
 	return MR_OK;
 }
 
-static enum mr_err workers_of(const struct scan *scan, uint32_t *out, struct mr_error *error)
+static enum mr_err count_workers(struct scan *scan, struct mr_error *error)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	int64_t number = cores < 1 ? 1 : cores > 64 ? 64 : cores;
@@ -169,7 +187,7 @@ static enum mr_err workers_of(const struct scan *scan, uint32_t *out, struct mr_
 		return mr_error_set(error, MR_CONFIG,
 				    "--workers: \"%s\" is not a whole number from 1 to 64",
 				    scan->workers);
-	*out = (uint32_t)number;
+	scan->worker_count = (uint32_t)number;
 	return MR_OK;
 }
 
@@ -310,13 +328,45 @@ static enum mr_err check_losses(const struct mr_counters *sums, struct mr_error 
 	return err;
 }
 
-static enum mr_err run(const struct scan *scan, struct mr_supervisor *supervisor,
-		       struct mr_error *error)
+static enum mr_err make_topology(const struct scan *scan, struct mr_supervisor *supervisor,
+				 struct mr_error *error)
+{
+	struct mr_topology *topology = &supervisor->setup.topology;
+	enum mr_err err = MR_OK;
+	mr_topology_default(scan->worker_count, supervisor->catalog.layers, topology);
+	for (size_t i = 0; i < scan->cut_count && err == MR_OK; i++)
+		err = mr_topology_cut(topology, scan->cuts[i], error);
+	return err == MR_OK ? MR_OK : mr_error_prefix(error, "--cut");
+}
+
+/* Where the input's size is known, so is the time left. */
+static void know_total(struct mr_supervisor *supervisor)
+{
+	struct mr_slice text;
+	int64_t total;
+	if (mr_tables_map(supervisor->tables, "collect.total", &text, NULL) == MR_OK &&
+	    mr_parse_int64(text, &total))
+		supervisor->progress.total_bytes = (uint64_t)total;
+}
+
+static enum mr_err run_pipeline(const struct scan *scan, struct mr_supervisor *supervisor,
+				struct mr_error *error)
+{
+	enum mr_err err = mr_supervisor_prepare(supervisor, error);
+	if (err == MR_OK)
+		err = make_topology(scan, supervisor, error);
+	if (err != MR_OK)
+		return err;
+	know_total(supervisor);
+	return mr_supervisor_run(supervisor, error);
+}
+
+static enum mr_err run(struct scan *scan, struct mr_supervisor *supervisor, struct mr_error *error)
 {
 	int summary_fd = -1;
 	enum mr_err err = choose_progress(scan, supervisor, error);
 	if (err == MR_OK)
-		err = workers_of(scan, &supervisor->workers_wanted, error);
+		err = count_workers(scan, error);
 	if (err == MR_OK)
 		err = default_rules(&supervisor->setup.config, error);
 	if (err == MR_OK)
@@ -325,7 +375,7 @@ static enum mr_err run(const struct scan *scan, struct mr_supervisor *supervisor
 		err = open_for_writing("--summary", scan->summary, scan, &supervisor->setup.config,
 				       &summary_fd, error);
 	if (err == MR_OK)
-		err = mr_supervisor_run(supervisor, error);
+		err = run_pipeline(scan, supervisor, error);
 	if (err == MR_OK && summary_fd >= 0)
 		err = write_summary(supervisor, summary_fd, scan->summary, error);
 	if (summary_fd >= 0)

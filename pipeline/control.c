@@ -217,3 +217,19 @@ enum mr_err mr_control_receive(struct mr_control *control, struct mr_control_mes
 	out->fd = -1;
 	return mr_error_set(error, MR_PROTOCOL, "control: a message that is not one");
 }
+
+enum mr_err mr_control_listen(struct mr_control *control, mr_control_handler handle, void *context,
+			      struct mr_error *error)
+{
+	mr_control_flush(control);
+	for (;;) {
+		struct mr_control_message message;
+		enum mr_err err = mr_control_receive(control, &message, error);
+		if (err == MR_OK)
+			err = handle(context, &message, error);
+		if (message.fd >= 0)
+			close(message.fd);
+		if (err != MR_OK)
+			return err == MR_AGAIN ? MR_OK : err;
+	}
+}

@@ -70,4 +70,12 @@ bool mr_control_waits(const struct mr_control *control);
 enum mr_err mr_control_receive(struct mr_control *control, struct mr_control_message *out,
 			       struct mr_error *error);
 
+/* Acts on one message. Whoever keeps its descriptor sets it to -1. */
+typedef enum mr_err (*mr_control_handler)(void *context, struct mr_control_message *message,
+					  struct mr_error *error);
+/* Send what waits, then have all that is there handled. MR_OK: nothing more for now; MR_END: the
+ * other end is gone; else what the handler said, or MR_PROTOCOL. Never blocks. */
+enum mr_err mr_control_listen(struct mr_control *control, mr_control_handler handle, void *context,
+			      struct mr_error *error);
+
 #endif

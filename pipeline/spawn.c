@@ -16,11 +16,9 @@
 
 extern char **environ;
 
-static int set_descriptors(posix_spawn_file_actions_t *actions, int control, bool keeps_stdin)
+static int set_descriptors(posix_spawn_file_actions_t *actions, int control)
 {
-	int failed = 0;
-	if (!keeps_stdin)
-		failed = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
+	int failed = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
 	if (failed == 0)
 		failed = posix_spawn_file_actions_addopen(actions, 1, "/dev/null", O_WRONLY, 0);
 	if (failed == 0)
@@ -42,7 +40,7 @@ static int set_signals(posix_spawnattr_t *attributes)
 	return failed;
 }
 
-static int spawn(int control, bool keeps_stdin, pid_t *pid_out)
+static int spawn(int control, pid_t *pid_out)
 {
 	char parent[24];
 	snprintf(parent, sizeof parent, "%d", (int)getpid());
@@ -51,7 +49,7 @@ static int spawn(int control, bool keeps_stdin, pid_t *pid_out)
 	posix_spawnattr_t attributes;
 	posix_spawn_file_actions_init(&actions);
 	posix_spawnattr_init(&attributes);
-	int failed = set_descriptors(&actions, control, keeps_stdin);
+	int failed = set_descriptors(&actions, control);
 	if (failed == 0)
 		failed = set_signals(&attributes);
 	if (failed == 0)
@@ -62,13 +60,12 @@ static int spawn(int control, bool keeps_stdin, pid_t *pid_out)
 	return failed;
 }
 
-enum mr_err mr_spawn_worker(bool keeps_stdin, pid_t *pid_out, int *control_out,
-			    struct mr_error *error)
+enum mr_err mr_spawn_worker(pid_t *pid_out, int *control_out, struct mr_error *error)
 {
 	int pair[2];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
 		return mr_error_errno(error, MR_NO_SPACE, "cannot make a control socket");
-	int failed = spawn(pair[1], keeps_stdin, pid_out);
+	int failed = spawn(pair[1], pid_out);
 	close(pair[1]);
 	if (failed == 0) {
 		*control_out = pair[0];

@@ -6,9 +6,9 @@
 
 #include "millrace/error.h"
 
-/* Starts `millrace worker`; `control_out` is the supervisor's end of its control socket. With
- * `keeps_stdin` the worker reads our standard input, without it the null device. MR_IO. */
-enum mr_err mr_spawn_worker(bool keeps_stdin, pid_t *pid_out, int *control_out,
-			    struct mr_error *error);
+/* Starts `millrace worker`; `control_out` is the supervisor's end of its control socket. What a
+ * worker reads or writes comes over that: its standard input and output are the null device.
+ * MR_NO_SPACE. */
+enum mr_err mr_spawn_worker(pid_t *pid_out, int *control_out, struct mr_error *error);
 
 #endif

@@ -29,7 +29,8 @@ void mr_supervisor_init(struct mr_supervisor *supervisor)
 {
 	*supervisor = (struct mr_supervisor){.signals = -1};
 	supervisor->tables = mr_tables_new();
-	mr_progress_init(&supervisor->progress, mr_clock_us());
+	supervisor->start_us = mr_clock_us();
+	mr_progress_init(&supervisor->progress, supervisor->start_us);
 }
 
 void mr_supervisor_fini(struct mr_supervisor *supervisor)
@@ -253,23 +254,12 @@ static enum mr_err catch_signals(struct mr_supervisor *supervisor, sigset_t *bef
 	return mr_error_errno(error, MR_IO, "cannot listen for signals");
 }
 
-static void know_total(struct mr_supervisor *supervisor)
-{
-	struct mr_slice text;
-	int64_t total;
-	if (mr_tables_map(supervisor->tables, "collect.total", &text, NULL) == MR_OK &&
-	    mr_parse_int64(text, &total))
-		supervisor->progress.total_bytes = (uint64_t)total;
-}
-
 enum mr_err mr_supervisor_run(struct mr_supervisor *supervisor, struct mr_error *error)
 {
-	int64_t start_us = mr_clock_us();
 	sigset_t before;
-	enum mr_err err = mr_supervisor_prepare(supervisor, error);
+	enum mr_err err = mr_topology_check(&supervisor->setup.topology, error);
 	if (err != MR_OK)
 		return err;
-	know_total(supervisor);
 	err = catch_signals(supervisor, &before, error);
 	if (err == MR_OK)
 		err = mr_supervisor_spawn(supervisor, error);
@@ -282,7 +272,7 @@ enum mr_err mr_supervisor_run(struct mr_supervisor *supervisor, struct mr_error 
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	add_up(supervisor);
 	mr_progress_clear(&supervisor->progress);
-	supervisor->wall_seconds = (double)(mr_clock_us() - start_us) / 1e6;
+	supervisor->wall_seconds = (double)(mr_clock_us() - supervisor->start_us) / 1e6;
 	supervisor->cpu_seconds = cpu_of(RUSAGE_SELF) + cpu_of(RUSAGE_CHILDREN);
 	return err == MR_OK ? mr_ledger_balance(&supervisor->sums, error) : err;
 }

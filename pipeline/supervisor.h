@@ -1,7 +1,7 @@
 /* supervisor.h - one run of the pipeline: prepares the stages, starts the workers, wires them,
  * watches them, collects their counts, and leaves nothing behind.
  *
- * Order: init, add settings and tables, run, fini. */
+ * Order: init, add settings and tables, prepare, set the topology, run, fini. */
 #ifndef MILLRACE_SUPERVISOR_H
 #define MILLRACE_SUPERVISOR_H
 
@@ -36,21 +36,21 @@ struct mr_registration {
 };
 
 struct mr_supervisor {
-	struct mr_setup setup; /* config and finite are the caller's to fill before run */
+	struct mr_setup setup; /* config, finite and, after prepare, topology are the caller's */
 	struct mr_tables *tables;
 	struct mr_progress progress;
-	uint32_t workers_wanted; /* of the parsing group, and of each correlation's */
 	/* Private. */
 	struct mr_rundir rundir;
 	struct mr_supervised *workers;
 	uint32_t worker_count;
 	struct mr_registration registration;
 	uint32_t file_count;
-	int signals;  /* signalfd */
+	int signals; /* signalfd */
+	int64_t start_us;
 	bool started; /* all workers are ready */
 	bool ending;  /* one is done */
 	/* What came of it. */
-	struct mr_catalog catalog;
+	struct mr_catalog catalog; /* from prepare on */
 	struct mr_counters sums;
 	double wall_seconds;
 	double cpu_seconds; /* of all processes, user and system */
@@ -59,6 +59,8 @@ struct mr_supervisor {
 };
 
 void mr_supervisor_init(struct mr_supervisor *supervisor);
+/* Lets each stage check its files and build what workers share. */
+enum mr_err mr_supervisor_prepare(struct mr_supervisor *supervisor, struct mr_error *error);
 /* Blocks until the work is done or has failed; then no worker, socket or temporary file is left.
  * Usage errors (mr_err_class) come before any worker starts. */
 enum mr_err mr_supervisor_run(struct mr_supervisor *supervisor, struct mr_error *error);
@@ -66,7 +68,6 @@ void mr_supervisor_fini(struct mr_supervisor *supervisor);
 
 /* ---- supervisor_start.c ---- */
 
-enum mr_err mr_supervisor_prepare(struct mr_supervisor *supervisor, struct mr_error *error);
 enum mr_err mr_supervisor_spawn(struct mr_supervisor *supervisor, struct mr_error *error);
 
 /* ---- supervisor_words.c ---- */

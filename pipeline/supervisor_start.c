@@ -34,12 +34,7 @@ enum mr_err mr_supervisor_prepare(struct mr_supervisor *supervisor, struct mr_er
 		if (err != MR_OK)
 			return err;
 	}
-	enum mr_err err = read_catalog(supervisor, error);
-	if (err != MR_OK)
-		return err;
-	mr_topology_default(supervisor->workers_wanted, supervisor->catalog.layers,
-			    &setup->topology);
-	return mr_topology_check(&setup->topology, error);
+	return read_catalog(supervisor, error);
 }
 
 /* Workers inherit the limit: each file that records lie in takes a descriptor of each reader. */
@@ -74,10 +69,8 @@ static enum mr_err spawn_all(struct mr_supervisor *supervisor, int setup_fd, siz
 	supervisor->workers = mr_calloc(mr_setup_workers(topology), sizeof *supervisor->workers);
 	for (uint32_t i = 0; i < mr_setup_workers(topology); i++) {
 		struct mr_supervised *worker = &supervisor->workers[i];
-		const struct mr_group *group = &topology->groups[mr_setup_group(topology, i)];
 		int control;
-		enum mr_err err =
-		    mr_spawn_worker(mr_group_runs(group, "collect"), &worker->pid, &control, error);
+		enum mr_err err = mr_spawn_worker(&worker->pid, &control, error);
 		if (err != MR_OK)
 			return err;
 		supervisor->worker_count = i + 1;

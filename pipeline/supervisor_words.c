@@ -76,12 +76,27 @@ static enum mr_err ready(struct mr_supervisor *supervisor, struct mr_supervised 
 
 /* ---- files ---- */
 
-/* Who reads records by reference: those that parse them, and those that show them in alerts. */
+/* Who reads records by reference: those that are sent records, and those that are sent what is to
+ * be shown with its records. */
 static bool reads_files(const struct mr_supervisor *supervisor, uint32_t worker)
 {
 	const struct mr_topology *topology = &supervisor->setup.topology;
-	const struct mr_group *group = &topology->groups[mr_setup_group(topology, worker)];
-	return mr_group_runs(group, "parse") || mr_group_runs(group, "deliver");
+	uint32_t group = mr_setup_group(topology, worker);
+	for (uint32_t i = 0; i < topology->edge_count; i++) {
+		enum mr_content content = topology->edges[i].content;
+		if (topology->edges[i].to == group &&
+		    (content == MR_CONTENT_RECORDS || content == MR_CONTENT_ALERTS ||
+		     content == MR_CONTENT_REJECTS))
+			return true;
+	}
+	return false;
+}
+
+static void tell_file_number(struct mr_supervisor *supervisor)
+{
+	supervisor->registration.open = false;
+	mr_supervisor_tell(supervisor, supervisor->registration.worker, MR_CONTROL_FILE_NUMBER,
+			   supervisor->registration.number, 0);
 }
 
 static enum mr_err file_add(struct mr_supervisor *supervisor, uint32_t from,
@@ -104,6 +119,8 @@ static enum mr_err file_add(struct mr_supervisor *supervisor, uint32_t from,
 							     .bytes = message->bytes,
 							     .fd = message->fd});
 	}
+	if (registration->missing == 0)
+		tell_file_number(supervisor);
 	return MR_OK;
 }
 
@@ -115,11 +132,8 @@ static enum mr_err file_ack(struct mr_supervisor *supervisor, uint32_t from,
 	    registration->missing == 0)
 		return mr_error_set(error, MR_PROTOCOL, "%s: acknowledges a file nobody gave it",
 				    supervisor->workers[from].name);
-	if (--registration->missing == 0) {
-		registration->open = false;
-		mr_supervisor_tell(supervisor, registration->worker, MR_CONTROL_FILE_NUMBER,
-				   registration->number, 0);
-	}
+	if (--registration->missing == 0)
+		tell_file_number(supervisor);
 	return MR_OK;
 }
 
@@ -144,9 +158,17 @@ static enum mr_err counters(struct mr_supervised *worker, struct mr_slice bytes,
 	return MR_OK;
 }
 
-static enum mr_err handle(struct mr_supervisor *supervisor, uint32_t from,
-			  const struct mr_control_message *message, struct mr_error *error)
+/* Whose word it is. */
+struct speaker {
+	struct mr_supervisor *supervisor;
+	uint32_t worker;
+};
+
+static enum mr_err handle(void *context, struct mr_control_message *message, struct mr_error *error)
 {
+	const struct speaker *speaker = context;
+	struct mr_supervisor *supervisor = speaker->supervisor;
+	uint32_t from = speaker->worker;
 	struct mr_supervised *worker = &supervisor->workers[from];
 	switch (message->kind) {
 	case MR_CONTROL_BOUND:
@@ -190,21 +212,9 @@ static enum mr_err handle(struct mr_supervisor *supervisor, uint32_t from,
 	return mr_error_set(error, MR_PROTOCOL, "%s: a word that workers do not say", worker->name);
 }
 
-enum mr_err mr_supervisor_listen(struct mr_supervisor *supervisor, uint32_t from,
+enum mr_err mr_supervisor_listen(struct mr_supervisor *supervisor, uint32_t worker,
 				 struct mr_error *error)
 {
-	struct mr_supervised *worker = &supervisor->workers[from];
-	mr_control_flush(&worker->control);
-	for (;;) {
-		struct mr_control_message message;
-		enum mr_err err = mr_control_receive(&worker->control, &message, error);
-		if (err == MR_AGAIN)
-			return MR_OK;
-		if (err == MR_OK)
-			err = handle(supervisor, from, &message, error);
-		if (message.fd >= 0)
-			close(message.fd);
-		if (err != MR_OK)
-			return err;
-	}
+	struct speaker speaker = {supervisor, worker};
+	return mr_control_listen(&supervisor->workers[worker].control, handle, &speaker, error);
 }

@@ -1,7 +1,7 @@
-/* topology.c - the default topology, and whether a topology can work.
+/* topology.c - the default topology, cuts in its chains, and whether a topology can work.
  *
- * Called by supervisor.c before anything starts. A fault is MR_CONFIG with the names of the groups.
- */
+ * Called by cmd_scan.c, which makes one, by supervisor.c and setup.c, which check it before
+ * anything starts. A fault is MR_CONFIG with the names of the groups. */
 #include "millrace/topology.h"
 
 #include <stdio.h>
@@ -15,15 +15,6 @@ static struct mr_group *add_group(struct mr_topology *topology, const char *name
 	snprintf(group->name, sizeof group->name, "%s", name);
 	group->workers = workers;
 	return group;
-}
-
-bool mr_group_runs(const struct mr_group *group, const char *stage)
-{
-	for (uint32_t i = 0; i < MR_CHAIN_MAX && group->chain[i] != NULL; i++) {
-		if (strcmp(group->chain[i], stage) == 0)
-			return true;
-	}
-	return false;
 }
 
 static void add_edge(struct mr_topology *topology, struct mr_edge edge)
@@ -70,6 +61,70 @@ void mr_topology_default(uint32_t workers, uint8_t layers, struct mr_topology *o
 	add_edge(out, (struct mr_edge){0, deliver, MR_LINK_SPREAD, MR_CONTENT_REJECTS, 0});
 	add_edge(out, (struct mr_edge){1, deliver, MR_LINK_SPREAD, MR_CONTENT_REJECTS, 0});
 	link_correlations(out, 1, deliver);
+}
+
+/* ---- a cut ---- */
+
+static uint32_t chain_length(const struct mr_group *group)
+{
+	uint32_t length = 0;
+	while (length < MR_CHAIN_MAX && group->chain[length] != NULL)
+		length++;
+	return length;
+}
+
+/* A group behind `group`, with the chain from `position` on. */
+static void split_group(struct mr_topology *topology, uint32_t group, uint32_t position)
+{
+	topology->groups =
+	    mr_realloc(topology->groups, (topology->group_count + 1) * sizeof *topology->groups);
+	struct mr_group *front = &topology->groups[group];
+	memmove(front + 1, front, (topology->group_count - group) * sizeof *front);
+	topology->group_count++;
+	struct mr_group *back = front + 1;
+	memset(back->chain, 0, sizeof back->chain);
+	memcpy(back->chain, front->chain + position,
+	       (MR_CHAIN_MAX - position) * sizeof *front->chain);
+	memset(front->chain + position, 0, (MR_CHAIN_MAX - position) * sizeof *front->chain);
+	snprintf(back->name, sizeof back->name, "%s", back->chain[0]);
+}
+
+/* What came in goes to the front, what went out comes from the back; either may reject. */
+static void split_edges(struct mr_topology *topology, uint32_t front)
+{
+	uint32_t back = front + 1;
+	uint32_t before = topology->edge_count;
+	topology->edges =
+	    mr_realloc(topology->edges, (2 * (size_t)before + 1) * sizeof *topology->edges);
+	for (uint32_t i = 0; i < before; i++) {
+		struct mr_edge *edge = &topology->edges[i];
+		edge->to += edge->to > front;
+		edge->from += edge->from >= front;
+		struct mr_edge copy = *edge;
+		copy.from = front;
+		if (edge->from == back && edge->content == MR_CONTENT_REJECTS)
+			add_edge(topology, copy);
+	}
+	add_edge(topology, (struct mr_edge){front, back, MR_LINK_SPREAD, MR_CONTENT_EVENTS, 0});
+}
+
+enum mr_err mr_topology_cut(struct mr_topology *topology, const char *stage, struct mr_error *error)
+{
+	for (uint32_t group = 0; group < topology->group_count; group++) {
+		uint32_t length = chain_length(&topology->groups[group]);
+		for (uint32_t i = 1; i < length; i++) {
+			if (strcmp(topology->groups[group].chain[i], stage) != 0)
+				continue;
+			split_group(topology, group, i);
+			split_edges(topology, group);
+			return MR_OK;
+		}
+	}
+	return mr_error_set(
+	    error, MR_CONFIG,
+	    "\"%s\" is no stage that follows another in a chain: no cut can be made "
+	    "before it",
+	    stage);
 }
 
 void mr_topology_fini(struct mr_topology *topology)
@@ -198,6 +253,25 @@ static enum mr_err check_fed(const struct mr_topology *topology, uint32_t group,
 	return MR_OK;
 }
 
+/* Whoever meets records sets some aside: a worker also those that it cannot read. */
+static enum mr_err check_rejects(const struct mr_topology *topology, uint32_t group,
+				 struct mr_error *error)
+{
+	enum mr_content from = reads(topology, group);
+	bool met = from == MR_CONTENT_NONE || from == MR_CONTENT_RECORDS;
+	for (uint32_t e = 0; e < topology->edge_count && met; e++) {
+		if (topology->edges[e].from == group &&
+		    topology->edges[e].content == MR_CONTENT_REJECTS)
+			return MR_OK;
+	}
+	if (!met)
+		return MR_OK;
+	return mr_error_set(error, MR_CONFIG,
+			    "group %s: no link takes the records that it rejects; add one of "
+			    "rejects",
+			    topology->groups[group].name);
+}
+
 enum mr_err mr_topology_check(const struct mr_topology *topology, struct mr_error *error)
 {
 	enum mr_err err = MR_OK;
@@ -209,5 +283,7 @@ enum mr_err mr_topology_check(const struct mr_topology *topology, struct mr_erro
 		err = check_edge(topology, &topology->edges[i], error);
 	for (uint32_t i = 0; i < topology->group_count && err == MR_OK; i++)
 		err = check_fed(topology, i, error);
+	for (uint32_t i = 0; i < topology->group_count && err == MR_OK; i++)
+		err = check_rejects(topology, i, error);
 	return err == MR_OK ? check_cycles(topology, error) : err;
 }

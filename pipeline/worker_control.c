@@ -153,9 +153,9 @@ static enum mr_err take_end_ack(struct mr_worker *worker, const struct mr_contro
 	return mr_error_set(error, MR_PROTOCOL, "control: an end of a link that is not ours");
 }
 
-static enum mr_err handle(struct mr_worker *worker, struct mr_control_message *message,
-			  struct mr_error *error)
+static enum mr_err handle(void *context, struct mr_control_message *message, struct mr_error *error)
 {
+	struct mr_worker *worker = context;
 	switch (message->kind) {
 	case MR_CONTROL_TABLE:
 		return take_table(worker, message, error);
@@ -182,21 +182,10 @@ static enum mr_err handle(struct mr_worker *worker, struct mr_control_message *m
 
 enum mr_err mr_worker_listen(struct mr_worker *worker, struct mr_error *error)
 {
-	mr_control_flush(&worker->control);
-	for (;;) {
-		struct mr_control_message message;
-		enum mr_err err = mr_control_receive(&worker->control, &message, error);
-		if (err == MR_AGAIN)
-			return MR_OK;
-		if (err == MR_END)
-			return mr_error_set(error, MR_PEER_LOST, "the supervisor is gone");
-		if (err == MR_OK)
-			err = handle(worker, &message, error);
-		if (message.fd >= 0)
-			close(message.fd);
-		if (err != MR_OK)
-			return err;
-	}
+	enum mr_err err = mr_control_listen(&worker->control, handle, worker, error);
+	if (err == MR_END)
+		return mr_error_set(error, MR_PEER_LOST, "the supervisor is gone");
+	return err;
 }
 
 enum mr_err mr_worker_wait(struct mr_worker *worker, struct pollfd *fds, uint32_t count,

@@ -40,10 +40,13 @@ struct mr_topology {
 /* The default: collect; parse·enrich·detect × workers; a layer of correlate × workers for each
  * layer of correlations; deliver. */
 void mr_topology_default(uint32_t workers, uint8_t layers, struct mr_topology *out);
+/* Cut the chain before a stage: it and those behind it get a group of their own, of as many workers
+ * as the chain had, and events go there over a spread link. MR_CONFIG where the stage follows no
+ * other. */
+enum mr_err mr_topology_cut(struct mr_topology *topology, const char *stage,
+			    struct mr_error *error);
 /* Stages exist, contents fit, no cycle, numbers in bounds: MR_CONFIG says what is wrong. */
 enum mr_err mr_topology_check(const struct mr_topology *topology, struct mr_error *error);
-/* Whether the group's chain has the stage. */
-bool mr_group_runs(const struct mr_group *group, const char *stage);
 void mr_topology_fini(struct mr_topology *topology);
 
 /* The worker of `workers` that owns a key group: ranges as equal as can be. */

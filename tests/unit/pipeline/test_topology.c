@@ -43,6 +43,46 @@ static void default_fits(void **state)
 	}
 }
 
+static uint32_t count_edges(const struct mr_topology *topology, const char *from, const char *to,
+			    enum mr_content content)
+{
+	uint32_t count = 0;
+	for (uint32_t e = 0; e < topology->edge_count; e++) {
+		const struct mr_edge *edge = &topology->edges[e];
+		count += edge->content == content &&
+			 strcmp(topology->groups[edge->from].name, from) == 0 &&
+			 strcmp(topology->groups[edge->to].name, to) == 0;
+	}
+	return count;
+}
+
+static void chains_can_be_cut(void **state)
+{
+	(void)state;
+	struct mr_topology topology;
+	struct mr_error error = {0};
+	mr_topology_default(3, 2, &topology);
+	uint32_t workers = mr_setup_workers(&topology);
+	assert_int_equal(mr_topology_cut(&topology, "detect", &error), MR_OK);
+	assert_int_equal(mr_topology_cut(&topology, "enrich", &error), MR_OK);
+	assert_int_equal(mr_topology_check(&topology, &error), MR_OK);
+	assert_int_equal(mr_setup_workers(&topology), workers + 6);
+	assert_int_equal(count_edges(&topology, "collect", "parse", MR_CONTENT_RECORDS), 1);
+	assert_int_equal(count_edges(&topology, "parse", "enrich", MR_CONTENT_EVENTS), 1);
+	assert_int_equal(count_edges(&topology, "enrich", "detect", MR_CONTENT_EVENTS), 1);
+	assert_int_equal(count_edges(&topology, "detect", "correlate", MR_CONTENT_SIGNALS), 1);
+	assert_int_equal(count_edges(&topology, "detect", "correlate.1", MR_CONTENT_SIGNALS), 1);
+	assert_int_equal(count_edges(&topology, "parse", "correlate", MR_CONTENT_SIGNALS), 0);
+	const char *const rejecting[] = {"collect", "parse", "enrich", "detect"};
+	for (size_t i = 0; i < sizeof rejecting / sizeof *rejecting; i++)
+		assert_int_equal(
+		    count_edges(&topology, rejecting[i], "deliver", MR_CONTENT_REJECTS), 1);
+	const char *const impossible[] = {"detect", "parse", "deliver", "detekt"};
+	for (size_t i = 0; i < sizeof impossible / sizeof *impossible; i++)
+		assert_int_equal(mr_topology_cut(&topology, impossible[i], &error), MR_CONFIG);
+	mr_topology_fini(&topology);
+}
+
 static void worker_names(void **state)
 {
 	(void)state;
@@ -100,6 +140,12 @@ static void wrong_content_is_refused(void **state)
 	topology.groups[1].chain[1] = "detect";
 	topology.groups[1].chain[2] = "enrich";
 	expect_refused(&topology, "move it before");
+	mr_topology_default(1, 1, &topology);
+	for (uint32_t e = 0; e < topology.edge_count; e++) {
+		if (topology.edges[e].content == MR_CONTENT_REJECTS && topology.edges[e].from == 1)
+			topology.edges[e] = topology.edges[--topology.edge_count];
+	}
+	expect_refused(&topology, "group parse: no link takes the records that it rejects");
 }
 
 static void numbers_out_of_bounds_are_refused(void **state)
@@ -190,6 +236,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(default_fits),
+	    cmocka_unit_test(chains_can_be_cut),
 	    cmocka_unit_test(worker_names),
 	    cmocka_unit_test(cycle_is_refused),
 	    cmocka_unit_test(unknown_stage_is_refused),
