@@ -50,6 +50,7 @@ static bool says(const struct mr_evidence *evidence, mr_field field, const char 
 /* The schema's email_t: local part and domain of plain characters, a dot in the domain. */
 static bool is_email(struct mr_slice text)
 {
+	static const char signs[] = "!#$%&'*+-/=?^_`{|}~.";
 	const char *at = memchr(text.at, '@', text.len);
 	if (at == NULL || at == text.at)
 		return false;
@@ -59,7 +60,7 @@ static bool is_email(struct mr_slice text)
 		char c = text.at[i];
 		bool plain =
 		    (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-		if (i < local && !plain && strchr("!#$%&'*+-/=?^_`{|}~.", c) == NULL)
+		if (i < local && !plain && memchr(signs, c, sizeof(signs) - 1) == NULL)
 			return false;
 		if (i > local && !plain && c != '-' && c != '.')
 			return false;

@@ -475,7 +475,7 @@ static void a_record_may_come_with_its_alert(void **state)
 
 static const struct mr_signal_field hostile[] = {
     {MR_F_ACTOR_NAME, MR_STRING, C("\x1b[2Jroot\n\r\x00\xff\xed\xa0\x80\"\\")},
-    {MR_F_ACTOR_UPN, MR_STRING, C("not an address")},
+    {MR_F_ACTOR_UPN, MR_STRING, C("not\x00an@address.example")},
     {MR_F_ACTOR_TYPE, MR_STRING, C("Robot")},
     {MR_F_ACTOR_RISK, MR_STRING, C("extreme")},
     {MR_F_SRC_IP, MR_STRING, C("999.1.1.1\x1b")},
