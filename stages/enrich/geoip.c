@@ -3,7 +3,7 @@
  * Called by enrich.c. prepare turns the databases of setting "geoip" into the table "enrich.geoip";
  * apply looks all addresses of a chunk up at once. A database that is missing or damaged ends
  * prepare with MR_CONFIG and its name. */
-#include "enricher.h"
+#include "geoip.h"
 #include "geoip_build.h"
 #include "mmdb.h"
 
@@ -11,11 +11,6 @@
 
 #define TABLE "enrich.geoip"
 #define AHEAD 8 /* events whose texts are on their way while fields are added to one */
-
-struct geoip_state {
-	struct geoip_table table;
-	uint32_t places[ENRICH_CHUNK];
-};
 
 static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *error)
 {
@@ -40,13 +35,13 @@ static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *er
 static enum mr_err open_geoip(void *opaque, const struct mr_stage_env *env, bool *active_out,
 			      struct mr_error *error)
 {
-	struct geoip_state *state = opaque;
+	struct geoip_table *table = opaque;
 	struct mr_slice bytes;
 	enum mr_err err = enrich_table(env, TABLE, active_out, &bytes, error);
 
 	if (err != MR_OK || !*active_out)
 		return err;
-	return geoip_table_open(bytes, &state->table, error);
+	return geoip_table_open(bytes, table, error);
 }
 
 static void add_text(struct mr_events *events, struct mr_event *event, mr_field field,
@@ -152,22 +147,21 @@ static void prefetch_texts(const struct geoip_table *table, const struct geoip_p
 	}
 }
 
-static void apply(void *opaque, struct enrich_chunk *chunk)
+void geoip_apply(const struct geoip_table *table, struct enrich_chunk *chunk)
 {
-	struct geoip_state *state = opaque;
-	const struct geoip_table *table = &state->table;
+	uint32_t places[ENRICH_CHUNK];
 	uint64_t hits = 0;
 
-	geoip_table_find(table, chunk->addresses, chunk->count, state->places);
+	geoip_table_find(table, chunk->addresses, chunk->count, places);
 	for (uint32_t i = 0; i < chunk->count; i++)
-		prefetch_place(table, &table->places[state->places[i]]);
+		prefetch_place(table, &table->places[places[i]]);
 	for (uint32_t i = 0; i < chunk->count; i++) {
-		const struct geoip_place *place = &table->places[state->places[i]];
+		const struct geoip_place *place = &table->places[places[i]];
 		struct mr_event *event = enrich_event(chunk, i);
 
 		if (i + AHEAD < chunk->count)
-			prefetch_texts(table, &table->places[state->places[i + AHEAD]]);
-		if (state->places[i] == 0)
+			prefetch_texts(table, &table->places[places[i + AHEAD]]);
+		if (places[i] == 0)
 			continue;
 		hits++;
 		add_location(table, place->location, chunk->events, event);
@@ -177,9 +171,14 @@ static void apply(void *opaque, struct enrich_chunk *chunk)
 	mr_count(chunk->counters, MR_C_GEO_HITS, hits);
 }
 
+static void apply(void *opaque, struct enrich_chunk *chunk)
+{
+	geoip_apply(opaque, chunk);
+}
+
 const struct mr_enricher mr_enricher_geoip = {
     .name = "geoip",
-    .state_size = sizeof(struct geoip_state),
+    .state_size = sizeof(struct geoip_table),
     .prepare = prepare,
     .open = open_geoip,
     .apply = apply,

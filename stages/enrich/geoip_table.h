@@ -113,10 +113,10 @@ static inline struct mr_slice geoip_table_text(const struct geoip_table *table, 
 	uint16_t len;
 
 	if (offset == 0 || offset + UINT64_C(2) > size)
-		return (struct mr_slice){NULL, 0};
+		return (struct mr_slice){"", 0};
 	memcpy(&len, table->texts + offset, sizeof(len));
 	if (offset + UINT64_C(2) + len > size)
-		return (struct mr_slice){NULL, 0};
+		return (struct mr_slice){"", 0};
 	return (struct mr_slice){table->texts + offset + 2, len};
 }
 

@@ -1,0 +1,12 @@
+/* geoip.h - what geoip.c does with a chunk of events, for any open table. */
+#ifndef MILLRACE_ENRICH_GEOIP_H
+#define MILLRACE_ENRICH_GEOIP_H
+
+#include "enricher.h"
+#include "geoip_table.h"
+
+/* Adds what the table knows of the events' addresses. Whatever the table's cells, places and texts
+ * say, nothing is read outside of it. */
+void geoip_apply(const struct geoip_table *table, struct enrich_chunk *chunk);
+
+#endif
