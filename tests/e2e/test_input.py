@@ -12,9 +12,6 @@ import threading
 import unittest
 
 PROGRAM = os.environ["MILLRACE"]
-ROOT = os.environ["MILLRACE_ROOT"]
-SIGMA = os.path.join(os.environ["MILLRACE_SHARED"], "data", "sigma")
-EXPORT = os.path.join(os.environ["MILLRACE_SHARED"], "data", "ual", "purview-export.csv")
 RULE = """title: A mailbox was set
 id: 5f1c2f5e-6d1f-4c1e-9f0e-2b8a4d7c9b11
 status: test
@@ -183,21 +180,6 @@ class Input(unittest.TestCase):
             run = scan(self.folder, [name], [self.rule])
             self.assertEqual(run.status, 2)
             self.assertIn(words, run.stderr)
-
-    @unittest.skipUnless(os.path.exists(EXPORT) and os.path.isdir(SIGMA), "the shared records and rules are not here")
-    def test_real_export(self):
-        with open(EXPORT, encoding="utf-8-sig", newline="") as file:
-            records = [row["AuditData"] for row in csv.DictReader(file)]
-        lines = "".join(one + "\n" for one in records).encode()
-        rules = [SIGMA, os.path.join(ROOT, "rules")]
-        first = scan(self.folder, [EXPORT], rules)
-        self.assertEqual(first.status, 0, first.stderr)
-        self.assertEqual((first.summary["parsed"], first.summary["rejected"]), (len(records), 0))
-        self.assertGreater(len(first.ids), 0)
-        for inputs, data in (([self.put(lines)], None), (["-"], gzip.compress(lines))):
-            other = scan(self.folder, inputs, rules, data)
-            self.assertEqual(other.status, 0, other.stderr)
-            self.assertEqual(other.ids, first.ids)
 
 
 if __name__ == "__main__":

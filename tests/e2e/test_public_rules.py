@@ -1,4 +1,7 @@
-"""The public cloud rules and our own over the real records: everything loads, everything parses."""
+"""The public cloud rules and our own over the real records: all load, all parse, the alerts keep to the schema, and are
+the same from the export's CSV."""
+import csv
+import gzip
 import json
 import os
 import subprocess
@@ -6,30 +9,53 @@ import sys
 import tempfile
 import unittest
 
-PROGRAM = os.environ["MILLRACE"]
-ROOT = os.environ["MILLRACE_ROOT"]
-SIGMA = os.path.join(os.environ["MILLRACE_SHARED"], "data", "sigma")
-RECORDS = os.path.join(os.environ["MILLRACE_SHARED"], "data", "ual", "records.ndjson")
+import millrace_test
+import ocsf_check
+from millrace_test import PROGRAM, ROOT
+
+SIGMA = millrace_test.shared("sigma")
+RECORDS = millrace_test.shared("ual", "records.ndjson")
+EXPORT = millrace_test.shared("ual", "purview-export.csv")
+CITY = millrace_test.shared("mmdb", "GeoLite2-City-Test.mmdb")
+RULES = ("-r", SIGMA, "-r", os.path.join(ROOT, "rules"))
 
 
-@unittest.skipUnless(os.path.exists(RECORDS) and os.path.isdir(SIGMA), "the shared records and rules are not here")
 class PublicRules(unittest.TestCase):
     def test_scan(self):
         with tempfile.TemporaryDirectory() as scratch:
-            summary = os.path.join(scratch, "summary.json")
-            result = subprocess.run([PROGRAM, "scan", "-r", SIGMA, "-r", os.path.join(ROOT, "rules"), "--summary",
-                                     summary, RECORDS], capture_output=True, text=True, timeout=300)
-            self.assertEqual(result.returncode, 0, result.stderr)
-            with open(summary, encoding="utf-8") as file:
-                counts = json.load(file)
+            summary, path = os.path.join(scratch, "summary.json"), os.path.join(scratch, "alerts.ndjson")
+            status, _, said = millrace_test.scan(*RULES, "--geoip", CITY, "--summary", summary, "-o", path, RECORDS,
+                                                 timeout=300)
+            self.assertEqual(status, 0, said)
+            counts = millrace_test.summary(summary)
+            written, breaches = ocsf_check.check_file(path)
+            with open(path, encoding="utf-8") as file:
+                alerts = [json.loads(line) for line in file]
         wanted = {"records": 4796, "parsed": 4796, "rejected": 0, "unknown_kind": 0, "rules_refused": 0,
                   "rules_inactive": 7, "bytes": os.path.getsize(RECORDS)}
         self.assertEqual({name: counts[name] for name in wanted}, wanted)
-        alerts = [json.loads(line) for line in result.stdout.splitlines()]
-        ids = [alert["finding_info"]["uid"] for alert in alerts]
-        self.assertEqual(len(ids), counts["alerts"])
-        self.assertEqual(len(set(ids)), len(ids), "an alert id stands there twice")
-        self.assertGreater(len(ids), 0)
+        self.assertEqual(breaches, [])
+        self.assertGreater(written, 0)
+        self.assertEqual(written, counts["alerts"])
+        self.assertEqual(len(set(millrace_test.ids(alerts))), written, "an alert id stands there twice")
+        evidence = [item for alert in alerts for item in alert["unmapped"]["millrace"]["evidence"]]
+        self.assertTrue(all(item["intact"] for item in evidence))
+        self.assertEqual({item["source"] for item in evidence}, {RECORDS})
+
+    def test_export(self):
+        with open(EXPORT, encoding="utf-8-sig", newline="") as file:
+            lines = [row["AuditData"] + "\n" for row in csv.DictReader(file)]
+        with tempfile.TemporaryDirectory() as scratch:
+            summary = os.path.join(scratch, "summary.json")
+            status, first, said = millrace_test.scan(*RULES, "--summary", summary, EXPORT, timeout=300)
+            self.assertEqual(status, 0, said)
+            counts = millrace_test.summary(summary)
+        self.assertEqual((counts["parsed"], counts["rejected"]), (len(lines), 0))
+        self.assertGreater(len(first), 0)
+        for data in ("".join(lines).encode(), gzip.compress("".join(lines).encode())):
+            status, other, said = millrace_test.scan(*RULES, "-", input=data, timeout=300)
+            self.assertEqual(status, 0, said)
+            self.assertEqual(millrace_test.ids(other), millrace_test.ids(first))
 
     def test_check(self):
         result = subprocess.run([PROGRAM, "rules", "check", "--json", SIGMA], capture_output=True, text=True,

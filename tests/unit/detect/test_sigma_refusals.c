@@ -73,35 +73,10 @@ static void faults_have_a_place_and_a_reason(void **state)
 	}
 }
 
-static void public_rules_load(void **state)
-{
-	const char *shared = getenv("MILLRACE_SHARED");
-	struct mr_fields *fields = mr_fields_new();
-	struct mr_error error = {0};
-	struct sigma_set set;
-	char path[4096];
-
-	(void)state;
-	snprintf(path, sizeof(path), "%s/data/sigma", shared == NULL ? "." : shared);
-	if (shared == NULL || access(path, R_OK) != 0) {
-		mr_fields_free(fields);
-		skip();
-	}
-	const char *paths[] = {path};
-	assert_int_equal(sigma_load(paths, 1, NULL, fields, &set, &error), MR_OK);
-	assert_int_equal(set.files, 152);
-	assert_int_equal(set.catalog.detections, 152);
-	assert_int_equal(set.catalog.inactive, 7);
-	assert_int_equal(set.refused.count, 0);
-	sigma_set_fini(&set);
-	mr_fields_free(fields);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(faults_have_a_place_and_a_reason),
-	    cmocka_unit_test(public_rules_load),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
