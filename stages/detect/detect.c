@@ -1,7 +1,8 @@
 /* detect.c - the detect stage: events in, signals out.
  *
  * Called by the pipeline through mr_stage_detect. Prepare loads and compiles the rules in the
- * supervisor, into the tables "detect.image" (the engine's) and "catalog" (everybody's). Fails only
+ * supervisor, into the tables "detect.image" (the engine's), "detect.places" and "catalog"
+ * (everybody's). Fails only
  * in prepare and open; an event can't make it fail. */
 #include "detect.h"
 
@@ -37,6 +38,12 @@ static enum mr_err share(const struct mr_prepare *prepare, struct sigma_set *set
 	if (err == MR_OK)
 		err = mr_tables_add_bytes(prepare->tables, "detect.image",
 					  (struct mr_slice){bytes.data, bytes.len}, error);
+	bytes.len = 0;
+	if (err == MR_OK) {
+		detect_places_encode(set, &bytes);
+		err = mr_tables_add_bytes(prepare->tables, "detect.places",
+					  (struct mr_slice){bytes.data, bytes.len}, error);
+	}
 	bytes.len = 0;
 	if (err == MR_OK) {
 		mr_catalog_encode(&set->catalog, &bytes);
@@ -85,25 +92,40 @@ static void close_stage(void *state)
 	mr_arena_fini(&detect->signals.arena);
 }
 
-static enum mr_err open_stage(void *state, const struct mr_stage_env *env, struct mr_error *error)
+static enum mr_err open_tables(struct detect *detect, const struct mr_stage_env *env,
+			       struct mr_error *error)
 {
-	struct detect *detect = state;
 	struct mr_slice image;
+	struct mr_slice places;
 	struct mr_slice catalog;
+	struct detect_places decoded = {0};
 	enum mr_err err = mr_tables_map(env->tables, "detect.image", &image, error);
+	if (err == MR_OK)
+		err = mr_tables_map(env->tables, "detect.places", &places, error);
 	if (err == MR_OK)
 		err = mr_tables_map(env->tables, "catalog", &catalog, error);
 	if (err == MR_OK)
 		err = mr_catalog_decode(catalog, &detect->catalog, error);
-	if (err != MR_OK)
-		return err;
-	err = engine_open(image, env->fields, &detect->engine, error);
+	if (err == MR_OK)
+		err = detect_places_decode(places, env->fields, &detect->arena, &decoded, error);
+	if (err == MR_OK)
+		err = engine_open(image, env->fields, &detect->engine, error);
+	if (err == MR_OK)
+		detect->signals.consumers =
+		    detect_consumers_find(&detect->catalog, &decoded, &detect->arena);
+	return err;
+}
+
+static enum mr_err open_stage(void *state, const struct mr_stage_env *env, struct mr_error *error)
+{
+	struct detect *detect = state;
+	enum mr_err err = open_tables(detect, env, error);
 	if (err != MR_OK) {
 		mr_catalog_fini(&detect->catalog);
+		mr_arena_fini(&detect->arena);
 		return err;
 	}
 	detect->signals.catalog = &detect->catalog;
-	detect->signals.consumers = detect_consumers_find(&detect->catalog, &detect->arena);
 	detect->signals.counters = env->counters;
 	memcpy(detect->signals.seed, env->seed, sizeof detect->signals.seed);
 	return MR_OK;

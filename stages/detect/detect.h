@@ -5,24 +5,49 @@
 #include "millrace/rule.h"
 #include "millrace/stage.h"
 
+#include "sigma.h"
+
+/* Where fields of correlations stand: detect_place.c. */
+struct detect_places {
+	struct sigma_place *items; /* by rule, then name */
+	uint32_t count;
+};
+/* A field as a correlation calls it, for one detection. */
+struct detect_field {
+	mr_field name;                    /* 0: that detection has none */
+	const struct sigma_place *places; /* its, or NULL where the name is the record's own */
+	uint32_t count;
+};
+void detect_places_encode(const struct sigma_set *set, struct mr_buf *out);
+/* Survives any bytes: MR_BAD_INPUT. Borrows them, and the arena. */
+enum mr_err detect_places_decode(struct mr_slice bytes, const struct mr_fields *fields,
+				 struct mr_arena *arena, struct detect_places *out,
+				 struct mr_error *error);
+struct detect_field detect_field_of(const struct detect_places *places, uint32_t rule,
+				    mr_field name);
+/* The field of this event that stands for it; 0 is none. */
+mr_field detect_field_find(const struct mr_events *events, const struct mr_event *event,
+			   const struct detect_field *field);
+
 /* Who consumes the matches of one detection: its own alert, or a correlation that names it. */
 struct detect_consumer {
 	uint32_t rule; /* catalog index of the consumer */
 	bool plain;    /* the detection's own alert */
 	uint8_t layer;
-	uint32_t position; /* which of the correlation's rules the detection is */
-	mr_field *
-	    carried; /* besides what alerts show: what correlations further out group or count by */
+	struct detect_field *group, *values; /* as many as the correlation has */
+	/* Besides what alerts show: what correlations further out group or count by. */
+	struct detect_field *carried;
 	uint32_t carried_count;
 };
 
 struct detect_consumers {
 	struct detect_consumer *items;
-	uint32_t count;
+	uint32_t count, capacity;
 };
 
 /* For each catalog index its consumers; in the arena. */
 struct detect_consumers *detect_consumers_find(const struct mr_catalog *catalog,
+					       const struct detect_places *places,
 					       struct mr_arena *arena);
 
 /* Turns matches into signals. */

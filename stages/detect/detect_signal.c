@@ -7,75 +7,112 @@
 
 /* ---- who consumes ---- */
 
-static void carry(struct detect_consumer *consumer, mr_field field, struct mr_arena *arena)
+/* What correlations further out than one take from the records that complete it. */
+struct wanted {
+	mr_field *fields;
+	uint32_t count, capacity;
+};
+
+static void want(struct wanted *wanted, struct mr_arena *arena, mr_field field)
 {
 	if (field == 0 || mr_field_in_alert(field))
 		return;
-	for (uint32_t i = 0; i < consumer->carried_count; i++) {
-		if (consumer->carried[i] == field)
+	for (uint32_t i = 0; i < wanted->count; i++) {
+		if (wanted->fields[i] == field)
 			return;
 	}
-	mr_field *grown = mr_arena_alloc(arena, (consumer->carried_count + 1) * sizeof *grown);
-	if (consumer->carried_count != 0)
-		memcpy(grown, consumer->carried, consumer->carried_count * sizeof *grown);
-	grown[consumer->carried_count++] = field;
-	consumer->carried = grown;
+	if (wanted->count == wanted->capacity) {
+		wanted->capacity = (uint32_t)mr_grow(wanted->capacity, wanted->count + 1u);
+		mr_field *grown = mr_arena_alloc(arena, wanted->capacity * sizeof *grown);
+		if (wanted->count != 0)
+			memcpy(grown, wanted->fields, wanted->count * sizeof *grown);
+		wanted->fields = grown;
+	}
+	wanted->fields[wanted->count++] = field;
 }
 
-/* An outer correlation sees the fields of the record that completed the inner one, and so do those
- * further out: layers rise, so this ends. */
-static void carry_for_outer(const struct mr_catalog *catalog, uint32_t inner,
-			    struct detect_consumer *consumer, struct mr_arena *arena)
+/* What an outer correlation and those beyond it want becomes what each correlation that it names is
+ * to carry. */
+static void pass_inwards(const struct mr_catalog *catalog, uint32_t outer, struct wanted *wanted,
+			 struct mr_arena *arena)
 {
-	for (uint32_t outer = 0; outer < catalog->count; outer++) {
-		const struct mr_rule *rule = &catalog->rules[outer];
-		bool names = false;
-		for (uint32_t r = 0; r < rule->rule_count; r++) {
-			if (rule->rules[r] != inner)
-				continue;
-			names = true;
-			for (uint32_t g = 0; g < rule->group_by.count; g++)
-				carry(consumer, mr_rule_group_fields(rule, r)[g], arena);
-			for (uint32_t f = 0; f < rule->fields.count; f++)
-				carry(consumer, mr_rule_value_fields(rule, r)[f], arena);
-		}
-		if (names && rule->layer > catalog->rules[inner].layer)
-			carry_for_outer(catalog, outer, consumer, arena);
+	const struct mr_rule *rule = &catalog->rules[outer];
+	for (uint32_t r = 0; r < rule->rule_count; r++) {
+		uint32_t inner = rule->rules[r];
+		if (catalog->rules[inner].kind != MR_RULE_CORRELATION)
+			continue;
+		for (uint32_t g = 0; g < rule->group_by.count; g++)
+			want(&wanted[inner], arena, mr_rule_group_fields(rule, r)[g]);
+		for (uint32_t f = 0; f < rule->fields.count; f++)
+			want(&wanted[inner], arena, mr_rule_value_fields(rule, r)[f]);
+		for (uint32_t i = 0; i < wanted[outer].count; i++)
+			want(&wanted[inner], arena, wanted[outer].fields[i]);
 	}
 }
 
-static struct detect_consumer *add_consumer(struct detect_consumers *list, struct mr_arena *arena)
+/* For each catalog index; layers rise outwards, so the outermost go first. */
+static struct wanted *find_wanted(const struct mr_catalog *catalog, struct mr_arena *arena)
 {
-	struct detect_consumer *grown = mr_arena_alloc(arena, (list->count + 1) * sizeof *grown);
-	if (list->count != 0)
-		memcpy(grown, list->items, list->count * sizeof *grown);
-	list->items = grown;
-	grown[list->count] = (struct detect_consumer){0};
-	return &grown[list->count++];
+	struct wanted *wanted = mr_arena_alloc(arena, (catalog->count + 1) * sizeof *wanted);
+	memset(wanted, 0, (catalog->count + 1) * sizeof *wanted);
+	for (uint32_t layer = catalog->layers; layer-- > 1;) {
+		for (uint32_t i = 0; i < catalog->count; i++) {
+			if (catalog->rules[i].kind == MR_RULE_CORRELATION &&
+			    catalog->rules[i].layer == layer)
+				pass_inwards(catalog, i, wanted, arena);
+		}
+	}
+	return wanted;
+}
+
+static struct detect_field *fields_of(const struct detect_places *places, uint32_t rule,
+				      const mr_field *names, uint32_t count, struct mr_arena *arena)
+{
+	struct detect_field *fields = mr_arena_alloc(arena, (count + 1) * sizeof *fields);
+	for (uint32_t i = 0; i < count; i++)
+		fields[i] = detect_field_of(places, rule, names[i]);
+	return fields;
+}
+
+static void add_consumer(struct detect_consumers *list, struct mr_arena *arena,
+			 struct detect_consumer consumer)
+{
+	if (list->count == list->capacity) {
+		list->capacity = list->capacity == 0 ? 1 : list->capacity * 2;
+		struct detect_consumer *grown =
+		    mr_arena_alloc(arena, list->capacity * sizeof *grown);
+		if (list->count != 0)
+			memcpy(grown, list->items, list->count * sizeof *grown);
+		list->items = grown;
+	}
+	list->items[list->count++] = consumer;
 }
 
 struct detect_consumers *detect_consumers_find(const struct mr_catalog *catalog,
+					       const struct detect_places *places,
 					       struct mr_arena *arena)
 {
 	struct detect_consumers *all = mr_arena_alloc(arena, (catalog->count + 1) * sizeof *all);
+	struct wanted *wanted = find_wanted(catalog, arena);
 	memset(all, 0, (catalog->count + 1) * sizeof *all);
 	for (uint32_t i = 0; i < catalog->count; i++) {
 		const struct mr_rule *rule = &catalog->rules[i];
-		if (rule->kind == MR_RULE_DETECTION) {
-			if (rule->alerts)
-				*add_consumer(&all[i], arena) =
-				    (struct detect_consumer){.rule = i, .plain = true};
-			continue;
-		}
+		if (rule->kind == MR_RULE_DETECTION && rule->alerts)
+			add_consumer(&all[i], arena,
+				     (struct detect_consumer){.rule = i, .plain = true});
 		for (uint32_t r = 0; r < rule->rule_count && !rule->inactive; r++) {
 			uint32_t named = rule->rules[r];
 			if (catalog->rules[named].kind != MR_RULE_DETECTION)
 				continue;
-			struct detect_consumer *consumer = add_consumer(&all[named], arena);
-			consumer->rule = i;
-			consumer->layer = rule->layer;
-			consumer->position = r;
-			carry_for_outer(catalog, i, consumer, arena);
+			struct detect_consumer consumer = {.rule = i, .layer = rule->layer};
+			consumer.group = fields_of(places, named, mr_rule_group_fields(rule, r),
+						   rule->group_by.count, arena);
+			consumer.values = fields_of(places, named, mr_rule_value_fields(rule, r),
+						    rule->fields.count, arena);
+			consumer.carried =
+			    fields_of(places, named, wanted[i].fields, wanted[i].count, arena);
+			consumer.carried_count = wanted[i].count;
+			add_consumer(&all[named], arena, consumer);
 		}
 	}
 	return all;
@@ -100,8 +137,10 @@ static bool holds(const struct texts *texts, struct mr_slice text)
 
 /* False where there were more than fit. */
 static bool read_texts(struct detect_signals *signals, const struct mr_events *events,
-		       const struct mr_event *event, mr_field field, struct texts *out)
+		       const struct mr_event *event, const struct detect_field *wanted,
+		       struct texts *out)
 {
+	mr_field field = detect_field_find(events, event, wanted);
 	out->count = 0;
 	if (field == 0)
 		return true;
@@ -128,12 +167,13 @@ struct product {
 };
 
 static struct product multiply(struct detect_signals *signals, const struct mr_events *events,
-			       const struct mr_event *event, const mr_field *fields, uint32_t width)
+			       const struct mr_event *event, const struct detect_field *fields,
+			       uint32_t width)
 {
 	struct product product = {.count = 1};
 	struct texts *columns = mr_arena_alloc(&signals->arena, width * sizeof *columns);
 	for (uint32_t f = 0; f < width; f++) {
-		product.capped |= !read_texts(signals, events, event, fields[f], &columns[f]);
+		product.capped |= !read_texts(signals, events, event, &fields[f], &columns[f]);
 		product.count *= columns[f].count;
 		if (product.count > MR_PRODUCT_MAX) {
 			product.count = MR_PRODUCT_MAX;
@@ -156,11 +196,13 @@ static struct product multiply(struct detect_signals *signals, const struct mr_e
 
 /* ---- fields ---- */
 
+/* The values of `from`, under the name `field`. */
 static uint32_t add_field(const struct mr_events *events, const struct mr_event *event,
-			  mr_field field, struct mr_signal_field *fields, uint32_t count)
+			  mr_field field, mr_field from, struct mr_signal_field *fields,
+			  uint32_t count)
 {
 	uint32_t most = count + MR_PRODUCT_MAX;
-	for (const struct mr_value *value = mr_event_get(events, event, field);
+	for (const struct mr_value *value = mr_event_get(events, event, from);
 	     value != NULL && count < most && count < MR_SIGNAL_FIELDS_MAX;
 	     value = mr_value_next(events, value)) {
 		if (value->type != MR_NULL)
@@ -178,14 +220,19 @@ static uint32_t fields_for(struct detect_signals *signals, const struct mr_event
 		for (int id = 1; id < MR_F_NORMALISED_END; id++) {
 			mr_field field = (mr_field)id;
 			if (mr_field_in_alert(field))
-				signals->field_count = add_field(
-				    events, event, field, signals->fields, signals->field_count);
+				signals->field_count =
+				    add_field(events, event, field, field, signals->fields,
+					      signals->field_count);
 		}
 		signals->has_fields = true;
 	}
 	uint32_t count = signals->field_count;
-	for (uint32_t i = 0; i < consumer->carried_count; i++)
-		count = add_field(events, event, consumer->carried[i], signals->fields, count);
+	for (uint32_t i = 0; i < consumer->carried_count; i++) {
+		const struct detect_field *field = &consumer->carried[i];
+		mr_field from = detect_field_find(events, event, field);
+		if (from != 0)
+			count = add_field(events, event, field->name, from, signals->fields, count);
+	}
 	return count;
 }
 
@@ -210,14 +257,12 @@ static void correlate(struct detect_signals *signals, const struct mr_events *ev
 	}
 	uint32_t width = rule->group_by.count;
 	uint32_t value_width = rule->type == MR_CORRELATION_VALUE_COUNT ? rule->fields.count : 0;
-	const mr_field *group_fields = mr_rule_group_fields(rule, consumer->position);
-	const mr_field *value_fields = mr_rule_value_fields(rule, consumer->position);
-	struct product keys = multiply(signals, events, event, group_fields, width);
+	struct product keys = multiply(signals, events, event, consumer->group, width);
 	if (keys.count == 0)
 		mr_count(signals->counters, MR_C_NO_GROUP_KEY, 1);
 	struct product values = {0};
 	if (value_width != 0) {
-		values = multiply(signals, events, event, value_fields, value_width);
+		values = multiply(signals, events, event, consumer->values, value_width);
 		if (values.count == 0)
 			return; /* without the value it is no occurrence */
 	}

@@ -78,6 +78,27 @@ struct sigma_rule {
 	struct sigma_node *condition;
 };
 
+/* Where a field that a correlation names stands in a record that one detection matched, as one of
+ * its views says: the first slot that the record has, and the last in any case. Records of other
+ * kinds, or that lack what the view asks, are left to the next place; a record that none is for has
+ * the field itself. */
+struct sigma_slot {
+	mr_field field;
+	mr_field when; /* not 0: `field` only where this has the text, `otherwise` elsewhere */
+	struct mr_slice text;
+	mr_field otherwise; /* 0: nothing */
+};
+#define SIGMA_SLOTS_MAX 2
+struct sigma_place {
+	uint32_t rule; /* the detection's catalog index */
+	mr_field name; /* as the correlation calls it */
+	uint32_t kinds;
+	mr_field where; /* not 0: only records in which this has one of the texts */
+	struct mr_texts texts;
+	struct sigma_slot slots[SIGMA_SLOTS_MAX];
+	uint32_t slot_count;
+};
+
 /* What the loader says of a file that it refuses or finds odd. */
 struct sigma_note {
 	struct mr_slice file, id, reason;
@@ -92,6 +113,8 @@ struct sigma_set {
 	struct mr_catalog catalog; /* detections first, in load order, then correlations */
 	struct sigma_rule *rules;  /* active detections only */
 	uint32_t rule_count;
+	struct sigma_place *places; /* by rule, then name */
+	uint32_t place_count;
 	struct sigma_notes refused, warnings;
 	uint32_t files;
 	struct mr_arena arena;

@@ -192,6 +192,11 @@ struct sigma_source {
 	uint32_t kinds;
 	bool refused;
 	uint32_t index; /* in the catalog, once it stands there */
+	/* Detections. */
+	const struct sigma_view **views; /* that it was compiled for */
+	uint32_t view_count;
+	bool correlated;                   /* a correlation names it */
+	uint32_t first_place, place_count; /* of the set's */
 	/* Correlations. */
 	struct sigma_source **refers;
 	uint8_t state; /* of the walk that looks for cycles */
@@ -252,7 +257,8 @@ bool sigma_correlation_read(struct sigma_scope *scope, struct sigma_source *sour
 /* Then, when all documents are known: names become rules, cycles and what hangs on refused rules
  * are refused, layers counted. Notes go straight to the set. */
 void sigma_correlations_link(struct sigma_builder *load, struct sigma_sources *correlations);
-/* When catalog indices are known: rules, fields, flags and meaning. */
-void sigma_correlations_finish(struct sigma_builder *load, struct sigma_sources *correlations);
+/* When catalog indices are known: rules, fields, places, flags and meaning. */
+void sigma_correlations_finish(struct sigma_builder *load, const struct sigma_sources *detections,
+			       struct sigma_sources *correlations);
 
 #endif

@@ -2,7 +2,7 @@
  *
  * Called by sigma_load.c: read when the document is met, link when all documents are known, finish
  * when catalog indices are. What is not supported is refused, never approximated. */
-#include "sigma_build.h"
+#include "sigma_mapping.h"
 
 #include <stdio.h>
 
@@ -344,18 +344,38 @@ static void hash_field(uint64_t *hash, const struct mr_fields *fields, mr_field 
 	hash_text(hash, field == 0 ? (struct mr_slice){"", 0} : mr_fields_name(fields, field));
 }
 
+/* What the correlation calls a field, and where the rule's records have it. */
+static void hash_names(uint64_t *hash, const struct sigma_builder *load,
+		       const struct sigma_source *source, const mr_field *names, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		hash_field(hash, load->fields, names[i]);
+		for (uint32_t p = 0; p < source->place_count; p++) {
+			const struct sigma_place *place =
+			    &load->set->places[source->first_place + p];
+			for (uint32_t s = 0; s < place->slot_count && place->name == names[i];
+			     s++) {
+				hash_field(hash, load->fields, place->slots[s].field);
+				hash_field(hash, load->fields, place->slots[s].when);
+				hash_field(hash, load->fields, place->slots[s].otherwise);
+			}
+		}
+	}
+}
+
 /* Names, not ids: those depend on what else is loaded. */
 static uint64_t meaning_of(const struct sigma_builder *load, const struct sigma_source *source,
 			   const struct mr_rule *rule)
 {
 	uint64_t hash = 1;
 	hash_text(&hash, mr_correlation_name(rule->type));
-	for (uint32_t i = 0; i < rule->rule_count; i++)
+	for (uint32_t i = 0; i < rule->rule_count; i++) {
 		hash_text(&hash, source->refers[i]->id);
-	for (uint32_t i = 0; i < rule->rule_count * rule->group_by.count; i++)
-		hash_field(&hash, load->fields, rule->group_fields[i]);
-	for (uint32_t i = 0; i < rule->rule_count * rule->fields.count; i++)
-		hash_field(&hash, load->fields, rule->value_fields[i]);
+		hash_names(&hash, load, source->refers[i], mr_rule_group_fields(rule, i),
+			   rule->group_by.count);
+		hash_names(&hash, load, source->refers[i], mr_rule_value_fields(rule, i),
+			   rule->fields.count);
+	}
 	hash = mr_hash64(&rule->timespan_us, sizeof rule->timespan_us, hash);
 	for (uint32_t i = 0; i < rule->condition_count; i++) {
 		hash = mr_hash64(&rule->condition[i].op, sizeof rule->condition[i].op, hash);
@@ -364,29 +384,41 @@ static uint64_t meaning_of(const struct sigma_builder *load, const struct sigma_
 	return hash;
 }
 
-void sigma_correlations_finish(struct sigma_builder *load, struct sigma_sources *correlations)
+static void find_fields(struct sigma_builder *load, struct sigma_source *source,
+			struct mr_rule *rule)
 {
+	uint32_t groups = rule->group_by.count;
+	uint32_t values = rule->fields.count;
+	rule->rules = mr_arena_alloc(load->arena, rule->rule_count * sizeof *rule->rules);
+	rule->group_fields =
+	    mr_arena_alloc(load->arena, (rule->rule_count * groups + 1u) * sizeof(mr_field));
+	rule->value_fields =
+	    mr_arena_alloc(load->arena, (rule->rule_count * values + 1u) * sizeof(mr_field));
+	for (uint32_t r = 0; r < rule->rule_count; r++) {
+		rule->rules[r] = source->refers[r]->index;
+		for (uint32_t g = 0; g < groups; g++)
+			rule->group_fields[r * groups + g] =
+			    field_of(load, source, source->refers[r], rule->group_by.items[g]);
+		for (uint32_t f = 0; f < values; f++)
+			rule->value_fields[r * values + f] =
+			    field_of(load, source, source->refers[r], rule->fields.items[f]);
+	}
+}
+
+void sigma_correlations_finish(struct sigma_builder *load, const struct sigma_sources *detections,
+			       struct sigma_sources *correlations)
+{
+	struct mr_rule *rules = load->set->catalog.rules;
 	for (uint32_t i = 0; i < correlations->count; i++) {
 		struct sigma_source *source = correlations->items[i];
-		if (source->refused)
-			continue;
-		struct mr_rule *rule = &load->set->catalog.rules[source->index];
-		uint32_t groups = rule->group_by.count;
-		uint32_t values = rule->fields.count;
-		rule->rules = mr_arena_alloc(load->arena, rule->rule_count * sizeof *rule->rules);
-		rule->group_fields = mr_arena_alloc(load->arena, (rule->rule_count * groups + 1u) *
-								     sizeof(mr_field));
-		rule->value_fields = mr_arena_alloc(load->arena, (rule->rule_count * values + 1u) *
-								     sizeof(mr_field));
-		for (uint32_t r = 0; r < rule->rule_count; r++) {
-			rule->rules[r] = source->refers[r]->index;
-			for (uint32_t g = 0; g < groups; g++)
-				rule->group_fields[r * groups + g] = field_of(
-				    load, source, source->refers[r], rule->group_by.items[g]);
-			for (uint32_t f = 0; f < values; f++)
-				rule->value_fields[r * values + f] = field_of(
-				    load, source, source->refers[r], rule->fields.items[f]);
-		}
-		rule->meaning = meaning_of(load, source, rule);
+		if (!source->refused)
+			find_fields(load, source, &rules[source->index]);
+	}
+	sigma_places_make(load, detections, correlations);
+	for (uint32_t i = 0; i < correlations->count; i++) {
+		struct sigma_source *source = correlations->items[i];
+		if (!source->refused)
+			rules[source->index].meaning =
+			    meaning_of(load, source, &rules[source->index]);
 	}
 }

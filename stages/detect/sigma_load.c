@@ -210,10 +210,9 @@ static struct sigma_node *compile_view(struct loading *load, struct sigma_scope 
 	if (node == NULL || !sigma_filters_join(scope, &load->filters, source, &node))
 		return NULL;
 	scope->again = true;
-	if (view == NULL || view->detection == NULL)
+	if (view == NULL || view->where == NULL)
 		return node;
-	scope->view = NULL;
-	struct sigma_node *seen = sigma_detection_compile(scope, view->detection, NULL);
+	struct sigma_node *seen = sigma_view_where(scope, view);
 	return seen == NULL ? NULL : sigma_node_pair(scope->arena, SIGMA_AND, seen, node);
 }
 
@@ -256,6 +255,9 @@ static void compile_detection(struct loading *load, struct sigma_source *source,
 		views[0] = NULL; /* compiled all the same, to find its faults */
 	}
 	source->index = index;
+	source->view_count = all ? 0 : count;
+	source->views = mr_arena_alloc(scope.arena, (source->view_count + 1) * sizeof *views);
+	memcpy(source->views, views, source->view_count * sizeof *views);
 	for (uint32_t i = 0; i < (count == 0 ? 1 : count); i++) {
 		struct sigma_node *node = compile_view(load, &scope, source, views[i]);
 		if (node == NULL)
@@ -322,7 +324,7 @@ static void make_set(struct loading *load)
 		if (!load->correlations.items[i]->refused)
 			put_in_catalog(catalog, load->correlations.items[i]);
 	}
-	sigma_correlations_finish(&load->builder, &load->correlations);
+	sigma_correlations_finish(&load->builder, &load->detections, &load->correlations);
 	catalog->refused = set->refused.count;
 }
 

@@ -12,8 +12,9 @@
 struct sigma_view {
 	struct mr_slice product, service, category; /* of the logsources that it belongs to */
 	uint32_t kinds;
-	struct sigma_yaml *detection; /* what else it asks of a record, or NULL */
-	struct sigma_yaml *fields;    /* rule's field: where it stands, or NULL */
+	struct sigma_yaml *where;  /* what else it asks of a record: a field and its values, or NULL
+				    */
+	struct sigma_yaml *fields; /* rule's field: where it stands, or NULL */
 };
 struct sigma_mapping {
 	struct sigma_view views[SIGMA_VIEWS_MAX];
@@ -25,11 +26,17 @@ struct sigma_mapping *sigma_mapping_read(struct mr_arena *arena);
 /* The views of a logsource, none twice; `out` has room for SIGMA_VIEWS_MAX. */
 uint32_t sigma_mapping_find(const struct sigma_mapping *mapping,
 			    const struct sigma_logsource *logsource, const struct sigma_view **out);
+/* What a view asks of a record besides its kind, as a tree; NULL where the dictionary is full. */
+struct sigma_node *sigma_view_where(struct sigma_scope *scope, const struct sigma_view *view);
 /* A test of a rule's field as the scope's view sees it. A record's own field wins over a mapping,
- * unless the mapping says that it replaces it. NULL where the dictionary is full or the mapping's
- * value can't be compiled. */
+ * unless the mapping says that it replaces it. So does the other side of a fieldref. NULL where the
+ * dictionary is full or the mapping's value can't be compiled. */
 struct sigma_node *sigma_view_leaf(struct sigma_scope *scope, struct mr_slice field,
 				   const struct sigma_predicate *predicate);
+/* Where the detections that correlations name hold the fields that correlations name. When the
+ * catalog's fields are known. */
+void sigma_places_make(struct sigma_builder *load, const struct sigma_sources *detections,
+		       const struct sigma_sources *correlations);
 bool sigma_document_is_mapping(const struct sigma_yaml *root);
 
 #endif

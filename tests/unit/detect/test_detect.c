@@ -2,7 +2,7 @@
 #include "engine_harness.h"
 #include "sigma_harness.h"
 
-#include "millrace/rule.h"
+#include "detect.h"
 #include "pipeline/stage_io.h"
 #include "pipeline/tables.h"
 
@@ -240,6 +240,147 @@ static void outer_correlations_get_their_fields(void **state)
 	SIGNALS("3<1 key far\n");
 }
 
+#define MAPPED_DETECTION(name, logsource)                                                          \
+	"title: " name "\nid: " name "\nname: " name "\nlogsource: " logsource                     \
+	"\ndetection:\n  s:\n    a: x\n  condition: s\n"
+#define EXCHANGE "{product: m365, service: audit}"
+
+/* What a rule may call a field, a correlation over it may. */
+static void correlations_see_mapped_fields(void **state)
+{
+	(void)state;
+	start(MAPPED_DETECTION("d0", EXCHANGE)
+		  CORRELATION("c1", "  type: value_count\n  rules: [d0]\n"
+				    "  group-by: [eventSource, who]\n"
+				    "  aliases: {who: {d0: UserAgent}}\n"
+				    "  condition: {gte: 2, field: [eventName, status]}\n"));
+	/* The mapped field; the record's own where it has one; a field that is replaced. */
+	feed("{\"a\":\"x\",\"Workload\":\"W\",\"ExtendedProperties.UserAgent\":\"U\","
+	     "\"Operation\":\"Op\",\"Name\":\"N\",\"ResultStatus\":\"Ok\",\"status\":\"Success\"}",
+	     5);
+	feed("{\"a\":\"x\",\"eventSource\":\"E\",\"Workload\":\"W\",\"UserAgent\":\"V\","
+	     "\"eventName\":\"Own\",\"ResultStatus\":\"Ok\"}",
+	     5);
+	SIGNALS("1<0 key w,u value op,ok status=Success\n"
+		"1<0 key e,v value own,ok\n");
+	/* Alerts have their name elsewhere; an own field that is null is no key, and hides the
+	 * other. */
+	feed("{\"a\":\"x\",\"Workload\":\"W\",\"UserAgent\":\"V\",\"Operation\":\"alertTriggered\","
+	     "\"Name\":\"N\",\"ResultStatus\":\"Ok\"}",
+	     5);
+	feed("{\"a\":\"x\",\"eventSource\":null,\"Workload\":\"W\",\"UserAgent\":\"V\","
+	     "\"eventName\":\"Own\",\"ResultStatus\":\"Ok\"}",
+	     5);
+	SIGNALS("1<0 key w,v value n,ok\n");
+	COUNTED(NO_GROUP_KEY, 1);
+}
+
+/* Two detections whose records have it in different places; and a view that asks more of them. */
+static void each_rule_has_its_own_places(void **state)
+{
+	(void)state;
+	start(MAPPED_DETECTION("d0", EXCHANGE) "---\n" MAPPED_DETECTION(
+	    "d1", "{product: azure, service: signinlogs}") "---\n" DETECTION("d2", "a: x")
+		  CORRELATION("c3", "  type: temporal\n  rules: [d0, d1, d2]\n"
+				    "  group-by: [UserAgent, AppId]\n"));
+	feed("{\"a\":\"x\",\"RecordType\":15,\"AppId\":\"A\",\"ApplicationId\":\"B\","
+	     "\"ExtendedProperties.UserAgent\":\"U\"}",
+	     5);
+	SIGNALS("3<0 key u,a\n3<1 key u,a\n");
+	feed("{\"a\":\"x\",\"RecordType\":15,\"ApplicationId\":\"B\",\"UserAgent\":\"V\"}", 5);
+	SIGNALS("3<1 key v,b\n");
+	feed("{\"a\":\"x\",\"RecordType\":1,\"ApplicationId\":\"B\",\"UserAgent\":\"V\"}", 5);
+	SIGNALS("");
+}
+
+/* An outer correlation finds the mapped value under the name that it uses. */
+static void mapped_fields_are_carried_outwards(void **state)
+{
+	(void)state;
+	start(MAPPED_DETECTION("d0", EXCHANGE)
+		  CORRELATION("c1", "  type: event_count\n  rules: [d0]\n  group-by: [u]\n"
+				    "  condition: {gte: 2}\n")
+		      CORRELATION("c2", "  type: event_count\n  rules: [c1]\n"
+					"  group-by: [eventName]\n  condition: {gte: 2}\n")
+			  CORRELATION("c3", "  type: event_count\n  rules: [c2]\n"
+					    "  group-by: [RequestType]\n  condition: {gte: 2}\n"));
+	feed("{\"a\":\"x\",\"u\":\"A\",\"Operation\":\"Op\","
+	     "\"ExtendedProperties.RequestType\":[\"P\",\"Q\"]}",
+	     5);
+	SIGNALS("1<0 key a eventname=Op requesttype=P requesttype=Q\n");
+}
+
+/* Layers of correlations that all name all of the layer below: paths are many, fields are few. */
+static void dense_layers_open_at_once(void **state)
+{
+	(void)state;
+	struct mr_buf text = {0};
+	mr_buf_add_text(&text, DETECTION("d0", "a: x"));
+	for (int layer = 0; layer < 16; layer++) {
+		for (int i = 0; i < 8; i++) {
+			mr_buf_printf(&text,
+				      "---\ntitle: t\nid: c%d-%d\ncorrelation:\n  timespan: 1h\n"
+				      "  type: temporal\n  group-by: [g%d]\n  rules: [",
+				      layer, i, layer);
+			for (int k = 0; k < 8; k++)
+				mr_buf_printf(&text, k == 0 ? "c%d-%d" : ", c%d-%d", layer - 1, k);
+			if (layer == 0) {
+				text.len = (size_t)((char *)memrchr(text.data, '[', text.len) -
+						    text.data) +
+					   1;
+				mr_buf_add_text(&text, "d0");
+			}
+			mr_buf_add_text(&text, "]\n");
+		}
+	}
+	mr_buf_add(&text, "", 1);
+	start(text.data);
+	mr_buf_fini(&text);
+	feed("{\"a\":\"x\",\"g0\":\"k\",\"g15\":\"far\"}", 5);
+	COUNTED(SIGNALS, 8);
+	char *got = signals();
+	assert_non_null(strstr(got, "key k g15=far\n"));
+	free(got);
+}
+
+static void places_survive_any_bytes(void **state)
+{
+	(void)state;
+	struct mr_slice good;
+	struct mr_error error = {0};
+	struct detect_places places;
+	start(MAPPED_DETECTION("d0", EXCHANGE)
+		  CORRELATION("c1", "  type: event_count\n  rules: [d0]\n"
+				    "  group-by: [eventName, UserAgent]\n  condition: {gte: 2}\n"));
+	assert_int_equal(mr_tables_map(world.tables, "detect.places", &good, &error), MR_OK);
+	for (size_t len = 0; len <= good.len; len++) {
+		struct mr_arena arena = {0};
+		char *cut = mr_malloc(len + 1);
+		memcpy(cut, good.at, len);
+		enum mr_err err = detect_places_decode((struct mr_slice){cut, len}, world.fields,
+						       &arena, &places, &error);
+		assert_int_equal(err, len == good.len ? MR_OK : MR_BAD_INPUT);
+		assert_int_equal(places.count, len == good.len ? 2 : 0);
+		free(cut);
+		mr_arena_fini(&arena);
+	}
+	for (size_t at = 0; at < good.len; at++) {
+		for (unsigned bit = 0; bit < 8; bit++) {
+			struct mr_arena arena = {0};
+			char *bent = mr_malloc(good.len);
+			memcpy(bent, good.at, good.len);
+			bent[at] = (char)(bent[at] ^ 1 << bit);
+			detect_places_decode((struct mr_slice){bent, good.len}, world.fields,
+					     &arena, &places, &error);
+			for (uint32_t i = 0; i < places.count; i++)
+				assert_true(places.items[i].name < mr_fields_count(world.fields) &&
+					    places.items[i].slot_count <= SIGMA_SLOTS_MAX);
+			free(bent);
+			mr_arena_fini(&arena);
+		}
+	}
+}
+
 static void without_group_by_there_is_one_group(void **state)
 {
 	(void)state;
@@ -323,6 +464,8 @@ static void a_missing_or_broken_table_fails_open(void **state)
 			 MR_OK);
 	assert_int_not_equal(mr_stage_detect.open(other, &env, &error), MR_OK);
 	struct mr_slice catalog;
+	assert_int_equal(mr_tables_add_bytes(tables, "detect.places", MR_SLICE("\x90"), &error),
+			 MR_OK);
 	assert_int_equal(mr_tables_map(world.tables, "catalog", &catalog, &error), MR_OK);
 	assert_int_equal(mr_tables_add_bytes(tables, "catalog", catalog, &error), MR_OK);
 	assert_int_equal(mr_stage_detect.open(other, &env, &error), MR_BAD_INPUT);
@@ -338,6 +481,11 @@ int main(void)
 	    cmocka_unit_test_teardown(values_are_tuples, stop),
 	    cmocka_unit_test_teardown(too_many_keys_are_left_out, stop),
 	    cmocka_unit_test_teardown(outer_correlations_get_their_fields, stop),
+	    cmocka_unit_test_teardown(correlations_see_mapped_fields, stop),
+	    cmocka_unit_test_teardown(each_rule_has_its_own_places, stop),
+	    cmocka_unit_test_teardown(mapped_fields_are_carried_outwards, stop),
+	    cmocka_unit_test_teardown(dense_layers_open_at_once, stop),
+	    cmocka_unit_test_teardown(places_survive_any_bytes, stop),
 	    cmocka_unit_test_teardown(without_group_by_there_is_one_group, stop),
 	    cmocka_unit_test_teardown(a_full_writer_stops_before_the_event, stop),
 	    cmocka_unit_test_teardown(refused_rules_are_named_and_strict_is_strict, stop),

@@ -183,8 +183,8 @@ static void mappings(void **state)
 	       "(and " DIRECTORY " (or operationname~'update user' (and (not operationname?true) "
 	       "(or operation~'update user' operation~'update user.'))))");
 	MAPPED(AUDITLOGS, "Category: Policy",
-	       "(or (and properties.category?true properties.category~'policy') (and (not "
-	       "properties.category?true) category~'policy'))",
+	       "(or properties.category~'policy' (and (not properties.category?true) "
+	       "category~'policy'))",
 	       "(and " DIRECTORY " category~'policy')");
 	MAPPED(SIGNINLOGS, "ResultType: 50057",
 	       "(or resulttype=#50057 (and (not resulttype?true) status.errorcode=#50057))",
@@ -192,6 +192,29 @@ static void mappings(void **state)
 	       "errornumber=#50057)))");
 	MAPPED(SIGNINLOGS, "Status: Success", "status~'success'",
 	       "(and recordtype=#15 status~'success')");
+	/* What a missing field passes must not pass where the record has it elsewhere. */
+	MAPPED(SIGNINLOGS, "ClientApp: null",
+	       "(or (and clientapp?true clientapp=null) (and (not clientapp?true) "
+	       "clientappused=null))",
+	       "(and recordtype=#15 clientapp=null)");
+	MAPPED(SIGNINLOGS, "ClientApp|exists: false",
+	       "(or (and clientapp?true clientapp?false) (and (not clientapp?true) "
+	       "clientappused?false))",
+	       "(and recordtype=#15 clientapp?false)");
+	/* Both sides of a fieldref. */
+	MAPPED(SIGNINLOGS, "a|fieldref: ClientApp",
+	       "(or a=clientapp (and (not clientapp?true) a=clientappused))",
+	       "(and recordtype=#15 a=clientapp)");
+	MAPPED("{product: m365, service: audit}", "a|fieldref|contains: status",
+	       "a~contains:resultstatus");
+	MAPPED("{product: m365, service: audit}", "a|fieldref: eventName",
+	       "(or a=eventname (and (not eventname?true) (or (and operation~'alerttriggered' "
+	       "a=name) (and (not operation~'alerttriggered') a=operation))))");
+	MAPPED("{product: m365, service: audit}", "UserAgent|fieldref|neq: eventSource",
+	       "(not (or useragent=eventsource (and (not useragent?true) "
+	       "extendedproperties.useragent=eventsource) (and (not eventsource?true) (or "
+	       "useragent=workload (and (not useragent?true) "
+	       "extendedproperties.useragent=workload)))))");
 	MAPPED("{product: azure, service: riskdetection}", "riskEventType: x", "riskeventtype~'x'",
 	       "(and recordtype=#294 riskeventtype~'x')");
 }
