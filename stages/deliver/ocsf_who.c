@@ -174,7 +174,7 @@ static bool is_ip(struct mr_slice text)
 {
 	char copy[INET6_ADDRSTRLEN];
 	struct in6_addr address;
-	if (text.len == 0 || text.len >= sizeof(copy))
+	if (text.len == 0 || text.len >= sizeof(copy) || memchr(text.at, '\0', text.len) != NULL)
 		return false;
 	memcpy(copy, text.at, text.len);
 	copy[text.len] = '\0';

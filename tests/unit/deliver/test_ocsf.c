@@ -478,7 +478,7 @@ static const struct mr_signal_field hostile[] = {
     {MR_F_ACTOR_UPN, MR_STRING, C("not\x00an@address.example")},
     {MR_F_ACTOR_TYPE, MR_STRING, C("Robot")},
     {MR_F_ACTOR_RISK, MR_STRING, C("extreme")},
-    {MR_F_SRC_IP, MR_STRING, C("999.1.1.1\x1b")},
+    {MR_F_SRC_IP, MR_STRING, C("1.1.1.1\x00\x1b")},
     {MR_F_SRC_PORT, MR_STRING, C("99999999999999999999")},
     {MR_F_SRC_LAT, MR_DOUBLE, C("01e")},
     {MR_F_SRC_CITY, MR_STRING,
