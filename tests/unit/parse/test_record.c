@@ -202,6 +202,14 @@ static void audit_log_is_normalised(void **state)
 	check_field(share, "actor.user.uid", "100320012668d61a");
 	check_field(share, "src_endpoint.ip", "-");
 	check_field(share, "metadata.product.name", "SharePointFileOperation");
+	/* Types as old and as new as the schema knows them, and one that it does not. */
+	check_field("{\"Operation\":\"X\",\"RecordType\":1}", "metadata.product.name",
+		    "ExchangeAdmin");
+	check_field("{\"Operation\":\"X\",\"RecordType\":294,\"RiskEventType\":\"y\"}",
+		    "metadata.product.name", "AadRiskDetection");
+	check_field("{\"Operation\":\"X\",\"RecordType\":463}", "metadata.product.name",
+		    "VivaGlintAgenticCampaign");
+	check_field("{\"Operation\":\"X\",\"RecordType\":9999}", "metadata.product.name", "-");
 	check_field("{\"Operation\":\"X\",\"Workload\":\"Y\",\"ResultStatus\":\"Failed\"}",
 		    "status", "Failure");
 	check_field(
