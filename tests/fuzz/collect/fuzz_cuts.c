@@ -1,0 +1,174 @@
+/* fuzz_cuts.c - one text as a file, through a pipe cut at random places, and compressed in random
+ * members and cut again: the same records and the same rejects come out each time. The first two
+ * bytes are the seed of the cuts. */
+#include <fcntl.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include "collect/stage_harness.h"
+
+#define INPUT_FD 100 /* one number, so that all runs give the input one name */
+#define PIPE_BYTES 65536
+#define TEXT_MAX 16384
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void quiet(void *context, enum mr_log_level level, const char *line, size_t len)
+{
+	(void)context;
+	(void)level;
+	(void)line;
+	(void)len;
+}
+
+/* splitmix64 */
+static uint64_t next(uint64_t *seed)
+{
+	uint64_t z = (*seed += UINT64_C(0x9e3779b97f4a7c15));
+
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return z ^ z >> 31;
+}
+
+/* Mostly a few bytes, sometimes many. */
+static size_t next_piece(uint64_t *seed, size_t left)
+{
+	uint64_t random = next(seed);
+	size_t piece = 1 + (size_t)(random % 4 != 0 ? random / 4 % 16 : random / 4 % 4096);
+
+	return piece < left ? piece : left;
+}
+
+/* ---- compression ---- */
+
+static void add_gzip(struct mr_buf *out, const char *bytes, size_t len)
+{
+	z_stream stream = {0};
+
+	stage_must(deflateInit2(&stream, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK);
+	stream.next_in = (Bytef *)(uintptr_t)bytes;
+	stream.avail_in = (uInt)len;
+	stream.avail_out = (uInt)deflateBound(&stream, len);
+	stream.next_out = (Bytef *)mr_buf_reserve(out, stream.avail_out);
+	stage_must(deflate(&stream, Z_FINISH) == Z_STREAM_END);
+	out->len += stream.total_out;
+	deflateEnd(&stream);
+}
+
+static void add_zstd(struct mr_buf *out, const char *bytes, size_t len)
+{
+	size_t room = ZSTD_compressBound(len);
+	size_t done = ZSTD_compress(mr_buf_reserve(out, room), room, bytes, len, 1);
+
+	stage_must(!ZSTD_isError(done));
+	out->len += done;
+}
+
+static void compress_members(const char *bytes, size_t len, uint64_t *seed, struct mr_buf *out)
+{
+	size_t at = 0;
+
+	do {
+		size_t take = len - at;
+
+		if (next(seed) % 4 != 0)
+			take = (size_t)(next(seed) % (take + 1));
+		if (next(seed) % 2 == 0)
+			add_gzip(out, bytes + at, take);
+		else
+			add_zstd(out, bytes + at, take);
+		at += take;
+	} while (at < len);
+}
+
+/* What would be taken for a compressed stream by itself. */
+static bool looks_compressed(const char *bytes, size_t len)
+{
+	if (len >= 2 && memcmp(bytes, "\x1f\x8b", 2) == 0)
+		return true;
+	if (len < 4)
+		return false;
+	return memcmp(bytes, "\x28\xb5\x2f\xfd", 4) == 0 ||
+	       memcmp(bytes + 1, "\x2a\x4d\x18", 3) == 0; /* a skippable frame */
+}
+
+/* ---- the runs ---- */
+
+static void begin(struct stage *stage, int fd)
+{
+	stage_must(dup2(fd, INPUT_FD) == INPUT_FD);
+	close(fd);
+	mr_config_add(&stage->config, "input", "/proc/self/fd/100");
+	mr_config_add(&stage->config, "max_record_bytes", "1024");
+	mr_config_add(&stage->config, "region_bytes", "65536");
+	stage_must(stage_open(stage) == MR_OK);
+	close(INPUT_FD);
+}
+
+static void run_file(struct stage *stage, const char *bytes, size_t len)
+{
+	int fd = memfd_create("input", MFD_CLOEXEC);
+
+	stage_must(fd >= 0 && write(fd, bytes, len) == (ssize_t)len);
+	begin(stage, fd);
+	stage_must(stage_poll(stage) == MR_END);
+}
+
+static void run_pipe(struct stage *stage, const char *bytes, size_t len, uint64_t *seed)
+{
+	int ends[2];
+
+	stage_must(pipe2(ends, O_CLOEXEC) == 0);
+	begin(stage, ends[0]);
+	for (size_t at = 0; at < len;) {
+		size_t take = next_piece(seed, len - at);
+
+		stage_must(write(ends[1], bytes + at, take) == (ssize_t)take);
+		stage_must(stage_poll(stage) == MR_AGAIN);
+		at += take;
+	}
+	close(ends[1]);
+	stage_must(stage_poll(stage) == MR_END);
+}
+
+static bool is_same(const struct mr_buf *a, const struct mr_buf *b)
+{
+	return a->len == b->len && (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
+}
+
+static void compare(struct stage *file, struct stage *pipe)
+{
+	stage_must(is_same(&file->records, &pipe->records));
+	stage_must(is_same(&file->rejects, &pipe->rejects));
+	stage_must(file->counters.at[MR_C_INPUTS_DAMAGED] ==
+		   pipe->counters.at[MR_C_INPUTS_DAMAGED]);
+	stage_balance(pipe);
+	stage_fini(pipe);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct stage file = {0};
+	struct stage pipe = {0};
+	struct mr_buf members = {0};
+	const char *text = (const char *)data + 2;
+	size_t len = size - 2;
+
+	if (size < 2 || len > TEXT_MAX || looks_compressed(text, len))
+		return 0;
+	uint64_t seed = (uint64_t)data[0] << 8 | data[1];
+	mr_log_set_sink(quiet, NULL);
+	run_file(&file, text, len);
+	stage_balance(&file);
+	run_pipe(&pipe, text, len, &seed);
+	compare(&file, &pipe);
+	compress_members(text, len, &seed, &members);
+	run_pipe(&pipe, members.data, members.len, &seed);
+	compare(&file, &pipe);
+	mr_buf_fini(&members);
+	stage_fini(&file);
+	return 0;
+}
