@@ -11,6 +11,7 @@
 
 #include "cmd.h"
 #include "summary.h"
+#include "target.h"
 
 static const char scan_help[] =
     "usage: millrace scan [OPTIONS] FILE|DIR|-...\n"
@@ -37,6 +38,8 @@ static const char scan_help[] =
     "\n"
     "Exit status: 0 done, 1 the work failed, 2 the options or the files they name are wrong.\n";
 
+enum { TARGET_OUTPUT, TARGET_DEAD_LETTER, TARGET_SUMMARY, TARGETS };
+
 struct scan {
 	const char *summary;
 	const char *output;
@@ -46,6 +49,7 @@ struct scan {
 	uint32_t worker_count; /* that parse, and that correlate */
 	const char *cuts[MR_CHAIN_MAX];
 	size_t cut_count;
+	struct mr_target targets[TARGETS];
 };
 
 /* ---- options ---- */
@@ -191,78 +195,104 @@ static enum mr_err count_workers(struct scan *scan, struct mr_error *error)
 	return MR_OK;
 }
 
-/* An output that is also an input, or twice an output, would eat what it should write or read. */
-static bool is_same_file(const struct stat *info, const char *path)
-{
-	struct stat other;
-	return path != NULL && stat(path, &other) == 0 && S_ISREG(other.st_mode) &&
-	       other.st_dev == info->st_dev && other.st_ino == info->st_ino;
-}
+/* ---- what is written ---- */
 
-static enum mr_err check_clash(const char *option, const char *path, const struct stat *info,
-			       const struct scan *scan, const struct mr_config *config,
-			       struct mr_error *error)
+/* A result that is written over an input, or over another result, would eat it. */
+static enum mr_err check_clash(const struct scan *scan, size_t number,
+			       const struct mr_config *config, struct mr_error *error)
 {
-	const char *const outputs[] = {scan->output, scan->dead_letter, scan->summary};
-	int same = 0;
-	for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++)
-		same += is_same_file(info, outputs[i]);
-	if (same > 1)
-		return mr_error_set(error, MR_CONFIG, "%s %s: another option writes that file too",
-				    option, path);
+	const struct mr_target *target = &scan->targets[number];
+	const char *option = target->option != NULL ? target->option : "redirected";
+	for (size_t i = 0; i < number; i++) {
+		if (mr_target_is(&scan->targets[i], target->device, target->inode))
+			return mr_error_set(error, MR_CONFIG,
+					    "%s %s: another option writes that file too", option,
+					    target->name);
+	}
 	for (size_t i = 0; i < mr_config_count(config, "input"); i++) {
-		if (is_same_file(info, mr_config_get(config, "input", i)))
+		const char *input = mr_config_get(config, "input", i);
+		struct stat about;
+		int failed =
+		    strcmp(input, "-") == 0 ? fstat(STDIN_FILENO, &about) : stat(input, &about);
+		if (failed == 0 && mr_target_is(target, about.st_dev, about.st_ino))
 			return mr_error_set(error, MR_CONFIG,
 					    "%s %s: it is an input; name another file", option,
-					    path);
+					    target->name);
 	}
 	return MR_OK;
 }
 
-static enum mr_err open_for_writing(const char *option, const char *path, const struct scan *scan,
-				    const struct mr_config *config, int *fd_out,
-				    struct mr_error *error)
+/* Those of a directory that is read are no input: collect leaves them out. */
+static void add_own_file(const struct mr_target *target, struct mr_config *config)
 {
-	struct stat info;
-	*fd_out = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-	if (*fd_out < 0 || fstat(*fd_out, &info) != 0)
-		return mr_error_errno(error, MR_CONFIG, "%s %s: cannot be opened for writing",
-				      option, path);
+	if (!target->regular)
+		return;
+	char *text = mr_asprintf("%ju:%ju", (uintmax_t)target->device, (uintmax_t)target->inode);
+	mr_config_add(config, "own_file", text);
+	free(text);
+}
+
+/* Opened before any work, so that a wrong path is known, and emptied only when all else is right.
+ */
+static enum mr_err open_targets(struct scan *scan, struct mr_supervisor *supervisor,
+				struct mr_error *error)
+{
+	struct mr_config *config = &supervisor->setup.config;
+	const char *const paths[TARGETS] = {scan->output, scan->dead_letter, scan->summary};
+	static const char *const options[TARGETS] = {"-o", "--dead-letter", "--summary"};
+	for (size_t i = 0; i < TARGETS; i++) {
+		if (paths[i] == NULL && i != TARGET_OUTPUT)
+			continue;
+		enum mr_err err = mr_target_open(
+		    &scan->targets[i], paths[i] != NULL ? options[i] : NULL, paths[i], error);
+		if (err == MR_OK)
+			err = check_clash(scan, i, config, error);
+		if (err != MR_OK)
+			return err;
+		add_own_file(&scan->targets[i], config);
+	}
+	return MR_OK;
+}
+
+/* Deliver gets a descriptor of its own of each. */
+static enum mr_err hand_over(const struct mr_target *target, const char *setting, const char *table,
+			     struct mr_supervisor *supervisor, struct mr_error *error)
+{
+	if (target->name == NULL)
+		return MR_OK;
+	int fd = fcntl(target->fd, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0)
+		return mr_error_errno(error, MR_NO_SPACE, "%s: no further descriptor of it",
+				      target->name);
+	mr_tables_add(supervisor->tables, table, fd, 0);
+	mr_config_add(&supervisor->setup.config, setting, target->name);
+	return MR_OK;
+}
+
+static enum mr_err empty_targets(struct scan *scan, struct mr_error *error)
+{
 	enum mr_err err = MR_OK;
-	if (S_ISREG(info.st_mode))
-		err = check_clash(option, path, &info, scan, config, error);
-	if (err == MR_OK && S_ISREG(info.st_mode) && ftruncate(*fd_out, 0) != 0)
-		err = mr_error_errno(error, MR_CONFIG, "%s %s: cannot be emptied", option, path);
-	if (err != MR_OK) {
-		close(*fd_out);
-		*fd_out = -1;
+	for (size_t i = 0; i < TARGETS && err == MR_OK; i++) {
+		if (scan->targets[i].name != NULL)
+			err = mr_target_empty(&scan->targets[i], error);
 	}
 	return err;
 }
 
-/* What a stage writes to is opened here, so that a wrong path is known before any work. */
-static enum mr_err open_outputs(const struct scan *scan, struct mr_supervisor *supervisor,
-				struct mr_error *error)
+/* Whoever wrote them may have been killed within a line. */
+static void cut_targets(struct scan *scan)
 {
-	struct mr_config *config = &supervisor->setup.config;
-	int fd;
-	enum mr_err err = MR_OK;
-	if (scan->output != NULL)
-		err = open_for_writing("-o", scan->output, scan, config, &fd, error);
-	else if ((fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)) < 0)
-		err = mr_error_errno(error, MR_CONFIG, "standard output cannot be written to");
-	if (err != MR_OK)
-		return err;
-	mr_tables_add(supervisor->tables, "deliver.output", fd, 0);
-	mr_config_add(config, "output", scan->output != NULL ? scan->output : "standard output");
-	if (scan->dead_letter == NULL)
-		return MR_OK;
-	err = open_for_writing("--dead-letter", scan->dead_letter, scan, config, &fd, error);
-	if (err != MR_OK)
-		return err;
-	mr_tables_add(supervisor->tables, "deliver.dead_letter", fd, 0);
-	mr_config_add(config, "dead_letter", scan->dead_letter);
-	return MR_OK;
+	for (size_t i = 0; i < TARGETS; i++) {
+		struct mr_target *target = &scan->targets[i];
+		if (target->name != NULL && !mr_target_cut(target))
+			mr_log(MR_LOG_ERROR, "%s: its last line may be torn", target->name);
+	}
+}
+
+static void close_targets(struct scan *scan)
+{
+	for (size_t i = 0; i < TARGETS; i++)
+		mr_target_close(&scan->targets[i]);
 }
 
 static enum mr_err choose_progress(const struct scan *scan, struct mr_supervisor *supervisor,
@@ -288,23 +318,17 @@ static void supervisor_line(void *context, enum mr_log_level level, const char *
 	mr_progress_line(context, NULL, level, line, len);
 }
 
-static enum mr_err write_summary(const struct mr_supervisor *supervisor, int fd, const char *path,
+static enum mr_err write_summary(struct scan *scan, const struct mr_supervisor *supervisor,
 				 struct mr_error *error)
 {
+	if (scan->summary == NULL)
+		return MR_OK;
 	struct mr_buf text = {0};
 	mr_summary_write(supervisor, &text);
-	size_t done = 0;
-	while (done < text.len) {
-		ssize_t wrote = write(fd, text.data + done, text.len - done);
-		if (wrote < 0 && errno != EINTR)
-			break;
-		done += wrote > 0 ? (size_t)wrote : 0;
-	}
-	bool whole = done == text.len;
+	enum mr_err err = mr_target_write(&scan->targets[TARGET_SUMMARY],
+					  (struct mr_slice){text.data, text.len}, error);
 	mr_buf_fini(&text);
-	if (whole)
-		return MR_OK;
-	return mr_error_errno(error, MR_NO_SPACE, "--summary %s: cannot be written", path);
+	return err;
 }
 
 /* The work is done, but not on all that there was: nobody shall take it for the whole. */
@@ -349,37 +373,43 @@ static void know_total(struct mr_supervisor *supervisor)
 		supervisor->progress.total_bytes = (uint64_t)total;
 }
 
-static enum mr_err run_pipeline(const struct scan *scan, struct mr_supervisor *supervisor,
+static enum mr_err run_pipeline(struct scan *scan, struct mr_supervisor *supervisor,
 				struct mr_error *error)
 {
 	enum mr_err err = mr_supervisor_prepare(supervisor, error);
 	if (err == MR_OK)
 		err = make_topology(scan, supervisor, error);
+	if (err == MR_OK)
+		err = empty_targets(scan, error);
 	if (err != MR_OK)
 		return err;
 	know_total(supervisor);
-	return mr_supervisor_run(supervisor, error);
+	err = mr_supervisor_run(supervisor, error);
+	if (err != MR_OK)
+		cut_targets(scan);
+	return err;
 }
 
 static enum mr_err run(struct scan *scan, struct mr_supervisor *supervisor, struct mr_error *error)
 {
-	int summary_fd = -1;
 	enum mr_err err = choose_progress(scan, supervisor, error);
 	if (err == MR_OK)
 		err = count_workers(scan, error);
 	if (err == MR_OK)
 		err = default_rules(&supervisor->setup.config, error);
 	if (err == MR_OK)
-		err = open_outputs(scan, supervisor, error);
-	if (err == MR_OK && scan->summary != NULL)
-		err = open_for_writing("--summary", scan->summary, scan, &supervisor->setup.config,
-				       &summary_fd, error);
+		err = open_targets(scan, supervisor, error);
+	if (err == MR_OK)
+		err = hand_over(&scan->targets[TARGET_OUTPUT], "output", "deliver.output",
+				supervisor, error);
+	if (err == MR_OK)
+		err = hand_over(&scan->targets[TARGET_DEAD_LETTER], "dead_letter",
+				"deliver.dead_letter", supervisor, error);
 	if (err == MR_OK)
 		err = run_pipeline(scan, supervisor, error);
-	if (err == MR_OK && summary_fd >= 0)
-		err = write_summary(supervisor, summary_fd, scan->summary, error);
-	if (summary_fd >= 0)
-		close(summary_fd);
+	if (err == MR_OK)
+		err = write_summary(scan, supervisor, error);
+	close_targets(scan);
 	return err == MR_OK ? check_losses(&supervisor->sums, error) : err;
 }
 

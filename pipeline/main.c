@@ -74,6 +74,8 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return 2;
 	}
-	signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error value where it is written to */
+	/* A closed pipe, or a file that may grow no further, is an error where it is written to. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	return command->main(argc - 1, argv + 1);
 }

@@ -24,6 +24,7 @@
 #define WAIT_MS 100
 #define LOST_MS 5
 #define LOST_TRIES 40
+#define SINK_TRIES 60 /* likewise of LOST_MS */
 
 void mr_supervisor_init(struct mr_supervisor *supervisor)
 {
@@ -55,12 +56,56 @@ static void reap(struct mr_supervised *worker)
 	worker->pid = 0;
 }
 
-static void kill_all(struct mr_supervisor *supervisor)
+/* Whether nothing comes behind it: it writes to the world. */
+static bool is_sink(const struct mr_supervisor *supervisor, uint32_t worker)
+{
+	const struct mr_topology *topology = &supervisor->setup.topology;
+	uint32_t group = mr_setup_group(topology, worker);
+	for (uint32_t i = 0; i < topology->edge_count; i++) {
+		if (topology->edges[i].from == group)
+			return false;
+	}
+	return true;
+}
+
+static bool has_ended(struct mr_supervised *worker)
+{
+	siginfo_t info = {0};
+	return worker->pid == 0 ||
+	       (waitid(P_PID, (id_t)worker->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+		info.si_pid != 0);
+}
+
+static void kill_workers(struct mr_supervisor *supervisor, bool sinks)
 {
 	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
-		if (supervisor->workers[i].pid != 0)
-			kill(supervisor->workers[i].pid, SIGKILL);
+		struct mr_supervised *worker = &supervisor->workers[i];
+		if (worker->pid != 0 && is_sink(supervisor, i) == sinks)
+			kill(worker->pid, SIGKILL);
 	}
+}
+
+static bool sinks_have_ended(struct mr_supervisor *supervisor)
+{
+	bool all = true;
+	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
+		struct mr_error ignored;
+		if (!is_sink(supervisor, i) || has_ended(&supervisor->workers[i]))
+			continue;
+		mr_supervisor_listen(supervisor, i, &ignored); /* so that it may say its last */
+		all = false;
+	}
+	return all;
+}
+
+/* A sink that has lost those before it ends by itself, behind a whole line; one that cannot write
+ * is killed like the others. */
+static void kill_all(struct mr_supervisor *supervisor)
+{
+	kill_workers(supervisor, false);
+	for (int tries = 0; tries < SINK_TRIES && !sinks_have_ended(supervisor); tries++)
+		poll(NULL, 0, LOST_MS);
+	kill_workers(supervisor, true);
 }
 
 static enum mr_err tell_status(const struct mr_supervised *worker, struct mr_error *error)

@@ -61,6 +61,7 @@ struct mr_worker {
 	struct mr_counters counters;
 	struct mr_counters reported;
 	uint64_t lines_dropped; /* log lines that the control socket could not take */
+	bool warnings_dropped;  /* one of them was a warning or an error */
 
 	/* What the supervisor has said. */
 	bool has_setup;

@@ -69,12 +69,16 @@ static void send_line(void *context, enum mr_log_level level, const char *line, 
 	    .kind = MR_CONTROL_LOG, .number = (uint64_t)level, .bytes = {line, len}, .fd = -1};
 	if (!mr_control_try(&worker->control, &message)) {
 		worker->lines_dropped++;
+		worker->warnings_dropped |= level >= MR_LOG_WARNING;
 		return;
 	}
 	uint64_t dropped = worker->lines_dropped;
+	bool warnings = worker->warnings_dropped;
 	worker->lines_dropped = 0;
+	worker->warnings_dropped = false;
 	if (dropped > 0)
-		mr_log(MR_LOG_WARNING, "%llu lines were dropped here: too many at once",
+		mr_log(warnings ? MR_LOG_WARNING : MR_LOG_INFO,
+		       "%llu lines were dropped here: too many at once",
 		       (unsigned long long)dropped);
 }
 

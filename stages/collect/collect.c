@@ -50,7 +50,7 @@ static enum mr_err read_settings(const struct mr_config *config, int64_t *record
 
 static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *error)
 {
-	struct mr_listing listing = {0};
+	struct mr_listing listing = {.config = prepare->config};
 	size_t count = mr_config_count(prepare->config, "input");
 	int64_t unused;
 	enum mr_err err = read_settings(prepare->config, &unused, &unused, error);

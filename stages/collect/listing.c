@@ -122,6 +122,22 @@ static int compare_names(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
+/* What this run writes into a directory that it reads is not to be read. */
+static bool is_own(const struct mr_listing *listing, const struct stat *status)
+{
+	size_t count = listing->config == NULL ? 0 : mr_config_count(listing->config, "own_file");
+
+	for (size_t i = 0; i < count; i++) {
+		char text[64];
+
+		snprintf(text, sizeof(text), "%ju:%ju", (uintmax_t)status->st_dev,
+			 (uintmax_t)status->st_ino);
+		if (strcmp(text, mr_config_get(listing->config, "own_file", i)) == 0)
+			return true;
+	}
+	return false;
+}
+
 static enum mr_err add_directory(struct mr_listing *listing, const char *path, unsigned depth,
 				 struct visited *visited, struct mr_error *error);
 
@@ -132,6 +148,10 @@ static enum mr_err add_entry(struct mr_listing *listing, const char *path, unsig
 
 	if (stat(path, &status) != 0) {
 		mr_log(MR_LOG_WARNING, "%s: left out, the link leads nowhere", path);
+		return MR_OK;
+	}
+	if (S_ISREG(status.st_mode) && is_own(listing, &status)) {
+		mr_log(MR_LOG_WARNING, "%s: left out, this scan writes it", path);
 		return MR_OK;
 	}
 	if (S_ISREG(status.st_mode))

@@ -23,7 +23,8 @@ struct mr_listing {
 	size_t count;
 	size_t capacity;
 	uint64_t total_bytes;
-	bool total_known; /* all are plain regular files */
+	bool total_known;               /* all are plain regular files */
+	const struct mr_config *config; /* names the run's own files, which are no input; or NULL */
 };
 
 /* Expand `named`, check that each can be read. MR_NOT_FOUND, MR_CONFIG, naming it. */

@@ -1,0 +1,118 @@
+/* target.c - opens, empties, cuts the files that a command's results go to.
+ *
+ * Called by cmd_scan.c. Fails with MR_CONFIG before the work, MR_NO_SPACE or MR_IO after it. */
+#include "target.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define WINDOW_BYTES (64 << 10)
+
+enum mr_err mr_target_open(struct mr_target *target, const char *option, const char *path,
+			   struct mr_error *error)
+{
+	struct stat about;
+	*target =
+	    (struct mr_target){.option = option, .name = path != NULL ? path : "standard output"};
+	if (path == NULL)
+		target->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	else
+		target->fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+	if (target->fd < 0 || fstat(target->fd, &about) != 0) {
+		if (path == NULL)
+			return mr_error_errno(error, MR_CONFIG,
+					      "standard output cannot be written to");
+		return mr_error_errno(error, MR_CONFIG, "%s %s: cannot be opened for writing",
+				      option, path);
+	}
+	target->regular = S_ISREG(about.st_mode);
+	target->device = about.st_dev;
+	target->inode = about.st_ino;
+	if (target->regular && path == NULL) {
+		int flags = fcntl(target->fd, F_GETFL);
+		off_t at = lseek(target->fd, 0, SEEK_CUR);
+		bool appends = flags >= 0 && (flags & O_APPEND) != 0;
+		target->start = appends || at < 0 ? (uint64_t)about.st_size : (uint64_t)at;
+	}
+	return MR_OK;
+}
+
+bool mr_target_is(const struct mr_target *target, dev_t device, ino_t inode)
+{
+	return target->regular && target->device == device && target->inode == inode;
+}
+
+enum mr_err mr_target_empty(struct mr_target *target, struct mr_error *error)
+{
+	if (!target->regular || target->option == NULL || ftruncate(target->fd, 0) == 0)
+		return MR_OK;
+	return mr_error_errno(error, MR_CONFIG, "%s %s: cannot be emptied", target->option,
+			      target->name);
+}
+
+enum mr_err mr_target_write(struct mr_target *target, struct mr_slice bytes, struct mr_error *error)
+{
+	while (bytes.len > 0) {
+		ssize_t wrote = write(target->fd, bytes.at, bytes.len);
+		if (wrote < 0 && errno == EINTR)
+			continue;
+		if (wrote < 0)
+			break;
+		bytes.at += wrote;
+		bytes.len -= (size_t)wrote;
+	}
+	if (bytes.len == 0)
+		return MR_OK;
+	bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
+	mr_error_errno(error, full ? MR_NO_SPACE : MR_IO, "%s %s: cannot be written",
+		       target->option, target->name);
+	if (target->regular && ftruncate(target->fd, (off_t)target->start) != 0)
+		mr_error_prefix(error, "%s is not whole", target->name);
+	return error->code;
+}
+
+/* ---- a torn line ---- */
+
+/* Behind the last line end in [from, size); `from` where there is none; -1 where it can't be read.
+ */
+static off_t last_line_end(int fd, off_t from, off_t size)
+{
+	char window[WINDOW_BYTES];
+	while (size > from) {
+		size_t len = size - from < WINDOW_BYTES ? (size_t)(size - from) : WINDOW_BYTES;
+		ssize_t got = pread(fd, window, len, size - (off_t)len);
+		if (got != (ssize_t)len)
+			return -1;
+		const char *end = memrchr(window, '\n', len);
+		size -= (off_t)len;
+		if (end != NULL)
+			return size + (end - window) + 1;
+	}
+	return from;
+}
+
+/* The file may be open for writing only: it is opened once more to be read. */
+bool mr_target_cut(struct mr_target *target)
+{
+	char path[64];
+	struct stat about;
+	if (!target->regular || fstat(target->fd, &about) != 0 ||
+	    (uint64_t)about.st_size <= target->start)
+		return true;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", target->fd);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	off_t end = fd < 0 ? -1 : last_line_end(fd, (off_t)target->start, about.st_size);
+	if (fd >= 0)
+		close(fd);
+	return end == about.st_size || (end >= 0 && ftruncate(target->fd, end) == 0);
+}
+
+void mr_target_close(struct mr_target *target)
+{
+	if (target->name != NULL && target->fd >= 0)
+		close(target->fd);
+	*target = (struct mr_target){0};
+}

@@ -1,0 +1,40 @@
+/* target.h - the files that a command's results go to.
+ *
+ * Order: open each, empty each once all else is known to be right, let the work write, cut each
+ * after a failure, close each. Stages write through descriptors of their own; what is kept here is
+ * how to leave nothing behind that could be taken for more than it is. */
+#ifndef MILLRACE_TARGET_H
+#define MILLRACE_TARGET_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "millrace/text.h"
+
+struct mr_target {
+	const char *option; /* NULL: standard output */
+	const char *name;   /* for messages */
+	int fd;
+	bool regular;
+	dev_t device;
+	ino_t inode;
+	uint64_t start; /* what stood in the file before */
+};
+
+/* Opens for writing, emptying nothing yet. `path` NULL is standard output. MR_CONFIG. */
+enum mr_err mr_target_open(struct mr_target *target, const char *option, const char *path,
+			   struct mr_error *error);
+/* Whether both are one regular file: writing one would harm the other. */
+bool mr_target_is(const struct mr_target *target, dev_t device, ino_t inode);
+/* What an earlier run left in the file goes; not what stands in standard output's. MR_CONFIG. */
+enum mr_err mr_target_empty(struct mr_target *target, struct mr_error *error);
+/* All of it. On failure MR_NO_SPACE or MR_IO, and nothing of it stays in a regular file. */
+enum mr_err mr_target_write(struct mr_target *target, struct mr_slice bytes,
+			    struct mr_error *error);
+/* Its writer may have died within a line: cut a regular file behind its last whole one. False
+ * where a torn line stays. */
+bool mr_target_cut(struct mr_target *target);
+/* Accepts zeroed memory. */
+void mr_target_close(struct mr_target *target);
+
+#endif

@@ -1,0 +1,137 @@
+"""What a scan leaves in its outputs when it cannot end well: whole lines, or what stood there before."""
+import json
+import os
+import resource
+import signal
+import subprocess
+import unittest
+
+import millrace_test as mr
+
+COUNT = 3000
+
+
+class Outputs(unittest.TestCase):
+    def setUp(self):
+        self.place = self.enterContext(mr.Workplace())
+        self.records = self.place.path("records.ndjson")
+        self.output = self.place.path("alerts")
+        self.dead = self.place.path("dead")
+        self.books = self.place.path("summary")
+        mr.write_records(self.records, COUNT, every=1)
+
+    def scan(self, *arguments, **options):
+        return mr.scan("-r", self.place.rule, *arguments, env=self.place.environment, **options)
+
+    def whole_lines(self, path):
+        with open(path, "rb") as text:
+            written = text.read()
+        self.assertTrue(written == b"" or written.endswith(b"\n"), written[-100:])
+        return [json.loads(line) for line in written.splitlines()]
+
+    def test_interrupted_within_a_line(self):
+        """Deliver stands in the middle of a line when the run is ended: it may end the line."""
+        for word in (signal.SIGINT, signal.SIGTERM):
+            process = subprocess.Popen([mr.PROGRAM, "scan", "-r", self.place.rule, self.records],
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.place.environment)
+            mr.wait_until(lambda: any(mr.blocked_in_write(pid) for pid, _ in mr.children(process.pid)), "a full pipe")
+            workers = len(mr.children(process.pid))
+            process.send_signal(word)
+            mr.wait_until(lambda: len([1 for _, state in mr.children(process.pid) if state != "Z"]) < workers,
+                          "the first that ends")
+            written, said = process.communicate(timeout=mr.WAIT_SECONDS)
+            self.assertEqual(process.returncode, 128 + word)
+            self.assertIn(b"before the work was done", said)
+            self.assertTrue(written.endswith(b"}\n"), written[-100:])
+            mr.alerts(written)
+
+    def test_reader_that_has_enough(self):
+        command = f"'{mr.PROGRAM}' scan -r '{self.place.rule}' '{self.records}' | head -1; echo ${{PIPESTATUS[0]}}"
+        done = subprocess.run(["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              env=self.place.environment, timeout=mr.WAIT_SECONDS, check=False)
+        lines = done.stdout.splitlines()
+        json.loads(lines[0])
+        self.assertEqual(lines[1:], [b"1"])
+        self.assertEqual(done.stderr,
+                         b"millrace: error: deliver: standard output: whoever read it has gone away\n")
+
+    def test_full_disk(self):
+        """A disk of 1 MiB for each output in turn (tmpfs; as root only), and a limit of 1 MiB (setrlimit)."""
+        with open(self.records, "ab") as out:
+            out.write(b"no record\n" * 30000)
+        self.check_full("limit", lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)), "File too large")
+        disk = self.place.path("disk")
+        os.mkdir(disk)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", disk], stderr=subprocess.DEVNULL,
+                                 check=False)
+        if mounted.returncode != 0:
+            print("no tmpfs can be mounted here: only the limit was tried", flush=True)
+            return
+        try:
+            self.output, self.dead = os.path.join(disk, "alerts"), os.path.join(disk, "dead")
+            self.check_full("disk", None, "No space left on device")
+            with open(os.path.join(disk, "filler"), "wb") as filler:
+                filler.write(b"x" * (1 << 20))
+        except OSError:  # the filler has filled it
+            self.check_full_summary(os.path.join(disk, "summary"))
+        finally:
+            subprocess.run(["umount", disk], check=True)
+
+    def check_full(self, what, limit, words):
+        for option, path in (("-o", self.output), ("--dead-letter", self.dead)):
+            with self.subTest(what=what, option=option):
+                status, _, said = self.scan(option, path, self.records, preexec_fn=limit)
+                self.assertEqual(status, 1)
+                self.assertIn(f"deliver: {path}: cannot be written: {words}", said)
+                self.assertGreater(len(self.whole_lines(path)), 10)
+                os.unlink(path)
+
+    def check_full_summary(self, path):
+        status, found, said = self.scan("--summary", path, self.records)
+        self.assertEqual((status, len(found)), (1, COUNT))
+        self.assertIn(f"--summary {path}: cannot be written: No space left on device", said)
+        self.assertEqual(os.path.getsize(path), 0)
+
+    def test_start_that_fails_empties_nothing(self):
+        for path in (self.output, self.dead, self.books):
+            with open(path, "w", encoding="utf-8") as out:
+                out.write("an earlier run's\n")
+        options = ("-o", self.output, "--dead-letter", self.dead, "--summary", self.books)
+        for wrong in (("/no/such/input",), ("-r", "/no/such/rules", self.records), ("--workers", "99", self.records),
+                      ("--geoip", "/no/such/database", self.records), ("--cut", "nothing", self.records)):
+            status, _, said = self.scan(*options, *wrong)
+            self.assertEqual(status, 2, said)
+        for path in (self.output, self.dead, self.books):
+            with open(path, encoding="utf-8") as text:
+                self.assertEqual(text.read(), "an earlier run's\n")
+        self.assertEqual(self.scan(*options, self.records)[0], 0)
+        self.assertEqual(len(self.whole_lines(self.output)), COUNT)
+        self.assertEqual(self.whole_lines(self.dead), [])
+
+    def test_outputs_in_the_directory_that_is_read(self):
+        folder = self.place.path("folder")
+        os.mkdir(folder)
+        os.rename(self.records, os.path.join(folder, "records.ndjson"))
+        outputs = [os.path.join(folder, name) for name in ("alerts", "dead", "summary")]
+        for _ in range(2):  # the second run finds the first one's
+            status, _, said = self.scan("-o", outputs[0], "--dead-letter", outputs[1], "--summary", outputs[2], folder)
+            self.assertEqual(status, 0, said)
+            for path in outputs:
+                self.assertIn(f"{path}: left out, this scan writes it", said)
+            books = mr.summary(outputs[2])
+            self.assertEqual((books["records"], books["rejected"]), (COUNT, 0))
+        with open(outputs[0], "r+b") as out:  # standard output is such a file as well
+            process = subprocess.run([mr.PROGRAM, "scan", "-r", self.place.rule, folder], stdout=out,
+                                     stderr=subprocess.PIPE, env=self.place.environment, check=False)
+        self.assertIn(f"{outputs[0]}: left out, this scan writes it".encode(), process.stderr)
+
+    def test_redirected_into_its_input(self):
+        with open(self.records, "ab") as out:
+            process = subprocess.run([mr.PROGRAM, "scan", "-r", self.place.rule, self.records], stdout=out,
+                                     stderr=subprocess.PIPE, env=self.place.environment, check=False)
+        self.assertEqual(process.returncode, 2)
+        self.assertIn(b"standard output: it is an input", process.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
