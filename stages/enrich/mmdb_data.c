@@ -42,7 +42,10 @@ enum place {
 	IN_SUBDIVISIONS,
 	IN_SUBDIVISION,
 	IN_LOCATION,
-	IN_TRAITS
+	IN_TRAITS,
+	IN_METADATA,
+	IN_LANGUAGES,
+	IN_LANGUAGE
 };
 
 enum slot {
@@ -129,6 +132,7 @@ static const struct name_rule name_rules[] = {
     RULE(IN_SUBDIVISION, IN_OTHER, SLOT_SUBDIVISION, "iso_code"),
     RULE(IN_LOCATION, IN_OTHER, SLOT_LATITUDE, "latitude"),
     RULE(IN_LOCATION, IN_OTHER, SLOT_LONGITUDE, "longitude"),
+    RULE(IN_METADATA, IN_LANGUAGES, SLOT_NONE, "languages"),
 };
 #undef RULE
 
@@ -343,12 +347,16 @@ static bool read_value(struct walk *walk, uint32_t *at, enum place in, enum slot
 {
 	struct item item;
 	bool stands_here;
+	uint32_t from = *at;
 	uint32_t inner;
 
 	if (depth > DEPTH_MAX)
 		return fail(walk, *at, "items are nested too deeply");
 	if (!item_next(walk, at, &item, &stands_here))
 		return false;
+	/* libmaxminddb 1.7.1 refuses it too, but forgets the list of them. */
+	if (in == IN_LANGUAGE && item.type != TYPE_TEXT)
+		return fail(walk, from, "a language is no text");
 	if (item.type != TYPE_MAP && item.type != TYPE_ARRAY)
 		return keep_scalar(walk, slot, &item);
 	inner = item.start;
@@ -381,8 +389,12 @@ static bool read_content(struct walk *walk, const struct item *item, enum place 
 	if (item->type == TYPE_MAP)
 		return read_map(walk, item, in, at, depth);
 	for (uint32_t i = 0; i < item->size; i++) {
-		enum place next = in == IN_SUBDIVISIONS && i == 0 ? IN_SUBDIVISION : IN_OTHER;
+		enum place next = IN_OTHER;
 
+		if (in == IN_SUBDIVISIONS && i == 0)
+			next = IN_SUBDIVISION;
+		if (in == IN_LANGUAGES)
+			next = IN_LANGUAGE;
 		if (!read_value(walk, at, next, SLOT_NONE, depth + 1))
 			return false;
 	}
@@ -534,7 +546,7 @@ const char *mmdb_data_read(const struct mmdb_section *section, uint32_t offset,
 	uint32_t at = offset;
 	bool any = false;
 
-	if (!read_value(&walk, &at, facts == NULL ? IN_OTHER : IN_TOP, SLOT_NONE, 0)) {
+	if (!read_value(&walk, &at, facts == NULL ? IN_METADATA : IN_TOP, SLOT_NONE, 0)) {
 		*bad_out = walk.bad;
 		return walk.wrong;
 	}

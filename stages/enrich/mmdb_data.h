@@ -11,8 +11,8 @@ struct mmdb_section {
 	uint64_t *budget; /* decoding steps left */
 };
 
-/* Decode the item at `offset` with all it holds or points to; `facts` may be NULL. NULL when all is
- * well, else what is wrong, with the offending offset in *bad_out. */
+/* Decode the item at `offset` with all it holds or points to; `facts` is NULL for the metadata.
+ * NULL when all is well, else what is wrong, with the offending offset in *bad_out. */
 const char *mmdb_data_read(const struct mmdb_section *section, uint32_t offset,
 			   struct geo_facts *facts, bool *any_out, uint32_t *bad_out);
 

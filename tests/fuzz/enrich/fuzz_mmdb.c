@@ -12,13 +12,6 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* libmaxminddb 1.7.1 forgets a list where it refuses a database's description. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-	return "leak:libmaxminddb";
-}
-
 static enum mr_err look(void *context, const struct mmdb_network *network, struct mr_error *error)
 {
 	struct mmdb *db = context;
