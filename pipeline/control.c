@@ -210,6 +210,10 @@ enum mr_err mr_control_receive(struct mr_control *control, struct mr_control_mes
 	}
 	bool whole = take_descriptor(&message, &out->fd) &&
 		     (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0;
+	if ((message.msg_flags & MSG_CTRUNC) != 0 && out->fd < 0)
+		return mr_error_set(error, MR_NO_SPACE,
+				    "no descriptor is left for a file or a table: raise the limit "
+				    "of open files (ulimit -n)");
 	if (whole && decode((struct mr_slice){control->received, (size_t)len}, out) == MR_OK)
 		return MR_OK;
 	if (out->fd >= 0)

@@ -190,6 +190,20 @@ void mr_setup_worker_name(const struct mr_topology *topology, uint32_t worker, c
 			 worker - mr_setup_first(topology, group) + 1);
 }
 
+void mr_topology_pairs(const struct mr_topology *topology, uint32_t group, uint32_t *in_out,
+		       uint32_t *out_out)
+{
+	*in_out = 0;
+	*out_out = 0;
+	for (uint32_t i = 0; i < topology->edge_count; i++) {
+		const struct mr_edge *edge = &topology->edges[i];
+		if (edge->to == group)
+			*in_out += topology->groups[edge->from].workers;
+		if (edge->from == group)
+			*out_out += topology->groups[edge->to].workers;
+	}
+}
+
 void mr_setup_endpoint(const struct mr_setup *setup, uint32_t edge, uint32_t from, uint32_t to,
 		       char *out)
 {

@@ -32,6 +32,10 @@ uint32_t mr_setup_group(const struct mr_topology *topology, uint32_t worker);
 #define MR_WORKER_NAME 48
 void mr_setup_worker_name(const struct mr_topology *topology, uint32_t worker, char *out);
 
+/* How many pairs a worker of this group has, upstream and downstream. */
+void mr_topology_pairs(const struct mr_topology *topology, uint32_t group, uint32_t *in_out,
+		       uint32_t *out_out);
+
 /* The endpoint of a pair: edge, and the global numbers of its two workers. `out` has
  * MR_ENDPOINT_MAX bytes; the part behind the directory takes at most MR_ENDPOINT_NAME. */
 #define MR_ENDPOINT_NAME 24

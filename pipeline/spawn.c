@@ -1,7 +1,7 @@
 /* spawn.c - starts worker processes, each with its end of a control socket and nothing else of
  * ours.
  *
- * Called by supervisor_start.c. Every other descriptor of the supervisor is close-on-exec. */
+ * Called by supervisor_start.c. */
 #include "spawn.h"
 
 #include <errno.h>
@@ -23,6 +23,10 @@ static int set_descriptors(posix_spawn_file_actions_t *actions, int control)
 		failed = posix_spawn_file_actions_addopen(actions, 1, "/dev/null", O_WRONLY, 0);
 	if (failed == 0)
 		failed = posix_spawn_file_actions_adddup2(actions, control, MR_WORKER_CONTROL_FD);
+	/* What our own parent left open is no worker's business. */
+	if (failed == 0)
+		failed =
+		    posix_spawn_file_actions_addclosefrom_np(actions, MR_WORKER_CONTROL_FD + 1);
 	return failed;
 }
 

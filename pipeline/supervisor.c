@@ -160,6 +160,10 @@ static bool find_failed(struct mr_supervisor *supervisor, struct mr_error *error
 	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
 		struct mr_error own = {0};
 		enum mr_err err = mr_supervisor_listen(supervisor, i, &own);
+		if (err == MR_END && !supervisor->workers[i].done) {
+			died(&supervisor->workers[i], error);
+			return true;
+		}
 		if (err == MR_OK || err == MR_END || err == MR_PEER_LOST)
 			continue;
 		*error = own;
@@ -303,6 +307,8 @@ enum mr_err mr_supervisor_run(struct mr_supervisor *supervisor, struct mr_error 
 {
 	sigset_t before;
 	enum mr_err err = mr_topology_check(&supervisor->setup.topology, error);
+	if (err == MR_OK)
+		err = mr_supervisor_limits(supervisor, error);
 	if (err != MR_OK)
 		return err;
 	err = catch_signals(supervisor, &before, error);

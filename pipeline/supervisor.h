@@ -66,6 +66,10 @@ enum mr_err mr_supervisor_prepare(struct mr_supervisor *supervisor, struct mr_er
 enum mr_err mr_supervisor_run(struct mr_supervisor *supervisor, struct mr_error *error);
 void mr_supervisor_fini(struct mr_supervisor *supervisor);
 
+/* ---- supervisor_limits.c ---- */
+
+enum mr_err mr_supervisor_limits(struct mr_supervisor *supervisor, struct mr_error *error);
+
 /* ---- supervisor_start.c ---- */
 
 enum mr_err mr_supervisor_spawn(struct mr_supervisor *supervisor, struct mr_error *error);

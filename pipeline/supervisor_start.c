@@ -4,7 +4,6 @@
  * starts. */
 #include <stdlib.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -35,16 +34,6 @@ enum mr_err mr_supervisor_prepare(struct mr_supervisor *supervisor, struct mr_er
 			return err;
 	}
 	return read_catalog(supervisor, error);
-}
-
-/* Workers inherit the limit: each file that records lie in takes a descriptor of each reader. */
-static void raise_file_limit(void)
-{
-	struct rlimit limit;
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
 }
 
 static void send_tables(struct mr_supervisor *supervisor, struct mr_control *control)
@@ -96,7 +85,6 @@ enum mr_err mr_supervisor_spawn(struct mr_supervisor *supervisor, struct mr_erro
 	if (err != MR_OK)
 		return err;
 	setup->directory = mr_strdup(supervisor->rundir.path);
-	raise_file_limit();
 
 	struct mr_buf bytes = {0};
 	mr_setup_encode(setup, &bytes);

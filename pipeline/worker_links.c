@@ -61,15 +61,10 @@ static enum mr_err bind_edge(struct mr_worker *worker, uint32_t edge, struct mr_
 enum mr_err mr_worker_bind(struct mr_worker *worker, struct mr_error *error)
 {
 	const struct mr_topology *topology = &worker->setup.topology;
-	uint32_t in = 0, out = 0, outlets = 0;
-	for (uint32_t i = 0; i < topology->edge_count; i++) {
-		if (topology->edges[i].to == worker->group)
-			in += topology->groups[topology->edges[i].from].workers;
-		if (topology->edges[i].from == worker->group) {
-			out += topology->groups[topology->edges[i].to].workers;
-			outlets++;
-		}
-	}
+	uint32_t in, out, outlets = 0;
+	mr_topology_pairs(topology, worker->group, &in, &out);
+	for (uint32_t i = 0; i < topology->edge_count; i++)
+		outlets += topology->edges[i].from == worker->group;
 	if (!make_context(worker, in + out))
 		return mr_error_errno(error, MR_NO_SPACE, "no room for %u links", in + out);
 	worker->upstream = mr_calloc(in, sizeof *worker->upstream);

@@ -22,7 +22,7 @@
 #define RECORD_BYTES_DEFAULT (1 << 20)
 #define REGION_BYTES_MIN (64 << 10)
 #define REGION_BYTES_MAX (1 << 20)
-#define REFERENCED_MAX 256 /* files that every worker has a descriptor of; more go to the spool */
+#define REFERENCED_MAX 256 /* files that every reader has a descriptor of; more go to the spool */
 #define STEPS 16           /* of one poll, so that the worker's loop gets its turn */
 
 struct collect {
@@ -33,7 +33,8 @@ struct collect {
 	struct mr_spool spool;
 	bool reading;
 	struct mr_input input;
-	uint32_t referenced;
+	int64_t referenced;
+	int64_t referenced_max;
 };
 
 static enum mr_err read_settings(const struct mr_config *config, int64_t *record_out,
@@ -83,6 +84,9 @@ static enum mr_err open_stage(void *state, const struct mr_stage_env *env, struc
 	int64_t region_bytes;
 	enum mr_err err = read_settings(env->config, &record_bytes, &region_bytes, error);
 
+	if (err == MR_OK)
+		err = mr_config_int(env->config, "referenced_files", 0, REFERENCED_MAX,
+				    REFERENCED_MAX, &collect->referenced_max, error);
 	if (err != MR_OK)
 		return err;
 	collect->env = env;
@@ -128,7 +132,7 @@ static void next_input(struct collect *collect)
 		return;
 	fd = open_descriptor(collect, number, &error);
 	if (fd < 0 || mr_input_open(&collect->input, fd, title,
-				    !item->stream && collect->referenced < REFERENCED_MAX,
+				    !item->stream && collect->referenced < collect->referenced_max,
 				    &collect->spool, &error) != MR_OK) {
 		mr_log(MR_LOG_ERROR, "%s", error.text);
 		mr_count(collect->env->counters, MR_C_INPUTS_DAMAGED, 1);

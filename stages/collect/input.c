@@ -83,7 +83,9 @@ enum mr_err mr_input_open(struct mr_input *input, int fd, const char *title, boo
 		close(fd);
 		return MR_IO;
 	}
-	input->regular = S_ISREG(status.st_mode);
+	input->allow_reference = false;
+	/* Those of /proc have no size but bytes: they are read until there are no more. */
+	input->regular = S_ISREG(status.st_mode) && status.st_size > 0;
 	if (input->regular) {
 		off_t at = lseek(fd, 0, SEEK_CUR);
 

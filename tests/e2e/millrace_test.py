@@ -84,6 +84,15 @@ def children(pid):
     return found
 
 
+def program_name(pid):
+    """What a process of the program was started as: its second word."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as text:
+            return text.read().split(b"\0")[1]
+    except (OSError, IndexError):
+        return None
+
+
 def is_running(pid):
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:

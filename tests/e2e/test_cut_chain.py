@@ -56,7 +56,7 @@ class Cut(unittest.TestCase):
         with open(records, "ab") as out:
             for record in odd:
                 out.write(json.dumps(record).encode() + b"\n")
-            out.write(json.dumps(mr.record(9006, 1)).encode().replace(b"xxx", b"\xff\xfe\xc0", 1) + b"\n")
+            out.write(json.dumps(mr.record(9006, 1)).encode().replace(b"xx", b"\xff\xfe\xc0", 1) + b"\n")
             out.write(b"this is no record\n" + json.dumps(mr.record(9007, 1)).encode())
         networks = self.place.path("networks")
         with open(networks, "w", encoding="utf-8") as out:

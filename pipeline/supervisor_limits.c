@@ -1,0 +1,72 @@
+/* supervisor_limits.c - whether the processes of a run can have as many open files as they need.
+ *
+ * Called by supervisor.c before anything starts: libzmq aborts a process that runs out of
+ * descriptors at the wrong moment. Fails with MR_NO_SPACE and says what to raise or to lower. */
+#include <stdio.h>
+#include <sys/resource.h>
+
+#include "supervisor.h"
+
+/* Counted on libzmq 4.3.4, with a connection, its listener and both ends of the socket's monitor.
+ */
+#define RX_DESCRIPTORS 5
+#define TX_DESCRIPTORS 4
+/* The standard ones, control, ZeroMQ's own, an input, temporary files; a few that come and go. */
+#define WORKER_DESCRIPTORS 32
+/* Signals, sockets' directory, outputs, the setup; a few that come and go. */
+#define SUPERVISOR_DESCRIPTORS 20
+#define REFERENCED_MAX 256
+
+/* Workers inherit the limit. */
+static uint64_t raise_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return UINT64_MAX;
+	if (limit.rlim_cur < limit.rlim_max) {
+		struct rlimit raised = {.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
+		if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
+			return raised.rlim_cur;
+	}
+	return limit.rlim_cur;
+}
+
+static uint64_t worker_needs(const struct mr_supervisor *supervisor, uint32_t group)
+{
+	uint32_t in, out;
+	mr_topology_pairs(&supervisor->setup.topology, group, &in, &out);
+	return WORKER_DESCRIPTORS + mr_tables_count(supervisor->tables) +
+	       (uint64_t)in * RX_DESCRIPTORS + (uint64_t)out * TX_DESCRIPTORS;
+}
+
+static enum mr_err too_low(uint64_t limit, const char *who, uint64_t needs, struct mr_error *error)
+{
+	return mr_error_set(
+	    error, MR_NO_SPACE,
+	    "a process may have %llu files open, and %s needs up to %llu: raise the "
+	    "limit (ulimit -n) or take fewer workers (--workers)",
+	    (unsigned long long)limit, who, (unsigned long long)needs);
+}
+
+enum mr_err mr_supervisor_limits(struct mr_supervisor *supervisor, struct mr_error *error)
+{
+	const struct mr_topology *topology = &supervisor->setup.topology;
+	uint64_t limit = raise_limit();
+	uint64_t spare = REFERENCED_MAX;
+	for (uint32_t i = 0; i < topology->group_count; i++) {
+		uint64_t needs = worker_needs(supervisor, i);
+		if (needs > limit)
+			return too_low(limit, topology->groups[i].name, needs, error);
+		spare = limit - needs < spare ? limit - needs : spare;
+	}
+	/* One control socket for each, and a descriptor that may have to wait in its queue. */
+	uint64_t needs = SUPERVISOR_DESCRIPTORS + mr_tables_count(supervisor->tables) +
+			 2 * (uint64_t)mr_setup_workers(topology);
+	if (needs > limit)
+		return too_low(limit, "the supervisor", needs, error);
+	/* Each file that records are referred to in takes a descriptor of each reader. */
+	char text[24];
+	snprintf(text, sizeof text, "%u", (unsigned)spare);
+	mr_config_add(&supervisor->setup.config, "referenced_files", text);
+	return MR_OK;
+}
