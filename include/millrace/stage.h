@@ -2,8 +2,9 @@
  *
  * One process, one thread. pipeline/worker.c owns the loop, the links and the clock; a stage owns
  * no socket and reads no clock. `prepare` runs in the supervisor, once for a run, before any worker
- * starts. In a worker: open, restore?, then process / apply / poll / tick / snapshot in any order,
- * never nested, finish once when all upstream workers have ended, close last. */
+ * starts. In a worker: open, restore?, then process / apply / poll / tick in any order, never
+ * nested, at a barrier barrier and then snapshot for each key group, finish once when all upstream
+ * workers have ended, close last. */
 #ifndef MILLRACE_STAGE_H
 #define MILLRACE_STAGE_H
 
@@ -126,7 +127,7 @@ struct mr_stage_ops {
 	enum mr_err (*apply)(void *state, struct mr_events *events, uint32_t from,
 			     struct mr_error *error);
 
-	/* About once a second, and before a barrier. May be NULL. */
+	/* About once a second of wall clock, barriers or none. May be NULL. */
 	enum mr_err (*tick)(void *state, int64_t now_us, struct mr_writer *out,
 			    struct mr_error *error);
 
@@ -134,9 +135,13 @@ struct mr_stage_ops {
 	 * NULL. */
 	enum mr_err (*finish)(void *state, struct mr_writer *out, struct mr_error *error);
 
-	/* Before a snapshot at a barrier: `watermark_us` is W of PROTOCOL.md 6.6; state that no
-	 * occurrence within the lateness can touch any more goes. May be NULL. */
-	void (*release)(void *state, int64_t watermark_us);
+	/* At a barrier, once it has come from all upstream workers and before the snapshot:
+	 * `watermark_us` is W of PROTOCOL.md 6.6, INT64_MIN where there is none yet; it never goes
+	 * back. What is due only at barriers is written, and state that no occurrence within the
+	 * lateness can touch any more goes. What is written goes ahead of the barrier. MR_FULL:
+	 * call again, until MR_OK. May be NULL. */
+	enum mr_err (*barrier)(void *state, int64_t watermark_us, struct mr_writer *out,
+			       struct mr_error *error);
 
 	/* The state of one key group, appended to `out`; and back. A stage without state has
 	 * neither. Restore survives any bytes (MR_BAD_INPUT) and is called for each group that the

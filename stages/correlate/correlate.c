@@ -12,6 +12,8 @@
 #define LATENESS_DEFAULT_S 86400
 #define LATENESS_MAX_S INT64_C(1000000000)
 #define THRESHOLD_MAX (UINT32_C(1) << 28)
+#define CEILING_LEAST (INT64_C(1) << 20)
+#define CEILING_DEFAULT (INT64_C(1) << 30)
 
 static const struct corr_kind *const kinds[] = {&corr_event_count, &corr_value_count,
 						&corr_temporal, &corr_temporal_ordered};
@@ -119,19 +121,30 @@ static enum mr_err lateness_read(struct corr *corr, struct mr_error *error)
 	return MR_OK;
 }
 
+static enum mr_err ceiling_read(struct corr *corr, struct mr_error *error)
+{
+	int64_t bytes;
+	enum mr_err err = mr_config_int(corr->env->config, "state_bytes", CEILING_LEAST, INT64_MAX,
+					CEILING_DEFAULT, &bytes, error);
+	corr->ceiling = (size_t)bytes / (corr->env->workers == 0 ? 1 : corr->env->workers);
+	corr->shed_at = corr->ceiling;
+	return err;
+}
+
 static void stage_close(void *state)
 {
 	struct corr *corr = state;
 	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++)
 		corr_group_fini(corr, &corr->groups[g]);
+	assert(corr->bytes == 0); /* all that was counted was given back */
 	for (uint32_t i = 0; corr->rules != NULL && i < corr->catalog.count; i++) {
 		free(corr->rules[i].step);
 		free(corr->rules[i].outers);
 	}
 	free(corr->rules);
 	free(corr->fired);
+	free(corr->spare);
 	mr_buf_fini(&corr->scratch);
-	mr_buf_fini(&corr->sorted);
 	mr_arena_fini(&corr->arena);
 	mr_catalog_fini(&corr->catalog);
 }
@@ -156,12 +169,29 @@ static enum mr_err catalog_open(struct corr *corr, struct mr_error *error)
 	return err;
 }
 
+/* Ids and priorities are not to be foreseen, and not to give the seed away. */
+static void secrets_make(struct corr *corr)
+{
+	static const char purpose[16] = "correlate: ids";
+	char bytes[sizeof(purpose) + sizeof(corr->env->seed)];
+	uint8_t digest[32];
+	memcpy(bytes, purpose, sizeof(purpose));
+	memcpy(bytes + sizeof(purpose), corr->env->seed, sizeof(corr->env->seed));
+	mr_sha256(bytes, sizeof(bytes), digest);
+	memcpy(corr->hash_key, digest, sizeof(corr->hash_key));
+	memcpy(&corr->random, digest + sizeof(corr->hash_key), sizeof(corr->random));
+	corr->random |= 1; /* 0 would stay 0 */
+}
+
 static enum mr_err stage_open(void *state, const struct mr_stage_env *env, struct mr_error *error)
 {
 	struct corr *corr = state;
 	corr->env = env;
 	corr->watermark_us = CORR_NEVER;
+	secrets_make(corr);
 	enum mr_err err = lateness_read(corr, error);
+	if (err == MR_OK)
+		err = ceiling_read(corr, error);
 	if (err == MR_OK)
 		err = catalog_open(corr, error);
 	if (err != MR_OK)
@@ -171,51 +201,39 @@ static enum mr_err stage_open(void *state, const struct mr_stage_env *env, struc
 
 /* ---- signals ---- */
 
-/* Fire and send what has come to hold in one slot. */
-static void settle(struct corr *corr, struct corr_slot *previous, struct corr_slot *current,
-		   struct corr_range range)
-{
-	if (current == NULL || corr_range_empty(range))
-		return;
-	const struct corr_rule *rule = current->key->rule;
-	bool waits = current->feed != NULL && current->feed->waiting != NULL;
-	if (current->fired && !waits)
-		return;
-	struct corr_view view;
-	int64_t offset;
-	rule->kind->view(corr, rule, previous, current, &view);
-	bool fires = !current->fired && rule->kind->first(&view, range, &offset);
-	if (waits)
-		corr_feed_settle(corr, &view, current, range);
-	if (fires)
-		corr_fire(corr, current);
-}
-
 static void observe(struct corr *corr, const struct corr_rule *rule, const struct mr_signal *signal,
 		    uint32_t position)
 {
 	int64_t number = corr_slot_number(signal->time_us, rule->span_us);
-	struct corr_occurrence occurrence = {signal, position,
-					     corr_slot_offset(signal->time_us, rule->span_us)};
-	struct corr_range own = {occurrence.offset, occurrence.offset};
-	struct corr_range now = corr_range_none(), later = corr_range_none();
 	if (corr_is_beyond(corr, rule, number))
 		mr_count(corr->env->counters, MR_C_BEYOND_LATENESS, 1);
 	struct corr_key *key = corr_key_get(corr, signal->key_group, rule, signal->tenant,
 					    signal->key, signal->key_count);
-	struct corr_near near = {.current = corr_slot_get(corr, key, number)};
-	near.previous = corr_slot_beside(corr, near.current, -1);
-	near.next = corr_slot_beside(corr, near.current, 1);
-	if (!corr_evidence_add(near.current, corr_item_new(corr, signal, position)) &&
+	struct corr_slot *slot = corr_slot_get(corr, key, number);
+	if (slot->written)
+		return;
+	struct corr_near near = {slot->previous, slot, slot->next};
+	struct corr_occurrence occurrence = {
+	    .signal = signal,
+	    .position = position,
+	    .offset = corr_slot_offset(signal->time_us, rule->span_us),
+	    .record = corr_id_of_record(corr, signal->kind, signal->record_id)};
+	if (corr_evidence_add(corr, slot, &occurrence) &&
 	    corr->catalog.rules[signal->rule].kind == MR_RULE_DETECTION)
 		mr_count(corr->env->counters, MR_C_REPEATED, 1);
-	rule->kind->add(corr, rule, &near, &occurrence, &now, &later);
-	if (rule->outer_count > 0 && corr_feed_add(corr, near.current, &occurrence))
-		now = corr_range_hull(now, own);
-	settle(corr, near.previous, near.current, now);
-	if (near.current->feed != NULL)
-		corr_feed_bound(corr, near.current);
-	settle(corr, near.current, near.next, later);
+	slot->touched = true;
+	rule->kind->add(corr, rule, &near, &occurrence);
+	if (rule->outer_count > 0)
+		occurrence.is_first = corr_feed_add(corr, slot, &occurrence);
+	rule->kind->settle(corr, rule, &near, &occurrence);
+	corr_feed_bound(corr, slot, occurrence.offset);
+	corr_slot_weigh(corr, slot);
+	if (near.next != NULL) {
+		near.next->touched = true;
+		corr_slot_weigh(corr, near.next);
+	}
+	if (corr->bytes > corr->shed_at)
+		corr_shed(corr, key);
 }
 
 static bool fields_exist(const struct corr *corr, const struct mr_signal *signal)
@@ -285,31 +303,28 @@ static enum mr_err stage_process(void *state, struct mr_reader *in, struct mr_wr
 
 /* ---- the rest of the stage's life ---- */
 
-static enum mr_err stage_tick(void *state, int64_t now_us, struct mr_writer *out,
-			      struct mr_error *error)
-{
-	struct corr *corr = state;
-	(void)now_us;
-	(void)error;
-	if (corr->env->finite || !corr->revise || !mr_writer_ready(out))
-		return MR_OK;
-	corr->out = out;
-	corr->revise = false;
-	corr_revise(corr);
-	return MR_OK;
-}
-
 static enum mr_err stage_finish(void *state, struct mr_writer *out, struct mr_error *error)
 {
 	struct corr *corr = state;
 	(void)error;
 	corr->out = out;
-	return corr->env->finite ? corr_fire_all(corr) : MR_OK;
+	enum mr_err err = corr->env->finite ? corr_fire_all(corr) : MR_OK;
+	if (err == MR_OK)
+		corr_shed_report(corr);
+	return err;
 }
 
-static void stage_release(void *state, int64_t watermark_us)
+/* Revisions come first: they may be about state that goes. */
+static enum mr_err stage_barrier(void *state, int64_t watermark_us, struct mr_writer *out,
+				 struct mr_error *error)
 {
-	corr_release(state, watermark_us);
+	struct corr *corr = state;
+	(void)error;
+	corr->out = out;
+	enum mr_err err = corr_revise(corr);
+	if (err == MR_OK)
+		corr_release(corr, watermark_us);
+	return err;
 }
 
 static void stage_snapshot(void *state, uint8_t key_group, struct mr_buf *out)
@@ -330,9 +345,8 @@ const struct mr_stage_ops mr_stage_correlate = {
     .reads = MR_CONTENT_SIGNALS,
     .open = stage_open,
     .process = stage_process,
-    .tick = stage_tick,
     .finish = stage_finish,
-    .release = stage_release,
+    .barrier = stage_barrier,
     .snapshot = stage_snapshot,
     .restore = stage_restore,
     .close = stage_close,

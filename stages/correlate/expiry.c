@@ -33,13 +33,12 @@ bool corr_is_beyond(const struct corr *corr, const struct corr_rule *rule, int64
 
 void corr_release(struct corr *corr, int64_t watermark_us)
 {
-	corr->revise = true;
-	if (corr->lateness_us == CORR_UNLIMITED || watermark_us == CORR_NEVER)
-		return;
 	if (watermark_us > corr->watermark_us)
 		corr->watermark_us = watermark_us;
+	if (corr->lateness_us == CORR_UNLIMITED || corr->watermark_us == CORR_NEVER)
+		return;
 	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++) {
-		corr_plain_release(&corr->groups[g].plain,
+		corr_plain_release(corr, &corr->groups[g].plain,
 				   minus(corr->watermark_us, corr->lateness_us));
 		corr_group_sweep(corr, &corr->groups[g], slot_is_gone);
 	}

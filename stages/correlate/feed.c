@@ -8,54 +8,48 @@
  * never fails. */
 #include "state.h"
 
-#include <stdlib.h>
-
 /* ---- what waits ---- */
 
 bool corr_feed_add(struct corr *corr, struct corr_slot *slot,
 		   const struct corr_occurrence *occurrence)
 {
-	struct corr_item *item = corr_item_new(corr, occurrence->signal, occurrence->position);
-	corr_scratch_begin(corr, 'o');
-	corr_scratch_number(corr, item->rule);
-	corr_scratch_number(corr, item->kind);
-	corr_scratch_number(corr, (uint64_t)item->time_us);
-	corr_scratch_text(corr, corr_item_record_id(item));
-	corr_scratch_text(corr, corr_item_fields(item));
-	struct corr_id id = corr_id_of_scratch(corr);
-	if (slot->feed == NULL)
-		slot->feed = mr_calloc(1, sizeof(*slot->feed));
-	if (!corr_ids_add(&slot->feed->seen, &id, 2 * CORR_SLOT_BOUND)) {
-		free(item);
+	const struct mr_signal *signal = occurrence->signal;
+	struct corr_item *item = corr_item_make(corr->spare, signal, occurrence->position);
+	corr->spare = NULL;
+	struct {
+		struct corr_id content;
+		int64_t time_us;
+		uint32_t rule, kind, record_id_len, field_count;
+	} seen = {.time_us = item->time_us,
+		  .rule = item->rule,
+		  .kind = item->kind,
+		  .record_id_len = item->record_id_len,
+		  .field_count = item->field_count};
+	corr_siphash(corr->hash_key, item->fields, item->used, &seen.content);
+	if (!corr_seen_add(&slot->fed, mr_hash64(&seen, sizeof(seen), 0), 2 * CORR_SLOT_BOUND)) {
+		corr_item_done(corr, item);
 		return false;
 	}
-	item->next = slot->feed->waiting;
-	slot->feed->waiting = item;
-	slot->feed->waiting_count++;
+	struct corr_touch touch = {.offset = occurrence->offset, .item = item};
+	corr_held_touch(corr, corr_held_get(slot), &touch);
 	return true;
 }
 
-void corr_feed_bound(struct corr *corr, struct corr_slot *slot)
+void corr_feed_bound(struct corr *corr, struct corr_slot *slot, int64_t offset)
 {
-	struct corr_feed *feed = slot->feed;
-	if (feed->waiting_count <= CORR_SLOT_BOUND)
+	struct corr_held *held = slot->held;
+	struct corr_want want = {{offset, offset}, INT64_MIN / 2};
+	struct corr_point point;
+	if (held == NULL || held->waiting <= CORR_SLOT_BOUND ||
+	    !corr_held_take(held, &want, &point) || point.waiting == NULL)
 		return;
-	struct corr_item *newest = feed->waiting;
-	feed->waiting = newest->next;
-	feed->waiting_count--;
-	free(newest);
+	struct corr_item *newest = point.waiting;
+	point.waiting = newest->next;
+	corr_held_put_back(corr, held, &point);
+	corr_item_done(corr, newest);
 	mr_count(corr->env->counters, MR_C_OCCURRENCES_CAPPED, 1);
 	corr_alarm(corr, slot->key->rule,
 		   "occurrences that wait to complete for an outer correlation");
-}
-
-void corr_feed_free(struct corr_feed *feed)
-{
-	if (feed == NULL)
-		return;
-	corr_items_free(feed->waiting);
-	corr_ids_fini(&feed->seen);
-	free(feed);
 }
 
 /* ---- values of an outer correlation's fields ---- */
@@ -191,28 +185,24 @@ static void item_send(struct corr *corr, const struct corr_slot *slot, const str
 	corr_key_texts(key, texts);
 	mr_alert_id(signal.tenant, rule->rule->id, MR_SLICE(""), texts, key->texts, slot->number,
 		    id);
-	/* Bytes that a snapshot brought may not decode: then the outer one sees no fields. */
-	(void)mr_signal_fields_decode(corr_item_fields(item), &corr->arena, &signal.fields,
-				      &signal.field_count, NULL);
+	signal.fields = corr_item_fields(item, &corr->arena);
+	signal.field_count = item->field_count;
 	for (uint32_t i = 0; i < rule->outer_count; i++)
 		send_to(corr, &rule->outers[i], &signal);
 }
 
-void corr_feed_settle(struct corr *corr, const struct corr_view *view, struct corr_slot *slot,
-		      struct corr_range range)
+bool corr_feed_take(struct corr *corr, struct corr_slot *slot, const struct corr_want *want)
 {
-	const struct corr_rule *rule = slot->key->rule;
-	struct corr_item **link = &slot->feed->waiting;
-	while (*link != NULL) {
-		struct corr_item *item = *link;
-		int64_t offset = corr_slot_offset(item->time_us, rule->span_us);
-		if (offset < range.from || offset > range.to || !rule->kind->holds(view, offset)) {
-			link = &item->next;
-			continue;
+	struct corr_point point;
+	bool any = false;
+	while (corr_held_take(slot->held, want, &point)) {
+		any = true;
+		while (point.waiting != NULL) {
+			struct corr_item *item = point.waiting;
+			point.waiting = item->next;
+			item_send(corr, slot, item);
+			corr_item_done(corr, item);
 		}
-		*link = item->next;
-		slot->feed->waiting_count--;
-		item_send(corr, slot, item);
-		free(item);
 	}
+	return any;
 }

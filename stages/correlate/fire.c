@@ -13,18 +13,14 @@ struct reach {
 	int64_t from; /* offset in previous from which it counts */
 };
 
-static struct reach reach_of(struct corr *corr, struct corr_slot *slot)
+static struct reach reach_of(struct corr_slot *slot)
 {
 	const struct corr_rule *rule = slot->key->rule;
-	struct corr_slot *previous = corr_slot_beside(corr, slot, -1);
-	struct reach reach = {previous, slot, rule->span_us};
-	struct corr_range whole = {0, rule->span_us - 1};
-	struct corr_view view;
+	struct reach reach = {slot->previous, slot, rule->span_us};
 	corr_set_prune(&slot->set, rule->keep);
-	if (previous != NULL)
-		corr_set_prune(&previous->set, rule->keep);
-	rule->kind->view(corr, rule, previous, slot, &view);
-	rule->kind->first(&view, whole, &reach.from);
+	if (slot->previous != NULL)
+		corr_set_prune(&slot->previous->set, rule->keep);
+	rule->kind->first(rule, slot, &reach.from);
 	return reach;
 }
 
@@ -56,8 +52,8 @@ static uint32_t list_items(const struct reach *reach, const struct corr_item **l
 	const struct corr_slot *slots[2] = {reach->previous, reach->current};
 	uint32_t count = 0, met = 0;
 	for (int s = 0; s < 2; s++) {
-		const struct corr_item *item = slots[s] == NULL ? NULL : slots[s]->items;
-		for (; item != NULL; item = item->next) {
+		for (uint32_t k = 0; slots[s] != NULL && k < slots[s]->items.count; k++) {
+			const struct corr_item *item = slots[s]->items.at[k];
 			if (s == 0 && corr_slot_offset(item->time_us, rule->span_us) < reach->from)
 				continue;
 			met++;
@@ -69,7 +65,7 @@ static uint32_t list_items(const struct reach *reach, const struct corr_item **l
 		}
 		/* Where not even one side of what is kept lies outside, more may have been left
 		 * out. */
-		if (slots[s] != NULL && slots[s]->items_pruned &&
+		if (slots[s] != NULL && slots[s]->items.pruned &&
 		    (s == 1 || met >= CORR_ITEMS_SIDE))
 			*lower_bound = true;
 	}
@@ -87,17 +83,15 @@ static void evidence_fill(struct corr *corr, const struct corr_rule *rule,
 	    .arrival_us = item->arrival_us,
 	    .record_id = corr_item_record_id(item),
 	    .origin = item->origin,
+	    .field_count = item->field_count,
+	    .fields = corr_item_fields(item, &corr->arena),
 	};
-	(void)mr_signal_fields_decode(corr_item_fields(item), &corr->arena, &out->fields,
-				      &out->field_count, NULL);
 }
 
 static int64_t last_time(const struct corr_slot *slot)
 {
-	int64_t time_us = 0;
-	for (const struct corr_item *item = slot->items; item != NULL; item = item->next)
-		time_us = item->time_us;
-	return time_us;
+	uint32_t count = slot->items.count;
+	return count == 0 ? 0 : slot->items.at[count - 1]->time_us;
 }
 
 /* All that an alert says but its activity; gives the count that a revision is measured by. */
@@ -105,7 +99,7 @@ static uint64_t alert_fill(struct corr *corr, struct corr_slot *slot, struct mr_
 {
 	const struct corr_key *key = slot->key;
 	const struct corr_rule *rule = key->rule;
-	struct reach reach = reach_of(corr, slot);
+	struct reach reach = reach_of(slot);
 	const struct corr_item *list[4 * CORR_ITEMS_SIDE];
 	bool set_bound = false, items_bound = false;
 	uint32_t records = list_items(&reach, list, &items_bound);
@@ -161,8 +155,9 @@ void corr_fire(struct corr *corr, struct corr_slot *slot)
 static void slot_revise(struct corr *corr, struct corr_slot *slot)
 {
 	struct mr_alert alert;
-	if (!slot->fired || slot->revised || !slot->key->rule->rule->alerts)
+	if (!slot->fired || slot->revised || !slot->touched || !slot->key->rule->rule->alerts)
 		return;
+	slot->touched = false;
 	uint64_t count = alert_fill(corr, slot, &alert);
 	if (count / 2 < slot->told)
 		return;
@@ -171,15 +166,28 @@ static void slot_revise(struct corr *corr, struct corr_slot *slot)
 	slot->revised = true;
 }
 
-void corr_revise(struct corr *corr)
+enum mr_err corr_revise(struct corr *corr)
 {
-	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++) {
-		for (uint32_t i = 0; i < corr->groups[g].slot_buckets; i++) {
-			struct corr_slot *slot = corr->groups[g].slots[i];
-			for (; slot != NULL; slot = slot->next_in_bucket)
+	for (; corr->revise_group < MR_KEY_GROUPS; corr->revise_group++) {
+		const struct corr_group *group = &corr->groups[corr->revise_group];
+		for (uint32_t i = 0; i < group->slot_buckets; i++) {
+			struct corr_slot *slot = group->slots[i];
+			for (; slot != NULL; slot = slot->next_in_bucket) {
+				if (!mr_writer_ready(corr->out))
+					return MR_FULL;
 				slot_revise(corr, slot);
+			}
 		}
 	}
+	corr->revise_group = 0;
+	return MR_OK;
+}
+
+void corr_fire_early(struct corr *corr, struct corr_slot *slot)
+{
+	slot->written = true;
+	if (slot->key->rule->rule->alerts)
+		alert_write(corr, slot, false);
 }
 
 /* ---- the end of a finite run ---- */
@@ -213,7 +221,7 @@ static void fired_collect(struct corr *corr)
 		for (uint32_t i = 0; i < corr->groups[g].slot_buckets; i++) {
 			struct corr_slot *slot = corr->groups[g].slots[i];
 			for (; slot != NULL; slot = slot->next_in_bucket) {
-				if (!slot->fired || !slot->key->rule->rule->alerts)
+				if (!slot->fired || slot->written || !slot->key->rule->rule->alerts)
 					continue;
 				if (corr->fired_count == capacity) {
 					capacity = mr_grow(capacity, corr->fired_count + 1);

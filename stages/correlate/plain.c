@@ -10,7 +10,7 @@
 static bool is_free(const struct corr_plain_entry *entry)
 {
 	static const struct corr_id zero;
-	return memcmp(&entry->id, &zero, sizeof(zero)) == 0;
+	return corr_id_equal(&entry->id, &zero);
 }
 
 static struct corr_plain_entry *place_of(const struct corr_plain *plain, const struct corr_id *id)
@@ -18,14 +18,18 @@ static struct corr_plain_entry *place_of(const struct corr_plain *plain, const s
 	uint64_t hash;
 	memcpy(&hash, id->bytes, sizeof(hash));
 	uint32_t at = (uint32_t)hash & plain->mask;
-	while (!is_free(&plain->entries[at]) &&
-	       memcmp(&plain->entries[at].id, id, sizeof(*id)) != 0)
+	while (!is_free(&plain->entries[at]) && !corr_id_equal(&plain->entries[at].id, id))
 		at = (at + 1) & plain->mask;
 	return &plain->entries[at];
 }
 
+static size_t bytes_of(const struct corr_plain *plain)
+{
+	return plain->entries == NULL ? 0 : ((size_t)plain->mask + 1) * sizeof(*plain->entries);
+}
+
 /* The entries that are not before the limit, in a table of a fitting size. */
-static void rebuild(struct corr_plain *plain, uint32_t count, int64_t limit_us)
+static void rebuild(struct corr *corr, struct corr_plain *plain, uint32_t count, int64_t limit_us)
 {
 	struct corr_plain wider = {.mask = 15};
 	while (((uint64_t)wider.mask + 1) * 3 < (uint64_t)count * 4)
@@ -38,15 +42,17 @@ static void rebuild(struct corr_plain *plain, uint32_t count, int64_t limit_us)
 		*place_of(&wider, &entry->id) = *entry;
 		wider.count++;
 	}
+	corr->bytes += bytes_of(&wider) - bytes_of(plain);
 	free(plain->entries);
 	*plain = wider;
 }
 
-bool corr_plain_add(struct corr_plain *plain, const struct corr_id *id, int64_t time_us)
+bool corr_plain_add(struct corr *corr, struct corr_plain *plain, const struct corr_id *id,
+		    int64_t time_us)
 {
 	if (plain->entries == NULL ||
 	    ((uint64_t)plain->count + 1) * 4 > ((uint64_t)plain->mask + 1) * 3)
-		rebuild(plain, plain->count + plain->count / 2 + 1, INT64_MIN);
+		rebuild(corr, plain, plain->count + plain->count / 2 + 1, INT64_MIN);
 	struct corr_plain_entry *place = place_of(plain, id);
 	if (!is_free(place)) {
 		if (time_us > place->time_us)
@@ -58,13 +64,21 @@ bool corr_plain_add(struct corr_plain *plain, const struct corr_id *id, int64_t 
 	return true;
 }
 
-void corr_plain_release(struct corr_plain *plain, int64_t limit_us)
+uint32_t corr_plain_release(struct corr *corr, struct corr_plain *plain, int64_t limit_us)
 {
-	uint32_t left = 0;
+	uint32_t left = 0, count = plain->count;
 	for (uint32_t i = 0; plain->entries != NULL && i <= plain->mask; i++)
 		left += !is_free(&plain->entries[i]) && plain->entries[i].time_us >= limit_us;
-	if (left < plain->count)
-		rebuild(plain, left + 1, limit_us);
+	if (left < count)
+		rebuild(corr, plain, left + 1, limit_us);
+	return count - left;
+}
+
+void corr_plain_fini(struct corr *corr, struct corr_plain *plain)
+{
+	corr->bytes -= bytes_of(plain);
+	free(plain->entries);
+	*plain = (struct corr_plain){0};
 }
 
 static void alert_write(struct corr *corr, const struct mr_rule *rule,
@@ -109,8 +123,10 @@ void corr_plain_observe(struct corr *corr, const struct mr_signal *signal)
 	corr_scratch_text(corr, signal->record_id);
 	struct corr_id id = corr_id_of_scratch(corr);
 	int64_t time_us = signal->has_time ? signal->time_us : signal->arrival_us;
-	if (corr_plain_add(&corr->groups[signal->key_group].plain, &id, time_us))
+	if (corr_plain_add(corr, &corr->groups[signal->key_group].plain, &id, time_us))
 		alert_write(corr, rule, signal);
 	else
 		mr_count(corr->env->counters, MR_C_REPEATED, 1);
+	if (corr->bytes > corr->shed_at)
+		corr_shed(corr, NULL);
 }

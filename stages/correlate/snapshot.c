@@ -13,7 +13,7 @@
 #include "millrace/pack.h"
 
 #define SECTION_VERSION 1
-#define SECTION_PARTS 4
+#define SECTION_PARTS 5
 #define KEY_PARTS 5
 #define SLOT_PARTS 9
 #define ITEM_PARTS 8
@@ -29,14 +29,10 @@ static void put_id(struct mr_buf *out, const struct corr_id *id)
 
 static void put_fields(struct corr *corr, const struct corr_item *item, struct mr_buf *out)
 {
-	const struct mr_signal_field *fields;
-	uint32_t count = 0;
 	mr_arena_reset(&corr->arena);
-	if (mr_signal_fields_decode(corr_item_fields(item), &corr->arena, &fields, &count, NULL) !=
-	    MR_OK)
-		count = 0;
-	mr_pack_array(out, count);
-	for (uint32_t i = 0; i < count; i++) {
+	const struct mr_signal_field *fields = corr_item_fields(item, &corr->arena);
+	mr_pack_array(out, item->field_count);
+	for (uint32_t i = 0; i < item->field_count; i++) {
 		mr_pack_array(out, FIELD_PARTS);
 		mr_pack_bytes(out, mr_fields_name(corr->env->fields, fields[i].field));
 		mr_pack_uint(out, fields[i].type);
@@ -44,13 +40,12 @@ static void put_fields(struct corr *corr, const struct corr_item *item, struct m
 	}
 }
 
-static void put_items(struct corr *corr, const struct corr_item *items, struct mr_buf *out)
+static void put_items(struct corr *corr, struct corr_item *const *items, uint32_t count,
+		      struct mr_buf *out)
 {
-	size_t count = 0;
-	for (const struct corr_item *item = items; item != NULL; item = item->next)
-		count++;
 	mr_pack_array(out, count);
-	for (const struct corr_item *item = items; item != NULL; item = item->next) {
+	for (uint32_t i = 0; i < count; i++) {
+		const struct corr_item *item = items[i];
 		mr_pack_array(out, ITEM_PARTS);
 		mr_pack_int(out, item->time_us);
 		mr_pack_int(out, item->arrival_us);
@@ -90,15 +85,22 @@ static void put_times(const struct corr_slot *slot, struct mr_buf *out)
 	}
 }
 
-static void put_feed(struct corr *corr, const struct corr_feed *feed, struct mr_buf *out)
+static void put_waiting(struct corr *corr, const struct corr_held *held, struct mr_buf *out)
 {
-	put_items(corr, feed == NULL ? NULL : feed->waiting, out);
-	static const struct corr_id zero;
-	uint32_t count = feed == NULL ? 0 : feed->seen.count;
-	mr_pack_array(out, count);
-	for (uint32_t i = 0; count > 0 && i <= feed->seen.mask; i++) {
-		if (memcmp(&feed->seen.slots[i], &zero, sizeof(zero)) != 0)
-			put_id(out, &feed->seen.slots[i]);
+	uint32_t count = held == NULL ? 0 : held->waiting;
+	struct corr_item **items = mr_malloc((count + 1) * sizeof(struct corr_item *));
+	if (count > 0)
+		corr_held_list(held, items);
+	put_items(corr, items, count, out);
+	free(items);
+}
+
+static void put_seen(const struct corr_seen *seen, struct mr_buf *out)
+{
+	mr_pack_array(out, seen->count);
+	for (uint32_t i = 0; seen->count > 0 && i <= seen->mask; i++) {
+		if (seen->hashes[i] != 0)
+			mr_pack_uint(out, seen->hashes[i]);
 	}
 }
 
@@ -108,12 +110,13 @@ static void put_slot(struct corr *corr, const struct corr_slot *slot, struct mr_
 	mr_pack_int(out, slot->number);
 	mr_pack_uint(out, slot->told);
 	mr_pack_uint(out, (slot->fired ? 1u : 0) | (slot->revised ? 2u : 0) |
-			      (slot->items_pruned ? 4u : 0) | (slot->set.pruned ? 8u : 0));
+			      (slot->items.pruned ? 4u : 0) | (slot->set.pruned ? 8u : 0));
 	put_set(&slot->set, out);
 	put_times(slot, out);
-	put_items(corr, slot->items, out);
-	mr_pack_bool(out, slot->feed != NULL);
-	put_feed(corr, slot->feed, out); /* two parts */
+	put_items(corr, slot->items.at, slot->items.count, out);
+	put_seen(&slot->seen, out);
+	put_waiting(corr, slot->held, out);
+	put_seen(&slot->fed, out);
 }
 
 static void put_key(struct corr *corr, const struct corr_key *key, struct mr_buf *out)
@@ -160,6 +163,7 @@ void corr_snapshot(struct corr *corr, uint8_t number, struct mr_buf *out)
 	mr_pack_array(out, SECTION_PARTS);
 	mr_pack_uint(out, SECTION_VERSION);
 	mr_pack_uint(out, seed_mark(corr));
+	mr_pack_int(out, corr->watermark_us);
 	put_plain(&group->plain, out);
 	mr_pack_array(out, group->key_count);
 	for (uint32_t i = 0; i < group->key_buckets; i++) {
@@ -233,7 +237,7 @@ static struct corr_item *get_item(struct corr *corr, struct mr_unpack *in,
 	get_fields(corr, in, &signal);
 	if (!mr_unpack_ok(in) || rule == NULL)
 		return NULL;
-	struct corr_item *item = corr_item_new(corr, &signal, position);
+	struct corr_item *item = corr_item_make(NULL, &signal, position);
 	item->rules = rules;
 	return item;
 }
@@ -243,16 +247,13 @@ static void get_set(struct mr_unpack *in, const struct corr_rule *rule, struct c
 	size_t count = mr_unpack_array(in, SIZE_MAX);
 	in->bad |= count % 3 != 0;
 	for (size_t i = 0; i < count / 3 && mr_unpack_ok(in); i++) {
-		struct corr_id id;
-		get_id(in, &id);
-		int64_t first = get_offset(in, rule);
-		int64_t last = get_offset(in, rule);
-		in->bad |= first > last;
-		bool first_moved;
-		bool last_moved;
+		struct corr_entry entry, old;
+		get_id(in, &entry.id);
+		entry.first = get_offset(in, rule);
+		entry.last = get_offset(in, rule);
+		in->bad |= entry.first > entry.last;
 		if (mr_unpack_ok(in) && slot != NULL)
-			corr_set_add(&slot->set, rule->keep, &id, first, last, &first_moved,
-				     &last_moved);
+			corr_set_add(&slot->set, rule->keep, &entry, &old);
 	}
 }
 
@@ -278,35 +279,36 @@ static void get_items(struct corr *corr, struct mr_unpack *in, const struct corr
 	for (size_t i = 0; i < count && mr_unpack_ok(in); i++) {
 		struct corr_item *item = get_item(corr, in, rule);
 		if (item != NULL)
-			corr_evidence_add(slot, item);
+			corr_evidence_put(corr, slot, item);
 	}
 }
 
-/* What waits is put back in its order, and what was seen. */
-static void get_feed(struct corr *corr, struct mr_unpack *in, const struct corr_rule *rule,
-		     struct corr_slot *slot)
+/* What waits is put back in its order; where the rule feeds no other any more, it goes. */
+static void get_waiting(struct corr *corr, struct mr_unpack *in, const struct corr_rule *rule,
+			struct corr_slot *slot)
 {
-	bool feeds = mr_unpack_bool(in);
-	if (feeds && slot != NULL && slot->feed == NULL)
-		slot->feed = mr_calloc(1, sizeof(*slot->feed));
-	size_t count = mr_unpack_array(in, feeds ? CORR_SLOT_BOUND : 0);
-	struct corr_item **end = slot == NULL || !feeds ? NULL : &slot->feed->waiting;
-	while (end != NULL && *end != NULL)
-		end = &(*end)->next;
+	size_t count = mr_unpack_array(in, CORR_SLOT_BOUND);
 	for (size_t i = 0; i < count && mr_unpack_ok(in); i++) {
 		struct corr_item *item = get_item(corr, in, rule);
-		if (item == NULL || end == NULL)
+		if (item == NULL)
 			continue;
-		item->next = NULL;
-		*end = item;
-		end = &item->next;
-		slot->feed->waiting_count++;
+		if (rule->outer_count == 0) {
+			corr_item_done(corr, item);
+			continue;
+		}
+		struct corr_touch touch = {corr_slot_offset(item->time_us, rule->span_us), 0, item,
+					   false};
+		corr_held_touch(corr, corr_held_get(slot), &touch);
 	}
-	count = mr_unpack_array(in, feeds ? 2 * CORR_SLOT_BOUND : 0);
+}
+
+static void get_seen(struct mr_unpack *in, struct corr_seen *seen, uint32_t bound)
+{
+	size_t count = mr_unpack_array(in, bound);
 	for (size_t i = 0; i < count && mr_unpack_ok(in); i++) {
-		struct corr_id id;
-		if (get_id(in, &id) && slot != NULL)
-			corr_ids_add(&slot->feed->seen, &id, 2 * CORR_SLOT_BOUND);
+		uint64_t hash = mr_unpack_uint(in, UINT64_MAX);
+		if (mr_unpack_ok(in) && seen != NULL)
+			corr_seen_add(seen, hash, bound);
 	}
 }
 
@@ -320,19 +322,26 @@ static void get_slot(struct corr *corr, struct mr_unpack *in, const struct corr_
 	if (!mr_unpack_ok(in))
 		return;
 	struct corr_slot *slot = key == NULL ? NULL : corr_slot_get(corr, key, number);
-	if (slot != NULL) {
-		slot->told = told;
-		slot->fired |= (flags & 1) != 0;
-		slot->revised |= (flags & 2) != 0;
-	}
 	get_set(in, rule, slot);
 	get_times(in, rule, slot);
 	get_items(corr, in, rule, slot);
-	if (slot != NULL) {
-		slot->items_pruned |= (flags & 4) != 0;
-		slot->set.pruned |= (flags & 8) != 0;
-	}
-	get_feed(corr, in, rule, slot);
+	get_seen(in, slot == NULL ? NULL : &slot->seen, CORR_SEEN_BOUND);
+	get_waiting(corr, in, rule, slot);
+	get_seen(in, slot == NULL ? NULL : &slot->fed, 2 * CORR_SLOT_BOUND);
+	if (slot == NULL)
+		return;
+	slot->told = told;
+	slot->touched = true;
+	slot->fired |= (flags & 1) != 0;
+	slot->revised |= (flags & 2) != 0;
+	slot->items.pruned |= (flags & 4) != 0;
+	slot->set.pruned |= (flags & 8) != 0;
+	/* What windows hold is counted anew from the sets. */
+	if (slot->held != NULL)
+		slot->held->stale = true;
+	if (slot->next != NULL && slot->next->held != NULL)
+		slot->next->held->stale = true;
+	corr_slot_weigh(corr, slot);
 }
 
 static struct corr_rule *rule_of(struct corr *corr, struct mr_slice id, uint64_t meaning)
@@ -381,7 +390,7 @@ static void get_key(struct corr *corr, struct mr_unpack *in, uint8_t number)
 		get_slot(corr, in, rule, key);
 }
 
-static void get_plain(struct mr_unpack *in, struct corr_plain *plain)
+static void get_plain(struct corr *corr, struct mr_unpack *in, struct corr_plain *plain)
 {
 	size_t count = mr_unpack_array(in, SIZE_MAX);
 	in->bad |= count % 2 != 0;
@@ -390,7 +399,7 @@ static void get_plain(struct mr_unpack *in, struct corr_plain *plain)
 		get_id(in, &id);
 		int64_t time_us = mr_unpack_int(in);
 		if (mr_unpack_ok(in))
-			corr_plain_add(plain, &id, time_us);
+			corr_plain_add(corr, plain, &id, time_us);
 	}
 }
 
@@ -403,13 +412,17 @@ enum mr_err corr_restore(struct corr *corr, uint8_t number, struct mr_slice byte
 		in.bad = true;
 	if (mr_unpack_uint(&in, UINT64_MAX) != seed_mark(corr))
 		in.bad = true;
+	int64_t watermark_us = mr_unpack_int(&in);
 	if (mr_unpack_ok(&in))
-		get_plain(&in, &corr->groups[number].plain);
+		get_plain(corr, &in, &corr->groups[number].plain);
 	size_t keys = mr_unpack_array(&in, SIZE_MAX);
 	for (size_t i = 0; i < keys && mr_unpack_ok(&in); i++)
 		get_key(corr, &in, number);
-	if (mr_unpack_done(&in))
+	if (mr_unpack_done(&in)) {
+		if (watermark_us > corr->watermark_us)
+			corr->watermark_us = watermark_us;
 		return MR_OK;
+	}
 	corr_group_fini(corr, &corr->groups[number]);
 	return mr_error_set(error, MR_BAD_INPUT,
 			    "correlation state of key group %u: not a whole section of version %d "

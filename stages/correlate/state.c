@@ -1,4 +1,4 @@
-/* state.c - the tables of correlate: key groups, keys, slots, and ids that are counted once.
+/* state.c - the tables of correlate: key groups, keys, slots, and what they weigh.
  *
  * Called by the other files of this folder. Tables are hashed with the run's seed, because the keys
  * are an attacker's, and compared by their whole bytes: two keys never merge. Nothing here fails:
@@ -20,92 +20,6 @@ int64_t corr_slot_offset(int64_t time_us, int64_t span_us)
 {
 	int64_t rest = time_us % span_us;
 	return rest < 0 ? rest + span_us : rest;
-}
-
-/* ---- ids ---- */
-
-void corr_scratch_begin(struct corr *corr, char what)
-{
-	corr->scratch.len = 0;
-	mr_buf_add(&corr->scratch, corr->env->seed, sizeof(corr->env->seed));
-	mr_buf_add(&corr->scratch, &what, 1);
-}
-
-void corr_scratch_number(struct corr *corr, uint64_t number)
-{
-	mr_buf_add(&corr->scratch, &number, sizeof(number));
-}
-
-void corr_scratch_text(struct corr *corr, struct mr_slice text)
-{
-	corr_scratch_number(corr, text.len);
-	if (text.len > 0)
-		mr_buf_add(&corr->scratch, text.at, text.len);
-}
-
-struct corr_id corr_id_of_scratch(struct corr *corr)
-{
-	uint8_t digest[32];
-	struct corr_id id;
-	mr_sha256(corr->scratch.data, corr->scratch.len, digest);
-	memcpy(id.bytes, digest, sizeof(id.bytes));
-	return id;
-}
-
-static uint64_t id_hash(const struct corr_id *id)
-{
-	uint64_t hash;
-	memcpy(&hash, id->bytes, sizeof(hash));
-	return hash;
-}
-
-static bool id_is_zero(const struct corr_id *id)
-{
-	static const struct corr_id zero;
-	return memcmp(id, &zero, sizeof(zero)) == 0;
-}
-
-/* The place of the id, or the free one where it would go. */
-static struct corr_id *ids_place(const struct corr_ids *ids, const struct corr_id *id)
-{
-	uint32_t at = (uint32_t)id_hash(id) & ids->mask;
-	while (!id_is_zero(&ids->slots[at]) && memcmp(&ids->slots[at], id, sizeof(*id)) != 0)
-		at = (at + 1) & ids->mask;
-	return &ids->slots[at];
-}
-
-static void ids_grow(struct corr_ids *ids)
-{
-	struct corr_ids wider = {.count = ids->count, .mask = ids->mask * 2 + 1};
-	if (wider.mask < 3)
-		wider.mask = 3;
-	wider.slots = mr_calloc((size_t)wider.mask + 1, sizeof(*wider.slots));
-	for (uint32_t i = 0; ids->slots != NULL && i <= ids->mask; i++) {
-		if (!id_is_zero(&ids->slots[i]))
-			*ids_place(&wider, &ids->slots[i]) = ids->slots[i];
-	}
-	free(ids->slots);
-	*ids = wider;
-}
-
-bool corr_ids_add(struct corr_ids *ids, const struct corr_id *id, uint32_t bound)
-{
-	if (ids->slots == NULL || (ids->count + 1) * 4 > (ids->mask + 1) * 3)
-		ids_grow(ids);
-	struct corr_id *place = ids_place(ids, id);
-	if (!id_is_zero(place))
-		return false;
-	if (ids->count < bound) {
-		*place = *id;
-		ids->count++;
-	}
-	return true;
-}
-
-void corr_ids_fini(struct corr_ids *ids)
-{
-	free(ids->slots);
-	*ids = (struct corr_ids){0};
 }
 
 /* ---- keys ---- */
@@ -148,7 +62,7 @@ void corr_key_texts(const struct corr_key *key, struct mr_slice *texts_out)
 		at = get_text(at, &texts_out[i]);
 }
 
-static void keys_grow(struct corr_group *group)
+static void keys_grow(struct corr *corr, struct corr_group *group)
 {
 	uint32_t buckets = group->key_buckets == 0 ? 4 : group->key_buckets * 2;
 	struct corr_key **wider = mr_calloc(buckets, sizeof(struct corr_key *));
@@ -161,6 +75,7 @@ static void keys_grow(struct corr_group *group)
 			*bucket = key;
 		}
 	}
+	corr->bytes += (buckets - group->key_buckets) * sizeof(struct corr_key *);
 	free(group->keys);
 	group->keys = wider;
 	group->key_buckets = buckets;
@@ -171,8 +86,9 @@ static struct corr_key *key_new(struct corr *corr, uint8_t number, const struct 
 {
 	struct corr_group *group = &corr->groups[number];
 	if (group->key_count >= group->key_buckets)
-		keys_grow(group);
+		keys_grow(corr, group);
 	struct corr_key *key = mr_malloc(sizeof(*key) + corr->scratch.len);
+	corr->bytes += sizeof(*key) + corr->scratch.len;
 	struct corr_key **bucket = &group->keys[hash & (group->key_buckets - 1)];
 	*key = (struct corr_key){.next_in_bucket = *bucket,
 				 .rule = rule,
@@ -208,13 +124,14 @@ struct corr_key *corr_key_get(struct corr *corr, uint8_t number, const struct co
 	return key_new(corr, number, rule, count, hash);
 }
 
-static void key_free(struct corr_group *group, struct corr_key *key)
+static void key_free(struct corr *corr, struct corr_group *group, struct corr_key *key)
 {
 	struct corr_key **link = &group->keys[key->hash & (group->key_buckets - 1)];
 	while (*link != key)
 		link = &(*link)->next_in_bucket;
 	*link = key->next_in_bucket;
 	group->key_count--;
+	corr->bytes -= sizeof(*key) + key->len;
 	free(key);
 }
 
@@ -251,38 +168,84 @@ static void slots_grow(struct corr *corr, struct corr_group *group)
 			*bucket = slot;
 		}
 	}
+	corr->bytes += (buckets - group->slot_buckets) * sizeof(struct corr_slot *);
 	free(group->slots);
 	group->slots = wider;
 	group->slot_buckets = buckets;
 }
 
-struct corr_slot *corr_slot_get(struct corr *corr, struct corr_key *key, int64_t number)
-{
-	struct corr_slot *slot = corr_slot_find(corr, key, number);
-	if (slot != NULL)
-		return slot;
-	struct corr_group *group = &corr->groups[key->group];
-	if (group->slot_count >= group->slot_buckets)
-		slots_grow(corr, group);
-	struct corr_slot **bucket =
-	    &group->slots[slot_hash(corr, key, number) & (group->slot_buckets - 1)];
-	slot = mr_calloc(1, sizeof(*slot));
-	slot->next_in_bucket = *bucket;
-	slot->next_of_key = key->slots;
-	slot->key = key;
-	slot->number = number;
-	*bucket = slot;
-	key->slots = slot;
-	group->slot_count++;
-	return slot;
-}
-
-struct corr_slot *corr_slot_beside(struct corr *corr, const struct corr_slot *slot, int64_t step)
+static struct corr_slot *slot_beside(struct corr *corr, const struct corr_slot *slot, int64_t step)
 {
 	int64_t number;
 	if (__builtin_add_overflow(slot->number, step, &number))
 		return NULL;
 	return corr_slot_find(corr, slot->key, number);
+}
+
+static struct corr_slot *slot_new(struct corr *corr, struct corr_key *key, int64_t number)
+{
+	struct corr_group *group = &corr->groups[key->group];
+	if (group->slot_count >= group->slot_buckets)
+		slots_grow(corr, group);
+	struct corr_slot **bucket =
+	    &group->slots[slot_hash(corr, key, number) & (group->slot_buckets - 1)];
+	struct corr_slot *slot = mr_calloc(1, sizeof(*slot));
+	slot->key = key;
+	slot->number = number;
+	slot->previous = slot_beside(corr, slot, -1);
+	slot->next = slot_beside(corr, slot, 1);
+	if (slot->previous != NULL)
+		slot->previous->next = slot;
+	if (slot->next != NULL)
+		slot->next->previous = slot;
+	slot->next_in_bucket = *bucket;
+	slot->next_of_key = key->slots;
+	*bucket = slot;
+	key->slots = slot;
+	group->slot_count++;
+	corr_slot_weigh(corr, slot);
+	return slot;
+}
+
+struct corr_slot *corr_slot_get(struct corr *corr, struct corr_key *key, int64_t number)
+{
+	struct corr_slot *slot = key->recent;
+	if (slot != NULL && slot->number != number) {
+		struct corr_slot *beside = slot->number < number ? slot->next : slot->previous;
+		slot = beside != NULL && beside->number == number ? beside : NULL;
+	}
+	if (slot == NULL)
+		slot = corr_slot_find(corr, key, number);
+	if (slot == NULL)
+		slot = slot_new(corr, key, number);
+	key->recent = slot;
+	return slot;
+}
+
+void corr_slot_weigh(struct corr *corr, struct corr_slot *slot)
+{
+	size_t bytes = sizeof(*slot) + corr_items_bytes(&slot->items) + corr_set_bytes(&slot->set) +
+		       corr_held_bytes(slot->held) + corr_seen_bytes(&slot->seen) +
+		       corr_seen_bytes(&slot->fed);
+	if (slot->times != NULL)
+		bytes += corr_times_bytes(slot->times, slot->key->rule->step_count);
+	corr->bytes += bytes - slot->bytes;
+	slot->bytes = bytes;
+}
+
+void corr_slot_empty(struct corr *corr, struct corr_slot *slot)
+{
+	corr_items_fini(&slot->items);
+	corr_set_fini(&slot->set);
+	corr_times_free(slot->times, slot->key->rule->step_count);
+	slot->times = NULL;
+	corr_held_drop(slot);
+	corr_seen_fini(&slot->seen);
+	corr_seen_fini(&slot->fed);
+	/* What the next slot counts of this one is gone. */
+	if (slot->next != NULL && slot->next->held != NULL)
+		slot->next->held->stale = true;
+	corr_slot_weigh(corr, slot);
 }
 
 static void slot_free(struct corr *corr, struct corr_group *group, struct corr_slot *slot)
@@ -293,16 +256,21 @@ static void slot_free(struct corr *corr, struct corr_group *group, struct corr_s
 		link = &(*link)->next_in_bucket;
 	*link = slot->next_in_bucket;
 	group->slot_count--;
-	corr_items_free(slot->items);
-	corr_set_fini(&slot->set);
-	corr_times_free(slot->times, slot->key->rule->step_count);
-	corr_feed_free(slot->feed);
+	corr_slot_empty(corr, slot);
+	if (slot->previous != NULL)
+		slot->previous->next = NULL;
+	if (slot->next != NULL)
+		slot->next->previous = NULL;
+	if (slot->key->recent == slot)
+		slot->key->recent = NULL;
+	corr->bytes -= slot->bytes;
 	free(slot);
 }
 
-static void key_sweep(struct corr *corr, struct corr_group *group, struct corr_key *key,
-		      bool (*gone)(const struct corr *corr, const struct corr_slot *slot))
+void corr_key_sweep(struct corr *corr, struct corr_key *key,
+		    bool (*gone)(const struct corr *corr, const struct corr_slot *slot))
 {
+	struct corr_group *group = &corr->groups[key->group];
 	struct corr_slot **link = &key->slots;
 	while (*link != NULL) {
 		struct corr_slot *slot = *link;
@@ -314,7 +282,7 @@ static void key_sweep(struct corr *corr, struct corr_group *group, struct corr_k
 		slot_free(corr, group, slot);
 	}
 	if (key->slots == NULL)
-		key_free(group, key);
+		key_free(corr, group, key);
 }
 
 void corr_group_sweep(struct corr *corr, struct corr_group *group,
@@ -324,7 +292,7 @@ void corr_group_sweep(struct corr *corr, struct corr_group *group,
 		struct corr_key *key = group->keys[i];
 		while (key != NULL) {
 			struct corr_key *next = key->next_in_bucket;
-			key_sweep(corr, group, key, gone);
+			corr_key_sweep(corr, key, gone);
 			key = next;
 		}
 	}
@@ -337,12 +305,19 @@ static bool every_slot(const struct corr *corr, const struct corr_slot *slot)
 	return true;
 }
 
+void corr_key_drop(struct corr *corr, struct corr_key *key)
+{
+	corr_key_sweep(corr, key, every_slot);
+}
+
 void corr_group_fini(struct corr *corr, struct corr_group *group)
 {
 	corr_group_sweep(corr, group, every_slot);
 	assert(group->key_count == 0 && group->slot_count == 0);
+	corr->bytes -= group->key_buckets * sizeof(struct corr_key *);
+	corr->bytes -= group->slot_buckets * sizeof(struct corr_slot *);
 	free(group->keys);
 	free(group->slots);
-	free(group->plain.entries);
+	corr_plain_fini(corr, &group->plain);
 	*group = (struct corr_group){0};
 }

@@ -5,9 +5,11 @@
  * start, 0 .. timespan - 1, so that no sum of times can overflow. The window [t - S, t] of an
  * occurrence at offset x of slot s is then: offsets >= x of slot s - 1, and offsets <= x of slot s.
  *
- * correlate.c owns the stage's calls, state.c the tables, window.c the counting of distinct things,
+ * correlate.c owns the stage's calls, state.c the tables, ids.c what is counted or met once, set.c
+ * the distinct things of a slot, held.c how many of them each window holds, window.c both together,
  * evidence.c the records shown, feed.c what goes to outer correlations, fire.c the alerts,
- * expiry.c the release, snapshot.c the bytes. One file for each kind of correlation. */
+ * expiry.c the release, shed.c the memory ceiling, snapshot.c the bytes. One file for each kind of
+ * correlation. */
 #ifndef MILLRACE_CORRELATE_STATE_H
 #define MILLRACE_CORRELATE_STATE_H
 
@@ -17,7 +19,10 @@
 #define CORR_ID_BYTES 16
 #define CORR_ITEMS_SIDE 10   /* occurrences kept whole at either end of a slot */
 #define CORR_SLOT_BOUND 4096 /* ordered times, and waiting occurrences, of one slot */
+#define CORR_SEEN_BOUND 4096 /* occurrences of one slot that are known again when they come again  \
+			      */
 #define CORR_KEEP_LEAST 10   /* distinct things kept at either end of a slot, at least */
+#define CORR_HELD_LEAST 64   /* points that are not worth beginning anew */
 #define CORR_UNLIMITED INT64_MAX
 #define CORR_NEVER INT64_MIN
 
@@ -25,21 +30,43 @@
 struct corr_id {
 	uint8_t bytes[CORR_ID_BYTES];
 };
+static inline bool corr_id_equal(const struct corr_id *a, const struct corr_id *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
 
 /* ---- one slot ---- */
 
+/* A field of an item: its text stands behind the record id and the texts before it. */
+struct corr_item_field {
+	uint32_t len;
+	mr_field field;
+	uint16_t type; /* no padding: the bytes are hashed */
+};
+
 /* An occurrence kept whole: as evidence, or because it waits to complete. */
 struct corr_item {
-	struct corr_item *next;
+	struct corr_item *next; /* of those that wait at the same time */
 	int64_t time_us;
 	int64_t arrival_us;
 	uint64_t rules; /* bit (position % 64) of each rule that the record matched at this time */
 	struct mr_origin origin;
+	uint32_t capacity; /* bytes that there is room for behind this head */
+	uint32_t used;
 	uint32_t record_id_len;
-	uint32_t fields_len;
 	uint32_t rule; /* position in the correlation's rules, the smallest of those seen */
+	uint16_t field_count;
 	uint8_t kind;
-	char bytes[]; /* the record id, then the fields as mr_signal_fields_encode gives them */
+	struct corr_item_field fields[]; /* behind them the record id, then the fields' texts */
+};
+
+/* The evidence of a slot, sorted by (time, record id, kind). */
+struct corr_items {
+	struct corr_item **at;
+	size_t bytes; /* of the items */
+	uint8_t count;
+	uint8_t capacity;
+	bool pruned; /* something was left out, or nothing is kept at all */
 };
 
 struct corr_entry {
@@ -70,35 +97,57 @@ struct corr_times {
 	struct corr_times_of of[]; /* by corr_rule.step */
 };
 
-/* A set of ids, open addressing. */
-struct corr_ids {
-	struct corr_id *slots;
+/* Hashes of occurrences, open addressing; 0 is free. */
+struct corr_seen {
+	uint64_t *hashes;
 	uint32_t count;
 	uint32_t mask; /* 0: no memory yet */
 };
 
-/* Where the correlation feeds another: what was told or waits to complete. */
-struct corr_feed {
-	struct corr_item *waiting;
-	uint32_t waiting_count;
-	struct corr_ids seen;
+/* How many distinct things the windows hold that end in a slot, as a function of the offset at
+ * which they end: a treap of the offsets where that number changes (held.c). */
+struct corr_point {
+	int64_t offset;
+	int64_t delta; /* the number from this offset on, less the number before */
+	int64_t sum;   /* of the deltas below this point in the tree, and its own */
+	int64_t best;  /* the largest number at an asked offset of them, less that before all */
+	struct corr_item *waiting; /* occurrences that complete when the condition holds here */
+	uint32_t left, right;
+	uint32_t priority;
+	bool start; /* the slot fires when the condition holds here */
+};
+struct corr_held {
+	struct corr_point *points; /* [0] is none */
+	uint32_t count;            /* with [0] */
+	uint32_t capacity;
+	uint32_t root;
+	uint32_t limit;   /* points at which to begin anew */
+	uint32_t waiting; /* occurrences, and their bytes */
+	size_t waiting_bytes;
+	int64_t base; /* the number before all points */
+	bool stale;   /* only what waits is in it */
 };
 
 struct corr_key;
 struct corr_slot {
 	struct corr_slot *next_in_bucket;
 	struct corr_slot *next_of_key;
+	struct corr_slot *previous; /* the slots beside it in time, or NULL */
+	struct corr_slot *next;
 	struct corr_key *key;
 	int64_t number;
-	uint64_t told;           /* the count that the alert said */
-	struct corr_item *items; /* sorted; the earliest and the latest of the slot */
+	uint64_t told; /* the count that the alert said */
+	size_t bytes;  /* as last counted in corr.bytes */
+	struct corr_items items;
 	struct corr_set set;
 	struct corr_times *times;
-	struct corr_feed *feed;
-	uint8_t item_count;
-	bool items_pruned;
+	struct corr_held *held;
+	struct corr_seen seen; /* occurrences, where the evidence does not hold all */
+	struct corr_seen fed;  /* occurrences that were sent to outer correlations, or wait */
 	bool fired;
 	bool revised;
+	bool touched; /* since its alert was last looked at */
+	bool written; /* a finite run's alert was made before the end, to make room */
 };
 
 /* ---- keys and groups ---- */
@@ -107,6 +156,7 @@ struct corr_rule;
 struct corr_key {
 	struct corr_key *next_in_bucket;
 	struct corr_slot *slots;
+	struct corr_slot *recent; /* the last one used, or NULL */
 	const struct corr_rule *rule;
 	uint64_t hash;
 	uint32_t len;
@@ -155,8 +205,9 @@ struct corr_rule {
 	uint32_t step_count;
 	struct corr_outer *outers;
 	uint32_t outer_count;
-	bool alarmed; /* the bound of a slot was named once in the log */
-	bool dropped; /* so was state that no longer fits */
+	uint64_t shed; /* slots given up at the memory ceiling */
+	bool alarmed;  /* the bound of a slot was named once in the log */
+	bool dropped;  /* so was state that no longer fits */
 };
 
 /* ---- the stage ---- */
@@ -168,12 +219,19 @@ struct corr {
 	struct corr_rule *
 	    rules; /* one for each of the catalog; kind is NULL for detections and others' layers */
 	struct corr_group groups[MR_KEY_GROUPS];
-	struct mr_arena arena;    /* of one signal */
-	struct mr_buf scratch;    /* bytes to hash */
-	struct mr_buf sorted;     /* a window's numbers */
-	int64_t lateness_us;      /* CORR_UNLIMITED: nothing is ever released */
-	int64_t watermark_us;     /* of the last release; CORR_NEVER before */
-	bool revise;              /* a barrier has passed since the last revisions */
+	struct mr_arena arena;   /* of one signal */
+	struct mr_buf scratch;   /* bytes to hash */
+	uint64_t hash_key[2];    /* of ids: derived from the run's seed */
+	uint64_t random;         /* priorities of points */
+	struct corr_item *spare; /* memory of an item that is no longer needed, or NULL */
+	int64_t lateness_us;     /* CORR_UNLIMITED: nothing is ever released */
+	int64_t watermark_us;    /* of the last barrier; CORR_NEVER before */
+	size_t bytes;            /* of all state */
+	size_t ceiling;          /* past this, state is given up */
+	size_t shed_at;          /* where that is to be done next */
+	uint64_t plain_shed;     /* records of detections given up */
+	const struct corr_key *in_hand;
+	uint32_t revise_group;    /* a barrier's revisions: where to go on */
 	struct corr_slot **fired; /* finish: in the order written */
 	size_t fired_count;
 	size_t fired_at;
@@ -185,6 +243,9 @@ struct corr_occurrence {
 	const struct mr_signal *signal;
 	uint32_t position; /* of the signal's rule in the correlation's list */
 	int64_t offset;    /* in its slot */
+	struct corr_id record;
+	bool added;    /* temporal_ordered: its time is new */
+	bool is_first; /* of an outer correlation: it was not met before */
 };
 
 /* A slot and its neighbours of one key; NULL where there is none. */
@@ -194,42 +255,10 @@ struct corr_near {
 	struct corr_slot *next;
 };
 
-/* Offsets of windows that may newly hold, both ends included; none where from > to. */
+/* Offsets, both ends included; none where from > to. */
 struct corr_range {
 	int64_t from;
 	int64_t to;
-};
-static inline struct corr_range corr_range_none(void)
-{
-	return (struct corr_range){1, 0};
-}
-static inline bool corr_range_empty(struct corr_range range)
-{
-	return range.from > range.to;
-}
-static inline struct corr_range corr_range_hull(struct corr_range a, struct corr_range b)
-{
-	if (corr_range_empty(a))
-		return b;
-	if (corr_range_empty(b))
-		return a;
-	return (struct corr_range){a.from < b.from ? a.from : b.from, a.to > b.to ? a.to : b.to};
-}
-
-/* The windows that end in one slot, ready to be asked about. Borrows the slots and corr.sorted:
- * one at a time. */
-struct corr_view {
-	const struct corr_rule *rule;
-	const struct corr_slot *previous; /* may be NULL */
-	const struct corr_slot *current;
-	/* window.c: offsets at which the count of distinct things changes */
-	const int64_t *starts; /* of current's, sorted: where things may complete */
-	uint32_t start_count;
-	const int64_t *firsts; /* of what only current adds, sorted */
-	uint32_t first_count;
-	const int64_t *lasts; /* of what previous still holds, sorted */
-	uint32_t last_count;
-	uint32_t always; /* in both, without a gap */
 };
 
 /* A kind of correlation. */
@@ -237,17 +266,15 @@ struct corr_kind {
 	enum mr_correlation_type type;
 	/* Whether the signal is an occurrence of this kind at all. */
 	bool (*takes)(const struct mr_signal *signal);
-	/* Put an occurrence into near->current. The ranges, none on entry, say which windows of
-	 * current and of next may hold now and did not before. */
+	/* Put an occurrence into near->current. */
 	void (*add)(struct corr *corr, const struct corr_rule *rule, const struct corr_near *near,
-		    const struct corr_occurrence *occurrence, struct corr_range *current_out,
-		    struct corr_range *next_out);
-	void (*view)(struct corr *corr, const struct corr_rule *rule, struct corr_slot *previous,
-		     struct corr_slot *current, struct corr_view *view_out);
-	/* Whether the condition holds on the window that ends at this offset of current. */
-	bool (*holds)(const struct corr_view *view, int64_t offset);
-	/* The earliest occurrence kept of current within the range whose window holds. */
-	bool (*first)(const struct corr_view *view, struct corr_range range, int64_t *offset_out);
+		    struct corr_occurrence *occurrence);
+	/* Fire and send what has come to hold since, in current and in next. */
+	void (*settle)(struct corr *corr, const struct corr_rule *rule,
+		       const struct corr_near *near, const struct corr_occurrence *occurrence);
+	/* The offset of the earliest occurrence kept of the slot whose window holds. */
+	bool (*first)(const struct corr_rule *rule, const struct corr_slot *slot,
+		      int64_t *offset_out);
 };
 extern const struct corr_kind corr_event_count;
 extern const struct corr_kind corr_value_count;
@@ -260,56 +287,103 @@ extern const struct corr_kind corr_temporal_ordered;
 int64_t corr_slot_number(int64_t time_us, int64_t span_us);
 int64_t corr_slot_offset(int64_t time_us, int64_t span_us);
 
-/* A keyed hash of what stands in corr->scratch. */
-struct corr_id corr_id_of_scratch(struct corr *corr);
-void corr_scratch_begin(struct corr *corr, char what);
-void corr_scratch_text(struct corr *corr, struct mr_slice text);
-void corr_scratch_number(struct corr *corr, uint64_t number);
-
-/* True where the id is new; a set that holds `bound` ids takes no more and says that it is new. */
-bool corr_ids_add(struct corr_ids *ids, const struct corr_id *id, uint32_t bound);
-void corr_ids_fini(struct corr_ids *ids);
-
 struct corr_key *corr_key_get(struct corr *corr, uint8_t group, const struct corr_rule *rule,
 			      struct mr_slice tenant, const struct mr_slice *texts, uint32_t count);
 struct mr_slice corr_key_tenant(const struct corr_key *key);
 void corr_key_texts(const struct corr_key *key, struct mr_slice *texts_out);
 struct corr_slot *corr_slot_find(struct corr *corr, const struct corr_key *key, int64_t number);
 struct corr_slot *corr_slot_get(struct corr *corr, struct corr_key *key, int64_t number);
-/* The slot that many before or behind, or NULL. */
-struct corr_slot *corr_slot_beside(struct corr *corr, const struct corr_slot *slot, int64_t step);
+/* Count the slot's bytes anew. */
+void corr_slot_weigh(struct corr *corr, struct corr_slot *slot);
+/* Forget all that the slot holds but that it fired. */
+void corr_slot_empty(struct corr *corr, struct corr_slot *slot);
 /* The slots of a group for which `gone` says yes, and keys that have none left, are freed. */
 void corr_group_sweep(struct corr *corr, struct corr_group *group,
 		      bool (*gone)(const struct corr *corr, const struct corr_slot *slot));
+/* Likewise of one key. */
+void corr_key_sweep(struct corr *corr, struct corr_key *key,
+		    bool (*gone)(const struct corr *corr, const struct corr_slot *slot));
+/* The key and all its slots. */
+void corr_key_drop(struct corr *corr, struct corr_key *key);
 void corr_group_fini(struct corr *corr, struct corr_group *group);
+
+/* ---- ids.c ---- */
+
+/* SipHash-2-4 with 128 bits, as J.-P. Aumasson and D. J. Bernstein define it. */
+void corr_siphash(const uint64_t key[2], const void *bytes, size_t len, struct corr_id *out);
+/* A keyed hash of what stands in corr->scratch. */
+struct corr_id corr_id_of_scratch(struct corr *corr);
+void corr_scratch_begin(struct corr *corr, char what);
+void corr_scratch_text(struct corr *corr, struct mr_slice text);
+void corr_scratch_number(struct corr *corr, uint64_t number);
+/* The record that a signal is about. */
+struct corr_id corr_id_of_record(struct corr *corr, enum mr_record_kind kind,
+				 struct mr_slice record_id);
+
+/* True where the hash is new; where `bound` are held no more is taken, and all others are new. */
+bool corr_seen_add(struct corr_seen *seen, uint64_t hash, uint32_t bound);
+void corr_seen_fini(struct corr_seen *seen);
+size_t corr_seen_bytes(const struct corr_seen *seen);
 
 /* ---- plain.c ---- */
 
 void corr_plain_observe(struct corr *corr, const struct mr_signal *signal);
 /* True where the id is new; the later time is kept. */
-bool corr_plain_add(struct corr_plain *plain, const struct corr_id *id, int64_t time_us);
-/* Forget what is before `limit_us`. */
-void corr_plain_release(struct corr_plain *plain, int64_t limit_us);
+bool corr_plain_add(struct corr *corr, struct corr_plain *plain, const struct corr_id *id,
+		    int64_t time_us);
+/* Forget what is before `limit_us`; gives how many. */
+uint32_t corr_plain_release(struct corr *corr, struct corr_plain *plain, int64_t limit_us);
+void corr_plain_fini(struct corr *corr, struct corr_plain *plain);
 
-/* ---- window.c ---- */
+/* ---- set.c ---- */
 
-void corr_set_add(struct corr_set *set, uint32_t keep, const struct corr_id *id, int64_t first,
-		  int64_t last, bool *first_moved_out, bool *last_moved_out);
+/* `old_out`: what was known before; where nothing was, first INT64_MAX and last -1. */
+void corr_set_add(struct corr_set *set, uint32_t keep, const struct corr_entry *entry,
+		  struct corr_entry *old_out);
 const struct corr_entry *corr_set_find(const struct corr_set *set, const struct corr_id *id);
 /* Down to what must be kept, so that counts do not depend on the order of arrival. */
 void corr_set_prune(struct corr_set *set, uint32_t keep);
 void corr_set_fini(struct corr_set *set);
+size_t corr_set_bytes(const struct corr_set *set);
+
+/* ---- held.c ---- */
+
+struct corr_touch {
+	int64_t offset;
+	int64_t delta;
+	struct corr_item *item; /* begins to wait there; NULL for none */
+	bool start;             /* set, never taken back */
+};
+void corr_held_touch(struct corr *corr, struct corr_held *held, const struct corr_touch *touch);
+/* Which points: those asked about in the range whose number is at least this. */
+struct corr_want {
+	struct corr_range range;
+	int64_t least;
+};
+/* The earliest such point is asked about no more: its items are the caller's. */
+bool corr_held_take(struct corr_held *held, const struct corr_want *want,
+		    struct corr_point *point_out);
+/* These wait again, as they were taken. */
+void corr_held_put_back(struct corr *corr, struct corr_held *held, const struct corr_point *point);
+/* Only what waits stays. */
+void corr_held_restart(struct corr *corr, struct corr_held *held);
+/* All that waits, in order; `list` has room for held->waiting. */
+void corr_held_list(const struct corr_held *held, struct corr_item **list);
+/* The slot's, made where it has none. */
+struct corr_held *corr_held_get(struct corr_slot *slot);
+void corr_held_drop(struct corr_slot *slot);
+size_t corr_held_bytes(const struct corr_held *held);
+
+/* ---- window.c ---- */
+
 /* What the kinds that count distinct things share. */
-void corr_distinct_add(const struct corr_rule *rule, const struct corr_near *near, int64_t offset,
-		       const struct corr_id *ids, uint32_t count, struct corr_range *current_out,
-		       struct corr_range *next_out);
-void corr_distinct_view(struct corr *corr, const struct corr_rule *rule, struct corr_slot *previous,
-			struct corr_slot *current, struct corr_view *view_out);
-bool corr_distinct_holds(const struct corr_view *view, int64_t offset);
-bool corr_distinct_first(const struct corr_view *view, struct corr_range range,
+void corr_distinct_add(struct corr *corr, const struct corr_rule *rule,
+		       const struct corr_near *near, int64_t offset, const struct corr_id *ids,
+		       uint32_t count);
+void corr_distinct_settle(struct corr *corr, const struct corr_rule *rule,
+			  const struct corr_near *near, const struct corr_occurrence *occurrence);
+bool corr_distinct_first(const struct corr_rule *rule, const struct corr_slot *slot,
 			 int64_t *offset_out);
-int64_t *corr_numbers(struct corr *corr, size_t count);
-void corr_numbers_sort(int64_t *numbers, size_t count);
 /* How many are below the limit. */
 uint32_t corr_numbers_below(const int64_t *sorted, uint32_t count, int64_t limit);
 
@@ -319,36 +393,47 @@ enum corr_added { CORR_KNOWN, CORR_ADDED, CORR_FULL };
 enum corr_added corr_times_add(const struct corr_rule *rule, struct corr_slot *slot, uint32_t step,
 			       int64_t offset);
 void corr_times_free(struct corr_times *times, uint32_t step_count);
+size_t corr_times_bytes(const struct corr_times *times, uint32_t step_count);
 
 /* ---- evidence.c ---- */
 
-struct corr_item *corr_item_new(struct corr *corr, const struct mr_signal *signal,
-				uint32_t position);
+/* In the memory of `old` where it fits, which is freed otherwise; NULL for none. */
+struct corr_item *corr_item_make(struct corr_item *old, const struct mr_signal *signal,
+				 uint32_t position);
+/* Its memory is kept for the next one, or freed. */
+void corr_item_done(struct corr *corr, struct corr_item *item);
+size_t corr_item_bytes(const struct corr_item *item);
 struct mr_slice corr_item_record_id(const struct corr_item *item);
-struct mr_slice corr_item_fields(const struct corr_item *item);
+/* The fields, in the arena; their texts are borrowed from the item. */
+const struct mr_signal_field *corr_item_fields(const struct corr_item *item,
+					       struct mr_arena *arena);
 bool corr_item_same_record(const struct corr_item *a, const struct corr_item *b);
-void corr_items_free(struct corr_item *items);
-/* Takes the item. False where this rule's match of this record at this time was known. */
-bool corr_evidence_add(struct corr_slot *slot, struct corr_item *item);
+/* True where this rule's match of this record at this time was known. */
+bool corr_evidence_add(struct corr *corr, struct corr_slot *slot,
+		       const struct corr_occurrence *occurrence);
+/* Takes the item, as a snapshot gives it. */
+void corr_evidence_put(struct corr *corr, struct corr_slot *slot, struct corr_item *item);
+void corr_items_fini(struct corr_items *items);
+size_t corr_items_bytes(const struct corr_items *items);
 
 /* ---- feed.c ---- */
 
 /* The occurrence waits to complete, unless it is known. True where it is new. */
 bool corr_feed_add(struct corr *corr, struct corr_slot *slot,
 		   const struct corr_occurrence *occurrence);
-/* Send what waits in the range and completes now. */
-void corr_feed_settle(struct corr *corr, const struct corr_view *view, struct corr_slot *slot,
-		      struct corr_range range);
-/* What waits past the bound of a slot is given up, counted and named. */
-void corr_feed_bound(struct corr *corr, struct corr_slot *slot);
-void corr_feed_free(struct corr_feed *feed);
+/* Send what waits at the wanted points. True where there was such a point, waiting or start. */
+bool corr_feed_take(struct corr *corr, struct corr_slot *slot, const struct corr_want *want);
+/* An occurrence that still waits, past the bound of a slot, is given up, counted and named. */
+void corr_feed_bound(struct corr *corr, struct corr_slot *slot, int64_t offset);
 
 /* ---- fire.c ---- */
 
 /* The condition has come to hold in the slot. */
 void corr_fire(struct corr *corr, struct corr_slot *slot);
-/* Alerts whose count has doubled, once for each. */
-void corr_revise(struct corr *corr);
+/* Alerts whose count has doubled, once for each. MR_FULL: call again. */
+enum mr_err corr_revise(struct corr *corr);
+/* A finite run's alert, made before the end. */
+void corr_fire_early(struct corr *corr, struct corr_slot *slot);
 /* A finite run's end: all alerts, in an order of their own. MR_FULL: call again. */
 enum mr_err corr_fire_all(struct corr *corr);
 /* A slot holds more than its bound of something: named once for each rule. */
@@ -359,6 +444,14 @@ void corr_alarm(struct corr *corr, const struct corr_rule *rule, const char *wha
 void corr_release(struct corr *corr, int64_t watermark_us);
 /* Whether an occurrence comes after the state that it needs was released. */
 bool corr_is_beyond(const struct corr *corr, const struct corr_rule *rule, int64_t number);
+
+/* ---- shed.c ---- */
+
+/* Where the state has come to its ceiling: give up what PROTOCOL.md 6.7 says, but no slot of the
+ * key in hand (NULL: of a detection). */
+void corr_shed(struct corr *corr, const struct corr_key *in_hand);
+/* Name in the log how much was given up of which rule. */
+void corr_shed_report(const struct corr *corr);
 
 /* ---- snapshot.c ---- */
 

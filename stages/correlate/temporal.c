@@ -12,21 +12,18 @@ static bool takes(const struct mr_signal *signal)
 }
 
 static void add(struct corr *corr, const struct corr_rule *rule, const struct corr_near *near,
-		const struct corr_occurrence *occurrence, struct corr_range *current_out,
-		struct corr_range *next_out)
+		struct corr_occurrence *occurrence)
 {
-	(void)corr;
 	struct corr_id id = {{0}};
 	uint32_t step = rule->step[occurrence->position] + 1; /* an id of zeros is none */
 	memcpy(id.bytes, &step, sizeof(step));
-	corr_distinct_add(rule, near, occurrence->offset, &id, 1, current_out, next_out);
+	corr_distinct_add(corr, rule, near, occurrence->offset, &id, 1);
 }
 
 const struct corr_kind corr_temporal = {
     .type = MR_CORRELATION_TEMPORAL,
     .takes = takes,
     .add = add,
-    .view = corr_distinct_view,
-    .holds = corr_distinct_holds,
+    .settle = corr_distinct_settle,
     .first = corr_distinct_first,
 };

@@ -8,7 +8,6 @@
  * before stands for o - span, one of the slot behind for o + span. */
 #include "state.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 static bool takes(const struct mr_signal *signal)
@@ -49,6 +48,14 @@ void corr_times_free(struct corr_times *times, uint32_t step_count)
 	for (uint32_t i = 0; i < step_count; i++)
 		free(times->of[i].offsets);
 	free(times);
+}
+
+size_t corr_times_bytes(const struct corr_times *times, uint32_t step_count)
+{
+	size_t bytes = sizeof(*times) + step_count * sizeof(times->of[0]);
+	for (uint32_t i = 0; i < step_count; i++)
+		bytes += times->of[i].capacity * sizeof(*times->of[i].offsets);
+	return bytes;
 }
 
 static const struct corr_times_of *times_of(const struct corr_slot *slot, uint32_t step)
@@ -115,82 +122,103 @@ static bool chain_through(const struct corr_rule *rule, const struct corr_near *
 }
 
 static void add(struct corr *corr, const struct corr_rule *rule, const struct corr_near *near,
-		const struct corr_occurrence *occurrence, struct corr_range *current_out,
-		struct corr_range *next_out)
+		struct corr_occurrence *occurrence)
 {
-	uint32_t step = rule->step[occurrence->position];
-	int64_t offset = occurrence->offset, span = rule->span_us;
-	enum corr_added added = corr_times_add(rule, near->current, step, offset);
+	enum corr_added added = corr_times_add(
+	    rule, near->current, rule->step[occurrence->position], occurrence->offset);
+	occurrence->added = added == CORR_ADDED;
 	if (added == CORR_FULL) {
 		mr_count(corr->env->counters, MR_C_OCCURRENCES_CAPPED, 1);
 		corr_alarm(corr, rule, "distinct times");
-	}
-	if (added != CORR_ADDED)
-		return;
-	/* Its own window may hold a chain that it has no part in. */
-	*current_out = (struct corr_range){offset, offset};
-	for (uint32_t i = 0; i < rule->rule->rule_count; i++) {
-		int64_t start, end;
-		if (rule->step[i] != step || !chain_through(rule, near, i, offset, &start, &end))
-			continue;
-		/* Every occurrence from the chain's end to its start + span completes. */
-		struct corr_range all = {end, start + span};
-		struct corr_range now = {all.from, all.to < span ? all.to : span - 1};
-		struct corr_range later = {all.from > span ? all.from - span : 0, all.to - span};
-		*current_out = corr_range_hull(*current_out, now);
-		*next_out = corr_range_hull(*next_out, later);
 	}
 }
 
 /* ---- asking ---- */
 
-static void view(struct corr *corr, const struct corr_rule *rule, struct corr_slot *previous,
-		 struct corr_slot *current, struct corr_view *view_out)
+/* Whether the window that ends at this offset of current holds a chain. */
+static bool holds(const struct corr_rule *rule, const struct corr_slot *previous,
+		  const struct corr_slot *current, int64_t offset)
 {
-	*view_out = (struct corr_view){.rule = rule, .previous = previous, .current = current};
-	uint32_t total = current->times == NULL ? 0 : current->times->total;
-	int64_t *starts = corr_numbers(corr, total);
-	for (uint32_t step = 0; step < rule->step_count; step++) {
-		const struct corr_times_of *of = times_of(current, step);
-		if (of->count > 0)
-			memcpy(starts + view_out->start_count, of->offsets,
-			       of->count * sizeof(*starts));
-		view_out->start_count += of->count;
-	}
-	assert(view_out->start_count == total);
-	corr_numbers_sort(starts, total);
-	view_out->starts = starts;
-}
-
-static bool holds(const struct corr_view *asked, int64_t offset)
-{
-	const struct corr_rule *rule = asked->rule;
 	int64_t time = offset - rule->span_us;
 	for (uint32_t i = 0; i < rule->rule->rule_count; i++) {
-		if (!earliest(rule, asked->previous, asked->current, rule->step[i], time, &time) ||
-		    time > offset)
+		if (!earliest(rule, previous, current, rule->step[i], time, &time) || time > offset)
 			return false;
 	}
 	return true;
 }
 
-static bool first(const struct corr_view *asked, struct corr_range range, int64_t *offset_out)
+/* The earliest time of any rule from this offset on. */
+static bool next_time(const struct corr_rule *rule, const struct corr_slot *slot, int64_t from,
+		      int64_t *offset_out)
 {
-	uint32_t at = corr_numbers_below(asked->starts, asked->start_count, range.from);
-	for (; at < asked->start_count && asked->starts[at] <= range.to; at++) {
-		if (holds(asked, asked->starts[at])) {
-			*offset_out = asked->starts[at];
+	bool found = false;
+	for (uint32_t step = 0; step < rule->step_count; step++) {
+		const struct corr_times_of *of = times_of(slot, step);
+		uint32_t at = corr_numbers_below(of->offsets, of->count, from);
+		if (at == of->count || (found && of->offsets[at] >= *offset_out))
+			continue;
+		*offset_out = of->offsets[at];
+		found = true;
+	}
+	return found;
+}
+
+static bool first(const struct corr_rule *rule, const struct corr_slot *slot, int64_t *offset_out)
+{
+	int64_t from = 0, offset;
+	while (next_time(rule, slot, from, &offset)) {
+		if (holds(rule, slot->previous, slot, offset)) {
+			*offset_out = offset;
 			return true;
 		}
+		from = offset + 1;
 	}
 	return false;
+}
+
+/* Every occurrence of the range completes. */
+static void complete(struct corr *corr, const struct corr_rule *rule, struct corr_slot *slot,
+		     struct corr_range range)
+{
+	int64_t offset;
+	if (slot == NULL || range.from > range.to)
+		return;
+	bool fires =
+	    !slot->fired && next_time(rule, slot, range.from, &offset) && offset <= range.to;
+	if (slot->held != NULL)
+		corr_feed_take(corr, slot, &(struct corr_want){range, 0});
+	if (fires)
+		corr_fire(corr, slot);
+}
+
+static void settle(struct corr *corr, const struct corr_rule *rule, const struct corr_near *near,
+		   const struct corr_occurrence *occurrence)
+{
+	uint32_t step = rule->step[occurrence->position];
+	int64_t offset = occurrence->offset, span = rule->span_us;
+	struct corr_held *held = near->current->held;
+	/* Its own window may hold a chain that it has no part in. */
+	if ((occurrence->added || occurrence->is_first) &&
+	    holds(rule, near->previous, near->current, offset))
+		complete(corr, rule, near->current, (struct corr_range){offset, offset});
+	for (uint32_t i = 0; occurrence->added && i < rule->rule->rule_count; i++) {
+		int64_t start, end;
+		if (rule->step[i] != step || !chain_through(rule, near, i, offset, &start, &end))
+			continue;
+		/* Every occurrence from the chain's end to its start + span completes. */
+		struct corr_range now = {end, start < 0 ? start + span : span - 1};
+		struct corr_range later = {end > span ? end - span : 0, start};
+		complete(corr, rule, near->current, now);
+		complete(corr, rule, near->next, later);
+	}
+	if (held != NULL && held->count > held->limit)
+		corr_held_restart(corr, held);
 }
 
 const struct corr_kind corr_temporal_ordered = {
     .type = MR_CORRELATION_TEMPORAL_ORDERED,
     .takes = takes,
     .add = add,
-    .view = view,
-    .holds = holds,
+    .settle = settle,
     .first = first,
 };

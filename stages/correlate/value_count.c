@@ -10,8 +10,7 @@ static bool takes(const struct mr_signal *signal)
 }
 
 static void add(struct corr *corr, const struct corr_rule *rule, const struct corr_near *near,
-		const struct corr_occurrence *occurrence, struct corr_range *current_out,
-		struct corr_range *next_out)
+		struct corr_occurrence *occurrence)
 {
 	const struct mr_signal *signal = occurrence->signal;
 	struct corr_id ids[MR_PRODUCT_MAX];
@@ -23,14 +22,13 @@ static void add(struct corr *corr, const struct corr_rule *rule, const struct co
 			corr_scratch_text(corr, signal->values[i * signal->value_width + w]);
 		ids[i] = corr_id_of_scratch(corr);
 	}
-	corr_distinct_add(rule, near, occurrence->offset, ids, count, current_out, next_out);
+	corr_distinct_add(corr, rule, near, occurrence->offset, ids, count);
 }
 
 const struct corr_kind corr_value_count = {
     .type = MR_CORRELATION_VALUE_COUNT,
     .takes = takes,
     .add = add,
-    .view = corr_distinct_view,
-    .holds = corr_distinct_holds,
+    .settle = corr_distinct_settle,
     .first = corr_distinct_first,
 };

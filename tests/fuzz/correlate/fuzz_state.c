@@ -141,8 +141,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)mr_stage_correlate.restore(corr, 3, (struct mr_slice){exact, section}, NULL);
 	signals_take(corr, exact + section, size - 1 - section, &out);
 	mr_stage_correlate.snapshot(corr, 3, &again);
-	mr_stage_correlate.release(corr, 1000);
-	(void)mr_stage_correlate.tick(corr, 0, &out, NULL);
+	while (mr_stage_correlate.barrier(corr, 1000, &out, NULL) == MR_FULL)
+		while (mr_writer_take(&out, MR_CONTENT_ALERTS, 0, &body))
+			mr_body_fini(&body);
 	while (mr_stage_correlate.finish(corr, &out, NULL) == MR_FULL)
 		while (mr_writer_take(&out, MR_CONTENT_ALERTS, 0, &body))
 			mr_body_fini(&body);

@@ -385,11 +385,13 @@ static inline void house_barrier(struct house *house, int64_t watermark_us)
 	struct mr_error error = {0};
 	for (uint32_t l = 0; l < house->layers; l++) {
 		for (uint32_t w = 0; w < house->workers; w++) {
-			mr_stage_correlate.release(house->states[l][w], watermark_us);
-			assert_int_equal(mr_stage_correlate.tick(house->states[l][w], 0,
-								 &house->writers[l][w], &error),
-					 MR_OK);
-			house_drain(house, l, w);
+			enum mr_err err;
+			do {
+				err = mr_stage_correlate.barrier(house->states[l][w], watermark_us,
+								 &house->writers[l][w], &error);
+				house_drain(house, l, w);
+			} while (err == MR_FULL);
+			assert_int_equal(err, MR_OK);
 		}
 	}
 }

@@ -1,0 +1,256 @@
+/* shed.c - what is given up when the state has come to its ceiling (PROTOCOL.md 6.7).
+ *
+ * First the slots that begin more than ten minutes past W; then keys, those that hold the smallest
+ * part of their condition first, of those the oldest first; never the key in hand. A key that has
+ * fired holds the whole; so does a detection's record, and those go before it. In a finite run a
+ * slot that fired is not forgotten, because its alert is made at the end and once: it is made now,
+ * and all but the fact is forgotten. Giving up goes on to seven eighths of the ceiling, so that it
+ * is done seldom. Everything is counted and named in the log. Called by correlate.c and plain.c;
+ * never fails. */
+#include "state.h"
+
+#include <stdlib.h>
+
+#define FUTURE_US INT64_C(600000000)
+#define WHOLE 1000000
+
+struct candidate {
+	struct corr_key *key;
+	uint64_t part;  /* of the condition that its fullest window can hold, of WHOLE */
+	int64_t newest; /* its newest slot's end */
+};
+
+static size_t target(const struct corr *corr)
+{
+	return corr->ceiling - corr->ceiling / 8;
+}
+
+static void count(struct corr *corr, const struct corr_rule *rule, uint64_t slots)
+{
+	struct corr_rule *own = &corr->rules[rule->index];
+	mr_count(corr->env->counters, MR_C_STATE_SHED, slots);
+	if (own->shed == 0 && slots > 0)
+		mr_log(MR_LOG_WARNING,
+		       "%.*s: its state is given up in part, because all state has come to its "
+		       "ceiling of %zu bytes (state_bytes); this is counted (state_shed), and its "
+		       "alerts are no longer promised to be exact",
+		       (int)rule->rule->id.len, rule->rule->id.at, corr->ceiling);
+	own->shed += slots;
+}
+
+/* ---- times to come ---- */
+
+static bool is_future(const struct corr *corr, const struct corr_slot *slot)
+{
+	int64_t limit, span = slot->key->rule->span_us;
+	if (__builtin_add_overflow(corr->watermark_us, FUTURE_US, &limit))
+		return false;
+	return slot->key != corr->in_hand && slot->number > corr_slot_number(limit, span);
+}
+
+static void count_future(struct corr *corr, const struct corr_group *group)
+{
+	for (uint32_t i = 0; i < group->slot_buckets; i++) {
+		const struct corr_slot *slot = group->slots[i];
+		for (; slot != NULL; slot = slot->next_in_bucket)
+			count(corr, slot->key->rule, is_future(corr, slot));
+	}
+}
+
+static void shed_future(struct corr *corr)
+{
+	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++) {
+		count_future(corr, &corr->groups[g]);
+		corr_group_sweep(corr, &corr->groups[g], is_future);
+	}
+}
+
+/* ---- keys ---- */
+
+static uint64_t things(const struct corr_slot *slot)
+{
+	uint64_t most = slot->set.count;
+	for (uint32_t i = 0; slot->times != NULL && i < slot->key->rule->step_count; i++)
+		most += slot->times->of[i].count > 0;
+	return most;
+}
+
+static uint64_t slot_part(const struct corr_slot *slot)
+{
+	const struct corr_rule *rule = slot->key->rule;
+	bool ordered = rule->rule->type == MR_CORRELATION_TEMPORAL_ORDERED;
+	uint64_t whole = ordered ? rule->step_count : rule->threshold;
+	uint64_t most = things(slot) + (slot->previous == NULL ? 0 : things(slot->previous));
+	if (slot->fired)
+		return WHOLE;
+	return most >= whole ? WHOLE - 1 : most * WHOLE / whole;
+}
+
+static int64_t slot_end(const struct corr_slot *slot)
+{
+	int64_t end;
+	bool past = __builtin_add_overflow(slot->number, 1, &end);
+	past |= __builtin_mul_overflow(end, slot->key->rule->span_us, &end);
+	return !past ? end : slot->number < 0 ? INT64_MIN : INT64_MAX;
+}
+
+static struct candidate candidate_of(struct corr_key *key)
+{
+	struct candidate candidate = {key, 0, INT64_MIN};
+	for (const struct corr_slot *slot = key->slots; slot != NULL; slot = slot->next_of_key) {
+		uint64_t part = slot_part(slot);
+		int64_t end = slot_end(slot);
+		candidate.part = part > candidate.part ? part : candidate.part;
+		candidate.newest = end > candidate.newest ? end : candidate.newest;
+	}
+	return candidate;
+}
+
+static int by_part_and_age(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+	if (x->part != y->part)
+		return x->part < y->part ? -1 : 1;
+	if (x->newest != y->newest)
+		return x->newest < y->newest ? -1 : 1;
+	return x->key->hash < y->key->hash ? -1 : x->key->hash > y->key->hash;
+}
+
+/* Sorted; the caller frees. */
+static struct candidate *candidates_find(const struct corr *corr, size_t *count_out)
+{
+	size_t room = 0;
+	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++)
+		room += corr->groups[g].key_count;
+	struct candidate *found = mr_malloc((room + 1) * sizeof(*found));
+	*count_out = 0;
+	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++) {
+		for (uint32_t i = 0; i < corr->groups[g].key_buckets; i++) {
+			struct corr_key *key = corr->groups[g].keys[i];
+			for (; key != NULL; key = key->next_in_bucket) {
+				if (key != corr->in_hand)
+					found[(*count_out)++] = candidate_of(key);
+			}
+		}
+	}
+	qsort(found, *count_out, sizeof(*found), by_part_and_age);
+	return found;
+}
+
+static bool did_not_fire(const struct corr *corr, const struct corr_slot *slot)
+{
+	(void)corr;
+	return !slot->fired;
+}
+
+/* A finite run's: that it fired stays known. Gives how many slots were forgotten. */
+static uint64_t key_reduce(struct corr *corr, struct corr_key *key)
+{
+	uint64_t slots = 0;
+	for (struct corr_slot *slot = key->slots; slot != NULL; slot = slot->next_of_key) {
+		slots += !slot->written;
+		if (slot->fired && !slot->written)
+			corr_fire_early(corr, slot);
+	}
+	corr_key_sweep(corr, key, did_not_fire);
+	for (struct corr_slot *slot = key->slots; slot != NULL; slot = slot->next_of_key)
+		corr_slot_empty(corr, slot);
+	return slots;
+}
+
+static uint64_t key_forget(struct corr *corr, struct corr_key *key)
+{
+	uint64_t slots = 0;
+	for (const struct corr_slot *slot = key->slots; slot != NULL; slot = slot->next_of_key)
+		slots++;
+	corr_key_drop(corr, key);
+	return slots;
+}
+
+static void key_shed(struct corr *corr, const struct candidate *candidate)
+{
+	const struct corr_rule *rule = candidate->key->rule;
+	bool reduces = corr->env->finite && candidate->part == WHOLE;
+	count(corr, rule,
+	      reduces ? key_reduce(corr, candidate->key) : key_forget(corr, candidate->key));
+}
+
+/* ---- records of detections ---- */
+
+static int by_time(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+	return x < y ? -1 : x > y;
+}
+
+/* The older half. */
+static void plain_shed(struct corr *corr, struct corr_plain *plain)
+{
+	if (plain->count == 0)
+		return;
+	int64_t *times = mr_malloc(plain->count * sizeof(*times));
+	uint32_t found = 0;
+	for (uint32_t i = 0; i <= plain->mask; i++) {
+		static const struct corr_id none;
+		if (!corr_id_equal(&plain->entries[i].id, &none))
+			times[found++] = plain->entries[i].time_us;
+	}
+	qsort(times, found, sizeof(*times), by_time);
+	int64_t middle = times[found / 2];
+	free(times);
+	uint32_t gone = corr_plain_release(corr, plain, middle);
+	corr->plain_shed += gone;
+	mr_count(corr->env->counters, MR_C_STATE_SHED, gone);
+}
+
+static void plains_shed(struct corr *corr)
+{
+	bool first = corr->plain_shed == 0;
+	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++)
+		plain_shed(corr, &corr->groups[g].plain);
+	if (first && corr->plain_shed > 0)
+		mr_log(
+		    MR_LOG_WARNING,
+		    "records that detections have fired for are forgotten, the older first, "
+		    "because all state has come to its ceiling of %zu bytes (state_bytes); this "
+		    "is counted (state_shed), and such a record that comes again makes its alert "
+		    "again",
+		    corr->ceiling);
+}
+
+/* ---- all of it ---- */
+
+void corr_shed(struct corr *corr, const struct corr_key *in_hand)
+{
+	size_t found, at = 0;
+	corr->in_hand = in_hand;
+	if (corr->watermark_us != CORR_NEVER)
+		shed_future(corr);
+	if (corr->bytes > target(corr)) {
+		struct candidate *candidates = candidates_find(corr, &found);
+		for (; at < found && candidates[at].part < WHOLE && corr->bytes > target(corr);
+		     at++)
+			key_shed(corr, &candidates[at]);
+		if (corr->bytes > target(corr))
+			plains_shed(corr);
+		for (; at < found && corr->bytes > target(corr); at++)
+			key_shed(corr, &candidates[at]);
+		free(candidates);
+	}
+	/* What is left cannot go: it is not looked through again for each signal. */
+	corr->shed_at =
+	    corr->bytes > target(corr) ? corr->bytes + corr->ceiling / 8 : corr->ceiling;
+	corr->in_hand = NULL;
+}
+
+void corr_shed_report(const struct corr *corr)
+{
+	for (uint32_t i = 0; i < corr->catalog.count; i++) {
+		const struct corr_rule *rule = &corr->rules[i];
+		if (rule->shed > 0)
+			mr_log(MR_LOG_WARNING,
+			       "%.*s: %llu of its slots were forgotten at the memory ceiling",
+			       (int)rule->rule->id.len, rule->rule->id.at,
+			       (unsigned long long)rule->shed);
+	}
+}
