@@ -59,7 +59,9 @@ static int teardown(void **state)
 	mr_link_rx_close(pair->rx);
 	zmq_ctx_term(pair->peer_context);
 	zmq_ctx_term(pair->context);
-	rmdir(pair->directory);
+	/* A link removes the socket's name when both have met; not all of these do. */
+	unlink(pair->endpoint + strlen("ipc://"));
+	assert_int_equal(rmdir(pair->directory), 0);
 	free(pair);
 	return 0;
 }
