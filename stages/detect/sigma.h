@@ -88,7 +88,7 @@ struct sigma_slot {
 	struct mr_slice text;
 	mr_field otherwise; /* 0: nothing */
 };
-#define SIGMA_SLOTS_MAX 2
+#define SIGMA_SLOTS_MAX 4
 struct sigma_place {
 	uint32_t rule; /* the detection's catalog index */
 	mr_field name; /* as the correlation calls it */

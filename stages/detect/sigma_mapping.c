@@ -1,19 +1,27 @@
-/* sigma_mapping.c - reads the mappings that are compiled in, and applies them.
+/* sigma_mapping.c - reads the mappings that are compiled in, and applies them to tests.
  *
- * Called by sigma_load.c (read, find, where), sigma_test.c (leaf) and sigma_correlation.c (places).
- * A mapping of a field is one of
+ * Called by sigma_load.c (read, find, where), sigma_test.c (leaf) and sigma_place.c. Under the
+ * fields of a view stand the places where a rule's field is looked for: the first that the record
+ * has counts. A single place stands behind the field itself; a list is the whole order. `fields`
+ * may be a list of such maps.
  *
- *     Field: Other                       its own field, else Other
- *     Field: {field: Other, replace: true, values: {success: [Succeeded, Success]}}
- *     Field: {field: Other, dotted: true}                 a whole text there may end in a full stop
- *     Field: {field: Other, first: true}                  Other, where it is there, else its own
+ *     Field: Other
+ *     Field: [Other, Field]                               Other first
+ *     Field: [Other]                                      instead of the field
  *     Field: {when: {Operation: X}, field: Other, else: Third}
- *     Field: {record: true, replace: true}                anywhere in the record
+ *     Field: [{record: true}]                             anywhere in the record
+ *
+ * A place may say more of what is asked of it:
+ *
+ *     {field: Other, values: {success: [Succeeded, null, {F: a, G: 'b*'}]}}
+ *                               the text `success` is also `Succeeded`, null or missing, and other
+ *                               fields' patterns together
+ *     {field: Other, tails: ['', '.']}                    the text and what may stand behind it
+ *     {field: Other, also: [Third]}                       true too where it is true of Third
  */
 #include "sigma_mapping.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
 __asm__(".pushsection .rodata\n"
 	".global sigma_mapping_text\n"
@@ -139,43 +147,67 @@ static struct sigma_node *negate(struct sigma_scope *scope, struct sigma_node *n
 	return node == NULL ? NULL : sigma_node_not(scope->arena, node);
 }
 
-/* A value that stands for others: the test is made for each of these too. Only whole texts can. */
-static struct sigma_node *other_values(struct sigma_scope *scope, struct mr_slice field,
-				       const struct sigma_yaml *values,
-				       const struct sigma_predicate *predicate,
-				       struct sigma_node *node)
+/* A test of whole texts, and what it must be. */
+static bool is_whole_text(const struct sigma_predicate *predicate)
 {
-	if (values == NULL || predicate->test != SIGMA_TEXT || predicate->part_count != 1 ||
-	    predicate->parts[0].kind != SIGMA_LITERAL)
-		return node;
-	for (uint32_t i = 0; i < values->count && node != NULL; i++) {
-		if (!mr_fold_eq(values->keys[i]->text, predicate->parts[0].text))
-			continue;
-		const struct sigma_yaml *list = values->items[i];
-		for (uint32_t v = 0; v < list->count && node != NULL; v++)
-			node = join(scope, SIGMA_OR, node,
-				    text_leaf(scope, field, list->items[v]->text));
+	return predicate->test == SIGMA_TEXT && predicate->part_count == 1 &&
+	       predicate->parts[0].kind == SIGMA_LITERAL;
+}
+
+/* One member of `values`: a text of the field itself, null, or texts of other fields together. */
+static struct sigma_node *member_leaf(struct sigma_scope *scope, struct mr_slice field,
+				      const struct sigma_yaml *member)
+{
+	struct sigma_predicate null = {.test = SIGMA_NULL};
+	struct sigma_node *node = NULL;
+	if (member->kind == SIGMA_YAML_SCALAR)
+		return member->type == SIGMA_YAML_NULL ? plain_leaf(scope, field, &null)
+						       : text_leaf(scope, field, member->text);
+	for (uint32_t i = 0; i < member->count; i++) {
+		struct sigma_node *leaf =
+		    text_leaf(scope, member->keys[i]->text, member->items[i]->text);
+		node = i == 0 ? leaf : join(scope, SIGMA_AND, node, leaf);
 	}
 	return node;
 }
 
-/* A whole text, or the end of one, with a full stop behind it too. */
-static struct sigma_node *dotted(struct sigma_scope *scope, struct mr_slice field,
-				 const struct sigma_predicate *predicate, struct sigma_node *node)
+/* A value that stands for others: the test is made for each of these too. Only whole texts can. */
+static struct sigma_node *add_values(struct sigma_scope *scope, struct mr_slice field,
+				     const struct sigma_yaml *values,
+				     const struct sigma_predicate *predicate,
+				     struct sigma_node *node)
+{
+	for (uint32_t i = 0; i < values->count && node != NULL; i++) {
+		const struct sigma_yaml *list = values->items[i];
+		if (!mr_fold_eq(values->keys[i]->text, predicate->parts[0].text))
+			continue;
+		for (uint32_t v = 0; v < list->count && node != NULL; v++)
+			node =
+			    join(scope, SIGMA_OR, node, member_leaf(scope, field, list->items[v]));
+	}
+	return node;
+}
+
+/* A whole text, or the end of one, with each of the tails behind it. */
+static struct sigma_node *with_tails(struct sigma_scope *scope, struct mr_slice field,
+				     const struct sigma_yaml *tails,
+				     const struct sigma_predicate *predicate)
 {
 	uint32_t count = predicate->part_count;
+	struct sigma_node *node = NULL;
 	if (predicate->test != SIGMA_TEXT || count == 0 ||
 	    predicate->parts[count - 1].kind != SIGMA_LITERAL)
-		return node;
-	struct sigma_predicate other = *predicate;
-	struct mr_slice last = predicate->parts[count - 1].text;
-	other.parts = mr_arena_alloc(scope->arena, count * sizeof *other.parts);
-	memcpy(other.parts, predicate->parts, count * sizeof *other.parts);
-	char *text = mr_arena_alloc(scope->arena, last.len + 1);
-	memcpy(text, last.at, last.len);
-	text[last.len] = '.';
-	other.parts[count - 1].text = (struct mr_slice){text, last.len + 1};
-	return join(scope, SIGMA_OR, node, plain_leaf(scope, field, &other));
+		return plain_leaf(scope, field, predicate);
+	for (uint32_t i = 0; i < tails->count; i++) {
+		struct sigma_pattern own = {predicate->parts, count};
+		struct sigma_pattern pattern = sigma_pattern_wrap(scope->arena, &own, false, false);
+		sigma_pattern_add(scope->arena, &pattern, tails->items[i]->text);
+		struct sigma_predicate longer =
+		    sigma_pattern_predicate(scope->arena, &pattern, predicate->cased);
+		struct sigma_node *leaf = plain_leaf(scope, field, &longer);
+		node = i == 0 ? leaf : join(scope, SIGMA_OR, node, leaf);
+	}
+	return node;
 }
 
 /* The whole record as a text: a keyword, which can only be looked for inside. */
@@ -186,68 +218,98 @@ static bool is_inside(const struct sigma_predicate *predicate)
 	       predicate->parts[2].kind == SIGMA_ANY;
 }
 
-static bool is_true(const struct sigma_yaml *map, const char *key)
+/* Whether a missing field passes the test. */
+static bool likes_missing(const struct sigma_predicate *predicate)
 {
-	const struct sigma_yaml *node = sigma_yaml_get(map, key);
-	return node != NULL && node->truth;
+	return predicate->test == SIGMA_NULL ||
+	       (predicate->test == SIGMA_EXISTS && !predicate->truth);
 }
 
-/* What the mapping of a view says of a field, or NULL. */
-static const struct sigma_yaml *find_mapping(const struct sigma_view *view, struct mr_slice field)
+/* ---- slots: the order in which a record's fields stand for a rule's ---- */
+
+static const struct sigma_yaml *find_field(const struct sigma_yaml *fields, struct mr_slice field)
 {
-	const struct sigma_yaml *fields = view == NULL ? NULL : view->fields;
-	for (uint32_t i = 0; fields != NULL && i < fields->count; i++) {
+	for (uint32_t i = 0; i < fields->count; i++) {
 		if (mr_fold_eq(fields->keys[i]->text, field))
 			return fields->items[i];
 	}
 	return NULL;
 }
 
-/* ---- slots: the order in which a record's fields stand for a rule's ---- */
-
-struct slot {
-	struct mr_slice field;
-	struct mr_slice when, text, otherwise; /* `when` empty: always */
-	bool mapped;                           /* not the rule's own field */
-};
-
-static uint32_t slots_of(const struct sigma_yaml *to, struct mr_slice own,
-			 struct slot out[SIGMA_SLOTS_MAX])
+const struct sigma_yaml *sigma_view_mapping(const struct sigma_view *view, struct mr_slice field)
 {
-	struct slot itself = {.field = own};
-	struct slot there = {.mapped = true};
-	out[0] = itself;
-	if (to == NULL || (to->kind == SIGMA_YAML_MAP && is_true(to, "record")))
-		return 1;
-	there.field = to->kind == SIGMA_YAML_MAP ? text_of(to, "field") : to->text;
+	const struct sigma_yaml *fields = view == NULL ? NULL : view->fields;
+	if (fields == NULL || fields->kind == SIGMA_YAML_MAP)
+		return fields == NULL ? NULL : find_field(fields, field);
+	const struct sigma_yaml *found = NULL;
+	for (uint32_t i = 0; i < fields->count && found == NULL; i++)
+		found = find_field(fields->items[i], field);
+	return found;
+}
+
+static struct sigma_mapped one_slot(const struct sigma_yaml *to, struct mr_slice own)
+{
+	struct sigma_mapped slot = {.field = to->text};
+	if (to->kind != SIGMA_YAML_MAP)
+		return slot;
 	const struct sigma_yaml *when = sigma_yaml_get(to, "when");
+	const struct sigma_yaml *tails = sigma_yaml_get(to, "tails");
+	slot.options = to;
+	slot.record = sigma_yaml_get(to, "record") != NULL;
+	slot.field = slot.record ? own : text_of(to, "field");
+	slot.derived = slot.record || (tails != NULL && tails->items[0]->text.len > 0);
 	if (when != NULL) {
-		there.when = when->keys[0]->text;
-		there.text = when->items[0]->text;
-		there.otherwise = text_of(to, "else");
+		slot.when = when->keys[0]->text;
+		slot.text = when->items[0]->text;
+		slot.otherwise = text_of(to, "else");
 	}
-	bool first = is_true(to, "first");
-	bool replace = is_true(to, "replace");
-	out[0] = first || replace ? there : itself;
-	out[1] = first ? itself : there;
-	return replace ? 1 : SIGMA_SLOTS_MAX;
+	return slot;
 }
 
-static struct sigma_node *mapped_leaf(struct sigma_scope *scope, struct mr_slice field,
-				      const struct sigma_yaml *to,
-				      const struct sigma_predicate *predicate)
+uint32_t sigma_view_slots(const struct sigma_yaml *to, struct mr_slice own,
+			  struct sigma_mapped out[SIGMA_SLOTS_MAX])
 {
-	struct sigma_node *node = plain_leaf(scope, field, predicate);
-	node = other_values(scope, field, sigma_yaml_get(to, "values"), predicate, node);
-	return is_true(to, "dotted") ? dotted(scope, field, predicate, node) : node;
+	out[0] = (struct sigma_mapped){.field = own};
+	if (to == NULL)
+		return 1;
+	if (to->kind != SIGMA_YAML_LIST) {
+		out[1] = one_slot(to, own);
+		return 2;
+	}
+	assert(to->count > 0 && to->count <= SIGMA_SLOTS_MAX);
+	for (uint32_t i = 0; i < to->count; i++)
+		out[i] = one_slot(to->items[i], own);
+	return to->count;
 }
 
-static struct sigma_node *slot_leaf(struct sigma_scope *scope, const struct slot *slot,
-				    const struct sigma_yaml *to,
+/* ---- tests ---- */
+
+static struct sigma_node *field_leaf(struct sigma_scope *scope, const struct sigma_mapped *slot,
+				     const struct sigma_predicate *predicate)
+{
+	const struct sigma_yaml *options = slot->options;
+	const struct sigma_yaml *values = sigma_yaml_get(options, "values");
+	const struct sigma_yaml *tails = sigma_yaml_get(options, "tails");
+	const struct sigma_yaml *also = sigma_yaml_get(options, "also");
+	struct sigma_node *node = tails == NULL ? plain_leaf(scope, slot->field, predicate)
+						: with_tails(scope, slot->field, tails, predicate);
+	if (values != NULL && is_whole_text(predicate))
+		node = add_values(scope, slot->field, values, predicate, node);
+	for (uint32_t i = 0; also != NULL && i < also->count && !likes_missing(predicate); i++)
+		node =
+		    join(scope, SIGMA_OR, node, plain_leaf(scope, also->items[i]->text, predicate));
+	return node;
+}
+
+static struct sigma_node *slot_leaf(struct sigma_scope *scope, const struct sigma_mapped *slot,
 				    const struct sigma_predicate *predicate)
 {
-	struct sigma_node *node = slot->mapped ? mapped_leaf(scope, slot->field, to, predicate)
-					       : plain_leaf(scope, slot->field, predicate);
+	if (slot->options == NULL)
+		return plain_leaf(scope, slot->field, predicate);
+	if (slot->record)
+		return plain_leaf(scope, is_inside(predicate) ? MR_SLICE("") : slot->field,
+				  predicate);
+	struct sigma_node *node = field_leaf(scope, slot, predicate);
 	if (slot->when.len == 0)
 		return node;
 	struct sigma_node *holds = text_leaf(scope, slot->when, slot->text);
@@ -256,67 +318,69 @@ static struct sigma_node *slot_leaf(struct sigma_scope *scope, const struct slot
 		    join(scope, SIGMA_AND, negate(scope, holds), otherwise));
 }
 
-/* Whether a missing field passes the test. */
-static bool likes_missing(const struct sigma_predicate *predicate)
-{
-	return predicate->test == SIGMA_NULL ||
-	       (predicate->test == SIGMA_EXISTS && !predicate->truth);
-}
-
-/* One side mapped: what the predicate names as `other` stays as it is. */
+/* The first slot that the record has is tested, and the last in any case. */
 static struct sigma_node *map_field(struct sigma_scope *scope, struct mr_slice field,
 				    const struct sigma_predicate *predicate)
 {
-	const struct sigma_yaml *to = field.len == 0 ? NULL : find_mapping(scope->view, field);
-	struct slot slots[SIGMA_SLOTS_MAX];
-	if (to != NULL && is_true(to, "record") && is_inside(predicate))
-		return plain_leaf(scope, MR_SLICE(""), predicate);
-	uint32_t count = slots_of(to, field, slots);
-	struct sigma_node *node = slot_leaf(scope, &slots[0], to, predicate);
-	if (count == 1)
-		return node;
+	struct sigma_mapped slots[SIGMA_SLOTS_MAX];
 	struct sigma_predicate exists = {.test = SIGMA_EXISTS, .truth = true};
-	struct sigma_node *has = plain_leaf(scope, slots[0].field, &exists);
-	if (likes_missing(predicate))
-		node = join(scope, SIGMA_AND, has, node);
-	return join(
-	    scope, SIGMA_OR, node,
-	    join(scope, SIGMA_AND, negate(scope, has), slot_leaf(scope, &slots[1], to, predicate)));
+	if (field.len == 0)
+		return plain_leaf(scope, field, predicate);
+	uint32_t at = sigma_view_slots(sigma_view_mapping(scope->view, field), field, slots) - 1;
+	struct sigma_node *node = slot_leaf(scope, &slots[at], predicate);
+	while (at-- > 0) {
+		struct sigma_node *has = plain_leaf(scope, slots[at].field, &exists);
+		struct sigma_node *here = slot_leaf(scope, &slots[at], predicate);
+		if (likes_missing(predicate))
+			here = join(scope, SIGMA_AND, has, here);
+		node =
+		    join(scope, SIGMA_OR, here, join(scope, SIGMA_AND, negate(scope, has), node));
+	}
+	return node;
 }
 
-/* A fieldref compares with the first of the other field's slots that the record has. */
-static struct sigma_node *map_other(struct sigma_scope *scope, struct mr_slice field,
-				    const struct sigma_predicate *predicate,
-				    const struct slot *slot)
+static struct sigma_node *compare_with(struct sigma_scope *scope, struct mr_slice field,
+				       const struct sigma_predicate *predicate,
+				       struct mr_slice other)
 {
 	struct sigma_predicate own = *predicate;
-	own.other = mr_fields_add(scope->load->fields, slot->field);
-	struct sigma_node *node = own.other == 0 ? NULL : map_field(scope, field, &own);
-	if (slot->when.len == 0)
-		return node;
-	own.other = mr_fields_add(scope->load->fields, slot->otherwise);
-	struct sigma_node *holds = text_leaf(scope, slot->when, slot->text);
-	struct sigma_node *otherwise = own.other == 0 ? NULL : map_field(scope, field, &own);
-	return join(scope, SIGMA_OR, join(scope, SIGMA_AND, holds, node),
-		    join(scope, SIGMA_AND, negate(scope, holds), otherwise));
+	own.other = mr_fields_add(scope->load->fields, other);
+	return own.other == 0 ? NULL : map_field(scope, field, &own);
+}
+
+/* The same for the other side of a fieldref. */
+static struct sigma_node *map_other(struct sigma_scope *scope, struct mr_slice field,
+				    const struct sigma_predicate *predicate)
+{
+	struct mr_slice other = mr_fields_name(scope->load->fields, predicate->other);
+	struct sigma_mapped slots[SIGMA_SLOTS_MAX];
+	struct sigma_predicate exists = {.test = SIGMA_EXISTS, .truth = true};
+	uint32_t count = sigma_view_slots(sigma_view_mapping(scope->view, other), other, slots);
+	struct sigma_node *node = NULL;
+	for (uint32_t at = count; at-- > 0;) {
+		const struct sigma_mapped *slot = &slots[at];
+		struct sigma_node *here = compare_with(scope, field, predicate, slot->field);
+		if (slot->when.len != 0) {
+			struct sigma_node *holds = text_leaf(scope, slot->when, slot->text);
+			here = join(scope, SIGMA_OR, join(scope, SIGMA_AND, holds, here),
+				    join(scope, SIGMA_AND, negate(scope, holds),
+					 compare_with(scope, field, predicate, slot->otherwise)));
+		}
+		if (at + 1 < count)
+			here = join(scope, SIGMA_OR, here,
+				    join(scope, SIGMA_AND,
+					 negate(scope, plain_leaf(scope, slot->field, &exists)),
+					 node));
+		node = here;
+	}
+	return node;
 }
 
 struct sigma_node *sigma_view_leaf(struct sigma_scope *scope, struct mr_slice field,
 				   const struct sigma_predicate *predicate)
 {
-	if (predicate->test != SIGMA_FIELDREF)
-		return map_field(scope, field, predicate);
-	struct mr_slice other = mr_fields_name(scope->load->fields, predicate->other);
-	struct slot slots[SIGMA_SLOTS_MAX];
-	uint32_t count = slots_of(find_mapping(scope->view, other), other, slots);
-	struct sigma_node *node = map_other(scope, field, predicate, &slots[0]);
-	if (count == 1)
-		return node;
-	struct sigma_predicate exists = {.test = SIGMA_EXISTS, .truth = true};
-	struct sigma_node *has = plain_leaf(scope, slots[0].field, &exists);
-	return join(scope, SIGMA_OR, node,
-		    join(scope, SIGMA_AND, negate(scope, has),
-			 map_other(scope, field, predicate, &slots[1])));
+	return predicate->test == SIGMA_FIELDREF ? map_other(scope, field, predicate)
+						 : map_field(scope, field, predicate);
 }
 
 struct sigma_node *sigma_view_where(struct sigma_scope *scope, const struct sigma_view *view)
@@ -334,108 +398,4 @@ struct sigma_node *sigma_view_where(struct sigma_scope *scope, const struct sigm
 		node = node == NULL ? leaf : join(scope, SIGMA_OR, node, leaf);
 	}
 	return node;
-}
-
-/* ---- places: the same for what correlations take from a record ---- */
-
-static struct mr_texts where_texts(struct sigma_builder *load, const struct sigma_yaml *values)
-{
-	struct mr_texts texts = {0};
-	bool list = values->kind == SIGMA_YAML_LIST;
-	texts.count = list ? values->count : 1;
-	texts.items = mr_arena_alloc(load->arena, texts.count * sizeof *texts.items);
-	for (uint32_t i = 0; i < texts.count; i++)
-		texts.items[i] = list ? values->items[i]->text : values->text;
-	return texts;
-}
-
-/* 0 where the dictionary is full: the record then lacks it. */
-static mr_field add_name(struct sigma_builder *load, struct mr_slice name)
-{
-	return name.len == 0 ? 0 : mr_fields_add(load->fields, name);
-}
-
-struct places {
-	mr_field *names; /* that correlations ask for, none twice */
-	uint32_t name_count;
-	uint32_t capacity;
-};
-
-static void add_place(struct sigma_builder *load, struct places *places, uint32_t rule,
-		      const struct sigma_view *view, struct mr_slice name)
-{
-	struct slot slots[SIGMA_SLOTS_MAX];
-	struct sigma_set *set = load->set;
-	struct sigma_place place = {
-	    .rule = rule, .name = mr_fields_find(load->fields, name), .kinds = view->kinds};
-	if (view->where != NULL) {
-		place.where = add_name(load, view->where->keys[0]->text);
-		place.texts = where_texts(load, view->where->items[0]);
-	}
-	place.slot_count = slots_of(find_mapping(view, name), name, slots);
-	for (uint32_t i = 0; i < place.slot_count; i++) {
-		place.slots[i] = (struct sigma_slot){add_name(load, slots[i].field),
-						     add_name(load, slots[i].when), slots[i].text,
-						     add_name(load, slots[i].otherwise)};
-	}
-	if (set->place_count == places->capacity) {
-		places->capacity = (uint32_t)mr_grow(places->capacity, set->place_count + 1u);
-		struct sigma_place *items =
-		    mr_arena_alloc(load->arena, places->capacity * sizeof *items);
-		if (set->place_count > 0)
-			memcpy(items, set->places, set->place_count * sizeof *items);
-		set->places = items;
-	}
-	set->places[set->place_count++] = place;
-}
-
-static void ask(struct places *places, bool *asked, const mr_field *fields, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (fields[i] == 0 || asked[fields[i]])
-			continue;
-		asked[fields[i]] = true;
-		places->names[places->name_count++] = fields[i];
-	}
-}
-
-/* What correlations ask for, and of which detections. */
-static void find_asked(struct sigma_builder *load, const struct sigma_sources *correlations,
-		       struct places *places)
-{
-	bool *asked = mr_calloc(MR_FIELDS_MAX + 1, sizeof *asked);
-	places->names = mr_arena_alloc(load->arena, (MR_FIELDS_MAX + 1) * sizeof *places->names);
-	for (uint32_t i = 0; i < correlations->count; i++) {
-		const struct sigma_source *source = correlations->items[i];
-		if (source->refused)
-			continue;
-		const struct mr_rule *rule = &load->set->catalog.rules[source->index];
-		ask(places, asked, rule->group_fields,
-		    (size_t)rule->rule_count * rule->group_by.count);
-		ask(places, asked, rule->value_fields,
-		    (size_t)rule->rule_count * rule->fields.count);
-		for (uint32_t r = 0; r < rule->rule_count; r++)
-			source->refers[r]->correlated = true;
-	}
-	free(asked);
-}
-
-void sigma_places_make(struct sigma_builder *load, const struct sigma_sources *detections,
-		       const struct sigma_sources *correlations)
-{
-	struct places places = {0};
-	find_asked(load, correlations, &places);
-	for (uint32_t i = 0; i < detections->count; i++) {
-		struct sigma_source *source = detections->items[i];
-		source->first_place = load->set->place_count;
-		for (uint32_t n = 0; n < places.name_count && source->correlated; n++) {
-			struct mr_slice name = mr_fields_name(load->fields, places.names[n]);
-			for (uint32_t v = 0; v < source->view_count; v++) {
-				if (find_mapping(source->views[v], name) != NULL)
-					add_place(load, &places, source->index, source->views[v],
-						  name);
-			}
-		}
-		source->place_count = load->set->place_count - source->first_place;
-	}
 }

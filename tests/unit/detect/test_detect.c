@@ -293,6 +293,18 @@ static void each_rule_has_its_own_places(void **state)
 	SIGNALS("");
 }
 
+/* What only tells of a field is not its value: an envelope's operation begins with the provider. */
+static void a_hint_is_no_value(void **state)
+{
+	(void)state;
+	start(MAPPED_DETECTION("d0", EXCHANGE)
+		  CORRELATION("c1", "  type: event_count\n  rules: [d0]\n  group-by: [Payload]\n"
+				    "  condition: {gte: 2}\n"));
+	feed("{\"a\":\"x\",\"Payload\":\"p\"}", 5);
+	SIGNALS("");
+	COUNTED(NO_GROUP_KEY, 1);
+}
+
 /* An outer correlation finds the mapped value under the name that it uses. */
 static void mapped_fields_are_carried_outwards(void **state)
 {
@@ -483,6 +495,7 @@ int main(void)
 	    cmocka_unit_test_teardown(outer_correlations_get_their_fields, stop),
 	    cmocka_unit_test_teardown(correlations_see_mapped_fields, stop),
 	    cmocka_unit_test_teardown(each_rule_has_its_own_places, stop),
+	    cmocka_unit_test_teardown(a_hint_is_no_value, stop),
 	    cmocka_unit_test_teardown(mapped_fields_are_carried_outwards, stop),
 	    cmocka_unit_test_teardown(dense_layers_open_at_once, stop),
 	    cmocka_unit_test_teardown(places_survive_any_bytes, stop),

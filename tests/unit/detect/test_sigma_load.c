@@ -133,10 +133,12 @@ static void logsources(void **state)
 							  "{product: azure, service: activitylogs}",
 							  "d: 1"));
 	assert_int_equal(rules.set.catalog.count, 4);
-	assert_int_equal(rules.set.rule_count, 3);
+	assert_int_equal(rules.set.rule_count, 4);
 	assert_int_equal(rules.set.rules[0].kinds, (1u << MR_KIND_COUNT) - 1);
 	assert_int_equal(rules.set.rules[1].kinds, 1u << MR_KIND_UAL);
 	assert_int_equal(rules.set.rules[2].kinds, 1u << MR_KIND_AZURE_ACTIVITY);
+	assert_int_equal(rules.set.rules[3].kinds, 1u << MR_KIND_AUDIT);
+	assert_int_equal(rules.set.rules[3].index, rules.set.rules[2].index);
 	assert_int_equal(rules.set.warnings.count, 1); /* nothing feeds windows */
 	rules_fini(&rules);
 }
@@ -174,14 +176,20 @@ static void mappings(void **state)
 	       "eventname?true) (or (and operation~'alerttriggered' name~'x') (and (not "
 	       "operation~'alerttriggered') operation~'x')))))");
 	MAPPED("{product: m365, service: audit}", "Payload|contains: pst", "~'*pst*'");
-	MAPPED(AUDITLOGS, "Status: failure", "result~'failure'",
+	MAPPED(AUDITLOGS, "Status: failure", "(or result~'failure' resultreason~'failure')",
 	       "(and " DIRECTORY " (or resultstatus~'failure' resultstatus~'failed' "
 	       "resultstatus~'false'))");
 	MAPPED(AUDITLOGS, "OperationName: Update user",
-	       "(or operationname~'update user' (and (not operationname?true) "
-	       "activitydisplayname~'update user'))",
+	       "(or operationname~'update user' operationname~'update user ' (and (not "
+	       "operationname?true) (or activitydisplayname~'update user' "
+	       "activitydisplayname~'update user ')))",
 	       "(and " DIRECTORY " (or operationname~'update user' (and (not operationname?true) "
-	       "(or operation~'update user' operation~'update user.'))))");
+	       "(or operation~'update user' operation~'update user.' operation~'update user "
+	       "'))))");
+	MAPPED(AUDITLOGS, "OperationName|contains: x",
+	       "(or operationname~'*x*' (and (not operationname?true) activitydisplayname~'*x*'))",
+	       "(and " DIRECTORY " (or operationname~'*x*' (and (not operationname?true) "
+	       "operation~'*x*')))");
 	MAPPED(AUDITLOGS, "Category: Policy",
 	       "(or properties.category~'policy' (and (not properties.category?true) "
 	       "category~'policy'))",
@@ -190,8 +198,25 @@ static void mappings(void **state)
 	       "(or resulttype=#50057 (and (not resulttype?true) status.errorcode=#50057))",
 	       "(and recordtype=#15 (or resulttype=#50057 (and (not resulttype?true) "
 	       "errornumber=#50057)))");
-	MAPPED(SIGNINLOGS, "Status: Success", "status~'success'",
+	MAPPED(SIGNINLOGS, "Status: Success",
+	       "(or status~'success' status.additionaldetails~'success')",
 	       "(and recordtype=#15 status~'success')");
+	MAPPED(SIGNINLOGS, "Status: null", "status=null", "(and recordtype=#15 status=null)");
+	MAPPED(SIGNINLOGS, "NetworkLocationDetails: '[]'",
+	       "(or networklocationdetails~'[]' networklocationdetails=null)",
+	       "(and recordtype=#15 networklocationdetails~'[]')");
+	MAPPED("{product: azure, service: pim}", "riskEventType: InvalidLicenseAlertIncident",
+	       "(or riskeventtype~'invalidlicensealertincident' (and "
+	       "activitydisplayname~'triggered pim alert' targetresources.displayname~'the "
+	       "organization doesn't have *'))");
+	MAPPED("{product: azure, service: pim}", "LoggedByService: PIM", "loggedbyservice~'pim'");
+	MAPPED("{product: azure, service: activitylogs}", "ResourceProviderValue: A",
+	       "(or resourceprovidervalue~'a' (and (not resourceprovidervalue?true) (or "
+	       "resourceprovidername.value~'a' (and (not resourceprovidername.value?true) "
+	       "operationname~'a/*'))))",
+	       "(and (or activitydisplayname~'delete device' activitydisplayname~'delete device "
+	       "configuration' activitydisplayname~'update device' activitydisplayname~'update "
+	       "device configuration') resourceprovidervalue~'a')");
 	/* What a missing field passes must not pass where the record has it elsewhere. */
 	MAPPED(SIGNINLOGS, "ClientApp: null",
 	       "(or (and clientapp?true clientapp=null) (and (not clientapp?true) "
