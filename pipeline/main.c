@@ -9,7 +9,7 @@
 #include "worker.h"
 
 static const struct mr_command own_commands[] = {
-    {"demo", "a small tenant, an attack, every stage, alerts on the screen", cmd_demo},
+    {"demo", "a synthetic tenant, planted attacks, every stage, alerts on the screen", cmd_demo},
     {"scan", "the pipeline over files, once; alerts as NDJSON on standard output", cmd_scan},
     {"version", "what this is", cmd_version},
 };
