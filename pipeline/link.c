@@ -206,9 +206,7 @@ static enum mr_err peer_state(const struct pair_end *end, struct mr_error *error
 				    end->sender);
 	if (end->lost)
 		return mr_error_set(error, MR_PEER_LOST,
-				    "link of worker %u: the connection was lost: the other end "
-				    "died, or was sent what is no batch or more than %d bytes",
-				    end->sender, MR_BATCH_BODY_MAX);
+				    "link from worker %u: the connection was lost", end->sender);
 	return end->met ? MR_OK : MR_AGAIN;
 }
 

@@ -154,14 +154,16 @@ static bool find_dead(struct mr_supervisor *supervisor, struct mr_error *error)
 	return false;
 }
 
-/* What another worker says of its own failure, beyond the loss of a peer. */
+/* What another worker says of its own failure, beyond the loss of a peer, or that it ended without
+ * a word. */
 static bool find_failed(struct mr_supervisor *supervisor, struct mr_error *error)
 {
 	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
 		struct mr_error own = {0};
 		enum mr_err err = mr_supervisor_listen(supervisor, i, &own);
-		if (err == MR_END && !supervisor->workers[i].done) {
-			died(&supervisor->workers[i], error);
+		struct mr_supervised *worker = &supervisor->workers[i];
+		if (err == MR_END && !worker->done && !worker->failed) {
+			died(worker, error);
 			return true;
 		}
 		if (err == MR_OK || err == MR_END || err == MR_PEER_LOST)
@@ -178,10 +180,16 @@ static enum mr_err name_the_lost(struct mr_supervisor *supervisor, struct mr_err
 {
 	for (int tries = 0; tries < LOST_TRIES; tries++) {
 		if (find_dead(supervisor, error) || find_failed(supervisor, error))
-			break;
+			return error->code;
 		poll(NULL, 0, LOST_MS);
 	}
-	return error->code;
+	/* Nobody has died: then libzmq itself cut the connection. */
+	struct mr_error loss = *error;
+	return mr_error_set(
+	    error, MR_PROTOCOL,
+	    "%.600s; all workers live, so what was sent was no batch, or longer than "
+	    "the %d bytes that a message may have",
+	    loss.text, MR_BATCH_BODY_MAX);
 }
 
 /* ---- watching ---- */

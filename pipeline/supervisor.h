@@ -24,6 +24,7 @@ struct mr_supervised {
 	bool bound;
 	bool ready;
 	bool done;
+	bool failed; /* it said what at */
 	char name[MR_WORKER_NAME];
 };
 

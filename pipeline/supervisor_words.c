@@ -201,6 +201,7 @@ static enum mr_err handle(void *context, struct mr_control_message *message, str
 		worker->done = true;
 		return MR_OK;
 	case MR_CONTROL_FAILED:
+		worker->failed = true;
 		return mr_error_set(
 		    error,
 		    message->number < MR_NOT_FOUND + 1u ? (enum mr_err)message->number

@@ -1,0 +1,259 @@
+/* test_supervisor.c - a whole run with stages that misbehave: whoever it was is named, and no
+ * process stays.
+ *
+ * This program is its own worker: the supervisor starts it again as `test_supervisor worker`. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "supervisor.h"
+#include "worker.h"
+
+/* ---- the stages ---- */
+
+struct source {
+	const struct mr_stage_env *env;
+	const char *mode;
+	uint32_t file;
+	uint32_t polls;
+};
+
+static enum mr_err open_source(void *state, const struct mr_stage_env *env, struct mr_error *error)
+{
+	struct source *source = state;
+	source->env = env;
+	source->mode = mr_config_get(env->config, "mode", 0);
+	if (strcmp(source->mode, "refuse to open") == 0)
+		return mr_error_set(error, MR_CONFIG, "it refuses to open");
+	if (strcmp(source->mode, "exit in open") == 0)
+		_exit(7);
+	return MR_OK;
+}
+
+/* The first bytes of a ZMTP 3.0 frame of one byte more than a message may have, into every
+ * connection of this process but control's: as if libzmq had been told to send that. */
+static void send_oversize(void)
+{
+	uint64_t len = (uint64_t)MR_BATCH_BODY_MAX + 1;
+	unsigned char frame[9] = {2};
+	for (int i = 0; i < 8; i++)
+		frame[1 + i] = (unsigned char)(len >> (56 - 8 * i));
+	for (int fd = 0; fd < 256; fd++) {
+		int type;
+		struct sockaddr_storage peer;
+		socklen_t size = sizeof type, peer_size = sizeof peer;
+		if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM &&
+		    getpeername(fd, (struct sockaddr *)&peer, &peer_size) == 0)
+			send(fd, frame, sizeof frame, MSG_NOSIGNAL);
+	}
+}
+
+static enum mr_err register_file(struct source *source, struct mr_error *error)
+{
+	static char path[] = "/tmp/millrace-source-XXXXXX";
+	int fd = mkstemp(path);
+	if (fd < 0 || write(fd, "one\ntwo\n", 8) != 8)
+		return mr_error_errno(error, MR_IO, "no file");
+	unlink(path);
+	enum mr_err err =
+	    mr_files_add(source->env->files, fd, MR_SLICE("lines"), &source->file, error);
+	close(fd);
+	return err;
+}
+
+static enum mr_err poll_source(void *state, struct mr_writer *out, struct mr_error *error)
+{
+	struct source *source = state;
+	const char *mode = source->mode;
+	if (source->polls++ > 0)
+		return strcmp(mode, "work") == 0 ? MR_END : MR_AGAIN;
+	if (strcmp(mode, "exit") == 0)
+		_exit(7);
+	if (strcmp(mode, "abort") == 0)
+		raise(SIGABRT);
+	if (strcmp(mode, "fail") == 0)
+		return mr_error_set(error, MR_IO, "the disk is on fire");
+	if (strcmp(mode, "oversize") == 0) {
+		send_oversize();
+		return MR_AGAIN;
+	}
+	enum mr_err err = register_file(source, error);
+	if (err != MR_OK)
+		return err;
+	/* The last of them reaches past the file's end. */
+	for (uint64_t at = 0; at < 3; at++)
+		mr_writer_region(out, &(struct mr_region){.partition = source->file,
+							  .position = at * 4,
+							  .length = 4,
+							  .form = MR_FORM_LINES});
+	mr_count(source->env->counters, MR_C_BYTES_COLLECTED, 12);
+	return MR_OK;
+}
+
+static enum mr_err count_records(void *state, struct mr_reader *in, struct mr_writer *out,
+				 struct mr_error *error)
+{
+	const struct mr_stage_env **env = state;
+	struct mr_record record;
+	(void)out, (void)error;
+	for (; mr_reader_record(in, &record); mr_reader_advance(in)) {
+		mr_count((*env)->counters, MR_C_RECORDS, 1);
+		mr_count((*env)->counters, MR_C_PARSED, 1);
+	}
+	return MR_OK;
+}
+
+static enum mr_err count_rejects(void *state, struct mr_reader *in, struct mr_writer *out,
+				 struct mr_error *error)
+{
+	const struct mr_stage_env **env = state;
+	struct mr_reject reject;
+	(void)out, (void)error;
+	for (; mr_reader_reject(in, &reject); mr_reader_advance(in)) {
+		assert_true(mr_slice_eq(reject.name, MR_SLICE("lines")));
+		assert_int_equal(reject.offset, 8);
+		assert_int_equal(reject.length, 4);
+		mr_count((*env)->counters, MR_C_REJECTS_RECEIVED, 1);
+		mr_count((*env)->counters, MR_C_REJECTS_WRITTEN, 1);
+	}
+	return MR_OK;
+}
+
+static enum mr_err keep_env(void *state, const struct mr_stage_env *env, struct mr_error *error)
+{
+	(void)error;
+	*(const struct mr_stage_env **)state = env;
+	return MR_OK;
+}
+
+static const struct mr_stage_ops source_ops = {.name = "source",
+					       .state_size = sizeof(struct source),
+					       .reads = MR_CONTENT_NONE,
+					       .open = open_source,
+					       .poll = poll_source};
+static const struct mr_stage_ops reader_ops = {.name = "reader",
+					       .state_size = sizeof(void *),
+					       .reads = MR_CONTENT_RECORDS,
+					       .open = keep_env,
+					       .process = count_records};
+static const struct mr_stage_ops sink_ops = {.name = "sink",
+					     .state_size = sizeof(void *),
+					     .reads = MR_CONTENT_ALERTS,
+					     .open = keep_env,
+					     .process = count_rejects};
+const struct mr_stage_ops *const mr_stages[] = {&source_ops, &reader_ops, &sink_ops, NULL};
+
+const struct mr_stage_ops *mr_stage_find(const char *name)
+{
+	for (const struct mr_stage_ops *const *stage = mr_stages; *stage != NULL; stage++) {
+		if (strcmp((*stage)->name, name) == 0)
+			return *stage;
+	}
+	return NULL;
+}
+
+/* ---- the runs ---- */
+
+static void make_topology(struct mr_topology *topology)
+{
+	static const struct mr_edge edges[] = {{0, 1, MR_LINK_SPREAD, MR_CONTENT_RECORDS, 0},
+					       {0, 2, MR_LINK_SPREAD, MR_CONTENT_REJECTS, 0},
+					       {1, 2, MR_LINK_SPREAD, MR_CONTENT_REJECTS, 0}};
+	static const char *const names[] = {"source", "reader", "sink"};
+	topology->group_count = 3;
+	topology->groups = mr_calloc(3, sizeof *topology->groups);
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(topology->groups[i].name, sizeof topology->groups[i].name, "%s", names[i]);
+		topology->groups[i].chain[0] = names[i];
+		topology->groups[i].workers = 1 + (i == 1);
+	}
+	topology->edge_count = 3;
+	topology->edges = mr_calloc(3, sizeof edges[0]);
+	memcpy(topology->edges, edges, sizeof edges);
+}
+
+static void run(const char *mode, struct mr_supervisor *supervisor, struct mr_error *error)
+{
+	*error = (struct mr_error){0};
+	mr_supervisor_init(supervisor);
+	supervisor->setup.finite = true;
+	supervisor->setup.fields = mr_fields_new();
+	mr_config_add(&supervisor->setup.config, "mode", mode);
+	make_topology(&supervisor->setup.topology);
+	int64_t start_us = mr_clock_us();
+	mr_supervisor_run(supervisor, error);
+	assert_true(mr_clock_us() - start_us < 5000000);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child is left */
+	assert_int_equal(errno, ECHILD);
+	assert_null(supervisor->rundir.path);
+}
+
+static void expect(const char *mode, enum mr_err code, const char *words)
+{
+	static struct mr_supervisor supervisor;
+	struct mr_error error;
+	run(mode, &supervisor, &error);
+	assert_int_equal(error.code, code);
+	if (strstr(error.text, words) == NULL)
+		fail_msg("\"%s\" does not say \"%s\"", error.text, words);
+	mr_supervisor_fini(&supervisor);
+}
+
+static void short_region_is_one_reject(void **state)
+{
+	static struct mr_supervisor supervisor;
+	struct mr_error error;
+	(void)state;
+	run("work", &supervisor, &error);
+	assert_int_equal(error.code, MR_OK);
+	const uint64_t *sums = supervisor.sums.at;
+	assert_int_equal(sums[MR_C_RECORDS], 3);
+	assert_int_equal(sums[MR_C_PARSED], 2);
+	assert_int_equal(sums[MR_C_REJECTED], 1);
+	assert_int_equal(sums[MR_C_REGIONS_REJECTED], 1);
+	assert_int_equal(sums[MR_C_BYTES], 12);
+	mr_supervisor_fini(&supervisor);
+}
+
+static void failures_are_named(void **state)
+{
+	(void)state;
+	expect("fail", MR_IO, "source: the disk is on fire");
+	expect("refuse to open", MR_CONFIG, "source: it refuses to open");
+	expect("exit", MR_PEER_LOST, "worker source (process ");
+	expect("exit", MR_PEER_LOST, "ended with status 7");
+	expect("exit in open", MR_PEER_LOST, "ended with status 7");
+	expect("abort", MR_PEER_LOST, "was killed by signal 6 (Aborted)");
+}
+
+/* Both ends live, so it is no death: the words are the size's. */
+static void oversized_message_is_no_death(void **state)
+{
+	(void)state;
+	expect("oversize", MR_PROTOCOL, "longer than the 4194304 bytes that a message may have");
+	expect("oversize", MR_PROTOCOL, "link from worker 0: the connection was lost; all workers");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc >= 2 && strcmp(argv[1], "worker") == 0)
+		return mr_worker_main(argc - 1, argv + 1);
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(short_region_is_one_reject),
+	    cmocka_unit_test(failures_are_named),
+	    cmocka_unit_test(oversized_message_is_no_death),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
