@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static mr_log_sink log_sink;
@@ -32,9 +33,32 @@ void mr_log_clean(char *line, size_t len)
 	}
 }
 
+bool mr_log_wants(enum mr_log_level level)
+{
+	return level >= log_least;
+}
+
+static const char *const level_names[] = {
+    [MR_LOG_DEBUG] = "debug",     [MR_LOG_INFO] = "info",   [MR_LOG_ALERT] = "alert",
+    [MR_LOG_WARNING] = "warning", [MR_LOG_ERROR] = "error",
+};
+
+const char *mr_log_level_name(enum mr_log_level level)
+{
+	return level_names[level];
+}
+
+enum mr_log_level mr_log_level_named(const char *name)
+{
+	for (enum mr_log_level level = MR_LOG_DEBUG; level <= MR_LOG_ERROR; level++)
+		if (strcmp(name, level_names[level]) == 0)
+			return level;
+	return MR_LOG_INFO;
+}
+
 void mr_log(enum mr_log_level level, const char *format, ...)
 {
-	if (level < log_least)
+	if (!mr_log_wants(level))
 		return;
 	char line[4096];
 	va_list args;

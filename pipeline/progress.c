@@ -69,12 +69,12 @@ void mr_progress_show(struct mr_progress *progress, const struct mr_counters *su
 	progress->shown = progress->terminal;
 }
 
-static bool is_shown(const struct mr_progress *progress, enum mr_log_level level)
+enum mr_log_level mr_progress_least(const struct mr_progress *progress)
 {
 	const char *wish = getenv("MILLRACE_LOG");
 	if (wish != NULL && strcmp(wish, "debug") == 0)
-		return true;
-	return level >= MR_LOG_WARNING || (level > MR_LOG_DEBUG && progress->wanted);
+		return MR_LOG_DEBUG;
+	return progress->wanted ? MR_LOG_INFO : MR_LOG_WARNING;
 }
 
 void mr_progress_line(struct mr_progress *progress, const char *who, enum mr_log_level level,
@@ -90,7 +90,7 @@ void mr_progress_line(struct mr_progress *progress, const char *who, enum mr_log
 					      [MR_LOG_ALERT] = "\x1b[1;35m",
 					      [MR_LOG_WARNING] = "\x1b[33m",
 					      [MR_LOG_ERROR] = "\x1b[1;31m"};
-	if (!is_shown(progress, level))
+	if (level < mr_progress_least(progress))
 		return;
 	mr_progress_clear(progress);
 	struct mr_buf text = {0};

@@ -23,8 +23,10 @@ void mr_progress_init(struct mr_progress *progress, int64_t now_us);
 /* Rewrite the status line. */
 void mr_progress_show(struct mr_progress *progress, const struct mr_counters *sums, int64_t now_us);
 void mr_progress_clear(struct mr_progress *progress);
-/* One line of a process (`who` is NULL for this one) to stderr: warnings and errors always, alerts
- * and what is of interest on a terminal only. */
+/* Lines below this level are not shown: warnings and errors always are, alerts and what is of
+ * interest on a terminal only. */
+enum mr_log_level mr_progress_least(const struct mr_progress *progress);
+/* One line of a process (`who` is NULL for this one) to stderr. */
 void mr_progress_line(struct mr_progress *progress, const char *who, enum mr_log_level level,
 		      const char *line, size_t len);
 

@@ -123,6 +123,8 @@ static enum mr_err take_setup(struct mr_worker *worker, struct mr_control_messag
 		return mr_error_set(error, MR_PROTOCOL, "control: a worker that is not there");
 	worker->group = mr_setup_group(&worker->setup.topology, worker->number);
 	worker->has_setup = true;
+	const char *level = mr_config_get(&worker->setup.config, "log_level", 0);
+	mr_log_set_level(level == NULL ? MR_LOG_INFO : mr_log_level_named(level));
 	return MR_OK;
 }
 
@@ -228,6 +230,4 @@ void mr_worker_attach(struct mr_worker *worker)
 {
 	worker->files = mr_files_new(register_file, worker);
 	mr_log_set_sink(send_line, worker);
-	const char *level = getenv("MILLRACE_LOG");
-	mr_log_set_level(level != NULL && strcmp(level, "debug") == 0 ? MR_LOG_DEBUG : MR_LOG_INFO);
 }

@@ -6,6 +6,7 @@
 #ifndef MILLRACE_LOG_H
 #define MILLRACE_LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum mr_log_level {
@@ -22,6 +23,11 @@ void mr_log(enum mr_log_level level, const char *format, ...) __attribute__((for
 typedef void (*mr_log_sink)(void *context, enum mr_log_level level, const char *line, size_t len);
 void mr_log_set_sink(mr_log_sink sink, void *context);
 void mr_log_set_level(enum mr_log_level least);
+/* Whether a line of this level goes anywhere: asked before one is put together at some cost. */
+bool mr_log_wants(enum mr_log_level level);
+/* "debug", "info", "alert", "warning", "error"; a name that is none of them is MR_LOG_INFO. */
+const char *mr_log_level_name(enum mr_log_level level);
+enum mr_log_level mr_log_level_named(const char *name);
 /* Puts '?' for all that a terminal obeys: control characters of ASCII and of UTF-8's U+0080 to
  * U+009F. mr_log does it; whoever shows another process's lines does it again. */
 void mr_log_clean(char *line, size_t len);

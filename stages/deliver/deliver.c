@@ -112,6 +112,8 @@ static enum mr_err check_alert(const struct deliver *deliver, const struct mr_al
 static void announce(const struct deliver *deliver, const struct mr_alert *alert)
 {
 	struct mr_buf line = {0};
+	if (!mr_log_wants(MR_LOG_ALERT))
+		return;
 	message_announce(&line, &deliver->catalog, alert);
 	mr_log(MR_LOG_ALERT, "%.*s", (int)line.len, line.data);
 	mr_buf_fini(&line);
