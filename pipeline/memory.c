@@ -147,18 +147,30 @@ void mr_buf_add_text(struct mr_buf *buf, const char *text)
 	mr_buf_add(buf, text, strlen(text));
 }
 
+void mr_buf_add_uint(struct mr_buf *buf, uint64_t number)
+{
+	char digits[20]; /* of UINT64_MAX */
+	size_t at = sizeof digits;
+	do {
+		digits[--at] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	mr_buf_add(buf, digits + at, sizeof digits - at);
+}
+
 void mr_buf_printf(struct mr_buf *buf, const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
 	va_list again;
 	va_copy(again, args);
-	int len = vsnprintf(NULL, 0, format, args);
+	size_t room = 64; /* most fit at once */
+	int len = vsnprintf(mr_buf_reserve(buf, room), room, format, args);
 	va_end(args);
-	if (len > 0) {
+	if (len > 0 && (size_t)len >= room)
 		vsnprintf(mr_buf_reserve(buf, (size_t)len + 1), (size_t)len + 1, format, again);
+	if (len > 0)
 		buf->len += (size_t)len;
-	}
 	va_end(again);
 }
 

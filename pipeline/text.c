@@ -125,17 +125,42 @@ static void put_escaped(struct mr_buf *out, unsigned char c)
 	mr_buf_printf(out, "\\u%04x", c);
 }
 
+/* The sign bit of each byte that is `c`; exact up to the first such byte. */
+static inline uint64_t bytes_that_are(uint64_t word, unsigned char c)
+{
+	const uint64_t ones = 0x0101010101010101u;
+	uint64_t other = word ^ (ones * c);
+	return (other - ones) & ~other & (ones << 7);
+}
+
+/* How many bytes from `at` stand in a JSON string as they are: printable ASCII but quote and
+ * backslash. */
+static size_t plain_run(struct mr_slice text, size_t at)
+{
+	size_t run = at;
+	for (; run + 8 <= text.len; run += 8) {
+		const uint64_t ones = 0x0101010101010101u;
+		uint64_t word;
+		memcpy(&word, text.at + run, sizeof word);
+		uint64_t low = (word - ones * 0x20) & ~word & (ones << 7);
+		if ((low | (word & (ones << 7)) | bytes_that_are(word, '"') |
+		     bytes_that_are(word, '\\') | bytes_that_are(word, 0x7f)) != 0)
+			break;
+	}
+	while (run < text.len && (unsigned char)text.at[run] >= 0x20 &&
+	       (unsigned char)text.at[run] < 0x7f && text.at[run] != '"' && text.at[run] != '\\')
+		run++;
+	return run - at;
+}
+
 void mr_json_put_string(struct mr_buf *out, struct mr_slice text)
 {
+	mr_buf_reserve(out, text.len + 2);
 	mr_buf_add(out, "\"", 1);
 	for (size_t at = 0; at < text.len;) {
-		size_t run = at;
-		while (run < text.len && (unsigned char)text.at[run] >= 0x20 &&
-		       (unsigned char)text.at[run] < 0x7f && text.at[run] != '"' &&
-		       text.at[run] != '\\')
-			run++;
-		mr_buf_add(out, text.at + at, run - at);
-		at = run;
+		size_t run = plain_run(text, at);
+		mr_buf_add(out, text.at + at, run);
+		at += run;
 		if (at == text.len)
 			break;
 		unsigned char c = (unsigned char)text.at[at];

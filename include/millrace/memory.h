@@ -44,6 +44,8 @@ struct mr_buf {
 char *mr_buf_reserve(struct mr_buf *buf, size_t extra);
 void mr_buf_add(struct mr_buf *buf, const void *bytes, size_t len);
 void mr_buf_add_text(struct mr_buf *buf, const char *text);
+/* Its decimal digits. */
+void mr_buf_add_uint(struct mr_buf *buf, uint64_t number);
 void mr_buf_printf(struct mr_buf *buf, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void mr_buf_fini(struct mr_buf *buf);

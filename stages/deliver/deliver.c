@@ -68,6 +68,7 @@ static void deliver_close(void *state)
 		deliver->output.ops->close(&deliver->output);
 	if (deliver->dead_letter.ops != NULL)
 		deliver->dead_letter.ops->close(&deliver->dead_letter);
+	ocsf_fini(&deliver->ocsf);
 	record_reader_fini(&deliver->records);
 	mr_buf_fini(&deliver->line);
 	mr_catalog_fini(&deliver->catalog);
@@ -89,7 +90,7 @@ static enum mr_err deliver_open(void *state, const struct mr_stage_env *env, str
 		return err;
 	}
 	record_reader_init(&deliver->records, env->files, (size_t)record_bytes);
-	deliver->ocsf = (struct ocsf){&deliver->catalog, env->fields, &deliver->records};
+	ocsf_init(&deliver->ocsf, &deliver->catalog, env->fields, &deliver->records);
 	return MR_OK;
 }
 

@@ -60,13 +60,15 @@ void json_text_if(struct mr_buf *out, const char *key, struct mr_slice text)
 void json_int(struct mr_buf *out, const char *key, int64_t number)
 {
 	json_key(out, key);
-	mr_buf_printf(out, "%lld", (long long)number);
+	if (number < 0)
+		mr_buf_add_text(out, "-");
+	mr_buf_add_uint(out, number < 0 ? 0 - (uint64_t)number : (uint64_t)number);
 }
 
 void json_uint(struct mr_buf *out, const char *key, uint64_t number)
 {
 	json_key(out, key);
-	mr_buf_printf(out, "%llu", (unsigned long long)number);
+	mr_buf_add_uint(out, number);
 }
 
 void json_bool(struct mr_buf *out, const char *key, bool yes)

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "json_out.h"
 #include "message.h"
@@ -57,7 +58,17 @@ static void put_texts(struct mr_buf *out, const char *key, const struct mr_texts
 	json_end_or_drop(out, part);
 }
 
-static void put_metadata(struct mr_buf *out, const struct mr_rule *rule,
+/* ---- what a rule says ---- */
+
+static void put_piece(struct mr_buf *out, const struct mr_buf *piece)
+{
+	if (piece->len == 0)
+		return;
+	json_key(out, NULL);
+	mr_buf_add(out, piece->data, piece->len);
+}
+
+static void put_metadata(struct mr_buf *out, const struct ocsf_rule *rule,
 			 const struct mr_alert *alert, struct mr_slice id)
 {
 	struct json_part metadata = json_begin(out, "metadata", '{');
@@ -73,7 +84,7 @@ static void put_metadata(struct mr_buf *out, const struct mr_rule *rule,
 	json_end(out, profiles);
 	json_text(out, "tenant_uid", alert->tenant);
 	json_text(out, "uid", id);
-	put_texts(out, "labels", &rule->tags);
+	put_piece(out, &rule->labels);
 	json_end(out, metadata);
 }
 
@@ -101,6 +112,65 @@ static void put_related_rules(struct mr_buf *out, const struct mr_catalog *catal
 	json_end_or_drop(out, part);
 }
 
+static void put_finding(struct mr_buf *out, const struct mr_catalog *catalog,
+			const struct mr_rule *rule)
+{
+	json_text(out, "title", rule->title.len > 0 ? rule->title : rule->id);
+	json_text_if(out, "desc", rule->description);
+	put_rule(out, "analytic", rule);
+	put_related_rules(out, catalog, rule);
+	ocsf_put_attacks(out, &rule->tags);
+	if (rule->references.count > 0)
+		json_text_if(out, "src_url", rule->references.items[0]);
+}
+
+static void put_provenance(struct mr_buf *out, const struct mr_rule *rule)
+{
+	put_texts(out, "group_by", &rule->group_by);
+	if (rule->timespan_us > 0)
+		json_int(out, "timespan_seconds", rule->timespan_us / 1000000);
+	json_text(out, "rule_file", rule->file);
+	json_uint(out, "rule_line", rule->line);
+	json_text_if(out, "rule_status", rule->status);
+	json_text_if(out, "rule_author", rule->author);
+	put_texts(out, "references", &rule->references);
+	put_texts(out, "false_positives", &rule->falsepositives);
+}
+
+static const struct ocsf_rule *rule_of(struct ocsf *ocsf, uint32_t index)
+{
+	struct ocsf_rule *said = &ocsf->rules[index];
+	const struct mr_rule *rule = &ocsf->catalog->rules[index];
+	if (said->finding.len == 0) { /* never empty once it was put together */
+		put_finding(&said->finding, ocsf->catalog, rule);
+		put_provenance(&said->unmapped, rule);
+		put_texts(&said->labels, "labels", &rule->tags);
+	}
+	return said;
+}
+
+void ocsf_init(struct ocsf *ocsf, const struct mr_catalog *catalog, const struct mr_fields *fields,
+	       struct record_reader *records)
+{
+	*ocsf = (struct ocsf){.catalog = catalog,
+			      .fields = fields,
+			      .records = records,
+			      .rules = mr_calloc(catalog->count, sizeof(*ocsf->rules))};
+}
+
+void ocsf_fini(struct ocsf *ocsf)
+{
+	for (uint32_t i = 0; ocsf->rules != NULL && i < ocsf->catalog->count; i++) {
+		mr_buf_fini(&ocsf->rules[i].finding);
+		mr_buf_fini(&ocsf->rules[i].unmapped);
+		mr_buf_fini(&ocsf->rules[i].labels);
+	}
+	free(ocsf->rules);
+	mr_buf_fini(&ocsf->scratch);
+	mr_buf_fini(&ocsf->evidence);
+	*ocsf = (struct ocsf){0};
+}
+
 static void put_data_sources(struct mr_buf *out, const struct mr_alert *alert)
 {
 	bool seen[MR_KIND_COUNT] = {false};
@@ -114,24 +184,17 @@ static void put_data_sources(struct mr_buf *out, const struct mr_alert *alert)
 	json_end_or_drop(out, part);
 }
 
-static void put_finding_info(struct mr_buf *out, const struct mr_catalog *catalog,
+static void put_finding_info(struct mr_buf *out, const struct ocsf_rule *rule,
 			     const struct mr_alert *alert, struct mr_slice id)
 {
-	const struct mr_rule *rule = &catalog->rules[alert->rule];
 	struct json_part info = json_begin(out, "finding_info", '{');
 	json_text(out, "uid", id);
-	json_text(out, "title", rule->title.len > 0 ? rule->title : rule->id);
-	json_text_if(out, "desc", rule->description);
-	put_rule(out, "analytic", rule);
-	put_related_rules(out, catalog, rule);
-	ocsf_put_attacks(out, &rule->tags);
+	put_piece(out, &rule->finding);
 	put_data_sources(out, alert);
 	if (alert->has_time) {
 		json_time(out, "first_seen_time", "first_seen_time_dt", alert->first_time_us);
 		json_time(out, "last_seen_time", "last_seen_time_dt", alert->last_time_us);
 	}
-	if (rule->references.count > 0)
-		json_text_if(out, "src_url", rule->references.items[0]);
 	json_end(out, info);
 }
 
@@ -213,7 +276,7 @@ static void put_count(struct mr_buf *out, uint64_t count)
 	json_uint(out, "count", count < INT32_MAX ? count : INT32_MAX); /* integer_t */
 }
 
-static void put_unmapped(struct mr_buf *out, const struct mr_rule *rule,
+static void put_unmapped(struct mr_buf *out, const struct ocsf_rule *rule,
 			 const struct mr_alert *alert, const struct mr_buf *evidence)
 {
 	struct json_part unmapped = json_begin(out, "unmapped", '{');
@@ -224,19 +287,11 @@ static void put_unmapped(struct mr_buf *out, const struct mr_rule *rule,
 		json_text(out, NULL, alert->key[i]);
 	json_end(out, key);
 	json_int(out, "slot", alert->slot);
-	put_texts(out, "group_by", &rule->group_by);
 	json_uint(out, "records", alert->event_count);
 	if (alert->value_count > 0)
 		json_uint(out, "values", alert->value_count);
 	json_bool(out, "lower_bound", alert->lower_bound);
-	if (rule->timespan_us > 0)
-		json_int(out, "timespan_seconds", rule->timespan_us / 1000000);
-	json_text(out, "rule_file", rule->file);
-	json_uint(out, "rule_line", rule->line);
-	json_text_if(out, "rule_status", rule->status);
-	json_text_if(out, "rule_author", rule->author);
-	put_texts(out, "references", &rule->references);
-	put_texts(out, "false_positives", &rule->falsepositives);
+	put_piece(out, &rule->unmapped);
 	json_key(out, "evidence");
 	mr_buf_add(out, evidence->data, evidence->len);
 	mr_buf_add_text(out, "]");
@@ -244,37 +299,36 @@ static void put_unmapped(struct mr_buf *out, const struct mr_rule *rule,
 	json_end(out, unmapped);
 }
 
-static void put_message(const struct ocsf *ocsf, const struct mr_alert *alert, struct mr_buf *out)
+static void put_message(struct ocsf *ocsf, const struct mr_alert *alert, struct mr_buf *out)
 {
-	struct mr_buf text = {0};
-	message_put(&text, ocsf->catalog, alert);
-	json_text(out, "message", (struct mr_slice){text.data, text.len});
-	mr_buf_fini(&text);
+	struct mr_buf *text = &ocsf->scratch;
+	text->len = 0;
+	message_put(text, ocsf->catalog, alert);
+	json_text(out, "message", (struct mr_slice){text->data, text->len});
 }
 
-void ocsf_put_alert(const struct ocsf *ocsf, const struct mr_alert *alert, struct mr_buf *out)
+void ocsf_put_alert(struct ocsf *ocsf, const struct mr_alert *alert, struct mr_buf *out)
 {
-	const struct mr_rule *rule = &ocsf->catalog->rules[alert->rule];
-	struct mr_buf evidence = {0};
+	const struct ocsf_rule *rule = rule_of(ocsf, alert->rule);
 	char hex[2 * MR_ALERT_ID_BYTES + 1];
 	mr_hex(alert->id, MR_ALERT_ID_BYTES, hex);
 	struct mr_slice id = mr_slice(hex);
 	struct json_part line = json_begin(out, NULL, '{');
 	put_message(ocsf, alert, out);
 	put_times(out, alert);
-	put_severity(out, rule->level);
+	put_severity(out, ocsf->catalog->rules[alert->rule].level);
 	put_class(out, alert->activity);
 	put_count(out, alert->event_count);
-	put_finding_info(out, ocsf->catalog, alert, id);
+	put_finding_info(out, rule, alert, id);
 	if (alert->evidence_count > 0)
 		ocsf_put_actor(out, &alert->evidence[0], alert->tenant);
 	put_observables(out, alert);
 	put_resources(out, alert);
-	mr_buf_add_text(&evidence, "[");
-	ocsf_put_evidences(ocsf, alert, out, &evidence);
+	ocsf->evidence.len = 0;
+	mr_buf_add_text(&ocsf->evidence, "[");
+	ocsf_put_evidences(ocsf, alert, out, &ocsf->evidence);
 	put_metadata(out, rule, alert, id);
-	put_unmapped(out, rule, alert, &evidence);
+	put_unmapped(out, rule, alert, &ocsf->evidence);
 	json_end(out, line);
 	mr_buf_add_text(out, "\n");
-	mr_buf_fini(&evidence);
 }

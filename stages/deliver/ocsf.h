@@ -11,15 +11,31 @@
 
 #include "record.h"
 
+/* What a rule alone says of each of its alerts, put together for the first of them. */
+struct ocsf_rule {
+	struct mr_buf finding;  /* title to attacks, of finding_info */
+	struct mr_buf unmapped; /* timespan_seconds to false_positives, of unmapped.millrace */
+	struct mr_buf labels;   /* of metadata */
+};
+
 struct ocsf {
 	const struct mr_catalog *catalog;
 	const struct mr_fields *fields;
 	struct record_reader *records;
+	struct ocsf_rule *rules; /* as many as the catalog has */
+	struct mr_buf scratch;   /* of one alert */
+	struct mr_buf evidence;
 };
+
+/* Borrows all until fini. The catalog must not change. */
+void ocsf_init(struct ocsf *ocsf, const struct mr_catalog *catalog, const struct mr_fields *fields,
+	       struct record_reader *records);
+/* Accepts zeroed memory. */
+void ocsf_fini(struct ocsf *ocsf);
 
 /* Appends the line with its '\n'. Catalog indices in the alert have been checked. Reads the
  * evidence's records, so it may block on the disk. */
-void ocsf_put_alert(const struct ocsf *ocsf, const struct mr_alert *alert, struct mr_buf *out);
+void ocsf_put_alert(struct ocsf *ocsf, const struct mr_alert *alert, struct mr_buf *out);
 
 /* ---- its parts, one file each ---- */
 

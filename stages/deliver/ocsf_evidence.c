@@ -10,9 +10,13 @@
 /* Line ends stand in a valid document only between its tokens, where a blank does as well. */
 static void put_on_one_line(struct mr_buf *out, struct mr_slice json)
 {
-	char *at = mr_buf_reserve(out, json.len);
-	for (size_t i = 0; i < json.len; i++)
-		at[i] = json.at[i] == '\n' || json.at[i] == '\r' ? ' ' : json.at[i];
+	char *from = mr_buf_reserve(out, json.len);
+	char *end = from + json.len;
+	memcpy(from, json.at, json.len);
+	for (char *at = from; (at = memchr(at, '\n', (size_t)(end - at))) != NULL; at++)
+		*at = ' ';
+	for (char *at = from; (at = memchr(at, '\r', (size_t)(end - at))) != NULL; at++)
+		*at = ' ';
 	out->len += json.len;
 }
 

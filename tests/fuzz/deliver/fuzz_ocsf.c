@@ -30,7 +30,7 @@ static void set_up(void)
 				    .level = MR_LEVEL_HIGH};
 	record_reader_init(&records, &files, 1 << 20);
 	checker = mr_json_reader_new(LINE_MAX_BYTES);
-	ocsf = (struct ocsf){&catalog, mr_fields_new(), &records};
+	ocsf_init(&ocsf, &catalog, mr_fields_new(), &records);
 	mr_log_set_level(MR_LOG_ERROR);
 }
 

@@ -82,13 +82,14 @@ static int set_up(void **state)
 	world.fields = mr_fields_new();
 	mr_fields_add(world.fields, S("ClientAppUsed"));
 	record_reader_init(&world.records, &world.files, 1 << 20);
-	world.ocsf = (struct ocsf){&catalog, world.fields, &world.records};
+	ocsf_init(&world.ocsf, &catalog, world.fields, &world.records);
 	return 0;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
+	ocsf_fini(&world.ocsf);
 	record_reader_fini(&world.records);
 	mr_fields_free(world.fields);
 	mr_buf_fini(&world.all);
