@@ -82,6 +82,13 @@ static uint64_t *intern_slot(const struct intern *intern, const void *item, uint
 	return &intern->slots[at];
 }
 
+uint32_t intern_append(struct intern *intern, const void *item)
+{
+	memmove(mr_buf_reserve(&intern->items, intern->item_bytes), item, intern->item_bytes);
+	intern->items.len += intern->item_bytes;
+	return intern->count++;
+}
+
 uint32_t intern_add(struct intern *intern, const void *item)
 {
 	uint32_t hash = (uint32_t)mr_hash64(item, intern->item_bytes, intern->seed);
@@ -89,13 +96,12 @@ uint32_t intern_add(struct intern *intern, const void *item)
 
 	if (*slot != 0)
 		return (uint32_t)*slot - 1;
-	if (is_crowded(intern->count, intern->slot_count)) {
+	if (is_crowded(intern->known, intern->slot_count)) {
 		intern->slots = slots_double(intern->slots, &intern->slot_count);
 		slot = intern_slot(intern, item, hash);
 	}
-	memmove(mr_buf_reserve(&intern->items, intern->item_bytes), item, intern->item_bytes);
-	intern->items.len += intern->item_bytes;
-	*slot = slot_make(hash, ++intern->count);
+	*slot = slot_make(hash, intern_append(intern, item) + 1);
+	intern->known++;
 	return intern->count - 1;
 }
 

@@ -12,6 +12,7 @@ struct intern {
 	struct mr_buf items;
 	size_t item_bytes;
 	uint32_t count;
+	uint32_t known;  /* of those, how many are found by their bytes */
 	uint64_t *slots; /* hash in the upper half, item number + 1 in the lower; 0 is free */
 	uint32_t slot_count;
 	uint64_t seed;
@@ -19,6 +20,8 @@ struct intern {
 void intern_init(struct intern *intern, size_t item_bytes, uint64_t seed);
 void intern_fini(struct intern *intern);
 uint32_t intern_add(struct intern *intern, const void *item);
+/* One item more, whether or not there is such a one; nobody will find it by its bytes. */
+uint32_t intern_append(struct intern *intern, const void *item);
 const void *intern_get(const struct intern *intern, uint32_t number);
 
 /* Texts of up to 65,535 bytes, each a two-byte length and its bytes; known by offset. Offset 0 is

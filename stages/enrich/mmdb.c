@@ -93,18 +93,28 @@ static enum mr_err check_layout(struct mmdb *db, struct mr_error *error)
 	return MR_OK;
 }
 
-static enum mr_err check_tree(const struct mmdb *db, struct mr_error *error)
-{
-	for (uint32_t i = 0; i < db->lib.metadata.node_count; i++) {
-		MMDB_search_node_s node;
+/* Both records of a node: as the library's MMDB_read_node, which is called millions of times over,
+ * but without its checks, which check_layout has made for all. */
+struct node {
+	uint32_t left, right;
+};
 
-		if (MMDB_read_node(&db->lib, i, &node) != MMDB_SUCCESS)
-			return corrupt(db, error, "search tree, node", i, "it cannot be read");
-		if (!is_sound(db, node.left_record) || !is_sound(db, node.right_record))
-			return corrupt(db, error, "search tree, node", i,
-				       "a record leads out of the file");
+static struct node node_at(const struct mmdb *db, uint64_t number)
+{
+	unsigned bytes = db->lib.metadata.record_size / 4u;
+	const uint8_t *at = db->lib.file_content + number * bytes;
+	uint32_t left = (uint32_t)at[0] << 16 | (uint32_t)at[1] << 8 | at[2];
+	const uint8_t *second = at + bytes - 3;
+	uint32_t right = (uint32_t)second[0] << 16 | (uint32_t)second[1] << 8 | second[2];
+
+	if (bytes == 7) {
+		left |= (uint32_t)(at[3] >> 4) << 24;
+		right |= (uint32_t)(at[3] & 15) << 24;
+	} else if (bytes == 8) {
+		left = left << 8 | at[3];
+		right |= (uint32_t)at[4] << 24;
 	}
-	return MR_OK;
+	return (struct node){left, right};
 }
 
 /* With the file mapped, so that the metadata can be walked before the library sees it. */
@@ -123,8 +133,6 @@ static enum mr_err open_library(struct mmdb *db, int fd, struct mr_error *error)
 				    "%s: %s; give a whole database in MaxMind's format", db->name,
 				    MMDB_strerror(status));
 	err = check_layout(db, error);
-	if (err == MR_OK)
-		err = check_tree(db, error);
 	if (err != MR_OK)
 		MMDB_close(&db->lib);
 	return err;
@@ -221,17 +229,17 @@ static enum mr_err walk_node(struct tree_walk *walk, uint64_t number, uint64_t h
 			     unsigned depth)
 {
 	unsigned most = walk->v4 ? 32 : 128;
-	MMDB_search_node_s node;
+	struct node node = node_at(walk->db, number);
 	enum mr_err err;
 
 	if (depth >= most || walk->budget == 0)
 		return corrupt(walk->db, walk->error, "search tree, node", number,
 			       "the tree is deeper than an address, or leads in circles");
 	walk->budget--;
-	if (MMDB_read_node(&walk->db->lib, (uint32_t)number, &node) != MMDB_SUCCESS)
+	if (!is_sound(walk->db, node.left) || !is_sound(walk->db, node.right))
 		return corrupt(walk->db, walk->error, "search tree, node", number,
-			       "it cannot be read");
-	err = walk_record(walk, node.left_record, high, low, depth + 1);
+			       "a record leads out of the file");
+	err = walk_record(walk, node.left, high, low, depth + 1);
 	if (err != MR_OK)
 		return err;
 	if (walk->v4)
@@ -240,7 +248,7 @@ static enum mr_err walk_node(struct tree_walk *walk, uint64_t number, uint64_t h
 		high |= UINT64_C(1) << (63 - depth);
 	else
 		low |= UINT64_C(1) << (127 - depth);
-	return walk_record(walk, node.right_record, high, low, depth + 1);
+	return walk_record(walk, node.right, high, low, depth + 1);
 }
 
 static enum mr_err walk_record(struct tree_walk *walk, uint64_t record, uint64_t high, uint64_t low,
@@ -260,17 +268,18 @@ static enum mr_err walk_record(struct tree_walk *walk, uint64_t record, uint64_t
 /* Follow 96 zero bits; a leaf on the way holds all of IPv4. */
 static enum mr_err find_v4_root(struct tree_walk *walk)
 {
-	MMDB_search_node_s node;
+	uint64_t at = 0;
 
 	walk->v4_root = 0;
 	if (walk->db->lib.metadata.ip_version == 4)
 		return MR_OK;
 	for (unsigned depth = 0; depth < 96 && is_node(walk->db, walk->v4_root); depth++) {
-		if (MMDB_read_node(&walk->db->lib, (uint32_t)walk->v4_root, &node) != MMDB_SUCCESS)
-			return corrupt(walk->db, walk->error, "search tree, node", walk->v4_root,
-				       "it cannot be read");
-		walk->v4_root = node.left_record;
+		at = walk->v4_root;
+		walk->v4_root = node_at(walk->db, at).left;
 	}
+	if (!is_sound(walk->db, walk->v4_root))
+		return corrupt(walk->db, walk->error, "search tree, node", at,
+			       "a record leads out of the file");
 	return MR_OK;
 }
 
