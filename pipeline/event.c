@@ -64,21 +64,14 @@ void mr_events_pop(struct mr_events *events)
 	events->count--;
 }
 
-static struct mr_value *new_value(struct mr_events *events, struct mr_event *event, mr_field field)
+struct mr_value *mr_event_room(struct mr_events *events)
 {
-	assert(field != 0 && field < events->stride);
 	if (events->value_count == events->value_capacity) {
 		events->value_capacity *= 2;
 		events->values =
 		    mr_realloc(events->values, events->value_capacity * sizeof *events->values);
 	}
-	uint32_t at = ++events->value_count;
-	if (event->first[field] == 0)
-		event->first[field] = at;
-	else
-		events->values[event->last[field] - 1].next = at;
-	event->last[field] = at;
-	return &events->values[at - 1];
+	return &events->values[events->value_count];
 }
 
 void mr_event_add(struct mr_events *events, struct mr_event *event, mr_field field,
@@ -86,13 +79,13 @@ void mr_event_add(struct mr_events *events, struct mr_event *event, mr_field fie
 {
 	struct mr_value copy = *value; /* may lie in the array that grows */
 	copy.next = 0;
-	*new_value(events, event, field) = copy;
+	*mr_event_new(events, event, field) = copy;
 }
 
 void mr_event_add_text(struct mr_events *events, struct mr_event *event, mr_field field,
 		       struct mr_slice text)
 {
-	*new_value(events, event, field) =
+	*mr_event_new(events, event, field) =
 	    (struct mr_value){.text = text.at, .len = (uint32_t)text.len, .type = MR_STRING};
 }
 
@@ -101,20 +94,20 @@ void mr_event_add_int(struct mr_events *events, struct mr_event *event, mr_field
 {
 	char *text = mr_arena_alloc(&events->arena, 24);
 	int len = snprintf(text, 24, "%lld", (long long)number);
-	*new_value(events, event, field) = (struct mr_value){
+	*mr_event_new(events, event, field) = (struct mr_value){
 	    .text = text, .len = (uint32_t)len, .type = MR_INT, .num = {.i = number}};
 }
 
 void mr_event_add_bool(struct mr_events *events, struct mr_event *event, mr_field field, bool yes)
 {
-	*new_value(events, event, field) = (struct mr_value){
+	*mr_event_new(events, event, field) = (struct mr_value){
 	    .text = yes ? "true" : "false", .len = yes ? 4 : 5, .type = MR_BOOL, .num = {.i = yes}};
 }
 
 void mr_event_add_double(struct mr_events *events, struct mr_event *event, mr_field field,
 			 double number, struct mr_slice text)
 {
-	*new_value(events, event, field) = (struct mr_value){
+	*mr_event_new(events, event, field) = (struct mr_value){
 	    .text = text.at, .len = (uint32_t)text.len, .type = MR_DOUBLE, .num = {.d = number}};
 }
 

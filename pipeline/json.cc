@@ -23,15 +23,6 @@ extern "C" {
 #pragma GCC diagnostic pop
 }
 
-struct mr_json_reader {
-	const uint64_t *tape;
-	const uint8_t *strings;
-	const uint32_t *positions;
-	struct mr_slice doc;
-	size_t max_bytes;
-	simdjson::dom::parser parser;
-};
-
 // An array's count saturates at 24 bits on the tape; below this it cannot.
 static constexpr size_t longest_document = size_t(1) << 25;
 
@@ -46,11 +37,6 @@ static constexpr size_t longest_document = size_t(1) << 25;
 static inline char word_type(uint64_t word)
 {
 	return char(word >> 56);
-}
-
-static inline char type_at(const mr_json_reader *reader, uint32_t index)
-{
-	return word_type(reader->tape[index]);
 }
 
 static inline bool is_container(char type)
@@ -84,14 +70,6 @@ static uint32_t container_tokens(const uint64_t *tape, uint32_t index)
 			at++;
 	}
 	return tokens;
-}
-
-static inline struct mr_slice buffered_string(const mr_json_reader *reader, uint32_t index)
-{
-	const uint8_t *at = reader->strings + (reader->tape[index] & 0xffffffffffffff);
-	uint32_t len;
-	std::memcpy(&len, at, sizeof len);
-	return {reinterpret_cast<const char *>(at) + sizeof len, len};
 }
 
 static inline const char *text_at(const mr_json_reader *reader, mr_json_node node)
@@ -439,16 +417,21 @@ extern "C" {
 struct mr_json_reader *mr_json_reader_new(size_t max_bytes)
 {
 	assert(max_bytes < longest_document);
-	mr_json_reader *reader = new (std::nothrow) mr_json_reader();
-	if (reader == nullptr || reader->parser.allocate(max_bytes + 1, MR_JSON_DEPTH) != 0)
+	auto *parser = new (std::nothrow) simdjson::dom::parser();
+	if (parser == nullptr || parser->allocate(max_bytes + 1, MR_JSON_DEPTH) != 0)
 		out_of_memory();
+	auto *reader = static_cast<mr_json_reader *>(mr_calloc(1, sizeof(mr_json_reader)));
 	reader->max_bytes = max_bytes;
+	reader->parser = parser;
 	return reader;
 }
 
 void mr_json_reader_free(struct mr_json_reader *reader)
 {
-	delete reader;
+	if (reader == nullptr)
+		return;
+	delete static_cast<simdjson::dom::parser *>(reader->parser);
+	std::free(reader);
 }
 
 enum mr_err mr_json_read(struct mr_json_reader *reader, struct mr_slice doc,
@@ -457,14 +440,15 @@ enum mr_err mr_json_read(struct mr_json_reader *reader, struct mr_slice doc,
 	if (doc.len > reader->max_bytes)
 		return mr_error_set(error, MR_BAD_INPUT, "%zu bytes long, the longest taken is %zu",
 				    doc.len, reader->max_bytes);
-	simdjson::error_code code = reader->parser.parse(doc.at, doc.len, false).error();
+	auto &parser = *static_cast<simdjson::dom::parser *>(reader->parser);
+	simdjson::error_code code = parser.parse(doc.at, doc.len, false).error();
 	if (code == simdjson::MEMALLOC)
 		out_of_memory();
 	if (code != simdjson::SUCCESS)
 		return refuse(doc, code, error);
-	reader->tape = reader->parser.doc.tape.get();
-	reader->strings = reader->parser.doc.string_buf.get();
-	reader->positions = reader->parser.implementation->structural_indexes.get();
+	reader->tape = parser.doc.tape.get();
+	reader->strings = parser.doc.string_buf.get();
+	reader->positions = parser.implementation->structural_indexes.get();
 	reader->doc = doc;
 	*root_out = {1, 0};
 	return MR_OK;
@@ -472,7 +456,7 @@ enum mr_err mr_json_read(struct mr_json_reader *reader, struct mr_slice doc,
 
 enum mr_json_kind mr_json_kind(const struct mr_json_reader *reader, struct mr_json_node node)
 {
-	switch (type_at(reader, node.index)) {
+	switch (mr_json_type(reader, node)) {
 	case 'n':
 		return MR_JSON_NULL;
 	case 't':
@@ -496,19 +480,17 @@ enum mr_json_kind mr_json_kind(const struct mr_json_reader *reader, struct mr_js
 struct mr_slice mr_json_raw(const struct mr_json_reader *reader, struct mr_json_node node)
 {
 	const char *begin = text_at(reader, node);
-	switch (type_at(reader, node.index)) {
+	switch (mr_json_type(reader, node)) {
 	case 'n':
 	case 't':
 		return {begin, 4};
 	case 'f':
 		return {begin, 5};
 	case '"':
-		return {begin, string_raw_length(begin, buffered_string(reader, node.index).len)};
+		return {begin, string_raw_length(begin, mr_json_buffered(reader, node).len)};
 	case '[':
-	case '{': {
-		uint32_t last = node.token + container_tokens(reader->tape, node.index) - 1;
-		return {begin, reader->positions[last] + 1 - reader->positions[node.token]};
-	}
+	case '{':
+		return mr_json_between(reader, node, mr_json_behind_container(reader, node));
 	default:
 		return {begin, number_length(reader, begin)};
 	}
@@ -516,7 +498,7 @@ struct mr_slice mr_json_raw(const struct mr_json_reader *reader, struct mr_json_
 
 struct mr_slice mr_json_string(const struct mr_json_reader *reader, struct mr_json_node node)
 {
-	struct mr_slice text = buffered_string(reader, node.index);
+	struct mr_slice text = mr_json_buffered(reader, node);
 	const char *open = text_at(reader, node);
 	if (is_plain(open, text.len))
 		text.at = open + 1;
@@ -527,7 +509,7 @@ struct mr_value mr_json_value(const struct mr_json_reader *reader, struct mr_jso
 {
 	struct mr_value value = {};
 	struct mr_slice text = {nullptr, 0};
-	char type = type_at(reader, node.index);
+	char type = mr_json_type(reader, node);
 	switch (type) {
 	case 'n':
 		value.type = MR_NULL;
@@ -560,7 +542,7 @@ struct mr_value mr_json_value(const struct mr_json_reader *reader, struct mr_jso
 struct mr_json_walk mr_json_enter(const struct mr_json_reader *reader, struct mr_json_node node)
 {
 	struct mr_json_walk walk = {};
-	char type = type_at(reader, node.index);
+	char type = mr_json_type(reader, node);
 	walk.at = {node.index + 1, node.token + 1};
 	walk.object = type == '{';
 	walk.end = is_container(type) ? uint32_t(reader->tape[node.index]) - 1 : walk.at.index;
@@ -570,19 +552,8 @@ struct mr_json_walk mr_json_enter(const struct mr_json_reader *reader, struct mr
 bool mr_json_step(const struct mr_json_reader *reader, struct mr_json_walk *walk)
 {
 	struct mr_json_node at = walk->at;
-	if (walk->pending) {
-		uint64_t word = reader->tape[at.index];
-		char type = word_type(word);
-		if (is_container(type)) {
-			at.token += container_tokens(reader->tape, at.index);
-			at.index = uint32_t(word);
-		} else {
-			at.token++;
-			at.index++;
-			if (is_wide(type))
-				at.index++;
-		}
-	}
+	if (walk->pending)
+		at = mr_json_behind(reader, at);
 	walk->pending = at.index < walk->end;
 	if (!walk->pending) {
 		walk->at = at;
@@ -590,7 +561,7 @@ bool mr_json_step(const struct mr_json_reader *reader, struct mr_json_walk *walk
 	}
 	at.token += walk->value.index != 0; // the comma
 	if (walk->object) {
-		walk->key = buffered_string(reader, at.index);
+		walk->key = mr_json_buffered(reader, at);
 		at.index++;
 		at.token += 2;
 	}
@@ -599,17 +570,11 @@ bool mr_json_step(const struct mr_json_reader *reader, struct mr_json_walk *walk
 	return true;
 }
 
-void mr_json_leave(struct mr_json_walk *outer, const struct mr_json_walk *inner)
+struct mr_json_node mr_json_behind_container(const struct mr_json_reader *reader,
+					     struct mr_json_node container)
 {
-	outer->at = {inner->end + 1, inner->at.token + 1};
-	outer->pending = false;
-}
-
-struct mr_slice mr_json_walked(const struct mr_json_reader *reader, struct mr_json_node node,
-			       const struct mr_json_walk *walk)
-{
-	uint32_t begin = reader->positions[node.token];
-	return {reader->doc.at + begin, reader->positions[walk->at.token] + 1 - begin};
+	return {uint32_t(reader->tape[container.index]),
+		container.token + container_tokens(reader->tape, container.index)};
 }
 
 } // extern "C"

@@ -89,7 +89,26 @@ struct mr_event *mr_events_push(struct mr_events *events);
 /* Take back the newest event: what parse does with a record that turns out to be bad. */
 void mr_events_pop(struct mr_events *events);
 
-/* Append a value to a field (behind those it has). Pointers into values die with the next add. */
+/* Room for one more value of a field, behind those it has, for the caller to fill but for `next`.
+ * Pointers into values die with the next add. */
+struct mr_value *mr_event_room(struct mr_events *events);
+static inline struct mr_value *mr_event_new(struct mr_events *events, struct mr_event *event,
+					    mr_field field)
+{
+	struct mr_value *value = events->value_count < events->value_capacity
+				     ? &events->values[events->value_count]
+				     : mr_event_room(events);
+	uint32_t at = ++events->value_count;
+	if (event->first[field] == 0)
+		event->first[field] = at;
+	else
+		events->values[event->last[field] - 1].next = at;
+	event->last[field] = at;
+	value->next = 0;
+	return value;
+}
+
+/* Append a value to a field. */
 void mr_event_add(struct mr_events *events, struct mr_event *event, mr_field field,
 		  const struct mr_value *value);
 void mr_event_add_text(struct mr_events *events, struct mr_event *event, mr_field field,

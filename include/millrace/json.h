@@ -14,7 +14,16 @@
 /* Deeper nesting is refused. */
 #define MR_JSON_DEPTH 1024
 
-struct mr_json_reader;
+/* What the parser found in the document in hand; for the functions below alone. */
+struct mr_json_reader {
+	const uint64_t *tape;   /* a word for each bracket and scalar, two for a number */
+	const uint8_t *strings; /* unescaped, each behind its length */
+	const uint32_t
+	    *positions; /* of each token in the text: brackets, scalars, colons, commas */
+	struct mr_slice doc;
+	size_t max_bytes;
+	void *parser;
+};
 
 /* For documents up to `max_bytes`. */
 struct mr_json_reader *mr_json_reader_new(size_t max_bytes);
@@ -66,11 +75,94 @@ struct mr_json_walk {
 };
 struct mr_json_walk mr_json_enter(const struct mr_json_reader *reader, struct mr_json_node node);
 bool mr_json_step(const struct mr_json_reader *reader, struct mr_json_walk *walk);
-/* Where `inner` walked outer->value to its end (step gave false), the outer walk goes on from there
- * and need not look for the end again. Optional. */
-void mr_json_leave(struct mr_json_walk *outer, const struct mr_json_walk *inner);
-/* The bytes of the container that was walked to its end; `node` is what was entered. */
-struct mr_slice mr_json_walked(const struct mr_json_reader *reader, struct mr_json_node node,
-			       const struct mr_json_walk *walk);
+
+/* ---- the same walk, inline and with nothing kept: for who looks at each member of each record
+ * ----
+ *
+ *     struct mr_json_node at = mr_json_inside(container);
+ *     uint32_t end = mr_json_end(reader, container);
+ *     while (at.index < end) {
+ *             struct mr_slice key = mr_json_buffered(reader, at);        (objects)
+ *             struct mr_json_node value = mr_json_member(at);       (objects; in an array: at)
+ *             at = mr_json_next(mr_json_behind(reader, value));
+ *     }
+ *     behind = mr_json_leave(container, at, end);
+ *
+ * What stands behind a value is where the next comma or closing bracket is. Who has walked a value
+ * knows it, and spares mr_json_behind the search. */
+static inline char mr_json_type(const struct mr_json_reader *reader, struct mr_json_node node)
+{
+	return (char)(reader->tape[node.index] >> 56);
+}
+
+static inline struct mr_json_node mr_json_inside(struct mr_json_node container)
+{
+	struct mr_json_node at = {container.index + 1, container.token + 1};
+	return at;
+}
+
+/* The tape's index of the closing bracket. */
+static inline uint32_t mr_json_end(const struct mr_json_reader *reader,
+				   struct mr_json_node container)
+{
+	return (uint32_t)reader->tape[container.index] - 1;
+}
+
+/* A key or a string, unescaped, in the reader's buffer: valid until the next read. */
+static inline struct mr_slice mr_json_buffered(const struct mr_json_reader *reader,
+					       struct mr_json_node at)
+{
+	const uint8_t *text = reader->strings + (reader->tape[at.index] & 0xffffffffffffff);
+	uint32_t len;
+	memcpy(&len, text, sizeof len);
+	struct mr_slice key = {(const char *)text + sizeof len, len};
+	return key;
+}
+
+static inline struct mr_json_node mr_json_member(struct mr_json_node at)
+{
+	struct mr_json_node value = {at.index + 1, at.token + 2};
+	return value;
+}
+
+struct mr_json_node mr_json_behind_container(const struct mr_json_reader *reader,
+					     struct mr_json_node container);
+
+static inline struct mr_json_node mr_json_behind(const struct mr_json_reader *reader,
+						 struct mr_json_node value)
+{
+	char type = mr_json_type(reader, value);
+	if (type == '{' || type == '[')
+		return mr_json_behind_container(reader, value);
+	/* A branch, not a table: the walk runs ahead by prediction. */
+	bool number = type == 'l' || type == 'u' || type == 'd';
+	struct mr_json_node behind = {value.index + (number ? 2 : 1), value.token + 1};
+	return behind;
+}
+
+static inline struct mr_json_node mr_json_next(struct mr_json_node behind)
+{
+	behind.token++;
+	return behind;
+}
+
+/* `at` is where the walk over the container ended. */
+static inline struct mr_json_node mr_json_leave(struct mr_json_node container,
+						struct mr_json_node at, uint32_t end)
+{
+	struct mr_json_node behind = {end + 1, at.token + (end == container.index + 1)};
+	return behind;
+}
+
+/* The bytes of a container, brackets and all. */
+static inline struct mr_slice mr_json_between(const struct mr_json_reader *reader,
+					      struct mr_json_node container,
+					      struct mr_json_node behind)
+{
+	uint32_t begin = reader->positions[container.token];
+	struct mr_slice bytes = {reader->doc.at + begin,
+				 reader->positions[behind.token - 1] + 1 - begin};
+	return bytes;
+}
 
 #endif

@@ -103,23 +103,33 @@ static bool in_document(const struct walk *walk, const char *at)
 	return at >= walk->doc.at && at <= walk->doc.at + walk->doc.len;
 }
 
+static void add_string(struct walk *walk, mr_field field, unsigned rank, struct mr_json_node node)
+{
+	struct mr_slice text = mr_json_string(walk->reader, node);
+	if (!field_admits(walk, field, rank, false))
+		return;
+	if (!in_document(walk, text.at))
+		text.at = mr_arena_copy(&walk->events->arena, text.at, text.len);
+	struct mr_value *value = mr_event_new(walk->events, walk->event, field);
+	value->text = text.at;
+	value->len = (uint32_t)text.len;
+	value->type = MR_STRING;
+}
+
 static void add_scalar(struct walk *walk, mr_field field, unsigned rank, struct mr_json_node node)
 {
 	struct mr_value value = mr_json_value(walk->reader, node);
-	if (!field_admits(walk, field, rank, value.type == MR_NULL))
-		return;
-	if (value.type == MR_STRING && !in_document(walk, value.text))
-		value.text = mr_arena_copy(&walk->events->arena, value.text, value.len);
-	mr_event_add(walk->events, walk->event, field, &value);
+	if (field_admits(walk, field, rank, value.type == MR_NULL))
+		mr_event_add(walk->events, walk->event, field, &value);
 }
 
 /* ---- structure ---- */
 
-static void put(struct walk *walk, const struct mr_name_entry *entry, unsigned rank,
-		struct mr_json_node node, struct mr_json_walk *outer);
-static struct mr_json_walk put_object(struct walk *walk, uint32_t names, unsigned rank,
+static struct mr_json_node put(struct walk *walk, const struct mr_name_entry *entry, unsigned rank,
+			       struct mr_json_node node);
+static struct mr_json_node put_object(struct walk *walk, uint32_t names, unsigned rank,
 				      struct mr_json_node node, struct named *named);
-static struct mr_json_walk put_array(struct walk *walk, const struct mr_name_entry *entry,
+static struct mr_json_node put_array(struct walk *walk, const struct mr_name_entry *entry,
 				     unsigned rank, struct mr_json_node node);
 
 /* A string that looks like JSON, for the names below it. */
@@ -143,40 +153,35 @@ static void put_opened(struct walk *walk, uint32_t names, unsigned rank, struct 
 	inner.level = walk->level + 1;
 	struct mr_json_node root;
 	if (mr_json_read(reader, inner.doc, &root, NULL) == MR_OK)
-		put(&inner, &(struct mr_name_entry){.child = names}, rank, root, NULL);
+		put(&inner, &(struct mr_name_entry){.child = names}, rank, root);
 }
 
-/* The value of a name, and what names go on below it. `outer` is the walk that shows the value,
- * spared a second search for its end. */
-static void put(struct walk *walk, const struct mr_name_entry *entry, unsigned rank,
-		struct mr_json_node node, struct mr_json_walk *outer)
+/* The value of a name, and what names go on below it. Gives what is behind the value. */
+static struct mr_json_node put(struct walk *walk, const struct mr_name_entry *entry, unsigned rank,
+			       struct mr_json_node node)
 {
-	struct mr_json_walk inner;
-	switch (mr_json_kind(walk->reader, node)) {
-	case MR_JSON_OBJECT:
-		if (entry->child == 0) {
-			add_raw(walk, entry->field, rank, mr_json_raw(walk->reader, node));
-			return;
-		}
-		inner = put_object(walk, entry->child, rank + 1, node, NULL);
+	struct mr_json_node behind;
+	switch (mr_json_type(walk->reader, node)) {
+	case '{':
+		behind = entry->child == 0 ? mr_json_behind_container(walk->reader, node)
+					   : put_object(walk, entry->child, rank + 1, node, NULL);
 		if (entry->field != 0)
 			add_raw(walk, entry->field, rank,
-				mr_json_walked(walk->reader, node, &inner));
-		break;
-	case MR_JSON_ARRAY:
-		inner = put_array(walk, entry, rank, node);
-		break;
-	case MR_JSON_STRING:
+				mr_json_between(walk->reader, node, behind));
+		return behind;
+	case '[':
+		return put_array(walk, entry, rank, node);
+	case '"':
 		if (entry->child != 0)
 			put_opened(walk, entry->child, rank, node);
-		__attribute__((fallthrough));
+		if (entry->field != 0)
+			add_string(walk, entry->field, rank, node);
+		break;
 	default:
 		if (entry->field != 0)
 			add_scalar(walk, entry->field, rank, node);
-		return;
 	}
-	if (outer != NULL)
-		mr_json_leave(outer, &inner);
+	return mr_json_behind(walk->reader, node);
 }
 
 /* ---- objects ---- */
@@ -225,7 +230,7 @@ static void put_below(struct walk *walk, uint32_t names, struct mr_slice key, un
 	struct mr_name_entry *entry =
 	    mr_names_find(walk->flatten->names, names, key, walk->flatten->since);
 	if (entry != NULL && value.index != 0)
-		put(walk, entry, rank, value, NULL);
+		put(walk, entry, rank, value);
 }
 
 static void put_named(struct walk *walk, uint32_t names, unsigned rank, const struct named *named)
@@ -240,7 +245,7 @@ static void put_named(struct walk *walk, uint32_t names, unsigned rank, const st
 	if (entry == NULL)
 		return;
 	if (named->value.index != 0)
-		put(walk, entry, rank, named->value, NULL);
+		put(walk, entry, rank, named->value);
 	if (entry->child != 0) {
 		put_below(walk, entry->child, MR_SLICE("oldvalue"), rank + 1, named->old_value);
 		put_below(walk, entry->child, MR_SLICE("newvalue"), rank + 1, named->new_value);
@@ -277,53 +282,94 @@ static void find_last(struct walk *walk, uint32_t names, struct mr_json_node nod
 			flatten->twice = true;
 }
 
-/* A member on its way past: what the walk has to know of it, asked for or not. */
-static void note_member(struct walk *walk, unsigned rank, const struct mr_json_walk *members,
-			struct named *named)
+/* A diagnostics envelope: its properties answer to their names alone as well. */
+static void note_properties(struct walk *walk, const struct mr_name_entry *entry, unsigned rank,
+			    struct mr_json_node value)
 {
-	if (named != NULL)
-		named_note(named, members->key, members->value);
-	else if (rank == 1 && members->key.len == 10 && key_is(members->key, "properties"))
-		walk->flatten->properties = members->value;
+	if (entry->child == MR_NAMES_PROPERTIES && rank == 1 && walk->level == 0)
+		walk->flatten->properties = value;
 }
 
-static struct mr_json_walk put_object_carefully(struct walk *walk, uint32_t names, unsigned rank,
+static struct mr_json_node put_object_carefully(struct walk *walk, uint32_t names, unsigned rank,
 						struct mr_json_node node, struct named *named)
 {
 	find_last(walk, names, node);
-	struct mr_json_walk members = mr_json_enter(walk->reader, node);
+	struct mr_json_node at = mr_json_inside(node);
+	uint32_t end = mr_json_end(walk->reader, node);
 	uint32_t count = 0;
-	while (mr_json_step(walk->reader, &members)) {
+	while (at.index < end) {
+		struct mr_slice key = mr_json_buffered(walk->reader, at);
+		struct mr_json_node value = mr_json_member(at);
+		struct mr_json_node behind;
 		struct mr_name_entry *entry =
-		    mr_names_find(walk->flatten->names, names, members.key, walk->flatten->since);
+		    mr_names_find(walk->flatten->names, names, key, walk->flatten->since);
 		count++;
-		note_member(walk, rank, &members, named);
-		if (entry != NULL && entry->last == count)
-			put(walk, entry, rank, members.value, &members);
+		if (named != NULL)
+			named_note(named, key, value);
+		if (entry != NULL && entry->last == count) {
+			note_properties(walk, entry, rank, value);
+			behind = put(walk, entry, rank, value);
+		} else {
+			behind = mr_json_behind(walk->reader, value);
+		}
+		at = mr_json_next(behind);
 	}
-	return members;
+	return mr_json_leave(node, at, end);
 }
 
-/* Every member that a name asks for. Gives the walk at its end. */
-static struct mr_json_walk put_object(struct walk *walk, uint32_t names, unsigned rank,
+/* An entry that a member of the object asks for. Two members may, by keys that differ in case. */
+static struct mr_name_entry *entry_met(struct mr_flatten *flatten, uint32_t number, uint64_t object)
+{
+	struct mr_name_entry *entry = mr_names_entry(flatten->names, number);
+	flatten->twice |= entry->seen == object;
+	entry->seen = object;
+	return entry;
+}
+
+/* A member that something is asked for under. `alias`: the object is an envelope's properties. */
+static struct mr_json_node put_member(struct walk *walk, const struct mr_name_slot *slot,
+				      unsigned rank, struct mr_json_node value, uint64_t object,
+				      bool alias)
+{
+	struct mr_flatten *flatten = walk->flatten;
+	struct mr_json_node behind = value;
+	if (slot->entry != 0) {
+		struct mr_name_entry *entry = entry_met(flatten, slot->entry, object);
+		note_properties(walk, entry, rank, value);
+		behind = put(walk, entry, rank, value);
+	}
+	if (alias && slot->alias != 0)
+		behind = put(walk, entry_met(flatten, slot->alias, object), ALIAS_RANK + 1, value);
+	return behind.index != value.index ? behind : mr_json_behind(walk->reader, value);
+}
+
+/* Every member that a name asks for. Gives what is behind the object. */
+static struct mr_json_node put_object(struct walk *walk, uint32_t names, unsigned rank,
 				      struct mr_json_node node, struct named *named)
 {
 	struct mr_flatten *flatten = walk->flatten;
+	const struct mr_json_reader *reader = walk->reader;
 	if (flatten->careful)
 		return put_object_carefully(walk, names, rank, node, named);
 	uint64_t object = ++flatten->object;
-	struct mr_json_walk members = mr_json_enter(walk->reader, node);
-	while (mr_json_step(walk->reader, &members)) {
-		struct mr_name_entry *entry = mr_names_member(
-		    flatten->names, names, members.key, object, flatten->since, &flatten->twice);
-		note_member(walk, rank, &members, named);
-		if (entry == NULL)
-			continue;
-		flatten->twice |= entry->seen == object;
-		entry->seen = object;
-		put(walk, entry, rank, members.value, &members);
+	uint32_t *guess = &flatten->names->first[names];
+	bool alias = walk->level == 0 && node.index == flatten->properties.index;
+	struct mr_json_node at = mr_json_inside(node);
+	uint32_t end = mr_json_end(reader, node);
+	while (at.index < end) {
+		struct mr_slice key = mr_json_buffered(reader, at);
+		struct mr_json_node value = mr_json_member(at);
+		struct mr_name_slot *slot = mr_names_member(
+		    flatten->names, guess, names, key, object, flatten->since, &flatten->twice);
+		guess = &slot->next;
+		if (named != NULL)
+			named_note(named, key, value);
+		if ((slot->entry | slot->alias) == 0)
+			at = mr_json_next(mr_json_behind(reader, value));
+		else
+			at = mr_json_next(put_member(walk, slot, rank, value, object, alias));
 	}
-	return members;
+	return mr_json_leave(node, at, end);
 }
 
 /* ---- arrays ---- */
@@ -334,47 +380,51 @@ struct contents {
 	bool scalars;
 };
 
-static void put_elements(struct walk *walk, const struct mr_name_entry *entry, unsigned rank,
-			 struct mr_json_walk *elements, struct contents *contents)
+static struct mr_json_node put_elements(struct walk *walk, const struct mr_name_entry *entry,
+					unsigned rank, struct mr_json_node array,
+					struct contents *contents)
 {
-	while (mr_json_step(walk->reader, elements)) {
-		struct mr_json_walk inner;
+	struct mr_json_node at = mr_json_inside(array);
+	uint32_t end = mr_json_end(walk->reader, array);
+	while (at.index < end) {
+		struct mr_json_node behind;
 		struct named named = {0};
-		switch (mr_json_kind(walk->reader, elements->value)) {
-		case MR_JSON_NULL:
+		switch (mr_json_type(walk->reader, at)) {
+		case 'n':
+			behind = mr_json_behind(walk->reader, at);
 			break;
-		case MR_JSON_ARRAY:
-			inner = mr_json_enter(walk->reader, elements->value);
-			put_elements(walk, entry, rank, &inner, contents);
-			mr_json_leave(elements, &inner);
+		case '[':
+			behind = put_elements(walk, entry, rank, at, contents);
 			break;
-		case MR_JSON_OBJECT:
+		case '{':
 			contents->objects = true;
-			if (entry->child == 0)
+			if (entry->child == 0) {
+				behind = mr_json_behind_container(walk->reader, at);
 				break;
-			inner = put_object(walk, entry->child, rank + 1, elements->value, &named);
+			}
+			behind = put_object(walk, entry->child, rank + 1, at, &named);
 			put_named(walk, entry->child, rank + 1, &named);
-			mr_json_leave(elements, &inner);
 			break;
 		default:
 			contents->scalars = true;
-			put(walk, entry, rank, elements->value, NULL);
+			behind = put(walk, entry, rank, at);
 		}
+		at = mr_json_next(behind);
 	}
+	return mr_json_leave(array, at, end);
 }
 
-/* Gives the walk at its end. */
-static struct mr_json_walk put_array(struct walk *walk, const struct mr_name_entry *entry,
+/* Gives what is behind the array. */
+static struct mr_json_node put_array(struct walk *walk, const struct mr_name_entry *entry,
 				     unsigned rank, struct mr_json_node node)
 {
 	struct contents contents = {0};
-	struct mr_json_walk elements = mr_json_enter(walk->reader, node);
-	put_elements(walk, entry, rank, &elements, &contents);
+	struct mr_json_node behind = put_elements(walk, entry, rank, node, &contents);
 	if (entry->field != 0 && contents.objects)
-		add_raw(walk, entry->field, rank, mr_json_walked(walk->reader, node, &elements));
+		add_raw(walk, entry->field, rank, mr_json_between(walk->reader, node, behind));
 	else if (entry->field != 0 && !contents.scalars)
 		add_null(walk, entry->field, rank);
-	return elements;
+	return behind;
 }
 
 /* ---- the record ---- */
@@ -385,10 +435,12 @@ static void put_record(struct walk *walk, struct mr_json_node root)
 	flatten->since = flatten->object + 1;
 	flatten->properties = (struct mr_json_node){0};
 	put_object(walk, MR_NAMES_ROOT, 1, root, NULL);
-	/* A diagnostics envelope: its properties answer to their names alone as well. */
-	if (flatten->properties.index != 0)
-		put(walk, &(struct mr_name_entry){.child = MR_NAMES_ROOT}, ALIAS_RANK,
-		    flatten->properties, NULL);
+	/* Properties that are no object, or were walked with care, have not answered yet. */
+	struct mr_json_node properties = flatten->properties;
+	flatten->properties = (struct mr_json_node){0};
+	if (properties.index != 0 &&
+	    (flatten->careful || mr_json_type(walk->reader, properties) != '{'))
+		put(walk, &(struct mr_name_entry){.child = MR_NAMES_ROOT}, ALIAS_RANK, properties);
 }
 
 void mr_flatten_record(struct mr_flatten *flatten, const struct mr_json_reader *reader,

@@ -8,30 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CACHE_SLOTS 4096u
-#define CACHE_WAYS 4u
-#define CACHE_KEY_MAX 44u
-
-struct cache_slot {
-	uint64_t hash;
-	uint64_t seen;  /* the object that had the key last */
-	uint32_t entry; /* 0: nothing is asked for */
-	uint32_t node;
-	uint16_t len;
-	char key[CACHE_KEY_MAX];
-};
-
-struct mr_names {
-	struct mr_name_entry *entries; /* 0 is none */
-	uint32_t count;
-	uint32_t capacity;
-	uint32_t *slots; /* open addressing, at most half full */
-	uint32_t slot_count;
-	size_t longest; /* folded key */
-	char *room;     /* for a folded key */
-	struct cache_slot cache[CACHE_SLOTS + CACHE_WAYS];
-};
-
 static uint32_t slot_of(const struct mr_names *names, uint32_t node, struct mr_slice folded)
 {
 	uint32_t mask = names->slot_count - 1;
@@ -120,12 +96,13 @@ mr_field mr_names_native(const struct mr_fields *fields, mr_field normalised)
 struct mr_names *mr_names_new(const struct mr_fields *fields)
 {
 	struct mr_names *names = mr_calloc(1, sizeof *names);
-	uint32_t node_count = MR_NAMES_ROOT + 1;
+	uint32_t node_count = MR_NAMES_PROPERTIES + 1;
 	names->capacity = 1024;
 	names->entries = mr_malloc(names->capacity * sizeof *names->entries);
 	names->entries[0] = (struct mr_name_entry){0};
 	names->count = 1;
 	rehash(names, 2048);
+	entry_make(names, MR_NAMES_ROOT, MR_SLICE("properties"))->child = MR_NAMES_PROPERTIES;
 	for (int id = 1; id < MR_F_NORMALISED_END; id++) {
 		mr_field native = mr_names_native(fields, (mr_field)id);
 		if (native != 0)
@@ -133,6 +110,7 @@ struct mr_names *mr_names_new(const struct mr_fields *fields)
 	}
 	for (size_t id = MR_F_NORMALISED_END; id < mr_fields_count(fields); id++)
 		add_name(names, &node_count, mr_fields_name(fields, (mr_field)id), (mr_field)id);
+	names->first = mr_calloc(node_count, sizeof *names->first);
 	names->room = mr_malloc(mr_fold_max(names->longest * 4));
 	return names;
 }
@@ -143,6 +121,7 @@ void mr_names_free(struct mr_names *names)
 		return;
 	free(names->entries);
 	free(names->slots);
+	free(names->first);
 	free(names->room);
 	free(names);
 }
@@ -196,41 +175,30 @@ static inline uint64_t cache_hash(uint32_t node, struct mr_slice key)
 	return hash ^ hash >> 31;
 }
 
-/* Keys are short: eight bytes at a time, the last eight over again. */
-static inline bool same_bytes(const char *a, const char *b, size_t len)
+static struct mr_name_slot *slot_fill(struct mr_names *names, struct mr_name_slot *slot,
+				      uint32_t node, struct mr_slice key)
 {
-	if (len < 8)
-		return memcmp(a, b, len) == 0;
-	for (size_t at = 0; at + 8 < len; at += 8)
-		if (load64(a + at) != load64(b + at))
-			return false;
-	return load64(a + len - 8) == load64(b + len - 8);
-}
-
-static inline bool slot_holds(const struct cache_slot *slot, uint32_t node, struct mr_slice key)
-{
-	return slot->node == node && slot->len == key.len && same_bytes(slot->key, key.at, key.len);
-}
-
-static struct cache_slot *slot_fill(struct mr_names *names, struct cache_slot *slot, uint64_t hash,
-				    uint32_t node, struct mr_slice key)
-{
-	*slot = (struct cache_slot){.hash = hash,
-				    .entry = search(names, node, key),
-				    .node = node,
-				    .len = (uint16_t)key.len};
-	memcpy(slot->key, key.at, key.len);
+	slot->seen = 0;
+	slot->entry = search(names, node, key);
+	slot->alias = node == MR_NAMES_PROPERTIES ? search(names, MR_NAMES_ROOT, key) : 0;
+	slot->node = node;
+	slot->next = 0;
+	slot->len = 0;
+	if (key.len <= sizeof slot->key) {
+		slot->len = (uint32_t)key.len;
+		memcpy(slot->key, key.at, key.len);
+	}
 	return slot;
 }
 
 /* The key's slot, or NULL and in *oldest_out the one to give up for it. */
-static inline struct cache_slot *slot_find(struct mr_names *names, uint64_t hash, uint32_t node,
-					   struct mr_slice key, struct cache_slot **oldest_out)
+static struct mr_name_slot *slot_find(struct mr_names *names, uint32_t node, struct mr_slice key,
+				      struct mr_name_slot **oldest_out)
 {
-	struct cache_slot *slots = &names->cache[hash & (CACHE_SLOTS - 1)];
-	struct cache_slot *oldest = slots;
-	for (uint32_t i = 0; i < CACHE_WAYS; i++) {
-		if (slots[i].hash == hash && slot_holds(&slots[i], node, key))
+	struct mr_name_slot *slots = &names->cache[cache_hash(node, key) & (MR_NAMES_SLOTS - 1)];
+	struct mr_name_slot *oldest = slots;
+	for (uint32_t i = 0; i < MR_NAMES_WAYS; i++) {
+		if (mr_name_slot_is(&slots[i], node, key))
 			return &slots[i];
 		if (slots[i].seen < oldest->seen)
 			oldest = &slots[i];
@@ -239,41 +207,33 @@ static inline struct cache_slot *slot_find(struct mr_names *names, uint64_t hash
 	return NULL;
 }
 
-static inline struct mr_name_entry *entry_at(struct mr_names *names, uint32_t index)
-{
-	return index == 0 ? NULL : &names->entries[index];
-}
-
 struct mr_name_entry *mr_names_find(struct mr_names *names, uint32_t node, struct mr_slice key,
 				    uint64_t since)
 {
-	if (key.len > CACHE_KEY_MAX)
-		return entry_at(names, search(names, node, key));
-	uint64_t hash = cache_hash(node, key);
-	struct cache_slot *oldest = NULL;
-	struct cache_slot *slot = slot_find(names, hash, node, key, &oldest);
+	if (key.len > MR_NAMES_KEY_MAX)
+		return mr_names_entry(names, search(names, node, key));
+	struct mr_name_slot *oldest = NULL;
+	struct mr_name_slot *slot = slot_find(names, node, key, &oldest);
 	if (slot == NULL && oldest->seen >= since) /* a member of the record in hand needs it */
-		return entry_at(names, search(names, node, key));
+		return mr_names_entry(names, search(names, node, key));
 	if (slot == NULL)
-		slot = slot_fill(names, oldest, hash, node, key);
-	return entry_at(names, slot->entry);
+		slot = slot_fill(names, oldest, node, key);
+	return mr_names_entry(names, slot->entry);
 }
 
-struct mr_name_entry *mr_names_member(struct mr_names *names, uint32_t node, struct mr_slice key,
-				      uint64_t object, uint64_t since, bool *twice_out)
+struct mr_name_slot *mr_names_search(struct mr_names *names, uint32_t *guess, uint32_t node,
+				     struct mr_slice key, uint64_t since, bool *twice_out)
 {
-	if (key.len > CACHE_KEY_MAX) {
+	if (key.len > MR_NAMES_KEY_MAX) {
 		*twice_out = true;
-		return entry_at(names, search(names, node, key));
+		return slot_fill(names, &names->unkept, node, key);
 	}
-	uint64_t hash = cache_hash(node, key);
-	struct cache_slot *oldest = NULL;
-	struct cache_slot *slot = slot_find(names, hash, node, key, &oldest);
+	struct mr_name_slot *oldest = NULL;
+	struct mr_name_slot *slot = slot_find(names, node, key, &oldest);
 	if (slot == NULL) {
 		*twice_out |= oldest->seen >= since;
-		slot = slot_fill(names, oldest, hash, node, key);
+		slot = slot_fill(names, oldest, node, key);
 	}
-	*twice_out |= slot->seen == object;
-	slot->seen = object;
-	return entry_at(names, slot->entry);
+	*guess = (uint32_t)(slot - names->cache);
+	return slot;
 }

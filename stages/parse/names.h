@@ -3,8 +3,8 @@
  * A name such as `parameters.forwardto` is reached through keys: `parameters`, then `forwardto`, or
  * `parameters.forwardto` at once where a record writes its keys flat. Each beginning of a name is a
  * node; a node's entries are the keys that lead on from it. Keys are matched without regard to
- * case; those met before are found by their exact bytes in a cache of fixed size, so that folding
- * and searching happen once for a key and not once for a record.
+ * case; those met before are found by their exact bytes in a cache of fixed size, most by a guess
+ * at once, so that folding and searching happen once for a key and not once for a record.
  *
  * Some native names are those of normalised fields as well (`time`, `status`), whose values are
  * parse's own. What a record itself has under such a name goes to the field `native.time`, where
@@ -17,6 +17,7 @@
 #include "millrace/field.h"
 
 #define MR_NAMES_ROOT 1u
+#define MR_NAMES_PROPERTIES 2u /* below `properties`, whether or not a name leads there */
 
 struct mr_name_entry {
 	struct mr_slice key; /* folded */
@@ -27,7 +28,33 @@ struct mr_name_entry {
 	uint32_t last;       /* flatten.c: its last member there */
 };
 
-struct mr_names;
+/* A key as records write it, met before, and what is asked for under it. */
+#define MR_NAMES_KEY_MAX 100
+struct mr_name_slot {
+	uint64_t seen;  /* the object that had the key last */
+	uint32_t entry; /* number of its entry, 0: nothing is asked for */
+	uint32_t alias; /* at MR_NAMES_PROPERTIES: of the entry that the key has at the root */
+	uint32_t node;
+	uint32_t next; /* the slot of the key that came behind it last: a guess */
+	uint32_t len;
+	char key[MR_NAMES_KEY_MAX];
+} __attribute__((aligned(64)));
+
+#define MR_NAMES_SLOTS 2048u
+#define MR_NAMES_WAYS 4u
+
+struct mr_names {
+	struct mr_name_entry *entries; /* 0 is none */
+	uint32_t count;
+	uint32_t capacity;
+	uint32_t *slots; /* open addressing, at most half full */
+	uint32_t slot_count;
+	uint32_t *first; /* for each node the slot of the key that its object began with: a guess */
+	size_t longest;  /* folded key */
+	char *room;      /* for a folded key */
+	struct mr_name_slot unkept; /* a key that is too long to be kept */
+	struct mr_name_slot cache[MR_NAMES_SLOTS + MR_NAMES_WAYS];
+};
 
 /* The id of `native.` and this normalised field's name, or 0. */
 mr_field mr_names_native(const struct mr_fields *fields, mr_field normalised);
@@ -35,15 +62,61 @@ mr_field mr_names_native(const struct mr_fields *fields, mr_field normalised);
 struct mr_names *mr_names_new(const struct mr_fields *fields);
 void mr_names_free(struct mr_names *names);
 
+/* NULL for 0. */
+static inline struct mr_name_entry *mr_names_entry(struct mr_names *names, uint32_t number)
+{
+	return number == 0 ? NULL : &names->entries[number];
+}
+
 /* The entry that `key`, as a record writes it, has at this node, or NULL. `since` is the number of
  * the record's first object: see below. */
 struct mr_name_entry *mr_names_find(struct mr_names *names, uint32_t node, struct mr_slice key,
 				    uint64_t since);
 
-/* The same for a member of an object, and a note that this object has the key. `object` is a number
- * that no object before had; `since` is the first number of the record. *twice_out becomes true
- * where the object had the key already, byte for byte, or where that can no longer be told. */
-struct mr_name_entry *mr_names_member(struct mr_names *names, uint32_t node, struct mr_slice key,
-				      uint64_t object, uint64_t since, bool *twice_out);
+/* The slot of a member that is not where *guess says; *guess becomes where it is. */
+struct mr_name_slot *mr_names_search(struct mr_names *names, uint32_t *guess, uint32_t node,
+				     struct mr_slice key, uint64_t since, bool *twice_out);
+
+/* Keys are short: eight bytes at a time, the last eight over again. */
+static inline bool mr_names_same(const char *a, const char *b, size_t len)
+{
+	uint64_t x, y;
+	if (len < 8)
+		return memcmp(a, b, len) == 0;
+	for (size_t at = 0; at + 8 < len; at += 8) {
+		memcpy(&x, a + at, sizeof x);
+		memcpy(&y, b + at, sizeof y);
+		if (x != y)
+			return false;
+	}
+	memcpy(&x, a + len - 8, sizeof x);
+	memcpy(&y, b + len - 8, sizeof y);
+	return x == y;
+}
+
+static inline bool mr_name_slot_is(const struct mr_name_slot *slot, uint32_t node,
+				   struct mr_slice key)
+{
+	return slot->node == node && slot->len == key.len &&
+	       mr_names_same(slot->key, key.at, key.len);
+}
+
+/* What is asked for under a member of an object, and a note that this object has the key. Records
+ * of one kind write their keys in one order: `guess` is names->first[node] for an object's first
+ * member, the slot before's `next` for the others. `object` is a number that no object before had;
+ * `since` is the first number of the record. *twice_out becomes true where the object had the key
+ * already, byte for byte, or where that can no longer be told. */
+static inline struct mr_name_slot *mr_names_member(struct mr_names *names, uint32_t *guess,
+						   uint32_t node, struct mr_slice key,
+						   uint64_t object, uint64_t since, bool *twice_out)
+{
+	struct mr_name_slot *slot = &names->cache[*guess];
+	if (!__builtin_expect(mr_name_slot_is(slot, node, key), 1))
+		slot = mr_names_search(names, guess, node, key, since, twice_out);
+	if (slot->seen == object)
+		*twice_out = true;
+	slot->seen = object;
+	return slot;
+}
 
 #endif

@@ -143,26 +143,29 @@ static inline void naive_value(struct naive *in, struct mr_json_node node)
 	naive_must(in, in->text[in->at] == (open == '{' ? '}' : ']'), "its bracket");
 	in->at++;
 	struct mr_slice raw = mr_json_raw(in->reader, node);
-	struct mr_slice walked = mr_json_walked(in->reader, node, &walk);
+	struct mr_slice walked =
+	    mr_json_between(in->reader, node, mr_json_behind_container(in->reader, node));
 	naive_must(in, raw.at == in->text + from && raw.len == in->at - from,
 		   "bytes of a container");
 	naive_must(in, walked.at == raw.at && walked.len == raw.len, "bytes of a walk");
 }
 
-/* The same walk, telling each outer walk where the inner one ended. Gives the walk at its end. */
-static inline struct mr_json_walk naive_leaves(const struct mr_json_reader *reader,
+/* The same walk inline, telling each outer walk where the inner one ended. */
+static inline struct mr_json_node naive_leaves(const struct mr_json_reader *reader,
 					       struct mr_json_node node, struct mr_buf *out)
 {
-	struct mr_json_walk walk = mr_json_enter(reader, node);
-	while (mr_json_step(reader, &walk)) {
-		struct mr_slice raw = mr_json_raw(reader, walk.value);
+	if (mr_json_kind(reader, node) < MR_JSON_ARRAY)
+		return mr_json_behind(reader, node);
+	bool object = mr_json_type(reader, node) == '{';
+	struct mr_json_node at = mr_json_inside(node);
+	uint32_t end = mr_json_end(reader, node);
+	while (at.index < end) {
+		struct mr_json_node value = object ? mr_json_member(at) : at;
+		struct mr_slice raw = mr_json_raw(reader, value);
 		mr_buf_add(out, raw.at, raw.len);
-		if (mr_json_kind(reader, walk.value) >= MR_JSON_ARRAY) {
-			struct mr_json_walk inner = naive_leaves(reader, walk.value, out);
-			mr_json_leave(&walk, &inner);
-		}
+		at = mr_json_next(naive_leaves(reader, value, out));
 	}
-	return walk;
+	return mr_json_leave(node, at, end);
 }
 
 /* The same without. */
