@@ -21,6 +21,7 @@
 
 #define ATTACKS_MAX 64
 #define ID_LENGTH 36
+#define TENANT_FORM 2 /* one more whenever what lies in the folder is of another form */
 
 extern char **environ;
 
@@ -93,8 +94,8 @@ static char *stamp_text(const struct demo *demo)
 {
 	struct stat status;
 	long long made = stat(demo->generator, &status) == 0 ? status.st_mtim.tv_sec : 0;
-	return mr_asprintf("seed %s users %s events %s generator %lld\n", demo->seed, demo->users,
-			   demo->events, made);
+	return mr_asprintf("form %d seed %s users %s events %s generator %lld\n", TENANT_FORM,
+			   demo->seed, demo->users, demo->events, made);
 }
 
 static bool stamp_fits(const struct demo *demo)

@@ -1,8 +1,9 @@
 /* identity.c - the identity enricher: who the actor of an event is.
  *
- * Called by enrich.c. prepare opens the store's current generation and shares its table; a store
- * that is not there or damaged is MR_CONFIG. The actor is looked for by object id or PUID, then by
- * user principal name or alias, then by the application's id. */
+ * Called by enrich.c. prepare copies the table of the store's current generation into a sealed
+ * memfd that all workers map; a store that is not there or damaged is MR_CONFIG. The actor is
+ * looked for by object id or PUID, then by user principal name or alias, then by the application's
+ * id. */
 #include "enricher.h"
 #include "identity_store.h"
 
@@ -27,13 +28,12 @@ struct identity_state {
 static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *error)
 {
 	const char *store = mr_config_get(prepare->config, "identity", 0);
-	struct identity_table table;
 	size_t size;
 	int fd;
 	if (store == NULL)
 		return MR_OK;
 	char *generation = identity_store_current(store);
-	enum mr_err err = identity_store_open(generation, &fd, &size, &table, error);
+	enum mr_err err = identity_store_open(generation, &fd, &size, NULL, error);
 	if (err == MR_OK)
 		mr_tables_add(prepare->tables, TABLE, fd, size);
 	free(generation);

@@ -405,7 +405,7 @@ static enum mr_err index_begin(struct index *index, struct identity_import *impo
 	uint64_t seed = 0;
 	if (getrandom(&seed, sizeof seed, 0) < 0)
 		seed = 1;
-	identity_header_make(header, bits, seed, import->count, import->texts.bytes.len);
+	identity_header_make(header, bits, seed, import->count, import->texts.bytes.len, 0);
 	*index = (struct index){.import = import};
 	index->slots = mr_calloc(UINT64_C(1) << bits, sizeof *index->slots);
 	index->hashes = mr_malloc((UINT64_C(1) << bits) * sizeof *index->hashes);
@@ -443,16 +443,17 @@ enum mr_err identity_import_commit(struct identity_import *import, uint32_t *tak
 		return err;
 	index_build(&index);
 	free(index.hashes);
-	identity_header_make(&header, header.slot_bits, header.seed, import->count,
-			     import->texts.bytes.len);
 	const struct identity_part parts[] = {
 	    {&header, sizeof header},
 	    {index.slots, ((size_t)index.table.slot_mask + 1) * sizeof *index.slots},
 	    {import->people, import->count * sizeof *import->people},
 	    {import->texts.bytes.data, import->texts.bytes.len},
 	};
-	err = identity_generation_commit(&import->generation, parts, sizeof parts / sizeof *parts,
-					 error);
+	size_t part_count = sizeof parts / sizeof *parts;
+	identity_header_make(&header, header.slot_bits, header.seed, import->count,
+			     import->texts.bytes.len,
+			     identity_body_check(parts + 1, part_count - 1));
+	err = identity_generation_commit(&import->generation, parts, part_count, error);
 	free(index.slots);
 	*taken_out = import->count;
 	return err;

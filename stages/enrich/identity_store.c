@@ -3,7 +3,9 @@
  * Called by identity.c, identity_import.c, identity_command.c. An import that dies leaves the
  * current generation as it was; the next one removes what is left of it. */
 #include "identity_store.h"
+#include "sealed.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #define MAP_BYTES (UINT64_C(1) << 38) /* address space only: LMDB's file grows as it is filled */
 #define ENTRIES_A_TRANSACTION 100000
@@ -31,44 +34,90 @@ char *identity_store_current(const char *store)
 	return mr_asprintf("%s/%.*s", store, (int)len, target);
 }
 
-static enum mr_err map_table(const char *path, int fd, size_t *size_out,
-			     struct identity_table *table_out, struct mr_error *error)
+/* The check of a body that is on its way. */
+struct body {
+	XXH3_state_t *state;
+	struct identity_header header; /* the first bytes of the file: no part of the body */
+	size_t header_len;
+};
+
+static void watch_body(void *context, const char *bytes, size_t len)
 {
-	struct stat status;
-	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size == 0)
-		return mr_error_set(error, MR_CONFIG, "%s: empty or no file: import again", path);
-	size_t size = (size_t)status.st_size;
+	struct body *body = context;
+	size_t missing = sizeof body->header - body->header_len;
+	size_t head = len < missing ? len : missing;
+	memcpy((char *)&body->header + body->header_len, bytes, head);
+	body->header_len += head;
+	XXH3_64bits_update(body->state, bytes + head, len - head);
+}
+
+static XXH3_state_t *begin_check(void)
+{
+	XXH3_state_t *state = XXH3_createState();
+	assert(state != NULL);
+	XXH3_64bits_reset(state);
+	return state;
+}
+
+uint64_t identity_body_check(const struct identity_part *parts, size_t count)
+{
+	XXH3_state_t *state = begin_check();
+	for (size_t i = 0; i < count; i++)
+		XXH3_64bits_update(state, parts[i].at, parts[i].len);
+	uint64_t check = XXH3_64bits_digest(state);
+	XXH3_freeState(state);
+	return check;
+}
+
+static enum mr_err copy_table(const char *path, int *fd_out, size_t *size_out,
+			      struct mr_error *error)
+{
+	struct body body = {.state = begin_check()};
+	enum mr_err err = sealed_copy_watched(path, watch_body, &body, fd_out, size_out, error);
+	uint64_t check = XXH3_64bits_digest(body.state);
+	XXH3_freeState(body.state);
+	if (err != MR_OK)
+		return mr_error_prefix(error, "no identity store that can be read; millrace "
+					      "identity import makes one");
+	struct mr_slice head = {(const char *)&body.header, body.header_len};
+	err = identity_table_check(head, *size_out, error);
+	if (err == MR_OK && check != body.header.body)
+		err = mr_error_set(error, MR_CONFIG,
+				   "the identity table is damaged behind its header: import again");
+	if (err == MR_OK)
+		return MR_OK;
+	close(*fd_out);
+	return mr_error_prefix(error, "%s", path);
+}
+
+static enum mr_err map_table(const char *path, int fd, size_t size, struct identity_table *out,
+			     struct mr_error *error)
+{
 	void *bytes = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
 	if (bytes == MAP_FAILED)
-		return mr_error_errno(error, MR_CONFIG, "%s", path);
-	enum mr_err err = identity_table_open((struct mr_slice){bytes, size}, table_out, error);
-	if (err != MR_OK) {
-		munmap(bytes, size);
-		return mr_error_prefix(error, "%s", path);
-	}
-	if (size_out != NULL)
-		*size_out = size;
-	return MR_OK;
+		return mr_error_errno(error, MR_IO, "%s", path);
+	return identity_table_open((struct mr_slice){bytes, size}, out, error);
 }
 
 enum mr_err identity_store_open(const char *generation, int *fd_out, size_t *size_out,
 				struct identity_table *table_out, struct mr_error *error)
 {
 	char *path = mr_asprintf("%s/table", generation);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	enum mr_err err;
-	if (fd < 0)
-		err = mr_error_errno(error, MR_CONFIG,
-				     "no identity store; millrace identity import makes one: %s",
-				     path);
-	else
-		err = map_table(path, fd, size_out, table_out, error);
-	if (err == MR_OK && fd_out != NULL)
-		*fd_out = fd;
-	else if (fd >= 0)
-		close(fd);
+	size_t size;
+	int fd;
+	enum mr_err err = copy_table(path, &fd, &size, error);
+	if (err == MR_OK && table_out != NULL)
+		err = map_table(path, fd, size, table_out, error);
 	free(path);
-	return err;
+	if (err != MR_OK)
+		return err;
+	if (size_out != NULL)
+		*size_out = size;
+	if (fd_out != NULL)
+		*fd_out = fd;
+	else
+		close(fd);
+	return MR_OK;
 }
 
 static enum mr_err lmdb_error(struct mr_error *error, const char *path, int code)

@@ -17,8 +17,9 @@
 /* The current generation's directory, so that what is read of it is of one generation; the
  * caller's to free. Where there is none, a path that nothing is at. */
 char *identity_store_current(const char *store);
-/* A generation's table, mapped until the process ends. MR_CONFIG: there is none, or it is
- * damaged. `fd_out` and `size_out` may be NULL; the descriptor is the caller's. */
+/* A generation's table as a sealed copy in memory, checked whole: whatever becomes of the file
+ * harms nobody. MR_CONFIG: there is none, or it is damaged; MR_NO_SPACE, MR_IO. Each of the last
+ * three may be NULL; the descriptor is the caller's, the table is mapped until the process ends. */
 enum mr_err identity_store_open(const char *generation, int *fd_out, size_t *size_out,
 				struct identity_table *table_out, struct mr_error *error);
 /* An entry of a generation, as JSON, into `out`. */
@@ -43,12 +44,15 @@ enum mr_err identity_generation_begin(const char *store, struct identity_generat
 /* Numbers rise by one from 0. */
 enum mr_err identity_generation_put(struct identity_generation *generation, uint32_t number,
 				    struct mr_slice entry, struct mr_error *error);
-/* Writes the table from its parts, makes all durable, switches to it, keeps one older generation.
- */
+/* Pieces of a table, in their order. */
 struct identity_part {
 	const void *at;
 	size_t len;
 };
+/* The check of a table's body: of all its parts but the header. */
+uint64_t identity_body_check(const struct identity_part *parts, size_t count);
+/* Writes the table from its parts, makes all durable, switches to it, keeps one older generation.
+ */
 enum mr_err identity_generation_commit(struct identity_generation *generation,
 				       const struct identity_part *parts, size_t count,
 				       struct mr_error *error);

@@ -5,27 +5,28 @@
 #include "identity_table.h"
 
 #define MAGIC "MRPEOPLE"
-#define VERSION 1
+#define VERSION 2
 
 void identity_header_make(struct identity_header *header, uint32_t slot_bits, uint64_t seed,
-			  uint64_t people, uint64_t texts_bytes)
+			  uint64_t people, uint64_t texts_bytes, uint64_t body)
 {
 	*header = (struct identity_header){.version = VERSION,
 					   .slot_bits = slot_bits,
 					   .seed = seed,
 					   .people = people,
-					   .texts_bytes = texts_bytes};
+					   .texts_bytes = texts_bytes,
+					   .body = body};
 	memcpy(header->magic, MAGIC, sizeof header->magic);
 	header->check = mr_hash64(header, offsetof(struct identity_header, check), 0);
 }
 
-enum mr_err identity_table_open(struct mr_slice bytes, struct identity_table *out,
-				struct mr_error *error)
+/* What the header says, against what there is. */
+enum mr_err identity_table_check(struct mr_slice head, size_t size, struct mr_error *error)
 {
 	struct identity_header header;
-	if (bytes.len < sizeof header)
+	if (head.len < sizeof header)
 		return mr_error_set(error, MR_CONFIG, "the identity table is cut short");
-	memcpy(&header, bytes.at, sizeof header);
+	memcpy(&header, head.at, sizeof header);
 	if (memcmp(header.magic, MAGIC, sizeof header.magic) != 0 || header.version != VERSION ||
 	    header.check != mr_hash64(&header, offsetof(struct identity_header, check), 0))
 		return mr_error_set(error, MR_CONFIG,
@@ -34,18 +35,28 @@ enum mr_err identity_table_open(struct mr_slice bytes, struct identity_table *ou
 				    VERSION);
 	if (header.slot_bits > IDENTITY_SLOT_BITS_MAX || header.people > IDENTITY_PEOPLE_MAX ||
 	    header.texts_bytes > UINT32_MAX ||
-	    bytes.len != sizeof header + (UINT64_C(4) << header.slot_bits) +
-			     header.people * sizeof(struct identity_person) + header.texts_bytes)
+	    size != sizeof header + (UINT64_C(4) << header.slot_bits) +
+			header.people * sizeof(struct identity_person) + header.texts_bytes)
 		return mr_error_set(error, MR_CONFIG,
 				    "the identity table is not as long as it says: import again");
-	const char *at = bytes.at + sizeof header;
-	*out = (struct identity_table){.header = (const void *)bytes.at,
+	return MR_OK;
+}
+
+enum mr_err identity_table_open(struct mr_slice bytes, struct identity_table *out,
+				struct mr_error *error)
+{
+	const struct identity_header *header = (const void *)bytes.at;
+	enum mr_err err = identity_table_check(bytes, bytes.len, error);
+	if (err != MR_OK)
+		return err;
+	const char *at = bytes.at + sizeof *header;
+	*out = (struct identity_table){.header = header,
 				       .slots = (const void *)at,
-				       .slot_mask = (1u << header.slot_bits) - 1,
-				       .texts_bytes = header.texts_bytes};
-	at += UINT64_C(4) << header.slot_bits;
+				       .slot_mask = (1u << header->slot_bits) - 1,
+				       .texts_bytes = header->texts_bytes};
+	at += UINT64_C(4) << header->slot_bits;
 	out->people = (const void *)at;
-	out->texts = at + header.people * sizeof(struct identity_person);
+	out->texts = at + header->people * sizeof(struct identity_person);
 	return MR_OK;
 }
 

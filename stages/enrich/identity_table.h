@@ -3,7 +3,8 @@
  * Made by an import (identity_import.c), looked up by the enricher and by `identity show`. A person
  * is 64 bytes, one cache line; texts are shared. The index maps a seeded hash of each key to a
  * person; the key is compared with the person's own, so that a collision can't give a wrong one.
- * Bytes of the file are not trusted: opening checks the header, looking up checks every offset.
+ * Bytes of the file are not trusted: loading checks them whole (identity_store.c), opening the
+ * header, looking up every offset.
  *
  * File: struct identity_header, slots (u32: 8 bits of the hash, 24 bits person number + 1; 0 is
  * free), people, texts (a u16 length, then the bytes; offset 0 is the empty text). */
@@ -38,8 +39,9 @@ struct identity_header {
 	uint64_t seed;
 	uint64_t people;
 	uint64_t texts_bytes;
-	uint64_t reserved[2]; /* so that each person fills one cache line */
-	uint64_t check;       /* XXH3 of what stands before */
+	uint64_t body;     /* XXH3 of all that follows the header */
+	uint64_t reserved; /* so that each person fills one cache line */
+	uint64_t check;    /* XXH3 of what stands before */
 };
 
 struct identity_table {
@@ -51,10 +53,14 @@ struct identity_table {
 	uint32_t slot_mask;
 };
 
-/* The bytes of a header over these parts. */
+/* The bytes of a header over these parts; `body` is the check of what follows it. */
 void identity_header_make(struct identity_header *header, uint32_t slot_bits, uint64_t seed,
-			  uint64_t people, uint64_t texts_bytes);
-/* Borrows the bytes. MR_CONFIG where they are no whole table of this version. */
+			  uint64_t people, uint64_t texts_bytes, uint64_t body);
+/* Whether a table of `size` bytes can begin with `head`: MR_CONFIG where it is not of this version,
+ * damaged, or of another length. */
+enum mr_err identity_table_check(struct mr_slice head, size_t size, struct mr_error *error);
+/* Borrows the bytes, of a table that was checked whole when it was loaded: only the header is
+ * checked here. MR_CONFIG as above. */
 enum mr_err identity_table_open(struct mr_slice bytes, struct identity_table *out,
 				struct mr_error *error);
 

@@ -33,8 +33,15 @@ static bool write_all(int fd, const char *at, size_t len)
 	return true;
 }
 
-static enum mr_err copy_bytes(int from, int to, const char *path, size_t *size_out,
-			      struct mr_error *error)
+static void watch_nothing(void *context, const char *bytes, size_t len)
+{
+	(void)context;
+	(void)bytes;
+	(void)len;
+}
+
+static enum mr_err copy_bytes(int from, int to, const char *path, sealed_watch watch, void *context,
+			      size_t *size_out, struct mr_error *error)
 {
 	char *chunk = mr_malloc(COPY_BYTES);
 	enum mr_err err = MR_OK;
@@ -48,14 +55,22 @@ static enum mr_err copy_bytes(int from, int to, const char *path, size_t *size_o
 		if (got > 0 && !write_all(to, chunk, (size_t)got))
 			err =
 			    mr_error_errno(error, MR_NO_SPACE, "%s: no memory for its copy", path);
-		if (got > 0)
-			*size_out += (size_t)got;
+		if (got <= 0)
+			continue;
+		watch(context, chunk, (size_t)got);
+		*size_out += (size_t)got;
 	}
 	free(chunk);
 	return err;
 }
 
 enum mr_err sealed_copy(const char *path, int *fd_out, size_t *size_out, struct mr_error *error)
+{
+	return sealed_copy_watched(path, watch_nothing, NULL, fd_out, size_out, error);
+}
+
+enum mr_err sealed_copy_watched(const char *path, sealed_watch watch, void *context, int *fd_out,
+				size_t *size_out, struct mr_error *error)
 {
 	int from = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	struct stat stat;
@@ -72,7 +87,7 @@ enum mr_err sealed_copy(const char *path, int *fd_out, size_t *size_out, struct 
 		close(from);
 		return mr_error_errno(error, MR_IO, "%s: no memory for its copy", path);
 	}
-	err = copy_bytes(from, *fd_out, path, size_out, error);
+	err = copy_bytes(from, *fd_out, path, watch, context, size_out, error);
 	if (err == MR_OK)
 		err = sealed_seal(*fd_out, error);
 	close(from);

@@ -10,6 +10,11 @@
  * The caller closes *fd_out. MR_CONFIG where the file cannot be read, MR_NO_SPACE, MR_IO. */
 enum mr_err sealed_copy(const char *path, int *fd_out, size_t *size_out, struct mr_error *error);
 
+/* Likewise; `watch` sees all bytes on their way, in order. */
+typedef void (*sealed_watch)(void *context, const char *bytes, size_t len);
+enum mr_err sealed_copy_watched(const char *path, sealed_watch watch, void *context, int *fd_out,
+				size_t *size_out, struct mr_error *error);
+
 /* Forbid all further change of a memfd. It must not be mapped writable. */
 enum mr_err sealed_seal(int fd, struct mr_error *error);
 

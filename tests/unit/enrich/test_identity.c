@@ -407,6 +407,67 @@ static void test_damaged_table(void **unused)
 	folder_remove(folder);
 }
 
+static enum mr_err load_bytes(const char *generation, struct mr_slice bytes)
+{
+	struct mr_error error = {0};
+	free(file_write(generation, "table", bytes));
+	enum mr_err err = identity_store_open(generation, NULL, NULL, NULL, &error);
+	if (err != MR_OK && strstr(error.text, "import again") == NULL &&
+	    strstr(error.text, "cut short") == NULL)
+		fail_msg("\"%s\" does not say what to do", error.text);
+	return err;
+}
+
+/* A store with any byte changed, or of any other length, is refused when it is loaded. */
+static void test_damaged_store(void **unused)
+{
+	char *folder = folder_make();
+	char *store = mr_asprintf("%s/store", folder);
+	struct identity_table table;
+	(void)unused;
+	import_good(store, people, 2);
+	open_store(store, &table);
+	char *generation = identity_store_current(store);
+	size_t len = (size_t)(table.texts - (const char *)table.header) + table.texts_bytes;
+	struct mr_buf bytes = {0};
+	mr_buf_add(&bytes, (const char *)table.header, len);
+	mr_buf_add(&bytes, "", 1);
+	for (size_t i = 0; i < len; i++) {
+		bytes.data[i] ^= 0x10;
+		assert_int_equal(load_bytes(generation, (struct mr_slice){bytes.data, len}),
+				 MR_CONFIG);
+		bytes.data[i] ^= 0x10;
+		assert_int_equal(load_bytes(generation, (struct mr_slice){bytes.data, i}),
+				 MR_CONFIG);
+	}
+	assert_int_equal(load_bytes(generation, (struct mr_slice){bytes.data, len + 1}), MR_CONFIG);
+	assert_int_equal(load_bytes(generation, (struct mr_slice){bytes.data, len}), MR_OK);
+	mr_buf_fini(&bytes);
+	free(generation);
+	free(store);
+	folder_remove(folder);
+}
+
+/* What is done to the file after the load is nobody's harm. */
+static void test_store_cut_in_place(void **unused)
+{
+	struct identity_table table;
+	char *folder = folder_make();
+	char *store = mr_asprintf("%s/store", folder);
+	(void)unused;
+	import_good(store, people, 2);
+	open_store(store, &table);
+	char *generation = identity_store_current(store);
+	char *path = mr_asprintf("%s/table", generation);
+	assert_int_equal(truncate(path, 0), 0);
+	assert_string_equal(who(&table, "joey@contoso.example"),
+			    "9d8001cb-a159-4252-a3a1-c00000000001");
+	free(path);
+	free(generation);
+	free(store);
+	folder_remove(folder);
+}
+
 static void test_dates(void **unused)
 {
 	static const struct {
@@ -484,6 +545,7 @@ int main(void)
 	    cmocka_unit_test(test_csv),           cmocka_unit_test(test_refused),
 	    cmocka_unit_test(test_conflicts),     cmocka_unit_test(test_many_aliases),
 	    cmocka_unit_test(test_generations),   cmocka_unit_test(test_missing_store),
+	    cmocka_unit_test(test_damaged_store), cmocka_unit_test(test_store_cut_in_place),
 	    cmocka_unit_test(test_damaged_table), cmocka_unit_test(test_dates),
 	    cmocka_unit_test(test_many_people),
 	};
