@@ -61,6 +61,9 @@ bool sigma_tests_add(struct sigma_scope *scope, uint32_t line, uint32_t column, 
 /* At most 80 bytes of a text, cut between characters: for messages ("%.*s", SIGMA_SHOW(slice)). */
 int sigma_show_len(struct mr_slice text);
 #define SIGMA_SHOW(slice) sigma_show_len(slice), (slice).at
+/* At most the last 200 bytes of a path: ("%.*s", SIGMA_SHOW_END(slice)). */
+#define SIGMA_SHOW_END(slice) sigma_end_len(slice), (slice).at + (slice).len - sigma_end_len(slice)
+int sigma_end_len(struct mr_slice text);
 
 /* ---- trees of predicates: sigma_node.c ---- */
 

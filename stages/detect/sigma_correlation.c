@@ -17,7 +17,9 @@ static bool read_type(struct sigma_scope *scope, struct sigma_source *source)
 {
 	struct sigma_yaml *type = sigma_yaml_get(body_of(source), "type");
 	if (type == NULL)
-		return sigma_refuse(scope, SIGMA_AT(body_of(source)), "\"type\" is missing");
+		return sigma_refuse(scope, SIGMA_AT(body_of(source)),
+				    "\"type\" is missing: event_count, value_count, temporal or "
+				    "temporal_ordered");
 	for (uint32_t i = 0; i < MR_CORRELATION_COUNT; i++) {
 		source->rule.type = (enum mr_correlation_type)i;
 		if (type->kind == SIGMA_YAML_SCALAR &&
@@ -39,7 +41,8 @@ static bool read_timespan(struct sigma_scope *scope, struct sigma_source *source
 		     {'w', 604800}, {'M', 2592000}, {'y', 31536000}};
 	struct sigma_yaml *span = sigma_yaml_get(body_of(source), "timespan");
 	if (span == NULL)
-		return sigma_refuse(scope, SIGMA_AT(body_of(source)), "\"timespan\" is missing");
+		return sigma_refuse(scope, SIGMA_AT(body_of(source)),
+				    "\"timespan\" is missing, such as `timespan: 1h`");
 	int64_t number = 0;
 	int64_t seconds = 0;
 	struct mr_slice text = span->text;
@@ -110,7 +113,8 @@ static bool read_condition(struct sigma_scope *scope, struct sigma_source *sourc
 	if (map == NULL && !counts)
 		return true;
 	if (map == NULL)
-		return sigma_refuse(scope, SIGMA_AT(body_of(source)), "\"condition\" is missing");
+		return sigma_refuse(scope, SIGMA_AT(body_of(source)),
+				    "\"condition\" is missing, such as `condition: {gte: 5}`");
 	if (rule->type == MR_CORRELATION_TEMPORAL_ORDERED)
 		return sigma_refuse(scope, SIGMA_AT(map), "temporal_ordered takes no condition");
 	if (map->kind != SIGMA_YAML_MAP)
@@ -179,7 +183,8 @@ bool sigma_correlation_read(struct sigma_scope *scope, struct sigma_source *sour
 				    sigma_yaml_what(body));
 	struct sigma_yaml *rules = sigma_yaml_get(body, "rules");
 	if (rules == NULL)
-		return sigma_refuse(scope, SIGMA_AT(body), "\"rules\" is missing");
+		return sigma_refuse(scope, SIGMA_AT(body),
+				    "\"rules\" is missing: a list of ids or names of rules");
 	struct sigma_yaml *group = sigma_yaml_get(body, "group-by");
 	if (!read_type(scope, source) || !read_timespan(scope, source) ||
 	    !read_texts(scope, rules, "rules", 64, &named) ||
@@ -215,11 +220,16 @@ static struct sigma_source *find_rule(const struct sigma_builder *load, struct m
 	return found;
 }
 
+/* `other`, where it is not NULL, is named with its place. */
 static void refuse(struct sigma_builder *load, struct sigma_source *source,
-		   const struct sigma_yaml *at, const char *format, struct mr_slice about)
+		   const struct sigma_yaml *at, const char *format,
+		   const struct sigma_source *other)
 {
-	char text[400];
-	int len = snprintf(text, sizeof text, format, SIGMA_SHOW(about));
+	char text[600];
+	int len = snprintf(text, sizeof text, format, SIGMA_SHOW(at->text));
+	if (other != NULL)
+		len += snprintf(text + len, sizeof text - (size_t)len, " (%.*s:%u)",
+				SIGMA_SHOW_END(other->file), other->root->line);
 	source->refused = true;
 	sigma_note_add(
 	    load, &load->set->refused,
@@ -237,10 +247,10 @@ static struct sigma_source *resolve(struct sigma_builder *load, struct sigma_sou
 	uint32_t count;
 	struct sigma_source *named = find_rule(load, at->text, &count);
 	if (named == NULL)
-		refuse(load, source, at, "no rule has the id or name \"%.*s\"", at->text);
+		refuse(load, source, at,
+		       "no rule has the id or name \"%.*s\"; load the file that has it too", NULL);
 	else if (count > 1)
-		refuse(load, source, at, "several rules have the name \"%.*s\"; use an id",
-		       at->text);
+		refuse(load, source, at, "several rules have the name \"%.*s\"; use an id", NULL);
 	return count == 1 ? named : NULL;
 }
 
@@ -264,15 +274,16 @@ static void link_one(struct sigma_builder *load, struct sigma_source *source, ui
 		if (correlation && !named->refused && named->state == 0 && depth < LAYERS_MAX)
 			link_one(load, named, depth + 1);
 		if (named->refused)
-			refuse(load, source, at, "the rule \"%.*s\" was refused", at->text);
+			refuse(load, source, at, "it needs the rule \"%.*s\", which was refused",
+			       named);
 		else if (correlation && named->state == 1)
 			refuse(load, source, at, "\"%.*s\" leads back to this correlation: a cycle",
-			       at->text);
+			       named);
 		else if (correlation && (named->state == 0 || named->rule.layer + 1 >= LAYERS_MAX))
 			refuse(
 			    load, source, at,
 			    "\"%.*s\" stands on too many layers of correlations; 16 are possible",
-			    at->text);
+			    named);
 		if (source->refused)
 			break;
 		source->refers[i] = named;

@@ -100,7 +100,11 @@ struct sigma_node *sigma_detection_compile(struct sigma_scope *scope, struct sig
 		       NULL;
 	struct sigma_yaml *condition = sigma_yaml_get(map, "condition");
 	if (condition == NULL)
-		return sigma_refuse(scope, SIGMA_AT(map), "\"condition\" is missing"), NULL;
+		return sigma_refuse(
+			   scope, SIGMA_AT(map),
+			   "\"condition\" is missing: which identifiers must match, such as "
+			   "`condition: selection`"),
+		       NULL;
 	names.items = mr_arena_alloc(scope->arena, map->count * sizeof *names.items);
 	for (uint32_t i = 0; i < map->count; i++) {
 		if (sigma_yaml_is(map->keys[i], "condition") ||

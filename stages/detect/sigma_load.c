@@ -44,13 +44,18 @@ static struct mr_slice id_of(struct loading *load, const struct sigma_yaml *root
 
 static bool check_id(struct loading *load, struct sigma_scope *scope, struct sigma_source *source)
 {
-	if (sigma_index_find(&load->builder.ids, source->id) == NULL &&
-	    sigma_index_find(&load->filter_ids, source->id) == NULL)
+	const struct sigma_entry *entry = sigma_index_find(&load->builder.ids, source->id);
+	if (entry == NULL)
+		entry = sigma_index_find(&load->filter_ids, source->id);
+	if (entry == NULL)
 		return true;
+	const struct sigma_source *other = entry->thing;
 	struct sigma_yaml *at = sigma_yaml_get(source->root, "id");
-	return sigma_refuse(scope, at == NULL ? source->root->line : at->line,
-			    at == NULL ? source->root->column : at->column,
-			    "the id \"%.*s\" is that of an earlier rule", SIGMA_SHOW(source->id));
+	return sigma_refuse(
+	    scope, at == NULL ? source->root->line : at->line,
+	    at == NULL ? source->root->column : at->column,
+	    "the id \"%.*s\" is that of an earlier rule (%.*s:%u); give each its own",
+	    SIGMA_SHOW(source->id), SIGMA_SHOW_END(other->file), other->root->line);
 }
 
 static void add_filter(struct loading *load, struct sigma_scope *scope, struct sigma_source *source)

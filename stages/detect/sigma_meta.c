@@ -68,18 +68,35 @@ static enum mr_level level_of(struct sigma_scope *scope, const struct sigma_yaml
 	return MR_LEVEL_NONE;
 }
 
+/* Only told: a deprecated or unsupported rule works like any other. */
+static void check_status(struct sigma_scope *scope, const struct sigma_yaml *root,
+			 struct mr_slice status)
+{
+	static const char *const names[] = {"",           "stable",     "test", "experimental",
+					    "deprecated", "unsupported"};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		if (mr_slice_eq(status, mr_slice(names[i])))
+			return;
+	}
+	sigma_warn(scope, SIGMA_AT(sigma_yaml_get(root, "status")),
+		   "\"%.*s\" is no status: stable, test, experimental, deprecated or unsupported",
+		   SIGMA_SHOW(status));
+}
+
 bool sigma_meta_read(struct sigma_scope *scope, struct sigma_source *source)
 {
 	const struct sigma_yaml *root = source->root;
 	struct mr_rule *rule = &source->rule;
 	rule->title = text_of(scope, root, "title");
 	if (rule->title.len == 0)
-		return sigma_refuse(scope, root->line, root->column, "\"title\" is missing");
+		return sigma_refuse(scope, root->line, root->column,
+				    "\"title\" is missing: a line that says what was found");
 	rule->id = source->id;
 	rule->name = text_of(scope, root, "name");
 	rule->description = text_of(scope, root, "description");
 	rule->author = text_of(scope, root, "author");
 	rule->status = text_of(scope, root, "status");
+	check_status(scope, root, rule->status);
 	rule->date = text_of(scope, root, "date");
 	rule->modified = text_of(scope, root, "modified");
 	rule->license = text_of(scope, root, "license");
@@ -98,7 +115,10 @@ bool sigma_logsource_read(struct sigma_scope *scope, struct sigma_yaml *root,
 {
 	struct sigma_yaml *map = sigma_yaml_get(root, "logsource");
 	if (map == NULL)
-		return sigma_refuse(scope, root->line, root->column, "\"logsource\" is missing");
+		return sigma_refuse(
+		    scope, root->line, root->column,
+		    "\"logsource\" is missing, such as `logsource: {product: m365, service: "
+		    "audit}`");
 	if (map->kind != SIGMA_YAML_MAP &&
 	    !(map->kind == SIGMA_YAML_SCALAR && map->type == SIGMA_YAML_NULL))
 		return sigma_refuse(scope, SIGMA_AT(map), "%s where a map should stand",

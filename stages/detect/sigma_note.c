@@ -61,3 +61,15 @@ int sigma_show_len(struct mr_slice text)
 	}
 	return (int)len;
 }
+
+int sigma_end_len(struct mr_slice text)
+{
+	size_t len = text.len;
+
+	if (len > 200) {
+		len = 200;
+		while (len > 0 && ((unsigned char)text.at[text.len - len] & 0xc0) == 0x80)
+			len--;
+	}
+	return (int)len;
+}

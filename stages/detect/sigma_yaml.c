@@ -172,6 +172,9 @@ static bool on_alias(struct builder *builder, struct fy_event *event)
 	struct mr_slice name = token_text(builder, event->alias.anchor);
 	struct sigma_yaml *here = new_node(builder, SIGMA_YAML_SCALAR, event);
 
+	/* libfyaml's mark stands behind the asterisk. */
+	if (here->column > 1)
+		here->column--;
 	for (size_t at = builder->anchor_count; at > 0; at--)
 		if (mr_slice_eq(builder->anchors[at - 1].name, name))
 			return put(builder, builder->anchors[at - 1].node);

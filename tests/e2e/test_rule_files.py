@@ -1,0 +1,188 @@
+"""Rule files as they come: what is taken, what is refused, where and why, and what one file has to do with another."""
+import json
+import os
+import subprocess
+import sys
+import unittest
+
+import millrace_test as mr
+
+LOG = "logsource: {product: m365, service: audit}\n"
+
+
+def rule(identity, name=None, detection="{s: {Operation: x}, condition: s}", more=""):
+    name = f"name: {name}\n" if name else ""
+    return f"title: t\nid: {identity}\n{name}{more}{LOG}detection: {detection}\n"
+
+
+def count(identity, rules, more="", name=None):
+    name = f"name: {name}\n" if name else ""
+    return (f"title: t\nid: {identity}\n{name}correlation: {{type: event_count, rules: {rules}, timespan: 1h, "
+            f"condition: {{gte: 2}}{more}}}\n")
+
+
+def blocklist(rules, condition="not f"):
+    rules = f"rules: {rules}, " if rules is not None else ""
+    return f"title: f\nid: filter\n{LOG}filter: {{{rules}f: {{UserId: bob}}, condition: {condition}}}\n"
+
+
+LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi"))
+
+# What it is: files, (rules, correlations, filters) taken, refusals as (file, line, column, words of the reason).
+CASES = {
+    "one rule": ({"a.yml": rule("a")}, (1, 0, 0), []),
+    "empty files": ({"a.yml": "", "b.yml": "\n\n", "c.yml": "# nothing\n", "d.yml": "---\n---\n", "e.yml": rule("e")},
+                    (1, 0, 0), []),
+    "a mark of byte order": ({"a.yml": b"\xef\xbb\xbf" + rule("a").encode()}, (1, 0, 0), []),
+    "UTF-16": ({"a.yml": rule("a").encode("utf-16"), "b.yml": rule("b")}, (1, 0, 0),
+               [("a.yml", 1, 1, "is not UTF-8")]),
+    "lines that end as on Windows": ({"a.yml": (rule("a") + "---\n" + rule("b")).replace("\n", "\r\n")}, (2, 0, 0), []),
+    "a tab": ({"a.yml": "title: t\ndetection:\n\ts: x\n", "b.yml": rule("b")}, (1, 0, 0), [("a.yml", 3, 1, "tab")]),
+    "a byte that is no UTF-8": ({"a.yml": b"title: t\nid: \xe9\n", "b.yml": rule("b")}, (1, 0, 0),
+                                [("a.yml", 2, 5, "byte 0xe9 is not UTF-8")]),
+    "an anchor and its alias": ({"a.yml": rule("a", detection="{a: &v {Operation: x}, b: *v, condition: a or b}")},
+                                (1, 0, 0), []),
+    "a merge key": ({"a.yml": rule("a", detection="{a: &v {Operation: x}, b: {<<: *v}, condition: a}")}, (0, 0, 0),
+                    [("a.yml", 4, 39, "merge keys are not part of YAML 1.2")]),
+    "a billion laughs": ({"a.yml": LAUGHS, "b.yml": rule("b")}, (1, 0, 0), [("a.yml", 6, 7, "larger than 32 MiB")]),
+    "an alias of itself": ({"a.yml": "title: &a [*a]\n", "b.yml": rule("b")}, (1, 0, 0),
+                           [("a.yml", 1, 12, "the anchor &a")]),
+    "100 MB": ({"a.yml": ("# " + "x" * 98 + "\n") * 1000000, "b.yml": rule("b")}, (1, 0, 0),
+               [("a.yml", 1, 1, "longer than 16 MiB")]),
+    "deep nesting": ({"a.yml": "title: " + "[" * 50000 + "]" * 50000 + "\n", "b.yml": rule("b")}, (1, 0, 0),
+                     [("a.yml", 1, 67, "60 levels")]),
+    "a key twice": ({"a.yml": rule("a") + "title: u\n", "b.yml": rule("b")}, (1, 0, 0),
+                    [("a.yml", 5, 1, "the key title stands twice")]),
+    "an identifier twice": ({"a.yml": rule("a", detection="{s: {A: 1}, s: {B: 1}, condition: s}")}, (0, 0, 0),
+                            [("a.yml", 4, 24, "the key s stands twice")]),
+    "one document of three": ({"a.yml": rule("a") + "---\nx\n---\n" + rule("c")}, (2, 0, 0),
+                              [("a.yml", 6, 1, "a text where a rule")]),
+    "an id twice": ({"a.yml": rule("a"), "b.yml": "# second\n" + rule("a")}, (1, 0, 0),
+                    [("b.yml", 3, 5, "a.yml:1)")]),
+    "a name twice": ({"a.yml": rule("a", "n") + "---\n" + rule("b", "n")}, (2, 0, 0), []),
+    "a name twice, and asked for": ({"a.yml": rule("a", "n") + "---\n" + rule("b", "n") + "---\n" + count("c", "[n]")},
+                                    (2, 0, 0), [("a.yml", 15, 42, "several rules have the name \"n\"; use an id")]),
+    "a name that is another's id": ({"a.yml": rule("a", "b") + "---\n" + rule("b") + "---\n" + count("c", "[b]")},
+                                    (2, 1, 0), []),
+    "no id": ({"a.yml": rule("a").replace("id: a\n", ""), "b.yml": rule("a").replace("id: a\n", "")}, (1, 0, 0),
+              [("b.yml", 1, 1, "is that of an earlier rule")]),
+    "an unknown rule": ({"a.yml": rule("a") + "---\n" + count("c", "[a, z]")}, (1, 0, 0),
+                        [("a.yml", 8, 45, "no rule has the id or name \"z\"")]),
+    "a refused rule": ({"a.yml": rule("a", detection="{condition: s}") + "---\n" + count("c", "[a]")}, (0, 0, 0),
+                       [("a.yml", 4, 24, "\"s\" is not in this detection"),
+                        ("a.yml", 8, 42, "needs the rule \"a\", which was refused")]),
+    "a chain over a refused rule": (
+        {"a.yml": rule("a", detection="{condition: s}") + "---\n" + count("c", "[a]") + "---\n" + count("d", "[c]")},
+        (0, 0, 0), [("a.yml", 4, 24, "\"s\""), ("a.yml", 8, 42, "needs the rule \"a\""),
+                    ("a.yml", 12, 42, "needs the rule \"c\"")]),
+    "a cycle": ({"a.yml": count("c", "[d]") + "---\n" + count("d", "[c]") + "---\n" + rule("a")}, (1, 0, 0),
+                [("a.yml", 3, 42, "needs the rule \"d\""), ("a.yml", 7, 42, "leads back to this correlation: a cycle")]),
+    "a filter's id is no rule": ({"a.yml": rule("a") + "---\n" + blocklist("[a]") + "---\n" + count("c", "[filter]")},
+                                 (1, 0, 1), [("a.yml", 13, 42, "no rule has the id or name \"filter\"")]),
+    "a filter on a correlation": ({"a.yml": rule("a") + "---\n" + count("c", "[a]") + "---\n" + blocklist("[c]")},
+                                  (1, 1, 0), [("a.yml", 13, 9, "cannot apply to the correlation \"c\"")]),
+    "near": ({"a.yml": rule("a", detection="{s: {A: 1}, t: {A: 2}, condition: s | near t}")}, (0, 0, 0),
+             [("a.yml", 4, 48, "write a correlation")]),
+    "an unknown type": ({"a.yml": rule("a") + "---\n" + count("c", "[a]").replace("event_count", "near")}, (1, 0, 0),
+                        [("a.yml", 8, 21, "\"near\" is not supported")]),
+    "statuses": ({"a.yml": "---\n".join(
+        rule(status, more=f"status: {status}\nrelated: [{{id: x, type: obsoletes}}]\n")
+        for status in ("stable", "test", "experimental", "deprecated", "unsupported"))}, (5, 0, 0), []),
+    "an unknown modifier": ({"a.yml": rule("a", detection="{s: {A|nope: 1}, condition: s}")}, (0, 0, 0),
+                            [("a.yml", 4, 19, "\"nope\" is not known")]),
+    "a number where text belongs": ({"a.yml": rule("a", detection="{s: {A|re: 1}, condition: s}")}, (0, 0, 0),
+                                    [("a.yml", 4, 23, "re wants a text")]),
+}
+
+
+class Files(unittest.TestCase):
+    def setUp(self):
+        place = mr.Workplace()
+        self.place = place.__enter__()
+        self.addCleanup(place.cleanup)
+
+    def write(self, name, text):
+        path = self.place.path(name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as out:
+            out.write(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    def check(self, *paths):
+        done = subprocess.run([mr.PROGRAM, "rules", "check", "--json", *paths], capture_output=True, text=True,
+                              timeout=120)
+        self.assertIn(done.returncode, (0, 1), done.stderr)
+        report = json.loads(done.stdout)
+        self.assertEqual(list(report), ["files", "rules", "correlations", "filters", "inactive", "refused", "warnings"])
+        for note in report["refused"] + report["warnings"]:
+            self.assertEqual(list(note), ["file", "line", "column", "id", "reason"])
+            self.assertEqual([type(value) for value in note.values()], [str, int, int, str, str])
+        self.assertEqual(done.returncode, 1 if report["refused"] else 0)
+        return report
+
+    def scan(self, records, *rules):
+        path = self.write("records", "".join(json.dumps(mr.record(number) | record) + "\n"
+                                             for number, record in enumerate(records)))
+        arguments = [word for file in rules for word in ("-r", file)]
+        status, found, said = mr.scan(*arguments, "--workers", 1, path, env=self.place.environment)
+        self.assertEqual(status, 0, said)
+        return sorted(alert["finding_info"]["analytic"]["uid"] for alert in found)
+
+    def test_cases(self):
+        for what, (files, taken, refused) in CASES.items():
+            with self.subTest(what):
+                folder = self.place.path(what)
+                for name, text in files.items():
+                    self.write(os.path.join(what, name), text)
+                report = self.check(folder)
+                self.assertEqual((report["rules"], report["correlations"], report["filters"]), taken, report)
+                got = [(os.path.relpath(note["file"], folder), note["line"], note["column"]) for note in
+                       report["refused"]]
+                self.assertEqual(sorted(got), sorted(note[:3] for note in refused), report["refused"])
+                for note in refused:
+                    reasons = [given["reason"] for given, place in zip(report["refused"], got) if place == note[:3]]
+                    self.assertTrue(any(note[3] in reason for reason in reasons), (note, reasons))
+
+    def test_across_folders(self):
+        first = os.path.dirname(self.write("first/c.yml", count("c", "[inner, 'n']")))
+        second = os.path.dirname(self.write("second/deeper/r.yaml", rule("r", "n")))
+        third = self.write("third.yml", count("x", "[r]", name="inner"))
+        report = self.check(os.path.dirname(second), first, third)
+        self.assertEqual((report["files"], report["rules"], report["correlations"], report["refused"]), (3, 1, 2, []))
+        records = [{"Operation": "x"}] * 2
+        self.assertEqual(self.scan(records, first, second, third), ["c"])
+        self.assertEqual(self.scan(records, third, second), ["x"])
+
+    def test_a_file_given_twice_is_read_once(self):
+        path = self.write("rules/a.yml", rule("a"))
+        os.symlink(path, self.place.path("rules/b.yml"))
+        report = self.check(self.place.path("rules"), path)
+        self.assertEqual((report["files"], report["rules"], report["refused"]), (1, 1, []))
+
+    def test_filters(self):
+        records = [{"Operation": "x", "UserId": "ann"}, {"Operation": "x", "UserId": "bob"}]
+        rules = self.write("rules.yml", rule("a", "na") + "---\n" + rule("b"))
+        for named, fired in ((None, "ab"), ("any", "ab"), ("[any]", "ab"), ("[]", "ab"), ("[a]", "abb"), ("na", "abb"),
+                             ("[a, b]", "ab"), ("[z]", "aabb")):
+            with self.subTest(named):
+                path = self.write("filter.yml", blocklist(named))
+                self.assertEqual("".join(self.scan(records, path, rules)), fired)
+        # Without `not` it keeps what it selects, and that is told.
+        path = self.write("filter.yml", blocklist("[a]", "f"))
+        self.assertEqual("".join(self.scan(records, path, rules)), "abb")
+        self.assertIn("without `not`", self.check(path, rules)["warnings"][0]["reason"])
+        # Another logsource is another matter.
+        path = self.write("filter.yml", blocklist("any").replace("audit", "exchange"))
+        self.assertEqual("".join(self.scan(records, path, rules)), "aabb")
+
+    def test_odd_metadata_is_told(self):
+        path = self.write("a.yml", rule("a", more="status: fine\nlevel: severe\n"))
+        report = self.check(path)
+        self.assertEqual([(note["line"], note["column"], note["reason"].split(":")[0]) for note in report["warnings"]],
+                         [(3, 9, "\"fine\" is no status"), (4, 8, "\"severe\" is no level")])
+        self.assertEqual(report["rules"], 1)
+
+
+if __name__ == "__main__":
+    sys.exit(unittest.main(verbosity=2))
