@@ -331,23 +331,40 @@ static enum mr_err write_summary(struct scan *scan, const struct mr_supervisor *
 	return err;
 }
 
+static void tell_losses(const struct mr_counters *sums, struct mr_buf *out)
+{
+	static const struct {
+		enum mr_counter counter;
+		const char *one;
+		const char *many;
+	} losses[] = {
+	    {MR_C_INPUTS_DAMAGED, "input could not be read whole",
+	     "inputs could not be read whole"},
+	    {MR_C_REGIONS_REJECTED, "region of a file changed before it was read",
+	     "regions of files changed before they were read"},
+	    {MR_C_EVENTS_TOO_LARGE, "event was too large", "events were too large"},
+	    {MR_C_SIGNALS_TOO_LARGE, "signal was too large", "signals were too large"},
+	    {MR_C_INNER_SIGNALS_TOO_LARGE, "occurrence was too large",
+	     "occurrences were too large"},
+	    {MR_C_ALERTS_TOO_LARGE, "alert was too large", "alerts were too large"},
+	};
+	for (size_t i = 0; i < sizeof losses / sizeof *losses; i++) {
+		uint64_t count = sums->at[losses[i].counter];
+		if (count > 0)
+			mr_buf_printf(out, "%llu %s; ", (unsigned long long)count,
+				      count == 1 ? losses[i].one : losses[i].many);
+	}
+}
+
 /* The work is done, but not on all that there was: nobody shall take it for the whole. */
 static enum mr_err check_losses(const struct mr_counters *sums, struct mr_error *error)
 {
-	uint64_t inputs = sums->at[MR_C_INPUTS_DAMAGED];
-	uint64_t regions = sums->at[MR_C_REGIONS_REJECTED];
 	struct mr_buf text = {0};
-	if (inputs > 0)
-		mr_buf_printf(&text, "%llu input%s could not be read whole; ",
-			      (unsigned long long)inputs, inputs == 1 ? "" : "s");
-	if (regions > 0)
-		mr_buf_printf(&text, "%llu region%s of a file changed before %s read; ",
-			      (unsigned long long)regions, regions == 1 ? "" : "s",
-			      regions == 1 ? "it was" : "they were");
+	tell_losses(sums, &text);
 	enum mr_err err = MR_OK;
 	if (text.len > 0)
-		err = mr_error_set(error, MR_BAD_INPUT, "%.*swhat could be read was judged",
-				   (int)text.len, text.data);
+		err = mr_error_set(error, MR_BAD_INPUT, "%.*sall else was judged", (int)text.len,
+				   text.data);
 	mr_buf_fini(&text);
 	return err;
 }

@@ -359,6 +359,19 @@ static void shrink_signal(struct mr_signal *signal, struct mr_buf *out, size_t s
 	}
 }
 
+/* Nothing is left out in silence: the count makes the command fail at its end. */
+static void leave_out(struct mr_writer *out, enum mr_counter counter, const char *what,
+		      struct mr_slice record_id)
+{
+	if (out->counters != NULL)
+		mr_count(out->counters, counter, 1);
+	mr_log(MR_LOG_ERROR,
+	       "%s is left out: it does not fit the %d bytes of a message; the record's id begins "
+	       "\"%.*s\"; a smaller --max-record-bytes rejects such records",
+	       what, MR_BATCH_BODY_MAX, (int)(record_id.len < 128 ? record_id.len : 128),
+	       record_id.at);
+}
+
 void mr_writer_signal(struct mr_writer *out, const struct mr_signal *signal)
 {
 	struct mr_output *output;
@@ -373,8 +386,10 @@ void mr_writer_signal(struct mr_writer *out, const struct mr_signal *signal)
 		struct mr_signal small = *signal;
 		shrink_signal(&small, &lane->open.bytes, start);
 		if (!lane_added(out, lane, start, signal->arrival_us))
-			mr_log(MR_LOG_ERROR, "a signal whose keys alone pass %d bytes was dropped",
-			       MR_BATCH_BODY_MAX);
+			leave_out(out,
+				  signal->counted_id.len > 0 ? MR_C_INNER_SIGNALS_TOO_LARGE
+							     : MR_C_SIGNALS_TOO_LARGE,
+				  "a signal with its keys", signal->record_id);
 	}
 	assert(given > 0);
 }
@@ -390,6 +405,29 @@ static int64_t alert_arrival(const struct mr_alert *alert)
 	return earliest;
 }
 
+/* An alert that no message can hold, made smaller: without what can be had from its records, and
+ * with as many of them as fit, at least one. */
+static void shrink_alert(struct mr_alert *alert, struct mr_buf *out, size_t start)
+{
+	uint32_t had = alert->evidence_count;
+	for (uint32_t i = 0; i < had; i++) {
+		alert->evidence[i].field_count = 0;
+		alert->evidence[i].record = (struct mr_slice){"", 0};
+	}
+	for (;;) {
+		mr_alert_encode(alert, out);
+		if (out->len - start <= MR_BATCH_BODY_MAX || alert->evidence_count <= 1)
+			break;
+		out->len = start;
+		alert->evidence_count--;
+	}
+	if (alert->evidence_count < had)
+		mr_log(
+		    MR_LOG_WARNING,
+		    "an alert shows %u of %u records: the others' ids are too long for a message",
+		    alert->evidence_count, had);
+}
+
 void mr_writer_alert(struct mr_writer *out, const struct mr_alert *alert)
 {
 	struct mr_output *output;
@@ -403,14 +441,11 @@ void mr_writer_alert(struct mr_writer *out, const struct mr_alert *alert)
 		if (lane_added(out, lane, start, arrival_us))
 			continue;
 		struct mr_alert small = *alert;
-		for (uint32_t i = 0; i < small.evidence_count; i++) {
-			small.evidence[i].field_count = 0;
-			small.evidence[i].record = (struct mr_slice){"", 0};
-		}
-		mr_alert_encode(&small, &lane->open.bytes);
+		shrink_alert(&small, &lane->open.bytes, start);
 		if (!lane_added(out, lane, start, arrival_us))
-			mr_log(MR_LOG_ERROR, "an alert whose keys alone pass %d bytes was dropped",
-			       MR_BATCH_BODY_MAX);
+			leave_out(out, MR_C_ALERTS_TOO_LARGE, "an alert with its keys",
+				  alert->evidence_count > 0 ? alert->evidence[0].record_id
+							    : (struct mr_slice){"", 0});
 	}
 	assert(given > 0);
 }
@@ -468,10 +503,8 @@ void mr_writer_encode_events(struct mr_writer *writer, const struct mr_events *e
 			size_t start = lane->open.bytes.len;
 			mr_event_encode(events, &events->items[i], &lane->open.bytes);
 			if (!lane_added(writer, lane, start, events->items[i].arrival_us))
-				mr_log(
-				    MR_LOG_ERROR,
-				    "an event of %zu bytes does not fit a message and was dropped",
-				    events->items[i].raw.len);
+				leave_out(writer, MR_C_EVENTS_TOO_LARGE, "an event",
+					  events->items[i].id);
 		}
 	}
 }

@@ -111,10 +111,13 @@ struct mr_writer {
 	uint32_t output_count;
 	struct mr_events *events; /* where parse puts its events, or NULL; borrowed */
 	bool full;                /* a full body or region waits to be taken */
+	/* Counts what no message can hold; NULL in tests that do not ask. Borrowed. */
+	struct mr_counters *counters;
 };
 
-/* An item is cut to what a message may hold where it must be (fields first, then values past what
- * fits): so no item, however large its record, breaks a link.
+/* An item is cut to what a message may hold where it must be (fields first, then values or evidence
+ * past what fits): so no item, however large its record, breaks a link. What can't be cut so far is
+ * left out, counted and named in the log.
  *
  * Its number: writer->outputs[number]. Pointers to outputs die with the next add. */
 uint32_t mr_writer_add_output(struct mr_writer *writer, enum mr_content content, uint8_t layer,

@@ -78,6 +78,7 @@ static enum mr_err open_chain(struct mr_worker *worker, struct mr_error *error)
 	};
 	memcpy(env.seed, worker->setup.seed, sizeof env.seed);
 	worker->env = env;
+	worker->writer.counters = &worker->counters;
 	return mr_chain_open(&worker->chain, group, &worker->writer, &worker->env, error);
 }
 

@@ -77,7 +77,7 @@ static void all_holes_are_named(void **state)
 	struct mr_error error = {0};
 	assert_int_equal(mr_ledger_balance(&sums, &error), MR_IO);
 	assert_non_null(strstr(error.text, "signals sent by detect: 5, signals received by "
-					   "correlate: 4"));
+					   "correlate and too large: 4"));
 	assert_non_null(strstr(error.text, "alert lines written: 2"));
 }
 

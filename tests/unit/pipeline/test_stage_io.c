@@ -278,6 +278,68 @@ static void no_item_passes_what_a_message_holds(void **state)
 	free(text);
 }
 
+/* What can't be cut to fit is left out, and counted. */
+static void what_fits_no_message_is_counted(void **state)
+{
+	(void)state;
+	struct mr_counters counters = {0};
+	struct mr_writer out = {.counters = &counters};
+	struct mr_body body;
+	char *huge = mr_calloc(1, MR_BATCH_BODY_MAX);
+	mr_writer_add_output(&out, MR_CONTENT_SIGNALS, 0, MR_LINK_SPREAD, 1);
+	mr_writer_add_output(&out, MR_CONTENT_SIGNALS, 1, MR_LINK_SPREAD, 1);
+	mr_writer_add_output(&out, MR_CONTENT_ALERTS, 0, MR_LINK_SPREAD, 1);
+	struct mr_signal signal = {
+	    .tenant = S("t"), .record_id = S("r"), .key_count = 1, .key = {{huge, 1 << 22}}};
+	mr_writer_signal(&out, &signal);
+	signal.layer = 1;
+	signal.counted_id = S("sixteen bytes id");
+	mr_writer_signal(&out, &signal);
+	struct mr_alert alert = {.tenant = S("t"), .key_count = 1, .key = {{huge, 1 << 22}}};
+	mr_writer_alert(&out, &alert);
+	assert_int_equal(counters.at[MR_C_SIGNALS_TOO_LARGE], 1);
+	assert_int_equal(counters.at[MR_C_INNER_SIGNALS_TOO_LARGE], 1);
+	assert_int_equal(counters.at[MR_C_ALERTS_TOO_LARGE], 1);
+	assert_true(mr_writer_is_empty(&out));
+	signal.key[0].len = 1 << 20;
+	mr_writer_signal(&out, &signal);
+	assert_true(mr_writer_take(&out, MR_CONTENT_SIGNALS, 1, &body));
+	assert_int_equal(body.count, 1);
+	mr_body_fini(&body);
+	mr_writer_fini(&out);
+	free(huge);
+}
+
+/* Records with ids that are long beyond reason cost an alert some of its evidence, never itself. */
+static void alert_keeps_what_evidence_fits(void **state)
+{
+	(void)state;
+	struct mr_counters counters = {0};
+	struct mr_writer out = {.counters = &counters};
+	struct mr_reader in = {0};
+	struct mr_body body;
+	struct mr_alert got;
+	char *id = mr_calloc(1, 1 << 20);
+	struct mr_alert alert = {
+	    .activity = MR_ACTIVITY_CREATE, .tenant = S("t"), .evidence_count = MR_EVIDENCE_MAX};
+	for (uint32_t i = 0; i < MR_EVIDENCE_MAX; i++)
+		alert.evidence[i].record_id = (struct mr_slice){id, (1 << 20) - i};
+	mr_writer_add_output(&out, MR_CONTENT_ALERTS, 0, MR_LINK_SPREAD, 1);
+	mr_writer_alert(&out, &alert);
+	assert_true(mr_writer_take(&out, MR_CONTENT_ALERTS, 0, &body));
+	mr_reader_open_body(&in, MR_CONTENT_ALERTS, &body);
+	assert_true(mr_reader_alert(&in, &got));
+	assert_int_equal(got.evidence_count, 3);
+	assert_int_equal(got.evidence[2].record_id.len, (1 << 20) - 2);
+	mr_reader_advance(&in);
+	assert_int_equal(mr_reader_finish(&in, NULL), MR_OK);
+	assert_int_equal(counters.at[MR_C_ALERTS_TOO_LARGE], 0);
+	mr_reader_fini(&in);
+	mr_body_fini(&body);
+	mr_writer_fini(&out);
+	free(id);
+}
+
 static void two_large_items_are_two_bodies(void **state)
 {
 	(void)state;
@@ -511,6 +573,8 @@ int main(void)
 	    cmocka_unit_test(signals_go_to_the_owner_of_their_key),
 	    cmocka_unit_test(a_full_body_stops_the_stage_until_it_is_taken),
 	    cmocka_unit_test(no_item_passes_what_a_message_holds),
+	    cmocka_unit_test(what_fits_no_message_is_counted),
+	    cmocka_unit_test(alert_keeps_what_evidence_fits),
 	    cmocka_unit_test(two_large_items_are_two_bodies),
 	    cmocka_unit_test(an_alert_goes_by_its_id),
 	    cmocka_unit_test(a_broken_item_ends_the_batch),
