@@ -8,50 +8,6 @@
  * never fails. */
 #include "state.h"
 
-/* ---- what waits ---- */
-
-bool corr_feed_add(struct corr *corr, struct corr_slot *slot,
-		   const struct corr_occurrence *occurrence)
-{
-	const struct mr_signal *signal = occurrence->signal;
-	struct corr_item *item = corr_item_make(corr->spare, signal, occurrence->position);
-	corr->spare = NULL;
-	struct {
-		struct corr_id content;
-		int64_t time_us;
-		uint32_t rule, kind, record_id_len, field_count;
-	} seen = {.time_us = item->time_us,
-		  .rule = item->rule,
-		  .kind = item->kind,
-		  .record_id_len = item->record_id_len,
-		  .field_count = item->field_count};
-	corr_siphash(corr->hash_key, item->fields, item->used, &seen.content);
-	if (!corr_seen_add(&slot->fed, mr_hash64(&seen, sizeof(seen), 0), 2 * CORR_SLOT_BOUND)) {
-		corr_item_done(corr, item);
-		return false;
-	}
-	struct corr_touch touch = {.offset = occurrence->offset, .item = item};
-	corr_held_touch(corr, corr_held_get(slot), &touch);
-	return true;
-}
-
-void corr_feed_bound(struct corr *corr, struct corr_slot *slot, int64_t offset)
-{
-	struct corr_held *held = slot->held;
-	struct corr_want want = {{offset, offset}, INT64_MIN / 2};
-	struct corr_point point;
-	if (held == NULL || held->waiting <= CORR_SLOT_BOUND ||
-	    !corr_held_take(held, &want, &point) || point.waiting == NULL)
-		return;
-	struct corr_item *newest = point.waiting;
-	point.waiting = newest->next;
-	corr_held_put_back(corr, held, &point);
-	corr_item_done(corr, newest);
-	mr_count(corr->env->counters, MR_C_OCCURRENCES_CAPPED, 1);
-	corr_alarm(corr, slot->key->rule,
-		   "occurrences that wait to complete for an outer correlation");
-}
-
 /* ---- values of an outer correlation's fields ---- */
 
 struct choices {
@@ -164,12 +120,24 @@ static void send_to(struct corr *corr, const struct corr_outer *outer, struct mr
 	}
 }
 
-static void item_send(struct corr *corr, const struct corr_slot *slot, const struct corr_item *item)
+/* The id of the slot's alert: what an outer event_count counts. */
+static struct mr_slice alert_id(struct corr_slot *slot)
+{
+	struct corr_held *held = corr_held_get(slot);
+	struct mr_slice texts[MR_GROUP_BY_MAX];
+	if (!held->has_alert_id) {
+		corr_key_texts(slot->key, texts);
+		mr_alert_id(corr_key_tenant(slot->key), slot->key->rule->rule->id, MR_SLICE(""),
+			    texts, slot->key->texts, slot->number, held->alert_id);
+		held->has_alert_id = true;
+	}
+	return (struct mr_slice){(const char *)held->alert_id, sizeof(held->alert_id)};
+}
+
+static void item_send(struct corr *corr, struct corr_slot *slot, const struct corr_item *item)
 {
 	const struct corr_key *key = slot->key;
 	const struct corr_rule *rule = key->rule;
-	struct mr_slice texts[MR_GROUP_BY_MAX];
-	uint8_t id[MR_ALERT_ID_BYTES];
 	mr_arena_reset(&corr->arena);
 	struct mr_signal signal = {
 	    .rule = rule->index,
@@ -179,16 +147,62 @@ static void item_send(struct corr *corr, const struct corr_slot *slot, const str
 	    .arrival_us = item->arrival_us,
 	    .tenant = corr_key_tenant(key),
 	    .record_id = outer_record_id(corr, key, item),
-	    .counted_id = {(const char *)id, sizeof(id)},
+	    .counted_id = alert_id(slot),
 	    .origin = item->origin,
 	};
-	corr_key_texts(key, texts);
-	mr_alert_id(signal.tenant, rule->rule->id, MR_SLICE(""), texts, key->texts, slot->number,
-		    id);
 	signal.fields = corr_item_fields(item, &corr->arena);
 	signal.field_count = item->field_count;
 	for (uint32_t i = 0; i < rule->outer_count; i++)
 		send_to(corr, &rule->outers[i], &signal);
+}
+
+/* ---- what waits ---- */
+
+bool corr_feed_add(struct corr *corr, struct corr_slot *slot,
+		   const struct corr_occurrence *occurrence)
+{
+	const struct mr_signal *signal = occurrence->signal;
+	struct corr_item *item = corr_item_make(corr->spare, signal, occurrence->position);
+	corr->spare = NULL;
+	struct {
+		struct corr_id content;
+		int64_t time_us;
+		uint32_t rule, kind, record_id_len, field_count;
+	} seen = {.time_us = item->time_us,
+		  .rule = item->rule,
+		  .kind = item->kind,
+		  .record_id_len = item->record_id_len,
+		  .field_count = item->field_count};
+	corr_siphash(corr->hash_key, item->fields, item->used, &seen.content);
+	if (!corr_seen_add(&slot->fed, mr_hash64(&seen, sizeof(seen), 0), 2 * CORR_SLOT_BOUND)) {
+		corr_item_done(corr, item);
+		return false;
+	}
+	if (corr_set_is_certain(&slot->set, occurrence->offset)) {
+		item_send(corr, slot, item);
+		corr_item_done(corr, item);
+		return true;
+	}
+	struct corr_touch touch = {.offset = occurrence->offset, .item = item};
+	corr_held_touch(corr, corr_held_get(slot), &touch);
+	return true;
+}
+
+void corr_feed_bound(struct corr *corr, struct corr_slot *slot, int64_t offset)
+{
+	struct corr_held *held = slot->held;
+	struct corr_want want = {{offset, offset}, INT64_MIN / 2};
+	struct corr_point point;
+	if (held == NULL || held->waiting <= CORR_SLOT_BOUND ||
+	    !corr_held_take(held, &want, &point) || point.waiting == NULL)
+		return;
+	struct corr_item *newest = point.waiting;
+	point.waiting = newest->next;
+	corr_held_put_back(corr, held, &point);
+	corr_item_done(corr, newest);
+	mr_count(corr->env->counters, MR_C_OCCURRENCES_CAPPED, 1);
+	corr_alarm(corr, slot->key->rule,
+		   "occurrences that wait to complete for an outer correlation");
 }
 
 bool corr_feed_take(struct corr *corr, struct corr_slot *slot, const struct corr_want *want)

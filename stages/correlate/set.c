@@ -171,6 +171,9 @@ void corr_set_prune(struct corr_set *set, uint32_t keep)
 	struct corr_entry limit = latest[keep - 1];
 	free(latest);
 	select_nth(set->entries, count, keep - 1, first_before);
+	/* So many that begin no later are always there: keep is no less than any threshold. */
+	set->certain = set->entries[keep - 1].first;
+	set->is_certain = true;
 	set->count = keep;
 	for (uint32_t i = keep; i < count; i++) {
 		if (!last_behind(&limit, &set->entries[i]))

@@ -13,16 +13,18 @@
 #ifndef MILLRACE_CORRELATE_STATE_H
 #define MILLRACE_CORRELATE_STATE_H
 
+#include "millrace/alert.h"
 #include "millrace/rule.h"
 #include "millrace/stage.h"
 
 #define CORR_ID_BYTES 16
 #define CORR_ITEMS_SIDE 10   /* occurrences kept whole at either end of a slot */
 #define CORR_SLOT_BOUND 4096 /* ordered times, and waiting occurrences, of one slot */
-#define CORR_SEEN_BOUND 4096 /* occurrences of one slot that are known again when they come again  \
-			      */
-#define CORR_KEEP_LEAST 10   /* distinct things kept at either end of a slot, at least */
-#define CORR_HELD_LEAST 64   /* points that are not worth beginning anew */
+#define CORR_SEEN_BOUND                                                                            \
+	4096               /* occurrences of one slot that are known again when they come again    \
+			    */
+#define CORR_KEEP_LEAST 10 /* distinct things kept at either end of a slot, at least */
+#define CORR_HELD_LEAST 64 /* points that are not worth beginning anew */
 #define CORR_UNLIMITED INT64_MAX
 #define CORR_NEVER INT64_MIN
 
@@ -83,7 +85,9 @@ struct corr_set {
 	uint32_t count;
 	uint32_t capacity;
 	uint32_t index_mask;
-	bool pruned; /* something was left out */
+	int64_t certain; /* windows of this slot that end here or later hold for certain */
+	bool is_certain; /* that is known */
+	bool pruned;     /* something was left out */
 };
 
 /* The distinct times of each rule, sorted: temporal_ordered only. */
@@ -126,6 +130,8 @@ struct corr_held {
 	size_t waiting_bytes;
 	int64_t base; /* the number before all points */
 	bool stale;   /* only what waits is in it */
+	bool has_alert_id;
+	uint8_t alert_id[MR_ALERT_ID_BYTES]; /* the slot's, for outer correlations that count it */
 };
 
 struct corr_key;
@@ -343,6 +349,10 @@ void corr_set_add(struct corr_set *set, uint32_t keep, const struct corr_entry *
 const struct corr_entry *corr_set_find(const struct corr_set *set, const struct corr_id *id);
 /* Down to what must be kept, so that counts do not depend on the order of arrival. */
 void corr_set_prune(struct corr_set *set, uint32_t keep);
+static inline bool corr_set_is_certain(const struct corr_set *set, int64_t offset)
+{
+	return set->is_certain && offset >= set->certain;
+}
 void corr_set_fini(struct corr_set *set);
 size_t corr_set_bytes(const struct corr_set *set);
 

@@ -15,18 +15,18 @@
 
 /* ---- changes ---- */
 
-/* One more in all windows that end in [from, until). */
-static void raise_windows(struct corr *corr, struct corr_held *held, int64_t from, int64_t until,
-			  int64_t span)
+/* One more in all windows that end in the range; `start`: the slot would fire at its start. */
+static void raise_windows(struct corr *corr, struct corr_held *held, struct corr_range range,
+			  int64_t span, bool start)
 {
-	if (from >= until || from >= span)
-		return;
-	if (from == 0)
-		held->base++;
+	struct corr_touch touch = {.offset = range.from, .delta = 1, .start = start};
+	if (range.from > 0 || start)
+		corr_held_touch(corr, held, &touch);
 	else
-		corr_held_touch(corr, held, &(struct corr_touch){.offset = from, .delta = 1});
-	if (until < span)
-		corr_held_touch(corr, held, &(struct corr_touch){.offset = until, .delta = -1});
+		held->base++;
+	touch = (struct corr_touch){.offset = range.to + 1, .delta = -1};
+	if (touch.offset < span)
+		corr_held_touch(corr, held, &touch);
 }
 
 /* A thing of the slot now counts from an earlier offset on; where the slot before has it too, its
@@ -35,16 +35,23 @@ static void first_moved(struct corr *corr, const struct corr_near *near,
 			const struct corr_entry *entry, int64_t old_first)
 {
 	struct corr_held *held = near->current->held;
-	if (held == NULL || held->stale)
+	if (held == NULL || held->stale || corr_set_is_certain(&near->current->set, entry->first))
 		return;
 	const struct corr_entry *before =
 	    near->previous == NULL ? NULL : corr_set_find(&near->previous->set, &entry->id);
-	int64_t from =
-	    before != NULL && before->last >= entry->first ? before->last + 1 : entry->first;
-	raise_windows(corr, held, from, old_first, near->current->key->rule->span_us);
-	if (!near->current->fired)
-		corr_held_touch(corr, held,
-				&(struct corr_touch){.offset = entry->first, .start = true});
+	int64_t span = near->current->key->rule->span_us;
+	bool start = !near->current->fired;
+	struct corr_range gained = {entry->first, (old_first < span ? old_first : span) - 1};
+	if (before != NULL && before->last >= entry->first) {
+		gained.from = before->last + 1;
+		if (start)
+			corr_held_touch(
+			    corr, held,
+			    &(struct corr_touch){.offset = entry->first, .start = true});
+		start = false;
+	}
+	if (gained.from <= gained.to)
+		raise_windows(corr, held, gained, span, start);
 }
 
 /* A thing of the slot now counts in windows of the next one that end up to a later offset. */
@@ -55,9 +62,11 @@ static void last_moved(struct corr *corr, const struct corr_near *near,
 	if (held == NULL || held->stale)
 		return;
 	const struct corr_entry *behind = corr_set_find(&near->next->set, &entry->id);
-	int64_t until =
-	    behind != NULL && behind->first <= entry->last ? behind->first : entry->last + 1;
-	raise_windows(corr, held, old_last + 1, until, near->current->key->rule->span_us);
+	struct corr_range gained = {old_last + 1, entry->last};
+	if (behind != NULL && behind->first <= entry->last)
+		gained.to = behind->first - 1;
+	if (gained.from <= gained.to)
+		raise_windows(corr, held, gained, near->current->key->rule->span_us, false);
 }
 
 void corr_distinct_add(struct corr *corr, const struct corr_rule *rule,
@@ -101,7 +110,7 @@ static void held_build(struct corr *corr, struct corr_slot *slot)
 		const struct corr_entry *entry = &before->entries[i];
 		const struct corr_entry *same = corr_set_find(now, &entry->id);
 		if (same == NULL || entry->last < same->first)
-			raise_windows(corr, held, 0, entry->last + 1, span);
+			raise_windows(corr, held, (struct corr_range){0, entry->last}, span, false);
 	}
 	held->limit = 2 * held->count + CORR_HELD_LEAST;
 	held->stale = false;

@@ -212,8 +212,10 @@ struct house {
 	uint32_t last_evidence_origin[MR_EVIDENCE_MAX];
 };
 
-static inline void house_open(struct house *house, const struct mr_catalog *catalog,
-			      const struct mr_fields *fields, uint32_t workers, bool finite)
+/* With a setting. */
+static inline void house_open_set(struct house *house, const struct mr_catalog *catalog,
+				  const struct mr_fields *fields, uint32_t workers, bool finite,
+				  const char *setting, const char *value)
 {
 	struct mr_buf bytes = {0};
 	struct mr_error error = {0};
@@ -223,6 +225,8 @@ static inline void house_open(struct house *house, const struct mr_catalog *cata
 				.batch = 7,
 				.finite = finite};
 	house->tables = mr_tables_new();
+	if (setting != NULL)
+		mr_config_add(&house->config, setting, value);
 	mr_catalog_encode(catalog, &bytes);
 	assert_int_equal(mr_tables_add_bytes(house->tables, "catalog",
 					     (struct mr_slice){bytes.data, bytes.len}, &error),
@@ -250,6 +254,12 @@ static inline void house_open(struct house *house, const struct mr_catalog *cata
 						     (uint8_t)outer, MR_LINK_KEYED, workers);
 		}
 	}
+}
+
+static inline void house_open(struct house *house, const struct mr_catalog *catalog,
+			      const struct mr_fields *fields, uint32_t workers, bool finite)
+{
+	house_open_set(house, catalog, fields, workers, finite, NULL, NULL);
 }
 
 static inline void house_close(struct house *house)

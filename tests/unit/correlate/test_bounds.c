@@ -1,0 +1,451 @@
+/* What correlate does at its bounds: which repeats it knows, what goes at the memory ceiling and
+ * what stays, how late is late, revisions that fill the outputs; and the hash that ids are made
+ * with. */
+#include "harness.h"
+#include "state.h"
+
+#define SECOND INT64_C(1000000)
+#define HOUR (3600 * SECOND)
+#define MIB "1048576"
+
+struct world {
+	struct mr_fields *fields;
+	mr_field group;
+	struct mr_catalog catalog;
+	struct mr_arena arena;
+};
+
+static void world_open(struct world *world)
+{
+	*world = (struct world){.fields = mr_fields_new()};
+	world->group = mr_fields_add(world->fields, MR_SLICE("group"));
+	catalog_add(&world->catalog, MR_RULE_DETECTION);
+	catalog_add(&world->catalog, MR_RULE_DETECTION);
+}
+
+static void world_close(struct world *world)
+{
+	mr_arena_fini(&world->arena);
+	mr_catalog_fini(&world->catalog);
+	mr_fields_free(world->fields);
+}
+
+static uint32_t count_of(struct world *world, int64_t threshold)
+{
+	static const uint32_t list[] = {0, 1};
+	return catalog_correlation(&world->catalog, MR_CORRELATION_EVENT_COUNT, list, 2, HOUR,
+				   threshold, world->group, 0);
+}
+
+static struct mr_slice text(struct world *world, const char *form, uint32_t number)
+{
+	char bytes[32];
+	int len = snprintf(bytes, sizeof(bytes), form, number);
+	return (struct mr_slice){mr_arena_copy(&world->arena, bytes, (size_t)len), (size_t)len};
+}
+
+static struct mr_signal signal_of(struct world *world, uint32_t consumer, uint32_t key,
+				  uint32_t record, int64_t time_us)
+{
+	struct mr_signal signal = {.consumer = consumer,
+				   .kind = MR_KIND_UAL,
+				   .has_time = true,
+				   .time_us = time_us,
+				   .tenant = MR_SLICE("tenant"),
+				   .record_id = text(world, "record-%u", record),
+				   .origin = {.position = record, .length = 1},
+				   .key_count = 1};
+	signal.key[0] = consumer == 0 ? signal.record_id : text(world, "user-%u", key);
+	return signal;
+}
+
+static void feed(struct house *house, struct mr_signal signal)
+{
+	house_feed(house, &signal, 1);
+}
+
+static const struct corr *stage_of(const struct house *house)
+{
+	return house->states[0][0];
+}
+
+/* ---- the log ---- */
+
+static char logged[1 << 16];
+
+static void log_keep(void *context, enum mr_log_level level, const char *line, size_t len)
+{
+	(void)context;
+	(void)level;
+	size_t used = strlen(logged);
+	if (used + len + 2 < sizeof(logged)) {
+		memcpy(logged + used, line, len);
+		memcpy(logged + used + len, "\n", 2);
+	}
+}
+
+static int log_begin(void **state)
+{
+	(void)state;
+	logged[0] = '\0';
+	mr_log_set_sink(log_keep, NULL);
+	return 0;
+}
+
+static int log_end(void **state)
+{
+	(void)state;
+	mr_log_set_sink(NULL, NULL);
+	return 0;
+}
+
+/* ---- the hash ---- */
+
+/* As `openssl mac -macopt size:16 … SIPHASH` gives them, and the reference implementation. */
+static void siphash(void **state)
+{
+	static const uint64_t key[2] = {UINT64_C(0x0706050403020100), UINT64_C(0x0f0e0d0c0b0a0908)};
+	static const uint8_t none[] = {0xa3, 0x81, 0x7f, 0x04, 0xba, 0x25, 0xa8, 0xe6,
+				       0x6d, 0xf6, 0x72, 0x14, 0xc7, 0x55, 0x02, 0x93};
+	static const uint8_t one[] = {0xda, 0x87, 0xc1, 0xd8, 0x6b, 0x99, 0xaf, 0x44,
+				      0x34, 0x76, 0x59, 0x11, 0x9b, 0x22, 0xfc, 0x45};
+	static const uint8_t text[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+	static const uint8_t fifteen[] = {0x54, 0x93, 0xe9, 0x99, 0x33, 0xb0, 0xa8, 0x11,
+					  0x7e, 0x08, 0xec, 0x0f, 0x97, 0xcf, 0xc3, 0xd9};
+	struct corr_id id;
+	(void)state;
+	corr_siphash(key, text, 0, &id);
+	assert_memory_equal(id.bytes, none, sizeof(none));
+	corr_siphash(key, text, 1, &id);
+	assert_memory_equal(id.bytes, one, sizeof(one));
+	corr_siphash(key, text, 15, &id);
+	assert_memory_equal(id.bytes, fifteen, sizeof(fifteen));
+}
+
+/* ---- repeats ---- */
+
+/* One pass of `count` signals of one slot, two rules of a record at each time. */
+static void pass(struct world *world, struct house *house, uint32_t index, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		struct mr_signal signal = signal_of(world, index, 1, i / 2, i / 2 * 1000);
+		signal.rule = i % 2;
+		feed(house, signal);
+	}
+}
+
+static void repeats_of_a_slot(void **state)
+{
+	struct world world;
+	struct house house;
+	(void)state;
+	world_open(&world);
+	uint32_t index = count_of(&world, 3);
+	house_open(&house, &world.catalog, world.fields, 1, true);
+	pass(&world, &house, index, CORR_SEEN_BOUND);
+	assert_int_equal(house.counters.at[MR_C_REPEATED], 0);
+	pass(&world, &house, index, CORR_SEEN_BOUND);
+	assert_int_equal(house.counters.at[MR_C_REPEATED], CORR_SEEN_BOUND);
+	house_close(&house);
+	world_close(&world);
+}
+
+/* Of more the first 4,096 are known, and the ten latest records, with both their rules. */
+static void repeats_past_the_bound(void **state)
+{
+	struct world world;
+	struct house house;
+	(void)state;
+	world_open(&world);
+	uint32_t index = count_of(&world, 3);
+	house_open(&house, &world.catalog, world.fields, 1, true);
+	pass(&world, &house, index, CORR_SEEN_BOUND + 1000);
+	assert_int_equal(house.counters.at[MR_C_REPEATED], 0);
+	pass(&world, &house, index, CORR_SEEN_BOUND + 1000);
+	assert_int_equal(house.counters.at[MR_C_REPEATED], CORR_SEEN_BOUND + 20);
+	house_close(&house);
+	world_close(&world);
+}
+
+/* A correlation that makes no alert of its own keeps no evidence, and knows repeats all the same;
+ * so does one whose state came from a snapshot. */
+static void repeats_without_evidence(void **state)
+{
+	struct world world;
+	struct house house, other;
+	(void)state;
+	world_open(&world);
+	uint32_t index = count_of(&world, 3);
+	catalog_correlation(&world.catalog, MR_CORRELATION_EVENT_COUNT, &index, 1, HOUR, 1, 0, 0);
+	world.catalog.rules[index].alerts = false;
+	house_open(&house, &world.catalog, world.fields, 1, true);
+	house_open(&other, &world.catalog, world.fields, 3, true);
+	pass(&world, &house, index, 3000);
+	house_move(&house, &other);
+	pass(&world, &other, index, 3000);
+	assert_int_equal(house.counters.at[MR_C_REPEATED], 0);
+	assert_int_equal(other.counters.at[MR_C_REPEATED], 3000);
+	house_close(&house);
+	house_close(&other);
+	world_close(&world);
+}
+
+/* ---- the ceiling ---- */
+
+/* Of keys that hold one of ten the oldest go; one that holds nine stays, however old. */
+static void smallest_part_first(void **state)
+{
+	struct world world;
+	struct house house;
+	(void)state;
+	world_open(&world);
+	uint32_t index = count_of(&world, 10);
+	house_open_set(&house, &world.catalog, world.fields, 1, false, "state_bytes", MIB);
+	for (uint32_t i = 0; i < 9; i++)
+		feed(&house, signal_of(&world, index, 0, i, i));
+	for (uint32_t i = 1; i <= 5000; i++) {
+		feed(&house, signal_of(&world, index, i, 100, i * SECOND));
+		assert_true(stage_of(&house)->bytes <= 1048576);
+	}
+	assert_true(house.counters.at[MR_C_STATE_SHED] > 2000);
+	assert_non_null(strstr(logged, "rule-2: its state is given up in part"));
+	assert_non_null(strstr(logged, "no longer promised to be exact"));
+	feed(&house, signal_of(&world, index, 0, 9, 9));
+	assert_int_equal(house.made.count, 1);
+	for (uint32_t i = 1; i < 10; i++) { /* the oldest has lost one, the newest has not */
+		feed(&house, signal_of(&world, index, 1, i, SECOND));
+		feed(&house, signal_of(&world, index, 5000, i, 5000 * SECOND));
+	}
+	assert_int_equal(house.made.count, 2);
+	assert_string_equal(house.made.items[1].key, "user-5000");
+	house_finish(&house);
+	assert_non_null(strstr(logged, "of its slots were forgotten at the memory ceiling"));
+	house_close(&house);
+	world_close(&world);
+}
+
+/* Slots past W + 10 minutes go before all others. */
+static void times_to_come_first(void **state)
+{
+	struct world world;
+	struct house house;
+	(void)state;
+	world_open(&world);
+	uint32_t index = count_of(&world, 2);
+	house_open_set(&house, &world.catalog, world.fields, 1, false, "state_bytes", MIB);
+	house_barrier(&house, HOUR);
+	for (uint32_t i = 0; i < 200; i++)
+		feed(&house, signal_of(&world, index, i, 1, 0));
+	for (uint32_t i = 0; i < 5000; i++) /* the same slot as W is in is no time to come */
+		feed(&house, signal_of(&world, index, 1000 + i, 1, i == 0 ? HOUR : 2 * HOUR));
+	assert_true(house.counters.at[MR_C_STATE_SHED] > 2000);
+	assert_true(stage_of(&house)->bytes <= 1048576);
+	for (uint32_t i = 0; i < 200; i++)
+		feed(&house, signal_of(&world, index, i, 2, 0));
+	feed(&house, signal_of(&world, index, 1000, 2, HOUR));
+	assert_int_equal(house.made.count, 201);
+	house_close(&house);
+	world_close(&world);
+}
+
+/* The key in hand stays, and completes, even where it alone is more than the ceiling. */
+static void key_in_hand_stays(void **state)
+{
+	struct world world;
+	struct house house;
+	(void)state;
+	world_open(&world);
+	uint32_t index = count_of(&world, 30000);
+	house_open_set(&house, &world.catalog, world.fields, 1, false, "state_bytes", MIB);
+	for (uint32_t i = 0; i < 29999; i++)
+		feed(&house, signal_of(&world, index, 1, i, i));
+	assert_int_equal(house.made.count, 0);
+	assert_true(stage_of(&house)->bytes > 1048576);
+	feed(&house, signal_of(&world, index, 1, 29999, 29999));
+	assert_int_equal(house.made.count, 1);
+	assert_int_equal(house.counters.at[MR_C_STATE_SHED], 0);
+	house_close(&house);
+	world_close(&world);
+}
+
+/* A finite run makes each alert once, at the ceiling, too. */
+static void finite_run_alerts_once(void **state)
+{
+	struct world world;
+	struct house house;
+	enum { KEYS = 2000 };
+	(void)state;
+	world_open(&world);
+	uint32_t index = count_of(&world, 2);
+	house_open_set(&house, &world.catalog, world.fields, 1, true, "state_bytes", MIB);
+	for (int round = 0; round < 2; round++) {
+		for (uint32_t i = 0; i < KEYS; i++) {
+			feed(&house, signal_of(&world, index, i, 1, i));
+			feed(&house, signal_of(&world, index, i, 2, i + 1));
+		}
+	}
+	assert_true(house.counters.at[MR_C_STATE_SHED] > KEYS / 4);
+	house_finish(&house);
+	assert_int_equal(house.made.count, KEYS);
+	assert_int_equal(house.counters.at[MR_C_ALERTS], KEYS);
+	house_close(&house);
+	world_close(&world);
+}
+
+/* Of the records that detections fired for the older are forgotten. */
+static void records_of_detections(void **state)
+{
+	struct world world;
+	struct house house;
+	enum { RECORDS = 60000 };
+	(void)state;
+	world_open(&world);
+	house_open_set(&house, &world.catalog, world.fields, 1, true, "state_bytes", MIB);
+	for (uint32_t i = 0; i < RECORDS; i++) {
+		feed(&house, signal_of(&world, 0, 0, i, i));
+		assert_true(stage_of(&house)->bytes <= 1048576);
+	}
+	assert_int_equal(house.made.count, RECORDS);
+	assert_true(house.counters.at[MR_C_STATE_SHED] > RECORDS / 4);
+	assert_non_null(strstr(logged, "makes its alert again"));
+	feed(&house, signal_of(&world, 0, 0, RECORDS - 1, RECORDS - 1));
+	assert_int_equal(house.counters.at[MR_C_REPEATED], 1);
+	feed(&house, signal_of(&world, 0, 0, 0, 0));
+	assert_int_equal(house.counters.at[MR_C_REPEATED], 1);
+	house_close(&house);
+	world_close(&world);
+}
+
+/* ---- lateness ---- */
+
+static size_t fired_after(struct world *world, uint32_t index, const char *lateness, int64_t w_us,
+			  uint64_t *beyond_out)
+{
+	struct house house;
+	house_open_set(&house, &world->catalog, world->fields, 1, false, "lateness", lateness);
+	feed(&house, signal_of(world, index, 1, 1, 0));
+	house_barrier(&house, w_us);
+	feed(&house, signal_of(world, index, 1, 2, 1));
+	size_t fired = house.made.count;
+	*beyond_out = house.counters.at[MR_C_BEYOND_LATENESS];
+	house_close(&house);
+	return fired;
+}
+
+/* Slot 0 ends at 1 h, and goes once W - lateness - 1 h is past that. */
+static void lateness_is_a_setting(void **state)
+{
+	struct world world;
+	uint64_t beyond;
+	(void)state;
+	world_open(&world);
+	uint32_t index = count_of(&world, 2);
+	assert_int_equal(fired_after(&world, index, "60", 2 * HOUR + 60 * SECOND, &beyond), 1);
+	assert_int_equal(beyond, 0);
+	assert_int_equal(fired_after(&world, index, "60", 2 * HOUR + 60 * SECOND + 1, &beyond), 0);
+	assert_int_equal(beyond, 1);
+	assert_int_equal(fired_after(&world, index, "0", 2 * HOUR, &beyond), 1);
+	assert_int_equal(fired_after(&world, index, "0", 2 * HOUR + 1, &beyond), 0);
+	assert_int_equal(fired_after(&world, index, "unlimited", INT64_MAX, &beyond), 1);
+	assert_int_equal(beyond, 0);
+	world_close(&world);
+}
+
+static void refused(const struct world *world, const char *name, const char *value)
+{
+	struct mr_buf bytes = {0};
+	struct mr_error error = {0};
+	struct mr_config config = {0};
+	struct mr_tables *tables = mr_tables_new();
+	mr_config_add(&config, name, value);
+	mr_catalog_encode(&world->catalog, &bytes);
+	mr_tables_add_bytes(tables, "catalog", (struct mr_slice){bytes.data, bytes.len}, &error);
+	struct mr_stage_env env = {.config = &config, .tables = tables, .workers = 1};
+	void *stage = mr_calloc(1, mr_stage_correlate.state_size);
+	assert_int_equal(mr_stage_correlate.open(stage, &env, &error), MR_CONFIG);
+	assert_non_null(strstr(error.text, name));
+	assert_non_null(strstr(error.text, value));
+	free(stage);
+	mr_buf_fini(&bytes);
+	mr_tables_free(tables);
+	mr_config_fini(&config);
+}
+
+static void bad_settings(void **state)
+{
+	struct world world;
+	(void)state;
+	world_open(&world);
+	refused(&world, "lateness", "-1");
+	refused(&world, "lateness", "24h");
+	refused(&world, "state_bytes", "1048575");
+	refused(&world, "state_bytes", "lots");
+	world_close(&world);
+}
+
+/* ---- barriers ---- */
+
+/* More revisions than the outputs hold: the barrier goes on where it stopped. */
+static void revisions_fill_the_outputs(void **state)
+{
+	struct world world;
+	struct house house;
+	struct mr_error error;
+	enum { KEYS = 3000 };
+	(void)state;
+	world_open(&world);
+	uint32_t index = count_of(&world, 2);
+	house_open(&house, &world.catalog, world.fields, 1, false);
+	for (uint32_t i = 0; i < 4 * KEYS; i++)
+		feed(&house, signal_of(&world, index, i % KEYS, i / KEYS, i / KEYS));
+	assert_int_equal(house.made.count, KEYS);
+	assert_int_equal(
+	    mr_stage_correlate.barrier(house.states[0][0], 0, &house.writers[0][0], &error),
+	    MR_FULL);
+	house_drain(&house, 0, 0);
+	assert_true(house.revised.count > 0 && house.revised.count < KEYS);
+	house_barrier(&house, 0);
+	assert_int_equal(house.revised.count, KEYS);
+	house_close(&house);
+	world_close(&world);
+}
+
+/* The watermark goes with the state: what is late stays late. */
+static void watermark_in_snapshot(void **state)
+{
+	struct world world;
+	struct house before, after;
+	(void)state;
+	world_open(&world);
+	uint32_t index = count_of(&world, 2);
+	house_open(&before, &world.catalog, world.fields, 1, false);
+	house_open(&after, &world.catalog, world.fields, 2, false);
+	house_barrier(&before, 100 * HOUR);
+	house_move(&before, &after);
+	feed(&after, signal_of(&world, index, 1, 1, 0));
+	assert_int_equal(after.counters.at[MR_C_BEYOND_LATENESS], 1);
+	house_close(&before);
+	house_close(&after);
+	world_close(&world);
+}
+
+int main(void)
+{
+#define LOGGED(test) cmocka_unit_test_setup_teardown(test, log_begin, log_end)
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(siphash),
+	    cmocka_unit_test(repeats_of_a_slot),
+	    cmocka_unit_test(repeats_past_the_bound),
+	    cmocka_unit_test(repeats_without_evidence),
+	    LOGGED(smallest_part_first),
+	    LOGGED(times_to_come_first),
+	    LOGGED(key_in_hand_stays),
+	    LOGGED(finite_run_alerts_once),
+	    LOGGED(records_of_detections),
+	    cmocka_unit_test(lateness_is_a_setting),
+	    cmocka_unit_test(bad_settings),
+	    cmocka_unit_test(revisions_fill_the_outputs),
+	    cmocka_unit_test(watermark_in_snapshot),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
