@@ -122,7 +122,9 @@ static void put_escaped(struct mr_buf *out, unsigned char c)
 			return;
 		}
 	}
-	mr_buf_printf(out, "\\u%04x", c);
+	char hex[3];
+	mr_hex(&c, 1, hex);
+	mr_buf_add(out, (char[]){'\\', 'u', '0', '0', hex[0], hex[1]}, 6);
 }
 
 /* The sign bit of each byte that is `c`; exact up to the first such byte. */

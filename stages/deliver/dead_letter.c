@@ -20,18 +20,28 @@ struct pieces {
 	struct mr_error error; /* the file could not be read any further */
 };
 
+/* How many of the record's bytes there are: whoever could not keep them all says less in the
+ * origin, whose length ends with 32 bits. */
+static uint64_t kept(const struct mr_reject *reject)
+{
+	if (reject->bytes.len > 0)
+		return reject->bytes.len;
+	if (reject->origin.length == UINT32_MAX || reject->origin.length > reject->length)
+		return reject->length;
+	return reject->origin.length;
+}
+
 /* Up to `max` more bytes; empty at the end, or where the file could not be read. */
 static struct mr_slice next_piece(struct pieces *pieces, size_t max)
 {
 	const struct mr_reject *reject = pieces->reject;
+	uint64_t left = kept(reject) - pieces->at;
+	size_t len = left < max ? (size_t)left : max;
 	if (reject->bytes.len > 0) {
-		size_t left = reject->bytes.len - (size_t)pieces->at;
-		struct mr_slice piece = {reject->bytes.at + pieces->at, left < max ? left : max};
-		pieces->at += piece.len;
+		struct mr_slice piece = {reject->bytes.at + pieces->at, len};
+		pieces->at += len;
 		return piece;
 	}
-	uint64_t left = reject->length - pieces->at;
-	size_t len = left < max ? (size_t)left : max;
 	if (len == 0 || pieces->error.code != MR_OK)
 		return (struct mr_slice){"", 0};
 	if (mr_files_read(pieces->files, reject->origin.partition,
@@ -135,10 +145,11 @@ static enum mr_err put_tail(struct sink *sink, const struct pieces *pieces, stru
 	mr_buf_add_text(&tail, "\"");
 	if (pieces->error.code != MR_OK) {
 		json_text(&tail, "problem", mr_slice(pieces->error.text));
-		json_uint(&tail, "written", pieces->at);
 		mr_log(MR_LOG_WARNING, "a rejected record cannot be written whole: %s",
 		       pieces->error.text);
 	}
+	if (pieces->at < pieces->reject->length)
+		json_uint(&tail, "written", pieces->at);
 	mr_buf_add_text(&tail, "}\n");
 	enum mr_err err = sink->ops->put(sink, (struct mr_slice){tail.data, tail.len}, error);
 	mr_buf_fini(&tail);

@@ -95,8 +95,10 @@ static void a_long_record_comes_in_pieces(void **state)
 		for (size_t i = 0; text.len < 200000; i++)
 			mr_buf_add_text(&text, characters[i % 4]);
 		struct mr_files files = {.names = {S("spool")}, .bytes = {{text.data, text.len}}};
-		struct mr_reject reject = {
-		    .length = text.len, .name = S("f"), .reason = S("r"), .origin = {.length = 1}};
+		struct mr_reject reject = {.length = text.len,
+					   .name = S("f"),
+					   .reason = S("r"),
+					   .origin = {.length = (uint32_t)text.len}};
 		write_line(&files, &reject);
 		mr_buf_add(&text, "", 1);
 		assert_string_equal(json_at(&line, "record"), text.data);
@@ -105,6 +107,7 @@ static void a_long_record_comes_in_pieces(void **state)
 		text.data[text.len - 1] = (char)0xe2;
 		files.bytes[0].len = text.len;
 		reject.length = text.len;
+		reject.origin.length = (uint32_t)text.len;
 		write_line(&files, &reject);
 		assert_null(json_at(&line, "record"));
 		assert_int_equal(strlen(json_at(&line, "record_base64")), (text.len + 2) / 3 * 4);
@@ -120,7 +123,10 @@ static void a_file_cut_short_leaves_a_whole_line(void **state)
 	while (text.len < 100000)
 		mr_buf_add_text(&text, "0123456789");
 	struct mr_files files = {.names = {S("cut")}, .bytes = {{text.data, 60000}}};
-	struct mr_reject reject = {.length = text.len, .name = S("f"), .reason = S("r")};
+	struct mr_reject reject = {.length = text.len,
+				   .name = S("f"),
+				   .reason = S("r"),
+				   .origin = {.length = (uint32_t)text.len}};
 	write_line(&files, &reject);
 	assert_string_equal(json_at(&line, "problem"), "cut: has become shorter");
 	assert_string_equal(json_at(&line, "written"), "49152");
@@ -132,6 +138,26 @@ static void a_file_cut_short_leaves_a_whole_line(void **state)
 	assert_string_equal(json_at(&line, "problem"), "there is no file 9");
 	json_line_close(&line);
 	mr_buf_fini(&text);
+}
+
+/* The spool keeps so much of a record that is far too long; a region past 4 GiB cannot say how long
+ * it is. */
+static void what_was_kept_is_written(void **state)
+{
+	(void)state;
+	struct mr_files files = {.names = {S("spool")}, .bytes = {S("0123456789")}};
+	struct mr_reject reject = {
+	    .length = 5000000000, .name = S("f"), .reason = S("r"), .origin = {.length = 10}};
+	write_line(&files, &reject);
+	assert_string_equal(json_at(&line, "record"), "0123456789");
+	assert_string_equal(json_at(&line, "length"), "5000000000");
+	assert_string_equal(json_at(&line, "written"), "10");
+	assert_null(json_at(&line, "problem"));
+	json_line_close(&line);
+	reject.origin.length = UINT32_MAX;
+	write_line(&files, &reject);
+	assert_string_equal(json_at(&line, "problem"), "spool: has become shorter");
+	json_line_close(&line);
 }
 
 static void every_write_may_fail(void **state)
@@ -154,6 +180,7 @@ int main(void)
 	    cmocka_unit_test(nothing_is_an_empty_record),
 	    cmocka_unit_test(a_long_record_comes_in_pieces),
 	    cmocka_unit_test(a_file_cut_short_leaves_a_whole_line),
+	    cmocka_unit_test(what_was_kept_is_written),
 	    cmocka_unit_test(every_write_may_fail),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
