@@ -1,10 +1,13 @@
 /* regions.c - where to cut a file of lines.
  *
  * Called by input.c. A region ends behind the last line end within region_bytes; where one line is
- * longer than that, behind that line; a line longer than max_record_bytes is a cut of its own.
+ * longer than that, behind that line; a line longer than max_record_bytes is a cut of its own, of
+ * which blanks at its ends are no part.
  * Memory is one window of at most region_bytes. Fails where the file cannot be read or has become
  * shorter. */
 #include "regions.h"
+
+#include "decode.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -92,14 +95,64 @@ static enum mr_err find_ahead(struct mr_regions *regions, uint64_t from, uint64_
 	return MR_OK;
 }
 
-enum mr_err mr_regions_next(struct mr_regions *regions, struct mr_cut *cut_out,
+/* Take the blanks off both ends of a line. */
+static enum mr_err trim(struct mr_regions *regions, struct mr_cut *line, struct mr_error *error)
+{
+	const char *at;
+	size_t blanks;
+	enum mr_err err;
+
+	do {
+		size_t len = line->length < WINDOW_AHEAD ? (size_t)line->length : WINDOW_AHEAD;
+
+		err = read_at(regions, line->position, len, error);
+		if (err != MR_OK || len == 0)
+			return err;
+		at = regions->window.data;
+		for (blanks = 0; blanks < len && mr_decode_is_blank(at[blanks]);)
+			blanks++;
+		line->position += blanks;
+		line->length -= blanks;
+	} while (blanks == WINDOW_AHEAD);
+	do {
+		size_t len = line->length < WINDOW_AHEAD ? (size_t)line->length : WINDOW_AHEAD;
+
+		err = read_at(regions, line->position + line->length - len, len, error);
+		if (err != MR_OK)
+			return err;
+		at = regions->window.data;
+		for (blanks = 0; blanks < len && mr_decode_is_blank(at[len - 1 - blanks]);)
+			blanks++;
+		line->length -= blanks;
+	} while (blanks == WINDOW_AHEAD);
+	return MR_OK;
+}
+
+/* The line at `at`, which is longer than a region. */
+static enum mr_err cut_line(struct mr_regions *regions, uint64_t limit, struct mr_cut *cut_out,
+			    struct mr_error *error)
+{
+	bool newline;
+	uint64_t end;
+	enum mr_err err = find_ahead(regions, limit, &end, &newline, error);
+
+	if (err != MR_OK)
+		return err;
+	cut_out->length = end - regions->at;
+	regions->at = end;
+	if (cut_out->length - newline <= regions->max_record_bytes)
+		return MR_OK;
+	err = trim(regions, cut_out, error);
+	cut_out->too_long = cut_out->length > regions->max_record_bytes;
+	return err;
+}
+
+static enum mr_err next_cut(struct mr_regions *regions, struct mr_cut *cut_out,
 			    struct mr_error *error)
 {
 	uint64_t start = regions->at;
 	uint64_t limit = start + regions->region_bytes;
 	uint64_t end;
-	uint64_t line;
-	bool newline = false;
 	enum mr_err err;
 
 	if (start >= regions->size)
@@ -112,16 +165,24 @@ enum mr_err mr_regions_next(struct mr_regions *regions, struct mr_cut *cut_out,
 	if (limit > regions->size)
 		limit = regions->size;
 	err = find_back(regions, limit, &end, error);
-	if (err == MR_OK && end == 0) {
-		err = find_ahead(regions, limit, &end, &newline, error);
-		line = end - start - newline;
-		cut_out->too_long = line > regions->max_record_bytes;
-	}
 	if (err != MR_OK)
 		return err;
-	cut_out->length = cut_out->too_long ? end - start - newline : end - start;
+	if (end == 0)
+		return cut_line(regions, limit, cut_out, error);
+	cut_out->length = end - start;
 	regions->at = end;
 	return MR_OK;
+}
+
+enum mr_err mr_regions_next(struct mr_regions *regions, struct mr_cut *cut_out,
+			    struct mr_error *error)
+{
+	enum mr_err err;
+
+	do {
+		err = next_cut(regions, cut_out, error);
+	} while (err == MR_OK && cut_out->length == 0); /* a long line of blanks */
+	return err;
 }
 
 void mr_regions_fini(struct mr_regions *regions)

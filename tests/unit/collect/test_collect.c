@@ -320,6 +320,54 @@ static void lines_past_the_limit(void **state)
 	}
 }
 
+static void add_blanks(struct mr_buf *text, size_t count)
+{
+	memset(mr_buf_reserve(text, count), ' ', count);
+	text->len += count;
+}
+
+/* Blanks around a record are no part of it, however many there are and however it travels. */
+static void blanks_past_the_limit(void **state)
+{
+	static const size_t counts[] = {131073, 65536 * 3, 400000};
+
+	(void)state;
+	for (size_t i = 0; i < 6; i++) {
+		struct mr_buf text = {0};
+		struct mr_buf packed = {0};
+		struct stage stage = {0};
+		char want[100];
+
+		mr_buf_add_text(&text, "{\"a\":1}\n");
+		add_blanks(&text, counts[i / 2]);
+		mr_buf_add_text(&text, "\n");
+		add_blanks(&text, counts[i / 2]);
+		snprintf(want, sizeof(want), "in 0 {\"a\":1}\nin %zu {\"b\":2}\nin ", text.len);
+		mr_buf_add_text(&text, "{\"b\":2}");
+		add_blanks(&text, counts[i / 2]);
+		mr_buf_add_text(&text, "\r\n{\"c\":3}\n");
+		add_blanks(&text, counts[i / 2]);
+		gzip_add(&packed, text.data, text.len);
+		if (i % 2 == 0)
+			put_file("in", text.data, text.len);
+		else
+			put_file("in", packed.data, packed.len);
+		add_input(&stage, "in");
+		mr_config_add(&stage.config, "region_bytes", "65536");
+		mr_config_add(&stage.config, "max_record_bytes", "131072");
+		assert_int_equal(stage_open(&stage), MR_OK);
+		assert_int_equal(stage_poll(&stage), MR_END);
+		assert_int_equal(stage.line_regions > 0, i % 2 == 0);
+		assert_int_equal(stage.record_count, 3);
+		assert_int_equal(stage.reject_count, 0);
+		assert_int_equal(strncmp(bare(&stage.records), want, strlen(want)), 0);
+		stage_balance(&stage);
+		stage_fini(&stage);
+		mr_buf_fini(&text);
+		mr_buf_fini(&packed);
+	}
+}
+
 static void file_that_becomes_shorter(void **state)
 {
 	struct mr_buf text = {0};
@@ -552,6 +600,7 @@ int main(void)
 	    cmocka_unit_test_setup(damage_does_not_stop_the_others, clean),
 	    cmocka_unit_test_setup(plain_lines_travel_by_reference, clean),
 	    cmocka_unit_test_setup(lines_past_the_limit, clean),
+	    cmocka_unit_test_setup(blanks_past_the_limit, clean),
 	    cmocka_unit_test_setup(file_that_becomes_shorter, clean),
 	    cmocka_unit_test_setup(fifo_in_pieces, clean),
 	    cmocka_unit_test_setup(gzip_through_a_pipe_in_pieces, clean),
