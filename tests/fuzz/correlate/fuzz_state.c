@@ -2,7 +2,8 @@
  * past the end or leak.
  *
  * The first byte says how many of the rest, in sixteenths, are the section; what follows are
- * encoded signals. The section's seed mark is the one of a seed of zeros. */
+ * encoded signals. Its upper bits say whether the run is finite and the memory ceiling low. The
+ * section's seed mark is the one of a seed of zeros. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -134,6 +135,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct mr_buf again = {0};
 	struct mr_body body;
 	env.finite = data[0] >= 128;
+	corr->ceiling = corr->shed_at = (data[0] & 64) != 0 ? 2048 : SIZE_MAX / 2;
 	mr_writer_add_output(&out, MR_CONTENT_ALERTS, 0, MR_LINK_SPREAD, 1);
 	mr_writer_add_output(&out, MR_CONTENT_SIGNALS, 1, MR_LINK_KEYED, 1);
 	char *exact = mr_malloc(size);
