@@ -21,6 +21,7 @@ struct file {
 struct mr_files {
 	mr_files_register ask;
 	void *context;
+	struct mr_slice names; /* of inputs that are only named */
 	struct file *items;
 	size_t count;
 	size_t capacity;
@@ -45,6 +46,11 @@ void mr_files_free(struct mr_files *files)
 	}
 	free(files->items);
 	free(files);
+}
+
+void mr_files_set_names(struct mr_files *files, struct mr_slice table)
+{
+	files->names = table;
 }
 
 static void make_room(struct mr_files *files, uint32_t number)
@@ -94,6 +100,8 @@ static const struct file *find(const struct mr_files *files, uint32_t number)
 
 struct mr_slice mr_files_name(const struct mr_files *files, uint32_t number)
 {
+	if (number >= MR_FILES_NAMED)
+		return mr_names_at(files->names, number - MR_FILES_NAMED);
 	const struct file *file = find(files, number);
 	return file == NULL ? (struct mr_slice){0} : file->name;
 }

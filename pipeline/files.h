@@ -11,8 +11,10 @@ typedef enum mr_err (*mr_files_register)(void *context, int fd, struct mr_slice 
 					 uint32_t *number_out, struct mr_error *error);
 
 struct mr_files *mr_files_new(mr_files_register ask, void *context);
-/* Takes the descriptor (-1: a name only). A number comes once; MR_PROTOCOL otherwise, and the
- * descriptor is closed. */
+/* The run's table of names, mapped as long as `files` live. */
+void mr_files_set_names(struct mr_files *files, struct mr_slice table);
+/* Takes the descriptor (-1: it can't be read here). A number comes once; MR_PROTOCOL otherwise, and
+ * the descriptor is closed. */
 enum mr_err mr_files_put(struct mr_files *files, uint32_t number, int fd, struct mr_slice name,
 			 struct mr_error *error);
 void mr_files_free(struct mr_files *files);

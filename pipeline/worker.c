@@ -61,6 +61,14 @@ static enum mr_err wait_for(struct mr_worker *worker, const bool *word, struct m
 	return MR_OK;
 }
 
+/* Whoever takes names from the table finds them there; a run without inputs has none. */
+static void know_names(struct mr_worker *worker)
+{
+	struct mr_slice names;
+	if (mr_tables_map(worker->tables, MR_NAMES_TABLE, &names, NULL) == MR_OK)
+		mr_files_set_names(worker->files, names);
+}
+
 static enum mr_err open_chain(struct mr_worker *worker, struct mr_error *error)
 {
 	const struct mr_group *group = &worker->setup.topology.groups[worker->group];
@@ -79,6 +87,7 @@ static enum mr_err open_chain(struct mr_worker *worker, struct mr_error *error)
 	memcpy(env.seed, worker->setup.seed, sizeof env.seed);
 	worker->env = env;
 	worker->writer.counters = &worker->counters;
+	know_names(worker);
 	return mr_chain_open(&worker->chain, group, &worker->writer, &worker->env, error);
 }
 
@@ -95,11 +104,21 @@ static enum mr_err meet(struct mr_worker *worker, struct mr_error *error)
 	}
 }
 
+/* What ps and top call the process. */
+static void take_name(const struct mr_worker *worker)
+{
+	char name[MR_WORKER_NAME];
+	mr_setup_worker_name(&worker->setup.topology, worker->number, name);
+	prctl(PR_SET_NAME, name, 0, 0, 0);
+}
+
 static enum mr_err start(struct mr_worker *worker, struct mr_error *error)
 {
 	enum mr_err err = wait_for(worker, &worker->has_setup, error);
-	if (err == MR_OK)
-		err = mr_worker_bind(worker, error);
+	if (err != MR_OK)
+		return err;
+	take_name(worker);
+	err = mr_worker_bind(worker, error);
 	if (err != MR_OK)
 		return err;
 	mr_worker_say(worker, MR_CONTROL_BOUND, 0, 0, (struct mr_slice){0});

@@ -4,7 +4,10 @@
  * workers that read records (parse, deliver) before collect's call returns, so that a reader has
  * the descriptor before it gets a reference. Numbers (`partition`) count from 0 over the run.
  * Reading is pread into the caller's buffer, never a mapping: a file cut short is an error value.
- */
+ *
+ * Inputs that are not referred to, because their records are copied into a temporary file, need a
+ * name only: there may be hundreds of thousands of them. Their names are one table that all workers
+ * share, and their numbers begin at MR_FILES_NAMED. */
 #ifndef MILLRACE_FILE_H
 #define MILLRACE_FILE_H
 
@@ -12,13 +15,13 @@
 
 struct mr_files;
 
-/* Under this name stand files of frames (batch.h), which hold records of other originals: the frame
- * before such a record tells its original and where in it the record stood. */
-#define MR_FRAMES_FILE_NAME "temporary file"
+/* Under this name, which no path of a file can be, stand files of frames (batch.h), which hold
+ * records of other originals: the frame before such a record tells its original and where in it the
+ * record stood. */
+#define MR_FRAMES_FILE_NAME "temporary file/"
 
-/* Register a file. `fd` is duplicated as needed and stays the caller's; -1 registers a name only
- * (the original of records that were spooled). `name` is what a person calls it. May block until
- * all readers have it. MR_PEER_LOST, MR_NO_SPACE. */
+/* Register a file. `fd` is duplicated as needed and stays the caller's. `name` is what a person
+ * calls it. May block until all readers have it. MR_PEER_LOST, MR_NO_SPACE. */
 enum mr_err mr_files_add(struct mr_files *files, int fd, struct mr_slice name, uint32_t *number_out,
 			 struct mr_error *error);
 /* The name, or an empty slice where the number is unknown. */
@@ -27,5 +30,12 @@ struct mr_slice mr_files_name(const struct mr_files *files, uint32_t number);
  * MR_NOT_FOUND where the number is unknown or only a name, MR_IO. */
 enum mr_err mr_files_read(const struct mr_files *files, uint32_t number, uint64_t position,
 			  char *out, size_t len, struct mr_error *error);
+
+/* Number MR_FILES_NAMED + i is the i-th name of the table MR_NAMES_TABLE. */
+#define MR_FILES_NAMED (UINT32_C(1) << 31)
+#define MR_NAMES_TABLE "files.names"
+void mr_names_encode(const char *const *names, size_t count, struct mr_buf *out);
+/* Empty where there is none. Survives any bytes. */
+struct mr_slice mr_names_at(struct mr_slice table, uint64_t index);
 
 #endif

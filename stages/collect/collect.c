@@ -124,14 +124,13 @@ static void next_input(struct collect *collect)
 	size_t number = collect->next++;
 	struct mr_listing_item *item = &collect->listing.items[number];
 	struct mr_error error = {0};
-	const char *title =
-	    item->stream && strcmp(item->path, "-") == 0 ? "standard input" : item->path;
 	int fd;
 
 	if (number % collect->env->workers != collect->env->worker)
 		return;
 	fd = open_descriptor(collect, number, &error);
-	if (fd < 0 || mr_input_open(&collect->input, fd, title,
+	if (fd < 0 || mr_input_open(&collect->input, fd, mr_listing_title(item),
+				    MR_FILES_NAMED + (uint32_t)number,
 				    !item->stream && collect->referenced < collect->referenced_max,
 				    &collect->spool, &error) != MR_OK) {
 		mr_log(MR_LOG_ERROR, "%s", error.text);

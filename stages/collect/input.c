@@ -67,14 +67,15 @@ void mr_input_damage(struct mr_input *input, uint64_t offset, const char *reason
 
 /* ---- opening ---- */
 
-enum mr_err mr_input_open(struct mr_input *input, int fd, const char *title, bool allow_reference,
-			  struct mr_spool *spool, struct mr_error *error)
+enum mr_err mr_input_open(struct mr_input *input, int fd, const char *title, uint32_t name,
+			  bool allow_reference, struct mr_spool *spool, struct mr_error *error)
 {
 	struct stat status;
 
 	*input = (struct mr_input){.sink = {&sink_ops},
 				   .fd = fd,
 				   .title = title,
+				   .name = name,
 				   .allow_reference = allow_reference,
 				   .spool = spool,
 				   .starved = true};
@@ -227,12 +228,10 @@ static enum mr_err step_reference(struct mr_input *input)
 
 /* ---- decoding ---- */
 
-static enum mr_err begin_decoding(struct mr_input *input, struct mr_error *error)
+static void begin_decoding(struct mr_input *input)
 {
 	input->decoder_state = mr_calloc(1, input->decoder->state_size);
 	input->decoder->open(input->decoder_state, &input->sink, input->offset);
-	return mr_files_add(input->spool->env->files, -1, mr_slice(input->title), &input->name,
-			    error);
 }
 
 static void feed(struct mr_input *input, struct mr_slice text)
@@ -246,8 +245,6 @@ static void feed(struct mr_input *input, struct mr_slice text)
 static enum mr_err take_text(struct mr_input *input, struct mr_slice text, bool last,
 			     struct mr_error *error)
 {
-	enum mr_err err;
-
 	if (input->decoder) {
 		feed(input, text);
 		return MR_OK;
@@ -262,9 +259,7 @@ static enum mr_err take_text(struct mr_input *input, struct mr_slice text, bool 
 		return MR_OK;
 	if (can_refer(input))
 		return begin_reference(input, error);
-	err = begin_decoding(input, error);
-	if (err != MR_OK)
-		return err;
+	begin_decoding(input);
 	feed(input, text);
 	mr_buf_fini(&input->head);
 	return MR_OK;

@@ -20,7 +20,7 @@ struct mr_input {
 	struct mr_decode_sink sink; /* first: decoders know no more of us */
 	struct mr_spool *spool;
 	const char *title; /* what a person calls it; borrowed */
-	uint32_t name;     /* mr_files number */
+	uint32_t name;     /* mr_files number: of the name, or of the file that is referred to */
 	bool allow_reference;
 	bool by_reference; /* it turned out to be: the regions of the file itself travel */
 
@@ -51,8 +51,8 @@ struct mr_input {
 
 /* Takes `fd`, also on failure. A descriptor that may block is asked with poll(2) before each read.
  * MR_IO, and then nothing is held. */
-enum mr_err mr_input_open(struct mr_input *input, int fd, const char *title, bool allow_reference,
-			  struct mr_spool *spool, struct mr_error *error);
+enum mr_err mr_input_open(struct mr_input *input, int fd, const char *title, uint32_t name,
+			  bool allow_reference, struct mr_spool *spool, struct mr_error *error);
 /* MR_OK: call again; MR_AGAIN: nothing to read now; MR_END. Errors are the spool's and
  * mr_files_add's. */
 enum mr_err mr_input_step(struct mr_input *input, struct mr_error *error);

@@ -235,6 +235,28 @@ void mr_listing_fini(struct mr_listing *listing)
 
 /* ---- to the workers ---- */
 
+const char *mr_listing_title(const struct mr_listing_item *item)
+{
+	return item->stream && strcmp(item->path, "-") == 0 ? "standard input" : item->path;
+}
+
+static enum mr_err publish_names(const struct mr_listing *listing, struct mr_tables *tables,
+				 struct mr_error *error)
+{
+	const char **titles = mr_calloc(listing->count, sizeof(*titles));
+	struct mr_buf bytes = {0};
+	enum mr_err err;
+
+	for (size_t i = 0; i < listing->count; i++)
+		titles[i] = mr_listing_title(&listing->items[i]);
+	mr_names_encode(titles, listing->count, &bytes);
+	err = mr_tables_add_bytes(tables, MR_NAMES_TABLE, (struct mr_slice){bytes.data, bytes.len},
+				  error);
+	mr_buf_fini(&bytes);
+	free(titles);
+	return err;
+}
+
 static enum mr_err publish_stream(const char *path, size_t number, struct mr_tables *tables,
 				  struct mr_error *error)
 {
@@ -270,6 +292,8 @@ enum mr_err mr_listing_publish(const struct mr_listing *listing, struct mr_table
 	if (err == MR_OK)
 		err = mr_tables_add_bytes(tables, MR_LISTING_TABLE,
 					  (struct mr_slice){bytes.data, bytes.len}, error);
+	if (err == MR_OK)
+		err = publish_names(listing, tables, error);
 	if (err == MR_OK && listing->total_known) {
 		snprintf(total, sizeof(total), "%" PRIu64, listing->total_bytes);
 		err = mr_tables_add_bytes(tables, MR_LISTING_TOTAL, mr_slice(total), error);

@@ -31,7 +31,10 @@ struct mr_listing {
 enum mr_err mr_listing_add(struct mr_listing *listing, const char *named, struct mr_error *error);
 void mr_listing_fini(struct mr_listing *listing);
 
-/* To the tables and back. Opens the streams. */
+/* What a person calls it. */
+const char *mr_listing_title(const struct mr_listing_item *item);
+
+/* To the tables and back: the list, and the titles as the run's names. Opens the streams. */
 enum mr_err mr_listing_publish(const struct mr_listing *listing, struct mr_tables *tables,
 			       struct mr_error *error);
 enum mr_err mr_listing_load(struct mr_listing *listing, const struct mr_tables *tables,

@@ -26,6 +26,7 @@ struct mr_files {
 		char *name;
 	} * items;
 	uint32_t count;
+	struct mr_slice names; /* the table */
 };
 enum mr_err mr_files_add(struct mr_files *files, int fd, struct mr_slice name, uint32_t *number_out,
 			 struct mr_error *error)
@@ -39,6 +40,8 @@ enum mr_err mr_files_add(struct mr_files *files, int fd, struct mr_slice name, u
 }
 struct mr_slice mr_files_name(const struct mr_files *files, uint32_t number)
 {
+	if (number >= MR_FILES_NAMED)
+		return mr_names_at(files->names, number - MR_FILES_NAMED);
 	return number < files->count ? mr_slice(files->items[number].name) : (struct mr_slice){0};
 }
 
@@ -83,6 +86,8 @@ static inline enum mr_err stage_open(struct stage *stage)
 	err = mr_stage_collect.prepare(&prepare, &stage->error);
 	if (err != MR_OK)
 		return err;
+	err = mr_tables_map(stage->tables, MR_NAMES_TABLE, &stage->files.names, &stage->error);
+	stage_must(err == MR_OK);
 	stage->state = mr_calloc(1, mr_stage_collect.state_size);
 	err = mr_stage_collect.open(stage->state, &stage->env, &stage->error);
 	stage_must(err == MR_OK);

@@ -728,9 +728,42 @@ static void a_snapshot_gives_its_sections(void **state)
 	mr_buf_fini(&out);
 }
 
+/* ---- the table of names ---- */
+
+static void names_are_found_and_nothing_else(void **state)
+{
+	(void)state;
+	const char *const names[] = {"standard input", "", "a/b\nc", "\xff"};
+	struct mr_buf bytes = {0};
+	mr_names_encode(names, 4, &bytes);
+	for (size_t i = 0; i < 4; i++)
+		assert_true(mr_slice_eq(mr_names_at((struct mr_slice){bytes.data, bytes.len}, i),
+					mr_slice(names[i])));
+	assert_int_equal(mr_names_at((struct mr_slice){bytes.data, bytes.len}, 4).len, 0);
+	assert_int_equal(mr_names_at((struct mr_slice){bytes.data, bytes.len}, UINT64_MAX).len, 0);
+	assert_int_equal(mr_names_at((struct mr_slice){0}, 0).len, 0);
+	/* Cut anywhere and changed anywhere, in a buffer of exactly that size. */
+	for (size_t len = 0; len <= bytes.len; len++) {
+		for (size_t at = 0; at < len; at++) {
+			char *exact = malloc(len);
+			memcpy(exact, bytes.data, len);
+			exact[at] ^= 0x41;
+			for (uint64_t i = 0; i < 6; i++) {
+				struct mr_slice name =
+				    mr_names_at((struct mr_slice){exact, len}, i);
+				assert_true(name.len == 0 || (name.at >= exact &&
+							      name.at + name.len <= exact + len));
+			}
+			free(exact);
+		}
+	}
+	mr_buf_fini(&bytes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(names_are_found_and_nothing_else),
 	    cmocka_unit_test(integers_have_one_meaning),
 	    cmocka_unit_test(wrong_items_make_the_cursor_bad),
 	    cmocka_unit_test(texts_of_every_width),
