@@ -1,6 +1,7 @@
 /* fuzz_cuts.c - one text as a file, through a pipe cut at random places, and compressed in random
  * members and cut again: the same records and the same rejects come out each time. The first two
- * bytes are the seed of the cuts. */
+ * bytes are the seed of the cuts. One input in four stands behind so many blank lines that, if it
+ * is lines, the file's own regions travel. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -12,6 +13,7 @@
 #define INPUT_FD 100 /* one number, so that all runs give the input one name */
 #define PIPE_BYTES 65536
 #define TEXT_MAX 16384
+#define BLANKS 65536
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -97,36 +99,53 @@ static bool looks_compressed(const char *bytes, size_t len)
 
 /* ---- the runs ---- */
 
-static void begin(struct stage *stage, int fd)
+static char blanks[BLANKS];
+
+static void begin(struct stage *stage, int fd, bool far)
 {
 	stage_must(dup2(fd, INPUT_FD) == INPUT_FD);
 	close(fd);
 	mr_config_add(&stage->config, "input", "/proc/self/fd/100");
-	mr_config_add(&stage->config, "max_record_bytes", "1024");
+	/* What is longer is refused here by one way of travel, and by parse after the other. */
+	mr_config_add(&stage->config, "max_record_bytes", far ? "65536" : "1024");
 	mr_config_add(&stage->config, "region_bytes", "65536");
 	stage_must(stage_open(stage) == MR_OK);
 	close(INPUT_FD);
 }
 
-static void run_file(struct stage *stage, const char *bytes, size_t len)
+static void write_all(int fd, const char *bytes, size_t len)
+{
+	stage_must(write(fd, bytes, len) == (ssize_t)len);
+}
+
+static void run_file(struct stage *stage, const char *bytes, size_t len, bool far)
 {
 	int fd = memfd_create("input", MFD_CLOEXEC);
 
-	stage_must(fd >= 0 && write(fd, bytes, len) == (ssize_t)len);
-	begin(stage, fd);
+	stage_must(fd >= 0);
+	if (far)
+		write_all(fd, blanks, BLANKS);
+	write_all(fd, bytes, len);
+	begin(stage, fd, far);
 	stage_must(stage_poll(stage) == MR_END);
 }
 
-static void run_pipe(struct stage *stage, const char *bytes, size_t len, uint64_t *seed)
+/* `before` says whether the blank lines come first, `far` which limit holds. */
+static void run_pipe(struct stage *stage, const char *bytes, size_t len, bool before, bool far,
+		     uint64_t *seed)
 {
 	int ends[2];
 
 	stage_must(pipe2(ends, O_CLOEXEC) == 0);
-	begin(stage, ends[0]);
+	begin(stage, ends[0], far);
+	if (before) {
+		write_all(ends[1], blanks, BLANKS);
+		stage_must(stage_poll(stage) == MR_AGAIN);
+	}
 	for (size_t at = 0; at < len;) {
 		size_t take = next_piece(seed, len - at);
 
-		stage_must(write(ends[1], bytes + at, take) == (ssize_t)take);
+		write_all(ends[1], bytes + at, take);
 		stage_must(stage_poll(stage) == MR_AGAIN);
 		at += take;
 	}
@@ -149,26 +168,39 @@ static void compare(struct stage *file, struct stage *pipe)
 	stage_fini(pipe);
 }
 
+static void run_packed(struct stage *stage, const char *text, size_t len, bool far, uint64_t *seed)
+{
+	struct mr_buf members = {0};
+
+	if (far)
+		add_gzip(&members, blanks, BLANKS);
+	compress_members(text, len, seed, &members);
+	run_pipe(stage, members.data, members.len, false, far, seed);
+	mr_buf_fini(&members);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct stage file = {0};
 	struct stage pipe = {0};
-	struct mr_buf members = {0};
+	struct stage packed = {0};
 	const char *text = (const char *)data + 2;
 	size_t len = size - 2;
 
 	if (size < 2 || len > TEXT_MAX || looks_compressed(text, len))
 		return 0;
 	uint64_t seed = (uint64_t)data[0] << 8 | data[1];
+	bool far = data[0] % 4 == 3;
 	mr_log_set_sink(quiet, NULL);
-	run_file(&file, text, len);
+	memset(blanks, ' ', sizeof(blanks));
+	for (size_t at = 1023; at < sizeof(blanks); at += 1024)
+		blanks[at] = '\n';
+	run_file(&file, text, len, far);
 	stage_balance(&file);
-	run_pipe(&pipe, text, len, &seed);
+	run_pipe(&pipe, text, len, far, far, &seed);
 	compare(&file, &pipe);
-	compress_members(text, len, &seed, &members);
-	run_pipe(&pipe, members.data, members.len, &seed);
-	compare(&file, &pipe);
-	mr_buf_fini(&members);
+	run_packed(&packed, text, len, far, &seed);
+	compare(&file, &packed);
 	stage_fini(&file);
 	return 0;
 }
