@@ -236,8 +236,8 @@ class OwnRules(unittest.TestCase):
         with open(self.place.path("records"), "w", encoding="utf-8") as out:
             out.writelines(json.dumps(record) + "\n" for record in records)
         status, found, said = mr.scan(
-            "-r", rules, "--tenant", "t", "--geoip", self.place.path("geo"), "--identity", self.place.path("store"), "--networks",
-            self.place.path("networks"), "--workers", 1, "--summary", self.place.path("summary"),
+            "-r", rules, "--tenant", "t", "--geoip", self.place.path("geo"), "--identity", self.place.path("store"),
+            "--networks", self.place.path("networks"), "--workers", 1, "--summary", self.place.path("summary"),
             self.place.path("records"), env=self.place.environment)
         self.assertEqual(status, 0, said)
         counts = mr.summary(self.place.path("summary"))
@@ -281,7 +281,8 @@ class OwnRules(unittest.TestCase):
         for name, chains in CORRELATIONS.items():
             for fires, chain in zip((True, False), chains):
                 with self.subTest(name, fires=fires):
-                    found = self.scan(self.closure(name), [with_id(record, number)[0] for number, record in enumerate(chain)])
+                    records = [with_id(record, number)[0] for number, record in enumerate(chain)]
+                    found = self.scan(self.closure(name), records)
                     rules = [alert["finding_info"]["analytic"]["uid"] for alert in found]
                     self.assertEqual(rules.count(self.ids[name]), int(fires))
 

@@ -77,7 +77,8 @@ CASES = {
         (0, 0, 0), [("a.yml", 4, 24, "\"s\""), ("a.yml", 8, 42, "needs the rule \"a\""),
                     ("a.yml", 12, 42, "needs the rule \"c\"")]),
     "a cycle": ({"a.yml": count("c", "[d]") + "---\n" + count("d", "[c]") + "---\n" + rule("a")}, (1, 0, 0),
-                [("a.yml", 3, 42, "needs the rule \"d\""), ("a.yml", 7, 42, "leads back to this correlation: a cycle")]),
+                [("a.yml", 3, 42, "needs the rule \"d\""),
+                 ("a.yml", 7, 42, "leads back to this correlation: a cycle")]),
     "a filter's id is no rule": ({"a.yml": rule("a") + "---\n" + blocklist("[a]") + "---\n" + count("c", "[filter]")},
                                  (1, 0, 1), [("a.yml", 13, 42, "no rule has the id or name \"filter\"")]),
     "a filter on a correlation": ({"a.yml": rule("a") + "---\n" + count("c", "[a]") + "---\n" + blocklist("[c]")},
@@ -175,6 +176,25 @@ class Files(unittest.TestCase):
         # Another logsource is another matter.
         path = self.write("filter.yml", blocklist("any").replace("audit", "exchange"))
         self.assertEqual("".join(self.scan(records, path, rules)), "aabb")
+
+    def test_correlations_name_fields_as_their_rules_do(self):
+        """group-by, aliases and condition.field go through the mapping of each rule's logsource."""
+        rules = self.write("rules.yml", "---\n".join([
+            rule("ual", detection="{s: {eventSource: [Exchange, SharePoint]}, condition: s}"),
+            rule("login", detection="{s: {ResultType: 50126}, condition: s}").replace(
+                LOG, "logsource: {product: azure, service: signinlogs}\n"),
+            "title: t\nid: distinct\ncorrelation: {type: value_count, rules: [ual], group-by: [eventSource], "
+            "timespan: 1h, condition: {gte: 3, field: eventName}}\n",
+            "title: t\nid: joined\ncorrelation: {type: temporal, rules: [ual, login], group-by: [who, UserAgent], "
+            "timespan: 1h, aliases: {who: {ual: eventName, login: Username}}}\n"]))
+        logon = {"Workload": "AzureActiveDirectory", "RecordType": 15, "ErrorNumber": "50126", "UserId": "three",
+                 "ExtendedProperties": [{"Name": "UserAgent", "Value": "curl"}]}
+        mail = {"Workload": "Exchange", "UserAgent": "curl"}
+        records = [{**mail, "Operation": name} for name in ("one", "two", "three")]
+        self.assertEqual(self.scan([*records, logon], rules), ["distinct", "joined"])
+        self.assertEqual(self.scan([*records[:2], {**records[2], "Workload": "SharePoint"}, logon], rules), ["joined"])
+        self.assertEqual(self.scan([*records, {**logon, "UserId": "four"}], rules), ["distinct"])
+        self.assertEqual(self.scan([*records, {**logon, "UserAgent": "wget"}], rules), ["distinct"])
 
     def test_odd_metadata_is_told(self):
         path = self.write("a.yml", rule("a", more="status: fine\nlevel: severe\n"))

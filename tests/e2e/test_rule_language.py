@@ -149,12 +149,32 @@ CASES = [
     ("{a: {A: 1}, b: {B: 1}, condition: [a, b]}", (({"A": 1}, YES), ({"B": 1}, YES), ({}, NO))),
 ]
 
+# The same for rules that see real records through a mapping.
+AUDIT = "{product: m365, service: audit}"
+AGENT = {"ExtendedProperties": [{"Name": "UserAgent", "Value": "curl"}, {"Name": "RequestType", "Value": "o"}]}
+MAPPED = [
+    (AUDIT, *one("{eventName: o}", ({}, YES), ({"eventName": "p"}, NO), ({"eventName": "O", "Operation": "p"}, YES))),
+    (AUDIT, *one("{eventName: n}", ({"Operation": "AlertTriggered", "Name": "n"}, YES), ({"Name": "n"}, NO))),
+    (AUDIT, *one("{UserAgent: curl}", (AGENT, YES), ({"UserAgent": "curl"}, YES), ({**AGENT, "UserAgent": "x"}, NO))),
+    # What a missing field passes is asked of the field that the record has.
+    (AUDIT, *one("{UserAgent: null}", (AGENT, NO), ({}, YES), ({**AGENT, "UserAgent": None}, YES))),
+    (AUDIT, *one("{UserAgent|exists: false}", (AGENT, NO), ({}, YES), ({"UserAgent": None}, NO))),
+    (AUDIT, *one("{UserAgent|neq: curl}", (AGENT, NO), ({}, YES), ({**AGENT, "UserAgent": "x"}, YES))),
+    # Either side of a fieldref, and both.
+    (AUDIT, *one("{A|fieldref: UserAgent}", ({**AGENT, "A": "CURL"}, YES), ({**AGENT, "A": "x"}, NO),
+                 ({**AGENT, "A": "x", "UserAgent": "x"}, YES), ({**AGENT, "A": "curl", "UserAgent": "x"}, NO))),
+    (AUDIT, *one("{UserAgent|fieldref: A}", ({**AGENT, "A": "CURL"}, YES), ({**AGENT, "A": "x"}, NO))),
+    (AUDIT, *one("{eventName|fieldref: RequestType}", (AGENT, YES), ({**AGENT, "Operation": "p"}, NO), ({}, NO))),
+    (AUDIT, *one("{eventName|fieldref|neq: RequestType}", (AGENT, NO), ({**AGENT, "Operation": "p"}, YES), ({}, YES))),
+]
+
 
 class Language(unittest.TestCase):
     def test_cases(self):
         rules, records, wanted = [], [], {}
-        for number, (detection, pairs) in enumerate(CASES):
-            rules.append(f"title: t\nid: case-{number}\nlogsource: {{}}\ndetection: {detection}\n")
+        cases = [("{}", *case) for case in CASES] + MAPPED
+        for number, (logsource, detection, pairs) in enumerate(cases):
+            rules.append(f"title: t\nid: case-{number}\nlogsource: {logsource}\ndetection: {detection}\n")
             for fields, matches in pairs:
                 identity = f"record-{len(records)}"
                 records.append({"Id": identity, "RecordType": 1, "Operation": "o", "Workload": "w",
@@ -170,9 +190,9 @@ class Language(unittest.TestCase):
                 "--summary", place.path("summary"), place.path("records"), env=place.environment)
             self.assertEqual(status, 0, said)
             counts = mr.summary(place.path("summary"))
-        self.assertEqual((counts["rules"], counts["rules_inactive"], counts["rejected"]), (len(CASES), 0, 0))
+        self.assertEqual((counts["rules"], counts["rules_inactive"], counts["rejected"]), (len(cases), 0, 0))
         fired = {(alert["finding_info"]["analytic"]["uid"], alert["unmapped"]["millrace"]["key"][0]) for alert in found}
-        wrong = [(CASES[int(rule.split("-")[1])][0], records[int(record.split("-")[1])], matches)
+        wrong = [(cases[int(rule.split("-")[1])][1], records[int(record.split("-")[1])], matches)
                  for (rule, record), matches in wanted.items() if ((rule, record) in fired) != matches]
         self.assertEqual(wrong, [])
 
