@@ -166,11 +166,39 @@ static bool check_aliases(struct sigma_scope *scope, const struct sigma_yaml *al
 	return true;
 }
 
-static bool is_true(const struct sigma_yaml *map, const char *key)
+/* `generate` stands in one of two places in rules that people wrote. */
+static bool read_generate(struct sigma_scope *scope, const struct sigma_yaml *map,
+			  struct sigma_source *source)
 {
-	const struct sigma_yaml *node = sigma_yaml_get(map, key);
-	return node != NULL && node->kind == SIGMA_YAML_SCALAR && node->type == SIGMA_YAML_BOOL &&
-	       node->truth;
+	const struct sigma_yaml *node = sigma_yaml_get(map, "generate");
+	if (node == NULL)
+		return true;
+	if (node->kind != SIGMA_YAML_SCALAR || node->type != SIGMA_YAML_BOOL)
+		return sigma_refuse(scope, SIGMA_AT(node),
+				    "generate wants true or false without quotes, not %s",
+				    sigma_yaml_what(node));
+	source->generate |= node->truth;
+	return true;
+}
+
+/* A key that nobody knows may be a slip, and the rule would mean something else without it. */
+static bool check_keys(struct sigma_scope *scope, const struct sigma_yaml *body)
+{
+	static const char *const known[] = {"type",      "rules",   "group-by", "timespan",
+					    "condition", "aliases", "generate"};
+	for (uint32_t i = 0; i < body->count; i++) {
+		size_t k = 0;
+		while (k < sizeof known / sizeof *known &&
+		       !mr_slice_eq(body->keys[i]->text, mr_slice(known[k])))
+			k++;
+		if (k == sizeof known / sizeof *known)
+			return sigma_refuse(
+			    scope, SIGMA_AT(body->keys[i]),
+			    "a correlation has no key \"%.*s\"; type, rules, group-by, "
+			    "timespan, condition, aliases and generate are known",
+			    SIGMA_SHOW(body->keys[i]->text));
+	}
+	return true;
 }
 
 bool sigma_correlation_read(struct sigma_scope *scope, struct sigma_source *source)
@@ -182,6 +210,8 @@ bool sigma_correlation_read(struct sigma_scope *scope, struct sigma_source *sour
 		return sigma_refuse(scope, SIGMA_AT(body), "%s where a map should stand",
 				    sigma_yaml_what(body));
 	struct sigma_yaml *rules = sigma_yaml_get(body, "rules");
+	if (!check_keys(scope, body))
+		return false;
 	if (rules == NULL)
 		return sigma_refuse(scope, SIGMA_AT(body),
 				    "\"rules\" is missing: a list of ids or names of rules");
@@ -191,11 +221,11 @@ bool sigma_correlation_read(struct sigma_scope *scope, struct sigma_source *sour
 	    (group != NULL &&
 	     !read_texts(scope, group, "group-by", MR_GROUP_BY_MAX, &source->rule.group_by)) ||
 	    !read_condition(scope, source) ||
-	    !check_aliases(scope, sigma_yaml_get(body, "aliases")))
+	    !check_aliases(scope, sigma_yaml_get(body, "aliases")) ||
+	    !read_generate(scope, body, source) || !read_generate(scope, source->root, source))
 		return false;
 	source->rule.rule_count = named.count;
 	source->refers = mr_arena_alloc(scope->arena, named.count * sizeof *source->refers);
-	source->generate = is_true(body, "generate") || is_true(source->root, "generate");
 	return true;
 }
 
@@ -395,6 +425,30 @@ static uint64_t meaning_of(const struct sigma_builder *load, const struct sigma_
 	return hash;
 }
 
+static bool names_it(const struct mr_texts *names, struct mr_slice alias)
+{
+	for (uint32_t i = 0; i < names->count; i++) {
+		if (mr_slice_eq(names->items[i], alias))
+			return true;
+	}
+	return false;
+}
+
+static void lint_aliases(struct sigma_builder *load, const struct sigma_source *source)
+{
+	const struct sigma_yaml *aliases = sigma_yaml_get(body_of(source), "aliases");
+	struct sigma_scope scope = {
+	    .load = load, .arena = load->arena, .file = source->file, .id = source->id};
+	for (uint32_t i = 0; aliases != NULL && i < aliases->count; i++) {
+		if (!names_it(&source->rule.group_by, aliases->keys[i]->text) &&
+		    !names_it(&source->rule.fields, aliases->keys[i]->text))
+			sigma_warn(&scope, SIGMA_AT(aliases->keys[i]),
+				   "the alias \"%.*s\" is used nowhere: neither group-by nor "
+				   "condition.field names it",
+				   SIGMA_SHOW(aliases->keys[i]->text));
+	}
+}
+
 static void find_fields(struct sigma_builder *load, struct sigma_source *source,
 			struct mr_rule *rule)
 {
@@ -422,8 +476,10 @@ void sigma_correlations_finish(struct sigma_builder *load, const struct sigma_so
 	struct mr_rule *rules = load->set->catalog.rules;
 	for (uint32_t i = 0; i < correlations->count; i++) {
 		struct sigma_source *source = correlations->items[i];
-		if (!source->refused)
-			find_fields(load, source, &rules[source->index]);
+		if (source->refused)
+			continue;
+		find_fields(load, source, &rules[source->index]);
+		lint_aliases(load, source);
 	}
 	sigma_places_make(load, detections, correlations);
 	for (uint32_t i = 0; i < correlations->count; i++) {

@@ -84,22 +84,38 @@ static void add_rule(struct loading *load, struct sigma_scope *scope, struct sig
 		sigma_index_add(&load->builder.names, scope->arena, source->name, source);
 }
 
+/* What a document is: of these keys it has one. */
+static bool check_shape(struct sigma_scope *scope, const struct sigma_yaml *root)
+{
+	static const char *const shapes[] = {"detection", "correlation", "filter"};
+	const char *first = NULL;
+	for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+		const struct sigma_yaml *key = sigma_yaml_key(root, shapes[i]);
+		if (key != NULL && first != NULL)
+			return sigma_refuse(scope, SIGMA_AT(key),
+					    "\"%s\" and \"%s\" exclude each other; write two "
+					    "documents, with `---` between them",
+					    first, shapes[i]);
+		if (key != NULL)
+			first = shapes[i];
+	}
+	return first != NULL ||
+	       sigma_refuse(scope, root->line, root->column,
+			    "neither \"detection\" nor \"correlation\" nor \"filter\" is there");
+}
+
 static void add_document(struct loading *load, struct mr_slice file, struct sigma_yaml *root)
 {
 	struct sigma_source *source = mr_arena_alloc(load->builder.arena, sizeof *source);
 	*source = (struct sigma_source){.root = root, .file = file, .id = id_of(load, root)};
 	struct sigma_scope scope = {
 	    .load = &load->builder, .arena = load->builder.arena, .file = file, .id = source->id};
-	if (!check_id(load, &scope, source))
-		;
-	else if (sigma_yaml_get(root, "filter") != NULL)
-		add_filter(load, &scope, source);
-	else if (sigma_yaml_get(root, "correlation") == NULL &&
-		 sigma_yaml_get(root, "detection") == NULL)
-		sigma_refuse(&scope, root->line, root->column,
-			     "neither \"detection\" nor \"correlation\" nor \"filter\" is there");
-	else
-		add_rule(load, &scope, source);
+	if (check_id(load, &scope, source) && check_shape(&scope, root)) {
+		if (sigma_yaml_get(root, "filter") != NULL)
+			add_filter(load, &scope, source);
+		else
+			add_rule(load, &scope, source);
+	}
 	if (sigma_fault_is(&scope.fault))
 		note_refused(load, file, source->id, &scope.fault);
 }

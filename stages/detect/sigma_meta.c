@@ -123,6 +123,15 @@ bool sigma_logsource_read(struct sigma_scope *scope, struct sigma_yaml *root,
 	    !(map->kind == SIGMA_YAML_SCALAR && map->type == SIGMA_YAML_NULL))
 		return sigma_refuse(scope, SIGMA_AT(map), "%s where a map should stand",
 				    sigma_yaml_what(map));
+	for (uint32_t i = 0; i < map->count; i++) {
+		const struct sigma_yaml *key = map->keys[i];
+		if (!sigma_yaml_is(key, "product") && !sigma_yaml_is(key, "service") &&
+		    !sigma_yaml_is(key, "category") && !sigma_yaml_is(key, "definition"))
+			sigma_warn(scope, SIGMA_AT(key),
+				   "\"%.*s\" is left out of the logsource: product, category and "
+				   "service select records",
+				   SIGMA_SHOW(key->text));
+	}
 	out->product = text_of(scope, map, "product");
 	out->service = text_of(scope, map, "service");
 	out->category = text_of(scope, map, "category");

@@ -87,6 +87,12 @@ CASES = {
              [("a.yml", 4, 48, "write a correlation")]),
     "an unknown type": ({"a.yml": rule("a") + "---\n" + count("c", "[a]").replace("event_count", "near")}, (1, 0, 0),
                         [("a.yml", 8, 21, "\"near\" is not supported")]),
+    "a slip in a correlation": ({"a.yml": rule("a") + "---\n" + count("c", "[a]", ", group_by: [x]")}, (1, 0, 0),
+                                [("a.yml", 8, 81, "no key \"group_by\"")]),
+    "a generate that is a text": ({"a.yml": rule("a") + "---\n" + count("c", "[a]", ", generate: yes")}, (1, 0, 0),
+                                  [("a.yml", 8, 91, "generate wants true or false")]),
+    "a detection and a correlation": ({"a.yml": rule("a") + count("c", "[x]").split("\n")[2] + "\n"}, (0, 0, 0),
+                                      [("a.yml", 5, 1, "exclude each other")]),
     "statuses": ({"a.yml": "---\n".join(
         rule(status, more=f"status: {status}\nrelated: [{{id: x, type: obsoletes}}]\n")
         for status in ("stable", "test", "experimental", "deprecated", "unsupported"))}, (5, 0, 0), []),
@@ -202,6 +208,11 @@ class Files(unittest.TestCase):
         self.assertEqual([(note["line"], note["column"], note["reason"].split(":")[0]) for note in report["warnings"]],
                          [(3, 9, "\"fine\" is no status"), (4, 8, "\"severe\" is no level")])
         self.assertEqual(report["rules"], 1)
+        path = self.write("a.yml", rule("a").replace("{product", "{tenant: x, definition: y, product") + "---\n" + count(
+            "c", "[a]", ", group-by: [u], aliases: {u: {a: x}, v: {a: y}}"))
+        self.assertEqual([(note["line"], note["column"], note["reason"].split(":")[0])
+                          for note in self.check(path)["warnings"]],
+                         [(3, 13, "\"tenant\" is left out of the logsource"), (8, 117, "the alias \"v\" is used nowhere")])
 
 
 if __name__ == "__main__":
