@@ -147,6 +147,14 @@ bool mr_control_waits(const struct mr_control *control)
 	return control->first != NULL && !control->closed;
 }
 
+void mr_control_hang_up(struct mr_control *control)
+{
+	while (control->first != NULL)
+		drop_first(control);
+	if (control->fd >= 0)
+		shutdown(control->fd, SHUT_WR);
+}
+
 /* ---- receiving ---- */
 
 /* The packet's descriptor, or -1; more than one is the other end's breach and closed here. */

@@ -66,6 +66,8 @@ bool mr_control_try(struct mr_control *control, const struct mr_control_message 
 /* Send what waits, as far as the socket takes it. */
 void mr_control_flush(struct mr_control *control);
 bool mr_control_waits(const struct mr_control *control);
+/* Say no more: the other end reads MR_END, and may still be heard. */
+void mr_control_hang_up(struct mr_control *control);
 /* MR_AGAIN, MR_END (the other end is gone), MR_PROTOCOL. Never blocks. */
 enum mr_err mr_control_receive(struct mr_control *control, struct mr_control_message *out,
 			       struct mr_error *error);

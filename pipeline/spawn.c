@@ -1,14 +1,16 @@
 /* spawn.c - starts worker processes, each with its end of a control socket and nothing else of
  * ours.
  *
- * Called by supervisor_start.c. */
+ * Called by supervisor_start.c. A worker is bound to its supervisor's life before it is this
+ * program again: from its first instruction on nothing can make it stay behind. */
 #include "spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,66 +18,61 @@
 
 extern char **environ;
 
-static int set_descriptors(posix_spawn_file_actions_t *actions, int control)
+static bool set_descriptors(int control)
 {
-	int failed = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
-	if (failed == 0)
-		failed = posix_spawn_file_actions_addopen(actions, 1, "/dev/null", O_WRONLY, 0);
-	if (failed == 0)
-		failed = posix_spawn_file_actions_adddup2(actions, control, MR_WORKER_CONTROL_FD);
+	int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int out = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	if (in < 0 || out < 0 || dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0)
+		return false;
+	if (control == MR_WORKER_CONTROL_FD && fcntl(control, F_SETFD, 0) != 0)
+		return false;
+	if (dup2(control, MR_WORKER_CONTROL_FD) < 0)
+		return false;
 	/* What our own parent left open is no worker's business. */
-	if (failed == 0)
-		failed =
-		    posix_spawn_file_actions_addclosefrom_np(actions, MR_WORKER_CONTROL_FD + 1);
-	return failed;
+	return close_range(MR_WORKER_CONTROL_FD + 1, ~0U, 0) == 0;
 }
 
-static int set_signals(posix_spawnattr_t *attributes)
+static void reset_signals(void)
 {
-	sigset_t none, all;
+	sigset_t none;
+	for (int number = 1; number < NSIG; number++)
+		signal(number, SIG_DFL);
 	sigemptyset(&none);
-	sigfillset(&all);
-	int failed = posix_spawnattr_setsigmask(attributes, &none);
-	if (failed == 0)
-		failed = posix_spawnattr_setsigdefault(attributes, &all);
-	if (failed == 0)
-		failed = posix_spawnattr_setflags(attributes,
-						  POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	return failed;
+	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int spawn(int control, pid_t *pid_out)
+/* In the child. The parent may have died before the prctl: then nobody will send the signal. */
+static void become_worker(pid_t parent, int control)
 {
-	char parent[24];
-	snprintf(parent, sizeof parent, "%d", (int)getpid());
-	char *const arguments[] = {"millrace", "worker", parent, NULL};
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	posix_spawn_file_actions_init(&actions);
-	posix_spawnattr_init(&attributes);
-	int failed = set_descriptors(&actions, control);
-	if (failed == 0)
-		failed = set_signals(&attributes);
-	if (failed == 0)
-		failed = posix_spawn(pid_out, "/proc/self/exe", &actions, &attributes, arguments,
-				     environ);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
-	return failed;
+	char text[24];
+	snprintf(text, sizeof text, "%d", (int)parent);
+	char *const arguments[] = {"millrace", "worker", text, NULL};
+	reset_signals();
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && getppid() == parent &&
+	    set_descriptors(control))
+		execve("/proc/self/exe", arguments, environ);
+	dprintf(STDERR_FILENO, "millrace: error: a worker cannot be started: %s\n",
+		strerror(errno));
+	_exit(127);
 }
 
 enum mr_err mr_spawn_worker(pid_t *pid_out, int *control_out, struct mr_error *error)
 {
 	int pair[2];
+	pid_t self = getpid();
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
 		return mr_error_errno(error, MR_NO_SPACE, "cannot make a control socket");
-	int failed = spawn(pair[1], pid_out);
+	pid_t pid = fork();
+	if (pid == 0)
+		become_worker(self, pair[1]);
+	int reason = errno;
 	close(pair[1]);
-	if (failed == 0) {
+	if (pid > 0) {
+		*pid_out = pid;
 		*control_out = pair[0];
 		return MR_OK;
 	}
 	close(pair[0]);
-	errno = failed;
+	errno = reason;
 	return mr_error_errno(error, MR_NO_SPACE, "cannot start a worker process");
 }

@@ -23,8 +23,8 @@
 #define SAMPLE_SHARE 100 /* looking at memory takes at most one part in so many of the time */
 #define WAIT_MS 100
 #define LOST_MS 5
-#define LOST_TRIES 40
-#define SINK_TRIES 60 /* likewise of LOST_MS */
+#define LOST_US 200000 /* how long it is waited for words on a loss */
+#define SINK_US 200000 /* and for sinks to end their lines */
 
 void mr_supervisor_init(struct mr_supervisor *supervisor)
 {
@@ -98,12 +98,17 @@ static bool sinks_have_ended(struct mr_supervisor *supervisor)
 	return all;
 }
 
-/* A sink that has lost those before it ends by itself, behind a whole line; one that cannot write
- * is killed like the others. */
+/* A sink that is told so ends by itself, behind a whole line; one that cannot write is killed like
+ * the others. */
 static void kill_all(struct mr_supervisor *supervisor)
 {
+	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
+		if (is_sink(supervisor, i))
+			mr_control_hang_up(&supervisor->workers[i].control);
+	}
 	kill_workers(supervisor, false);
-	for (int tries = 0; tries < SINK_TRIES && !sinks_have_ended(supervisor); tries++)
+	int64_t until_us = mr_clock_us() + SINK_US;
+	while (!sinks_have_ended(supervisor) && mr_clock_us() < until_us)
 		poll(NULL, 0, LOST_MS);
 	kill_workers(supervisor, true);
 }
@@ -178,7 +183,8 @@ static bool find_failed(struct mr_supervisor *supervisor, struct mr_error *error
  * what they say is less than who it was, and what it died of or failed at. */
 static enum mr_err name_the_lost(struct mr_supervisor *supervisor, struct mr_error *error)
 {
-	for (int tries = 0; tries < LOST_TRIES; tries++) {
+	int64_t until_us = mr_clock_us() + LOST_US;
+	while (mr_clock_us() < until_us) {
 		if (find_dead(supervisor, error) || find_failed(supervisor, error))
 			return error->code;
 		poll(NULL, 0, LOST_MS);

@@ -45,6 +45,8 @@ class Killed(unittest.TestCase):
         self.dice = random.Random(SEED)
         print(f"{self.id()}: MILLRACE_SEED={SEED}", flush=True)
         self.usual = {}
+        self.slowest = 0
+        self.addCleanup(lambda: print(f"the slowest end took {self.slowest:.3f} s", flush=True))
 
     def start(self, shape, piped):
         stdin = open(self.records, "rb") if piped else subprocess.DEVNULL
@@ -86,6 +88,7 @@ class Killed(unittest.TestCase):
         """It ends within a second; gives its exit status and what it said."""
         status = process.wait(mr.WAIT_SECONDS)
         took = time.monotonic() - begin
+        self.slowest = max(self.slowest, took)
         said = process.stderr.read().decode()
         process.stderr.close()
         self.assertLess(took, END_SECONDS, said)
