@@ -21,6 +21,14 @@ static bool writes_events(const struct mr_writer *writer)
 	return false;
 }
 
+static void complete(void *context, struct mr_events *events, struct mr_event *event)
+{
+	struct mr_chain *chain = context;
+	for (uint32_t i = 0; i < chain->count; i++)
+		if (chain->items[i].ops->complete != NULL)
+			chain->items[i].ops->complete(chain->items[i].state, events, event);
+}
+
 enum mr_err mr_chain_open(struct mr_chain *chain, const struct mr_group *group,
 			  struct mr_writer *writer, const struct mr_stage_env *env,
 			  struct mr_error *error)
@@ -40,8 +48,11 @@ enum mr_err mr_chain_open(struct mr_chain *chain, const struct mr_group *group,
 		chain->has_events |= ops->reads == MR_CONTENT_EVENTS;
 	}
 	chain->has_events |= writes_events(writer);
-	if (chain->has_events)
+	if (chain->has_events) {
 		mr_events_init(&chain->events, env->fields, CHAIN_EVENTS);
+		chain->events.completer = complete;
+		chain->events.completer_context = chain;
+	}
 	return MR_OK;
 }
 

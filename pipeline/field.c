@@ -13,6 +13,8 @@ struct mr_fields {
 	mr_field *slots; /* open addressing, a power of two, at most half full; 0 is free */
 	size_t slot_count;
 	struct mr_arena arena;
+	uint64_t asked[(MR_FIELDS_MAX + 64) / 64]; /* a bit for each id */
+	size_t asked_count;
 };
 
 static const struct {
@@ -142,6 +144,25 @@ size_t mr_fields_count(const struct mr_fields *fields)
 	return fields->count;
 }
 
+static bool is_asked(const struct mr_fields *fields, size_t field)
+{
+	return fields->asked[field / 64] >> field % 64 & 1;
+}
+
+void mr_fields_ask(struct mr_fields *fields, mr_field field)
+{
+	assert(field < fields->count);
+	if (field == 0 || is_asked(fields, field))
+		return;
+	fields->asked[field / 64] |= UINT64_C(1) << field % 64;
+	fields->asked_count++;
+}
+
+bool mr_fields_asked(const struct mr_fields *fields, mr_field field)
+{
+	return fields->asked_count == 0 || is_asked(fields, field);
+}
+
 uint64_t mr_fields_hash(const struct mr_fields *fields)
 {
 	uint64_t hash = fields->count;
@@ -155,6 +176,10 @@ void mr_fields_encode(const struct mr_fields *fields, struct mr_buf *out)
 	mr_pack_array(out, fields->count - 1);
 	for (size_t id = 1; id < fields->count; id++)
 		mr_pack_bytes(out, fields->names[id]);
+	mr_pack_array(out, fields->asked_count);
+	for (size_t id = 1; id < fields->count; id++)
+		if (is_asked(fields, id))
+			mr_pack_uint(out, id);
 }
 
 enum mr_err mr_fields_decode(struct mr_slice bytes, struct mr_fields **fields_out,
@@ -169,6 +194,9 @@ enum mr_err mr_fields_decode(struct mr_slice bytes, struct mr_fields **fields_ou
 		fits = name.len != 0 && mr_fields_add(fields, name) == id &&
 		       mr_slice_eq(fields->names[id], name);
 	}
+	size_t asked = fits ? mr_unpack_array(&in, count) : 0;
+	for (size_t i = 0; i < asked && mr_unpack_ok(&in); i++)
+		mr_fields_ask(fields, (mr_field)mr_unpack_uint(&in, count));
 	if (fits && mr_unpack_done(&in)) {
 		*fields_out = fields;
 		return MR_OK;

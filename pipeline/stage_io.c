@@ -493,8 +493,10 @@ void mr_writer_region(struct mr_writer *out, const struct mr_region *region)
 	assert(given > 0);
 }
 
-void mr_writer_encode_events(struct mr_writer *writer, const struct mr_events *events)
+void mr_writer_encode_events(struct mr_writer *writer, struct mr_events *events)
 {
+	for (uint32_t i = 0; i < events->count; i++)
+		mr_event_complete(events, &events->items[i]);
 	struct mr_output *output;
 	uint32_t at = 0;
 	while ((output = next_output(writer, MR_CONTENT_EVENTS, 0, &at)) != NULL) {

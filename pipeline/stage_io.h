@@ -130,7 +130,7 @@ static inline void mr_writer_set_events(struct mr_writer *writer, struct mr_even
 }
 /* Where the chain is cut behind parse or enrich: encode events [0, count) for the outputs of
  * MR_CONTENT_EVENTS. Does not reset `events`. */
-void mr_writer_encode_events(struct mr_writer *writer, const struct mr_events *events);
+void mr_writer_encode_events(struct mr_writer *writer, struct mr_events *events);
 
 /* The oldest body for the lane, moved to the caller, who ends with mr_link_send or mr_body_fini.
  * False where there is none; with `partial` also one that is not full. */

@@ -62,6 +62,7 @@ struct mr_event {
 	int64_t arrival_us;
 	enum mr_record_kind kind;
 	bool has_time;
+	bool complete;   /* see mr_event_complete */
 	uint32_t *first; /* for each field id: index + 1 into mr_events.values, 0 is missing */
 	uint32_t *last;  /* likewise the newest value; meaningful only where first is not 0 */
 };
@@ -78,6 +79,8 @@ struct mr_events {
 	    *first_block; /* capacity * 2 * stride entries: each event's first, then its last */
 	uint32_t stride;  /* mr_fields_count, rounded up */
 	struct mr_arena arena;
+	void (*completer)(void *context, struct mr_events *events, struct mr_event *event);
+	void *completer_context;
 };
 
 void mr_events_init(struct mr_events *events, const struct mr_fields *fields, uint32_t capacity);
@@ -88,6 +91,16 @@ void mr_events_reset(struct mr_events *events);
 struct mr_event *mr_events_push(struct mr_events *events);
 /* Take back the newest event: what parse does with a record that turns out to be bad. */
 void mr_events_pop(struct mr_events *events);
+
+/* The fields that no rule asked for (mr_fields_asked) and that stages therefore held back: called
+ * before anybody but the rules reads an event, as for a signal or to send it on. Most events are
+ * never completed. */
+static inline void mr_event_complete(struct mr_events *events, struct mr_event *event)
+{
+	if (!event->complete && events->completer != NULL)
+		events->completer(events->completer_context, events, event);
+	event->complete = true;
+}
 
 /* Room for one more value of a field, behind those it has, for the caller to fill but for `next`.
  * Pointers into values die with the next add. */

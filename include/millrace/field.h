@@ -37,13 +37,18 @@ mr_field mr_fields_find(const struct mr_fields *fields, struct mr_slice name);
 struct mr_slice mr_fields_name(const struct mr_fields *fields, mr_field field);
 /* Ids run from 1 to count - 1. */
 size_t mr_fields_count(const struct mr_fields *fields);
+/* Rules read the field: it has to be in an event before the event is judged. What nobody asked for
+ * may come later, with mr_event_complete. */
+void mr_fields_ask(struct mr_fields *fields, mr_field field);
+/* True for all fields where nobody has asked for any. */
+bool mr_fields_asked(const struct mr_fields *fields, mr_field field);
 /* Whether signals carry the field so that an alert can show it. */
 bool mr_field_in_alert(mr_field field);
 /* The same for equal dictionaries in any process. */
 uint64_t mr_fields_hash(const struct mr_fields *fields);
 
-/* To and from bytes (msgpack: an array of names from id 1 on). Decoding survives any bytes:
- * MR_BAD_INPUT. */
+/* To and from bytes (msgpack: an array of names from id 1 on, one of the ids asked for). Decoding
+ * survives any bytes: MR_BAD_INPUT. */
 void mr_fields_encode(const struct mr_fields *fields, struct mr_buf *out);
 enum mr_err mr_fields_decode(struct mr_slice bytes, struct mr_fields **fields_out,
 			     struct mr_error *error);

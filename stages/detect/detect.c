@@ -131,13 +131,14 @@ static enum mr_err open_stage(void *state, const struct mr_stage_env *env, struc
 	return MR_OK;
 }
 
-static void judge(struct detect *detect, const struct mr_events *events,
-		  const struct mr_event *event, struct mr_writer *out)
+static void judge(struct detect *detect, struct mr_events *events, struct mr_event *event,
+		  struct mr_writer *out)
 {
 	const uint32_t *rules;
 	size_t count = engine_match(detect->engine, events, event, &rules);
 	if (count == 0)
 		return;
+	mr_event_complete(events, event);
 	detect_signals_begin(&detect->signals);
 	mr_count(detect->signals.counters, MR_C_MATCHES, count);
 	for (size_t i = 0; i < count; i++)
@@ -149,7 +150,7 @@ static enum mr_err process(void *state, struct mr_reader *in, struct mr_writer *
 {
 	(void)error;
 	struct detect *detect = state;
-	const struct mr_events *events = mr_reader_events(in);
+	struct mr_events *events = mr_reader_events(in);
 	if (events == NULL)
 		return MR_OK;
 	for (; detect->next < events->count; detect->next++) {

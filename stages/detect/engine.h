@@ -9,7 +9,7 @@
 
 /* Compile. MR_UNSUPPORTED names the rule whose pattern cannot be compiled. The image is appended.
  */
-enum mr_err engine_compile(const struct sigma_set *set, const struct mr_fields *fields,
+enum mr_err engine_compile(const struct sigma_set *set, struct mr_fields *fields,
 			   struct mr_buf *image, struct mr_error *error);
 
 struct engine;

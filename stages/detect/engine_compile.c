@@ -466,7 +466,18 @@ static enum mr_err write_image(struct build *build, const struct mr_fields *fiel
 	return MR_OK;
 }
 
-enum mr_err engine_compile(const struct sigma_set *set, const struct mr_fields *fields,
+/* What rules read has to be there when they judge. */
+static void ask(const struct build *build, struct mr_fields *fields)
+{
+	for (uint32_t i = 0; i < build->predicate_count; i++) {
+		const struct sigma_predicate *leaf = build->predicates[i].source;
+		mr_fields_ask(fields, leaf->field);
+		if (leaf->test == SIGMA_FIELDREF)
+			mr_fields_ask(fields, leaf->other);
+	}
+}
+
+enum mr_err engine_compile(const struct sigma_set *set, struct mr_fields *fields,
 			   struct mr_buf *image, struct mr_error *error)
 {
 	struct build build = {.set = set, .error = error};
@@ -474,6 +485,7 @@ enum mr_err engine_compile(const struct sigma_set *set, const struct mr_fields *
 	for (uint32_t i = 0; i < build.group_count && err == MR_OK; i++)
 		err = put_group(&build, i);
 	if (err == MR_OK) {
+		ask(&build, fields);
 		put_rules(&build);
 		err = write_image(&build, fields, image);
 	}

@@ -18,6 +18,10 @@ struct enrich_state {
 	void *states[ENRICHER_COUNT]; /* NULL where it is not active */
 	struct mr_counters *counters;
 	struct enrich_chunk *chunk;
+	struct enrich_pass now;   /* what rules ask for */
+	struct enrich_pass later; /* all else */
+	uint32_t *found;          /* for each enricher and event of the batch */
+	uint32_t found_capacity;  /* events */
 };
 
 enum mr_err enrich_table(const struct mr_stage_env *env, const char *name, bool *active_out,
@@ -27,6 +31,14 @@ enum mr_err enrich_table(const struct mr_stage_env *env, const char *name, bool 
 	int fd;
 	*active_out = mr_tables_find(env->tables, name, &fd, &size);
 	return *active_out ? mr_tables_map(env->tables, name, bytes_out, error) : MR_OK;
+}
+
+bool enrich_pass_any(const struct enrich_pass *pass, const mr_field *fields, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (pass->adds[fields[i]])
+			return true;
+	return false;
 }
 
 static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *error)
@@ -51,7 +63,9 @@ static void close_stage(void *opaque)
 		state->states[i] = NULL;
 	}
 	free(state->chunk);
+	free(state->found);
 	state->chunk = NULL;
+	state->found = NULL;
 }
 
 static enum mr_err open_stage(void *opaque, const struct mr_stage_env *env, struct mr_error *error)
@@ -60,6 +74,10 @@ static enum mr_err open_stage(void *opaque, const struct mr_stage_env *env, stru
 
 	state->counters = env->counters;
 	state->chunk = mr_malloc(sizeof(*state->chunk));
+	for (int id = 1; id < MR_F_NORMALISED_END; id++) {
+		state->now.adds[id] = mr_fields_asked(env->fields, (mr_field)id);
+		state->later.adds[id] = !state->now.adds[id];
+	}
 	for (size_t i = 0; i < ENRICHER_COUNT; i++) {
 		void *inner = mr_calloc(1, enrichers[i]->state_size);
 		bool active = false;
@@ -78,6 +96,21 @@ static enum mr_err open_stage(void *opaque, const struct mr_stage_env *env, stru
 	return MR_OK;
 }
 
+/* What the enricher found of the batch's events. */
+static uint32_t *found_by(const struct enrich_state *state, size_t enricher)
+{
+	return state->found + enricher * state->found_capacity;
+}
+
+static void found_reserve(struct enrich_state *state, uint32_t events)
+{
+	if (events <= state->found_capacity)
+		return;
+	free(state->found);
+	state->found_capacity = events;
+	state->found = mr_calloc(ENRICHER_COUNT * (size_t)events, sizeof(*state->found));
+}
+
 static enum mr_err apply(void *opaque, struct mr_events *events, uint32_t from,
 			 struct mr_error *error)
 {
@@ -85,6 +118,7 @@ static enum mr_err apply(void *opaque, struct mr_events *events, uint32_t from,
 	struct enrich_chunk *chunk = state->chunk;
 
 	(void)error;
+	found_reserve(state, events->capacity);
 	chunk->events = events;
 	chunk->counters = state->counters;
 	for (chunk->from = from; chunk->from < events->count; chunk->from += chunk->count) {
@@ -95,11 +129,23 @@ static enum mr_err apply(void *opaque, struct mr_events *events, uint32_t from,
 			chunk->addresses[i] = address_parse(
 			    mr_event_text(events, enrich_event(chunk, i), MR_F_SRC_IP));
 		for (size_t i = 0; i < ENRICHER_COUNT; i++) {
+			chunk->found = found_by(state, i) + chunk->from;
 			if (state->states[i] != NULL)
-				enrichers[i]->apply(state->states[i], chunk);
+				enrichers[i]->apply(state->states[i], &state->now, chunk);
 		}
 	}
 	return MR_OK;
+}
+
+static void complete(void *opaque, struct mr_events *events, struct mr_event *event)
+{
+	struct enrich_state *state = opaque;
+	size_t at = (size_t)(event - events->items);
+
+	for (size_t i = 0; i < ENRICHER_COUNT; i++)
+		if (state->states[i] != NULL && enrichers[i]->complete != NULL)
+			enrichers[i]->complete(state->states[i], &state->later,
+					       found_by(state, i)[at], events, event);
 }
 
 const struct mr_stage_ops mr_stage_enrich = {
@@ -109,6 +155,7 @@ const struct mr_stage_ops mr_stage_enrich = {
     .prepare = prepare,
     .open = open_stage,
     .apply = apply,
+    .complete = complete,
     .close = close_stage,
     .command = &mr_command_identity,
 };

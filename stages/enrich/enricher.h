@@ -17,6 +17,7 @@ struct enrich_chunk {
 	struct mr_events *events;
 	uint32_t from; /* the events are [from, from + count) */
 	uint32_t count;
+	uint32_t *found; /* for each, what the enricher in hand found: its own number, 0 nothing */
 	struct mr_counters *counters;
 	struct address addresses[ENRICH_CHUNK]; /* of src_endpoint.ip */
 };
@@ -25,6 +26,26 @@ static inline struct mr_event *enrich_event(const struct enrich_chunk *chunk, ui
 {
 	return &chunk->events->items[chunk->from + i];
 }
+
+/* Which fields are added now. Those that rules ask for come with apply, the others with complete.
+ */
+struct enrich_pass {
+	bool adds[MR_F_NORMALISED_END];
+};
+static inline void enrich_add_text(const struct enrich_pass *pass, struct mr_events *events,
+				   struct mr_event *event, mr_field field, struct mr_slice text)
+{
+	if (pass->adds[field] && text.len > 0)
+		mr_event_add_text(events, event, field, text);
+}
+static inline void enrich_add_bool(const struct enrich_pass *pass, struct mr_events *events,
+				   struct mr_event *event, mr_field field, bool yes)
+{
+	if (pass->adds[field])
+		mr_event_add_bool(events, event, field, yes);
+}
+/* Whether it adds any of these. */
+bool enrich_pass_any(const struct enrich_pass *pass, const mr_field *fields, size_t count);
 
 struct mr_enricher {
 	const char *name;
@@ -40,8 +61,14 @@ struct mr_enricher {
 			    struct mr_error *error);
 
 	/* Add fields to all events of the chunk. Works in passes: gather the keys of all events,
-	 * look them up with prefetch, add fields. Texts that it adds live as long as the batch. */
-	void (*apply)(void *state, struct enrich_chunk *chunk);
+	 * look them up with prefetch, add those of its fields that the pass adds. Texts that it
+	 * adds live as long as the batch. */
+	void (*apply)(void *state, const struct enrich_pass *pass, struct enrich_chunk *chunk);
+
+	/* Add the pass's fields to one event, of which apply found this. NULL where apply adds all
+	 * that there is, whatever the pass. */
+	void (*complete)(void *state, const struct enrich_pass *pass, uint32_t found,
+			 struct mr_events *events, struct mr_event *event);
 
 	void (*close)(void *state); /* may be NULL */
 };

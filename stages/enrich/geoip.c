@@ -44,15 +44,8 @@ static enum mr_err open_geoip(void *opaque, const struct mr_stage_env *env, bool
 	return geoip_table_open(bytes, table, error);
 }
 
-static void add_text(struct mr_events *events, struct mr_event *event, mr_field field,
-		     struct mr_slice text)
-{
-	if (text.len > 0)
-		mr_event_add_text(events, event, field, text);
-}
-
-static void add_location(const struct geoip_table *table, uint32_t number, struct mr_events *events,
-			 struct mr_event *event)
+static void add_location(const struct geoip_table *table, const struct enrich_pass *pass,
+			 uint32_t number, struct mr_events *events, struct mr_event *event)
 {
 	const struct geoip_location *location;
 
@@ -60,27 +53,29 @@ static void add_location(const struct geoip_table *table, uint32_t number, struc
 		return;
 	location = &table->locations[number];
 	if (location->country[0] != 0)
-		mr_event_add_text(events, event, MR_F_SRC_COUNTRY,
-				  (struct mr_slice){location->country, 2});
-	add_text(events, event, MR_F_SRC_CITY, geoip_table_text(table, location->city));
-	add_text(events, event, MR_F_SRC_REGION, geoip_table_text(table, location->region));
-	if (location->latitude_text != 0) {
+		enrich_add_text(pass, events, event, MR_F_SRC_COUNTRY,
+				(struct mr_slice){location->country, 2});
+	enrich_add_text(pass, events, event, MR_F_SRC_CITY,
+			geoip_table_text(table, location->city));
+	enrich_add_text(pass, events, event, MR_F_SRC_REGION,
+			geoip_table_text(table, location->region));
+	if (location->latitude_text != 0 && pass->adds[MR_F_SRC_LAT])
 		mr_event_add_double(events, event, MR_F_SRC_LAT, location->latitude,
 				    geoip_table_text(table, location->latitude_text));
+	if (location->latitude_text != 0 && pass->adds[MR_F_SRC_LONG])
 		mr_event_add_double(events, event, MR_F_SRC_LONG, location->longitude,
 				    geoip_table_text(table, location->longitude_text));
-	}
 }
 
-static void add_as(const struct geoip_table *table, uint32_t number, struct mr_events *events,
-		   struct mr_event *event)
+static void add_as(const struct geoip_table *table, const struct enrich_pass *pass, uint32_t number,
+		   struct mr_events *events, struct mr_event *event)
 {
 	const struct geoip_as *as;
 
 	if (number == 0 || number >= table->count[GEOIP_PART_AS])
 		return;
 	as = &table->as[number];
-	if (as->number != 0) {
+	if (as->number != 0 && pass->adds[MR_F_SRC_ASN]) {
 		struct mr_slice text = geoip_table_text(table, as->number_text);
 		struct mr_value value = {.text = text.at,
 					 .len = (uint32_t)text.len,
@@ -90,10 +85,11 @@ static void add_as(const struct geoip_table *table, uint32_t number, struct mr_e
 		if (text.len > 0)
 			mr_event_add(events, event, MR_F_SRC_ASN, &value);
 	}
-	add_text(events, event, MR_F_SRC_AS_NAME, geoip_table_text(table, as->name));
+	enrich_add_text(pass, events, event, MR_F_SRC_AS_NAME, geoip_table_text(table, as->name));
 }
 
-static void add_anonymity(uint32_t flags, struct mr_events *events, struct mr_event *event)
+static void add_anonymity(uint32_t flags, const struct enrich_pass *pass, struct mr_events *events,
+			  struct mr_event *event)
 {
 	static const struct {
 		enum geo_flag flag;
@@ -109,11 +105,21 @@ static void add_anonymity(uint32_t flags, struct mr_events *events, struct mr_ev
 	if (flags == 0)
 		return;
 	if (flags & GEO_ANONYMOUS)
-		mr_event_add_bool(events, event, MR_F_SRC_ANONYMOUS, true);
+		enrich_add_bool(pass, events, event, MR_F_SRC_ANONYMOUS, true);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (flags & kinds[i].flag)
-			mr_event_add_text(events, event, MR_F_SRC_ANONYMITY, kinds[i].name);
+			enrich_add_text(pass, events, event, MR_F_SRC_ANONYMITY, kinds[i].name);
 	}
+}
+
+static void add_place(const struct geoip_table *table, const struct enrich_pass *pass,
+		      uint32_t number, struct mr_events *events, struct mr_event *event)
+{
+	const struct geoip_place *place = &table->places[number];
+
+	add_location(table, pass, place->location, events, event);
+	add_as(table, pass, place->as, events, event);
+	add_anonymity(place->flags, pass, events, event);
 }
 
 /* Touch what add_location and add_as will read. */
@@ -147,33 +153,39 @@ static void prefetch_texts(const struct geoip_table *table, const struct geoip_p
 	}
 }
 
-void geoip_apply(const struct geoip_table *table, struct enrich_chunk *chunk)
+void geoip_apply(const struct geoip_table *table, const struct enrich_pass *pass,
+		 struct enrich_chunk *chunk)
 {
-	uint32_t places[ENRICH_CHUNK];
+	static const mr_field fields[] = {MR_F_SRC_COUNTRY, MR_F_SRC_CITY,      MR_F_SRC_REGION,
+					  MR_F_SRC_LAT,     MR_F_SRC_LONG,      MR_F_SRC_ASN,
+					  MR_F_SRC_AS_NAME, MR_F_SRC_ANONYMOUS, MR_F_SRC_ANONYMITY};
+	bool adds = enrich_pass_any(pass, fields, sizeof(fields) / sizeof(fields[0]));
 	uint64_t hits = 0;
 
-	geoip_table_find(table, chunk->addresses, chunk->count, places);
-	for (uint32_t i = 0; i < chunk->count; i++)
-		prefetch_place(table, &table->places[places[i]]);
+	geoip_table_find(table, chunk->addresses, chunk->count, chunk->found);
+	for (uint32_t i = 0; adds && i < chunk->count; i++)
+		prefetch_place(table, &table->places[chunk->found[i]]);
 	for (uint32_t i = 0; i < chunk->count; i++) {
-		const struct geoip_place *place = &table->places[places[i]];
-		struct mr_event *event = enrich_event(chunk, i);
-
-		if (i + AHEAD < chunk->count)
-			prefetch_texts(table, &table->places[places[i + AHEAD]]);
-		if (places[i] == 0)
-			continue;
-		hits++;
-		add_location(table, place->location, chunk->events, event);
-		add_as(table, place->as, chunk->events, event);
-		add_anonymity(place->flags, chunk->events, event);
+		hits += chunk->found[i] != 0;
+		if (adds && i + AHEAD < chunk->count)
+			prefetch_texts(table, &table->places[chunk->found[i + AHEAD]]);
+		if (adds && chunk->found[i] != 0)
+			add_place(table, pass, chunk->found[i], chunk->events,
+				  enrich_event(chunk, i));
 	}
 	mr_count(chunk->counters, MR_C_GEO_HITS, hits);
 }
 
-static void apply(void *opaque, struct enrich_chunk *chunk)
+static void apply(void *opaque, const struct enrich_pass *pass, struct enrich_chunk *chunk)
 {
-	geoip_apply(opaque, chunk);
+	geoip_apply(opaque, pass, chunk);
+}
+
+static void complete(void *opaque, const struct enrich_pass *pass, uint32_t found,
+		     struct mr_events *events, struct mr_event *event)
+{
+	if (found != 0)
+		add_place(opaque, pass, found, events, event);
 }
 
 const struct mr_enricher mr_enricher_geoip = {
@@ -182,4 +194,5 @@ const struct mr_enricher mr_enricher_geoip = {
     .prepare = prepare,
     .open = open_geoip,
     .apply = apply,
+    .complete = complete,
 };

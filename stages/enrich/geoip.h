@@ -5,8 +5,9 @@
 #include "enricher.h"
 #include "geoip_table.h"
 
-/* Adds what the table knows of the events' addresses. Whatever the table's cells, places and texts
- * say, nothing is read outside of it. */
-void geoip_apply(const struct geoip_table *table, struct enrich_chunk *chunk);
+/* Adds the pass's fields of what the table knows of the events' addresses. Whatever the table's
+ * cells, places and texts say, nothing is read outside of it. */
+void geoip_apply(const struct geoip_table *table, const struct enrich_pass *pass,
+		 struct enrich_chunk *chunk);
 
 #endif

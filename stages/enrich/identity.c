@@ -7,6 +7,7 @@
 #include "enricher.h"
 #include "identity_store.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 #define TABLE "enrich.identity"
@@ -185,76 +186,102 @@ static void find_all(struct identity_state *state, const struct enrich_chunk *ch
 
 /* ---- adding fields ---- */
 
-static void add_text(struct mr_events *events, struct mr_event *event, mr_field field,
-		     struct mr_slice text)
-{
-	if (text.len != 0)
-		mr_event_add_text(events, event, field, text);
-}
-
-static void add_list(struct mr_events *events, struct mr_event *event, mr_field field,
-		     struct mr_slice list)
+static void add_list(const struct enrich_pass *pass, struct mr_events *events,
+		     struct mr_event *event, mr_field field, struct mr_slice list)
 {
 	struct mr_slice member;
-	while (identity_list_next(&list, &member))
-		add_text(events, event, field, member);
+	while (pass->adds[field] && identity_list_next(&list, &member))
+		enrich_add_text(pass, events, event, field, member);
+}
+
+/* The fields that are texts of the person's, and where each is. */
+static const struct {
+	mr_field field;
+	size_t offset;
+} texts[] = {
+    {MR_F_ACTOR_FULL_NAME, offsetof(struct identity_person, display_name)},
+    {MR_F_ACTOR_UPN, offsetof(struct identity_person, shown_upn)},
+    {MR_F_ACTOR_DEPARTMENT, offsetof(struct identity_person, department)},
+    {MR_F_ACTOR_TITLE, offsetof(struct identity_person, title)},
+    {MR_F_ACTOR_MANAGER, offsetof(struct identity_person, manager)},
+    {MR_F_ACTOR_RISK, offsetof(struct identity_person, risk)},
+    {MR_F_ACTOR_HOME_COUNTRY, offsetof(struct identity_person, home_country)},
+    {MR_F_ACTOR_GROUPS, offsetof(struct identity_person, groups)},
+    {MR_F_ACTOR_ROLES, offsetof(struct identity_person, roles)},
+};
+#define TEXTS (sizeof texts / sizeof *texts)
+
+static uint32_t text_at(const struct identity_person *person, size_t which)
+{
+	uint32_t offset;
+	memcpy(&offset, (const char *)person + texts[which].offset, sizeof offset);
+	return offset;
 }
 
 static void add_person(const struct identity_table *table, const struct identity_person *person,
-		       struct mr_events *events, struct mr_event *event)
+		       const struct enrich_pass *pass, struct mr_events *events,
+		       struct mr_event *event)
 {
-	const struct {
-		mr_field field;
-		uint32_t text;
-	} texts[] = {
-	    {MR_F_ACTOR_FULL_NAME, person->display_name},    {MR_F_ACTOR_UPN, person->shown_upn},
-	    {MR_F_ACTOR_DEPARTMENT, person->department},     {MR_F_ACTOR_TITLE, person->title},
-	    {MR_F_ACTOR_MANAGER, person->manager},           {MR_F_ACTOR_RISK, person->risk},
-	    {MR_F_ACTOR_HOME_COUNTRY, person->home_country},
-	};
-	mr_event_add_bool(events, event, MR_F_ACTOR_KNOWN, true);
-	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-		add_text(events, event, texts[i].field, identity_text(table, texts[i].text));
-	add_list(events, event, MR_F_ACTOR_GROUPS, identity_text(table, person->groups));
-	add_list(events, event, MR_F_ACTOR_ROLES, identity_text(table, person->roles));
-	if (mr_event_get(events, event, MR_F_ACTOR_UID) == NULL)
-		add_text(events, event, MR_F_ACTOR_UID, identity_text(table, person->id));
+	enrich_add_bool(pass, events, event, MR_F_ACTOR_KNOWN, true);
+	for (size_t i = 0; i < TEXTS; i++) {
+		mr_field field = texts[i].field;
+		if (!pass->adds[field])
+			continue;
+		struct mr_slice text = identity_text(table, text_at(person, i));
+		if (field == MR_F_ACTOR_GROUPS || field == MR_F_ACTOR_ROLES)
+			add_list(pass, events, event, field, text);
+		else
+			enrich_add_text(pass, events, event, field, text);
+	}
+	if (pass->adds[MR_F_ACTOR_UID] && mr_event_get(events, event, MR_F_ACTOR_UID) == NULL)
+		enrich_add_text(pass, events, event, MR_F_ACTOR_UID,
+				identity_text(table, person->id));
 	if ((person->flags & (IDENTITY_PRIVILEGED | IDENTITY_NOT_PRIVILEGED)) != 0)
-		mr_event_add_bool(events, event, MR_F_ACTOR_PRIVILEGED,
-				  (person->flags & IDENTITY_PRIVILEGED) != 0);
+		enrich_add_bool(pass, events, event, MR_F_ACTOR_PRIVILEGED,
+				(person->flags & IDENTITY_PRIVILEGED) != 0);
 	if ((person->flags & (IDENTITY_ENABLED | IDENTITY_DISABLED)) != 0)
-		mr_event_add_bool(events, event, MR_F_ACTOR_ENABLED,
-				  (person->flags & IDENTITY_ENABLED) != 0);
+		enrich_add_bool(pass, events, event, MR_F_ACTOR_ENABLED,
+				(person->flags & IDENTITY_ENABLED) != 0);
 }
 
 /* What add_person will read that does not lie by the person's keys. */
-static void prefetch_texts(const struct identity_table *table, const struct identity_person *person)
+static void prefetch_texts(const struct identity_table *table, const struct enrich_pass *pass,
+			   const struct identity_person *person)
 {
-	const uint32_t offsets[] = {person->shown_upn, person->display_name, person->manager,
-				    person->groups,    person->department,   person->title};
-	for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++) {
-		if (offsets[i] < table->texts_bytes)
-			__builtin_prefetch(table->texts + offsets[i]);
+	for (size_t i = 0; i < TEXTS; i++) {
+		uint32_t offset = text_at(person, i);
+		if (pass->adds[texts[i].field] && offset < table->texts_bytes)
+			__builtin_prefetch(table->texts + offset);
 	}
 }
 
-static void apply(void *opaque, struct enrich_chunk *chunk)
+#define NOBODY UINT32_MAX /* the record names an actor, whom the store does not know */
+
+static void complete(void *opaque, const struct enrich_pass *pass, uint32_t found,
+		     struct mr_events *events, struct mr_event *event)
+{
+	const struct identity_state *state = opaque;
+	if (found == NOBODY)
+		enrich_add_bool(pass, events, event, MR_F_ACTOR_KNOWN, false);
+	else if (found != 0)
+		add_person(&state->table, &state->table.people[found - 1], pass, events, event);
+}
+
+static void apply(void *opaque, const struct enrich_pass *pass, struct enrich_chunk *chunk)
 {
 	struct identity_state *state = opaque;
 	uint64_t hits = 0;
 	uint64_t unknown = 0;
 	find_all(state, chunk);
 	for (uint32_t i = 0; i < chunk->count; i++) {
-		struct mr_event *event = enrich_event(chunk, i);
 		if (i + AHEAD < chunk->count && state->people[i + AHEAD] != NULL)
-			prefetch_texts(&state->table, state->people[i + AHEAD]);
-		if (state->people[i] != NULL) {
-			add_person(&state->table, state->people[i], chunk->events, event);
-			hits++;
-		} else if (state->named[i]) {
-			mr_event_add_bool(chunk->events, event, MR_F_ACTOR_KNOWN, false);
-			unknown++;
-		}
+			prefetch_texts(&state->table, pass, state->people[i + AHEAD]);
+		chunk->found[i] = state->named[i] ? NOBODY : 0;
+		if (state->people[i] != NULL)
+			chunk->found[i] = (uint32_t)(state->people[i] - state->table.people) + 1;
+		hits += state->people[i] != NULL;
+		unknown += chunk->found[i] == NOBODY;
+		complete(state, pass, chunk->found[i], chunk->events, enrich_event(chunk, i));
 	}
 	mr_count(chunk->counters, MR_C_IDENTITY_HITS, hits);
 	mr_count(chunk->counters, MR_C_IDENTITY_UNKNOWN, unknown);
@@ -272,5 +299,6 @@ const struct mr_enricher mr_enricher_identity = {
     .prepare = prepare,
     .open = open_identity,
     .apply = apply,
+    .complete = complete,
     .close = close_identity,
 };

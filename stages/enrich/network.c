@@ -69,12 +69,13 @@ static enum mr_err open_network(void *opaque, const struct mr_stage_env *env, bo
 	return network_table_open(bytes, &state->table, error);
 }
 
-static void apply(void *opaque, struct enrich_chunk *chunk)
+static void apply(void *opaque, const struct enrich_pass *pass, struct enrich_chunk *chunk)
 {
 	const struct network_state *state = opaque;
 	const struct network_table *table = &state->table;
 	uint64_t hits = 0;
 
+	(void)pass; /* few addresses are in a named network: what there is is added at once */
 	for (uint32_t i = 0; i < chunk->count; i++) {
 		const struct network_entry *entry = network_table_find(table, &chunk->addresses[i]);
 		struct mr_event *event = enrich_event(chunk, i);

@@ -31,6 +31,8 @@ static struct {
 	struct mr_events events;
 	struct mr_counters counters;
 	struct enrich_chunk chunk;
+	struct enrich_pass pass; /* adds every field */
+	uint32_t found[TEXTS];
 	uint64_t sum; /* so that every byte of a text is read */
 } world;
 
@@ -159,7 +161,9 @@ static void look_up(const struct geoip_table *table)
 		mr_events_push(&world.events);
 	world.chunk.events = &world.events;
 	world.chunk.count = TEXTS;
-	geoip_apply(table, &world.chunk);
+	world.chunk.found = world.found;
+	memset(&world.pass, 1, sizeof(world.pass));
+	geoip_apply(table, &world.pass, &world.chunk);
 	for (unsigned i = 0; i < TEXTS; i++) {
 		for (mr_field field = 1; field < MR_F_NORMALISED_END; field++)
 			touch(mr_event_get(&world.events, &world.events.items[i], field));

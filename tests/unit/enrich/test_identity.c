@@ -47,6 +47,48 @@ static const char people[] =
     "000000000001\","
     "\"privileged\":null,\"unknown_member\":{\"x\":[1]}}\n";
 
+/* What rules ask for is there when they judge, all else comes when an event matters. */
+static void test_asked(void **unused)
+{
+	struct stage stage;
+	char *folder = folder_make();
+	char *store = mr_asprintf("%s/store", folder);
+	(void)unused;
+	import_good(store, people, 2);
+	stage_init(&stage);
+	mr_config_add(&stage.config, "identity", store);
+	mr_fields_ask(stage.fields, MR_F_ACTOR_RISK);
+	mr_fields_ask(stage.fields, MR_F_ACTOR_ROLES);
+	stage_open(&stage);
+
+	struct mr_event *stranger = stage_event(&stage, MR_F_ACTOR_NAME, "who@contoso.example", 0);
+	struct mr_event *joey = stage_event(&stage, MR_F_ACTOR_NAME, "joey@contoso.example", 0);
+	stage_apply(&stage, 0);
+	assert_field(&stage, joey, MR_F_ACTOR_RISK, "high");
+	assert_field(&stage, joey, MR_F_ACTOR_ROLES, "Global Administrator");
+	assert_field(&stage, joey, MR_F_ACTOR_KNOWN, "-");
+	assert_field(&stage, joey, MR_F_ACTOR_FULL_NAME, "-");
+	assert_field(&stage, joey, MR_F_ACTOR_PRIVILEGED, "-");
+	assert_field(&stage, stranger, MR_F_ACTOR_KNOWN, "-");
+	assert_int_equal(stage.counters.at[MR_C_IDENTITY_HITS], 1);
+	assert_int_equal(stage.counters.at[MR_C_IDENTITY_UNKNOWN], 1);
+	mr_stage_enrich.complete(stage.state, &stage.events, joey);
+	mr_stage_enrich.complete(stage.state, &stage.events, stranger);
+	assert_field(&stage, joey, MR_F_ACTOR_RISK, "high");
+	assert_field(&stage, joey, MR_F_ACTOR_ROLES, "Global Administrator");
+	assert_field(&stage, joey, MR_F_ACTOR_KNOWN, "true");
+	assert_field(&stage, joey, MR_F_ACTOR_UID, "9d8001cb-a159-4252-a3a1-c00000000001");
+	assert_field(&stage, joey, MR_F_ACTOR_FULL_NAME, "Joey \"J\" Doe");
+	assert_field(&stage, joey, MR_F_ACTOR_GROUPS, "All|Finance EU");
+	assert_field(&stage, joey, MR_F_ACTOR_PRIVILEGED, "true");
+	assert_field(&stage, joey, MR_F_ACTOR_ENABLED, "false");
+	assert_field(&stage, stranger, MR_F_ACTOR_KNOWN, "false");
+	stage_close(&stage);
+	stage_fini(&stage);
+	free(store);
+	folder_remove(folder);
+}
+
 static void test_enricher(void **unused)
 {
 	struct stage stage;
@@ -541,12 +583,19 @@ static void test_many_people(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_enricher),      cmocka_unit_test(test_actors),
-	    cmocka_unit_test(test_csv),           cmocka_unit_test(test_refused),
-	    cmocka_unit_test(test_conflicts),     cmocka_unit_test(test_many_aliases),
-	    cmocka_unit_test(test_generations),   cmocka_unit_test(test_missing_store),
-	    cmocka_unit_test(test_damaged_store), cmocka_unit_test(test_store_cut_in_place),
-	    cmocka_unit_test(test_damaged_table), cmocka_unit_test(test_dates),
+	    cmocka_unit_test(test_asked),
+	    cmocka_unit_test(test_enricher),
+	    cmocka_unit_test(test_actors),
+	    cmocka_unit_test(test_csv),
+	    cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_conflicts),
+	    cmocka_unit_test(test_many_aliases),
+	    cmocka_unit_test(test_generations),
+	    cmocka_unit_test(test_missing_store),
+	    cmocka_unit_test(test_damaged_store),
+	    cmocka_unit_test(test_store_cut_in_place),
+	    cmocka_unit_test(test_damaged_table),
+	    cmocka_unit_test(test_dates),
 	    cmocka_unit_test(test_many_people),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

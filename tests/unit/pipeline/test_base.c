@@ -192,6 +192,10 @@ static void test_fields(void **state)
 		snprintf(name, sizeof name, "f%d", i);
 		assert_int_equal(mr_fields_add(fields, mr_slice(name)), operation + 1 + i);
 	}
+	assert_true(mr_fields_asked(fields, operation)); /* nobody asked for any */
+	mr_fields_ask(fields, MR_F_TIME);
+	mr_fields_ask(fields, (mr_field)(operation + 70));
+	mr_fields_ask(fields, (mr_field)(operation + 70));
 	struct mr_buf bytes = {0};
 	mr_fields_encode(fields, &bytes);
 	struct mr_fields *back = NULL;
@@ -200,6 +204,9 @@ static void test_fields(void **state)
 	struct mr_slice whole = {copy, bytes.len};
 	assert_int_equal(mr_fields_decode(whole, &back, &error), MR_OK);
 	assert_int_equal(mr_fields_hash(back), mr_fields_hash(fields));
+	for (size_t id = 1; id < mr_fields_count(back); id++)
+		assert_int_equal(mr_fields_asked(back, (mr_field)id),
+				 id == MR_F_TIME || id == operation + 70u);
 	mr_fields_free(back);
 	free(copy);
 	for (size_t len = 0; len < bytes.len; len += 1 + len / 50) {
