@@ -7,12 +7,16 @@
 #include <assert.h>
 #include <stdio.h>
 
-static const struct mr_codec_ops *const codecs[] = {&mr_codec_gzip, &mr_codec_zstd};
+static const struct mr_codec_ops *const codecs[MR_CODEC_COUNT] = {&mr_codec_gzip, &mr_codec_zstd};
 
 void mr_codec_fini(struct mr_codec *codec)
 {
 	if (codec->ops)
 		codec->ops->close(codec->state);
+	for (size_t i = 0; i < MR_CODEC_COUNT; i++) {
+		if (codec->idle[i])
+			codecs[i]->close(codec->idle[i]);
+	}
 	*codec = (struct mr_codec){0};
 }
 
@@ -41,6 +45,29 @@ static enum mr_err step_padding(struct mr_codec *codec, struct mr_slice *in, boo
 	return last ? MR_END : MR_OK;
 }
 
+/* Members may be as short as eight bytes, and many: what one needed serves the next. */
+static void begin_member(struct mr_codec *codec, size_t which)
+{
+	codec->ops = codecs[which];
+	codec->state = codec->idle[which];
+	codec->idle[which] = NULL;
+	if (codec->state)
+		codec->ops->reset(codec->state);
+	else
+		codec->state = codec->ops->open();
+	codec->begun = true;
+}
+
+static void end_member(struct mr_codec *codec)
+{
+	for (size_t i = 0; i < MR_CODEC_COUNT; i++) {
+		if (codecs[i] == codec->ops)
+			codec->idle[i] = codec->state;
+	}
+	codec->ops = NULL;
+	codec->state = NULL;
+}
+
 /* Between members: is there another one? */
 static enum mr_err begin(struct mr_codec *codec, struct mr_slice *in, bool last)
 {
@@ -48,11 +75,9 @@ static enum mr_err begin(struct mr_codec *codec, struct mr_slice *in, bool last)
 		return last ? MR_END : MR_OK;
 	if (in->len < MR_CODEC_MAGIC_MAX && !last)
 		return MR_OK;
-	for (size_t i = 0; i < sizeof(codecs) / sizeof(codecs[0]); i++) {
+	for (size_t i = 0; i < MR_CODEC_COUNT; i++) {
 		if (codecs[i]->is_member((const unsigned char *)in->at, in->len)) {
-			codec->ops = codecs[i];
-			codec->state = codecs[i]->open();
-			codec->begun = true;
+			begin_member(codec, i);
 			return MR_OK;
 		}
 	}
@@ -92,9 +117,7 @@ static enum mr_err step_member(struct mr_codec *codec, struct mr_slice *in, bool
 			return fail(codec, "it ends in the middle");
 		return MR_OK;
 	}
-	codec->ops->close(codec->state);
-	codec->ops = NULL;
-	codec->state = NULL;
+	end_member(codec);
 	return last && in->len == 0 ? MR_END : MR_OK;
 }
 

@@ -10,6 +10,7 @@
 #include "millrace/text.h"
 
 #define MR_CODEC_MAGIC_MAX 4
+#define MR_CODEC_COUNT 2
 
 enum mr_codec_step {
 	MR_CODEC_MORE,   /* took or gave something, or needs more input */
@@ -21,6 +22,8 @@ struct mr_codec_ops {
 	const char *name;
 	bool (*is_member)(const unsigned char *magic, size_t len);
 	void *(*open)(void);
+	/* Ready for another member: cheap, where open is not. */
+	void (*reset)(void *state);
 	/* Moves *in behind what it took; *out_len is what it gave, at most `room`. */
 	enum mr_codec_step (*step)(void *state, struct mr_slice *in, char *out, size_t room,
 				   size_t *out_len, const char **reason_out);
@@ -34,6 +37,7 @@ extern const struct mr_codec_ops mr_codec_zstd;
 struct mr_codec {
 	const struct mr_codec_ops *ops; /* of the member in hand, or NULL */
 	void *state;
+	void *idle[MR_CODEC_COUNT]; /* states of members that have ended, for the next ones */
 	bool plain;
 	bool begun;
 	bool padding;

@@ -35,6 +35,11 @@ static void *open(void)
 	return stream;
 }
 
+static void reset(void *state)
+{
+	inflateReset(state);
+}
+
 static enum mr_codec_step step(void *state, struct mr_slice *in, char *out, size_t room,
 			       size_t *out_len, const char **reason_out)
 {
@@ -71,6 +76,7 @@ const struct mr_codec_ops mr_codec_gzip = {
     .name = "gzip",
     .is_member = is_member,
     .open = open,
+    .reset = reset,
     .step = step,
     .close = end,
 };

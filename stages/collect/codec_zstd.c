@@ -39,6 +39,14 @@ static void *open(void)
 	return zstd;
 }
 
+static void reset(void *state)
+{
+	struct zstd *zstd = state;
+
+	ZSTD_DCtx_reset(zstd->context, ZSTD_reset_session_only);
+	zstd->hint = 1;
+}
+
 static enum mr_codec_step step(void *state, struct mr_slice *in, char *out, size_t room,
 			       size_t *out_len, const char **reason_out)
 {
@@ -74,6 +82,7 @@ const struct mr_codec_ops mr_codec_zstd = {
     .name = "zstd",
     .is_member = is_member,
     .open = open,
+    .reset = reset,
     .step = step,
     .close = end,
 };
