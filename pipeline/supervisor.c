@@ -23,7 +23,7 @@
 #define SAMPLE_SHARE 100 /* looking at memory takes at most one part in so many of the time */
 #define WAIT_MS 100
 #define LOST_MS 5
-#define LOST_US 200000 /* how long it is waited for words on a loss */
+#define LOST_US 500000 /* how long it is waited for words on a loss */
 #define SINK_US 200000 /* and for sinks to end their lines */
 
 void mr_supervisor_init(struct mr_supervisor *supervisor)
@@ -189,11 +189,11 @@ static enum mr_err name_the_lost(struct mr_supervisor *supervisor, struct mr_err
 			return error->code;
 		poll(NULL, 0, LOST_MS);
 	}
-	/* Nobody has died: then libzmq itself cut the connection. */
+	/* Nobody has died: libzmq itself cut the connection. */
 	struct mr_error loss = *error;
 	return mr_error_set(
 	    error, MR_PROTOCOL,
-	    "%.600s; all workers live, so what was sent was no batch, or longer than "
+	    "%.600s; no worker has ended, so what was sent was no batch, or longer than "
 	    "the %d bytes that a message may have",
 	    loss.text, MR_BATCH_BODY_MAX);
 }

@@ -17,7 +17,8 @@ SEED = int(os.environ.get("MILLRACE_SEED", str(random.SystemRandom().randrange(1
 COUNT = 4000
 SHAPES = (["--workers", "1"], ["--workers", "2"], ["--workers", "3"], ["--workers", "2", "--cut", "enrich"],
           ["--workers", "1", "--cut", "enrich", "--cut", "detect"])
-END_SECONDS = 1
+# On a machine that is given several times the work that it can do, a second is not what it is.
+END_SECONDS = 1 if os.getloadavg()[0] < 3 * os.cpu_count() else 5
 
 
 def workers_of(pid):
