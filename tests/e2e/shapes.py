@@ -19,9 +19,16 @@ def target(kind="User", name=None, changes=(), **more):
             "userPrincipalName": "bob@example.com", "groupType": None, "modifiedProperties": list(changes), **more}
 
 
+def row(table, resource, **more):
+    """The row of a table in Log Analytics: names begin with a capital, what is no text or number is JSON in a text."""
+    columns = {name[0].upper() + name[1:]: json.dumps(value) if isinstance(value, (dict, list)) else value
+               for name, value in resource.items()}
+    return {"TimeGenerated": TIME, "Type": table, "AADTenantId": TENANT, **columns, **more}
+
+
 def audit(activity, category="ApplicationManagement", *, service="Core Directory", result="success", reason="",
           targets=None, details=()):
-    """A directory audit: as a Graph resource and as a diagnostics envelope."""
+    """A directory audit: as a Graph resource, as a diagnostics envelope, as a row of Log Analytics."""
     resource = {"category": category, "correlationId": "c", "result": result, "resultReason": reason,
                 "activityDisplayName": activity, "activityDateTime": TIME, "loggedByService": service,
                 "operationType": "Update", "initiatedBy": {"user": USER, "app": None},
@@ -30,7 +37,8 @@ def audit(activity, category="ApplicationManagement", *, service="Core Directory
                 "operationName": activity, "operationVersion": "1.0", "tenantId": TENANT, "resultType": "",
                 "resultSignature": "None", "durationMs": 0, "callerIpAddress": "203.0.113.7", "level": 4,
                 "properties": {**resource, "tenantId": TENANT}}
-    return [resource, envelope]
+    return [resource, envelope, row("AuditLogs", resource, OperationName=activity, ResultType="", ResultDescription="",
+                                    Identity="Ann", Level="4")]
 
 
 def ual(operation, record_type, workload, **more):
@@ -50,7 +58,7 @@ def both(activity, *arguments, **options):
 
 
 def sign_in(code=0, reason="", *, detail="", envelope=(), **more):
-    """A sign-in: as a Graph resource and as a diagnostics envelope."""
+    """A sign-in: as a Graph resource, as a diagnostics envelope, as a row of Log Analytics."""
     resource = {"createdDateTime": TIME, "userPrincipalName": "ann@example.com", "userId": USER["id"], "appId": "app",
                 "appDisplayName": "App", "ipAddress": "203.0.113.7", "clientAppUsed": "Browser", "userAgent": "Mozilla",
                 "conditionalAccessStatus": "notApplied", "authenticationRequirement": "multiFactorAuthentication",
@@ -65,7 +73,11 @@ def sign_in(code=0, reason="", *, detail="", envelope=(), **more):
                "operationName": "Sign-in activity", "tenantId": TENANT, "resultType": str(code),
                "resultDescription": reason, "callerIpAddress": "203.0.113.7", "location": "DE",
                "properties": {**resource, "tenantId": TENANT}, **dict(envelope)}
-    return [resource, wrapped]
+    columns = {name: value for name, value in resource.items() if name not in ("ipAddress", "location")}
+    return [resource, wrapped, row(
+        "SigninLogs", columns, OperationName="Sign-in activity", Category="SignInLogs", ResultType=str(code),
+        ResultDescription=reason, IPAddress=resource["ipAddress"], Location=resource["location"]["countryOrRegion"],
+        LocationDetails=json.dumps(resource["location"]))]
 
 
 def logon(operation, error, text, **more):
@@ -94,14 +106,16 @@ def activity(operation, category="Administrative"):
 
 
 def risk(event_type):
-    """A risk detection: as a Graph resource, as a diagnostics envelope, in the Unified Audit Log."""
+    """A risk detection: as a Graph resource, as a diagnostics envelope, as a row of Log Analytics, in the Unified Audit
+    Log."""
     resource = {"requestId": "r", "correlationId": "c", "riskEventType": event_type, "riskState": "atRisk",
                 "riskLevel": "medium", "riskDetail": "none", "source": "IdentityProtection", "activity": "signin",
                 "detectionTimingType": "realtime", "ipAddress": "203.0.113.7", "activityDateTime": TIME,
                 "detectedDateTime": TIME, "userId": USER["id"], "userPrincipalName": "ann@example.com"}
     envelope = {"time": TIME, "resourceId": f"/tenants/{TENANT}/providers/Microsoft.aadiam", "tenantId": TENANT,
                 "operationName": "User Risk Detection", "category": "UserRiskEvents", "properties": resource}
-    return [resource, envelope] + ual("RiskDetection", 294, "AzureActiveDirectory", RiskEventType=event_type,
+    table = row("AADUserRiskEvents", resource, OperationName="User Risk Detection")
+    return [resource, envelope, table] + ual("RiskDetection", 294, "AzureActiveDirectory", RiskEventType=event_type,
                                       RiskLevel="medium", RiskState="atRisk", ActivityDateTime=TIME)
 
 

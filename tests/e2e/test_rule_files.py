@@ -150,6 +150,18 @@ class Files(unittest.TestCase):
                 for note in refused:
                     reasons = [given["reason"] for given, place in zip(report["refused"], got) if place == note[:3]]
                     self.assertTrue(any(note[3] in reason for reason in reasons), (note, reasons))
+                if taken[0] > 0:
+                    self.scan_beside(folder, len(refused))
+
+    def scan_beside(self, folder, refused):
+        """What is refused does not stop what is not."""
+        good = self.write("good.yml", rule("good", detection="{s: {Operation: y}, condition: s}"))
+        records = self.write("records", json.dumps(mr.record(1) | {"Operation": "y"}) + "\n")
+        status, found, said = mr.scan("-r", folder, "-r", good, "--workers", 1, "--summary", self.place.path("summary"),
+                                      records, env=self.place.environment)
+        self.assertEqual((status, [alert["finding_info"]["analytic"]["uid"] for alert in found]), (0, ["good"]), said)
+        self.assertEqual(mr.summary(self.place.path("summary"))["rules_refused"], refused)
+        self.assertEqual(said.count("refused: "), refused, said)
 
     def test_across_folders(self):
         first = os.path.dirname(self.write("first/c.yml", count("c", "[inner, 'n']")))
@@ -179,6 +191,10 @@ class Files(unittest.TestCase):
         path = self.write("filter.yml", blocklist("[a]", "f"))
         self.assertEqual("".join(self.scan(records, path, rules)), "abb")
         self.assertIn("without `not`", self.check(path, rules)["warnings"][0]["reason"])
+        # Without its placeholder's value nobody knows what it lets through.
+        path = self.write("filter.yml", blocklist("[a]").replace("UserId: bob", "UserId|expand: '%x%'"))
+        self.assertEqual("".join(self.scan(records, path, rules)), "bb")
+        self.assertEqual(self.check(path, rules)["inactive"], ["a"])
         # Another logsource is another matter.
         path = self.write("filter.yml", blocklist("any").replace("audit", "exchange"))
         self.assertEqual("".join(self.scan(records, path, rules)), "aabb")
@@ -208,11 +224,12 @@ class Files(unittest.TestCase):
         self.assertEqual([(note["line"], note["column"], note["reason"].split(":")[0]) for note in report["warnings"]],
                          [(3, 9, "\"fine\" is no status"), (4, 8, "\"severe\" is no level")])
         self.assertEqual(report["rules"], 1)
-        path = self.write("a.yml", rule("a").replace("{product", "{tenant: x, definition: y, product") + "---\n" + count(
-            "c", "[a]", ", group-by: [u], aliases: {u: {a: x}, v: {a: y}}"))
+        odd = rule("a").replace("{product", "{tenant: x, definition: y, product")
+        path = self.write("a.yml", odd + "---\n" + count("c", "[a]", ", group-by: [u], aliases: {u: {a: x}, v: {a: y}}"))
         self.assertEqual([(note["line"], note["column"], note["reason"].split(":")[0])
                           for note in self.check(path)["warnings"]],
-                         [(3, 13, "\"tenant\" is left out of the logsource"), (8, 117, "the alias \"v\" is used nowhere")])
+                         [(3, 13, "\"tenant\" is left out of the logsource"),
+                          (8, 117, "the alias \"v\" is used nowhere")])
 
 
 if __name__ == "__main__":
