@@ -70,7 +70,7 @@ class Streams(unittest.TestCase):
             self.assertTrue(any(alert[0] == rule["name"] for alert in wanted), f"{rule['name']} never fires")
         rules = STREAM_RULES + correlations_yaml(CORRELATIONS)
         print(f"seed {SEED}: {len(records)} records, {len(wanted)} alerts", flush=True)
-        uids = None
+        uids = once = None
         for workers, times in ((1, 1), (2, 1), (3, 2), (4, 1)):
             rng.shuffle(records)
             with tempfile.TemporaryDirectory() as scratch:
@@ -84,6 +84,10 @@ class Streams(unittest.TestCase):
                 self.assertEqual(sorted(wanted - set(found), key=str)[:5], [], "missing")
                 self.assertEqual(sorted(set(found) - wanted, key=str)[:5], [], "too much")
                 self.assertEqual(counts["alerts"], len(wanted))
+                # What a pass repeats of itself, and each further pass whole.
+                once = once or counts
+                self.assertEqual(counts["signals"], times * once["signals"])
+                self.assertEqual(counts["repeated"], once["repeated"] + (times - 1) * once["signals"])
                 uids = uids or found
                 self.assertEqual(found, uids, "another id")
 
