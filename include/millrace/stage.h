@@ -3,8 +3,8 @@
  * One process, one thread. pipeline/worker.c owns the loop, the links and the clock; a stage owns
  * no socket and reads no clock. `prepare` runs in the supervisor, once for a run, before any worker
  * starts. In a worker: open, restore?, then process / apply / poll / tick in any order, never
- * nested, at a barrier barrier and then snapshot for each key group, finish once when all upstream
- * workers have ended, close last. */
+ * nested, at a barrier barrier, then snapshot for each key group, later committed, finish once when
+ * all upstream workers have ended, close last. */
 #ifndef MILLRACE_STAGE_H
 #define MILLRACE_STAGE_H
 
@@ -154,6 +154,11 @@ struct mr_stage_ops {
 	void (*snapshot)(void *state, uint8_t key_group, struct mr_buf *out);
 	enum mr_err (*restore)(void *state, uint8_t key_group, struct mr_slice bytes,
 			       struct mr_error *error);
+
+	/* The checkpoint of the last barrier is whole and durable: what was kept for a return to
+	 * the one before may go, and a source may tell its origin how far it has come
+	 * (PROTOCOL.md 4.4). May be NULL. */
+	void (*committed)(void *state);
 
 	void (*close)(void *state);
 
