@@ -7,9 +7,9 @@ import unittest
 
 import millrace_test as mr
 
-COUNT = 12000
+COUNT = 40000
 AFTER = 100
-PADDING = "x" * 4000  # so that the alerts of what is read fill all buffers long before the file's end
+PADDING = "x" * 1000  # so that the alerts of what is read fill all buffers long before the file's end
 
 
 def write_records(path, numbers):
