@@ -258,6 +258,14 @@ static void test_refused(void **unused)
 	import_text(store, (struct mr_slice){longest.data, (2 << 20) + 23}, &outcome);
 	assert_int_equal(outcome.taken, 2);
 	assert_non_null(strstr(outcome.log.data, ".in:2: refused: longer than 1 MiB"));
+	outcome_fini(&outcome);
+	/* Nor is what stands before a megabyte of blanks taken for the whole line. */
+	memset(longest.data, ' ', (1 << 20) + 10);
+	memcpy(longest.data, "{\"id\":\"1\",\"upn\":\"a\"}", 20);
+	memcpy(longest.data + (1 << 20) + 9, "x\n{\"id\":\"2\",\"upn\":\"b\"}", 22);
+	import_text(store, (struct mr_slice){longest.data, (1 << 20) + 9 + 22}, &outcome);
+	assert_int_equal(outcome.taken, 1);
+	assert_non_null(strstr(outcome.log.data, ".in:1: refused: longer than 1 MiB"));
 	mr_buf_fini(&longest);
 	outcome_fini(&outcome);
 	import_text(store, MR_SLICE("id,name\n1,x\n"), &outcome);
