@@ -11,6 +11,7 @@
 
 /* Events in hand at once: enough for look-ups with prefetch, few enough to stay in the cache. */
 #define CHAIN_EVENTS 128
+#define CHAIN_MEASURED 16 /* of so many turns, one is measured */
 
 static bool writes_events(const struct mr_writer *writer)
 {
@@ -78,17 +79,39 @@ bool mr_chain_is_source(const struct mr_chain *chain)
 
 /* ---- what each stage costs ---- */
 
-static void begin_charge(struct mr_chain *chain)
+static void begin_turn(struct mr_chain *chain)
 {
-	chain->mark_ns = mr_clock_cpu_ns();
+	/* Every so many would meet the same turns of each batch. */
+	uint32_t mixed = (uint32_t)chain->turns++ * UINT32_C(2654435769);
+	chain->measuring = mixed < UINT32_MAX / CHAIN_MEASURED;
+	chain->measured += chain->measuring;
 }
 
-/* What was used since the call before is this stage's. */
+static void mark(struct mr_chain *chain)
+{
+	if (chain->measuring)
+		chain->mark_ns = mr_clock_cpu_ns();
+}
+
+/* What was used since the mark is this stage's. */
+static uint64_t since_mark(struct mr_chain *chain)
+{
+	uint64_t from_ns = chain->mark_ns;
+	chain->mark_ns = mr_clock_cpu_ns();
+	return chain->mark_ns - from_ns;
+}
+
 static void charge(struct mr_chain *chain, uint32_t item)
 {
-	uint64_t now_ns = mr_clock_cpu_ns();
-	chain->items[item].cpu_ns += now_ns - chain->mark_ns;
-	chain->mark_ns = now_ns;
+	if (chain->measuring)
+		chain->items[item].turns_ns += since_mark(chain);
+}
+
+uint64_t mr_chain_cpu_ns(const struct mr_chain *chain, uint32_t item)
+{
+	const struct mr_chain_item *of = &chain->items[item];
+	double scale = chain->measured == 0 ? 0 : (double)chain->turns / (double)chain->measured;
+	return of->other_ns + (uint64_t)((double)of->turns_ns * scale);
 }
 
 static enum mr_err named(const struct mr_chain_item *item, enum mr_err err, struct mr_error *error)
@@ -198,7 +221,7 @@ static enum mr_err go_first(struct mr_chain *chain, struct mr_error *error)
 
 enum mr_err mr_chain_go(struct mr_chain *chain, struct mr_error *error)
 {
-	begin_charge(chain);
+	mark(chain);
 	for (;;) {
 		if (chain->middle_open) {
 			enum mr_err err = go_middle(chain, error);
@@ -207,6 +230,8 @@ enum mr_err mr_chain_go(struct mr_chain *chain, struct mr_error *error)
 		}
 		if (!chain->in_open)
 			return MR_OK;
+		begin_turn(chain);
+		mark(chain);
 		enum mr_err err = go_first(chain, error);
 		if (err != MR_OK && err != MR_FULL)
 			return err;
@@ -225,7 +250,8 @@ enum mr_err mr_chain_go(struct mr_chain *chain, struct mr_error *error)
 enum mr_err mr_chain_poll(struct mr_chain *chain, struct mr_error *error)
 {
 	const struct mr_chain_item *item = &chain->items[0];
-	begin_charge(chain);
+	begin_turn(chain);
+	mark(chain);
 	enum mr_err err = item->ops->poll(item->state, chain->writer, error);
 	charge(chain, 0);
 	return named(item, err, error);
@@ -233,13 +259,13 @@ enum mr_err mr_chain_poll(struct mr_chain *chain, struct mr_error *error)
 
 enum mr_err mr_chain_tick(struct mr_chain *chain, int64_t now_us, struct mr_error *error)
 {
-	begin_charge(chain);
 	for (uint32_t i = 0; i < chain->count; i++) {
-		const struct mr_chain_item *item = &chain->items[i];
+		struct mr_chain_item *item = &chain->items[i];
 		if (item->ops->tick == NULL)
 			continue;
+		chain->mark_ns = mr_clock_cpu_ns();
 		enum mr_err err = item->ops->tick(item->state, now_us, chain->writer, error);
-		charge(chain, i);
+		item->other_ns += since_mark(chain);
 		if (err != MR_OK)
 			return named(item, err, error);
 	}
@@ -252,10 +278,11 @@ enum mr_err mr_chain_finish(struct mr_chain *chain, struct mr_error *error)
 		enum mr_err err = mr_chain_go(chain, error);
 		if (err != MR_OK)
 			return err;
-		const struct mr_chain_item *item = &chain->items[chain->finished];
+		struct mr_chain_item *item = &chain->items[chain->finished];
+		chain->mark_ns = mr_clock_cpu_ns();
 		if (item->ops->finish != NULL)
 			err = item->ops->finish(item->state, chain->writer, error);
-		charge(chain, chain->finished);
+		item->other_ns += since_mark(chain);
 		if (err != MR_OK)
 			return named(item, err, error);
 		chain->finished++;

@@ -12,7 +12,8 @@
 struct mr_chain_item {
 	const struct mr_stage_ops *ops;
 	void *state;
-	uint64_t cpu_ns; /* what its calls have cost */
+	uint64_t turns_ns; /* what its calls have cost in the turns that were measured */
+	uint64_t other_ns; /* and in tick and finish */
 };
 
 struct mr_chain {
@@ -26,6 +27,11 @@ struct mr_chain {
 	bool has_events;
 	struct mr_events events;
 	struct mr_writer *writer;
+	/* A turn takes one batch, or one chunk of its events, from the first stage to the last.
+	 * The clock of a thread's CPU is a system call: one turn in CHAIN_MEASURED is measured. */
+	uint64_t turns;
+	uint64_t measured;
+	bool measuring;   /* this turn is */
 	uint64_t mark_ns; /* the thread's CPU time when the last call began or ended */
 };
 
@@ -35,6 +41,10 @@ enum mr_err mr_chain_open(struct mr_chain *chain, const struct mr_group *group,
 			  struct mr_error *error);
 /* Accepts zeroed memory. */
 void mr_chain_close(struct mr_chain *chain);
+
+/* Nanoseconds of CPU that the calls of stage `item` have cost, as far as the measured turns tell.
+ */
+uint64_t mr_chain_cpu_ns(const struct mr_chain *chain, uint32_t item);
 
 bool mr_chain_is_source(const struct mr_chain *chain);
 /* Whether the batch before is done, so that the next may begin. */

@@ -47,7 +47,7 @@ void mr_worker_report(struct mr_worker *worker, bool last)
 		mr_pack_uint(&bytes, worker->counters.at[i]);
 	mr_pack_array(&bytes, worker->chain.count);
 	for (uint32_t i = 0; i < worker->chain.count; i++)
-		mr_pack_uint(&bytes, worker->chain.items[i].cpu_ns);
+		mr_pack_uint(&bytes, mr_chain_cpu_ns(&worker->chain, i));
 	struct mr_control_message message = {
 	    .kind = MR_CONTROL_COUNTERS, .bytes = {bytes.data, bytes.len}, .fd = -1};
 	bool sent = true;
