@@ -78,6 +78,12 @@ size_t mr_fold(const char *text, size_t len, char *out)
 struct mr_slice mr_fold_arena(struct mr_arena *arena, struct mr_slice text)
 {
 	size_t at = 0;
+	uint64_t word;
+	for (; at + sizeof word <= text.len; at += sizeof word) {
+		memcpy(&word, text.at + at, sizeof word);
+		if ((word & 0x8080808080808080u) != 0 || fold_word(word) != word)
+			break;
+	}
 	while (at < text.len) {
 		unsigned char c = (unsigned char)text.at[at];
 		if (c >= 0x80 || (c >= 'A' && c <= 'Z'))
@@ -95,6 +101,17 @@ bool mr_fold_eq(struct mr_slice a, struct mr_slice b)
 	size_t at = 0;
 	size_t other = 0;
 	while (at < a.len && other < b.len) {
+		unsigned char c = (unsigned char)a.at[at];
+		unsigned char d = (unsigned char)b.at[other];
+		if ((c | d) < 0x80) {
+			c = c >= 'A' && c <= 'Z' ? c + 32 : c;
+			d = d >= 'A' && d <= 'Z' ? d + 32 : d;
+			if (c != d)
+				return false;
+			at++;
+			other++;
+			continue;
+		}
 		bool bad_a = false;
 		bool bad_b = false;
 		unsigned char byte_a = (unsigned char)a.at[at];

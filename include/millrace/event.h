@@ -92,9 +92,9 @@ struct mr_event *mr_events_push(struct mr_events *events);
 /* Take back the newest event: what parse does with a record that turns out to be bad. */
 void mr_events_pop(struct mr_events *events);
 
-/* The fields that no rule asked for (mr_fields_asked) and that stages therefore held back: called
- * before anybody but the rules reads an event, as for a signal or to send it on. Most events are
- * never completed. */
+/* The fields that nobody asked for (mr_fields_asked) and that stages therefore held back, and the
+ * origin's hash: called before anybody but the rules reads an event, as for a signal or to send it
+ * on. Most events are never completed. */
 static inline void mr_event_complete(struct mr_events *events, struct mr_event *event)
 {
 	if (!event->complete && events->completer != NULL)

@@ -127,9 +127,9 @@ struct mr_stage_ops {
 	enum mr_err (*apply)(void *state, struct mr_events *events, uint32_t from,
 			     struct mr_error *error);
 
-	/* For a stage with apply: add the fields that apply held back, since no rule asked for them
-	 * (mr_event_complete). Once at most for an event, after apply and before the events are
-	 * reset. May be NULL. */
+	/* For a stage that makes events or adds to them: add the fields that it held back, since
+	 * nobody asked for them (mr_event_complete). Once at most for an event, after apply and
+	 * before the events are reset. May be NULL. */
 	void (*complete)(void *state, struct mr_events *events, struct mr_event *event);
 
 	/* About once a second of wall clock, barriers or none. May be NULL. */

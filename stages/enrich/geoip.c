@@ -22,6 +22,7 @@ static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *er
 
 	if (count == 0)
 		return MR_OK;
+	mr_fields_ask(prepare->fields, MR_F_SRC_IP);
 	paths = mr_calloc(count, sizeof(*paths));
 	for (size_t i = 0; i < count; i++)
 		paths[i] = mr_config_get(prepare->config, "geoip", i);

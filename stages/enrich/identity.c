@@ -26,6 +26,10 @@ struct identity_state {
 	const struct identity_person *people[ENRICH_CHUNK];
 };
 
+/* What looking for the actor reads of an event. */
+static const mr_field read_fields[] = {MR_F_ACTOR_UID, MR_F_ACTOR_NAME, MR_F_ACTOR_TYPE,
+				       MR_F_APP_UID};
+
 static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *error)
 {
 	const char *store = mr_config_get(prepare->config, "identity", 0);
@@ -33,6 +37,8 @@ static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *er
 	int fd;
 	if (store == NULL)
 		return MR_OK;
+	for (size_t i = 0; i < sizeof read_fields / sizeof *read_fields; i++)
+		mr_fields_ask(prepare->fields, read_fields[i]);
 	char *generation = identity_store_current(store);
 	enum mr_err err = identity_store_open(generation, &fd, &size, NULL, error);
 	if (err == MR_OK)

@@ -45,6 +45,7 @@ static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *er
 
 	if (path == NULL)
 		return MR_OK;
+	mr_fields_ask(prepare->fields, MR_F_SRC_IP);
 	err = sealed_copy(path, &fd, &size, error);
 	if (err != MR_OK)
 		return err;

@@ -51,4 +51,5 @@ const struct mr_kind mr_kind_signin = {
     .row_count = sizeof rows / sizeof rows[0],
     .is = is_signin,
     .finish = finish,
+    .finished = {MR_F_ACTOR_TYPE, MR_F_OPERATION},
 };

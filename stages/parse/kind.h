@@ -62,13 +62,16 @@ struct mr_row {
 	const char *from; /* native name */
 };
 
+#define MR_FINISHED_MAX 3
+
 struct mr_kind {
 	const struct mr_row *rows;
 	size_t row_count;
 	/* Whether a record is of the kind. NULL: only kind.c's table of categories tells. */
 	bool (*is)(const struct mr_view *view);
-	/* What rows cannot say; may be NULL. */
+	/* What rows cannot say, behind them; may be NULL. */
 	void (*finish)(const struct mr_view *view);
+	mr_field finished[MR_FINISHED_MAX]; /* the fields that it adds or looks at, 0 behind them */
 };
 
 extern const struct mr_kind mr_kind_unknown, mr_kind_ual, mr_kind_signin, mr_kind_audit,
@@ -90,7 +93,10 @@ void mr_normaliser_free(struct mr_normaliser *normaliser);
 /* Every native name that a kind's rows or marks use. */
 void mr_normalise_prepare(struct mr_fields *fields);
 const mr_field *mr_normaliser_marks(const struct mr_normaliser *normaliser);
-/* Follow the rows of the event's kind. */
-void mr_normalise(const struct mr_normaliser *normaliser, const struct mr_view *view);
+/* Follow the rows of the event's kind: first those whose fields are asked for, and its time; later
+ * the others. */
+enum mr_pass { MR_PASS_FIRST, MR_PASS_LATER, MR_PASS_COUNT };
+void mr_normalise(const struct mr_normaliser *normaliser, enum mr_pass pass,
+		  const struct mr_view *view);
 
 #endif

@@ -31,11 +31,17 @@ static const struct {
 };
 #define NATIVES (sizeof natives / sizeof natives[0])
 
+/* What of a kind is done in one pass. */
+struct part {
+	struct compiled *rows;
+	size_t row_count;
+	mr_field natives[NATIVES]; /* those of `natives` that are kept, 0 for the others */
+	bool finishes;
+};
+
 struct mr_normaliser {
 	mr_field marks[MR_MARK_COUNT];
-	mr_field natives[NATIVES];
-	struct compiled *rows[MR_KIND_COUNT];
-	size_t row_count[MR_KIND_COUNT];
+	struct part parts[MR_PASS_COUNT][MR_KIND_COUNT];
 };
 
 static const char *const mark_names[MR_MARK_COUNT] = {
@@ -57,22 +63,57 @@ void mr_normalise_prepare(struct mr_fields *fields)
 	}
 }
 
+static bool finishes(const struct mr_kind *kind, mr_field field)
+{
+	for (size_t i = 0; i < MR_FINISHED_MAX; i++)
+		if (kind->finished[i] == field && field != 0)
+			return true;
+	return false;
+}
+
+/* Which pass a kind's finish belongs to: the first, where any field that it adds is asked for. */
+static enum mr_pass finish_pass(const struct mr_kind *kind, const struct mr_fields *fields)
+{
+	for (size_t i = 0; i < MR_FINISHED_MAX && kind->finished[i] != 0; i++)
+		if (mr_fields_asked(fields, kind->finished[i]))
+			return MR_PASS_FIRST;
+	return MR_PASS_LATER;
+}
+
+static enum mr_pass pass_of(const struct mr_kind *kind, mr_field field,
+			    const struct mr_fields *fields)
+{
+	if (field == MR_F_TIME || mr_fields_asked(fields, field))
+		return MR_PASS_FIRST;
+	if (field == MR_F_SRC_IP && mr_fields_asked(fields, MR_F_SRC_PORT)) /* comes with it */
+		return MR_PASS_FIRST;
+	return finishes(kind, field) ? finish_pass(kind, fields) : MR_PASS_LATER;
+}
+
 /* A row whose native name the dictionary lacks (it was full) finds nothing and is left out. */
 static void compile(struct mr_normaliser *normaliser, enum mr_record_kind kind,
 		    const struct mr_fields *fields)
 {
 	const struct mr_kind *of = mr_kind_of(kind);
-	struct compiled *rows = mr_calloc(of->row_count, sizeof *rows);
-	size_t count = 0;
+	for (enum mr_pass pass = 0; pass < MR_PASS_COUNT; pass++) {
+		struct part *part = &normaliser->parts[pass][kind];
+		part->rows = mr_calloc(of->row_count, sizeof *part->rows);
+		part->finishes = of->finish != NULL && finish_pass(of, fields) == pass;
+		for (size_t i = 0; i < NATIVES; i++)
+			if (natives[i].field != MR_F_TIME &&
+			    pass_of(of, natives[i].field, fields) == pass)
+				part->natives[i] =
+				    mr_fields_find(fields, mr_slice(natives[i].native));
+	}
 	for (size_t i = 0; i < of->row_count; i++) {
 		mr_field from = mr_fields_find(fields, mr_slice(of->rows[i].from));
 		if (from != 0 && from < MR_F_NORMALISED_END)
 			from = mr_names_native(fields, from);
+		struct part *part = &normaliser->parts[pass_of(of, of->rows[i].to, fields)][kind];
 		if (from != 0)
-			rows[count++] = (struct compiled){of->rows[i].to, from, of->rows[i].how};
+			part->rows[part->row_count++] =
+			    (struct compiled){of->rows[i].to, from, of->rows[i].how};
 	}
-	normaliser->rows[kind] = rows;
-	normaliser->row_count[kind] = count;
 }
 
 struct mr_normaliser *mr_normaliser_new(const struct mr_fields *fields)
@@ -80,8 +121,6 @@ struct mr_normaliser *mr_normaliser_new(const struct mr_fields *fields)
 	struct mr_normaliser *normaliser = mr_calloc(1, sizeof *normaliser);
 	for (size_t i = 0; i < MR_MARK_COUNT; i++)
 		normaliser->marks[i] = mr_fields_find(fields, mr_slice(mark_names[i]));
-	for (size_t i = 0; i < NATIVES; i++)
-		normaliser->natives[i] = mr_fields_find(fields, mr_slice(natives[i].native));
 	for (enum mr_record_kind kind = 0; kind < MR_KIND_COUNT; kind++)
 		compile(normaliser, kind, fields);
 	return normaliser;
@@ -91,8 +130,10 @@ void mr_normaliser_free(struct mr_normaliser *normaliser)
 {
 	if (normaliser == NULL)
 		return;
-	for (size_t i = 0; i < MR_KIND_COUNT; i++)
-		free(normaliser->rows[i]);
+	for (size_t i = 0; i < MR_KIND_COUNT; i++) {
+		free(normaliser->parts[MR_PASS_FIRST][i].rows);
+		free(normaliser->parts[MR_PASS_LATER][i].rows);
+	}
 	free(normaliser);
 }
 
@@ -318,11 +359,11 @@ static void follow(const struct mr_view *view, const struct compiled *row)
 
 /* Where the rows left such a name empty, the record's own values stand there; a time that is none
  * does not. */
-static void keep_native(const struct mr_normaliser *normaliser, const struct mr_view *view)
+static void keep_native(const struct part *part, const struct mr_view *view)
 {
 	for (size_t i = 0; i < NATIVES; i++) {
-		uint32_t index = view->event->first[normaliser->natives[i]];
-		if (natives[i].field == MR_F_TIME || view->event->first[natives[i].field] != 0)
+		uint32_t index = view->event->first[part->natives[i]];
+		if (view->event->first[natives[i].field] != 0)
 			continue;
 		while (index != 0) {
 			struct mr_value value = view->events->values[index - 1];
@@ -332,15 +373,15 @@ static void keep_native(const struct mr_normaliser *normaliser, const struct mr_
 	}
 }
 
-void mr_normalise(const struct mr_normaliser *normaliser, const struct mr_view *view)
+void mr_normalise(const struct mr_normaliser *normaliser, enum mr_pass pass,
+		  const struct mr_view *view)
 {
-	enum mr_record_kind kind = view->event->kind;
-	const struct compiled *rows = normaliser->rows[kind];
-	for (size_t i = 0; i < normaliser->row_count[kind]; i++)
+	const struct part *part = &normaliser->parts[pass][view->event->kind];
+	const struct compiled *rows = part->rows;
+	for (size_t i = 0; i < part->row_count; i++)
 		if (view->event->first[rows[i].from] != 0 && view->event->first[rows[i].to] == 0)
 			follow(view, &rows[i]);
-	const struct mr_kind *of = mr_kind_of(kind);
-	if (of->finish != NULL)
-		of->finish(view);
-	keep_native(normaliser, view);
+	if (part->finishes)
+		mr_kind_of(view->event->kind)->finish(view);
+	keep_native(part, view);
 }

@@ -147,16 +147,31 @@ static void name_event(const struct parse *parse, const struct mr_view *view)
 	event->id = (struct mr_slice){hex, 2 * sizeof hash};
 }
 
+/* The fields of one pass. */
+static void fill_fields(const struct parse *parse, enum mr_pass pass, const struct mr_view *view)
+{
+	struct mr_event *event = view->event;
+	const struct {
+		mr_field field;
+		struct mr_slice text;
+	} names[] = {
+	    {MR_F_KIND, mr_record_kind_name(event->kind)},
+	    {MR_F_UID, event->id},
+	    {MR_F_TENANT, event->tenant},
+	};
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (mr_fields_asked(parse->env->fields, names[i].field) == (pass == MR_PASS_FIRST))
+			mr_event_add_text(view->events, event, names[i].field, names[i].text);
+	mr_normalise(parse->normaliser, pass, view);
+}
+
 static void fill_event(struct parse *parse, struct mr_events *events, struct mr_event *event)
 {
 	struct mr_counters *counters = parse->env->counters;
 	struct mr_view view = {events, event, mr_normaliser_marks(parse->normaliser)};
 	event->kind = mr_kind_tell(&view);
 	name_event(parse, &view);
-	mr_event_add_text(events, event, MR_F_KIND, mr_record_kind_name(event->kind));
-	mr_event_add_text(events, event, MR_F_UID, event->id);
-	mr_event_add_text(events, event, MR_F_TENANT, event->tenant);
-	mr_normalise(parse->normaliser, &view);
+	fill_fields(parse, MR_PASS_FIRST, &view);
 	mr_count(counters, MR_C_UNKNOWN_KIND, event->kind == MR_KIND_UNKNOWN);
 	mr_count(counters, MR_C_NO_TIME, !event->has_time);
 }
@@ -191,7 +206,6 @@ static bool parse_record(struct parse *parse, struct mr_events *events, struct m
 	event->raw = record->bytes;
 	event->json = doc;
 	event->origin = record->origin;
-	event->origin.hash = mr_hash64(record->bytes.at, record->bytes.len, 0);
 	event->arrival_us = record->arrival_us;
 	mr_flatten_record(parse->flatten, parse->reader, root, doc, events, event, &twice);
 	mr_count(parse->env->counters, MR_C_DUPLICATE_KEYS, twice);
@@ -224,6 +238,14 @@ static enum mr_err parse_process(void *state, struct mr_reader *in, struct mr_wr
 	return MR_OK;
 }
 
+static void parse_complete(void *state, struct mr_events *events, struct mr_event *event)
+{
+	struct parse *parse = state;
+	struct mr_view view = {events, event, mr_normaliser_marks(parse->normaliser)};
+	event->origin.hash = mr_hash64(event->raw.at, event->raw.len, 0);
+	fill_fields(parse, MR_PASS_LATER, &view);
+}
+
 const struct mr_stage_ops mr_stage_parse = {
     .name = "parse",
     .state_size = sizeof(struct parse),
@@ -231,5 +253,6 @@ const struct mr_stage_ops mr_stage_parse = {
     .prepare = parse_prepare,
     .open = parse_open,
     .process = parse_process,
+    .complete = parse_complete,
     .close = parse_close,
 };

@@ -44,4 +44,5 @@ const struct mr_kind mr_kind_ual = {
     .row_count = sizeof rows / sizeof rows[0],
     .is = is_ual,
     .finish = finish,
+    .finished = {MR_F_PRODUCT},
 };

@@ -109,10 +109,18 @@ static inline struct mr_event *stage_event(struct stage *stage, ...)
 	return event;
 }
 
-static inline void stage_apply(struct stage *stage, uint32_t from)
+static inline void stage_apply_first(struct stage *stage, uint32_t from)
 {
 	struct mr_error error = {0};
 	assert_int_equal(mr_stage_enrich.apply(stage->state, &stage->events, from, &error), MR_OK);
+}
+
+/* With the fields that nobody asked for. */
+static inline void stage_apply(struct stage *stage, uint32_t from)
+{
+	stage_apply_first(stage, from);
+	for (uint32_t i = from; i < stage->events.count; i++)
+		mr_stage_enrich.complete(stage->state, &stage->events, &stage->events.items[i]);
 }
 
 /* All values of a field, joined by '|'; "-" where it is missing. */

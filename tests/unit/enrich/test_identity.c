@@ -63,7 +63,7 @@ static void test_asked(void **unused)
 
 	struct mr_event *stranger = stage_event(&stage, MR_F_ACTOR_NAME, "who@contoso.example", 0);
 	struct mr_event *joey = stage_event(&stage, MR_F_ACTOR_NAME, "joey@contoso.example", 0);
-	stage_apply(&stage, 0);
+	stage_apply_first(&stage, 0);
 	assert_field(&stage, joey, MR_F_ACTOR_RISK, "high");
 	assert_field(&stage, joey, MR_F_ACTOR_ROLES, "Global Administrator");
 	assert_field(&stage, joey, MR_F_ACTOR_KNOWN, "-");
