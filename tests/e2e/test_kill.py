@@ -2,6 +2,7 @@
 
 MILLRACE_ROUNDS says how many rounds of each attack (default: a few), MILLRACE_SEED from where the dice start.
 """
+import contextlib
 import json
 import os
 import random
@@ -110,7 +111,8 @@ class Killed(unittest.TestCase):
         alive = victim is not None and mr.is_running(victim)
         begin = time.monotonic()
         if alive:
-            os.kill(victim, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
         status, said = self.expect_end(process, begin)
         what = f"round {number}: {shape} piped {piped} after {delay:.3f} s: exit {status}: {said}"
         found = self.expect_whole_lines()
@@ -136,7 +138,8 @@ class Killed(unittest.TestCase):
             time.sleep(delay)
             stopped = [pid for pid in workers_of(process.pid) if self.dice.random() < 0.2]
             for pid in stopped:  # those that stand still have to go, too
-                os.kill(pid, signal.SIGSTOP)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
             process.kill()
             process.wait()
             process.stderr.close()
