@@ -320,7 +320,8 @@ static void take_error(struct builder *builder, struct fy_diag *diag)
 	struct fy_diag_error *error = fy_diag_errors_iterate(diag, &iterator);
 
 	if (error == NULL || error->msg == NULL) {
-		sigma_fault_set(builder->arena, &builder->fault, 0, 0, "this is not YAML");
+		sigma_fault_set(builder->arena, &builder->fault, 1, 1,
+				"this is not YAML 1.2, which rule files are");
 		return;
 	}
 	size_t len = strcspn(error->msg, "\n");
@@ -330,13 +331,32 @@ static void take_error(struct builder *builder, struct fy_diag *diag)
 			(int)(len > 200 ? 200 : len), error->msg);
 }
 
+/* Containers that are open, also in a part that is only skipped. */
+static uint32_t level_after(uint32_t level, enum fy_event_type type)
+{
+	switch (type) {
+	case FYET_MAPPING_START:
+	case FYET_SEQUENCE_START:
+		return level + 1;
+	case FYET_MAPPING_END:
+	case FYET_SEQUENCE_END:
+		return level - 1;
+	default:
+		return level;
+	}
+}
+
 static void run_parser(struct builder *builder, struct fy_diag *diag, struct sigma_documents *out)
 {
 	struct fy_event *event;
 	bool ended = false, whole = true;
+	uint32_t level = 0;
 
-	while ((event = fy_parser_parse(builder->parser)) != NULL) {
+	/* libfyaml takes some hundred bytes for each level: past any sense the file is given up. */
+	while (level <= SIGMA_YAML_LEVELS_MAX &&
+	       (event = fy_parser_parse(builder->parser)) != NULL) {
 		enum fy_event_type type = event->type;
+		level = level_after(level, type);
 		/* After a fault the rest of the document is only skipped. */
 		if (whole)
 			whole = on_event(builder, event);
@@ -352,6 +372,8 @@ static void run_parser(struct builder *builder, struct fy_diag *diag, struct sig
 	if (out->count == SIGMA_YAML_DOCUMENTS_MAX) {
 		sigma_fault_set(builder->arena, &builder->fault, 0, 0,
 				"more than 10,000 documents in one file; what follows is not read");
+		add_document(builder->arena, out, NULL, builder->fault);
+	} else if (level > SIGMA_YAML_LEVELS_MAX) {
 		add_document(builder->arena, out, NULL, builder->fault);
 	} else if (!ended || fy_diag_got_error(diag)) {
 		take_error(builder, diag);
@@ -427,6 +449,49 @@ static bool check_bytes(struct mr_arena *arena, struct mr_slice text, struct sig
 	return true;
 }
 
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* Whether the line that starts there ends a document, whatever is open in it. */
+static bool is_border(struct mr_slice text, size_t at)
+{
+	return at + 3 <= text.len &&
+	       (memcmp(text.at + at, "---", 3) == 0 || memcmp(text.at + at, "...", 3) == 0) &&
+	       (at + 3 == text.len || is_blank(text.at[at + 3]));
+}
+
+/* libfyaml holds a list or map in brackets as tokens until it ends, some hundred bytes for each
+ * bracket or comma. Brackets stand behind a blank or at a line's start. False, with the document's
+ * place, where one that may have them is too long. */
+static bool check_brackets(struct mr_arena *arena, struct mr_slice text, size_t *good_out,
+			   struct sigma_fault *fault)
+{
+	bool brackets = false;
+	uint32_t line = 1, first = 1;
+
+	*good_out = 0;
+	for (size_t at = 0; at < text.len; at++) {
+		bool starts = at == 0 || text.at[at - 1] == '\n';
+		line += starts && at > 0;
+		if (starts && is_border(text, at)) {
+			brackets = false;
+			*good_out = at;
+			first = line;
+		}
+		brackets |= (text.at[at] == '[' || text.at[at] == '{') &&
+			    (at == 0 || is_blank(text.at[at - 1]));
+		if (brackets && at - *good_out >= SIGMA_YAML_BRACKETS_MAX)
+			return sigma_fault_set(
+			    arena, fault, first, 1,
+			    "a document of more than 1 MiB with brackets in it; write its long "
+			    "lists line by line, with a dash before each member");
+	}
+	*good_out = text.len;
+	return true;
+}
+
 void sigma_yaml_parse(struct mr_arena *arena, struct mr_slice text, struct sigma_documents *out)
 {
 	struct builder *builder;
@@ -445,9 +510,12 @@ void sigma_yaml_parse(struct mr_arena *arena, struct mr_slice text, struct sigma
 		add_document(arena, out, NULL, fault);
 		return;
 	}
+	check_brackets(arena, text, &text.len, &fault);
 	builder = mr_calloc(1, sizeof(*builder));
 	builder->arena = arena;
 	parse_text(builder, text, out);
+	if (sigma_fault_is(&fault))
+		add_document(arena, out, NULL, fault);
 	free(builder->open);
 	free(builder->anchors);
 	free(builder);

@@ -8,9 +8,11 @@
 
 #include "millrace/text.h"
 
-#define SIGMA_YAML_FILE_MAX ((size_t)16 << 20)   /* bytes of a file */
-#define SIGMA_YAML_DEPTH_MAX 60                  /* containers within containers */
-#define SIGMA_YAML_COST_MAX ((uint64_t)32 << 20) /* bytes of a document, aliases followed */
+#define SIGMA_YAML_FILE_MAX ((size_t)16 << 20)    /* bytes of a file */
+#define SIGMA_YAML_BRACKETS_MAX ((size_t)1 << 20) /* bytes of a document with brackets in it */
+#define SIGMA_YAML_DEPTH_MAX 60                   /* containers within containers */
+#define SIGMA_YAML_LEVELS_MAX 1000                /* where the rest of the file is not read */
+#define SIGMA_YAML_COST_MAX ((uint64_t)32 << 20)  /* bytes of a document, aliases followed */
 #define SIGMA_YAML_ANCHORS_MAX 1000
 #define SIGMA_YAML_KEYS_MAX 1000       /* keys of a map */
 #define SIGMA_YAML_DOCUMENTS_MAX 10000 /* documents of a file */

@@ -52,6 +52,16 @@ CASES = {
                [("a.yml", 1, 1, "longer than 16 MiB")]),
     "deep nesting": ({"a.yml": "title: " + "[" * 50000 + "]" * 50000 + "\n", "b.yml": rule("b")}, (1, 0, 0),
                      [("a.yml", 1, 67, "60 levels")]),
+    "nesting without end": ({"a.yml": "title: " + "{" * 16000000, "b.yml": rule("b")}, (1, 0, 0),
+                            [("a.yml", 1, 1, "more than 1 MiB with brackets")]),
+    "levels without end": ({"a.yml": "? " * 8000000, "b.yml": rule("b")}, (1, 0, 0), [("a.yml", 1, 121, "60 levels")]),
+    "a long list in brackets": ({"a.yml": rule("a") + "---\nx: [" + "a, " * 400000 + "]\n---\n" + rule("c")}, (1, 0, 0),
+                                [("a.yml", 5, 1, "with a dash before each member")]),
+    "a long list with dashes": ({"a.yml": rule("a").replace("{product: m365, service: audit}", "").replace(
+        "{s: {Operation: x}, condition: s}", "\n s:\n  A:\n" + "".join(f"  - {'x' * 200}{n}\n" for n in range(9000)) +
+        " condition: s")}, (1, 0, 0), []),
+    "another YAML": ({"a.yml": "%YAML 1.9\n---\na: b\n", "b.yml": rule("b")}, (1, 0, 0),
+                     [("a.yml", 1, 1, "not YAML 1.2")]),
     "a key twice": ({"a.yml": rule("a") + "title: u\n", "b.yml": rule("b")}, (1, 0, 0),
                     [("a.yml", 5, 1, "the key title stands twice")]),
     "an identifier twice": ({"a.yml": rule("a", detection="{s: {A: 1}, s: {B: 1}, condition: s}")}, (0, 0, 0),
@@ -225,7 +235,8 @@ class Files(unittest.TestCase):
                          [(3, 9, "\"fine\" is no status"), (4, 8, "\"severe\" is no level")])
         self.assertEqual(report["rules"], 1)
         odd = rule("a").replace("{product", "{tenant: x, definition: y, product")
-        path = self.write("a.yml", odd + "---\n" + count("c", "[a]", ", group-by: [u], aliases: {u: {a: x}, v: {a: y}}"))
+        over = count("c", "[a]", ", group-by: [u], aliases: {u: {a: x}, v: {a: y}}")
+        path = self.write("a.yml", odd + "---\n" + over)
         self.assertEqual([(note["line"], note["column"], note["reason"].split(":")[0])
                           for note in self.check(path)["warnings"]],
                          [(3, 13, "\"tenant\" is left out of the logsource"),

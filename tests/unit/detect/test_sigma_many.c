@@ -1,5 +1,6 @@
 /* test_sigma_many.c - many rules, and few bytes that would become many: time and memory are those
  * of what was read. */
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -133,6 +134,24 @@ static void aliases(void **state)
 	mr_buf_fini(&text);
 }
 
+/* Nesting costs memory in the YAML library already. */
+static void nesting(void **state)
+{
+	(void)state;
+	struct mr_buf text = {0};
+	struct rules rules;
+	for (int i = 0; i < 8000000; i++)
+		mr_buf_add_text(&text, "? ");
+	struct mr_slice reason = refusal(&rules, &text);
+	assert_non_null(memmem(reason.at, reason.len, "nested too deeply", 17));
+	assert_int_equal(rules.set.refused.count, 1);
+	struct rusage usage;
+	getrusage(RUSAGE_SELF, &usage);
+	assert_true(usage.ru_maxrss < 1000000); /* KiB */
+	rules_fini(&rules);
+	mr_buf_fini(&text);
+}
+
 /* 10,000 values of four dashes each have 625 forms. */
 static void forms(void **state)
 {
@@ -192,8 +211,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(time_is_linear), cmocka_unit_test(global_documents),
-	    cmocka_unit_test(aliases),        cmocka_unit_test(forms),
-	    cmocka_unit_test(all_together),
+	    cmocka_unit_test(aliases),        cmocka_unit_test(nesting),
+	    cmocka_unit_test(forms),          cmocka_unit_test(all_together),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
