@@ -118,24 +118,25 @@ static void held_build(struct corr *corr, struct corr_slot *slot)
 
 static void slot_settle(struct corr *corr, const struct corr_rule *rule, struct corr_slot *slot)
 {
-	if (slot == NULL)
+	if (slot == NULL || slot->written)
 		return;
 	uint64_t most = slot->set.count;
 	if (slot->previous != NULL)
 		most += slot->previous->set.count;
 	/* A slot that holds so many fires for certain. */
 	bool fires = !slot->fired && slot->set.count >= rule->threshold;
-	if (rule->outer_count == 0 && (fires || slot->fired)) {
-		corr_held_drop(slot);
-	} else if (most >= rule->threshold) {
+	bool is_asked = rule->outer_count > 0 || (!fires && !slot->fired);
+	if (is_asked && most >= rule->threshold) {
 		struct corr_held *held = corr_held_get(slot);
 		if (held->stale || held->count > held->limit)
 			held_build(corr, slot);
 		struct corr_want want = {{0, rule->span_us - 1}, rule->threshold};
 		fires |= corr_feed_take(corr, slot, &want);
-	} else if (slot->held != NULL && slot->held->count > slot->held->limit) {
+	} else if (is_asked && slot->held != NULL && slot->held->count > slot->held->limit) {
 		corr_held_restart(corr, slot->held);
 	}
+	if (rule->outer_count == 0 && (fires || slot->fired))
+		corr_held_drop(slot);
 	if (fires && !slot->fired)
 		corr_fire(corr, slot);
 }
