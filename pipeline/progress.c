@@ -4,12 +4,17 @@
  */
 #include "progress.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "millrace/memory.h"
+
+#define HURRY_MS 50
 
 void mr_progress_init(struct mr_progress *progress, int64_t now_us)
 {
@@ -18,9 +23,25 @@ void mr_progress_init(struct mr_progress *progress, int64_t now_us)
 	progress->wanted = progress->terminal;
 }
 
-static void put(const struct mr_buf *text)
+/* A pipe that polls as writable takes PIPE_BUF bytes without blocking. */
+static bool may_write(const struct mr_progress *progress)
 {
-	ssize_t written = write(STDERR_FILENO, text->data, text->len);
+	struct pollfd fds[] = {
+	    {.fd = STDERR_FILENO, .events = POLLOUT},
+	    {.fd = progress->stop_fd > 0 ? progress->stop_fd : -1, .events = POLLIN}};
+	while (poll(fds, 2, progress->hurry ? HURRY_MS : -1) < 0 && errno == EINTR)
+		;
+	return fds[0].revents != 0;
+}
+
+static void put(const struct mr_progress *progress, const struct mr_buf *text)
+{
+	size_t len = text->len < PIPE_BUF ? text->len : PIPE_BUF - 1;
+	if (!may_write(progress))
+		return;
+	ssize_t written = write(STDERR_FILENO, text->data, len);
+	if (len < text->len && written > 0)
+		written = write(STDERR_FILENO, "\n", 1);
 	(void)written;
 }
 
@@ -30,7 +51,7 @@ void mr_progress_clear(struct mr_progress *progress)
 		return;
 	struct mr_buf text = {0};
 	mr_buf_add_text(&text, "\r\x1b[K");
-	put(&text);
+	put(progress, &text);
 	mr_buf_fini(&text);
 	progress->shown = false;
 }
@@ -64,7 +85,7 @@ void mr_progress_show(struct mr_progress *progress, const struct mr_counters *su
 		      progress->rate, (unsigned long long)sums->at[MR_C_ALERTS]);
 	add_time_left(progress, sums, now_us, &text);
 	mr_buf_add_text(&text, progress->terminal ? "" : "\n");
-	put(&text);
+	put(progress, &text);
 	mr_buf_fini(&text);
 	progress->shown = progress->terminal;
 }
@@ -104,6 +125,6 @@ void mr_progress_line(struct mr_progress *progress, const char *who, enum mr_log
 	mr_buf_add(&text, line, len);
 	mr_log_clean(text.data + text.len - len, len); /* a worker is believed nothing */
 	mr_buf_add_text(&text, "\n");
-	put(&text);
+	put(progress, &text);
 	mr_buf_fini(&text);
 }

@@ -17,6 +17,9 @@ struct mr_progress {
 	int64_t last_us;
 	uint64_t last_records;
 	double rate;
+	/* Whoever reads stderr may hold the run up, but not keep it from being ended. */
+	int stop_fd; /* readable once it shall end; 0 is none */
+	bool hurry;  /* it does: what can't be shown at once is not */
 };
 
 void mr_progress_init(struct mr_progress *progress, int64_t now_us);

@@ -232,6 +232,7 @@ static enum mr_err interrupted(struct mr_supervisor *supervisor, struct mr_error
 	if (read(supervisor->signals, &info, sizeof info) != sizeof info)
 		return MR_OK;
 	supervisor->interrupted = (int)info.ssi_signo;
+	supervisor->progress.hurry = true;
 	return mr_error_set(error, MR_PEER_LOST, "ended by signal %d (%s) before the work was done",
 			    (int)info.ssi_signo, strsignal((int)info.ssi_signo));
 }
@@ -312,9 +313,10 @@ static enum mr_err catch_signals(struct mr_supervisor *supervisor, sigset_t *bef
 	sigaddset(&wanted, SIGHUP);
 	sigprocmask(SIG_BLOCK, &wanted, before);
 	supervisor->signals = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (supervisor->signals >= 0)
-		return MR_OK;
-	return mr_error_errno(error, MR_IO, "cannot listen for signals");
+	if (supervisor->signals < 0)
+		return mr_error_errno(error, MR_IO, "cannot listen for signals");
+	supervisor->progress.stop_fd = supervisor->signals;
+	return MR_OK;
 }
 
 enum mr_err mr_supervisor_run(struct mr_supervisor *supervisor, struct mr_error *error)

@@ -1,4 +1,6 @@
 """What a scan leaves in its outputs when it cannot end well: whole lines, or what stood there before."""
+import contextlib
+import gzip
 import json
 import os
 import resource
@@ -44,6 +46,32 @@ class Outputs(unittest.TestCase):
             self.assertIn(b"before the work was done", said)
             self.assertTrue(written.endswith(b"}\n"), written[-100:])
             mr.alerts(written)
+
+    def test_interrupted_while_nobody_reads_stderr(self):
+        """The supervisor waits for a full pipe to take a line: it may still be ended."""
+        damaged = self.place.path("damaged.gz")
+        with open(self.records, "rb") as text, open(damaged, "wb") as out:
+            out.write(gzip.compress(text.read())[:-100])
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(writer, b"x" * 4096)
+        os.set_blocking(writer, True)
+        process = subprocess.Popen([mr.PROGRAM, "scan", "-r", self.place.rule, "-o", self.output, damaged, "-"],
+                                   stdin=subprocess.PIPE, stderr=writer, env=self.place.environment)
+        mr.wait_until(lambda: os.path.exists(self.output) and os.path.getsize(self.output) > 0, "the first alert")
+        mr.wait_until(lambda: mr.all_sleep(process.pid), "all to stand still")
+        process.terminate()
+        try:
+            self.assertEqual(process.wait(mr.WAIT_SECONDS / 3), 128 + signal.SIGTERM)
+        finally:
+            process.kill()
+            process.wait()
+        process.stdin.close()
+        os.close(reader)
+        os.close(writer)
+        self.whole_lines(self.output)
 
     def test_reader_that_has_enough(self):
         command = f"'{mr.PROGRAM}' scan -r '{self.place.rule}' '{self.records}' | head -1; echo ${{PIPESTATUS[0]}}"
