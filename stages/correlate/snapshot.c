@@ -283,7 +283,8 @@ static void get_items(struct corr *corr, struct mr_unpack *in, const struct corr
 	}
 }
 
-/* What waits is put back in its order; where the rule feeds no other any more, it goes. */
+/* What waits is put back in its order, and what windows hold is counted anew from the sets when it
+ * is asked for. Where the rule feeds no other any more, what waits goes. */
 static void get_waiting(struct corr *corr, struct mr_unpack *in, const struct corr_rule *rule,
 			struct corr_slot *slot)
 {
@@ -336,11 +337,6 @@ static void get_slot(struct corr *corr, struct mr_unpack *in, const struct corr_
 	slot->revised |= (flags & 2) != 0;
 	slot->items.pruned |= (flags & 4) != 0;
 	slot->set.pruned |= (flags & 8) != 0;
-	/* What windows hold is counted anew from the sets. */
-	if (slot->held != NULL)
-		slot->held->stale = true;
-	if (slot->next != NULL && slot->next->held != NULL)
-		slot->next->held->stale = true;
 	corr_slot_weigh(corr, slot);
 }
 

@@ -204,7 +204,7 @@ static void smallest_part_first(void **state)
 	for (uint32_t i = 0; i < 9; i++)
 		feed(&house, signal_of(&world, index, 0, i, i));
 	for (uint32_t i = 1; i <= 5000; i++) {
-		feed(&house, signal_of(&world, index, i, 100, i * SECOND));
+		feed(&house, signal_of(&world, index, i, 100, i * HOUR));
 		assert_true(stage_of(&house)->bytes <= 1048576);
 	}
 	assert_true(house.counters.at[MR_C_STATE_SHED] > 2000);
@@ -213,8 +213,8 @@ static void smallest_part_first(void **state)
 	feed(&house, signal_of(&world, index, 0, 9, 9));
 	assert_int_equal(house.made.count, 1);
 	for (uint32_t i = 1; i < 10; i++) { /* the oldest has lost one, the newest has not */
-		feed(&house, signal_of(&world, index, 1, i, SECOND));
-		feed(&house, signal_of(&world, index, 5000, i, 5000 * SECOND));
+		feed(&house, signal_of(&world, index, 1, i, HOUR));
+		feed(&house, signal_of(&world, index, 5000, i, 5000 * HOUR));
 	}
 	assert_int_equal(house.made.count, 2);
 	assert_string_equal(house.made.items[1].key, "user-5000");
@@ -429,6 +429,31 @@ static void watermark_in_snapshot(void **state)
 	world_close(&world);
 }
 
+/* What a released slot held counts no more in the next one, as after a restart from a snapshot. */
+static void released_counts_no_more(void **state)
+{
+	struct world world;
+	struct house house;
+	(void)state;
+	world_open(&world);
+	uint32_t index = count_of(&world, 10);
+	catalog_correlation(&world.catalog, MR_CORRELATION_EVENT_COUNT, &index, 1, HOUR, 99, 0, 0);
+	house_open_set(&house, &world.catalog, world.fields, 1, false, "lateness", "0");
+	for (uint32_t i = 0; i < 6; i++)
+		feed(&house, signal_of(&world, index, 1, i, i));
+	for (uint32_t i = 6; i < 10; i++)
+		feed(&house, signal_of(&world, index, 1, i, HOUR + 1000));
+	house_barrier(&house, 2 * HOUR + 1);
+	for (uint32_t i = 10; i < 14; i++)
+		feed(&house, signal_of(&world, index, 1, i, HOUR));
+	assert_int_equal(house.counters.at[MR_C_INNER_SIGNALS], 0);
+	for (uint32_t i = 14; i < 16; i++) /* the ninth and the tenth of the slot */
+		feed(&house, signal_of(&world, index, 1, i, HOUR + 2000));
+	assert_int_equal(house.counters.at[MR_C_INNER_SIGNALS], 2);
+	house_close(&house);
+	world_close(&world);
+}
+
 int main(void)
 {
 #define LOGGED(test) cmocka_unit_test_setup_teardown(test, log_begin, log_end)
@@ -446,6 +471,7 @@ int main(void)
 	    cmocka_unit_test(bad_settings),
 	    cmocka_unit_test(revisions_fill_the_outputs),
 	    cmocka_unit_test(watermark_in_snapshot),
+	    cmocka_unit_test(released_counts_no_more),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
