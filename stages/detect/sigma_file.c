@@ -43,18 +43,11 @@ enum mr_err sigma_file_read(const char *path, size_t max, struct mr_buf *out,
 /* Whether the file was met before, by whatever path; from now on it was. */
 static bool is_known(struct sigma_files *files, const struct stat *info)
 {
-	struct {
-		dev_t device;
-		ino_t inode;
-	} key;
-	_Static_assert(sizeof(key) == sizeof(dev_t) + sizeof(ino_t), "the key has no gaps");
+	uint64_t key[] = {info->st_dev, info->st_ino};
 
-	key.device = info->st_dev;
-	key.inode = info->st_ino;
-	if (sigma_index_find(&files->seen, (struct mr_slice){(char *)&key, sizeof(key)}) != NULL)
+	if (sigma_index_find(&files->seen, (struct mr_slice){(char *)key, sizeof(key)}) != NULL)
 		return true;
-	struct mr_slice own = {mr_arena_copy(&files->arena, (char *)&key, sizeof(key)),
-			       sizeof(key)};
+	struct mr_slice own = {mr_arena_copy(&files->arena, (char *)key, sizeof(key)), sizeof(key)};
 	sigma_index_add(&files->seen, &files->arena, own, files);
 	return false;
 }

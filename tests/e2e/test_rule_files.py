@@ -228,6 +228,16 @@ class Files(unittest.TestCase):
         self.assertEqual(self.scan([*records, {**logon, "UserId": "four"}], rules), ["distinct"])
         self.assertEqual(self.scan([*records, {**logon, "UserAgent": "wget"}], rules), ["distinct"])
 
+    def test_outer_correlations_do_too(self):
+        rules = self.write("rules.yml", "---\n".join([
+            rule("ual", detection="{s: {eventSource: '*'}, condition: s}"),
+            count("inner", "[ual]", ", group-by: [UserId]"), count("outer", "[inner]", ", group-by: [eventSource]")]))
+        records = [{"UserId": user, "Workload": "Exchange"} for user in ("ann", "ann", "bob", "bob")]
+        self.assertEqual(self.scan(records, rules), ["outer"])
+        self.assertEqual(self.scan([*records[:3], {**records[3], "Workload": "SharePoint"}], rules), [])
+        self.assertEqual(self.scan([*records[:3], {**records[3], "Workload": "x", "eventSource": "exchange"}], rules),
+                         ["outer"])
+
     def test_odd_metadata_is_told(self):
         path = self.write("a.yml", rule("a", more="status: fine\nlevel: severe\n"))
         report = self.check(path)
