@@ -209,8 +209,9 @@ static enum mr_err check_clash(const struct scan *scan, size_t number,
 					    "%s %s: another option writes that file too", option,
 					    target->name);
 	}
-	for (size_t i = 0; i < mr_config_count(config, "input"); i++) {
-		const char *input = mr_config_get(config, "input", i);
+	size_t at = 0;
+	const char *input;
+	while ((input = mr_config_next(config, "input", &at)) != NULL) {
 		struct stat about;
 		int failed =
 		    strcmp(input, "-") == 0 ? fstat(STDIN_FILENO, &about) : stat(input, &about);

@@ -41,6 +41,16 @@ const char *mr_config_get(const struct mr_config *config, const char *name, size
 	return NULL;
 }
 
+const char *mr_config_next(const struct mr_config *config, const char *name, size_t *at)
+{
+	while (*at < config->count) {
+		const struct mr_setting *item = &config->items[(*at)++];
+		if (strcmp(item->name, name) == 0)
+			return item->value;
+	}
+	return NULL;
+}
+
 size_t mr_config_count(const struct mr_config *config, const char *name)
 {
 	size_t count = 0;

@@ -29,7 +29,8 @@ static bool set_descriptors(int control)
 	if (dup2(control, MR_WORKER_CONTROL_FD) < 0)
 		return false;
 	/* What our own parent left open is no worker's business. */
-	return close_range(MR_WORKER_CONTROL_FD + 1, ~0U, 0) == 0;
+	closefrom(MR_WORKER_CONTROL_FD + 1);
+	return true;
 }
 
 static void reset_signals(void)

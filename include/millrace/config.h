@@ -22,6 +22,8 @@ void mr_config_fini(struct mr_config *config);
 void mr_config_add(struct mr_config *config, const char *name, const char *value);
 /* The n-th value of a name, or NULL. Borrowed. */
 const char *mr_config_get(const struct mr_config *config, const char *name, size_t n);
+/* The values of a name, one after the other: `*at` is 0 before the first; NULL behind the last. */
+const char *mr_config_next(const struct mr_config *config, const char *name, size_t *at);
 size_t mr_config_count(const struct mr_config *config, const char *name);
 bool mr_config_flag(const struct mr_config *config, const char *name);
 /* A whole number from min to max, `fallback` where it is not set; MR_CONFIG names it otherwise. */

@@ -51,16 +51,18 @@ static enum mr_err read_settings(const struct mr_config *config, int64_t *record
 
 static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *error)
 {
-	struct mr_listing listing = {.config = prepare->config};
-	size_t count = mr_config_count(prepare->config, "input");
+	struct mr_listing listing = {0};
+	const char *named;
+	size_t at = 0;
 	int64_t unused;
 	enum mr_err err = read_settings(prepare->config, &unused, &unused, error);
 
-	if (err == MR_OK && count == 0)
+	mr_listing_init(&listing, prepare->config);
+	if (err == MR_OK && mr_config_get(prepare->config, "input", 0) == NULL)
 		err = mr_error_set(error, MR_CONFIG,
 				   "no input: name files, directories or - for standard input");
-	for (size_t i = 0; i < count && err == MR_OK; i++)
-		err = mr_listing_add(&listing, mr_config_get(prepare->config, "input", i), error);
+	while (err == MR_OK && (named = mr_config_next(prepare->config, "input", &at)) != NULL)
+		err = mr_listing_add(&listing, named, error);
 	if (err == MR_OK)
 		err = mr_listing_publish(&listing, prepare->tables, error);
 	mr_listing_fini(&listing);

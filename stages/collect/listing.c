@@ -122,17 +122,26 @@ static int compare_names(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
+void mr_listing_init(struct mr_listing *listing, const struct mr_config *config)
+{
+	const char *text;
+	size_t at = 0;
+
+	*listing = (struct mr_listing){0};
+	while (listing->own_count < MR_LISTING_OWN_MAX &&
+	       (text = mr_config_next(config, "own_file", &at)) != NULL)
+		listing->own[listing->own_count++] = text;
+}
+
 /* What this run writes into a directory that it reads is not to be read. */
 static bool is_own(const struct mr_listing *listing, const struct stat *status)
 {
-	size_t count = listing->config == NULL ? 0 : mr_config_count(listing->config, "own_file");
+	char text[64];
 
-	for (size_t i = 0; i < count; i++) {
-		char text[64];
-
-		snprintf(text, sizeof(text), "%ju:%ju", (uintmax_t)status->st_dev,
-			 (uintmax_t)status->st_ino);
-		if (strcmp(text, mr_config_get(listing->config, "own_file", i)) == 0)
+	snprintf(text, sizeof(text), "%ju:%ju", (uintmax_t)status->st_dev,
+		 (uintmax_t)status->st_ino);
+	for (size_t i = 0; i < listing->own_count; i++) {
+		if (strcmp(text, listing->own[i]) == 0)
 			return true;
 	}
 	return false;

@@ -13,6 +13,8 @@
 /* A descriptor that only the supervisor could open; the number is the item's. */
 #define MR_LISTING_STREAM "collect.stream.%u"
 
+#define MR_LISTING_OWN_MAX 8
+
 struct mr_listing_item {
 	char *path;  /* and what a person calls it */
 	bool stream; /* standard input, a FIFO, something under /dev: the table holds the descriptor
@@ -23,10 +25,14 @@ struct mr_listing {
 	size_t count;
 	size_t capacity;
 	uint64_t total_bytes;
-	bool total_known;               /* all are plain regular files */
-	const struct mr_config *config; /* names the run's own files, which are no input; or NULL */
+	bool total_known; /* all are plain regular files */
+	/* The run's own files, which are no input: "device:inode", borrowed. */
+	const char *own[MR_LISTING_OWN_MAX];
+	size_t own_count;
 };
 
+/* Borrows the settings: what this run writes is no input. */
+void mr_listing_init(struct mr_listing *listing, const struct mr_config *config);
 /* Expand `named`, check that each can be read. MR_NOT_FOUND, MR_CONFIG, naming it. */
 enum mr_err mr_listing_add(struct mr_listing *listing, const char *named, struct mr_error *error);
 void mr_listing_fini(struct mr_listing *listing);
