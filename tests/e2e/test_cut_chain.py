@@ -1,46 +1,12 @@
 """Chains cut by links: parse, enrich and detect in worker processes of their own find what a fused chain finds."""
 import json
-import os
 import unittest
 
+import cuts
 import millrace_test as mr
 
-CUTS = (["enrich"], ["detect"], ["enrich", "detect"], ["detect", "enrich"])
-COUNTED = ("records", "parsed", "rejected", "repaired", "repeated", "unknown_kind", "bytes", "signals", "alerts",
-           "geo_hits", "identity_hits")
 
-
-class Cut(unittest.TestCase):
-    def setUp(self):
-        self.place = self.enterContext(mr.Workplace())
-        self.books = self.place.path("summary.json")
-        self.dead = self.place.path("dead.ndjson")
-
-    def scan(self, *arguments):
-        status, found, said = mr.scan("--summary", self.books, "--dead-letter", self.dead, *arguments,
-                                      env=self.place.environment)
-        self.assertEqual(status, 0, said)
-        books = mr.summary(self.books)
-        with open(self.dead, encoding="utf-8") as lines:
-            letters = sorted(lines)
-        return found, {name: books[name] for name in COUNTED}, letters, books["workers"]
-
-    def expect_same(self, workers, *arguments, words=False):
-        """Alert ids, books and dead letters are those of the fused chain; with `words`, whole alerts."""
-        def shown(found):
-            return sorted(json.dumps(alert, sort_keys=True) for alert in found)
-        found, books, letters, processes = self.scan("--workers", workers, *arguments)
-        self.assertGreater(len(found), 0)
-        for cuts in CUTS:
-            with self.subTest(cuts=cuts):
-                options = [word for stage in cuts for word in ("--cut", stage)]
-                again = self.scan("--workers", workers, *options, *arguments)
-                self.assertEqual(again[3], processes + workers * len(cuts))
-                self.assertEqual(mr.ids(again[0]), mr.ids(found))
-                self.assertEqual(again[1:3], (books, letters))
-                if words:
-                    self.assertEqual(shown(again[0]), shown(found))
-
+class Cut(cuts.Cut):
     def test_own_records(self):
         """Also what is repaired, rejected, nested, long, in another script, or has no time."""
         records = self.place.path("records.ndjson")
@@ -62,12 +28,6 @@ class Cut(unittest.TestCase):
         with open(networks, "w", encoding="utf-8") as out:
             out.write("203.0.113.0/24 office egress\n")
         self.expect_same(2, "-r", self.place.rule, "--networks", networks, records, words=True)
-
-    def test_shared_records(self):
-        """These hold some records twice: which copy an alert shows is left to chance."""
-        records = mr.shared("ual", "records.ndjson")
-        rules = mr.shared("sigma")
-        self.expect_same(2, "-r", rules, "-r", os.path.join(mr.ROOT, "rules"), records)
 
     def test_cut_that_none_is(self):
         records = self.place.path("records.ndjson")
