@@ -140,6 +140,12 @@ enum mr_err mr_tables_map(const struct mr_tables *tables, const char *name,
 	return MR_OK;
 }
 
+void mr_tables_unmap(struct mr_slice bytes)
+{
+	if (bytes.len > 0)
+		munmap((void *)(uintptr_t)bytes.at, bytes.len);
+}
+
 size_t mr_tables_count(const struct mr_tables *tables)
 {
 	return tables->count;

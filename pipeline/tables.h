@@ -12,6 +12,8 @@
 struct mr_tables *mr_tables_new(void);
 /* Closes every descriptor. Mappings stay until the process ends. */
 void mr_tables_free(struct mr_tables *tables);
+/* For what mr_tables_map gave and nothing points into any more. */
+void mr_tables_unmap(struct mr_slice bytes);
 
 size_t mr_tables_count(const struct mr_tables *tables);
 /* The index-th table, 0 to count - 1; all borrowed. */

@@ -115,6 +115,7 @@ static enum mr_err take_setup(struct mr_worker *worker, struct mr_control_messag
 	enum mr_err err = mr_tables_map(mapped, "setup", &bytes, error);
 	if (err == MR_OK)
 		err = mr_setup_decode(bytes, &worker->setup, error);
+	mr_tables_unmap(bytes);
 	mr_tables_free(mapped);
 	if (err != MR_OK)
 		return err;
