@@ -9,7 +9,7 @@ import millrace_test as mr
 
 COUNT = 40000
 AFTER = 100
-PADDING = "x" * 1000  # so that the alerts of what is read fill all buffers long before the file's end
+PADDING = "x" * 600  # so that the alerts of what is read fill all buffers long before the file's end
 
 
 def write_records(path, numbers):
@@ -34,7 +34,7 @@ class Changed(unittest.TestCase):
         """Run over both files; `change` once all stand still. Gives (exit status, alerts, what stderr said)."""
         with open(self.place.path("said"), "w+b") as said:
             process = subprocess.Popen(
-                [mr.PROGRAM, "scan", "-r", self.place.rule, "--workers", "2", "--region-bytes", "65536",
+                [mr.PROGRAM, "scan", "-r", self.place.rule, "--workers", "1", "--region-bytes", "65536",
                  "--dead-letter", self.dead, "--summary", self.books, self.first, self.second],
                 stdout=subprocess.PIPE, stderr=said, env=self.place.environment)
             try:
