@@ -539,6 +539,23 @@ struct mr_value mr_json_value(const struct mr_json_reader *reader, struct mr_jso
 	return value;
 }
 
+uint32_t mr_json_depth(const struct mr_json_reader *reader, struct mr_json_node node)
+{
+	if (!is_container(mr_json_type(reader, node)))
+		return 0;
+	uint32_t end = mr_json_end(reader, node);
+	uint32_t depth = 0, deepest = 0;
+	for (uint32_t at = node.index; at < end;) {
+		char type = word_type(reader->tape[at]);
+		if (is_container(type))
+			deepest = ++depth > deepest ? depth : deepest;
+		else if (type == '}' || type == ']')
+			depth--;
+		at += is_wide(type) ? 2 : 1;
+	}
+	return deepest;
+}
+
 struct mr_json_walk mr_json_enter(const struct mr_json_reader *reader, struct mr_json_node node)
 {
 	struct mr_json_walk walk = {};

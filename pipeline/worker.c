@@ -213,7 +213,9 @@ static enum mr_err idle(struct mr_worker *worker, enum phase phase, const struct
 	int timeout_ms = due_us <= now_us ? 0 : (int)((due_us - now_us) / 1000) + 1;
 	bool input = phase == PHASE_WORK && mr_chain_is_idle(&worker->chain) &&
 		     !mr_chain_is_source(&worker->chain) && mr_writer_ready(&worker->writer);
-	if (phase == PHASE_WORK && mr_chain_is_source(&worker->chain))
+	/* One whose outputs are full is woken by them. */
+	if (phase == PHASE_WORK && mr_chain_is_source(&worker->chain) &&
+	    mr_writer_ready(&worker->writer))
 		timeout_ms = timeout_ms < SOURCE_IDLE_MS ? timeout_ms : SOURCE_IDLE_MS;
 	if (phase == PHASE_END)
 		timeout_ms = timeout_ms < END_MS ? timeout_ms : END_MS;

@@ -61,6 +61,9 @@ struct mr_slice mr_json_string(const struct mr_json_reader *reader, struct mr_js
  * and arrays as MR_JSON with their raw bytes. `next` is 0. */
 struct mr_value mr_json_value(const struct mr_json_reader *reader, struct mr_json_node node);
 
+/* How many brackets are open at most, those of `node` among them. */
+uint32_t mr_json_depth(const struct mr_json_reader *reader, struct mr_json_node node);
+
 /* Walk an object's members or an array's elements:
  *     struct mr_json_walk walk = mr_json_enter(reader, node);
  *     while (mr_json_step(reader, &walk)) { walk.key (objects), walk.value }

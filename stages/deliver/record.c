@@ -26,33 +26,13 @@ void record_reader_fini(struct record_reader *reader)
 	*reader = (struct record_reader){0};
 }
 
-/* The nesting of a valid document. */
-static uint32_t depth_of(struct mr_slice json)
-{
-	uint32_t depth = 0, deepest = 0;
-	bool text = false;
-	for (size_t i = 0; i < json.len; i++) {
-		char c = json.at[i];
-		if (text) {
-			i += c == '\\';
-			text = c != '"';
-		} else if (c == '"') {
-			text = true;
-		} else if (c == '{' || c == '[') {
-			deepest = ++depth > deepest ? depth : deepest;
-		} else if (c == '}' || c == ']') {
-			depth--;
-		}
-	}
-	return deepest;
-}
-
 static bool can_embed(struct record_reader *reader, struct mr_slice bytes)
 {
 	struct mr_json_node root;
 	return bytes.len <= reader->max_json_bytes &&
 	       mr_json_read(reader->json, bytes, &root, NULL) == MR_OK &&
-	       mr_json_kind(reader->json, root) == MR_JSON_OBJECT && depth_of(bytes) <= EMBED_DEPTH;
+	       mr_json_kind(reader->json, root) == MR_JSON_OBJECT &&
+	       mr_json_depth(reader->json, root) <= EMBED_DEPTH;
 }
 
 /* The bytes into the buffer, with what stands before them where that is a frame's header. */

@@ -86,12 +86,14 @@ static bool is_system(struct mr_slice name)
 						{"app@sharepoint", 14},
 						{"securitycompliancealerts", 24},
 						{"ffoservicepartneruser", 21}};
+	if (name.len == 0)
+		return false;
 	for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
-		if (starts_with(name, starts[i]))
+		if (*name.at == *starts[i].at && starts_with(name, starts[i]))
 			return true;
 	}
 	for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
-		if (mr_slice_eq(name, whole[i]))
+		if (name.len == whole[i].len && mr_slice_eq(name, whole[i]))
 			return true;
 	}
 	return false;
