@@ -10,7 +10,7 @@
 #include "clock.h"
 
 /* Events in hand at once: enough for look-ups with prefetch, few enough to stay in the cache. */
-#define CHAIN_EVENTS 128
+#define CHAIN_EVENTS 64
 #define CHAIN_MEASURED 16 /* of so many turns, one is measured */
 
 static bool writes_events(const struct mr_writer *writer)
