@@ -172,8 +172,12 @@ static enum mr_err handle(void *context, struct mr_control_message *message, str
 	struct mr_supervised *worker = &supervisor->workers[from];
 	switch (message->kind) {
 	case MR_CONTROL_BOUND:
+		if (worker->bound)
+			break;
 		return bound(supervisor, worker);
 	case MR_CONTROL_READY:
+		if (!worker->bound || worker->ready)
+			break;
 		return ready(supervisor, worker);
 	case MR_CONTROL_FILE_ADD:
 		return file_add(supervisor, from, message, error);

@@ -1,7 +1,9 @@
 /* fuzz_setup.c - any bytes as what a worker has to know: refused, or each number in it leads
- * somewhere and it goes to bytes and back unchanged. */
+ * somewhere and it goes to bytes and back unchanged. The first byte says whether the rest are the
+ * bytes, or changes of a whole setup's (default_setup.h). */
 #include <stdlib.h>
 
+#include "pipeline/default_setup.h"
 #include "pipeline/few_stages.h"
 #include "setup.h"
 
@@ -30,18 +32,14 @@ static void number_workers(const struct mr_setup *setup)
 	mr_setup_endpoint(setup, topology->edge_count, count, count, endpoint);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void check(struct mr_slice bytes)
 {
 	struct mr_setup setup, again;
 	struct mr_buf once = {0}, twice = {0};
 	struct mr_error error = {0};
-	char *exact = mr_malloc(size);
-	memcpy(exact, data, size);
-	enum mr_err err = mr_setup_decode((struct mr_slice){exact, size}, &setup, &error);
-	free(exact);
-	if (err != MR_OK) {
+	if (mr_setup_decode(bytes, &setup, &error) != MR_OK) {
 		must(error.text[0] != '\0');
-		return 0;
+		return;
 	}
 	number_workers(&setup);
 	mr_setup_encode(&setup, &once);
@@ -52,5 +50,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	mr_setup_fini(&again);
 	mr_buf_fini(&once);
 	mr_buf_fini(&twice);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct mr_buf bytes = {0};
+	struct mr_slice rest = {(const char *)data + 1, size - 1};
+	if (size < 1)
+		return 0;
+	if (data[0] % 2 == 0)
+		mr_buf_add(&bytes, rest.at, rest.len);
+	else
+		default_setup(rest, &bytes);
+	char *exact = mr_malloc(bytes.len);
+	if (bytes.len > 0)
+		memcpy(exact, bytes.data, bytes.len);
+	check((struct mr_slice){exact, bytes.len});
+	free(exact);
+	mr_buf_fini(&bytes);
 	return 0;
 }

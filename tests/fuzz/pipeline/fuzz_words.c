@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "millrace/log.h"
+#include "pipeline/default_setup.h"
 #include "pipeline/few_stages.h"
 #include "supervisor.h"
 #include "worker.h"
@@ -24,8 +25,10 @@ enum word_flag {
 	WORD_FD = 1,         /* with a descriptor of the text */
 	WORD_NUMBER_LEN = 2, /* number is the text's length */
 	WORD_OTHER_LEN = 4,
-	WORD_FAR = 8,     /* number is far out of bounds */
-	WORD_NO_TEXT = 16 /* the text lies in the descriptor only */
+	WORD_FAR = 8,      /* number is far out of bounds */
+	WORD_NO_TEXT = 16, /* the text lies in the descriptor only */
+	WORD_SETUP = 32    /* the descriptor, its size is in other, holds a setup with the text's
+			      changes (default_setup.h) */
 };
 
 static void must(bool holds)
@@ -63,6 +66,15 @@ static struct mr_slice say(struct mr_control *control, struct mr_slice input)
 	    .other = flags & WORD_OTHER_LEN ? text.len : head[2],
 	    .bytes = text,
 	    .fd = flags & WORD_FD ? text_fd(text) : -1};
+	if (flags & WORD_SETUP) {
+		struct mr_buf setup = {0};
+		default_setup(text, &setup);
+		if (message.fd >= 0)
+			close(message.fd);
+		message.fd = text_fd((struct mr_slice){setup.data, setup.len});
+		message.other = setup.len;
+		mr_buf_fini(&setup);
+	}
 	if (flags & WORD_FAR)
 		message.number |= message.number << 56 | message.number << 18;
 	if (flags & WORD_NO_TEXT)
@@ -123,6 +135,20 @@ static void tell_worker(struct mr_slice input)
 
 /* ---- a supervisor ---- */
 
+/* Nobody is told twice to connect or to start, whatever a worker says and however often. */
+static void check_told(struct mr_control *far)
+{
+	struct mr_control_message message;
+	int connects = 0, starts = 0;
+	while (mr_control_receive(far, &message, NULL) == MR_OK) {
+		connects += message.kind == MR_CONTROL_CONNECT;
+		starts += message.kind == MR_CONTROL_START;
+		if (message.fd >= 0)
+			close(message.fd);
+	}
+	must(connects <= 1 && starts <= 1);
+}
+
 /* What it shows of a worker's words must hold nothing that a terminal obeys. */
 static void check_shown(int fd)
 {
@@ -160,6 +186,7 @@ static void tell_supervisor(struct mr_slice input)
 		join(&supervisor.workers[i].control, &far[i]);
 	listen_all(&supervisor, far, input);
 	for (uint32_t i = 0; i < supervisor.worker_count; i++) {
+		check_told(&far[i]);
 		mr_control_fini(&supervisor.workers[i].control);
 		mr_control_fini(&far[i]);
 	}
