@@ -1,6 +1,6 @@
 /* sigma_build.h - what the parts of the Sigma loader share.
  *
- * Order, all within sigma_load: placeholders and mappings are read, then every file's documents
+ * Order, all within sigma_load: placeholders are read, then every file's documents
  * (sigma_load.c), then filters (sigma_filter.c), detections (sigma_detection.c and what it calls)
  * and correlations (sigma_correlation.c). A function that finds a fault keeps it in its scope and
  * returns NULL or false; the document is then refused with it. */
@@ -28,7 +28,7 @@ struct sigma_builder {
 	struct mr_arena *arena; /* the set's */
 	struct mr_fields *fields;
 	struct sigma_placeholders placeholders;
-	struct sigma_mapping *mapping;
+	struct sigma_mapping *mapping; /* once a rule with a logsource asks for it */
 	struct sigma_index ids, names; /* struct sigma_source: detections and correlations */
 	uint32_t tests;                /* made so far, of SIGMA_TESTS_MAX */
 };

@@ -266,6 +266,8 @@ static void compile_detection(struct loading *load, struct sigma_source *source,
 	uint32_t count = 1;
 	uint32_t first = set->rule_count;
 	views[0] = NULL;
+	if (!all && load->builder.mapping == NULL)
+		load->builder.mapping = sigma_mapping_read(load->builder.arena);
 	if (!all)
 		count = sigma_mapping_find(load->builder.mapping, logsource, views);
 	if (count == 0) {
@@ -355,7 +357,6 @@ enum mr_err sigma_load(const char *const *paths, size_t path_count, const char *
 	struct sigma_files files = {0};
 	*out = (struct sigma_set){0};
 	struct loading load = {.builder = {.set = out, .arena = &out->arena, .fields = fields}};
-	load.builder.mapping = sigma_mapping_read(&out->arena);
 	enum mr_err err = MR_OK;
 	if (placeholders != NULL)
 		err = sigma_placeholders_read(&load.builder, placeholders, error);
