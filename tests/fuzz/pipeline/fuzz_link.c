@@ -104,17 +104,34 @@ static size_t send_message(void *peer, const struct model *model, struct mr_slic
 	return at;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* ZeroMQ closes sockets a little after it is told, and has a bound for all of a context. */
+#define PAIRS_MAX 100
+
+static void *context_with_room(void)
 {
 	static void *context;
+	static unsigned pairs;
+	if (context != NULL && ++pairs == PAIRS_MAX) {
+		zmq_ctx_term(context);
+		context = NULL;
+	}
+	if (context == NULL) {
+		context = zmq_ctx_new();
+		pairs = 0;
+	}
+	must(context != NULL);
+	return context;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
 	static unsigned long long pairs; /* an endpoint's name is free a little after its close */
+	void *context = context_with_room();
 	char endpoint[64];
 	struct mr_link_rx *rx;
 	struct model model = {0};
 	struct mr_slice input = {(const char *)data, size};
 	int linger = 0;
-	if (context == NULL)
-		context = zmq_ctx_new();
 	snprintf(endpoint, sizeof endpoint, "inproc://pair-%llu", ++pairs);
 	must(mr_link_rx_open(context, endpoint, INCARNATION, SENDER, FIELDS_HASH, &rx, NULL) ==
 	     MR_OK);
