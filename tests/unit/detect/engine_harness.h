@@ -81,7 +81,7 @@ static inline struct mr_event *bench_event(struct bench *bench, const char *json
 }
 
 /* Compiled and opened; the image stays in `image`. */
-static inline struct engine *engine_of(const struct sigma_set *set, const struct mr_fields *fields,
+static inline struct engine *engine_of(const struct sigma_set *set, struct mr_fields *fields,
 				       struct mr_buf *image)
 {
 	struct mr_error error = {0};
