@@ -243,8 +243,9 @@ static enum mr_err wait_and_listen(struct mr_supervisor *supervisor, struct poll
 	uint32_t count = supervisor->worker_count;
 	for (uint32_t i = 0; i < count; i++) {
 		struct mr_control *control = &supervisor->workers[i].control;
-		fds[i] =
-		    (struct pollfd){.fd = control->closed ? -1 : control->fd, .events = POLLIN};
+		/* What could not be sent has closed it, too: its end is still to be read. */
+		bool heard = control->closed && supervisor->workers[i].done;
+		fds[i] = (struct pollfd){.fd = heard ? -1 : control->fd, .events = POLLIN};
 		if (mr_control_waits(control))
 			fds[i].events |= POLLOUT;
 	}
