@@ -230,11 +230,15 @@ enum mr_err mr_control_receive(struct mr_control *control, struct mr_control_mes
 	return mr_error_set(error, MR_PROTOCOL, "control: a message that is not one");
 }
 
+/* More messages than a socket holds: all that was there is heard, and one who never stops speaking
+ * does not keep us from everyone else. */
+#define LISTEN_MAX 4096
+
 enum mr_err mr_control_listen(struct mr_control *control, mr_control_handler handle, void *context,
 			      struct mr_error *error)
 {
 	mr_control_flush(control);
-	for (;;) {
+	for (int heard = 0; heard < LISTEN_MAX; heard++) {
 		struct mr_control_message message;
 		enum mr_err err = mr_control_receive(control, &message, error);
 		if (err == MR_OK)
@@ -244,4 +248,5 @@ enum mr_err mr_control_listen(struct mr_control *control, mr_control_handler han
 		if (err != MR_OK)
 			return err == MR_AGAIN ? MR_OK : err;
 	}
+	return MR_OK;
 }

@@ -75,8 +75,9 @@ enum mr_err mr_control_receive(struct mr_control *control, struct mr_control_mes
 /* Acts on one message. Whoever keeps its descriptor sets it to -1. */
 typedef enum mr_err (*mr_control_handler)(void *context, struct mr_control_message *message,
 					  struct mr_error *error);
-/* Send what waits, then have all that is there handled. MR_OK: nothing more; MR_END: the
- * other end is gone; else what the handler said, or MR_PROTOCOL. Never blocks. */
+/* Send what waits, then have all that is there handled; what comes meanwhile may wait for the next
+ * call. MR_OK; MR_END: the other end is gone; else what the handler said, or MR_PROTOCOL. Never
+ * blocks. */
 enum mr_err mr_control_listen(struct mr_control *control, mr_control_handler handle, void *context,
 			      struct mr_error *error);
 
