@@ -4,17 +4,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "detect/known_leaks.h"
 #include "sigma.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* libfyaml 0.7 loses its buffer of a quoted text in which many escapes stand side by side
- * (fy_atom_format_text); nothing can be given back from outside. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-	return "leak:libfyaml\n";
-}
 
 static void must(bool holds)
 {
