@@ -1,5 +1,5 @@
-/* known_leaks.h - what a library loses and nobody outside of it can give back: for fuzz targets that
- * read YAML. */
+/* known_leaks.h - what a library loses and nobody outside of it can give back: for fuzz targets
+ * that read YAML. */
 #ifndef MILLRACE_TEST_KNOWN_LEAKS_H
 #define MILLRACE_TEST_KNOWN_LEAKS_H
 
