@@ -352,7 +352,7 @@ static struct mr_json_node put_object(struct walk *walk, uint32_t names, unsigne
 	if (flatten->careful)
 		return put_object_carefully(walk, names, rank, node, named);
 	uint64_t object = ++flatten->object;
-	uint32_t *guess = &flatten->names->first[names];
+	uint32_t *guess = flatten->names->first[names];
 	bool alias = walk->level == 0 && node.index == flatten->properties.index;
 	struct mr_json_node at = mr_json_inside(node);
 	uint32_t end = mr_json_end(reader, node);
@@ -361,7 +361,7 @@ static struct mr_json_node put_object(struct walk *walk, uint32_t names, unsigne
 		struct mr_json_node value = mr_json_member(at);
 		struct mr_name_slot *slot = mr_names_member(
 		    flatten->names, guess, names, key, object, flatten->since, &flatten->twice);
-		guess = &slot->next;
+		guess = slot->next;
 		if (named != NULL)
 			named_note(named, key, value);
 		if ((slot->entry | slot->alias) == 0)

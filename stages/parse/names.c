@@ -182,7 +182,7 @@ static struct mr_name_slot *slot_fill(struct mr_names *names, struct mr_name_slo
 	slot->entry = search(names, node, key);
 	slot->alias = node == MR_NAMES_PROPERTIES ? search(names, MR_NAMES_ROOT, key) : 0;
 	slot->node = node;
-	slot->next = 0;
+	slot->next[0] = slot->next[1] = 0;
 	slot->len = 0;
 	if (key.len <= sizeof slot->key) {
 		slot->len = (uint32_t)key.len;
@@ -221,7 +221,7 @@ struct mr_name_entry *mr_names_find(struct mr_names *names, uint32_t node, struc
 	return mr_names_entry(names, slot->entry);
 }
 
-struct mr_name_slot *mr_names_search(struct mr_names *names, uint32_t *guess, uint32_t node,
+struct mr_name_slot *mr_names_search(struct mr_names *names, uint32_t guess[2], uint32_t node,
 				     struct mr_slice key, uint64_t since, bool *twice_out)
 {
 	if (key.len > MR_NAMES_KEY_MAX) {
@@ -229,11 +229,14 @@ struct mr_name_slot *mr_names_search(struct mr_names *names, uint32_t *guess, ui
 		return slot_fill(names, &names->unkept, node, key);
 	}
 	struct mr_name_slot *oldest = NULL;
-	struct mr_name_slot *slot = slot_find(names, node, key, &oldest);
+	struct mr_name_slot *slot = &names->cache[guess[1]];
+	if (!mr_name_slot_is(slot, node, key))
+		slot = slot_find(names, node, key, &oldest);
 	if (slot == NULL) {
 		*twice_out |= oldest->seen >= since;
 		slot = slot_fill(names, oldest, node, key);
 	}
-	*guess = (uint32_t)(slot - names->cache);
+	guess[1] = guess[0];
+	guess[0] = (uint32_t)(slot - names->cache);
 	return slot;
 }

@@ -35,7 +35,7 @@ struct mr_name_slot {
 	uint32_t entry; /* number of its entry, 0: nothing is asked for */
 	uint32_t alias; /* at MR_NAMES_PROPERTIES: of the entry that the key has at the root */
 	uint32_t node;
-	uint32_t next; /* the slot of the key that came behind it last: a guess */
+	uint32_t next[2]; /* the slots of the keys that came behind it last: guesses */
 	uint32_t len;
 	char key[MR_NAMES_KEY_MAX];
 } __attribute__((aligned(64)));
@@ -49,9 +49,9 @@ struct mr_names {
 	uint32_t capacity;
 	uint32_t *slots; /* open addressing, at most half full */
 	uint32_t slot_count;
-	uint32_t *first; /* for each node the slot of the key that its object began with: a guess */
-	size_t longest;  /* folded key */
-	char *room;      /* for a folded key */
+	uint32_t (*first)[2]; /* for each node the slots of the keys that its objects began with */
+	size_t longest;       /* folded key */
+	char *room;           /* for a folded key */
 	struct mr_name_slot unkept; /* a key that is too long to be kept */
 	struct mr_name_slot cache[MR_NAMES_SLOTS + MR_NAMES_WAYS];
 };
@@ -73,16 +73,34 @@ static inline struct mr_name_entry *mr_names_entry(struct mr_names *names, uint3
 struct mr_name_entry *mr_names_find(struct mr_names *names, uint32_t node, struct mr_slice key,
 				    uint64_t since);
 
-/* The slot of a member that is not where *guess says; *guess becomes where it is. */
-struct mr_name_slot *mr_names_search(struct mr_names *names, uint32_t *guess, uint32_t node,
+/* The slot of a member that is not where the first guess says; that becomes where it is. */
+struct mr_name_slot *mr_names_search(struct mr_names *names, uint32_t guess[2], uint32_t node,
 				     struct mr_slice key, uint64_t since, bool *twice_out);
+
+static inline bool mr_names_same_short(const char *a, const char *b, size_t len)
+{
+	uint32_t x, y;
+	if (len < 4) {
+		for (size_t at = 0; at < len; at++)
+			if (a[at] != b[at])
+				return false;
+		return true;
+	}
+	memcpy(&x, a, sizeof x);
+	memcpy(&y, b, sizeof y);
+	if (x != y)
+		return false;
+	memcpy(&x, a + len - 4, sizeof x);
+	memcpy(&y, b + len - 4, sizeof y);
+	return x == y;
+}
 
 /* Keys are short: eight bytes at a time, the last eight over again. */
 static inline bool mr_names_same(const char *a, const char *b, size_t len)
 {
 	uint64_t x, y;
 	if (len < 8)
-		return memcmp(a, b, len) == 0;
+		return mr_names_same_short(a, b, len);
 	for (size_t at = 0; at + 8 < len; at += 8) {
 		memcpy(&x, a + at, sizeof x);
 		memcpy(&y, b + at, sizeof y);
@@ -106,11 +124,11 @@ static inline bool mr_name_slot_is(const struct mr_name_slot *slot, uint32_t nod
  * member, the slot before's `next` for the others. `object` is a number that no object before had;
  * `since` is the first number of the record. *twice_out becomes true where the object had the key
  * already, byte for byte, or where that can no longer be told. */
-static inline struct mr_name_slot *mr_names_member(struct mr_names *names, uint32_t *guess,
+static inline struct mr_name_slot *mr_names_member(struct mr_names *names, uint32_t guess[2],
 						   uint32_t node, struct mr_slice key,
 						   uint64_t object, uint64_t since, bool *twice_out)
 {
-	struct mr_name_slot *slot = &names->cache[*guess];
+	struct mr_name_slot *slot = &names->cache[guess[0]];
 	if (!__builtin_expect(mr_name_slot_is(slot, node, key), 1))
 		slot = mr_names_search(names, guess, node, key, since, twice_out);
 	if (slot->seen == object)
