@@ -66,8 +66,8 @@ static const char *contradiction(const struct mr_batch_header *header)
 		return "its kind is none of data, barrier and end";
 	if (data != (header->content != MR_CONTENT_NONE))
 		return "data has a content, barriers and ends have none";
-	if (!data && (header->body_len != 0 || header->count != 0))
-		return "barriers and ends have no body";
+	if (header->kind == MR_BATCH_END && (header->body_len != 0 || header->count != 0))
+		return "an end has no body";
 	if (records != (header->form != 0))
 		return "records have a form, other contents have none";
 	if (header->by_reference && !records)

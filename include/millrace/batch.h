@@ -62,7 +62,8 @@ struct mr_batch_header {
 	uint64_t fields_hash;
 	int64_t earliest_arrival_us;
 	/* Barriers and ends: the number n (0 for an end), and the double entry: what was sent on
-	 * this pair before it. */
+	 * this pair before it. A barrier's body holds, for each source, its number and the highest
+	 * event time parsed; `count` of them (PROTOCOL.md 4.2). */
 	uint64_t barrier;
 	uint64_t sent_batches;
 	uint64_t sent_items;

@@ -498,6 +498,11 @@ static void a_header_that_contradicts_itself_is_an_error(void **state)
 	assert_int_equal(reencode_header(&header), MR_OK);
 	header.count = 1;
 	assert_int_equal(reencode_header(&header), MR_BAD_INPUT);
+	header.kind = MR_BATCH_BARRIER; /* of one source */
+	header.body_len = 12;
+	assert_int_equal(reencode_header(&header), MR_OK);
+	header.content = MR_CONTENT_SIGNALS;
+	assert_int_equal(reencode_header(&header), MR_BAD_INPUT);
 }
 
 static void a_frame_is_little_endian(void **state)
