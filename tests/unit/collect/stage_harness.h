@@ -204,6 +204,7 @@ static inline void stage_fini(struct stage *stage)
 	}
 	free(stage->files.items);
 	mr_writer_fini(&stage->writer);
+	mr_tables_unmap(stage->files.names);
 	mr_tables_free(stage->tables);
 	mr_config_fini(&stage->config);
 	mr_buf_fini(&stage->records);
