@@ -23,9 +23,6 @@ extern "C" {
 #pragma GCC diagnostic pop
 }
 
-// An array's count saturates at 24 bits on the tape; below this it cannot.
-static constexpr size_t longest_document = size_t(1) << 25;
-
 [[noreturn]] static void out_of_memory()
 {
 	std::fprintf(stderr, "millrace: out of memory: no room for a JSON parser\n");
@@ -416,7 +413,7 @@ extern "C" {
 
 struct mr_json_reader *mr_json_reader_new(size_t max_bytes)
 {
-	assert(max_bytes < longest_document);
+	assert(max_bytes <= MR_JSON_BYTES_MAX);
 	auto *parser = new (std::nothrow) simdjson::dom::parser();
 	if (parser == nullptr || parser->allocate(max_bytes + 1, MR_JSON_DEPTH) != 0)
 		out_of_memory();

@@ -13,6 +13,8 @@
 #define MR_JSON_PADDING 64
 /* Deeper nesting is refused. */
 #define MR_JSON_DEPTH 1024
+/* The longest document of any reader: an array's count on the tape saturates at 24 bits. */
+#define MR_JSON_BYTES_MAX ((UINT32_C(1) << 25) - 1)
 
 /* What the parser found in the document in hand; for the functions below alone. */
 struct mr_json_reader {
@@ -25,7 +27,7 @@ struct mr_json_reader {
 	void *parser;
 };
 
-/* For documents up to `max_bytes`. */
+/* For documents up to `max_bytes`, which is at most MR_JSON_BYTES_MAX. */
 struct mr_json_reader *mr_json_reader_new(size_t max_bytes);
 void mr_json_reader_free(struct mr_json_reader *reader);
 

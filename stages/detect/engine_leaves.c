@@ -44,7 +44,11 @@ void engine_leaves_read(struct engine *engine)
 	struct mr_slice json = engine->event->json;
 	if (leaves->reader == NULL || json.len > leaves->reader_bytes) {
 		mr_json_reader_free(leaves->reader);
+		/* A repaired record is three times as long as it came: the longest leaves no
+		 * room to grow ahead. */
 		leaves->reader_bytes = json.len > READER_BYTES ? json.len * 2 : READER_BYTES;
+		if (leaves->reader_bytes > MR_JSON_BYTES_MAX)
+			leaves->reader_bytes = MR_JSON_BYTES_MAX;
 		leaves->reader = mr_json_reader_new(leaves->reader_bytes);
 	}
 	struct mr_json_node root;

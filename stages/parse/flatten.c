@@ -137,7 +137,7 @@ static void put_opened(struct walk *walk, uint32_t names, unsigned rank, struct 
 {
 	struct mr_slice text = mr_json_string(walk->reader, node);
 	size_t at = 0;
-	while (at < text.len && (text.at[at] == ' ' || text.at[at] == '\n' || text.at[at] == '\r'))
+	while (at < text.len && strchr(" \t\n\r", text.at[at]) != NULL && text.at[at] != 0)
 		at++;
 	if (walk->level == OPENED_LEVELS || at == text.len ||
 	    (text.at[at] != '{' && text.at[at] != '['))
@@ -317,13 +317,11 @@ static struct mr_json_node put_object_carefully(struct walk *walk, uint32_t name
 	return mr_json_leave(node, at, end);
 }
 
-/* An entry that a member of the object asks for. Two members may, by keys that differ in case. */
-static struct mr_name_entry *entry_met(struct mr_flatten *flatten, uint32_t number, uint64_t object)
+/* Two members of one object may ask for one entry, by keys that differ in case. */
+static void note_met(struct mr_flatten *flatten, uint64_t *seen, uint64_t object)
 {
-	struct mr_name_entry *entry = mr_names_entry(flatten->names, number);
-	flatten->twice |= entry->seen == object;
-	entry->seen = object;
-	return entry;
+	flatten->twice |= *seen == object;
+	*seen = object;
 }
 
 /* A member that something is asked for under. `alias`: the object is an envelope's properties. */
@@ -334,12 +332,17 @@ static struct mr_json_node put_member(struct walk *walk, const struct mr_name_sl
 	struct mr_flatten *flatten = walk->flatten;
 	struct mr_json_node behind = value;
 	if (slot->entry != 0) {
-		struct mr_name_entry *entry = entry_met(flatten, slot->entry, object);
+		struct mr_name_entry *entry = mr_names_entry(flatten->names, slot->entry);
+		note_met(flatten, &entry->seen, object);
 		note_properties(walk, entry, rank, value);
 		behind = put(walk, entry, rank, value);
 	}
-	if (alias && slot->alias != 0)
-		behind = put(walk, entry_met(flatten, slot->alias, object), ALIAS_RANK + 1, value);
+	if (alias && slot->alias != 0) {
+		/* The root object, which has entries of its own to note, is still open. */
+		struct mr_name_entry *entry = mr_names_entry(flatten->names, slot->alias);
+		note_met(flatten, &entry->seen_alias, object);
+		behind = put(walk, entry, ALIAS_RANK + 1, value);
+	}
 	return behind.index != value.index ? behind : mr_json_behind(walk->reader, value);
 }
 

@@ -25,11 +25,12 @@ struct mr_name_entry {
 	uint32_t child;      /* the node behind it, 0 where no name goes on */
 	mr_field field;      /* the name that ends here, 0 where none does */
 	uint64_t seen;       /* flatten.c: the object in which it was met last */
+	uint64_t seen_alias; /* and the properties of which a member answers to it */
 	uint32_t last;       /* flatten.c: its last member there */
 };
 
 /* A key as records write it, met before, and what is asked for under it. */
-#define MR_NAMES_KEY_MAX 100
+#define MR_NAMES_KEY_MAX 96 /* so that a slot fills two cache lines */
 struct mr_name_slot {
 	uint64_t seen;  /* the object that had the key last */
 	uint32_t entry; /* number of its entry, 0: nothing is asked for */
@@ -38,12 +39,14 @@ struct mr_name_slot {
 	uint32_t next[2]; /* the slots of the keys that came behind it last: guesses */
 	uint32_t len;
 	char key[MR_NAMES_KEY_MAX];
-} __attribute__((aligned(64)));
+};
 
 #define MR_NAMES_SLOTS 2048u
 #define MR_NAMES_WAYS 4u
 
 struct mr_names {
+	/* First, where a large allocation begins on a cache line. */
+	struct mr_name_slot cache[MR_NAMES_SLOTS + MR_NAMES_WAYS];
 	struct mr_name_entry *entries; /* 0 is none */
 	uint32_t count;
 	uint32_t capacity;
@@ -53,8 +56,8 @@ struct mr_names {
 	size_t longest;       /* folded key */
 	char *room;           /* for a folded key */
 	struct mr_name_slot unkept; /* a key that is too long to be kept */
-	struct mr_name_slot cache[MR_NAMES_SLOTS + MR_NAMES_WAYS];
 };
+_Static_assert(sizeof(struct mr_name_slot) == 128, "two cache lines");
 
 /* The id of `native.` and this normalised field's name, or 0. */
 mr_field mr_names_native(const struct mr_fields *fields, mr_field normalised);

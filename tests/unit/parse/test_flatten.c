@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -110,6 +111,7 @@ static void json_in_strings_is_opened(void **state)
 	CHECK("{\"Data\":\"{\\\"op\\\":\\\"MailRedirect\\\"}\"}", "Data.op", "MailRedirect");
 	CHECK("{\"Data\":\"{\\\"op\\\":1}\"}", "Data", "{\"op\":1}");
 	CHECK("{\"Data\":\" [{\\\"op\\\":1},{\\\"op\\\":2}]\"}", "Data.op", "i1|i2");
+	CHECK("{\"Data\":\"\\t{\\\"op\\\":1}\"}", "Data.op", "i1");
 	CHECK("{\"Data\":\"{\\\"op\\\":1\"}", "Data.op", "-");
 	CHECK("{\"E\":[{\"Name\":\"d\",\"Value\":\"{\\\"User-Agent\\\":\\\"x\\\"}\"}]}",
 	      "E.d.User-Agent", "x");
@@ -223,6 +225,125 @@ static void deep_nesting(void **state)
 	}
 }
 
+/* ---- two walks ---- */
+
+static uint64_t random_state;
+
+static uint32_t below(uint32_t count)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return (uint32_t)(random_state >> 33) % count;
+}
+
+static const char *const random_keys[] = {
+    "a", "A",    "b",      "a.b",        "properties", "Parameters", "Name", "Value", "NewValue",
+    "x", "time", "status", "PARAMETERS", "c",          "Key",        "x.a",  "b.c"};
+#define KEY_COUNT (sizeof random_keys / sizeof random_keys[0])
+
+static void put_random(struct mr_buf *out, int depth);
+
+static void put_random_object(struct mr_buf *out, int depth)
+{
+	uint32_t members = below(5);
+	mr_buf_add_text(out, "{");
+	for (uint32_t i = 0; i < members; i++) {
+		mr_buf_printf(out, "%s\"%s\":", i == 0 ? "" : ",", random_keys[below(KEY_COUNT)]);
+		put_random(out, depth - 1);
+	}
+	mr_buf_add_text(out, "}");
+}
+
+static void put_random(struct mr_buf *out, int depth)
+{
+	uint32_t elements;
+	struct mr_buf text = {0};
+	switch (below(depth > 0 ? 9 : 4)) {
+	case 0:
+		mr_buf_add_text(out, "null");
+		break;
+	case 1:
+		mr_buf_printf(out, "%u", below(100));
+		break;
+	case 2:
+	case 3:
+		mr_buf_printf(out, "\"%s\"", random_keys[below(KEY_COUNT)]);
+		break;
+	case 4:
+		put_random_object(&text, depth - 1);
+		mr_json_put_string(out, (struct mr_slice){text.data, text.len});
+		break;
+	case 5:
+	case 6:
+		put_random_object(out, depth);
+		break;
+	default:
+		elements = below(4);
+		mr_buf_add_text(out, "[");
+		for (uint32_t i = 0; i < elements; i++) {
+			mr_buf_add_text(out, i == 0 ? "" : ",");
+			put_random(out, depth - 1);
+		}
+		mr_buf_add_text(out, "]");
+	}
+	mr_buf_fini(&text);
+}
+
+/* A key given twice, whatever its name, has the record walked with care: the fields are the same.
+ */
+static void careful_walks_find_the_same(void **state)
+{
+	(void)state;
+	const char *names[] = {"a",
+			       "a.b",
+			       "b",
+			       "x",
+			       "a.b.c",
+			       "parameters.a",
+			       "parameters.x.newvalue",
+			       "properties.a",
+			       "properties.b.c",
+			       "properties",
+			       "native.time",
+			       "c",
+			       "b.name",
+			       NULL};
+	random_state = (uint64_t)time(NULL) | 1;
+	print_message("seed %llu\n", (unsigned long long)random_state);
+	harness_open(&h, names, NULL, NULL);
+	for (int round = 0; round < 20000; round++) {
+		char once[13][4096];
+		struct mr_buf record = {0};
+		put_random_object(&record, 4);
+		struct mr_event *event =
+		    harness_record(&h, (struct mr_slice){record.data, record.len});
+		for (size_t i = 0; i < 13; i++)
+			strcpy(once[i], shown(&h, event, names[i]));
+		record.len--;
+		mr_buf_add_text(&record, record.len > 1 ? "," : "");
+		mr_buf_add_text(&record, "\"zz\":1,\"zz\":1}");
+		event = harness_record(&h, (struct mr_slice){record.data, record.len});
+		for (size_t i = 0; i < 13; i++)
+			if (strcmp(once[i], shown(&h, event, names[i])) != 0)
+				fail_msg("%s is %s, or %s: %.*s", names[i], once[i],
+					 shown(&h, event, names[i]), (int)record.len, record.data);
+		mr_buf_fini(&record);
+	}
+	harness_close(&h);
+}
+
+static void envelopes_do_not_hide_a_key_given_twice(void **state)
+{
+	(void)state;
+	const char *names[] = {"foo", NULL};
+	harness_open(&h, names, NULL, NULL);
+	struct mr_event *event =
+	    harness_text(&h, "{\"Foo\":\"aaa\",\"properties\":{\"foo\":\"bbb\"},\"FOO\":\"ccc\"}");
+	assert_string_equal(shown(&h, event, "foo"), "ccc");
+	harness_close(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -235,6 +356,8 @@ int main(void)
 	    cmocka_unit_test(envelopes_answer_twice),
 	    cmocka_unit_test(the_last_of_two_keys_wins),
 	    cmocka_unit_test(keys_given_twice_are_counted_once),
+	    cmocka_unit_test(envelopes_do_not_hide_a_key_given_twice),
+	    cmocka_unit_test(careful_walks_find_the_same),
 	    cmocka_unit_test(very_many_keys),
 	    cmocka_unit_test(deep_nesting),
 	};
