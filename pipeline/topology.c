@@ -194,9 +194,11 @@ static enum mr_err check_edge(const struct mr_topology *topology, const struct m
 	if (edge->content == MR_CONTENT_NONE || edge->content >= MR_CONTENT_COUNT || !fits)
 		return mr_error_set(error, MR_CONFIG, "link from %s to %s: %s reads %s, not this",
 				    from->name, to->name, to->name, content_names[wanted]);
-	if (edge->mode == MR_LINK_KEYED && edge->content != MR_CONTENT_SIGNALS)
+	if (edge->mode == MR_LINK_KEYED && edge->content != MR_CONTENT_SIGNALS &&
+	    edge->content != MR_CONTENT_ALERTS)
 		return mr_error_set(error, MR_CONFIG,
-				    "link from %s to %s: only signals have a key; make it spread",
+				    "link from %s to %s: only signals and alerts have a key; make "
+				    "it spread",
 				    from->name, to->name);
 	if (edge->content == MR_CONTENT_SIGNALS &&
 	    (edge->mode != MR_LINK_KEYED || edge->layer != to->layer))

@@ -6,6 +6,7 @@
 
 #include "millrace/batch.h"
 #include "millrace/log.h"
+#include "millrace/repair.h"
 
 /* A record nested deeper is shown as text: readers of JSON have limits of their own. */
 #define EMBED_DEPTH 64
@@ -13,9 +14,11 @@
 void record_reader_init(struct record_reader *reader, const struct mr_files *files,
 			size_t max_json_bytes)
 {
-	*reader = (struct record_reader){.files = files,
-					 .json = mr_json_reader_new(max_json_bytes),
-					 .max_json_bytes = max_json_bytes};
+	size_t longest = mr_repair_max(max_json_bytes);
+	if (longest > MR_JSON_BYTES_MAX)
+		longest = MR_JSON_BYTES_MAX;
+	*reader = (struct record_reader){
+	    .files = files, .json = mr_json_reader_new(longest), .max_json_bytes = max_json_bytes};
 }
 
 void record_reader_fini(struct record_reader *reader)
@@ -23,16 +26,37 @@ void record_reader_fini(struct record_reader *reader)
 	if (reader->json != NULL)
 		mr_json_reader_free(reader->json);
 	mr_buf_fini(&reader->buf);
+	mr_buf_fini(&reader->repaired);
 	*reader = (struct record_reader){0};
 }
 
 static bool can_embed(struct record_reader *reader, struct mr_slice bytes)
 {
 	struct mr_json_node root;
-	return bytes.len <= reader->max_json_bytes &&
-	       mr_json_read(reader->json, bytes, &root, NULL) == MR_OK &&
+	return mr_json_read(reader->json, bytes, &root, NULL) == MR_OK &&
 	       mr_json_kind(reader->json, root) == MR_JSON_OBJECT &&
 	       mr_json_depth(reader->json, root) <= EMBED_DEPTH;
+}
+
+/* What parse judged was the record or its repaired text: that is what is shown. */
+static void embed(struct record_reader *reader, struct record *out)
+{
+	if (out->bytes.len > reader->max_json_bytes)
+		return;
+	out->json = can_embed(reader, out->bytes);
+	if (out->json)
+		return;
+	struct mr_buf *repaired = &reader->repaired;
+	repaired->len = 0;
+	char *room = mr_buf_reserve(repaired, mr_repair_max(out->bytes.len) + MR_JSON_PADDING);
+	size_t len = mr_repair(out->bytes, room);
+	if (len == 0)
+		return;
+	memset(room + len, 0, MR_JSON_PADDING);
+	struct mr_slice text = {room, len};
+	out->json = can_embed(reader, text);
+	if (out->json)
+		out->bytes = text;
 }
 
 /* The bytes into the buffer, with what stands before them where that is a frame's header. */
@@ -99,7 +123,7 @@ void record_fetch(struct record_reader *reader, const struct mr_evidence *eviden
 		    (int)(out->source.len < 200 ? out->source.len : 200), out->source.at,
 		    origin->length, (unsigned long long)out->offset);
 	if (error.code == MR_OK) {
-		out->json = can_embed(reader, out->bytes);
+		embed(reader, out);
 		return;
 	}
 	out->bytes = (struct mr_slice){"", 0};

@@ -11,11 +11,13 @@ struct record_reader {
 	struct mr_json_reader *json;
 	size_t max_json_bytes;
 	struct mr_buf buf;
+	struct mr_buf repaired;
 };
 
 struct record {
 	struct mr_slice bytes;  /* empty where it cannot be shown; until the next fetch */
-	bool json;              /* one valid JSON object that is not nested too deep to embed */
+	bool json;              /* one valid JSON object that is not nested too deep to embed: the
+				 * record itself or, where that is none, its repaired text */
 	struct mr_slice source; /* name of the original, for a person */
 	uint64_t offset;        /* in it */
 	char problem[512];      /* why it cannot be shown; empty where it can */

@@ -24,7 +24,7 @@
 
 struct mr_flatten;
 
-/* For records up to `max_bytes`, the repaired ones of which may be twice as long. */
+/* For records up to `max_bytes`. */
 struct mr_flatten *mr_flatten_new(const struct mr_fields *fields, size_t max_bytes);
 void mr_flatten_free(struct mr_flatten *flatten);
 

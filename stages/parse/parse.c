@@ -6,6 +6,7 @@
  * the kind, normalise.c fills the normalised fields. Nothing here allocates for one record but from
  * the events' arena. A bad record is data, never an error of the stage. */
 #include "millrace/json.h"
+#include "millrace/repair.h"
 #include "millrace/stage.h"
 
 #include <stdio.h>
@@ -14,7 +15,6 @@
 #include "flatten.h"
 #include "kind.h"
 #include "parse.h"
-#include "repair.h"
 
 #define RECORD_BYTES_DEFAULT (1 << 20)
 

@@ -354,17 +354,19 @@ static void put_record(struct mr_alert *alert, const char *bytes, size_t len)
 	    .position = 500, .length = (uint32_t)len, .hash = mr_hash64(bytes, len, 0)};
 }
 
-static void a_repaired_record_is_shown_as_text(void **state)
+static void a_repaired_record_is_shown_repaired(void **state)
 {
 	(void)state;
 	static const struct {
 		const char *raw, *want;
 	} cases[] = {
 	    {"{\"a\":\"\xff\x01\"}", "{\"a\":\"\xef\xbf\xbd\x01\"}"},
-	    {"{\"a\":\"\\ud800\"}", "{\"a\":\"\\ud800\"}"},
+	    {"{\"a\":\"\\ud800\"}", "{\"a\":\"\\ufffd\"}"},
+	    {"{\"a\":\"\xff\"}", "{\"a\":\"\xef\xbf\xbd\"}"},
 	    {"{\"a\":1}}", "{\"a\":1}}"},
 	    {"[1]", "[1]"},
-	    {"{\"a\":123456789012345678901234567890}", "{\"a\":123456789012345678901234567890}"},
+	    {"{\"a\":123456789012345678901234567890}",
+	     "{\"a\":\"123456789012345678901234567890\"}"},
 	    {"{\"a\":\"\xed\xa0\x80\n\"", "{\"a\":\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\n\""}};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct mr_alert alert = plain_alert();
@@ -580,7 +582,7 @@ int main(void)
 	    cmocka_unit_test(tags_become_techniques_and_tactics),
 	    cmocka_unit_test(a_correlation_shows_all_its_members),
 	    cmocka_unit_test(an_alert_without_anything_is_still_one),
-	    cmocka_unit_test(a_repaired_record_is_shown_as_text),
+	    cmocka_unit_test(a_repaired_record_is_shown_repaired),
 	    cmocka_unit_test(a_deep_record_is_shown_as_text),
 	    cmocka_unit_test(evidence_that_changed_is_not_shown),
 	    cmocka_unit_test(a_spooled_record_names_its_original),

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "forms.h"
-#include "repair.h"
+#include "millrace/repair.h"
 
 /* "-" where the text is no time, else its ISO form. Each text lies in a heap buffer of its length.
  */

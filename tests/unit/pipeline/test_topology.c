@@ -132,7 +132,7 @@ static void wrong_content_is_refused(void **state)
 	expect_refused(&topology, "reads records");
 	mr_topology_default(1, 1, &topology);
 	topology.edges[0].mode = MR_LINK_KEYED;
-	expect_refused(&topology, "only signals have a key");
+	expect_refused(&topology, "only signals and alerts have a key");
 	mr_topology_default(1, 1, &topology);
 	topology.groups[1].chain[3] = "correlate";
 	expect_refused(&topology, "cut the chain");

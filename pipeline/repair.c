@@ -1,6 +1,6 @@
 /* repair.c - one pass over a record that is nearly JSON. See repair.h. Never fails, reads no byte
  * behind the text. */
-#include "repair.h"
+#include "millrace/repair.h"
 
 #include <errno.h>
 #include <math.h>

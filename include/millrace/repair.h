@@ -1,8 +1,8 @@
 /* repair.h - rewrites what simdjson refuses and real records hold (PROTOCOL.md 5.2).
  *
- * Called by parse.c for a record that was refused, once. */
-#ifndef MILLRACE_PARSE_REPAIR_H
-#define MILLRACE_PARSE_REPAIR_H
+ * Parse repairs a record that was refused, once; deliver does so again to show it. */
+#ifndef MILLRACE_REPAIR_H
+#define MILLRACE_REPAIR_H
 
 #include "millrace/text.h"
 

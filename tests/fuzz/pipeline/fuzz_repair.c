@@ -1,8 +1,17 @@
 /* fuzz_repair.c - any bytes to be repaired: within its bound, and once is enough. */
-#include "parse/harness.h"
-#include "repair.h"
+#include <stdlib.h>
+#include <string.h>
+
+#include "millrace/memory.h"
+#include "millrace/repair.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(bool holds)
+{
+	if (!holds)
+		abort();
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -11,9 +20,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(exact, data, size);
 	char *once = mr_malloc(mr_repair_max(size));
 	size_t len = mr_repair((struct mr_slice){exact, size}, once);
-	harness_must(len <= mr_repair_max(size));
+	must(len <= mr_repair_max(size));
 	char *twice = mr_malloc(mr_repair_max(len));
-	harness_must(mr_repair((struct mr_slice){once, len}, twice) == 0);
+	must(mr_repair((struct mr_slice){once, len}, twice) == 0);
 	free(exact);
 	free(once);
 	free(twice);
