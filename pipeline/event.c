@@ -2,7 +2,6 @@
 #include "millrace/event.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 struct mr_slice mr_record_kind_name(enum mr_record_kind kind)
@@ -92,10 +91,20 @@ void mr_event_add_text(struct mr_events *events, struct mr_event *event, mr_fiel
 void mr_event_add_int(struct mr_events *events, struct mr_event *event, mr_field field,
 		      int64_t number)
 {
-	char *text = mr_arena_alloc(&events->arena, 24);
-	int len = snprintf(text, 24, "%lld", (long long)number);
-	*mr_event_new(events, event, field) = (struct mr_value){
-	    .text = text, .len = (uint32_t)len, .type = MR_INT, .num = {.i = number}};
+	char digits[20]; /* a sign and those of INT64_MIN */
+	size_t at = sizeof digits;
+	uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+	do
+		digits[--at] = (char)('0' + rest % 10);
+	while ((rest /= 10) != 0);
+	if (number < 0)
+		digits[--at] = '-';
+	size_t len = sizeof digits - at;
+	*mr_event_new(events, event, field) =
+	    (struct mr_value){.text = mr_arena_copy(&events->arena, digits + at, len),
+			      .len = (uint32_t)len,
+			      .type = MR_INT,
+			      .num = {.i = number}};
 }
 
 void mr_event_add_bool(struct mr_events *events, struct mr_event *event, mr_field field, bool yes)

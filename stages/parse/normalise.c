@@ -255,22 +255,6 @@ static void put_mfa(const struct mr_view *view, mr_field to, struct mr_slice tex
 		mr_event_add_bool(view->events, view->event, to, false);
 }
 
-static void put_number(const struct mr_view *view, mr_field to, int64_t number)
-{
-	char digits[24];
-	size_t at = sizeof digits;
-	uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-	do
-		digits[--at] = (char)('0' + rest % 10);
-	while ((rest /= 10) != 0);
-	if (number < 0)
-		digits[--at] = '-';
-	struct mr_value value = {.type = MR_INT, .num = {.i = number}};
-	value.len = (uint32_t)(sizeof digits - at);
-	value.text = mr_arena_copy(&view->events->arena, digits + at, value.len);
-	mr_event_add(view->events, view->event, to, &value);
-}
-
 static void put_time(const struct mr_view *view, mr_field to, struct mr_slice text)
 {
 	int64_t time_us;
@@ -278,7 +262,7 @@ static void put_time(const struct mr_view *view, mr_field to, struct mr_slice te
 		return;
 	view->event->time_us = time_us;
 	view->event->has_time = true;
-	put_number(view, to, time_us);
+	mr_event_add_int(view->events, view->event, to, time_us);
 }
 
 static void put_address(const struct mr_view *view, mr_field to, struct mr_slice text)
@@ -291,7 +275,7 @@ static void put_address(const struct mr_view *view, mr_field to, struct mr_slice
 		    mr_arena_copy(&view->events->arena, address.text.at, address.text.len);
 	put_text(view, to, address.text);
 	if (address.has_port)
-		put_number(view, MR_F_SRC_PORT, address.port);
+		mr_event_add_int(view->events, view->event, MR_F_SRC_PORT, address.port);
 }
 
 /* ---- rows ---- */
