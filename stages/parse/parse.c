@@ -169,11 +169,65 @@ static void fill_event(struct parse *parse, struct mr_events *events, struct mr_
 {
 	struct mr_counters *counters = parse->env->counters;
 	struct mr_view view = {events, event, mr_normaliser_marks(parse->normaliser)};
-	event->kind = mr_kind_tell(&view);
 	name_event(parse, &view);
 	fill_fields(parse, MR_PASS_FIRST, &view);
 	mr_count(counters, MR_C_UNKNOWN_KIND, event->kind == MR_KIND_UNKNOWN);
 	mr_count(counters, MR_C_NO_TIME, !event->has_time);
+}
+
+/* ---- a record in a record ---- */
+
+static void flatten(struct parse *parse, struct mr_events *events, struct mr_event *event,
+		    struct mr_json_node root)
+{
+	struct mr_view view = {events, event, mr_normaliser_marks(parse->normaliser)};
+	bool twice;
+	mr_flatten_record(parse->flatten, parse->reader, root, event->json, events, event, &twice);
+	mr_count(parse->env->counters, MR_C_DUPLICATE_KEYS, twice);
+	event->kind = mr_kind_tell(&view);
+}
+
+/* The text of the member AuditData, with its padding in the arena; false where there is none. */
+static bool audit_data(const struct parse *parse, struct mr_events *events,
+		       struct mr_json_node root, struct mr_slice *out)
+{
+	struct mr_json_walk walk = mr_json_enter(parse->reader, root);
+	while (mr_json_step(parse->reader, &walk)) {
+		if (!mr_fold_eq(walk.key, MR_SLICE("auditdata")) ||
+		    mr_json_kind(parse->reader, walk.value) != MR_JSON_STRING)
+			continue;
+		struct mr_slice text = mr_json_string(parse->reader, walk.value);
+		char *copy = mr_arena_alloc(&events->arena, text.len + MR_JSON_PADDING);
+		memcpy(copy, text.at, text.len);
+		memset(copy + text.len, 0, MR_JSON_PADDING);
+		*out = (struct mr_slice){copy, text.len};
+		return true;
+	}
+	return false;
+}
+
+/* A row of Search-UnifiedAuditLog as JSON: the record itself is a text in its member AuditData, as
+ * it is a cell of the audit search's CSV. */
+static void open_row(struct parse *parse, struct mr_events *events, struct mr_event *event,
+		     struct mr_json_node root)
+{
+	uint32_t value_count = events->value_count;
+	struct mr_slice text;
+	if (!audit_data(parse, events, root, &text) ||
+	    read_object(parse, text, &root, NULL) != MR_OK)
+		return;
+	struct mr_slice row = event->json;
+	memset(event->first, 0, events->stride * sizeof *event->first);
+	event->json = text;
+	flatten(parse, events, event, root);
+	if (event->kind != MR_KIND_UNKNOWN)
+		return;
+	/* A text of that name, and no record: the row is what there is. */
+	memset(event->first, 0, events->stride * sizeof *event->first);
+	events->value_count = value_count;
+	event->json = row;
+	if (read_object(parse, row, &root, NULL) == MR_OK)
+		flatten(parse, events, event, root);
 }
 
 /* ---- the stage ---- */
@@ -202,13 +256,13 @@ static bool parse_record(struct parse *parse, struct mr_events *events, struct m
 	struct mr_json_node root;
 	if (read_record(parse, events, record, &doc, &root, why) != MR_OK)
 		return false;
-	bool twice;
 	event->raw = record->bytes;
 	event->json = doc;
 	event->origin = record->origin;
 	event->arrival_us = record->arrival_us;
-	mr_flatten_record(parse->flatten, parse->reader, root, doc, events, event, &twice);
-	mr_count(parse->env->counters, MR_C_DUPLICATE_KEYS, twice);
+	flatten(parse, events, event, root);
+	if (event->kind == MR_KIND_UNKNOWN)
+		open_row(parse, events, event, root);
 	fill_event(parse, events, event);
 	return true;
 }

@@ -90,6 +90,22 @@ static void kinds_are_told(void **state)
 		   "2023-01-02T03:04:00.123000Z");
 }
 
+static void rows_of_the_audit_search_are_opened(void **state)
+{
+	(void)state;
+	check_kind(
+	    "{\"RecordType\":\"ExchangeAdmin\",\"CreationDate\":\"2021-05-18T00:00:00Z\","
+	    "\"UserIds\":\"a@b.c\",\"Operations\":\"X\",\"AuditData\":\"{\\\"Id\\\":\\\"AB\\\","
+	    "\\\"CreationTime\\\":\\\"2021-05-18T21:13:33\\\",\\\"Operation\\\":\\\"X\\\","
+	    "\\\"RecordType\\\":1}\"}",
+	    MR_KIND_UAL, "ab", "unknown", "2021-05-18T21:13:33Z");
+	check_kind("{\"id\":\"O\",\"AuditData\":\"{\\\"Id\\\":\\\"AB\\\"}\"}", MR_KIND_UNKNOWN, "o",
+		   "unknown", "-");
+	check_kind("{\"id\":\"O\",\"AuditData\":\"{\"}", MR_KIND_UNKNOWN, "o", "unknown", "-");
+	check_kind("{\"id\":\"O\",\"AuditData\":{\"Operation\":\"X\",\"RecordType\":1}}",
+		   MR_KIND_UNKNOWN, "o", "unknown", "-");
+}
+
 static void names_fall_back(void **state)
 {
 	(void)state;
@@ -280,6 +296,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(kinds_are_told),
+	    cmocka_unit_test(rows_of_the_audit_search_are_opened),
 	    cmocka_unit_test(names_fall_back),
 	    cmocka_unit_test(bad_records_are_set_aside),
 	    cmocka_unit_test(near_json_is_repaired_once),
