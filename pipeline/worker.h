@@ -1,7 +1,7 @@
 /* worker.h - one worker process: its entry, and what its files share.
  *
- * worker.c owns the loop and the clock, worker_setup.c the start, worker_links.c what comes in and
- * goes out, worker_control.c the words to and from the supervisor. */
+ * worker.c owns the loop and the clock, worker_links.c what comes in and goes out,
+ * worker_control.c the setup, the words to and from the supervisor. */
 #ifndef MILLRACE_WORKER_H
 #define MILLRACE_WORKER_H
 

@@ -58,7 +58,7 @@ struct mr_batch_header {
 	uint32_t sender;   /* worker number */
 	uint64_t sequence; /* in this pair, from 1, barriers and end included */
 	uint32_t count;    /* items in the body; for records by reference 0 */
-	uint64_t body_len; /* bytes of the body frame; of the region where inline is false */
+	uint64_t body_len; /* bytes of the body frame; of the region where by_reference */
 	uint64_t fields_hash;
 	int64_t earliest_arrival_us;
 	/* Barriers and ends: the number n (0 for an end), and the double entry: what was sent on

@@ -27,11 +27,11 @@ struct mr_json_reader {
 	void *parser;
 };
 
-/* For documents up to `max_bytes`, which is at most MR_JSON_BYTES_MAX. */
+/* For documents up to `max_bytes`, which is at most MR_JSON_BYTES_MAX: more is asserted. */
 struct mr_json_reader *mr_json_reader_new(size_t max_bytes);
 void mr_json_reader_free(struct mr_json_reader *reader);
 
-/* A value of the document. `index` is where it starts in the parser's list; opaque otherwise. */
+/* A value of the document. For the functions below alone, those inline among them. */
 struct mr_json_node {
 	uint32_t index; /* into the tape */
 	uint32_t token; /* into the list of structural positions */

@@ -29,7 +29,8 @@ enum mr_err mr_link_rx_met(struct mr_link_rx *rx, struct mr_error *error);
 enum mr_err mr_link_tx_met(struct mr_link_tx *tx, struct mr_error *error);
 
 /* Never blocks. Fills in version, incarnation, sender, sequence, lengths and sums of `header`.
- * `body` is moved on success (mr_buf zeroed). MR_AGAIN: the pair is full, nothing was taken. */
+ * `body` is moved on success (mr_buf zeroed; an empty one stays as it is), and also where the peer
+ * is lost once the header frame is out. MR_AGAIN: the pair is full, nothing was taken. */
 enum mr_err mr_link_send(struct mr_link_tx *tx, struct mr_batch_header *header, struct mr_buf *body,
 			 struct mr_error *error);
 

@@ -10,6 +10,7 @@
 
 #include "address.h"
 
+/* Events that are handed to an enricher together, at most. */
 #define ENRICH_CHUNK 256
 
 /* Some events, with what several enrichers need of them. */
