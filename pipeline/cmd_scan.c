@@ -31,7 +31,7 @@ static const char scan_help[] =
     "      --strict              a refused rule is an error\n"
     "      --summary FILE        write counts and cost as one JSON object\n"
     "      --dead-letter FILE    write records that could not be parsed, with the reason\n"
-    "  -o, --output FILE         write alerts there, not to standard output\n"
+    "  -o, --output FILE         write alerts there, not to standard output (-)\n"
     "      --progress WHEN       auto (on a terminal), always or never\n"
     "      --region-bytes N      bytes of records in a batch, 65536 to 1048576\n"
     "      --max-record-bytes N  longest record taken; default 1048576\n"
@@ -104,6 +104,19 @@ static int take_cut(struct scan *scan)
 	return -1;
 }
 
+/* Standard output is the alerts' alone: other lines among them would be taken for alerts. */
+static int take_file(const char **path, const char *option)
+{
+	if (strcmp(optarg, "-") == 0) {
+		fprintf(stderr,
+			"millrace scan: %s: standard output is for alerts; name a file, not -\n",
+			option);
+		return 2;
+	}
+	*path = optarg;
+	return -1;
+}
+
 /* Returns -1 to go on, else the exit status. */
 static int take_option(struct scan *scan, struct mr_config *config, int option, int index)
 {
@@ -112,7 +125,7 @@ static int take_option(struct scan *scan, struct mr_config *config, int option, 
 		mr_config_add(config, "rules", optarg);
 		return -1;
 	case 'o':
-		scan->output = optarg;
+		scan->output = strcmp(optarg, "-") == 0 ? NULL : optarg;
 		return -1;
 	case OPTION_SETTING:
 		add_setting(config, scan_options[index].name, optarg);
@@ -121,8 +134,7 @@ static int take_option(struct scan *scan, struct mr_config *config, int option, 
 		mr_config_add(config, "strict", "true");
 		return -1;
 	case OPTION_SUMMARY:
-		scan->summary = optarg;
-		return -1;
+		return take_file(&scan->summary, "--summary");
 	case OPTION_PROGRESS:
 		scan->progress = optarg;
 		return -1;
@@ -132,8 +144,7 @@ static int take_option(struct scan *scan, struct mr_config *config, int option, 
 	case OPTION_CUT:
 		return take_cut(scan);
 	case OPTION_DEAD_LETTER:
-		scan->dead_letter = optarg;
-		return -1;
+		return take_file(&scan->dead_letter, "--dead-letter");
 	case 'h':
 		return fputs(scan_help, stdout) < 0 ? 1 : 0;
 	default:
@@ -370,6 +381,24 @@ static enum mr_err check_losses(const struct mr_counters *sums, struct mr_error 
 	return err;
 }
 
+/* No fault, but whoever scans the wrong files would take silence for peace. */
+static void tell_unseen(const struct mr_counters *sums)
+{
+	unsigned long long records = sums->at[MR_C_RECORDS];
+	unsigned long long unknown = sums->at[MR_C_UNKNOWN_KIND];
+	unsigned long long rejected = sums->at[MR_C_REJECTED];
+	if (unknown > 0)
+		mr_log(MR_LOG_WARNING,
+		       "%llu of %llu records are of no known kind: rules for a product see nothing "
+		       "in them",
+		       unknown, records);
+	if (rejected > 0 && rejected >= records - rejected)
+		mr_log(MR_LOG_WARNING,
+		       "%llu of %llu records could not be parsed, half of them or more: is this "
+		       "the right input?",
+		       rejected, records);
+}
+
 static enum mr_err make_topology(const struct scan *scan, struct mr_supervisor *supervisor,
 				 struct mr_error *error)
 {
@@ -428,6 +457,8 @@ static enum mr_err run(struct scan *scan, struct mr_supervisor *supervisor, stru
 	if (err == MR_OK)
 		err = write_summary(scan, supervisor, error);
 	close_targets(scan);
+	if (err == MR_OK)
+		tell_unseen(&supervisor->sums);
 	return err == MR_OK ? check_losses(&supervisor->sums, error) : err;
 }
 

@@ -160,6 +160,32 @@ class Outputs(unittest.TestCase):
         self.assertEqual(process.returncode, 2)
         self.assertIn(b"standard output: it is an input", process.stderr)
 
+    def test_a_dash_is_standard_output(self):
+        plain = self.scan(self.records)
+        dashed = self.scan("-o", "-", self.records, cwd=self.place.path(""))
+        self.assertEqual((dashed[0], mr.ids(dashed[1])), (0, mr.ids(plain[1])))
+        self.assertFalse(os.path.exists(self.place.path("-")))
+        for option in ("--summary", "--dead-letter"):
+            status, found, said = self.scan(option, "-", self.records, cwd=self.place.path(""))
+            self.assertEqual((status, found), (2, []), option)
+            self.assertIn(option + ": standard output is for alerts; name a file, not -", said)
+            self.assertFalse(os.path.exists(self.place.path("-")))
+
+    def test_records_that_no_rule_sees_are_told(self):
+        odd = self.place.path("odd.ndjson")
+        with open(odd, "w", encoding="utf-8") as out:
+            out.write('{"a":1}\n{"a":2}\n{"a":\n')
+        words = " records are of no known kind: rules for a product see nothing in them"
+        status, _, said = self.scan(odd)
+        self.assertEqual((status, said.count("2 of 3" + words)), (0, 1), said)
+        self.assertNotIn("half of them or more", said)
+        with open(odd, "a", encoding="utf-8") as out:
+            out.write('{"a":\n')
+        status, _, said = self.scan(odd)
+        self.assertEqual(status, 0, said)
+        self.assertIn("2 of 4 records could not be parsed, half of them or more", said)
+        self.assertNotIn("no known kind", self.scan(self.records)[2])
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
