@@ -177,28 +177,32 @@ static void key_shed(struct corr *corr, const struct candidate *candidate)
 
 /* ---- records of detections ---- */
 
-static int by_time(const void *a, const void *b)
+/* One time may be that of all of them: then the ids decide. */
+static int by_time_and_id(const void *a, const void *b)
 {
-	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-	return x < y ? -1 : x > y;
+	const struct corr_plain_entry *x = a, *y = b;
+	if (x->time_us != y->time_us)
+		return x->time_us < y->time_us ? -1 : 1;
+	return memcmp(x->id.bytes, y->id.bytes, sizeof(x->id.bytes));
 }
 
-/* The older half. */
+/* The older half: the table is made anew of the others. */
 static void plain_shed(struct corr *corr, struct corr_plain *plain)
 {
-	if (plain->count == 0)
+	static const struct corr_id none;
+	if (plain->count < 2)
 		return;
-	int64_t *times = mr_malloc(plain->count * sizeof(*times));
+	struct corr_plain_entry *entries = mr_malloc(plain->count * sizeof(*entries));
 	uint32_t found = 0;
-	for (uint32_t i = 0; i <= plain->mask; i++) {
-		static const struct corr_id none;
+	for (uint32_t i = 0; i <= plain->mask; i++)
 		if (!corr_id_equal(&plain->entries[i].id, &none))
-			times[found++] = plain->entries[i].time_us;
-	}
-	qsort(times, found, sizeof(*times), by_time);
-	int64_t middle = times[found / 2];
-	free(times);
-	uint32_t gone = corr_plain_release(corr, plain, middle);
+			entries[found++] = plain->entries[i];
+	qsort(entries, found, sizeof(*entries), by_time_and_id);
+	uint32_t gone = found / 2;
+	corr_plain_fini(corr, plain);
+	for (uint32_t i = gone; i < found; i++)
+		corr_plain_add(corr, plain, &entries[i].id, entries[i].time_us);
+	free(entries);
 	corr->plain_shed += gone;
 	mr_count(corr->env->counters, MR_C_STATE_SHED, gone);
 }

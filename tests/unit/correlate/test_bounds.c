@@ -316,6 +316,25 @@ static void records_of_detections(void **state)
 	world_close(&world);
 }
 
+/* Records of one time, as a burst or a coarse clock gives them, do not pass the ceiling either. */
+static void records_of_one_time(void **state)
+{
+	struct world world;
+	struct house house;
+	enum { RECORDS = 60000 };
+	(void)state;
+	world_open(&world);
+	house_open_set(&house, &world.catalog, world.fields, 1, true, "state_bytes", MIB);
+	for (uint32_t i = 0; i < RECORDS; i++) {
+		feed(&house, signal_of(&world, 0, 0, i, HOUR));
+		assert_true(stage_of(&house)->bytes <= 1048576);
+	}
+	assert_int_equal(house.made.count, RECORDS);
+	assert_true(house.counters.at[MR_C_STATE_SHED] > RECORDS / 4);
+	house_close(&house);
+	world_close(&world);
+}
+
 /* ---- lateness ---- */
 
 static size_t fired_after(struct world *world, uint32_t index, const char *lateness, int64_t w_us,
@@ -467,6 +486,7 @@ int main(void)
 	    LOGGED(key_in_hand_stays),
 	    LOGGED(finite_run_alerts_once),
 	    LOGGED(records_of_detections),
+	    LOGGED(records_of_one_time),
 	    cmocka_unit_test(lateness_is_a_setting),
 	    cmocka_unit_test(bad_settings),
 	    cmocka_unit_test(revisions_fill_the_outputs),
