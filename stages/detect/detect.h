@@ -57,9 +57,12 @@ struct detect_signals {
 	struct mr_counters *counters;
 	uint8_t seed[16];
 	struct mr_arena arena; /* of the event in hand */
+	/* Those that alerts show, for the event in hand. */
+	struct mr_signal_field shown[MR_SIGNAL_FIELDS_MAX];
+	uint32_t shown_count;
+	bool has_shown;
+	/* Those of one signal: what outer correlations take first, then what alerts show. */
 	struct mr_signal_field fields[MR_SIGNAL_FIELDS_MAX];
-	uint32_t field_count; /* those that alerts show, for the event in hand */
-	bool has_fields;
 };
 void detect_signals_begin(struct detect_signals *signals);
 void detect_signals_emit(struct detect_signals *signals, const struct mr_events *events,

@@ -15,7 +15,7 @@ struct wanted {
 
 static void want(struct wanted *wanted, struct mr_arena *arena, mr_field field)
 {
-	if (field == 0 || mr_field_in_alert(field))
+	if (field == 0)
 		return;
 	for (uint32_t i = 0; i < wanted->count; i++) {
 		if (wanted->fields[i] == field)
@@ -212,28 +212,73 @@ static uint32_t add_field(const struct mr_events *events, const struct mr_event 
 	return count;
 }
 
-static uint32_t fields_for(struct detect_signals *signals, const struct mr_events *events,
-			   const struct mr_event *event, const struct detect_consumer *consumer)
+static void find_shown(struct detect_signals *signals, const struct mr_events *events,
+		       const struct mr_event *event)
 {
-	if (!signals->has_fields) {
-		signals->field_count = 0;
-		for (int id = 1; id < MR_F_NORMALISED_END; id++) {
-			mr_field field = (mr_field)id;
-			if (mr_field_in_alert(field))
-				signals->field_count =
-				    add_field(events, event, field, field, signals->fields,
-					      signals->field_count);
-		}
-		signals->has_fields = true;
+	if (signals->has_shown)
+		return;
+	signals->has_shown = true;
+	signals->shown_count = 0;
+	for (int id = 1; id < MR_F_NORMALISED_END; id++) {
+		mr_field field = (mr_field)id;
+		if (mr_field_in_alert(field))
+			signals->shown_count = add_field(events, event, field, field,
+							 signals->shown, signals->shown_count);
 	}
-	uint32_t count = signals->field_count;
-	for (uint32_t i = 0; i < consumer->carried_count; i++) {
-		const struct detect_field *field = &consumer->carried[i];
-		mr_field from = detect_field_find(events, event, field);
-		if (from != 0)
-			count = add_field(events, event, field->name, from, signals->fields, count);
+}
+
+/* What an outer correlation takes of a field: what it would see in the record itself, so each text
+ * once in any case, none that is missing, at most MR_PRODUCT_MAX. False where there were more. */
+static bool carry(struct detect_signals *signals, const struct mr_events *events,
+		  const struct mr_event *event, const struct detect_field *wanted, uint32_t *count)
+{
+	mr_field from = detect_field_find(events, event, wanted);
+	struct texts seen = {.count = 0};
+	const struct mr_value *value = from == 0 ? NULL : mr_event_get(events, event, from);
+	for (; value != NULL; value = mr_value_next(events, value)) {
+		struct mr_slice text = {value->text, value->len};
+		if (mr_value_is_missing(value))
+			continue;
+		struct mr_slice folded = mr_fold_arena(&signals->arena, text);
+		if (holds(&seen, folded))
+			continue;
+		if (seen.count == MR_PRODUCT_MAX || *count == MR_SIGNAL_FIELDS_MAX)
+			return false;
+		seen.at[seen.count++] = folded;
+		signals->fields[(*count)++] =
+		    (struct mr_signal_field){wanted->name, value->type, text};
 	}
-	return count;
+	return true;
+}
+
+static bool is_carried(const struct detect_consumer *consumer, mr_field field)
+{
+	for (uint32_t i = 0; i < consumer->carried_count; i++)
+		if (consumer->carried[i].name == field)
+			return true;
+	return false;
+}
+
+static void set_fields(struct detect_signals *signals, const struct mr_events *events,
+		       const struct mr_event *event, const struct detect_consumer *consumer,
+		       struct mr_signal *signal)
+{
+	find_shown(signals, events, event);
+	signal->fields = signals->shown;
+	signal->field_count = signals->shown_count;
+	if (consumer->carried_count == 0)
+		return;
+	/* First, so that nothing else takes their place: keys depend on them. */
+	uint32_t count = 0;
+	bool whole = true;
+	for (uint32_t i = 0; i < consumer->carried_count; i++)
+		whole &= carry(signals, events, event, &consumer->carried[i], &count);
+	mr_count(signals->counters, MR_C_KEYS_CAPPED, !whole);
+	for (uint32_t i = 0; i < signals->shown_count && count < MR_SIGNAL_FIELDS_MAX; i++)
+		if (!is_carried(consumer, signals->shown[i].field))
+			signals->fields[count++] = signals->shown[i];
+	signal->fields = signals->fields;
+	signal->field_count = count;
 }
 
 /* ---- signals ---- */
@@ -282,7 +327,7 @@ static void correlate(struct detect_signals *signals, const struct mr_events *ev
 
 void detect_signals_begin(struct detect_signals *signals)
 {
-	signals->has_fields = false;
+	signals->has_shown = false;
 	mr_arena_reset(&signals->arena);
 }
 
@@ -303,9 +348,8 @@ void detect_signals_emit(struct detect_signals *signals, const struct mr_events 
 		    .tenant = event->tenant,
 		    .record_id = event->id,
 		    .origin = event->origin,
-		    .fields = signals->fields,
-		    .field_count = fields_for(signals, events, event, consumer),
 		};
+		set_fields(signals, events, event, consumer, &signal);
 		if (consumer->plain) {
 			signal.key_count = 1;
 			signal.key[0] = event->id;
