@@ -44,6 +44,7 @@ static int import_files(const char *store, int count, char **files)
 	bool nothing = err == MR_OK && import.failed == MR_OK && import.count == 0;
 	if (err == MR_OK && !nothing)
 		err = identity_import_commit(&import, &taken, &error);
+	identity_import_tell_rest(&import);
 	int status = 0;
 	if (err != MR_OK) {
 		status = fail(&error);
@@ -55,8 +56,10 @@ static int import_files(const char *store, int count, char **files)
 		    (unsigned long long)import.refused);
 		status = 1;
 	} else {
-		printf("%u people taken, %llu entries refused, %llu conflicts\n", taken,
-		       (unsigned long long)import.refused, (unsigned long long)import.conflicts);
+		printf("%u people taken, %llu entries refused, %llu conflicts; the store now holds "
+		       "exactly these people\n",
+		       taken, (unsigned long long)import.refused,
+		       (unsigned long long)import.conflicts);
 	}
 	identity_import_fini(&import);
 	return status;

@@ -18,6 +18,8 @@ const char *const identity_column_names[COLUMN_COUNT] = {
 
 /* Of one value: folding makes a text longer by half at most, and the pool's hold 65,535 bytes. */
 #define TEXT_MAX 43000
+/* Of refusals, and of conflicts: more are only counted. */
+#define NAMED_MAX 10
 
 enum mr_err identity_import_init(struct identity_import *import, const char *store,
 				 const char *const *files, struct mr_error *error)
@@ -48,7 +50,8 @@ void identity_import_fini(struct identity_import *import)
 void identity_import_refuse(struct identity_import *import, uint32_t file, uint32_t line,
 			    const char *reason)
 {
-	import->refused++;
+	if (++import->refused > NAMED_MAX)
+		return;
 	mr_log(MR_LOG_WARNING, "%s:%u: refused: %s", import->files[file], line, reason);
 }
 
@@ -227,7 +230,8 @@ static void name_conflict(struct index *index, struct mr_slice key, uint32_t los
 {
 	const struct identity_claim *lost = &index->import->claims[loser];
 	const struct identity_claim *won = &index->import->claims[winner];
-	index->import->conflicts++;
+	if (++index->import->conflicts > NAMED_MAX)
+		return;
 	mr_log(MR_LOG_WARNING, "%s:%u: \"%.*s\" belongs to the entry in %s:%u, which is %s",
 	       index->import->files[lost->file], lost->line, (int)key.len, key.at,
 	       index->import->files[won->file], won->line,
@@ -429,6 +433,16 @@ static void index_build(struct index *index)
 		index_ids(index);
 	}
 	index_keys(index);
+}
+
+void identity_import_tell_rest(const struct identity_import *import)
+{
+	if (import->refused > NAMED_MAX)
+		mr_log(MR_LOG_WARNING, "and %llu more entries refused",
+		       (unsigned long long)(import->refused - NAMED_MAX));
+	if (import->conflicts > NAMED_MAX)
+		mr_log(MR_LOG_WARNING, "and %llu more conflicts",
+		       (unsigned long long)(import->conflicts - NAMED_MAX));
 }
 
 enum mr_err identity_import_commit(struct identity_import *import, uint32_t *taken_out,

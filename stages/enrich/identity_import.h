@@ -76,6 +76,8 @@ void identity_import_refuse(struct identity_import *import, uint32_t file, uint3
 /* Build the index, make the generation current. `taken_out`: people in it. */
 enum mr_err identity_import_commit(struct identity_import *import, uint32_t *taken_out,
 				   struct mr_error *error);
+/* How many refusals and conflicts there were past those that the log names. */
+void identity_import_tell_rest(const struct identity_import *import);
 /* Gives up what was not committed. */
 void identity_import_fini(struct identity_import *import);
 

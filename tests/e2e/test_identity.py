@@ -56,7 +56,7 @@ class Identity(unittest.TestCase):
         second = self.write("more.csv", "id,upn,aliases\n2,bob@example.org,b1@example.org;b2@example.org\n")
         done = self.take(first, second)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        self.assertEqual(done.stdout, "2 people taken, 0 entries refused, 0 conflicts\n")
+        self.assertEqual(done.stdout, "2 people taken, 0 entries refused, 0 conflicts; the store now holds exactly these people\n")
         given = {name: value for name, value in person.items() if value not in ("", [])}
         for key in ("ab-1", "ANN@example.ORG", "A@Example.org", "änn@example.org", "1003200000000001"):
             shown = self.show(key)
@@ -66,6 +66,15 @@ class Identity(unittest.TestCase):
         self.assertEqual((shown.returncode, shown.stdout), (1, ""))
         self.assertIn('nobody in %s has the key "nobody"' % self.store, shown.stderr)
 
+    def test_only_the_first_ten_are_named(self):
+        path = self.write("p", '{"id":"1","upn":"a"}\n' * 13 + '{"id":"2"}\n' * 12)
+        done = self.take(path)
+        self.assertIn("1 people taken, 12 entries refused, 12 conflicts", done.stdout)
+        self.assertEqual(done.stderr.count(": refused: "), 10)
+        self.assertEqual(done.stderr.count("belongs to the entry"), 10)
+        self.assertIn("and 2 more entries refused", done.stderr)
+        self.assertIn("and 2 more conflicts", done.stderr)
+
     def test_standard_input(self):
         done = self.take("-", text='{"id":"1","upn":"a"}\n')
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -74,7 +83,7 @@ class Identity(unittest.TestCase):
         path = self.write("p", '{"id":"1","upn":"a"}\n{"id":"2"}\n{"id":"1","upn":"b"}\nnonsense\n')
         done = self.take(path)
         self.assertEqual(done.returncode, 0)
-        self.assertEqual(done.stdout, "1 people taken, 2 entries refused, 1 conflicts\n")
+        self.assertEqual(done.stdout, "1 people taken, 2 entries refused, 1 conflicts; the store now holds exactly these people\n")
         self.assertIn('%s:2: refused: "upn" is missing' % path, done.stderr)
         self.assertIn("%s:4: refused: " % path, done.stderr)
         self.assertIn('%s:3: "1" belongs to the entry in %s:1' % (path, path), done.stderr)
@@ -125,7 +134,7 @@ class Identity(unittest.TestCase):
 
         done = self.take(path)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        self.assertEqual(done.stdout, "200000 people taken, 0 entries refused, 0 conflicts\n")
+        self.assertEqual(done.stdout, "200000 people taken, 0 entries refused, 0 conflicts; the store now holds exactly these people\n")
         for n in (0, 1, 99999, 199999):
             for key in ("%08X-1111-4222-8333-444444444444" % n, "U%d@example.org" % n, "a%d@EXAMPLE.org" % n):
                 self.assertEqual(json.loads(self.show(key).stdout)["puid"], "%016d" % n)
