@@ -80,12 +80,20 @@ static bool has_item(const struct mr_reader *reader, enum mr_content content)
 	return reader->content == content && reader->at < reader->body.len;
 }
 
-static bool is_blank(struct mr_slice line)
+static bool is_blank(char byte)
 {
-	for (size_t i = 0; i < line.len; i++)
-		if (line.at[i] != ' ' && line.at[i] != '\t' && line.at[i] != '\r')
-			return false;
-	return true;
+	return byte == ' ' || byte == '\t' || byte == '\r';
+}
+
+/* Without the blanks at both ends, as collect takes them off what it spools: an id that is made of
+ * a record's bytes must not depend on the file that the record lies in. */
+static struct mr_slice trim(struct mr_slice line)
+{
+	for (; line.len > 0 && is_blank(line.at[0]); line.at++)
+		line.len--;
+	while (line.len > 0 && is_blank(line.at[line.len - 1]))
+		line.len--;
+	return line;
 }
 
 /* Moves `at` to the next line that is not blank; false where there is none. */
@@ -100,11 +108,9 @@ static bool find_line(struct mr_reader *reader, struct mr_slice *line_out)
 			line.len = (size_t)(end - line.at);
 			reader->next = reader->at + line.len + 1;
 		}
-		if (!is_blank(line)) {
-			line.len -= line.at[line.len - 1] == '\r';
-			*line_out = line;
+		*line_out = trim(line);
+		if (line_out->len > 0)
 			return true;
-		}
 		reader->at = reader->next;
 	}
 	return false;
@@ -135,7 +141,7 @@ static bool read_line(struct mr_reader *reader, struct mr_record *out)
 	if (!find_line(reader, &out->bytes))
 		return false;
 	out->name = reader->region.partition;
-	out->offset = reader->region.position + reader->at;
+	out->offset = reader->region.position + (uint64_t)(out->bytes.at - reader->body.at);
 	return true;
 }
 

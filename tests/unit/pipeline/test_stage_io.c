@@ -76,9 +76,10 @@ static void lines_are_cut_and_blank_ones_skipped(void **state)
 		     {"{}", "{}|", 100},
 		     {"{}\n", "{}|", 100},
 		     {"{}\r\n[1]\r\n", "{}|[1]|", 104},
-		     {"\n\n{}\n  \n x\n\r", "{}| x|", 108},
-		     {"a\rb\n\rc\r", "a\rb|\rc|", 104},
-		     {"a\r\r\n", "a\r|", 100}};
+		     {"\n\n{}\n  \n x\n\r", "{}|x|", 109},
+		     {"a\rb\n\rc\r", "a\rb|c|", 105},
+		     {"a\r\r\n", "a|", 100},
+		     {" \t{ } \t\r\n \t\r\n\t {}\t ", "{ }|{}|", 115}};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char joined[64];
 		uint64_t last = 0;
