@@ -270,6 +270,25 @@ static void take_row(struct identity_import *import, uint32_t file, struct csv *
 	identity_import_add(import, file, csv->line, &entry);
 }
 
+#define SHOWN_MAX 200
+
+static enum mr_err no_head(const struct csv *csv, const char *file, uint32_t line,
+			   struct mr_error *error)
+{
+	struct mr_buf found = {0};
+	for (size_t i = 0; i < csv->count && found.len < SHOWN_MAX; i++) {
+		struct mr_slice name = field_of(csv, i);
+		mr_buf_printf(&found, "%s\"%.*s\"", i == 0 ? "" : ", ",
+			      (int)(name.len < SHOWN_MAX ? name.len : SHOWN_MAX), name.at);
+	}
+	mr_error_set(error, MR_CONFIG,
+		     "%s:%u:1: neither NDJSON nor a CSV head with the columns \"id\" and \"upn\", "
+		     "which must be named so; found: %.*s",
+		     file, line, (int)found.len, found.len > 0 ? found.data : "");
+	mr_buf_fini(&found);
+	return MR_CONFIG;
+}
+
 static enum mr_err read_csv(struct identity_import *import, uint32_t file, FILE *in,
 			    uint32_t first_line, struct mr_error *error)
 {
@@ -285,10 +304,7 @@ static enum mr_err read_csv(struct identity_import *import, uint32_t file, FILE 
 	}
 	enum mr_err err = MR_OK;
 	if (!any || !has[COLUMN_ID] || !has[COLUMN_UPN])
-		err = mr_error_set(error, MR_CONFIG,
-				   "%s:%u:1: neither NDJSON nor a CSV head with the columns \"id\" "
-				   "and \"upn\"",
-				   import->files[file], first_line);
+		err = no_head(&csv, import->files[file], first_line, error);
 	while (err == MR_OK && read_row(&csv))
 		take_row(import, file, &csv, columns, heads);
 	if (err == MR_OK && ferror(in))

@@ -75,6 +75,11 @@ class Identity(unittest.TestCase):
         self.assertIn("and 2 more entries refused", done.stderr)
         self.assertIn("and 2 more conflicts", done.stderr)
 
+    def test_a_head_without_upn_is_shown(self):
+        done = self.take(self.write("p", "id,userPrincipalName\n1,a\n"))
+        self.assertEqual(done.returncode, 2)
+        self.assertIn('"id" and "upn", which must be named so; found: "id", "userPrincipalName"', done.stderr)
+
     def test_standard_input(self):
         done = self.take("-", text='{"id":"1","upn":"a"}\n')
         self.assertEqual(done.returncode, 0, done.stderr)
