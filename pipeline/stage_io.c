@@ -378,6 +378,21 @@ static void leave_out(struct mr_writer *out, enum mr_counter counter, const char
 	       record_id.at);
 }
 
+/* Values that are left out make a count a lower bound: that is counted, and named. */
+static void note_shrunk(struct mr_writer *out, const struct mr_signal *signal, uint32_t values)
+{
+	if (values == signal->value_count)
+		return;
+	if (out->counters != NULL)
+		mr_count(out->counters, MR_C_KEYS_CAPPED, 1);
+	mr_log(MR_LOG_WARNING,
+	       "of %u values to count %u are left out: they do not fit the %d bytes of a message; "
+	       "the record's id begins \"%.*s\"",
+	       signal->value_count, signal->value_count - values, MR_BATCH_BODY_MAX,
+	       (int)(signal->record_id.len < 128 ? signal->record_id.len : 128),
+	       signal->record_id.at);
+}
+
 void mr_writer_signal(struct mr_writer *out, const struct mr_signal *signal)
 {
 	struct mr_output *output;
@@ -391,7 +406,9 @@ void mr_writer_signal(struct mr_writer *out, const struct mr_signal *signal)
 			continue;
 		struct mr_signal small = *signal;
 		shrink_signal(&small, &lane->open.bytes, start);
-		if (!lane_added(out, lane, start, signal->arrival_us))
+		if (lane_added(out, lane, start, signal->arrival_us))
+			note_shrunk(out, signal, small.value_count);
+		else
 			leave_out(out,
 				  signal->counted_id.len > 0 ? MR_C_INNER_SIGNALS_TOO_LARGE
 							     : MR_C_SIGNALS_TOO_LARGE,
@@ -467,14 +484,12 @@ void mr_writer_reject(struct mr_writer *out, const struct mr_reject *reject)
 		mr_reject_encode(reject, &lane->open.bytes);
 		if (lane_added(out, lane, start, 0))
 			continue;
-		/* Records of such a length are spooled by collect and go by reference. */
+		/* The sink reads it from where it lies. */
 		struct mr_reject small = *reject;
-		small.bytes.len = MR_BATCH_BODY_TARGET;
+		small.bytes = (struct mr_slice){"", 0};
 		mr_reject_encode(&small, &lane->open.bytes);
 		bool added = lane_added(out, lane, start, 0);
 		assert(added);
-		mr_log(MR_LOG_WARNING, "a rejected record of %zu bytes was cut to %d",
-		       reject->bytes.len, MR_BATCH_BODY_TARGET);
 	}
 	assert(given > 0);
 }
