@@ -1,7 +1,7 @@
 /* rundir.c - makes and removes the directory of endpoints, and clears up after dead supervisors.
  *
- * Called by supervisor_start.c, supervisor_words.c, supervisor.c. The lock is an flock of the directory itself: it goes with its holder,
- * however that dies. */
+ * Called by supervisor_start.c, supervisor_words.c, supervisor.c. The lock is an flock of the
+ * directory itself: it goes with its holder, however that dies. */
 #include "rundir.h"
 
 #include <dirent.h>

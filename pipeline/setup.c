@@ -1,7 +1,7 @@
 /* setup.c - what a worker has to know, to bytes and back, and the numbering of workers.
  *
- * Encoded once by supervisor_start.c into a sealed memfd, decoded by worker_control.c. A setup that does
- * not decode ends the worker: it then is of another version of the program. */
+ * Encoded once by supervisor_start.c into a sealed memfd, decoded by worker_control.c. A setup that
+ * does not decode ends the worker: it then is of another version of the program. */
 #include "setup.h"
 
 #include <assert.h>

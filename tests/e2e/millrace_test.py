@@ -134,6 +134,17 @@ def all_sleep(pid, seconds=0.3):
     return all(state in "SD" and cpu_ticks(child) - before.get(child, 0) <= 1 for child, state in children(pid))
 
 
+def open_files(pid):
+    """The names of the files that the process holds open."""
+    names = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            names.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+        except FileNotFoundError:  # closed in between
+            pass
+    return names
+
+
 def socket_directories(base):
     return [name for name in os.listdir(base) if name.startswith("millrace-")]
 
