@@ -2,7 +2,7 @@
  *
  * A detection is an event_count >= 1 with the record id as its key and slot 0 (PROTOCOL.md 6.3).
  * What is remembered is a keyed 128-bit hash of (rule, tenant, kind, record id) and the time at
- * which it may go. Called by correlate.c, expiry.c and snapshot.c; never fails. */
+ * which it may go. Called by correlate.c, expiry.c, shed.c and snapshot.c; never fails. */
 #include "state.h"
 
 #include <stdlib.h>
@@ -64,14 +64,41 @@ bool corr_plain_add(struct corr *corr, struct corr_plain *plain, const struct co
 	return true;
 }
 
-uint32_t corr_plain_release(struct corr *corr, struct corr_plain *plain, int64_t limit_us)
+void corr_plain_release(struct corr *corr, struct corr_plain *plain, int64_t limit_us)
 {
-	uint32_t left = 0, count = plain->count;
+	uint32_t left = 0;
 	for (uint32_t i = 0; plain->entries != NULL && i <= plain->mask; i++)
 		left += !is_free(&plain->entries[i]) && plain->entries[i].time_us >= limit_us;
-	if (left < count)
+	if (left < plain->count)
 		rebuild(corr, plain, left + 1, limit_us);
-	return count - left;
+}
+
+/* One time may be that of all of them: then the ids decide. */
+static int by_time_and_id(const void *a, const void *b)
+{
+	const struct corr_plain_entry *x = a, *y = b;
+	if (x->time_us != y->time_us)
+		return x->time_us < y->time_us ? -1 : 1;
+	return memcmp(x->id.bytes, y->id.bytes, sizeof(x->id.bytes));
+}
+
+/* The table is made anew of the newer half. */
+uint32_t corr_plain_halve(struct corr *corr, struct corr_plain *plain)
+{
+	if (plain->count < 2)
+		return 0;
+	struct corr_plain_entry *entries = mr_malloc(plain->count * sizeof(*entries));
+	uint32_t found = 0;
+	for (uint32_t i = 0; i <= plain->mask; i++)
+		if (!is_free(&plain->entries[i]))
+			entries[found++] = plain->entries[i];
+	qsort(entries, found, sizeof(*entries), by_time_and_id);
+	uint32_t gone = found / 2;
+	corr_plain_fini(corr, plain);
+	for (uint32_t i = gone; i < found; i++)
+		corr_plain_add(corr, plain, &entries[i].id, entries[i].time_us);
+	free(entries);
+	return gone;
 }
 
 void corr_plain_fini(struct corr *corr, struct corr_plain *plain)

@@ -177,41 +177,14 @@ static void key_shed(struct corr *corr, const struct candidate *candidate)
 
 /* ---- records of detections ---- */
 
-/* One time may be that of all of them: then the ids decide. */
-static int by_time_and_id(const void *a, const void *b)
-{
-	const struct corr_plain_entry *x = a, *y = b;
-	if (x->time_us != y->time_us)
-		return x->time_us < y->time_us ? -1 : 1;
-	return memcmp(x->id.bytes, y->id.bytes, sizeof(x->id.bytes));
-}
-
-/* The older half: the table is made anew of the others. */
-static void plain_shed(struct corr *corr, struct corr_plain *plain)
-{
-	static const struct corr_id none;
-	if (plain->count < 2)
-		return;
-	struct corr_plain_entry *entries = mr_malloc(plain->count * sizeof(*entries));
-	uint32_t found = 0;
-	for (uint32_t i = 0; i <= plain->mask; i++)
-		if (!corr_id_equal(&plain->entries[i].id, &none))
-			entries[found++] = plain->entries[i];
-	qsort(entries, found, sizeof(*entries), by_time_and_id);
-	uint32_t gone = found / 2;
-	corr_plain_fini(corr, plain);
-	for (uint32_t i = gone; i < found; i++)
-		corr_plain_add(corr, plain, &entries[i].id, entries[i].time_us);
-	free(entries);
-	corr->plain_shed += gone;
-	mr_count(corr->env->counters, MR_C_STATE_SHED, gone);
-}
-
 static void plains_shed(struct corr *corr)
 {
 	bool first = corr->plain_shed == 0;
+	uint64_t gone = 0;
 	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++)
-		plain_shed(corr, &corr->groups[g].plain);
+		gone += corr_plain_halve(corr, &corr->groups[g].plain);
+	corr->plain_shed += gone;
+	mr_count(corr->env->counters, MR_C_STATE_SHED, gone);
 	if (first && corr->plain_shed > 0)
 		mr_log(
 		    MR_LOG_WARNING,

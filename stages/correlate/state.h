@@ -337,8 +337,10 @@ void corr_plain_observe(struct corr *corr, const struct mr_signal *signal);
 /* True where the id is new; the later time is kept. */
 bool corr_plain_add(struct corr *corr, struct corr_plain *plain, const struct corr_id *id,
 		    int64_t time_us);
-/* Forget what is before `limit_us`; gives how many. */
-uint32_t corr_plain_release(struct corr *corr, struct corr_plain *plain, int64_t limit_us);
+/* Forget the older half; gives how many. */
+uint32_t corr_plain_halve(struct corr *corr, struct corr_plain *plain);
+/* Forget what is before `limit_us`. */
+void corr_plain_release(struct corr *corr, struct corr_plain *plain, int64_t limit_us);
 void corr_plain_fini(struct corr *corr, struct corr_plain *plain);
 
 /* ---- set.c ---- */
