@@ -13,6 +13,10 @@
 #define TABLE "enrich.identity"
 #define AHEAD 8 /* events whose texts are on their way while fields are added to one */
 
+/* Found of an event: 0 where it names no actor that a store could know, NOBODY where the store does
+ * not know the one that it names, else the person's number + 1. */
+#define NOBODY UINT32_MAX
+
 /* The names by which an event's actor is looked for, in this order. */
 enum key { KEY_UID, KEY_NAME, KEY_APP, KEY_COUNT };
 
@@ -22,8 +26,6 @@ struct identity_state {
 	uint32_t pending[ENRICH_CHUNK];     /* events whose actor is not yet found */
 	struct mr_slice text[ENRICH_CHUNK]; /* of each pending one: its key, folded */
 	uint64_t hash[ENRICH_CHUNK];
-	uint8_t named[ENRICH_CHUNK]; /* for each event: it names an actor that a store could know */
-	const struct identity_person *people[ENRICH_CHUNK];
 };
 
 /* What looking for the actor reads of an event. */
@@ -93,7 +95,7 @@ static bool is_system(struct mr_slice name)
 			return true;
 	}
 	for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
-		if (name.len == whole[i].len && mr_slice_eq(name, whole[i]))
+		if (mr_slice_eq(name, whole[i]))
 			return true;
 	}
 	return false;
@@ -151,7 +153,7 @@ static struct mr_slice key_of(struct identity_state *state, const struct enrich_
 	struct mr_slice key = {folded, mr_fold(text.at, text.len, folded)};
 	if (is_system(key))
 		return (struct mr_slice){"", 0};
-	state->named[i] = true;
+	chunk->found[i] = NOBODY; /* until a key is found */
 	return bare_key(key);
 }
 
@@ -173,8 +175,11 @@ static uint32_t find_by(struct identity_state *state, const struct enrich_chunk 
 		identity_nearer(table, state->hash[n]);
 	for (uint32_t n = 0; n < count; n++) {
 		uint32_t i = state->pending[n];
-		state->people[i] = identity_find(table, state->text[n], state->hash[n]);
-		if (state->people[i] == NULL)
+		const struct identity_person *person =
+		    identity_find(table, state->text[n], state->hash[n]);
+		if (person != NULL)
+			chunk->found[i] = (uint32_t)(person - table->people) + 1;
+		else
 			state->pending[left++] = i;
 	}
 	return left;
@@ -186,7 +191,7 @@ static void find_all(struct identity_state *state, const struct enrich_chunk *ch
 	mr_arena_reset(&state->arena);
 	for (uint32_t i = 0; i < count; i++) {
 		state->pending[i] = i;
-		state->named[i] = false;
+		chunk->found[i] = 0;
 	}
 	for (enum key which = KEY_UID; which < KEY_COUNT && count > 0; which++)
 		count = find_by(state, chunk, count, which);
@@ -263,16 +268,20 @@ static void prefetch_texts(const struct identity_table *table, const struct enri
 	}
 }
 
-#define NOBODY UINT32_MAX /* the record names an actor, whom the store does not know */
+static const struct identity_person *person_of(const struct identity_state *state, uint32_t found)
+{
+	return found == 0 || found == NOBODY ? NULL : &state->table.people[found - 1];
+}
 
 static void complete(void *opaque, const struct enrich_pass *pass, uint32_t found,
 		     struct mr_events *events, struct mr_event *event)
 {
 	const struct identity_state *state = opaque;
-	if (found == NOBODY)
+	const struct identity_person *person = person_of(state, found);
+	if (person != NULL)
+		add_person(&state->table, person, pass, events, event);
+	else if (found == NOBODY)
 		enrich_add_bool(pass, events, event, MR_F_ACTOR_KNOWN, false);
-	else if (found != 0)
-		add_person(&state->table, &state->table.people[found - 1], pass, events, event);
 }
 
 static void apply(void *opaque, const struct enrich_pass *pass, struct enrich_chunk *chunk)
@@ -282,12 +291,11 @@ static void apply(void *opaque, const struct enrich_pass *pass, struct enrich_ch
 	uint64_t unknown = 0;
 	find_all(state, chunk);
 	for (uint32_t i = 0; i < chunk->count; i++) {
-		if (i + AHEAD < chunk->count && state->people[i + AHEAD] != NULL)
-			prefetch_texts(&state->table, pass, state->people[i + AHEAD]);
-		chunk->found[i] = state->named[i] ? NOBODY : 0;
-		if (state->people[i] != NULL)
-			chunk->found[i] = (uint32_t)(state->people[i] - state->table.people) + 1;
-		hits += state->people[i] != NULL;
+		const struct identity_person *ahead =
+		    i + AHEAD < chunk->count ? person_of(state, chunk->found[i + AHEAD]) : NULL;
+		if (ahead != NULL)
+			prefetch_texts(&state->table, pass, ahead);
+		hits += person_of(state, chunk->found[i]) != NULL;
 		unknown += chunk->found[i] == NOBODY;
 		complete(state, pass, chunk->found[i], chunk->events, enrich_event(chunk, i));
 	}
