@@ -13,8 +13,8 @@
 
 /* What a rule alone says of each of its alerts, put together for the first of them. */
 struct ocsf_rule {
-	struct mr_buf finding;  /* title to attacks, of finding_info */
-	struct mr_buf unmapped; /* timespan_seconds to false_positives, of unmapped.millrace */
+	struct mr_buf finding;  /* title to src_url, of finding_info */
+	struct mr_buf unmapped; /* group_by to false_positives, of unmapped.millrace */
 	struct mr_buf labels;   /* of metadata */
 };
 
