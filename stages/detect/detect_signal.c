@@ -123,6 +123,7 @@ struct detect_consumers *detect_consumers_find(const struct mr_catalog *catalog,
 /* Distinct folded texts of one field, at most MR_PRODUCT_MAX. */
 struct texts {
 	struct mr_slice at[MR_PRODUCT_MAX];
+	const struct mr_value *of[MR_PRODUCT_MAX]; /* the first value with that text */
 	uint32_t count;
 };
 
@@ -154,6 +155,7 @@ static bool read_texts(struct detect_signals *signals, const struct mr_events *e
 			continue;
 		if (out->count == MR_PRODUCT_MAX)
 			return false;
+		out->of[out->count] = value;
 		out->at[out->count++] = text;
 	}
 	return true;
@@ -232,23 +234,16 @@ static void find_shown(struct detect_signals *signals, const struct mr_events *e
 static bool carry(struct detect_signals *signals, const struct mr_events *events,
 		  const struct mr_event *event, const struct detect_field *wanted, uint32_t *count)
 {
-	mr_field from = detect_field_find(events, event, wanted);
-	struct texts seen = {.count = 0};
-	const struct mr_value *value = from == 0 ? NULL : mr_event_get(events, event, from);
-	for (; value != NULL; value = mr_value_next(events, value)) {
-		struct mr_slice text = {value->text, value->len};
-		if (mr_value_is_missing(value))
-			continue;
-		struct mr_slice folded = mr_fold_arena(&signals->arena, text);
-		if (holds(&seen, folded))
-			continue;
-		if (seen.count == MR_PRODUCT_MAX || *count == MR_SIGNAL_FIELDS_MAX)
+	struct texts texts;
+	bool whole = read_texts(signals, events, event, wanted, &texts);
+	for (uint32_t i = 0; i < texts.count; i++) {
+		const struct mr_value *value = texts.of[i];
+		if (*count == MR_SIGNAL_FIELDS_MAX)
 			return false;
-		seen.at[seen.count++] = folded;
 		signals->fields[(*count)++] =
-		    (struct mr_signal_field){wanted->name, value->type, text};
+		    (struct mr_signal_field){wanted->name, value->type, {value->text, value->len}};
 	}
-	return true;
+	return whole;
 }
 
 static bool is_carried(const struct detect_consumer *consumer, mr_field field)
