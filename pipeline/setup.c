@@ -16,15 +16,13 @@
 
 static void encode_group(const struct mr_group *group, struct mr_buf *out)
 {
-	size_t length = 0;
-	while (length < MR_CHAIN_MAX && group->chain[length] != NULL)
-		length++;
+	uint32_t length = mr_group_length(group);
 	mr_pack_array(out, 4);
 	mr_pack_bytes(out, mr_slice(group->name));
 	mr_pack_uint(out, group->workers);
 	mr_pack_uint(out, group->layer);
 	mr_pack_array(out, length);
-	for (size_t i = 0; i < length; i++)
+	for (uint32_t i = 0; i < length; i++)
 		mr_pack_bytes(out, mr_slice(group->chain[i]));
 }
 

@@ -10,7 +10,7 @@ static double stage_cpu_seconds(const struct mr_supervisor *supervisor, const ch
 	uint64_t sum_ns = 0;
 	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
 		const struct mr_group *group = &topology->groups[mr_setup_group(topology, i)];
-		for (uint32_t k = 0; k < MR_CHAIN_MAX && group->chain[k] != NULL; k++)
+		for (uint32_t k = 0; k < mr_group_length(group); k++)
 			sum_ns += strcmp(group->chain[k], stage) == 0
 				      ? supervisor->workers[i].stage_cpu_ns[k]
 				      : 0;

@@ -65,14 +65,6 @@ void mr_topology_default(uint32_t workers, uint8_t layers, struct mr_topology *o
 
 /* ---- a cut ---- */
 
-static uint32_t chain_length(const struct mr_group *group)
-{
-	uint32_t length = 0;
-	while (length < MR_CHAIN_MAX && group->chain[length] != NULL)
-		length++;
-	return length;
-}
-
 /* A group behind `group`, with the chain from `position` on. */
 static void split_group(struct mr_topology *topology, uint32_t group, uint32_t position)
 {
@@ -111,7 +103,7 @@ static void split_edges(struct mr_topology *topology, uint32_t front)
 enum mr_err mr_topology_cut(struct mr_topology *topology, const char *stage, struct mr_error *error)
 {
 	for (uint32_t group = 0; group < topology->group_count; group++) {
-		uint32_t length = chain_length(&topology->groups[group]);
+		uint32_t length = mr_group_length(&topology->groups[group]);
 		for (uint32_t i = 1; i < length; i++) {
 			if (strcmp(topology->groups[group].chain[i], stage) != 0)
 				continue;
@@ -144,9 +136,10 @@ static const char *const content_names[MR_CONTENT_COUNT] = {
 
 static enum mr_err check_chain(const struct mr_group *group, struct mr_error *error)
 {
-	if (group->chain[0] == NULL)
+	uint32_t length = mr_group_length(group);
+	if (length == 0)
 		return mr_error_set(error, MR_CONFIG, "group %s: it has no stage", group->name);
-	for (size_t i = 0; i < MR_CHAIN_MAX && group->chain[i] != NULL; i++) {
+	for (uint32_t i = 0; i < length; i++) {
 		const struct mr_stage_ops *ops = mr_stage_find(group->chain[i]);
 		if (ops == NULL)
 			return mr_error_set(error, MR_CONFIG, "group %s: there is no stage \"%s\"",

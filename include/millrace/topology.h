@@ -49,6 +49,15 @@ enum mr_err mr_topology_cut(struct mr_topology *topology, const char *stage,
 enum mr_err mr_topology_check(const struct mr_topology *topology, struct mr_error *error);
 void mr_topology_fini(struct mr_topology *topology);
 
+/* Stages in the group's chain. */
+static inline uint32_t mr_group_length(const struct mr_group *group)
+{
+	uint32_t length = 0;
+	while (length < MR_CHAIN_MAX && group->chain[length] != NULL)
+		length++;
+	return length;
+}
+
 /* The worker of `workers` that owns a key group: ranges as equal as can be. */
 static inline uint32_t mr_key_group_owner(uint8_t key_group, uint32_t workers)
 {
