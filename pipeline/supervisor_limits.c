@@ -15,7 +15,6 @@
 #define WORKER_DESCRIPTORS 32
 /* Signals, sockets' directory, outputs, the setup; a few that come and go. */
 #define SUPERVISOR_DESCRIPTORS 20
-#define REFERENCED_MAX 256
 
 /* Workers inherit the limit. */
 static uint64_t raise_limit(void)
@@ -52,7 +51,7 @@ enum mr_err mr_supervisor_limits(struct mr_supervisor *supervisor, struct mr_err
 {
 	const struct mr_topology *topology = &supervisor->setup.topology;
 	uint64_t limit = raise_limit();
-	uint64_t spare = REFERENCED_MAX;
+	uint64_t spare = MR_FILES_REFERENCED_MAX;
 	for (uint32_t i = 0; i < topology->group_count; i++) {
 		uint64_t needs = worker_needs(supervisor, i);
 		if (needs > limit)

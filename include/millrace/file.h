@@ -13,6 +13,9 @@
 
 #include "millrace/event.h"
 
+/* Files that may be referred to: a descriptor of each in every worker that reads records. */
+#define MR_FILES_REFERENCED_MAX 256
+
 struct mr_files;
 
 /* Under this name, which no path of a file can be, stand files of frames (batch.h), which hold

@@ -22,8 +22,7 @@
 #define RECORD_BYTES_DEFAULT (1 << 20)
 #define REGION_BYTES_MIN (64 << 10)
 #define REGION_BYTES_MAX (1 << 20)
-#define REFERENCED_MAX 256 /* files that every reader has a descriptor of; more go to the spool */
-#define STEPS 16           /* of one poll, so that the worker's loop gets its turn */
+#define STEPS 16 /* of one poll, so that the worker's loop gets its turn */
 
 struct collect {
 	const struct mr_stage_env *env;
@@ -87,8 +86,8 @@ static enum mr_err open_stage(void *state, const struct mr_stage_env *env, struc
 	enum mr_err err = read_settings(env->config, &record_bytes, &region_bytes, error);
 
 	if (err == MR_OK)
-		err = mr_config_int(env->config, "referenced_files", 0, REFERENCED_MAX,
-				    REFERENCED_MAX, &collect->referenced_max, error);
+		err = mr_config_int(env->config, "referenced_files", 0, MR_FILES_REFERENCED_MAX,
+				    MR_FILES_REFERENCED_MAX, &collect->referenced_max, error);
 	if (err != MR_OK)
 		return err;
 	collect->env = env;
