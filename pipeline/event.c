@@ -91,18 +91,11 @@ void mr_event_add_text(struct mr_events *events, struct mr_event *event, mr_fiel
 void mr_event_add_int(struct mr_events *events, struct mr_event *event, mr_field field,
 		      int64_t number)
 {
-	char digits[20]; /* a sign and those of INT64_MIN */
-	size_t at = sizeof digits;
-	uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-	do
-		digits[--at] = (char)('0' + rest % 10);
-	while ((rest /= 10) != 0);
-	if (number < 0)
-		digits[--at] = '-';
-	size_t len = sizeof digits - at;
+	char room[MR_DECIMAL_ROOM];
+	struct mr_slice digits = mr_decimal_int(number, room);
 	*mr_event_new(events, event, field) =
-	    (struct mr_value){.text = mr_arena_copy(&events->arena, digits + at, len),
-			      .len = (uint32_t)len,
+	    (struct mr_value){.text = mr_arena_copy(&events->arena, digits.at, digits.len),
+			      .len = (uint32_t)digits.len,
 			      .type = MR_INT,
 			      .num = {.i = number}};
 }

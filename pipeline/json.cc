@@ -145,8 +145,7 @@ char fault_finder::peek() const
 
 void fault_finder::blanks()
 {
-	while (at < len &&
-	       (text[at] == ' ' || text[at] == '\t' || text[at] == '\n' || text[at] == '\r'))
+	while (at < len && mr_is_blank(text[at]))
 		at++;
 }
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "millrace/text.h"
+
 static void *checked(void *memory, size_t size_bytes)
 {
 	if (memory == NULL && size_bytes != 0) {
@@ -149,13 +151,9 @@ void mr_buf_add_text(struct mr_buf *buf, const char *text)
 
 void mr_buf_add_uint(struct mr_buf *buf, uint64_t number)
 {
-	char digits[20]; /* of UINT64_MAX */
-	size_t at = sizeof digits;
-	do {
-		digits[--at] = (char)('0' + number % 10);
-		number /= 10;
-	} while (number > 0);
-	mr_buf_add(buf, digits + at, sizeof digits - at);
+	char room[MR_DECIMAL_ROOM];
+	struct mr_slice digits = mr_decimal(number, false, room);
+	mr_buf_add(buf, digits.at, digits.len);
 }
 
 void mr_buf_printf(struct mr_buf *buf, const char *format, ...)

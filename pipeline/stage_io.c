@@ -80,23 +80,9 @@ static bool has_item(const struct mr_reader *reader, enum mr_content content)
 	return reader->content == content && reader->at < reader->body.len;
 }
 
-static bool is_blank(char byte)
-{
-	return byte == ' ' || byte == '\t' || byte == '\r';
-}
-
-/* Without the blanks at both ends, as collect takes them off what it spools: an id that is made of
- * a record's bytes must not depend on the file that the record lies in. */
-static struct mr_slice trim(struct mr_slice line)
-{
-	for (; line.len > 0 && is_blank(line.at[0]); line.at++)
-		line.len--;
-	while (line.len > 0 && is_blank(line.at[line.len - 1]))
-		line.len--;
-	return line;
-}
-
-/* Moves `at` to the next line that is not blank; false where there is none. */
+/* Moves `at` to the next line that is not blank; false where there is none. Without the blanks at
+ * both ends, as collect takes them off what it spools: an id that is made of a record's bytes must
+ * not depend on the file that the record lies in. */
 static bool find_line(struct mr_reader *reader, struct mr_slice *line_out)
 {
 	while (reader->at < reader->body.len) {
@@ -108,7 +94,7 @@ static bool find_line(struct mr_reader *reader, struct mr_slice *line_out)
 			line.len = (size_t)(end - line.at);
 			reader->next = reader->at + line.len + 1;
 		}
-		*line_out = trim(line);
+		*line_out = mr_trim(line);
 		if (line_out->len > 0)
 			return true;
 		reader->at = reader->next;

@@ -29,6 +29,22 @@ static inline bool mr_slice_eq(struct mr_slice a, struct mr_slice b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
 }
 
+/* The white space of JSON, YAML and CSV. */
+static inline bool mr_is_blank(char byte)
+{
+	return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
+}
+
+/* Without the blanks at both ends. */
+static inline struct mr_slice mr_trim(struct mr_slice text)
+{
+	for (; text.len > 0 && mr_is_blank(text.at[0]); text.at++)
+		text.len--;
+	while (text.len > 0 && mr_is_blank(text.at[text.len - 1]))
+		text.len--;
+	return text;
+}
+
 /* By bytes, the shorter first where one is the other's beginning. */
 int mr_slice_cmp(struct mr_slice a, struct mr_slice b);
 
@@ -56,6 +72,24 @@ bool mr_utf8_valid(const char *text, size_t len);
 /* XXH3, 64 bits. Tables filled with an attacker's keys use a random seed. */
 uint64_t mr_hash64(const void *bytes, size_t len, uint64_t seed);
 
+/* Mixes `seed` with the beginning, middle and end of a text of 8 bytes and more: for a cache, where
+ * texts that are alike there only push each other out, never for a table that must hold them all.
+ */
+static inline uint64_t mr_hash_ends(const char *text, size_t len, uint64_t seed)
+{
+	const uint64_t m = UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t begin, middle, end;
+	memcpy(&begin, text, sizeof begin);
+	memcpy(&middle, text + len / 2 - 4, sizeof middle);
+	memcpy(&end, text + len - 8, sizeof end);
+	seed = (seed ^ begin) * m;
+	seed ^= seed >> 29;
+	seed = (seed ^ middle) * m;
+	seed ^= seed >> 32;
+	seed = (seed ^ end) * m;
+	return seed ^ seed >> 31;
+}
+
 /* SHA-256; `out` has 32 bytes. */
 void mr_sha256(const void *bytes, size_t len, uint8_t *out);
 /* Lower-case hexadecimal of `len` bytes, and a zero byte: out has 2 * len + 1. */
@@ -64,6 +98,24 @@ void mr_hex(const uint8_t *bytes, size_t len, char *out);
 /* The bytes as a JSON string with its quotes: ill-formed UTF-8 becomes U+FFFD, control characters
  * are escaped. */
 void mr_json_put_string(struct mr_buf *out, struct mr_slice text);
+
+/* Decimal digits, behind a '-' where `negative` (the magnitude is then no more than that of
+ * INT64_MIN). The slice lies in `room`, which has MR_DECIMAL_ROOM bytes. */
+#define MR_DECIMAL_ROOM 20
+static inline struct mr_slice mr_decimal(uint64_t magnitude, bool negative, char *room)
+{
+	size_t at = MR_DECIMAL_ROOM;
+	do
+		room[--at] = (char)('0' + magnitude % 10);
+	while ((magnitude /= 10) != 0);
+	if (negative)
+		room[--at] = '-';
+	return (struct mr_slice){room + at, MR_DECIMAL_ROOM - at};
+}
+static inline struct mr_slice mr_decimal_int(int64_t number, char *room)
+{
+	return mr_decimal(number < 0 ? 0 - (uint64_t)number : (uint64_t)number, number < 0, room);
+}
 
 /* Parse a whole signed decimal integer; false where it is anything else or does not fit. */
 bool mr_parse_int64(struct mr_slice text, int64_t *out);

@@ -61,9 +61,4 @@ extern const struct mr_decoder_ops mr_decode_lines;
  * `whole` is set or the head has MR_PROBE_HEAD_MAX bytes. */
 const struct mr_decoder_ops *mr_decoder_find(struct mr_slice head, bool whole);
 
-static inline bool mr_decode_is_blank(char byte)
-{
-	return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
-}
-
 #endif

@@ -53,13 +53,8 @@ struct csv {
 
 static bool is_wanted(const char *name, size_t len)
 {
-	while (len > 0 && mr_decode_is_blank(name[0])) {
-		name++;
-		len--;
-	}
-	while (len > 0 && mr_decode_is_blank(name[len - 1]))
-		len--;
-	return len == sizeof(COLUMN) - 1 && strncasecmp(name, COLUMN, len) == 0;
+	struct mr_slice bare = mr_trim((struct mr_slice){name, len});
+	return bare.len == sizeof(COLUMN) - 1 && strncasecmp(bare.at, COLUMN, bare.len) == 0;
 }
 
 static bool is_name_byte(char byte)

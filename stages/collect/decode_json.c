@@ -281,7 +281,7 @@ static void step(struct json *json, const char *at)
 	} else if (json->string) {
 		step_string(json, at);
 		return;
-	} else if (mr_decode_is_blank(byte)) {
+	} else if (mr_is_blank(byte)) {
 		json->newline = byte == '\n';
 		return;
 	} else if (json->newline && (byte == '{' || byte == '[') && json->depth > 0 &&
@@ -369,7 +369,7 @@ static size_t pass_inner(struct json *json, const char *bytes, size_t len)
 			last = byte;
 		} else if (byte == '}' || byte == ']') {
 			break;
-		} else if (!mr_decode_is_blank(byte)) {
+		} else if (!mr_is_blank(byte)) {
 			last = byte;
 		}
 		n++;
@@ -487,7 +487,7 @@ static const struct mr_decode_sink_ops probe_ops = {
 /* What follows the first object: another one on its line, or a line's end? */
 static enum mr_probe probe_behind(struct mr_slice head, size_t at, bool whole)
 {
-	while (at < head.len && head.at[at] != '\n' && mr_decode_is_blank(head.at[at]))
+	while (at < head.len && head.at[at] != '\n' && mr_is_blank(head.at[at]))
 		at++;
 	if (at == head.len)
 		return whole ? MR_PROBE_NO : MR_PROBE_MORE;
@@ -501,7 +501,7 @@ static enum mr_probe probe(struct mr_slice head, bool whole)
 	bool full = head.len >= MR_PROBE_HEAD_MAX;
 	size_t start = 0;
 
-	while (start < head.len && mr_decode_is_blank(head.at[start]))
+	while (start < head.len && mr_is_blank(head.at[start]))
 		start++;
 	if (start == head.len)
 		return whole ? MR_PROBE_NO : MR_PROBE_MORE;
@@ -518,7 +518,7 @@ static enum mr_probe probe(struct mr_slice head, bool whole)
 		return MR_PROBE_NO;
 	if (probe.whole && !memchr(head.at + probe.begin, '\n', probe.len))
 		return probe_behind(head, probe.begin + probe.len, whole);
-	while (head.len > start && mr_decode_is_blank(head.at[head.len - 1]))
+	while (head.len > start && mr_is_blank(head.at[head.len - 1]))
 		head.len--;
 	if (probe.whole || whole || full)
 		return memchr(head.at + start, '\n', head.len - start) ? MR_PROBE_YES : MR_PROBE_NO;

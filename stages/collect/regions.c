@@ -95,37 +95,34 @@ static enum mr_err find_ahead(struct mr_regions *regions, uint64_t from, uint64_
 	return MR_OK;
 }
 
-/* Take the blanks off both ends of a line. */
-static enum mr_err trim(struct mr_regions *regions, struct mr_cut *line, struct mr_error *error)
+/* Take the blanks off one end of a line. */
+static enum mr_err trim_end(struct mr_regions *regions, struct mr_cut *line, bool front,
+			    struct mr_error *error)
 {
-	const char *at;
 	size_t blanks;
-	enum mr_err err;
 
 	do {
 		size_t len = line->length < WINDOW_AHEAD ? (size_t)line->length : WINDOW_AHEAD;
+		uint64_t before = front ? 0 : line->length - len;
+		enum mr_err err = read_at(regions, line->position + before, len, error);
+		const char *at = regions->window.data;
 
-		err = read_at(regions, line->position, len, error);
-		if (err != MR_OK || len == 0)
-			return err;
-		at = regions->window.data;
-		for (blanks = 0; blanks < len && mr_decode_is_blank(at[blanks]);)
-			blanks++;
-		line->position += blanks;
-		line->length -= blanks;
-	} while (blanks == WINDOW_AHEAD);
-	do {
-		size_t len = line->length < WINDOW_AHEAD ? (size_t)line->length : WINDOW_AHEAD;
-
-		err = read_at(regions, line->position + line->length - len, len, error);
 		if (err != MR_OK)
 			return err;
-		at = regions->window.data;
-		for (blanks = 0; blanks < len && mr_decode_is_blank(at[len - 1 - blanks]);)
+		for (blanks = 0;
+		     blanks < len && mr_is_blank(at[front ? blanks : len - 1 - blanks]);)
 			blanks++;
+		line->position += front ? blanks : 0;
 		line->length -= blanks;
 	} while (blanks == WINDOW_AHEAD);
 	return MR_OK;
+}
+
+static enum mr_err trim(struct mr_regions *regions, struct mr_cut *line, struct mr_error *error)
+{
+	enum mr_err err = trim_end(regions, line, true, error);
+
+	return err != MR_OK || line->length == 0 ? err : trim_end(regions, line, false, error);
 }
 
 /* The line at `at`, which is longer than a region. */

@@ -171,7 +171,7 @@ static void count_blanks(struct mr_spool *spool, const char *bytes, size_t len)
 {
 	size_t n = 0;
 
-	while (n < len && mr_decode_is_blank(bytes[len - 1 - n]))
+	while (n < len && mr_is_blank(bytes[len - 1 - n]))
 		n++;
 	spool->blanks = n == len ? spool->blanks + n : n;
 }
@@ -182,7 +182,7 @@ void mr_spool_add(struct mr_spool *spool, const char *bytes, size_t len)
 
 	if (spool->error.code != MR_OK)
 		return;
-	while (spool->len == 0 && len > 0 && mr_decode_is_blank(*bytes)) {
+	while (spool->len == 0 && len > 0 && mr_is_blank(*bytes)) {
 		bytes++;
 		len--;
 		spool->offset++;

@@ -59,10 +59,10 @@ void json_text_if(struct mr_buf *out, const char *key, struct mr_slice text)
 
 void json_int(struct mr_buf *out, const char *key, int64_t number)
 {
+	char room[MR_DECIMAL_ROOM];
+	struct mr_slice digits = mr_decimal_int(number, room);
 	json_key(out, key);
-	if (number < 0)
-		mr_buf_add_text(out, "-");
-	mr_buf_add_uint(out, number < 0 ? 0 - (uint64_t)number : (uint64_t)number);
+	mr_buf_add(out, digits.at, digits.len);
 }
 
 void json_uint(struct mr_buf *out, const char *key, uint64_t number)

@@ -266,27 +266,10 @@ static bool cache_rests(struct run_group *group)
 	return false;
 }
 
-static uint64_t load64(const char *at)
-{
-	uint64_t word;
-	memcpy(&word, at, sizeof(word));
-	return word;
-}
-
-/* Length, beginning, middle and end: values that are alike there only push each other out. */
 static uint64_t cache_hash(const struct engine *engine, const struct mr_value *value)
 {
-	const uint64_t m = UINT64_C(0x9e3779b97f4a7c15);
-	size_t len = value->len;
-	uint64_t hash = engine->seed ^ len;
-	if (len < 8)
-		return mr_hash64(value->text, len, engine->seed);
-	hash = (hash ^ load64(value->text)) * m;
-	hash ^= hash >> 29;
-	hash = (hash ^ load64(value->text + len / 2 - 4)) * m;
-	hash ^= hash >> 32;
-	hash = (hash ^ load64(value->text + len - 8)) * m;
-	return hash ^ hash >> 31;
+	return value->len < 8 ? mr_hash64(value->text, value->len, engine->seed)
+			      : mr_hash_ends(value->text, value->len, engine->seed ^ value->len);
 }
 
 static void cache_fill(struct run_group *group, struct cache_entry *entry, uint64_t hash,

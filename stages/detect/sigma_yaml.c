@@ -449,17 +449,12 @@ static bool check_bytes(struct mr_arena *arena, struct mr_slice text, struct sig
 	return true;
 }
 
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
 /* Whether the line that starts there ends a document, whatever is open in it. */
 static bool is_border(struct mr_slice text, size_t at)
 {
 	return at + 3 <= text.len &&
 	       (memcmp(text.at + at, "---", 3) == 0 || memcmp(text.at + at, "...", 3) == 0) &&
-	       (at + 3 == text.len || is_blank(text.at[at + 3]));
+	       (at + 3 == text.len || mr_is_blank(text.at[at + 3]));
 }
 
 /* libfyaml holds a list or map in brackets as tokens until it ends, some hundred bytes for each
@@ -481,7 +476,7 @@ static bool check_brackets(struct mr_arena *arena, struct mr_slice text, size_t 
 			first = line;
 		}
 		brackets |= (text.at[at] == '[' || text.at[at] == '{') &&
-			    (at == 0 || is_blank(text.at[at - 1]));
+			    (at == 0 || mr_is_blank(text.at[at - 1]));
 		if (brackets && at - *good_out >= SIGMA_YAML_BRACKETS_MAX)
 			return sigma_fault_set(
 			    arena, fault, first, 1,

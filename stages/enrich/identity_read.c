@@ -123,8 +123,7 @@ static bool read_line(struct lines *lines)
 static struct mr_slice trimmed(const struct mr_buf *line)
 {
 	size_t len = line->len;
-	while (len > 0 && (line->data[len - 1] == ' ' || line->data[len - 1] == '\t' ||
-			   line->data[len - 1] == '\r'))
+	while (len > 0 && mr_is_blank(line->data[len - 1]))
 		len--;
 	return (struct mr_slice){line->data, len};
 }
@@ -325,7 +324,7 @@ static int first_byte(FILE *in, uint32_t *line_out)
 	*line_out = 1;
 	if (byte == 0xef && getc(in) == 0xbb && getc(in) == 0xbf)
 		byte = getc(in);
-	while (byte == ' ' || byte == '\n' || byte == '\r' || byte == '\t') {
+	while (byte != EOF && mr_is_blank((char)byte)) {
 		*line_out += byte == '\n';
 		byte = getc(in);
 	}

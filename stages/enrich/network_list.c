@@ -44,15 +44,10 @@ static enum mr_err wrong(const struct list *list, const struct line *line, size_
 			    at + 1, what);
 }
 
-static bool is_blank(char byte)
-{
-	return byte == ' ' || byte == '\t' || byte == '\r';
-}
-
 /* To the next word; false at the line's end or a comment. */
 static bool skip_blanks(struct line *line)
 {
-	while (line->at < line->text.len && is_blank(line->text.at[line->at]))
+	while (line->at < line->text.len && mr_is_blank(line->text.at[line->at]))
 		line->at++;
 	return line->at < line->text.len && line->text.at[line->at] != '#';
 }
@@ -61,7 +56,7 @@ static struct mr_slice bare_word(struct line *line)
 {
 	size_t start = line->at;
 
-	while (line->at < line->text.len && !is_blank(line->text.at[line->at]) &&
+	while (line->at < line->text.len && !mr_is_blank(line->text.at[line->at]) &&
 	       line->text.at[line->at] != '#')
 		line->at++;
 	return (struct mr_slice){line->text.at + start, line->at - start};
@@ -138,7 +133,7 @@ static enum mr_err quoted_text(struct list *list, struct line *line, size_t star
 		}
 		mr_buf_add(&list->texts, &byte, 1);
 	}
-	if (line->at < line->text.len && !is_blank(line->text.at[line->at]) &&
+	if (line->at < line->text.len && !mr_is_blank(line->text.at[line->at]) &&
 	    line->text.at[line->at] != '#')
 		return wrong(list, line, line->at, "a space is missing behind the closing quote");
 	if (list->texts.len == start)

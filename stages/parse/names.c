@@ -138,13 +138,6 @@ static uint32_t search(struct mr_names *names, uint32_t node, struct mr_slice ke
 
 /* ---- the cache ---- */
 
-static inline uint64_t load64(const char *at)
-{
-	uint64_t word;
-	memcpy(&word, at, sizeof word);
-	return word;
-}
-
 static inline uint64_t load32(const char *at)
 {
 	uint32_t word;
@@ -152,19 +145,15 @@ static inline uint64_t load32(const char *at)
 	return word;
 }
 
-/* Beginning, middle and end of the key: enough to tell a schema's keys apart. */
+/* Of the ends of the key: enough to tell a schema's keys apart. */
 static inline uint64_t cache_hash(uint32_t node, struct mr_slice key)
 {
 	const uint64_t m = 0x9e3779b97f4a7c15u;
 	uint64_t hash = (uint64_t)node << 32 | (uint32_t)key.len;
 	size_t len = key.len;
-	if (len >= 8) {
-		hash = (hash ^ load64(key.at)) * m;
-		hash ^= hash >> 29;
-		hash = (hash ^ load64(key.at + len / 2 - 4)) * m;
-		hash ^= hash >> 32;
-		hash ^= load64(key.at + len - 8);
-	} else if (len >= 4) {
+	if (len >= 8)
+		return mr_hash_ends(key.at, len, hash);
+	if (len >= 4) {
 		hash = (hash * m) ^ (load32(key.at) | load32(key.at + len - 4) << 32);
 	} else if (len > 0) {
 		hash = (hash * m) ^

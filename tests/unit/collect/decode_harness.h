@@ -62,9 +62,9 @@ static inline void notes_end(struct mr_decode_sink *sink)
 	size_t len = notes->record.len;
 
 	notes_must(notes->open);
-	while (len > 0 && mr_decode_is_blank(at[len - 1]))
+	while (len > 0 && mr_is_blank(at[len - 1]))
 		len--;
-	while (len > 0 && mr_decode_is_blank(*at)) {
+	while (len > 0 && mr_is_blank(*at)) {
 		at++;
 		len--;
 		notes->offset++;
