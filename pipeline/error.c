@@ -53,6 +53,12 @@ enum mr_err mr_error_errno(struct mr_error *error, enum mr_err code, const char 
 	return code;
 }
 
+enum mr_err mr_error_of_write(int number)
+{
+	bool full = number == ENOSPC || number == EDQUOT || number == EFBIG;
+	return full ? MR_NO_SPACE : MR_IO;
+}
+
 enum mr_err mr_error_prefix(struct mr_error *error, const char *format, ...)
 {
 	char old[sizeof error->text];

@@ -66,9 +66,8 @@ enum mr_err mr_target_write(struct mr_target *target, struct mr_slice bytes, str
 	}
 	if (bytes.len == 0)
 		return MR_OK;
-	bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
-	mr_error_errno(error, full ? MR_NO_SPACE : MR_IO, "%s %s: cannot be written",
-		       target->option, target->name);
+	mr_error_errno(error, mr_error_of_write(errno), "%s %s: cannot be written", target->option,
+		       target->name);
 	if (target->regular && ftruncate(target->fd, (off_t)target->start) != 0)
 		mr_error_prefix(error, "%s is not whole", target->name);
 	return error->code;

@@ -38,6 +38,10 @@ enum mr_err mr_error_set(struct mr_error *error, enum mr_err code, const char *f
 enum mr_err mr_error_errno(struct mr_error *error, enum mr_err code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* MR_NO_SPACE where this errno says that a disk, a quota or the largest file is full, else MR_IO.
+ */
+enum mr_err mr_error_of_write(int number);
+
 /* Put "format: " before the text that `error` already holds. Returns its code. */
 enum mr_err mr_error_prefix(struct mr_error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

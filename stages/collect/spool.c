@@ -41,7 +41,7 @@ static const char *directory(void)
 
 static void fail(struct mr_spool *spool, const char *what)
 {
-	if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)
+	if (mr_error_of_write(errno) == MR_NO_SPACE)
 		mr_error_errno(&spool->error, MR_NO_SPACE,
 			       "%s: no room for the temporary file of records; free some, or set "
 			       "TMPDIR to a directory that has it",

@@ -48,17 +48,16 @@ static void note_written(struct sink *sink, size_t written)
 /* Name what `reason` means, and leave no torn line behind. */
 static enum mr_err write_failed(struct sink *sink, int reason, struct mr_error *error)
 {
-	bool full = reason == ENOSPC || reason == EDQUOT || reason == EFBIG;
 	errno = reason;
 	if (reason == EPIPE)
 		mr_error_set(error, MR_IO, "%s: whoever read it has gone away", sink->output);
 	else
-		mr_error_errno(error, full ? MR_NO_SPACE : MR_IO, "%s: cannot be written",
+		mr_error_errno(error, mr_error_of_write(reason), "%s: cannot be written",
 			       sink->output);
 	if (sink->cuts && sink->at != sink->whole && ftruncate(sink->fd, (off_t)sink->whole) != 0)
 		mr_error_prefix(error, "%s ends in a torn line at byte %llu", sink->output,
 				(unsigned long long)sink->whole);
-	return full ? MR_NO_SPACE : MR_IO;
+	return mr_error_of_write(reason);
 }
 
 static enum mr_err file_flush(struct sink *sink, struct mr_error *error)
