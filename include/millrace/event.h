@@ -8,6 +8,8 @@
 #ifndef MILLRACE_EVENT_H
 #define MILLRACE_EVENT_H
 
+#include <assert.h>
+
 #include "millrace/field.h"
 
 enum mr_record_kind {
@@ -108,6 +110,7 @@ struct mr_value *mr_event_room(struct mr_events *events);
 static inline struct mr_value *mr_event_new(struct mr_events *events, struct mr_event *event,
 					    mr_field field)
 {
+	assert(field != 0 && field < events->stride);
 	struct mr_value *value = events->value_count < events->value_capacity
 				     ? &events->values[events->value_count]
 				     : mr_event_room(events);
