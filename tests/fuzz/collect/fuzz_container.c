@@ -1,42 +1,21 @@
 /* fuzz_container.c - any bytes as an input of the whole stage: as a file and through a pipe in
  * pieces the same records and the same rejects come out, and the counts say so. The first byte says
  * how long the pieces are. */
-#include <fcntl.h>
 #include <stdint.h>
-#include <sys/mman.h>
 
-#include "collect/stage_harness.h"
-
-#define INPUT_FD 100 /* one number, so that both runs give the input one name */
-#define PIPE_BYTES 65536
+#include "fuzz_input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void quiet(void *context, enum mr_log_level level, const char *line, size_t len)
-{
-	(void)context;
-	(void)level;
-	(void)line;
-	(void)len;
-}
-
-static void begin(struct stage *stage, int fd)
-{
-	stage_must(dup2(fd, INPUT_FD) == INPUT_FD);
-	close(fd);
-	mr_config_add(&stage->config, "input", "/proc/self/fd/100");
-	mr_config_add(&stage->config, "max_record_bytes", "1024");
-	mr_config_add(&stage->config, "region_bytes", "65536");
-	stage_must(stage_open(stage) == MR_OK);
-	close(INPUT_FD);
-}
+#define RECORD_MAX "1024"
 
 static void run_file(struct stage *stage, const char *bytes, size_t len)
 {
 	int fd = memfd_create("input", MFD_CLOEXEC);
 
-	stage_must(fd >= 0 && write(fd, bytes, len) == (ssize_t)len);
-	begin(stage, fd);
+	stage_must(fd >= 0);
+	write_all(fd, bytes, len);
+	begin(stage, fd, RECORD_MAX);
 	stage_must(stage_poll(stage) == MR_END);
 }
 
@@ -45,21 +24,16 @@ static void run_pipe(struct stage *stage, const char *bytes, size_t len, size_t 
 	int ends[2];
 
 	stage_must(pipe2(ends, O_CLOEXEC) == 0);
-	begin(stage, ends[0]);
+	begin(stage, ends[0], RECORD_MAX);
 	for (size_t at = 0; at < len;) {
 		size_t take = piece < len - at ? piece : len - at;
 
-		stage_must(write(ends[1], bytes + at, take) == (ssize_t)take);
+		write_all(ends[1], bytes + at, take);
 		stage_must(stage_poll(stage) == MR_AGAIN);
 		at += take;
 	}
 	close(ends[1]);
 	stage_must(stage_poll(stage) == MR_END);
-}
-
-static bool is_same(const struct mr_buf *a, const struct mr_buf *b)
-{
-	return a->len == b->len && (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

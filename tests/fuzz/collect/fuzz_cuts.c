@@ -2,28 +2,16 @@
  * members and cut again: the same records and the same rejects come out each time. The first two
  * bytes are the seed of the cuts. One input in four stands behind so many blank lines that, if it
  * is lines, the file's own regions travel. */
-#include <fcntl.h>
 #include <stdint.h>
-#include <sys/mman.h>
 #include <zlib.h>
 #include <zstd.h>
 
-#include "collect/stage_harness.h"
+#include "fuzz_input.h"
 
-#define INPUT_FD 100 /* one number, so that all runs give the input one name */
-#define PIPE_BYTES 65536
 #define TEXT_MAX 16384
 #define BLANKS 65536
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void quiet(void *context, enum mr_log_level level, const char *line, size_t len)
-{
-	(void)context;
-	(void)level;
-	(void)line;
-	(void)len;
-}
 
 /* splitmix64 */
 static uint64_t next(uint64_t *seed)
@@ -101,21 +89,10 @@ static bool looks_compressed(const char *bytes, size_t len)
 
 static char blanks[BLANKS];
 
-static void begin(struct stage *stage, int fd, bool far)
+/* What is longer is refused here by one way of travel, and by parse after the other. */
+static const char *record_max(bool far)
 {
-	stage_must(dup2(fd, INPUT_FD) == INPUT_FD);
-	close(fd);
-	mr_config_add(&stage->config, "input", "/proc/self/fd/100");
-	/* What is longer is refused here by one way of travel, and by parse after the other. */
-	mr_config_add(&stage->config, "max_record_bytes", far ? "65536" : "1024");
-	mr_config_add(&stage->config, "region_bytes", "65536");
-	stage_must(stage_open(stage) == MR_OK);
-	close(INPUT_FD);
-}
-
-static void write_all(int fd, const char *bytes, size_t len)
-{
-	stage_must(write(fd, bytes, len) == (ssize_t)len);
+	return far ? "65536" : "1024";
 }
 
 static void run_file(struct stage *stage, const char *bytes, size_t len, bool far)
@@ -126,7 +103,7 @@ static void run_file(struct stage *stage, const char *bytes, size_t len, bool fa
 	if (far)
 		write_all(fd, blanks, BLANKS);
 	write_all(fd, bytes, len);
-	begin(stage, fd, far);
+	begin(stage, fd, record_max(far));
 	stage_must(stage_poll(stage) == MR_END);
 }
 
@@ -137,7 +114,7 @@ static void run_pipe(struct stage *stage, const char *bytes, size_t len, bool be
 	int ends[2];
 
 	stage_must(pipe2(ends, O_CLOEXEC) == 0);
-	begin(stage, ends[0], far);
+	begin(stage, ends[0], record_max(far));
 	if (before) {
 		write_all(ends[1], blanks, BLANKS);
 		stage_must(stage_poll(stage) == MR_AGAIN);
@@ -151,11 +128,6 @@ static void run_pipe(struct stage *stage, const char *bytes, size_t len, bool be
 	}
 	close(ends[1]);
 	stage_must(stage_poll(stage) == MR_END);
-}
-
-static bool is_same(const struct mr_buf *a, const struct mr_buf *b)
-{
-	return a->len == b->len && (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
 }
 
 static void compare(struct stage *file, struct stage *pipe)

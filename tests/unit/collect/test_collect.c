@@ -272,6 +272,25 @@ static void plain_lines_travel_by_reference(void **state)
 	mr_buf_fini(&packed);
 }
 
+/* Lines as a file, whose regions travel by reference, or compressed, whose records are spooled. */
+static void run_lines(struct stage *stage, const struct mr_buf *text, bool reference)
+{
+	struct mr_buf packed = {0};
+
+	gzip_add(&packed, text->data, text->len);
+	if (reference)
+		put_file("in", text->data, text->len);
+	else
+		put_file("in", packed.data, packed.len);
+	add_input(stage, "in");
+	mr_config_add(&stage->config, "region_bytes", "65536");
+	mr_config_add(&stage->config, "max_record_bytes", "131072");
+	assert_int_equal(stage_open(stage), MR_OK);
+	assert_int_equal(stage_poll(stage), MR_END);
+	assert_int_equal(stage->line_regions > 0, reference);
+	mr_buf_fini(&packed);
+}
+
 /* A line past the limit between two good ones, in each way of travel. */
 static void lines_past_the_limit(void **state)
 {
@@ -283,7 +302,6 @@ static void lines_past_the_limit(void **state)
 		size_t len = lengths[i / 2];
 		bool reference = i % 2 == 0;
 		struct mr_buf text = {0};
-		struct mr_buf packed = {0};
 		struct stage stage = {0};
 		char want[200];
 
@@ -291,17 +309,7 @@ static void lines_past_the_limit(void **state)
 		memset(mr_buf_reserve(&text, len), 'x', len);
 		text.len += len;
 		mr_buf_add_text(&text, "\n{\"b\":2}\n");
-		gzip_add(&packed, text.data, text.len);
-		if (reference)
-			put_file("in", text.data, text.len);
-		else
-			put_file("in", packed.data, packed.len);
-		add_input(&stage, "in");
-		mr_config_add(&stage.config, "region_bytes", "65536");
-		mr_config_add(&stage.config, "max_record_bytes", "131072");
-		assert_int_equal(stage_open(&stage), MR_OK);
-		assert_int_equal(stage_poll(&stage), MR_END);
-		assert_int_equal(stage.line_regions > 0, reference);
+		run_lines(&stage, &text, reference);
 		assert_int_equal(stage.record_count, too_long[i / 2] ? 2 : 3);
 		assert_int_equal(stage.reject_count, too_long[i / 2] ? 1 : 0);
 		assert_non_null(strstr(stage_text(&stage.records), "{\"b\":2}"));
@@ -316,7 +324,6 @@ static void lines_past_the_limit(void **state)
 		stage_balance(&stage);
 		stage_fini(&stage);
 		mr_buf_fini(&text);
-		mr_buf_fini(&packed);
 	}
 }
 
@@ -334,7 +341,6 @@ static void blanks_past_the_limit(void **state)
 	(void)state;
 	for (size_t i = 0; i < 6; i++) {
 		struct mr_buf text = {0};
-		struct mr_buf packed = {0};
 		struct stage stage = {0};
 		char want[100];
 
@@ -347,24 +353,13 @@ static void blanks_past_the_limit(void **state)
 		add_blanks(&text, counts[i / 2]);
 		mr_buf_add_text(&text, "\r\n{\"c\":3}\n");
 		add_blanks(&text, counts[i / 2]);
-		gzip_add(&packed, text.data, text.len);
-		if (i % 2 == 0)
-			put_file("in", text.data, text.len);
-		else
-			put_file("in", packed.data, packed.len);
-		add_input(&stage, "in");
-		mr_config_add(&stage.config, "region_bytes", "65536");
-		mr_config_add(&stage.config, "max_record_bytes", "131072");
-		assert_int_equal(stage_open(&stage), MR_OK);
-		assert_int_equal(stage_poll(&stage), MR_END);
-		assert_int_equal(stage.line_regions > 0, i % 2 == 0);
+		run_lines(&stage, &text, i % 2 == 0);
 		assert_int_equal(stage.record_count, 3);
 		assert_int_equal(stage.reject_count, 0);
 		assert_int_equal(strncmp(bare(&stage.records), want, strlen(want)), 0);
 		stage_balance(&stage);
 		stage_fini(&stage);
 		mr_buf_fini(&text);
-		mr_buf_fini(&packed);
 	}
 }
 

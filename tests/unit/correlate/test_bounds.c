@@ -37,6 +37,22 @@ static uint32_t count_of(struct world *world, int64_t threshold)
 				   threshold, world->group, 0);
 }
 
+/* One worker, with the rules of a world that counts to a threshold; gives the correlation. */
+static uint32_t bench_open(struct world *world, struct house *house, int64_t threshold, bool finite,
+			   const char *setting, const char *value)
+{
+	world_open(world);
+	uint32_t index = count_of(world, threshold);
+	house_open_set(house, &world->catalog, world->fields, 1, finite, setting, value);
+	return index;
+}
+
+static void bench_close(struct world *world, struct house *house)
+{
+	house_close(house);
+	world_close(world);
+}
+
 static struct mr_slice text(struct world *world, const char *form, uint32_t number)
 {
 	char bytes[32];
@@ -139,15 +155,12 @@ static void repeats_of_a_slot(void **state)
 	struct world world;
 	struct house house;
 	(void)state;
-	world_open(&world);
-	uint32_t index = count_of(&world, 3);
-	house_open(&house, &world.catalog, world.fields, 1, true);
+	uint32_t index = bench_open(&world, &house, 3, true, NULL, NULL);
 	pass(&world, &house, index, CORR_SEEN_BOUND);
 	assert_int_equal(house.counters.at[MR_C_REPEATED], 0);
 	pass(&world, &house, index, CORR_SEEN_BOUND);
 	assert_int_equal(house.counters.at[MR_C_REPEATED], CORR_SEEN_BOUND);
-	house_close(&house);
-	world_close(&world);
+	bench_close(&world, &house);
 }
 
 /* Of more the first 4,096 are known, and the ten latest records, with both their rules. */
@@ -156,15 +169,12 @@ static void repeats_past_the_bound(void **state)
 	struct world world;
 	struct house house;
 	(void)state;
-	world_open(&world);
-	uint32_t index = count_of(&world, 3);
-	house_open(&house, &world.catalog, world.fields, 1, true);
+	uint32_t index = bench_open(&world, &house, 3, true, NULL, NULL);
 	pass(&world, &house, index, CORR_SEEN_BOUND + 1000);
 	assert_int_equal(house.counters.at[MR_C_REPEATED], 0);
 	pass(&world, &house, index, CORR_SEEN_BOUND + 1000);
 	assert_int_equal(house.counters.at[MR_C_REPEATED], CORR_SEEN_BOUND + 20);
-	house_close(&house);
-	world_close(&world);
+	bench_close(&world, &house);
 }
 
 /* A correlation that makes no alert of its own keeps no evidence, and knows repeats all the same;
@@ -198,9 +208,7 @@ static void smallest_part_first(void **state)
 	struct world world;
 	struct house house;
 	(void)state;
-	world_open(&world);
-	uint32_t index = count_of(&world, 10);
-	house_open_set(&house, &world.catalog, world.fields, 1, false, "state_bytes", MIB);
+	uint32_t index = bench_open(&world, &house, 10, false, "state_bytes", MIB);
 	for (uint32_t i = 0; i < 9; i++)
 		feed(&house, signal_of(&world, index, 0, i, i));
 	for (uint32_t i = 1; i <= 5000; i++) {
@@ -220,8 +228,7 @@ static void smallest_part_first(void **state)
 	assert_string_equal(house.made.items[1].key, "user-5000");
 	house_finish(&house);
 	assert_non_null(strstr(logged, "of its slots were forgotten at the memory ceiling"));
-	house_close(&house);
-	world_close(&world);
+	bench_close(&world, &house);
 }
 
 /* Slots past W + 10 minutes go before all others. */
@@ -230,9 +237,7 @@ static void times_to_come_first(void **state)
 	struct world world;
 	struct house house;
 	(void)state;
-	world_open(&world);
-	uint32_t index = count_of(&world, 2);
-	house_open_set(&house, &world.catalog, world.fields, 1, false, "state_bytes", MIB);
+	uint32_t index = bench_open(&world, &house, 2, false, "state_bytes", MIB);
 	house_barrier(&house, HOUR);
 	for (uint32_t i = 0; i < 200; i++)
 		feed(&house, signal_of(&world, index, i, 1, 0));
@@ -244,8 +249,7 @@ static void times_to_come_first(void **state)
 		feed(&house, signal_of(&world, index, i, 2, 0));
 	feed(&house, signal_of(&world, index, 1000, 2, HOUR));
 	assert_int_equal(house.made.count, 201);
-	house_close(&house);
-	world_close(&world);
+	bench_close(&world, &house);
 }
 
 /* The key in hand stays, and completes, even where it alone is more than the ceiling. */
@@ -254,9 +258,7 @@ static void key_in_hand_stays(void **state)
 	struct world world;
 	struct house house;
 	(void)state;
-	world_open(&world);
-	uint32_t index = count_of(&world, 30000);
-	house_open_set(&house, &world.catalog, world.fields, 1, false, "state_bytes", MIB);
+	uint32_t index = bench_open(&world, &house, 30000, false, "state_bytes", MIB);
 	for (uint32_t i = 0; i < 29999; i++)
 		feed(&house, signal_of(&world, index, 1, i, i));
 	assert_int_equal(house.made.count, 0);
@@ -264,8 +266,7 @@ static void key_in_hand_stays(void **state)
 	feed(&house, signal_of(&world, index, 1, 29999, 29999));
 	assert_int_equal(house.made.count, 1);
 	assert_int_equal(house.counters.at[MR_C_STATE_SHED], 0);
-	house_close(&house);
-	world_close(&world);
+	bench_close(&world, &house);
 }
 
 /* A finite run makes each alert once, at the ceiling, too. */
@@ -275,9 +276,7 @@ static void finite_run_alerts_once(void **state)
 	struct house house;
 	enum { KEYS = 2000 };
 	(void)state;
-	world_open(&world);
-	uint32_t index = count_of(&world, 2);
-	house_open_set(&house, &world.catalog, world.fields, 1, true, "state_bytes", MIB);
+	uint32_t index = bench_open(&world, &house, 2, true, "state_bytes", MIB);
 	for (int round = 0; round < 2; round++) {
 		for (uint32_t i = 0; i < KEYS; i++) {
 			feed(&house, signal_of(&world, index, i, 1, i));
@@ -288,8 +287,23 @@ static void finite_run_alerts_once(void **state)
 	house_finish(&house);
 	assert_int_equal(house.made.count, KEYS);
 	assert_int_equal(house.counters.at[MR_C_ALERTS], KEYS);
-	house_close(&house);
-	world_close(&world);
+	bench_close(&world, &house);
+}
+
+enum { RECORDS = 60000 };
+
+/* A detection fires for many records, the next `step_us` after the one before. */
+static void records_past_the_ceiling(struct world *world, struct house *house, int64_t first_us,
+				     int64_t step_us)
+{
+	world_open(world);
+	house_open_set(house, &world->catalog, world->fields, 1, true, "state_bytes", MIB);
+	for (uint32_t i = 0; i < RECORDS; i++) {
+		feed(house, signal_of(world, 0, 0, i, first_us + i * step_us));
+		assert_true(stage_of(house)->bytes <= 1048576);
+	}
+	assert_int_equal(house->made.count, RECORDS);
+	assert_true(house->counters.at[MR_C_STATE_SHED] > RECORDS / 4);
 }
 
 /* Of the records that detections fired for the older are forgotten. */
@@ -297,23 +311,14 @@ static void records_of_detections(void **state)
 {
 	struct world world;
 	struct house house;
-	enum { RECORDS = 60000 };
 	(void)state;
-	world_open(&world);
-	house_open_set(&house, &world.catalog, world.fields, 1, true, "state_bytes", MIB);
-	for (uint32_t i = 0; i < RECORDS; i++) {
-		feed(&house, signal_of(&world, 0, 0, i, i));
-		assert_true(stage_of(&house)->bytes <= 1048576);
-	}
-	assert_int_equal(house.made.count, RECORDS);
-	assert_true(house.counters.at[MR_C_STATE_SHED] > RECORDS / 4);
+	records_past_the_ceiling(&world, &house, 0, 1);
 	assert_non_null(strstr(logged, "makes its alert again"));
 	feed(&house, signal_of(&world, 0, 0, RECORDS - 1, RECORDS - 1));
 	assert_int_equal(house.counters.at[MR_C_REPEATED], 1);
 	feed(&house, signal_of(&world, 0, 0, 0, 0));
 	assert_int_equal(house.counters.at[MR_C_REPEATED], 1);
-	house_close(&house);
-	world_close(&world);
+	bench_close(&world, &house);
 }
 
 /* Records of one time, as a burst or a coarse clock gives them, do not pass the ceiling either. */
@@ -321,18 +326,9 @@ static void records_of_one_time(void **state)
 {
 	struct world world;
 	struct house house;
-	enum { RECORDS = 60000 };
 	(void)state;
-	world_open(&world);
-	house_open_set(&house, &world.catalog, world.fields, 1, true, "state_bytes", MIB);
-	for (uint32_t i = 0; i < RECORDS; i++) {
-		feed(&house, signal_of(&world, 0, 0, i, HOUR));
-		assert_true(stage_of(&house)->bytes <= 1048576);
-	}
-	assert_int_equal(house.made.count, RECORDS);
-	assert_true(house.counters.at[MR_C_STATE_SHED] > RECORDS / 4);
-	house_close(&house);
-	world_close(&world);
+	records_past_the_ceiling(&world, &house, HOUR, 0);
+	bench_close(&world, &house);
 }
 
 /* ---- lateness ---- */
@@ -412,9 +408,7 @@ static void revisions_fill_the_outputs(void **state)
 	struct mr_error error;
 	enum { KEYS = 3000 };
 	(void)state;
-	world_open(&world);
-	uint32_t index = count_of(&world, 2);
-	house_open(&house, &world.catalog, world.fields, 1, false);
+	uint32_t index = bench_open(&world, &house, 2, false, NULL, NULL);
 	for (uint32_t i = 0; i < 4 * KEYS; i++)
 		feed(&house, signal_of(&world, index, i % KEYS, i / KEYS, i / KEYS));
 	assert_int_equal(house.made.count, KEYS);
@@ -425,8 +419,7 @@ static void revisions_fill_the_outputs(void **state)
 	assert_true(house.revised.count > 0 && house.revised.count < KEYS);
 	house_barrier(&house, 0);
 	assert_int_equal(house.revised.count, KEYS);
-	house_close(&house);
-	world_close(&world);
+	bench_close(&world, &house);
 }
 
 /* The watermark goes with the state: what is late stays late. */
@@ -469,8 +462,7 @@ static void released_counts_no_more(void **state)
 	for (uint32_t i = 14; i < 16; i++) /* the ninth and the tenth of the slot */
 		feed(&house, signal_of(&world, index, 1, i, HOUR + 2000));
 	assert_int_equal(house.counters.at[MR_C_INNER_SIGNALS], 2);
-	house_close(&house);
-	world_close(&world);
+	bench_close(&world, &house);
 }
 
 int main(void)
