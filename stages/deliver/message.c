@@ -4,6 +4,8 @@
 
 #include <assert.h>
 
+#include "common.h"
+
 #define SHORT_BYTES 160 /* of one name in a sentence */
 #define NAMES_MAX 3     /* of one list in a sentence */
 
@@ -98,34 +100,107 @@ static void put_where(struct mr_buf *out, const struct mr_evidence *evidence)
 		mr_buf_add_text(out, ")");
 }
 
-static struct mr_slice key_of_where(const struct mr_evidence *evidence)
+/* ---- the one, or several ---- */
+
+/* One question about all records behind an alert: how each answers it, and in what words. */
+struct question {
+	const char *one, *several; /* before what is named */
+	const char *noun, *nouns;
+	mr_field counted; /* a rule that counts this field's values counts the answers */
+	struct mr_slice (*answer)(const struct mr_evidence *);
+	void (*describe)(struct mr_buf *, const struct mr_evidence *);
+};
+
+static struct mr_slice answer_where(const struct mr_evidence *evidence)
 {
 	return evidence_text(evidence, MR_F_SRC_IP);
 }
 
-/* The different ones among the evidence, each described, after `word`; nothing where there is none.
- */
-static void put_distinct(struct mr_buf *out, const struct mr_alert *alert, const char *word,
-			 struct mr_slice (*key)(const struct mr_evidence *),
-			 void (*describe)(struct mr_buf *, const struct mr_evidence *))
+static struct mr_slice answer_who(const struct mr_evidence *evidence)
+{
+	static const mr_field fields[] = {MR_F_ACTOR_NAME, MR_F_APP_NAME, MR_F_ACTOR_UID,
+					  MR_F_APP_UID, MR_F_NONE};
+	return first_of(evidence, fields);
+}
+
+static struct mr_slice answer_target(const struct mr_evidence *evidence)
+{
+	static const mr_field fields[] = {MR_F_TARGET_NAME, MR_F_RESOURCE_NAME, MR_F_RESOURCE_UID,
+					  MR_F_NONE};
+	return first_of(evidence, fields);
+}
+
+static void put_target(struct mr_buf *out, const struct mr_evidence *evidence)
+{
+	put(out, answer_target(evidence));
+}
+
+static const struct question who = {"; by ",         "; in the name of ", "user", "users",
+				    MR_F_ACTOR_NAME, answer_who,          put_who};
+static const struct question where = {"; from ",   "; from ",    "address", "addresses",
+				      MR_F_SRC_IP, answer_where, put_where};
+static const struct question target = {
+    "; on ", "; on ", "target", "targets", MR_F_RESOURCE_NAME, answer_target, put_target};
+
+/* The evidence that gives an answer first, up to NAMES_MAX; gives how many answers there are. */
+static uint32_t find_distinct(const struct mr_alert *alert, const struct question *question,
+			      const struct mr_evidence *first_out[NAMES_MAX], bool *all_answer_out)
 {
 	uint32_t count = 0;
+	*all_answer_out = true;
 	for (uint32_t i = 0; i < alert->evidence_count; i++) {
-		struct mr_slice text = key(&alert->evidence[i]);
+		struct mr_slice text = question->answer(&alert->evidence[i]);
 		bool seen = text.len == 0;
+		*all_answer_out &= !seen;
 		for (uint32_t j = 0; j < i && !seen; j++)
-			seen = mr_slice_eq(key(&alert->evidence[j]), text);
+			seen = mr_fold_eq(question->answer(&alert->evidence[j]), text);
 		if (seen)
 			continue;
+		if (count < NAMES_MAX)
+			first_out[count] = &alert->evidence[i];
 		count++;
-		if (count > NAMES_MAX)
-			continue;
-		mr_buf_add_text(out, count == 1 ? word : "; ");
-		describe(out, &alert->evidence[i]);
 	}
-	if (count > NAMES_MAX)
-		mr_buf_printf(out, " and %u more", count - NAMES_MAX);
+	return count;
 }
+
+static bool counts(const struct mr_rule *rule, mr_field field)
+{
+	const mr_field *fields = mr_rule_value_fields(rule, 0);
+	return rule->fields.count == 1 && fields[0] == field;
+}
+
+/* The answer where all records give the same; else how many there are and some of them, so that
+ * nobody takes one victim for the one who did it. */
+static void put_answer(struct mr_buf *out, const struct mr_rule *rule, const struct mr_alert *alert,
+		       const struct question *question)
+{
+	const struct mr_evidence *first[NAMES_MAX];
+	bool all_answer;
+	uint64_t count = find_distinct(alert, question, first, &all_answer);
+	bool whole = common_is_whole(alert) && all_answer;
+	if (count == 0)
+		return;
+	if (count == 1 && all_answer &&
+	    (whole || common_in_key(alert, question->answer(first[0])))) {
+		mr_buf_add_text(out, question->one);
+		question->describe(out, first[0]);
+		return;
+	}
+	uint32_t shown = count < NAMES_MAX ? (uint32_t)count : NAMES_MAX;
+	if (counts(rule, question->counted) && alert->value_count >= count) {
+		count = alert->value_count;
+		whole = !alert->lower_bound;
+	}
+	mr_buf_printf(out, "%s%s%llu %s%s", question->several, whole ? "" : "at least ",
+		      (unsigned long long)count, count == 1 ? question->noun : question->nouns,
+		      shown < count ? ", such as " : ": ");
+	for (uint32_t i = 0; i < shown; i++) {
+		mr_buf_add_text(out, i == 0 ? "" : "; ");
+		question->describe(out, first[i]);
+	}
+}
+
+/* ---- the sentence ---- */
 
 static void put_time(struct mr_buf *out, const char *word, int64_t time_us)
 {
@@ -138,19 +213,16 @@ static void put_time(struct mr_buf *out, const char *word, int64_t time_us)
 /* What one record says was done. */
 static void put_deed(struct mr_buf *out, const struct mr_evidence *evidence)
 {
-	static const mr_field targets[] = {MR_F_TARGET_NAME, MR_F_RESOURCE_NAME, MR_F_RESOURCE_UID,
-					   MR_F_NONE};
 	struct mr_slice operation = evidence_text(evidence, MR_F_OPERATION);
-	struct mr_slice target = first_of(evidence, targets);
 	if (name_of_actor(evidence).len > 0)
 		put_who(out, evidence);
 	else
 		mr_buf_add_text(out, "somebody");
 	mr_buf_add_text(out, " did ");
 	put(out, operation.len > 0 ? operation : MR_SLICE("something"));
-	if (target.len > 0) {
+	if (answer_target(evidence).len > 0) {
 		mr_buf_add_text(out, " on ");
-		put(out, target);
+		put_target(out, evidence);
 	}
 	if (says(evidence, MR_F_STATUS, "Failure"))
 		mr_buf_add_text(out, ", which failed,");
@@ -190,8 +262,9 @@ void message_put(struct mr_buf *out, const struct mr_catalog *catalog, const str
 		put_deed(out, &alert->evidence[0]);
 	} else {
 		put_how_often(out, rule, alert);
-		put_distinct(out, alert, "; by ", name_of_actor, put_who);
-		put_distinct(out, alert, "; from ", key_of_where, put_where);
+		put_answer(out, rule, alert, &who);
+		put_answer(out, rule, alert, &target);
+		put_answer(out, rule, alert, &where);
 	}
 	if (alert->has_time && alert->first_time_us != alert->last_time_us) {
 		put_time(out, "; between ", alert->first_time_us);
@@ -234,8 +307,8 @@ void message_announce(struct mr_buf *out, const struct mr_catalog *catalog,
 	put(&line, message_level(rule->level));
 	mr_buf_add_text(&line, ": ");
 	put(&line, rule->title);
-	put_distinct(&line, alert, "; by ", name_of_actor, put_who);
-	put_distinct(&line, alert, "; from ", key_of_where, put_where);
+	put_answer(&line, rule, alert, &who);
+	put_answer(&line, rule, alert, &where);
 	mr_buf_printf(&line, "; %s", id);
 	put_clean(out, (struct mr_slice){line.data, line.len});
 	mr_buf_fini(&line);

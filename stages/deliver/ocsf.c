@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common.h"
 #include "json_out.h"
 #include "message.h"
 
@@ -200,6 +201,13 @@ static void put_finding_info(struct mr_buf *out, const struct ocsf_rule *rule,
 
 /* ---- what the evidence has in common ---- */
 
+static void put_actor(struct mr_buf *out, const struct mr_alert *alert)
+{
+	struct common common;
+	common_find(alert, &common);
+	ocsf_put_actor(out, &common.said, alert->tenant);
+}
+
 static bool seen_before(const struct mr_alert *alert, uint32_t at, mr_field field)
 {
 	struct mr_slice text = evidence_text(&alert->evidence[at], field);
@@ -320,8 +328,7 @@ void ocsf_put_alert(struct ocsf *ocsf, const struct mr_alert *alert, struct mr_b
 	put_class(out, alert->activity);
 	put_count(out, alert->event_count);
 	put_finding_info(out, rule, alert, id);
-	if (alert->evidence_count > 0)
-		ocsf_put_actor(out, &alert->evidence[0], alert->tenant);
+	put_actor(out, alert);
 	put_observables(out, alert);
 	put_resources(out, alert);
 	ocsf->evidence.len = 0;

@@ -36,6 +36,7 @@ static struct mr_slice references[] = {C("https://example.com/a"), C("https://ex
 static struct mr_slice false_positives[] = {C("People who move house")};
 static struct mr_slice group_by[] = {C("actor.user.name")};
 static struct mr_slice counted[] = {C("src_endpoint.ip")};
+static mr_field counted_fields[] = {MR_F_SRC_IP};
 static uint32_t named[] = {0};
 static struct mr_rule rules[2];
 static struct mr_catalog catalog = {.rules = rules, .count = 2, .layers = 1};
@@ -73,7 +74,8 @@ static int set_up(void **state)
 				    .rule_count = 1,
 				    .timespan_us = 3600000000,
 				    .group_by = {group_by, 1},
-				    .fields = {counted, 1}};
+				    .fields = {counted, 1},
+				    .value_fields = counted_fields};
 	memset(world.region, ' ', sizeof(world.region));
 	memcpy(world.region + RECORD_AT, record, RECORD_LEN);
 	world.files = (struct mr_files){
@@ -299,10 +301,12 @@ static void a_correlation_shows_all_its_members(void **state)
 	assert_at(
 	    "message",
 	    "Many addresses: at least 212 records with at least 40 different src_endpoint.ip for "
-	    "actor.user.name alice@contoso.com; by Alice Smith (alice@contoso.com, Accountant, "
-	    "Finance, privileged); mallory@contoso.com (not in the identity store); from "
-	    "203.0.113.9 (Amsterdam, NL, KPN); 2001:db8::1 (tor); between 1970-01-01T00:00:00Z "
-	    "and 2021-05-18T21:13:33.123456Z");
+	    "actor.user.name alice@contoso.com; in the name of at least 2 users: Alice Smith "
+	    "(alice@contoso.com, Accountant, Finance, privileged); mallory@contoso.com (not in the "
+	    "identity store); on at least 1 target: carol@contoso.com; from at least 40 addresses, "
+	    "such as 203.0.113.9 (Amsterdam, NL, KPN); 2001:db8::1 (tor); between "
+	    "1970-01-01T00:00:00Z and 2021-05-18T21:13:33.123456Z");
+	assert_null(json_at(&line, "actor"));
 	assert_at("finding_info.analytic.category", "value_count");
 	assert_at("finding_info.related_analytics.0.uid", "rule-1");
 	assert_at("count", "212");
@@ -319,6 +323,120 @@ static void a_correlation_shows_all_its_members(void **state)
 	assert_null(json_at(&line, "observables.5"));
 	assert_at("evidences.1.actor.user.ldap_person.labels.0", "not in the identity store");
 	assert_at("evidences.2.src_endpoint.ip", "203.0.113.9");
+	json_line_close(&line);
+}
+
+/* ---- who and where, when records differ ---- */
+
+#define PEOPLE 12
+static const char *const people[PEOPLE] = {"ann", "bob", "cyd", "dan", "eve", "fay",
+					   "gus", "hal", "ida", "jan", "kim", "lou"};
+
+/* One record of a person's; enriched, so that what differs beside the name is seen too. */
+struct deed {
+	struct mr_signal_field fields[6];
+};
+static struct mr_evidence deed_of(struct deed *deed, const char *person, const char *address,
+				  const char *file)
+{
+	*deed = (struct deed){{{MR_F_ACTOR_NAME, MR_STRING, mr_slice(person)},
+			       {MR_F_ACTOR_DEPARTMENT, MR_STRING, C("Finance")},
+			       {MR_F_APP_NAME, MR_STRING, C("Outlook")},
+			       {MR_F_MFA, MR_BOOL, C("false")},
+			       {MR_F_RESOURCE_NAME, MR_STRING, mr_slice(file)},
+			       {MR_F_SRC_IP, MR_STRING, mr_slice(address)}}};
+	return evidence_of(deed->fields, 6);
+}
+
+static struct mr_alert correlated(uint64_t records, const char *key)
+{
+	struct mr_alert alert = plain_alert();
+	alert.rule = 1;
+	alert.key[0] = mr_slice(key);
+	alert.event_count = records;
+	alert.evidence_count = records < MR_EVIDENCE_MAX ? (uint32_t)records : MR_EVIDENCE_MAX;
+	return alert;
+}
+
+static void assert_says(const char *part)
+{
+	const char *message = json_at(&line, "message");
+	if (strstr(message, part) == NULL)
+		fail_msg("\"%s\" is not in: %s", part, message);
+}
+
+static void a_spray_names_no_victim_as_the_actor(void **state)
+{
+	(void)state;
+	struct deed deeds[MR_EVIDENCE_MAX];
+	counted_fields[0] = MR_F_ACTOR_NAME;
+	counted[0] = S("actor.user.name");
+	group_by[0] = S("src_endpoint.ip");
+	/* Ten attempts on ten people of 17; then ten on the first of them. */
+	for (int same = 0; same < 2; same++) {
+		struct mr_alert alert = correlated(45, "203.0.113.9");
+		alert.value_count = 17;
+		for (uint32_t i = 0; i < MR_EVIDENCE_MAX; i++)
+			alert.evidence[i] =
+			    deed_of(&deeds[i], people[same ? 0 : i], "203.0.113.9", "Mail");
+		write_alert(&alert);
+		assert_null(json_at(&line, "actor"));
+		assert_says("; from 203.0.113.9");
+		assert_says(same ? "; in the name of 17 users, such as ann (Finance); on"
+				 : "; in the name of 17 users, such as ann (Finance); bob "
+				   "(Finance); cyd (Finance); on at least 1 target: Mail; from");
+		json_line_close(&line);
+	}
+	counted_fields[0] = MR_F_SRC_IP;
+	counted[0] = S("src_endpoint.ip");
+	group_by[0] = S("actor.user.name");
+}
+
+static void a_mass_download_names_who_did_it(void **state)
+{
+	(void)state;
+	struct deed deeds[MR_EVIDENCE_MAX];
+	struct mr_alert alert = correlated(500, "ann");
+	for (uint32_t i = 0; i < MR_EVIDENCE_MAX; i++)
+		alert.evidence[i] =
+		    deed_of(&deeds[i], i % 2 == 0 ? "ann" : "Ann", "203.0.113.9", people[i]);
+	write_alert(&alert);
+	assert_at("actor.user.name", "ann");
+	assert_at("actor.user.org.ou_name", "Finance");
+	assert_null(json_at(&line, "actor.app_name")); /* of ten among 500 */
+	assert_null(json_at(&line, "actor.session"));
+	assert_says("; by ann (Finance); on at least 10 targets, such as ann; bob; cyd; from at "
+		    "least 1 address: 203.0.113.9");
+	assert_at("resources.9.name", "jan");
+	json_line_close(&line);
+}
+
+static void a_chain_names_all_who_took_part(void **state)
+{
+	(void)state;
+	struct deed deeds[2];
+	struct mr_alert alert = correlated(2, "Evil App"); /* one consents, one reads */
+	alert.evidence[0] = deed_of(&deeds[0], "ann", "203.0.113.9", "Evil App");
+	alert.evidence[1] = deed_of(&deeds[1], "bob", "203.0.113.9", "Evil App");
+	write_alert(&alert);
+	assert_null(json_at(&line, "actor.user"));
+	assert_at("actor.app_name", "Outlook");
+	assert_says("; in the name of 2 users: ann (Finance); bob (Finance); on Evil App; from "
+		    "203.0.113.9");
+	json_line_close(&line);
+	/* The same with one actor, who is then named although the key says nothing of it. */
+	alert.evidence[1] = deed_of(&deeds[1], "ann", "203.0.113.10", "Mail");
+	write_alert(&alert);
+	assert_at("actor.user.name", "ann");
+	assert_at("actor.session.is_mfa", "false");
+	assert_says("; by ann (Finance); on 2 targets: Evil App; Mail; from 2 addresses: "
+		    "203.0.113.9; 203.0.113.10");
+	json_line_close(&line);
+	/* A record that says nothing of who: the other's name is not its. */
+	alert.evidence[1].field_count = 0;
+	write_alert(&alert);
+	assert_null(json_at(&line, "actor"));
+	assert_says("; in the name of at least 1 user: ann (Finance)");
 	json_line_close(&line);
 }
 
@@ -581,6 +699,9 @@ int main(void)
 	    cmocka_unit_test(evidence_says_all_that_is_known),
 	    cmocka_unit_test(tags_become_techniques_and_tactics),
 	    cmocka_unit_test(a_correlation_shows_all_its_members),
+	    cmocka_unit_test(a_spray_names_no_victim_as_the_actor),
+	    cmocka_unit_test(a_mass_download_names_who_did_it),
+	    cmocka_unit_test(a_chain_names_all_who_took_part),
 	    cmocka_unit_test(an_alert_without_anything_is_still_one),
 	    cmocka_unit_test(a_repaired_record_is_shown_repaired),
 	    cmocka_unit_test(a_deep_record_is_shown_as_text),
