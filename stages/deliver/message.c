@@ -253,6 +253,20 @@ static void put_how_often(struct mr_buf *out, const struct mr_rule *rule,
 	}
 }
 
+static void put_when(struct mr_buf *out, const struct mr_alert *alert)
+{
+	if (!alert->has_time) {
+		mr_buf_add_text(out, " at an unknown time");
+		if (alert->evidence_count > 0)
+			put_time(out, ", read at ", alert->evidence[0].arrival_us);
+	} else if (alert->first_time_us != alert->last_time_us) {
+		put_time(out, "; between ", alert->first_time_us);
+		put_time(out, " and ", alert->last_time_us);
+	} else {
+		put_time(out, " at ", alert->first_time_us);
+	}
+}
+
 void message_put(struct mr_buf *out, const struct mr_catalog *catalog, const struct mr_alert *alert)
 {
 	const struct mr_rule *rule = &catalog->rules[alert->rule];
@@ -266,12 +280,7 @@ void message_put(struct mr_buf *out, const struct mr_catalog *catalog, const str
 		put_answer(out, rule, alert, &target);
 		put_answer(out, rule, alert, &where);
 	}
-	if (alert->has_time && alert->first_time_us != alert->last_time_us) {
-		put_time(out, "; between ", alert->first_time_us);
-		put_time(out, " and ", alert->last_time_us);
-	} else if (alert->has_time) {
-		put_time(out, " at ", alert->first_time_us);
-	}
+	put_when(out, alert);
 }
 
 /* ---- for a terminal ---- */

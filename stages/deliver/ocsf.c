@@ -267,6 +267,8 @@ static void put_resources(struct mr_buf *out, const struct mr_alert *alert)
 
 /* ---- the rest ---- */
 
+/* The schema requires a time. Where no record says one it is when the record was read, and
+ * unmapped.millrace.time_unknown and the message say so. */
 static void put_times(struct mr_buf *out, const struct mr_alert *alert)
 {
 	int64_t time_us = alert->last_time_us;
@@ -299,6 +301,8 @@ static void put_unmapped(struct mr_buf *out, const struct ocsf_rule *rule,
 	if (alert->value_count > 0)
 		json_uint(out, "values", alert->value_count);
 	json_bool(out, "lower_bound", alert->lower_bound);
+	if (!alert->has_time)
+		json_bool(out, "time_unknown", true);
 	put_piece(out, &rule->unmapped);
 	json_key(out, "evidence");
 	mr_buf_add(out, evidence->data, evidence->len);

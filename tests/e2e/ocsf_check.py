@@ -132,6 +132,7 @@ OWN = {
     "records": (lambda v: is_int(v, 0), True),
     "values": (lambda v: is_int(v, 1), False),
     "lower_bound": (TYPES["boolean_t"], True),
+    "time_unknown": (lambda v: v is True, False),
     "group_by": (lambda v: isinstance(v, list) and v, False),
     "timespan_seconds": (lambda v: is_int(v, 0), False),
     "rule_file": (TYPES["string_t"], True),
@@ -274,6 +275,9 @@ def check_alert(alert):
         return
     own = unmapped["millrace"]
     yield from check_table(own, OWN, "alert.unmapped.millrace")
+    known = "time_unknown" not in own
+    if known != ("start_time" in alert) or known != ("first_seen_time" in alert.get("finding_info", {})):
+        yield "alert.unmapped.millrace.time_unknown: says otherwise than the times"
     twins = own.get("evidence", [])
     if len(twins) != len(alert.get("evidences", [])) or len(twins) > 10:
         yield f"alert.evidences: {len(alert.get('evidences', []))} with {len(twins)} descriptions"

@@ -7,9 +7,11 @@ import unittest
 import ocsf_check
 
 GOOD = {
-    "message": "m", "time": 1621372413123, "time_dt": "2021-05-18T21:13:33.123456Z", "severity_id": 4, "severity": "High",
+    "message": "m", "time": 1621372413123, "time_dt": "2021-05-18T21:13:33.123456Z",
+    "start_time": 1621372413123, "severity_id": 4, "severity": "High",
     "activity_id": 1, "activity_name": "Create", "category_uid": 2, "class_uid": 2004, "type_uid": 200401, "count": 1,
-    "finding_info": {"uid": "0" * 32, "title": "t", "analytic": {"uid": "r", "type_id": 1, "type": "Rule"},
+    "finding_info": {"uid": "0" * 32, "title": "t", "first_seen_time": 1621372413123,
+                     "analytic": {"uid": "r", "type_id": 1, "type": "Rule"},
                      "attacks": [{"technique": {"uid": "T1110"}}]},
     "evidences": [{"src_endpoint": {"ip": "203.0.113.9", "port": 443}, "actor": {"user": {"name": "a"}},
                    "data": {"any": "thing"}}],
@@ -35,6 +37,7 @@ WRONG = [
     ("metadata.product.vendor_name", DELETE), ("unmapped.millrace.key", "r1"), ("unmapped.millrace.slot", DELETE),
     ("unmapped.millrace.evidence.0.hash", "0"), ("unmapped.millrace.evidence.0.intact", False),
     ("unmapped.millrace.evidence", []), ("unmapped.other", {}),
+    ("start_time", DELETE), ("finding_info.first_seen_time", DELETE), ("unmapped.millrace.time_unknown", True),
 ]
 
 

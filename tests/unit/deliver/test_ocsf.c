@@ -216,6 +216,7 @@ static void a_plain_alert_says_what_who_where_when(void **state)
 	assert_at("unmapped.millrace.slot", "0");
 	assert_at("unmapped.millrace.records", "1");
 	assert_at("unmapped.millrace.lower_bound", "false");
+	assert_null(json_at(&line, "unmapped.millrace.time_unknown"));
 	assert_at("unmapped.millrace.references.1", "https://example.com/b");
 	assert_at("unmapped.millrace.false_positives.0", "People who move house");
 	assert_at("resources.0.name", "alice\\forward");
@@ -457,8 +458,12 @@ static void an_alert_without_anything_is_still_one(void **state)
 	alert.evidence[0].has_time = false;
 	alert.evidence[0].field_count = 0;
 	write_alert(&alert);
-	assert_at("message", "Inbox forwarding: somebody did something");
+	assert_at("message", "Inbox forwarding: somebody did something at an unknown time, read at "
+			     "2023-11-14T22:13:20Z");
 	assert_at("time", "1700000000000");
+	assert_at("unmapped.millrace.time_unknown", "true");
+	assert_null(json_at(&line, "start_time"));
+	assert_null(json_at(&line, "finding_info.first_seen_time"));
 	assert_null(json_at(&line, "evidences.0.actor"));
 	json_line_close(&line);
 }
