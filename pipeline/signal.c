@@ -9,6 +9,7 @@
 #include <assert.h>
 
 #include "codec.h"
+#include "millrace/batch.h"
 
 #define SIGNAL_ITEMS 16
 
@@ -25,6 +26,23 @@ uint8_t mr_key_group(const uint8_t seed[16], uint32_t consumer, struct mr_slice 
 }
 
 /* ---- fields ---- */
+
+static_assert(MR_SIGNAL_FIELDS_MAX * MR_SHOWN_TEXT_MAX <= MR_BATCH_BODY_MAX / 8,
+	      "what is shown leaves a message's room to what is needed");
+
+struct mr_slice mr_signal_shown(struct mr_arena *arena, struct mr_slice text)
+{
+	static const char mark[] = "…";
+	size_t len = MR_SHOWN_TEXT_MAX - (sizeof(mark) - 1);
+	if (text.len <= MR_SHOWN_TEXT_MAX)
+		return text;
+	for (int i = 0; i < 3 && ((uint8_t)text.at[len] & 0xc0) == 0x80; i++)
+		len--;
+	char *cut = mr_arena_alloc(arena, MR_SHOWN_TEXT_MAX);
+	memcpy(cut, text.at, len);
+	memcpy(cut + len, mark, sizeof(mark) - 1);
+	return (struct mr_slice){cut, len + sizeof(mark) - 1};
+}
 
 void mr_signal_fields_encode(const struct mr_signal_field *fields, uint32_t count,
 			     struct mr_buf *out)

@@ -337,11 +337,10 @@ static struct mr_output *next_output(struct mr_writer *writer, enum mr_content c
 	return NULL;
 }
 
-/* A signal that no message can hold, made smaller: without the fields that only a person would see;
- * if that is not enough, without the values that do not fit, which makes a count a lower bound. */
+/* A signal that no message can hold, made smaller: without the values that do not fit, which makes
+ * a count a lower bound. */
 static void shrink_signal(struct mr_signal *signal, struct mr_buf *out, size_t start)
 {
-	signal->field_count = 0;
 	for (;;) {
 		mr_signal_encode(signal, out);
 		if (out->len - start <= MR_BATCH_BODY_MAX || signal->value_count == 0)

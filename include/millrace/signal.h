@@ -11,6 +11,10 @@
 #define MR_PRODUCT_MAX 64  /* group keys, and value tuples, of one event (PROTOCOL.md 6.4) */
 #define MR_KEY_GROUPS 256  /* PROTOCOL.md 2.4 */
 #define MR_SIGNAL_FIELDS_MAX 512
+/* Bytes of a text that only a person reads; the alert holds the record anyway. So what is shown
+ * never makes a signal too large for a message: that is left to keys and carried fields, which are
+ * never shortened. */
+#define MR_SHOWN_TEXT_MAX 1024
 
 /* One value of one field, as an alert shows it or an outer correlation groups by it. A
  * multi-valued field stands here once for each value. */
@@ -49,6 +53,10 @@ struct mr_signal {
 /* Hash of tenant, consumer and key: which of the 256 key groups. `seed` is the run's. */
 uint8_t mr_key_group(const uint8_t seed[16], uint32_t consumer, struct mr_slice tenant,
 		     const struct mr_slice *key, size_t key_count);
+
+/* The text as alerts show it: one that is too long is cut between two characters and ends in "…".
+ */
+struct mr_slice mr_signal_shown(struct mr_arena *arena, struct mr_slice text);
 
 /* To and from msgpack, one item. Decoding survives any bytes. Arrays are put into `arena`. */
 void mr_signal_encode(const struct mr_signal *signal, struct mr_buf *out);

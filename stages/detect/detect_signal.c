@@ -198,20 +198,19 @@ static struct product multiply(struct detect_signals *signals, const struct mr_e
 
 /* ---- fields ---- */
 
-/* The values of `from`, under the name `field`. */
-static uint32_t add_field(const struct mr_events *events, const struct mr_event *event,
-			  mr_field field, mr_field from, struct mr_signal_field *fields,
-			  uint32_t count)
+static void add_shown(struct detect_signals *signals, const struct mr_events *events,
+		      const struct mr_event *event, mr_field field)
 {
-	uint32_t most = count + MR_PRODUCT_MAX;
-	for (const struct mr_value *value = mr_event_get(events, event, from);
-	     value != NULL && count < most && count < MR_SIGNAL_FIELDS_MAX;
+	uint32_t most = signals->shown_count + MR_PRODUCT_MAX;
+	for (const struct mr_value *value = mr_event_get(events, event, field);
+	     value != NULL && signals->shown_count < most &&
+	     signals->shown_count < MR_SIGNAL_FIELDS_MAX;
 	     value = mr_value_next(events, value)) {
+		struct mr_slice text = {value->text, value->len};
 		if (value->type != MR_NULL)
-			fields[count++] =
-			    (struct mr_signal_field){field, value->type, {value->text, value->len}};
+			signals->shown[signals->shown_count++] = (struct mr_signal_field){
+			    field, value->type, mr_signal_shown(&signals->arena, text)};
 	}
-	return count;
 }
 
 static void find_shown(struct detect_signals *signals, const struct mr_events *events,
@@ -224,8 +223,7 @@ static void find_shown(struct detect_signals *signals, const struct mr_events *e
 	for (int id = 1; id < MR_F_NORMALISED_END; id++) {
 		mr_field field = (mr_field)id;
 		if (mr_field_in_alert(field))
-			signals->shown_count = add_field(events, event, field, field,
-							 signals->shown, signals->shown_count);
+			add_shown(signals, events, event, field);
 	}
 }
 

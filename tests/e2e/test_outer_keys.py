@@ -50,7 +50,8 @@ class OuterKeys(unittest.TestCase):
             rules, summary = place.path("layers.yml"), place.path("summary.json")
             with open(rules, "w", encoding="utf-8") as out:
                 out.write(RULES)
-            found = subprocess.run([mr.PROGRAM, "scan", "-r", rules, "--summary", summary, "-"],
+            found = subprocess.run([mr.PROGRAM, "scan", "-r", rules, "--max-record-bytes", str(10 << 20), "--summary",
+                                    summary, "-"],
                                    input=json.dumps(record).encode(), capture_output=True, env=place.environment,
                                    timeout=mr.WAIT_SECONDS * 2)
             self.assertEqual(found.returncode, 0, found.stderr)
@@ -81,6 +82,9 @@ class OuterKeys(unittest.TestCase):
         more = {"ObjectId": many, "ClientIP": many, "UserAgent": many, "SiteUrl": many, "SourceFileName": many,
                 "AppId": many, "DeviceName": many, "UserId": many, "ResultStatus": many}
         self.check(["g"], {"g"}, **more)
+
+    def test_what_alerts_show_takes_no_bytes(self):
+        self.check(["g"], {"g"}, UserAgent="u" * (4500 << 10))
 
     def test_what_passes_sixty_four_is_counted(self):
         keys, counters = self.keys({"CreationTime": "2024-01-01T00:00:00", "Id": "1", "Operation": "A",
