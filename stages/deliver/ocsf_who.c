@@ -240,9 +240,10 @@ static bool contains(struct mr_slice text, const char *word)
 
 static int os_type(struct mr_slice name)
 {
-	static const struct word systems[] = {{"windows", 100}, {"android", 201}, {"linux", 200},
-					      {"ipados", 302},  {"ios", 301},     {"macos", 300},
-					      {"mac os", 300},  {NULL, 0}};
+	static const struct word systems[] = {
+	    {"windows", 100}, {"windesktop", 100}, {"android", 201},
+	    {"linux", 200},   {"ipados", 302},     {"ios", 301},
+	    {"macos", 300},   {"mac os", 300},     {NULL, 0}};
 	for (const struct word *system = systems; system->text != NULL; system++)
 		if (contains(name, system->text))
 			return system->id;
@@ -262,6 +263,8 @@ void ocsf_put_device(struct mr_buf *out, const struct mr_evidence *evidence)
 		struct json_part os = json_begin(out, "os", '{');
 		json_text(out, "name", system);
 		json_int(out, "type_id", os_type(system));
+		if (os_type(system) == OTHER)
+			json_text(out, "type", system);
 		json_end(out, os);
 	}
 	json_end(out, device);

@@ -118,7 +118,7 @@ OBJECTS = {
                   "long": ("float_t",)}, ["city", "country", "region"]),
     "autonomous_system": ({"number": ("integer_t",), "name": ("string_t",)}, ["number", "name"]),
     "device": ({"name": ("string_t",), "type_id": ("integer_t", REQ, DEVICE), "os": ("os",)}, ["name"]),
-    "os": ({"name": ("string_t", REQ), "type_id": ("integer_t", REQ, SYSTEM)}, []),
+    "os": ({"name": ("string_t", REQ), "type_id": ("integer_t", REQ, SYSTEM), "type": ("string_t",)}, []),
     "api": ({"operation": ("string_t", REQ), "service": ("service",), "response": ("response",)}, []),
     "service": ({"name": ("string_t",), "uid": ("string_t",)}, ["name", "uid"]),
     "response": ({"message": ("string_t",), "error": ("string_t",), "error_message": ("string_t",)}, []),

@@ -257,6 +257,23 @@ static void evidence_says_all_that_is_known(void **state)
 	json_line_close(&line);
 }
 
+static void a_system_that_the_schema_has_no_number_for_is_other(void **state)
+{
+	(void)state;
+	struct mr_signal_field fields[] = {{MR_F_DEVICE_NAME, MR_STRING, C("LAPTOP-7")},
+					   {MR_F_DEVICE_OS, MR_STRING, C("WinDesktop")}};
+	struct mr_alert alert = plain_alert();
+	alert.evidence[0] = evidence_of(fields, 2);
+	write_alert(&alert);
+	assert_at("evidences.0.device.os.type_id", "100");
+	json_line_close(&line);
+	fields[1].text = S("Plan 9");
+	write_alert(&alert);
+	assert_at("evidences.0.device.os.type_id", "99");
+	assert_at("evidences.0.device.os.type", "Plan 9"); /* as the schema demands */
+	json_line_close(&line);
+}
+
 static void tags_become_techniques_and_tactics(void **state)
 {
 	(void)state;
@@ -702,6 +719,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_plain_alert_says_what_who_where_when),
 	    cmocka_unit_test(evidence_says_all_that_is_known),
+	    cmocka_unit_test(a_system_that_the_schema_has_no_number_for_is_other),
 	    cmocka_unit_test(tags_become_techniques_and_tactics),
 	    cmocka_unit_test(a_correlation_shows_all_its_members),
 	    cmocka_unit_test(a_spray_names_no_victim_as_the_actor),
