@@ -210,10 +210,19 @@ static void put_time(struct mr_buf *out, const char *word, int64_t time_us)
 	mr_buf_add(out, text, len);
 }
 
+/* As "Add user" where the vendor writes "Add user." */
+static struct mr_slice operation_of(const struct mr_evidence *evidence)
+{
+	struct mr_slice text = evidence_text(evidence, MR_F_OPERATION);
+	while (text.len > 0 && (text.at[text.len - 1] == '.' || text.at[text.len - 1] == ' '))
+		text.len--;
+	return text;
+}
+
 /* What one record says was done. */
 static void put_deed(struct mr_buf *out, const struct mr_evidence *evidence)
 {
-	struct mr_slice operation = evidence_text(evidence, MR_F_OPERATION);
+	struct mr_slice operation = operation_of(evidence);
 	if (name_of_actor(evidence).len > 0)
 		put_who(out, evidence);
 	else
@@ -236,10 +245,13 @@ static void put_how_often(struct mr_buf *out, const struct mr_rule *rule,
 			  const struct mr_alert *alert)
 {
 	const char *least = alert->lower_bound ? "at least " : "";
-	mr_buf_printf(out, "%s%llu record%s", least, (unsigned long long)alert->event_count,
-		      alert->event_count == 1 ? "" : "s");
+	/* Of many records only some are kept: the values, counted apart, then say more. */
+	bool records = !alert->lower_bound || alert->value_count <= alert->event_count;
+	if (records)
+		mr_buf_printf(out, "%s%llu record%s", least, (unsigned long long)alert->event_count,
+			      alert->event_count == 1 ? "" : "s");
 	if (alert->value_count > 0) {
-		mr_buf_printf(out, " with %s%llu different ", least,
+		mr_buf_printf(out, "%s%s%llu different ", records ? " with " : "", least,
 			      (unsigned long long)alert->value_count);
 		put(out, rule->fields.count > 0 ? rule->fields.items[0] : MR_SLICE("values"));
 	}

@@ -223,6 +223,19 @@ static void a_plain_alert_says_what_who_where_when(void **state)
 	json_line_close(&line);
 }
 
+static void an_operation_that_ends_as_a_sentence_does_not_end_the_message(void **state)
+{
+	(void)state;
+	struct mr_signal_field field = {MR_F_OPERATION, MR_STRING, C("Add user. ")};
+	struct mr_alert alert = plain_alert();
+	alert.evidence[0] = evidence_of(&field, 1);
+	write_alert(&alert);
+	assert_at("message",
+		  "Inbox forwarding: somebody did Add user at 2021-05-18T21:13:33.123456Z");
+	assert_at("evidences.0.api.operation", "Add user. ");
+	json_line_close(&line);
+}
+
 static void evidence_says_all_that_is_known(void **state)
 {
 	(void)state;
@@ -403,6 +416,14 @@ static void a_spray_names_no_victim_as_the_actor(void **state)
 		assert_says(same ? "; in the name of 17 users, such as ann (Finance); on"
 				 : "; in the name of 17 users, such as ann (Finance); bob "
 				   "(Finance); cyd (Finance); on at least 1 target: Mail; from");
+		json_line_close(&line);
+		/* Of more records than are kept, what is known of the values is said. */
+		alert.lower_bound = true;
+		alert.event_count = 20;
+		alert.value_count = 200;
+		write_alert(&alert);
+		assert_says("Many addresses: at least 200 different actor.user.name for "
+			    "src_endpoint.ip 203.0.113.9; in the name of at least 200 users");
 		json_line_close(&line);
 	}
 	counted_fields[0] = MR_F_SRC_IP;
@@ -718,6 +739,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_plain_alert_says_what_who_where_when),
+	    cmocka_unit_test(an_operation_that_ends_as_a_sentence_does_not_end_the_message),
 	    cmocka_unit_test(evidence_says_all_that_is_known),
 	    cmocka_unit_test(a_system_that_the_schema_has_no_number_for_is_other),
 	    cmocka_unit_test(tags_become_techniques_and_tactics),
