@@ -25,7 +25,7 @@ uint8_t mr_key_group(const uint8_t seed[16], uint32_t consumer, struct mr_slice 
 	return (uint8_t)(state >> 56);
 }
 
-/* ---- fields ---- */
+/* ---- texts ---- */
 
 static_assert(MR_SIGNAL_FIELDS_MAX * MR_SHOWN_TEXT_MAX <= MR_BATCH_BODY_MAX / 8,
 	      "what is shown leaves a message's room to what is needed");
@@ -43,6 +43,19 @@ struct mr_slice mr_signal_shown(struct mr_arena *arena, struct mr_slice text)
 	memcpy(cut + len, mark, sizeof(mark) - 1);
 	return (struct mr_slice){cut, len + sizeof(mark) - 1};
 }
+
+struct mr_slice mr_signal_value(struct mr_arena *arena, struct mr_slice folded)
+{
+	uint8_t digest[(MR_VALUE_TEXT_MAX + 1) / 2];
+	if (folded.len <= MR_VALUE_TEXT_MAX)
+		return folded;
+	char *text = mr_arena_alloc(arena, MR_VALUE_TEXT_MAX + 2);
+	mr_sha256(folded.at, folded.len, digest);
+	mr_hex(digest, sizeof(digest), text);
+	return (struct mr_slice){text, MR_VALUE_TEXT_MAX + 1};
+}
+
+/* ---- fields ---- */
 
 void mr_signal_fields_encode(const struct mr_signal_field *fields, uint32_t count,
 			     struct mr_buf *out)

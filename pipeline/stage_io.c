@@ -337,19 +337,6 @@ static struct mr_output *next_output(struct mr_writer *writer, enum mr_content c
 	return NULL;
 }
 
-/* A signal that no message can hold, made smaller: without the values that do not fit, which makes
- * a count a lower bound. */
-static void shrink_signal(struct mr_signal *signal, struct mr_buf *out, size_t start)
-{
-	for (;;) {
-		mr_signal_encode(signal, out);
-		if (out->len - start <= MR_BATCH_BODY_MAX || signal->value_count == 0)
-			return;
-		out->len = start;
-		signal->value_count /= 2;
-	}
-}
-
 /* Nothing is left out in silence: the count makes the command fail at its end. */
 static void leave_out(struct mr_writer *out, enum mr_counter counter, const char *what,
 		      struct mr_slice record_id)
@@ -363,21 +350,6 @@ static void leave_out(struct mr_writer *out, enum mr_counter counter, const char
 	       record_id.at);
 }
 
-/* Values that are left out make a count a lower bound: that is counted, and named. */
-static void note_shrunk(struct mr_writer *out, const struct mr_signal *signal, uint32_t values)
-{
-	if (values == signal->value_count)
-		return;
-	if (out->counters != NULL)
-		mr_count(out->counters, MR_C_KEYS_CAPPED, 1);
-	mr_log(MR_LOG_WARNING,
-	       "of %u values to count %u are left out: they do not fit the %d bytes of a message; "
-	       "the record's id begins \"%.*s\"",
-	       signal->value_count, signal->value_count - values, MR_BATCH_BODY_MAX,
-	       (int)(signal->record_id.len < 128 ? signal->record_id.len : 128),
-	       signal->record_id.at);
-}
-
 void mr_writer_signal(struct mr_writer *out, const struct mr_signal *signal)
 {
 	struct mr_output *output;
@@ -387,13 +359,7 @@ void mr_writer_signal(struct mr_writer *out, const struct mr_signal *signal)
 		size_t start = lane->open.bytes.len;
 		given++;
 		mr_signal_encode(signal, &lane->open.bytes);
-		if (lane_added(out, lane, start, signal->arrival_us))
-			continue;
-		struct mr_signal small = *signal;
-		shrink_signal(&small, &lane->open.bytes, start);
-		if (lane_added(out, lane, start, signal->arrival_us))
-			note_shrunk(out, signal, small.value_count);
-		else
+		if (!lane_added(out, lane, start, signal->arrival_us))
 			leave_out(out,
 				  signal->counted_id.len > 0 ? MR_C_INNER_SIGNALS_TOO_LARGE
 							     : MR_C_SIGNALS_TOO_LARGE,

@@ -15,6 +15,9 @@
  * never makes a signal too large for a message: that is left to keys and carried fields, which are
  * never shortened. */
 #define MR_SHOWN_TEXT_MAX 1024
+/* Bytes of a value that travels as it is. A longer one travels as its SHA-256 in hexadecimal, which
+ * is a byte longer than all that travel as they are: no text can be made to equal it. */
+#define MR_VALUE_TEXT_MAX 63
 
 /* One value of one field, as an alert shows it or an outer correlation groups by it. A
  * multi-valued field stands here once for each value. */
@@ -42,7 +45,7 @@ struct mr_signal {
 	uint32_t key_count;                   /* 0: no group-by */
 	struct mr_slice key[MR_GROUP_BY_MAX]; /* case-folded, in group-by order */
 	/* Value tuples for the kinds that count or add up values: value_count tuples of value_width
-	 * texts each, case-folded, flat. */
+	 * texts each, flat, case-folded and as mr_signal_value gives them. */
 	uint32_t value_count;
 	uint32_t value_width;
 	const struct mr_slice *values;
@@ -57,6 +60,8 @@ uint8_t mr_key_group(const uint8_t seed[16], uint32_t consumer, struct mr_slice 
 /* The text as alerts show it: one that is too long is cut between two characters and ends in "…".
  */
 struct mr_slice mr_signal_shown(struct mr_arena *arena, struct mr_slice text);
+/* The case-folded text as values are counted: equal where the texts are. */
+struct mr_slice mr_signal_value(struct mr_arena *arena, struct mr_slice folded);
 
 /* To and from msgpack, one item. Decoding survives any bytes. Arrays are put into `arena`. */
 void mr_signal_encode(const struct mr_signal *signal, struct mr_buf *out);

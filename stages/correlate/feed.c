@@ -43,15 +43,24 @@ static struct choices choices_of(struct corr *corr, const struct mr_signal *sign
 	return found;
 }
 
+/* Texts as values are counted, not as keys are shown. */
+static void make_values(struct corr *corr, struct choices *choices)
+{
+	for (uint32_t i = 0; i < choices->count; i++)
+		choices->texts[i] = mr_signal_value(&corr->arena, choices->texts[i]);
+}
+
 /* All tuples of the fields' values, at most MR_PRODUCT_MAX; what is past that is counted. Each is
  * `width` texts, flat. 0 where a field is missing; one empty tuple where there is no field. */
 static uint32_t tuples_of(struct corr *corr, const struct mr_signal *signal, const mr_field *fields,
-			  uint32_t width, const struct mr_slice **out)
+			  uint32_t width, bool values, const struct mr_slice **out)
 {
 	struct choices choices[MR_GROUP_BY_MAX];
 	uint64_t total = 1;
 	for (uint32_t w = 0; w < width; w++) {
 		choices[w] = choices_of(corr, signal, fields[w]);
+		if (values)
+			make_values(corr, &choices[w]);
 		total *= choices[w].count;
 		if (total > UINT32_MAX)
 			total = UINT32_MAX;
@@ -103,11 +112,11 @@ static void send_to(struct corr *corr, const struct corr_outer *outer, struct mr
 		signal->value_width = rule->fields.count;
 		signal->value_count =
 		    tuples_of(corr, signal, mr_rule_value_fields(rule, outer->position),
-			      rule->fields.count, &signal->values);
+			      rule->fields.count, true, &signal->values);
 		if (signal->value_count == 0)
 			return;
 	}
-	uint32_t count = tuples_of(corr, signal, keys, rule->group_by.count, &texts);
+	uint32_t count = tuples_of(corr, signal, keys, rule->group_by.count, false, &texts);
 	if (count == 0)
 		mr_count(corr->env->counters, MR_C_NO_GROUP_KEY, 1);
 	for (uint32_t i = 0; i < count; i++) {

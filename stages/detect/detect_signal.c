@@ -168,14 +168,23 @@ struct product {
 	bool capped;
 };
 
+/* Texts as values are counted, not as keys are shown. */
+static void make_values(struct detect_signals *signals, struct texts *texts)
+{
+	for (uint32_t i = 0; i < texts->count; i++)
+		texts->at[i] = mr_signal_value(&signals->arena, texts->at[i]);
+}
+
 static struct product multiply(struct detect_signals *signals, const struct mr_events *events,
 			       const struct mr_event *event, const struct detect_field *fields,
-			       uint32_t width)
+			       uint32_t width, bool values)
 {
 	struct product product = {.count = 1};
 	struct texts *columns = mr_arena_alloc(&signals->arena, width * sizeof *columns);
 	for (uint32_t f = 0; f < width; f++) {
 		product.capped |= !read_texts(signals, events, event, &fields[f], &columns[f]);
+		if (values)
+			make_values(signals, &columns[f]);
 		product.count *= columns[f].count;
 		if (product.count > MR_PRODUCT_MAX) {
 			product.count = MR_PRODUCT_MAX;
@@ -295,12 +304,12 @@ static void correlate(struct detect_signals *signals, const struct mr_events *ev
 	}
 	uint32_t width = rule->group_by.count;
 	uint32_t value_width = rule->type == MR_CORRELATION_VALUE_COUNT ? rule->fields.count : 0;
-	struct product keys = multiply(signals, events, event, consumer->group, width);
+	struct product keys = multiply(signals, events, event, consumer->group, width, false);
 	if (keys.count == 0)
 		mr_count(signals->counters, MR_C_NO_GROUP_KEY, 1);
 	struct product values = {0};
 	if (value_width != 0) {
-		values = multiply(signals, events, event, consumer->values, value_width);
+		values = multiply(signals, events, event, consumer->values, value_width, true);
 		if (values.count == 0)
 			return; /* without the value it is no occurrence */
 	}

@@ -19,6 +19,21 @@ correlation:
     condition:
         gte: 2
 level: low
+---
+title: Many parameters of one user
+id: 7d1c2f5e-6d1f-4c1e-9f0e-2b8a4d7c9b13
+status: test
+correlation:
+    type: value_count
+    rules:
+        - 5f1c2f5e-6d1f-4c1e-9f0e-2b8a4d7c9b11
+    group-by:
+        - UserId
+    timespan: 1h
+    condition:
+        field: Parameter
+        gte: 48
+level: low
 """
 LONG = "y" * (4500 << 10)
 
@@ -47,6 +62,17 @@ class TooLarge(unittest.TestCase):
         self.assertIn("a signal with its keys is left out: it does not fit the 4194304 bytes of a message; the "
                       f"record's id begins \"{records[2]['Id']}\"", said)
         self.assertIn("2 signals were too large; all else was judged", said)
+
+    def test_values(self):
+        """Values that pass a message are counted exactly, as if they were short."""
+        record = mr.record(0, 1)
+        for length in 10, 90 << 10:
+            record["Parameter"] = ["v" * length + str(number) for number in range(48)]
+            status, found, said, counted = self.scan([record])
+            self.assertEqual((status, counted["keys_capped"], counted["signals_too_large"]), (0, 0, 0), said)
+            self.assertEqual([alert["unmapped"]["millrace"]["key"] for alert in found], [[record["UserId"]]])
+            record["Parameter"][0] = record["Parameter"][1].upper()
+            self.assertEqual(self.scan([record])[1], [])
 
     def test_event(self):
         """Where the chain is cut, the event itself has to fit."""

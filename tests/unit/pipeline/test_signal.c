@@ -38,10 +38,34 @@ static void a_long_shown_text_is_cut_between_characters(void **state)
 	mr_arena_fini(&arena);
 }
 
+static void a_long_value_is_a_digest_that_no_text_is(void **state)
+{
+	(void)state;
+	struct mr_arena arena = {0};
+	char text[MR_VALUE_TEXT_MAX + 1], other[1000];
+	memset(text, 'a', sizeof text);
+	memset(other, 'a', sizeof other);
+	struct mr_slice value = mr_signal_value(&arena, (struct mr_slice){text, MR_VALUE_TEXT_MAX});
+	assert_ptr_equal(value.at, text);
+	assert_int_equal(value.len, MR_VALUE_TEXT_MAX);
+	value = mr_signal_value(&arena, (struct mr_slice){text, sizeof text});
+	assert_int_equal(value.len, MR_VALUE_TEXT_MAX + 1);
+	assert_memory_equal(value.at,
+			    "ffe054fe7ae0cb6dc65c3af9b61d5209f439851db43d0ba5997337df154668eb", 64);
+	assert_true(
+	    mr_slice_eq(value, mr_signal_value(&arena, (struct mr_slice){other, sizeof text})));
+	assert_false(
+	    mr_slice_eq(value, mr_signal_value(&arena, (struct mr_slice){other, sizeof other})));
+	/* The digest as a text of its own is another value. */
+	assert_false(mr_slice_eq(value, mr_signal_value(&arena, value)));
+	mr_arena_fini(&arena);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_long_shown_text_is_cut_between_characters),
+	    cmocka_unit_test(a_long_value_is_a_digest_that_no_text_is),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
