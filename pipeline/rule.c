@@ -21,12 +21,34 @@
 struct mr_slice mr_correlation_name(enum mr_correlation_type type)
 {
 	static const char *const names[] = {
-#define X(symbol, name) name,
+#define X(symbol, name, counts, condition) name,
 #include "millrace/correlation.def"
 #undef X
 	};
 	assert((unsigned)type < MR_CORRELATION_COUNT);
 	return mr_slice(names[type]);
+}
+
+enum mr_correlation_counts mr_correlation_counts(enum mr_correlation_type type)
+{
+	static const enum mr_correlation_counts all[] = {
+#define X(symbol, name, counts, condition) MR_COUNTS_##counts,
+#include "millrace/correlation.def"
+#undef X
+	};
+	assert((unsigned)type < MR_CORRELATION_COUNT);
+	return all[type];
+}
+
+enum mr_correlation_condition mr_correlation_condition(enum mr_correlation_type type)
+{
+	static const enum mr_correlation_condition all[] = {
+#define X(symbol, name, counts, condition) MR_CONDITION_##condition,
+#include "millrace/correlation.def"
+#undef X
+	};
+	assert((unsigned)type < MR_CORRELATION_COUNT);
+	return all[type];
 }
 
 void mr_catalog_fini(struct mr_catalog *catalog)

@@ -11,12 +11,18 @@
 enum mr_rule_kind { MR_RULE_DETECTION, MR_RULE_CORRELATION };
 
 enum mr_correlation_type {
-#define X(symbol, name) MR_CORRELATION_##symbol,
+#define X(symbol, name, counts, condition) MR_CORRELATION_##symbol,
 #include "millrace/correlation.def"
 #undef X
 	MR_CORRELATION_COUNT
 };
 struct mr_slice mr_correlation_name(enum mr_correlation_type type);
+
+enum mr_correlation_counts { MR_COUNTS_RECORDS, MR_COUNTS_VALUES, MR_COUNTS_RULES };
+enum mr_correlation_counts mr_correlation_counts(enum mr_correlation_type type);
+
+enum mr_correlation_condition { MR_CONDITION_REQUIRED, MR_CONDITION_OPTIONAL, MR_CONDITION_NONE };
+enum mr_correlation_condition mr_correlation_condition(enum mr_correlation_type type);
 
 enum mr_level {
 	MR_LEVEL_NONE,

@@ -91,7 +91,8 @@ static enum mr_err rule_open(const struct mr_catalog *catalog, struct corr_rule 
 				    "more than %d fields in group-by or condition",
 				    (int)rule->id.len, rule->id.at, MR_GROUP_BY_MAX);
 	steps_number(own);
-	uint32_t fallback = rule->type == MR_CORRELATION_TEMPORAL ? own->step_count : 1;
+	bool counts_rules = mr_correlation_counts(rule->type) == MR_COUNTS_RULES;
+	uint32_t fallback = counts_rules ? own->step_count : 1;
 	enum mr_err err = threshold_of(rule, fallback, &own->threshold, error);
 	if (err != MR_OK)
 		return err;

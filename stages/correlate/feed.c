@@ -108,7 +108,7 @@ static void send_to(struct corr *corr, const struct corr_outer *outer, struct mr
 	signal->key_count = rule->group_by.count;
 	signal->value_count = 0;
 	signal->value_width = 0;
-	if (rule->type == MR_CORRELATION_VALUE_COUNT) {
+	if (mr_correlation_counts(rule->type) == MR_COUNTS_VALUES) {
 		signal->value_width = rule->fields.count;
 		signal->value_count =
 		    tuples_of(corr, signal, mr_rule_value_fields(rule, outer->position),

@@ -117,10 +117,11 @@ static uint64_t alert_fill(struct corr *corr, struct corr_slot *slot, struct mr_
 	    .lower_bound = items_bound,
 	    .evidence_count = records < MR_EVIDENCE_MAX ? records : MR_EVIDENCE_MAX,
 	};
-	if (rule->rule->type == MR_CORRELATION_EVENT_COUNT) {
+	enum mr_correlation_counts counts = mr_correlation_counts(rule->rule->type);
+	if (counts == MR_COUNTS_RECORDS) {
 		alert->event_count = counted;
 		alert->lower_bound = set_bound;
-	} else if (rule->rule->type == MR_CORRELATION_VALUE_COUNT) {
+	} else if (counts == MR_COUNTS_VALUES) {
 		alert->value_count = counted;
 		alert->lower_bound |= set_bound;
 	}

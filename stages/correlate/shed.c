@@ -78,8 +78,7 @@ static uint64_t things(const struct corr_slot *slot)
 static uint64_t slot_part(const struct corr_slot *slot)
 {
 	const struct corr_rule *rule = slot->key->rule;
-	bool ordered = rule->rule->type == MR_CORRELATION_TEMPORAL_ORDERED;
-	uint64_t whole = ordered ? rule->step_count : rule->threshold;
+	uint64_t whole = rule->threshold;
 	uint64_t most = things(slot) + (slot->previous == NULL ? 0 : things(slot->previous));
 	if (slot->fired)
 		return WHOLE;

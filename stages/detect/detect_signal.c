@@ -303,7 +303,8 @@ static void correlate(struct detect_signals *signals, const struct mr_events *ev
 		return;
 	}
 	uint32_t width = rule->group_by.count;
-	uint32_t value_width = rule->type == MR_CORRELATION_VALUE_COUNT ? rule->fields.count : 0;
+	bool counts_values = mr_correlation_counts(rule->type) == MR_COUNTS_VALUES;
+	uint32_t value_width = counts_values ? rule->fields.count : 0;
 	struct product keys = multiply(signals, events, event, consumer->group, width, false);
 	if (keys.count == 0)
 		mr_count(signals->counters, MR_C_NO_GROUP_KEY, 1);

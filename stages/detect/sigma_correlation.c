@@ -108,15 +108,16 @@ static bool read_condition(struct sigma_scope *scope, struct sigma_source *sourc
 {
 	struct mr_rule *rule = &source->rule;
 	struct sigma_yaml *map = sigma_yaml_get(body_of(source), "condition");
-	bool counts =
-	    rule->type == MR_CORRELATION_EVENT_COUNT || rule->type == MR_CORRELATION_VALUE_COUNT;
-	if (map == NULL && !counts)
+	enum mr_correlation_condition wanted = mr_correlation_condition(rule->type);
+	bool counts_values = mr_correlation_counts(rule->type) == MR_COUNTS_VALUES;
+	if (map == NULL && wanted != MR_CONDITION_REQUIRED)
 		return true;
 	if (map == NULL)
 		return sigma_refuse(scope, SIGMA_AT(body_of(source)),
 				    "\"condition\" is missing, such as `condition: {gte: 5}`");
-	if (rule->type == MR_CORRELATION_TEMPORAL_ORDERED)
-		return sigma_refuse(scope, SIGMA_AT(map), "temporal_ordered takes no condition");
+	if (wanted == MR_CONDITION_NONE)
+		return sigma_refuse(scope, SIGMA_AT(map), "%.*s takes no condition",
+				    SIGMA_SHOW(mr_correlation_name(rule->type)));
 	if (map->kind != SIGMA_YAML_MAP)
 		return sigma_refuse(scope, SIGMA_AT(map),
 				    "%s where a map such as `gte: 5` should stand",
@@ -124,7 +125,7 @@ static bool read_condition(struct sigma_scope *scope, struct sigma_source *sourc
 	rule->condition = mr_arena_alloc(scope->arena, (map->count + 1u) * sizeof *rule->condition);
 	for (uint32_t i = 0; i < map->count; i++) {
 		bool field = sigma_yaml_is(map->keys[i], "field");
-		if (field && rule->type != MR_CORRELATION_VALUE_COUNT)
+		if (field && !counts_values)
 			return sigma_refuse(scope, SIGMA_AT(map->keys[i]), "%.*s takes no field",
 					    SIGMA_SHOW(mr_correlation_name(rule->type)));
 		if (field
@@ -132,8 +133,9 @@ static bool read_condition(struct sigma_scope *scope, struct sigma_source *sourc
 			: !read_part(scope, source, map->keys[i], map->items[i]))
 			return false;
 	}
-	if (rule->type == MR_CORRELATION_VALUE_COUNT && rule->fields.count == 0)
-		return sigma_refuse(scope, SIGMA_AT(map), "value_count needs \"field\"");
+	if (counts_values && rule->fields.count == 0)
+		return sigma_refuse(scope, SIGMA_AT(map), "%.*s needs \"field\"",
+				    SIGMA_SHOW(mr_correlation_name(rule->type)));
 	if (rule->condition_count == 0)
 		return sigma_refuse(scope, SIGMA_AT(map), "the condition compares with nothing");
 	return true;
@@ -284,12 +286,6 @@ static struct sigma_source *resolve(struct sigma_builder *load, struct sigma_sou
 	return count == 1 ? named : NULL;
 }
 
-static bool is_temporal(const struct sigma_source *source)
-{
-	return source->rule.type == MR_CORRELATION_TEMPORAL ||
-	       source->rule.type == MR_CORRELATION_TEMPORAL_ORDERED;
-}
-
 /* Depth first: 0 not seen, 1 under way (meeting it again is a cycle), 2 done. */
 static void link_one(struct sigma_builder *load, struct sigma_source *source, uint32_t depth)
 {
@@ -317,7 +313,9 @@ static void link_one(struct sigma_builder *load, struct sigma_source *source, ui
 		if (source->refused)
 			break;
 		source->refers[i] = named;
-		source->rule.inactive |= named->rule.inactive && is_temporal(source);
+		source->rule.inactive |=
+		    named->rule.inactive &&
+		    mr_correlation_counts(source->rule.type) == MR_COUNTS_RULES;
 		if (correlation && source->rule.layer <= named->rule.layer)
 			source->rule.layer = (uint8_t)(named->rule.layer + 1);
 	}
