@@ -53,6 +53,8 @@ enum mr_how {
 	MR_HOW_USER_KEY,  /* an object id or PUID, without what SharePoint wraps around it */
 	MR_HOW_PERSON,    /* the first value that looks like a user principal name */
 	MR_HOW_GUID,      /* the first value that is a GUID */
+	MR_HOW_PRINCIPAL, /* the GUID of "ServicePrincipal_GUID", as directory records name an app
+			   */
 	MR_HOW_MFA        /* multiFactorAuthentication is true, singleFactorAuthentication false */
 };
 

@@ -247,6 +247,16 @@ static bool is_guid(struct mr_slice text)
 	return true;
 }
 
+static void put_principal(const struct mr_view *view, mr_field to, struct mr_slice text)
+{
+	const struct mr_slice prefix = MR_SLICE("serviceprincipal_");
+	if (text.len <= prefix.len || !mr_fold_eq((struct mr_slice){text.at, prefix.len}, prefix))
+		return;
+	struct mr_slice id = {text.at + prefix.len, text.len - prefix.len};
+	if (is_guid(id))
+		put_text(view, to, id);
+}
+
 static void put_mfa(const struct mr_view *view, mr_field to, struct mr_slice text)
 {
 	if (mr_fold_eq(text, MR_SLICE("multifactorauthentication")))
@@ -314,6 +324,9 @@ static void put_one(const struct mr_view *view, const struct compiled *row, stru
 	case MR_HOW_GUID:
 		if (is_guid(text))
 			put_text(view, row->to, text);
+		break;
+	case MR_HOW_PRINCIPAL:
+		put_principal(view, row->to, text);
 		break;
 	case MR_HOW_MFA:
 		put_mfa(view, row->to, text);

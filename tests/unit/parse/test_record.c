@@ -218,6 +218,11 @@ static void audit_log_is_normalised(void **state)
 	check_field(share, "actor.user.uid", "100320012668d61a");
 	check_field(share, "src_endpoint.ip", "-");
 	check_field(share, "metadata.product.name", "SharePointFileOperation");
+	const char *app = "{\"Operation\":\"X\",\"RecordType\":8,\"UserKey\":\"Not Available\","
+			  "\"UserId\":\"ServicePrincipal_0df31120-5486-4bda-ab7b-656f09dca3be\"}";
+	check_field(app, "actor.user.uid", "0df31120-5486-4bda-ab7b-656f09dca3be");
+	check_field("{\"Operation\":\"X\",\"RecordType\":8,\"UserId\":\"ServicePrincipal_\"}",
+		    "actor.user.uid", "-");
 	/* Types as old and as new as the schema knows them, and one that it does not. */
 	check_field("{\"Operation\":\"X\",\"RecordType\":1}", "metadata.product.name",
 		    "ExchangeAdmin");
