@@ -1,19 +1,21 @@
-/* snapshot.c - the form of a snapshot: sections by key group under one checksum.
+/* snapshot.c - the form of a snapshot: sections under one checksum.
  *
  * Written when a worker's state is cut at a barrier, read when the next incarnation restores it.
  * Reading fails with MR_BAD_INPUT where the snapshot is not whole, is another stage's, or is newer
  * than this program; it never looks past the bytes it was given.
  *
  * Layout, numbers little-endian: "MRSNAP\r\n", u32 version, u32 length of the stage's name, the
- * name; then for each section u32 key group, u64 length, the bytes; then u32 0xffffffff and a u64
- * XXH3 over everything before it. */
+ * name; then the sections; then u32 0xffffffff and a u64 XXH3 over everything before it. A section
+ * is u32 key group, or 256 where it has a name, u32 length of the name, u64 length of the bytes,
+ * the name, the bytes. */
 #include "millrace/checkpoint.h"
 
 #include <assert.h>
 
 #define MAGIC "MRSNAP\r\n"
 #define MAGIC_LEN 8
-#define SECTION_HEAD 12
+#define SECTION_HEAD 16
+#define NAMED MR_KEY_GROUPS /* in the key group's place */
 #define END_MARK UINT32_MAX
 #define TRAILER (4 + 8)
 
@@ -41,12 +43,27 @@ void mr_snapshot_begin(struct mr_buf *out, const char *stage)
 	mr_buf_add_text(out, stage);
 }
 
-void mr_snapshot_section(struct mr_buf *out, uint8_t key_group, struct mr_slice bytes)
+static void put_section(struct mr_buf *out, uint32_t key_group, struct mr_slice name,
+			struct mr_slice bytes)
 {
 	put(out, key_group, 4);
+	put(out, name.len, 4);
 	put(out, bytes.len, 8);
+	if (name.len > 0)
+		mr_buf_add(out, name.at, name.len);
 	if (bytes.len > 0)
 		mr_buf_add(out, bytes.at, bytes.len);
+}
+
+void mr_snapshot_section(struct mr_buf *out, uint8_t key_group, struct mr_slice bytes)
+{
+	put_section(out, key_group, (struct mr_slice){"", 0}, bytes);
+}
+
+void mr_snapshot_named(struct mr_buf *out, struct mr_slice name, struct mr_slice bytes)
+{
+	assert(name.len > 0 && name.len <= UINT32_MAX);
+	put_section(out, NAMED, name, bytes);
 }
 
 void mr_snapshot_end(struct mr_buf *out, size_t begin)
@@ -54,6 +71,20 @@ void mr_snapshot_end(struct mr_buf *out, size_t begin)
 	assert(begin <= out->len);
 	put(out, END_MARK, 4);
 	put(out, mr_hash64(out->data + begin, out->len - begin, 0), 8);
+}
+
+/* The checksum and the mark before it: the bytes end where they were meant to. */
+static enum mr_err check_sum(struct mr_slice bytes, struct mr_error *error)
+{
+	if (bytes.len < TRAILER)
+		return mr_error_set(error, MR_BAD_INPUT, "this is no snapshot: it has %zu bytes",
+				    bytes.len);
+	size_t sum_at = bytes.len - 8;
+	if (get(bytes.at + sum_at, 8) != mr_hash64(bytes.at, sum_at, 0) ||
+	    get(bytes.at + sum_at - 4, 4) != END_MARK)
+		return mr_error_set(error, MR_BAD_INPUT,
+				    "the snapshot is not whole: its checksum differs");
+	return MR_OK;
 }
 
 /* The head: magic, version, stage. *at moves behind it. */
@@ -80,44 +111,67 @@ static enum mr_err check_head(struct mr_slice snapshot, const char *stage, size_
 	return MR_OK;
 }
 
-static enum mr_err find_section(struct mr_slice snapshot, size_t at, uint8_t key_group,
-				struct mr_slice *section_out, struct mr_error *error)
+/* The section that `left` begins with; `left` moves behind it. False where it is broken. */
+static bool take_section(struct mr_slice *left, struct mr_section *out)
 {
-	size_t end = snapshot.len - TRAILER; /* where the end mark must stand */
-	while (at < end) {
-		if (end - at < SECTION_HEAD)
-			break;
-		uint64_t group = get(snapshot.at + at, 4);
-		uint64_t len = get(snapshot.at + at + 4, 8);
-		at += SECTION_HEAD;
-		if (group >= MR_KEY_GROUPS || len > end - at)
-			break;
-		if (group == key_group && section_out->len == 0)
-			*section_out = (struct mr_slice){snapshot.at + at, len};
-		at += len;
-	}
-	if (at == end)
-		return MR_OK;
-	*section_out = (struct mr_slice){"", 0};
-	return mr_error_set(error, MR_BAD_INPUT, "a section of the snapshot is broken at byte %zu",
-			    at);
+	if (left->len < SECTION_HEAD)
+		return false;
+	uint64_t group = get(left->at, 4);
+	uint64_t name_len = get(left->at + 4, 4);
+	uint64_t len = get(left->at + 8, 8);
+	uint64_t room = left->len - SECTION_HEAD;
+	if (group > NAMED || (group == NAMED) != (name_len > 0) || name_len > room ||
+	    len > room - name_len)
+		return false;
+	const char *name = left->at + SECTION_HEAD;
+	*out = (struct mr_section){.name = {name, name_len},
+				   .key_group = group == NAMED ? 0 : (uint8_t)group,
+				   .bytes = {name + name_len, len}};
+	left->at = name + name_len + len;
+	left->len = room - name_len - len;
+	return true;
 }
 
-enum mr_err mr_snapshot_find(struct mr_slice snapshot, const char *stage, uint8_t key_group,
-			     struct mr_slice *section_out, struct mr_error *error)
+/* So that whoever walks them has nothing left to check. */
+static enum mr_err check_sections(struct mr_slice sections, struct mr_error *error)
+{
+	bool seen[MR_KEY_GROUPS] = {false};
+	while (sections.len > 0) {
+		struct mr_section section;
+		if (!take_section(&sections, &section))
+			return mr_error_set(error, MR_BAD_INPUT,
+					    "a section of the snapshot is broken, %zu bytes before "
+					    "its end",
+					    sections.len);
+		if (section.name.len > 0)
+			continue;
+		if (seen[section.key_group])
+			return mr_error_set(error, MR_BAD_INPUT,
+					    "the snapshot has key group %u twice",
+					    section.key_group);
+		seen[section.key_group] = true;
+	}
+	return MR_OK;
+}
+
+enum mr_err mr_snapshot_open(struct mr_slice bytes, const char *stage, struct mr_snapshot *out,
+			     struct mr_error *error)
 {
 	size_t at = 0;
-	*section_out = (struct mr_slice){"", 0};
-	if (snapshot.len < TRAILER)
-		return mr_error_set(error, MR_BAD_INPUT, "this is no snapshot: it has %zu bytes",
-				    snapshot.len);
-	size_t sum_at = snapshot.len - 8;
-	if (get(snapshot.at + sum_at, 8) != mr_hash64(snapshot.at, sum_at, 0) ||
-	    get(snapshot.at + sum_at - 4, 4) != END_MARK)
-		return mr_error_set(error, MR_BAD_INPUT,
-				    "the snapshot is not whole: its checksum differs");
-	enum mr_err err = check_head(snapshot, stage, &at, error);
+	*out = (struct mr_snapshot){{"", 0}};
+	enum mr_err err = check_sum(bytes, error);
+	if (err == MR_OK)
+		err = check_head(bytes, stage, &at, error);
 	if (err != MR_OK)
 		return err;
-	return find_section(snapshot, at, key_group, section_out, error);
+	struct mr_slice sections = {bytes.at + at, bytes.len - TRAILER - at};
+	err = check_sections(sections, error);
+	if (err == MR_OK)
+		out->sections = sections;
+	return err;
+}
+
+bool mr_snapshot_next(struct mr_snapshot *snapshot, struct mr_section *out)
+{
+	return snapshot->sections.len > 0 && take_section(&snapshot->sections, out);
 }

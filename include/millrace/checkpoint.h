@@ -1,8 +1,12 @@
-/* checkpoint.h - the form of a snapshot: one section for each key group.
+/* checkpoint.h - the form of a snapshot: sections by key group, and sections by name.
  *
  * Any number of workers up to 256 restores what any other number wrote, because a section belongs
- * to a key group, not to a worker. A snapshot is: magic, version, stage name, then sections (key
- * group, length, bytes) and an XXH3 checksum over all of it. Decoding survives any bytes. */
+ * to a key group or to a name (a source's partition, a sink), not to a worker. Each worker walks
+ * the snapshots that all workers of its group's stage wrote: it restores the key groups that it
+ * owns, and offers the stage every name.
+ *
+ * A snapshot is: magic, version, stage name, sections, and an XXH3 checksum over all of it.
+ * Decoding survives any bytes. */
 #ifndef MILLRACE_CHECKPOINT_H
 #define MILLRACE_CHECKPOINT_H
 
@@ -12,11 +16,23 @@
 
 void mr_snapshot_begin(struct mr_buf *out, const char *stage);
 void mr_snapshot_section(struct mr_buf *out, uint8_t key_group, struct mr_slice bytes);
+/* `name` is not empty. */
+void mr_snapshot_named(struct mr_buf *out, struct mr_slice name, struct mr_slice bytes);
 void mr_snapshot_end(struct mr_buf *out, size_t begin);
 
-/* The section of one key group; empty where it has none. MR_BAD_INPUT where the snapshot is not
- * whole, of another stage or a newer version. */
-enum mr_err mr_snapshot_find(struct mr_slice snapshot, const char *stage, uint8_t key_group,
-			     struct mr_slice *section_out, struct mr_error *error);
+struct mr_section {
+	struct mr_slice name; /* empty: of a key group */
+	uint8_t key_group;
+	struct mr_slice bytes;
+};
+struct mr_snapshot {
+	struct mr_slice sections; /* those not yet walked past */
+};
+/* Check the whole, once. MR_BAD_INPUT where the snapshot is not whole, of another stage or a newer
+ * version, or has a key group twice. Borrows the bytes. */
+enum mr_err mr_snapshot_open(struct mr_slice bytes, const char *stage, struct mr_snapshot *out,
+			     struct mr_error *error);
+/* The next section, in the order of writing; false behind the last. */
+bool mr_snapshot_next(struct mr_snapshot *snapshot, struct mr_section *out);
 
 #endif

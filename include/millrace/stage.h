@@ -3,12 +3,13 @@
  * One process, one thread. pipeline/worker.c owns the loop, the links and the clock; a stage owns
  * no socket and reads no clock. `prepare` runs in the supervisor, once for a run, before any worker
  * starts. In a worker: open, restore?, then process / apply / poll / tick in any order, never
- * nested, at a barrier barrier, then snapshot for each key group, later committed, finish once when
- * all upstream workers have ended, close last. */
+ * nested, at a barrier barrier, then snapshot for each key group and snapshot_named, later
+ * committed, finish once when all upstream workers have ended, close last. */
 #ifndef MILLRACE_STAGE_H
 #define MILLRACE_STAGE_H
 
 #include "millrace/batch.h"
+#include "millrace/checkpoint.h"
 #include "millrace/config.h"
 #include "millrace/file.h"
 #include "millrace/log.h"
@@ -148,12 +149,22 @@ struct mr_stage_ops {
 	enum mr_err (*barrier)(void *state, int64_t watermark_us, struct mr_writer *out,
 			       struct mr_error *error);
 
-	/* The state of one key group, appended to `out`; and back. A stage without state has
+	/* The state of one key group, appended to `out`; and back. A stage without such state has
 	 * neither. Restore survives any bytes (MR_BAD_INPUT) and is called for each group that the
 	 * worker owns. */
 	void (*snapshot)(void *state, uint8_t key_group, struct mr_buf *out);
 	enum mr_err (*restore)(void *state, uint8_t key_group, struct mr_slice bytes,
 			       struct mr_error *error);
+
+	/* State that no key owns, a section for each name (mr_snapshot_named); and back. A source
+	 * names its partitions, a sink itself: what has a position of its own. A name is owned by
+	 * one worker of the group, by a rule that the stage alone knows, and its owner alone writes
+	 * it. Restore survives any bytes and is called for every name that any worker wrote; the
+	 * stage passes over those that this worker does not own. A stage without such state has
+	 * neither. */
+	void (*snapshot_named)(void *state, struct mr_buf *out);
+	enum mr_err (*restore_named)(void *state, struct mr_slice name, struct mr_slice bytes,
+				     struct mr_error *error);
 
 	/* The checkpoint of the last barrier is whole and durable: what was kept for a return to
 	 * the one before may go, and a source may tell its origin how far it has come

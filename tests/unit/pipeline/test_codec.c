@@ -10,56 +10,11 @@
 
 #include <cmocka.h>
 
-#include "millrace/checkpoint.h"
 #include "millrace/pack.h"
 #include "millrace/rule.h"
 #include "millrace/stage.h"
 
-#define S(text) MR_SLICE(text)
-#define C(text)                                                                                    \
-	{                                                                                          \
-		text, sizeof(text) - 1                                                             \
-	} /* in static initialisers */
-
-static struct mr_slice exact(const char *at, size_t len)
-{
-	char *copy = malloc(len == 0 ? 1 : len);
-	if (len > 0)
-		memcpy(copy, at, len);
-	return (struct mr_slice){copy, len};
-}
-
-static void drop(struct mr_slice bytes)
-{
-	free((void *)(uintptr_t)bytes.at);
-}
-
-static void assert_slice(struct mr_slice got, struct mr_slice want)
-{
-	assert_int_equal(got.len, want.len);
-	assert_true(mr_slice_eq(got, want));
-}
-
-/* Every proper prefix fails; so does each single byte turned over, or it gives some other item: the
- * decoder must only survive that. */
-typedef enum mr_err (*decode_fn)(struct mr_slice bytes);
-static void trickle(const struct mr_buf *whole, decode_fn decode)
-{
-	for (size_t len = 0; len < whole->len; len++) {
-		struct mr_slice part = exact(whole->data, len);
-		assert_int_equal(decode(part), MR_BAD_INPUT);
-		drop(part);
-	}
-	struct mr_slice all = exact(whole->data, whole->len);
-	assert_int_equal(decode(all), MR_OK);
-	for (size_t i = 0; i < whole->len; i++) {
-		char *byte = (char *)(uintptr_t)all.at + i;
-		*byte = (char)(*byte ^ 0xff);
-		decode(all);
-		*byte = (char)(*byte ^ 0xff);
-	}
-	drop(all);
-}
+#include "exact.h"
 
 /* ---- pack ---- */
 
@@ -699,40 +654,6 @@ static void a_catalog_with_a_circle_is_an_error(void **state)
 	assert_int_equal(reencode_catalog(&catalog), MR_BAD_INPUT);
 }
 
-/* ---- snapshots ---- */
-
-static enum mr_err decode_snapshot(struct mr_slice bytes)
-{
-	struct mr_slice section;
-	return mr_snapshot_find(bytes, "correlate", 200, &section, NULL);
-}
-
-static void a_snapshot_gives_its_sections(void **state)
-{
-	(void)state;
-	struct mr_buf out = {0};
-	struct mr_slice section;
-	struct mr_error error = {0};
-	mr_buf_add_text(&out, "before");
-	mr_snapshot_begin(&out, "correlate");
-	mr_snapshot_section(&out, 0, S("zero"));
-	mr_snapshot_section(&out, 200, S("two hundred"));
-	mr_snapshot_section(&out, 255, S(""));
-	mr_snapshot_end(&out, 6);
-	struct mr_buf whole = {.data = out.data + 6, .len = out.len - 6};
-	struct mr_slice bytes = {whole.data, whole.len};
-	assert_int_equal(mr_snapshot_find(bytes, "correlate", 200, &section, NULL), MR_OK);
-	assert_slice(section, S("two hundred"));
-	assert_int_equal(mr_snapshot_find(bytes, "correlate", 0, &section, NULL), MR_OK);
-	assert_slice(section, S("zero"));
-	assert_int_equal(mr_snapshot_find(bytes, "correlate", 7, &section, NULL), MR_OK);
-	assert_int_equal(section.len, 0);
-	assert_int_equal(mr_snapshot_find(bytes, "detect", 0, &section, &error), MR_BAD_INPUT);
-	assert_string_equal(error.text, "the snapshot is of stage correlate, not of detect");
-	trickle(&whole, decode_snapshot);
-	mr_buf_fini(&out);
-}
-
 /* ---- the table of names ---- */
 
 static void names_are_found_and_nothing_else(void **state)
@@ -787,7 +708,6 @@ int main(void)
 	    cmocka_unit_test(an_event_comes_back_whole),
 	    cmocka_unit_test(a_catalog_comes_back_whole),
 	    cmocka_unit_test(a_catalog_with_a_circle_is_an_error),
-	    cmocka_unit_test(a_snapshot_gives_its_sections),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,27 +11,7 @@
 #include "stage_io.h"
 #include "tables.h"
 
-#define S(text) MR_SLICE(text)
-
-/* A heap copy of exactly the bytes: an over-read shows under the address sanitizer. */
-static struct mr_slice exact(const char *at, size_t len)
-{
-	char *copy = malloc(len == 0 ? 1 : len);
-	if (len > 0)
-		memcpy(copy, at, len);
-	return (struct mr_slice){copy, len};
-}
-
-static void drop(struct mr_slice bytes)
-{
-	free((void *)(uintptr_t)bytes.at);
-}
-
-static void assert_slice(struct mr_slice got, struct mr_slice want)
-{
-	assert_int_equal(got.len, want.len);
-	assert_true(mr_slice_eq(got, want));
-}
+#include "exact.h"
 
 static const struct mr_region lines = {
     .source = 1, .partition = 7, .position = 100, .form = MR_FORM_LINES, .arrival_us = 5};

@@ -1,0 +1,118 @@
+/* test_snapshot.c - snapshots: what is written comes back, and nothing broken is taken. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "millrace/checkpoint.h"
+
+#include "exact.h"
+
+static enum mr_err decode_snapshot(struct mr_slice bytes)
+{
+	struct mr_snapshot snapshot;
+	struct mr_section section;
+	enum mr_err err = mr_snapshot_open(bytes, "correlate", &snapshot, NULL);
+	while (mr_snapshot_next(&snapshot, &section)) {
+		assert_true(section.name.at >= bytes.at && section.bytes.at >= section.name.at);
+		assert_true(section.bytes.at + section.bytes.len <= bytes.at + bytes.len);
+	}
+	return err;
+}
+
+/* With a checksum that holds: what the checks behind it must see by themselves. */
+static enum mr_err decode_sections(struct mr_slice sections)
+{
+	struct mr_buf out = {0};
+	mr_snapshot_begin(&out, "correlate");
+	mr_buf_add(&out, sections.at, sections.len);
+	mr_snapshot_end(&out, 0);
+	struct mr_slice bytes = exact(out.data, out.len);
+	enum mr_err err = decode_snapshot(bytes);
+	drop(bytes);
+	mr_buf_fini(&out);
+	return err;
+}
+
+static const struct mr_section sections[] = {
+    {C(""), 0, C("zero")},
+    {C("m365/audit.exchange"), 0, C("2026-01-01")},
+    {C(""), 200, C("two hundred")},
+    {C("m365/audit.sharepoint"), 0, C("")},
+    {C(""), 255, C("")},
+};
+#define SECTIONS (sizeof sections / sizeof *sections)
+
+static void put_section(struct mr_buf *out, const struct mr_section *section)
+{
+	if (section->name.len > 0)
+		mr_snapshot_named(out, section->name, section->bytes);
+	else
+		mr_snapshot_section(out, section->key_group, section->bytes);
+}
+
+static void a_snapshot_gives_its_sections(void **state)
+{
+	(void)state;
+	struct mr_buf out = {0};
+	struct mr_snapshot snapshot;
+	struct mr_section got;
+	struct mr_error error = {0};
+	mr_buf_add_text(&out, "before");
+	mr_snapshot_begin(&out, "correlate");
+	for (size_t i = 0; i < SECTIONS; i++)
+		put_section(&out, &sections[i]);
+	mr_snapshot_end(&out, 6);
+	struct mr_buf whole = {.data = out.data + 6, .len = out.len - 6};
+	struct mr_slice bytes = {whole.data, whole.len};
+	assert_int_equal(mr_snapshot_open(bytes, "correlate", &snapshot, NULL), MR_OK);
+	for (size_t i = 0; i < SECTIONS; i++) {
+		assert_true(mr_snapshot_next(&snapshot, &got));
+		assert_slice(got.name, sections[i].name);
+		assert_int_equal(got.key_group, sections[i].key_group);
+		assert_slice(got.bytes, sections[i].bytes);
+	}
+	assert_false(mr_snapshot_next(&snapshot, &got));
+	assert_int_equal(mr_snapshot_open(bytes, "detect", &snapshot, &error), MR_BAD_INPUT);
+	assert_string_equal(error.text, "the snapshot is of stage correlate, not of detect");
+	assert_false(mr_snapshot_next(&snapshot, &got));
+	trickle(&whole, decode_snapshot);
+	mr_buf_fini(&out);
+}
+
+/* The checksum is no guard against whoever can write it: sections are whole, or all are refused. */
+static void a_section_is_whole_or_refused(void **state)
+{
+	(void)state;
+	struct mr_buf out = {0};
+	size_t ends[SECTIONS + 1] = {0};
+	for (size_t i = 0; i < SECTIONS; i++) {
+		put_section(&out, &sections[i]);
+		ends[i + 1] = out.len;
+	}
+	size_t between = 0;
+	for (size_t len = 0; len <= out.len; len++) {
+		bool whole = len == ends[between];
+		between += whole;
+		assert_int_equal(decode_sections((struct mr_slice){out.data, len}),
+				 whole ? MR_OK : MR_BAD_INPUT);
+	}
+	for (size_t bit = 0; bit < out.len * 8; bit++) {
+		out.data[bit / 8] = (char)(out.data[bit / 8] ^ 1 << bit % 8);
+		decode_sections((struct mr_slice){out.data, out.len});
+		out.data[bit / 8] = (char)(out.data[bit / 8] ^ 1 << bit % 8);
+	}
+	mr_snapshot_section(&out, 200, S("again"));
+	assert_int_equal(decode_sections((struct mr_slice){out.data, out.len}), MR_BAD_INPUT);
+	mr_buf_fini(&out);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_snapshot_gives_its_sections),
+	    cmocka_unit_test(a_section_is_whole_or_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
