@@ -1,7 +1,8 @@
-/* batch.c - batch headers and frame headers to and from bytes.
+/* batch.c - batch headers, frame headers and inline records to and from bytes.
  *
- * Called by link.c for each message, by the stages that write or read frames. Decoding fails with
- * MR_BAD_INPUT on anything that cannot be a header of this version: link.c makes that MR_PROTOCOL.
+ * Called by link.c for each message, by stage_io.c, by the stages that write or read frames.
+ * Decoding fails with MR_BAD_INPUT on anything that cannot be a header of this version: link.c
+ * makes that MR_PROTOCOL.
  */
 #include "millrace/batch.h"
 
@@ -50,7 +51,7 @@ static void unpack_header(struct mr_unpack *in, struct mr_batch_header *out)
 	out->sent_batches = mr_unpack_uint(in, UINT64_MAX);
 	out->sent_items = mr_unpack_uint(in, UINT64_MAX);
 	out->by_reference = mr_unpack_bool(in);
-	out->form = (enum mr_form)mr_unpack_uint(in, MR_FORM_FRAMES);
+	out->form = (enum mr_form)mr_unpack_uint(in, MR_FORM_ITEMS);
 	out->source = (uint32_t)mr_unpack_uint(in, UINT32_MAX);
 	out->partition = (uint32_t)mr_unpack_uint(in, UINT32_MAX);
 	out->first_position = mr_unpack_uint(in, UINT64_MAX);
@@ -72,12 +73,16 @@ static const char *contradiction(const struct mr_batch_header *header)
 		return "records have a form, other contents have none";
 	if (header->by_reference && !records)
 		return "only records go by reference";
+	if (header->form == MR_FORM_ITEMS && header->by_reference)
+		return "items do not go by reference";
+	if (header->form == MR_FORM_ITEMS && header->body_len / MR_ITEM_HEADER < header->count)
+		return "its body has no room for its items";
 	if (!header->by_reference && header->body_len > MR_BATCH_BODY_MAX)
 		return "its body is longer than a message may be";
 	if (header->next_position < header->first_position)
 		return "its region ends before it begins";
-	if (header->by_reference &&
-	    header->next_position - header->first_position != header->body_len)
+	uint64_t region = header->form == MR_FORM_ITEMS ? 0 : header->body_len;
+	if (records && header->next_position - header->first_position != region)
 		return "its region is not as long as its body";
 	return NULL;
 }
@@ -131,4 +136,48 @@ void mr_frame_decode(const char in[MR_FRAME_HEADER], struct mr_frame *out)
 	out->length = (uint32_t)get_le(in, 4);
 	out->name = (uint32_t)get_le(in + 4, 4);
 	out->offset = get_le(in + 8, 8);
+}
+
+/* ---- inline records ---- */
+
+void mr_record_encode(const struct mr_record *record, struct mr_buf *out)
+{
+	char *head = mr_buf_reserve(out, MR_ITEM_HEADER + record->bytes.len);
+	mr_frame_encode(&(struct mr_frame){.length = (uint32_t)record->bytes.len,
+					   .name = record->name,
+					   .offset = record->offset},
+			head);
+	put_le(head + MR_FRAME_HEADER, record->origin.source, 4);
+	put_le(head + MR_FRAME_HEADER + 4, record->origin.partition, 4);
+	put_le(head + MR_FRAME_HEADER + 8, record->origin.position, 8);
+	put_le(head + MR_FRAME_HEADER + 16, (uint64_t)record->arrival_us, 8);
+	out->len += MR_ITEM_HEADER;
+	mr_buf_add(out, record->bytes.at, record->bytes.len);
+}
+
+enum mr_err mr_record_decode(struct mr_slice bytes, size_t *at, struct mr_record *out,
+			     struct mr_error *error)
+{
+	size_t left = *at <= bytes.len ? bytes.len - *at : 0;
+	const char *head = bytes.at + *at;
+	struct mr_frame frame = {0};
+	if (left >= MR_ITEM_HEADER)
+		mr_frame_decode(head, &frame);
+	if (left < MR_ITEM_HEADER || frame.length > left - MR_ITEM_HEADER)
+		return mr_error_set(
+		    error, MR_BAD_INPUT,
+		    "the record at byte %zu of a body of %zu bytes reaches past its end", *at,
+		    bytes.len);
+	*out = (struct mr_record){
+	    .bytes = {head + MR_ITEM_HEADER, frame.length},
+	    .origin = {.source = (uint32_t)get_le(head + MR_FRAME_HEADER, 4),
+		       .partition = (uint32_t)get_le(head + MR_FRAME_HEADER + 4, 4),
+		       .position = get_le(head + MR_FRAME_HEADER + 8, 8),
+		       .length = frame.length},
+	    .name = frame.name,
+	    .offset = frame.offset,
+	    .arrival_us = (int64_t)get_le(head + MR_FRAME_HEADER + 16, 8),
+	};
+	*at += MR_ITEM_HEADER + frame.length;
+	return MR_OK;
 }

@@ -38,8 +38,9 @@ void mr_reader_open_records(struct mr_reader *reader, const struct mr_region *re
 void mr_reader_open_items(struct mr_reader *reader, enum mr_content content, uint32_t count,
 			  struct mr_slice body)
 {
-	assert(content > MR_CONTENT_RECORDS && content < MR_CONTENT_COUNT);
+	assert(content > MR_CONTENT_NONE && content < MR_CONTENT_COUNT);
 	reader_open(reader, content);
+	reader->region.form = content == MR_CONTENT_RECORDS ? MR_FORM_ITEMS : 0;
 	reader->body = body;
 	reader->count = count;
 }
@@ -131,10 +132,24 @@ static bool read_line(struct mr_reader *reader, struct mr_record *out)
 	return true;
 }
 
+/* The verdict on the item that was decoded from `at` up to `next`. */
+static bool decoded(struct mr_reader *reader, enum mr_err err)
+{
+	return err == MR_OK ? true : broke(reader);
+}
+
+static bool read_item(struct mr_reader *reader, struct mr_record *out)
+{
+	reader->next = reader->at;
+	return decoded(reader, mr_record_decode(reader->body, &reader->next, out, &reader->broken));
+}
+
 bool mr_reader_record(struct mr_reader *in, struct mr_record *out)
 {
 	if (!has_item(in, MR_CONTENT_RECORDS))
 		return false;
+	if (in->region.form == MR_FORM_ITEMS)
+		return read_item(in, out);
 	bool frames = in->region.form == MR_FORM_FRAMES;
 	if (frames ? !read_frame(in, out) : !read_line(in, out))
 		return false;
@@ -145,12 +160,6 @@ bool mr_reader_record(struct mr_reader *in, struct mr_record *out)
 					 .length = (uint32_t)out->bytes.len};
 	out->arrival_us = in->region.arrival_us;
 	return true;
-}
-
-/* The verdict on the item that was decoded from `at` up to `next`. */
-static bool decoded(struct mr_reader *reader, enum mr_err err)
-{
-	return err == MR_OK ? true : broke(reader);
 }
 
 bool mr_reader_signal(struct mr_reader *in, struct mr_signal *out)
@@ -217,8 +226,8 @@ enum mr_err mr_reader_take_events(struct mr_reader *reader, struct mr_events *ev
 enum mr_err mr_reader_finish(struct mr_reader *reader, struct mr_error *error)
 {
 	reader->events = NULL;
-	bool counted = reader->content != MR_CONTENT_RECORDS && reader->broken.code == MR_OK;
-	if (counted)
+	bool region = reader->content == MR_CONTENT_RECORDS && reader->region.form != MR_FORM_ITEMS;
+	if (!region && reader->broken.code == MR_OK)
 		check_count(reader);
 	if (reader->broken.code == MR_OK) {
 		assert(reader->at == reader->body.len); /* the stage has read all of it */
@@ -465,6 +474,22 @@ void mr_writer_region(struct mr_writer *out, const struct mr_region *region)
 	assert(given > 0);
 }
 
+void mr_writer_record(struct mr_writer *out, const struct mr_record *record)
+{
+	struct mr_output *output;
+	uint32_t at = 0, given = 0;
+	assert(record->bytes.len <= MR_ITEM_RECORD_MAX);
+	while ((output = next_output(out, MR_CONTENT_RECORDS, 0, &at)) != NULL) {
+		struct mr_lane *lane = output_lane(output, 0); /* records go on spread links */
+		size_t start = lane->open.bytes.len;
+		given++;
+		mr_record_encode(record, &lane->open.bytes);
+		bool added = lane_added(out, lane, start, record->arrival_us);
+		assert(added);
+	}
+	assert(given > 0);
+}
+
 void mr_writer_encode_events(struct mr_writer *writer, struct mr_events *events)
 {
 	for (uint32_t i = 0; i < events->count; i++)
@@ -550,12 +575,14 @@ bool mr_writer_is_empty(const struct mr_writer *writer)
 void mr_body_header(const struct mr_output *output, const struct mr_body *body,
 		    struct mr_batch_header *header_out)
 {
-	*header_out = (struct mr_batch_header){.version = MR_BATCH_VERSION,
-					       .kind = MR_BATCH_DATA,
-					       .content = output->content,
-					       .count = body->count,
-					       .body_len = body->bytes.len,
-					       .earliest_arrival_us = body->earliest_arrival_us};
+	*header_out = (struct mr_batch_header){
+	    .version = MR_BATCH_VERSION,
+	    .kind = MR_BATCH_DATA,
+	    .content = output->content,
+	    .form = output->content == MR_CONTENT_RECORDS ? MR_FORM_ITEMS : 0,
+	    .count = body->count,
+	    .body_len = body->bytes.len,
+	    .earliest_arrival_us = body->earliest_arrival_us};
 }
 
 void mr_region_header(const struct mr_region *region, struct mr_batch_header *header_out)

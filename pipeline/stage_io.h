@@ -43,19 +43,20 @@ struct mr_reader {
 	size_t at;               /* the current item */
 	size_t next;             /* behind it; 0 where it was not looked at yet */
 	uint32_t items;          /* items moved past */
-	uint32_t count;          /* items that the header promised (not for records) */
-	struct mr_region region; /* records */
+	uint32_t count;          /* items that the header promised (not for a region) */
+	struct mr_region region; /* records; for MR_FORM_ITEMS its form alone */
 	struct mr_events *events;
 	struct mr_arena arena;  /* arrays of decoded items, until the next open */
 	struct mr_error broken; /* code MR_PROTOCOL once an item did not decode */
 };
 
-/* The records of a region: `body` is its bytes, read from the file or come inline, borrowed, with
- * MR_JSON_PADDING readable bytes behind it. Lines are cut at LF; a CR before it is no part of the
- * record; lines of nothing but blanks are skipped. */
+/* The records of a region: `body` is its bytes, read from the file or a copy come inline, borrowed,
+ * with MR_JSON_PADDING readable bytes behind it. Lines are cut at LF; a CR before it is no part of
+ * the record; lines of nothing but blanks are skipped. */
 void mr_reader_open_records(struct mr_reader *reader, const struct mr_region *region,
 			    struct mr_slice body);
-/* Signals, alerts, rejects or encoded events as they came over a link: `count` items, borrowed. */
+/* Inline records (MR_FORM_ITEMS), signals, alerts, rejects or encoded events as they came over a
+ * link: `count` items, borrowed, with MR_JSON_PADDING readable bytes behind them. */
 void mr_reader_open_items(struct mr_reader *reader, enum mr_content content, uint32_t count,
 			  struct mr_slice body);
 static inline void mr_reader_open_body(struct mr_reader *reader, enum mr_content content,
@@ -98,7 +99,7 @@ struct mr_output {
 	uint32_t peers;
 	struct mr_lane *lanes; /* keyed: one for each peer; spread: one, any peer may have it */
 	uint32_t lane_count;
-	struct mr_region *regions; /* records: each is a batch of its own, oldest first */
+	struct mr_region *regions; /* of records: each is a batch of its own, oldest first */
 	uint32_t region_count;
 	uint32_t region_capacity;
 };
@@ -146,7 +147,7 @@ bool mr_writer_is_empty(const struct mr_writer *writer);
 void mr_body_header(const struct mr_output *output, const struct mr_body *body,
 		    struct mr_batch_header *header_out);
 void mr_region_header(const struct mr_region *region, struct mr_batch_header *header_out);
-/* Back again: what a header by reference (or of inline records) says about its region. */
+/* Back again: what a header by reference (or of a region's bytes inline) says about its region. */
 void mr_header_region(const struct mr_batch_header *header, struct mr_region *region_out);
 
 /* For tests and for receivers in the same process: the next body of a content from any lane, full

@@ -210,7 +210,12 @@ static enum mr_err begin(struct mr_worker *worker, const struct mr_upstream *up,
 				    "%d",
 				    up->sender, (int)header->content,
 				    (int)edge_of(worker, up->edge)->content);
-	if (header->content != MR_CONTENT_RECORDS) {
+	bool items = header->form == MR_FORM_ITEMS;
+	/* The records' own bytes, as their source books them. */
+	if (items)
+		mr_count(&worker->counters, MR_C_BYTES,
+			 header->body_len - (uint64_t)header->count * MR_ITEM_HEADER);
+	if (items || header->content != MR_CONTENT_RECORDS) {
 		mr_chain_begin_items(&worker->chain, header, body);
 		return MR_OK;
 	}
@@ -280,18 +285,15 @@ static bool fetch(struct mr_worker *worker, uint32_t output, uint32_t lane, bool
 {
 	if (parcel->waits)
 		return true;
-	const struct mr_output *from = &worker->writer.outputs[output];
-	if (from->content == MR_CONTENT_RECORDS) {
-		struct mr_region region;
-		if (!mr_output_take_region(&worker->writer, output, &region))
-			return false;
+	struct mr_region region;
+	struct mr_body body;
+	if (mr_output_take_region(&worker->writer, output, &region)) {
 		mr_region_header(&region, &parcel->header);
-	} else {
-		struct mr_body body;
-		if (!mr_output_take(&worker->writer, output, lane, partial, &body))
-			return false;
-		mr_body_header(from, &body, &parcel->header);
+	} else if (mr_output_take(&worker->writer, output, lane, partial, &body)) {
+		mr_body_header(&worker->writer.outputs[output], &body, &parcel->header);
 		parcel->body = body.bytes;
+	} else {
+		return false;
 	}
 	parcel->waits = true;
 	return true;

@@ -29,8 +29,13 @@ enum mr_content {
  *
  * LINES: text, each non-blank line one record (a last line may lack its end).
  * FRAMES: each record behind a frame header: u32 length, u32 name (mr_files number of the
- * original), u64 offset in the original, all little-endian, then the bytes. */
-enum mr_form { MR_FORM_LINES = 1, MR_FORM_FRAMES };
+ * original), u64 offset in the original, all little-endian, then the bytes.
+ * ITEMS: as FRAMES, and behind each frame header what the two others have from the region: u32
+ * source, u32 partition, u64 position, i64 arrival time. So records of many origins go in one body.
+ *
+ * Lines and frames travel by reference, or inline as a copy of the region's bytes; items are always
+ * inline. */
+enum mr_form { MR_FORM_LINES = 1, MR_FORM_FRAMES, MR_FORM_ITEMS };
 #define MR_FRAME_HEADER 16
 struct mr_frame {
 	uint32_t length;
@@ -39,6 +44,22 @@ struct mr_frame {
 };
 void mr_frame_encode(const struct mr_frame *frame, char out[MR_FRAME_HEADER]);
 void mr_frame_decode(const char in[MR_FRAME_HEADER], struct mr_frame *out);
+
+struct mr_record {
+	struct mr_slice bytes;   /* when read, MR_JSON_PADDING readable bytes behind it */
+	struct mr_origin origin; /* hash not yet set; length is that of the bytes */
+	uint32_t name;           /* mr_files number of the original, for a person */
+	uint64_t offset;         /* in the original */
+	int64_t arrival_us;
+};
+
+/* To and from MR_FORM_ITEMS, one item. Decoding survives any bytes, borrows them, and moves *at
+ * behind the item. */
+#define MR_ITEM_HEADER (MR_FRAME_HEADER + 24)
+#define MR_ITEM_RECORD_MAX (MR_BATCH_BODY_MAX - MR_ITEM_HEADER) /* bytes of one record */
+void mr_record_encode(const struct mr_record *record, struct mr_buf *out);
+enum mr_err mr_record_decode(struct mr_slice bytes, size_t *at, struct mr_record *out,
+			     struct mr_error *error);
 
 /* A piece of a file that holds whole records. */
 struct mr_region {
@@ -57,7 +78,7 @@ struct mr_batch_header {
 	uint64_t incarnation;
 	uint32_t sender;   /* worker number */
 	uint64_t sequence; /* in this pair, from 1, barriers and end included */
-	uint32_t count;    /* items in the body; for records by reference 0 */
+	uint32_t count;    /* items in the body; 0 for the records of a region */
 	uint64_t body_len; /* bytes of the body frame; of the region where by_reference */
 	uint64_t fields_hash;
 	int64_t earliest_arrival_us;
@@ -67,7 +88,7 @@ struct mr_batch_header {
 	uint64_t barrier;
 	uint64_t sent_batches;
 	uint64_t sent_items;
-	/* Records. */
+	/* Records; all below but the form is 0 for items. */
 	bool by_reference; /* the body frame is empty; read the region */
 	enum mr_form form;
 	uint32_t source;

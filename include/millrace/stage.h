@@ -56,14 +56,6 @@ struct mr_stage_env {
 
 /* ---- reading ---- */
 
-struct mr_record {
-	struct mr_slice bytes;   /* MR_JSON_PADDING readable bytes behind it */
-	struct mr_origin origin; /* hash not yet set */
-	uint32_t name;           /* mr_files number of the original, for a person */
-	uint64_t offset;         /* in the original */
-	int64_t arrival_us;
-};
-
 /* The items of one incoming batch, one after the other. A next function shows the current item and
  * gives false at the end (or where the batch holds another content); advance moves on. What an
  * item borrows lives until the batch is done. An item that does not decode ends the worker's
@@ -84,7 +76,11 @@ void mr_reader_advance(struct mr_reader *in);
  * item unread and unapplied; once it said yes, everything that one item of input makes is taken. */
 struct mr_writer;
 bool mr_writer_ready(struct mr_writer *out);
+/* Records that lie in a file that readers have (file.h); */
 void mr_writer_region(struct mr_writer *out, const struct mr_region *region);
+/* or one whose bytes travel with it, copied: at most MR_ITEM_RECORD_MAX, a longer one is for its
+ * source to reject. In no order with regions. */
+void mr_writer_record(struct mr_writer *out, const struct mr_record *record);
 void mr_writer_signal(struct mr_writer *out, const struct mr_signal *signal);
 void mr_writer_alert(struct mr_writer *out, const struct mr_alert *alert);
 void mr_writer_reject(struct mr_writer *out, const struct mr_reject *reject);

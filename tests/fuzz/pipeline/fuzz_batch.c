@@ -12,7 +12,10 @@ static void read_records(struct mr_slice body, enum mr_form form)
 	struct mr_reader in = {0};
 	struct mr_record record;
 	const char *before = body.at;
-	mr_reader_open_records(&in, &region, body);
+	if (form == MR_FORM_ITEMS)
+		mr_reader_open_items(&in, MR_CONTENT_RECORDS, 2, body);
+	else
+		mr_reader_open_records(&in, &region, body);
 	for (; mr_reader_record(&in, &record); mr_reader_advance(&in)) {
 		bool inside = record.bytes.at >= before && record.bytes.at <= body.at + body.len &&
 			      record.bytes.len <= (size_t)(body.at + body.len - record.bytes.at);
@@ -31,6 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct mr_buf out = {0};
 	read_records(bytes, MR_FORM_LINES);
 	read_records(bytes, MR_FORM_FRAMES);
+	read_records(bytes, MR_FORM_ITEMS);
 	if (mr_batch_header_decode(bytes, &header, NULL) != MR_OK)
 		return 0;
 	/* What decodes encodes to something that decodes to the same. */

@@ -449,6 +449,20 @@ static void a_header_that_contradicts_itself_is_an_error(void **state)
 	header.by_reference = false;
 	header.body_len = MR_BATCH_BODY_MAX + 1;
 	assert_int_equal(reencode_header(&header), MR_BAD_INPUT);
+	header = sample_header(); /* a copy of the region's bytes */
+	header.by_reference = false;
+	assert_int_equal(reencode_header(&header), MR_OK);
+	header.next_position--;
+	assert_int_equal(reencode_header(&header), MR_BAD_INPUT);
+	header = sample_header();
+	header.form = MR_FORM_ITEMS;
+	header.first_position = header.next_position = 0;
+	assert_int_equal(reencode_header(&header), MR_BAD_INPUT);
+	header.by_reference = false;
+	header.count = 1000 / MR_ITEM_HEADER;
+	assert_int_equal(reencode_header(&header), MR_OK);
+	header.count++;
+	assert_int_equal(reencode_header(&header), MR_BAD_INPUT);
 	header = (struct mr_batch_header){.version = MR_BATCH_VERSION, .kind = MR_BATCH_END};
 	assert_int_equal(reencode_header(&header), MR_OK);
 	header.count = 1;

@@ -141,6 +141,91 @@ static void a_cut_frame_is_a_broken_batch(void **state)
 	mr_buf_fini(&out);
 }
 
+static const struct mr_record records[] = {
+    {C("{}"), {.source = 1, .partition = 2, .position = 3, .length = 2}, 4, 5, 6},
+    {C(""), {.position = UINT64_MAX}, 0, 0, INT64_MIN},
+    {C("{\"a\":1}"), {.source = UINT32_MAX, .partition = UINT32_MAX, .length = 7}, 9, 8, 5},
+};
+#define RECORDS (sizeof(records) / sizeof(*records))
+
+static void assert_record(const struct mr_record *got, const struct mr_record *want)
+{
+	assert_slice(got->bytes, want->bytes);
+	assert_int_equal(got->origin.source, want->origin.source);
+	assert_int_equal(got->origin.partition, want->origin.partition);
+	assert_true(got->origin.position == want->origin.position);
+	assert_int_equal(got->origin.length, want->origin.length);
+	assert_int_equal(got->name, want->name);
+	assert_true(got->offset == want->offset && got->arrival_us == want->arrival_us);
+}
+
+/* A batch that claims `count` records; how many were read goes to `read_out`. */
+static enum mr_err read_records(struct mr_slice text, uint32_t count, size_t *read_out)
+{
+	struct mr_slice body = exact(text.at, text.len);
+	struct mr_reader in = {0};
+	struct mr_record record;
+	mr_reader_open_items(&in, MR_CONTENT_RECORDS, count, body);
+	for (*read_out = 0; mr_reader_record(&in, &record); mr_reader_advance(&in))
+		assert_record(&record, &records[(*read_out)++]);
+	enum mr_err err = mr_reader_finish(&in, NULL);
+	mr_reader_fini(&in);
+	drop(body);
+	return err;
+}
+
+static void inline_records_carry_their_origins(void **state)
+{
+	(void)state;
+	struct mr_writer out = {0};
+	struct mr_body body;
+	struct mr_batch_header header;
+	size_t end = 0, whole = 0, got;
+	mr_writer_add_output(&out, MR_CONTENT_RECORDS, 0, MR_LINK_SPREAD, 2);
+	for (size_t i = 0; i < RECORDS; i++)
+		mr_writer_record(&out, &records[i]);
+	assert_true(mr_writer_take(&out, MR_CONTENT_RECORDS, 0, &body));
+	mr_body_header(&out.outputs[0], &body, &header);
+	assert_int_equal(header.form, MR_FORM_ITEMS);
+	assert_int_equal(header.count, RECORDS);
+	assert_true(!header.by_reference && header.earliest_arrival_us == INT64_MIN);
+	for (size_t len = 0; len <= body.bytes.len; len++) {
+		if (whole < RECORDS && len == end + MR_ITEM_HEADER + records[whole].bytes.len) {
+			end = len;
+			whole++;
+		}
+		struct mr_slice part = {body.bytes.data, len};
+		assert_int_equal(read_records(part, (uint32_t)whole, &got),
+				 len == end ? MR_OK : MR_PROTOCOL);
+		assert_int_equal(got, whole);
+		assert_int_equal(read_records(part, (uint32_t)whole + 1, &got), MR_PROTOCOL);
+	}
+	mr_body_fini(&body);
+	mr_writer_fini(&out);
+}
+
+static void the_longest_inline_record_fills_a_message(void **state)
+{
+	(void)state;
+	struct mr_writer out = {0};
+	struct mr_body body;
+	char *bytes = mr_calloc(1, MR_ITEM_RECORD_MAX);
+	struct mr_record record = {.bytes = {bytes, 1}};
+	mr_writer_add_output(&out, MR_CONTENT_RECORDS, 0, MR_LINK_SPREAD, 1);
+	mr_writer_record(&out, &record);
+	record.bytes.len = MR_ITEM_RECORD_MAX;
+	mr_writer_record(&out, &record);
+	assert_false(mr_writer_ready(&out));
+	assert_true(mr_writer_take(&out, MR_CONTENT_RECORDS, 0, &body));
+	assert_int_equal(body.bytes.len, MR_ITEM_HEADER + 1);
+	mr_body_fini(&body);
+	assert_true(mr_writer_take(&out, MR_CONTENT_RECORDS, 0, &body));
+	assert_int_equal(body.bytes.len, MR_BATCH_BODY_MAX);
+	mr_body_fini(&body);
+	mr_writer_fini(&out);
+	free(bytes);
+}
+
 /* ---- signals, alerts, rejects ---- */
 
 static struct mr_signal signal_of(uint8_t key_group, uint8_t layer)
@@ -553,6 +638,8 @@ int main(void)
 	    cmocka_unit_test(reading_twice_without_advance_shows_the_same_item),
 	    cmocka_unit_test(frames_carry_their_original),
 	    cmocka_unit_test(a_cut_frame_is_a_broken_batch),
+	    cmocka_unit_test(inline_records_carry_their_origins),
+	    cmocka_unit_test(the_longest_inline_record_fills_a_message),
 	    cmocka_unit_test(signals_go_to_the_owner_of_their_key),
 	    cmocka_unit_test(a_full_body_stops_the_stage_until_it_is_taken),
 	    cmocka_unit_test(no_item_passes_what_a_message_holds),

@@ -1,0 +1,162 @@
+/* test_worker_links.c - what a worker sends and receives, over real links in one process: one
+ * sender, two receivers. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "worker.h"
+
+#define S(text) MR_SLICE(text)
+
+/* ---- a stage that keeps the last record it saw ---- */
+
+struct seen {
+	uint32_t count;
+	char text[16];
+	struct mr_record last;
+};
+
+static enum mr_err look(void *state, struct mr_reader *in, struct mr_writer *out,
+			struct mr_error *error)
+{
+	struct seen *seen = state;
+	(void)out, (void)error;
+	for (; mr_reader_record(in, &seen->last); mr_reader_advance(in)) {
+		seen->count++;
+		memcpy(seen->text, seen->last.bytes.at, seen->last.bytes.len + 1); /* and padding */
+	}
+	return MR_OK;
+}
+
+static const struct mr_stage_ops looker = {.name = "looker",
+					   .state_size = sizeof(struct seen),
+					   .reads = MR_CONTENT_RECORDS,
+					   .process = look};
+const struct mr_stage_ops *const mr_stages[] = {&looker, NULL};
+
+const struct mr_stage_ops *mr_stage_find(const char *name)
+{
+	return strcmp(name, looker.name) == 0 ? &looker : NULL;
+}
+
+/* ---- workers without a supervisor ---- */
+
+#define RECEIVERS 2
+
+struct world {
+	struct mr_setup setup;
+	struct mr_worker *sender;
+	struct mr_worker *receivers[RECEIVERS];
+	char directory[32];
+};
+
+static struct mr_worker *new_worker(const struct world *world, uint32_t number)
+{
+	struct mr_worker *worker = mr_calloc(1, sizeof *worker);
+	worker->number = number;
+	worker->setup = world->setup; /* borrowed */
+	worker->group = mr_setup_group(&world->setup.topology, number);
+	assert_int_equal(mr_worker_bind(worker, NULL), MR_OK);
+	return worker;
+}
+
+static void meet(struct world *world)
+{
+	int64_t end_us = mr_clock_us() + 10000000;
+	bool all = false;
+	while (!all) {
+		assert_true(mr_clock_us() < end_us);
+		all = mr_worker_met(world->sender, NULL) == MR_OK;
+		for (size_t i = 0; i < RECEIVERS; i++)
+			all &= mr_worker_met(world->receivers[i], NULL) == MR_OK;
+	}
+}
+
+static void open_world(struct world *world, enum mr_link_mode mode, enum mr_content content)
+{
+	static struct mr_group groups[] = {{.name = "from", .workers = 1},
+					   {.name = "to", .workers = RECEIVERS}};
+	static struct mr_edge edge;
+	edge = (struct mr_edge){.from = 0, .to = 1, .mode = mode, .content = content};
+	groups[1].chain[0] = looker.name;
+	*world = (struct world){.directory = "/tmp/millrace-XXXXXX"};
+	assert_non_null(mkdtemp(world->directory));
+	world->setup = (struct mr_setup){.incarnation = 1,
+					 .directory = world->directory,
+					 .fields = mr_fields_new(),
+					 .topology = {groups, 2, &edge, 1}};
+	world->sender = new_worker(world, 0);
+	for (uint32_t i = 0; i < RECEIVERS; i++)
+		world->receivers[i] = new_worker(world, 1 + i);
+	assert_int_equal(mr_worker_connect(world->sender, NULL), MR_OK);
+	meet(world);
+}
+
+static void close_worker(struct mr_worker *worker)
+{
+	mr_chain_close(&worker->chain);
+	mr_worker_unlink(worker);
+	mr_writer_fini(&worker->writer);
+	mr_buf_fini(&worker->region);
+	free(worker);
+}
+
+static void close_world(struct world *world)
+{
+	close_worker(world->sender);
+	for (size_t i = 0; i < RECEIVERS; i++)
+		close_worker(world->receivers[i]);
+	mr_fields_free(world->setup.fields);
+	rmdir(world->directory);
+}
+
+/* ---- inline records ---- */
+
+static void inline_records_cross_a_link(void **state)
+{
+	(void)state;
+	struct world world;
+	struct mr_error error = {0};
+	open_world(&world, MR_LINK_SPREAD, MR_CONTENT_RECORDS);
+	struct mr_worker *to = world.receivers[0];
+	assert_int_equal(mr_chain_open(&to->chain, &world.setup.topology.groups[1], &to->writer,
+				       &to->env, &error),
+			 MR_OK);
+	struct mr_record record = {.bytes = S("{\"n\":1}"),
+				   .origin = {.source = 1, .partition = 2, .position = 3},
+				   .name = 4,
+				   .offset = 5,
+				   .arrival_us = 6};
+	mr_writer_record(&world.sender->writer, &record);
+	mr_writer_record(&world.sender->writer, &record);
+	bool moved = false;
+	assert_int_equal(mr_worker_send(world.sender, true, 1, &moved, &error), MR_OK);
+	assert_true(moved && mr_worker_is_sent(world.sender));
+	enum mr_err err;
+	while ((err = mr_worker_receive(to, &error)) == MR_AGAIN)
+		usleep(1000);
+	assert_int_equal(err, MR_OK);
+	assert_int_equal(mr_chain_go(&to->chain, &error), MR_OK);
+	const struct seen *seen = to->chain.items[0].state;
+	assert_int_equal(seen->count, 2);
+	assert_string_equal(seen->text, "{\"n\":1}");
+	assert_int_equal(seen->last.origin.source, 1);
+	assert_int_equal(seen->last.origin.partition, 2);
+	assert_true(seen->last.origin.position == 3 && seen->last.arrival_us == 6);
+	assert_int_equal(to->counters.at[MR_C_BYTES], 2 * record.bytes.len);
+	close_world(&world);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(inline_records_cross_a_link),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
