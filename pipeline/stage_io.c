@@ -559,7 +559,7 @@ bool mr_output_take_region(struct mr_writer *writer, uint32_t output, struct mr_
 bool mr_output_is_empty(const struct mr_output *output)
 {
 	for (uint32_t l = 0; l < output->lane_count; l++)
-		if (output->lanes[l].full_count > 0 || output->lanes[l].open.count > 0)
+		if (!mr_lane_is_empty(&output->lanes[l]))
 			return false;
 	return output->region_count == 0;
 }

@@ -139,6 +139,10 @@ bool mr_output_take(struct mr_writer *writer, uint32_t output, uint32_t lane, bo
 		    struct mr_body *body_out);
 bool mr_output_take_region(struct mr_writer *writer, uint32_t output, struct mr_region *region_out);
 /* Whether anything waits, full or not. */
+static inline bool mr_lane_is_empty(const struct mr_lane *lane)
+{
+	return lane->full_count == 0 && lane->open.count == 0;
+}
 bool mr_output_is_empty(const struct mr_output *output);
 bool mr_writer_is_empty(const struct mr_writer *writer);
 

@@ -19,11 +19,12 @@
 /* `millrace worker PARENT`: what a fresh exec of the program does. Returns the exit status. */
 int mr_worker_main(int argc, char **argv);
 
-/* A batch that could not be sent yet. */
+/* What of one lane of the writer is on its way out. */
 struct mr_parcel {
-	bool waits;
+	bool waits; /* a batch that could not be sent yet */
 	struct mr_batch_header header;
 	struct mr_buf body;
+	int64_t since_us; /* when the oldest item still with the writer was written; 0 is none */
 };
 
 struct mr_upstream {
@@ -48,7 +49,6 @@ struct mr_outlet {
 	uint32_t peer_count;
 	uint32_t turn;         /* spread: whose turn it is */
 	struct mr_parcel held; /* spread edges */
-	int64_t since_us; /* when the oldest item that is not yet sent was written; 0 is none */
 };
 
 struct mr_worker {

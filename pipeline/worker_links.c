@@ -279,19 +279,30 @@ enum mr_err mr_worker_receive(struct mr_worker *worker, struct mr_error *error)
 
 /* ---- sending ---- */
 
+/* Whether the lane's oldest item has waited as long as any may. */
+static bool is_due(const struct mr_lane *lane, struct mr_parcel *parcel, int64_t now_us)
+{
+	if (parcel->since_us == 0 && !mr_lane_is_empty(lane))
+		parcel->since_us = now_us;
+	return parcel->since_us != 0 && now_us - parcel->since_us >= PARTIAL_US;
+}
+
 /* The next batch of a lane, if there is one, into the parcel. */
 static bool fetch(struct mr_worker *worker, uint32_t output, uint32_t lane, bool partial,
 		  struct mr_parcel *parcel)
 {
 	if (parcel->waits)
 		return true;
+	struct mr_output *from = &worker->writer.outputs[output];
 	struct mr_region region;
 	struct mr_body body;
 	if (mr_output_take_region(&worker->writer, output, &region)) {
 		mr_region_header(&region, &parcel->header);
 	} else if (mr_output_take(&worker->writer, output, lane, partial, &body)) {
-		mr_body_header(&worker->writer.outputs[output], &body, &parcel->header);
+		mr_body_header(from, &body, &parcel->header);
 		parcel->body = body.bytes;
+		if (mr_lane_is_empty(&from->lanes[lane]))
+			parcel->since_us = 0;
 	} else {
 		return false;
 	}
@@ -313,10 +324,11 @@ static enum mr_err send_to(struct mr_downstream *peer, struct mr_parcel *parcel,
 }
 
 /* Spread: the next peer that accepts. */
-static enum mr_err send_spread(struct mr_worker *worker, uint32_t output, bool partial, bool *moved,
-			       struct mr_error *error)
+static enum mr_err send_spread(struct mr_worker *worker, uint32_t output, bool partial,
+			       int64_t now_us, bool *moved, struct mr_error *error)
 {
 	struct mr_outlet *outlet = &worker->outlets[output];
+	partial |= is_due(worker->writer.outputs[output].lanes, &outlet->held, now_us);
 	while (fetch(worker, output, 0, partial, &outlet->held)) {
 		enum mr_err err = MR_AGAIN;
 		for (uint32_t i = 0; i < outlet->peer_count && err == MR_AGAIN; i++) {
@@ -330,13 +342,14 @@ static enum mr_err send_spread(struct mr_worker *worker, uint32_t output, bool p
 	return MR_OK;
 }
 
-static enum mr_err send_keyed(struct mr_worker *worker, uint32_t output, bool partial, bool *moved,
-			      struct mr_error *error)
+static enum mr_err send_keyed(struct mr_worker *worker, uint32_t output, bool partial,
+			      int64_t now_us, bool *moved, struct mr_error *error)
 {
 	struct mr_outlet *outlet = &worker->outlets[output];
 	for (uint32_t i = 0; i < outlet->peer_count; i++) {
 		struct mr_downstream *peer = &outlet->peers[i];
-		while (fetch(worker, output, i, partial, &peer->held)) {
+		bool due = is_due(&worker->writer.outputs[output].lanes[i], &peer->held, now_us);
+		while (fetch(worker, output, i, partial || due, &peer->held)) {
 			enum mr_err err = send_to(peer, &peer->held, moved, error);
 			if (err == MR_AGAIN)
 				break;
@@ -351,18 +364,11 @@ enum mr_err mr_worker_send(struct mr_worker *worker, bool partial, int64_t now_u
 			   struct mr_error *error)
 {
 	for (uint32_t i = 0; i < worker->outlet_count; i++) {
-		struct mr_outlet *outlet = &worker->outlets[i];
-		struct mr_output *output = &worker->writer.outputs[i];
-		if (outlet->since_us == 0 && !mr_output_is_empty(output))
-			outlet->since_us = now_us;
-		bool due = outlet->since_us != 0 && now_us - outlet->since_us >= PARTIAL_US;
-		enum mr_err err = output->mode == MR_LINK_KEYED
-				      ? send_keyed(worker, i, partial || due, moved, error)
-				      : send_spread(worker, i, partial || due, moved, error);
+		enum mr_err err = worker->writer.outputs[i].mode == MR_LINK_KEYED
+				      ? send_keyed(worker, i, partial, now_us, moved, error)
+				      : send_spread(worker, i, partial, now_us, moved, error);
 		if (err != MR_OK)
 			return err;
-		if (mr_output_is_empty(output))
-			outlet->since_us = 0;
 	}
 	return MR_OK;
 }

@@ -116,6 +116,13 @@ static void close_world(struct world *world)
 	rmdir(world->directory);
 }
 
+static bool sends(struct world *world, int64_t now_us)
+{
+	bool moved = false;
+	assert_int_equal(mr_worker_send(world->sender, false, now_us, &moved, NULL), MR_OK);
+	return moved;
+}
+
 /* ---- inline records ---- */
 
 static void inline_records_cross_a_link(void **state)
@@ -153,10 +160,70 @@ static void inline_records_cross_a_link(void **state)
 	close_world(&world);
 }
 
+/* ---- partial batches ---- */
+
+#define LATEST_US 20000 /* PROTOCOL.md 2.3 */
+
+static void signal_to(struct world *world, uint8_t key_group)
+{
+	struct mr_signal signal = {.key_group = key_group, .record_id = S("r")};
+	mr_writer_signal(&world->sender->writer, &signal);
+}
+
+/* The second receiver reads nothing: fill its pair, and all that lies between, until nothing moves.
+ */
+static void block_second(struct world *world, int64_t now_us)
+{
+	for (int quiet = 0; quiet < 10; quiet++) {
+		while (mr_writer_ready(&world->sender->writer))
+			signal_to(world, 255);
+		if (sends(world, now_us))
+			quiet = 0;
+		else
+			usleep(10000);
+	}
+	assert_true(world->sender->outlets[0].peers[1].held.waits);
+}
+
+static void a_lane_leaves_by_its_own_age(void **state)
+{
+	(void)state;
+	struct world world;
+	open_world(&world, MR_LINK_KEYED, MR_CONTENT_SIGNALS);
+	signal_to(&world, 0);
+	assert_false(sends(&world, 1000));
+	signal_to(&world, 255);
+	assert_false(sends(&world, 11000));
+	assert_true(sends(&world, 1000 + LATEST_US));
+	assert_false(sends(&world, 11000 + LATEST_US - 1));
+	signal_to(&world, 0);
+	assert_true(sends(&world, 11000 + LATEST_US));
+	assert_true(sends(&world, 11000 + 2 * LATEST_US));
+	assert_true(mr_worker_is_sent(world.sender));
+	close_world(&world);
+}
+
+/* Or one that stands still would make all others send signal by signal. */
+static void a_blocked_lane_ages_no_other(void **state)
+{
+	(void)state;
+	struct world world;
+	open_world(&world, MR_LINK_KEYED, MR_CONTENT_SIGNALS);
+	block_second(&world, 1000);
+	assert_false(sends(&world, 1000 + 10 * LATEST_US));
+	signal_to(&world, 0);
+	assert_false(sends(&world, 1001 + 10 * LATEST_US));
+	assert_false(sends(&world, 1000 + 11 * LATEST_US));
+	assert_true(sends(&world, 1001 + 11 * LATEST_US));
+	close_world(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(inline_records_cross_a_link),
+	    cmocka_unit_test(a_lane_leaves_by_its_own_age),
+	    cmocka_unit_test(a_blocked_lane_ages_no_other),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
