@@ -1,4 +1,5 @@
 /* cmd_scan.c - `millrace scan`: the pipeline over files, once. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -13,28 +14,22 @@
 #include "summary.h"
 #include "target.h"
 
-static const char scan_help[] =
+#define HELP_COLUMN 28 /* where what an option does begins */
+
+static const char help_head[] =
     "usage: millrace scan [OPTIONS] FILE|DIR|-...\n"
     "\n"
     "Runs the whole pipeline over audit records once and writes alerts as OCSF NDJSON. Input is "
     "told by\n"
     "its content: NDJSON, JSON arrays and envelopes, Purview CSV exports, plain, gzip or zstd.\n"
-    "\n"
-    "  -r, --rules FILE|DIR      Sigma rules, often; without it the installed ones\n"
-    "      --geoip FILE          MaxMind-format database, often\n"
-    "      --identity DIR        identity store (millrace identity import)\n"
-    "      --networks FILE       named networks: CIDR, name, kind a line\n"
-    "      --placeholders FILE   values for %placeholders% in rules\n"
-    "      --tenant ID           the tenant of all records, whatever they say\n"
+    "\n";
+static const char help_tail[] =
     "      --workers N           workers that parse, and that correlate; default: cores\n"
     "      --cut STAGE           give enrich or detect, and what follows, workers of its own\n"
-    "      --strict              a refused rule is an error\n"
     "      --summary FILE        write counts and cost as one JSON object\n"
     "      --dead-letter FILE    write records that could not be parsed, with the reason\n"
     "  -o, --output FILE         write alerts there, not to standard output (-)\n"
     "      --progress WHEN       auto (on a terminal), always or never\n"
-    "      --region-bytes N      bytes of records in a batch, 65536 to 1048576\n"
-    "      --max-record-bytes N  longest record taken; default 1048576\n"
     "\n"
     "Exit status: 0 done, 1 the work failed, 2 the options or the files they name are wrong.\n";
 
@@ -56,7 +51,6 @@ struct scan {
 
 enum {
 	OPTION_SETTING = 1000,
-	OPTION_STRICT,
 	OPTION_SUMMARY,
 	OPTION_PROGRESS,
 	OPTION_WORKERS,
@@ -65,33 +59,63 @@ enum {
 };
 
 static const struct option scan_options[] = {
-    {"rules", required_argument, NULL, 'r'},
-    {"output", required_argument, NULL, 'o'},
-    {"help", no_argument, NULL, 'h'},
-    {"strict", no_argument, NULL, OPTION_STRICT},
-    {"summary", required_argument, NULL, OPTION_SUMMARY},
-    {"progress", required_argument, NULL, OPTION_PROGRESS},
-    {"workers", required_argument, NULL, OPTION_WORKERS},
-    {"cut", required_argument, NULL, OPTION_CUT},
-    {"dead-letter", required_argument, NULL, OPTION_DEAD_LETTER},
-    /* These are settings of stages under the same name, '-' for '_'. */
+    /* These are settings of stages under the same name, '-' for '_'; setting.def says what each
+     * is, and help shows them in this order. */
+    {"rules", required_argument, NULL, OPTION_SETTING},
     {"geoip", required_argument, NULL, OPTION_SETTING},
     {"identity", required_argument, NULL, OPTION_SETTING},
     {"networks", required_argument, NULL, OPTION_SETTING},
     {"placeholders", required_argument, NULL, OPTION_SETTING},
     {"tenant", required_argument, NULL, OPTION_SETTING},
+    {"strict", no_argument, NULL, OPTION_SETTING},
     {"region-bytes", required_argument, NULL, OPTION_SETTING},
     {"max-record-bytes", required_argument, NULL, OPTION_SETTING},
+    {"output", required_argument, NULL, 'o'},
+    {"help", no_argument, NULL, 'h'},
+    {"summary", required_argument, NULL, OPTION_SUMMARY},
+    {"progress", required_argument, NULL, OPTION_PROGRESS},
+    {"workers", required_argument, NULL, OPTION_WORKERS},
+    {"cut", required_argument, NULL, OPTION_CUT},
+    {"dead-letter", required_argument, NULL, OPTION_DEAD_LETTER},
     {0},
 };
 
-static void add_setting(struct mr_config *config, const char *option, const char *value)
+static const struct mr_setting_row *setting_of(const struct option *option)
 {
 	char name[32];
-	snprintf(name, sizeof name, "%s", option);
+	snprintf(name, sizeof name, "%s", option->name);
 	for (char *at = name; *at != '\0'; at++)
 		*at = *at == '-' ? '_' : *at;
-	mr_config_add(config, name, value);
+	const struct mr_setting_row *row = mr_setting_find(mr_slice(name));
+	assert(row != NULL);
+	return row;
+}
+
+static void add_setting(struct mr_config *config, const struct option *option, const char *value)
+{
+	const struct mr_setting_row *row = setting_of(option);
+	mr_config_add(config, row->name, row->kind == MR_SETTING_FLAG ? "true" : value);
+}
+
+static void help_setting(const struct option *option)
+{
+	const struct mr_setting_row *row = setting_of(option);
+	bool rules = strcmp(option->name, "rules") == 0;
+	int width = printf("  %s --%s %s", rules ? "-r," : "   ", option->name, row->argument);
+	printf("%*s%s", width < HELP_COLUMN ? HELP_COLUMN - width : 1, "", row->prose);
+	if (row->kind == MR_SETTING_NUMBER)
+		printf(", %lld to %lld, default %lld", (long long)row->least, (long long)row->most,
+		       (long long)row->fallback);
+	putchar('\n');
+}
+
+static int help(void)
+{
+	fputs(help_head, stdout);
+	for (const struct option *option = scan_options; option->val == OPTION_SETTING; option++)
+		help_setting(option);
+	fputs(help_tail, stdout);
+	return fflush(stdout) != 0 || ferror(stdout) ? 1 : 0;
 }
 
 static int take_cut(struct scan *scan)
@@ -128,10 +152,7 @@ static int take_option(struct scan *scan, struct mr_config *config, int option, 
 		scan->output = strcmp(optarg, "-") == 0 ? NULL : optarg;
 		return -1;
 	case OPTION_SETTING:
-		add_setting(config, scan_options[index].name, optarg);
-		return -1;
-	case OPTION_STRICT:
-		mr_config_add(config, "strict", "true");
+		add_setting(config, &scan_options[index], optarg);
 		return -1;
 	case OPTION_SUMMARY:
 		return take_file(&scan->summary, "--summary");
@@ -146,7 +167,7 @@ static int take_option(struct scan *scan, struct mr_config *config, int option, 
 	case OPTION_DEAD_LETTER:
 		return take_file(&scan->dead_letter, "--dead-letter");
 	case 'h':
-		return fputs(scan_help, stdout) < 0 ? 1 : 0;
+		return help();
 	default:
 		fputs("millrace scan --help says which options there are\n", stderr);
 		return 2;

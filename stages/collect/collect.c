@@ -17,11 +17,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 
-#define RECORD_BYTES_MIN 1
-#define RECORD_BYTES_MAX (10 << 20)
-#define RECORD_BYTES_DEFAULT (1 << 20)
-#define REGION_BYTES_MIN (64 << 10)
-#define REGION_BYTES_MAX (1 << 20)
 #define STEPS 16 /* of one poll, so that the worker's loop gets its turn */
 
 struct collect {
@@ -39,13 +34,11 @@ struct collect {
 static enum mr_err read_settings(const struct mr_config *config, int64_t *record_out,
 				 int64_t *region_out, struct mr_error *error)
 {
-	enum mr_err err = mr_config_int(config, "max_record_bytes", RECORD_BYTES_MIN,
-					RECORD_BYTES_MAX, RECORD_BYTES_DEFAULT, record_out, error);
+	enum mr_err err = mr_config_int(config, "max_record_bytes", record_out, error);
 
 	if (err != MR_OK)
 		return err;
-	return mr_config_int(config, "region_bytes", REGION_BYTES_MIN, REGION_BYTES_MAX,
-			     REGION_BYTES_MAX, region_out, error);
+	return mr_config_int(config, "region_bytes", region_out, error);
 }
 
 static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *error)
@@ -86,8 +79,8 @@ static enum mr_err open_stage(void *state, const struct mr_stage_env *env, struc
 	enum mr_err err = read_settings(env->config, &record_bytes, &region_bytes, error);
 
 	if (err == MR_OK)
-		err = mr_config_int(env->config, "referenced_files", 0, MR_FILES_REFERENCED_MAX,
-				    MR_FILES_REFERENCED_MAX, &collect->referenced_max, error);
+		err =
+		    mr_config_int(env->config, "referenced_files", &collect->referenced_max, error);
 	if (err != MR_OK)
 		return err;
 	collect->env = env;

@@ -9,11 +9,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define LATENESS_DEFAULT_S 86400
-#define LATENESS_MAX_S INT64_C(1000000000)
 #define THRESHOLD_MAX (UINT32_C(1) << 28)
-#define CEILING_LEAST (INT64_C(1) << 20)
-#define CEILING_DEFAULT (INT64_C(1) << 30)
 
 static const struct corr_kind *const kinds[] = {&corr_event_count, &corr_value_count,
 						&corr_temporal, &corr_temporal_ordered};
@@ -114,8 +110,7 @@ static enum mr_err lateness_read(struct corr *corr, struct mr_error *error)
 	corr->lateness_us = CORR_UNLIMITED;
 	if (corr->env->finite || (text != NULL && strcmp(text, "unlimited") == 0))
 		return MR_OK;
-	enum mr_err err = mr_config_int(corr->env->config, "lateness", 0, LATENESS_MAX_S,
-					LATENESS_DEFAULT_S, &seconds, error);
+	enum mr_err err = mr_config_int(corr->env->config, "lateness", &seconds, error);
 	if (err != MR_OK)
 		return mr_error_prefix(error, "seconds, or the word unlimited");
 	corr->lateness_us = seconds * 1000000;
@@ -125,8 +120,7 @@ static enum mr_err lateness_read(struct corr *corr, struct mr_error *error)
 static enum mr_err ceiling_read(struct corr *corr, struct mr_error *error)
 {
 	int64_t bytes;
-	enum mr_err err = mr_config_int(corr->env->config, "state_bytes", CEILING_LEAST, INT64_MAX,
-					CEILING_DEFAULT, &bytes, error);
+	enum mr_err err = mr_config_int(corr->env->config, "state_bytes", &bytes, error);
 	corr->ceiling = (size_t)bytes / (corr->env->workers == 0 ? 1 : corr->env->workers);
 	corr->shed_at = corr->ceiling;
 	return err;

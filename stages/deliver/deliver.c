@@ -12,8 +12,6 @@
 #include "record.h"
 #include "sink.h"
 
-#define RECORD_BYTES_DEFAULT (1 << 20)
-
 struct deliver {
 	const struct mr_stage_env *env;
 	struct mr_catalog catalog;
@@ -79,8 +77,7 @@ static enum mr_err deliver_open(void *state, const struct mr_stage_env *env, str
 	struct deliver *deliver = state;
 	int64_t record_bytes;
 	deliver->env = env;
-	enum mr_err err = mr_config_int(env->config, "max_record_bytes", 1, MR_BATCH_REGION_MAX,
-					RECORD_BYTES_DEFAULT, &record_bytes, error);
+	enum mr_err err = mr_config_int(env->config, "max_record_bytes", &record_bytes, error);
 	if (err == MR_OK)
 		err = open_catalog(deliver, error);
 	if (err == MR_OK)

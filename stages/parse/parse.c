@@ -16,8 +16,6 @@
 #include "kind.h"
 #include "parse.h"
 
-#define RECORD_BYTES_DEFAULT (1 << 20)
-
 struct parse {
 	const struct mr_stage_env *env;
 	size_t max_bytes;
@@ -30,8 +28,7 @@ struct parse {
 static enum mr_err record_bytes(const struct mr_config *config, size_t *out, struct mr_error *error)
 {
 	int64_t bytes;
-	enum mr_err err = mr_config_int(config, "max_record_bytes", 1, MR_RECORD_BYTES_LIMIT,
-					RECORD_BYTES_DEFAULT, &bytes, error);
+	enum mr_err err = mr_config_int(config, "max_record_bytes", &bytes, error);
 	*out = err == MR_OK ? (size_t)bytes : 0;
 	return err;
 }

@@ -292,7 +292,7 @@ static void test_config(void **state)
 	struct mr_config config = {0};
 	mr_config_add(&config, "rules", "a");
 	mr_config_add(&config, "rules", "b");
-	mr_config_add(&config, "size", "12x");
+	mr_config_add(&config, "region_bytes", "12x");
 	struct mr_buf bytes = {0};
 	mr_config_encode(&config, &bytes);
 	struct mr_config back = {0};
@@ -303,10 +303,18 @@ static void test_config(void **state)
 	assert_string_equal(mr_config_get(&back, "rules", 1), "b");
 	assert_null(mr_config_get(&back, "rules", 2));
 	int64_t number;
-	assert_int_equal(mr_config_int(&back, "size", 0, 9, 3, &number, &error), MR_CONFIG);
-	assert_string_equal(error.text, "size: \"12x\" is not a whole number from 0 to 9");
-	assert_int_equal(mr_config_int(&back, "none", 0, 9, 3, &number, &error), MR_OK);
-	assert_int_equal(number, 3);
+	assert_int_equal(mr_config_int(&back, "region_bytes", &number, &error), MR_CONFIG);
+	assert_string_equal(error.text,
+			    "region_bytes: \"12x\" is not a whole number from 65536 to 1048576");
+	assert_int_equal(mr_config_int(&back, "max_record_bytes", &number, &error), MR_OK);
+	assert_int_equal(number, 1 << 20);
+	/* One that a program of another version knows. */
+	struct mr_config other = {0};
+	char *at = memmem(bytes.data, bytes.len, "rules", 5);
+	*at = 'R';
+	assert_int_equal(mr_config_decode((struct mr_slice){bytes.data, bytes.len}, &other, &error),
+			 MR_BAD_INPUT);
+	assert_null(mr_setting_find(MR_SLICE("Rules")));
 	mr_config_fini(&back);
 	mr_config_fini(&config);
 	mr_buf_fini(&bytes);

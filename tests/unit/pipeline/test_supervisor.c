@@ -34,7 +34,7 @@ static enum mr_err open_source(void *state, const struct mr_stage_env *env, stru
 {
 	struct source *source = state;
 	source->env = env;
-	source->mode = mr_config_get(env->config, "mode", 0);
+	source->mode = mr_config_get(env->config, "input", 0);
 	if (strcmp(source->mode, "refuse to open") == 0)
 		return mr_error_set(error, MR_CONFIG, "it refuses to open");
 	if (strcmp(source->mode, "exit in open") == 0)
@@ -190,7 +190,7 @@ static void run(const char *mode, struct mr_supervisor *supervisor, struct mr_er
 	mr_supervisor_init(supervisor);
 	supervisor->setup.finite = true;
 	supervisor->setup.fields = mr_fields_new();
-	mr_config_add(&supervisor->setup.config, "mode", mode);
+	mr_config_add(&supervisor->setup.config, "input", mode);
 	make_topology(&supervisor->setup.topology);
 	int64_t start_us = mr_clock_us();
 	mr_supervisor_run(supervisor, error);
