@@ -1,4 +1,4 @@
-"""Workers and supervisors killed at random instants: whoever it was is named, and nothing stays behind.
+"""Workers and supervisors killed, at work and at random instants: whoever it was is named, and nothing stays behind.
 
 MILLRACE_ROUNDS says how many rounds of each attack (default: a few), MILLRACE_SEED from where the dice start.
 """
@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import subprocess
+import threading
 import time
 import unittest
 
@@ -22,6 +23,31 @@ SHAPES = (["--workers", "1"], ["--workers", "2"], ["--workers", "3"], ["--worker
 END_SECONDS = 1 if os.getloadavg()[0] < 3 * os.cpu_count() else 5
 
 
+# Each kind of worker that there can be, in a shape where it stands.
+KINDS = (("collect", 1), ("parse", 1), ("correlate", 1), ("deliver", 1), ("parse", 4), ("enrich", 4), ("detect", 4))
+
+
+class Feeder(threading.Thread):
+    """Records without end into a pipe, until its reader is gone."""
+
+    def __init__(self, pipe):
+        super().__init__()
+        self.pipe = pipe
+        self.broken = False
+
+    def run(self):
+        number = 0
+        try:
+            while True:
+                self.pipe.write(json.dumps(mr.record(number, every=1)).encode() + b"\n")
+                number += 1
+        except BrokenPipeError:
+            self.broken = True
+        finally:
+            with contextlib.suppress(BrokenPipeError):
+                self.pipe.close()
+
+
 def workers_of(pid):
     """All processes of the program that were started by this supervisor, also once it is gone."""
     found = []
@@ -33,6 +59,12 @@ def workers_of(pid):
         except OSError:
             continue
     return found
+
+
+def kind_of(pid):
+    """What ps calls a worker, without its number."""
+    with open(f"/proc/{pid}/comm", encoding="utf-8") as text:
+        return text.read().strip().partition("-")[0]
 
 
 class Killed(unittest.TestCase):
@@ -51,13 +83,14 @@ class Killed(unittest.TestCase):
         self.addCleanup(lambda: print(f"the slowest end took {self.slowest:.3f} s", flush=True))
 
     def start(self, shape, piped):
-        stdin = open(self.records, "rb") if piped else subprocess.DEVNULL
+        """`piped`: False reads the file; True takes it from standard input; "held" reads a pipe that the test keeps open."""
+        stdin = open(self.records, "rb") if piped is True else subprocess.PIPE if piped else subprocess.DEVNULL
         try:
             return subprocess.Popen(
                 [mr.PROGRAM, "scan", "-r", self.place.rule, *shape, "-o", self.output, "-" if piped else self.records],
                 stdin=stdin, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=self.place.environment)
         finally:
-            if piped:
+            if piped is True:
                 stdin.close()
 
     def usual_seconds(self, shape):
@@ -122,6 +155,32 @@ class Killed(unittest.TestCase):
         self.assertEqual(status, 1, what)
         self.assertIn(f"(process {victim}) was killed by signal 9", said, what)
         return said.partition("worker ")[2].partition(" ")[0].partition("-")[0]
+
+    def kill_at_work(self, kind, shape):
+        """The input is a pipe that does not end: only the kill ends the run."""
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(self.output)  # of the kill before
+        process = self.start(shape, "held")
+        feeder = Feeder(process.stdin)
+        feeder.start()
+        # An alert has come through all of them.
+        mr.wait_until(lambda: os.path.exists(self.output) and os.path.getsize(self.output), "an alert")
+        victim = self.dice.choice([pid for pid in workers_of(process.pid) if kind_of(pid) == kind])
+        ticks = mr.cpu_ticks(victim)
+        mr.wait_until(lambda: mr.cpu_ticks(victim) > ticks, f"{kind} at work")
+        begin = time.monotonic()
+        os.kill(victim, signal.SIGKILL)
+        status, said = self.expect_end(process, begin)
+        feeder.join(mr.WAIT_SECONDS)
+        self.assertTrue(feeder.broken)
+        self.assertEqual(status, 1, said)
+        self.assertRegex(said, rf"worker {kind}(-\d+)? \(process {victim}\) was killed by signal 9")
+        self.assertGreater(len(self.expect_whole_lines()), 0)
+
+    def test_each_kind_at_work(self):
+        for kind, shape in KINDS:
+            with self.subTest(kind=kind, shape=SHAPES[shape]):
+                self.kill_at_work(kind, SHAPES[shape])
 
     def test_workers(self):
         hit = {}
