@@ -60,7 +60,7 @@ size_t mr_grow(size_t capacity, size_t need)
 
 /* ---- shared memory ---- */
 
-static void *map_aligned(int fd, size_t size_bytes, int protection)
+void *mr_map(int fd, size_t size_bytes, int protection)
 {
 	size_t reserved = size_bytes + MR_LARGE_PAGE;
 	char *from = mmap(NULL, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -77,14 +77,6 @@ static void *map_aligned(int fd, size_t size_bytes, int protection)
 	munmap(from, before);
 	munmap((void *)end, (uintptr_t)from + reserved - end);
 	return map;
-}
-
-void *mr_map(int fd, size_t size_bytes, int protection)
-{
-	if (size_bytes >= MR_LARGE_PAGE)
-		return map_aligned(fd, size_bytes, protection);
-	void *map = mmap(NULL, size_bytes, protection, MAP_SHARED, fd, 0);
-	return map == MAP_FAILED ? NULL : map;
 }
 
 /* Collapsing asks nobody's leave, unlike MADV_HUGEPAGE, which most systems refuse to shared memory;

@@ -178,8 +178,7 @@ static void test_map(void **state)
 		assert_int_equal(ftruncate(fd, (off_t)sizes[i]), 0);
 		char *map = mr_map(fd, sizes[i], PROT_READ | PROT_WRITE);
 		assert_non_null(map);
-		if (sizes[i] >= MR_LARGE_PAGE)
-			assert_int_equal((uintptr_t)map % MR_LARGE_PAGE, 0);
+		assert_int_equal((uintptr_t)map % MR_LARGE_PAGE, 0);
 		mr_map_enlarge(map, sizes[i]);
 		for (size_t at = 0; at < sizes[i]; at++)
 			if (map[at] != 0)
