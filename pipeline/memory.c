@@ -1,12 +1,9 @@
-/* memory.c - allocation that aborts when there is none, large pages, arenas, growing buffers. */
+/* memory.c - allocation that aborts when there is none, arenas, growing buffers. */
 #include "millrace/memory.h"
 
-#include <linux/mman.h> /* MADV_COLLAPSE: Debian 12's <sys/mman.h> lacks it */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "millrace/text.h"
 
@@ -56,37 +53,6 @@ size_t mr_grow(size_t capacity, size_t need)
 	while (grown < need)
 		grown *= 2;
 	return grown;
-}
-
-/* ---- shared memory ---- */
-
-void *mr_map(int fd, size_t size_bytes, int protection)
-{
-	size_t reserved = size_bytes + MR_LARGE_PAGE;
-	char *from = mmap(NULL, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (from == MAP_FAILED)
-		return NULL;
-	size_t before = -(uintptr_t)from % MR_LARGE_PAGE;
-	void *map = mmap(from + before, size_bytes, protection, MAP_SHARED | MAP_FIXED, fd, 0);
-	if (map == MAP_FAILED) {
-		munmap(from, reserved);
-		return NULL;
-	}
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-	uintptr_t end = ((uintptr_t)map + size_bytes + page - 1) / page * page;
-	munmap(from, before);
-	munmap((void *)end, (uintptr_t)from + reserved - end);
-	return map;
-}
-
-/* Collapsing asks nobody's leave, unlike MADV_HUGEPAGE, which most systems refuse to shared memory;
- * but it passes over where no small page is yet. */
-void mr_map_enlarge(void *map, size_t size_bytes)
-{
-	size_t whole = size_bytes / MR_LARGE_PAGE * MR_LARGE_PAGE;
-	for (size_t at = 0; at < whole; at += MR_LARGE_PAGE)
-		((volatile char *)map)[at] = 0;
-	madvise(map, whole, MADV_COLLAPSE);
 }
 
 /* ---- arenas ---- */

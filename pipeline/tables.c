@@ -132,8 +132,8 @@ enum mr_err mr_tables_map(const struct mr_tables *tables, const char *name,
 	enum mr_err err = check_size(table, error);
 	if (err != MR_OK)
 		return err;
-	void *at = mr_map(table->fd, table->size_bytes, PROT_READ);
-	if (at == NULL)
+	void *at = mmap(NULL, table->size_bytes, PROT_READ, MAP_SHARED, table->fd, 0);
+	if (at == MAP_FAILED)
 		return mr_error_errno(error, MR_IO, "table %s: cannot map %zu bytes", name,
 				      table->size_bytes);
 	*bytes_out = (struct mr_slice){at, table->size_bytes};

@@ -18,16 +18,6 @@ char *mr_asprintf(const char *format, ...) __attribute__((format(printf, 1, 2)))
 /* The capacity to grow to, so that `need` items fit: doubling, at least 16. */
 size_t mr_grow(size_t capacity, size_t need);
 
-/* A processor knows by heart where a few thousand pages lie, of whatever size: look-ups all over a
- * large table need large ones. */
-#define MR_LARGE_PAGE ((size_t)2 << 20)
-/* A memfd's bytes, shared, at an address where its large pages stay large; `protection` and munmap
- * as for mmap. NULL: see errno. */
-void *mr_map(int fd, size_t size_bytes, int protection);
-/* Gives large pages to a new memfd, all zeros, that mr_map has mapped for writing. Where the kernel
- * has none, small ones come as they are written to. */
-void mr_map_enlarge(void *map, size_t size_bytes);
-
 /* An arena: many small allocations, freed at once. One for each batch. Zeroed is valid and empty;
  * reset keeps the blocks for the next batch; fini accepts zeroed memory. */
 struct mr_arena_block;

@@ -512,7 +512,7 @@ static enum mr_err finish(struct builder *builder, size_t *size_out, struct mr_e
 	if (err != MR_OK)
 		return err;
 	munmap(builder->map, RESERVED_BYTES);
-	builder->map = NULL;
+	builder->map = MAP_FAILED;
 	if (ftruncate(builder->fd, (off_t)*size_out) != 0)
 		return mr_error_errno(error, MR_IO, "the GeoIP table cannot be cut to its size");
 	return sealed_seal(builder->fd, error);
@@ -522,19 +522,19 @@ static enum mr_err builder_init(struct builder *builder, size_t databases, struc
 {
 	uint64_t seed = 0;
 
-	*builder = (struct builder){0};
+	*builder = (struct builder){.map = MAP_FAILED};
 	builder->fd = memfd_create("millrace-geoip", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (builder->fd < 0)
 		return mr_error_errno(error, MR_IO, "no memory for the GeoIP table");
 	if (ftruncate(builder->fd, (off_t)RESERVED_BYTES) == 0)
-		builder->map = mr_map(builder->fd, RESERVED_BYTES, PROT_READ | PROT_WRITE);
-	if (builder->map == NULL) {
+		builder->map =
+		    mmap(NULL, RESERVED_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, builder->fd, 0);
+	if (builder->map == MAP_FAILED) {
 		close(builder->fd);
 		return mr_error_errno(error, MR_NO_SPACE, "no memory for the GeoIP table");
 	}
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
 		seed = (uintptr_t)builder->map;
-	mr_map_enlarge(builder->map, HEADER_BYTES + CELLS_BYTES);
 	builder->cells = (void *)(builder->map + HEADER_BYTES);
 	builder->blocks = (void *)(builder->map + HEADER_BYTES + CELLS_BYTES);
 	text_pool_init(&builder->texts, seed);
@@ -560,7 +560,7 @@ static void builder_fini(struct builder *builder, size_t databases)
 	text_pool_fini(&builder->texts);
 	mr_buf_fini(&builder->starts);
 	mr_buf_fini(&builder->start_places);
-	if (builder->map != NULL)
+	if (builder->map != MAP_FAILED)
 		munmap(builder->map, RESERVED_BYTES);
 }
 

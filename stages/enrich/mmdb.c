@@ -102,7 +102,7 @@ struct node {
 static struct node node_at(const struct mmdb *db, uint64_t number)
 {
 	unsigned bytes = db->lib.metadata.record_size / 4u;
-	const uint8_t *at = db->bytes + number * bytes;
+	const uint8_t *at = db->lib.file_content + number * bytes;
 	uint32_t left = (uint32_t)at[0] << 16 | (uint32_t)at[1] << 8 | at[2];
 	const uint8_t *second = at + bytes - 3;
 	uint32_t right = (uint32_t)second[0] << 16 | (uint32_t)second[1] << 8 | second[2];
@@ -151,8 +151,8 @@ enum mr_err mmdb_open(struct mmdb *db, const char *name, int fd, struct mr_error
 	if (db->size_bytes <= MARKER_LEN || (uint64_t)stat.st_size > UINT32_MAX)
 		return mr_error_set(error, MR_CONFIG, "%s: not a database in MaxMind's format",
 				    name);
-	bytes = mr_map(fd, db->size_bytes, PROT_READ);
-	if (bytes == NULL)
+	bytes = mmap(NULL, db->size_bytes, PROT_READ, MAP_SHARED, fd, 0);
+	if (bytes == MAP_FAILED)
 		return mr_error_errno(error, MR_IO, "%s", name);
 	db->bytes = bytes;
 	/* Shared names and keys let a file mean more items than it has bytes, but not many times

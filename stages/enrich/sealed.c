@@ -18,6 +18,21 @@ enum mr_err sealed_seal(int fd, struct mr_error *error)
 	return MR_OK;
 }
 
+static bool write_all(int fd, const char *at, size_t len)
+{
+	while (len > 0) {
+		ssize_t written = write(fd, at, len);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0)
+			return false;
+		at += written;
+		len -= (size_t)written;
+	}
+	return true;
+}
+
 static void watch_nothing(void *context, const char *bytes, size_t len)
 {
 	(void)context;
@@ -25,46 +40,28 @@ static void watch_nothing(void *context, const char *bytes, size_t len)
 	(void)len;
 }
 
-/* Up to `size` bytes, in pieces that `watch` still finds in the cache. */
-static ssize_t read_watched(int from, char *to, size_t size, sealed_watch watch, void *context)
+static enum mr_err copy_bytes(int from, int to, const char *path, sealed_watch watch, void *context,
+			      size_t *size_out, struct mr_error *error)
 {
-	size_t done = 0;
+	char *chunk = mr_malloc(COPY_BYTES);
+	enum mr_err err = MR_OK;
 	ssize_t got = 1;
 
-	while (done < size && got != 0) {
-		got = read(from, to + done, size - done < COPY_BYTES ? size - done : COPY_BYTES);
+	*size_out = 0;
+	while (err == MR_OK && got != 0) {
+		got = read(from, chunk, COPY_BYTES);
 		if (got < 0 && errno != EINTR)
-			return -1;
+			err = mr_error_errno(error, MR_CONFIG, "%s", path);
+		if (got > 0 && !write_all(to, chunk, (size_t)got))
+			err =
+			    mr_error_errno(error, MR_NO_SPACE, "%s: no memory for its copy", path);
 		if (got <= 0)
 			continue;
-		watch(context, to + done, (size_t)got);
-		done += (size_t)got;
+		watch(context, chunk, (size_t)got);
+		*size_out += (size_t)got;
 	}
-	return (ssize_t)done;
-}
-
-/* What the file gains meanwhile is left, what it loses is missing. */
-static enum mr_err copy_bytes(int from, int to, const char *path, sealed_watch watch, void *context,
-			      size_t *size, struct mr_error *error)
-{
-	char *map = NULL;
-	ssize_t got;
-
-	if (*size == 0)
-		return MR_OK;
-	if (ftruncate(to, (off_t)*size) == 0)
-		map = mr_map(to, *size, PROT_READ | PROT_WRITE);
-	if (map == NULL)
-		return mr_error_errno(error, MR_NO_SPACE, "%s: no memory for its copy", path);
-	mr_map_enlarge(map, *size);
-	got = read_watched(from, map, *size, watch, context);
-	munmap(map, *size);
-	if (got < 0)
-		return mr_error_errno(error, MR_CONFIG, "%s", path);
-	*size = (size_t)got;
-	return ftruncate(to, (off_t)got) == 0
-		   ? MR_OK
-		   : mr_error_errno(error, MR_IO, "%s: its copy cannot be cut", path);
+	free(chunk);
+	return err;
 }
 
 enum mr_err sealed_copy(const char *path, int *fd_out, size_t *size_out, struct mr_error *error)
@@ -90,7 +87,6 @@ enum mr_err sealed_copy_watched(const char *path, sealed_watch watch, void *cont
 		close(from);
 		return mr_error_errno(error, MR_IO, "%s: no memory for its copy", path);
 	}
-	*size_out = (size_t)stat.st_size;
 	err = copy_bytes(from, *fd_out, path, watch, context, size_out, error);
 	if (err == MR_OK)
 		err = sealed_seal(*fd_out, error);

@@ -1,12 +1,10 @@
-/* Base: text, folding, numbers, times, shared memory, arenas, the field dictionary, events. */
+/* Base: text, folding, numbers, times, arenas, the field dictionary, events. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -162,39 +160,6 @@ static void test_json_string(void **state)
 	mr_buf_fini(&out);
 }
 
-/* Whether or not the kernel has large pages: all of the memory is zeros, then what was written. */
-static void test_map(void **state)
-{
-	static const size_t sizes[] = {1,
-				       4096,
-				       4097,
-				       MR_LARGE_PAGE - 1,
-				       MR_LARGE_PAGE,
-				       MR_LARGE_PAGE + 1,
-				       2 * MR_LARGE_PAGE + 5000};
-	(void)state;
-	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-		int fd = memfd_create("test", MFD_CLOEXEC);
-		assert_int_equal(ftruncate(fd, (off_t)sizes[i]), 0);
-		char *map = mr_map(fd, sizes[i], PROT_READ | PROT_WRITE);
-		assert_non_null(map);
-		assert_int_equal((uintptr_t)map % MR_LARGE_PAGE, 0);
-		mr_map_enlarge(map, sizes[i]);
-		for (size_t at = 0; at < sizes[i]; at++)
-			if (map[at] != 0)
-				fail();
-		memset(map, 'x', sizes[i]);
-		assert_int_equal(munmap(map, sizes[i]), 0);
-		map = mr_map(fd, sizes[i], PROT_READ);
-		assert_int_equal(map[0], 'x');
-		assert_int_equal(map[sizes[i] - 1], 'x');
-		assert_int_equal(munmap(map, sizes[i]), 0);
-		close(fd);
-	}
-	assert_null(mr_map(-1, 1, PROT_READ));
-	assert_null(mr_map(-1, SIZE_MAX / 2, PROT_READ));
-}
-
 static void test_arena(void **state)
 {
 	(void)state;
@@ -325,9 +290,8 @@ int main(void)
 	    cmocka_unit_test(test_log_clean), cmocka_unit_test(test_fold),
 	    cmocka_unit_test(test_utf8),      cmocka_unit_test(test_numbers),
 	    cmocka_unit_test(test_time_text), cmocka_unit_test(test_json_string),
-	    cmocka_unit_test(test_arena),     cmocka_unit_test(test_map),
-	    cmocka_unit_test(test_fields),    cmocka_unit_test(test_events),
-	    cmocka_unit_test(test_config),
+	    cmocka_unit_test(test_arena),     cmocka_unit_test(test_fields),
+	    cmocka_unit_test(test_events),    cmocka_unit_test(test_config),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
