@@ -9,8 +9,6 @@
 
 #include "clock.h"
 
-/* Events in hand at once: enough for look-ups with prefetch, few enough to stay in the cache. */
-#define CHAIN_EVENTS 64
 #define CHAIN_MEASURED 16 /* of so many turns, one is measured */
 
 static bool writes_events(const struct mr_writer *writer)
@@ -50,7 +48,7 @@ enum mr_err mr_chain_open(struct mr_chain *chain, const struct mr_group *group,
 	}
 	chain->has_events |= writes_events(writer);
 	if (chain->has_events) {
-		mr_events_init(&chain->events, env->fields, CHAIN_EVENTS);
+		mr_events_init(&chain->events, env->fields, MR_EVENTS_TOGETHER);
 		chain->events.completer = complete;
 		chain->events.completer_context = chain;
 	}
@@ -136,7 +134,7 @@ static enum mr_err apply_all(struct mr_chain *chain, struct mr_error *error)
 		const struct mr_chain_item *item = &chain->items[i];
 		if (item->ops->apply == NULL)
 			continue;
-		enum mr_err err = item->ops->apply(item->state, &chain->events, 0, error);
+		enum mr_err err = item->ops->apply(item->state, &chain->events, error);
 		charge(chain, i);
 		if (err != MR_OK)
 			return named(item, err, error);

@@ -69,6 +69,10 @@ struct mr_event {
 	uint32_t *last;  /* likewise the newest value; meaningful only where first is not 0 */
 };
 
+/* So many at most go through the stages of a chain together: enough for look-ups with prefetch, few
+ * enough to stay in the cache. */
+#define MR_EVENTS_TOGETHER 64
+
 struct mr_events {
 	const struct mr_fields *fields;
 	struct mr_event *items;

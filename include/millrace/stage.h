@@ -119,10 +119,9 @@ struct mr_stage_ops {
 	enum mr_err (*process)(void *state, struct mr_reader *in, struct mr_writer *out,
 			       struct mr_error *error);
 
-	/* Instead of process, for a stage that adds fields to events in place: events [from,
-	 * count). */
-	enum mr_err (*apply)(void *state, struct mr_events *events, uint32_t from,
-			     struct mr_error *error);
+	/* Instead of process, for a stage that adds fields to events in place: to all of them, at
+	 * most MR_EVENTS_TOGETHER. Once for each set of events. */
+	enum mr_err (*apply)(void *state, struct mr_events *events, struct mr_error *error);
 
 	/* For a stage that makes events or adds to them: add the fields that it held back, since
 	 * nobody asked for them (mr_event_complete). Once at most for an event, after apply and

@@ -1,10 +1,11 @@
 /* enrich.c - the enrich stage: adds to events what is known about their address and actor.
  *
  * Called by the pipeline through mr_stage_enrich. It owns nothing but the states of its enrichers
- * and hands them the events in chunks, with the addresses parsed once. Fails only in prepare and
+ * and hands them the events, with the addresses parsed once. Fails only in prepare and
  * open, with the enricher's own words. */
 #include "enricher.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 static const struct mr_enricher *const enrichers[] = {
@@ -16,12 +17,10 @@ static const struct mr_enricher *const enrichers[] = {
 
 struct enrich_state {
 	void *states[ENRICHER_COUNT]; /* NULL where it is not active */
-	struct mr_counters *counters;
-	struct enrich_chunk *chunk;
-	struct enrich_pass now;   /* what rules ask for */
-	struct enrich_pass later; /* all else */
-	uint32_t *found;          /* for each enricher and event of the batch */
-	uint32_t found_capacity;  /* events */
+	struct enrich_chunk chunk;
+	struct enrich_pass now;                             /* what rules ask for */
+	struct enrich_pass later;                           /* all else */
+	uint32_t found[ENRICHER_COUNT][MR_EVENTS_TOGETHER]; /* what each found of the events */
 };
 
 enum mr_err enrich_table(const struct mr_stage_env *env, const char *name, bool *active_out,
@@ -62,18 +61,13 @@ static void close_stage(void *opaque)
 		free(state->states[i]);
 		state->states[i] = NULL;
 	}
-	free(state->chunk);
-	free(state->found);
-	state->chunk = NULL;
-	state->found = NULL;
 }
 
 static enum mr_err open_stage(void *opaque, const struct mr_stage_env *env, struct mr_error *error)
 {
 	struct enrich_state *state = opaque;
 
-	state->counters = env->counters;
-	state->chunk = mr_malloc(sizeof(*state->chunk));
+	state->chunk.counters = env->counters;
 	for (int id = 1; id < MR_F_NORMALISED_END; id++) {
 		state->now.adds[id] = mr_fields_asked(env->fields, (mr_field)id);
 		state->later.adds[id] = !state->now.adds[id];
@@ -96,43 +90,22 @@ static enum mr_err open_stage(void *opaque, const struct mr_stage_env *env, stru
 	return MR_OK;
 }
 
-/* What the enricher found of the batch's events. */
-static uint32_t *found_by(const struct enrich_state *state, size_t enricher)
-{
-	return state->found + enricher * state->found_capacity;
-}
-
-static void found_reserve(struct enrich_state *state, uint32_t events)
-{
-	if (events <= state->found_capacity)
-		return;
-	free(state->found);
-	state->found_capacity = events;
-	state->found = mr_calloc(ENRICHER_COUNT * (size_t)events, sizeof(*state->found));
-}
-
-static enum mr_err apply(void *opaque, struct mr_events *events, uint32_t from,
-			 struct mr_error *error)
+static enum mr_err apply(void *opaque, struct mr_events *events, struct mr_error *error)
 {
 	struct enrich_state *state = opaque;
-	struct enrich_chunk *chunk = state->chunk;
+	struct enrich_chunk *chunk = &state->chunk;
 
 	(void)error;
-	found_reserve(state, events->capacity);
+	assert(events->count <= MR_EVENTS_TOGETHER);
 	chunk->events = events;
-	chunk->counters = state->counters;
-	for (chunk->from = from; chunk->from < events->count; chunk->from += chunk->count) {
-		uint32_t left = events->count - chunk->from;
-
-		chunk->count = left < ENRICH_CHUNK ? left : ENRICH_CHUNK;
-		for (uint32_t i = 0; i < chunk->count; i++)
-			chunk->addresses[i] = address_parse(
-			    mr_event_text(events, enrich_event(chunk, i), MR_F_SRC_IP));
-		for (size_t i = 0; i < ENRICHER_COUNT; i++) {
-			chunk->found = found_by(state, i) + chunk->from;
-			if (state->states[i] != NULL)
-				enrichers[i]->apply(state->states[i], &state->now, chunk);
-		}
+	chunk->count = events->count;
+	for (uint32_t i = 0; i < chunk->count; i++)
+		chunk->addresses[i] =
+		    address_parse(mr_event_text(events, enrich_event(chunk, i), MR_F_SRC_IP));
+	for (size_t i = 0; i < ENRICHER_COUNT; i++) {
+		chunk->found = state->found[i];
+		if (state->states[i] != NULL)
+			enrichers[i]->apply(state->states[i], &state->now, chunk);
 	}
 	return MR_OK;
 }
@@ -144,8 +117,8 @@ static void complete(void *opaque, struct mr_events *events, struct mr_event *ev
 
 	for (size_t i = 0; i < ENRICHER_COUNT; i++)
 		if (state->states[i] != NULL && enrichers[i]->complete != NULL)
-			enrichers[i]->complete(state->states[i], &state->later,
-					       found_by(state, i)[at], events, event);
+			enrichers[i]->complete(state->states[i], &state->later, state->found[i][at],
+					       events, event);
 }
 
 const struct mr_stage_ops mr_stage_enrich = {

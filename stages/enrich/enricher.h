@@ -2,7 +2,7 @@
  *
  * A new enricher is one file with a `const struct mr_enricher` at its end, and one line in the
  * table of enrich.c. Order as in stage.h: prepare in the supervisor, then in each worker open,
- * apply for each chunk of events, close. */
+ * apply for the events in hand, close. */
 #ifndef MILLRACE_ENRICH_ENRICHER_H
 #define MILLRACE_ENRICH_ENRICHER_H
 
@@ -10,22 +10,18 @@
 
 #include "address.h"
 
-/* Events that are handed to an enricher together, at most. */
-#define ENRICH_CHUNK 256
-
-/* Some events, with what several enrichers need of them. */
+/* The events in hand, with what several enrichers need of them. */
 struct enrich_chunk {
 	struct mr_events *events;
-	uint32_t from; /* the events are [from, from + count) */
 	uint32_t count;
 	uint32_t *found; /* for each, what the enricher in hand found: its own number, 0 nothing */
 	struct mr_counters *counters;
-	struct address addresses[ENRICH_CHUNK]; /* of src_endpoint.ip */
+	struct address addresses[MR_EVENTS_TOGETHER]; /* of src_endpoint.ip */
 };
 
 static inline struct mr_event *enrich_event(const struct enrich_chunk *chunk, uint32_t i)
 {
-	return &chunk->events->items[chunk->from + i];
+	return &chunk->events->items[i];
 }
 
 /* Which fields are added now. Those that rules ask for come with apply, the others with complete.

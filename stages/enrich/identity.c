@@ -22,10 +22,10 @@ enum key { KEY_UID, KEY_NAME, KEY_APP, KEY_COUNT };
 
 struct identity_state {
 	struct identity_table table;
-	struct mr_arena arena;              /* of folded keys, reset for each chunk */
-	uint32_t pending[ENRICH_CHUNK];     /* events whose actor is not yet found */
-	struct mr_slice text[ENRICH_CHUNK]; /* of each pending one: its key, folded */
-	uint64_t hash[ENRICH_CHUNK];
+	struct mr_arena arena;                    /* of folded keys, reset for each chunk */
+	uint32_t pending[MR_EVENTS_TOGETHER];     /* events whose actor is not yet found */
+	struct mr_slice text[MR_EVENTS_TOGETHER]; /* of each pending one: its key, folded */
+	uint64_t hash[MR_EVENTS_TOGETHER];
 };
 
 /* What looking for the actor reads of an event. */

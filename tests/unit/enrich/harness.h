@@ -78,7 +78,7 @@ static inline void stage_open(struct stage *stage)
 	if (stage_prepare(stage, &error) != MR_OK)
 		fail_msg("%s", error.text);
 	assert_int_equal(mr_stage_enrich.open(stage->state, &env, &error), MR_OK);
-	mr_events_init(&stage->events, stage->fields, 1024);
+	mr_events_init(&stage->events, stage->fields, MR_EVENTS_TOGETHER);
 }
 
 static inline void stage_close(struct stage *stage)
@@ -109,17 +109,17 @@ static inline struct mr_event *stage_event(struct stage *stage, ...)
 	return event;
 }
 
-static inline void stage_apply_first(struct stage *stage, uint32_t from)
+static inline void stage_apply_first(struct stage *stage)
 {
 	struct mr_error error = {0};
-	assert_int_equal(mr_stage_enrich.apply(stage->state, &stage->events, from, &error), MR_OK);
+	assert_int_equal(mr_stage_enrich.apply(stage->state, &stage->events, &error), MR_OK);
 }
 
 /* With the fields that nobody asked for. */
-static inline void stage_apply(struct stage *stage, uint32_t from)
+static inline void stage_apply(struct stage *stage)
 {
-	stage_apply_first(stage, from);
-	for (uint32_t i = from; i < stage->events.count; i++)
+	stage_apply_first(stage);
+	for (uint32_t i = 0; i < stage->events.count; i++)
 		mr_stage_enrich.complete(stage->state, &stage->events, &stage->events.items[i]);
 }
 

@@ -63,7 +63,7 @@ static void test_asked(void **unused)
 
 	struct mr_event *stranger = stage_event(&stage, MR_F_ACTOR_NAME, "who@contoso.example", 0);
 	struct mr_event *joey = stage_event(&stage, MR_F_ACTOR_NAME, "joey@contoso.example", 0);
-	stage_apply_first(&stage, 0);
+	stage_apply_first(&stage);
 	assert_field(&stage, joey, MR_F_ACTOR_RISK, "high");
 	assert_field(&stage, joey, MR_F_ACTOR_ROLES, "Global Administrator");
 	assert_field(&stage, joey, MR_F_ACTOR_KNOWN, "-");
@@ -101,7 +101,7 @@ static void test_enricher(void **unused)
 	stage_open(&stage);
 
 	struct mr_event *event = stage_event(&stage, MR_F_ACTOR_NAME, "JOEY@contoso.EXAMPLE", 0);
-	stage_apply(&stage, 0);
+	stage_apply(&stage);
 	assert_field(&stage, event, MR_F_ACTOR_KNOWN, "true");
 	assert_field(&stage, event, MR_F_ACTOR_UID, "9d8001cb-a159-4252-a3a1-c00000000001");
 	assert_field(&stage, event, MR_F_ACTOR_FULL_NAME, "Joey \"J\" Doe");
@@ -125,7 +125,7 @@ static void test_enricher(void **unused)
 	for (size_t i = 0; i < sizeof(uids) / sizeof(uids[0]); i++) {
 		mr_events_reset(&stage.events);
 		event = stage_event(&stage, MR_F_ACTOR_UID, uids[i], 0);
-		stage_apply(&stage, 0);
+		stage_apply(&stage);
 		assert_field(&stage, event, MR_F_ACTOR_FULL_NAME, "Joey \"J\" Doe");
 		assert_field(&stage, event, MR_F_ACTOR_UID, uids[i]);
 	}
@@ -135,7 +135,7 @@ static void test_enricher(void **unused)
 		mr_events_reset(&stage.events);
 		event = stage_event(&stage, MR_F_ACTOR_NAME, names[i], MR_F_ACTOR_UID,
 				    "Not Available", 0);
-		stage_apply(&stage, 0);
+		stage_apply(&stage);
 		assert_field(&stage, event, MR_F_ACTOR_FULL_NAME, "Joey \"J\" Doe");
 	}
 	stage_close(&stage);
@@ -172,7 +172,7 @@ static void test_actors(void **unused)
 	stage_event(&stage, MR_F_ACTOR_NAME, "Certificate", MR_F_ACTOR_UID, "Not Available", 0);
 	stage_event(&stage, MR_F_ACTOR_UID, "S-1-5-18", 0);
 	stage_event(&stage, 0);
-	stage_apply(&stage, 0);
+	stage_apply(&stage);
 	const struct mr_event *events = stage.events.items;
 	assert_field(&stage, &events[0], MR_F_ACTOR_UPN, "backup-app");
 	assert_field(&stage, &events[0], MR_F_ACTOR_PRIVILEGED, "-");

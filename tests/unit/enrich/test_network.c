@@ -197,7 +197,7 @@ static void test_enricher(void **unused)
 	event = stage_event(&stage, MR_F_SRC_IP, "203.0.113.255", 0);
 	stage_event(&stage, MR_F_SRC_IP, "203.0.113.7", 0);
 	stage_event(&stage, MR_F_SRC_IP, "203.0.114.0", 0);
-	stage_apply(&stage, 0);
+	stage_apply(&stage);
 	assert_field(&stage, event, MR_F_SRC_NETWORK, "Head office");
 	assert_field(&stage, event, MR_F_SRC_NETWORK_KIND, "egress");
 	assert_field(&stage, event + 1, MR_F_SRC_NETWORK, "printer");

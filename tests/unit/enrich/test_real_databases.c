@@ -261,17 +261,19 @@ static void test_together(void **unused)
 	}
 	stage_open(&stage);
 	event = stage_event(&stage, MR_F_SRC_IP, "81.2.69.142", 0);
-	stage_apply(&stage, 0);
+	stage_apply(&stage);
 	assert_field(&stage, event, MR_F_SRC_COUNTRY, "GB");
 	assert_field(&stage, event, MR_F_SRC_CITY, "London");
 	assert_field(&stage, event, MR_F_SRC_REGION, "GB-ENG");
 	assert_field(&stage, event, MR_F_SRC_LAT, "51.5142");
+	mr_events_reset(&stage.events);
 	event = stage_event(&stage, MR_F_SRC_IP, "1.128.0.0", 0);
-	stage_apply(&stage, 1);
+	stage_apply(&stage);
 	assert_field(&stage, event, MR_F_SRC_ASN, "1221");
 	assert_field(&stage, event, MR_F_SRC_AS_NAME, "Telstra Pty Ltd");
+	mr_events_reset(&stage.events);
 	event = stage_event(&stage, MR_F_SRC_IP, "1.2.0.1", 0);
-	stage_apply(&stage, 2);
+	stage_apply(&stage);
 	assert_field(&stage, event, MR_F_SRC_ANONYMOUS, "true");
 	assert_field(&stage, event, MR_F_SRC_ANONYMITY, "vpn");
 	stage_close(&stage);

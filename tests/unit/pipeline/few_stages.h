@@ -7,10 +7,9 @@
 
 #include "millrace/stage.h"
 
-static enum mr_err no_apply(void *state, struct mr_events *events, uint32_t from,
-			    struct mr_error *error)
+static enum mr_err no_apply(void *state, struct mr_events *events, struct mr_error *error)
 {
-	(void)state, (void)events, (void)from, (void)error;
+	(void)state, (void)events, (void)error;
 	return MR_OK;
 }
 static const struct mr_stage_ops collect = {.name = "collect", .reads = MR_CONTENT_NONE};
