@@ -69,7 +69,7 @@ static enum mr_err write_all(int fd, struct mr_slice bytes, const char *name,
 		if (wrote < 0 && errno == EINTR)
 			continue;
 		if (wrote < 0)
-			return mr_error_errno(error, errno == ENOSPC ? MR_NO_SPACE : MR_IO,
+			return mr_error_errno(error, mr_error_of_write(errno),
 					      "table %s: cannot write %zu bytes into memory", name,
 					      bytes.len);
 		bytes.at += wrote;

@@ -122,7 +122,7 @@ enum mr_err identity_store_open(const char *generation, int *fd_out, size_t *siz
 
 static enum mr_err lmdb_error(struct mr_error *error, const char *path, int code)
 {
-	enum mr_err err = code == MDB_MAP_FULL || code == ENOSPC ? MR_NO_SPACE : MR_IO;
+	enum mr_err err = code == MDB_MAP_FULL ? MR_NO_SPACE : mr_error_of_write(code);
 	return mr_error_set(error, err, "%s: %s", path, mdb_strerror(code));
 }
 
@@ -279,7 +279,8 @@ static enum mr_err write_table(const char *path, const struct identity_part *par
 		}
 	}
 	good = good && fsync(fd) == 0;
-	enum mr_err err = good ? MR_OK : mr_error_errno(error, MR_NO_SPACE, "%s", path);
+	enum mr_err err =
+	    good ? MR_OK : mr_error_errno(error, mr_error_of_write(errno), "%s", path);
 	if (fd >= 0)
 		close(fd);
 	return err;

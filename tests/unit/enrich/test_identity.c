@@ -1,5 +1,9 @@
 /* Identity: imports, conflicts, look-ups, the enricher, damaged tables, 200,000 people. */
 #include "identity_harness.h"
+#include "identity_store.h"
+
+#include <signal.h>
+#include <sys/resource.h>
 
 static void import_good(const char *store, const char *text, uint32_t taken)
 {
@@ -588,6 +592,26 @@ static void test_many_people(void **unused)
 	folder_remove(folder);
 }
 
+/* A disk is not all that can be full. */
+static void test_no_room(void **unused)
+{
+	struct identity_generation generation;
+	struct rlimit before;
+	char *folder = folder_make();
+	char *store = mr_asprintf("%s/store", folder);
+	(void)unused;
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	struct rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	enum mr_err err = identity_generation_begin(store, &generation, NULL);
+	identity_generation_end(&generation);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(err, MR_NO_SPACE);
+	free(store);
+	folder_remove(folder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -605,6 +629,7 @@ int main(void)
 	    cmocka_unit_test(test_damaged_table),
 	    cmocka_unit_test(test_dates),
 	    cmocka_unit_test(test_many_people),
+	    cmocka_unit_test(test_no_room),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,9 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -631,6 +633,23 @@ static void a_table_shorter_than_promised_is_an_error(void **state)
 	mr_tables_free(tables);
 }
 
+/* A disk is not all that can be full. */
+static void a_table_past_the_longest_file_has_no_room(void **state)
+{
+	(void)state;
+	struct mr_tables *tables = mr_tables_new();
+	struct mr_error error = {0};
+	struct rlimit before;
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	struct rlimit little = {.rlim_cur = 1, .rlim_max = before.rlim_max};
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+	enum mr_err err = mr_tables_add_bytes(tables, "long", S("two"), &error);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(err, MR_NO_SPACE);
+	mr_tables_free(tables);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -652,6 +671,7 @@ int main(void)
 	    cmocka_unit_test(events_cross_a_link_in_pieces),
 	    cmocka_unit_test(tables_are_sealed_and_found),
 	    cmocka_unit_test(a_table_shorter_than_promised_is_an_error),
+	    cmocka_unit_test(a_table_past_the_longest_file_has_no_room),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
