@@ -64,7 +64,7 @@ static void pack_evidence(struct mr_buf *out, const struct mr_evidence *evidence
 	mr_pack_bytes(out, evidence->record_id);
 	mr_pack_origin(out, &evidence->origin);
 	mr_pack_bytes(out, evidence->record);
-	mr_signal_fields_encode(evidence->fields, evidence->field_count, out);
+	mr_pack_fields(out, evidence->fields, evidence->field_count);
 }
 
 static void unpack_evidence(struct mr_unpack *in, struct mr_arena *arena, struct mr_evidence *out)

@@ -35,6 +35,7 @@ void mr_unpack_origin(struct mr_unpack *in, struct mr_origin *out);
 void mr_pack_slices(struct mr_buf *out, const struct mr_slice *slices, size_t count);
 /* At most MR_GROUP_BY_MAX; the rest of `key` is emptied. */
 uint32_t mr_unpack_keys(struct mr_unpack *in, struct mr_slice key[MR_GROUP_BY_MAX]);
+void mr_pack_fields(struct mr_buf *out, const struct mr_signal_field *fields, uint32_t count);
 /* The array lives in the arena; NULL and 0 where there is none or the cursor is bad. */
 const struct mr_signal_field *mr_unpack_fields(struct mr_unpack *in, struct mr_arena *arena,
 					       uint32_t *count_out);

@@ -57,8 +57,7 @@ struct mr_slice mr_signal_value(struct mr_arena *arena, struct mr_slice folded)
 
 /* ---- fields ---- */
 
-void mr_signal_fields_encode(const struct mr_signal_field *fields, uint32_t count,
-			     struct mr_buf *out)
+void mr_pack_fields(struct mr_buf *out, const struct mr_signal_field *fields, uint32_t count)
 {
 	assert(count <= MR_SIGNAL_FIELDS_MAX);
 	mr_pack_array(out, (size_t)count * 3);
@@ -92,19 +91,6 @@ const struct mr_signal_field *mr_unpack_fields(struct mr_unpack *in, struct mr_a
 		return NULL;
 	*count_out = count;
 	return fields;
-}
-
-enum mr_err mr_signal_fields_decode(struct mr_slice bytes, struct mr_arena *arena,
-				    const struct mr_signal_field **fields_out, uint32_t *count_out,
-				    struct mr_error *error)
-{
-	struct mr_unpack in = mr_unpack(bytes);
-	*fields_out = mr_unpack_fields(&in, arena, count_out);
-	if (mr_unpack_done(&in))
-		return MR_OK;
-	*count_out = 0;
-	return mr_error_set(error, MR_BAD_INPUT,
-			    "%zu bytes do not decode as the fields of a signal", bytes.len);
 }
 
 /* ---- parts that signals and alerts share ---- */
@@ -168,7 +154,7 @@ void mr_signal_encode(const struct mr_signal *signal, struct mr_buf *out)
 	mr_pack_slices(out, signal->key, signal->key_count);
 	mr_pack_uint(out, signal->value_width);
 	mr_pack_slices(out, signal->values, (size_t)signal->value_count * signal->value_width);
-	mr_signal_fields_encode(signal->fields, signal->field_count, out);
+	mr_pack_fields(out, signal->fields, signal->field_count);
 }
 
 static void unpack_values(struct mr_unpack *in, struct mr_arena *arena, struct mr_signal *out)

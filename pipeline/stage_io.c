@@ -564,14 +564,6 @@ bool mr_output_is_empty(const struct mr_output *output)
 	return output->region_count == 0;
 }
 
-bool mr_writer_is_empty(const struct mr_writer *writer)
-{
-	for (uint32_t i = 0; i < writer->output_count; i++)
-		if (!mr_output_is_empty(&writer->outputs[i]))
-			return false;
-	return true;
-}
-
 void mr_body_header(const struct mr_output *output, const struct mr_body *body,
 		    struct mr_batch_header *header_out)
 {

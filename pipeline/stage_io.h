@@ -144,7 +144,6 @@ static inline bool mr_lane_is_empty(const struct mr_lane *lane)
 	return lane->full_count == 0 && lane->open.count == 0;
 }
 bool mr_output_is_empty(const struct mr_output *output);
-bool mr_writer_is_empty(const struct mr_writer *writer);
 
 /* The header of a batch with this body, or by reference to this region; link.c adds the pair's
  * part. */

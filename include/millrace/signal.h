@@ -69,11 +69,4 @@ void mr_signal_encode(const struct mr_signal *signal, struct mr_buf *out);
 enum mr_err mr_signal_decode(struct mr_slice bytes, size_t *at, struct mr_arena *arena,
 			     struct mr_signal *out, struct mr_error *error);
 
-/* The fields alone, for state that keeps them: encode to bytes, decode into the arena. */
-void mr_signal_fields_encode(const struct mr_signal_field *fields, uint32_t count,
-			     struct mr_buf *out);
-enum mr_err mr_signal_fields_decode(struct mr_slice bytes, struct mr_arena *arena,
-				    const struct mr_signal_field **fields_out, uint32_t *count_out,
-				    struct mr_error *error);
-
 #endif

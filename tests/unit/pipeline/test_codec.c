@@ -185,29 +185,6 @@ static void a_cut_signal_is_an_error(void **state)
 	mr_buf_fini(&out);
 }
 
-static enum mr_err decode_fields(struct mr_slice bytes)
-{
-	struct mr_arena arena = {0};
-	const struct mr_signal_field *got;
-	uint32_t count;
-	enum mr_err err = mr_signal_fields_decode(bytes, &arena, &got, &count, NULL);
-	if (err == MR_OK && count == 2)
-		assert_int_equal(got[0].text.len <= bytes.len, 1);
-	mr_arena_fini(&arena);
-	return err;
-}
-
-static void fields_alone(void **state)
-{
-	(void)state;
-	struct mr_buf out = {0};
-	mr_signal_fields_encode(fields, 2, &out);
-	trickle(&out, decode_fields);
-	mr_buf_add_text(&out, "x"); /* bytes behind them are no fields */
-	assert_int_equal(decode_fields((struct mr_slice){out.data, out.len}), MR_BAD_INPUT);
-	mr_buf_fini(&out);
-}
-
 static void key_groups_tell_parts_apart(void **state)
 {
 	(void)state;
@@ -709,7 +686,6 @@ int main(void)
 	    cmocka_unit_test(texts_of_every_width),
 	    cmocka_unit_test(a_signal_comes_back_whole),
 	    cmocka_unit_test(a_cut_signal_is_an_error),
-	    cmocka_unit_test(fields_alone),
 	    cmocka_unit_test(key_groups_tell_parts_apart),
 	    cmocka_unit_test(key_groups_are_even),
 	    cmocka_unit_test(an_alert_comes_back_whole),

@@ -19,6 +19,14 @@ static const struct mr_region lines = {
     .source = 1, .partition = 7, .position = 100, .form = MR_FORM_LINES, .arrival_us = 5};
 static const struct mr_region frames = {.partition = 7, .position = 100, .form = MR_FORM_FRAMES};
 
+static bool is_empty(const struct mr_writer *writer)
+{
+	bool empty = true;
+	for (uint32_t i = 0; i < writer->output_count; i++)
+		empty &= mr_output_is_empty(&writer->outputs[i]);
+	return empty;
+}
+
 /* ---- records ---- */
 
 /* Reads all lines of the text; gives them joined with '|', and the offset of the last. */
@@ -262,7 +270,7 @@ static void signals_go_to_the_owner_of_their_key(void **state)
 	struct mr_body body;
 	uint32_t first = mr_writer_add_output(&out, MR_CONTENT_SIGNALS, 0, MR_LINK_KEYED, 4);
 	uint32_t second = mr_writer_add_output(&out, MR_CONTENT_SIGNALS, 1, MR_LINK_KEYED, 2);
-	assert_true(mr_writer_is_empty(&out));
+	assert_true(is_empty(&out));
 	for (unsigned group = 0; group < 256; group++) {
 		struct mr_signal signal = signal_of((uint8_t)group, group == 200);
 		mr_writer_signal(&out, &signal);
@@ -280,7 +288,7 @@ static void signals_go_to_the_owner_of_their_key(void **state)
 	assert_true(mr_output_take(&out, second, 1, true, &body));
 	assert_int_equal(body.count, 1);
 	mr_body_fini(&body);
-	assert_true(mr_writer_is_empty(&out));
+	assert_true(is_empty(&out));
 	mr_writer_fini(&out);
 }
 
@@ -370,7 +378,7 @@ static void what_fits_no_message_is_counted(void **state)
 	assert_int_equal(counters.at[MR_C_SIGNALS_TOO_LARGE], 2);
 	assert_int_equal(counters.at[MR_C_INNER_SIGNALS_TOO_LARGE], 1);
 	assert_int_equal(counters.at[MR_C_ALERTS_TOO_LARGE], 1);
-	assert_true(mr_writer_is_empty(&out));
+	assert_true(is_empty(&out));
 	signal.key[0].len = 1 << 20;
 	mr_writer_signal(&out, &signal);
 	assert_true(mr_writer_take(&out, MR_CONTENT_SIGNALS, 0, &body));
