@@ -429,4 +429,17 @@ static inline void house_move(struct house *from, struct house *to)
 	}
 }
 
+/* One test for each of the kinds; it finds its type in *state. */
+static inline int run_each_kind(CMUnitTestFunction test)
+{
+#define KIND(type)                                                                                 \
+	{                                                                                          \
+#type, test, NULL, NULL, (void *)(uintptr_t)MR_CORRELATION_##type                  \
+	}
+	const struct CMUnitTest tests[] = {KIND(EVENT_COUNT), KIND(VALUE_COUNT), KIND(TEMPORAL),
+					   KIND(TEMPORAL_ORDERED)};
+#undef KIND
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
 #endif

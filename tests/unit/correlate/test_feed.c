@@ -161,8 +161,9 @@ static int by_time(const void *a, const void *b)
 	return (x->time_us > y->time_us) - (x->time_us < y->time_us);
 }
 
-static void kind(enum mr_correlation_type type)
+static void kind(void **state)
 {
+	enum mr_correlation_type type = (enum mr_correlation_type)(uintptr_t)*state;
 	size_t completing = 0;
 	for (uint64_t seed = 1; seed <= RUNS; seed++) {
 		uint64_t random = seed * 10 + (uint64_t)type;
@@ -181,34 +182,7 @@ static void kind(enum mr_correlation_type type)
 	print_message("seeds 1 to %d: %zu occurrences complete\n", RUNS, completing);
 }
 
-static void event_count(void **state)
-{
-	(void)state;
-	kind(MR_CORRELATION_EVENT_COUNT);
-}
-
-static void value_count(void **state)
-{
-	(void)state;
-	kind(MR_CORRELATION_VALUE_COUNT);
-}
-
-static void temporal(void **state)
-{
-	(void)state;
-	kind(MR_CORRELATION_TEMPORAL);
-}
-
-static void temporal_ordered(void **state)
-{
-	(void)state;
-	kind(MR_CORRELATION_TEMPORAL_ORDERED);
-}
-
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(event_count), cmocka_unit_test(value_count),
-	    cmocka_unit_test(temporal), cmocka_unit_test(temporal_ordered)};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_each_kind(kind);
 }

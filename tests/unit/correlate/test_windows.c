@@ -200,42 +200,16 @@ static void run(enum mr_correlation_type type, bool dense, uint64_t seed)
 	bench_fini(&bench);
 }
 
-static void kind(enum mr_correlation_type type)
+static void kind(void **state)
 {
+	enum mr_correlation_type type = (enum mr_correlation_type)(uintptr_t)*state;
 	for (uint64_t seed = 1; seed <= RUNS; seed++)
 		run(type, seed % 4 == 0, seed * 1000 + (uint64_t)type);
 	print_message("%u streams, seeds 1%03u to %u%03u\n", RUNS * STREAMS, (unsigned)type, RUNS,
 		      (unsigned)type);
 }
 
-static void event_count(void **state)
-{
-	(void)state;
-	kind(MR_CORRELATION_EVENT_COUNT);
-}
-
-static void value_count(void **state)
-{
-	(void)state;
-	kind(MR_CORRELATION_VALUE_COUNT);
-}
-
-static void temporal(void **state)
-{
-	(void)state;
-	kind(MR_CORRELATION_TEMPORAL);
-}
-
-static void temporal_ordered(void **state)
-{
-	(void)state;
-	kind(MR_CORRELATION_TEMPORAL_ORDERED);
-}
-
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(event_count), cmocka_unit_test(value_count),
-	    cmocka_unit_test(temporal), cmocka_unit_test(temporal_ordered)};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_each_kind(kind);
 }
