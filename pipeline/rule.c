@@ -15,7 +15,6 @@
 #define CATALOG_ITEMS 8
 #define RULE_ITEMS 29
 #define RULES_MAX (1u << 20)
-#define TEXTS_MAX (1u << 16)
 #define CONDITION_MAX 64
 
 struct mr_slice mr_correlation_name(enum mr_correlation_type type)
@@ -76,7 +75,7 @@ static void pack_condition(struct mr_buf *out, const struct mr_rule *rule)
 	mr_pack_array(out, (size_t)rule->condition_count * 2);
 	for (uint32_t i = 0; i < rule->condition_count; i++) {
 		mr_pack_uint(out, rule->condition[i].op);
-		mr_pack_int(out, rule->condition[i].count);
+		mr_pack_uint(out, (uint64_t)rule->condition[i].count);
 	}
 }
 
@@ -135,7 +134,7 @@ void mr_catalog_encode(const struct mr_catalog *catalog, struct mr_buf *out)
 
 static void unpack_texts(struct mr_unpack *in, struct mr_arena *arena, struct mr_texts *out)
 {
-	out->count = (uint32_t)mr_unpack_array(in, TEXTS_MAX);
+	out->count = (uint32_t)mr_unpack_array(in, MR_RULE_TEXTS_MAX);
 	out->items = NULL;
 	if (out->count == 0)
 		return;
@@ -167,7 +166,7 @@ static void unpack_condition(struct mr_unpack *in, struct mr_arena *arena, struc
 	out->condition = mr_arena_alloc(arena, out->condition_count * sizeof(*out->condition));
 	for (uint32_t i = 0; i < out->condition_count; i++) {
 		out->condition[i].op = (enum mr_compare)mr_unpack_uint(in, MR_NEQ);
-		out->condition[i].count = mr_unpack_int(in);
+		out->condition[i].count = (int64_t)mr_unpack_uint(in, MR_CONDITION_COUNT_MAX);
 	}
 }
 

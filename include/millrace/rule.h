@@ -35,12 +35,14 @@ enum mr_level {
 
 enum mr_compare { MR_GTE, MR_GT, MR_LTE, MR_LT, MR_EQ, MR_NEQ };
 
+#define MR_CONDITION_COUNT_MAX ((INT64_C(1) << 28) - 1)
 struct mr_condition_part {
 	enum mr_compare op;
-	int64_t count;
+	int64_t count; /* 0 to MR_CONDITION_COUNT_MAX */
 };
 
-/* A named list of texts. */
+/* A named list of texts, of a rule's own at most MR_RULE_TEXTS_MAX. */
+#define MR_RULE_TEXTS_MAX 1000
 struct mr_texts {
 	struct mr_slice *items;
 	uint32_t count;

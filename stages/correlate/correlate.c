@@ -9,8 +9,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define THRESHOLD_MAX (UINT32_C(1) << 28)
-
 static const struct corr_kind *const kinds[] = {&corr_event_count, &corr_value_count,
 						&corr_temporal, &corr_temporal_ordered};
 
@@ -29,12 +27,6 @@ static enum mr_err threshold_of(const struct mr_rule *rule, uint32_t fallback, u
 					    "correlation %.*s: its condition can become false "
 					    "again; gte and gt are supported",
 					    (int)rule->id.len, rule->id.at);
-		if (part->count >= THRESHOLD_MAX)
-			return mr_error_set(error, MR_UNSUPPORTED,
-					    "correlation %.*s: counts to %lld; at most %u is "
-					    "supported",
-					    (int)rule->id.len, rule->id.at, (long long)part->count,
-					    THRESHOLD_MAX - 1);
 		int64_t least = part->op == MR_GTE ? part->count : part->count + 1;
 		if (least > *out)
 			*out = (uint32_t)least;

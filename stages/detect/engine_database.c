@@ -28,6 +28,20 @@ static bool group_fits(struct mr_slice text, size_t at)
 	return text.at[at + 1] == '?' && at + 2 < text.len && text.at[at + 2] == ':';
 }
 
+/* vectorscan takes a tenth of a second and more to compile a long repeat. */
+#define REPEATS_MAX 100
+
+/* Whether the repeat at "{", if it is one, is short. */
+static bool repeat_fits(struct mr_slice text, size_t at)
+{
+	unsigned number = 0;
+	for (at++; at < text.len && text.at[at] != '}' && number <= REPEATS_MAX; at++) {
+		bool digit = text.at[at] >= '0' && text.at[at] <= '9';
+		number = digit ? number * 10 + (unsigned)(text.at[at] - '0') : 0;
+	}
+	return number <= REPEATS_MAX;
+}
+
 static bool regex_text_fits(struct mr_slice text)
 {
 	for (size_t i = 0; i < text.len; i++) {
@@ -37,7 +51,8 @@ static bool regex_text_fits(struct mr_slice text)
 		if (c == '\\') {
 			if (++i == text.len || !escape_fits(text.at[i]))
 				return false;
-		} else if (c == '(' && !group_fits(text, i)) {
+		} else if ((c == '(' && !group_fits(text, i)) ||
+			   (c == '{' && !repeat_fits(text, i))) {
 			return false;
 		} else if (c == '[' && i + 1 < text.len && strchr(":.=", text.at[i + 1]) != NULL) {
 			return false; /* a POSIX class, or what looks like one */

@@ -95,10 +95,11 @@ static bool read_part(struct sigma_scope *scope, struct sigma_source *source,
 		    "events can only make them true",
 		    SIGMA_SHOW(key->text));
 	if (value->kind != SIGMA_YAML_SCALAR || value->type != SIGMA_YAML_NUMBER ||
-	    !mr_parse_int64(value->text, &count) || count < (gte ? 1 : 0) || count > 1000000000)
+	    !mr_parse_int64(value->text, &count) || count < (gte ? 1 : 0) ||
+	    count > MR_CONDITION_COUNT_MAX)
 		return sigma_refuse(scope, SIGMA_AT(value),
-				    "the condition takes a whole number from %d to 1,000,000,000",
-				    gte ? 1 : 0);
+				    "the condition takes a whole number from %d to %lld",
+				    gte ? 1 : 0, (long long)MR_CONDITION_COUNT_MAX);
 	rule->condition[rule->condition_count++] =
 	    (struct mr_condition_part){gte ? MR_GTE : MR_GT, count};
 	return true;
@@ -286,6 +287,25 @@ static struct sigma_source *resolve(struct sigma_builder *load, struct sigma_sou
 	return count == 1 ? named : NULL;
 }
 
+/* A condition on how many rules have matched is refused where there are not so many. */
+static void check_reach(struct sigma_builder *load, struct sigma_source *source)
+{
+	const struct mr_rule *rule = &source->rule;
+	uint32_t distinct = 0;
+	for (uint32_t i = 0; i < rule->rule_count; i++) {
+		uint32_t earlier = 0;
+		while (source->refers[earlier] != source->refers[i])
+			earlier++;
+		distinct += earlier == i;
+	}
+	for (uint32_t i = 0; i < rule->condition_count && !source->refused; i++) {
+		int64_t least = rule->condition[i].count + (rule->condition[i].op == MR_GT);
+		if (least > distinct)
+			refuse(load, source, sigma_yaml_get(body_of(source), "condition")->items[i],
+			       "\"%.*s\" can never hold: fewer different rules are named", NULL);
+	}
+}
+
 /* Depth first: 0 not seen, 1 under way (meeting it again is a cycle), 2 done. */
 static void link_one(struct sigma_builder *load, struct sigma_source *source, uint32_t depth)
 {
@@ -319,6 +339,8 @@ static void link_one(struct sigma_builder *load, struct sigma_source *source, ui
 		if (correlation && source->rule.layer <= named->rule.layer)
 			source->rule.layer = (uint8_t)(named->rule.layer + 1);
 	}
+	if (!source->refused && mr_correlation_counts(source->rule.type) == MR_COUNTS_RULES)
+		check_reach(load, source);
 	source->state = 2;
 }
 
@@ -348,6 +370,17 @@ void sigma_correlations_link(struct sigma_builder *load, struct sigma_sources *c
 
 /* ---- finishing ---- */
 
+static mr_field add_field(struct sigma_scope *scope, const struct sigma_source *source,
+			  struct mr_slice name)
+{
+	mr_field field = mr_fields_add(scope->load->fields, name);
+	if (field == 0)
+		sigma_warn(scope, SIGMA_AT(body_of(source)),
+			   "too many different fields in all rules: \"%.*s\" is never there",
+			   SIGMA_SHOW(name));
+	return field;
+}
+
 /* What a rule calls a field of the correlation: its alias, else the field itself. */
 static mr_field field_of(struct sigma_builder *load, const struct sigma_source *source,
 			 const struct sigma_source *rule, struct mr_slice name)
@@ -358,15 +391,15 @@ static mr_field field_of(struct sigma_builder *load, const struct sigma_source *
 		if (mr_slice_eq(aliases->keys[i]->text, name))
 			alias = aliases->items[i];
 	}
+	struct sigma_scope scope = {
+	    .load = load, .arena = load->arena, .file = source->file, .id = source->id};
 	if (alias == NULL)
-		return mr_fields_add(load->fields, name);
+		return add_field(&scope, source, name);
 	for (uint32_t i = 0; i < alias->count; i++) {
 		if (mr_slice_eq(alias->keys[i]->text, rule->id) ||
 		    (rule->name.len != 0 && mr_slice_eq(alias->keys[i]->text, rule->name)))
-			return mr_fields_add(load->fields, alias->items[i]->text);
+			return add_field(&scope, source, alias->items[i]->text);
 	}
-	struct sigma_scope scope = {
-	    .load = load, .arena = load->arena, .file = source->file, .id = source->id};
 	sigma_warn(&scope, SIGMA_AT(alias),
 		   "the alias \"%.*s\" has no field for the rule \"%.*s\": its records lack it",
 		   SIGMA_SHOW(name), SIGMA_SHOW(rule->name.len != 0 ? rule->name : rule->id));

@@ -50,6 +50,11 @@ static struct mr_texts list_of(struct sigma_scope *scope, const struct sigma_yam
 		if (item->kind == SIGMA_YAML_SCALAR && item->type != SIGMA_YAML_NULL)
 			texts.items[texts.count++] = item->text;
 	}
+	if (texts.count > MR_RULE_TEXTS_MAX) {
+		sigma_warn(scope, SIGMA_AT(node), "\"%s\" has %u members: %d are kept", key,
+			   texts.count, MR_RULE_TEXTS_MAX);
+		texts.count = MR_RULE_TEXTS_MAX;
+	}
 	return texts;
 }
 

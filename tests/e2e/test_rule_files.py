@@ -108,6 +108,15 @@ CASES = {
         for status in ("stable", "test", "experimental", "deprecated", "unsupported"))}, (5, 0, 0), []),
     "an unknown modifier": ({"a.yml": rule("a", detection="{s: {A|nope: 1}, condition: s}")}, (0, 0, 0),
                             [("a.yml", 4, 19, "\"nope\" is not known")]),
+    "a count past what is kept": ({"a.yml": rule("a") + "---\n" + count("c", "[a]").replace("gte: 2", "gte: 268435456")},
+                                  (1, 0, 0), [("a.yml", 8, 77, "from 1 to 268435455")]),
+    "more rules than are named": ({"a.yml": rule("a") + "---\n" + count("c", "[a, a]").replace(
+        "event_count", "temporal")}, (1, 0, 0), [("a.yml", 8, 77, "can never hold")]),
+    "references without end": ({"a.yml": rule("a", more="references:\n" + "".join(f"- r{n}\n" for n in range(70000)))},
+                               (1, 0, 0), []),
+    "regexes that are long to compile": ({"a.yml": rule("a").replace(
+        "{s: {Operation: x}, condition: s}", "\n s:\n  A|re:\n" + "".join(
+            f"  - 'a.{{{900 + n}}}b.*(x|y)+z'\n" for n in range(600)) + " condition: s")}, (1, 0, 0), []),
     "a number where text belongs": ({"a.yml": rule("a", detection="{s: {A|re: 1}, condition: s}")}, (0, 0, 0),
                                     [("a.yml", 4, 23, "re wants a text")]),
 }

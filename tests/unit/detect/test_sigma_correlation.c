@@ -165,6 +165,12 @@ static void refused(void **state)
 	REFUSED(R("a")
 		    C("c", "type: temporal_ordered, rules: [a], timespan: 1h, condition: {gte: 1}"),
 		10, 76, "takes no condition");
+	REFUSED(R("a") C("c", "type: event_count, rules: [a], timespan: 1h, condition: {gte: "
+			      "268435456}"),
+		10, 77, "from 1 to 268435455");
+	REFUSED(R("a") R("b") C("c", "type: temporal, rules: [a, b, a], timespan: 1h, condition: "
+				     "{gt: 2}"),
+		16, 79, "can never hold: fewer different rules");
 	REFUSED(R("a") COUNT("c", "[z]", ""), 10, 42, "no rule has the id or name \"z\"");
 	REFUSED(R("a") COUNT("c", "[]", ""), 10, 41, "1 to 64");
 	REFUSED(R("a") COUNT("c", "[a]", ", aliases: [x]"), 10, 90, "not a map");
