@@ -33,11 +33,9 @@ static_assert(MR_SIGNAL_FIELDS_MAX * MR_SHOWN_TEXT_MAX <= MR_BATCH_BODY_MAX / 8,
 struct mr_slice mr_signal_shown(struct mr_arena *arena, struct mr_slice text)
 {
 	static const char mark[] = "…";
-	size_t len = MR_SHOWN_TEXT_MAX - (sizeof(mark) - 1);
 	if (text.len <= MR_SHOWN_TEXT_MAX)
 		return text;
-	for (int i = 0; i < 3 && ((uint8_t)text.at[len] & 0xc0) == 0x80; i++)
-		len--;
+	size_t len = mr_utf8_cut(text, MR_SHOWN_TEXT_MAX - (sizeof(mark) - 1));
 	char *cut = mr_arena_alloc(arena, MR_SHOWN_TEXT_MAX);
 	memcpy(cut, text.at, len);
 	memcpy(cut + len, mark, sizeof(mark) - 1);

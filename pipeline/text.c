@@ -97,6 +97,16 @@ uint64_t mr_hash64(const void *bytes, size_t len, uint64_t seed)
 	return XXH3_64bits_withSeed(bytes, len, seed);
 }
 
+size_t mr_utf8_cut(struct mr_slice text, size_t most)
+{
+	size_t len = most;
+	if (text.len <= most)
+		return text.len;
+	while (len > 0 && most - len < 3 && ((uint8_t)text.at[len] & 0xc0) == 0x80)
+		len--;
+	return len;
+}
+
 void mr_sha256(const void *bytes, size_t len, uint8_t *out)
 {
 	SHA256(bytes, len, out);

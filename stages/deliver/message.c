@@ -28,12 +28,7 @@ struct mr_slice message_level(enum mr_level level)
 /* A text of anybody's length, cut between two characters. */
 static void put(struct mr_buf *out, struct mr_slice text)
 {
-	size_t len = text.len;
-	if (len > SHORT_BYTES) {
-		len = SHORT_BYTES;
-		while (len > SHORT_BYTES - 4 && ((uint8_t)text.at[len] & 0xc0) == 0x80)
-			len--;
-	}
+	size_t len = mr_utf8_cut(text, SHORT_BYTES);
 	mr_buf_add(out, text.at, len);
 	if (len < text.len)
 		mr_buf_add_text(out, "…");

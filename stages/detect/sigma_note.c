@@ -52,14 +52,7 @@ bool sigma_tests_add(struct sigma_scope *scope, uint32_t line, uint32_t column, 
 
 int sigma_show_len(struct mr_slice text)
 {
-	size_t len = text.len;
-
-	if (len > 80) {
-		len = 80;
-		while (len > 0 && ((unsigned char)text.at[len] & 0xc0) == 0x80)
-			len--;
-	}
-	return (int)len;
+	return (int)mr_utf8_cut(text, 80);
 }
 
 int sigma_end_len(struct mr_slice text)

@@ -98,6 +98,18 @@ static void test_utf8(void **state)
 	}
 }
 
+static void test_cut(void **state)
+{
+	(void)state;
+	assert_int_equal(mr_utf8_cut(MR_SLICE("abc"), 3), 3);
+	assert_int_equal(mr_utf8_cut(MR_SLICE("abcd"), 3), 3);
+	assert_int_equal(mr_utf8_cut(MR_SLICE("ab\xf0\x9f\x98\x80"), 6), 6);
+	for (size_t most = 2; most < 6; most++)
+		assert_int_equal(mr_utf8_cut(MR_SLICE("ab\xf0\x9f\x98\x80"), most), 2);
+	/* Bytes that begin no character are not followed to the text's start. */
+	assert_int_equal(mr_utf8_cut(MR_SLICE("\x80\x80\x80\x80\x80\x80"), 5), 2);
+}
+
 static void test_numbers(void **state)
 {
 	(void)state;
@@ -287,11 +299,12 @@ static void test_config(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_log_clean), cmocka_unit_test(test_fold),
-	    cmocka_unit_test(test_utf8),      cmocka_unit_test(test_numbers),
-	    cmocka_unit_test(test_time_text), cmocka_unit_test(test_json_string),
-	    cmocka_unit_test(test_arena),     cmocka_unit_test(test_fields),
-	    cmocka_unit_test(test_events),    cmocka_unit_test(test_config),
+	    cmocka_unit_test(test_log_clean),   cmocka_unit_test(test_fold),
+	    cmocka_unit_test(test_cut),         cmocka_unit_test(test_utf8),
+	    cmocka_unit_test(test_numbers),     cmocka_unit_test(test_time_text),
+	    cmocka_unit_test(test_json_string), cmocka_unit_test(test_arena),
+	    cmocka_unit_test(test_fields),      cmocka_unit_test(test_events),
+	    cmocka_unit_test(test_config),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
