@@ -20,9 +20,10 @@ struct mr_fields {
 static const struct {
 	const char *name;
 	bool in_alert;
+	const char *filled_by;
 } normalised[] = {
-    [MR_F_NONE] = {"", false},
-#define X(symbol, name, in_alert, prose) [MR_F_##symbol] = {name, in_alert},
+    [MR_F_NONE] = {"", false, "parse"},
+#define X(symbol, name, in_alert, filled_by, prose) [MR_F_##symbol] = {name, in_alert, #filled_by},
 #include "millrace/normalised.def"
 #undef X
 };
@@ -30,6 +31,13 @@ static const struct {
 bool mr_field_in_alert(mr_field field)
 {
 	return field < MR_F_NORMALISED_END && normalised[field].in_alert;
+}
+
+const char *mr_field_setting(mr_field field)
+{
+	if (field >= MR_F_NORMALISED_END || strcmp(normalised[field].filled_by, "parse") == 0)
+		return NULL;
+	return normalised[field].filled_by;
 }
 
 static size_t slot_of(const struct mr_fields *fields, struct mr_slice folded)

@@ -15,7 +15,7 @@ typedef uint16_t mr_field; /* an id: 1 .. count - 1, 0 is none */
 
 enum mr_normalised {
 	MR_F_NONE,
-#define X(symbol, name, in_alert, prose) MR_F_##symbol,
+#define X(symbol, name, in_alert, filled_by, prose) MR_F_##symbol,
 #include "millrace/normalised.def"
 #undef X
 	MR_F_NORMALISED_END /* ids from here on are native names */
@@ -44,6 +44,8 @@ void mr_fields_ask(struct mr_fields *fields, mr_field field);
 bool mr_fields_asked(const struct mr_fields *fields, mr_field field);
 /* Whether signals carry the field so that an alert can show it. */
 bool mr_field_in_alert(mr_field field);
+/* The setting without which nobody fills the field; NULL where records fill it. */
+const char *mr_field_setting(mr_field field);
 /* The same for equal dictionaries in any process. */
 uint64_t mr_fields_hash(const struct mr_fields *fields);
 

@@ -69,6 +69,7 @@ static enum mr_err prepare_stage(const struct mr_prepare *prepare, struct mr_err
 		return err;
 	say(&set.refused, "refused: ");
 	say(&set.warnings, "");
+	detect_say_needs(prepare, &set);
 	if (set.refused.count > 0 && mr_config_flag(config, "strict"))
 		err = mr_error_set(error, MR_CONFIG,
 				   "%u rules were refused, and --strict was asked for",
@@ -145,6 +146,21 @@ static void judge(struct detect *detect, struct mr_events *events, struct mr_eve
 		detect_signals_emit(&detect->signals, events, event, rules[i], out);
 }
 
+/* A match may have been missed: each regex is named once, however often it is given up. */
+static void say_given_up(struct detect *detect)
+{
+	uint32_t index;
+	struct mr_slice regex;
+	while (engine_regex_given_up(detect->engine, &index, &regex)) {
+		const struct mr_rule *rule = &detect->catalog.rules[index];
+		mr_log(MR_LOG_WARNING,
+		       "%.*s:%u: \"%.*s\": a record takes its regular expression \"%.*s\" past "
+		       "PCRE2's limit; what it cannot decide counts as no match",
+		       (int)rule->file.len, rule->file.at, rule->line, SIGMA_SHOW(rule->title),
+		       SIGMA_SHOW(regex));
+	}
+}
+
 static enum mr_err process(void *state, struct mr_reader *in, struct mr_writer *out,
 			   struct mr_error *error)
 {
@@ -159,6 +175,7 @@ static enum mr_err process(void *state, struct mr_reader *in, struct mr_writer *
 		judge(detect, events, &events->items[detect->next], out);
 	}
 	mr_count(detect->signals.counters, MR_C_REGEX_LIMIT, engine_regex_limits(detect->engine));
+	say_given_up(detect);
 	detect->next = 0;
 	mr_reader_advance(in);
 	return MR_OK;

@@ -7,6 +7,9 @@
 
 #include "sigma.h"
 
+/* Warn of rules that ask for fields which nobody fills, because a setting is not given. */
+void detect_say_needs(const struct mr_prepare *prepare, const struct sigma_set *set);
+
 /* Where fields of correlations stand: detect_place.c. */
 struct detect_places {
 	struct sigma_place *items; /* by rule, then name */

@@ -192,3 +192,27 @@ uint64_t engine_regex_limits(struct engine *engine)
 	engine->regex_limits = 0;
 	return count;
 }
+
+static bool has_predicate(const struct engine *engine, const struct image_rule *rule,
+			  uint32_t predicate)
+{
+	for (uint32_t i = 0; i < rule->steps.count; i++)
+		if (engine->steps[rule->steps.first + i].predicate == predicate)
+			return true;
+	return false;
+}
+
+bool engine_regex_given_up(struct engine *engine, uint32_t *rule_out, struct mr_slice *regex_out)
+{
+	if (engine->given_up_told == engine->given_up_count)
+		return false;
+	uint32_t number = engine->given_up[engine->given_up_told++];
+	const struct image_span *text = &engine->predicates[number].text;
+	*regex_out = (struct mr_slice){engine->bytes + text->first, text->count};
+	for (uint32_t i = 0; i < engine->counts[ENGINE_RULES]; i++) {
+		*rule_out = engine->rules[i].index;
+		if (has_predicate(engine, &engine->rules[i], number))
+			break;
+	}
+	return true;
+}

@@ -283,6 +283,7 @@ static void make_state(struct engine *engine)
 	engine->truth = mr_calloc(predicates, sizeof(*engine->truth));
 	engine->judged = mr_calloc(predicates, sizeof(*engine->judged));
 	engine->found = mr_calloc(predicates, sizeof(*engine->found));
+	engine->given_up = mr_calloc(predicates, sizeof(*engine->given_up));
 	engine->tried = mr_calloc(rules, sizeof(*engine->tried));
 	engine->matched = mr_calloc(rules, sizeof(*engine->matched));
 	engine_regex_room_init(&engine->room);
@@ -356,6 +357,7 @@ void engine_close(struct engine *engine)
 	free(engine->tried);
 	free(engine->matched);
 	free(engine->found);
+	free(engine->given_up);
 	free(engine->copy);
 	free(engine);
 }

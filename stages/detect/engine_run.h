@@ -75,6 +75,9 @@ struct engine {
 	struct engine_regex_room room;
 	uint64_t seed;
 	uint64_t regex_limits;
+	/* Predicates whose regex was given up, each once, and how many of them have been told. */
+	uint32_t *given_up;
+	uint32_t given_up_count, given_up_told;
 
 	/* The event in hand. */
 	const struct mr_events *events;

@@ -127,4 +127,8 @@ enum mr_err sigma_load(const char *const *paths, size_t path_count, const char *
 		       struct mr_fields *fields, struct sigma_set *out, struct mr_error *error);
 void sigma_set_fini(struct sigma_set *set);
 
+/* At most 80 bytes of a text, cut between characters: for messages ("%.*s", SIGMA_SHOW(slice)). */
+int sigma_show_len(struct mr_slice text);
+#define SIGMA_SHOW(slice) sigma_show_len(slice), (slice).at
+
 #endif

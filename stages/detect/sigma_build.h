@@ -56,11 +56,11 @@ void sigma_warn(struct sigma_scope *scope, uint32_t line, uint32_t column, const
 /* Sets the scope's fault; false. */
 #define sigma_refuse(scope, line, ...)                                                             \
 	sigma_fault_set((scope)->arena, &(scope)->fault, line, __VA_ARGS__)
+/* Warns of a name that is nearly a normalised field's: sigma_name.c. */
+void sigma_name_lint(struct sigma_scope *scope, uint32_t line, uint32_t column,
+		     struct mr_slice name);
 /* Books more tests; false, with a fault there, where the rule or all rules have too many. */
 bool sigma_tests_add(struct sigma_scope *scope, uint32_t line, uint32_t column, uint32_t count);
-/* At most 80 bytes of a text, cut between characters: for messages ("%.*s", SIGMA_SHOW(slice)). */
-int sigma_show_len(struct mr_slice text);
-#define SIGMA_SHOW(slice) sigma_show_len(slice), (slice).at
 /* At most the last 200 bytes of a path: ("%.*s", SIGMA_SHOW_END(slice)). */
 #define SIGMA_SHOW_END(slice) sigma_end_len(slice), (slice).at + (slice).len - sigma_end_len(slice)
 int sigma_end_len(struct mr_slice text);

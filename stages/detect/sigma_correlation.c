@@ -393,12 +393,17 @@ static mr_field field_of(struct sigma_builder *load, const struct sigma_source *
 	}
 	struct sigma_scope scope = {
 	    .load = load, .arena = load->arena, .file = source->file, .id = source->id};
-	if (alias == NULL)
+	if (alias == NULL) {
+		if (rule == source->refers[0]) /* once is enough */
+			sigma_name_lint(&scope, SIGMA_AT(body_of(source)), name);
 		return add_field(&scope, source, name);
+	}
 	for (uint32_t i = 0; i < alias->count; i++) {
 		if (mr_slice_eq(alias->keys[i]->text, rule->id) ||
-		    (rule->name.len != 0 && mr_slice_eq(alias->keys[i]->text, rule->name)))
+		    (rule->name.len != 0 && mr_slice_eq(alias->keys[i]->text, rule->name))) {
+			sigma_name_lint(&scope, SIGMA_AT(alias->items[i]), alias->items[i]->text);
 			return add_field(&scope, source, alias->items[i]->text);
+		}
 	}
 	sigma_warn(&scope, SIGMA_AT(alias),
 		   "the alias \"%.*s\" has no field for the rule \"%.*s\": its records lack it",

@@ -163,5 +163,6 @@ bool sigma_chain_parse(struct sigma_scope *scope, struct sigma_yaml *key, struct
 	}
 	if (out->field.len > 1000)
 		return sigma_refuse(scope, SIGMA_AT(key), "a field name of more than 1,000 bytes");
+	sigma_name_lint(scope, SIGMA_AT(key), out->field);
 	return check_whole(scope, out);
 }

@@ -255,6 +255,7 @@ struct sigma_node *sigma_test_fieldref(struct sigma_scope *scope, const struct s
 			: sigma_chain_has(chain, SIGMA_BIT(STARTSWITH)) ? SIGMA_REF_STARTSWITH
 			: sigma_chain_has(chain, SIGMA_BIT(ENDSWITH))   ? SIGMA_REF_ENDSWITH
 									: SIGMA_REF_EQUALS;
+	sigma_name_lint(scope, SIGMA_AT(value), value->text);
 	predicate.other = mr_fields_add(scope->load->fields, value->text);
 	if (predicate.other == 0)
 		return sigma_refuse(scope, SIGMA_AT(value),

@@ -247,6 +247,32 @@ class Files(unittest.TestCase):
         self.assertEqual(self.scan([*records[:3], {**records[3], "Workload": "x", "eventSource": "exchange"}], rules),
                          ["outer"])
 
+    def test_slips_in_normalised_names_are_told(self):
+        """Records' own names are anybody's, so a slip in a normalised one is only nearly one."""
+        slips = {"src_endpoint.location.contry": "src_endpoint.location.country", "actor.usr.name": "actor.user.name",
+                 "Api.Operations": "api.operation"}
+        clean = ["src_endpoint.ip", "Actor.ID", "status.errorCode", "properties.userPrincipalName", "Operaton"]
+        for name in list(slips) + clean:
+            text = rule("a", detection=f"{{s: {{{name}: x, b|fieldref: {name}}}, condition: s}}") + "---\n" + count(
+                "c", "[a]", f", group-by: [{name}, u], aliases: {{u: {{a: {name}}}}}")
+            said = [note for note in self.check(self.write("a.yml", text))["warnings"] if "meant" in note["reason"]]
+            self.assertEqual([note["line"] for note in said], [4, 4, 8, 8] if name in slips else [], (name, said))
+            self.assertTrue(all(f"\"{slips[name]}\" meant" in note["reason"] for note in said))
+
+    def test_what_only_a_setting_fills_is_told(self):
+        path = self.write("a.yml", "---\n".join(
+            [rule(f"r{n}", detection="{s: {src_endpoint.network: x}, condition: s}") for n in range(5)]
+            + [rule("own", detection="{s: {Operation: y}, condition: s}"), count("c", "[own]", ", group-by: [actor.user.risk_level]")]))
+        records = self.write("records", json.dumps(mr.record(1)) + "\n")
+        networks = self.write("networks", "192.0.2.0/24 office\n")
+        said = mr.scan("-r", path, records, env=self.place.environment)[2]
+        self.assertIn('no "networks" is given: 5 rules ask for what only it fills, such as src_endpoint.network: '
+                      '"t", "t", "t" and 2 more', said)
+        self.assertIn('no "identity" is given: 1 rule asks for what only it fills, such as actor.user.risk_level', said)
+        self.assertNotIn('"geoip"', said)
+        said = mr.scan("-r", path, "--networks", networks, records, env=self.place.environment)[2]
+        self.assertNotIn('"networks"', said)
+
     def test_odd_metadata_is_told(self):
         path = self.write("a.yml", rule("a", more="status: fine\nlevel: severe\n"))
         report = self.check(path)

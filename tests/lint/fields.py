@@ -8,9 +8,8 @@ import sys
 
 DEF = "include/millrace/normalised.def"
 README = "README.md"
-ROW = re.compile(r'X\((\w+), "([^"]+)", [01], "(.*) \(([a-z: ]+)\)"\)')
-FILLED_BY = {"parse": "the record", "enrich: geoip": "`--geoip`", "enrich: network": "`--networks`",
-             "enrich: identity": "`--identity`"}
+ROW = re.compile(r'X\(\w+, "([^"]+)", [01], (\w+), "(.*)"\)')
+FILLED_BY = {"parse": "the record", "geoip": "`--geoip`", "networks": "`--networks`", "identity": "`--identity`"}
 HEAD = ["| field | what | filled by |", "| --- | --- | --- |"]
 
 
@@ -19,11 +18,10 @@ def table():
     with open(DEF, encoding="utf-8") as file:
         for number, line in enumerate(file, 1):
             row = ROW.fullmatch(line.rstrip("\n"))
-            if row and row.group(4) in FILLED_BY:
-                rows.append(f"| `{row.group(2)}` | {row.group(3)} | {FILLED_BY[row.group(4)]} |")
+            if row and row.group(2) in FILLED_BY:
+                rows.append(f"| `{row.group(1)}` | {row.group(3)} | {FILLED_BY[row.group(2)]} |")
             elif line.startswith("X("):
-                sys.exit(f"{DEF}:{number}: the prose has to end with who fills the field, one of: "
-                         + ", ".join(f"({name})" for name in FILLED_BY))
+                sys.exit(f"{DEF}:{number}: no row of a field that is filled by one of " + ", ".join(FILLED_BY))
     return rows
 
 
