@@ -1,70 +1,48 @@
 /* geoip_build.c - many databases into one flat table.
  *
- * Called by geoip.c in the supervisor. Each database is walked once; IPv4 networks are laid over
- * the cells in place, whatever their sizes, IPv6 networks are gathered and merged at the end. The
- * same places come again and again, so everything is kept once. The table is written into the memfd
- * that it will stay in. Errors name the database; nothing is held after one. */
+ * Called by geoip.c in the supervisor. All databases are walked together, in the order of the
+ * addresses, first through IPv4, then through IPv6: each piece of the address space is written
+ * once, with what all of them say of it. The same places come again and again, so everything is
+ * kept once. The table is written into the memfd that it will stay in. Errors name the database
+ * that is at fault; nothing is held after one. */
 #include "geoip_build.h"
 
+#include "geoip_cells.h"
 #include "intern.h"
 #include "mmdb.h"
 #include "sealed.h"
 
-#include <assert.h>
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
 
-#define HEADER_BYTES 4096u
-#define CELLS_BYTES ((size_t)GEOIP_CELLS * sizeof(uint32_t))
-#define BLOCK_BYTES (GEOIP_BLOCK * sizeof(uint32_t))
-#define BLOCKS_MAX (UINT32_C(1) << 24)
-#define RESERVED_BYTES (HEADER_BYTES + CELLS_BYTES + (size_t)BLOCKS_MAX * BLOCK_BYTES)
+/* How many pieces of the address space are remembered, by what data records they have: what stays
+ * in the cache. Where the same records meet again later, their place is made again: a place more
+ * costs 12 bytes, to know each of millions costs a miss of the cache for every network. */
+#define RECENT_BITS 14
 
-/* Pairs of places whose joined place is remembered: 256 KiB, which stay in the cache. Where a pair
- * comes again later, its place is made again: a place more costs 12 bytes, to know each of millions
- * costs a miss of the cache for every network. */
-#define RECENT_PAIRS (UINT32_C(1) << 14)
-
-__extension__ typedef unsigned __int128 wide;
-
-/* An IPv6 network and the place that its data record alone would give. */
-struct v6_network {
-	uint64_t high;
-	uint64_t low;
-	uint32_t place;
-	uint32_t prefix;
-};
-struct v6_list {
-	struct v6_network *items;
-	size_t count;
-	size_t capacity;
-	size_t at; /* the merge's */
+/* A database at work; its tree stands beside those of the others. */
+struct source {
+	struct mmdb db;
+	int fd;
+	struct number_map records; /* data offset + 1 to place */
 };
 
 struct builder {
 	int fd;
-	char *map; /* RESERVED_BYTES, sparse */
-	uint32_t *cells;
-	uint32_t *blocks;
-	uint32_t block_count;
+	struct source *sources;
+	struct mmdb_tree *trees; /* one for each source */
+	size_t source_count;
+	struct geoip_cells cells;
 	struct text_pool texts;
 	struct intern locations;
 	struct intern as;
 	struct intern places;
 	struct number_map joined_locations; /* (location, location) to what joins both */
 	struct number_map joined_as;        /* likewise */
-	struct number_map records;          /* of the database in hand: data offset + 1 to place */
-	struct v6_list *v6;                 /* one for each database */
-	size_t v6_count;
-	struct mmdb *db; /* in hand */
-	struct {
-		uint64_t pair;
-		uint32_t joined;
-	} recent[RECENT_PAIRS]; /* by a hash of the pair */
+	uint32_t *recent; /* by a hash: the data record in each tree, and the place */
 	uint32_t aliases;
 	struct mr_buf starts;
 	struct mr_buf start_places;
@@ -181,45 +159,38 @@ static uint32_t join_parts(struct builder *builder, struct number_map *known, ui
 	return *joined;
 }
 
-/* What two places say together. Flags are a union: each database knows other anonymisers. */
-static uint32_t join(struct builder *builder, uint32_t first, uint32_t second)
+/* Adds to the first what it does not know. Flags are a union: each database knows other
+ * anonymisers. */
+static void join(struct builder *builder, struct geoip_place *first,
+		 const struct geoip_place *second)
 {
-	uint64_t pair = (uint64_t)first << 32 | second;
-	uint32_t at = (uint32_t)((pair * UINT64_C(0x9e3779b97f4a7c15)) >> 50);
-	struct geoip_place a, b;
-
-	_Static_assert(RECENT_PAIRS == UINT32_C(1) << (64 - 50), "the hash's bits");
-	if (first == 0)
-		return second;
-	if (builder->recent[at].pair == pair)
-		return builder->recent[at].joined;
-	memcpy(&a, intern_get(&builder->places, first), sizeof(a));
-	memcpy(&b, intern_get(&builder->places, second), sizeof(b));
-	a.location = join_parts(builder, &builder->joined_locations, a.location, b.location,
-				join_locations_new);
-	a.as = join_parts(builder, &builder->joined_as, a.as, b.as, join_as_new);
-	a.flags |= b.flags;
-	builder->recent[at].pair = pair;
-	builder->recent[at].joined = intern_append(&builder->places, &a);
-	return builder->recent[at].joined;
+	first->location = join_parts(builder, &builder->joined_locations, first->location,
+				     second->location, join_locations_new);
+	first->as = join_parts(builder, &builder->joined_as, first->as, second->as, join_as_new);
+	first->flags |= second->flags;
 }
 
-/* The place of a data record; 0 where it says nothing that events get. */
-static enum mr_err record_place(struct builder *builder, uint32_t offset, uint32_t *out,
+/* The place of a data record; 0 where there is none or it says nothing that events get. */
+static enum mr_err record_place(struct builder *builder, size_t number, uint32_t *out,
 				struct mr_error *error)
 {
+	struct source *source = &builder->sources[number];
+	uint32_t data = builder->trees[number].data;
 	struct geoip_place place = {0};
 	struct geo_facts facts;
 	enum mr_err err;
 	uint32_t *known;
 	bool found, any;
 
-	known = number_map_at(&builder->records, (uint64_t)offset + 1, &found);
+	*out = 0;
+	if (data == 0)
+		return MR_OK;
+	known = number_map_at(&source->records, data, &found);
 	if (found) {
 		*out = *known;
 		return MR_OK;
 	}
-	err = mmdb_facts(builder->db, offset, &facts, &any, error);
+	err = mmdb_facts(&source->db, data - 1, &facts, &any, error);
 	if (err != MR_OK)
 		return err;
 	if (any) {
@@ -231,143 +202,86 @@ static enum mr_err record_place(struct builder *builder, uint32_t offset, uint32
 	return MR_OK;
 }
 
-/* ---- IPv4: laid over the cells ---- */
-
-static void overlay(struct builder *builder, uint32_t *cell, uint32_t place)
+/* What all databases together say of the piece in hand. */
+static enum mr_err joined_place(struct builder *builder, uint32_t *out, struct mr_error *error)
 {
-	uint32_t *block;
+	struct geoip_place joined = {0};
+	unsigned said = 0;
 
-	if (!(*cell & GEOIP_LINK)) {
-		*cell = join(builder, *cell, place);
-		return;
+	*out = 0;
+	for (size_t i = 0; i < builder->source_count; i++) {
+		uint32_t place;
+		enum mr_err err = record_place(builder, i, &place, error);
+
+		if (err != MR_OK)
+			return err;
+		if (place == 0)
+			continue;
+		*out = place;
+		join(builder, &joined, intern_get(&builder->places, place));
+		said++;
 	}
-	block = builder->blocks + (size_t)(*cell & ~GEOIP_LINK) * GEOIP_BLOCK;
-	for (unsigned i = 0; i < GEOIP_BLOCK; i++)
-		overlay(builder, &block[i], place);
-}
-
-/* The cell's block, made of what the cell says where it has none; NULL at the bound. */
-static uint32_t *block_of(struct builder *builder, uint32_t *cell)
-{
-	uint32_t *block;
-
-	if (*cell & GEOIP_LINK)
-		return builder->blocks + (size_t)(*cell & ~GEOIP_LINK) * GEOIP_BLOCK;
-	if (builder->block_count == BLOCKS_MAX)
-		return NULL;
-	block = builder->blocks + (size_t)builder->block_count * GEOIP_BLOCK;
-	for (unsigned i = 0; i < GEOIP_BLOCK; i++)
-		block[i] = *cell;
-	*cell = GEOIP_LINK | builder->block_count++;
-	return block;
-}
-
-static void overlay_range(struct builder *builder, uint32_t *cells, uint32_t count, uint32_t place)
-{
-	for (uint32_t i = 0; i < count; i++)
-		overlay(builder, &cells[i], place);
-}
-
-static enum mr_err lay_v4(struct builder *builder, const struct mmdb_network *network,
-			  uint32_t place, struct mr_error *error)
-{
-	uint32_t address = (uint32_t)network->low;
-	uint32_t *cell = &builder->cells[address >> 8];
-	uint32_t *block;
-
-	if (network->prefix <= 24) {
-		overlay_range(builder, cell, UINT32_C(1) << (24 - network->prefix), place);
-		return MR_OK;
-	}
-	block = block_of(builder, cell);
-	if (block != NULL && network->prefix <= 28) {
-		overlay_range(builder, &block[address >> 4 & 15],
-			      UINT32_C(1) << (28 - network->prefix), place);
-		return MR_OK;
-	}
-	if (block != NULL)
-		block = block_of(builder, &block[address >> 4 & 15]);
-	if (block == NULL)
-		return mr_error_set(
-		    error, MR_NO_SPACE,
-		    "%s: more small IPv4 networks than the table can hold; leave a database out",
-		    builder->db->name);
-	overlay_range(builder, &block[address & 15], UINT32_C(1) << (32 - network->prefix), place);
+	if (said > 1)
+		*out = intern_append(&builder->places, &joined);
 	return MR_OK;
 }
 
-/* ---- IPv6: gathered, then merged ---- */
-
-static void gather_v6(struct v6_list *list, const struct mmdb_network *network, uint32_t place)
+/* The entry for the piece in hand: where it is the last that came by there, *known_out. */
+static uint32_t *recall(struct builder *builder, bool *known_out)
 {
-	if (list->count == list->capacity) {
-		list->capacity = mr_grow(list->capacity, list->count + 1);
-		list->items = mr_realloc(list->items, list->capacity * sizeof(list->items[0]));
+	size_t count = builder->source_count;
+	uint64_t hash = 0;
+	uint32_t *entry;
+
+	for (size_t i = 0; i < count; i++)
+		hash = (hash ^ builder->trees[i].data) * UINT64_C(0x9e3779b97f4a7c15);
+	entry = builder->recent + (hash >> (64 - RECENT_BITS)) * (count + 1);
+	*known_out = true;
+	for (size_t i = 0; i < count; i++) {
+		*known_out &= entry[i] == builder->trees[i].data;
+		entry[i] = builder->trees[i].data;
 	}
-	list->items[list->count++] =
-	    (struct v6_network){network->high, network->low, place, network->prefix};
+	return &entry[count];
 }
 
-static wide first_of(const struct v6_network *network)
-{
-	return (wide)network->high << 64 | network->low;
-}
-static wide last_of(const struct v6_network *network)
-{
-	wide rest = network->prefix == 0 ? ~(wide)0 : ((wide)1 << (128 - network->prefix)) - 1;
+/* ---- the address space ---- */
 
-	return first_of(network) | rest;
-}
-
-static void emit_start(struct builder *builder, wide at, uint32_t place)
+static void put_v6(struct builder *builder, mmdb_wide first, uint32_t place)
 {
-	struct geoip_start start = {(uint64_t)(at >> 64), (uint64_t)at};
+	struct geoip_start start = {(uint64_t)(first >> 64), (uint64_t)first};
+	const uint32_t *places = (const void *)builder->start_places.data;
+	size_t count = builder->start_places.len / sizeof(place);
 
+	if (count > 0 && places[count - 1] == place)
+		return;
 	mr_buf_add(&builder->starts, &start, sizeof(start));
 	mr_buf_add(&builder->start_places, &place, sizeof(place));
 }
 
-/* The place at `at`, and in *next_out where the next change may be; false at the end of all. */
-static bool merge_step(struct builder *builder, wide at, uint32_t *place_out, wide *next_out)
+static enum mr_err add_family(struct builder *builder, bool v4, struct mr_error *error)
 {
-	bool more = false;
+	struct mmdb_walk walk;
+	enum mr_err err;
 
-	*place_out = 0;
-	for (size_t i = 0; i < builder->v6_count; i++) {
-		struct v6_list *list = &builder->v6[i];
-		wide change;
-
-		while (list->at < list->count && last_of(&list->items[list->at]) < at)
-			list->at++;
-		if (list->at == list->count)
-			continue;
-		change = first_of(&list->items[list->at]);
-		if (change <= at) {
-			*place_out = join(builder, *place_out, list->items[list->at].place);
-			change = last_of(&list->items[list->at]) + 1; /* 0 past the last address */
-		}
-		if (change != 0 && (!more || change < *next_out)) {
-			*next_out = change;
-			more = true;
-		}
-	}
-	return more;
-}
-
-static void merge_v6(struct builder *builder)
-{
-	uint32_t last = 0, place;
-	wide at = 0, next = 0;
-	bool more;
-
-	emit_start(builder, 0, 0);
+	mmdb_walk_init(&walk, builder->trees, builder->source_count, v4);
 	do {
-		more = merge_step(builder, at, &place, &next);
-		if (place != last)
-			emit_start(builder, at, place);
-		last = place;
-		at = next;
-	} while (more);
+		uint32_t *place;
+		bool known;
+
+		err = mmdb_walk_next(&walk, error);
+		if (err != MR_OK)
+			break;
+		place = recall(builder, &known);
+		if (!known)
+			err = joined_place(builder, place, error);
+		if (err == MR_OK && v4)
+			err = geoip_cells_put(
+			    &builder->cells, (uint64_t)(walk.last - walk.first) + 1, *place, error);
+		else if (err == MR_OK)
+			put_v6(builder, walk.first, *place);
+	} while (err == MR_OK && !mmdb_walk_ended(&walk));
+	builder->aliases |= walk.aliases;
+	return err;
 }
 
 static uint32_t *bucket_index(const struct builder *builder)
@@ -387,45 +301,38 @@ static uint32_t *bucket_index(const struct builder *builder)
 	return buckets;
 }
 
-/* ---- one database ---- */
+/* ---- the databases ---- */
 
-static enum mr_err visit(void *context, const struct mmdb_network *network, struct mr_error *error)
+static enum mr_err open_source(struct builder *builder, const char *path, struct mr_error *error)
 {
-	struct builder *builder = context;
-	uint32_t place;
-	enum mr_err err = record_place(builder, network->offset, &place, error);
+	struct source *source = &builder->sources[builder->source_count];
+	size_t size;
+	enum mr_err err = sealed_copy(path, &source->fd, &size, error);
 
-	if (err != MR_OK || place == 0)
+	if (err != MR_OK)
 		return err;
-	if (network->v4)
-		return lay_v4(builder, network, place, error);
-	gather_v6(&builder->v6[builder->v6_count], network, place);
+	err = mmdb_open(&source->db, path, source->fd, error);
+	if (err != MR_OK) {
+		close(source->fd);
+		return err;
+	}
+	number_map_init(&source->records, builder->texts.seed);
+	builder->trees[builder->source_count].db = &source->db;
+	builder->source_count++;
 	return MR_OK;
 }
 
-static enum mr_err add_database(struct builder *builder, const char *path, struct mr_error *error)
+static void close_sources(struct builder *builder)
 {
-	struct mmdb db;
-	unsigned aliases = 0;
-	size_t size;
-	enum mr_err err;
-	int fd;
+	for (size_t i = 0; i < builder->source_count; i++) {
+		struct source *source = &builder->sources[i];
 
-	err = sealed_copy(path, &fd, &size, error);
-	if (err != MR_OK)
-		return err;
-	err = mmdb_open(&db, path, fd, error);
-	if (err == MR_OK) {
-		builder->db = &db;
-		number_map_init(&builder->records, (uintptr_t)&db);
-		err = mmdb_walk(&db, visit, builder, &aliases, error);
-		number_map_fini(&builder->records);
-		builder->aliases |= aliases;
-		builder->v6_count++;
-		mmdb_close(&db);
+		number_map_fini(&source->records);
+		mmdb_close(&source->db);
+		close(source->fd);
 	}
-	close(fd);
-	return err;
+	free(builder->sources);
+	free(builder->trees);
 }
 
 /* ---- the table ---- */
@@ -435,32 +342,16 @@ struct part_bytes {
 	size_t len;
 };
 
-static enum mr_err write_part(struct builder *builder, struct part_bytes bytes, uint64_t offset,
-			      struct mr_error *error)
-{
-	size_t done = 0;
-
-	while (done < bytes.len) {
-		ssize_t written = pwrite(builder->fd, (const char *)bytes.at + done,
-					 bytes.len - done, (off_t)(offset + done));
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-			return mr_error_errno(error, MR_NO_SPACE, "no memory for the GeoIP table");
-		done += (size_t)written;
-	}
-	return MR_OK;
-}
-
 static enum mr_err write_parts(struct builder *builder, const struct part_bytes *parts,
 			       struct geoip_header *header, struct mr_error *error)
 {
-	uint64_t end = HEADER_BYTES + CELLS_BYTES + (uint64_t)builder->block_count * BLOCK_BYTES;
+	uint64_t end =
+	    GEOIP_BLOCKS_AT + builder->cells.block_count * geoip_part_item_bytes(GEOIP_PART_BLOCKS);
 
 	for (unsigned part = GEOIP_PART_PLACES; part < GEOIP_PART_COUNT; part++) {
 		uint64_t offset = (end + 63) / 64 * 64;
-		enum mr_err err = write_part(builder, parts[part], offset, error);
+		enum mr_err err =
+		    sealed_write(builder->fd, parts[part].at, parts[part].len, offset, error);
 
 		if (err != MR_OK)
 			return err;
@@ -488,70 +379,61 @@ static enum mr_err write_table(struct builder *builder, const uint32_t *buckets,
 	    .magic = GEOIP_MAGIC, .version = GEOIP_VERSION, .aliases = builder->aliases};
 	enum mr_err err;
 
-	header.parts[GEOIP_PART_CELLS] = (struct geoip_section){HEADER_BYTES, GEOIP_CELLS};
+	header.parts[GEOIP_PART_CELLS] = (struct geoip_section){GEOIP_CELLS_AT, GEOIP_CELLS};
 	header.parts[GEOIP_PART_BLOCKS] =
-	    (struct geoip_section){HEADER_BYTES + CELLS_BYTES, builder->block_count};
+	    (struct geoip_section){GEOIP_BLOCKS_AT, builder->cells.block_count};
 	err = write_parts(builder, parts, &header, error);
 	if (err != MR_OK)
 		return err;
 	header.checksum = mr_hash64(&header, offsetof(struct geoip_header, checksum), 0);
-	memcpy(builder->map, &header, sizeof(header));
 	*size_out = (size_t)header.size_bytes;
-	return MR_OK;
+	return sealed_write(builder->fd, &header, sizeof(header), 0, error);
 }
 
-static enum mr_err finish(struct builder *builder, size_t *size_out, struct mr_error *error)
+static enum mr_err fill(struct builder *builder, size_t *size_out, struct mr_error *error)
 {
 	uint32_t *buckets;
-	enum mr_err err;
+	enum mr_err err = add_family(builder, true, error);
 
-	merge_v6(builder);
+	if (err == MR_OK)
+		err = geoip_cells_finish(&builder->cells, error);
+	if (err == MR_OK)
+		err = add_family(builder, false, error);
+	if (err != MR_OK)
+		return err;
 	buckets = bucket_index(builder);
 	err = write_table(builder, buckets, size_out, error);
 	free(buckets);
-	if (err != MR_OK)
-		return err;
-	munmap(builder->map, RESERVED_BYTES);
-	builder->map = MAP_FAILED;
-	if (ftruncate(builder->fd, (off_t)*size_out) != 0)
-		return mr_error_errno(error, MR_IO, "the GeoIP table cannot be cut to its size");
-	return sealed_seal(builder->fd, error);
+	return err == MR_OK ? sealed_seal(builder->fd, error) : err;
 }
 
 static enum mr_err builder_init(struct builder *builder, size_t databases, struct mr_error *error)
 {
 	uint64_t seed = 0;
 
-	*builder = (struct builder){.map = MAP_FAILED};
+	*builder = (struct builder){0};
 	builder->fd = memfd_create("millrace-geoip", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (builder->fd < 0)
 		return mr_error_errno(error, MR_IO, "no memory for the GeoIP table");
-	if (ftruncate(builder->fd, (off_t)RESERVED_BYTES) == 0)
-		builder->map =
-		    mmap(NULL, RESERVED_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, builder->fd, 0);
-	if (builder->map == MAP_FAILED) {
-		close(builder->fd);
-		return mr_error_errno(error, MR_NO_SPACE, "no memory for the GeoIP table");
-	}
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
-		seed = (uintptr_t)builder->map;
-	builder->cells = (void *)(builder->map + HEADER_BYTES);
-	builder->blocks = (void *)(builder->map + HEADER_BYTES + CELLS_BYTES);
+		seed = (uintptr_t)builder;
+	builder->sources = mr_calloc(databases + 1, sizeof(builder->sources[0]));
+	builder->trees = mr_calloc(databases + 1, sizeof(builder->trees[0]));
+	builder->recent = mr_calloc((databases + 1) << RECENT_BITS, sizeof(builder->recent[0]));
+	geoip_cells_init(&builder->cells, builder->fd);
 	text_pool_init(&builder->texts, seed);
 	intern_init(&builder->locations, sizeof(struct geoip_location), seed);
 	intern_init(&builder->as, sizeof(struct geoip_as), seed);
 	intern_init(&builder->places, sizeof(struct geoip_place), seed);
 	number_map_init(&builder->joined_locations, seed);
 	number_map_init(&builder->joined_as, seed);
-	builder->v6 = mr_calloc(databases + 1, sizeof(builder->v6[0]));
 	return MR_OK;
 }
 
-static void builder_fini(struct builder *builder, size_t databases)
+static void builder_fini(struct builder *builder)
 {
-	for (size_t i = 0; i < databases; i++)
-		free(builder->v6[i].items);
-	free(builder->v6);
+	close_sources(builder);
+	free(builder->recent);
 	number_map_fini(&builder->joined_as);
 	number_map_fini(&builder->joined_locations);
 	intern_fini(&builder->places);
@@ -560,8 +442,6 @@ static void builder_fini(struct builder *builder, size_t databases)
 	text_pool_fini(&builder->texts);
 	mr_buf_fini(&builder->starts);
 	mr_buf_fini(&builder->start_places);
-	if (builder->map != MAP_FAILED)
-		munmap(builder->map, RESERVED_BYTES);
 }
 
 enum mr_err geoip_build(const char *const *paths, size_t path_count, int *fd_out, size_t *size_out,
@@ -573,10 +453,10 @@ enum mr_err geoip_build(const char *const *paths, size_t path_count, int *fd_out
 	if (err != MR_OK)
 		return err;
 	for (size_t i = 0; i < path_count && err == MR_OK; i++)
-		err = add_database(&builder, paths[i], error);
+		err = open_source(&builder, paths[i], error);
 	if (err == MR_OK)
-		err = finish(&builder, size_out, error);
-	builder_fini(&builder, path_count);
+		err = fill(&builder, size_out, error);
+	builder_fini(&builder);
 	if (err != MR_OK)
 		close(builder.fd);
 	else

@@ -1,11 +1,13 @@
-/* mmdb.c - opens a MaxMind DB, checks its search tree, walks its networks.
+/* mmdb.c - opens a MaxMind DB, walks and checks its search tree, beside those of others.
  *
- * Called by geoip_build.c in the supervisor, once for each database. libmaxminddb finds the
- * metadata and reads the nodes; before it sees the file, the metadata is walked with a budget,
- * since the library lists whatever it holds. A damaged file gives MR_CONFIG with its name, the
- * offset and the fault. */
+ * Called by geoip_build.c in the supervisor, for all databases at once. libmaxminddb finds and
+ * reads the metadata; before it sees the file, the metadata is walked with a budget, since the
+ * library lists whatever it holds. A damaged file gives MR_CONFIG with its name, the offset and the
+ * fault.
+ */
 #include "mmdb_data.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -53,26 +55,6 @@ static enum mr_err check_metadata(struct mmdb *db, struct mr_error *error)
 	return MR_OK;
 }
 
-/* A record's meaning, by itself: MMDB_read_node computes offsets that may wrap. */
-static bool is_node(const struct mmdb *db, uint64_t record)
-{
-	return record < db->lib.metadata.node_count;
-}
-static bool is_empty(const struct mmdb *db, uint64_t record)
-{
-	return record == db->lib.metadata.node_count;
-}
-static uint64_t data_offset(const struct mmdb *db, uint64_t record)
-{
-	return record - db->lib.metadata.node_count - SEPARATOR;
-}
-static bool is_sound(const struct mmdb *db, uint64_t record)
-{
-	return is_node(db, record) || is_empty(db, record) ||
-	       (record - db->lib.metadata.node_count >= SEPARATOR &&
-		data_offset(db, record) < db->data_bytes);
-}
-
 static enum mr_err check_layout(struct mmdb *db, struct mr_error *error)
 {
 	const MMDB_metadata_s *metadata = &db->lib.metadata;
@@ -91,30 +73,6 @@ static enum mr_err check_layout(struct mmdb *db, struct mr_error *error)
 			       "the search tree does not fit the file");
 	db->data_bytes = (uint32_t)(db->marker - tree - SEPARATOR);
 	return MR_OK;
-}
-
-/* Both records of a node: as the library's MMDB_read_node, which is called millions of times over,
- * but without its checks, which check_layout has made for all. */
-struct node {
-	uint32_t left, right;
-};
-
-static struct node node_at(const struct mmdb *db, uint64_t number)
-{
-	unsigned bytes = db->lib.metadata.record_size / 4u;
-	const uint8_t *at = db->lib.file_content + number * bytes;
-	uint32_t left = (uint32_t)at[0] << 16 | (uint32_t)at[1] << 8 | at[2];
-	const uint8_t *second = at + bytes - 3;
-	uint32_t right = (uint32_t)second[0] << 16 | (uint32_t)second[1] << 8 | second[2];
-
-	if (bytes == 7) {
-		left |= (uint32_t)(at[3] >> 4) << 24;
-		right |= (uint32_t)(at[3] & 15) << 24;
-	} else if (bytes == 8) {
-		left = left << 8 | at[3];
-		right |= (uint32_t)at[4] << 24;
-	}
-	return (struct node){left, right};
 }
 
 /* With the file mapped, so that the metadata can be walked before the library sees it. */
@@ -191,115 +149,159 @@ enum mr_err mmdb_facts(struct mmdb *db, uint32_t offset, struct geo_facts *facts
 
 /* ---- the walk ---- */
 
-struct tree_walk {
-	struct mmdb *db;
-	mmdb_visitor visit;
-	void *context;
-	struct mr_error *error;
-	unsigned *aliases;
-	uint64_t v4_root; /* a record: where ::/96 leads */
-	uint64_t budget;  /* nodes left to visit: a damaged tree may lead in circles */
-	bool v4;          /* the IPv4 part is being walked: depth counts from its root */
+/* Both records of a node: as the library's MMDB_read_node, which is called millions of times over,
+ * but without its checks, which check_layout has made for all. The separator behind the tree makes
+ * eight bytes of the last node, too. */
+struct node {
+	uint32_t left, right;
 };
 
-static enum mr_err walk_record(struct tree_walk *walk, uint64_t record, uint64_t high, uint64_t low,
-			       unsigned depth);
-
-static enum mr_err visit_leaf(struct tree_walk *walk, uint64_t record, uint64_t high, uint64_t low,
-			      unsigned depth)
+static struct node node_at(const struct mmdb *db, uint32_t number)
 {
-	struct mmdb_network network = {.high = high,
-				       .low = low,
-				       .prefix = (uint8_t)depth,
-				       .v4 = walk->v4,
-				       .offset = (uint32_t)data_offset(walk->db, record)};
+	unsigned bits = db->lib.metadata.record_size;
+	uint64_t both;
 
-	return walk->visit(walk->context, &network, walk->error);
-}
-
-static void note_alias(struct tree_walk *walk, uint64_t high, unsigned depth)
-{
-	if (depth == 16 && high >> 48 == 0x2002)
-		*walk->aliases |= MMDB_ALIAS_6TO4;
-	if (depth == 32 && high >> 32 == 0x20010000)
-		*walk->aliases |= MMDB_ALIAS_TEREDO;
-}
-
-static enum mr_err walk_node(struct tree_walk *walk, uint64_t number, uint64_t high, uint64_t low,
-			     unsigned depth)
-{
-	unsigned most = walk->v4 ? 32 : 128;
-	struct node node = node_at(walk->db, number);
-	enum mr_err err;
-
-	if (depth >= most || walk->budget == 0)
-		return corrupt(walk->db, walk->error, "search tree, node", number,
-			       "the tree is deeper than an address, or leads in circles");
-	walk->budget--;
-	if (!is_sound(walk->db, node.left) || !is_sound(walk->db, node.right))
-		return corrupt(walk->db, walk->error, "search tree, node", number,
-			       "a record leads out of the file");
-	err = walk_record(walk, node.left, high, low, depth + 1);
-	if (err != MR_OK)
-		return err;
-	if (walk->v4)
-		low |= UINT64_C(1) << (31 - depth);
-	else if (depth < 64)
-		high |= UINT64_C(1) << (63 - depth);
-	else
-		low |= UINT64_C(1) << (127 - depth);
-	return walk_record(walk, node.right, high, low, depth + 1);
-}
-
-static enum mr_err walk_record(struct tree_walk *walk, uint64_t record, uint64_t high, uint64_t low,
-			       unsigned depth)
-{
-	if (is_empty(walk->db, record))
-		return MR_OK;
-	if (!walk->v4 && depth > 0 && record == walk->v4_root && is_node(walk->db, record)) {
-		note_alias(walk, high, depth);
-		return MR_OK;
-	}
-	if (is_node(walk->db, record))
-		return walk_node(walk, record, high, low, depth);
-	return visit_leaf(walk, record, high, low, depth);
+	memcpy(&both, db->bytes + (size_t)number * (bits / 4u), sizeof(both));
+	both = be64toh(both);
+	if (bits == 28)
+		return (struct node){(uint32_t)(both >> 40 | (both >> 36 & 15) << 24),
+				     (uint32_t)(both >> 8) & 0xfffffff};
+	if (bits == 24)
+		return (struct node){(uint32_t)(both >> 40), (uint32_t)(both >> 16) & 0xffffff};
+	return (struct node){(uint32_t)(both >> 32), (uint32_t)both};
 }
 
 /* Follow 96 zero bits; a leaf on the way holds all of IPv4. */
-static enum mr_err find_v4_root(struct tree_walk *walk)
+static uint32_t find_v4_root(const struct mmdb *db)
 {
-	uint64_t at = 0;
+	uint32_t record = 0;
 
-	walk->v4_root = 0;
-	if (walk->db->lib.metadata.ip_version == 4)
-		return MR_OK;
-	for (unsigned depth = 0; depth < 96 && is_node(walk->db, walk->v4_root); depth++) {
-		at = walk->v4_root;
-		walk->v4_root = node_at(walk->db, at).left;
+	if (db->lib.metadata.ip_version == 4)
+		return 0;
+	for (unsigned depth = 0; depth < 96 && record < db->lib.metadata.node_count; depth++)
+		record = node_at(db, record).left;
+	return record;
+}
+
+/* Of an address but 0: how many of its last bits are zero. */
+static unsigned trailing_zeros(mmdb_wide address)
+{
+	if ((uint64_t)address != 0)
+		return (unsigned)__builtin_ctzll((uint64_t)address);
+	return 64 + (unsigned)__builtin_ctzll((uint64_t)(address >> 64));
+}
+
+static void note_alias(struct mmdb_walk *walk)
+{
+	if (walk->depth == 16 && walk->first >> 112 == 0x2002)
+		walk->aliases |= MMDB_ALIAS_6TO4;
+	if (walk->depth == 32 && walk->first >> 96 == 0x20010000)
+		walk->aliases |= MMDB_ALIAS_TEREDO;
+}
+
+/* A record is a node's number; or node_count, for nothing; or leads to data. */
+static bool is_node(const struct mmdb_tree *tree)
+{
+	return tree->record < tree->node_count;
+}
+
+/* Takes a record in hand; true where the tree goes deeper from there. */
+static bool take(struct mmdb_walk *walk, struct mmdb_tree *tree, uint32_t record)
+{
+	tree->record = record;
+	if (!is_node(tree) || record != tree->v4_copy || walk->depth == 0)
+		return is_node(tree);
+	note_alias(walk);
+	tree->record = tree->node_count;
+	return false;
+}
+
+/* To the left; where a tree has no node, both ways lead to what is here. */
+static enum mr_err go_left(struct mmdb_walk *walk, struct mmdb_tree *tree, bool *deeper,
+			   struct mr_error *error)
+{
+	struct node node = {tree->record, tree->record};
+
+	if (is_node(tree)) {
+		if (walk->depth > 128 || tree->budget == 0)
+			return corrupt(tree->db, error, "search tree, node", tree->record,
+				       "the tree is deeper than an address, or leads in circles");
+		tree->budget--;
+		node = node_at(tree->db, tree->record);
 	}
-	if (!is_sound(walk->db, walk->v4_root))
-		return corrupt(walk->db, walk->error, "search tree, node", at,
-			       "a record leads out of the file");
+	tree->pending[walk->depth] = node.right;
+	*deeper |= take(walk, tree, node.left);
 	return MR_OK;
 }
 
-enum mr_err mmdb_walk(struct mmdb *db, mmdb_visitor visit, void *context, unsigned *aliases_out,
-		      struct mr_error *error)
+static enum mr_err descend(struct mmdb_walk *walk, struct mr_error *error)
 {
-	struct tree_walk walk = {.db = db,
-				 .visit = visit,
-				 .context = context,
-				 .error = error,
-				 .aliases = aliases_out,
-				 .budget = 2 * (uint64_t)db->lib.metadata.node_count + 256,
-				 .v4 = true};
-	enum mr_err err = find_v4_root(&walk);
+	enum mr_err err = MR_OK;
+	bool deeper = false;
 
-	*aliases_out = 0;
-	if (err == MR_OK)
-		err = walk_record(&walk, walk.v4_root, 0, 0, 0);
-	if (err != MR_OK || db->lib.metadata.ip_version == 4)
+	for (size_t i = 0; i < walk->count; i++)
+		deeper |= take(walk, &walk->trees[i], walk->trees[i].pending[walk->depth]);
+	while (deeper) {
+		deeper = false;
+		walk->depth++;
+		for (size_t i = 0; i < walk->count && err == MR_OK; i++)
+			err = go_left(walk, &walk->trees[i], &deeper, error);
+		if (err != MR_OK)
+			return err;
+	}
+	return MR_OK;
+}
+
+static enum mr_err find_data(struct mmdb_tree *tree, struct mr_error *error)
+{
+	uint64_t offset = (uint64_t)tree->record - tree->node_count - SEPARATOR; /* or it wraps */
+
+	tree->data = 0;
+	if (tree->record == tree->node_count)
+		return MR_OK;
+	if (offset >= tree->db->data_bytes)
+		return corrupt(tree->db, error, "search tree, record", tree->record,
+			       "it leads out of the file");
+	tree->data = (uint32_t)offset + 1;
+	return MR_OK;
+}
+
+void mmdb_walk_init(struct mmdb_walk *walk, struct mmdb_tree *trees, size_t count, bool v4)
+{
+	*walk = (struct mmdb_walk){
+	    .trees = trees, .count = count, .v4 = v4, .depth = v4 ? 96 : 0, .last = ~(mmdb_wide)0};
+	for (size_t i = 0; i < count; i++) {
+		struct mmdb_tree *tree = &trees[i];
+		bool has_v6 = tree->db->lib.metadata.ip_version == 6;
+		uint32_t v4_root = find_v4_root(tree->db);
+
+		tree->node_count = tree->db->lib.metadata.node_count;
+		tree->budget = 2 * (uint64_t)tree->node_count + 256;
+		tree->v4_copy = !v4 && v4_root < tree->node_count ? v4_root : tree->node_count;
+		tree->pending[walk->depth] = v4 ? v4_root : has_v6 ? 0 : tree->node_count;
+	}
+}
+
+enum mr_err mmdb_walk_next(struct mmdb_walk *walk, struct mr_error *error)
+{
+	enum mr_err err;
+
+	walk->first = walk->last + 1;
+	/* What comes next hangs where the path's last turn to the left was. */
+	if (walk->first != 0)
+		walk->depth = 128 - trailing_zeros(walk->first);
+	err = descend(walk, error);
+	for (size_t i = 0; i < walk->count && err == MR_OK; i++)
+		err = find_data(&walk->trees[i], error);
+	if (err != MR_OK)
 		return err;
-	walk.v4 = false;
-	return walk_record(&walk, 0, 0, 0, 0);
+	walk->last = ~(mmdb_wide)0;
+	if (walk->depth > 0)
+		walk->last = walk->first | (((mmdb_wide)1 << (128 - walk->depth)) - 1);
+	return MR_OK;
+}
+
+bool mmdb_walk_ended(const struct mmdb_walk *walk)
+{
+	return walk->last == (walk->v4 ? UINT32_MAX : ~(mmdb_wide)0);
 }

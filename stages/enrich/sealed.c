@@ -18,6 +18,24 @@ enum mr_err sealed_seal(int fd, struct mr_error *error)
 	return MR_OK;
 }
 
+enum mr_err sealed_write(int fd, const void *bytes, size_t len, uint64_t offset,
+			 struct mr_error *error)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t written =
+		    pwrite(fd, (const char *)bytes + done, len - done, (off_t)(offset + done));
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0)
+			return mr_error_errno(error, MR_NO_SPACE, "no memory for a table");
+		done += (size_t)written;
+	}
+	return MR_OK;
+}
+
 static bool write_all(int fd, const char *at, size_t len)
 {
 	while (len > 0) {

@@ -15,6 +15,10 @@ typedef void (*sealed_watch)(void *context, const char *bytes, size_t len);
 enum mr_err sealed_copy_watched(const char *path, sealed_watch watch, void *context, int *fd_out,
 				size_t *size_out, struct mr_error *error);
 
+/* Bytes of a table that is being made, into its memfd. MR_NO_SPACE. */
+enum mr_err sealed_write(int fd, const void *bytes, size_t len, uint64_t offset,
+			 struct mr_error *error);
+
 /* Forbid all further change of a memfd. It must not be mapped writable. */
 enum mr_err sealed_seal(int fd, struct mr_error *error);
 
