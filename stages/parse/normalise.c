@@ -233,6 +233,14 @@ static bool looks_like_person(struct mr_slice text)
 	return true;
 }
 
+static void put_domain(const struct mr_view *view, mr_field to, struct mr_slice text)
+{
+	if (!looks_like_person(text))
+		return;
+	const char *at = memchr(text.at, '@', text.len);
+	put_text(view, to, (struct mr_slice){at + 1, text.len - (size_t)(at + 1 - text.at)});
+}
+
 static bool is_guid(struct mr_slice text)
 {
 	if (text.len != 36)
@@ -317,6 +325,9 @@ static void put_one(const struct mr_view *view, const struct compiled *row, stru
 	case MR_HOW_USER_KEY:
 		put_user_key(view, row->to, text);
 		break;
+	case MR_HOW_DOMAIN:
+		put_domain(view, row->to, text);
+		break;
 	case MR_HOW_PERSON:
 		if (looks_like_person(text))
 			put_text(view, row->to, text);
@@ -333,8 +344,28 @@ static void put_one(const struct mr_view *view, const struct compiled *row, stru
 		break;
 	case MR_HOW_TEXT:
 	case MR_HOW_EACH:
+	case MR_HOW_TITLE: /* put_title's */
 		put_text(view, row->to, text);
 		break;
+	}
+}
+
+/* Directory records name their target by several identities, each with its type: 1 is a display
+ * name (Management Activity API schema, "IdentityTypeValuePair"). Both are fields of one array, so
+ * they stand side by side. */
+static void put_title(const struct mr_view *view, const struct compiled *row)
+{
+	uint32_t id = view->event->first[row->from];
+	uint32_t type = view->event->first[view->marks[MR_MARK_TARGET_TYPE]];
+	while (id != 0 && type != 0) {
+		const struct mr_value *identity = &view->events->values[id - 1];
+		const struct mr_value *of = &view->events->values[type - 1];
+		if (of->type == MR_INT && of->num.i == 1 && !mr_value_is_missing(identity)) {
+			put_text(view, row->to, (struct mr_slice){identity->text, identity->len});
+			return;
+		}
+		id = identity->next;
+		type = of->next;
 	}
 }
 
@@ -343,6 +374,10 @@ static void put_one(const struct mr_view *view, const struct compiled *row, stru
 static void follow(const struct mr_view *view, const struct compiled *row)
 {
 	uint32_t index = view->event->first[row->from];
+	if (row->how == MR_HOW_TITLE) {
+		put_title(view, row);
+		return;
+	}
 	while (index != 0) {
 		const struct mr_value *value = &view->events->values[index - 1];
 		index = value->next;

@@ -221,6 +221,20 @@ static void audit_log_is_normalised(void **state)
 	const char *app = "{\"Operation\":\"X\",\"RecordType\":8,\"UserKey\":\"Not Available\","
 			  "\"UserId\":\"ServicePrincipal_0df31120-5486-4bda-ab7b-656f09dca3be\"}";
 	check_field(app, "actor.user.uid", "0df31120-5486-4bda-ab7b-656f09dca3be");
+	const char *secret =
+	    "{\"Operation\":\"X\",\"RecordType\":8,\"UserId\":\"joey@sub.x.com\",\"ObjectId\":"
+	    "\"Application_5e2a1f35-f5af-40f0-bb96-089dad4f820d\",\"Target\":[{\"ID\":"
+	    "\"Application_"
+	    "5e2a1f35-f5af-40f0-bb96-089dad4f820d\",\"Type\":2},{\"ID\":"
+	    "\"5e2a1f35-f5af-40f0-bb96-089dad4f820d\",\"Type\":2},{\"ID\":\"Application\",\"Type\":"
+	    "2},"
+	    "{\"ID\":\"SANS-Test\",\"Type\":1}]}";
+	check_field(secret, "resources.name", "SANS-Test");
+	check_field(secret, "resources.uid", "5e2a1f35-f5af-40f0-bb96-089dad4f820d");
+	check_field(secret, "actor.user.domain", "sub.x.com");
+	check_field(
+	    "{\"Operation\":\"X\",\"RecordType\":8,\"ObjectId\":\"o\",\"Target\":[{\"ID\":\"a\"}]}",
+	    "resources.name", "o");
 	check_field("{\"Operation\":\"X\",\"RecordType\":8,\"UserId\":\"ServicePrincipal_\"}",
 		    "actor.user.uid", "-");
 	/* Types as old and as new as the schema knows them, and one that it does not. */
