@@ -63,10 +63,10 @@ static int64_t time_of_day(double share)
 
 /* At home or in the office mostly; one in 200 travels that day. */
 static uint32_t address_of(const struct tenant_places *places, const struct tenant_person *person,
-			   struct tenant_random *random)
+			   bool at_home, struct tenant_random *random)
 {
 	uint64_t choice = tenant_mix(places->seed + 41, person->number);
-	if (person->number >= 1000 && choice % 200 == 0) {
+	if (person->number >= 1000 && choice % 200 == 0 && !at_home) {
 		uint32_t city = tenant_city_abroad(person->city, choice >> 8);
 		return tenant_address_in(places, city, choice);
 	}
@@ -90,8 +90,8 @@ static void flush(struct day *day)
 	day->out.len = 0;
 }
 
-/* The form of the template that a choice falls on. */
-static const char *form_of(uint64_t choice)
+/* The template that a choice falls on. */
+static const struct tenant_template *template_of(uint64_t choice)
 {
 	static uint32_t total;
 	if (total == 0) {
@@ -102,7 +102,7 @@ static const char *form_of(uint64_t choice)
 	uint32_t at = 0;
 	while (left >= tenant_templates[at].weight)
 		left -= tenant_templates[at++].weight;
-	return tenant_templates[at].form;
+	return &tenant_templates[at];
 }
 
 static void one_event(struct day *day, int64_t time_us)
@@ -114,18 +114,18 @@ static void one_event(struct day *day, int64_t time_us)
 	tenant_person(day->options->seed, number, &person);
 	tenant_person(day->options->seed, (number * 7919u + 13) % day->options->users, &other);
 	uint32_t app = tenant_below(random, sizeof apps / sizeof apps[0]);
+	const struct tenant_template *template = template_of(tenant_next(random));
 	struct tenant_scene scene = {
 	    .random = random,
 	    .person = &person,
 	    .other = &other,
 	    .time_us = time_us,
-	    .address = address_of(day->places, &person, random),
+	    .address = address_of(day->places, &person, template->at_home, random),
 	    .agent = agents[tenant_mix(number, app) % (sizeof agents / sizeof agents[0])],
 	    .app_id = apps[app].id,
 	    .app_name = apps[app].name,
 	    .word = "",
 	};
-	const char *form = form_of(tenant_next(random));
 	if (day->options->hostile) {
 		/* Each address and user new to every cache, and a failed legacy sign-in each. */
 		snprintf(person.upn, sizeof person.upn, "x%016llx@" TENANT_DOMAIN,
@@ -133,7 +133,7 @@ static void one_event(struct day *day, int64_t time_us)
 		scene.address = (uint32_t)tenant_next(random);
 		scene.agent = "axios/1.7.9";
 	}
-	tenant_render(form, &scene, &day->out);
+	tenant_render(template->form, &scene, &day->out);
 	if (day->out.len > 1 << 20)
 		flush(day);
 }

@@ -108,6 +108,7 @@ void tenant_render(const char *form, struct tenant_scene *scene, struct mr_buf *
 
 struct tenant_template {
 	uint32_t weight;
+	bool at_home; /* even while the user travels */
 	const char *form;
 };
 extern const struct tenant_template tenant_templates[];

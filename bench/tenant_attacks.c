@@ -30,8 +30,10 @@ static const struct {
 
 /* Macros of the templates serve here too. */
 #define X(weight, form)
+#define H(weight, form)
 #include "tenant_template.def"
 #undef X
+#undef H
 
 #define FORM_LEGACY_FAILED                                                                         \
 	"{" SIGN "'category':'NonInteractiveUserSignInLogs','resultType':'50126','"                \
@@ -120,6 +122,9 @@ static const struct {
 #define FORM_DOWNLOAD                                                                              \
 	"{" UAL SPO "'Operation':'FileDownloaded','RecordType':6,'Workload':'SharePoint','"        \
 	"FileSizeBytes':$N872}"
+#define FORM_SYNC                                                                                  \
+	"{" UAL SPO "'Operation':'FileSyncDownloadedFull','RecordType':6,'Workload':'OneDrive','"  \
+	"MachineDomainInfo':'$g','MachineId':'$d'}"
 #define FORM_ROLE                                                                                  \
 	"{'time':'$z','resourceId':'/tenants/$o/providers/Microsoft.aadiam','operationName':'Add " \
 	"member to "                                                                               \
@@ -264,16 +269,17 @@ static void plant_federation(struct stage_set *set)
 	plant(set, FEDERATION, 22 * HOUR + 46 * MINUTE, FORM_FEDERATION);
 }
 
-/* Three people move to new computers and fetch all their files, without a risky sign-in. */
+/* Three people move to new computers and fetch all their files: most by the sync client, many by
+ * hand. */
 static void plant_noise(struct stage_set *set)
 {
 	set->scene.agent = BROWSER;
 	for (uint32_t who = 0; who < 3; who++) {
 		set_person(set, 90000 + who);
 		set->scene.address = tenant_address_in(set->places, set->person.city, who);
-		for (int i = 0; i < 150; i++)
+		for (int i = 0; i < 240; i++)
 			plant(set, NO_ATTACK, (9 + (int)who) * HOUR + i * 12000000LL,
-			      FORM_DOWNLOAD);
+			      i % 3 == 0 ? FORM_DOWNLOAD : FORM_SYNC);
 	}
 }
 

@@ -5,9 +5,11 @@
 #include "tenant.h"
 
 const struct tenant_template tenant_templates[] = {
-#define X(weight, form) {weight, form},
+#define X(weight, form) {weight, false, form},
+#define H(weight, form) {weight, true, form},
 #include "tenant_template.def"
 #undef X
+#undef H
 };
 const uint32_t tenant_template_count = sizeof tenant_templates / sizeof tenant_templates[0];
 

@@ -94,6 +94,14 @@ def legacy(code, address=HOME, agent="BAV2ROPC"):
     return vary(sign_in(code, userAgent=agent), address=address)
 
 
+def secret(before):
+    """A secret for an application that had these."""
+    activity = "Update application \u2013 Certificates and secrets management "
+    return audit(activity, targets=[target("Application", changes=[
+        changed("KeyDescription", before, '["[KeyIdentifier=2]"]')])]) + directory(
+            activity, ModifiedProperties=[{"Name": "KeyDescription", "OldValue": before, "NewValue": "[2]"}])
+
+
 ROLES = ("Add member to role", "Role.DisplayName")
 FORWARD = exchange("New-InboxRule", ForwardTo="x@example.org")
 # Rule: what it is for, and what it is not for.
@@ -102,6 +110,9 @@ DETECTIONS = {
         audit("Add service principal credentials") + directory("Add service principal credentials.")
         + audit("Update application \u2013 Certificates and secrets management "),
         audit("Remove service principal credentials") + audit("Update application")),
+    "first_app_credential": (
+        audit("Add service principal credentials") + directory("Add service principal credentials.")
+        + secret("[]"), secret('["[KeyIdentifier=1]"]') + audit("Remove service principal credentials")),
     "app_sign_in_abroad": (
         service_sign_in(ABROAD), service_sign_in(OFFICE) + service_sign_in(ABROAD, 7000215) + sign_in()),
     "app_full_mail_access_granted": (
@@ -156,7 +167,8 @@ DETECTIONS = {
         FORWARD + exchange("Set-Mailbox", ForwardingSmtpAddress="smtp:x@example.org") + ual(
             "UpdateInboxRules", 2, "Exchange", OperationProperties=[{"Name": "RuleActions", "Value": "Forward"}]),
         exchange("New-InboxRule", MoveToFolder="x@example.org") + exchange("Set-Mailbox", ForwardingSmtpAddress="")
-        + exchange("Get-InboxRule", ForwardTo="x@example.org")),
+        + exchange("Get-InboxRule", ForwardTo="x@example.org") + exchange("New-InboxRule", ForwardTo="bob@example.com")
+        + exchange("Set-Mailbox", ForwardingSmtpAddress="smtp:bob@example.com")),
 }
 
 CREDENTIAL = audit("Add service principal credentials", targets=[target("ServicePrincipal", "Backup")])
@@ -187,7 +199,11 @@ CORRELATIONS = {
         each(20, lambda number: by_app(owner=f"{number % 9}@example.com"))),
     "consent_then_mail_read": (
         CONSENT[:1] + vary(READ_ABROAD, 60), CONSENT[:1] + vary(READ_ABROAD, 60, user="bob")),
-    "mass_download": (each(100, download), each(200, lambda number: download(number % 99))),
+    "risky_consent_given": (CONSENT[:1], role("[] => [[Id: 1, Scope: User.Read]]", "Consent to application",
+                                              "ConsentAction.Permissions")[:1]),
+    "unknown_app_reads_mail": (each(3, lambda number: by_app()), mail_read()),
+    "hundred_files": (each(100, download), each(200, lambda number: download(number % 99))),
+    "mass_download": (each(130, download), each(99, download)),
     "risky_sign_in_then_mass_download": (
         sign_in(riskLevelDuringSignIn="high")[:1] + vary(each(100, download), 60),
         vary(sign_in(riskLevelDuringSignIn="high")[:1], 120) + each(100, download)),
@@ -285,6 +301,22 @@ class OwnRules(unittest.TestCase):
                     found = self.scan(self.closure(name), records)
                     rules = [alert["finding_info"]["analytic"]["uid"] for alert in found]
                     self.assertEqual(rules.count(self.ids[name]), int(fires))
+
+
+    def test_each_promise_by_itself(self):
+        """With all rules together, none of what README promises is swallowed by a correlation that it is part of."""
+        promises = {
+            "password_spray": spray(100), "first_app_credential": secret("[]")[:1], "risky_consent_given": CONSENT[:1],
+            "app_full_mail_access_granted": role("full_access_as_app")[:1], "unknown_app_reads_mail": by_app(),
+            "credential_then_sign_in": CREDENTIAL[:1] + vary(service_sign_in(ABROAD), 60),
+            "mail_forwarding_set": FORWARD, "device_code_abroad": DEVICE_CODE[:1], "mass_download": each(100, download),
+            "unified_audit_log_off": DETECTIONS["unified_audit_log_off"][0],
+            "federation_settings_changed": FEDERATION[:1], "ews_grant": DETECTIONS["ews_grant"][0][:1]}
+        for name, chain in promises.items():
+            with self.subTest(name):
+                found = self.scan(RULES, [with_id(record, number)[0] for number, record in enumerate(chain)])
+                self.assertEqual([alert["finding_info"]["analytic"]["uid"] for alert in found
+                                  if alert["severity_id"] >= 3].count(self.ids[name]), 1)
 
 
 if __name__ == "__main__":
