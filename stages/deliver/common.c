@@ -16,9 +16,11 @@ static const struct {
     {MR_F_SESSION, MR_F_SESSION, {MR_F_SESSION}},
 };
 
-bool common_is_whole(const struct mr_alert *alert)
+bool common_is_whole(const struct mr_rule *rule, const struct mr_alert *alert)
 {
-	return alert->evidence_count < MR_EVIDENCE_MAX && !alert->lower_bound;
+	/* Over correlations the count may be one of alerts, not of records. */
+	bool counted = rule->layer == 0 && alert->event_count == alert->evidence_count;
+	return (alert->evidence_count < MR_EVIDENCE_MAX || counted) && !alert->lower_bound;
 }
 
 bool common_in_key(const struct mr_alert *alert, struct mr_slice text)
@@ -59,9 +61,9 @@ static bool all_say(const struct mr_alert *alert, const struct mr_signal_field *
 	return true;
 }
 
-void common_find(const struct mr_alert *alert, struct common *out)
+void common_find(const struct mr_rule *rule, const struct mr_alert *alert, struct common *out)
 {
-	bool whole = common_is_whole(alert);
+	bool whole = common_is_whole(rule, alert);
 	uint32_t count = 0;
 	for (uint32_t i = 0; alert->evidence_count > 0 && i < alert->evidence[0].field_count; i++) {
 		const struct mr_signal_field *field = &alert->evidence[0].fields[i];

@@ -6,6 +6,7 @@
 #define MILLRACE_DELIVER_COMMON_H
 
 #include "millrace/alert.h"
+#include "millrace/rule.h"
 
 struct common {
 	struct mr_evidence said; /* of no record: only its fields count */
@@ -13,10 +14,10 @@ struct common {
 };
 
 /* Texts are borrowed from the alert. Says nothing where there is no evidence. */
-void common_find(const struct mr_alert *alert, struct common *out);
+void common_find(const struct mr_rule *rule, const struct mr_alert *alert, struct common *out);
 
-/* Whether the evidence is all there is. */
-bool common_is_whole(const struct mr_alert *alert);
+/* Whether the evidence is surely all there is. */
+bool common_is_whole(const struct mr_rule *rule, const struct mr_alert *alert);
 /* Whether a text, in any case, is one of the group key's. */
 bool common_in_key(const struct mr_alert *alert, struct mr_slice text);
 

@@ -172,7 +172,7 @@ static void put_answer(struct mr_buf *out, const struct mr_rule *rule, const str
 	const struct mr_evidence *first[NAMES_MAX];
 	bool all_answer;
 	uint64_t count = find_distinct(alert, question, first, &all_answer);
-	bool whole = common_is_whole(alert) && all_answer;
+	bool whole = common_is_whole(rule, alert) && all_answer;
 	if (count == 0)
 		return;
 	if (count == 1 && all_answer &&

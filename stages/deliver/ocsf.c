@@ -201,10 +201,10 @@ static void put_finding_info(struct mr_buf *out, const struct ocsf_rule *rule,
 
 /* ---- what the evidence has in common ---- */
 
-static void put_actor(struct mr_buf *out, const struct mr_alert *alert)
+static void put_actor(const struct ocsf *ocsf, const struct mr_alert *alert, struct mr_buf *out)
 {
 	struct common common;
-	common_find(alert, &common);
+	common_find(&ocsf->catalog->rules[alert->rule], alert, &common);
 	ocsf_put_actor(out, &common.said, alert->tenant);
 }
 
@@ -332,7 +332,7 @@ void ocsf_put_alert(struct ocsf *ocsf, const struct mr_alert *alert, struct mr_b
 	put_class(out, alert->activity);
 	put_count(out, alert->event_count);
 	put_finding_info(out, rule, alert, id);
-	put_actor(out, alert);
+	put_actor(ocsf, alert, out);
 	put_observables(out, alert);
 	put_resources(out, alert);
 	ocsf->evidence.len = 0;

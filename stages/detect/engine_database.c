@@ -28,20 +28,6 @@ static bool group_fits(struct mr_slice text, size_t at)
 	return text.at[at + 1] == '?' && at + 2 < text.len && text.at[at + 2] == ':';
 }
 
-/* vectorscan takes a tenth of a second and more to compile a long repeat. */
-#define REPEATS_MAX 100
-
-/* Whether the repeat at "{", if it is one, is short. */
-static bool repeat_fits(struct mr_slice text, size_t at)
-{
-	unsigned number = 0;
-	for (at++; at < text.len && text.at[at] != '}' && number <= REPEATS_MAX; at++) {
-		bool digit = text.at[at] >= '0' && text.at[at] <= '9';
-		number = digit ? number * 10 + (unsigned)(text.at[at] - '0') : 0;
-	}
-	return number <= REPEATS_MAX;
-}
-
 static bool regex_text_fits(struct mr_slice text)
 {
 	for (size_t i = 0; i < text.len; i++) {
@@ -51,14 +37,90 @@ static bool regex_text_fits(struct mr_slice text)
 		if (c == '\\') {
 			if (++i == text.len || !escape_fits(text.at[i]))
 				return false;
-		} else if ((c == '(' && !group_fits(text, i)) ||
-			   (c == '{' && !repeat_fits(text, i))) {
+		} else if (c == '(' && !group_fits(text, i)) {
 			return false;
 		} else if (c == '[' && i + 1 < text.len && strchr(":.=", text.at[i + 1]) != NULL) {
 			return false; /* a POSIX class, or what looks like one */
 		}
 	}
 	return true;
+}
+
+/* ---- what repeats cost ---- */
+
+/* vectorscan writes repeats out: what they add to a pattern, and to all patterns of a database, is
+ * bounded, for its time grows faster than that. */
+#define GROWTH_PATTERN_MAX 100u
+#define GROWTH_DATABASE_MAX 1000u
+#define GROWTH_CAP (UINT64_C(1) << 32)
+
+/* Positions of a part of a pattern, as written and with its repeats written out. */
+struct extent {
+	uint64_t plain, full;
+};
+
+static void extent_add(struct extent *sum, struct extent part)
+{
+	sum->plain += part.plain;
+	sum->full = sum->full + part.full > GROWTH_CAP ? GROWTH_CAP : sum->full + part.full;
+}
+
+/* Behind the "]" of the class at "[". */
+static size_t class_end(struct mr_slice text, size_t at)
+{
+	at += at + 1 < text.len && text.at[at + 1] == '^' ? 2 : 1;
+	for (size_t first = at; at < text.len && (text.at[at] != ']' || at == first); at++)
+		at += text.at[at] == '\\';
+	return at + 1;
+}
+
+/* The larger number of the repeat at "{", at least 1; *at moves behind it. A brace that begins no
+ * repeat is a character like any other. */
+static uint64_t repeat_most(struct mr_slice text, size_t *at)
+{
+	uint64_t most = 1, number = 0;
+	for (++*at; *at < text.len && text.at[*at] != '}'; ++*at) {
+		char c = text.at[*at];
+		bool digit = c >= '0' && c <= '9';
+		number = digit ? number * 10 + (uint64_t)(c - '0') : 0;
+		number = number > GROWTH_CAP ? GROWTH_CAP : number;
+		most = number > most ? number : most;
+	}
+	++*at;
+	return most;
+}
+
+/* Up to the ")" that closes the group which *at stands in, or the end; *at moves behind it. PCRE2
+ * has bounded how deep groups lie. */
+static struct extent extent_of(struct mr_slice text, size_t *at)
+{
+	struct extent sum = {0, 0}, last = {0, 0};
+	while (*at < text.len && text.at[*at] != ')') {
+		char c = text.at[*at];
+		if (c == '{') {
+			uint64_t most = repeat_most(text, at);
+			last.full = last.full * most > GROWTH_CAP ? GROWTH_CAP : last.full * most;
+			continue;
+		}
+		extent_add(&sum, last);
+		last = (struct extent){1, 1};
+		if (c == '(') {
+			++*at;
+			last = extent_of(text, at);
+		} else {
+			*at = c == '[' ? class_end(text, *at) : *at + (c == '\\' ? 2 : 1);
+		}
+	}
+	extent_add(&sum, last);
+	++*at;
+	return sum;
+}
+
+static uint64_t growth_of(struct mr_slice text)
+{
+	size_t at = 0;
+	struct extent extent = extent_of(text, &at);
+	return extent.full - extent.plain;
 }
 
 static unsigned regex_flags(const struct sigma_predicate *predicate)
@@ -72,7 +134,7 @@ static unsigned regex_flags(const struct sigma_predicate *predicate)
 bool build_regex_fits(const struct sigma_predicate *predicate)
 {
 	struct mr_slice text = predicate->text;
-	if (!regex_text_fits(text))
+	if (!regex_text_fits(text) || growth_of(text) > GROWTH_PATTERN_MAX)
 		return false;
 	char *copy = mr_malloc(text.len + 1);
 	memcpy(copy, text.at, text.len);
@@ -135,6 +197,22 @@ static void refuse(struct build *build, struct patterns *patterns, unsigned at)
 	memmove(&patterns->ids[at], &patterns->ids[at + 1], after * sizeof(*patterns->ids));
 }
 
+/* Leave out what comes past the bound of a database. */
+static void bound_growth(struct build *build, struct patterns *patterns)
+{
+	uint64_t sum = 0;
+	for (unsigned at = 0; at < patterns->count;) {
+		struct mr_slice text = {patterns->texts[at], patterns->lens[at]};
+		uint64_t growth = growth_of(text);
+		if (growth > 0 && sum + growth > GROWTH_DATABASE_MAX) {
+			refuse(build, patterns, at);
+			continue;
+		}
+		sum += growth;
+		at++;
+	}
+}
+
 static hs_error_t compile(const struct patterns *patterns, enum build_way way,
 			  hs_database_t **database_out, hs_compile_error_t **wrong_out)
 {
@@ -165,6 +243,8 @@ enum mr_err build_database(struct build *build, uint32_t group, enum build_way w
 {
 	struct patterns patterns;
 	patterns_init(build, &patterns, &build->groups[group], way);
+	if (way == BUILD_REGEX)
+		bound_growth(build, &patterns);
 	*out = (struct image_span){0, 0};
 	while (patterns.count > 0) {
 		hs_database_t *database = NULL;

@@ -42,7 +42,8 @@ void sigma_name_lint(struct sigma_scope *scope, uint32_t line, uint32_t column,
 	unsigned slips = SLIPS_MAX + 1;
 	if (folded.len > NAME_MAX)
 		return;
-	for (mr_field field = 1; field < MR_F_NORMALISED_END; field++) {
+	for (int id = 1; id < MR_F_NORMALISED_END; id++) {
+		mr_field field = (mr_field)id;
 		struct mr_slice other = mr_fields_name(fields, field);
 		if (other.len > folded.len + SLIPS_MAX || folded.len > other.len + SLIPS_MAX)
 			continue;

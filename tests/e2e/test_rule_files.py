@@ -114,9 +114,15 @@ CASES = {
         "event_count", "temporal")}, (1, 0, 0), [("a.yml", 8, 77, "can never hold")]),
     "references without end": ({"a.yml": rule("a", more="references:\n" + "".join(f"- r{n}\n" for n in range(70000)))},
                                (1, 0, 0), []),
-    "regexes that are long to compile": ({"a.yml": rule("a").replace(
+    **{f"regexes that are long to compile, {what}": ({"a.yml": rule("a").replace(
         "{s: {Operation: x}, condition: s}", "\n s:\n  A|re:\n" + "".join(
-            f"  - 'a.{{{900 + n}}}b.*(x|y)+z'\n" for n in range(600)) + " condition: s")}, (1, 0, 0), []),
+            f"  - '{form % n}'\n" for n in range(count)) + " condition: s")}, (1, 0, 0), [])
+       for what, count, form in [("by long repeats", 600, "a.{900}b%d.*(x|y)+z"), ("by many", 600, "a.{99}b%d.*(x|y)+z"),
+                                 ("by nested repeats", 10, "(a.{99}b){30}%d"),
+                                 ("by a class", 600, "([^]{)(]{50}[a\\]{9]{50})%d")]},
+    "a regex of groups without end": ({"a.yml": rule("a", detection="{s: {A|re: '" + "(" * 20000 + ")" * 20000
+                                                     + "'}, condition: s}"), "b.yml": rule("b")}, (1, 0, 0),
+                                      [("a.yml", 4, 23, "too deep")]),
     "a number where text belongs": ({"a.yml": rule("a", detection="{s: {A|re: 1}, condition: s}")}, (0, 0, 0),
                                     [("a.yml", 4, 23, "re wants a text")]),
 }

@@ -450,6 +450,31 @@ static void a_mass_download_names_who_did_it(void **state)
 	json_line_close(&line);
 }
 
+/* Ten records of ten are all there are; ten of eleven are not, nor where the count is of alerts. */
+static void all_ten_records_name_who_did_it(void **state)
+{
+	(void)state;
+	struct deed deeds[MR_EVIDENCE_MAX];
+	static const struct {
+		uint64_t records;
+		uint8_t layer;
+		bool whole;
+	} cases[] = {{9, 0, true}, {10, 0, true}, {11, 0, false}, {9, 1, true}, {10, 1, false}};
+	for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
+		struct mr_alert alert = correlated(cases[c].records, "203.0.113.9");
+		for (uint32_t i = 0; i < alert.evidence_count; i++)
+			alert.evidence[i] = deed_of(&deeds[i], "ann", "203.0.113.9", people[i]);
+		rules[1].layer = cases[c].layer;
+		write_alert(&alert);
+		if (cases[c].whole)
+			assert_at("actor.user.name", "ann");
+		else
+			assert_null(json_at(&line, "actor.user"));
+		json_line_close(&line);
+	}
+	rules[1].layer = 0;
+}
+
 static void a_chain_names_all_who_took_part(void **state)
 {
 	(void)state;
@@ -746,6 +771,7 @@ int main(void)
 	    cmocka_unit_test(a_correlation_shows_all_its_members),
 	    cmocka_unit_test(a_spray_names_no_victim_as_the_actor),
 	    cmocka_unit_test(a_mass_download_names_who_did_it),
+	    cmocka_unit_test(all_ten_records_name_who_did_it),
 	    cmocka_unit_test(a_chain_names_all_who_took_part),
 	    cmocka_unit_test(an_alert_without_anything_is_still_one),
 	    cmocka_unit_test(a_repaired_record_is_shown_repaired),
