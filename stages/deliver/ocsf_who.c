@@ -284,7 +284,8 @@ void ocsf_put_api(struct mr_buf *out, const struct mr_evidence *evidence)
 	json_end_or_drop(out, service);
 	struct json_part response = json_begin(out, "response", '{');
 	json_text_if(out, "message", text_of(evidence, MR_F_STATUS));
-	json_text_if(out, "error", text_of(evidence, MR_F_STATUS_CODE));
+	if (!mr_slice_eq(text_of(evidence, MR_F_STATUS), MR_SLICE("Success")))
+		json_text_if(out, "error", text_of(evidence, MR_F_STATUS_CODE));
 	json_text_if(out, "error_message", text_of(evidence, MR_F_STATUS_DETAIL));
 	json_end_or_drop(out, response);
 	json_end(out, api);

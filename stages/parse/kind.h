@@ -52,11 +52,13 @@ enum mr_how {
 	MR_HOW_USER_TYPE, /* the Management Activity API's UserType */
 	MR_HOW_USER_KEY,  /* an object id or PUID, without what SharePoint wraps around it */
 	MR_HOW_TITLE,     /* of a target's identities the one whose type says display name */
+	MR_HOW_USERS,     /* of several targets those whose type says user */
 	MR_HOW_DOMAIN,    /* what stands behind the @ of what looks like a user principal name */
 	MR_HOW_PERSON,    /* the first value that looks like a user principal name */
 	MR_HOW_GUID,      /* the first value that is a GUID */
 	MR_HOW_PRINCIPAL, /* the GUID of "ServicePrincipal_GUID", as directory records name an app
 			   */
+	MR_HOW_USER,      /* the GUID of "User_GUID", likewise */
 	MR_HOW_MFA        /* multiFactorAuthentication is true, singleFactorAuthentication false */
 };
 

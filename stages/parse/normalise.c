@@ -255,9 +255,10 @@ static bool is_guid(struct mr_slice text)
 	return true;
 }
 
-static void put_principal(const struct mr_view *view, mr_field to, struct mr_slice text)
+/* `prefix` is folded. */
+static void put_id_of(const struct mr_view *view, mr_field to, struct mr_slice text,
+		      struct mr_slice prefix)
 {
-	const struct mr_slice prefix = MR_SLICE("serviceprincipal_");
 	if (text.len <= prefix.len || !mr_fold_eq((struct mr_slice){text.at, prefix.len}, prefix))
 		return;
 	struct mr_slice id = {text.at + prefix.len, text.len - prefix.len};
@@ -337,35 +338,50 @@ static void put_one(const struct mr_view *view, const struct compiled *row, stru
 			put_text(view, row->to, text);
 		break;
 	case MR_HOW_PRINCIPAL:
-		put_principal(view, row->to, text);
+		put_id_of(view, row->to, text, MR_SLICE("serviceprincipal_"));
+		break;
+	case MR_HOW_USER:
+		put_id_of(view, row->to, text, MR_SLICE("user_"));
 		break;
 	case MR_HOW_MFA:
 		put_mfa(view, row->to, text);
 		break;
 	case MR_HOW_TEXT:
 	case MR_HOW_EACH:
-	case MR_HOW_TITLE: /* put_title's */
+	case MR_HOW_TITLE: /* these two are follow_typed's */
+	case MR_HOW_USERS:
 		put_text(view, row->to, text);
 		break;
 	}
 }
 
-/* Directory records name their target by several identities, each with its type: 1 is a display
- * name (Management Activity API schema, "IdentityTypeValuePair"). Both are fields of one array, so
- * they stand side by side. */
-static void put_title(const struct mr_view *view, const struct compiled *row)
+/* What a value's type, beside it in the same array, has to be for the row. */
+static bool has_type(const struct compiled *row, const struct mr_value *type)
 {
-	uint32_t id = view->event->first[row->from];
-	uint32_t type = view->event->first[view->marks[MR_MARK_TARGET_TYPE]];
-	while (id != 0 && type != 0) {
-		const struct mr_value *identity = &view->events->values[id - 1];
+	/* Management Activity API schema, "IdentityTypeValuePair": 1 is a display name. */
+	if (row->how == MR_HOW_TITLE)
+		return type->type == MR_INT && type->num.i == 1;
+	return mr_fold_eq((struct mr_slice){type->text, type->len}, MR_SLICE("user"));
+}
+
+/* Targets, or the identities of one, are an array of objects: their members stand side by side in
+ * two fields. */
+static void follow_typed(const struct mr_view *view, const struct compiled *row)
+{
+	bool title = row->how == MR_HOW_TITLE;
+	enum mr_mark types = title ? MR_MARK_TARGET_TYPE : MR_MARK_RESOURCE_TYPE;
+	uint32_t index = view->event->first[row->from];
+	uint32_t type = view->event->first[view->marks[types]];
+	while (index != 0 && type != 0) {
+		const struct mr_value value = view->events->values[index - 1];
 		const struct mr_value *of = &view->events->values[type - 1];
-		if (of->type == MR_INT && of->num.i == 1 && !mr_value_is_missing(identity)) {
-			put_text(view, row->to, (struct mr_slice){identity->text, identity->len});
-			return;
-		}
-		id = identity->next;
+		index = value.next;
 		type = of->next;
+		if (of->type == MR_NULL || mr_value_is_missing(&value) || !has_type(row, of))
+			continue;
+		put_text(view, row->to, (struct mr_slice){value.text, value.len});
+		if (title)
+			return;
 	}
 }
 
@@ -374,8 +390,8 @@ static void put_title(const struct mr_view *view, const struct compiled *row)
 static void follow(const struct mr_view *view, const struct compiled *row)
 {
 	uint32_t index = view->event->first[row->from];
-	if (row->how == MR_HOW_TITLE) {
-		put_title(view, row);
+	if (row->how == MR_HOW_TITLE || row->how == MR_HOW_USERS) {
+		follow_typed(view, row);
 		return;
 	}
 	while (index != 0) {

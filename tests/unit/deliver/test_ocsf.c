@@ -103,6 +103,7 @@ static const struct mr_signal_field who[] = {
     {MR_F_PRODUCT, MR_STRING, C("Exchange")},
     {MR_F_OPERATION, MR_STRING, C("New-InboxRule")},
     {MR_F_STATUS, MR_STRING, C("Success")},
+    {MR_F_STATUS_CODE, MR_STRING, C("Succeeded")},
     {MR_F_ACTOR_NAME, MR_STRING, C("alice@contoso.com")},
     {MR_F_ACTOR_UID, MR_STRING, C("u-1")},
     {MR_F_ACTOR_TYPE, MR_STRING, C("User")},
@@ -256,6 +257,8 @@ static void evidence_says_all_that_is_known(void **state)
 	assert_at("evidences.0.src_endpoint.autonomous_system.number", "1136");
 	assert_at("evidences.0.api.operation", "New-InboxRule");
 	assert_at("evidences.0.api.service.name", "Exchange");
+	assert_at("evidences.0.api.response.message", "Success");
+	assert_null(json_at(&line, "evidences.0.api.response.error"));
 	assert_at("evidences.0.device.os.type_id", "100");
 	assert_at("evidences.0.user.name", "carol@contoso.com");
 	assert_at("unmapped.millrace.evidence.0.record_id", "r1");

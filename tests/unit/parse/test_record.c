@@ -232,6 +232,13 @@ static void audit_log_is_normalised(void **state)
 	check_field(secret, "resources.name", "SANS-Test");
 	check_field(secret, "resources.uid", "5e2a1f35-f5af-40f0-bb96-089dad4f820d");
 	check_field(secret, "actor.user.domain", "sub.x.com");
+	check_field(secret, "user.uid", "-");
+	const char *member =
+	    "{\"Operation\":\"X\",\"RecordType\":8,\"Target\":[{\"ID\":"
+	    "\"User_9d8001cb-a159-4252-a3a1-c2dc689f322a\",\"Type\":2},{\"ID\":\"joey@x.com\","
+	    "\"Type\":5}]}";
+	check_field(member, "user.uid", "9d8001cb-a159-4252-a3a1-c2dc689f322a");
+	check_field(member, "user.name", "joey@x.com");
 	check_field(
 	    "{\"Operation\":\"X\",\"RecordType\":8,\"ObjectId\":\"o\",\"Target\":[{\"ID\":\"a\"}]}",
 	    "resources.name", "o");
@@ -283,13 +290,14 @@ static void entra_records_are_normalised(void **state)
 	    "{\"activityDisplayName\":\"Add member\",\"activityDateTime\":\"2023-01-01T00:00:00Z\","
 	    "\"result\":\"success\",\"initiatedBy\":{\"app\":null,\"user\":{\"id\":\"u1\","
 	    "\"userPrincipalName\":\"a@b.c\",\"ipAddress\":\"1.2.3.4\"}},\"targetResources\":"
-	    "[{\"id\":\"t1\",\"userPrincipalName\":\"t@b.c\"},{\"id\":\"t2\",\"displayName\":\"G\"}"
-	    "]}";
+	    "[{\"id\":\"t1\",\"type\":\"User\",\"userPrincipalName\":\"t@b.c\"},{\"id\":\"t2\","
+	    "\"type\":\"Group\",\"displayName\":\"G\"},{\"id\":\"t3\",\"type\":\"user\"}]}";
 	check_field(audit, "api.operation", "Add member");
 	check_field(audit, "status", "Success");
 	check_field(audit, "actor.user.uid", "u1");
 	check_field(audit, "user.name", "t@b.c");
-	check_field(audit, "user.uid", "t1|t2");
+	check_field(audit, "user.uid", "t1|t3");
+	check_field(audit, "resources.uid", "t1|t2|t3");
 	check_field(audit, "resources.name", "G");
 	check_field(
 	    "{\"category\":\"MicrosoftGraphActivityLogs\",\"properties\":{\"requestUri\":\"/u\","
