@@ -22,9 +22,11 @@
 #define SHOW_US 200000
 #define SAMPLE_SHARE 100 /* looking at memory takes at most one part in so many of the time */
 #define WAIT_MS 100
+#define END_MS 1
 #define LOST_MS 5
 #define LOST_US 500000 /* how long it is waited for words on a loss */
 #define SINK_US 200000 /* and for sinks to end their lines */
+#define FALL_US 200000 /* and for the end of one whose socket is closed */
 
 void mr_supervisor_init(struct mr_supervisor *supervisor)
 {
@@ -46,6 +48,16 @@ void mr_supervisor_fini(struct mr_supervisor *supervisor)
 
 /* ---- the end of workers ---- */
 
+/* Where our own parent had us ignore SIGCHLD, one that has ended is not there any more. */
+static bool has_ended(const struct mr_supervised *worker)
+{
+	siginfo_t info = {0};
+	return worker->pid == 0 ||
+	       waitid(P_PID, (id_t)worker->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+	       info.si_pid != 0;
+}
+
+/* Blocks: only for one that has ended, or was killed. */
 static void reap(struct mr_supervised *worker)
 {
 	if (worker->pid == 0)
@@ -66,14 +78,6 @@ static bool is_sink(const struct mr_supervisor *supervisor, uint32_t worker)
 			return false;
 	}
 	return true;
-}
-
-static bool has_ended(struct mr_supervised *worker)
-{
-	siginfo_t info = {0};
-	return worker->pid == 0 ||
-	       (waitid(P_PID, (id_t)worker->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-		info.si_pid != 0);
 }
 
 static void kill_workers(struct mr_supervisor *supervisor, bool sinks)
@@ -137,11 +141,22 @@ static void end_all(struct mr_supervisor *supervisor, struct mr_error *error)
 	mr_rundir_remove(&supervisor->rundir);
 }
 
-/* A worker's socket has closed without a last word. */
+/* A worker's socket has closed without a last word: it has ended or is about to, or it lives and
+ * will not be heard again. */
 static enum mr_err died(struct mr_supervised *worker, struct mr_error *error)
 {
+	int64_t until_us = mr_clock_us() + FALL_US;
+	while (!has_ended(worker) && mr_clock_us() < until_us)
+		poll(NULL, 0, LOST_MS);
+	bool lives = !has_ended(worker);
+	if (lives)
+		kill(worker->pid, SIGKILL);
 	reap(worker);
-	return tell_status(worker, error);
+	if (!lives)
+		return tell_status(worker, error);
+	return mr_error_set(error, MR_PROTOCOL,
+			    "worker %s (process %d) closed its control socket and lived on",
+			    worker->name, (int)worker->reaped);
 }
 
 static bool find_dead(struct mr_supervisor *supervisor, struct mr_error *error)
@@ -289,6 +304,19 @@ static enum mr_err watch(struct mr_supervisor *supervisor, struct mr_error *erro
 	return err;
 }
 
+/* All have said their last word. One that still does not go is waited for until a signal comes. */
+static enum mr_err await_ends(struct mr_supervisor *supervisor, struct mr_error *error)
+{
+	struct pollfd signals = {.fd = supervisor->signals, .events = POLLIN};
+	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
+		while (!has_ended(&supervisor->workers[i])) {
+			if (poll(&signals, 1, END_MS) > 0)
+				return interrupted(supervisor, error);
+		}
+	}
+	return MR_OK;
+}
+
 /* ---- the run ---- */
 
 static double seconds(struct timeval time)
@@ -335,6 +363,8 @@ enum mr_err mr_supervisor_run(struct mr_supervisor *supervisor, struct mr_error 
 		err = mr_supervisor_spawn(supervisor, error);
 	if (err == MR_OK)
 		err = watch(supervisor, error);
+	if (err == MR_OK)
+		err = await_ends(supervisor, error);
 	if (err != MR_OK)
 		kill_all(supervisor);
 	end_all(supervisor, error);

@@ -10,6 +10,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,11 +79,15 @@ static enum mr_err poll_source(void *state, struct mr_writer *out, struct mr_err
 	struct source *source = state;
 	const char *mode = source->mode;
 	if (source->polls++ > 0)
-		return strcmp(mode, "work") == 0 ? MR_END : MR_AGAIN;
+		return strcmp(mode, "work") == 0 || strcmp(mode, "stay") == 0 ? MR_END : MR_AGAIN;
 	if (strcmp(mode, "exit") == 0)
 		_exit(7);
 	if (strcmp(mode, "abort") == 0)
 		raise(SIGABRT);
+	if (strcmp(mode, "hang up") == 0) {
+		close(MR_WORKER_CONTROL_FD);
+		pause();
+	}
 	if (strcmp(mode, "fail") == 0)
 		return mr_error_set(error, MR_IO, "the disk is on fire");
 	if (strcmp(mode, "oversize") == 0) {
@@ -138,6 +143,17 @@ static enum mr_err keep_env(void *state, const struct mr_stage_env *env, struct 
 	return MR_OK;
 }
 
+/* When all have long said that they are done, ask the supervisor to end, and stay. */
+static void close_sink(void *state)
+{
+	const struct mr_stage_env **env = state;
+	if (strcmp(mr_config_get((*env)->config, "input", 0), "stay") != 0)
+		return;
+	poll(NULL, 0, 300);
+	kill(getppid(), SIGTERM);
+	pause();
+}
+
 static const struct mr_stage_ops source_ops = {.name = "source",
 					       .state_size = sizeof(struct source),
 					       .reads = MR_CONTENT_NONE,
@@ -152,7 +168,8 @@ static const struct mr_stage_ops sink_ops = {.name = "sink",
 					     .state_size = sizeof(void *),
 					     .reads = MR_CONTENT_ALERTS,
 					     .open = keep_env,
-					     .process = count_rejects};
+					     .process = count_rejects,
+					     .close = close_sink};
 const struct mr_stage_ops *const mr_stages[] = {&source_ops, &reader_ops, &sink_ops, NULL};
 
 const struct mr_stage_ops *mr_stage_find(const char *name)
@@ -238,6 +255,19 @@ static void failures_are_named(void **state)
 	expect("abort", MR_PEER_LOST, "was killed by signal 6 (Aborted)");
 }
 
+static void one_that_hangs_up_and_lives_is_named(void **state)
+{
+	(void)state;
+	expect("hang up", MR_PROTOCOL, "worker source (process ");
+	expect("hang up", MR_PROTOCOL, "closed its control socket and lived on");
+}
+
+static void one_that_stays_after_its_work_is_ended_by_a_signal(void **state)
+{
+	(void)state;
+	expect("stay", MR_PEER_LOST, "ended by signal 15");
+}
+
 /* Both ends live, so it is no death: the words are the size's. */
 static void oversized_message_is_no_death(void **state)
 {
@@ -254,6 +284,8 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(short_region_is_one_reject),
 	    cmocka_unit_test(failures_are_named),
+	    cmocka_unit_test(one_that_hangs_up_and_lives_is_named),
+	    cmocka_unit_test(one_that_stays_after_its_work_is_ended_by_a_signal),
 	    cmocka_unit_test(oversized_message_is_no_death),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
