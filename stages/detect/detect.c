@@ -74,8 +74,9 @@ static enum mr_err prepare_stage(const struct mr_prepare *prepare, struct mr_err
 		err = mr_error_set(error, MR_CONFIG,
 				   "%u rules were refused, and --strict was asked for",
 				   set.refused.count);
-	if (err == MR_OK && set.catalog.count == 0)
-		err = mr_error_set(error, MR_CONFIG, "no usable rule is left");
+	if (err == MR_OK && set.catalog.count == set.catalog.inactive)
+		err = mr_error_set(error, MR_CONFIG, "no usable rule is left%s",
+				   set.catalog.inactive > 0 ? ": all are inactive" : "");
 	if (err == MR_OK)
 		err = share(prepare, &set, error);
 	sigma_set_fini(&set);

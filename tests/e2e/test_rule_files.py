@@ -253,6 +253,15 @@ class Files(unittest.TestCase):
         self.assertEqual(self.scan([*records[:3], {**records[3], "Workload": "x", "eventSource": "exchange"}], rules),
                          ["outer"])
 
+    def test_a_scan_wants_a_rule_that_can_fire(self):
+        path = self.write("a.yml", rule("a", detection="{s: {Operation|expand: '%names%'}, condition: s}"))
+        records = self.write("records", json.dumps(mr.record(1)) + "\n")
+        status, _, said = mr.scan("-r", path, records, env=self.place.environment)
+        self.assertEqual(status, 2, said)
+        self.assertIn("no usable rule is left: all are inactive", said)
+        values = self.write("values", "names: [x]\n")
+        self.assertEqual(mr.scan("-r", path, "--placeholders", values, records, env=self.place.environment)[0], 0)
+
     def test_slips_in_normalised_names_are_told(self):
         """Records' own names are anybody's, so a slip in a normalised one is only nearly one."""
         slips = {"src_endpoint.location.contry": "src_endpoint.location.country", "actor.usr.name": "actor.user.name",
