@@ -107,6 +107,51 @@ size_t mr_utf8_cut(struct mr_slice text, size_t most)
 	return len;
 }
 
+static unsigned least(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+/* Row by row. */
+unsigned mr_text_distance(struct mr_slice a, struct mr_slice b, unsigned most)
+{
+	unsigned row[MR_NEAR_MAX + 1];
+	if (a.len > MR_NEAR_MAX || b.len > MR_NEAR_MAX || a.len > b.len + most ||
+	    b.len > a.len + most)
+		return most + 1;
+	for (unsigned j = 0; j <= b.len; j++)
+		row[j] = j;
+	for (unsigned i = 0; i < a.len; i++) {
+		unsigned diagonal = row[0];
+		row[0] = i + 1;
+		for (unsigned j = 0; j < b.len; j++) {
+			unsigned changed = diagonal + (a.at[i] != b.at[j]);
+			diagonal = row[j + 1];
+			row[j + 1] = least(changed, least(diagonal, row[j]) + 1);
+		}
+	}
+	return least(row[b.len], most + 1);
+}
+
+const char *mr_text_nearest(struct mr_slice text, const char *const *names, size_t count)
+{
+	char room[MR_NEAR_MAX + MR_NEAR_MAX / 2 + 1];
+	const char *nearest = NULL;
+	unsigned slips = MR_SLIPS_MAX + 1;
+	if (text.len > MR_NEAR_MAX)
+		return NULL;
+	struct mr_slice folded = {room, mr_fold(text.at, text.len, room)};
+	for (size_t i = 0; i < count; i++) {
+		struct mr_slice name = mr_slice(names[i]);
+		unsigned found = mr_text_distance(folded, name, MR_SLIPS_MAX);
+		if (found < slips && 2 * found < name.len) {
+			slips = found;
+			nearest = names[i];
+		}
+	}
+	return nearest;
+}
+
 void mr_sha256(const void *bytes, size_t len, uint8_t *out)
 {
 	SHA256(bytes, len, out);

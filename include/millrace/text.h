@@ -71,6 +71,16 @@ bool mr_utf8_valid(const char *text, size_t len);
 /* How many bytes of a text to show where `most` may be: all, or fewer, cut between characters. */
 size_t mr_utf8_cut(struct mr_slice text, size_t most);
 
+/* Levenshtein's distance: how many bytes to leave out, put in or change make one text the other;
+ * `most` + 1 where it is more than `most`, or one is longer than MR_NEAR_MAX bytes. */
+#define MR_NEAR_MAX 80
+unsigned mr_text_distance(struct mr_slice a, struct mr_slice b, unsigned most);
+/* Of ASCII names in lower case the one that `text`, which is none of them, is a slip of: in any
+ * case of letters, with two bytes wrong at most, and fewer than half of the name's. NULL where none
+ * is so near. */
+#define MR_SLIPS_MAX 2
+const char *mr_text_nearest(struct mr_slice text, const char *const *names, size_t count);
+
 /* XXH3, 64 bits. Tables filled with an attacker's keys use a random seed. */
 uint64_t mr_hash64(const void *bytes, size_t len, uint64_t seed);
 

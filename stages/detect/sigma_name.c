@@ -5,49 +5,19 @@
  * tells. Never fails. */
 #include "sigma_build.h"
 
-#define NAME_MAX 80 /* bytes of a name that is looked at; normalised ones are shorter */
-#define SLIPS_MAX 2 /* characters left out, put in or changed */
-
-static unsigned least(unsigned a, unsigned b)
-{
-	return a < b ? a : b;
-}
-
-/* Levenshtein's distance, row by row. */
-static unsigned distance(struct mr_slice a, struct mr_slice b)
-{
-	unsigned row[NAME_MAX + 1];
-	for (unsigned j = 0; j <= b.len; j++)
-		row[j] = j;
-	for (unsigned i = 0; i < a.len; i++) {
-		unsigned diagonal = row[0];
-		row[0] = i + 1;
-		for (unsigned j = 0; j < b.len; j++) {
-			unsigned changed = diagonal + (a.at[i] != b.at[j]);
-			diagonal = row[j + 1];
-			row[j + 1] = least(changed, least(diagonal, row[j]) + 1);
-		}
-	}
-	return row[b.len];
-}
-
 void sigma_name_lint(struct sigma_scope *scope, uint32_t line, uint32_t column,
 		     struct mr_slice name)
 {
 	const struct mr_fields *fields = scope->load->fields;
-	if (name.len > NAME_MAX || memchr(name.at, '.', name.len) == NULL)
+	if (name.len > MR_NEAR_MAX || memchr(name.at, '.', name.len) == NULL)
 		return;
 	struct mr_slice folded = mr_fold_arena(scope->arena, name);
 	mr_field nearest = 0;
-	unsigned slips = SLIPS_MAX + 1;
-	if (folded.len > NAME_MAX)
-		return;
+	unsigned slips = MR_SLIPS_MAX + 1;
 	for (int id = 1; id < MR_F_NORMALISED_END; id++) {
 		mr_field field = (mr_field)id;
 		struct mr_slice other = mr_fields_name(fields, field);
-		if (other.len > folded.len + SLIPS_MAX || folded.len > other.len + SLIPS_MAX)
-			continue;
-		unsigned found = distance(folded, other);
+		unsigned found = mr_text_distance(folded, other, MR_SLIPS_MAX);
 		if (found < slips) {
 			slips = found;
 			nearest = field;

@@ -18,8 +18,6 @@ const char *const identity_column_names[COLUMN_COUNT] = {
 
 /* Of one value: folding makes a text longer by half at most, and the pool's hold 65,535 bytes. */
 #define TEXT_MAX 43000
-/* Of refusals, and of conflicts: more are only counted. */
-#define NAMED_MAX 10
 
 enum mr_err identity_import_init(struct identity_import *import, const char *store,
 				 const char *const *files, struct mr_error *error)
@@ -50,9 +48,30 @@ void identity_import_fini(struct identity_import *import)
 void identity_import_refuse(struct identity_import *import, uint32_t file, uint32_t line,
 			    const char *reason)
 {
-	if (++import->refused > NAMED_MAX)
+	if (++import->refused > IDENTITY_NAMED_MAX)
 		return;
 	mr_log(MR_LOG_WARNING, "%s:%u: refused: %s", import->files[file], line, reason);
+}
+
+void identity_import_unknown(struct identity_import *import, uint32_t file, uint32_t line,
+			     struct mr_slice name)
+{
+	uint64_t hash = mr_hash64(name.at, name.len, 0);
+	for (uint32_t i = 0; i < import->unknown_count; i++) {
+		if (import->unknown[i] == hash)
+			return;
+	}
+	if (import->unknown_count == IDENTITY_NAMED_MAX) {
+		import->more_unknown = true;
+		return;
+	}
+	import->unknown[import->unknown_count++] = hash;
+	const char *meant = mr_text_nearest(name, identity_column_names, COLUMN_COUNT);
+	mr_log(MR_LOG_WARNING,
+	       "%s:%u: \"%.*s\" is left out: no member or column is called so%s%s%s",
+	       import->files[file], line, (int)mr_utf8_cut(name, MR_NEAR_MAX), name.at,
+	       meant == NULL ? "" : "; is \"", meant == NULL ? "" : meant,
+	       meant == NULL ? "" : "\" meant?");
 }
 
 /* ---- taking entries ---- */
@@ -75,6 +94,16 @@ static int truth_of(struct mr_slice text)
 	return -1;
 }
 
+static bool is_letter(char byte)
+{
+	return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
+}
+
+static bool is_country(struct mr_slice text)
+{
+	return text.len == 2 && is_letter(text.at[0]) && is_letter(text.at[1]);
+}
+
 static const char *fault_of(const struct identity_entry *entry)
 {
 	if (entry->texts[COLUMN_ID].len == 0)
@@ -92,6 +121,10 @@ static const char *fault_of(const struct identity_entry *entry)
 		return "\"privileged\" is neither true nor false";
 	if (entry->texts[COLUMN_ENABLED].len != 0 && truth_of(entry->texts[COLUMN_ENABLED]) < 0)
 		return "\"enabled\" is neither true nor false";
+	if (entry->texts[COLUMN_HOME_COUNTRY].len != 0 &&
+	    !is_country(entry->texts[COLUMN_HOME_COUNTRY]))
+		return "\"home_country\" is no ISO 3166-1 alpha-2 code; write two letters, such as "
+		       "DE";
 	int64_t time;
 	if (entry->texts[COLUMN_LAST_CHANGED].len != 0 &&
 	    !identity_date_parse(entry->texts[COLUMN_LAST_CHANGED], &time))
@@ -230,7 +263,7 @@ static void name_conflict(struct index *index, struct mr_slice key, uint32_t los
 {
 	const struct identity_claim *lost = &index->import->claims[loser];
 	const struct identity_claim *won = &index->import->claims[winner];
-	if (++index->import->conflicts > NAMED_MAX)
+	if (++index->import->conflicts > IDENTITY_NAMED_MAX)
 		return;
 	mr_log(MR_LOG_WARNING, "%s:%u: \"%.*s\" belongs to the entry in %s:%u, which is %s",
 	       index->import->files[lost->file], lost->line, (int)key.len, key.at,
@@ -437,12 +470,14 @@ static void index_build(struct index *index)
 
 void identity_import_tell_rest(const struct identity_import *import)
 {
-	if (import->refused > NAMED_MAX)
+	if (import->refused > IDENTITY_NAMED_MAX)
 		mr_log(MR_LOG_WARNING, "and %llu more entries refused",
-		       (unsigned long long)(import->refused - NAMED_MAX));
-	if (import->conflicts > NAMED_MAX)
+		       (unsigned long long)(import->refused - IDENTITY_NAMED_MAX));
+	if (import->conflicts > IDENTITY_NAMED_MAX)
 		mr_log(MR_LOG_WARNING, "and %llu more conflicts",
-		       (unsigned long long)(import->conflicts - NAMED_MAX));
+		       (unsigned long long)(import->conflicts - IDENTITY_NAMED_MAX));
+	if (import->more_unknown)
+		mr_log(MR_LOG_WARNING, "and more members or columns of unknown names left out");
 }
 
 enum mr_err identity_import_commit(struct identity_import *import, uint32_t *taken_out,

@@ -31,6 +31,9 @@ enum identity_column {
 };
 extern const char *const identity_column_names[COLUMN_COUNT];
 
+/* Of refusals, of conflicts, of unknown names: more are only counted, or said to be there. */
+#define IDENTITY_NAMED_MAX 10
+
 /* One entry as a file gave it; lists are joined by line ends; empty is not given. */
 struct identity_entry {
 	struct mr_slice texts[COLUMN_COUNT];
@@ -57,6 +60,9 @@ struct identity_import {
 	const char *const *files; /* names, for messages */
 	uint64_t refused;
 	uint64_t conflicts;
+	uint64_t unknown[IDENTITY_NAMED_MAX]; /* hashes of those named */
+	uint32_t unknown_count;
+	bool more_unknown;
 };
 
 /* Read a file. A refused entry is named in the log and counted; MR_CONFIG: the file can't be read
@@ -73,10 +79,14 @@ void identity_import_add(struct identity_import *import, uint32_t file, uint32_t
 			 const struct identity_entry *entry);
 void identity_import_refuse(struct identity_import *import, uint32_t file, uint32_t line,
 			    const char *reason);
+/* Name a member or column that nobody reads, once. */
+void identity_import_unknown(struct identity_import *import, uint32_t file, uint32_t line,
+			     struct mr_slice name);
 /* Build the index, make the generation current. `taken_out`: people in it. */
 enum mr_err identity_import_commit(struct identity_import *import, uint32_t *taken_out,
 				   struct mr_error *error);
-/* How many refusals and conflicts there were past those that the log names. */
+/* How many refusals and conflicts there were past those that the log names, and whether there were
+ * more unknown names. */
 void identity_import_tell_rest(const struct identity_import *import);
 /* Gives up what was not committed. */
 void identity_import_fini(struct identity_import *import);

@@ -74,7 +74,9 @@ static void read_object(struct identity_import *import, struct mr_json_reader *r
 	struct mr_json_walk walk = mr_json_enter(reader, root);
 	while (mr_json_step(reader, &walk)) {
 		int column = column_of(walk.key);
-		if (column >= 0 && !text_of(reader, walk.value, arena, &entry.texts[column])) {
+		if (column < 0) {
+			identity_import_unknown(import, file, line, walk.key);
+		} else if (!text_of(reader, walk.value, arena, &entry.texts[column])) {
 			identity_import_refuse(import, file, line,
 					       "a member is neither a text nor a list of texts");
 			return;
@@ -304,6 +306,10 @@ static enum mr_err read_csv(struct identity_import *import, uint32_t file, FILE 
 	enum mr_err err = MR_OK;
 	if (!any || !has[COLUMN_ID] || !has[COLUMN_UPN])
 		err = no_head(&csv, import->files[file], first_line, error);
+	for (size_t i = 0; i < heads && err == MR_OK; i++) {
+		if (columns[i] < 0)
+			identity_import_unknown(import, file, csv.line, field_of(&csv, i));
+	}
 	while (err == MR_OK && read_row(&csv))
 		take_row(import, file, &csv, columns, heads);
 	if (err == MR_OK && ferror(in))

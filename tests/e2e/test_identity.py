@@ -75,6 +75,13 @@ class Identity(unittest.TestCase):
         self.assertIn("and 2 more entries refused", done.stderr)
         self.assertIn("and 2 more conflicts", done.stderr)
 
+    def test_unknown_names(self):
+        names = ["n%d" % n for n in range(12)]
+        done = self.take(self.write("p", json.dumps({"id": "1", "upn": "a", **dict.fromkeys(names)}) + "\n"))
+        self.assertEqual(done.returncode, 0)
+        self.assertEqual(done.stderr.count("is left out: no member or column is called so"), 10)
+        self.assertIn("and more members or columns of unknown names left out", done.stderr)
+
     def test_a_head_without_upn_is_shown(self):
         done = self.take(self.write("p", "id,userPrincipalName\n1,a\n"))
         self.assertEqual(done.returncode, 2)

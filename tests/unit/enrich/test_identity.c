@@ -49,7 +49,7 @@ static const char people[] =
     "\n"
     "{\"id\":\"app-object-1\",\"upn\":\"backup-app\",\"app_id\":\"51E09C12-1410-42E8-B964-"
     "000000000001\","
-    "\"privileged\":null,\"unknown_member\":{\"x\":[1]}}\n";
+    "\"privileged\":null}\n";
 
 /* What rules ask for is there when they judge, all else comes when an event matters. */
 static void test_asked(void **unused)
@@ -202,10 +202,10 @@ static void test_csv(void **unused)
 	struct mr_error error = {0};
 	(void)unused;
 	import_good(store,
-		    "\xef\xbb\xbfUPN,extra,ID,Groups,display_name,Privileged\r\n"
+		    "\xef\xbb\xbfUPN,title,ID,Groups,display_name,Privileged\r\n"
 		    "a@x,,1,All;Some,\"A, \"\"the\"\"\nfirst\",TRUE\r\n"
 		    "\r\n"
-		    "b@x,y,2,,B,0\n",
+		    "b@x,,2,,B,0\n",
 		    2);
 	open_store(store, &table);
 	assert_string_equal(who(&table, "a@x"), "1");
@@ -231,14 +231,18 @@ static void test_refused(void **unused)
 				   "{\"id\":\"2\",\"upn\":{}}\n"
 				   "{\"id\":\"2\",\"upn\":\"x\",\"privileged\":\"maybe\"}\n"
 				   "{\"id\":\"2\",\"upn\":\"x\",\"last_changed\":\"yesterday\"}\n"
-				   "{\"id\":\"3\",\"upn\":\"good\"}\n";
+				   "{\"id\":\"2\",\"upn\":\"x\",\"home_country\":\"Germany\"}\n"
+				   "{\"id\":\"2\",\"upn\":\"x\",\"home_country\":\"4[\"}\n"
+				   "{\"id\":\"3\",\"upn\":\"good\",\"home_country\":\"de\"}\n";
 	static const char *const said[] = {".in:2: refused: \"upn\" is missing",
 					   ".in:3: refused: \"id\" is missing",
 					   ".in:4: refused: not a JSON object",
 					   ".in:5: refused: ",
 					   ".in:6: refused: a member is neither a text nor a list",
 					   ".in:7: refused: \"privileged\" is neither",
-					   ".in:8: refused: \"last_changed\" is no date"};
+					   ".in:8: refused: \"last_changed\" is no date",
+					   ".in:9: refused: \"home_country\" is no ISO",
+					   ".in:10: refused: \"home_country\" is no ISO"};
 	char *folder = folder_make();
 	char *store = mr_asprintf("%s/store", folder);
 	struct outcome outcome;
@@ -246,7 +250,7 @@ static void test_refused(void **unused)
 	import_text(store, mr_slice(text), &outcome);
 	assert_int_equal(outcome.err, MR_OK);
 	assert_int_equal(outcome.taken, 1);
-	assert_int_equal(outcome.refused, 7);
+	assert_int_equal(outcome.refused, 9);
 	for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
 		if (strstr(outcome.log.data, said[i]) == NULL)
 			fail_msg("\"%s\" is not in:\n%s", said[i], outcome.log.data);
@@ -278,6 +282,49 @@ static void test_refused(void **unused)
 	import_text(store, MR_SLICE("id,upn\n1\n2,b,c\n3,\"c\n"), &outcome);
 	assert_int_equal(outcome.refused, 3);
 	outcome_fini(&outcome);
+	free(store);
+	folder_remove(folder);
+}
+
+static size_t count_of(const char *text, const char *words)
+{
+	size_t count = 0;
+	for (; (text = strstr(text, words)) != NULL; text++)
+		count++;
+	return count;
+}
+
+/* What nobody reads is named once, with what may be meant; ten of them at most. */
+static void test_unknown_names(void **unused)
+{
+	char *folder = folder_make();
+	char *store = mr_asprintf("%s/store", folder);
+	struct mr_buf many = {0};
+	struct outcome outcome;
+	(void)unused;
+	import_text(store, MR_SLICE("id,upn,displayname,,seat\n1,a,A,,3\n2,b,B,,4\n"), &outcome);
+	assert_int_equal(outcome.taken, 2);
+	assert_int_equal(count_of(outcome.log.data, "\n"), 3);
+	assert_non_null(strstr(outcome.log.data,
+			       ".in:1: \"displayname\" is left out: no member or "
+			       "column is called so; is \"display_name\" meant?\n"));
+	assert_non_null(strstr(outcome.log.data, "\"seat\" is left out: no member or column is "
+						 "called so\n"));
+	outcome_fini(&outcome);
+	for (unsigned i = 0; i < 24; i++)
+		mr_buf_printf(&many,
+			      "{\"id\":\"%u\",\"upn\":\"u%u\",\"privilleged\":true,"
+			      "\"own-%u\":{\"x\":[1]}}\n",
+			      i, i, i / 2);
+	import_text(store, (struct mr_slice){many.data, many.len}, &outcome);
+	assert_int_equal(outcome.taken, 24);
+	assert_int_equal(count_of(outcome.log.data, "is left out"), 10);
+	assert_int_equal(count_of(outcome.log.data,
+				  ".in:1: \"privilleged\" is left out: no member or "
+				  "column is called so; is \"privileged\" meant?"),
+			 1);
+	outcome_fini(&outcome);
+	mr_buf_fini(&many);
 	free(store);
 	folder_remove(folder);
 }
@@ -615,21 +662,14 @@ static void test_no_room(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_asked),
-	    cmocka_unit_test(test_enricher),
-	    cmocka_unit_test(test_actors),
-	    cmocka_unit_test(test_csv),
-	    cmocka_unit_test(test_refused),
-	    cmocka_unit_test(test_conflicts),
-	    cmocka_unit_test(test_many_aliases),
-	    cmocka_unit_test(test_generations),
-	    cmocka_unit_test(test_missing_store),
-	    cmocka_unit_test(test_damaged_store),
-	    cmocka_unit_test(test_store_cut_in_place),
-	    cmocka_unit_test(test_damaged_table),
-	    cmocka_unit_test(test_dates),
-	    cmocka_unit_test(test_many_people),
-	    cmocka_unit_test(test_no_room),
+	    cmocka_unit_test(test_asked),         cmocka_unit_test(test_enricher),
+	    cmocka_unit_test(test_actors),        cmocka_unit_test(test_csv),
+	    cmocka_unit_test(test_refused),       cmocka_unit_test(test_unknown_names),
+	    cmocka_unit_test(test_conflicts),     cmocka_unit_test(test_many_aliases),
+	    cmocka_unit_test(test_generations),   cmocka_unit_test(test_missing_store),
+	    cmocka_unit_test(test_damaged_store), cmocka_unit_test(test_store_cut_in_place),
+	    cmocka_unit_test(test_damaged_table), cmocka_unit_test(test_dates),
+	    cmocka_unit_test(test_many_people),   cmocka_unit_test(test_no_room),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

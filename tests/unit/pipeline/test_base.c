@@ -110,6 +110,38 @@ static void test_cut(void **state)
 	assert_int_equal(mr_utf8_cut(MR_SLICE("\x80\x80\x80\x80\x80\x80"), 5), 2);
 }
 
+static void test_near(void **state)
+{
+	static const char *const names[] = {"id", "upn", "display_name", "enabled"};
+	static const struct {
+		const char *text;
+		const char *nearest; /* "": none */
+	} cases[] = {
+	    {"displayname", "display_name"},
+	    {"Display_Nmae", "display_name"},
+	    {"disply_nam", "display_name"},
+	    {"ENABLED", "enabled"},
+	    {"unp", ""}, /* two of three */
+	    {"ou", ""},
+	    {"userPrincipalName", ""},
+	    {"", ""},
+	};
+	char longest[MR_NEAR_MAX + 1];
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const char *nearest = mr_text_nearest(mr_slice(cases[i].text), names, 4);
+		assert_string_equal(nearest == NULL ? "" : nearest, cases[i].nearest);
+	}
+	memset(longest, 'x', sizeof longest);
+	struct mr_slice most = {longest, MR_NEAR_MAX};
+	assert_int_equal(mr_text_distance(most, most, 2), 0);
+	assert_int_equal(mr_text_distance((struct mr_slice){longest, MR_NEAR_MAX + 1}, most, 2), 3);
+	assert_null(mr_text_nearest((struct mr_slice){longest, MR_NEAR_MAX + 1}, names, 4));
+	assert_int_equal(mr_text_distance(MR_SLICE("kitten"), MR_SLICE("sitting"), 9), 3);
+	assert_int_equal(mr_text_distance(MR_SLICE("kitten"), MR_SLICE("sitting"), 2), 3);
+	assert_int_equal(mr_text_distance(MR_SLICE(""), MR_SLICE("ab"), 2), 2);
+}
+
 static void test_numbers(void **state)
 {
 	(void)state;
@@ -299,12 +331,12 @@ static void test_config(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_log_clean),   cmocka_unit_test(test_fold),
-	    cmocka_unit_test(test_cut),         cmocka_unit_test(test_utf8),
-	    cmocka_unit_test(test_numbers),     cmocka_unit_test(test_time_text),
-	    cmocka_unit_test(test_json_string), cmocka_unit_test(test_arena),
-	    cmocka_unit_test(test_fields),      cmocka_unit_test(test_events),
-	    cmocka_unit_test(test_config),
+	    cmocka_unit_test(test_log_clean), cmocka_unit_test(test_fold),
+	    cmocka_unit_test(test_cut),       cmocka_unit_test(test_utf8),
+	    cmocka_unit_test(test_near),      cmocka_unit_test(test_numbers),
+	    cmocka_unit_test(test_time_text), cmocka_unit_test(test_json_string),
+	    cmocka_unit_test(test_arena),     cmocka_unit_test(test_fields),
+	    cmocka_unit_test(test_events),    cmocka_unit_test(test_config),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
