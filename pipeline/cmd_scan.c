@@ -306,7 +306,7 @@ static enum mr_err empty_targets(struct scan *scan, struct mr_error *error)
 {
 	enum mr_err err = MR_OK;
 	for (size_t i = 0; i < TARGETS && err == MR_OK; i++) {
-		if (scan->targets[i].name != NULL)
+		if (scan->targets[i].name != NULL && i != TARGET_SUMMARY)
 			err = mr_target_empty(&scan->targets[i], error);
 	}
 	return err;
@@ -317,7 +317,7 @@ static void cut_targets(struct scan *scan)
 {
 	for (size_t i = 0; i < TARGETS; i++) {
 		struct mr_target *target = &scan->targets[i];
-		if (target->name != NULL && !mr_target_cut(target))
+		if (target->name != NULL && i != TARGET_SUMMARY && !mr_target_cut(target))
 			mr_log(MR_LOG_ERROR, "%s: its last line may be torn", target->name);
 	}
 }
@@ -351,17 +351,23 @@ static void supervisor_line(void *context, enum mr_log_level level, const char *
 	mr_progress_line(context, NULL, level, line, len);
 }
 
+/* Also of a run that failed, where it had begun: its outputs are new, and so are its counts. */
 static enum mr_err write_summary(struct scan *scan, const struct mr_supervisor *supervisor,
-				 struct mr_error *error)
+				 enum mr_err end, struct mr_error *error)
 {
-	if (scan->summary == NULL)
-		return MR_OK;
+	if (scan->summary == NULL || supervisor->worker_count == 0)
+		return end;
 	struct mr_buf text = {0};
-	mr_summary_write(supervisor, &text);
-	enum mr_err err = mr_target_write(&scan->targets[TARGET_SUMMARY],
-					  (struct mr_slice){text.data, text.len}, error);
+	struct mr_error own = {0};
+	mr_summary_write(supervisor, end == MR_OK, &text);
+	enum mr_err err = mr_target_replace(&scan->targets[TARGET_SUMMARY],
+					    (struct mr_slice){text.data, text.len}, &own);
 	mr_buf_fini(&text);
-	return err;
+	if (end == MR_OK)
+		*error = own;
+	else if (err != MR_OK)
+		mr_log(MR_LOG_ERROR, "%s", own.text);
+	return end == MR_OK ? err : end;
 }
 
 static void tell_losses(const struct mr_counters *sums, struct mr_buf *out)
@@ -420,6 +426,17 @@ static void tell_unseen(const struct mr_counters *sums)
 		       rejected, records);
 }
 
+/* Of interest to whoever watched. */
+static void tell_done(const struct scan *scan, const struct mr_supervisor *supervisor)
+{
+	const struct mr_counters *sums = &supervisor->sums;
+	mr_log(MR_LOG_INFO, "%llu records, %llu rejected, %llu alerts in %s, %.1f seconds",
+	       (unsigned long long)sums->at[MR_C_RECORDS],
+	       (unsigned long long)sums->at[MR_C_REJECTED],
+	       (unsigned long long)sums->at[MR_C_ALERTS], scan->targets[TARGET_OUTPUT].name,
+	       supervisor->wall_seconds);
+}
+
 static enum mr_err make_topology(const struct scan *scan, struct mr_supervisor *supervisor,
 				 struct mr_error *error)
 {
@@ -475,12 +492,14 @@ static enum mr_err run(struct scan *scan, struct mr_supervisor *supervisor, stru
 				"deliver.dead_letter", supervisor, error);
 	if (err == MR_OK)
 		err = run_pipeline(scan, supervisor, error);
-	if (err == MR_OK)
-		err = write_summary(scan, supervisor, error);
-	close_targets(scan);
-	if (err == MR_OK)
+	if (err == MR_OK) {
 		tell_unseen(&supervisor->sums);
-	return err == MR_OK ? check_losses(&supervisor->sums, error) : err;
+		tell_done(scan, supervisor);
+		err = check_losses(&supervisor->sums, error);
+	}
+	err = write_summary(scan, supervisor, err, error);
+	close_targets(scan);
+	return err;
 }
 
 static int exit_status(const struct mr_supervisor *supervisor, enum mr_err err)

@@ -25,7 +25,7 @@ static void put_stages(const struct mr_supervisor *supervisor, struct mr_buf *ou
 			      stage_cpu_seconds(supervisor, mr_stages[i]->name));
 }
 
-void mr_summary_write(const struct mr_supervisor *supervisor, struct mr_buf *out)
+void mr_summary_write(const struct mr_supervisor *supervisor, bool complete, struct mr_buf *out)
 {
 	static const enum mr_counter shown[] = {
 	    MR_C_RECORDS,  MR_C_PARSED,       MR_C_REJECTED,      MR_C_REPAIRED,
@@ -33,7 +33,7 @@ void mr_summary_write(const struct mr_supervisor *supervisor, struct mr_buf *out
 	    MR_C_ALERTS,   MR_C_GEO_HITS,     MR_C_IDENTITY_HITS,
 	};
 	const struct mr_catalog *catalog = &supervisor->catalog;
-	mr_buf_add_text(out, "{");
+	mr_buf_printf(out, "{\"complete\": %s, ", complete ? "true" : "false");
 	for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++)
 		mr_buf_printf(out, "\"%s\": %llu, ", mr_counter_name(shown[i]),
 			      (unsigned long long)supervisor->sums.at[shown[i]]);

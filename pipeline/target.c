@@ -1,4 +1,4 @@
-/* target.c - opens, empties, cuts the files that a command's results go to.
+/* target.c - opens, empties, replaces, cuts the files that a command's results go to.
  *
  * Called by cmd_scan.c. Fails with MR_CONFIG before the work, MR_NO_SPACE or MR_IO after it. */
 #include "target.h"
@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,23 +54,58 @@ enum mr_err mr_target_empty(struct mr_target *target, struct mr_error *error)
 			      target->name);
 }
 
-enum mr_err mr_target_write(struct mr_target *target, struct mr_slice bytes, struct mr_error *error)
+/* ---- all at once ---- */
+
+static bool write_all(int fd, struct mr_slice bytes)
 {
 	while (bytes.len > 0) {
-		ssize_t wrote = write(target->fd, bytes.at, bytes.len);
+		ssize_t wrote = write(fd, bytes.at, bytes.len);
 		if (wrote < 0 && errno == EINTR)
 			continue;
 		if (wrote < 0)
-			break;
+			return false;
 		bytes.at += wrote;
 		bytes.len -= (size_t)wrote;
 	}
-	if (bytes.len == 0)
+	return true;
+}
+
+/* The file under its last name, not a link to it; owner and mode stay. False with errno. */
+static bool rename_over(const struct mr_target *target, struct mr_slice bytes)
+{
+	struct stat about;
+	char *path = realpath(target->name, NULL);
+	if (path == NULL)
+		return false;
+	char *beside = mr_asprintf("%s.XXXXXX", path);
+	int fd = mkostemp(beside, O_CLOEXEC);
+	bool good = fd >= 0 && fstat(target->fd, &about) == 0 &&
+		    fchown(fd, about.st_uid, about.st_gid) == 0 &&
+		    fchmod(fd, about.st_mode & 07777) == 0 && write_all(fd, bytes);
+	if (fd >= 0)
+		good = close(fd) == 0 && good;
+	good = good && rename(beside, path) == 0;
+	int number = errno;
+	if (fd >= 0 && !good)
+		unlink(beside);
+	free(beside);
+	free(path);
+	errno = number;
+	return good;
+}
+
+enum mr_err mr_target_replace(struct mr_target *target, struct mr_slice bytes,
+			      struct mr_error *error)
+{
+	bool good = target->regular && rename_over(target, bytes);
+	bool full = target->regular && !good && mr_error_of_write(errno) == MR_NO_SPACE;
+	if (good || (!full && mr_target_empty(target, NULL) == MR_OK &&
+		     write_all(target->fd, bytes)))
 		return MR_OK;
 	mr_error_errno(error, mr_error_of_write(errno), "%s %s: cannot be written", target->option,
 		       target->name);
-	if (target->regular && ftruncate(target->fd, (off_t)target->start) != 0)
-		mr_error_prefix(error, "%s is not whole", target->name);
+	if (!full)
+		mr_target_empty(target, NULL);
 	return error->code;
 }
 

@@ -1,8 +1,9 @@
 /* target.h - the files that a command's results go to.
  *
  * Order: open each, empty each once all else is known to be right, let the work write, cut each
- * after a failure, close each. Stages write through descriptors of their own; what is kept here is
- * how to leave nothing behind that could be taken for more than it is. */
+ * after a failure, close each. One that is written at once is not emptied but replaced. Stages
+ * write through descriptors of their own; what is kept here is how to leave nothing behind that
+ * could be taken for more than it is. */
 #ifndef MILLRACE_TARGET_H
 #define MILLRACE_TARGET_H
 
@@ -28,9 +29,12 @@ enum mr_err mr_target_open(struct mr_target *target, const char *option, const c
 bool mr_target_is(const struct mr_target *target, dev_t device, ino_t inode);
 /* What an earlier run left in the file goes; not what stands in standard output's. MR_CONFIG. */
 enum mr_err mr_target_empty(struct mr_target *target, struct mr_error *error);
-/* All of it. On failure MR_NO_SPACE or MR_IO, and nothing of it stays in a regular file. */
-enum mr_err mr_target_write(struct mr_target *target, struct mr_slice bytes,
-			    struct mr_error *error);
+/* These bytes alone, at once: whoever looks sees what stood there before or all of them. On failure
+ * MR_NO_SPACE or MR_IO, and what stood there stays. Where a file can't be renamed over a regular
+ * one (its directory is another's, it is mounted) it is written in place, and then what could not
+ * be written whole is cut to nothing. */
+enum mr_err mr_target_replace(struct mr_target *target, struct mr_slice bytes,
+			      struct mr_error *error);
 /* Its writer may have died within a line: cut a regular file behind its last whole one. False
  * where a torn line stays. */
 bool mr_target_cut(struct mr_target *target);

@@ -98,6 +98,8 @@ class Outputs(unittest.TestCase):
         try:
             self.output, self.dead = os.path.join(disk, "alerts"), os.path.join(disk, "dead")
             self.check_full("disk", None, "No space left on device")
+            with open(os.path.join(disk, "summary"), "w", encoding="utf-8") as earlier:
+                earlier.write("an earlier run's\n")
             with open(os.path.join(disk, "filler"), "wb") as filler:
                 filler.write(b"x" * (1 << 20))
         except OSError:  # the filler has filled it
@@ -118,7 +120,66 @@ class Outputs(unittest.TestCase):
         status, found, said = self.scan("--summary", path, self.records)
         self.assertEqual((status, len(found)), (1, COUNT))
         self.assertIn(f"--summary {path}: cannot be written: No space left on device", said)
-        self.assertEqual(os.path.getsize(path), 0)
+        with open(path, encoding="utf-8") as text:
+            self.assertEqual(text.read(), "an earlier run's\n")
+        self.assertEqual(sorted(os.listdir(os.path.dirname(path))), ["filler", "summary"])
+
+    def test_summary_of_a_run_that_fails(self):
+        """It says so, under the name, owner and mode that were there."""
+        real = self.place.path("real")
+        with open(real, "w", encoding="utf-8") as out:
+            out.write("an earlier run's\n")
+        os.chmod(real, 0o640)
+        os.symlink(real, self.books)
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+        self.assertEqual(self.scan("-o", self.output, "--summary", self.books, self.records, preexec_fn=limit)[0], 1)
+        books = mr.summary(self.books)
+        self.assertFalse(books["complete"])
+        self.assertGreaterEqual(COUNT, books["records"])
+        self.assertEqual(self.scan("--summary", self.books, self.records)[0], 0)
+        books = mr.summary(self.books)
+        self.assertEqual((books["complete"], books["records"]), (True, COUNT))
+        self.assertTrue(os.path.islink(self.books))
+        self.assertEqual(os.stat(real).st_mode & 0o777, 0o640)
+        self.assertEqual(sorted(os.listdir(self.place.name)),
+                         ["alerts", "real", "records.ndjson", "rule.yml", "run", "summary"])
+
+    def test_summary_of_a_run_that_is_interrupted(self):
+        process = subprocess.Popen([mr.PROGRAM, "scan", "-r", self.place.rule, "--summary", self.books, self.records],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.place.environment)
+        mr.wait_until(lambda: any(mr.blocked_in_write(pid) for pid, _ in mr.children(process.pid)), "a full pipe")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=mr.WAIT_SECONDS)
+        self.assertEqual(process.returncode, 128 + signal.SIGINT)
+        self.assertFalse(mr.summary(self.books)["complete"])
+
+    def test_summary_that_is_no_file(self):
+        reader, writer = os.pipe()
+        status, found, _ = self.scan("--summary", f"/dev/fd/{writer}", self.records, pass_fds=[writer])
+        os.close(writer)
+        with open(reader, encoding="utf-8") as text:
+            self.assertEqual((status, len(found), json.load(text)["complete"]), (0, COUNT, True))
+        status, _, said = self.scan("--summary", "/dev/full", self.records)
+        self.assertEqual(status, 1)
+        self.assertIn("--summary /dev/full: cannot be written: No space left on device", said)
+
+    def test_last_line_on_a_terminal(self):
+        words = rf"{COUNT} records, 0 rejected, {COUNT} alerts in {self.output}, \d+\.\d seconds"
+        for options, wanted in (((), False), (("--progress", "always"), True)):
+            status, _, said = self.scan("-o", self.output, *options, self.records)
+            self.assertEqual(status, 0, said)
+            (self.assertRegex if wanted else self.assertNotRegex)(said, words)
+        reader, writer = os.openpty()
+        process = subprocess.Popen([mr.PROGRAM, "scan", "-r", self.place.rule, "-o", self.output, self.records],
+                                   stderr=writer, env=self.place.environment)
+        os.close(writer)
+        said = b""
+        with contextlib.suppress(OSError):  # nobody holds the terminal any more
+            while piece := os.read(reader, 65536):
+                said += piece
+        os.close(reader)
+        self.assertEqual(process.wait(mr.WAIT_SECONDS), 0)
+        self.assertRegex(said.decode().splitlines()[-1], words)
 
     def test_start_that_fails_empties_nothing(self):
         for path in (self.output, self.dead, self.books):
