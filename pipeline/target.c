@@ -99,8 +99,8 @@ enum mr_err mr_target_replace(struct mr_target *target, struct mr_slice bytes,
 {
 	bool good = target->regular && rename_over(target, bytes);
 	bool full = target->regular && !good && mr_error_of_write(errno) == MR_NO_SPACE;
-	if (good || (!full && mr_target_empty(target, NULL) == MR_OK &&
-		     write_all(target->fd, bytes)))
+	if (good ||
+	    (!full && mr_target_empty(target, NULL) == MR_OK && write_all(target->fd, bytes)))
 		return MR_OK;
 	mr_error_errno(error, mr_error_of_write(errno), "%s %s: cannot be written", target->option,
 		       target->name);

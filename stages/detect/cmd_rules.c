@@ -9,7 +9,10 @@ static const char rules_help[] =
     "usage: millrace rules check [--json] [--placeholders FILE] FILE|DIR...\n"
     "       millrace rules list [--placeholders FILE] FILE|DIR...\n"
     "\n"
-    "check compiles rules and says what is refused and why; list names them.\n"
+    "check compiles rules and says what is refused and why; list names those that are not. One "
+    "that\n"
+    "a correlation names is \"base only\", without alerts of its own, unless one says `generate: "
+    "true`.\n"
     "Exit status: 0 nothing was refused, 1 something was, 2 a path can't be read.\n";
 
 /* ---- check ---- */
@@ -96,8 +99,11 @@ static void put_list(struct mr_buf *out, const struct sigma_set *set)
 					   : mr_correlation_name(rule->type);
 		mr_buf_printf(out, "%.*s\t%s\t%.*s%s\t%.*s\t%.*s\n", (int)rule->id.len, rule->id.at,
 			      levels[rule->level], (int)what.len, what.at,
-			      rule->inactive ? " (inactive)" : "", (int)rule->title.len,
-			      rule->title.at, (int)rule->file.len, rule->file.at);
+			      rule->inactive ? " (inactive)"
+			      : rule->alerts ? ""
+					     : " (base only)",
+			      (int)rule->title.len, rule->title.at, (int)rule->file.len,
+			      rule->file.at);
 	}
 }
 
@@ -124,7 +130,7 @@ static int report(const struct wish *wish, const struct sigma_set *set)
 		mr_log(MR_LOG_ERROR, "millrace rules: standard output cannot be written to");
 		return 1;
 	}
-	return wish->check && set->refused.count > 0 ? 1 : 0;
+	return set->refused.count > 0 ? 1 : 0;
 }
 
 static int parse_options(struct wish *wish, int argc, char **argv)

@@ -74,6 +74,12 @@ class Rules(unittest.TestCase):
         path = self.write("good.yml", GOOD)
         result = rules("list", path)
         self.assertEqual((result.returncode, result.stdout), (0, f"good\thigh\tdetection\tGood\t{path}\n"))
+        over = "title: Over\nid: over\ncorrelation: {type: temporal, rules: [good], timespan: 1h}\n"
+        for generate, mark in (("", " (base only)"), ("generate: true\n", "")):
+            result = rules("list", path, self.write("over.yml", over + generate))
+            self.assertEqual([line.split("\t")[2] for line in result.stdout.splitlines()],
+                             ["detection" + mark, "temporal"])
+        self.assertEqual(rules("list", path, self.write("bad.yml", "title: Bad\n")).returncode, 1)
 
     def test_own_rules(self):
         result = rules("check", "--json", os.path.join(ROOT, "rules"))
