@@ -45,8 +45,8 @@ static const struct entry books[] = {
      {MR_C_REJECTS_RECEIVED, MR_C_COUNT}},
     {"rejected records received by deliver",
      {MR_C_REJECTS_RECEIVED, MR_C_COUNT},
-     "dead-letter lines written",
-     {MR_C_REJECTS_WRITTEN, MR_C_COUNT}},
+     "dead-letter lines written and not asked for",
+     {MR_C_REJECTS_WRITTEN, MR_C_REJECTS_UNWRITTEN}},
 };
 
 static uint64_t add_up(const struct mr_counters *sums, const enum mr_counter counters[2])

@@ -168,12 +168,12 @@ static enum mr_err take_rejects(struct deliver *deliver, struct mr_reader *in,
 		mr_count(deliver->env->counters, MR_C_REJECTS_RECEIVED, 1);
 		if (sink->ops == NULL) {
 			deliver->unwritten++;
-		} else {
-			enum mr_err err =
-			    dead_letter_put(sink, deliver->env->files, &reject, error);
-			if (err != MR_OK)
-				return err;
+			mr_count(deliver->env->counters, MR_C_REJECTS_UNWRITTEN, 1);
+			continue;
 		}
+		enum mr_err err = dead_letter_put(sink, deliver->env->files, &reject, error);
+		if (err != MR_OK)
+			return err;
 		mr_count(deliver->env->counters, MR_C_REJECTS_WRITTEN, 1);
 	}
 	return sink->ops == NULL ? MR_OK : sink->ops->flush(sink, error);

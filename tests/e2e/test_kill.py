@@ -31,7 +31,7 @@ class Feeder(threading.Thread):
     """Records without end into a pipe, until its reader is gone."""
 
     def __init__(self, pipe):
-        super().__init__()
+        super().__init__(daemon=True)
         self.pipe = pipe
         self.broken = False
 
@@ -86,9 +86,11 @@ class Killed(unittest.TestCase):
         """`piped`: False reads the file; True takes it from standard input; "held" reads a pipe that the test keeps open."""
         stdin = open(self.records, "rb") if piped is True else subprocess.PIPE if piped else subprocess.DEVNULL
         try:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [mr.PROGRAM, "scan", "-r", self.place.rule, *shape, "-o", self.output, "-" if piped else self.records],
                 stdin=stdin, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=self.place.environment)
+            self.addCleanup(process.kill)  # where a test fails, it would go on
+            return process
         finally:
             if piped is True:
                 stdin.close()
