@@ -66,6 +66,15 @@ class Identity(unittest.TestCase):
         self.assertEqual((shown.returncode, shown.stdout), (1, ""))
         self.assertIn('nobody in %s has the key "nobody"' % self.store, shown.stderr)
 
+    def test_show_writes_nothing(self):
+        """So that whoever may read a store may ask it, on a medium that nobody may write to as well."""
+        self.assertEqual(self.take(self.write("p", '{"id":"1","upn":"a"}\n')).returncode, 0)
+        generation = os.path.join(self.store, self.current())
+        os.remove(os.path.join(generation, "lock.mdb"))
+        before = sorted(os.listdir(generation))
+        self.assertEqual(json.loads(self.show("a").stdout)["id"], "1")
+        self.assertEqual(sorted(os.listdir(generation)), before)
+
     def test_only_the_first_ten_are_named(self):
         path = self.write("p", '{"id":"1","upn":"a"}\n' * 13 + '{"id":"2"}\n' * 12)
         done = self.take(path)
