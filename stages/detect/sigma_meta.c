@@ -88,6 +88,28 @@ static void check_status(struct sigma_scope *scope, const struct sigma_yaml *roo
 		   SIGMA_SHOW(status));
 }
 
+/* Any other key is allowed in a rule, but one that is nearly one of these is a slip. */
+static void lint_keys(struct sigma_scope *scope, const struct sigma_yaml *root)
+{
+	static const char *const known[] = {
+	    "title",       "id",       "name",   "related",        "taxonomy",  "status",
+	    "author",      "license",  "date",   "references",     "modified",  "description",
+	    "logsource",   "level",    "fields", "falsepositives", "detection", "tags",
+	    "correlation", "generate", "filter", "scope",          "action"};
+	const size_t count = sizeof known / sizeof *known;
+	for (uint32_t i = 0; i < root->count; i++) {
+		struct mr_slice key = root->keys[i]->text;
+		size_t k = 0;
+		while (k < count && !mr_slice_eq(key, mr_slice(known[k])))
+			k++;
+		const char *meant = k < count ? NULL : mr_text_nearest(key, known, count);
+		if (meant != NULL)
+			sigma_warn(scope, SIGMA_AT(root->keys[i]),
+				   "\"%.*s\" is left out; is \"%s\" meant?", SIGMA_SHOW(key),
+				   meant);
+	}
+}
+
 bool sigma_meta_read(struct sigma_scope *scope, struct sigma_source *source)
 {
 	const struct sigma_yaml *root = source->root;
@@ -112,6 +134,7 @@ bool sigma_meta_read(struct sigma_scope *scope, struct sigma_source *source)
 	rule->references = list_of(scope, root, "references");
 	rule->falsepositives = list_of(scope, root, "falsepositives");
 	source->name = rule->name;
+	lint_keys(scope, root);
 	return true;
 }
 

@@ -294,6 +294,9 @@ class Files(unittest.TestCase):
         self.assertEqual([(note["line"], note["column"], note["reason"].split(":")[0]) for note in report["warnings"]],
                          [(3, 9, "\"fine\" is no status"), (4, 8, "\"severe\" is no level")])
         self.assertEqual(report["rules"], 1)
+        slips = rule("a", more="levle: high\nTags: [x]\ncustom: 1\nowner: me\n")
+        self.assertEqual([(note["line"], note["reason"]) for note in self.check(self.write("a.yml", slips))["warnings"]],
+                         [(3, '"levle" is left out; is "level" meant?'), (4, '"Tags" is left out; is "tags" meant?')])
         odd = rule("a").replace("{product", "{tenant: x, definition: y, product")
         over = count("c", "[a]", ", group-by: [u], aliases: {u: {a: x}, v: {a: y}}")
         path = self.write("a.yml", odd + "---\n" + over)
