@@ -66,7 +66,7 @@ static uint32_t tuples_of(struct corr *corr, const struct mr_signal *signal, con
 			total = UINT32_MAX;
 	}
 	uint32_t count = total < MR_PRODUCT_MAX ? (uint32_t)total : MR_PRODUCT_MAX;
-	mr_count(corr->env->counters, MR_C_KEYS_CAPPED, total - count);
+	mr_count(corr->env->counters, MR_C_KEYS_CAPPED, total > count);
 	struct mr_slice *flat =
 	    mr_arena_alloc(&corr->arena, ((size_t)count * width + 1) * sizeof(*flat));
 	for (uint32_t i = 0; i < count; i++) {

@@ -44,12 +44,12 @@ level: low
 
 
 class OuterKeys(unittest.TestCase):
-    def keys(self, record):
+    def keys(self, record, text=RULES):
         """Of the correlations `out` and `direct`, and the summary's counters."""
         with mr.Workplace() as place:
             rules, summary = place.path("layers.yml"), place.path("summary.json")
             with open(rules, "w", encoding="utf-8") as out:
-                out.write(RULES)
+                out.write(text)
             found = subprocess.run([mr.PROGRAM, "scan", "-r", rules, "--max-record-bytes", str(10 << 20), "--summary",
                                     summary, "-"],
                                    input=json.dumps(record).encode(), capture_output=True, env=place.environment,
@@ -92,6 +92,14 @@ class OuterKeys(unittest.TestCase):
         self.assertEqual(len(keys["out"]), 64)
         self.assertEqual(keys["out"], keys["direct"])
         self.assertGreater(counters["keys_capped"], 0)
+
+    def test_each_product_past_sixty_four_is_counted_once(self):
+        many = [f"k{n}" for n in range(9)]
+        keys, counters = self.keys({"CreationTime": "2024-01-01T00:00:00", "Id": "1", "Operation": "A", "Workload": "W",
+                                    "RecordType": 1, "G": many, "H": many}, RULES.replace("[G]", "[G, H]"))
+        self.assertEqual(keys["out"], keys["direct"])
+        self.assertEqual(counters["alerts"], 2 * 64)
+        self.assertEqual(counters["keys_capped"], 2)
 
 
 if __name__ == "__main__":
