@@ -14,7 +14,7 @@
 #define AHEAD 8 /* events whose texts are on their way while fields are added to one */
 
 /* Found of an event: 0 where it names no actor that a store could know, NOBODY where the store does
- * not know the one that it names, else the person's number + 1. */
+ * not know the one that it names, else the person's place. */
 #define NOBODY UINT32_MAX
 
 /* The names by which an event's actor is looked for, in this order. */
@@ -171,14 +171,12 @@ static uint32_t find_by(struct identity_state *state, const struct enrich_chunk 
 	}
 	for (uint32_t n = 0; n < count; n++)
 		identity_near(table, state->hash[n]);
-	for (uint32_t n = 0; n < count; n++)
-		identity_nearer(table, state->hash[n]);
 	for (uint32_t n = 0; n < count; n++) {
 		uint32_t i = state->pending[n];
 		const struct identity_person *person =
 		    identity_find(table, state->text[n], state->hash[n]);
 		if (person != NULL)
-			chunk->found[i] = (uint32_t)(person - table->people) + 1;
+			chunk->found[i] = identity_place(table, person);
 		else
 			state->pending[left++] = i;
 	}
@@ -199,56 +197,66 @@ static void find_all(struct identity_state *state, const struct enrich_chunk *ch
 
 /* ---- adding fields ---- */
 
-static void add_list(const struct enrich_pass *pass, struct mr_events *events,
-		     struct mr_event *event, mr_field field, struct mr_slice list)
+static void add_shared(const struct identity_state *state, const struct enrich_pass *pass,
+		       struct mr_events *events, struct mr_event *event, mr_field field,
+		       uint32_t offset)
 {
+	if (!pass->adds[field])
+		return;
+	struct mr_slice text = identity_text(&state->table, offset);
 	struct mr_slice member;
-	while (pass->adds[field] && identity_list_next(&list, &member))
-		enrich_add_text(pass, events, event, field, member);
+	if (field != MR_F_ACTOR_GROUPS && field != MR_F_ACTOR_ROLES)
+		enrich_add_text(pass, events, event, field, text);
+	else
+		while (identity_list_next(&text, &member))
+			enrich_add_text(pass, events, event, field, member);
 }
 
-/* The fields that are texts of the person's, and where each is. */
+/* The fields that are texts of a profile, and where each is. */
 static const struct {
 	mr_field field;
 	size_t offset;
 } texts[] = {
-    {MR_F_ACTOR_FULL_NAME, offsetof(struct identity_person, display_name)},
-    {MR_F_ACTOR_UPN, offsetof(struct identity_person, shown_upn)},
-    {MR_F_ACTOR_DEPARTMENT, offsetof(struct identity_person, department)},
-    {MR_F_ACTOR_TITLE, offsetof(struct identity_person, title)},
-    {MR_F_ACTOR_MANAGER, offsetof(struct identity_person, manager)},
-    {MR_F_ACTOR_RISK, offsetof(struct identity_person, risk)},
-    {MR_F_ACTOR_HOME_COUNTRY, offsetof(struct identity_person, home_country)},
-    {MR_F_ACTOR_GROUPS, offsetof(struct identity_person, groups)},
-    {MR_F_ACTOR_ROLES, offsetof(struct identity_person, roles)},
+    {MR_F_ACTOR_DEPARTMENT, offsetof(struct identity_profile, department)},
+    {MR_F_ACTOR_TITLE, offsetof(struct identity_profile, title)},
+    {MR_F_ACTOR_ROLES, offsetof(struct identity_profile, roles)},
+    {MR_F_ACTOR_RISK, offsetof(struct identity_profile, risk)},
+    {MR_F_ACTOR_HOME_COUNTRY, offsetof(struct identity_profile, home_country)},
 };
 #define TEXTS (sizeof texts / sizeof *texts)
 
-static uint32_t text_at(const struct identity_person *person, size_t which)
+static uint32_t text_at(const struct identity_profile *profile, size_t which)
 {
 	uint32_t offset;
-	memcpy(&offset, (const char *)person + texts[which].offset, sizeof offset);
+	memcpy(&offset, (const char *)profile + texts[which].offset, sizeof offset);
 	return offset;
 }
 
-static void add_person(const struct identity_table *table, const struct identity_person *person,
+static void add_id(const struct identity_person *person, struct mr_events *events,
+		   struct mr_event *event)
+{
+	char guid[IDENTITY_GUID_CHARS];
+	struct mr_slice id = identity_id(person, guid);
+	if (id.at == guid)
+		id.at = mr_arena_copy(&events->arena, guid, sizeof guid);
+	mr_event_add_text(events, event, MR_F_ACTOR_UID, id);
+}
+
+static void add_person(const struct identity_state *state, const struct identity_person *person,
 		       const struct enrich_pass *pass, struct mr_events *events,
 		       struct mr_event *event)
 {
+	const struct identity_profile *profile = identity_profile(&state->table, person);
 	enrich_add_bool(pass, events, event, MR_F_ACTOR_KNOWN, true);
-	for (size_t i = 0; i < TEXTS; i++) {
-		mr_field field = texts[i].field;
-		if (!pass->adds[field])
-			continue;
-		struct mr_slice text = identity_text(table, text_at(person, i));
-		if (field == MR_F_ACTOR_GROUPS || field == MR_F_ACTOR_ROLES)
-			add_list(pass, events, event, field, text);
-		else
-			enrich_add_text(pass, events, event, field, text);
-	}
+	enrich_add_text(pass, events, event, MR_F_ACTOR_FULL_NAME,
+			identity_own(person, IDENTITY_DISPLAY_NAME));
+	enrich_add_text(pass, events, event, MR_F_ACTOR_UPN, identity_shown_upn(person));
+	add_shared(state, pass, events, event, MR_F_ACTOR_MANAGER, person->manager);
+	add_shared(state, pass, events, event, MR_F_ACTOR_GROUPS, person->groups);
+	for (size_t i = 0; i < TEXTS; i++)
+		add_shared(state, pass, events, event, texts[i].field, text_at(profile, i));
 	if (pass->adds[MR_F_ACTOR_UID] && mr_event_get(events, event, MR_F_ACTOR_UID) == NULL)
-		enrich_add_text(pass, events, event, MR_F_ACTOR_UID,
-				identity_text(table, person->id));
+		add_id(person, events, event);
 	if ((person->flags & (IDENTITY_PRIVILEGED | IDENTITY_NOT_PRIVILEGED)) != 0)
 		enrich_add_bool(pass, events, event, MR_F_ACTOR_PRIVILEGED,
 				(person->flags & IDENTITY_PRIVILEGED) != 0);
@@ -257,12 +265,15 @@ static void add_person(const struct identity_table *table, const struct identity
 				(person->flags & IDENTITY_ENABLED) != 0);
 }
 
-/* What add_person will read that does not lie by the person's keys. */
+/* What add_person will read that does not lie by the person. */
 static void prefetch_texts(const struct identity_table *table, const struct enrich_pass *pass,
 			   const struct identity_person *person)
 {
+	const struct identity_profile *profile = identity_profile(table, person);
+	if (pass->adds[MR_F_ACTOR_GROUPS] && person->groups < table->texts_bytes)
+		__builtin_prefetch(table->texts + person->groups);
 	for (size_t i = 0; i < TEXTS; i++) {
-		uint32_t offset = text_at(person, i);
+		uint32_t offset = text_at(profile, i);
 		if (pass->adds[texts[i].field] && offset < table->texts_bytes)
 			__builtin_prefetch(table->texts + offset);
 	}
@@ -270,7 +281,7 @@ static void prefetch_texts(const struct identity_table *table, const struct enri
 
 static const struct identity_person *person_of(const struct identity_state *state, uint32_t found)
 {
-	return found == 0 || found == NOBODY ? NULL : &state->table.people[found - 1];
+	return found == NOBODY ? NULL : identity_person_at(&state->table, found);
 }
 
 static void complete(void *opaque, const struct enrich_pass *pass, uint32_t found,
@@ -279,7 +290,7 @@ static void complete(void *opaque, const struct enrich_pass *pass, uint32_t foun
 	const struct identity_state *state = opaque;
 	const struct identity_person *person = person_of(state, found);
 	if (person != NULL)
-		add_person(&state->table, person, pass, events, event);
+		add_person(state, person, pass, events, event);
 	else if (found == NOBODY)
 		enrich_add_bool(pass, events, event, MR_F_ACTOR_KNOWN, false);
 }

@@ -16,7 +16,7 @@ const char *const identity_column_names[COLUMN_COUNT] = {
 #undef X
 };
 
-/* Of one value: folding makes a text longer by half at most, and the pool's hold 65,535 bytes. */
+/* Of one value: folding makes a text longer by half at most, and a table's hold 65,535 bytes. */
 #define TEXT_MAX 43000
 
 enum mr_err identity_import_init(struct identity_import *import, const char *store,
@@ -33,6 +33,9 @@ enum mr_err identity_import_init(struct identity_import *import, const char *sto
 		seed =
 		    1; /* names are the company's own; only the speed of this import hangs on it */
 	text_pool_init(&import->texts, seed);
+	intern_init(&import->profiles, sizeof(struct identity_profile), seed);
+	static const char nobody[IDENTITY_PLACE_BYTES];
+	mr_buf_add(&import->people, nobody, sizeof nobody);
 	return MR_OK;
 }
 
@@ -40,7 +43,8 @@ void identity_import_fini(struct identity_import *import)
 {
 	identity_generation_end(&import->generation);
 	text_pool_fini(&import->texts);
-	free(import->people);
+	intern_fini(&import->profiles);
+	mr_buf_fini(&import->people);
 	free(import->claims);
 	mr_buf_fini(&import->scratch);
 }
@@ -75,14 +79,6 @@ void identity_import_unknown(struct identity_import *import, uint32_t file, uint
 }
 
 /* ---- taking entries ---- */
-
-static uint32_t folded(struct identity_import *import, struct mr_slice text)
-{
-	import->scratch.len = 0;
-	char *out = mr_buf_reserve(&import->scratch, mr_fold_max(text.len));
-	size_t len = mr_fold(text.at, text.len, out);
-	return text_pool_add(&import->texts, (struct mr_slice){out, len});
-}
 
 /* -1: neither true nor false. */
 static int truth_of(struct mr_slice text)
@@ -175,10 +171,10 @@ static void keep_entry(struct identity_import *import, const struct identity_ent
 				    (struct mr_slice){out->data, out->len}, &import->failure);
 }
 
-static uint32_t flags_of(const struct identity_entry *entry)
+static uint16_t flags_of(const struct identity_entry *entry)
 {
-	static const uint32_t privileged[] = {0, IDENTITY_NOT_PRIVILEGED, IDENTITY_PRIVILEGED};
-	static const uint32_t enabled[] = {0, IDENTITY_DISABLED, IDENTITY_ENABLED};
+	static const uint16_t privileged[] = {0, IDENTITY_NOT_PRIVILEGED, IDENTITY_PRIVILEGED};
+	static const uint16_t enabled[] = {0, IDENTITY_DISABLED, IDENTITY_ENABLED};
 	return privileged[1 + truth_of(entry->texts[COLUMN_PRIVILEGED])] |
 	       enabled[1 + truth_of(entry->texts[COLUMN_ENABLED])];
 }
@@ -186,30 +182,76 @@ static uint32_t flags_of(const struct identity_entry *entry)
 static void grow(struct identity_import *import)
 {
 	import->capacity = (uint32_t)mr_grow(import->capacity, import->count + 1u);
-	import->people = mr_realloc(import->people, import->capacity * sizeof *import->people);
 	import->claims = mr_realloc(import->claims, import->capacity * sizeof *import->claims);
 }
 
-/* What is the person's own comes first and in one piece: a look-up reads it. */
-static void make_person(struct identity_import *import, const struct mr_slice *texts,
-			struct identity_person *out)
+/* The texts of the last person so far are added in their order. */
+static void add_own(struct mr_buf *people, struct identity_person *person, enum identity_own which,
+		    struct mr_slice text)
 {
+	mr_buf_add(people, text.at, text.len);
+	person->lens[which] = (uint16_t)text.len;
+}
+
+/* Folded, which is what it returns: valid until the next is added. */
+static struct mr_slice add_key(struct mr_buf *people, struct identity_person *person,
+			       enum identity_own which, struct mr_slice text)
+{
+	char *at = mr_buf_reserve(people, mr_fold_max(text.len));
+	size_t len = mr_fold(text.at, text.len, at);
+	people->len += len;
+	person->lens[which] = (uint16_t)len;
+	return (struct mr_slice){at, len};
+}
+
+static void add_id(struct mr_buf *people, struct identity_person *person, struct mr_slice text)
+{
+	char guid[IDENTITY_GUID_BYTES];
+	struct mr_slice id = add_key(people, person, IDENTITY_ID, text);
+	if (!identity_guid_parse(id, guid))
+		return;
+	person->flags |= IDENTITY_GUID;
+	people->len -= id.len;
+	add_own(people, person, IDENTITY_ID, (struct mr_slice){guid, sizeof guid});
+}
+
+static void add_own_texts(struct mr_buf *people, struct identity_person *person,
+			  const struct mr_slice *texts)
+{
+	add_id(people, person, texts[COLUMN_ID]);
+	add_key(people, person, IDENTITY_PUID, texts[COLUMN_PUID]);
+	struct mr_slice upn = add_key(people, person, IDENTITY_UPN, texts[COLUMN_UPN]);
+	if (!mr_slice_eq(upn, texts[COLUMN_UPN]))
+		add_own(people, person, IDENTITY_SHOWN_UPN, texts[COLUMN_UPN]);
+	add_key(people, person, IDENTITY_APP_ID, texts[COLUMN_APP_ID]);
+	add_key(people, person, IDENTITY_ALIASES, texts[COLUMN_ALIASES]);
+	add_own(people, person, IDENTITY_DISPLAY_NAME, texts[COLUMN_DISPLAY_NAME]);
+}
+
+/* Returns the person's place. */
+static uint32_t add_person(struct identity_import *import, const struct identity_entry *entry)
+{
+	static const char padding[IDENTITY_PLACE_BYTES];
+	const struct mr_slice *texts = entry->texts;
 	struct text_pool *pool = &import->texts;
-	*out = (struct identity_person){.entry = import->count};
-	out->id = folded(import, texts[COLUMN_ID]);
-	out->upn = folded(import, texts[COLUMN_UPN]);
-	out->puid = folded(import, texts[COLUMN_PUID]);
-	out->app_id = folded(import, texts[COLUMN_APP_ID]);
-	out->shown_upn = text_pool_add(pool, texts[COLUMN_UPN]);
-	out->display_name = text_pool_add(pool, texts[COLUMN_DISPLAY_NAME]);
-	out->aliases = folded(import, texts[COLUMN_ALIASES]);
-	out->department = text_pool_add(pool, texts[COLUMN_DEPARTMENT]);
-	out->title = text_pool_add(pool, texts[COLUMN_TITLE]);
-	out->manager = text_pool_add(pool, texts[COLUMN_MANAGER]);
-	out->groups = text_pool_add(pool, texts[COLUMN_GROUPS]);
-	out->roles = text_pool_add(pool, texts[COLUMN_ROLES]);
-	out->risk = text_pool_add(pool, texts[COLUMN_RISK]);
-	out->home_country = text_pool_add(pool, texts[COLUMN_HOME_COUNTRY]);
+	struct mr_buf *people = &import->people;
+	const struct identity_profile profile = {
+	    .department = text_pool_add(pool, texts[COLUMN_DEPARTMENT]),
+	    .title = text_pool_add(pool, texts[COLUMN_TITLE]),
+	    .roles = text_pool_add(pool, texts[COLUMN_ROLES]),
+	    .risk = text_pool_add(pool, texts[COLUMN_RISK]),
+	    .home_country = text_pool_add(pool, texts[COLUMN_HOME_COUNTRY])};
+	struct identity_person person = {.entry = import->count,
+					 .profile = intern_add(&import->profiles, &profile),
+					 .groups = text_pool_add(pool, texts[COLUMN_GROUPS]),
+					 .manager = text_pool_add(pool, texts[COLUMN_MANAGER]),
+					 .flags = flags_of(entry)};
+	size_t at = people->len;
+	mr_buf_add(people, &person, sizeof person);
+	add_own_texts(people, &person, texts);
+	memcpy(people->data + at, &person, sizeof person);
+	mr_buf_add(people, padding, -people->len % IDENTITY_PLACE_BYTES);
+	return (uint32_t)(at / IDENTITY_PLACE_BYTES);
 }
 
 void identity_import_add(struct identity_import *import, uint32_t file, uint32_t line,
@@ -223,17 +265,20 @@ void identity_import_add(struct identity_import *import, uint32_t file, uint32_t
 	if (fault == NULL &&
 	    import->texts.bytes.len > UINT32_MAX - COLUMN_COUNT * (UINT16_MAX + 2u))
 		fault = "the store's texts have reached 4 GiB";
+	if (fault == NULL &&
+	    import->people.len > IDENTITY_PEOPLE_BYTES_MAX - COLUMN_COUNT * (UINT16_MAX + 2u))
+		fault = "the store's people have reached 16 GiB";
 	if (fault != NULL) {
 		identity_import_refuse(import, file, line, fault);
 		return;
 	}
 	if (import->count == import->capacity)
 		grow(import);
-	struct identity_person *person = &import->people[import->count];
 	struct identity_claim *claim = &import->claims[import->count];
-	make_person(import, entry->texts, person);
-	person->flags = flags_of(entry);
-	*claim = (struct identity_claim){.last_changed_us = INT64_MIN, .line = line, .file = file};
+	*claim = (struct identity_claim){.last_changed_us = INT64_MIN,
+					 .line = line,
+					 .file = file,
+					 .place = add_person(import, entry)};
 	identity_date_parse(entry->texts[COLUMN_LAST_CHANGED], &claim->last_changed_us);
 	keep_entry(import, entry);
 	import->count++;
@@ -249,14 +294,15 @@ struct index {
 			   * the same person */
 };
 
-static uint32_t holder_of(const struct index *index, size_t at)
+static struct identity_person *person_of(const struct identity_import *import, uint32_t entry)
 {
-	return (index->slots[at] & 0xffffff) - 1;
+	size_t at = (size_t)import->claims[entry].place * IDENTITY_PLACE_BYTES;
+	return (void *)(import->people.data + at);
 }
 
-static struct mr_slice text_at(const struct index *index, uint32_t offset)
+static const struct identity_person *holder_of(const struct index *index, size_t at)
 {
-	return identity_text(&index->table, offset);
+	return identity_person_at(&index->table, index->slots[at] & index->table.place_mask);
 }
 
 static void name_conflict(struct index *index, struct mr_slice key, uint32_t loser, uint32_t winner)
@@ -275,18 +321,16 @@ static void name_conflict(struct index *index, struct mr_slice key, uint32_t los
  * loses the slot. */
 static size_t place_of(const struct index *index, struct mr_slice key, uint64_t hash)
 {
-	uint32_t at = identity_slot(hash, index->table.slot_mask);
-	while (
-	    index->slots[at] != 0 &&
-	    (index->hashes[at] != hash ||
-	     !identity_has_key(&index->table, &index->import->people[holder_of(index, at)], key)))
-		at = (at + 1) & index->table.slot_mask;
+	uint32_t at = identity_slot(&index->table, hash);
+	while (index->slots[at] != 0 &&
+	       (index->hashes[at] != hash || !identity_has_key(holder_of(index, at), key)))
+		at = identity_next_slot(&index->table, at);
 	return at;
 }
 
 static void fill_slot(struct index *index, size_t at, uint64_t hash, uint32_t person)
 {
-	index->slots[at] = identity_tag(hash) | (person + 1);
+	index->slots[at] = identity_tag(&index->table, hash) | index->import->claims[person].place;
 	index->hashes[at] = hash;
 }
 
@@ -298,34 +342,44 @@ static bool is_newer(const struct index *index, uint32_t a, uint32_t b)
 /* Of the entries with one id one lives. Only ids are in the index by now. */
 static void index_ids(struct index *index)
 {
+	struct identity_claim *claims = index->import->claims;
+	char guid[IDENTITY_GUID_CHARS];
 	for (uint32_t person = 0; person < index->import->count; person++) {
-		struct mr_slice id = text_at(index, index->import->people[person].id);
+		if (claims[person].dead)
+			continue;
+		struct mr_slice id = identity_id(person_of(index->import, person), guid);
 		uint64_t hash = identity_hash(&index->table, id);
 		size_t at = place_of(index, id, hash);
 		if (index->slots[at] == 0) {
 			fill_slot(index, at, hash, person);
 			continue;
 		}
-		uint32_t holder = holder_of(index, at);
+		uint32_t holder = holder_of(index, at)->entry;
 		bool newer = is_newer(index, person, holder);
 		uint32_t loser = newer ? holder : person;
 		name_conflict(index, id, loser, newer ? person : holder);
-		index->import->claims[loser].dead = true;
+		claims[loser].dead = true;
 		if (newer)
 			fill_slot(index, at, hash, person);
 	}
 }
 
-static void texts_moved(struct index *index)
+/* Makes one of a person's texts this, which is no longer than it was. What follows moves down; the
+ * room at the person's end is lost. */
+static void shorten(struct identity_person *person, enum identity_own which, struct mr_slice text)
 {
-	index->table.texts = index->import->texts.bytes.data;
-	index->table.texts_bytes = index->import->texts.bytes.len;
+	struct mr_slice old = identity_own(person, which);
+	struct mr_slice last = identity_own(person, IDENTITY_OWN_COUNT - 1);
+	char *at = (char *)person + (old.at - (const char *)person);
+	memmove(at, text.at, text.len);
+	memmove(at + text.len, at + old.len, (size_t)(last.at + last.len - (at + old.len)));
+	person->lens[which] = (uint16_t)text.len;
 }
 
-static void drop_alias(struct index *index, uint32_t person, struct mr_slice key)
+static void drop_alias(struct identity_person *person, struct mr_slice key)
 {
 	struct mr_buf kept = {0};
-	struct mr_slice list = text_at(index, index->import->people[person].aliases);
+	struct mr_slice list = identity_own(person, IDENTITY_ALIASES);
 	struct mr_slice alias;
 	while (identity_list_next(&list, &alias)) {
 		if (!mr_slice_eq(alias, key)) {
@@ -333,22 +387,27 @@ static void drop_alias(struct index *index, uint32_t person, struct mr_slice key
 			mr_buf_add(&kept, alias.at, alias.len);
 		}
 	}
-	index->import->people[person].aliases =
-	    text_pool_add(&index->import->texts, (struct mr_slice){kept.data, kept.len});
-	texts_moved(index);
+	mr_buf_reserve(&kept, 1);
+	shorten(person, IDENTITY_ALIASES, (struct mr_slice){kept.data, kept.len});
 	mr_buf_fini(&kept);
 }
 
-/* Whoever loses a key must not be found by it: the look-up compares with the person's own keys. */
-static void lose_key(struct index *index, uint32_t person, struct mr_slice key)
+/* Whoever loses a key must not be found by it: the look-up compares with the person's own keys. A
+ * user principal name is shown still. */
+static void lose_key(struct identity_person *person, struct mr_slice key)
 {
-	struct identity_person *is = &index->import->people[person];
-	uint32_t *const single[] = {&is->upn, &is->puid, &is->app_id};
-	for (size_t i = 0; i < sizeof single / sizeof *single; i++) {
-		if (mr_slice_eq(text_at(index, *single[i]), key))
-			*single[i] = 0;
+	static const enum identity_own single[] = {IDENTITY_UPN, IDENTITY_PUID, IDENTITY_APP_ID};
+	const struct mr_slice none = {"", 0};
+	if (person->lens[IDENTITY_SHOWN_UPN] == 0 &&
+	    mr_slice_eq(identity_own(person, IDENTITY_UPN), key)) {
+		person->lens[IDENTITY_SHOWN_UPN] = person->lens[IDENTITY_UPN];
+		person->lens[IDENTITY_UPN] = 0;
 	}
-	drop_alias(index, person, key);
+	for (size_t i = 0; i < sizeof single / sizeof *single; i++) {
+		if (mr_slice_eq(identity_own(person, single[i]), key))
+			shorten(person, single[i], none);
+	}
+	drop_alias(person, key);
 }
 
 static void index_key(struct index *index, uint32_t person, struct mr_slice borrowed)
@@ -357,28 +416,28 @@ static void index_key(struct index *index, uint32_t person, struct mr_slice borr
 		return;
 	uint64_t hash = identity_hash(&index->table, borrowed);
 	size_t at = place_of(index, borrowed, hash);
-	uint32_t holder = holder_of(index, at);
 	if (index->slots[at] == 0) {
 		fill_slot(index, at, hash, person);
-	} else if (holder != person) {
-		bool by_id =
-		    mr_slice_eq(text_at(index, index->import->people[holder].id), borrowed);
-		bool newer = !by_id && is_newer(index, person, holder);
-		uint32_t loser = newer ? holder : person;
-		struct mr_buf key = {0}; /* the texts may move */
-		mr_buf_add(&key, borrowed.at, borrowed.len);
-		name_conflict(index, borrowed, loser, newer ? person : holder);
-		if (newer)
-			fill_slot(index, at, hash, person);
-		lose_key(index, loser, (struct mr_slice){key.data, key.len});
-		mr_buf_fini(&key);
+		return;
 	}
+	const struct identity_person *holder = holder_of(index, at);
+	if (holder->entry == person)
+		return;
+	bool newer = !identity_has_id(holder, borrowed) && is_newer(index, person, holder->entry);
+	uint32_t loser = newer ? holder->entry : person;
+	struct mr_buf key = {0}; /* it may be the loser's, whose texts move */
+	mr_buf_add(&key, borrowed.at, borrowed.len);
+	name_conflict(index, borrowed, loser, newer ? person : holder->entry);
+	if (newer)
+		fill_slot(index, at, hash, person);
+	lose_key(person_of(index->import, loser), (struct mr_slice){key.data, key.len});
+	mr_buf_fini(&key);
 }
 
 static void index_aliases(struct index *index, uint32_t person)
 {
-	struct mr_slice list = text_at(index, index->import->people[person].aliases);
-	struct mr_buf copy = {0}; /* the texts may move, and the list lose members */
+	struct mr_slice list = identity_own(person_of(index->import, person), IDENTITY_ALIASES);
+	struct mr_buf copy = {0}; /* the list may lose members */
 	mr_buf_add(&copy, list.at, list.len);
 	struct mr_slice alias;
 	list = (struct mr_slice){copy.data, copy.len};
@@ -390,82 +449,98 @@ static void index_aliases(struct index *index, uint32_t person)
 static void index_keys(struct index *index)
 {
 	for (uint32_t person = 0; person < index->import->count; person++) {
-		const struct identity_person *is = &index->import->people[person];
-		index_key(index, person, text_at(index, is->upn));
-		index_key(index, person, text_at(index, is->puid));
-		index_key(index, person, text_at(index, is->app_id));
-		if (is->aliases != 0)
+		if (index->import->claims[person].dead)
+			continue;
+		const struct identity_person *is = person_of(index->import, person);
+		index_key(index, person, identity_own(is, IDENTITY_UPN));
+		index_key(index, person, identity_own(is, IDENTITY_PUID));
+		index_key(index, person, identity_own(is, IDENTITY_APP_ID));
+		if (is->lens[IDENTITY_ALIASES] != 0)
 			index_aliases(index, person);
 	}
 }
 
 /* ---- the generation ---- */
 
-static void drop_dead(struct identity_import *import)
+/* Moves the living up; returns how many they are. */
+static uint32_t drop_dead(struct identity_import *import)
 {
-	uint32_t kept = 0;
+	uint32_t living = 0;
+	uint32_t next = 1;
 	for (uint32_t i = 0; i < import->count; i++) {
 		if (import->claims[i].dead)
 			continue;
-		import->people[kept] = import->people[i];
-		import->claims[kept++] = import->claims[i];
+		const struct identity_person *person = person_of(import, i);
+		struct mr_slice last = identity_own(person, IDENTITY_OWN_COUNT - 1);
+		size_t len = (size_t)(last.at + last.len - (const char *)person);
+		uint32_t places =
+		    (uint32_t)((len + IDENTITY_PLACE_BYTES - 1) / IDENTITY_PLACE_BYTES);
+		memmove(import->people.data + (size_t)next * IDENTITY_PLACE_BYTES, person,
+			(size_t)places * IDENTITY_PLACE_BYTES);
+		import->claims[i].place = next;
+		next += places;
+		living++;
 	}
-	import->count = kept;
+	import->people.len = (size_t)next * IDENTITY_PLACE_BYTES;
+	return living;
 }
 
 static uint64_t count_keys(const struct identity_import *import)
 {
 	uint64_t keys = 0;
 	for (uint32_t i = 0; i < import->count; i++) {
-		const struct identity_person *person = &import->people[i];
-		keys += 2u + (person->puid != 0) + (person->app_id != 0) + (person->aliases != 0);
-		uint16_t len = 0;
-		memcpy(&len, import->texts.bytes.data + person->aliases, sizeof len);
-		for (uint16_t at = 0; at < len; at++)
-			keys += import->texts.bytes.data[person->aliases + sizeof len + at] == '\n';
+		const struct identity_person *person = person_of(import, i);
+		struct mr_slice aliases = identity_own(person, IDENTITY_ALIASES);
+		keys += 2u + (person->lens[IDENTITY_PUID] != 0) +
+			(person->lens[IDENTITY_APP_ID] != 0) + (aliases.len != 0);
+		for (size_t at = 0; at < aliases.len; at++)
+			keys += aliases.at[at] == '\n';
 	}
 	return keys;
+}
+
+/* The people as they stand. */
+static void index_people(struct index *index)
+{
+	index->table.people = index->import->people.data;
+	index->table.people_bytes = index->import->people.len;
+	index->table.place_mask = identity_place_mask(index->import->people.len);
 }
 
 static enum mr_err index_begin(struct index *index, struct identity_import *import,
 			       struct identity_header *header, struct mr_error *error)
 {
 	uint64_t keys = count_keys(import);
-	uint32_t bits = 4;
-	while ((UINT64_C(1) << bits) < keys * 3 / 2)
-		bits++;
-	if (bits > IDENTITY_SLOT_BITS_MAX)
+	uint64_t slots = (keys * 3 / 2 / IDENTITY_SLOTS_STEP + 1) * IDENTITY_SLOTS_STEP;
+	if (slots > IDENTITY_SLOTS_MAX)
 		return mr_error_set(
 		    error, MR_UNSUPPORTED,
 		    "%llu keys are more than a store can hold; import fewer aliases",
 		    (unsigned long long)keys);
-	uint64_t seed = 0;
-	if (getrandom(&seed, sizeof seed, 0) < 0)
-		seed = 1;
-	identity_header_make(header, bits, seed, import->count, import->texts.bytes.len, 0);
+	*header = (struct identity_header){.slots = (uint32_t)slots};
+	if (getrandom(&header->seed, sizeof header->seed, 0) < 0)
+		header->seed = 1;
 	*index = (struct index){.import = import};
-	index->slots = mr_calloc(UINT64_C(1) << bits, sizeof *index->slots);
-	index->hashes = mr_malloc((UINT64_C(1) << bits) * sizeof *index->hashes);
-	index->table = (struct identity_table){.header = header,
-					       .slots = index->slots,
-					       .people = import->people,
-					       .slot_mask = (1u << bits) - 1};
-	texts_moved(index);
+	index->slots = mr_calloc(slots, sizeof *index->slots);
+	index->hashes = mr_malloc(slots * sizeof *index->hashes);
+	index->table = (struct identity_table){
+	    .header = header, .slots = index->slots, .slot_count = (uint32_t)slots};
 	return MR_OK;
 }
 
-static void index_build(struct index *index)
+/* Returns how many people there are. */
+static uint32_t index_build(struct index *index)
 {
-	struct identity_import *import = index->import;
-	uint32_t before = import->count;
+	index_people(index);
 	index_ids(index);
-	drop_dead(import);
-	if (import->count != before) { /* people have moved up */
-		memset(index->slots, 0,
-		       ((size_t)index->table.slot_mask + 1) * sizeof *index->slots);
+	uint32_t living = drop_dead(index->import);
+	if (living != index->import->count) { /* people have moved up */
+		memset(index->slots, 0, index->table.slot_count * sizeof *index->slots);
+		index_people(index);
 		index_ids(index);
 	}
 	index_keys(index);
+	return living;
 }
 
 void identity_import_tell_rest(const struct identity_import *import)
@@ -490,20 +565,23 @@ enum mr_err identity_import_commit(struct identity_import *import, uint32_t *tak
 	enum mr_err err = index_begin(&index, import, &header, error);
 	if (err != MR_OK)
 		return err;
-	index_build(&index);
+	header.people = index_build(&index);
 	free(index.hashes);
+	header.people_bytes = import->people.len;
+	header.profiles = import->profiles.count;
+	header.texts_bytes = import->texts.bytes.len;
 	const struct identity_part parts[] = {
 	    {&header, sizeof header},
-	    {index.slots, ((size_t)index.table.slot_mask + 1) * sizeof *index.slots},
-	    {import->people, import->count * sizeof *import->people},
+	    {index.slots, index.table.slot_count * sizeof *index.slots},
+	    {import->people.data, import->people.len},
+	    {import->profiles.items.data, import->profiles.items.len},
 	    {import->texts.bytes.data, import->texts.bytes.len},
 	};
 	size_t part_count = sizeof parts / sizeof *parts;
-	identity_header_make(&header, header.slot_bits, header.seed, import->count,
-			     import->texts.bytes.len,
-			     identity_body_check(parts + 1, part_count - 1));
+	header.body = identity_body_check(parts + 1, part_count - 1);
+	identity_header_seal(&header);
 	err = identity_generation_commit(&import->generation, parts, part_count, error);
 	free(index.slots);
-	*taken_out = import->count;
+	*taken_out = header.people;
 	return err;
 }

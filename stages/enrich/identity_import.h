@@ -44,16 +44,18 @@ struct identity_claim {
 	int64_t last_changed_us; /* INT64_MIN where it is not given */
 	uint32_t line;
 	uint32_t file;
-	bool dead; /* another entry of the same id is newer, or was first */
+	uint32_t place; /* of its person */
+	bool dead;      /* another entry of the same id is newer, or was first */
 };
 
 struct identity_import {
 	struct identity_generation generation;
 	enum mr_err failed;      /* the store refused an entry: nothing more is taken */
 	struct mr_error failure; /* its words */
+	struct mr_buf people;    /* as in the table */
+	struct intern profiles;
 	struct text_pool texts;
-	struct identity_person *people;
-	struct identity_claim *claims;
+	struct identity_claim *claims; /* of each entry, by its number */
 	uint32_t count;
 	uint32_t capacity;
 	struct mr_buf scratch;    /* one entry as JSON, or one folded text */

@@ -49,14 +49,26 @@ static void check(uint32_t taken)
 	enum mr_err err = identity_store_open(generation, NULL, &size, &table, &error);
 
 	assert(err == MR_OK && table.header->people == taken);
-	for (uint32_t i = 0; i < taken; i++) {
-		struct mr_slice id = identity_text(&table, table.people[i].id);
-		struct mr_slice upn = identity_text(&table, table.people[i].upn);
+	bool *seen = mr_calloc(table.people_bytes / IDENTITY_PLACE_BYTES, sizeof(*seen));
+	uint32_t people = 0;
+	for (uint32_t i = 0; i < table.slot_count; i++) {
+		uint32_t place = table.slots[i] & table.place_mask;
+		const struct identity_person *person = identity_person_at(&table, place);
+		char guid[IDENTITY_GUID_CHARS];
 
-		assert(identity_find(&table, id, identity_hash(&table, id)) == &table.people[i]);
+		if (place == 0 || seen[place])
+			continue;
+		seen[place] = true;
+		people++;
+		struct mr_slice id = identity_id(person, guid);
+		struct mr_slice upn = identity_own(person, IDENTITY_UPN);
+		assert(identity_find(&table, id, identity_hash(&table, id)) == person);
 		assert(upn.len == 0 ||
-		       identity_find(&table, upn, identity_hash(&table, upn)) == &table.people[i]);
+		       identity_find(&table, upn, identity_hash(&table, upn)) == person);
+		assert(identity_shown_upn(person).len != 0);
 	}
+	assert(people == taken);
+	free(seen);
 	munmap((void *)(uintptr_t)table.header, size);
 	free(generation);
 }

@@ -7,18 +7,28 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static void read_text(struct mr_slice text)
+{
+	mr_hash64(text.at, text.len, 0);
+}
+
 static void ask(const struct identity_table *table, struct mr_slice key)
 {
 	uint64_t hash = identity_hash(table, key);
 
 	identity_near(table, hash);
-	identity_nearer(table, hash);
 	const struct identity_person *person = identity_find(table, key, hash);
 	if (person == NULL)
 		return;
-	assert(identity_has_key(table, person, key));
-	struct mr_slice groups = identity_text(table, person->groups);
-	mr_hash64(groups.at, groups.len, 0);
+	assert(identity_has_key(person, key));
+	assert(identity_person_at(table, identity_place(table, person)) == person);
+	char guid[IDENTITY_GUID_CHARS];
+	read_text(identity_id(person, guid));
+	read_text(identity_shown_upn(person));
+	for (enum identity_own which = 0; which < IDENTITY_OWN_COUNT; which++)
+		read_text(identity_own(person, which));
+	read_text(identity_text(table, person->groups));
+	read_text(identity_text(table, identity_profile(table, person)->home_country));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -25,15 +25,20 @@ static void open_store(const char *store, struct identity_table *table)
 	free(generation);
 }
 
+static const struct identity_person *find(const struct identity_table *table, const char *key)
+{
+	return identity_find(table, mr_slice(key), identity_hash(table, mr_slice(key)));
+}
+
 /* The id of whom a folded key finds, or "-". */
 static const char *who(const struct identity_table *table, const char *key)
 {
 	static char out[64];
-	const struct identity_person *person =
-	    identity_find(table, mr_slice(key), identity_hash(table, mr_slice(key)));
+	char guid[IDENTITY_GUID_CHARS];
+	const struct identity_person *person = find(table, key);
 	if (person == NULL)
 		return "-";
-	struct mr_slice id = identity_text(table, person->id);
+	struct mr_slice id = identity_id(person, guid);
 	snprintf(out, sizeof(out), "%.*s", (int)id.len, id.at);
 	return out;
 }
@@ -332,10 +337,11 @@ static void test_unknown_names(void **unused)
 static void test_conflicts(void **unused)
 {
 	static const char text[] =
-	    "{\"id\":\"1\",\"upn\":\"a\",\"aliases\":[\"shared\",\"own1\"],\"last_changed\":\"2026-"
-	    "01-01\"}\n"
-	    "{\"id\":\"2\",\"upn\":\"b\",\"aliases\":[\"Shared\"],\"last_changed\":\"2026-01-01T02:"
-	    "00:00+03:00\"}\n"
+	    "{\"id\":\"1\",\"upn\":\"a\",\"aliases\":[\"shared\",\"own1\"],\"display_name\":"
+	    "\"One\","
+	    "\"last_changed\":\"2026-01-01\"}\n"
+	    "{\"id\":\"2\",\"upn\":\"b\",\"aliases\":[\"Shared\"],\"display_name\":\"Two\","
+	    "\"last_changed\":\"2026-01-01T02:00:00+03:00\"}\n"
 	    "{\"id\":\"3\",\"upn\":\"A\",\"last_changed\":\"2026-02-01\"}\n"
 	    "{\"id\":\"4\",\"upn\":\"d\",\"title\":\"old\",\"last_changed\":\"2026-01-01\"}\n"
 	    "{\"id\":\"4\",\"upn\":\"d\",\"title\":\"new\",\"last_changed\":\"2026-01-01T00:00:00."
@@ -366,11 +372,65 @@ static void test_conflicts(void **unused)
 	assert_string_equal(who(&table, "d"), "4");
 	assert_string_equal(who(&table, "4"), "4");
 	assert_string_equal(who(&table, "5"), "5");
-	const struct identity_person *four =
-	    identity_find(&table, MR_SLICE("4"), identity_hash(&table, MR_SLICE("4")));
-	assert_true(mr_slice_eq(identity_text(&table, four->title), MR_SLICE("new")));
+	const struct identity_person *four = find(&table, "4");
+	assert_true(mr_slice_eq(identity_text(&table, identity_profile(&table, four)->title),
+				MR_SLICE("new")));
 	assert_int_equal(four->entry, 4);
+	/* A name that was lost is shown still, and what stands behind it is whole. */
+	assert_true(mr_slice_eq(identity_shown_upn(find(&table, "1")), MR_SLICE("a")));
+	assert_true(mr_slice_eq(identity_shown_upn(find(&table, "3")), MR_SLICE("A")));
+	assert_true(
+	    mr_slice_eq(identity_own(find(&table, "1"), IDENTITY_DISPLAY_NAME), MR_SLICE("One")));
+	assert_true(
+	    mr_slice_eq(identity_own(find(&table, "2"), IDENTITY_DISPLAY_NAME), MR_SLICE("Two")));
 	outcome_fini(&outcome);
+	free(store);
+	folder_remove(folder);
+}
+
+/* A GUID in its usual form stands as its bytes; all else stands as it is. */
+static void test_guids(void **unused)
+{
+	static const struct {
+		const char *given;
+		const char *key;
+		bool is_guid;
+	} ids[] = {
+	    {"01234567-89AB-cdef-0123-456789abcdef", "01234567-89ab-cdef-0123-456789abcdef", true},
+	    {"ffffffff-ffff-ffff-ffff-ffffffffffff", "ffffffff-ffff-ffff-ffff-ffffffffffff", true},
+	    {"01234567-89ab-cdef-0123-456789abcdeg", "01234567-89ab-cdef-0123-456789abcdeg", false},
+	    {"01234567-89ab-cdef-0123-456789abcde:", "01234567-89ab-cdef-0123-456789abcde:", false},
+	    {"01234567+89ab-cdef-0123-456789abcdef", "01234567+89ab-cdef-0123-456789abcdef", false},
+	    {"0123456-789ab-cdef-0123-456789abcdef", "0123456-789ab-cdef-0123-456789abcdef", false},
+	    {"01234567-89ab-cdef-0123-456789abcde", "01234567-89ab-cdef-0123-456789abcde", false},
+	    {"{01234567-89ab-cdef-0123-456789abcdef}", "{01234567-89ab-cdef-0123-456789abcdef}",
+	     false},
+	    {"0123456789abcdef", "0123456789abcdef", false}, /* as many bytes as a GUID's */
+	};
+	const size_t count = sizeof(ids) / sizeof(ids[0]);
+	struct identity_table table;
+	struct mr_buf text = {0};
+	char *folder = folder_make();
+	char *store = mr_asprintf("%s/store", folder);
+	(void)unused;
+	for (size_t i = 0; i < count; i++)
+		mr_buf_printf(&text, "{\"id\":\"%s\",\"upn\":\"u%zu\"}\n", ids[i].given, i);
+	mr_buf_add(&text, "", 1);
+	import_good(store, text.data, (uint32_t)count);
+	mr_buf_fini(&text);
+	open_store(store, &table);
+	for (size_t i = 0; i < count; i++) {
+		const struct identity_person *person = find(&table, ids[i].key);
+		assert_string_equal(who(&table, ids[i].key), ids[i].key);
+		assert_int_equal(person->entry, i);
+		assert_int_equal((person->flags & IDENTITY_GUID) != 0, ids[i].is_guid);
+		for (size_t at = 0; at < strlen(ids[i].key); at++) {
+			char *other = mr_strdup(ids[i].key);
+			other[at] ^= 1;
+			assert_false(identity_has_key(person, mr_slice(other)));
+			free(other);
+		}
+	}
 	free(store);
 	folder_remove(folder);
 }
@@ -623,6 +683,8 @@ static void test_many_people(void **unused)
 	import_good(store, text.data, 200000);
 	mr_buf_fini(&text);
 	open_store(store, &table);
+	/* Of each: what is fixed, the GUID's bytes, 81 of texts, and up to 7 to the next place. */
+	assert_true(table.people_bytes <= 8 + 200000 * (32 + 16 + 81 + 7));
 	for (int i = 0; i < 200000; i++) {
 		snprintf(id, sizeof(id), "%08x-0000-4000-8000-000000000000", i);
 		assert_string_equal(who(&table, id), id);
@@ -662,14 +724,23 @@ static void test_no_room(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_asked),         cmocka_unit_test(test_enricher),
-	    cmocka_unit_test(test_actors),        cmocka_unit_test(test_csv),
-	    cmocka_unit_test(test_refused),       cmocka_unit_test(test_unknown_names),
-	    cmocka_unit_test(test_conflicts),     cmocka_unit_test(test_many_aliases),
-	    cmocka_unit_test(test_generations),   cmocka_unit_test(test_missing_store),
-	    cmocka_unit_test(test_damaged_store), cmocka_unit_test(test_store_cut_in_place),
-	    cmocka_unit_test(test_damaged_table), cmocka_unit_test(test_dates),
-	    cmocka_unit_test(test_many_people),   cmocka_unit_test(test_no_room),
+	    cmocka_unit_test(test_asked),
+	    cmocka_unit_test(test_enricher),
+	    cmocka_unit_test(test_actors),
+	    cmocka_unit_test(test_csv),
+	    cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_unknown_names),
+	    cmocka_unit_test(test_conflicts),
+	    cmocka_unit_test(test_guids),
+	    cmocka_unit_test(test_many_aliases),
+	    cmocka_unit_test(test_generations),
+	    cmocka_unit_test(test_missing_store),
+	    cmocka_unit_test(test_damaged_store),
+	    cmocka_unit_test(test_store_cut_in_place),
+	    cmocka_unit_test(test_damaged_table),
+	    cmocka_unit_test(test_dates),
+	    cmocka_unit_test(test_many_people),
+	    cmocka_unit_test(test_no_room),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
