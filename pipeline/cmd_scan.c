@@ -386,6 +386,8 @@ static void tell_losses(const struct mr_counters *sums, struct mr_buf *out)
 	    {MR_C_INNER_SIGNALS_TOO_LARGE, "occurrence was too large",
 	     "occurrences were too large"},
 	    {MR_C_ALERTS_TOO_LARGE, "alert was too large", "alerts were too large"},
+	    {MR_C_EVIDENCE_TOO_LARGE, "record was too large to be shown",
+	     "records were too large to be shown"},
 	};
 	for (size_t i = 0; i < sizeof losses / sizeof *losses; i++) {
 		uint64_t count = sums->at[losses[i].counter];

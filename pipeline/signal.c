@@ -11,7 +11,7 @@
 #include "codec.h"
 #include "millrace/batch.h"
 
-#define SIGNAL_ITEMS 16
+#define SIGNAL_ITEMS 17
 
 uint8_t mr_key_group(const uint8_t seed[16], uint32_t consumer, struct mr_slice tenant,
 		     const struct mr_slice *key, size_t key_count)
@@ -149,6 +149,7 @@ void mr_signal_encode(const struct mr_signal *signal, struct mr_buf *out)
 	mr_pack_bytes(out, signal->record_id);
 	mr_pack_bytes(out, signal->counted_id);
 	mr_pack_origin(out, &signal->origin);
+	mr_pack_bytes(out, signal->record);
 	mr_pack_slices(out, signal->key, signal->key_count);
 	mr_pack_uint(out, signal->value_width);
 	mr_pack_slices(out, signal->values, (size_t)signal->value_count * signal->value_width);
@@ -192,6 +193,7 @@ enum mr_err mr_signal_decode(struct mr_slice bytes, size_t *at, struct mr_arena 
 	if (out->counted_id.len != 0 && out->counted_id.len != MR_ALERT_ID_BYTES)
 		mr_unpack_spoil(&in);
 	mr_unpack_origin(&in, &out->origin);
+	out->record = mr_unpack_bytes(&in);
 	out->key_count = mr_unpack_keys(&in, out->key);
 	unpack_values(&in, arena, out);
 	out->fields = mr_unpack_fields(&in, arena, &out->field_count);

@@ -359,6 +359,16 @@ static void leave_out(struct mr_writer *out, enum mr_counter counter, const char
 	       record_id.at);
 }
 
+/* Where it came with an item that no message can hold. */
+static void leave_out_record(struct mr_writer *out, struct mr_slice *record,
+			     struct mr_slice record_id)
+{
+	if (record->len == 0)
+		return;
+	*record = (struct mr_slice){"", 0};
+	leave_out(out, MR_C_EVIDENCE_TOO_LARGE, "a record that an alert is to show", record_id);
+}
+
 void mr_writer_signal(struct mr_writer *out, const struct mr_signal *signal)
 {
 	struct mr_output *output;
@@ -368,6 +378,11 @@ void mr_writer_signal(struct mr_writer *out, const struct mr_signal *signal)
 		size_t start = lane->open.bytes.len;
 		given++;
 		mr_signal_encode(signal, &lane->open.bytes);
+		if (lane_added(out, lane, start, signal->arrival_us))
+			continue;
+		struct mr_signal small = *signal;
+		leave_out_record(out, &small.record, small.record_id);
+		mr_signal_encode(&small, &lane->open.bytes);
 		if (!lane_added(out, lane, start, signal->arrival_us))
 			leave_out(out,
 				  signal->counted_id.len > 0 ? MR_C_INNER_SIGNALS_TOO_LARGE
@@ -388,22 +403,30 @@ static int64_t alert_arrival(const struct mr_alert *alert)
 	return earliest;
 }
 
-/* An alert that no message can hold, made smaller: without what can be had from its records, and
- * with as many of them as fit, at least one. */
-static void shrink_alert(struct mr_alert *alert, struct mr_buf *out, size_t start)
+/* Encodes it anew; false where that is more than a message holds. */
+static bool fits(const struct mr_alert *alert, struct mr_buf *out, size_t start)
+{
+	out->len = start;
+	mr_alert_encode(alert, out);
+	return out->len - start <= MR_BATCH_BODY_MAX;
+}
+
+/* An alert that no message can hold, made smaller: with as many of the records that came with it as
+ * fit; else without what can be had from them, and with as much evidence as fits, at least one. */
+static void shrink_alert(struct mr_writer *writer, struct mr_alert *alert, struct mr_buf *out,
+			 size_t start)
 {
 	uint32_t had = alert->evidence_count;
-	for (uint32_t i = 0; i < had; i++) {
+	for (uint32_t i = had; i-- > 0;) {
+		struct mr_evidence *evidence = &alert->evidence[i];
+		leave_out_record(writer, &evidence->record, evidence->record_id);
+		if (fits(alert, out, start))
+			return;
+	}
+	for (uint32_t i = 0; i < had; i++)
 		alert->evidence[i].field_count = 0;
-		alert->evidence[i].record = (struct mr_slice){"", 0};
-	}
-	for (;;) {
-		mr_alert_encode(alert, out);
-		if (out->len - start <= MR_BATCH_BODY_MAX || alert->evidence_count <= 1)
-			break;
-		out->len = start;
+	while (!fits(alert, out, start) && alert->evidence_count > 1)
 		alert->evidence_count--;
-	}
 	if (alert->evidence_count < had)
 		mr_log(
 		    MR_LOG_WARNING,
@@ -424,7 +447,7 @@ void mr_writer_alert(struct mr_writer *out, const struct mr_alert *alert)
 		if (lane_added(out, lane, start, arrival_us))
 			continue;
 		struct mr_alert small = *alert;
-		shrink_alert(&small, &lane->open.bytes, start);
+		shrink_alert(out, &small, &lane->open.bytes, start);
 		if (!lane_added(out, lane, start, arrival_us))
 			leave_out(out, MR_C_ALERTS_TOO_LARGE, "an alert with its keys",
 				  alert->evidence_count > 0 ? alert->evidence[0].record_id

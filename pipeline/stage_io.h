@@ -116,9 +116,10 @@ struct mr_writer {
 	struct mr_counters *counters;
 };
 
-/* An item is cut to what a message may hold where it must be (fields first, then values or evidence
- * past what fits): so no item, however large its record, breaks a link. What can't be cut so far is
- * left out, counted and named in the log.
+/* An item is cut to what a message may hold where it must be (a signal's record; of an alert the
+ * records, then the fields, then evidence past what fits): so no item, however large its record,
+ * breaks a link. A record that goes, and what can't be cut so far and is left out, is counted and
+ * named in the log.
  *
  * Its number: writer->outputs[number]. Pointers to outputs die with the next add. */
 uint32_t mr_writer_add_output(struct mr_writer *writer, enum mr_content content, uint8_t layer,

@@ -42,6 +42,8 @@ struct mr_signal {
 	 * correlation's occurrence its alert's 16 bytes (PROTOCOL.md 6.8). */
 	struct mr_slice counted_id;
 	struct mr_origin origin;
+	/* Its bytes, where the origin's file is not on this host; else empty (PROTOCOL.md 3.4). */
+	struct mr_slice record;
 	uint32_t key_count;                   /* 0: no group-by */
 	struct mr_slice key[MR_GROUP_BY_MAX]; /* case-folded, in group-by order */
 	/* Value tuples for the kinds that count or add up values: value_count tuples of value_width

@@ -17,7 +17,7 @@
 
 /* ---- an item ---- */
 
-static size_t bytes_needed(const struct mr_signal *signal)
+static size_t bytes_used(const struct mr_signal *signal)
 {
 	size_t bytes = signal->field_count * sizeof(struct corr_item_field) + signal->record_id.len;
 	for (uint32_t i = 0; i < signal->field_count; i++)
@@ -46,8 +46,8 @@ static char *put(char *at, struct mr_slice text)
 struct corr_item *corr_item_make(struct corr_item *old, const struct mr_signal *signal,
 				 uint32_t position)
 {
-	size_t bytes = bytes_needed(signal);
-	struct corr_item *item = room_for(old, bytes);
+	size_t bytes = bytes_used(signal);
+	struct corr_item *item = room_for(old, bytes + signal->record.len);
 	item->next = NULL;
 	item->time_us = signal->time_us;
 	item->arrival_us = signal->arrival_us;
@@ -55,6 +55,7 @@ struct corr_item *corr_item_make(struct corr_item *old, const struct mr_signal *
 	item->origin = signal->origin;
 	item->used = (uint32_t)bytes;
 	item->record_id_len = (uint32_t)signal->record_id.len;
+	item->record_len = (uint32_t)signal->record.len;
 	item->rule = position;
 	item->field_count = (uint16_t)signal->field_count;
 	item->kind = (uint8_t)signal->kind;
@@ -66,6 +67,7 @@ struct corr_item *corr_item_make(struct corr_item *old, const struct mr_signal *
 		item->fields[i].type = (uint16_t)field->type;
 		at = put(at, field->text);
 	}
+	put(at, signal->record);
 	return item;
 }
 
@@ -84,6 +86,11 @@ struct mr_slice corr_item_record_id(const struct corr_item *item)
 {
 	return (struct mr_slice){(const char *)&item->fields[item->field_count],
 				 item->record_id_len};
+}
+
+struct mr_slice corr_item_record(const struct corr_item *item)
+{
+	return (struct mr_slice){(const char *)item->fields + item->used, item->record_len};
 }
 
 const struct mr_signal_field *corr_item_fields(const struct corr_item *item, struct mr_arena *arena)

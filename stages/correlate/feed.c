@@ -158,6 +158,7 @@ static void item_send(struct corr *corr, struct corr_slot *slot, const struct co
 	    .record_id = outer_record_id(corr, key, item),
 	    .counted_id = alert_id(slot),
 	    .origin = item->origin,
+	    .record = corr_item_record(item),
 	};
 	signal.fields = corr_item_fields(item, &corr->arena);
 	signal.field_count = item->field_count;

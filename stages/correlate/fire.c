@@ -83,6 +83,7 @@ static void evidence_fill(struct corr *corr, const struct corr_rule *rule,
 	    .arrival_us = item->arrival_us,
 	    .record_id = corr_item_record_id(item),
 	    .origin = item->origin,
+	    .record = corr_item_record(item),
 	    .field_count = item->field_count,
 	    .fields = corr_item_fields(item, &corr->arena),
 	};

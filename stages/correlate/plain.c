@@ -131,6 +131,7 @@ static void alert_write(struct corr *corr, const struct mr_rule *rule,
 	    .arrival_us = signal->arrival_us,
 	    .record_id = signal->record_id,
 	    .origin = signal->origin,
+	    .record = signal->record,
 	    .field_count = signal->field_count,
 	    .fields = signal->fields,
 	};

@@ -12,11 +12,11 @@
 
 #include "millrace/pack.h"
 
-#define SECTION_VERSION 1
+#define SECTION_VERSION 2
 #define SECTION_PARTS 5
 #define KEY_PARTS 5
 #define SLOT_PARTS 9
-#define ITEM_PARTS 8
+#define ITEM_PARTS 9
 #define ORIGIN_PARTS 5
 #define FIELD_PARTS 3
 
@@ -58,6 +58,7 @@ static void put_items(struct corr *corr, struct corr_item *const *items, uint32_
 		mr_pack_uint(out, item->origin.position);
 		mr_pack_uint(out, item->origin.length);
 		mr_pack_uint(out, item->origin.hash);
+		mr_pack_bytes(out, corr_item_record(item));
 		mr_pack_bytes(out, corr_item_record_id(item));
 		put_fields(corr, item, out);
 	}
@@ -233,6 +234,7 @@ static struct corr_item *get_item(struct corr *corr, struct mr_unpack *in,
 	signal.origin.position = mr_unpack_uint(in, UINT64_MAX);
 	signal.origin.length = (uint32_t)mr_unpack_uint(in, UINT32_MAX);
 	signal.origin.hash = mr_unpack_uint(in, UINT64_MAX);
+	signal.record = mr_unpack_bytes(in);
 	signal.record_id = mr_unpack_bytes(in);
 	get_fields(corr, in, &signal);
 	if (!mr_unpack_ok(in) || rule == NULL)

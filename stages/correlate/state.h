@@ -54,12 +54,14 @@ struct corr_item {
 	uint64_t rules; /* bit (position % 64) of each rule that the record matched at this time */
 	struct mr_origin origin;
 	uint32_t capacity; /* bytes that there is room for behind this head */
-	uint32_t used;
+	uint32_t used;     /* of them, by what outer correlations see */
 	uint32_t record_id_len;
+	uint32_t record_len;
 	uint32_t rule; /* position in the correlation's rules, the smallest of those seen */
 	uint16_t field_count;
 	uint8_t kind;
-	struct corr_item_field fields[]; /* behind them the record id, then the fields' texts */
+	/* Behind them the record id, then the fields' texts, then the record. */
+	struct corr_item_field fields[];
 };
 
 /* The evidence of a slot, sorted by (time, record id, kind). */
@@ -416,6 +418,8 @@ struct corr_item *corr_item_make(struct corr_item *old, const struct mr_signal *
 void corr_item_done(struct corr *corr, struct corr_item *item);
 size_t corr_item_bytes(const struct corr_item *item);
 struct mr_slice corr_item_record_id(const struct corr_item *item);
+/* The record's bytes, where they came with its signal; else empty. */
+struct mr_slice corr_item_record(const struct corr_item *item);
 /* The fields, in the arena; their texts are borrowed from the item. */
 const struct mr_signal_field *corr_item_fields(const struct corr_item *item,
 					       struct mr_arena *arena);

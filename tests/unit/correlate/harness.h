@@ -210,6 +210,7 @@ struct house {
 	struct fired_list revised;
 	struct mr_alert last; /* the newest of any: its texts are gone */
 	uint32_t last_evidence_origin[MR_EVIDENCE_MAX];
+	uint64_t last_evidence_record[MR_EVIDENCE_MAX]; /* hashes of the bytes */
 };
 
 /* With a setting. */
@@ -291,9 +292,12 @@ static inline void house_alerts(struct house *house, const struct mr_body *body)
 		fired_add(list, alert->rule, alert->key_count > 0 ? alert->key[0] : MR_SLICE(""),
 			  alert->slot);
 		assert_true(alert->evidence_count > 0);
-		for (uint32_t i = 0; i < alert->evidence_count; i++)
-			house->last_evidence_origin[i] =
-			    (uint32_t)alert->evidence[i].origin.position;
+		for (uint32_t i = 0; i < alert->evidence_count; i++) {
+			const struct mr_evidence *evidence = &alert->evidence[i];
+			house->last_evidence_origin[i] = (uint32_t)evidence->origin.position;
+			house->last_evidence_record[i] =
+			    mr_hash64(evidence->record.at, evidence->record.len, 0);
+		}
 	}
 	assert_int_equal(mr_reader_finish(&in, &error), MR_OK);
 	mr_reader_fini(&in);

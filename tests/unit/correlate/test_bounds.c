@@ -252,6 +252,32 @@ static void times_to_come_first(void **state)
 	bench_close(&world, &house);
 }
 
+/* They count as all else that is kept. */
+static void records_count_toward_the_ceiling(void **state)
+{
+	enum { RECORD = 100000 };
+	struct world world;
+	struct house house;
+	static char record[RECORD];
+	(void)state;
+	uint32_t index = bench_open(&world, &house, 100, false, "state_bytes", MIB);
+	struct mr_signal signal = signal_of(&world, index, 0, 0, 0);
+	feed(&house, signal);
+	size_t before = stage_of(&house)->bytes;
+	signal = signal_of(&world, index, 0, 1, 1);
+	signal.record = (struct mr_slice){record, RECORD};
+	feed(&house, signal);
+	assert_in_range(stage_of(&house)->bytes - before, RECORD, RECORD + 1000);
+	for (uint32_t i = 1; i < 20; i++) {
+		signal = signal_of(&world, index, i, 1, 1);
+		signal.record = (struct mr_slice){record, RECORD};
+		feed(&house, signal);
+		assert_true(stage_of(&house)->bytes <= 1048576);
+	}
+	assert_true(house.counters.at[MR_C_STATE_SHED] >= 10);
+	bench_close(&world, &house);
+}
+
 /* The key in hand stays, and completes, even where it alone is more than the ceiling. */
 static void key_in_hand_stays(void **state)
 {
@@ -474,6 +500,7 @@ int main(void)
 	    cmocka_unit_test(repeats_past_the_bound),
 	    cmocka_unit_test(repeats_without_evidence),
 	    LOGGED(smallest_part_first),
+	    LOGGED(records_count_toward_the_ceiling),
 	    LOGGED(times_to_come_first),
 	    LOGGED(key_in_hand_stays),
 	    LOGGED(finite_run_alerts_once),

@@ -295,6 +295,89 @@ static void waiting_bound(void **state)
 	world_close(&world);
 }
 
+/* ---- records that come with their signals ---- */
+
+static struct mr_signal with_record(struct world *world, struct mr_signal signal)
+{
+	signal.record = text(world, "{\"Id\":%u}", (uint32_t)signal.origin.position);
+	return signal;
+}
+
+/* The newest alert's evidence: these records, each with its bytes. */
+static void assert_records(struct world *world, const struct house *house, uint32_t from,
+			   uint32_t to)
+{
+	assert_int_equal(house->last.evidence_count, to - from);
+	for (uint32_t i = from; i < to; i++) {
+		struct mr_slice record = text(world, "{\"Id\":%u}", i);
+		assert_int_equal(house->last_evidence_origin[i - from], i);
+		assert_int_equal(house->last_evidence_record[i - from],
+				 mr_hash64(record.at, record.len, 0));
+	}
+}
+
+static void a_record_reaches_a_detections_alert(void **state)
+{
+	struct world world;
+	struct house house;
+	(void)state;
+	world_open(&world, 1);
+	house_open(&house, &world.catalog, world.fields, 1, true);
+	feed(&house, with_record(&world, signal_of(&world, 0, 0, 5, 1)));
+	assert_records(&world, &house, 5, 6);
+	house_close(&house);
+	world_close(&world);
+}
+
+/* Kept as evidence and while it waits, in a snapshot, and sent on to an outer correlation, which
+ * does not count by it. */
+static void records_reach_outer_alerts(void **state)
+{
+	struct world world;
+	struct house before, after;
+	(void)state;
+	world_open(&world, 2);
+	uint32_t inner = correlation(&world, MR_CORRELATION_TEMPORAL, 2, HOUR, 0);
+	uint32_t outer = catalog_correlation(&world.catalog, MR_CORRELATION_EVENT_COUNT, &inner, 1,
+					     HOUR, 1, 0, 0);
+	house_open(&before, &world.catalog, world.fields, 1, true);
+	house_open(&after, &world.catalog, world.fields, 2, true);
+	for (uint32_t i = 0; i < 4; i++)
+		feed(&before, with_record(&world, signal_of(&world, inner, 1, i, i + 1)));
+	house_move(&before, &after);
+	feed(&after, signal_of(&world, inner, 1, 0, 1)); /* a repeat, without it */
+	struct mr_signal last = signal_of(&world, inner, 0, 9, 0);
+	feed(&after, last); /* completes the others, and not itself */
+	assert_int_equal(after.counters.at[MR_C_INNER_SIGNALS], 4);
+	house_finish(&after);
+	assert_int_equal(after.made.count, 2);
+	assert_int_equal(after.last.rule, outer);
+	assert_records(&world, &after, 0, 4);
+	house_close(&before);
+	house_close(&after);
+	world_close(&world);
+}
+
+static void records_reach_a_correlations_alert(void **state)
+{
+	struct world world;
+	struct house before, after;
+	(void)state;
+	world_open(&world, 1);
+	uint32_t count = correlation(&world, MR_CORRELATION_EVENT_COUNT, 1, HOUR, 4);
+	house_open(&before, &world.catalog, world.fields, 2, true);
+	house_open(&after, &world.catalog, world.fields, 3, true);
+	for (uint32_t i = 3; i > 0; i--)
+		feed(&before, with_record(&world, signal_of(&world, count, 0, i, i)));
+	house_move(&before, &after);
+	feed(&after, with_record(&world, signal_of(&world, count, 0, 4, 4)));
+	house_finish(&after);
+	assert_records(&world, &after, 1, 5);
+	house_close(&before);
+	house_close(&after);
+	world_close(&world);
+}
+
 /* ---- barriers ---- */
 
 static void release(void **state)
@@ -356,6 +439,7 @@ static void fill(struct world *world, struct house *house, const uint32_t *index
 		feed(house, signal_of(world, 0, 0, i, i));
 		for (uint32_t c = 0; c < 4; c++) {
 			struct mr_signal signal = signal_of(world, index[c], i % 2, i, i * 10);
+			signal.record = i % 2 == 0 ? MR_SLICE("") : MR_SLICE("{}");
 			signal.values = &signal.record_id;
 			signal.value_count = signal.value_width =
 			    world->catalog.rules[index[c]].fields.count;
@@ -552,6 +636,9 @@ int main(void)
 	    cmocka_unit_test(extreme_times),
 	    cmocka_unit_test(ordered_bound),
 	    cmocka_unit_test(waiting_bound),
+	    cmocka_unit_test(a_record_reaches_a_detections_alert),
+	    cmocka_unit_test(records_reach_outer_alerts),
+	    cmocka_unit_test(records_reach_a_correlations_alert),
 	    cmocka_unit_test(release),
 	    cmocka_unit_test(revisions),
 	    cmocka_unit_test(broken_snapshots),

@@ -119,6 +119,7 @@ static struct mr_signal sample_signal(void)
 				  .record_id = S("id-1"),
 				  .counted_id = S("0123456789abcdef"),
 				  .origin = {1, 2, 1ull << 40, 1400, UINT64_MAX},
+				  .record = S("{\"Id\":1}"),
 				  .key_count = 2,
 				  .key = {S("k1"), S("")},
 				  .value_count = 2,
@@ -161,6 +162,7 @@ static void a_signal_comes_back_whole(void **state)
 	assert_slice(got.counted_id, want.counted_id);
 	assert_memory_equal(&got.origin.position, &want.origin.position, 8);
 	assert_true(got.origin.hash == UINT64_MAX && got.origin.length == 1400);
+	assert_slice(got.record, want.record);
 	assert_int_equal(got.key_count, 2);
 	assert_slice(got.key[0], S("k1"));
 	assert_slice(got.key[1], S(""));
@@ -173,6 +175,27 @@ static void a_signal_comes_back_whole(void **state)
 	assert_slice(got.fields[1].text, S("-7"));
 	mr_arena_fini(&arena);
 	mr_buf_fini(&out);
+}
+
+/* On one host no signal has its record: that is to cost next to nothing. */
+static void no_record_is_one_byte(void **state)
+{
+	(void)state;
+	struct mr_signal want = sample_signal(), got;
+	struct mr_buf with = {0}, without = {0};
+	struct mr_arena arena = {0};
+	size_t at = 0, len = want.record.len;
+	mr_signal_encode(&want, &with);
+	want.record = S("");
+	mr_signal_encode(&want, &without);
+	assert_int_equal(with.len - without.len, len);
+	assert_int_equal(
+	    mr_signal_decode((struct mr_slice){without.data, without.len}, &at, &arena, &got, NULL),
+	    MR_OK);
+	assert_int_equal(got.record.len, 0);
+	mr_arena_fini(&arena);
+	mr_buf_fini(&with);
+	mr_buf_fini(&without);
 }
 
 static void a_cut_signal_is_an_error(void **state)
@@ -685,6 +708,7 @@ int main(void)
 	    cmocka_unit_test(wrong_items_make_the_cursor_bad),
 	    cmocka_unit_test(texts_of_every_width),
 	    cmocka_unit_test(a_signal_comes_back_whole),
+	    cmocka_unit_test(no_record_is_one_byte),
 	    cmocka_unit_test(a_cut_signal_is_an_error),
 	    cmocka_unit_test(key_groups_tell_parts_apart),
 	    cmocka_unit_test(key_groups_are_even),

@@ -388,6 +388,72 @@ static void what_fits_no_message_is_counted(void **state)
 	free(huge);
 }
 
+/* A record that came with its signal goes before the signal does. */
+static void a_signal_loses_its_record_first(void **state)
+{
+	(void)state;
+	struct mr_counters counters = {0};
+	struct mr_writer out = {.counters = &counters};
+	struct mr_reader in = {0};
+	struct mr_body body;
+	char *huge = mr_calloc(1, MR_BATCH_BODY_MAX);
+	struct mr_signal signal = signal_of(0, 0), got;
+	mr_writer_add_output(&out, MR_CONTENT_SIGNALS, 0, MR_LINK_SPREAD, 1);
+	signal.record = (struct mr_slice){huge, 2 << 20};
+	mr_writer_signal(&out, &signal);
+	assert_true(mr_writer_take(&out, MR_CONTENT_SIGNALS, 0, &body));
+	mr_reader_open_body(&in, MR_CONTENT_SIGNALS, &body);
+	assert_true(mr_reader_signal(&in, &got));
+	assert_int_equal(got.record.len, 2 << 20);
+	mr_body_fini(&body);
+	assert_int_equal(counters.at[MR_C_EVIDENCE_TOO_LARGE], 0);
+	signal.record.len = MR_BATCH_BODY_MAX;
+	mr_writer_signal(&out, &signal);
+	assert_true(mr_writer_take(&out, MR_CONTENT_SIGNALS, 0, &body));
+	mr_reader_open_body(&in, MR_CONTENT_SIGNALS, &body);
+	assert_true(mr_reader_signal(&in, &got));
+	assert_int_equal(got.record.len, 0);
+	assert_true(mr_slice_eq(got.record_id, signal.record_id));
+	assert_int_equal(counters.at[MR_C_EVIDENCE_TOO_LARGE], 1);
+	assert_int_equal(counters.at[MR_C_SIGNALS_TOO_LARGE], 0);
+	mr_reader_fini(&in);
+	mr_body_fini(&body);
+	mr_writer_fini(&out);
+	free(huge);
+}
+
+/* The first of them stay, and all fields. */
+static void an_alert_keeps_what_records_fit(void **state)
+{
+	(void)state;
+	struct mr_counters counters = {0};
+	struct mr_writer out = {.counters = &counters};
+	struct mr_reader in = {0};
+	struct mr_body body;
+	struct mr_alert got;
+	char *huge = mr_calloc(1, 1 << 20);
+	struct mr_signal_field field = {1, MR_STRING, S("shown")};
+	struct mr_alert alert = {.activity = MR_ACTIVITY_CREATE, .evidence_count = MR_EVIDENCE_MAX};
+	for (uint32_t i = 0; i < MR_EVIDENCE_MAX; i++)
+		alert.evidence[i] = (struct mr_evidence){
+		    .record = {huge, 1 << 20}, .field_count = 1, .fields = &field};
+	mr_writer_add_output(&out, MR_CONTENT_ALERTS, 0, MR_LINK_SPREAD, 1);
+	mr_writer_alert(&out, &alert);
+	assert_true(mr_writer_take(&out, MR_CONTENT_ALERTS, 0, &body));
+	mr_reader_open_body(&in, MR_CONTENT_ALERTS, &body);
+	assert_true(mr_reader_alert(&in, &got));
+	assert_int_equal(got.evidence_count, MR_EVIDENCE_MAX);
+	for (uint32_t i = 0; i < MR_EVIDENCE_MAX; i++) {
+		assert_int_equal(got.evidence[i].record.len, i < 3 ? 1 << 20 : 0);
+		assert_int_equal(got.evidence[i].field_count, 1);
+	}
+	assert_int_equal(counters.at[MR_C_EVIDENCE_TOO_LARGE], MR_EVIDENCE_MAX - 3);
+	mr_reader_fini(&in);
+	mr_body_fini(&body);
+	mr_writer_fini(&out);
+	free(huge);
+}
+
 /* Records with ids that are long beyond reason cost an alert some of its evidence, never itself. */
 static void alert_keeps_what_evidence_fits(void **state)
 {
@@ -671,6 +737,8 @@ int main(void)
 	    cmocka_unit_test(a_full_body_stops_the_stage_until_it_is_taken),
 	    cmocka_unit_test(no_item_passes_what_a_message_holds),
 	    cmocka_unit_test(what_fits_no_message_is_counted),
+	    cmocka_unit_test(a_signal_loses_its_record_first),
+	    cmocka_unit_test(an_alert_keeps_what_records_fit),
 	    cmocka_unit_test(alert_keeps_what_evidence_fits),
 	    cmocka_unit_test(two_large_items_are_two_bodies),
 	    cmocka_unit_test(an_alert_goes_by_its_id),
