@@ -16,17 +16,9 @@
 
 /* ---- the id ---- */
 
-static void add_u64(struct mr_buf *out, uint64_t number)
-{
-	char bytes[8];
-	for (int i = 0; i < 8; i++)
-		bytes[i] = (char)(number >> (8 * i));
-	mr_buf_add(out, bytes, sizeof(bytes));
-}
-
 static void add_part(struct mr_buf *out, struct mr_slice part)
 {
-	add_u64(out, part.len);
+	mr_buf_add_le(out, part.len, 8);
 	if (part.len > 0)
 		mr_buf_add(out, part.at, part.len);
 }
@@ -42,10 +34,10 @@ void mr_alert_id(struct mr_slice tenant, struct mr_slice rule_id, struct mr_slic
 	add_part(&bytes, tenant);
 	add_part(&bytes, rule_id);
 	add_part(&bytes, kind_name);
-	add_u64(&bytes, key_count);
+	mr_buf_add_le(&bytes, key_count, 8);
 	for (size_t i = 0; i < key_count; i++)
 		add_part(&bytes, key[i]);
-	add_u64(&bytes, (uint64_t)slot);
+	mr_buf_add_le(&bytes, (uint64_t)slot, 8);
 	mr_sha256(bytes.data, bytes.len, digest);
 	memcpy(out, digest, MR_ALERT_ID_BYTES);
 	mr_buf_fini(&bytes);

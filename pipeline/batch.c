@@ -110,32 +110,18 @@ enum mr_err mr_batch_header_decode(struct mr_slice bytes, struct mr_batch_header
 
 /* ---- frames ---- */
 
-static void put_le(char *out, uint64_t number, size_t width)
-{
-	for (size_t i = 0; i < width; i++)
-		out[i] = (char)(number >> (8 * i));
-}
-
-static uint64_t get_le(const char *at, size_t width)
-{
-	uint64_t number = 0;
-	for (size_t i = width; i-- > 0;)
-		number = number << 8 | (uint8_t)at[i];
-	return number;
-}
-
 void mr_frame_encode(const struct mr_frame *frame, char out[MR_FRAME_HEADER])
 {
-	put_le(out, frame->length, 4);
-	put_le(out + 4, frame->name, 4);
-	put_le(out + 8, frame->offset, 8);
+	mr_put_le(out, frame->length, 4);
+	mr_put_le(out + 4, frame->name, 4);
+	mr_put_le(out + 8, frame->offset, 8);
 }
 
 void mr_frame_decode(const char in[MR_FRAME_HEADER], struct mr_frame *out)
 {
-	out->length = (uint32_t)get_le(in, 4);
-	out->name = (uint32_t)get_le(in + 4, 4);
-	out->offset = get_le(in + 8, 8);
+	out->length = (uint32_t)mr_get_le(in, 4);
+	out->name = (uint32_t)mr_get_le(in + 4, 4);
+	out->offset = mr_get_le(in + 8, 8);
 }
 
 /* ---- inline records ---- */
@@ -147,10 +133,10 @@ void mr_record_encode(const struct mr_record *record, struct mr_buf *out)
 					   .name = record->name,
 					   .offset = record->offset},
 			head);
-	put_le(head + MR_FRAME_HEADER, record->origin.source, 4);
-	put_le(head + MR_FRAME_HEADER + 4, record->origin.partition, 4);
-	put_le(head + MR_FRAME_HEADER + 8, record->origin.position, 8);
-	put_le(head + MR_FRAME_HEADER + 16, (uint64_t)record->arrival_us, 8);
+	mr_put_le(head + MR_FRAME_HEADER, record->origin.source, 4);
+	mr_put_le(head + MR_FRAME_HEADER + 4, record->origin.partition, 4);
+	mr_put_le(head + MR_FRAME_HEADER + 8, record->origin.position, 8);
+	mr_put_le(head + MR_FRAME_HEADER + 16, (uint64_t)record->arrival_us, 8);
 	out->len += MR_ITEM_HEADER;
 	mr_buf_add(out, record->bytes.at, record->bytes.len);
 }
@@ -170,13 +156,13 @@ enum mr_err mr_record_decode(struct mr_slice bytes, size_t *at, struct mr_record
 		    bytes.len);
 	*out = (struct mr_record){
 	    .bytes = {head + MR_ITEM_HEADER, frame.length},
-	    .origin = {.source = (uint32_t)get_le(head + MR_FRAME_HEADER, 4),
-		       .partition = (uint32_t)get_le(head + MR_FRAME_HEADER + 4, 4),
-		       .position = get_le(head + MR_FRAME_HEADER + 8, 8),
+	    .origin = {.source = (uint32_t)mr_get_le(head + MR_FRAME_HEADER, 4),
+		       .partition = (uint32_t)mr_get_le(head + MR_FRAME_HEADER + 4, 4),
+		       .position = mr_get_le(head + MR_FRAME_HEADER + 8, 8),
 		       .length = frame.length},
 	    .name = frame.name,
 	    .offset = frame.offset,
-	    .arrival_us = (int64_t)get_le(head + MR_FRAME_HEADER + 16, 8),
+	    .arrival_us = (int64_t)mr_get_le(head + MR_FRAME_HEADER + 16, 8),
 	};
 	*at += MR_ITEM_HEADER + frame.length;
 	return MR_OK;

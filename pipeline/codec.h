@@ -1,12 +1,34 @@
-/* codec.h - what the codecs of signals, alerts and events share. Private to pipeline/.
+/* codec.h - what the codecs of this folder share. Private to pipeline/.
  *
  * Each codec writes one msgpack array of fixed length for one item, and reads it with one pass over
- * a struct mr_unpack whose verdict is asked once, at the end. */
+ * a struct mr_unpack whose verdict is asked once, at the end. Where bytes have a layout of their
+ * own instead, numbers are little-endian. */
 #ifndef MILLRACE_CODEC_H
 #define MILLRACE_CODEC_H
 
 #include "millrace/alert.h"
 #include "millrace/pack.h"
+
+static inline void mr_put_le(char *out, uint64_t number, size_t width)
+{
+	for (size_t i = 0; i < width; i++)
+		out[i] = (char)(number >> (8 * i));
+}
+
+static inline uint64_t mr_get_le(const char *at, size_t width)
+{
+	uint64_t number = 0;
+	for (size_t i = width; i-- > 0;)
+		number = number << 8 | (uint8_t)at[i];
+	return number;
+}
+
+static inline void mr_buf_add_le(struct mr_buf *out, uint64_t number, size_t width)
+{
+	char bytes[8];
+	mr_put_le(bytes, number, width);
+	mr_buf_add(out, bytes, width);
+}
 
 /* What was read cannot be: make the cursor bad. */
 static inline void mr_unpack_spoil(struct mr_unpack *in)

@@ -12,6 +12,8 @@
 
 #include <assert.h>
 
+#include "codec.h"
+
 #define MAGIC "MRSNAP\r\n"
 #define MAGIC_LEN 8
 #define SECTION_HEAD 16
@@ -19,36 +21,20 @@
 #define END_MARK UINT32_MAX
 #define TRAILER (4 + 8)
 
-static void put(struct mr_buf *out, uint64_t number, size_t width)
-{
-	char bytes[8];
-	for (size_t i = 0; i < width; i++)
-		bytes[i] = (char)(number >> (8 * i));
-	mr_buf_add(out, bytes, width);
-}
-
-static uint64_t get(const char *at, size_t width)
-{
-	uint64_t number = 0;
-	for (size_t i = width; i-- > 0;)
-		number = number << 8 | (uint8_t)at[i];
-	return number;
-}
-
 void mr_snapshot_begin(struct mr_buf *out, const char *stage)
 {
 	mr_buf_add(out, MAGIC, MAGIC_LEN);
-	put(out, MR_SNAPSHOT_VERSION, 4);
-	put(out, strlen(stage), 4);
+	mr_buf_add_le(out, MR_SNAPSHOT_VERSION, 4);
+	mr_buf_add_le(out, strlen(stage), 4);
 	mr_buf_add_text(out, stage);
 }
 
 static void put_section(struct mr_buf *out, uint32_t key_group, struct mr_slice name,
 			struct mr_slice bytes)
 {
-	put(out, key_group, 4);
-	put(out, name.len, 4);
-	put(out, bytes.len, 8);
+	mr_buf_add_le(out, key_group, 4);
+	mr_buf_add_le(out, name.len, 4);
+	mr_buf_add_le(out, bytes.len, 8);
 	if (name.len > 0)
 		mr_buf_add(out, name.at, name.len);
 	if (bytes.len > 0)
@@ -69,8 +55,8 @@ void mr_snapshot_named(struct mr_buf *out, struct mr_slice name, struct mr_slice
 void mr_snapshot_end(struct mr_buf *out, size_t begin)
 {
 	assert(begin <= out->len);
-	put(out, END_MARK, 4);
-	put(out, mr_hash64(out->data + begin, out->len - begin, 0), 8);
+	mr_buf_add_le(out, END_MARK, 4);
+	mr_buf_add_le(out, mr_hash64(out->data + begin, out->len - begin, 0), 8);
 }
 
 /* The checksum and the mark before it: the bytes end where they were meant to. */
@@ -80,8 +66,8 @@ static enum mr_err check_sum(struct mr_slice bytes, struct mr_error *error)
 		return mr_error_set(error, MR_BAD_INPUT, "this is no snapshot: it has %zu bytes",
 				    bytes.len);
 	size_t sum_at = bytes.len - 8;
-	if (get(bytes.at + sum_at, 8) != mr_hash64(bytes.at, sum_at, 0) ||
-	    get(bytes.at + sum_at - 4, 4) != END_MARK)
+	if (mr_get_le(bytes.at + sum_at, 8) != mr_hash64(bytes.at, sum_at, 0) ||
+	    mr_get_le(bytes.at + sum_at - 4, 4) != END_MARK)
 		return mr_error_set(error, MR_BAD_INPUT,
 				    "the snapshot is not whole: its checksum differs");
 	return MR_OK;
@@ -95,13 +81,14 @@ static enum mr_err check_head(struct mr_slice snapshot, const char *stage, size_
 	if (len < MAGIC_LEN + 8 || memcmp(snapshot.at, MAGIC, MAGIC_LEN) != 0)
 		return mr_error_set(error, MR_BAD_INPUT,
 				    "this is no snapshot: it does not begin as one");
-	uint64_t version = get(snapshot.at + MAGIC_LEN, 4);
+	uint64_t version = mr_get_le(snapshot.at + MAGIC_LEN, 4);
 	if (version != MR_SNAPSHOT_VERSION)
 		return mr_error_set(
 		    error, MR_BAD_INPUT,
 		    "the snapshot is of version %llu, this program reads version %d",
 		    (unsigned long long)version, MR_SNAPSHOT_VERSION);
-	struct mr_slice name = {snapshot.at + MAGIC_LEN + 8, get(snapshot.at + MAGIC_LEN + 4, 4)};
+	struct mr_slice name = {snapshot.at + MAGIC_LEN + 8,
+				mr_get_le(snapshot.at + MAGIC_LEN + 4, 4)};
 	if (name.len > len - MAGIC_LEN - 8)
 		return mr_error_set(error, MR_BAD_INPUT, "the snapshot's stage name is cut short");
 	if (!mr_slice_eq(name, mr_slice(stage)))
@@ -116,9 +103,9 @@ static bool take_section(struct mr_slice *left, struct mr_section *out)
 {
 	if (left->len < SECTION_HEAD)
 		return false;
-	uint64_t group = get(left->at, 4);
-	uint64_t name_len = get(left->at + 4, 4);
-	uint64_t len = get(left->at + 8, 8);
+	uint64_t group = mr_get_le(left->at, 4);
+	uint64_t name_len = mr_get_le(left->at + 4, 4);
+	uint64_t len = mr_get_le(left->at + 8, 8);
 	uint64_t room = left->len - SECTION_HEAD;
 	if (group > NAMED || (group == NAMED) != (name_len > 0) || name_len > room ||
 	    len > room - name_len)
