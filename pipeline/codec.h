@@ -52,8 +52,6 @@ static inline struct mr_unpack mr_unpack_from(struct mr_slice bytes, size_t at)
 enum mr_err mr_unpack_item_end(const struct mr_unpack *in, struct mr_slice bytes, size_t *at,
 			       const char *what, struct mr_error *error);
 
-void mr_pack_origin(struct mr_buf *out, const struct mr_origin *origin);
-void mr_unpack_origin(struct mr_unpack *in, struct mr_origin *out);
 void mr_pack_slices(struct mr_buf *out, const struct mr_slice *slices, size_t count);
 /* At most MR_GROUP_BY_MAX; the rest of `key` is emptied. */
 uint32_t mr_unpack_keys(struct mr_unpack *in, struct mr_slice key[MR_GROUP_BY_MAX]);

@@ -6,6 +6,7 @@
 #define MILLRACE_SIGNAL_H
 
 #include "millrace/event.h"
+#include "millrace/pack.h"
 
 #define MR_GROUP_BY_MAX 16 /* fields of one group-by */
 #define MR_PRODUCT_MAX 64  /* group keys, and value tuples, of one event (PROTOCOL.md 6.4) */
@@ -64,6 +65,16 @@ uint8_t mr_key_group(const uint8_t seed[16], uint32_t consumer, struct mr_slice 
 struct mr_slice mr_signal_shown(struct mr_arena *arena, struct mr_slice text);
 /* The case-folded text as values are counted: equal where the texts are. */
 struct mr_slice mr_signal_value(struct mr_arena *arena, struct mr_slice folded);
+/* All of them, in their places. */
+static inline void mr_signal_values(struct mr_arena *arena, struct mr_slice *folded, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		folded[i] = mr_signal_value(arena, folded[i]);
+}
+
+/* Part of an item of another kind. */
+void mr_pack_origin(struct mr_buf *out, const struct mr_origin *origin);
+void mr_unpack_origin(struct mr_unpack *in, struct mr_origin *out);
 
 /* To and from msgpack, one item. Decoding survives any bytes. Arrays are put into `arena`. */
 void mr_signal_encode(const struct mr_signal *signal, struct mr_buf *out);

@@ -43,13 +43,6 @@ static struct choices choices_of(struct corr *corr, const struct mr_signal *sign
 	return found;
 }
 
-/* Texts as values are counted, not as keys are shown. */
-static void make_values(struct corr *corr, struct choices *choices)
-{
-	for (uint32_t i = 0; i < choices->count; i++)
-		choices->texts[i] = mr_signal_value(&corr->arena, choices->texts[i]);
-}
-
 /* All tuples of the fields' values, at most MR_PRODUCT_MAX; what is past that is counted. Each is
  * `width` texts, flat. 0 where a field is missing; one empty tuple where there is no field. */
 static uint32_t tuples_of(struct corr *corr, const struct mr_signal *signal, const mr_field *fields,
@@ -60,7 +53,7 @@ static uint32_t tuples_of(struct corr *corr, const struct mr_signal *signal, con
 	for (uint32_t w = 0; w < width; w++) {
 		choices[w] = choices_of(corr, signal, fields[w]);
 		if (values)
-			make_values(corr, &choices[w]);
+			mr_signal_values(&corr->arena, choices[w].texts, choices[w].count);
 		total *= choices[w].count;
 		if (total > UINT32_MAX)
 			total = UINT32_MAX;

@@ -17,7 +17,6 @@
 #define KEY_PARTS 5
 #define SLOT_PARTS 9
 #define ITEM_PARTS 9
-#define ORIGIN_PARTS 5
 #define FIELD_PARTS 3
 
 /* ---- to bytes ---- */
@@ -52,12 +51,7 @@ static void put_items(struct corr *corr, struct corr_item *const *items, uint32_
 		mr_pack_uint(out, item->rules);
 		mr_pack_uint(out, item->rule);
 		mr_pack_uint(out, item->kind);
-		mr_pack_array(out, ORIGIN_PARTS);
-		mr_pack_uint(out, item->origin.source);
-		mr_pack_uint(out, item->origin.partition);
-		mr_pack_uint(out, item->origin.position);
-		mr_pack_uint(out, item->origin.length);
-		mr_pack_uint(out, item->origin.hash);
+		mr_pack_origin(out, &item->origin);
 		mr_pack_bytes(out, corr_item_record(item));
 		mr_pack_bytes(out, corr_item_record_id(item));
 		put_fields(corr, item, out);
@@ -228,12 +222,7 @@ static struct corr_item *get_item(struct corr *corr, struct mr_unpack *in,
 	uint32_t most = rule == NULL ? UINT32_MAX : rule->rule->rule_count - 1;
 	uint32_t position = (uint32_t)mr_unpack_uint(in, most);
 	signal.kind = (enum mr_record_kind)mr_unpack_uint(in, MR_KIND_COUNT - 1);
-	mr_unpack_array_of(in, ORIGIN_PARTS);
-	signal.origin.source = (uint32_t)mr_unpack_uint(in, UINT32_MAX);
-	signal.origin.partition = (uint32_t)mr_unpack_uint(in, UINT32_MAX);
-	signal.origin.position = mr_unpack_uint(in, UINT64_MAX);
-	signal.origin.length = (uint32_t)mr_unpack_uint(in, UINT32_MAX);
-	signal.origin.hash = mr_unpack_uint(in, UINT64_MAX);
+	mr_unpack_origin(in, &signal.origin);
 	signal.record = mr_unpack_bytes(in);
 	signal.record_id = mr_unpack_bytes(in);
 	get_fields(corr, in, &signal);

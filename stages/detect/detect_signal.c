@@ -168,13 +168,6 @@ struct product {
 	bool capped;
 };
 
-/* Texts as values are counted, not as keys are shown. */
-static void make_values(struct detect_signals *signals, struct texts *texts)
-{
-	for (uint32_t i = 0; i < texts->count; i++)
-		texts->at[i] = mr_signal_value(&signals->arena, texts->at[i]);
-}
-
 static struct product multiply(struct detect_signals *signals, const struct mr_events *events,
 			       const struct mr_event *event, const struct detect_field *fields,
 			       uint32_t width, bool values)
@@ -184,7 +177,7 @@ static struct product multiply(struct detect_signals *signals, const struct mr_e
 	for (uint32_t f = 0; f < width; f++) {
 		product.capped |= !read_texts(signals, events, event, &fields[f], &columns[f]);
 		if (values)
-			make_values(signals, &columns[f]);
+			mr_signal_values(&signals->arena, columns[f].at, columns[f].count);
 		product.count *= columns[f].count;
 		if (product.count > MR_PRODUCT_MAX) {
 			product.count = MR_PRODUCT_MAX;
