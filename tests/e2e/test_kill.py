@@ -229,6 +229,17 @@ class Killed(unittest.TestCase):
                     self.assertEqual(status, 128 + word)
                     self.assertIn("before the work was done", said)
 
+    def test_interrupted_while_all_stand_still(self):
+        process = self.start(SHAPES[0], "held")
+        mr.wait_until(lambda: len(workers_of(process.pid)) == 4, "a worker of each kind")
+        for pid in workers_of(process.pid):
+            os.kill(pid, signal.SIGSTOP)
+        begin = time.monotonic()
+        process.terminate()
+        status, said = self.expect_end(process, begin)
+        process.stdin.close()
+        self.assertEqual(status, 128 + signal.SIGTERM, said)
+
     def test_stopped_and_continued(self):
         """A worker that stands still for a while holds the others up, and nothing else."""
         for _ in range(max(ROUNDS // 3, 1)):

@@ -6,7 +6,10 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -48,6 +51,7 @@ const struct mr_stage_ops *mr_stage_find(const char *name)
 /* ---- workers without a supervisor ---- */
 
 #define RECEIVERS 2
+#define WAIT_US 10000000
 
 struct world {
 	struct mr_setup setup;
@@ -68,7 +72,7 @@ static struct mr_worker *new_worker(const struct world *world, uint32_t number)
 
 static void meet(struct world *world)
 {
-	int64_t end_us = mr_clock_us() + 10000000;
+	int64_t end_us = mr_clock_us() + WAIT_US;
 	bool all = false;
 	while (!all) {
 		assert_true(mr_clock_us() < end_us);
@@ -125,16 +129,42 @@ static bool sends(struct world *world, int64_t now_us)
 
 /* ---- inline records ---- */
 
+/* A spread pair may take nothing yet, and then the next one is asked. */
+static void send_all(struct world *world)
+{
+	int64_t end_us = mr_clock_us() + WAIT_US;
+	while (!mr_worker_is_sent(world->sender)) {
+		bool moved;
+		assert_true(mr_clock_us() < end_us);
+		assert_int_equal(mr_worker_send(world->sender, true, 1, &moved, NULL), MR_OK);
+	}
+}
+
+/* Whom the batch went to, with the batch in hand. */
+static struct mr_worker *receive(struct world *world)
+{
+	int64_t end_us = mr_clock_us() + WAIT_US;
+	for (size_t i = 0;; i = (i + 1) % RECEIVERS) {
+		enum mr_err err = mr_worker_receive(world->receivers[i], NULL);
+		if (err == MR_OK)
+			return world->receivers[i];
+		assert_int_equal(err, MR_AGAIN);
+		assert_true(mr_clock_us() < end_us);
+	}
+}
+
 static void inline_records_cross_a_link(void **state)
 {
 	(void)state;
 	struct world world;
 	struct mr_error error = {0};
 	open_world(&world, MR_LINK_SPREAD, MR_CONTENT_RECORDS);
-	struct mr_worker *to = world.receivers[0];
-	assert_int_equal(mr_chain_open(&to->chain, &world.setup.topology.groups[1], &to->writer,
-				       &to->env, &error),
-			 MR_OK);
+	for (size_t i = 0; i < RECEIVERS; i++) {
+		struct mr_worker *to = world.receivers[i];
+		assert_int_equal(mr_chain_open(&to->chain, &world.setup.topology.groups[1],
+					       &to->writer, &to->env, &error),
+				 MR_OK);
+	}
 	struct mr_record record = {.bytes = S("{\"n\":1}"),
 				   .origin = {.source = 1, .partition = 2, .position = 3},
 				   .name = 4,
@@ -142,13 +172,8 @@ static void inline_records_cross_a_link(void **state)
 				   .arrival_us = 6};
 	mr_writer_record(&world.sender->writer, &record);
 	mr_writer_record(&world.sender->writer, &record);
-	bool moved = false;
-	assert_int_equal(mr_worker_send(world.sender, true, 1, &moved, &error), MR_OK);
-	assert_true(moved && mr_worker_is_sent(world.sender));
-	enum mr_err err;
-	while ((err = mr_worker_receive(to, &error)) == MR_AGAIN)
-		usleep(1000);
-	assert_int_equal(err, MR_OK);
+	send_all(&world);
+	struct mr_worker *to = receive(&world);
 	assert_int_equal(mr_chain_go(&to->chain, &error), MR_OK);
 	const struct seen *seen = to->chain.items[0].state;
 	assert_int_equal(seen->count, 2);
@@ -170,19 +195,36 @@ static void signal_to(struct world *world, uint8_t key_group)
 	mr_writer_signal(&world->sender->writer, &signal);
 }
 
-/* The second receiver reads nothing: fill its pair, and all that lies between, until nothing moves.
- */
-static void block_second(struct world *world, int64_t now_us)
+/* A socket that nobody answers at takes the second receiver's place: its pair never meets, so a
+ * batch waits for it, and more signals behind that. The result is the socket. */
+static int block_second(struct world *world, int64_t now_us)
 {
-	for (int quiet = 0; quiet < 10; quiet++) {
-		while (mr_writer_ready(&world->sender->writer))
-			signal_to(world, 255);
-		if (sends(world, now_us))
-			quiet = 0;
-		else
-			usleep(10000);
-	}
-	assert_true(world->sender->outlets[0].peers[1].held.waits);
+	struct mr_downstream *second = &world->sender->outlets[0].peers[1];
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	char endpoint[MR_ENDPOINT_MAX];
+	snprintf(address.sun_path, sizeof address.sun_path, "%s/deaf", world->directory);
+	snprintf(endpoint, sizeof endpoint, "ipc://%s", address.sun_path);
+	int deaf = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(deaf, (struct sockaddr *)&address, sizeof address), 0);
+	assert_int_equal(listen(deaf, 1), 0);
+	mr_link_tx_close(second->tx);
+	assert_int_equal(mr_link_tx_open(world->sender->context, endpoint, 1, 0,
+					 mr_fields_hash(world->setup.fields), &second->tx, NULL),
+			 MR_OK);
+	bool moved = false;
+	signal_to(world, 255);
+	assert_int_equal(mr_worker_send(world->sender, true, now_us, &moved, NULL), MR_OK);
+	assert_true(!moved && second->held.waits);
+	signal_to(world, 255);
+	return deaf;
+}
+
+static void unblock_second(const struct world *world, int deaf)
+{
+	char path[sizeof world->directory + sizeof "/deaf"];
+	snprintf(path, sizeof path, "%s/deaf", world->directory);
+	unlink(path);
+	close(deaf);
 }
 
 static void a_lane_leaves_by_its_own_age(void **state)
@@ -209,12 +251,13 @@ static void a_blocked_lane_ages_no_other(void **state)
 	(void)state;
 	struct world world;
 	open_world(&world, MR_LINK_KEYED, MR_CONTENT_SIGNALS);
-	block_second(&world, 1000);
+	int deaf = block_second(&world, 1000);
 	assert_false(sends(&world, 1000 + 10 * LATEST_US));
 	signal_to(&world, 0);
 	assert_false(sends(&world, 1001 + 10 * LATEST_US));
 	assert_false(sends(&world, 1000 + 11 * LATEST_US));
 	assert_true(sends(&world, 1001 + 11 * LATEST_US));
+	unblock_second(&world, deaf);
 	close_world(&world);
 }
 
