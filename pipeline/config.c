@@ -101,14 +101,20 @@ enum mr_err mr_config_int(const struct mr_config *config, const char *name, int6
 {
 	const struct mr_setting_row *row = row_of(name);
 	const char *value = mr_config_get(config, name, 0);
-	assert(row->kind == MR_SETTING_NUMBER);
+	bool limit = row->kind == MR_SETTING_LIMIT;
+	assert(limit || row->kind == MR_SETTING_NUMBER);
 	*out = row->fallback;
 	if (value == NULL)
 		return MR_OK;
 	if (mr_parse_int64(mr_slice(value), out) && *out >= row->least && *out <= row->most)
 		return MR_OK;
-	return mr_error_set(error, MR_CONFIG, "%s: \"%s\" is not a whole number from %lld to %lld",
-			    name, value, (long long)row->least, (long long)row->most);
+	if (limit && strcmp(value, "unlimited") == 0) {
+		*out = MR_UNLIMITED;
+		return MR_OK;
+	}
+	return mr_error_set(
+	    error, MR_CONFIG, "%s: \"%s\" is not a whole number from %lld to %lld%s", name, value,
+	    (long long)row->least, (long long)row->most, limit ? ", nor the word unlimited" : "");
 }
 
 void mr_config_encode(const struct mr_config *config, struct mr_buf *out)

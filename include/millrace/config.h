@@ -8,7 +8,14 @@
 
 #include "millrace/text.h"
 
-enum mr_setting_kind { MR_SETTING_TEXT, MR_SETTING_TEXTS, MR_SETTING_FLAG, MR_SETTING_NUMBER };
+enum mr_setting_kind {
+	MR_SETTING_TEXT,
+	MR_SETTING_TEXTS,
+	MR_SETTING_FLAG,
+	MR_SETTING_NUMBER,
+	MR_SETTING_LIMIT
+};
+#define MR_UNLIMITED INT64_MAX
 /* One row of setting.def. */
 struct mr_setting_row {
 	const char *name;
@@ -41,8 +48,8 @@ const char *mr_config_get(const struct mr_config *config, const char *name, size
 const char *mr_config_next(const struct mr_config *config, const char *name, size_t *at);
 size_t mr_config_count(const struct mr_config *config, const char *name);
 bool mr_config_flag(const struct mr_config *config, const char *name);
-/* A whole number in the setting's range, its default where it is not set; MR_CONFIG where the text
- * is none. */
+/* A whole number in the setting's range, MR_UNLIMITED where a limit is that, the default where it
+ * is not set; MR_CONFIG where the text is neither. */
 enum mr_err mr_config_int(const struct mr_config *config, const char *name, int64_t *out,
 			  struct mr_error *error);
 

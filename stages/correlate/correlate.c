@@ -97,16 +97,14 @@ static enum mr_err rule_open(const struct mr_catalog *catalog, struct corr_rule 
 
 static enum mr_err lateness_read(struct corr *corr, struct mr_error *error)
 {
-	const char *text = mr_config_get(corr->env->config, "lateness", 0);
 	int64_t seconds;
 	corr->lateness_us = CORR_UNLIMITED;
-	if (corr->env->finite || (text != NULL && strcmp(text, "unlimited") == 0))
+	if (corr->env->finite)
 		return MR_OK;
 	enum mr_err err = mr_config_int(corr->env->config, "lateness", &seconds, error);
-	if (err != MR_OK)
-		return mr_error_prefix(error, "seconds, or the word unlimited");
-	corr->lateness_us = seconds * 1000000;
-	return MR_OK;
+	if (err == MR_OK && seconds != MR_UNLIMITED)
+		corr->lateness_us = seconds * 1000000;
+	return err;
 }
 
 static enum mr_err ceiling_read(struct corr *corr, struct mr_error *error)

@@ -301,6 +301,8 @@ static void test_config(void **state)
 	mr_config_add(&config, "rules", "a");
 	mr_config_add(&config, "rules", "b");
 	mr_config_add(&config, "region_bytes", "12x");
+	mr_config_add(&config, "lateness", "unlimited");
+	mr_config_add(&config, "state_bytes", "unlimited");
 	struct mr_buf bytes = {0};
 	mr_config_encode(&config, &bytes);
 	struct mr_config back = {0};
@@ -314,6 +316,9 @@ static void test_config(void **state)
 	assert_int_equal(mr_config_int(&back, "region_bytes", &number, &error), MR_CONFIG);
 	assert_string_equal(error.text,
 			    "region_bytes: \"12x\" is not a whole number from 65536 to 1048576");
+	assert_int_equal(mr_config_int(&back, "lateness", &number, &error), MR_OK);
+	assert_true(number == MR_UNLIMITED);
+	assert_int_equal(mr_config_int(&back, "state_bytes", &number, &error), MR_CONFIG);
 	assert_int_equal(mr_config_int(&back, "max_record_bytes", &number, &error), MR_OK);
 	assert_int_equal(number, 1 << 20);
 	/* One that a program of another version knows. */
