@@ -17,7 +17,7 @@ static const struct mr_enricher *const enrichers[] = {
 
 struct enrich_state {
 	void *states[ENRICHER_COUNT]; /* NULL where it is not active */
-	struct enrich_chunk chunk;
+	struct enrich_set set;
 	struct enrich_pass now;                             /* what rules ask for */
 	struct enrich_pass later;                           /* all else */
 	uint32_t found[ENRICHER_COUNT][MR_EVENTS_TOGETHER]; /* what each found of the events */
@@ -67,7 +67,7 @@ static enum mr_err open_stage(void *opaque, const struct mr_stage_env *env, stru
 {
 	struct enrich_state *state = opaque;
 
-	state->chunk.counters = env->counters;
+	state->set.counters = env->counters;
 	for (int id = 1; id < MR_F_NORMALISED_END; id++) {
 		state->now.adds[id] = mr_fields_asked(env->fields, (mr_field)id);
 		state->later.adds[id] = !state->now.adds[id];
@@ -93,19 +93,19 @@ static enum mr_err open_stage(void *opaque, const struct mr_stage_env *env, stru
 static enum mr_err apply(void *opaque, struct mr_events *events, struct mr_error *error)
 {
 	struct enrich_state *state = opaque;
-	struct enrich_chunk *chunk = &state->chunk;
+	struct enrich_set *set = &state->set;
 
 	(void)error;
 	assert(events->count <= MR_EVENTS_TOGETHER);
-	chunk->events = events;
-	chunk->count = events->count;
-	for (uint32_t i = 0; i < chunk->count; i++)
-		chunk->addresses[i] =
-		    address_parse(mr_event_text(events, enrich_event(chunk, i), MR_F_SRC_IP));
+	set->events = events;
+	set->count = events->count;
+	for (uint32_t i = 0; i < set->count; i++)
+		set->addresses[i] =
+		    address_parse(mr_event_text(events, enrich_event(set, i), MR_F_SRC_IP));
 	for (size_t i = 0; i < ENRICHER_COUNT; i++) {
-		chunk->found = state->found[i];
+		set->found = state->found[i];
 		if (state->states[i] != NULL)
-			enrichers[i]->apply(state->states[i], &state->now, chunk);
+			enrichers[i]->apply(state->states[i], &state->now, set);
 	}
 	return MR_OK;
 }

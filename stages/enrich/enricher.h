@@ -11,7 +11,7 @@
 #include "address.h"
 
 /* The events in hand, with what several enrichers need of them. */
-struct enrich_chunk {
+struct enrich_set {
 	struct mr_events *events;
 	uint32_t count;
 	uint32_t *found; /* for each, what the enricher in hand found: its own number, 0 nothing */
@@ -19,9 +19,9 @@ struct enrich_chunk {
 	struct address addresses[MR_EVENTS_TOGETHER]; /* of src_endpoint.ip */
 };
 
-static inline struct mr_event *enrich_event(const struct enrich_chunk *chunk, uint32_t i)
+static inline struct mr_event *enrich_event(const struct enrich_set *set, uint32_t i)
 {
-	return &chunk->events->items[i];
+	return &set->events->items[i];
 }
 
 /* Which fields are added now. Those that rules ask for come with apply, the others with complete.
@@ -57,10 +57,10 @@ struct mr_enricher {
 	enum mr_err (*open)(void *state, const struct mr_stage_env *env, bool *active_out,
 			    struct mr_error *error);
 
-	/* Add fields to all events of the chunk. Works in passes: gather the keys of all events,
+	/* Add fields to all events of the set. Works in passes: gather the keys of all events,
 	 * look them up with prefetch, add those of its fields that the pass adds. Texts that it
 	 * adds live as long as the batch. */
-	void (*apply)(void *state, const struct enrich_pass *pass, struct enrich_chunk *chunk);
+	void (*apply)(void *state, const struct enrich_pass *pass, struct enrich_set *set);
 
 	/* Add the pass's fields to one event, of which apply found this. NULL where apply adds all
 	 * that there is, whatever the pass. */

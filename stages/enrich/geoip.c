@@ -1,7 +1,7 @@
 /* geoip.c - the GeoIP enricher: country, city, network operator and anonymity of an address.
  *
  * Called by enrich.c. prepare turns the databases of setting "geoip" into the table "enrich.geoip";
- * apply looks all addresses of a chunk up at once. A database that is missing or damaged ends
+ * apply looks all addresses of a set up at once. A database that is missing or damaged ends
  * prepare with MR_CONFIG and its name. */
 #include "geoip.h"
 #include "geoip_build.h"
@@ -155,7 +155,7 @@ static void prefetch_texts(const struct geoip_table *table, const struct geoip_p
 }
 
 void geoip_apply(const struct geoip_table *table, const struct enrich_pass *pass,
-		 struct enrich_chunk *chunk)
+		 struct enrich_set *set)
 {
 	static const mr_field fields[] = {MR_F_SRC_COUNTRY, MR_F_SRC_CITY,      MR_F_SRC_REGION,
 					  MR_F_SRC_LAT,     MR_F_SRC_LONG,      MR_F_SRC_ASN,
@@ -163,23 +163,22 @@ void geoip_apply(const struct geoip_table *table, const struct enrich_pass *pass
 	bool adds = enrich_pass_any(pass, fields, sizeof(fields) / sizeof(fields[0]));
 	uint64_t hits = 0;
 
-	geoip_table_find(table, chunk->addresses, chunk->count, chunk->found);
-	for (uint32_t i = 0; adds && i < chunk->count; i++)
-		prefetch_place(table, &table->places[chunk->found[i]]);
-	for (uint32_t i = 0; i < chunk->count; i++) {
-		hits += chunk->found[i] != 0;
-		if (adds && i + AHEAD < chunk->count)
-			prefetch_texts(table, &table->places[chunk->found[i + AHEAD]]);
-		if (adds && chunk->found[i] != 0)
-			add_place(table, pass, chunk->found[i], chunk->events,
-				  enrich_event(chunk, i));
+	geoip_table_find(table, set->addresses, set->count, set->found);
+	for (uint32_t i = 0; adds && i < set->count; i++)
+		prefetch_place(table, &table->places[set->found[i]]);
+	for (uint32_t i = 0; i < set->count; i++) {
+		hits += set->found[i] != 0;
+		if (adds && i + AHEAD < set->count)
+			prefetch_texts(table, &table->places[set->found[i + AHEAD]]);
+		if (adds && set->found[i] != 0)
+			add_place(table, pass, set->found[i], set->events, enrich_event(set, i));
 	}
-	mr_count(chunk->counters, MR_C_GEO_HITS, hits);
+	mr_count(set->counters, MR_C_GEO_HITS, hits);
 }
 
-static void apply(void *opaque, const struct enrich_pass *pass, struct enrich_chunk *chunk)
+static void apply(void *opaque, const struct enrich_pass *pass, struct enrich_set *set)
 {
-	geoip_apply(opaque, pass, chunk);
+	geoip_apply(opaque, pass, set);
 }
 
 static void complete(void *opaque, const struct enrich_pass *pass, uint32_t found,

@@ -1,4 +1,4 @@
-/* geoip.h - what geoip.c does with a chunk of events, for any open table. */
+/* geoip.h - what geoip.c does with a set of events, for any open table. */
 #ifndef MILLRACE_ENRICH_GEOIP_H
 #define MILLRACE_ENRICH_GEOIP_H
 
@@ -8,6 +8,6 @@
 /* Adds the pass's fields of what the table knows of the events' addresses. Whatever the table's
  * cells, places and texts say, nothing is read outside of it. */
 void geoip_apply(const struct geoip_table *table, const struct enrich_pass *pass,
-		 struct enrich_chunk *chunk);
+		 struct enrich_set *set);
 
 #endif

@@ -1,6 +1,6 @@
 /* geoip_table.c - looks addresses up in the flat GeoIP table.
  *
- * Called by geoip.c for each chunk of events. Works in passes: each touches the memory that the
+ * Called by geoip.c for each set of events. Works in passes: each touches the memory that the
  * next one needs, for all addresses of the batch, so that cache misses overlap. A table that is not
  * whole is MR_BAD_INPUT when it is opened; later nothing fails. */
 #include "geoip_table.h"

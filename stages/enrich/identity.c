@@ -22,7 +22,7 @@ enum key { KEY_UID, KEY_NAME, KEY_APP, KEY_COUNT };
 
 struct identity_state {
 	struct identity_table table;
-	struct mr_arena arena;                    /* of folded keys, reset for each chunk */
+	struct mr_arena arena;                    /* of folded keys, reset for each set */
 	uint32_t pending[MR_EVENTS_TOGETHER];     /* events whose actor is not yet found */
 	struct mr_slice text[MR_EVENTS_TOGETHER]; /* of each pending one: its key, folded */
 	uint64_t hash[MR_EVENTS_TOGETHER];
@@ -141,32 +141,32 @@ static bool is_service(const struct mr_events *events, const struct mr_event *ev
 	return memchr(name.at, '@', name.len) == NULL;
 }
 
-static struct mr_slice key_of(struct identity_state *state, const struct enrich_chunk *chunk,
+static struct mr_slice key_of(struct identity_state *state, const struct enrich_set *set,
 			      uint32_t i, enum key which)
 {
 	static const mr_field fields[KEY_COUNT] = {MR_F_ACTOR_UID, MR_F_ACTOR_NAME, MR_F_APP_UID};
-	const struct mr_event *event = enrich_event(chunk, i);
-	struct mr_slice text = mr_event_text(chunk->events, event, fields[which]);
-	if (text.len == 0 || (which == KEY_APP && !is_service(chunk->events, event)))
+	const struct mr_event *event = enrich_event(set, i);
+	struct mr_slice text = mr_event_text(set->events, event, fields[which]);
+	if (text.len == 0 || (which == KEY_APP && !is_service(set->events, event)))
 		return (struct mr_slice){"", 0};
 	char *folded = mr_arena_alloc(&state->arena, mr_fold_max(text.len));
 	struct mr_slice key = {folded, mr_fold(text.at, text.len, folded)};
 	if (is_system(key))
 		return (struct mr_slice){"", 0};
-	chunk->found[i] = NOBODY; /* until a key is found */
+	set->found[i] = NOBODY; /* until a key is found */
 	return bare_key(key);
 }
 
 /* ---- looking up ---- */
 
 /* One kind of key for all events that are pending, in passes; returns how many stay so. */
-static uint32_t find_by(struct identity_state *state, const struct enrich_chunk *chunk,
-			uint32_t count, enum key which)
+static uint32_t find_by(struct identity_state *state, const struct enrich_set *set, uint32_t count,
+			enum key which)
 {
 	const struct identity_table *table = &state->table;
 	uint32_t left = 0;
 	for (uint32_t n = 0; n < count; n++) {
-		state->text[n] = key_of(state, chunk, state->pending[n], which);
+		state->text[n] = key_of(state, set, state->pending[n], which);
 		state->hash[n] = identity_hash(table, state->text[n]);
 	}
 	for (uint32_t n = 0; n < count; n++)
@@ -176,23 +176,23 @@ static uint32_t find_by(struct identity_state *state, const struct enrich_chunk 
 		const struct identity_person *person =
 		    identity_find(table, state->text[n], state->hash[n]);
 		if (person != NULL)
-			chunk->found[i] = identity_place(table, person);
+			set->found[i] = identity_place(table, person);
 		else
 			state->pending[left++] = i;
 	}
 	return left;
 }
 
-static void find_all(struct identity_state *state, const struct enrich_chunk *chunk)
+static void find_all(struct identity_state *state, const struct enrich_set *set)
 {
-	uint32_t count = chunk->count;
+	uint32_t count = set->count;
 	mr_arena_reset(&state->arena);
 	for (uint32_t i = 0; i < count; i++) {
 		state->pending[i] = i;
-		chunk->found[i] = 0;
+		set->found[i] = 0;
 	}
 	for (enum key which = KEY_UID; which < KEY_COUNT && count > 0; which++)
-		count = find_by(state, chunk, count, which);
+		count = find_by(state, set, count, which);
 }
 
 /* ---- adding fields ---- */
@@ -295,23 +295,23 @@ static void complete(void *opaque, const struct enrich_pass *pass, uint32_t foun
 		enrich_add_bool(pass, events, event, MR_F_ACTOR_KNOWN, false);
 }
 
-static void apply(void *opaque, const struct enrich_pass *pass, struct enrich_chunk *chunk)
+static void apply(void *opaque, const struct enrich_pass *pass, struct enrich_set *set)
 {
 	struct identity_state *state = opaque;
 	uint64_t hits = 0;
 	uint64_t unknown = 0;
-	find_all(state, chunk);
-	for (uint32_t i = 0; i < chunk->count; i++) {
+	find_all(state, set);
+	for (uint32_t i = 0; i < set->count; i++) {
 		const struct identity_person *ahead =
-		    i + AHEAD < chunk->count ? person_of(state, chunk->found[i + AHEAD]) : NULL;
+		    i + AHEAD < set->count ? person_of(state, set->found[i + AHEAD]) : NULL;
 		if (ahead != NULL)
 			prefetch_texts(&state->table, pass, ahead);
-		hits += person_of(state, chunk->found[i]) != NULL;
-		unknown += chunk->found[i] == NOBODY;
-		complete(state, pass, chunk->found[i], chunk->events, enrich_event(chunk, i));
+		hits += person_of(state, set->found[i]) != NULL;
+		unknown += set->found[i] == NOBODY;
+		complete(state, pass, set->found[i], set->events, enrich_event(set, i));
 	}
-	mr_count(chunk->counters, MR_C_IDENTITY_HITS, hits);
-	mr_count(chunk->counters, MR_C_IDENTITY_UNKNOWN, unknown);
+	mr_count(set->counters, MR_C_IDENTITY_HITS, hits);
+	mr_count(set->counters, MR_C_IDENTITY_UNKNOWN, unknown);
 }
 
 static void close_identity(void *opaque)

@@ -1,6 +1,6 @@
 /* identity_table.c - the look-up of people in a mapped table.
  *
- * Called by identity.c for each chunk of events, by identity_command.c once. Any bytes survive:
+ * Called by identity.c for each set of events, by identity_command.c once. Any bytes survive:
  * what does not fit is not found. */
 #include "identity_table.h"
 

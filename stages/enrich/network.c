@@ -70,28 +70,28 @@ static enum mr_err open_network(void *opaque, const struct mr_stage_env *env, bo
 	return network_table_open(bytes, &state->table, error);
 }
 
-static void apply(void *opaque, const struct enrich_pass *pass, struct enrich_chunk *chunk)
+static void apply(void *opaque, const struct enrich_pass *pass, struct enrich_set *set)
 {
 	const struct network_state *state = opaque;
 	const struct network_table *table = &state->table;
 	uint64_t hits = 0;
 
 	(void)pass; /* few addresses are in a named network: what there is is added at once */
-	for (uint32_t i = 0; i < chunk->count; i++) {
-		const struct network_entry *entry = network_table_find(table, &chunk->addresses[i]);
-		struct mr_event *event = enrich_event(chunk, i);
+	for (uint32_t i = 0; i < set->count; i++) {
+		const struct network_entry *entry = network_table_find(table, &set->addresses[i]);
+		struct mr_event *event = enrich_event(set, i);
 
 		if (entry == NULL)
 			continue;
 		hits++;
-		mr_event_add_text(chunk->events, event, MR_F_SRC_NETWORK,
+		mr_event_add_text(set->events, event, MR_F_SRC_NETWORK,
 				  (struct mr_slice){table->texts + entry->name, entry->name_len});
 		if (entry->kind_len > 0)
 			mr_event_add_text(
-			    chunk->events, event, MR_F_SRC_NETWORK_KIND,
+			    set->events, event, MR_F_SRC_NETWORK_KIND,
 			    (struct mr_slice){table->texts + entry->kind, entry->kind_len});
 	}
-	mr_count(chunk->counters, MR_C_NETWORK_HITS, hits);
+	mr_count(set->counters, MR_C_NETWORK_HITS, hits);
 }
 
 const struct mr_enricher mr_enricher_network = {

@@ -30,7 +30,7 @@ static struct {
 	struct mr_fields *fields;
 	struct mr_events events;
 	struct mr_counters counters;
-	struct enrich_chunk chunk;
+	struct enrich_set set;
 	struct enrich_pass pass; /* adds every field */
 	uint32_t found[TEXTS];
 	uint64_t sum; /* so that every byte of a text is read */
@@ -101,9 +101,9 @@ static void make_table(void)
 	close(fd);
 	world.fields = mr_fields_new();
 	mr_events_init(&world.events, world.fields, TEXTS);
-	world.chunk.counters = &world.counters;
+	world.set.counters = &world.counters;
 	for (unsigned i = 0; i < TEXTS; i++)
-		world.chunk.addresses[i] = address_parse(mr_slice(texts[i]));
+		world.set.addresses[i] = address_parse(mr_slice(texts[i]));
 }
 
 /* ---- the changes ---- */
@@ -111,7 +111,7 @@ static void make_table(void)
 /* Of the big parts only the items that the look-ups come by: which byte of those is meant. */
 static uint64_t byte_of(enum geoip_part part, uint32_t at, uint64_t size)
 {
-	const struct address *address = &world.chunk.addresses[at / 8 % TEXTS];
+	const struct address *address = &world.set.addresses[at / 8 % TEXTS];
 
 	if (part == GEOIP_PART_CELLS)
 		return (uint64_t)(address->v4 >> 8) * 4 + at % 4;
@@ -159,11 +159,11 @@ static void look_up(const struct geoip_table *table)
 	mr_events_reset(&world.events);
 	for (unsigned i = 0; i < TEXTS; i++)
 		mr_events_push(&world.events);
-	world.chunk.events = &world.events;
-	world.chunk.count = TEXTS;
-	world.chunk.found = world.found;
+	world.set.events = &world.events;
+	world.set.count = TEXTS;
+	world.set.found = world.found;
 	memset(&world.pass, 1, sizeof(world.pass));
-	geoip_apply(table, &world.pass, &world.chunk);
+	geoip_apply(table, &world.pass, &world.set);
 	for (unsigned i = 0; i < TEXTS; i++) {
 		for (mr_field field = 1; field < MR_F_NORMALISED_END; field++)
 			touch(mr_event_get(&world.events, &world.events.items[i], field));
