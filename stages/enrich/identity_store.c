@@ -152,7 +152,12 @@ enum mr_err identity_store_entry(const char *generation, uint32_t number, struct
 		mdb_txn_abort(txn);
 	if (env != NULL)
 		mdb_env_close(env);
-	return code == 0 ? MR_OK : lmdb_error(error, generation, code);
+	if (code == 0)
+		return MR_OK;
+	char *path = mr_asprintf("%s/data.mdb", generation);
+	enum mr_err err = lmdb_error(error, path, code);
+	free(path);
+	return err;
 }
 
 /* ---- a new generation ---- */

@@ -74,6 +74,9 @@ class Identity(unittest.TestCase):
         before = sorted(os.listdir(generation))
         self.assertEqual(json.loads(self.show("a").stdout)["id"], "1")
         self.assertEqual(sorted(os.listdir(generation)), before)
+        entries = os.path.join(generation, "data.mdb")
+        os.remove(entries)
+        self.assertIn(entries + ": No such file", self.show("a").stderr)
 
     def test_only_the_first_ten_are_named(self):
         path = self.write("p", '{"id":"1","upn":"a"}\n' * 13 + '{"id":"2"}\n' * 12)
