@@ -9,10 +9,10 @@ static const char rules_help[] =
     "usage: millrace rules check [--json] [--placeholders FILE] FILE|DIR...\n"
     "       millrace rules list [--placeholders FILE] FILE|DIR...\n"
     "\n"
-    "check compiles rules and says what is refused and why; list names those that are not. One "
+    "check compiles rules and says what is refused and why, and what is odd; list names those "
     "that\n"
-    "a correlation names is \"base only\", without alerts of its own, unless one says `generate: "
-    "true`.\n"
+    "are not refused, and says on standard error which are. One that a correlation names is\n"
+    "\"base only\", without alerts of its own, unless one says `generate: true`.\n"
     "Exit status: 0 nothing was refused, 1 something was, 2 a path can't be read.\n";
 
 /* ---- check ---- */
@@ -107,6 +107,15 @@ static void put_list(struct mr_buf *out, const struct sigma_set *set)
 	}
 }
 
+/* Apart from the list, which programs read. */
+static void tell_refused(const struct sigma_set *set)
+{
+	struct mr_buf out = {0};
+	put_lines(&out, "refused", &set->refused);
+	fwrite(out.data, 1, out.len, stderr);
+	mr_buf_fini(&out);
+}
+
 /* ---- the command ---- */
 
 struct wish {
@@ -126,6 +135,8 @@ static int report(const struct wish *wish, const struct sigma_set *set)
 		put_text(&out, set);
 	bool written = fwrite(out.data, 1, out.len, stdout) == out.len && fflush(stdout) == 0;
 	mr_buf_fini(&out);
+	if (!wish->check && set->refused.count > 0)
+		tell_refused(set);
 	if (!written) {
 		mr_log(MR_LOG_ERROR, "millrace rules: standard output cannot be written to");
 		return 1;

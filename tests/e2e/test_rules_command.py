@@ -79,7 +79,10 @@ class Rules(unittest.TestCase):
             result = rules("list", path, self.write("over.yml", over + generate))
             self.assertEqual([line.split("\t")[2] for line in result.stdout.splitlines()],
                              ["detection" + mark, "temporal"])
-        self.assertEqual(rules("list", path, self.write("bad.yml", "title: Bad\n")).returncode, 1)
+        bad = self.write("bad.yml", "title: Bad\n")
+        result = rules("list", path, bad)
+        self.assertEqual((result.returncode, result.stdout), (1, f"good\thigh\tdetection\tGood\t{path}\n"))
+        self.assertTrue(result.stderr.startswith(f"{bad}:1:1: refused: "), result.stderr)
 
     def test_own_rules(self):
         result = rules("check", "--json", os.path.join(ROOT, "rules"))
