@@ -214,6 +214,9 @@ void sigma_sources_add(struct mr_arena *arena, struct sigma_sources *sources,
 
 /* Title, id, level and the rest into source->rule. */
 bool sigma_meta_read(struct sigma_scope *scope, struct sigma_source *source);
+/* When correlations are linked: warns of alerts without severity, and of a severity without alerts.
+ */
+void sigma_level_lint(struct sigma_builder *load, const struct sigma_source *source);
 bool sigma_logsource_read(struct sigma_scope *scope, struct sigma_yaml *root,
 			  struct sigma_logsource *out);
 

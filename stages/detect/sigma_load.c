@@ -306,8 +306,10 @@ static void compile_detection(struct loading *load, struct sigma_source *source,
 
 /* ---- the set ---- */
 
-static void put_in_catalog(struct mr_catalog *catalog, struct sigma_source *source)
+static void put_in_catalog(struct sigma_builder *builder, struct sigma_source *source)
 {
+	struct mr_catalog *catalog = &builder->set->catalog;
+	sigma_level_lint(builder, source);
 	source->index = catalog->count;
 	catalog->rules[catalog->count++] = source->rule;
 	catalog->inactive += source->rule.inactive;
@@ -341,11 +343,11 @@ static void make_set(struct loading *load)
 	catalog->filters = load->filters.count;
 	for (uint32_t i = 0; i < load->detections.count; i++) {
 		if (!load->detections.items[i]->refused)
-			put_in_catalog(catalog, load->detections.items[i]);
+			put_in_catalog(&load->builder, load->detections.items[i]);
 	}
 	for (uint32_t i = 0; i < load->correlations.count; i++) {
 		if (!load->correlations.items[i]->refused)
-			put_in_catalog(catalog, load->correlations.items[i]);
+			put_in_catalog(&load->builder, load->correlations.items[i]);
 	}
 	sigma_correlations_finish(&load->builder, &load->detections, &load->correlations);
 	catalog->refused = set->refused.count;

@@ -110,6 +110,40 @@ static void lint_keys(struct sigma_scope *scope, const struct sigma_yaml *root)
 	}
 }
 
+/* Tags of other name spaces are anybody's, but one that is nearly ATT&CK's is a slip. */
+static void lint_tags(struct sigma_scope *scope, const struct sigma_yaml *root,
+		      const struct mr_texts *tags)
+{
+	static const char *const known[] = {"attack"};
+	for (uint32_t i = 0; i < tags->count; i++) {
+		struct mr_slice tag = tags->items[i];
+		const char *dot = memchr(tag.at, '.', tag.len);
+		struct mr_slice space = {tag.at, dot == NULL ? 0 : (size_t)(dot - tag.at)};
+		struct mr_slice rest = {tag.at + space.len, tag.len - space.len};
+		if (!mr_fold_eq(space, mr_slice(known[0])) &&
+		    mr_text_nearest(space, known, 1) != NULL)
+			sigma_warn(scope, SIGMA_AT(sigma_yaml_get(root, "tags")),
+				   "the tag \"%.*s\" names no technique or tactic; is \"%s%.*s\" "
+				   "meant?",
+				   SIGMA_SHOW(tag), known[0], SIGMA_SHOW(rest));
+	}
+}
+
+void sigma_level_lint(struct sigma_builder *load, const struct sigma_source *source)
+{
+	const struct sigma_yaml *root = source->root;
+	const struct sigma_yaml *level = sigma_yaml_get(root, "level");
+	struct sigma_scope scope = {
+	    .load = load, .arena = load->arena, .file = source->file, .id = source->id};
+	if (source->rule.alerts && (level == NULL || level->type == SIGMA_YAML_NULL))
+		sigma_warn(&scope, SIGMA_AT(root),
+			   "\"level\" is missing: the severity of its alerts is Unknown");
+	if (!source->rule.alerts && source->rule.level >= MR_LEVEL_MEDIUM)
+		sigma_warn(&scope, SIGMA_AT(level),
+			   "a correlation names the rule, so that it makes no alert of its own; "
+			   "`generate: true` in the correlation lets it");
+}
+
 bool sigma_meta_read(struct sigma_scope *scope, struct sigma_source *source)
 {
 	const struct sigma_yaml *root = source->root;
@@ -135,6 +169,7 @@ bool sigma_meta_read(struct sigma_scope *scope, struct sigma_source *source)
 	rule->falsepositives = list_of(scope, root, "falsepositives");
 	source->name = rule->name;
 	lint_keys(scope, root);
+	lint_tags(scope, root, &rule->tags);
 	return true;
 }
 

@@ -296,14 +296,33 @@ class Files(unittest.TestCase):
         self.assertEqual(report["rules"], 1)
         slips = rule("a", more="levle: high\nTags: [x]\ncustom: 1\nowner: me\n")
         self.assertEqual([(note["line"], note["reason"]) for note in self.check(self.write("a.yml", slips))["warnings"]],
-                         [(3, '"levle" is left out; is "level" meant?'), (4, '"Tags" is left out; is "tags" meant?')])
-        odd = rule("a").replace("{product", "{tenant: x, definition: y, product")
-        over = count("c", "[a]", ", group-by: [u], aliases: {u: {a: x}, v: {a: y}}")
+                         [(3, '"levle" is left out; is "level" meant?'), (4, '"Tags" is left out; is "tags" meant?'),
+                          (1, '"level" is missing: the severity of its alerts is Unknown')])
+        odd = rule("a", more="level: low\n").replace("{product", "{tenant: x, definition: y, product")
+        over = count("c", "[a]", ", group-by: [u], aliases: {u: {a: x}, v: {a: y}}") + "level: low\n"
         path = self.write("a.yml", odd + "---\n" + over)
         self.assertEqual([(note["line"], note["column"], note["reason"].split(":")[0])
                           for note in self.check(path)["warnings"]],
-                         [(3, 13, "\"tenant\" is left out of the logsource"),
-                          (8, 117, "the alias \"v\" is used nowhere")])
+                         [(4, 13, "\"tenant\" is left out of the logsource"),
+                          (9, 117, "the alias \"v\" is used nowhere")])
+
+    def test_tags_that_are_nearly_attacks(self):
+        tags = "tags: [attack.t1110, Attack.impact, attck.t1078.004, detection.threat-hunting, attac, car.2013]\n"
+        path = self.write("a.yml", rule("a", more="level: low\n" + tags))
+        self.assertEqual([(note["line"], note["column"], note["reason"]) for note in self.check(path)["warnings"]],
+                         [(4, 7, 'the tag "attck.t1078.004" names no technique or tactic; '
+                                 'is "attack.t1078.004" meant?')])
+
+    def test_severity_without_alerts_is_told(self):
+        """Nor is a level asked of a rule that makes none of its own."""
+        over = count("c", "[a]") + "level: high\n"
+        for level, generate, told in (("", "", 0), ("low", "", 0), ("medium", "", 1), ("critical", "", 1),
+                                      ("critical", "generate: true\n", 0)):
+            base = rule("a", more=f"level: {level}\n" if level else "")
+            notes = self.check(self.write("a.yml", base + "---\n" + over + generate))["warnings"]
+            self.assertEqual([(note["id"], note["line"], note["column"]) for note in notes], [("a", 3, 8)] * told)
+            self.assertTrue(all(note["reason"].startswith("a correlation names the rule, so that it makes no alert")
+                                for note in notes))
 
 
 if __name__ == "__main__":

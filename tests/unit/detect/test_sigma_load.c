@@ -3,7 +3,7 @@
 
 #define RULE(id, logsource, detection)                                                             \
 	"title: t\nid: " id "\nlogsource: " logsource "\ndetection: {s: {" detection               \
-	"}, condition: s}\n"
+	"}, condition: s}\nlevel: high\n"
 
 static void load(struct rules *rules, const char *text)
 {
@@ -62,7 +62,7 @@ static void metadata_faults(void **state)
 	REFUSED("id: x\nlogsource: {}\ndetection: {s: {a: 1}, condition: s}\n", 1, 1, "\"title\"");
 	REFUSED("title: t\ndetection: {s: {a: 1}, condition: s}\n", 1, 1, "\"logsource\"");
 	REFUSED("title: t\nlogsource: {}\n", 1, 1, "neither");
-	REFUSED(RULE("x", "{}", "a: 1") "---\n" RULE("x", "{}", "b: 1"), 7, 5, "earlier rule");
+	REFUSED(RULE("x", "{}", "a: 1") "---\n" RULE("x", "{}", "b: 1"), 8, 5, "earlier rule");
 	REFUSED("- a\n", 1, 1, "a list where a rule, a map, should stand");
 	load(&rules,
 	     "title: t\nlevel: severe\nlogsource: {}\ndetection: {s: {a: 1}, condition: s}\n");
@@ -84,13 +84,13 @@ static void actions(void **state)
 	is_text(rules.set.catalog.rules[0].title, "own");
 	is_text(rules.set.catalog.rules[1].title, "own");
 	assert_int_equal(rules.set.catalog.rules[1].level, MR_LEVEL_LOW);
-	assert_int_equal(rules.set.catalog.rules[2].level, MR_LEVEL_NONE);
+	assert_int_equal(rules.set.catalog.rules[2].level, MR_LEVEL_HIGH);
 	tree_is(&rules, 0, "a=#1");
 	tree_is(&rules, 1, "(and a=#1 b=#2)");
 	tree_is(&rules, 2, "c=#3");
 	rules_fini(&rules);
 	REFUSED("action: repeat\nid: b\n", 1, 9, "nothing stands before this");
-	REFUSED(RULE("a", "{}", "a: 1") "---\naction: reset\n---\naction: repeat\n", 8, 9,
+	REFUSED(RULE("a", "{}", "a: 1") "---\naction: reset\n---\naction: repeat\n", 9, 9,
 		"nothing stands before this");
 	REFUSED("action: bogus\n", 1, 9, "unknown action");
 }
@@ -117,7 +117,7 @@ static void filters(void **state)
 	tree_is(&rules, 0, "a=#1");
 	assert_int_equal(rules.set.warnings.count, 2); /* no `not`; b is not there */
 	rules_fini(&rules);
-	REFUSED(RULE("a", "{}", "a: 1") FILTER("any", "not t"), 12, 17, "\"t\" is not in this");
+	REFUSED(RULE("a", "{}", "a: 1") FILTER("any", "not t"), 13, 17, "\"t\" is not in this");
 }
 
 static void logsources(void **state)

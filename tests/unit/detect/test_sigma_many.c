@@ -16,11 +16,12 @@ static void make_files(const char *folder, unsigned count)
 		assert_non_null(file);
 		fprintf(file,
 			"title: t\nid: i%u\nname: n%u\nlogsource: {product: m365, service: audit}\n"
-			"detection: {s: {Operation: o%u}, condition: s}\n",
+			"detection: {s: {Operation: o%u}, condition: s}\nlevel: low\n",
 			i, i, i);
 		if (i % 10 == 0)
 			fprintf(file,
-				"---\ntitle: t\nid: c%u\ncorrelation: {type: event_count, rules: "
+				"---\ntitle: t\nid: c%u\nlevel: low\ncorrelation: {type: "
+				"event_count, rules: "
 				"[n%u], timespan: 1h, condition: {gte: 2}}\n---\ntitle: t\nid: "
 				"f%u\nlogsource: {product: m365, service: audit}\nfilter: {rules: "
 				"[n%u], s: {a: b}, condition: not s}\n",
