@@ -1,10 +1,23 @@
 /* utf16.c - byte order marks and UTF-16.
  *
  * Called by input.c: the audit search's export is UTF-8 with a mark, but what a spreadsheet saves
- * as "Unicode text" is UTF-16. Never fails. */
+ * as "Unicode text" is UTF-16, and so is what some shells and programs write, without a mark. Never
+ * fails. */
 #include "utf16.h"
 
 #define REPLACEMENT 0xfffd
+
+/* Records, and heads of columns, begin with ASCII; in UTF-8 no byte of it is 0. */
+static enum mr_encoding detect_unmarked(const unsigned char *bytes, size_t len, bool last)
+{
+	if (len >= 2 && (bytes[0] == 0) == (bytes[1] == 0))
+		return MR_ENCODING_UTF8;
+	if (len < 4)
+		return last ? MR_ENCODING_UTF8 : MR_ENCODING_UNKNOWN;
+	if ((bytes[2] == 0) != (bytes[0] == 0) || (bytes[3] == 0) != (bytes[1] == 0))
+		return MR_ENCODING_UTF8;
+	return bytes[0] == 0 ? MR_ENCODING_UTF16BE : MR_ENCODING_UTF16LE;
+}
 
 /* UNKNOWN while more bytes are needed to tell. */
 static enum mr_encoding detect(const unsigned char *bytes, size_t len, bool last, size_t *mark_out)
@@ -20,7 +33,7 @@ static enum mr_encoding detect(const unsigned char *bytes, size_t len, bool last
 		return MR_ENCODING_UTF8;
 	}
 	if (bytes[0] != 0xff && bytes[0] != 0xfe)
-		return MR_ENCODING_UTF8;
+		return detect_unmarked(bytes, len, last);
 	if (len < 2)
 		return last ? MR_ENCODING_UTF8 : MR_ENCODING_UNKNOWN;
 	if (bytes[1] != (bytes[0] ^ 1))
@@ -72,6 +85,19 @@ static void convert(struct mr_recode *recode, struct mr_slice bytes, bool last, 
 		put(out, REPLACEMENT);
 }
 
+/* What was held while it was not known what it means. */
+static void take_held(struct mr_recode *recode, size_t mark, struct mr_buf *out)
+{
+	struct mr_recode before = *recode;
+	struct mr_slice held = {(const char *)before.held + mark, before.held_len - mark};
+
+	recode->held_len = 0;
+	if (recode->encoding == MR_ENCODING_UTF8)
+		mr_buf_add(out, held.at, held.len);
+	else
+		convert(recode, held, false, out);
+}
+
 struct mr_slice mr_recode_step(struct mr_recode *recode, struct mr_slice bytes, bool last,
 			       struct mr_buf *out, size_t *skipped_out)
 {
@@ -99,12 +125,14 @@ struct mr_slice mr_recode_step(struct mr_recode *recode, struct mr_slice bytes, 
 		if (mark >= recode->held_len) {
 			text.at += mark - recode->held_len;
 			text.len -= mark - recode->held_len;
+			recode->held_len = 0;
 		} else {
-			mr_buf_add(out, recode->held + mark, recode->held_len - mark);
-			mr_buf_add(out, text.at, text.len);
-			text = (struct mr_slice){out->data, out->len};
+			take_held(recode, mark, out);
+			if (recode->encoding == MR_ENCODING_UTF8) {
+				mr_buf_add(out, text.at, text.len);
+				text = (struct mr_slice){out->data, out->len};
+			}
 		}
-		recode->held_len = 0;
 		mr_buf_fini(&start);
 		if (recode->encoding == MR_ENCODING_UTF8) {
 			*skipped_out = mark;

@@ -1,4 +1,5 @@
-/* utf16.h - byte order marks: UTF-8's is skipped, UTF-16 text becomes UTF-8.
+/* utf16.h - byte order marks: UTF-8's is skipped, UTF-16 text becomes UTF-8, with a mark or
+ * without.
  *
  * input.c puts all plain bytes through it, in pieces of any size. */
 #ifndef MILLRACE_COLLECT_UTF16_H

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
 import unittest
@@ -63,6 +64,11 @@ def packed():
     yield "envelope a line", "".join(json.dumps({"records": part}) + "\n" for part in half).encode()
     yield "export", b"\xef\xbb\xbf" + export().encode()
     yield "export in UTF-16", export().encode("utf-16")
+    yield "lines in UTF-16 with a mark", LINES.decode().encode("utf-16")
+    for form in ("utf-16-le", "utf-16-be"):
+        yield f"lines in {form}", LINES.decode().encode(form)
+        yield f"pretty array in {form}, gzip", gzip.compress(json.dumps(RECORDS, indent=2).encode(form))
+        yield f"export in {form}", export().encode(form)
     yield "export with other heads", export(";", "\n", ("auditdata", "USERIDS", "Identity", "CreationDate")).encode()
     yield "gzip", gzip.compress(LINES)
     yield "gzip members cut inside a record", gzip.compress(LINES[:1001]) + gzip.compress(LINES[1001:])
@@ -173,6 +179,15 @@ class Input(unittest.TestCase):
         run = self.scan_bytes(b"Identity,CreationDate\r\n1,2\r\n")
         self.assertEqual(run.status, 1)
         self.assertIn("line 1, column 1: the head of this CSV file names 2 columns and none is AuditData", run.stderr)
+
+    def test_a_tar_archive_is_refused_by_name(self):
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as out:
+            out.add(self.put(LINES, "records.ndjson"), "records.ndjson")
+        for data in (archive.getvalue(), gzip.compress(archive.getvalue())):
+            run = self.scan_bytes(data)
+            self.assertEqual((run.status, run.summary["records"], run.ids), (1, 0, []), run.stderr)
+            self.assertIn(f"{os.path.join(self.folder, 'in')}: offset 0: this is a tar archive: unpack it", run.stderr)
 
     def test_what_is_not_there(self):
         for name, words in (("/no/such/file", "/no/such/file: cannot open the input"),
