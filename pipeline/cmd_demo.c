@@ -338,7 +338,9 @@ static const char demo_help[] =
     "usage: millrace demo [--dir DIR] [--users N] [--events N] [--seed N] [--workers N]\n"
     "\n"
     "A synthetic tenant with planted attacks goes through every stage; at the end stands what was\n"
-    "found. Needs neither network nor licence key. --dir keeps the tenant for the next time.\n";
+    "found. Needs neither network nor licence key. --dir keeps the tenant for the next time.\n"
+    "--users: 100000 to 100000000, default 1500000; --events: 1 to 10000000000, default 1000000;\n"
+    "--workers: 1 to 64, default: cores.\n";
 
 static int parse_options(struct demo *demo, int argc, char **argv)
 {

@@ -24,7 +24,7 @@ static const char help_head[] =
     "its content: NDJSON, JSON arrays and envelopes, Purview CSV exports, plain, gzip or zstd.\n"
     "\n";
 static const char help_tail[] =
-    "      --workers N           workers that parse, and that correlate; default: cores\n"
+    "      --workers N           workers that parse, and that correlate, 1 to 64, default: cores\n"
     "      --cut STAGE           give enrich or detect, and what follows, workers of its own\n"
     "      --summary FILE        write counts and cost as one JSON object\n"
     "      --dead-letter FILE    write records that could not be parsed, with the reason\n"
@@ -207,10 +207,12 @@ static enum mr_err default_rules(struct mr_config *config, struct mr_error *erro
 	int folder = slash == NULL ? 0 : (int)(slash - self);
 	snprintf(path, sizeof path, "%.*s/../share/millrace/rules", folder, self);
 	const char *found = access(path, R_OK) == 0 ? path : MILLRACE_SOURCE_RULES;
-	if (access(found, R_OK) != 0)
+	char *resolved = access(found, R_OK) == 0 ? realpath(found, NULL) : NULL;
+	if (resolved == NULL)
 		return mr_error_set(error, MR_CONFIG,
 				    "no rules are installed in %s; name some with -r", path);
-	mr_config_add(config, "rules", found);
+	mr_config_add(config, "rules", resolved);
+	free(resolved);
 	return MR_OK;
 }
 

@@ -77,5 +77,9 @@ int main(int argc, char **argv)
 	/* A closed pipe, or a file that may grow no further, is an error where it is written to. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
+	/* getopt(3) begins its messages with this. */
+	static char name[64];
+	snprintf(name, sizeof name, "millrace %s", command->name);
+	argv[1] = name;
 	return command->main(argc - 1, argv + 1);
 }

@@ -12,6 +12,8 @@
 #include "record.h"
 #include "sink.h"
 
+#include <stdio.h>
+
 struct deliver {
 	const struct mr_stage_env *env;
 	struct mr_catalog catalog;
@@ -21,6 +23,7 @@ struct deliver {
 	struct sink dead_letter; /* ops NULL: none was asked for */
 	struct mr_buf line;
 	uint64_t unwritten; /* rejected records that no file was asked for */
+	char example[300];  /* the first of them, and why */
 };
 
 static enum mr_err open_catalog(struct deliver *deliver, struct mr_error *error)
@@ -159,6 +162,15 @@ static enum mr_err take_alerts(struct deliver *deliver, struct mr_reader *in,
 
 /* ---- rejected records ---- */
 
+static void leave_unwritten(struct deliver *deliver, const struct mr_reject *reject)
+{
+	if (deliver->unwritten++ == 0)
+		snprintf(deliver->example, sizeof deliver->example, "%.*s, offset %llu: %.*s",
+			 (int)reject->name.len, reject->name.at, (unsigned long long)reject->offset,
+			 (int)reject->reason.len, reject->reason.at);
+	mr_count(deliver->env->counters, MR_C_REJECTS_UNWRITTEN, 1);
+}
+
 static enum mr_err take_rejects(struct deliver *deliver, struct mr_reader *in,
 				struct mr_error *error)
 {
@@ -167,8 +179,7 @@ static enum mr_err take_rejects(struct deliver *deliver, struct mr_reader *in,
 	for (; mr_reader_reject(in, &reject); mr_reader_advance(in)) {
 		mr_count(deliver->env->counters, MR_C_REJECTS_RECEIVED, 1);
 		if (sink->ops == NULL) {
-			deliver->unwritten++;
-			mr_count(deliver->env->counters, MR_C_REJECTS_UNWRITTEN, 1);
+			leave_unwritten(deliver, &reject);
 			continue;
 		}
 		enum mr_err err = dead_letter_put(sink, deliver->env->files, &reject, error);
@@ -197,9 +208,9 @@ static enum mr_err deliver_finish(void *state, struct mr_writer *out, struct mr_
 	if (deliver->unwritten > 0)
 		mr_log(MR_LOG_WARNING,
 		       "%llu record%s could not be parsed and %s counted only; --dead-letter FILE "
-		       "keeps them",
+		       "keeps them; such as %s",
 		       (unsigned long long)deliver->unwritten, deliver->unwritten == 1 ? "" : "s",
-		       deliver->unwritten == 1 ? "was" : "were");
+		       deliver->unwritten == 1 ? "was" : "were", deliver->example);
 	deliver->unwritten = 0;
 	return MR_OK;
 }

@@ -29,7 +29,7 @@ class Installed(unittest.TestCase):
             out.write(json.dumps(AUDIT_OFF) + "\n")
         result = self.run_installed("scan", records)
         self.assertEqual(result.returncode, 0, result.stderr)
-        files = {os.path.realpath(alert["unmapped"]["millrace"]["rule_file"]) for alert in mr.alerts(result.stdout)}
+        files = {alert["unmapped"]["millrace"]["rule_file"] for alert in mr.alerts(result.stdout)}
         rules = os.path.join(os.path.realpath(self.prefix), "share", "millrace", "rules")
         self.assertEqual(files, {os.path.join(rules, "audit", "audit_switched_off.yml")})
 

@@ -232,6 +232,14 @@ class Outputs(unittest.TestCase):
             self.assertIn(option + ": standard output is for alerts; name a file, not -", said)
             self.assertFalse(os.path.exists(self.place.path("-")))
 
+    def test_options_that_are_wrong(self):
+        status, _, said = self.scan("--nothing")
+        self.assertEqual(status, 2)
+        self.assertTrue(said.startswith("millrace scan: unrecognized option '--nothing'"), said)
+        for command, words in (("scan", "1 to 64, default: cores"), ("demo", "--users: 100000 to 100000000,")):
+            done = subprocess.run([mr.PROGRAM, command, "--help"], capture_output=True, text=True, check=True)
+            self.assertIn(words, done.stdout)
+
     def test_records_that_no_rule_sees_are_told(self):
         odd = self.place.path("odd.ndjson")
         with open(odd, "w", encoding="utf-8") as out:
@@ -245,6 +253,7 @@ class Outputs(unittest.TestCase):
         status, _, said = self.scan(odd)
         self.assertEqual(status, 0, said)
         self.assertIn("2 of 4 records could not be parsed, half of them or more", said)
+        self.assertRegex(said, f"keeps them; such as {odd}, offset 16: \\S+")
         self.assertNotIn("no known kind", self.scan(self.records)[2])
 
 
