@@ -19,6 +19,7 @@
 
 #define MAP_BYTES (UINT64_C(1) << 38) /* address space only: LMDB's file grows as it is filled */
 #define ENTRIES_A_TRANSACTION 100000
+#define ROOM_BYTES (1 << 20) /* more than LMDB writes at once */
 #define PREFIX "generation-"
 
 /* ---- reading ---- */
@@ -164,6 +165,7 @@ enum mr_err identity_store_entry(const char *generation, uint32_t number, struct
 
 static void remove_generation(const char *store, const char *name)
 {
+	/* Nobody makes a lock.mdb any more, but older generations have one. */
 	static const char *const files[] = {"table", "data.mdb", "lock.mdb"};
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
 		char *path = mr_asprintf("%s/%s/%s", store, name, files[i]);
@@ -206,18 +208,36 @@ static void sweep(const char *store, uint64_t keep, uint64_t keep_too)
 	closedir(dir);
 }
 
+static enum mr_err cannot_make(const char *path, struct mr_error *error)
+{
+	bool full = mr_error_of_write(errno) == MR_NO_SPACE;
+	return mr_error_errno(error, full ? MR_NO_SPACE : MR_CONFIG, "%s", path);
+}
+
+/* An import that fails removes the lock it holds: whoever opened it before holds nothing then. */
+static bool lock_file(int fd)
+{
+	struct stat about;
+	return flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &about) == 0 && about.st_nlink > 0;
+}
+
 static enum mr_err take_lock(struct identity_generation *generation, struct mr_error *error)
 {
-	if (mkdir(generation->store, 0700) != 0 && errno != EEXIST)
-		return mr_error_errno(error, MR_CONFIG, "%s", generation->store);
+	generation->made = mkdir(generation->store, 0700) == 0;
+	if (!generation->made && errno != EEXIST)
+		return cannot_make(generation->store, error);
 	char *path = mr_asprintf("%s/lock", generation->store);
-	generation->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	enum mr_err err = MR_OK;
-	if (generation->lock < 0)
-		err = mr_error_errno(error, MR_CONFIG, "%s", path);
-	else if (flock(generation->lock, LOCK_EX | LOCK_NB) != 0)
+	if (fd < 0) {
+		err = cannot_make(path, error);
+	} else if (lock_file(fd)) {
+		generation->lock = fd;
+	} else {
+		close(fd);
 		err = mr_error_set(error, MR_CONFIG, "%s: another import is under way",
 				   generation->store);
+	}
 	free(path);
 	return err;
 }
@@ -243,15 +263,31 @@ enum mr_err identity_generation_begin(const char *store, struct identity_generat
 	out->number = current + 1;
 	out->path = mr_asprintf("%s/" PREFIX "%llu", store, (unsigned long long)out->number);
 	if (mkdir(out->path, 0700) != 0)
-		return mr_error_errno(error, MR_IO, "%s", out->path);
+		return mr_error_errno(error, mr_error_of_write(errno), "%s", out->path);
 	int code = mdb_env_create(&out->env);
 	if (code == 0)
 		code = mdb_env_set_mapsize(out->env, MAP_BYTES);
+	/* The generation is this import's alone: the store's lock keeps others out. LMDB's own lock
+	 * is a mapped file with holes, and a full disk would kill whoever writes to one. */
 	if (code == 0)
-		code = mdb_env_open(out->env, out->path, MDB_NOSYNC | MDB_NOTLS, 0600);
+		code = mdb_env_open(out->env, out->path, MDB_NOSYNC | MDB_NOTLS | MDB_NOLOCK, 0600);
 	if (code == 0)
 		code = begin_transaction(out);
 	return code == 0 ? MR_OK : lmdb_error(error, out->path, code);
+}
+
+/* LMDB calls a write that was cut short EIO. What cuts one short is want of room: whether there is
+ * any, the file system says. */
+static enum mr_err write_error(const struct identity_generation *generation, int code,
+			       struct mr_error *error)
+{
+	struct stat about;
+	int fd;
+	if (code == EIO && mdb_env_get_fd(generation->env, &fd) == 0 && fstat(fd, &about) == 0) {
+		int number = posix_fallocate(fd, about.st_size, ROOM_BYTES);
+		code = number != 0 ? number : EIO;
+	}
+	return lmdb_error(error, generation->path, code);
 }
 
 enum mr_err identity_generation_put(struct identity_generation *generation, uint32_t number,
@@ -267,7 +303,7 @@ enum mr_err identity_generation_put(struct identity_generation *generation, uint
 		if (code == 0)
 			code = begin_transaction(generation);
 	}
-	return code == 0 ? MR_OK : lmdb_error(error, generation->path, code);
+	return code == 0 ? MR_OK : write_error(generation, code, error);
 }
 
 static enum mr_err write_table(const char *path, const struct identity_part *parts, size_t count,
@@ -296,7 +332,8 @@ static enum mr_err sync_directory(const char *path, struct mr_error *error)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	bool good = fd >= 0 && fsync(fd) == 0;
-	enum mr_err err = good ? MR_OK : mr_error_errno(error, MR_IO, "%s", path);
+	enum mr_err err =
+	    good ? MR_OK : mr_error_errno(error, mr_error_of_write(errno), "%s", path);
 	if (fd >= 0)
 		close(fd);
 	return err;
@@ -312,7 +349,9 @@ static enum mr_err switch_to(const struct identity_generation *generation, struc
 	unlink(next);
 	bool good = symlink(target, next) == 0 && rename(next, current) == 0;
 	enum mr_err err = good ? sync_directory(generation->store, error)
-			       : mr_error_errno(error, MR_IO, "%s", current);
+			       : mr_error_errno(error, mr_error_of_write(errno), "%s", current);
+	if (!good)
+		unlink(next);
 	free(next);
 	free(current);
 	return err;
@@ -327,7 +366,7 @@ enum mr_err identity_generation_commit(struct identity_generation *generation,
 	if (code == 0)
 		code = mdb_env_sync(generation->env, 1);
 	if (code != 0)
-		return lmdb_error(error, generation->path, code);
+		return write_error(generation, code, error);
 	char *path = mr_asprintf("%s/table", generation->path);
 	enum mr_err err = write_table(path, parts, count, error);
 	free(path);
@@ -340,7 +379,18 @@ enum mr_err identity_generation_commit(struct identity_generation *generation,
 	sweep(generation->store, generation->number, generation->number - 1);
 	free(generation->path); /* committed: end must not remove it */
 	generation->path = NULL;
+	generation->made = false;
 	return MR_OK;
+}
+
+/* Where the store was not there before. */
+static void remove_store(const struct identity_generation *generation)
+{
+	char *path = mr_asprintf("%s/lock", generation->store);
+	if (generation->lock >= 0)
+		unlink(path);
+	free(path);
+	rmdir(generation->store);
 }
 
 void identity_generation_end(struct identity_generation *generation)
@@ -351,6 +401,8 @@ void identity_generation_end(struct identity_generation *generation)
 		mdb_env_close(generation->env);
 	if (generation->path != NULL)
 		remove_generation(generation->store, strrchr(generation->path, '/') + 1);
+	if (generation->made)
+		remove_store(generation);
 	if (generation->lock >= 0)
 		close(generation->lock);
 	free(generation->path);

@@ -3,7 +3,7 @@
  *     STORE/lock                 held by an import
  *     STORE/current              a link to the generation in use
  *     STORE/generation-N/table   the index that workers map (identity_table.h)
- *     STORE/generation-N/data.mdb, lock.mdb   LMDB: entry number to the whole entry as JSON
+ *     STORE/generation-N/data.mdb   LMDB: entry number to the whole entry as JSON
  *
  * Both hold the people: the table only what events are enriched with, laid out for look-ups by the
  * million; LMDB everything that was imported, for people to read. */
@@ -30,7 +30,8 @@ enum mr_err identity_store_entry(const char *generation, uint32_t number, struct
 struct identity_generation {
 	char *store;
 	char *path;
-	int lock;
+	int lock;  /* -1: not held */
+	bool made; /* the store was not there before, and nothing is committed */
 	uint64_t number;
 	MDB_env *env;
 	MDB_txn *txn;
@@ -56,7 +57,7 @@ uint64_t identity_body_check(const struct identity_part *parts, size_t count);
 enum mr_err identity_generation_commit(struct identity_generation *generation,
 				       const struct identity_part *parts, size_t count,
 				       struct mr_error *error);
-/* Gives up what was not committed; accepts what was. */
+/* Gives up what was not committed, and a store that was made for it; accepts what was. */
 void identity_generation_end(struct identity_generation *generation);
 
 #endif

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -12,8 +13,8 @@ import unittest
 MILLRACE = os.environ["MILLRACE"]
 
 
-def run(*arguments, text=None):
-    return subprocess.run([MILLRACE, "identity", *arguments], input=text, text=True, capture_output=True)
+def run(*arguments, text=None, **options):
+    return subprocess.run([MILLRACE, "identity", *arguments], input=text, text=True, capture_output=True, **options)
 
 
 class Identity(unittest.TestCase):
@@ -70,7 +71,6 @@ class Identity(unittest.TestCase):
         """So that whoever may read a store may ask it, on a medium that nobody may write to as well."""
         self.assertEqual(self.take(self.write("p", '{"id":"1","upn":"a"}\n')).returncode, 0)
         generation = os.path.join(self.store, self.current())
-        os.remove(os.path.join(generation, "lock.mdb"))
         before = sorted(os.listdir(generation))
         self.assertEqual(json.loads(self.show("a").stdout)["id"], "1")
         self.assertEqual(sorted(os.listdir(generation)), before)
@@ -183,6 +183,37 @@ class Identity(unittest.TestCase):
         child.communicate()
         self.assertEqual(child.returncode, 0)
         self.assertEqual(self.show("b").returncode, 0)
+
+    def check_no_room(self, folder, people, words, left=(), **options):
+        """The import fails for want of room and leaves nothing behind: neither a store nor a part of one."""
+        done = run("import", "--store", os.path.join(folder, "store"), people, **options)
+        self.assertEqual((done.returncode, done.stdout), (1, ""), done.stderr)
+        self.assertIn(words, done.stderr)
+        self.assertEqual(os.listdir(folder), list(left))
+
+    def test_no_room(self):
+        """A disk that is full sooner or later (tmpfs; as root only), and such a limit (setrlimit)."""
+        people = self.write("people", "".join('{"id":"%d","upn":"u%d@example.org"}\n' % (n, n) for n in range(3000)))
+        folder = os.path.join(self.folder.name, "folder")
+        os.mkdir(folder)
+        sizes = [1 << bits for bits in range(13, 18)]
+        for size in sizes:
+            limit = lambda size=size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+            self.check_no_room(folder, people, "File too large", preexec_fn=limit)
+        if subprocess.run(["mount", "-t", "tmpfs", "none", folder], stderr=subprocess.DEVNULL).returncode != 0:
+            print("no tmpfs can be mounted here: only the limit was tried", flush=True)
+            return
+        try:
+            subprocess.run(["mount", "-o", "remount,size=4k", folder], check=True)
+            with open(os.path.join(folder, "filler"), "wb") as filler:
+                filler.write(b"x" * 4096)
+            for size in (4096, *sizes, 360 << 10):  # none is left at first; the last is enough for LMDB's part
+                subprocess.run(["mount", "-o", "remount,size=%d" % size, folder], check=True)
+                self.check_no_room(folder, people, "No space left on device", left=["filler"])
+            subprocess.run(["mount", "-o", "remount,size=4m", folder], check=True)
+            self.assertEqual(run("import", "--store", os.path.join(folder, "store"), people).returncode, 0)
+        finally:
+            subprocess.run(["umount", folder], check=True)
 
 
 if __name__ == "__main__":
