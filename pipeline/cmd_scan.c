@@ -282,6 +282,8 @@ static enum mr_err open_targets(struct scan *scan, struct mr_supervisor *supervi
 		    &scan->targets[i], paths[i] != NULL ? options[i] : NULL, paths[i], error);
 		if (err == MR_OK)
 			err = check_clash(scan, i, config, error);
+		if (err == MR_OK)
+			err = mr_target_lock(&scan->targets[i], error);
 		if (err != MR_OK)
 			return err;
 		add_own_file(&scan->targets[i], config);

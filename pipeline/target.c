@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -44,6 +45,17 @@ enum mr_err mr_target_open(struct mr_target *target, const char *option, const c
 bool mr_target_is(const struct mr_target *target, dev_t device, ino_t inode)
 {
 	return target->regular && target->device == device && target->inode == inode;
+}
+
+/* An flock: it goes when the last process that holds the descriptor, or a copy of it, has ended.
+ * A file system that knows no such lock is no reason not to write. */
+enum mr_err mr_target_lock(const struct mr_target *target, struct mr_error *error)
+{
+	if (!target->regular || target->option == NULL ||
+	    flock(target->fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+		return MR_OK;
+	return mr_error_set(error, MR_CONFIG, "%s %s: another process is writing to it",
+			    target->option, target->name);
 }
 
 enum mr_err mr_target_empty(struct mr_target *target, struct mr_error *error)

@@ -1,7 +1,7 @@
 /* target.h - the files that a command's results go to.
  *
- * Order: open each, empty each once all else is known to be right, let the work write, cut each
- * after a failure, close each. One that is written at once is not emptied but replaced. Stages
+ * Order: open each, lock it, empty each once all else is known to be right, let the work write, cut
+ * each after a failure, close each. One that is written at once is not emptied but replaced. Stages
  * write through descriptors of their own; what is kept here is how to leave nothing behind that
  * could be taken for more than it is. */
 #ifndef MILLRACE_TARGET_H
@@ -27,6 +27,10 @@ enum mr_err mr_target_open(struct mr_target *target, const char *option, const c
 			   struct mr_error *error);
 /* Whether both are one regular file: writing one would harm the other. */
 bool mr_target_is(const struct mr_target *target, dev_t device, ino_t inode);
+/* For this run alone, so that no two write into each other's lines; not standard output's, which is
+ * whoever's it was before. Held until the last copy of the descriptor is closed. MR_CONFIG: another
+ * run has it. */
+enum mr_err mr_target_lock(const struct mr_target *target, struct mr_error *error);
 /* What an earlier run left in the file goes; not what stands in standard output's. MR_CONFIG. */
 enum mr_err mr_target_empty(struct mr_target *target, struct mr_error *error);
 /* These bytes alone, at once: whoever looks sees what stood there before or all of them. On failure

@@ -221,6 +221,27 @@ class Outputs(unittest.TestCase):
         self.assertEqual(process.returncode, 2)
         self.assertIn(b"standard output: it is an input", process.stderr)
 
+    def test_two_at_once(self):
+        """Of two scans that name one file the second is refused; the first one's lines are whole."""
+        paths = {"-o": self.output, "--dead-letter": self.dead, "--summary": self.books}
+        options = [word for pair in paths.items() for word in pair]
+        with subprocess.Popen([mr.PROGRAM, "scan", "-r", self.place.rule, *options, "-"], stdin=subprocess.PIPE,
+                              stderr=subprocess.PIPE, env=self.place.environment) as first:
+            mr.wait_until(lambda: mr.children(first.pid), "the first one's workers")
+            with open(self.records, "rb") as records:
+                first.stdin.write(records.read())
+            first.stdin.flush()
+            mr.wait_until(lambda: os.path.getsize(self.output) > 0, "the first one's alerts")
+            for option, path in paths.items():
+                status, found, said = self.scan(option, path, self.records)
+                self.assertEqual((status, found), (2, []), said)
+                self.assertIn(f"{option} {path}: another process is writing to it", said)
+            self.assertEqual(self.scan("-o", "/dev/null", "--dead-letter", "/dev/null", self.records)[0], 0)
+            first.communicate(timeout=mr.WAIT_SECONDS)
+        self.assertEqual(first.returncode, 0)
+        self.assertEqual(len(self.whole_lines(self.output)), COUNT)
+        self.assertEqual(self.scan(*options, self.records)[0], 0)
+
     def test_a_dash_is_standard_output(self):
         plain = self.scan(self.records)
         dashed = self.scan("-o", "-", self.records, cwd=self.place.path(""))
