@@ -38,7 +38,8 @@ struct mr_signal {
 	int64_t time_us;
 	int64_t arrival_us;
 	struct mr_slice tenant;
-	struct mr_slice record_id; /* case-folded; with tenant and kind it names the record */
+	/* Case-folded; with tenant and kind it names the record, through all layers. */
+	struct mr_slice record_id;
 	/* What event_count counts: empty for records, which count by record id; for an inner
 	 * correlation's occurrence its alert's 16 bytes (PROTOCOL.md 6.8). */
 	struct mr_slice counted_id;

@@ -158,6 +158,16 @@ static bool origin_before(const struct mr_origin *a, const struct mr_origin *b)
 	return a->position < b->position;
 }
 
+/* Which of two copies stands for the record, whatever the order in which they came: the one that
+ * was written first, and of one that came by way of several rules the first rule's. */
+static bool stands_before(const struct mr_signal *signal, uint32_t position,
+			  const struct corr_item *item)
+{
+	if (origin_before(&signal->origin, &item->origin))
+		return true;
+	return !origin_before(&item->origin, &signal->origin) && position < item->rule;
+}
+
 /* The same record at the same time: one of the two stays. True where nothing is new. */
 static bool merge(struct corr_items *items, uint32_t at, const struct mr_signal *signal,
 		  uint32_t position)
@@ -165,7 +175,7 @@ static bool merge(struct corr_items *items, uint32_t at, const struct mr_signal 
 	struct corr_item *item = items->at[at];
 	uint64_t rules = item->rules, bit = UINT64_C(1) << (position % 64);
 	uint32_t rule = item->rule < position ? item->rule : position;
-	if (origin_before(&signal->origin, &item->origin)) {
+	if (stands_before(signal, position, item)) {
 		items->bytes -= corr_item_bytes(item);
 		item = items->at[at] = corr_item_make(item, signal, position);
 		items->bytes += corr_item_bytes(item);

@@ -3,9 +3,11 @@
  *
  * An occurrence that does not complete on arrival waits in its slot, because a late one may
  * complete it. What was sent or waits is remembered by a hash of all that the outer one can see of
- * it, so that copies which differ are all sent and a repeat is not. The outer correlation counts
- * nothing twice, so forgetting (past the bound) costs work, never exactness. Called by correlate.c;
- * never fails. */
+ * it, so that copies which differ are all sent and a repeat is not: neither one that came again nor
+ * one that came by way of another of the inner rules. The outer correlation counts nothing twice,
+ * so forgetting (past the bound) costs work, never exactness.
+ *
+ * Called by correlate.c; never fails. */
 #include "state.h"
 
 /* ---- values of an outer correlation's fields ---- */
@@ -73,23 +75,6 @@ static uint32_t tuples_of(struct corr *corr, const struct mr_signal *signal, con
 
 /* ---- sending ---- */
 
-/* A name for this occurrence's record under the inner correlation and its key. */
-static struct mr_slice outer_record_id(struct corr *corr, const struct corr_key *key,
-				       const struct corr_item *item)
-{
-	uint8_t digest[32];
-	struct mr_buf *bytes = &corr->scratch;
-	bytes->len = 0;
-	corr_scratch_text(corr, key->rule->rule->id);
-	corr_scratch_text(corr, (struct mr_slice){key->bytes, key->len});
-	corr_scratch_text(corr, mr_record_kind_name((enum mr_record_kind)item->kind));
-	corr_scratch_text(corr, corr_item_record_id(item));
-	mr_sha256(bytes->data, bytes->len, digest);
-	char *text = mr_arena_alloc(&corr->arena, 2 * MR_ALERT_ID_BYTES + 1);
-	mr_hex(digest, MR_ALERT_ID_BYTES, text);
-	return (struct mr_slice){text, 2 * MR_ALERT_ID_BYTES};
-}
-
 /* One signal for each group key that the record gives the outer correlation. */
 static void send_to(struct corr *corr, const struct corr_outer *outer, struct mr_signal *signal)
 {
@@ -148,7 +133,7 @@ static void item_send(struct corr *corr, struct corr_slot *slot, const struct co
 	    .time_us = item->time_us,
 	    .arrival_us = item->arrival_us,
 	    .tenant = corr_key_tenant(key),
-	    .record_id = outer_record_id(corr, key, item),
+	    .record_id = corr_item_record_id(item),
 	    .counted_id = alert_id(slot),
 	    .origin = item->origin,
 	    .record = corr_item_record(item),
@@ -170,9 +155,9 @@ bool corr_feed_add(struct corr *corr, struct corr_slot *slot,
 	struct {
 		struct corr_id content;
 		int64_t time_us;
-		uint32_t rule, kind, record_id_len, field_count;
+		uint64_t kind;
+		uint32_t record_id_len, field_count;
 	} seen = {.time_us = item->time_us,
-		  .rule = item->rule,
 		  .kind = item->kind,
 		  .record_id_len = item->record_id_len,
 		  .field_count = item->field_count};

@@ -253,7 +253,7 @@ struct corr_occurrence {
 	int64_t offset;    /* in its slot */
 	struct corr_id record;
 	bool added;    /* temporal_ordered: its time is new */
-	bool is_first; /* of an outer correlation: it was not met before */
+	bool is_first; /* for an outer correlation: none that it could not tell from this one */
 };
 
 /* A slot and its neighbours of one key; NULL where there is none. */

@@ -19,7 +19,7 @@
 
 extern const struct mr_stage_ops mr_stage_correlate;
 
-#define HOUSE_LAYERS 3
+#define HOUSE_LAYERS 5
 #define HOUSE_WORKERS 4
 
 /* ---- random numbers ---- */
@@ -211,6 +211,7 @@ struct house {
 	struct mr_alert last; /* the newest of any: its texts are gone */
 	uint32_t last_evidence_origin[MR_EVIDENCE_MAX];
 	uint64_t last_evidence_record[MR_EVIDENCE_MAX]; /* hashes of the bytes */
+	uint64_t last_evidence_id[MR_EVIDENCE_MAX];     /* and of the record ids */
 };
 
 /* With a setting. */
@@ -297,6 +298,8 @@ static inline void house_alerts(struct house *house, const struct mr_body *body)
 			house->last_evidence_origin[i] = (uint32_t)evidence->origin.position;
 			house->last_evidence_record[i] =
 			    mr_hash64(evidence->record.at, evidence->record.len, 0);
+			house->last_evidence_id[i] =
+			    mr_hash64(evidence->record_id.at, evidence->record_id.len, 0);
 		}
 	}
 	assert_int_equal(mr_reader_finish(&in, &error), MR_OK);

@@ -295,8 +295,65 @@ static void layers(void **state)
 	print_message("seeds 1 to %u: %zu alerts\n", RUNS, fired);
 }
 
+/* ---- many ways to one correlation ---- */
+
+#define DIAMOND_RECORDS 3
+
+static uint32_t any_of(struct mr_catalog *catalog, const uint32_t *list, uint32_t count)
+{
+	return catalog_correlation(catalog, MR_CORRELATION_EVENT_COUNT, list, count, 1000, 1, 0, 0);
+}
+
+/* Two correlations over the one given, and one over both. */
+static uint32_t diamond(struct mr_catalog *catalog, uint32_t inner)
+{
+	const uint32_t sides[] = {any_of(catalog, &inner, 1), any_of(catalog, &inner, 1)};
+	return any_of(catalog, sides, 2);
+}
+
+/* A record reaches the last of two diamonds in four ways. It is one occurrence of each correlation
+ * all the same, or each further diamond would double the work, and the alert shows it once, by its
+ * own id. */
+static void diamonds(void **state)
+{
+	struct mr_fields *fields = mr_fields_new();
+	struct mr_catalog catalog = {0};
+	struct mr_signal signals[DIAMOND_RECORDS];
+	char ids[DIAMOND_RECORDS][16];
+	struct house house;
+	(void)state;
+	uint32_t detection = catalog.count;
+	catalog_add(&catalog, MR_RULE_DETECTION);
+	uint32_t first = any_of(&catalog, &detection, 1);
+	uint32_t last = diamond(&catalog, diamond(&catalog, first));
+	for (uint32_t i = 0; i < DIAMOND_RECORDS; i++) {
+		int len = snprintf(ids[i], sizeof(ids[i]), "record-%u", i);
+		signals[i] = (struct mr_signal){.consumer = first,
+						.rule = detection,
+						.kind = MR_KIND_UAL,
+						.has_time = true,
+						.time_us = i,
+						.tenant = MR_SLICE("tenant"),
+						.record_id = {ids[i], (size_t)len}};
+	}
+	house_open(&house, &catalog, fields, 2, true);
+	house_feed(&house, signals, DIAMOND_RECORDS);
+	house_finish(&house);
+	/* Two from the first to the sides and two from these, and again. */
+	assert_int_equal(house.counters.at[MR_C_INNER_SIGNALS], 8 * DIAMOND_RECORDS);
+	assert_int_equal(house.made.count, 7);
+	assert_int_equal(house.last.rule, last);
+	assert_int_equal(house.last.evidence_count, DIAMOND_RECORDS);
+	for (uint32_t i = 0; i < DIAMOND_RECORDS; i++)
+		assert_true(house.last_evidence_id[i] ==
+			    mr_hash64(ids[i], signals[i].record_id.len, 0));
+	house_close(&house);
+	mr_catalog_fini(&catalog);
+	mr_fields_free(fields);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(layers)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(layers), cmocka_unit_test(diamonds)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
