@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "millrace/own_file.h"
 #include "summary.h"
 #include "target.h"
 
@@ -257,14 +258,15 @@ static enum mr_err check_clash(const struct scan *scan, size_t number,
 	return MR_OK;
 }
 
-/* Those of a directory that is read are no input: collect leaves them out. */
+/* Whoever prepares looks for them among what it reads. */
 static void add_own_file(const struct mr_target *target, struct mr_config *config)
 {
 	if (!target->regular)
 		return;
-	char *text = mr_asprintf("%ju:%ju", (uintmax_t)target->device, (uintmax_t)target->inode);
-	mr_config_add(config, "own_file", text);
-	free(text);
+	char *name = target->option != NULL ? mr_asprintf("%s %s", target->option, target->name)
+					    : mr_asprintf("redirected %s", target->name);
+	mr_own_files_add(config, target->device, target->inode, name);
+	free(name);
 }
 
 /* Opened before any work, so that a wrong path is known, and emptied only when all else is right.

@@ -124,27 +124,8 @@ static int compare_names(const struct dirent **a, const struct dirent **b)
 
 void mr_listing_init(struct mr_listing *listing, const struct mr_config *config)
 {
-	const char *text;
-	size_t at = 0;
-
 	*listing = (struct mr_listing){0};
-	while (listing->own_count < MR_LISTING_OWN_MAX &&
-	       (text = mr_config_next(config, "own_file", &at)) != NULL)
-		listing->own[listing->own_count++] = text;
-}
-
-/* What this run writes into a directory that it reads is not to be read. */
-static bool is_own(const struct mr_listing *listing, const struct stat *status)
-{
-	char text[64];
-
-	snprintf(text, sizeof(text), "%ju:%ju", (uintmax_t)status->st_dev,
-		 (uintmax_t)status->st_ino);
-	for (size_t i = 0; i < listing->own_count; i++) {
-		if (strcmp(text, listing->own[i]) == 0)
-			return true;
-	}
-	return false;
+	mr_own_files_init(&listing->own, config);
 }
 
 static enum mr_err add_directory(struct mr_listing *listing, const char *path, unsigned depth,
@@ -159,7 +140,7 @@ static enum mr_err add_entry(struct mr_listing *listing, const char *path, unsig
 		mr_log(MR_LOG_WARNING, "%s: left out, the link leads nowhere", path);
 		return MR_OK;
 	}
-	if (S_ISREG(status.st_mode) && is_own(listing, &status)) {
+	if (S_ISREG(status.st_mode) && mr_own_files_name(&listing->own, &status) != NULL) {
 		mr_log(MR_LOG_WARNING, "%s: left out, this scan writes it", path);
 		return MR_OK;
 	}

@@ -6,14 +6,13 @@
 #ifndef MILLRACE_COLLECT_LISTING_H
 #define MILLRACE_COLLECT_LISTING_H
 
+#include "millrace/own_file.h"
 #include "millrace/stage.h"
 
 #define MR_LISTING_TABLE "collect.inputs"
 #define MR_LISTING_TOTAL "collect.total"
 /* A descriptor that only the supervisor could open; the number is the item's. */
 #define MR_LISTING_STREAM "collect.stream.%u"
-
-#define MR_LISTING_OWN_MAX 8
 
 struct mr_listing_item {
 	char *path;  /* and what a person calls it */
@@ -26,9 +25,7 @@ struct mr_listing {
 	size_t capacity;
 	uint64_t total_bytes;
 	bool total_known; /* all are plain regular files */
-	/* The run's own files, which are no input: "device:inode", borrowed. */
-	const char *own[MR_LISTING_OWN_MAX];
-	size_t own_count;
+	struct mr_own_files own;
 };
 
 /* Borrows the settings: what this run writes is no input. */

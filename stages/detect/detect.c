@@ -9,7 +9,9 @@
 #include <stdlib.h>
 
 #include "engine.h"
+#include "millrace/own_file.h"
 #include "sigma.h"
+#include "sigma_file.h"
 
 struct detect {
 	struct engine *engine;
@@ -54,6 +56,23 @@ static enum mr_err share(const struct mr_prepare *prepare, struct sigma_set *set
 	return err;
 }
 
+/* Of a folder its rule files alone count: results may go into it. */
+static enum mr_err check_own(const struct mr_config *config, const char *const *rules, size_t count,
+			     const char *placeholders, struct mr_error *error)
+{
+	struct sigma_files files = {0};
+	enum mr_err err = MR_OK;
+	if (placeholders != NULL)
+		err = mr_own_files_check(config, &placeholders, 1, error);
+	for (size_t i = 0; i < count && err == MR_OK; i++)
+		err = sigma_files_find(&files, rules[i], error);
+	if (err == MR_OK)
+		err = mr_own_files_check(config, (const char *const *)files.items, files.count,
+					 error);
+	sigma_files_fini(&files);
+	return err;
+}
+
 static enum mr_err prepare_stage(const struct mr_prepare *prepare, struct mr_error *error)
 {
 	const struct mr_config *config = prepare->config;
@@ -61,9 +80,11 @@ static enum mr_err prepare_stage(const struct mr_prepare *prepare, struct mr_err
 	const char **paths = mr_calloc(count, sizeof *paths);
 	for (size_t i = 0; i < count; i++)
 		paths[i] = mr_config_get(config, "rules", i);
+	const char *placeholders = mr_config_get(config, "placeholders", 0);
 	struct sigma_set set = {0};
-	enum mr_err err = sigma_load(paths, count, mr_config_get(config, "placeholders", 0),
-				     prepare->fields, &set, error);
+	enum mr_err err = check_own(config, paths, count, placeholders, error);
+	if (err == MR_OK)
+		err = sigma_load(paths, count, placeholders, prepare->fields, &set, error);
 	free(paths);
 	if (err != MR_OK)
 		return err;

@@ -5,6 +5,7 @@
  * prepare with MR_CONFIG and its name. */
 #include "geoip.h"
 #include "geoip_build.h"
+#include "millrace/own_file.h"
 #include "mmdb.h"
 
 #include <stdlib.h>
@@ -26,7 +27,9 @@ static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *er
 	paths = mr_calloc(count, sizeof(*paths));
 	for (size_t i = 0; i < count; i++)
 		paths[i] = mr_config_get(prepare->config, "geoip", i);
-	err = geoip_build(paths, count, &fd, &size, error);
+	err = mr_own_files_check(prepare->config, paths, count, error);
+	if (err == MR_OK)
+		err = geoip_build(paths, count, &fd, &size, error);
 	free(paths);
 	if (err == MR_OK)
 		mr_tables_add(prepare->tables, TABLE, fd, size);

@@ -6,6 +6,7 @@
  * id. */
 #include "enricher.h"
 #include "identity_store.h"
+#include "millrace/own_file.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -32,6 +33,19 @@ struct identity_state {
 static const mr_field read_fields[] = {MR_F_ACTOR_UID, MR_F_ACTOR_NAME, MR_F_ACTOR_TYPE,
 				       MR_F_APP_UID};
 
+/* The whole generation, though the run reads its table only. */
+static enum mr_err check_own(const struct mr_config *config, const char *generation,
+			     struct mr_error *error)
+{
+	char *table = mr_asprintf("%s/table", generation);
+	char *entries = mr_asprintf("%s/data.mdb", generation);
+	const char *const paths[] = {table, entries};
+	enum mr_err err = mr_own_files_check(config, paths, 2, error);
+	free(table);
+	free(entries);
+	return err;
+}
+
 static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *error)
 {
 	const char *store = mr_config_get(prepare->config, "identity", 0);
@@ -42,7 +56,9 @@ static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *er
 	for (size_t i = 0; i < sizeof read_fields / sizeof *read_fields; i++)
 		mr_fields_ask(prepare->fields, read_fields[i]);
 	char *generation = identity_store_current(store);
-	enum mr_err err = identity_store_open(generation, &fd, &size, NULL, error);
+	enum mr_err err = check_own(prepare->config, generation, error);
+	if (err == MR_OK)
+		err = identity_store_open(generation, &fd, &size, NULL, error);
 	if (err == MR_OK)
 		mr_tables_add(prepare->tables, TABLE, fd, size);
 	free(generation);

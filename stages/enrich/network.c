@@ -3,6 +3,7 @@
  * Called by enrich.c. prepare reads the file of setting "networks" (network_list.h says its form)
  * into the table "enrich.networks"; an entry that is wrong ends it with file, line and column. */
 #include "enricher.h"
+#include "millrace/own_file.h"
 #include "network_list.h"
 
 #include "sealed.h"
@@ -46,7 +47,9 @@ static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *er
 	if (path == NULL)
 		return MR_OK;
 	mr_fields_ask(prepare->fields, MR_F_SRC_IP);
-	err = sealed_copy(path, &fd, &size, error);
+	err = mr_own_files_check(prepare->config, &path, 1, error);
+	if (err == MR_OK)
+		err = sealed_copy(path, &fd, &size, error);
 	if (err != MR_OK)
 		return err;
 	err = build(path, fd, size, &table, error);

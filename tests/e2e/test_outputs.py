@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import unittest
@@ -220,6 +221,42 @@ class Outputs(unittest.TestCase):
                                      stderr=subprocess.PIPE, env=self.place.environment, check=False)
         self.assertEqual(process.returncode, 2)
         self.assertIn(b"standard output: it is an input", process.stderr)
+
+    def test_an_output_is_none_of_the_settings(self):
+        """What a scan reads beside its input it does not write over, under whatever name; nothing is emptied."""
+        store, folder = self.place.path("store"), self.place.path("rules")
+        people = self.place.path("people")
+        with open(people, "w", encoding="utf-8") as out:
+            out.write('{"id":"1","upn":"a"}\n')
+        subprocess.run([mr.PROGRAM, "identity", "import", "--store", store, people], stdout=subprocess.DEVNULL, check=True)
+        os.mkdir(folder)
+        shutil.copy(self.place.rule, os.path.join(folder, "rule.yml"))
+        table = os.path.join(store, "generation-1", "table")
+        cases = [("-r", self.place.rule, self.place.rule), ("-r", folder, os.path.join(folder, "rule.yml")),
+                 ("--identity", store, table), ("--identity", store, os.path.join(store, "current", "data.mdb"))]
+        for option in ("--networks", "--placeholders", "--geoip"):
+            cases.append((option, self.place.path(option), self.place.path(option)))
+            with open(self.place.path(option), "w", encoding="utf-8") as out:
+                out.write("192.0.2.0/24 Office\n")
+        for setting, value, read in cases:
+            with open(read, "rb") as file:
+                before = file.read()
+            link = self.place.path("link")
+            os.symlink(read, link)
+            for option, path in (("-o", read), ("--dead-letter", read), ("--summary", read), ("-o", link)):
+                status, _, said = self.scan(setting, value, option, path, self.records)
+                self.assertEqual(status, 2, said)
+                self.assertRegex(said, f"{option} {path}: it is .*{os.path.basename(read)}, which this scan reads")
+            with open(read, "ab") as out:
+                process = subprocess.run([mr.PROGRAM, "scan", setting, value, self.records], stdout=out,
+                                         stderr=subprocess.PIPE, env=self.place.environment, check=False)
+            self.assertEqual(process.returncode, 2)
+            self.assertIn(b"redirected standard output: it is ", process.stderr)
+            os.unlink(link)
+            with open(read, "rb") as file:
+                self.assertEqual(file.read(), before)
+        beside = os.path.join(folder, "alerts.ndjson")  # no rule: it may be written
+        self.assertEqual(self.scan("-r", folder, "-o", beside, self.records)[0], 0)
 
     def test_two_at_once(self):
         """Of two scans that name one file the second is refused; the first one's lines are whole."""
