@@ -124,6 +124,6 @@ struct mr_slice mr_event_text(const struct mr_events *events, const struct mr_ev
 
 bool mr_value_is_missing(const struct mr_value *value)
 {
-	return value == NULL || value->type == MR_NULL || value->len == 0 ||
-	       (value->len == 6 && memcmp(value->text, "<null>", 6) == 0);
+	return value == NULL || value->type == MR_NULL ||
+	       mr_text_is_missing((struct mr_slice){value->text, value->len});
 }

@@ -156,7 +156,7 @@ static inline const struct mr_value *mr_value_next(const struct mr_events *event
 struct mr_slice mr_event_text(const struct mr_events *events, const struct mr_event *event,
 			      mr_field field);
 
-/* What group keys and distinct values call missing: null, empty, "<null>". */
+/* What group keys and distinct values call missing: null, or a text that is no value (text.h). */
 bool mr_value_is_missing(const struct mr_value *value);
 
 #endif

@@ -62,6 +62,12 @@ uint32_t mr_fold_codepoint(uint32_t codepoint);
 /* Equal after folding. */
 bool mr_fold_eq(struct mr_slice a, struct mr_slice b);
 
+/* A text that is no value: empty, or what the services write for null, in any case of letters. */
+static inline bool mr_text_is_missing(struct mr_slice text)
+{
+	return text.len == 0 || (text.len == 6 && mr_fold_eq(text, MR_SLICE("<null>")));
+}
+
 /* The code point at text[*at], *at moves behind it. Ill-formed bytes give U+FFFD one byte at a time
  * and set *bad (may be NULL). */
 uint32_t mr_utf8_next(const char *text, size_t len, size_t *at, bool *bad);

@@ -93,7 +93,6 @@ static bool is_system(struct mr_slice name)
 	static const struct mr_slice whole[] = {{"not available", 13},
 						{"not-found", 9},
 						{"unknown", 7},
-						{"<null>", 6},
 						{"system", 6},
 						{"anonymous", 9},
 						{"s-1-5-18", 8},
@@ -163,7 +162,7 @@ static struct mr_slice key_of(struct identity_state *state, const struct enrich_
 	static const mr_field fields[KEY_COUNT] = {MR_F_ACTOR_UID, MR_F_ACTOR_NAME, MR_F_APP_UID};
 	const struct mr_event *event = enrich_event(set, i);
 	struct mr_slice text = mr_event_text(set->events, event, fields[which]);
-	if (text.len == 0 || (which == KEY_APP && !is_service(set->events, event)))
+	if (mr_text_is_missing(text) || (which == KEY_APP && !is_service(set->events, event)))
 		return (struct mr_slice){"", 0};
 	char *folded = mr_arena_alloc(&state->arena, mr_fold_max(text.len));
 	struct mr_slice key = {folded, mr_fold(text.at, text.len, folded)};

@@ -73,6 +73,7 @@ class OuterKeys(unittest.TestCase):
     def test_repeats_case_and_missing_values_take_no_place(self):
         for values, expected in [(["a", "b"], {"a", "b"}), (["a"] * 64 + ["b"], {"a", "b"}),
                                  (["A", "a"] * 40 + ["b"], {"a", "b"}), (["<null>"] * 70 + ["b"], {"b"}),
+                                 (["<NULL>", "<Null>", "null"], {"null"}),
                                  ([""] * 64 + [None, "b"], {"b"})]:
             with self.subTest(values=values):
                 self.assertEqual(self.check(values, expected)["keys_capped"], 0)

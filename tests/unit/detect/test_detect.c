@@ -184,14 +184,15 @@ static void keys_are_products_folded_and_distinct(void **state)
 	feed("{\"a\":\"x\",\"u\":[\"A\",\"a\",\"B\",null],\"v\":[\"Q\",7]}", 5);
 	SIGNALS("1<0 key a,q\n1<0 key a,7\n1<0 key b,q\n1<0 key b,7\n");
 	feed("{\"a\":\"x\",\"u\":\"A\",\"v\":\"<null>\"}", 5);
+	feed("{\"a\":\"x\",\"u\":\"A\",\"v\":[\"<NULL>\",\"<Null>\"]}", 5);
 	feed("{\"a\":\"x\",\"u\":\"\",\"v\":\"q\"}", 5);
 	feed("{\"a\":\"x\",\"v\":\"q\"}", 5);
 	SIGNALS("");
-	COUNTED(NO_GROUP_KEY, 3);
+	COUNTED(NO_GROUP_KEY, 4);
 	feed("{\"a\":\"x\",\"u\":\"A\",\"v\":\"q\"}", -1);
 	SIGNALS("");
 	COUNTED(NOT_CORRELATED, 1);
-	COUNTED(MATCHES, 5);
+	COUNTED(MATCHES, 6);
 	COUNTED(SIGNALS, 4);
 }
 

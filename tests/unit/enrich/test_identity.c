@@ -180,6 +180,7 @@ static void test_actors(void **unused)
 		    "NT AUTHORITY\\SYSTEM (w3wp)", 0);
 	stage_event(&stage, MR_F_ACTOR_NAME, "Certificate", MR_F_ACTOR_UID, "Not Available", 0);
 	stage_event(&stage, MR_F_ACTOR_UID, "S-1-5-18", 0);
+	stage_event(&stage, MR_F_ACTOR_UID, "<null>", MR_F_ACTOR_NAME, "<Null>", 0);
 	stage_event(&stage, 0);
 	stage_apply(&stage);
 	const struct mr_event *events = stage.events.items;
@@ -188,7 +189,7 @@ static void test_actors(void **unused)
 	assert_field(&stage, &events[1], MR_F_ACTOR_UPN, "backup-app");
 	for (int i = 2; i < 5; i++)
 		assert_field(&stage, &events[i], MR_F_ACTOR_KNOWN, "false");
-	for (int i = 5; i < 9; i++)
+	for (int i = 5; i < 10; i++)
 		assert_field(&stage, &events[i], MR_F_ACTOR_KNOWN, "-");
 	assert_int_equal(stage.counters.at[MR_C_IDENTITY_HITS], 2);
 	assert_int_equal(stage.counters.at[MR_C_IDENTITY_UNKNOWN], 3);

@@ -115,6 +115,7 @@ static void names_fall_back(void **state)
 	check_slice(parsed("{\"Id\":null,\"OrganizationId\":\"\",\"tenantId\":\"B\"}")->tenant,
 		    "b");
 	assert_int_equal(parsed("{\"Id\":\"<null>\"}")->id.len, 64);
+	assert_int_equal(parsed("{\"Id\":\"<NULL>\"}")->id.len, 64);
 	assert_int_equal(parsed("{}")->arrival_us, 77);
 	struct harness other;
 	harness_open(&other, NULL, "Contoso", NULL);
