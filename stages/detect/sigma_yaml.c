@@ -52,6 +52,7 @@ struct builder {
 	struct anchor *anchors;
 	size_t anchor_count, anchor_capacity;
 	struct sigma_yaml *root;
+	uint32_t line, column; /* where the document's first node stands; 0 before it */
 };
 
 static struct mr_slice token_text(struct builder *builder, struct fy_token *token)
@@ -74,6 +75,10 @@ static struct sigma_yaml *new_node(struct builder *builder, enum sigma_yaml_kind
 	if (mark != NULL) {
 		node->line = (uint32_t)mark->line + 1;
 		node->column = (uint32_t)mark->column + 1;
+	}
+	if (builder->line == 0) {
+		builder->line = node->line;
+		builder->column = node->column;
 	}
 	return node;
 }
@@ -299,15 +304,27 @@ static void add_document(struct mr_arena *arena, struct sigma_documents *out,
 	    (struct sigma_document){sigma_fault_is(&fault) ? NULL : root, fault};
 }
 
+/* The first past the bound, whatever else may be wrong with it. */
+static void refuse_document(struct builder *builder)
+{
+	builder->fault = (struct sigma_fault){0};
+	sigma_fault_set(builder->arena, &builder->fault, builder->line, builder->column,
+			"more than 10,000 documents in one file; from here on it is not read");
+}
+
 static void end_document(struct builder *builder, struct sigma_documents *out)
 {
 	bool empty = builder->root == NULL || (builder->root->kind == SIGMA_YAML_SCALAR &&
 					       builder->root->type == SIGMA_YAML_NULL);
 
-	if (sigma_fault_is(&builder->fault) || !empty)
+	if (sigma_fault_is(&builder->fault) || !empty) {
+		if (out->count == SIGMA_YAML_DOCUMENTS_MAX)
+			refuse_document(builder);
 		add_document(builder->arena, out, builder->root, builder->fault);
+	}
 	builder->fault = (struct sigma_fault){0};
 	builder->root = NULL;
+	builder->line = 0;
 	builder->depth = 0;
 	builder->open_count = 0;
 	builder->anchor_count = 0;
@@ -364,16 +381,12 @@ static void run_parser(struct builder *builder, struct fy_diag *diag, struct sig
 		if (type == FYET_DOCUMENT_END) {
 			end_document(builder, out);
 			whole = true;
-			if (out->count == SIGMA_YAML_DOCUMENTS_MAX)
-				break;
+			if (out->count > SIGMA_YAML_DOCUMENTS_MAX)
+				return;
 		}
 		ended = type == FYET_STREAM_END;
 	}
-	if (out->count == SIGMA_YAML_DOCUMENTS_MAX) {
-		sigma_fault_set(builder->arena, &builder->fault, 0, 0,
-				"more than 10,000 documents in one file; what follows is not read");
-		add_document(builder->arena, out, NULL, builder->fault);
-	} else if (level > SIGMA_YAML_LEVELS_MAX) {
+	if (level > SIGMA_YAML_LEVELS_MAX) {
 		add_document(builder->arena, out, NULL, builder->fault);
 	} else if (!ended || fy_diag_got_error(diag)) {
 		take_error(builder, diag);

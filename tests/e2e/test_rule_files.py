@@ -188,6 +188,15 @@ class Files(unittest.TestCase):
         self.assertEqual(mr.summary(self.place.path("summary"))["rules_refused"], refused)
         self.assertEqual(said.count("refused: "), refused, said)
 
+    def test_documents_past_the_bound(self):
+        """Empty ones do not count."""
+        most = rule("a") + "---\n" + "---\n0\n" * 9999
+        for more, places in (("---\n---\n", []), ("---\n# once more\n\n  x: y\n---\n" + rule("b"), [(20007, 3)])):
+            report = self.check(self.write("a.yml", most + more))
+            self.assertEqual((report["rules"], len(report["refused"])), (1, 9999 + len(places)))
+            self.assertEqual([(note["line"], note["column"]) for note in report["refused"]
+                              if "more than 10,000 documents" in note["reason"]], places)
+
     def test_across_folders(self):
         first = os.path.dirname(self.write("first/c.yml", count("c", "[inner, 'n']")))
         second = os.path.dirname(self.write("second/deeper/r.yaml", rule("r", "n")))
