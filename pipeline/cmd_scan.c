@@ -71,6 +71,7 @@ static const struct option scan_options[] = {
     {"strict", no_argument, NULL, OPTION_SETTING},
     {"region-bytes", required_argument, NULL, OPTION_SETTING},
     {"max-record-bytes", required_argument, NULL, OPTION_SETTING},
+    {"state-bytes", required_argument, NULL, OPTION_SETTING},
     {"output", required_argument, NULL, 'o'},
     {"help", no_argument, NULL, 'h'},
     {"summary", required_argument, NULL, OPTION_SUMMARY},

@@ -107,11 +107,19 @@ static enum mr_err lateness_read(struct corr *corr, struct mr_error *error)
 	return err;
 }
 
+/* A wrong ceiling is told before any worker starts. */
+static enum mr_err stage_prepare(const struct mr_prepare *prepare, struct mr_error *error)
+{
+	int64_t unused;
+	return mr_config_int(prepare->config, "state_bytes", &unused, error);
+}
+
 static enum mr_err ceiling_read(struct corr *corr, struct mr_error *error)
 {
 	int64_t bytes;
 	enum mr_err err = mr_config_int(corr->env->config, "state_bytes", &bytes, error);
-	corr->ceiling = (size_t)bytes / (corr->env->workers == 0 ? 1 : corr->env->workers);
+	corr->ceiling_whole = (size_t)bytes;
+	corr->ceiling = corr->ceiling_whole / (corr->env->workers == 0 ? 1 : corr->env->workers);
 	corr->shed_at = corr->ceiling;
 	return err;
 }
@@ -328,6 +336,7 @@ const struct mr_stage_ops mr_stage_correlate = {
     .name = "correlate",
     .state_size = sizeof(struct corr),
     .reads = MR_CONTENT_SIGNALS,
+    .prepare = stage_prepare,
     .open = stage_open,
     .process = stage_process,
     .finish = stage_finish,

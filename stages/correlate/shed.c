@@ -9,10 +9,12 @@
  * never fails. */
 #include "state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define FUTURE_US INT64_C(600000000)
 #define WHOLE 1000000
+#define CEILING_TEXT 80
 
 struct candidate {
 	struct corr_key *key;
@@ -25,16 +27,27 @@ static size_t target(const struct corr *corr)
 	return corr->ceiling - corr->ceiling / 8;
 }
 
+/* The setting, and what of it this worker may take. `out` has CEILING_TEXT bytes. */
+static const char *ceiling_text(const struct corr *corr, char *out)
+{
+	int len = snprintf(out, CEILING_TEXT, "%zu bytes", corr->ceiling_whole);
+	if (corr->ceiling != corr->ceiling_whole)
+		snprintf(out + len, CEILING_TEXT - (size_t)len, ", %zu for each of %u workers",
+			 corr->ceiling, corr->env->workers);
+	return out;
+}
+
 static void count(struct corr *corr, const struct corr_rule *rule, uint64_t slots)
 {
 	struct corr_rule *own = &corr->rules[rule->index];
+	char ceiling[CEILING_TEXT];
 	mr_count(corr->env->counters, MR_C_STATE_SHED, slots);
 	if (own->shed == 0 && slots > 0)
 		mr_log(MR_LOG_WARNING,
 		       "%.*s: its state is given up in part, because all state has come to its "
-		       "ceiling of %zu bytes (state_bytes); this is counted (state_shed), and its "
-		       "alerts are no longer promised to be exact",
-		       (int)rule->rule->id.len, rule->rule->id.at, corr->ceiling);
+		       "ceiling of %s (state_bytes); this is counted (state_shed), and its alerts "
+		       "are no longer promised to be exact",
+		       (int)rule->rule->id.len, rule->rule->id.at, ceiling_text(corr, ceiling));
 	own->shed += slots;
 }
 
@@ -180,18 +193,18 @@ static void plains_shed(struct corr *corr)
 {
 	bool first = corr->plain_shed == 0;
 	uint64_t gone = 0;
+	char ceiling[CEILING_TEXT];
 	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++)
 		gone += corr_plain_halve(corr, &corr->groups[g].plain);
 	corr->plain_shed += gone;
 	mr_count(corr->env->counters, MR_C_STATE_SHED, gone);
 	if (first && corr->plain_shed > 0)
-		mr_log(
-		    MR_LOG_WARNING,
-		    "records that detections have fired for are forgotten, the older first, "
-		    "because all state has come to its ceiling of %zu bytes (state_bytes); this "
-		    "is counted (state_shed), and such a record that comes again makes its alert "
-		    "again",
-		    corr->ceiling);
+		mr_log(MR_LOG_WARNING,
+		       "records that detections have fired for are forgotten, the older first, "
+		       "because all state has come to its ceiling of %s (state_bytes); this is "
+		       "counted (state_shed), and such a record that comes again makes its alert "
+		       "again",
+		       ceiling_text(corr, ceiling));
 }
 
 /* ---- all of it ---- */

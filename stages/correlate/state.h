@@ -235,7 +235,8 @@ struct corr {
 	int64_t lateness_us;     /* CORR_UNLIMITED: nothing is ever released */
 	int64_t watermark_us;    /* of the last barrier; CORR_NEVER before */
 	size_t bytes;            /* of all state */
-	size_t ceiling;          /* past this, state is given up */
+	size_t ceiling_whole;    /* of all workers of the layer, as set */
+	size_t ceiling;          /* this worker's share: past it, state is given up */
 	size_t shed_at;          /* where that is to be done next */
 	uint64_t plain_shed;     /* records of detections given up */
 	const struct corr_key *in_hand;

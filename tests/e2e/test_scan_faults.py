@@ -140,6 +140,18 @@ class Outputs(Base):
         self.assertEqual(status, 2)
         self.assertIn("another option writes that file", said)
 
+    def test_ceiling_of_the_state(self):
+        mr.write_records(self.records, 40000, every=1)
+        options = ("--workers", 2, "-o", "/dev/null", self.records)
+        status, _, said = self.scan("--state-bytes", 1 << 20, *options)
+        self.assertEqual(status, 0, said)
+        self.assertIn("its ceiling of 1048576 bytes, 524288 for each of 2 workers (state_bytes)", said)
+        self.assertNotIn("ceiling", self.scan(*options)[2])
+        for wrong in ("unlimited", (1 << 20) - 1):
+            status, _, said = self.scan("--state-bytes", wrong, *options)
+            self.assertEqual(status, 2, said)
+            self.assertIn("state_bytes", said)
+
     def test_slow_reader_gets_all(self):
         """The whole pipeline waits for a pipe that nobody reads, then goes on: nothing is lost."""
         process = subprocess.Popen([mr.PROGRAM, "scan", "-r", self.place.rule, self.records], stdout=subprocess.PIPE,

@@ -217,6 +217,7 @@ static void smallest_part_first(void **state)
 	}
 	assert_true(house.counters.at[MR_C_STATE_SHED] > 2000);
 	assert_non_null(strstr(logged, "rule-2: its state is given up in part"));
+	assert_non_null(strstr(logged, "its ceiling of 1048576 bytes (state_bytes)"));
 	assert_non_null(strstr(logged, "no longer promised to be exact"));
 	feed(&house, signal_of(&world, index, 0, 9, 9));
 	assert_int_equal(house.made.count, 1);
@@ -228,6 +229,22 @@ static void smallest_part_first(void **state)
 	assert_string_equal(house.made.items[1].key, "user-5000");
 	house_finish(&house);
 	assert_non_null(strstr(logged, "of its slots were forgotten at the memory ceiling"));
+	bench_close(&world, &house);
+}
+
+/* The setting is of all workers together; each gives up at its own share, and says both. */
+static void shares_of_the_ceiling(void **state)
+{
+	struct world world;
+	struct house house;
+	(void)state;
+	world_open(&world);
+	uint32_t index = count_of(&world, 10);
+	house_open_set(&house, &world.catalog, world.fields, 2, false, "state_bytes", "3145728");
+	for (uint32_t i = 1; house.counters.at[MR_C_STATE_SHED] == 0; i++)
+		feed(&house, signal_of(&world, index, i, 100, i * HOUR));
+	assert_non_null(strstr(logged, "its ceiling of 3145728 bytes, 1572864 for each of 2 "
+				       "workers (state_bytes)"));
 	bench_close(&world, &house);
 }
 
@@ -500,6 +517,7 @@ int main(void)
 	    cmocka_unit_test(repeats_past_the_bound),
 	    cmocka_unit_test(repeats_without_evidence),
 	    LOGGED(smallest_part_first),
+	    LOGGED(shares_of_the_ceiling),
 	    LOGGED(records_count_toward_the_ceiling),
 	    LOGGED(times_to_come_first),
 	    LOGGED(key_in_hand_stays),
