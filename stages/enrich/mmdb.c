@@ -75,6 +75,23 @@ static enum mr_err check_layout(struct mmdb *db, struct mr_error *error)
 	return MR_OK;
 }
 
+/* The library reads no more than the metadata there, and has many names for what can be wrong with
+ * it; its own words stand behind ours. */
+static enum mr_err not_opened(const struct mmdb *db, int status, struct mr_error *error)
+{
+	const char *wrong =
+	    "a field of its metadata is missing, or of another type than it should be";
+
+	if (status == MMDB_FILE_OPEN_ERROR || status == MMDB_IO_ERROR ||
+	    status == MMDB_OUT_OF_MEMORY_ERROR)
+		wrong = "the file cannot be read";
+	else if (status == MMDB_UNKNOWN_DATABASE_FORMAT_ERROR)
+		wrong = "its metadata names a version of the format other than 2";
+	return mr_error_set(error, MR_CONFIG,
+			    "%s: %s; give a whole database in MaxMind's format (libmaxminddb: %s)",
+			    db->name, wrong, MMDB_strerror(status));
+}
+
 /* With the file mapped, so that the metadata can be walked before the library sees it. */
 static enum mr_err open_library(struct mmdb *db, int fd, struct mr_error *error)
 {
@@ -87,9 +104,7 @@ static enum mr_err open_library(struct mmdb *db, int fd, struct mr_error *error)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	status = MMDB_open(path, MMDB_MODE_MMAP, &db->lib);
 	if (status != MMDB_SUCCESS)
-		return mr_error_set(error, MR_CONFIG,
-				    "%s: %s; give a whole database in MaxMind's format", db->name,
-				    MMDB_strerror(status));
+		return not_opened(db, status, error);
 	err = check_layout(db, error);
 	if (err != MR_OK)
 		MMDB_close(&db->lib);

@@ -406,6 +406,36 @@ static void refuse(const char *path, const char *reason)
 		fail_msg("\"%s\" lacks \"%s\"", error.text, reason);
 }
 
+/* A sound database but for the metadata, where the text `from` has become `to`, which is as long.
+ */
+static void refuse_metadata(const char *folder, struct mr_slice from, const char *to,
+			    const char *reason)
+{
+	struct mmdb_writer db;
+	struct mr_buf bytes = {0};
+	mmdb_writer_init(&db, false, 24, "metadata");
+	mmdb_writer_insert_v4(&db, V4(1, 0, 0, 0), 8, flat(&db, "US", "a", "1", "x"));
+	mmdb_writer_finish(&db, &bytes);
+	memcpy(memmem(bytes.data, bytes.len, from.at, from.len), to, from.len);
+	char *path = file_write(folder, "metadata.mmdb", (struct mr_slice){bytes.data, bytes.len});
+	refuse(path, reason);
+	refuse(path, "give a whole database in MaxMind's format (libmaxminddb: The ");
+	free(path);
+	mr_buf_fini(&bytes);
+	mmdb_writer_fini(&db);
+}
+
+static void test_wrong_metadata(void **unused)
+{
+	char *folder = folder_make();
+	(void)unused;
+	refuse_metadata(folder, MR_SLICE("node_count"), "node_cound",
+			"a field of its metadata is missing, or of another type");
+	refuse_metadata(folder, MR_SLICE("major_version\xa2\x00\x02"), "major_version\xa2\x00\x03",
+			"its metadata names a version of the format other than 2");
+	folder_remove(folder);
+}
+
 static void test_wrong_files(void **unused)
 {
 	char *folder = folder_make();
@@ -564,11 +594,9 @@ static void test_damaged_table(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_several_databases),
-	    cmocka_unit_test(test_random_networks),
-	    cmocka_unit_test(test_random_v6_networks),
-	    cmocka_unit_test(test_wrong_files),
-	    cmocka_unit_test(test_damage),
+	    cmocka_unit_test(test_several_databases),  cmocka_unit_test(test_random_networks),
+	    cmocka_unit_test(test_random_v6_networks), cmocka_unit_test(test_wrong_files),
+	    cmocka_unit_test(test_wrong_metadata),     cmocka_unit_test(test_damage),
 	    cmocka_unit_test(test_damaged_table),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
