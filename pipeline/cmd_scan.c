@@ -270,6 +270,20 @@ static void add_own_file(const struct mr_target *target, struct mr_config *confi
 	free(name);
 }
 
+/* A run that dies can say no more: a new summary says from the start that it is not complete. */
+static enum mr_err begin_summary(struct scan *scan, const struct mr_supervisor *supervisor,
+				 struct mr_error *error)
+{
+	if (scan->summary == NULL)
+		return MR_OK;
+	struct mr_buf text = {0};
+	mr_summary_write(supervisor, false, &text);
+	enum mr_err err = mr_target_begin(&scan->targets[TARGET_SUMMARY],
+					  (struct mr_slice){text.data, text.len}, error);
+	mr_buf_fini(&text);
+	return err;
+}
+
 /* Opened before any work, so that a wrong path is known, and emptied only when all else is right.
  */
 static enum mr_err open_targets(struct scan *scan, struct mr_supervisor *supervisor,
@@ -291,7 +305,7 @@ static enum mr_err open_targets(struct scan *scan, struct mr_supervisor *supervi
 			return err;
 		add_own_file(&scan->targets[i], config);
 	}
-	return MR_OK;
+	return begin_summary(scan, supervisor, error);
 }
 
 /* Deliver gets a descriptor of its own of each. */

@@ -58,6 +58,23 @@ enum mr_err mr_target_lock(const struct mr_target *target, struct mr_error *erro
 			    target->option, target->name);
 }
 
+/* With pwrite, since what may be written in place later begins at the descriptor's offset. */
+enum mr_err mr_target_begin(struct mr_target *target, struct mr_slice bytes, struct mr_error *error)
+{
+	struct stat about;
+	if (!target->regular || fstat(target->fd, &about) != 0 || about.st_size > 0)
+		return MR_OK;
+	ssize_t wrote = pwrite(target->fd, bytes.at, bytes.len, 0);
+	if (wrote == (ssize_t)bytes.len)
+		return MR_OK;
+	if (wrote >= 0)
+		errno = ENOSPC;
+	mr_error_errno(error, mr_error_of_write(errno), "%s %s: cannot be written", target->option,
+		       target->name);
+	mr_target_empty(target, NULL);
+	return error->code;
+}
+
 enum mr_err mr_target_empty(struct mr_target *target, struct mr_error *error)
 {
 	if (!target->regular || target->option == NULL || ftruncate(target->fd, 0) == 0)

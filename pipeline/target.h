@@ -33,6 +33,10 @@ bool mr_target_is(const struct mr_target *target, dev_t device, ino_t inode);
 enum mr_err mr_target_lock(const struct mr_target *target, struct mr_error *error);
 /* What an earlier run left in the file goes; not what stands in standard output's. MR_CONFIG. */
 enum mr_err mr_target_empty(struct mr_target *target, struct mr_error *error);
+/* Of one that is replaced at the end: where a regular file holds nothing, these bytes until then,
+ * so that nobody finds it empty. MR_NO_SPACE or MR_IO, and it stays empty. */
+enum mr_err mr_target_begin(struct mr_target *target, struct mr_slice bytes,
+			    struct mr_error *error);
 /* These bytes alone, at once: whoever looks sees what stood there before or all of them. On failure
  * MR_NO_SPACE or MR_IO, and what stood there stays. Where a file can't be renamed over a regular
  * one (its directory is another's, it is mounted) it is written in place, and then what could not

@@ -154,6 +154,30 @@ class Outputs(unittest.TestCase):
         self.assertEqual(process.returncode, 128 + signal.SIGINT)
         self.assertFalse(mr.summary(self.books)["complete"])
 
+    def test_summary_of_a_run_that_is_killed(self):
+        """A new one is never empty; one that stood there stays."""
+        for before in (None, "", "an earlier run's\n"):
+            if before is not None:
+                with open(self.books, "w", encoding="utf-8") as out:
+                    out.write(before)
+            process = subprocess.Popen([mr.PROGRAM, "scan", "-r", self.place.rule, "--summary", self.books, "-"],
+                                       stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=self.place.environment)
+            mr.wait_until(lambda: mr.children(process.pid), "workers")
+            process.kill()
+            process.communicate(timeout=mr.WAIT_SECONDS)
+            if before:
+                with open(self.books, encoding="utf-8") as text:
+                    self.assertEqual(text.read(), before)
+                continue
+            books = mr.summary(self.books)
+            self.assertEqual((books["complete"], books["records"], books["workers"]), (False, 0, 0))
+            os.unlink(self.books)
+        os.unlink(self.books)
+        self.assertEqual(self.scan("--summary", self.books, "-r", "/no/such/rules", self.records)[0], 2)
+        self.assertFalse(mr.summary(self.books)["complete"])
+        self.assertEqual(self.scan("--summary", self.books, self.records)[0], 0)
+        self.assertTrue(mr.summary(self.books)["complete"])
+
     def test_summary_that_is_no_file(self):
         reader, writer = os.pipe()
         status, found, _ = self.scan("--summary", f"/dev/fd/{writer}", self.records, pass_fds=[writer])
