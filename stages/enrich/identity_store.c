@@ -348,8 +348,8 @@ static enum mr_err switch_to(const struct identity_generation *generation, struc
 	char *current = mr_asprintf("%s/current", generation->store);
 	unlink(next);
 	bool good = symlink(target, next) == 0 && rename(next, current) == 0;
-	enum mr_err err = good ? sync_directory(generation->store, error)
-			       : mr_error_errno(error, mr_error_of_write(errno), "%s", current);
+	enum mr_err err =
+	    good ? MR_OK : mr_error_errno(error, mr_error_of_write(errno), "%s", current);
 	if (!good)
 		unlink(next);
 	free(next);
@@ -376,11 +376,13 @@ enum mr_err identity_generation_commit(struct identity_generation *generation,
 		err = switch_to(generation, error);
 	if (err != MR_OK)
 		return err;
-	sweep(generation->store, generation->number, generation->number - 1);
-	free(generation->path); /* committed: end must not remove it */
+	free(generation->path); /* it is current, durable or not: end must not remove it */
 	generation->path = NULL;
 	generation->made = false;
-	return MR_OK;
+	err = sync_directory(generation->store, error);
+	if (err == MR_OK)
+		sweep(generation->store, generation->number, generation->number - 1);
+	return err;
 }
 
 /* Where the store was not there before. */

@@ -191,6 +191,24 @@ class Identity(unittest.TestCase):
         self.assertIn(words, done.stderr)
         self.assertEqual(os.listdir(folder), list(left))
 
+    def test_switched_but_not_durable(self):
+        """Whether the switch will last cannot be known: the import fails, and what is current can be read."""
+        os.chmod(self.folder.name, 0o777)
+        people = self.write("people", "id,upn\n1,a\n")
+        user = {"user": 65534} if os.geteuid() == 0 else {}
+        try:
+            self.assertEqual(run("import", "--store", self.store, people, **user).returncode, 0)
+        except PermissionError:
+            print("nobody but root may run the program here: not tried", flush=True)
+            return
+        self.assertEqual(run("import", "--store", self.store, people, **user).returncode, 0)
+        os.chmod(self.store, 0o300)  # so that it cannot be opened to be synced
+        done = run("import", "--store", self.store, people, **user)
+        os.chmod(self.store, 0o700)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn(self.store + ": Permission denied", done.stderr)
+        self.assertEqual(self.show("a").returncode, 0)
+
     def test_no_room(self):
         """A disk that is full sooner or later (tmpfs; as root only), and such a limit (setrlimit)."""
         people = self.write("people", "".join('{"id":"%d","upn":"u%d@example.org"}\n' % (n, n) for n in range(3000)))
