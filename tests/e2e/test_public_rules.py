@@ -1,9 +1,11 @@
 """The public cloud rules and our own over the real records: all load, all parse, the alerts keep to the schema, and are
 the same from the export's CSV."""
 import csv
+import glob
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -64,6 +66,19 @@ class PublicRules(unittest.TestCase):
         report = json.loads(result.stdout)
         self.assertEqual((report["files"], report["rules"], len(report["inactive"]), report["refused"]),
                          (152, 152, 7, []))
+
+    def test_every_technique_has_a_name(self):
+        """What an alert says of ATT&CK: each technique that a rule's tags name, and what it is a part of."""
+        with open(os.path.join(ROOT, "stages", "deliver", "technique.def"), encoding="utf-8") as file:
+            named = set(re.findall(r'X\("(T[0-9.]+)", "[^"]+"\)', file.read()))
+        used = set()
+        for top in (SIGMA, os.path.join(ROOT, "rules")):
+            for path in glob.glob(os.path.join(top, "**", "*.yml"), recursive=True):
+                with open(path, encoding="utf-8") as file:
+                    for uid in re.findall(r"attack\.(t\d{4}(?:\.\d{3})?)\b", file.read(), re.IGNORECASE):
+                        used |= {uid.upper(), uid.upper()[:5]}
+        self.assertGreater(len(used), 50)
+        self.assertEqual(sorted(used - named), [], "techniques without a name")
 
 
 if __name__ == "__main__":
