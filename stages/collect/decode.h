@@ -10,14 +10,16 @@
 
 #include "millrace/text.h"
 
-/* Where decoded records go. Order: begin, add any number of times, then one of end, drop, refuse.
- * Whitespace around a record is the sink's to remove. */
+/* Where decoded records go. Order: begin, add any number of times, skip at most once, then one of
+ * end, drop, refuse. Whitespace around a record is the sink's to remove. */
 struct mr_decode_sink;
 struct mr_decode_sink_ops {
 	/* A record begins at `offset` of the stream. */
 	void (*begin)(struct mr_decode_sink *sink, uint64_t offset);
 	/* Its next bytes, borrowed. */
 	void (*add)(struct mr_decode_sink *sink, const char *bytes, size_t len);
+	/* So many further bytes of it are not given: it will be refused. */
+	void (*skip)(struct mr_decode_sink *sink, uint64_t len);
 	/* It is whole. Nothing but whitespace is no record. */
 	void (*end)(struct mr_decode_sink *sink);
 	/* What began is no record after all. */

@@ -7,13 +7,18 @@
  * Every quoted field is given to the sink as if it were a record, and dropped where it was none: so
  * a quote that is never closed sets aside all that it swallowed. Where a quote at a line's start is
  * followed by text, it cannot have closed a field: the field before was cut short, and the line is
- * read as a new row. */
+ * read as a new row.
+ *
+ * A row that has no record is set aside as it stands in the file, and so is a broken one, where it
+ * is no longer than ROW_MAX; of longer ones the first so many bytes, or all from the broken field
+ * on. What was fed is copied only where a row goes on in the next piece, or is set aside. */
 #include "decode.h"
 
 #include <stdio.h>
 #include <strings.h>
 
 #define HEAD_MAX (64 << 10) /* a longer first line is no head */
+#define ROW_MAX (16 << 10)  /* of a row that is kept as it stands */
 #define NAME_MAX_LEN 64     /* of a column's name that is looked at */
 #define COLUMN "AuditData"
 
@@ -37,7 +42,7 @@ struct csv {
 	bool refused; /* the head has no such column: all is set aside */
 	bool begun;
 	bool line_start; /* QUOTE: the quote stood at a line's start */
-	bool has_text;   /* the field in hand is not empty */
+	bool has_text;   /* the field in hand is not blank */
 	bool seen;       /* this row has had a record */
 	char delimiter;
 	char last;
@@ -47,6 +52,11 @@ struct csv {
 	uint32_t name_len;
 	char name[NAME_MAX_LEN];
 	char reason[320];
+	const char *piece; /* that is being fed */
+	uint64_t piece_offset;
+	uint64_t kept_to; /* up to there the row has been kept, as far as it fits */
+	size_t row_len;
+	char row[ROW_MAX];
 };
 
 /* ---- the head ---- */
@@ -147,6 +157,44 @@ static void refuse(struct csv *csv, const char *reason)
 	csv->begun = false;
 }
 
+/* The row's bytes before `end`, none of which is needed in the piece any more. */
+static void keep_row(struct csv *csv, uint64_t end)
+{
+	if (end <= csv->kept_to)
+		return;
+	size_t room = ROW_MAX - csv->row_len;
+	uint64_t len = end - csv->kept_to;
+	size_t take = len < room ? (size_t)len : room;
+
+	memcpy(csv->row + csv->row_len, csv->piece + (csv->kept_to - csv->piece_offset), take);
+	csv->row_len += take;
+	csv->kept_to = end;
+}
+
+/* The row up to `end`, as it stands, in place of what has begun. */
+static void refuse_row(struct csv *csv, uint64_t end, const char *reason)
+{
+	uint64_t len = end - csv->row_offset;
+
+	keep_row(csv, end);
+	if (csv->begun)
+		csv->sink->ops->drop(csv->sink);
+	begin(csv, csv->row_offset);
+	csv->sink->ops->add(csv->sink, csv->row, len < csv->row_len ? len : csv->row_len);
+	if (len > csv->row_len)
+		csv->sink->ops->skip(csv->sink, len - csv->row_len);
+	refuse(csv, reason);
+}
+
+/* What a broken quote has swallowed may be far longer than a row, and all of it has begun. */
+static void refuse_broken(struct csv *csv, uint64_t end, const char *reason)
+{
+	if (csv->begun && end - csv->row_offset <= ROW_MAX)
+		refuse_row(csv, end, reason);
+	else
+		refuse(csv, reason);
+}
+
 static bool is_record_field(const struct csv *csv)
 {
 	return !csv->head && csv->found && csv->column == csv->wanted;
@@ -155,7 +203,7 @@ static bool is_record_field(const struct csv *csv)
 /* Text of the field in hand. */
 static void text(struct csv *csv, const char *bytes, size_t len)
 {
-	csv->has_text = true;
+	csv->has_text = csv->has_text || mr_trim((struct mr_slice){bytes, len}).len > 0;
 	if (csv->begun)
 		csv->sink->ops->add(csv->sink, bytes, len);
 	if (csv->head) {
@@ -199,13 +247,11 @@ static void refuse_file(struct csv *csv)
 	csv->refused = true;
 }
 
-/* A row without a record is set aside by its place alone. */
-static void refuse_row(struct csv *csv)
+static void refuse_without_record(struct csv *csv)
 {
 	snprintf(csv->reason, sizeof(csv->reason), "line %llu: the row has no " COLUMN " field",
 		 (unsigned long long)csv->row_line);
-	begin(csv, csv->row_offset);
-	refuse(csv, csv->reason);
+	refuse_row(csv, csv->offset, csv->reason);
 }
 
 static void end_row(struct csv *csv)
@@ -217,7 +263,7 @@ static void end_row(struct csv *csv)
 		if (!csv->found)
 			refuse_file(csv);
 	} else if (!csv->seen) {
-		refuse_row(csv);
+		refuse_without_record(csv);
 	}
 }
 
@@ -225,6 +271,8 @@ static void begin_row(struct csv *csv, uint64_t offset)
 {
 	csv->row_line = csv->line;
 	csv->row_offset = offset;
+	csv->kept_to = offset;
+	csv->row_len = 0;
 	csv->column = 0;
 	csv->seen = false;
 	csv->where = FIELD;
@@ -260,8 +308,11 @@ static void step_broken_quote(struct csv *csv, const char *at)
 		 (unsigned long long)csv->line);
 	csv->sink->ops->damage(csv->sink, csv->offset, csv->reason);
 	if (csv->line_start) {
-		refuse(csv, csv->reason);
+		refuse_broken(csv, csv->offset - 1, csv->reason);
 		begin_row(csv, csv->offset - 1);
+		/* The quote may stand at the end of the piece before. */
+		csv->row[csv->row_len++] = '"';
+		csv->kept_to = csv->offset;
 		begin(csv, csv->offset);
 		csv->where = QUOTED;
 	} else {
@@ -312,7 +363,7 @@ static void step(struct csv *csv, const char *at)
 	case LOST:
 		text(csv, at, 1);
 		if (byte == '\n') {
-			refuse(csv, csv->reason);
+			refuse_broken(csv, csv->offset, csv->reason);
 			csv->where = ROW;
 		}
 		break;
@@ -357,6 +408,8 @@ static void feed(void *state, const char *bytes, size_t len)
 {
 	struct csv *csv = state;
 
+	csv->piece = bytes;
+	csv->piece_offset = csv->offset;
 	for (size_t i = 0; i < len;) {
 		size_t skip = 0;
 
@@ -376,13 +429,17 @@ static void feed(void *state, const char *bytes, size_t len)
 			i++;
 		}
 	}
+	if (csv->where != ROW)
+		keep_row(csv, csv->offset);
 }
 
 static void finish(void *state, const char *cut)
 {
 	struct csv *csv = state;
 
-	if (csv->where == QUOTED || csv->where == LOST || csv->refused) {
+	if (csv->refused) {
+		refuse(csv, csv->reason);
+	} else if (csv->where == QUOTED || csv->where == LOST) {
 		if (csv->where == QUOTED && !cut) {
 			snprintf(csv->reason, sizeof(csv->reason),
 				 "line %llu: a quoted field of the row that starts here has no "
@@ -390,9 +447,9 @@ static void finish(void *state, const char *cut)
 				 (unsigned long long)csv->row_line);
 			csv->sink->ops->damage(csv->sink, csv->offset, csv->reason);
 		}
-		refuse(csv, cut && csv->where == QUOTED ? cut : csv->reason);
+		refuse_broken(csv, csv->offset, cut && csv->where == QUOTED ? cut : csv->reason);
 	} else if (csv->where != ROW && cut) {
-		refuse(csv, cut);
+		refuse_broken(csv, csv->offset, cut);
 	} else if (csv->where != ROW) {
 		end_row(csv);
 		refuse(csv, csv->reason);

@@ -32,6 +32,10 @@ static void sink_add(struct mr_decode_sink *sink, const char *bytes, size_t len)
 {
 	mr_spool_add(of(sink)->spool, bytes, len);
 }
+static void sink_skip(struct mr_decode_sink *sink, uint64_t len)
+{
+	mr_spool_skip(of(sink)->spool, len);
+}
 static void sink_end(struct mr_decode_sink *sink)
 {
 	mr_spool_end(of(sink)->spool);
@@ -51,6 +55,7 @@ static void sink_damage(struct mr_decode_sink *sink, uint64_t offset, const char
 static const struct mr_decode_sink_ops sink_ops = {
     .begin = sink_begin,
     .add = sink_add,
+    .skip = sink_skip,
     .end = sink_end,
     .drop = sink_drop,
     .refuse = sink_refuse,

@@ -201,6 +201,11 @@ void mr_spool_add(struct mr_spool *spool, const char *bytes, size_t len)
 		flush(spool);
 }
 
+void mr_spool_skip(struct mr_spool *spool, uint64_t len)
+{
+	spool->len += len;
+}
+
 void mr_spool_drop(struct mr_spool *spool)
 {
 	spool->open = false;
@@ -251,9 +256,8 @@ void mr_spool_end(struct mr_spool *spool)
 }
 
 /* By reference: the bytes stay where they are, and the next region starts behind them. */
-static void refuse_by_reference(struct mr_spool *spool, struct mr_reject reject)
+static void refuse_by_reference(struct mr_spool *spool, struct mr_reject reject, uint64_t kept)
 {
-	uint64_t kept = end_position(spool) - spool->start - MR_FRAME_HEADER;
 	char reason[512];
 
 	put_header(spool);
@@ -277,18 +281,19 @@ void mr_spool_refuse(struct mr_spool *spool, const char *reason)
 {
 	struct mr_reject reject = {
 	    .length = spool->len, .offset = spool->offset, .reason = mr_slice(reason)};
+	uint64_t kept = end_position(spool) - spool->start - MR_FRAME_HEADER;
 
 	spool->open = false;
 	if (spool->error.code != MR_OK)
 		return;
-	if (spool->len > MR_SPOOL_INLINE_MAX || spool->start < spool->base) {
-		refuse_by_reference(spool, reject);
+	if (kept < spool->len || kept > MR_SPOOL_INLINE_MAX || spool->start < spool->base) {
+		refuse_by_reference(spool, reject, kept);
 		return;
 	}
 	reject.origin.partition = spool->name;
 	reject.origin.position = spool->offset;
 	reject.bytes = (struct mr_slice){
-	    spool->buf.data + (spool->start - spool->base) + MR_FRAME_HEADER, (size_t)spool->len};
+	    spool->buf.data + (spool->start - spool->base) + MR_FRAME_HEADER, (size_t)kept};
 	mr_outbox_reject(spool->outbox, spool->name, &reject);
 	truncate_to(spool, spool->start);
 }

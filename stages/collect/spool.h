@@ -38,7 +38,7 @@ struct mr_spool {
 	uint32_t name;   /* of the original */
 	uint64_t offset; /* in it */
 	uint64_t start;  /* where in the file its header stands */
-	uint64_t len;    /* bytes that came, also those not kept */
+	uint64_t len;    /* bytes of it, also those not kept */
 	uint64_t blanks; /* of these, blanks at the end */
 };
 
@@ -48,6 +48,8 @@ void mr_spool_fini(struct mr_spool *spool);
 
 void mr_spool_begin(struct mr_spool *spool, uint32_t name, uint64_t offset);
 void mr_spool_add(struct mr_spool *spool, const char *bytes, size_t len);
+/* So many further bytes of it did not come, and none does after them: refuse it. */
+void mr_spool_skip(struct mr_spool *spool, uint64_t len);
 void mr_spool_end(struct mr_spool *spool);
 void mr_spool_drop(struct mr_spool *spool);
 void mr_spool_refuse(struct mr_spool *spool, const char *reason);

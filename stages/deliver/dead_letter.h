@@ -1,6 +1,7 @@
 /* dead_letter.h - records that could not be judged, whole, one NDJSON line each.
  *
- * A line: source, offset, length, reason, and the record: as "record" where it is UTF-8, else as
+ * A line: source, offset, length, reason, where not all of it was kept how much is `written`, and
+ * the record: as "record" where it is UTF-8, else as
  * "record_base64". A record by reference is read and written piece by piece: it is never held
  * whole. */
 #ifndef MILLRACE_DELIVER_DEAD_LETTER_H

@@ -175,6 +175,19 @@ class Input(unittest.TestCase):
                 if run.summary["parsed"] == 400:
                     self.assertEqual(run.ids, self.ids)
 
+    def test_rows_set_aside(self):
+        """As they stand, with their places; of a long one the beginning."""
+        long = "x" * 20000 + ","
+        rows = ['"3 ""a""",\r', '"4","{" x', long, '"5","{}"']
+        text = "Identity,AuditData\n" + "\n".join(rows) + "\n"
+        expected = [(row if row != long else long[:16384], text.index(row), len(row)) for row in rows[:3]]
+        for data in (text.encode(), gzip.compress(text.encode())):
+            run = self.scan_bytes(data)
+            self.assertEqual([(one["record"], one["offset"], one["length"]) for one in run.rejects], expected)
+            self.assertEqual([one.get("written") for one in run.rejects], [None, None, 16384])
+            self.assertIn("its first 16384 bytes are kept", run.rejects[-1]["reason"])
+            self.assertEqual((run.summary["records"], run.summary["rejected"]), (4, 3))
+
     def test_export_without_the_column(self):
         run = self.scan_bytes(b"Identity,CreationDate\r\n1,2\r\n")
         self.assertEqual(run.status, 1)

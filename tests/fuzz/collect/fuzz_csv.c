@@ -23,11 +23,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	notes_run(&pieces, &mr_decode_csv, text, 1 + data[0] % 16, NULL);
 	notes_must(whole.lines.len == pieces.lines.len);
 	notes_must(memcmp(whole.lines.data, pieces.lines.data, whole.lines.len) == 0);
-	notes_must(whole.bytes <= text.len);
+	/* A byte may stand in a record and in the broken row that the record is from. */
+	notes_must(whole.bytes <= 2 * text.len);
 	notes_fini(&whole);
 	notes_fini(&pieces);
 	notes_run(&pieces, &mr_decode_csv, text, 1 + data[0] % 16, "cut");
-	notes_must(pieces.bytes <= text.len);
+	notes_must(pieces.bytes <= 2 * text.len);
 	notes_fini(&pieces);
 	free(exact);
 	return 0;

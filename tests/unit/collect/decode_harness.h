@@ -47,6 +47,12 @@ static inline void notes_add(struct mr_decode_sink *sink, const char *bytes, siz
 	notes_must(notes_of(sink)->open);
 	mr_buf_add(&notes_of(sink)->record, bytes, len);
 }
+/* Told by its length. */
+static inline void notes_skip(struct mr_decode_sink *sink, uint64_t len)
+{
+	notes_must(notes_of(sink)->open && len > 0);
+	mr_buf_printf(&notes_of(sink)->record, "+%llu", (unsigned long long)len);
+}
 static inline void notes_line(struct notes *notes, const char *what)
 {
 	mr_buf_printf(&notes->lines, "%s %llu ", what, (unsigned long long)notes->offset);
@@ -104,6 +110,7 @@ static inline void notes_damage(struct mr_decode_sink *sink, uint64_t offset, co
 static const struct mr_decode_sink_ops notes_ops = {
     .begin = notes_begin,
     .add = notes_add,
+    .skip = notes_skip,
     .end = notes_end,
     .drop = notes_drop,
     .refuse = notes_refuse,

@@ -225,9 +225,37 @@ static void csv_rows_without_a_record(void **state)
 {
 	(void)state;
 	check(&mr_decode_csv, "x,AuditData\n1\n2,\n3,\"\"\n4,\"{}\"\n",
-	      "refused 12 \nrefused 14 \nrefused 17 \nrecord 25 {}\n");
+	      "refused 12 1\nrefused 14 2,\nrefused 17 3,\"\"\nrecord 25 {}\n");
+	check(&mr_decode_csv, "x,AuditData\r\n1,\r\n2, \r\n",
+	      "refused 13 1,\r\nrefused 17 2, \r\n");
+	check(&mr_decode_csv, "x,AuditData,y\n\"a\"\"b\",,\"c\nd\"\r\n",
+	      "refused 14 \"a\"\"b\",,\"c\nd\"\r\n");
 	check_reason(&mr_decode_csv, "x,AuditData\n1,\"{}\"\n2,\n",
 		     "line 3: the row has no AuditData");
+}
+
+/* Of a row without a record the first 16 KiB; of one broken by a quote all from its field on. */
+static void csv_rows_that_are_long(void **state)
+{
+	struct mr_buf text = {0};
+	struct mr_buf want = {0};
+
+	(void)state;
+	mr_buf_add_text(&text, "x,AuditData\n");
+	for (size_t i = 0; i < 20000; i++)
+		mr_buf_add_text(&text, i % 2 == 0 ? "a" : "b");
+	mr_buf_add_text(&want, "refused 12 ");
+	mr_buf_add(&want, text.data + 12, 16384);
+	mr_buf_add_text(&want, "+3619\ndamage\nrefused 20019 ");
+	mr_buf_add_text(&text, ",\"\"\n1,\"");
+	mr_buf_add(&want, text.data + 12, 20000);
+	mr_buf_add(&want, "\n", 2);
+	for (size_t i = 0; i < 20000; i++)
+		mr_buf_add_text(&text, i % 2 == 0 ? "a" : "b");
+	mr_buf_add(&text, "", 1);
+	check(&mr_decode_csv, text.data, want.data);
+	mr_buf_fini(&text);
+	mr_buf_fini(&want);
 }
 
 static void csv_with_broken_quotes(void **state)
@@ -235,11 +263,14 @@ static void csv_with_broken_quotes(void **state)
 	(void)state;
 	/* Never closed, at the end of the file and before another row. */
 	check(&mr_decode_csv, "x,AuditData\n\"1\",\"{}\"\n\"2\",\"{\"\"a",
-	      "record 17 {}\ndamage\nrefused 26 {\"a\n");
+	      "record 17 {}\ndamage\nrefused 21 \"2\",\"{\"\"a\n");
 	check(&mr_decode_csv, "x,AuditData\n\"1\",\"{\n\"2\",\"{}\"\n",
-	      "damage\nrefused 17 {\n\nrecord 24 {}\n");
+	      "damage\nrefused 12 \"1\",\"{\n\nrecord 24 {}\n");
 	check(&mr_decode_csv, "x,AuditData\n\"1\",\"{}\" x\n\"2\",\"{}\"\n",
-	      "damage\nrefused 17 {}x\n\nrecord 28 {}\n");
+	      "damage\nrefused 12 \"1\",\"{}\" x\nrecord 28 {}\n");
+	/* The row that was read anew is broken, too. */
+	check(&mr_decode_csv, "x,AuditData\n\"1\",\"{\n\"2\",\"{}\" x\n",
+	      "damage\nrefused 12 \"1\",\"{\n\ndamage\nrefused 19 \"2\",\"{}\" x\n");
 	check_reason(&mr_decode_csv, "x,AuditData\n\"1\",\"{\n\"2\",\"{}\"\n",
 		     "line 3: a quoted field");
 	check_reason(&mr_decode_csv, "x,AuditData\n\"1\",\"{}",
@@ -340,6 +371,7 @@ int main(void)
 	    cmocka_unit_test(csv_as_exported),
 	    cmocka_unit_test(csv_without_the_column),
 	    cmocka_unit_test(csv_rows_without_a_record),
+	    cmocka_unit_test(csv_rows_that_are_long),
 	    cmocka_unit_test(csv_with_broken_quotes),
 	    cmocka_unit_test(csv_cut_everywhere),
 	    cmocka_unit_test(lines_of_all_kinds),

@@ -162,6 +162,25 @@ static void piece_past_all_bounds(void **state)
 	close_room(&room);
 }
 
+/* Also of a short one that did not come whole what is there is kept, and told from the whole. */
+static void piece_with_bytes_skipped(void **state)
+{
+	struct room room;
+
+	(void)state;
+	open_room(&room);
+	put(&room, 9, "abc", 3);
+	mr_spool_skip(&room.spool, 4);
+	mr_spool_refuse(&room.spool, "broken");
+	put_record(&room, 2, "{\"b\":2}");
+	mr_spool_seal(&room.spool);
+	drain(&room);
+	assert_int_equal(room.stage.record_count, 1);
+	assert_non_null(
+	    strstr(stage_text(&room.stage.rejects), "abc (broken; its first 3 bytes are kept)\n"));
+	close_room(&room);
+}
+
 static void a_new_file_past_the_bound(void **state)
 {
 	struct room room;
@@ -214,6 +233,7 @@ int main(void)
 	    cmocka_unit_test(records_taken_back),
 	    cmocka_unit_test(pieces_set_aside),
 	    cmocka_unit_test(piece_past_all_bounds),
+	    cmocka_unit_test(piece_with_bytes_skipped),
 	    cmocka_unit_test(a_new_file_past_the_bound),
 	    cmocka_unit_test(no_space),
 	};
