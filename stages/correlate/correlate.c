@@ -198,8 +198,7 @@ static void observe(struct corr *corr, const struct corr_rule *rule, const struc
 		    uint32_t position)
 {
 	int64_t number = corr_slot_number(signal->time_us, rule->span_us);
-	if (corr_is_beyond(corr, rule, number))
-		mr_count(corr->env->counters, MR_C_BEYOND_LATENESS, 1);
+	corr_count_beyond(corr, signal->time_us);
 	struct corr_key *key = corr_key_get(corr, signal->key_group, rule, signal->tenant,
 					    signal->key, signal->key_count);
 	struct corr_slot *slot = corr_slot_get(corr, key, number);

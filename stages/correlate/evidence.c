@@ -158,14 +158,36 @@ static bool origin_before(const struct mr_origin *a, const struct mr_origin *b)
 	return a->position < b->position;
 }
 
+/* An order of what they say; which one is no matter. */
+static int compare_fields(const struct mr_signal *signal, const struct corr_item *item)
+{
+	int order = (int)signal->field_count - (int)item->field_count;
+	struct mr_slice id = corr_item_record_id(item);
+	const char *at = id.at + id.len;
+	for (uint32_t i = 0; i < item->field_count && order == 0; i++) {
+		const struct corr_item_field *own = &item->fields[i];
+		order = (int)signal->fields[i].field - (int)own->field;
+		if (order == 0)
+			order =
+			    mr_slice_cmp(signal->fields[i].text, (struct mr_slice){at, own->len});
+		at += own->len;
+	}
+	return order;
+}
+
 /* Which of two copies stands for the record, whatever the order in which they came: the one that
- * was written first, and of one that came by way of several rules the first rule's. */
+ * was written first; of that one, where it came by way of several rules, the first rule's; and by
+ * way of an inner correlation it may have come with other fields. */
 static bool stands_before(const struct mr_signal *signal, uint32_t position,
 			  const struct corr_item *item)
 {
 	if (origin_before(&signal->origin, &item->origin))
 		return true;
-	return !origin_before(&item->origin, &signal->origin) && position < item->rule;
+	if (origin_before(&item->origin, &signal->origin))
+		return false;
+	if (position != item->rule)
+		return position < item->rule;
+	return compare_fields(signal, item) < 0;
 }
 
 /* The same record at the same time: one of the two stays. True where nothing is new. */
@@ -174,14 +196,12 @@ static bool merge(struct corr_items *items, uint32_t at, const struct mr_signal 
 {
 	struct corr_item *item = items->at[at];
 	uint64_t rules = item->rules, bit = UINT64_C(1) << (position % 64);
-	uint32_t rule = item->rule < position ? item->rule : position;
 	if (stands_before(signal, position, item)) {
 		items->bytes -= corr_item_bytes(item);
 		item = items->at[at] = corr_item_make(item, signal, position);
 		items->bytes += corr_item_bytes(item);
 	}
 	item->rules = rules | bit;
-	item->rule = rule;
 	return (rules & bit) != 0;
 }
 

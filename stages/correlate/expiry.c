@@ -25,10 +25,12 @@ static bool slot_is_gone(const struct corr *corr, const struct corr_slot *slot)
 	return ends_before(corr, slot->key->rule, slot->number);
 }
 
-bool corr_is_beyond(const struct corr *corr, const struct corr_rule *rule, int64_t number)
+void corr_count_beyond(struct corr *corr, int64_t time_us)
 {
-	return corr->lateness_us != CORR_UNLIMITED && corr->watermark_us != CORR_NEVER &&
-	       ends_before(corr, rule, number);
+	if (corr->lateness_us == CORR_UNLIMITED || corr->watermark_us == CORR_NEVER)
+		return;
+	mr_count(corr->env->counters, MR_C_BEYOND_LATENESS,
+		 time_us < minus(corr->watermark_us, corr->lateness_us));
 }
 
 void corr_release(struct corr *corr, int64_t watermark_us)

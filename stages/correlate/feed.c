@@ -155,9 +155,14 @@ bool corr_feed_add(struct corr *corr, struct corr_slot *slot,
 	struct {
 		struct corr_id content;
 		int64_t time_us;
-		uint64_t kind;
+		uint64_t position; /* of copies that are alike the first is shown */
+		uint32_t source, partition;
 		uint32_t record_id_len, field_count;
+		uint64_t kind;
 	} seen = {.time_us = item->time_us,
+		  .position = item->origin.position,
+		  .source = item->origin.source,
+		  .partition = item->origin.partition,
 		  .kind = item->kind,
 		  .record_id_len = item->record_id_len,
 		  .field_count = item->field_count};

@@ -57,7 +57,7 @@ struct corr_item {
 	uint32_t used;     /* of them, by what outer correlations see */
 	uint32_t record_id_len;
 	uint32_t record_len;
-	uint32_t rule; /* position in the correlation's rules, the smallest of those seen */
+	uint32_t rule; /* position in the correlation's rules of the signal that stands here */
 	uint16_t field_count;
 	uint8_t kind;
 	/* Behind them the record id, then the fields' texts, then the record. */
@@ -459,8 +459,9 @@ void corr_alarm(struct corr *corr, const struct corr_rule *rule, const char *wha
 /* ---- expiry.c ---- */
 
 void corr_release(struct corr *corr, int64_t watermark_us);
-/* Whether an occurrence comes after the state that it needs was released. */
-bool corr_is_beyond(const struct corr *corr, const struct corr_rule *rule, int64_t number);
+/* Counts an occurrence that comes later than the lateness allows: what it needs may be gone, even
+ * where its own slot is still there. */
+void corr_count_beyond(struct corr *corr, int64_t time_us);
 
 /* ---- shed.c ---- */
 

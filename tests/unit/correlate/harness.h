@@ -212,6 +212,7 @@ struct house {
 	uint32_t last_evidence_origin[MR_EVIDENCE_MAX];
 	uint64_t last_evidence_record[MR_EVIDENCE_MAX]; /* hashes of the bytes */
 	uint64_t last_evidence_id[MR_EVIDENCE_MAX];     /* and of the record ids */
+	uint64_t last_evidence_fields[MR_EVIDENCE_MAX]; /* and of the fields' texts */
 };
 
 /* With a setting. */
@@ -300,6 +301,11 @@ static inline void house_alerts(struct house *house, const struct mr_body *body)
 			    mr_hash64(evidence->record.at, evidence->record.len, 0);
 			house->last_evidence_id[i] =
 			    mr_hash64(evidence->record_id.at, evidence->record_id.len, 0);
+			house->last_evidence_fields[i] = 0;
+			for (uint32_t f = 0; f < evidence->field_count; f++)
+				house->last_evidence_fields[i] = mr_hash64(
+				    evidence->fields[f].text.at, evidence->fields[f].text.len,
+				    house->last_evidence_fields[i]);
 		}
 	}
 	assert_int_equal(mr_reader_finish(&in, &error), MR_OK);

@@ -390,7 +390,8 @@ static size_t fired_after(struct world *world, uint32_t index, const char *laten
 	return fired;
 }
 
-/* Slot 0 ends at 1 h, and goes once W - lateness - 1 h is past that. */
+/* Slot 0 ends at 1 h, and goes once W - lateness - 1 h is past that. What comes later than the
+ * lateness allows is counted before that, too. */
 static void lateness_is_a_setting(void **state)
 {
 	struct world world;
@@ -399,7 +400,11 @@ static void lateness_is_a_setting(void **state)
 	world_open(&world);
 	uint32_t index = count_of(&world, 2);
 	assert_int_equal(fired_after(&world, index, "60", 2 * HOUR + 60 * SECOND, &beyond), 1);
+	assert_int_equal(beyond, 1);
+	assert_int_equal(fired_after(&world, index, "60", 60 * SECOND + 1, &beyond), 1);
 	assert_int_equal(beyond, 0);
+	assert_int_equal(fired_after(&world, index, "60", 60 * SECOND + 2, &beyond), 1);
+	assert_int_equal(beyond, 1);
 	assert_int_equal(fired_after(&world, index, "60", 2 * HOUR + 60 * SECOND + 1, &beyond), 0);
 	assert_int_equal(beyond, 1);
 	assert_int_equal(fired_after(&world, index, "0", 2 * HOUR, &beyond), 1);

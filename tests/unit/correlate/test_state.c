@@ -378,6 +378,48 @@ static void records_reach_a_correlations_alert(void **state)
 	world_close(&world);
 }
 
+/* Of copies of one record, written twice and matched by two rules that show other fields, one
+ * stands in the alert, of the correlation and of one over it, in whatever order they come. */
+static void one_copy_stands(void **state)
+{
+	static const uint32_t orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
+					     {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+	struct world world;
+	(void)state;
+	world_open(&world, 3);
+	uint32_t inner = correlation(&world, MR_CORRELATION_EVENT_COUNT, 3, HOUR, 1);
+	uint32_t outer = catalog_correlation(&world.catalog, MR_CORRELATION_EVENT_COUNT, &inner, 1,
+					     HOUR, 1, 0, 0);
+	struct mr_signal signals[3];
+	struct mr_signal_field fields[3];
+	for (uint32_t i = 0; i < 3; i++) {
+		static const uint32_t rules[] = {2, 0, 1};
+		fields[i] = (struct mr_signal_field){world.value, MR_STRING,
+						     text(&world, "seen by rule %u", rules[i])};
+		signals[i] = signal_of(&world, inner, rules[i], 7, 5);
+		signals[i].origin.position = i == 1 ? 20 : 10;
+		signals[i].fields = &fields[i];
+		signals[i].field_count = 1;
+	}
+	for (int feeds = 0; feeds < 2; feeds++) {
+		world.catalog.rules[inner].alerts = feeds == 0;
+		world.catalog.rules[outer].alerts = feeds == 1;
+		for (size_t o = 0; o < sizeof(orders) / sizeof(*orders); o++) {
+			struct house house;
+			house_open(&house, &world.catalog, world.fields, 1, true);
+			for (uint32_t i = 0; i < 3; i++)
+				feed(&house, signals[orders[o][i]]);
+			house_finish(&house);
+			assert_int_equal(house.last.rule, feeds == 0 ? inner : outer);
+			assert_int_equal(house.last_evidence_origin[0], 10);
+			assert_true(house.last_evidence_fields[0] ==
+				    mr_hash64(fields[2].text.at, fields[2].text.len, 0));
+			house_close(&house);
+		}
+	}
+	world_close(&world);
+}
+
 /* ---- barriers ---- */
 
 static void release(void **state)
@@ -394,13 +436,14 @@ static void release(void **state)
 	house_barrier(&house, 26 * HOUR);
 	feed(&house, signal_of(&world, index, 0, 2, 30));
 	assert_int_equal(house.made.count, 2);
-	assert_int_equal(house.counters.at[MR_C_BEYOND_LATENESS], 0);
+	assert_int_equal(house.counters.at[MR_C_BEYOND_LATENESS], 1);
 	house_barrier(&house, 26 * HOUR + 1);
 	feed(&house, signal_of(&world, index, 0, 3, 40));
 	assert_int_equal(house.made.count, 2); /* alone in its slot now */
-	assert_int_equal(house.counters.at[MR_C_BEYOND_LATENESS], 1);
+	assert_int_equal(house.counters.at[MR_C_BEYOND_LATENESS], 2);
 	feed(&house, signal_of(&world, 0, 0, 1, 0)); /* so is the plain bit gone */
 	assert_int_equal(house.made.count, 3);
+	assert_int_equal(house.counters.at[MR_C_BEYOND_LATENESS], 3);
 	house_close(&house);
 	world_close(&world);
 }
@@ -638,6 +681,7 @@ int main(void)
 	    cmocka_unit_test(waiting_bound),
 	    cmocka_unit_test(a_record_reaches_a_detections_alert),
 	    cmocka_unit_test(records_reach_outer_alerts),
+	    cmocka_unit_test(one_copy_stands),
 	    cmocka_unit_test(records_reach_a_correlations_alert),
 	    cmocka_unit_test(release),
 	    cmocka_unit_test(revisions),
