@@ -88,6 +88,16 @@ static void add_consumer(struct detect_consumers *list, struct mr_arena *arena,
 	list->items[list->count++] = consumer;
 }
 
+/* A correlation may name a rule twice: its signal is one all the same. */
+static bool is_named_before(const struct mr_rule *rule, uint32_t position)
+{
+	for (uint32_t i = 0; i < position; i++) {
+		if (rule->rules[i] == rule->rules[position])
+			return true;
+	}
+	return false;
+}
+
 struct detect_consumers *detect_consumers_find(const struct mr_catalog *catalog,
 					       const struct detect_places *places,
 					       struct mr_arena *arena)
@@ -102,7 +112,8 @@ struct detect_consumers *detect_consumers_find(const struct mr_catalog *catalog,
 				     (struct detect_consumer){.rule = i, .plain = true});
 		for (uint32_t r = 0; r < rule->rule_count && !rule->inactive; r++) {
 			uint32_t named = rule->rules[r];
-			if (catalog->rules[named].kind != MR_RULE_DETECTION)
+			if (catalog->rules[named].kind != MR_RULE_DETECTION ||
+			    is_named_before(rule, r))
 				continue;
 			struct detect_consumer consumer = {.rule = i, .layer = rule->layer};
 			consumer.group = fields_of(places, named, mr_rule_group_fields(rule, r),

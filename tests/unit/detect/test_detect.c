@@ -404,6 +404,16 @@ static void without_group_by_there_is_one_group(void **state)
 	SIGNALS("0<0 key id-1\n1<0 key \n");
 }
 
+static void a_rule_named_twice_gives_one_signal(void **state)
+{
+	(void)state;
+	start(DETECTION("d0", "a: x")
+		  CORRELATION("c1", "  type: event_count\n  rules: [d0, d0]\n"
+				    "  condition: {gte: 2}\n"));
+	feed("{\"a\":\"x\"}", 5);
+	SIGNALS("1<0 key \n");
+}
+
 /* Nothing is lost or judged twice where the writer fills up in the middle of a chunk. */
 static void a_full_writer_stops_before_the_event(void **state)
 {
@@ -501,6 +511,7 @@ int main(void)
 	    cmocka_unit_test_teardown(dense_layers_open_at_once, stop),
 	    cmocka_unit_test_teardown(places_survive_any_bytes, stop),
 	    cmocka_unit_test_teardown(without_group_by_there_is_one_group, stop),
+	    cmocka_unit_test_teardown(a_rule_named_twice_gives_one_signal, stop),
 	    cmocka_unit_test_teardown(a_full_writer_stops_before_the_event, stop),
 	    cmocka_unit_test_teardown(refused_rules_are_named_and_strict_is_strict, stop),
 	    cmocka_unit_test_teardown(a_missing_or_broken_table_fails_open, stop),
