@@ -181,13 +181,14 @@ struct sigma_node *sigma_search_compile(struct sigma_scope *scope, struct sigma_
 struct sigma_node *sigma_detection_compile(struct sigma_scope *scope, struct sigma_yaml *map,
 					   const char *skip);
 
-/* ---- documents: sigma_meta.c, sigma_filter.c, sigma_correlation.c ---- */
+/* ---- documents: sigma_meta.c ---- */
 
 /* A rule document while the set is being made. */
 struct sigma_source {
 	struct sigma_yaml *root;
 	struct mr_slice file, id, name;
 	struct sigma_logsource {
+		const struct sigma_yaml *at;
 		struct mr_slice product, service, category; /* empty: not given */
 	} logsource;
 	struct mr_rule rule;
@@ -217,8 +218,19 @@ bool sigma_meta_read(struct sigma_scope *scope, struct sigma_source *source);
 /* When correlations are linked: warns of alerts without severity, and of a severity without alerts.
  */
 void sigma_level_lint(struct sigma_builder *load, const struct sigma_source *source);
+/* A text of the document's map, empty where it is missing; what is no text is warned of. */
+struct mr_slice sigma_meta_text(struct sigma_scope *scope, const struct sigma_yaml *root,
+				const char *key);
+
+/* ---- logsources: sigma_logsource.c ---- */
+
 bool sigma_logsource_read(struct sigma_scope *scope, struct sigma_yaml *root,
 			  struct sigma_logsource *out);
+/* As it may be written in a rule: "{product: m365, service: audit}". */
+struct mr_slice sigma_logsource_show(struct mr_arena *arena, const struct sigma_logsource *from);
+bool sigma_logsource_same(const struct sigma_logsource *a, const struct sigma_logsource *b);
+
+/* ---- filters: sigma_filter.c ---- */
 
 /* A filter as one view of a logsource sees it; compiled once for all rules. */
 struct sigma_filtered {
@@ -232,10 +244,10 @@ struct sigma_filter {
 	struct sigma_source *source;
 	struct sigma_yaml *body;
 	bool any;
+	bool used;                 /* a rule has it */
 	struct sigma_filter_name { /* what stands under `rules` */
-		struct mr_slice text;
+		const struct sigma_yaml *at;
 		struct sigma_filter *filter;
-		bool found; /* there is such a detection */
 	} * names;
 	uint32_t name_count;
 	struct sigma_filtered *filtered;
@@ -254,9 +266,11 @@ void sigma_filters_link(struct sigma_builder *load, struct sigma_filters *filter
 /* Joins to a detection's tree, for the scope's view, what the filters that apply to it ask. */
 bool sigma_filters_join(struct sigma_scope *scope, struct sigma_filters *filters,
 			struct sigma_source *rule, struct sigma_node **node);
-/* When all detections are compiled: warns of names that nothing has. */
+/* When all detections are compiled: warns of filters that do nothing, and says why. */
 void sigma_filters_lint(struct sigma_builder *load, const struct sigma_filters *filters);
 void sigma_filters_fini(struct sigma_filters *filters);
+
+/* ---- correlations: sigma_correlation.c ---- */
 
 /* Everything of a correlation that stands in its own document. */
 bool sigma_correlation_read(struct sigma_scope *scope, struct sigma_source *source);

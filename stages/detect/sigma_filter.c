@@ -34,7 +34,7 @@ static bool read_filter(struct sigma_scope *scope, struct sigma_source *source,
 			return sigma_refuse(scope, SIGMA_AT(item),
 					    "%s where a rule's id or name should stand",
 					    sigma_yaml_what(item));
-		out->names[i] = (struct sigma_filter_name){.text = item->text};
+		out->names[i] = (struct sigma_filter_name){.at = item};
 		out->any |= sigma_yaml_is(item, "any");
 	}
 	return true;
@@ -104,19 +104,19 @@ static struct mr_slice logsource_key(struct mr_arena *arena, const struct sigma_
 	return copy;
 }
 
-/* Filters work on records, so a correlation has none. */
-static const struct sigma_source *named_correlation(const struct sigma_builder *load,
-						    const struct sigma_filter *filter)
+/* Filters work on records, so a correlation has none: the first name that is one's, or NULL. */
+static const struct sigma_yaml *named_correlation(const struct sigma_builder *load,
+						  const struct sigma_filter *filter)
 {
 	const struct sigma_index *const indices[] = {&load->ids, &load->names};
 	for (uint32_t i = 0; i < filter->name_count; i++) {
 		for (size_t k = 0; k < 2; k++) {
 			const struct sigma_entry *entry =
-			    sigma_index_find(indices[k], filter->names[i].text);
+			    sigma_index_find(indices[k], filter->names[i].at->text);
 			for (; entry != NULL; entry = sigma_index_next(entry)) {
 				const struct sigma_source *source = entry->thing;
 				if (source->rule.kind == MR_RULE_CORRELATION)
-					return source;
+					return filter->names[i].at;
 			}
 		}
 	}
@@ -131,7 +131,7 @@ static void index_filter(struct sigma_builder *load, struct sigma_filters *filte
 				logsource_key(load->arena, &filter->source->logsource), filter);
 	for (uint32_t i = 0; i < filter->name_count; i++) {
 		filter->names[i].filter = filter;
-		sigma_index_add(&filters->named, load->arena, filter->names[i].text,
+		sigma_index_add(&filters->named, load->arena, filter->names[i].at->text,
 				&filter->names[i]);
 	}
 }
@@ -141,16 +141,16 @@ void sigma_filters_link(struct sigma_builder *load, struct sigma_filters *filter
 	uint32_t kept = 0;
 	for (uint32_t i = 0; i < filters->count; i++) {
 		struct sigma_filter *filter = &filters->items[i];
-		const struct sigma_source *wrong = named_correlation(load, filter);
+		const struct sigma_yaml *wrong = named_correlation(load, filter);
 		struct sigma_fault fault = {0};
 		if (wrong == NULL) {
 			filters->items[kept] = *filter;
 			index_filter(load, filters, &filters->items[kept++]);
 			continue;
 		}
-		sigma_fault_set(load->arena, &fault, SIGMA_AT(filter->body),
+		sigma_fault_set(load->arena, &fault, SIGMA_AT(wrong),
 				"a filter cannot apply to the correlation \"%.*s\"; name its rules",
-				SIGMA_SHOW(wrong->id));
+				SIGMA_SHOW(wrong->text));
 		sigma_note_add(load, &load->set->refused,
 			       (struct sigma_note){filter->source->file, filter->source->id,
 						   fault.reason, fault.line, fault.column});
@@ -166,11 +166,9 @@ struct chosen { /* filters that apply to one rule */
 static void choose(struct chosen *chosen, struct sigma_filter *filter,
 		   const struct sigma_source *rule)
 {
-	const struct sigma_logsource *a = &filter->source->logsource;
-	const struct sigma_logsource *b = &rule->logsource;
-	if (!mr_fold_eq(a->product, b->product) || !mr_fold_eq(a->service, b->service) ||
-	    !mr_fold_eq(a->category, b->category))
+	if (!sigma_logsource_same(&filter->source->logsource, &rule->logsource))
 		return;
+	filter->used = true;
 	if (chosen->count == chosen->capacity) {
 		chosen->capacity = mr_grow(chosen->capacity, chosen->count + 1);
 		chosen->items = mr_realloc(chosen->items, chosen->capacity * sizeof *chosen->items);
@@ -183,8 +181,7 @@ static void choose_named(struct chosen *chosen, const struct sigma_filters *filt
 {
 	const struct sigma_entry *entry = sigma_index_find(&filters->named, text);
 	for (; entry != NULL; entry = sigma_index_next(entry)) {
-		struct sigma_filter_name *name = entry->thing;
-		name->found = true;
+		const struct sigma_filter_name *name = entry->thing;
 		choose(chosen, name->filter, rule);
 	}
 }
@@ -273,20 +270,65 @@ bool sigma_filters_join(struct sigma_scope *scope, struct sigma_filters *filters
 	return good;
 }
 
+/* ---- filters that do nothing ---- */
+
+/* Of the rules that have the name one that the filter is for, else any, else NULL. */
+static const struct sigma_source *named_rule(const struct sigma_builder *load,
+					     const struct sigma_filter *filter,
+					     struct mr_slice name)
+{
+	const struct sigma_index *const indices[] = {&load->ids, &load->names};
+	const struct sigma_source *other = NULL;
+	for (size_t k = 0; k < 2; k++) {
+		const struct sigma_entry *entry = sigma_index_find(indices[k], name);
+		for (; entry != NULL; entry = sigma_index_next(entry)) {
+			other = entry->thing;
+			if (sigma_logsource_same(&filter->source->logsource, &other->logsource))
+				return other;
+		}
+	}
+	return other;
+}
+
+/* Of a rule that is refused its refusal says enough. */
+static void lint_name(struct sigma_scope *scope, const struct sigma_filter *filter,
+		      const struct sigma_yaml *name)
+{
+	const struct sigma_logsource *own = &filter->source->logsource;
+	const struct sigma_source *rule = named_rule(scope->load, filter, name->text);
+	if (rule == NULL) {
+		sigma_warn(scope, SIGMA_AT(name),
+			   "the filter names a rule that is not there: \"%.*s\"",
+			   SIGMA_SHOW(name->text));
+		return;
+	}
+	if (rule->refused || sigma_logsource_same(own, &rule->logsource))
+		return;
+	struct mr_slice has = sigma_logsource_show(scope->arena, own);
+	struct mr_slice wants = sigma_logsource_show(scope->arena, &rule->logsource);
+	sigma_warn(scope, SIGMA_AT(name),
+		   "the filter does nothing to the rule \"%.*s\", whose logsource is %.*s: the "
+		   "filter's is %.*s and would have to be the same",
+		   SIGMA_SHOW(name->text), (int)wants.len, wants.at, (int)has.len, has.at);
+}
+
 void sigma_filters_lint(struct sigma_builder *load, const struct sigma_filters *filters)
 {
 	for (uint32_t i = 0; i < filters->count; i++) {
 		const struct sigma_filter *filter = &filters->items[i];
+		const struct sigma_logsource *logsource = &filter->source->logsource;
 		struct sigma_scope scope = {.load = load,
 					    .arena = load->arena,
 					    .file = filter->source->file,
 					    .id = filter->source->id};
-		for (uint32_t r = 0; r < filter->name_count && !filter->any; r++) {
-			if (!filter->names[r].found)
-				sigma_warn(&scope, SIGMA_AT(filter->body),
-					   "the filter names a rule that is not there: \"%.*s\"",
-					   SIGMA_SHOW(filter->names[r].text));
-		}
+		for (uint32_t r = 0; r < filter->name_count && !filter->any; r++)
+			lint_name(&scope, filter, filter->names[r].at);
+		if (!filter->any || filter->used)
+			continue;
+		struct mr_slice has = sigma_logsource_show(scope.arena, logsource);
+		sigma_warn(&scope, SIGMA_AT(logsource->at),
+			   "the filter does nothing: no rule has its logsource, %.*s", (int)has.len,
+			   has.at);
 	}
 }
 

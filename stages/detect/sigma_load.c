@@ -1,8 +1,8 @@
 /* sigma_load.c - from paths to a set of rules.
  *
  * Called by detect.c and cmd_rules.c. A document that is refused is noted with its place and does
- * not stop the others; only a path or placeholder file that can't be read, or no usable rule at
- * all, is an error. */
+ * not stop the others; only a path or placeholder file that can't be read, or neither rule nor
+ * filter at all, is an error. */
 #include <stdlib.h>
 
 #include "sigma_file.h"
@@ -369,7 +369,7 @@ enum mr_err sigma_load(const char *const *paths, size_t path_count, const char *
 	sigma_files_fini(&files);
 	if (err == MR_OK) {
 		make_set(&load);
-		if (out->catalog.count == 0 && out->refused.count == 0)
+		if (out->catalog.count + out->catalog.filters + out->refused.count == 0)
 			err = mr_error_set(error, MR_CONFIG, "%s: no rule is there",
 					   path_count > 0 ? paths[0] : "rules");
 	}

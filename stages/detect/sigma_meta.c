@@ -1,4 +1,4 @@
-/* sigma_meta.c - what a document says of itself: title, id, level, logsource and the rest.
+/* sigma_meta.c - what a document says of itself: title, level, tags and the rest.
  *
  * Called by sigma_load.c. Without title or logsource a rule is refused; other faults are warnings.
  */
@@ -18,8 +18,8 @@ void sigma_sources_add(struct mr_arena *arena, struct sigma_sources *sources,
 	sources->items[sources->count++] = source;
 }
 
-static struct mr_slice text_of(struct sigma_scope *scope, const struct sigma_yaml *root,
-			       const char *key)
+struct mr_slice sigma_meta_text(struct sigma_scope *scope, const struct sigma_yaml *root,
+				const char *key)
 {
 	struct sigma_yaml *node = sigma_yaml_get(root, key);
 	if (node == NULL)
@@ -62,7 +62,7 @@ static enum mr_level level_of(struct sigma_scope *scope, const struct sigma_yaml
 {
 	static const char *const names[] = {"",       "informational", "low",
 					    "medium", "high",          "critical"};
-	struct mr_slice text = text_of(scope, root, "level");
+	struct mr_slice text = sigma_meta_text(scope, root, "level");
 	for (uint32_t level = 0; level < sizeof names / sizeof *names; level++) {
 		if (mr_slice_eq(text, mr_slice(names[level])))
 			return (enum mr_level)level;
@@ -148,19 +148,19 @@ bool sigma_meta_read(struct sigma_scope *scope, struct sigma_source *source)
 {
 	const struct sigma_yaml *root = source->root;
 	struct mr_rule *rule = &source->rule;
-	rule->title = text_of(scope, root, "title");
+	rule->title = sigma_meta_text(scope, root, "title");
 	if (rule->title.len == 0)
 		return sigma_refuse(scope, root->line, root->column,
 				    "\"title\" is missing: a line that says what was found");
 	rule->id = source->id;
-	rule->name = text_of(scope, root, "name");
-	rule->description = text_of(scope, root, "description");
-	rule->author = text_of(scope, root, "author");
-	rule->status = text_of(scope, root, "status");
+	rule->name = sigma_meta_text(scope, root, "name");
+	rule->description = sigma_meta_text(scope, root, "description");
+	rule->author = sigma_meta_text(scope, root, "author");
+	rule->status = sigma_meta_text(scope, root, "status");
 	check_status(scope, root, rule->status);
-	rule->date = text_of(scope, root, "date");
-	rule->modified = text_of(scope, root, "modified");
-	rule->license = text_of(scope, root, "license");
+	rule->date = sigma_meta_text(scope, root, "date");
+	rule->modified = sigma_meta_text(scope, root, "modified");
+	rule->license = sigma_meta_text(scope, root, "license");
 	rule->file = source->file;
 	rule->line = root->line;
 	rule->level = level_of(scope, root);
@@ -170,33 +170,5 @@ bool sigma_meta_read(struct sigma_scope *scope, struct sigma_source *source)
 	source->name = rule->name;
 	lint_keys(scope, root);
 	lint_tags(scope, root, &rule->tags);
-	return true;
-}
-
-bool sigma_logsource_read(struct sigma_scope *scope, struct sigma_yaml *root,
-			  struct sigma_logsource *out)
-{
-	struct sigma_yaml *map = sigma_yaml_get(root, "logsource");
-	if (map == NULL)
-		return sigma_refuse(
-		    scope, root->line, root->column,
-		    "\"logsource\" is missing, such as `logsource: {product: m365, service: "
-		    "audit}`");
-	if (map->kind != SIGMA_YAML_MAP &&
-	    !(map->kind == SIGMA_YAML_SCALAR && map->type == SIGMA_YAML_NULL))
-		return sigma_refuse(scope, SIGMA_AT(map), "%s where a map should stand",
-				    sigma_yaml_what(map));
-	for (uint32_t i = 0; i < map->count; i++) {
-		const struct sigma_yaml *key = map->keys[i];
-		if (!sigma_yaml_is(key, "product") && !sigma_yaml_is(key, "service") &&
-		    !sigma_yaml_is(key, "category") && !sigma_yaml_is(key, "definition"))
-			sigma_warn(scope, SIGMA_AT(key),
-				   "\"%.*s\" is left out of the logsource: product, category and "
-				   "service select records",
-				   SIGMA_SHOW(key->text));
-	}
-	out->product = text_of(scope, map, "product");
-	out->service = text_of(scope, map, "service");
-	out->category = text_of(scope, map, "category");
 	return true;
 }

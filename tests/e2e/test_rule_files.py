@@ -1,8 +1,10 @@
 """Rule files as they come: what is taken, what is refused, where and why, and what one file has to do with another."""
 import json
 import os
+import re
 import subprocess
 import sys
+import textwrap
 import unittest
 
 import millrace_test as mr
@@ -92,7 +94,10 @@ CASES = {
     "a filter's id is no rule": ({"a.yml": rule("a") + "---\n" + blocklist("[a]") + "---\n" + count("c", "[filter]")},
                                  (1, 0, 1), [("a.yml", 13, 42, "no rule has the id or name \"filter\"")]),
     "a filter on a correlation": ({"a.yml": rule("a") + "---\n" + count("c", "[a]") + "---\n" + blocklist("[c]")},
-                                  (1, 1, 0), [("a.yml", 13, 9, "cannot apply to the correlation \"c\"")]),
+                                  (1, 1, 0), [("a.yml", 13, 18, "cannot apply to the correlation \"c\"")]),
+    "a filter on a correlation's name": (
+        {"a.yml": rule("a") + "---\n" + count("c", "[a]", name="burst") + "---\n" + blocklist("[a, burst]")}, (1, 1, 0),
+        [("a.yml", 14, 21, "cannot apply to the correlation \"burst\"")]),
     "near": ({"a.yml": rule("a", detection="{s: {A: 1}, t: {A: 2}, condition: s | near t}")}, (0, 0, 0),
              [("a.yml", 4, 48, "write a correlation")]),
     "an unknown type": ({"a.yml": rule("a") + "---\n" + count("c", "[a]").replace("event_count", "near")}, (1, 0, 0),
@@ -232,6 +237,32 @@ class Files(unittest.TestCase):
         # Another logsource is another matter.
         path = self.write("filter.yml", blocklist("any").replace("audit", "exchange"))
         self.assertEqual("".join(self.scan(records, path, rules)), "aabb")
+
+    def test_filters_that_do_nothing(self):
+        azure = "{product: azure, service: auditlogs}"
+        rules = rule("a", "na") + "---\n" + rule("b").replace("{product: m365, service: audit}", azure) + "---\n"
+        refused = rule("r", detection="{condition: s}") + "---\n"
+        differ = (f'the filter does nothing to the rule "b", whose logsource is {azure}: the filter\'s is '
+                  "{product: m365, service: audit} and would have to be the same")
+        gone = 'the filter names a rule that is not there: "z"'
+        for others, named, told in (
+                (rules, "[a]", []), (rules, "any", []), (rules, "[na, b]", [(15, 22, differ)]),
+                (rules, "[z, a]", [(15, 18, gone)]), (refused, "[r]", []), ("", "z", [(4, 17, gone)]),
+                ("", "any", [(3, 12, "the filter does nothing: no rule has its logsource, "
+                                     "{product: m365, service: audit}")])):
+            with self.subTest(others=others, named=named):
+                report = self.check(self.write("a.yml", others + blocklist(named)))
+                self.assertEqual([(note["line"], note["column"], note["reason"]) for note in report["warnings"]
+                                  if "the filter" in note["reason"]], told)
+                self.assertEqual((report["filters"], report["rules"]), (1, others.count("title") - (others == refused)))
+
+    def test_the_filter_of_the_readme(self):
+        """As it stands there it fits our rule."""
+        with open(os.path.join(mr.ROOT, "README.md"), encoding="utf-8") as file:
+            block = re.search(r"^    title: The auditors' tool\n(?:    .*\n)+", file.read(), re.MULTILINE)
+        path = self.write("filter.yml", textwrap.dedent(block.group()))
+        report = self.check(path, os.path.join(mr.ROOT, "rules"))
+        self.assertEqual((report["filters"], report["refused"], report["warnings"]), (1, [], []))
 
     def test_correlations_name_fields_as_their_rules_do(self):
         """group-by, aliases and condition.field go through the mapping of each rule's logsource."""

@@ -184,7 +184,7 @@ static void refused(void **state)
 	REFUSED(R("a") COUNT("c", "[a]",
 			     "") "---\ntitle: f\nlogsource: {}\nfilter: {rules: [c], s: {u: "
 				 "x}, condition: not s}\n",
-		14, 9, "cannot apply to the correlation");
+		14, 18, "cannot apply to the correlation");
 }
 
 static void refused_together(void **state)

@@ -115,7 +115,7 @@ static void filters(void **state)
 	}
 	load(&rules, RULE("a", "{product: m365, service: audit}", "a: 1") FILTER("[a, b]", "s"));
 	tree_is(&rules, 0, "a=#1");
-	assert_int_equal(rules.set.warnings.count, 2); /* no `not`; b is not there */
+	assert_int_equal(rules.set.warnings.count, 3); /* no `not`; a's logsource; no b */
 	rules_fini(&rules);
 	REFUSED(RULE("a", "{}", "a: 1") FILTER("any", "not t"), 13, 17, "\"t\" is not in this");
 }
