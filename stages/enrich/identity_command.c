@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 static const char identity_help[] =
-    "usage: millrace identity import --store DIR FILE...\n"
+    "usage: millrace identity import --store DIR [--force] FILE...\n"
     "       millrace identity show --store DIR KEY\n"
     "\n"
     "import reads people from NDJSON or CSV (told by content, - is standard input) and makes them "
@@ -16,9 +16,13 @@ static const char identity_help[] =
     "  id upn aliases puid app_id display_name department title manager groups roles\n"
     "  privileged risk home_country enabled last_changed\n"
     "aliases, groups and roles are lists; in CSV their members are parted by semicolons.\n"
+    "An import that refused half of its entries or more, and would leave fewer than half of the "
+    "people\n"
+    "that the store holds, leaves the store as it was, unless --force is given.\n"
     "show prints one of them, found by id, user principal name, alias, PUID or application id.\n"
     "\n"
-    "Exit status: 0 done, 1 nothing could be taken, nobody has that key, or the disk refused,\n"
+    "Exit status: 0 done, 1 nothing or too little could be taken, nobody has that key, or the disk "
+    "refused,\n"
     "2 the command or its files are wrong.\n";
 
 static int fail(const struct mr_error *error)
@@ -27,7 +31,7 @@ static int fail(const struct mr_error *error)
 	return mr_err_class(error->code) == MR_CLASS_USAGE ? 2 : 1;
 }
 
-static int import_files(const char *store, int count, char **files)
+static int import_files(const char *store, bool force, int count, char **files)
 {
 	if (count == 0) {
 		fputs("millrace identity import: name at least one file\n", stderr);
@@ -37,6 +41,7 @@ static int import_files(const char *store, int count, char **files)
 	struct mr_error error = {0};
 	if (identity_import_init(&import, store, (const char *const *)files, &error) != MR_OK)
 		return fail(&error);
+	import.force = force;
 	enum mr_err err = MR_OK;
 	for (int i = 0; i < count && err == MR_OK; i++)
 		err = identity_read_file(&import, (uint32_t)i, &error);
@@ -105,24 +110,30 @@ static int show(const char *store, const char *key)
 
 static int identity_main(int argc, char **argv)
 {
-	static const struct option options[] = {
-	    {"store", required_argument, NULL, 's'}, {"help", no_argument, NULL, 'h'}, {0}};
+	static const struct option options[] = {{"store", required_argument, NULL, 's'},
+						{"force", no_argument, NULL, 'f'},
+						{"help", no_argument, NULL, 'h'},
+						{0}};
 	const char *store = NULL;
+	bool force = false;
 	int option;
 	optind = 1;
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (option == 'h')
 			return fputs(identity_help, stdout) < 0 ? 1 : 0;
-		if (option != 's') {
+		if (option == 'f') {
+			force = true;
+		} else if (option == 's') {
+			store = optarg;
+		} else {
 			fputs(identity_help, stderr);
 			return 2;
 		}
-		store = optarg;
 	}
 	int left = argc - optind;
 	if (left >= 1 && store != NULL && strcmp(argv[optind], "import") == 0)
-		return import_files(store, left - 1, argv + optind + 1);
-	if (left == 2 && store != NULL && strcmp(argv[optind], "show") == 0)
+		return import_files(store, force, left - 1, argv + optind + 1);
+	if (left == 2 && store != NULL && !force && strcmp(argv[optind], "show") == 0)
 		return show(store, argv[optind + 1]);
 	fputs(identity_help, stderr);
 	return 2;

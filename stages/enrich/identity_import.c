@@ -555,6 +555,33 @@ void identity_import_tell_rest(const struct identity_import *import)
 		mr_log(MR_LOG_WARNING, "and more members or columns of unknown names left out");
 }
 
+/* Of the current generation. One that cannot be read has nothing to lose. */
+static uint32_t people_held(const struct identity_import *import)
+{
+	char *current = identity_store_current(import->generation.store);
+	struct identity_table table;
+	struct mr_error unread;
+	enum mr_err err = identity_store_open(current, NULL, NULL, &table, &unread);
+	free(current);
+	return err == MR_OK ? table.header->people : 0;
+}
+
+/* An export that broke must not take the place of a whole one. */
+static enum mr_err check_loss(const struct identity_import *import, uint32_t taken,
+			      struct mr_error *error)
+{
+	if (import->force || import->refused < taken)
+		return MR_OK;
+	uint32_t held = people_held(import);
+	if (taken >= held - held / 2)
+		return MR_OK;
+	return mr_error_set(error, MR_BAD_INPUT,
+			    "of this import %u people would be left, %llu entries were refused, "
+			    "and the store holds %u people: it is unchanged; --force imports all "
+			    "the same",
+			    taken, (unsigned long long)import->refused, held);
+}
+
 enum mr_err identity_import_commit(struct identity_import *import, uint32_t *taken_out,
 				   struct mr_error *error)
 {
@@ -580,7 +607,9 @@ enum mr_err identity_import_commit(struct identity_import *import, uint32_t *tak
 	size_t part_count = sizeof parts / sizeof *parts;
 	header.body = identity_body_check(parts + 1, part_count - 1);
 	identity_header_seal(&header);
-	err = identity_generation_commit(&import->generation, parts, part_count, error);
+	err = check_loss(import, header.people, error);
+	if (err == MR_OK)
+		err = identity_generation_commit(&import->generation, parts, part_count, error);
 	free(index.slots);
 	*taken_out = header.people;
 	return err;

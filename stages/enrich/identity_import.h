@@ -65,6 +65,7 @@ struct identity_import {
 	uint64_t unknown[IDENTITY_NAMED_MAX]; /* hashes of those named */
 	uint32_t unknown_count;
 	bool more_unknown;
+	bool force; /* the caller's wish: commit also what looks like a broken export */
 };
 
 /* Read a file. A refused entry is named in the log and counted; MR_CONFIG: the file can't be read
@@ -84,7 +85,9 @@ void identity_import_refuse(struct identity_import *import, uint32_t file, uint3
 /* Name a member or column that nobody reads, once. */
 void identity_import_unknown(struct identity_import *import, uint32_t file, uint32_t line,
 			     struct mr_slice name);
-/* Build the index, make the generation current. `taken_out`: people in it. */
+/* Build the index, make the generation current. `taken_out`: people in it. MR_BAD_INPUT, unless
+ * `force` is set: half of the entries or more were refused, and fewer than half of the people that
+ * the store holds would be left. */
 enum mr_err identity_import_commit(struct identity_import *import, uint32_t *taken_out,
 				   struct mr_error *error);
 /* How many refusals and conflicts there were past those that the log names, and whether there were

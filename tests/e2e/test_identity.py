@@ -112,6 +112,33 @@ class Identity(unittest.TestCase):
         self.assertIn("%s:4: refused: " % path, done.stderr)
         self.assertIn('%s:3: "1" belongs to the entry in %s:1' % (path, path), done.stderr)
 
+    def test_a_broken_export_takes_nobodys_place(self):
+        people = "".join('{"id":"%d","upn":"u%d"}\n' % (n, n) for n in range(300))
+        self.assertEqual(self.take(self.write("people", people)).returncode, 0)
+        before = sorted(os.listdir(self.store))
+        broken = self.write("broken", "id,upn\n" + "".join("%d,\n" % n for n in range(200)) + "200,u200\n")
+        done = self.take(broken)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("of this import 1 people would be left, 200 entries were refused, and the store holds 300 people: "
+                      "it is unchanged; --force imports all the same", done.stderr)
+        self.assertEqual((self.current(), sorted(os.listdir(self.store))), ("generation-1", before))
+        self.assertEqual(self.show("u299").returncode, 0)
+        # Half of the people, or more taken than refused, is no such loss.
+        for good, bad in ((150, 150), (2, 1)):
+            entries = "".join('{"id":"%d","upn":"u%d"}\n' % (n, n) for n in range(good)) + '{"id":"1"}\n' * bad
+            done = self.take(self.write("part", entries))
+            self.assertEqual((done.returncode, done.stdout.split(",")[0]), (0, "%d people taken" % good), done.stderr)
+        self.assertEqual(self.take(self.write("people", people)).returncode, 0)
+        self.assertEqual(self.take(self.write("part", people[:people.index("\n") + 1] + '{"id":"1"}\n')).returncode, 1)
+        done = self.take("--force", broken)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("1 people taken, 200 entries refused", done.stdout)
+        # A table that cannot be read has nobody to lose.
+        self.assertEqual(self.take(self.write("people", people)).returncode, 0)
+        with open(os.path.join(self.store, self.current(), "table"), "r+b") as table:
+            table.write(b"x")
+        self.assertEqual(self.take(broken).returncode, 0)
+
     def test_exit_statuses(self):
         good = self.write("good", "id,upn\n1,a\n")
         self.assertEqual(self.take(good).returncode, 0)
@@ -125,6 +152,7 @@ class Identity(unittest.TestCase):
             (2, ("import", good)),
             (2, ("import", "--store", "/proc/nowhere/store", good)),
             (2, ("show", "--store", self.store)),
+            (2, ("show", "--force", "--store", self.store, "a")),
             (2, ("show", "--store", self.folder.name, "a")),
             (2, ("sing",)),
             (2, ()),
