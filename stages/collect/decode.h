@@ -58,7 +58,7 @@ struct mr_decoder_ops {
 extern const struct mr_decoder_ops mr_decode_csv;
 extern const struct mr_decoder_ops mr_decode_json;
 extern const struct mr_decoder_ops mr_decode_lines;
-extern const struct mr_decoder_ops mr_decode_tar;
+extern const struct mr_decoder_ops mr_decode_foreign;
 
 /* The decoder for a stream that begins with `head`. NULL where a longer head is needed, never where
  * `whole` is set or the head has MR_PROBE_HEAD_MAX bytes. */

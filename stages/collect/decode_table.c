@@ -7,7 +7,7 @@
 static const struct mr_decoder_ops *const decoders[] = {
     &mr_decode_csv,
     &mr_decode_json,
-    &mr_decode_tar,
+    &mr_decode_foreign,
     &mr_decode_lines,
 };
 

@@ -1,8 +1,10 @@
 """Input through real workers: however records are packed, the alerts are the same; what is damaged is said."""
+import bz2
 import csv
 import gzip
 import io
 import json
+import lzma
 import os
 import shutil
 import subprocess
@@ -11,6 +13,7 @@ import tarfile
 import tempfile
 import threading
 import unittest
+import zipfile
 
 PROGRAM = os.environ["MILLRACE"]
 RULE = """title: A mailbox was set
@@ -193,14 +196,38 @@ class Input(unittest.TestCase):
         self.assertEqual(run.status, 1)
         self.assertIn("line 1, column 1: the head of this CSV file names 2 columns and none is AuditData", run.stderr)
 
-    def test_a_tar_archive_is_refused_by_name(self):
-        archive = io.BytesIO()
-        with tarfile.open(fileobj=archive, mode="w") as out:
-            out.add(self.put(LINES, "records.ndjson"), "records.ndjson")
-        for data in (archive.getvalue(), gzip.compress(archive.getvalue())):
+    def test_what_cannot_be_read_is_refused_by_name(self):
+        lines = self.put(LINES, "records.ndjson")
+        archives = []
+        for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT):
+            archive = io.BytesIO()
+            with tarfile.open(fileobj=archive, mode="w", format=form) as out:
+                out.add(lines, "records.ndjson")
+            archives.append(archive.getvalue())
+        zipped, empty = io.BytesIO(), io.BytesIO()
+        with zipfile.ZipFile(zipped, "w") as out:
+            out.write(lines, "records.ndjson")
+        zipfile.ZipFile(empty, "w").close()
+        for data, words in ((archives[0], "this is a tar archive: unpack it"),
+                            (gzip.compress(archives[0]), "this is a tar archive: unpack it"),
+                            (archives[1], "this is a tar archive: unpack it"),
+                            (zipped.getvalue(), "this is a zip archive, as .xlsx files are: unzip it"),
+                            (empty.getvalue(), "this is a zip archive with nothing in it"),
+                            (b"7z\xbc\xaf'\x1c\0\4\n" + b"x" * 400, "this is a 7z archive: unpack it"),
+                            (bz2.compress(LINES), "this is compressed by bzip2: decompress it"),
+                            (lzma.compress(LINES), "this is compressed by xz: decompress it"),
+                            (b"PAR1\x15\4\x15\n" + b"x" * 400 + b"PAR1", "this is a Parquet file: "),
+                            (b"Obj\1\4\x16avro.schema\n" + b"x" * 400, "this is an Avro file: ")):
             run = self.scan_bytes(data)
-            self.assertEqual((run.status, run.summary["records"], run.ids), (1, 0, []), run.stderr)
-            self.assertIn(f"{os.path.join(self.folder, 'in')}: offset 0: this is a tar archive: unpack it", run.stderr)
+            with self.subTest(words):
+                self.assertEqual((run.status, run.summary["records"], run.ids), (1, 0, []), run.stderr)
+                self.assertIn(f"{os.path.join(self.folder, 'in')}: offset 0: {words}", run.stderr)
+
+    def test_a_record_that_holds_a_magic_hides_nothing(self):
+        first = json.dumps(RECORDS[0])[:-1] + ', "Client": "'
+        first += "x" * (257 - len(first)) + 'ustar  "}'
+        run = self.scan_bytes(first.encode() + LINES[LINES.index(b"\n"):])
+        self.assertEqual((run.status, run.summary["records"], run.summary["parsed"]), (0, 400, 400), run.stderr)
 
     def test_what_is_not_there(self):
         for name, words in (("/no/such/file", "/no/such/file: cannot open the input"),

@@ -344,6 +344,10 @@ static void told_by_content(void **state)
 	    {"AuditData", "CSV"},
 	    {"Record Id;Creation Date\n", "CSV"},
 	    {"a,b", "CSV"},
+	    {"PAR1", "foreign"},
+	    {"PAR", "NDJSON"},
+	    {"PK\x03\x04, and more", "foreign"},
+	    {"\nPK\x03\x04", "NDJSON"},
 	};
 
 	(void)state;
@@ -355,6 +359,13 @@ static void told_by_content(void **state)
 	assert_string_equal(kind_of("\"Identity\",\"Aud", false), "more");
 	assert_string_equal(kind_of("{\"value\":[{", false), "JSON");
 	assert_string_equal(kind_of("{\"a\":1}\n", false), "NDJSON");
+	assert_string_equal(kind_of("7z", false), "more");
+}
+
+static void foreign_is_damage_once(void **state)
+{
+	(void)state;
+	check(&mr_decode_foreign, "PAR1\x15\n{\"a\":1}\nPAR1", "damage\n");
 }
 
 int main(void)
@@ -376,6 +387,7 @@ int main(void)
 	    cmocka_unit_test(csv_cut_everywhere),
 	    cmocka_unit_test(lines_of_all_kinds),
 	    cmocka_unit_test(told_by_content),
+	    cmocka_unit_test(foreign_is_damage_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
