@@ -407,9 +407,8 @@ static void without_group_by_there_is_one_group(void **state)
 static void a_rule_named_twice_gives_one_signal(void **state)
 {
 	(void)state;
-	start(DETECTION("d0", "a: x")
-		  CORRELATION("c1", "  type: event_count\n  rules: [d0, d0]\n"
-				    "  condition: {gte: 2}\n"));
+	start(DETECTION("d0", "a: x") CORRELATION("c1", "  type: event_count\n  rules: [d0, d0]\n"
+							"  condition: {gte: 2}\n"));
 	feed("{\"a\":\"x\"}", 5);
 	SIGNALS("1<0 key \n");
 }
