@@ -62,20 +62,37 @@ static void say(const struct needs *needs, const struct sigma_set *set, struct m
 	mr_buf_fini(&names);
 }
 
+static void say_needs_of(const struct mr_prepare *prepare, const struct sigma_set *set,
+			 const char *setting)
+{
+	struct needs needs = {.setting = setting};
+	needs.rules = mr_calloc(set->catalog.count + 1, sizeof *needs.rules);
+	for (uint32_t i = 0; i < set->rule_count; i++)
+		need_of_tree(&needs, set->rules[i].index, set->rules[i].condition);
+	for (uint32_t i = 0; i < set->catalog.count; i++)
+		if (!set->catalog.rules[i].inactive)
+			need_of_correlation(&needs, i, &set->catalog.rules[i]);
+	say(&needs, set, mr_fields_name(prepare->fields, needs.field));
+	free(needs.rules);
+}
+
+/* A setting's turn comes with the first field that it fills. */
+static bool is_first_of(const char *setting, int field)
+{
+	for (int earlier = 1; earlier < field; earlier++) {
+		const char *other = mr_field_setting((mr_field)earlier);
+		if (other != NULL && strcmp(other, setting) == 0)
+			return false;
+	}
+	return true;
+}
+
 void detect_say_needs(const struct mr_prepare *prepare, const struct sigma_set *set)
 {
-	static const char *const settings[] = {"geoip", "networks", "identity"};
-	for (size_t s = 0; s < sizeof settings / sizeof *settings; s++) {
-		struct needs needs = {.setting = settings[s]};
-		if (mr_config_get(prepare->config, settings[s], 0) != NULL)
-			continue;
-		needs.rules = mr_calloc(set->catalog.count + 1, sizeof *needs.rules);
-		for (uint32_t i = 0; i < set->rule_count; i++)
-			need_of_tree(&needs, set->rules[i].index, set->rules[i].condition);
-		for (uint32_t i = 0; i < set->catalog.count; i++)
-			if (!set->catalog.rules[i].inactive)
-				need_of_correlation(&needs, i, &set->catalog.rules[i]);
-		say(&needs, set, mr_fields_name(prepare->fields, needs.field));
-		free(needs.rules);
+	for (int field = 1; field < MR_F_NORMALISED_END; field++) {
+		const char *setting = mr_field_setting((mr_field)field);
+		if (setting != NULL && is_first_of(setting, field) &&
+		    mr_config_get(prepare->config, setting, 0) == NULL)
+			say_needs_of(prepare, set, setting);
 	}
 }

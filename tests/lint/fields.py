@@ -1,4 +1,5 @@
-"""README's table of the normalised fields is include/millrace/normalised.def, row for row.
+"""README's table of the normalised fields is include/millrace/normalised.def, row for row; what fills a field is parse
+or a setting of include/millrace/setting.def.
 
     fields.py            says where they differ, exit 1
     fields.py --write    puts the table into README.md
@@ -7,21 +8,28 @@ import re
 import sys
 
 DEF = "include/millrace/normalised.def"
+SETTINGS = "include/millrace/setting.def"
 README = "README.md"
 ROW = re.compile(r'X\(\w+, "([^"]+)", [01], (\w+), "(.*)"\)')
-FILLED_BY = {"parse": "the record", "geoip": "`--geoip`", "networks": "`--networks`", "identity": "`--identity`"}
 HEAD = ["| field | what | filled by |", "| --- | --- | --- |"]
+
+
+def fillers():
+    with open(SETTINGS, encoding="utf-8") as file:
+        names = re.findall(r'^X\("(\w+)"', file.read(), re.M)
+    return {"parse": "the record"} | {name: f"`--{name.replace('_', '-')}`" for name in names}
 
 
 def table():
     rows = list(HEAD)
+    filled_by = fillers()
     with open(DEF, encoding="utf-8") as file:
         for number, line in enumerate(file, 1):
             row = ROW.fullmatch(line.rstrip("\n"))
-            if row and row.group(2) in FILLED_BY:
-                rows.append(f"| `{row.group(1)}` | {row.group(3)} | {FILLED_BY[row.group(2)]} |")
+            if row and row.group(2) in filled_by:
+                rows.append(f"| `{row.group(1)}` | {row.group(3)} | {filled_by[row.group(2)]} |")
             elif line.startswith("X("):
-                sys.exit(f"{DEF}:{number}: no row of a field that is filled by one of " + ", ".join(FILLED_BY))
+                sys.exit(f"{DEF}:{number}: no row of a field that parse or a setting fills")
     return rows
 
 

@@ -471,6 +471,26 @@ static void refused_rules_are_named_and_strict_is_strict(void **state)
 			 MR_CONFIG);
 }
 
+/* Of every row of normalised.def: a rule that asks for the field hears of the setting. */
+static void what_only_a_setting_fills_is_told(void **state)
+{
+	for (mr_field field = 1; field < MR_F_NORMALISED_END; field++) {
+		struct mr_error error = {0};
+		struct mr_fields *fields = mr_fields_new();
+		const char *setting = mr_field_setting(field);
+		struct mr_slice name = mr_fields_name(fields, field);
+		char *rule = mr_asprintf(DETECTION("d0", "%.*s: x"), (int)name.len, name.at);
+		assert_int_equal(prepare(rule, NULL, &error), MR_OK);
+		char *told = mr_asprintf("no \"%s\" is given", setting == NULL ? "" : setting);
+		assert_int_equal(strstr(world.logged, told) != NULL, setting != NULL);
+		assert_int_equal(strstr(world.logged, "is given") != NULL, setting != NULL);
+		free(told);
+		free(rule);
+		mr_fields_free(fields);
+		stop(state);
+	}
+}
+
 /* The tables come from another process: a damaged one is an error of open, which holds nothing. */
 static void a_missing_or_broken_table_fails_open(void **state)
 {
@@ -513,6 +533,7 @@ int main(void)
 	    cmocka_unit_test_teardown(a_rule_named_twice_gives_one_signal, stop),
 	    cmocka_unit_test_teardown(a_full_writer_stops_before_the_event, stop),
 	    cmocka_unit_test_teardown(refused_rules_are_named_and_strict_is_strict, stop),
+	    cmocka_unit_test_teardown(what_only_a_setting_fills_is_told, stop),
 	    cmocka_unit_test_teardown(a_missing_or_broken_table_fails_open, stop),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
