@@ -20,7 +20,7 @@
 struct mr_slice mr_correlation_name(enum mr_correlation_type type)
 {
 	static const char *const names[] = {
-#define X(symbol, name, counts, condition) name,
+#define X(symbol, name, counts, condition) #name,
 #include "millrace/correlation.def"
 #undef X
 	};

@@ -9,8 +9,11 @@
 #include <assert.h>
 #include <stdlib.h>
 
-static const struct corr_kind *const kinds[] = {&corr_event_count, &corr_value_count,
-						&corr_temporal, &corr_temporal_ordered};
+static const struct corr_kind *const kinds[] = {
+#define X(symbol, name, counts, condition) [MR_CORRELATION_##symbol] = &corr_##name,
+#include "millrace/correlation.def"
+#undef X
+};
 
 /* ---- opening ---- */
 
@@ -84,11 +87,7 @@ static enum mr_err rule_open(const struct mr_catalog *catalog, struct corr_rule 
 	enum mr_err err = threshold_of(rule, fallback, &own->threshold, error);
 	if (err != MR_OK)
 		return err;
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		if (kinds[i]->type == rule->type)
-			own->kind = kinds[i];
-	}
-	assert(own->kind != NULL);
+	own->kind = kinds[rule->type];
 	own->span_us = rule->timespan_us;
 	own->keep = own->threshold > CORR_KEEP_LEAST ? own->threshold : CORR_KEEP_LEAST;
 	outers_find(catalog, own);
@@ -271,7 +270,7 @@ static enum mr_err take(struct corr *corr, const struct mr_signal *signal, struc
 		corr_plain_observe(corr, signal);
 	else if (!signal->has_time)
 		mr_count(corr->env->counters, MR_C_NOT_CORRELATED, 1);
-	else if (rule->kind != NULL && rule->kind->takes(signal))
+	else if (rule->kind != NULL && (rule->kind->takes == NULL || rule->kind->takes(signal)))
 		observe(corr, rule, signal, position);
 	return MR_OK;
 }

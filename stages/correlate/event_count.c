@@ -3,12 +3,6 @@
  * Called by correlate.c through struct corr_kind. Never fails. */
 #include "state.h"
 
-static bool takes(const struct mr_signal *signal)
-{
-	(void)signal;
-	return true;
-}
-
 static void add(struct corr *corr, const struct corr_rule *rule, const struct corr_near *near,
 		struct corr_occurrence *occurrence)
 {
@@ -23,8 +17,6 @@ static void add(struct corr *corr, const struct corr_rule *rule, const struct co
 }
 
 const struct corr_kind corr_event_count = {
-    .type = MR_CORRELATION_EVENT_COUNT,
-    .takes = takes,
     .add = add,
     .settle = corr_distinct_settle,
     .first = corr_distinct_first,

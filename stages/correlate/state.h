@@ -270,10 +270,9 @@ struct corr_range {
 	int64_t to;
 };
 
-/* A kind of correlation. */
+/* A kind of correlation: NAME.c for each row of correlation.def. */
 struct corr_kind {
-	enum mr_correlation_type type;
-	/* Whether the signal is an occurrence of this kind at all. */
+	/* Whether the signal is an occurrence of this kind at all; NULL where all are. */
 	bool (*takes)(const struct mr_signal *signal);
 	/* Put an occurrence into near->current. */
 	void (*add)(struct corr *corr, const struct corr_rule *rule, const struct corr_near *near,
@@ -285,10 +284,9 @@ struct corr_kind {
 	bool (*first)(const struct corr_rule *rule, const struct corr_slot *slot,
 		      int64_t *offset_out);
 };
-extern const struct corr_kind corr_event_count;
-extern const struct corr_kind corr_value_count;
-extern const struct corr_kind corr_temporal;
-extern const struct corr_kind corr_temporal_ordered;
+#define X(symbol, name, counts, condition) extern const struct corr_kind corr_##name;
+#include "millrace/correlation.def"
+#undef X
 
 /* ---- state.c ---- */
 

@@ -5,12 +5,6 @@
  * hashes: there are few of them. Never fails. */
 #include "state.h"
 
-static bool takes(const struct mr_signal *signal)
-{
-	(void)signal;
-	return true;
-}
-
 static void add(struct corr *corr, const struct corr_rule *rule, const struct corr_near *near,
 		struct corr_occurrence *occurrence)
 {
@@ -21,8 +15,6 @@ static void add(struct corr *corr, const struct corr_rule *rule, const struct co
 }
 
 const struct corr_kind corr_temporal = {
-    .type = MR_CORRELATION_TEMPORAL,
-    .takes = takes,
     .add = add,
     .settle = corr_distinct_settle,
     .first = corr_distinct_first,

@@ -10,12 +10,6 @@
 
 #include <stdlib.h>
 
-static bool takes(const struct mr_signal *signal)
-{
-	(void)signal;
-	return true;
-}
-
 /* ---- the times of a slot ---- */
 
 enum corr_added corr_times_add(const struct corr_rule *rule, struct corr_slot *slot, uint32_t step,
@@ -216,8 +210,6 @@ static void settle(struct corr *corr, const struct corr_rule *rule, const struct
 }
 
 const struct corr_kind corr_temporal_ordered = {
-    .type = MR_CORRELATION_TEMPORAL_ORDERED,
-    .takes = takes,
     .add = add,
     .settle = settle,
     .first = first,

@@ -26,7 +26,6 @@ static void add(struct corr *corr, const struct corr_rule *rule, const struct co
 }
 
 const struct corr_kind corr_value_count = {
-    .type = MR_CORRELATION_VALUE_COUNT,
     .takes = takes,
     .add = add,
     .settle = corr_distinct_settle,

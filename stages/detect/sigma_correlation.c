@@ -13,13 +13,19 @@ static struct sigma_yaml *body_of(const struct sigma_source *source)
 
 /* ---- reading ---- */
 
+/* Each behind ", ". */
+static const char types[] =
+#define X(symbol, name, counts, condition) ", " #name
+#include "millrace/correlation.def"
+#undef X
+    ;
+
 static bool read_type(struct sigma_scope *scope, struct sigma_source *source)
 {
 	struct sigma_yaml *type = sigma_yaml_get(body_of(source), "type");
 	if (type == NULL)
 		return sigma_refuse(scope, SIGMA_AT(body_of(source)),
-				    "\"type\" is missing: event_count, value_count, temporal or "
-				    "temporal_ordered");
+				    "\"type\" is missing, one of %s", types + 2);
 	for (uint32_t i = 0; i < MR_CORRELATION_COUNT; i++) {
 		source->rule.type = (enum mr_correlation_type)i;
 		if (type->kind == SIGMA_YAML_SCALAR &&
@@ -27,9 +33,8 @@ static bool read_type(struct sigma_scope *scope, struct sigma_source *source)
 			return true;
 	}
 	return sigma_refuse(scope, SIGMA_AT(type),
-			    "correlation type \"%.*s\" is not supported: event_count, value_count, "
-			    "temporal and temporal_ordered are",
-			    SIGMA_SHOW(type->text));
+			    "correlation type \"%.*s\" is not supported, only %s",
+			    SIGMA_SHOW(type->text), types + 2);
 }
 
 static bool read_timespan(struct sigma_scope *scope, struct sigma_source *source)
