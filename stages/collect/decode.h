@@ -3,8 +3,8 @@
  * A decoder is fed the bytes of one input piece by piece, in pieces of any size, and tells a sink
  * where records begin and end. It holds no record: bytes go straight on to the sink. It cannot
  * fail: what is no record is refused with a reason, a broken container is reported as damage and
- * read on where that is safe. input.c feeds it; decode_table.c lists all. A new container is one
- * new file and one line there. */
+ * read on where that is safe. input.c feeds it. A new container is one new file and one row in
+ * decoder.def. */
 #ifndef MILLRACE_COLLECT_DECODE_H
 #define MILLRACE_COLLECT_DECODE_H
 
@@ -55,10 +55,9 @@ struct mr_decoder_ops {
 	void (*finish)(void *state, const char *cut);
 };
 
-extern const struct mr_decoder_ops mr_decode_csv;
-extern const struct mr_decoder_ops mr_decode_json;
-extern const struct mr_decoder_ops mr_decode_lines;
-extern const struct mr_decoder_ops mr_decode_foreign;
+#define X(name) extern const struct mr_decoder_ops mr_decode_##name;
+#include "decoder.def"
+#undef X
 
 /* The decoder for a stream that begins with `head`. NULL where a longer head is needed, never where
  * `whole` is set or the head has MR_PROBE_HEAD_MAX bytes. */

@@ -1,14 +1,13 @@
-/* decode_table.c - all containers, the pickiest first.
+/* decode_table.c - which container a stream is.
  *
  * input.c asks with the first bytes of a stream. Lines say yes to everything, so something is
  * always found: what is no container at all becomes lines, which parse sets aside one by one. */
 #include "decode.h"
 
 static const struct mr_decoder_ops *const decoders[] = {
-    &mr_decode_csv,
-    &mr_decode_json,
-    &mr_decode_foreign,
-    &mr_decode_lines,
+#define X(name) &mr_decode_##name,
+#include "decoder.def"
+#undef X
 };
 
 const struct mr_decoder_ops *mr_decoder_find(struct mr_slice head, bool whole)

@@ -1,8 +1,11 @@
-/* sink.c - the table of sinks. Called by deliver.c when it opens. */
+/* sink.c - which sink serves an output. Called by deliver.c when it opens. */
 #include "sink.h"
 
-/* The first that serves an output gets it; the last serves any. */
-static const struct sink_ops *const sinks[] = {&sink_file};
+static const struct sink_ops *const sinks[] = {
+#define X(name) &sink_##name,
+#include "sink.def"
+#undef X
+};
 
 const struct sink_ops *sink_find(const char *output)
 {

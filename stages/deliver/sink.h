@@ -11,7 +11,7 @@
 
 struct sink;
 
-/* One kind of sink. Adding one: a file, and a line in the table in sink.c. */
+/* One kind of sink. Adding one: a file, and a row in sink.def. */
 struct sink_ops {
 	const char *name;
 	/* Whether this kind serves an output of this description (the setting's text). */
@@ -36,6 +36,8 @@ struct sink {
 
 /* The kind that serves the output. */
 const struct sink_ops *sink_find(const char *output);
-extern const struct sink_ops sink_file;
+#define X(name) extern const struct sink_ops sink_##name;
+#include "sink.def"
+#undef X
 
 #endif

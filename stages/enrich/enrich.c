@@ -9,9 +9,9 @@
 #include <stdlib.h>
 
 static const struct mr_enricher *const enrichers[] = {
-    &mr_enricher_geoip,
-    &mr_enricher_network,
-    &mr_enricher_identity,
+#define X(name) &mr_enricher_##name,
+#include "enricher.def"
+#undef X
 };
 #define ENRICHER_COUNT (sizeof(enrichers) / sizeof(enrichers[0]))
 

@@ -1,7 +1,7 @@
 /* enricher.h - what one enricher provides to enrich.c.
  *
- * A new enricher is one file with a `const struct mr_enricher` at its end, and one line in the
- * table of enrich.c. Order as in stage.h: prepare in the supervisor, then in each worker open,
+ * A new enricher is one file with a `const struct mr_enricher` at its end, and one row in
+ * enricher.def. Order as in stage.h: prepare in the supervisor, then in each worker open,
  * apply for the events in hand, close. */
 #ifndef MILLRACE_ENRICH_ENRICHER_H
 #define MILLRACE_ENRICH_ENRICHER_H
@@ -75,9 +75,9 @@ struct mr_enricher {
 enum mr_err enrich_table(const struct mr_stage_env *env, const char *name, bool *active_out,
 			 struct mr_slice *bytes_out, struct mr_error *error);
 
-extern const struct mr_enricher mr_enricher_geoip;
-extern const struct mr_enricher mr_enricher_network;
-extern const struct mr_enricher mr_enricher_identity;
+#define X(name) extern const struct mr_enricher mr_enricher_##name;
+#include "enricher.def"
+#undef X
 
 /* `millrace identity`: identity_command.c. */
 extern const struct mr_command mr_command_identity;
