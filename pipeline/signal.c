@@ -53,6 +53,75 @@ struct mr_slice mr_signal_value(struct mr_arena *arena, struct mr_slice folded)
 	return (struct mr_slice){text, MR_VALUE_TEXT_MAX + 1};
 }
 
+/* ---- keys and values ---- */
+
+bool mr_column_add(struct mr_column *column, struct mr_arena *arena, enum mr_type type,
+		   struct mr_slice text)
+{
+	if (type == MR_NULL || mr_text_is_missing(text))
+		return false;
+	struct mr_slice folded = mr_fold_arena(arena, text);
+	for (uint32_t i = 0; i < column->count; i++) {
+		if (mr_slice_eq(column->at[i], folded))
+			return false;
+	}
+	column->capped = column->count == MR_PRODUCT_MAX;
+	if (!column->capped)
+		column->at[column->count++] = folded;
+	return !column->capped;
+}
+
+/* All combinations of the fields' texts, the last field's changing fastest. */
+struct product {
+	struct mr_slice *at;
+	uint32_t count;
+	bool capped;
+};
+
+static struct product multiply(const struct mr_column *fields, uint32_t width,
+			       struct mr_arena *arena)
+{
+	struct product product = {.count = 1};
+	for (uint32_t f = 0; f < width; f++) {
+		product.count *= fields[f].count;
+		product.capped |= fields[f].capped || product.count > MR_PRODUCT_MAX;
+		if (product.count > MR_PRODUCT_MAX)
+			product.count = MR_PRODUCT_MAX;
+	}
+	product.at = mr_arena_alloc(arena, (size_t)product.count * width * sizeof(*product.at));
+	for (uint32_t i = 0; i < product.count; i++) {
+		uint32_t rest = i;
+		for (uint32_t f = width; f-- > 0; rest /= fields[f].count)
+			product.at[i * width + f] = fields[f].at[rest % fields[f].count];
+	}
+	return product;
+}
+
+struct mr_keys mr_signal_multiply(struct mr_signal *signal, struct mr_column *fields,
+				  struct mr_arena *arena, struct mr_counters *counters)
+{
+	struct mr_column *values = fields + signal->key_count;
+	struct product tuples = {0};
+	signal->value_count = 0;
+	signal->values = NULL;
+	if (signal->value_width != 0) {
+		for (uint32_t f = 0; f < signal->value_width; f++)
+			for (uint32_t i = 0; i < values[f].count; i++)
+				values[f].at[i] = mr_signal_value(arena, values[f].at[i]);
+		tuples = multiply(values, signal->value_width, arena);
+		if (tuples.count == 0)
+			return (struct mr_keys){0}; /* without the value it is no occurrence */
+		signal->value_count = tuples.count;
+		signal->values = tuples.at;
+	}
+	struct product keys = multiply(fields, signal->key_count, arena);
+	if (keys.count == 0)
+		mr_count(counters, MR_C_NO_GROUP_KEY, 1);
+	else if (keys.capped || tuples.capped)
+		mr_count(counters, MR_C_KEYS_CAPPED, 1);
+	return (struct mr_keys){keys.at, keys.count};
+}
+
 /* ---- fields ---- */
 
 void mr_pack_fields(struct mr_buf *out, const struct mr_signal_field *fields, uint32_t count)

@@ -6,6 +6,7 @@
 #define MILLRACE_SIGNAL_H
 
 #include "millrace/event.h"
+#include "millrace/metric.h"
 #include "millrace/pack.h"
 
 #define MR_GROUP_BY_MAX 16 /* fields of one group-by */
@@ -66,12 +67,31 @@ uint8_t mr_key_group(const uint8_t seed[16], uint32_t consumer, struct mr_slice 
 struct mr_slice mr_signal_shown(struct mr_arena *arena, struct mr_slice text);
 /* The case-folded text as values are counted: equal where the texts are. */
 struct mr_slice mr_signal_value(struct mr_arena *arena, struct mr_slice folded);
-/* All of them, in their places. */
-static inline void mr_signal_values(struct mr_arena *arena, struct mr_slice *folded, uint32_t count)
-{
-	for (uint32_t i = 0; i < count; i++)
-		folded[i] = mr_signal_value(arena, folded[i]);
-}
+
+/* What one field of a record gives for a group key or a value: its distinct texts, case-folded, the
+ * first MR_PRODUCT_MAX of them. */
+struct mr_column {
+	struct mr_slice at[MR_PRODUCT_MAX];
+	uint32_t count;
+	bool capped; /* there are more */
+};
+/* True where the value's text is one more. What is missing is none. The folded text is put into
+ * `arena`. */
+bool mr_column_add(struct mr_column *column, struct mr_arena *arena, enum mr_type type,
+		   struct mr_slice text);
+
+/* Group keys: `count` tuples of the signal's key_count texts each, flat. */
+struct mr_keys {
+	const struct mr_slice *at;
+	uint32_t count;
+};
+/* What a record gives a correlation, as PROTOCOL.md 6.4 says. The signal's key_count and
+ * value_width are set; `fields` are first those of the group key, then those of the value. Fills
+ * value_count and values, and returns the keys: none where the record is no occurrence, one that is
+ * empty where there is no group-by. What is left out is counted: once for want of a key, or once
+ * where keys or values are too many. */
+struct mr_keys mr_signal_multiply(struct mr_signal *signal, struct mr_column *fields,
+				  struct mr_arena *arena, struct mr_counters *counters);
 
 /* Part of an item of another kind. */
 void mr_pack_origin(struct mr_buf *out, const struct mr_origin *origin);

@@ -10,96 +10,40 @@
  * Called by correlate.c; never fails. */
 #include "state.h"
 
-/* ---- values of an outer correlation's fields ---- */
-
-struct choices {
-	struct mr_slice *texts;
-	uint32_t count;
-};
-
-static bool is_missing(const struct mr_signal_field *field)
-{
-	struct mr_value value = {
-	    .text = field->text.at, .len = (uint32_t)field->text.len, .type = field->type};
-	return mr_value_is_missing(&value);
-}
-
-/* The distinct folded texts of one field. */
-static struct choices choices_of(struct corr *corr, const struct mr_signal *signal, mr_field field)
-{
-	struct choices found = {NULL, 0};
-	for (uint32_t i = 0; field != 0 && i < signal->field_count; i++) {
-		if (signal->fields[i].field != field)
-			continue;
-		struct mr_slice text = mr_fold_arena(&corr->arena, signal->fields[i].text);
-		bool known = is_missing(&signal->fields[i]);
-		for (uint32_t k = 0; k < found.count && !known; k++)
-			known = mr_slice_eq(found.texts[k], text);
-		if (known)
-			continue;
-		if (found.texts == NULL)
-			found.texts = mr_arena_alloc(&corr->arena,
-						     signal->field_count * sizeof(*found.texts));
-		found.texts[found.count++] = text;
-	}
-	return found;
-}
-
-/* All tuples of the fields' values, at most MR_PRODUCT_MAX; what is past that is counted. Each is
- * `width` texts, flat. 0 where a field is missing; one empty tuple where there is no field. */
-static uint32_t tuples_of(struct corr *corr, const struct mr_signal *signal, const mr_field *fields,
-			  uint32_t width, bool values, const struct mr_slice **out)
-{
-	struct choices choices[MR_GROUP_BY_MAX];
-	uint64_t total = 1;
-	for (uint32_t w = 0; w < width; w++) {
-		choices[w] = choices_of(corr, signal, fields[w]);
-		if (values)
-			mr_signal_values(&corr->arena, choices[w].texts, choices[w].count);
-		total *= choices[w].count;
-		if (total > UINT32_MAX)
-			total = UINT32_MAX;
-	}
-	uint32_t count = total < MR_PRODUCT_MAX ? (uint32_t)total : MR_PRODUCT_MAX;
-	mr_count(corr->env->counters, MR_C_KEYS_CAPPED, total > count);
-	struct mr_slice *flat =
-	    mr_arena_alloc(&corr->arena, ((size_t)count * width + 1) * sizeof(*flat));
-	for (uint32_t i = 0; i < count; i++) {
-		uint32_t rest = i;
-		for (uint32_t w = width; w-- > 0; rest /= choices[w].count)
-			flat[i * width + w] = choices[w].texts[rest % choices[w].count];
-	}
-	*out = flat;
-	return count;
-}
-
 /* ---- sending ---- */
+
+static void texts_of(struct corr *corr, const struct mr_signal *signal, mr_field field,
+		     struct mr_column *out)
+{
+	out->count = 0;
+	out->capped = false;
+	for (uint32_t i = 0; i < signal->field_count; i++)
+		if (signal->fields[i].field == field)
+			mr_column_add(out, &corr->arena, signal->fields[i].type,
+				      signal->fields[i].text);
+}
 
 /* One signal for each group key that the record gives the outer correlation. */
 static void send_to(struct corr *corr, const struct corr_outer *outer, struct mr_signal *signal)
 {
 	const struct mr_rule *rule = &corr->catalog.rules[outer->consumer];
-	const mr_field *keys = mr_rule_group_fields(rule, outer->position);
-	const struct mr_slice *texts;
+	const mr_field *groups = mr_rule_group_fields(rule, outer->position);
+	const mr_field *values = mr_rule_value_fields(rule, outer->position);
+	bool counts_values = mr_correlation_counts(rule->type) == MR_COUNTS_VALUES;
 	signal->consumer = outer->consumer;
 	signal->layer = rule->layer;
 	signal->key_count = rule->group_by.count;
-	signal->value_count = 0;
-	signal->value_width = 0;
-	if (mr_correlation_counts(rule->type) == MR_COUNTS_VALUES) {
-		signal->value_width = rule->fields.count;
-		signal->value_count =
-		    tuples_of(corr, signal, mr_rule_value_fields(rule, outer->position),
-			      rule->fields.count, true, &signal->values);
-		if (signal->value_count == 0)
-			return;
-	}
-	uint32_t count = tuples_of(corr, signal, keys, rule->group_by.count, false, &texts);
-	if (count == 0)
-		mr_count(corr->env->counters, MR_C_NO_GROUP_KEY, 1);
-	for (uint32_t i = 0; i < count; i++) {
+	signal->value_width = counts_values ? rule->fields.count : 0;
+	struct mr_column *fields = mr_arena_alloc(
+	    &corr->arena, (signal->key_count + signal->value_width) * sizeof(*fields));
+	for (uint32_t i = 0; i < signal->key_count; i++)
+		texts_of(corr, signal, groups[i], &fields[i]);
+	for (uint32_t i = 0; i < signal->value_width; i++)
+		texts_of(corr, signal, values[i], &fields[signal->key_count + i]);
+	struct mr_keys keys = mr_signal_multiply(signal, fields, &corr->arena, corr->env->counters);
+	for (uint32_t i = 0; i < keys.count; i++) {
 		for (uint32_t k = 0; k < signal->key_count; k++)
-			signal->key[k] = texts[i * signal->key_count + k];
+			signal->key[k] = keys.at[i * signal->key_count + k];
 		signal->key_group = mr_key_group(corr->env->seed, outer->consumer, signal->tenant,
 						 signal->key, signal->key_count);
 		mr_writer_signal(corr->out, signal);

@@ -131,82 +131,23 @@ struct detect_consumers *detect_consumers_find(const struct mr_catalog *catalog,
 
 /* ---- keys and values ---- */
 
-/* Distinct folded texts of one field, at most MR_PRODUCT_MAX. */
-struct texts {
-	struct mr_slice at[MR_PRODUCT_MAX];
-	const struct mr_value *of[MR_PRODUCT_MAX]; /* the first value with that text */
-	uint32_t count;
-};
-
-static bool holds(const struct texts *texts, struct mr_slice text)
-{
-	for (uint32_t i = 0; i < texts->count; i++) {
-		if (mr_slice_eq(texts->at[i], text))
-			return true;
-	}
-	return false;
-}
-
-/* False where there were more than fit. */
-static bool read_texts(struct detect_signals *signals, const struct mr_events *events,
-		       const struct mr_event *event, const struct detect_field *wanted,
-		       struct texts *out)
+static const struct mr_value *first_of(const struct mr_events *events, const struct mr_event *event,
+				       const struct detect_field *wanted)
 {
 	mr_field field = detect_field_find(events, event, wanted);
-	out->count = 0;
-	if (field == 0)
-		return true;
-	for (const struct mr_value *value = mr_event_get(events, event, field); value != NULL;
-	     value = mr_value_next(events, value)) {
-		if (mr_value_is_missing(value))
-			continue;
-		struct mr_slice text =
-		    mr_fold_arena(&signals->arena, (struct mr_slice){value->text, value->len});
-		if (holds(out, text))
-			continue;
-		if (out->count == MR_PRODUCT_MAX)
-			return false;
-		out->of[out->count] = value;
-		out->at[out->count++] = text;
-	}
-	return true;
+	return field == 0 ? NULL : mr_event_get(events, event, field);
 }
 
-/* All combinations of the fields' texts: `count` tuples of `width`, flat. */
-struct product {
-	struct mr_slice *at;
-	uint32_t count;
-	bool capped;
-};
-
-static struct product multiply(struct detect_signals *signals, const struct mr_events *events,
-			       const struct mr_event *event, const struct detect_field *fields,
-			       uint32_t width, bool values)
+static void read_texts(struct detect_signals *signals, const struct mr_events *events,
+		       const struct mr_event *event, const struct detect_field *wanted,
+		       struct mr_column *out)
 {
-	struct product product = {.count = 1};
-	struct texts *columns = mr_arena_alloc(&signals->arena, width * sizeof *columns);
-	for (uint32_t f = 0; f < width; f++) {
-		product.capped |= !read_texts(signals, events, event, &fields[f], &columns[f]);
-		if (values)
-			mr_signal_values(&signals->arena, columns[f].at, columns[f].count);
-		product.count *= columns[f].count;
-		if (product.count > MR_PRODUCT_MAX) {
-			product.count = MR_PRODUCT_MAX;
-			product.capped = true;
-		}
-		if (product.count == 0)
-			return product;
-	}
-	product.at =
-	    mr_arena_alloc(&signals->arena, (size_t)product.count * width * sizeof *product.at);
-	for (uint32_t i = 0; i < product.count; i++) {
-		uint32_t rest = i;
-		for (uint32_t f = width; f-- > 0;) {
-			product.at[i * width + f] = columns[f].at[rest % columns[f].count];
-			rest /= columns[f].count;
-		}
-	}
-	return product;
+	const struct mr_value *value = first_of(events, event, wanted);
+	out->count = 0;
+	out->capped = false;
+	for (; value != NULL && !out->capped; value = mr_value_next(events, value))
+		mr_column_add(out, &signals->arena, value->type,
+			      (struct mr_slice){value->text, value->len});
 }
 
 /* ---- fields ---- */
@@ -245,16 +186,20 @@ static void find_shown(struct detect_signals *signals, const struct mr_events *e
 static bool carry(struct detect_signals *signals, const struct mr_events *events,
 		  const struct mr_event *event, const struct detect_field *wanted, uint32_t *count)
 {
-	struct texts texts;
-	bool whole = read_texts(signals, events, event, wanted, &texts);
-	for (uint32_t i = 0; i < texts.count; i++) {
-		const struct mr_value *value = texts.of[i];
+	const struct mr_value *value = first_of(events, event, wanted);
+	struct mr_column texts;
+	texts.count = 0;
+	texts.capped = false;
+	for (; value != NULL && !texts.capped; value = mr_value_next(events, value)) {
+		struct mr_slice text = {value->text, value->len};
+		if (!mr_column_add(&texts, &signals->arena, value->type, text))
+			continue;
 		if (*count == MR_SIGNAL_FIELDS_MAX)
 			return false;
 		signals->fields[(*count)++] =
-		    (struct mr_signal_field){wanted->name, value->type, {value->text, value->len}};
+		    (struct mr_signal_field){wanted->name, value->type, text};
 	}
-	return whole;
+	return !texts.capped;
 }
 
 static bool is_carried(const struct detect_consumer *consumer, mr_field field)
@@ -306,28 +251,21 @@ static void correlate(struct detect_signals *signals, const struct mr_events *ev
 		mr_count(signals->counters, MR_C_NOT_CORRELATED, 1);
 		return;
 	}
-	uint32_t width = rule->group_by.count;
 	bool counts_values = mr_correlation_counts(rule->type) == MR_COUNTS_VALUES;
-	uint32_t value_width = counts_values ? rule->fields.count : 0;
-	struct product keys = multiply(signals, events, event, consumer->group, width, false);
-	if (keys.count == 0)
-		mr_count(signals->counters, MR_C_NO_GROUP_KEY, 1);
-	struct product values = {0};
-	if (value_width != 0) {
-		values = multiply(signals, events, event, consumer->values, value_width, true);
-		if (values.count == 0)
-			return; /* without the value it is no occurrence */
-	}
-	if (keys.capped || values.capped)
-		mr_count(signals->counters, MR_C_KEYS_CAPPED, 1);
-	signal->value_width = value_width;
-	signal->value_count = values.count;
-	signal->values = values.at;
+	uint32_t width = rule->group_by.count;
 	signal->key_count = width;
+	signal->value_width = counts_values ? rule->fields.count : 0;
+	struct mr_column *fields =
+	    mr_arena_alloc(&signals->arena, (width + signal->value_width) * sizeof *fields);
+	for (uint32_t f = 0; f < width; f++)
+		read_texts(signals, events, event, &consumer->group[f], &fields[f]);
+	for (uint32_t f = 0; f < signal->value_width; f++)
+		read_texts(signals, events, event, &consumer->values[f], &fields[width + f]);
+	struct mr_keys keys =
+	    mr_signal_multiply(signal, fields, &signals->arena, signals->counters);
 	for (uint32_t k = 0; k < keys.count; k++) {
-		if (width != 0)
-			memcpy(signal->key, keys.at + (size_t)k * width,
-			       width * sizeof *signal->key);
+		for (uint32_t f = 0; f < width; f++)
+			signal->key[f] = keys.at[k * width + f];
 		send(signals, signal, out);
 	}
 }

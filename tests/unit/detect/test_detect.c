@@ -227,6 +227,28 @@ static void too_many_keys_are_left_out(void **state)
 	COUNTED(KEYS_CAPPED, 1);
 }
 
+/* Nothing is left out of a product that is nothing, and no key is wanted of what is no occurrence.
+ */
+static void what_is_missing_is_counted_as_that(void **state)
+{
+	(void)state;
+	start(DETECTION("d0", "a: x")
+		  CORRELATION("c1", "  type: value_count\n  rules: [d0]\n  group-by: [u, v]\n"
+				    "  condition: {gte: 2, field: p}\n"));
+	feed("{\"a\":\"x\"}", 5);
+	COUNTED(NO_GROUP_KEY, 0);
+	struct mr_buf json = {0};
+	mr_buf_add_text(&json, "{\"a\":\"x\",\"p\":1,\"u\":[0");
+	for (int i = 1; i < 100; i++)
+		mr_buf_printf(&json, ",%d", i);
+	mr_buf_add(&json, "]}", 3);
+	feed(json.data, 5);
+	mr_buf_fini(&json);
+	COUNTED(NO_GROUP_KEY, 1);
+	COUNTED(KEYS_CAPPED, 0);
+	COUNTED(SIGNALS, 0);
+}
+
 /* The outer correlation groups by a field that the inner one does not: the signal carries it. */
 static void outer_correlations_get_their_fields(void **state)
 {
@@ -522,6 +544,7 @@ int main(void)
 	    cmocka_unit_test_teardown(keys_are_products_folded_and_distinct, stop),
 	    cmocka_unit_test_teardown(values_are_tuples, stop),
 	    cmocka_unit_test_teardown(too_many_keys_are_left_out, stop),
+	    cmocka_unit_test_teardown(what_is_missing_is_counted_as_that, stop),
 	    cmocka_unit_test_teardown(outer_correlations_get_their_fields, stop),
 	    cmocka_unit_test_teardown(correlations_see_mapped_fields, stop),
 	    cmocka_unit_test_teardown(each_rule_has_its_own_places, stop),

@@ -1,8 +1,9 @@
-/* test_signal.c - what is done to texts before a signal takes them. */
+/* test_signal.c - what is done to texts before a signal takes them, and what they make. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -61,11 +62,108 @@ static void a_long_value_is_a_digest_that_no_text_is(void **state)
 	mr_arena_fini(&arena);
 }
 
+static struct mr_column texts_of(struct mr_arena *arena, uint32_t count)
+{
+	struct mr_column texts = {.count = 0};
+	for (uint32_t i = 0; i < count; i++) {
+		char digits[16];
+		size_t len = (size_t)snprintf(digits, sizeof digits, "%u", i);
+		struct mr_slice text = {mr_arena_copy(arena, digits, len), len};
+		assert_int_equal(mr_column_add(&texts, arena, MR_STRING, text), i < MR_PRODUCT_MAX);
+		assert_false(mr_column_add(&texts, arena, MR_STRING, text));
+	}
+	assert_int_equal(texts.capped, count > MR_PRODUCT_MAX);
+	return texts;
+}
+
+static void texts_are_distinct_folded_and_there(void **state)
+{
+	(void)state;
+	struct mr_arena arena = {0};
+	struct mr_column texts = {.count = 0};
+	assert_true(mr_column_add(&texts, &arena, MR_STRING, MR_SLICE("A")));
+	assert_false(mr_column_add(&texts, &arena, MR_STRING, MR_SLICE("a")));
+	assert_false(mr_column_add(&texts, &arena, MR_NULL, MR_SLICE("b")));
+	assert_false(mr_column_add(&texts, &arena, MR_STRING, MR_SLICE("")));
+	assert_false(mr_column_add(&texts, &arena, MR_STRING, MR_SLICE("<Null>")));
+	assert_true(mr_column_add(&texts, &arena, MR_STRING, MR_SLICE("null")));
+	assert_int_equal(texts.count, 2);
+	assert_true(mr_slice_eq(texts.at[0], MR_SLICE("a")));
+	mr_arena_fini(&arena);
+}
+
+#define NO_FIELD UINT32_MAX
+
+/* Texts of two group-by fields and two value fields; what becomes of them. */
+static const struct {
+	uint32_t group[2], value[2];
+	uint32_t keys, tuples, no_group_key, keys_capped;
+} products[] = {
+    {{NO_FIELD, NO_FIELD}, {NO_FIELD, NO_FIELD}, 1, 0, 0, 0},
+    {{3, NO_FIELD}, {NO_FIELD, NO_FIELD}, 3, 0, 0, 0},
+    {{3, 2}, {NO_FIELD, NO_FIELD}, 6, 0, 0, 0},
+    {{8, 8}, {8, 8}, 64, 64, 0, 0},
+    {{9, 8}, {NO_FIELD, NO_FIELD}, 64, 0, 0, 1},
+    {{65, NO_FIELD}, {NO_FIELD, NO_FIELD}, 64, 0, 0, 1},
+    {{2, NO_FIELD}, {65, 2}, 2, 64, 0, 1},
+    {{65, NO_FIELD}, {65, NO_FIELD}, 64, 64, 0, 1},
+    {{NO_FIELD, NO_FIELD}, {3, 2}, 1, 6, 0, 0},
+    /* What is missing leaves nothing to cap. */
+    {{0, NO_FIELD}, {NO_FIELD, NO_FIELD}, 0, 0, 1, 0},
+    {{65, 0}, {NO_FIELD, NO_FIELD}, 0, 0, 1, 0},
+    {{0, 65}, {65, NO_FIELD}, 0, 64, 1, 0},
+    /* Without the value it is no occurrence that could miss its key. */
+    {{0, NO_FIELD}, {0, NO_FIELD}, 0, 0, 0, 0},
+    {{65, NO_FIELD}, {0, 65}, 0, 0, 0, 0},
+    {{3, NO_FIELD}, {65, 0}, 0, 0, 0, 0},
+};
+
+static void a_product_is_capped_and_counted_once(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof products / sizeof *products; i++) {
+		struct mr_arena arena = {0};
+		struct mr_counters counters = {0};
+		struct mr_signal signal = {0};
+		struct mr_column fields[4];
+		for (int f = 0; f < 2 && products[i].group[f] != NO_FIELD; f++)
+			fields[signal.key_count++] = texts_of(&arena, products[i].group[f]);
+		for (int f = 0; f < 2 && products[i].value[f] != NO_FIELD; f++)
+			fields[signal.key_count + signal.value_width++] =
+			    texts_of(&arena, products[i].value[f]);
+		struct mr_keys keys = mr_signal_multiply(&signal, fields, &arena, &counters);
+		assert_int_equal(keys.count, products[i].keys);
+		assert_int_equal(signal.value_count, products[i].tuples);
+		assert_int_equal(counters.at[MR_C_NO_GROUP_KEY], products[i].no_group_key);
+		assert_int_equal(counters.at[MR_C_KEYS_CAPPED], products[i].keys_capped);
+		mr_arena_fini(&arena);
+	}
+}
+
+static void a_product_holds_each_combination(void **state)
+{
+	(void)state;
+	struct mr_arena arena = {0};
+	struct mr_counters counters = {0};
+	struct mr_signal signal = {.key_count = 2};
+	struct mr_column fields[] = {texts_of(&arena, 2), texts_of(&arena, 3)};
+	struct mr_keys keys = mr_signal_multiply(&signal, fields, &arena, &counters);
+	assert_int_equal(keys.count, 6);
+	for (uint32_t i = 0; i < 6; i++) {
+		assert_true(mr_slice_eq(keys.at[2 * i], fields[0].at[i / 3]));
+		assert_true(mr_slice_eq(keys.at[2 * i + 1], fields[1].at[i % 3]));
+	}
+	mr_arena_fini(&arena);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_long_shown_text_is_cut_between_characters),
 	    cmocka_unit_test(a_long_value_is_a_digest_that_no_text_is),
+	    cmocka_unit_test(texts_are_distinct_folded_and_there),
+	    cmocka_unit_test(a_product_is_capped_and_counted_once),
+	    cmocka_unit_test(a_product_holds_each_combination),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
