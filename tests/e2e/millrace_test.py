@@ -84,6 +84,12 @@ def children(pid):
     return found
 
 
+def worker_name(pid):
+    """What ps calls a worker, e.g. "parse-1"."""
+    with open(f"/proc/{pid}/comm", encoding="utf-8") as text:
+        return text.read().strip()
+
+
 def program_name(pid):
     """What a process of the program was started as: its second word."""
     try:

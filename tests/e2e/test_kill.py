@@ -66,12 +66,6 @@ def workers_of(pid):
     return [worker for worker, parent in found.items() if parent not in found]
 
 
-def kind_of(pid):
-    """What ps calls a worker, without its number."""
-    with open(f"/proc/{pid}/comm", encoding="utf-8") as text:
-        return text.read().strip().partition("-")[0]
-
-
 class Killed(unittest.TestCase):
     def setUp(self):
         self.place = self.enterContext(mr.Workplace())
@@ -172,7 +166,7 @@ class Killed(unittest.TestCase):
         feeder.start()
         # An alert has come through all of them.
         mr.wait_until(lambda: os.path.exists(self.output) and os.path.getsize(self.output), "an alert")
-        victim = self.dice.choice([pid for pid in workers_of(process.pid) if kind_of(pid) == kind])
+        victim = self.dice.choice([pid for pid in workers_of(process.pid) if mr.worker_name(pid).partition("-")[0] == kind])
         ticks = mr.cpu_ticks(victim)
         mr.wait_until(lambda: mr.cpu_ticks(victim) > ticks, f"{kind} at work")
         begin = time.monotonic()
