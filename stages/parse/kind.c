@@ -1,6 +1,6 @@
 /* kind.c - which kind of record an event is, and where each kind's rows are. Called by parse.c and
- * normalise.c. A new kind is a file beside this one, a row in record_kind.def and a line in the two
- * tables here. Never fails: what is of no known kind is unknown. */
+ * normalise.c. A new kind is a file beside this one, a row in record_kind.def, its declaration
+ * in kind.h and a line in the two tables here. Never fails: what is of no known kind is unknown. */
 #include "kind.h"
 
 #include <assert.h>

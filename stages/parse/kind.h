@@ -2,8 +2,8 @@
  * name.
  *
  * A kind is a file of its own with a table of rows (native field, normalised field, how) in a .def,
- * and a line in kind.c's table. parse.c flattens a record, asks kind.c which kind it is, and has
- * normalise.c follow the kind's rows. */
+ * its declaration here and a line in kind.c's two tables. parse.c flattens a record, asks kind.c
+ * which kind it is, and has normalise.c follow the kind's rows. */
 #ifndef MILLRACE_PARSE_KIND_H
 #define MILLRACE_PARSE_KIND_H
 
