@@ -8,7 +8,9 @@ import datetime
 
 EPOCH = datetime.datetime(1970, 1, 1)
 SECOND = 1000000
-Occurrence = collections.namedtuple("Occurrence", "rule counted record time fields")
+# counted: what event_count counts, the record's id or the inner correlation's alert. Nothing else names an occurrence:
+# two that are alike in all of this are one to every correlation.
+Occurrence = collections.namedtuple("Occurrence", "rule counted time fields")
 
 
 def microseconds(text):
@@ -54,7 +56,7 @@ def alerts(records, detections, correlations):
     for name, predicate in detections:
         made[name] = {}
         for record in filter(predicate, records):
-            one = Occurrence(name, record["Id"].lower(), record["Id"].lower(), microseconds(record["CreationTime"]), record)
+            one = Occurrence(name, record["Id"].lower(), microseconds(record["CreationTime"]), record)
             made[name][repr(one)] = one
     for rule in correlations:  # inner ones first
         keys = collections.defaultdict(list)
@@ -67,6 +69,6 @@ def alerts(records, detections, correlations):
             for e in completing(rule, occurrences):
                 alert = (rule["name"], key, e.time // (rule["seconds"] * SECOND))
                 fired.add(alert)
-                outer = Occurrence(rule["name"], alert, (key, e.record), e.time, e.fields)
+                outer = Occurrence(rule["name"], alert, e.time, e.fields)
                 made[rule["name"]][repr(outer)] = outer
     return fired
