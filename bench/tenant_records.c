@@ -100,15 +100,11 @@ static void put_thing(char code, struct tenant_scene *scene, struct mr_buf *out)
 	}
 }
 
-static void put_scene(char code, struct tenant_scene *scene, struct mr_buf *out)
+static void put_person(char code, struct tenant_scene *scene, struct mr_buf *out)
 {
 	const struct tenant_person *person = scene->person;
 	uint64_t day = (uint64_t)(scene->time_us / 86400000000);
 	switch (code) {
-	case 't':
-	case 'z':
-		put_time(out, scene->time_us, code == 'z');
-		break;
 	case 'u':
 		mr_buf_add_text(out, person->upn);
 		break;
@@ -123,6 +119,30 @@ static void put_scene(char code, struct tenant_scene *scene, struct mr_buf *out)
 		break;
 	case 'Q':
 		mr_buf_add_text(out, scene->other->id);
+		break;
+	case 'c':
+		mr_buf_add_text(out, tenant_cities[person->city].country);
+		break;
+	case 'y':
+		mr_buf_add_text(out, tenant_cities[person->city].name);
+		break;
+	case 's':
+		put_guid(out, tenant_mix(person->number, day), 23);
+		break;
+	case 'd':
+		put_guid(out, person->number, 24);
+		break;
+	default:
+		put_thing(code, scene, out);
+	}
+}
+
+static void put_scene(char code, struct tenant_scene *scene, struct mr_buf *out)
+{
+	switch (code) {
+	case 't':
+	case 'z':
+		put_time(out, scene->time_us, code == 'z');
 		break;
 	case 'o':
 		mr_buf_add_text(out, TENANT_ID);
@@ -146,20 +166,8 @@ static void put_scene(char code, struct tenant_scene *scene, struct mr_buf *out)
 	case 'w':
 		mr_buf_add_text(out, scene->word);
 		break;
-	case 'c':
-		mr_buf_add_text(out, tenant_cities[person->city].country);
-		break;
-	case 'y':
-		mr_buf_add_text(out, tenant_cities[person->city].name);
-		break;
-	case 's':
-		put_guid(out, tenant_mix(person->number, day), 23);
-		break;
-	case 'd':
-		put_guid(out, person->number, 24);
-		break;
 	default:
-		put_thing(code, scene, out);
+		put_person(code, scene, out);
 	}
 }
 

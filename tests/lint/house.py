@@ -3,7 +3,7 @@
 - a stage includes include/millrace and its own folder, never another stage and never pipeline/;
 - pipeline/ includes no stage; include/millrace includes nothing but itself;
 - the only C++ file is pipeline/json.cc;
-- no C file over 800 lines, no function over 80 lines;
+- no C file over 800 lines, no function over 55 lines: it fits a screen;
 - nothing at the top but what was agreed;
 - no unfinished work.
 """
@@ -16,7 +16,7 @@ TOP = {"pipeline", "stages", "include", "bench", "tests", "rules", "deploy", "CM
        "README.md", "CONTRIBUTING.md", "LICENSE", "run"}
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|for now\b|not implemented", re.I)
 MAX_FILE_LINES = 800
-MAX_FUNCTION_LINES = 80
+MAX_FUNCTION_LINES = 55
 
 
 def tracked():

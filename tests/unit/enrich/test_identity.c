@@ -262,7 +262,18 @@ static void test_refused(void **unused)
 			fail_msg("\"%s\" is not in:\n%s", said[i], outcome.log.data);
 	}
 	outcome_fini(&outcome);
-	struct mr_buf longest = {0}; /* a line of 1 MiB is taken, one byte more is not */
+	free(store);
+	folder_remove(folder);
+}
+
+/* A line of 1 MiB is taken, one byte more is not. */
+static void test_long_lines(void **unused)
+{
+	struct mr_buf longest = {0};
+	char *folder = folder_make();
+	char *store = mr_asprintf("%s/store", folder);
+	struct outcome outcome;
+	(void)unused;
 	mr_buf_add_text(&longest, "{\"id\":\"1\",\"upn\":\"a\",\"x\":\"");
 	memset(mr_buf_reserve(&longest, 3 << 20), 'x', 3 << 20);
 	size_t begun = longest.len;
@@ -282,6 +293,16 @@ static void test_refused(void **unused)
 	assert_non_null(strstr(outcome.log.data, ".in:1: refused: longer than 1 MiB"));
 	mr_buf_fini(&longest);
 	outcome_fini(&outcome);
+	free(store);
+	folder_remove(folder);
+}
+
+static void test_refused_rows(void **unused)
+{
+	char *folder = folder_make();
+	char *store = mr_asprintf("%s/store", folder);
+	struct outcome outcome;
+	(void)unused;
 	import_text(store, MR_SLICE("id,name\n1,x\n"), &outcome);
 	assert_int_equal(outcome.err, MR_CONFIG);
 	outcome_fini(&outcome);
@@ -730,6 +751,8 @@ int main(void)
 	    cmocka_unit_test(test_actors),
 	    cmocka_unit_test(test_csv),
 	    cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_long_lines),
+	    cmocka_unit_test(test_refused_rows),
 	    cmocka_unit_test(test_unknown_names),
 	    cmocka_unit_test(test_conflicts),
 	    cmocka_unit_test(test_guids),
