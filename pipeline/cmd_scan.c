@@ -432,11 +432,14 @@ static enum mr_err check_losses(const struct mr_counters *sums, struct mr_error 
 }
 
 /* No fault, but whoever scans the wrong files would take silence for peace. */
-static void tell_unseen(const struct mr_counters *sums)
+static void tell_unseen(size_t inputs, const struct mr_counters *sums)
 {
 	unsigned long long records = sums->at[MR_C_RECORDS];
 	unsigned long long unknown = sums->at[MR_C_UNKNOWN_KIND];
 	unsigned long long rejected = sums->at[MR_C_REJECTED];
+	if (records == 0)
+		mr_log(MR_LOG_WARNING, "no record was read from %zu input%s", inputs,
+		       inputs == 1 ? "" : "s");
 	if (unknown > 0)
 		mr_log(MR_LOG_WARNING,
 		       "%llu of %llu records are of no known kind: rules for a product see nothing "
@@ -516,7 +519,7 @@ static enum mr_err run(struct scan *scan, struct mr_supervisor *supervisor, stru
 	if (err == MR_OK)
 		err = run_pipeline(scan, supervisor, error);
 	if (err == MR_OK) {
-		tell_unseen(&supervisor->sums);
+		tell_unseen(mr_config_count(&supervisor->setup.config, "input"), &supervisor->sums);
 		tell_done(scan, supervisor);
 		err = check_losses(&supervisor->sums, error);
 	}

@@ -322,6 +322,18 @@ class Outputs(unittest.TestCase):
             done = subprocess.run([mr.PROGRAM, command, "--help"], capture_output=True, text=True, check=True)
             self.assertIn(words, done.stdout)
 
+    def test_nothing_read_is_told(self):
+        empty, folder = self.place.path("empty.ndjson"), self.place.path("folder")
+        os.mkdir(folder)
+        with open(empty, "w", encoding="utf-8") as out:
+            out.write(" \n")
+        for inputs, words in (((empty,), "1 input"), ((folder,), "1 input"), (("-",), "1 input"),
+                              ((empty, folder, "-"), "3 inputs")):
+            status, found, said = self.scan(*inputs, stdin=subprocess.DEVNULL)
+            self.assertEqual((status, found), (0, []))
+            self.assertIn(f"warning: no record was read from {words}\n", said)
+        self.assertNotIn("no record was read", self.scan(self.records, empty)[2])
+
     def test_records_that_no_rule_sees_are_told(self):
         odd = self.place.path("odd.ndjson")
         with open(odd, "w", encoding="utf-8") as out:
