@@ -72,6 +72,7 @@ static const struct option scan_options[] = {
     {"region-bytes", required_argument, NULL, OPTION_SETTING},
     {"max-record-bytes", required_argument, NULL, OPTION_SETTING},
     {"state-bytes", required_argument, NULL, OPTION_SETTING},
+    {"log-level", required_argument, NULL, OPTION_SETTING},
     {"output", required_argument, NULL, 'o'},
     {"help", no_argument, NULL, 'h'},
     {"summary", required_argument, NULL, OPTION_SUMMARY},
@@ -352,16 +353,32 @@ static void close_targets(struct scan *scan)
 static enum mr_err choose_progress(const struct scan *scan, struct mr_supervisor *supervisor,
 				   struct mr_error *error)
 {
+	struct mr_progress *progress = &supervisor->progress;
 	if (scan->progress == NULL || strcmp(scan->progress, "auto") == 0)
 		return MR_OK;
-	if (strcmp(scan->progress, "always") == 0)
-		supervisor->progress.wanted = true;
-	else if (strcmp(scan->progress, "never") == 0)
-		supervisor->progress.wanted = supervisor->progress.terminal = false;
-	else
+	bool always = strcmp(scan->progress, "always") == 0;
+	if (!always && strcmp(scan->progress, "never") != 0)
 		return mr_error_set(error, MR_CONFIG,
 				    "--progress: \"%s\" is not auto, always or never",
 				    scan->progress);
+	progress->terminal &= always;
+	mr_progress_want(progress, always);
+	return MR_OK;
+}
+
+/* Workers get it too: what nobody shows is not sent. */
+static enum mr_err choose_log_level(struct mr_supervisor *supervisor, struct mr_error *error)
+{
+	struct mr_config *config = &supervisor->setup.config;
+	enum mr_log_level *least = &supervisor->progress.least;
+	const char *name = mr_config_get(config, "log_level", 0);
+	if (name == NULL)
+		mr_config_add(config, "log_level", mr_log_level_name(*least));
+	else if (!mr_log_level_named(name, least))
+		return mr_error_set(
+		    error, MR_CONFIG,
+		    "--log-level: \"%s\" is not debug, info, alert, warning or error", name);
+	mr_log_set_level(*least);
 	return MR_OK;
 }
 
@@ -504,6 +521,8 @@ static enum mr_err run_pipeline(struct scan *scan, struct mr_supervisor *supervi
 static enum mr_err run(struct scan *scan, struct mr_supervisor *supervisor, struct mr_error *error)
 {
 	enum mr_err err = choose_progress(scan, supervisor, error);
+	if (err == MR_OK)
+		err = choose_log_level(supervisor, error);
 	if (err == MR_OK)
 		err = count_workers(scan, error);
 	if (err == MR_OK)

@@ -48,12 +48,15 @@ const char *mr_log_level_name(enum mr_log_level level)
 	return level_names[level];
 }
 
-enum mr_log_level mr_log_level_named(const char *name)
+bool mr_log_level_named(const char *name, enum mr_log_level *level_out)
 {
-	for (enum mr_log_level level = MR_LOG_DEBUG; level <= MR_LOG_ERROR; level++)
-		if (strcmp(name, level_names[level]) == 0)
-			return level;
-	return MR_LOG_INFO;
+	for (enum mr_log_level level = MR_LOG_DEBUG; level <= MR_LOG_ERROR; level++) {
+		if (strcmp(name, level_names[level]) == 0) {
+			*level_out = level;
+			return true;
+		}
+	}
+	return false;
 }
 
 void mr_log(enum mr_log_level level, const char *format, ...)

@@ -20,7 +20,13 @@ void mr_progress_init(struct mr_progress *progress, int64_t now_us)
 {
 	*progress = (struct mr_progress){
 	    .terminal = isatty(STDERR_FILENO) == 1, .start_us = now_us, .last_us = now_us};
-	progress->wanted = progress->terminal;
+	mr_progress_want(progress, progress->terminal);
+}
+
+void mr_progress_want(struct mr_progress *progress, bool wanted)
+{
+	progress->wanted = wanted;
+	progress->least = wanted ? MR_LOG_INFO : MR_LOG_WARNING;
 }
 
 /* A pipe that polls as writable takes PIPE_BUF bytes without blocking. */
@@ -90,14 +96,6 @@ void mr_progress_show(struct mr_progress *progress, const struct mr_counters *su
 	progress->shown = progress->terminal;
 }
 
-enum mr_log_level mr_progress_least(const struct mr_progress *progress)
-{
-	const char *wish = getenv("MILLRACE_LOG");
-	if (wish != NULL && strcmp(wish, "debug") == 0)
-		return MR_LOG_DEBUG;
-	return progress->wanted ? MR_LOG_INFO : MR_LOG_WARNING;
-}
-
 void mr_progress_line(struct mr_progress *progress, const char *who, enum mr_log_level level,
 		      const char *line, size_t len)
 {
@@ -111,7 +109,7 @@ void mr_progress_line(struct mr_progress *progress, const char *who, enum mr_log
 					      [MR_LOG_ALERT] = "\x1b[1;35m",
 					      [MR_LOG_WARNING] = "\x1b[33m",
 					      [MR_LOG_ERROR] = "\x1b[1;31m"};
-	if (level < mr_progress_least(progress))
+	if (level < progress->least)
 		return;
 	mr_progress_clear(progress);
 	struct mr_buf text = {0};

@@ -8,10 +8,11 @@
 #include "millrace/metric.h"
 
 struct mr_progress {
-	bool terminal;        /* stderr is one */
-	bool wanted;          /* a terminal is there, or somebody asked for it all the same */
-	bool shown;           /* a status line stands there */
-	uint64_t total_bytes; /* of all input; 0 is unknown */
+	bool terminal;           /* stderr is one */
+	bool wanted;             /* a terminal is there, or somebody asked for it all the same */
+	bool shown;              /* a status line stands there */
+	enum mr_log_level least; /* lines below it are not shown; errors always are */
+	uint64_t total_bytes;    /* of all input; 0 is unknown */
 	int64_t start_us;
 	/* A moment ago, for the rate. */
 	int64_t last_us;
@@ -26,9 +27,10 @@ void mr_progress_init(struct mr_progress *progress, int64_t now_us);
 /* Rewrite the status line. */
 void mr_progress_show(struct mr_progress *progress, const struct mr_counters *sums, int64_t now_us);
 void mr_progress_clear(struct mr_progress *progress);
-/* Lines below this level are not shown: warnings and errors always are, alerts and what is of
- * interest on a terminal only. */
-enum mr_log_level mr_progress_least(const struct mr_progress *progress);
+/* Whether there is one, terminal or not. Lines are shown from `least` on: until somebody chooses
+ * another, warnings and errors always are, alerts and what is of interest only where it is wanted.
+ */
+void mr_progress_want(struct mr_progress *progress, bool wanted);
 /* One line of a process (`who` is NULL for this one) to stderr. */
 void mr_progress_line(struct mr_progress *progress, const char *who, enum mr_log_level level,
 		      const char *line, size_t len);

@@ -351,8 +351,6 @@ static enum mr_err catch_signals(struct mr_supervisor *supervisor, sigset_t *bef
 enum mr_err mr_supervisor_run(struct mr_supervisor *supervisor, struct mr_error *error)
 {
 	sigset_t before;
-	mr_config_add(&supervisor->setup.config, "log_level",
-		      mr_log_level_name(mr_progress_least(&supervisor->progress)));
 	enum mr_err err = mr_topology_check(&supervisor->setup.topology, error);
 	if (err == MR_OK)
 		err = mr_supervisor_limits(supervisor, error);

@@ -124,8 +124,10 @@ static enum mr_err take_setup(struct mr_worker *worker, struct mr_control_messag
 		return mr_error_set(error, MR_PROTOCOL, "control: a worker that is not there");
 	worker->group = mr_setup_group(&worker->setup.topology, worker->number);
 	worker->has_setup = true;
-	const char *level = mr_config_get(&worker->setup.config, "log_level", 0);
-	mr_log_set_level(level == NULL ? MR_LOG_INFO : mr_log_level_named(level));
+	const char *name = mr_config_get(&worker->setup.config, "log_level", 0);
+	enum mr_log_level level;
+	if (name != NULL && mr_log_level_named(name, &level))
+		mr_log_set_level(level);
 	return MR_OK;
 }
 

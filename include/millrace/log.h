@@ -10,9 +10,9 @@
 #include <stddef.h>
 
 enum mr_log_level {
-	MR_LOG_DEBUG, /* shown with MILLRACE_LOG=debug */
+	MR_LOG_DEBUG,
 	MR_LOG_INFO,  /* progress of a person's interest; not shown in a pipe by scan */
-	MR_LOG_ALERT, /* an alert as it fires: shown on a terminal only */
+	MR_LOG_ALERT, /* an alert as it fires; likewise */
 	MR_LOG_WARNING,
 	MR_LOG_ERROR
 };
@@ -25,9 +25,10 @@ void mr_log_set_sink(mr_log_sink sink, void *context);
 void mr_log_set_level(enum mr_log_level least);
 /* Whether a line of this level goes anywhere: asked before one is put together at some cost. */
 bool mr_log_wants(enum mr_log_level level);
-/* "debug", "info", "alert", "warning", "error"; a name that is none of them is MR_LOG_INFO. */
+/* "debug", "info", "alert", "warning", "error". */
 const char *mr_log_level_name(enum mr_log_level level);
-enum mr_log_level mr_log_level_named(const char *name);
+/* False, and nothing is set, where none of them is called so. */
+bool mr_log_level_named(const char *name, enum mr_log_level *level_out);
 /* Puts '?' for all that a terminal obeys: control characters of ASCII and of UTF-8's U+0080 to
  * U+009F. mr_log does it; whoever shows another process's lines does it again. */
 void mr_log_clean(char *line, size_t len);

@@ -334,6 +334,35 @@ class Outputs(unittest.TestCase):
             self.assertIn(f"warning: no record was read from {words}\n", said)
         self.assertNotIn("no record was read", self.scan(self.records, empty)[2])
 
+    def test_log_level(self):
+        odd = self.place.path("odd.ndjson")
+        with open(odd, "w", encoding="utf-8") as out:
+            out.write(json.dumps(mr.record(0)) + '\n{"a":1}\n')
+        told = {}
+        for level in ("error", "warning", "alert", "info", "debug"):
+            status, found, told[level] = self.scan("--log-level", level, odd)
+            self.assertEqual((status, len(found)), (0, 1), told[level])
+        self.assertEqual(told["error"], "")
+        self.assertIn("warning: 1 of 2 records are of no known kind", told["warning"])
+        self.assertEqual(told["warning"].count("warning: "), told["warning"].count("\n"))
+        self.assertIn("A mailbox was set", told["alert"])
+        self.assertNotIn("2 records, 0 rejected", told["alert"])
+        for level in ("info", "debug"):
+            self.assertIn("2 records, 0 rejected, 1 alerts in ", told[level])
+        self.assertEqual(self.scan(odd)[2], told["warning"])
+        self.assertNotIn("records are of no", self.scan("--log-level", "error", "--progress", "always", odd)[2])
+        # Errors are said whatever was chosen: a worker's, the last word of a failed run, a wrong option's.
+        packed = self.place.path("packed")
+        with open(packed, "wb") as out:
+            out.write(b"PK\3\4")
+        status, _, said = self.scan("--log-level", "error", packed)
+        self.assertEqual((status, said.count("error: "), said.count("\n")), (1, 2, 2), said)
+        self.assertIn("this is a zip archive", said)
+        self.assertIn("1 input could not be read whole", said)
+        status, _, said = self.scan("--log-level", "loud", odd)
+        self.assertEqual((status, said), (2, 'millrace: error: --log-level: "loud" is not debug, info, alert, '
+                                             'warning or error\n'))
+
     def test_records_that_no_rule_sees_are_told(self):
         odd = self.place.path("odd.ndjson")
         with open(odd, "w", encoding="utf-8") as out:
