@@ -1,7 +1,7 @@
-/* forms.h - the forms in which records write times and addresses.
+/* forms.h - the forms in which records write times, addresses and recipients of mail.
  *
  * Called by normalise.c with a value's text. Text that is none of the forms gives false, and
- * nothing is written. time.c, address.c. */
+ * nothing is written. time.c, address.c, recipient.c. */
 #ifndef MILLRACE_PARSE_FORMS_H
 #define MILLRACE_PARSE_FORMS_H
 
@@ -29,5 +29,15 @@ struct mr_address {
 /* 1.2.3.4, 1.2.3.4:443, 2001:db8::1, 2001:db8::1%eth0, [2001:db8::1], [2001:db8::1]:443, blanks
  * around; ::ffff:1.2.3.4 is 1.2.3.4. */
 bool mr_address_parse(struct mr_slice text, struct mr_address *out);
+
+/* Calls `found` with each address of a list that a mail rule or setting sends to. Members are
+ * parted by ';' or ','; each is ann@example.com, also with a prefix such as smtp: and in quotes;
+ * several, parted by blanks; or Ann <ann@example.com>, "Ann" [SMTP:ann@example.com], where only the
+ * brackets count. A member without an @, such as a display name, is none. Addresses borrow the
+ * text. */
+typedef void (*mr_recipient_found)(void *context, struct mr_slice address);
+void mr_recipients_each(struct mr_slice text, mr_recipient_found found, void *context);
+/* What stands behind the last @. */
+struct mr_slice mr_recipient_domain(struct mr_slice address);
 
 #endif

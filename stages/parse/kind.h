@@ -38,7 +38,8 @@ static inline struct mr_slice mr_view_text(const struct mr_view *view, enum mr_m
 }
 
 /* How a native value becomes a normalised one. Null, empty and "<null>" are never taken. A row
- * whose normalised field is there already does nothing: the first row that gives a value wins. */
+ * whose normalised field is there already does nothing: the first row that gives a value wins,
+ * where `how` does not say otherwise. */
 enum mr_how {
 	MR_HOW_TEXT,      /* as it is */
 	MR_HOW_EACH,      /* all its values */
@@ -54,6 +55,8 @@ enum mr_how {
 	MR_HOW_TITLE,     /* of a target's identities the one whose type says display name */
 	MR_HOW_USERS,     /* of several targets those whose type says user */
 	MR_HOW_DOMAIN,    /* what stands behind the @ of what looks like a user principal name */
+	MR_HOW_RECIPIENT, /* each address of forms.h's lists, for MR_F_EMAIL_TO, whatever earlier
+			     rows gave; MR_F_EMAIL_TO_EXTERNAL comes with it */
 	MR_HOW_PERSON,    /* the first value that looks like a user principal name */
 	MR_HOW_GUID,      /* the first value that is a GUID */
 	MR_HOW_PRINCIPAL, /* the GUID of "ServicePrincipal_GUID", as directory records name an app

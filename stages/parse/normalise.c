@@ -10,6 +10,8 @@
 #include "forms.h"
 #include "names.h"
 
+#define RECIPIENTS_MAX 64 /* of one event, as README says */
+
 struct compiled {
 	mr_field to;
 	mr_field from;
@@ -80,13 +82,24 @@ static enum mr_pass finish_pass(const struct mr_kind *kind, const struct mr_fiel
 	return MR_PASS_LATER;
 }
 
+/* Fields that come with `field`, or are made with its help. */
+static const struct {
+	mr_field field, with;
+} together[] = {
+    {MR_F_SRC_IP, MR_F_SRC_PORT},
+    {MR_F_EMAIL_TO, MR_F_EMAIL_TO_EXTERNAL},
+    {MR_F_ACTOR_DOMAIN, MR_F_EMAIL_TO},
+    {MR_F_ACTOR_DOMAIN, MR_F_EMAIL_TO_EXTERNAL},
+};
+
 static enum mr_pass pass_of(const struct mr_kind *kind, mr_field field,
 			    const struct mr_fields *fields)
 {
 	if (field == MR_F_TIME || mr_fields_asked(fields, field))
 		return MR_PASS_FIRST;
-	if (field == MR_F_SRC_IP && mr_fields_asked(fields, MR_F_SRC_PORT)) /* comes with it */
-		return MR_PASS_FIRST;
+	for (size_t i = 0; i < sizeof together / sizeof together[0]; i++)
+		if (together[i].field == field && mr_fields_asked(fields, together[i].with))
+			return MR_PASS_FIRST;
 	return finishes(kind, field) ? finish_pass(kind, fields) : MR_PASS_LATER;
 }
 
@@ -147,6 +160,12 @@ const mr_field *mr_normaliser_marks(const struct mr_normaliser *normaliser)
 static void put_text(const struct mr_view *view, mr_field to, struct mr_slice text)
 {
 	mr_event_add_text(view->events, view->event, to, text);
+}
+
+static void put_if(bool fits, const struct mr_view *view, mr_field to, struct mr_slice text)
+{
+	if (fits)
+		put_text(view, to, text);
 }
 
 static bool is_word(struct mr_slice text, const char *const *words, size_t count)
@@ -297,6 +316,48 @@ static void put_address(const struct mr_view *view, mr_field to, struct mr_slice
 		mr_event_add_int(view->events, view->event, MR_F_SRC_PORT, address.port);
 }
 
+/* What one event's recipients become. */
+struct recipients {
+	const struct mr_view *view;
+	struct mr_slice inside; /* the actor's domain */
+	uint32_t count, external_count;
+};
+
+/* The two are bounded apart: no number of inside addresses keeps an outside one from being seen. */
+static void put_recipient(void *context, struct mr_slice address)
+{
+	struct recipients *recipients = context;
+	if (recipients->count < RECIPIENTS_MAX) {
+		put_text(recipients->view, MR_F_EMAIL_TO, address);
+		recipients->count++;
+	}
+	if (recipients->external_count < RECIPIENTS_MAX &&
+	    !mr_fold_eq(mr_recipient_domain(address), recipients->inside)) {
+		put_text(recipients->view, MR_F_EMAIL_TO_EXTERNAL, address);
+		recipients->external_count++;
+	}
+}
+
+static uint32_t count_values(const struct mr_view *view, mr_field field)
+{
+	uint32_t count = 0;
+	for (const struct mr_value *value = mr_event_get(view->events, view->event, field);
+	     value != NULL; value = mr_value_next(view->events, value))
+		count++;
+	return count;
+}
+
+static void put_recipients(const struct mr_view *view, struct mr_slice text)
+{
+	struct recipients recipients = {
+	    .view = view,
+	    .inside = mr_event_text(view->events, view->event, MR_F_ACTOR_DOMAIN),
+	    .count = count_values(view, MR_F_EMAIL_TO),
+	    .external_count = count_values(view, MR_F_EMAIL_TO_EXTERNAL),
+	};
+	mr_recipients_each(text, put_recipient, &recipients);
+}
+
 /* ---- rows ---- */
 
 static void put_one(const struct mr_view *view, const struct compiled *row, struct mr_slice text)
@@ -329,13 +390,14 @@ static void put_one(const struct mr_view *view, const struct compiled *row, stru
 	case MR_HOW_DOMAIN:
 		put_domain(view, row->to, text);
 		break;
+	case MR_HOW_RECIPIENT:
+		put_recipients(view, text);
+		break;
 	case MR_HOW_PERSON:
-		if (looks_like_person(text))
-			put_text(view, row->to, text);
+		put_if(looks_like_person(text), view, row->to, text);
 		break;
 	case MR_HOW_GUID:
-		if (is_guid(text))
-			put_text(view, row->to, text);
+		put_if(is_guid(text), view, row->to, text);
 		break;
 	case MR_HOW_PRINCIPAL:
 		put_id_of(view, row->to, text, MR_SLICE("serviceprincipal_"));
@@ -385,6 +447,11 @@ static void follow_typed(const struct mr_view *view, const struct compiled *row)
 	}
 }
 
+static bool takes_each(enum mr_how how)
+{
+	return how == MR_HOW_EACH || how == MR_HOW_RECIPIENT;
+}
+
 /* The first value that the row takes, or each. Values may move when one is added, so they are
  * followed by number. */
 static void follow(const struct mr_view *view, const struct compiled *row)
@@ -400,7 +467,7 @@ static void follow(const struct mr_view *view, const struct compiled *row)
 		if (mr_value_is_missing(value))
 			continue;
 		put_one(view, row, (struct mr_slice){value->text, value->len});
-		if (row->how != MR_HOW_EACH && view->event->first[row->to] != 0)
+		if (!takes_each(row->how) && view->event->first[row->to] != 0)
 			return;
 	}
 }
@@ -427,7 +494,8 @@ void mr_normalise(const struct mr_normaliser *normaliser, enum mr_pass pass,
 	const struct part *part = &normaliser->parts[pass][view->event->kind];
 	const struct compiled *rows = part->rows;
 	for (size_t i = 0; i < part->row_count; i++)
-		if (view->event->first[rows[i].from] != 0 && view->event->first[rows[i].to] == 0)
+		if (view->event->first[rows[i].from] != 0 &&
+		    (view->event->first[rows[i].to] == 0 || rows[i].how == MR_HOW_RECIPIENT))
 			follow(view, &rows[i]);
 	if (part->finishes)
 		mr_kind_of(view->event->kind)->finish(view);

@@ -165,9 +165,16 @@ DETECTIONS = {
         legacy(0) + legacy(50126, ABROAD) + vary(sign_in(), address=ABROAD)),
     "mail_forwarding_set": (
         FORWARD + exchange("Set-Mailbox", ForwardingSmtpAddress="smtp:x@example.org") + ual(
-            "UpdateInboxRules", 2, "Exchange", OperationProperties=[{"Name": "RuleActions", "Value": "Forward"}]),
+            "UpdateInboxRules", 2, "Exchange", OperationProperties=[{"Name": "RuleActions", "Value": "Forward"}])
+        + exchange("New-InboxRule", ForwardTo="bob@example.com;x@example.org")
+        + exchange("Set-InboxRule", ForwardTo="x@example.com.example.org")
+        + exchange("New-InboxRule", ForwardAsAttachmentTo="[SMTP:example.com@example.org]")
+        + exchange("New-InboxRule", ForwardTo="ann@example.com", RedirectTo="x@example.org")
+        + exchange("New-TransportRule", BlindCopyTo="x@example.org"),
         exchange("New-InboxRule", MoveToFolder="x@example.org") + exchange("Set-Mailbox", ForwardingSmtpAddress="")
         + exchange("Get-InboxRule", ForwardTo="x@example.org") + exchange("New-InboxRule", ForwardTo="bob@example.com")
+        + exchange("New-InboxRule", ForwardTo='"Bob, x" [SMTP:Bob@Example.com]; bob@example.com')
+        + exchange("Set-TransportRule", CopyTo="bob@example.com")
         + exchange("Set-Mailbox", ForwardingSmtpAddress="smtp:bob@example.com")),
 }
 

@@ -1,4 +1,5 @@
-/* test_forms.c - the forms of times and addresses, and the repair of what is nearly JSON. */
+/* test_forms.c - the forms of times, addresses and recipients, and the repair of what is nearly
+ * JSON. */
 #include "parse/harness.h"
 
 #include <setjmp.h>
@@ -120,6 +121,63 @@ static void addresses(void **state)
 	ADDRESS("localhost", "-");
 }
 
+static void add_recipient(void *context, struct mr_slice address)
+{
+	struct mr_buf *got = context;
+	struct mr_slice domain = mr_recipient_domain(address);
+	mr_buf_printf(got, "%s%.*s (%.*s)", got->len > 0 ? " " : "", (int)address.len, address.at,
+		      (int)domain.len, domain.at);
+}
+
+static void check_recipients(int line, const char *text, const char *expected)
+{
+	size_t len = strlen(text);
+	char *exact = mr_malloc(len + (len == 0));
+	struct mr_buf got = {0};
+	memcpy(exact, text, len);
+	mr_recipients_each((struct mr_slice){exact, len}, add_recipient, &got);
+	if (!mr_slice_eq((struct mr_slice){got.data, got.len}, mr_slice(expected)))
+		fail_msg("line %d: %s is %.*s, not %s", line, text, (int)got.len, got.data,
+			 expected);
+	for (size_t cut = 0; cut < len; cut++) { /* no read past the end, whatever is left */
+		char *part = mr_malloc(cut + (cut == 0));
+		memcpy(part, text, cut);
+		mr_recipients_each((struct mr_slice){part, cut}, add_recipient, &got);
+		free(part);
+	}
+	mr_buf_fini(&got);
+	free(exact);
+}
+#define RECIPIENTS(text, expected) check_recipients(__LINE__, text, expected)
+
+static void recipients(void **state)
+{
+	(void)state;
+	RECIPIENTS("a@x.com", "a@x.com (x.com)");
+	RECIPIENTS("a@x.com;b@y.com", "a@x.com (x.com) b@y.com (y.com)");
+	RECIPIENTS("a@x.com, b@y.com;", "a@x.com (x.com) b@y.com (y.com)");
+	RECIPIENTS("a@x.com b@y.com", "a@x.com (x.com) b@y.com (y.com)");
+	RECIPIENTS("smtp:a@x.com", "a@x.com (x.com)");
+	RECIPIENTS("SMTP:a@x.com", "a@x.com (x.com)");
+	RECIPIENTS("[SMTP:x.com@y.com]", "x.com@y.com (y.com)");
+	RECIPIENTS("a@x.com.y.com", "a@x.com.y.com (x.com.y.com)");
+	RECIPIENTS("a@y.com@x.com", "a@y.com@x.com (x.com)");
+	RECIPIENTS("\"Doe, Ann\" [SMTP:a@x.com]", "a@x.com (x.com)");
+	RECIPIENTS("Ann <a@x.com>", "a@x.com (x.com)");
+	RECIPIENTS("a@x.com [SMTP:b@y.com]", "b@y.com (y.com)");
+	RECIPIENTS("[SMTP:b@y.com] [SMTP:a@x.com]", "b@y.com (y.com) a@x.com (x.com)");
+	RECIPIENTS("{a@x.com, 'b@y.com'}", "a@x.com (x.com) b@y.com (y.com)");
+	RECIPIENTS("\"a b\"@x.com", "@x.com (x.com)");
+	RECIPIENTS("o'brien@x.com", "o'brien@x.com (x.com)");
+	RECIPIENTS("a@x.com <", "a@x.com (x.com)");
+	RECIPIENTS("[SMTP:a@x.com", "a@x.com (x.com)");
+	RECIPIENTS("a@", "a@ ()");
+	RECIPIENTS("Ann", "");
+	RECIPIENTS("\"Ann\" [EX:/o=ExchangeLabs/cn=Recipients/cn=ann]", "");
+	RECIPIENTS("", "");
+	RECIPIENTS(";,[]<>'", "");
+}
+
 static void check_repair(int line, const char *text, const char *expected)
 {
 	size_t len = strlen(text);
@@ -164,6 +222,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(times),
 	    cmocka_unit_test(addresses),
+	    cmocka_unit_test(recipients),
 	    cmocka_unit_test(repairs),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

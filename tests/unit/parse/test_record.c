@@ -285,6 +285,59 @@ static void audit_log_says_whether_it_worked(void **state)
 		    "Active");
 }
 
+#define SETS(parameters)                                                                           \
+	"{\"Operation\":\"X\",\"Workload\":\"Exchange\",\"UserId\":\"joe@Contoso.com\","           \
+	"\"Parameters\":[" parameters "]}"
+#define SET(name, value) "{\"Name\":\"" name "\",\"Value\":\"" value "\"}"
+
+static void recipients_are_judged_each(void **state)
+{
+	(void)state;
+	const char *rule = SETS(SET("ForwardTo", "boss@contoso.COM;evil@evil.net"));
+	check_field(rule, "email.to", "boss@contoso.COM|evil@evil.net");
+	check_field(rule, "email.to_external", "evil@evil.net");
+	const char *both =
+	    SETS(SET("RedirectTo", "evil@evil.net") "," SET("ForwardTo", "me@contoso.com"));
+	check_field(both, "email.to", "me@contoso.com|evil@evil.net");
+	check_field(both, "email.to_external", "evil@evil.net");
+	const char *alike =
+	    SETS(SET("ForwardAsAttachmentTo", "[SMTP:contoso.com@evil.net]") "," SET(
+		"ForwardingSmtpAddress", "smtp:a@contoso.com.evil.net"));
+	check_field(alike, "email.to_external", "contoso.com@evil.net|a@contoso.com.evil.net");
+	const char *transport = SETS(SET("BlindCopyTo", "a@b.c") "," SET("CopyTo", "d@e.f") "," SET(
+	    "RedirectMessageTo", "g@h.i") "," SET("AddToRecipients", "j@contoso.com"));
+	check_field(transport, "email.to", "g@h.i|a@b.c|d@e.f|j@contoso.com");
+	check_field(transport, "email.to_external", "g@h.i|a@b.c|d@e.f");
+	const char *inside = SETS(SET("ForwardTo", "Boss") "," SET("RedirectTo", "x@contoso.com"));
+	check_field(inside, "email.to", "x@contoso.com");
+	check_field(inside, "email.to_external", "-");
+	check_field(
+	    "{\"Operation\":\"X\",\"Workload\":\"Y\",\"UserId\":\"SYSTEM\",\"Parameters\":[" SET(
+		"ForwardTo", "a@b.c") "]}",
+	    "email.to_external", "a@b.c");
+}
+
+/* However many addresses of the company stand before it, the one outside is seen. */
+static void recipients_are_bounded(void **state)
+{
+	(void)state;
+	struct mr_buf text = {0};
+	for (int i = 0; i < 100; i++)
+		mr_buf_printf(&text, "p%d@contoso.com;", i);
+	mr_buf_add(&text, "evil@evil.net", sizeof "evil@evil.net");
+	char *record = mr_malloc(text.len + 200);
+	snprintf(record, text.len + 200, SETS(SET("ForwardTo", "%s")), text.data);
+	check_field(record, "email.to_external", "evil@evil.net");
+	const struct mr_event *event = harness_text(&h, record);
+	uint32_t count = 0;
+	for (const struct mr_value *value = mr_event_get(&h.events, event, MR_F_EMAIL_TO);
+	     value != NULL; value = mr_value_next(&h.events, value))
+		count++;
+	assert_int_equal(count, 64);
+	free(record);
+	mr_buf_fini(&text);
+}
+
 static void entra_records_are_normalised(void **state)
 {
 	(void)state;
@@ -349,6 +402,8 @@ int main(void)
 	    cmocka_unit_test(audit_log_names_who_and_what),
 	    cmocka_unit_test(audit_log_types_are_named),
 	    cmocka_unit_test(audit_log_says_whether_it_worked),
+	    cmocka_unit_test(recipients_are_judged_each),
+	    cmocka_unit_test(recipients_are_bounded),
 	    cmocka_unit_test(entra_records_are_normalised),
 	};
 	/* Whatever is asked for first, a completed event has it all. */
@@ -357,6 +412,9 @@ int main(void)
 	    {MR_F_SRC_PORT, MR_F_OPERATION},
 	    {MR_F_PRODUCT, MR_F_STATUS, MR_F_KIND},
 	    {MR_F_TIME},
+	    {MR_F_EMAIL_TO},
+	    {MR_F_EMAIL_TO_EXTERNAL},
+	    {MR_F_ACTOR_DOMAIN},
 	};
 	int failed = 0;
 	for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
