@@ -71,6 +71,11 @@ def role(value, activity="Add app role assignment to service principal", name="A
             activity + ".", ModifiedProperties=[{"Name": name, "OldValue": "", "NewValue": value}])
 
 
+def consent(scopes):
+    return role(f"[] => [[Id: 1, ConsentType: Principal, Scope: {scopes}]]; ", "Consent to application",
+                "ConsentAction.Permissions")
+
+
 def mail_read(app="app-1", **more):
     return ual("MailItemsAccessed", 50, "Exchange", ResultStatus="Succeeded", AppId=app, ClientIPAddress=HOME,
                MailboxOwnerUPN="owner@example.com", **more)
@@ -122,9 +127,12 @@ DETECTIONS = {
         by_app() + mail_read(UserType=5),
         mail_read() + by_app("00000003-0000-0000-c000-000000000000") + ual("Send", 2, "Exchange", UserType=5)),
     "risky_consent": (
-        role("[] => [[Id: 1, Scope: Mail.ReadWrite offline_access]]", "Consent to application",
-             "ConsentAction.Permissions"),
-        role("[] => [[Id: 1, Scope: User.Read]]", "Consent to application", "ConsentAction.Permissions")),
+        consent("Mail.ReadWrite offline_access") + [record for scope in (
+            "Mail.Read", "Mail.ReadBasic.All", "Mail.Send.Shared", "Files.Read", "Files.Read.All", "Sites.Read.All",
+            "MailboxSettings.ReadWrite", "IMAP.AccessAsUser.All") for record in consent(
+                " openid offline_access " + scope) + consent(scope + ", CreatedDateTime: ")],
+        consent("User.Read") + consent(" openid offline_access Contacts.Read MailboxSettings.Read")
+        + consent("Files.ReadWrite.AppFolder Files.Read.Selected") + consent("X.Mail.Read")),
     "ews_grant": (
         role("EWS.AccessAsUser.All", "Add delegated permission grant", "DelegatedPermissionGrant.Scope"),
         role("User.Read", "Add delegated permission grant", "DelegatedPermissionGrant.Scope")
@@ -206,8 +214,7 @@ CORRELATIONS = {
         each(20, lambda number: by_app(owner=f"{number % 9}@example.com"))),
     "consent_then_mail_read": (
         CONSENT[:1] + vary(READ_ABROAD, 60), CONSENT[:1] + vary(READ_ABROAD, 60, user="bob")),
-    "risky_consent_given": (CONSENT[:1], role("[] => [[Id: 1, Scope: User.Read]]", "Consent to application",
-                                              "ConsentAction.Permissions")[:1]),
+    "risky_consent_given": (CONSENT[:1], consent("User.Read")[:1]),
     "unknown_app_reads_mail": (each(3, lambda number: by_app()), mail_read()),
     "hundred_files": (each(100, download), each(200, lambda number: download(number % 99))),
     "mass_download": (each(130, download), each(99, download)),
