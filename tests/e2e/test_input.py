@@ -86,7 +86,8 @@ class Run:
     def __init__(self, result, summary, rejects):
         self.status, self.stderr, self.rejects = result.returncode, result.stderr.decode(), rejects
         self.summary = summary
-        self.ids = sorted(json.loads(line)["finding_info"]["uid"] for line in result.stdout.splitlines())
+        self.alerts = [json.loads(line) for line in result.stdout.splitlines()]
+        self.ids = sorted(alert["finding_info"]["uid"] for alert in self.alerts)
 
 
 def scan(folder, inputs, rules, standard_input=None):
@@ -195,6 +196,24 @@ class Input(unittest.TestCase):
         run = self.scan_bytes(b"Identity,CreationDate\r\n1,2\r\n")
         self.assertEqual(run.status, 1)
         self.assertIn("line 1, column 1: the head of this CSV file names 2 columns and none is AuditData", run.stderr)
+
+    def test_offsets_point_into_the_text(self):
+        """As README says it of each container: into what is unpacked, and UTF-8 without a mark where it was UTF-16."""
+        lines, table = LINES.decode(), export()
+        for data, text in ((LINES, LINES), (b"\xef\xbb\xbf" + LINES, b"\xef\xbb\xbf" + LINES),
+                           (gzip.compress(LINES), LINES), (lines.encode("utf-16"), LINES),
+                           (json.dumps(RECORDS, indent=1).encode(), json.dumps(RECORDS, indent=1).encode()),
+                           (table.encode(), table.encode()), (table.encode("utf-16"), table.encode())):
+            alerts = self.scan_bytes(data).alerts
+            self.assertEqual(len(alerts), len(self.ids))
+            for alert in alerts:
+                place = alert["unmapped"]["millrace"]["evidence"][0]
+                record = text[place["offset"]:]
+                if table.encode() in text:  # the cell's text, to its closing quote
+                    end = record.replace(b'""', b"  ").index(b'"')
+                    record = record[:end].replace(b'""', b'"')
+                    self.assertEqual(len(record), place["length"])
+                self.assertEqual(json.loads(record[:place["length"]]), alert["evidences"][0]["data"])
 
     def test_what_cannot_be_read_is_refused_by_name(self):
         lines = self.put(LINES, "records.ndjson")
