@@ -11,9 +11,9 @@
 
 #include "codec.h"
 
-#define CATALOG_VERSION 1
+#define CATALOG_VERSION 2
 #define CATALOG_ITEMS 8
-#define RULE_ITEMS 29
+#define RULE_ITEMS 31
 #define RULES_MAX (1u << 20)
 #define CONDITION_MAX 64
 
@@ -112,6 +112,8 @@ static void pack_rule(struct mr_buf *out, const struct mr_rule *rule)
 	pack_texts(out, &rule->falsepositives);
 	mr_pack_bool(out, rule->inactive);
 	mr_pack_bool(out, rule->alerts);
+	pack_texts(out, &rule->shown);
+	pack_fields(out, rule->shown_fields, rule->shown.count);
 	pack_correlation(out, rule);
 }
 
@@ -209,6 +211,10 @@ static void unpack_rule(struct mr_unpack *in, struct mr_catalog *catalog, struct
 	unpack_texts(in, &catalog->arena, &out->falsepositives);
 	out->inactive = mr_unpack_bool(in);
 	out->alerts = mr_unpack_bool(in);
+	unpack_texts(in, &catalog->arena, &out->shown);
+	if (out->shown.count > MR_RULE_SHOWN_MAX)
+		mr_unpack_spoil(in);
+	out->shown_fields = unpack_fields(in, &catalog->arena, out->shown.count);
 	unpack_correlation(in, catalog, out);
 	bool correlation = out->kind == MR_RULE_CORRELATION;
 	if (!correlation && (out->rule_count > 0 || out->condition_count > 0 || out->layer > 0))

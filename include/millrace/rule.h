@@ -48,6 +48,9 @@ struct mr_texts {
 	uint32_t count;
 };
 
+/* Fields that the alerts of one detection show besides those that all show. */
+#define MR_RULE_SHOWN_MAX 32
+
 struct mr_rule {
 	enum mr_rule_kind kind;
 	struct mr_slice id;   /* as written; a hash of the document where it has none */
@@ -59,6 +62,11 @@ struct mr_rule {
 	struct mr_texts tags, references, falsepositives;
 	bool inactive; /* a placeholder without value: named, never fires */
 	bool alerts;   /* makes alerts of its own: no correlation names it, or `generate` */
+
+	/* Detections only: Sigma's `fields`, as written, and what they are in the dictionary; 0
+	 * where it is full. */
+	struct mr_texts shown;
+	mr_field *shown_fields;
 
 	/* Correlations only. */
 	enum mr_correlation_type type;

@@ -8,6 +8,7 @@
 
 #define SHORT_BYTES 160 /* of one name in a sentence */
 #define NAMES_MAX 3     /* of one list in a sentence */
+#define SHOWN_MAX 8     /* of a rule's own fields in a sentence */
 
 struct mr_slice evidence_text(const struct mr_evidence *evidence, mr_field field)
 {
@@ -274,6 +275,42 @@ static void put_when(struct mr_buf *out, const struct mr_alert *alert)
 	}
 }
 
+/* A value that a record lays out over several lines stays in the sentence. */
+static void put_on_one_line(struct mr_buf *out, struct mr_slice text)
+{
+	size_t from = out->len;
+	put(out, text);
+	for (size_t i = from; i < out->len; i++)
+		if (out->data[i] == '\n' || out->data[i] == '\r')
+			out->data[i] = ' ';
+}
+
+/* The first values of a field, and a mark where there are more. */
+static void put_values(struct mr_buf *out, const struct mr_evidence *evidence, mr_field field,
+		       struct mr_slice name)
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < evidence->field_count && count <= NAMES_MAX; i++) {
+		if (evidence->fields[i].field != field)
+			continue;
+		mr_buf_add_text(out, count == 0 ? "; " : ", ");
+		if (count == 0) {
+			put(out, name);
+			mr_buf_add_text(out, ": ");
+		}
+		put_on_one_line(out, count < NAMES_MAX ? evidence->fields[i].text : MR_SLICE("…"));
+		count++;
+	}
+}
+
+/* What the rule's author wants to be seen. */
+static void put_shown(struct mr_buf *out, const struct mr_rule *rule,
+		      const struct mr_evidence *evidence)
+{
+	for (uint32_t i = 0; i < rule->shown.count && i < SHOWN_MAX; i++)
+		put_values(out, evidence, rule->shown_fields[i], rule->shown.items[i]);
+}
+
 void message_put(struct mr_buf *out, const struct mr_catalog *catalog, const struct mr_alert *alert)
 {
 	const struct mr_rule *rule = &catalog->rules[alert->rule];
@@ -288,6 +325,8 @@ void message_put(struct mr_buf *out, const struct mr_catalog *catalog, const str
 		put_answer(out, rule, alert, &where);
 	}
 	put_when(out, alert);
+	if (rule->kind == MR_RULE_DETECTION && alert->evidence_count > 0)
+		put_shown(out, rule, &alert->evidence[0]);
 }
 
 /* ---- for a terminal ---- */

@@ -46,6 +46,9 @@ struct detect_consumer {
 struct detect_consumers {
 	struct detect_consumer *items;
 	uint32_t count, capacity;
+	/* What the detection's own `fields` has alerts show. */
+	struct detect_field *shown;
+	uint32_t shown_count;
 };
 
 /* For each catalog index its consumers; in the arena. */
@@ -64,7 +67,7 @@ struct detect_signals {
 	struct mr_signal_field shown[MR_SIGNAL_FIELDS_MAX];
 	uint32_t shown_count;
 	bool has_shown;
-	/* Those of one signal: what outer correlations take first, then what alerts show. */
+	/* Those of one signal: what outer correlations take first, then what its alerts show. */
 	struct mr_signal_field fields[MR_SIGNAL_FIELDS_MAX];
 };
 void detect_signals_begin(struct detect_signals *signals);

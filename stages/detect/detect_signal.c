@@ -5,6 +5,8 @@
  * (PROTOCOL.md 6.4). */
 #include "detect.h"
 
+#define SHOWN_EACH_MAX 8 /* values of one of a rule's own shown fields */
+
 /* ---- who consumes ---- */
 
 /* What correlations further out than one take from the records that complete it. */
@@ -110,6 +112,8 @@ struct detect_consumers *detect_consumers_find(const struct mr_catalog *catalog,
 		if (rule->kind == MR_RULE_DETECTION && rule->alerts)
 			add_consumer(&all[i], arena,
 				     (struct detect_consumer){.rule = i, .plain = true});
+		all[i].shown = fields_of(places, i, rule->shown_fields, rule->shown.count, arena);
+		all[i].shown_count = rule->shown.count;
 		for (uint32_t r = 0; r < rule->rule_count && !rule->inactive; r++) {
 			uint32_t named = rule->rules[r];
 			if (catalog->rules[named].kind != MR_RULE_DETECTION ||
@@ -210,14 +214,38 @@ static bool is_carried(const struct detect_consumer *consumer, mr_field field)
 	return false;
 }
 
+/* The values of one field that the rule has its alerts show, under the name that it calls them. */
+static void show(struct detect_signals *signals, const struct mr_events *events,
+		 const struct mr_event *event, const struct detect_field *wanted, uint32_t *count)
+{
+	const struct mr_value *value = first_of(events, event, wanted);
+	for (uint32_t n = 0; value != NULL && n < SHOWN_EACH_MAX && *count < MR_SIGNAL_FIELDS_MAX;
+	     value = mr_value_next(events, value)) {
+		struct mr_slice text = {value->text, value->len};
+		if (mr_value_is_missing(value))
+			continue;
+		signals->fields[(*count)++] = (struct mr_signal_field){
+		    wanted->name, value->type, mr_signal_shown(&signals->arena, text)};
+		n++;
+	}
+}
+
+static bool has_field(const struct detect_signals *signals, uint32_t count, mr_field field)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (signals->fields[i].field == field)
+			return true;
+	return false;
+}
+
 static void set_fields(struct detect_signals *signals, const struct mr_events *events,
-		       const struct mr_event *event, const struct detect_consumer *consumer,
-		       struct mr_signal *signal)
+		       const struct mr_event *event, const struct detect_consumers *list,
+		       const struct detect_consumer *consumer, struct mr_signal *signal)
 {
 	find_shown(signals, events, event);
 	signal->fields = signals->shown;
 	signal->field_count = signals->shown_count;
-	if (consumer->carried_count == 0)
+	if (consumer->carried_count + list->shown_count == 0)
 		return;
 	/* First, so that nothing else takes their place: keys depend on them. */
 	uint32_t count = 0;
@@ -225,6 +253,12 @@ static void set_fields(struct detect_signals *signals, const struct mr_events *e
 	for (uint32_t i = 0; i < consumer->carried_count; i++)
 		whole &= carry(signals, events, event, &consumer->carried[i], &count);
 	mr_count(signals->counters, MR_C_KEYS_CAPPED, !whole);
+	for (uint32_t i = 0; i < list->shown_count; i++) {
+		mr_field name = list->shown[i].name;
+		if (name != 0 && !mr_field_in_alert(name) && !is_carried(consumer, name) &&
+		    !has_field(signals, count, name))
+			show(signals, events, event, &list->shown[i], &count);
+	}
 	for (uint32_t i = 0; i < signals->shown_count && count < MR_SIGNAL_FIELDS_MAX; i++)
 		if (!is_carried(consumer, signals->shown[i].field))
 			signals->fields[count++] = signals->shown[i];
@@ -294,7 +328,7 @@ void detect_signals_emit(struct detect_signals *signals, const struct mr_events 
 		    .record_id = event->id,
 		    .origin = event->origin,
 		};
-		set_fields(signals, events, event, consumer, &signal);
+		set_fields(signals, events, event, list, consumer, &signal);
 		if (consumer->plain) {
 			signal.key_count = 1;
 			signal.key[0] = event->id;

@@ -129,6 +129,20 @@ static void lint_tags(struct sigma_scope *scope, const struct sigma_yaml *root,
 	}
 }
 
+static void read_shown(struct sigma_scope *scope, const struct sigma_yaml *root,
+		       struct mr_texts *out)
+{
+	const struct sigma_yaml *list = sigma_yaml_get(root, "fields");
+	*out = list_of(scope, root, "fields");
+	if (out->count > MR_RULE_SHOWN_MAX) {
+		sigma_warn(scope, SIGMA_AT(list), "\"fields\" has %u members: %d are shown",
+			   out->count, MR_RULE_SHOWN_MAX);
+		out->count = MR_RULE_SHOWN_MAX;
+	}
+	for (uint32_t i = 0; i < out->count; i++)
+		sigma_name_lint(scope, SIGMA_AT(list), out->items[i]);
+}
+
 void sigma_level_lint(struct sigma_builder *load, const struct sigma_source *source)
 {
 	const struct sigma_yaml *root = source->root;
@@ -167,6 +181,8 @@ bool sigma_meta_read(struct sigma_scope *scope, struct sigma_source *source)
 	rule->tags = list_of(scope, root, "tags");
 	rule->references = list_of(scope, root, "references");
 	rule->falsepositives = list_of(scope, root, "falsepositives");
+	if (rule->kind == MR_RULE_DETECTION)
+		read_shown(scope, root, &rule->shown);
 	source->name = rule->name;
 	lint_keys(scope, root);
 	lint_tags(scope, root, &rule->tags);

@@ -1,4 +1,4 @@
-/* sigma_place.c - where detections hold the fields that correlations name.
+/* sigma_place.c - where detections hold the fields that correlations name, and that alerts show.
  *
  * Called by sigma_correlation.c when the catalog's fields are known; nothing here fails. What a
  * mapping does to a test is in sigma_mapping.c; here is what it does to a value. */
@@ -90,6 +90,41 @@ static void find_asked(struct sigma_builder *load, const struct sigma_sources *c
 	free(asked);
 }
 
+static void add_places(struct sigma_builder *load, struct places *places,
+		       const struct sigma_source *source, mr_field field)
+{
+	struct mr_slice name = mr_fields_name(load->fields, field);
+	for (uint32_t v = 0; v < source->view_count; v++) {
+		if (sigma_view_mapping(source->views[v], name) != NULL)
+			add_place(load, places, source->index, source->views[v], name);
+	}
+}
+
+static bool has_places(const struct sigma_builder *load, const struct sigma_source *source,
+		       mr_field field)
+{
+	for (uint32_t i = source->first_place; i < load->set->place_count; i++) {
+		if (load->set->places[i].name == field)
+			return true;
+	}
+	return false;
+}
+
+/* Behind those that correlations ask for, which alone give state its meaning. */
+static void add_shown(struct sigma_builder *load, struct places *places,
+		      const struct sigma_source *source)
+{
+	struct mr_rule *rule = &load->set->catalog.rules[source->index];
+	rule->shown_fields =
+	    mr_arena_alloc(load->arena, (rule->shown.count + 1u) * sizeof *rule->shown_fields);
+	for (uint32_t i = 0; i < rule->shown.count; i++) {
+		mr_field field = add_name(load, rule->shown.items[i]);
+		rule->shown_fields[i] = field;
+		if (field != 0 && !has_places(load, source, field))
+			add_places(load, places, source, field);
+	}
+}
+
 void sigma_places_make(struct sigma_builder *load, const struct sigma_sources *detections,
 		       const struct sigma_sources *correlations)
 {
@@ -97,15 +132,12 @@ void sigma_places_make(struct sigma_builder *load, const struct sigma_sources *d
 	find_asked(load, correlations, &places);
 	for (uint32_t i = 0; i < detections->count; i++) {
 		struct sigma_source *source = detections->items[i];
+		if (source->refused)
+			continue;
 		source->first_place = load->set->place_count;
-		for (uint32_t n = 0; n < places.name_count && source->correlated; n++) {
-			struct mr_slice name = mr_fields_name(load->fields, places.names[n]);
-			for (uint32_t v = 0; v < source->view_count; v++) {
-				if (sigma_view_mapping(source->views[v], name) != NULL)
-					add_place(load, &places, source->index, source->views[v],
-						  name);
-			}
-		}
+		for (uint32_t n = 0; n < places.name_count && source->correlated; n++)
+			add_places(load, &places, source, places.names[n]);
 		source->place_count = load->set->place_count - source->first_place;
+		add_shown(load, &places, source);
 	}
 }

@@ -317,6 +317,20 @@ class OwnRules(unittest.TestCase):
                     self.assertEqual(rules.count(self.ids[name]), int(fires))
 
 
+    def test_alerts_say_what_matters(self):
+        """What the rules' own `fields` have alerts say, in both of the logs that a record stands in."""
+        shown = {"forwarding": (FORWARD, ["email.to_external: x@example.org"]),
+                 "role": (role("Mail.Read"), [".AppRole.Value.newValue: "] * 4)}
+        for name, (records, wanted) in shown.items():
+            with self.subTest(name):
+                found = self.scan(RULES, [with_id(record, number)[0] for number, record in enumerate(records)])
+                self.assertEqual(len(found), len(wanted))
+                for alert, part in zip(found, wanted):
+                    self.assertIn(part, alert["message"])
+                    evidence, = alert["unmapped"]["millrace"]["evidence"]
+                    self.assertIn(re.search(r"(?:^|; )(\S+): \S+$", alert["message"]).group(1).lower(),
+                                  evidence["fields"])
+
     def test_each_promise_by_itself(self):
         """With all rules together, none of what README promises is swallowed by a correlation that it is part of."""
         promises = {

@@ -345,6 +345,38 @@ static void mapped_fields_are_carried_outwards(void **state)
 	SIGNALS("1<0 key a eventname=Op requesttype=P requesttype=Q\n");
 }
 
+#define SHOWING(fields) "fields: " fields "\n"
+
+/* A rule's own fields are shown under the names that it gives them, a few values of each. */
+static void a_rules_fields_are_shown(void **state)
+{
+	(void)state;
+	start(MAPPED_DETECTION("d0", EXCHANGE)
+		  SHOWING("[eventName, b, B, api.operation, c]") "---\n" DETECTION("d1", "a: x")
+		      CORRELATION("c2", "  type: event_count\n  rules: [d0]\n  group-by: [b]\n"
+					"  generate: true\n  condition: {gte: 2}\n"));
+	feed("{\"a\":\"x\",\"Operation\":\"Op\",\"api.operation\":\"Op\","
+	     "\"b\":[\"1\",\"2\",null,\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\"]}",
+	     -1);
+	SIGNALS("0<0 key id-1 eventname=Op b=1 b=2 b=3 b=4 b=5 b=6 b=7 b=8 api.operation=Op\n"
+		"1<1 key id-1 api.operation=Op\n");
+	feed("{\"a\":\"x\",\"b\":\"1\"}", 5);
+	SIGNALS("0<0 key id-1 b=1\n2<0 key 1 b=1\n1<1 key id-1\n");
+}
+
+/* What is carried outwards is there once, and whole. */
+static void shown_fields_do_not_hide_carried_ones(void **state)
+{
+	(void)state;
+	start(MAPPED_DETECTION("d0", EXCHANGE) SHOWING("[eventName]")
+		  CORRELATION("c1", "  type: event_count\n  rules: [d0]\n  group-by: [u]\n"
+				    "  condition: {gte: 2}\n")
+		      CORRELATION("c2", "  type: event_count\n  rules: [c1]\n"
+					"  group-by: [eventName]\n  condition: {gte: 2}\n"));
+	feed("{\"a\":\"x\",\"u\":\"A\",\"Operation\":\"Op\"}", 5);
+	SIGNALS("1<0 key a eventname=Op\n");
+}
+
 /* Layers of correlations that all name all of the layer below: paths are many, fields are few. */
 static void dense_layers_open_at_once(void **state)
 {
@@ -550,6 +582,8 @@ int main(void)
 	    cmocka_unit_test_teardown(each_rule_has_its_own_places, stop),
 	    cmocka_unit_test_teardown(a_hint_is_no_value, stop),
 	    cmocka_unit_test_teardown(mapped_fields_are_carried_outwards, stop),
+	    cmocka_unit_test_teardown(a_rules_fields_are_shown, stop),
+	    cmocka_unit_test_teardown(shown_fields_do_not_hide_carried_ones, stop),
 	    cmocka_unit_test_teardown(dense_layers_open_at_once, stop),
 	    cmocka_unit_test_teardown(places_survive_any_bytes, stop),
 	    cmocka_unit_test_teardown(without_group_by_there_is_one_group, stop),

@@ -71,6 +71,28 @@ static void metadata_faults(void **state)
 	rules_fini(&rules);
 }
 
+static void fields_to_show(void **state)
+{
+	(void)state;
+	struct rules rules;
+	load(&rules, "title: t\nlevel: low\nlogsource: {}\nfields: [A.b, actor.user.nam]\n"
+		     "detection: {s: {a: 1}, condition: s}\n");
+	const struct mr_rule *rule = &rules.set.catalog.rules[0];
+	assert_int_equal(rule->shown.count, 2);
+	is_text(rule->shown.items[0], "A.b");
+	assert_int_equal(rule->shown_fields[0], mr_fields_find(rules.fields, MR_SLICE("a.B")));
+	assert_int_not_equal(rule->shown_fields[0], 0);
+	assert_int_equal(rules.set.warnings.count, 1); /* "actor.user.name" is meant */
+	rules_fini(&rules);
+	load(&rules,
+	     "title: t\nlevel: low\nlogsource: {}\nfields: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9,\n"
+	     "  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28,\n"
+	     "  29, 30, 31, 32]\ndetection: {s: {a: 1}, condition: s}\n");
+	assert_int_equal(rules.set.catalog.rules[0].shown.count, MR_RULE_SHOWN_MAX);
+	assert_int_equal(rules.set.warnings.count, 1);
+	rules_fini(&rules);
+}
+
 static void actions(void **state)
 {
 	(void)state;
@@ -353,6 +375,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(metadata),
 	    cmocka_unit_test(metadata_faults),
+	    cmocka_unit_test(fields_to_show),
 	    cmocka_unit_test(actions),
 	    cmocka_unit_test(filters),
 	    cmocka_unit_test(logsources),

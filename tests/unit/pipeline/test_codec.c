@@ -575,6 +575,7 @@ static uint32_t named[] = {0, 0};
 static struct mr_condition_part condition[] = {{MR_GTE, 10}};
 static mr_field group_fields[] = {1, 0, 2, 3};
 static mr_field value_fields[] = {4, 0};
+static mr_field shown_fields[] = {0, 9};
 
 static void fill_catalog(struct mr_catalog *catalog, struct mr_rule rules[2])
 {
@@ -584,6 +585,8 @@ static void fill_catalog(struct mr_catalog *catalog, struct mr_rule rules[2])
 				    .level = MR_LEVEL_HIGH,
 				    .tags = {text_items, 2},
 				    .alerts = true,
+				    .shown = {text_items, 2},
+				    .shown_fields = shown_fields,
 				    .file = S("rules/a.yml"),
 				    .line = 3};
 	rules[1] = (struct mr_rule){.kind = MR_RULE_CORRELATION,
@@ -633,6 +636,8 @@ static void a_catalog_comes_back_whole(void **state)
 	assert_slice(got.rules[0].tags.items[1], S("attack.credential-access"));
 	assert_slice(got.rules[0].file, S("rules/a.yml"));
 	assert_true(got.rules[0].alerts && !got.rules[1].alerts);
+	assert_slice(got.rules[0].shown.items[0], S("attack.t1110"));
+	assert_int_equal(got.rules[0].shown_fields[1], 9);
 	assert_int_equal(got.rules[1].condition[0].count, 10);
 	assert_int_equal(got.rules[1].group_fields[3], 3);
 	assert_int_equal(got.rules[1].value_fields[0], 4);
