@@ -166,7 +166,9 @@ static void number(struct repair *r)
 	bool whole;
 	size_t length = number_length(r, &whole);
 	if (length == 0) {
-		copy(r, 1);
+		/* No number, and so no JSON: with its digits, or each of them would be counted
+		 * again. */
+		copy(r, 1 + digits(r, r->at + 1));
 		return;
 	}
 	if (number_fits(r->text + r->at, length, whole)) {

@@ -56,11 +56,13 @@ struct mr_value {
 
 struct mr_event {
 	struct mr_slice raw;  /* the record's bytes as they came */
-	struct mr_slice json; /* what was parsed: raw, or the repaired text; valid JSON */
+	struct mr_slice json; /* what was parsed: raw, or the repaired text; valid JSON. Of a row
+				 that holds a record in a text: that text */
 	struct mr_origin origin;
 	struct mr_slice tenant; /* never empty: "unknown" where nothing says */
-	struct mr_slice id;     /* case-folded `Id`/`id`, else SHA-256 of raw in hexadecimal */
-	int64_t time_us;        /* valid where has_time */
+	struct mr_slice id; /* case-folded `Id`/`id`, else SHA-256 in hexadecimal of raw, in a row
+			     of the record's text as it came */
+	int64_t time_us;    /* valid where has_time */
 	int64_t arrival_us;
 	enum mr_record_kind kind;
 	bool has_time;

@@ -22,8 +22,8 @@ struct mr_flatten {
 	uint16_t *rank;  /* by field: through how many keys its values were reached */
 	uint64_t object; /* number of the newest object */
 	uint64_t since;  /* number of the record's first */
-	bool twice;      /* the record gives a key twice */
-	bool careful;    /* this is the second walk */
+	struct mr_odd odd;
+	bool careful;                   /* this is the second walk */
 	struct mr_json_node properties; /* the record's member of that name, index 0: has none */
 	struct key_ref *keys;           /* scratch of the second walk */
 	size_t key_capacity;
@@ -142,17 +142,13 @@ static void put_opened(struct walk *walk, uint32_t names, unsigned rank, struct 
 	if (walk->level == OPENED_LEVELS || at == text.len ||
 	    (text.at[at] != '{' && text.at[at] != '['))
 		return;
-	/* Not the reader's buffer: values will point into it. */
-	char *copy = mr_arena_alloc(&walk->events->arena, text.len + MR_JSON_PADDING);
-	memcpy(copy, text.at, text.len);
-	memset(copy + text.len, 0, MR_JSON_PADDING);
-	struct mr_json_reader *reader = walk->flatten->inner[walk->level];
 	struct walk inner = *walk;
-	inner.reader = reader;
-	inner.doc = (struct mr_slice){copy, text.len};
+	inner.reader = walk->flatten->inner[walk->level];
+	inner.doc = mr_read_copy(&walk->events->arena, text);
 	inner.level = walk->level + 1;
 	struct mr_json_node root;
-	if (mr_json_read(reader, inner.doc, &root, NULL) == MR_OK)
+	if (mr_read(walk->flatten->inner[walk->level], &walk->events->arena, &inner.doc, &root,
+		    &walk->flatten->odd, NULL) == MR_OK)
 		put(&inner, &(struct mr_name_entry){.child = names}, rank, root);
 }
 
@@ -279,7 +275,7 @@ static void find_last(struct walk *walk, uint32_t names, struct mr_json_node nod
 	qsort(flatten->keys, count, sizeof *flatten->keys, key_order);
 	for (uint32_t i = 1; i < count; i++)
 		if (mr_slice_eq(flatten->keys[i - 1].key, flatten->keys[i].key))
-			flatten->twice = true;
+			flatten->odd.twice = true;
 }
 
 /* A diagnostics envelope: its properties answer to their names alone as well. */
@@ -320,7 +316,7 @@ static struct mr_json_node put_object_carefully(struct walk *walk, uint32_t name
 /* Two members of one object may ask for one entry, by keys that differ in case. */
 static void note_met(struct mr_flatten *flatten, uint64_t *seen, uint64_t object)
 {
-	flatten->twice |= *seen == object;
+	flatten->odd.twice |= *seen == object;
 	*seen = object;
 }
 
@@ -363,7 +359,7 @@ static struct mr_json_node put_object(struct walk *walk, uint32_t names, unsigne
 		struct mr_slice key = mr_json_buffered(reader, at);
 		struct mr_json_node value = mr_json_member(at);
 		struct mr_name_slot *slot = mr_names_member(
-		    flatten->names, guess, names, key, object, flatten->since, &flatten->twice);
+		    flatten->names, guess, names, key, object, flatten->since, &flatten->odd.twice);
 		guess = slot->next;
 		if (named != NULL)
 			named_note(named, key, value);
@@ -448,19 +444,20 @@ static void put_record(struct walk *walk, struct mr_json_node root)
 
 void mr_flatten_record(struct mr_flatten *flatten, const struct mr_json_reader *reader,
 		       struct mr_json_node root, struct mr_slice doc, struct mr_events *events,
-		       struct mr_event *event, bool *twice_out)
+		       struct mr_event *event, struct mr_odd *odd)
 {
 	struct walk walk = {flatten, reader, doc, events, event, 0};
 	uint32_t value_count = events->value_count;
-	flatten->twice = false;
+	flatten->odd = (struct mr_odd){0};
 	flatten->careful = false;
 	put_record(&walk, root);
-	if (flatten->twice) {
+	if (flatten->odd.twice) {
 		memset(event->first, 0, events->stride * sizeof *event->first);
 		events->value_count = value_count;
-		flatten->twice = false;
+		flatten->odd = (struct mr_odd){0};
 		flatten->careful = true;
 		put_record(&walk, root);
 	}
-	*twice_out = flatten->twice;
+	odd->repaired |= flatten->odd.repaired;
+	odd->twice |= flatten->odd.twice;
 }

@@ -11,27 +11,28 @@
  * - in an array, an object with a Name (Key, DisplayName) and a Value is, besides, the member Name
  * of the array, with that value; with OldValue and NewValue it is Name.OldValue and Name.NewValue.
  * Two of one Name make several values;
- * - a string that holds JSON is opened where a name goes on below it, two levels at most; its text
- *   stays a value;
+ * - a string that holds JSON is opened where a name goes on below it, two levels at most, repaired
+ * where it must be; its text stays a value;
  * - the members of a top-level object `properties` (a diagnostics envelope) answer to their names
  * alone as well, where the top level does not have them;
  * - of a key given twice in one object the last wins, also where the two differ in case. */
 #ifndef MILLRACE_PARSE_FLATTEN_H
 #define MILLRACE_PARSE_FLATTEN_H
 
-#include "millrace/json.h"
 #include "names.h"
+#include "read.h"
 
 struct mr_flatten;
 
-/* For records up to `max_bytes`. */
+/* For documents up to `max_bytes`: mr_repair_max of the longest record, which a text opened in it
+ * never passes, repaired or not. */
 struct mr_flatten *mr_flatten_new(const struct mr_fields *fields, size_t max_bytes);
 void mr_flatten_free(struct mr_flatten *flatten);
 
 /* Add the fields of an object that `reader` has read. Texts borrow the document, or lie in the
- * events' arena. *twice_out becomes whether an object looked at gave a key twice. */
+ * events' arena. *odd gains what is odd about the record. */
 void mr_flatten_record(struct mr_flatten *flatten, const struct mr_json_reader *reader,
 		       struct mr_json_node root, struct mr_slice doc, struct mr_events *events,
-		       struct mr_event *event, bool *twice_out);
+		       struct mr_event *event, struct mr_odd *odd);
 
 #endif

@@ -1,11 +1,10 @@
 /* parse.c - the parse stage: records in, events out.
  *
  * Run by the pipeline through mr_stage_parse. Each record is validated whole by json.h, whatever
- * the rules ask for; what that refuses is repaired once and tried again; what is still no JSON
- * object is rejected with the reason. flatten.c then takes what the dictionary names, kind.c tells
- * the kind, normalise.c fills the normalised fields. Nothing here allocates for one record but from
- * the events' arena. A bad record is data, never an error of the stage. */
-#include "millrace/json.h"
+ * the rules ask for; what that refuses is repaired once and tried again (read.c); what is still no
+ * JSON object is rejected with the reason. flatten.c then takes what the dictionary names, kind.c
+ * tells the kind, normalise.c fills the normalised fields. Nothing here allocates for one record
+ * but from the events' arena. A bad record is data, never an error of the stage. */
 #include "millrace/repair.h"
 #include "millrace/stage.h"
 
@@ -15,6 +14,7 @@
 #include "flatten.h"
 #include "kind.h"
 #include "parse.h"
+#include "read.h"
 
 struct parse {
 	const struct mr_stage_env *env;
@@ -23,6 +23,9 @@ struct parse {
 	struct mr_json_reader *reader;
 	struct mr_flatten *flatten;
 	struct mr_normaliser *normaliser;
+	/* Of the record in hand: */
+	struct mr_slice came; /* its bytes as they came, out of its row where it lay in one */
+	struct mr_odd odd;
 };
 
 static enum mr_err record_bytes(const struct mr_config *config, size_t *out, struct mr_error *error)
@@ -65,7 +68,8 @@ static void parse_close(void *state)
 
 /* ---- reading a record ---- */
 
-static enum mr_err read_object(struct parse *parse, struct mr_slice doc,
+/* The object in *doc, which becomes the text that was parsed. */
+static enum mr_err read_object(struct parse *parse, struct mr_events *events, struct mr_slice *doc,
 			       struct mr_json_node *root_out, struct mr_error *error)
 {
 	static const char *const kinds[] = {
@@ -74,7 +78,7 @@ static enum mr_err read_object(struct parse *parse, struct mr_slice doc,
 	    [MR_JSON_DOUBLE] = "a number", [MR_JSON_STRING] = "a string",
 	    [MR_JSON_ARRAY] = "an array",  [MR_JSON_OBJECT] = "an object",
 	};
-	if (mr_json_read(parse->reader, doc, root_out, error) != MR_OK)
+	if (mr_read(parse->reader, &events->arena, doc, root_out, &parse->odd, error) != MR_OK)
 		return MR_BAD_INPUT;
 	enum mr_json_kind kind = mr_json_kind(parse->reader, *root_out);
 	if (kind == MR_JSON_OBJECT)
@@ -96,20 +100,7 @@ static enum mr_err read_record(struct parse *parse, struct mr_events *events,
 				    parse->max_bytes);
 	if (record->offset == 0 && doc->len >= 3 && memcmp(doc->at, "\xef\xbb\xbf", 3) == 0)
 		*doc = (struct mr_slice){doc->at + 3, doc->len - 3};
-	enum mr_err err = read_object(parse, *doc, root_out, error);
-	if (err != MR_BAD_INPUT)
-		return err;
-	char *repaired = mr_arena_alloc(&events->arena, mr_repair_max(doc->len) + MR_JSON_PADDING);
-	size_t len = mr_repair(*doc, repaired);
-	if (len == 0)
-		return err;
-	memset(repaired + len, 0, MR_JSON_PADDING);
-	struct mr_slice text = {repaired, len};
-	if (read_object(parse, text, root_out, NULL) != MR_OK)
-		return err;
-	*doc = text;
-	mr_count(parse->env->counters, MR_C_REPAIRED, 1);
-	return MR_OK;
+	return read_object(parse, events, doc, root_out, error);
 }
 
 /* ---- what names an event ---- */
@@ -139,7 +130,7 @@ static void name_event(const struct parse *parse, const struct mr_view *view)
 	}
 	uint8_t hash[32];
 	char *hex = mr_arena_alloc(arena, 2 * sizeof hash + 1);
-	mr_sha256(event->raw.at, event->raw.len, hash);
+	mr_sha256(parse->came.at, parse->came.len, hash);
 	mr_hex(hash, sizeof hash, hex);
 	event->id = (struct mr_slice){hex, 2 * sizeof hash};
 }
@@ -170,6 +161,8 @@ static void fill_event(struct parse *parse, struct mr_events *events, struct mr_
 	fill_fields(parse, MR_PASS_FIRST, &view);
 	mr_count(counters, MR_C_UNKNOWN_KIND, event->kind == MR_KIND_UNKNOWN);
 	mr_count(counters, MR_C_NO_TIME, !event->has_time);
+	mr_count(counters, MR_C_REPAIRED, parse->odd.repaired);
+	mr_count(counters, MR_C_DUPLICATE_KEYS, parse->odd.twice);
 }
 
 /* ---- a record in a record ---- */
@@ -178,13 +171,12 @@ static void flatten(struct parse *parse, struct mr_events *events, struct mr_eve
 		    struct mr_json_node root)
 {
 	struct mr_view view = {events, event, mr_normaliser_marks(parse->normaliser)};
-	bool twice;
-	mr_flatten_record(parse->flatten, parse->reader, root, event->json, events, event, &twice);
-	mr_count(parse->env->counters, MR_C_DUPLICATE_KEYS, twice);
+	mr_flatten_record(parse->flatten, parse->reader, root, event->json, events, event,
+			  &parse->odd);
 	event->kind = mr_kind_tell(&view);
 }
 
-/* The text of the member AuditData, with its padding in the arena; false where there is none. */
+/* The text of the member AuditData, as a document; false where there is none. */
 static bool audit_data(const struct parse *parse, struct mr_events *events,
 		       struct mr_json_node root, struct mr_slice *out)
 {
@@ -193,11 +185,7 @@ static bool audit_data(const struct parse *parse, struct mr_events *events,
 		if (!mr_fold_eq(walk.key, MR_SLICE("auditdata")) ||
 		    mr_json_kind(parse->reader, walk.value) != MR_JSON_STRING)
 			continue;
-		struct mr_slice text = mr_json_string(parse->reader, walk.value);
-		char *copy = mr_arena_alloc(&events->arena, text.len + MR_JSON_PADDING);
-		memcpy(copy, text.at, text.len);
-		memset(copy + text.len, 0, MR_JSON_PADDING);
-		*out = (struct mr_slice){copy, text.len};
+		*out = mr_read_copy(&events->arena, mr_json_string(parse->reader, walk.value));
 		return true;
 	}
 	return false;
@@ -209,21 +197,26 @@ static void open_row(struct parse *parse, struct mr_events *events, struct mr_ev
 		     struct mr_json_node root)
 {
 	uint32_t value_count = events->value_count;
+	const struct mr_odd odd = parse->odd;
 	struct mr_slice text;
-	if (!audit_data(parse, events, root, &text) ||
-	    read_object(parse, text, &root, NULL) != MR_OK)
+	if (!audit_data(parse, events, root, &text))
 		return;
 	struct mr_slice row = event->json;
-	memset(event->first, 0, events->stride * sizeof *event->first);
+	parse->came = text;
 	event->json = text;
-	flatten(parse, events, event, root);
-	if (event->kind != MR_KIND_UNKNOWN)
-		return;
+	if (read_object(parse, events, &event->json, &root, NULL) == MR_OK) {
+		memset(event->first, 0, events->stride * sizeof *event->first);
+		flatten(parse, events, event, root);
+		if (event->kind != MR_KIND_UNKNOWN)
+			return;
+	}
 	/* A text of that name, and no record: the row is what there is. */
 	memset(event->first, 0, events->stride * sizeof *event->first);
 	events->value_count = value_count;
 	event->json = row;
-	if (read_object(parse, row, &root, NULL) == MR_OK)
+	parse->came = event->raw;
+	parse->odd = odd;
+	if (read_object(parse, events, &event->json, &root, NULL) == MR_OK)
 		flatten(parse, events, event, root);
 }
 
@@ -251,6 +244,8 @@ static bool parse_record(struct parse *parse, struct mr_events *events, struct m
 {
 	struct mr_slice doc;
 	struct mr_json_node root;
+	parse->came = record->bytes;
+	parse->odd = (struct mr_odd){0};
 	if (read_record(parse, events, record, &doc, &root, why) != MR_OK)
 		return false;
 	event->raw = record->bytes;

@@ -29,6 +29,19 @@ level: low
 """
 
 
+OPENED_RULE = """title: What was in a text
+id: 0c6a1f0e-2f1b-4b0e-8a55-3a1de0a6a0b7
+status: test
+logsource:
+    product: m365
+detection:
+    selection:
+        Foo.x: 1
+    condition: selection
+level: low
+"""
+
+
 def record(number):
     return {"CreationTime": f"2024-05-01T10:{number % 60:02}:00", "Id": f"00000000-0000-4000-8000-{number:012}",
             "Operation": "Set-Mailbox" if number % 3 == 0 else "Get-Mailbox",
@@ -50,6 +63,31 @@ def export(delimiter=",", end="\r\n", heads=("Identity", "CreationDate", "AuditD
                "auditdata": json.dumps(one, indent=1)}
         writer.writerow({head: row[head.lower()] for head in heads})
     return out.getvalue()
+
+
+def odd_records():
+    """Bytes of records that a strict reader of JSON refuses, or that give a key twice."""
+    for number, odd in enumerate((b'"Large":123456789012345678901234567890', b'"Lone":"\\ud800"', b'"Bytes":"a\xff\xc3"',
+                                  b'"Operation":"Set-Mailbox"', b'"Far":[1e999,"\\udc00",{"a":"\xed\xa0\x80"}]',
+                                  b'"Foo":"{\\"x\\":1,\\"y\\":123456789012345678901}"',
+                                  b'"Foo":"{\\"x\\":1,\\"y\\":\\"\\\\ud800\\"}"', b'"Foo":"{\\"x\\":1}","Lone":"\\ud800"',
+                                  b'"Large":123456789012345678901,"OrganizationId":"x"')):
+        text = json.dumps({**record(number), "Operation": "Set-Mailbox"})
+        if number == 8:  # known by its bytes
+            text = text.replace('"Id"', '"Other"')
+        yield text.encode()[:-1] + b"," + odd + b"}"
+
+
+def row(text):
+    return b'{"RecordType":1,"AuditData":"' + text.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"}'
+
+
+def odd_packed():
+    odd = list(odd_records())
+    yield "lines", b"\n".join(odd)
+    yield "export", b"Identity,AuditData\r\n" + b"".join(b'1,"' + one.replace(b'"', b'""') + b'"\r\n' for one in odd)
+    yield "rows", b"\n".join(map(row, odd))
+    yield "rows in an array", b"[" + b",\n".join(map(row, odd)) + b"]"
 
 
 def packed():
@@ -145,6 +183,20 @@ class Input(unittest.TestCase):
                 self.check(self.scan_bytes(data))
             with self.subTest(name, way="pipe"):
                 self.check(scan(self.folder, ["-"], [self.rule], data))
+
+    def test_odd_records_in_every_container(self):
+        opened = self.put(OPENED_RULE.encode(), "opened.yml")
+        first = None
+        for name, data in odd_packed():
+            run = scan(self.folder, [self.put(data)], [self.rule, opened])
+            with self.subTest(name):
+                self.assertEqual(run.status, 0, run.stderr)
+                counts = {counter: run.summary[counter] for counter in
+                          ("records", "parsed", "rejected", "repaired", "repeated", "unknown_kind", "signals", "alerts")}
+                self.assertEqual(counts, {"records": 9, "parsed": 9, "rejected": 0, "repaired": 8, "repeated": 0,
+                                          "unknown_kind": 0, "signals": 12, "alerts": 12})
+                first = first or run.ids
+                self.assertEqual(run.ids, first)
 
     def test_folder_and_fifo(self):
         folder = os.path.join(self.folder, "many")

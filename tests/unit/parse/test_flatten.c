@@ -123,6 +123,36 @@ static void json_in_strings_is_opened(void **state)
 	      "a.b.c.d", "-");
 }
 
+static uint64_t counted(const char *record, const char *const *names, enum mr_counter counter)
+{
+	harness_open(&h, names, NULL, NULL);
+	assert_non_null(harness_text(&h, record));
+	uint64_t count = h.counters.at[counter];
+	harness_close(&h);
+	return count;
+}
+
+static void json_in_strings_is_repaired(void **state)
+{
+	(void)state;
+	const char *large = "{\"Foo\":\"{\\\"x\\\":1,\\\"y\\\":123456789012345678901}\"}";
+	const char *lone = "{\"Foo\":\"{\\\"x\\\":1,\\\"y\\\":\\\"\\\\ud800\\\"}\"}";
+	CHECK(large, "Foo.x", "i1");
+	CHECK(large, "Foo.y", "123456789012345678901");
+	CHECK(large, "Foo", "{\"x\":1,\"y\":123456789012345678901}");
+	CHECK(lone, "Foo.x", "i1");
+	CHECK(lone, "Foo.y", "\xef\xbf\xbd");
+	CHECK("{\"Foo\":\"{\\\"x\\\":1e999\"}", "Foo.x", "-");
+	CHECK("{\"a\":\"{\\\"b\\\":\\\"{\\\\\\\"c\\\\\\\":1e999}\\\"}\"}", "a.b.c", "1e999");
+	static const char *const names[] = {"Foo.x", "Bar.x", NULL}, *const others[] = {"Foo",
+											NULL};
+	const char *three = "{\"\xff\":1,\"Foo\":\"[1e999]\",\"Bar\":\"[1e999]\"}";
+	assert_int_equal(counted(large, names, MR_C_REPAIRED), 1);
+	assert_int_equal(counted(three, names, MR_C_REPAIRED), 1);
+	assert_int_equal(counted(large, others, MR_C_REPAIRED), 0);
+	assert_int_equal(counted("{\"Foo\":\"[1e999\"}", names, MR_C_REPAIRED), 0);
+}
+
 static void envelopes_answer_twice(void **state)
 {
 	(void)state;
@@ -151,12 +181,8 @@ static void the_last_of_two_keys_wins(void **state)
 
 static uint64_t duplicates(const char *record)
 {
-	const char *names[] = {"x", "n.a", NULL};
-	harness_open(&h, names, NULL, NULL);
-	assert_non_null(harness_text(&h, record));
-	uint64_t count = h.counters.at[MR_C_DUPLICATE_KEYS];
-	harness_close(&h);
-	return count;
+	static const char *const names[] = {"x", "n.a", NULL};
+	return counted(record, names, MR_C_DUPLICATE_KEYS);
 }
 
 static void keys_given_twice_are_counted_once(void **state)
@@ -353,6 +379,7 @@ int main(void)
 	    cmocka_unit_test(three_views_of_named_values),
 	    cmocka_unit_test(old_and_new_values),
 	    cmocka_unit_test(json_in_strings_is_opened),
+	    cmocka_unit_test(json_in_strings_is_repaired),
 	    cmocka_unit_test(envelopes_answer_twice),
 	    cmocka_unit_test(the_last_of_two_keys_wins),
 	    cmocka_unit_test(keys_given_twice_are_counted_once),

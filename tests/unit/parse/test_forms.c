@@ -215,6 +215,21 @@ static void repairs(void **state)
 	REPAIR("\xff", "");
 	REPAIR("\"\\", "");
 	REPAIR("\"\\ud8", "");
+	REPAIR("[-012345678901234567890,1e,18446744073709551616]",
+	       "[-012345678901234567890,1e,\"18446744073709551616\"]");
+}
+
+/* Four million of them took hours. */
+static void digits_that_are_no_number_are_passed_once(void **state)
+{
+	(void)state;
+	size_t len = (size_t)4 << 20;
+	char *zeros = mr_malloc(len);
+	char *out = mr_malloc(mr_repair_max(len));
+	memset(zeros, '0', len);
+	assert_int_equal(mr_repair((struct mr_slice){zeros, len}, out), 0);
+	free(zeros);
+	free(out);
 }
 
 int main(void)
@@ -224,6 +239,7 @@ int main(void)
 	    cmocka_unit_test(addresses),
 	    cmocka_unit_test(recipients),
 	    cmocka_unit_test(repairs),
+	    cmocka_unit_test(digits_that_are_no_number_are_passed_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,6 +106,77 @@ static void rows_of_the_audit_search_are_opened(void **state)
 		   MR_KIND_UNKNOWN, "o", "unknown", "-");
 }
 
+/* A row with the record's text in it, as JSON writes a string. */
+static const char *row_of(const char *record)
+{
+	static char row[1024];
+	size_t len = (size_t)snprintf(row, sizeof row, "{\"RecordType\":1,\"AuditData\":\"");
+	for (; *record != '\0'; record++) {
+		assert_true(len + 8 < sizeof row);
+		if (*record == '"' || *record == '\\')
+			row[len++] = '\\';
+		row[len++] = *record;
+	}
+	memcpy(row + len, "\"}", 3);
+	return row;
+}
+
+static void a_record_in_a_row_is_repaired(void **state)
+{
+	(void)state;
+#define KNOWN "\"Operation\":\"X\",\"Workload\":\"Y\",\"x\":"
+	static const struct {
+		const char *record, *x, *json;
+	} cases[] = {
+	    {"{" KNOWN "123456789012345678901234567890}", "123456789012345678901234567890",
+	     "{" KNOWN "\"123456789012345678901234567890\"}"},
+	    {"{" KNOWN "\"\\ud800\"}", "\xef\xbf\xbd", "{" KNOWN "\"\\ufffd\"}"},
+	    /* Here the row, with which the record is read, and then both. */
+	    {"{" KNOWN "\"\xff\"}", "\xef\xbf\xbd", "{" KNOWN "\"\xef\xbf\xbd\"}"},
+	    {"{" KNOWN "[\"\xff\",1e400]}", "\xef\xbf\xbd|1e400",
+	     "{" KNOWN "[\"\xef\xbf\xbd\",\"1e400\"]}"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		uint64_t before = h.counters.at[MR_C_REPAIRED];
+		struct mr_event *event = parsed(row_of(cases[i].record));
+		assert_int_equal(event->kind, MR_KIND_UAL);
+		assert_string_equal(shown(&h, event, "x"), cases[i].x);
+		check_slice(event->json, cases[i].json);
+		check_slice(event->raw, row_of(cases[i].record));
+		assert_int_equal(h.counters.at[MR_C_REPAIRED], before + 1);
+	}
+	/* No record: the row is what there is, and nothing of it was repaired. */
+	uint64_t before = h.counters.at[MR_C_REPAIRED];
+	struct mr_event *event = parsed(row_of("{\"x\":1e400}"));
+	assert_int_equal(event->kind, MR_KIND_UNKNOWN);
+	check_slice(event->json, row_of("{\"x\":1e400}"));
+	assert_int_equal(h.counters.at[MR_C_REPAIRED], before);
+#undef KNOWN
+}
+
+static void a_record_in_a_row_has_the_id_of_its_own_bytes(void **state)
+{
+	(void)state;
+	static const char *const records[] = {
+	    "{\"Operation\":\"X\",\"Workload\":\"Y\",\"x\":1}",
+	    "{\"Operation\":\"X\",\"Workload\":\"Y\",\"x\":1e400}",
+	};
+	for (size_t i = 0; i < sizeof records / sizeof records[0]; i++) {
+		char id[65] = "";
+		struct mr_slice alone = parsed(records[i])->id;
+		assert_int_equal(alone.len, 64);
+		memcpy(id, alone.at, 64);
+		check_slice(parsed(row_of(records[i]))->id, id);
+	}
+	/* No record: the row's. */
+	const char *row = "{\"AuditData\":\"{}\"}";
+	char id[65] = "";
+	uint8_t hash[32];
+	mr_sha256(row, strlen(row), hash);
+	mr_hex(hash, sizeof hash, id);
+	check_slice(parsed(row)->id, id);
+}
+
 static void names_fall_back(void **state)
 {
 	(void)state;
@@ -394,6 +465,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(kinds_are_told),
 	    cmocka_unit_test(rows_of_the_audit_search_are_opened),
+	    cmocka_unit_test(a_record_in_a_row_is_repaired),
+	    cmocka_unit_test(a_record_in_a_row_has_the_id_of_its_own_bytes),
 	    cmocka_unit_test(names_fall_back),
 	    cmocka_unit_test(bad_records_are_set_aside),
 	    cmocka_unit_test(near_json_is_repaired_once),
