@@ -5,11 +5,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "clock.h"
+
+#define LOCK_US 1000000 /* how long it is waited for another's lock */
+#define LOCK_MS 10
 
 #define WINDOW_BYTES (64 << 10)
 
@@ -48,12 +54,18 @@ bool mr_target_is(const struct mr_target *target, dev_t device, ino_t inode)
 }
 
 /* An flock: it goes when the last process that holds the descriptor, or a copy of it, has ended.
- * A file system that knows no such lock is no reason not to write. */
+ * The workers of a supervisor that was killed may take a moment for that. A file system that knows
+ * no such lock is no reason not to write. */
 enum mr_err mr_target_lock(const struct mr_target *target, struct mr_error *error)
 {
-	if (!target->regular || target->option == NULL ||
-	    flock(target->fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+	int64_t until_us = mr_clock_us() + LOCK_US;
+	if (!target->regular || target->option == NULL)
 		return MR_OK;
+	do {
+		if (flock(target->fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+			return MR_OK;
+		poll(NULL, 0, LOCK_MS);
+	} while (mr_clock_us() < until_us);
 	return mr_error_set(error, MR_CONFIG, "%s %s: another process is writing to it",
 			    target->option, target->name);
 }

@@ -28,8 +28,8 @@ enum mr_err mr_target_open(struct mr_target *target, const char *option, const c
 /* Whether both are one regular file: writing one would harm the other. */
 bool mr_target_is(const struct mr_target *target, dev_t device, ino_t inode);
 /* For this run alone, so that no two write into each other's lines; not standard output's, which is
- * whoever's it was before. Held until the last copy of the descriptor is closed. MR_CONFIG: another
- * run has it. */
+ * whoever's it was before. Held until the last copy of the descriptor is closed. Waits up to a
+ * second for one that is going. MR_CONFIG: another run has it. */
 enum mr_err mr_target_lock(const struct mr_target *target, struct mr_error *error);
 /* What an earlier run left in the file goes; not what stands in standard output's. MR_CONFIG. */
 enum mr_err mr_target_empty(struct mr_target *target, struct mr_error *error);
