@@ -36,7 +36,14 @@ static enum mr_err share(const struct mr_prepare *prepare, struct sigma_set *set
 			 struct mr_error *error)
 {
 	struct mr_buf bytes = {0};
-	enum mr_err err = engine_compile(set, prepare->fields, &bytes, error);
+	enum engine_search search = engine_scan_is_sound() ? ENGINE_AT_ONCE : ENGINE_ONE_BY_ONE;
+	if (search == ENGINE_ONE_BY_ONE)
+		mr_log(
+		    MR_LOG_INFO,
+		    "libhs %s overlooks texts that are there: rules' texts are looked for one by "
+		    "one, which costs more time (Hyperscan finds them: libhyperscan5)",
+		    engine_scan_version());
+	enum mr_err err = engine_compile(set, search, prepare->fields, &bytes, error);
 	if (err == MR_OK)
 		err = mr_tables_add_bytes(prepare->tables, "detect.image",
 					  (struct mr_slice){bytes.data, bytes.len}, error);

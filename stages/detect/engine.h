@@ -7,10 +7,21 @@
 
 #include "sigma.h"
 
+/* How many texts are looked for in one value. Both say the same of every event. */
+enum engine_search {
+	ENGINE_AT_ONCE,    /* one scan of libhs for all */
+	ENGINE_ONE_BY_ONE, /* a search for each: where libhs cannot be trusted */
+};
+
+/* Whether libhs finds texts that are known to be there. Takes some milliseconds. */
+bool engine_scan_is_sound(void);
+/* Which libhs that is, in its own words. */
+const char *engine_scan_version(void);
+
 /* Compile. MR_UNSUPPORTED names the rule whose pattern cannot be compiled. The image is appended.
  */
-enum mr_err engine_compile(const struct sigma_set *set, struct mr_fields *fields,
-			   struct mr_buf *image, struct mr_error *error);
+enum mr_err engine_compile(const struct sigma_set *set, enum engine_search search,
+			   struct mr_fields *fields, struct mr_buf *image, struct mr_error *error);
 
 struct engine;
 /* `image` stays mapped as long as the engine lives. Survives any bytes. */

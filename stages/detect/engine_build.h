@@ -1,7 +1,7 @@
 /* engine_build.h - what the three parts of the compiler share.
  *
  * engine_compile.c interns predicates, makes groups and writes the image; engine_plan.c turns trees
- * into steps and finds witnesses; engine_database.c makes vectorscan databases. All of it lives in
+ * into steps and finds witnesses; engine_database.c makes libhs databases. All of it lives in
  * one arena for the time of one engine_compile. */
 #ifndef MILLRACE_DETECT_ENGINE_BUILD_H
 #define MILLRACE_DETECT_ENGINE_BUILD_H
@@ -42,6 +42,7 @@ struct build_group {
 
 struct build {
 	const struct sigma_set *set;
+	enum engine_search search;
 	const struct sigma_rule **rules; /* by catalog index */
 	struct mr_arena arena;
 	struct build_predicate *predicates;
@@ -70,10 +71,11 @@ void build_steps(struct build *build, uint32_t rule, struct image_span *steps_ou
 void build_witness(struct build *build, uint32_t rule);
 
 /* engine_database.c */
-/* Whether vectorscan reads the regex exactly as PCRE2 does and takes it. */
+/* Whether libhs reads the regex exactly as PCRE2 does and takes it. */
 bool build_regex_fits(const struct sigma_predicate *predicate);
-/* Members of one way as a database; those that vectorscan refuses after all become BUILD_REST (a
- * regex that stands alone: ENGINE_ALONE). The span is empty where none is left. */
+/* Members of one way as a database; those that libhs refuses after all, all of them where one is
+ * looked for after the other, become BUILD_REST (a regex that stands alone: ENGINE_ALONE). The span
+ * is empty where none is left. */
 enum mr_err build_database(struct build *build, uint32_t group, enum build_way way,
 			   struct image_span *out);
 

@@ -477,10 +477,10 @@ static void ask(const struct build *build, struct mr_fields *fields)
 	}
 }
 
-enum mr_err engine_compile(const struct sigma_set *set, struct mr_fields *fields,
-			   struct mr_buf *image, struct mr_error *error)
+enum mr_err engine_compile(const struct sigma_set *set, enum engine_search search,
+			   struct mr_fields *fields, struct mr_buf *image, struct mr_error *error)
 {
-	struct build build = {.set = set, .error = error};
+	struct build build = {.set = set, .search = search, .error = error};
 	enum mr_err err = intern_all(&build);
 	for (uint32_t i = 0; i < build.group_count && err == MR_OK; i++)
 		err = put_group(&build, i);

@@ -1,8 +1,8 @@
-/* engine_database.c - many patterns as one vectorscan database.
+/* engine_database.c - many patterns as one libhs database.
  *
  * Called by engine_compile.c. Literals are bytes looked for in bytes (the folded value, or the
- * value as it is), so vectorscan can say nothing wrong about them. Regexes go in only where their
- * text is of a kind that vectorscan and PCRE2 read alike, and PCRE2 confirms each hit: vectorscan
+ * value as it is), so libhs has nothing to interpret in them. Regexes go in only where their
+ * text is of a kind that libhs and PCRE2 read alike, and PCRE2 confirms each hit: libhs
  * may then find too much, never too little. What it refuses is left to PCRE2 alone. */
 #include "engine_build.h"
 
@@ -48,7 +48,7 @@ static bool regex_text_fits(struct mr_slice text)
 
 /* ---- what repeats cost ---- */
 
-/* vectorscan writes repeats out: what they add to a pattern, and to all patterns of a database, is
+/* libhs writes repeats out: what they add to a pattern, and to all patterns of a database, is
  * bounded, for its time grows faster than that. */
 #define GROWTH_PATTERN_MAX 100u
 #define GROWTH_DATABASE_MAX 1000u
@@ -232,7 +232,7 @@ static enum mr_err serialise(struct build *build, hs_database_t *database, struc
 	hs_free_database(database);
 	if (got != HS_SUCCESS)
 		return mr_error_set(build->error, MR_UNSUPPORTED,
-				    "vectorscan cannot write its database (error %d)", got);
+				    "libhs cannot write its database (error %d)", got);
 	*out = build_bytes(build, bytes, len, 8);
 	free(bytes);
 	return MR_OK;
@@ -243,6 +243,8 @@ enum mr_err build_database(struct build *build, uint32_t group, enum build_way w
 {
 	struct patterns patterns;
 	patterns_init(build, &patterns, &build->groups[group], way);
+	while (build->search == ENGINE_ONE_BY_ONE && patterns.count > 0)
+		refuse(build, &patterns, patterns.count - 1);
 	if (way == BUILD_REGEX)
 		bound_growth(build, &patterns);
 	*out = (struct image_span){0, 0};

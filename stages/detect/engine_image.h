@@ -9,8 +9,8 @@
  * is) and are judged together, once for an event at most:
  *
  *   equal texts   through an open-addressed table of hashes (ENGINE_SLOTS)
- *   literals      that a pattern cannot match without, through one vectorscan database
- *   regexes       that vectorscan reads as PCRE2 does, through another; PCRE2 confirms
+ *   literals      that a pattern cannot match without, through one libhs database
+ *   regexes       that libhs reads as PCRE2 does, through another; PCRE2 confirms
  *   the rest      one by one (a list of predicates)
  *
  * A rule is a program of steps: each tests one predicate and goes forward, or ends with a verdict.

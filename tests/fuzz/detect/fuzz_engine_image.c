@@ -50,7 +50,7 @@ static void make(struct made *made)
 				     {.index = 1, .kinds = ~0u, .condition = &nodes[1]}};
 	struct sigma_set set = {.rules = rules, .rule_count = 2};
 	made->fields = mr_fields_new();
-	if (engine_compile(&set, made->fields, &made->image, NULL) != MR_OK)
+	if (engine_compile(&set, ENGINE_AT_ONCE, made->fields, &made->image, NULL) != MR_OK)
 		abort();
 	mr_events_init(&made->events, made->fields, 1);
 	struct mr_event *event = mr_events_push(&made->events);

@@ -60,7 +60,7 @@ static void judge(const struct sigma_predicate *leaf, struct mr_slice value, str
 	struct mr_fields *dictionary = mr_fields_new();
 	struct mr_buf image = {0};
 	struct engine *engine;
-	if (engine_compile(&set, dictionary, &image, NULL) == MR_OK) {
+	if (engine_compile(&set, ENGINE_AT_ONCE, dictionary, &image, NULL) == MR_OK) {
 		if (engine_open((struct mr_slice){image.data, image.len}, dictionary, &engine,
 				NULL) != MR_OK)
 			abort();

@@ -80,17 +80,32 @@ static inline struct mr_event *bench_event(struct bench *bench, const char *json
 	return event;
 }
 
+/* At once where the library can be trusted, as detect does it. */
+static inline enum engine_search engine_search(void)
+{
+	static int sound = -1;
+	if (sound < 0)
+		sound = engine_scan_is_sound();
+	return sound ? ENGINE_AT_ONCE : ENGINE_ONE_BY_ONE;
+}
+
 /* Compiled and opened; the image stays in `image`. */
-static inline struct engine *engine_of(const struct sigma_set *set, struct mr_fields *fields,
-				       struct mr_buf *image)
+static inline struct engine *engine_by(enum engine_search search, const struct sigma_set *set,
+				       struct mr_fields *fields, struct mr_buf *image)
 {
 	struct mr_error error = {0};
 	struct engine *engine = NULL;
-	if (engine_compile(set, fields, image, &error) != MR_OK ||
+	if (engine_compile(set, search, fields, image, &error) != MR_OK ||
 	    engine_open((struct mr_slice){image->data, image->len}, fields, &engine, &error) !=
 		MR_OK)
 		fail_msg("%s", error.text);
 	return engine;
+}
+
+static inline struct engine *engine_of(const struct sigma_set *set, struct mr_fields *fields,
+				       struct mr_buf *image)
+{
+	return engine_by(engine_search(), set, fields, image);
 }
 
 #endif

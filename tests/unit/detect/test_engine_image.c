@@ -161,7 +161,8 @@ static void what_cannot_be_compiled_is_named(void **state)
 	    .rules = &rule, .rule_count = 1, .catalog = {.rules = &named, .count = 1}};
 	struct mr_buf image = {0};
 	struct mr_error error = {0};
-	assert_int_equal(engine_compile(&set, fields, &image, &error), MR_UNSUPPORTED);
+	assert_int_equal(engine_compile(&set, engine_search(), fields, &image, &error),
+			 MR_UNSUPPORTED);
 	assert_non_null(strstr(error.text, "the-rule"));
 	assert_non_null(strstr(error.text, "offset 3"));
 	struct sigma_node *children[400];
@@ -172,7 +173,8 @@ static void what_cannot_be_compiled_is_named(void **state)
 	}
 	leaf.text = MR_SLICE("ab");
 	rule.condition = &nodes[399];
-	assert_int_equal(engine_compile(&set, fields, &image, &error), MR_UNSUPPORTED);
+	assert_int_equal(engine_compile(&set, engine_search(), fields, &image, &error),
+			 MR_UNSUPPORTED);
 	assert_non_null(strstr(error.text, "deeper"));
 	assert_int_equal(image.len, 0);
 	mr_buf_fini(&image);
