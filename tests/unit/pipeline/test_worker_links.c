@@ -89,7 +89,9 @@ static void open_world(struct world *world, enum mr_link_mode mode, enum mr_cont
 	static struct mr_edge edge;
 	edge = (struct mr_edge){.from = 0, .to = 1, .mode = mode, .content = content};
 	groups[1].chain[0] = looker.name;
-	*world = (struct world){.directory = "/tmp/millrace-XXXXXX"};
+	/* Not "millrace-" and six characters: a supervisor that starts removes such a directory as
+	 * a dead one's. */
+	*world = (struct world){.directory = "/tmp/millrace-links-XXXXXX"};
 	assert_non_null(mkdtemp(world->directory));
 	world->setup = (struct mr_setup){.incarnation = 1,
 					 .directory = world->directory,
