@@ -70,12 +70,12 @@ static int import_files(const char *store, bool force, int count, char **files)
 	return status;
 }
 
-static int print_entry(const char *generation, uint32_t number)
+static int print_entry(const char *generation, const struct identity_table *table, uint32_t number)
 {
 	struct mr_buf entry = {0};
 	struct mr_error error = {0};
 	int status = 0;
-	if (identity_store_entry(generation, number, &entry, &error) != MR_OK)
+	if (identity_store_entry(generation, table, number, &entry, &error) != MR_OK)
 		status = fail(&error);
 	else if (printf("%.*s\n", (int)entry.len, entry.data) < 0)
 		status = 1;
@@ -103,7 +103,7 @@ static int show(const char *store, const char *key)
 	if (person == NULL)
 		fprintf(stderr, "millrace identity: nobody in %s has the key \"%s\"\n", store, key);
 	else
-		status = print_entry(generation, person->entry);
+		status = print_entry(generation, &table, person->entry);
 	free(generation);
 	return status;
 }

@@ -598,18 +598,15 @@ enum mr_err identity_import_commit(struct identity_import *import, uint32_t *tak
 	header.profiles = import->profiles.count;
 	header.texts_bytes = import->texts.bytes.len;
 	const struct identity_part parts[] = {
-	    {&header, sizeof header},
 	    {index.slots, index.table.slot_count * sizeof *index.slots},
 	    {import->people.data, import->people.len},
 	    {import->profiles.items.data, import->profiles.items.len},
 	    {import->texts.bytes.data, import->texts.bytes.len},
 	};
-	size_t part_count = sizeof parts / sizeof *parts;
-	header.body = identity_body_check(parts + 1, part_count - 1);
-	identity_header_seal(&header);
 	err = check_loss(import, header.people, error);
 	if (err == MR_OK)
-		err = identity_generation_commit(&import->generation, parts, part_count, error);
+		err = identity_generation_commit(&import->generation, &header, parts,
+						 sizeof parts / sizeof *parts, error);
 	free(index.slots);
 	*taken_out = header.people;
 	return err;

@@ -18,6 +18,7 @@
 #include <xxhash.h>
 
 #define MAP_BYTES (UINT64_C(1) << 38) /* address space only: LMDB's file grows as it is filled */
+#define READ_BYTES (256u << 10)
 #define ENTRIES_A_TRANSACTION 100000
 #define ROOM_BYTES (1 << 20) /* more than LMDB writes at once */
 #define PREFIX "generation-"
@@ -58,16 +59,6 @@ static XXH3_state_t *begin_check(void)
 	assert(state != NULL);
 	XXH3_64bits_reset(state);
 	return state;
-}
-
-uint64_t identity_body_check(const struct identity_part *parts, size_t count)
-{
-	XXH3_state_t *state = begin_check();
-	for (size_t i = 0; i < count; i++)
-		XXH3_64bits_update(state, parts[i].at, parts[i].len);
-	uint64_t check = XXH3_64bits_digest(state);
-	XXH3_freeState(state);
-	return check;
 }
 
 static enum mr_err copy_table(const char *path, int *fd_out, size_t *size_out,
@@ -127,8 +118,53 @@ static enum mr_err lmdb_error(struct mr_error *error, const char *path, int code
 	return mr_error_set(error, err, "%s: %s", path, mdb_strerror(code));
 }
 
-enum mr_err identity_store_entry(const char *generation, uint32_t number, struct mr_buf *out,
+/* The length and the check of an open file. False with errno set where it cannot be read. */
+static bool measure(int fd, uint64_t *bytes_out, uint64_t *check_out)
+{
+	char *chunk = mr_malloc(READ_BYTES);
+	XXH3_state_t *state = begin_check();
+	ssize_t got;
+	*bytes_out = 0;
+	do {
+		got = pread(fd, chunk, READ_BYTES, (off_t)*bytes_out);
+		if (got > 0) {
+			XXH3_64bits_update(state, chunk, (size_t)got);
+			*bytes_out += (uint64_t)got;
+		}
+	} while (got > 0 || (got < 0 && errno == EINTR));
+	*check_out = XXH3_64bits_digest(state);
+	XXH3_freeState(state);
+	free(chunk);
+	return got == 0;
+}
+
+static enum mr_err check_entries(const char *path, const struct identity_header *header,
 				 struct mr_error *error)
+{
+	uint64_t bytes;
+	uint64_t check;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	bool known = fd >= 0 && measure(fd, &bytes, &check);
+	enum mr_err err = known ? MR_OK : mr_error_errno(error, MR_CONFIG, "%s", path);
+	if (fd >= 0)
+		close(fd);
+	if (!known)
+		return mr_error_prefix(error, "the entries cannot be read; millrace identity "
+					      "import writes them anew");
+	if (bytes != header->entries_bytes)
+		err = mr_error_set(error, MR_CONFIG,
+				   "%s: the entries take up %llu bytes, and %llu were written: "
+				   "import again",
+				   path, (unsigned long long)bytes,
+				   (unsigned long long)header->entries_bytes);
+	else if (check != header->entries)
+		err = mr_error_set(error, MR_CONFIG, "%s: the entries are damaged: import again",
+				   path);
+	return err;
+}
+
+/* The map is as long as the file. */
+static int read_entry(const char *generation, size_t bytes, uint32_t number, struct mr_buf *out)
 {
 	MDB_env *env = NULL;
 	MDB_txn *txn = NULL;
@@ -137,7 +173,7 @@ enum mr_err identity_store_entry(const char *generation, uint32_t number, struct
 	MDB_val value;
 	int code = mdb_env_create(&env);
 	if (code == 0)
-		code = mdb_env_set_mapsize(env, MAP_BYTES);
+		code = mdb_env_set_mapsize(env, bytes);
 	/* Nobody writes to a generation any more: whoever may read it needs no lock. */
 	if (code == 0)
 		code = mdb_env_open(env, generation, MDB_RDONLY | MDB_NOTLS | MDB_NOLOCK, 0600);
@@ -153,10 +189,18 @@ enum mr_err identity_store_entry(const char *generation, uint32_t number, struct
 		mdb_txn_abort(txn);
 	if (env != NULL)
 		mdb_env_close(env);
-	if (code == 0)
-		return MR_OK;
+	return code;
+}
+
+enum mr_err identity_store_entry(const char *generation, const struct identity_table *table,
+				 uint32_t number, struct mr_buf *out, struct mr_error *error)
+{
 	char *path = mr_asprintf("%s/data.mdb", generation);
-	enum mr_err err = lmdb_error(error, path, code);
+	enum mr_err err = check_entries(path, table->header, error);
+	if (err == MR_OK) {
+		int code = read_entry(generation, table->header->entries_bytes, number, out);
+		err = code == 0 ? MR_OK : lmdb_error(error, path, code);
+	}
 	free(path);
 	return err;
 }
@@ -306,20 +350,55 @@ enum mr_err identity_generation_put(struct identity_generation *generation, uint
 	return code == 0 ? MR_OK : write_error(generation, code, error);
 }
 
-static enum mr_err write_table(const char *path, const struct identity_part *parts, size_t count,
+/* Nothing is put any more. The header learns what the file of entries holds. */
+static enum mr_err finish_entries(struct identity_generation *generation,
+				  struct identity_header *header, struct mr_error *error)
+{
+	int fd;
+	int code = mdb_txn_commit(generation->txn);
+	generation->txn = NULL;
+	if (code == 0)
+		code = mdb_env_sync(generation->env, 1);
+	if (code == 0)
+		code = mdb_env_get_fd(generation->env, &fd);
+	if (code != 0)
+		return write_error(generation, code, error);
+	if (!measure(fd, &header->entries_bytes, &header->entries))
+		return mr_error_errno(error, MR_IO, "%s/data.mdb", generation->path);
+	return MR_OK;
+}
+
+static void finish_header(struct identity_header *header, const struct identity_part *body,
+			  size_t count)
+{
+	XXH3_state_t *state = begin_check();
+	for (size_t i = 0; i < count; i++)
+		XXH3_64bits_update(state, body[i].at, body[i].len);
+	header->body = XXH3_64bits_digest(state);
+	XXH3_freeState(state);
+	identity_header_seal(header);
+}
+
+static bool write_part(int fd, const void *at, size_t len)
+{
+	size_t done = 0;
+	while (done < len) {
+		ssize_t wrote = write(fd, (const char *)at + done, len - done);
+		if (wrote == 0 || (wrote < 0 && errno != EINTR))
+			return false;
+		done += wrote > 0 ? (size_t)wrote : 0;
+	}
+	return true;
+}
+
+static enum mr_err write_table(const char *path, const struct identity_header *header,
+			       const struct identity_part *body, size_t count,
 			       struct mr_error *error)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	bool good = fd >= 0;
-	for (size_t i = 0; i < count && good; i++) {
-		size_t done = 0;
-		while (done < parts[i].len && good) {
-			ssize_t wrote =
-			    write(fd, (const char *)parts[i].at + done, parts[i].len - done);
-			good = wrote > 0 || (wrote < 0 && errno == EINTR);
-			done += wrote > 0 ? (size_t)wrote : 0;
-		}
-	}
+	bool good = fd >= 0 && write_part(fd, header, sizeof *header);
+	for (size_t i = 0; i < count && good; i++)
+		good = write_part(fd, body[i].at, body[i].len);
 	good = good && fsync(fd) == 0;
 	enum mr_err err =
 	    good ? MR_OK : mr_error_errno(error, mr_error_of_write(errno), "%s", path);
@@ -358,17 +437,16 @@ static enum mr_err switch_to(const struct identity_generation *generation, struc
 }
 
 enum mr_err identity_generation_commit(struct identity_generation *generation,
-				       const struct identity_part *parts, size_t count,
+				       struct identity_header *header,
+				       const struct identity_part *body, size_t count,
 				       struct mr_error *error)
 {
-	int code = mdb_txn_commit(generation->txn);
-	generation->txn = NULL;
-	if (code == 0)
-		code = mdb_env_sync(generation->env, 1);
-	if (code != 0)
-		return write_error(generation, code, error);
+	enum mr_err err = finish_entries(generation, header, error);
+	if (err != MR_OK)
+		return err;
+	finish_header(header, body, count);
 	char *path = mr_asprintf("%s/table", generation->path);
-	enum mr_err err = write_table(path, parts, count, error);
+	err = write_table(path, header, body, count, error);
 	free(path);
 	if (err == MR_OK)
 		err = sync_directory(generation->path, error);

@@ -22,9 +22,11 @@ char *identity_store_current(const char *store);
  * three may be NULL; the descriptor is the caller's, the table is mapped until the process ends. */
 enum mr_err identity_store_open(const char *generation, int *fd_out, size_t *size_out,
 				struct identity_table *table_out, struct mr_error *error);
-/* An entry of a generation, as JSON, into `out`. */
-enum mr_err identity_store_entry(const char *generation, uint32_t number, struct mr_buf *out,
-				 struct mr_error *error);
+/* An entry of the generation whose table this is, as JSON, into `out`. The file of entries is
+ * checked whole first: LMDB maps it, and one that was cut would kill whoever reads it. MR_CONFIG:
+ * it is damaged, or cannot be read. */
+enum mr_err identity_store_entry(const char *generation, const struct identity_table *table,
+				 uint32_t number, struct mr_buf *out, struct mr_error *error);
 
 /* A new generation in the making. */
 struct identity_generation {
@@ -45,17 +47,16 @@ enum mr_err identity_generation_begin(const char *store, struct identity_generat
 /* Numbers rise by one from 0. */
 enum mr_err identity_generation_put(struct identity_generation *generation, uint32_t number,
 				    struct mr_slice entry, struct mr_error *error);
-/* Pieces of a table, in their order. */
+/* Pieces of a table behind its header, in their order. */
 struct identity_part {
 	const void *at;
 	size_t len;
 };
-/* The check of a table's body: of all its parts but the header. */
-uint64_t identity_body_check(const struct identity_part *parts, size_t count);
-/* Writes the table from its parts, makes all durable, switches to it, keeps one older generation.
- */
+/* Writes the table, with the header's checks, makes all durable, switches to it, keeps one older
+ * generation. */
 enum mr_err identity_generation_commit(struct identity_generation *generation,
-				       const struct identity_part *parts, size_t count,
+				       struct identity_header *header,
+				       const struct identity_part *body, size_t count,
 				       struct mr_error *error);
 /* Gives up what was not committed, and a store that was made for it; accepts what was. */
 void identity_generation_end(struct identity_generation *generation);

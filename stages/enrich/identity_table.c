@@ -5,7 +5,7 @@
 #include "identity_table.h"
 
 #define MAGIC "MRPEOPLE"
-#define VERSION 3
+#define VERSION 4
 
 void identity_header_seal(struct identity_header *header)
 {

@@ -69,8 +69,11 @@ struct identity_header {
 	uint64_t texts_bytes;
 	uint32_t people;
 	uint32_t profiles;
-	uint64_t body;  /* XXH3 of all that follows the header */
-	uint64_t check; /* XXH3 of what stands before */
+	uint64_t entries_bytes; /* of the LMDB file beside the table */
+	uint64_t entries;       /* XXH3 of that file */
+	uint64_t unused[6];     /* 0: the slots begin a cache line */
+	uint64_t body;          /* XXH3 of all that follows the header */
+	uint64_t check;         /* XXH3 of what stands before */
 };
 
 struct identity_table {

@@ -76,7 +76,42 @@ class Identity(unittest.TestCase):
         self.assertEqual(sorted(os.listdir(generation)), before)
         entries = os.path.join(generation, "data.mdb")
         os.remove(entries)
-        self.assertIn(entries + ": No such file", self.show("a").stderr)
+        shown = self.show("a")
+        self.assertEqual((shown.returncode, shown.stdout), (2, ""))
+        self.assertIn("millrace identity import writes them anew: %s: No such file" % entries, shown.stderr)
+
+    def test_damaged_entries(self):
+        """The file of entries is mapped: cut short or changed, it is refused before it is read."""
+        people = self.write("p", "".join('{"id":"%d","upn":"u%d@example.org"}\n' % (n, n) for n in range(2000)))
+        self.assertEqual(self.take(people).returncode, 0)
+        path = os.path.join(self.store, self.current(), "data.mdb")
+        with open(path, "rb") as file:
+            whole = file.read()
+        middle = len(whole) // 2
+        changed = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1:]
+        lengths = [0, 1, 4096, 2 * 4096, middle, len(whole) - 1]
+        cases = [(whole[:length], "the entries take up %d bytes, and %d were written" % (length, len(whole))) for length in lengths]
+        cases += [(whole + b"x", "the entries take up %d bytes, " % (len(whole) + 1)), (changed, "the entries are damaged")]
+        for data, words in cases:
+            with open(path, "wb") as file:
+                file.write(data)
+            done = self.show("u1999@example.org")
+            self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+            self.assertIn("%s: %s" % (path, words), done.stderr)
+            self.assertIn(": import again\n", done.stderr)
+        with open(path, "wb") as file:
+            file.write(whole)
+        self.assertEqual(json.loads(self.show("u1999@example.org").stdout)["id"], "1999")
+
+    def test_an_older_store_is_refused(self):
+        self.assertEqual(self.take(self.write("p", '{"id":"1","upn":"a"}\n')).returncode, 0)
+        path = os.path.join(self.store, self.current(), "table")
+        with open(path, "r+b") as table:
+            table.seek(8)
+            table.write(b"\x03")
+        done = self.show("a")
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertIn("no identity table of version 4, or a damaged one: import again", done.stderr)
 
     def test_only_the_first_ten_are_named(self):
         path = self.write("p", '{"id":"1","upn":"a"}\n' * 13 + '{"id":"2"}\n' * 12)

@@ -1,60 +1,5 @@
-/* Identity: imports, conflicts, look-ups, the enricher, damaged tables, 200,000 people. */
+/* Identity: imports, conflicts, look-ups, the enricher, 200,000 people. */
 #include "identity_harness.h"
-#include "identity_store.h"
-
-#include <signal.h>
-#include <sys/resource.h>
-
-static void import_good(const char *store, const char *text, uint32_t taken)
-{
-	struct outcome outcome;
-	import_text(store, mr_slice(text), &outcome);
-	if (outcome.err != MR_OK)
-		fail_msg("%s", outcome.error.text);
-	assert_string_equal(outcome.log.data, "");
-	assert_int_equal(outcome.taken, taken);
-	outcome_fini(&outcome);
-}
-
-static void open_store(const char *store, struct identity_table *table)
-{
-	struct mr_error error = {0};
-	char *generation = identity_store_current(store);
-	if (identity_store_open(generation, NULL, NULL, table, &error) != MR_OK)
-		fail_msg("%s", error.text);
-	free(generation);
-}
-
-static const struct identity_person *find(const struct identity_table *table, const char *key)
-{
-	return identity_find(table, mr_slice(key), identity_hash(table, mr_slice(key)));
-}
-
-/* The id of whom a folded key finds, or "-". */
-static const char *who(const struct identity_table *table, const char *key)
-{
-	static char out[64];
-	char guid[IDENTITY_GUID_CHARS];
-	const struct identity_person *person = find(table, key);
-	if (person == NULL)
-		return "-";
-	struct mr_slice id = identity_id(person, guid);
-	snprintf(out, sizeof(out), "%.*s", (int)id.len, id.at);
-	return out;
-}
-
-static const char people[] =
-    "{\"id\":\"9D8001CB-A159-4252-A3A1-C00000000001\",\"upn\":\"Joey@Contoso.example\",\"aliases\":"
-    "[\"J@contoso.example\",\"STRA\xc3\x9f"
-    "E@contoso.example\"],\"puid\":\"10032001266C162C\",\"display_name\":\"Joey \\\"J\\\" Doe\","
-    "\"department\":\"Finance\",\"title\":\"Clerk\",\"manager\":\"boss@contoso.example\","
-    "\"groups\":[\"All\",\"Finance EU\"],\"roles\":[\"Global Administrator\"],\"privileged\":true,"
-    "\"risk\":\"high\",\"home_country\":\"DE\",\"enabled\":false,"
-    "\"last_changed\":\"2026-01-01T00:00:00Z\"}\n"
-    "\n"
-    "{\"id\":\"app-object-1\",\"upn\":\"backup-app\",\"app_id\":\"51E09C12-1410-42E8-B964-"
-    "000000000001\","
-    "\"privileged\":null}\n";
 
 /* What rules ask for is there when they judge, all else comes when an event matters. */
 static void test_asked(void **unused)
@@ -217,7 +162,7 @@ static void test_csv(void **unused)
 	assert_string_equal(who(&table, "a@x"), "1");
 	assert_string_equal(who(&table, "2"), "2");
 	char *generation = identity_store_current(store);
-	assert_int_equal(identity_store_entry(generation, 0, &entry, &error), MR_OK);
+	assert_int_equal(identity_store_entry(generation, &table, 0, &entry, &error), MR_OK);
 	mr_buf_add(&entry, "", 1);
 	assert_string_equal(
 	    entry.data, "{\"id\":\"1\",\"upn\":\"a@x\",\"display_name\":\"A, \\\"the\\\"\\nfirst\","
@@ -480,177 +425,6 @@ static void test_many_aliases(void **unused)
 	folder_remove(folder);
 }
 
-static void test_generations(void **unused)
-{
-	char *folder = folder_make();
-	char *store = mr_asprintf("%s/store", folder);
-	struct outcome outcome;
-	struct identity_table old, table;
-	struct identity_import busy;
-	struct mr_error error = {0};
-	char *rubbish = mr_asprintf("%s/generation-3", store);
-	char *file = mr_asprintf("%s/table", rubbish);
-	(void)unused;
-	import_good(store, "{\"id\":\"1\",\"upn\":\"a\"}\n", 1);
-	open_store(store, &old);
-	import_good(store, "{\"id\":\"2\",\"upn\":\"a\"}\n", 1);
-	/* An import that died in the middle. */
-	assert_int_equal(mkdir(rubbish, 0700), 0);
-	int fd = open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-	assert_true(fd >= 0);
-	close(fd);
-	open_store(store, &table);
-	assert_string_equal(who(&table, "a"), "2");
-	/* One that finds nothing to take leaves all as it was. */
-	import_text(store, MR_SLICE("no,head\n"), &outcome);
-	assert_int_equal(outcome.err, MR_CONFIG);
-	outcome_fini(&outcome);
-	assert_int_equal(access(rubbish, F_OK), -1);
-	/* Two at once. */
-	const char *files[] = {"x"};
-	assert_int_equal(identity_import_init(&busy, store, files, &error), MR_OK);
-	import_text(store, MR_SLICE("id,upn\n1,2\n"), &outcome);
-	assert_int_equal(outcome.err, MR_CONFIG);
-	assert_non_null(strstr(outcome.error.text, "another import is under way"));
-	outcome_fini(&outcome);
-	identity_import_fini(&busy);
-	/* Two generations are kept; who holds an older one keeps it. */
-	import_good(store, "{\"id\":\"3\",\"upn\":\"a\"}\n", 1);
-	open_store(store, &table);
-	assert_string_equal(who(&table, "a"), "3");
-	assert_string_equal(who(&old, "a"), "1");
-	char *first = mr_asprintf("%s/generation-1", store);
-	char *second = mr_asprintf("%s/generation-2", store);
-	assert_int_equal(access(first, F_OK), -1);
-	assert_int_equal(access(second, F_OK), 0);
-	free(first);
-	free(second);
-	free(file);
-	free(rubbish);
-	free(store);
-	folder_remove(folder);
-}
-
-static void test_missing_store(void **unused)
-{
-	struct stage stage;
-	struct mr_error error = {0};
-	char *folder = folder_make();
-	char *generation = mr_asprintf("%s/current", folder);
-	(void)unused;
-	stage_init(&stage);
-	mr_config_add(&stage.config, "identity", folder);
-	assert_int_equal(stage_prepare(&stage, &error), MR_CONFIG);
-	assert_non_null(strstr(error.text, "no identity store"));
-	assert_int_equal(mkdir(generation, 0700), 0);
-	free(file_write(generation, "table", MR_SLICE("")));
-	assert_int_equal(stage_prepare(&stage, &error), MR_CONFIG);
-	free(file_write(generation, "table", MR_SLICE("too short to be one")));
-	assert_int_equal(stage_prepare(&stage, &error), MR_CONFIG);
-	assert_non_null(strstr(error.text, "current/table"));
-	stage_fini(&stage);
-	free(generation);
-	folder_remove(folder);
-}
-
-/* Each bit flipped: refused, or every look-up stays inside and ends. */
-static void test_damaged_table(void **unused)
-{
-	char *folder = folder_make();
-	char *store = mr_asprintf("%s/store", folder);
-	struct identity_table table;
-	struct mr_error error = {0};
-	(void)unused;
-	import_good(store, people, 2);
-	open_store(store, &table);
-	size_t len = (size_t)(table.texts - (const char *)table.header) + table.texts_bytes;
-	char *bytes = mr_malloc(len);
-	for (size_t i = 0; i < len; i++) {
-		memcpy(bytes, table.header, len);
-		for (unsigned bit = 0; bit < 8; bit++) {
-			struct identity_table damaged;
-			bytes[i] ^= (char)(1 << bit);
-			enum mr_err err =
-			    identity_table_open((struct mr_slice){bytes, len}, &damaged, &error);
-			assert_int_equal(err,
-					 i < sizeof(struct identity_header) ? MR_CONFIG : MR_OK);
-			if (err == MR_OK) {
-				who(&damaged, "joey@contoso.example");
-				who(&damaged, "10032001266c162c");
-				who(&damaged, "nobody");
-			}
-			bytes[i] ^= (char)(1 << bit);
-		}
-		assert_int_equal(identity_table_open((struct mr_slice){bytes, i}, &table, &error),
-				 MR_CONFIG);
-		open_store(store, &table);
-	}
-	free(bytes);
-	free(store);
-	folder_remove(folder);
-}
-
-static enum mr_err load_bytes(const char *generation, struct mr_slice bytes)
-{
-	struct mr_error error = {0};
-	free(file_write(generation, "table", bytes));
-	enum mr_err err = identity_store_open(generation, NULL, NULL, NULL, &error);
-	if (err != MR_OK && strstr(error.text, "import again") == NULL &&
-	    strstr(error.text, "cut short") == NULL)
-		fail_msg("\"%s\" does not say what to do", error.text);
-	return err;
-}
-
-/* A store with any byte changed, or of any other length, is refused when it is loaded. */
-static void test_damaged_store(void **unused)
-{
-	char *folder = folder_make();
-	char *store = mr_asprintf("%s/store", folder);
-	struct identity_table table;
-	(void)unused;
-	import_good(store, people, 2);
-	open_store(store, &table);
-	char *generation = identity_store_current(store);
-	size_t len = (size_t)(table.texts - (const char *)table.header) + table.texts_bytes;
-	struct mr_buf bytes = {0};
-	mr_buf_add(&bytes, (const char *)table.header, len);
-	mr_buf_add(&bytes, "", 1);
-	for (size_t i = 0; i < len; i++) {
-		bytes.data[i] ^= 0x10;
-		assert_int_equal(load_bytes(generation, (struct mr_slice){bytes.data, len}),
-				 MR_CONFIG);
-		bytes.data[i] ^= 0x10;
-		assert_int_equal(load_bytes(generation, (struct mr_slice){bytes.data, i}),
-				 MR_CONFIG);
-	}
-	assert_int_equal(load_bytes(generation, (struct mr_slice){bytes.data, len + 1}), MR_CONFIG);
-	assert_int_equal(load_bytes(generation, (struct mr_slice){bytes.data, len}), MR_OK);
-	mr_buf_fini(&bytes);
-	free(generation);
-	free(store);
-	folder_remove(folder);
-}
-
-/* What is done to the file after the load is nobody's harm. */
-static void test_store_cut_in_place(void **unused)
-{
-	struct identity_table table;
-	char *folder = folder_make();
-	char *store = mr_asprintf("%s/store", folder);
-	(void)unused;
-	import_good(store, people, 2);
-	open_store(store, &table);
-	char *generation = identity_store_current(store);
-	char *path = mr_asprintf("%s/table", generation);
-	assert_int_equal(truncate(path, 0), 0);
-	assert_string_equal(who(&table, "joey@contoso.example"),
-			    "9d8001cb-a159-4252-a3a1-c00000000001");
-	free(path);
-	free(generation);
-	free(store);
-	folder_remove(folder);
-}
-
 static void test_dates(void **unused)
 {
 	static const struct {
@@ -723,48 +497,16 @@ static void test_many_people(void **unused)
 	folder_remove(folder);
 }
 
-/* A disk is not all that can be full. */
-static void test_no_room(void **unused)
-{
-	struct identity_generation generation;
-	struct rlimit before;
-	char *folder = folder_make();
-	char *store = mr_asprintf("%s/store", folder);
-	(void)unused;
-	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-	struct rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
-	signal(SIGXFSZ, SIG_IGN);
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
-	enum mr_err err = identity_generation_begin(store, &generation, NULL);
-	identity_generation_end(&generation);
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
-	assert_int_equal(err, MR_NO_SPACE);
-	free(store);
-	folder_remove(folder);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_asked),
-	    cmocka_unit_test(test_enricher),
-	    cmocka_unit_test(test_actors),
-	    cmocka_unit_test(test_csv),
-	    cmocka_unit_test(test_refused),
-	    cmocka_unit_test(test_long_lines),
-	    cmocka_unit_test(test_refused_rows),
-	    cmocka_unit_test(test_unknown_names),
-	    cmocka_unit_test(test_conflicts),
-	    cmocka_unit_test(test_guids),
-	    cmocka_unit_test(test_many_aliases),
-	    cmocka_unit_test(test_generations),
-	    cmocka_unit_test(test_missing_store),
-	    cmocka_unit_test(test_damaged_store),
-	    cmocka_unit_test(test_store_cut_in_place),
-	    cmocka_unit_test(test_damaged_table),
-	    cmocka_unit_test(test_dates),
+	    cmocka_unit_test(test_asked),        cmocka_unit_test(test_enricher),
+	    cmocka_unit_test(test_actors),       cmocka_unit_test(test_csv),
+	    cmocka_unit_test(test_refused),      cmocka_unit_test(test_long_lines),
+	    cmocka_unit_test(test_refused_rows), cmocka_unit_test(test_unknown_names),
+	    cmocka_unit_test(test_conflicts),    cmocka_unit_test(test_guids),
+	    cmocka_unit_test(test_many_aliases), cmocka_unit_test(test_dates),
 	    cmocka_unit_test(test_many_people),
-	    cmocka_unit_test(test_no_room),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
