@@ -23,9 +23,13 @@ extern "C" {
 #pragma GCC diagnostic pop
 }
 
-[[noreturn]] static void out_of_memory()
+// Out of memory, or a processor (or the user's wish) that simdjson has no code for.
+[[noreturn]] static void no_parser(simdjson::error_code code)
 {
-	std::fprintf(stderr, "millrace: out of memory: no room for a JSON parser\n");
+	const char *asked = std::getenv("SIMDJSON_FORCE_IMPLEMENTATION");
+	std::fprintf(stderr, "millrace: no JSON parser: %s%s%s\n", simdjson::error_message(code),
+		     asked != nullptr ? "; SIMDJSON_FORCE_IMPLEMENTATION asks for " : "",
+		     asked != nullptr ? asked : "");
 	std::abort();
 }
 
@@ -414,8 +418,11 @@ struct mr_json_reader *mr_json_reader_new(size_t max_bytes)
 {
 	assert(max_bytes <= MR_JSON_BYTES_MAX);
 	auto *parser = new (std::nothrow) simdjson::dom::parser();
-	if (parser == nullptr || parser->allocate(max_bytes + 1, MR_JSON_DEPTH) != 0)
-		out_of_memory();
+	if (parser == nullptr)
+		no_parser(simdjson::MEMALLOC);
+	simdjson::error_code code = parser->allocate(max_bytes + 1, MR_JSON_DEPTH);
+	if (code != simdjson::SUCCESS)
+		no_parser(code);
 	auto *reader = static_cast<mr_json_reader *>(mr_calloc(1, sizeof(mr_json_reader)));
 	reader->max_bytes = max_bytes;
 	reader->parser = parser;
@@ -439,7 +446,7 @@ enum mr_err mr_json_read(struct mr_json_reader *reader, struct mr_slice doc,
 	auto &parser = *static_cast<simdjson::dom::parser *>(reader->parser);
 	simdjson::error_code code = parser.parse(doc.at, doc.len, false).error();
 	if (code == simdjson::MEMALLOC)
-		out_of_memory();
+		no_parser(code);
 	if (code != simdjson::SUCCESS)
 		return refuse(doc, code, error);
 	reader->tape = parser.doc.tape.get();

@@ -86,6 +86,13 @@ class Limits(Base):
             self.assertEqual(mr.socket_directories(self.place.run), [])
 
 
+    def test_a_processor_without_code(self):
+        """What simdjson has no code for is said, and not taken for a lack of memory."""
+        status, found, said = self.scan(self.records, environment={"SIMDJSON_FORCE_IMPLEMENTATION": "abacus"})
+        self.assertEqual((status, found), (1, []), said)
+        self.assertRegex(said, "no JSON parser: .*implementation.*SIMDJSON_FORCE_IMPLEMENTATION asks for abacus")
+
+
 class Places(Base):
     def test_no_temporary_directory(self):
         status, found, said = self.scan(self.records, environment={"TMPDIR": "/nonexistent"})
