@@ -135,6 +135,21 @@ static inline struct mr_slice mr_decimal_int(int64_t number, char *room)
 	return mr_decimal(number < 0 ? 0 - (uint64_t)number : (uint64_t)number, number < 0, room);
 }
 
+/* 8-4-4-4-12 hexadecimal digits: a GUID, or UUID, in its common form. */
+static inline bool mr_text_is_guid(struct mr_slice text)
+{
+	if (text.len != 36)
+		return false;
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.at[i];
+		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+		bool hex = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+		if (dash ? c != '-' : !hex)
+			return false;
+	}
+	return true;
+}
+
 /* Parse a whole signed decimal integer; false where it is anything else or does not fit. */
 bool mr_parse_int64(struct mr_slice text, int64_t *out);
 

@@ -18,6 +18,8 @@
 
 struct sigma_placeholders {
 	struct sigma_yaml *map; /* name: [values]; NULL where none are configured */
+	struct mr_slice file;
+	bool *used; /* of each name: a rule asks for it */
 };
 
 struct sigma_view; /* how one set of record kinds sees a rule: sigma_mapping.h */
@@ -147,6 +149,8 @@ bool sigma_placeholders_fill(struct sigma_scope *scope, const struct sigma_yaml 
 /* Reads the file. MR_CONFIG, MR_IO. */
 enum mr_err sigma_placeholders_read(struct sigma_builder *load, const char *path,
 				    struct mr_error *error);
+/* When all rules are compiled: warns of names that none of them uses. */
+void sigma_placeholders_lint(struct sigma_builder *load);
 
 /* Encodings: sigma_encode.c. */
 enum sigma_utf16 { SIGMA_UTF8, SIGMA_UTF16LE, SIGMA_UTF16BE, SIGMA_UTF16BOM };
@@ -215,12 +219,17 @@ void sigma_sources_add(struct mr_arena *arena, struct sigma_sources *sources,
 
 /* Title, id, level and the rest into source->rule. */
 bool sigma_meta_read(struct sigma_scope *scope, struct sigma_source *source);
-/* When correlations are linked: warns of alerts without severity, and of a severity without alerts.
- */
-void sigma_level_lint(struct sigma_builder *load, const struct sigma_source *source);
 /* A text of the document's map, empty where it is missing; what is no text is warned of. */
 struct mr_slice sigma_meta_text(struct sigma_scope *scope, const struct sigma_yaml *root,
 				const char *key);
+
+/* ---- metadata that is surely wrong: sigma_lint.c ---- */
+
+/* When it is read. */
+void sigma_meta_lint(struct sigma_scope *scope, const struct sigma_source *source);
+/* When correlations are linked: warns of alerts without severity, and of a severity without alerts.
+ */
+void sigma_level_lint(struct sigma_builder *load, const struct sigma_source *source);
 
 /* ---- logsources: sigma_logsource.c ---- */
 

@@ -335,6 +335,7 @@ static void make_set(struct loading *load)
 		index += !source->refused;
 	}
 	sigma_filters_lint(&load->builder, &load->filters);
+	sigma_placeholders_lint(&load->builder);
 	sigma_correlations_link(&load->builder, &load->correlations);
 	struct mr_catalog *catalog = &set->catalog;
 	size_t most = load->detections.count + (size_t)load->correlations.count + 1;

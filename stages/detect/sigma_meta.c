@@ -1,7 +1,7 @@
 /* sigma_meta.c - what a document says of itself: title, level, tags and the rest.
  *
- * Called by sigma_load.c. Without title or logsource a rule is refused; other faults are warnings.
- */
+ * Called by sigma_load.c. Without title or logsource a rule is refused; other faults are warnings,
+ * here of what cannot be taken, in sigma_lint.c of what can. */
 #include "sigma_build.h"
 
 void sigma_sources_add(struct mr_arena *arena, struct sigma_sources *sources,
@@ -73,62 +73,6 @@ static enum mr_level level_of(struct sigma_scope *scope, const struct sigma_yaml
 	return MR_LEVEL_NONE;
 }
 
-/* Only told: a deprecated or unsupported rule works like any other. */
-static void check_status(struct sigma_scope *scope, const struct sigma_yaml *root,
-			 struct mr_slice status)
-{
-	static const char *const names[] = {"",           "stable",     "test", "experimental",
-					    "deprecated", "unsupported"};
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		if (mr_slice_eq(status, mr_slice(names[i])))
-			return;
-	}
-	sigma_warn(scope, SIGMA_AT(sigma_yaml_get(root, "status")),
-		   "\"%.*s\" is no status: stable, test, experimental, deprecated or unsupported",
-		   SIGMA_SHOW(status));
-}
-
-/* Any other key is allowed in a rule, but one that is nearly one of these is a slip. */
-static void lint_keys(struct sigma_scope *scope, const struct sigma_yaml *root)
-{
-	static const char *const known[] = {
-	    "title",       "id",       "name",   "related",        "taxonomy",  "status",
-	    "author",      "license",  "date",   "references",     "modified",  "description",
-	    "logsource",   "level",    "fields", "falsepositives", "detection", "tags",
-	    "correlation", "generate", "filter", "scope",          "action"};
-	const size_t count = sizeof known / sizeof *known;
-	for (uint32_t i = 0; i < root->count; i++) {
-		struct mr_slice key = root->keys[i]->text;
-		size_t k = 0;
-		while (k < count && !mr_slice_eq(key, mr_slice(known[k])))
-			k++;
-		const char *meant = k < count ? NULL : mr_text_nearest(key, known, count);
-		if (meant != NULL)
-			sigma_warn(scope, SIGMA_AT(root->keys[i]),
-				   "\"%.*s\" is left out; is \"%s\" meant?", SIGMA_SHOW(key),
-				   meant);
-	}
-}
-
-/* Tags of other name spaces are anybody's, but one that is nearly ATT&CK's is a slip. */
-static void lint_tags(struct sigma_scope *scope, const struct sigma_yaml *root,
-		      const struct mr_texts *tags)
-{
-	static const char *const known[] = {"attack"};
-	for (uint32_t i = 0; i < tags->count; i++) {
-		struct mr_slice tag = tags->items[i];
-		const char *dot = memchr(tag.at, '.', tag.len);
-		struct mr_slice space = {tag.at, dot == NULL ? 0 : (size_t)(dot - tag.at)};
-		struct mr_slice rest = {tag.at + space.len, tag.len - space.len};
-		if (!mr_fold_eq(space, mr_slice(known[0])) &&
-		    mr_text_nearest(space, known, 1) != NULL)
-			sigma_warn(scope, SIGMA_AT(sigma_yaml_get(root, "tags")),
-				   "the tag \"%.*s\" names no technique or tactic; is \"%s%.*s\" "
-				   "meant?",
-				   SIGMA_SHOW(tag), known[0], SIGMA_SHOW(rest));
-	}
-}
-
 static void read_shown(struct sigma_scope *scope, const struct sigma_yaml *root,
 		       struct mr_texts *out)
 {
@@ -141,21 +85,6 @@ static void read_shown(struct sigma_scope *scope, const struct sigma_yaml *root,
 	}
 	for (uint32_t i = 0; i < out->count; i++)
 		sigma_name_lint(scope, SIGMA_AT(list), out->items[i]);
-}
-
-void sigma_level_lint(struct sigma_builder *load, const struct sigma_source *source)
-{
-	const struct sigma_yaml *root = source->root;
-	const struct sigma_yaml *level = sigma_yaml_get(root, "level");
-	struct sigma_scope scope = {
-	    .load = load, .arena = load->arena, .file = source->file, .id = source->id};
-	if (source->rule.alerts && (level == NULL || level->type == SIGMA_YAML_NULL))
-		sigma_warn(&scope, SIGMA_AT(root),
-			   "\"level\" is missing: the severity of its alerts is Unknown");
-	if (!source->rule.alerts && source->rule.level >= MR_LEVEL_MEDIUM)
-		sigma_warn(&scope, SIGMA_AT(level),
-			   "a correlation names the rule, so that it makes no alert of its own; "
-			   "`generate: true` in the correlation lets it");
 }
 
 bool sigma_meta_read(struct sigma_scope *scope, struct sigma_source *source)
@@ -171,7 +100,6 @@ bool sigma_meta_read(struct sigma_scope *scope, struct sigma_source *source)
 	rule->description = sigma_meta_text(scope, root, "description");
 	rule->author = sigma_meta_text(scope, root, "author");
 	rule->status = sigma_meta_text(scope, root, "status");
-	check_status(scope, root, rule->status);
 	rule->date = sigma_meta_text(scope, root, "date");
 	rule->modified = sigma_meta_text(scope, root, "modified");
 	rule->license = sigma_meta_text(scope, root, "license");
@@ -184,7 +112,6 @@ bool sigma_meta_read(struct sigma_scope *scope, struct sigma_source *source)
 	if (rule->kind == MR_RULE_DETECTION)
 		read_shown(scope, root, &rule->shown);
 	source->name = rule->name;
-	lint_keys(scope, root);
-	lint_tags(scope, root, &rule->tags);
+	sigma_meta_lint(scope, source);
 	return true;
 }

@@ -1,7 +1,7 @@
 /* sigma_placeholder.c - `%name%` under `expand`, and the file that gives the values.
  *
- * Called by sigma_load.c (the file) and sigma_value.c (a value). A placeholder without value is no
- * fault: the scope remembers it and the rule becomes inactive. */
+ * Called by sigma_load.c (the file: read, lint) and sigma_value.c (a value). A placeholder without
+ * value is no fault: the scope remembers it and the rule becomes inactive. */
 #include "sigma_build.h"
 #include "sigma_file.h"
 
@@ -26,16 +26,28 @@ static size_t placeholder_at(struct mr_slice text, size_t at)
 /* The list of a placeholder; NULL where it has no value. */
 static struct sigma_yaml *find_values(const struct sigma_builder *load, struct mr_slice name)
 {
-	const struct sigma_yaml *map = load->placeholders.map;
+	const struct sigma_placeholders *placeholders = &load->placeholders;
+	const struct sigma_yaml *map = placeholders->map;
 
 	if (map == NULL)
 		return NULL;
-	for (uint32_t at = 0; at < map->count; at++)
-		if (mr_slice_eq(map->keys[at]->text, name))
-			return map->items[at]->kind == SIGMA_YAML_LIST && map->items[at]->count == 0
-				   ? NULL
-				   : map->items[at];
+	for (uint32_t at = 0; at < map->count; at++) {
+		struct sigma_yaml *values = map->items[at];
+		if (!mr_slice_eq(map->keys[at]->text, name))
+			continue;
+		placeholders->used[at] = true;
+		return values->kind == SIGMA_YAML_LIST && values->count == 0 ? NULL : values;
+	}
 	return NULL;
+}
+
+static void miss(struct sigma_scope *scope, const struct sigma_yaml *value, struct mr_slice name)
+{
+	if (scope->missing.len > 0)
+		return;
+	scope->missing = name;
+	scope->missing_at.line = value->line;
+	scope->missing_at.column = value->column;
 }
 
 static struct sigma_filled with_piece(struct mr_arena *arena, const struct sigma_filled *filled,
@@ -88,6 +100,8 @@ bool sigma_placeholders_fill(struct sigma_scope *scope, const struct sigma_yaml 
 	struct sigma_filled *all = mr_arena_alloc(scope->arena, sizeof(*all));
 	uint32_t count = 1, found = 0;
 	size_t plain = 0;
+	bool lacks =
+	    false; /* a value: the others are looked up all the same, so that they are used */
 
 	all[0] = (struct sigma_filled){0};
 	for (size_t at = 0; at < text.len;) {
@@ -102,23 +116,20 @@ bool sigma_placeholders_fill(struct sigma_scope *scope, const struct sigma_yaml 
 		struct mr_slice name = {text.at + at + 1, len - 2};
 		const struct sigma_yaml *list = find_values(scope->load, name);
 		if (list == NULL) {
-			if (scope->missing.len == 0) {
-				scope->missing = name;
-				scope->missing_at.line = value->line;
-				scope->missing_at.column = value->column;
-			}
-			*count_out = 0;
-			return true;
+			miss(scope, value, name);
+			lacks = true;
+		} else if (!lacks) {
+			add_plain(scope, all, count,
+				  (struct mr_slice){text.at + plain, at - plain});
+			if (!multiply(scope, value, list, &all, &count))
+				return false;
 		}
-		add_plain(scope, all, count, (struct mr_slice){text.at + plain, at - plain});
-		if (!multiply(scope, value, list, &all, &count))
-			return false;
 		at += len;
 		plain = at;
 	}
 	add_plain(scope, all, count, (struct mr_slice){text.at + plain, text.len - plain});
 	*out = all;
-	*count_out = count;
+	*count_out = lacks ? 0 : count;
 	return true;
 }
 
@@ -180,6 +191,27 @@ enum mr_err sigma_placeholders_read(struct sigma_builder *load, const char *path
 	if (documents.count > 1)
 		return mr_error_set(error, MR_CONFIG, "%s: a placeholder file holds one document",
 				    path);
-	load->placeholders.map = root;
+	load->placeholders = (struct sigma_placeholders){
+	    .map = root,
+	    .file = {mr_arena_copy(load->arena, path, strlen(path)), strlen(path)},
+	    .used = mr_arena_alloc(load->arena, root->count + 1u)};
+	memset(load->placeholders.used, 0, root->count);
 	return check_values(path, root, error);
+}
+
+/* What is refused is not read to its end, so nobody knows what it would use. */
+void sigma_placeholders_lint(struct sigma_builder *load)
+{
+	const struct sigma_placeholders *placeholders = &load->placeholders;
+	struct sigma_scope scope = {
+	    .load = load, .arena = load->arena, .file = placeholders->file, .id = {"", 0}};
+
+	if (placeholders->map == NULL || load->set->refused.count > 0)
+		return;
+	for (uint32_t at = 0; at < placeholders->map->count; at++) {
+		const struct sigma_yaml *name = placeholders->map->keys[at];
+		if (!placeholders->used[at])
+			sigma_warn(&scope, SIGMA_AT(name), "no rule uses the placeholder %%%.*s%%",
+				   SIGMA_SHOW(name->text));
+	}
 }

@@ -260,20 +260,6 @@ static void put_domain(const struct mr_view *view, mr_field to, struct mr_slice 
 	put_text(view, to, (struct mr_slice){at + 1, text.len - (size_t)(at + 1 - text.at)});
 }
 
-static bool is_guid(struct mr_slice text)
-{
-	if (text.len != 36)
-		return false;
-	for (size_t i = 0; i < text.len; i++) {
-		char c = text.at[i];
-		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-		bool hex = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
-		if (dash ? c != '-' : !hex)
-			return false;
-	}
-	return true;
-}
-
 /* `prefix` is folded. */
 static void put_id_of(const struct mr_view *view, mr_field to, struct mr_slice text,
 		      struct mr_slice prefix)
@@ -281,7 +267,7 @@ static void put_id_of(const struct mr_view *view, mr_field to, struct mr_slice t
 	if (text.len <= prefix.len || !mr_fold_eq((struct mr_slice){text.at, prefix.len}, prefix))
 		return;
 	struct mr_slice id = {text.at + prefix.len, text.len - prefix.len};
-	if (is_guid(id))
+	if (mr_text_is_guid(id))
 		put_text(view, to, id);
 }
 
@@ -397,7 +383,7 @@ static void put_one(const struct mr_view *view, const struct compiled *row, stru
 		put_if(looks_like_person(text), view, row->to, text);
 		break;
 	case MR_HOW_GUID:
-		put_if(is_guid(text), view, row->to, text);
+		put_if(mr_text_is_guid(text), view, row->to, text);
 		break;
 	case MR_HOW_PRINCIPAL:
 		put_id_of(view, row->to, text, MR_SLICE("serviceprincipal_"));

@@ -156,6 +156,8 @@ class Files(unittest.TestCase):
             self.assertEqual(list(note), ["file", "line", "column", "id", "reason"])
             self.assertEqual([type(value) for value in note.values()], [str, int, int, str, str])
         self.assertEqual(done.returncode, 1 if report["refused"] else 0)
+        # The ids of most rules here are short.
+        report["warnings"] = [note for note in report["warnings"] if "is no UUID" not in note["reason"]]
         return report
 
     def scan(self, records, *rules):
@@ -331,7 +333,8 @@ class Files(unittest.TestCase):
     def test_odd_metadata_is_told(self):
         path = self.write("a.yml", rule("a", more="status: fine\nlevel: severe\n"))
         report = self.check(path)
-        self.assertEqual([(note["line"], note["column"], note["reason"].split(":")[0]) for note in report["warnings"]],
+        self.assertEqual(sorted((note["line"], note["column"], note["reason"].split(":")[0])
+                                for note in report["warnings"]),
                          [(3, 9, "\"fine\" is no status"), (4, 8, "\"severe\" is no level")])
         self.assertEqual(report["rules"], 1)
         slips = rule("a", more="levle: high\nTags: [x]\ncustom: 1\nowner: me\n")
@@ -350,7 +353,7 @@ class Files(unittest.TestCase):
         tags = "tags: [attack.t1110, Attack.impact, attck.t1078.004, detection.threat-hunting, attac, car.2013]\n"
         path = self.write("a.yml", rule("a", more="level: low\n" + tags))
         self.assertEqual([(note["line"], note["column"], note["reason"]) for note in self.check(path)["warnings"]],
-                         [(4, 7, 'the tag "attck.t1078.004" names no technique or tactic; '
+                         [(4, 37, 'the tag "attck.t1078.004" names no technique or tactic; '
                                  'is "attack.t1078.004" meant?')])
 
     def test_severity_without_alerts_is_told(self):

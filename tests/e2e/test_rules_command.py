@@ -9,16 +9,18 @@ import unittest
 PROGRAM = os.environ["MILLRACE"]
 ROOT = os.environ["MILLRACE_ROOT"]
 
-GOOD = """title: Good
-id: good
-logsource: {product: m365, service: audit}
+GOOD_ID = "3f0f8a4e-6c1d-4b7a-9e2f-5d8c7b6a4f31"
+GOOD = f"""title: Good
+id: {GOOD_ID}
+logsource: {{product: m365, service: audit}}
 level: high
-detection: {s: {Operation: x}, condition: s}
+detection: {{s: {{Operation: x}}, condition: s}}
 """
-BAD = """title: Bad
-id: bad
-logsource: {product: m365, service: audit}
-detection: {s: {Operation: x}, condition: s and t}
+BAD_ID = "b2b5c1f0-0d8e-4c55-8a43-1f4b6f3e9d20"
+BAD = f"""title: Bad
+id: {BAD_ID}
+logsource: {{product: m365, service: audit}}
+detection: {{s: {{Operation: x}}, condition: s and t}}
 """
 INACTIVE = """title: Inactive
 id: inactive
@@ -54,7 +56,7 @@ class Rules(unittest.TestCase):
         self.assertEqual(report, {"files": 2, "rules": 1, "correlations": 0, "filters": 0, "inactive": [],
                                   "warnings": []})
         self.assertEqual([(note["file"], note["line"], note["column"], note["id"]) for note in refused],
-                         [(bad, 4, 49, "bad")])
+                         [(bad, 4, 49, BAD_ID)])
         self.assertIn('"t" is not in this detection', refused[0]["reason"])
         text = rules("check", self.folder.name)
         self.assertEqual(text.returncode, 1)
@@ -65,24 +67,44 @@ class Rules(unittest.TestCase):
         result = rules("check", "--json", path)
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(json.loads(result.stdout)["inactive"], ["inactive"])
-        values = self.write("values", "ops: [a, b]\n")
+        values = self.write("values", "ops: [a, b]\nothers: c\n")
         result = rules("check", "--json", "--placeholders", values, path)
-        self.assertEqual((result.returncode, json.loads(result.stdout)["inactive"]), (0, []))
+        report = json.loads(result.stdout)
+        self.assertEqual((result.returncode, report["inactive"]), (0, []))
+        self.assertIn({"file": values, "line": 2, "column": 1, "id": "",
+                       "reason": "no rule uses the placeholder %others%"}, report["warnings"])
         self.assertEqual(rules("check", "--placeholders", values + "x", path).returncode, 2)
 
     def test_list(self):
         path = self.write("good.yml", GOOD)
         result = rules("list", path)
-        self.assertEqual((result.returncode, result.stdout), (0, f"good\thigh\tdetection\tGood\t{path}\n"))
-        over = "title: Over\nid: over\ncorrelation: {type: temporal, rules: [good], timespan: 1h}\n"
+        self.assertEqual((result.returncode, result.stdout), (0, f"{GOOD_ID}\thigh\tdetection\tGood\t{path}\n"))
+        over = f"title: Over\nid: over\ncorrelation: {{type: temporal, rules: [{GOOD_ID}], timespan: 1h}}\n"
         for generate, mark in (("", " (base only)"), ("generate: true\n", "")):
             result = rules("list", path, self.write("over.yml", over + generate))
             self.assertEqual([line.split("\t")[2] for line in result.stdout.splitlines()],
                              ["detection" + mark, "temporal"])
         bad = self.write("bad.yml", "title: Bad\n")
         result = rules("list", path, bad)
-        self.assertEqual((result.returncode, result.stdout), (1, f"good\thigh\tdetection\tGood\t{path}\n"))
+        self.assertEqual((result.returncode, result.stdout), (1, f"{GOOD_ID}\thigh\tdetection\tGood\t{path}\n"))
         self.assertTrue(result.stderr.startswith(f"{bad}:1:1: refused: "), result.stderr)
+
+    def test_metadata(self):
+        """What a rule says of itself and is surely wrong: each once, at its place, in lines and in JSON."""
+        path = self.write("rule.yml", GOOD.replace(GOOD_ID, "good").replace("level", (
+            "date: 2024-02-30\nmodified: 2024/02/29\nstatus: fine\n"
+            "tags: [attack.t1078.004, attack.persistance, attack.t99]\nlevel")).replace("high", "severe"))
+        wanted = [(2, 5, '"good" is no UUID'), (4, 7, '"2024-02-30", which is no day'), (6, 9, '"fine" is no status'),
+                  (7, 26, '"attack.persistence" meant?'), (7, 46, '"attack.t99" is no tactic'), (8, 8, '"severe" is no')]
+        report = json.loads(rules("check", "--json", path).stdout)
+        told = sorted(report["warnings"], key=lambda note: (note["line"], note["column"]))
+        self.assertEqual([(note["file"], note["line"], note["column"], note["id"]) for note in told],
+                         [(path, line, column, "good") for line, column, _ in wanted])
+        for note, (_, _, words) in zip(told, wanted):
+            self.assertIn(words, note["reason"])
+        lines = rules("check", path).stdout.splitlines()
+        self.assertEqual(sorted(lines[:-1]),
+                         sorted(f"{path}:{note['line']}:{note['column']}: warning: {note['reason']}" for note in told))
 
     def test_own_rules(self):
         result = rules("check", "--json", os.path.join(ROOT, "rules"))

@@ -143,6 +143,23 @@ static inline char *rules_tree(const struct rules *rules, uint32_t n)
 	return out.data;
 }
 
+/* How many warnings have these words. */
+static inline uint32_t rules_told(const struct rules *rules, const char *words)
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < rules->set.warnings.count; i++) {
+		struct mr_slice reason = rules->set.warnings.items[i].reason;
+		count += memmem(reason.at, reason.len, words, strlen(words)) != NULL;
+	}
+	return count;
+}
+
+/* The warnings, but for those of the short ids that tests give their rules. */
+static inline uint32_t rules_warnings(const struct rules *rules)
+{
+	return rules->set.warnings.count - rules_told(rules, "is no UUID");
+}
+
 #define HEAD "title: t\nid: x\nlogsource: {}\ndetection:\n"
 
 /* A detection's lines, indented by one, and what they become. */

@@ -49,7 +49,7 @@ static void metadata(void **state)
 	assert_int_equal(rule->line, 1);
 	assert_true(rule->alerts);
 	assert_false(rule->inactive);
-	assert_int_equal(rules.set.warnings.count, 0);
+	assert_int_equal(rules_warnings(&rules), 0);
 	assert_int_equal(rules.set.files, 1);
 	assert_int_equal(rules.set.catalog.layers, 1);
 	rules_fini(&rules);
@@ -66,9 +66,71 @@ static void metadata_faults(void **state)
 	REFUSED("- a\n", 1, 1, "a list where a rule, a map, should stand");
 	load(&rules,
 	     "title: t\nlevel: severe\nlogsource: {}\ndetection: {s: {a: 1}, condition: s}\n");
-	assert_int_equal(rules.set.warnings.count, 1);
+	assert_int_equal(rules_warnings(&rules), 1);
 	assert_int_equal(rules.set.catalog.rules[0].id.len, 32);
 	rules_fini(&rules);
+}
+
+/* The one warning that a line of metadata gets, as "line:column: words"; NULL: none. */
+static void meta_is(int test_line, const char *meta, uint32_t line, uint32_t column,
+		    const char *words)
+{
+	struct rules rules;
+	char *text = mr_asprintf("title: t\nlogsource: {}\nlevel: low\n"
+				 "detection: {s: {a: 1}, condition: s}\n%s\n",
+				 meta);
+	load(&rules, text);
+	free(text);
+	assert_int_equal(rules.set.refused.count, 0);
+	if (rules.set.warnings.count != (words != NULL))
+		fail_msg("line %d: %u warnings of %s", test_line, rules.set.warnings.count, meta);
+	if (words != NULL) {
+		const struct sigma_note *note = &rules.set.warnings.items[0];
+		if (note->line != line || note->column != column || rules_told(&rules, words) != 1)
+			fail_msg("line %d: %u:%u: %.*s", test_line, note->line, note->column,
+				 (int)note->reason.len, note->reason.at);
+	}
+	rules_fini(&rules);
+}
+#define META_IS(...) meta_is(__LINE__, __VA_ARGS__)
+#define META_FITS(meta) meta_is(__LINE__, meta, 0, 0, NULL)
+
+static void metadata_slips(void **state)
+{
+	(void)state;
+	META_FITS("id: 6F0C2b9e-4d1a-4f57-9a53-0d6c1c3b7e21");
+	META_FITS("id: ''");
+	META_IS("id: 6f0c2b9e-4d1a-4f57-9a53-0d6c1c3b7e2", 5, 5, "no UUID");
+	META_IS("id: 6f0c2b9e-4d1a-4f57-9a53-0d6c1c3b7e2g", 5, 5, "no UUID");
+	META_FITS("status: unsupported");
+	META_IS("status: stabel", 5, 9, "\"stabel\" is no status");
+	META_FITS("date: 2024-02-29\nmodified: 2024/12/31");
+	META_FITS("date: ''\nmodified: 2024-02-29T23:59:59Z");
+	META_IS("date: 2024-02-30", 5, 7, "\"date\" is \"2024-02-30\", which is no day");
+	META_IS("modified: 2023/02/29", 5, 11, "\"modified\" is \"2023/02/29\"");
+	META_IS("date: 2024-13-01", 5, 7, "no day");
+	META_IS("date: 2024-1-01", 5, 7, "no day");
+	META_IS("date: 20240101", 5, 7, "no day");
+	META_IS("date: 2024/01-02", 5, 7, "no day");
+	META_IS("date: last summer, as far as anybody who was there remembers", 5, 7, "no day");
+}
+
+static void metadata_tags(void **state)
+{
+	(void)state;
+	META_FITS("tags: [attack.t1110, attack.T1078.004, attack.g0016, ATTACK.S0154, attack]");
+	META_FITS("tags: [attack.initial-access, attack.initial_access, Attack.Impact]");
+	META_FITS("tags: [car.2013-05-002, cve.2024-1, tlp.red, detection.emerging-threats, null]");
+	META_IS("tags: {attack.x: 1}", 5, 7, "\"tags\" is a map");
+	META_IS("tags: attack.t123", 5, 7, "\"attack.t123\" is no tactic");
+	META_IS("tags: [x.y, attack.t1078.04]", 5, 13, "no technique");
+	META_IS("tags: [attack.t1078.0044]", 5, 8, "alerts leave it out");
+	META_IS("tags: ['attack.']", 5, 8, "\"attack.\" is no tactic");
+	META_IS("tags: [\"attack.\\01078\"]", 5, 8, "no tactic");
+	META_IS("tags: [attack.g16]", 5, 8, "no tactic");
+	META_IS("tags:\n  - attack.impact\n  - attack.persistance", 7, 5,
+		"is \"attack.persistence\" meant?");
+	META_IS("tags: [attck.t1078.004]", 5, 8, "is \"attack.t1078.004\" meant?");
 }
 
 static void fields_to_show(void **state)
@@ -82,14 +144,14 @@ static void fields_to_show(void **state)
 	is_text(rule->shown.items[0], "A.b");
 	assert_int_equal(rule->shown_fields[0], mr_fields_find(rules.fields, MR_SLICE("a.B")));
 	assert_int_not_equal(rule->shown_fields[0], 0);
-	assert_int_equal(rules.set.warnings.count, 1); /* "actor.user.name" is meant */
+	assert_int_equal(rules_warnings(&rules), 1); /* "actor.user.name" is meant */
 	rules_fini(&rules);
 	load(&rules,
 	     "title: t\nlevel: low\nlogsource: {}\nfields: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9,\n"
 	     "  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28,\n"
 	     "  29, 30, 31, 32]\ndetection: {s: {a: 1}, condition: s}\n");
 	assert_int_equal(rules.set.catalog.rules[0].shown.count, MR_RULE_SHOWN_MAX);
-	assert_int_equal(rules.set.warnings.count, 1);
+	assert_int_equal(rules_warnings(&rules), 1);
 	rules_fini(&rules);
 }
 
@@ -131,13 +193,13 @@ static void filters(void **state)
 		load(&rules, text);
 		tree_is(&rules, 0, "(and a=#1 (not u~'x'))");
 		assert_int_equal(rules.set.catalog.filters, 1);
-		assert_int_equal(rules.set.warnings.count, 0);
+		assert_int_equal(rules_warnings(&rules), 0);
 		rules_fini(&rules);
 		free(text);
 	}
 	load(&rules, RULE("a", "{product: m365, service: audit}", "a: 1") FILTER("[a, b]", "s"));
 	tree_is(&rules, 0, "a=#1");
-	assert_int_equal(rules.set.warnings.count, 3); /* no `not`; a's logsource; no b */
+	assert_int_equal(rules_warnings(&rules), 3); /* no `not`; a's logsource; no b */
 	rules_fini(&rules);
 	REFUSED(RULE("a", "{}", "a: 1") FILTER("any", "not t"), 13, 17, "\"t\" is not in this");
 }
@@ -161,7 +223,7 @@ static void logsources(void **state)
 	assert_int_equal(rules.set.rules[2].kinds, 1u << MR_KIND_AZURE_ACTIVITY);
 	assert_int_equal(rules.set.rules[3].kinds, 1u << MR_KIND_AUDIT);
 	assert_int_equal(rules.set.rules[3].index, rules.set.rules[2].index);
-	assert_int_equal(rules.set.warnings.count, 1); /* nothing feeds windows */
+	assert_int_equal(rules_warnings(&rules), 1); /* nothing feeds windows */
 	rules_fini(&rules);
 }
 
@@ -281,6 +343,16 @@ static void mappings_of_field_references(void **state)
 	       "extendedproperties.useragent=workload)))))");
 }
 
+/* A placeholder file; its path is to be freed. */
+static char *make_values(const char *text)
+{
+	char *path = mr_strdup("/tmp/millrace-values-XXXXXX");
+	int fd = mkstemp(path);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+	return path;
+}
+
 static void placeholders(void **state)
 {
 	(void)state;
@@ -291,10 +363,7 @@ static void placeholders(void **state)
 	assert_true(rules.set.catalog.rules[0].inactive);
 	assert_int_equal(rules.set.rule_count, 0);
 	rules_fini(&rules);
-	char path[] = "/tmp/millrace-values-XXXXXX";
-	int fd = mkstemp(path);
-	assert_int_equal(write(fd, "x: [a, 'b*']\n", 13), 13);
-	close(fd);
+	char *path = make_values("x: [a, 'b*']\n");
 	rules_load(&rules, &text, 1, path);
 	unlink(path);
 	assert_int_equal(rules.err, MR_OK);
@@ -304,6 +373,39 @@ static void placeholders(void **state)
 	rules_load(&rules, &text, 1, path);
 	assert_int_equal(rules.err, MR_CONFIG);
 	rules_fini(&rules);
+	free(path);
+}
+
+/* Names that no rule uses are told once, where they stand; a filter uses them too, and so does a
+ * text whose other placeholder has no value. */
+static void unused_placeholders(void **state)
+{
+	(void)state;
+	struct rules rules;
+	char *path = make_values("a: 1\nb: 1\nempty: []\nc: 1\nd: [1]\n");
+	const char *texts[] = {
+	    RULE("a", "{}", "'F|expand': ['%gone%%a%', '%gone%%empty%']"),
+	    "title: f\nid: g\nlogsource: {}\nfilter: {rules: any, s: {'u|expand': '%c%'}, "
+	    "condition: not s}\n",
+	    "title: t\n"};
+	rules_load(&rules, texts, 1, path);
+	assert_int_equal(rules_told(&rules, "no rule uses the placeholder"), 3);
+	const struct sigma_note *note = &rules.set.warnings.items[rules.set.warnings.count - 1];
+	is_text(note->reason, "no rule uses the placeholder %d%");
+	is_text(note->file, path);
+	is_text(note->id, "");
+	assert_int_equal(note->line, 5);
+	assert_int_equal(note->column, 1);
+	rules_fini(&rules);
+	rules_load(&rules, texts, 2, path);
+	assert_int_equal(rules_told(&rules, "no rule uses the placeholder"), 2);
+	rules_fini(&rules);
+	rules_load(&rules, texts, 3, path); /* who knows what the last would have used */
+	assert_int_equal(rules.set.refused.count, 1);
+	assert_int_equal(rules_told(&rules, "no rule uses the placeholder"), 0);
+	rules_fini(&rules);
+	unlink(path);
+	free(path);
 }
 
 static void paths(void **state)
@@ -375,6 +477,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(metadata),
 	    cmocka_unit_test(metadata_faults),
+	    cmocka_unit_test(metadata_slips),
+	    cmocka_unit_test(metadata_tags),
 	    cmocka_unit_test(fields_to_show),
 	    cmocka_unit_test(actions),
 	    cmocka_unit_test(filters),
@@ -384,6 +488,7 @@ int main(void)
 	    cmocka_unit_test(mappings_of_missing_fields),
 	    cmocka_unit_test(mappings_of_field_references),
 	    cmocka_unit_test(placeholders),
+	    cmocka_unit_test(unused_placeholders),
 	    cmocka_unit_test(paths),
 	    cmocka_unit_test(hostile),
 	    cmocka_unit_test(nul_bytes),

@@ -53,7 +53,7 @@ static double seconds_for(unsigned count)
 	assert_int_equal(sigma_load(paths, 1, NULL, rules.fields, &rules.set, &rules.error), MR_OK);
 	double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
 	assert_int_equal(rules.set.refused.count, 0);
-	assert_int_equal(rules.set.warnings.count, 0);
+	assert_int_equal(rules_warnings(&rules), 0);
 	assert_int_equal(rules.set.catalog.detections, count);
 	assert_int_equal(rules.set.catalog.correlations, count / 10);
 	assert_int_equal(rules.set.catalog.filters, count / 10);

@@ -1,0 +1,170 @@
+/* sigma_lint.c - what a document says of itself that is surely wrong, or surely without effect.
+ *
+ * Called by sigma_meta.c, and by sigma_load.c when correlations are linked. All are warnings: the
+ * rule works without it. */
+#include "engine_value.h"
+#include "sigma_build.h"
+
+#include "millrace/attack.h"
+
+/* An id that is none makes no trouble here, but whoever shares the rule has to give it one. */
+static void lint_id(struct sigma_scope *scope, const struct sigma_yaml *id)
+{
+	if (id == NULL || id->kind != SIGMA_YAML_SCALAR || id->type == SIGMA_YAML_NULL)
+		return;
+	if (id->text.len > 0 && !mr_text_is_guid(id->text))
+		sigma_warn(scope, SIGMA_AT(id),
+			   "the id \"%.*s\" is no UUID, such as "
+			   "6f0c2b9e-4d1a-4f57-9a53-0d6c1c3b7e21",
+			   SIGMA_SHOW(id->text));
+}
+
+/* Only told: a deprecated or unsupported rule works like any other. */
+static void lint_status(struct sigma_scope *scope, const struct sigma_yaml *root,
+			struct mr_slice status)
+{
+	static const char *const names[] = {"",           "stable",     "test", "experimental",
+					    "deprecated", "unsupported"};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		if (mr_slice_eq(status, mr_slice(names[i])))
+			return;
+	}
+	sigma_warn(scope, SIGMA_AT(sigma_yaml_get(root, "status")),
+		   "\"%.*s\" is no status: stable, test, experimental, deprecated or unsupported",
+		   SIGMA_SHOW(status));
+}
+
+/* Sigma once wrote 2024/02/29; a time behind the date does no harm. */
+static bool is_date(struct mr_slice text)
+{
+	char copy[MR_TIME_TEXT];
+	int64_t time_us;
+	if (text.len > sizeof copy)
+		return false;
+	memcpy(copy, text.at, text.len);
+	if (text.len >= 10 && copy[4] == '/' && copy[7] == '/')
+		copy[4] = copy[7] = '-';
+	return engine_time_read((struct mr_slice){copy, text.len}, &time_us);
+}
+
+static void lint_date(struct sigma_scope *scope, const struct sigma_yaml *root, const char *key,
+		      struct mr_slice text)
+{
+	if (text.len > 0 && !is_date(text))
+		sigma_warn(scope, SIGMA_AT(sigma_yaml_get(root, key)),
+			   "\"%s\" is \"%.*s\", which is no day of the calendar, written as "
+			   "2024-02-29",
+			   key, SIGMA_SHOW(text));
+}
+
+/* Any other key is allowed in a rule, but one that is nearly one of these is a slip. */
+static void lint_keys(struct sigma_scope *scope, const struct sigma_yaml *root)
+{
+	static const char *const known[] = {
+	    "title",       "id",       "name",   "related",        "taxonomy",  "status",
+	    "author",      "license",  "date",   "references",     "modified",  "description",
+	    "logsource",   "level",    "fields", "falsepositives", "detection", "tags",
+	    "correlation", "generate", "filter", "scope",          "action"};
+	const size_t count = sizeof known / sizeof *known;
+	for (uint32_t i = 0; i < root->count; i++) {
+		struct mr_slice key = root->keys[i]->text;
+		size_t k = 0;
+		while (k < count && !mr_slice_eq(key, mr_slice(known[k])))
+			k++;
+		const char *meant = k < count ? NULL : mr_text_nearest(key, known, count);
+		if (meant != NULL)
+			sigma_warn(scope, SIGMA_AT(root->keys[i]),
+				   "\"%.*s\" is left out; is \"%s\" meant?", SIGMA_SHOW(key),
+				   meant);
+	}
+}
+
+/* "g0007", "s0154": groups and software, which Sigma's tags may name too. */
+static bool is_group_or_software(struct mr_slice word)
+{
+	char uid[MR_TECHNIQUE_UID];
+	char as_technique[5];
+	if (word.len != sizeof as_technique ||
+	    ((word.at[0] | 0x20) != 'g' && (word.at[0] | 0x20) != 's'))
+		return false;
+	memcpy(as_technique, word.at, sizeof as_technique);
+	as_technique[0] = 't';
+	return mr_technique_uid((struct mr_slice){as_technique, word.len}, uid) != 0;
+}
+
+/* What stands behind "attack.": alerts show tactics and techniques, and nothing else. */
+static void lint_attack(struct sigma_scope *scope, const struct sigma_yaml *at,
+			struct mr_slice word)
+{
+	static const char *const tactics[] = {
+#define X(tag, uid, name) tag,
+#include "millrace/tactic.def"
+#undef X
+	};
+	char uid[MR_TECHNIQUE_UID];
+	if (mr_technique_uid(word, uid) != 0 || mr_tactic_find(word) != NULL ||
+	    is_group_or_software(word))
+		return;
+	const char *meant = mr_text_nearest(word, tactics, sizeof tactics / sizeof *tactics);
+	sigma_warn(scope, SIGMA_AT(at),
+		   "the tag \"%.*s\" is no tactic of ATT&CK's enterprise matrix, and no technique, "
+		   "such as attack.t1078.004: alerts leave it out%s%s%s",
+		   SIGMA_SHOW(at->text), meant == NULL ? "" : "; is \"attack.",
+		   meant == NULL ? "" : meant, meant == NULL ? "" : "\" meant?");
+}
+
+/* Tags of other name spaces are anybody's, but one that is nearly ATT&CK's is a slip. */
+static void lint_tag(struct sigma_scope *scope, const struct sigma_yaml *at)
+{
+	static const char *const known[] = {"attack"};
+	struct mr_slice tag = at->text;
+	const char *dot = memchr(tag.at, '.', tag.len);
+	if (dot == NULL)
+		return;
+	struct mr_slice space = {tag.at, (size_t)(dot - tag.at)};
+	struct mr_slice rest = {dot, tag.len - space.len};
+	if (mr_fold_eq(space, mr_slice(known[0])))
+		lint_attack(scope, at, (struct mr_slice){dot + 1, rest.len - 1});
+	else if (mr_text_nearest(space, known, 1) != NULL)
+		sigma_warn(scope, SIGMA_AT(at),
+			   "the tag \"%.*s\" names no technique or tactic; is \"%s%.*s\" meant?",
+			   SIGMA_SHOW(tag), known[0], SIGMA_SHOW(rest));
+}
+
+static void lint_tags(struct sigma_scope *scope, const struct sigma_yaml *tags)
+{
+	if (tags == NULL || tags->kind == SIGMA_YAML_MAP)
+		return;
+	bool one = tags->kind == SIGMA_YAML_SCALAR;
+	for (uint32_t i = 0; i < (one ? 1 : tags->count); i++) {
+		const struct sigma_yaml *item = one ? tags : tags->items[i];
+		if (item->kind == SIGMA_YAML_SCALAR)
+			lint_tag(scope, item);
+	}
+}
+
+void sigma_meta_lint(struct sigma_scope *scope, const struct sigma_source *source)
+{
+	const struct sigma_yaml *root = source->root;
+	lint_id(scope, sigma_yaml_get(root, "id"));
+	lint_status(scope, root, source->rule.status);
+	lint_date(scope, root, "date", source->rule.date);
+	lint_date(scope, root, "modified", source->rule.modified);
+	lint_keys(scope, root);
+	lint_tags(scope, sigma_yaml_get(root, "tags"));
+}
+
+void sigma_level_lint(struct sigma_builder *load, const struct sigma_source *source)
+{
+	const struct sigma_yaml *root = source->root;
+	const struct sigma_yaml *level = sigma_yaml_get(root, "level");
+	struct sigma_scope scope = {
+	    .load = load, .arena = load->arena, .file = source->file, .id = source->id};
+	if (source->rule.alerts && (level == NULL || level->type == SIGMA_YAML_NULL))
+		sigma_warn(&scope, SIGMA_AT(root),
+			   "\"level\" is missing: the severity of its alerts is Unknown");
+	if (!source->rule.alerts && source->rule.level >= MR_LEVEL_MEDIUM)
+		sigma_warn(&scope, SIGMA_AT(level),
+			   "a correlation names the rule, so that it makes no alert of its own; "
+			   "`generate: true` in the correlation lets it");
+}
