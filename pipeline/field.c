@@ -23,7 +23,8 @@ static const struct {
 	const char *filled_by;
 } normalised[] = {
     [MR_F_NONE] = {"", false, "parse"},
-#define X(symbol, name, in_alert, filled_by, prose) [MR_F_##symbol] = {name, in_alert, #filled_by},
+#define X(symbol, name, word, in_alert, filled_by, prose)                                          \
+	[MR_F_##symbol] = {name, in_alert, #filled_by},
 #include "millrace/normalised.def"
 #undef X
 };

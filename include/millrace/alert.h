@@ -41,7 +41,7 @@ struct mr_alert {
 	bool has_time;
 	int64_t first_time_us; /* of the occurrences known */
 	int64_t last_time_us;
-	uint64_t event_count; /* distinct records */
+	uint64_t event_count; /* distinct records; of an event_count over correlations: alerts */
 	uint64_t value_count; /* distinct values, where the kind counts them; else 0 */
 	bool lower_bound;     /* the counts are at least this */
 	uint32_t evidence_count;

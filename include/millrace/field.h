@@ -15,7 +15,7 @@ typedef uint16_t mr_field; /* an id: 1 .. count - 1, 0 is none */
 
 enum mr_normalised {
 	MR_F_NONE,
-#define X(symbol, name, in_alert, filled_by, prose) MR_F_##symbol,
+#define X(symbol, name, word, in_alert, filled_by, prose) MR_F_##symbol,
 #include "millrace/normalised.def"
 #undef X
 	MR_F_NORMALISED_END /* ids from here on are native names */

@@ -16,10 +16,15 @@ static const struct {
     {MR_F_SESSION, MR_F_SESSION, {MR_F_SESSION}},
 };
 
+bool common_counts_alerts(const struct mr_rule *rule)
+{
+	return rule->kind == MR_RULE_CORRELATION && rule->layer > 0 &&
+	       mr_correlation_counts(rule->type) == MR_COUNTS_RECORDS;
+}
+
 bool common_is_whole(const struct mr_rule *rule, const struct mr_alert *alert)
 {
-	/* Over correlations the count may be one of alerts, not of records. */
-	bool counted = rule->layer == 0 && alert->event_count == alert->evidence_count;
+	bool counted = !common_counts_alerts(rule) && alert->event_count == alert->evidence_count;
 	return (alert->evidence_count < MR_EVIDENCE_MAX || counted) && !alert->lower_bound;
 }
 

@@ -16,6 +16,9 @@ struct common {
 /* Texts are borrowed from the alert. Says nothing where there is no evidence. */
 void common_find(const struct mr_rule *rule, const struct mr_alert *alert, struct common *out);
 
+/* Whether the alert's count is one of the alerts of the rules that its rule is over, not of
+ * records: an event_count over correlations. A match of a detection among those is an alert too. */
+bool common_counts_alerts(const struct mr_rule *rule);
 /* Whether the evidence is surely all there is. */
 bool common_is_whole(const struct mr_rule *rule, const struct mr_alert *alert);
 /* Whether a text, in any case, is one of the group key's. */

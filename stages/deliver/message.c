@@ -5,6 +5,7 @@
 #include <assert.h>
 
 #include "common.h"
+#include "words.h"
 
 #define SHORT_BYTES 160 /* of one name in a sentence */
 #define NAMES_MAX 3     /* of one list in a sentence */
@@ -58,11 +59,19 @@ static struct mr_slice first_of(const struct mr_evidence *evidence, const mr_fie
 	return text;
 }
 
+static bool is_application(const struct mr_evidence *evidence)
+{
+	return says(evidence, MR_F_ACTOR_TYPE, "ServicePrincipal");
+}
+
 static struct mr_slice name_of_actor(const struct mr_evidence *evidence)
 {
-	static const mr_field fields[] = {MR_F_ACTOR_FULL_NAME, MR_F_ACTOR_NAME, MR_F_APP_NAME,
-					  MR_F_ACTOR_UID,       MR_F_APP_UID,    MR_F_NONE};
-	return first_of(evidence, fields);
+	static const mr_field user[] = {MR_F_ACTOR_FULL_NAME, MR_F_ACTOR_NAME, MR_F_APP_NAME,
+					MR_F_ACTOR_UID,       MR_F_APP_UID,    MR_F_NONE};
+	static const mr_field application[] = {MR_F_ACTOR_FULL_NAME, MR_F_APP_NAME,
+					       MR_F_ACTOR_NAME,      MR_F_APP_UID,
+					       MR_F_ACTOR_UID,       MR_F_NONE};
+	return first_of(evidence, is_application(evidence) ? application : user);
 }
 
 static void put_who(struct mr_buf *out, const struct mr_evidence *evidence)
@@ -103,7 +112,8 @@ struct question {
 	const char *one, *several; /* before what is named */
 	const char *noun, *nouns;
 	mr_field counted; /* a rule that counts this field's values counts the answers */
-	struct mr_slice (*answer)(const struct mr_evidence *);
+	struct mr_slice (*answer)(const struct mr_evidence *); /* the same for the same thing */
+	struct mr_slice (*name)(const struct mr_evidence *);   /* what `describe` surely says */
 	void (*describe)(struct mr_buf *, const struct mr_evidence *);
 };
 
@@ -112,11 +122,20 @@ static struct mr_slice answer_where(const struct mr_evidence *evidence)
 	return evidence_text(evidence, MR_F_SRC_IP);
 }
 
+/* An application has several names, one for each kind of record, and one id. */
 static struct mr_slice answer_who(const struct mr_evidence *evidence)
 {
-	static const mr_field fields[] = {MR_F_ACTOR_NAME, MR_F_APP_NAME, MR_F_ACTOR_UID,
-					  MR_F_APP_UID, MR_F_NONE};
-	return first_of(evidence, fields);
+	static const mr_field user[] = {MR_F_ACTOR_NAME, MR_F_APP_NAME, MR_F_ACTOR_UID,
+					MR_F_APP_UID, MR_F_NONE};
+	static const mr_field application[] = {MR_F_APP_UID, MR_F_APP_NAME, MR_F_ACTOR_NAME,
+					       MR_F_ACTOR_UID, MR_F_NONE};
+	return first_of(evidence, is_application(evidence) ? application : user);
+}
+
+static struct mr_slice name_who(const struct mr_evidence *evidence)
+{
+	struct mr_slice full = evidence_text(evidence, MR_F_ACTOR_FULL_NAME);
+	return full.len > 0 ? evidence_text(evidence, MR_F_ACTOR_NAME) : name_of_actor(evidence);
 }
 
 static struct mr_slice answer_target(const struct mr_evidence *evidence)
@@ -126,17 +145,28 @@ static struct mr_slice answer_target(const struct mr_evidence *evidence)
 	return first_of(evidence, fields);
 }
 
+/* Exchange names a thing by the forest and the organisation that hold it, and only then by itself.
+ */
 static void put_target(struct mr_buf *out, const struct mr_evidence *evidence)
 {
-	put(out, answer_target(evidence));
+	static const char host[] = "/Microsoft Exchange Hosted Organizations/";
+	struct mr_slice text = answer_target(evidence);
+	const char *end = text.at + text.len;
+	const char *at = memmem(text.at, text.len, host, sizeof(host) - 1);
+	if (at != NULL)
+		at = memchr(at + sizeof(host) - 1, '/', (size_t)(end - at) - (sizeof(host) - 1));
+	if (at != NULL && at + 1 < end)
+		text = (struct mr_slice){at + 1, (size_t)(end - at) - 1};
+	put(out, text);
 }
 
-static const struct question who = {"; by ",         "; in the name of ", "user", "users",
-				    MR_F_ACTOR_NAME, answer_who,          put_who};
-static const struct question where = {"; from ",   "; from ",    "address", "addresses",
-				      MR_F_SRC_IP, answer_where, put_where};
+static const struct question who = {"; by ",         "; in the name of ", "account", "accounts",
+				    MR_F_ACTOR_NAME, answer_who,          name_who,  put_who};
+static const struct question where = {"; from ",   "; from ",    "address",    "addresses",
+				      MR_F_SRC_IP, answer_where, answer_where, put_where};
 static const struct question target = {
-    "; on ", "; on ", "target", "targets", MR_F_RESOURCE_NAME, answer_target, put_target};
+    "; on ",       "; on ",       "target",  "targets", MR_F_RESOURCE_NAME,
+    answer_target, answer_target, put_target};
 
 /* The evidence that gives an answer first, up to NAMES_MAX; gives how many answers there are. */
 static uint32_t find_distinct(const struct mr_alert *alert, const struct question *question,
@@ -165,23 +195,43 @@ static bool counts(const struct mr_rule *rule, mr_field field)
 	return rule->fields.count == 1 && fields[0] == field;
 }
 
+/* What all records answer alike, or NULL. */
+static const struct mr_evidence *one_answer(const struct mr_rule *rule,
+					    const struct mr_alert *alert,
+					    const struct question *question)
+{
+	const struct mr_evidence *first[NAMES_MAX];
+	bool all_answer;
+	uint32_t count = find_distinct(alert, question, first, &all_answer);
+	if (count != 1 || !all_answer)
+		return NULL;
+	bool sure =
+	    common_is_whole(rule, alert) || common_in_key(alert, question->answer(first[0]));
+	return sure ? first[0] : NULL;
+}
+
+/* Between the parts of a list. */
+static const char *joint(uint32_t at, uint32_t count)
+{
+	return at == 0 ? "" : at + 1 < count ? ", " : " and ";
+}
+
 /* The answer where all records give the same; else how many there are and some of them, so that
  * nobody takes one victim for the one who did it. */
 static void put_answer(struct mr_buf *out, const struct mr_rule *rule, const struct mr_alert *alert,
 		       const struct question *question)
 {
 	const struct mr_evidence *first[NAMES_MAX];
+	const struct mr_evidence *one = one_answer(rule, alert, question);
 	bool all_answer;
 	uint64_t count = find_distinct(alert, question, first, &all_answer);
 	bool whole = common_is_whole(rule, alert) && all_answer;
-	if (count == 0)
-		return;
-	if (count == 1 && all_answer &&
-	    (whole || common_in_key(alert, question->answer(first[0])))) {
+	if (one != NULL) {
 		mr_buf_add_text(out, question->one);
-		question->describe(out, first[0]);
-		return;
+		question->describe(out, one);
 	}
+	if (one != NULL || count == 0)
+		return;
 	uint32_t shown = count < NAMES_MAX ? (uint32_t)count : NAMES_MAX;
 	if (counts(rule, question->counted) && alert->value_count >= count) {
 		count = alert->value_count;
@@ -191,7 +241,7 @@ static void put_answer(struct mr_buf *out, const struct mr_rule *rule, const str
 		      (unsigned long long)count, count == 1 ? question->noun : question->nouns,
 		      shown < count ? ", such as " : ": ");
 	for (uint32_t i = 0; i < shown; i++) {
-		mr_buf_add_text(out, i == 0 ? "" : "; ");
+		mr_buf_add_text(out, joint(i, shown));
 		question->describe(out, first[i]);
 	}
 }
@@ -237,24 +287,94 @@ static void put_deed(struct mr_buf *out, const struct mr_evidence *evidence)
 	}
 }
 
-static void put_how_often(struct mr_buf *out, const struct mr_rule *rule,
+static void put_word(struct mr_buf *out, const struct words *words)
+{
+	mr_buf_add_text(out, words->before);
+	put(out, words->text);
+}
+
+/* What was counted: records, or alerts of which rules. */
+static void put_counted(struct mr_buf *out, const struct mr_catalog *catalog,
+			const struct mr_rule *rule, const struct mr_alert *alert)
+{
+	const char *what = common_counts_alerts(rule) ? "alert" : "record";
+	uint32_t shown = rule->rule_count < NAMES_MAX ? rule->rule_count : NAMES_MAX;
+	mr_buf_printf(out, "%s%llu %s%s", alert->lower_bound ? "at least " : "",
+		      (unsigned long long)alert->event_count, what,
+		      alert->event_count == 1 ? "" : "s");
+	for (uint32_t i = 0; common_counts_alerts(rule) && i < shown; i++) {
+		mr_buf_add_text(out, i == 0 ? " of '" : joint(i, rule->rule_count));
+		mr_buf_add_text(out, i == 0 ? "" : "'");
+		put(out, catalog->rules[rule->rules[i]].title);
+		mr_buf_add_text(out, "'");
+	}
+	if (common_counts_alerts(rule) && shown < rule->rule_count)
+		mr_buf_printf(out, " and %u more rules", rule->rule_count - shown);
+}
+
+static void put_values_counted(struct mr_buf *out, const struct mr_rule *rule,
+			       const struct mr_alert *alert)
+{
+	const struct mr_texts *fields = &rule->fields;
+	size_t cut = 0;
+	mr_buf_printf(out, "%s%llu ", alert->lower_bound ? "at least " : "",
+		      (unsigned long long)alert->value_count);
+	if (alert->value_count > 1)
+		mr_buf_add_text(out, "different ");
+	if (fields->count == 1 && words_of_field(fields->items[0], NULL).is_word) {
+		struct words words = words_of_field(fields->items[0], NULL);
+		const char *plural = words_plural(words.text, &cut);
+		put_word(out, &words);
+		if (alert->value_count > 1) {
+			out->len -= cut;
+			mr_buf_add_text(out, plural);
+		}
+		return;
+	}
+	mr_buf_add_text(out, fields->count > 1 ? "combination" : "value");
+	mr_buf_add_text(out, alert->value_count == 1 ? "" : "s");
+	for (uint32_t i = 0; i < fields->count; i++) {
+		struct words words = words_of_field(fields->items[i], fields);
+		mr_buf_add_text(out, i == 0 ? " of " : joint(i, fields->count));
+		put_word(out, &words);
+	}
+}
+
+/* Whether one of the answers behind says this part of the key, with more beside it. */
+static bool is_answered(const struct mr_rule *rule, const struct mr_alert *alert,
+			struct mr_slice text)
+{
+	static const struct question *const questions[] = {&who, &target, &where};
+	for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++) {
+		const struct mr_evidence *one = one_answer(rule, alert, questions[i]);
+		if (one != NULL && mr_fold_eq(questions[i]->name(one), text))
+			return true;
+	}
+	return false;
+}
+
+static void put_how_often(struct mr_buf *out, const struct mr_catalog *catalog,
 			  const struct mr_alert *alert)
 {
-	const char *least = alert->lower_bound ? "at least " : "";
+	const struct mr_rule *rule = &catalog->rules[alert->rule];
+	const char *before = " for ";
 	/* Of many records only some are kept: the values, counted apart, then say more. */
 	bool records = !alert->lower_bound || alert->value_count <= alert->event_count;
 	if (records)
-		mr_buf_printf(out, "%s%llu record%s", least, (unsigned long long)alert->event_count,
-			      alert->event_count == 1 ? "" : "s");
+		put_counted(out, catalog, rule, alert);
 	if (alert->value_count > 0) {
-		mr_buf_printf(out, "%s%s%llu different ", records ? " with " : "", least,
-			      (unsigned long long)alert->value_count);
-		put(out, rule->fields.count > 0 ? rule->fields.items[0] : MR_SLICE("values"));
+		mr_buf_add_text(out, records ? " with " : "");
+		put_values_counted(out, rule, alert);
 	}
 	for (uint32_t i = 0; i < alert->key_count; i++) {
-		mr_buf_add_text(out, i == 0 ? " for " : ", ");
+		if (is_answered(rule, alert, alert->key[i]))
+			continue;
+		mr_buf_add_text(out, before);
+		before = ", ";
 		if (i < rule->group_by.count) {
-			put(out, rule->group_by.items[i]);
+			struct words words =
+			    words_of_field(rule->group_by.items[i], &rule->group_by);
+			put_word(out, &words);
 			mr_buf_add_text(out, " ");
 		}
 		put(out, alert->key[i]);
@@ -275,19 +395,35 @@ static void put_when(struct mr_buf *out, const struct mr_alert *alert)
 	}
 }
 
-/* A value that a record lays out over several lines stays in the sentence. */
+/* The text between the quotes of a JSON string that has no escapes, else the text itself. */
+static struct mr_slice unquoted(struct mr_slice text)
+{
+	if (text.len < 2 || text.at[0] != '"' || text.at[text.len - 1] != '"')
+		return text;
+	struct mr_slice inside = {text.at + 1, text.len - 2};
+	bool plain = memchr(inside.at, '"', inside.len) == NULL &&
+		     memchr(inside.at, '\\', inside.len) == NULL;
+	return plain ? inside : text;
+}
+
+/* A value that a record lays out over several lines stays in the sentence, without its layout. */
 static void put_on_one_line(struct mr_buf *out, struct mr_slice text)
 {
+	size_t to = out->len;
 	size_t from = out->len;
-	put(out, text);
-	for (size_t i = from; i < out->len; i++)
-		if (out->data[i] == '\n' || out->data[i] == '\r')
-			out->data[i] = ' ';
+	put(out, unquoted(text));
+	for (size_t i = from; i < out->len; i++) {
+		char c = out->data[i];
+		bool blank = c == ' ' || c == '\n' || c == '\r' || c == '\t';
+		if (!blank || to == from || out->data[to - 1] != ' ')
+			out->data[to++] = blank ? ' ' : c;
+	}
+	out->len = to;
 }
 
 /* The first values of a field, and a mark where there are more. */
 static void put_values(struct mr_buf *out, const struct mr_evidence *evidence, mr_field field,
-		       struct mr_slice name)
+		       const struct words *name)
 {
 	uint32_t count = 0;
 	for (uint32_t i = 0; i < evidence->field_count && count <= NAMES_MAX; i++) {
@@ -295,7 +431,7 @@ static void put_values(struct mr_buf *out, const struct mr_evidence *evidence, m
 			continue;
 		mr_buf_add_text(out, count == 0 ? "; " : ", ");
 		if (count == 0) {
-			put(out, name);
+			put_word(out, name);
 			mr_buf_add_text(out, ": ");
 		}
 		put_on_one_line(out, count < NAMES_MAX ? evidence->fields[i].text : MR_SLICE("…"));
@@ -307,8 +443,10 @@ static void put_values(struct mr_buf *out, const struct mr_evidence *evidence, m
 static void put_shown(struct mr_buf *out, const struct mr_rule *rule,
 		      const struct mr_evidence *evidence)
 {
-	for (uint32_t i = 0; i < rule->shown.count && i < SHOWN_MAX; i++)
-		put_values(out, evidence, rule->shown_fields[i], rule->shown.items[i]);
+	for (uint32_t i = 0; i < rule->shown.count && i < SHOWN_MAX; i++) {
+		struct words name = words_of_field(rule->shown.items[i], &rule->shown);
+		put_values(out, evidence, rule->shown_fields[i], &name);
+	}
 }
 
 void message_put(struct mr_buf *out, const struct mr_catalog *catalog, const struct mr_alert *alert)
@@ -319,7 +457,7 @@ void message_put(struct mr_buf *out, const struct mr_catalog *catalog, const str
 	if (rule->kind == MR_RULE_DETECTION && alert->evidence_count > 0) {
 		put_deed(out, &alert->evidence[0]);
 	} else {
-		put_how_often(out, rule, alert);
+		put_how_often(out, catalog, alert);
 		put_answer(out, rule, alert, &who);
 		put_answer(out, rule, alert, &target);
 		put_answer(out, rule, alert, &where);

@@ -286,7 +286,7 @@ static void put_count(struct mr_buf *out, uint64_t count)
 	json_uint(out, "count", count < INT32_MAX ? count : INT32_MAX); /* integer_t */
 }
 
-static void put_unmapped(struct mr_buf *out, const struct ocsf_rule *rule,
+static void put_unmapped(struct mr_buf *out, const struct ocsf_rule *rule, bool counts_alerts,
 			 const struct mr_alert *alert, const struct mr_buf *evidence)
 {
 	struct json_part unmapped = json_begin(out, "unmapped", '{');
@@ -297,7 +297,7 @@ static void put_unmapped(struct mr_buf *out, const struct ocsf_rule *rule,
 		json_text(out, NULL, alert->key[i]);
 	json_end(out, key);
 	json_int(out, "slot", alert->slot);
-	json_uint(out, "records", alert->event_count);
+	json_uint(out, counts_alerts ? "alerts" : "records", alert->event_count);
 	if (alert->value_count > 0)
 		json_uint(out, "values", alert->value_count);
 	json_bool(out, "lower_bound", alert->lower_bound);
@@ -339,7 +339,8 @@ void ocsf_put_alert(struct ocsf *ocsf, const struct mr_alert *alert, struct mr_b
 	mr_buf_add_text(&ocsf->evidence, "[");
 	ocsf_put_evidences(ocsf, alert, out, &ocsf->evidence);
 	put_metadata(out, rule, alert, id);
-	put_unmapped(out, rule, alert, &ocsf->evidence);
+	put_unmapped(out, rule, common_counts_alerts(&ocsf->catalog->rules[alert->rule]), alert,
+		     &ocsf->evidence);
 	json_end(out, line);
 	mr_buf_add_text(out, "\n");
 }

@@ -129,7 +129,8 @@ OWN = {
     "tenant": (lambda v: isinstance(v, str) and v, True),
     "key": (lambda v: isinstance(v, list) and all(isinstance(k, str) for k in v), True),
     "slot": (is_int, True),
-    "records": (lambda v: is_int(v, 0), True),
+    "records": (lambda v: is_int(v, 0), False),
+    "alerts": (lambda v: is_int(v, 0), False),
     "values": (lambda v: is_int(v, 1), False),
     "lower_bound": (TYPES["boolean_t"], True),
     "time_unknown": (lambda v: v is True, False),
@@ -275,6 +276,10 @@ def check_alert(alert):
         return
     own = unmapped["millrace"]
     yield from check_table(own, OWN, "alert.unmapped.millrace")
+    if ("records" in own) == ("alerts" in own):
+        yield "alert.unmapped.millrace: not one of records and alerts"
+    elif alert.get("count") != min(own.get("records", own.get("alerts")), 2**31 - 1):
+        yield "alert.count: says otherwise than unmapped.millrace"
     known = "time_unknown" not in own
     if known != ("start_time" in alert) or known != ("first_seen_time" in alert.get("finding_info", {})):
         yield "alert.unmapped.millrace.time_unknown: says otherwise than the times"

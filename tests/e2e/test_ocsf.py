@@ -37,6 +37,7 @@ WRONG = [
     ("metadata.product.vendor_name", DELETE), ("unmapped.millrace.key", "r1"), ("unmapped.millrace.slot", DELETE),
     ("unmapped.millrace.evidence.0.hash", "0"), ("unmapped.millrace.evidence.0.intact", False),
     ("unmapped.millrace.evidence", []), ("unmapped.other", {}),
+    ("unmapped.millrace.records", DELETE), ("unmapped.millrace.alerts", 1), ("unmapped.millrace.records", 2),
     ("start_time", DELETE), ("finding_info.first_seen_time", DELETE), ("unmapped.millrace.time_unknown", True),
 ]
 

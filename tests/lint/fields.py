@@ -10,7 +10,7 @@ import sys
 DEF = "include/millrace/normalised.def"
 SETTINGS = "include/millrace/setting.def"
 README = "README.md"
-ROW = re.compile(r'X\(\w+, "([^"]+)", [01], (\w+), "(.*)"\)')
+ROW = re.compile(r'X\(\w+, "([^"]+)", "[^"]+", [01], (\w+), "(.*)"\)')
 HEAD = ["| field | what | filled by |", "| --- | --- | --- |"]
 
 

@@ -1,13 +1,20 @@
-/* test_message.c - a rule's own fields in the sentence of its alert. */
+/* test_message.c - the sentence of an alert: what was counted, who did it, what things are called.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
 #include "message.h"
+#include "words.h"
 
 #define S(text) MR_SLICE(text)
+#define C(text)                                                                                    \
+	{                                                                                          \
+		text, sizeof(text) - 1                                                             \
+	} /* in static initialisers */
 #define OWN_FIELD MR_F_NORMALISED_END
 
 static void says(const struct mr_rule *rule, const struct mr_signal_field *fields, uint32_t count,
@@ -36,10 +43,258 @@ static void a_detection_says_its_own_fields(void **state)
 	    {MR_F_ACTOR_ROLES, MR_STRING, S("e")}};
 	struct mr_rule rule = {.title = S("T"), .shown = {names, 3}, .shown_fields = ids};
 	says(&rule, fields, sizeof fields / sizeof fields[0],
-	     "T: somebody did Op at 1970-01-01T00:00:00Z; ClientAppUsed: IMAP4  (old); "
-	     "actor.user.roles: a, b, c, …");
+	     "T: somebody did Op at 1970-01-01T00:00:00Z; ClientAppUsed: IMAP4 (old); "
+	     "role: a, b, c, …");
 	rule.kind = MR_RULE_CORRELATION;
 	says(&rule, fields, 2, "T: 1 record at 1970-01-01T00:00:00Z");
+}
+
+/* The whole value stands in the evidence; in the sentence it loses its quotes and its layout. */
+static void a_value_loses_its_quotes_and_its_layout(void **state)
+{
+	(void)state;
+	struct mr_slice names[] = {S("Value")};
+	mr_field ids[] = {OWN_FIELD};
+	struct mr_rule rule = {.title = S("T"), .shown = {names, 1}, .shown_fields = ids};
+	static const struct {
+		struct mr_slice value;
+		const char *wanted;
+	} cases[] = {{C("\"Global Administrator\""), "Global Administrator"},
+		     {C("[\r\n \t\"a\"\n]"), "[ \"a\" ]"},
+		     {C("\"a\\\"b\""), "\"a\\\"b\""},
+		     {C("\"a\", \"b\""), "\"a\", \"b\""},
+		     {C("\""), "\""}};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		const struct mr_signal_field field = {OWN_FIELD, MR_STRING, cases[i].value};
+		char *wanted =
+		    mr_asprintf("T: somebody did something at 1970-01-01T00:00:00Z; Value: %s",
+				cases[i].wanted);
+		says(&rule, &field, 1, wanted);
+		free(wanted);
+	}
+}
+
+static void exchange_names_a_thing_by_itself(void **state)
+{
+	(void)state;
+	struct mr_rule rule = {.title = S("T")};
+	static const struct {
+		struct mr_slice name;
+		const char *wanted;
+	} cases[] = {
+	    {C("X.OUTLOOK.COM/Microsoft Exchange Hosted Organizations/t.example/ann\\rule"),
+	     "ann\\rule"},
+	    {C("/Microsoft Exchange Hosted Organizations/t.example/"),
+	     "/Microsoft Exchange Hosted Organizations/t.example/"},
+	    {C("/Microsoft Exchange Hosted Organizations/t.example"),
+	     "/Microsoft Exchange Hosted Organizations/t.example"}};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		const struct mr_signal_field field = {MR_F_RESOURCE_NAME, MR_STRING, cases[i].name};
+		char *wanted = mr_asprintf(
+		    "T: somebody did something on %s at 1970-01-01T00:00:00Z", cases[i].wanted);
+		says(&rule, &field, 1, wanted);
+		free(wanted);
+	}
+}
+
+/* ---- what things are called ---- */
+
+static void calls(const char *name, const struct mr_texts *among, const char *wanted)
+{
+	struct words words = words_of_field(mr_slice(name), among);
+	char *got = mr_asprintf("%s%.*s", words.before, (int)words.text.len, words.text.at);
+	assert_string_equal(got, wanted);
+	free(got);
+}
+
+static void a_field_is_called_by_its_word_or_the_end_of_its_path(void **state)
+{
+	(void)state;
+	calls("HTTP_request.user_agent", NULL, "user agent");
+	calls("actor.app_uid", NULL, "application id");
+	calls("email.to_external", NULL, "external recipient");
+	calls("MailboxOwnerUPN", NULL, "MailboxOwnerUPN");
+	calls("Parameters.ForwardTo", NULL, "ForwardTo");
+	calls("targetResources.modifiedProperties.KeyDescription.newValue", NULL,
+	      "new KeyDescription");
+	calls("ModifiedProperties.LiveType.OldValue", NULL, "old LiveType");
+	calls("targetResources.modifiedProperties.Role.DisplayName.newValue", NULL,
+	      "new Role.DisplayName");
+	calls("targetResources.modifiedProperties.displayName", NULL,
+	      "modifiedProperties.displayName");
+	calls("newValue", NULL, "newValue");
+	calls("name", NULL, "name");
+	calls("a.b.", NULL, "");
+	calls("", NULL, "");
+}
+
+static void two_fields_are_not_called_the_same(void **state)
+{
+	(void)state;
+	struct mr_slice names[] = {S("Grant.Scope.newValue"), S("Token.scope.newValue"), S("Other"),
+				   S("Deep.Other")};
+	struct mr_texts among = {names, 4};
+	calls("Grant.Scope.newValue", &among, "new Grant.Scope");
+	calls("Token.scope.newValue", &among, "new Token.scope");
+	calls("Other", &among, "Other");
+	calls("Deep.Other", &among, "Deep.Other");
+}
+
+/* ---- what was counted, and who ---- */
+
+/* An alert over two rules of another title, with three fields of each record. */
+struct counted {
+	struct mr_rule rules[3];
+	uint32_t named[2];
+	struct mr_slice key_name, value_names[2];
+	mr_field value_fields[4];
+	struct mr_catalog catalog;
+	struct mr_alert alert;
+	struct mr_signal_field fields[2][3];
+};
+
+static void counted_init(struct counted *c)
+{
+	*c = (struct counted){.rules = {{.title = S("Outer"), .kind = MR_RULE_CORRELATION},
+					{.title = S("One"), .kind = MR_RULE_CORRELATION},
+					{.title = S("Two")}},
+			      .named = {1, 2},
+			      .key_name = S("actor.app_uid"),
+			      .alert = {.has_time = true, .event_count = 2, .evidence_count = 2}};
+	c->rules[0].type = MR_CORRELATION_EVENT_COUNT;
+	c->rules[0].layer = 1;
+	c->rules[0].rules = c->named;
+	c->rules[0].rule_count = 1;
+	c->rules[0].group_by = (struct mr_texts){&c->key_name, 1};
+	c->rules[0].value_fields = c->value_fields;
+	c->catalog = (struct mr_catalog){.rules = c->rules, .count = 3, .layers = 2};
+	for (int i = 0; i < 2; i++)
+		c->alert.evidence[i] =
+		    (struct mr_evidence){.has_time = true, .fields = c->fields[i]};
+}
+
+static void counted_says(const struct counted *c, const char *wanted)
+{
+	struct mr_buf out = {0};
+	message_put(&out, &c->catalog, &c->alert);
+	mr_buf_add(&out, "", 1);
+	assert_string_equal(out.data, wanted);
+	mr_buf_fini(&out);
+}
+
+static void an_outer_count_is_one_of_alerts(void **state)
+{
+	(void)state;
+	struct counted c;
+	counted_init(&c);
+	counted_says(&c, "Outer: 2 alerts of 'One' at 1970-01-01T00:00:00Z");
+	c.rules[0].rule_count = 2;
+	c.alert.event_count = 1;
+	c.alert.lower_bound = true;
+	counted_says(&c, "Outer: at least 1 alert of 'One' and 'Two' at 1970-01-01T00:00:00Z");
+	c.rules[0].layer = 0; /* over detections: records */
+	counted_says(&c, "Outer: at least 1 record at 1970-01-01T00:00:00Z");
+	c.rules[0].layer = 1;
+	c.rules[0].type = MR_CORRELATION_TEMPORAL;
+	counted_says(&c, "Outer: at least 1 record at 1970-01-01T00:00:00Z");
+}
+
+static void values_are_counted_by_their_word(void **state)
+{
+	(void)state;
+	struct counted c;
+	counted_init(&c);
+	c.rules[0].type = MR_CORRELATION_VALUE_COUNT;
+	c.rules[0].fields = (struct mr_texts){c.value_names, 1};
+	c.value_names[0] = S("src_endpoint.location.country");
+	c.value_names[1] = S("Parameters.Identity");
+	c.alert.value_count = 2;
+	counted_says(&c, "Outer: 2 records with 2 different countries at 1970-01-01T00:00:00Z");
+	c.alert.value_count = 1;
+	counted_says(&c, "Outer: 2 records with 1 country at 1970-01-01T00:00:00Z");
+	c.rules[0].fields.count = 2;
+	c.alert.value_count = 2;
+	counted_says(&c,
+		     "Outer: 2 records with 2 different combinations of country and Identity at "
+		     "1970-01-01T00:00:00Z");
+	c.rules[0].fields = (struct mr_texts){&c.value_names[1], 1};
+	counted_says(&c, "Outer: 2 records with 2 different values of Identity at "
+			 "1970-01-01T00:00:00Z");
+}
+
+/* Sign-ins and audit records name one application differently. */
+static void an_application_is_one_under_all_its_names(void **state)
+{
+	(void)state;
+	struct counted c;
+	counted_init(&c);
+	c.rules[0].layer = 0;
+	for (int i = 0; i < 2; i++) {
+		c.fields[i][0] = (struct mr_signal_field){
+		    MR_F_ACTOR_NAME, MR_STRING, i == 0 ? S("Archiver") : S("ServicePrincipal_a-1")};
+		c.fields[i][1] =
+		    (struct mr_signal_field){MR_F_ACTOR_TYPE, MR_STRING, S("ServicePrincipal")};
+		c.fields[i][2] = (struct mr_signal_field){MR_F_APP_UID, MR_STRING, S("a-1")};
+		c.alert.evidence[i].field_count = 3;
+	}
+	counted_says(&c, "Outer: 2 records; by Archiver at 1970-01-01T00:00:00Z");
+	/* Its id is in the key: then it holds for those that are not shown, too. */
+	c.alert.key_count = 1;
+	c.alert.key[0] = S("a-1");
+	c.alert.lower_bound = true;
+	counted_says(&c, "Outer: at least 2 records for application id a-1; by Archiver at "
+			 "1970-01-01T00:00:00Z");
+	/* People are not told apart by the application that they use. */
+	c.fields[0][1].text = S("User");
+	c.fields[1][1].text = S("User");
+	counted_says(&c,
+		     "Outer: at least 2 records for application id a-1; in the name of at least "
+		     "2 accounts: Archiver and ServicePrincipal_a-1 at 1970-01-01T00:00:00Z");
+}
+
+/* What an answer says need not be said before it. */
+static void a_key_that_is_answered_stands_once(void **state)
+{
+	(void)state;
+	struct counted c;
+	counted_init(&c);
+	c.rules[0].layer = 0;
+	c.key_name = S("actor.user.name");
+	c.alert.key_count = 1;
+	c.alert.key[0] = S("ann");
+	for (int i = 0; i < 2; i++) {
+		c.fields[i][0] = (struct mr_signal_field){MR_F_ACTOR_NAME, MR_STRING, S("Ann")};
+		c.fields[i][1] =
+		    (struct mr_signal_field){MR_F_ACTOR_FULL_NAME, MR_STRING, S("Ann Smith")};
+		c.alert.evidence[i].field_count = 2;
+	}
+	counted_says(&c, "Outer: 2 records; by Ann Smith (Ann) at 1970-01-01T00:00:00Z");
+	c.fields[1][0].text = S("bob");
+	counted_says(&c,
+		     "Outer: 2 records for user ann; in the name of 2 accounts: Ann Smith (Ann) "
+		     "and Ann Smith (bob) at 1970-01-01T00:00:00Z");
+}
+
+static void a_long_name_is_cut_between_characters(void **state)
+{
+	(void)state;
+	char name[401];
+	for (int i = 0; i < 400; i += 2)
+		memcpy(name + i, "\xc3\xa4", 2);
+	for (size_t shift = 0; shift < 2; shift++) {
+		struct mr_rule rule = {.title = S("T")};
+		struct mr_catalog catalog = {.rules = &rule, .count = 1, .layers = 1};
+		struct mr_signal_field field = {MR_F_ACTOR_NAME, MR_STRING, {name + shift, 399}};
+		struct mr_alert alert = {.has_time = true, .event_count = 1, .evidence_count = 1};
+		struct mr_buf out = {0};
+		if (shift == 0)
+			name[0] = 'x', name[1] = 'y';
+		alert.evidence[0] = (struct mr_evidence){.field_count = 1, .fields = &field};
+		message_put(&out, &catalog, &alert);
+		assert_true(mr_utf8_valid(out.data, out.len));
+		assert_true(out.len < 300);
+		mr_buf_fini(&out);
+	}
 }
 
 /* Whatever a rule names and a record holds, the sentence ends. */
@@ -72,6 +327,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_detection_says_its_own_fields),
+	    cmocka_unit_test(a_value_loses_its_quotes_and_its_layout),
+	    cmocka_unit_test(exchange_names_a_thing_by_itself),
+	    cmocka_unit_test(a_field_is_called_by_its_word_or_the_end_of_its_path),
+	    cmocka_unit_test(two_fields_are_not_called_the_same),
+	    cmocka_unit_test(an_outer_count_is_one_of_alerts),
+	    cmocka_unit_test(values_are_counted_by_their_word),
+	    cmocka_unit_test(an_application_is_one_under_all_its_names),
+	    cmocka_unit_test(a_key_that_is_answered_stands_once),
+	    cmocka_unit_test(a_long_name_is_cut_between_characters),
 	    cmocka_unit_test(the_sentence_is_bounded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
