@@ -12,6 +12,7 @@
 
 #include "cmd.h"
 #include "millrace/own_file.h"
+#include "spawn.h"
 #include "summary.h"
 #include "target.h"
 
@@ -204,8 +205,9 @@ static enum mr_err default_rules(struct mr_config *config, struct mr_error *erro
 		return MR_OK;
 	char self[PATH_MAX];
 	char path[PATH_MAX + 32];
-	ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
-	self[len > 0 ? len : 0] = '\0';
+	enum mr_err err = mr_spawn_program(self, sizeof self, error);
+	if (err != MR_OK)
+		return err;
 	char *slash = strrchr(self, '/');
 	int folder = slash == NULL ? 0 : (int)(slash - self);
 	snprintf(path, sizeof path, "%.*s/../share/millrace/rules", folder, self);
@@ -561,6 +563,10 @@ int cmd_scan(int argc, char **argv)
 	struct scan scan = {0};
 	struct mr_supervisor supervisor;
 	struct mr_error error = {0};
+	if (mr_supervisor_memory(&error) != MR_OK) {
+		mr_log(MR_LOG_ERROR, "millrace: error: %s", error.text);
+		return 1;
+	}
 	mr_supervisor_init(&supervisor);
 	supervisor.setup.finite = true;
 	int status = parse_options(&scan, &supervisor.setup.config, argc, argv);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum mr_err_class mr_err_class(enum mr_err code)
 {
@@ -37,6 +38,20 @@ enum mr_err mr_error_set(struct mr_error *error, enum mr_err code, const char *f
 	return code;
 }
 
+/* What strerror says of a limit leaves open whose it is. */
+static const char *reason_of(int number)
+{
+	struct rlimit file = {.rlim_cur = RLIM_INFINITY};
+	struct rlimit memory = file;
+	getrlimit(RLIMIT_FSIZE, &file);
+	getrlimit(RLIMIT_AS, &memory);
+	if (number == EFBIG && file.rlim_cur != RLIM_INFINITY)
+		return "the file size limit (ulimit -f) is reached";
+	if (number == ENOMEM && memory.rlim_cur != RLIM_INFINITY)
+		return "the memory limit (ulimit -v) is reached";
+	return strerror(number);
+}
+
 enum mr_err mr_error_errno(struct mr_error *error, enum mr_err code, const char *format, ...)
 {
 	int saved = errno;
@@ -48,7 +63,7 @@ enum mr_err mr_error_errno(struct mr_error *error, enum mr_err code, const char 
 	vsnprintf(error->text, sizeof error->text, format, args);
 	va_end(args);
 	size_t len = strlen(error->text);
-	snprintf(error->text + len, sizeof error->text - len, ": %s", strerror(saved));
+	snprintf(error->text + len, sizeof error->text - len, ": %s", reason_of(saved));
 	errno = saved;
 	return code;
 }

@@ -56,6 +56,9 @@ static void hold_standard_descriptors(void)
 int main(int argc, char **argv)
 {
 	hold_standard_descriptors();
+	/* A closed pipe, or a file that may grow no further, is an error where it is written to. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	if (argc >= 2 && strcmp(argv[1], "worker") == 0)
 		return mr_worker_main(argc - 1, argv + 1);
 	if (argc < 2) {
@@ -74,9 +77,6 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return 2;
 	}
-	/* A closed pipe, or a file that may grow no further, is an error where it is written to. */
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
 	/* getopt(3) begins its messages with this. */
 	static char name[64];
 	snprintf(name, sizeof name, "millrace %s", command->name);

@@ -1,8 +1,8 @@
 /* spawn.c - starts worker processes, each with its end of a control socket and nothing else of
  * ours.
  *
- * Called by supervisor_start.c. A worker is bound to its supervisor's life before it is this
- * program again: from its first instruction on nothing can make it stay behind. */
+ * Called by supervisor_start.c, cmd_scan.c. A worker is bound to its supervisor's life before it is
+ * this program again: from its first instruction on nothing can make it stay behind. */
 #include "spawn.h"
 
 #include <errno.h>
@@ -42,16 +42,30 @@ static void reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* In the child. The parent may have died before the prctl: then nobody will send the signal. */
+enum mr_err mr_spawn_program(char *path, size_t size, struct mr_error *error)
+{
+	ssize_t len = readlink(MR_SPAWN_PROGRAM, path, size - 1);
+	path[len > 0 ? len : 0] = '\0';
+	if (len > 0)
+		return MR_OK;
+	return mr_error_errno(error, MR_IO,
+			      "no worker can be started without /proc, which is not mounted or "
+			      "cannot be read: " MR_SPAWN_PROGRAM);
+}
+
+/* In the child. The parent may have died before the prctl: then nobody will send the signal, and
+ * nobody is there to be told. */
 static void become_worker(pid_t parent, int control)
 {
 	char text[24];
 	snprintf(text, sizeof text, "%d", (int)parent);
 	char *const arguments[] = {"millrace", "worker", text, NULL};
 	reset_signals();
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && getppid() == parent &&
-	    set_descriptors(control))
-		execve("/proc/self/exe", arguments, environ);
+	bool bound = prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0;
+	if (bound && getppid() != parent)
+		_exit(127);
+	if (bound && set_descriptors(control))
+		execve(MR_SPAWN_PROGRAM, arguments, environ);
 	dprintf(STDERR_FILENO, "millrace: error: a worker cannot be started: %s\n",
 		strerror(errno));
 	_exit(127);

@@ -6,6 +6,11 @@
 
 #include "millrace/error.h"
 
+/* The link that a process finds its own program under. Its target goes into `path`, of `size`
+ * bytes; where there is none no worker can be started: MR_IO. */
+#define MR_SPAWN_PROGRAM "/proc/self/exe"
+enum mr_err mr_spawn_program(char *path, size_t size, struct mr_error *error);
+
 /* Starts `millrace worker`; `control_out` is the supervisor's end of its control socket. What a
  * worker reads or writes comes over that: its standard input and output are the null device.
  * MR_NO_SPACE. */

@@ -119,11 +119,13 @@ static void kill_all(struct mr_supervisor *supervisor)
 
 static enum mr_err tell_status(const struct mr_supervised *worker, struct mr_error *error)
 {
-	if (WIFSIGNALED(worker->status))
-		return mr_error_set(error, MR_PEER_LOST,
-				    "worker %s (process %d) was killed by signal %d (%s)",
-				    worker->name, (int)worker->reaped, WTERMSIG(worker->status),
-				    strsignal(WTERMSIG(worker->status)));
+	if (WIFSIGNALED(worker->status)) {
+		mr_error_set(error, MR_PEER_LOST,
+			     "worker %s (process %d) was killed by signal %d (%s)", worker->name,
+			     (int)worker->reaped, WTERMSIG(worker->status),
+			     strsignal(WTERMSIG(worker->status)));
+		return mr_supervisor_blame_memory(error);
+	}
 	return mr_error_set(error, MR_PEER_LOST, "worker %s (process %d) ended with status %d",
 			    worker->name, (int)worker->reaped, WEXITSTATUS(worker->status));
 }

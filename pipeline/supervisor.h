@@ -69,6 +69,10 @@ void mr_supervisor_fini(struct mr_supervisor *supervisor);
 
 /* ---- supervisor_limits.c ---- */
 
+/* Before all else: whether a process may have the memory that it takes to begin. MR_NO_SPACE. */
+enum mr_err mr_supervisor_memory(struct mr_error *error);
+/* Adds to the words on a death that memory is limited, where it is. */
+enum mr_err mr_supervisor_blame_memory(struct mr_error *error);
 enum mr_err mr_supervisor_limits(struct mr_supervisor *supervisor, struct mr_error *error);
 
 /* ---- supervisor_start.c ---- */

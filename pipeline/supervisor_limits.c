@@ -1,7 +1,9 @@
-/* supervisor_limits.c - whether the processes of a run can have as many open files as they need.
+/* supervisor_limits.c - whether the processes of a run can have as many open files as they need,
+ * and room to begin.
  *
- * Called by supervisor.c before anything starts: libzmq aborts a process that runs out of
- * descriptors at the wrong moment. Fails with MR_NO_SPACE and says what to raise or to lower. */
+ * Called by cmd_scan.c and supervisor.c before anything starts: libzmq aborts a process that runs
+ * out of descriptors at the wrong moment, and jemalloc crashes in one that is out of addresses
+ * early. Fails with MR_NO_SPACE and says what to raise or to lower. */
 #include <stdio.h>
 #include <sys/resource.h>
 
@@ -15,6 +17,41 @@
 #define WORKER_DESCRIPTORS 32
 /* Signals, sockets' directory, outputs, the setup; a few that come and go. */
 #define SUPERVISOR_DESCRIPTORS 20
+
+/* Of addresses: a worker with a few rules and no database takes so many. */
+#define ADDRESS_KIB (UINT64_C(128) << 10)
+
+/* UINT64_MAX: there is no limit. */
+static uint64_t address_limit_kib(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+		return UINT64_MAX;
+	return limit.rlim_cur >> 10;
+}
+
+enum mr_err mr_supervisor_memory(struct mr_error *error)
+{
+	uint64_t limit = address_limit_kib();
+	if (limit >= ADDRESS_KIB)
+		return MR_OK;
+	return mr_error_set(
+	    error, MR_NO_SPACE,
+	    "a process may have %llu KiB of memory, and needs %llu: raise the limit "
+	    "(ulimit -v)",
+	    (unsigned long long)limit, (unsigned long long)ADDRESS_KIB);
+}
+
+enum mr_err mr_supervisor_blame_memory(struct mr_error *error)
+{
+	uint64_t limit = address_limit_kib();
+	size_t len = strlen(error->text);
+	if (limit != UINT64_MAX)
+		snprintf(error->text + len, sizeof error->text - len,
+			 "; a process may have %llu KiB of memory (ulimit -v)",
+			 (unsigned long long)limit);
+	return error->code;
+}
 
 /* Workers inherit the limit. */
 static uint64_t raise_limit(void)

@@ -2,6 +2,7 @@
  *
  * Called by supervisor.c. What is wrong with a file or a setting is found here, before any worker
  * starts. */
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -22,6 +23,10 @@ static enum mr_err read_catalog(struct mr_supervisor *supervisor, struct mr_erro
 enum mr_err mr_supervisor_prepare(struct mr_supervisor *supervisor, struct mr_error *error)
 {
 	struct mr_setup *setup = &supervisor->setup;
+	char program[PATH_MAX];
+	enum mr_err err = mr_spawn_program(program, sizeof program, error);
+	if (err != MR_OK)
+		return err;
 	setup->start_us = mr_clock_wall_us();
 	setup->fields = mr_fields_new();
 	const struct mr_prepare prepare = {
@@ -29,7 +34,7 @@ enum mr_err mr_supervisor_prepare(struct mr_supervisor *supervisor, struct mr_er
 	for (const struct mr_stage_ops *const *stage = mr_stages; *stage != NULL; stage++) {
 		if ((*stage)->prepare == NULL)
 			continue;
-		enum mr_err err = (*stage)->prepare(&prepare, error);
+		err = (*stage)->prepare(&prepare, error);
 		if (err != MR_OK)
 			return err;
 	}

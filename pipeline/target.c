@@ -76,11 +76,14 @@ enum mr_err mr_target_begin(struct mr_target *target, struct mr_slice bytes, str
 	struct stat about;
 	if (!target->regular || fstat(target->fd, &about) != 0 || about.st_size > 0)
 		return MR_OK;
-	ssize_t wrote = pwrite(target->fd, bytes.at, bytes.len, 0);
-	if (wrote == (ssize_t)bytes.len)
+	size_t done = 0;
+	ssize_t wrote;
+	do {
+		wrote = pwrite(target->fd, bytes.at + done, bytes.len - done, (off_t)done);
+		done += wrote > 0 ? (size_t)wrote : 0;
+	} while (done < bytes.len && (wrote > 0 || (wrote < 0 && errno == EINTR)));
+	if (done == bytes.len)
 		return MR_OK;
-	if (wrote >= 0)
-		errno = ENOSPC;
 	mr_error_errno(error, mr_error_of_write(errno), "%s %s: cannot be written", target->option,
 		       target->name);
 	mr_target_empty(target, NULL);

@@ -41,11 +41,10 @@ static bool die_with_parent(const char *parent)
 	       prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && getppid() == (pid_t)pid;
 }
 
-/* A terminal's interrupt goes to all processes of the job: it is the supervisor's to act on. A pipe
- * that is gone and a file that may grow no further are errors of the write. */
+/* A terminal's interrupt goes to all processes of the job: it is the supervisor's to act on. */
 static void ignore_signals(void)
 {
-	const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXFSZ};
+	const int ignored[] = {SIGINT, SIGTERM, SIGHUP};
 	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
 		signal(ignored[i], SIG_IGN);
 }

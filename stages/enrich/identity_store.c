@@ -114,8 +114,12 @@ enum mr_err identity_store_open(const char *generation, int *fd_out, size_t *siz
 
 static enum mr_err lmdb_error(struct mr_error *error, const char *path, int code)
 {
-	enum mr_err err = code == MDB_MAP_FULL ? MR_NO_SPACE : mr_error_of_write(code);
-	return mr_error_set(error, err, "%s: %s", path, mdb_strerror(code));
+	if (code > 0) { /* one of the system's */
+		errno = code;
+		return mr_error_errno(error, mr_error_of_write(code), "%s", path);
+	}
+	return mr_error_set(error, code == MDB_MAP_FULL ? MR_NO_SPACE : MR_IO, "%s: %s", path,
+			    mdb_strerror(code));
 }
 
 /* The length and the check of an open file. False with errno set where it cannot be read. */

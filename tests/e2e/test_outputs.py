@@ -88,7 +88,8 @@ class Outputs(unittest.TestCase):
         """A disk of 1 MiB for each output in turn (tmpfs; as root only), and a limit of 1 MiB (setrlimit)."""
         with open(self.records, "ab") as out:
             out.write(b"no record\n" * 30000)
-        self.check_full("limit", lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)), "File too large")
+        self.check_full("limit", lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)),
+                        "the file size limit (ulimit -f) is reached")
         disk = self.place.path("disk")
         os.mkdir(disk)
         mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", disk], stderr=subprocess.DEVNULL,
@@ -107,6 +108,21 @@ class Outputs(unittest.TestCase):
             self.check_full_summary(os.path.join(disk, "summary"))
         finally:
             subprocess.run(["umount", disk], check=True)
+
+    def test_file_size_limit(self):
+        """One that not even the run's own small files fit under: it is named, and kills nobody."""
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
+        words = "the file size limit (ulimit -f) is reached"
+        for options in (("-o", self.output), ("--summary", self.books), ()):
+            status, found, said = self.scan(*options, self.records, preexec_fn=limit)
+            self.assertEqual((status, found), (1, []), said)
+            self.assertIn(words, said)
+        status, _, said = self.scan("--summary", self.books, self.records, preexec_fn=limit)
+        self.assertIn(f"--summary {self.books}: cannot be written: {words}", said)
+        with open(self.output, "wb") as out:
+            none = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+            done = subprocess.run([mr.PROGRAM, "help"], stdout=out, preexec_fn=none, check=False)
+        self.assertGreaterEqual(done.returncode, 0)
 
     def check_full(self, what, limit, words):
         for option, path in (("-o", self.output), ("--dead-letter", self.dead)):

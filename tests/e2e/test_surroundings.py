@@ -72,18 +72,35 @@ class Limits(Base):
         self.assertEqual((status, len(found)), (0, MATCHING), said)
         self.assertEqual(mr.summary(books)["records"], 100 * big.count(b"\n"))
 
+    def memory(self, megabytes):
+        """None where not even a program begins: a sanitizer's takes terabytes of addresses."""
+        limit = functools.partial(resource.setrlimit, resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
+        begins = subprocess.run([mr.PROGRAM, "version"], preexec_fn=limit, capture_output=True, check=False)
+        return limit if begins.returncode == 0 else None
+
     def test_little_memory(self):
-        """An address space too small for some process: that one is named, and all ends."""
-        for megabytes in (40, 60, 80, 120):
-            limit = functools.partial(resource.setrlimit, resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
-            # Where not even a program begins (a sanitizer's takes terabytes of addresses), it has no word of its own.
-            if subprocess.run([mr.PROGRAM, "version"], preexec_fn=limit, capture_output=True, check=False).returncode:
+        """An address space in which no scan can begin is refused by name, before any library fails in it."""
+        for megabytes in (*range(28, 40), 60, 80, 120):
+            limit = self.memory(megabytes)
+            if limit is None:
                 continue
             status, _, said = self.scan("--workers", "1", self.records, preexec_fn=limit)
-            if status != 0:
-                self.assertRegex(said, "memory|allocate|Resource temporarily unavailable")
-                self.assertRegex(said, r"millrace: (error: worker [a-z-]+ \(process|out of memory)")
+            self.assertEqual((status, said), (1, f"millrace: error: a process may have {megabytes << 10} KiB of memory, "
+                                                 "and needs 131072: raise the limit (ulimit -v)\n"))
             self.assertEqual(mr.socket_directories(self.place.run), [])
+
+    def test_memory_that_a_worker_runs_out_of(self):
+        """It is named, and so is the limit; all ends."""
+        limit = self.memory(140)
+        if limit is None:
+            print("no program begins in so little memory here: not tried", flush=True)
+            return
+        large = self.put("large.json", json.dumps({**mr.record(0), "Note": "x" * (9 << 20)}).encode())
+        status, _, said = self.scan("--workers", "1", "--max-record-bytes", str(10 << 20), large, preexec_fn=limit)
+        self.assertEqual(status, 1, said)
+        self.assertRegex(said, r"millrace: error: worker [a-z-]+ \(process \d+\) was killed by signal \d+ \([A-Za-z ]+\); "
+                               r"a process may have 143360 KiB of memory \(ulimit -v\)\n")
+        self.assertEqual(mr.socket_directories(self.place.run), [])
 
 
     def test_a_processor_without_code(self):
@@ -137,6 +154,23 @@ class Places(Base):
                              [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")])
         process.communicate()
         os.close(reader)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can unmount")
+    def test_no_proc(self):
+        """What cannot be done without it is named before an output is emptied."""
+        hidden = ["unshare", "--mount", "sh", "-c", 'umount --lazy /proc && exec "$@"', "sh", mr.PROGRAM]
+        if subprocess.run([*hidden, "version"], capture_output=True, check=False).returncode:
+            print("no program begins without /proc here: not tried", flush=True)
+            return
+        output = self.put("alerts", b"an earlier run's\n")
+        for rules in (("-r", self.place.rule), ()):
+            done = subprocess.run([*hidden, "scan", *rules, "-o", output, self.records], capture_output=True,
+                                  env=self.place.environment, check=False)
+            self.assertEqual((done.returncode, done.stderr.decode()),
+                             (1, "millrace: error: no worker can be started without /proc, which is not mounted or cannot "
+                                 "be read: /proc/self/exe: No such file or directory\n"))
+            with open(output, "rb") as file:
+                self.assertEqual(file.read(), b"an earlier run's\n")
 
     @unittest.skipUnless(os.geteuid() == 0, "only root can become another user")
     def test_another_user(self):

@@ -1,4 +1,4 @@
-/* Base: text, folding, numbers, times, arenas, the field dictionary, events. */
+/* Base: text, folding, numbers, times, arenas, the field dictionary, events, settings, errors. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +7,9 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+
+#include <errno.h>
+#include <sys/resource.h>
 
 #include "millrace/config.h"
 #include "millrace/event.h"
@@ -333,15 +336,57 @@ static void test_config(void **state)
 	mr_buf_fini(&bytes);
 }
 
+static const char *text_of(int number)
+{
+	static struct mr_error error;
+	errno = number;
+	mr_error_errno(&error, MR_IO, "x");
+	return error.text;
+}
+
+/* What the system says, and where it is this process's limit that is reached, which. */
+static void test_limits_are_named(void **unused)
+{
+	static const struct {
+		int number, resource;
+		const char *plain, *limited;
+	} cases[] = {
+	    {EFBIG, RLIMIT_FSIZE, "x: File too large",
+	     "x: the file size limit (ulimit -f) is reached"},
+	    {ENOMEM, RLIMIT_AS, "x: Cannot allocate memory",
+	     "x: the memory limit (ulimit -v) is reached"},
+	};
+	(void)unused;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct rlimit before, limited;
+		assert_int_equal(getrlimit((unsigned)cases[i].resource, &before), 0);
+		limited = before;
+		limited.rlim_cur = INT64_MAX;
+		if (before.rlim_cur == RLIM_INFINITY)
+			assert_string_equal(text_of(cases[i].number), cases[i].plain);
+		assert_int_equal(setrlimit((unsigned)cases[i].resource, &limited), 0);
+		assert_string_equal(text_of(cases[i].number), cases[i].limited);
+		assert_int_equal(setrlimit((unsigned)cases[i].resource, &before), 0);
+	}
+	assert_string_equal(text_of(ENOENT), "x: No such file or directory");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_log_clean), cmocka_unit_test(test_fold),
-	    cmocka_unit_test(test_cut),       cmocka_unit_test(test_utf8),
-	    cmocka_unit_test(test_near),      cmocka_unit_test(test_numbers),
-	    cmocka_unit_test(test_time_text), cmocka_unit_test(test_json_string),
-	    cmocka_unit_test(test_arena),     cmocka_unit_test(test_fields),
-	    cmocka_unit_test(test_events),    cmocka_unit_test(test_config),
+	    cmocka_unit_test(test_log_clean),
+	    cmocka_unit_test(test_fold),
+	    cmocka_unit_test(test_cut),
+	    cmocka_unit_test(test_utf8),
+	    cmocka_unit_test(test_near),
+	    cmocka_unit_test(test_numbers),
+	    cmocka_unit_test(test_time_text),
+	    cmocka_unit_test(test_json_string),
+	    cmocka_unit_test(test_arena),
+	    cmocka_unit_test(test_fields),
+	    cmocka_unit_test(test_events),
+	    cmocka_unit_test(test_config),
+	    cmocka_unit_test(test_limits_are_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

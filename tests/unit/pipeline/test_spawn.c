@@ -1,0 +1,87 @@
+/* test_spawn.c - how a worker begins, and how one whose parent is gone does not. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <limits.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "millrace/text.h"
+#include "spawn.h"
+
+static pid_t parent; /* what a child takes for its parent */
+
+/* In place of the C library's. */
+pid_t getppid(void)
+{
+	return parent;
+}
+
+/* Its status; what it wrote to standard error goes to `said`. */
+static int start_worker(char *said, size_t size)
+{
+	struct mr_error error = {0};
+	int control, status, pair[2];
+	pid_t pid;
+	int kept = dup(STDERR_FILENO);
+	assert_int_equal(pipe(pair), 0);
+	dup2(pair[1], STDERR_FILENO);
+	enum mr_err err = mr_spawn_worker(&pid, &control, &error);
+	dup2(kept, STDERR_FILENO);
+	close(kept);
+	close(pair[1]);
+	assert_int_equal(err, MR_OK);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	ssize_t got = read(pair[0], said, size - 1);
+	assert_true(got >= 0);
+	said[got] = '\0';
+	close(pair[0]);
+	close(control);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* Nobody is there to be told. */
+static void test_parent_that_is_gone(void **unused)
+{
+	char said[256];
+	(void)unused;
+	parent = 1;
+	assert_int_equal(start_worker(said, sizeof said), 127);
+	assert_string_equal(said, "");
+}
+
+static void test_parent_that_is_there(void **unused)
+{
+	char said[256];
+	(void)unused;
+	parent = getpid();
+	assert_int_equal(start_worker(said, sizeof said), 3);
+	assert_string_equal(said, "worker");
+}
+
+static void test_program(void **unused)
+{
+	char path[PATH_MAX];
+	struct mr_error error = {0};
+	(void)unused;
+	assert_int_equal(mr_spawn_program(path, sizeof path, &error), MR_OK);
+	assert_non_null(strstr(path, "/test_spawn"));
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_parent_that_is_gone),
+	    cmocka_unit_test(test_parent_that_is_there),
+	    cmocka_unit_test(test_program),
+	};
+	/* This program, as a worker. */
+	if (argc == 3)
+		return write(STDERR_FILENO, argv[1], strlen(argv[1])) > 0 ? 3 : 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
