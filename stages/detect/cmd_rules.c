@@ -73,12 +73,6 @@ static void put_text(struct mr_buf *out, const struct sigma_set *set)
 	const struct mr_catalog *catalog = &set->catalog;
 	put_lines(out, "refused", &set->refused);
 	put_lines(out, "warning", &set->warnings);
-	for (uint32_t i = 0; i < catalog->count; i++) {
-		const struct mr_rule *rule = &catalog->rules[i];
-		if (rule->inactive && rule->kind == MR_RULE_CORRELATION)
-			mr_buf_printf(out, "%.*s:%u: warning: inactive: a rule that it needs is\n",
-				      (int)rule->file.len, rule->file.at, rule->line);
-	}
 	mr_buf_printf(out,
 		      "%u files: %u rules, %u correlations, %u filters, %u inactive, %u refused, "
 		      "%u warnings\n",

@@ -238,6 +238,12 @@ bool sigma_logsource_read(struct sigma_scope *scope, struct sigma_yaml *root,
 /* As it may be written in a rule: "{product: m365, service: audit}". */
 struct mr_slice sigma_logsource_show(struct mr_arena *arena, const struct sigma_logsource *from);
 bool sigma_logsource_same(const struct sigma_logsource *a, const struct sigma_logsource *b);
+/* An empty one, which sees all records. */
+bool sigma_logsource_is_all(const struct sigma_logsource *logsource);
+/* Of one that nothing feeds: what stands behind a message, such as "; is {…} meant?", where one
+ * that is fed is near. Empty where none is, and where it is fed itself. */
+struct mr_slice sigma_logsource_hint(struct sigma_builder *load,
+				     const struct sigma_logsource *logsource);
 
 /* ---- filters: sigma_filter.c ---- */
 

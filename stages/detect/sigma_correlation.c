@@ -311,13 +311,41 @@ static void check_reach(struct sigma_builder *load, struct sigma_source *source)
 	}
 }
 
+static const struct sigma_yaml *named_at(const struct sigma_source *source, uint32_t i)
+{
+	const struct sigma_yaml *rules = sigma_yaml_get(body_of(source), "rules");
+	return rules->kind == SIGMA_YAML_LIST ? rules->items[i] : rules;
+}
+
+/* The temporal kinds need each of their rules, the others any. */
+static void find_inactive(struct sigma_builder *load, struct sigma_source *source)
+{
+	struct mr_rule *rule = &source->rule;
+	struct sigma_scope scope = {
+	    .load = load, .arena = load->arena, .file = source->file, .id = source->id};
+	uint32_t first = rule->rule_count;
+	uint32_t count = 0;
+	for (uint32_t i = rule->rule_count; i-- > 0;) {
+		if (!source->refers[i]->rule.inactive)
+			continue;
+		first = i;
+		count++;
+	}
+	bool each = mr_correlation_counts(rule->type) == MR_COUNTS_RULES;
+	rule->inactive = count > 0 && (each || count == rule->rule_count);
+	if (!rule->inactive)
+		return;
+	const struct sigma_yaml *at = named_at(source, first);
+	sigma_warn(&scope, SIGMA_AT(at), "inactive: it needs the rule \"%.*s\", which is inactive",
+		   SIGMA_SHOW(at->text));
+}
+
 /* Depth first: 0 not seen, 1 under way (meeting it again is a cycle), 2 done. */
 static void link_one(struct sigma_builder *load, struct sigma_source *source, uint32_t depth)
 {
-	struct sigma_yaml *rules = sigma_yaml_get(body_of(source), "rules");
 	source->state = 1;
 	for (uint32_t i = 0; i < source->rule.rule_count && !source->refused; i++) {
-		struct sigma_yaml *at = rules->kind == SIGMA_YAML_LIST ? rules->items[i] : rules;
+		const struct sigma_yaml *at = named_at(source, i);
 		struct sigma_source *named = resolve(load, source, at);
 		if (named == NULL)
 			break;
@@ -338,14 +366,13 @@ static void link_one(struct sigma_builder *load, struct sigma_source *source, ui
 		if (source->refused)
 			break;
 		source->refers[i] = named;
-		source->rule.inactive |=
-		    named->rule.inactive &&
-		    mr_correlation_counts(source->rule.type) == MR_COUNTS_RULES;
 		if (correlation && source->rule.layer <= named->rule.layer)
 			source->rule.layer = (uint8_t)(named->rule.layer + 1);
 	}
 	if (!source->refused && mr_correlation_counts(source->rule.type) == MR_COUNTS_RULES)
 		check_reach(load, source);
+	if (!source->refused)
+		find_inactive(load, source);
 	source->state = 2;
 }
 

@@ -326,9 +326,10 @@ void sigma_filters_lint(struct sigma_builder *load, const struct sigma_filters *
 		if (!filter->any || filter->used)
 			continue;
 		struct mr_slice has = sigma_logsource_show(scope.arena, logsource);
+		struct mr_slice hint = sigma_logsource_hint(load, logsource);
 		sigma_warn(&scope, SIGMA_AT(logsource->at),
-			   "the filter does nothing: no rule has its logsource, %.*s", (int)has.len,
-			   has.at);
+			   "the filter does nothing: no rule has its logsource, %.*s%.*s",
+			   (int)has.len, has.at, (int)hint.len, hint.at);
 	}
 }
 

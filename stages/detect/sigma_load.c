@@ -251,55 +251,65 @@ static void keep(struct sigma_set *set, uint32_t *capacity, struct sigma_source 
 	    (struct sigma_rule){.index = source->index, .kinds = kinds, .condition = node};
 }
 
-/* Compile a detection for each view of its logsource; its index is the next if it is good. */
+/* The views of a detection's logsource, none where it sees all records; false where nothing feeds
+ * it. */
+static bool find_views(struct sigma_builder *load, struct sigma_source *source)
+{
+	const struct sigma_view *views[SIGMA_VIEWS_MAX];
+	if (sigma_logsource_is_all(&source->logsource))
+		return true;
+	source->view_count = sigma_mapping_find(sigma_mapping_of(load), &source->logsource, views);
+	source->views = mr_arena_alloc(load->arena, (source->view_count + 1) * sizeof *views);
+	memcpy(source->views, views, source->view_count * sizeof *views);
+	return source->view_count > 0;
+}
+
+/* Why a detection that is not refused never fires. */
+static void tell_inactive(struct sigma_scope *scope, const struct sigma_source *source, bool fed)
+{
+	const struct sigma_logsource *logsource = &source->logsource;
+	scope->again = false;
+	if (!fed) {
+		struct mr_slice has = sigma_logsource_show(scope->arena, logsource);
+		struct mr_slice hint = sigma_logsource_hint(scope->load, logsource);
+		sigma_warn(scope, SIGMA_AT(logsource->at),
+			   "inactive: nothing feeds the logsource %.*s%.*s", (int)has.len, has.at,
+			   (int)hint.len, hint.at);
+	}
+	if (scope->missing.len != 0)
+		sigma_warn(scope, scope->missing_at.line, scope->missing_at.column,
+			   "inactive: the placeholder %%%.*s%% has no value",
+			   SIGMA_SHOW(scope->missing));
+}
+
+/* Compile a detection for each view of its logsource; its index is the next if it is good. One that
+ * nothing feeds is compiled all the same, to find its faults. */
 static void compile_detection(struct loading *load, struct sigma_source *source, uint32_t index,
 			      uint32_t *capacity)
 {
 	struct sigma_set *set = load->builder.set;
-	const struct sigma_view *views[SIGMA_VIEWS_MAX];
 	struct sigma_scope scope = {.load = &load->builder,
 				    .arena = load->builder.arena,
 				    .file = source->file,
 				    .id = source->id};
-	const struct sigma_logsource *logsource = &source->logsource;
-	bool all = logsource->product.len + logsource->service.len + logsource->category.len == 0;
-	uint32_t count = 1;
 	uint32_t first = set->rule_count;
-	views[0] = NULL;
-	if (!all && load->builder.mapping == NULL)
-		load->builder.mapping = sigma_mapping_read(load->builder.arena);
-	if (!all)
-		count = sigma_mapping_find(load->builder.mapping, logsource, views);
-	if (count == 0) {
-		sigma_warn(&scope, source->rule.line, 1,
-			   "nothing feeds the logsource \"%.*s/%.*s/%.*s\": the rule sees nothing",
-			   SIGMA_SHOW(logsource->product), SIGMA_SHOW(logsource->category),
-			   SIGMA_SHOW(logsource->service));
-		views[0] = NULL; /* compiled all the same, to find its faults */
-	}
+	uint32_t at = 0;
+	bool fed = find_views(&load->builder, source);
 	source->index = index;
-	source->view_count = all ? 0 : count;
-	source->views = mr_arena_alloc(scope.arena, (source->view_count + 1) * sizeof *views);
-	memcpy(source->views, views, source->view_count * sizeof *views);
-	for (uint32_t i = 0; i < (count == 0 ? 1 : count); i++) {
-		struct sigma_node *node = compile_view(load, &scope, source, views[i]);
+	do {
+		const struct sigma_view *view = at < source->view_count ? source->views[at] : NULL;
+		struct sigma_node *node = compile_view(load, &scope, source, view);
 		if (node == NULL)
 			break;
-		uint32_t kinds = count == 0         ? 0
-				 : views[i] == NULL ? (1u << MR_KIND_COUNT) - 1
-						    : views[i]->kinds;
-		if (kinds != 0)
-			keep(set, capacity, source, node, kinds);
-	}
-	source->rule.inactive = scope.missing.len != 0;
+		keep(set, capacity, source, node,
+		     view == NULL ? (1u << MR_KIND_COUNT) - 1 : view->kinds);
+	} while (++at < source->view_count);
+	source->rule.inactive = !fed || scope.missing.len != 0;
 	source->refused = sigma_fault_is(&scope.fault);
-	scope.again = false;
-	if (source->rule.inactive && !source->refused)
-		sigma_warn(&scope, scope.missing_at.line, scope.missing_at.column,
-			   "inactive: the placeholder %%%.*s%% has no value",
-			   SIGMA_SHOW(scope.missing));
 	if (source->refused)
 		note_refused(load, source->file, source->id, &scope.fault);
+	else
+		tell_inactive(&scope, source, fed);
 	if (source->refused || source->rule.inactive)
 		set->rule_count = first;
 }

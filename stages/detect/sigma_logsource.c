@@ -1,7 +1,7 @@
 /* sigma_logsource.c - which records a rule or filter is for.
  *
  * Called by sigma_load.c and sigma_filter.c. A document without a logsource is refused. */
-#include "sigma_build.h"
+#include "sigma_mapping.h"
 
 bool sigma_logsource_read(struct sigma_scope *scope, struct sigma_yaml *root,
 			  struct sigma_logsource *out)
@@ -55,4 +55,101 @@ bool sigma_logsource_same(const struct sigma_logsource *a, const struct sigma_lo
 {
 	return mr_fold_eq(a->product, b->product) && mr_fold_eq(a->service, b->service) &&
 	       mr_fold_eq(a->category, b->category);
+}
+
+bool sigma_logsource_is_all(const struct sigma_logsource *logsource)
+{
+	return logsource->product.len + logsource->service.len + logsource->category.len == 0;
+}
+
+/* ---- what is meant by one that nothing feeds ---- */
+
+#define FAR 100u   /* more than all near parts together */
+#define PART_MIN 4 /* bytes of a name that says something where it is only a part of another */
+
+static bool is_part(struct mr_slice part, struct mr_slice whole)
+{
+	return part.len >= PART_MIN && memmem(whole.at, whole.len, part.at, part.len) != NULL;
+}
+
+/* How far a name is from one that is fed, which is in lower case: a slip or two, a part of it, or
+ * it with something around it. */
+static unsigned distance(struct mr_arena *arena, struct mr_slice name, struct mr_slice fed)
+{
+	struct mr_slice folded = mr_fold_arena(arena, name);
+	unsigned slips = mr_text_distance(folded, fed, MR_SLIPS_MAX);
+	if (slips <= MR_SLIPS_MAX && 2 * slips < fed.len)
+		return slips;
+	return is_part(folded, fed) || is_part(fed, folded) ? MR_SLIPS_MAX + 1 : FAR;
+}
+
+/* The nearest that is fed, as far as `from` names its parts; a category may stand where the service
+ * should. False where none is near. */
+static bool nearest(struct sigma_builder *load, const struct sigma_logsource *from,
+		    struct sigma_logsource *out)
+{
+	const struct sigma_mapping *mapping = sigma_mapping_of(load);
+	struct mr_slice service = from->service.len != 0 ? from->service : from->category;
+	unsigned least = FAR;
+	for (uint32_t i = 0; i < mapping->count; i++) {
+		const struct sigma_view *view = &mapping->views[i];
+		unsigned found = 0;
+		if (from->product.len != 0)
+			found += distance(load->arena, from->product, view->product);
+		if (service.len != 0)
+			found += distance(load->arena, service, view->service);
+		if (found >= least)
+			continue;
+		least = found;
+		*out = (struct sigma_logsource){.product = view->product};
+		if (service.len != 0)
+			out->service = view->service;
+	}
+	return least < FAR;
+}
+
+/* Whether an earlier view has the same logsource. */
+static bool seen_before(const struct sigma_mapping *mapping, uint32_t at)
+{
+	const struct sigma_view *view = &mapping->views[at];
+	for (uint32_t i = 0; i < at; i++) {
+		if (mr_slice_eq(mapping->views[i].product, view->product) &&
+		    mr_slice_eq(mapping->views[i].service, view->service))
+			return true;
+	}
+	return false;
+}
+
+static void put_services(struct mr_buf *out, const struct sigma_mapping *mapping,
+			 struct mr_slice product)
+{
+	const char *before = "; the services of this product that are fed: ";
+	for (uint32_t i = 0; i < mapping->count; i++) {
+		const struct sigma_view *view = &mapping->views[i];
+		if (!mr_fold_eq(view->product, product) || seen_before(mapping, i))
+			continue;
+		mr_buf_printf(out, "%s%.*s", before, SIGMA_SHOW(view->service));
+		before = ", ";
+	}
+}
+
+struct mr_slice sigma_logsource_hint(struct sigma_builder *load,
+				     const struct sigma_logsource *logsource)
+{
+	const struct sigma_mapping *mapping = sigma_mapping_of(load);
+	const struct sigma_view *views[SIGMA_VIEWS_MAX];
+	struct sigma_logsource meant;
+	struct mr_buf out = {0};
+	if (sigma_mapping_find(mapping, logsource, views) > 0)
+		return (struct mr_slice){"", 0};
+	if (nearest(load, logsource, &meant)) {
+		struct mr_slice shown = sigma_logsource_show(load->arena, &meant);
+		mr_buf_printf(&out, "; is %.*s meant?", (int)shown.len, shown.at);
+	} else {
+		put_services(&out, mapping, logsource->product);
+	}
+	struct mr_slice hint = {mr_arena_copy(load->arena, out.len > 0 ? out.data : "", out.len),
+				out.len};
+	mr_buf_fini(&out);
+	return hint;
 }

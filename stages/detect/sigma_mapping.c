@@ -70,7 +70,7 @@ bool sigma_document_is_mapping(const struct sigma_yaml *root)
 	return sigma_yaml_get(root, "mapping") != NULL;
 }
 
-struct sigma_mapping *sigma_mapping_read(struct mr_arena *arena)
+static struct sigma_mapping *mapping_read(struct mr_arena *arena)
 {
 	struct sigma_mapping *mapping = mr_arena_alloc(arena, sizeof *mapping);
 	struct sigma_documents documents = {0};
@@ -87,6 +87,13 @@ struct sigma_mapping *sigma_mapping_read(struct mr_arena *arena)
 			add_view(mapping, list->items[v]);
 	}
 	return mapping;
+}
+
+const struct sigma_mapping *sigma_mapping_of(struct sigma_builder *load)
+{
+	if (load->mapping == NULL)
+		load->mapping = mapping_read(load->arena);
+	return load->mapping;
 }
 
 static bool names(struct mr_slice wanted, struct mr_slice has)

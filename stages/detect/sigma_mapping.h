@@ -21,8 +21,9 @@ struct sigma_mapping {
 	uint32_t count;
 };
 
-/* Our own bug where the text is not in its form: asserted, and tested. */
-struct sigma_mapping *sigma_mapping_read(struct mr_arena *arena);
+/* The mapping, read when it is first asked for. Our own bug where the text is not in its form:
+ * asserted, and tested. */
+const struct sigma_mapping *sigma_mapping_of(struct sigma_builder *load);
 /* The views of a logsource, none twice; `out` has room for SIGMA_VIEWS_MAX. */
 uint32_t sigma_mapping_find(const struct sigma_mapping *mapping,
 			    const struct sigma_logsource *logsource, const struct sigma_view **out);

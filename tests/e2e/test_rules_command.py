@@ -1,6 +1,7 @@
 """`millrace rules check` and `list`: what they print and how they exit."""
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -88,6 +89,31 @@ class Rules(unittest.TestCase):
         result = rules("list", path, bad)
         self.assertEqual((result.returncode, result.stdout), (1, f"{GOOD_ID}\thigh\tdetection\tGood\t{path}\n"))
         self.assertTrue(result.stderr.startswith(f"{bad}:1:1: refused: "), result.stderr)
+
+    def test_inactive(self):
+        """What never fires says why, and so does what needs it."""
+        path = self.write("rules.yml", GOOD.replace("service: audit", "service: signin") + "---\n"
+                          f"title: Over\nid: {BAD_ID}\nlevel: low\ncorrelation:\n  type: event_count\n"
+                          f"  rules:\n    - {GOOD_ID}\n  timespan: 1h\n  condition: {{gte: 2}}\n")
+        report = json.loads(rules("check", "--json", path).stdout)
+        self.assertEqual(report["inactive"], [GOOD_ID, BAD_ID])
+        told = [note for note in report["warnings"] if note["reason"].startswith("inactive: ")]
+        self.assertEqual([(note["file"], note["line"], note["column"], note["id"]) for note in told],
+                         [(path, 3, 12, GOOD_ID), (path, 13, 7, BAD_ID)])
+        self.assertIn("nothing feeds the logsource {product: m365, service: signin}; the services", told[0]["reason"])
+        self.assertIn(f'it needs the rule "{GOOD_ID}"', told[1]["reason"])
+        self.assertEqual(len(rules("check", path).stdout.splitlines()), len(report["warnings"]) + 1)
+
+    def test_logsources_of_the_readme(self):
+        """Each row of the table is fed."""
+        with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+            fed = re.findall(r"^\| `(\w+)` \| `(\w+)` \| `", file.read(), re.MULTILINE)
+        self.assertGreater(len(fed), 5)
+        for number, (product, service) in enumerate(fed):
+            self.write(f"{number}.yml", GOOD.replace(GOOD_ID, f"{number:08}" + GOOD_ID[8:]).replace(
+                "product: m365, service: audit", f"product: {product}, service: {service}"))
+        report = json.loads(rules("check", "--json", self.folder.name).stdout)
+        self.assertEqual((report["rules"], report["inactive"], report["warnings"]), (len(fed), [], []))
 
     def test_metadata(self):
         """What a rule says of itself and is surely wrong: each once, at its place, in lines and in JSON."""

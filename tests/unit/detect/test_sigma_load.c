@@ -224,6 +224,69 @@ static void logsources(void **state)
 	assert_int_equal(rules.set.rules[3].kinds, 1u << MR_KIND_AUDIT);
 	assert_int_equal(rules.set.rules[3].index, rules.set.rules[2].index);
 	assert_int_equal(rules_warnings(&rules), 1); /* nothing feeds windows */
+	assert_int_equal(rules.set.catalog.inactive, 1);
+	assert_true(rules.set.catalog.rules[2].inactive);
+	rules_fini(&rules);
+}
+
+/* What is said of a logsource that nothing feeds, and where. */
+static void unfed(int test_line, const char *logsource, const char *wanted)
+{
+	struct rules rules;
+	char *text = mr_asprintf(RULE("a", "%s", "a: 1"), logsource);
+	char *reason = mr_asprintf("inactive: nothing feeds the logsource %s%s", logsource, wanted);
+	load(&rules, text);
+	assert_int_equal(rules.set.catalog.inactive, 1);
+	assert_int_equal(rules.set.rule_count, 0);
+	const struct sigma_note *note = &rules.set.warnings.items[rules.set.warnings.count - 1];
+	if (!mr_slice_eq(note->reason, mr_slice(reason)) || note->line != 3 || note->column != 12)
+		fail_msg("line %d: %u:%u: %.*s", test_line, note->line, note->column,
+			 (int)note->reason.len, note->reason.at);
+	free(text);
+	free(reason);
+	rules_fini(&rules);
+}
+#define UNFED(logsource, wanted) unfed(__LINE__, logsource, wanted)
+
+static void logsources_that_nothing_feeds(void **state)
+{
+	(void)state;
+	UNFED("{product: windows, category: process_creation}", "");
+	UNFED("{product: aws, service: audit}", "");
+	UNFED("{category: application}", "");
+	UNFED("{product: o365, service: audit}", "; is {product: m365, service: audit} meant?");
+	UNFED("{product: O365}", "; is {product: m365} meant?");
+	UNFED("{product: azuread, service: audit}",
+	      "; is {product: azure, service: auditlogs} meant?");
+	UNFED("{product: azure, service: signin}",
+	      "; is {product: azure, service: signinlogs} meant?");
+	UNFED("{product: azure, service: AzureActivityLogs}",
+	      "; is {product: azure, service: activitylogs} meant?");
+	UNFED("{product: azure, category: SignInLogs}",
+	      "; is {product: azure, service: signinlogs} meant?");
+	UNFED("{product: m365, category: ThreatManagement, service: Exchange}",
+	      "; is {product: m365, service: exchange} meant?");
+	UNFED("{service: signinlog}", "; is {product: azure, service: signinlogs} meant?");
+	UNFED("{product: M365, service: teams}",
+	      "; the services of this product that are fed: audit, exchange, threat_management, "
+	      "threat_detection");
+}
+
+/* A filter for it is likewise told what is meant. */
+static void filters_that_nothing_feeds(void **state)
+{
+	(void)state;
+	struct rules rules;
+	load(&rules, RULE("a", "{product: azure, service: signinlogs}",
+			  "a: 1") "---\n"
+				  "title: f\nid: f\nlogsource: {product: azure, service: signin}\n"
+				  "filter: {rules: any, s: {u: x}, condition: not s}\n");
+	assert_int_equal(rules_told(&rules, "is {product: azure, service: signinlogs} meant?"), 1);
+	rules_fini(&rules);
+	load(&rules, "title: f\nid: f\nlogsource: {product: azure, service: pim}\n"
+		     "filter: {rules: any, s: {u: x}, condition: not s}\n");
+	assert_int_equal(rules_told(&rules, "the filter does nothing"), 1);
+	assert_int_equal(rules_told(&rules, "meant"), 0);
 	rules_fini(&rules);
 }
 
@@ -483,6 +546,8 @@ int main(void)
 	    cmocka_unit_test(actions),
 	    cmocka_unit_test(filters),
 	    cmocka_unit_test(logsources),
+	    cmocka_unit_test(logsources_that_nothing_feeds),
+	    cmocka_unit_test(filters_that_nothing_feeds),
 	    cmocka_unit_test(mappings_of_audit_logs),
 	    cmocka_unit_test(mappings_of_other_logs),
 	    cmocka_unit_test(mappings_of_missing_fields),

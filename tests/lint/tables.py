@@ -1,0 +1,97 @@
+"""README's tables that are made of what the code reads:
+
+- the normalised fields: include/millrace/normalised.def, row for row; what fills a field is parse or a setting of
+  include/millrace/setting.def;
+- the logsources that are fed: rules/mappings/microsoft.yml, entry for entry.
+
+    tables.py            says where they differ, exit 1
+    tables.py --write    puts the tables into README.md
+"""
+import re
+import sys
+
+DEF = "include/millrace/normalised.def"
+SETTINGS = "include/millrace/setting.def"
+MAPPING = "rules/mappings/microsoft.yml"
+README = "README.md"
+ROW = re.compile(r'X\(\w+, "([^"]+)", "[^"]+", [01], (\w+), "(.*)"\)')
+# Three lines of an entry, as the mapping writes them; the last is not in each.
+ENTRY = re.compile(r"^ +- logsource: \{product: (\w+), service: (\w+)\}\n +kinds: \[([^]]+)\]\n"
+                   r"(?:(?: +#.*\n)* +where: \{(\w+): (?:\[([^]]+)\]|([^]}]+))\}\n)?", re.M)
+
+
+def fillers():
+    with open(SETTINGS, encoding="utf-8") as file:
+        names = re.findall(r'^X\("(\w+)"', file.read(), re.M)
+    return {"parse": "the record"} | {name: f"`--{name.replace('_', '-')}`" for name in names}
+
+
+def fields():
+    rows = ["| field | what | filled by |", "| --- | --- | --- |"]
+    filled_by = fillers()
+    with open(DEF, encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            row = ROW.fullmatch(line.rstrip("\n"))
+            if row and row.group(2) in filled_by:
+                rows.append(f"| `{row.group(1)}` | {row.group(3)} | {filled_by[row.group(2)]} |")
+            elif line.startswith("X("):
+                sys.exit(f"{DEF}:{number}: no row of a field that parse or a setting fills")
+    return rows
+
+
+def records(kinds, field, listed, single):
+    """Of which records a logsource is: their kinds, and what else it asks of them."""
+    shown = ", ".join(f"`{kind.strip()}`" for kind in kinds.split(","))
+    return shown + (f" where `{field}` is {' or '.join(re.split(', *', listed or single))}" if field else "")
+
+
+def logsources():
+    with open(MAPPING, encoding="utf-8") as file:
+        text = file.read()
+    entries = ENTRY.findall(text)
+    if len(entries) != text.count("logsource:") or sum(bool(entry[3]) for entry in entries) != text.count("where:"):
+        sys.exit(f"{MAPPING}:1: an entry is written otherwise than tests/lint/tables.py reads it")
+    fed = {}
+    for product, service, *of in entries:
+        fed.setdefault((product, service), []).append(records(*of))
+    return ["| product | service | records |", "| --- | --- | --- |"] + [
+        f"| `{product}` | `{service}` | {'; '.join(of)} |" for (product, service), of in fed.items()]
+
+
+def find(lines, head):
+    """A table's lines in README: from its head to the first line that is no row."""
+    if head not in lines:
+        sys.exit(f'{README}:1: a table is missing: its head is "{head}"')
+    start = end = lines.index(head)
+    while end < len(lines) and lines[end].startswith("|"):
+        end += 1
+    return start, end
+
+
+def difference(lines, source, wanted):
+    """Where README's table is not as its source says, or None."""
+    start, end = find(lines, wanted[0])
+    there = lines[start:end]
+    if there == wanted:
+        return None
+    same = next((i for i, (a, b) in enumerate(zip(there, wanted)) if a != b), min(len(there), len(wanted)))
+    want = wanted[same] if same < len(wanted) else "the table's end"
+    return f"{README}:{start + same + 1}: not as {source} says: {want}; python3 tests/lint/tables.py --write mends it"
+
+
+def main(write):
+    with open(README, encoding="utf-8") as file:
+        lines = file.read().split("\n")
+    for source, wanted in ((DEF, fields()), (MAPPING, logsources())):
+        differs = difference(lines, source, wanted)
+        if differs and not write:
+            sys.exit(differs)
+        start, end = find(lines, wanted[0])
+        lines[start:end] = wanted
+    if write:
+        with open(README, "w", encoding="utf-8") as file:
+            file.write("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] == ["--write"])
