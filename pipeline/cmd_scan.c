@@ -386,8 +386,10 @@ static enum mr_err choose_log_level(struct mr_supervisor *supervisor, struct mr_
 
 /* ---- the run ---- */
 
-static void supervisor_line(void *context, enum mr_log_level level, const char *line, size_t len)
+static void supervisor_line(void *context, enum mr_log_level level, uint64_t kind, const char *line,
+			    size_t len)
 {
+	(void)kind;
 	mr_progress_line(context, NULL, level, line, len);
 }
 

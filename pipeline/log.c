@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "millrace/text.h"
+
 static mr_log_sink log_sink;
 static void *log_context;
 static enum mr_log_level log_least = MR_LOG_INFO;
@@ -74,7 +76,7 @@ void mr_log(enum mr_log_level level, const char *format, ...)
 	/* Texts from records may hold line ends and escape codes. */
 	mr_log_clean(line, used);
 	if (log_sink != NULL) {
-		log_sink(log_context, level, line, used);
+		log_sink(log_context, level, mr_hash64(format, strlen(format), 0), line, used);
 		return;
 	}
 	line[used] = '\n';

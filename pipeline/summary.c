@@ -28,9 +28,9 @@ static void put_stages(const struct mr_supervisor *supervisor, struct mr_buf *ou
 void mr_summary_write(const struct mr_supervisor *supervisor, bool complete, struct mr_buf *out)
 {
 	static const enum mr_counter shown[] = {
-	    MR_C_RECORDS,  MR_C_PARSED,       MR_C_REJECTED,      MR_C_REPAIRED,
-	    MR_C_REPEATED, MR_C_UNKNOWN_KIND, MR_C_BYTES,         MR_C_SIGNALS,
-	    MR_C_ALERTS,   MR_C_GEO_HITS,     MR_C_IDENTITY_HITS,
+	    MR_C_RECORDS,  MR_C_PARSED,       MR_C_REJECTED, MR_C_REPAIRED,
+	    MR_C_REPEATED, MR_C_UNKNOWN_KIND, MR_C_BYTES,    MR_C_SIGNALS,
+	    MR_C_ALERTS,   MR_C_STATE_SHED,   MR_C_GEO_HITS, MR_C_IDENTITY_HITS,
 	};
 	const struct mr_catalog *catalog = &supervisor->catalog;
 	mr_buf_printf(out, "{\"complete\": %s, ", complete ? "true" : "false");

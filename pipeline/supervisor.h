@@ -13,6 +13,7 @@
 #include "rundir.h"
 #include "setup.h"
 #include "tables.h"
+#include "warnings.h"
 
 struct mr_supervised {
 	pid_t pid; /* 0 once it was reaped */
@@ -41,6 +42,7 @@ struct mr_supervisor {
 	struct mr_tables *tables;
 	struct mr_progress progress;
 	/* Private. */
+	struct mr_warnings warnings;
 	struct mr_rundir rundir;
 	struct mr_supervised *workers;
 	uint32_t worker_count;

@@ -158,6 +158,16 @@ static enum mr_err counters(struct mr_supervised *worker, struct mr_slice bytes,
 	return MR_OK;
 }
 
+static void show_line(struct mr_supervisor *supervisor, const char *who,
+		      const struct mr_control_message *message)
+{
+	enum mr_log_level level = (enum mr_log_level)message->number;
+	if (level != MR_LOG_WARNING ||
+	    mr_warnings_take(&supervisor->warnings, message->other, message->bytes))
+		mr_progress_line(&supervisor->progress, who, level, message->bytes.at,
+				 message->bytes.len);
+}
+
 /* Whose word it is. */
 struct speaker {
 	struct mr_supervisor *supervisor;
@@ -194,9 +204,7 @@ static enum mr_err handle(void *context, struct mr_control_message *message, str
 	case MR_CONTROL_LOG:
 		if (message->number > MR_LOG_ERROR)
 			break;
-		mr_progress_line(&supervisor->progress, worker->name,
-				 (enum mr_log_level)message->number, message->bytes.at,
-				 message->bytes.len);
+		show_line(supervisor, worker->name, message);
 		return MR_OK;
 	case MR_CONTROL_DONE:
 		if (!supervisor->ending)

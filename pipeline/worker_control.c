@@ -62,11 +62,15 @@ void mr_worker_report(struct mr_worker *worker, bool last)
 
 /* A line must not hold the work up: what the socket can't take at once is counted, and told later.
  */
-static void send_line(void *context, enum mr_log_level level, const char *line, size_t len)
+static void send_line(void *context, enum mr_log_level level, uint64_t kind, const char *line,
+		      size_t len)
 {
 	struct mr_worker *worker = context;
-	struct mr_control_message message = {
-	    .kind = MR_CONTROL_LOG, .number = (uint64_t)level, .bytes = {line, len}, .fd = -1};
+	struct mr_control_message message = {.kind = MR_CONTROL_LOG,
+					     .number = (uint64_t)level,
+					     .other = kind,
+					     .bytes = {line, len},
+					     .fd = -1};
 	if (!mr_control_try(&worker->control, &message)) {
 		worker->lines_dropped++;
 		worker->warnings_dropped |= level >= MR_LOG_WARNING;

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum mr_log_level {
 	MR_LOG_DEBUG,
@@ -19,8 +20,10 @@ enum mr_log_level {
 
 void mr_log(enum mr_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Where lines go; NULL is stderr. Set by pipeline/ and by tests. */
-typedef void (*mr_log_sink)(void *context, enum mr_log_level level, const char *line, size_t len);
+/* Where lines go; NULL is stderr. Set by pipeline/ and by tests. `kind` is the same for all lines
+ * of one format, whatever is put into it. */
+typedef void (*mr_log_sink)(void *context, enum mr_log_level level, uint64_t kind, const char *line,
+			    size_t len);
 void mr_log_set_sink(mr_log_sink sink, void *context);
 void mr_log_set_level(enum mr_log_level least);
 /* Whether a line of this level goes anywhere: asked before one is put together at some cost. */

@@ -237,7 +237,7 @@ void corr_shed_report(const struct corr *corr)
 	for (uint32_t i = 0; i < corr->catalog.count; i++) {
 		const struct corr_rule *rule = &corr->rules[i];
 		if (rule->shed > 0)
-			mr_log(MR_LOG_WARNING,
+			mr_log(MR_LOG_DEBUG,
 			       "%.*s: %llu of its slots were forgotten at the memory ceiling",
 			       (int)rule->rule->id.len, rule->rule->id.at,
 			       (unsigned long long)rule->shed);

@@ -466,7 +466,7 @@ void corr_count_beyond(struct corr *corr, int64_t time_us);
 /* Where the state has come to its ceiling: give up what PROTOCOL.md 6.7 says, but no slot of the
  * key in hand (NULL: of a detection). */
 void corr_shed(struct corr *corr, const struct corr_key *in_hand);
-/* Name in the log how much was given up of which rule. */
+/* Say to whoever asks for such detail how much was given up of which rule. */
 void corr_shed_report(const struct corr *corr);
 
 /* ---- snapshot.c ---- */

@@ -2,6 +2,7 @@
 import fcntl
 import os
 import random
+import re
 import signal
 import socket
 import stat
@@ -150,6 +151,37 @@ class Outputs(Base):
             status, _, said = self.scan("--state-bytes", wrong, *options)
             self.assertEqual(status, 2, said)
             self.assertIn("state_bytes", said)
+
+    def test_state_given_up_is_told(self):
+        """Thirty correlations over two workers, past the ceiling: the warnings are few, and the summary says that
+        `alerts` counts an alert for each time that it is made."""
+        mr.write_records(self.records, 40000, every=1)
+        with open(self.records, "r+", encoding="utf-8") as records:
+            records.write(records.read())  # each once more
+        names = [f"per_object_{number}" for number in range(30)]
+        with open(self.place.rule, "w", encoding="utf-8") as rules:
+            rules.write(mr.RULE + "---\ntitle: Some\nname: base\nlogsource:\n    product: m365\ndetection:\n"
+                        "    selection:\n        UserId: user1@example.com\n    condition: selection\n" + "".join(
+                f"---\ntitle: {name}\nname: {name}\nlevel: low\ncorrelation:\n    type: event_count\n"
+                f"    rules: [base]\n    group-by: [Id]\n    timespan: 1d\n    condition:\n        gte: 2\n"
+                f"    generate: true\n" for name in names))
+        books, found = self.place.path("books"), self.place.path("found")
+        status, _, said = self.scan("--state-bytes", 1 << 20, "--workers", 2, "--summary", books, "-o", found,
+                                    self.records)
+        self.assertEqual(status, 0, said)
+        warnings = [line for line in said.splitlines() if "its state is given up in part" in line]
+        self.assertEqual(len(warnings), 11, said)
+        self.assertEqual(len({line.split(": ")[3] for line in warnings[:10]}), 10, said)
+        self.assertRegex(warnings[10], "^millrace: warning: and 20 more like this: ")
+        books = mr.summary(books)
+        self.assertGreater(books["state_shed"], 0)
+        with open(found, encoding="utf-8") as lines:
+            ids = [re.search(r'"finding_info":{"uid":"([0-9a-f]+)"', line).group(1) for line in lines]
+        self.assertEqual(books["alerts"], len(ids))
+        self.assertLess(len(set(ids)), len(ids))
+        self.scan("--workers", 2, "--summary", self.place.path("whole"), "-o", found, self.records)
+        whole = mr.summary(self.place.path("whole"))
+        self.assertEqual((whole["state_shed"], whole["alerts"]), (0, len(set(ids))))
 
     def test_slow_reader_gets_all(self):
         """The whole pipeline waits for a pipe that nobody reads, then goes on: nothing is lost."""

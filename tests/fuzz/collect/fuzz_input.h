@@ -10,8 +10,10 @@
 #define INPUT_FD 100 /* one number, so that all runs give the input one name */
 #define PIPE_BYTES 65536
 
-static void quiet(void *context, enum mr_log_level level, const char *line, size_t len)
+static void quiet(void *context, enum mr_log_level level, uint64_t kind, const char *line,
+		  size_t len)
 {
+	(void)kind;
 	(void)context;
 	(void)level;
 	(void)line;

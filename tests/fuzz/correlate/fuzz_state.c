@@ -70,8 +70,10 @@ static void catalog_make(void)
 	mr_buf_fini(&bytes);
 }
 
-static void drop_log(void *context, enum mr_log_level level, const char *line, size_t len)
+static void drop_log(void *context, enum mr_log_level level, uint64_t kind, const char *line,
+		     size_t len)
 {
+	(void)kind;
 	(void)context;
 	(void)level;
 	(void)line;

@@ -23,8 +23,10 @@ static void forget(void)
 		perror(command);
 }
 
-static void silence(void *context, enum mr_log_level level, const char *line, size_t len)
+static void silence(void *context, enum mr_log_level level, uint64_t kind, const char *line,
+		    size_t len)
 {
+	(void)kind;
 	(void)context;
 	(void)level;
 	(void)line;

@@ -20,8 +20,10 @@ static char folder[64];
 static size_t logged_errors;
 static char logged[2048];
 
-static void note_log(void *context, enum mr_log_level level, const char *line, size_t len)
+static void note_log(void *context, enum mr_log_level level, uint64_t kind, const char *line,
+		     size_t len)
 {
+	(void)kind;
 	(void)context;
 	logged_errors += level == MR_LOG_ERROR;
 	snprintf(logged, sizeof(logged), "%.*s", (int)len, line);

@@ -30,8 +30,10 @@ static struct {
 	char logged[4096];
 } world;
 
-static void remember(void *context, enum mr_log_level level, const char *text, size_t len)
+static void remember(void *context, enum mr_log_level level, uint64_t kind, const char *text,
+		     size_t len)
 {
+	(void)kind;
 	(void)context;
 	size_t at = strlen(world.logged);
 	snprintf(world.logged + at, sizeof(world.logged) - at, "%d %.*s\n", (int)level, (int)len,

@@ -605,8 +605,10 @@ static void a_deep_record_is_shown_as_text(void **state)
 }
 
 static char logged[1024];
-static void remember(void *context, enum mr_log_level level, const char *text, size_t len)
+static void remember(void *context, enum mr_log_level level, uint64_t kind, const char *text,
+		     size_t len)
 {
+	(void)kind;
 	(void)context;
 	(void)level;
 	snprintf(logged, sizeof(logged), "%.*s", (int)len, text);

@@ -15,9 +15,10 @@ struct outcome {
 	struct mr_buf log; /* lines of warnings */
 };
 
-static inline void outcome_line(void *context, enum mr_log_level level, const char *line,
-				size_t len)
+static inline void outcome_line(void *context, enum mr_log_level level, uint64_t kind,
+				const char *line, size_t len)
 {
+	(void)kind;
 	struct outcome *outcome = context;
 	(void)level;
 	mr_buf_add(&outcome->log, line, len);
