@@ -60,8 +60,8 @@ struct mr_rule {
 	uint32_t line;
 	enum mr_level level;
 	struct mr_texts tags, references, falsepositives;
-	bool inactive; /* named, never fires: a placeholder without value, a logsource that
-			  nothing feeds, for a correlation rules that it needs */
+	bool inactive; /* named, never fires: a placeholder without value; a temporal kind over
+			* such a rule */
 	bool alerts;   /* makes alerts of its own: no correlation names it, or `generate` */
 
 	/* Detections only: Sigma's `fields`, as written, and what they are in the dictionary; 0

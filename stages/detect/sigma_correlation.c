@@ -317,27 +317,22 @@ static const struct sigma_yaml *named_at(const struct sigma_source *source, uint
 	return rules->kind == SIGMA_YAML_LIST ? rules->items[i] : rules;
 }
 
-/* The temporal kinds need each of their rules, the others any. */
+/* The temporal kinds need each of their rules; counts go on over the others. */
 static void find_inactive(struct sigma_builder *load, struct sigma_source *source)
 {
 	struct mr_rule *rule = &source->rule;
 	struct sigma_scope scope = {
 	    .load = load, .arena = load->arena, .file = source->file, .id = source->id};
-	uint32_t first = rule->rule_count;
-	uint32_t count = 0;
-	for (uint32_t i = rule->rule_count; i-- > 0;) {
-		if (!source->refers[i]->rule.inactive)
-			continue;
-		first = i;
-		count++;
-	}
-	bool each = mr_correlation_counts(rule->type) == MR_COUNTS_RULES;
-	rule->inactive = count > 0 && (each || count == rule->rule_count);
-	if (!rule->inactive)
+	if (mr_correlation_counts(rule->type) != MR_COUNTS_RULES)
 		return;
-	const struct sigma_yaml *at = named_at(source, first);
-	sigma_warn(&scope, SIGMA_AT(at), "inactive: it needs the rule \"%.*s\", which is inactive",
-		   SIGMA_SHOW(at->text));
+	for (uint32_t i = 0; i < rule->rule_count && !rule->inactive; i++) {
+		const struct sigma_yaml *at = named_at(source, i);
+		rule->inactive = source->refers[i]->rule.inactive;
+		if (rule->inactive)
+			sigma_warn(&scope, SIGMA_AT(at),
+				   "inactive: it needs the rule \"%.*s\", which is inactive",
+				   SIGMA_SHOW(at->text));
+	}
 }
 
 /* Depth first: 0 not seen, 1 under way (meeting it again is a cycle), 2 done. */

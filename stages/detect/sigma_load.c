@@ -264,8 +264,8 @@ static bool find_views(struct sigma_builder *load, struct sigma_source *source)
 	return source->view_count > 0;
 }
 
-/* Why a detection that is not refused never fires. */
-static void tell_inactive(struct sigma_scope *scope, const struct sigma_source *source, bool fed)
+/* Why a detection that is not refused never fires: it sees nothing, or is inactive. */
+static void tell_silent(struct sigma_scope *scope, const struct sigma_source *source, bool fed)
 {
 	const struct sigma_logsource *logsource = &source->logsource;
 	scope->again = false;
@@ -273,8 +273,8 @@ static void tell_inactive(struct sigma_scope *scope, const struct sigma_source *
 		struct mr_slice has = sigma_logsource_show(scope->arena, logsource);
 		struct mr_slice hint = sigma_logsource_hint(scope->load, logsource);
 		sigma_warn(scope, SIGMA_AT(logsource->at),
-			   "inactive: nothing feeds the logsource %.*s%.*s", (int)has.len, has.at,
-			   (int)hint.len, hint.at);
+			   "nothing feeds the logsource %.*s: the rule sees nothing%.*s",
+			   (int)has.len, has.at, (int)hint.len, hint.at);
 	}
 	if (scope->missing.len != 0)
 		sigma_warn(scope, scope->missing_at.line, scope->missing_at.column,
@@ -304,13 +304,13 @@ static void compile_detection(struct loading *load, struct sigma_source *source,
 		keep(set, capacity, source, node,
 		     view == NULL ? (1u << MR_KIND_COUNT) - 1 : view->kinds);
 	} while (++at < source->view_count);
-	source->rule.inactive = !fed || scope.missing.len != 0;
+	source->rule.inactive = scope.missing.len != 0;
 	source->refused = sigma_fault_is(&scope.fault);
 	if (source->refused)
 		note_refused(load, source->file, source->id, &scope.fault);
 	else
-		tell_inactive(&scope, source, fed);
-	if (source->refused || source->rule.inactive)
+		tell_silent(&scope, source, fed);
+	if (source->refused || source->rule.inactive || !fed)
 		set->rule_count = first;
 }
 

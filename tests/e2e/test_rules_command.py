@@ -91,17 +91,22 @@ class Rules(unittest.TestCase):
         self.assertTrue(result.stderr.startswith(f"{bad}:1:1: refused: "), result.stderr)
 
     def test_inactive(self):
-        """What never fires says why, and so does what needs it."""
-        path = self.write("rules.yml", GOOD.replace("service: audit", "service: signin") + "---\n"
-                          f"title: Over\nid: {BAD_ID}\nlevel: low\ncorrelation:\n  type: event_count\n"
-                          f"  rules:\n    - {GOOD_ID}\n  timespan: 1h\n  condition: {{gte: 2}}\n")
+        """What never fires says why, and so does what needs it; a logsource that nothing feeds is no such reason."""
+        over = (f"title: Over\nid: {BAD_ID}\nlevel: low\ncorrelation:\n  type: temporal\n"
+                f"  rules:\n    - {GOOD_ID}\n  timespan: 1h\n")
+        path = self.write("rules.yml", GOOD.replace("service: audit", "service: signin") + "---\n" + over)
         report = json.loads(rules("check", "--json", path).stdout)
-        self.assertEqual(report["inactive"], [GOOD_ID, BAD_ID])
-        told = [note for note in report["warnings"] if note["reason"].startswith("inactive: ")]
+        self.assertEqual(report["inactive"], [])
+        told = [note for note in report["warnings"] if note["reason"].startswith("nothing feeds")]
         self.assertEqual([(note["file"], note["line"], note["column"], note["id"]) for note in told],
-                         [(path, 3, 12, GOOD_ID), (path, 13, 7, BAD_ID)])
-        self.assertIn("nothing feeds the logsource {product: m365, service: signin}; the services", told[0]["reason"])
-        self.assertIn(f'it needs the rule "{GOOD_ID}"', told[1]["reason"])
+                         [(path, 3, 12, GOOD_ID)])
+        self.assertIn("{product: m365, service: signin}: the rule sees nothing; the services", told[0]["reason"])
+        path = self.write("rules.yml", INACTIVE + "---\n" + over.replace(GOOD_ID, "inactive"))
+        report = json.loads(rules("check", "--json", path).stdout)
+        self.assertEqual(report["inactive"], ["inactive", BAD_ID])
+        told = [note for note in report["warnings"] if note["reason"].startswith("inactive: ")]
+        self.assertEqual([note["id"] for note in told], ["inactive", BAD_ID])
+        self.assertIn('it needs the rule "inactive"', told[1]["reason"])
         self.assertEqual(len(rules("check", path).stdout.splitlines()), len(report["warnings"]) + 1)
 
     def test_logsources_of_the_readme(self):

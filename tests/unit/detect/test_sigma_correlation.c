@@ -144,13 +144,6 @@ static void inactive(void **state)
 	assert_int_equal(rules_told(&rules, "inactive: it needs the rule \"a\", which is inactive"),
 			 1);
 	rules_fini(&rules);
-	/* A count that nothing adds to, and what counts it; a logsource that nothing feeds. */
-	load(&rules, "title: t\nid: a\nlogsource: {product: windows}\n"
-		     "detection: {s: {a: 1}, condition: s}\n" COUNT("c", "[a]", "")
-			 COUNT("d", "[a, c]", ""));
-	assert_int_equal(rules.set.catalog.inactive, 3);
-	assert_int_equal(rules_told(&rules, "it needs the rule \"a\", which is inactive"), 2);
-	rules_fini(&rules);
 }
 
 static void refused(void **state)

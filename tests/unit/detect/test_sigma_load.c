@@ -223,9 +223,8 @@ static void logsources(void **state)
 	assert_int_equal(rules.set.rules[2].kinds, 1u << MR_KIND_AZURE_ACTIVITY);
 	assert_int_equal(rules.set.rules[3].kinds, 1u << MR_KIND_AUDIT);
 	assert_int_equal(rules.set.rules[3].index, rules.set.rules[2].index);
-	assert_int_equal(rules_warnings(&rules), 1); /* nothing feeds windows */
-	assert_int_equal(rules.set.catalog.inactive, 1);
-	assert_true(rules.set.catalog.rules[2].inactive);
+	assert_int_equal(rules_warnings(&rules), 1);     /* nothing feeds windows */
+	assert_int_equal(rules.set.catalog.inactive, 0); /* it sees nothing, which is not that */
 	rules_fini(&rules);
 }
 
@@ -234,9 +233,10 @@ static void unfed(int test_line, const char *logsource, const char *wanted)
 {
 	struct rules rules;
 	char *text = mr_asprintf(RULE("a", "%s", "a: 1"), logsource);
-	char *reason = mr_asprintf("inactive: nothing feeds the logsource %s%s", logsource, wanted);
+	char *reason = mr_asprintf("nothing feeds the logsource %s: the rule sees nothing%s",
+				   logsource, wanted);
 	load(&rules, text);
-	assert_int_equal(rules.set.catalog.inactive, 1);
+	assert_int_equal(rules.set.catalog.inactive, 0);
 	assert_int_equal(rules.set.rule_count, 0);
 	const struct sigma_note *note = &rules.set.warnings.items[rules.set.warnings.count - 1];
 	if (!mr_slice_eq(note->reason, mr_slice(reason)) || note->line != 3 || note->column != 12)
