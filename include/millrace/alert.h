@@ -45,7 +45,8 @@ struct mr_alert {
 	uint64_t value_count; /* distinct values, where the kind counts them; else 0 */
 	bool lower_bound;     /* the counts are at least this */
 	uint32_t evidence_count;
-	struct mr_evidence evidence[MR_EVIDENCE_MAX]; /* the smallest by (time, record id) */
+	/* What proves it, then the earliest; by (time, record id). */
+	struct mr_evidence evidence[MR_EVIDENCE_MAX];
 };
 
 /* `rule_id` is the rule's own id text. `kind_name` is the record kind for a plain detection, whose

@@ -204,11 +204,15 @@ static void observe(struct corr *corr, const struct corr_rule *rule, const struc
 	if (slot->written)
 		return;
 	struct corr_near near = {slot->previous, slot, slot->next};
+	struct corr_id values[MR_PRODUCT_MAX];
 	struct corr_occurrence occurrence = {
 	    .signal = signal,
 	    .position = position,
 	    .offset = corr_slot_offset(signal->time_us, rule->span_us),
-	    .record = corr_id_of_record(corr, signal->kind, signal->record_id)};
+	    .record = corr_id_of_record(corr, signal->kind, signal->record_id),
+	    .values = values};
+	if (rule->kind->values != NULL)
+		occurrence.value_count = rule->kind->values(corr, signal, values);
 	if (corr_evidence_add(corr, slot, &occurrence) &&
 	    corr->catalog.rules[signal->rule].kind == MR_RULE_DETECTION)
 		mr_count(corr->env->counters, MR_C_REPEATED, 1);

@@ -1,15 +1,18 @@
 /* evidence.c - occurrences kept whole: the earliest and the latest of each slot.
  *
- * An alert shows the ten earliest records of its window. Those lie at the end of the slot before
- * and at the start of its own, so each slot keeps the ten smallest and the ten largest by (time,
- * record id). Of two that are equal in that, the smaller origin stays: what is kept is a function
- * of the set of occurrences. A correlation that makes no alert of its own keeps none.
+ * An alert shows what proves it (proof.c), and the earliest records of its window. Those lie at the
+ * end of the slot before and at the start of its own, so each slot keeps the ten smallest and the
+ * ten largest by (time, record id). Of two that are equal in that, the smaller origin stays: what
+ * is kept is a function of the set of occurrences. A correlation that makes no alert of its own
+ * keeps none.
  *
- * Whether an occurrence was met before is read from what is kept; once something is left out, from
- * hashes of the first CORR_SEEN_BOUND. Called by correlate.c, feed.c, fire.c and snapshot.c; never
- * fails. */
+ * An item may be held here and as a proof; its bytes are counted once, until the last holder drops
+ * it. Whether an occurrence was met before is read from what is kept; once something is left out,
+ * from hashes of the first CORR_SEEN_BOUND. Called by correlate.c, feed.c, proof.c, shown.c, fire.c
+ * and snapshot.c; never fails. */
 #include "state.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #define ITEMS_MAX (2 * CORR_ITEMS_SIDE)
@@ -43,22 +46,26 @@ static char *put(char *at, struct mr_slice text)
 	return at + text.len;
 }
 
-struct corr_item *corr_item_make(struct corr_item *old, const struct mr_signal *signal,
-				 uint32_t position)
+struct corr_item *corr_item_make(struct corr_item *old, const struct corr_occurrence *occurrence)
 {
+	const struct mr_signal *signal = occurrence->signal;
+	struct mr_slice values = {(const char *)occurrence->values,
+				  occurrence->value_count * sizeof(struct corr_id)};
 	size_t bytes = bytes_used(signal);
-	struct corr_item *item = room_for(old, bytes + signal->record.len);
+	struct corr_item *item = room_for(old, bytes + signal->record.len + values.len);
 	item->next = NULL;
+	item->shared = 0;
 	item->time_us = signal->time_us;
 	item->arrival_us = signal->arrival_us;
-	item->rules = UINT64_C(1) << (position % 64);
+	item->rules = UINT64_C(1) << (occurrence->position % 64);
 	item->origin = signal->origin;
 	item->used = (uint32_t)bytes;
 	item->record_id_len = (uint32_t)signal->record_id.len;
 	item->record_len = (uint32_t)signal->record.len;
-	item->rule = position;
+	item->rule = occurrence->position;
 	item->field_count = (uint16_t)signal->field_count;
 	item->kind = (uint8_t)signal->kind;
+	item->value_count = (uint8_t)occurrence->value_count;
 	char *at = put((char *)&item->fields[item->field_count], signal->record_id);
 	for (uint32_t i = 0; i < signal->field_count; i++) {
 		const struct mr_signal_field *field = &signal->fields[i];
@@ -67,7 +74,7 @@ struct corr_item *corr_item_make(struct corr_item *old, const struct mr_signal *
 		item->fields[i].type = (uint16_t)field->type;
 		at = put(at, field->text);
 	}
-	put(at, signal->record);
+	put(put(at, signal->record), values);
 	return item;
 }
 
@@ -93,6 +100,11 @@ struct mr_slice corr_item_record(const struct corr_item *item)
 	return (struct mr_slice){(const char *)item->fields + item->used, item->record_len};
 }
 
+const struct corr_id *corr_item_values(const struct corr_item *item)
+{
+	return (const struct corr_id *)((const char *)item->fields + item->used + item->record_len);
+}
+
 const struct mr_signal_field *corr_item_fields(const struct corr_item *item, struct mr_arena *arena)
 {
 	struct mr_slice id = corr_item_record_id(item);
@@ -107,6 +119,26 @@ const struct mr_signal_field *corr_item_fields(const struct corr_item *item, str
 	return fields;
 }
 
+struct corr_occurrence corr_item_occurrence(const struct corr_item *item, struct mr_arena *arena,
+					    struct mr_signal *signal)
+{
+	*signal = (struct mr_signal){
+	    .kind = (enum mr_record_kind)item->kind,
+	    .has_time = true,
+	    .time_us = item->time_us,
+	    .arrival_us = item->arrival_us,
+	    .record_id = corr_item_record_id(item),
+	    .origin = item->origin,
+	    .record = corr_item_record(item),
+	    .field_count = item->field_count,
+	    .fields = corr_item_fields(item, arena),
+	};
+	return (struct corr_occurrence){.signal = signal,
+					.position = item->rule,
+					.values = corr_item_values(item),
+					.value_count = item->value_count};
+}
+
 bool corr_item_same_record(const struct corr_item *a, const struct corr_item *b)
 {
 	return a->kind == b->kind && mr_slice_eq(corr_item_record_id(a), corr_item_record_id(b));
@@ -114,32 +146,28 @@ bool corr_item_same_record(const struct corr_item *a, const struct corr_item *b)
 
 /* ---- order ---- */
 
-/* What an item is known by in its slot. */
-struct place {
-	int64_t time_us;
-	struct mr_slice record_id;
-	int kind; /* tells records apart that share an id */
-};
-
-static int compare(const struct corr_item *item, const struct place *place)
+/* The kind tells records apart that share an id. */
+int corr_compare(const struct corr_occurrence *occurrence, const struct corr_item *item)
 {
-	if (item->time_us != place->time_us)
-		return item->time_us < place->time_us ? -1 : 1;
-	int order = mr_slice_cmp(corr_item_record_id(item), place->record_id);
-	return order != 0 ? order : (int)item->kind - place->kind;
+	const struct mr_signal *signal = occurrence->signal;
+	if (signal->time_us != item->time_us)
+		return signal->time_us < item->time_us ? -1 : 1;
+	int order = mr_slice_cmp(signal->record_id, corr_item_record_id(item));
+	return order != 0 ? order : (int)signal->kind - (int)item->kind;
 }
 
-/* Where the place lies: the first item that is not before it. Most come in order of time. */
-static uint32_t find(const struct corr_items *items, const struct place *place, bool *same_out)
+/* Its place: the first item that is not before it. Most come in order of time. */
+static uint32_t find(const struct corr_items *items, const struct corr_occurrence *occurrence,
+		     bool *same_out)
 {
 	uint32_t low = 0, high = items->count;
 	*same_out = false;
-	if (high > 0 && compare(items->at[high - 1], place) < 0)
+	if (high > 0 && corr_compare(occurrence, items->at[high - 1]) > 0)
 		return high;
 	while (low < high) {
 		uint32_t middle = (low + high) / 2;
-		int order = compare(items->at[middle], place);
-		if (order < 0) {
+		int order = corr_compare(occurrence, items->at[middle]);
+		if (order > 0) {
 			low = middle + 1;
 			continue;
 		}
@@ -178,32 +206,57 @@ static int compare_fields(const struct mr_signal *signal, const struct corr_item
 /* Which of two copies stands for the record, whatever the order in which they came: the one that
  * was written first; of that one, where it came by way of several rules, the first rule's; and by
  * way of an inner correlation it may have come with other fields. */
-static bool stands_before(const struct mr_signal *signal, uint32_t position,
-			  const struct corr_item *item)
+bool corr_stands_before(const struct corr_occurrence *occurrence, const struct corr_item *item)
 {
+	const struct mr_signal *signal = occurrence->signal;
 	if (origin_before(&signal->origin, &item->origin))
 		return true;
 	if (origin_before(&item->origin, &signal->origin))
 		return false;
-	if (position != item->rule)
-		return position < item->rule;
+	if (occurrence->position != item->rule)
+		return occurrence->position < item->rule;
 	return compare_fields(signal, item) < 0;
 }
 
-/* The same record at the same time: one of the two stays. True where nothing is new. */
-static bool merge(struct corr_items *items, uint32_t at, const struct mr_signal *signal,
-		  uint32_t position)
+/* ---- holders ---- */
+
+/* What one holder has no more: its memory, where no other has it. */
+static struct corr_item *given_up(struct corr_items *items, struct corr_item *item)
 {
-	struct corr_item *item = items->at[at];
-	uint64_t rules = item->rules, bit = UINT64_C(1) << (position % 64);
-	if (stands_before(signal, position, item)) {
-		items->bytes -= corr_item_bytes(item);
-		item = items->at[at] = corr_item_make(item, signal, position);
-		items->bytes += corr_item_bytes(item);
+	if (item == NULL)
+		return NULL;
+	if (item->shared > 0) {
+		item->shared--;
+		return NULL;
 	}
-	item->rules = rules | bit;
-	return (rules & bit) != 0;
+	items->bytes -= corr_item_bytes(item);
+	return item;
 }
+
+static struct corr_item *item_new(struct corr_items *items, struct corr_item *old,
+				  const struct corr_occurrence *occurrence)
+{
+	struct corr_item *item = corr_item_make(old, occurrence);
+	items->bytes += corr_item_bytes(item);
+	return item;
+}
+
+struct corr_item *corr_item_new(struct corr *corr, struct corr_items *items,
+				const struct corr_occurrence *occurrence)
+{
+	struct corr_item *old = corr->spare;
+	corr->spare = NULL;
+	return item_new(items, old, occurrence);
+}
+
+void corr_item_drop(struct corr *corr, struct corr_items *items, struct corr_item *item)
+{
+	item = given_up(items, item);
+	if (item != NULL)
+		corr_item_done(corr, item);
+}
+
+/* ---- putting in ---- */
 
 /* Makes the place free, where it is to be kept at all: 21 are in order, and the one behind the ten
  * earliest goes. Gives the place, and what stood in the way. */
@@ -278,65 +331,93 @@ static bool keeps_none(const struct corr_slot *slot)
 	return !slot->key->rule->rule->alerts;
 }
 
+/* The same record at the same time: one of the two stays. Gives the item, where it is made of this
+ * occurrence. */
+static struct corr_item *merge(struct corr *corr, struct corr_slot *slot, uint32_t at,
+			       const struct corr_occurrence *occurrence, bool *known_out)
+{
+	struct corr_items *items = &slot->items;
+	struct corr_item *old = items->at[at], *item = NULL;
+	uint64_t rules = old->rules, bit = UINT64_C(1) << (occurrence->position % 64);
+	if (corr_proofs_differ(slot->key->rule, occurrence, old))
+		corr_proofs_start(corr, slot);
+	if (corr_stands_before(occurrence, old))
+		item = items->at[at] = item_new(items, given_up(items, old), occurrence);
+	items->at[at]->rules = rules | bit;
+	*known_out = (rules & bit) != 0;
+	return item;
+}
+
+/* Gives the item, where it is kept. */
+static struct corr_item *put_in(struct corr *corr, struct corr_slot *slot, uint32_t at,
+				const struct corr_occurrence *occurrence)
+{
+	struct corr_items *items = &slot->items;
+	struct corr_item *gone;
+	if (items->count == ITEMS_MAX && !items->pruned) {
+		items->pruned = true;
+		for (uint32_t i = 0; i < items->count; i++)
+			seen_item(corr, slot, items->at[i]);
+		corr_proofs_start(corr, slot);
+	}
+	struct corr_item **place = open_place(items, at, &gone);
+	if (place == NULL)
+		return NULL;
+	*place = item_new(items, given_up(items, gone), occurrence);
+	return *place;
+}
+
 bool corr_evidence_add(struct corr *corr, struct corr_slot *slot,
 		       const struct corr_occurrence *occurrence)
 {
-	const struct mr_signal *signal = occurrence->signal;
 	struct corr_items *items = &slot->items;
-	struct place place = {signal->time_us, signal->record_id, (int)signal->kind};
-	bool same;
+	bool same, known = false;
 	if (keeps_none(slot))
 		return seen(corr, slot, occurrence);
-	uint32_t at = find(items, &place, &same);
-	bool known = same && merge(items, at, signal, occurrence->position);
-	if (!same) {
-		struct corr_item *gone;
-		if (items->count == ITEMS_MAX && !items->pruned) {
-			items->pruned = true;
-			for (uint32_t i = 0; i < items->count; i++)
-				seen_item(corr, slot, items->at[i]);
-		}
-		struct corr_item **item = open_place(items, at, &gone);
-		if (item != NULL) {
-			items->bytes -= gone == NULL ? 0 : corr_item_bytes(gone);
-			*item = corr_item_make(gone, signal, occurrence->position);
-			items->bytes += corr_item_bytes(*item);
-		}
-	}
+	uint32_t at = find(items, occurrence, &same);
+	struct corr_item *item =
+	    same ? merge(corr, slot, at, occurrence, &known) : put_in(corr, slot, at, occurrence);
+	if (items->proofs != NULL)
+		corr_proofs_add(corr, slot, occurrence, item);
 	if (items->pruned)
 		known |= seen(corr, slot, occurrence);
 	return known;
 }
 
-void corr_evidence_put(struct corr *corr, struct corr_slot *slot, struct corr_item *item)
+void corr_evidence_put(struct corr *corr, struct corr_slot *slot, struct corr_item *item,
+		       bool is_proof)
 {
 	struct corr_items *items = &slot->items;
-	struct place place = {item->time_us, corr_item_record_id(item), item->kind};
-	bool same = keeps_none(slot);
-	uint32_t at = same ? 0 : find(items, &place, &same);
+	struct mr_signal signal;
+	mr_arena_reset(&corr->arena);
+	struct corr_occurrence occurrence = corr_item_occurrence(item, &corr->arena, &signal);
+	items->bytes += corr_item_bytes(item); /* held here until the end */
+	bool same = is_proof || keeps_none(slot);
+	uint32_t at = same ? 0 : find(items, &occurrence, &same);
 	struct corr_item *gone;
-	struct corr_item **put_at = same ? NULL : open_place(items, at, &gone);
-	if (put_at == NULL) {
-		corr_item_done(corr, item);
-		return;
+	struct corr_item **place = same ? NULL : open_place(items, at, &gone);
+	if (place != NULL) {
+		*place = item;
+		item->shared++;
+		corr_item_drop(corr, items, gone);
 	}
-	*put_at = item;
-	items->bytes += corr_item_bytes(item);
-	if (gone != NULL) {
-		items->bytes -= corr_item_bytes(gone);
-		corr_item_done(corr, gone);
-	}
+	if (items->proofs != NULL)
+		corr_proofs_add(corr, slot, &occurrence, item);
+	corr_item_drop(corr, items, item);
 }
 
-void corr_items_fini(struct corr_items *items)
+void corr_items_fini(struct corr *corr, struct corr_items *items)
 {
+	corr_proofs_fini(corr, items);
 	for (uint32_t i = 0; i < items->count; i++)
-		free(items->at[i]);
+		corr_item_drop(corr, items, items->at[i]);
+	assert(items->bytes == 0); /* each was dropped by all its holders */
 	free(items->at);
 	*items = (struct corr_items){0};
 }
 
 size_t corr_items_bytes(const struct corr_items *items)
 {
-	return items->bytes + items->capacity * sizeof(*items->at);
+	return items->bytes + items->capacity * sizeof(*items->at) +
+	       corr_proofs_bytes(items->proofs);
 }

@@ -70,20 +70,11 @@ static void item_send(struct corr *corr, struct corr_slot *slot, const struct co
 	const struct corr_key *key = slot->key;
 	const struct corr_rule *rule = key->rule;
 	mr_arena_reset(&corr->arena);
-	struct mr_signal signal = {
-	    .rule = rule->index,
-	    .kind = (enum mr_record_kind)item->kind,
-	    .has_time = true,
-	    .time_us = item->time_us,
-	    .arrival_us = item->arrival_us,
-	    .tenant = corr_key_tenant(key),
-	    .record_id = corr_item_record_id(item),
-	    .counted_id = alert_id(slot),
-	    .origin = item->origin,
-	    .record = corr_item_record(item),
-	};
-	signal.fields = corr_item_fields(item, &corr->arena);
-	signal.field_count = item->field_count;
+	struct mr_signal signal;
+	corr_item_occurrence(item, &corr->arena, &signal);
+	signal.rule = rule->index;
+	signal.tenant = corr_key_tenant(key);
+	signal.counted_id = alert_id(slot);
 	for (uint32_t i = 0; i < rule->outer_count; i++)
 		send_to(corr, &rule->outers[i], &signal);
 }
@@ -94,7 +85,8 @@ bool corr_feed_add(struct corr *corr, struct corr_slot *slot,
 		   const struct corr_occurrence *occurrence)
 {
 	const struct mr_signal *signal = occurrence->signal;
-	struct corr_item *item = corr_item_make(corr->spare, signal, occurrence->position);
+	struct corr_occurrence bare = {.signal = signal, .position = occurrence->position};
+	struct corr_item *item = corr_item_make(corr->spare, &bare);
 	corr->spare = NULL;
 	struct {
 		struct corr_id content;

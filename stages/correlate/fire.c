@@ -1,22 +1,16 @@
 /* fire.c - alerts of correlations: made as a slot fires, or when a finite input has ended.
  *
  * What an alert shows is a function of the set of occurrences: its slot, and before it what lies in
- * the window of the slot's earliest completing occurrence. Called by correlate.c; nothing fails. */
+ * the window of the slot's earliest completing occurrence. Called by correlate.c, window.c,
+ * temporal_ordered.c and shed.c; nothing fails. */
 #include "state.h"
 
 #include <stdlib.h>
 
-/* The occurrences that one alert is about. */
-struct reach {
-	const struct corr_slot *previous; /* may be NULL */
-	const struct corr_slot *current;
-	int64_t from; /* offset in previous from which it counts */
-};
-
-static struct reach reach_of(struct corr_slot *slot)
+static struct corr_reach reach_of(struct corr_slot *slot)
 {
 	const struct corr_rule *rule = slot->key->rule;
-	struct reach reach = {slot->previous, slot, rule->span_us};
+	struct corr_reach reach = {slot->previous, slot, rule->span_us};
 	corr_set_prune(&slot->set, rule->keep);
 	if (slot->previous != NULL)
 		corr_set_prune(&slot->previous->set, rule->keep);
@@ -25,7 +19,7 @@ static struct reach reach_of(struct corr_slot *slot)
 }
 
 /* Distinct things counted. */
-static uint64_t count_set(const struct reach *reach, bool *lower_bound)
+static uint64_t count_set(const struct corr_reach *reach, bool *lower_bound)
 {
 	const struct corr_set *now = &reach->current->set;
 	uint64_t count = now->count, reached = 0;
@@ -41,34 +35,6 @@ static uint64_t count_set(const struct reach *reach, bool *lower_bound)
 		count += corr_set_find(now, &entry->id) == NULL;
 	}
 	*lower_bound |= before->pruned && reached >= reach->current->key->rule->keep;
-	return count;
-}
-
-/* The items of both slots in order, each record once; gives how many. */
-static uint32_t list_items(const struct reach *reach, const struct corr_item **list,
-			   bool *lower_bound)
-{
-	const struct corr_rule *rule = reach->current->key->rule;
-	const struct corr_slot *slots[2] = {reach->previous, reach->current};
-	uint32_t count = 0, met = 0;
-	for (int s = 0; s < 2; s++) {
-		for (uint32_t k = 0; slots[s] != NULL && k < slots[s]->items.count; k++) {
-			const struct corr_item *item = slots[s]->items.at[k];
-			if (s == 0 && corr_slot_offset(item->time_us, rule->span_us) < reach->from)
-				continue;
-			met++;
-			bool known = false;
-			for (uint32_t i = 0; i < count && !known; i++)
-				known = corr_item_same_record(list[i], item);
-			if (!known)
-				list[count++] = item;
-		}
-		/* Where not even one side of what is kept lies outside, more may have been left
-		 * out. */
-		if (slots[s] != NULL && slots[s]->items.pruned &&
-		    (s == 1 || met >= CORR_ITEMS_SIDE))
-			*lower_bound = true;
-	}
 	return count;
 }
 
@@ -100,23 +66,22 @@ static uint64_t alert_fill(struct corr *corr, struct corr_slot *slot, struct mr_
 {
 	const struct corr_key *key = slot->key;
 	const struct corr_rule *rule = key->rule;
-	struct reach reach = reach_of(slot);
-	const struct corr_item *list[4 * CORR_ITEMS_SIDE];
-	bool set_bound = false, items_bound = false;
-	uint32_t records = list_items(&reach, list, &items_bound);
+	struct corr_reach reach = reach_of(slot);
+	struct corr_shown shown;
+	bool set_bound = false;
 	uint64_t counted = count_set(&reach, &set_bound);
 	mr_arena_reset(&corr->arena);
+	corr_shown_find(corr, &reach, &shown);
 	*alert = (struct mr_alert){
 	    .rule = rule->index,
 	    .tenant = corr_key_tenant(key),
 	    .key_count = key->texts,
 	    .slot = slot->number,
-	    .has_time = records > 0,
-	    .first_time_us = records > 0 ? list[0]->time_us : 0,
+	    .has_time = shown.count > 0,
+	    .first_time_us = shown.count > 0 ? shown.items[0]->time_us : 0,
 	    .last_time_us = last_time(slot),
-	    .event_count = records,
-	    .lower_bound = items_bound,
-	    .evidence_count = records < MR_EVIDENCE_MAX ? records : MR_EVIDENCE_MAX,
+	    .event_count = shown.records,
+	    .lower_bound = shown.lower_bound,
 	};
 	enum mr_correlation_counts counts = mr_correlation_counts(rule->rule->type);
 	if (counts == MR_COUNTS_RECORDS) {
@@ -127,8 +92,10 @@ static uint64_t alert_fill(struct corr *corr, struct corr_slot *slot, struct mr_
 		alert->lower_bound |= set_bound;
 	}
 	corr_key_texts(key, alert->key);
-	for (uint32_t i = 0; i < alert->evidence_count; i++)
-		evidence_fill(corr, rule, list[i], &alert->evidence[i]);
+	for (uint32_t i = 0; i < shown.count; i++)
+		if (shown.chosen[i])
+			evidence_fill(corr, rule, shown.items[i],
+				      &alert->evidence[alert->evidence_count++]);
 	mr_alert_id(alert->tenant, rule->rule->id, MR_SLICE(""), alert->key, alert->key_count,
 		    alert->slot, alert->id);
 	return alert->value_count > 0 ? alert->value_count : alert->event_count;

@@ -92,6 +92,14 @@ struct corr_id corr_id_of_scratch(struct corr *corr)
 	return id;
 }
 
+struct corr_id corr_id_of_step(uint32_t step)
+{
+	struct corr_id id = {{0}};
+	step++; /* an id of zeros is none */
+	memcpy(id.bytes, &step, sizeof(step));
+	return id;
+}
+
 struct corr_id corr_id_of_record(struct corr *corr, enum mr_record_kind kind,
 				 struct mr_slice record_id)
 {

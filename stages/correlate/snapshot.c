@@ -12,11 +12,11 @@
 
 #include "millrace/pack.h"
 
-#define SECTION_VERSION 2
+#define SECTION_VERSION 3
 #define SECTION_PARTS 5
 #define KEY_PARTS 5
-#define SLOT_PARTS 9
-#define ITEM_PARTS 9
+#define SLOT_PARTS 10
+#define ITEM_PARTS 10
 #define FIELD_PARTS 3
 
 /* ---- to bytes ---- */
@@ -55,7 +55,16 @@ static void put_items(struct corr *corr, struct corr_item *const *items, uint32_
 		mr_pack_bytes(out, corr_item_record(item));
 		mr_pack_bytes(out, corr_item_record_id(item));
 		put_fields(corr, item, out);
+		mr_pack_array(out, item->value_count);
+		for (uint32_t v = 0; v < item->value_count; v++)
+			put_id(out, &corr_item_values(item)[v]);
 	}
+}
+
+static void put_proofs(struct corr *corr, const struct corr_slot *slot, struct mr_buf *out)
+{
+	struct corr_item *items[2 * CORR_FACETS_SIDE];
+	put_items(corr, items, corr_proofs_list(&slot->items, items), out);
 }
 
 static void put_set(const struct corr_set *set, struct mr_buf *out)
@@ -105,10 +114,12 @@ static void put_slot(struct corr *corr, const struct corr_slot *slot, struct mr_
 	mr_pack_int(out, slot->number);
 	mr_pack_uint(out, slot->told);
 	mr_pack_uint(out, (slot->fired ? 1u : 0) | (slot->revised ? 2u : 0) |
-			      (slot->items.pruned ? 4u : 0) | (slot->set.pruned ? 8u : 0));
+			      (slot->items.pruned ? 4u : 0) | (slot->set.pruned ? 8u : 0) |
+			      (slot->items.proofs != NULL ? 16u : 0));
 	put_set(&slot->set, out);
 	put_times(slot, out);
 	put_items(corr, slot->items.at, slot->items.count, out);
+	put_proofs(corr, slot, out);
 	put_seen(&slot->seen, out);
 	put_waiting(corr, slot->held, out);
 	put_seen(&slot->fed, out);
@@ -214,21 +225,26 @@ static struct corr_item *get_item(struct corr *corr, struct mr_unpack *in,
 				  const struct corr_rule *rule)
 {
 	struct mr_signal signal = {.has_time = true};
+	struct corr_id values[MR_PRODUCT_MAX];
+	struct corr_occurrence occurrence = {.signal = &signal, .values = values};
 	mr_arena_reset(&corr->arena);
 	mr_unpack_array_of(in, ITEM_PARTS);
 	signal.time_us = mr_unpack_int(in);
 	signal.arrival_us = mr_unpack_int(in);
 	uint64_t rules = mr_unpack_uint(in, UINT64_MAX);
 	uint32_t most = rule == NULL ? UINT32_MAX : rule->rule->rule_count - 1;
-	uint32_t position = (uint32_t)mr_unpack_uint(in, most);
+	occurrence.position = (uint32_t)mr_unpack_uint(in, most);
 	signal.kind = (enum mr_record_kind)mr_unpack_uint(in, MR_KIND_COUNT - 1);
 	mr_unpack_origin(in, &signal.origin);
 	signal.record = mr_unpack_bytes(in);
 	signal.record_id = mr_unpack_bytes(in);
 	get_fields(corr, in, &signal);
+	occurrence.value_count = (uint32_t)mr_unpack_array(in, MR_PRODUCT_MAX);
+	for (uint32_t i = 0; i < occurrence.value_count; i++)
+		get_id(in, &values[i]);
 	if (!mr_unpack_ok(in) || rule == NULL)
 		return NULL;
-	struct corr_item *item = corr_item_make(NULL, &signal, position);
+	struct corr_item *item = corr_item_make(NULL, &occurrence);
 	item->rules = rules;
 	return item;
 }
@@ -264,13 +280,13 @@ static void get_times(struct mr_unpack *in, const struct corr_rule *rule, struct
 }
 
 static void get_items(struct corr *corr, struct mr_unpack *in, const struct corr_rule *rule,
-		      struct corr_slot *slot)
+		      struct corr_slot *slot, bool are_proofs)
 {
 	size_t count = mr_unpack_array(in, SIZE_MAX);
 	for (size_t i = 0; i < count && mr_unpack_ok(in); i++) {
 		struct corr_item *item = get_item(corr, in, rule);
 		if (item != NULL)
-			corr_evidence_put(corr, slot, item);
+			corr_evidence_put(corr, slot, item, are_proofs);
 	}
 }
 
@@ -310,13 +326,16 @@ static void get_slot(struct corr *corr, struct mr_unpack *in, const struct corr_
 	mr_unpack_array_of(in, SLOT_PARTS);
 	int64_t number = mr_unpack_int(in);
 	uint64_t told = mr_unpack_uint(in, UINT64_MAX);
-	uint64_t flags = mr_unpack_uint(in, 15);
+	uint64_t flags = mr_unpack_uint(in, 31);
 	if (!mr_unpack_ok(in))
 		return;
 	struct corr_slot *slot = key == NULL ? NULL : corr_slot_get(corr, key, number);
 	get_set(in, rule, slot);
 	get_times(in, rule, slot);
-	get_items(corr, in, rule, slot);
+	get_items(corr, in, rule, slot, false);
+	if (slot != NULL && (flags & 16) != 0)
+		corr_proofs_start(corr, slot);
+	get_items(corr, in, rule, slot, true);
 	get_seen(in, slot == NULL ? NULL : &slot->seen, CORR_SEEN_BOUND);
 	get_waiting(corr, in, rule, slot);
 	get_seen(in, slot == NULL ? NULL : &slot->fed, 2 * CORR_SLOT_BOUND);

@@ -235,7 +235,7 @@ void corr_slot_weigh(struct corr *corr, struct corr_slot *slot)
 
 void corr_slot_empty(struct corr *corr, struct corr_slot *slot)
 {
-	corr_items_fini(&slot->items);
+	corr_items_fini(corr, &slot->items);
 	corr_set_fini(&slot->set);
 	corr_times_free(slot->times, slot->key->rule->step_count);
 	slot->times = NULL;

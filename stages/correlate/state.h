@@ -7,9 +7,11 @@
  *
  * correlate.c owns the stage's calls, state.c the tables, ids.c what is counted or met once, set.c
  * the distinct things of a slot, held.c how many of them each window holds, window.c both together,
- * evidence.c the records shown, feed.c what goes to outer correlations, fire.c the alerts,
- * expiry.c the release, shed.c the memory ceiling, snapshot.c the bytes. One file for each kind of
- * correlation. */
+ * evidence.c the records kept to be shown, proof.c those of them that prove the alert, shown.c
+ * which ones an alert shows, feed.c what goes to outer correlations, fire.c the alerts, expiry.c
+ * the release, shed.c the memory ceiling, snapshot.c the bytes. One file for each kind of
+ * correlation.
+ */
 #ifndef MILLRACE_CORRELATE_STATE_H
 #define MILLRACE_CORRELATE_STATE_H
 
@@ -18,7 +20,9 @@
 #include "millrace/stage.h"
 
 #define CORR_ID_BYTES 16
-#define CORR_ITEMS_SIDE 10   /* occurrences kept whole at either end of a slot */
+#define CORR_ITEMS_SIDE 10  /* occurrences kept whole at either end of a slot */
+#define CORR_FACETS_SIDE 10 /* facets whose first, and whose last, occurrence is kept */
+#define CORR_KEPT_MAX (2 * (CORR_ITEMS_SIDE + CORR_FACETS_SIDE)) /* occurrences of a slot */
 #define CORR_SLOT_BOUND 4096 /* ordered times, and waiting occurrences, of one slot */
 #define CORR_SEEN_BOUND                                                                            \
 	4096               /* occurrences of one slot that are known again when they come again    \
@@ -48,7 +52,10 @@ struct corr_item_field {
 
 /* An occurrence kept whole: as evidence, or because it waits to complete. */
 struct corr_item {
-	struct corr_item *next; /* of those that wait at the same time */
+	union {
+		struct corr_item *next; /* of those that wait at the same time */
+		size_t shared;          /* of evidence: how many hold it, less one */
+	};
 	int64_t time_us;
 	int64_t arrival_us;
 	uint64_t rules; /* bit (position % 64) of each rule that the record matched at this time */
@@ -60,14 +67,30 @@ struct corr_item {
 	uint32_t rule; /* position in the correlation's rules of the signal that stands here */
 	uint16_t field_count;
 	uint8_t kind;
-	/* Behind them the record id, then the fields' texts, then the record. */
+	uint8_t value_count;
+	/* Behind them the record id, then the fields' texts, then the record, then the values. */
 	struct corr_item_field fields[];
+};
+
+/* A facet is what an alert shows one record each of: a rule of a temporal correlation, a value of a
+ * value_count. */
+struct corr_proof {
+	struct corr_id facet;
+	struct corr_item *item;
+};
+struct corr_proofs {
+	uint8_t room;     /* for the facets of one side */
+	uint8_t count[2]; /* the first ones, the last ones */
+	/* The facets that begin earliest, each with its first occurrence, the earliest first; then,
+	 * behind `room` of them, those that end latest, each with its last, the latest first. */
+	struct corr_proof at[];
 };
 
 /* The evidence of a slot, sorted by (time, record id, kind). */
 struct corr_items {
 	struct corr_item **at;
-	size_t bytes; /* of the items */
+	struct corr_proofs *proofs; /* NULL where `at` holds all that came */
+	size_t bytes;               /* of the items, here and there */
 	uint8_t count;
 	uint8_t capacity;
 	bool pruned; /* something was left out, or nothing is kept at all */
@@ -87,9 +110,9 @@ struct corr_set {
 	uint32_t count;
 	uint32_t capacity;
 	uint32_t index_mask;
-	int64_t certain; /* windows of this slot that end here or later hold for certain */
-	bool is_certain; /* that is known */
+	bool is_certain; /* `certain` is known */
 	bool pruned;     /* something was left out */
+	int64_t certain; /* windows of this slot that end here or later hold for certain */
 };
 
 /* The distinct times of each rule, sorted: temporal_ordered only. */
@@ -253,6 +276,8 @@ struct corr_occurrence {
 	uint32_t position; /* of the signal's rule in the correlation's list */
 	int64_t offset;    /* in its slot */
 	struct corr_id record;
+	const struct corr_id *values; /* that it adds to a value_count */
+	uint32_t value_count;
 	bool added;    /* temporal_ordered: its time is new */
 	bool is_first; /* for an outer correlation: none that it could not tell from this one */
 };
@@ -274,6 +299,8 @@ struct corr_range {
 struct corr_kind {
 	/* Whether the signal is an occurrence of this kind at all; NULL where all are. */
 	bool (*takes)(const struct mr_signal *signal);
+	/* The values that it counts, at most MR_PRODUCT_MAX; NULL where it counts none. */
+	uint32_t (*values)(struct corr *corr, const struct mr_signal *signal, struct corr_id *out);
 	/* Put an occurrence into near->current. */
 	void (*add)(struct corr *corr, const struct corr_rule *rule, const struct corr_near *near,
 		    struct corr_occurrence *occurrence);
@@ -323,6 +350,8 @@ struct corr_id corr_id_of_scratch(struct corr *corr);
 void corr_scratch_begin(struct corr *corr, char what);
 void corr_scratch_text(struct corr *corr, struct mr_slice text);
 void corr_scratch_number(struct corr *corr, uint64_t number);
+/* A rule of the list: its place, no hash, because there are few. */
+struct corr_id corr_id_of_step(uint32_t step);
 /* The record that a signal is about. */
 struct corr_id corr_id_of_record(struct corr *corr, enum mr_record_kind kind,
 				 struct mr_slice record_id);
@@ -411,25 +440,74 @@ size_t corr_times_bytes(const struct corr_times *times, uint32_t step_count);
 /* ---- evidence.c ---- */
 
 /* In the memory of `old` where it fits, which is freed otherwise; NULL for none. */
-struct corr_item *corr_item_make(struct corr_item *old, const struct mr_signal *signal,
-				 uint32_t position);
+struct corr_item *corr_item_make(struct corr_item *old, const struct corr_occurrence *occurrence);
 /* Its memory is kept for the next one, or freed. */
 void corr_item_done(struct corr *corr, struct corr_item *item);
 size_t corr_item_bytes(const struct corr_item *item);
 struct mr_slice corr_item_record_id(const struct corr_item *item);
 /* The record's bytes, where they came with its signal; else empty. */
 struct mr_slice corr_item_record(const struct corr_item *item);
+const struct corr_id *corr_item_values(const struct corr_item *item);
 /* The fields, in the arena; their texts are borrowed from the item. */
 const struct mr_signal_field *corr_item_fields(const struct corr_item *item,
 					       struct mr_arena *arena);
+/* The occurrence that it was made of, its signal in `signal`, its fields in the arena. */
+struct corr_occurrence corr_item_occurrence(const struct corr_item *item, struct mr_arena *arena,
+					    struct mr_signal *signal);
 bool corr_item_same_record(const struct corr_item *a, const struct corr_item *b);
+/* By time, record id and kind: negative where the occurrence is before the item. */
+int corr_compare(const struct corr_occurrence *occurrence, const struct corr_item *item);
+/* Of two that are equal in that: the occurrence is the one that stands. */
+bool corr_stands_before(const struct corr_occurrence *occurrence, const struct corr_item *item);
+/* For one holder, who then has it. */
+struct corr_item *corr_item_new(struct corr *corr, struct corr_items *items,
+				const struct corr_occurrence *occurrence);
+/* One holder less. */
+void corr_item_drop(struct corr *corr, struct corr_items *items, struct corr_item *item);
 /* True where this rule's match of this record at this time was known. */
 bool corr_evidence_add(struct corr *corr, struct corr_slot *slot,
 		       const struct corr_occurrence *occurrence);
-/* Takes the item, as a snapshot gives it. */
-void corr_evidence_put(struct corr *corr, struct corr_slot *slot, struct corr_item *item);
-void corr_items_fini(struct corr_items *items);
+/* Takes the item, as a snapshot gives it: one of the earliest and the latest, or else a proof. */
+void corr_evidence_put(struct corr *corr, struct corr_slot *slot, struct corr_item *item,
+		       bool is_proof);
+void corr_items_fini(struct corr *corr, struct corr_items *items);
 size_t corr_items_bytes(const struct corr_items *items);
+
+/* ---- proof.c ---- */
+
+/* Whether it stands for another facet than the item, a copy of it. */
+bool corr_proofs_differ(const struct corr_rule *rule, const struct corr_occurrence *occurrence,
+			const struct corr_item *item);
+/* From what is kept so far, which must be all that came. Does nothing where the kind has no facets.
+ */
+void corr_proofs_start(struct corr *corr, struct corr_slot *slot);
+/* `item`: where it is kept already, else NULL. */
+void corr_proofs_add(struct corr *corr, struct corr_slot *slot,
+		     const struct corr_occurrence *occurrence, struct corr_item *item);
+/* What is kept as a proof alone, each once, into room for 2 * CORR_FACETS_SIDE; gives how many. */
+uint32_t corr_proofs_list(const struct corr_items *items, struct corr_item **out);
+void corr_proofs_fini(struct corr *corr, struct corr_items *items);
+size_t corr_proofs_bytes(const struct corr_proofs *proofs);
+
+/* ---- shown.c ---- */
+
+/* The occurrences that one alert is about. */
+struct corr_reach {
+	const struct corr_slot *previous; /* may be NULL */
+	const struct corr_slot *current;
+	int64_t from; /* offset in previous from which it counts */
+};
+struct corr_shown {
+	const struct corr_item *items[2 * CORR_KEPT_MAX]; /* what is kept of them, in order */
+	uint64_t rules[2 * CORR_KEPT_MAX];                /* bit (step % 64) of each rule of it */
+	bool chosen[2 * CORR_KEPT_MAX];
+	uint32_t count;
+	uint32_t chosen_count; /* at most MR_EVIDENCE_MAX */
+	uint32_t records;      /* distinct ones */
+	bool lower_bound;      /* there may be more */
+};
+/* Lists and chooses; corr->arena is used. */
+void corr_shown_find(struct corr *corr, const struct corr_reach *reach, struct corr_shown *out);
 
 /* ---- feed.c ---- */
 

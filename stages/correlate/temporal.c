@@ -1,16 +1,13 @@
 /* temporal.c - so many distinct rules of the list, in any order: all of them, where no condition
  * says less.
  *
- * Called by correlate.c through struct corr_kind. The ids are the rules' places in the list, not
- * hashes: there are few of them. Never fails. */
+ * Called by correlate.c through struct corr_kind. Never fails. */
 #include "state.h"
 
 static void add(struct corr *corr, const struct corr_rule *rule, const struct corr_near *near,
 		struct corr_occurrence *occurrence)
 {
-	struct corr_id id = {{0}};
-	uint32_t step = rule->step[occurrence->position] + 1; /* an id of zeros is none */
-	memcpy(id.bytes, &step, sizeof(step));
+	struct corr_id id = corr_id_of_step(rule->step[occurrence->position]);
 	corr_distinct_add(corr, rule, near, occurrence->offset, &id, 1);
 }
 

@@ -9,24 +9,29 @@ static bool takes(const struct mr_signal *signal)
 	return signal->value_count > 0;
 }
 
-static void add(struct corr *corr, const struct corr_rule *rule, const struct corr_near *near,
-		struct corr_occurrence *occurrence)
+static uint32_t values(struct corr *corr, const struct mr_signal *signal, struct corr_id *out)
 {
-	const struct mr_signal *signal = occurrence->signal;
-	struct corr_id ids[MR_PRODUCT_MAX];
 	uint32_t count =
 	    signal->value_count < MR_PRODUCT_MAX ? signal->value_count : MR_PRODUCT_MAX;
 	for (uint32_t i = 0; i < count; i++) {
 		corr_scratch_begin(corr, 'v');
 		for (uint32_t w = 0; w < signal->value_width; w++)
 			corr_scratch_text(corr, signal->values[i * signal->value_width + w]);
-		ids[i] = corr_id_of_scratch(corr);
+		out[i] = corr_id_of_scratch(corr);
 	}
-	corr_distinct_add(corr, rule, near, occurrence->offset, ids, count);
+	return count;
+}
+
+static void add(struct corr *corr, const struct corr_rule *rule, const struct corr_near *near,
+		struct corr_occurrence *occurrence)
+{
+	corr_distinct_add(corr, rule, near, occurrence->offset, occurrence->values,
+			  occurrence->value_count);
 }
 
 const struct corr_kind corr_value_count = {
     .takes = takes,
+    .values = values,
     .add = add,
     .settle = corr_distinct_settle,
     .first = corr_distinct_first,

@@ -209,6 +209,9 @@ struct house {
 	struct fired_list announced;
 	struct fired_list revised;
 	struct mr_alert last; /* the newest of any: its texts are gone */
+	/* Called for each of made, or NULL. */
+	void (*watch)(void *context, const struct mr_alert *alert);
+	void *context;
 	uint32_t last_evidence_origin[MR_EVIDENCE_MAX];
 	uint64_t last_evidence_record[MR_EVIDENCE_MAX]; /* hashes of the bytes */
 	uint64_t last_evidence_id[MR_EVIDENCE_MAX];     /* and of the record ids */
@@ -294,6 +297,8 @@ static inline void house_alerts(struct house *house, const struct mr_body *body)
 		fired_add(list, alert->rule, alert->key_count > 0 ? alert->key[0] : MR_SLICE(""),
 			  alert->slot);
 		assert_true(alert->evidence_count > 0);
+		if (house->watch != NULL && list == &house->made)
+			house->watch(house->context, alert);
 		for (uint32_t i = 0; i < alert->evidence_count; i++) {
 			const struct mr_evidence *evidence = &alert->evidence[i];
 			house->last_evidence_origin[i] = (uint32_t)evidence->origin.position;

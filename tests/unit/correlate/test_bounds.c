@@ -299,6 +299,47 @@ static void records_count_toward_the_ceiling(void **state)
 	bench_close(&world, &house);
 }
 
+static const struct corr_items *only_items(const struct house *house)
+{
+	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++) {
+		const struct corr_group *group = &stage_of(house)->groups[g];
+		for (uint32_t i = 0; i < group->slot_buckets; i++)
+			if (group->slots[i] != NULL)
+				return &group->slots[i]->items;
+	}
+	return NULL;
+}
+
+/* A slot that keeps all that comes has none. They are few, and count as all else. */
+static void proofs_begin_with_a_loss(void **state)
+{
+	static const uint32_t list[] = {0, 1};
+	struct world world;
+	struct house house;
+	(void)state;
+	world_open(&world);
+	uint32_t index = catalog_correlation(&world.catalog, MR_CORRELATION_TEMPORAL, list, 2, HOUR,
+					     0, world.group, 0);
+	house_open(&house, &world.catalog, world.fields, 1, true);
+	for (uint32_t i = 0; i < 20; i++)
+		feed(&house, signal_of(&world, index, 1, i, i));
+	const struct corr_items *items = only_items(&house);
+	assert_null(items->proofs);
+	for (uint32_t i = 20; i < 1000; i++) {
+		struct mr_signal signal = signal_of(&world, index, 1, i, i);
+		signal.rule = i == 500;
+		feed(&house, signal);
+	}
+	struct corr_item *proofs[2 * CORR_FACETS_SIDE];
+	assert_int_equal(corr_proofs_list(items, proofs), 1); /* the one of the other rule */
+	assert_int_equal(proofs[0]->time_us, 500);
+	size_t bytes = corr_proofs_bytes(items->proofs) + corr_item_bytes(proofs[0]);
+	for (uint32_t i = 0; i < 20; i++)
+		bytes += sizeof(items->at[i]) + corr_item_bytes(items->at[i]);
+	assert_int_equal(corr_items_bytes(items), bytes);
+	bench_close(&world, &house);
+}
+
 /* The key in hand stays, and completes, even where it alone is more than the ceiling. */
 static void key_in_hand_stays(void **state)
 {
@@ -529,6 +570,7 @@ int main(void)
 	    LOGGED(shares_of_the_ceiling),
 	    LOGGED(records_count_toward_the_ceiling),
 	    LOGGED(times_to_come_first),
+	    cmocka_unit_test(proofs_begin_with_a_loss),
 	    LOGGED(key_in_hand_stays),
 	    LOGGED(finite_run_alerts_once),
 	    LOGGED(records_of_detections),

@@ -31,6 +31,8 @@ static const struct shape shapes[] = {
      false},
     {"event_count 100, one crowded key", MR_CORRELATION_EVENT_COUNT, 100, 40000, 1, 40000, 0, false,
      false},
+    {"value_count 100, one crowded key", MR_CORRELATION_VALUE_COUNT, 100, 40000, 1, 40000, 0, false,
+     false},
     {"event_count 100, disordered", MR_CORRELATION_EVENT_COUNT, 100, 40000, 100, 90, 3000, false,
      false},
     {"event_count 1,000, below it", MR_CORRELATION_EVENT_COUNT, 1000, 20000, 1, 990, 0, false,

@@ -1,0 +1,92 @@
+"""An alert shows the records that prove it, however many others came before: of each rule of a temporal correlation, in
+its order where that counts, and of each value of a value_count. Any order of the records, any number of workers."""
+import json
+import random
+import sys
+import unittest
+
+import millrace_test as mr
+
+DETECTION = """title: {0}
+id: 11111111-0000-4000-8000-00000000000{1}
+logsource: {{product: m365}}
+detection: {{selection: {{Operation: {0}}}, condition: selection}}
+level: low
+---
+"""
+CORRELATION = """title: {0}
+id: 22222222-0000-4000-8000-00000000000{1}
+correlation:
+    type: {0}
+    rules: {2}
+    group-by: [UserId]
+    timespan: 1h
+{3}level: high
+---
+"""
+NAMES = {name: f"11111111-0000-4000-8000-00000000000{number}" for number, name in enumerate(("Noise", "Rare"))}
+RULES = "".join(DETECTION.format(name, uid[-1]) for name, uid in NAMES.items())
+RULES += CORRELATION.format("temporal", 1, json.dumps(list(NAMES.values())), "")
+RULES += CORRELATION.format("temporal_ordered", 2, json.dumps([NAMES["Rare"], NAMES["Noise"]]), "")
+RULES += CORRELATION.format("value_count", 3, json.dumps([NAMES["Noise"]]),
+                            "    condition: {gte: 3, field: ClientIP}\n")
+MINUTES = 55
+
+
+def record(number, operation, minute, address="203.0.113.1"):
+    return {"CreationTime": f"2024-05-01T10:{minute:02}:{number % 60:02}", "Id": f"record-{number:04}",
+            "RecordType": 1, "Operation": operation, "Workload": "Exchange", "UserId": "ann@example.com",
+            "ClientIP": address}
+
+
+def stream():
+    """One rule fires all the time, the other once; so does all but two of one address."""
+    records = [record(number, "Noise", number % MINUTES) for number in range(20 * MINUTES)]
+    records.append(record(5000, "Rare", 30))
+    records.append(record(5001, "Noise", 31, "203.0.113.2"))
+    records.append(record(5002, "Noise", 32, "203.0.113.3"))
+    return records
+
+
+class AlertProof(unittest.TestCase):
+    def scan(self, records, workers):
+        with mr.Workplace() as place:
+            rules, path = place.path("rules.yml"), place.path("records.ndjson")
+            with open(rules, "w", encoding="utf-8") as out:
+                out.write(RULES)
+            with open(path, "w", encoding="utf-8") as out:
+                out.writelines(json.dumps(record) + "\n" for record in records)
+            status, found, said = mr.scan("-r", rules, "--workers", workers, path, env=place.environment)
+            self.assertEqual(status, 0, said)
+        return {alert["finding_info"]["title"]: [evidence["data"] for evidence in alert["evidences"]]
+                for alert in found}
+
+    def check(self, shown):
+        self.assertEqual(sorted(shown), ["temporal", "temporal_ordered", "value_count"])
+        for evidence in shown.values():
+            self.assertEqual(len(evidence), 10)
+            places = [(record["CreationTime"], record["Id"]) for record in evidence]
+            self.assertEqual(places, sorted(places))
+        operations = [record["Operation"] for record in shown["temporal"]]
+        self.assertEqual(operations, ["Noise"] * 9 + ["Rare"])
+        operations = [record["Operation"] for record in shown["temporal_ordered"]]
+        self.assertEqual(operations, ["Noise"] * 8 + ["Rare", "Noise"])
+        self.assertEqual([record["ClientIP"] for record in shown["value_count"]],
+                         ["203.0.113.1"] * 8 + ["203.0.113.2", "203.0.113.3"])
+
+    def test_whatever_came_before(self):
+        rng = random.Random(7)
+        records = stream()
+        once = None
+        for workers in (1, 2, 3):
+            with self.subTest(workers=workers):
+                shown = self.scan(records, workers)
+                self.check(shown)
+                once = once or shown
+                self.assertEqual(shown, once)
+            rng.shuffle(records)
+            records += records[:100]
+
+
+if __name__ == "__main__":
+    sys.exit(unittest.main(verbosity=2))
