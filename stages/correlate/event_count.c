@@ -20,4 +20,5 @@ const struct corr_kind corr_event_count = {
     .add = add,
     .settle = corr_distinct_settle,
     .first = corr_distinct_first,
+    .next = corr_distinct_next,
 };

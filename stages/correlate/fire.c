@@ -55,6 +55,28 @@ static void evidence_fill(struct corr *corr, const struct corr_rule *rule,
 	};
 }
 
+/* Offsets to times; the slot's start alone may lie outside of 64 bits. */
+static int64_t time_of(const struct corr_slot *slot, int64_t offset)
+{
+	uint64_t span = (uint64_t)slot->key->rule->span_us;
+	return (int64_t)((uint64_t)slot->number * span + (uint64_t)offset);
+}
+
+/* Of what is counted, which may begin before what is shown. */
+static int64_t first_time(const struct corr_reach *reach, const struct corr_shown *shown)
+{
+	const struct corr_rule *rule = reach->current->key->rule;
+	int64_t offset, time_us = shown->count > 0 ? shown->items[0]->time_us : INT64_MAX;
+	const struct corr_slot *slot = reach->previous;
+	if (slot == NULL || !rule->kind->next(rule, slot, reach->from, &offset)) {
+		slot = reach->current;
+		if (!rule->kind->next(rule, slot, 0, &offset))
+			return time_us;
+	}
+	int64_t counted_us = time_of(slot, offset);
+	return counted_us < time_us ? counted_us : time_us;
+}
+
 static int64_t last_time(const struct corr_slot *slot)
 {
 	uint32_t count = slot->items.count;
@@ -78,7 +100,7 @@ static uint64_t alert_fill(struct corr *corr, struct corr_slot *slot, struct mr_
 	    .key_count = key->texts,
 	    .slot = slot->number,
 	    .has_time = shown.count > 0,
-	    .first_time_us = shown.count > 0 ? shown.items[0]->time_us : 0,
+	    .first_time_us = shown.count > 0 ? first_time(&reach, &shown) : 0,
 	    .last_time_us = last_time(slot),
 	    .event_count = shown.records,
 	    .lower_bound = shown.lower_bound,

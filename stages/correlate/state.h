@@ -310,6 +310,9 @@ struct corr_kind {
 	/* The offset of the earliest occurrence kept of the slot whose window holds. */
 	bool (*first)(const struct corr_rule *rule, const struct corr_slot *slot,
 		      int64_t *offset_out);
+	/* The earliest offset of the slot, of those known, from this one on. */
+	bool (*next)(const struct corr_rule *rule, const struct corr_slot *slot, int64_t from,
+		     int64_t *offset_out);
 };
 #define X(symbol, name, counts, condition) extern const struct corr_kind corr_##name;
 #include "millrace/correlation.def"
@@ -426,6 +429,8 @@ void corr_distinct_settle(struct corr *corr, const struct corr_rule *rule,
 			  const struct corr_near *near, const struct corr_occurrence *occurrence);
 bool corr_distinct_first(const struct corr_rule *rule, const struct corr_slot *slot,
 			 int64_t *offset_out);
+bool corr_distinct_next(const struct corr_rule *rule, const struct corr_slot *slot, int64_t from,
+			int64_t *offset_out);
 /* How many are below the limit. */
 uint32_t corr_numbers_below(const int64_t *sorted, uint32_t count, int64_t limit);
 

@@ -15,4 +15,5 @@ const struct corr_kind corr_temporal = {
     .add = add,
     .settle = corr_distinct_settle,
     .first = corr_distinct_first,
+    .next = corr_distinct_next,
 };

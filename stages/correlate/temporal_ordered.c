@@ -213,4 +213,5 @@ const struct corr_kind corr_temporal_ordered = {
     .add = add,
     .settle = settle,
     .first = first,
+    .next = next_time,
 };

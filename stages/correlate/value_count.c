@@ -35,4 +35,5 @@ const struct corr_kind corr_value_count = {
     .add = add,
     .settle = corr_distinct_settle,
     .first = corr_distinct_first,
+    .next = corr_distinct_next,
 };

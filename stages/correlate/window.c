@@ -151,6 +151,23 @@ void corr_distinct_settle(struct corr *corr, const struct corr_rule *rule,
 
 /* ---- the earliest of all ---- */
 
+/* Of what began before that offset only the last time is known. */
+bool corr_distinct_next(const struct corr_rule *rule, const struct corr_slot *slot, int64_t from,
+			int64_t *offset_out)
+{
+	bool found = false;
+	(void)rule;
+	for (uint32_t i = 0; i < slot->set.count; i++) {
+		const struct corr_entry *entry = &slot->set.entries[i];
+		int64_t offset = entry->first >= from ? entry->first : entry->last;
+		if (offset < from || (found && offset >= *offset_out))
+			continue;
+		*offset_out = offset;
+		found = true;
+	}
+	return found;
+}
+
 uint32_t corr_numbers_below(const int64_t *sorted, uint32_t count, int64_t limit)
 {
 	uint32_t low = 0, high = count;

@@ -224,6 +224,43 @@ static void evidence_any_order(void **state)
 	}
 }
 
+/* Fifteen records at the start of slot 0, fifty at its end, ten in slot 1, whose alert is about the
+ * sixty. It begins with the first of them, though of slot 0 only the ten latest may be shown there;
+ * of the one rule of a temporal correlation no more than its latest time is known. */
+static void first_of_what_is_counted(void **state)
+{
+	static const struct {
+		int64_t threshold, first_us;
+	} wanted[MR_CORRELATION_COUNT] = {[MR_CORRELATION_EVENT_COUNT] = {60, 30},
+					  [MR_CORRELATION_VALUE_COUNT] = {60, 30},
+					  [MR_CORRELATION_TEMPORAL] = {0, 70},
+					  [MR_CORRELATION_TEMPORAL_ORDERED] = {0, 30}};
+	(void)state;
+	for (int type = 0; type < MR_CORRELATION_COUNT; type++) {
+		struct world world;
+		struct house house;
+		world_open(&world, 1);
+		uint32_t index = correlation(&world, (enum mr_correlation_type)type, 1, 100,
+					     wanted[type].threshold);
+		house_open(&house, &world.catalog, world.fields, 1, true);
+		for (uint32_t i = 0; i < 75; i++) {
+			uint32_t number = i * 7 % 75;
+			uint32_t gap = number < 15 ? 0 : number < 65 ? 15 : 55;
+			struct mr_signal signal = signal_of(&world, index, 0, number, number + gap);
+			signal.values = &signal.record_id;
+			signal.value_count = signal.value_width =
+			    type == MR_CORRELATION_VALUE_COUNT;
+			feed(&house, signal);
+		}
+		house_finish(&house);
+		assert_int_equal(house.last.slot, 1);
+		assert_int_equal(house.last.first_time_us, wanted[type].first_us);
+		assert_int_equal(house.last.last_time_us, 129);
+		house_close(&house);
+		world_close(&world);
+	}
+}
+
 static void extreme_times(void **state)
 {
 	static const int64_t times[] = {INT64_MIN, INT64_MIN + 1, -1, 0, INT64_MAX - 1, INT64_MAX};
@@ -676,6 +713,7 @@ int main(void)
 	    cmocka_unit_test(without_time),
 	    cmocka_unit_test(evidence_across_slots),
 	    cmocka_unit_test(evidence_any_order),
+	    cmocka_unit_test(first_of_what_is_counted),
 	    cmocka_unit_test(extreme_times),
 	    cmocka_unit_test(ordered_bound),
 	    cmocka_unit_test(waiting_bound),
