@@ -8,6 +8,7 @@
 #define FOLDER "unpack it and name the folder it was unpacked to"
 #define PACK "decompress it first; plain, gzip and zstd are read"
 #define ROWS "its records are to be written as NDJSON first"
+#define UTF32 "this is text in UTF-32: save it as UTF-8 first; UTF-8 and UTF-16 are read"
 
 struct magic {
 	size_t at; /* no line end stands before it */
@@ -31,6 +32,8 @@ static const struct magic magics[] = {
     MAGIC(0, "\xfd\x37zXZ\0", "this is compressed by xz: " PACK),
     MAGIC(0, "PAR1", "this is a Parquet file: " ROWS),
     MAGIC(0, "Obj\x01", "this is an Avro file: " ROWS),
+    MAGIC(0, "\xff\xfe\0\0", UTF32),
+    MAGIC(0, "\0\0\xfe\xff", UTF32),
     MAGIC(257, "ustar\0", "this is a tar archive: " FOLDER),   /* POSIX.1-2017, pax, ustar */
     MAGIC(257, "ustar  \0", "this is a tar archive: " FOLDER), /* GNU tar */
 };

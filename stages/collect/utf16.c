@@ -38,6 +38,11 @@ static enum mr_encoding detect(const unsigned char *bytes, size_t len, bool last
 		return last ? MR_ENCODING_UTF8 : MR_ENCODING_UNKNOWN;
 	if (bytes[1] != (bytes[0] ^ 1))
 		return MR_ENCODING_UTF8;
+	/* With two zeros behind it this is UTF-32's mark, which decode_foreign.c is to see. */
+	if (bytes[0] == 0xff && len < 4 && !last)
+		return MR_ENCODING_UNKNOWN;
+	if (bytes[0] == 0xff && len >= 4 && bytes[2] == 0 && bytes[3] == 0)
+		return MR_ENCODING_UTF8;
 	*mark_out = 2;
 	return bytes[0] == 0xff ? MR_ENCODING_UTF16LE : MR_ENCODING_UTF16BE;
 }

@@ -287,6 +287,9 @@ class Input(unittest.TestCase):
                             (b"7z\xbc\xaf'\x1c\0\4\n" + b"x" * 400, "this is a 7z archive: unpack it"),
                             (bz2.compress(LINES), "this is compressed by bzip2: decompress it"),
                             (lzma.compress(LINES), "this is compressed by xz: decompress it"),
+                            (b"\xff\xfe\0\0" + LINES.decode().encode("utf-32-le"), "this is text in UTF-32: save"),
+                            (export().encode("utf-32"), "this is text in UTF-32: save it as UTF-8"),
+                            (gzip.compress(b"\0\0\xfe\xff" + LINES.decode().encode("utf-32-be")), "this is text in UTF-32"),
                             (b"PAR1\x15\4\x15\n" + b"x" * 400 + b"PAR1", "this is a Parquet file: "),
                             (b"Obj\1\4\x16avro.schema\n" + b"x" * 400, "this is an Avro file: ")):
             run = self.scan_bytes(data)

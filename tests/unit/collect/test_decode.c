@@ -70,6 +70,12 @@ static void encodings_are_told_in_pieces(void **state)
 	check_text("\0{\0\"\0\xe9", 6, "{\"\xc3\xa9", 4);
 	check_text("a\0\0\0", 4, "a\0\0\0", 4); /* a tar archive begins so */
 	check_text("{\0\"", 3, "{\0\"", 3);
+	check_text("\xff\xfe", 2, "", 0);
+	check_text("\xff\xfe{\0", 4, "{", 1);
+	check_text("\xff\xfe{\0}", 5, "{\xef\xbf\xbd", 4);
+	/* UTF-32 stays as it is. */
+	check_text("\xff\xfe\0\0{\0\0\0", 8, "\xff\xfe\0\0{\0\0\0", 8);
+	check_text("\0\0\xfe\xff\0\0\0{", 8, "\0\0\xfe\xff\0\0\0{", 8);
 }
 
 /* ---- JSON ---- */
