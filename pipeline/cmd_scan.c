@@ -241,7 +241,7 @@ static enum mr_err check_clash(const struct scan *scan, size_t number,
 			       const struct mr_config *config, struct mr_error *error)
 {
 	const struct mr_target *target = &scan->targets[number];
-	const char *option = target->option != NULL ? target->option : "redirected";
+	const char *option = mr_target_option(target);
 	for (size_t i = 0; i < number; i++) {
 		if (mr_target_is(&scan->targets[i], target->device, target->inode))
 			return mr_error_set(error, MR_CONFIG,
@@ -267,8 +267,7 @@ static void add_own_file(const struct mr_target *target, struct mr_config *confi
 {
 	if (!target->regular)
 		return;
-	char *name = target->option != NULL ? mr_asprintf("%s %s", target->option, target->name)
-					    : mr_asprintf("redirected %s", target->name);
+	char *name = mr_asprintf("%s %s", mr_target_option(target), target->name);
 	mr_own_files_add(config, target->device, target->inode, name);
 	free(name);
 }

@@ -8,16 +8,43 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "millrace/log.h"
 
-#define LOCK_US 1000000 /* how long it is waited for another's lock */
-#define LOCK_MS 10
-
+#define WAIT_US 1000000 /* how long it is waited for another's lock, and for a reader */
+#define WAIT_MS 10
 #define WINDOW_BYTES (64 << 10)
+
+/* A pipe opens for whoever writes it when somebody reads it. */
+static bool lacks_reader(const char *path)
+{
+	struct stat about;
+	return errno == ENXIO && stat(path, &about) == 0 && S_ISFIFO(about.st_mode);
+}
+
+/* Readers are started at the same time: only one that is long in coming is worth a word. While it
+ * is waited for, a signal ends this process as it does one that works. */
+static int open_path(const char *option, const char *path)
+{
+	const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY;
+	int64_t until_us = mr_clock_us() + WAIT_US;
+	int fd;
+	while ((fd = open(path, flags | O_NONBLOCK, 0666)) < 0 && lacks_reader(path)) {
+		if (mr_clock_us() >= until_us) {
+			mr_log(MR_LOG_WARNING,
+			       "%s %s: a pipe that nobody reads: waiting for a reader", option,
+			       path);
+			return open(path, flags, 0666);
+		}
+		poll(NULL, 0, WAIT_MS);
+	}
+	if (fd >= 0)
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+	return fd;
+}
 
 enum mr_err mr_target_open(struct mr_target *target, const char *option, const char *path,
 			   struct mr_error *error)
@@ -28,7 +55,7 @@ enum mr_err mr_target_open(struct mr_target *target, const char *option, const c
 	if (path == NULL)
 		target->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
 	else
-		target->fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+		target->fd = open_path(option, path);
 	if (target->fd < 0 || fstat(target->fd, &about) != 0) {
 		if (path == NULL)
 			return mr_error_errno(error, MR_CONFIG,
@@ -53,21 +80,35 @@ bool mr_target_is(const struct mr_target *target, dev_t device, ino_t inode)
 	return target->regular && target->device == device && target->inode == inode;
 }
 
-/* An flock: it goes when the last process that holds the descriptor, or a copy of it, has ended.
- * The workers of a supervisor that was killed may take a moment for that. A file system that knows
- * no such lock is no reason not to write. */
+const char *mr_target_option(const struct mr_target *target)
+{
+	return target->option != NULL ? target->option : "redirected";
+}
+
+/* The lock is the open file's (fcntl(2), open file description locks): it goes when the last
+ * process that holds the descriptor, or a copy of it, has ended, and has nothing to do with one
+ * that flock(1) takes. False where another's is in the way; a file system that knows no such lock
+ * is no reason not to write. */
+static bool lock(const struct mr_target *target, short type)
+{
+	struct flock whole = {.l_type = type, .l_whence = SEEK_SET};
+	return fcntl(target->fd, F_OFD_SETLK, &whole) == 0 || (errno != EAGAIN && errno != EACCES);
+}
+
+/* The workers of a supervisor that was killed may take a moment to end. */
 enum mr_err mr_target_lock(const struct mr_target *target, struct mr_error *error)
 {
-	int64_t until_us = mr_clock_us() + LOCK_US;
-	if (!target->regular || target->option == NULL)
+	int64_t until_us = mr_clock_us() + WAIT_US;
+	if (!target->regular)
 		return MR_OK;
-	do {
-		if (flock(target->fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
-			return MR_OK;
-		poll(NULL, 0, LOCK_MS);
-	} while (mr_clock_us() < until_us);
-	return mr_error_set(error, MR_CONFIG, "%s %s: another process is writing to it",
-			    target->option, target->name);
+	while (!lock(target, F_WRLCK)) {
+		if (mr_clock_us() >= until_us)
+			return mr_error_set(error, MR_CONFIG,
+					    "%s %s: another process is writing to it",
+					    mr_target_option(target), target->name);
+		poll(NULL, 0, WAIT_MS);
+	}
+	return MR_OK;
 }
 
 /* With pwrite, since what may be written in place later begins at the descriptor's offset. */
@@ -191,7 +232,10 @@ bool mr_target_cut(struct mr_target *target)
 
 void mr_target_close(struct mr_target *target)
 {
-	if (target->name != NULL && target->fd >= 0)
+	if (target->name != NULL && target->fd >= 0) {
+		/* Whoever started this process may hold standard output open for longer. */
+		lock(target, F_UNLCK);
 		close(target->fd);
+	}
 	*target = (struct mr_target){0};
 }

@@ -22,14 +22,17 @@ struct mr_target {
 	uint64_t start; /* what stood in the file before */
 };
 
-/* Opens for writing, emptying nothing yet. `path` NULL is standard output. MR_CONFIG. */
+/* Opens for writing, emptying nothing yet. `path` NULL is standard output. Blocks until a pipe that
+ * is named has a reader, and says so. MR_CONFIG. */
 enum mr_err mr_target_open(struct mr_target *target, const char *option, const char *path,
 			   struct mr_error *error);
 /* Whether both are one regular file: writing one would harm the other. */
 bool mr_target_is(const struct mr_target *target, dev_t device, ino_t inode);
-/* For this run alone, so that no two write into each other's lines; not standard output's, which is
- * whoever's it was before. Held until the last copy of the descriptor is closed. Waits up to a
- * second for one that is going. MR_CONFIG: another run has it. */
+/* What the command line calls it by, before its name. */
+const char *mr_target_option(const struct mr_target *target);
+/* For this run alone, so that no two write into each other's lines; of standard output with whoever
+ * got it from the same parent. Held until it is closed, or the last copy of the descriptor is.
+ * Waits up to a second for one that is going. MR_CONFIG: another run has it. */
 enum mr_err mr_target_lock(const struct mr_target *target, struct mr_error *error);
 /* What an earlier run left in the file goes; not what stands in standard output's. MR_CONFIG. */
 enum mr_err mr_target_empty(struct mr_target *target, struct mr_error *error);

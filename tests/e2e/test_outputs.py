@@ -319,6 +319,71 @@ class Outputs(unittest.TestCase):
         self.assertEqual(len(self.whole_lines(self.output)), COUNT)
         self.assertEqual(self.scan(*options, self.records)[0], 0)
 
+    def redirected(self, out, *arguments):
+        done = subprocess.run([mr.PROGRAM, "scan", "-r", self.place.rule, *arguments, self.records], stdout=out,
+                              stderr=subprocess.PIPE, env=self.place.environment, check=False)
+        return done.returncode, done.stderr.decode()
+
+    def test_two_redirected_at_once(self):
+        """Standard output is no other file than -o's: of two that opened it the second is refused."""
+        words = "another process is writing to it"
+        with open(self.output, "ab") as out:
+            with subprocess.Popen([mr.PROGRAM, "scan", "-r", self.place.rule, "-"], stdin=subprocess.PIPE, stdout=out,
+                                  stderr=subprocess.PIPE, env=self.place.environment) as first:
+                mr.wait_until(lambda: mr.children(first.pid), "the first one's workers")
+                with open(self.output, "ab") as other:
+                    status, said = self.redirected(other)
+                self.assertEqual(status, 2)
+                self.assertIn(f"redirected standard output: {words}", said)
+                status, _, said = self.scan("-o", self.output, self.records)
+                self.assertEqual(status, 2)
+                self.assertIn(f"-o {self.output}: {words}", said)
+                self.assertEqual(self.redirected(out), (0, ""))  # a brother of the first one
+                first.communicate(timeout=mr.WAIT_SECONDS)
+            self.assertEqual(first.returncode, 0)
+            with open(self.output, "ab") as other:  # although this process holds it open still
+                self.assertEqual(self.redirected(other), (0, ""))
+        self.assertEqual(len(self.whole_lines(self.output)), 2 * COUNT)
+
+    def test_one_after_the_other_into_one_file(self):
+        scan = f"'{mr.PROGRAM}' scan -r '{self.place.rule}' '{self.records}'"
+        commands = [f"({scan}; {scan}) > out", f"exec >> out; {scan}; {scan}", f"{scan} > out; {scan} >> out",
+                    f"({scan} | cat; {scan}) > out"]
+        if shutil.which("flock"):  # which locks the file itself
+            commands.append(f"flock out {scan} >> out; exec >> out; flock 1; {scan}")
+        for command in commands:
+            done = subprocess.run(["sh", "-ec", command], cwd=self.place.name, env=self.place.environment, check=False,
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            self.assertEqual((done.returncode, done.stderr), (0, b""), command)
+            self.assertEqual(len(self.whole_lines(self.place.path("out"))), 2 * COUNT, command)
+            os.unlink(self.place.path("out"))
+
+    def test_a_pipe_that_nobody_reads(self):
+        """Whoever waits for its reader says so, and may be ended; one whose reader is there says nothing."""
+        pipe, words = self.place.path("pipe"), self.place.path("words")
+        os.mkfifo(pipe)
+        for option in ("-o", "--dead-letter", "--summary"):
+            with open(words, "w", encoding="utf-8") as said:
+                process = subprocess.Popen([mr.PROGRAM, "scan", "-r", self.place.rule, option, pipe, self.records],
+                                           stdout=subprocess.DEVNULL, stderr=said, env=self.place.environment)
+            self.addCleanup(process.kill)
+            mr.wait_until(lambda: os.path.getsize(words) > 0, "a word")
+            if option == "-o":
+                with open(pipe, "rb") as reader:
+                    self.assertEqual(len(mr.alerts(reader.read())), COUNT)
+                self.assertEqual(process.wait(mr.WAIT_SECONDS), 0)
+            else:
+                process.terminate()
+                self.assertEqual(process.wait(mr.WAIT_SECONDS), -signal.SIGTERM)
+            with open(words, encoding="utf-8") as said:
+                self.assertEqual(said.read(), f"millrace: warning: {option} {pipe}: a pipe that nobody reads: "
+                                              "waiting for a reader\n")
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        status, found, said = self.scan("--summary", pipe, self.records)
+        self.assertEqual((status, len(found), said), (0, COUNT, ""))
+        self.assertEqual(json.loads(os.read(reader, 1 << 16))["records"], COUNT)
+        os.close(reader)
+
     def test_a_dash_is_standard_output(self):
         plain = self.scan(self.records)
         dashed = self.scan("-o", "-", self.records, cwd=self.place.path(""))
