@@ -21,7 +21,7 @@
 
 #define ATTACKS_MAX 64
 #define ID_LENGTH 36
-#define TENANT_FORM 3 /* one more whenever what lies in the folder is of another form */
+#define TENANT_FORM 4 /* one more whenever what lies in the folder is of another form */
 
 extern char **environ;
 
