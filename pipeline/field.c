@@ -41,6 +41,45 @@ const char *mr_field_setting(mr_field field)
 	return normalised[field].filled_by;
 }
 
+/* The values of closed fields; a field that keep_native (normalise.c) fills is none. */
+static const char *const kinds[] = {
+#define X(symbol, name, prose) name,
+#include "millrace/record_kind.def"
+#undef X
+};
+static const char *const proxy_types[] = {
+#define X(symbol, name) name,
+#include "millrace/proxy_type.def"
+#undef X
+};
+static const char *const either[] = {"true", "false"};
+
+static const struct {
+	mr_field field;
+	size_t count;
+	const char *const *values;
+} closed[] = {
+    {MR_F_KIND, sizeof kinds / sizeof kinds[0], kinds},
+    {MR_F_MFA, 2, either},
+    {MR_F_SRC_ANONYMOUS, 1, either}, /* where no database calls it so it is missing */
+    {MR_F_SRC_ANONYMITY, sizeof proxy_types / sizeof proxy_types[0], proxy_types},
+    {MR_F_ACTOR_KNOWN, 2, either},
+    {MR_F_ACTOR_PRIVILEGED, 2, either},
+    {MR_F_ACTOR_ENABLED, 2, either},
+};
+
+size_t mr_field_values(mr_field field, const char *const **values_out)
+{
+	*values_out = NULL;
+	for (size_t i = 0; i < sizeof closed / sizeof closed[0]; i++) {
+		if (closed[i].field != field)
+			continue;
+		*values_out = closed[i].values;
+		return closed[i].count;
+	}
+	return 0;
+}
+
 static size_t slot_of(const struct mr_fields *fields, struct mr_slice folded)
 {
 	size_t mask = fields->slot_count - 1;

@@ -46,6 +46,10 @@ bool mr_fields_asked(const struct mr_fields *fields, mr_field field);
 bool mr_field_in_alert(mr_field field);
 /* The setting without which nobody fills the field; NULL where records fill it. */
 const char *mr_field_setting(mr_field field);
+/* All values that a normalised field can have, where they are a closed set of the stages' own
+ * words; booleans are "true" and "false". 0, and NULL, for any other field: it holds what records,
+ * databases or lists say. Those of MR_F_KIND lie at their numbers. */
+size_t mr_field_values(mr_field field, const char *const **values_out);
 /* The same for equal dictionaries in any process. */
 uint64_t mr_fields_hash(const struct mr_fields *fields);
 

@@ -42,6 +42,7 @@ struct sigma_scope {
 	struct mr_slice file, id;
 	struct sigma_fault fault;
 	const struct sigma_view *view; /* NULL: fields as written */
+	uint32_t kinds;                /* of records that the logsource sees; 0: all, or unknown */
 	bool again;                    /* compiled once already for another view: warn no more */
 	uint32_t tests;                /* made so far, of SIGMA_NODES_MAX */
 	struct mr_slice missing;       /* the first placeholder without a value */
@@ -133,6 +134,10 @@ static inline bool sigma_chain_has(const struct sigma_chain *chain, uint64_t bit
 struct sigma_node *sigma_chain_compile(struct sigma_scope *scope, const struct sigma_chain *chain,
 				       struct sigma_yaml *value);
 
+/* Warns of a test of a whole value that its field never has: sigma_closed.c. */
+void sigma_closed_lint(struct sigma_scope *scope, const struct sigma_chain *chain,
+		       const struct sigma_yaml *at, const struct sigma_predicate *predicate);
+
 /* One value with its placeholders filled in: sigma_placeholder.c. Pieces lie one after the other;
  * those `from_list` are Sigma strings of their own. */
 struct sigma_piece {
@@ -197,7 +202,7 @@ struct sigma_source {
 	} logsource;
 	struct mr_rule rule;
 	struct sigma_node *condition;
-	uint32_t kinds;
+	uint32_t kinds; /* as in the scope */
 	bool refused;
 	uint32_t index; /* in the catalog, once it stands there */
 	/* Detections. */

@@ -261,6 +261,8 @@ static bool find_views(struct sigma_builder *load, struct sigma_source *source)
 	source->view_count = sigma_mapping_find(sigma_mapping_of(load), &source->logsource, views);
 	source->views = mr_arena_alloc(load->arena, (source->view_count + 1) * sizeof *views);
 	memcpy(source->views, views, source->view_count * sizeof *views);
+	for (uint32_t i = 0; i < source->view_count; i++)
+		source->kinds |= views[i]->kinds;
 	return source->view_count > 0;
 }
 
@@ -295,6 +297,7 @@ static void compile_detection(struct loading *load, struct sigma_source *source,
 	uint32_t first = set->rule_count;
 	uint32_t at = 0;
 	bool fed = find_views(&load->builder, source);
+	scope.kinds = source->kinds;
 	source->index = index;
 	do {
 		const struct sigma_view *view = at < source->view_count ? source->views[at] : NULL;

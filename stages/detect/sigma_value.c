@@ -94,6 +94,7 @@ static struct sigma_node *text_node(struct sigma_scope *scope, const struct sigm
 			    inside || sigma_chain_has(chain, SIGMA_BIT(STARTSWITH)));
 			struct sigma_predicate predicate = sigma_pattern_predicate(
 			    scope->arena, &whole, sigma_chain_has(chain, SIGMA_BIT(CASED)));
+			sigma_closed_lint(scope, chain, value, &predicate);
 			struct sigma_node *leaf = sigma_test_leaf(scope, chain, &predicate);
 			if (leaf == NULL)
 				return NULL;
@@ -181,6 +182,7 @@ static struct sigma_node *plain_node(struct sigma_scope *scope, const struct sig
 		predicate.test = SIGMA_NUMBER;
 		predicate.text = value->number;
 	}
+	sigma_closed_lint(scope, chain, value, &predicate);
 	return sigma_test_leaf(scope, chain, &predicate);
 }
 

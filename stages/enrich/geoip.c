@@ -99,11 +99,9 @@ static void add_anonymity(uint32_t flags, const struct enrich_pass *pass, struct
 		enum geo_flag flag;
 		struct mr_slice name;
 	} kinds[] = {
-	    {GEO_VPN, {"vpn", 3}},
-	    {GEO_TOR, {"tor", 3}},
-	    {GEO_HOSTING, {"hosting", 7}},
-	    {GEO_PUBLIC_PROXY, {"public_proxy", 12}},
-	    {GEO_RESIDENTIAL_PROXY, {"residential_proxy", 17}},
+#define X(symbol, name) {GEO_##symbol, {name, sizeof name - 1}},
+#include "millrace/proxy_type.def"
+#undef X
 	};
 
 	if (flags == 0)

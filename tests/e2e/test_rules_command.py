@@ -120,6 +120,23 @@ class Rules(unittest.TestCase):
         report = json.loads(rules("check", "--json", self.folder.name).stdout)
         self.assertEqual((report["rules"], report["inactive"], report["warnings"]), (len(fed), [], []))
 
+    def test_values_that_a_field_never_has(self):
+        path = self.write("rule.yml", GOOD.replace("s: {Operation: x}", (
+            "s: {src_endpoint.ip: [192.0.2.1, 10.0.0.0/8], is_mfa: 'yes', src_endpoint.is_anonymous: false, "
+            "metadata.log_name: entra.audit, src_endpoint.location.country: [NL, GBR], status: any}")))
+        told = json.loads(rules("check", "--json", path).stdout)["warnings"]
+        wanted = (("10.0.0.0/8", 'src_endpoint.ip" is never "10.0.0.0/8": it is an address'),
+                  ("'yes'", 'is_mfa" is never "yes": it is one of true, false'),
+                  ("false", 'src_endpoint.is_anonymous" is never "false": it is only true'),
+                  ("entra.audit", 'metadata.log_name" is never "entra.audit": it is only m365.audit'),
+                  ("GBR", 'src_endpoint.location.country" is never "GBR": it is a code of two letters'))
+        with open(path, encoding="utf-8") as file:
+            line = file.read().splitlines()[4]
+        self.assertEqual([(note["file"], note["line"], note["column"], note["id"]) for note in told],
+                         [(path, 5, line.index(value) + 1, GOOD_ID) for value, _ in wanted])
+        for note, (_, words) in zip(told, wanted):
+            self.assertIn(words, note["reason"])
+
     def test_metadata(self):
         """What a rule says of itself and is surely wrong: each once, at its place, in lines and in JSON."""
         path = self.write("rule.yml", GOOD.replace(GOOD_ID, "good").replace("level", (

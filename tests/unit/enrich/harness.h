@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "closed.h"
 #include "enricher.h"
 #include "pipeline/tables.h"
 
@@ -119,8 +120,10 @@ static inline void stage_apply_first(struct stage *stage)
 static inline void stage_apply(struct stage *stage)
 {
 	stage_apply_first(stage);
-	for (uint32_t i = 0; i < stage->events.count; i++)
+	for (uint32_t i = 0; i < stage->events.count; i++) {
 		mr_stage_enrich.complete(stage->state, &stage->events, &stage->events.items[i]);
+		assert_true(closed_holds(&stage->events, &stage->events.items[i]));
+	}
 }
 
 /* All values of a field, joined by '|'; "-" where it is missing. */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "millrace/json.h"
+#include "closed.h"
 #include "parse.h"
 #include "pipeline/stage_io.h"
 
@@ -120,8 +121,10 @@ static inline struct mr_event *harness_record(struct harness *h, struct mr_slice
 	mr_reader_open_records(&h->reader, &region, (struct mr_slice){h->buffer, region.length});
 	harness_must(mr_stage_parse.process(h->state, &h->reader, &h->writer, &error) == MR_OK);
 	harness_must(mr_reader_finish(&h->reader, &error) == MR_OK);
-	for (uint32_t i = 0; i < h->events.count; i++)
+	for (uint32_t i = 0; i < h->events.count; i++) {
 		mr_stage_parse.complete(h->state, &h->events, &h->events.items[i]);
+		harness_must(closed_holds(&h->events, &h->events.items[i]));
+	}
 	take_reasons(h);
 	return h->events.count == 0 ? NULL : &h->events.items[0];
 }
