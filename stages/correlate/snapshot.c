@@ -3,9 +3,10 @@
  * Called by the pipeline at a barrier and after a restart, through correlate.c. State of a
  * correlation is named by its rule's id and the hash of what gives it meaning (PROTOCOL.md 4.5):
  * what no longer fits is dropped and named in the log. Fields stand by name, because ids are a
- * run's own. Restoring puts everything back through the calls that live signals take, so that no
- * bytes, however wrong, make a state that these could not make; bytes of another form are
- * MR_BAD_INPUT. */
+ * run's own; what was fed to outer correlations is known by hashes that hold such ids, so under
+ * other ones it is fed again, which costs work and counts nothing twice. Restoring puts everything
+ * back through the calls that live signals take: a time outside its slot or a rule that the
+ * correlation has not, like bytes of another form, is MR_BAD_INPUT. */
 #include "state.h"
 
 #include <stdlib.h>
@@ -220,10 +221,11 @@ static void get_fields(struct corr *corr, struct mr_unpack *in, struct mr_signal
 	}
 }
 
-/* An item as the signal made it; NULL where the bytes are wrong or `rule` is NULL. */
+/* An item as the signal made it; NULL where the bytes are wrong or `slot` is NULL. */
 static struct corr_item *get_item(struct corr *corr, struct mr_unpack *in,
-				  const struct corr_rule *rule)
+				  const struct corr_slot *slot)
 {
+	const struct corr_rule *rule = slot == NULL ? NULL : slot->key->rule;
 	struct mr_signal signal = {.has_time = true};
 	struct corr_id values[MR_PRODUCT_MAX];
 	struct corr_occurrence occurrence = {.signal = &signal, .values = values};
@@ -242,11 +244,26 @@ static struct corr_item *get_item(struct corr *corr, struct mr_unpack *in,
 	occurrence.value_count = (uint32_t)mr_unpack_array(in, MR_PRODUCT_MAX);
 	for (uint32_t i = 0; i < occurrence.value_count; i++)
 		get_id(in, &values[i]);
+	if (rule != NULL && corr_slot_number(signal.time_us, rule->span_us) != slot->number)
+		in->bad = true;
 	if (!mr_unpack_ok(in) || rule == NULL)
 		return NULL;
 	struct corr_item *item = corr_item_make(NULL, &occurrence);
 	item->rules = rules;
 	return item;
+}
+
+/* The temporal kinds count steps, the others hashes. */
+static bool is_counted(const struct corr_rule *rule, const struct corr_id *id)
+{
+	if (mr_correlation_counts(rule->rule->type) != MR_COUNTS_RULES)
+		return true;
+	for (uint32_t step = 0; step < rule->step_count; step++) {
+		struct corr_id own = corr_id_of_step(step);
+		if (memcmp(&own, id, sizeof(own)) == 0)
+			return true;
+	}
+	return false;
 }
 
 static void get_set(struct mr_unpack *in, const struct corr_rule *rule, struct corr_slot *slot)
@@ -259,6 +276,7 @@ static void get_set(struct mr_unpack *in, const struct corr_rule *rule, struct c
 		entry.first = get_offset(in, rule);
 		entry.last = get_offset(in, rule);
 		in->bad |= entry.first > entry.last;
+		in->bad |= rule != NULL && !is_counted(rule, &entry.id);
 		if (mr_unpack_ok(in) && slot != NULL)
 			corr_set_add(&slot->set, rule->keep, &entry, &old);
 	}
@@ -279,12 +297,12 @@ static void get_times(struct mr_unpack *in, const struct corr_rule *rule, struct
 	}
 }
 
-static void get_items(struct corr *corr, struct mr_unpack *in, const struct corr_rule *rule,
-		      struct corr_slot *slot, bool are_proofs)
+static void get_items(struct corr *corr, struct mr_unpack *in, struct corr_slot *slot,
+		      bool are_proofs)
 {
 	size_t count = mr_unpack_array(in, SIZE_MAX);
 	for (size_t i = 0; i < count && mr_unpack_ok(in); i++) {
-		struct corr_item *item = get_item(corr, in, rule);
+		struct corr_item *item = get_item(corr, in, slot);
 		if (item != NULL)
 			corr_evidence_put(corr, slot, item, are_proofs);
 	}
@@ -297,7 +315,7 @@ static void get_waiting(struct corr *corr, struct mr_unpack *in, const struct co
 {
 	size_t count = mr_unpack_array(in, CORR_SLOT_BOUND);
 	for (size_t i = 0; i < count && mr_unpack_ok(in); i++) {
-		struct corr_item *item = get_item(corr, in, rule);
+		struct corr_item *item = get_item(corr, in, slot);
 		if (item == NULL)
 			continue;
 		if (rule->outer_count == 0) {
@@ -332,10 +350,10 @@ static void get_slot(struct corr *corr, struct mr_unpack *in, const struct corr_
 	struct corr_slot *slot = key == NULL ? NULL : corr_slot_get(corr, key, number);
 	get_set(in, rule, slot);
 	get_times(in, rule, slot);
-	get_items(corr, in, rule, slot, false);
+	get_items(corr, in, slot, false);
 	if (slot != NULL && (flags & 16) != 0)
 		corr_proofs_start(corr, slot);
-	get_items(corr, in, rule, slot, true);
+	get_items(corr, in, slot, true);
 	get_seen(in, slot == NULL ? NULL : &slot->seen, CORR_SEEN_BOUND);
 	get_waiting(corr, in, rule, slot);
 	get_seen(in, slot == NULL ? NULL : &slot->fed, 2 * CORR_SLOT_BOUND);

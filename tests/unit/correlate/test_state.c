@@ -1,6 +1,7 @@
 /* What correlate remembers, shows, releases and gives back: plain detections, evidence and counts,
  * bounds, barriers, snapshots whole and broken. */
 #include "harness.h"
+#include "state.h"
 
 #define SECOND INT64_C(1000000)
 #define HOUR (3600 * SECOND)
@@ -552,6 +553,31 @@ static void worlds_snapshot(struct world *world, struct house *house, struct mr_
 	}
 }
 
+/* What no signal could have made: an item outside its slot, a rule that the correlation lacks. */
+static void assert_possible(const struct corr_slot *slot)
+{
+	const struct corr_rule *rule = slot->key->rule;
+	for (uint32_t i = 0; i < slot->items.count; i++) {
+		const struct corr_item *item = slot->items.at[i];
+		assert_true(corr_slot_number(item->time_us, rule->span_us) == slot->number);
+		assert_true(item->rule < rule->rule->rule_count);
+	}
+	for (uint32_t i = 0; i < slot->set.count; i++) {
+		uint32_t step;
+		memcpy(&step, slot->set.entries[i].id.bytes, sizeof(step));
+		assert_true(rule->rule->type != MR_CORRELATION_TEMPORAL ||
+			    (step > 0 && step <= rule->step_count));
+	}
+}
+
+static void assert_group_possible(const struct corr_group *group)
+{
+	for (uint32_t i = 0; i < group->slot_buckets; i++)
+		for (const struct corr_slot *slot = group->slots[i]; slot != NULL;
+		     slot = slot->next_in_bucket)
+			assert_possible(slot);
+}
+
 /* Every cut, and every byte changed, is an error value or a state that goes on working. */
 static void broken_snapshots(void **state)
 {
@@ -579,6 +605,8 @@ static void broken_snapshots(void **state)
 			(void)mr_stage_correlate.restore(house.states[0][0], (uint8_t)bit,
 							 (struct mr_slice){whole.data, whole.len},
 							 &error);
+			const struct corr *corr = house.states[0][0];
+			assert_group_possible(&corr->groups[bit]);
 			mr_stage_correlate.snapshot(house.states[0][0], (uint8_t)bit, &again);
 			mr_buf_fini(&again);
 			whole.data[at] = (char)(whole.data[at] ^ (1 << bit));
