@@ -52,7 +52,8 @@ struct builder {
 	struct anchor *anchors;
 	size_t anchor_count, anchor_capacity;
 	struct sigma_yaml *root;
-	uint32_t line, column; /* where the document's first node stands; 0 before it */
+	uint32_t line, column;           /* where the document's first node stands; 0 before it */
+	const struct sigma_yaml *newest; /* node of the document; NULL before the first */
 };
 
 static struct mr_slice token_text(struct builder *builder, struct fy_token *token)
@@ -75,7 +76,11 @@ static struct sigma_yaml *new_node(struct builder *builder, enum sigma_yaml_kind
 	if (mark != NULL) {
 		node->line = (uint32_t)mark->line + 1;
 		node->column = (uint32_t)mark->column + 1;
+	} else if (builder->newest != NULL) { /* nothing is written: behind a key, or in a list */
+		node->line = builder->newest->line;
+		node->column = builder->newest->column;
 	}
+	builder->newest = node;
 	if (builder->line == 0) {
 		builder->line = node->line;
 		builder->column = node->column;
@@ -325,6 +330,7 @@ static void end_document(struct builder *builder, struct sigma_documents *out)
 	builder->fault = (struct sigma_fault){0};
 	builder->root = NULL;
 	builder->line = 0;
+	builder->newest = NULL;
 	builder->depth = 0;
 	builder->open_count = 0;
 	builder->anchor_count = 0;

@@ -55,6 +55,17 @@ static void metadata(void **state)
 	rules_fini(&rules);
 }
 
+/* What is not written stands where its key does, or its list. */
+static void places_of_nothing(void **state)
+{
+	(void)state;
+	REFUSED("title: t\nlogsource: {}\ndetection:\n", 3, 1, "null where a map should stand");
+	REFUSED("title: t\nlogsource: {}\ndetection:\n  s:\n  condition: s\n", 4, 3,
+		"null is no keyword");
+	REFUSED("title: t\nlogsource: {}\ndetection:\n  s:\n    - x\n    -\n  condition: s\n", 5, 7,
+		"null is no keyword");
+}
+
 static void metadata_faults(void **state)
 {
 	(void)state;
@@ -539,6 +550,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(metadata),
+	    cmocka_unit_test(places_of_nothing),
 	    cmocka_unit_test(metadata_faults),
 	    cmocka_unit_test(metadata_slips),
 	    cmocka_unit_test(metadata_tags),
