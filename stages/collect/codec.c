@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static const struct mr_codec_ops *const codecs[MR_CODEC_COUNT] = {&mr_codec_gzip, &mr_codec_zstd};
 
@@ -56,6 +57,8 @@ static void begin_member(struct mr_codec *codec, size_t which)
 	else
 		codec->state = codec->ops->open();
 	codec->begun = true;
+	codec->member_at = codec->taken;
+	codec->gave = false;
 }
 
 static void end_member(struct mr_codec *codec)
@@ -110,6 +113,7 @@ static enum mr_err step_member(struct mr_codec *codec, struct mr_slice *in, bool
 	enum mr_codec_step step = codec->ops->step(codec->state, in, out, room, out_len, &reason);
 
 	codec->taken += before - in->len;
+	codec->gave |= *out_len > 0;
 	if (step == MR_CODEC_BAD)
 		return fail(codec, reason);
 	if (step == MR_CODEC_MORE) {
@@ -137,4 +141,62 @@ enum mr_err mr_codec_step(struct mr_codec *codec, struct mr_slice *in, bool last
 	if (codec->plain)
 		return step_plain(codec, in, last, out, room, out_len);
 	return step_member(codec, in, last, out, room, out_len);
+}
+
+/* ---- behind damage ---- */
+
+#define TRY_COST 1024 /* of the least member that is tried */
+
+static size_t held_by(const char *raw)
+{
+	size_t which = 0;
+
+	while (which < MR_CODEC_COUNT && !codecs[which]->may_hold((const unsigned char *)raw))
+		which++;
+	return which;
+}
+
+size_t mr_codec_seek(struct mr_slice raw, bool last)
+{
+	size_t at = 0;
+
+	for (; at + MR_CODEC_MAGIC_MAX <= raw.len; at++)
+		if (held_by(raw.at + at) < MR_CODEC_COUNT)
+			return at;
+	return last ? raw.len : at;
+}
+
+bool mr_codec_try(struct mr_codec *codec, struct mr_slice raw, uint64_t *work)
+{
+	size_t which = held_by(raw.at);
+	struct mr_slice left = {raw.at, raw.len < MR_CODEC_TRY ? raw.len : MR_CODEC_TRY};
+	size_t whole = left.len;
+	size_t made = 0;
+	size_t room = 64 << 10;
+	char *out = mr_malloc(room);
+	enum mr_codec_step step = MR_CODEC_MORE;
+
+	begin_member(codec, which);
+	while (step == MR_CODEC_MORE && made < MR_CODEC_TRY_OUT) {
+		size_t before = left.len;
+		size_t len;
+		const char *reason;
+
+		step = codec->ops->step(codec->state, &left, out, room, &len, &reason);
+		made += len;
+		if (len == 0 && left.len == before)
+			break;
+	}
+	end_member(codec);
+	free(out);
+	*work += TRY_COST + (whole - left.len) + made;
+	return step == MR_CODEC_MEMBER || (step == MR_CODEC_MORE && made > 0);
+}
+
+void mr_codec_go_on(struct mr_codec *codec, uint64_t offset)
+{
+	if (codec->ops)
+		end_member(codec);
+	codec->padding = false;
+	codec->taken = offset;
 }

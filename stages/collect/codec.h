@@ -2,8 +2,9 @@
  *
  * input.c gives raw bytes in pieces of any size and gets plain ones. A stream that does not begin
  * with a known member is plain, all of it. Members may follow each other, of either kind; zero
- * bytes behind the last are padding. codec.c has the table; a new compression is one new file and
- * one line there. */
+ * bytes behind the last are padding. Behind damage input_lost.c looks for the next member that can
+ * be read: seek, try, go on. codec.c has the table; a new compression is one new file and one line
+ * there. */
 #ifndef MILLRACE_COLLECT_CODEC_H
 #define MILLRACE_COLLECT_CODEC_H
 
@@ -11,6 +12,8 @@
 
 #define MR_CODEC_MAGIC_MAX 4
 #define MR_CODEC_COUNT 2
+#define MR_CODEC_TRY (256 << 10)   /* raw bytes by which a member is believed: more than a block */
+#define MR_CODEC_TRY_OUT (1 << 20) /* plain bytes likewise */
 
 enum mr_codec_step {
 	MR_CODEC_MORE,   /* took or gave something, or needs more input */
@@ -21,6 +24,8 @@ enum mr_codec_step {
 struct mr_codec_ops {
 	const char *name;
 	bool (*is_member)(const unsigned char *magic, size_t len);
+	/* Whether MR_CODEC_MAGIC_MAX bytes may begin a member that holds data. */
+	bool (*may_hold)(const unsigned char *magic);
 	void *(*open)(void);
 	/* Ready for another member: cheap, where open is not. */
 	void (*reset)(void *state);
@@ -41,7 +46,9 @@ struct mr_codec {
 	bool plain;
 	bool begun;
 	bool padding;
-	uint64_t taken; /* raw bytes */
+	uint64_t taken;     /* raw bytes */
+	uint64_t member_at; /* where the member in hand begins */
+	bool gave;          /* it has given plain bytes */
 	char reason[200];
 };
 
@@ -51,6 +58,14 @@ struct mr_codec {
  * offset `taken`; *in is where it was met. */
 enum mr_err mr_codec_step(struct mr_codec *codec, struct mr_slice *in, bool last, char *out,
 			  size_t room, size_t *out_len);
+/* Where in `raw` the next member may begin; where none does, what stands before that can begin
+ * none. */
+size_t mr_codec_seek(struct mr_slice raw, bool last);
+/* Whether a member that may begin with `raw` does: MR_CODEC_TRY bytes of it, or all that there are,
+ * can be read. `*work` grows by what that took, in bytes. After damage only. */
+bool mr_codec_try(struct mr_codec *codec, struct mr_slice raw, uint64_t *work);
+/* After damage: the raw byte at `offset` is the next one that is given. */
+void mr_codec_go_on(struct mr_codec *codec, uint64_t offset);
 /* Known to be neither compressed nor still unknown. */
 static inline bool mr_codec_is_plain(const struct mr_codec *codec)
 {

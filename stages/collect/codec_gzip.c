@@ -12,6 +12,12 @@ static bool is_member(const unsigned char *magic, size_t len)
 	return len >= 3 && magic[0] == 0x1f && magic[1] == 0x8b && magic[2] == 8;
 }
 
+/* The flags' upper three bits are reserved. */
+static bool may_hold(const unsigned char *magic)
+{
+	return is_member(magic, MR_CODEC_MAGIC_MAX) && (magic[3] & 0xe0) == 0;
+}
+
 static void *allocate(void *opaque, unsigned count, unsigned size)
 {
 	(void)opaque;
@@ -75,6 +81,7 @@ static void end(void *state)
 const struct mr_codec_ops mr_codec_gzip = {
     .name = "gzip",
     .is_member = is_member,
+    .may_hold = may_hold,
     .open = open,
     .reset = reset,
     .step = step,

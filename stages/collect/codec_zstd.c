@@ -8,16 +8,22 @@
 #include <zstd.h>
 #include <zstd_errors.h>
 
+static uint32_t number_of(const unsigned char *magic)
+{
+	return (uint32_t)magic[0] | (uint32_t)magic[1] << 8 | (uint32_t)magic[2] << 16 |
+	       (uint32_t)magic[3] << 24;
+}
+
 static bool is_member(const unsigned char *magic, size_t len)
 {
-	uint32_t number;
+	return len >= 4 &&
+	       (number_of(magic) == ZSTD_MAGICNUMBER ||
+		(number_of(magic) & ZSTD_MAGIC_SKIPPABLE_MASK) == ZSTD_MAGIC_SKIPPABLE_START);
+}
 
-	if (len < 4)
-		return false;
-	number = (uint32_t)magic[0] | (uint32_t)magic[1] << 8 | (uint32_t)magic[2] << 16 |
-		 (uint32_t)magic[3] << 24;
-	return number == ZSTD_MAGICNUMBER ||
-	       (number & ZSTD_MAGIC_SKIPPABLE_MASK) == ZSTD_MAGIC_SKIPPABLE_START;
+static bool may_hold(const unsigned char *magic)
+{
+	return number_of(magic) == ZSTD_MAGICNUMBER;
 }
 
 /* The library asks for the next block's header together with a block. */
@@ -81,6 +87,7 @@ static void end(void *state)
 const struct mr_codec_ops mr_codec_zstd = {
     .name = "zstd",
     .is_member = is_member,
+    .may_hold = may_hold,
     .open = open,
     .reset = reset,
     .step = step,

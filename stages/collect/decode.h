@@ -53,6 +53,9 @@ struct mr_decoder_ops {
 	/* The stream has ended; where `cut` is not NULL not by itself, and `cut` says why. Ends,
 	 * refuses or drops what has begun, and frees what the state holds. */
 	void (*finish)(void *state, const char *cut);
+	/* After finish: the stream goes on at `offset`, behind a part that is missing. False where
+	 * what follows is to be probed as if it were another stream; NULL where it always is. */
+	bool (*resume)(void *state, uint64_t offset);
 };
 
 #define X(name) extern const struct mr_decoder_ops mr_decode_##name;

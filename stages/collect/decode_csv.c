@@ -456,6 +456,17 @@ static void finish(void *state, const char *cut)
 	}
 }
 
+/* The head stands in the first part alone. */
+static bool resume(void *state, uint64_t offset)
+{
+	struct csv *csv = state;
+
+	csv->offset = offset;
+	csv->where = ROW;
+	csv->has_text = false;
+	return !csv->head && !csv->refused;
+}
+
 const struct mr_decoder_ops mr_decode_csv = {
     .name = "CSV",
     .state_size = sizeof(struct csv),
@@ -463,4 +474,5 @@ const struct mr_decoder_ops mr_decode_csv = {
     .open = open,
     .feed = feed,
     .finish = finish,
+    .resume = resume,
 };

@@ -4,7 +4,8 @@
  *        └──▶ regions, where it is a plain file of lines
  *
  * Called by collect.c. Damage (a cut stream, a broken container, a file that became shorter) loses
- * nothing that came before; what cannot be read is set aside whole. */
+ * nothing that came before; what cannot be read is set aside whole, and behind it reading goes on
+ * where it can (input_lost.c). */
 #include "input.h"
 
 #include <errno.h>
@@ -101,7 +102,7 @@ enum mr_err mr_input_open(struct mr_input *input, int fd, const char *title, uin
 					 input->size >= MR_INPUT_BY_REFERENCE_MIN;
 		posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	}
-	input->raw = mr_malloc(RAW_BYTES);
+	input->raw = mr_malloc(RAW_BYTES + MR_INPUT_BACK);
 	input->plain = mr_malloc(PLAIN_BYTES);
 	return MR_OK;
 }
@@ -133,20 +134,30 @@ static bool is_dry(const struct mr_input *input)
 	return !input->regular && poll(&wait, 1, 0) == 0;
 }
 
-/* MR_OK: something came, or the end; MR_AGAIN; MR_BAD_INPUT, MR_IO with the words in `error`. */
-static enum mr_err read_raw(struct mr_input *input, struct mr_error *error)
+/* Makes room behind what is there. Of what is compressed the last bytes stay before it. */
+static void make_room(struct mr_input *input)
+{
+	size_t keep = mr_codec_is_plain(&input->codec) ? 0 : MR_INPUT_BACK;
+	size_t from = input->raw_at > keep ? input->raw_at - keep : 0;
+
+	memmove(input->raw, input->raw + from, input->raw_at - from + input->raw_len);
+	input->raw_at -= from;
+}
+
+enum mr_err mr_input_read(struct mr_input *input, struct mr_error *error)
 {
 	size_t room;
 	ssize_t done;
 
 	if (is_dry(input))
 		return MR_AGAIN;
-	memmove(input->raw, input->raw + input->raw_at, input->raw_len);
-	input->raw_at = 0;
-	room = RAW_BYTES - input->raw_len;
+	make_room(input);
+	room = RAW_BYTES + MR_INPUT_BACK - input->raw_at - input->raw_len;
+	if (room > RAW_BYTES)
+		room = RAW_BYTES;
 	if (input->regular && room > input->size - input->taken)
 		room = (size_t)(input->size - input->taken);
-	done = room > 0 ? read(input->fd, input->raw + input->raw_len, room) : 0;
+	done = room > 0 ? read(input->fd, input->raw + input->raw_at + input->raw_len, room) : 0;
 	if (done < 0 && (errno == EINTR || errno == EAGAIN))
 		return MR_AGAIN;
 	if (done < 0)
@@ -270,8 +281,7 @@ static enum mr_err take_text(struct mr_input *input, struct mr_slice text, bool 
 	return MR_OK;
 }
 
-/* Nothing more can be had from here; `cut` is NULL where that is as it should be. */
-static enum mr_err finish(struct mr_input *input, const char *cut, struct mr_error *error)
+enum mr_err mr_input_finish(struct mr_input *input, const char *cut, struct mr_error *error)
 {
 	struct mr_slice none = {"", 0};
 	size_t skipped;
@@ -286,38 +296,19 @@ static enum mr_err finish(struct mr_input *input, const char *cut, struct mr_err
 	return MR_END;
 }
 
-/* The compressed rest is set aside. */
-static enum mr_err lose(struct mr_input *input, struct mr_error *error)
+void mr_input_resume(struct mr_input *input)
 {
-	enum mr_err err;
+	const struct mr_decoder_ops *decoder = input->decoder;
 
-	snprintf(input->lost_reason, sizeof(input->lost_reason), "%s", input->codec.reason);
-	err = finish(input, input->lost_reason, error);
-	if (err != MR_END || (input->raw_len == 0 && input->raw_end))
-		return err;
-	mr_spool_begin(input->spool, input->name, input->codec.taken);
-	mr_spool_add(input->spool, input->raw + input->raw_at, input->raw_len);
-	input->raw_len = 0;
-	input->lost = true;
-	return MR_OK;
-}
-
-static enum mr_err step_lost(struct mr_input *input)
-{
-	struct mr_error unread = {0};
-	enum mr_err err = input->raw_end ? MR_OK : read_raw(input, &unread);
-
-	if (err == MR_AGAIN)
-		return err;
-	mr_spool_add(input->spool, input->raw, input->raw_len);
-	input->raw_len = 0;
-	if (err == MR_OK && !input->raw_end)
-		return MR_OK;
-	if (input->spool->len > 0)
-		mr_spool_refuse(input->spool, input->lost_reason);
-	else
-		mr_spool_drop(input->spool);
-	return MR_END;
+	if (input->recode.encoding == MR_ENCODING_UTF8) /* the next part may have a mark, too */
+		input->recode.encoding = MR_ENCODING_UNKNOWN;
+	input->recode.held_len = 0;
+	input->recode.high = 0;
+	if (decoder->resume && decoder->resume(input->decoder_state, input->offset))
+		return;
+	free(input->decoder_state);
+	input->decoder_state = NULL;
+	input->decoder = NULL;
 }
 
 static enum mr_err decode(struct mr_input *input, struct mr_error *error)
@@ -342,8 +333,8 @@ static enum mr_err decode(struct mr_input *input, struct mr_error *error)
 	if (err != MR_OK || input->by_reference)
 		return err;
 	if (step == MR_BAD_INPUT)
-		return lose(input, error);
-	return step == MR_END ? finish(input, NULL, error) : MR_OK;
+		return mr_input_lose(input, error);
+	return step == MR_END ? mr_input_finish(input, NULL, error) : MR_OK;
 }
 
 enum mr_err mr_input_step(struct mr_input *input, struct mr_error *error)
@@ -353,14 +344,14 @@ enum mr_err mr_input_step(struct mr_input *input, struct mr_error *error)
 
 	if (input->by_reference)
 		return step_reference(input);
-	if (input->lost)
-		return step_lost(input);
+	if (input->lost.now)
+		return mr_input_step_lost(input);
 	if (input->starved && !input->raw_end)
-		err = read_raw(input, &unread);
+		err = mr_input_read(input, &unread);
 	if (err == MR_AGAIN)
 		return err;
 	if (err != MR_OK)
-		err = finish(input, unread.text, error);
+		err = mr_input_finish(input, unread.text, error);
 	else
 		err = decode(input, error);
 	if (input->spool->error.code != MR_OK) {

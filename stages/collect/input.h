@@ -15,6 +15,19 @@
 #define MR_INPUT_BY_REFERENCE_MIN                                                                  \
 	(64 << 10)               /* a smaller file is not worth a descriptor everywhere */
 #define MR_INPUT_DAMAGE_LOGGED 3 /* of one input */
+/* Bytes of a damaged member that are looked at again: where a member was cut, its decoder takes
+ * what follows for its own, up to a block of either format. */
+#define MR_INPUT_BACK (256 << 10)
+
+/* Compressed bytes that cannot be read are being set aside, up to the next member that can. */
+struct mr_lost {
+	bool now;
+	bool gave_up;        /* too much was tried in vain */
+	uint64_t at;         /* raw offset of the byte in hand */
+	uint64_t aside_from; /* what is before was read once, as a part of the damaged member */
+	uint64_t work;       /* of this input: bytes that were read again or tried in vain */
+	char reason[300];
+};
 
 struct mr_input {
 	struct mr_decode_sink sink; /* first: decoders know no more of us */
@@ -33,8 +46,7 @@ struct mr_input {
 	size_t raw_len;
 	bool raw_end;
 	bool starved; /* nothing can be done before more is read */
-	bool lost;    /* compressed bytes that cannot be read are being set aside */
-	char lost_reason[300];
+	struct mr_lost lost;
 
 	struct mr_codec codec;
 	struct mr_recode recode;
@@ -60,5 +72,20 @@ void mr_input_fini(struct mr_input *input);
 
 /* Something is wrong with it: log and count. */
 void mr_input_damage(struct mr_input *input, uint64_t offset, const char *reason);
+
+/* ---- between input.c and input_lost.c ---- */
+
+/* MR_OK: something came, or the end; MR_AGAIN; MR_BAD_INPUT, MR_IO with the words in `error`. */
+enum mr_err mr_input_read(struct mr_input *input, struct mr_error *error);
+/* No more text comes from here, or none before `mr_input_resume`; `cut` is NULL where that is as it
+ * should be. MR_END, or MR_OK where it turned out to be read by reference. */
+enum mr_err mr_input_finish(struct mr_input *input, const char *cut, struct mr_error *error);
+/* The text that comes next is another part. */
+void mr_input_resume(struct mr_input *input);
+
+/* The codec has met damage. */
+enum mr_err mr_input_lose(struct mr_input *input, struct mr_error *error);
+/* While input->lost.now; as mr_input_step. */
+enum mr_err mr_input_step_lost(struct mr_input *input);
 
 #endif

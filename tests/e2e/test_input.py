@@ -231,6 +231,20 @@ class Input(unittest.TestCase):
                 if run.summary["parsed"] == 400:
                     self.assertEqual(run.ids, self.ids)
 
+    def test_members_behind_damage_are_judged(self):
+        """A writer that died in the middle of a member, rubbish, and one that was started again: nothing hides."""
+        half = LINES.splitlines(keepends=True)
+        torn = gzip.compress(b"".join(half[:100]))[:-300]
+        packed = [torn, gzip.compress(b"".join(half[:150])), b"rubbish", gzip.compress(b"".join(half[150:]))]
+        run = self.scan_bytes(b"".join(packed))
+        self.assertEqual(run.status, 1, run.stderr)
+        self.assertEqual(run.ids, self.ids)
+        self.assertEqual(run.summary["records"], run.summary["parsed"] + run.summary["rejected"])
+        self.assertEqual(len(run.rejects), run.summary["rejected"])
+        between, = (reject for reject in run.rejects if reject.get("record") == "rubbish")
+        self.assertEqual(between["offset"], len(packed[0] + packed[1]))
+        self.assertIn(f"reading goes on at compressed offset {len(b''.join(packed[:3]))}", between["reason"])
+
     def test_rows_set_aside(self):
         """As they stand, with their places; of a long one the beginning."""
         long = "x" * 20000 + ","
