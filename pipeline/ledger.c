@@ -17,8 +17,8 @@ struct entry {
 static const struct entry books[] = {
     {"bytes collected",
      {MR_C_BYTES_COLLECTED, MR_C_COUNT},
-     "bytes judged by parse",
-     {MR_C_BYTES, MR_C_COUNT}},
+     "bytes received by parse",
+     {MR_C_BYTES_RECEIVED, MR_C_COUNT}},
     {"records parsed and rejected",
      {MR_C_PARSED, MR_C_REJECTED},
      "records met",

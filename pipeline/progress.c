@@ -65,7 +65,7 @@ void mr_progress_clear(struct mr_progress *progress)
 static void add_time_left(const struct mr_progress *progress, const struct mr_counters *sums,
 			  int64_t now_us, struct mr_buf *text)
 {
-	uint64_t done = sums->at[MR_C_BYTES];
+	uint64_t done = sums->at[MR_C_BYTES_RECEIVED];
 	if (done == 0 || done >= progress->total_bytes)
 		return;
 	double elapsed = (double)(now_us - progress->start_us) / 1e6;

@@ -175,7 +175,7 @@ static void reject_region(struct mr_worker *worker, const struct mr_region *regi
 	    .reason = mr_slice(reason),
 	};
 	mr_writer_reject(&worker->writer, &reject);
-	mr_count(&worker->counters, MR_C_BYTES, region->length);
+	mr_count(&worker->counters, MR_C_BYTES_RECEIVED, region->length);
 	mr_count(&worker->counters, MR_C_RECORDS, 1);
 	mr_count(&worker->counters, MR_C_REJECTED, 1);
 	mr_count(&worker->counters, MR_C_REGIONS_REJECTED, 1);
@@ -213,7 +213,7 @@ static enum mr_err begin(struct mr_worker *worker, const struct mr_upstream *up,
 	bool items = header->form == MR_FORM_ITEMS;
 	/* The records' own bytes, as their source books them. */
 	if (items)
-		mr_count(&worker->counters, MR_C_BYTES,
+		mr_count(&worker->counters, MR_C_BYTES_RECEIVED,
 			 header->body_len - (uint64_t)header->count * MR_ITEM_HEADER);
 	if (items || header->content != MR_CONTENT_RECORDS) {
 		mr_chain_begin_items(&worker->chain, header, body);
@@ -232,7 +232,7 @@ static enum mr_err begin(struct mr_worker *worker, const struct mr_upstream *up,
 			return mr_error_set(error, MR_PROTOCOL, "link from worker %u: %s",
 					    up->sender, unread.text);
 	}
-	mr_count(&worker->counters, MR_C_BYTES, region.length);
+	mr_count(&worker->counters, MR_C_BYTES_RECEIVED, region.length);
 	mr_chain_begin_records(&worker->chain, &region, body);
 	return MR_OK;
 }

@@ -8,7 +8,7 @@
 #include "millrace/error.h"
 #include "millrace/metric.h"
 
-/* Whether the sums of a finished run balance: bytes collected = bytes judged, records = parsed +
+/* Whether the sums of a finished run balance: bytes collected = received, records = parsed +
  * rejected, signals sent = received, those between layers of correlations likewise, alerts made =
  * received = delivered, rejects = received = written. MR_IO names each hole with both figures. */
 enum mr_err mr_ledger_balance(const struct mr_counters *sums, struct mr_error *error);

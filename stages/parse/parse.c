@@ -274,6 +274,7 @@ static enum mr_err parse_process(void *state, struct mr_reader *in, struct mr_wr
 		struct mr_error why; /* a kilobyte, written only where there is a reason */
 		if (parse_record(parse, events, event, &record, &why)) {
 			mr_count(counters, MR_C_PARSED, 1);
+			mr_count(counters, MR_C_BYTES, record.bytes.len);
 		} else {
 			mr_events_pop(events);
 			reject(parse, &record, out, &why);

@@ -120,6 +120,14 @@ def packed():
             json.dumps(half[1]).encode())
 
 
+def text_bytes(name):
+    """Of the texts of the records in one of them, as they stand there."""
+    forms = {"export": (1, 0), "pretty array": (2, 2), "pretty objects": ("\t", 0), "Graph pages": (2, 4)}
+    indent, deeper = next((form for start, form in forms.items() if name.startswith(start)), (None, 0))
+    texts = [json.dumps(one, indent=indent) for one in RECORDS]
+    return sum(len(text) + deeper * text.count("\n") for text in texts)
+
+
 class Run:
     def __init__(self, result, summary, rejects):
         self.status, self.stderr, self.rejects = result.returncode, result.stderr.decode(), rejects
@@ -179,10 +187,10 @@ class Input(unittest.TestCase):
     def test_every_container(self):
         self.assertEqual(len(self.ids), 134)
         for name, data in packed():
-            with self.subTest(name, way="file"):
-                self.check(self.scan_bytes(data))
-            with self.subTest(name, way="pipe"):
-                self.check(scan(self.folder, ["-"], [self.rule], data))
+            for way, run in (("file", self.scan_bytes(data)), ("pipe", scan(self.folder, ["-"], [self.rule], data))):
+                with self.subTest(name, way=way):
+                    self.check(run)
+                    self.assertEqual(run.summary["bytes"], text_bytes(name))
 
     def test_odd_records_in_every_container(self):
         opened = self.put(OPENED_RULE.encode(), "opened.yml")

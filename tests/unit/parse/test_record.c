@@ -229,6 +229,7 @@ static void bad_records_are_set_aside(void **state)
 	assert_non_null(strstr(small.reason, "11 bytes long"));
 	assert_int_equal(small.counters.at[MR_C_RECORDS], 2);
 	assert_int_equal(small.counters.at[MR_C_REJECTED], 1);
+	assert_int_equal(small.counters.at[MR_C_BYTES], 10); /* of the parsed one */
 	harness_close(&small);
 }
 

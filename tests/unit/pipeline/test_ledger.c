@@ -18,7 +18,7 @@ static struct mr_counters whole(void)
 	sums.at[MR_C_REJECTS_RECEIVED] = 2;
 	sums.at[MR_C_REJECTS_WRITTEN] = 2;
 	sums.at[MR_C_BYTES_COLLECTED] = 1000;
-	sums.at[MR_C_BYTES] = 1000;
+	sums.at[MR_C_BYTES_RECEIVED] = 1000;
 	sums.at[MR_C_SIGNALS] = 5;
 	sums.at[MR_C_SIGNALS_RECEIVED] = 5;
 	sums.at[MR_C_INNER_SIGNALS] = 4;
@@ -47,7 +47,7 @@ static void each_hole_is_named(void **state)
 	const enum mr_counter booked[] = {
 	    MR_C_RECORDS,          MR_C_PARSED,          MR_C_REJECTED,
 	    MR_C_REJECTS_RECEIVED, MR_C_REJECTS_WRITTEN, MR_C_REJECTS_UNWRITTEN,
-	    MR_C_BYTES_COLLECTED,  MR_C_BYTES,           MR_C_SIGNALS,
+	    MR_C_BYTES_COLLECTED,  MR_C_BYTES_RECEIVED,  MR_C_SIGNALS,
 	    MR_C_SIGNALS_RECEIVED, MR_C_INNER_SIGNALS,   MR_C_INNER_SIGNALS_RECEIVED,
 	    MR_C_ALERTS,           MR_C_ALERTS_RECEIVED, MR_C_DELIVERED};
 	for (size_t i = 0; i < sizeof booked / sizeof *booked; i++) {

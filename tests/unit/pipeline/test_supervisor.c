@@ -240,7 +240,7 @@ static void short_region_is_one_reject(void **state)
 	assert_int_equal(sums[MR_C_PARSED], 2);
 	assert_int_equal(sums[MR_C_REJECTED], 1);
 	assert_int_equal(sums[MR_C_REGIONS_REJECTED], 1);
-	assert_int_equal(sums[MR_C_BYTES], 12);
+	assert_int_equal(sums[MR_C_BYTES_RECEIVED], 12);
 	mr_supervisor_fini(&supervisor);
 }
 

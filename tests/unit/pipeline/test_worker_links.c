@@ -183,7 +183,7 @@ static void inline_records_cross_a_link(void **state)
 	assert_int_equal(seen->last.origin.source, 1);
 	assert_int_equal(seen->last.origin.partition, 2);
 	assert_true(seen->last.origin.position == 3 && seen->last.arrival_us == 6);
-	assert_int_equal(to->counters.at[MR_C_BYTES], 2 * record.bytes.len);
+	assert_int_equal(to->counters.at[MR_C_BYTES_RECEIVED], 2 * record.bytes.len);
 	close_world(&world);
 }
 
