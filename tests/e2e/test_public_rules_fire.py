@@ -331,5 +331,53 @@ class Fire(unittest.TestCase):
         self.assertEqual([(names[rule], key) for rule, key in self.fired if key in self.quiet], [])
 
 
+class SignInsOfTheAuditLog(unittest.TestCase):
+    """The Unified Audit Log's sign-ins say no country: rules for all but known ones take that of the address."""
+    HOME, ABROAD, NOWHERE = "81.2.69.142", "89.160.20.112", "203.0.113.7"  # of GB, of SE, of no country known
+    RULES = {"any": "azure_ad_authentications_from_countries_you_do_not_operate_out_of",
+             "failed": "azure_ad_failed_auth_from_countries_you_do_not_operate_out_of",
+             "privileged": "azure_privileged_account_sigin_expected_controls"}
+    VALUES = ("Known_Location: GB\nKNOWN_LOCATION: GB\nUnLegitCountries: SE\nUnApprovedDevice: d-1\n"
+              f"UnApprovedIp: {ABROAD}\n")
+
+    def setUp(self):
+        self.folder = os.path.join(mr.shared("sigma"), "rules-placeholder", "cloud", "azure", "signin_logs")
+        self.place = mr.Workplace()
+        self.place.__enter__()
+        self.addCleanup(self.place.cleanup)
+
+    def scan(self, records, *options):
+        """Which rule finds which of the records, and what is said."""
+        ids = rule_ids(self.folder)
+        names = {ids[file]: name for name, file in self.RULES.items()}
+        with open(self.place.path("values"), "w", encoding="utf-8") as out:
+            out.write(self.VALUES)
+        with open(self.place.path("records"), "w", encoding="utf-8") as out:
+            for number, record in enumerate(records):
+                out.write(json.dumps({**record, "Id": str(number)}) + "\n")
+        rules = [part for file in self.RULES.values() for part in ("-r", os.path.join(self.folder, file + ".yml"))]
+        status, found, said = mr.scan(*rules, "--placeholders", self.place.path("values"), *options,
+                                      self.place.path("records"), env=self.place.environment)
+        self.assertEqual(status, 0, said)
+        return sorted((int(alert["unmapped"]["millrace"]["key"][0]),
+                       names[alert["finding_info"]["analytic"]["uid"]]) for alert in found), said
+
+    def test_a_known_country_is_quiet(self):
+        device = [{"Name": "Id", "Value": "d-1"}, {"Name": "OS", "Value": "Windows"}]
+        records = [logon(operation, code, "", ClientIP=address, DeviceProperties=device)[0]
+                   for address in (self.HOME, self.ABROAD, self.NOWHERE)
+                   for operation, code in (("UserLoggedIn", 0), ("UserLoginFailed", 50126))]
+        city = mr.shared("mmdb", "GeoLite2-City-Test.mmdb")
+        found, said = self.scan(records, "--geoip", city)
+        self.assertEqual(found, [(1, "failed"), (2, "any"), (2, "failed"), (3, "failed"), (3, "privileged"),
+                                 (4, "any"), (4, "failed"), (5, "failed")])
+        self.assertNotIn("geoip", said)
+
+    def test_without_a_database_it_is_told(self):
+        said = self.scan(logon("UserLoggedIn", 0, ""))[1]
+        self.assertIn('no "geoip" is given: 3 rules ask for what only it fills, such as src_endpoint.location.country',
+                      said)
+
+
 if __name__ == "__main__":
     sys.exit(unittest.main(verbosity=2))
