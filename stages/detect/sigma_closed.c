@@ -32,6 +32,23 @@ static bool is_country(struct mr_slice text)
 	return text.len == 2;
 }
 
+static bool is_number(struct mr_slice text)
+{
+	struct engine_number number;
+	char room[ENGINE_NUMBER_TEXT];
+	return engine_number_read(text, true, &number) &&
+	       mr_slice_eq(text, (struct mr_slice){room, engine_number_text(number, room)});
+}
+
+static bool is_whole(struct mr_slice text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.at[i] < '0' || text.at[i] > '9')
+			return false;
+	}
+	return is_number(text);
+}
+
 static const struct form {
 	mr_field field;
 	bool (*fits)(struct mr_slice text);
@@ -40,7 +57,12 @@ static const struct form {
     {MR_F_SRC_IP, is_address,
      "an address in its shortest form, such as 192.0.2.1 or 2001:db8::1; `|cidr` asks for "
      "networks"},
+    {MR_F_SRC_PORT, is_whole, "a whole number, such as 443"},
     {MR_F_SRC_COUNTRY, is_country, "a code of two letters, such as NL"},
+    {MR_F_SRC_LAT, is_number, "a number in its shortest form, such as 52.37"},
+    {MR_F_SRC_LONG, is_number, "a number in its shortest form, such as 4.89"},
+    {MR_F_SRC_ASN, is_whole, "a whole number, such as 64496"},
+    {MR_F_ACTOR_HOME_COUNTRY, is_country, "a code of two letters, such as NL"},
 };
 
 static const struct form *form_of(mr_field field)

@@ -80,7 +80,6 @@ static void open_fields(void **state)
 	FITS("risk_level: x");
 	FITS("actor.user.type: 7");
 	FITS("src_endpoint.network_kind: x");
-	FITS("actor.user.home_country: Netherlands");
 	FITS("actor.user.risk_level: 3");
 	FITS("mfa: x");
 	FITS("native.is_mfa: x");
@@ -103,6 +102,42 @@ static void texts_of_one_form(void **state)
 	SAID("src_endpoint.location.country: 31", "two letters");
 	FITS("src_endpoint.location.country: [NL, de, No, '*', null]");
 	FITS("src_endpoint.location.country|re: Netherlands");
+	SAID("actor.user.home_country: Netherlands",
+	     "never \"Netherlands\": it is a code of two letters, such as NL");
+	FITS("actor.user.home_country: [NL, de, null]");
+}
+
+/* A text equals a number in its shortest form only; a number is compared by what it is. */
+static void numbers(void **state)
+{
+	(void)state;
+	static const char *const whole[] = {"src_endpoint.port",
+					    "src_endpoint.autonomous_system.number"};
+	static const char *const any[] = {"src_endpoint.location.lat",
+					  "src_endpoint.location.long"};
+	static const char *const none[] = {"AS64496", "''", "true", "'0443'", "443/tcp", "'+1'"};
+	for (size_t f = 0; f < 2; f++) {
+		char *fits_whole =
+		    mr_asprintf("%s: [443, '443', 443.0, 0x1bb, 0, '44*', null]", whole[f]);
+		char *fits_any = mr_asprintf("%s: [52.370, '52.37', -4, '-4', 0, '5*']", any[f]);
+		FITS(fits_whole);
+		FITS(fits_any);
+		for (size_t n = 0; n < sizeof none / sizeof none[0]; n++) {
+			char *in_whole = mr_asprintf("%s: %s", whole[f], none[n]);
+			char *in_any = mr_asprintf("%s: %s", any[f], none[n]);
+			SAID(in_whole, "it is a whole number, such as ");
+			SAID(in_any, "it is a number in its shortest form, such as ");
+			free(in_whole);
+			free(in_any);
+		}
+		free(fits_whole);
+		free(fits_any);
+	}
+	SAID("src_endpoint.port: -1", "never \"-1\": it is a whole number, such as 443");
+	SAID("src_endpoint.port: 1.5", "a whole number");
+	SAID("src_endpoint.autonomous_system.number: '64496.0'", "a whole number, such as 64496");
+	SAID("src_endpoint.location.lat: '52.370'", "shortest form, such as 52.37");
+	SAID("src_endpoint.location.long: 52,37", "shortest form, such as 4.89");
 }
 
 /* A rule meets the kinds of records that its logsource sees, in whichever view. */
@@ -151,6 +186,7 @@ int main(void)
 	    cmocka_unit_test(booleans),
 	    cmocka_unit_test(open_fields),
 	    cmocka_unit_test(texts_of_one_form),
+	    cmocka_unit_test(numbers),
 	    cmocka_unit_test(kinds_of_the_logsource),
 	    cmocka_unit_test(lists),
 	};
