@@ -151,6 +151,9 @@ struct sigma_filled {
 /* All combinations; none where a placeholder has no value (the scope's `missing` says which). */
 bool sigma_placeholders_fill(struct sigma_scope *scope, const struct sigma_yaml *value,
 			     struct sigma_filled **out, uint32_t *count_out);
+/* Warns of a text without `expand` that is nothing but a placeholder. */
+void sigma_placeholder_lint(struct sigma_scope *scope, const struct sigma_chain *chain,
+			    const struct sigma_yaml *value);
 /* Reads the file. MR_CONFIG, MR_IO. */
 enum mr_err sigma_placeholders_read(struct sigma_builder *load, const char *path,
 				    struct mr_error *error);

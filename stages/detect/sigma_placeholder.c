@@ -1,7 +1,7 @@
 /* sigma_placeholder.c - `%name%` under `expand`, and the file that gives the values.
  *
- * Called by sigma_load.c (the file: read, lint) and sigma_value.c (a value). A placeholder without
- * value is no fault: the scope remembers it and the rule becomes inactive. */
+ * Called by sigma_load.c (the file: read, lint) and sigma_value.c (a value: fill, lint). A
+ * placeholder without value is no fault: the scope remembers it and the rule becomes inactive. */
 #include "sigma_build.h"
 #include "sigma_file.h"
 
@@ -21,6 +21,21 @@ static size_t placeholder_at(struct mr_slice text, size_t at)
 	while (end < text.len && is_name((unsigned char)text.at[end]))
 		end++;
 	return end > at + 1 && end < text.len && text.at[end] == '%' ? end + 1 - at : 0;
+}
+
+void sigma_placeholder_lint(struct sigma_scope *scope, const struct sigma_chain *chain,
+			    const struct sigma_yaml *value)
+{
+	struct mr_slice text = value->text, field = chain->field, others = {"", 0};
+	if (text.len == 0 || placeholder_at(text, 0) != text.len ||
+	    sigma_chain_has(chain, SIGMA_BIT(FIELDREF)))
+		return;
+	if (chain->modifiers != 0) {
+		others.at = chain->key->text.at + field.len;
+		others.len = chain->key->text.len - field.len;
+	}
+	sigma_warn(scope, SIGMA_AT(value), "`%.*s` is taken as text; is `%.*s|expand%.*s` meant?",
+		   SIGMA_SHOW(text), SIGMA_SHOW(field), SIGMA_SHOW(others));
 }
 
 /* The list of a placeholder; NULL where it has no value. */

@@ -208,6 +208,7 @@ static bool one_value(struct sigma_scope *scope, const struct sigma_chain *chain
 		return add_node(scope, nodes, plain_node(scope, chain, value));
 	if (sigma_chain_has(chain, SIGMA_BIT(EXPAND)))
 		return expanded(scope, chain, value, nodes);
+	sigma_placeholder_lint(scope, chain, value);
 	if (sigma_chain_has(chain, SIGMA_BIT(RE)))
 		return add_node(scope, nodes, sigma_test_regex(scope, chain, value, value->text));
 	if (sigma_chain_has(chain, SIGMA_BIT(CIDR)))

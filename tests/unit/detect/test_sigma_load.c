@@ -482,6 +482,54 @@ static void unused_placeholders(void **state)
 	free(path);
 }
 
+/* Under `expand` only is it a placeholder; what stands around it makes it a text. */
+static void placeholders_without_expand(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *detection, *told;
+	} cases[] = {
+	    {"UserId: '%VIPs%'", "`%VIPs%` is taken as text; is `UserId|expand` meant?"},
+	    {"'u|contains|all': ['%a%', b]", "`%a%` is taken as text; is `u|expand|contains|all` "
+					     "meant?"},
+	    {"'u|re|i': '%a.b-c_1%'", "`%a.b-c_1%` is taken as text; is `u|expand|re|i` meant?"},
+	    {"'|cased': '%a%'", "`%a%` is taken as text; is `|expand|cased` meant?"},
+	    {"'u|base64': '%a%'", "is `u|expand|base64` meant?"},
+	    {"u: ['%%', '%a b%', 'x%a%', '%a%x', '%a', '%a%%b%', '*', '']", NULL},
+	    {"'u|expand': '%a%'", NULL},
+	    {"'u|fieldref': '%a%'", NULL},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct rules rules;
+		char *text = mr_asprintf("title: t\nid: x\nlevel: low\n"
+					 "logsource: {product: azure, service: signinlogs}\n"
+					 "detection: {s: {%s}, condition: s}\n",
+					 cases[i].detection);
+		load(&rules, text);
+		free(text);
+		assert_int_equal(rules_told(&rules, "is taken as text"), cases[i].told != NULL);
+		if (cases[i].told != NULL)
+			assert_int_equal(rules_told(&rules, cases[i].told), 1);
+		rules_fini(&rules);
+	}
+	struct rules rules;
+	load(&rules,
+	     "title: t\nlevel: low\nlogsource: {}\ndetection:\n s: ['%a%']\n condition: s\n");
+	assert_int_equal(rules.set.warnings.count, 1);
+	is_text(rules.set.warnings.items[0].reason, "`%a%` is taken as text; is `|expand` meant?");
+	assert_int_equal(rules.set.warnings.items[0].line, 5);
+	assert_int_equal(rules.set.warnings.items[0].column, 6);
+	rules_fini(&rules);
+	char *path = make_values("VIPs: [a]\n");
+	const char *slip = RULE("a", "{}", "F: '%VIPs%'");
+	rules_load(&rules, &slip, 1, path);
+	assert_int_equal(rules_told(&rules, "is `F|expand` meant?"), 1);
+	assert_int_equal(rules_told(&rules, "no rule uses the placeholder %VIPs%"), 1);
+	rules_fini(&rules);
+	unlink(path);
+	free(path);
+}
+
 static void paths(void **state)
 {
 	(void)state;
@@ -566,6 +614,7 @@ int main(void)
 	    cmocka_unit_test(mappings_of_field_references),
 	    cmocka_unit_test(placeholders),
 	    cmocka_unit_test(unused_placeholders),
+	    cmocka_unit_test(placeholders_without_expand),
 	    cmocka_unit_test(paths),
 	    cmocka_unit_test(hostile),
 	    cmocka_unit_test(nul_bytes),
