@@ -87,11 +87,12 @@ const char *mr_target_option(const struct mr_target *target)
 
 /* The lock is the open file's (fcntl(2), open file description locks): it goes when the last
  * process that holds the descriptor, or a copy of it, has ended, and has nothing to do with one
- * that flock(1) takes. False where another's is in the way; a file system that knows no such lock
- * is no reason not to write. */
-static bool lock(const struct mr_target *target, short type)
+ * that flock(1) takes. It is never given back: of standard output it is also that of whoever got
+ * the same one, who may still write. False where another's is in the way; a file system that knows
+ * no such lock is no reason not to write. */
+static bool lock(const struct mr_target *target)
 {
-	struct flock whole = {.l_type = type, .l_whence = SEEK_SET};
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	return fcntl(target->fd, F_OFD_SETLK, &whole) == 0 || (errno != EAGAIN && errno != EACCES);
 }
 
@@ -101,7 +102,7 @@ enum mr_err mr_target_lock(const struct mr_target *target, struct mr_error *erro
 	int64_t until_us = mr_clock_us() + WAIT_US;
 	if (!target->regular)
 		return MR_OK;
-	while (!lock(target, F_WRLCK)) {
+	while (!lock(target)) {
 		if (mr_clock_us() >= until_us)
 			return mr_error_set(error, MR_CONFIG,
 					    "%s %s: another process is writing to it",
@@ -232,10 +233,7 @@ bool mr_target_cut(struct mr_target *target)
 
 void mr_target_close(struct mr_target *target)
 {
-	if (target->name != NULL && target->fd >= 0) {
-		/* Whoever started this process may hold standard output open for longer. */
-		lock(target, F_UNLCK);
+	if (target->name != NULL && target->fd >= 0)
 		close(target->fd);
-	}
 	*target = (struct mr_target){0};
 }

@@ -31,7 +31,7 @@ bool mr_target_is(const struct mr_target *target, dev_t device, ino_t inode);
 /* What the command line calls it by, before its name. */
 const char *mr_target_option(const struct mr_target *target);
 /* For this run alone, so that no two write into each other's lines; of standard output with whoever
- * got it from the same parent. Held until it is closed, or the last copy of the descriptor is.
+ * got it from the same parent. Held until the last copy of the descriptor is closed.
  * Waits up to a second for one that is going. MR_CONFIG: another run has it. */
 enum mr_err mr_target_lock(const struct mr_target *target, struct mr_error *error);
 /* What an earlier run left in the file goes; not what stands in standard output's. MR_CONFIG. */
