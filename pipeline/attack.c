@@ -24,7 +24,7 @@ static bool is_tag_of(struct mr_slice tag, const char *name)
 const struct mr_tactic *mr_tactic_find(struct mr_slice tag)
 {
 	for (size_t i = 0; i < sizeof tactics / sizeof tactics[0]; i++)
-		if (is_tag_of(tag, tactics[i].tag))
+		if (is_tag_of(tag, tactics[i].tag) || mr_fold_eq(tag, mr_slice(tactics[i].uid)))
 			return &tactics[i];
 	return NULL;
 }

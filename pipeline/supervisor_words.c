@@ -162,10 +162,9 @@ static void show_line(struct mr_supervisor *supervisor, const char *who,
 		      const struct mr_control_message *message)
 {
 	enum mr_log_level level = (enum mr_log_level)message->number;
-	if (level != MR_LOG_WARNING ||
-	    mr_warnings_take(&supervisor->warnings, message->other, message->bytes))
-		mr_progress_line(&supervisor->progress, who, level, message->bytes.at,
-				 message->bytes.len);
+	if (level == MR_LOG_WARNING)
+		level = mr_warnings_take(&supervisor->warnings, message->other, message->bytes);
+	mr_progress_line(&supervisor->progress, who, level, message->bytes.at, message->bytes.len);
 }
 
 /* Whose word it is. */

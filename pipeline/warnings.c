@@ -12,11 +12,10 @@ struct mr_warning_kind {
 	uint64_t *texts; /* hashes of the different lines */
 	uint32_t text_count;
 	uint64_t more; /* lines that were not shown and are not known to be repeats */
-	char example[EXAMPLE_BYTES + 1];
+	char example[EXAMPLE_BYTES + 1]; /* the first of them */
 };
 
-static struct mr_warning_kind *kind_of(struct mr_warnings *warnings, uint64_t kind,
-				       struct mr_slice line)
+static struct mr_warning_kind *kind_of(struct mr_warnings *warnings, uint64_t kind)
 {
 	for (uint32_t i = 0; i < warnings->count; i++)
 		if (warnings->kinds[i].kind == kind)
@@ -28,23 +27,24 @@ static struct mr_warning_kind *kind_of(struct mr_warnings *warnings, uint64_t ki
 	struct mr_warning_kind *added = &warnings->kinds[warnings->count++];
 	added->kind = kind;
 	added->texts = mr_calloc(MR_WARNINGS_TEXTS, sizeof(*added->texts));
-	memcpy(added->example, line.at, mr_utf8_cut(line, EXAMPLE_BYTES));
 	return added;
 }
 
-bool mr_warnings_take(struct mr_warnings *warnings, uint64_t kind, struct mr_slice line)
+enum mr_log_level mr_warnings_take(struct mr_warnings *warnings, uint64_t kind,
+				   struct mr_slice line)
 {
-	struct mr_warning_kind *is = kind_of(warnings, kind, line);
+	struct mr_warning_kind *is = kind_of(warnings, kind);
 	uint64_t text = mr_hash64(line.at, line.len, 0);
 	for (uint32_t i = 0; i < is->text_count; i++)
 		if (is->texts[i] == text)
-			return false;
+			return MR_LOG_DEBUG;
 	if (is->text_count < MR_WARNINGS_TEXTS)
 		is->texts[is->text_count++] = text;
 	if (is->text_count <= MR_WARNINGS_SHOWN)
-		return true;
-	is->more++;
-	return false;
+		return MR_LOG_WARNING;
+	if (is->more++ == 0)
+		memcpy(is->example, line.at, mr_utf8_cut(line, EXAMPLE_BYTES));
+	return MR_LOG_DEBUG;
 }
 
 void mr_warnings_tell(const struct mr_warnings *warnings, struct mr_progress *progress)
@@ -54,8 +54,8 @@ void mr_warnings_tell(const struct mr_warnings *warnings, struct mr_progress *pr
 		struct mr_buf line = {0};
 		if (kind->more == 0)
 			continue;
-		mr_buf_printf(&line, "and %llu more like this: %s", (unsigned long long)kind->more,
-			      kind->example);
+		mr_buf_printf(&line, "and %llu more like this (--log-level debug shows each): %s",
+			      (unsigned long long)kind->more, kind->example);
 		mr_progress_line(progress, NULL, MR_LOG_WARNING, line.data, line.len);
 		mr_buf_fini(&line);
 	}

@@ -1,9 +1,9 @@
 /* warnings.h - of what workers warn of, so much as a person reads.
  *
  * Lines of one kind (log.h) may come for each rule, record or file, and from each worker. The
- * supervisor asks for each whether it is to be shown: of one kind ten are, each text once; the rest
- * is counted, and told when the workers have ended. Errors are not bounded: they name what is
- * missing from the result. */
+ * supervisor asks for each at which level it is to be shown: of one kind ten are warnings, each
+ * text once; the rest is for who asks for all, counted, and told of when the workers have ended.
+ * Errors are not bounded: they name what is missing from the result. */
 #ifndef MILLRACE_WARNINGS_H
 #define MILLRACE_WARNINGS_H
 
@@ -21,8 +21,9 @@ struct mr_warnings {
 	uint32_t count;
 };
 
-/* Whether the line is to be shown. */
-bool mr_warnings_take(struct mr_warnings *warnings, uint64_t kind, struct mr_slice line);
+/* The level at which the line is to be shown: MR_LOG_WARNING or MR_LOG_DEBUG. */
+enum mr_log_level mr_warnings_take(struct mr_warnings *warnings, uint64_t kind,
+				   struct mr_slice line);
 /* Say how many were not. */
 void mr_warnings_tell(const struct mr_warnings *warnings, struct mr_progress *progress);
 void mr_warnings_fini(struct mr_warnings *warnings);

@@ -12,8 +12,8 @@ struct mr_tactic {
 	const char *name;
 };
 
-/* The tactic of tactic.def that a tag names, in any case and with dashes or, as Sigma once wrote,
- * underscores; NULL where it is none. */
+/* The tactic of tactic.def that a tag names, in any case, with dashes or, as Sigma once wrote,
+ * underscores, or by its id; NULL where it is none. */
 const struct mr_tactic *mr_tactic_find(struct mr_slice tag);
 
 /* "T1110" or "T1110.003" of a tag of that form, in any case; the length, 0 where it is none. */

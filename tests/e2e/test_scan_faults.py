@@ -166,13 +166,13 @@ class Outputs(Base):
                 f"    rules: [base]\n    group-by: [Id]\n    timespan: 1d\n    condition:\n        gte: 2\n"
                 f"    generate: true\n" for name in names))
         books, found = self.place.path("books"), self.place.path("found")
-        status, _, said = self.scan("--state-bytes", 1 << 20, "--workers", 2, "--summary", books, "-o", found,
-                                    self.records)
+        options = ("-o", found, self.records)
+        status, _, said = self.scan("--state-bytes", 1 << 20, "--workers", 2, "--summary", books, *options)
         self.assertEqual(status, 0, said)
         warnings = [line for line in said.splitlines() if "its state is given up in part" in line]
         self.assertEqual(len(warnings), 11, said)
         self.assertEqual(len({line.split(": ")[3] for line in warnings[:10]}), 10, said)
-        self.assertRegex(warnings[10], "^millrace: warning: and 20 more like this: ")
+        self.assertRegex(warnings[10], "^millrace: warning: and 20 more like this .--log-level debug shows each.: ")
         books = mr.summary(books)
         self.assertGreater(books["state_shed"], 0)
         with open(found, encoding="utf-8") as lines:
@@ -182,6 +182,8 @@ class Outputs(Base):
         self.scan("--workers", 2, "--summary", self.place.path("whole"), "-o", found, self.records)
         whole = mr.summary(self.place.path("whole"))
         self.assertEqual((whole["state_shed"], whole["alerts"]), (0, len(set(ids))))
+        loud = self.scan("--log-level", "debug", "--state-bytes", 1 << 20, "--workers", 2, *options)[2]
+        self.assertEqual(len(set(re.findall(r"(\S+): its state is given up", loud))), len(names))
 
     def test_slow_reader_gets_all(self):
         """The whole pipeline waits for a pipe that nobody reads, then goes on: nothing is lost."""

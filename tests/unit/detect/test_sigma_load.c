@@ -131,6 +131,8 @@ static void metadata_tags(void **state)
 	(void)state;
 	META_FITS("tags: [attack.t1110, attack.T1078.004, attack.g0016, ATTACK.S0154, attack]");
 	META_FITS("tags: [attack.initial-access, attack.initial_access, Attack.Impact]");
+	META_FITS("tags: [attack.TA0001, attack.ta0112]");
+	META_IS("tags: attack.ta0113", 5, 7, "no tactic");
 	META_FITS("tags: [car.2013-05-002, cve.2024-1, tlp.red, detection.emerging-threats, null]");
 	META_IS("tags: {attack.x: 1}", 5, 7, "\"tags\" is a map");
 	META_IS("tags: attack.t123", 5, 7, "\"attack.t123\" is no tactic");
