@@ -69,6 +69,8 @@ struct words words_of_field(struct mr_slice name, const struct mr_texts *among)
 	for (size_t i = 0; i < sizeof(called) / sizeof(called[0]); i++)
 		if (mr_fold_eq(name, mr_slice(called[i].name)))
 			return (struct words){"", mr_slice(called[i].word), true};
+	if (name.len > WORDS_NAME_MAX)
+		return (struct words){"", name, false};
 	size_t at = part_begin(name, name.len);
 	size_t end = name.len;
 	while (at > 0 && (is_vague((struct mr_slice){name.at + at, end - at}) ||

@@ -11,7 +11,10 @@ struct words {
 };
 
 /* A normalised field by its word in normalised.def; a record's own by the end of its path, as much
- * of it as says something and as no other name of `among` (may be NULL) ends with. */
+ * of it as says something and as no other name of `among` (may be NULL) ends with. One longer than
+ * WORDS_NAME_MAX stays whole: it would be compared with all others, part by part, for each alert.
+ */
+#define WORDS_NAME_MAX 256
 struct words words_of_field(struct mr_slice name, const struct mr_texts *among);
 
 /* What makes the plural of a word: it stands in place of the last `*cut_out` bytes. */

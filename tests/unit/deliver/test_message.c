@@ -128,6 +128,20 @@ static void a_field_is_called_by_its_word_or_the_end_of_its_path(void **state)
 	calls("", NULL, "");
 }
 
+/* A rule's file may hold names of any length: they are not taken apart. */
+static void a_long_path_stays_whole(void **state)
+{
+	char path[WORDS_NAME_MAX + 2];
+	(void)state;
+	for (size_t i = 0; i + 1 < sizeof path; i++)
+		path[i] = i % 2 == 0 ? '.' : 'a';
+	path[WORDS_NAME_MAX] = 0;
+	calls(path, NULL, "a");
+	path[WORDS_NAME_MAX] = 'z';
+	path[WORDS_NAME_MAX + 1] = 0;
+	calls(path, NULL, path);
+}
+
 static void two_fields_are_not_called_the_same(void **state)
 {
 	(void)state;
@@ -330,6 +344,7 @@ int main(void)
 	    cmocka_unit_test(a_value_loses_its_quotes_and_its_layout),
 	    cmocka_unit_test(exchange_names_a_thing_by_itself),
 	    cmocka_unit_test(a_field_is_called_by_its_word_or_the_end_of_its_path),
+	    cmocka_unit_test(a_long_path_stays_whole),
 	    cmocka_unit_test(two_fields_are_not_called_the_same),
 	    cmocka_unit_test(an_outer_count_is_one_of_alerts),
 	    cmocka_unit_test(values_are_counted_by_their_word),
