@@ -89,6 +89,12 @@ struct mr_rule {
 	uint64_t meaning; /* hash of what gives its state meaning (PROTOCOL.md 4.5) */
 };
 
+/* As messages name a rule, file:line: "title": ("..." MR_RULE_NAMED "...", MR_RULE_NAMES(rule)). */
+#define MR_RULE_NAMED "%.*s:%u: \"%.*s\""
+#define MR_RULE_NAMES(rule)                                                                        \
+	(int)(rule)->file.len, (rule)->file.at, (rule)->line, (int)mr_utf8_cut((rule)->title, 80), \
+	    (rule)->title.at
+
 /* What the position-th of a correlation's rules calls the members of group_by, and of fields. NULL
  * where there are none: the arrays may then be missing altogether. */
 static inline const mr_field *mr_rule_group_fields(const struct mr_rule *rule, uint32_t position)

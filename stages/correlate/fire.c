@@ -248,7 +248,8 @@ void corr_alarm(struct corr *corr, const struct corr_rule *rule, const char *wha
 		return;
 	own->alarmed = true;
 	mr_log(MR_LOG_WARNING,
-	       "correlation %.*s: a slot has more than %d %s; what is past that is left out and "
+	       MR_RULE_NAMED
+	       ": a slot has more than %d %s; what is past that is left out and "
 	       "counted (occurrences_capped), and its alerts are no longer promised to be exact",
-	       (int)rule->rule->id.len, rule->rule->id.at, CORR_SLOT_BOUND, what);
+	       MR_RULE_NAMES(rule->rule), CORR_SLOT_BOUND, what);
 }

@@ -44,10 +44,11 @@ static void count(struct corr *corr, const struct corr_rule *rule, uint64_t slot
 	mr_count(corr->env->counters, MR_C_STATE_SHED, slots);
 	if (own->shed == 0 && slots > 0)
 		mr_log(MR_LOG_WARNING,
-		       "%.*s: its state is given up in part, because all state has come to its "
+		       MR_RULE_NAMED
+		       ": its state is given up in part, because all state has come to its "
 		       "ceiling of %s (state_bytes); this is counted (state_shed), and its alerts "
 		       "are no longer promised to be exact",
-		       (int)rule->rule->id.len, rule->rule->id.at, ceiling_text(corr, ceiling));
+		       MR_RULE_NAMES(rule->rule), ceiling_text(corr, ceiling));
 	own->shed += slots;
 }
 
@@ -238,8 +239,8 @@ void corr_shed_report(const struct corr *corr)
 		const struct corr_rule *rule = &corr->rules[i];
 		if (rule->shed > 0)
 			mr_log(MR_LOG_DEBUG,
-			       "%.*s: %llu of its slots were forgotten at the memory ceiling",
-			       (int)rule->rule->id.len, rule->rule->id.at,
-			       (unsigned long long)rule->shed);
+			       MR_RULE_NAMED
+			       ": %llu of its slots were forgotten at the memory ceiling",
+			       MR_RULE_NAMES(rule->rule), (unsigned long long)rule->shed);
 	}
 }

@@ -378,8 +378,8 @@ static struct corr_rule *rule_of(struct corr *corr, struct mr_slice id, uint64_t
 			return rule;
 		if (!rule->dropped)
 			mr_log(MR_LOG_WARNING,
-			       "%.*s: its meaning has changed: it starts without state",
-			       (int)id.len, id.at);
+			       MR_RULE_NAMED ": its meaning has changed: it starts without state",
+			       MR_RULE_NAMES(rule->rule));
 		rule->dropped = true;
 		return NULL;
 	}

@@ -183,10 +183,9 @@ static void say_given_up(struct detect *detect)
 	while (engine_regex_given_up(detect->engine, &index, &regex)) {
 		const struct mr_rule *rule = &detect->catalog.rules[index];
 		mr_log(MR_LOG_WARNING,
-		       "%.*s:%u: \"%.*s\": a record takes its regular expression \"%.*s\" past "
-		       "PCRE2's limit; what it cannot decide counts as no match",
-		       (int)rule->file.len, rule->file.at, rule->line, SIGMA_SHOW(rule->title),
-		       SIGMA_SHOW(regex));
+		       MR_RULE_NAMED ": a record takes its regular expression \"%.*s\" past "
+				     "PCRE2's limit; what it cannot decide counts as no match",
+		       MR_RULE_NAMES(rule), SIGMA_SHOW(regex));
 	}
 }
 

@@ -56,6 +56,7 @@ static inline struct mr_rule *catalog_add(struct mr_catalog *catalog, enum mr_ru
 	*rule = (struct mr_rule){.kind = kind, .alerts = true};
 	rule->id.at = mr_arena_copy(&catalog->arena, name, (size_t)len);
 	rule->id.len = (size_t)len;
+	rule->title = rule->id;
 	catalog->rules = wider;
 	catalog->count++;
 	if (catalog->layers == 0)

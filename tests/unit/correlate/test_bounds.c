@@ -218,7 +218,7 @@ static void smallest_part_first(void **state)
 		assert_true(stage_of(&house)->bytes <= 1048576);
 	}
 	assert_true(house.counters.at[MR_C_STATE_SHED] > 2000);
-	assert_non_null(strstr(logged, "rule-2: its state is given up in part"));
+	assert_non_null(strstr(logged, "\"rule-2\": its state is given up in part"));
 	assert_non_null(strstr(logged, "its ceiling of 1048576 bytes (state_bytes)"));
 	assert_non_null(strstr(logged, "no longer promised to be exact"));
 	feed(&house, signal_of(&world, index, 0, 9, 9));
