@@ -45,7 +45,8 @@ struct mr_alert {
 	uint64_t value_count; /* distinct values, where the kind counts them; else 0 */
 	bool lower_bound;     /* the counts are at least this */
 	uint32_t evidence_count;
-	/* What proves it, then the earliest; by (time, record id). */
+	/* What proves it, then the earliest; by (time, record id). One record stands there more
+	 * than once where copies of it differ and each proves what the others don't. */
 	struct mr_evidence evidence[MR_EVIDENCE_MAX];
 };
 

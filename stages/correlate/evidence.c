@@ -58,6 +58,7 @@ struct corr_item *corr_item_make(struct corr_item *old, const struct corr_occurr
 	item->time_us = signal->time_us;
 	item->arrival_us = signal->arrival_us;
 	item->rules = UINT64_C(1) << (occurrence->position % 64);
+	item->own = item->rules;
 	item->origin = signal->origin;
 	item->used = (uint32_t)bytes;
 	item->record_id_len = (uint32_t)signal->record_id.len;
@@ -142,6 +143,16 @@ struct corr_occurrence corr_item_occurrence(const struct corr_item *item, struct
 bool corr_item_same_record(const struct corr_item *a, const struct corr_item *b)
 {
 	return a->kind == b->kind && mr_slice_eq(corr_item_record_id(a), corr_item_record_id(b));
+}
+
+static bool is_origin(const struct mr_origin *a, const struct mr_origin *b)
+{
+	return a->source == b->source && a->partition == b->partition && a->position == b->position;
+}
+
+bool corr_item_same_copy(const struct corr_item *a, const struct corr_item *b)
+{
+	return is_origin(&a->origin, &b->origin) && corr_item_same_record(a, b);
 }
 
 /* ---- order ---- */
@@ -338,12 +349,16 @@ static struct corr_item *merge(struct corr *corr, struct corr_slot *slot, uint32
 {
 	struct corr_items *items = &slot->items;
 	struct corr_item *old = items->at[at], *item = NULL;
-	uint64_t rules = old->rules, bit = UINT64_C(1) << (occurrence->position % 64);
+	uint64_t rules = old->rules, own = old->own;
+	uint64_t bit = UINT64_C(1) << (occurrence->position % 64);
+	bool is_copy = !is_origin(&occurrence->signal->origin, &old->origin);
 	if (corr_proofs_differ(slot->key->rule, occurrence, old))
 		corr_proofs_start(corr, slot);
 	if (corr_stands_before(occurrence, old))
 		item = items->at[at] = item_new(items, given_up(items, old), occurrence);
 	items->at[at]->rules = rules | bit;
+	if (!is_copy)
+		items->at[at]->own = own | bit;
 	*known_out = (rules & bit) != 0;
 	return item;
 }

@@ -2,8 +2,9 @@
  *
  * A temporal correlation's alert shows the first record of each rule, a value_count's that of each
  * value, a temporal_ordered's a chain of records in the order of its rules, up to ten. Others fill
- * what is left of the ten. All stand in order of time and record id, each record once. What is
- * chosen is a function of what is kept, and so of the set of occurrences.
+ * what is left of the ten. All stand in order of time and record id. A record stands there once;
+ * but where copies of it differ, and each proves what the others don't, each of these does. What
+ * is chosen is a function of what is kept, and so of the set of occurrences.
  *
  * A chain whose middle was left out of what is kept (evidence.c, proof.c) can't be shown: no
  * bounded memory holds the record that will turn out to lie between two others. Then the first
@@ -12,13 +13,13 @@
 
 /* ---- what is kept ---- */
 
-/* Bits of the rules that a record matched: all of them, where it is one of the slot's earliest and
- * latest, because copies of it meet there. */
+/* Bits of the rules that this copy of a record matched: all of them, where it is one of the slot's
+ * earliest and latest, because all its signals meet there. */
 static uint64_t rules_of(const struct corr_rule *rule, const struct corr_item *item, bool is_proof)
 {
 	uint64_t bits = UINT64_C(1) << (rule->step[item->rule] % 64);
 	for (uint32_t i = 0; i < rule->rule->rule_count && i < 64 && !is_proof; i++)
-		bits |= (item->rules >> i & 1) << (rule->step[i] % 64);
+		bits |= (item->own >> i & 1) << (rule->step[i] % 64);
 	return bits;
 }
 
@@ -92,13 +93,13 @@ static void list(struct corr *corr, const struct corr_reach *reach, struct corr_
 
 /* ---- choosing ---- */
 
-/* A record that is there at another time stands for this one, too. */
-static void choose(struct corr_shown *shown, uint32_t at)
+/* `same`: which of those that are chosen stand for this one, too. */
+static void choose(struct corr_shown *shown, uint32_t at,
+		   bool (*same)(const struct corr_item *a, const struct corr_item *b))
 {
 	bool known = shown->chosen_count == MR_EVIDENCE_MAX;
 	for (uint32_t i = 0; i < shown->count && !known; i++)
-		known =
-		    shown->chosen[i] && corr_item_same_record(shown->items[i], shown->items[at]);
+		known = shown->chosen[i] && same(shown->items[i], shown->items[at]);
 	if (known)
 		return;
 	shown->chosen[at] = true;
@@ -110,7 +111,7 @@ static void choose_rules(struct corr_shown *shown)
 	uint64_t met = 0;
 	for (uint32_t i = 0; i < shown->count; i++) {
 		if ((shown->rules[i] & ~met) != 0)
-			choose(shown, i);
+			choose(shown, i, corr_item_same_copy);
 		met |= shown->rules[i];
 	}
 }
@@ -132,7 +133,7 @@ static void choose_values(struct corr *corr, struct corr_shown *shown)
 				met[count++] = values[v];
 		}
 		if (count > before)
-			choose(shown, i);
+			choose(shown, i, corr_item_same_copy);
 	}
 }
 
@@ -162,7 +163,7 @@ static bool choose_chain(struct corr *corr, const struct corr_rule *rule, struct
 		if (!chain_from(rule, shown, start, chain))
 			continue;
 		for (uint32_t p = 0; p < count; p++)
-			choose(shown, chain[p]);
+			choose(shown, chain[p], corr_item_same_copy);
 		return true;
 	}
 	return false;
@@ -181,5 +182,5 @@ void corr_shown_find(struct corr *corr, const struct corr_reach *reach, struct c
 		  !choose_chain(corr, rule, out)))
 		choose_rules(out);
 	for (uint32_t i = 0; i < out->count && out->chosen_count < MR_EVIDENCE_MAX; i++)
-		choose(out, i);
+		choose(out, i, corr_item_same_record);
 }

@@ -13,11 +13,11 @@
 
 #include "millrace/pack.h"
 
-#define SECTION_VERSION 3
+#define SECTION_VERSION 4
 #define SECTION_PARTS 5
 #define KEY_PARTS 5
 #define SLOT_PARTS 10
-#define ITEM_PARTS 10
+#define ITEM_PARTS 11
 #define FIELD_PARTS 3
 
 /* ---- to bytes ---- */
@@ -50,6 +50,7 @@ static void put_items(struct corr *corr, struct corr_item *const *items, uint32_
 		mr_pack_int(out, item->time_us);
 		mr_pack_int(out, item->arrival_us);
 		mr_pack_uint(out, item->rules);
+		mr_pack_uint(out, item->own);
 		mr_pack_uint(out, item->rule);
 		mr_pack_uint(out, item->kind);
 		mr_pack_origin(out, &item->origin);
@@ -233,7 +234,7 @@ static struct corr_item *get_item(struct corr *corr, struct mr_unpack *in,
 	mr_unpack_array_of(in, ITEM_PARTS);
 	signal.time_us = mr_unpack_int(in);
 	signal.arrival_us = mr_unpack_int(in);
-	uint64_t rules = mr_unpack_uint(in, UINT64_MAX);
+	uint64_t rules = mr_unpack_uint(in, UINT64_MAX), own = mr_unpack_uint(in, UINT64_MAX);
 	uint32_t most = rule == NULL ? UINT32_MAX : rule->rule->rule_count - 1;
 	occurrence.position = (uint32_t)mr_unpack_uint(in, most);
 	signal.kind = (enum mr_record_kind)mr_unpack_uint(in, MR_KIND_COUNT - 1);
@@ -250,6 +251,7 @@ static struct corr_item *get_item(struct corr *corr, struct mr_unpack *in,
 		return NULL;
 	struct corr_item *item = corr_item_make(NULL, &occurrence);
 	item->rules = rules;
+	item->own = own;
 	return item;
 }
 

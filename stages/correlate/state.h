@@ -59,6 +59,7 @@ struct corr_item {
 	int64_t time_us;
 	int64_t arrival_us;
 	uint64_t rules; /* bit (position % 64) of each rule that the record matched at this time */
+	uint64_t own;   /* those that this copy of it matched */
 	struct mr_origin origin;
 	uint32_t capacity; /* bytes that there is room for behind this head */
 	uint32_t used;     /* of them, by what outer correlations see */
@@ -460,6 +461,8 @@ const struct mr_signal_field *corr_item_fields(const struct corr_item *item,
 struct corr_occurrence corr_item_occurrence(const struct corr_item *item, struct mr_arena *arena,
 					    struct mr_signal *signal);
 bool corr_item_same_record(const struct corr_item *a, const struct corr_item *b);
+/* The same record, and of its copies the same one. */
+bool corr_item_same_copy(const struct corr_item *a, const struct corr_item *b);
 /* By time, record id and kind: negative where the occurrence is before the item. */
 int corr_compare(const struct corr_occurrence *occurrence, const struct corr_item *item);
 /* Of two that are equal in that: the occurrence is the one that stands. */

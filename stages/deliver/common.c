@@ -22,10 +22,27 @@ bool common_counts_alerts(const struct mr_rule *rule)
 	       mr_correlation_counts(rule->type) == MR_COUNTS_RECORDS;
 }
 
+/* Several copies of one record may be shown. */
+static uint32_t count_records(const struct mr_alert *alert)
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < alert->evidence_count; i++) {
+		const struct mr_evidence *one = &alert->evidence[i];
+		bool known = false;
+		for (uint32_t k = 0; k < i && !known; k++)
+			known = alert->evidence[k].kind == one->kind &&
+				mr_slice_eq(alert->evidence[k].record_id, one->record_id);
+		count += !known;
+	}
+	return count;
+}
+
 bool common_is_whole(const struct mr_rule *rule, const struct mr_alert *alert)
 {
-	bool counted = !common_counts_alerts(rule) && alert->event_count == alert->evidence_count;
-	return (alert->evidence_count < MR_EVIDENCE_MAX || counted) && !alert->lower_bound;
+	if (alert->lower_bound)
+		return false;
+	return common_counts_alerts(rule) ? alert->evidence_count < MR_EVIDENCE_MAX
+					  : alert->event_count == count_records(alert);
 }
 
 bool common_in_key(const struct mr_alert *alert, struct mr_slice text)

@@ -1,5 +1,7 @@
 """An alert shows the records that prove it, however many others came before: of each rule of a temporal correlation, in
-its order where that counts, and of each value of a value_count. Any order of the records, any number of workers."""
+its order where that counts, and of each value of a value_count; of a record that comes with differing contents each one that
+proves something. Any order of the records, any number of workers."""
+import itertools
 import json
 import random
 import sys
@@ -58,8 +60,11 @@ class AlertProof(unittest.TestCase):
                 out.writelines(json.dumps(record) + "\n" for record in records)
             status, found, said = mr.scan("-r", rules, "--workers", workers, path, env=place.environment)
             self.assertEqual(status, 0, said)
-        return {alert["finding_info"]["title"]: [evidence["data"] for evidence in alert["evidences"]]
-                for alert in found}
+        return {alert["finding_info"]["title"]: alert for alert in found}
+
+    def shown(self, records, workers):
+        return {title: [evidence["data"] for evidence in alert["evidences"]]
+                for title, alert in self.scan(records, workers).items()}
 
     def check(self, shown):
         self.assertEqual(sorted(shown), ["temporal", "temporal_ordered", "value_count"])
@@ -80,12 +85,33 @@ class AlertProof(unittest.TestCase):
         once = None
         for workers in (1, 2, 3):
             with self.subTest(workers=workers):
-                shown = self.scan(records, workers)
+                shown = self.shown(records, workers)
                 self.check(shown)
                 once = once or shown
                 self.assertEqual(shown, once)
             rng.shuffle(records)
             records += records[:100]
+
+    def test_copies_of_one_record(self):
+        """What proves the alert lies in one record, in copies of another content each."""
+        copies = [record(1, "Noise", 30), record(1, "Rare", 30), record(1, "Noise", 30, "203.0.113.2"),
+                  record(1, "Noise", 40, "203.0.113.3")]
+        for order in itertools.permutations(copies):
+            with self.subTest(order=order):
+                found = self.scan(list(order) + copies, 2)
+                self.check_copies(found)
+
+    def check_copies(self, found):
+        self.assertEqual(sorted(found), ["temporal", "temporal_ordered", "value_count"])
+        for title, alert in found.items():
+            data = [evidence["data"] for evidence in alert["evidences"]]
+            self.assertEqual(alert["count"], 1)
+            if title == "value_count":
+                self.assertEqual(sorted(one["ClientIP"] for one in data),
+                                 ["203.0.113.1", "203.0.113.2", "203.0.113.3"])
+                self.assertRegex(alert["message"], "1 record with 3 different")
+            else:
+                self.assertEqual(sorted(one["Operation"] for one in data), ["Noise", "Rare"])
 
 
 if __name__ == "__main__":

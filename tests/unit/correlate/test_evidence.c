@@ -82,7 +82,8 @@ static void keep_ends(const struct occurrence *sorted, uint32_t count, struct sh
 	for (uint32_t i = 0, end; i < count; i = end, place++) {
 		uint64_t rules = 0;
 		for (end = i; end < count && compare_place(&sorted[i], &sorted[end]) == 0; end++)
-			rules |= UINT64_C(1) << sorted[end].one.rule;
+			if (sorted[end].origin == sorted[i].origin)
+				rules |= UINT64_C(1) << sorted[end].one.rule;
 		if (place < SIDE || place + SIDE >= places)
 			list_add(kept, &sorted[i], rules);
 	}
@@ -135,10 +136,12 @@ static void keep_slot(const struct stream *stream, int64_t slot, struct shown *k
 
 /* ---- what is shown of it ---- */
 
-static void choose(struct shown *shown, uint32_t at)
+/* Of a record nothing more than is shown of it already, but other copies that prove something. */
+static void choose(struct shown *shown, uint32_t at, bool proves)
 {
 	for (uint32_t i = 0; i < shown->count; i++)
-		if (shown->chosen[i] && shown->items[i].one.id == shown->items[at].one.id)
+		if (shown->chosen[i] && shown->items[i].one.id == shown->items[at].one.id &&
+		    (!proves || shown->items[i].origin == shown->items[at].origin))
 			return;
 	if (shown->chosen_count == SIDE)
 		return;
@@ -164,7 +167,7 @@ static void choose_facets(const struct naive_rule *rule, struct shown *shown)
 			met[own[f]] = true;
 		}
 		if (is_new)
-			choose(shown, i);
+			choose(shown, i, true);
 	}
 }
 
@@ -197,7 +200,7 @@ static bool choose_chain(const struct naive_rule *rule, struct shown *shown)
 		if (!chain_at(rule, shown, start, chain))
 			continue;
 		for (uint32_t p = 0; p < rule->list_count; p++)
-			choose(shown, chain[p]);
+			choose(shown, chain[p], true);
 		return true;
 	}
 	return false;
@@ -234,13 +237,13 @@ static bool shown_find(const struct stream *stream, int64_t slot, struct shown *
 	    (rule->type != MR_CORRELATION_TEMPORAL_ORDERED || !choose_chain(rule, shown)))
 		choose_facets(rule, shown);
 	for (uint32_t i = 0; i < shown->count; i++)
-		choose(shown, i);
+		choose(shown, i, false);
 	return from != INT64_MAX;
 }
 
 /* ---- whether it proves the alert ---- */
 
-/* The shown records with all that they are in the stream; gives how many. */
+/* The shown copies of records with all that they are in the stream; gives how many. */
 static size_t testimony(const struct stream *stream, int64_t slot, const struct shown *shown,
 			struct naive_occurrence *out)
 {
@@ -249,7 +252,8 @@ static size_t testimony(const struct stream *stream, int64_t slot, const struct 
 		int64_t own = naive_slot(&stream->rule, stream->all[i].one.time);
 		for (uint32_t k = 0; k < shown->count; k++) {
 			if (!shown->chosen[k] || own < slot - 1 || own > slot ||
-			    shown->items[k].one.id != stream->all[i].one.id)
+			    shown->items[k].one.id != stream->all[i].one.id ||
+			    shown->items[k].origin != stream->all[i].origin)
 				continue;
 			out[count] = stream->all[i].one;
 			out[count++].rule = stream->rule.list[stream->all[i].one.rule];

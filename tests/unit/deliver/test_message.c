@@ -183,8 +183,9 @@ static void counted_init(struct counted *c)
 	c->rules[0].value_fields = c->value_fields;
 	c->catalog = (struct mr_catalog){.rules = c->rules, .count = 3, .layers = 2};
 	for (int i = 0; i < 2; i++)
-		c->alert.evidence[i] =
-		    (struct mr_evidence){.has_time = true, .fields = c->fields[i]};
+		c->alert.evidence[i] = (struct mr_evidence){.has_time = true,
+							    .record_id = i == 0 ? S("r0") : S("r1"),
+							    .fields = c->fields[i]};
 }
 
 static void counted_says(const struct counted *c, const char *wanted)

@@ -369,17 +369,22 @@ static const char *const people[PEOPLE] = {"ann", "bob", "cyd", "dan", "eve", "f
 /* One record of a person's; enriched, so that what differs beside the name is seen too. */
 struct deed {
 	struct mr_signal_field fields[6];
+	char id[16];
 };
 static struct mr_evidence deed_of(struct deed *deed, const char *person, const char *address,
 				  const char *file)
 {
-	*deed = (struct deed){{{MR_F_ACTOR_NAME, MR_STRING, mr_slice(person)},
-			       {MR_F_ACTOR_DEPARTMENT, MR_STRING, C("Finance")},
-			       {MR_F_APP_NAME, MR_STRING, C("Outlook")},
-			       {MR_F_MFA, MR_BOOL, C("false")},
-			       {MR_F_RESOURCE_NAME, MR_STRING, mr_slice(file)},
-			       {MR_F_SRC_IP, MR_STRING, mr_slice(address)}}};
-	return evidence_of(deed->fields, 6);
+	static uint32_t number;
+	*deed = (struct deed){.fields = {{MR_F_ACTOR_NAME, MR_STRING, mr_slice(person)},
+					 {MR_F_ACTOR_DEPARTMENT, MR_STRING, C("Finance")},
+					 {MR_F_APP_NAME, MR_STRING, C("Outlook")},
+					 {MR_F_MFA, MR_BOOL, C("false")},
+					 {MR_F_RESOURCE_NAME, MR_STRING, mr_slice(file)},
+					 {MR_F_SRC_IP, MR_STRING, mr_slice(address)}}};
+	snprintf(deed->id, sizeof(deed->id), "deed-%u", number++);
+	struct mr_evidence evidence = evidence_of(deed->fields, 6);
+	evidence.record_id = mr_slice(deed->id);
+	return evidence;
 }
 
 static struct mr_alert correlated(uint64_t records, const char *key)
@@ -453,7 +458,8 @@ static void a_mass_download_names_who_did_it(void **state)
 	json_line_close(&line);
 }
 
-/* Ten records of ten are all there are; ten of eleven are not, nor where the count is of alerts. */
+/* Ten records of ten are all there are; ten of eleven are not, nor where the count is of alerts,
+ * nor ten copies of nine records where there are ten. */
 static void all_ten_records_name_who_did_it(void **state)
 {
 	(void)state;
@@ -462,15 +468,23 @@ static void all_ten_records_name_who_did_it(void **state)
 		uint64_t records;
 		uint8_t layer;
 		enum mr_correlation_type type;
-		bool whole;
-	} cases[] = {
-	    {9, 0, MR_CORRELATION_EVENT_COUNT, true},   {10, 0, MR_CORRELATION_EVENT_COUNT, true},
-	    {11, 0, MR_CORRELATION_EVENT_COUNT, false}, {9, 1, MR_CORRELATION_EVENT_COUNT, true},
-	    {10, 1, MR_CORRELATION_EVENT_COUNT, false}, {10, 1, MR_CORRELATION_TEMPORAL, true}};
+		bool copy, whole;
+	} cases[] = {{9, 0, MR_CORRELATION_EVENT_COUNT, false, true},
+		     {10, 0, MR_CORRELATION_EVENT_COUNT, false, true},
+		     {11, 0, MR_CORRELATION_EVENT_COUNT, false, false},
+		     {9, 1, MR_CORRELATION_EVENT_COUNT, false, true},
+		     {10, 1, MR_CORRELATION_EVENT_COUNT, false, false},
+		     {10, 1, MR_CORRELATION_TEMPORAL, false, true},
+		     {10, 0, MR_CORRELATION_TEMPORAL, true, false},
+		     {9, 0, MR_CORRELATION_TEMPORAL, true, true}};
 	for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
 		struct mr_alert alert = correlated(cases[c].records, "203.0.113.9");
+		if (cases[c].copy)
+			alert.evidence_count = MR_EVIDENCE_MAX;
 		for (uint32_t i = 0; i < alert.evidence_count; i++)
 			alert.evidence[i] = deed_of(&deeds[i], "ann", "203.0.113.9", people[i]);
+		if (cases[c].copy)
+			alert.evidence[1].record_id = alert.evidence[0].record_id;
 		rules[1].layer = cases[c].layer;
 		rules[1].type = cases[c].type;
 		write_alert(&alert);
