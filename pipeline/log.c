@@ -25,13 +25,12 @@ void mr_log_set_level(enum mr_log_level least)
 
 void mr_log_clean(char *line, size_t len)
 {
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)line[i];
-		unsigned char next = i + 1 < len ? (unsigned char)line[i + 1] : 0;
-		if (c < 0x20 || c == 0x7f)
-			line[i] = '?';
-		else if (c == 0xc2 && next >= 0x80 && next < 0xa0)
-			line[i] = line[i + 1] = '?';
+	for (size_t at = 0; at < len;) {
+		size_t from = at;
+		bool bad = false;
+		uint32_t point = mr_utf8_next(line, len, &at, &bad);
+		if (bad || point < 0x20 || (point >= 0x7f && point < 0xa0))
+			memset(line + from, '?', at - from);
 	}
 }
 

@@ -10,7 +10,7 @@
 #include "decode.h"
 #include "regions.h"
 #include "spool.h"
-#include "utf16.h"
+#include "millrace/utf16.h"
 
 #define MR_INPUT_BY_REFERENCE_MIN                                                                  \
 	(64 << 10)               /* a smaller file is not worth a descriptor everywhere */

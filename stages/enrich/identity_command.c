@@ -10,12 +10,14 @@ static const char identity_help[] =
     "usage: millrace identity import --store DIR [--force] FILE...\n"
     "       millrace identity show --store DIR KEY\n"
     "\n"
-    "import reads people from NDJSON or CSV (told by content, - is standard input) and makes them "
-    "the\n"
-    "store's new generation. Members or columns, all but the first two optional:\n"
+    "import reads people from NDJSON or CSV, in UTF-8 or UTF-16 (told by content, - is standard\n"
+    "input), and makes them the store's new generation. Members or columns, all but the first two\n"
+    "optional:\n"
     "  id upn aliases puid app_id display_name department title manager groups roles\n"
     "  privileged risk home_country enabled last_changed\n"
-    "aliases, groups and roles are lists; in CSV their members are parted by semicolons.\n"
+    "aliases, groups and roles are lists: of texts, or one text, parted by semicolons.\n"
+    "privileged and enabled are true, false, 1 or 0. Of a service principal upn is a name of its\n"
+    "service principal, or its application's id again.\n"
     "An import that refused half of its entries or more, and would leave fewer than half of the "
     "people\n"
     "that the store holds, leaves the store as it was, unless --force is given.\n"
@@ -101,7 +103,8 @@ static int show(const char *store, const char *key)
 	    identity_find(&table, text, identity_hash(&table, text));
 	mr_buf_fini(&folded);
 	if (person == NULL)
-		fprintf(stderr, "millrace identity: nobody in %s has the key \"%s\"\n", store, key);
+		mr_log(MR_LOG_ERROR, "millrace identity: nobody in %s has the key \"%s\"", store,
+		       key);
 	else
 		status = print_entry(generation, &table, person->entry);
 	free(generation);

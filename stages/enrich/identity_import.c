@@ -160,7 +160,7 @@ static void keep_entry(struct identity_import *import, const struct identity_ent
 		separator = ",\"";
 		if (i == COLUMN_PRIVILEGED || i == COLUMN_ENABLED)
 			mr_buf_add_text(out, truth_of(text) == 1 ? "true" : "false");
-		else if (i == COLUMN_ALIASES || i == COLUMN_GROUPS || i == COLUMN_ROLES)
+		else if (identity_column_is_list((int)i))
 			put_list(out, text);
 		else
 			mr_json_put_string(out, text);

@@ -2,6 +2,8 @@
 #ifndef MILLRACE_ENRICH_IDENTITY_IMPORT_H
 #define MILLRACE_ENRICH_IDENTITY_IMPORT_H
 
+#include <stdio.h>
+
 #include "identity_store.h"
 #include "intern.h"
 
@@ -30,6 +32,10 @@ enum identity_column {
 	    COLUMN_COUNT
 };
 extern const char *const identity_column_names[COLUMN_COUNT];
+static inline bool identity_column_is_list(int column)
+{
+	return column == COLUMN_ALIASES || column == COLUMN_GROUPS || column == COLUMN_ROLES;
+}
 
 /* Of refusals, of conflicts, of unknown names: more are only counted, or said to be there. */
 #define IDENTITY_NAMED_MAX 10
@@ -67,6 +73,11 @@ struct identity_import {
 	bool more_unknown;
 	bool force; /* the caller's wish: commit also what looks like a broken export */
 };
+
+/* A file, or standard input for "-", as UTF-8; it may be in UTF-16. NULL with errno.
+ * identity_text.c.
+ */
+FILE *identity_text_open(const char *name);
 
 /* Read a file. A refused entry is named in the log and counted; MR_CONFIG: the file can't be read
  * or is no such file. identity_read.c. */

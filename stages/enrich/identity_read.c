@@ -1,4 +1,5 @@
-/* identity_read.c - entries of people from a file: NDJSON, or CSV with a head, told by content.
+/* identity_read.c - entries of people from a file: NDJSON, or CSV with a head, told by
+ * content.
  *
  * Called by identity_command.c for each file. An entry that can't be read is refused by name and
  * the next is read. */
@@ -12,22 +13,31 @@
 
 #define LINE_MAX_BYTES (1u << 20)
 
+/* A list that was given as one text: its members, which semicolons part, joined by line ends in its
+ * place, without the blanks around them. Returns their length. */
+static size_t part_list(char *text, size_t len)
+{
+	size_t used = 0;
+	for (size_t at = 0, end; at < len; at = end + 1) {
+		for (end = at; end < len && text[end] != ';' && text[end] != '\n';)
+			end++;
+		struct mr_slice member = mr_trim((struct mr_slice){text + at, end - at});
+		if (member.len == 0)
+			continue;
+		if (used > 0)
+			text[used++] = '\n';
+		memmove(text + used, member.at, member.len);
+		used += member.len;
+	}
+	return used;
+}
+
 /* ---- NDJSON ---- */
 
-/* A scalar's text, or an array's members joined by line ends; false where it is neither. */
-static bool text_of(const struct mr_json_reader *reader, struct mr_json_node node,
-		    struct mr_arena *arena, struct mr_slice *out)
+/* The members of an array, joined by line ends; false where one is no text of one line. */
+static bool join_members(const struct mr_json_reader *reader, struct mr_json_node node,
+			 struct mr_arena *arena, struct mr_slice *out)
 {
-	enum mr_json_kind kind = mr_json_kind(reader, node);
-	if (kind == MR_JSON_OBJECT)
-		return false;
-	if (kind == MR_JSON_NULL)
-		return true;
-	if (kind != MR_JSON_ARRAY) {
-		struct mr_value value = mr_json_value(reader, node);
-		*out = (struct mr_slice){value.text, value.len};
-		return true;
-	}
 	struct mr_buf list = {0};
 	struct mr_json_walk walk = mr_json_enter(reader, node);
 	bool good = true;
@@ -44,6 +54,37 @@ static bool text_of(const struct mr_json_reader *reader, struct mr_json_node nod
 	*out = (struct mr_slice){mr_arena_copy(arena, list.data, list.len), list.len};
 	mr_buf_fini(&list);
 	return good;
+}
+
+/* The text of a column; false where the member is not what the column holds. */
+static bool text_of(const struct mr_json_reader *reader, struct mr_json_node node, int column,
+		    struct mr_arena *arena, struct mr_slice *out)
+{
+	enum mr_json_kind kind = mr_json_kind(reader, node);
+	bool list = identity_column_is_list(column);
+	if (kind == MR_JSON_NULL)
+		return true;
+	if (kind == MR_JSON_ARRAY)
+		return list && join_members(reader, node, arena, out);
+	if (kind == MR_JSON_OBJECT || (list && kind != MR_JSON_STRING))
+		return false;
+	struct mr_value value = mr_json_value(reader, node);
+	*out = (struct mr_slice){value.text, value.len};
+	if (list) {
+		char *copy = mr_arena_copy(arena, value.text, value.len);
+		*out = (struct mr_slice){copy, part_list(copy, value.len)};
+	}
+	return true;
+}
+
+static void refuse_member(struct identity_import *import, uint32_t file, uint32_t line, int column)
+{
+	char reason[128];
+	snprintf(reason, sizeof reason, "\"%s\" is %s", identity_column_names[column],
+		 identity_column_is_list(column)
+		     ? "neither a list of texts, each of one line, nor one text"
+		     : "neither a text nor a number, true or false");
+	identity_import_refuse(import, file, line, reason);
 }
 
 /* Names are ASCII, so that only ASCII folds to them; -1 for another. */
@@ -76,9 +117,8 @@ static void read_object(struct identity_import *import, struct mr_json_reader *r
 		int column = column_of(walk.key);
 		if (column < 0) {
 			identity_import_unknown(import, file, line, walk.key);
-		} else if (!text_of(reader, walk.value, arena, &entry.texts[column])) {
-			identity_import_refuse(import, file, line,
-					       "a member is neither a text nor a list of texts");
+		} else if (!text_of(reader, walk.value, column, arena, &entry.texts[column])) {
+			refuse_member(import, file, line, column);
 			return;
 		}
 	}
@@ -239,14 +279,6 @@ static struct mr_slice field_of(const struct csv *csv, size_t n)
 	return (struct mr_slice){csv->bytes.data + begin, csv->ends[n] - begin};
 }
 
-static void split_list(struct mr_slice list)
-{
-	for (size_t i = 0; i < list.len; i++) {
-		if (list.at[i] == ';')
-			((char *)(uintptr_t)list.at)[i] = '\n'; /* csv.bytes, ours to change */
-	}
-}
-
 static void take_row(struct identity_import *import, uint32_t file, struct csv *csv,
 		     const int *columns, size_t heads)
 {
@@ -263,9 +295,8 @@ static void take_row(struct identity_import *import, uint32_t file, struct csv *
 		if (columns[i] < 0)
 			continue;
 		struct mr_slice text = field_of(csv, i);
-		if (columns[i] == COLUMN_ALIASES || columns[i] == COLUMN_GROUPS ||
-		    columns[i] == COLUMN_ROLES)
-			split_list(text);
+		if (identity_column_is_list(columns[i]))
+			text.len = part_list((char *)(uintptr_t)text.at, text.len); /* csv.bytes */
 		entry.texts[columns[i]] = text;
 	}
 	identity_import_add(import, file, csv->line, &entry);
@@ -273,14 +304,24 @@ static void take_row(struct identity_import *import, uint32_t file, struct csv *
 
 #define SHOWN_MAX 200
 
+static bool is_text(const struct mr_buf *bytes)
+{
+	return bytes->len == 0 || (mr_utf8_valid(bytes->data, bytes->len) &&
+				   memchr(bytes->data, 0, bytes->len) == NULL);
+}
+
 static enum mr_err no_head(const struct csv *csv, const char *file, uint32_t line,
 			   struct mr_error *error)
 {
 	struct mr_buf found = {0};
+	if (!is_text(&csv->bytes))
+		return mr_error_set(error, MR_CONFIG,
+				    "%s:%u:1: no text in UTF-8 or UTF-16, as NDJSON and CSV are",
+				    file, line);
 	for (size_t i = 0; i < csv->count && found.len < SHOWN_MAX; i++) {
 		struct mr_slice name = field_of(csv, i);
 		mr_buf_printf(&found, "%s\"%.*s\"", i == 0 ? "" : ", ",
-			      (int)(name.len < SHOWN_MAX ? name.len : SHOWN_MAX), name.at);
+			      (int)mr_utf8_cut(name, SHOWN_MAX), name.at);
 	}
 	mr_error_set(error, MR_CONFIG,
 		     "%s:%u:1: neither NDJSON nor a CSV head with the columns \"id\" and \"upn\", "
@@ -322,14 +363,11 @@ static enum mr_err read_csv(struct identity_import *import, uint32_t file, FILE 
 
 /* ---- the file ---- */
 
-/* The first byte that is no blank and no byte order mark, which then is the next one read; and its
- * line. */
+/* The first byte that is no blank, which then is the next one read; and its line. */
 static int first_byte(FILE *in, uint32_t *line_out)
 {
 	int byte = getc(in);
 	*line_out = 1;
-	if (byte == 0xef && getc(in) == 0xbb && getc(in) == 0xbf)
-		byte = getc(in);
 	while (byte != EOF && mr_is_blank((char)byte)) {
 		*line_out += byte == '\n';
 		byte = getc(in);
@@ -343,7 +381,7 @@ enum mr_err identity_read_file(struct identity_import *import, uint32_t file,
 			       struct mr_error *error)
 {
 	const char *name = import->files[file];
-	FILE *in = strcmp(name, "-") == 0 ? stdin : fopen(name, "re");
+	FILE *in = identity_text_open(name);
 	if (in == NULL)
 		return mr_error_errno(error, MR_CONFIG, "%s", name);
 	uint32_t line;
@@ -355,7 +393,6 @@ enum mr_err identity_read_file(struct identity_import *import, uint32_t file,
 		err = read_ndjson(import, file, in, line, error);
 	else
 		err = read_csv(import, file, in, line, error);
-	if (in != stdin)
-		fclose(in);
+	fclose(in);
 	return err;
 }

@@ -134,6 +134,40 @@ class Identity(unittest.TestCase):
         self.assertEqual(done.returncode, 2)
         self.assertIn('"id" and "upn", which must be named so; found: "id", "userPrincipalName"', done.stderr)
 
+    def test_encodings(self):
+        """What a spreadsheet or PowerShell saves; what is no text is refused without a byte of it on the terminal."""
+        text = "id,upn,display_name,groups\r\n1,ann@example.org,Änn \U0001f600,A; B\r\n"
+        path = os.path.join(self.folder.name, "people.csv")
+        for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"):
+            with open(path, "w", encoding=encoding, newline="") as file:
+                file.write(text)
+            done = self.take(path)
+            self.assertEqual((done.returncode, done.stderr), (0, ""), encoding)
+            self.assertEqual(json.loads(self.show("1").stdout),
+                             {"id": "1", "upn": "ann@example.org", "display_name": "Änn \U0001f600", "groups": ["A", "B"]})
+        for data in (text.encode("utf-32"), b"PK\x03\x04\xff\xfe,\x9b31m\n", b"id,n\xe4me\n1,2\n"):
+            with open(path, "wb") as file:
+                file.write(data)
+            done = self.take(path)  # its words are decoded as UTF-8
+            self.assertEqual(done.returncode, 2)
+            self.assertEqual(done.stderr, f"millrace identity: {path}:1:1: no text in UTF-8 or UTF-16, as NDJSON and CSV are\n")
+        with open(path, "wb") as file:
+            file.write(b"id,upn,n\xe4me\n1,a,b\n2,\xe4,b\n")
+        done = self.take(path)
+        self.assertEqual(done.returncode, 0)
+        self.assertIn('"n?me" is left out', done.stderr)
+        self.assertIn(":3: refused: a value is not UTF-8", done.stderr)
+        self.assertIn("nobody in ", subprocess.run([MILLRACE, "identity", "show", "--store", self.store, b"\xff"],
+                                                   capture_output=True).stderr.decode())
+
+    def test_one_text_is_a_list(self):
+        people = '{"id":"1","upn":"a","roles":"Global Administrator; Reader"}\n{"id":"2","upn":["b"]}\n{"id":"3","upn":"c","groups":3}\n'
+        done = self.take("-", text=people)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn('-:2: refused: "upn" is neither a text nor a number, true or false', done.stderr)
+        self.assertIn('-:3: refused: "groups" is neither a list of texts, each of one line, nor one text', done.stderr)
+        self.assertEqual(json.loads(self.show("1").stdout)["roles"], ["Global Administrator", "Reader"])
+
     def test_standard_input(self):
         done = self.take("-", text='{"id":"1","upn":"a"}\n')
         self.assertEqual(done.returncode, 0, done.stderr)

@@ -144,13 +144,26 @@ static void test_actors(void **unused)
 	folder_remove(folder);
 }
 
+/* The entry of the person, as the store keeps it. */
+static void check_entry(const char *store, uint32_t number, const char *want)
+{
+	struct identity_table table;
+	struct mr_buf entry = {0};
+	struct mr_error error = {0};
+	char *generation = identity_store_current(store);
+	open_store(store, &table);
+	assert_int_equal(identity_store_entry(generation, &table, number, &entry, &error), MR_OK);
+	mr_buf_add(&entry, "", 1);
+	assert_string_equal(entry.data, want);
+	mr_buf_fini(&entry);
+	free(generation);
+}
+
 static void test_csv(void **unused)
 {
 	struct identity_table table;
 	char *folder = folder_make();
 	char *store = mr_asprintf("%s/store", folder);
-	struct mr_buf entry = {0};
-	struct mr_error error = {0};
 	(void)unused;
 	import_good(store,
 		    "\xef\xbb\xbfUPN,title,ID,Groups,display_name,Privileged\r\n"
@@ -161,14 +174,132 @@ static void test_csv(void **unused)
 	open_store(store, &table);
 	assert_string_equal(who(&table, "a@x"), "1");
 	assert_string_equal(who(&table, "2"), "2");
-	char *generation = identity_store_current(store);
-	assert_int_equal(identity_store_entry(generation, &table, 0, &entry, &error), MR_OK);
-	mr_buf_add(&entry, "", 1);
-	assert_string_equal(
-	    entry.data, "{\"id\":\"1\",\"upn\":\"a@x\",\"display_name\":\"A, \\\"the\\\"\\nfirst\","
-			"\"groups\":[\"All\",\"Some\"],\"privileged\":true}");
-	mr_buf_fini(&entry);
-	free(generation);
+	check_entry(store, 0,
+		    "{\"id\":\"1\",\"upn\":\"a@x\",\"display_name\":\"A, \\\"the\\\"\\nfirst\","
+		    "\"groups\":[\"All\",\"Some\"],\"privileged\":true}");
+	free(store);
+	folder_remove(folder);
+}
+
+/* One text is a list that semicolons part, in both forms; of a list the members stay as they are.
+ */
+static void test_lists(void **unused)
+{
+	static const char want[] = "{\"id\":\"1\",\"upn\":\"a@x\",\"aliases\":[\"b@x\"],"
+				   "\"groups\":[\"x\",\"y z\"],"
+				   "\"roles\":[\"Global Administrator\",\"Reader\"]}";
+	char *folder = folder_make();
+	char *store = mr_asprintf("%s/store", folder);
+	(void)unused;
+	import_good(store,
+		    "{\"id\":\"1\",\"upn\":\"a@x\",\"aliases\":\"b@x\",\"groups\":\"x;;y z ; \","
+		    "\"roles\":\"Global Administrator; Reader\"}\n",
+		    1);
+	check_entry(store, 0, want);
+	import_good(store,
+		    "id,upn,aliases,groups,roles\n"
+		    "1,a@x, b@x,x;;y z ; ,Global Administrator; Reader\n",
+		    1);
+	check_entry(store, 0, want);
+	import_good(store,
+		    "{\"id\":\"1\",\"upn\":\"a\",\"groups\":[\"x;y\",\"\"],\"roles\":\" ; \","
+		    "\"aliases\":null}\n",
+		    1);
+	check_entry(store, 0, "{\"id\":\"1\",\"upn\":\"a\",\"groups\":[\"x;y\"]}");
+	free(store);
+	folder_remove(folder);
+}
+
+static void test_refused_members(void **unused)
+{
+	static const char *const lists[] = {"5", "true", "{}", "[1]", "[\"a\\nb\"]", "[[]]"};
+	static const char *const singles[] = {"[]", "[\"a\"]", "{}"};
+	char *folder = folder_make();
+	char *store = mr_asprintf("%s/store", folder);
+	(void)unused;
+	for (size_t i = 0; i < 9; i++) {
+		struct outcome outcome;
+		bool list = i < 6;
+		char *text =
+		    mr_asprintf("{\"id\":\"1\",\"upn\":\"a\",\"%s\":%s}\n",
+				list ? "groups" : "title", list ? lists[i] : singles[i - 6]);
+		import_text(store, mr_slice(text), &outcome);
+		assert_int_equal(outcome.refused, 1);
+		if (strstr(outcome.log.data,
+			   list ? ".in:1: refused: \"groups\" is neither a list of texts"
+				: ".in:1: refused: \"title\" is neither a text nor") == NULL)
+			fail_msg("%s: %s", text, outcome.log.data);
+		outcome_fini(&outcome);
+		free(text);
+	}
+	free(store);
+	folder_remove(folder);
+}
+
+/* ASCII in UTF-16, after a mark or none. */
+static void put_wide(struct mr_buf *out, const char *text, bool mark, bool little)
+{
+	out->len = 0;
+	if (mark)
+		mr_buf_add(out, little ? "\xff\xfe" : "\xfe\xff", 2);
+	for (; *text != 0; text++) {
+		char unit[] = {little ? *text : 0, little ? 0 : *text};
+		mr_buf_add(out, unit, 2);
+	}
+}
+
+static void test_utf16(void **unused)
+{
+	static const char *const texts[] = {"id,upn,title\r\n1,a@x,\"T\n1\"\r\n2,b@x,\r\n3\r\n",
+					    "{\"id\":\"1\",\"upn\":\"a@x\",\"title\":\"T\\n1\"}\n\n"
+					    "{\"id\":\"2\",\"upn\":\"b@x\"}\n3\n"};
+	char *folder = folder_make();
+	char *store = mr_asprintf("%s/store", folder);
+	struct mr_buf wide = {0};
+	(void)unused;
+	for (unsigned i = 0; i < 8; i++) {
+		struct outcome outcome;
+		struct identity_table table;
+		put_wide(&wide, texts[i % 2], (i & 2) != 0, (i & 4) != 0);
+		import_text(store, (struct mr_slice){wide.data, wide.len}, &outcome);
+		assert_int_equal(outcome.err, MR_OK);
+		assert_int_equal(outcome.taken, 2);
+		assert_int_equal(outcome.refused, 1);
+		assert_non_null(strstr(outcome.log.data, i % 2 ? ".in:4: " : ".in:5: "));
+		open_store(store, &table);
+		assert_string_equal(who(&table, "b@x"), "2");
+		check_entry(store, 0, "{\"id\":\"1\",\"upn\":\"a@x\",\"title\":\"T\\n1\"}");
+		outcome_fini(&outcome);
+	}
+	mr_buf_fini(&wide);
+	free(store);
+	folder_remove(folder);
+}
+
+/* What is no text is not shown, and of a name that is none each such byte is a question mark. */
+static void test_no_text(void **unused)
+{
+	static const struct mr_slice files[] = {
+	    {"PK\3\4\24\0\6\0,\xff\xfe\n", 12},
+	    {"i\0\0\0d\0\0\0,\0\0\0", 12}, /* UTF-32 */
+	    {"id,upn,ann\xe9"
+	     "e\n1,a,b\n",
+	     19},
+	};
+	char *folder = folder_make();
+	char *store = mr_asprintf("%s/store", folder);
+	struct outcome outcome;
+	(void)unused;
+	for (size_t i = 0; i < 2; i++) {
+		import_text(store, files[i], &outcome);
+		assert_int_equal(outcome.err, MR_CONFIG);
+		assert_non_null(strstr(outcome.error.text, ".in:1:1: no text in UTF-8 or UTF-16"));
+		outcome_fini(&outcome);
+	}
+	import_text(store, files[2], &outcome);
+	assert_int_equal(outcome.taken, 1);
+	assert_non_null(strstr(outcome.log.data, ".in:1: \"ann?e\" is left out"));
+	outcome_fini(&outcome);
 	free(store);
 	folder_remove(folder);
 }
@@ -189,7 +320,7 @@ static void test_refused(void **unused)
 					   ".in:3: refused: \"id\" is missing",
 					   ".in:4: refused: not a JSON object",
 					   ".in:5: refused: ",
-					   ".in:6: refused: a member is neither a text nor a list",
+					   ".in:6: refused: \"upn\" is neither a text nor",
 					   ".in:7: refused: \"privileged\" is neither",
 					   ".in:8: refused: \"last_changed\" is no date",
 					   ".in:9: refused: \"home_country\" is no ISO",
@@ -502,6 +633,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_asked),        cmocka_unit_test(test_enricher),
 	    cmocka_unit_test(test_actors),       cmocka_unit_test(test_csv),
+	    cmocka_unit_test(test_lists),        cmocka_unit_test(test_refused_members),
+	    cmocka_unit_test(test_utf16),        cmocka_unit_test(test_no_text),
 	    cmocka_unit_test(test_refused),      cmocka_unit_test(test_long_lines),
 	    cmocka_unit_test(test_refused_rows), cmocka_unit_test(test_unknown_names),
 	    cmocka_unit_test(test_conflicts),    cmocka_unit_test(test_guids),

@@ -38,7 +38,8 @@ static void test_log_clean(void **state)
 	cleans_to("\x1b[2J\r\n\t\x7f", "?[2J????");
 	cleans_to("caf\xc3\xa9 \xc2\x9b"
 		  "31m \xc2\xa0\xc2",
-		  "caf\xc3\xa9 ??31m \xc2\xa0\xc2");
+		  "caf\xc3\xa9 ??31m \xc2\xa0?");
+	cleans_to("\xff\xfei\x80 \xed\xa0\x80", "??i? ???");
 	cleans_to("", "");
 }
 

@@ -1,9 +1,9 @@
 /* utf16.c - byte order marks and UTF-16.
  *
- * Called by input.c: the audit search's export is UTF-8 with a mark, but what a spreadsheet saves
- * as "Unicode text" is UTF-16, and so is what some shells and programs write, without a mark. Never
- * fails. */
-#include "utf16.h"
+ * Called by collect and by the import of identities: the audit search's export is UTF-8 with a
+ * mark, but what a spreadsheet saves as "Unicode text" is UTF-16, and so is what some shells and
+ * programs write, without a mark. Never fails. */
+#include "millrace/utf16.h"
 
 #define REPLACEMENT 0xfffd
 

@@ -1,9 +1,10 @@
 /* utf16.h - byte order marks: UTF-8's is skipped, UTF-16 text becomes UTF-8, with a mark or
  * without.
  *
- * input.c puts all plain bytes through it, in pieces of any size. */
-#ifndef MILLRACE_COLLECT_UTF16_H
-#define MILLRACE_COLLECT_UTF16_H
+ * collect puts all plain bytes through it, and the import of identities what it reads, in pieces of
+ * any size. */
+#ifndef MILLRACE_UTF16_H
+#define MILLRACE_UTF16_H
 
 #include "millrace/text.h"
 
