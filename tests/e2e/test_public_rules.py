@@ -44,26 +44,6 @@ class PublicRules(unittest.TestCase):
         self.assertTrue(all(item["intact"] for item in evidence))
         self.assertEqual({item["source"] for item in evidence}, {RECORDS})
 
-    def test_the_summary_of_what_comes_twice(self):
-        """The same records plain and packed: each figure is twice that of one, but for alerts, which stay."""
-        with open(RECORDS, "rb") as file:
-            packed = gzip.compress(file.read(), 1)
-        with tempfile.TemporaryDirectory() as scratch:
-            path = os.path.join(scratch, "summary.json")
-            figures = []
-            for inputs, data in (((RECORDS,), b""), (("-",), packed), ((RECORDS, "-"), packed)):
-                status, _, said = millrace_test.scan(*RULES, "--geoip", CITY, "--summary", path, *inputs, input=data,
-                                                     timeout=300)
-                self.assertEqual(status, 0, said)
-                counts = millrace_test.summary(path)
-                self.assertAlmostEqual(counts["events_per_second"], counts["parsed"] / counts["wall_seconds"], delta=1)
-                once = counts["signals"] - counts["repeated"]
-                figures.append({name: counts[name] for name in ("records", "parsed", "bytes", "signals", "geo_hits")})
-                figures[-1].update(kept={"once": once, "alerts": counts["alerts"]})
-        plain, gz, both = figures
-        self.assertEqual(gz, plain)
-        self.assertEqual(both, {name: plain[name] if name == "kept" else 2 * plain[name] for name in plain})
-
     def test_export(self):
         with open(EXPORT, encoding="utf-8-sig", newline="") as file:
             lines = [row["AuditData"] + "\n" for row in csv.DictReader(file)]
