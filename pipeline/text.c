@@ -274,6 +274,13 @@ void mr_date_of_days(int64_t days, int64_t *year_out, int64_t *month_out, int64_
 	*year_out = year_of_era + era * 400 + (*month_out <= 2);
 }
 
+bool mr_time_is_rfc3339(int64_t time_us)
+{
+	const int64_t day_us = INT64_C(86400000000);
+	return time_us >= mr_days_of_date(0, 1, 1) * day_us &&
+	       time_us < mr_days_of_date(10000, 1, 1) * day_us;
+}
+
 size_t mr_time_text(int64_t time_us, char *out)
 {
 	int64_t seconds = time_us / 1000000;

@@ -162,5 +162,8 @@ void mr_date_of_days(int64_t days, int64_t *year_out, int64_t *month_out, int64_
  * zero). `out` has MR_TIME_TEXT bytes. Returns the length. */
 #define MR_TIME_TEXT 40
 size_t mr_time_text(int64_t time_us, char *out);
+/* Whether that text is a time of RFC 3339 too: the years 0000 to 9999, whose four digits are all it
+ * has. Whoever makes a time of bytes from outside asks here: none else is a time. */
+bool mr_time_is_rfc3339(int64_t time_us);
 
 #endif

@@ -96,7 +96,7 @@ bool engine_time_read(struct mr_slice text, int64_t *time_us_out)
 			return false;
 	}
 	*time_us_out = days * DAY_US + clock_us - offset_us;
-	return at == text.len;
+	return at == text.len && mr_time_is_rfc3339(*time_us_out);
 }
 
 static int64_t floor_div(int64_t a, int64_t b)

@@ -94,6 +94,9 @@ bool identity_date_parse(struct mr_slice text, int64_t *time_us_out)
 	}
 	if (in.bad || in.at != in.end)
 		return false;
-	*time_us_out = (mr_days_of_date(year, month, day) * 86400 + seconds) * 1000000 + us;
+	us += (mr_days_of_date(year, month, day) * 86400 + seconds) * 1000000;
+	if (!mr_time_is_rfc3339(us))
+		return false;
+	*time_us_out = us;
 	return true;
 }

@@ -13,7 +13,8 @@
  *     2021-05-18            the day's first microsecond;
  *     5/18/2021 9:13:33 PM  month first, as .NET writes it in the United States; UTC;
  *     1621372413            an epoch, in seconds, milli-, micro- or nanoseconds by its size, also
- * with decimals; /Date(1621372413000)/ milliseconds, also with an offset, which changes nothing. */
+ * with decimals; /Date(1621372413000)/ milliseconds, also with an offset, which changes nothing. In
+ * UTC it lies in the years 0000 to 9999. */
 bool mr_time_parse(struct mr_slice text, int64_t *time_us_out);
 
 #define MR_ADDRESS_TEXT 46 /* an IPv6 address with its zero byte */

@@ -212,6 +212,11 @@ bool mr_time_parse(struct mr_slice text, int64_t *time_us_out)
 		in.at++;
 	while (in.at < in.end && in.end[-1] == ' ')
 		in.end--;
-	return iso(in, time_us_out) || american(in, time_us_out) || epoch(in, time_us_out) ||
-	       wrapped(in, time_us_out);
+	int64_t time_us;
+	if ((!iso(in, &time_us) && !american(in, &time_us) && !epoch(in, &time_us) &&
+	     !wrapped(in, &time_us)) ||
+	    !mr_time_is_rfc3339(time_us))
+		return false;
+	*time_us_out = time_us;
+	return true;
 }

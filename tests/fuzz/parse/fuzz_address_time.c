@@ -18,8 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		char iso[MR_TIME_TEXT];
 		int64_t same;
 		struct mr_slice written = {iso, mr_time_text(time_us, iso)};
-		bool four_digits = time_us >= -62167219200000000 && time_us < 253402300800000000;
-		harness_must(!four_digits || (mr_time_parse(written, &same) && same == time_us));
+		harness_must(mr_time_parse(written, &same) && same == time_us);
 	}
 	if (mr_address_parse(text, &address)) {
 		harness_must(mr_address_parse(address.text, &again));

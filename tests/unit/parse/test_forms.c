@@ -72,6 +72,33 @@ static void times(void **state)
 	TIME("2021-05-18T21:13:33Zx", "-");
 }
 
+/* Each form at the edges of what RFC 3339 can write. */
+static void times_at_the_edges(void **state)
+{
+	(void)state;
+	TIME("0000-01-01T00:00:00Z", "0000-01-01T00:00:00Z");
+	TIME("0000-01-01T00:00:00+00:01", "-");
+	TIME("0000-01-01T00:00:00+23:59", "-");
+	TIME("0000-01-01", "0000-01-01T00:00:00Z");
+	TIME("9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59.999999Z");
+	TIME("9999-12-31T23:59:60Z", "-");
+	TIME("9999-12-31T23:59:60.9999999Z", "-");
+	TIME("9999-12-31T23:59:59-00:01", "-");
+	TIME("1/1/0000", "0000-01-01T00:00:00Z");
+	TIME("12/31/9999 11:59:59 PM", "9999-12-31T23:59:59Z");
+	TIME("12/31/9999 11:59:60 PM", "-");
+	TIME("-62167219200", "0000-01-01T00:00:00Z");
+	TIME("-62167219201", "-");
+	TIME("-62167219200000", "0000-01-01T00:00:00Z");
+	TIME("-62167219200001", "-");
+	TIME("99999999999.9", "5138-11-16T09:46:39.900000Z"); /* no later, by its size */
+	TIME("/Date(253402300799999)/", "9999-12-31T23:59:59.999000Z");
+	TIME("/Date(253402300800000)/", "-");
+	TIME("/Date(999999999999999)/", "-");
+	TIME("/Date(-62167219200000)/", "0000-01-01T00:00:00Z");
+	TIME("/Date(-62167219200001)/", "-");
+}
+
 static void check_address(int line, const char *text, const char *expected)
 {
 	char got[128] = "-";
@@ -236,6 +263,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(times),
+	    cmocka_unit_test(times_at_the_edges),
 	    cmocka_unit_test(addresses),
 	    cmocka_unit_test(recipients),
 	    cmocka_unit_test(repairs),

@@ -259,6 +259,19 @@ static void cut_records_are_no_records(void **state)
 	assert_non_null(harness_record(&h, mr_slice(record)));
 }
 
+/* An alert could not show it as RFC 3339 does. */
+static void a_time_past_the_year_9999_is_none(void **state)
+{
+	(void)state;
+	check_kind(
+	    "{\"CreationTime\":\"/Date(999999999999999)/\",\"Id\":\"AB\",\"Operation\":\"X\","
+	    "\"RecordType\":1}",
+	    MR_KIND_UAL, "ab", "unknown", "-");
+	check_field("{\"CreationTime\":\"0000-01-01T00:00:00+23:59\",\"Operation\":\"X\","
+		    "\"RecordType\":1}",
+		    "time", "-");
+}
+
 static void audit_log_is_normalised(void **state)
 {
 	(void)state;
@@ -472,6 +485,7 @@ int main(void)
 	    cmocka_unit_test(bad_records_are_set_aside),
 	    cmocka_unit_test(near_json_is_repaired_once),
 	    cmocka_unit_test(cut_records_are_no_records),
+	    cmocka_unit_test(a_time_past_the_year_9999_is_none),
 	    cmocka_unit_test(audit_log_is_normalised),
 	    cmocka_unit_test(audit_log_names_who_and_what),
 	    cmocka_unit_test(audit_log_types_are_named),

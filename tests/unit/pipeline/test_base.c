@@ -192,6 +192,10 @@ static void test_time_text(void **state)
 		assert_string_equal(text, cases[i].text);
 		assert_int_equal(len, strlen(text));
 	}
+	assert_true(mr_time_is_rfc3339(INT64_C(-62167219200000000)));
+	assert_false(mr_time_is_rfc3339(INT64_C(-62167219200000001)));
+	assert_true(mr_time_is_rfc3339(INT64_C(253402300799999999)));
+	assert_false(mr_time_is_rfc3339(INT64_C(253402300800000000)));
 	char text[MR_TIME_TEXT];
 	assert_in_range(mr_time_text(INT64_MAX, text), 20, MR_TIME_TEXT - 1);
 	assert_in_range(mr_time_text(INT64_MIN, text), 20, MR_TIME_TEXT - 1);
