@@ -97,11 +97,26 @@ static struct product multiply(const struct mr_column *fields, uint32_t width,
 	return product;
 }
 
+static_assert(2 * MR_GROUP_BY_MAX <= 32, "a tally has a bit for each field");
+
+static void take_stock(const struct mr_signal *signal, const struct mr_column *fields,
+		       struct mr_tally *tally)
+{
+	struct mr_tally_row row = {.matches = 1, .whole = true};
+	for (uint32_t f = 0; f < signal->key_count + signal->value_width; f++) {
+		row.had |= (uint32_t)(fields[f].count != 0) << f;
+		row.whole &= fields[f].count != 0;
+	}
+	mr_tally_add(tally, signal->consumer, &row);
+}
+
 struct mr_keys mr_signal_multiply(struct mr_signal *signal, struct mr_column *fields,
-				  struct mr_arena *arena, struct mr_counters *counters)
+				  struct mr_arena *arena, struct mr_counters *counters,
+				  struct mr_tally *tally)
 {
 	struct mr_column *values = fields + signal->key_count;
 	struct product tuples = {0};
+	take_stock(signal, fields, tally);
 	signal->value_count = 0;
 	signal->values = NULL;
 	if (signal->value_width != 0) {

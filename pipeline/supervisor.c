@@ -40,6 +40,7 @@ void mr_supervisor_fini(struct mr_supervisor *supervisor)
 {
 	mr_tables_free(supervisor->tables);
 	mr_warnings_fini(&supervisor->warnings);
+	mr_tally_fini(&supervisor->tally);
 	mr_catalog_fini(&supervisor->catalog);
 	mr_setup_fini(&supervisor->setup);
 	free(supervisor->workers);
@@ -373,6 +374,8 @@ enum mr_err mr_supervisor_run(struct mr_supervisor *supervisor, struct mr_error 
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	add_up(supervisor);
 	mr_progress_clear(&supervisor->progress);
+	if (err == MR_OK)
+		mr_supervisor_tell_deaf(supervisor);
 	mr_warnings_tell(&supervisor->warnings, &supervisor->progress);
 	supervisor->wall_seconds = (double)(mr_clock_us() - supervisor->start_us) / 1e6;
 	supervisor->cpu_seconds = cpu_of(RUSAGE_SELF) + cpu_of(RUSAGE_CHILDREN);

@@ -9,6 +9,7 @@
 
 #include "control.h"
 #include "millrace/rule.h"
+#include "millrace/tally.h"
 #include "progress.h"
 #include "rundir.h"
 #include "setup.h"
@@ -55,6 +56,7 @@ struct mr_supervisor {
 	/* What came of it. */
 	struct mr_catalog catalog; /* from prepare on */
 	struct mr_counters sums;
+	struct mr_tally tally;
 	double wall_seconds;
 	double cpu_seconds; /* of all processes, user and system */
 	uint64_t peak_pss_bytes;
@@ -89,5 +91,16 @@ enum mr_err mr_supervisor_listen(struct mr_supervisor *supervisor, uint32_t work
 void mr_supervisor_tell(struct mr_supervisor *supervisor, uint32_t worker,
 			enum mr_control_kind kind, uint64_t number, uint64_t other);
 void mr_supervisor_sample(struct mr_supervisor *supervisor);
+/* Show a warning, of `who` or, where that is NULL, of this process, within the bound of its kind.
+ */
+void mr_supervisor_warn(struct mr_supervisor *supervisor, const char *who, uint64_t kind,
+			struct mr_slice line);
+
+/* ---- supervisor_tally.c ---- */
+
+enum mr_err mr_supervisor_tally(struct mr_supervisor *supervisor, uint32_t from,
+				const struct mr_control_message *message, struct mr_error *error);
+/* Warns of each correlation whose matches all lacked what it groups or counts by. */
+void mr_supervisor_tell_deaf(struct mr_supervisor *supervisor);
 
 #endif

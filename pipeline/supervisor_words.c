@@ -158,13 +158,22 @@ static enum mr_err counters(struct mr_supervised *worker, struct mr_slice bytes,
 	return MR_OK;
 }
 
+void mr_supervisor_warn(struct mr_supervisor *supervisor, const char *who, uint64_t kind,
+			struct mr_slice line)
+{
+	enum mr_log_level level = mr_warnings_take(&supervisor->warnings, kind, line);
+	mr_progress_line(&supervisor->progress, who, level, line.at, line.len);
+}
+
 static void show_line(struct mr_supervisor *supervisor, const char *who,
 		      const struct mr_control_message *message)
 {
 	enum mr_log_level level = (enum mr_log_level)message->number;
 	if (level == MR_LOG_WARNING)
-		level = mr_warnings_take(&supervisor->warnings, message->other, message->bytes);
-	mr_progress_line(&supervisor->progress, who, level, message->bytes.at, message->bytes.len);
+		mr_supervisor_warn(supervisor, who, message->other, message->bytes);
+	else
+		mr_progress_line(&supervisor->progress, who, level, message->bytes.at,
+				 message->bytes.len);
 }
 
 /* Whose word it is. */
@@ -200,6 +209,8 @@ static enum mr_err handle(void *context, struct mr_control_message *message, str
 		return MR_OK;
 	case MR_CONTROL_COUNTERS:
 		return counters(worker, message->bytes, error);
+	case MR_CONTROL_TALLY:
+		return mr_supervisor_tally(supervisor, from, message, error);
 	case MR_CONTROL_LOG:
 		if (message->number > MR_LOG_ERROR)
 			break;

@@ -77,6 +77,7 @@ static enum mr_err open_chain(struct mr_worker *worker, struct mr_error *error)
 	    .tables = worker->tables,
 	    .files = worker->files,
 	    .counters = &worker->counters,
+	    .tally = &worker->tally,
 	    .worker = worker->number - mr_setup_first(&worker->setup.topology, worker->group),
 	    .workers = group->workers,
 	    .layer = group->layer,
@@ -255,6 +256,7 @@ static void close_worker(struct mr_worker *worker)
 	mr_worker_unlink(worker);
 	mr_writer_fini(&worker->writer);
 	mr_buf_fini(&worker->region);
+	mr_tally_fini(&worker->tally);
 	mr_files_free(worker->files);
 	mr_tables_free(worker->tables);
 	mr_setup_fini(&worker->setup);
@@ -287,10 +289,12 @@ int mr_worker_main(int argc, char **argv)
 	struct mr_error error = {0};
 	enum mr_err err = run(worker, &error);
 	mr_worker_report(worker, true);
-	if (err == MR_OK)
+	if (err == MR_OK) {
+		mr_worker_report_tally(worker);
 		mr_worker_say(worker, MR_CONTROL_DONE, 0, 0, (struct mr_slice){0});
-	else
+	} else {
 		mr_worker_say(worker, MR_CONTROL_FAILED, (uint64_t)err, 0, mr_slice(error.text));
+	}
 	mr_worker_say_all(worker);
 	close_worker(worker);
 	return err == MR_OK ? 0 : 1;

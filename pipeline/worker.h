@@ -60,6 +60,7 @@ struct mr_worker {
 	struct mr_files *files;
 	struct mr_counters counters;
 	struct mr_counters reported;
+	struct mr_tally tally;
 	uint64_t lines_dropped; /* log lines that the control socket could not take */
 	bool warnings_dropped;  /* one of them was a warning or an error */
 
@@ -95,6 +96,8 @@ void mr_worker_say(struct mr_worker *worker, enum mr_control_kind kind, uint64_t
 /* Wait until the control socket has taken every word; gives up where the supervisor is gone. */
 void mr_worker_say_all(struct mr_worker *worker);
 void mr_worker_report(struct mr_worker *worker, bool last);
+/* The tally, once, when the work is done. */
+void mr_worker_report_tally(struct mr_worker *worker);
 /* mr_log lines and mr_files_add go to the supervisor from here on. */
 void mr_worker_attach(struct mr_worker *worker);
 

@@ -60,6 +60,22 @@ void mr_worker_report(struct mr_worker *worker, bool last)
 	mr_buf_fini(&bytes);
 }
 
+void mr_worker_report_tally(struct mr_worker *worker)
+{
+	for (uint32_t rule = 0; rule < worker->tally.count; rule++) {
+		const struct mr_tally_row *row = &worker->tally.rows[rule];
+		struct mr_buf bytes = {0};
+		if (row->matches == 0)
+			continue;
+		mr_pack_array(&bytes, 2);
+		mr_pack_uint(&bytes, row->had);
+		mr_pack_bool(&bytes, row->whole);
+		mr_worker_say(worker, MR_CONTROL_TALLY, rule, row->matches,
+			      (struct mr_slice){bytes.data, bytes.len});
+		mr_buf_fini(&bytes);
+	}
+}
+
 /* A line must not hold the work up: what the socket can't take at once is counted, and told later.
  */
 static void send_line(void *context, enum mr_log_level level, uint64_t kind, const char *line,

@@ -8,6 +8,7 @@
 #include "millrace/event.h"
 #include "millrace/metric.h"
 #include "millrace/pack.h"
+#include "millrace/tally.h"
 
 #define MR_GROUP_BY_MAX 16 /* fields of one group-by */
 #define MR_PRODUCT_MAX 64  /* group keys, and value tuples, of one event (PROTOCOL.md 6.4) */
@@ -89,9 +90,10 @@ struct mr_keys {
  * value_width are set; `fields` are first those of the group key, then those of the value. Fills
  * value_count and values, and returns the keys: none where the record is no occurrence, one that is
  * empty where there is no group-by. What is left out is counted: once for want of a key, or once
- * where keys or values are too many. */
+ * where keys or values are too many. The tally gets what was there. */
 struct mr_keys mr_signal_multiply(struct mr_signal *signal, struct mr_column *fields,
-				  struct mr_arena *arena, struct mr_counters *counters);
+				  struct mr_arena *arena, struct mr_counters *counters,
+				  struct mr_tally *tally);
 
 /* Part of an item of another kind. */
 void mr_pack_origin(struct mr_buf *out, const struct mr_origin *origin);

@@ -14,6 +14,7 @@
 #include "millrace/file.h"
 #include "millrace/log.h"
 #include "millrace/metric.h"
+#include "millrace/tally.h"
 
 /* ---- what the supervisor gives to prepare ---- */
 
@@ -45,6 +46,7 @@ struct mr_stage_env {
 	const struct mr_tables *tables;
 	struct mr_files *files;
 	struct mr_counters *counters;
+	struct mr_tally *tally; /* where signals are made */
 	uint8_t
 	    seed[16];    /* the run's: key groups, and hash tables filled with an attacker's keys */
 	uint32_t worker; /* which of the group */

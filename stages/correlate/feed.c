@@ -40,7 +40,8 @@ static void send_to(struct corr *corr, const struct corr_outer *outer, struct mr
 		texts_of(corr, signal, groups[i], &fields[i]);
 	for (uint32_t i = 0; i < signal->value_width; i++)
 		texts_of(corr, signal, values[i], &fields[signal->key_count + i]);
-	struct mr_keys keys = mr_signal_multiply(signal, fields, &corr->arena, corr->env->counters);
+	struct mr_keys keys =
+	    mr_signal_multiply(signal, fields, &corr->arena, corr->env->counters, corr->env->tally);
 	for (uint32_t i = 0; i < keys.count; i++) {
 		for (uint32_t k = 0; k < signal->key_count; k++)
 			signal->key[k] = keys.at[i * signal->key_count + k];

@@ -157,6 +157,7 @@ static enum mr_err open_stage(void *state, const struct mr_stage_env *env, struc
 	}
 	detect->signals.catalog = &detect->catalog;
 	detect->signals.counters = env->counters;
+	detect->signals.tally = env->tally;
 	memcpy(detect->signals.seed, env->seed, sizeof detect->signals.seed);
 	return MR_OK;
 }

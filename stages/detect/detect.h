@@ -61,6 +61,7 @@ struct detect_signals {
 	const struct mr_catalog *catalog;
 	const struct detect_consumers *consumers;
 	struct mr_counters *counters;
+	struct mr_tally *tally;
 	uint8_t seed[16];
 	struct mr_arena arena; /* of the event in hand */
 	/* Those that alerts show, for the event in hand. */

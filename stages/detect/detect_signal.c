@@ -296,7 +296,7 @@ static void correlate(struct detect_signals *signals, const struct mr_events *ev
 	for (uint32_t f = 0; f < signal->value_width; f++)
 		read_texts(signals, events, event, &consumer->values[f], &fields[width + f]);
 	struct mr_keys keys =
-	    mr_signal_multiply(signal, fields, &signals->arena, signals->counters);
+	    mr_signal_multiply(signal, fields, &signals->arena, signals->counters, signals->tally);
 	for (uint32_t k = 0; k < keys.count; k++) {
 		for (uint32_t f = 0; f < width; f++)
 			signal->key[f] = keys.at[k * width + f];

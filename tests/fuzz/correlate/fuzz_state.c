@@ -98,8 +98,9 @@ static void signals_take(void *state, const char *bytes, size_t len, struct mr_w
 
 /* The stage stays open over all inputs, because a table stays mapped until the process ends. */
 static struct mr_counters counters;
+static struct mr_tally tally;
 static struct mr_config config;
-static struct mr_stage_env env = {.config = &config, .counters = &counters};
+static struct mr_stage_env env = {.config = &config, .counters = &counters, .tally = &tally};
 
 static struct corr *stage_get(void)
 {

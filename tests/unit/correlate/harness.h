@@ -199,6 +199,7 @@ struct house {
 	struct mr_config config;
 	struct mr_tables *tables;
 	struct mr_counters counters;
+	struct mr_tally tally;
 	uint32_t workers;
 	uint32_t layers;
 	uint32_t batch; /* signals in one */
@@ -246,6 +247,7 @@ static inline void house_open_set(struct house *house, const struct mr_catalog *
 						     .fields = fields,
 						     .tables = house->tables,
 						     .counters = &house->counters,
+						     .tally = &house->tally,
 						     .seed = {1, 2, 3, 4, 5, 6, 7, 8, 9},
 						     .worker = w,
 						     .workers = workers,
@@ -278,6 +280,7 @@ static inline void house_close(struct house *house)
 			mr_writer_fini(&house->writers[l][w]);
 		}
 	}
+	mr_tally_fini(&house->tally);
 	mr_tables_free(house->tables);
 	mr_config_fini(&house->config);
 	fired_fini(&house->made);

@@ -13,6 +13,7 @@ static struct {
 	struct mr_tables *tables;
 	struct mr_fields *fields;
 	struct mr_counters counters;
+	struct mr_tally tally;
 	struct mr_stage_env env;
 	struct mr_writer out;
 	void *state;
@@ -59,6 +60,7 @@ static void start(const char *rules)
 					  .fields = world.fields,
 					  .tables = world.tables,
 					  .counters = &world.counters,
+					  .tally = &world.tally,
 					  .seed = {1, 2, 3}};
 	world.state = mr_calloc(1, mr_stage_detect.state_size);
 	if (mr_stage_detect.open(world.state, &world.env, &error) != MR_OK)
@@ -77,6 +79,7 @@ static int stop(void **state)
 	mr_tables_free(world.tables);
 	mr_fields_free(world.fields);
 	mr_config_fini(&world.config);
+	mr_tally_fini(&world.tally);
 	mr_log_set_sink(NULL, NULL);
 	memset(&world, 0, sizeof world);
 	return 0;

@@ -124,18 +124,27 @@ static void a_product_is_capped_and_counted_once(void **state)
 	for (size_t i = 0; i < sizeof products / sizeof *products; i++) {
 		struct mr_arena arena = {0};
 		struct mr_counters counters = {0};
-		struct mr_signal signal = {0};
+		struct mr_tally tally = {0};
+		struct mr_signal signal = {.consumer = 2};
 		struct mr_column fields[4];
 		for (int f = 0; f < 2 && products[i].group[f] != NO_FIELD; f++)
 			fields[signal.key_count++] = texts_of(&arena, products[i].group[f]);
 		for (int f = 0; f < 2 && products[i].value[f] != NO_FIELD; f++)
 			fields[signal.key_count + signal.value_width++] =
 			    texts_of(&arena, products[i].value[f]);
-		struct mr_keys keys = mr_signal_multiply(&signal, fields, &arena, &counters);
+		struct mr_keys keys =
+		    mr_signal_multiply(&signal, fields, &arena, &counters, &tally);
 		assert_int_equal(keys.count, products[i].keys);
 		assert_int_equal(signal.value_count, products[i].tuples);
 		assert_int_equal(counters.at[MR_C_NO_GROUP_KEY], products[i].no_group_key);
 		assert_int_equal(counters.at[MR_C_KEYS_CAPPED], products[i].keys_capped);
+		assert_int_equal(tally.count, 3);
+		assert_int_equal(tally.rows[0].matches, 0);
+		assert_int_equal(tally.rows[2].matches, 1);
+		assert_int_equal(tally.rows[2].whole, products[i].keys != 0);
+		for (uint32_t f = 0; f < signal.key_count + signal.value_width; f++)
+			assert_int_equal(tally.rows[2].had >> f & 1, fields[f].count != 0);
+		mr_tally_fini(&tally);
 		mr_arena_fini(&arena);
 	}
 }
@@ -147,7 +156,9 @@ static void a_product_holds_each_combination(void **state)
 	struct mr_counters counters = {0};
 	struct mr_signal signal = {.key_count = 2};
 	struct mr_column fields[] = {texts_of(&arena, 2), texts_of(&arena, 3)};
-	struct mr_keys keys = mr_signal_multiply(&signal, fields, &arena, &counters);
+	struct mr_tally tally = {0};
+	struct mr_keys keys = mr_signal_multiply(&signal, fields, &arena, &counters, &tally);
+	mr_tally_fini(&tally);
 	assert_int_equal(keys.count, 6);
 	for (uint32_t i = 0; i < 6; i++) {
 		assert_true(mr_slice_eq(keys.at[2 * i], fields[0].at[i / 3]));

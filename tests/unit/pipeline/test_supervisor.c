@@ -277,6 +277,42 @@ static void oversized_message_is_no_death(void **state)
 	       "link from worker 0: the connection was lost; no worker has");
 }
 
+/* What a worker says of a rule has to be about a correlation, and whole. */
+static void tallies_are_added_up_and_checked(void **state)
+{
+	(void)state;
+	static struct mr_supervised worker = {.name = "detect"};
+	static struct mr_rule rules[] = {{.kind = MR_RULE_DETECTION},
+					 {.kind = MR_RULE_CORRELATION}};
+	struct mr_supervisor supervisor = {
+	    .workers = &worker, .worker_count = 1, .catalog = {.rules = rules, .count = 2}};
+	static const struct {
+		const char *bytes;
+		uint64_t rule;
+		enum mr_err err;
+	} words[] = {
+	    {"\x92\x01\xc2", 1, MR_OK},           {"\x92\x04\xc2", 1, MR_OK},
+	    {"\x92\x01\xc2", 0, MR_PROTOCOL},     {"\x92\x01\xc2", 2, MR_PROTOCOL},
+	    {"\x92\x01\x01", 1, MR_PROTOCOL},     {"\x91\x01", 1, MR_PROTOCOL},
+	    {"\x92\x01\xc2\xc2", 1, MR_PROTOCOL},
+	};
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+		struct mr_error error = {0};
+		struct mr_control_message message = {
+		    .number = words[i].rule, .other = 20, .bytes = mr_slice(words[i].bytes)};
+		assert_int_equal(mr_supervisor_tally(&supervisor, 0, &message, &error),
+				 words[i].err);
+		if (words[i].err != MR_OK)
+			assert_string_equal(error.text, "detect: a tally that is none");
+	}
+	assert_int_equal(supervisor.tally.count, 2);
+	assert_int_equal(supervisor.tally.rows[0].matches, 0);
+	assert_int_equal(supervisor.tally.rows[1].matches, 40);
+	assert_int_equal(supervisor.tally.rows[1].had, 5);
+	assert_false(supervisor.tally.rows[1].whole);
+	mr_tally_fini(&supervisor.tally);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc >= 2 && strcmp(argv[1], "worker") == 0)
@@ -287,6 +323,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(one_that_hangs_up_and_lives_is_named),
 	    cmocka_unit_test(one_that_stays_after_its_work_is_ended_by_a_signal),
 	    cmocka_unit_test(oversized_message_is_no_death),
+	    cmocka_unit_test(tallies_are_added_up_and_checked),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
