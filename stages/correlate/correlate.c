@@ -161,7 +161,7 @@ static enum mr_err catalog_open(struct corr *corr, struct mr_error *error)
 	return err;
 }
 
-/* Ids and priorities are not to be foreseen, and not to give the seed away. */
+/* Hashes and priorities are not to be foreseen, and not to give the seed away. */
 static void secrets_make(struct corr *corr)
 {
 	static const char purpose[16] = "correlate: ids";
@@ -172,6 +172,8 @@ static void secrets_make(struct corr *corr)
 	mr_sha256(bytes, sizeof(bytes), digest);
 	memcpy(corr->hash_key, digest, sizeof(corr->hash_key));
 	memcpy(&corr->random, digest + sizeof(corr->hash_key), sizeof(corr->random));
+	memcpy(&corr->hash_seed, digest + sizeof(corr->hash_key) + sizeof(corr->random),
+	       sizeof(corr->hash_seed));
 	corr->random |= 1; /* 0 would stay 0 */
 }
 

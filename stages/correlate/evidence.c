@@ -302,14 +302,15 @@ static struct corr_item **open_place(struct corr_items *items, uint32_t at,
 
 /* ---- what was met ---- */
 
-static uint64_t occurrence_hash(const struct corr_id *record, int64_t time_us, uint32_t rule)
+static uint64_t occurrence_hash(const struct corr *corr, const struct corr_id *record,
+				int64_t time_us, uint32_t rule)
 {
 	struct {
 		struct corr_id record;
 		int64_t time_us;
 		uint64_t rule;
 	} bytes = {*record, time_us, rule};
-	return mr_hash64(&bytes, sizeof(bytes), 0); /* the record's id is under a secret key */
+	return mr_hash64(&bytes, sizeof(bytes), corr->hash_seed);
 }
 
 static void seen_item(struct corr *corr, struct corr_slot *slot, const struct corr_item *item)
@@ -319,7 +320,7 @@ static void seen_item(struct corr *corr, struct corr_slot *slot, const struct co
 	for (uint64_t rules = item->rules; rules != 0; rules &= rules - 1)
 		corr_seen_add(
 		    &slot->seen,
-		    occurrence_hash(&record, item->time_us, (uint32_t)__builtin_ctzll(rules)),
+		    occurrence_hash(corr, &record, item->time_us, (uint32_t)__builtin_ctzll(rules)),
 		    CORR_SEEN_BOUND);
 }
 
@@ -331,7 +332,7 @@ static bool seen(struct corr *corr, struct corr_slot *slot,
 		return false; /* nobody asks */
 	return !corr_seen_add(
 	    &slot->seen,
-	    occurrence_hash(&occurrence->record, signal->time_us, occurrence->position % 64),
+	    occurrence_hash(corr, &occurrence->record, signal->time_us, occurrence->position % 64),
 	    CORR_SEEN_BOUND);
 }
 

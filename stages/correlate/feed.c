@@ -90,21 +90,22 @@ bool corr_feed_add(struct corr *corr, struct corr_slot *slot,
 	struct corr_item *item = corr_item_make(corr->spare, &bare);
 	corr->spare = NULL;
 	struct {
-		struct corr_id content;
+		uint64_t content;
 		int64_t time_us;
 		uint64_t position; /* of copies that are alike the first is shown */
 		uint32_t source, partition;
 		uint32_t record_id_len, field_count;
 		uint64_t kind;
-	} seen = {.time_us = item->time_us,
+	} seen = {.content = corr_siphash(corr->hash_key, item->fields, item->used),
+		  .time_us = item->time_us,
 		  .position = item->origin.position,
 		  .source = item->origin.source,
 		  .partition = item->origin.partition,
 		  .kind = item->kind,
 		  .record_id_len = item->record_id_len,
 		  .field_count = item->field_count};
-	corr_siphash(corr->hash_key, item->fields, item->used, &seen.content);
-	if (!corr_seen_add(&slot->fed, mr_hash64(&seen, sizeof(seen), 0), 2 * CORR_SLOT_BOUND)) {
+	uint64_t hash = mr_hash64(&seen, sizeof(seen), corr->hash_seed);
+	if (!corr_seen_add(&slot->fed, hash, 2 * CORR_SLOT_BOUND)) {
 		corr_item_done(corr, item);
 		return false;
 	}

@@ -7,15 +7,37 @@
 
 #include <stdlib.h>
 
-static struct corr_reach reach_of(struct corr_slot *slot)
+/* What an alert sees of a slot and the one before: of the distinct things only what must be kept.
+ * What a set holds besides depends on the order in which it came. The slots themselves lose nothing
+ * by it: what is left out of them, and whether anything is, would depend on when they fire. */
+struct view {
+	struct corr_slot previous, current;
+	struct corr_reach reach;
+};
+
+static void narrow(const struct corr_slot *slot, struct corr_slot *out)
+{
+	*out = *slot;
+	corr_set_copy(&slot->set, &out->set);
+	corr_set_prune(&out->set, slot->key->rule->keep);
+}
+
+static void view_init(struct view *view, const struct corr_slot *slot)
 {
 	const struct corr_rule *rule = slot->key->rule;
-	struct corr_reach reach = {slot->previous, slot, rule->span_us};
-	corr_set_prune(&slot->set, rule->keep);
-	if (slot->previous != NULL)
-		corr_set_prune(&slot->previous->set, rule->keep);
-	rule->kind->first(rule, slot, &reach.from);
-	return reach;
+	*view = (struct view){.reach = {NULL, &view->current, rule->span_us}};
+	narrow(slot, &view->current);
+	if (slot->previous != NULL) {
+		narrow(slot->previous, &view->previous);
+		view->reach.previous = view->current.previous = &view->previous;
+	}
+	rule->kind->first(rule, &view->current, &view->reach.from);
+}
+
+static void view_fini(struct view *view)
+{
+	corr_set_fini(&view->current.set);
+	corr_set_fini(&view->previous.set);
 }
 
 /* Distinct things counted. */
@@ -84,23 +106,24 @@ static int64_t last_time(const struct corr_slot *slot)
 }
 
 /* All that an alert says but its activity; gives the count that a revision is measured by. */
-static uint64_t alert_fill(struct corr *corr, struct corr_slot *slot, struct mr_alert *alert)
+static uint64_t alert_fill(struct corr *corr, const struct corr_slot *slot, struct mr_alert *alert)
 {
 	const struct corr_key *key = slot->key;
 	const struct corr_rule *rule = key->rule;
-	struct corr_reach reach = reach_of(slot);
+	struct view view;
 	struct corr_shown shown;
 	bool set_bound = false;
-	uint64_t counted = count_set(&reach, &set_bound);
+	view_init(&view, slot);
+	uint64_t counted = count_set(&view.reach, &set_bound);
 	mr_arena_reset(&corr->arena);
-	corr_shown_find(corr, &reach, &shown);
+	corr_shown_find(corr, &view.reach, &shown);
 	*alert = (struct mr_alert){
 	    .rule = rule->index,
 	    .tenant = corr_key_tenant(key),
 	    .key_count = key->texts,
 	    .slot = slot->number,
 	    .has_time = shown.count > 0,
-	    .first_time_us = shown.count > 0 ? first_time(&reach, &shown) : 0,
+	    .first_time_us = shown.count > 0 ? first_time(&view.reach, &shown) : 0,
 	    .last_time_us = last_time(slot),
 	    .event_count = shown.records,
 	    .lower_bound = shown.lower_bound,
@@ -113,6 +136,7 @@ static uint64_t alert_fill(struct corr *corr, struct corr_slot *slot, struct mr_
 		alert->value_count = counted;
 		alert->lower_bound |= set_bound;
 	}
+	view_fini(&view);
 	corr_key_texts(key, alert->key);
 	for (uint32_t i = 0; i < shown.count; i++)
 		if (shown.chosen[i])

@@ -1,7 +1,7 @@
 /* plain.c - alerts of detections: one for each record, however often it comes.
  *
  * A detection is an event_count >= 1 with the record id as its key and slot 0 (PROTOCOL.md 6.3).
- * What is remembered is a keyed 128-bit hash of (rule, tenant, kind, record id) and the time at
+ * What is remembered is an id of (rule, tenant, kind, record id) and the time at
  * which it may go. Called by correlate.c, expiry.c, shed.c and snapshot.c; never fails. */
 #include "state.h"
 
@@ -15,9 +15,7 @@ static bool is_free(const struct corr_plain_entry *entry)
 
 static struct corr_plain_entry *place_of(const struct corr_plain *plain, const struct corr_id *id)
 {
-	uint64_t hash;
-	memcpy(&hash, id->bytes, sizeof(hash));
-	uint32_t at = (uint32_t)hash & plain->mask;
+	uint32_t at = (uint32_t)corr_id_keyed(id) & plain->mask;
 	while (!is_free(&plain->entries[at]) && !corr_id_equal(&plain->entries[at].id, id))
 		at = (at + 1) & plain->mask;
 	return &plain->entries[at];
@@ -79,7 +77,7 @@ static int by_time_and_id(const void *a, const void *b)
 	const struct corr_plain_entry *x = a, *y = b;
 	if (x->time_us != y->time_us)
 		return x->time_us < y->time_us ? -1 : 1;
-	return memcmp(x->id.bytes, y->id.bytes, sizeof(x->id.bytes));
+	return corr_id_compare(&x->id, &y->id);
 }
 
 /* The table is made anew of the newer half. */

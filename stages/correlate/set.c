@@ -8,7 +8,8 @@
  * count, the threshold is met without it; likewise for last. Comparing (offset, id), a thing once
  * left out can come back only by an occurrence that beats those that drove it out, and then that
  * occurrence is its true first or last. So what is known of the keep earliest and keep latest is a
- * function of the set of occurrences, whatever their order.
+ * function of the set of occurrences, whatever their order and, as ids are ordered alike in every
+ * run (ids.c), whatever the run's seed.
  *
  * Called by window.c, fire.c and snapshot.c; never fails. */
 #include "state.h"
@@ -19,16 +20,9 @@
 
 /* ---- finding ---- */
 
-static uint32_t id_start(const struct corr_id *id)
-{
-	uint32_t start;
-	memcpy(&start, id->bytes, sizeof(start));
-	return start;
-}
-
 static void index_put(struct corr_set *set, uint32_t entry)
 {
-	uint32_t at = id_start(&set->entries[entry].id) & set->index_mask;
+	uint32_t at = (uint32_t)corr_id_keyed(&set->entries[entry].id) & set->index_mask;
 	while (set->index[at] != 0)
 		at = (at + 1) & set->index_mask;
 	set->index[at] = entry + 1;
@@ -61,7 +55,7 @@ static struct corr_entry *set_find(const struct corr_set *set, const struct corr
 		}
 		return NULL;
 	}
-	uint32_t at = id_start(id) & set->index_mask;
+	uint32_t at = (uint32_t)corr_id_keyed(id) & set->index_mask;
 	for (; set->index[at] != 0; at = (at + 1) & set->index_mask) {
 		struct corr_entry *entry = &set->entries[set->index[at] - 1];
 		if (corr_id_equal(&entry->id, id))
@@ -120,14 +114,14 @@ static bool first_before(const struct corr_entry *a, const struct corr_entry *b)
 {
 	if (a->first != b->first)
 		return a->first < b->first;
-	return memcmp(&a->id, &b->id, sizeof(a->id)) < 0;
+	return corr_id_compare(&a->id, &b->id) < 0;
 }
 
 static bool last_behind(const struct corr_entry *a, const struct corr_entry *b)
 {
 	if (a->last != b->last)
 		return a->last > b->last;
-	return memcmp(&a->id, &b->id, sizeof(a->id)) < 0;
+	return corr_id_compare(&a->id, &b->id) < 0;
 }
 
 static inline void swap(struct corr_entry *entries, uint32_t a, uint32_t b)
@@ -138,14 +132,15 @@ static inline void swap(struct corr_entry *entries, uint32_t a, uint32_t b)
 }
 
 /* Bring the entry that belongs at place `nth` there, and those that come before it before it.
- * Quickselect; ids are keyed hashes, so that nobody outside can make its choices bad ones. */
+ * Quickselect, its choices made by keyed hashes, so that nobody outside can make them bad ones. */
 static void select_nth(struct corr_entry *entries, uint32_t count, uint32_t nth,
 		       entry_before before)
 {
 	uint32_t from = 0, to = count - 1;
 	while (from < to) {
 		uint32_t border = from;
-		swap(entries, to, from + id_start(&entries[nth].id) % (to - from + 1));
+		swap(entries, to,
+		     from + (uint32_t)corr_id_keyed(&entries[nth].id) % (to - from + 1));
 		for (uint32_t i = from; i < to; i++) {
 			if (before(&entries[i], &entries[to]))
 				swap(entries, i, border++);
@@ -182,6 +177,17 @@ void corr_set_prune(struct corr_set *set, uint32_t keep)
 	if (set->count < count)
 		set->pruned = true;
 	index_build(set);
+}
+
+void corr_set_copy(const struct corr_set *set, struct corr_set *out)
+{
+	*out = *set;
+	out->index = NULL;
+	out->capacity = set->count;
+	out->entries = mr_malloc((set->count + (size_t)1) * sizeof(*out->entries));
+	if (set->count > 0)
+		memcpy(out->entries, set->entries, set->count * sizeof(*out->entries));
+	index_build(out);
 }
 
 void corr_set_fini(struct corr_set *set)

@@ -13,7 +13,7 @@
 
 #include "millrace/pack.h"
 
-#define SECTION_VERSION 4
+#define SECTION_VERSION 5
 #define SECTION_PARTS 5
 #define KEY_PARTS 5
 #define SLOT_PARTS 10
@@ -24,7 +24,7 @@
 
 static void put_id(struct mr_buf *out, const struct corr_id *id)
 {
-	mr_pack_bytes(out, (struct mr_slice){(const char *)id->bytes, sizeof(id->bytes)});
+	mr_pack_bytes(out, (struct mr_slice){(const char *)id, sizeof(*id)});
 }
 
 static void put_fields(struct corr *corr, const struct corr_item *item, struct mr_buf *out)
@@ -159,7 +159,7 @@ static void put_plain(const struct corr_plain *plain, struct mr_buf *out)
 	}
 }
 
-/* Ids are hashes with the run's seed: under another they would mean nothing. */
+/* Ids hold hashes with the run's seed: under another they would mean nothing. */
 static uint64_t seed_mark(const struct corr *corr)
 {
 	return mr_hash64(corr->env->seed, sizeof(corr->env->seed), SECTION_VERSION);
@@ -187,11 +187,11 @@ static bool get_id(struct mr_unpack *in, struct corr_id *id_out)
 {
 	struct mr_slice bytes = mr_unpack_bytes(in);
 	*id_out = (struct corr_id){0};
-	if (bytes.len != sizeof(id_out->bytes)) {
+	if (bytes.len != sizeof(*id_out)) {
 		in->bad = true;
 		return false;
 	}
-	memcpy(id_out->bytes, bytes.at, bytes.len);
+	memcpy(id_out, bytes.at, bytes.len);
 	static const struct corr_id zero;
 	in->bad |= memcmp(id_out, &zero, sizeof(zero)) == 0; /* marks a free place */
 	return mr_unpack_ok(in);

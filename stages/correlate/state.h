@@ -19,7 +19,6 @@
 #include "millrace/rule.h"
 #include "millrace/stage.h"
 
-#define CORR_ID_BYTES 16
 #define CORR_ITEMS_SIDE 10  /* occurrences kept whole at either end of a slot */
 #define CORR_FACETS_SIDE 10 /* facets whose first, and whose last, occurrence is kept */
 #define CORR_KEPT_MAX (2 * (CORR_ITEMS_SIDE + CORR_FACETS_SIDE)) /* occurrences of a slot */
@@ -32,13 +31,26 @@
 #define CORR_UNLIMITED INT64_MAX
 #define CORR_NEVER INT64_MIN
 
-/* What is counted once: a record, an inner alert, a value tuple, a rule. A keyed hash. */
+/* What is counted once: a record, an inner alert, a value tuple, a rule. Two hashes of it: one
+ * that is the same in every run, by which things are ordered that stand at one time, and one under
+ * a secret key, by which tables find it. */
 struct corr_id {
-	uint8_t bytes[CORR_ID_BYTES];
+	uint8_t plain[8];
+	uint8_t keyed[8];
 };
+static inline int corr_id_compare(const struct corr_id *a, const struct corr_id *b)
+{
+	return memcmp(a, b, sizeof(*a));
+}
 static inline bool corr_id_equal(const struct corr_id *a, const struct corr_id *b)
 {
-	return memcmp(a, b, sizeof(*a)) == 0;
+	return corr_id_compare(a, b) == 0;
+}
+static inline uint64_t corr_id_keyed(const struct corr_id *id)
+{
+	uint64_t keyed;
+	memcpy(&keyed, id->keyed, sizeof(keyed));
+	return keyed;
 }
 
 /* ---- one slot ---- */
@@ -254,6 +266,7 @@ struct corr {
 	struct mr_arena arena;   /* of one signal */
 	struct mr_buf scratch;   /* bytes to hash */
 	uint64_t hash_key[2];    /* of ids: derived from the run's seed */
+	uint64_t hash_seed;      /* of hashes of what holds ids: likewise */
 	uint64_t random;         /* priorities of points */
 	struct corr_item *spare; /* memory of an item that is no longer needed, or NULL */
 	int64_t lateness_us;     /* CORR_UNLIMITED: nothing is ever released */
@@ -347,14 +360,14 @@ void corr_group_fini(struct corr *corr, struct corr_group *group);
 
 /* ---- ids.c ---- */
 
-/* SipHash-2-4 with 128 bits, as J.-P. Aumasson and D. J. Bernstein define it. */
-void corr_siphash(const uint64_t key[2], const void *bytes, size_t len, struct corr_id *out);
-/* A keyed hash of what stands in corr->scratch. */
+/* SipHash-2-4, as J.-P. Aumasson and D. J. Bernstein define it. */
+uint64_t corr_siphash(const uint64_t key[2], const void *bytes, size_t len);
+/* Of what stands in corr->scratch. */
 struct corr_id corr_id_of_scratch(struct corr *corr);
 void corr_scratch_begin(struct corr *corr, char what);
 void corr_scratch_text(struct corr *corr, struct mr_slice text);
 void corr_scratch_number(struct corr *corr, uint64_t number);
-/* A rule of the list: its place, no hash, because there are few. */
+/* A rule of the list: its place, no hash, because there are few; where a keyed hash would stand. */
 struct corr_id corr_id_of_step(uint32_t step);
 /* The record that a signal is about. */
 struct corr_id corr_id_of_record(struct corr *corr, enum mr_record_kind kind,
@@ -385,6 +398,8 @@ void corr_set_add(struct corr_set *set, uint32_t keep, const struct corr_entry *
 const struct corr_entry *corr_set_find(const struct corr_set *set, const struct corr_id *id);
 /* Down to what must be kept, so that counts do not depend on the order of arrival. */
 void corr_set_prune(struct corr_set *set, uint32_t keep);
+/* `out`: another one that holds the same, for the caller to give back. */
+void corr_set_copy(const struct corr_set *set, struct corr_set *out);
 static inline bool corr_set_is_certain(const struct corr_set *set, int64_t offset)
 {
 	return set->is_certain && offset >= set->certain;

@@ -52,15 +52,22 @@ def stream():
 
 class AlertProof(unittest.TestCase):
     def scan(self, records, workers):
+        return self.scans(records, workers, 1)[0]
+
+    def scans(self, records, workers, count):
+        """Of one file, so many times: the alerts by title."""
+        runs = []
         with mr.Workplace() as place:
             rules, path = place.path("rules.yml"), place.path("records.ndjson")
             with open(rules, "w", encoding="utf-8") as out:
                 out.write(RULES)
             with open(path, "w", encoding="utf-8") as out:
                 out.writelines(json.dumps(record) + "\n" for record in records)
-            status, found, said = mr.scan("-r", rules, "--workers", workers, path, env=place.environment)
-            self.assertEqual(status, 0, said)
-        return {alert["finding_info"]["title"]: alert for alert in found}
+            for _ in range(count):
+                status, found, said = mr.scan("-r", rules, "--workers", workers, path, env=place.environment)
+                self.assertEqual(status, 0, said)
+                runs.append({alert["finding_info"]["title"]: alert for alert in found})
+        return runs
 
     def shown(self, records, workers):
         return {title: [evidence["data"] for evidence in alert["evidences"]]
@@ -112,6 +119,17 @@ class AlertProof(unittest.TestCase):
                 self.assertRegex(alert["message"], "1 record with 3 different")
             else:
                 self.assertEqual(sorted(one["Operation"] for one in data), ["Noise", "Rare"])
+
+    def test_equal_runs(self):
+        """Many values and records of one moment, more than are kept: each run keeps the same, and says the same."""
+        rng = random.Random(11)
+        records = [record(number, "Noise", number // 40, f"203.0.113.{rng.randrange(60)}") for number in range(200)]
+        for number, one in enumerate(records):
+            one["CreationTime"] = f"2024-05-01T10:{number // 40:02}:00"
+        runs = self.scans(records, 1, 6)
+        self.assertEqual(list(runs[0]), ["value_count"])
+        for run in runs[1:]:
+            self.assertEqual(run, runs[0])
 
 
 if __name__ == "__main__":

@@ -194,6 +194,8 @@ static inline void fired_assert_equal(const struct fired_list *got, const struct
 
 /* ---- workers ---- */
 
+static uint8_t house_seed = 1; /* a run's seed begins with it: another one, another run */
+
 struct house {
 	const struct mr_fields *fields;
 	struct mr_config config;
@@ -248,7 +250,7 @@ static inline void house_open_set(struct house *house, const struct mr_catalog *
 						     .tables = house->tables,
 						     .counters = &house->counters,
 						     .tally = &house->tally,
-						     .seed = {1, 2, 3, 4, 5, 6, 7, 8, 9},
+						     .seed = {house_seed, 2, 3, 4, 5, 6, 7, 8, 9},
 						     .worker = w,
 						     .workers = workers,
 						     .layer = (uint8_t)l,

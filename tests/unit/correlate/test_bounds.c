@@ -119,25 +119,15 @@ static int log_end(void **state)
 
 /* ---- the hash ---- */
 
-/* As `openssl mac -macopt size:16 … SIPHASH` gives them, and the reference implementation. */
+/* As `openssl mac -macopt size:8 … SIPHASH` gives them, and the reference implementation. */
 static void siphash(void **state)
 {
 	static const uint64_t key[2] = {UINT64_C(0x0706050403020100), UINT64_C(0x0f0e0d0c0b0a0908)};
-	static const uint8_t none[] = {0xa3, 0x81, 0x7f, 0x04, 0xba, 0x25, 0xa8, 0xe6,
-				       0x6d, 0xf6, 0x72, 0x14, 0xc7, 0x55, 0x02, 0x93};
-	static const uint8_t one[] = {0xda, 0x87, 0xc1, 0xd8, 0x6b, 0x99, 0xaf, 0x44,
-				      0x34, 0x76, 0x59, 0x11, 0x9b, 0x22, 0xfc, 0x45};
 	static const uint8_t text[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-	static const uint8_t fifteen[] = {0x54, 0x93, 0xe9, 0x99, 0x33, 0xb0, 0xa8, 0x11,
-					  0x7e, 0x08, 0xec, 0x0f, 0x97, 0xcf, 0xc3, 0xd9};
-	struct corr_id id;
 	(void)state;
-	corr_siphash(key, text, 0, &id);
-	assert_memory_equal(id.bytes, none, sizeof(none));
-	corr_siphash(key, text, 1, &id);
-	assert_memory_equal(id.bytes, one, sizeof(one));
-	corr_siphash(key, text, 15, &id);
-	assert_memory_equal(id.bytes, fifteen, sizeof(fifteen));
+	assert_int_equal(corr_siphash(key, text, 0), UINT64_C(0x726fdb47dd0e0e31));
+	assert_int_equal(corr_siphash(key, text, 1), UINT64_C(0x74f839c593dc67fd));
+	assert_int_equal(corr_siphash(key, text, 15), UINT64_C(0xa129ca6149be45e5));
 }
 
 /* ---- repeats ---- */

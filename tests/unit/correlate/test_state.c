@@ -563,8 +563,7 @@ static void assert_possible(const struct corr_slot *slot)
 		assert_true(item->rule < rule->rule->rule_count);
 	}
 	for (uint32_t i = 0; i < slot->set.count; i++) {
-		uint32_t step;
-		memcpy(&step, slot->set.entries[i].id.bytes, sizeof(step));
+		uint64_t step = corr_id_keyed(&slot->set.entries[i].id);
 		assert_true(rule->rule->type != MR_CORRELATION_TEMPORAL ||
 			    (step > 0 && step <= rule->step_count));
 	}
