@@ -29,7 +29,7 @@ void mr_log_clean(char *line, size_t len)
 		size_t from = at;
 		bool bad = false;
 		uint32_t point = mr_utf8_next(line, len, &at, &bad);
-		if (bad || point < 0x20 || (point >= 0x7f && point < 0xa0))
+		if (bad || mr_codepoint_misleads(point))
 			memset(line + from, '?', at - from);
 	}
 }

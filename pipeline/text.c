@@ -3,6 +3,7 @@
 
 #include <openssl/sha.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <xxhash.h>
 
 int mr_slice_cmp(struct mr_slice a, struct mr_slice b)
@@ -105,6 +106,61 @@ size_t mr_utf8_cut(struct mr_slice text, size_t most)
 	while (len > 0 && most - len < 3 && ((uint8_t)text.at[len] & 0xc0) == 0x80)
 		len--;
 	return len;
+}
+
+/* ---- what people are shown ---- */
+
+bool mr_codepoint_misleads(uint32_t point)
+{
+	static const struct {
+		uint32_t first, last;
+	} ranges[] = {
+	    {0x00, 0x1f},       {0x7f, 0x9f},       {0xad, 0xad},     {0x61c, 0x61c},
+	    {0x180e, 0x180e},   {0x200b, 0x200b},   {0x200e, 0x200f}, {0x2028, 0x202e},
+	    {0x2060, 0x206f},   {0xfeff, 0xfeff},   {0xfff9, 0xfffb}, {0x1bca0, 0x1bca3},
+	    {0x1d173, 0x1d17a}, {0xe0000, 0xe007f},
+	};
+	for (size_t i = 0; i < sizeof ranges / sizeof ranges[0] && point >= ranges[i].first; i++)
+		if (point <= ranges[i].last)
+			return true;
+	return false;
+}
+
+/* Where the first character stands, from `at` on, that is not shown as it is. */
+static size_t shown_run(const char *text, size_t len, size_t at)
+{
+	while (at < len) {
+		unsigned char c = (unsigned char)text[at];
+		size_t next = at;
+		bool bad = false;
+		if (c >= 0x20 && c < 0x7f)
+			next++;
+		else if (mr_codepoint_misleads(mr_utf8_next(text, len, &next, &bad)) || bad)
+			return at;
+		at = next;
+	}
+	return at;
+}
+
+void mr_buf_show(struct mr_buf *buf, size_t from)
+{
+	size_t at = shown_run(buf->data, buf->len, from);
+	if (at == buf->len)
+		return;
+	size_t len = buf->len - at;
+	char *rest = mr_malloc(len);
+	memcpy(rest, buf->data + at, len);
+	buf->len = at;
+	for (at = 0; at < len;) {
+		size_t end = shown_run(rest, len, at);
+		mr_buf_add(buf, rest + at, end - at);
+		at = end;
+		if (at == len)
+			break;
+		mr_utf8_next(rest, len, &at, NULL);
+		mr_buf_add_text(buf, "\xef\xbf\xbd");
+	}
+	free(rest);
 }
 
 static unsigned least(unsigned a, unsigned b)

@@ -32,9 +32,9 @@ bool mr_log_wants(enum mr_log_level level);
 const char *mr_log_level_name(enum mr_log_level level);
 /* False, and nothing is set, where none of them is called so. */
 bool mr_log_level_named(const char *name, enum mr_log_level *level_out);
-/* Puts '?' for each byte of all that a terminal obeys, control characters of ASCII and U+0080 to
- * U+009F, and for each that is not UTF-8. mr_log does it; whoever shows another process's lines
- * does it again. */
+/* Puts '?' for each byte of all that a terminal obeys or does not show as it is
+ * (mr_codepoint_misleads), and for each that is not UTF-8. mr_log does it; whoever shows another
+ * process's lines does it again. */
 void mr_log_clean(char *line, size_t len);
 
 #endif

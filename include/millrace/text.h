@@ -77,6 +77,20 @@ bool mr_utf8_valid(const char *text, size_t len);
 /* How many bytes of a text to show where `most` may be: all, or fewer, cut between characters. */
 size_t mr_utf8_cut(struct mr_slice text, size_t most);
 
+/* Whether a character that is shown as it is would do something to the text around it, so that a
+ * person reads or runs what is not there. By Unicode's general categories:
+ * - Cc, all: a terminal obeys escapes, and a line end begins a line that nobody wrote;
+ * - Zl and Zp (U+2028, U+2029): likewise;
+ * - Cf that turns the direction of writing (U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to
+ *   U+2069), or is not seen at all (U+00AD, U+180E, U+200B, U+2060 to U+2065, U+206A to U+206F,
+ *   U+FEFF, annotations, shorthand and musical formats, tags): two names that differ look alike.
+ * Not Cf that is seen (number signs such as U+0600), and not U+200C and U+200D: Persian, the
+ * scripts of India and emoji are written with them. */
+bool mr_codepoint_misleads(uint32_t codepoint);
+/* Puts U+FFFD for each such character from buf->data[from] on, and for each byte that is no UTF-8:
+ * what is made for people to read goes through here, on the screen and in a file. */
+void mr_buf_show(struct mr_buf *buf, size_t from);
+
 /* Levenshtein's distance: how many bytes to leave out, put in or change make one text the other;
  * `most` + 1 where it is more than `most`, or one is longer than MR_NEAR_MAX bytes. */
 #define MR_NEAR_MAX 80

@@ -452,6 +452,7 @@ static void put_shown(struct mr_buf *out, const struct mr_rule *rule,
 void message_put(struct mr_buf *out, const struct mr_catalog *catalog, const struct mr_alert *alert)
 {
 	const struct mr_rule *rule = &catalog->rules[alert->rule];
+	size_t from = out->len;
 	put(out, rule->title);
 	mr_buf_add_text(out, ": ");
 	if (rule->kind == MR_RULE_DETECTION && alert->evidence_count > 0) {
@@ -465,44 +466,28 @@ void message_put(struct mr_buf *out, const struct mr_catalog *catalog, const str
 	put_when(out, alert);
 	if (rule->kind == MR_RULE_DETECTION && alert->evidence_count > 0)
 		put_shown(out, rule, &alert->evidence[0]);
+	mr_buf_show(out, from);
 }
 
 /* ---- for a terminal ---- */
-
-/* Control characters (C0, DEL, C1) and those that turn the direction of writing. */
-static bool is_control(uint32_t c)
-{
-	return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x202a && c <= 0x202e) ||
-	       (c >= 0x2066 && c <= 0x2069) || c == 0x2028 || c == 0x2029;
-}
-
-static void put_clean(struct mr_buf *out, struct mr_slice text)
-{
-	for (size_t at = 0; at < text.len;) {
-		uint32_t c = mr_utf8_next(text.at, text.len, &at, NULL);
-		char *room = mr_buf_reserve(out, 4);
-		out->len += mr_utf8_put(is_control(c) ? 0xfffd : c, room);
-	}
-}
 
 void message_announce(struct mr_buf *out, const struct mr_catalog *catalog,
 		      const struct mr_alert *alert)
 {
 	const struct mr_rule *rule = &catalog->rules[alert->rule];
-	struct mr_buf line = {0};
+	size_t from = out->len;
 	char id[2 * MR_ALERT_ID_BYTES + 1];
 	mr_hex(alert->id, MR_ALERT_ID_BYTES, id);
 	if (alert->has_time)
-		put_time(&line, "", alert->last_time_us);
+		put_time(out, "", alert->last_time_us);
 	else
-		mr_buf_add_text(&line, "(no time)");
-	mr_buf_add_text(&line, " ");
-	put(&line, message_level(rule->level));
-	mr_buf_add_text(&line, ": ");
-	put(&line, rule->title);
-	put_answer(&line, rule, alert, &who);
-	put_answer(&line, rule, alert, &where);
-	mr_buf_printf(&line, "; %s", id);
-	put_clean(out, (struct mr_slice){line.data, line.len});
-	mr_buf_fini(&line);
+		mr_buf_add_text(out, "(no time)");
+	mr_buf_add_text(out, " ");
+	put(out, message_level(rule->level));
+	mr_buf_add_text(out, ": ");
+	put(out, rule->title);
+	put_answer(out, rule, alert, &who);
+	put_answer(out, rule, alert, &where);
+	mr_buf_printf(out, "; %s", id);
+	mr_buf_show(out, from);
 }

@@ -12,11 +12,11 @@ struct mr_slice evidence_text(const struct mr_evidence *evidence, mr_field field
 /* "None", "Informational" … "Critical". */
 struct mr_slice message_level(enum mr_level level);
 
-/* Catalog indices in the alert have been checked. */
+/* Catalog indices in the alert have been checked. Both sentences hold an attacker's words and are
+ * read by people: what misleads them there is taken out (mr_buf_show). */
 void message_put(struct mr_buf *out, const struct mr_catalog *catalog,
 		 const struct mr_alert *alert);
-/* One line for a terminal: time, level, title, who, from where, id. Control characters, which an
- * attacker might have put into a name, are taken out. */
+/* One line for a terminal: time, level, title, who, from where, id. */
 void message_announce(struct mr_buf *out, const struct mr_catalog *catalog,
 		      const struct mr_alert *alert);
 

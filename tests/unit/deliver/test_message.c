@@ -14,7 +14,8 @@
 #define C(text)                                                                                    \
 	{                                                                                          \
 		text, sizeof(text) - 1                                                             \
-	} /* in static initialisers */
+	}                /* in static initialisers */
+#define R "\xef\xbf\xbd" /* what stands for a character that misleads */
 #define OWN_FIELD MR_F_NORMALISED_END
 
 static void says(const struct mr_rule *rule, const struct mr_signal_field *fields, uint32_t count,
@@ -197,6 +198,28 @@ static void counted_says(const struct counted *c, const char *wanted)
 	mr_buf_fini(&out);
 }
 
+/* A name, a rule's own field and the key: whatever an attacker puts there, nothing acts. */
+static void an_attackers_text_does_nothing_in_the_sentence(void **state)
+{
+	(void)state;
+	struct mr_slice names[] = {S("Value")};
+	mr_field ids[] = {OWN_FIELD};
+	struct mr_rule rule = {.title = S("T"), .shown = {names, 1}, .shown_fields = ids};
+	const struct mr_signal_field fields[] = {
+	    {MR_F_ACTOR_NAME, MR_STRING, S("a\x1b[2J\x07\nb\x7f\xc2\x9b")},
+	    {MR_F_RESOURCE_NAME, MR_STRING, S("x\xe2\x80\xaetxt.exe\xe2\x80\xa8y\xd8\x9c")},
+	    {OWN_FIELD, MR_STRING, S("\"p\r\n  q\xe2\x80\x8b\xef\xbb\xbf\"")}};
+	says(&rule, fields, 3,
+	     "T: a" R "[2J" R R "b" R R " did something on x" R "txt.exe" R "y" R
+	     " at 1970-01-01T00:00:00Z; Value: p q" R R);
+	struct counted c;
+	counted_init(&c);
+	c.alert.key_count = 1;
+	c.alert.key[0] = S("k\x1b\xe2\x81\xa6");
+	counted_says(&c, "Outer: 2 alerts of 'One' for application id k" R R
+			 " at 1970-01-01T00:00:00Z");
+}
+
 static void an_outer_count_is_one_of_alerts(void **state)
 {
 	(void)state;
@@ -347,6 +370,7 @@ int main(void)
 	    cmocka_unit_test(a_field_is_called_by_its_word_or_the_end_of_its_path),
 	    cmocka_unit_test(a_long_path_stays_whole),
 	    cmocka_unit_test(two_fields_are_not_called_the_same),
+	    cmocka_unit_test(an_attackers_text_does_nothing_in_the_sentence),
 	    cmocka_unit_test(an_outer_count_is_one_of_alerts),
 	    cmocka_unit_test(values_are_counted_by_their_word),
 	    cmocka_unit_test(an_application_is_one_under_all_its_names),

@@ -726,6 +726,11 @@ static void hostile_texts_stay_inside_their_strings(void **state)
 	assert_null(json_at(&line, "evidences.0.src_endpoint"));
 	assert_null(json_at(&line, "evidences.0.actor.user.email_addr"));
 	assert_null(json_at(&line, "evidences.0.actor.session"));
+	assert_at("evidences.0.api.operation", "</script>\xe2\x80\xa8"); /* as it is */
+	const char *message = json_at(&line, "message");
+	assert_non_null(strstr(message, " did </script>\xef\xbf\xbd"));
+	assert_null(strpbrk(message, "\x07\x1b\r\n\x7f"));
+	assert_null(strstr(message, "\xe2\x80\xae"));
 	const char *fields = json_at(&line, "unmapped.millrace.evidence.0.fields");
 	assert_true(strstr(fields, "\"http_request.user_agent\":\"0x10\"") != NULL);
 	assert_true(strstr(fields, "\"status_code\":\"1e999\"") != NULL);

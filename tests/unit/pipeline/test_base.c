@@ -40,7 +40,55 @@ static void test_log_clean(void **state)
 		  "31m \xc2\xa0\xc2",
 		  "caf\xc3\xa9 ??31m \xc2\xa0?");
 	cleans_to("\xff\xfei\x80 \xed\xa0\x80", "??i? ???");
+	cleans_to("a\xe2\x80\xae"
+		  "b\xe2\x80\x8d\xe2\x80",
+		  "a???b\xe2\x80\x8d??");
 	cleans_to("", "");
+}
+
+static void shows(const char *text, size_t len, const char *shown)
+{
+	struct mr_buf buf = {mr_malloc(2 + len), 2 + len, 2 + len};
+	memcpy(buf.data, "\x1b|", 2); /* what stands before `from` is not looked at */
+	memcpy(buf.data + 2, text, len);
+	mr_buf_show(&buf, 2);
+	assert_int_equal(buf.len, 2 + strlen(shown));
+	assert_memory_equal(buf.data, "\x1b|", 2);
+	assert_memory_equal(buf.data + 2, shown, strlen(shown));
+	mr_buf_fini(&buf);
+}
+
+#define REPLACED "\xef\xbf\xbd"
+
+/* The sets that a person is misled by, each at its ends, and what stands just beside them. */
+static void test_show(void **state)
+{
+	(void)state;
+	static const uint32_t taken[] = {
+	    0,      7,      0xa,    0x1b,   0x1f,   0x7f,   0x85,    0x9b,    0x9f,    0xad,
+	    0x61c,  0x180e, 0x200b, 0x200e, 0x200f, 0x2028, 0x2029,  0x202a,  0x202e,  0x2060,
+	    0x2066, 0x2069, 0x206f, 0xfeff, 0xfff9, 0xfffb, 0x1bca0, 0x1d17a, 0xe0000, 0xe007f};
+	static const uint32_t kept[] = {0x20,   0x7e,    0xa0,    0xac,    0xae,    0x600,  0x61b,
+					0x61d,  0x200a,  0x200c,  0x200d,  0x2010,  0x2027, 0x202f,
+					0x205f, 0x2070,  0xfefe,  0xff00,  0xfff8,  0xfffd, 0xe4,
+					0x4e2d, 0x1f600, 0x1d172, 0xe0080, 0x10ffff};
+	for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++) {
+		char text[8] = "a";
+		size_t len = 1 + mr_utf8_put(taken[i], text + 1);
+		text[len++] = 'b';
+		assert_true(mr_codepoint_misleads(taken[i]));
+		shows(text, len, "a" REPLACED "b");
+	}
+	for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
+		char text[8] = "";
+		size_t len = mr_utf8_put(kept[i], text);
+		assert_false(mr_codepoint_misleads(kept[i]));
+		shows(text, len, text);
+	}
+	shows("", 0, "");
+	shows("\x1b", 1, REPLACED);
+	shows("\xff", 1, REPLACED);
+	shows("\n\n\xe2\x80\xaex\xe2\x80", 8, REPLACED REPLACED REPLACED "x" REPLACED REPLACED);
 }
 
 static void folds_to(const char *text, const char *folded)
@@ -379,19 +427,13 @@ static void test_limits_are_named(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_log_clean),
-	    cmocka_unit_test(test_fold),
-	    cmocka_unit_test(test_cut),
-	    cmocka_unit_test(test_utf8),
-	    cmocka_unit_test(test_near),
-	    cmocka_unit_test(test_numbers),
-	    cmocka_unit_test(test_time_text),
-	    cmocka_unit_test(test_json_string),
-	    cmocka_unit_test(test_arena),
-	    cmocka_unit_test(test_fields),
-	    cmocka_unit_test(test_events),
-	    cmocka_unit_test(test_config),
-	    cmocka_unit_test(test_limits_are_named),
+	    cmocka_unit_test(test_log_clean),   cmocka_unit_test(test_show),
+	    cmocka_unit_test(test_fold),        cmocka_unit_test(test_cut),
+	    cmocka_unit_test(test_utf8),        cmocka_unit_test(test_near),
+	    cmocka_unit_test(test_numbers),     cmocka_unit_test(test_time_text),
+	    cmocka_unit_test(test_json_string), cmocka_unit_test(test_arena),
+	    cmocka_unit_test(test_fields),      cmocka_unit_test(test_events),
+	    cmocka_unit_test(test_config),      cmocka_unit_test(test_limits_are_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

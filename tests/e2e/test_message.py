@@ -1,0 +1,42 @@
+"""What an alert says to people: its message, and the line on the screen."""
+import json
+import unicodedata
+import unittest
+
+import millrace_test as mr
+from shapes import with_id
+
+# Escape, bell, line end, delete, C1, directions of writing, line and paragraph separators, what is not seen.
+MISLEADING = "\x1b\x07\n\x7f\x9b\u061c\u200b\u200e\u200f\u2028\u2029\u202a\u202e\u2066\u2069\ufeff"
+KEPT = "\u00e9\u200c\u200d\u4e2d\U0001f600"
+
+
+class Message(unittest.TestCase):
+    def setUp(self):
+        self.place = self.enterContext(mr.Workplace())
+
+    def scan(self, records, rule, *options):
+        with open(self.place.path("records.ndjson"), "w", encoding="utf-8") as out:
+            out.writelines(json.dumps(with_id(record, number)[0]) + "\n" for number, record in enumerate(records))
+        status, found, said = mr.scan("-r", rule, *options, self.place.path("records.ndjson"),
+                                      env=self.place.environment)
+        self.assertEqual(status, 0, said)
+        return found, said
+
+    def test_misleading_characters_are_taken_out(self):
+        """Of the message and of the screen, not of what machines read."""
+        name = "a" + "".join(c + "b" for c in MISLEADING) + KEPT
+        record = {**mr.record(0), "UserId": name, "ObjectId": name}
+        (alert,), said = self.scan([record], self.place.rule, "--progress", "always")
+        shown = "a" + "\ufffdb" * len(MISLEADING) + KEPT
+        self.assertIn(shown + " did Set-Mailbox on " + shown + " from ", alert["message"])
+        line, = (line for line in said.split("\n") if line.startswith("alert: "))
+        self.assertIn("by " + shown + ";", line)
+        for text in (alert["message"], line):
+            self.assertEqual([c for c in text if unicodedata.category(c) in ("Cc", "Zl", "Zp")], [])
+        self.assertEqual(alert["resources"][0]["name"], name)
+        self.assertEqual(alert["evidences"][0]["data"]["UserId"], name)
+
+
+if __name__ == "__main__":
+    unittest.main()
