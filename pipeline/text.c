@@ -289,6 +289,16 @@ void mr_json_put_string(struct mr_buf *out, struct mr_slice text)
 	mr_buf_add(out, "\"", 1);
 }
 
+struct mr_slice mr_json_unquoted(struct mr_slice text)
+{
+	if (text.len < 2 || text.at[0] != '"' || text.at[text.len - 1] != '"')
+		return text;
+	struct mr_slice inside = {text.at + 1, text.len - 2};
+	bool plain = memchr(inside.at, '"', inside.len) == NULL &&
+		     memchr(inside.at, '\\', inside.len) == NULL;
+	return plain ? inside : text;
+}
+
 bool mr_parse_int64(struct mr_slice text, int64_t *out)
 {
 	size_t at = text.len != 0 && text.at[0] == '-';

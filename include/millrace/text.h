@@ -131,6 +131,9 @@ void mr_hex(const uint8_t *bytes, size_t len, char *out);
  * are escaped. */
 void mr_json_put_string(struct mr_buf *out, struct mr_slice text);
 
+/* The text between the quotes of a JSON string that has no escapes, else the text itself. */
+struct mr_slice mr_json_unquoted(struct mr_slice text);
+
 /* Decimal digits, behind a '-' where `negative` (the magnitude is then no more than that of
  * INT64_MIN). The slice lies in `room`, which has MR_DECIMAL_ROOM bytes. */
 #define MR_DECIMAL_ROOM 20

@@ -8,6 +8,7 @@
 #include "words.h"
 
 #define SHORT_BYTES 160 /* of one name in a sentence */
+#define VALUE_BYTES 400 /* of a rule's own field: a consent says its scopes behind its ids */
 #define NAMES_MAX 3     /* of one list in a sentence */
 #define SHOWN_MAX 8     /* of a rule's own fields in a sentence */
 
@@ -28,12 +29,17 @@ struct mr_slice message_level(enum mr_level level)
 }
 
 /* A text of anybody's length, cut between two characters. */
-static void put(struct mr_buf *out, struct mr_slice text)
+static void put_up_to(struct mr_buf *out, struct mr_slice text, size_t most)
 {
-	size_t len = mr_utf8_cut(text, SHORT_BYTES);
+	size_t len = mr_utf8_cut(text, most);
 	mr_buf_add(out, text.at, len);
 	if (len < text.len)
 		mr_buf_add_text(out, "…");
+}
+
+static void put(struct mr_buf *out, struct mr_slice text)
+{
+	put_up_to(out, text, SHORT_BYTES);
 }
 
 /* The parts of a list in brackets: " (" before the first, ", " before the others. */
@@ -74,9 +80,11 @@ static struct mr_slice name_of_actor(const struct mr_evidence *evidence)
 	return first_of(evidence, is_application(evidence) ? application : user);
 }
 
-static void put_who(struct mr_buf *out, const struct mr_evidence *evidence)
+static void put_who(struct mr_buf *out, const struct mr_alert *alert,
+		    const struct mr_evidence *evidence)
 {
 	bool open = false;
+	(void)alert;
 	put(out, name_of_actor(evidence));
 	if (evidence_text(evidence, MR_F_ACTOR_FULL_NAME).len > 0)
 		put_part(out, &open, evidence_text(evidence, MR_F_ACTOR_NAME));
@@ -92,9 +100,11 @@ static void put_who(struct mr_buf *out, const struct mr_evidence *evidence)
 		mr_buf_add_text(out, ")");
 }
 
-static void put_where(struct mr_buf *out, const struct mr_evidence *evidence)
+static void put_where(struct mr_buf *out, const struct mr_alert *alert,
+		      const struct mr_evidence *evidence)
 {
 	bool open = false;
+	(void)alert;
 	put(out, evidence_text(evidence, MR_F_SRC_IP));
 	put_part(out, &open, evidence_text(evidence, MR_F_SRC_CITY));
 	put_part(out, &open, evidence_text(evidence, MR_F_SRC_COUNTRY));
@@ -114,7 +124,7 @@ struct question {
 	mr_field counted; /* a rule that counts this field's values counts the answers */
 	struct mr_slice (*answer)(const struct mr_evidence *); /* the same for the same thing */
 	struct mr_slice (*name)(const struct mr_evidence *);   /* what `describe` surely says */
-	void (*describe)(struct mr_buf *, const struct mr_evidence *);
+	void (*describe)(struct mr_buf *, const struct mr_alert *, const struct mr_evidence *);
 };
 
 static struct mr_slice answer_where(const struct mr_evidence *evidence)
@@ -147,17 +157,58 @@ static struct mr_slice answer_target(const struct mr_evidence *evidence)
 
 /* Exchange names a thing by the forest and the organisation that hold it, and only then by itself.
  */
-static void put_target(struct mr_buf *out, const struct mr_evidence *evidence)
+static struct mr_slice by_itself(struct mr_slice text)
 {
 	static const char host[] = "/Microsoft Exchange Hosted Organizations/";
-	struct mr_slice text = answer_target(evidence);
 	const char *end = text.at + text.len;
 	const char *at = memmem(text.at, text.len, host, sizeof(host) - 1);
 	if (at != NULL)
 		at = memchr(at + sizeof(host) - 1, '/', (size_t)(end - at) - (sizeof(host) - 1));
 	if (at != NULL && at + 1 < end)
 		text = (struct mr_slice){at + 1, (size_t)(end - at) - 1};
-	put(out, text);
+	return text;
+}
+
+/* Names, each once, the first of them not to be said again. */
+struct names {
+	struct mr_slice at[1 + NAMES_MAX];
+	uint32_t count; /* also of those that have no room */
+};
+
+static void names_add(struct names *names, struct mr_slice text)
+{
+	bool seen = text.len == 0;
+	for (uint32_t i = 0; i < names->count && i <= NAMES_MAX && !seen; i++)
+		seen = mr_fold_eq(names->at[i], text);
+	if (seen)
+		return;
+	if (names->count <= NAMES_MAX)
+		names->at[names->count] = text;
+	names->count++;
+}
+
+/* The target, and what else the records that have it name: the group that a person was put into,
+ * the application that a permission was given to. */
+static void put_target(struct mr_buf *out, const struct mr_alert *alert,
+		       const struct mr_evidence *evidence)
+{
+	struct mr_slice text = answer_target(evidence);
+	struct names names = {.at = {by_itself(text)}, .count = 1};
+	bool open = false;
+	for (uint32_t i = 0; i < alert->evidence_count; i++) {
+		const struct mr_evidence *other = &alert->evidence[i];
+		bool same = mr_fold_eq(answer_target(other), text);
+		for (uint32_t f = 0; same && f < other->field_count; f++)
+			if (other->fields[f].field == MR_F_RESOURCE_NAME)
+				names_add(&names, by_itself(other->fields[f].text));
+	}
+	put(out, names.at[0]);
+	for (uint32_t i = 1; i < names.count && i <= NAMES_MAX; i++)
+		put_part(out, &open, names.at[i]);
+	if (names.count > 1 + NAMES_MAX)
+		put_part(out, &open, MR_SLICE("…"));
+	if (open)
+		mr_buf_add_text(out, ")");
 }
 
 static const struct question who = {"; by ",         "; in the name of ", "account", "accounts",
@@ -228,7 +279,7 @@ static void put_answer(struct mr_buf *out, const struct mr_rule *rule, const str
 	bool whole = common_is_whole(rule, alert) && all_answer;
 	if (one != NULL) {
 		mr_buf_add_text(out, question->one);
-		question->describe(out, one);
+		question->describe(out, alert, one);
 	}
 	if (one != NULL || count == 0)
 		return;
@@ -242,7 +293,7 @@ static void put_answer(struct mr_buf *out, const struct mr_rule *rule, const str
 		      shown < count ? ", such as " : ": ");
 	for (uint32_t i = 0; i < shown; i++) {
 		mr_buf_add_text(out, joint(i, shown));
-		question->describe(out, first[i]);
+		question->describe(out, alert, first[i]);
 	}
 }
 
@@ -266,24 +317,25 @@ static struct mr_slice operation_of(const struct mr_evidence *evidence)
 }
 
 /* What one record says was done. */
-static void put_deed(struct mr_buf *out, const struct mr_evidence *evidence)
+static void put_deed(struct mr_buf *out, const struct mr_alert *alert)
 {
+	const struct mr_evidence *evidence = &alert->evidence[0];
 	struct mr_slice operation = operation_of(evidence);
 	if (name_of_actor(evidence).len > 0)
-		put_who(out, evidence);
+		put_who(out, alert, evidence);
 	else
 		mr_buf_add_text(out, "somebody");
 	mr_buf_add_text(out, " did ");
 	put(out, operation.len > 0 ? operation : MR_SLICE("something"));
 	if (answer_target(evidence).len > 0) {
 		mr_buf_add_text(out, " on ");
-		put_target(out, evidence);
+		put_target(out, alert, evidence);
 	}
 	if (says(evidence, MR_F_STATUS, "Failure"))
 		mr_buf_add_text(out, ", which failed,");
 	if (evidence_text(evidence, MR_F_SRC_IP).len > 0) {
 		mr_buf_add_text(out, " from ");
-		put_where(out, evidence);
+		put_where(out, alert, evidence);
 	}
 }
 
@@ -395,23 +447,12 @@ static void put_when(struct mr_buf *out, const struct mr_alert *alert)
 	}
 }
 
-/* The text between the quotes of a JSON string that has no escapes, else the text itself. */
-static struct mr_slice unquoted(struct mr_slice text)
-{
-	if (text.len < 2 || text.at[0] != '"' || text.at[text.len - 1] != '"')
-		return text;
-	struct mr_slice inside = {text.at + 1, text.len - 2};
-	bool plain = memchr(inside.at, '"', inside.len) == NULL &&
-		     memchr(inside.at, '\\', inside.len) == NULL;
-	return plain ? inside : text;
-}
-
 /* A value that a record lays out over several lines stays in the sentence, without its layout. */
 static void put_on_one_line(struct mr_buf *out, struct mr_slice text)
 {
 	size_t to = out->len;
 	size_t from = out->len;
-	put(out, unquoted(text));
+	put_up_to(out, mr_json_unquoted(text), VALUE_BYTES);
 	for (size_t i = from; i < out->len; i++) {
 		char c = out->data[i];
 		bool blank = c == ' ' || c == '\n' || c == '\r' || c == '\t';
@@ -439,7 +480,7 @@ static void put_values(struct mr_buf *out, const struct mr_evidence *evidence, m
 	}
 }
 
-/* What the rule's author wants to be seen. */
+/* What a detection's author wants to be seen. */
 static void put_shown(struct mr_buf *out, const struct mr_rule *rule,
 		      const struct mr_evidence *evidence)
 {
@@ -449,6 +490,24 @@ static void put_shown(struct mr_buf *out, const struct mr_rule *rule,
 	}
 }
 
+/* The same of a correlation whose records all match one detection: what they all say, but for the
+ * key, which was said. */
+static void put_shown_by_all(struct mr_buf *out, const struct mr_catalog *catalog,
+			     const struct mr_alert *alert)
+{
+	struct common common;
+	struct mr_signal_field kept[MR_SIGNAL_FIELDS_MAX];
+	struct mr_evidence said = {.fields = kept};
+	for (uint32_t i = 1; i < alert->evidence_count; i++)
+		if (alert->evidence[i].rule != alert->evidence[0].rule)
+			return;
+	common_find(&catalog->rules[alert->rule], alert, &common);
+	for (uint32_t i = 0; i < common.said.field_count; i++)
+		if (!common_in_key(alert, common.fields[i].text))
+			kept[said.field_count++] = common.fields[i];
+	put_shown(out, &catalog->rules[alert->evidence[0].rule], &said);
+}
+
 void message_put(struct mr_buf *out, const struct mr_catalog *catalog, const struct mr_alert *alert)
 {
 	const struct mr_rule *rule = &catalog->rules[alert->rule];
@@ -456,7 +515,7 @@ void message_put(struct mr_buf *out, const struct mr_catalog *catalog, const str
 	put(out, rule->title);
 	mr_buf_add_text(out, ": ");
 	if (rule->kind == MR_RULE_DETECTION && alert->evidence_count > 0) {
-		put_deed(out, &alert->evidence[0]);
+		put_deed(out, alert);
 	} else {
 		put_how_often(out, catalog, alert);
 		put_answer(out, rule, alert, &who);
@@ -466,6 +525,8 @@ void message_put(struct mr_buf *out, const struct mr_catalog *catalog, const str
 	put_when(out, alert);
 	if (rule->kind == MR_RULE_DETECTION && alert->evidence_count > 0)
 		put_shown(out, rule, &alert->evidence[0]);
+	else if (alert->evidence_count > 0)
+		put_shown_by_all(out, catalog, alert);
 	mr_buf_show(out, from);
 }
 

@@ -247,20 +247,44 @@ static void put_observables(struct mr_buf *out, const struct mr_alert *alert)
 	json_end_or_drop(out, part);
 }
 
+/* Whether evidence before `at`, or a field before `end` of that evidence, names the resource. */
+static bool named_before(const struct mr_alert *alert, uint32_t at, uint32_t end,
+			 struct mr_slice name)
+{
+	for (uint32_t i = 0; i <= at; i++) {
+		const struct mr_evidence *evidence = &alert->evidence[i];
+		uint32_t count = i < at ? evidence->field_count : end;
+		for (uint32_t f = 0; f < count; f++)
+			if (evidence->fields[f].field == MR_F_RESOURCE_NAME &&
+			    mr_slice_eq(evidence->fields[f].text, name))
+				return true;
+	}
+	return false;
+}
+
+static void put_resource(struct mr_buf *out, struct mr_slice name, struct mr_slice uid)
+{
+	struct json_part item = json_begin(out, NULL, '{');
+	json_text_if(out, "name", name);
+	json_text_if(out, "uid", uid);
+	json_end_or_drop(out, item);
+}
+
+/* The first name goes with the first id. */
 static void put_resources(struct mr_buf *out, const struct mr_alert *alert)
 {
 	struct json_part part = json_begin(out, "resources", '[');
 	for (uint32_t i = 0; i < alert->evidence_count; i++) {
 		const struct mr_evidence *evidence = &alert->evidence[i];
-		struct mr_slice name = evidence_text(evidence, MR_F_RESOURCE_NAME);
-		struct mr_slice uid = evidence_text(evidence, MR_F_RESOURCE_UID);
-		if (name.len + uid.len == 0 || (seen_before(alert, i, MR_F_RESOURCE_NAME) &&
-						seen_before(alert, i, MR_F_RESOURCE_UID)))
-			continue;
-		struct json_part item = json_begin(out, NULL, '{');
-		json_text_if(out, "name", name);
-		json_text_if(out, "uid", uid);
-		json_end(out, item);
+		struct mr_slice first = evidence_text(evidence, MR_F_RESOURCE_NAME);
+		if (!seen_before(alert, i, MR_F_RESOURCE_NAME) ||
+		    !seen_before(alert, i, MR_F_RESOURCE_UID))
+			put_resource(out, first, evidence_text(evidence, MR_F_RESOURCE_UID));
+		for (uint32_t f = 0; f < evidence->field_count; f++)
+			if (evidence->fields[f].field == MR_F_RESOURCE_NAME &&
+			    evidence->fields[f].text.at != first.at &&
+			    !named_before(alert, i, f, evidence->fields[f].text))
+				put_resource(out, evidence->fields[f].text, MR_SLICE(""));
 	}
 	json_end_or_drop(out, part);
 }

@@ -5,6 +5,9 @@
 static const struct mr_row rows[] = {
 #define X(normalised, native, how) {MR_F_##normalised, MR_HOW_##how, native},
 #include "audit.def"
+#define CHANGES "targetResources.modifiedProperties."
+#include "changed.def"
+#undef CHANGES
 #undef X
 };
 

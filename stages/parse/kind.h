@@ -55,14 +55,17 @@ enum mr_how {
 	MR_HOW_TITLE,     /* of a target's identities the one whose type says display name */
 	MR_HOW_USERS,     /* of several targets those whose type says user */
 	MR_HOW_DOMAIN,    /* what stands behind the @ of what looks like a user principal name */
-	MR_HOW_RECIPIENT, /* each address of forms.h's lists, for MR_F_EMAIL_TO, whatever earlier
-			     rows gave; MR_F_EMAIL_TO_EXTERNAL comes with it */
 	MR_HOW_PERSON,    /* the first value that looks like a user principal name */
 	MR_HOW_GUID,      /* the first value that is a GUID */
 	MR_HOW_PRINCIPAL, /* the GUID of "ServicePrincipal_GUID", as directory records name an app
 			   */
 	MR_HOW_USER,      /* the GUID of "User_GUID", likewise */
-	MR_HOW_MFA        /* multiFactorAuthentication is true, singleFactorAuthentication false */
+	MR_HOW_MFA,       /* multiFactorAuthentication is true, singleFactorAuthentication false */
+	/* These add to what earlier rows gave. */
+	MR_HOW_RECIPIENT, /* each address of forms.h's lists, for MR_F_EMAIL_TO;
+			     MR_F_EMAIL_TO_EXTERNAL comes with it */
+	MR_HOW_CHANGED,   /* all its values, each once in any case, without the quotes of JSON */
+	MR_HOW_CHANGED_ID /* likewise, where there is one name at most: that of another thing */
 };
 
 struct mr_row {

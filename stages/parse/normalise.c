@@ -11,6 +11,7 @@
 #include "names.h"
 
 #define RECIPIENTS_MAX 64 /* of one event, as README says */
+#define CHANGED_MAX 16    /* values of a field that a changed thing's name still joins */
 
 struct compiled {
 	mr_field to;
@@ -260,15 +261,15 @@ static void put_domain(const struct mr_view *view, mr_field to, struct mr_slice 
 	put_text(view, to, (struct mr_slice){at + 1, text.len - (size_t)(at + 1 - text.at)});
 }
 
-/* `prefix` is folded. */
-static void put_id_of(const struct mr_view *view, mr_field to, struct mr_slice text,
-		      struct mr_slice prefix)
+static void put_id_of(const struct mr_view *view, const struct compiled *row, struct mr_slice text)
 {
+	struct mr_slice prefix =
+	    row->how == MR_HOW_USER ? MR_SLICE("user_") : MR_SLICE("serviceprincipal_");
 	if (text.len <= prefix.len || !mr_fold_eq((struct mr_slice){text.at, prefix.len}, prefix))
 		return;
 	struct mr_slice id = {text.at + prefix.len, text.len - prefix.len};
 	if (mr_text_is_guid(id))
-		put_text(view, to, id);
+		put_text(view, row->to, id);
 }
 
 static void put_mfa(const struct mr_view *view, mr_field to, struct mr_slice text)
@@ -344,7 +345,36 @@ static void put_recipients(const struct mr_view *view, struct mr_slice text)
 	mr_recipients_each(text, put_recipient, &recipients);
 }
 
+/* Records give a changed value as the text of its JSON. */
+static void put_changed(const struct mr_view *view, mr_field to, struct mr_slice text)
+{
+	uint32_t count = 0;
+	text = mr_json_unquoted(text);
+	if (mr_text_is_missing(text))
+		return;
+	for (const struct mr_value *value = mr_event_get(view->events, view->event, to);
+	     value != NULL; value = mr_value_next(view->events, value))
+		if (++count == CHANGED_MAX ||
+		    mr_fold_eq((struct mr_slice){value->text, value->len}, text))
+			return;
+	put_text(view, to, text);
+}
+
+static bool has_one_at_most(const struct mr_view *view, mr_field field)
+{
+	uint32_t first = view->event->first[field];
+	return first == 0 || first == view->event->last[field];
+}
+
 /* ---- rows ---- */
+
+static void put_added(const struct mr_view *view, const struct compiled *row, struct mr_slice text)
+{
+	if (row->how == MR_HOW_RECIPIENT)
+		put_recipients(view, text);
+	else if (row->how == MR_HOW_CHANGED || has_one_at_most(view, row->to))
+		put_changed(view, row->to, text);
+}
 
 static void put_one(const struct mr_view *view, const struct compiled *row, struct mr_slice text)
 {
@@ -377,7 +407,9 @@ static void put_one(const struct mr_view *view, const struct compiled *row, stru
 		put_domain(view, row->to, text);
 		break;
 	case MR_HOW_RECIPIENT:
-		put_recipients(view, text);
+	case MR_HOW_CHANGED:
+	case MR_HOW_CHANGED_ID:
+		put_added(view, row, text);
 		break;
 	case MR_HOW_PERSON:
 		put_if(looks_like_person(text), view, row->to, text);
@@ -386,10 +418,8 @@ static void put_one(const struct mr_view *view, const struct compiled *row, stru
 		put_if(mr_text_is_guid(text), view, row->to, text);
 		break;
 	case MR_HOW_PRINCIPAL:
-		put_id_of(view, row->to, text, MR_SLICE("serviceprincipal_"));
-		break;
 	case MR_HOW_USER:
-		put_id_of(view, row->to, text, MR_SLICE("user_"));
+		put_id_of(view, row, text);
 		break;
 	case MR_HOW_MFA:
 		put_mfa(view, row->to, text);
@@ -433,9 +463,9 @@ static void follow_typed(const struct mr_view *view, const struct compiled *row)
 	}
 }
 
-static bool takes_each(enum mr_how how)
+static bool adds(enum mr_how how)
 {
-	return how == MR_HOW_EACH || how == MR_HOW_RECIPIENT;
+	return how >= MR_HOW_RECIPIENT;
 }
 
 /* The first value that the row takes, or each. Values may move when one is added, so they are
@@ -453,7 +483,7 @@ static void follow(const struct mr_view *view, const struct compiled *row)
 		if (mr_value_is_missing(value))
 			continue;
 		put_one(view, row, (struct mr_slice){value->text, value->len});
-		if (!takes_each(row->how) && view->event->first[row->to] != 0)
+		if (row->how != MR_HOW_EACH && !adds(row->how) && view->event->first[row->to] != 0)
 			return;
 	}
 }
@@ -481,7 +511,7 @@ void mr_normalise(const struct mr_normaliser *normaliser, enum mr_pass pass,
 	const struct compiled *rows = part->rows;
 	for (size_t i = 0; i < part->row_count; i++)
 		if (view->event->first[rows[i].from] != 0 &&
-		    (view->event->first[rows[i].to] == 0 || rows[i].how == MR_HOW_RECIPIENT))
+		    (view->event->first[rows[i].to] == 0 || adds(rows[i].how)))
 			follow(view, &rows[i]);
 	if (part->finishes)
 		mr_kind_of(view->event->kind)->finish(view);

@@ -5,6 +5,9 @@
 static const struct mr_row rows[] = {
 #define X(normalised, native, how) {MR_F_##normalised, MR_HOW_##how, native},
 #include "ual.def"
+#define CHANGES "ModifiedProperties."
+#include "changed.def"
+#undef CHANGES
 #undef X
 };
 

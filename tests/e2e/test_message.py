@@ -4,10 +4,16 @@ import unicodedata
 import unittest
 
 import millrace_test as mr
-from shapes import with_id
+from shapes import audit, changed, directory, target, with_id
 
 # Escape, bell, line end, delete, C1, directions of writing, line and paragraph separators, what is not seen.
 MISLEADING = "\x1b\x07\n\x7f\x9b\u061c\u200b\u200e\u200f\u2028\u2029\u202a\u202e\u2066\u2069\ufeff"
+RULE = """title: Changes
+id: 33333333-0000-4000-8000-000000000001
+logsource: {product: azure, service: auditlogs}
+detection: {selection: {api.operation|startswith: [Add, Remove]}, condition: selection}
+level: low
+"""
 KEPT = "\u00e9\u200c\u200d\u4e2d\U0001f600"
 
 
@@ -36,6 +42,29 @@ class Message(unittest.TestCase):
             self.assertEqual([c for c in text if unicodedata.category(c) in ("Cc", "Zl", "Zp")], [])
         self.assertEqual(alert["resources"][0]["name"], name)
         self.assertEqual(alert["evidences"][0]["data"]["UserId"], name)
+
+    def test_a_change_names_what_was_changed(self):
+        """In both of the logs that a change stands in: the group, role or application beside the person or resource."""
+        rule = self.place.path("changes.yml")
+        with open(rule, "w", encoding="utf-8") as out:
+            out.write(RULE)
+        wanted = {"Add owner to application": ("Application.DisplayName", None, "Splunk"),
+                  "Add member to group": ("Group.DisplayName", None, "Admins"),
+                  "Remove member from role": ("Role.DisplayName", "Global Reader", None),
+                  "Add app role assignment to service principal": ("ServicePrincipal.DisplayName", None, "Reader"),
+                  "Add delegated permission grant": ("ServicePrincipal.ObjectID", None,
+                                                     "2383a669-0671-49c4-a7e6-a15950eccc2e")}
+        for activity, (name, old, new) in wanted.items():
+            with self.subTest(activity):
+                quoted = [text and json.dumps(text) for text in (old, new)]
+                records = audit(activity, targets=[target(changes=[changed(name, *quoted)])]) + directory(
+                    activity + ".", ObjectId="bob@example.com", ModifiedProperties=[
+                        {"Name": name, "OldValue": old or "", "NewValue": new or ""}])
+                found, _ = self.scan(records, rule)
+                self.assertEqual(len(found), len(records))
+                for alert in found:
+                    self.assertIn(f" did {activity} on bob@example.com ({old or new}) from ", alert["message"])
+                    self.assertIn(old or new, [resource.get("name") for resource in alert["resources"]])
 
 
 if __name__ == "__main__":

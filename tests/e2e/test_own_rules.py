@@ -327,6 +327,8 @@ class OwnRules(unittest.TestCase):
     def test_alerts_say_what_matters(self):
         """What the rules' own `fields` have alerts say, in both of the logs that a record stands in."""
         shown = {"forwarding": (FORWARD, ["external recipient: x@example.org"], "email.to_external"),
+                 "consent": (consent("Mail.Read offline_access")[:1], ["; new Permissions: [] => [[Id: 1, ConsentType: "
+                             "Principal, Scope: Mail.Read offline_access]]"], "consentaction.permissions.newvalue"),
                  "role": (role("Mail.Read"), ["new AppRole.Value: Mail.Read"] * 4,
                           "modifiedproperties.approle.value.newvalue")}
         for name, (records, wanted, path) in shown.items():

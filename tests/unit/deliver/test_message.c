@@ -46,8 +46,6 @@ static void a_detection_says_its_own_fields(void **state)
 	says(&rule, fields, sizeof fields / sizeof fields[0],
 	     "T: somebody did Op at 1970-01-01T00:00:00Z; ClientAppUsed: IMAP4 (old); "
 	     "role: a, b, c, …");
-	rule.kind = MR_RULE_CORRELATION;
-	says(&rule, fields, 2, "T: 1 record at 1970-01-01T00:00:00Z");
 }
 
 /* The whole value stands in the evidence; in the sentence it loses its quotes and its layout. */
@@ -198,6 +196,81 @@ static void counted_says(const struct counted *c, const char *wanted)
 	mr_buf_fini(&out);
 }
 
+/* A correlation over one detection says what all its records say of what that one shows. */
+static void a_correlation_says_what_all_its_records_show(void **state)
+{
+	(void)state;
+	struct counted c;
+	struct mr_slice names[] = {S("Scope"), S("actor.app_uid")};
+	mr_field ids[] = {OWN_FIELD, MR_F_APP_UID};
+	counted_init(&c);
+	c.rules[0].layer = 0;
+	c.rules[2].shown = (struct mr_texts){names, 2};
+	c.rules[2].shown_fields = ids;
+	c.alert.key_count = 1;
+	c.alert.key[0] = S("a-1");
+	for (int i = 0; i < 2; i++) {
+		c.fields[i][0] = (struct mr_signal_field){OWN_FIELD, MR_STRING, S("Mail.Read")};
+		c.fields[i][1] = (struct mr_signal_field){MR_F_APP_UID, MR_STRING, S("a-1")};
+		c.alert.evidence[i].field_count = 2;
+		c.alert.evidence[i].rule = 2;
+	}
+#define BY "Outer: 2 records; by a-1 at 1970-01-01T00:00:00Z"
+	counted_says(&c, BY "; Scope: Mail.Read");
+	c.alert.evidence[1].rule = 1; /* which shows nothing */
+	counted_says(&c, BY);
+	c.alert.evidence[1].rule = 2;
+	c.fields[1][0].text = S("Mail.Send");
+	counted_says(&c, BY);
+	c.fields[1][0].text = S("Mail.Read");
+	c.alert.lower_bound = true; /* there are others, which may say something else */
+	counted_says(&c, "Outer: at least 2 records; by a-1 at "
+			 "1970-01-01T00:00:00Z");
+#undef BY
+}
+
+/* The group, role or application of a change stands beside the person. */
+static void a_target_is_named_with_what_the_record_names_besides(void **state)
+{
+	(void)state;
+	struct mr_rule rule = {.title = S("T")};
+	const struct mr_signal_field fields[] = {
+	    {MR_F_TARGET_NAME, MR_STRING, S("ann@x.y")},
+	    {MR_F_RESOURCE_NAME, MR_STRING, S("Ann@x.y")},
+	    {MR_F_RESOURCE_NAME, MR_STRING, S("Splunk")},
+	    {MR_F_RESOURCE_NAME, MR_STRING, S("")},
+	    {MR_F_RESOURCE_NAME, MR_STRING, S("splunk")},
+	    {MR_F_RESOURCE_NAME, MR_STRING, S("b")},
+	    {MR_F_RESOURCE_NAME, MR_STRING,
+	     S("X/Microsoft Exchange Hosted Organizations/t.example/c")},
+	    {MR_F_RESOURCE_NAME, MR_STRING, S("d")}};
+	says(&rule, fields, 5,
+	     "T: somebody did something on ann@x.y (Splunk) at 1970-01-01T00:00:00Z");
+	says(&rule, fields, 7,
+	     "T: somebody did something on ann@x.y (Splunk, b, c) at 1970-01-01T00:00:00Z");
+	says(&rule, fields, 8,
+	     "T: somebody did something on ann@x.y (Splunk, b, c, …) at 1970-01-01T00:00:00Z");
+	says(&rule, fields + 2, 1, "T: somebody did something on Splunk at 1970-01-01T00:00:00Z");
+}
+
+static void a_target_of_several_records_is_named_with_all_that_they_name(void **state)
+{
+	(void)state;
+	struct counted c;
+	counted_init(&c);
+	c.rules[0].layer = 0;
+	for (int i = 0; i < 2; i++) {
+		c.fields[i][0] = (struct mr_signal_field){MR_F_TARGET_NAME, MR_STRING, S("ann")};
+		c.fields[i][1] = (struct mr_signal_field){MR_F_RESOURCE_NAME, MR_STRING,
+							  i == 0 ? S("One") : S("Two")};
+		c.alert.evidence[i].field_count = 2;
+	}
+	counted_says(&c, "Outer: 2 records; on ann (One, Two) at 1970-01-01T00:00:00Z");
+	c.fields[1][0].text = S("bob");
+	counted_says(&c, "Outer: 2 records; on 2 targets: ann (One) and bob (Two) at "
+			 "1970-01-01T00:00:00Z");
+}
+
 /* A name, a rule's own field and the key: whatever an attacker puts there, nothing acts. */
 static void an_attackers_text_does_nothing_in_the_sentence(void **state)
 {
@@ -218,6 +291,29 @@ static void an_attackers_text_does_nothing_in_the_sentence(void **state)
 	c.alert.key[0] = S("k\x1b\xe2\x81\xa6");
 	counted_says(&c, "Outer: 2 alerts of 'One' for application id k" R R
 			 " at 1970-01-01T00:00:00Z");
+}
+
+static void an_announcement_cannot_move_the_cursor(void **state)
+{
+	(void)state;
+	struct mr_rule rule = {.title = S("T\x1b[2J"), .level = MR_LEVEL_HIGH};
+	struct mr_catalog catalog = {.rules = &rule, .count = 1, .layers = 1};
+	const struct mr_signal_field fields[] = {
+	    {MR_F_ACTOR_FULL_NAME, MR_STRING, S("Ann Smith")},
+	    {MR_F_ACTOR_NAME, MR_STRING, S("ann\r\n")},
+	    {MR_F_SRC_IP, MR_STRING, S("203.0.113.9")},
+	    {MR_F_SRC_CITY, MR_STRING, S("\xe2\x80\xaemadretsmA\xff")},
+	    {MR_F_SRC_COUNTRY, MR_STRING, S("NL")}};
+	struct mr_alert alert = {.id = {0xab, 0xcd}, .has_time = true, .evidence_count = 1};
+	struct mr_buf out = {0};
+	alert.evidence[0] = (struct mr_evidence){.field_count = 5, .fields = fields};
+	alert.event_count = 1;
+	message_announce(&out, &catalog, &alert);
+	mr_buf_add(&out, "", 1);
+	assert_string_equal(out.data, "1970-01-01T00:00:00Z High: T" R "[2J; by Ann Smith (ann" R R
+				      "); from 203.0.113.9 (" R "madretsmA" R ", NL); "
+				      "abcd0000000000000000000000000000");
+	mr_buf_fini(&out);
 }
 
 static void an_outer_count_is_one_of_alerts(void **state)
@@ -357,7 +453,7 @@ static void the_sentence_is_bounded(void **state)
 	alert.evidence[0] =
 	    (struct mr_evidence){.field_count = MR_RULE_SHOWN_MAX, .fields = fields};
 	message_put(&out, &catalog, &alert);
-	assert_in_range(out.len, 8 * 2 * 160, 4000);
+	assert_in_range(out.len, 8 * (160 + 400), 5000);
 	mr_buf_fini(&out);
 }
 
@@ -370,7 +466,11 @@ int main(void)
 	    cmocka_unit_test(a_field_is_called_by_its_word_or_the_end_of_its_path),
 	    cmocka_unit_test(a_long_path_stays_whole),
 	    cmocka_unit_test(two_fields_are_not_called_the_same),
+	    cmocka_unit_test(a_correlation_says_what_all_its_records_show),
+	    cmocka_unit_test(a_target_is_named_with_what_the_record_names_besides),
+	    cmocka_unit_test(a_target_of_several_records_is_named_with_all_that_they_name),
 	    cmocka_unit_test(an_attackers_text_does_nothing_in_the_sentence),
+	    cmocka_unit_test(an_announcement_cannot_move_the_cursor),
 	    cmocka_unit_test(an_outer_count_is_one_of_alerts),
 	    cmocka_unit_test(values_are_counted_by_their_word),
 	    cmocka_unit_test(an_application_is_one_under_all_its_names),

@@ -460,6 +460,92 @@ static void entra_records_are_normalised(void **state)
 	    "status", "Failure");
 }
 
+/* ---- what a change names besides its target ---- */
+
+#define CHANGE(name, old, new)                                                                     \
+	"{\"Name\":\"" name "\",\"OldValue\":\"" old "\",\"NewValue\":\"" new "\"}"
+#define CHANGED_FOR(target, type, changes)                                                         \
+	"{\"Operation\":\"X\",\"RecordType\":8,\"Target\":[{\"ID\":\"" target "\",\"Type\":" type  \
+	"}],\"ModifiedProperties\":[" changes "]}"
+#define OWNER                                                                                      \
+	"{\"Operation\":\"X\",\"RecordType\":8,\"ObjectId\":\"ann@x.y\",\"ModifiedProperties\":["
+#define ID "2383a669-0671-49c4-a7e6-a15950eccc2e"
+
+static void audit_log_names_what_was_changed(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *record, *names, *people;
+	} cases[] = {
+	    {OWNER CHANGE("Application.DisplayName", "", "Splunk") "]}", "ann@x.y|Splunk",
+	     "ann@x.y"},
+	    {OWNER CHANGE("Group.DisplayName", "G", "") "]}", "ann@x.y|G", "ann@x.y"},
+	    {OWNER CHANGE("Role.DisplayName", "", "\\\"Global Reader\\\"") "]}",
+	     "ann@x.y|Global Reader", "ann@x.y"},
+	    {OWNER CHANGE("Device.DisplayName", "d", "D") "]}", "ann@x.y|D", "ann@x.y"},
+	    {OWNER CHANGE("Group.DisplayName", "", "\\\"\\\"") "]}", "ann@x.y", "ann@x.y"},
+	    {OWNER CHANGE("Role.ObjectID", "", "r") "]}", "ann@x.y", "ann@x.y"},
+	    /* an app role for a service principal, for a user; the target is the resource */
+	    {CHANGED_FOR("Microsoft Graph", "1",
+			 CHANGE("ServicePrincipal.ObjectID", "",
+				ID) "," CHANGE("ServicePrincipal.DisplayName", "", "Test2")),
+	     "Microsoft Graph|Test2", "-"},
+	    {CHANGED_FOR("Test2", "1", CHANGE("User.UPN", "", "bob@x.y")), "Test2", "bob@x.y"},
+	    /* a delegated grant, and its end */
+	    {CHANGED_FOR("Microsoft Graph", "1",
+			 CHANGE("ServicePrincipal.ObjectID", "",
+				ID) "," CHANGE("ServicePrincipal.DisplayName", "", "")),
+	     "Microsoft Graph|" ID, "-"},
+	    {CHANGED_FOR("Microsoft Graph", "1", CHANGE("ServicePrincipal.ObjectID", ID, "")),
+	     "Microsoft Graph|" ID, "-"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		check_field(cases[i].record, "resources.name", cases[i].names);
+		check_field(cases[i].record, "user.name", cases[i].people);
+	}
+}
+
+static void entra_names_what_was_changed(void **state)
+{
+	(void)state;
+	const char *audit =
+	    "{\"activityDisplayName\":\"Remove member from group\",\"activityDateTime\":"
+	    "\"2023-01-01T00:00:00Z\",\"targetResources\":[{\"id\":\"t1\",\"type\":\"User\","
+	    "\"userPrincipalName\":\"t@b.c\",\"modifiedProperties\":[{\"displayName\":"
+	    "\"Group.DisplayName\",\"oldValue\":\"\\\"G\\\"\",\"newValue\":null},"
+	    "{\"displayName\":\"User.UPN\",\"newValue\":\"\\\"T@b.c\\\"\"}]},"
+	    "{\"id\":\"t2\",\"displayName\":\"H\"}]}";
+	check_field(audit, "resources.name", "H|G");
+	check_field(audit, "user.name", "t@b.c");
+	check_field(audit, "resources.uid", "t1|t2");
+	/* A user that has no display name is named as in the other log. */
+	const char *role =
+	    "{\"activityDisplayName\":\"Add member to role\",\"activityDateTime\":"
+	    "\"2023-01-01T00:00:00Z\",\"targetResources\":[{\"id\":\"t1\",\"displayName\":null,"
+	    "\"userPrincipalName\":\"t@b.c\",\"modifiedProperties\":[{\"displayName\":"
+	    "\"Role.DisplayName\",\"newValue\":\"\\\"R\\\"\"}]}]}";
+	check_field(role, "resources.name", "t@b.c|R");
+}
+
+static void changed_names_are_bounded(void **state)
+{
+	(void)state;
+	struct mr_buf record = {0};
+	mr_buf_add_text(&record, "{\"Operation\":\"X\",\"RecordType\":8,\"ModifiedProperties\":[");
+	for (int i = 0; i < 100; i++)
+		mr_buf_printf(&record, "%s" CHANGE("Role.DisplayName", "", "r%d"),
+			      i == 0 ? "" : ",", i);
+	mr_buf_add(&record, "]}", 3);
+	const struct mr_event *event = parsed(record.data);
+	mr_event_complete(&h.events, &h.events.items[0]);
+	uint32_t count = 0;
+	for (const struct mr_value *value = mr_event_get(&h.events, event, MR_F_RESOURCE_NAME);
+	     value != NULL; value = mr_value_next(&h.events, value))
+		count++;
+	assert_int_equal(count, 16);
+	mr_buf_fini(&record);
+}
+
 static int open_harness(void **state)
 {
 	(void)state;
@@ -493,6 +579,9 @@ int main(void)
 	    cmocka_unit_test(recipients_are_judged_each),
 	    cmocka_unit_test(recipients_are_bounded),
 	    cmocka_unit_test(entra_records_are_normalised),
+	    cmocka_unit_test(audit_log_names_what_was_changed),
+	    cmocka_unit_test(entra_names_what_was_changed),
+	    cmocka_unit_test(changed_names_are_bounded),
 	};
 	/* Whatever is asked for first, a completed event has it all. */
 	static const mr_field asked[][3] = {
@@ -503,6 +592,8 @@ int main(void)
 	    {MR_F_EMAIL_TO},
 	    {MR_F_EMAIL_TO_EXTERNAL},
 	    {MR_F_ACTOR_DOMAIN},
+	    {MR_F_RESOURCE_NAME},
+	    {MR_F_TARGET_NAME},
 	};
 	int failed = 0;
 	for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
