@@ -176,17 +176,25 @@ static void judge(struct detect *detect, struct mr_events *events, struct mr_eve
 		detect_signals_emit(&detect->signals, events, event, rules[i], out);
 }
 
-/* A match may have been missed: each regex is named once, however often it is given up. */
+/* A match may have been missed: each test is named once, however often it is given up. */
 static void say_given_up(struct detect *detect)
 {
 	uint32_t index;
 	struct mr_slice regex;
-	while (engine_regex_given_up(detect->engine, &index, &regex)) {
+	while (engine_given_up(detect->engine, &index, &regex)) {
 		const struct mr_rule *rule = &detect->catalog.rules[index];
-		mr_log(MR_LOG_WARNING,
-		       MR_RULE_NAMED ": a record takes its regular expression \"%.*s\" past "
-				     "PCRE2's limit; what it cannot decide counts as no match",
-		       MR_RULE_NAMES(rule), SIGMA_SHOW(regex));
+		if (regex.at != NULL)
+			mr_log(MR_LOG_WARNING,
+			       MR_RULE_NAMED
+			       ": a record takes its regular expression \"%.*s\" past "
+			       "PCRE2's limit; what it cannot decide counts as no "
+			       "match",
+			       MR_RULE_NAMES(rule), SIGMA_SHOW(regex));
+		else
+			mr_log(MR_LOG_WARNING,
+			       MR_RULE_NAMED ": a record takes a fieldref of it past the limit on "
+					     "comparing; what it cannot decide counts as no match",
+			       MR_RULE_NAMES(rule));
 	}
 }
 
@@ -203,7 +211,7 @@ static enum mr_err process(void *state, struct mr_reader *in, struct mr_writer *
 			return MR_FULL;
 		judge(detect, events, &events->items[detect->next], out);
 	}
-	mr_count(detect->signals.counters, MR_C_REGEX_LIMIT, engine_regex_limits(detect->engine));
+	mr_count(detect->signals.counters, MR_C_MATCH_LIMIT, engine_limits(detect->engine));
 	say_given_up(detect);
 	detect->next = 0;
 	mr_reader_advance(in);

@@ -33,10 +33,11 @@ void engine_close(struct engine *engine);
  * next call. */
 size_t engine_match(struct engine *engine, const struct mr_events *events,
 		    const struct mr_event *event, const uint32_t **rules_out);
-/* How often a PCRE2 match was given up at its limit since the last call. */
-uint64_t engine_regex_limits(struct engine *engine);
-/* The next regex that was given up for the first time, and the catalog index of a rule that has it.
- * False where there is none. */
-bool engine_regex_given_up(struct engine *engine, uint32_t *rule_out, struct mr_slice *regex_out);
+/* How often a match was given up at its bound of work since the last call: PCRE2's limit, or that
+ * on comparing two fields. */
+uint64_t engine_limits(struct engine *engine);
+/* The next test that was given up for the first time: the catalog index of a rule that has it, and
+ * its regex, or NULL and 0 where it compares two fields. False where there is none. */
+bool engine_given_up(struct engine *engine, uint32_t *rule_out, struct mr_slice *regex_out);
 
 #endif

@@ -23,22 +23,13 @@ static void found_add(struct engine *engine, uint32_t predicate)
 		engine->found[engine->found_count++] = predicate;
 }
 
-static void note_given_up(struct engine *engine, uint32_t predicate)
-{
-	for (uint32_t i = 0; i < engine->given_up_count; i++)
-		if (engine->given_up[i] == predicate)
-			return;
-	engine->given_up[engine->given_up_count++] = predicate;
-}
-
 bool engine_regex_holds(struct engine *engine, uint32_t predicate, struct mr_slice text)
 {
 	enum engine_found found =
 	    engine_regex_find(&engine->room, engine->regexes[predicate], text);
 	if (found != ENGINE_GAVE_UP)
 		return found == ENGINE_FOUND;
-	engine->regex_limits++;
-	note_given_up(engine, predicate);
+	engine_give_up(engine, predicate);
 	/* What a database has found and PCRE2 cannot confirm in time stands. */
 	return engine->predicates[predicate].scanned;
 }

@@ -347,6 +347,7 @@ void engine_close(struct engine *engine)
 	hs_free_scratch(engine->scratch);
 	engine_regex_room_fini(&engine->room);
 	engine_leaves_fini(&engine->leaves);
+	engine_refer_fini(&engine->kept);
 	mr_buf_fini(&engine->folded);
 	mr_buf_fini(&engine->folded_other);
 	free(engine->groups);

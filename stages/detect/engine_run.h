@@ -1,7 +1,8 @@
 /* engine_run.h - an opened engine: the image's views, and what one worker needs to judge events.
  *
  * engine_open.c checks the image and makes this, engine_match.c runs rules, engine_group.c judges
- * groups of predicates, engine_leaves.c walks a record's leaf values for keywords. */
+ * groups of predicates, engine_refer.c compares two fields, engine_leaves.c walks a record's leaf
+ * values for keywords, engine_limit.c knows what was given up. */
 #ifndef MILLRACE_DETECT_ENGINE_RUN_H
 #define MILLRACE_DETECT_ENGINE_RUN_H
 
@@ -54,6 +55,19 @@ struct run_leaves {
 	uint32_t ends_capacity;
 };
 
+/* The distinct values of one of two fields that are compared, as texts: a hash set. */
+struct kept_item {
+	uint64_t hash; /* seeded */
+	size_t start, len;
+};
+struct run_kept {
+	struct mr_buf text; /* one behind the other */
+	struct kept_item *items;
+	uint32_t count, item_capacity;
+	uint32_t *slots; /* item + 1, 0: free */
+	uint32_t slot_mask, slot_capacity;
+};
+
 struct engine {
 	char *copy; /* the image, where the caller's was not aligned */
 	const struct image_header *header;
@@ -74,8 +88,8 @@ struct engine {
 	hs_scratch_t *scratch;
 	struct engine_regex_room room;
 	uint64_t seed;
-	uint64_t regex_limits;
-	/* Predicates whose regex was given up, each once, and how many of them have been told. */
+	uint64_t limits;
+	/* Predicates that were given up, each once, and how many of them have been told. */
 	uint32_t *given_up;
 	uint32_t given_up_count, given_up_told;
 
@@ -91,12 +105,21 @@ struct engine {
 	uint32_t found_count;
 	struct mr_buf folded, folded_other;
 	struct run_leaves leaves;
+	struct run_kept kept;
 };
 
 /* engine_group.c */
 void engine_group_judge(struct engine *engine, uint32_t group);
 bool engine_regex_holds(struct engine *engine, uint32_t predicate, struct mr_slice text);
 struct mr_slice engine_fold(struct mr_buf *room, const struct mr_value *value);
+
+/* engine_limit.c */
+/* The predicate cannot be decided within its bound. */
+void engine_give_up(struct engine *engine, uint32_t predicate);
+
+/* engine_refer.c */
+bool engine_refer_holds(struct engine *engine, uint32_t predicate);
+void engine_refer_fini(struct run_kept *kept);
 
 /* engine_leaves.c */
 /* The record's leaf values: read once for each event. */

@@ -180,6 +180,31 @@ static void a_match_fires_by_its_record(void **state)
 	COUNTED(NOT_CORRELATED, 0);
 }
 
+/* A record that takes more work than a test may cost is counted, and the rule named once. */
+static void what_is_given_up_is_counted_and_told(void **state)
+{
+	(void)state;
+	struct mr_buf json = {0};
+	start(DETECTION("d0", "a|fieldref|contains: b") "---\n" DETECTION("d1", "c: x"));
+	mr_buf_add_text(&json, "{\"c\":\"x\"");
+	for (int field = 0; field < 2; field++) {
+		mr_buf_printf(&json, ",\"%c\":[null", "ab"[field]);
+		for (int i = 0; i < 10000; i++)
+			mr_buf_printf(&json, ",\"%c%d\"", "xy"[field], i);
+		mr_buf_add_text(&json, "]");
+	}
+	mr_buf_add(&json, "}", 2);
+	world.logged[0] = '\0';
+	feed(json.data, 5);
+	feed(json.data, 5);
+	SIGNALS("1<1 key id-1\n1<1 key id-1\n");
+	COUNTED(MATCH_LIMIT, 2);
+	const char *told = strstr(world.logged, "\"d0\": a record takes a fieldref of it past");
+	assert_non_null(told);
+	assert_null(strstr(told + 1, "\"d0\": a record"));
+	mr_buf_fini(&json);
+}
+
 static void keys_are_products_folded_and_distinct(void **state)
 {
 	(void)state;
@@ -578,6 +603,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_teardown(a_match_fires_by_its_record, stop),
+	    cmocka_unit_test_teardown(what_is_given_up_is_counted_and_told, stop),
 	    cmocka_unit_test_teardown(keys_are_products_folded_and_distinct, stop),
 	    cmocka_unit_test_teardown(values_are_tuples, stop),
 	    cmocka_unit_test_teardown(too_many_keys_are_left_out, stop),

@@ -199,16 +199,16 @@ static void a_hopeless_regex_is_given_up(void **state)
 	strcpy(json + 15006, " b\"}"); /* PCRE2 looks for the b first */
 	struct mr_event *event = bench_event(&bench, json);
 	assert_int_equal(engine_match(engine, &bench.events, event, &matched), 0);
-	assert_int_equal(engine_regex_limits(engine), 1);
-	assert_int_equal(engine_regex_limits(engine), 0);
+	assert_int_equal(engine_limits(engine), 1);
+	assert_int_equal(engine_limits(engine), 0);
 	/* It is named once, however often it is given up. */
 	uint32_t rule = 7;
 	struct mr_slice regex;
 	engine_match(engine, &bench.events, event, &matched);
-	assert_true(engine_regex_given_up(engine, &rule, &regex));
+	assert_true(engine_given_up(engine, &rule, &regex));
 	assert_int_equal(rule, 0);
 	assert_true(mr_slice_eq(regex, MR_SLICE("^(a+)+(?!x)b$")));
-	assert_false(engine_regex_given_up(engine, &rule, &regex));
+	assert_false(engine_given_up(engine, &rule, &regex));
 	engine_close(engine);
 	bench_fini(&bench);
 	mr_buf_fini(&image);

@@ -163,7 +163,7 @@ static void put_value(struct mr_buf *json, struct mr_arena *arena, bool nested)
 		break;
 	case 9:
 		mr_buf_add_text(json, "[");
-		for (uint32_t i = below(4); i > 0; i--) {
+		for (uint32_t i = below(8) ? below(4) : below(20); i > 0; i--) {
 			put_value(json, arena, true);
 			mr_buf_add_text(json, i > 1 ? "," : "");
 		}

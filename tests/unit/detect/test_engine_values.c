@@ -22,7 +22,7 @@ static bool matches(const char *detection, const char *json)
 	size_t first = engine_match(engine, &bench.events, event, &matched);
 	size_t again = engine_match(engine, &bench.events, event, &matched); /* from the cache */
 	assert_int_equal(first, again);
-	assert_int_equal(engine_regex_limits(engine), 0);
+	assert_int_equal(engine_limits(engine), 0);
 	engine_close(engine);
 	bench_fini(&bench);
 	mr_buf_fini(&image);
