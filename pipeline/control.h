@@ -28,10 +28,10 @@ enum mr_control_kind {
 	MR_CONTROL_ENDED,    /* all of worker `number` over edge `other` has arrived */
 	MR_CONTROL_COUNTERS, /* bytes are an array of all counters, and one of
 				 each stage's nanoseconds of CPU */
-	MR_CONTROL_TALLY,    /* of correlation `number`: `other` matches, bytes are what they had */
 	MR_CONTROL_LOG,      /* number is the level, other the kind, bytes the line */
 	MR_CONTROL_DONE,     /* the work is done, all counters are sent */
 	MR_CONTROL_FAILED,   /* number is an enum mr_err, bytes its text */
+	MR_CONTROL_TALLY,    /* of correlation `number`: `other` matches, bytes are what they had */
 	MR_CONTROL_KIND_END
 };
 

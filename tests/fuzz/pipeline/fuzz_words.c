@@ -175,9 +175,24 @@ static void listen_all(struct mr_supervisor *supervisor, struct mr_control *far,
 	must(err == MR_OK || error.text[0] != '\0');
 }
 
+/* A detection, and a correlation over it. */
+static struct mr_catalog two_rules(void)
+{
+	static struct mr_slice group = MR_SLICE("UserId");
+	static uint32_t over[] = {0};
+	static mr_field fields[] = {MR_F_ACTOR_NAME};
+	static struct mr_rule rules[] = {{.kind = MR_RULE_DETECTION},
+					 {.kind = MR_RULE_CORRELATION,
+					  .rules = over,
+					  .rule_count = 1,
+					  .group_by = {&group, 1},
+					  .group_fields = fields}};
+	return (struct mr_catalog){.rules = rules, .count = 2};
+}
+
 static void tell_supervisor(struct mr_slice input)
 {
-	struct mr_supervisor supervisor = {.signals = -1, .ending = true};
+	struct mr_supervisor supervisor = {.signals = -1, .ending = true, .catalog = two_rules()};
 	mr_topology_default(2, 2, &supervisor.setup.topology);
 	supervisor.worker_count = mr_setup_workers(&supervisor.setup.topology);
 	supervisor.workers = mr_calloc(supervisor.worker_count, sizeof *supervisor.workers);
@@ -185,6 +200,7 @@ static void tell_supervisor(struct mr_slice input)
 	for (uint32_t i = 0; i < supervisor.worker_count; i++)
 		join(&supervisor.workers[i].control, &far[i]);
 	listen_all(&supervisor, far, input);
+	mr_supervisor_tell_deaf(&supervisor);
 	for (uint32_t i = 0; i < supervisor.worker_count; i++) {
 		check_told(&far[i]);
 		mr_control_fini(&supervisor.workers[i].control);
