@@ -169,6 +169,11 @@ static struct mr_slice by_itself(struct mr_slice text)
 	return text;
 }
 
+static struct mr_slice name_target(const struct mr_evidence *evidence)
+{
+	return by_itself(answer_target(evidence));
+}
+
 /* Names, each once, the first of them not to be said again. */
 struct names {
 	struct mr_slice at[1 + NAMES_MAX];
@@ -193,7 +198,7 @@ static void put_target(struct mr_buf *out, const struct mr_alert *alert,
 		       const struct mr_evidence *evidence)
 {
 	struct mr_slice text = answer_target(evidence);
-	struct names names = {.at = {by_itself(text)}, .count = 1};
+	struct names names = {.at = {name_target(evidence)}, .count = 1};
 	bool open = false;
 	for (uint32_t i = 0; i < alert->evidence_count; i++) {
 		const struct mr_evidence *other = &alert->evidence[i];
@@ -216,8 +221,8 @@ static const struct question who = {"; by ",         "; in the name of ", "accou
 static const struct question where = {"; from ",   "; from ",    "address",    "addresses",
 				      MR_F_SRC_IP, answer_where, answer_where, put_where};
 static const struct question target = {
-    "; on ",       "; on ",       "target",  "targets", MR_F_RESOURCE_NAME,
-    answer_target, answer_target, put_target};
+    "; on ",       "; on ",     "target",  "targets", MR_F_RESOURCE_NAME,
+    answer_target, name_target, put_target};
 
 /* The evidence that gives an answer first, up to NAMES_MAX; gives how many answers there are. */
 static uint32_t find_distinct(const struct mr_alert *alert, const struct question *question,

@@ -271,6 +271,25 @@ static void a_target_of_several_records_is_named_with_all_that_they_name(void **
 			 "1970-01-01T00:00:00Z");
 }
 
+/* Its own name alone does not say which organisation's it is: then the key stands, too. */
+static void a_key_that_is_said_in_part_stands(void **state)
+{
+	(void)state;
+	struct counted c;
+	counted_init(&c);
+	c.rules[0].layer = 0;
+	c.alert.key_count = 1;
+	c.alert.key[0] = S("f/Microsoft Exchange Hosted Organizations/contoso/ann");
+	for (int i = 0; i < 2; i++) {
+		c.fields[i][0] =
+		    (struct mr_signal_field){MR_F_TARGET_NAME, MR_STRING, c.alert.key[0]};
+		c.alert.evidence[i].field_count = 1;
+	}
+	counted_says(&c, "Outer: 2 records for application id "
+			 "f/Microsoft Exchange Hosted Organizations/contoso/ann; on ann at "
+			 "1970-01-01T00:00:00Z");
+}
+
 /* A name, a rule's own field and the key: whatever an attacker puts there, nothing acts. */
 static void an_attackers_text_does_nothing_in_the_sentence(void **state)
 {
@@ -469,6 +488,7 @@ int main(void)
 	    cmocka_unit_test(a_correlation_says_what_all_its_records_show),
 	    cmocka_unit_test(a_target_is_named_with_what_the_record_names_besides),
 	    cmocka_unit_test(a_target_of_several_records_is_named_with_all_that_they_name),
+	    cmocka_unit_test(a_key_that_is_said_in_part_stands),
 	    cmocka_unit_test(an_attackers_text_does_nothing_in_the_sentence),
 	    cmocka_unit_test(an_announcement_cannot_move_the_cursor),
 	    cmocka_unit_test(an_outer_count_is_one_of_alerts),
