@@ -616,6 +616,36 @@ static void broken_snapshots(void **state)
 	world_close(&world);
 }
 
+/* What fuzz_state begins with: in an older form it would be refused at its first bytes. */
+static void seeds_of_the_fuzzer_are_whole(void **state)
+{
+	struct world world;
+	struct house house;
+	const char *root = getenv("MILLRACE_ROOT");
+	(void)state;
+	if (root == NULL)
+		skip();
+	world_open(&world, 2);
+	house_open(&house, &world.catalog, world.fields, 1, true);
+	memset(house.envs[0][0].seed, 0, sizeof(house.envs[0][0].seed));
+	for (int i = 0; i < 8; i++) {
+		char bytes[8192];
+		char *path = mr_asprintf("%s/tests/fuzz/correlate/seeds_state/section_%d", root, i);
+		FILE *file = fopen(path, "rb");
+		assert_non_null(file);
+		size_t len = fread(bytes, 1, sizeof(bytes), file);
+		struct mr_error error = {0};
+		if (mr_stage_correlate.restore(house.states[0][0], 3, /* one byte is the target's */
+					       (struct mr_slice){bytes + 1, len - 1},
+					       &error) != MR_OK)
+			fail_msg("%s: %s", path, error.text);
+		fclose(file);
+		free(path);
+	}
+	house_close(&house);
+	world_close(&world);
+}
+
 /* A state that went through bytes gives the same bytes again. */
 static void snapshot_is_stable(void **state)
 {
@@ -751,6 +781,7 @@ int main(void)
 	    cmocka_unit_test(release),
 	    cmocka_unit_test(revisions),
 	    cmocka_unit_test(broken_snapshots),
+	    cmocka_unit_test(seeds_of_the_fuzzer_are_whole),
 	    cmocka_unit_test(snapshot_is_stable),
 	    cmocka_unit_test(changed_meaning),
 	    cmocka_unit_test(fields_by_name),
