@@ -7,9 +7,9 @@
 
 #include <stdlib.h>
 
-/* What an alert sees of a slot and the one before: of the distinct things only what must be kept.
- * What a set holds besides depends on the order in which it came. The slots themselves lose nothing
- * by it: what is left out of them, and whether anything is, would depend on when they fire. */
+/* What an alert sees of a slot and the one before: of the distinct things what is certain. What a
+ * set holds besides depends on the order in which it came. The slots themselves lose nothing by it:
+ * what is left out of them, and whether anything is, would depend on when they fire. */
 struct view {
 	struct corr_slot previous, current;
 	struct corr_reach reach;
@@ -18,8 +18,7 @@ struct view {
 static void narrow(const struct corr_slot *slot, struct corr_slot *out)
 {
 	*out = *slot;
-	corr_set_copy(&slot->set, &out->set);
-	corr_set_prune(&out->set, slot->key->rule->keep);
+	corr_set_certain(&slot->set, slot->key->rule->keep, &out->set);
 }
 
 static void view_init(struct view *view, const struct corr_slot *slot)

@@ -155,16 +155,23 @@ static void select_nth(struct corr_entry *entries, uint32_t count, uint32_t nth,
 	}
 }
 
+/* The last one of the `keep` latest. */
+static struct corr_entry latest_limit(const struct corr_set *set, uint32_t keep)
+{
+	struct corr_entry *latest = mr_malloc(set->count * sizeof(*latest));
+	memcpy(latest, set->entries, set->count * sizeof(*latest));
+	select_nth(latest, set->count, keep - 1, last_behind);
+	struct corr_entry limit = latest[keep - 1];
+	free(latest);
+	return limit;
+}
+
 void corr_set_prune(struct corr_set *set, uint32_t keep)
 {
 	if (set->count <= keep)
 		return;
 	uint32_t count = set->count;
-	struct corr_entry *latest = mr_malloc(count * sizeof(*latest));
-	memcpy(latest, set->entries, count * sizeof(*latest));
-	select_nth(latest, count, keep - 1, last_behind);
-	struct corr_entry limit = latest[keep - 1];
-	free(latest);
+	struct corr_entry limit = latest_limit(set, keep);
 	select_nth(set->entries, count, keep - 1, first_before);
 	/* So many that begin no later are always there: keep is no less than any threshold. */
 	set->certain = set->entries[keep - 1].first;
@@ -179,7 +186,7 @@ void corr_set_prune(struct corr_set *set, uint32_t keep)
 	index_build(set);
 }
 
-void corr_set_copy(const struct corr_set *set, struct corr_set *out)
+static void set_copy(const struct corr_set *set, struct corr_set *out)
 {
 	*out = *set;
 	out->index = NULL;
@@ -188,6 +195,22 @@ void corr_set_copy(const struct corr_set *set, struct corr_set *out)
 	if (set->count > 0)
 		memcpy(out->entries, set->entries, set->count * sizeof(*out->entries));
 	index_build(out);
+}
+
+void corr_set_certain(const struct corr_set *set, uint32_t keep, struct corr_set *out)
+{
+	set_copy(set, out);
+	if (!set->pruned || set->count <= keep)
+		return;
+	corr_set_prune(out, keep); /* the earliest stand in front */
+	struct corr_entry limit = latest_limit(out, keep);
+	for (uint32_t i = 0; i < out->count; i++) {
+		struct corr_entry *entry = &out->entries[i];
+		if (i >= keep)
+			entry->first = entry->last;
+		else if (last_behind(&limit, entry))
+			entry->last = entry->first;
+	}
 }
 
 void corr_set_fini(struct corr_set *set)

@@ -398,8 +398,9 @@ void corr_set_add(struct corr_set *set, uint32_t keep, const struct corr_entry *
 const struct corr_entry *corr_set_find(const struct corr_set *set, const struct corr_id *id);
 /* Down to what must be kept, so that counts do not depend on the order of arrival. */
 void corr_set_prune(struct corr_set *set, uint32_t keep);
-/* `out`: another one that holds the same, for the caller to give back. */
-void corr_set_copy(const struct corr_set *set, struct corr_set *out);
+/* What is a function of the set of occurrences, for the caller to give back: all, where nothing was
+ * ever left out; else the earliest with their firsts and the latest with their lasts. */
+void corr_set_certain(const struct corr_set *set, uint32_t keep, struct corr_set *out);
 static inline bool corr_set_is_certain(const struct corr_set *set, int64_t offset)
 {
 	return set->is_certain && offset >= set->certain;

@@ -1,10 +1,11 @@
 /* What an alert says is a function of the set of occurrences: byte for byte the same under other
  * seeds, in another order, with repeats, 1 to 4 workers, and through a snapshot half-way. The
- * streams are full of ties: few times, many values and records at each. */
+ * streams are full of ties: few times, many values and records at each; and of records and values
+ * that come again at other times. */
 #include "harness.h"
 
-#define KEYS 4
-#define MOST 240
+#define KEYS 2
+#define MOST 400
 #define VALUES_MOST 20
 #define SPAN 1000
 #define STREAMS 25 /* of each kind */
@@ -18,6 +19,7 @@ struct bench {
 	struct mr_catalog catalog;
 	struct mr_arena arena;
 	uint32_t distinct; /* records, and values */
+	uint32_t tick;     /* between two times */
 	struct mr_signal signals[MOST + MOST / 4];
 	size_t count;
 };
@@ -41,7 +43,7 @@ static void signal_make(struct bench *bench, uint32_t rule, bool has_values, uin
 	    .rule = random_below(random, 3),
 	    .kind = MR_KIND_UAL,
 	    .has_time = true,
-	    .time_us = (int64_t)random_below(random, 12) * (SPAN / 4),
+	    .time_us = (int64_t)random_below(random, 3 * SPAN / bench->tick) * bench->tick,
 	    .tenant = MR_SLICE("tenant"),
 	    .record_id = text(bench, "record-%u", random_below(random, bench->distinct)),
 	    .origin = {.position = number, .length = 1},
@@ -65,7 +67,8 @@ static void bench_make(struct bench *bench, enum mr_correlation_type type, uint6
 	bool has_threshold = type != MR_CORRELATION_TEMPORAL_ORDERED;
 	uint32_t most = type == MR_CORRELATION_TEMPORAL ? 3 : 12;
 	*bench =
-	    (struct bench){.fields = mr_fields_new(), .distinct = 8 + random_below(random, 60)};
+	    (struct bench){.fields = mr_fields_new(), .distinct = 8 + random_below(random, 120)};
+	bench->tick = random_below(random, 2) == 0 ? SPAN / 4 : SPAN / 100;
 	bench->group = mr_fields_add(bench->fields, MR_SLICE("group"));
 	bench->value = mr_fields_add(bench->fields, MR_SLICE("value"));
 	for (uint32_t i = 0; i < 3; i++)
