@@ -58,7 +58,7 @@ static void begin_member(struct mr_codec *codec, size_t which)
 		codec->state = codec->ops->open();
 	codec->begun = true;
 	codec->member_at = codec->taken;
-	codec->gave = false;
+	codec->given_to = codec->taken;
 }
 
 static void end_member(struct mr_codec *codec)
@@ -113,7 +113,8 @@ static enum mr_err step_member(struct mr_codec *codec, struct mr_slice *in, bool
 	enum mr_codec_step step = codec->ops->step(codec->state, in, out, room, out_len, &reason);
 
 	codec->taken += before - in->len;
-	codec->gave |= *out_len > 0;
+	if (*out_len > 0)
+		codec->given_to = codec->taken;
 	if (step == MR_CODEC_BAD)
 		return fail(codec, reason);
 	if (step == MR_CODEC_MORE) {
@@ -166,7 +167,7 @@ size_t mr_codec_seek(struct mr_slice raw, bool last)
 	return last ? raw.len : at;
 }
 
-bool mr_codec_try(struct mr_codec *codec, struct mr_slice raw, uint64_t *work)
+bool mr_codec_try(struct mr_codec *codec, struct mr_slice raw, size_t least, uint64_t *work)
 {
 	size_t which = held_by(raw.at);
 	struct mr_slice left = {raw.at, raw.len < MR_CODEC_TRY ? raw.len : MR_CODEC_TRY};
@@ -177,7 +178,8 @@ bool mr_codec_try(struct mr_codec *codec, struct mr_slice raw, uint64_t *work)
 	enum mr_codec_step step = MR_CODEC_MORE;
 
 	begin_member(codec, which);
-	while (step == MR_CODEC_MORE && made < MR_CODEC_TRY_OUT) {
+	while (step == MR_CODEC_MORE && made < MR_CODEC_TRY_MOST &&
+	       (made < MR_CODEC_TRY_OUT || whole - left.len < least)) {
 		size_t before = left.len;
 		size_t len;
 		const char *reason;
@@ -189,8 +191,9 @@ bool mr_codec_try(struct mr_codec *codec, struct mr_slice raw, uint64_t *work)
 	}
 	end_member(codec);
 	free(out);
-	*work += TRY_COST + (whole - left.len) + made;
-	return step == MR_CODEC_MEMBER || (step == MR_CODEC_MORE && made > 0);
+	*work = TRY_COST + (whole - left.len) + made;
+	return step == MR_CODEC_MEMBER ||
+	       (step == MR_CODEC_MORE && made > 0 && whole - left.len >= least);
 }
 
 void mr_codec_go_on(struct mr_codec *codec, uint64_t offset)

@@ -14,6 +14,7 @@
 #define MR_CODEC_COUNT 2
 #define MR_CODEC_TRY (256 << 10)   /* raw bytes by which a member is believed: more than a block */
 #define MR_CODEC_TRY_OUT (1 << 20) /* plain bytes likewise */
+#define MR_CODEC_TRY_MOST (32 << 20) /* plain bytes of one try, whatever it is to reach */
 
 enum mr_codec_step {
 	MR_CODEC_MORE,   /* took or gave something, or needs more input */
@@ -29,7 +30,8 @@ struct mr_codec_ops {
 	void *(*open)(void);
 	/* Ready for another member: cheap, where open is not. */
 	void (*reset)(void *state);
-	/* Moves *in behind what it took; *out_len is what it gave, at most `room`. */
+	/* Moves *in behind what it took; *out_len is what it gave, at most `room`. Takes bytes of
+	 * no more than one block: what gave plain bytes ends with the last call that did. */
 	enum mr_codec_step (*step)(void *state, struct mr_slice *in, char *out, size_t room,
 				   size_t *out_len, const char **reason_out);
 	void (*close)(void *state);
@@ -48,7 +50,7 @@ struct mr_codec {
 	bool padding;
 	uint64_t taken;     /* raw bytes */
 	uint64_t member_at; /* where the member in hand begins */
-	bool gave;          /* it has given plain bytes */
+	uint64_t given_to;  /* raw bytes of it that stand before this one gave its plain ones */
 	char reason[200];
 };
 
@@ -61,9 +63,15 @@ enum mr_err mr_codec_step(struct mr_codec *codec, struct mr_slice *in, bool last
 /* Where in `raw` the next member may begin; where none does, what stands before that can begin
  * none. */
 size_t mr_codec_seek(struct mr_slice raw, bool last);
-/* Whether a member that may begin with `raw` does: MR_CODEC_TRY bytes of it, or all that there are,
- * can be read. `*work` grows by what that took, in bytes. After damage only. */
-bool mr_codec_try(struct mr_codec *codec, struct mr_slice raw, uint64_t *work);
+/* Whether a member that may begin with `raw` does: it is whole, or MR_CODEC_TRY bytes of it can be
+ * read, or all that there are, or as many as give MR_CODEC_TRY_OUT plain ones and reach `least` raw
+ * bytes. `*work` is what that took, in bytes. After damage only. */
+bool mr_codec_try(struct mr_codec *codec, struct mr_slice raw, size_t least, uint64_t *work);
+/* Between two members, or where only rubbish can follow the last. */
+static inline bool mr_codec_is_between(const struct mr_codec *codec)
+{
+	return codec->begun && !codec->ops && !codec->plain;
+}
 /* After damage: the raw byte at `offset` is the next one that is given. */
 void mr_codec_go_on(struct mr_codec *codec, uint64_t offset);
 /* Known to be neither compressed nor still unknown. */

@@ -58,7 +58,7 @@ static enum mr_codec_step step(void *state, struct mr_slice *in, char *out, size
 	stream->avail_in = in_len;
 	stream->next_out = (Bytef *)out;
 	stream->avail_out = out_room;
-	result = inflate(stream, Z_NO_FLUSH);
+	result = inflate(stream, Z_BLOCK);
 	in->at += in_len - stream->avail_in;
 	in->len -= in_len - stream->avail_in;
 	*out_len = out_room - stream->avail_out;

@@ -333,27 +333,36 @@ static enum mr_err decode(struct mr_input *input, struct mr_error *error)
 	if (err != MR_OK || input->by_reference)
 		return err;
 	if (step == MR_BAD_INPUT)
-		return mr_input_lose(input, error);
+		return mr_input_lose(input, input->codec.reason, error);
+	if (step == MR_OK && mr_codec_is_between(&input->codec))
+		mr_input_follow(input);
 	return step == MR_END ? mr_input_finish(input, NULL, error) : MR_OK;
 }
 
-enum mr_err mr_input_step(struct mr_input *input, struct mr_error *error)
+static enum mr_err read_and_decode(struct mr_input *input, struct mr_error *error)
 {
 	enum mr_err err = MR_OK;
 	struct mr_error unread = {0};
 
-	if (input->by_reference)
-		return step_reference(input);
-	if (input->lost.now)
-		return mr_input_step_lost(input);
 	if (input->starved && !input->raw_end)
 		err = mr_input_read(input, &unread);
 	if (err == MR_AGAIN)
 		return err;
-	if (err != MR_OK)
-		err = mr_input_finish(input, unread.text, error);
-	else
-		err = decode(input, error);
+	if (err == MR_OK)
+		return decode(input, error);
+	input->raw_end = true;
+	if (mr_codec_is_plain(&input->codec))
+		return mr_input_finish(input, unread.text, error);
+	return mr_input_lose(input, unread.text, error);
+}
+
+enum mr_err mr_input_step(struct mr_input *input, struct mr_error *error)
+{
+	enum mr_err err;
+
+	if (input->by_reference)
+		return step_reference(input);
+	err = input->lost.now ? mr_input_step_lost(input, error) : read_and_decode(input, error);
 	if (input->spool->error.code != MR_OK) {
 		*error = input->spool->error;
 		return error->code;

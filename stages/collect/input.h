@@ -22,10 +22,12 @@
 /* Compressed bytes that cannot be read are being set aside, up to the next member that can. */
 struct mr_lost {
 	bool now;
+	bool joined;         /* the text before has not ended: a member may follow here */
 	bool gave_up;        /* too much was tried in vain */
 	uint64_t at;         /* raw offset of the byte in hand */
-	uint64_t aside_from; /* what is before was read once, as a part of the damaged member */
-	uint64_t work;       /* of this input: bytes that were read again or tried in vain */
+	uint64_t aside_from; /* what is before gave plain bytes, as a part of a damaged member */
+	uint64_t failed_at;  /* what is before was taken for parts of members that failed */
+	uint64_t work;       /* of this input: bytes that were tried in vain */
 	char reason[300];
 };
 
@@ -83,9 +85,11 @@ enum mr_err mr_input_finish(struct mr_input *input, const char *cut, struct mr_e
 /* The text that comes next is another part. */
 void mr_input_resume(struct mr_input *input);
 
-/* The codec has met damage. */
-enum mr_err mr_input_lose(struct mr_input *input, struct mr_error *error);
+/* What comes next cannot be read, and `reason` (borrowed) says why. */
+enum mr_err mr_input_lose(struct mr_input *input, const char *reason, struct mr_error *error);
+/* A member has ended: what follows may have to be tried. */
+void mr_input_follow(struct mr_input *input);
 /* While input->lost.now; as mr_input_step. */
-enum mr_err mr_input_step_lost(struct mr_input *input);
+enum mr_err mr_input_step_lost(struct mr_input *input, struct mr_error *error);
 
 #endif

@@ -157,6 +157,7 @@ void mr_spool_begin(struct mr_spool *spool, uint32_t name, uint64_t offset)
 	if (spool->fd < 0 && spool->error.code == MR_OK)
 		open_file(spool);
 	spool->open = true;
+	spool->packed = false;
 	spool->name = name;
 	spool->offset = offset;
 	spool->start = end_position(spool);
@@ -164,6 +165,12 @@ void mr_spool_begin(struct mr_spool *spool, uint32_t name, uint64_t offset)
 	spool->blanks = 0;
 	memset(mr_buf_reserve(&spool->buf, MR_FRAME_HEADER), 0, MR_FRAME_HEADER);
 	spool->buf.len += MR_FRAME_HEADER;
+}
+
+void mr_spool_begin_packed(struct mr_spool *spool, uint32_t name, uint64_t offset)
+{
+	mr_spool_begin(spool, name, offset);
+	spool->packed = true;
 }
 
 /* Blanks at the end of the record so far. */
@@ -182,7 +189,7 @@ void mr_spool_add(struct mr_spool *spool, const char *bytes, size_t len)
 
 	if (spool->error.code != MR_OK)
 		return;
-	while (spool->len == 0 && len > 0 && mr_is_blank(*bytes)) {
+	while (!spool->packed && spool->len == 0 && len > 0 && mr_is_blank(*bytes)) {
 		bytes++;
 		len--;
 		spool->offset++;

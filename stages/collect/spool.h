@@ -35,6 +35,7 @@ struct mr_spool {
 	uint64_t region_end;
 
 	bool open;       /* a record has begun */
+	bool packed;     /* it is no text: blanks belong to it */
 	uint32_t name;   /* of the original */
 	uint64_t offset; /* in it */
 	uint64_t start;  /* where in the file its header stands */
@@ -47,6 +48,8 @@ void mr_spool_init(struct mr_spool *spool, const struct mr_stage_env *env,
 void mr_spool_fini(struct mr_spool *spool);
 
 void mr_spool_begin(struct mr_spool *spool, uint32_t name, uint64_t offset);
+/* As mr_spool_begin, of bytes that are no text and will be refused: blanks are kept. */
+void mr_spool_begin_packed(struct mr_spool *spool, uint32_t name, uint64_t offset);
 void mr_spool_add(struct mr_spool *spool, const char *bytes, size_t len);
 /* So many further bytes of it did not come, and none does after them: refuse it. */
 void mr_spool_skip(struct mr_spool *spool, uint64_t len);

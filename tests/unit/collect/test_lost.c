@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "codec.h"
+#include "input.h"
 #include "packed.h"
 
 #define INPUT_FD 100
@@ -91,6 +92,20 @@ static unsigned lines_with(struct stage *stage, const char *word)
 	return count;
 }
 
+static size_t count_of(const struct mr_buf *in, const char *word)
+{
+	const char *at = in->data, *end = in->data + in->len;
+	size_t count = 0;
+
+	while (at && (at = memmem(at, (size_t)(end - at), word, strlen(word))) != NULL) {
+		at++;
+		count++;
+	}
+	return count;
+}
+
+static const char bare_header[] = {0x1f, (char)0x8b, 8, 0, 0, 0, 0, 0, 0, 3};
+
 /* ---- what is found ---- */
 
 /* A member that ends anywhere, then a whole one, of either kind: the second is read, whole. */
@@ -141,7 +156,7 @@ static void what_lies_between_is_set_aside_whole(void **state)
 	(void)state;
 	gzip_add(&bytes, TEXT("{\"a\":1}\n"));
 	size_t first = bytes.len;
-	mr_buf_add_text(&bytes, "garbage");
+	mr_buf_add_text(&bytes, "\tgarbage");
 	size_t second = bytes.len;
 	zstd_add(&bytes, TEXT("{\"b\":2}\n"));
 	size_t third = bytes.len;
@@ -154,7 +169,7 @@ static void what_lies_between_is_set_aside_whole(void **state)
 	assert_string_equal(stage_text(&stage.records),
 			    NAME " 0 {\"a\":1}\n" NAME " 8 {\"b\":2}\n" NAME " 17 {\"c\":3}\n");
 	char *wanted = mr_asprintf(
-	    NAME " %zu garbage (damaged at compressed offset %zu: text behind the last member; "
+	    NAME " %zu \tgarbage (damaged at compressed offset %zu: text behind the last member; "
 		 "reading goes on at compressed offset %zu)\n",
 	    first, first, second);
 	assert_int_equal(strncmp(stage_text(&stage.rejects), wanted, strlen(wanted)), 0);
@@ -222,6 +237,271 @@ static void a_torn_member_behind_a_torn_one(void **state)
 	mr_buf_fini(&bytes);
 }
 
+/* Writers that die again and again: what each had packed is read as far as it goes, and none of it
+ * counts as tried in vain. */
+static void a_whole_member_behind_many_torn_ones(void **state)
+{
+	struct mr_buf text = {0}, member = {0}, bytes = {0};
+	struct stage stage = {0};
+	size_t many = 100, blanks = 1200 << 10;
+
+	(void)state;
+	make_lines(&text, "a", 1, 3);
+	memset(mr_buf_reserve(&text, blanks), ' ', blanks);
+	text.len += blanks;
+	mr_buf_add(&member, bare_header, sizeof(bare_header));
+	gzip_add_blocks(&member, text.data, text.len);
+	for (size_t i = 0; i < many; i++)
+		mr_buf_add(&bytes, member.data, member.len);
+	text.len = 0;
+	make_lines(&text, "b", LINES, 5);
+	gzip_add(&bytes, text.data, text.len);
+	run_file(&stage, &bytes);
+	assert_int_equal(lines_with(&stage, "b"), LINES);
+	assert_int_equal(count_of(&stage.records, "{\"a\":0,"), many);
+	stage_fini(&stage);
+	mr_buf_fini(&text);
+	mr_buf_fini(&member);
+	mr_buf_fini(&bytes);
+}
+
+/* ---- all bytes are somewhere ---- */
+
+/* How much text the first member gives before it ends or fails. */
+static size_t gzip_gives(const char *bytes, size_t len, char *out, size_t room)
+{
+	z_stream stream = {.next_in = (Bytef *)(uintptr_t)bytes,
+			   .avail_in = (unsigned)len,
+			   .next_out = (Bytef *)out,
+			   .avail_out = (unsigned)room};
+
+	inflateInit2(&stream, 15 + 16);
+	while (inflate(&stream, Z_NO_FLUSH) == Z_OK && stream.avail_in > 0)
+		continue;
+	inflateEnd(&stream);
+	return room - stream.avail_out;
+}
+
+static size_t zstd_gives(const char *bytes, size_t len, char *out, size_t room)
+{
+	ZSTD_DCtx *context = ZSTD_createDCtx();
+	ZSTD_outBuffer to = {out, room, 0};
+	size_t result = 1;
+
+	for (ZSTD_inBuffer from = {bytes, 1, 0}; from.size <= len; from.size++) {
+		result = ZSTD_decompressStream(context, &to, &from);
+		if (result == 0 || ZSTD_isError(result))
+			break;
+	}
+	ZSTD_freeDCtx(context);
+	return to.pos;
+}
+
+typedef size_t giver(const char *bytes, size_t len, char *out, size_t room);
+
+/* Of the first `len` bytes, how many give all the text that these give. */
+static size_t gives_to(const char *bytes, size_t len, giver *gives, char *out, size_t room,
+		       size_t *text_out)
+{
+	size_t low = 0;
+
+	*text_out = gives(bytes, len, out, room);
+	while (low < len) {
+		size_t middle = low + (len - low) / 2;
+
+		if (gives(bytes, middle, out, room) == *text_out)
+			len = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
+static packer *const block_packers[] = {gzip_blocks, zstd_blocks};
+static giver *const givers[] = {gzip_gives, zstd_gives};
+
+/* One piece is set aside: from where nothing gave text any more, to `end`. Of gzip a last byte or
+ * some may have begun what gives text. */
+static void check_aside(struct stage *stage, const struct mr_buf *bytes, size_t from, size_t end,
+			const char *then)
+{
+	struct mr_buf wanted = {0};
+	bool found = false;
+
+	for (size_t at = from; at < end && at < from + 8 && !found; at++) {
+		wanted.len = 0;
+		mr_buf_printf(&wanted, NAME " %zu ", at);
+		mr_buf_add(&wanted, bytes->data + at, end - at);
+		mr_buf_add_text(&wanted, " (");
+		found = memmem(stage->rejects.data, stage->rejects.len, wanted.data, wanted.len);
+	}
+	assert_true(found || end < from + 8);
+	assert_int_equal(count_of(&stage->rejects, then), found);
+	mr_buf_fini(&wanted);
+}
+
+/* Of `bytes` the first `len` are those of a torn member, the rest of a whole one or none. */
+static void check_sum(const struct mr_buf *bytes, size_t len, giver *gives)
+{
+	static char out[1 << 16];
+	struct stage file = {0}, pipe = {0};
+	size_t text, lines = 0;
+	size_t from = gives_to(bytes->data, bytes->len, gives, out, sizeof(out), &text);
+	bool alone = bytes->len == len;
+	const char *then = alone ? "no member behind it" : "reading goes on at";
+
+	for (size_t i = 0; i < text; i++)
+		lines += out[i] == '\n';
+	run_file(&file, bytes);
+	run_pipe(&pipe, bytes, 1 + len % 97);
+	check_aside(&file, bytes, from, len, then);
+	check_aside(&pipe, bytes, from, len, then);
+	assert_in_range(lines_with(&file, "a"), alone ? lines : 0, lines);
+	assert_int_equal(lines_with(&file, "b"), alone ? 0 : LINES);
+	assert_string_equal(stage_text(&pipe.records), stage_text(&file.records));
+	stage_fini(&file);
+	stage_fini(&pipe);
+}
+
+static void what_is_read_and_what_is_set_aside_add_up(void **state)
+{
+	struct mr_buf text = {0}, a = {0}, b = {0}, bytes = {0};
+
+	(void)state;
+	for (size_t i = 0; i < 6; i++) {
+		a.len = b.len = text.len = 0;
+		make_lines(&text, "a", LINES * 2, 7);
+		block_packers[i % 2](&a, text.data, text.len);
+		text.len = 0;
+		make_lines(&text, "b", LINES, 99);
+		if (i >= 2)
+			block_packers[i / 4](&b, text.data, text.len);
+		for (size_t len = 4; len < a.len; len += i < 2 ? 1 : 5) {
+			bytes.len = 0;
+			mr_buf_add(&bytes, a.data, len);
+			if (b.len > 0)
+				mr_buf_add(&bytes, b.data, b.len);
+			check_sum(&bytes, len, givers[i % 2]);
+		}
+	}
+	mr_buf_fini(&text);
+	mr_buf_fini(&a);
+	mr_buf_fini(&b);
+	mr_buf_fini(&bytes);
+}
+
+/* A block that is there and wrong gives nothing, and neither does a wrong sum at the end. */
+static void what_is_wrong_is_set_aside_with_what_follows(void **state)
+{
+	struct mr_buf bytes = {0};
+	struct stage stage = {0};
+
+	(void)state;
+	gzip_add(&bytes, TEXT("{\"a\":1}\n"));
+	size_t sum = bytes.len - 8;
+	bytes.data[sum] ^= 1;
+	mr_buf_add_text(&bytes, "\n \n");
+	run_file(&stage, &bytes);
+	check_aside(&stage, &bytes, sum, bytes.len, "no member behind it");
+	stage_fini(&stage);
+	bytes.len = 0;
+	zstd_add(&bytes, TEXT("{\"a\":1}\n"));
+	bytes.data[6] |= 6; /* of an unknown kind */
+	stage = (struct stage){0};
+	run_file(&stage, &bytes);
+	check_aside(&stage, &bytes, 0, bytes.len, "no member behind it");
+	stage_fini(&stage);
+	mr_buf_fini(&bytes);
+}
+
+/* What was in hand when the file turned out to be shorter is set aside, too. */
+static void what_a_shorter_file_leaves_is_set_aside(void **state)
+{
+	static char out[2 << 20];
+	struct mr_buf text = {0};
+
+	(void)state;
+	make_lines(&text, "a", 40000, 7);
+	for (size_t i = 0; i < 2; i++) {
+		struct mr_buf bytes = {0};
+		struct stage stage = {0};
+		int fd = memfd_create("input", MFD_CLOEXEC), kept = dup(fd);
+
+		block_packers[i](&bytes, text.data, text.len);
+		assert_int_equal(write(fd, bytes.data, bytes.len), bytes.len);
+		begin(&stage, fd);
+		mr_stage_collect.poll(stage.state, &stage.writer, &stage.error);
+		stage_drain(&stage);
+		bytes.len -= 12; /* in the last block and behind it */
+		assert_int_equal(ftruncate(kept, (off_t)bytes.len), 0);
+		close(kept);
+		assert_int_equal(stage_poll(&stage), MR_END);
+		stage_balance(&stage);
+		size_t gave;
+		size_t from = gives_to(bytes.data, bytes.len, givers[i], out, sizeof(out), &gave);
+		check_aside(&stage, &bytes, from, bytes.len, "no member behind it");
+		assert_int_equal(stage.counters.at[MR_C_INPUTS_DAMAGED], 1);
+		assert_true(count_of(&stage.rejects, "(the file became shorter") > 0);
+		stage_fini(&stage);
+		mr_buf_fini(&bytes);
+	}
+	mr_buf_fini(&text);
+}
+
+/* A block that gave no text may begin before an earlier failure: it is set aside from its start. */
+static void a_block_across_an_earlier_failure_is_set_aside(void **state)
+{
+	static char out[2 << 20];
+	struct mr_buf text = {0}, inner = {0}, bytes = {0};
+	struct stage stage = {0};
+	size_t gave, from;
+
+	(void)state;
+	memset(mr_buf_reserve(&text, 9 << 17), ' ', 9 << 17);
+	text.len = 9 << 17; /* whole blocks */
+	make_lines(&text, "a", 2000, 5);
+	zstd_add(&inner, text.data, text.len);
+	inner.len -= 1000;
+	from = gives_to(inner.data, inner.len, zstd_gives, out, sizeof(out), &gave);
+	size_t block = (from + 100) << 3 | 2 << 1;
+	mr_buf_add(&bytes, "\x28\xb5\x2f\xfd\0\x58", 6);
+	mr_buf_add(&bytes, (char[]){(char)block, (char)(block >> 8), (char)(block >> 16)}, 3);
+	from += bytes.len;
+	mr_buf_add(&bytes, inner.data, inner.len);
+	run_pipe(&stage, &bytes, 50);
+	check_aside(&stage, &bytes, from, bytes.len, "no member behind it");
+	assert_true(from + 100 < bytes.len);
+	stage_fini(&stage);
+	mr_buf_fini(&text);
+	mr_buf_fini(&inner);
+	mr_buf_fini(&bytes);
+}
+
+/* A header may be longer than what is kept: then its beginning has its place named. */
+static void what_is_gone_has_its_place_named(void **state)
+{
+	size_t name = 1 << 20;
+	struct mr_buf bytes = {0};
+	struct stage stage = {0};
+
+	(void)state;
+	mr_buf_add(&bytes, "\x1f\x8b\x08\x08\0\0\0\0\0\x03", 10);
+	memset(mr_buf_reserve(&bytes, name), 'n', name);
+	bytes.len += name;
+	run_file(&stage, &bytes);
+	size_t gone = bytes.len - MR_INPUT_BACK;
+	char *wanted =
+	    mr_asprintf(NAME " 0  (gzip stream damaged at compressed offset %zu: it ends in the "
+			     "middle; its first 0 bytes are kept)\n" NAME " %zu nnn",
+			bytes.len, gone);
+	assert_int_equal(strncmp(stage_text(&stage.rejects), wanted, strlen(wanted)), 0);
+	check_aside(&stage, &bytes, gone, bytes.len, "no member behind it");
+	assert_int_equal(stage.reject_count, 2);
+	free(wanted);
+	stage_fini(&stage);
+	mr_buf_fini(&bytes);
+}
+
 /* ---- how the text goes on ---- */
 
 /* Each byte and a zero: UTF-16. */
@@ -279,7 +559,143 @@ static void the_text_goes_on_as_it_was(void **state)
 	mr_buf_fini(&second);
 }
 
+/* Members that a torn one's decoder took for its block: a record may begin in one and end in the
+ * next. */
+static void the_text_goes_on_inside_what_was_taken(void **state)
+{
+	struct mr_buf noise = {0}, bytes = {0};
+	struct stage stage = {0};
+
+	(void)state;
+	make_lines(&noise, "noise", 4000, 1);
+	noise.len = 100000; /* one block */
+	zstd_add(&bytes, noise.data, noise.len);
+	bytes.len -= 1000;
+	gzip_add(&bytes, TEXT("{\"b\":1}\n{\"c\""));
+	gzip_add(&bytes, TEXT(":2}\n{\"d\""));
+	mr_buf_add_text(&bytes, "between");
+	gzip_add(&bytes, TEXT(":3}\n{\"e\":4}\n"));
+	run_file(&stage, &bytes);
+	assert_string_equal(stage_text(&stage.records),
+			    NAME " 0 {\"b\":1}\n" NAME " 8 {\"c\":2}\n" NAME " 20 :3}\n" NAME
+				 " 24 {\"e\":4}\n");
+	assert_int_equal(count_of(&stage.rejects, " 16 {\"d\" ("), 1);
+	assert_int_equal(count_of(&stage.rejects, " between ("), 1);
+	assert_int_equal(stage.reject_count, 3);
+	stage_fini(&stage);
+	mr_buf_fini(&noise);
+	mr_buf_fini(&bytes);
+}
+
 /* ---- what it may cost ---- */
+
+#define DEPTH 40
+
+/* Members in each other, behind a whole one each: a block of the outer is the inner as it stands.
+ * `common` follows, as the end of all. */
+static void nest(struct mr_buf *out, const struct mr_buf *whole, const struct mr_buf *common)
+{
+	struct mr_buf inner = {0};
+
+	for (int i = 0; i < DEPTH; i++) {
+		out->len = 0;
+		if (whole->len > 0)
+			mr_buf_add(out, whole->data, whole->len);
+		mr_buf_add(out, bare_header, sizeof(bare_header));
+		gzip_add_stored(out, inner.len);
+		if (inner.len > 0)
+			mr_buf_add(out, inner.data, inner.len);
+		inner.len = 0;
+		mr_buf_add(&inner, out->data, out->len);
+	}
+	mr_buf_add(out, common->data, common->len);
+	mr_buf_fini(&inner);
+}
+
+/* All end in one body that is wrong at its end, and long enough to be believed before: its records
+ * are read once, also where a whole one leads to each. */
+static void members_in_each_other_are_read_once(void **state)
+{
+	(void)state;
+	for (int with = 0; with < 2; with++) {
+		struct mr_buf text = {0}, body = {0}, whole = {0}, bytes = {0};
+		struct stage stage = {0};
+
+		memset(mr_buf_reserve(&text, MR_CODEC_TRY_OUT), '\n', MR_CODEC_TRY_OUT);
+		text.len = MR_CODEC_TRY_OUT;
+		make_lines(&text, "a", LINES, 3);
+		gzip_add_blocks(&body, text.data, text.len);
+		mr_buf_add(&body, "\3\0wrong sum", 11);
+		if (with > 0)
+			gzip_add(&whole, TEXT("{\"w\":0}\n"));
+		nest(&bytes, &whole, &body);
+		run_file(&stage, &bytes);
+		assert_int_equal(count_of(&stage.records, "{\"a\":"), LINES);
+		assert_int_equal(count_of(&stage.records, " {\"w\":0}\n"), with ? DEPTH : 0);
+		stage_fini(&stage);
+		mr_buf_fini(&text);
+		mr_buf_fini(&body);
+		mr_buf_fini(&whole);
+		mr_buf_fini(&bytes);
+	}
+}
+
+/* Each is believed for a megabyte of blanks, and goes a byte further than the one before. */
+static void members_that_go_ever_further_are_read_twice_at_most(void **state)
+{
+	struct mr_buf text = {0}, blanks = {0}, bytes = {0};
+	struct stage stage = {0};
+	size_t starts[DEPTH], end;
+
+	(void)state;
+	memset(mr_buf_reserve(&text, 1100 << 10), ' ', 1100 << 10);
+	text.len = 1100 << 10;
+	gzip_add_blocks(&blanks, text.data, text.len);
+	for (int i = 0; i < DEPTH; i++) {
+		mr_buf_add(&bytes, bare_header, sizeof(bare_header));
+		mr_buf_add(&bytes, blanks.data, blanks.len);
+		starts[i] = bytes.len;
+		gzip_add_stored(&bytes, 0);
+	}
+	mr_buf_add_text(&bytes, "\n");
+	make_lines(&bytes, "a", LINES, 3);
+	end = bytes.len;
+	memset(mr_buf_reserve(&bytes, DEPTH), 7, DEPTH); /* no kind of block */
+	bytes.len += DEPTH;
+	for (int i = 0; i < DEPTH; i++) {
+		struct mr_buf head = {0};
+
+		gzip_add_stored(&head, end + (size_t)i - starts[i] - 5);
+		memcpy(bytes.data + starts[i], head.data, head.len);
+		mr_buf_fini(&head);
+	}
+	run_file(&stage, &bytes);
+	assert_int_equal(count_of(&stage.records, "{\"a\":7,"), 2);
+	stage_fini(&stage);
+	mr_buf_fini(&text);
+	mr_buf_fini(&blanks);
+	mr_buf_fini(&bytes);
+}
+
+/* Each has to be read through a body that is long unpacked, to see that it fails there, too. */
+static void members_that_fail_late_are_bounded(void **state)
+{
+	struct mr_buf text = {0}, body = {0}, bytes = {0};
+	struct stage stage = {0};
+
+	(void)state;
+	memset(mr_buf_reserve(&text, 40 << 20), ' ', 40 << 20);
+	text.len = 40 << 20;
+	gzip_add_blocks(&body, text.data, text.len);
+	mr_buf_add(&body, "\3\0wrong sum", 11);
+	nest(&bytes, &(struct mr_buf){0}, &body);
+	run_file(&stage, &bytes);
+	assert_int_equal(count_of(&stage.rejects, "is not searched"), 1);
+	stage_fini(&stage);
+	mr_buf_fini(&text);
+	mr_buf_fini(&body);
+	mr_buf_fini(&bytes);
+}
 
 /* Each of these looks like a member and is read for 64 KiB before it proves to be none. */
 static void bytes_that_look_like_members_are_bounded(void **state)
@@ -317,9 +733,13 @@ static void a_try_says_what_it_took(void **state)
 
 		bytes.len = 0;
 		packers[i](&bytes, text.data, text.len);
-		assert_true(mr_codec_try(&codec, (struct mr_slice){bytes.data, bytes.len}, &work));
+		assert_true(
+		    mr_codec_try(&codec, (struct mr_slice){bytes.data, bytes.len}, 0, &work));
 		assert_in_range(work, MR_CODEC_TRY_OUT, 2 * MR_CODEC_TRY_OUT);
-		assert_false(mr_codec_try(&codec, (struct mr_slice){bytes.data, 5}, &work));
+		assert_false(mr_codec_try(&codec, (struct mr_slice){bytes.data, bytes.len},
+					  bytes.len, &work));
+		assert_in_range(work, MR_CODEC_TRY_MOST, MR_CODEC_TRY_MOST + MR_CODEC_TRY_OUT);
+		assert_false(mr_codec_try(&codec, (struct mr_slice){bytes.data, 5}, 0, &work));
 		mr_codec_fini(&codec);
 	}
 	mr_buf_fini(&text);
@@ -340,7 +760,17 @@ int main(void)
 	    cmocka_unit_test(what_lies_between_is_set_aside_whole),
 	    cmocka_unit_test(a_long_member_behind_a_long_torn_one),
 	    cmocka_unit_test(a_torn_member_behind_a_torn_one),
+	    cmocka_unit_test(a_whole_member_behind_many_torn_ones),
+	    cmocka_unit_test(what_is_read_and_what_is_set_aside_add_up),
+	    cmocka_unit_test(what_is_wrong_is_set_aside_with_what_follows),
+	    cmocka_unit_test(what_a_shorter_file_leaves_is_set_aside),
+	    cmocka_unit_test(a_block_across_an_earlier_failure_is_set_aside),
+	    cmocka_unit_test(what_is_gone_has_its_place_named),
 	    cmocka_unit_test(the_text_goes_on_as_it_was),
+	    cmocka_unit_test(the_text_goes_on_inside_what_was_taken),
+	    cmocka_unit_test(members_in_each_other_are_read_once),
+	    cmocka_unit_test(members_that_go_ever_further_are_read_twice_at_most),
+	    cmocka_unit_test(members_that_fail_late_are_bounded),
 	    cmocka_unit_test(bytes_that_look_like_members_are_bounded),
 	    cmocka_unit_test(a_try_says_what_it_took),
 	};
