@@ -94,10 +94,10 @@ static unsigned lines_with(struct stage *stage, const char *word)
 
 static size_t count_of(const struct mr_buf *in, const char *word)
 {
-	const char *at = in->data, *end = in->data + in->len;
+	const char *at = in->len > 0 ? in->data : "", *end = at + in->len;
 	size_t count = 0;
 
-	while (at && (at = memmem(at, (size_t)(end - at), word, strlen(word))) != NULL) {
+	while ((at = memmem(at, (size_t)(end - at), word, strlen(word))) != NULL) {
 		at++;
 		count++;
 	}
