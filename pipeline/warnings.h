@@ -3,7 +3,7 @@
  * Lines of one kind (log.h) may come for each rule, record or file, and from each worker. The
  * supervisor asks for each at which level it is to be shown: of one kind ten are warnings, each
  * text once; the rest is for who asks for all, counted, and told of when the workers have ended.
- * Errors are not bounded: they name what is missing from the result. */
+ * Errors are not bounded here: they name what is missing from the result. */
 #ifndef MILLRACE_WARNINGS_H
 #define MILLRACE_WARNINGS_H
 

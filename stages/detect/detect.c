@@ -188,12 +188,13 @@ static void say_given_up(struct detect *detect)
 			       MR_RULE_NAMED
 			       ": a record takes its regular expression \"%.*s\" past "
 			       "PCRE2's limit; what it cannot decide counts as no "
-			       "match",
+			       "match, and a \"not\" before it holds",
 			       MR_RULE_NAMES(rule), SIGMA_SHOW(regex));
 		else
 			mr_log(MR_LOG_WARNING,
 			       MR_RULE_NAMED ": a record takes a fieldref of it past the limit on "
-					     "comparing; what it cannot decide counts as no match",
+					     "comparing; what it cannot decide counts as no match, "
+					     "and a \"not\" before it holds",
 			       MR_RULE_NAMES(rule));
 	}
 }

@@ -34,7 +34,8 @@ void sigma_placeholder_lint(struct sigma_scope *scope, const struct sigma_chain 
 		others.at = chain->key->text.at + field.len;
 		others.len = chain->key->text.len - field.len;
 	}
-	sigma_warn(scope, SIGMA_AT(value), "`%.*s` is taken as text; is `%.*s|expand%.*s` meant?",
+	sigma_warn(scope, SIGMA_AT(value),
+		   "`%.*s` is taken as text; for a placeholder write `%.*s|expand%.*s`",
 		   SIGMA_SHOW(text), SIGMA_SHOW(field), SIGMA_SHOW(others));
 }
 

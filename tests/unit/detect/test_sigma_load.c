@@ -491,12 +491,14 @@ static void placeholders_without_expand(void **state)
 	static const struct {
 		const char *detection, *told;
 	} cases[] = {
-	    {"UserId: '%VIPs%'", "`%VIPs%` is taken as text; is `UserId|expand` meant?"},
-	    {"'u|contains|all': ['%a%', b]", "`%a%` is taken as text; is `u|expand|contains|all` "
-					     "meant?"},
-	    {"'u|re|i': '%a.b-c_1%'", "`%a.b-c_1%` is taken as text; is `u|expand|re|i` meant?"},
-	    {"'|cased': '%a%'", "`%a%` is taken as text; is `|expand|cased` meant?"},
-	    {"'u|base64': '%a%'", "is `u|expand|base64` meant?"},
+	    {"UserId: '%VIPs%'",
+	     "`%VIPs%` is taken as text; for a placeholder write `UserId|expand`"},
+	    {"'u|contains|all': ['%a%', b]", "`%a%` is taken as text; for a placeholder write "
+					     "`u|expand|contains|all`"},
+	    {"'u|re|i': '%a.b-c_1%'",
+	     "`%a.b-c_1%` is taken as text; for a placeholder write `u|expand|re|i`"},
+	    {"'|cased': '%a%'", "`%a%` is taken as text; for a placeholder write `|expand|cased`"},
+	    {"'u|base64': '%a%'", "for a placeholder write `u|expand|base64`"},
 	    {"u: ['%%', '%a b%', 'x%a%', '%a%x', '%a', '%a%%b%', '*', '']", NULL},
 	    {"'u|expand': '%a%'", NULL},
 	    {"'u|fieldref': '%a%'", NULL},
@@ -518,7 +520,8 @@ static void placeholders_without_expand(void **state)
 	load(&rules,
 	     "title: t\nlevel: low\nlogsource: {}\ndetection:\n s: ['%a%']\n condition: s\n");
 	assert_int_equal(rules.set.warnings.count, 1);
-	is_text(rules.set.warnings.items[0].reason, "`%a%` is taken as text; is `|expand` meant?");
+	is_text(rules.set.warnings.items[0].reason,
+		"`%a%` is taken as text; for a placeholder write `|expand`");
 	assert_int_equal(rules.set.warnings.items[0].line, 5);
 	assert_int_equal(rules.set.warnings.items[0].column, 6);
 	rules_fini(&rules);
