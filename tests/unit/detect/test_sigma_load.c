@@ -528,7 +528,7 @@ static void placeholders_without_expand(void **state)
 	char *path = make_values("VIPs: [a]\n");
 	const char *slip = RULE("a", "{}", "F: '%VIPs%'");
 	rules_load(&rules, &slip, 1, path);
-	assert_int_equal(rules_told(&rules, "is `F|expand` meant?"), 1);
+	assert_int_equal(rules_told(&rules, "for a placeholder write `F|expand`"), 1);
 	assert_int_equal(rules_told(&rules, "no rule uses the placeholder %VIPs%"), 1);
 	rules_fini(&rules);
 	unlink(path);
