@@ -36,16 +36,6 @@ static enum mr_err fail(struct mr_codec *codec, const char *what)
 	return MR_BAD_INPUT;
 }
 
-/* Zero bytes behind the last member, to a whole block of some device. */
-static enum mr_err step_padding(struct mr_codec *codec, struct mr_slice *in, bool last)
-{
-	while (in->len > 0 && *in->at == 0)
-		take(codec, in, 1);
-	if (in->len > 0)
-		return fail(codec, "text behind the last member");
-	return last ? MR_END : MR_OK;
-}
-
 /* Members may be as short as eight bytes, and many: what one needed serves the next. */
 static void begin_member(struct mr_codec *codec, size_t which)
 {
@@ -71,9 +61,11 @@ static void end_member(struct mr_codec *codec)
 	codec->state = NULL;
 }
 
-/* Between members: is there another one? */
+/* Between members: is there another one? Zero bytes behind one fill a block of some device. */
 static enum mr_err begin(struct mr_codec *codec, struct mr_slice *in, bool last)
 {
+	while (codec->begun && in->len > 0 && *in->at == 0)
+		take(codec, in, 1);
 	if (codec->begun && in->len == 0)
 		return last ? MR_END : MR_OK;
 	if (in->len < MR_CODEC_MAGIC_MAX && !last)
@@ -84,13 +76,11 @@ static enum mr_err begin(struct mr_codec *codec, struct mr_slice *in, bool last)
 			return MR_OK;
 		}
 	}
-	if (!codec->begun) {
-		codec->plain = true;
-		codec->begun = true;
-		return MR_OK;
-	}
-	codec->padding = true;
-	return step_padding(codec, in, last);
+	if (codec->begun)
+		return fail(codec, "text behind the last member");
+	codec->plain = true;
+	codec->begun = true;
+	return MR_OK;
 }
 
 static enum mr_err step_plain(struct mr_codec *codec, struct mr_slice *in, bool last, char *out,
@@ -131,8 +121,6 @@ enum mr_err mr_codec_step(struct mr_codec *codec, struct mr_slice *in, bool last
 {
 	assert(room > 0);
 	*out_len = 0;
-	if (codec->padding)
-		return step_padding(codec, in, last);
 	if (!codec->ops && !codec->plain) {
 		enum mr_err err = begin(codec, in, last);
 
@@ -200,6 +188,5 @@ void mr_codec_go_on(struct mr_codec *codec, uint64_t offset)
 {
 	if (codec->ops)
 		end_member(codec);
-	codec->padding = false;
 	codec->taken = offset;
 }

@@ -2,7 +2,7 @@
  *
  * input.c gives raw bytes in pieces of any size and gets plain ones. A stream that does not begin
  * with a known member is plain, all of it. Members may follow each other, of either kind; zero
- * bytes behind the last are padding. Behind damage input_lost.c looks for the next member that can
+ * bytes behind one are padding. Behind damage input_lost.c looks for the next member that can
  * be read: seek, try, go on. codec.c has the table; a new compression is one new file and one line
  * there. */
 #ifndef MILLRACE_COLLECT_CODEC_H
@@ -47,7 +47,6 @@ struct mr_codec {
 	void *idle[MR_CODEC_COUNT]; /* states of members that have ended, for the next ones */
 	bool plain;
 	bool begun;
-	bool padding;
 	uint64_t taken;     /* raw bytes */
 	uint64_t member_at; /* where the member in hand begins */
 	uint64_t given_to;  /* raw bytes of it that stand before this one gave its plain ones */

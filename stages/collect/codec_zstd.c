@@ -32,6 +32,7 @@ static bool may_hold(const unsigned char *magic)
 struct zstd {
 	ZSTD_DCtx *context;
 	size_t hint; /* bytes that the library can use next */
+	bool full;   /* the last call may have had more to give than room */
 };
 
 static void *open(void)
@@ -51,17 +52,32 @@ static void reset(void *state)
 
 	ZSTD_DCtx_reset(zstd->context, ZSTD_reset_session_only);
 	zstd->hint = 1;
+	zstd->full = false;
+}
+
+/* A call that fails gives nothing, not even what it had decoded: so no call gets more than one
+ * block, and none before what the last one decoded is out. All good blocks before a bad one come
+ * out, and no others, in whatever pieces the input comes. */
+static size_t decompress(struct zstd *zstd, ZSTD_inBuffer *from, ZSTD_outBuffer *to)
+{
+	ZSTD_inBuffer none = {"", 0, 0};
+	size_t result = 1;
+
+	if (zstd->full)
+		result = ZSTD_decompressStream(zstd->context, to, &none);
+	if (to->pos == 0 && result != 0 && !ZSTD_isError(result))
+		result = ZSTD_decompressStream(zstd->context, to, from);
+	zstd->full = to->pos == to->size;
+	return result;
 }
 
 static enum mr_codec_step step(void *state, struct mr_slice *in, char *out, size_t room,
 			       size_t *out_len, const char **reason_out)
 {
 	struct zstd *zstd = state;
-	/* A call that fails gives nothing, not even what it had decoded: so no call gets more than
-	 * one block, and all good blocks before a bad one come out. */
 	ZSTD_inBuffer from = {in->at, in->len < zstd->hint ? in->len : zstd->hint, 0};
 	ZSTD_outBuffer to = {out, room, 0};
-	size_t result = ZSTD_decompressStream(zstd->context, &to, &from);
+	size_t result = decompress(zstd, &from, &to);
 
 	in->at += from.pos;
 	in->len -= from.pos;

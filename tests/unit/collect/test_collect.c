@@ -124,6 +124,7 @@ static void small_files_of_every_container(void **state)
 		   "in 25 {\"a\":1}\n", "", 0);
 	gzip_add(&packed, TEXT("{\"a\":1}\n"));
 	zstd_add(&packed, TEXT("{\"b\""));
+	mr_buf_add(&packed, "\0\0\0\0\0\0\0", 7); /* to the end of a block */
 	gzip_add(&packed, TEXT(":2}\n"));
 	check_file(packed.data, packed.len, two, "", 0);
 	mr_buf_add(&packed, "\0\0\0\0\0", 5);
@@ -171,6 +172,53 @@ static void compressed_files_cut_everywhere(void **state)
 			stage_fini(&stage);
 		}
 	}
+	mr_buf_fini(&packed);
+	mr_buf_fini(&text);
+}
+
+/* A block of zstd may hold more than is given at once: all of it comes before what is bad behind
+ * it, whether that is there already or not. */
+static void a_long_block_comes_out_before_a_bad_one(void **state)
+{
+	struct mr_buf text = {0}, packed = {0};
+	ZSTD_CCtx *context = ZSTD_createCCtx();
+
+	(void)state;
+	for (unsigned i = 0; i < 10000; i++)
+		mr_buf_printf(&text, "{\"a\":%06u}\n", 100000 + i);
+	ZSTD_inBuffer from = {text.data, text.len, 0};
+	ZSTD_outBuffer to = {mr_buf_reserve(&packed, text.len), text.len, 0};
+	assert_true(text.len > 65536 && text.len <= 131072);
+	assert_int_equal(ZSTD_compressStream2(context, &to, &from, ZSTD_e_flush), 0);
+	packed.len = to.pos;
+	mr_buf_add(&packed, "\xff\xff\xff no block", 12);
+	for (size_t whole = 0; whole < 2; whole++) {
+		struct stage stage = {0};
+		int ends[2];
+		int standard_input = dup(0);
+
+		assert_int_equal(pipe(ends), 0);
+		dup2(ends[0], 0);
+		mr_config_add(&stage.config, "input", "-");
+		assert_int_equal(stage_open(&stage), MR_OK);
+		dup2(standard_input, 0);
+		close(standard_input);
+		close(ends[0]);
+		for (size_t at = 0; at < packed.len;) {
+			size_t len = whole ? packed.len : 1 + at / 1000;
+			len = len < packed.len - at ? len : packed.len - at;
+			assert_int_equal(write(ends[1], packed.data + at, len), len);
+			assert_int_equal(stage_poll(&stage), MR_AGAIN);
+			at += len;
+		}
+		close(ends[1]);
+		assert_int_equal(stage_poll(&stage), MR_END);
+		assert_non_null(strstr(stage_text(&stage.records), "{\"a\":109999}"));
+		assert_int_equal(stage.counters.at[MR_C_RECORDS], 1); /* the bad block */
+		stage_fini(&stage);
+	}
+	logged_errors = 0;
+	ZSTD_freeCCtx(context);
 	mr_buf_fini(&packed);
 	mr_buf_fini(&text);
 }
@@ -413,7 +461,9 @@ static void gzip_through_a_pipe_in_pieces(void **state)
 
 	(void)state;
 	gzip_add(&packed, TEXT("[{\"a\":1},{\"b\":2}]"));
+	mr_buf_add(&packed, "\0\0\0", 3);
 	zstd_add(&packed, TEXT("[{\"c\":3}]"));
+	mr_buf_add(&packed, "\0", 1);
 	assert_int_equal(pipe(ends), 0);
 	dup2(ends[0], 0);
 	mr_config_add(&stage.config, "input", "-");
@@ -430,6 +480,7 @@ static void gzip_through_a_pipe_in_pieces(void **state)
 	assert_string_equal(stage_text(&stage.records),
 			    "standard input 1 {\"a\":1}\nstandard input 9 {\"b\":2}\n"
 			    "standard input 18 {\"c\":3}\n");
+	assert_int_equal(stage.counters.at[MR_C_INPUTS_DAMAGED], 0);
 	stage_balance(&stage);
 	stage_fini(&stage);
 	mr_buf_fini(&packed);
@@ -571,6 +622,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup(small_files_of_every_container, clean),
 	    cmocka_unit_test_setup(compressed_files_cut_everywhere, clean),
+	    cmocka_unit_test_setup(a_long_block_comes_out_before_a_bad_one, clean),
 	    cmocka_unit_test_setup(damage_does_not_stop_the_others, clean),
 	    cmocka_unit_test_setup(plain_lines_travel_by_reference, clean),
 	    cmocka_unit_test_setup(lines_past_the_limit, clean),
