@@ -176,6 +176,22 @@ static void compressed_files_cut_everywhere(void **state)
 	mr_buf_fini(&text);
 }
 
+/* Opens the stage over standard input, a pipe; gives the end to write to. */
+static int open_piped(struct stage *stage)
+{
+	int ends[2];
+	int standard_input = dup(0);
+
+	assert_int_equal(pipe(ends), 0);
+	dup2(ends[0], 0);
+	mr_config_add(&stage->config, "input", "-");
+	assert_int_equal(stage_open(stage), MR_OK);
+	dup2(standard_input, 0);
+	close(standard_input);
+	close(ends[0]);
+	return ends[1];
+}
+
 /* A block of zstd may hold more than is given at once: all of it comes before what is bad behind
  * it, whether that is there already or not. */
 static void a_long_block_comes_out_before_a_bad_one(void **state)
@@ -194,24 +210,16 @@ static void a_long_block_comes_out_before_a_bad_one(void **state)
 	mr_buf_add(&packed, "\xff\xff\xff no block", 12);
 	for (size_t whole = 0; whole < 2; whole++) {
 		struct stage stage = {0};
-		int ends[2];
-		int standard_input = dup(0);
+		int writer = open_piped(&stage);
 
-		assert_int_equal(pipe(ends), 0);
-		dup2(ends[0], 0);
-		mr_config_add(&stage.config, "input", "-");
-		assert_int_equal(stage_open(&stage), MR_OK);
-		dup2(standard_input, 0);
-		close(standard_input);
-		close(ends[0]);
 		for (size_t at = 0; at < packed.len;) {
 			size_t len = whole ? packed.len : 1 + at / 1000;
 			len = len < packed.len - at ? len : packed.len - at;
-			assert_int_equal(write(ends[1], packed.data + at, len), len);
+			assert_int_equal(write(writer, packed.data + at, len), len);
 			assert_int_equal(stage_poll(&stage), MR_AGAIN);
 			at += len;
 		}
-		close(ends[1]);
+		close(writer);
 		assert_int_equal(stage_poll(&stage), MR_END);
 		assert_non_null(strstr(stage_text(&stage.records), "{\"a\":109999}"));
 		assert_int_equal(stage.counters.at[MR_C_RECORDS], 1); /* the bad block */
@@ -456,26 +464,19 @@ static void gzip_through_a_pipe_in_pieces(void **state)
 {
 	struct mr_buf packed = {0};
 	struct stage stage = {0};
-	int ends[2];
-	int standard_input = dup(0);
+	int writer;
 
 	(void)state;
 	gzip_add(&packed, TEXT("[{\"a\":1},{\"b\":2}]"));
 	mr_buf_add(&packed, "\0\0\0", 3);
 	zstd_add(&packed, TEXT("[{\"c\":3}]"));
 	mr_buf_add(&packed, "\0", 1);
-	assert_int_equal(pipe(ends), 0);
-	dup2(ends[0], 0);
-	mr_config_add(&stage.config, "input", "-");
-	assert_int_equal(stage_open(&stage), MR_OK);
-	dup2(standard_input, 0);
-	close(standard_input);
-	close(ends[0]);
+	writer = open_piped(&stage);
 	for (size_t i = 0; i < packed.len; i++) {
-		assert_int_equal(write(ends[1], packed.data + i, 1), 1);
+		assert_int_equal(write(writer, packed.data + i, 1), 1);
 		assert_int_equal(stage_poll(&stage), MR_AGAIN);
 	}
-	close(ends[1]);
+	close(writer);
 	assert_int_equal(stage_poll(&stage), MR_END);
 	assert_string_equal(stage_text(&stage.records),
 			    "standard input 1 {\"a\":1}\nstandard input 9 {\"b\":2}\n"
