@@ -90,7 +90,7 @@ static const struct mr_setting_row *setting_of(const struct option *option)
 	snprintf(name, sizeof name, "%s", option->name);
 	for (char *at = name; *at != '\0'; at++)
 		*at = *at == '-' ? '_' : *at;
-	const struct mr_setting_row *row = mr_setting_find(mr_slice(name));
+	const struct mr_setting_row *row = mr_setting_find(MR_SCOPE_RUN, mr_slice(name));
 	assert(row != NULL);
 	return row;
 }
@@ -101,15 +101,27 @@ static void add_setting(struct mr_config *config, const struct option *option, c
 	mr_config_add(config, row->name, row->kind == MR_SETTING_FLAG ? "true" : value);
 }
 
+static void help_range(const struct mr_setting_row *row)
+{
+	struct mr_buf text = {0};
+	mr_buf_printf(&text, ", ");
+	mr_setting_show(row, row->least, &text);
+	mr_buf_printf(&text, " to ");
+	mr_setting_show(row, row->most, &text);
+	mr_buf_printf(&text, ", default ");
+	mr_setting_show(row, row->fallback, &text);
+	fwrite(text.data, 1, text.len, stdout);
+	mr_buf_fini(&text);
+}
+
 static void help_setting(const struct option *option)
 {
 	const struct mr_setting_row *row = setting_of(option);
 	bool rules = strcmp(option->name, "rules") == 0;
 	int width = printf("  %s --%s %s", rules ? "-r," : "   ", option->name, row->argument);
 	printf("%*s%s", width < HELP_COLUMN ? HELP_COLUMN - width : 1, "", row->prose);
-	if (row->kind == MR_SETTING_NUMBER)
-		printf(", %lld to %lld, default %lld", (long long)row->least, (long long)row->most,
-		       (long long)row->fallback);
+	if (row->kind == MR_SETTING_SIZE)
+		help_range(row);
 	putchar('\n');
 }
 

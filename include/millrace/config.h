@@ -1,55 +1,64 @@
-/* config.h - settings of a run: names with one or more texts.
+/* config.h - settings of a run and of its parts: names with one or more texts.
  *
  * Made by pipeline/ from the command line or a topology file, handed to prepare and open. Small:
- * looked up by a walk. setting.def holds each name with its kind, range, default and help: to ask
- * for another name, or for one as of another kind, is our bug (assert). */
+ * looked up by a walk. setting.def holds each name with its scopes, kind, range, default and help:
+ * to ask for another name, for one outside of its scopes or as of another kind, is our bug
+ * (assert). Zeroed is a run without settings. */
 #ifndef MILLRACE_CONFIG_H
 #define MILLRACE_CONFIG_H
 
-#include "millrace/text.h"
-
-enum mr_setting_kind {
-	MR_SETTING_TEXT,
-	MR_SETTING_TEXTS,
-	MR_SETTING_FLAG,
-	MR_SETTING_NUMBER,
-	MR_SETTING_LIMIT
-};
-#define MR_UNLIMITED INT64_MAX
-/* One row of setting.def. */
-struct mr_setting_row {
-	const char *name;
-	enum mr_setting_kind kind;
-	const char *argument;
-	int64_t least;
-	int64_t most;
-	int64_t fallback;
-	const char *prose;
-};
-/* NULL where there is no such setting. */
-const struct mr_setting_row *mr_setting_find(struct mr_slice name);
+#include "millrace/setting.h"
 
 struct mr_setting {
 	char *name;
 	char *value;
 };
+struct mr_part;
 struct mr_config {
+	enum mr_scope scope; /* RUN, or a part's */
 	struct mr_setting *items;
 	size_t count;
 	size_t capacity;
+	struct mr_part *parts; /* in the order that they were given */
+	size_t part_count;
+	size_t part_capacity;
+};
+
+enum mr_part_kind {
+	MR_PART_SOURCE = MR_SCOPE_SOURCE,
+	MR_PART_SINK = MR_SCOPE_SINK,
+	MR_PART_HOST = MR_SCOPE_HOST
+};
+struct mr_part {
+	enum mr_part_kind kind;
+	char *name;      /* one of its kind */
+	uint32_t number; /* a source's is origin.source: the same for its name over restarts */
+	struct mr_config settings;
 };
 
 void mr_config_fini(struct mr_config *config);
 /* Append; a name may be given often. Copies both. */
 void mr_config_add(struct mr_config *config, const char *name, const char *value);
+/* Append a part without settings; its number is how many of its kind stand before it. Borrowed
+ * until the next part. */
+struct mr_part *mr_config_part_add(struct mr_config *config, enum mr_part_kind kind,
+				   const char *name);
+/* The n-th part of a kind, or NULL. Borrowed. */
+const struct mr_part *mr_config_part(const struct mr_config *config, enum mr_part_kind kind,
+				     size_t n);
+
 /* The n-th value of a name, or NULL. Borrowed. */
 const char *mr_config_get(const struct mr_config *config, const char *name, size_t n);
 /* The values of a name, one after the other: `*at` is 0 before the first; NULL behind the last. */
 const char *mr_config_next(const struct mr_config *config, const char *name, size_t *at);
 size_t mr_config_count(const struct mr_config *config, const char *name);
+/* The default where it is not set. */
 bool mr_config_flag(const struct mr_config *config, const char *name);
-/* A whole number in the setting's range, MR_UNLIMITED where a limit is that, the default where it
- * is not set; MR_CONFIG where the text is neither. */
+/* Whether a CHOICE is that word of its closed list, by the default where it is not set. A word that
+ * is not in the list is our bug. */
+bool mr_config_is(const struct mr_config *config, const char *name, const char *word);
+/* A number, a duration in microseconds or a size in bytes, in the setting's range; MR_UNLIMITED
+ * where it is that; the default where it is not set. MR_CONFIG where the text is none. */
 enum mr_err mr_config_int(const struct mr_config *config, const char *name, int64_t *out,
 			  struct mr_error *error);
 

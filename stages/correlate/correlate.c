@@ -96,14 +96,10 @@ static enum mr_err rule_open(const struct mr_catalog *catalog, struct corr_rule 
 
 static enum mr_err lateness_read(struct corr *corr, struct mr_error *error)
 {
-	int64_t seconds;
 	corr->lateness_us = CORR_UNLIMITED;
 	if (corr->env->finite)
 		return MR_OK;
-	enum mr_err err = mr_config_int(corr->env->config, "lateness", &seconds, error);
-	if (err == MR_OK && seconds != MR_UNLIMITED)
-		corr->lateness_us = seconds * 1000000;
-	return err;
+	return mr_config_int(corr->env->config, "lateness", &corr->lateness_us, error);
 }
 
 /* A wrong ceiling is told before any worker starts. */

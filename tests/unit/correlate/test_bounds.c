@@ -434,13 +434,13 @@ static void lateness_is_a_setting(void **state)
 	(void)state;
 	world_open(&world);
 	uint32_t index = count_of(&world, 2);
-	assert_int_equal(fired_after(&world, index, "60", 2 * HOUR + 60 * SECOND, &beyond), 1);
+	assert_int_equal(fired_after(&world, index, "60s", 2 * HOUR + 60 * SECOND, &beyond), 1);
 	assert_int_equal(beyond, 1);
-	assert_int_equal(fired_after(&world, index, "60", 60 * SECOND + 1, &beyond), 1);
+	assert_int_equal(fired_after(&world, index, "60s", 60 * SECOND + 1, &beyond), 1);
 	assert_int_equal(beyond, 0);
-	assert_int_equal(fired_after(&world, index, "60", 60 * SECOND + 2, &beyond), 1);
+	assert_int_equal(fired_after(&world, index, "60s", 60 * SECOND + 2, &beyond), 1);
 	assert_int_equal(beyond, 1);
-	assert_int_equal(fired_after(&world, index, "60", 2 * HOUR + 60 * SECOND + 1, &beyond), 0);
+	assert_int_equal(fired_after(&world, index, "60s", 2 * HOUR + 60 * SECOND + 1, &beyond), 0);
 	assert_int_equal(beyond, 1);
 	assert_int_equal(fired_after(&world, index, "0", 2 * HOUR, &beyond), 1);
 	assert_int_equal(fired_after(&world, index, "0", 2 * HOUR + 1, &beyond), 0);
@@ -475,7 +475,7 @@ static void bad_settings(void **state)
 	(void)state;
 	world_open(&world);
 	refused(&world, "lateness", "-1");
-	refused(&world, "lateness", "24h");
+	refused(&world, "lateness", "24");
 	refused(&world, "state_bytes", "1048575");
 	refused(&world, "state_bytes", "lots");
 	world_close(&world);

@@ -13,6 +13,8 @@ static inline void default_setup(struct mr_slice changes, struct mr_buf *out)
 	setup.fields = mr_fields_new();
 	mr_fields_add(setup.fields, MR_SLICE("Parameters.ForwardTo"));
 	mr_config_add(&setup.config, "input", "a.ndjson");
+	struct mr_part *part = mr_config_part_add(&setup.config, MR_PART_SOURCE, "a");
+	mr_config_add(&part->settings, "path", "b");
 	mr_topology_default(2, 2, &setup.topology);
 	mr_setup_encode(&setup, out);
 	mr_setup_fini(&setup);

@@ -1,4 +1,4 @@
-/* Base: text, folding, numbers, times, arenas, the field dictionary, events, settings, errors. */
+/* Base: text, folding, numbers, times, arenas, the field dictionary, events, errors. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <sys/resource.h>
 
-#include "millrace/config.h"
 #include "millrace/event.h"
 #include "millrace/log.h"
 
@@ -350,45 +349,6 @@ static void test_events(void **state)
 	mr_fields_free(fields);
 }
 
-static void test_config(void **state)
-{
-	(void)state;
-	struct mr_config config = {0};
-	mr_config_add(&config, "rules", "a");
-	mr_config_add(&config, "rules", "b");
-	mr_config_add(&config, "region_bytes", "12x");
-	mr_config_add(&config, "lateness", "unlimited");
-	mr_config_add(&config, "state_bytes", "unlimited");
-	struct mr_buf bytes = {0};
-	mr_config_encode(&config, &bytes);
-	struct mr_config back = {0};
-	struct mr_error error = {0};
-	assert_int_equal(mr_config_decode((struct mr_slice){bytes.data, bytes.len}, &back, &error),
-			 MR_OK);
-	assert_int_equal(mr_config_count(&back, "rules"), 2);
-	assert_string_equal(mr_config_get(&back, "rules", 1), "b");
-	assert_null(mr_config_get(&back, "rules", 2));
-	int64_t number;
-	assert_int_equal(mr_config_int(&back, "region_bytes", &number, &error), MR_CONFIG);
-	assert_string_equal(error.text,
-			    "region_bytes: \"12x\" is not a whole number from 65536 to 1048576");
-	assert_int_equal(mr_config_int(&back, "lateness", &number, &error), MR_OK);
-	assert_true(number == MR_UNLIMITED);
-	assert_int_equal(mr_config_int(&back, "state_bytes", &number, &error), MR_CONFIG);
-	assert_int_equal(mr_config_int(&back, "max_record_bytes", &number, &error), MR_OK);
-	assert_int_equal(number, 1 << 20);
-	/* One that a program of another version knows. */
-	struct mr_config other = {0};
-	char *at = memmem(bytes.data, bytes.len, "rules", 5);
-	*at = 'R';
-	assert_int_equal(mr_config_decode((struct mr_slice){bytes.data, bytes.len}, &other, &error),
-			 MR_BAD_INPUT);
-	assert_null(mr_setting_find(MR_SLICE("Rules")));
-	mr_config_fini(&back);
-	mr_config_fini(&config);
-	mr_buf_fini(&bytes);
-}
-
 static const char *text_of(int number)
 {
 	static struct mr_error error;
@@ -427,13 +387,19 @@ static void test_limits_are_named(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_log_clean),   cmocka_unit_test(test_show),
-	    cmocka_unit_test(test_fold),        cmocka_unit_test(test_cut),
-	    cmocka_unit_test(test_utf8),        cmocka_unit_test(test_near),
-	    cmocka_unit_test(test_numbers),     cmocka_unit_test(test_time_text),
-	    cmocka_unit_test(test_json_string), cmocka_unit_test(test_arena),
-	    cmocka_unit_test(test_fields),      cmocka_unit_test(test_events),
-	    cmocka_unit_test(test_config),      cmocka_unit_test(test_limits_are_named),
+	    cmocka_unit_test(test_log_clean),
+	    cmocka_unit_test(test_show),
+	    cmocka_unit_test(test_fold),
+	    cmocka_unit_test(test_cut),
+	    cmocka_unit_test(test_utf8),
+	    cmocka_unit_test(test_near),
+	    cmocka_unit_test(test_numbers),
+	    cmocka_unit_test(test_time_text),
+	    cmocka_unit_test(test_json_string),
+	    cmocka_unit_test(test_arena),
+	    cmocka_unit_test(test_fields),
+	    cmocka_unit_test(test_events),
+	    cmocka_unit_test(test_limits_are_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
