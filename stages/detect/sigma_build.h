@@ -9,7 +9,7 @@
 
 #include "sigma.h"
 #include "sigma_index.h"
-#include "sigma_yaml.h"
+#include "millrace/yaml.h"
 
 #define SIGMA_VALUES_MAX 10000  /* values that one field's list expands to */
 #define SIGMA_NODES_MAX 100000  /* nodes of one rule, shared ones counted each time */
@@ -17,7 +17,7 @@
 #define SIGMA_NESTING_MAX 100   /* parentheses in a condition */
 
 struct sigma_placeholders {
-	struct sigma_yaml *map; /* name: [values]; NULL where none are configured */
+	struct mr_yaml *map; /* name: [values]; NULL where none are configured */
 	struct mr_slice file;
 	bool *used; /* of each name: a rule asks for it */
 };
@@ -40,13 +40,13 @@ struct sigma_scope {
 	struct sigma_builder *load;
 	struct mr_arena *arena;
 	struct mr_slice file, id;
-	struct sigma_fault fault;
+	struct mr_fault fault;
 	const struct sigma_view *view; /* NULL: fields as written */
 	uint32_t kinds;                /* of records that the logsource sees; 0: all, or unknown */
 	bool again;                    /* compiled once already for another view: warn no more */
 	uint32_t tests;                /* made so far, of SIGMA_NODES_MAX */
 	struct mr_slice missing;       /* the first placeholder without a value */
-	struct sigma_fault missing_at;
+	struct mr_fault missing_at;
 };
 
 #define SIGMA_AT(node) (node)->line, (node)->column
@@ -58,7 +58,7 @@ void sigma_warn(struct sigma_scope *scope, uint32_t line, uint32_t column, const
     __attribute__((format(printf, 4, 5)));
 /* Sets the scope's fault; false. */
 #define sigma_refuse(scope, line, ...)                                                             \
-	sigma_fault_set((scope)->arena, &(scope)->fault, line, __VA_ARGS__)
+	mr_fault_set((scope)->arena, &(scope)->fault, line, __VA_ARGS__)
 /* Warns of a name that is nearly a normalised field's: sigma_name.c. */
 void sigma_name_lint(struct sigma_scope *scope, uint32_t line, uint32_t column,
 		     struct mr_slice name);
@@ -122,21 +122,21 @@ enum sigma_modifier {
 struct sigma_chain {           /* a key such as `Field|contains|all` */
 	struct mr_slice field; /* empty: keywords */
 	uint64_t modifiers;    /* SIGMA_BIT */
-	struct sigma_yaml *key;
+	struct mr_yaml *key;
 };
 /* Splits and checks a key. */
-bool sigma_chain_parse(struct sigma_scope *scope, struct sigma_yaml *key, struct sigma_chain *out);
+bool sigma_chain_parse(struct sigma_scope *scope, struct mr_yaml *key, struct sigma_chain *out);
 static inline bool sigma_chain_has(const struct sigma_chain *chain, uint64_t bits)
 {
 	return (chain->modifiers & bits) != 0;
 }
 /* The tree of a key with its value or list of values. */
 struct sigma_node *sigma_chain_compile(struct sigma_scope *scope, const struct sigma_chain *chain,
-				       struct sigma_yaml *value);
+				       struct mr_yaml *value);
 
 /* Warns of a test of a whole value that its field never has: sigma_closed.c. */
 void sigma_closed_lint(struct sigma_scope *scope, const struct sigma_chain *chain,
-		       const struct sigma_yaml *at, const struct sigma_predicate *predicate);
+		       const struct mr_yaml *at, const struct sigma_predicate *predicate);
 
 /* One value with its placeholders filled in: sigma_placeholder.c. Pieces lie one after the other;
  * those `from_list` are Sigma strings of their own. */
@@ -149,11 +149,11 @@ struct sigma_filled {
 	uint32_t count;
 };
 /* All combinations; none where a placeholder has no value (the scope's `missing` says which). */
-bool sigma_placeholders_fill(struct sigma_scope *scope, const struct sigma_yaml *value,
+bool sigma_placeholders_fill(struct sigma_scope *scope, const struct mr_yaml *value,
 			     struct sigma_filled **out, uint32_t *count_out);
 /* Warns of a text without `expand` that is nothing but a placeholder. */
 void sigma_placeholder_lint(struct sigma_scope *scope, const struct sigma_chain *chain,
-			    const struct sigma_yaml *value);
+			    const struct mr_yaml *value);
 /* Reads the file. MR_CONFIG, MR_IO. */
 enum mr_err sigma_placeholders_read(struct sigma_builder *load, const char *path,
 				    struct mr_error *error);
@@ -175,7 +175,7 @@ bool sigma_encode_windash(struct mr_arena *arena, const struct sigma_pattern *pa
 /* ---- a detection and its condition: sigma_detection.c, sigma_condition.c ---- */
 
 struct sigma_name { /* an identifier of a detection */
-	struct sigma_yaml *key;
+	struct mr_yaml *key;
 	struct sigma_node *node;
 	bool used;
 };
@@ -184,23 +184,23 @@ struct sigma_names {
 	uint32_t count;
 };
 /* The tree of a condition (a text or a list of texts). */
-struct sigma_node *sigma_condition_compile(struct sigma_scope *scope, struct sigma_yaml *condition,
+struct sigma_node *sigma_condition_compile(struct sigma_scope *scope, struct mr_yaml *condition,
 					   struct sigma_names *names);
 /* The tree of a map, a list or a scalar that stands under an identifier. */
-struct sigma_node *sigma_search_compile(struct sigma_scope *scope, struct sigma_yaml *search);
+struct sigma_node *sigma_search_compile(struct sigma_scope *scope, struct mr_yaml *search);
 /* The tree of a `detection` or `filter` map for the scope's view. `skip` is a key that is neither
  * an identifier nor a condition, or NULL. */
-struct sigma_node *sigma_detection_compile(struct sigma_scope *scope, struct sigma_yaml *map,
+struct sigma_node *sigma_detection_compile(struct sigma_scope *scope, struct mr_yaml *map,
 					   const char *skip);
 
 /* ---- documents: sigma_meta.c ---- */
 
 /* A rule document while the set is being made. */
 struct sigma_source {
-	struct sigma_yaml *root;
+	struct mr_yaml *root;
 	struct mr_slice file, id, name;
 	struct sigma_logsource {
-		const struct sigma_yaml *at;
+		const struct mr_yaml *at;
 		struct mr_slice product, service, category; /* empty: not given */
 	} logsource;
 	struct mr_rule rule;
@@ -228,7 +228,7 @@ void sigma_sources_add(struct mr_arena *arena, struct sigma_sources *sources,
 /* Title, id, level and the rest into source->rule. */
 bool sigma_meta_read(struct sigma_scope *scope, struct sigma_source *source);
 /* A text of the document's map, empty where it is missing; what is no text is warned of. */
-struct mr_slice sigma_meta_text(struct sigma_scope *scope, const struct sigma_yaml *root,
+struct mr_slice sigma_meta_text(struct sigma_scope *scope, const struct mr_yaml *root,
 				const char *key);
 
 /* ---- metadata that is surely wrong: sigma_lint.c ---- */
@@ -241,7 +241,7 @@ void sigma_level_lint(struct sigma_builder *load, const struct sigma_source *sou
 
 /* ---- logsources: sigma_logsource.c ---- */
 
-bool sigma_logsource_read(struct sigma_scope *scope, struct sigma_yaml *root,
+bool sigma_logsource_read(struct sigma_scope *scope, struct mr_yaml *root,
 			  struct sigma_logsource *out);
 /* As it may be written in a rule: "{product: m365, service: audit}". */
 struct mr_slice sigma_logsource_show(struct mr_arena *arena, const struct sigma_logsource *from);
@@ -260,16 +260,16 @@ struct sigma_filtered {
 	const struct sigma_view *view;
 	struct sigma_node *node;
 	struct mr_slice missing; /* as in the scope */
-	struct sigma_fault missing_at;
+	struct mr_fault missing_at;
 	struct sigma_filtered *next;
 };
 struct sigma_filter {
 	struct sigma_source *source;
-	struct sigma_yaml *body;
+	struct mr_yaml *body;
 	bool any;
 	bool used;                 /* a rule has it */
 	struct sigma_filter_name { /* what stands under `rules` */
-		const struct sigma_yaml *at;
+		const struct mr_yaml *at;
 		struct sigma_filter *filter;
 	} * names;
 	uint32_t name_count;
@@ -303,5 +303,13 @@ void sigma_correlations_link(struct sigma_builder *load, struct sigma_sources *c
 /* When catalog indices are known: rules, fields, places, flags and meaning. */
 void sigma_correlations_finish(struct sigma_builder *load, const struct sigma_sources *detections,
 			       struct sigma_sources *correlations);
+
+/* ---- sigma_tree.c ---- */
+
+/* `over` with what it lacks from `under`, maps within maps likewise; both stay as they are. */
+struct mr_yaml *sigma_tree_merge(struct mr_arena *arena, struct mr_yaml *under,
+				 struct mr_yaml *over);
+/* 128 bits of SHA-256 over the tree's meaning, in hexadecimal. */
+struct mr_slice sigma_tree_hash(struct mr_arena *arena, const struct mr_yaml *root);
 
 #endif

@@ -134,7 +134,7 @@ static void put_values(const struct sigma_scope *scope, mr_field field, struct m
 }
 
 void sigma_closed_lint(struct sigma_scope *scope, const struct sigma_chain *chain,
-		       const struct sigma_yaml *at, const struct sigma_predicate *predicate)
+		       const struct mr_yaml *at, const struct sigma_predicate *predicate)
 {
 	mr_field field = mr_fields_find(scope->load->fields, chain->field);
 	const struct form *form = form_of(field);

@@ -12,7 +12,7 @@ enum word_kind { WORD_END, WORD_NAME, WORD_OPEN, WORD_CLOSE, WORD_BAD };
 
 struct parser {
 	struct sigma_scope *scope;
-	const struct sigma_yaml *node;
+	const struct mr_yaml *node;
 	struct sigma_names *names;
 	size_t at;
 	unsigned depth;
@@ -25,7 +25,7 @@ static struct sigma_node *parse_or(struct parser *parser);
 
 static void *refuse(struct parser *parser, const char *reason, struct mr_slice about)
 {
-	const struct sigma_yaml *node = parser->node;
+	const struct mr_yaml *node = parser->node;
 	uint32_t column = node->column;
 
 	if (node->indent != UINT8_MAX)
@@ -264,14 +264,14 @@ static struct sigma_node *parse_or(struct parser *parser)
 	return parse_chain(parser, "or", SIGMA_OR, parse_and);
 }
 
-static struct sigma_node *compile_one(struct sigma_scope *scope, const struct sigma_yaml *condition,
+static struct sigma_node *compile_one(struct sigma_scope *scope, const struct mr_yaml *condition,
 				      struct sigma_names *names)
 {
 	struct parser parser = {.scope = scope, .node = condition, .names = names};
 
-	if (!sigma_yaml_is_string(condition)) {
+	if (!mr_yaml_is_string(condition)) {
 		sigma_refuse(scope, SIGMA_AT(condition), "%s where a condition should stand",
-			     sigma_yaml_what(condition));
+			     mr_yaml_what(condition));
 		return NULL;
 	}
 	if (condition->text.len > 65536)
@@ -288,12 +288,12 @@ static struct sigma_node *compile_one(struct sigma_scope *scope, const struct si
 	return refuse(&parser, "\"%.*s\" where `and`, `or` or the end should stand", parser.word);
 }
 
-struct sigma_node *sigma_condition_compile(struct sigma_scope *scope, struct sigma_yaml *condition,
+struct sigma_node *sigma_condition_compile(struct sigma_scope *scope, struct mr_yaml *condition,
 					   struct sigma_names *names)
 {
 	struct sigma_nodes nodes = {0};
 
-	if (condition->kind != SIGMA_YAML_LIST)
+	if (condition->kind != MR_YAML_LIST)
 		return compile_one(scope, condition, names);
 	if (condition->count == 0)
 		return sigma_refuse(scope, SIGMA_AT(condition), "an empty list of conditions"),

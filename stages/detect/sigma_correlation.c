@@ -6,9 +6,9 @@
 
 #include <stdio.h>
 
-static struct sigma_yaml *body_of(const struct sigma_source *source)
+static struct mr_yaml *body_of(const struct sigma_source *source)
 {
-	return sigma_yaml_get(source->root, "correlation");
+	return mr_yaml_get(source->root, "correlation");
 }
 
 /* ---- reading ---- */
@@ -22,13 +22,13 @@ static const char types[] =
 
 static bool read_type(struct sigma_scope *scope, struct sigma_source *source)
 {
-	struct sigma_yaml *type = sigma_yaml_get(body_of(source), "type");
+	struct mr_yaml *type = mr_yaml_get(body_of(source), "type");
 	if (type == NULL)
 		return sigma_refuse(scope, SIGMA_AT(body_of(source)),
 				    "\"type\" is missing, one of %s", types + 2);
 	for (uint32_t i = 0; i < MR_CORRELATION_COUNT; i++) {
 		source->rule.type = (enum mr_correlation_type)i;
-		if (type->kind == SIGMA_YAML_SCALAR &&
+		if (type->kind == MR_YAML_SCALAR &&
 		    mr_slice_eq(type->text, mr_correlation_name(source->rule.type)))
 			return true;
 	}
@@ -44,7 +44,7 @@ static bool read_timespan(struct sigma_scope *scope, struct sigma_source *source
 		int64_t seconds;
 	} units[] = {{'s', 1},      {'m', 60},      {'h', 3600},    {'d', 86400},
 		     {'w', 604800}, {'M', 2592000}, {'y', 31536000}};
-	struct sigma_yaml *span = sigma_yaml_get(body_of(source), "timespan");
+	struct mr_yaml *span = mr_yaml_get(body_of(source), "timespan");
 	if (span == NULL)
 		return sigma_refuse(scope, SIGMA_AT(body_of(source)),
 				    "\"timespan\" is missing, such as `timespan: 1h`");
@@ -65,41 +65,41 @@ static bool read_timespan(struct sigma_scope *scope, struct sigma_source *source
 	return true;
 }
 
-static bool read_texts(struct sigma_scope *scope, struct sigma_yaml *node, const char *what,
+static bool read_texts(struct sigma_scope *scope, struct mr_yaml *node, const char *what,
 		       uint32_t max, struct mr_texts *out)
 {
-	bool one = node->kind == SIGMA_YAML_SCALAR && node->type != SIGMA_YAML_NULL;
-	if (!one && node->kind != SIGMA_YAML_LIST)
+	bool one = node->kind == MR_YAML_SCALAR && node->type != MR_YAML_NULL;
+	if (!one && node->kind != MR_YAML_LIST)
 		return sigma_refuse(scope, SIGMA_AT(node), "\"%s\" is %s, not a list", what,
-				    sigma_yaml_what(node));
+				    mr_yaml_what(node));
 	out->count = one ? 1 : node->count;
 	if (out->count == 0 || out->count > max)
 		return sigma_refuse(scope, SIGMA_AT(node), "\"%s\" takes 1 to %u members", what,
 				    max);
 	out->items = mr_arena_alloc(scope->arena, out->count * sizeof *out->items);
 	for (uint32_t i = 0; i < out->count; i++) {
-		struct sigma_yaml *item = one ? node : node->items[i];
-		if (item->kind != SIGMA_YAML_SCALAR || item->text.len == 0)
+		struct mr_yaml *item = one ? node : node->items[i];
+		if (item->kind != MR_YAML_SCALAR || item->text.len == 0)
 			return sigma_refuse(scope, SIGMA_AT(item), "%s where a text should stand",
-					    sigma_yaml_what(item));
+					    mr_yaml_what(item));
 		out->items[i] = item->text;
 	}
 	return true;
 }
 
-static bool read_part(struct sigma_scope *scope, struct sigma_source *source,
-		      struct sigma_yaml *key, struct sigma_yaml *value)
+static bool read_part(struct sigma_scope *scope, struct sigma_source *source, struct mr_yaml *key,
+		      struct mr_yaml *value)
 {
 	struct mr_rule *rule = &source->rule;
-	bool gte = sigma_yaml_is(key, "gte");
+	bool gte = mr_yaml_is(key, "gte");
 	int64_t count;
-	if (!gte && !sigma_yaml_is(key, "gt"))
+	if (!gte && !mr_yaml_is(key, "gt"))
 		return sigma_refuse(
 		    scope, SIGMA_AT(key),
 		    "condition \"%.*s\" is not supported: gte and gt are, because more "
 		    "events can only make them true",
 		    SIGMA_SHOW(key->text));
-	if (value->kind != SIGMA_YAML_SCALAR || value->type != SIGMA_YAML_NUMBER ||
+	if (value->kind != MR_YAML_SCALAR || value->type != MR_YAML_NUMBER ||
 	    !mr_parse_int64(value->text, &count) || count < (gte ? 1 : 0) ||
 	    count > MR_CONDITION_COUNT_MAX)
 		return sigma_refuse(scope, SIGMA_AT(value),
@@ -113,7 +113,7 @@ static bool read_part(struct sigma_scope *scope, struct sigma_source *source,
 static bool read_condition(struct sigma_scope *scope, struct sigma_source *source)
 {
 	struct mr_rule *rule = &source->rule;
-	struct sigma_yaml *map = sigma_yaml_get(body_of(source), "condition");
+	struct mr_yaml *map = mr_yaml_get(body_of(source), "condition");
 	enum mr_correlation_condition wanted = mr_correlation_condition(rule->type);
 	bool counts_values = mr_correlation_counts(rule->type) == MR_COUNTS_VALUES;
 	if (map == NULL && wanted != MR_CONDITION_REQUIRED)
@@ -124,13 +124,13 @@ static bool read_condition(struct sigma_scope *scope, struct sigma_source *sourc
 	if (wanted == MR_CONDITION_NONE)
 		return sigma_refuse(scope, SIGMA_AT(map), "%.*s takes no condition",
 				    SIGMA_SHOW(mr_correlation_name(rule->type)));
-	if (map->kind != SIGMA_YAML_MAP)
+	if (map->kind != MR_YAML_MAP)
 		return sigma_refuse(scope, SIGMA_AT(map),
 				    "%s where a map such as `gte: 5` should stand",
-				    sigma_yaml_what(map));
+				    mr_yaml_what(map));
 	rule->condition = mr_arena_alloc(scope->arena, (map->count + 1u) * sizeof *rule->condition);
 	for (uint32_t i = 0; i < map->count; i++) {
-		bool field = sigma_yaml_is(map->keys[i], "field");
+		bool field = mr_yaml_is(map->keys[i], "field");
 		if (field && !counts_values)
 			return sigma_refuse(scope, SIGMA_AT(map->keys[i]), "%.*s takes no field",
 					    SIGMA_SHOW(mr_correlation_name(rule->type)));
@@ -149,48 +149,48 @@ static bool read_condition(struct sigma_scope *scope, struct sigma_source *sourc
 
 /* Aliases are maps of rules to fields; whether the rules are those of the correlation is seen when
  * they are known. */
-static bool check_aliases(struct sigma_scope *scope, const struct sigma_yaml *aliases)
+static bool check_aliases(struct sigma_scope *scope, const struct mr_yaml *aliases)
 {
 	if (aliases == NULL)
 		return true;
-	if (aliases->kind != SIGMA_YAML_MAP)
+	if (aliases->kind != MR_YAML_MAP)
 		return sigma_refuse(scope, SIGMA_AT(aliases), "\"aliases\" is %s, not a map",
-				    sigma_yaml_what(aliases));
+				    mr_yaml_what(aliases));
 	for (uint32_t i = 0; i < aliases->count; i++) {
-		const struct sigma_yaml *alias = aliases->items[i];
-		if (alias->kind != SIGMA_YAML_MAP)
+		const struct mr_yaml *alias = aliases->items[i];
+		if (alias->kind != MR_YAML_MAP)
 			return sigma_refuse(scope, SIGMA_AT(alias),
 					    "%s where a map of rules to fields should stand",
-					    sigma_yaml_what(alias));
+					    mr_yaml_what(alias));
 		for (uint32_t r = 0; r < alias->count; r++) {
-			const struct sigma_yaml *field = alias->items[r];
-			if (field->kind != SIGMA_YAML_SCALAR || field->type == SIGMA_YAML_NULL ||
+			const struct mr_yaml *field = alias->items[r];
+			if (field->kind != MR_YAML_SCALAR || field->type == MR_YAML_NULL ||
 			    field->text.len == 0)
 				return sigma_refuse(scope, SIGMA_AT(field),
 						    "%s where the name of a field should stand",
-						    sigma_yaml_what(field));
+						    mr_yaml_what(field));
 		}
 	}
 	return true;
 }
 
 /* `generate` stands in one of two places in rules that people wrote. */
-static bool read_generate(struct sigma_scope *scope, const struct sigma_yaml *map,
+static bool read_generate(struct sigma_scope *scope, const struct mr_yaml *map,
 			  struct sigma_source *source)
 {
-	const struct sigma_yaml *node = sigma_yaml_get(map, "generate");
+	const struct mr_yaml *node = mr_yaml_get(map, "generate");
 	if (node == NULL)
 		return true;
-	if (node->kind != SIGMA_YAML_SCALAR || node->type != SIGMA_YAML_BOOL)
+	if (node->kind != MR_YAML_SCALAR || node->type != MR_YAML_BOOL)
 		return sigma_refuse(scope, SIGMA_AT(node),
 				    "generate wants true or false without quotes, not %s",
-				    sigma_yaml_what(node));
+				    mr_yaml_what(node));
 	source->generate |= node->truth;
 	return true;
 }
 
 /* A key that nobody knows may be a slip, and the rule would mean something else without it. */
-static bool check_keys(struct sigma_scope *scope, const struct sigma_yaml *body)
+static bool check_keys(struct sigma_scope *scope, const struct mr_yaml *body)
 {
 	static const char *const known[] = {"type",      "rules",   "group-by", "timespan",
 					    "condition", "aliases", "generate"};
@@ -211,25 +211,24 @@ static bool check_keys(struct sigma_scope *scope, const struct sigma_yaml *body)
 
 bool sigma_correlation_read(struct sigma_scope *scope, struct sigma_source *source)
 {
-	struct sigma_yaml *body = body_of(source);
+	struct mr_yaml *body = body_of(source);
 	struct mr_texts named;
 	source->rule.kind = MR_RULE_CORRELATION;
-	if (body->kind != SIGMA_YAML_MAP)
+	if (body->kind != MR_YAML_MAP)
 		return sigma_refuse(scope, SIGMA_AT(body), "%s where a map should stand",
-				    sigma_yaml_what(body));
-	struct sigma_yaml *rules = sigma_yaml_get(body, "rules");
+				    mr_yaml_what(body));
+	struct mr_yaml *rules = mr_yaml_get(body, "rules");
 	if (!check_keys(scope, body))
 		return false;
 	if (rules == NULL)
 		return sigma_refuse(scope, SIGMA_AT(body),
 				    "\"rules\" is missing: a list of ids or names of rules");
-	struct sigma_yaml *group = sigma_yaml_get(body, "group-by");
+	struct mr_yaml *group = mr_yaml_get(body, "group-by");
 	if (!read_type(scope, source) || !read_timespan(scope, source) ||
 	    !read_texts(scope, rules, "rules", 64, &named) ||
 	    (group != NULL &&
 	     !read_texts(scope, group, "group-by", MR_GROUP_BY_MAX, &source->rule.group_by)) ||
-	    !read_condition(scope, source) ||
-	    !check_aliases(scope, sigma_yaml_get(body, "aliases")) ||
+	    !read_condition(scope, source) || !check_aliases(scope, mr_yaml_get(body, "aliases")) ||
 	    !read_generate(scope, body, source) || !read_generate(scope, source->root, source))
 		return false;
 	source->rule.rule_count = named.count;
@@ -260,8 +259,7 @@ static struct sigma_source *find_rule(const struct sigma_builder *load, struct m
 
 /* `other`, where it is not NULL, is named with its place. */
 static void refuse(struct sigma_builder *load, struct sigma_source *source,
-		   const struct sigma_yaml *at, const char *format,
-		   const struct sigma_source *other)
+		   const struct mr_yaml *at, const char *format, const struct sigma_source *other)
 {
 	char text[600];
 	int len = snprintf(text, sizeof text, format, SIGMA_SHOW(at->text));
@@ -280,7 +278,7 @@ static void refuse(struct sigma_builder *load, struct sigma_source *source,
 
 /* What one member of `rules` is, or NULL with the correlation refused. */
 static struct sigma_source *resolve(struct sigma_builder *load, struct sigma_source *source,
-				    const struct sigma_yaml *at)
+				    const struct mr_yaml *at)
 {
 	uint32_t count;
 	struct sigma_source *named = find_rule(load, at->text, &count);
@@ -306,15 +304,15 @@ static void check_reach(struct sigma_builder *load, struct sigma_source *source)
 	for (uint32_t i = 0; i < rule->condition_count && !source->refused; i++) {
 		int64_t least = rule->condition[i].count + (rule->condition[i].op == MR_GT);
 		if (least > distinct)
-			refuse(load, source, sigma_yaml_get(body_of(source), "condition")->items[i],
+			refuse(load, source, mr_yaml_get(body_of(source), "condition")->items[i],
 			       "\"%.*s\" can never hold: fewer different rules are named", NULL);
 	}
 }
 
-static const struct sigma_yaml *named_at(const struct sigma_source *source, uint32_t i)
+static const struct mr_yaml *named_at(const struct sigma_source *source, uint32_t i)
 {
-	const struct sigma_yaml *rules = sigma_yaml_get(body_of(source), "rules");
-	return rules->kind == SIGMA_YAML_LIST ? rules->items[i] : rules;
+	const struct mr_yaml *rules = mr_yaml_get(body_of(source), "rules");
+	return rules->kind == MR_YAML_LIST ? rules->items[i] : rules;
 }
 
 /* The temporal kinds need each of their rules; counts go on over the others. */
@@ -326,7 +324,7 @@ static void find_inactive(struct sigma_builder *load, struct sigma_source *sourc
 	if (mr_correlation_counts(rule->type) != MR_COUNTS_RULES)
 		return;
 	for (uint32_t i = 0; i < rule->rule_count && !rule->inactive; i++) {
-		const struct sigma_yaml *at = named_at(source, i);
+		const struct mr_yaml *at = named_at(source, i);
 		rule->inactive = source->refers[i]->rule.inactive;
 		if (rule->inactive)
 			sigma_warn(&scope, SIGMA_AT(at),
@@ -340,7 +338,7 @@ static void link_one(struct sigma_builder *load, struct sigma_source *source, ui
 {
 	source->state = 1;
 	for (uint32_t i = 0; i < source->rule.rule_count && !source->refused; i++) {
-		const struct sigma_yaml *at = named_at(source, i);
+		const struct mr_yaml *at = named_at(source, i);
 		struct sigma_source *named = resolve(load, source, at);
 		if (named == NULL)
 			break;
@@ -412,8 +410,8 @@ static mr_field add_field(struct sigma_scope *scope, const struct sigma_source *
 static mr_field field_of(struct sigma_builder *load, const struct sigma_source *source,
 			 const struct sigma_source *rule, struct mr_slice name)
 {
-	const struct sigma_yaml *aliases = sigma_yaml_get(body_of(source), "aliases");
-	const struct sigma_yaml *alias = NULL;
+	const struct mr_yaml *aliases = mr_yaml_get(body_of(source), "aliases");
+	const struct mr_yaml *alias = NULL;
 	for (uint32_t i = 0; aliases != NULL && i < aliases->count; i++) {
 		if (mr_slice_eq(aliases->keys[i]->text, name))
 			alias = aliases->items[i];
@@ -499,7 +497,7 @@ static bool names_it(const struct mr_texts *names, struct mr_slice alias)
 
 static void lint_aliases(struct sigma_builder *load, const struct sigma_source *source)
 {
-	const struct sigma_yaml *aliases = sigma_yaml_get(body_of(source), "aliases");
+	const struct mr_yaml *aliases = mr_yaml_get(body_of(source), "aliases");
 	struct sigma_scope scope = {
 	    .load = load, .arena = load->arena, .file = source->file, .id = source->id};
 	for (uint32_t i = 0; aliases != NULL && i < aliases->count; i++) {

@@ -3,13 +3,13 @@
  * Called by sigma_load.c for each view of a rule's logsource. Fails with a fault at its place. */
 #include "sigma_build.h"
 
-static struct sigma_node *keywords(struct sigma_scope *scope, struct sigma_yaml *search)
+static struct sigma_node *keywords(struct sigma_scope *scope, struct mr_yaml *search)
 {
 	struct sigma_chain chain = {.field = {"", 0}, .key = search};
 	return sigma_chain_compile(scope, &chain, search);
 }
 
-static struct sigma_node *search_map(struct sigma_scope *scope, struct sigma_yaml *map)
+static struct sigma_node *search_map(struct sigma_scope *scope, struct mr_yaml *map)
 {
 	struct sigma_nodes nodes = {0};
 	if (map->count == 0)
@@ -28,7 +28,7 @@ static struct sigma_node *search_map(struct sigma_scope *scope, struct sigma_yam
 	return sigma_node_join(scope->arena, SIGMA_AND, &nodes);
 }
 
-static struct sigma_node *search_list(struct sigma_scope *scope, struct sigma_yaml *list)
+static struct sigma_node *search_list(struct sigma_scope *scope, struct mr_yaml *list)
 {
 	struct sigma_nodes nodes = {0};
 	bool maps = false;
@@ -36,18 +36,18 @@ static struct sigma_node *search_list(struct sigma_scope *scope, struct sigma_ya
 		return sigma_refuse(scope, SIGMA_AT(list), "an empty list: it would match nothing"),
 		       NULL;
 	for (uint32_t i = 0; i < list->count; i++)
-		maps |= list->items[i]->kind != SIGMA_YAML_SCALAR;
+		maps |= list->items[i]->kind != MR_YAML_SCALAR;
 	if (!maps)
 		return keywords(scope, list);
 	for (uint32_t i = 0; i < list->count; i++) {
-		struct sigma_yaml *item = list->items[i];
+		struct mr_yaml *item = list->items[i];
 		struct sigma_node *node = NULL;
-		if (item->kind == SIGMA_YAML_LIST)
+		if (item->kind == MR_YAML_LIST)
 			sigma_refuse(scope, SIGMA_AT(item),
 				     "a list within a list; maps and keywords may stand here");
 		else
-			node = item->kind == SIGMA_YAML_MAP ? search_map(scope, item)
-							    : keywords(scope, item);
+			node = item->kind == MR_YAML_MAP ? search_map(scope, item)
+							 : keywords(scope, item);
 		if (node == NULL)
 			return NULL;
 		sigma_nodes_add(scope->arena, &nodes, node);
@@ -55,11 +55,11 @@ static struct sigma_node *search_list(struct sigma_scope *scope, struct sigma_ya
 	return sigma_node_join(scope->arena, SIGMA_OR, &nodes);
 }
 
-struct sigma_node *sigma_search_compile(struct sigma_scope *scope, struct sigma_yaml *search)
+struct sigma_node *sigma_search_compile(struct sigma_scope *scope, struct mr_yaml *search)
 {
-	if (search->kind == SIGMA_YAML_MAP)
+	if (search->kind == MR_YAML_MAP)
 		return search_map(scope, search);
-	if (search->kind == SIGMA_YAML_LIST)
+	if (search->kind == MR_YAML_LIST)
 		return search_list(scope, search);
 	return keywords(scope, search);
 }
@@ -75,10 +75,10 @@ static bool is_identifier(struct mr_slice text)
 	return text.len > 0;
 }
 
-static bool read_name(struct sigma_scope *scope, struct sigma_yaml *map, uint32_t at,
+static bool read_name(struct sigma_scope *scope, struct mr_yaml *map, uint32_t at,
 		      struct sigma_names *names)
 {
-	struct sigma_yaml *key = map->keys[at];
+	struct mr_yaml *key = map->keys[at];
 	if (!is_identifier(key->text))
 		return sigma_refuse(scope, SIGMA_AT(key),
 				    "\"%.*s\" is no identifier: letters, digits, _ . - make one",
@@ -90,15 +90,15 @@ static bool read_name(struct sigma_scope *scope, struct sigma_yaml *map, uint32_
 	return true;
 }
 
-struct sigma_node *sigma_detection_compile(struct sigma_scope *scope, struct sigma_yaml *map,
+struct sigma_node *sigma_detection_compile(struct sigma_scope *scope, struct mr_yaml *map,
 					   const char *skip)
 {
 	struct sigma_names names = {0};
-	if (map->kind != SIGMA_YAML_MAP)
+	if (map->kind != MR_YAML_MAP)
 		return sigma_refuse(scope, SIGMA_AT(map), "%s where a map should stand",
-				    sigma_yaml_what(map)),
+				    mr_yaml_what(map)),
 		       NULL;
-	struct sigma_yaml *condition = sigma_yaml_get(map, "condition");
+	struct mr_yaml *condition = mr_yaml_get(map, "condition");
 	if (condition == NULL)
 		return sigma_refuse(
 			   scope, SIGMA_AT(map),
@@ -107,10 +107,10 @@ struct sigma_node *sigma_detection_compile(struct sigma_scope *scope, struct sig
 		       NULL;
 	names.items = mr_arena_alloc(scope->arena, map->count * sizeof *names.items);
 	for (uint32_t i = 0; i < map->count; i++) {
-		if (sigma_yaml_is(map->keys[i], "condition") ||
-		    (skip != NULL && sigma_yaml_is(map->keys[i], skip)))
+		if (mr_yaml_is(map->keys[i], "condition") ||
+		    (skip != NULL && mr_yaml_is(map->keys[i], skip)))
 			continue;
-		if (sigma_yaml_is(map->keys[i], "timeframe")) {
+		if (mr_yaml_is(map->keys[i], "timeframe")) {
 			sigma_warn(scope, SIGMA_AT(map->keys[i]),
 				   "\"timeframe\" is ignored: a correlation has a timespan");
 			continue;

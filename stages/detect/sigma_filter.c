@@ -11,31 +11,31 @@
 static bool read_filter(struct sigma_scope *scope, struct sigma_source *source,
 			struct sigma_filter *out)
 {
-	struct sigma_yaml *body = sigma_yaml_get(source->root, "filter");
-	if (body->kind != SIGMA_YAML_MAP)
+	struct mr_yaml *body = mr_yaml_get(source->root, "filter");
+	if (body->kind != MR_YAML_MAP)
 		return sigma_refuse(scope, SIGMA_AT(body), "%s where a map should stand",
-				    sigma_yaml_what(body));
+				    mr_yaml_what(body));
 	*out = (struct sigma_filter){.source = source, .body = body};
-	struct sigma_yaml *rules = sigma_yaml_get(body, "rules");
-	if (rules == NULL || (rules->kind == SIGMA_YAML_LIST && rules->count == 0) ||
-	    (rules->kind == SIGMA_YAML_SCALAR && sigma_yaml_is(rules, "any"))) {
+	struct mr_yaml *rules = mr_yaml_get(body, "rules");
+	if (rules == NULL || (rules->kind == MR_YAML_LIST && rules->count == 0) ||
+	    (rules->kind == MR_YAML_SCALAR && mr_yaml_is(rules, "any"))) {
 		out->any = true;
 		return true;
 	}
-	if (rules->kind == SIGMA_YAML_MAP)
+	if (rules->kind == MR_YAML_MAP)
 		return sigma_refuse(scope, SIGMA_AT(rules),
 				    "a map where a list of rules should stand");
-	bool one = rules->kind == SIGMA_YAML_SCALAR;
+	bool one = rules->kind == MR_YAML_SCALAR;
 	out->name_count = one ? 1 : rules->count;
 	out->names = mr_arena_alloc(scope->arena, out->name_count * sizeof *out->names);
 	for (uint32_t i = 0; i < out->name_count; i++) {
-		struct sigma_yaml *item = one ? rules : rules->items[i];
-		if (item->kind != SIGMA_YAML_SCALAR)
+		struct mr_yaml *item = one ? rules : rules->items[i];
+		if (item->kind != MR_YAML_SCALAR)
 			return sigma_refuse(scope, SIGMA_AT(item),
 					    "%s where a rule's id or name should stand",
-					    sigma_yaml_what(item));
+					    mr_yaml_what(item));
 		out->names[i] = (struct sigma_filter_name){.at = item};
-		out->any |= sigma_yaml_is(item, "any");
+		out->any |= mr_yaml_is(item, "any");
 	}
 	return true;
 }
@@ -54,7 +54,7 @@ static bool has_not(struct mr_slice text)
 
 static void lint_condition(struct sigma_scope *scope, const struct sigma_filter *filter)
 {
-	const struct sigma_yaml *condition = sigma_yaml_get(filter->body, "condition");
+	const struct mr_yaml *condition = mr_yaml_get(filter->body, "condition");
 	bool found = has_not(condition->text);
 	for (uint32_t i = 0; i < condition->count; i++)
 		found |= has_not(condition->items[i]->text);
@@ -105,8 +105,8 @@ static struct mr_slice logsource_key(struct mr_arena *arena, const struct sigma_
 }
 
 /* Filters work on records, so a correlation has none: the first name that is one's, or NULL. */
-static const struct sigma_yaml *named_correlation(const struct sigma_builder *load,
-						  const struct sigma_filter *filter)
+static const struct mr_yaml *named_correlation(const struct sigma_builder *load,
+					       const struct sigma_filter *filter)
 {
 	const struct sigma_index *const indices[] = {&load->ids, &load->names};
 	for (uint32_t i = 0; i < filter->name_count; i++) {
@@ -141,16 +141,16 @@ void sigma_filters_link(struct sigma_builder *load, struct sigma_filters *filter
 	uint32_t kept = 0;
 	for (uint32_t i = 0; i < filters->count; i++) {
 		struct sigma_filter *filter = &filters->items[i];
-		const struct sigma_yaml *wrong = named_correlation(load, filter);
-		struct sigma_fault fault = {0};
+		const struct mr_yaml *wrong = named_correlation(load, filter);
+		struct mr_fault fault = {0};
 		if (wrong == NULL) {
 			filters->items[kept] = *filter;
 			index_filter(load, filters, &filters->items[kept++]);
 			continue;
 		}
-		sigma_fault_set(load->arena, &fault, SIGMA_AT(wrong),
-				"a filter cannot apply to the correlation \"%.*s\"; name its rules",
-				SIGMA_SHOW(wrong->text));
+		mr_fault_set(load->arena, &fault, SIGMA_AT(wrong),
+			     "a filter cannot apply to the correlation \"%.*s\"; name its rules",
+			     SIGMA_SHOW(wrong->text));
 		sigma_note_add(load, &load->set->refused,
 			       (struct sigma_note){filter->source->file, filter->source->id,
 						   fault.reason, fault.line, fault.column});
@@ -292,7 +292,7 @@ static const struct sigma_source *named_rule(const struct sigma_builder *load,
 
 /* Of a rule that is refused its refusal says enough. */
 static void lint_name(struct sigma_scope *scope, const struct sigma_filter *filter,
-		      const struct sigma_yaml *name)
+		      const struct mr_yaml *name)
 {
 	const struct sigma_logsource *own = &filter->source->logsource;
 	const struct sigma_source *rule = named_rule(scope->load, filter, name->text);

@@ -8,9 +8,9 @@
 #include "millrace/attack.h"
 
 /* An id that is none makes no trouble here, but whoever shares the rule has to give it one. */
-static void lint_id(struct sigma_scope *scope, const struct sigma_yaml *id)
+static void lint_id(struct sigma_scope *scope, const struct mr_yaml *id)
 {
-	if (id == NULL || id->kind != SIGMA_YAML_SCALAR || id->type == SIGMA_YAML_NULL)
+	if (id == NULL || id->kind != MR_YAML_SCALAR || id->type == MR_YAML_NULL)
 		return;
 	if (id->text.len > 0 && !mr_text_is_guid(id->text))
 		sigma_warn(scope, SIGMA_AT(id),
@@ -20,7 +20,7 @@ static void lint_id(struct sigma_scope *scope, const struct sigma_yaml *id)
 }
 
 /* Only told: a deprecated or unsupported rule works like any other. */
-static void lint_status(struct sigma_scope *scope, const struct sigma_yaml *root,
+static void lint_status(struct sigma_scope *scope, const struct mr_yaml *root,
 			struct mr_slice status)
 {
 	static const char *const names[] = {"",           "stable",     "test", "experimental",
@@ -29,7 +29,7 @@ static void lint_status(struct sigma_scope *scope, const struct sigma_yaml *root
 		if (mr_slice_eq(status, mr_slice(names[i])))
 			return;
 	}
-	sigma_warn(scope, SIGMA_AT(sigma_yaml_get(root, "status")),
+	sigma_warn(scope, SIGMA_AT(mr_yaml_get(root, "status")),
 		   "\"%.*s\" is no status: stable, test, experimental, deprecated or unsupported",
 		   SIGMA_SHOW(status));
 }
@@ -47,18 +47,18 @@ static bool is_date(struct mr_slice text)
 	return engine_time_read((struct mr_slice){copy, text.len}, &time_us);
 }
 
-static void lint_date(struct sigma_scope *scope, const struct sigma_yaml *root, const char *key,
+static void lint_date(struct sigma_scope *scope, const struct mr_yaml *root, const char *key,
 		      struct mr_slice text)
 {
 	if (text.len > 0 && !is_date(text))
-		sigma_warn(scope, SIGMA_AT(sigma_yaml_get(root, key)),
+		sigma_warn(scope, SIGMA_AT(mr_yaml_get(root, key)),
 			   "\"%s\" is \"%.*s\", which is no day of the calendar, written as "
 			   "2024-02-29",
 			   key, SIGMA_SHOW(text));
 }
 
 /* Any other key is allowed in a rule, but one that is nearly one of these is a slip. */
-static void lint_keys(struct sigma_scope *scope, const struct sigma_yaml *root)
+static void lint_keys(struct sigma_scope *scope, const struct mr_yaml *root)
 {
 	static const char *const known[] = {
 	    "title",       "id",       "name",   "related",        "taxonomy",  "status",
@@ -93,8 +93,7 @@ static bool is_group_or_software(struct mr_slice word)
 }
 
 /* What stands behind "attack.": alerts show tactics and techniques, and nothing else. */
-static void lint_attack(struct sigma_scope *scope, const struct sigma_yaml *at,
-			struct mr_slice word)
+static void lint_attack(struct sigma_scope *scope, const struct mr_yaml *at, struct mr_slice word)
 {
 	static const char *const tactics[] = {
 #define X(tag, uid, name) tag,
@@ -114,7 +113,7 @@ static void lint_attack(struct sigma_scope *scope, const struct sigma_yaml *at,
 }
 
 /* Tags of other name spaces are anybody's, but one that is nearly ATT&CK's is a slip. */
-static void lint_tag(struct sigma_scope *scope, const struct sigma_yaml *at)
+static void lint_tag(struct sigma_scope *scope, const struct mr_yaml *at)
 {
 	static const char *const known[] = {"attack"};
 	struct mr_slice tag = at->text;
@@ -131,36 +130,36 @@ static void lint_tag(struct sigma_scope *scope, const struct sigma_yaml *at)
 			   SIGMA_SHOW(tag), known[0], SIGMA_SHOW(rest));
 }
 
-static void lint_tags(struct sigma_scope *scope, const struct sigma_yaml *tags)
+static void lint_tags(struct sigma_scope *scope, const struct mr_yaml *tags)
 {
-	if (tags == NULL || tags->kind == SIGMA_YAML_MAP)
+	if (tags == NULL || tags->kind == MR_YAML_MAP)
 		return;
-	bool one = tags->kind == SIGMA_YAML_SCALAR;
+	bool one = tags->kind == MR_YAML_SCALAR;
 	for (uint32_t i = 0; i < (one ? 1 : tags->count); i++) {
-		const struct sigma_yaml *item = one ? tags : tags->items[i];
-		if (item->kind == SIGMA_YAML_SCALAR)
+		const struct mr_yaml *item = one ? tags : tags->items[i];
+		if (item->kind == MR_YAML_SCALAR)
 			lint_tag(scope, item);
 	}
 }
 
 void sigma_meta_lint(struct sigma_scope *scope, const struct sigma_source *source)
 {
-	const struct sigma_yaml *root = source->root;
-	lint_id(scope, sigma_yaml_get(root, "id"));
+	const struct mr_yaml *root = source->root;
+	lint_id(scope, mr_yaml_get(root, "id"));
 	lint_status(scope, root, source->rule.status);
 	lint_date(scope, root, "date", source->rule.date);
 	lint_date(scope, root, "modified", source->rule.modified);
 	lint_keys(scope, root);
-	lint_tags(scope, sigma_yaml_get(root, "tags"));
+	lint_tags(scope, mr_yaml_get(root, "tags"));
 }
 
 void sigma_level_lint(struct sigma_builder *load, const struct sigma_source *source)
 {
-	const struct sigma_yaml *root = source->root;
-	const struct sigma_yaml *level = sigma_yaml_get(root, "level");
+	const struct mr_yaml *root = source->root;
+	const struct mr_yaml *level = mr_yaml_get(root, "level");
 	struct sigma_scope scope = {
 	    .load = load, .arena = load->arena, .file = source->file, .id = source->id};
-	if (source->rule.alerts && (level == NULL || level->type == SIGMA_YAML_NULL))
+	if (source->rule.alerts && (level == NULL || level->type == MR_YAML_NULL))
 		sigma_warn(&scope, SIGMA_AT(root),
 			   "\"level\" is missing: the severity of its alerts is Unknown");
 	if (!source->rule.alerts && source->rule.level >= MR_LEVEL_MEDIUM)

@@ -8,7 +8,7 @@
 #include "sigma_file.h"
 #include "sigma_mapping.h"
 
-/* What the documents of one file may cost together (struct sigma_yaml.cost), so that neither
+/* What the documents of one file may cost together (struct yaml.cost), so that neither
  * aliases nor `action: global` make a file larger than by a factor. A file without them stays below
  * it. */
 #define BUDGET_BASE ((uint64_t)8 << 20)
@@ -19,13 +19,13 @@ struct loading {
 	struct sigma_sources detections, correlations;
 	struct sigma_filters filters;
 	struct sigma_index filter_ids;
-	struct sigma_yaml *global; /* of the file in hand */
-	struct sigma_yaml *repeat; /* likewise, the document that `action: repeat` goes on from */
-	uint64_t budget;           /* likewise, what is left of what its documents may cost */
+	struct mr_yaml *global; /* of the file in hand */
+	struct mr_yaml *repeat; /* likewise, the document that `action: repeat` goes on from */
+	uint64_t budget;        /* likewise, what is left of what its documents may cost */
 };
 
 static void note_refused(struct loading *load, struct mr_slice file, struct mr_slice id,
-			 const struct sigma_fault *fault)
+			 const struct mr_fault *fault)
 {
 	sigma_note_add(&load->builder, &load->builder.set->refused,
 		       (struct sigma_note){file, id, fault->reason, fault->line, fault->column});
@@ -33,13 +33,13 @@ static void note_refused(struct loading *load, struct mr_slice file, struct mr_s
 
 /* ---- documents ---- */
 
-static struct mr_slice id_of(struct loading *load, const struct sigma_yaml *root)
+static struct mr_slice id_of(struct loading *load, const struct mr_yaml *root)
 {
-	const struct sigma_yaml *id = sigma_yaml_get(root, "id");
-	if (id != NULL && id->kind == SIGMA_YAML_SCALAR && id->text.len != 0 &&
-	    id->type != SIGMA_YAML_NULL)
+	const struct mr_yaml *id = mr_yaml_get(root, "id");
+	if (id != NULL && id->kind == MR_YAML_SCALAR && id->text.len != 0 &&
+	    id->type != MR_YAML_NULL)
 		return id->text;
-	return sigma_yaml_hash(load->builder.arena, root);
+	return sigma_tree_hash(load->builder.arena, root);
 }
 
 static bool check_id(struct loading *load, struct sigma_scope *scope, struct sigma_source *source)
@@ -50,7 +50,7 @@ static bool check_id(struct loading *load, struct sigma_scope *scope, struct sig
 	if (entry == NULL)
 		return true;
 	const struct sigma_source *other = entry->thing;
-	struct sigma_yaml *at = sigma_yaml_get(source->root, "id");
+	struct mr_yaml *at = mr_yaml_get(source->root, "id");
 	return sigma_refuse(
 	    scope, at == NULL ? source->root->line : at->line,
 	    at == NULL ? source->root->column : at->column,
@@ -61,13 +61,13 @@ static bool check_id(struct loading *load, struct sigma_scope *scope, struct sig
 static void add_filter(struct loading *load, struct sigma_scope *scope, struct sigma_source *source)
 {
 	sigma_filter_add(scope, source, &load->filters);
-	if (!sigma_fault_is(&scope->fault))
+	if (!mr_fault_is(&scope->fault))
 		sigma_index_add(&load->filter_ids, scope->arena, source->id, source);
 }
 
 static void add_rule(struct loading *load, struct sigma_scope *scope, struct sigma_source *source)
 {
-	struct sigma_yaml *correlation = sigma_yaml_get(source->root, "correlation");
+	struct mr_yaml *correlation = mr_yaml_get(source->root, "correlation");
 	source->rule.kind = correlation != NULL ? MR_RULE_CORRELATION : MR_RULE_DETECTION;
 	source->rule.alerts = true;
 	if (!sigma_meta_read(scope, source))
@@ -85,12 +85,12 @@ static void add_rule(struct loading *load, struct sigma_scope *scope, struct sig
 }
 
 /* What a document is: of these keys it has one. */
-static bool check_shape(struct sigma_scope *scope, const struct sigma_yaml *root)
+static bool check_shape(struct sigma_scope *scope, const struct mr_yaml *root)
 {
 	static const char *const shapes[] = {"detection", "correlation", "filter"};
 	const char *first = NULL;
 	for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-		const struct sigma_yaml *key = sigma_yaml_key(root, shapes[i]);
+		const struct mr_yaml *key = mr_yaml_key(root, shapes[i]);
 		if (key != NULL && first != NULL)
 			return sigma_refuse(scope, SIGMA_AT(key),
 					    "\"%s\" and \"%s\" exclude each other; write two "
@@ -104,89 +104,88 @@ static bool check_shape(struct sigma_scope *scope, const struct sigma_yaml *root
 			    "neither \"detection\" nor \"correlation\" nor \"filter\" is there");
 }
 
-static void add_document(struct loading *load, struct mr_slice file, struct sigma_yaml *root)
+static void add_document(struct loading *load, struct mr_slice file, struct mr_yaml *root)
 {
 	struct sigma_source *source = mr_arena_alloc(load->builder.arena, sizeof *source);
 	*source = (struct sigma_source){.root = root, .file = file, .id = id_of(load, root)};
 	struct sigma_scope scope = {
 	    .load = &load->builder, .arena = load->builder.arena, .file = file, .id = source->id};
 	if (check_id(load, &scope, source) && check_shape(&scope, root)) {
-		if (sigma_yaml_get(root, "filter") != NULL)
+		if (mr_yaml_get(root, "filter") != NULL)
 			add_filter(load, &scope, source);
 		else
 			add_rule(load, &scope, source);
 	}
-	if (sigma_fault_is(&scope.fault))
+	if (mr_fault_is(&scope.fault))
 		note_refused(load, file, source->id, &scope.fault);
 }
 
 /* What `action` asks of this document; false where it is no rule by itself. */
-static bool act(struct loading *load, struct mr_slice file, struct sigma_yaml **root)
+static bool act(struct loading *load, struct mr_slice file, struct mr_yaml **root)
 {
 	struct mr_arena *arena = load->builder.arena;
-	struct sigma_yaml *action = sigma_yaml_get(*root, "action");
+	struct mr_yaml *action = mr_yaml_get(*root, "action");
 	bool alone =
-	    sigma_yaml_get(*root, "correlation") != NULL || sigma_yaml_get(*root, "filter") != NULL;
-	struct sigma_fault fault = {0};
+	    mr_yaml_get(*root, "correlation") != NULL || mr_yaml_get(*root, "filter") != NULL;
+	struct mr_fault fault = {0};
 	if (action == NULL) {
 		if (load->global != NULL && !alone)
-			*root = sigma_yaml_merge(arena, load->global, *root);
+			*root = sigma_tree_merge(arena, load->global, *root);
 		load->repeat = *root;
 		return true;
 	}
-	if (sigma_yaml_is(action, "global")) {
+	if (mr_yaml_is(action, "global")) {
 		load->global =
-		    load->global == NULL ? *root : sigma_yaml_merge(arena, load->global, *root);
+		    load->global == NULL ? *root : sigma_tree_merge(arena, load->global, *root);
 		return false;
 	}
-	if (sigma_yaml_is(action, "reset")) {
+	if (mr_yaml_is(action, "reset")) {
 		load->global = NULL;
 		load->repeat = NULL;
 		return false;
 	}
-	if (sigma_yaml_is(action, "repeat") && load->repeat != NULL) {
-		*root = sigma_yaml_merge(arena, load->repeat, *root);
+	if (mr_yaml_is(action, "repeat") && load->repeat != NULL) {
+		*root = sigma_tree_merge(arena, load->repeat, *root);
 		load->repeat = *root;
 		return true;
 	}
-	sigma_fault_set(arena, &fault, SIGMA_AT(action),
-			sigma_yaml_is(action, "repeat")
-			    ? "nothing stands before this that could be repeated"
-			    : "unknown action: global, reset and repeat are known");
+	mr_fault_set(arena, &fault, SIGMA_AT(action),
+		     mr_yaml_is(action, "repeat")
+			 ? "nothing stands before this that could be repeated"
+			 : "unknown action: global, reset and repeat are known");
 	note_refused(load, file, (struct mr_slice){"", 0}, &fault);
 	return false;
 }
 
-static bool too_large(struct loading *load, const struct sigma_yaml *root,
-		      struct sigma_fault *fault)
+static bool too_large(struct loading *load, const struct mr_yaml *root, struct mr_fault *fault)
 {
 	if (root->cost <= load->budget) {
 		load->budget -= root->cost;
 		return false;
 	}
 	load->budget = 0; /* no more of this file, and no more merging */
-	sigma_fault_set(load->builder.arena, fault, SIGMA_AT(root),
-			"this file grows more than a hundredfold where its aliases are followed "
-			"and `action: global` and `repeat` carried out; from here on it is not "
-			"read, make it several smaller ones");
+	mr_fault_set(load->builder.arena, fault, SIGMA_AT(root),
+		     "this file grows more than a hundredfold where its aliases are followed "
+		     "and `action: global` and `repeat` carried out; from here on it is not "
+		     "read, make it several smaller ones");
 	return true;
 }
 
 /* One document of a file; false where it is no rule by itself. */
 static bool load_document(struct loading *load, struct mr_slice file,
-			  const struct sigma_document *document)
+			  const struct mr_yaml_document *document)
 {
-	struct sigma_yaml *root = document->root;
-	struct sigma_fault fault = document->fault;
-	if (root != NULL && load->budget > 0 && root->kind == SIGMA_YAML_MAP &&
+	struct mr_yaml *root = document->root;
+	struct mr_fault fault = document->fault;
+	if (root != NULL && load->budget > 0 && root->kind == MR_YAML_MAP &&
 	    (sigma_document_is_mapping(root) || !act(load, file, &root)))
 		return false;
-	if (root != NULL && root->kind != SIGMA_YAML_MAP)
-		sigma_fault_set(load->builder.arena, &fault, SIGMA_AT(root),
-				"%s where a rule, a map, should stand", sigma_yaml_what(root));
+	if (root != NULL && root->kind != MR_YAML_MAP)
+		mr_fault_set(load->builder.arena, &fault, SIGMA_AT(root),
+			     "%s where a rule, a map, should stand", mr_yaml_what(root));
 	else if (root != NULL && !too_large(load, root, &fault))
 		add_document(load, file, root);
-	if (sigma_fault_is(&fault))
+	if (mr_fault_is(&fault))
 		note_refused(load, file, (struct mr_slice){"", 0}, &fault);
 	return true;
 }
@@ -194,18 +193,18 @@ static bool load_document(struct loading *load, struct mr_slice file,
 static enum mr_err load_file(struct loading *load, const char *path, struct mr_error *error)
 {
 	struct mr_arena *arena = load->builder.arena;
-	struct sigma_documents documents = {0};
+	struct mr_yaml_documents documents = {0};
 	struct mr_buf bytes = {0};
 	struct mr_slice file = {mr_arena_copy(arena, path, strlen(path)), strlen(path)};
-	enum mr_err err = sigma_file_read(path, SIGMA_YAML_FILE_MAX, &bytes, error);
+	enum mr_err err = sigma_file_read(path, MR_YAML_FILE_MAX, &bytes, error);
 	if (err != MR_OK)
 		return err;
-	if (bytes.len > SIGMA_YAML_FILE_MAX) {
-		struct sigma_fault fault = {0};
-		sigma_fault_set(arena, &fault, 1, 1, "the file is longer than 16 MiB");
+	if (bytes.len > MR_YAML_FILE_MAX) {
+		struct mr_fault fault = {0};
+		mr_fault_set(arena, &fault, 1, 1, "the file is longer than 16 MiB");
 		note_refused(load, file, (struct mr_slice){"", 0}, &fault);
 	} else {
-		sigma_yaml_parse(arena, (struct mr_slice){bytes.data, bytes.len}, &documents);
+		mr_yaml_parse(arena, (struct mr_slice){bytes.data, bytes.len}, &documents);
 	}
 	load->global = NULL;
 	load->repeat = NULL;
@@ -227,7 +226,7 @@ static struct sigma_node *compile_view(struct loading *load, struct sigma_scope 
 	scope->view = view;
 	scope->tests = 0;
 	struct sigma_node *node =
-	    sigma_detection_compile(scope, sigma_yaml_get(source->root, "detection"), NULL);
+	    sigma_detection_compile(scope, mr_yaml_get(source->root, "detection"), NULL);
 	if (node == NULL || !sigma_filters_join(scope, &load->filters, source, &node))
 		return NULL;
 	scope->again = true;
@@ -308,7 +307,7 @@ static void compile_detection(struct loading *load, struct sigma_source *source,
 		     view == NULL ? (1u << MR_KIND_COUNT) - 1 : view->kinds);
 	} while (++at < source->view_count);
 	source->rule.inactive = scope.missing.len != 0;
-	source->refused = sigma_fault_is(&scope.fault);
+	source->refused = mr_fault_is(&scope.fault);
 	if (source->refused)
 		note_refused(load, source->file, source->id, &scope.fault);
 	else

@@ -3,23 +3,22 @@
  * Called by sigma_load.c and sigma_filter.c. A document without a logsource is refused. */
 #include "sigma_mapping.h"
 
-bool sigma_logsource_read(struct sigma_scope *scope, struct sigma_yaml *root,
+bool sigma_logsource_read(struct sigma_scope *scope, struct mr_yaml *root,
 			  struct sigma_logsource *out)
 {
-	struct sigma_yaml *map = sigma_yaml_get(root, "logsource");
+	struct mr_yaml *map = mr_yaml_get(root, "logsource");
 	if (map == NULL)
 		return sigma_refuse(
 		    scope, root->line, root->column,
 		    "\"logsource\" is missing, such as `logsource: {product: m365, service: "
 		    "audit}`");
-	if (map->kind != SIGMA_YAML_MAP &&
-	    !(map->kind == SIGMA_YAML_SCALAR && map->type == SIGMA_YAML_NULL))
+	if (map->kind != MR_YAML_MAP && !(map->kind == MR_YAML_SCALAR && map->type == MR_YAML_NULL))
 		return sigma_refuse(scope, SIGMA_AT(map), "%s where a map should stand",
-				    sigma_yaml_what(map));
+				    mr_yaml_what(map));
 	for (uint32_t i = 0; i < map->count; i++) {
-		const struct sigma_yaml *key = map->keys[i];
-		if (!sigma_yaml_is(key, "product") && !sigma_yaml_is(key, "service") &&
-		    !sigma_yaml_is(key, "category") && !sigma_yaml_is(key, "definition"))
+		const struct mr_yaml *key = map->keys[i];
+		if (!mr_yaml_is(key, "product") && !mr_yaml_is(key, "service") &&
+		    !mr_yaml_is(key, "category") && !mr_yaml_is(key, "definition"))
 			sigma_warn(scope, SIGMA_AT(key),
 				   "\"%.*s\" is left out of the logsource: product, category and "
 				   "service select records",

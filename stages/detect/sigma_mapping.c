@@ -44,45 +44,45 @@ static uint32_t kind_bit(struct mr_slice name)
 	return 0;
 }
 
-static struct mr_slice text_of(const struct sigma_yaml *map, const char *key)
+static struct mr_slice text_of(const struct mr_yaml *map, const char *key)
 {
-	const struct sigma_yaml *node = sigma_yaml_get(map, key);
+	const struct mr_yaml *node = mr_yaml_get(map, key);
 	return node == NULL ? (struct mr_slice){"", 0} : node->text;
 }
 
-static void add_view(struct sigma_mapping *mapping, const struct sigma_yaml *entry)
+static void add_view(struct sigma_mapping *mapping, const struct mr_yaml *entry)
 {
-	const struct sigma_yaml *logsource = sigma_yaml_get(entry, "logsource");
-	const struct sigma_yaml *kinds = sigma_yaml_get(entry, "kinds");
+	const struct mr_yaml *logsource = mr_yaml_get(entry, "logsource");
+	const struct mr_yaml *kinds = mr_yaml_get(entry, "kinds");
 	assert(logsource != NULL && kinds != NULL && mapping->count < SIGMA_VIEWS_MAX);
 	struct sigma_view *view = &mapping->views[mapping->count++];
 	*view = (struct sigma_view){.product = text_of(logsource, "product"),
 				    .service = text_of(logsource, "service"),
 				    .category = text_of(logsource, "category"),
-				    .where = sigma_yaml_get(entry, "where"),
-				    .fields = sigma_yaml_get(entry, "fields")};
+				    .where = mr_yaml_get(entry, "where"),
+				    .fields = mr_yaml_get(entry, "fields")};
 	for (uint32_t i = 0; i < kinds->count; i++)
 		view->kinds |= kind_bit(kinds->items[i]->text);
 }
 
-bool sigma_document_is_mapping(const struct sigma_yaml *root)
+bool sigma_document_is_mapping(const struct mr_yaml *root)
 {
-	return sigma_yaml_get(root, "mapping") != NULL;
+	return mr_yaml_get(root, "mapping") != NULL;
 }
 
 static struct sigma_mapping *mapping_read(struct mr_arena *arena)
 {
 	struct sigma_mapping *mapping = mr_arena_alloc(arena, sizeof *mapping);
-	struct sigma_documents documents = {0};
+	struct mr_yaml_documents documents = {0};
 	*mapping = (struct sigma_mapping){0};
-	sigma_yaml_parse(arena,
-			 (struct mr_slice){sigma_mapping_text,
-					   (size_t)(sigma_mapping_text_end - sigma_mapping_text)},
-			 &documents);
+	mr_yaml_parse(arena,
+		      (struct mr_slice){sigma_mapping_text,
+					(size_t)(sigma_mapping_text_end - sigma_mapping_text)},
+		      &documents);
 	for (uint32_t i = 0; i < documents.count; i++) {
 		assert(documents.items[i].root != NULL);
-		const struct sigma_yaml *list = sigma_yaml_get(documents.items[i].root, "mapping");
-		assert(list != NULL && list->kind == SIGMA_YAML_LIST);
+		const struct mr_yaml *list = mr_yaml_get(documents.items[i].root, "mapping");
+		assert(list != NULL && list->kind == MR_YAML_LIST);
 		for (uint32_t v = 0; v < list->count; v++)
 			add_view(mapping, list->items[v]);
 	}
@@ -163,13 +163,13 @@ static bool is_whole_text(const struct sigma_predicate *predicate)
 
 /* One member of `values`: a text of the field itself, null, or texts of other fields together. */
 static struct sigma_node *member_leaf(struct sigma_scope *scope, struct mr_slice field,
-				      const struct sigma_yaml *member)
+				      const struct mr_yaml *member)
 {
 	struct sigma_predicate null = {.test = SIGMA_NULL};
 	struct sigma_node *node = NULL;
-	if (member->kind == SIGMA_YAML_SCALAR)
-		return member->type == SIGMA_YAML_NULL ? plain_leaf(scope, field, &null)
-						       : text_leaf(scope, field, member->text);
+	if (member->kind == MR_YAML_SCALAR)
+		return member->type == MR_YAML_NULL ? plain_leaf(scope, field, &null)
+						    : text_leaf(scope, field, member->text);
 	for (uint32_t i = 0; i < member->count; i++) {
 		struct sigma_node *leaf =
 		    text_leaf(scope, member->keys[i]->text, member->items[i]->text);
@@ -180,12 +180,12 @@ static struct sigma_node *member_leaf(struct sigma_scope *scope, struct mr_slice
 
 /* A value that stands for others: the test is made for each of these too. Only whole texts can. */
 static struct sigma_node *add_values(struct sigma_scope *scope, struct mr_slice field,
-				     const struct sigma_yaml *values,
+				     const struct mr_yaml *values,
 				     const struct sigma_predicate *predicate,
 				     struct sigma_node *node)
 {
 	for (uint32_t i = 0; i < values->count && node != NULL; i++) {
-		const struct sigma_yaml *list = values->items[i];
+		const struct mr_yaml *list = values->items[i];
 		if (!mr_fold_eq(values->keys[i]->text, predicate->parts[0].text))
 			continue;
 		for (uint32_t v = 0; v < list->count && node != NULL; v++)
@@ -197,7 +197,7 @@ static struct sigma_node *add_values(struct sigma_scope *scope, struct mr_slice 
 
 /* A whole text, or the end of one, with each of the tails behind it. */
 static struct sigma_node *with_tails(struct sigma_scope *scope, struct mr_slice field,
-				     const struct sigma_yaml *tails,
+				     const struct mr_yaml *tails,
 				     const struct sigma_predicate *predicate)
 {
 	uint32_t count = predicate->part_count;
@@ -234,7 +234,7 @@ static bool likes_missing(const struct sigma_predicate *predicate)
 
 /* ---- slots: the order in which a record's fields stand for a rule's ---- */
 
-static const struct sigma_yaml *find_field(const struct sigma_yaml *fields, struct mr_slice field)
+static const struct mr_yaml *find_field(const struct mr_yaml *fields, struct mr_slice field)
 {
 	for (uint32_t i = 0; i < fields->count; i++) {
 		if (mr_fold_eq(fields->keys[i]->text, field))
@@ -243,26 +243,26 @@ static const struct sigma_yaml *find_field(const struct sigma_yaml *fields, stru
 	return NULL;
 }
 
-const struct sigma_yaml *sigma_view_mapping(const struct sigma_view *view, struct mr_slice field)
+const struct mr_yaml *sigma_view_mapping(const struct sigma_view *view, struct mr_slice field)
 {
-	const struct sigma_yaml *fields = view == NULL ? NULL : view->fields;
-	if (fields == NULL || fields->kind == SIGMA_YAML_MAP)
+	const struct mr_yaml *fields = view == NULL ? NULL : view->fields;
+	if (fields == NULL || fields->kind == MR_YAML_MAP)
 		return fields == NULL ? NULL : find_field(fields, field);
-	const struct sigma_yaml *found = NULL;
+	const struct mr_yaml *found = NULL;
 	for (uint32_t i = 0; i < fields->count && found == NULL; i++)
 		found = find_field(fields->items[i], field);
 	return found;
 }
 
-static struct sigma_mapped one_slot(const struct sigma_yaml *to, struct mr_slice own)
+static struct sigma_mapped one_slot(const struct mr_yaml *to, struct mr_slice own)
 {
 	struct sigma_mapped slot = {.field = to->text};
-	if (to->kind != SIGMA_YAML_MAP)
+	if (to->kind != MR_YAML_MAP)
 		return slot;
-	const struct sigma_yaml *when = sigma_yaml_get(to, "when");
-	const struct sigma_yaml *tails = sigma_yaml_get(to, "tails");
+	const struct mr_yaml *when = mr_yaml_get(to, "when");
+	const struct mr_yaml *tails = mr_yaml_get(to, "tails");
 	slot.options = to;
-	slot.record = sigma_yaml_get(to, "record") != NULL;
+	slot.record = mr_yaml_get(to, "record") != NULL;
 	slot.field = slot.record ? own : text_of(to, "field");
 	slot.derived = slot.record || (tails != NULL && tails->items[0]->text.len > 0);
 	if (when != NULL) {
@@ -273,13 +273,13 @@ static struct sigma_mapped one_slot(const struct sigma_yaml *to, struct mr_slice
 	return slot;
 }
 
-uint32_t sigma_view_slots(const struct sigma_yaml *to, struct mr_slice own,
+uint32_t sigma_view_slots(const struct mr_yaml *to, struct mr_slice own,
 			  struct sigma_mapped out[SIGMA_SLOTS_MAX])
 {
 	out[0] = (struct sigma_mapped){.field = own};
 	if (to == NULL)
 		return 1;
-	if (to->kind != SIGMA_YAML_LIST) {
+	if (to->kind != MR_YAML_LIST) {
 		out[1] = one_slot(to, own);
 		return 2;
 	}
@@ -294,10 +294,10 @@ uint32_t sigma_view_slots(const struct sigma_yaml *to, struct mr_slice own,
 static struct sigma_node *field_leaf(struct sigma_scope *scope, const struct sigma_mapped *slot,
 				     const struct sigma_predicate *predicate)
 {
-	const struct sigma_yaml *options = slot->options;
-	const struct sigma_yaml *values = sigma_yaml_get(options, "values");
-	const struct sigma_yaml *tails = sigma_yaml_get(options, "tails");
-	const struct sigma_yaml *also = sigma_yaml_get(options, "also");
+	const struct mr_yaml *options = slot->options;
+	const struct mr_yaml *values = mr_yaml_get(options, "values");
+	const struct mr_yaml *tails = mr_yaml_get(options, "tails");
+	const struct mr_yaml *also = mr_yaml_get(options, "also");
 	struct sigma_node *node = tails == NULL ? plain_leaf(scope, slot->field, predicate)
 						: with_tails(scope, slot->field, tails, predicate);
 	if (values != NULL && is_whole_text(predicate))
@@ -393,13 +393,13 @@ struct sigma_node *sigma_view_leaf(struct sigma_scope *scope, struct mr_slice fi
 struct sigma_node *sigma_view_where(struct sigma_scope *scope, const struct sigma_view *view)
 {
 	struct mr_slice field = view->where->keys[0]->text;
-	const struct sigma_yaml *values = view->where->items[0];
-	bool list = values->kind == SIGMA_YAML_LIST;
+	const struct mr_yaml *values = view->where->items[0];
+	bool list = values->kind == MR_YAML_LIST;
 	struct sigma_node *node = NULL;
 	for (uint32_t i = 0; i < (list ? values->count : 1); i++) {
-		const struct sigma_yaml *value = list ? values->items[i] : values;
+		const struct mr_yaml *value = list ? values->items[i] : values;
 		struct sigma_predicate number = {.test = SIGMA_NUMBER, .text = value->number};
-		struct sigma_node *leaf = value->type == SIGMA_YAML_NUMBER
+		struct sigma_node *leaf = value->type == MR_YAML_NUMBER
 					      ? plain_leaf(scope, field, &number)
 					      : text_leaf(scope, field, value->text);
 		node = node == NULL ? leaf : join(scope, SIGMA_OR, node, leaf);

@@ -12,9 +12,9 @@
 struct sigma_view {
 	struct mr_slice product, service, category; /* of the logsources that it belongs to */
 	uint32_t kinds;
-	struct sigma_yaml *where;  /* what else it asks of a record: a field and its values, or NULL
-				    */
-	struct sigma_yaml *fields; /* rule's field: where it stands, or NULL */
+	struct mr_yaml *where;  /* what else it asks of a record: a field and its values, or NULL
+				 */
+	struct mr_yaml *fields; /* rule's field: where it stands, or NULL */
 };
 struct sigma_mapping {
 	struct sigma_view views[SIGMA_VIEWS_MAX];
@@ -35,22 +35,22 @@ struct sigma_node *sigma_view_where(struct sigma_scope *scope, const struct sigm
 struct sigma_node *sigma_view_leaf(struct sigma_scope *scope, struct mr_slice field,
 				   const struct sigma_predicate *predicate);
 /* What a view's mapping says of a field, or NULL. */
-const struct sigma_yaml *sigma_view_mapping(const struct sigma_view *view, struct mr_slice field);
+const struct mr_yaml *sigma_view_mapping(const struct sigma_view *view, struct mr_slice field);
 /* One place where a rule's field is looked for. */
 struct sigma_mapped {
 	struct mr_slice field;
 	struct mr_slice when, text, otherwise; /* `when` not empty: `field` where it has the text */
-	const struct sigma_yaml *options;      /* NULL where the name is all */
+	const struct mr_yaml *options;         /* NULL where the name is all */
 	bool record;                           /* the whole record's text */
 	bool derived; /* what stands there is not the value itself, only tells of it */
 };
 /* In the order in which a record is asked, one or more; `to` is the field's mapping or NULL. */
-uint32_t sigma_view_slots(const struct sigma_yaml *to, struct mr_slice own,
+uint32_t sigma_view_slots(const struct mr_yaml *to, struct mr_slice own,
 			  struct sigma_mapped out[SIGMA_SLOTS_MAX]);
 /* Where the detections that correlations name hold the fields that correlations name. When the
  * catalog's fields are known. */
 void sigma_places_make(struct sigma_builder *load, const struct sigma_sources *detections,
 		       const struct sigma_sources *correlations);
-bool sigma_document_is_mapping(const struct sigma_yaml *root);
+bool sigma_document_is_mapping(const struct mr_yaml *root);
 
 #endif

@@ -18,36 +18,36 @@ void sigma_sources_add(struct mr_arena *arena, struct sigma_sources *sources,
 	sources->items[sources->count++] = source;
 }
 
-struct mr_slice sigma_meta_text(struct sigma_scope *scope, const struct sigma_yaml *root,
+struct mr_slice sigma_meta_text(struct sigma_scope *scope, const struct mr_yaml *root,
 				const char *key)
 {
-	struct sigma_yaml *node = sigma_yaml_get(root, key);
+	struct mr_yaml *node = mr_yaml_get(root, key);
 	if (node == NULL)
 		return (struct mr_slice){"", 0};
-	if (node->kind == SIGMA_YAML_SCALAR)
-		return node->type == SIGMA_YAML_NULL ? (struct mr_slice){"", 0} : node->text;
+	if (node->kind == MR_YAML_SCALAR)
+		return node->type == MR_YAML_NULL ? (struct mr_slice){"", 0} : node->text;
 	sigma_warn(scope, SIGMA_AT(node), "\"%s\" is %s, not a text: left out", key,
-		   sigma_yaml_what(node));
+		   mr_yaml_what(node));
 	return (struct mr_slice){"", 0};
 }
 
-static struct mr_texts list_of(struct sigma_scope *scope, const struct sigma_yaml *root,
+static struct mr_texts list_of(struct sigma_scope *scope, const struct mr_yaml *root,
 			       const char *key)
 {
 	struct mr_texts texts = {0};
-	struct sigma_yaml *node = sigma_yaml_get(root, key);
-	if (node == NULL || (node->kind == SIGMA_YAML_SCALAR && node->type == SIGMA_YAML_NULL))
+	struct mr_yaml *node = mr_yaml_get(root, key);
+	if (node == NULL || (node->kind == MR_YAML_SCALAR && node->type == MR_YAML_NULL))
 		return texts;
-	bool one = node->kind == SIGMA_YAML_SCALAR;
+	bool one = node->kind == MR_YAML_SCALAR;
 	uint32_t count = one ? 1 : node->count;
-	if (node->kind == SIGMA_YAML_MAP) {
+	if (node->kind == MR_YAML_MAP) {
 		sigma_warn(scope, SIGMA_AT(node), "\"%s\" is a map, not a list: left out", key);
 		return texts;
 	}
 	texts.items = mr_arena_alloc(scope->arena, (count + 1u) * sizeof *texts.items);
 	for (uint32_t i = 0; i < count; i++) {
-		const struct sigma_yaml *item = one ? node : node->items[i];
-		if (item->kind == SIGMA_YAML_SCALAR && item->type != SIGMA_YAML_NULL)
+		const struct mr_yaml *item = one ? node : node->items[i];
+		if (item->kind == MR_YAML_SCALAR && item->type != MR_YAML_NULL)
 			texts.items[texts.count++] = item->text;
 	}
 	if (texts.count > MR_RULE_TEXTS_MAX) {
@@ -58,7 +58,7 @@ static struct mr_texts list_of(struct sigma_scope *scope, const struct sigma_yam
 	return texts;
 }
 
-static enum mr_level level_of(struct sigma_scope *scope, const struct sigma_yaml *root)
+static enum mr_level level_of(struct sigma_scope *scope, const struct mr_yaml *root)
 {
 	static const char *const names[] = {"",       "informational", "low",
 					    "medium", "high",          "critical"};
@@ -67,16 +67,15 @@ static enum mr_level level_of(struct sigma_scope *scope, const struct sigma_yaml
 		if (mr_slice_eq(text, mr_slice(names[level])))
 			return (enum mr_level)level;
 	}
-	sigma_warn(scope, SIGMA_AT(sigma_yaml_get(root, "level")),
+	sigma_warn(scope, SIGMA_AT(mr_yaml_get(root, "level")),
 		   "\"%.*s\" is no level: informational, low, medium, high or critical",
 		   SIGMA_SHOW(text));
 	return MR_LEVEL_NONE;
 }
 
-static void read_shown(struct sigma_scope *scope, const struct sigma_yaml *root,
-		       struct mr_texts *out)
+static void read_shown(struct sigma_scope *scope, const struct mr_yaml *root, struct mr_texts *out)
 {
-	const struct sigma_yaml *list = sigma_yaml_get(root, "fields");
+	const struct mr_yaml *list = mr_yaml_get(root, "fields");
 	*out = list_of(scope, root, "fields");
 	if (out->count > MR_RULE_SHOWN_MAX) {
 		sigma_warn(scope, SIGMA_AT(list), "\"fields\" has %u members: %d are shown",
@@ -89,7 +88,7 @@ static void read_shown(struct sigma_scope *scope, const struct sigma_yaml *root,
 
 bool sigma_meta_read(struct sigma_scope *scope, struct sigma_source *source)
 {
-	const struct sigma_yaml *root = source->root;
+	const struct mr_yaml *root = source->root;
 	struct mr_rule *rule = &source->rule;
 	rule->title = sigma_meta_text(scope, root, "title");
 	if (rule->title.len == 0)

@@ -51,7 +51,7 @@ static const char *first_name(uint64_t bits)
 }
 
 /* Where a piece of the key starts. */
-static uint32_t column_of(const struct sigma_yaml *key, size_t offset)
+static uint32_t column_of(const struct mr_yaml *key, size_t offset)
 {
 	return key->indent == UINT8_MAX ? key->column
 					: key->column + key->indent + (uint32_t)offset;
@@ -59,7 +59,7 @@ static uint32_t column_of(const struct sigma_yaml *key, size_t offset)
 
 /* One more modifier at the end of a chain: is it allowed there? */
 static bool check_next(struct sigma_scope *scope, uint64_t before, enum sigma_modifier next,
-		       const struct sigma_yaml *key, size_t offset)
+		       const struct mr_yaml *key, size_t offset)
 {
 	enum group group = modifiers[next].group;
 	const char *name = modifiers[next].name;
@@ -93,7 +93,7 @@ static bool check_next(struct sigma_scope *scope, uint64_t before, enum sigma_mo
 /* The chain as a whole. */
 static bool check_whole(struct sigma_scope *scope, const struct sigma_chain *chain)
 {
-	const struct sigma_yaml *key = chain->key;
+	const struct mr_yaml *key = chain->key;
 	uint64_t bits = chain->modifiers, tests = bits & group_bits(TEST);
 	uint64_t wides = bits & group_bits(WIDE);
 
@@ -135,7 +135,7 @@ static bool find_modifier(struct mr_slice name, enum sigma_modifier *out)
 	return false;
 }
 
-bool sigma_chain_parse(struct sigma_scope *scope, struct sigma_yaml *key, struct sigma_chain *out)
+bool sigma_chain_parse(struct sigma_scope *scope, struct mr_yaml *key, struct sigma_chain *out)
 {
 	struct mr_slice text = key->text;
 	size_t at = 0;

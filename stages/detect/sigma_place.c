@@ -6,10 +6,10 @@
 
 #include "sigma_mapping.h"
 
-static struct mr_texts where_texts(struct sigma_builder *load, const struct sigma_yaml *values)
+static struct mr_texts where_texts(struct sigma_builder *load, const struct mr_yaml *values)
 {
 	struct mr_texts texts = {0};
-	bool list = values->kind == SIGMA_YAML_LIST;
+	bool list = values->kind == MR_YAML_LIST;
 	texts.count = list ? values->count : 1;
 	texts.items = mr_arena_alloc(load->arena, texts.count * sizeof *texts.items);
 	for (uint32_t i = 0; i < texts.count; i++)

@@ -24,7 +24,7 @@ static size_t placeholder_at(struct mr_slice text, size_t at)
 }
 
 void sigma_placeholder_lint(struct sigma_scope *scope, const struct sigma_chain *chain,
-			    const struct sigma_yaml *value)
+			    const struct mr_yaml *value)
 {
 	struct mr_slice text = value->text, field = chain->field, others = {"", 0};
 	if (text.len == 0 || placeholder_at(text, 0) != text.len ||
@@ -40,24 +40,24 @@ void sigma_placeholder_lint(struct sigma_scope *scope, const struct sigma_chain 
 }
 
 /* The list of a placeholder; NULL where it has no value. */
-static struct sigma_yaml *find_values(const struct sigma_builder *load, struct mr_slice name)
+static struct mr_yaml *find_values(const struct sigma_builder *load, struct mr_slice name)
 {
 	const struct sigma_placeholders *placeholders = &load->placeholders;
-	const struct sigma_yaml *map = placeholders->map;
+	const struct mr_yaml *map = placeholders->map;
 
 	if (map == NULL)
 		return NULL;
 	for (uint32_t at = 0; at < map->count; at++) {
-		struct sigma_yaml *values = map->items[at];
+		struct mr_yaml *values = map->items[at];
 		if (!mr_slice_eq(map->keys[at]->text, name))
 			continue;
 		placeholders->used[at] = true;
-		return values->kind == SIGMA_YAML_LIST && values->count == 0 ? NULL : values;
+		return values->kind == MR_YAML_LIST && values->count == 0 ? NULL : values;
 	}
 	return NULL;
 }
 
-static void miss(struct sigma_scope *scope, const struct sigma_yaml *value, struct mr_slice name)
+static void miss(struct sigma_scope *scope, const struct mr_yaml *value, struct mr_slice name)
 {
 	if (scope->missing.len > 0)
 		return;
@@ -80,10 +80,10 @@ static struct sigma_filled with_piece(struct mr_arena *arena, const struct sigma
 }
 
 /* Every combination so far, with each value of the list behind it. */
-static bool multiply(struct sigma_scope *scope, const struct sigma_yaml *value,
-		     const struct sigma_yaml *list, struct sigma_filled **all, uint32_t *count)
+static bool multiply(struct sigma_scope *scope, const struct mr_yaml *value,
+		     const struct mr_yaml *list, struct sigma_filled **all, uint32_t *count)
 {
-	uint32_t values = list->kind == SIGMA_YAML_LIST ? list->count : 1;
+	uint32_t values = list->kind == MR_YAML_LIST ? list->count : 1;
 
 	if (*count > SIGMA_VALUES_MAX / values)
 		return sigma_refuse(scope, SIGMA_AT(value), "expands to more than 10,000 values");
@@ -91,8 +91,8 @@ static bool multiply(struct sigma_scope *scope, const struct sigma_yaml *value,
 	    mr_arena_alloc(scope->arena, (size_t)values * *count * sizeof(*next));
 	for (uint32_t at = 0; at < *count; at++) {
 		for (uint32_t v = 0; v < values; v++) {
-			const struct sigma_yaml *item =
-			    list->kind == SIGMA_YAML_LIST ? list->items[v] : list;
+			const struct mr_yaml *item =
+			    list->kind == MR_YAML_LIST ? list->items[v] : list;
 			next[at * values + v] = with_piece(scope->arena, &(*all)[at],
 							   (struct sigma_piece){item->text, true});
 		}
@@ -109,7 +109,7 @@ static void add_plain(struct sigma_scope *scope, struct sigma_filled *all, uint3
 		all[at] = with_piece(scope->arena, &all[at], (struct sigma_piece){text, false});
 }
 
-bool sigma_placeholders_fill(struct sigma_scope *scope, const struct sigma_yaml *value,
+bool sigma_placeholders_fill(struct sigma_scope *scope, const struct mr_yaml *value,
 			     struct sigma_filled **out, uint32_t *count_out)
 {
 	struct mr_slice text = value->text;
@@ -130,7 +130,7 @@ bool sigma_placeholders_fill(struct sigma_scope *scope, const struct sigma_yaml 
 			return sigma_refuse(scope, SIGMA_AT(value),
 					    "more than 16 placeholders in one text");
 		struct mr_slice name = {text.at + at + 1, len - 2};
-		const struct sigma_yaml *list = find_values(scope->load, name);
+		const struct mr_yaml *list = find_values(scope->load, name);
 		if (list == NULL) {
 			miss(scope, value, name);
 			lacks = true;
@@ -149,7 +149,7 @@ bool sigma_placeholders_fill(struct sigma_scope *scope, const struct sigma_yaml 
 	return true;
 }
 
-static enum mr_err bad_file(struct mr_error *error, const char *path, const struct sigma_yaml *node,
+static enum mr_err bad_file(struct mr_error *error, const char *path, const struct mr_yaml *node,
 			    const char *wrong)
 {
 	return mr_error_set(error, MR_CONFIG,
@@ -157,26 +157,25 @@ static enum mr_err bad_file(struct mr_error *error, const char *path, const stru
 			    path, node->line, node->column, wrong);
 }
 
-static enum mr_err check_values(const char *path, struct sigma_yaml *map, struct mr_error *error)
+static enum mr_err check_values(const char *path, struct mr_yaml *map, struct mr_error *error)
 {
 	for (uint32_t at = 0; at < map->count; at++) {
-		struct sigma_yaml *key = map->keys[at], *list = map->items[at];
-		uint32_t values = list->kind == SIGMA_YAML_LIST ? list->count : 1;
+		struct mr_yaml *key = map->keys[at], *list = map->items[at];
+		uint32_t values = list->kind == MR_YAML_LIST ? list->count : 1;
 		for (size_t i = 0; i < key->text.len; i++)
 			if (!is_name((unsigned char)key->text.at[i]))
 				return bad_file(
 				    error, path, key,
 				    "a name has other characters than letters, digits, _ . and -");
-		if (list->kind == SIGMA_YAML_MAP)
+		if (list->kind == MR_YAML_MAP)
 			return bad_file(error, path, list,
 					"a map where a list of values should stand");
 		for (uint32_t v = 0; v < values; v++) {
-			struct sigma_yaml *item =
-			    list->kind == SIGMA_YAML_LIST ? list->items[v] : list;
-			if (item->kind != SIGMA_YAML_SCALAR || item->type == SIGMA_YAML_NULL)
+			struct mr_yaml *item = list->kind == MR_YAML_LIST ? list->items[v] : list;
+			if (item->kind != MR_YAML_SCALAR || item->type == MR_YAML_NULL)
 				return bad_file(error, path, item,
 						"a value is neither a text nor a number");
-			if (item->type == SIGMA_YAML_NUMBER && item->number.len > 0)
+			if (item->type == MR_YAML_NUMBER && item->number.len > 0)
 				item->text = item->number;
 		}
 	}
@@ -186,24 +185,24 @@ static enum mr_err check_values(const char *path, struct sigma_yaml *map, struct
 enum mr_err sigma_placeholders_read(struct sigma_builder *load, const char *path,
 				    struct mr_error *error)
 {
-	struct sigma_documents documents;
+	struct mr_yaml_documents documents;
 	struct mr_buf bytes = {0};
-	enum mr_err err = sigma_file_read(path, SIGMA_YAML_FILE_MAX, &bytes, error);
+	enum mr_err err = sigma_file_read(path, MR_YAML_FILE_MAX, &bytes, error);
 
 	if (err == MR_OK)
-		sigma_yaml_parse(load->arena, (struct mr_slice){bytes.data, bytes.len}, &documents);
+		mr_yaml_parse(load->arena, (struct mr_slice){bytes.data, bytes.len}, &documents);
 	mr_buf_fini(&bytes);
 	if (err != MR_OK)
 		return err;
 	if (documents.count == 0)
 		return MR_OK;
-	const struct sigma_fault *fault = &documents.items[0].fault;
+	const struct mr_fault *fault = &documents.items[0].fault;
 	if (documents.items[0].root == NULL)
 		return mr_error_set(error, MR_CONFIG, "%s:%u:%u: %.*s", path, fault->line,
 				    fault->column, (int)fault->reason.len, fault->reason.at);
-	struct sigma_yaml *root = documents.items[0].root;
-	if (root->kind != SIGMA_YAML_MAP)
-		return bad_file(error, path, root, sigma_yaml_what(root));
+	struct mr_yaml *root = documents.items[0].root;
+	if (root->kind != MR_YAML_MAP)
+		return bad_file(error, path, root, mr_yaml_what(root));
 	if (documents.count > 1)
 		return mr_error_set(error, MR_CONFIG, "%s: a placeholder file holds one document",
 				    path);
@@ -225,7 +224,7 @@ void sigma_placeholders_lint(struct sigma_builder *load)
 	if (placeholders->map == NULL || load->set->refused.count > 0)
 		return;
 	for (uint32_t at = 0; at < placeholders->map->count; at++) {
-		const struct sigma_yaml *name = placeholders->map->keys[at];
+		const struct mr_yaml *name = placeholders->map->keys[at];
 		if (!placeholders->used[at])
 			sigma_warn(&scope, SIGMA_AT(name), "no rule uses the placeholder %%%.*s%%",
 				   SIGMA_SHOW(name->text));

@@ -52,7 +52,7 @@ const char *sigma_test_name(const struct sigma_chain *chain)
 }
 
 struct sigma_node *sigma_test_regex(struct sigma_scope *scope, const struct sigma_chain *chain,
-				    const struct sigma_yaml *value, struct mr_slice pattern)
+				    const struct mr_yaml *value, struct mr_slice pattern)
 {
 	struct sigma_predicate predicate = {.test = SIGMA_REGEX, .text = pattern};
 	uint32_t options = PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C;
@@ -118,7 +118,7 @@ static bool host_bits(const uint8_t network[16], unsigned prefix)
 }
 
 struct sigma_node *sigma_test_cidr(struct sigma_scope *scope, const struct sigma_chain *chain,
-				   const struct sigma_yaml *value, struct mr_slice network)
+				   const struct mr_yaml *value, struct mr_slice network)
 {
 	struct sigma_predicate predicate = {.test = SIGMA_CIDR};
 	const char *slash = memchr(network.at, '/', network.len);
@@ -155,8 +155,7 @@ struct sigma_node *sigma_test_cidr(struct sigma_scope *scope, const struct sigma
 }
 
 struct sigma_node *sigma_test_filled(struct sigma_scope *scope, const struct sigma_chain *chain,
-				     const struct sigma_yaml *value,
-				     const struct sigma_filled *filled)
+				     const struct mr_yaml *value, const struct sigma_filled *filled)
 {
 	bool regex = sigma_chain_has(chain, SIGMA_BIT(RE));
 	struct mr_buf whole = {0};
@@ -179,16 +178,16 @@ struct sigma_node *sigma_test_filled(struct sigma_scope *scope, const struct sig
 }
 
 struct sigma_node *sigma_test_compare(struct sigma_scope *scope, const struct sigma_chain *chain,
-				      const struct sigma_yaml *value)
+				      const struct mr_yaml *value)
 {
 	struct sigma_predicate predicate = {.test = SIGMA_COMPARE, .text = value->number};
 
-	if (value->type != SIGMA_YAML_NUMBER || value->number.len == 0)
+	if (value->type != MR_YAML_NUMBER || value->number.len == 0)
 		return sigma_refuse(scope, SIGMA_AT(value),
 				    "gt, gte, lt and lte want a number without quotes, not %s",
-				    value->type == SIGMA_YAML_NUMBER
+				    value->type == MR_YAML_NUMBER
 					? "one that is not finite or too long"
-					: sigma_yaml_what(value)),
+					: mr_yaml_what(value)),
 		       NULL;
 	predicate.op = sigma_chain_has(chain, SIGMA_BIT(GT))    ? MR_GT
 		       : sigma_chain_has(chain, SIGMA_BIT(GTE)) ? MR_GTE
@@ -198,7 +197,7 @@ struct sigma_node *sigma_test_compare(struct sigma_scope *scope, const struct si
 }
 
 struct sigma_node *sigma_test_time(struct sigma_scope *scope, const struct sigma_chain *chain,
-				   const struct sigma_yaml *value)
+				   const struct mr_yaml *value)
 {
 	static const struct {
 		uint64_t bit;
@@ -216,7 +215,7 @@ struct sigma_node *sigma_test_time(struct sigma_scope *scope, const struct sigma
 
 	while (!sigma_chain_has(chain, parts[predicate.part].bit))
 		predicate.part++;
-	if (value->type != SIGMA_YAML_NUMBER ||
+	if (value->type != MR_YAML_NUMBER ||
 	    !mr_parse_int64(value->number, &predicate.part_value) ||
 	    predicate.part_value < parts[predicate.part].least ||
 	    predicate.part_value > parts[predicate.part].most) {
@@ -230,20 +229,20 @@ struct sigma_node *sigma_test_time(struct sigma_scope *scope, const struct sigma
 }
 
 struct sigma_node *sigma_test_exists(struct sigma_scope *scope, const struct sigma_chain *chain,
-				     const struct sigma_yaml *value)
+				     const struct mr_yaml *value)
 {
 	struct sigma_predicate predicate = {.test = SIGMA_EXISTS, .truth = value->truth};
 
-	if (value->type != SIGMA_YAML_BOOL)
+	if (value->type != MR_YAML_BOOL)
 		return sigma_refuse(scope, SIGMA_AT(value),
 				    "exists wants true or false without quotes, not %s",
-				    sigma_yaml_what(value)),
+				    mr_yaml_what(value)),
 		       NULL;
 	return sigma_test_leaf(scope, chain, &predicate);
 }
 
 struct sigma_node *sigma_test_fieldref(struct sigma_scope *scope, const struct sigma_chain *chain,
-				       const struct sigma_yaml *value)
+				       const struct mr_yaml *value)
 {
 	struct sigma_predicate predicate = {.test = SIGMA_FIELDREF,
 					    .cased = sigma_chain_has(chain, SIGMA_BIT(CASED))};

@@ -14,20 +14,20 @@ struct sigma_node *sigma_test_leaf(struct sigma_scope *scope, const struct sigma
 const char *sigma_test_name(const struct sigma_chain *chain);
 
 struct sigma_node *sigma_test_regex(struct sigma_scope *scope, const struct sigma_chain *chain,
-				    const struct sigma_yaml *value, struct mr_slice pattern);
+				    const struct mr_yaml *value, struct mr_slice pattern);
 struct sigma_node *sigma_test_cidr(struct sigma_scope *scope, const struct sigma_chain *chain,
-				   const struct sigma_yaml *value, struct mr_slice network);
+				   const struct mr_yaml *value, struct mr_slice network);
 /* re or cidr with placeholders filled in. */
 struct sigma_node *sigma_test_filled(struct sigma_scope *scope, const struct sigma_chain *chain,
-				     const struct sigma_yaml *value,
+				     const struct mr_yaml *value,
 				     const struct sigma_filled *filled);
 struct sigma_node *sigma_test_compare(struct sigma_scope *scope, const struct sigma_chain *chain,
-				      const struct sigma_yaml *value);
+				      const struct mr_yaml *value);
 struct sigma_node *sigma_test_time(struct sigma_scope *scope, const struct sigma_chain *chain,
-				   const struct sigma_yaml *value);
+				   const struct mr_yaml *value);
 struct sigma_node *sigma_test_exists(struct sigma_scope *scope, const struct sigma_chain *chain,
-				     const struct sigma_yaml *value);
+				     const struct mr_yaml *value);
 struct sigma_node *sigma_test_fieldref(struct sigma_scope *scope, const struct sigma_chain *chain,
-				       const struct sigma_yaml *value);
+				       const struct mr_yaml *value);
 
 #endif

@@ -34,7 +34,7 @@ static enum sigma_utf16 wide_form(const struct sigma_chain *chain)
 
 /* The base64 forms of a text; no wildcards may be in it. */
 static bool encode(struct sigma_scope *scope, const struct sigma_chain *chain,
-		   const struct sigma_yaml *value, const struct sigma_pattern *pattern,
+		   const struct mr_yaml *value, const struct sigma_pattern *pattern,
 		   struct sigma_pattern *out, uint32_t *count_out)
 {
 	struct mr_slice text = sigma_pattern_literal(pattern);
@@ -65,7 +65,7 @@ static bool encode(struct sigma_scope *scope, const struct sigma_chain *chain,
 
 /* One pattern, in the forms that windash and the encodings give it, as one node. */
 static struct sigma_node *text_node(struct sigma_scope *scope, const struct sigma_chain *chain,
-				    const struct sigma_yaml *value,
+				    const struct mr_yaml *value,
 				    const struct sigma_pattern *pattern)
 {
 	struct sigma_pattern own = *pattern, *dashed = &own;
@@ -113,7 +113,7 @@ static bool add_node(struct sigma_scope *scope, struct sigma_nodes *nodes, struc
 
 /* A text with `expand`: each combination of its placeholders' values is a value of the list. */
 static bool expanded(struct sigma_scope *scope, const struct sigma_chain *chain,
-		     const struct sigma_yaml *value, struct sigma_nodes *nodes)
+		     const struct mr_yaml *value, struct sigma_nodes *nodes)
 {
 	struct sigma_filled *filled;
 	uint32_t count;
@@ -144,37 +144,37 @@ static bool expanded(struct sigma_scope *scope, const struct sigma_chain *chain,
 
 /* A number, boolean or null without a test of its own. */
 static struct sigma_node *plain_node(struct sigma_scope *scope, const struct sigma_chain *chain,
-				     const struct sigma_yaml *value)
+				     const struct mr_yaml *value)
 {
 	struct sigma_predicate predicate = {0};
 	struct sigma_pattern pattern = {0};
 	bool keyword = chain->field.len == 0;
 
-	if (value->type == SIGMA_YAML_NULL && keyword)
+	if (value->type == MR_YAML_NULL && keyword)
 		return sigma_refuse(scope, SIGMA_AT(value), "null is no keyword"), NULL;
 	if (sigma_chain_has(chain, STRING_MODS) ||
-	    (sigma_chain_has(chain, TEXT_MODS) && value->type != SIGMA_YAML_NUMBER && !keyword)) {
+	    (sigma_chain_has(chain, TEXT_MODS) && value->type != MR_YAML_NUMBER && !keyword)) {
 		sigma_refuse(scope, SIGMA_AT(value),
 			     "%s does not fit %s; quote it to make it a text",
-			     sigma_test_name(chain), sigma_yaml_what(value));
+			     sigma_test_name(chain), mr_yaml_what(value));
 		return NULL;
 	}
-	if (value->type == SIGMA_YAML_NUMBER && value->number.len == 0)
+	if (value->type == MR_YAML_NUMBER && value->number.len == 0)
 		return sigma_refuse(scope, SIGMA_AT(value),
 				    "a number that is too long or not finite"),
 		       NULL;
 	if (sigma_chain_has(chain, TEXT_MODS) || keyword) {
 		sigma_pattern_add_literal(scope->arena, &pattern,
-					  value->type == SIGMA_YAML_NUMBER ? value->number
-					  : value->truth                   ? MR_SLICE("true")
-									   : MR_SLICE("false"));
+					  value->type == MR_YAML_NUMBER ? value->number
+					  : value->truth                ? MR_SLICE("true")
+									: MR_SLICE("false"));
 		return text_node(scope, chain, value, &pattern);
 	}
 	switch (value->type) {
-	case SIGMA_YAML_NULL:
+	case MR_YAML_NULL:
 		predicate.test = SIGMA_NULL;
 		break;
-	case SIGMA_YAML_BOOL:
+	case MR_YAML_BOOL:
 		predicate.test = SIGMA_BOOL;
 		predicate.truth = value->truth;
 		break;
@@ -187,13 +187,13 @@ static struct sigma_node *plain_node(struct sigma_scope *scope, const struct sig
 }
 
 static bool one_value(struct sigma_scope *scope, const struct sigma_chain *chain,
-		      const struct sigma_yaml *value, struct sigma_nodes *nodes)
+		      const struct mr_yaml *value, struct sigma_nodes *nodes)
 {
 	struct sigma_pattern pattern = {0};
 
-	if (value->kind != SIGMA_YAML_SCALAR)
+	if (value->kind != MR_YAML_SCALAR)
 		return sigma_refuse(scope, SIGMA_AT(value), "%s where a value should stand",
-				    sigma_yaml_what(value));
+				    mr_yaml_what(value));
 	if (sigma_chain_has(chain, COMPARE_MODS))
 		return add_node(scope, nodes, sigma_test_compare(scope, chain, value));
 	if (sigma_chain_has(chain, TIME_MODS))
@@ -201,10 +201,10 @@ static bool one_value(struct sigma_scope *scope, const struct sigma_chain *chain
 	if (sigma_chain_has(chain, SIGMA_BIT(EXISTS)))
 		return add_node(scope, nodes, sigma_test_exists(scope, chain, value));
 	if (sigma_chain_has(chain, SIGMA_BIT(RE) | SIGMA_BIT(CIDR) | SIGMA_BIT(FIELDREF)) &&
-	    value->type != SIGMA_YAML_STRING)
+	    value->type != MR_YAML_STRING)
 		return sigma_refuse(scope, SIGMA_AT(value), "%s wants a text, not %s",
-				    sigma_test_name(chain), sigma_yaml_what(value));
-	if (value->type != SIGMA_YAML_STRING)
+				    sigma_test_name(chain), mr_yaml_what(value));
+	if (value->type != MR_YAML_STRING)
 		return add_node(scope, nodes, plain_node(scope, chain, value));
 	if (sigma_chain_has(chain, SIGMA_BIT(EXPAND)))
 		return expanded(scope, chain, value, nodes);
@@ -222,10 +222,10 @@ static bool one_value(struct sigma_scope *scope, const struct sigma_chain *chain
 }
 
 struct sigma_node *sigma_chain_compile(struct sigma_scope *scope, const struct sigma_chain *chain,
-				       struct sigma_yaml *value)
+				       struct mr_yaml *value)
 {
 	struct sigma_nodes nodes = {0};
-	bool list = value->kind == SIGMA_YAML_LIST;
+	bool list = value->kind == MR_YAML_LIST;
 	uint32_t count = list ? value->count : 1;
 	enum sigma_node_kind kind = sigma_chain_has(chain, SIGMA_BIT(ALL)) ? SIGMA_AND : SIGMA_OR;
 
@@ -240,9 +240,9 @@ struct sigma_node *sigma_chain_compile(struct sigma_scope *scope, const struct s
 		       NULL;
 	if (count == 1 && sigma_chain_has(chain, SIGMA_BIT(NEQ)) &&
 	    !sigma_chain_has(chain, TEXT_MODS | STRING_MODS)) {
-		const struct sigma_yaml *only = list ? value->items[0] : value;
+		const struct mr_yaml *only = list ? value->items[0] : value;
 		struct sigma_predicate present = {.test = SIGMA_PRESENT};
-		if (only->kind == SIGMA_YAML_SCALAR && only->type == SIGMA_YAML_NULL &&
+		if (only->kind == MR_YAML_SCALAR && only->type == MR_YAML_NULL &&
 		    (chain->modifiers & ~(SIGMA_BIT(NEQ) | SIGMA_BIT(ALL))) == 0)
 			return sigma_test_leaf(scope, chain, &present);
 	}

@@ -174,12 +174,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct mr_arena arena = {0};
 	struct sigma_builder load = {.arena = &arena};
 	struct sigma_scope scope = {.load = &load, .arena = &arena};
-	struct sigma_yaml keys[NAMES] = {0};
+	struct mr_yaml keys[NAMES] = {0};
 	struct sigma_name items[NAMES];
 	struct sigma_names known = {items, NAMES};
 	char *exact = mr_malloc(size);
 	memcpy(exact, data, size);
-	struct sigma_yaml condition = {.line = 1, .column = 1, .text = {exact, size}};
+	struct mr_yaml condition = {.line = 1, .column = 1, .text = {exact, size}};
 	for (unsigned i = 0; i < NAMES; i++) {
 		struct sigma_predicate leaf = {.field = (mr_field)i};
 		keys[i].text = mr_slice(names[i]);
@@ -187,7 +187,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		    (struct sigma_name){.key = &keys[i], .node = sigma_node_leaf(&arena, &leaf)};
 	}
 	struct sigma_node *tree = sigma_condition_compile(&scope, &condition, &known);
-	must((tree == NULL) == sigma_fault_is(&scope.fault));
+	must((tree == NULL) == mr_fault_is(&scope.fault));
 	if (tree != NULL)
 		compare(tree, condition.text);
 	else

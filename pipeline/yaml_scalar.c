@@ -1,12 +1,12 @@
-/* sigma_scalar.c - what a plain scalar is in YAML 1.2's core schema.
+/* yaml_scalar.c - what a plain scalar is in YAML 1.2's core schema.
  *
- * Called by sigma_yaml.c for every scalar without quotes; never fails. Quoted scalars are always
+ * Called by yaml.c for every scalar without quotes; never fails. Quoted scalars are always
  * texts. The forms are those of https://yaml.org/spec/1.2.2/#1032-tag-resolution. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "sigma_scalar.h"
+#include "yaml_scalar.h"
 
 /* Longer ones keep no decimal form: nothing compares with them. */
 #define NUMBER_MAX 64
@@ -125,7 +125,7 @@ static struct mr_slice float_form(struct mr_arena *arena, struct mr_slice text)
 	return (struct mr_slice){mr_arena_copy(arena, form, strlen(form)), strlen(form)};
 }
 
-void sigma_scalar_type(struct mr_arena *arena, struct sigma_yaml *node)
+void mr_yaml_scalar_type(struct mr_arena *arena, struct mr_yaml *node)
 {
 	static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
 	static const char *const truths[] = {"true", "True", "TRUE", NULL};
@@ -138,26 +138,26 @@ void sigma_scalar_type(struct mr_arena *arena, struct sigma_yaml *node)
 	bool fits;
 
 	if (is_one_of(text, nulls)) {
-		node->type = SIGMA_YAML_NULL;
+		node->type = MR_YAML_NULL;
 	} else if (is_one_of(text, truths) || is_one_of(text, lies)) {
-		node->type = SIGMA_YAML_BOOL;
+		node->type = MR_YAML_BOOL;
 		node->truth = is_one_of(text, truths);
 	} else if (is_integer(text)) {
-		node->type = SIGMA_YAML_NUMBER;
+		node->type = MR_YAML_NUMBER;
 		node->integer = true;
 		node->number = integer_form(arena, text);
 	} else if (is_based(text, &value, &fits)) {
 		char form[24];
 		int len = snprintf(form, sizeof(form), "%llu", (unsigned long long)value);
-		node->type = SIGMA_YAML_NUMBER;
+		node->type = MR_YAML_NUMBER;
 		node->integer = true;
 		if (fits)
 			node->number =
 			    (struct mr_slice){mr_arena_copy(arena, form, (size_t)len), (size_t)len};
 	} else if (is_float(text)) {
-		node->type = SIGMA_YAML_NUMBER;
+		node->type = MR_YAML_NUMBER;
 		node->number = float_form(arena, text);
 	} else if (is_one_of(text, endless)) {
-		node->type = SIGMA_YAML_NUMBER;
+		node->type = MR_YAML_NUMBER;
 	}
 }

@@ -1,23 +1,24 @@
-/* sigma_yaml.c - libfyaml's events become trees.
+/* yaml.c - libfyaml's events become trees.
  *
- * Called by sigma_load.c. Fails by putting a fault into the document; a file that libfyaml cannot
- * read ends there. libfyaml's own document builder is not used: it has no bound on what aliases
- * expand to. What it is known to handle badly (bytes that are no UTF-8, NUL) never reaches it. */
+ * Called by detect and by topology_file.c. Fails by putting a fault into the document; a file that
+ * libfyaml cannot read ends there. libfyaml's own document builder is not used: it has no bound on
+ * what aliases expand to. What it is known to handle badly (bytes that are no UTF-8, NUL) never
+ * reaches it. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include <libfyaml.h>
 
-#include "sigma_scalar.h"
+#include "yaml_scalar.h"
 
-bool sigma_fault_set(struct mr_arena *arena, struct sigma_fault *fault, uint32_t line,
-		     uint32_t column, const char *format, ...)
+bool mr_fault_set(struct mr_arena *arena, struct mr_fault *fault, uint32_t line, uint32_t column,
+		  const char *format, ...)
 {
 	char text[600];
 	va_list args;
 
-	if (sigma_fault_is(fault))
+	if (mr_fault_is(fault))
 		return false;
 	va_start(args, format);
 	int len = vsnprintf(text, sizeof(text), format, args);
@@ -31,29 +32,29 @@ bool sigma_fault_set(struct mr_arena *arena, struct sigma_fault *fault, uint32_t
 }
 
 struct frame { /* a container that is still open */
-	struct sigma_yaml *node;
+	struct mr_yaml *node;
 	struct mr_slice anchor;
 	size_t base; /* its first member in `open` */
 };
 
 struct anchor {
 	struct mr_slice name;
-	struct sigma_yaml *node;
+	struct mr_yaml *node;
 };
 
 struct builder {
 	struct mr_arena *arena;
 	struct fy_parser *parser;
-	struct sigma_fault fault;
-	struct frame frames[SIGMA_YAML_DEPTH_MAX];
+	struct mr_fault fault;
+	struct frame frames[MR_YAML_DEPTH_MAX];
 	uint32_t depth;
-	struct sigma_yaml **open; /* members of open containers; keys and values in turn */
+	struct mr_yaml **open; /* members of open containers; keys and values in turn */
 	size_t open_count, open_capacity;
 	struct anchor *anchors;
 	size_t anchor_count, anchor_capacity;
-	struct sigma_yaml *root;
-	uint32_t line, column;           /* where the document's first node stands; 0 before it */
-	const struct sigma_yaml *newest; /* node of the document; NULL before the first */
+	struct mr_yaml *root;
+	uint32_t line, column;        /* where the document's first node stands; 0 before it */
+	const struct mr_yaml *newest; /* node of the document; NULL before the first */
 };
 
 static struct mr_slice token_text(struct builder *builder, struct fy_token *token)
@@ -66,13 +67,13 @@ static struct mr_slice token_text(struct builder *builder, struct fy_token *toke
 	return (struct mr_slice){mr_arena_copy(builder->arena, text, len), len};
 }
 
-static struct sigma_yaml *new_node(struct builder *builder, enum sigma_yaml_kind kind,
-				   struct fy_event *event)
+static struct mr_yaml *new_node(struct builder *builder, enum mr_yaml_kind kind,
+				struct fy_event *event)
 {
-	struct sigma_yaml *node = mr_arena_alloc(builder->arena, sizeof(*node));
+	struct mr_yaml *node = mr_arena_alloc(builder->arena, sizeof(*node));
 	const struct fy_mark *mark = fy_event_start_mark(event);
 
-	*node = (struct sigma_yaml){.kind = kind, .indent = UINT8_MAX};
+	*node = (struct mr_yaml){.kind = kind, .indent = UINT8_MAX};
 	if (mark != NULL) {
 		node->line = (uint32_t)mark->line + 1;
 		node->column = (uint32_t)mark->column + 1;
@@ -88,17 +89,17 @@ static struct sigma_yaml *new_node(struct builder *builder, enum sigma_yaml_kind
 	return node;
 }
 
-static bool fail(struct builder *builder, const struct sigma_yaml *node, const char *reason)
+static bool fail(struct builder *builder, const struct mr_yaml *node, const char *reason)
 {
-	return sigma_fault_set(builder->arena, &builder->fault, node->line, node->column, "%s",
-			       reason);
+	return mr_fault_set(builder->arena, &builder->fault, node->line, node->column, "%s",
+			    reason);
 }
 
-static bool name_node(struct builder *builder, struct mr_slice name, struct sigma_yaml *node)
+static bool name_node(struct builder *builder, struct mr_slice name, struct mr_yaml *node)
 {
 	if (name.len == 0)
 		return true;
-	if (builder->anchor_count == SIGMA_YAML_ANCHORS_MAX)
+	if (builder->anchor_count == MR_YAML_ANCHORS_MAX)
 		return fail(builder, node, "too many anchors; a document may have 1,000");
 	if (builder->anchor_count == builder->anchor_capacity) {
 		builder->anchor_capacity =
@@ -111,9 +112,9 @@ static bool name_node(struct builder *builder, struct mr_slice name, struct sigm
 }
 
 /* A finished node takes its place in what is open around it. */
-static bool put(struct builder *builder, struct sigma_yaml *node)
+static bool put(struct builder *builder, struct mr_yaml *node)
 {
-	if (node->cost > SIGMA_YAML_COST_MAX)
+	if (node->cost > MR_YAML_COST_MAX)
 		return fail(builder, node,
 			    "the document, its aliases followed, is larger than 32 MiB");
 	if (builder->depth == 0) {
@@ -122,8 +123,8 @@ static bool put(struct builder *builder, struct sigma_yaml *node)
 	}
 	struct frame *frame = &builder->frames[builder->depth - 1];
 	bool is_key =
-	    frame->node->kind == SIGMA_YAML_MAP && (builder->open_count - frame->base) % 2 == 0;
-	if (is_key && node->kind != SIGMA_YAML_SCALAR)
+	    frame->node->kind == MR_YAML_MAP && (builder->open_count - frame->base) % 2 == 0;
+	if (is_key && node->kind != MR_YAML_SCALAR)
 		return fail(builder, node, "a key is a text, not a list or a map");
 	if (is_key && node->indent == 0 && mr_slice_eq(node->text, MR_SLICE("<<")))
 		return fail(builder, node,
@@ -137,7 +138,7 @@ static bool put(struct builder *builder, struct sigma_yaml *node)
 	return true;
 }
 
-static bool check_tag(struct builder *builder, const struct sigma_yaml *node, struct fy_token *tag)
+static bool check_tag(struct builder *builder, const struct mr_yaml *node, struct fy_token *tag)
 {
 	if (tag == NULL)
 		return true;
@@ -146,7 +147,7 @@ static bool check_tag(struct builder *builder, const struct sigma_yaml *node, st
 
 /* Where each character of the text stands as written, on one line, a place within it can be told.
  */
-static void set_indent(struct sigma_yaml *node, struct fy_event *event, enum fy_scalar_style style)
+static void set_indent(struct mr_yaml *node, struct fy_event *event, enum fy_scalar_style style)
 {
 	const struct fy_mark *from = fy_event_start_mark(event), *to = fy_event_end_mark(event);
 	size_t quote = style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED;
@@ -162,7 +163,7 @@ static void set_indent(struct sigma_yaml *node, struct fy_event *event, enum fy_
 
 static bool on_scalar(struct builder *builder, struct fy_event *event)
 {
-	struct sigma_yaml *node = new_node(builder, SIGMA_YAML_SCALAR, event);
+	struct mr_yaml *node = new_node(builder, MR_YAML_SCALAR, event);
 	struct fy_token *value = event->scalar.value;
 	enum fy_scalar_style style = value == NULL ? FYSS_PLAIN : fy_token_scalar_style(value);
 
@@ -171,7 +172,7 @@ static bool on_scalar(struct builder *builder, struct fy_event *event)
 	node->text = token_text(builder, value);
 	node->cost = sizeof(*node) + node->text.len;
 	if (style == FYSS_PLAIN || style == FYSS_ANY)
-		sigma_scalar_type(builder->arena, node);
+		mr_yaml_scalar_type(builder->arena, node);
 	set_indent(node, event, style);
 	return name_node(builder, token_text(builder, event->scalar.anchor), node) &&
 	       put(builder, node);
@@ -180,7 +181,7 @@ static bool on_scalar(struct builder *builder, struct fy_event *event)
 static bool on_alias(struct builder *builder, struct fy_event *event)
 {
 	struct mr_slice name = token_text(builder, event->alias.anchor);
-	struct sigma_yaml *here = new_node(builder, SIGMA_YAML_SCALAR, event);
+	struct mr_yaml *here = new_node(builder, MR_YAML_SCALAR, event);
 
 	/* libfyaml's mark stands behind the asterisk. */
 	if (here->column > 1)
@@ -188,21 +189,21 @@ static bool on_alias(struct builder *builder, struct fy_event *event)
 	for (size_t at = builder->anchor_count; at > 0; at--)
 		if (mr_slice_eq(builder->anchors[at - 1].name, name))
 			return put(builder, builder->anchors[at - 1].node);
-	return sigma_fault_set(builder->arena, &builder->fault, here->line, here->column,
-			       "nothing before this place has the anchor &%.*s",
-			       (int)(name.len > 60 ? 60 : name.len), name.at);
+	return mr_fault_set(builder->arena, &builder->fault, here->line, here->column,
+			    "nothing before this place has the anchor &%.*s",
+			    (int)(name.len > 60 ? 60 : name.len), name.at);
 }
 
 static bool on_open(struct builder *builder, struct fy_event *event)
 {
 	bool map = event->type == FYET_MAPPING_START;
-	struct sigma_yaml *node = new_node(builder, map ? SIGMA_YAML_MAP : SIGMA_YAML_LIST, event);
+	struct mr_yaml *node = new_node(builder, map ? MR_YAML_MAP : MR_YAML_LIST, event);
 	struct fy_token *tag = map ? event->mapping_start.tag : event->sequence_start.tag;
 	struct fy_token *anchor = map ? event->mapping_start.anchor : event->sequence_start.anchor;
 
 	if (!check_tag(builder, node, tag))
 		return false;
-	if (builder->depth == SIGMA_YAML_DEPTH_MAX)
+	if (builder->depth == MR_YAML_DEPTH_MAX)
 		return fail(builder, node, "nested too deeply; 60 levels are allowed");
 	builder->frames[builder->depth++] =
 	    (struct frame){node, token_text(builder, anchor), builder->open_count};
@@ -211,8 +212,8 @@ static bool on_open(struct builder *builder, struct fy_event *event)
 
 static int compare_keys(const void *left, const void *right)
 {
-	const struct sigma_yaml *a = *(struct sigma_yaml *const *)left;
-	const struct sigma_yaml *b = *(struct sigma_yaml *const *)right;
+	const struct mr_yaml *a = *(struct mr_yaml *const *)left;
+	const struct mr_yaml *b = *(struct mr_yaml *const *)right;
 	int order = mr_slice_cmp(a->text, b->text);
 
 	if (order != 0)
@@ -221,17 +222,17 @@ static int compare_keys(const void *left, const void *right)
 				  : (a->column < b->column ? -1 : a->column > b->column);
 }
 
-static bool check_duplicates(struct builder *builder, const struct sigma_yaml *map)
+static bool check_duplicates(struct builder *builder, const struct mr_yaml *map)
 {
-	struct sigma_yaml **keys = mr_malloc((map->count + 1) * sizeof(struct sigma_yaml *));
+	struct mr_yaml **keys = mr_malloc((map->count + 1) * sizeof(struct mr_yaml *));
 	bool good = true;
 
 	if (map->count > 0)
 		memcpy(keys, map->keys, map->count * sizeof(*keys));
-	qsort(keys, map->count, sizeof(struct sigma_yaml *), compare_keys);
+	qsort(keys, map->count, sizeof(struct mr_yaml *), compare_keys);
 	for (uint32_t at = 1; good && at < map->count; at++)
 		if (mr_slice_eq(keys[at - 1]->text, keys[at]->text))
-			good = sigma_fault_set(
+			good = mr_fault_set(
 			    builder->arena, &builder->fault, keys[at]->line, keys[at]->column,
 			    "the key %.*s stands twice in one map; the first is on line %u",
 			    (int)(keys[at]->text.len > 60 ? 60 : keys[at]->text.len),
@@ -243,35 +244,34 @@ static bool check_duplicates(struct builder *builder, const struct sigma_yaml *m
 static bool on_close(struct builder *builder)
 {
 	struct frame *frame = &builder->frames[builder->depth - 1];
-	struct sigma_yaml *node = frame->node;
+	struct mr_yaml *node = frame->node;
 	size_t count = builder->open_count - frame->base;
-	struct sigma_yaml **members = count == 0 ? NULL : builder->open + frame->base;
+	struct mr_yaml **members = count == 0 ? NULL : builder->open + frame->base;
 
-	node->cost = sizeof(*node) + count * sizeof(struct sigma_yaml *);
+	node->cost = sizeof(*node) + count * sizeof(struct mr_yaml *);
 	for (size_t at = 0; at < count; at++)
 		node->cost += members[at]->cost;
-	if (node->kind == SIGMA_YAML_MAP) {
+	if (node->kind == MR_YAML_MAP) {
 		count /= 2;
-		node->keys =
-		    mr_arena_alloc(builder->arena, (count + 1) * sizeof(struct sigma_yaml *));
+		node->keys = mr_arena_alloc(builder->arena, (count + 1) * sizeof(struct mr_yaml *));
 		node->items =
-		    mr_arena_alloc(builder->arena, (count + 1) * sizeof(struct sigma_yaml *));
+		    mr_arena_alloc(builder->arena, (count + 1) * sizeof(struct mr_yaml *));
 		for (size_t at = 0; at < count; at++) {
 			node->keys[at] = members[2 * at];
 			node->items[at] = members[2 * at + 1];
 		}
 	} else {
 		node->items =
-		    mr_arena_alloc(builder->arena, (count + 1) * sizeof(struct sigma_yaml *));
+		    mr_arena_alloc(builder->arena, (count + 1) * sizeof(struct mr_yaml *));
 		if (count > 0)
-			memcpy(node->items, members, count * sizeof(struct sigma_yaml *));
+			memcpy(node->items, members, count * sizeof(struct mr_yaml *));
 	}
 	node->count = (uint32_t)count;
 	builder->open_count = frame->base;
 	builder->depth--;
-	if (node->kind == SIGMA_YAML_MAP && count > SIGMA_YAML_KEYS_MAX)
+	if (node->kind == MR_YAML_MAP && count > MR_YAML_KEYS_MAX)
 		return fail(builder, node, "a map of more than 1,000 keys");
-	if (node->kind == SIGMA_YAML_MAP && !check_duplicates(builder, node))
+	if (node->kind == MR_YAML_MAP && !check_duplicates(builder, node))
 		return false;
 	return name_node(builder, frame->anchor, node) && put(builder, node);
 }
@@ -294,40 +294,40 @@ static bool on_event(struct builder *builder, struct fy_event *event)
 	}
 }
 
-static void add_document(struct mr_arena *arena, struct sigma_documents *out,
-			 struct sigma_yaml *root, struct sigma_fault fault)
+static void add_document(struct mr_arena *arena, struct mr_yaml_documents *out,
+			 struct mr_yaml *root, struct mr_fault fault)
 {
 	if (out->count == out->capacity) {
 		uint32_t capacity = (uint32_t)mr_grow(out->capacity, out->count + 1);
-		struct sigma_document *items = mr_arena_alloc(arena, capacity * sizeof(*items));
+		struct mr_yaml_document *items = mr_arena_alloc(arena, capacity * sizeof(*items));
 		if (out->count > 0)
 			memcpy(items, out->items, out->count * sizeof(*items));
 		out->items = items;
 		out->capacity = capacity;
 	}
 	out->items[out->count++] =
-	    (struct sigma_document){sigma_fault_is(&fault) ? NULL : root, fault};
+	    (struct mr_yaml_document){mr_fault_is(&fault) ? NULL : root, fault};
 }
 
 /* The first past the bound, whatever else may be wrong with it. */
 static void refuse_document(struct builder *builder)
 {
-	builder->fault = (struct sigma_fault){0};
-	sigma_fault_set(builder->arena, &builder->fault, builder->line, builder->column,
-			"more than 10,000 documents in one file; from here on it is not read");
+	builder->fault = (struct mr_fault){0};
+	mr_fault_set(builder->arena, &builder->fault, builder->line, builder->column,
+		     "more than 10,000 documents in one file; from here on it is not read");
 }
 
-static void end_document(struct builder *builder, struct sigma_documents *out)
+static void end_document(struct builder *builder, struct mr_yaml_documents *out)
 {
-	bool empty = builder->root == NULL || (builder->root->kind == SIGMA_YAML_SCALAR &&
-					       builder->root->type == SIGMA_YAML_NULL);
+	bool empty = builder->root == NULL ||
+		     (builder->root->kind == MR_YAML_SCALAR && builder->root->type == MR_YAML_NULL);
 
-	if (sigma_fault_is(&builder->fault) || !empty) {
-		if (out->count == SIGMA_YAML_DOCUMENTS_MAX)
+	if (mr_fault_is(&builder->fault) || !empty) {
+		if (out->count == MR_YAML_DOCUMENTS_MAX)
 			refuse_document(builder);
 		add_document(builder->arena, out, builder->root, builder->fault);
 	}
-	builder->fault = (struct sigma_fault){0};
+	builder->fault = (struct mr_fault){0};
 	builder->root = NULL;
 	builder->line = 0;
 	builder->newest = NULL;
@@ -343,15 +343,13 @@ static void take_error(struct builder *builder, struct fy_diag *diag)
 	struct fy_diag_error *error = fy_diag_errors_iterate(diag, &iterator);
 
 	if (error == NULL || error->msg == NULL) {
-		sigma_fault_set(builder->arena, &builder->fault, 1, 1,
-				"this is not YAML 1.2, which rule files are");
+		mr_fault_set(builder->arena, &builder->fault, 1, 1, "this is not YAML 1.2");
 		return;
 	}
 	size_t len = strcspn(error->msg, "\n");
-	sigma_fault_set(builder->arena, &builder->fault,
-			error->line > 0 ? (uint32_t)error->line : 0,
-			error->column > 0 ? (uint32_t)error->column : 0, "not YAML: %.*s",
-			(int)(len > 200 ? 200 : len), error->msg);
+	mr_fault_set(builder->arena, &builder->fault, error->line > 0 ? (uint32_t)error->line : 0,
+		     error->column > 0 ? (uint32_t)error->column : 0, "not YAML: %.*s",
+		     (int)(len > 200 ? 200 : len), error->msg);
 }
 
 /* Containers that are open, also in a part that is only skipped. */
@@ -369,15 +367,14 @@ static uint32_t level_after(uint32_t level, enum fy_event_type type)
 	}
 }
 
-static void run_parser(struct builder *builder, struct fy_diag *diag, struct sigma_documents *out)
+static void run_parser(struct builder *builder, struct fy_diag *diag, struct mr_yaml_documents *out)
 {
 	struct fy_event *event;
 	bool ended = false, whole = true;
 	uint32_t level = 0;
 
 	/* libfyaml takes some hundred bytes for each level: past any sense the file is given up. */
-	while (level <= SIGMA_YAML_LEVELS_MAX &&
-	       (event = fy_parser_parse(builder->parser)) != NULL) {
+	while (level <= MR_YAML_LEVELS_MAX && (event = fy_parser_parse(builder->parser)) != NULL) {
 		enum fy_event_type type = event->type;
 		level = level_after(level, type);
 		/* After a fault the rest of the document is only skipped. */
@@ -387,12 +384,12 @@ static void run_parser(struct builder *builder, struct fy_diag *diag, struct sig
 		if (type == FYET_DOCUMENT_END) {
 			end_document(builder, out);
 			whole = true;
-			if (out->count > SIGMA_YAML_DOCUMENTS_MAX)
+			if (out->count > MR_YAML_DOCUMENTS_MAX)
 				return;
 		}
 		ended = type == FYET_STREAM_END;
 	}
-	if (level > SIGMA_YAML_LEVELS_MAX) {
+	if (level > MR_YAML_LEVELS_MAX) {
 		add_document(builder->arena, out, NULL, builder->fault);
 	} else if (!ended || fy_diag_got_error(diag)) {
 		take_error(builder, diag);
@@ -408,7 +405,7 @@ static void quiet(struct fy_diag *diag, void *user, const char *text, size_t len
 	(void)len;
 }
 
-static void parse_text(struct builder *builder, struct mr_slice text, struct sigma_documents *out)
+static void parse_text(struct builder *builder, struct mr_slice text, struct mr_yaml_documents *out)
 {
 	struct fy_diag_cfg diag_config;
 
@@ -440,7 +437,7 @@ static void parse_text(struct builder *builder, struct mr_slice text, struct sig
 }
 
 /* Bytes that YAML does not allow, told with their place; true where there are none. */
-static bool check_bytes(struct mr_arena *arena, struct mr_slice text, struct sigma_fault *fault)
+static bool check_bytes(struct mr_arena *arena, struct mr_slice text, struct mr_fault *fault)
 {
 	uint32_t line = 1;
 	size_t start = 0;
@@ -451,11 +448,11 @@ static bool check_bytes(struct mr_arena *arena, struct mr_slice text, struct sig
 		uint32_t c = mr_utf8_next(text.at, text.len, &at, &bad);
 		uint32_t column = (uint32_t)(from - start) + 1;
 		if (bad)
-			return sigma_fault_set(arena, fault, line, column,
-					       "byte 0x%02x is not UTF-8; rule files are UTF-8",
-					       (unsigned char)text.at[from]);
+			return mr_fault_set(arena, fault, line, column,
+					    "byte 0x%02x is not UTF-8, which YAML is",
+					    (unsigned char)text.at[from]);
 		if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7f)
-			return sigma_fault_set(
+			return mr_fault_set(
 			    arena, fault, line, column,
 			    "the control character 0x%02x is not allowed in YAML; write "
 			    "an escape in double quotes",
@@ -480,7 +477,7 @@ static bool is_border(struct mr_slice text, size_t at)
  * bracket or comma. Brackets stand behind a blank or at a line's start. False, with the document's
  * place, where one that may have them is too long. */
 static bool check_brackets(struct mr_arena *arena, struct mr_slice text, size_t *good_out,
-			   struct sigma_fault *fault)
+			   struct mr_fault *fault)
 {
 	bool brackets = false;
 	uint32_t line = 1, first = 1;
@@ -496,8 +493,8 @@ static bool check_brackets(struct mr_arena *arena, struct mr_slice text, size_t 
 		}
 		brackets |= (text.at[at] == '[' || text.at[at] == '{') &&
 			    (at == 0 || mr_is_blank(text.at[at - 1]));
-		if (brackets && at - *good_out >= SIGMA_YAML_BRACKETS_MAX)
-			return sigma_fault_set(
+		if (brackets && at - *good_out >= MR_YAML_BRACKETS_MAX)
+			return mr_fault_set(
 			    arena, fault, first, 1,
 			    "a document of more than 1 MiB with brackets in it; write its long "
 			    "lists line by line, with a dash before each member");
@@ -506,21 +503,21 @@ static bool check_brackets(struct mr_arena *arena, struct mr_slice text, size_t 
 	return true;
 }
 
-void sigma_yaml_parse(struct mr_arena *arena, struct mr_slice text, struct sigma_documents *out)
+void mr_yaml_parse(struct mr_arena *arena, struct mr_slice text, struct mr_yaml_documents *out)
 {
 	struct builder *builder;
-	struct sigma_fault fault = {0};
+	struct mr_fault fault = {0};
 
-	*out = (struct sigma_documents){0};
+	*out = (struct mr_yaml_documents){0};
 	if (text.len >= 3 && memcmp(text.at, "\xef\xbb\xbf", 3) == 0)
 		text = (struct mr_slice){text.at + 3, text.len - 3};
 	if (text.len == 0)
 		return;
-	if (text.len > SIGMA_YAML_FILE_MAX)
-		sigma_fault_set(arena, &fault, 0, 0, "larger than 16 MiB");
+	if (text.len > MR_YAML_FILE_MAX)
+		mr_fault_set(arena, &fault, 0, 0, "larger than 16 MiB");
 	else
 		check_bytes(arena, text, &fault);
-	if (sigma_fault_is(&fault)) {
+	if (mr_fault_is(&fault)) {
 		add_document(arena, out, NULL, fault);
 		return;
 	}
@@ -528,7 +525,7 @@ void sigma_yaml_parse(struct mr_arena *arena, struct mr_slice text, struct sigma
 	builder = mr_calloc(1, sizeof(*builder));
 	builder->arena = arena;
 	parse_text(builder, text, out);
-	if (sigma_fault_is(&fault))
+	if (mr_fault_is(&fault))
 		add_document(arena, out, NULL, fault);
 	free(builder->open);
 	free(builder->anchors);
