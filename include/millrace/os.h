@@ -1,0 +1,38 @@
+/* os.h - the calls through which files that must last are made, written and made durable.
+ *
+ * Journal, manifest, snapshots, ledger and spools go through this one table, so that a test can let
+ * each single call fail as a full or a broken disk does (tests/unit/os_faults.h). Each entry is the
+ * system call of its name. Reading goes its own way: what cannot be read is bad input. */
+#ifndef MILLRACE_OS_H
+#define MILLRACE_OS_H
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "millrace/text.h"
+
+struct mr_os {
+	int (*openat)(int directory, const char *path, int flags, mode_t mode);
+	ssize_t (*write)(int fd, const void *bytes, size_t len);
+	ssize_t (*pwrite)(int fd, const void *bytes, size_t len, off_t at);
+	int (*fsync)(int fd);
+	int (*fdatasync)(int fd);
+	int (*ftruncate)(int fd, off_t len);
+	int (*renameat)(int old_directory, const char *old_path, int new_directory,
+			const char *new_path);
+	int (*unlinkat)(int directory, const char *path, int flags);
+	int (*mkdirat)(int directory, const char *path, mode_t mode);
+};
+
+/* The kernel's, but in a test. */
+extern struct mr_os mr_os;
+
+/* All the bytes, however many calls that takes. False with errno where one fails, and then a part
+ * of them may stand there; a call that takes nothing is ENOSPC. */
+bool mr_os_write_all(int fd, struct mr_slice bytes);
+bool mr_os_pwrite_all(int fd, struct mr_slice bytes, uint64_t at);
+
+/* What happened in a directory becomes durable. False with errno. */
+bool mr_os_sync_directory(int directory);
+
+#endif

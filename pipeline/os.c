@@ -1,0 +1,69 @@
+/* os.c - the kernel's calls in their table, and writing to the end. Called by whoever keeps files
+ * that must last. */
+#include "millrace/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The library's takes its mode as a variable argument. */
+static int open_at(int directory, const char *path, int flags, mode_t mode)
+{
+	return openat(directory, path, flags, mode);
+}
+
+struct mr_os mr_os = {
+    .openat = open_at,
+    .write = write,
+    .pwrite = pwrite,
+    .fsync = fsync,
+    .fdatasync = fdatasync,
+    .ftruncate = ftruncate,
+    .renameat = renameat,
+    .unlinkat = unlinkat,
+    .mkdirat = mkdirat,
+};
+
+/* How many bytes went, 0 where the call is to be made again, -1 with errno. */
+static ssize_t taken(ssize_t done)
+{
+	if (done < 0 && errno == EINTR)
+		return 0;
+	if (done == 0) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return done;
+}
+
+bool mr_os_write_all(int fd, struct mr_slice bytes)
+{
+	while (bytes.len > 0) {
+		ssize_t done = taken(mr_os.write(fd, bytes.at, bytes.len));
+		if (done < 0)
+			return false;
+		bytes.at += done;
+		bytes.len -= (size_t)done;
+	}
+	return true;
+}
+
+bool mr_os_pwrite_all(int fd, struct mr_slice bytes, uint64_t at)
+{
+	while (bytes.len > 0) {
+		ssize_t done = taken(mr_os.pwrite(fd, bytes.at, bytes.len, (off_t)at));
+		if (done < 0)
+			return false;
+		bytes.at += done;
+		bytes.len -= (size_t)done;
+		at += (uint64_t)done;
+	}
+	return true;
+}
+
+bool mr_os_sync_directory(int directory)
+{
+	return mr_os.fsync(directory) == 0;
+}

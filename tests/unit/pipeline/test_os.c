@@ -1,0 +1,129 @@
+/* test_os.c - the table of calls: writing to the end over short writes, and each fault that a test
+ * can set. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "os_faults.h"
+
+static int memory(void)
+{
+	int fd = memfd_create("os", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void check_content(int fd, const char *want)
+{
+	char got[64] = {0};
+
+	assert_int_equal(pread(fd, got, sizeof(got) - 1, 0), strlen(want));
+	assert_string_equal(got, want);
+}
+
+static void short_writes_are_gone_on_with(void **state)
+{
+	int fd = memory();
+
+	(void)state;
+	os_fault((struct os_fault){.call = OS_WRITE, .nth = 1, .half = true});
+	assert_true(mr_os_write_all(fd, MR_SLICE("0123456789")));
+	assert_int_equal(os_counts[OS_WRITE], 2);
+	os_fault((struct os_fault){.call = OS_PWRITE, .nth = 1, .half = true});
+	assert_true(mr_os_pwrite_all(fd, MR_SLICE("abcdef"), 4));
+	assert_int_equal(os_counts[OS_PWRITE], 2);
+	os_faults_end();
+	check_content(fd, "0123abcdef");
+	close(fd);
+}
+
+static ssize_t nothing(int fd, const void *bytes, size_t len)
+{
+	(void)fd;
+	(void)bytes;
+	(void)len;
+	return 0;
+}
+
+static void a_full_disk_is_told_by_its_number(void **state)
+{
+	int fd = memory();
+
+	(void)state;
+	os_fault((struct os_fault){.call = OS_PWRITE, .nth = 1, .number = ENOSPC});
+	assert_false(mr_os_pwrite_all(fd, MR_SLICE("abc"), 0));
+	assert_int_equal(errno, ENOSPC);
+	os_fault((struct os_fault){.call = OS_WRITE, .nth = 1, .number = EIO});
+	assert_false(mr_os_write_all(fd, MR_SLICE("abc")));
+	assert_int_equal(errno, EIO);
+	os_fault((struct os_fault){.call = OS_WRITE, .nth = 1, .number = EINTR});
+	assert_true(mr_os_write_all(fd, MR_SLICE("abc")));
+	os_faults_end();
+	mr_os.write = nothing;
+	assert_false(mr_os_write_all(fd, MR_SLICE("abc")));
+	assert_int_equal(errno, ENOSPC);
+	os_faults_end();
+	check_content(fd, "abc");
+	close(fd);
+}
+
+/* Runs one call of each kind; the number of those that failed. */
+static unsigned all_calls(const char *folder)
+{
+	int directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = mr_os.openat(directory, "a", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	unsigned failed = fd < 0;
+
+	failed += !mr_os_write_all(fd, MR_SLICE("ab"));
+	failed += !mr_os_pwrite_all(fd, MR_SLICE("b"), 1);
+	failed += mr_os.fdatasync(fd) != 0;
+	failed += mr_os.ftruncate(fd, 1) != 0;
+	failed += mr_os.renameat(directory, "a", directory, "b") != 0;
+	failed += !mr_os_sync_directory(directory);
+	failed += mr_os.unlinkat(directory, "b", 0) != 0;
+	failed += mr_os.mkdirat(directory, "c", 0700) != 0;
+	unlinkat(directory, "a", 0);
+	unlinkat(directory, "b", 0);
+	unlinkat(directory, "c", AT_REMOVEDIR);
+	close(directory);
+	if (fd >= 0)
+		close(fd);
+	return failed;
+}
+
+static void each_call_can_fail(void **state)
+{
+	char folder[] = "/tmp/millrace-os-XXXXXX";
+	unsigned n = 0;
+	unsigned failed;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	do {
+		os_fault((struct os_fault){.call = OS_ANY, .nth = ++n, .number = EIO});
+		failed = all_calls(folder);
+		assert_int_equal(failed > 0, os_fault_met());
+	} while (os_fault_met());
+	os_faults_end();
+	assert_int_equal(n, OS_CALLS); /* one past the nine */
+	assert_int_equal(rmdir(folder), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(short_writes_are_gone_on_with),
+	    cmocka_unit_test(a_full_disk_is_told_by_its_number),
+	    cmocka_unit_test(each_call_can_fail),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
