@@ -6,6 +6,7 @@
 #define MILLRACE_CMD_H
 
 int cmd_demo(int argc, char **argv);
+int cmd_ledger(int argc, char **argv);
 int cmd_scan(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 

@@ -10,6 +10,8 @@
 
 static const struct mr_command own_commands[] = {
     {"demo", "a synthetic tenant, planted attacks, every stage, alerts on the screen", cmd_demo},
+    {"ledger", "the books of a service: what came in, what became of it, whether it balances",
+     cmd_ledger},
     {"scan", "the pipeline over files, once; alerts as NDJSON on standard output", cmd_scan},
     {"version", "what this is", cmd_version},
 };

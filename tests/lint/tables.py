@@ -2,6 +2,7 @@
 
 - the normalised fields: include/millrace/normalised.def, row for row; what fills a field is parse or a setting of
   include/millrace/setting.def;
+- what the ledger counts for each source: include/millrace/book.def and reject_kind.def, row for row;
 - the logsources that are fed: rules/mappings/microsoft.yml, entry for entry.
 
     tables.py            says where they differ, exit 1
@@ -12,6 +13,8 @@ import sys
 
 DEF = "include/millrace/normalised.def"
 SETTINGS = "include/millrace/setting.def"
+BOOKS = "include/millrace/book.def"
+REJECTS = "include/millrace/reject_kind.def"
 MAPPING = "rules/mappings/microsoft.yml"
 README = "README.md"
 ROW = re.compile(r'X\(\w+, "([^"]+)", "[^"]+", [01], (\w+), "(.*)"\)')
@@ -36,6 +39,15 @@ def fields():
                 rows.append(f"| `{row.group(1)}` | {row.group(3)} | {filled_by[row.group(2)]} |")
             elif line.startswith("X("):
                 sys.exit(f"{DEF}:{number}: no row of a field that parse or a setting fills")
+    return rows
+
+
+def books():
+    rows = ["| of a source | what is counted |", "| --- | --- |"]
+    for path, prefix in ((BOOKS, ""), (REJECTS, "rejected_")):
+        with open(path, encoding="utf-8") as file:
+            rows += [f"| `{prefix}{name}` | {prose} |"
+                     for name, prose in re.findall(r'^X\(\w+, "([^"]+)", "(.*)"\)', file.read(), re.M)]
     return rows
 
 
@@ -82,7 +94,7 @@ def difference(lines, source, wanted):
 def main(write):
     with open(README, encoding="utf-8") as file:
         lines = file.read().split("\n")
-    for source, wanted in ((DEF, fields()), (MAPPING, logsources())):
+    for source, wanted in ((DEF, fields()), (BOOKS, books()), (MAPPING, logsources())):
         differs = difference(lines, source, wanted)
         if differs and not write:
             sys.exit(differs)

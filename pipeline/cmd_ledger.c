@@ -1,0 +1,167 @@
+/* cmd_ledger.c - `millrace ledger report|check`: the books of a state directory. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "ledger_check.h"
+#include "ledger_report.h"
+#include "millrace/text.h"
+
+static const char help[] =
+    "usage: millrace ledger report [--json|--csv] STATE_DIR\n"
+    "       millrace ledger check [--json] STATE_DIR\n"
+    "\n"
+    "report says for each source and hour what came in and what became of it. check reads the\n"
+    "books, the manifest and the files that sinks wrote, and says whether the books balance and\n"
+    "whether anything was changed since it was committed, a line each. Both only read, also while\n"
+    "a service runs. README.md describes the ledger's tables.\n"
+    "Exit status: 0 it balances, 1 it does not or is damaged, 2 there is no ledger.\n";
+
+struct wish {
+	bool check;
+	bool json;
+	bool csv;
+	const char *state;
+};
+
+static int wrong(const char *what, const char *text)
+{
+	fprintf(stderr, "millrace ledger: %s%s%s%s; see --help\n", what, text[0] == 0 ? "" : " \"",
+		text, text[0] == 0 ? "" : "\"");
+	return 2;
+}
+
+/* -1: go on. */
+static int parse(int argc, char **argv, struct wish *wish)
+{
+	static const struct option options[] = {
+	    {"json", no_argument, NULL, 'j'},
+	    {"csv", no_argument, NULL, 'c'},
+	    {"help", no_argument, NULL, 'h'},
+	    {NULL, 0, NULL, 0},
+	};
+	int option;
+	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		switch (option) {
+		case 'j':
+			wish->json = true;
+			break;
+		case 'c':
+			wish->csv = true;
+			break;
+		case 'h':
+			return fputs(help, stdout) < 0 ? 1 : 0;
+		default:
+			return 2;
+		}
+	}
+	const char *verb = optind < argc ? argv[optind] : "";
+	wish->check = strcmp(verb, "check") == 0;
+	if (!wish->check && strcmp(verb, "report") != 0)
+		return wrong("report or check is wanted, not", verb);
+	if (argc - optind != 2)
+		return wrong("one state directory is wanted", "");
+	if (wish->csv && (wish->check || wish->json))
+		return wrong("--csv is a form of report alone", "");
+	wish->state = argv[optind + 1];
+	return -1;
+}
+
+static int print(const struct mr_buf *out)
+{
+	bool written = fwrite(out->data, 1, out->len, stdout) == out->len && fflush(stdout) == 0;
+	if (!written)
+		perror("millrace ledger: standard output");
+	return written ? 0 : 1;
+}
+
+static int failed(const struct mr_error *error)
+{
+	fprintf(stderr, "millrace ledger: %s\n", error->text);
+	return mr_err_class(error->code) == MR_CLASS_USAGE ? 2 : 1;
+}
+
+/* ---- report ---- */
+
+static int report(const struct wish *wish, const char *path)
+{
+	struct mr_buf out = {0};
+	struct mr_error error = {0};
+	enum mr_report_form form = wish->json  ? MR_REPORT_JSON
+				   : wish->csv ? MR_REPORT_CSV
+					       : MR_REPORT_TEXT;
+	enum mr_err err = mr_ledger_report(path, form, &out, &error);
+	int status = err == MR_OK ? print(&out) : failed(&error);
+	mr_buf_fini(&out);
+	return status;
+}
+
+/* ---- check ---- */
+
+static void put_json(struct mr_buf *out, const struct mr_findings *findings,
+		     const struct mr_ledger_state *state)
+{
+	mr_buf_printf(out,
+		      "{\"balanced\": %s, \"checkpoint\": %llu, \"checkpoints\": %llu, \"hours\": "
+		      "%llu, \"findings\": [",
+		      findings->count == 0 ? "true" : "false",
+		      (unsigned long long)state->checkpoint, (unsigned long long)state->checkpoints,
+		      (unsigned long long)state->hours);
+	const char *at = findings->lines.data;
+	for (size_t left = findings->lines.len; left > 0;) {
+		const char *end = memchr(at, '\n', left);
+		size_t len = (size_t)(end - at);
+		mr_buf_add_text(out, at == findings->lines.data ? "" : ", ");
+		mr_json_put_string(out, (struct mr_slice){at, len});
+		at = end + 1;
+		left -= len + 1;
+	}
+	mr_buf_add_text(out, "]}\n");
+}
+
+static void put_text(struct mr_buf *out, const struct mr_findings *findings,
+		     const struct mr_ledger_state *state)
+{
+	mr_buf_add(out, findings->lines.data, findings->lines.len);
+	if (findings->count > MR_FINDINGS_MAX)
+		mr_buf_printf(out, "and %llu more\n",
+			      (unsigned long long)(findings->count - MR_FINDINGS_MAX));
+	mr_buf_printf(out,
+		      "%s: checkpoint %llu, %llu checkpoints and %llu hours read, %llu faults\n",
+		      findings->count == 0 ? "the books balance" : "the books do not balance",
+		      (unsigned long long)state->checkpoint, (unsigned long long)state->checkpoints,
+		      (unsigned long long)state->hours, (unsigned long long)findings->count);
+}
+
+static int check(const struct wish *wish, const char *path)
+{
+	struct mr_findings findings = {0};
+	struct mr_ledger_state state;
+	struct mr_error error = {0};
+	struct mr_buf out = {0};
+	const struct mr_ledger_expected expected = {.known = false};
+	int status = 1;
+	if (mr_ledger_check(path, &expected, &findings, &state, &error) != MR_OK) {
+		status = failed(&error);
+	} else {
+		(wish->json ? put_json : put_text)(&out, &findings, &state);
+		status = print(&out) != 0 || findings.count > 0;
+	}
+	mr_findings_fini(&findings);
+	mr_buf_fini(&out);
+	return status;
+}
+
+int cmd_ledger(int argc, char **argv)
+{
+	struct wish wish = {0};
+	int status = parse(argc, argv, &wish);
+	if (status >= 0)
+		return status;
+	char *path = mr_asprintf("%s/ledger.sqlite", wish.state);
+	status = (wish.check ? check : report)(&wish, path);
+	free(path);
+	return status;
+}

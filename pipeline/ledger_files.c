@@ -1,0 +1,225 @@
+/* ledger_files.c - reads the files of sinks again and compares them with the books.
+ *
+ * The books hold, at each checkpoint, how many lines and bytes a file had, and a running hash of
+ * them. So what is wrong is told between two checkpoints. Lines behind the last are no matter: a
+ * service that was killed had written them, and finds them again when it starts. A line is held in
+ * memory whole, up to LINE_MOST. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ledger_balance.h"
+#include "millrace/books.h"
+
+#define READ_BYTES (256 << 10)
+#define LINE_MOST (256u << 20)
+
+struct file {
+	int fd;
+	bool ended;
+	struct mr_buf buf;
+	size_t at;
+	struct mr_line_hash is; /* of all whole lines so far */
+	int failed;             /* errno */
+};
+
+/* More bytes behind those that are left. False at the end of the file. */
+static bool fill(struct file *file)
+{
+	size_t left = file->buf.len - file->at;
+	if (file->ended || left > LINE_MOST)
+		return false;
+	if (file->at > 0)
+		memmove(file->buf.data, file->buf.data + file->at, left);
+	file->at = 0;
+	file->buf.len = left;
+	char *room = mr_buf_reserve(&file->buf, READ_BYTES);
+	ssize_t got;
+	do
+		got = read(file->fd, room, READ_BYTES);
+	while (got < 0 && errno == EINTR);
+	file->failed = got < 0 ? errno : 0;
+	file->ended = got <= 0;
+	file->buf.len += got > 0 ? (size_t)got : 0;
+	return !file->ended;
+}
+
+/* One more whole line; false where there is none. */
+static bool next_line(struct file *file)
+{
+	size_t seen = 0;
+	for (;;) {
+		size_t left = file->buf.len - file->at;
+		const char *from = left == 0 ? NULL : file->buf.data + file->at;
+		const char *end = seen < left ? memchr(from + seen, '\n', left - seen) : NULL;
+		if (end != NULL) {
+			size_t len = (size_t)(end - from) + 1;
+			mr_line_hash_add(&file->is, (struct mr_slice){from, len});
+			file->at += len;
+			return true;
+		}
+		seen = left;
+		if (!fill(file))
+			return false;
+	}
+}
+
+/* What the books have of a file at one cut. */
+struct mark {
+	int64_t cut;
+	struct mr_line_hash was;
+};
+
+static bool read_hex(struct mr_slice text, uint8_t *out, size_t len)
+{
+	if (text.len != 2 * len)
+		return false;
+	for (size_t i = 0; i < text.len; i++) {
+		const char *digits = "0123456789abcdef";
+		const char *digit = text.at[i] == 0 ? NULL : strchr(digits, text.at[i]);
+		if (digit == NULL)
+			return false;
+		out[i / 2] = (uint8_t)(out[i / 2] << 4 | (digit - digits));
+	}
+	return true;
+}
+
+/* False where it is none: then the chain has told it already. */
+static bool read_mark(sqlite3_stmt *row, struct mark *out)
+{
+	uint8_t sum[16] = {0};
+	*out = (struct mark){.cut = sqlite3_column_int64(row, 0)};
+	out->was.bytes = mr_ledger_db_count(row, 1);
+	out->was.lines = mr_ledger_db_count(row, 2);
+	if (!read_hex(mr_ledger_db_text(row, 3), out->was.chain, sizeof out->was.chain) ||
+	    !read_hex(mr_ledger_db_text(row, 4), sum, sizeof sum))
+		return false;
+	for (int i = 0; i < 16; i++)
+		out->was.sum[i / 8] = out->was.sum[i / 8] << 8 | sum[i];
+	return true;
+}
+
+/* How many lines there are to the end. */
+static uint64_t count_rest(struct file *file)
+{
+	while (next_line(file))
+		;
+	return file->is.lines;
+}
+
+static void tell_difference(sqlite3 *db, const char *path, struct file *file,
+			    const struct mark *before, const struct mark *mark, uint64_t all,
+			    struct mr_findings *findings)
+{
+	char cut[MR_CUT_TEXT];
+	const struct mr_line_hash *is = &file->is, *was = &mark->was;
+	bool moved = is->lines == was->lines && is->bytes == was->bytes &&
+		     is->sum[0] == was->sum[0] && is->sum[1] == was->sum[1];
+	unsigned long long first = before->was.lines + 1, last = was->lines;
+	mr_ledger_cut_text(db, mark->cut, cut);
+	if (moved) {
+		mr_find(findings,
+			"%s: lines %llu to %llu stand in another order than the books say at %s: "
+			"lines changed places",
+			path, first, last, cut);
+		return;
+	}
+	uint64_t lines = count_rest(file);
+	bool torn = file->buf.len > file->at;
+	if (lines < all)
+		mr_find(findings,
+			"%s: it has %llu lines%s, the books %llu at the last checkpoint; the first "
+			"that differs is one of %llu to %llu (%s): %s",
+			path, (unsigned long long)lines, torn ? " and a torn one" : "",
+			(unsigned long long)all, first, last, cut,
+			torn ? "it was cut off" : "lines were deleted");
+	else
+		mr_find(findings,
+			"%s: one of the lines %llu to %llu is not what the books say at %s: a line "
+			"was altered%s",
+			path, first, last, cut, lines > all ? ", deleted or put in" : "");
+}
+
+/* The cuts in the order of the stream: hours, then checkpoints. */
+static enum mr_err compare(sqlite3 *db, sqlite3_stmt *row, const char *path, struct file *file,
+			   uint64_t all, struct mr_findings *findings, struct mr_error *error)
+{
+	struct mark before = {.cut = 0}, mark;
+	enum mr_err err;
+	while ((err = mr_ledger_db_step(row, error)) == MR_OK) {
+		if (!read_mark(row, &mark))
+			continue;
+		while (file->is.lines < mark.was.lines && next_line(file))
+			;
+		if (!mr_line_hash_equal(&file->is, &mark.was)) {
+			tell_difference(db, path, file, &before, &mark, all, findings);
+			return MR_OK;
+		}
+		before = mark;
+	}
+	return err == MR_END ? MR_OK : err;
+}
+
+/* One sink's file, as it stands at the last checkpoint. */
+static enum mr_err check_file(sqlite3 *db, int64_t sink, int64_t name, int64_t last,
+			      const char *path, uint64_t all, struct mr_findings *findings,
+			      struct mr_error *error)
+{
+	sqlite3_stmt *row = NULL;
+	struct file file = {.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)};
+	struct stat about;
+	if (file.fd < 0 || fstat(file.fd, &about) != 0 || !S_ISREG(about.st_mode)) {
+		mr_find(findings, "%s: it cannot be read: %s; the books have %llu lines of it",
+			path, file.fd < 0 ? strerror(errno) : "it is no file",
+			(unsigned long long)all);
+		if (file.fd >= 0)
+			close(file.fd);
+		return MR_OK;
+	}
+	enum mr_err err = mr_ledger_db_prepare(
+	    db,
+	    "SELECT cut, bytes, lines, chain, sum FROM output WHERE sink = ?1 AND file = ?2 AND"
+	    " cut <= ?3 AND (cut < 0 OR cut > (SELECT coalesce(max(last), 0) FROM hour))"
+	    " ORDER BY cut > 0, abs(cut)",
+	    &row, error);
+	if (err == MR_OK) {
+		sqlite3_bind_int64(row, 1, sink);
+		sqlite3_bind_int64(row, 2, name);
+		sqlite3_bind_int64(row, 3, last);
+		err = compare(db, row, path, &file, all, findings, error);
+	}
+	if (file.failed != 0)
+		mr_find(findings, "%s: it cannot be read to its end: %s", path,
+			strerror(file.failed));
+	sqlite3_finalize(row);
+	mr_buf_fini(&file.buf);
+	close(file.fd);
+	return err;
+}
+
+enum mr_err mr_ledger_check_files(sqlite3 *db, int64_t last, struct mr_findings *findings,
+				  struct mr_error *error)
+{
+	sqlite3_stmt *row = NULL;
+	enum mr_err err = mr_ledger_db_prepare(
+	    db,
+	    "SELECT sink, file, lines, f.text, max(CASE WHEN cut < 0 THEN 1.0 / cut ELSE cut END)"
+	    " FROM output JOIN name f ON f.id = file WHERE cut <= ?1 GROUP BY sink",
+	    &row, error);
+	if (err == MR_OK)
+		sqlite3_bind_int64(row, 1, last);
+	while (err == MR_OK && (err = mr_ledger_db_step(row, error)) == MR_OK) {
+		struct mr_slice file = mr_ledger_db_text(row, 3);
+		if (file.len == 0)
+			continue;
+		char *path = mr_asprintf("%.*s", (int)file.len, file.at);
+		err = check_file(db, sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1),
+				 last, path, mr_ledger_db_count(row, 2), findings, error);
+		free(path);
+	}
+	sqlite3_finalize(row);
+	return err == MR_END ? MR_OK : err;
+}
