@@ -24,7 +24,7 @@ static void reader_open(struct mr_reader *reader, enum mr_content content)
 {
 	struct mr_arena arena = reader->arena;
 	mr_arena_reset(&arena);
-	*reader = (struct mr_reader){.content = content, .arena = arena};
+	*reader = (struct mr_reader){.content = content, .arena = arena, .watch = reader->watch};
 }
 
 void mr_reader_open_records(struct mr_reader *reader, const struct mr_region *region,
@@ -144,7 +144,7 @@ static bool read_item(struct mr_reader *reader, struct mr_record *out)
 	return decoded(reader, mr_record_decode(reader->body, &reader->next, out, &reader->broken));
 }
 
-bool mr_reader_record(struct mr_reader *in, struct mr_record *out)
+static bool show_record(struct mr_reader *in, struct mr_record *out)
 {
 	if (!has_item(in, MR_CONTENT_RECORDS))
 		return false;
@@ -162,12 +162,39 @@ bool mr_reader_record(struct mr_reader *in, struct mr_record *out)
 	return true;
 }
 
+static bool pass_over(struct mr_reader *in, const struct mr_record *record)
+{
+	if (in->watch->aside.place_count == 0 || !mr_aside_has(&in->watch->aside, &record->origin))
+		return false;
+	in->watch->take(in->watch->context, record);
+	mr_reader_advance(in);
+	return true;
+}
+
+bool mr_reader_record(struct mr_reader *in, struct mr_record *out)
+{
+	while (show_record(in, out)) {
+		if (in->watch == NULL)
+			return true;
+		if (pass_over(in, out))
+			continue;
+		mr_inhand_record(in->watch->page, &out->origin, out->name, out->offset);
+		return true;
+	}
+	return false;
+}
+
 bool mr_reader_signal(struct mr_reader *in, struct mr_signal *out)
 {
 	if (!has_item(in, MR_CONTENT_SIGNALS))
 		return false;
 	in->next = in->at;
-	return decoded(in, mr_signal_decode(in->body, &in->next, &in->arena, out, &in->broken));
+	bool good =
+	    decoded(in, mr_signal_decode(in->body, &in->next, &in->arena, out, &in->broken));
+	if (good && in->watch != NULL)
+		mr_inhand_record(in->watch->page, &out->origin, out->origin.partition,
+				 out->origin.position);
+	return good;
 }
 
 bool mr_reader_alert(struct mr_reader *in, struct mr_alert *out)

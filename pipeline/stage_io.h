@@ -20,6 +20,7 @@
 #ifndef MILLRACE_STAGE_IO_H
 #define MILLRACE_STAGE_IO_H
 
+#include "inhand.h"
 #include "millrace/stage.h"
 #include "millrace/topology.h"
 
@@ -48,6 +49,9 @@ struct mr_reader {
 	struct mr_events *events;
 	struct mr_arena arena;  /* arrays of decoded items, until the next open */
 	struct mr_error broken; /* code MR_PROTOCOL once an item did not decode */
+	/* Borrowed, and kept over all opens; NULL where nobody watches. What is shown is published
+	 * there first, and a record that is set aside is not shown. */
+	const struct mr_watch *watch;
 };
 
 /* The records of a region: `body` is its bytes, read from the file or a copy come inline, borrowed,

@@ -1,0 +1,65 @@
+/* sandbox.h - what a worker locks itself into (PROTOCOL.md 1.1).
+ *
+ * Order, in a worker: fence before any thread is started, lock once it is ready. In the supervisor:
+ * check before any worker starts, blame where one has died.
+ *
+ * Two locks, since each does what the other cannot. Landlock (fence) knows paths; it holds for the
+ * thread that asks for it and those that it starts, so it comes before ZeroMQ's. seccomp (lock)
+ * knows system calls, sandbox_call.def says which and why, and holds for all threads. What no
+ * policy would ever need ends the worker with SIGSYS: who asks for it is no stage of ours any more.
+ * All else that is not allowed fails with EPERM: libraries try this and that, and do without; a new
+ * version of one must not make a service of years die of a harmless question. */
+#ifndef MILLRACE_SANDBOX_H
+#define MILLRACE_SANDBOX_H
+
+#include <stdint.h>
+
+#include "millrace/config.h"
+#include "millrace/error.h"
+#include "millrace/need.h"
+
+enum mr_sandbox_mode { MR_SANDBOX_AUTO, MR_SANDBOX_REQUIRE, MR_SANDBOX_OFF };
+
+/* What this kernel has. */
+struct mr_sandbox_kernel {
+	int landlock; /* the version of its interface; 0: none */
+	bool seccomp; /* filters, for all threads at once */
+};
+struct mr_sandbox_kernel mr_sandbox_kernel(void);
+
+/* The setting. What the kernel lacks is warned of, or, where it is required, MR_CONFIG. */
+enum mr_err mr_sandbox_check(const struct mr_config *config, struct mr_error *error);
+
+/* ---- where it may open something ---- */
+
+struct mr_grants {
+	struct mr_granted {
+		char *path;
+		enum mr_grant_access access;
+	} * items;
+	size_t count;
+	size_t capacity;
+};
+void mr_grants_fini(struct mr_grants *grants);
+
+/* From here on this thread, and each that it starts, opens nothing but what is granted, where the
+ * kernel can see to it. MR_IO. */
+enum mr_err mr_sandbox_fence(const struct mr_grants *grants, struct mr_error *error);
+
+/* ---- the lock ---- */
+
+struct mr_sandbox_policy {
+	unsigned needs; /* enum mr_need */
+	/* Where the number of the system call that ends the process is left, for the supervisor;
+	 * may be NULL. */
+	volatile int32_t *last_call;
+};
+/* For all threads, and for good: no new privileges, no core file, and of system calls only those of
+ * the policy. MR_IO. */
+enum mr_err mr_sandbox_lock(const struct mr_sandbox_policy *policy, struct mr_error *error);
+
+/* The name of a system call of this machine, into `out`; "call N" where it has none. */
+#define MR_SANDBOX_CALL_NAME 32
+void mr_sandbox_call_name(int32_t call, char out[static MR_SANDBOX_CALL_NAME]);
+
+#endif
