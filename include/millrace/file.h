@@ -18,10 +18,15 @@
 
 struct mr_files;
 
-/* Under this name, which no path of a file can be, stand files of frames (batch.h), which hold
- * records of other originals: the frame before such a record tells its original and where in it the
- * record stood. */
+/* Under a name that ends in a slash, which no path of a file does, stand files of frames (batch.h),
+ * which hold records of other originals: the frame before such a record tells its original and
+ * where in it the record stood. They are scan's temporary files and, in run, the segments of the
+ * journal: "journal/SOURCE/SEGMENT/". */
 #define MR_FRAMES_FILE_NAME "temporary file/"
+static inline bool mr_files_has_frames(struct mr_slice name)
+{
+	return name.len > 0 && name.at[name.len - 1] == '/';
+}
 
 /* Register a file. `fd` is duplicated as needed and stays the caller's. `name` is what a person
  * calls it. May block until all readers have it. MR_PEER_LOST, MR_NO_SPACE. */

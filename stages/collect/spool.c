@@ -1,10 +1,13 @@
 /* spool.c - the temporary file of records.
  *
- * Called by input.c and collect.c. Fails with MR_NO_SPACE where the disk is full, MR_IO where it
+ * Called by input.c and the sources. Fails with MR_NO_SPACE where the disk is full, MR_IO where it
  * refuses otherwise; the error is kept in the spool. */
 #include "spool.h"
 
 #include "decode.h"
+
+#include "millrace/os.h"
+#include "millrace/pack.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -14,6 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define REASON_MAX 512
 #define WRITE_BYTES (1 << 20) /* what is held before it is written */
 
 void mr_spool_init(struct mr_spool *spool, const struct mr_stage_env *env, struct mr_outbox *outbox)
@@ -27,6 +31,7 @@ void mr_spool_fini(struct mr_spool *spool)
 	if (spool->env && spool->fd >= 0)
 		close(spool->fd);
 	mr_buf_fini(&spool->buf);
+	mr_buf_fini(&spool->aside);
 	*spool = (struct mr_spool){.fd = -1};
 }
 
@@ -84,21 +89,9 @@ static void open_file(struct mr_spool *spool)
 
 static void write_at(struct mr_spool *spool, const char *bytes, size_t len, uint64_t position)
 {
-	while (len > 0 && spool->error.code == MR_OK) {
-		ssize_t done = pwrite(spool->fd, bytes, len, (off_t)position);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0) {
-			if (done == 0)
-				errno = ENOSPC;
-			fail(spool, "write");
-			return;
-		}
-		bytes += done;
-		len -= (size_t)done;
-		position += (uint64_t)done;
-	}
+	if (spool->error.code == MR_OK &&
+	    !mr_os_pwrite_all(spool->fd, (struct mr_slice){bytes, len}, position))
+		fail(spool, "write");
 }
 
 static void flush(struct mr_spool *spool)
@@ -128,7 +121,8 @@ void mr_spool_seal(struct mr_spool *spool)
 {
 	struct mr_region region;
 
-	if (spool->error.code != MR_OK || spool->region_end == spool->region_start)
+	if (spool->error.code != MR_OK || spool->region_end == spool->region_start ||
+	    spool->journal)
 		return;
 	flush(spool);
 	region = (struct mr_region){
@@ -154,7 +148,7 @@ void mr_spool_begin(struct mr_spool *spool, uint32_t name, uint64_t offset)
 		close(spool->fd);
 		spool->fd = -1;
 	}
-	if (spool->fd < 0 && spool->error.code == MR_OK)
+	if (spool->fd < 0 && spool->error.code == MR_OK && !spool->journal)
 		open_file(spool);
 	spool->open = true;
 	spool->packed = false;
@@ -204,7 +198,7 @@ void mr_spool_add(struct mr_spool *spool, const char *bytes, size_t len)
 		keep = (size_t)(MR_SPOOL_ASIDE_MAX - spool->len);
 	mr_buf_add(&spool->buf, bytes, keep);
 	spool->len += len;
-	if (spool->buf.len >= WRITE_BYTES)
+	if (spool->buf.len >= WRITE_BYTES && !spool->journal)
 		flush(spool);
 }
 
@@ -243,6 +237,17 @@ static void refuse_too_long(struct mr_spool *spool)
 	mr_spool_refuse(spool, reason);
 }
 
+/* Whether the one that ends now is in the journal already, from before a restart. */
+static bool is_known(struct mr_spool *spool)
+{
+	spool->units++;
+	if (spool->skip == 0)
+		return false;
+	spool->skip--;
+	mr_spool_drop(spool);
+	return true;
+}
+
 void mr_spool_end(struct mr_spool *spool)
 {
 	if (spool->len - spool->blanks > spool->max_record_bytes && spool->error.code == MR_OK) {
@@ -253,7 +258,10 @@ void mr_spool_end(struct mr_spool *spool)
 		mr_spool_drop(spool);
 		return;
 	}
+	if (is_known(spool))
+		return;
 	spool->open = false;
+	spool->count++;
 	truncate_to(spool, end_position(spool) - spool->blanks);
 	spool->len -= spool->blanks;
 	put_header(spool);
@@ -262,10 +270,38 @@ void mr_spool_end(struct mr_spool *spool)
 		mr_spool_seal(spool);
 }
 
+/* What is said of a piece, where not all of it is kept. */
+static struct mr_slice reason_of(const struct mr_spool *spool, struct mr_slice reason,
+				 uint64_t kept, char *room, size_t size)
+{
+	if (kept == spool->len)
+		return reason;
+	snprintf(room, size, "%.*s; its first %" PRIu64 " bytes are kept", (int)reason.len,
+		 reason.at, kept);
+	return mr_slice(room);
+}
+
+/* It stays where it is, between the records, and a row says so. */
+static void refuse_in_journal(struct mr_spool *spool, struct mr_reject reject, uint64_t kept)
+{
+	char room[REASON_MAX];
+	struct mr_slice reason = reason_of(spool, reject.reason, kept, room, sizeof(room));
+
+	put_header(spool);
+	mr_pack_array(&spool->aside, 6);
+	mr_pack_uint(&spool->aside, spool->start);
+	mr_pack_uint(&spool->aside, kept);
+	mr_pack_uint(&spool->aside, reject.length);
+	mr_pack_uint(&spool->aside, reject.offset);
+	mr_pack_uint(&spool->aside, spool->name);
+	mr_pack_bytes(&spool->aside, reason);
+	spool->aside_count++;
+}
+
 /* By reference: the bytes stay where they are, and the next region starts behind them. */
 static void refuse_by_reference(struct mr_spool *spool, struct mr_reject reject, uint64_t kept)
 {
-	char reason[512];
+	char room[REASON_MAX];
 
 	put_header(spool);
 	mr_spool_seal(spool);
@@ -275,11 +311,7 @@ static void refuse_by_reference(struct mr_spool *spool, struct mr_reject reject,
 	reject.origin.partition = spool->number;
 	reject.origin.position = spool->start + MR_FRAME_HEADER;
 	reject.origin.length = (uint32_t)kept;
-	if (kept < spool->len) {
-		snprintf(reason, sizeof(reason), "%.*s; its first %" PRIu64 " bytes are kept",
-			 (int)reject.reason.len, reject.reason.at, kept);
-		reject.reason = mr_slice(reason);
-	}
+	reject.reason = reason_of(spool, reject.reason, kept, room, sizeof(room));
 	if (spool->error.code == MR_OK)
 		mr_outbox_reject(spool->outbox, spool->name, &reject);
 }
@@ -290,9 +322,15 @@ void mr_spool_refuse(struct mr_spool *spool, const char *reason)
 	    .length = spool->len, .offset = spool->offset, .reason = mr_slice(reason)};
 	uint64_t kept = end_position(spool) - spool->start - MR_FRAME_HEADER;
 
+	if (is_known(spool))
+		return;
 	spool->open = false;
 	if (spool->error.code != MR_OK)
 		return;
+	if (spool->journal) {
+		refuse_in_journal(spool, reject, kept);
+		return;
+	}
 	if (kept < spool->len || kept > MR_SPOOL_INLINE_MAX || spool->start < spool->base) {
 		refuse_by_reference(spool, reject, kept);
 		return;
@@ -303,4 +341,39 @@ void mr_spool_refuse(struct mr_spool *spool, const char *reason)
 	    spool->buf.data + (spool->start - spool->base) + MR_FRAME_HEADER, (size_t)kept};
 	mr_outbox_reject(spool->outbox, spool->name, &reject);
 	truncate_to(spool, spool->start);
+}
+
+enum mr_err mr_spool_commit(struct mr_spool *spool, int64_t now_us, struct mr_slice cursor,
+			    struct mr_error *error)
+{
+	size_t len = (size_t)mr_spool_waiting(spool);
+	struct mr_buf asides = {0};
+	struct mr_block block = {
+	    .kind = MR_BLOCK_RECORDS,
+	    .arrival_us = now_us,
+	    .count = spool->count,
+	    .cursor = cursor,
+	    .payload = {spool->buf.len > 0 ? spool->buf.data : "", len},
+	};
+	enum mr_err err;
+
+	if (spool->aside_count > 0) {
+		mr_pack_array(&asides, spool->aside_count);
+		mr_buf_add(&asides, spool->aside.data, spool->aside.len);
+		block.asides = (struct mr_slice){asides.data, asides.len};
+	}
+	err = mr_journal_append(spool->journal, &block, spool->outbox, error);
+	mr_buf_fini(&asides);
+	if (err != MR_OK)
+		return err;
+	spool->buf.len -= len;
+	if (spool->buf.len > 0)
+		memmove(spool->buf.data, spool->buf.data + len, spool->buf.len);
+	spool->start -= spool->open ? len : spool->start;
+	spool->region_start = 0;
+	spool->region_end = 0;
+	spool->count = 0;
+	spool->aside.len = 0;
+	spool->aside_count = 0;
+	return MR_OK;
 }

@@ -89,7 +89,7 @@ static void take_inline(struct record_reader *reader, struct mr_slice bytes, str
 static void take_referred(struct record_reader *reader, const struct mr_origin *origin,
 			  struct record *out, struct mr_error *error)
 {
-	bool framed = mr_slice_eq(out->source, MR_SLICE(MR_FRAMES_FILE_NAME));
+	bool framed = mr_files_has_frames(out->source);
 	if (read_again(reader, origin, framed, error) != MR_OK)
 		return;
 	size_t before = framed ? MR_FRAME_HEADER : 0;

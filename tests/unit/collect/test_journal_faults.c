@@ -1,0 +1,210 @@
+/* test_journal_faults.c - the journal on a disk that is full or broken: each single call fails
+ * once, and in the end each record stands there once. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "journal_room.h"
+
+#define RECORDS 6
+
+static char logged[4096];
+
+static void note_log(void *context, enum mr_log_level level, uint64_t kind, const char *line,
+		     size_t len)
+{
+	(void)context;
+	(void)level;
+	(void)kind;
+	snprintf(logged, sizeof(logged), "%.*s", (int)len, line);
+}
+
+static int begin(void **state)
+{
+	mr_log_set_sink(note_log, NULL);
+	return room_clean(state);
+}
+
+/* One life: whatever is not there yet is written, a segment every two records. A full disk is tried
+ * again. What ends it. */
+static enum mr_err live(unsigned *full)
+{
+	struct room room;
+	unsigned next = 1;
+	enum mr_err err = room_open(&room, room_begin, NULL);
+
+	room.journal.segment_bytes = 300;
+	if (err == MR_OK)
+		err = room_replay(&room);
+	if (err == MR_END) {
+		sscanf(room.cursor, "c%u", &next);
+		next += room.cursor[0] != 0;
+		err = MR_OK;
+	}
+	while (err == MR_OK && next <= RECORDS) {
+		char text[64];
+		char cursor[32];
+
+		if (mr_spool_waiting(&room.spool) == 0) {
+			snprintf(text, sizeof(text), "{\"n\":%u}", next);
+			room_add(&room, next, text);
+		}
+		snprintf(cursor, sizeof(cursor), "c%u", next);
+		err = room_commit(&room, cursor);
+		if (err == MR_OK)
+			err = mr_journal_sync(&room.journal, &room.error);
+		next += err == MR_OK;
+		if (err == MR_NO_SPACE) {
+			(*full)++;
+			err = MR_OK;
+		}
+	}
+	if (err == MR_OK)
+		assert_true(room_has(&room, 1, RECORDS));
+	room_die(&room);
+	return err;
+}
+
+static void check_all_there(void)
+{
+	struct room room;
+
+	assert_int_equal(room_open(&room, room_begin, NULL), MR_OK);
+	assert_int_equal(room_replay(&room), MR_END);
+	assert_true(room_has(&room, 1, RECORDS));
+	assert_true(room.journal.count >= 3);
+	room_die(&room);
+}
+
+static unsigned fail_each_call(int number, bool half)
+{
+	unsigned full = 0;
+	unsigned n = 0;
+	bool met;
+
+	do {
+		enum mr_err err;
+
+		room_clean(NULL);
+		os_fault(
+		    (struct os_fault){.call = OS_ANY, .nth = ++n, .number = number, .half = half});
+		err = live(&full);
+		met = os_fault_met();
+		if (number == EIO && !half && met && os_failed != OS_UNLINKAT)
+			assert_int_equal(err, MR_IO);
+		os_faults_end();
+		for (int lives = 0; err != MR_OK && lives < 3; lives++)
+			err = live(&full);
+		assert_int_equal(err, MR_OK);
+		check_all_there();
+	} while (met);
+	assert_true(n > 30);
+	return full;
+}
+
+static void any_call_may_find_no_room(void **state)
+{
+	(void)state;
+	assert_true(fail_each_call(ENOSPC, false) > 10);
+	fail_each_call(EDQUOT, true);
+}
+
+static void any_call_may_break(void **state)
+{
+	(void)state;
+	assert_int_equal(fail_each_call(EIO, false), 0);
+}
+
+/* What waits waits on, and the cursor too; once there is room all goes on. */
+static void a_disk_that_is_full_says_so(void **state)
+{
+	struct room room;
+
+	(void)state;
+	assert_int_equal(room_open(&room, room_begin, NULL), MR_OK);
+	assert_int_equal(room_put_record(&room, 1), MR_OK);
+	os_fault((struct os_fault){.call = OS_PWRITE, .nth = 1, .number = ENOSPC, .lasting = true});
+	room_add(&room, 2, "{\"n\":2}");
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(room_commit(&room, "c2"), MR_NO_SPACE);
+		assert_non_null(strstr(room.error.text, "journal/audit/"));
+		assert_non_null(strstr(room.error.text, "No space left on device"));
+		assert_string_equal(room.cursor, "c1");
+	}
+	os_faults_end();
+	room_add(&room, 3, "{\"n\":3}");
+	assert_int_equal(room_commit(&room, "c3"), MR_OK);
+	assert_true(room_has(&room, 1, 3));
+	room_die(&room);
+	assert_int_equal(room_open(&room, room_begin, NULL), MR_OK);
+	assert_int_equal(room_replay(&room), MR_END);
+	assert_true(room_has(&room, 1, 3));
+	room_die(&room);
+}
+
+static void a_sync_that_fails_is_the_end(void **state)
+{
+	struct room room;
+
+	(void)state;
+	assert_int_equal(room_open(&room, room_begin, NULL), MR_OK);
+	assert_int_equal(room_put_record(&room, 1), MR_OK);
+	assert_int_equal(mr_journal_due_us(&room.journal), 77 + room.journal.sync_us);
+	for (int number = 0; number < 2; number++) {
+		os_fault((struct os_fault){
+		    .call = OS_FDATASYNC, .nth = 1, .number = number ? ENOSPC : EIO});
+		assert_int_equal(mr_journal_sync(&room.journal, &room.error), MR_IO);
+		assert_non_null(strstr(room.error.text, "cannot make it durable"));
+	}
+	os_fault((struct os_fault){0});
+	assert_int_equal(mr_journal_sync(&room.journal, &room.error), MR_OK);
+	assert_int_equal(os_counts[OS_FDATASYNC], 1);
+	assert_int_equal(mr_journal_sync(&room.journal, &room.error), MR_OK);
+	assert_int_equal(os_counts[OS_FDATASYNC], 1); /* nothing is left to sync */
+	assert_int_equal(mr_journal_due_us(&room.journal), INT64_MAX);
+	room.journal.sync_bytes = 100;
+	assert_int_equal(room_put_record(&room, 2), MR_OK);
+	assert_int_equal(os_counts[OS_FDATASYNC], 2); /* so many bytes do not wait */
+	os_faults_end();
+	room_die(&room);
+}
+
+/* A segment that cannot be removed is said, and stays. */
+static void a_segment_that_stays(void **state)
+{
+	struct room room;
+
+	(void)state;
+	assert_int_equal(room_open(&room, room_begin, NULL), MR_OK);
+	assert_int_equal(room_replay(&room), MR_END);
+	room.journal.segment_bytes = 300;
+	room.journal.keep_bytes = 100;
+	for (unsigned i = 1; i <= 4; i++)
+		assert_int_equal(room_put_record(&room, i), MR_OK);
+	mr_journal_position(&room.journal);
+	mr_journal_commit(&room.journal, 77);
+	os_fault((struct os_fault){.call = OS_UNLINKAT, .nth = 1, .number = EROFS});
+	mr_journal_commit(&room.journal, 77);
+	os_faults_end();
+	assert_non_null(strstr(logged, "cannot remove it: Read-only file system"));
+	assert_true(room.journal.count > 1);
+	mr_journal_commit(&room.journal, 77);
+	assert_int_equal(room.journal.count, 1);
+	room_die(&room);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup(any_call_may_find_no_room, begin),
+	    cmocka_unit_test_setup(any_call_may_break, begin),
+	    cmocka_unit_test_setup(a_disk_that_is_full_says_so, begin),
+	    cmocka_unit_test_setup(a_sync_that_fails_is_the_end, begin),
+	    cmocka_unit_test_setup(a_segment_that_stays, begin),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, room_remove);
+}
