@@ -5,6 +5,7 @@
 #ifndef MILLRACE_CMD_H
 #define MILLRACE_CMD_H
 
+int cmd_check(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 int cmd_ledger(int argc, char **argv);
 int cmd_scan(int argc, char **argv);

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +11,7 @@
 
 #include "cmd.h"
 #include "millrace/own_file.h"
-#include "spawn.h"
+#include "run_plan.h"
 #include "summary.h"
 #include "target.h"
 
@@ -26,8 +25,6 @@ static const char help_head[] =
     "its content: NDJSON, JSON arrays and envelopes, Purview CSV exports, plain, gzip or zstd.\n"
     "\n";
 static const char help_tail[] =
-    "      --workers N           workers that parse, and that correlate, 1 to 64, default: cores\n"
-    "      --cut STAGE           give enrich or detect, and what follows, workers of its own\n"
     "      --summary FILE        write counts and cost as one JSON object\n"
     "      --dead-letter FILE    write records that could not be parsed, with the reason\n"
     "  -o, --output FILE         write alerts there, not to standard output (-)\n"
@@ -42,23 +39,13 @@ struct scan {
 	const char *output;
 	const char *dead_letter;
 	const char *progress;
-	const char *workers;
-	uint32_t worker_count; /* that parse, and that correlate */
-	const char *cuts[MR_CHAIN_MAX];
-	size_t cut_count;
+	uint32_t workers; /* that parse, and that correlate */
 	struct mr_target targets[TARGETS];
 };
 
 /* ---- options ---- */
 
-enum {
-	OPTION_SETTING = 1000,
-	OPTION_SUMMARY,
-	OPTION_PROGRESS,
-	OPTION_WORKERS,
-	OPTION_CUT,
-	OPTION_DEAD_LETTER
-};
+enum { OPTION_SETTING = 1000, OPTION_SUMMARY, OPTION_PROGRESS, OPTION_DEAD_LETTER };
 
 static const struct option scan_options[] = {
     /* These are settings of stages under the same name, '-' for '_'; setting.def says what each
@@ -74,12 +61,12 @@ static const struct option scan_options[] = {
     {"max-record-bytes", required_argument, NULL, OPTION_SETTING},
     {"state-bytes", required_argument, NULL, OPTION_SETTING},
     {"log-level", required_argument, NULL, OPTION_SETTING},
+    {"workers", required_argument, NULL, OPTION_SETTING},
+    {"cut", required_argument, NULL, OPTION_SETTING},
     {"output", required_argument, NULL, 'o'},
     {"help", no_argument, NULL, 'h'},
     {"summary", required_argument, NULL, OPTION_SUMMARY},
     {"progress", required_argument, NULL, OPTION_PROGRESS},
-    {"workers", required_argument, NULL, OPTION_WORKERS},
-    {"cut", required_argument, NULL, OPTION_CUT},
     {"dead-letter", required_argument, NULL, OPTION_DEAD_LETTER},
     {0},
 };
@@ -104,13 +91,8 @@ static void add_setting(struct mr_config *config, const struct option *option, c
 static void help_range(const struct mr_setting_row *row)
 {
 	struct mr_buf text = {0};
-	mr_buf_printf(&text, ", ");
-	mr_setting_show(row, row->least, &text);
-	mr_buf_printf(&text, " to ");
-	mr_setting_show(row, row->most, &text);
-	mr_buf_printf(&text, ", default ");
-	mr_setting_show(row, row->fallback, &text);
-	fwrite(text.data, 1, text.len, stdout);
+	mr_setting_range(row, &text);
+	printf(", %.*s", (int)text.len, text.data);
 	mr_buf_fini(&text);
 }
 
@@ -120,7 +102,7 @@ static void help_setting(const struct option *option)
 	bool rules = strcmp(option->name, "rules") == 0;
 	int width = printf("  %s --%s %s", rules ? "-r," : "   ", option->name, row->argument);
 	printf("%*s%s", width < HELP_COLUMN ? HELP_COLUMN - width : 1, "", row->prose);
-	if (row->kind == MR_SETTING_SIZE)
+	if (row->kind == MR_SETTING_SIZE || row->kind == MR_SETTING_NUMBER)
 		help_range(row);
 	putchar('\n');
 }
@@ -132,16 +114,6 @@ static int help(void)
 		help_setting(option);
 	fputs(help_tail, stdout);
 	return fflush(stdout) != 0 || ferror(stdout) ? 1 : 0;
-}
-
-static int take_cut(struct scan *scan)
-{
-	if (scan->cut_count == sizeof scan->cuts / sizeof *scan->cuts) {
-		fputs("millrace scan: --cut: there are not so many stages\n", stderr);
-		return 2;
-	}
-	scan->cuts[scan->cut_count++] = optarg;
-	return -1;
 }
 
 /* Standard output is the alerts' alone: other lines among them would be taken for alerts. */
@@ -175,11 +147,6 @@ static int take_option(struct scan *scan, struct mr_config *config, int option, 
 	case OPTION_PROGRESS:
 		scan->progress = optarg;
 		return -1;
-	case OPTION_WORKERS:
-		scan->workers = optarg;
-		return -1;
-	case OPTION_CUT:
-		return take_cut(scan);
 	case OPTION_DEAD_LETTER:
 		return take_file(&scan->dead_letter, "--dead-letter");
 	case 'h':
@@ -207,43 +174,6 @@ static int parse_options(struct scan *scan, struct mr_config *config, int argc, 
 	fputs("millrace scan: nothing to read: name files, directories, or - for standard input\n",
 	      stderr);
 	return 2;
-}
-
-/* ---- settings that come from the surroundings ---- */
-
-static enum mr_err default_rules(struct mr_config *config, struct mr_error *error)
-{
-	if (mr_config_count(config, "rules") > 0)
-		return MR_OK;
-	char self[PATH_MAX];
-	char path[PATH_MAX + 32];
-	enum mr_err err = mr_spawn_program(self, sizeof self, error);
-	if (err != MR_OK)
-		return err;
-	char *slash = strrchr(self, '/');
-	int folder = slash == NULL ? 0 : (int)(slash - self);
-	snprintf(path, sizeof path, "%.*s/../share/millrace/rules", folder, self);
-	const char *found = access(path, R_OK) == 0 ? path : MILLRACE_SOURCE_RULES;
-	char *resolved = access(found, R_OK) == 0 ? realpath(found, NULL) : NULL;
-	if (resolved == NULL)
-		return mr_error_set(error, MR_CONFIG,
-				    "no rules are installed in %s; name some with -r", path);
-	mr_config_add(config, "rules", resolved);
-	free(resolved);
-	return MR_OK;
-}
-
-static enum mr_err count_workers(struct scan *scan, struct mr_error *error)
-{
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	int64_t number = cores < 1 ? 1 : cores > 64 ? 64 : cores;
-	if (scan->workers != NULL &&
-	    (!mr_parse_int64(mr_slice(scan->workers), &number) || number < 1 || number > 64))
-		return mr_error_set(error, MR_CONFIG,
-				    "--workers: \"%s\" is not a whole number from 1 to 64",
-				    scan->workers);
-	scan->worker_count = (uint32_t)number;
-	return MR_OK;
 }
 
 /* ---- what is written ---- */
@@ -495,17 +425,6 @@ static void tell_done(const struct scan *scan, const struct mr_supervisor *super
 	       supervisor->wall_seconds);
 }
 
-static enum mr_err make_topology(const struct scan *scan, struct mr_supervisor *supervisor,
-				 struct mr_error *error)
-{
-	struct mr_topology *topology = &supervisor->setup.topology;
-	enum mr_err err = MR_OK;
-	mr_topology_default(scan->worker_count, supervisor->catalog.layers, topology);
-	for (size_t i = 0; i < scan->cut_count && err == MR_OK; i++)
-		err = mr_topology_cut(topology, scan->cuts[i], error);
-	return err == MR_OK ? MR_OK : mr_error_prefix(error, "--cut");
-}
-
 /* Where the input's size is known, so is the time left. */
 static void know_total(struct mr_supervisor *supervisor)
 {
@@ -521,7 +440,9 @@ static enum mr_err run_pipeline(struct scan *scan, struct mr_supervisor *supervi
 {
 	enum mr_err err = mr_supervisor_prepare(supervisor, error);
 	if (err == MR_OK)
-		err = make_topology(scan, supervisor, error);
+		err = mr_plan_topology(&supervisor->setup.config, scan->workers,
+				       supervisor->catalog.layers, &supervisor->setup.topology,
+				       error);
 	if (err == MR_OK)
 		err = empty_targets(scan, error);
 	if (err != MR_OK)
@@ -539,9 +460,9 @@ static enum mr_err run(struct scan *scan, struct mr_supervisor *supervisor, stru
 	if (err == MR_OK)
 		err = choose_log_level(supervisor, error);
 	if (err == MR_OK)
-		err = count_workers(scan, error);
+		err = mr_plan_workers(&supervisor->setup.config, &scan->workers, error);
 	if (err == MR_OK)
-		err = default_rules(&supervisor->setup.config, error);
+		err = mr_plan_rules(&supervisor->setup.config, error);
 	if (err == MR_OK)
 		err = open_targets(scan, supervisor, error);
 	if (err == MR_OK)

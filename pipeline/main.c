@@ -9,6 +9,7 @@
 #include "worker.h"
 
 static const struct mr_command own_commands[] = {
+    {"check", "what a run of a topology file would read, without running", cmd_check},
     {"demo", "a synthetic tenant, planted attacks, every stage, alerts on the screen", cmd_demo},
     {"ledger", "the books of a service: what came in, what became of it, whether it balances",
      cmd_ledger},

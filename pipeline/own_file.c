@@ -46,10 +46,9 @@ enum mr_err mr_own_files_check(const struct mr_config *config, const char *const
 		const char *name =
 		    stat(paths[i], &about) == 0 ? mr_own_files_name(&own, &about) : NULL;
 		if (name != NULL)
-			return mr_error_set(
-			    error, MR_CONFIG,
-			    "%s: it is %s, which this scan reads; name another file", name,
-			    paths[i]);
+			return mr_error_set(error, MR_CONFIG,
+					    "%s: it is %s, which this run reads; name another file",
+					    name, paths[i]);
 	}
 	return MR_OK;
 }

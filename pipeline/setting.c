@@ -83,8 +83,8 @@ struct unit {
 /* From the largest on. */
 static const struct unit durations[] = {{"d", MR_DAY_US},    {"h", MR_HOUR_US}, {"m", MR_MINUTE_US},
 					{"s", MR_SECOND_US}, {"ms", MR_MS_US},  {NULL, 0}};
-static const struct unit sizes[] = {
-    {"GiB", MR_GIB}, {"MiB", MR_MIB}, {"KiB", MR_KIB}, {"", 1}, {NULL, 0}};
+static const struct unit sizes[] = {{"PiB", MR_PIB}, {"GiB", MR_GIB}, {"MiB", MR_MIB},
+				    {"KiB", MR_KIB}, {"", 1},         {NULL, 0}};
 static const struct unit plain[] = {{"", 1}, {NULL, 0}};
 
 static const struct unit *units_of(const struct mr_setting_row *row)
@@ -131,6 +131,48 @@ void mr_setting_show(const struct mr_setting_row *row, int64_t value, struct mr_
 	}
 }
 
+/* "a, b or c" */
+static void list_words(const struct mr_setting_row *row, struct mr_buf *out)
+{
+	struct mr_slice word;
+	for (size_t i = 0; (word = mr_setting_word(row, i)).len > 0; i++) {
+		bool last = mr_setting_word(row, i + 1).len == 0;
+		mr_buf_printf(out, "%s%.*s",
+			      i == 0 ? ""
+			      : last ? " or "
+				     : ", ",
+			      (int)word.len, word.at);
+	}
+}
+
+/* "1 to 64", or "at least 1s" where there is no end. */
+static void put_limits(const struct mr_setting_row *row, struct mr_buf *out)
+{
+	bool limit = row->most == MR_UNLIMITED;
+	mr_buf_printf(out, limit ? "at least " : "");
+	mr_setting_show(row, row->least, out);
+	if (limit)
+		return;
+	mr_buf_printf(out, " to ");
+	mr_setting_show(row, row->most, out);
+}
+
+void mr_setting_range(const struct mr_setting_row *row, struct mr_buf *out)
+{
+	if (row->kind == MR_SETTING_FLAG)
+		mr_buf_printf(out, "true or false");
+	else if (row->kind == MR_SETTING_CHOICE || row->kind == MR_SETTING_CHOICES)
+		list_words(row, out);
+	else if (mr_setting_counts(row))
+		put_limits(row, out);
+	if (mr_setting_counts(row) && row->most == MR_UNLIMITED)
+		mr_buf_printf(out, ", or unlimited");
+	if (mr_setting_counts(row) && row->fallback >= row->least && row->fallback <= row->most) {
+		mr_buf_printf(out, "; default ");
+		mr_setting_show(row, row->fallback, out);
+	}
+}
+
 /* ---- one text ---- */
 
 static const char *const what_it_is[] = {[MR_SETTING_NUMBER] = "a whole number",
@@ -150,31 +192,13 @@ static enum mr_err read_number(const struct mr_setting_row *row, const char *tex
 	    *out <= row->most)
 		return MR_OK;
 	struct mr_buf range = {0};
-	mr_buf_printf(&range, limit ? "%s of at least " : "%s from ", what_it_is[row->kind]);
-	mr_setting_show(row, row->least, &range);
-	if (!limit) {
-		mr_buf_printf(&range, " to ");
-		mr_setting_show(row, row->most, &range);
-	}
+	mr_buf_printf(&range, limit ? "%s of " : "%s from ", what_it_is[row->kind]);
+	put_limits(row, &range);
 	enum mr_err err =
 	    mr_error_set(error, MR_CONFIG, "\"%s\" is not %.*s%s", text, (int)range.len, range.data,
 			 limit ? ", nor the word unlimited" : "");
 	mr_buf_fini(&range);
 	return err;
-}
-
-/* "a, b or c" */
-static void list_words(const struct mr_setting_row *row, struct mr_buf *out)
-{
-	struct mr_slice word;
-	for (size_t i = 0; (word = mr_setting_word(row, i)).len > 0; i++) {
-		bool last = mr_setting_word(row, i + 1).len == 0;
-		mr_buf_printf(out, "%s%.*s",
-			      i == 0 ? ""
-			      : last ? " or "
-				     : ", ",
-			      (int)word.len, word.at);
-	}
 }
 
 static enum mr_err read_word(const struct mr_setting_row *row, const char *text, int64_t *out,

@@ -1,7 +1,7 @@
 /* own_file.h - the files that this run writes: it must not read them.
  *
- * cmd_scan.c adds them to the settings ahead of prepare; prepare looks for them among what it
- * reads, so that a result that would go over a rule, a database or a list is refused before
+ * Whoever starts a run adds them to the settings ahead of prepare; prepare looks for them among
+ * what it reads, so that a result that would go over a rule, a database or a list is refused before
  * anything is emptied, and collect leaves them out of a directory. Compared by device and inode:
  * a link is no other file. */
 #ifndef MILLRACE_OWN_FILE_H
@@ -11,7 +11,7 @@
 
 #include "millrace/config.h"
 
-#define MR_OWN_FILES_MAX 8
+#define MR_OWN_FILES_MAX 300 /* sinks, and a few of the run's own */
 
 struct mr_own_files {
 	const char *texts[MR_OWN_FILES_MAX]; /* borrowed settings */

@@ -21,6 +21,7 @@ enum mr_scope { MR_SCOPE_RUN, MR_SCOPE_SOURCE, MR_SCOPE_SINK, MR_SCOPE_HOST, MR_
 #define MR_KIB INT64_C(1024)
 #define MR_MIB (1024 * MR_KIB)
 #define MR_GIB (1024 * MR_MIB)
+#define MR_PIB (1024 * 1024 * MR_GIB)
 #define MR_UNLIMITED INT64_MAX
 
 #define MR_NAME_MAX 64
@@ -78,6 +79,9 @@ enum mr_err mr_setting_read(const struct mr_setting_row *row, const char *text, 
 			    struct mr_error *error);
 /* A value as a person writes it, such as 64MiB: appended. */
 void mr_setting_show(const struct mr_setting_row *row, int64_t value, struct mr_buf *out);
+/* What it may be, and what it is without a text: "1 to 64", "at least 1s, or unlimited; default
+ * 1d", "auto, require or off; default auto". Appended; empty for texts. */
+void mr_setting_range(const struct mr_setting_row *row, struct mr_buf *out);
 /* The n-th word of a closed list; empty behind the last. */
 struct mr_slice mr_setting_word(const struct mr_setting_row *row, size_t n);
 

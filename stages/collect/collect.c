@@ -50,7 +50,8 @@ static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *er
 	enum mr_err err = read_settings(prepare->config, &unused, &unused, error);
 
 	mr_listing_init(&listing, prepare->config);
-	if (err == MR_OK && mr_config_get(prepare->config, "input", 0) == NULL)
+	if (err == MR_OK && mr_config_get(prepare->config, "input", 0) == NULL &&
+	    mr_config_part(prepare->config, MR_PART_SOURCE, 0) == NULL)
 		err = mr_error_set(error, MR_CONFIG,
 				   "no input: name files, directories or - for standard input");
 	while (err == MR_OK && (named = mr_config_next(prepare->config, "input", &at)) != NULL)

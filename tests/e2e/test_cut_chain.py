@@ -35,7 +35,7 @@ class Cut(cuts.Cut):
         for stage in ("parse", "correlate", "nothing"):
             status, _, said = mr.scan("-r", self.place.rule, "--cut", stage, records, env=self.place.environment)
             self.assertEqual(status, 2)
-            self.assertIn(f'--cut: "{stage}" is no stage that follows another', said)
+            self.assertIn(f'cut: "{stage}" is no stage that follows another', said)
 
 
 if __name__ == "__main__":

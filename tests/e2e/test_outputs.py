@@ -286,7 +286,7 @@ class Outputs(unittest.TestCase):
             for option, path in (("-o", read), ("--dead-letter", read), ("--summary", read), ("-o", link)):
                 status, _, said = self.scan(setting, value, option, path, self.records)
                 self.assertEqual(status, 2, said)
-                self.assertRegex(said, f"{option} {path}: it is .*{os.path.basename(read)}, which this scan reads")
+                self.assertRegex(said, f"{option} {path}: it is .*{os.path.basename(read)}, which this run reads")
             with open(read, "ab") as out:
                 process = subprocess.run([mr.PROGRAM, "scan", setting, value, self.records], stdout=out,
                                          stderr=subprocess.PIPE, env=self.place.environment, check=False)
@@ -400,7 +400,7 @@ class Outputs(unittest.TestCase):
         status, _, said = self.scan("--nothing")
         self.assertEqual(status, 2)
         self.assertTrue(said.startswith("millrace scan: unrecognized option '--nothing'"), said)
-        for command, words in (("scan", "1 to 64, default: cores"), ("demo", "--users: 100000 to 100000000,")):
+        for command, words in (("scan", "as many as there are cores, 1 to 64"), ("demo", "--users: 100000 to 100000000,")):
             done = subprocess.run([mr.PROGRAM, command, "--help"], capture_output=True, text=True, check=True)
             self.assertIn(words, done.stdout)
 

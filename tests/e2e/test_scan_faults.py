@@ -250,7 +250,7 @@ class Start(Base):
 
     def test_bad_options(self):
         for arguments, words in (
-                (["--workers", "0", "x"], "--workers: \"0\""), (["--workers", "many", "x"], "from 1 to 64"),
+                (["--workers", "0", "x"], "workers: \"0\""), (["--workers", "many", "x"], "from 1 to 64"),
                 ([], "nothing to read"), (["--no-such-option"], "unrecognized option"),
                 (["-o", "/nowhere/at/all", "x"], "/nowhere/at/all"), (["/no/such/file"], "/no/such/file"),
                 (["--progress", "maybe", "x"], "--progress")):

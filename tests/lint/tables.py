@@ -3,7 +3,8 @@
 - the normalised fields: include/millrace/normalised.def, row for row; what fills a field is parse or a setting of
   include/millrace/setting.def;
 - what the ledger counts for each source: include/millrace/book.def and reject_kind.def, row for row;
-- the logsources that are fed: rules/mappings/microsoft.yml, entry for entry.
+- the logsources that are fed: rules/mappings/microsoft.yml, entry for entry;
+- the settings of a topology file, a table for each place where they stand: include/millrace/setting.def.
 
     tables.py            says where they differ, exit 1
     tables.py --write    puts the tables into README.md
@@ -18,6 +19,14 @@ REJECTS = "include/millrace/reject_kind.def"
 MAPPING = "rules/mappings/microsoft.yml"
 README = "README.md"
 ROW = re.compile(r'X\(\w+, "([^"]+)", "[^"]+", [01], (\w+), "(.*)"\)')
+SETTING = re.compile(r'X\("(\w+)", ([A-Z| ]+), "([^"]*)", (\w+), "([^"]*)", (.+), (.+), ([^,"]+), "((?:[^"\\]|\\.)*)"\)')
+PLACES = {"RUN": "a setting of the run", "SOURCE": "a setting of a source", "SINK": "a setting of a sink"}
+UNITS = {"MR_MS_US": 10**3, "MR_SECOND_US": 10**6, "MR_MINUTE_US": 60 * 10**6, "MR_HOUR_US": 3600 * 10**6,
+         "MR_DAY_US": 86400 * 10**6, "MR_KIB": 1 << 10, "MR_MIB": 1 << 20, "MR_GIB": 1 << 30, "MR_PIB": 1 << 50}
+UNLIMITED = 2**63 - 1
+# From the largest on.
+DURATIONS = (("d", "MR_DAY_US"), ("h", "MR_HOUR_US"), ("m", "MR_MINUTE_US"), ("s", "MR_SECOND_US"), ("ms", "MR_MS_US"))
+SIZES = (("PiB", "MR_PIB"), ("GiB", "MR_GIB"), ("MiB", "MR_MIB"), ("KiB", "MR_KIB"))
 # Three lines of an entry, as the mapping writes them; the last is not in each.
 ENTRY = re.compile(r"^ +- logsource: \{product: (\w+), service: (\w+)\}\n +kinds: \[([^]]+)\]\n"
                    r"(?:(?: +#.*\n)* +where: \{(\w+): (?:\[([^]]+)\]|([^]}]+))\}\n)?", re.M)
@@ -49,6 +58,62 @@ def books():
             rows += [f"| `{prefix}{name}` | {prose} |"
                      for name, prose in re.findall(r'^X\(\w+, "([^"]+)", "(.*)"\)', file.read(), re.M)]
     return rows
+
+
+def number(text):
+    """A number of a row: digits, units and products of them."""
+    product = 1
+    for factor in text.split("*"):
+        factor = factor.strip()
+        product *= UNLIMITED if factor == "MR_UNLIMITED" else UNITS.get(factor) or int(factor)
+    return product
+
+
+def shown(kind, value):
+    if value == UNLIMITED:
+        return "unlimited"
+    for unit, name in {"DURATION": DURATIONS, "SIZE": SIZES}.get(kind, ()):
+        if value and value % UNITS[name] == 0:
+            return f"{value // UNITS[name]}{unit}"
+    return str(value)
+
+
+def value_of(kind, argument, least, most, fallback):
+    """What it takes, its range and its default, in a cell."""
+    words = ["true", "false"] if kind == "FLAG" else argument.split("|") if kind in ("CHOICE", "CHOICES") else []
+    often = ", or a list" if kind in ("TEXTS", "PATHS", "CHOICES") else ""
+    if words:
+        text = ", ".join(f"`{word}`" for word in words) + often
+        default = (words[::-1] if kind == "FLAG" else words)[fallback] if fallback >= 0 else ""
+        return text + (f"; default `{default}`" if default else "")
+    if kind not in ("NUMBER", "DURATION", "SIZE"):
+        return argument.replace("|", " or ") + often
+    text = f"{shown(kind, least)} to {shown(kind, most)}" if most != UNLIMITED else \
+        f"at least {shown(kind, least)}, or `unlimited`"
+    return text + (f"; default {shown(kind, fallback)}" if least <= fallback <= most else "")
+
+
+def standing(types):
+    if types in ("", "!"):
+        return "needed" if types else ""
+    return ", ".join(f"{one.rstrip('!')}: needed" if one.endswith("!") else one for one in types.split())
+
+
+def settings():
+    """A table for each place."""
+    tables = {place: [f"| {head} | value | for | what |", "| --- | --- | --- | --- |"]
+              for place, head in PLACES.items()}
+    with open(SETTINGS, encoding="utf-8") as file:
+        for at, line in enumerate(file, 1):
+            row = SETTING.fullmatch(line.rstrip("\n"))
+            if line.startswith("X(") and not row:
+                sys.exit(f"{SETTINGS}:{at}: no row of a setting")
+            scopes = row.group(2).split(" | ") if row else []
+            for place in PLACES.keys() & set(scopes):
+                name, _, types, kind, argument, least, most, fallback, prose = row.groups()
+                value = value_of(kind, argument, number(least), number(most), number(fallback))
+                tables[place].append(f"| `{name}` | {value} | {standing(types)} | {prose} |")
+    return list(tables.values())
 
 
 def records(kinds, field, listed, single):
@@ -94,7 +159,8 @@ def difference(lines, source, wanted):
 def main(write):
     with open(README, encoding="utf-8") as file:
         lines = file.read().split("\n")
-    for source, wanted in ((DEF, fields()), (BOOKS, books()), (MAPPING, logsources())):
+    tables = [(DEF, fields()), (BOOKS, books()), (MAPPING, logsources())] + [(SETTINGS, table) for table in settings()]
+    for source, wanted in tables:
         differs = difference(lines, source, wanted)
         if differs and not write:
             sys.exit(differs)

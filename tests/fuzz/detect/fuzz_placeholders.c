@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "detect/known_leaks.h"
+#include "known_leaks.h"
 #include "sigma.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

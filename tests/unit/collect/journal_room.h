@@ -40,7 +40,7 @@ static const struct mr_cursor_ops room_cursor = {room_take, room_put};
 
 /* A life begins: settings are names and values, ended by NULL. */
 static inline enum mr_err room_open(struct room *room, struct mr_journal_at from,
-			     const char *const *settings)
+				    const char *const *settings)
 {
 	struct mr_part *part;
 	enum mr_err err;

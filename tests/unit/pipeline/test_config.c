@@ -196,11 +196,11 @@ static void texts_are_refused(void **state)
 {
 	(void)state;
 	refuses(MR_SCOPE_RUN, "state_bytes", "unlimited",
-		"\"unlimited\" is not a size (64MiB) from 1MiB to 1048576GiB");
+		"\"unlimited\" is not a size (64MiB) from 1MiB to 1PiB");
 	refuses(MR_SCOPE_RUN, "state_bytes", "9223372036854775807GiB",
-		"\"9223372036854775807GiB\" is not a size (64MiB) from 1MiB to 1048576GiB");
+		"\"9223372036854775807GiB\" is not a size (64MiB) from 1MiB to 1PiB");
 	refuses(MR_SCOPE_RUN, "state_bytes", "64MB",
-		"\"64MB\" is not a size (64MiB) from 1MiB to 1048576GiB");
+		"\"64MB\" is not a size (64MiB) from 1MiB to 1PiB");
 	refuses(
 	    MR_SCOPE_RUN, "lateness", "86400",
 	    "\"86400\" is not a time with its unit (ms, s, m, h, d) of at least 0, nor the word "

@@ -1,0 +1,162 @@
+/* cmd_check.c - `millrace check`: all that `run` would read, without running. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cmd.h"
+#include "millrace/log.h"
+#include "run_plan.h"
+#include "supervisor.h"
+#include "topology_file.h"
+
+static const char help_text[] =
+    "usage: millrace check TOPOLOGY.yaml\n"
+    "       millrace check --settings\n"
+    "\n"
+    "Reads all that `millrace run TOPOLOGY.yaml` would read: the settings, rules, databases,\n"
+    "identities, inputs, and the places that it would write to. Starts nothing, and changes\n"
+    "nothing.\n"
+    "\n"
+    "      --settings   say all settings of a topology file\n"
+    "\n"
+    "Exit status: 0 it can run, 2 something is wrong.\n";
+
+/* ---- the table ---- */
+
+static void put_row(const struct mr_setting_row *row)
+{
+	struct mr_buf about = {0};
+	bool needed = strcmp(row->types, "!") == 0;
+	mr_setting_range(row, &about);
+	if (mr_setting_often(row))
+		mr_buf_printf(&about, "%sone, or a list", about.len > 0 ? "; " : "");
+	if (needed)
+		mr_buf_printf(&about, "%sneeded", about.len > 0 ? "; " : "");
+	else if (*row->types != '\0')
+		mr_buf_printf(&about, "%sof type %s", about.len > 0 ? "; " : "", row->types);
+	bool words = row->kind == MR_SETTING_CHOICE || row->kind == MR_SETTING_CHOICES ||
+		     row->kind == MR_SETTING_FLAG;
+	printf("  %s:%s%s\n      %s\n", row->name, words ? "" : " ", words ? "" : row->argument,
+	       row->prose);
+	if (about.len > 0)
+		printf("      (%.*s)\n", (int)about.len, about.data);
+	mr_buf_fini(&about);
+}
+
+static int put_settings(void)
+{
+	static const char *const heads[] = {
+	    [MR_SCOPE_RUN] = "The run, at the top of the file",
+	    [MR_SCOPE_SOURCE] = "Each of its sources",
+	    [MR_SCOPE_SINK] = "Each of its sinks",
+	};
+	for (enum mr_scope scope = MR_SCOPE_RUN; scope <= MR_SCOPE_SINK; scope++) {
+		printf("%s%s:\n", scope == MR_SCOPE_RUN ? "" : "\n", heads[scope]);
+		for (size_t i = 0; i < mr_settings_count; i++) {
+			if (mr_setting_stands(&mr_settings[i], scope))
+				put_row(&mr_settings[i]);
+		}
+	}
+	puts("\nBehind a type, \"!\" says that the setting is needed there.");
+	return fflush(stdout) != 0 || ferror(stdout) ? 1 : 0;
+}
+
+/* ---- the check ---- */
+
+static enum mr_err prepare(struct mr_supervisor *supervisor, uint32_t *workers_out,
+			   struct mr_error *error)
+{
+	struct mr_config *config = &supervisor->setup.config;
+	enum mr_err err = mr_plan_rules(config, error);
+	if (err == MR_OK)
+		err = mr_plan_workers(config, workers_out, error);
+	/* A person mends paths and rules at once. */
+	struct mr_error paths = {0};
+	enum mr_err found = err == MR_OK ? mr_plan_paths(config, &paths) : MR_OK;
+	if (err == MR_OK)
+		err = mr_supervisor_prepare(supervisor, error);
+	if (err == MR_OK)
+		err = mr_plan_topology(config, *workers_out, supervisor->catalog.layers,
+				       &supervisor->setup.topology, error);
+	if (err != MR_OK && found != MR_OK)
+		mr_log(MR_LOG_ERROR, "%s", error->text);
+	if (found == MR_OK)
+		return err;
+	*error = paths;
+	return found;
+}
+
+static void put_parts(const struct mr_config *config, enum mr_part_kind kind, const char *what)
+{
+	const struct mr_part *part;
+	printf("%-12s", what);
+	for (size_t i = 0; (part = mr_config_part(config, kind, i)) != NULL; i++)
+		printf("%s%s (%s)", i == 0 ? "" : ", ", part->name,
+		       mr_config_get(&part->settings, "type", 0));
+	putchar('\n');
+}
+
+static void put_databases(const struct mr_config *config)
+{
+	size_t count = mr_config_count(config, "geoip");
+	const char *identity = mr_config_get(config, "identity", 0);
+	const char *networks = mr_config_get(config, "networks", 0);
+	printf("%-12s%zu of GeoIP, %s, %s\n", "databases", count,
+	       identity != NULL ? "an identity store" : "no identity store",
+	       networks != NULL ? "named networks" : "no named networks");
+}
+
+static void put_found(const char *path, const struct mr_supervisor *supervisor, uint32_t workers)
+{
+	const struct mr_config *config = &supervisor->setup.config;
+	const struct mr_catalog *catalog = &supervisor->catalog;
+	const struct mr_topology *topology = &supervisor->setup.topology;
+	printf("%s can run\n", path);
+	printf("%-12s%s\n", "state", mr_config_get(config, "state", 0));
+	put_parts(config, MR_PART_SOURCE, "sources");
+	put_parts(config, MR_PART_SINK, "sinks");
+	printf("%-12s%u, %u of them correlations in %u layer%s; %u refused, %u inactive, %u "
+	       "filters\n",
+	       "rules", catalog->detections + catalog->correlations, catalog->correlations,
+	       catalog->layers, catalog->layers == 1 ? "" : "s", catalog->refused,
+	       catalog->inactive, catalog->filters);
+	put_databases(config);
+	printf("%-12s%u in %u groups, %u to a group that shares its work\n", "processes",
+	       mr_setup_workers(topology), topology->group_count, workers);
+}
+
+static int check(const char *path)
+{
+	struct mr_supervisor supervisor;
+	struct mr_error error = {0};
+	uint32_t workers = 0;
+	mr_supervisor_init(&supervisor);
+	enum mr_err err = mr_topology_file_read(path, &supervisor.setup.config, &error);
+	if (err == MR_OK)
+		err = prepare(&supervisor, &workers, &error);
+	if (err == MR_OK)
+		put_found(path, &supervisor, workers);
+	else
+		mr_log(MR_LOG_ERROR, "%s", error.text);
+	mr_supervisor_fini(&supervisor);
+	if (err != MR_OK)
+		return 2;
+	return fflush(stdout) != 0 || ferror(stdout) ? 1 : 0;
+}
+
+int cmd_check(int argc, char **argv)
+{
+	static const struct option options[] = {
+	    {"settings", no_argument, NULL, 's'}, {"help", no_argument, NULL, 'h'}, {0}};
+	int option = getopt_long(argc, argv, "h", options, NULL);
+	if (option == 's' && optind == argc)
+		return put_settings();
+	if (option == 'h') {
+		fputs(help_text, stdout);
+		return fflush(stdout) != 0 || ferror(stdout) ? 1 : 0;
+	}
+	if (option == -1 && optind + 1 == argc)
+		return check(argv[optind]);
+	fputs("millrace check: name one topology file (millrace check --help says more)\n", stderr);
+	return 2;
+}

@@ -1,0 +1,211 @@
+/* run_paths.c - whether what a run reads is there, and what it writes can be made.
+ *
+ * Called ahead of prepare. Looks only: another process may change all of it the moment after, and
+ * whoever opens says what he meets. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "millrace/log.h"
+#include "millrace/own_file.h"
+#include "run_plan.h"
+
+struct written {
+	const char *path; /* borrowed */
+	char *name;       /* for messages */
+};
+struct paths {
+	struct mr_config *config;
+	struct written *written;
+	size_t count;
+	size_t faults;
+};
+
+static void fault(struct paths *paths, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void fault(struct paths *paths, const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	mr_log(MR_LOG_ERROR, "%s", text);
+	paths->faults++;
+}
+
+/* ---- what is written ---- */
+
+/* The folder that a path's last part lies in; the caller's to free. */
+static char *folder_of(const char *path)
+{
+	const char *end = path + strlen(path);
+	while (end > path + 1 && end[-1] == '/')
+		end--;
+	while (end > path && end[-1] != '/')
+		end--;
+	while (end > path + 1 && end[-1] == '/')
+		end--;
+	return mr_asprintf("%.*s", (int)(end - path), path);
+}
+
+static bool check_folder(struct paths *paths, const char *name, const char *path)
+{
+	char *folder = folder_of(path);
+	bool good = access(folder, W_OK | X_OK) == 0;
+	if (!good)
+		fault(paths, "%s %s: nothing can be made in %s: %s", name, path, folder,
+		      strerror(errno));
+	free(folder);
+	return good;
+}
+
+static void check_state(struct paths *paths, const char *path)
+{
+	struct stat about;
+	if (stat(path, &about) != 0) {
+		if (errno == ENOENT)
+			check_folder(paths, "state", path);
+		else
+			fault(paths, "state %s: %s", path, strerror(errno));
+	} else if (!S_ISDIR(about.st_mode)) {
+		fault(paths, "state %s: it is no directory", path);
+	} else if (access(path, R_OK | W_OK | X_OK) != 0) {
+		fault(paths, "state %s: %s", path, strerror(errno));
+	}
+}
+
+static bool same_file(const char *a, const char *b)
+{
+	struct stat first, second;
+	if (strcmp(a, b) == 0)
+		return true;
+	return stat(a, &first) == 0 && stat(b, &second) == 0 && S_ISREG(first.st_mode) &&
+	       first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
+/* Takes the name. */
+static void add_written(struct paths *paths, char *name, const char *path)
+{
+	struct stat about;
+	for (size_t i = 0; i < paths->count; i++) {
+		if (same_file(path, paths->written[i].path))
+			fault(paths, "%s %s: %s writes that file too", name, path,
+			      paths->written[i].name);
+	}
+	paths->written[paths->count++] = (struct written){path, name};
+	if (stat(path, &about) != 0) {
+		if (errno != ENOENT)
+			fault(paths, "%s %s: %s", name, path, strerror(errno));
+		else
+			check_folder(paths, name, path);
+	} else if (S_ISDIR(about.st_mode)) {
+		fault(paths, "%s %s: it is a directory; name a file", name, path);
+	} else if (access(path, W_OK) != 0) {
+		fault(paths, "%s %s: %s", name, path, strerror(errno));
+	} else if (S_ISREG(about.st_mode)) {
+		char *own = mr_asprintf("%s %s", name, path);
+		mr_own_files_add(paths->config, about.st_dev, about.st_ino, own);
+		free(own);
+	}
+}
+
+/* Of the dead letter the state directory may be the folder, and that may not be there yet. */
+static void check_dead_letter(struct paths *paths, const char *state, const char *path)
+{
+	char *folder = folder_of(path);
+	bool with_state = strcmp(folder, state) == 0 && access(state, F_OK) != 0;
+	free(folder);
+	if (!with_state)
+		add_written(paths, mr_strdup("dead_letter"), path);
+}
+
+static void check_written(struct paths *paths)
+{
+	const char *state = mr_config_get(paths->config, "state", 0);
+	const char *dead_letter = mr_config_get(paths->config, "dead_letter", 0);
+	const struct mr_part *sink;
+	check_state(paths, state);
+	if (dead_letter != NULL)
+		check_dead_letter(paths, state, dead_letter);
+	for (size_t i = 0; (sink = mr_config_part(paths->config, MR_PART_SINK, i)) != NULL; i++) {
+		const char *path = mr_config_get(&sink->settings, "path", 0);
+		if (path != NULL)
+			add_written(paths, mr_asprintf("sink %s", sink->name), path);
+	}
+}
+
+/* ---- what is read ---- */
+
+static void check_is_written(struct paths *paths, const struct mr_part *source, const char *path)
+{
+	for (size_t i = 0; i < paths->count; i++) {
+		if (same_file(path, paths->written[i].path))
+			fault(paths, "source %s %s: %s writes it", source->name, path,
+			      paths->written[i].name);
+	}
+}
+
+/* Followed logs may begin later, and so may their folder. */
+static void check_input(struct paths *paths, const struct mr_part *source, const char *path)
+{
+	struct stat about;
+	if (stat(path, &about) != 0) {
+		int number = errno;
+		if (number == ENOENT && mr_config_flag(&source->settings, "follow"))
+			mr_log(MR_LOG_WARNING, "source %s: %s is not there yet; it is waited for",
+			       source->name, path);
+		else
+			fault(paths, "source %s %s: %s", source->name, path, strerror(number));
+	} else if (access(path, S_ISDIR(about.st_mode) ? R_OK | X_OK : R_OK) != 0) {
+		fault(paths, "source %s %s: %s", source->name, path, strerror(errno));
+	} else {
+		check_is_written(paths, source, path);
+	}
+}
+
+static void check_socket(struct paths *paths, const struct mr_part *source, const char *path)
+{
+	struct stat about;
+	char *name = mr_asprintf("source %s", source->name);
+	if (stat(path, &about) != 0)
+		check_folder(paths, name, path);
+	else if (!S_ISSOCK(about.st_mode))
+		fault(paths, "%s %s: something that is no socket is there", name, path);
+	free(name);
+}
+
+static void check_sources(struct paths *paths)
+{
+	const struct mr_part *source;
+	for (size_t i = 0; (source = mr_config_part(paths->config, MR_PART_SOURCE, i)) != NULL;
+	     i++) {
+		const char *path;
+		size_t at = 0;
+		while ((path = mr_config_next(&source->settings, "path", &at)) != NULL) {
+			if (mr_config_is(&source->settings, "type", "socket"))
+				check_socket(paths, source, path);
+			else
+				check_input(paths, source, path);
+		}
+	}
+}
+
+enum mr_err mr_plan_paths(struct mr_config *config, struct mr_error *error)
+{
+	struct paths paths = {.config = config};
+	paths.written = mr_calloc(config->part_count + 1, sizeof *paths.written);
+	check_written(&paths);
+	check_sources(&paths);
+	for (size_t i = 0; i < paths.count; i++)
+		free(paths.written[i].name);
+	free(paths.written);
+	if (paths.faults == 0)
+		return MR_OK;
+	return mr_error_set(error, MR_CONFIG, "%zu path%s not as the run needs", paths.faults,
+			    paths.faults == 1 ? " is" : "s are");
+}

@@ -1,0 +1,55 @@
+/* run_plan.c - from settings to what runs. */
+#include "run_plan.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "spawn.h"
+
+enum mr_err mr_plan_rules(struct mr_config *config, struct mr_error *error)
+{
+	if (mr_config_count(config, "rules") > 0)
+		return MR_OK;
+	char self[PATH_MAX];
+	char path[PATH_MAX + 32];
+	enum mr_err err = mr_spawn_program(self, sizeof self, error);
+	if (err != MR_OK)
+		return err;
+	char *slash = strrchr(self, '/');
+	int folder = slash == NULL ? 0 : (int)(slash - self);
+	snprintf(path, sizeof path, "%.*s/../share/millrace/rules", folder, self);
+	const char *found = access(path, R_OK) == 0 ? path : MILLRACE_SOURCE_RULES;
+	char *resolved = access(found, R_OK) == 0 ? realpath(found, NULL) : NULL;
+	if (resolved == NULL)
+		return mr_error_set(error, MR_CONFIG, "no rules are installed in %s; name some",
+				    path);
+	mr_config_add(config, "rules", resolved);
+	free(resolved);
+	return MR_OK;
+}
+
+enum mr_err mr_plan_workers(const struct mr_config *config, uint32_t *out, struct mr_error *error)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	int64_t number;
+	enum mr_err err = mr_config_int(config, "workers", &number, error);
+	if (err == MR_OK && number == 0)
+		number = cores < 1 ? 1 : cores > 64 ? 64 : cores;
+	*out = (uint32_t)number;
+	return err;
+}
+
+enum mr_err mr_plan_topology(const struct mr_config *config, uint32_t workers, uint8_t layers,
+			     struct mr_topology *out, struct mr_error *error)
+{
+	size_t at = 0;
+	const char *stage;
+	mr_topology_default(workers, layers, out);
+	while ((stage = mr_config_next(config, "cut", &at)) != NULL) {
+		if (mr_topology_cut(out, stage, error) != MR_OK)
+			return mr_error_prefix(error, "cut");
+	}
+	return MR_OK;
+}

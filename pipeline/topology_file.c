@@ -1,0 +1,529 @@
+/* topology_file.c - a topology file becomes settings.
+ *
+ * Called by cmd_check.c and cmd_run.c. Fails with MR_CONFIG once all is read, so that a person
+ * mends all faults at once. */
+#include "topology_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "millrace/log.h"
+#include "millrace/secret.h"
+#include "millrace/yaml.h"
+
+#define NAMES_MAX 128 /* of the settings of one scope */
+#define SHOWN_MAX 80  /* bytes of a text in a message */
+
+static const struct section {
+	const char *key;
+	const char *part; /* what one is called */
+	enum mr_part_kind kind;
+} sections[] = {{"sources", "source", MR_PART_SOURCE},
+		{"sinks", "sink", MR_PART_SINK},
+		{"hosts", "host", MR_PART_HOST}};
+#define SECTIONS (sizeof sections / sizeof *sections)
+
+struct reader {
+	const char *path;
+	const char *directory;
+	struct mr_config *config;
+	struct mr_arena arena;
+	size_t faults;
+};
+
+/* A map in hand: the run's own, or a part's. */
+struct place {
+	enum mr_scope scope;
+	const char *what; /* "the run", "a source" … */
+	const char *type; /* of a part; NULL where it has none that is known */
+	const struct mr_yaml *map;
+	struct mr_config *config;
+};
+
+/* ---- saying what is wrong ---- */
+
+static void fault(struct reader *reader, uint32_t line, uint32_t column, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static void fault(struct reader *reader, uint32_t line, uint32_t column, const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	if (reader->faults++ < MR_TOPOLOGY_FAULTS_SHOWN)
+		mr_log(MR_LOG_ERROR, "%s:%u:%u: %s", reader->path, line, column, text);
+}
+
+#define SHOW(text) (int)mr_utf8_cut(text, SHOWN_MAX), (text).at
+
+static const char *part_of(enum mr_scope scope)
+{
+	for (size_t i = 0; i < SECTIONS; i++) {
+		if ((enum mr_scope)sections[i].kind == scope)
+			return sections[i].part;
+	}
+	return "the run";
+}
+
+/* Where else a name stands, as "a source or a sink"; false where nowhere. */
+static bool stands_elsewhere(struct mr_slice name, struct mr_buf *out)
+{
+	for (enum mr_scope scope = MR_SCOPE_RUN; scope <= MR_SCOPE_HOST; scope++) {
+		const struct mr_setting_row *row = mr_setting_find(scope, name);
+		if (row == NULL || !mr_setting_stands(row, scope))
+			continue;
+		mr_buf_printf(out, "%s%s%s", out->len > 0 ? " or " : "",
+			      scope == MR_SCOPE_RUN ? "" : "a ", part_of(scope));
+	}
+	return out->len > 0;
+}
+
+static const char *nearest(enum mr_scope scope, struct mr_slice name)
+{
+	const char *names[NAMES_MAX];
+	size_t count = 0;
+	for (size_t i = 0; i < mr_settings_count && count < NAMES_MAX - SECTIONS; i++) {
+		if (mr_setting_stands(&mr_settings[i], scope))
+			names[count++] = mr_settings[i].name;
+	}
+	for (size_t i = 0; i < SECTIONS && scope == MR_SCOPE_RUN; i++)
+		names[count++] = sections[i].key;
+	return mr_text_nearest(name, names, count);
+}
+
+static void unknown(struct reader *reader, const struct place *place, const struct mr_yaml *key)
+{
+	struct mr_buf elsewhere = {0};
+	const char *near = nearest(place->scope, key->text);
+	if (stands_elsewhere(key->text, &elsewhere))
+		fault(reader, key->line, key->column, "\"%.*s\" is a setting of %.*s, not of %s",
+		      SHOW(key->text), (int)elsewhere.len, elsewhere.data, place->what);
+	else if (near != NULL)
+		fault(reader, key->line, key->column,
+		      "%s has no setting \"%.*s\"; is \"%s\" meant?", place->what, SHOW(key->text),
+		      near);
+	else
+		fault(reader, key->line, key->column,
+		      "%s has no setting \"%.*s\" (millrace check --settings says all)",
+		      place->what, SHOW(key->text));
+	mr_buf_fini(&elsewhere);
+}
+
+/* ---- one value ---- */
+
+/* A text of the topology file as a C string; false, with the fault said, where it cannot be one. */
+static bool read_text(struct reader *reader, const struct mr_setting_row *row,
+		      const struct mr_yaml *node, const char **out)
+{
+	bool flag = row->kind == MR_SETTING_FLAG;
+	if (node->kind != MR_YAML_SCALAR)
+		fault(reader, node->line, node->column, "%s is %s, and takes a single value%s",
+		      row->name, mr_yaml_what(node),
+		      mr_setting_often(row) ? ", or a list of them" : "");
+	else if (node->type == MR_YAML_NULL || node->text.len == 0)
+		fault(reader, node->line, node->column, "%s has no value; it takes %s", row->name,
+		      *row->argument != '\0' ? row->argument : "true or false");
+	else if (node->type == MR_YAML_BOOL && !flag)
+		fault(reader, node->line, node->column,
+		      "%s is true or false here; put a text in quotes", row->name);
+	else if (flag && node->type != MR_YAML_BOOL)
+		fault(reader, node->line, node->column, "%s: \"%.*s\" is not true or false",
+		      row->name, SHOW(node->text));
+	else if (node->text.len >= PATH_MAX)
+		fault(reader, node->line, node->column, "%s: longer than %d bytes", row->name,
+		      PATH_MAX - 1);
+	else if (memchr(node->text.at, '\0', node->text.len) != NULL)
+		fault(reader, node->line, node->column, "%s: a zero byte is in it", row->name);
+	else {
+		*out = flag ? node->truth ? "true" : "false"
+			    : mr_arena_copy(&reader->arena, node->text.at, node->text.len);
+		return true;
+	}
+	return false;
+}
+
+static bool read_secret(struct reader *reader, const char *text, char **path_out,
+			struct mr_error *error)
+{
+	struct mr_buf bytes = {0};
+	enum mr_err err = mr_secret_path(text, reader->directory, path_out, error);
+	if (err == MR_OK)
+		err = mr_secret_read(*path_out, &bytes, error);
+	if (bytes.len > 0)
+		explicit_bzero(bytes.data, bytes.len);
+	mr_buf_fini(&bytes);
+	return err == MR_OK;
+}
+
+static void read_value(struct reader *reader, const struct mr_setting_row *row,
+		       const struct mr_yaml *node, struct mr_config *config)
+{
+	struct mr_error error = {0};
+	const char *text;
+	char *path = NULL;
+	int64_t unused;
+	if (!read_text(reader, row, node, &text))
+		return;
+	bool good = mr_setting_read(row, text, &unused, &error) == MR_OK;
+	if (row->kind == MR_SETTING_SECRET)
+		good = read_secret(reader, text, &path, &error);
+	else if (row->kind == MR_SETTING_PATH || row->kind == MR_SETTING_PATHS)
+		path =
+		    *text == '/' ? mr_strdup(text) : mr_asprintf("%s/%s", reader->directory, text);
+	if (good)
+		mr_config_add(config, row->name, path != NULL ? path : text);
+	else
+		fault(reader, node->line, node->column, "%s: %s", row->name, error.text);
+	free(path);
+}
+
+static void read_setting(struct reader *reader, const struct mr_setting_row *row,
+			 const struct mr_yaml *node, struct mr_config *config)
+{
+	if (!mr_setting_often(row) || node->kind != MR_YAML_LIST) {
+		read_value(reader, row, node, config);
+		return;
+	}
+	if (node->count == 0)
+		fault(reader, node->line, node->column, "%s: the list is empty", row->name);
+	if (node->count > MR_TOPOLOGY_VALUES_MAX)
+		fault(reader, node->line, node->column, "%s: more than %d values", row->name,
+		      MR_TOPOLOGY_VALUES_MAX);
+	for (uint32_t i = 0; i < node->count && i < MR_TOPOLOGY_VALUES_MAX; i++)
+		read_value(reader, row, node->items[i], config);
+}
+
+/* ---- a map of settings ---- */
+
+/* A part without a type that is known has said so already. */
+static bool typed(const struct place *place)
+{
+	return place->scope == MR_SCOPE_RUN || place->scope == MR_SCOPE_HOST || place->type != NULL;
+}
+
+static bool fits(struct reader *reader, const struct place *place, const struct mr_yaml *key,
+		 const struct mr_setting_row *row)
+{
+	bool required;
+	if (!typed(place) || mr_setting_fits(row, place->type, &required))
+		return true;
+	fault(reader, key->line, key->column, "%s of type %s has no setting \"%s\"", place->what,
+	      place->type, row->name);
+	return false;
+}
+
+static void check_required(struct reader *reader, const struct place *place)
+{
+	for (size_t i = 0; i < mr_settings_count; i++) {
+		const struct mr_setting_row *row = &mr_settings[i];
+		bool required;
+		if (!mr_setting_stands(row, place->scope) ||
+		    !mr_setting_fits(row, place->type, &required) || !required ||
+		    mr_yaml_get(place->map, row->name) != NULL)
+			continue;
+		fault(reader, place->map->line, place->map->column, "%s%s%s needs \"%s\": %s",
+		      place->what, place->type != NULL ? " of type " : "",
+		      place->type != NULL ? place->type : "", row->name, row->prose);
+	}
+}
+
+static const struct section *section_of(struct mr_slice key)
+{
+	for (size_t i = 0; i < SECTIONS; i++) {
+		if (mr_slice_eq(key, mr_slice(sections[i].key)))
+			return &sections[i];
+	}
+	return NULL;
+}
+
+static void read_map(struct reader *reader, const struct place *place)
+{
+	for (uint32_t i = 0; i < place->map->count; i++) {
+		const struct mr_yaml *key = place->map->keys[i];
+		const struct mr_setting_row *row = mr_setting_find(place->scope, key->text);
+		if (place->scope == MR_SCOPE_RUN && section_of(key->text) != NULL)
+			continue;
+		if (row == NULL || !mr_setting_stands(row, place->scope))
+			unknown(reader, place, key);
+		else if (row->kind != MR_SETTING_NAME && fits(reader, place, key, row))
+			read_setting(reader, row, place->map->items[i], place->config);
+	}
+	check_required(reader, place);
+}
+
+/* ---- parts ---- */
+
+static const char *read_name(struct reader *reader, const struct section *section,
+			     const struct mr_yaml *map)
+{
+	const struct mr_setting_row *row =
+	    mr_setting_find((enum mr_scope)section->kind, MR_SLICE("name"));
+	const struct mr_yaml *node = mr_yaml_get(map, "name");
+	const struct mr_part *other;
+	struct mr_error error = {0};
+	const char *name;
+	int64_t unused;
+	if (node == NULL || !read_text(reader, row, node, &name))
+		return "";
+	if (mr_setting_read(row, name, &unused, &error) != MR_OK)
+		fault(reader, node->line, node->column, "name: %s", error.text);
+	for (size_t i = 0; (other = mr_config_part(reader->config, section->kind, i)) != NULL;
+	     i++) {
+		if (strcmp(other->name, name) == 0)
+			fault(reader, node->line, node->column,
+			      "another %s is called \"%s\"; each needs a name of its own",
+			      section->part, name);
+	}
+	return name;
+}
+
+/* Its type, where it is one of the closed list. */
+static const char *read_type(struct reader *reader, const struct section *section,
+			     const struct mr_yaml *map)
+{
+	const struct mr_setting_row *row =
+	    mr_setting_find((enum mr_scope)section->kind, MR_SLICE("type"));
+	const struct mr_yaml *node = mr_yaml_get(map, "type");
+	int64_t unused;
+	if (row == NULL || node == NULL || node->kind != MR_YAML_SCALAR)
+		return NULL;
+	const char *type = mr_arena_copy(&reader->arena, node->text.at, node->text.len);
+	return mr_setting_read(row, type, &unused, NULL) == MR_OK ? type : NULL;
+}
+
+/* Standard input and output are there once. */
+static void check_stream(struct reader *reader, const struct section *section,
+			 const struct mr_yaml *node, const char *type)
+{
+	const struct mr_part *other;
+	size_t count = 0;
+	for (size_t i = 0; (other = mr_config_part(reader->config, section->kind, i)) != NULL;
+	     i++) {
+		const char *its = mr_config_get(&other->settings, "type", 0);
+		count += its != NULL && strcmp(its, type) == 0;
+	}
+	if (count > 1)
+		fault(reader, node->line, node->column, "another %s is of type %s; there is one %s",
+		      section->part, type, type);
+}
+
+/* unix(7): the path has to fit an address, with a zero behind it. */
+static void check_socket(struct reader *reader, const struct mr_yaml *node,
+			 const struct mr_config *settings)
+{
+	const char *path = mr_config_get(settings, "path", 0);
+	const size_t most = sizeof((struct sockaddr_un *)0)->sun_path - 1;
+	if (path == NULL)
+		return;
+	if (mr_config_count(settings, "path") > 1)
+		fault(reader, node->line, node->column, "a source of type socket has one path");
+	else if (strlen(path) > most)
+		fault(reader, node->line, node->column,
+		      "path: a socket's has at most %zu bytes, and this one %zu: %s", most,
+		      strlen(path), path);
+}
+
+static void check_part(struct reader *reader, const struct section *section,
+		       const struct mr_yaml *node, const char *type, const struct mr_part *part)
+{
+	if (type == NULL)
+		return;
+	if (strcmp(type, "stdin") == 0 || strcmp(type, "stdout") == 0)
+		check_stream(reader, section, node, type);
+	else if (strcmp(type, "socket") == 0)
+		check_socket(reader, node, &part->settings);
+}
+
+static void read_part(struct reader *reader, const struct section *section,
+		      const struct mr_yaml *node)
+{
+	char what[16];
+	snprintf(what, sizeof what, "a %s", section->part);
+	if (node->kind != MR_YAML_MAP) {
+		fault(reader, node->line, node->column, "%s is a map of settings, not %s", what,
+		      mr_yaml_what(node));
+		return;
+	}
+	const char *name = read_name(reader, section, node);
+	const char *type = read_type(reader, section, node);
+	struct mr_part *part = mr_config_part_add(reader->config, section->kind, name);
+	read_map(reader, &(struct place){.scope = (enum mr_scope)section->kind,
+					 .what = what,
+					 .type = type,
+					 .map = node,
+					 .config = &part->settings});
+	check_part(reader, section, node, type, part);
+}
+
+static void read_section(struct reader *reader, const struct section *section,
+			 const struct mr_yaml *map)
+{
+	const struct mr_yaml *key = mr_yaml_key(map, section->key);
+	const struct mr_yaml *node = mr_yaml_get(map, section->key);
+	if (node == NULL) {
+		if (section->kind != MR_PART_HOST)
+			fault(reader, map->line, map->column,
+			      "the run needs %s: a list of at least one", section->key);
+		return;
+	}
+	if (section->kind == MR_PART_HOST) {
+		fault(reader, key->line, key->column,
+		      "hosts: a run over several hosts is not supported yet; leave it out");
+		return;
+	}
+	if (node->kind != MR_YAML_LIST || node->count == 0) {
+		fault(reader, key->line, key->column, "%s is a list of at least one %s, not %s",
+		      section->key, section->part,
+		      node->kind == MR_YAML_LIST ? "an empty one" : mr_yaml_what(node));
+		return;
+	}
+	if (node->count > MR_TOPOLOGY_PARTS_MAX)
+		fault(reader, node->line, node->column, "%s: more than %d", section->key,
+		      MR_TOPOLOGY_PARTS_MAX);
+	for (uint32_t i = 0; i < node->count && i < MR_TOPOLOGY_PARTS_MAX; i++)
+		read_part(reader, section, node->items[i]);
+}
+
+/* ---- the file ---- */
+
+/* What the run says holds for each source that does not say it itself. */
+static void inherit(struct mr_config *config)
+{
+	for (size_t i = 0; i < mr_settings_count; i++) {
+		const char *name = mr_settings[i].name;
+		const char *value = mr_setting_stands(&mr_settings[i], MR_SCOPE_RUN) &&
+					    mr_setting_stands(&mr_settings[i], MR_SCOPE_SOURCE)
+					? mr_config_get(config, name, 0)
+					: NULL;
+		for (size_t j = 0; j < config->part_count && value != NULL; j++) {
+			struct mr_part *part = &config->parts[j];
+			if (part->kind == MR_PART_SOURCE &&
+			    mr_config_get(&part->settings, name, 0) == NULL)
+				mr_config_add(&part->settings, name, value);
+		}
+	}
+}
+
+static void default_dead_letter(struct mr_config *config)
+{
+	const char *state = mr_config_get(config, "state", 0);
+	if (state == NULL || mr_config_get(config, "dead_letter", 0) != NULL)
+		return;
+	char *path = mr_asprintf("%s/dead-letter.ndjson", state);
+	mr_config_add(config, "dead_letter", path);
+	free(path);
+}
+
+static void read_run(struct reader *reader, const struct mr_yaml *root)
+{
+	if (root->kind != MR_YAML_MAP) {
+		fault(reader, root->line, root->column, "a topology is a map of settings, not %s",
+		      mr_yaml_what(root));
+		return;
+	}
+	read_map(reader, &(struct place){.scope = MR_SCOPE_RUN,
+					 .what = "the run",
+					 .map = root,
+					 .config = reader->config});
+	for (size_t i = 0; i < SECTIONS; i++)
+		read_section(reader, &sections[i], root);
+	inherit(reader->config);
+	default_dead_letter(reader->config);
+}
+
+static void read_documents(struct reader *reader, const struct mr_yaml_documents *documents)
+{
+	if (documents->count == 0)
+		fault(reader, 1, 1, "nothing stands in it; a topology is a map of settings");
+	for (uint32_t i = 0; i < documents->count; i++) {
+		const struct mr_yaml_document *document = &documents->items[i];
+		const struct mr_fault *bad = &document->fault;
+		if (mr_fault_is(bad))
+			fault(reader, bad->line, bad->column, "%.*s", (int)bad->reason.len,
+			      bad->reason.at);
+		else if (i > 0)
+			fault(reader, document->root->line, document->root->column,
+			      "a second document; a topology is one");
+		else
+			read_run(reader, document->root);
+	}
+}
+
+enum mr_err mr_topology_file_parse(struct mr_slice text, const char *path, const char *directory,
+				   struct mr_config *config_out, struct mr_error *error)
+{
+	struct reader reader = {.path = path, .directory = directory, .config = config_out};
+	struct mr_yaml_documents documents;
+	*config_out = (struct mr_config){0};
+	mr_yaml_parse(&reader.arena, text, &documents);
+	read_documents(&reader, &documents);
+	mr_arena_fini(&reader.arena);
+	if (reader.faults == 0)
+		return MR_OK;
+	mr_config_fini(config_out);
+	return mr_error_set(error, MR_CONFIG, "%s: %zu fault%s%s", path, reader.faults,
+			    reader.faults == 1 ? "" : "s",
+			    reader.faults > MR_TOPOLOGY_FAULTS_SHOWN ? ", the first ten are shown"
+								     : "");
+}
+
+static enum mr_err load(const char *path, struct mr_buf *out, struct mr_error *error)
+{
+	char bytes[16384];
+	ssize_t got = 1;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return mr_error_errno(error, errno == ENOENT ? MR_NOT_FOUND : MR_CONFIG, "%s",
+				      path);
+	while (got != 0 && out->len <= MR_TOPOLOGY_FILE_MAX) {
+		got = read(fd, bytes, sizeof bytes);
+		if (got > 0)
+			mr_buf_add(out, bytes, (size_t)got);
+		else if (got < 0 && errno != EINTR)
+			break;
+	}
+	enum mr_err err = MR_OK;
+	if (got < 0)
+		err = mr_error_errno(error, MR_CONFIG, "%s", path);
+	else if (out->len > MR_TOPOLOGY_FILE_MAX)
+		err = mr_error_set(error, MR_CONFIG, "%s: larger than 1 MiB", path);
+	close(fd);
+	return err;
+}
+
+/* Absolute: a worker may stand elsewhere, and so may whoever reads a message later. */
+static enum mr_err directory_of(const char *path, char **out, struct mr_error *error)
+{
+	char *real = realpath(path, NULL);
+	if (real == NULL)
+		return mr_error_errno(error, MR_CONFIG, "%s", path);
+	char *slash = strrchr(real, '/');
+	slash[slash == real] = '\0';
+	*out = real;
+	return MR_OK;
+}
+
+enum mr_err mr_topology_file_read(const char *path, struct mr_config *config_out,
+				  struct mr_error *error)
+{
+	struct mr_buf text = {0};
+	char *directory = NULL;
+	*config_out = (struct mr_config){0};
+	enum mr_err err = load(path, &text, error);
+	if (err == MR_OK)
+		err = directory_of(path, &directory, error);
+	if (err == MR_OK)
+		err = mr_topology_file_parse((struct mr_slice){text.data, text.len}, path,
+					     directory, config_out, error);
+	free(directory);
+	mr_buf_fini(&text);
+	return err;
+}

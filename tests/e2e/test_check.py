@@ -1,0 +1,178 @@
+"""`millrace check`: all that a run would read, without running."""
+import os
+import re
+import subprocess
+import tempfile
+import unittest
+
+import millrace_test as mr
+
+DEPLOY = os.path.join(mr.ROOT, "deploy")
+
+
+def check(*arguments, **options):
+    return subprocess.run([mr.PROGRAM, "check", *map(str, arguments)], capture_output=True, text=True, check=False,
+                          timeout=mr.WAIT_SECONDS * 4, **options)
+
+
+class Check(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="millrace-check-")
+        self.addCleanup(self.folder.cleanup)
+        os.mkdir(self.path("in"))
+        self.write("rule.yml", mr.RULE)
+
+    def path(self, name):
+        return os.path.join(self.folder.name, name)
+
+    def write(self, name, text, mode=0o644):
+        with open(self.path(name), "w", encoding="utf-8") as out:
+            out.write(text)
+        os.chmod(self.path(name), mode)
+        return self.path(name)
+
+    def topology(self, run="", source="path: in", sink="path: alerts.ndjson", sinks=""):
+        return self.write("t.yaml", f"state: state\nrules: rule.yml\n{run}\n"
+                          f"sources:\n  - {{name: all, type: file, {source}}}\n"
+                          f"sinks:\n  - {{name: alerts, type: file, {sink}}}\n{sinks}")
+
+    def refused(self, *words):
+        """It says these on stderr and nothing on stdout, and leaves nothing behind."""
+        before = sorted(os.listdir(self.folder.name))
+        done = check(self.path("t.yaml"))
+        self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+        for word in words:
+            self.assertIn(word, done.stderr)
+        self.assertEqual(sorted(os.listdir(self.folder.name)), before)
+        return done.stderr
+
+    def test_what_it_found(self):
+        before = sorted(os.listdir(self.folder.name))
+        done = check(self.topology("workers: 3\ncut: detect\n"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        found = dict(re.split(r"  +", line, maxsplit=1) for line in done.stdout.splitlines()[1:])
+        self.assertEqual(done.stdout.splitlines()[0], self.path("t.yaml") + " can run")
+        self.assertEqual(found["state"], self.path("state"))
+        self.assertEqual(found["sources"], "all (file)")
+        self.assertEqual(found["sinks"], "alerts (file)")
+        self.assertEqual(found["rules"], "1, 0 of them correlations in 1 layer; 0 refused, 0 inactive, 0 filters")
+        self.assertEqual(found["processes"], "11 in 5 groups, 3 to a group that shares its work")
+        self.assertEqual(sorted(os.listdir(self.folder.name)), before + ["t.yaml"])
+
+    def test_relative_paths_begin_in_its_folder(self):
+        self.topology()
+        done = check(os.path.join(os.path.basename(self.folder.name), "t.yaml"),
+                     cwd=os.path.dirname(self.folder.name))
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_faults_have_their_place(self):
+        self.topology("ruels: a\nworkers: many\n")
+        self.refused(f'{self.path("t.yaml")}:3:1: the run has no setting "ruels"; is "rules" meant?',
+                     f'{self.path("t.yaml")}:4:10: workers: "many" is not a whole number from 1 to 64',
+                     "t.yaml: 2 faults")
+
+    def test_each_path(self):
+        for run, source, sink, words in (
+                ("", "path: none, follow: false", "path: a", "source all {}/none: No such file"),
+                ("", "path: in", "path: none/a", "sink alerts {}/none/a: nothing can be made in {}/none: No such file"),
+                ("", "path: in", "path: in", "sink alerts {}/in: it is a directory"),
+                ("", "path: in", "path: rule.yml", "it is {}/rule.yml, which this run reads"),
+                ("dead_letter: in/../alerts", "path: in", "path: alerts", "writes that file too"),
+                ("dead_letter: none/a", "path: in", "path: a", "dead_letter {}/none/a: nothing can be made"),
+                ("geoip: none.mmdb", "path: in", "path: a", "{}/none.mmdb"),
+                ("identity: none", "path: in", "path: a", "{}/none"),
+                ("networks: none", "path: in", "path: a", "{}/none"),
+                ("placeholders: none", "path: in", "path: a", "{}/none"),
+                ("strict: true\nnetworks: rule.yml", "path: in", "path: a", "{}/rule.yml")):
+            with self.subTest(words=words):
+                self.write("alerts", "")
+                self.topology(run, source, sink)
+                self.refused(words.replace("{}", self.folder.name))
+
+    def test_an_alert_file_is_no_input(self):
+        self.write("alerts.ndjson", "")
+        self.topology(source="path: [in, alerts.ndjson]")
+        self.refused("source all", "sink alerts writes it")
+
+    def test_state_directory(self):
+        self.topology()
+        self.write("state", "")
+        self.refused("it is no directory")
+
+    def test_paths_and_rules_are_told_at_once(self):
+        self.write("rule.yml", "title: x\n")
+        self.topology("strict: true", source="path: none, follow: false")
+        self.refused("No such file", "refused")
+
+    def test_a_followed_input_may_come_later(self):
+        done = check(self.topology(source="path: [in, later]"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(f"source all: {self.path('later')} is not there yet; it is waited for", done.stderr)
+
+    def test_a_secret_that_everybody_may_read(self):
+        sinks = "  - {name: hook, type: webhook, url: 'https://localhost/', hmac_key_file: key}\n"
+        self.topology(sinks=sinks)
+        self.write("key", "hush\n")
+        said = self.refused("hmac_key_file: ", "everybody may read or write this secret (mode 0644)")
+        self.assertNotIn("hush", said)
+        self.write("key", "hush\n", 0o600)
+        done = check(self.path("t.yaml"))
+        self.assertNotIn("everybody", done.stderr)
+
+    def test_usage(self):
+        for arguments in ((), ("a", "b"), ("--nothing",), ("--settings", "a")):
+            self.assertEqual(check(*arguments).returncode, 2)
+        self.assertEqual(check("/no/such/topology").returncode, 2)
+
+    def test_the_table(self):
+        """The whole of it, with the words of setting.def."""
+        done = check("--settings")
+        self.assertEqual(done.returncode, 0)
+        with open(os.path.join(mr.ROOT, "include", "millrace", "setting.def"), encoding="utf-8") as text:
+            rows = re.findall(r'^X\("(\w+)", ([A-Z| ]+), .*"((?:[^"\\]|\\.)*)"\)$', text.read(), re.M)
+        self.assertGreater(len(rows), 20)
+        for name, scopes, prose in rows:
+            shown = f"  {name}:" in done.stdout and prose in done.stdout
+            self.assertEqual(shown, bool(set(scopes.split(" | ")) & {"RUN", "SOURCE", "SINK"}), name)
+
+
+class Deploy(unittest.TestCase):
+    def test_the_sample(self):
+        """The sample in a folder of its own, since its places are not this machine's."""
+        with tempfile.TemporaryDirectory(prefix="millrace-deploy-") as folder:
+            with open(os.path.join(DEPLOY, "millrace.yaml"), encoding="utf-8") as text:
+                sample = text.read()
+            for place in ("/var/lib", "/etc/millrace/rules", "/var/spool/millrace/exports", "/run/millrace",
+                          "/var/log/millrace"):
+                os.makedirs(folder + place)
+            with open(folder + "/etc/millrace/networks.txt", "w", encoding="utf-8") as out:
+                out.write('198.51.100.0/24 "Data centre" egress\n')
+            people = folder + "/people.csv"
+            with open(people, "w", encoding="utf-8") as out:
+                out.write("id,upn\n1,ann@example.com\n")
+            subprocess.run([mr.PROGRAM, "identity", "import", "--store", folder + "/etc/millrace/identity", people],
+                           check=True, capture_output=True)
+            sample = sample.replace("/usr/share/millrace/rules", os.path.join(mr.ROOT, "rules"))
+            sample, databases = re.subn(r"^geoip:.*\n", "", sample, flags=re.M)
+            self.assertEqual(databases, 1)
+            sample = re.sub(r"(?<=[ \[])/(var|etc|run)/", folder + r"/\1/", sample)
+            topology = folder + "/etc/millrace/millrace.yaml"
+            with open(topology, "w", encoding="utf-8") as out:
+                out.write(sample)
+            done = check(topology)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("sources     exports (file), forwarder (socket)", done.stdout)
+            self.assertIn("an identity store, named networks", done.stdout)
+
+    def test_the_unit(self):
+        """What the sample and the program count on."""
+        with open(os.path.join(DEPLOY, "millrace.service"), encoding="utf-8") as text:
+            unit = text.read().splitlines()
+        for line in ("Type=notify", "WatchdogSec=30s", "StateDirectory=millrace", "NoNewPrivileges=yes",
+                     "RestartPreventExitStatus=2", "ExecReload=/bin/kill -HUP $MAINPID",
+                     "ExecStart=/usr/bin/millrace run /etc/millrace/millrace.yaml"):
+            self.assertIn(line, unit)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
