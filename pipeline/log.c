@@ -60,25 +60,62 @@ bool mr_log_level_named(const char *name, enum mr_log_level *level_out)
 	return false;
 }
 
+const char *mr_event_name(enum mr_event_name event)
+{
+	static const char *const names[] = {
+#define X(symbol, name, prose) name,
+#include "millrace/event_name.def"
+#undef X
+	};
+	return names[event];
+}
+
+/* The low byte of a kind is the event. */
+static uint64_t kind_of(const char *format, enum mr_event_name event)
+{
+	return (mr_hash64(format, strlen(format), 0) & ~UINT64_C(0xff)) | event;
+}
+
+enum mr_event_name mr_log_kind_event(uint64_t kind)
+{
+	uint64_t event = kind & 0xff;
+	return event < MR_EVENT_NAMES ? (enum mr_event_name)event : MR_EVENT_LOG;
+}
+
+static void say(enum mr_log_level level, enum mr_event_name event, const char *format, va_list args)
+{
+	char line[4096];
+	int len = vsnprintf(line, sizeof line - 1, format, args);
+	if (len < 0)
+		return;
+	size_t used = (size_t)len < sizeof line - 1 ? (size_t)len : sizeof line - 2;
+	if (log_sink != NULL) {
+		log_sink(log_context, level, kind_of(format, event), line, used);
+		return;
+	}
+	/* Texts from records may hold line ends and escape codes. */
+	mr_log_clean(line, used);
+	line[used] = '\n';
+	ssize_t written = write(STDERR_FILENO, line, used + 1);
+	(void)written;
+}
+
+void mr_log_event(enum mr_log_level level, enum mr_event_name event, const char *format, ...)
+{
+	if (!mr_log_wants(level))
+		return;
+	va_list args;
+	va_start(args, format);
+	say(level, event, format, args);
+	va_end(args);
+}
+
 void mr_log(enum mr_log_level level, const char *format, ...)
 {
 	if (!mr_log_wants(level))
 		return;
-	char line[4096];
 	va_list args;
 	va_start(args, format);
-	int len = vsnprintf(line, sizeof line - 1, format, args);
+	say(level, MR_EVENT_LOG, format, args);
 	va_end(args);
-	if (len < 0)
-		return;
-	size_t used = (size_t)len < sizeof line - 1 ? (size_t)len : sizeof line - 2;
-	/* Texts from records may hold line ends and escape codes. */
-	mr_log_clean(line, used);
-	if (log_sink != NULL) {
-		log_sink(log_context, level, mr_hash64(format, strlen(format), 0), line, used);
-		return;
-	}
-	line[used] = '\n';
-	ssize_t written = write(STDERR_FILENO, line, used + 1);
-	(void)written;
 }

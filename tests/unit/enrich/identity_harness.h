@@ -22,6 +22,7 @@ static inline void outcome_line(void *context, enum mr_log_level level, uint64_t
 	struct outcome *outcome = context;
 	(void)level;
 	mr_buf_add(&outcome->log, line, len);
+	mr_log_clean(outcome->log.data + outcome->log.len - len, len);
 	mr_buf_add_text(&outcome->log, "\n");
 }
 
