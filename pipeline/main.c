@@ -14,6 +14,7 @@ static const struct mr_command own_commands[] = {
     {"ledger", "the books of a service: what came in, what became of it, whether it balances",
      cmd_ledger},
     {"scan", "the pipeline over files, once; alerts as NDJSON on standard output", cmd_scan},
+    {"status", "what a running service says of itself", cmd_status},
     {"version", "what this is", cmd_version},
 };
 #define OWN_COUNT (sizeof own_commands / sizeof own_commands[0])

@@ -29,7 +29,7 @@ static void tell(void *context, enum mr_status_form form, struct mr_buf *out)
 {
 	(void)context;
 	told++;
-	memset(mr_buf_reserve(out, answer_bytes), 'x', answer_bytes);
+	memset(mr_buf_reserve(out, answer_bytes + 1), 'x', answer_bytes);
 	out->len += answer_bytes;
 	mr_buf_add_text(out, form == MR_STATUS_FORM_JSON ? "json\n" : "text\n");
 }

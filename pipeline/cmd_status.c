@@ -1,0 +1,151 @@
+/* cmd_status.c - `millrace status STATE_DIR`: what a running service says of itself.
+ *
+ * Where none answers, what its state directory shows: whether a process holds its lock, and the
+ * newest checkpoint. Only reads; the lock is looked up in /proc/locks, never taken: a service that
+ * starts meanwhile shall find it free. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "millrace/text.h"
+#include "status_server.h"
+
+#define ANSWER_MS 5000
+
+static const char help[] =
+    "usage: millrace status [--json] STATE_DIR\n"
+    "\n"
+    "What the service of this state directory says of itself: its workers, sources, sinks, last\n"
+    "checkpoint, latencies and alarms, for a person or (--json) a program: README.md describes "
+    "the\n"
+    "members. Where no service answers, what the directory shows goes to standard error.\n"
+    "Exit status: 0 it answered, 1 none answers, 2 this is no state directory.\n";
+
+/* ---- where none answers ---- */
+
+/* The process that holds the lock; 0 where none does, as far as we are shown. */
+static long lock_holder(int directory)
+{
+	struct stat is;
+	char wanted[64], line[256];
+	long holder = 0;
+	if (fstatat(directory, "lock", &is, 0) != 0)
+		return 0;
+	snprintf(wanted, sizeof wanted, "%02x:%02x:%llu", major(is.st_dev), minor(is.st_dev),
+		 (unsigned long long)is.st_ino);
+	FILE *locks = fopen("/proc/locks", "re");
+	while (locks != NULL && holder == 0 && fgets(line, sizeof line, locks) != NULL) {
+		char kind[16], file[64];
+		long pid;
+		if (sscanf(line, "%*s %15s %*s %*s %ld %63s", kind, &pid, file) == 3 &&
+		    strcmp(kind, "FLOCK") == 0 && strcmp(file, wanted) == 0)
+			holder = pid;
+	}
+	if (locks != NULL)
+		fclose(locks);
+	return holder;
+}
+
+/* The newest manifest's number, and when it was made; false where there is none. */
+static bool newest_checkpoint(int directory, int64_t *number_out, int64_t *time_us_out)
+{
+	static const char prefix[] = "MANIFEST-";
+	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *all = fd < 0 ? NULL : fdopendir(fd);
+	bool found = false;
+	for (struct dirent *entry; all != NULL && (entry = readdir(all)) != NULL;) {
+		int64_t number;
+		struct stat is;
+		if (strncmp(entry->d_name, prefix, sizeof prefix - 1) != 0 ||
+		    !mr_parse_int64(mr_slice(entry->d_name + sizeof prefix - 1), &number) ||
+		    (found && number <= *number_out) ||
+		    fstatat(directory, entry->d_name, &is, 0) != 0)
+			continue;
+		found = true;
+		*number_out = number;
+		*time_us_out = (int64_t)is.st_mtim.tv_sec * 1000000;
+	}
+	if (all != NULL)
+		closedir(all);
+	else if (fd >= 0)
+		close(fd);
+	return found;
+}
+
+static void tell_what_is_known(int directory, const char *path)
+{
+	int64_t number, time_us;
+	char time[MR_TIME_TEXT];
+	long holder = lock_holder(directory);
+	if (holder == 0)
+		fprintf(stderr, "millrace status: %s: no service runs on it\n", path);
+	else
+		fprintf(stderr,
+			"millrace status: %s: process %ld holds its lock and does not answer\n",
+			path, holder);
+	if (!newest_checkpoint(directory, &number, &time_us)) {
+		fprintf(stderr, "millrace status: it has no checkpoint\n");
+		return;
+	}
+	mr_time_text(time_us, time);
+	fprintf(stderr, "millrace status: its last checkpoint is %lld, of %s\n", (long long)number,
+		time);
+}
+
+/* ---- the command ---- */
+
+static int show(const char *path, enum mr_status_form form)
+{
+	int directory = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (directory < 0) {
+		fprintf(stderr, "millrace status: %s: %s\n", path, strerror(errno));
+		return 2;
+	}
+	struct mr_buf answer = {0};
+	struct mr_error error = {0};
+	enum mr_err err = mr_status_ask(directory, form, ANSWER_MS, &answer, &error);
+	int status = 0;
+	if (err != MR_OK) {
+		status = 1;
+		fprintf(stderr, "millrace status: %s: %s\n", path, error.text);
+		tell_what_is_known(directory, path);
+	} else if (fwrite(answer.data, 1, answer.len, stdout) != answer.len ||
+		   fflush(stdout) != 0) {
+		status = 1;
+		fprintf(stderr, "millrace status: standard output cannot be written to\n");
+	}
+	mr_buf_fini(&answer);
+	close(directory);
+	return status;
+}
+
+int cmd_status(int argc, char **argv)
+{
+	static const struct option options[] = {
+	    {"json", no_argument, NULL, 'j'},
+	    {"help", no_argument, NULL, 'h'},
+	    {NULL, 0, NULL, 0},
+	};
+	enum mr_status_form form = MR_STATUS_FORM_TEXT;
+	int option;
+	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		if (option == 'h')
+			return fputs(help, stdout) < 0 ? 1 : 0;
+		if (option != 'j')
+			return 2;
+		form = MR_STATUS_FORM_JSON;
+	}
+	if (optind + 1 != argc) {
+		fprintf(stderr, "millrace status: one state directory is wanted; see --help\n");
+		return 2;
+	}
+	return show(argv[optind], form);
+}
