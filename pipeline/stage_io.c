@@ -386,6 +386,12 @@ static void leave_out(struct mr_writer *out, enum mr_counter counter, const char
 	       record_id.at);
 }
 
+static void book_left_out(struct mr_writer *out, uint32_t source, enum mr_book book, bool counts)
+{
+	if (out->counters != NULL)
+		mr_count_of(out->counters, source, book, counts);
+}
+
 /* Where it came with an item that no message can hold. */
 static void leave_out_record(struct mr_writer *out, struct mr_slice *record,
 			     struct mr_slice record_id)
@@ -410,11 +416,12 @@ void mr_writer_signal(struct mr_writer *out, const struct mr_signal *signal)
 		struct mr_signal small = *signal;
 		leave_out_record(out, &small.record, small.record_id);
 		mr_signal_encode(&small, &lane->open.bytes);
-		if (!lane_added(out, lane, start, signal->arrival_us))
-			leave_out(out,
-				  signal->counted_id.len > 0 ? MR_C_INNER_SIGNALS_TOO_LARGE
-							     : MR_C_SIGNALS_TOO_LARGE,
-				  "a signal with its keys", signal->record_id);
+		bool inner = signal->counted_id.len > 0;
+		if (lane_added(out, lane, start, signal->arrival_us))
+			continue;
+		leave_out(out, inner ? MR_C_INNER_SIGNALS_TOO_LARGE : MR_C_SIGNALS_TOO_LARGE,
+			  "a signal with its keys", signal->record_id);
+		book_left_out(out, signal->origin.source, MR_B_SIGNALS_TOO_LARGE, !inner);
 	}
 	assert(given > 0);
 }
@@ -475,10 +482,13 @@ void mr_writer_alert(struct mr_writer *out, const struct mr_alert *alert)
 			continue;
 		struct mr_alert small = *alert;
 		shrink_alert(out, &small, &lane->open.bytes, start);
-		if (!lane_added(out, lane, start, arrival_us))
-			leave_out(out, MR_C_ALERTS_TOO_LARGE, "an alert with its keys",
-				  alert->evidence_count > 0 ? alert->evidence[0].record_id
-							    : (struct mr_slice){"", 0});
+		if (lane_added(out, lane, start, arrival_us))
+			continue;
+		leave_out(out, MR_C_ALERTS_TOO_LARGE, "an alert with its keys",
+			  alert->evidence_count > 0 ? alert->evidence[0].record_id
+						    : (struct mr_slice){"", 0});
+		book_left_out(out, mr_alert_source(alert), MR_B_ALERTS_TOO_LARGE,
+			      alert->activity == MR_ACTIVITY_CREATE && !alert->announcement);
 	}
 	assert(given > 0);
 }

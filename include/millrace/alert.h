@@ -50,6 +50,12 @@ struct mr_alert {
 	struct mr_evidence evidence[MR_EVIDENCE_MAX];
 };
 
+/* The source that the ledger counts it for: of the first record that it shows. */
+static inline uint32_t mr_alert_source(const struct mr_alert *alert)
+{
+	return alert->evidence_count > 0 ? alert->evidence[0].origin.source : MR_BOOKS_SOURCES_MAX;
+}
+
 /* `rule_id` is the rule's own id text. `kind_name` is the record kind for a plain detection, whose
  * key is the record id, and empty for a correlation. */
 void mr_alert_id(struct mr_slice tenant, struct mr_slice rule_id, struct mr_slice kind_name,
@@ -70,6 +76,7 @@ struct mr_reject {
 	uint64_t offset;
 	struct mr_slice reason;
 	struct mr_slice bytes;
+	enum mr_reject_kind kind; /* counted where it is set aside: does not travel */
 };
 void mr_reject_encode(const struct mr_reject *reject, struct mr_buf *out);
 enum mr_err mr_reject_decode(struct mr_slice bytes, size_t *at, struct mr_reject *out,

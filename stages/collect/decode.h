@@ -8,6 +8,7 @@
 #ifndef MILLRACE_COLLECT_DECODE_H
 #define MILLRACE_COLLECT_DECODE_H
 
+#include "millrace/books.h"
 #include "millrace/text.h"
 
 /* Where decoded records go. Order: begin, add any number of times, skip at most once, then one of
@@ -25,7 +26,7 @@ struct mr_decode_sink_ops {
 	/* What began is no record after all. */
 	void (*drop)(struct mr_decode_sink *sink);
 	/* What began is set aside with a reason (borrowed). */
-	void (*refuse)(struct mr_decode_sink *sink, const char *reason);
+	void (*refuse)(struct mr_decode_sink *sink, enum mr_reject_kind kind, const char *reason);
 	/* The container is broken at `offset`. */
 	void (*damage)(struct mr_decode_sink *sink, uint64_t offset, const char *reason);
 };

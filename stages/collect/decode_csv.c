@@ -153,7 +153,7 @@ static void begin(struct csv *csv, uint64_t offset)
 static void refuse(struct csv *csv, const char *reason)
 {
 	if (csv->begun)
-		csv->sink->ops->refuse(csv->sink, reason);
+		csv->sink->ops->refuse(csv->sink, MR_REJECT_BROKEN_ROW, reason);
 	csv->begun = false;
 }
 

@@ -99,7 +99,7 @@ static void end_record(struct json *json, const char *end)
 static void refuse(struct json *json, const char *reason)
 {
 	if (json->begun)
-		json->sink->ops->refuse(json->sink, reason);
+		json->sink->ops->refuse(json->sink, MR_REJECT_DAMAGED, reason);
 	json->begun = false;
 }
 
@@ -462,9 +462,10 @@ static void probe_drop(struct mr_decode_sink *sink)
 
 	probe->envelope = probe->envelope || !is_settled(probe);
 }
-static void probe_refuse(struct mr_decode_sink *sink, const char *reason)
+static void probe_refuse(struct mr_decode_sink *sink, enum mr_reject_kind kind, const char *reason)
 {
 	(void)sink;
+	(void)kind;
 	(void)reason;
 }
 static void probe_damage(struct mr_decode_sink *sink, uint64_t offset, const char *reason)

@@ -55,7 +55,7 @@ static void finish(void *state, const char *cut)
 	if (!lines->begun)
 		return;
 	if (cut)
-		sink->ops->refuse(sink, cut);
+		sink->ops->refuse(sink, MR_REJECT_DAMAGED, cut);
 	else
 		sink->ops->end(sink);
 	lines->begun = false;

@@ -45,9 +45,9 @@ static void sink_drop(struct mr_decode_sink *sink)
 {
 	mr_spool_drop(of(sink)->spool);
 }
-static void sink_refuse(struct mr_decode_sink *sink, const char *reason)
+static void sink_refuse(struct mr_decode_sink *sink, enum mr_reject_kind kind, const char *reason)
 {
-	mr_spool_refuse(of(sink)->spool, reason);
+	mr_spool_refuse(of(sink)->spool, kind, reason);
 }
 static void sink_damage(struct mr_decode_sink *sink, uint64_t offset, const char *reason)
 {
@@ -205,6 +205,7 @@ static void refuse_line(struct mr_input *input, const struct mr_cut *cut)
 		       .length = cut->length > UINT32_MAX ? UINT32_MAX : (uint32_t)cut->length},
 	    .length = cut->length,
 	    .offset = cut->position,
+	    .kind = MR_REJECT_TOO_LONG,
 	};
 
 	snprintf(reason, sizeof(reason), "the record has %llu bytes; max_record_bytes allows %llu",

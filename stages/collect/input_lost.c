@@ -23,7 +23,7 @@ static void set_aside(struct mr_input *input, const char *then)
 
 	snprintf(reason, sizeof(reason), "%s; %s", input->lost.reason, then);
 	if (input->spool->open)
-		mr_spool_refuse(input->spool, reason);
+		mr_spool_refuse(input->spool, MR_REJECT_DAMAGED, reason);
 }
 
 /* So many bytes belong to no member. */
@@ -59,7 +59,7 @@ static void name_what_is_gone(struct mr_input *input)
 		return;
 	mr_spool_begin_packed(input->spool, input->name, lost->aside_from);
 	mr_spool_skip(input->spool, lost->at - lost->aside_from);
-	mr_spool_refuse(input->spool, lost->reason);
+	mr_spool_refuse(input->spool, MR_REJECT_DAMAGED, lost->reason);
 	lost->aside_from = lost->at;
 }
 

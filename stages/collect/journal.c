@@ -228,6 +228,7 @@ struct aside {
 	uint64_t length;
 	uint64_t offset;
 	uint32_t name;
+	enum mr_reject_kind kind;
 	struct mr_slice reason;
 };
 
@@ -235,12 +236,13 @@ static struct aside unpack_aside(struct mr_unpack *in, uint64_t most)
 {
 	struct aside aside;
 
-	mr_unpack_array_of(in, 6);
+	mr_unpack_array_of(in, 7);
 	aside.start = mr_unpack_uint(in, most);
 	aside.kept = mr_unpack_uint(in, UINT32_MAX);
 	aside.length = mr_unpack_uint(in, UINT64_MAX);
 	aside.offset = mr_unpack_uint(in, UINT64_MAX);
 	aside.name = (uint32_t)mr_unpack_uint(in, UINT32_MAX);
+	aside.kind = (enum mr_reject_kind)mr_unpack_uint(in, MR_REJECT_COUNT - 1);
 	aside.reason = mr_unpack_bytes(in);
 	return aside;
 }
@@ -278,7 +280,8 @@ static enum mr_err hand_on(const struct mr_journal *journal, const struct mr_jou
 			       .length = (uint32_t)aside.kept},
 		    .length = aside.length,
 		    .offset = aside.offset,
-		    .reason = aside.reason};
+		    .reason = aside.reason,
+		    .kind = aside.kind};
 
 		if (!mr_unpack_ok(&in) || aside.start < at ||
 		    aside.start + MR_FRAME_HEADER + aside.kept > block->payload.len)

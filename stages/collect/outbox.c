@@ -45,12 +45,13 @@ static void send(struct mr_outbox_item *item, const struct mr_stage_env *env, st
 	if (item->is_region) {
 		mr_writer_region(out, &item->region);
 		mr_count(env->counters, MR_C_BYTES_COLLECTED, item->region.length);
+		mr_count_of(env->counters, item->region.source, MR_B_BYTES_COLLECTED,
+			    item->region.length);
 		return;
 	}
 	item->reject.name = mr_files_name(env->files, item->name);
 	mr_writer_reject(out, &item->reject);
-	mr_count(env->counters, MR_C_RECORDS, 1);
-	mr_count(env->counters, MR_C_REJECTED, 1);
+	mr_count_reject(env->counters, item->reject.origin.source, item->reject.kind);
 }
 
 enum mr_err mr_outbox_send(struct mr_outbox *outbox, const struct mr_stage_env *env,

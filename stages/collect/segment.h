@@ -15,8 +15,8 @@
  * them.
  *
  * The payload is records as MR_FORM_FRAMES; those that are set aside stand between them, and the
- * asides say where, as msgpack: [start, bytes kept, length, offset, mr_files number, reason] each.
- * The last block of a segment that is not the last is a seal. */
+ * asides say where, as msgpack: [start, bytes kept, length, offset, mr_files number, kind, reason]
+ * each. The last block of a segment that is not the last is a seal. */
 #ifndef MILLRACE_COLLECT_SEGMENT_H
 #define MILLRACE_COLLECT_SEGMENT_H
 

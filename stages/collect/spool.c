@@ -234,7 +234,7 @@ static void refuse_too_long(struct mr_spool *spool)
 	snprintf(reason, sizeof(reason),
 		 "the record has %" PRIu64 " bytes; max_record_bytes allows %" PRIu64, spool->len,
 		 spool->max_record_bytes);
-	mr_spool_refuse(spool, reason);
+	mr_spool_refuse(spool, MR_REJECT_TOO_LONG, reason);
 }
 
 /* Whether the one that ends now is in the journal already, from before a restart. */
@@ -288,12 +288,13 @@ static void refuse_in_journal(struct mr_spool *spool, struct mr_reject reject, u
 	struct mr_slice reason = reason_of(spool, reject.reason, kept, room, sizeof(room));
 
 	put_header(spool);
-	mr_pack_array(&spool->aside, 6);
+	mr_pack_array(&spool->aside, 7);
 	mr_pack_uint(&spool->aside, spool->start);
 	mr_pack_uint(&spool->aside, kept);
 	mr_pack_uint(&spool->aside, reject.length);
 	mr_pack_uint(&spool->aside, reject.offset);
 	mr_pack_uint(&spool->aside, spool->name);
+	mr_pack_uint(&spool->aside, reject.kind);
 	mr_pack_bytes(&spool->aside, reason);
 	spool->aside_count++;
 }
@@ -316,10 +317,12 @@ static void refuse_by_reference(struct mr_spool *spool, struct mr_reject reject,
 		mr_outbox_reject(spool->outbox, spool->name, &reject);
 }
 
-void mr_spool_refuse(struct mr_spool *spool, const char *reason)
+void mr_spool_refuse(struct mr_spool *spool, enum mr_reject_kind kind, const char *reason)
 {
-	struct mr_reject reject = {
-	    .length = spool->len, .offset = spool->offset, .reason = mr_slice(reason)};
+	struct mr_reject reject = {.length = spool->len,
+				   .offset = spool->offset,
+				   .reason = mr_slice(reason),
+				   .kind = kind};
 	uint64_t kept = end_position(spool) - spool->start - MR_FRAME_HEADER;
 
 	if (is_known(spool))

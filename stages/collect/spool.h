@@ -65,7 +65,7 @@ void mr_spool_add(struct mr_spool *spool, const char *bytes, size_t len);
 void mr_spool_skip(struct mr_spool *spool, uint64_t len);
 void mr_spool_end(struct mr_spool *spool);
 void mr_spool_drop(struct mr_spool *spool);
-void mr_spool_refuse(struct mr_spool *spool, const char *reason);
+void mr_spool_refuse(struct mr_spool *spool, enum mr_reject_kind kind, const char *reason);
 /* Hand on what there is, also less than a region; a record that has not ended stays. */
 void mr_spool_seal(struct mr_spool *spool);
 

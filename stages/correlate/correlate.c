@@ -267,6 +267,8 @@ static enum mr_err take(struct corr *corr, const struct mr_signal *signal, struc
 	bool inner = corr->catalog.rules[signal->rule].kind == MR_RULE_CORRELATION;
 	mr_count(corr->env->counters, inner ? MR_C_INNER_SIGNALS_RECEIVED : MR_C_SIGNALS_RECEIVED,
 		 1);
+	if (!inner)
+		mr_count_of(corr->env->counters, signal->origin.source, MR_B_SIGNALS_RECEIVED, 1);
 	const struct corr_rule *rule = &corr->rules[signal->consumer];
 	if (rule->rule->kind == MR_RULE_DETECTION)
 		corr_plain_observe(corr, signal);

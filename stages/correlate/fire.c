@@ -153,8 +153,10 @@ static void alert_write(struct corr *corr, struct corr_slot *slot, bool announce
 	alert.activity = MR_ACTIVITY_CREATE;
 	alert.announcement = announcement;
 	mr_writer_alert(corr->out, &alert);
-	if (!announcement)
-		mr_count(corr->env->counters, MR_C_ALERTS, 1);
+	if (announcement)
+		return;
+	mr_count(corr->env->counters, MR_C_ALERTS, 1);
+	mr_count_of(corr->env->counters, mr_alert_source(&alert), MR_B_ALERTS, 1);
 }
 
 void corr_fire(struct corr *corr, struct corr_slot *slot)

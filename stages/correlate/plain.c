@@ -137,6 +137,7 @@ static void alert_write(struct corr *corr, const struct mr_rule *rule,
 		    alert.id);
 	mr_writer_alert(corr->out, &alert);
 	mr_count(corr->env->counters, MR_C_ALERTS, 1);
+	mr_count_of(corr->env->counters, mr_alert_source(&alert), MR_B_ALERTS, 1);
 }
 
 void corr_plain_observe(struct corr *corr, const struct mr_signal *signal)

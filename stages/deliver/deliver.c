@@ -125,14 +125,18 @@ static enum mr_err write_alert(struct deliver *deliver, const struct mr_alert *a
 {
 	/* Revisions of an alert are lines too, but the books count alerts. */
 	bool first = alert->activity == MR_ACTIVITY_CREATE;
+	uint32_t source = mr_alert_source(alert);
 	mr_count(deliver->env->counters, MR_C_ALERTS_RECEIVED, first);
+	mr_count_of(deliver->env->counters, source, MR_B_ALERTS_RECEIVED, first);
 	deliver->line.len = 0;
 	ocsf_put_alert(&deliver->ocsf, alert, &deliver->line);
 	struct mr_slice line = {deliver->line.data, deliver->line.len};
 	enum mr_err err = deliver->output.ops->put(&deliver->output, line, error);
-	if (err == MR_OK)
-		mr_count(deliver->env->counters, MR_C_DELIVERED, first);
-	return err;
+	if (err != MR_OK)
+		return err;
+	mr_count(deliver->env->counters, MR_C_DELIVERED, first);
+	mr_count_of(deliver->env->counters, source, MR_B_DELIVERED, first);
+	return MR_OK;
 }
 
 /* In a finite run a correlation's alert was announced when it fired, and is written at the end. */
@@ -169,6 +173,7 @@ static void leave_unwritten(struct deliver *deliver, const struct mr_reject *rej
 			 (int)reject->name.len, reject->name.at, (unsigned long long)reject->offset,
 			 (int)reject->reason.len, reject->reason.at);
 	mr_count(deliver->env->counters, MR_C_REJECTS_UNWRITTEN, 1);
+	mr_count_of(deliver->env->counters, reject->origin.source, MR_B_REJECTS_UNWRITTEN, 1);
 }
 
 static enum mr_err take_rejects(struct deliver *deliver, struct mr_reader *in,
@@ -178,6 +183,7 @@ static enum mr_err take_rejects(struct deliver *deliver, struct mr_reader *in,
 	struct sink *sink = &deliver->dead_letter;
 	for (; mr_reader_reject(in, &reject); mr_reader_advance(in)) {
 		mr_count(deliver->env->counters, MR_C_REJECTS_RECEIVED, 1);
+		mr_count_of(deliver->env->counters, reject.origin.source, MR_B_REJECTS_RECEIVED, 1);
 		if (sink->ops == NULL) {
 			leave_unwritten(deliver, &reject);
 			continue;
@@ -186,6 +192,7 @@ static enum mr_err take_rejects(struct deliver *deliver, struct mr_reader *in,
 		if (err != MR_OK)
 			return err;
 		mr_count(deliver->env->counters, MR_C_REJECTS_WRITTEN, 1);
+		mr_count_of(deliver->env->counters, reject.origin.source, MR_B_REJECTS_WRITTEN, 1);
 	}
 	return sink->ops == NULL ? MR_OK : sink->ops->flush(sink, error);
 }

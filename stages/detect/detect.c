@@ -172,6 +172,7 @@ static void judge(struct detect *detect, struct mr_events *events, struct mr_eve
 	mr_event_complete(events, event);
 	detect_signals_begin(&detect->signals);
 	mr_count(detect->signals.counters, MR_C_MATCHES, count);
+	mr_count_of(detect->signals.counters, event->origin.source, MR_B_MATCHED, 1);
 	for (size_t i = 0; i < count; i++)
 		detect_signals_emit(&detect->signals, events, event, rules[i], out);
 }

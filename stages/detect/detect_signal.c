@@ -274,6 +274,7 @@ static void send(struct detect_signals *signals, struct mr_signal *signal, struc
 					 signal->key, signal->key_count);
 	mr_writer_signal(out, signal);
 	mr_count(signals->counters, MR_C_SIGNALS, 1);
+	mr_count_of(signals->counters, signal->origin.source, MR_B_SIGNALS, 1);
 }
 
 static void correlate(struct detect_signals *signals, const struct mr_events *events,

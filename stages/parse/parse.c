@@ -26,6 +26,7 @@ struct parse {
 	/* Of the record in hand: */
 	struct mr_slice came; /* its bytes as they came, out of its row where it lay in one */
 	struct mr_odd odd;
+	enum mr_reject_kind kind; /* why it is rejected, where it is */
 };
 
 static enum mr_err record_bytes(const struct mr_config *config, size_t *out, struct mr_error *error)
@@ -78,11 +79,13 @@ static enum mr_err read_object(struct parse *parse, struct mr_events *events, st
 	    [MR_JSON_DOUBLE] = "a number", [MR_JSON_STRING] = "a string",
 	    [MR_JSON_ARRAY] = "an array",  [MR_JSON_OBJECT] = "an object",
 	};
+	parse->kind = MR_REJECT_NOT_JSON;
 	if (mr_read(parse->reader, &events->arena, doc, root_out, &parse->odd, error) != MR_OK)
 		return MR_BAD_INPUT;
 	enum mr_json_kind kind = mr_json_kind(parse->reader, *root_out);
 	if (kind == MR_JSON_OBJECT)
 		return MR_OK;
+	parse->kind = MR_REJECT_NOT_RECORD;
 	return mr_error_set(error, MR_UNSUPPORTED, "not a record: %s where an object should be",
 			    kinds[kind]);
 }
@@ -94,6 +97,7 @@ static enum mr_err read_record(struct parse *parse, struct mr_events *events,
 			       struct mr_json_node *root_out, struct mr_error *error)
 {
 	*doc = record->bytes;
+	parse->kind = MR_REJECT_TOO_LONG;
 	if (doc->len > parse->max_bytes)
 		return mr_error_set(error, MR_BAD_INPUT,
 				    "%zu bytes long, the longest record taken has %zu", doc->len,
@@ -162,6 +166,8 @@ static void fill_event(struct parse *parse, struct mr_events *events, struct mr_
 	mr_count(counters, MR_C_UNKNOWN_KIND, event->kind == MR_KIND_UNKNOWN);
 	mr_count(counters, MR_C_NO_TIME, !event->has_time);
 	mr_count(counters, MR_C_REPAIRED, parse->odd.repaired);
+	if (parse->odd.repaired)
+		mr_count_of(counters, event->origin.source, MR_B_REPAIRED, 1);
 	mr_count(counters, MR_C_DUPLICATE_KEYS, parse->odd.twice);
 }
 
@@ -235,7 +241,7 @@ static void reject(struct parse *parse, const struct mr_record *record, struct m
 	};
 	set_aside.origin.hash = mr_hash64(record->bytes.at, record->bytes.len, 0);
 	mr_writer_reject(out, &set_aside);
-	mr_count(parse->env->counters, MR_C_REJECTED, 1);
+	mr_count_reject(parse->env->counters, record->origin.source, parse->kind);
 }
 
 /* The event that the pushed one becomes, or false with the reason. */
@@ -273,13 +279,15 @@ static enum mr_err parse_process(void *state, struct mr_reader *in, struct mr_wr
 			return MR_FULL;
 		struct mr_error why; /* a kilobyte, written only where there is a reason */
 		if (parse_record(parse, events, event, &record, &why)) {
+			mr_count(counters, MR_C_RECORDS, 1);
 			mr_count(counters, MR_C_PARSED, 1);
 			mr_count(counters, MR_C_BYTES, record.bytes.len);
+			mr_count_of(counters, record.origin.source, MR_B_RECORDS, 1);
+			mr_count_of(counters, record.origin.source, MR_B_PARSED, 1);
 		} else {
 			mr_events_pop(events);
 			reject(parse, &record, out, &why);
 		}
-		mr_count(counters, MR_C_RECORDS, 1);
 		mr_reader_advance(in);
 	}
 	return MR_OK;

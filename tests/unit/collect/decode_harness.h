@@ -88,8 +88,10 @@ static inline void notes_drop(struct mr_decode_sink *sink)
 	notes_must(notes_of(sink)->open);
 	notes_of(sink)->open = false;
 }
-static inline void notes_refuse(struct mr_decode_sink *sink, const char *reason)
+static inline void notes_refuse(struct mr_decode_sink *sink, enum mr_reject_kind kind,
+				const char *reason)
 {
+	(void)kind;
 	struct notes *notes = notes_of(sink);
 
 	notes_must(notes->open && *reason);

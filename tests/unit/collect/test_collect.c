@@ -618,10 +618,40 @@ static int end(void **state)
 	return failed;
 }
 
+/* Of what was collected, and of what was not, by the kind of fault. */
+static void check_books(const char *bytes, size_t len, uint64_t collected, enum mr_reject_kind kind)
+{
+	struct stage stage = {0};
+	struct mr_books books = {0};
+
+	stage.counters.books = &books;
+	mr_config_add(&stage.config, "max_record_bytes", "40");
+	put_file("in", bytes, len);
+	add_input(&stage, "in");
+	assert_int_equal(stage_open(&stage), MR_OK);
+	assert_int_equal(stage_poll(&stage), MR_END);
+	assert_int_equal(books.rows[0].at[MR_B_BYTES_COLLECTED], collected);
+	assert_int_equal(books.rows[0].at[MR_B_REJECTED + (int)kind], 1);
+	assert_int_equal(books.rows[0].at[MR_B_RECORDS], 1);
+	stage_fini(&stage);
+	mr_books_fini(&books);
+}
+
+static void the_ledger_gets_its_counts_by_source(void **state)
+{
+	(void)state;
+	check_books(TEXT("{\"a\":1}\n{\"b\":\"123456789 123456789 123456789 1234\"}\n"),
+		    MR_FRAME_HEADER + 7, MR_REJECT_TOO_LONG);
+	check_books(TEXT("[{\"a\":1},{\"b\""), MR_FRAME_HEADER + 7, MR_REJECT_DAMAGED);
+	check_books(TEXT("x,AuditData\n1,\"{\"\"a\"\":1}\"\n1\n"), MR_FRAME_HEADER + 7,
+		    MR_REJECT_BROKEN_ROW);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup(small_files_of_every_container, clean),
+	    cmocka_unit_test_setup(the_ledger_gets_its_counts_by_source, clean),
 	    cmocka_unit_test_setup(compressed_files_cut_everywhere, clean),
 	    cmocka_unit_test_setup(a_long_block_comes_out_before_a_bad_one, clean),
 	    cmocka_unit_test_setup(damage_does_not_stop_the_others, clean),

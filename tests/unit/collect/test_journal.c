@@ -103,12 +103,12 @@ static void what_is_set_aside_comes_back_in_its_place(void **state)
 	room_add(&room, 1, "{\"n\":1}");
 	mr_spool_begin(&room.spool, room.name, 20);
 	mr_spool_add(&room.spool, "broken", 6);
-	mr_spool_refuse(&room.spool, "why");
+	mr_spool_refuse(&room.spool, MR_REJECT_DAMAGED, "why");
 	room_add(&room, 2, "  {\"n\":2}  ");
 	mr_spool_begin(&room.spool, room.name, 40);
 	mr_spool_add(&room.spool, "abc", 3);
 	mr_spool_skip(&room.spool, 7);
-	mr_spool_refuse(&room.spool, "torn");
+	mr_spool_refuse(&room.spool, MR_REJECT_DAMAGED, "torn");
 	mr_spool_begin(&room.spool, room.name, 3);
 	mr_spool_add(&room.spool, "{\"n\"", 4);
 	assert_int_equal(room.spool.count, 2);
@@ -142,7 +142,7 @@ static void what_is_there_already_is_skipped(void **state)
 	room_add(&room, 1, "   ");
 	mr_spool_begin(&room.spool, room.name, 2);
 	mr_spool_add(&room.spool, "x", 1);
-	mr_spool_refuse(&room.spool, "why");
+	mr_spool_refuse(&room.spool, MR_REJECT_DAMAGED, "why");
 	room_add(&room, 3, "{\"n\":3}");
 	assert_int_equal(room.spool.units, 3);
 	assert_int_equal(room_commit(&room, "c"), MR_OK);

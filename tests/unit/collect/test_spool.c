@@ -119,12 +119,12 @@ static void pieces_set_aside(void **state)
 	room.spool.max_record_bytes = MEGABYTE;
 	put_record(&room, 1, "{\"a\":1}");
 	put(&room, 2, "short", 5);
-	mr_spool_refuse(&room.spool, "why");
+	mr_spool_refuse(&room.spool, MR_REJECT_DAMAGED, "why");
 	put(&room, 3, letters, sizeof(letters));
 	mr_spool_end(&room.spool);
 	put_record(&room, 4, "{\"b\":2}");
 	put(&room, 5, letters, 20000);
-	mr_spool_refuse(&room.spool, "because");
+	mr_spool_refuse(&room.spool, MR_REJECT_DAMAGED, "because");
 	mr_spool_seal(&room.spool);
 	drain(&room);
 	assert_string_equal(stage_text(&room.stage.records),
@@ -171,7 +171,7 @@ static void piece_with_bytes_skipped(void **state)
 	open_room(&room);
 	put(&room, 9, "abc", 3);
 	mr_spool_skip(&room.spool, 4);
-	mr_spool_refuse(&room.spool, "broken");
+	mr_spool_refuse(&room.spool, MR_REJECT_DAMAGED, "broken");
 	put_record(&room, 2, "{\"b\":2}");
 	mr_spool_seal(&room.spool);
 	drain(&room);

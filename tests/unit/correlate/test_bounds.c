@@ -354,7 +354,9 @@ static void finite_run_alerts_once(void **state)
 	struct house house;
 	enum { KEYS = 2000 };
 	(void)state;
+	struct mr_books books = {0};
 	uint32_t index = bench_open(&world, &house, 2, true, "state_bytes", MIB);
+	house.counters.books = &books;
 	for (int round = 0; round < 2; round++) {
 		for (uint32_t i = 0; i < KEYS; i++) {
 			feed(&house, signal_of(&world, index, i, 1, i));
@@ -365,6 +367,9 @@ static void finite_run_alerts_once(void **state)
 	house_finish(&house);
 	assert_int_equal(house.made.count, KEYS);
 	assert_int_equal(house.counters.at[MR_C_ALERTS], KEYS);
+	assert_int_equal(books.rows[0].at[MR_B_ALERTS], KEYS);
+	assert_int_equal(books.rows[0].at[MR_B_SIGNALS_RECEIVED], 4 * KEYS);
+	mr_books_fini(&books);
 	bench_close(&world, &house);
 }
 

@@ -171,11 +171,17 @@ static void alerts_are_written_announcements_only_shown(void **state)
 	const struct mr_alert alerts[] = {
 	    alert_of(1, true, MR_ACTIVITY_CREATE), alert_of(0, false, MR_ACTIVITY_CREATE),
 	    alert_of(1, false, MR_ACTIVITY_CREATE), alert_of(1, false, MR_ACTIVITY_UPDATE)};
+	struct mr_books books = {0};
 	begin(temporary(), false, true);
+	world.counters.books = &books;
 	assert_int_equal(deliver_alerts(alerts, 4, NULL), MR_OK);
 	assert_int_equal(lines_in(world.output), 3);
 	assert_int_equal(counted(MR_C_ALERTS_RECEIVED), 2);
 	assert_int_equal(counted(MR_C_DELIVERED), 2);
+	const struct mr_book_row *row = &books.rows[MR_BOOKS_SOURCES_MAX]; /* no record is shown */
+	assert_int_equal(row->at[MR_B_ALERTS_RECEIVED], 2);
+	assert_int_equal(row->at[MR_B_DELIVERED], 2);
+	mr_books_fini(&books);
 	char want[512];
 	snprintf(want, sizeof(want),
 		 "%d (no time) None: Correlation; 01%030d\n%d (no time) Low: Detection; 01%030d\n",

@@ -167,7 +167,9 @@ static void feed(const char *json, int64_t time_us)
 static void a_match_fires_by_its_record(void **state)
 {
 	(void)state;
+	struct mr_books books = {0};
 	start(DETECTION("d0", "a: x") "---\n" DETECTION("d1", "a|startswith: x"));
+	world.counters.books = &books;
 	feed("{\"a\":\"X\",\"api.operation\":\"Op\",\"actor.user.groups\":\"hidden\"}", 5);
 	SIGNALS("0<0 key id-1 api.operation=Op\n"
 		"1<1 key id-1 api.operation=Op\n");
@@ -178,6 +180,9 @@ static void a_match_fires_by_its_record(void **state)
 	COUNTED(MATCHES, 3);
 	COUNTED(SIGNALS, 3);
 	COUNTED(NOT_CORRELATED, 0);
+	assert_int_equal(books.rows[0].at[MR_B_MATCHED], 2);
+	assert_int_equal(books.rows[0].at[MR_B_SIGNALS], 3);
+	mr_books_fini(&books);
 }
 
 /* A record that takes more work than a test may cost is counted, and the rule named once. */

@@ -560,9 +560,36 @@ static int close_harness(void **state)
 	return 0;
 }
 
+static void the_ledger_gets_its_counts_by_source(void **state)
+{
+	(void)state;
+	struct mr_books books = {0};
+	struct harness other;
+	harness_open(&other, no_names, NULL, "100");
+	other.counters.books = &books;
+	assert_non_null(harness_text(&other, "{\"a\": 1}"));
+	assert_non_null(harness_text(&other, "{\"a\": \"\\ud800\"}"));
+	assert_null(harness_text(&other, "{\"a\": "));
+	assert_null(harness_text(&other, "[1]"));
+	char long_one[200] = "{\"a\": \"";
+	memset(long_one + 7, 'x', sizeof long_one - 8);
+	assert_null(harness_text(&other, long_one));
+	const uint64_t *at = books.rows[0].at;
+	assert_int_equal(at[MR_B_RECORDS], 5);
+	assert_int_equal(at[MR_B_PARSED], 2);
+	assert_int_equal(at[MR_B_REPAIRED], 1);
+	assert_int_equal(at[MR_B_REJECTED + MR_REJECT_NOT_JSON], 1);
+	assert_int_equal(at[MR_B_REJECTED + MR_REJECT_NOT_RECORD], 1);
+	assert_int_equal(at[MR_B_REJECTED + MR_REJECT_TOO_LONG], 1);
+	assert_int_equal(other.counters.at[MR_C_RECORDS], 5);
+	mr_books_fini(&books);
+	harness_close(&other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(the_ledger_gets_its_counts_by_source),
 	    cmocka_unit_test(kinds_are_told),
 	    cmocka_unit_test(rows_of_the_audit_search_are_opened),
 	    cmocka_unit_test(a_record_in_a_row_is_repaired),

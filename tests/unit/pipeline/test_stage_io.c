@@ -354,7 +354,8 @@ static void no_item_passes_what_a_message_holds(void **state)
 static void what_fits_no_message_is_counted(void **state)
 {
 	(void)state;
-	struct mr_counters counters = {0};
+	struct mr_books books = {0};
+	struct mr_counters counters = {.books = &books};
 	struct mr_writer out = {.counters = &counters};
 	struct mr_body body;
 	char *huge = mr_calloc(1, MR_BATCH_BODY_MAX);
@@ -367,7 +368,10 @@ static void what_fits_no_message_is_counted(void **state)
 	signal.layer = 1;
 	signal.counted_id = S("sixteen bytes id");
 	mr_writer_signal(&out, &signal);
-	struct mr_alert alert = {.tenant = S("t"), .key_count = 1, .key = {{huge, 1 << 22}}};
+	struct mr_alert alert = {.activity = MR_ACTIVITY_CREATE,
+				 .tenant = S("t"),
+				 .key_count = 1,
+				 .key = {{huge, 1 << 22}}};
 	mr_writer_alert(&out, &alert);
 	signal.key[0].len = 3 << 20; /* what outer correlations need is not dropped either */
 	signal.layer = 0;
@@ -378,6 +382,9 @@ static void what_fits_no_message_is_counted(void **state)
 	assert_int_equal(counters.at[MR_C_SIGNALS_TOO_LARGE], 2);
 	assert_int_equal(counters.at[MR_C_INNER_SIGNALS_TOO_LARGE], 1);
 	assert_int_equal(counters.at[MR_C_ALERTS_TOO_LARGE], 1);
+	assert_int_equal(books.rows[0].at[MR_B_SIGNALS_TOO_LARGE], 2);
+	assert_int_equal(books.rows[MR_BOOKS_SOURCES_MAX].at[MR_B_ALERTS_TOO_LARGE], 1);
+	mr_books_fini(&books);
 	assert_true(is_empty(&out));
 	signal.key[0].len = 1 << 20;
 	mr_writer_signal(&out, &signal);
