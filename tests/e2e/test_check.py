@@ -1,6 +1,7 @@
 """`millrace check`: all that a run would read, without running."""
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -172,6 +173,14 @@ class Deploy(unittest.TestCase):
                      "RestartPreventExitStatus=2", "ExecReload=/bin/kill -HUP $MAINPID",
                      "ExecStart=/usr/bin/millrace run /etc/millrace/millrace.yaml"):
             self.assertIn(line, unit)
+
+    @unittest.skipUnless(shutil.which("systemd-analyze"), "systemd-analyze is not here")
+    def test_systemd_knows_each_line(self):
+        done = subprocess.run(["systemd-analyze", "verify", os.path.join(DEPLOY, "millrace.service")],
+                              capture_output=True, text=True, check=False)
+        for line in done.stderr.splitlines():
+            if "millrace.service" in line:
+                self.assertIn("Command /usr/bin/millrace is not executable", line)
 
 
 if __name__ == "__main__":
