@@ -112,7 +112,8 @@ uint64_t mr_chain_cpu_ns(const struct mr_chain *chain, uint32_t item)
 	return of->other_ns + (uint64_t)((double)of->turns_ns * scale);
 }
 
-static enum mr_err named(const struct mr_chain_item *item, enum mr_err err, struct mr_error *error)
+enum mr_err mr_chain_named(const struct mr_chain_item *item, enum mr_err err,
+			   struct mr_error *error)
 {
 	bool failed = err != MR_OK && err != MR_FULL && err != MR_AGAIN && err != MR_END;
 	if (failed && error->code == MR_OK) /* a stage that says no words */
@@ -137,7 +138,7 @@ static enum mr_err apply_all(struct mr_chain *chain, struct mr_error *error)
 		enum mr_err err = item->ops->apply(item->state, &chain->events, error);
 		charge(chain, i);
 		if (err != MR_OK)
-			return named(item, err, error);
+			return mr_chain_named(item, err, error);
 	}
 	return MR_OK;
 }
@@ -170,7 +171,7 @@ static enum mr_err go_middle(struct mr_chain *chain, struct mr_error *error)
 	if (err == MR_OK)
 		err = mr_reader_finish(&chain->middle, error);
 	if (err != MR_OK)
-		return named(item, err, error);
+		return mr_chain_named(item, err, error);
 	mr_events_reset(&chain->events);
 	mr_writer_set_events(chain->writer, &chain->events);
 	chain->middle_open = false;
@@ -214,7 +215,7 @@ static enum mr_err go_first(struct mr_chain *chain, struct mr_error *error)
 		err = mr_reader_finish(&chain->in, error);
 	if (err == MR_OK)
 		chain->in_open = false;
-	return named(item, err, error);
+	return mr_chain_named(item, err, error);
 }
 
 enum mr_err mr_chain_go(struct mr_chain *chain, struct mr_error *error)
@@ -252,7 +253,7 @@ enum mr_err mr_chain_poll(struct mr_chain *chain, struct mr_error *error)
 	mark(chain);
 	enum mr_err err = item->ops->poll(item->state, chain->writer, error);
 	charge(chain, 0);
-	return named(item, err, error);
+	return mr_chain_named(item, err, error);
 }
 
 enum mr_err mr_chain_tick(struct mr_chain *chain, int64_t now_us, struct mr_error *error)
@@ -265,7 +266,7 @@ enum mr_err mr_chain_tick(struct mr_chain *chain, int64_t now_us, struct mr_erro
 		enum mr_err err = item->ops->tick(item->state, now_us, chain->writer, error);
 		item->other_ns += since_mark(chain);
 		if (err != MR_OK)
-			return named(item, err, error);
+			return mr_chain_named(item, err, error);
 	}
 	return MR_OK;
 }
@@ -282,7 +283,7 @@ enum mr_err mr_chain_finish(struct mr_chain *chain, struct mr_error *error)
 			err = item->ops->finish(item->state, chain->writer, error);
 		item->other_ns += since_mark(chain);
 		if (err != MR_OK)
-			return named(item, err, error);
+			return mr_chain_named(item, err, error);
 		chain->finished++;
 	}
 	return MR_OK;

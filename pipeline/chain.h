@@ -20,6 +20,7 @@ struct mr_chain {
 	struct mr_chain_item items[MR_CHAIN_MAX];
 	uint32_t count;
 	uint32_t finished;       /* stages whose finish is done */
+	uint32_t at_barrier;     /* stages that have done what is due at the barrier in hand */
 	struct mr_reader in;     /* the incoming batch */
 	struct mr_reader middle; /* events on their way to the last stage */
 	bool in_open;
@@ -65,5 +66,9 @@ enum mr_err mr_chain_poll(struct mr_chain *chain, struct mr_error *error);
 enum mr_err mr_chain_tick(struct mr_chain *chain, int64_t now_us, struct mr_error *error);
 /* MR_OK: every stage has written what it held back. MR_FULL as above. */
 enum mr_err mr_chain_finish(struct mr_chain *chain, struct mr_error *error);
+
+/* The stage's result; where it said no words of a failure, with words that name it. */
+enum mr_err mr_chain_named(const struct mr_chain_item *item, enum mr_err err,
+			   struct mr_error *error);
 
 #endif

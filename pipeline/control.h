@@ -20,6 +20,12 @@ enum mr_control_kind {
 	MR_CONTROL_FILE_NUMBER, /* all readers have the file that this worker registered */
 	MR_CONTROL_END_ACK,     /* number is the worker that has all that this one sent it over edge
 				   `other` */
+	MR_CONTROL_SNAPSHOT, /* where the state of stage `other` of the chain goes at barrier
+				`number`: the descriptor of an empty file */
+	MR_CONTROL_BARRIER,  /* sources: barrier `number` begins here */
+	MR_CONTROL_COMMITTED, /* the checkpoint of barrier `number` is durable */
+	MR_CONTROL_DRAIN,     /* sources: read no more */
+	MR_CONTROL_FINISH,    /* sources that read no more: end */
 	/* worker to supervisor */
 	MR_CONTROL_BOUND,
 	MR_CONTROL_READY,
@@ -32,6 +38,9 @@ enum mr_control_kind {
 	MR_CONTROL_DONE,     /* the work is done, all counters are sent */
 	MR_CONTROL_FAILED,   /* number is an enum mr_err, bytes its text */
 	MR_CONTROL_TALLY,    /* of correlation `number`: `other` matches, bytes are what they had */
+	MR_CONTROL_DRAINED,  /* a source has nothing to read any more, now or ever */
+	MR_CONTROL_SNAPPED,  /* barrier `number` has passed and what goes with it is written: bytes
+				are a struct mr_cut_report */
 	MR_CONTROL_KIND_END
 };
 

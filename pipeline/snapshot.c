@@ -18,7 +18,6 @@
 #define MAGIC_LEN 8
 #define SECTION_HEAD 16
 #define NAMED MR_KEY_GROUPS /* in the key group's place */
-#define END_MARK UINT32_MAX
 #define TRAILER (4 + 8)
 
 void mr_snapshot_begin(struct mr_buf *out, const char *stage)
@@ -55,7 +54,7 @@ void mr_snapshot_named(struct mr_buf *out, struct mr_slice name, struct mr_slice
 void mr_snapshot_end(struct mr_buf *out, size_t begin)
 {
 	assert(begin <= out->len);
-	mr_buf_add_le(out, END_MARK, 4);
+	mr_buf_add_le(out, MR_SNAPSHOT_END_MARK, 4);
 	mr_buf_add_le(out, mr_hash64(out->data + begin, out->len - begin, 0), 8);
 }
 
@@ -67,7 +66,7 @@ static enum mr_err check_sum(struct mr_slice bytes, struct mr_error *error)
 				    bytes.len);
 	size_t sum_at = bytes.len - 8;
 	if (mr_get_le(bytes.at + sum_at, 8) != mr_hash64(bytes.at, sum_at, 0) ||
-	    mr_get_le(bytes.at + sum_at - 4, 4) != END_MARK)
+	    mr_get_le(bytes.at + sum_at - 4, 4) != MR_SNAPSHOT_END_MARK)
 		return mr_error_set(error, MR_BAD_INPUT,
 				    "the snapshot is not whole: its checksum differs");
 	return MR_OK;

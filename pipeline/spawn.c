@@ -18,18 +18,22 @@
 
 extern char **environ;
 
-static bool set_descriptors(int control)
+/* The lock stays held as long as any worker lives. */
+static bool set_descriptors(int lock, int control)
 {
 	int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	int out = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	if (in < 0 || out < 0 || dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0)
 		return false;
-	if (control == MR_WORKER_CONTROL_FD && fcntl(control, F_SETFD, 0) != 0)
+	/* Out of the way first: either may stand where the other goes. */
+	control = fcntl(control, F_DUPFD_CLOEXEC, MR_WORKER_LOCK_FD + 1);
+	if (control < 0 || (lock >= 0 && (lock = fcntl(lock, F_DUPFD_CLOEXEC, control)) < 0))
 		return false;
-	if (dup2(control, MR_WORKER_CONTROL_FD) < 0)
+	if (dup2(control, MR_WORKER_CONTROL_FD) < 0 ||
+	    (lock >= 0 && dup2(lock, MR_WORKER_LOCK_FD) < 0))
 		return false;
 	/* What our own parent left open is no worker's business. */
-	closefrom(MR_WORKER_CONTROL_FD + 1);
+	closefrom(lock >= 0 ? MR_WORKER_LOCK_FD + 1 : MR_WORKER_CONTROL_FD + 1);
 	return true;
 }
 
@@ -55,7 +59,7 @@ enum mr_err mr_spawn_program(char *path, size_t size, struct mr_error *error)
 
 /* In the child. The parent may have died before the prctl: then nobody will send the signal, and
  * nobody is there to be told. */
-static void become_worker(pid_t parent, int control)
+static void become_worker(pid_t parent, int lock, int control)
 {
 	char text[24];
 	snprintf(text, sizeof text, "%d", (int)parent);
@@ -64,14 +68,14 @@ static void become_worker(pid_t parent, int control)
 	bool bound = prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0;
 	if (bound && getppid() != parent)
 		_exit(127);
-	if (bound && set_descriptors(control))
+	if (bound && set_descriptors(lock, control))
 		execve(MR_SPAWN_PROGRAM, arguments, environ);
 	dprintf(STDERR_FILENO, "millrace: error: a worker cannot be started: %s\n",
 		strerror(errno));
 	_exit(127);
 }
 
-enum mr_err mr_spawn_worker(pid_t *pid_out, int *control_out, struct mr_error *error)
+enum mr_err mr_spawn_worker(int lock, pid_t *pid_out, int *control_out, struct mr_error *error)
 {
 	int pair[2];
 	pid_t self = getpid();
@@ -79,7 +83,7 @@ enum mr_err mr_spawn_worker(pid_t *pid_out, int *control_out, struct mr_error *e
 		return mr_error_errno(error, MR_NO_SPACE, "cannot make a control socket");
 	pid_t pid = fork();
 	if (pid == 0)
-		become_worker(self, pair[1]);
+		become_worker(self, lock, pair[1]);
 	int reason = errno;
 	close(pair[1]);
 	if (pid > 0) {

@@ -12,8 +12,8 @@
 enum mr_err mr_spawn_program(char *path, size_t size, struct mr_error *error);
 
 /* Starts `millrace worker`; `control_out` is the supervisor's end of its control socket. What a
- * worker reads or writes comes over that: its standard input and output are the null device.
- * MR_NO_SPACE. */
-enum mr_err mr_spawn_worker(pid_t *pid_out, int *control_out, struct mr_error *error);
+ * worker reads or writes comes over that: its standard input and output are the null device. It
+ * inherits `lock` (-1: there is none). MR_NO_SPACE. */
+enum mr_err mr_spawn_worker(int lock, pid_t *pid_out, int *control_out, struct mr_error *error);
 
 #endif

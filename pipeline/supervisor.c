@@ -17,6 +17,7 @@
 
 #include "clock.h"
 #include "millrace/ledger.h"
+#include "service.h"
 
 #define SAMPLE_US 250000
 #define SHOW_US 200000
@@ -44,8 +45,23 @@ void mr_supervisor_fini(struct mr_supervisor *supervisor)
 	mr_catalog_fini(&supervisor->catalog);
 	mr_setup_fini(&supervisor->setup);
 	free(supervisor->workers);
+	for (uint32_t i = 0; i < supervisor->file_count; i++)
+		free(supervisor->file_names[i].name);
+	free(supervisor->file_names);
 	if (supervisor->signals >= 0)
 		close(supervisor->signals);
+}
+
+void mr_supervisor_reset(struct mr_supervisor *supervisor)
+{
+	free(supervisor->workers);
+	supervisor->workers = NULL;
+	supervisor->worker_count = 0;
+	supervisor->registration = (struct mr_registration){0};
+	for (uint32_t i = 0; i < supervisor->file_count; i++)
+		supervisor->file_names[i].given = false;
+	supervisor->started = false;
+	supervisor->ending = false;
 }
 
 /* ---- the end of workers ---- */
@@ -250,6 +266,8 @@ static enum mr_err interrupted(struct mr_supervisor *supervisor, struct mr_error
 	struct signalfd_siginfo info;
 	if (read(supervisor->signals, &info, sizeof info) != sizeof info)
 		return MR_OK;
+	if (supervisor->service != NULL && mr_service_signal(supervisor->service, info.ssi_signo))
+		return MR_OK;
 	supervisor->interrupted = (int)info.ssi_signo;
 	supervisor->progress.hurry = true;
 	return mr_error_set(error, MR_PEER_LOST, "ended by signal %d (%s) before the work was done",
@@ -269,7 +287,10 @@ static enum mr_err wait_and_listen(struct mr_supervisor *supervisor, struct poll
 			fds[i].events |= POLLOUT;
 	}
 	fds[count] = (struct pollfd){.fd = supervisor->signals, .events = POLLIN};
-	if (poll(fds, count + 1, WAIT_MS) < 0 && errno != EINTR)
+	int wait_ms = supervisor->service == NULL
+			  ? WAIT_MS
+			  : mr_service_wait_ms(supervisor->service, mr_clock_us(), WAIT_MS);
+	if (poll(fds, count + 1, wait_ms) < 0 && errno != EINTR)
 		return mr_error_errno(error, MR_IO, "cannot wait for workers");
 	for (uint32_t i = 0; i < count; i++) {
 		if (fds[i].revents == 0)
@@ -290,6 +311,8 @@ static enum mr_err watch(struct mr_supervisor *supervisor, struct mr_error *erro
 	while (err == MR_OK && !all_done(supervisor)) {
 		err = wait_and_listen(supervisor, fds, error);
 		int64_t now_us = mr_clock_us();
+		if (err == MR_OK && supervisor->started && supervisor->service != NULL)
+			mr_service_turn(supervisor->service, supervisor, now_us);
 		if (supervisor->started && now_us >= sample_us) {
 			mr_supervisor_sample(supervisor);
 			int64_t took_us = mr_clock_us() - now_us;
@@ -345,6 +368,8 @@ static enum mr_err catch_signals(struct mr_supervisor *supervisor, sigset_t *bef
 	sigaddset(&wanted, SIGTERM);
 	sigaddset(&wanted, SIGHUP);
 	sigprocmask(SIG_BLOCK, &wanted, before);
+	if (supervisor->signals >= 0) /* of an incarnation before */
+		return MR_OK;
 	supervisor->signals = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (supervisor->signals < 0)
 		return mr_error_errno(error, MR_IO, "cannot listen for signals");

@@ -27,7 +27,14 @@ struct mr_supervised {
 	bool ready;
 	bool done;
 	bool failed; /* it said what at */
+	bool drained; /* a source that reads no more */
 	char name[MR_WORKER_NAME];
+};
+
+/* A file that records lie in: its number is its place. */
+struct mr_registered {
+	char *name;
+	bool given; /* in this incarnation */
 };
 
 /* A file that a worker registers, until all readers have it. */
@@ -42,15 +49,18 @@ struct mr_supervisor {
 	struct mr_setup setup; /* config, finite and, after prepare, topology are the caller's */
 	struct mr_tables *tables;
 	struct mr_progress progress;
+	struct mr_service *service; /* NULL: the work is done once (scan) */
 	/* Private. */
 	struct mr_warnings warnings;
 	struct mr_rundir rundir;
 	struct mr_supervised *workers;
 	uint32_t worker_count;
 	struct mr_registration registration;
+	struct mr_registered *file_names;
 	uint32_t file_count;
 	int signals; /* signalfd */
 	int64_t start_us;
+	struct mr_tables *restored; /* a service's state of the last checkpoint */
 	bool started; /* all workers are ready */
 	bool ending;  /* one is done */
 	/* What came of it. */
@@ -69,7 +79,19 @@ enum mr_err mr_supervisor_prepare(struct mr_supervisor *supervisor, struct mr_er
 /* Blocks until the work is done or has failed; then no worker, socket or temporary file is left.
  * Usage errors (mr_err_class) come before any worker starts. */
 enum mr_err mr_supervisor_run(struct mr_supervisor *supervisor, struct mr_error *error);
+/* Between two incarnations: all but settings, tables and the numbers of files is forgotten. */
+void mr_supervisor_reset(struct mr_supervisor *supervisor);
 void mr_supervisor_fini(struct mr_supervisor *supervisor);
+
+/* The numbers that files had when the checkpoint was made. */
+struct mr_manifest;
+void mr_supervisor_know_files(struct mr_supervisor *supervisor, const struct mr_manifest *manifest);
+/* Whether nothing comes before it. */
+bool mr_supervisor_is_source(const struct mr_supervisor *supervisor, uint32_t worker);
+void mr_supervisor_tell_all(struct mr_supervisor *supervisor, enum mr_control_kind kind,
+			    uint64_t number);
+void mr_supervisor_tell_sources(struct mr_supervisor *supervisor, enum mr_control_kind kind,
+				uint64_t number);
 
 /* ---- supervisor_limits.c ---- */
 

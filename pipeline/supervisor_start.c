@@ -3,11 +3,14 @@
  * Called by supervisor.c. What is wrong with a file or a setting is found here, before any worker
  * starts. */
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "recovery.h"
+#include "service.h"
 #include "spawn.h"
 #include "supervisor.h"
 
@@ -41,19 +44,41 @@ enum mr_err mr_supervisor_prepare(struct mr_supervisor *supervisor, struct mr_er
 	return read_catalog(supervisor, error);
 }
 
-static void send_tables(struct mr_supervisor *supervisor, struct mr_control *control)
+/* Those whose names begin so; all where `prefix` is empty. */
+static void send_tables(const struct mr_tables *tables, const char *prefix,
+			struct mr_control *control)
 {
-	size_t count = mr_tables_count(supervisor->tables);
+	size_t count = tables == NULL ? 0 : mr_tables_count(tables);
 	for (size_t i = 0; i < count; i++) {
 		const char *name;
 		int fd;
 		size_t size;
-		mr_tables_at(supervisor->tables, i, &name, &fd, &size);
+		mr_tables_at(tables, i, &name, &fd, &size);
+		if (strncmp(name, prefix, strlen(prefix)) != 0)
+			continue;
 		mr_control_send(control, &(struct mr_control_message){.kind = MR_CONTROL_TABLE,
 								      .number = size,
 								      .bytes = mr_slice(name),
 								      .fd = fd});
 	}
+}
+
+/* The marks of the last checkpoint, and the state of the worker's own group. */
+static void send_restored(const struct mr_supervisor *supervisor, uint32_t worker,
+			  struct mr_control *control)
+{
+	const struct mr_topology *topology = &supervisor->setup.topology;
+	const char *group = topology->groups[mr_setup_group(topology, worker)].name;
+	char prefix[MR_TABLE_NAME_MAX];
+	snprintf(prefix, sizeof prefix, MR_STATE_PREFIX, group);
+	send_tables(supervisor->restored, MR_MARKS_TABLE, control);
+	send_tables(supervisor->restored, prefix, control);
+}
+
+/* What every worker inherits of a service's state directory. */
+static int lock_of(const struct mr_supervisor *supervisor)
+{
+	return supervisor->service == NULL ? -1 : supervisor->service->dir.lock;
 }
 
 static enum mr_err spawn_all(struct mr_supervisor *supervisor, int setup_fd, size_t setup_size,
@@ -64,13 +89,14 @@ static enum mr_err spawn_all(struct mr_supervisor *supervisor, int setup_fd, siz
 	for (uint32_t i = 0; i < mr_setup_workers(topology); i++) {
 		struct mr_supervised *worker = &supervisor->workers[i];
 		int control;
-		enum mr_err err = mr_spawn_worker(&worker->pid, &control, error);
+		enum mr_err err = mr_spawn_worker(lock_of(supervisor), &worker->pid, &control, error);
 		if (err != MR_OK)
 			return err;
 		supervisor->worker_count = i + 1;
 		mr_control_init(&worker->control, control);
 		mr_setup_worker_name(topology, i, worker->name);
-		send_tables(supervisor, &worker->control);
+		send_tables(supervisor->tables, "", &worker->control);
+		send_restored(supervisor, i, &worker->control);
 		mr_control_send(&worker->control,
 				&(struct mr_control_message){.kind = MR_CONTROL_SETUP,
 							     .number = i,
@@ -83,12 +109,15 @@ static enum mr_err spawn_all(struct mr_supervisor *supervisor, int setup_fd, siz
 enum mr_err mr_supervisor_spawn(struct mr_supervisor *supervisor, struct mr_error *error)
 {
 	struct mr_setup *setup = &supervisor->setup;
+	/* A service's seed is its state directory's. */
+	bool seeded = supervisor->service != NULL;
 	if (getrandom(&setup->incarnation, sizeof setup->incarnation, 0) < 0 ||
-	    getrandom(setup->seed, sizeof setup->seed, 0) < 0)
+	    (!seeded && getrandom(setup->seed, sizeof setup->seed, 0) < 0))
 		return mr_error_errno(error, MR_IO, "no random numbers");
 	enum mr_err err = mr_rundir_make(&supervisor->rundir, MR_ENDPOINT_NAME, error);
 	if (err != MR_OK)
 		return err;
+	free(setup->directory);
 	setup->directory = mr_strdup(supervisor->rundir.path);
 
 	struct mr_buf bytes = {0};

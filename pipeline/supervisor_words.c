@@ -7,6 +7,7 @@
 
 #include "millrace/pack.h"
 #include "sample.h"
+#include "service.h"
 #include "supervisor.h"
 
 void mr_supervisor_tell(struct mr_supervisor *supervisor, uint32_t worker,
@@ -17,10 +18,27 @@ void mr_supervisor_tell(struct mr_supervisor *supervisor, uint32_t worker,
 	    &(struct mr_control_message){.kind = kind, .number = number, .other = other, .fd = -1});
 }
 
-static void tell_all(struct mr_supervisor *supervisor, enum mr_control_kind kind)
+void mr_supervisor_tell_all(struct mr_supervisor *supervisor, enum mr_control_kind kind,
+			    uint64_t number)
 {
 	for (uint32_t i = 0; i < supervisor->worker_count; i++)
-		mr_supervisor_tell(supervisor, i, kind, 0, 0);
+		mr_supervisor_tell(supervisor, i, kind, number, 0);
+}
+
+bool mr_supervisor_is_source(const struct mr_supervisor *supervisor, uint32_t worker)
+{
+	const struct mr_topology *topology = &supervisor->setup.topology;
+	uint32_t group = mr_setup_group(topology, worker);
+	return mr_stage_find(topology->groups[group].chain[0])->reads == MR_CONTENT_NONE;
+}
+
+void mr_supervisor_tell_sources(struct mr_supervisor *supervisor, enum mr_control_kind kind,
+				uint64_t number)
+{
+	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
+		if (mr_supervisor_is_source(supervisor, i))
+			mr_supervisor_tell(supervisor, i, kind, number, 0);
+	}
 }
 
 void mr_supervisor_sample(struct mr_supervisor *supervisor)
@@ -43,7 +61,7 @@ static enum mr_err bound(struct mr_supervisor *supervisor, struct mr_supervised 
 		if (!supervisor->workers[i].bound)
 			return MR_OK;
 	}
-	tell_all(supervisor, MR_CONTROL_CONNECT);
+	mr_supervisor_tell_all(supervisor, MR_CONTROL_CONNECT, 0);
 	return MR_OK;
 }
 
@@ -70,7 +88,7 @@ static enum mr_err ready(struct mr_supervisor *supervisor, struct mr_supervised 
 	show_workers(supervisor);
 	mr_supervisor_sample(supervisor);
 	supervisor->started = true;
-	tell_all(supervisor, MR_CONTROL_START);
+	mr_supervisor_tell_all(supervisor, MR_CONTROL_START, 0);
 	return MR_OK;
 }
 
@@ -92,11 +110,39 @@ static bool reads_files(const struct mr_supervisor *supervisor, uint32_t worker)
 	return false;
 }
 
+static void add_name(struct mr_supervisor *supervisor, struct mr_slice name)
+{
+	size_t size = (supervisor->file_count + 1u) * sizeof *supervisor->file_names;
+	supervisor->file_names = mr_realloc(supervisor->file_names, size);
+	supervisor->file_names[supervisor->file_count++] =
+	    (struct mr_registered){.name = mr_asprintf("%.*s", (int)name.len, name.at)};
+}
+
 static void tell_file_number(struct mr_supervisor *supervisor)
 {
 	supervisor->registration.open = false;
 	mr_supervisor_tell(supervisor, supervisor->registration.worker, MR_CONTROL_FILE_NUMBER,
 			   supervisor->registration.number, 0);
+}
+
+void mr_supervisor_know_files(struct mr_supervisor *supervisor, const struct mr_manifest *manifest)
+{
+	for (uint32_t i = 0; i < manifest->name_count; i++)
+		add_name(supervisor, mr_slice(manifest->names[i].name));
+}
+
+/* The number that it had in an earlier incarnation, or a new one. */
+static uint32_t number_of(struct mr_supervisor *supervisor, struct mr_slice name)
+{
+	uint32_t number = 0;
+	while (number < supervisor->file_count &&
+	       (supervisor->file_names[number].given ||
+		!mr_slice_eq(name, mr_slice(supervisor->file_names[number].name))))
+		number++;
+	if (number == supervisor->file_count)
+		add_name(supervisor, name);
+	supervisor->file_names[number].given = true;
+	return number;
 }
 
 static enum mr_err file_add(struct mr_supervisor *supervisor, uint32_t from,
@@ -108,7 +154,7 @@ static enum mr_err file_add(struct mr_supervisor *supervisor, uint32_t from,
 				    "%s: registers a file before the last one is known",
 				    supervisor->workers[from].name);
 	*registration = (struct mr_registration){
-	    .open = true, .worker = from, .number = supervisor->file_count++};
+	    .open = true, .worker = from, .number = number_of(supervisor, message->bytes)};
 	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
 		if (!reads_files(supervisor, i))
 			continue;
@@ -216,6 +262,18 @@ static enum mr_err handle(void *context, struct mr_control_message *message, str
 			break;
 		show_line(supervisor, worker->name, message);
 		return MR_OK;
+	case MR_CONTROL_DRAINED:
+		if (supervisor->service == NULL || !mr_supervisor_is_source(supervisor, from) ||
+		    worker->drained)
+			break;
+		worker->drained = true;
+		mr_service_drained(supervisor->service);
+		return MR_OK;
+	case MR_CONTROL_SNAPPED:
+		if (supervisor->service == NULL)
+			break;
+		return mr_checkpoint_snapped(&supervisor->service->checkpoint, supervisor, from,
+					     message->number, message->bytes, error);
 	case MR_CONTROL_DONE:
 		if (!supervisor->ending)
 			mr_supervisor_sample(supervisor); /* all are still there */

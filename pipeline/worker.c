@@ -20,8 +20,9 @@
 #define TICK_US 1000000
 #define REPORT_US 250000
 #define SOURCE_IDLE_MS 5 /* a source that has nothing to read now is asked again after this */
+#define SOURCE_WAIT_MS 100 /* likewise one that waits for descriptors */
 #define MEET_MS 2        /* likewise pairs that have not met */
-#define END_MS 5         /* likewise pairs that are too full for their `end` */
+#define END_MS 5         /* likewise pairs that are too full for their `end`, or for a barrier */
 
 enum phase {
 	PHASE_WORK,   /* batches or a source */
@@ -83,12 +84,19 @@ static enum mr_err open_chain(struct mr_worker *worker, struct mr_error *error)
 	    .layer = group->layer,
 	    .finite = worker->setup.finite,
 	    .start_us = worker->setup.start_us,
+	    .now = &worker->now,
+	    .waits = &worker->waits,
+	    .marks = &worker->marks,
 	};
 	memcpy(env.seed, worker->setup.seed, sizeof env.seed);
 	worker->env = env;
 	worker->writer.counters = &worker->counters;
 	know_names(worker);
-	return mr_chain_open(&worker->chain, group, &worker->writer, &worker->env, error);
+	worker->now.wall_us = mr_clock_wall_us();
+	enum mr_err err = mr_worker_restore_marks(worker, error);
+	if (err == MR_OK)
+		err = mr_chain_open(&worker->chain, group, &worker->writer, &worker->env, error);
+	return err == MR_OK ? mr_worker_restore(worker, error) : err;
 }
 
 static enum mr_err meet(struct mr_worker *worker, struct mr_error *error)
@@ -137,6 +145,21 @@ static enum mr_err start(struct mr_worker *worker, struct mr_error *error)
 
 /* ---- the loop ---- */
 
+/* In a service a source that has nothing more to read stays for the barriers to come, until it is
+ * told to finish. */
+static enum mr_err poll_source(struct mr_worker *worker, struct mr_error *error)
+{
+	enum mr_err err = MR_END;
+	if (!worker->drained && !worker->draining)
+		err = mr_chain_poll(&worker->chain, error);
+	if (err != MR_END || worker->env.finite)
+		return err;
+	if (!worker->drained)
+		mr_worker_say(worker, MR_CONTROL_DRAINED, 0, 0, (struct mr_slice){0});
+	worker->drained = true;
+	return worker->may_finish ? MR_END : MR_AGAIN;
+}
+
 /* One step of the work at hand. MR_OK: there may be more at once. MR_FULL: the outputs must be sent
  * first. MR_AGAIN: nothing to do now. */
 static enum mr_err work(struct mr_worker *worker, enum phase *phase, struct mr_error *error)
@@ -145,8 +168,10 @@ static enum mr_err work(struct mr_worker *worker, enum phase *phase, struct mr_e
 	enum mr_err err;
 	if (!mr_chain_is_idle(chain))
 		return mr_chain_go(chain, error);
+	if (mr_worker_at_barrier(worker))
+		return mr_worker_barrier(worker, error);
 	if (mr_chain_is_source(chain))
-		err = mr_chain_poll(chain, error);
+		err = poll_source(worker, error);
 	else if (mr_writer_ready(&worker->writer))
 		err = mr_worker_receive(worker, error);
 	else
@@ -196,38 +221,78 @@ static enum mr_err run_timers(struct mr_worker *worker, struct timers *timers, i
 		timers->report_us = now_us + REPORT_US;
 		mr_worker_report(worker, false);
 	}
-	if (now_us < timers->tick_us || phase != PHASE_WORK || !mr_writer_ready(&worker->writer))
+	if (worker->committed && mr_chain_is_idle(&worker->chain)) {
+		worker->committed = false;
+		mr_chain_committed(&worker->chain);
+	}
+	mr_worker_barrier_reap(worker);
+	if ((now_us < timers->tick_us && !worker->waits_news) || phase != PHASE_WORK ||
+	    !mr_writer_ready(&worker->writer))
 		return MR_OK;
+	worker->waits_news = false;
 	timers->tick_us = now_us + TICK_US;
 	return mr_chain_tick(&worker->chain, mr_clock_wall_us(), error);
 }
 
-/* Until a link or control has news, or until something is due. */
-static enum mr_err idle(struct mr_worker *worker, enum phase phase, const struct timers *timers,
-			struct pollfd *fds, struct mr_error *error)
+static int at_most(int timeout_ms, int most_ms)
+{
+	return timeout_ms < most_ms ? timeout_ms : most_ms;
+}
+
+static int timeout_of(struct mr_worker *worker, enum phase phase,
+		      const struct timers *timers)
 {
 	int64_t now_us = mr_clock_us();
 	/* A tick that is due has to wait for the outputs: what they wait for wakes us. */
 	bool ticks = timers->tick_us > now_us && timers->tick_us < timers->report_us;
 	int64_t due_us = ticks ? timers->tick_us : timers->report_us;
 	int timeout_ms = due_us <= now_us ? 0 : (int)((due_us - now_us) / 1000) + 1;
-	bool input = phase == PHASE_WORK && mr_chain_is_idle(&worker->chain) &&
-		     !mr_chain_is_source(&worker->chain) && mr_writer_ready(&worker->writer);
+	if (phase == PHASE_END || worker->barrier.step == MR_BARRIER_PASS)
+		return at_most(timeout_ms, END_MS);
 	/* One whose outputs are full is woken by them. */
-	if (phase == PHASE_WORK && mr_chain_is_source(&worker->chain) &&
+	if (phase == PHASE_WORK && mr_chain_is_source(&worker->chain) && !worker->drained &&
 	    mr_writer_ready(&worker->writer))
-		timeout_ms = timeout_ms < SOURCE_IDLE_MS ? timeout_ms : SOURCE_IDLE_MS;
-	if (phase == PHASE_END)
-		timeout_ms = timeout_ms < END_MS ? timeout_ms : END_MS;
-	uint32_t count = mr_worker_poll_set(worker, input, fds);
-	return mr_worker_wait(worker, fds, count, timeout_ms, error);
+		return at_most(timeout_ms,
+			       worker->waits.count > 0 ? SOURCE_WAIT_MS : SOURCE_IDLE_MS);
+	return timeout_ms;
 }
 
-static enum mr_err loop(struct mr_worker *worker, struct pollfd *fds, struct mr_error *error)
+static void make_room(struct mr_worker *worker)
+{
+	uint32_t wanted = mr_worker_links(worker) + worker->waits.count + 1;
+	if (wanted <= worker->fds_capacity)
+		return;
+	worker->fds = mr_realloc(worker->fds, wanted * sizeof *worker->fds);
+	worker->fds_capacity = wanted;
+}
+
+/* Until a link, control or a descriptor of a stage has news, or until something is due. */
+static enum mr_err idle(struct mr_worker *worker, enum phase phase, const struct timers *timers,
+			struct mr_error *error)
+{
+	bool input = phase == PHASE_WORK && mr_chain_is_idle(&worker->chain) &&
+		     !mr_chain_is_source(&worker->chain) && mr_writer_ready(&worker->writer) &&
+		     !mr_worker_at_barrier(worker);
+	make_room(worker);
+	uint32_t links = mr_worker_poll_set(worker, input, worker->fds);
+	uint32_t count = links;
+	/* A stage is called again only when its outputs are ready: until then its news is no use. */
+	bool waits = phase == PHASE_WORK && mr_writer_ready(&worker->writer);
+	for (uint32_t i = 0; i < worker->waits.count && waits; i++)
+		worker->fds[count++] = worker->waits.fds[i];
+	enum mr_err err = mr_worker_wait(worker, worker->fds, count,
+					 timeout_of(worker, phase, timers), error);
+	for (uint32_t i = links; i < count; i++)
+		worker->waits_news |= worker->fds[i].revents != 0;
+	return err;
+}
+
+static enum mr_err loop(struct mr_worker *worker, struct mr_error *error)
 {
 	struct timers timers = {0};
 	enum phase phase = PHASE_WORK;
 	while (phase != PHASE_DONE) {
+		worker->now.wall_us = mr_clock_wall_us();
 		enum mr_err step_err = step(worker, &phase, error);
 		if (step_err != MR_OK && step_err != MR_FULL && step_err != MR_AGAIN)
 			return step_err;
@@ -242,7 +307,7 @@ static enum mr_err loop(struct mr_worker *worker, struct pollfd *fds, struct mr_
 		if (err == MR_OK && (step_err == MR_OK || moved))
 			err = mr_worker_listen(worker, error);
 		else if (err == MR_OK)
-			err = idle(worker, phase, &timers, fds, error);
+			err = idle(worker, phase, &timers, error);
 		if (err != MR_OK)
 			return err;
 	}
@@ -255,6 +320,10 @@ static void close_worker(struct mr_worker *worker)
 	mr_chain_close(&worker->chain);
 	mr_worker_unlink(worker);
 	mr_writer_fini(&worker->writer);
+	mr_barrier_fini(&worker->barrier);
+	mr_marks_fini(&worker->marks);
+	mr_waits_fini(&worker->waits);
+	free(worker->fds);
 	mr_buf_fini(&worker->region);
 	mr_tally_fini(&worker->tally);
 	mr_files_free(worker->files);
@@ -269,10 +338,7 @@ static enum mr_err run(struct mr_worker *worker, struct mr_error *error)
 	enum mr_err err = start(worker, error);
 	if (err != MR_OK)
 		return err;
-	struct pollfd *fds = mr_calloc(mr_worker_links(worker) + 1, sizeof *fds);
-	err = loop(worker, fds, error);
-	free(fds);
-	return err;
+	return loop(worker, error);
 }
 
 int mr_worker_main(int argc, char **argv)
@@ -284,6 +350,7 @@ int mr_worker_main(int argc, char **argv)
 	ignore_signals();
 	struct mr_worker *worker = mr_calloc(1, sizeof *worker);
 	mr_control_init(&worker->control, MR_WORKER_CONTROL_FD);
+	mr_barrier_init(&worker->barrier);
 	worker->tables = mr_tables_new();
 	mr_worker_attach(worker);
 	struct mr_error error = {0};

@@ -1,20 +1,28 @@
 /* worker.h - one worker process: its entry, and what its files share.
  *
  * worker.c owns the loop and the clock, worker_links.c what comes in and goes out,
- * worker_control.c the setup, the words to and from the supervisor. */
+ * worker_barrier.c the way of a barrier, worker_control.c the setup and the words to and from the
+ * supervisor. */
 #ifndef MILLRACE_WORKER_H
 #define MILLRACE_WORKER_H
+
+#include <sys/types.h>
 
 #include "millrace/link.h"
 
 #include "chain.h"
+#include "chain_state.h"
 #include "control.h"
+#include "cut_report.h"
 #include "files.h"
 #include "setup.h"
 #include "tables.h"
+#include "waits.h"
 
 /* The descriptor that the supervisor leaves its end of the control socket in. */
 #define MR_WORKER_CONTROL_FD 3
+/* And a service's lock (state_dir.h), to hold it. */
+#define MR_WORKER_LOCK_FD 4
 
 /* `millrace worker PARENT`: what a fresh exec of the program does. Returns the exit status. */
 int mr_worker_main(int argc, char **argv);
@@ -31,12 +39,14 @@ struct mr_upstream {
 	struct mr_link_rx *rx;
 	uint32_t edge;
 	uint32_t sender;
+	uint64_t barrier; /* the last one that it sent */
 	bool ended;
 };
 
 struct mr_downstream {
 	struct mr_link_tx *tx;
 	uint32_t receiver;
+	uint64_t barrier; /* the last one that it was sent */
 	bool end_sent;
 	bool end_acked;
 	struct mr_parcel held; /* keyed edges */
@@ -49,6 +59,29 @@ struct mr_outlet {
 	uint32_t peer_count;
 	uint32_t turn;         /* spread: whose turn it is */
 	struct mr_parcel held; /* spread edges */
+};
+
+enum mr_barrier_step {
+	MR_BARRIER_NONE,
+	MR_BARRIER_ALIGN,   /* some upstream workers have sent it */
+	MR_BARRIER_RELEASE, /* the stages do what is due at a barrier */
+	MR_BARRIER_FLUSH,   /* what they wrote is sent; then the state is cut */
+	MR_BARRIER_PASS     /* it goes on to every pair */
+};
+
+/* The barrier in hand, and the snapshot that a child may still be writing. */
+struct mr_barrier {
+	enum mr_barrier_step step;
+	uint64_t number;       /* of the one in hand, or of the last */
+	struct mr_marks marks; /* what upstream workers sent with it */
+	uint64_t cpu_ns;       /* this thread's when it opened */
+	uint64_t files_number; /* whose files these are */
+	int files[MR_CHAIN_MAX];
+	uint64_t state_bytes; /* of the last snapshot, or of what was restored */
+	uint64_t report_number;
+	struct mr_cut_report report; /* of what the child writes */
+	pid_t child;
+	int child_fd; /* -1: there is none */
 };
 
 struct mr_worker {
@@ -68,6 +101,9 @@ struct mr_worker {
 	bool has_setup;
 	bool may_connect;
 	bool may_start;
+	bool draining; /* a source: read no more */
+	bool may_finish;
+	bool committed; /* the last checkpoint, and the stages do not know yet */
 	bool has_file_number;
 	uint32_t file_number;
 
@@ -80,6 +116,14 @@ struct mr_worker {
 	struct mr_writer writer;
 	struct mr_stage_env env;
 	struct mr_chain chain;
+	struct mr_waits waits;
+	struct mr_now now;
+	struct mr_marks marks;
+	struct mr_barrier barrier;
+	struct pollfd *fds; /* room for whatever is waited for at once */
+	uint32_t fds_capacity;
+	bool drained;    /* a source: nothing will come, and the supervisor knows */
+	bool waits_news; /* a descriptor that a stage waits for has news */
 	struct mr_buf region; /* the region in hand, read from its file */
 };
 
@@ -100,6 +144,37 @@ void mr_worker_report(struct mr_worker *worker, bool last);
 void mr_worker_report_tally(struct mr_worker *worker);
 /* mr_log lines and mr_files_add go to the supervisor from here on. */
 void mr_worker_attach(struct mr_worker *worker);
+
+/* ---- worker_restore.c ---- */
+
+/* What the last checkpoint holds for this worker, if there is one: the marks before its stages are
+ * open, their state after. MR_BAD_INPUT names the stage. */
+enum mr_err mr_worker_restore_marks(struct mr_worker *worker, struct mr_error *error);
+enum mr_err mr_worker_restore(struct mr_worker *worker, struct mr_error *error);
+
+/* ---- worker_barrier.c ---- */
+
+void mr_barrier_init(struct mr_barrier *barrier);
+void mr_barrier_fini(struct mr_barrier *barrier);
+/* The supervisor's words. The descriptor is taken. MR_PROTOCOL. */
+enum mr_err mr_worker_snapshot_file(struct mr_worker *worker, uint64_t number, uint64_t stage,
+				    int fd, struct mr_error *error);
+enum mr_err mr_worker_barrier_begin(struct mr_worker *worker, uint64_t number,
+				    struct mr_error *error);
+/* An upstream worker has sent it, or has ended: whether now all have. MR_PROTOCOL. */
+enum mr_err mr_worker_barrier_came(struct mr_worker *worker, struct mr_upstream *up,
+				   uint64_t number, struct mr_slice body, struct mr_error *error);
+void mr_worker_barrier_align(struct mr_worker *worker);
+/* One step of the way, while the chain is idle and the step is RELEASE or later. MR_FULL: the
+ * outputs must be sent first; MR_AGAIN: a word, or a pair, is waited for. */
+enum mr_err mr_worker_barrier(struct mr_worker *worker, struct mr_error *error);
+/* Whether the barrier has the worker: no batch may be taken. */
+static inline bool mr_worker_at_barrier(const struct mr_worker *worker)
+{
+	return worker->barrier.step >= MR_BARRIER_RELEASE;
+}
+/* Tells the supervisor of a snapshot that a child has written. */
+void mr_worker_barrier_reap(struct mr_worker *worker);
 
 /* ---- worker_links.c ---- */
 

@@ -166,6 +166,14 @@ static enum mr_err take_file(struct mr_worker *worker, struct mr_control_message
 	return err;
 }
 
+static enum mr_err take_snapshot_file(struct mr_worker *worker, struct mr_control_message *message,
+				      struct mr_error *error)
+{
+	int fd = message->fd;
+	message->fd = -1;
+	return mr_worker_snapshot_file(worker, message->number, message->other, fd, error);
+}
+
 static enum mr_err take_end_ack(struct mr_worker *worker, const struct mr_control_message *message,
 				struct mr_error *error)
 {
@@ -195,6 +203,19 @@ static enum mr_err handle(void *context, struct mr_control_message *message, str
 		return MR_OK;
 	case MR_CONTROL_START:
 		worker->may_start = true;
+		return MR_OK;
+	case MR_CONTROL_SNAPSHOT:
+		return take_snapshot_file(worker, message, error);
+	case MR_CONTROL_BARRIER:
+		return mr_worker_barrier_begin(worker, message->number, error);
+	case MR_CONTROL_COMMITTED:
+		worker->committed = true;
+		return MR_OK;
+	case MR_CONTROL_DRAIN:
+		worker->draining = true;
+		return MR_OK;
+	case MR_CONTROL_FINISH:
+		worker->may_finish = true;
 		return MR_OK;
 	case MR_CONTROL_FILE:
 		return take_file(worker, message, error);

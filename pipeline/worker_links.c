@@ -249,14 +249,20 @@ static enum mr_err take(struct mr_worker *worker, struct mr_upstream *up, struct
 		return begin(worker, up, &header, body, error);
 	case MR_BATCH_END:
 		up->ended = true;
+		mr_worker_barrier_align(worker);
 		mr_worker_say(worker, MR_CONTROL_ENDED, up->sender, up->edge, (struct mr_slice){0});
 		return MR_OK;
 	case MR_BATCH_BARRIER:
-		break;
+		return mr_worker_barrier_came(worker, up, header.barrier, body, error);
 	}
-	return mr_error_set(error, MR_PROTOCOL,
-			    "link from worker %u: a barrier; this pipeline takes no checkpoints",
-			    up->sender);
+	return MR_OK;
+}
+
+/* One that has sent the barrier in hand is not read before all have. */
+static bool is_read(const struct mr_worker *worker, const struct mr_upstream *up)
+{
+	return !up->ended && (worker->barrier.step == MR_BARRIER_NONE ||
+			      up->barrier != worker->barrier.number);
 }
 
 enum mr_err mr_worker_receive(struct mr_worker *worker, struct mr_error *error)
@@ -266,10 +272,9 @@ enum mr_err mr_worker_receive(struct mr_worker *worker, struct mr_error *error)
 	for (uint32_t i = 0; i < count; i++) {
 		struct mr_upstream *up = &worker->upstream[worker->upstream_turn];
 		worker->upstream_turn = (worker->upstream_turn + 1) % count;
-		if (up->ended) {
-			ended++;
+		ended += up->ended;
+		if (!is_read(worker, up))
 			continue;
-		}
 		enum mr_err err = take(worker, up, error);
 		if (err != MR_AGAIN)
 			return err;
@@ -429,7 +434,7 @@ uint32_t mr_worker_poll_set(const struct mr_worker *worker, bool input, struct p
 {
 	uint32_t count = 0;
 	for (uint32_t i = 0; i < worker->upstream_count && input; i++) {
-		if (!worker->upstream[i].ended)
+		if (is_read(worker, &worker->upstream[i]))
 			out[count++] = (struct pollfd){.fd = mr_link_rx_fd(worker->upstream[i].rx),
 						       .events = POLLIN};
 	}

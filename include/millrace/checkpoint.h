@@ -13,6 +13,7 @@
 #include "millrace/signal.h"
 
 #define MR_SNAPSHOT_VERSION 1
+#define MR_SNAPSHOT_END_MARK UINT32_MAX /* behind the last section, before the checksum */
 
 void mr_snapshot_begin(struct mr_buf *out, const char *stage);
 void mr_snapshot_section(struct mr_buf *out, uint8_t key_group, struct mr_slice bytes);

@@ -15,6 +15,7 @@
 #include "millrace/log.h"
 #include "millrace/metric.h"
 #include "millrace/tally.h"
+#include "millrace/watermark.h"
 
 /* ---- what the supervisor gives to prepare ---- */
 
@@ -40,6 +41,19 @@ struct mr_prepare {
 
 /* ---- what a worker gives to open ---- */
 
+/* The time of day, as of the worker's last step: kept fresh while the stage runs. */
+struct mr_now {
+	int64_t wall_us;
+};
+
+/* Descriptors whose news wakes the worker: poll (sources) or tick (all others) is then called. */
+struct mr_waits;
+/* Wait for these of POLLIN and POLLOUT; for none of them at 0. Borrows the descriptor, until it is
+ * dropped. */
+void mr_waits_set(struct mr_waits *waits, int fd, short events);
+/* Before it is closed. One that is not there is no matter. */
+void mr_waits_drop(struct mr_waits *waits, int fd);
+
 struct mr_stage_env {
 	const struct mr_config *config;
 	const struct mr_fields *fields;
@@ -53,7 +67,10 @@ struct mr_stage_env {
 	uint32_t workers; /* in the group */
 	uint8_t layer;    /* correlate: which layer of correlations this group is */
 	bool finite;      /* scan: the input ends, alerts of correlations are made at the end */
-	int64_t start_us; /* when the run started: the arrival time of what it reads */
+	int64_t start_us; /* when the run started: the arrival time of what scan reads */
+	const struct mr_now *now;
+	struct mr_waits *waits;
+	struct mr_marks *marks; /* collect: states of its sources; parse: times of events */
 };
 
 /* ---- reading ---- */
@@ -112,7 +129,8 @@ struct mr_stage_ops {
 	enum mr_err (*open)(void *state, const struct mr_stage_env *env, struct mr_error *error);
 
 	/* Sources: read on and write what there is. MR_OK: call again; MR_FULL: the writer is not
-	 * ready; MR_AGAIN: nothing to read now; MR_END: nothing will come any more. */
+	 * ready; MR_AGAIN: nothing to read now; MR_END: nothing will come any more, and it is not
+	 * called again; barriers may still come. */
 	enum mr_err (*poll)(void *state, struct mr_writer *out, struct mr_error *error);
 
 	/* Consume `in` to its end (MR_OK), or stop where `out` is not ready (MR_FULL) and be called
@@ -130,7 +148,8 @@ struct mr_stage_ops {
 	 * before the events are reset. May be NULL. */
 	void (*complete)(void *state, struct mr_events *events, struct mr_event *event);
 
-	/* About once a second of wall clock, barriers or none. May be NULL. */
+	/* About once a second of wall clock, barriers or none, and when a descriptor that it waits
+	 * for has news. May be NULL. */
 	enum mr_err (*tick)(void *state, int64_t now_us, struct mr_writer *out,
 			    struct mr_error *error);
 
@@ -141,7 +160,8 @@ struct mr_stage_ops {
 	/* At a barrier, once it has come from all upstream workers and before the snapshot:
 	 * `watermark_us` is W of PROTOCOL.md 6.6, INT64_MIN where there is none yet; it never goes
 	 * back. What is due only at barriers is written, and state that no occurrence within the
-	 * lateness can touch any more goes. What is written goes ahead of the barrier. MR_FULL:
+	 * lateness can touch any more goes. A source writes what it has read and not handed on yet;
+	 * a sink makes durable what it has. What is written goes ahead of the barrier. MR_FULL:
 	 * call again, until MR_OK. May be NULL. */
 	enum mr_err (*barrier)(void *state, int64_t watermark_us, struct mr_writer *out,
 			       struct mr_error *error);

@@ -30,7 +30,7 @@ static int start_worker(char *said, size_t size)
 	int kept = dup(STDERR_FILENO);
 	assert_int_equal(pipe(pair), 0);
 	dup2(pair[1], STDERR_FILENO);
-	enum mr_err err = mr_spawn_worker(&pid, &control, &error);
+	enum mr_err err = mr_spawn_worker(-1, &pid, &control, &error);
 	dup2(kept, STDERR_FILENO);
 	close(kept);
 	close(pair[1]);

@@ -1,0 +1,282 @@
+/* checkpoint.c - takes checkpoints: files out, barrier in, reports, manifest.
+ *
+ * Called by service.c and supervisor_words.c. A checkpoint that fails is said, its files go, and the
+ * pipeline goes on: the one before it stays the one to return to. */
+#include "checkpoint.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "millrace/log.h"
+#include "supervisor.h"
+
+/* The least pause is this many times what the last one cost in CPU (PROTOCOL.md 4.4). */
+#define CPU_SHARE 40
+
+void mr_checkpoint_init(struct mr_checkpoint *checkpoint, const struct mr_state_dir *dir,
+			struct mr_manifest *recovered, int64_t interval_us)
+{
+	*checkpoint = (struct mr_checkpoint){
+	    .dir = dir,
+	    .last = *recovered,
+	    .before = recovered->number,
+	    .number = recovered->number,
+	    .interval_us = interval_us,
+	};
+	*recovered = (struct mr_manifest){0};
+}
+
+void mr_checkpoint_fini(struct mr_checkpoint *checkpoint)
+{
+	mr_checkpoint_abandon(checkpoint);
+	mr_manifest_fini(&checkpoint->last);
+}
+
+void mr_checkpoint_abandon(struct mr_checkpoint *checkpoint)
+{
+	checkpoint->under_way = false;
+	checkpoint->due_us = mr_clock_us() + checkpoint->interval_us;
+	mr_manifest_fini(&checkpoint->next);
+	free(checkpoint->reported);
+	checkpoint->reported = NULL;
+}
+
+static void fail(struct mr_checkpoint *checkpoint, const char *why)
+{
+	if (checkpoint->failure[0] == '\0')
+		snprintf(checkpoint->failure, sizeof checkpoint->failure, "%s", why);
+}
+
+/* ---- the beginning ---- */
+
+/* The stage's empty file, to the worker that fills it. */
+static bool send_file(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor,
+		      uint32_t worker, const struct mr_manifest_file *file, uint32_t stage)
+{
+	char path[160];
+	mr_manifest_file_path(checkpoint->number, file, path, sizeof path);
+	int fd = openat(checkpoint->dir->fd, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		struct mr_error error;
+		mr_error_errno(&error, MR_IO, "%s/%s: cannot make it", checkpoint->dir->path, path);
+		fail(checkpoint, error.text);
+		return false;
+	}
+	mr_control_send(&supervisor->workers[worker].control,
+			&(struct mr_control_message){.kind = MR_CONTROL_SNAPSHOT,
+						     .number = checkpoint->number,
+						     .other = stage,
+						     .fd = fd});
+	close(fd);
+	return true;
+}
+
+static bool send_files(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor)
+{
+	const struct mr_topology *topology = &supervisor->setup.topology;
+	for (uint32_t worker = 0; worker < supervisor->worker_count; worker++) {
+		uint32_t number = mr_setup_group(topology, worker);
+		struct mr_group *group = &topology->groups[number];
+		for (uint32_t i = 0; i < mr_group_length(group); i++) {
+			struct mr_manifest_file file = {
+			    .group = group->name,
+			    .stage = (char *)(uintptr_t)group->chain[i], /* read only */
+			    .worker = worker - mr_setup_first(topology, number)};
+			if (mr_stage_has_state(mr_stage_find(group->chain[i])) &&
+			    !send_file(checkpoint, supervisor, worker, &file, i))
+				return false;
+		}
+	}
+	return true;
+}
+
+static bool make_directory(struct mr_checkpoint *checkpoint)
+{
+	char name[MR_MANIFEST_NAME];
+	struct mr_error error;
+	mr_manifest_directory(checkpoint->number, name);
+	if (mkdirat(checkpoint->dir->fd, name, 0700) == 0 || errno == EEXIST)
+		return true;
+	mr_error_errno(&error, MR_IO, "%s/%s: cannot make it", checkpoint->dir->path, name);
+	fail(checkpoint, error.text);
+	return false;
+}
+
+static void give_up(struct mr_checkpoint *checkpoint)
+{
+	char name[MR_MANIFEST_NAME];
+	checkpoint->failures++;
+	mr_log(MR_LOG_WARNING, "checkpoint %llu failed, the %u%s in a row: %s",
+	       (unsigned long long)checkpoint->number, checkpoint->failures,
+	       checkpoint->failures == 1   ? "st"
+	       : checkpoint->failures == 2 ? "nd"
+	       : checkpoint->failures == 3 ? "rd"
+					   : "th",
+	       checkpoint->failure);
+	mr_manifest_directory(checkpoint->number, name);
+	mr_state_dir_remove(checkpoint->dir, name);
+	mr_checkpoint_abandon(checkpoint);
+}
+
+void mr_checkpoint_begin(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor)
+{
+	checkpoint->number++;
+	checkpoint->begun_us = mr_clock_us();
+	checkpoint->failure[0] = '\0';
+	if (!make_directory(checkpoint) || !send_files(checkpoint, supervisor)) {
+		give_up(checkpoint);
+		return;
+	}
+	checkpoint->under_way = true;
+	checkpoint->missing = supervisor->worker_count;
+	checkpoint->reported = mr_calloc(supervisor->worker_count, sizeof *checkpoint->reported);
+	mr_supervisor_tell_sources(supervisor, MR_CONTROL_BARRIER, checkpoint->number);
+}
+
+/* ---- the commitment ---- */
+
+static enum mr_err sync_path(const struct mr_checkpoint *checkpoint, const char *path,
+			     struct mr_error *error)
+{
+	int fd = openat(checkpoint->dir->fd, path, O_RDONLY | O_CLOEXEC);
+	enum mr_err err = MR_OK;
+	if (fd < 0 || fsync(fd) != 0)
+		err = mr_error_errno(error, mr_error_of_write(errno), "%s/%s: cannot sync it",
+				     checkpoint->dir->path, path);
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+static enum mr_err sync_files(const struct mr_checkpoint *checkpoint, struct mr_error *error)
+{
+	char path[160];
+	enum mr_err err = MR_OK;
+	for (uint32_t i = 0; i < checkpoint->next.file_count && err == MR_OK; i++) {
+		mr_manifest_file_path(checkpoint->number, &checkpoint->next.files[i], path,
+				      sizeof path);
+		err = sync_path(checkpoint, path, error);
+	}
+	mr_manifest_directory(checkpoint->number, path);
+	if (err == MR_OK)
+		err = sync_path(checkpoint, path, error);
+	return err == MR_OK ? sync_path(checkpoint, "checkpoints", error) : err;
+}
+
+static void copy_names(const struct mr_supervisor *supervisor, struct mr_manifest *next)
+{
+	for (uint32_t i = 0; i < supervisor->file_count; i++)
+		mr_manifest_add_name(&next->names, &next->name_count, i,
+				     supervisor->file_names[i].name);
+}
+
+static enum mr_err put_manifest(struct mr_checkpoint *checkpoint, struct mr_error *error)
+{
+	char name[MR_MANIFEST_NAME];
+	struct mr_buf bytes = {0};
+	mr_manifest_path(checkpoint->number, name);
+	mr_manifest_encode(&checkpoint->next, &bytes);
+	enum mr_err err = mr_state_dir_put(checkpoint->dir, name,
+					   (struct mr_slice){bytes.data, bytes.len}, error);
+	mr_buf_fini(&bytes);
+	return err;
+}
+
+/* PROTOCOL.md 4.4: the order of these is the whole point. */
+static enum mr_err commit(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor,
+			  struct mr_error *error)
+{
+	struct mr_manifest *next = &checkpoint->next;
+	next->number = checkpoint->number;
+	next->at_us = mr_clock_wall_us();
+	mr_marks_advance(&next->marks);
+	copy_names(supervisor, next);
+	enum mr_err err = sync_files(checkpoint, error);
+	if (err == MR_OK)
+		err = put_manifest(checkpoint, error);
+	if (err != MR_OK)
+		return err;
+	mr_supervisor_tell_all(supervisor, MR_CONTROL_COMMITTED, checkpoint->number);
+	checkpoint->before = checkpoint->last.number;
+	mr_manifest_fini(&checkpoint->last);
+	checkpoint->last = *next;
+	*next = (struct mr_manifest){0};
+	checkpoint->failures = 0;
+	mr_state_dir_tidy(checkpoint->dir, checkpoint->number, checkpoint->before);
+	return MR_OK;
+}
+
+static void finish(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor)
+{
+	struct mr_error error = {0};
+	if (checkpoint->failure[0] == '\0' && commit(checkpoint, supervisor, &error) != MR_OK)
+		fail(checkpoint, error.text);
+	if (checkpoint->failure[0] != '\0') {
+		give_up(checkpoint);
+		return;
+	}
+	int64_t cost_us = (int64_t)(checkpoint->last.cpu_ns / 1000) * CPU_SHARE;
+	int64_t begun_us = checkpoint->begun_us;
+	mr_checkpoint_abandon(checkpoint);
+	checkpoint->due_us =
+	    begun_us +
+	    (cost_us > checkpoint->interval_us ? cost_us : checkpoint->interval_us);
+}
+
+/* ---- reports ---- */
+
+static enum mr_err book(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor,
+			uint32_t worker, const struct mr_cut_report *report,
+			struct mr_error *error)
+{
+	const struct mr_topology *topology = &supervisor->setup.topology;
+	uint32_t number = mr_setup_group(topology, worker);
+	struct mr_group *group = &topology->groups[number];
+	for (uint32_t i = 0; i < report->file_count; i++) {
+		uint32_t stage = report->files[i].stage;
+		if (stage >= mr_group_length(group))
+			return mr_error_set(error, MR_PROTOCOL,
+					    "%s: reports a snapshot of a stage that it has not",
+					    supervisor->workers[worker].name);
+		mr_manifest_add_file(
+		    &checkpoint->next,
+		    &(struct mr_manifest_file){
+			.group = group->name,
+			.stage = (char *)(uintptr_t)group->chain[stage], /* read only */
+			.worker = worker - mr_setup_first(topology, number),
+			.sum = report->files[i].sum});
+	}
+	mr_marks_merge(&checkpoint->next.marks, &report->marks);
+	checkpoint->next.cpu_ns += report->cpu_ns;
+	if (report->failure[0] != '\0') {
+		char why[400];
+		snprintf(why, sizeof why, "%s: %s", supervisor->workers[worker].name,
+			 report->failure);
+		fail(checkpoint, why);
+	}
+	return MR_OK;
+}
+
+enum mr_err mr_checkpoint_snapped(struct mr_checkpoint *checkpoint,
+				  struct mr_supervisor *supervisor, uint32_t worker,
+				  uint64_t number, struct mr_slice bytes, struct mr_error *error)
+{
+	struct mr_cut_report report;
+	if (!checkpoint->under_way || number != checkpoint->number || checkpoint->reported[worker])
+		return mr_error_set(error, MR_PROTOCOL, "%s: reports a barrier out of its turn",
+				    supervisor->workers[worker].name);
+	if (!mr_cut_report_decode(bytes, &report))
+		return mr_error_set(error, MR_PROTOCOL, "%s: a report that is none",
+				    supervisor->workers[worker].name);
+	checkpoint->reported[worker] = true;
+	enum mr_err err = book(checkpoint, supervisor, worker, &report, error);
+	mr_cut_report_fini(&report);
+	if (err == MR_OK && --checkpoint->missing == 0)
+		finish(checkpoint, supervisor);
+	return err;
+}

@@ -1,0 +1,45 @@
+/* checkpoint.h - takes checkpoints of a running pipeline (PROTOCOL.md 4).
+ *
+ * Owned by service.c; told by supervisor_words.c what workers report. One at a time: begin, the
+ * reports of all workers, then the commitment at once, or none where a worker could not write. */
+#ifndef MILLRACE_PIPELINE_CHECKPOINT_H
+#define MILLRACE_PIPELINE_CHECKPOINT_H
+
+#include "cut_report.h"
+#include "state_dir.h"
+
+struct mr_supervisor;
+
+struct mr_checkpoint {
+	const struct mr_state_dir *dir;
+	struct mr_manifest last; /* committed; empty before the first */
+	uint64_t before;         /* number of the one before it */
+	uint64_t number;         /* of the one under way, or the last begun */
+	bool under_way;
+	uint32_t missing; /* workers that have not reported */
+	bool *reported;   /* by worker */
+	struct mr_manifest next;
+	char failure[512];
+	int64_t begun_us;
+	int64_t due_us;
+	int64_t interval_us; /* the setting */
+	uint32_t failures;   /* one after the other */
+};
+
+/* `dir` is borrowed. Takes over the manifest that was recovered. */
+void mr_checkpoint_init(struct mr_checkpoint *checkpoint, const struct mr_state_dir *dir,
+			struct mr_manifest *recovered, int64_t interval_us);
+void mr_checkpoint_fini(struct mr_checkpoint *checkpoint);
+/* What was under way is given up: its workers are dead. */
+void mr_checkpoint_abandon(struct mr_checkpoint *checkpoint);
+
+/* Gives every worker the files for its state and has the sources begin the barrier. A disk that is
+ * full is no error of the call: the checkpoint then fails, and the next is due. */
+void mr_checkpoint_begin(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor);
+/* What one worker reports. With the last report the checkpoint is committed or given up. MR_PROTOCOL
+ * where the worker has no report to make. */
+enum mr_err mr_checkpoint_snapped(struct mr_checkpoint *checkpoint,
+				  struct mr_supervisor *supervisor, uint32_t worker,
+				  uint64_t number, struct mr_slice bytes, struct mr_error *error);
+
+#endif

@@ -1,0 +1,234 @@
+/* service.c - runs a pipeline that survives its workers.
+ *
+ * Called by cmd_run.c. The death of any worker ends the incarnation, never the service: the next one
+ * starts from the last manifest, at once after a single death, later and later where it dies again
+ * and again. What no restart would mend (a wrong setting, a state directory that cannot be read) ends
+ * the service with its words. */
+#include "service.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "millrace/log.h"
+#include "recovery.h"
+#include "supervisor.h"
+
+#define LONG_LIFE_US 10000000 /* an incarnation that lived so long is no sign of a fault that stays */
+#define PAUSE_FIRST_MS 100
+#define PAUSE_MOST_MS 10000
+
+enum mr_err mr_service_open(struct mr_service *service, const char *path, int64_t interval_us,
+			    struct mr_error *error)
+{
+	struct mr_manifest manifest;
+	*service = (struct mr_service){.interval_us = interval_us};
+	enum mr_err err = mr_state_dir_open(path, &service->dir, error);
+	if (err != MR_OK)
+		return err;
+	err = mr_state_dir_recover(&service->dir, &manifest, error);
+	if (err != MR_OK) {
+		mr_state_dir_close(&service->dir);
+		return err;
+	}
+	mr_checkpoint_init(&service->checkpoint, &service->dir, &manifest, interval_us);
+	mr_state_dir_tidy(&service->dir, service->checkpoint.number, service->checkpoint.number - 1);
+	return MR_OK;
+}
+
+void mr_service_close(struct mr_service *service)
+{
+	mr_checkpoint_fini(&service->checkpoint);
+	mr_state_dir_close(&service->dir);
+}
+
+/* ---- what the new workers are given ---- */
+
+static enum mr_err add_state_file(const struct mr_service *service, struct mr_tables *tables,
+				  const struct mr_manifest_file *file, uint32_t index,
+				  struct mr_error *error)
+{
+	char path[160];
+	char name[MR_TABLE_NAME_MAX];
+	mr_manifest_file_path(service->checkpoint.last.number, file, path, sizeof path);
+	int fd = openat(service->dir.fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return mr_error_errno(error, MR_IO, "%s/%s: cannot open it", service->dir.path,
+				      path);
+	mr_snapshot_table(file->group, file->stage, index, name);
+	mr_tables_add(tables, name, fd, file->sum.size);
+	return MR_OK;
+}
+
+/* Which of its group's and stage's files it is. */
+static uint32_t index_of(const struct mr_manifest *manifest, uint32_t file)
+{
+	uint32_t index = 0;
+	for (uint32_t i = 0; i < file; i++)
+		index += strcmp(manifest->files[i].group, manifest->files[file].group) == 0 &&
+			 strcmp(manifest->files[i].stage, manifest->files[file].stage) == 0;
+	return index;
+}
+
+static enum mr_err open_state(const struct mr_service *service, struct mr_supervisor *supervisor,
+			      struct mr_error *error)
+{
+	const struct mr_manifest *last = &service->checkpoint.last;
+	struct mr_buf marks = {0};
+	supervisor->restored = mr_tables_new();
+	if (last->number == 0)
+		return MR_OK;
+	mr_marks_encode(&last->marks, &marks);
+	enum mr_err err =
+	    mr_tables_add_bytes(supervisor->restored, MR_MARKS_TABLE,
+				(struct mr_slice){marks.data, marks.len}, error);
+	mr_buf_fini(&marks);
+	for (uint32_t i = 0; i < last->file_count && err == MR_OK; i++)
+		err = add_state_file(service, supervisor->restored, &last->files[i],
+				     index_of(last, i), error);
+	return err;
+}
+
+/* ---- while it is watched ---- */
+
+static uint32_t count_sources(const struct mr_supervisor *supervisor)
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < supervisor->worker_count; i++)
+		count += mr_supervisor_is_source(supervisor, i);
+	return count;
+}
+
+bool mr_service_signal(struct mr_service *service, uint32_t signal)
+{
+	bool again = service->stopping;
+	service->stopping |= signal == SIGTERM || signal == SIGINT;
+	return !again || signal == SIGHUP;
+}
+
+void mr_service_drained(struct mr_service *service)
+{
+	service->drained++;
+}
+
+void mr_service_turn(struct mr_service *service, struct mr_supervisor *supervisor, int64_t now_us)
+{
+	struct mr_checkpoint *checkpoint = &service->checkpoint;
+	if (service->stopping && !service->told_drain) {
+		mr_supervisor_tell_sources(supervisor, MR_CONTROL_DRAIN, 0);
+		service->told_drain = true;
+	}
+	if (checkpoint->under_way || service->finishing)
+		return;
+	if (service->last_number != 0 && checkpoint->last.number == service->last_number) {
+		service->finishing = true;
+		mr_supervisor_tell_sources(supervisor, MR_CONTROL_FINISH, 0);
+		return;
+	}
+	bool drained = service->drained == count_sources(supervisor);
+	bool again = checkpoint->failures > 0; /* what failed at once would fail in a loop */
+	if (now_us < checkpoint->due_us && (again || !drained))
+		return;
+	mr_checkpoint_begin(checkpoint, supervisor);
+	if (drained)
+		service->last_number = checkpoint->number;
+}
+
+int mr_service_wait_ms(const struct mr_service *service, int64_t now_us, int most_ms)
+{
+	int64_t left_ms = (service->checkpoint.due_us - now_us) / 1000 + 1;
+	if (service->checkpoint.under_way || left_ms > most_ms)
+		return most_ms;
+	return left_ms < 1 ? 1 : (int)left_ms;
+}
+
+/* ---- incarnation after incarnation ---- */
+
+static void begin(struct mr_service *service)
+{
+	service->told_drain = false;
+	service->drained = 0;
+	service->last_number = 0;
+	service->finishing = false;
+	service->incarnations++;
+	service->checkpoint.due_us = mr_clock_us() + service->interval_us;
+}
+
+static enum mr_err incarnate(struct mr_service *service, struct mr_supervisor *supervisor,
+			     struct mr_error *error)
+{
+	begin(service);
+	enum mr_err err = open_state(service, supervisor, error);
+	if (err == MR_OK)
+		err = mr_supervisor_run(supervisor, error);
+	mr_tables_free(supervisor->restored);
+	supervisor->restored = NULL;
+	mr_checkpoint_abandon(&service->checkpoint);
+	return err;
+}
+
+/* Until the pause is over or a signal comes, which the next incarnation then acts on. */
+static void rest(struct mr_service *service, struct mr_supervisor *supervisor)
+{
+	int pause_ms = PAUSE_FIRST_MS;
+	for (uint32_t i = 1; i < service->deaths && pause_ms < PAUSE_MOST_MS; i++)
+		pause_ms *= 2;
+	if (service->deaths < 2)
+		return;
+	mr_log(MR_LOG_WARNING, "the next start is in %d ms: the last %u died young", pause_ms,
+	       service->deaths);
+	struct pollfd signals = {.fd = supervisor->signals, .events = POLLIN};
+	poll(&signals, 1, pause_ms);
+}
+
+/* A worker that died while the last checkpoint was being committed has cost nothing. */
+static bool is_done(const struct mr_service *service)
+{
+	return service->last_number != 0 &&
+	       service->checkpoint.last.number == service->last_number;
+}
+
+/* Also between incarnations: the next one reads them. */
+static void hold_signals(void)
+{
+	sigset_t held;
+	sigemptyset(&held);
+	sigaddset(&held, SIGINT);
+	sigaddset(&held, SIGTERM);
+	sigaddset(&held, SIGHUP);
+	sigprocmask(SIG_BLOCK, &held, NULL);
+}
+
+enum mr_err mr_service_run(struct mr_service *service, struct mr_supervisor *supervisor,
+			   struct mr_error *error)
+{
+	supervisor->service = service;
+	hold_signals();
+	memcpy(supervisor->setup.seed, service->dir.seed, sizeof service->dir.seed);
+	mr_supervisor_know_files(supervisor, &service->checkpoint.last);
+	for (;;) {
+		int64_t from_us = mr_clock_us();
+		enum mr_err err = incarnate(service, supervisor, error);
+		bool began = supervisor->started;
+		if (err == MR_OK || supervisor->interrupted != 0)
+			return err;
+		if (is_done(service)) {
+			mr_log(MR_LOG_WARNING, "%s; all was committed before", error->text);
+			*error = (struct mr_error){0};
+			return MR_OK;
+		}
+		if (mr_err_class(err) == MR_CLASS_USAGE ||
+		    (!began && service->incarnations == 1 && err != MR_PEER_LOST))
+			return err;
+		mr_log(MR_LOG_ERROR, "%s; the pipeline starts again from checkpoint %llu",
+		       error->text, (unsigned long long)service->checkpoint.last.number);
+		*error = (struct mr_error){0};
+		bool young = mr_clock_us() - from_us < LONG_LIFE_US;
+		service->deaths = young ? service->deaths + 1 : 0;
+		rest(service, supervisor);
+		mr_supervisor_reset(supervisor);
+	}
+}

@@ -1,0 +1,46 @@
+/* service.h - runs a pipeline that survives its workers: incarnation after incarnation, each from
+ * the last checkpoint (PROTOCOL.md 1).
+ *
+ * Order: open, run, close; between them only supervisor.c and supervisor_words.c call the rest. The
+ * work is done when all sources have ended or a signal asks for the end, and the last checkpoint is
+ * committed. */
+#ifndef MILLRACE_SERVICE_H
+#define MILLRACE_SERVICE_H
+
+#include "checkpoint.h"
+
+struct mr_service {
+	struct mr_state_dir dir;
+	struct mr_checkpoint checkpoint;
+	int64_t interval_us;
+	uint32_t incarnations;
+	bool stopping;         /* a signal asked for the end */
+	bool told_drain;       /* the sources know */
+	uint32_t drained;      /* source workers that read no more */
+	uint64_t last_number;  /* of the checkpoint behind the last record; 0: not yet begun */
+	bool finishing;        /* it is committed, and the sources are told to end */
+	uint32_t deaths;       /* of incarnations that did not live long, one after the other */
+};
+
+/* Takes the state directory and reads the last checkpoint. MR_CONFIG, MR_BAD_INPUT, MR_UNSUPPORTED,
+ * MR_IO; after an error hold nothing. */
+enum mr_err mr_service_open(struct mr_service *service, const char *path, int64_t interval_us,
+			    struct mr_error *error);
+/* Blocks until the work is done, or can't be. */
+enum mr_err mr_service_run(struct mr_service *service, struct mr_supervisor *supervisor,
+			   struct mr_error *error);
+/* Accepts zeroed memory. */
+void mr_service_close(struct mr_service *service);
+
+/* ---- called while an incarnation is watched ---- */
+
+/* All workers are ready: what is due now. */
+void mr_service_turn(struct mr_service *service, struct mr_supervisor *supervisor, int64_t now_us);
+/* How long until it is wanted again, at most. */
+int mr_service_wait_ms(const struct mr_service *service, int64_t now_us, int most_ms);
+/* A signal came. False where it is to end the work at once. */
+bool mr_service_signal(struct mr_service *service, uint32_t signal);
+/* A source worker reads no more. */
+void mr_service_drained(struct mr_service *service);
+
+#endif

@@ -1,0 +1,363 @@
+/* state_dir.c - the directory of a service: its lock, its seed, its manifests.
+ *
+ * Called by cmd_run.c, service.c and checkpoint.c. A disk that is full is MR_NO_SPACE, one that
+ * fails MR_IO, what another program or hand has put there MR_CONFIG or MR_BAD_INPUT; each names the
+ * file. */
+#include "state_dir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "clock.h"
+#include "millrace/log.h"
+
+#define LOCK_WAIT_US 5000000 /* for the workers of one that was killed */
+#define LOCK_POLL_MS 10
+#define PIECE_BYTES (1 << 20)
+#define CHECKPOINTS "checkpoints"
+#define PREFIX_LEN (sizeof MR_MANIFEST_PREFIX - 1)
+
+/* ---- files ---- */
+
+static enum mr_err failed(const struct mr_state_dir *dir, const char *name, const char *doing,
+			  struct mr_error *error)
+{
+	return mr_error_errno(error, mr_error_of_write(errno), "%s/%s: cannot %s", dir->path, name,
+			      doing);
+}
+
+static bool write_whole(int fd, struct mr_slice bytes)
+{
+	while (bytes.len > 0) {
+		ssize_t written = write(fd, bytes.at, bytes.len);
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0)
+			return false;
+		bytes.at += written;
+		bytes.len -= (size_t)written;
+	}
+	return true;
+}
+
+enum mr_err mr_state_dir_put(const struct mr_state_dir *dir, const char *name,
+			     struct mr_slice bytes, struct mr_error *error)
+{
+	char beside[64];
+	snprintf(beside, sizeof beside, "%s.new", name);
+	int fd = openat(dir->fd, beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return failed(dir, beside, "make it", error);
+	enum mr_err err = MR_OK;
+	if (!write_whole(fd, bytes) || fsync(fd) != 0)
+		err = failed(dir, beside, "write it", error);
+	close(fd);
+	if (err == MR_OK && renameat(dir->fd, beside, dir->fd, name) != 0)
+		err = failed(dir, name, "rename it into place", error);
+	if (err != MR_OK)
+		unlinkat(dir->fd, beside, 0);
+	else if (fsync(dir->fd) != 0)
+		err = failed(dir, "", "sync the directory", error);
+	return err;
+}
+
+static enum mr_err read_whole(int fd, size_t size, struct mr_buf *out)
+{
+	char *at = mr_buf_reserve(out, size);
+	size_t done = 0;
+	while (done < size) {
+		ssize_t got = read(fd, at + done, size - done);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return MR_IO;
+		if (got == 0)
+			break;
+		done += (size_t)got;
+	}
+	out->len += done;
+	return MR_OK;
+}
+
+enum mr_err mr_state_dir_get(const struct mr_state_dir *dir, const char *name, size_t most,
+			     struct mr_buf *out, struct mr_error *error)
+{
+	struct stat about;
+	int fd = openat(dir->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 && errno == ENOENT)
+		return mr_error_set(error, MR_NOT_FOUND, "%s/%s is not there", dir->path, name);
+	if (fd < 0)
+		return failed(dir, name, "open it", error);
+	enum mr_err err = MR_OK;
+	if (fstat(fd, &about) != 0)
+		err = failed(dir, name, "look at it", error);
+	else if ((uint64_t)about.st_size > most)
+		err = mr_error_set(error, MR_NO_SPACE, "%s/%s: it has %lld bytes, at most %zu are "
+				   "read", dir->path, name, (long long)about.st_size, most);
+	else if (read_whole(fd, (size_t)about.st_size, out) != MR_OK)
+		err = failed(dir, name, "read it", error);
+	close(fd);
+	return err;
+}
+
+void mr_state_dir_remove(const struct mr_state_dir *dir, const char *name)
+{
+	int fd = openat(dir->fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	if (list == NULL) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	const struct dirent *entry;
+	while ((entry = readdir(list)) != NULL)
+		unlinkat(dirfd(list), entry->d_name, 0);
+	closedir(list);
+	unlinkat(dir->fd, name, AT_REMOVEDIR);
+}
+
+/* ---- opening ---- */
+
+static enum mr_err take_lock(struct mr_state_dir *dir, struct mr_error *error)
+{
+	dir->lock = openat(dir->fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (dir->lock < 0)
+		return failed(dir, "lock", "open it", error);
+	int64_t until_us = mr_clock_us() + LOCK_WAIT_US;
+	while (flock(dir->lock, LOCK_EX | LOCK_NB) != 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return failed(dir, "lock", "lock it", error);
+		if (mr_clock_us() > until_us)
+			return mr_error_set(error, MR_CONFIG,
+					    "%s: another service runs on this state directory",
+					    dir->path);
+		poll(NULL, 0, LOCK_POLL_MS);
+	}
+	return MR_OK;
+}
+
+/* Ids in snapshots hold hashes under it: it stays as long as the directory. */
+static enum mr_err read_seed(struct mr_state_dir *dir, struct mr_error *error)
+{
+	struct mr_buf seed = {0};
+	enum mr_err err = mr_state_dir_get(dir, "seed", sizeof dir->seed, &seed, error);
+	if (err == MR_OK && seed.len != sizeof dir->seed)
+		err = mr_error_set(error, MR_BAD_INPUT, "%s/seed: it has %zu bytes; it should "
+				   "have %zu", dir->path, seed.len, sizeof dir->seed);
+	if (err == MR_OK)
+		memcpy(dir->seed, seed.data, sizeof dir->seed);
+	mr_buf_fini(&seed);
+	if (err != MR_NOT_FOUND)
+		return err;
+	*error = (struct mr_error){0};
+	if (getrandom(dir->seed, sizeof dir->seed, 0) < 0)
+		return mr_error_errno(error, MR_IO, "no random numbers");
+	return mr_state_dir_put(dir, "seed",
+				(struct mr_slice){(const char *)dir->seed, sizeof dir->seed},
+				error);
+}
+
+enum mr_err mr_state_dir_open(const char *path, struct mr_state_dir *out, struct mr_error *error)
+{
+	*out = (struct mr_state_dir){.path = mr_strdup(path), .lock = -1};
+	mkdir(path, 0700);
+	out->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	enum mr_err err = MR_OK;
+	if (out->fd < 0)
+		err = mr_error_errno(error, MR_CONFIG, "%s: no state directory can be had there",
+				     path);
+	if (err == MR_OK)
+		err = take_lock(out, error);
+	if (err == MR_OK && mkdirat(out->fd, CHECKPOINTS, 0700) != 0 && errno != EEXIST)
+		err = failed(out, CHECKPOINTS, "make it", error);
+	if (err == MR_OK)
+		err = read_seed(out, error);
+	if (err != MR_OK)
+		mr_state_dir_close(out);
+	return err;
+}
+
+void mr_state_dir_close(struct mr_state_dir *dir)
+{
+	if (dir->path == NULL)
+		return;
+	if (dir->lock >= 0)
+		close(dir->lock);
+	if (dir->fd >= 0)
+		close(dir->fd);
+	free(dir->path);
+	*dir = (struct mr_state_dir){.fd = -1, .lock = -1};
+}
+
+/* ---- manifests ---- */
+
+/* False where the name is no manifest's. */
+static bool number_of(const char *name, uint64_t *number_out)
+{
+	char right[MR_MANIFEST_NAME];
+	int64_t number;
+	if (strncmp(name, MR_MANIFEST_PREFIX, PREFIX_LEN) != 0 ||
+	    !mr_parse_int64(mr_slice(name + PREFIX_LEN), &number) || number < 0)
+		return false;
+	*number_out = (uint64_t)number;
+	mr_manifest_path(*number_out, right);
+	return strcmp(name, right) == 0;
+}
+
+struct numbers {
+	uint64_t *at;
+	size_t count;
+};
+
+static int newest_first(const void *left, const void *right)
+{
+	uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+	return a < b ? 1 : a > b ? -1 : 0;
+}
+
+static void list_manifests(const struct mr_state_dir *dir, struct numbers *out)
+{
+	int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	if (list == NULL)
+		return;
+	const struct dirent *entry;
+	while ((entry = readdir(list)) != NULL) {
+		uint64_t number;
+		if (!number_of(entry->d_name, &number))
+			continue;
+		out->at = mr_realloc(out->at, (out->count + 1) * sizeof *out->at);
+		out->at[out->count++] = number;
+	}
+	closedir(list);
+	if (out->count > 0)
+		qsort(out->at, out->count, sizeof *out->at, newest_first);
+}
+
+/* XXH3 of the first `size` bytes; false where there are fewer. */
+static bool hash_file(int fd, uint64_t size, uint64_t *hash_out)
+{
+	XXH3_state_t *state = XXH3_createState();
+	char *piece = mr_malloc(PIECE_BYTES);
+	uint64_t done = 0;
+	XXH3_64bits_reset(state);
+	while (done < size) {
+		uint64_t left = size - done;
+		ssize_t got = pread(fd, piece, left < PIECE_BYTES ? left : PIECE_BYTES, (off_t)done);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			break;
+		XXH3_64bits_update(state, piece, (size_t)got);
+		done += (uint64_t)got;
+	}
+	*hash_out = XXH3_64bits_digest(state);
+	XXH3_freeState(state);
+	free(piece);
+	return done == size;
+}
+
+static enum mr_err check_file(const struct mr_state_dir *dir, uint64_t number,
+			      const struct mr_manifest_file *file, struct mr_error *error)
+{
+	char path[160];
+	struct stat about;
+	mr_manifest_file_path(number, file, path, sizeof path);
+	int fd = openat(dir->fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return failed(dir, path, "open it", error);
+	uint64_t hash = 0;
+	bool same = fstat(fd, &about) == 0 && (uint64_t)about.st_size == file->sum.size &&
+		    file->sum.size >= sizeof hash &&
+		    hash_file(fd, file->sum.size - sizeof hash, &hash) && hash == file->sum.hash;
+	close(fd);
+	if (same)
+		return MR_OK;
+	return mr_error_set(error, MR_BAD_INPUT, "%s/%s: it is not the file that the manifest names",
+			    dir->path, path);
+}
+
+static enum mr_err read_manifest(const struct mr_state_dir *dir, uint64_t number,
+				 struct mr_manifest *out, struct mr_error *error)
+{
+	char name[MR_MANIFEST_NAME];
+	struct mr_buf bytes = {0};
+	mr_manifest_path(number, name);
+	enum mr_err err = mr_state_dir_get(dir, name, MR_MANIFEST_MAX, &bytes, error);
+	if (err == MR_OK) {
+		err = mr_manifest_decode((struct mr_slice){bytes.data, bytes.len}, out, error);
+		if (err != MR_OK)
+			mr_error_prefix(error, "%s/%s", dir->path, name);
+	}
+	mr_buf_fini(&bytes);
+	if (err == MR_OK && out->number != number)
+		err = mr_error_set(error, MR_BAD_INPUT, "%s/%s: it is checkpoint %llu's", dir->path,
+				   name, (unsigned long long)out->number);
+	for (uint32_t i = 0; err == MR_OK && i < out->file_count; i++)
+		err = check_file(dir, number, &out->files[i], error);
+	if (err != MR_OK)
+		mr_manifest_fini(out);
+	return err;
+}
+
+enum mr_err mr_state_dir_recover(const struct mr_state_dir *dir, struct mr_manifest *manifest,
+				 struct mr_error *error)
+{
+	struct numbers numbers = {0};
+	enum mr_err err = MR_OK;
+	*manifest = (struct mr_manifest){0};
+	list_manifests(dir, &numbers);
+	size_t at = 0;
+	for (; at < numbers.count; at++) {
+		*error = (struct mr_error){0};
+		err = read_manifest(dir, numbers.at[at], manifest, error);
+		if (err == MR_OK || err == MR_UNSUPPORTED)
+			break;
+		mr_log(MR_LOG_ERROR, "%s; the checkpoint before it is looked for", error->text);
+	}
+	/* Their numbers will be given again. */
+	for (size_t i = 0; i < at && err == MR_OK && at < numbers.count; i++) {
+		char name[MR_MANIFEST_NAME];
+		mr_manifest_path(numbers.at[i], name);
+		unlinkat(dir->fd, name, 0);
+	}
+	free(numbers.at);
+	return err;
+}
+
+void mr_state_dir_tidy(const struct mr_state_dir *dir, uint64_t newest, uint64_t second)
+{
+	struct numbers numbers = {0};
+	char name[MR_MANIFEST_NAME];
+	list_manifests(dir, &numbers);
+	for (size_t i = 0; i < numbers.count; i++) {
+		if (numbers.at[i] == newest || numbers.at[i] == second)
+			continue;
+		mr_manifest_path(numbers.at[i], name);
+		unlinkat(dir->fd, name, 0);
+	}
+	free(numbers.at);
+	int fd = openat(dir->fd, CHECKPOINTS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	if (list == NULL)
+		return;
+	const struct dirent *entry;
+	while ((entry = readdir(list)) != NULL) {
+		int64_t number;
+		if (!mr_parse_int64(mr_slice(entry->d_name), &number) ||
+		    (uint64_t)number == newest || (uint64_t)number == second)
+			continue;
+		snprintf(name, sizeof name, CHECKPOINTS "/%.30s", entry->d_name);
+		mr_state_dir_remove(dir, name);
+	}
+	closedir(list);
+}

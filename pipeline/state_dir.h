@@ -1,0 +1,44 @@
+/* state_dir.h - the directory in which a service keeps all that it must not lose.
+ *
+ * One service at a time: the descriptor of its lock is inherited by every worker, so that whoever
+ * gets the lock knows that no writer of an older life is alive (PROTOCOL.md 1.3). Holds: lock, seed,
+ * the two newest manifests, checkpoints/. */
+#ifndef MILLRACE_STATE_DIR_H
+#define MILLRACE_STATE_DIR_H
+
+#include "manifest.h"
+
+struct mr_state_dir {
+	char *path;
+	int fd;
+	int lock; /* for workers to inherit */
+	uint8_t seed[16];
+};
+
+/* Makes it (mode 0700) where it is not there. Waits up to some seconds for the workers of a service
+ * that has died. MR_CONFIG: another service has it, or it is not to be used; MR_IO, MR_NO_SPACE.
+ * After an error hold nothing. */
+enum mr_err mr_state_dir_open(const char *path, struct mr_state_dir *out, struct mr_error *error);
+/* Accepts zeroed memory with path NULL. */
+void mr_state_dir_close(struct mr_state_dir *dir);
+
+/* These bytes under this name, durable, or what stood there before: written beside it, synced,
+ * renamed. */
+enum mr_err mr_state_dir_put(const struct mr_state_dir *dir, const char *name,
+			     struct mr_slice bytes, struct mr_error *error);
+/* MR_NOT_FOUND; MR_NO_SPACE where it has more than `most` bytes. */
+enum mr_err mr_state_dir_get(const struct mr_state_dir *dir, const char *name, size_t most,
+			     struct mr_buf *out, struct mr_error *error);
+/* Removes a directory of files, if it is there. */
+void mr_state_dir_remove(const struct mr_state_dir *dir, const char *name);
+
+/* The newest manifest that is whole, with all its files; `manifest` is empty, and MR_OK, where there
+ * has been no checkpoint. A newer one that is not whole is named in the log and removed. MR_BAD_INPUT
+ * where there is none that is whole: nothing is then started on empty state; MR_UNSUPPORTED where a
+ * newer program wrote it. */
+enum mr_err mr_state_dir_recover(const struct mr_state_dir *dir, struct mr_manifest *manifest,
+				 struct mr_error *error);
+/* Removes every manifest and directory of state files but those of these two. */
+void mr_state_dir_tidy(const struct mr_state_dir *dir, uint64_t newest, uint64_t second);
+
+#endif

@@ -1,0 +1,354 @@
+/* worker_barrier.c - a barrier's way through one worker (PROTOCOL.md 4.1).
+ *
+ * Called by worker.c between batches. A barrier opens at a source when the supervisor says so,
+ * elsewhere when the first upstream worker sends it; that one is then not read until all have sent
+ * it or ended. Then: what is due only at barriers is written and sent, the state is written to the
+ * files that the supervisor gave, the barrier goes on to every pair, and the supervisor is told. A
+ * state that takes long to write is written by a forked child while the work goes on. */
+#include "worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+#define INLINE_BYTES (256 << 10) /* a state that was longer the last time is written by a child */
+#define CHILD_REPORT_MAX 2048
+
+static bool has_file(const struct mr_worker *worker, uint32_t stage)
+{
+	return worker->barrier.files[stage] >= 0;
+}
+
+static bool has_files(const struct mr_worker *worker)
+{
+	bool given = worker->barrier.files_number == worker->barrier.number;
+	for (uint32_t i = 0; i < worker->chain.count; i++) {
+		if (mr_stage_has_state(worker->chain.items[i].ops) &&
+		    !(given && has_file(worker, i)))
+			return false;
+	}
+	return true;
+}
+
+static void close_files(struct mr_barrier *barrier)
+{
+	for (uint32_t i = 0; i < MR_CHAIN_MAX; i++) {
+		if (barrier->files[i] >= 0)
+			close(barrier->files[i]);
+		barrier->files[i] = -1;
+	}
+}
+
+void mr_barrier_init(struct mr_barrier *barrier)
+{
+	*barrier = (struct mr_barrier){.child_fd = -1};
+	for (uint32_t i = 0; i < MR_CHAIN_MAX; i++)
+		barrier->files[i] = -1;
+}
+
+void mr_barrier_fini(struct mr_barrier *barrier)
+{
+	close_files(barrier);
+	if (barrier->child_fd >= 0)
+		close(barrier->child_fd);
+	mr_marks_fini(&barrier->marks);
+	mr_cut_report_fini(&barrier->report);
+}
+
+enum mr_err mr_worker_snapshot_file(struct mr_worker *worker, uint64_t number, uint64_t stage,
+				    int fd, struct mr_error *error)
+{
+	struct mr_barrier *barrier = &worker->barrier;
+	if (stage >= worker->chain.count || fd < 0 || number <= barrier->number ||
+	    number < barrier->files_number) {
+		if (fd >= 0)
+			close(fd);
+		return mr_error_set(error, MR_PROTOCOL, "control: a snapshot file that is none");
+	}
+	/* Those of a checkpoint that was given up before it came here. */
+	if (number > barrier->files_number)
+		close_files(barrier);
+	barrier->files_number = number;
+	if (has_file(worker, (uint32_t)stage))
+		close(barrier->files[stage]);
+	barrier->files[stage] = fd;
+	return MR_OK;
+}
+
+/* ---- opening ---- */
+
+static void open_barrier(struct mr_worker *worker, uint64_t number, enum mr_barrier_step step)
+{
+	struct mr_barrier *barrier = &worker->barrier;
+	barrier->number = number;
+	barrier->step = step;
+	barrier->cpu_ns = mr_clock_cpu_ns();
+	mr_marks_fini(&barrier->marks);
+}
+
+enum mr_err mr_worker_barrier_begin(struct mr_worker *worker, uint64_t number,
+				    struct mr_error *error)
+{
+	struct mr_barrier *barrier = &worker->barrier;
+	if (!mr_chain_is_source(&worker->chain) || number <= barrier->number ||
+	    barrier->step != MR_BARRIER_NONE)
+		return mr_error_set(error, MR_PROTOCOL, "control: a barrier out of its turn");
+	open_barrier(worker, number, MR_BARRIER_RELEASE);
+	return MR_OK;
+}
+
+static enum mr_err merge_marks(struct mr_barrier *barrier, const struct mr_upstream *up,
+			       struct mr_slice body, struct mr_error *error)
+{
+	struct mr_unpack in = mr_unpack(body);
+	struct mr_marks marks;
+	mr_marks_decode(&in, &marks);
+	bool whole = mr_unpack_done(&in);
+	if (whole)
+		mr_marks_merge(&barrier->marks, &marks);
+	mr_marks_fini(&marks);
+	return whole ? MR_OK
+		     : mr_error_set(error, MR_PROTOCOL,
+				    "link from worker %u: a barrier whose marks do not decode",
+				    up->sender);
+}
+
+void mr_worker_barrier_align(struct mr_worker *worker)
+{
+	struct mr_barrier *barrier = &worker->barrier;
+	if (barrier->step != MR_BARRIER_ALIGN)
+		return;
+	for (uint32_t i = 0; i < worker->upstream_count; i++) {
+		if (!worker->upstream[i].ended && worker->upstream[i].barrier != barrier->number)
+			return;
+	}
+	barrier->step = MR_BARRIER_RELEASE;
+}
+
+enum mr_err mr_worker_barrier_came(struct mr_worker *worker, struct mr_upstream *up,
+				   uint64_t number, struct mr_slice body, struct mr_error *error)
+{
+	struct mr_barrier *barrier = &worker->barrier;
+	bool opens = barrier->step == MR_BARRIER_NONE && number > barrier->number;
+	if (worker->env.finite)
+		return mr_error_set(error, MR_PROTOCOL,
+				    "link from worker %u: a barrier; this pipeline takes no "
+				    "checkpoints",
+				    up->sender);
+	if (!opens && (barrier->step != MR_BARRIER_ALIGN || number != barrier->number))
+		return mr_error_set(error, MR_PROTOCOL,
+				    "link from worker %u: barrier %llu out of its turn; the last "
+				    "one was %llu",
+				    up->sender, (unsigned long long)number,
+				    (unsigned long long)barrier->number);
+	if (opens)
+		open_barrier(worker, number, MR_BARRIER_ALIGN);
+	up->barrier = number;
+	enum mr_err err = merge_marks(barrier, up, body, error);
+	if (err == MR_OK)
+		mr_worker_barrier_align(worker);
+	return err;
+}
+
+/* ---- the snapshot ---- */
+
+static void write_state(struct mr_worker *worker, struct mr_cut_report *report)
+{
+	struct mr_error error = {0};
+	uint64_t from_ns = mr_clock_cpu_ns();
+	for (uint32_t i = 0; i < worker->chain.count && error.code == MR_OK; i++) {
+		if (!mr_stage_has_state(worker->chain.items[i].ops))
+			continue;
+		struct mr_cut_file *file = &report->files[report->file_count++];
+		file->stage = i;
+		mr_chain_snapshot(&worker->chain, i, &worker->env, worker->barrier.files[i],
+				  &file->sum, &error);
+	}
+	report->cpu_ns += mr_clock_cpu_ns() - from_ns;
+	snprintf(report->failure, sizeof report->failure, "%.*s",
+		 (int)sizeof report->failure - 1, error.text);
+}
+
+static uint64_t bytes_of(const struct mr_cut_report *report)
+{
+	uint64_t bytes = 0;
+	for (uint32_t i = 0; i < report->file_count; i++)
+		bytes += report->files[i].sum.size;
+	return bytes;
+}
+
+static void send_report(struct mr_worker *worker)
+{
+	struct mr_barrier *barrier = &worker->barrier;
+	struct mr_buf bytes = {0};
+	barrier->state_bytes = bytes_of(&barrier->report);
+	mr_cut_report_encode(&barrier->report, &bytes);
+	mr_worker_say(worker, MR_CONTROL_SNAPPED, barrier->report_number, 0,
+		      (struct mr_slice){bytes.data, bytes.len});
+	mr_buf_fini(&bytes);
+	mr_cut_report_fini(&barrier->report);
+}
+
+/* In the child: it has the state as it stood at the barrier, and one thread. */
+static void child_main(struct mr_worker *worker, pid_t parent, int fd)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != parent)
+		_exit(1);
+	struct mr_cut_report report = {0};
+	write_state(worker, &report);
+	for (uint32_t i = 0; i < worker->chain.count; i++) {
+		if (has_file(worker, i) && report.failure[0] == '\0' &&
+		    fdatasync(worker->barrier.files[i]) != 0)
+			snprintf(report.failure, sizeof report.failure,
+				 "cannot sync a snapshot: %s", strerror(errno));
+	}
+	struct mr_buf bytes = {0};
+	mr_cut_files_encode(&report, &bytes);
+	_exit(write(fd, bytes.data, bytes.len) == (ssize_t)bytes.len ? 0 : 1);
+}
+
+static bool start_child(struct mr_worker *worker)
+{
+	struct mr_barrier *barrier = &worker->barrier;
+	int ends[2];
+	pid_t self = getpid();
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return false;
+	barrier->child = fork();
+	if (barrier->child == 0)
+		child_main(worker, self, ends[1]);
+	close(ends[1]);
+	if (barrier->child < 0) {
+		close(ends[0]);
+		return false;
+	}
+	barrier->child_fd = ends[0];
+	mr_waits_set(&worker->waits, barrier->child_fd, POLLIN);
+	return true;
+}
+
+/* The child's one write is atomic, being short: it is all there, or nothing will come. */
+void mr_worker_barrier_reap(struct mr_worker *worker)
+{
+	struct mr_barrier *barrier = &worker->barrier;
+	if (barrier->child_fd < 0)
+		return;
+	struct pollfd news = {.fd = barrier->child_fd, .events = POLLIN};
+	if (poll(&news, 1, 0) <= 0)
+		return;
+	char bytes[CHILD_REPORT_MAX];
+	ssize_t len = read(barrier->child_fd, bytes, sizeof bytes);
+	mr_waits_drop(&worker->waits, barrier->child_fd);
+	close(barrier->child_fd);
+	barrier->child_fd = -1;
+	uint64_t own_ns = barrier->report.cpu_ns;
+	if (len <= 0 ||
+	    !mr_cut_files_decode((struct mr_slice){bytes, (size_t)len}, &barrier->report))
+		snprintf(barrier->report.failure, sizeof barrier->report.failure,
+			 "the process that wrote the snapshot died");
+	barrier->report.cpu_ns += own_ns;
+	while (waitpid(barrier->child, NULL, 0) < 0 && errno == EINTR)
+		;
+	send_report(worker);
+}
+
+/* The cut is here: what the counters say now is before it. */
+static void cut(struct mr_worker *worker)
+{
+	struct mr_barrier *barrier = &worker->barrier;
+	struct mr_cut_report *report = &barrier->report;
+	report->counters = worker->counters;
+	mr_marks_merge(&report->marks, &worker->marks);
+	barrier->report_number = barrier->number;
+	report->cpu_ns = mr_clock_cpu_ns() - barrier->cpu_ns;
+	bool by_child = barrier->state_bytes > INLINE_BYTES && start_child(worker);
+	if (!by_child)
+		write_state(worker, report);
+	close_files(barrier);
+	barrier->step = MR_BARRIER_PASS;
+	if (!by_child)
+		send_report(worker);
+}
+
+/* ---- passing on ---- */
+
+static enum mr_err pass_to(struct mr_worker *worker, struct mr_downstream *peer,
+			   struct mr_error *error)
+{
+	const struct mr_barrier *barrier = &worker->barrier;
+	if (peer->barrier == barrier->number)
+		return MR_OK;
+	struct mr_batch_header header = {.kind = MR_BATCH_BARRIER, .barrier = barrier->number};
+	struct mr_buf body = {0};
+	mr_marks_encode(&worker->marks, &body);
+	enum mr_err err = mr_link_send(peer->tx, &header, &body, error);
+	mr_buf_fini(&body);
+	if (err == MR_OK)
+		peer->barrier = barrier->number;
+	return err;
+}
+
+/* MR_AGAIN where a pair is full. */
+static enum mr_err pass_on(struct mr_worker *worker, struct mr_error *error)
+{
+	bool all = true;
+	for (uint32_t i = 0; i < worker->outlet_count; i++) {
+		for (uint32_t p = 0; p < worker->outlets[i].peer_count; p++) {
+			enum mr_err err = pass_to(worker, &worker->outlets[i].peers[p], error);
+			if (err != MR_OK && err != MR_AGAIN)
+				return err;
+			all &= err == MR_OK;
+		}
+	}
+	return all ? MR_OK : MR_AGAIN;
+}
+
+/* ---- the way through ---- */
+
+static enum mr_err release(struct mr_worker *worker, struct mr_error *error)
+{
+	struct mr_barrier *barrier = &worker->barrier;
+	mr_marks_merge(&worker->marks, &barrier->marks);
+	mr_marks_fini(&barrier->marks);
+	mr_marks_advance(&worker->marks);
+	int64_t watermark_us =
+	    worker->marks.has_watermark ? worker->marks.watermark_us : MR_NO_TIME;
+	enum mr_err err = mr_chain_barrier(&worker->chain, watermark_us, error);
+	if (err == MR_OK)
+		barrier->step = MR_BARRIER_FLUSH;
+	return err;
+}
+
+enum mr_err mr_worker_barrier(struct mr_worker *worker, struct mr_error *error)
+{
+	struct mr_barrier *barrier = &worker->barrier;
+	enum mr_err err;
+	switch (barrier->step) {
+	case MR_BARRIER_RELEASE:
+		return release(worker, error);
+	case MR_BARRIER_FLUSH:
+		if (!mr_worker_is_sent(worker))
+			return MR_FULL;
+		/* One snapshot at a time; and the files may be a word behind the barrier. */
+		if (barrier->child_fd >= 0 || !has_files(worker))
+			return MR_AGAIN;
+		cut(worker);
+		return MR_OK;
+	case MR_BARRIER_PASS:
+		err = pass_on(worker, error);
+		if (err == MR_OK)
+			barrier->step = MR_BARRIER_NONE;
+		return err;
+	case MR_BARRIER_NONE:
+	case MR_BARRIER_ALIGN:
+		break;
+	}
+	return MR_OK;
+}

@@ -1,0 +1,54 @@
+/* worker_restore.c - a new worker takes over the state of the last checkpoint.
+ *
+ * Called by worker.c behind the open of the stages. The files are tables that the supervisor sent
+ * (recovery.h); each is read once. Fails with MR_BAD_INPUT where one is not what it should be. */
+#include <stdio.h>
+
+#include "recovery.h"
+#include "worker.h"
+
+enum mr_err mr_worker_restore_marks(struct mr_worker *worker, struct mr_error *error)
+{
+	struct mr_slice bytes;
+	if (mr_tables_map(worker->tables, MR_MARKS_TABLE, &bytes, NULL) != MR_OK)
+		return MR_OK;
+	struct mr_unpack in = mr_unpack(bytes);
+	mr_marks_decode(&in, &worker->marks);
+	/* Whether a source is still there, collect will say. */
+	for (uint32_t i = 0; i < worker->marks.count; i++)
+		worker->marks.items[i].state = MR_SOURCE_ENDED;
+	if (mr_unpack_done(&in))
+		return MR_OK;
+	return mr_error_set(error, MR_BAD_INPUT, "the marks of the checkpoint do not decode");
+}
+
+static enum mr_err restore_stage(struct mr_worker *worker, uint32_t stage, struct mr_error *error)
+{
+	const char *group = worker->setup.topology.groups[worker->group].name;
+	for (uint32_t i = 0;; i++) {
+		char name[MR_TABLE_NAME_MAX];
+		struct mr_slice bytes;
+		mr_snapshot_table(group, worker->chain.items[stage].ops->name, i, name);
+		enum mr_err err = mr_tables_map(worker->tables, name, &bytes, error);
+		if (err == MR_NOT_FOUND) {
+			*error = (struct mr_error){0};
+			return MR_OK;
+		}
+		if (err == MR_OK)
+			err = mr_chain_restore(&worker->chain, stage, &worker->env, bytes, error);
+		if (err != MR_OK)
+			return mr_error_prefix(error, "%s", name);
+		worker->barrier.state_bytes += bytes.len / worker->env.workers;
+		mr_tables_unmap(bytes);
+	}
+}
+
+enum mr_err mr_worker_restore(struct mr_worker *worker, struct mr_error *error)
+{
+	enum mr_err err = MR_OK;
+	for (uint32_t i = 0; i < worker->chain.count && err == MR_OK; i++) {
+		if (mr_stage_has_state(worker->chain.items[i].ops))
+			err = restore_stage(worker, i, error);
+	}
+	return err;
+}
