@@ -1,15 +1,15 @@
 /* chain_state.c - the state of a chain's stages: barriers, snapshots, and back.
  *
- * Called by worker.c at the start of an incarnation and by worker_barrier.c at each barrier. Writing
- * fails with MR_NO_SPACE or MR_IO, reading with MR_BAD_INPUT where a snapshot is not what it should
- * be; both name the stage. */
+ * Called by worker.c at the start of an incarnation and by worker_barrier.c at each barrier.
+ * Writing fails with MR_NO_SPACE or MR_IO, reading with MR_BAD_INPUT where a snapshot is not what
+ * it should be; both name the stage. */
 #include "chain_state.h"
 
 #include <errno.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 #include "codec.h"
+#include "millrace/os.h"
 
 #define PIECE_BYTES (1 << 20) /* what is written at once */
 
@@ -53,16 +53,8 @@ struct snapshot_file {
 
 static enum mr_err write_piece(struct snapshot_file *file, struct mr_error *error)
 {
-	size_t done = 0;
-	while (done < file->piece.len) {
-		ssize_t written = write(file->fd, file->piece.data + done, file->piece.len - done);
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written < 0)
-			return mr_error_errno(error, mr_error_of_write(errno),
-					      "cannot write a snapshot");
-		done += (size_t)written;
-	}
+	if (!mr_os_write_all(file->fd, (struct mr_slice){file->piece.data, file->piece.len}))
+		return mr_error_errno(error, mr_error_of_write(errno), "cannot write a snapshot");
 	XXH3_64bits_update(file->hash, file->piece.data, file->piece.len);
 	file->sum.size += file->piece.len;
 	file->piece.len = 0;

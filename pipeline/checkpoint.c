@@ -1,7 +1,7 @@
 /* checkpoint.c - takes checkpoints: files out, barrier in, reports, manifest.
  *
- * Called by service.c and supervisor_words.c. A checkpoint that fails is said, its files go, and the
- * pipeline goes on: the one before it stays the one to return to. */
+ * Called by service.c and supervisor_words.c. A checkpoint that fails is said, its files go, and
+ * the pipeline goes on: the one before it stays the one to return to. */
 #include "checkpoint.h"
 
 #include <errno.h>
@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "millrace/log.h"
+#include "millrace/os.h"
 #include "supervisor.h"
 
 /* The least pause is this many times what the last one cost in CPU (PROTOCOL.md 4.4). */
@@ -60,7 +61,8 @@ static bool send_file(struct mr_checkpoint *checkpoint, struct mr_supervisor *su
 {
 	char path[160];
 	mr_manifest_file_path(checkpoint->number, file, path, sizeof path);
-	int fd = openat(checkpoint->dir->fd, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int fd =
+	    mr_os.openat(checkpoint->dir->fd, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0) {
 		struct mr_error error;
 		mr_error_errno(&error, MR_IO, "%s/%s: cannot make it", checkpoint->dir->path, path);
@@ -100,7 +102,7 @@ static bool make_directory(struct mr_checkpoint *checkpoint)
 	char name[MR_MANIFEST_NAME];
 	struct mr_error error;
 	mr_manifest_directory(checkpoint->number, name);
-	if (mkdirat(checkpoint->dir->fd, name, 0700) == 0 || errno == EEXIST)
+	if (mr_os.mkdirat(checkpoint->dir->fd, name, 0700) == 0 || errno == EEXIST)
 		return true;
 	mr_error_errno(&error, MR_IO, "%s/%s: cannot make it", checkpoint->dir->path, name);
 	fail(checkpoint, error.text);
@@ -145,7 +147,7 @@ static enum mr_err sync_path(const struct mr_checkpoint *checkpoint, const char 
 {
 	int fd = openat(checkpoint->dir->fd, path, O_RDONLY | O_CLOEXEC);
 	enum mr_err err = MR_OK;
-	if (fd < 0 || fsync(fd) != 0)
+	if (fd < 0 || mr_os.fsync(fd) != 0)
 		err = mr_error_errno(error, mr_error_of_write(errno), "%s/%s: cannot sync it",
 				     checkpoint->dir->path, path);
 	if (fd >= 0)
@@ -224,15 +226,13 @@ static void finish(struct mr_checkpoint *checkpoint, struct mr_supervisor *super
 	int64_t begun_us = checkpoint->begun_us;
 	mr_checkpoint_abandon(checkpoint);
 	checkpoint->due_us =
-	    begun_us +
-	    (cost_us > checkpoint->interval_us ? cost_us : checkpoint->interval_us);
+	    begun_us + (cost_us > checkpoint->interval_us ? cost_us : checkpoint->interval_us);
 }
 
 /* ---- reports ---- */
 
 static enum mr_err book(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor,
-			uint32_t worker, const struct mr_cut_report *report,
-			struct mr_error *error)
+			uint32_t worker, const struct mr_cut_report *report, struct mr_error *error)
 {
 	const struct mr_topology *topology = &supervisor->setup.topology;
 	uint32_t number = mr_setup_group(topology, worker);

@@ -36,8 +36,8 @@ void mr_checkpoint_abandon(struct mr_checkpoint *checkpoint);
 /* Gives every worker the files for its state and has the sources begin the barrier. A disk that is
  * full is no error of the call: the checkpoint then fails, and the next is due. */
 void mr_checkpoint_begin(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor);
-/* What one worker reports. With the last report the checkpoint is committed or given up. MR_PROTOCOL
- * where the worker has no report to make. */
+/* What one worker reports. With the last report the checkpoint is committed or given up.
+ * MR_PROTOCOL where the worker has no report to make. */
 enum mr_err mr_checkpoint_snapped(struct mr_checkpoint *checkpoint,
 				  struct mr_supervisor *supervisor, uint32_t worker,
 				  uint64_t number, struct mr_slice bytes, struct mr_error *error);

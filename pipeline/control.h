@@ -20,12 +20,12 @@ enum mr_control_kind {
 	MR_CONTROL_FILE_NUMBER, /* all readers have the file that this worker registered */
 	MR_CONTROL_END_ACK,     /* number is the worker that has all that this one sent it over edge
 				   `other` */
-	MR_CONTROL_SNAPSHOT, /* where the state of stage `other` of the chain goes at barrier
-				`number`: the descriptor of an empty file */
-	MR_CONTROL_BARRIER,  /* sources: barrier `number` begins here */
-	MR_CONTROL_COMMITTED, /* the checkpoint of barrier `number` is durable */
-	MR_CONTROL_DRAIN,     /* sources: read no more */
-	MR_CONTROL_FINISH,    /* sources that read no more: end */
+	MR_CONTROL_SNAPSHOT,    /* where the state of stage `other` of the chain goes at barrier
+				   `number`: the descriptor of an empty file */
+	MR_CONTROL_BARRIER,     /* sources: barrier `number` begins here */
+	MR_CONTROL_COMMITTED,   /* the checkpoint of barrier `number` is durable */
+	MR_CONTROL_DRAIN,       /* sources: read no more */
+	MR_CONTROL_FINISH,      /* sources that read no more: end */
 	/* worker to supervisor */
 	MR_CONTROL_BOUND,
 	MR_CONTROL_READY,

@@ -13,6 +13,7 @@ static const struct mr_command own_commands[] = {
     {"demo", "a synthetic tenant, planted attacks, every stage, alerts on the screen", cmd_demo},
     {"ledger", "the books of a service: what came in, what became of it, whether it balances",
      cmd_ledger},
+    {"run", "a pipeline as a topology file says, for as long as its sources last", cmd_run},
     {"scan", "the pipeline over files, once; alerts as NDJSON on standard output", cmd_scan},
     {"status", "what a running service says of itself", cmd_status},
     {"version", "what this is", cmd_version},

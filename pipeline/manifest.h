@@ -25,9 +25,9 @@ struct mr_manifest_name {
 };
 
 struct mr_manifest {
-	uint64_t number;   /* of the barrier */
-	int64_t at_us;     /* wall clock */
-	uint64_t cpu_ns;   /* that the workers spent on it */
+	uint64_t number; /* of the barrier */
+	int64_t at_us;   /* wall clock */
+	uint64_t cpu_ns; /* that the workers spent on it */
 	struct mr_marks marks;
 	struct mr_manifest_file *files;
 	uint32_t file_count;

@@ -1,7 +1,7 @@
 /* recovery.h - how the state of a checkpoint travels to the workers: as tables.
  *
- * The supervisor opens the files that the manifest names, and sends each to the workers of its group
- * before they start; worker_restore.c reads them. */
+ * The supervisor opens the files that the manifest names, and sends each to the workers of its
+ * group before they start; worker_restore.c reads them. */
 #ifndef MILLRACE_RECOVERY_H
 #define MILLRACE_RECOVERY_H
 
@@ -15,7 +15,8 @@
 
 /* The name of the index-th file that the group's workers wrote for a stage. `out` has
  * MR_TABLE_NAME_MAX bytes. */
-static inline void mr_snapshot_table(const char *group, const char *stage, uint32_t index, char *out)
+static inline void mr_snapshot_table(const char *group, const char *stage, uint32_t index,
+				     char *out)
 {
 	snprintf(out, MR_TABLE_NAME_MAX, MR_STATE_PREFIX "%.15s/%u", group, stage, index);
 }

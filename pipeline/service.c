@@ -1,9 +1,9 @@
 /* service.c - runs a pipeline that survives its workers.
  *
- * Called by cmd_run.c. The death of any worker ends the incarnation, never the service: the next one
- * starts from the last manifest, at once after a single death, later and later where it dies again
- * and again. What no restart would mend (a wrong setting, a state directory that cannot be read) ends
- * the service with its words. */
+ * Called by cmd_run.c. The death of any worker ends the incarnation, never the service: the next
+ * one starts from the last manifest, at once after a single death, later and later where it dies
+ * again and again. What no restart would mend (a wrong setting, a state directory that cannot be
+ * read) ends the service with its words. */
 #include "service.h"
 
 #include <fcntl.h>
@@ -17,7 +17,8 @@
 #include "recovery.h"
 #include "supervisor.h"
 
-#define LONG_LIFE_US 10000000 /* an incarnation that lived so long is no sign of a fault that stays */
+#define LONG_LIFE_US                                                                               \
+	10000000 /* an incarnation that lived so long is no sign of a fault that stays */
 #define PAUSE_FIRST_MS 100
 #define PAUSE_MOST_MS 10000
 
@@ -35,7 +36,8 @@ enum mr_err mr_service_open(struct mr_service *service, const char *path, int64_
 		return err;
 	}
 	mr_checkpoint_init(&service->checkpoint, &service->dir, &manifest, interval_us);
-	mr_state_dir_tidy(&service->dir, service->checkpoint.number, service->checkpoint.number - 1);
+	mr_state_dir_tidy(&service->dir, service->checkpoint.number,
+			  service->checkpoint.number - 1);
 	return MR_OK;
 }
 
@@ -82,9 +84,8 @@ static enum mr_err open_state(const struct mr_service *service, struct mr_superv
 	if (last->number == 0)
 		return MR_OK;
 	mr_marks_encode(&last->marks, &marks);
-	enum mr_err err =
-	    mr_tables_add_bytes(supervisor->restored, MR_MARKS_TABLE,
-				(struct mr_slice){marks.data, marks.len}, error);
+	enum mr_err err = mr_tables_add_bytes(supervisor->restored, MR_MARKS_TABLE,
+					      (struct mr_slice){marks.data, marks.len}, error);
 	mr_buf_fini(&marks);
 	for (uint32_t i = 0; i < last->file_count && err == MR_OK; i++)
 		err = add_state_file(service, supervisor->restored, &last->files[i],
@@ -187,8 +188,7 @@ static void rest(struct mr_service *service, struct mr_supervisor *supervisor)
 /* A worker that died while the last checkpoint was being committed has cost nothing. */
 static bool is_done(const struct mr_service *service)
 {
-	return service->last_number != 0 &&
-	       service->checkpoint.last.number == service->last_number;
+	return service->last_number != 0 && service->checkpoint.last.number == service->last_number;
 }
 
 /* Also between incarnations: the next one reads them. */

@@ -14,12 +14,12 @@ struct mr_service {
 	struct mr_checkpoint checkpoint;
 	int64_t interval_us;
 	uint32_t incarnations;
-	bool stopping;         /* a signal asked for the end */
-	bool told_drain;       /* the sources know */
-	uint32_t drained;      /* source workers that read no more */
-	uint64_t last_number;  /* of the checkpoint behind the last record; 0: not yet begun */
-	bool finishing;        /* it is committed, and the sources are told to end */
-	uint32_t deaths;       /* of incarnations that did not live long, one after the other */
+	bool stopping;        /* a signal asked for the end */
+	bool told_drain;      /* the sources know */
+	uint32_t drained;     /* source workers that read no more */
+	uint64_t last_number; /* of the checkpoint behind the last record; 0: not yet begun */
+	bool finishing;       /* it is committed, and the sources are told to end */
+	uint32_t deaths;      /* of incarnations that did not live long, one after the other */
 };
 
 /* Takes the state directory and reads the last checkpoint. MR_CONFIG, MR_BAD_INPUT, MR_UNSUPPORTED,

@@ -19,6 +19,7 @@
 
 #include "clock.h"
 #include "millrace/log.h"
+#include "millrace/os.h"
 
 #define LOCK_WAIT_US 5000000 /* for the workers of one that was killed */
 #define LOCK_POLL_MS 10
@@ -35,37 +36,23 @@ static enum mr_err failed(const struct mr_state_dir *dir, const char *name, cons
 			      doing);
 }
 
-static bool write_whole(int fd, struct mr_slice bytes)
-{
-	while (bytes.len > 0) {
-		ssize_t written = write(fd, bytes.at, bytes.len);
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written < 0)
-			return false;
-		bytes.at += written;
-		bytes.len -= (size_t)written;
-	}
-	return true;
-}
-
 enum mr_err mr_state_dir_put(const struct mr_state_dir *dir, const char *name,
 			     struct mr_slice bytes, struct mr_error *error)
 {
 	char beside[64];
 	snprintf(beside, sizeof beside, "%s.new", name);
-	int fd = openat(dir->fd, beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int fd = mr_os.openat(dir->fd, beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return failed(dir, beside, "make it", error);
 	enum mr_err err = MR_OK;
-	if (!write_whole(fd, bytes) || fsync(fd) != 0)
+	if (!mr_os_write_all(fd, bytes) || mr_os.fsync(fd) != 0)
 		err = failed(dir, beside, "write it", error);
 	close(fd);
-	if (err == MR_OK && renameat(dir->fd, beside, dir->fd, name) != 0)
+	if (err == MR_OK && mr_os.renameat(dir->fd, beside, dir->fd, name) != 0)
 		err = failed(dir, name, "rename it into place", error);
 	if (err != MR_OK)
-		unlinkat(dir->fd, beside, 0);
-	else if (fsync(dir->fd) != 0)
+		mr_os.unlinkat(dir->fd, beside, 0);
+	else if (!mr_os_sync_directory(dir->fd))
 		err = failed(dir, "", "sync the directory", error);
 	return err;
 }
@@ -101,8 +88,10 @@ enum mr_err mr_state_dir_get(const struct mr_state_dir *dir, const char *name, s
 	if (fstat(fd, &about) != 0)
 		err = failed(dir, name, "look at it", error);
 	else if ((uint64_t)about.st_size > most)
-		err = mr_error_set(error, MR_NO_SPACE, "%s/%s: it has %lld bytes, at most %zu are "
-				   "read", dir->path, name, (long long)about.st_size, most);
+		err = mr_error_set(error, MR_NO_SPACE,
+				   "%s/%s: it has %lld bytes, at most %zu are "
+				   "read",
+				   dir->path, name, (long long)about.st_size, most);
 	else if (read_whole(fd, (size_t)about.st_size, out) != MR_OK)
 		err = failed(dir, name, "read it", error);
 	close(fd);
@@ -151,8 +140,10 @@ static enum mr_err read_seed(struct mr_state_dir *dir, struct mr_error *error)
 	struct mr_buf seed = {0};
 	enum mr_err err = mr_state_dir_get(dir, "seed", sizeof dir->seed, &seed, error);
 	if (err == MR_OK && seed.len != sizeof dir->seed)
-		err = mr_error_set(error, MR_BAD_INPUT, "%s/seed: it has %zu bytes; it should "
-				   "have %zu", dir->path, seed.len, sizeof dir->seed);
+		err = mr_error_set(error, MR_BAD_INPUT,
+				   "%s/seed: it has %zu bytes; it should "
+				   "have %zu",
+				   dir->path, seed.len, sizeof dir->seed);
 	if (err == MR_OK)
 		memcpy(dir->seed, seed.data, sizeof dir->seed);
 	mr_buf_fini(&seed);
@@ -161,9 +152,8 @@ static enum mr_err read_seed(struct mr_state_dir *dir, struct mr_error *error)
 	*error = (struct mr_error){0};
 	if (getrandom(dir->seed, sizeof dir->seed, 0) < 0)
 		return mr_error_errno(error, MR_IO, "no random numbers");
-	return mr_state_dir_put(dir, "seed",
-				(struct mr_slice){(const char *)dir->seed, sizeof dir->seed},
-				error);
+	return mr_state_dir_put(
+	    dir, "seed", (struct mr_slice){(const char *)dir->seed, sizeof dir->seed}, error);
 }
 
 enum mr_err mr_state_dir_open(const char *path, struct mr_state_dir *out, struct mr_error *error)
@@ -177,7 +167,7 @@ enum mr_err mr_state_dir_open(const char *path, struct mr_state_dir *out, struct
 				     path);
 	if (err == MR_OK)
 		err = take_lock(out, error);
-	if (err == MR_OK && mkdirat(out->fd, CHECKPOINTS, 0700) != 0 && errno != EEXIST)
+	if (err == MR_OK && mr_os.mkdirat(out->fd, CHECKPOINTS, 0700) != 0 && errno != EEXIST)
 		err = failed(out, CHECKPOINTS, "make it", error);
 	if (err == MR_OK)
 		err = read_seed(out, error);
@@ -252,7 +242,8 @@ static bool hash_file(int fd, uint64_t size, uint64_t *hash_out)
 	XXH3_64bits_reset(state);
 	while (done < size) {
 		uint64_t left = size - done;
-		ssize_t got = pread(fd, piece, left < PIECE_BYTES ? left : PIECE_BYTES, (off_t)done);
+		ssize_t got =
+		    pread(fd, piece, left < PIECE_BYTES ? left : PIECE_BYTES, (off_t)done);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)
@@ -282,8 +273,8 @@ static enum mr_err check_file(const struct mr_state_dir *dir, uint64_t number,
 	close(fd);
 	if (same)
 		return MR_OK;
-	return mr_error_set(error, MR_BAD_INPUT, "%s/%s: it is not the file that the manifest names",
-			    dir->path, path);
+	return mr_error_set(error, MR_BAD_INPUT,
+			    "%s/%s: it is not the file that the manifest names", dir->path, path);
 }
 
 static enum mr_err read_manifest(const struct mr_state_dir *dir, uint64_t number,

@@ -26,7 +26,7 @@ struct mr_supervised {
 	bool bound;
 	bool ready;
 	bool done;
-	bool failed; /* it said what at */
+	bool failed;  /* it said what at */
 	bool drained; /* a source that reads no more */
 	char name[MR_WORKER_NAME];
 };
@@ -61,8 +61,8 @@ struct mr_supervisor {
 	int signals; /* signalfd */
 	int64_t start_us;
 	struct mr_tables *restored; /* a service's state of the last checkpoint */
-	bool started; /* all workers are ready */
-	bool ending;  /* one is done */
+	bool started;               /* all workers are ready */
+	bool ending;                /* one is done */
 	/* What came of it. */
 	struct mr_catalog catalog; /* from prepare on */
 	struct mr_counters sums;

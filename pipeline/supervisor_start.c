@@ -89,7 +89,8 @@ static enum mr_err spawn_all(struct mr_supervisor *supervisor, int setup_fd, siz
 	for (uint32_t i = 0; i < mr_setup_workers(topology); i++) {
 		struct mr_supervised *worker = &supervisor->workers[i];
 		int control;
-		enum mr_err err = mr_spawn_worker(lock_of(supervisor), &worker->pid, &control, error);
+		enum mr_err err =
+		    mr_spawn_worker(lock_of(supervisor), &worker->pid, &control, error);
 		if (err != MR_OK)
 			return err;
 		supervisor->worker_count = i + 1;

@@ -222,6 +222,24 @@ static void show_line(struct mr_supervisor *supervisor, const char *who,
 				 message->bytes.len);
 }
 
+/* Words that only the workers of a service say. */
+static enum mr_err service_word(struct mr_supervisor *supervisor, uint32_t from,
+				const struct mr_control_message *message, struct mr_error *error)
+{
+	struct mr_supervised *worker = &supervisor->workers[from];
+	if (message->kind == MR_CONTROL_SNAPPED)
+		return mr_checkpoint_snapped(&supervisor->service->checkpoint, supervisor, from,
+					     message->number, message->bytes, error);
+	if (!mr_supervisor_is_source(supervisor, from) || worker->drained)
+		return mr_error_set(error, MR_PROTOCOL,
+				    "%s: says twice that it is drained, or is "
+				    "no source",
+				    worker->name);
+	worker->drained = true;
+	mr_service_drained(supervisor->service);
+	return MR_OK;
+}
+
 /* Whose word it is. */
 struct speaker {
 	struct mr_supervisor *supervisor;
@@ -263,17 +281,10 @@ static enum mr_err handle(void *context, struct mr_control_message *message, str
 		show_line(supervisor, worker->name, message);
 		return MR_OK;
 	case MR_CONTROL_DRAINED:
-		if (supervisor->service == NULL || !mr_supervisor_is_source(supervisor, from) ||
-		    worker->drained)
-			break;
-		worker->drained = true;
-		mr_service_drained(supervisor->service);
-		return MR_OK;
 	case MR_CONTROL_SNAPPED:
 		if (supervisor->service == NULL)
 			break;
-		return mr_checkpoint_snapped(&supervisor->service->checkpoint, supervisor, from,
-					     message->number, message->bytes, error);
+		return service_word(supervisor, from, message, error);
 	case MR_CONTROL_DONE:
 		if (!supervisor->ending)
 			mr_supervisor_sample(supervisor); /* all are still there */

@@ -21,8 +21,7 @@ void mr_waits_set(struct mr_waits *waits, int fd, short events)
 	if (at == waits->count) {
 		if (waits->count == waits->capacity) {
 			waits->capacity = (uint32_t)mr_grow(waits->capacity, waits->count + 1u);
-			waits->fds =
-			    mr_realloc(waits->fds, waits->capacity * sizeof *waits->fds);
+			waits->fds = mr_realloc(waits->fds, waits->capacity * sizeof *waits->fds);
 		}
 		waits->count++;
 	}

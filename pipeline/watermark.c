@@ -24,7 +24,8 @@ struct mr_source_mark *mr_marks_at(struct mr_marks *marks, uint32_t source)
 	}
 	marks->items = mr_realloc(marks->items, (marks->count + 1) * sizeof *marks->items);
 	marks->last = marks->count++;
-	marks->items[marks->last] = (struct mr_source_mark){.source = source, .highest_us = MR_NO_TIME};
+	marks->items[marks->last] =
+	    (struct mr_source_mark){.source = source, .highest_us = MR_NO_TIME};
 	return &marks->items[marks->last];
 }
 

@@ -19,10 +19,10 @@
 
 #define TICK_US 1000000
 #define REPORT_US 250000
-#define SOURCE_IDLE_MS 5 /* a source that has nothing to read now is asked again after this */
+#define SOURCE_IDLE_MS 5   /* a source that has nothing to read now is asked again after this */
 #define SOURCE_WAIT_MS 100 /* likewise one that waits for descriptors */
-#define MEET_MS 2        /* likewise pairs that have not met */
-#define END_MS 5         /* likewise pairs that are too full for their `end`, or for a barrier */
+#define MEET_MS 2          /* likewise pairs that have not met */
+#define END_MS 5           /* likewise pairs that are too full for their `end`, or for a barrier */
 
 enum phase {
 	PHASE_WORK,   /* batches or a source */
@@ -239,8 +239,7 @@ static int at_most(int timeout_ms, int most_ms)
 	return timeout_ms < most_ms ? timeout_ms : most_ms;
 }
 
-static int timeout_of(struct mr_worker *worker, enum phase phase,
-		      const struct timers *timers)
+static int timeout_of(struct mr_worker *worker, enum phase phase, const struct timers *timers)
 {
 	int64_t now_us = mr_clock_us();
 	/* A tick that is due has to wait for the outputs: what they wait for wakes us. */
@@ -276,12 +275,13 @@ static enum mr_err idle(struct mr_worker *worker, enum phase phase, const struct
 	make_room(worker);
 	uint32_t links = mr_worker_poll_set(worker, input, worker->fds);
 	uint32_t count = links;
-	/* A stage is called again only when its outputs are ready: until then its news is no use. */
+	/* A stage is called again only when its outputs are ready: until then its news is no use.
+	 */
 	bool waits = phase == PHASE_WORK && mr_writer_ready(&worker->writer);
 	for (uint32_t i = 0; i < worker->waits.count && waits; i++)
 		worker->fds[count++] = worker->waits.fds[i];
-	enum mr_err err = mr_worker_wait(worker, worker->fds, count,
-					 timeout_of(worker, phase, timers), error);
+	enum mr_err err =
+	    mr_worker_wait(worker, worker->fds, count, timeout_of(worker, phase, timers), error);
 	for (uint32_t i = links; i < count; i++)
 		worker->waits_news |= worker->fds[i].revents != 0;
 	return err;

@@ -122,8 +122,8 @@ struct mr_worker {
 	struct mr_barrier barrier;
 	struct pollfd *fds; /* room for whatever is waited for at once */
 	uint32_t fds_capacity;
-	bool drained;    /* a source: nothing will come, and the supervisor knows */
-	bool waits_news; /* a descriptor that a stage waits for has news */
+	bool drained;         /* a source: nothing will come, and the supervisor knows */
+	bool waits_news;      /* a descriptor that a stage waits for has news */
 	struct mr_buf region; /* the region in hand, read from its file */
 };
 

@@ -172,8 +172,8 @@ static void write_state(struct mr_worker *worker, struct mr_cut_report *report)
 				  &file->sum, &error);
 	}
 	report->cpu_ns += mr_clock_cpu_ns() - from_ns;
-	snprintf(report->failure, sizeof report->failure, "%.*s",
-		 (int)sizeof report->failure - 1, error.text);
+	snprintf(report->failure, sizeof report->failure, "%.*s", (int)sizeof report->failure - 1,
+		 error.text);
 }
 
 static uint64_t bytes_of(const struct mr_cut_report *report)

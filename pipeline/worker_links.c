@@ -261,8 +261,8 @@ static enum mr_err take(struct mr_worker *worker, struct mr_upstream *up, struct
 /* One that has sent the barrier in hand is not read before all have. */
 static bool is_read(const struct mr_worker *worker, const struct mr_upstream *up)
 {
-	return !up->ended && (worker->barrier.step == MR_BARRIER_NONE ||
-			      up->barrier != worker->barrier.number);
+	return !up->ended &&
+	       (worker->barrier.step == MR_BARRIER_NONE || up->barrier != worker->barrier.number);
 }
 
 enum mr_err mr_worker_receive(struct mr_worker *worker, struct mr_error *error)

@@ -1,9 +1,10 @@
 /* watermark.h - how far event time has come, source by source.
  *
  * Each worker has one set of marks. Collect names its sources and says which have ended or are
- * silent; parse tells the time of each event; a barrier carries the marks to the next workers, which
- * merge what all upstream workers send. The watermark W is the lowest mark of the sources that are
- * still to be waited for; it never goes back, and stays when none is left (PROTOCOL.md 6.6). */
+ * silent; parse tells the time of each event; a barrier carries the marks to the next workers,
+ * which merge what all upstream workers send. The watermark W is the lowest mark of the sources
+ * that are still to be waited for; it never goes back, and stays when none is left
+ * (PROTOCOL.md 6.6). */
 #ifndef MILLRACE_WATERMARK_H
 #define MILLRACE_WATERMARK_H
 
@@ -40,7 +41,8 @@ static inline void mr_marks_event(struct mr_marks *marks, uint32_t source, int64
 {
 	if (time_us > arrival_us && time_us - arrival_us > MR_MARK_AHEAD_US)
 		return;
-	struct mr_source_mark *mark = marks->last < marks->count ? &marks->items[marks->last] : NULL;
+	struct mr_source_mark *mark =
+	    marks->last < marks->count ? &marks->items[marks->last] : NULL;
 	if (mark == NULL || mark->source != source)
 		mark = mr_marks_at(marks, source);
 	if (time_us > mark->highest_us)

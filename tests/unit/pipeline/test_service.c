@@ -1,8 +1,8 @@
 /* test_service.c - a service whose processes are killed at random: every record is counted once.
  *
  * This program is its own worker, and its own service: each is this program again. A source gives
- * the numbers from 0 on, readers make a signal of each, keyed counters add them up by key group. What
- * the last checkpoint holds must be the sum of all numbers, whatever was killed meanwhile. */
+ * the numbers from 0 on, readers make a signal of each, keyed counters add them up by key group.
+ * What the last checkpoint holds must be the sum of all numbers, whatever was killed meanwhile. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,7 +26,8 @@
 #include "worker.h"
 
 #define NUMBERS 20000
-#define AT_ONCE 100 /* of one poll; then the source waits a little, so that there is time to kill */
+#define AT_ONCE 100 /* of one poll; then the source waits a little, so that there is time to kill  \
+		     */
 #define INTERVAL_US 30000
 #define ROUNDS 6
 #define LIFE_LIMIT_US 60000000 /* of one round */

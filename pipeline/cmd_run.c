@@ -1,0 +1,90 @@
+/* cmd_run.c - `millrace run`: the service that a topology file describes. */
+#include <getopt.h>
+#include <stdio.h>
+
+#include "cmd.h"
+#include "millrace/log.h"
+#include "run_plan.h"
+#include "service.h"
+#include "supervisor.h"
+#include "topology_file.h"
+
+static const char help_text[] =
+    "usage: millrace run TOPOLOGY.yaml\n"
+    "\n"
+    "Runs the pipeline that the file describes, until all its sources have ended or SIGTERM asks\n"
+    "for the end. Whatever dies meanwhile, it goes on from the last checkpoint; started again on\n"
+    "the same state directory, likewise. `millrace check TOPOLOGY.yaml` reads the file without\n"
+    "running.\n"
+    "\n"
+    "Exit status: 0 done, 1 the work failed, 2 the file or what it names is wrong.\n";
+
+static enum mr_err prepare(struct mr_supervisor *supervisor, struct mr_error *error)
+{
+	struct mr_config *config = &supervisor->setup.config;
+	uint32_t workers;
+	enum mr_err err = mr_plan_rules(config, error);
+	if (err == MR_OK)
+		err = mr_plan_workers(config, &workers, error);
+	if (err == MR_OK)
+		err = mr_plan_paths(config, error);
+	if (err == MR_OK)
+		err = mr_supervisor_prepare(supervisor, error);
+	if (err == MR_OK)
+		err = mr_plan_topology(config, workers, supervisor->catalog.layers,
+				       &supervisor->setup.topology, error);
+	return err;
+}
+
+static enum mr_err run(const char *path, struct mr_supervisor *supervisor, struct mr_error *error)
+{
+	struct mr_config *config = &supervisor->setup.config;
+	struct mr_service service;
+	int64_t interval_us;
+	enum mr_err err = mr_topology_file_read(path, config, error);
+	if (err == MR_OK)
+		err = mr_config_int(config, "checkpoint_interval", &interval_us, error);
+	if (err == MR_OK)
+		err = mr_service_open(&service, mr_config_get(config, "state", 0), interval_us,
+				      error);
+	if (err != MR_OK)
+		return err;
+	err = prepare(supervisor, error);
+	if (err == MR_OK)
+		err = mr_service_run(&service, supervisor, error);
+	mr_service_close(&service);
+	return err;
+}
+
+static int exit_status(const struct mr_supervisor *supervisor, enum mr_err err)
+{
+	if (supervisor->interrupted != 0)
+		return 128 + supervisor->interrupted;
+	if (err == MR_OK)
+		return 0;
+	return mr_err_class(err) == MR_CLASS_USAGE && supervisor->worker_count == 0 ? 2 : 1;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {0}};
+	struct mr_supervisor supervisor;
+	struct mr_error error = {0};
+	int option = getopt_long(argc, argv, "h", options, NULL);
+	if (option == 'h') {
+		fputs(help_text, stdout);
+		return fflush(stdout) != 0 || ferror(stdout) ? 1 : 0;
+	}
+	if (option != -1 || optind + 1 != argc) {
+		fputs("millrace run: name one topology file (millrace run --help says more)\n",
+		      stderr);
+		return 2;
+	}
+	mr_supervisor_init(&supervisor);
+	enum mr_err err = run(argv[optind], &supervisor, &error);
+	if (err != MR_OK)
+		mr_log(MR_LOG_ERROR, "%s", error.text);
+	int status = exit_status(&supervisor, err);
+	mr_supervisor_fini(&supervisor);
+	return status;
+}
