@@ -77,7 +77,8 @@ enum mr_err mr_ledger_db_step(sqlite3_stmt *stmt, struct mr_error *error)
 		return MR_OK;
 	enum mr_err err = MR_END;
 	if (code != SQLITE_DONE)
-		err = mr_ledger_db_error(sqlite3_db_handle(stmt), "the ledger cannot be used", error);
+		err =
+		    mr_ledger_db_error(sqlite3_db_handle(stmt), "the ledger cannot be used", error);
 	sqlite3_reset(stmt);
 	return err;
 }

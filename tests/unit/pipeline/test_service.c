@@ -26,8 +26,9 @@
 #include "worker.h"
 
 #define NUMBERS 20000
-#define AT_ONCE 100 /* of one poll; then the source waits a little, so that there is time to kill  \
-		     */
+#define AT_ONCE                                                                                    \
+	100 /* of one poll; then the source waits a little, so that there is time to kill          \
+	     */
 #define INTERVAL_US 30000
 #define ROUNDS 6
 #define LIFE_LIMIT_US 60000000 /* of one round */
