@@ -1,4 +1,6 @@
-/* collect.c - the stage that reads records from files and standard input.
+/* collect.c - the stage that reads records: in scan from inputs, in `run` from sources.
+ *
+ * A run whose settings have sources is a service's: sources.c. All else here is scan's.
  *
  * A source: pipeline/worker.c calls poll until it says MR_END. One input is read at a time, in the
  * order they were named; with several workers each takes its share of the inputs. Plain files of
@@ -12,6 +14,7 @@
 
 #include "input.h"
 #include "listing.h"
+#include "sources.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +24,8 @@
 
 struct collect {
 	const struct mr_stage_env *env;
+	bool serves; /* there are sources */
+	struct mr_sources sources;
 	struct mr_listing listing;
 	size_t next; /* in listing */
 	struct mr_outbox outbox;
@@ -49,6 +54,8 @@ static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *er
 	int64_t unused;
 	enum mr_err err = read_settings(prepare->config, &unused, &unused, error);
 
+	if (err == MR_OK && mr_config_part(prepare->config, MR_PART_SOURCE, 0) != NULL)
+		return mr_sources_prepare(prepare, error);
 	mr_listing_init(&listing, prepare->config);
 	if (err == MR_OK && mr_config_get(prepare->config, "input", 0) == NULL &&
 	    mr_config_part(prepare->config, MR_PART_SOURCE, 0) == NULL)
@@ -66,6 +73,7 @@ static void close_stage(void *state)
 {
 	struct collect *collect = state;
 
+	mr_sources_fini(&collect->sources);
 	mr_input_fini(&collect->input);
 	mr_spool_fini(&collect->spool);
 	mr_outbox_fini(&collect->outbox);
@@ -85,6 +93,9 @@ static enum mr_err open_stage(void *state, const struct mr_stage_env *env, struc
 	if (err != MR_OK)
 		return err;
 	collect->env = env;
+	collect->serves = mr_config_part(env->config, MR_PART_SOURCE, 0) != NULL;
+	if (collect->serves)
+		return mr_sources_open(&collect->sources, env, error);
 	mr_spool_init(&collect->spool, env, &collect->outbox);
 	collect->spool.max_record_bytes = (uint64_t)record_bytes;
 	collect->spool.region_bytes = (uint64_t)region_bytes;
@@ -177,6 +188,8 @@ static enum mr_err poll_stage(void *state, struct mr_writer *out, struct mr_erro
 {
 	struct collect *collect = state;
 
+	if (collect->serves)
+		return mr_sources_poll(&collect->sources, out, error);
 	for (int i = 0; i < STEPS; i++) {
 		enum mr_err err;
 		enum mr_err sent = mr_outbox_send(&collect->outbox, collect->env, out);
@@ -195,6 +208,37 @@ static enum mr_err poll_stage(void *state, struct mr_writer *out, struct mr_erro
 	return MR_OK;
 }
 
+static enum mr_err barrier(void *state, int64_t watermark_us, struct mr_writer *out,
+			   struct mr_error *error)
+{
+	struct collect *collect = state;
+
+	(void)watermark_us;
+	return mr_sources_barrier(&collect->sources, out, error);
+}
+
+static void snapshot_named(void *state, struct mr_buf *out)
+{
+	struct collect *collect = state;
+
+	mr_sources_snapshot(&collect->sources, out);
+}
+
+static enum mr_err restore_named(void *state, struct mr_slice name, struct mr_slice bytes,
+				 struct mr_error *error)
+{
+	struct collect *collect = state;
+
+	return mr_sources_restore(&collect->sources, name, bytes, error);
+}
+
+static void committed(void *state)
+{
+	struct collect *collect = state;
+
+	mr_sources_committed(&collect->sources);
+}
+
 const struct mr_stage_ops mr_stage_collect = {
     .name = "collect",
     .state_size = sizeof(struct collect),
@@ -202,5 +246,9 @@ const struct mr_stage_ops mr_stage_collect = {
     .prepare = prepare,
     .open = open_stage,
     .poll = poll_stage,
+    .barrier = barrier,
+    .snapshot_named = snapshot_named,
+    .restore_named = restore_named,
+    .committed = committed,
     .close = close_stage,
 };

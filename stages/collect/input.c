@@ -83,6 +83,7 @@ enum mr_err mr_input_open(struct mr_input *input, int fd, const char *title, uin
 				   .title = title,
 				   .name = name,
 				   .allow_reference = allow_reference,
+				   .arrival_us = spool->env->start_us,
 				   .spool = spool,
 				   .starved = true};
 	if (fstat(fd, &status) != 0) {
@@ -196,11 +197,20 @@ static enum mr_err begin_reference(struct mr_input *input, struct mr_error *erro
 			    &input->name, error);
 }
 
+enum mr_err mr_input_go_on(struct mr_input *input, uint64_t at, uint64_t size,
+			   struct mr_error *error)
+{
+	input->offset = at;
+	input->size = size;
+	return begin_reference(input, error);
+}
+
 static void refuse_line(struct mr_input *input, const struct mr_cut *cut)
 {
 	char reason[160];
 	struct mr_reject reject = {
-	    .origin = {.partition = input->name,
+	    .origin = {.source = mr_spool_source(input->spool),
+		       .partition = input->name,
 		       .position = cut->position,
 		       .length = cut->length > UINT32_MAX ? UINT32_MAX : (uint32_t)cut->length},
 	    .length = cut->length,
@@ -232,11 +242,12 @@ static enum mr_err step_reference(struct mr_input *input)
 		refuse_line(input, &cut);
 		return MR_OK;
 	}
-	region = (struct mr_region){.partition = input->name,
+	region = (struct mr_region){.source = mr_spool_source(input->spool),
+				    .partition = input->name,
 				    .position = cut.position,
 				    .length = cut.length,
 				    .form = MR_FORM_LINES,
-				    .arrival_us = input->spool->env->start_us};
+				    .arrival_us = input->arrival_us};
 	mr_outbox_region(input->spool->outbox, &region);
 	posix_fadvise(input->fd, (off_t)(input->regions.at + input->regions.region_bytes),
 		      (off_t)input->regions.region_bytes, POSIX_FADV_WILLNEED);
@@ -245,10 +256,19 @@ static enum mr_err step_reference(struct mr_input *input)
 
 /* ---- decoding ---- */
 
-static void begin_decoding(struct mr_input *input)
+static enum mr_err begin_decoding(struct mr_input *input, struct mr_error *error)
 {
+	/* In `run` a name is given where it is needed, to outlive the process. */
+	if (input->spool->journal && input->name == MR_INPUT_UNNAMED) {
+		enum mr_err err = mr_files_add(input->spool->env->files, -1, mr_slice(input->title),
+					       &input->name, error);
+
+		if (err != MR_OK)
+			return err;
+	}
 	input->decoder_state = mr_calloc(1, input->decoder->state_size);
 	input->decoder->open(input->decoder_state, &input->sink, input->offset);
+	return MR_OK;
 }
 
 static void feed(struct mr_input *input, struct mr_slice text)
@@ -262,6 +282,8 @@ static void feed(struct mr_input *input, struct mr_slice text)
 static enum mr_err take_text(struct mr_input *input, struct mr_slice text, bool last,
 			     struct mr_error *error)
 {
+	enum mr_err err;
+
 	if (input->decoder) {
 		feed(input, text);
 		return MR_OK;
@@ -276,7 +298,9 @@ static enum mr_err take_text(struct mr_input *input, struct mr_slice text, bool 
 		return MR_OK;
 	if (can_refer(input))
 		return begin_reference(input, error);
-	begin_decoding(input);
+	err = begin_decoding(input, error);
+	if (err != MR_OK)
+		return err;
 	feed(input, text);
 	mr_buf_fini(&input->head);
 	return MR_OK;

@@ -13,8 +13,9 @@
 #include "millrace/utf16.h"
 
 #define MR_INPUT_BY_REFERENCE_MIN                                                                  \
-	(64 << 10)               /* a smaller file is not worth a descriptor everywhere */
-#define MR_INPUT_DAMAGE_LOGGED 3 /* of one input */
+	(64 << 10)                  /* a smaller file is not worth a descriptor everywhere */
+#define MR_INPUT_UNNAMED UINT32_MAX /* it gets a number when one is needed */
+#define MR_INPUT_DAMAGE_LOGGED 3    /* of one input */
 /* Bytes of a damaged member that are looked at again: where a member was cut, its decoder takes
  * what follows for its own, up to a block of either format. */
 #define MR_INPUT_BACK (256 << 10)
@@ -37,7 +38,8 @@ struct mr_input {
 	const char *title; /* what a person calls it; borrowed */
 	uint32_t name;     /* mr_files number: of the name, or of the file that is referred to */
 	bool allow_reference;
-	bool by_reference; /* it turned out to be: the regions of the file itself travel */
+	bool by_reference;  /* it turned out to be: the regions of the file itself travel */
+	int64_t arrival_us; /* of such regions; the run's start, or set behind open */
 
 	int fd;
 	bool regular;
@@ -67,6 +69,10 @@ struct mr_input {
  * MR_IO, and then nothing is held. */
 enum mr_err mr_input_open(struct mr_input *input, int fd, const char *title, uint32_t name,
 			  bool allow_reference, struct mr_spool *spool, struct mr_error *error);
+/* Goes on, behind open, with a file that was read by reference up to `at` when it had `size` bytes.
+ * As mr_files_add. */
+enum mr_err mr_input_go_on(struct mr_input *input, uint64_t at, uint64_t size,
+			   struct mr_error *error);
 /* MR_OK: call again; MR_AGAIN: nothing to read now; MR_END. Errors are the spool's and
  * mr_files_add's. */
 enum mr_err mr_input_step(struct mr_input *input, struct mr_error *error);

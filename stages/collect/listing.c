@@ -1,15 +1,15 @@
 /* listing.c - files, directories and standard input, expanded and checked.
  *
- * Called by collect.c: add and publish in the supervisor, load in a worker. Directories are read in
- * sorted order, each once however many links lead to it; hidden files are left out, and so is what
- * is no file (with a word). What the user named himself must be readable. */
+ * Called by collect.c: add and publish in the supervisor, load in a worker. Directories are walked
+ * (walk.h); what is no file is left out with a word. What the user named himself must be readable.
+ */
 #include "listing.h"
 
 #include "codec.h"
+#include "walk.h"
 
 #include "millrace/pack.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -18,56 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DEPTH_MAX 64
 #define INPUTS_MAX 10000000
-
-/* Directories that were read, sorted by device and inode. */
-struct visited {
-	struct place {
-		dev_t device;
-		ino_t inode;
-	} * places;
-	size_t count;
-	size_t capacity;
-};
-
-static int compare_places(const struct place *a, const struct place *b)
-{
-	if (a->device != b->device)
-		return a->device < b->device ? -1 : 1;
-	if (a->inode != b->inode)
-		return a->inode < b->inode ? -1 : 1;
-	return 0;
-}
-
-/* False where it was there before. */
-static bool visit(struct visited *visited, const struct stat *status)
-{
-	struct place place = {status->st_dev, status->st_ino};
-	size_t low = 0;
-	size_t high = visited->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int order = compare_places(&place, &visited->places[middle]);
-
-		if (order == 0)
-			return false;
-		if (order < 0)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	if (visited->count == visited->capacity) {
-		visited->capacity = mr_grow(visited->capacity, visited->count + 1);
-		visited->places = mr_realloc(visited->places, visited->capacity * sizeof(place));
-	}
-	memmove(visited->places + low + 1, visited->places + low,
-		(visited->count - low) * sizeof(place));
-	visited->places[low] = place;
-	visited->count++;
-	return true;
-}
 
 static void push(struct mr_listing *listing, const char *path, bool stream)
 {
@@ -112,81 +63,35 @@ static enum mr_err add_file(struct mr_listing *listing, const char *path, struct
 	return MR_OK;
 }
 
-static int is_visible(const struct dirent *entry)
-{
-	return entry->d_name[0] != '.';
-}
-
-static int compare_names(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
 void mr_listing_init(struct mr_listing *listing, const struct mr_config *config)
 {
 	*listing = (struct mr_listing){0};
 	mr_own_files_init(&listing->own, config);
 }
 
-static enum mr_err add_directory(struct mr_listing *listing, const char *path, unsigned depth,
-				 struct visited *visited, struct mr_error *error);
-
-static enum mr_err add_entry(struct mr_listing *listing, const char *path, unsigned depth,
-			     struct visited *visited, struct mr_error *error)
+static enum mr_err walk_file(void *context, const char *path, const struct stat *status,
+			     struct mr_error *error)
 {
-	struct stat status;
+	struct mr_listing *listing = context;
 
-	if (stat(path, &status) != 0) {
-		mr_log(MR_LOG_WARNING, "%s: left out, the link leads nowhere", path);
-		return MR_OK;
-	}
-	if (S_ISREG(status.st_mode) && mr_own_files_name(&listing->own, &status) != NULL) {
+	if (mr_own_files_name(&listing->own, status) != NULL) {
 		mr_log(MR_LOG_WARNING, "%s: left out, this scan writes it", path);
 		return MR_OK;
 	}
-	if (S_ISREG(status.st_mode))
-		return add_file(listing, path, error);
-	if (!S_ISDIR(status.st_mode)) {
-		mr_log(MR_LOG_WARNING, "%s: left out, it is no file", path);
-		return MR_OK;
-	}
-	if (!visit(visited, &status))
-		return MR_OK;
-	return add_directory(listing, path, depth + 1, visited, error);
+	return add_file(listing, path, error);
 }
 
-static enum mr_err add_directory(struct mr_listing *listing, const char *path, unsigned depth,
-				 struct visited *visited, struct mr_error *error)
+static void walk_left_out(void *context, const char *path, const char *why)
 {
-	struct dirent **entries;
-	enum mr_err err = MR_OK;
-	size_t path_len = strlen(path);
-	const char *slash = path_len > 0 && path[path_len - 1] == '/' ? "" : "/";
-	int count;
-
-	if (depth > DEPTH_MAX)
-		return mr_error_set(error, MR_CONFIG, "%s: directories are nested deeper than %d",
-				    path, DEPTH_MAX);
-	count = scandir(path, &entries, is_visible, compare_names);
-	if (count < 0)
-		return mr_error_errno(error, MR_CONFIG, "%s: cannot read the directory", path);
-	for (int i = 0; i < count; i++) {
-		char *child = mr_asprintf("%s%s%s", path, slash, entries[i]->d_name);
-
-		if (err == MR_OK)
-			err = add_entry(listing, child, depth, visited, error);
-		free(child);
-		free(entries[i]);
-	}
-	free(entries);
-	return err;
+	(void)context;
+	mr_log(MR_LOG_WARNING, "%s: left out, %s", path, why);
 }
+
+static const struct mr_walk_ops walk_ops = {.file = walk_file, .left_out = walk_left_out};
 
 enum mr_err mr_listing_add(struct mr_listing *listing, const char *named, struct mr_error *error)
 {
-	struct visited visited = {0};
 	struct stat status;
-	enum mr_err err;
 
 	if (strcmp(named, "-") == 0) {
 		push(listing, named, true);
@@ -195,12 +100,8 @@ enum mr_err mr_listing_add(struct mr_listing *listing, const char *named, struct
 	if (stat(named, &status) != 0)
 		return mr_error_errno(error, errno == ENOENT ? MR_NOT_FOUND : MR_CONFIG,
 				      "%s: cannot open the input", named);
-	if (S_ISDIR(status.st_mode)) {
-		visit(&visited, &status);
-		err = add_directory(listing, named, 0, &visited, error);
-		free(visited.places);
-		return err;
-	}
+	if (S_ISDIR(status.st_mode))
+		return mr_walk(named, &walk_ops, listing, error);
 	if (S_ISREG(status.st_mode) && strncmp(named, "/dev/", 5) != 0 &&
 	    strncmp(named, "/proc/", 6) != 0)
 		return add_file(listing, named, error);

@@ -69,6 +69,11 @@ void mr_spool_refuse(struct mr_spool *spool, enum mr_reject_kind kind, const cha
 /* Hand on what there is, also less than a region; a record that has not ended stays. */
 void mr_spool_seal(struct mr_spool *spool);
 
+/* origin.source of what goes through it. */
+static inline uint32_t mr_spool_source(const struct mr_spool *spool)
+{
+	return spool->journal ? spool->journal->source : 0;
+}
 /* Bytes that wait for the journal. */
 static inline uint64_t mr_spool_waiting(const struct mr_spool *spool)
 {

@@ -1,0 +1,548 @@
+/* follow.c - files, directories and patterns that are followed for as long as the service lives.
+ *
+ * A source (source.h). A file is known by device, inode and the bytes it begins with, wherever it
+ * is moved: one that was renamed away, or removed, is read to its end and for LINGER_US more, then
+ * what has its place; a last line without an end is a record then. inotify says when something
+ * happens; each SCAN_US all is looked at anyway, since not every file system tells.
+ *
+ * The cursor is a list of files, each with device, inode, mark and title: all of them in the head
+ * of a segment, in a block those that were read on. */
+#include "follow.h"
+
+#include "walk.h"
+
+#include "millrace/own_file.h"
+#include "millrace/pack.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#define SCAN_US (INT64_C(1000) * 1000)
+#define LINGER_US (INT64_C(5000) * 1000)
+#define FILES_MAX 1000000
+
+struct follow {
+	struct mr_followed **files;
+	size_t count;
+	size_t capacity;
+	size_t turn;
+	size_t hint; /* where the next one is likely found: scans see them in one order */
+	int inotify;
+	int64_t scanned_us; /* 0: at once */
+	bool scanned;       /* once at least */
+	struct mr_own_files own;
+	char *room;
+};
+
+static struct follow *of(const struct mr_source *source)
+{
+	return source->state;
+}
+
+/* ---- the list ---- */
+
+static struct mr_followed *push(struct follow *follow, const struct mr_followed *file)
+{
+	struct mr_followed *copy = mr_malloc(sizeof(*copy));
+
+	if (follow->count == follow->capacity) {
+		follow->capacity = mr_grow(follow->capacity, follow->count + 1);
+		follow->files =
+		    mr_realloc(follow->files, follow->capacity * sizeof(*follow->files));
+	}
+	*copy = *file;
+	follow->files[follow->count++] = copy;
+	return copy;
+}
+
+static void drop(struct follow *follow, size_t at)
+{
+	struct mr_followed *file = follow->files[at];
+
+	if (file->fd >= 0)
+		close(file->fd);
+	free(file->path);
+	free(file->title);
+	free(file);
+	follow->count--;
+	memmove(follow->files + at, follow->files + at + 1,
+		(follow->count - at) * sizeof(*follow->files));
+}
+
+static struct mr_followed *find(struct follow *follow, dev_t device, ino_t inode)
+{
+	for (size_t i = 0; i < follow->count; i++) {
+		size_t at = (follow->hint + i) % follow->count;
+
+		if (follow->files[at]->device == device && follow->files[at]->inode == inode) {
+			follow->hint = at + 1;
+			return follow->files[at];
+		}
+	}
+	return NULL;
+}
+
+/* Its number, where another file had this title before. */
+static void take_number(const struct follow *follow, struct mr_followed *file)
+{
+	for (size_t i = 0; i < follow->count && !file->named; i++)
+		if (follow->files[i]->named && strcmp(follow->files[i]->title, file->title) == 0) {
+			file->name = follow->files[i]->name;
+			file->named = true;
+		}
+}
+
+/* ---- the cursor ---- */
+
+static void put_file(const struct mr_followed *file, const struct mr_mark *mark, struct mr_buf *out)
+{
+	mr_pack_array(out, 6);
+	mr_pack_uint(out, file->device);
+	mr_pack_uint(out, file->inode);
+	mr_pack_uint(out, mark->at);
+	mr_pack_uint(out, mark->print_len);
+	mr_pack_uint(out, mark->print);
+	mr_pack_bytes(out, mr_slice(file->title));
+}
+
+static void put(struct mr_source *source, bool whole, struct mr_buf *out)
+{
+	const struct follow *follow = of(source);
+	size_t count = 0;
+
+	for (size_t i = 0; i < follow->count; i++)
+		count += whole || follow->files[i]->dirty;
+	mr_pack_array(out, count);
+	for (size_t i = 0; i < follow->count; i++) {
+		const struct mr_followed *file = follow->files[i];
+
+		if (whole || file->dirty)
+			put_file(file, whole ? &file->safe : &file->mark, out);
+	}
+}
+
+static void moved(struct mr_source *source)
+{
+	struct follow *follow = of(source);
+
+	for (size_t i = 0; i < follow->count; i++) {
+		follow->files[i]->safe = follow->files[i]->mark;
+		follow->files[i]->dirty = false;
+	}
+}
+
+static void take(struct mr_source *source, struct mr_slice bytes, bool whole)
+{
+	struct follow *follow = of(source);
+	struct mr_unpack in = mr_unpack(bytes);
+	size_t count = mr_unpack_array(&in, FILES_MAX);
+
+	(void)whole;
+	for (size_t i = 0; i < count && mr_unpack_ok(&in); i++) {
+		struct mr_followed file = {.fd = -1};
+		struct mr_followed *known;
+		struct mr_slice title;
+
+		mr_unpack_array_of(&in, 6);
+		file.device = (dev_t)mr_unpack_uint(&in, UINT64_MAX);
+		file.inode = (ino_t)mr_unpack_uint(&in, UINT64_MAX);
+		file.mark.at = mr_unpack_uint(&in, INT64_MAX);
+		file.mark.print_len = (uint32_t)mr_unpack_uint(&in, MR_PRINT_MAX);
+		file.mark.print = mr_unpack_uint(&in, UINT64_MAX);
+		title = mr_unpack_bytes(&in);
+		if (!mr_unpack_ok(&in))
+			return;
+		file.safe = file.mark;
+		file.searched = file.mark.at;
+		known = find(follow, file.device, file.inode);
+		if (known) {
+			free(known->title);
+			free(known->path);
+		} else {
+			known = push(follow, &file);
+		}
+		*known = file;
+		known->title = mr_asprintf("%.*s", (int)title.len, title.at);
+		known->path = mr_strdup(known->title);
+	}
+}
+
+/* ---- which files there are ---- */
+
+static void open_file(struct follow *follow, struct mr_followed *file, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat status;
+
+	/* It may have been replaced since it was looked at. */
+	if (fd >= 0 && fstat(fd, &status) == 0 && status.st_dev == file->device &&
+	    status.st_ino == file->inode) {
+		file->fd = fd;
+		file->awake = true;
+		take_number(follow, file);
+		return;
+	}
+	if (fd < 0 && errno != ENOENT)
+		mr_log(MR_LOG_WARNING, "%s: cannot open it to follow it: %s", path,
+		       strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
+static void see_again(struct follow *follow, struct mr_followed *file, const char *path)
+{
+	file->seen = true;
+	file->gone = false;
+	if (strcmp(file->path, path) != 0) {
+		free(file->path);
+		file->path = mr_strdup(path);
+	}
+	if (file->fd >= 0)
+		return;
+	open_file(follow, file, path);
+	if (file->fd < 0 || mr_mark_holds(&file->mark, file->fd))
+		return;
+	/* The inode was used again for another file. */
+	mr_log(MR_LOG_INFO, "%s: is another file than the one that was read as %s", path,
+	       file->title);
+	free(file->title);
+	file->title = mr_strdup(path);
+	file->named = false;
+	take_number(follow, file);
+	file->mark = (struct mr_mark){.print = mr_hash64("", 0, 0)};
+	file->searched = 0;
+	file->dirty = true;
+}
+
+static enum mr_err see_file(void *context, const char *path, const struct stat *status,
+			    struct mr_error *error)
+{
+	struct mr_source *source = context;
+	struct follow *follow = of(source);
+	struct mr_followed *known = find(follow, status->st_dev, status->st_ino);
+	struct mr_followed file = {.fd = -1,
+				   .device = status->st_dev,
+				   .inode = status->st_ino,
+				   .mark = {.print = mr_hash64("", 0, 0)}};
+
+	(void)error;
+	if (mr_own_files_name(&follow->own, status) != NULL)
+		return MR_OK;
+	if (!known) {
+		file.safe = file.mark;
+		known = push(follow, &file);
+		known->path = mr_strdup(path);
+		known->title = mr_strdup(path);
+	} else if (known->seen) {
+		return MR_OK; /* another link to it */
+	}
+	see_again(follow, known, path);
+	return MR_OK;
+}
+
+static void watch(void *context, const char *path)
+{
+	const struct mr_source *source = context;
+
+	inotify_add_watch(of(source)->inotify, path,
+			  IN_MODIFY | IN_CREATE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE |
+			      IN_DELETE_SELF | IN_ONLYDIR);
+}
+
+static void watch_parent(struct mr_source *source, const char *path)
+{
+	char *parent = mr_strdup(path);
+	char *slash = strrchr(parent, '/');
+
+	if (slash == parent)
+		slash[1] = 0;
+	else if (slash)
+		*slash = 0;
+	watch(source, slash ? parent : ".");
+	free(parent);
+}
+
+static const struct mr_walk_ops walk_ops = {.file = see_file, .directory = watch};
+
+static void scan_path(struct mr_source *source, const char *path)
+{
+	struct mr_error error = {0};
+	struct stat status;
+
+	watch_parent(source, path);
+	if (stat(path, &status) != 0)
+		return; /* it may come */
+	if (S_ISDIR(status.st_mode)) {
+		if (mr_walk(path, &walk_ops, source, &error) != MR_OK)
+			mr_log(MR_LOG_WARNING, "%s", error.text);
+	} else if (S_ISREG(status.st_mode)) {
+		see_file(source, path, &status, &error);
+	}
+}
+
+/* Before the first scan is over: a file that was moved to a name that no path asks for is looked
+ * for where it was. */
+struct search {
+	struct mr_source *source;
+	struct mr_followed *file;
+};
+
+static enum mr_err search_file(void *context, const char *path, const struct stat *status,
+			       struct mr_error *error)
+{
+	struct search *search = context;
+	struct mr_followed *file = search->file;
+
+	(void)error;
+	if (file->fd < 0 && status->st_dev == file->device && status->st_ino == file->inode) {
+		open_file(of(search->source), file, path);
+		if (file->fd >= 0 && !mr_mark_holds(&file->mark, file->fd)) {
+			close(file->fd);
+			file->fd = -1;
+		}
+	}
+	return MR_OK;
+}
+
+static void search_moved(struct mr_source *source, struct mr_followed *file)
+{
+	static const struct mr_walk_ops ops = {.file = search_file};
+	struct search search = {source, file};
+	char *parent = mr_strdup(file->title);
+	char *slash = strrchr(parent, '/');
+
+	if (slash)
+		*slash = 0;
+	mr_walk(slash ? (*parent ? parent : "/") : ".", &ops, &search, NULL);
+	free(parent);
+	if (file->fd < 0)
+		mr_log(MR_LOG_INFO, "%s: is not there any more; it was read to offset %llu",
+		       file->title, (unsigned long long)file->mark.at);
+}
+
+static void note_gone(struct mr_source *source)
+{
+	struct follow *follow = of(source);
+
+	for (size_t i = follow->count; i-- > 0;) {
+		struct mr_followed *file = follow->files[i];
+
+		if (file->seen)
+			continue;
+		if (file->fd < 0)
+			search_moved(source, file);
+		if (file->fd < 0) {
+			drop(follow, i);
+		} else if (!file->gone) {
+			file->gone = true;
+			file->gone_us = mr_source_now(source);
+			file->awake = true;
+		}
+	}
+}
+
+/* What has changed without a word from inotify. */
+static void look_at_sizes(struct follow *follow)
+{
+	for (size_t i = 0; i < follow->count; i++) {
+		struct mr_followed *file = follow->files[i];
+		struct stat status;
+
+		if (file->fd < 0 || fstat(file->fd, &status) != 0)
+			continue;
+		if (status.st_size != file->size ||
+		    status.st_mtim.tv_sec != file->modified.tv_sec ||
+		    status.st_mtim.tv_nsec != file->modified.tv_nsec)
+			file->awake = true;
+		file->size = status.st_size;
+		file->modified = status.st_mtim;
+	}
+}
+
+static void scan(struct mr_source *source)
+{
+	struct follow *follow = of(source);
+	const char *named;
+	size_t at = 0;
+
+	follow->scanned_us = mr_source_now(source);
+	for (size_t i = 0; i < follow->count; i++)
+		follow->files[i]->seen = false;
+	while ((named = mr_config_next(&source->part->settings, "path", &at)) != NULL) {
+		glob_t found;
+
+		watch_parent(source, named);
+		if (!strpbrk(named, "*?[")) {
+			scan_path(source, named);
+		} else if (glob(named, 0, NULL, &found) == 0) {
+			for (size_t i = 0; i < found.gl_pathc; i++)
+				scan_path(source, found.gl_pathv[i]);
+			globfree(&found);
+		}
+	}
+	note_gone(source);
+	look_at_sizes(follow);
+}
+
+/* ---- waiting ---- */
+
+/* Files whose name inotify gives are awake; what is no change of bytes asks for a scan. */
+static void listen(struct follow *follow)
+{
+	char bytes[16 << 10] __attribute__((aligned(__alignof__(struct inotify_event))));
+	ssize_t len;
+
+	while ((len = read(follow->inotify, bytes, sizeof(bytes))) > 0)
+		for (ssize_t at = 0; at < len;) {
+			const struct inotify_event *event =
+			    (const struct inotify_event *)(bytes + at);
+
+			if (event->mask != IN_MODIFY || event->len == 0)
+				follow->scanned_us = 0;
+			for (size_t i = 0; event->len > 0 && i < follow->count; i++) {
+				const char *slash = strrchr(follow->files[i]->path, '/');
+				const char *base = slash ? slash + 1 : follow->files[i]->path;
+
+				if (strcmp(base, event->name) == 0)
+					follow->files[i]->awake = true;
+			}
+			at += (ssize_t)sizeof(*event) + (ssize_t)event->len;
+		}
+}
+
+/* What stood in its place before is read to its end first. */
+static bool has_its_turn(const struct follow *follow, size_t at)
+{
+	const struct mr_followed *file = follow->files[at];
+
+	if (!file->awake || file->fd < 0 || file->foreign)
+		return false;
+	for (size_t i = 0; i < at; i++)
+		if (follow->files[i]->awake && follow->files[i]->fd >= 0 &&
+		    !follow->files[i]->foreign && strcmp(follow->files[i]->title, file->title) == 0)
+			return false;
+	return true;
+}
+
+/* Those that are gone and have had their time. */
+static enum mr_err end_gone(struct mr_source *source, struct mr_error *error)
+{
+	struct follow *follow = of(source);
+
+	for (size_t i = follow->count; i-- > 0;) {
+		struct mr_followed *file = follow->files[i];
+		enum mr_err err;
+
+		if (!file->gone)
+			continue;
+		if (mr_source_now(source) - file->gone_us < LINGER_US) {
+			mr_source_wake(source, file->gone_us + LINGER_US);
+			continue;
+		}
+		if (file->awake && !file->foreign)
+			continue;
+		err = mr_followed_finish(source, file, follow->room, error);
+		if (err != MR_OK)
+			return err;
+		if (!file->dirty)
+			drop(follow, i);
+	}
+	return MR_OK;
+}
+
+/* ---- the source ---- */
+
+static enum mr_err prepare(const struct mr_part *part, const struct mr_prepare *settings,
+			   struct mr_error *error)
+{
+	const char *named;
+	size_t at = 0;
+
+	(void)settings;
+	while ((named = mr_config_next(&part->settings, "path", &at)) != NULL) {
+		struct stat status;
+
+		if (stat(named, &status) == 0 && !S_ISREG(status.st_mode) &&
+		    !S_ISDIR(status.st_mode))
+			return mr_error_set(error, MR_CONFIG,
+					    "%s: is neither a file nor a directory: it cannot be "
+					    "followed",
+					    named);
+	}
+	return MR_OK;
+}
+
+static enum mr_err open_source(struct mr_source *source, struct mr_error *error)
+{
+	struct follow *follow = of(source);
+
+	follow->room = mr_malloc(MR_FOLLOW_ROOM);
+	follow->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (follow->inotify < 0)
+		return mr_error_errno(error, MR_IO, "cannot watch directories");
+	mr_own_files_init(&follow->own, source->env->config);
+	mr_waits_set(source->env->waits, follow->inotify, POLLIN);
+	return MR_OK;
+}
+
+static enum mr_err step(struct mr_source *source, struct mr_error *error)
+{
+	struct follow *follow = of(source);
+	enum mr_err err;
+
+	listen(follow);
+	if (follow->scanned_us == 0 || !follow->scanned ||
+	    mr_source_now(source) - follow->scanned_us >= SCAN_US)
+		scan(source);
+	follow->scanned = true;
+	for (size_t i = 0; i < follow->count; i++) {
+		size_t turn = (follow->turn + i) % follow->count;
+		struct mr_followed *file = follow->files[turn];
+
+		if (!has_its_turn(follow, turn))
+			continue;
+		err = mr_followed_read(source, file, follow->room, error);
+		if (err == MR_AGAIN)
+			file->awake = false;
+		else if (err != MR_OK)
+			return err;
+		follow->turn = turn + 1;
+		return MR_OK;
+	}
+	err = end_gone(source, error);
+	mr_source_wake(source, follow->scanned_us + SCAN_US);
+	return err == MR_OK ? MR_AGAIN : err;
+}
+
+static void close_source(struct mr_source *source)
+{
+	struct follow *follow = of(source);
+
+	while (follow->count > 0)
+		drop(follow, follow->count - 1);
+	free(follow->files);
+	free(follow->room);
+	if (follow->inotify > 0) {
+		mr_waits_drop(source->env->waits, follow->inotify);
+		close(follow->inotify);
+	}
+}
+
+const struct mr_source_ops mr_source_follow = {
+    .type = "file",
+    .follows = true,
+    .state_size = sizeof(struct follow),
+    .prepare = prepare,
+    .open = open_source,
+    .step = step,
+    .put = put,
+    .moved = moved,
+    .take = take,
+    .close = close_source,
+};

@@ -1,0 +1,205 @@
+/* follow_file.c - what is read of one followed file: whole lines, from where it was read to.
+ *
+ * Called by follow.c. A file that becomes shorter, or begins with other bytes than it did, was
+ * emptied and written anew: it is read from its beginning. That is looked at behind each read, so
+ * that what was read of the new is not taken for the old. */
+#include "follow.h"
+
+#include "lines.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* So many bytes, or fewer where the file ends; -1 with errno. */
+static ssize_t read_at(int fd, char *out, size_t len, uint64_t at)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t got = pread(fd, out + done, len - done, (off_t)(at + done));
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -1;
+		if (got == 0)
+			break;
+		done += (size_t)got;
+	}
+	return (ssize_t)done;
+}
+
+bool mr_mark_holds(const struct mr_mark *mark, int fd)
+{
+	char bytes[MR_PRINT_MAX];
+	struct stat status;
+
+	return mark->print_len <= MR_PRINT_MAX && fstat(fd, &status) == 0 &&
+	       (uint64_t)status.st_size >= mark->at &&
+	       read_at(fd, bytes, mark->print_len, 0) == (ssize_t)mark->print_len &&
+	       mr_hash64(bytes, mark->print_len, 0) == mark->print;
+}
+
+/* Read up to there. */
+static void move(struct mr_source *source, struct mr_followed *file, uint64_t at)
+{
+	struct mr_mark *mark = &file->mark;
+	char bytes[MR_PRINT_MAX];
+
+	if (mark->print_len < MR_PRINT_MAX) {
+		ssize_t len =
+		    read_at(file->fd, bytes, at < MR_PRINT_MAX ? (size_t)at : MR_PRINT_MAX, 0);
+
+		mark->print_len = len > 0 ? (uint32_t)len : 0;
+		mark->print = mr_hash64(bytes, mark->print_len, 0);
+	}
+	mark->at = at;
+	file->searched = at;
+	file->dirty = true;
+	source->dirty = true;
+}
+
+static void read_anew(struct mr_source *source, struct mr_followed *file)
+{
+	mr_log(MR_LOG_INFO, "%s: was emptied and is read from its beginning", file->path);
+	file->mark = (struct mr_mark){.print = mr_hash64("", 0, 0)};
+	file->searched = 0;
+	file->dirty = true;
+	source->dirty = true;
+}
+
+static enum mr_err leave_alone(struct mr_source *source, struct mr_followed *file, const char *why)
+{
+	mr_log(MR_LOG_ERROR, "%s: %s", file->path, why);
+	mr_count(source->env->counters, MR_C_INPUTS_DAMAGED, 1);
+	file->foreign = true;
+	return MR_AGAIN;
+}
+
+static enum mr_err know_name(struct mr_source *source, struct mr_followed *file,
+			     struct mr_error *error)
+{
+	enum mr_err err = MR_OK;
+
+	if (!file->named)
+		err = mr_lines_name(source->env, file->title, &file->name, error);
+	file->named = err == MR_OK;
+	return err;
+}
+
+/* A line that is longer than the room is read twice: its end is looked for, and then it goes to the
+ * spool piece by piece. */
+static enum mr_err take_long(struct mr_source *source, struct mr_followed *file, char *room,
+			     uint64_t end, struct mr_error *error)
+{
+	struct mr_spool *spool = &source->spool;
+	uint64_t at = file->mark.at;
+
+	mr_spool_begin(spool, file->name, at);
+	while (at < end && at - file->mark.at < MR_SPOOL_ASIDE_MAX) {
+		size_t len = end - at < MR_FOLLOW_ROOM ? (size_t)(end - at) : MR_FOLLOW_ROOM;
+		ssize_t got = read_at(file->fd, room, len, at);
+
+		if (got != (ssize_t)len) {
+			mr_spool_drop(spool);
+			return mr_error_set(error, MR_AGAIN, "it was emptied");
+		}
+		mr_spool_add(spool, room, len);
+		at += len;
+	}
+	if (at < end)
+		mr_spool_skip(spool, end - at);
+	mr_spool_end(spool);
+	return MR_OK;
+}
+
+/* No line ends in the room: is there an end further on? */
+static enum mr_err search_end(struct mr_source *source, struct mr_followed *file, char *room,
+			      struct mr_error *error)
+{
+	ssize_t got = read_at(file->fd, room, MR_FOLLOW_ROOM, file->searched);
+	const char *newline = got > 0 ? memchr(room, '\n', (size_t)got) : NULL;
+	uint64_t end = file->searched;
+
+	if (got <= 0)
+		return MR_AGAIN;
+	if (!newline) {
+		file->searched += (uint64_t)got;
+		return got == MR_FOLLOW_ROOM ? MR_OK : MR_AGAIN;
+	}
+	end += (uint64_t)(newline - room);
+	if (take_long(source, file, room, end, error) != MR_OK)
+		return MR_OK;
+	move(source, file, end + 1);
+	return MR_OK;
+}
+
+/* The first lines of a file: are they lines? */
+static enum mr_err look_at_head(struct mr_source *source, struct mr_followed *file,
+				struct mr_slice head, size_t whole)
+{
+	char why[120];
+	const char *foreign = NULL;
+
+	if (head.len < 4 && whole == 0)
+		return MR_AGAIN;
+	foreign = mr_lines_foreign((struct mr_slice){head.at, whole > 0 ? whole : 4});
+	if (!foreign)
+		return MR_OK;
+	snprintf(why, sizeof(why),
+		 "is not followed: it is %s, not lines; give it to a source with follow: false",
+		 foreign);
+	return leave_alone(source, file, why);
+}
+
+enum mr_err mr_followed_read(struct mr_source *source, struct mr_followed *file, char *room,
+			     struct mr_error *error)
+{
+	ssize_t got = read_at(file->fd, room, MR_FOLLOW_ROOM, file->mark.at);
+	const char *newline;
+	size_t whole;
+	size_t skip = 0;
+	enum mr_err err;
+
+	if (got < 0)
+		return leave_alone(source, file, strerror(errno));
+	if (file->mark.at > 0 && !mr_mark_holds(&file->mark, file->fd)) {
+		read_anew(source, file);
+		return MR_OK;
+	}
+	newline = memrchr(room, '\n', (size_t)got);
+	whole = newline ? (size_t)(newline - room) + 1 : 0;
+	if (file->mark.at == 0) {
+		err = look_at_head(source, file, (struct mr_slice){room, (size_t)got}, whole);
+		if (err != MR_OK)
+			return err;
+		skip = whole >= 3 && memcmp(room, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+	}
+	err = know_name(source, file, error);
+	if (err != MR_OK)
+		return err;
+	if (whole == 0)
+		return got == MR_FOLLOW_ROOM ? search_end(source, file, room, error) : MR_AGAIN;
+	mr_lines_take(&source->spool, file->name, file->mark.at + skip,
+		      (struct mr_slice){room + skip, whole - skip});
+	move(source, file, file->mark.at + whole);
+	return MR_OK;
+}
+
+enum mr_err mr_followed_finish(struct mr_source *source, struct mr_followed *file, char *room,
+			       struct mr_error *error)
+{
+	struct stat status;
+	enum mr_err err;
+
+	if (file->foreign || fstat(file->fd, &status) != 0 ||
+	    (uint64_t)status.st_size <= file->mark.at)
+		return MR_OK;
+	err = know_name(source, file, error);
+	if (err != MR_OK)
+		return err;
+	if (take_long(source, file, room, (uint64_t)status.st_size, error) == MR_OK)
+		move(source, file, (uint64_t)status.st_size);
+	return MR_OK;
+}

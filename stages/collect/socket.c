@@ -1,0 +1,214 @@
+/* socket.c - a Unix stream socket that is listened on: lines of any number of peers, up to PEERS at
+ * once.
+ *
+ * The worker makes the socket, in the place of one that nobody listens on any more. A peer that
+ * goes in the middle of a line leaves it set aside. There is no cursor: what a peer has written and
+ * no worker has read is the peer's to send again. */
+#include "stream.h"
+
+#include "lines.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define PEERS 64
+#define CUT "the peer went in the middle of it"
+
+struct listening {
+	int fd;
+	uint32_t name;
+	struct mr_stream peers[PEERS];
+	size_t count;
+	size_t turn;
+	bool waits; /* for further peers */
+	char *room;
+};
+
+static const char *path_of(const struct mr_part *part)
+{
+	return mr_config_get(&part->settings, "path", 0);
+}
+
+static enum mr_err address_of(const struct mr_part *part, struct sockaddr_un *out,
+			      struct mr_error *error)
+{
+	const char *path = path_of(part);
+
+	*out = (struct sockaddr_un){.sun_family = AF_UNIX};
+	if (!path || mr_config_count(&part->settings, "path") != 1)
+		return mr_error_set(error, MR_CONFIG, "a socket has one path");
+	if (strlen(path) >= sizeof(out->sun_path))
+		return mr_error_set(error, MR_CONFIG,
+				    "%s: the path of a socket has %zu bytes at most", path,
+				    sizeof(out->sun_path) - 1);
+	memcpy(out->sun_path, path, strlen(path));
+	return MR_OK;
+}
+
+static enum mr_err prepare(const struct mr_part *part, const struct mr_prepare *settings,
+			   struct mr_error *error)
+{
+	struct sockaddr_un address;
+	struct stat status;
+	enum mr_err err = address_of(part, &address, error);
+
+	(void)settings;
+	if (err == MR_OK && stat(address.sun_path, &status) == 0 && !S_ISSOCK(status.st_mode))
+		err = mr_error_set(error, MR_CONFIG, "%s: is there, and is no socket",
+				   address.sun_path);
+	return err;
+}
+
+/* One that a worker of an earlier life left goes; one that somebody listens on stays. */
+static enum mr_err clear_the_way(const struct sockaddr_un *address, struct mr_error *error)
+{
+	struct stat status;
+	int fd;
+	bool alive;
+
+	if (lstat(address->sun_path, &status) != 0)
+		return MR_OK;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	alive = fd >= 0 && (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
+			    errno == EAGAIN);
+	if (fd >= 0)
+		close(fd);
+	if (alive || !S_ISSOCK(status.st_mode))
+		return mr_error_set(error, MR_CONFIG, "%s: somebody else listens there",
+				    address->sun_path);
+	unlink(address->sun_path);
+	return MR_OK;
+}
+
+static enum mr_err open_source(struct mr_source *source, struct mr_error *error)
+{
+	static const mode_t modes[] = {0600, 0660, 0666};
+	struct listening *listening = source->state;
+	struct sockaddr_un address;
+	int64_t mode = 0;
+	enum mr_err err = address_of(source->part, &address, error);
+
+	if (err == MR_OK)
+		err = mr_config_int(&source->part->settings, "mode", &mode, error);
+	if (err == MR_OK)
+		err = clear_the_way(&address, error);
+	if (err == MR_OK)
+		err = mr_lines_name(source->env, address.sun_path, &listening->name, error);
+	if (err != MR_OK)
+		return err;
+	listening->room = mr_malloc(MR_STREAM_ROOM);
+	listening->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	/* Nobody can connect before it listens: the mode is set by then. */
+	if (listening->fd < 0 ||
+	    bind(listening->fd, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
+	    chmod(address.sun_path, modes[mode]) != 0 || listen(listening->fd, PEERS) != 0)
+		return mr_error_errno(error, MR_CONFIG, "%s: cannot listen there",
+				      address.sun_path);
+	return MR_OK;
+}
+
+/* Further peers are waited for while there is room for them. */
+static void wait_for_peers(const struct mr_source *source, struct listening *listening)
+{
+	bool waits = listening->count < PEERS;
+
+	if (waits != listening->waits)
+		mr_waits_set(source->env->waits, listening->fd, waits ? POLLIN : 0);
+	listening->waits = waits;
+}
+
+static void accept_peers(const struct mr_source *source, struct listening *listening)
+{
+	while (listening->count < PEERS) {
+		int fd = accept4(listening->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd < 0)
+			break;
+		listening->peers[listening->count++] =
+		    (struct mr_stream){.fd = fd, .name = listening->name};
+		mr_waits_set(source->env->waits, fd, POLLIN);
+	}
+	wait_for_peers(source, listening);
+}
+
+static void peer_gone(struct mr_source *source, struct listening *listening, size_t at)
+{
+	struct mr_stream *peer = &listening->peers[at];
+
+	mr_stream_end(source, peer, CUT);
+	mr_waits_drop(source->env->waits, peer->fd);
+	mr_stream_fini(peer);
+	*peer = listening->peers[--listening->count];
+}
+
+static enum mr_err step(struct mr_source *source, struct mr_error *error)
+{
+	struct listening *listening = source->state;
+
+	(void)error;
+	accept_peers(source, listening);
+	for (size_t i = 0; i < listening->count; i++) {
+		size_t turn = (listening->turn + i) % listening->count;
+		enum mr_err err = mr_stream_step(source, &listening->peers[turn], listening->room);
+
+		if (err == MR_AGAIN)
+			continue;
+		if (err == MR_END)
+			peer_gone(source, listening, turn);
+		listening->turn = turn + 1;
+		return MR_OK;
+	}
+	/* A line that has begun is no reason for a block. */
+	source->dirty = false;
+	return MR_AGAIN;
+}
+
+static void put(struct mr_source *source, bool whole, struct mr_buf *out)
+{
+	(void)source;
+	(void)whole;
+	(void)out;
+}
+static void moved(struct mr_source *source)
+{
+	(void)source;
+}
+static void take(struct mr_source *source, struct mr_slice bytes, bool whole)
+{
+	(void)source;
+	(void)bytes;
+	(void)whole;
+}
+
+static void close_source(struct mr_source *source)
+{
+	struct listening *listening = source->state;
+
+	while (listening->count > 0) {
+		mr_waits_drop(source->env->waits, listening->peers[0].fd);
+		mr_stream_fini(&listening->peers[0]);
+		listening->peers[0] = listening->peers[--listening->count];
+	}
+	if (listening->fd > 0) {
+		mr_waits_drop(source->env->waits, listening->fd);
+		close(listening->fd);
+	}
+	free(listening->room);
+}
+
+const struct mr_source_ops mr_source_socket = {
+    .type = "socket",
+    .state_size = sizeof(struct listening),
+    .prepare = prepare,
+    .open = open_source,
+    .step = step,
+    .put = put,
+    .moved = moved,
+    .take = take,
+    .close = close_source,
+};

@@ -1,0 +1,70 @@
+/* source.h - a source of `run`: where records come from, for as long as the service lives.
+ *
+ * sources.c owns journal, spool and outbox of each, and calls: init, take for each piece of the
+ * cursor that the journal holds, restore where a checkpoint knows the source, open, then step again
+ * and again, close last. A kind of source is one file and one row of source.def.
+ *
+ * A step reads a little and puts whole records into the spool; between two steps what waits there
+ * becomes a block, with what `put` says of the cursor. Once that block stands in the journal
+ * `moved` is called: until then the cursor is where it was, and a restart begins there again. */
+#ifndef MILLRACE_COLLECT_SOURCE_H
+#define MILLRACE_COLLECT_SOURCE_H
+
+#include "journal.h"
+#include "spool.h"
+
+struct mr_source {
+	const struct mr_source_ops *ops;
+	void *state;
+	const struct mr_stage_env *env;
+	const struct mr_part *part;
+	struct mr_outbox outbox;
+	struct mr_spool spool;
+	struct mr_journal journal;
+	struct mr_journal_at from; /* where the checkpoint goes on */
+	bool begun;                /* journal and source are open */
+	bool replayed;
+	bool dirty; /* the cursor has moved, also without records: set by the source */
+	bool full;  /* the disk is: nothing is read */
+	bool ended;
+	int64_t due_us; /* when it is to be asked again, though no descriptor has news */
+};
+
+struct mr_source_ops {
+	const char *type;
+	bool follows; /* of type file: the setting `follow` */
+	size_t state_size;
+	/* In the supervisor: is it as it should be? May be NULL. */
+	enum mr_err (*prepare)(const struct mr_part *part, const struct mr_prepare *prepare,
+			       struct mr_error *error);
+	enum mr_err (*open)(struct mr_source *source, struct mr_error *error);
+	/* MR_OK: call again; MR_AGAIN: nothing to read now; MR_END; errors end the worker. */
+	enum mr_err (*step)(struct mr_source *source, struct mr_error *error);
+	/* The cursor: what changed since the last `moved`; or `whole`, as of the last `moved`. */
+	void (*put)(struct mr_source *source, bool whole, struct mr_buf *out);
+	void (*moved)(struct mr_source *source);
+	void (*take)(struct mr_source *source, struct mr_slice bytes, bool whole);
+	/* What else a checkpoint keeps of it; may be NULL, both. Survives any bytes. */
+	void (*snapshot)(struct mr_source *source, struct mr_buf *out);
+	enum mr_err (*restore)(struct mr_source *source, struct mr_slice bytes,
+			       struct mr_error *error);
+	/* Also of a source that was not opened. */
+	void (*close)(struct mr_source *source);
+};
+
+#define X(symbol) extern const struct mr_source_ops mr_source_##symbol;
+#include "source.def"
+#undef X
+
+/* One that follows wants to be looked at again at that time. */
+static inline void mr_source_wake(struct mr_source *source, int64_t at_us)
+{
+	if (source->due_us == 0 || at_us < source->due_us)
+		source->due_us = at_us;
+}
+static inline int64_t mr_source_now(const struct mr_source *source)
+{
+	return source->env->now->wall_us;
+}
+
+#endif

@@ -1,0 +1,407 @@
+/* sources.c - the sources of `run`: each in turn is replayed, read, put into its journal, made
+ * durable.
+ *
+ * Called by collect.c. A full disk stops the source that met it, with a warning, until there is
+ * room; all else that fails ends the worker. */
+#include "sources.h"
+
+#include "millrace/pack.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#define STEPS 16                       /* of one source, before the next has its turn */
+#define RETRY_US (INT64_C(100) * 1000) /* a full disk is tried again */
+#define POSITION_VERSION 1
+
+static const struct mr_source_ops *const kinds[] = {
+#define X(symbol) &mr_source_##symbol,
+#include "source.def"
+#undef X
+};
+
+static const struct mr_source_ops *kind_of(const struct mr_part *part)
+{
+	bool follows = mr_config_is(&part->settings, "type", "file") &&
+		       mr_config_flag(&part->settings, "follow");
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (mr_config_is(&part->settings, "type", kinds[i]->type) &&
+		    kinds[i]->follows == follows)
+			return kinds[i];
+	return NULL;
+}
+
+enum mr_err mr_sources_prepare(const struct mr_prepare *prepare, struct mr_error *error)
+{
+	const struct mr_part *part;
+	enum mr_err err = MR_OK;
+
+	for (size_t i = 0;
+	     err == MR_OK && (part = mr_config_part(prepare->config, MR_PART_SOURCE, i)) != NULL;
+	     i++) {
+		const struct mr_source_ops *ops = kind_of(part);
+
+		if (ops->prepare)
+			err = ops->prepare(part, prepare, error);
+		if (err != MR_OK)
+			mr_error_prefix(error, "source %s", part->name);
+	}
+	return err;
+}
+
+/* ---- the cursor ---- */
+
+static void take_cursor(void *context, struct mr_slice bytes, bool whole)
+{
+	struct mr_source *source = context;
+
+	source->ops->take(source, bytes, whole);
+}
+
+static void put_cursor(void *context, struct mr_buf *out)
+{
+	struct mr_source *source = context;
+
+	source->ops->put(source, true, out);
+}
+
+static const struct mr_cursor_ops cursor_ops = {.take = take_cursor, .put = put_cursor};
+
+/* ---- open and close ---- */
+
+static void close_source(struct mr_source *source)
+{
+	if (source->state)
+		source->ops->close(source);
+	free(source->state);
+	mr_journal_fini(&source->journal);
+	mr_spool_fini(&source->spool);
+	mr_outbox_fini(&source->outbox);
+}
+
+static enum mr_err init_source(struct mr_source *source, const struct mr_stage_env *env,
+			       const struct mr_part *part, struct mr_error *error)
+{
+	int64_t record_bytes;
+	int64_t region_bytes;
+	enum mr_err err;
+
+	*source = (struct mr_source){.ops = kind_of(part), .env = env, .part = part};
+	err = mr_config_int(env->config, "max_record_bytes", &record_bytes, error);
+	if (err == MR_OK)
+		err = mr_config_int(env->config, "region_bytes", &region_bytes, error);
+	if (err == MR_OK)
+		err = mr_journal_init(&source->journal, env, part, &cursor_ops, source, error);
+	if (err != MR_OK)
+		return err;
+	source->state = mr_calloc(1, source->ops->state_size);
+	mr_spool_init(&source->spool, env, &source->outbox);
+	source->spool.journal = &source->journal;
+	source->spool.max_record_bytes = (uint64_t)record_bytes;
+	source->spool.region_bytes = (uint64_t)region_bytes;
+	return MR_OK;
+}
+
+void mr_sources_fini(struct mr_sources *sources)
+{
+	for (size_t i = 0; i < sources->count; i++)
+		close_source(&sources->items[i]);
+	if (sources->env && sources->timer >= 0) {
+		mr_waits_drop(sources->env->waits, sources->timer);
+		close(sources->timer);
+	}
+	free(sources->items);
+	*sources = (struct mr_sources){0};
+}
+
+enum mr_err mr_sources_open(struct mr_sources *sources, const struct mr_stage_env *env,
+			    struct mr_error *error)
+{
+	const struct mr_part *part;
+	enum mr_err err = MR_OK;
+
+	*sources = (struct mr_sources){.env = env};
+	sources->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (sources->timer < 0)
+		return mr_error_errno(error, MR_IO, "cannot make a timer");
+	mr_waits_set(env->waits, sources->timer, POLLIN);
+	for (size_t i = 0;
+	     err == MR_OK && (part = mr_config_part(env->config, MR_PART_SOURCE, i)) != NULL; i++) {
+		if (i % env->workers != env->worker)
+			continue;
+		sources->items =
+		    mr_realloc(sources->items, (sources->count + 1) * sizeof(*sources->items));
+		err = init_source(&sources->items[sources->count++], env, part, error);
+	}
+	if (err != MR_OK) {
+		mr_sources_fini(sources);
+		return err;
+	}
+	/* They do not move any more: the journal knows its source. */
+	for (size_t i = 0; i < sources->count; i++) {
+		struct mr_source *source = &sources->items[i];
+
+		source->journal.cursor_context = source;
+		source->spool.journal = &source->journal;
+		source->spool.outbox = &source->outbox;
+		mr_marks_state(env->marks, source->part->number, MR_SOURCE_ACTIVE);
+	}
+	return MR_OK;
+}
+
+static enum mr_err begin_source(struct mr_source *source, struct mr_error *error)
+{
+	enum mr_err err =
+	    mr_journal_open(&source->journal, source->from, mr_source_now(source), error);
+
+	if (err == MR_OK)
+		err = source->ops->open(source, error);
+	source->begun = err == MR_OK;
+	return err;
+}
+
+/* ---- reading ---- */
+
+/* What waits becomes a block. On a full disk it waits on. */
+static enum mr_err commit_block(struct mr_source *source, struct mr_error *error)
+{
+	struct mr_buf cursor = {0};
+	struct mr_error full = {0};
+	enum mr_err err;
+
+	if (mr_spool_waiting(&source->spool) == 0 && !source->dirty)
+		return MR_OK;
+	source->ops->put(source, false, &cursor);
+	err = mr_spool_commit(&source->spool, mr_source_now(source),
+			      (struct mr_slice){cursor.data, cursor.len}, &full);
+	mr_buf_fini(&cursor);
+	if (err == MR_OK) {
+		source->dirty = false;
+		source->ops->moved(source);
+		if (source->full)
+			mr_log(MR_LOG_WARNING, "source %s: there is room again: reading goes on",
+			       source->part->name);
+		source->full = false;
+	} else if (err == MR_NO_SPACE) {
+		if (!source->full)
+			mr_log(MR_LOG_WARNING, "source %s: reading stops until there is room: %s",
+			       source->part->name, full.text);
+		source->full = true;
+		mr_source_wake(source, mr_source_now(source) + RETRY_US);
+	} else {
+		*error = full;
+	}
+	return err;
+}
+
+static enum mr_err replay(struct mr_source *source, struct mr_error *error)
+{
+	enum mr_err err = mr_journal_replay(&source->journal, &source->outbox, error);
+
+	if (err != MR_END)
+		return err;
+	source->replayed = true;
+	return MR_OK;
+}
+
+/* MR_OK: there may be more at once; MR_AGAIN; MR_END; MR_NO_SPACE: the disk is full. */
+static enum mr_err read_source(struct mr_source *source, struct mr_error *error)
+{
+	enum mr_err step;
+	enum mr_err err = MR_OK;
+
+	if (!source->replayed)
+		return replay(source, error);
+	if (source->full)
+		return commit_block(source, error);
+	step = source->ops->step(source, error);
+	if (step != MR_OK && step != MR_AGAIN && step != MR_END)
+		return step;
+	if (source->spool.error.code != MR_OK) {
+		*error = source->spool.error;
+		return error->code;
+	}
+	if (step != MR_OK || mr_spool_waiting(&source->spool) >= source->spool.region_bytes)
+		err = commit_block(source, error);
+	if (err != MR_OK)
+		return err;
+	if (step == MR_END) {
+		source->ended = true;
+		mr_marks_state(source->env->marks, source->part->number, MR_SOURCE_ENDED);
+		return mr_journal_sync(&source->journal, error);
+	}
+	return step;
+}
+
+/* MR_FULL: the writer takes no more. MR_AGAIN: nothing to do now; MR_END: nor ever. */
+static enum mr_err run_source(struct mr_source *source, struct mr_writer *out,
+			      struct mr_error *error)
+{
+	enum mr_err err = source->begun ? MR_OK : begin_source(source, error);
+
+	for (int i = 0; err == MR_OK && i < STEPS; i++) {
+		if (mr_outbox_send(&source->outbox, source->env, out) != MR_OK ||
+		    !mr_writer_ready(out))
+			return MR_FULL;
+		if (source->ended)
+			return MR_END;
+		err = read_source(source, error);
+	}
+	if (err == MR_NO_SPACE)
+		err = MR_AGAIN;
+	if (err != MR_OK && err != MR_AGAIN)
+		return err;
+	if (mr_journal_due_us(&source->journal) <= mr_source_now(source)) {
+		enum mr_err sync = mr_journal_sync(&source->journal, error);
+
+		if (sync != MR_OK)
+			return sync;
+	}
+	return mr_outbox_send(&source->outbox, source->env, out) == MR_OK ? err : MR_FULL;
+}
+
+/* Sets the timer to what is due first. */
+static void set_timer(struct mr_sources *sources)
+{
+	int64_t now_us = sources->env->now->wall_us;
+	int64_t due_us = INT64_MAX;
+	int64_t left_us;
+	struct itimerspec spec = {0};
+	uint64_t rung;
+
+	for (size_t i = 0; i < sources->count; i++) {
+		struct mr_source *source = &sources->items[i];
+		int64_t sync_us = mr_journal_due_us(&source->journal);
+
+		if (source->due_us != 0 && source->due_us < due_us)
+			due_us = source->due_us;
+		if (sync_us < due_us)
+			due_us = sync_us;
+		source->due_us = 0;
+	}
+	if (read(sources->timer, &rung, sizeof(rung)) < 0)
+		rung = 0;
+	if (due_us != INT64_MAX) {
+		left_us = due_us > now_us ? due_us - now_us : 1;
+		spec.it_value.tv_sec = left_us / 1000000;
+		spec.it_value.tv_nsec = left_us % 1000000 * 1000;
+	}
+	timerfd_settime(sources->timer, 0, &spec, NULL);
+}
+
+enum mr_err mr_sources_poll(struct mr_sources *sources, struct mr_writer *out,
+			    struct mr_error *error)
+{
+	bool again = false;
+	size_t ended = 0;
+
+	for (size_t i = 0; i < sources->count; i++) {
+		size_t turn = (sources->turn + i) % sources->count;
+		enum mr_err err = run_source(&sources->items[turn], out, error);
+
+		if (err == MR_FULL) {
+			sources->turn = turn;
+			return MR_FULL;
+		}
+		if (err == MR_OK)
+			again = true;
+		else if (err == MR_END)
+			ended++;
+		else if (err != MR_AGAIN)
+			return err;
+	}
+	sources->turn++;
+	if (again)
+		return MR_OK;
+	set_timer(sources);
+	return ended == sources->count ? MR_END : MR_AGAIN;
+}
+
+/* ---- checkpoints ---- */
+
+enum mr_err mr_sources_barrier(struct mr_sources *sources, struct mr_writer *out,
+			       struct mr_error *error)
+{
+	for (size_t i = 0; i < sources->count; i++) {
+		struct mr_source *source = &sources->items[i];
+		enum mr_err err = source->begun ? MR_OK : begin_source(source, error);
+
+		/* On a full disk the checkpoint is of what stands in the journal. */
+		if (err == MR_OK && source->replayed)
+			err = commit_block(source, error);
+		if (err == MR_OK || err == MR_NO_SPACE)
+			err = mr_journal_sync(&source->journal, error);
+		if (err != MR_OK)
+			return err;
+		if (mr_outbox_send(&source->outbox, source->env, out) != MR_OK)
+			return MR_FULL;
+	}
+	return MR_OK;
+}
+
+void mr_sources_snapshot(struct mr_sources *sources, struct mr_buf *out)
+{
+	struct mr_buf bytes = {0};
+
+	for (size_t i = 0; i < sources->count; i++) {
+		struct mr_source *source = &sources->items[i];
+		struct mr_journal_at at = mr_journal_position(&source->journal);
+		struct mr_buf own = {0};
+
+		if (source->ops->snapshot)
+			source->ops->snapshot(source, &own);
+		bytes.len = 0;
+		mr_pack_array(&bytes, 5);
+		mr_pack_uint(&bytes, POSITION_VERSION);
+		mr_pack_uint(&bytes, at.segment);
+		mr_pack_uint(&bytes, at.offset);
+		mr_pack_uint(&bytes, at.block);
+		mr_pack_bytes(&bytes, (struct mr_slice){own.data ? own.data : "", own.len});
+		mr_snapshot_named(out, mr_slice(source->part->name),
+				  (struct mr_slice){bytes.data, bytes.len});
+		mr_buf_fini(&own);
+	}
+	mr_buf_fini(&bytes);
+}
+
+static enum mr_err restore_source(struct mr_source *source, struct mr_slice bytes,
+				  struct mr_error *error)
+{
+	struct mr_unpack in = mr_unpack(bytes);
+	struct mr_slice own;
+	uint64_t version;
+
+	mr_unpack_array_of(&in, 5);
+	version = mr_unpack_uint(&in, UINT64_MAX);
+	source->from.segment = mr_unpack_uint(&in, UINT64_MAX);
+	source->from.offset = mr_unpack_uint(&in, INT64_MAX);
+	source->from.block = mr_unpack_uint(&in, UINT64_MAX);
+	own = mr_unpack_bytes(&in);
+	if (!mr_unpack_done(&in) || version != POSITION_VERSION)
+		return mr_error_set(error, MR_BAD_INPUT,
+				    "source %s: its position in the checkpoint is none that this "
+				    "program reads",
+				    source->part->name);
+	if (own.len == 0 || !source->ops->restore)
+		return MR_OK;
+	return source->ops->restore(source, own, error);
+}
+
+enum mr_err mr_sources_restore(struct mr_sources *sources, struct mr_slice name,
+			       struct mr_slice bytes, struct mr_error *error)
+{
+	for (size_t i = 0; i < sources->count; i++)
+		if (mr_slice_eq(name, mr_slice(sources->items[i].part->name)))
+			return restore_source(&sources->items[i], bytes, error);
+	return MR_OK;
+}
+
+void mr_sources_committed(struct mr_sources *sources)
+{
+	for (size_t i = 0; i < sources->count; i++)
+		mr_journal_commit(&sources->items[i].journal, sources->env->now->wall_us);
+}

@@ -1,0 +1,357 @@
+/* test_follow.c - files that are followed: growth, rotation, deletion, restarts at any moment. Each
+ * record comes once. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "service_room.h"
+
+static size_t warnings;
+static char logged[4096];
+
+static void note_log(void *context, enum mr_log_level level, uint64_t kind, const char *line,
+		     size_t len)
+{
+	(void)context;
+	(void)kind;
+	warnings += level >= MR_LOG_WARNING;
+	snprintf(logged, sizeof(logged), "%.*s", (int)len, line);
+}
+
+static int begin(void **state)
+{
+	warnings = 0;
+	logged[0] = 0;
+	mr_log_set_sink(note_log, NULL);
+	mr_log_set_level(MR_LOG_DEBUG);
+	return service_clean(state);
+}
+
+static void start(struct service *service, const char *path)
+{
+	service_init(service, "file");
+	service_path(service, path);
+	assert_int_equal(service_begin(service), MR_OK);
+}
+
+/* All that there is to read now, as if a second had passed. */
+static void look(struct service *service)
+{
+	service->now.wall_us += 1000000;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(stage_poll(&service->stage), MR_AGAIN);
+}
+
+static void check(struct service *service, const char *records)
+{
+	look(service);
+	assert_string_equal(came(&service->stage.records), records);
+}
+
+static void restart(struct service *service)
+{
+	service_die(service);
+	assert_int_equal(service_begin(service), MR_OK);
+}
+
+static void only_whole_lines(void **state)
+{
+	struct service service;
+
+	(void)state;
+	start(&service, "a.log");
+	check(&service, "");
+	append("a.log", "\xef\xbb\xbf{\"a\":1}\n{\"a\"");
+	check(&service, "a.log 3 {\"a\":1}\n");
+	append("a.log", ":2}");
+	check(&service, "a.log 3 {\"a\":1}\n");
+	append("a.log", "\n\n  {\"a\":3}\r\n");
+	check(&service, "a.log 3 {\"a\":1}\na.log 11 {\"a\":2}\na.log 22 {\"a\":3}\n");
+	assert_int_equal(warnings, 0);
+	service_fini(&service);
+}
+
+/* What inotify tells is read at once, before a second has passed. */
+static void growth_is_told(void **state)
+{
+	struct service service;
+
+	(void)state;
+	append("a.log", "1\n");
+	start(&service, "");
+	look(&service);
+	append("a.log", "2\n");
+	append("b.log", "3\n");
+	assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+	assert_string_equal(came(&service.stage.records), "a.log 0 1\nb.log 0 3\na.log 2 2\n");
+	assert_true(waiting > 0);
+	service_fini(&service);
+}
+
+static void rotation_by_rename(void **state)
+{
+	struct service service;
+
+	(void)state;
+	append("a.log", "1\n");
+	start(&service, "a.log");
+	look(&service);
+	append("a.log", "2\n");
+	move_file("a.log", "a.log.1");
+	append("a.log.1", "3\n4"); /* its writer has not noticed yet */
+	append("a.log", "5\n");
+	check(&service, "a.log 0 1\na.log 2 2\na.log 4 3\na.log 0 5\n");
+	append("a.log.1", "4\n");
+	check(&service, "a.log 0 1\na.log 2 2\na.log 4 3\na.log 0 5\na.log 6 44\n");
+	append("a.log.1", "6"); /* no end will come */
+	for (int i = 0; i < 7; i++)
+		look(&service);
+	check(&service, "a.log 0 1\na.log 2 2\na.log 4 3\na.log 0 5\na.log 6 44\na.log 9 6\n");
+	service_fini(&service);
+}
+
+/* In a directory the old file is known by its inode under its new name. */
+static void rotation_in_a_directory(void **state)
+{
+	struct service service;
+
+	(void)state;
+	append("a.log", "1\n");
+	start(&service, "");
+	look(&service);
+	move_file("a.log", "a.log.1");
+	append("a.log.1", "2\n");
+	append("a.log", "3\n");
+	check(&service, "a.log 0 1\na.log 2 2\na.log 0 3\n");
+	service_fini(&service);
+}
+
+static void rotation_by_copy_and_truncate(void **state)
+{
+	struct service service;
+	char path[256];
+
+	(void)state;
+	in_path("a.log", path, sizeof(path));
+	append("a.log", "1111\n2222\n33");
+	start(&service, "a.log");
+	look(&service);
+	assert_int_equal(truncate(path, 0), 0);
+	append("a.log", "4\n");
+	check(&service, "a.log 0 1111\na.log 5 2222\na.log 0 4\n");
+	/* Longer than what was read, but with other bytes at its beginning. */
+	assert_int_equal(truncate(path, 0), 0);
+	append("a.log", "5\n6\n7\n");
+	check(&service, "a.log 0 1111\na.log 5 2222\na.log 0 4\na.log 0 5\na.log 2 6\na.log 4 7\n");
+	service_fini(&service);
+}
+
+static void deletion(void **state)
+{
+	struct service service;
+	char path[256];
+
+	(void)state;
+	in_path("a.log", path, sizeof(path));
+	append("a.log", "1\n2");
+	start(&service, "*.log");
+	look(&service);
+	unlink(path);
+	for (int i = 0; i < 7; i++)
+		look(&service);
+	check(&service, "a.log 0 1\na.log 2 2\n");
+	append("a.log", "3\n"); /* perhaps with the same inode */
+	append("b.txt", "no\n");
+	check(&service, "a.log 0 1\na.log 2 2\na.log 0 3\n");
+	service_fini(&service);
+}
+
+/* Deaths before and behind checkpoints: each record once. */
+static void restarts(void **state)
+{
+	struct service service;
+	struct mr_buf want = {0};
+	char line[32];
+
+	(void)state;
+	start(&service, "");
+	for (int i = 0; i < 30; i++) {
+		const char *name = i % 2 ? "a.log" : "b.log";
+
+		snprintf(line, sizeof(line), "%04d\n", i);
+		append(name, line);
+		mr_buf_printf(&want, "%s %d %04d\n", name, i / 2 * 5, i);
+		check(&service, stage_text(&want));
+		if (i % 3 == 0)
+			service_checkpoint(&service);
+		if (i % 2 == 0)
+			restart(&service);
+		if (i % 7 == 0)
+			restart(&service);
+	}
+	check(&service, stage_text(&want));
+	mr_buf_fini(&want);
+	service_fini(&service);
+}
+
+/* While nobody was there the file was rotated: out of sight, and back again. */
+static void rotation_between_lives(void **state)
+{
+	struct service service;
+
+	(void)state;
+	append("a.log", "1\n");
+	start(&service, "a.log");
+	look(&service);
+	service_checkpoint(&service);
+	service_die(&service);
+	append("a.log", "2\n");
+	move_file("a.log", "a.log.1");
+	append("a.log", "3\n");
+	assert_int_equal(service_begin(&service), MR_OK);
+	look(&service);
+	assert_non_null(strstr(came(&service.stage.records), "a.log 0 1\n"));
+	assert_non_null(strstr(came(&service.stage.records), "a.log 2 2\n"));
+	assert_non_null(strstr(came(&service.stage.records), "a.log 0 3\n"));
+	assert_int_equal(service.stage.record_count, 2);
+	service_fini(&service);
+}
+
+/* The inode of a file that was read is that of another now. */
+static void another_file_with_its_inode(void **state)
+{
+	struct service service;
+	char path[256];
+	int fd;
+
+	(void)state;
+	append("a.log", "1111\n");
+	start(&service, "a.log");
+	look(&service);
+	service_checkpoint(&service);
+	service_die(&service);
+	in_path("a.log", path, sizeof(path));
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, "2222\n3\n", 7, 0), 7);
+	close(fd);
+	assert_int_equal(service_begin(&service), MR_OK);
+	check(&service, "a.log 0 1111\na.log 0 2222\na.log 5 3\n");
+	service_fini(&service);
+}
+
+static void lines_past_all_bounds(void **state)
+{
+	struct service service;
+	char *line = mr_malloc(700000);
+
+	(void)state;
+	memset(line, 'x', 700000);
+	start(&service, "a.log");
+	append_bytes("a.log", line, 700000);
+	look(&service);
+	append_bytes("a.log", line, 300000);
+	append("a.log", "\n1\n");
+	append_bytes("a.log", line, 700000);
+	append_bytes("a.log", line, 700000);
+	append("a.log", "\n2\n");
+	look(&service);
+	assert_int_equal(service.stage.record_count, 3);
+	assert_int_equal(service.stage.reject_count, 1);
+	assert_non_null(strstr(came(&service.stage.rejects),
+			       "(the record has 1400000 bytes; max_record_bytes allows 1048576)"));
+	assert_non_null(strstr(came(&service.stage.records), "a.log 1000001 1\n"));
+	assert_non_null(strstr(came(&service.stage.records), "a.log 2400004 2\n"));
+	service_checkpoint(&service);
+	restart(&service);
+	look(&service);
+	assert_int_equal(service.stage.record_count, 0);
+	free(line);
+	service_fini(&service);
+}
+
+static void what_is_no_lines_is_left_alone(void **state)
+{
+	struct service service;
+
+	(void)state;
+	append_bytes("a.gz", "\x1f\x8b\x08\0\0\0\0\0", 8);
+	append("b.csv", "\"x\",\"AuditData\"\n1,{}\n");
+	append("c.log", "1\n");
+	start(&service, "");
+	check(&service, "c.log 0 1\n");
+	assert_int_equal(service.stage.counters.at[MR_C_INPUTS_DAMAGED], 2);
+	assert_non_null(strstr(logged, "is not followed: it is CSV, not lines"));
+	service_fini(&service);
+}
+
+/* No room: nothing is read on, it is said once, and once there is room nothing is missing. */
+static void a_full_disk(void **state)
+{
+	struct service service;
+
+	(void)state;
+	append("a.log", "1\n");
+	start(&service, "a.log");
+	look(&service);
+	os_fault((struct os_fault){.call = OS_PWRITE, .nth = 1, .number = ENOSPC, .lasting = true});
+	append("a.log", "2\n");
+	look(&service);
+	assert_int_equal(warnings, 1);
+	assert_non_null(strstr(logged, "source audit: reading stops until there is room: "));
+	append("a.log", "3\n");
+	look(&service);
+	check(&service, "a.log 0 1\n");
+	assert_int_equal(warnings, 1);
+	service_checkpoint(&service); /* of what stands in the journal */
+	os_faults_end();
+	check(&service, "a.log 0 1\na.log 2 2\na.log 4 3\n");
+	assert_int_equal(warnings, 2);
+	assert_non_null(strstr(logged, "there is room again"));
+	restart(&service);
+	check(&service, "a.log 0 1\na.log 2 2\na.log 4 3\n");
+	service_fini(&service);
+}
+
+static void a_broken_disk_ends_it(void **state)
+{
+	struct service service;
+
+	(void)state;
+	append("a.log", "1\n");
+	start(&service, "a.log");
+	look(&service);
+	os_fault((struct os_fault){.call = OS_FDATASYNC, .nth = 1, .number = EIO, .lasting = true});
+	append("a.log", "2\n");
+	service.now.wall_us += 1000000;
+	stage_poll(&service.stage);
+	service.now.wall_us += 1000000;
+	assert_int_equal(stage_poll(&service.stage), MR_IO);
+	os_faults_end();
+	restart(&service);
+	check(&service, "a.log 0 1\na.log 2 2\n");
+	service_fini(&service);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup(only_whole_lines, begin),
+	    cmocka_unit_test_setup(growth_is_told, begin),
+	    cmocka_unit_test_setup(rotation_by_rename, begin),
+	    cmocka_unit_test_setup(rotation_in_a_directory, begin),
+	    cmocka_unit_test_setup(rotation_by_copy_and_truncate, begin),
+	    cmocka_unit_test_setup(deletion, begin),
+	    cmocka_unit_test_setup(restarts, begin),
+	    cmocka_unit_test_setup(rotation_between_lives, begin),
+	    cmocka_unit_test_setup(another_file_with_its_inode, begin),
+	    cmocka_unit_test_setup(lines_past_all_bounds, begin),
+	    cmocka_unit_test_setup(what_is_no_lines_is_left_alone, begin),
+	    cmocka_unit_test_setup(a_full_disk, begin),
+	    cmocka_unit_test_setup(a_broken_disk_ends_it, begin),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, service_remove);
+}

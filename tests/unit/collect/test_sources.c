@@ -1,0 +1,395 @@
+/* test_sources.c - files that are read once, standard input, a socket: as `run` reads them, over
+ * deaths at any moment. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "packed.h"
+#include "service_room.h"
+
+static size_t warnings;
+static char logged[4096];
+
+static void note_log(void *context, enum mr_log_level level, uint64_t kind, const char *line,
+		     size_t len)
+{
+	(void)context;
+	(void)kind;
+	warnings += level >= MR_LOG_WARNING;
+	snprintf(logged, sizeof(logged), "%.*s", (int)len, line);
+}
+
+static int begin(void **state)
+{
+	warnings = 0;
+	logged[0] = 0;
+	mr_log_set_sink(note_log, NULL);
+	return service_clean(state);
+}
+
+static void restart(struct service *service)
+{
+	service_die(service);
+	assert_int_equal(service_begin(service), MR_OK);
+}
+
+/* ---- once ---- */
+
+/* Enough lines to travel by reference: NAME and a number each. */
+static void put_lines(const char *name, unsigned count)
+{
+	struct mr_buf text = {0};
+
+	for (unsigned i = 0; i < count; i++)
+		mr_buf_printf(&text, "{\"of\":\"%s\",\"n\":%06u,\"pad\":\"%0100d\"}\n", name, i, 0);
+	append_bytes(name, text.data, text.len);
+	mr_buf_fini(&text);
+}
+
+static void put_packed(const char *name, unsigned count)
+{
+	struct mr_buf text = {0};
+	struct mr_buf packed = {0};
+
+	for (unsigned i = 0; i < count; i++)
+		mr_buf_printf(&text, "{\"of\":\"%s\",\"n\":%06u}\n", name, i);
+	gzip_add(&packed, text.data, text.len);
+	append_bytes(name, packed.data, packed.len);
+	mr_buf_fini(&text);
+	mr_buf_fini(&packed);
+}
+
+/* How often each record of the file has come: once each, or not at all. */
+static unsigned count_of(struct service *service, const char *name, unsigned most)
+{
+	const char *all = stage_text(&service->stage.records);
+	unsigned char *seen = mr_calloc(most, 1);
+	char key[64];
+	unsigned count = 0;
+
+	service->stage.records.data[service->stage.records.len] = 0;
+	snprintf(key, sizeof(key), "{\"of\":\"%s\",\"n\":", name);
+	for (const char *at = all; (at = strstr(at, key)) != NULL; at++) {
+		unsigned n = (unsigned)strtoul(at + strlen(key), NULL, 10);
+
+		assert_true(n < most && !seen[n]);
+		seen[n] = 1;
+		count++;
+	}
+	free(seen);
+	return count;
+}
+
+static enum mr_err poll_once(struct service *service)
+{
+	struct stage *stage = &service->stage;
+	enum mr_err err = mr_stage_collect.poll(stage->state, &stage->writer, &stage->error);
+
+	stage_drain(stage);
+	return err;
+}
+
+static void start_once(struct service *service)
+{
+	service_init(service, "file");
+	service_set(service, "follow", "false");
+	service_path(service, "");
+	mr_config_add(&service->config, "region_bytes", "65536");
+}
+
+static void put_all_kinds(void)
+{
+	put_lines("a.log", 4000);
+	put_packed("b.gz", 3000);
+	put_lines("c.log", 3);
+	append("d.csv", "\"x\",\"AuditData\"\n1,\"{\"\"of\"\":\"\"d\"\",\"\"n\"\":0}\"\n2,\n");
+	put_lines("e.log", 2000);
+}
+
+/* A checkpoint every three polls, a death every so many. */
+static void read_over_deaths(struct service *service, int die)
+{
+	int polls = 0;
+	enum mr_err err;
+
+	assert_int_equal(service_begin(service), MR_OK);
+	while ((err = poll_once(service)) != MR_END) {
+		assert_true(err == MR_OK || err == MR_FULL);
+		polls++;
+		if (polls % 3 == 0)
+			service_checkpoint(service);
+		if (polls % die == 0 && polls < 200)
+			restart(service);
+	}
+	service_checkpoint(service);
+}
+
+/* Each record of each file once, in whatever container, and what is set aside, too. */
+static void files_of_all_kinds_over_deaths(void **state)
+{
+	for (int die = 1; die < 12; die += 2) {
+		struct service service;
+		const char *aside;
+
+		service_clean(state);
+		put_all_kinds();
+		start_once(&service);
+		read_over_deaths(&service, die);
+		assert_int_equal(count_of(&service, "a.log", 4000), 4000);
+		assert_int_equal(count_of(&service, "b.gz", 3000), 3000);
+		assert_int_equal(count_of(&service, "c.log", 3), 3);
+		assert_int_equal(count_of(&service, "d", 1), 1);
+		assert_int_equal(count_of(&service, "e.log", 2000), 2000);
+		aside = strstr(came(&service.rejects), "d.csv ");
+		assert_non_null(aside);
+		assert_null(strstr(aside + 1, "d.csv "));
+		restart(&service);
+		assert_int_equal(stage_poll(&service.stage), MR_END);
+		assert_int_equal(service.stage.record_count, 0);
+		assert_int_equal(service.stage.reject_count, 0);
+		service_fini(&service);
+	}
+}
+
+static void a_file_that_was_replaced_is_said(void **state)
+{
+	struct service service;
+
+	(void)state;
+	put_lines("a.log", 4000);
+	start_once(&service);
+	assert_int_equal(service_begin(&service), MR_OK);
+	poll_once(&service);
+	service_checkpoint(&service);
+	service_die(&service);
+	put_lines("b.log", 4000);
+	move_file("b.log", "a.log");
+	assert_int_equal(service_begin(&service), MR_OK);
+	assert_int_equal(stage_poll(&service.stage), MR_END);
+	assert_non_null(strstr(logged, "is another file, or a shorter one"));
+	assert_int_equal(service.stage.counters.at[MR_C_INPUTS_DAMAGED], 1);
+	service_fini(&service);
+}
+
+static void what_cannot_be_read_is_refused_at_once(void **state)
+{
+	struct service service;
+
+	(void)state;
+	service_init(&service, "file");
+	service_set(&service, "follow", "false");
+	service_path(&service, "none");
+	assert_int_equal(service_begin(&service), MR_NOT_FOUND);
+	assert_non_null(strstr(service.stage.error.text, "source audit: "));
+	service_fini(&service);
+}
+
+/* ---- standard input ---- */
+
+/* The stage begins with this as standard input. */
+static void begin_over(struct service *service, int fd)
+{
+	int standard_input = dup(0);
+
+	dup2(fd, 0);
+	assert_int_equal(service_begin(service), MR_OK);
+	dup2(standard_input, 0);
+	close(standard_input);
+}
+
+static void say(int fd, const char *text)
+{
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+}
+
+/* The pipe outlives the worker; the beginning of a line does, too. */
+static void standard_input_over_deaths(void **state)
+{
+	struct service service;
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	service_init(&service, "stdin");
+	begin_over(&service, ends[0]);
+	say(ends[1], "1\n2\n3");
+	assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+	service_checkpoint(&service);
+	say(ends[1], "3\n4\n5");
+	assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+	service_die(&service);
+	say(ends[1], "5\n6");
+	begin_over(&service, ends[0]);
+	assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+	close(ends[1]);
+	assert_int_equal(stage_poll(&service.stage), MR_END);
+	assert_string_equal(stage_text(&service.stage.records),
+			    "standard input 0 1\nstandard input 2 2\nstandard input 4 33\n"
+			    "standard input 7 4\nstandard input 9 55\nstandard input 12 6\n");
+	service_checkpoint(&service);
+	service_die(&service);
+	begin_over(&service, ends[0]);
+	assert_int_equal(stage_poll(&service.stage), MR_END);
+	assert_int_equal(service.stage.record_count, 0);
+	close(ends[0]);
+	service_fini(&service);
+}
+
+/* Another stream begins anew; the line that had begun belongs to the one before. */
+static void another_standard_input(void **state)
+{
+	struct service service;
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	service_init(&service, "stdin");
+	begin_over(&service, ends[0]);
+	say(ends[1], "1\nhalf");
+	assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+	service_checkpoint(&service);
+	service_die(&service);
+	close(ends[0]);
+	close(ends[1]);
+	assert_int_equal(pipe(ends), 0);
+	say(ends[1], "2\n");
+	close(ends[1]);
+	begin_over(&service, ends[0]);
+	assert_int_equal(stage_poll(&service.stage), MR_END);
+	assert_string_equal(stage_text(&service.stage.records),
+			    "standard input 0 1\nstandard input 0 2\n");
+	assert_string_equal(stage_text(&service.stage.rejects),
+			    "standard input 2 half (the stream ended in the middle of it)\n");
+	close(ends[0]);
+	service_fini(&service);
+}
+
+static void a_line_of_standard_input_past_all_bounds(void **state)
+{
+	struct service service;
+	char *line = mr_malloc(60000);
+	int ends[2];
+
+	(void)state;
+	memset(line, 'x', 60000);
+	assert_int_equal(pipe(ends), 0);
+	service_init(&service, "stdin");
+	mr_config_add(&service.config, "max_record_bytes", "100000");
+	begin_over(&service, ends[0]);
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(write(ends[1], line, 60000), 60000);
+		assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+	}
+	say(ends[1], "\n1\n");
+	assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+	assert_string_equal(stage_text(&service.stage.records), "standard input 300001 1\n");
+	assert_non_null(strstr(stage_text(&service.stage.rejects),
+			       "(the record has 300000 bytes; max_record_bytes allows 100000; its "
+			       "first 100001 bytes are kept)"));
+	close(ends[0]);
+	close(ends[1]);
+	free(line);
+	service_fini(&service);
+}
+
+/* ---- a socket ---- */
+
+static int connect_peer(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	in_path("sock", address.sun_path, sizeof(address.sun_path));
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+static void peers_of_a_socket(void **state)
+{
+	struct service service;
+	struct stat status;
+	char path[256];
+	int one;
+	int two;
+
+	(void)state;
+	service_init(&service, "socket");
+	service_path(&service, "sock");
+	assert_int_equal(service_begin(&service), MR_OK);
+	assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+	in_path("sock", path, sizeof(path));
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0600);
+	one = connect_peer();
+	two = connect_peer();
+	say(one, "1\n2");
+	say(two, "3");
+	assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+	say(two, "3\n4\n");
+	say(one, "2\nhalf");
+	assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+	close(one);
+	assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+	assert_string_equal(came(&service.stage.rejects),
+			    "sock 5 half (the peer went in the middle of it)\n");
+	assert_int_equal(service.stage.record_count, 4);
+	service_checkpoint(&service);
+	/* The worker dies, its socket stays; the next one takes its place. */
+	restart(&service);
+	assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+	one = connect_peer();
+	say(one, "5\n");
+	assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+	assert_non_null(strstr(came(&service.stage.records), "sock 0 5\n"));
+	assert_int_equal(service.stage.record_count, 1);
+	close(one);
+	close(two);
+	service_fini(&service);
+}
+
+static void a_socket_that_is_taken(void **state)
+{
+	struct service first;
+	struct service second;
+
+	(void)state;
+	service_init(&first, "socket");
+	service_path(&first, "sock");
+	service_set(&first, "mode", "0660");
+	assert_int_equal(service_begin(&first), MR_OK);
+	assert_int_equal(stage_poll(&first.stage), MR_AGAIN);
+	service_init(&second, "socket");
+	service_path(&second, "sock");
+	assert_int_equal(service_begin(&second), MR_OK);
+	assert_int_equal(stage_poll(&second.stage), MR_CONFIG);
+	assert_non_null(strstr(second.stage.error.text, "somebody else listens there"));
+	service_fini(&first);
+	service_fini(&second);
+	append("file", "x");
+	service_init(&second, "socket");
+	service_path(&second, "file");
+	assert_int_equal(service_begin(&second), MR_CONFIG);
+	assert_non_null(strstr(second.stage.error.text, "is there, and is no socket"));
+	service_fini(&second);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup(files_of_all_kinds_over_deaths, begin),
+	    cmocka_unit_test_setup(a_file_that_was_replaced_is_said, begin),
+	    cmocka_unit_test_setup(what_cannot_be_read_is_refused_at_once, begin),
+	    cmocka_unit_test_setup(standard_input_over_deaths, begin),
+	    cmocka_unit_test_setup(another_standard_input, begin),
+	    cmocka_unit_test_setup(a_line_of_standard_input_past_all_bounds, begin),
+	    cmocka_unit_test_setup(peers_of_a_socket, begin),
+	    cmocka_unit_test_setup(a_socket_that_is_taken, begin),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, service_remove);
+}
