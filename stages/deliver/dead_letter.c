@@ -1,4 +1,5 @@
-/* dead_letter.c - writes rejected records down. Called by deliver.c; fails as its sink does. */
+/* dead_letter.c - writes rejected records down. Called by deliver.c; fails as where its pieces go.
+ */
 #include "dead_letter.h"
 
 #include <stdlib.h>
@@ -89,57 +90,64 @@ static bool is_utf8(struct pieces pieces)
 }
 
 /* The text without the quotes that mr_json_put_string puts around it. */
-static enum mr_err put_text_piece(struct sink *sink, struct mr_slice piece, struct mr_error *error)
+static enum mr_err put_text_piece(const struct dead_letter_out *out, struct mr_slice piece,
+				  struct mr_error *error)
 {
 	struct mr_buf text = {0};
 	mr_json_put_string(&text, piece);
 	struct mr_slice inner = {text.data + 1, text.len - 2};
-	enum mr_err err = sink->ops->put(sink, inner, error);
+	enum mr_err err = out->put(out->context, inner, error);
 	mr_buf_fini(&text);
 	return err;
 }
 
-static enum mr_err put_base64_piece(struct sink *sink, struct mr_slice piece,
+static enum mr_err put_base64_piece(const struct dead_letter_out *out, struct mr_slice piece,
 				    struct mr_error *error)
 {
 	static unsigned char text[(PIECE_BYTES / 3) * 4 + 4 + 1];
 	int len = EVP_EncodeBlock(text, (const unsigned char *)piece.at, (int)piece.len);
 	struct mr_slice encoded = {(const char *)text, (size_t)len};
-	return sink->ops->put(sink, encoded, error);
+	return out->put(out->context, encoded, error);
 }
 
-static enum mr_err put_record(struct sink *sink, struct pieces *pieces, bool text,
+static enum mr_err put_record(const struct dead_letter_out *out, struct pieces *pieces, bool text,
 			      struct mr_error *error)
 {
 	for (;;) {
 		struct mr_slice piece = text ? next_text(pieces) : next_piece(pieces, PIECE_BYTES);
 		if (piece.len == 0)
 			return MR_OK;
-		enum mr_err err = text ? put_text_piece(sink, piece, error)
-				       : put_base64_piece(sink, piece, error);
+		enum mr_err err =
+		    text ? put_text_piece(out, piece, error) : put_base64_piece(out, piece, error);
 		if (err != MR_OK)
 			return err;
 	}
 }
 
-static enum mr_err put_head(struct sink *sink, const struct mr_reject *reject, bool text,
-			    struct mr_error *error)
+static enum mr_err put_head(const struct dead_letter_out *out, const struct line_id *id,
+			    const struct mr_reject *reject, bool text, struct mr_error *error)
 {
 	struct mr_buf head = {0};
+	char hex[2 * MR_ALERT_ID_BYTES + 1];
 	json_begin(&head, NULL, '{');
+	if (id != NULL) {
+		mr_hex(id->id, MR_ALERT_ID_BYTES, hex);
+		json_text(&head, "id", mr_slice(hex));
+	}
 	json_text(&head, "source", reject->name);
 	json_uint(&head, "offset", reject->offset);
 	json_uint(&head, "length", reject->length);
 	json_text(&head, "reason", reject->reason);
 	json_key(&head, text ? "record" : "record_base64");
 	mr_buf_add_text(&head, "\"");
-	enum mr_err err = sink->ops->put(sink, (struct mr_slice){head.data, head.len}, error);
+	enum mr_err err = out->put(out->context, (struct mr_slice){head.data, head.len}, error);
 	mr_buf_fini(&head);
 	return err;
 }
 
 /* The end of the record, and what kept it from being whole. */
-static enum mr_err put_tail(struct sink *sink, const struct pieces *pieces, struct mr_error *error)
+static enum mr_err put_tail(const struct dead_letter_out *out, const struct pieces *pieces,
+			    struct mr_error *error)
 {
 	struct mr_buf tail = {0};
 	mr_buf_add_text(&tail, "\"");
@@ -151,22 +159,23 @@ static enum mr_err put_tail(struct sink *sink, const struct pieces *pieces, stru
 	if (pieces->at < pieces->reject->length)
 		json_uint(&tail, "written", pieces->at);
 	mr_buf_add_text(&tail, "}\n");
-	enum mr_err err = sink->ops->put(sink, (struct mr_slice){tail.data, tail.len}, error);
+	enum mr_err err = out->put(out->context, (struct mr_slice){tail.data, tail.len}, error);
 	mr_buf_fini(&tail);
 	return err;
 }
 
-enum mr_err dead_letter_put(struct sink *sink, const struct mr_files *files,
-			    const struct mr_reject *reject, struct mr_error *error)
+enum mr_err dead_letter_put(const struct dead_letter_out *out, const struct line_id *id,
+			    const struct mr_files *files, const struct mr_reject *reject,
+			    struct mr_error *error)
 {
 	struct pieces pieces = {.files = files, .reject = reject};
 	pieces.buffer = mr_malloc(PIECE_BYTES);
 	bool text = is_utf8(pieces);
-	enum mr_err err = put_head(sink, reject, text, error);
+	enum mr_err err = put_head(out, id, reject, text, error);
 	if (err == MR_OK)
-		err = put_record(sink, &pieces, text, error);
+		err = put_record(out, &pieces, text, error);
 	if (err == MR_OK)
-		err = put_tail(sink, &pieces, error);
+		err = put_tail(out, &pieces, error);
 	free(pieces.buffer);
 	return err;
 }

@@ -1,16 +1,17 @@
-/* deliver.c - the last stage: alerts to the sink, rejected records to the dead-letter file.
+/* deliver.c - the last stage: alerts to the sinks, rejected records to the dead-letter file.
  *
- * Called by the pipeline as any stage. The descriptors of both outputs are the tables
+ * Called by the pipeline as any stage. In scan the descriptors of both outputs are the tables
  * deliver.output and deliver.dead_letter, opened by the supervisor; without the second, rejected
- * records are only counted. Fails with MR_NO_SPACE or MR_IO where an output cannot be written, with
- * MR_PROTOCOL where an alert names a rule that the catalog does not have. */
+ * records are only counted, and MR_NO_SPACE or MR_IO tells where an output cannot be written. In a
+ * service the settings name the sinks, and one that can take no more makes process say MR_FULL, so
+ * that nothing is read any more. Fails with MR_PROTOCOL where an alert names a rule that the
+ * catalog does not have. */
 #include "millrace/stage.h"
 
-#include "dead_letter.h"
 #include "message.h"
 #include "ocsf.h"
+#include "outputs.h"
 #include "record.h"
-#include "sink.h"
 
 #include <stdio.h>
 
@@ -19,8 +20,7 @@ struct deliver {
 	struct mr_catalog catalog;
 	struct record_reader records;
 	struct ocsf ocsf;
-	struct sink output;
-	struct sink dead_letter; /* ops NULL: none was asked for */
+	struct outputs outputs;
 	struct mr_buf line;
 	uint64_t unwritten; /* rejected records that no file was asked for */
 	char example[300];  /* the first of them, and why */
@@ -35,40 +35,10 @@ static enum mr_err open_catalog(struct deliver *deliver, struct mr_error *error)
 	return err;
 }
 
-/* MR_NOT_FOUND where the supervisor opened no such output. */
-static enum mr_err open_sink(struct deliver *deliver, const char *table, const char *setting,
-			     struct sink *sink, struct mr_error *error)
-{
-	int fd;
-	size_t size;
-	const char *output = mr_config_get(deliver->env->config, setting, 0);
-	if (!mr_tables_find(deliver->env->tables, table, &fd, &size))
-		return mr_error_set(error, MR_NOT_FOUND, "there is no table %s", table);
-	if (output == NULL || strcmp(output, "-") == 0)
-		output = "standard output";
-	return sink_find(output)->open(sink, fd, output, error);
-}
-
-static enum mr_err open_outputs(struct deliver *deliver, struct mr_error *error)
-{
-	enum mr_err err = open_sink(deliver, "deliver.output", "output", &deliver->output, error);
-	if (err != MR_OK)
-		return err;
-	err =
-	    open_sink(deliver, "deliver.dead_letter", "dead_letter", &deliver->dead_letter, error);
-	if (err != MR_NOT_FOUND)
-		return err;
-	*error = (struct mr_error){0};
-	return MR_OK;
-}
-
 static void deliver_close(void *state)
 {
 	struct deliver *deliver = state;
-	if (deliver->output.ops != NULL)
-		deliver->output.ops->close(&deliver->output);
-	if (deliver->dead_letter.ops != NULL)
-		deliver->dead_letter.ops->close(&deliver->dead_letter);
+	outputs_close(&deliver->outputs);
 	ocsf_fini(&deliver->ocsf);
 	record_reader_fini(&deliver->records);
 	mr_buf_fini(&deliver->line);
@@ -84,7 +54,7 @@ static enum mr_err deliver_open(void *state, const struct mr_stage_env *env, str
 	if (err == MR_OK)
 		err = open_catalog(deliver, error);
 	if (err == MR_OK)
-		err = open_outputs(deliver, error);
+		err = outputs_open(&deliver->outputs, env, error);
 	if (err != MR_OK) {
 		deliver_close(deliver);
 		return err;
@@ -120,25 +90,6 @@ static void announce(const struct deliver *deliver, const struct mr_alert *alert
 	mr_buf_fini(&line);
 }
 
-static enum mr_err write_alert(struct deliver *deliver, const struct mr_alert *alert,
-			       struct mr_error *error)
-{
-	/* Revisions of an alert are lines too, but the books count alerts. */
-	bool first = alert->activity == MR_ACTIVITY_CREATE;
-	uint32_t source = mr_alert_source(alert);
-	mr_count(deliver->env->counters, MR_C_ALERTS_RECEIVED, first);
-	mr_count_of(deliver->env->counters, source, MR_B_ALERTS_RECEIVED, first);
-	deliver->line.len = 0;
-	ocsf_put_alert(&deliver->ocsf, alert, &deliver->line);
-	struct mr_slice line = {deliver->line.data, deliver->line.len};
-	enum mr_err err = deliver->output.ops->put(&deliver->output, line, error);
-	if (err != MR_OK)
-		return err;
-	mr_count(deliver->env->counters, MR_C_DELIVERED, first);
-	mr_count_of(deliver->env->counters, source, MR_B_DELIVERED, first);
-	return MR_OK;
-}
-
 /* In a finite run a correlation's alert was announced when it fired, and is written at the end. */
 static bool was_announced(const struct deliver *deliver, const struct mr_alert *alert)
 {
@@ -146,22 +97,49 @@ static bool was_announced(const struct deliver *deliver, const struct mr_alert *
 	       deliver->catalog.rules[alert->rule].kind == MR_RULE_CORRELATION;
 }
 
+/* MR_FULL where a sink has no room: nothing was done. */
+static enum mr_err write_alert(struct deliver *deliver, const struct mr_alert *alert,
+			       struct mr_error *error)
+{
+	/* Revisions of an alert are lines too, but the books count alerts. */
+	bool first = alert->activity == MR_ACTIVITY_CREATE;
+	struct line_id id = line_id_of_alert(alert, deliver->catalog.rules[alert->rule].level);
+	deliver->line.len = 0;
+	ocsf_put_alert(&deliver->ocsf, alert, &deliver->line);
+	struct mr_slice line = {deliver->line.data, deliver->line.len};
+	if (!outputs_have_room(&deliver->outputs, line.len))
+		return MR_FULL;
+	if (!was_announced(deliver, alert))
+		announce(deliver, alert);
+	uint32_t source = mr_alert_source(alert);
+	mr_count(deliver->env->counters, MR_C_ALERTS_RECEIVED, first);
+	mr_count_of(deliver->env->counters, source, MR_B_ALERTS_RECEIVED, first);
+	enum mr_err err = outputs_put(&deliver->outputs, &id, line, error);
+	if (err != MR_OK)
+		return err;
+	mr_count(deliver->env->counters, MR_C_DELIVERED, first);
+	mr_count_of(deliver->env->counters, source, MR_B_DELIVERED, first);
+	return MR_OK;
+}
+
 static enum mr_err take_alerts(struct deliver *deliver, struct mr_reader *in,
 			       struct mr_error *error)
 {
 	struct mr_alert alert;
+	enum mr_err err = MR_OK;
 	for (; mr_reader_alert(in, &alert); mr_reader_advance(in)) {
-		enum mr_err err = check_alert(deliver, &alert, error);
-		if (err != MR_OK)
-			return err;
-		if (alert.announcement || !was_announced(deliver, &alert))
+		err = check_alert(deliver, &alert, error);
+		if (err == MR_OK && alert.announcement)
 			announce(deliver, &alert);
-		if (!alert.announcement)
+		else if (err == MR_OK)
 			err = write_alert(deliver, &alert, error);
 		if (err != MR_OK)
-			return err;
+			break;
 	}
-	return deliver->output.ops->flush(&deliver->output, error);
+	if (err != MR_OK && err != MR_FULL)
+		return err;
+	enum mr_err flushed = outputs_flush(&deliver->outputs, error);
+	return flushed == MR_OK ? err : flushed;
 }
 
 /* ---- rejected records ---- */
@@ -180,21 +158,23 @@ static enum mr_err take_rejects(struct deliver *deliver, struct mr_reader *in,
 				struct mr_error *error)
 {
 	struct mr_reject reject;
-	struct sink *sink = &deliver->dead_letter;
+	struct letters *letters = &deliver->outputs.letters;
 	for (; mr_reader_reject(in, &reject); mr_reader_advance(in)) {
+		if (!letters_have_room(letters))
+			return MR_FULL;
 		mr_count(deliver->env->counters, MR_C_REJECTS_RECEIVED, 1);
 		mr_count_of(deliver->env->counters, reject.origin.source, MR_B_REJECTS_RECEIVED, 1);
-		if (sink->ops == NULL) {
+		if (!letters->open) {
 			leave_unwritten(deliver, &reject);
 			continue;
 		}
-		enum mr_err err = dead_letter_put(sink, deliver->env->files, &reject, error);
+		enum mr_err err = letters_put(letters, &reject, error);
 		if (err != MR_OK)
 			return err;
 		mr_count(deliver->env->counters, MR_C_REJECTS_WRITTEN, 1);
 		mr_count_of(deliver->env->counters, reject.origin.source, MR_B_REJECTS_WRITTEN, 1);
 	}
-	return sink->ops == NULL ? MR_OK : sink->ops->flush(sink, error);
+	return letters_flush(letters, error);
 }
 
 static enum mr_err deliver_process(void *state, struct mr_reader *in, struct mr_writer *out,
@@ -222,12 +202,56 @@ static enum mr_err deliver_finish(void *state, struct mr_writer *out, struct mr_
 	return MR_OK;
 }
 
+/* ---- time and checkpoints ---- */
+
+static enum mr_err deliver_tick(void *state, int64_t now_us, struct mr_writer *out,
+				struct mr_error *error)
+{
+	struct deliver *deliver = state;
+	(void)now_us;
+	(void)out;
+	return outputs_poll(&deliver->outputs, error);
+}
+
+static enum mr_err deliver_barrier(void *state, int64_t watermark_us, struct mr_writer *out,
+				   struct mr_error *error)
+{
+	struct deliver *deliver = state;
+	(void)watermark_us;
+	(void)out;
+	return outputs_barrier(&deliver->outputs, error);
+}
+
+static void deliver_snapshot(void *state, struct mr_buf *out)
+{
+	struct deliver *deliver = state;
+	outputs_snapshot(&deliver->outputs, out);
+}
+
+static enum mr_err deliver_restore(void *state, struct mr_slice name, struct mr_slice bytes,
+				   struct mr_error *error)
+{
+	struct deliver *deliver = state;
+	return outputs_restore(&deliver->outputs, name, bytes, error);
+}
+
+static void deliver_committed(void *state)
+{
+	struct deliver *deliver = state;
+	outputs_committed(&deliver->outputs);
+}
+
 const struct mr_stage_ops mr_stage_deliver = {
     .name = "deliver",
     .state_size = sizeof(struct deliver),
     .reads = MR_CONTENT_ALERTS,
     .open = deliver_open,
     .process = deliver_process,
+    .tick = deliver_tick,
     .finish = deliver_finish,
+    .barrier = deliver_barrier,
+    .snapshot_named = deliver_snapshot,
+    .restore_named = deliver_restore,
+    .committed = deliver_committed,
     .close = deliver_close,
 };

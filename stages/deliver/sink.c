@@ -1,5 +1,11 @@
-/* sink.c - which sink serves an output. Called by deliver.c when it opens. */
+/* sink.c - what all sinks have in common. Called by deliver.c. */
 #include "sink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "millrace/os.h"
 
 static const struct sink_ops *const sinks[] = {
 #define X(name) &sink_##name,
@@ -7,11 +13,60 @@ static const struct sink_ops *const sinks[] = {
 #undef X
 };
 
-const struct sink_ops *sink_find(const char *output)
+const struct sink_ops *sink_find(const char *type)
 {
-	size_t count = sizeof(sinks) / sizeof(sinks[0]);
-	for (size_t i = 0; i + 1 < count; i++)
-		if (sinks[i]->serves(output))
+	for (size_t i = 0; i < sizeof(sinks) / sizeof(sinks[0]); i++)
+		if (strcmp(sinks[i]->name, type) == 0)
 			return sinks[i];
-	return sinks[count - 1];
+	return NULL;
+}
+
+enum mr_err sink_open(struct sink *sink, const struct sink_ops *ops, const struct sink_env *env,
+		      const char *name, const struct mr_config *settings, struct mr_error *error)
+{
+	*sink = (struct sink){.ops = ops,
+			      .env = env,
+			      .name = name,
+			      .settings = settings,
+			      .state = mr_calloc(1, ops->state_size)};
+	enum mr_err err = ops->open(sink, error);
+	if (err == MR_OK)
+		return MR_OK;
+	free(sink->state);
+	*sink = (struct sink){0};
+	return err;
+}
+
+bool sink_has_room(struct sink *sink, size_t bytes)
+{
+	bool room = sink->ops->room(sink, bytes);
+	if (!room && !sink->full)
+		mr_log(MR_LOG_WARNING, "sink %s is full: nothing is read until it takes more",
+		       sink->name);
+	if (room && sink->full)
+		mr_log(MR_LOG_WARNING, "sink %s takes more: reading goes on", sink->name);
+	sink->full = !room;
+	return room;
+}
+
+void sink_close(struct sink *sink)
+{
+	if (sink->ops == NULL)
+		return;
+	sink->ops->close(sink);
+	free(sink->state);
+	*sink = (struct sink){0};
+}
+
+char *sink_place(const struct sink_env *env, const char *name, struct mr_error *error)
+{
+	char *above = mr_asprintf("%s/spool", env->state);
+	char *place = mr_asprintf("%s/%s", above, name);
+	if (mr_os.mkdirat(AT_FDCWD, above, 0700) != 0 && errno != EEXIST) {
+		mr_error_errno(error, mr_error_of_write(errno), "%s cannot be made", above);
+		free(place);
+		place = NULL;
+	}
+	free(above);
+	return place;
 }

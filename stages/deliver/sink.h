@@ -1,41 +1,103 @@
-/* sink.h - where finished lines go.
+/* sink.h - where finished lines go: what a sink provides, and what deliver.c promises it.
  *
- * deliver.c opens a sink on a descriptor that it does not own, puts bytes and flushes at the end of
- * each batch. A line is whole once its '\n' was put: in a regular file only whole lines stay,
- * whatever fails. Errors: MR_NO_SPACE (the disk is full), MR_IO (anything else, a closed pipe
- * included), with a sentence that names the output; after an error call only close. */
+ * Order: open, restore or not, then room, put, flush and poll in any order, at a barrier barrier,
+ * then snapshot, later committed; close last. A sink owns no clock: it reads env->now, and waits
+ * for time by a timerfd among its descriptors. Nothing but open, restore and barrier may block, and
+ * those only as long as a disk does. tests/unit/deliver/test_sinks.c is what each has to pass.
+ *
+ * Errors: MR_CONFIG and MR_BAD_INPUT while it opens; afterwards MR_IO, where going on would lose a
+ * line, ends the incarnation. A full disk and a receiver that takes nothing are no errors: the sink
+ * has no room until it is over, and says both once. */
 #ifndef MILLRACE_DELIVER_SINK_H
 #define MILLRACE_DELIVER_SINK_H
 
-#include "millrace/text.h"
+#include "millrace/stage.h"
+
+#include "line_id.h"
+
+enum sink_promise {
+	SINK_ONCE,         /* each line stands there once, over any crash */
+	SINK_AT_LEAST_ONCE /* after a crash some come again, with the same ids */
+};
+
+struct sink_env {
+	const struct mr_stage_env *stage;
+	const char *state; /* the state directory; NULL in scan */
+	/* A line that its receiver refuses for good, with the reason: MR_FULL where it has to be
+	 * said again later. */
+	enum mr_err (*refuse)(void *context, const char *sink, const struct line_id *id,
+			      struct mr_slice line, const char *reason, struct mr_error *error);
+	void *context;
+};
+
+/* For the ledger, at a barrier. Lines that are made once, none of revisions; from the first on,
+ * over restarts. */
+struct sink_counts {
+	const char
+	    *file; /* that can be read again, and the proof of it; NULL where there is none */
+	const struct mr_line_hash *lines;
+	uint64_t taken;
+	uint64_t delivered;
+	uint64_t refused; /* taken = delivered + refused + spooled */
+	uint64_t spooled;
+};
 
 struct sink;
 
 /* One kind of sink. Adding one: a file, and a row in sink.def. */
 struct sink_ops {
-	const char *name;
-	/* Whether this kind serves an output of this description (the setting's text). */
-	bool (*serves)(const char *output);
-	/* `output` names it in messages; borrowed until close. */
-	enum mr_err (*open)(struct sink *sink, int fd, const char *output, struct mr_error *error);
-	enum mr_err (*put)(struct sink *sink, struct mr_slice bytes, struct mr_error *error);
+	const char *name; /* a word of the setting `type`, or the program's own */
+	enum sink_promise promise;
+	size_t state_size; /* sink.c zeroes and owns `state` */
+
+	/* After an error hold nothing: close is not called. */
+	enum mr_err (*open)(struct sink *sink, struct mr_error *error);
+	/* Its position from a snapshot. Survives any bytes. */
+	enum mr_err (*restore)(struct sink *sink, struct mr_slice bytes, struct mr_error *error);
+	/* Before each put: whether it takes a line of so many bytes. */
+	bool (*room)(struct sink *sink, size_t bytes);
+	/* A whole line with its '\n', copied; to a sink that has room. */
+	enum mr_err (*put)(struct sink *sink, const struct line_id *id, struct mr_slice line,
+			   struct mr_error *error);
+	/* The end of a batch: what was put goes out, as far as that is possible now. */
 	enum mr_err (*flush)(struct sink *sink, struct mr_error *error);
-	/* What was not flushed is gone. */
+	/* A descriptor has news, or about a second has passed. */
+	enum mr_err (*poll)(struct sink *sink, struct mr_error *error);
+	/* What was put is safe: it stands there, or is durable on this side. MR_FULL: call again.
+	 */
+	enum mr_err (*barrier)(struct sink *sink, struct mr_error *error);
+	/* The position at the last barrier; nothing put since. */
+	void (*snapshot)(struct sink *sink, struct mr_buf *out);
+	/* The checkpoint of the last snapshot is durable. May be NULL. */
+	void (*committed)(struct sink *sink);
+	void (*counts)(const struct sink *sink, struct sink_counts *out);
+	/* What is not safe is gone, as in a crash. */
 	void (*close)(struct sink *sink);
 };
 
 struct sink {
 	const struct sink_ops *ops; /* NULL: not open */
-	const char *output;
-	int fd;
-	bool cuts;         /* a regular file: a torn line is cut off again */
-	struct mr_buf buf; /* not yet written */
-	uint64_t at;       /* where in the file the buffer's first byte goes */
-	uint64_t whole;    /* end of the last whole line in the file */
+	const struct sink_env *env;
+	const char *name;                 /* of the part, or what a person calls the output */
+	const struct mr_config *settings; /* the part's; NULL in scan */
+	void *state;
+	bool full; /* that it has no room was said */
 };
 
-/* The kind that serves the output. */
-const struct sink_ops *sink_find(const char *output);
+/* Of that `type`; NULL where there is none. */
+const struct sink_ops *sink_find(const char *type);
+/* Takes the ops, name and settings, and opens it. */
+enum mr_err sink_open(struct sink *sink, const struct sink_ops *ops, const struct sink_env *env,
+		      const char *name, const struct mr_config *settings, struct mr_error *error);
+/* ops->room; says where it changes. */
+bool sink_has_room(struct sink *sink, size_t bytes);
+/* Accepts one that is not open. */
+void sink_close(struct sink *sink);
+/* "DIR/spool/NAME", and the directory above it made. The caller's to free; NULL with the error. */
+char *sink_place(const struct sink_env *env, const char *name, struct mr_error *error);
+
+/* A descriptor of the table deliver.output: scan's output, and standard output in a service. */
+extern const struct sink_ops sink_given;
 #define X(name) extern const struct sink_ops sink_##name;
 #include "sink.def"
 #undef X

@@ -1,101 +1,118 @@
-/* sink_file.c - lines into a file, a pipe or a terminal.
- *
- * Called by deliver.c and dead_letter.c. Bytes gather in a buffer and are written when it holds 64
- * KiB or when it is flushed. Where a write to a regular file fails, the file is cut back to its
- * last whole line: nobody takes half an alert for one. */
+/* sink_file.c - a file in which each alert stands once. Called by deliver.c through sink.h. */
 #include "sink.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <stdlib.h>
 
-#define BUFFER_BYTES (64u << 10)
+#include "once_file.h"
 
-static bool serves_any(const char *output)
+struct file_state {
+	struct once_file file;
+	char *name;
+	uint64_t taken;
+};
+
+static enum mr_err file_open(struct sink *sink, struct mr_error *error)
 {
-	(void)output;
-	return true;
+	struct file_state *state = sink->state;
+	uint64_t seed;
+	memcpy(&seed, sink->env->stage->seed, sizeof seed);
+	char *place = sink_place(sink->env, sink->name, error);
+	if (place == NULL)
+		return error == NULL ? MR_IO : error->code;
+	char *mark = mr_asprintf("%s.begin", place);
+	state->name = mr_asprintf("sink %s", sink->name);
+	enum mr_err err = once_file_open(
+	    &state->file, state->name, mr_config_get(sink->settings, "path", 0), mark, seed, error);
+	free(mark);
+	free(place);
+	if (err != MR_OK)
+		free(state->name);
+	return err;
 }
 
-static enum mr_err file_open(struct sink *sink, int fd, const char *output, struct mr_error *error)
+static enum mr_err file_restore(struct sink *sink, struct mr_slice bytes, struct mr_error *error)
 {
-	struct stat about;
-	int flags = fcntl(fd, F_GETFL);
-	if (flags < 0 || fstat(fd, &about) != 0)
-		return mr_error_errno(error, MR_IO, "%s: cannot be written", output);
-	*sink = (struct sink){.ops = &sink_file, .output = output, .fd = fd};
-	if (!S_ISREG(about.st_mode))
-		return MR_OK;
-	off_t at = flags & O_APPEND ? about.st_size : lseek(fd, 0, SEEK_CUR);
-	sink->cuts = at >= 0;
-	sink->at = at < 0 ? 0 : (uint64_t)at;
-	sink->whole = sink->at;
-	return MR_OK;
+	struct file_state *state = sink->state;
+	struct mr_unpack in = mr_unpack(bytes);
+	mr_unpack_array_of(&in, 2);
+	uint64_t taken = mr_unpack_uint(&in, UINT64_MAX);
+	struct mr_slice position = mr_unpack_bytes(&in);
+	if (!mr_unpack_done(&in))
+		return mr_error_set(error, MR_BAD_INPUT, "%s: its state is no state of a file",
+				    state->name);
+	state->taken = taken;
+	return once_file_restore(&state->file, position, error);
 }
 
-/* The first `written` bytes of the buffer are in the file. */
-static void note_written(struct sink *sink, size_t written)
+static bool file_room(struct sink *sink, size_t bytes)
 {
-	const char *end = written == 0 ? NULL : memrchr(sink->buf.data, '\n', written);
-	if (end != NULL)
-		sink->whole = sink->at + (uint64_t)(end - sink->buf.data) + 1;
-	sink->at += written;
-	sink->buf.len = 0;
+	struct file_state *state = sink->state;
+	(void)bytes;
+	return once_file_has_room(&state->file);
 }
 
-/* Name what `reason` means, and leave no torn line behind. */
-static enum mr_err write_failed(struct sink *sink, int reason, struct mr_error *error)
+static enum mr_err file_put(struct sink *sink, const struct line_id *id, struct mr_slice line,
+			    struct mr_error *error)
 {
-	errno = reason;
-	if (reason == EPIPE)
-		mr_error_set(error, MR_IO, "%s: whoever read it has gone away", sink->output);
-	else
-		mr_error_errno(error, mr_error_of_write(reason), "%s: cannot be written",
-			       sink->output);
-	if (sink->cuts && sink->at != sink->whole && ftruncate(sink->fd, (off_t)sink->whole) != 0)
-		mr_error_prefix(error, "%s ends in a torn line at byte %llu", sink->output,
-				(unsigned long long)sink->whole);
-	return mr_error_of_write(reason);
+	struct file_state *state = sink->state;
+	enum mr_err err = once_file_ready(&state->file, error);
+	if (err != MR_OK)
+		return err;
+	state->taken += id->revision == 0;
+	return once_file_wants(&state->file, id) ? once_file_put(&state->file, line, error) : MR_OK;
 }
 
 static enum mr_err file_flush(struct sink *sink, struct mr_error *error)
 {
-	size_t done = 0;
-	int reason = 0;
-	while (done < sink->buf.len && reason == 0) {
-		ssize_t wrote = write(sink->fd, sink->buf.data + done, sink->buf.len - done);
-		if (wrote >= 0) {
-			done += (size_t)wrote;
-		} else if (errno == EAGAIN) { /* a pipe that somebody else made non-blocking */
-			struct pollfd waiting = {.fd = sink->fd, .events = POLLOUT};
-			poll(&waiting, 1, -1);
-		} else if (errno != EINTR) {
-			reason = errno;
-		}
-	}
-	note_written(sink, done);
-	return reason == 0 ? MR_OK : write_failed(sink, reason, error);
+	struct file_state *state = sink->state;
+	return once_file_flush(&state->file, error);
 }
 
-static enum mr_err file_put(struct sink *sink, struct mr_slice bytes, struct mr_error *error)
+static enum mr_err file_barrier(struct sink *sink, struct mr_error *error)
 {
-	mr_buf_add(&sink->buf, bytes.at, bytes.len);
-	return sink->buf.len < BUFFER_BYTES ? MR_OK : file_flush(sink, error);
+	struct file_state *state = sink->state;
+	return once_file_barrier(&state->file, error);
+}
+
+static void file_snapshot(struct sink *sink, struct mr_buf *out)
+{
+	struct file_state *state = sink->state;
+	struct mr_buf position = {0};
+	once_file_snapshot(&state->file, &position);
+	mr_pack_array(out, 2);
+	mr_pack_uint(out, state->taken);
+	mr_pack_bytes(out, (struct mr_slice){position.data, position.len});
+	mr_buf_fini(&position);
+}
+
+static void file_counts(const struct sink *sink, struct sink_counts *out)
+{
+	const struct file_state *state = sink->state;
+	*out = (struct sink_counts){.file = state->file.path,
+				    .lines = &state->file.lines,
+				    .taken = state->taken,
+				    .delivered = state->taken};
 }
 
 static void file_close(struct sink *sink)
 {
-	mr_buf_fini(&sink->buf);
-	*sink = (struct sink){0};
+	struct file_state *state = sink->state;
+	once_file_close(&state->file);
+	free(state->name);
 }
 
 const struct sink_ops sink_file = {
     .name = "file",
-    .serves = serves_any,
+    .promise = SINK_ONCE,
+    .state_size = sizeof(struct file_state),
     .open = file_open,
+    .restore = file_restore,
+    .room = file_room,
     .put = file_put,
     .flush = file_flush,
+    .poll = file_flush,
+    .barrier = file_barrier,
+    .snapshot = file_snapshot,
+    .counts = file_counts,
     .close = file_close,
 };

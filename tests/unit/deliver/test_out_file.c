@@ -1,4 +1,4 @@
-/* test_sink.c - lines into files, pipes and full disks. */
+/* test_out_file.c - lines into files, pipes and full disks. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "sink.h"
+#include "out_file.h"
 
 static int temporary(void)
 {
@@ -31,49 +31,41 @@ static void assert_content(int fd, const char *want)
 	assert_string_equal(got, want);
 }
 
-static enum mr_err put(struct sink *sink, const char *text, struct mr_error *error)
+static enum mr_err put(struct out_file *file, const char *text, struct mr_error *error)
 {
-	return sink->ops->put(sink, mr_slice(text), error);
-}
-
-static void every_output_has_a_sink(void **state)
-{
-	(void)state;
-	assert_ptr_equal(sink_find("standard output"), &sink_file);
-	assert_ptr_equal(sink_find("/tmp/alerts.ndjson"), &sink_file);
-	assert_true(sink_file.serves("x"));
+	return out_file_put(file, mr_slice(text), error);
 }
 
 static void lines_are_written_when_flushed(void **state)
 {
 	(void)state;
-	struct sink sink;
+	struct out_file file;
 	int fd = temporary();
 	assert_int_equal(write(fd, "old\n", 4), 4);
-	assert_int_equal(sink_file.open(&sink, fd, "alerts", NULL), MR_OK);
-	assert_int_equal(put(&sink, "one\n", NULL), MR_OK);
-	assert_int_equal(put(&sink, "two\n", NULL), MR_OK);
+	assert_int_equal(out_file_init(&file, fd, "alerts", NULL), MR_OK);
+	assert_int_equal(put(&file, "one\n", NULL), MR_OK);
+	assert_int_equal(put(&file, "two\n", NULL), MR_OK);
 	assert_content(fd, "old\n");
-	assert_int_equal(sink.ops->flush(&sink, NULL), MR_OK);
+	assert_int_equal(out_file_flush(&file, NULL), MR_OK);
 	assert_content(fd, "old\none\ntwo\n");
-	assert_int_equal(sink.ops->flush(&sink, NULL), MR_OK);
-	sink.ops->close(&sink);
+	assert_int_equal(out_file_flush(&file, NULL), MR_OK);
+	out_file_fini(&file);
 	close(fd);
 }
 
 static void a_large_buffer_is_written_at_once(void **state)
 {
 	(void)state;
-	struct sink sink;
+	struct out_file file;
 	int fd = temporary();
 	char *line = mr_malloc(70000);
 	memset(line, 'x', 69999);
 	line[69999] = '\n';
-	assert_int_equal(sink_file.open(&sink, fd, "alerts", NULL), MR_OK);
-	assert_int_equal(sink.ops->put(&sink, (struct mr_slice){line, 70000}, NULL), MR_OK);
+	assert_int_equal(out_file_init(&file, fd, "alerts", NULL), MR_OK);
+	assert_int_equal(out_file_put(&file, (struct mr_slice){line, 70000}, NULL), MR_OK);
 	assert_int_equal(lseek(fd, 0, SEEK_END), 70000);
-	assert_true(sink.whole == 70000 && sink.at == 70000);
-	sink.ops->close(&sink);
+	assert_true(file.whole == 70000 && file.at == 70000);
+	out_file_fini(&file);
 	close(fd);
 	free(line);
 }
@@ -81,41 +73,41 @@ static void a_large_buffer_is_written_at_once(void **state)
 static void a_full_disk_is_named(void **state)
 {
 	(void)state;
-	struct sink sink;
+	struct out_file file;
 	struct mr_error error = {0};
 	int fd = open("/dev/full", O_WRONLY);
 	assert_true(fd >= 0);
-	assert_int_equal(sink_file.open(&sink, fd, "alerts.ndjson", &error), MR_OK);
-	assert_int_equal(put(&sink, "one\n", &error), MR_OK);
-	assert_int_equal(sink.ops->flush(&sink, &error), MR_NO_SPACE);
+	assert_int_equal(out_file_init(&file, fd, "alerts.ndjson", &error), MR_OK);
+	assert_int_equal(put(&file, "one\n", &error), MR_OK);
+	assert_int_equal(out_file_flush(&file, &error), MR_NO_SPACE);
 	assert_int_equal(error.code, MR_NO_SPACE);
 	assert_string_equal(error.text,
 			    "alerts.ndjson: cannot be written: No space left on device");
-	sink.ops->close(&sink);
+	out_file_fini(&file);
 	close(fd);
 }
 
 static void a_closed_pipe_is_named(void **state)
 {
 	(void)state;
-	struct sink sink;
+	struct out_file file;
 	struct mr_error error = {0};
 	int ends[2];
 	signal(SIGPIPE, SIG_IGN);
 	assert_int_equal(pipe(ends), 0);
 	close(ends[0]);
-	assert_int_equal(sink_file.open(&sink, ends[1], "standard output", &error), MR_OK);
-	assert_int_equal(put(&sink, "one\n", &error), MR_OK);
-	assert_int_equal(sink.ops->flush(&sink, &error), MR_IO);
+	assert_int_equal(out_file_init(&file, ends[1], "standard output", &error), MR_OK);
+	assert_int_equal(put(&file, "one\n", &error), MR_OK);
+	assert_int_equal(out_file_flush(&file, &error), MR_IO);
 	assert_string_equal(error.text, "standard output: whoever read it has gone away");
-	sink.ops->close(&sink);
+	out_file_fini(&file);
 	close(ends[1]);
 }
 
 static void a_pipe_that_is_full_is_waited_for(void **state)
 {
 	(void)state;
-	struct sink sink;
+	struct out_file file;
 	int ends[2];
 	size_t total = 1u << 20;
 	char *line = mr_calloc(1, total);
@@ -131,9 +123,9 @@ static void a_pipe_that_is_full_is_waited_for(void **state)
 		_exit(got == total ? 0 : 1);
 	}
 	close(ends[0]);
-	assert_int_equal(sink_file.open(&sink, ends[1], "pipe", NULL), MR_OK);
-	assert_int_equal(sink.ops->put(&sink, (struct mr_slice){line, total}, NULL), MR_OK);
-	sink.ops->close(&sink);
+	assert_int_equal(out_file_init(&file, ends[1], "pipe", NULL), MR_OK);
+	assert_int_equal(out_file_put(&file, (struct mr_slice){line, total}, NULL), MR_OK);
+	out_file_fini(&file);
 	close(ends[1]);
 	int status;
 	assert_int_equal(waitpid(reader, &status, 0), reader);
@@ -144,7 +136,7 @@ static void a_pipe_that_is_full_is_waited_for(void **state)
 /* A file that may grow to `limit` bytes; what is left of the text in it after the failure. */
 static void torn(const char *first, const char *second, rlim_t limit, const char *want)
 {
-	struct sink sink;
+	struct out_file file;
 	struct mr_error error = {0};
 	int fd = temporary();
 	struct rlimit before, now;
@@ -152,15 +144,15 @@ static void torn(const char *first, const char *second, rlim_t limit, const char
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
 	now = before;
 	now.rlim_cur = limit;
-	assert_int_equal(sink_file.open(&sink, fd, "alerts", &error), MR_OK);
-	assert_int_equal(put(&sink, first, &error), MR_OK);
-	assert_int_equal(sink.ops->flush(&sink, &error), MR_OK);
+	assert_int_equal(out_file_init(&file, fd, "alerts", &error), MR_OK);
+	assert_int_equal(put(&file, first, &error), MR_OK);
+	assert_int_equal(out_file_flush(&file, &error), MR_OK);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &now), 0);
-	assert_int_equal(put(&sink, second, &error), MR_OK);
-	assert_int_equal(sink.ops->flush(&sink, &error), MR_NO_SPACE);
+	assert_int_equal(put(&file, second, &error), MR_OK);
+	assert_int_equal(out_file_flush(&file, &error), MR_NO_SPACE);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
 	assert_content(fd, want);
-	sink.ops->close(&sink);
+	out_file_fini(&file);
 	close(fd);
 }
 
@@ -177,7 +169,6 @@ static void a_torn_line_is_cut_off(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(every_output_has_a_sink),
 	    cmocka_unit_test(lines_are_written_when_flushed),
 	    cmocka_unit_test(a_large_buffer_is_written_at_once),
 	    cmocka_unit_test(a_full_disk_is_named),

@@ -1,0 +1,52 @@
+/* http.h - one HTTPS request at a time, without ever holding up the worker.
+ *
+ * Called by sink_webhook.c. libcurl's sockets and its timer (a timerfd) are waited for by the
+ * worker; names are looked up in a thread of libcurl's. Certificates are verified, and nothing
+ * turns that off; redirects are not followed; TLS 1.2 is the least. What is read from files is read
+ * when it opens. */
+#ifndef MILLRACE_DELIVER_HTTP_H
+#define MILLRACE_DELIVER_HTTP_H
+
+#include <curl/curl.h>
+
+#include "millrace/stage.h"
+
+#define HTTP_SOCKETS_MAX 16
+#define HTTP_REASON 320
+
+struct http {
+	struct mr_waits *waits;
+	CURLM *multi;
+	CURL *easy;
+	struct curl_slist *headers; /* of the request under way */
+	int timer_fd;
+	struct http_socket {
+		int fd;
+		short events;
+	} sockets[HTTP_SOCKETS_MAX];
+	size_t socket_count;
+	bool busy;
+	bool lost_socket; /* there were too many */
+	char words[CURL_ERROR_SIZE];
+	char answer[160]; /* its beginning */
+	size_t answer_bytes;
+};
+
+struct http_result {
+	long status;                 /* 0: there was no whole answer */
+	int64_t retry_after_seconds; /* 0: it did not say */
+	char reason[HTTP_REASON];    /* for people */
+};
+
+/* Settings: url, proxy, proxy_user_file, ca_certificates, client_certificate, client_key_file,
+ * timeout. MR_CONFIG, MR_NOT_FOUND, MR_UNSUPPORTED; after an error hold nothing. */
+enum mr_err http_open(struct http *http, const struct mr_config *settings, struct mr_waits *waits,
+		      struct mr_error *error);
+/* Begins a POST. Borrows the body until it is done; takes the headers. */
+void http_post(struct http *http, struct mr_slice body, struct curl_slist *headers);
+/* Goes on as far as it can at once. True where the request is done: once for each. */
+bool http_step(struct http *http, struct http_result *out);
+/* Accepts zeroed memory. */
+void http_close(struct http *http);
+
+#endif

@@ -1,0 +1,174 @@
+/* letters.c - see letters.h. */
+#include "letters.h"
+
+#include <stdlib.h>
+
+#include "dead_letter.h"
+
+static enum mr_err open_given(struct letters *letters, struct mr_error *error)
+{
+	int fd;
+	size_t size;
+	const char *name = mr_config_get(letters->env->config, "dead_letter", 0);
+	if (!mr_tables_find(letters->env->tables, "deliver.dead_letter", &fd, &size))
+		return MR_OK;
+	enum mr_err err =
+	    out_file_init(&letters->out, fd, name == NULL ? "the dead letter" : name, error);
+	letters->open = err == MR_OK;
+	return err;
+}
+
+static enum mr_err open_once(struct letters *letters, const struct sink_env *env,
+			     struct mr_error *error)
+{
+	const char *set = mr_config_get(letters->env->config, "dead_letter", 0);
+	char *path =
+	    set == NULL ? mr_asprintf("%s/dead-letter.ndjson", env->state) : mr_strdup(set);
+	char *place = sink_place(env, LETTERS_NAME, error);
+	enum mr_err err = MR_IO;
+	if (place != NULL) {
+		uint64_t seed;
+		char *mark = mr_asprintf("%s.begin", place);
+		memcpy(&seed, letters->env->seed, sizeof seed);
+		err = once_file_open(&letters->file, "the dead letter", path, mark, seed, error);
+		free(mark);
+	}
+	free(place);
+	free(path);
+	letters->open = letters->once = err == MR_OK;
+	return err;
+}
+
+enum mr_err letters_open(struct letters *letters, const struct sink_env *env,
+			 struct mr_error *error)
+{
+	*letters = (struct letters){.env = env->stage};
+	return env->state == NULL ? open_given(letters, error) : open_once(letters, env, error);
+}
+
+bool letters_have_room(const struct letters *letters)
+{
+	return !letters->once || once_file_has_room(&letters->file);
+}
+
+/* ---- lines ---- */
+
+static enum mr_err to_file(void *context, struct mr_slice piece, struct mr_error *error)
+{
+	return out_file_put(context, piece, error);
+}
+
+static enum mr_err to_buffer(void *context, struct mr_slice piece, struct mr_error *error)
+{
+	(void)error;
+	mr_buf_add(context, piece.at, piece.len);
+	return MR_OK;
+}
+
+static enum mr_err put_once(struct letters *letters, const struct line_id *id,
+			    const struct mr_reject *reject, struct mr_error *error)
+{
+	const struct dead_letter_out out = {to_buffer, &letters->line};
+	enum mr_err err = once_file_ready(&letters->file, error);
+	if (err != MR_OK)
+		return err;
+	letters->taken++;
+	if (!once_file_wants(&letters->file, id))
+		return MR_OK;
+	letters->line.len = 0;
+	err = dead_letter_put(&out, id, letters->env->files, reject, error);
+	struct mr_slice line = {letters->line.data, letters->line.len};
+	return err == MR_OK ? once_file_put(&letters->file, line, error) : err;
+}
+
+enum mr_err letters_put(struct letters *letters, const struct mr_reject *reject,
+			struct mr_error *error)
+{
+	if (!letters->once) {
+		const struct dead_letter_out out = {to_file, &letters->out};
+		return dead_letter_put(&out, NULL, letters->env->files, reject, error);
+	}
+	struct line_id id = line_id_of_reject(letters->env->files, reject);
+	return put_once(letters, &id, reject, error);
+}
+
+enum mr_err letters_refuse(struct letters *letters, const char *sink, const struct line_id *id,
+			   struct mr_slice line, const char *reason, struct mr_error *error)
+{
+	if (!letters_have_room(letters))
+		return MR_FULL;
+	struct mr_buf text = {0};
+	uint8_t hash[32];
+	struct line_id own = {0};
+	mr_buf_printf(&text, "sink %s", sink);
+	struct mr_slice name = {text.data, text.len};
+	struct mr_reject reject = {.name = name,
+				   .length = line.len - 1,
+				   .reason = mr_slice(reason),
+				   .bytes = {line.at, line.len - 1}};
+	struct mr_buf key = {0};
+	mr_buf_printf(&key, "%s\n%llu\n", sink, (unsigned long long)id->revision);
+	mr_buf_add(&key, id->id, sizeof id->id);
+	mr_sha256(key.data, key.len, hash);
+	memcpy(own.id, hash, sizeof own.id);
+	enum mr_err err = put_once(letters, &own, &reject, error);
+	mr_buf_fini(&key);
+	mr_buf_fini(&text);
+	return err;
+}
+
+enum mr_err letters_flush(struct letters *letters, struct mr_error *error)
+{
+	if (!letters->open)
+		return MR_OK;
+	return letters->once ? once_file_flush(&letters->file, error)
+			     : out_file_flush(&letters->out, error);
+}
+
+/* ---- checkpoints ---- */
+
+enum mr_err letters_barrier(struct letters *letters, struct mr_error *error)
+{
+	return letters->once ? once_file_barrier(&letters->file, error)
+			     : letters_flush(letters, error);
+}
+
+void letters_counts(const struct letters *letters, struct sink_counts *out)
+{
+	*out = (struct sink_counts){.file = letters->file.path,
+				    .lines = &letters->file.lines,
+				    .taken = letters->taken,
+				    .delivered = letters->taken};
+}
+
+void letters_snapshot(struct letters *letters, struct mr_buf *out)
+{
+	struct mr_buf position = {0};
+	once_file_snapshot(&letters->file, &position);
+	mr_pack_array(out, 2);
+	mr_pack_uint(out, letters->taken);
+	mr_pack_bytes(out, (struct mr_slice){position.data, position.len});
+	mr_buf_fini(&position);
+}
+
+enum mr_err letters_restore(struct letters *letters, struct mr_slice bytes, struct mr_error *error)
+{
+	struct mr_unpack in = mr_unpack(bytes);
+	mr_unpack_array_of(&in, 2);
+	uint64_t taken = mr_unpack_uint(&in, UINT64_MAX);
+	struct mr_slice position = mr_unpack_bytes(&in);
+	if (!mr_unpack_done(&in))
+		return mr_error_set(error, MR_BAD_INPUT,
+				    "the dead letter: its state is no state of a file");
+	letters->taken = taken;
+	return once_file_restore(&letters->file, position, error);
+}
+
+void letters_close(struct letters *letters)
+{
+	if (letters->once)
+		once_file_close(&letters->file);
+	out_file_fini(&letters->out);
+	mr_buf_fini(&letters->line);
+	*letters = (struct letters){0};
+}

@@ -1,0 +1,438 @@
+/* once_file.c - see once_file.h. */
+#include "once_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "millrace/log.h"
+#include "millrace/os.h"
+
+#define FORM 1
+#define PIECE_BYTES (256u << 10)
+#define TAIL_BYTES 4096 /* before the position: by them the file is known again */
+#define SNAPSHOT_MAX (256u << 20)
+
+/* ---- what is there ---- */
+
+/* Exactly so many bytes. */
+static bool read_at(const struct once_file *file, uint64_t at, char *out, size_t len)
+{
+	while (len > 0) {
+		ssize_t got = pread(file->fd, out, len, (off_t)at);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return false;
+		out += got;
+		at += (uint64_t)got;
+		len -= (size_t)got;
+	}
+	return true;
+}
+
+static size_t tail_length(uint64_t position)
+{
+	return position < TAIL_BYTES ? (size_t)position : TAIL_BYTES;
+}
+
+static uint64_t tail_hash(const struct once_file *file, uint64_t position)
+{
+	char tail[TAIL_BYTES];
+	size_t len = tail_length(position);
+	return read_at(file, position - len, tail, len) ? mr_hash64(tail, len, 0) : 0;
+}
+
+static enum mr_err length(const struct once_file *file, uint64_t *out, struct mr_error *error)
+{
+	struct stat about;
+	if (fstat(file->fd, &about) != 0)
+		return mr_error_errno(error, MR_IO, "%s: %s", file->name, file->path);
+	*out = (uint64_t)about.st_size;
+	return MR_OK;
+}
+
+struct reading {
+	bool remembers; /* lines behind a position, not those of before */
+	uint64_t strange;
+	uint64_t strange_at; /* the first */
+	bool forgot;
+};
+
+static void take_line(struct once_file *file, struct reading *reading, struct mr_slice line)
+{
+	struct line_id id;
+	if (reading->remembers && !line_id_read(line, &id)) {
+		if (reading->strange++ == 0)
+			reading->strange_at = file->lines.bytes;
+	} else if (reading->remembers && !sent_add(&file->sent, &id)) {
+		reading->forgot = true;
+	}
+	mr_line_hash_add(&file->lines, line);
+}
+
+/* From where `lines` ends to the end of the last whole line; what is behind it is left in `rest`.
+ */
+static enum mr_err read_lines(struct once_file *file, struct reading *reading, struct mr_buf *rest,
+			      struct mr_error *error)
+{
+	uint64_t end, at = file->lines.bytes;
+	enum mr_err err = length(file, &end, error);
+	while (err == MR_OK && at < end) {
+		size_t len = end - at < PIECE_BYTES ? (size_t)(end - at) : PIECE_BYTES;
+		if (!read_at(file, at, mr_buf_reserve(rest, len), len))
+			return mr_error_errno(error, MR_IO, "%s: %s cannot be read at byte %llu",
+					      file->name, file->path, (unsigned long long)at);
+		size_t from = 0, scan = rest->len;
+		rest->len += len;
+		at += len;
+		const char *stop;
+		while ((stop = memchr(rest->data + scan, '\n', rest->len - scan)) != NULL) {
+			size_t behind = (size_t)(stop - rest->data) + 1;
+			struct mr_slice line = {rest->data + from, behind - from};
+			take_line(file, reading, line);
+			from = scan = behind;
+		}
+		memmove(rest->data, rest->data + from, rest->len - from);
+		rest->len -= from;
+	}
+	return err;
+}
+
+static void say(const struct once_file *file, const struct reading *reading)
+{
+	if (reading->strange > 0)
+		mr_log(MR_LOG_WARNING,
+		       "%s: %s: %llu lines behind the last checkpoint are not of this program, the "
+		       "first at byte %llu: they stay",
+		       file->name, file->path, (unsigned long long)reading->strange,
+		       (unsigned long long)reading->strange_at);
+	if (reading->forgot)
+		mr_log(MR_LOG_ERROR,
+		       "%s: %s: more than %u lines stand behind the last checkpoint: those past "
+		       "that may come to stand there twice",
+		       file->name, file->path, SENT_MAX);
+}
+
+/* Where this program tore a line it is cut; what somebody else left open is ended. */
+static enum mr_err mend_end(struct once_file *file, const struct mr_buf *rest, bool ours,
+			    struct mr_error *error)
+{
+	uint64_t end = file->lines.bytes;
+	if (rest->len == 0)
+		return MR_OK;
+	if (ours && mr_os.ftruncate(file->fd, (off_t)end) != 0)
+		return mr_error_errno(error, MR_IO, "%s: %s: the line torn at byte %llu stays",
+				      file->name, file->path, (unsigned long long)end);
+	if (ours) {
+		mr_log(MR_LOG_INFO, "%s: %s: a torn line of %zu bytes at byte %llu is cut",
+		       file->name, file->path, rest->len, (unsigned long long)end);
+		return MR_OK;
+	}
+	if (!mr_os_write_all(file->fd, MR_SLICE("\n")))
+		return mr_error_errno(error, mr_error_of_write(errno), "%s: %s", file->name,
+				      file->path);
+	mr_line_hash_add(&file->lines, (struct mr_slice){rest->data, rest->len});
+	return MR_OK;
+}
+
+/* Knows the rest of the file, and stands at its end. */
+static enum mr_err place(struct once_file *file, bool ours, struct mr_error *error)
+{
+	struct reading reading = {.remembers = ours};
+	struct mr_buf rest = {0};
+	enum mr_err err = read_lines(file, &reading, &rest, error);
+	if (err == MR_OK)
+		err = mend_end(file, &rest, ours, error);
+	mr_buf_fini(&rest);
+	if (err != MR_OK)
+		return err;
+	say(file, &reading);
+	file->placed = true;
+	return out_file_init(&file->out, file->fd, file->name, error);
+}
+
+/* ---- positions ---- */
+
+void once_file_snapshot(const struct once_file *file, struct mr_buf *out)
+{
+	const struct mr_line_hash *lines = &file->lines;
+	mr_pack_array(out, 9);
+	mr_pack_uint(out, FORM);
+	mr_pack_bytes(out, mr_slice(file->path));
+	mr_pack_uint(out, lines->bytes);
+	mr_pack_uint(out, lines->lines);
+	mr_pack_bytes(out, (struct mr_slice){(const char *)lines->chain, sizeof lines->chain});
+	mr_pack_uint(out, lines->sum[0]);
+	mr_pack_uint(out, lines->sum[1]);
+	mr_pack_uint(out, tail_hash(file, lines->bytes));
+	sent_pack(&file->sent, out);
+}
+
+struct position {
+	struct mr_slice path;
+	struct mr_line_hash lines;
+	uint64_t tail_hash;
+	struct mr_unpack sent;
+};
+
+static enum mr_err decode(const struct once_file *file, struct mr_slice bytes, struct position *out,
+			  struct mr_error *error)
+{
+	struct mr_unpack in = mr_unpack(bytes);
+	*out = (struct position){0};
+	mr_unpack_array_of(&in, 9);
+	uint64_t form = mr_unpack_uint(&in, UINT32_MAX);
+	if (mr_unpack_ok(&in) && form != FORM)
+		return mr_error_set(error, MR_BAD_INPUT,
+				    "%s: a position of form %llu: this program knows %d",
+				    file->name, (unsigned long long)form, FORM);
+	out->path = mr_unpack_bytes(&in);
+	out->lines.bytes = mr_unpack_uint(&in, INT64_MAX);
+	out->lines.lines = mr_unpack_uint(&in, UINT64_MAX);
+	struct mr_slice chain = mr_unpack_bytes(&in);
+	out->lines.sum[0] = mr_unpack_uint(&in, UINT64_MAX);
+	out->lines.sum[1] = mr_unpack_uint(&in, UINT64_MAX);
+	out->tail_hash = mr_unpack_uint(&in, UINT64_MAX);
+	out->sent = in;
+	struct sent sent = {0};
+	sent_unpack(&sent, &in);
+	sent_fini(&sent);
+	if (!mr_unpack_done(&in) || chain.len != sizeof out->lines.chain)
+		return mr_error_set(error, MR_BAD_INPUT, "%s: its position is no position",
+				    file->name);
+	memcpy(out->lines.chain, chain.at, chain.len);
+	return MR_OK;
+}
+
+/* Whether the file is still what it was up to the position. */
+static enum mr_err recognise(const struct once_file *file, const struct position *position,
+			     struct mr_error *error)
+{
+	uint64_t end, was = position->lines.bytes;
+	enum mr_err err = length(file, &end, error);
+	if (err != MR_OK)
+		return err;
+	if (end < was)
+		return mr_error_set(
+		    error, MR_BAD_INPUT,
+		    "%s: %s has %llu bytes, and had %llu at the last checkpoint: it "
+		    "was made shorter or replaced; put it back, or give the sink "
+		    "another path or name",
+		    file->name, file->path, (unsigned long long)end, (unsigned long long)was);
+	uint64_t hash = tail_hash(file, was);
+	if (hash == position->tail_hash)
+		return MR_OK;
+	return mr_error_set(error, MR_BAD_INPUT,
+			    "%s: %s is not the file of the last checkpoint: its %zu bytes before "
+			    "byte %llu have the hash %016llx, and had %016llx; put it back, or "
+			    "give the sink another path or name",
+			    file->name, file->path, tail_length(was), (unsigned long long)was,
+			    (unsigned long long)hash, (unsigned long long)position->tail_hash);
+}
+
+enum mr_err once_file_restore(struct once_file *file, struct mr_slice bytes, struct mr_error *error)
+{
+	struct position position;
+	enum mr_err err = decode(file, bytes, &position, error);
+	if (err != MR_OK || !mr_slice_eq(position.path, mr_slice(file->path)))
+		return err;
+	err = recognise(file, &position, error);
+	if (err != MR_OK)
+		return err;
+	uint64_t seed = file->sent.seed;
+	sent_fini(&file->sent);
+	file->sent.seed = seed;
+	sent_unpack(&file->sent, &position.sent);
+	file->lines = position.lines;
+	return place(file, true, error);
+}
+
+/* ---- the mark of the first start ---- */
+
+/* Empty where there is none. */
+static enum mr_err read_mark(const struct once_file *file, struct mr_buf *out,
+			     struct mr_error *error)
+{
+	int fd = open(file->mark, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return MR_OK;
+	ssize_t got = 1;
+	while (fd >= 0 && got > 0 && out->len < SNAPSHOT_MAX) {
+		got = read(fd, mr_buf_reserve(out, 4096), 4096);
+		out->len += got > 0 ? (size_t)got : 0;
+	}
+	if (fd < 0 || got < 0)
+		mr_error_errno(error, MR_IO, "%s", file->mark);
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 || got < 0 ? MR_IO : MR_OK;
+}
+
+static bool sync_directory_of(const char *path)
+{
+	char *copy = mr_strdup(path);
+	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool done = fd >= 0 && mr_os_sync_directory(fd);
+	if (fd >= 0)
+		close(fd);
+	free(copy);
+	return done;
+}
+
+/* Durable before the first line is written. */
+static enum mr_err write_mark(const struct once_file *file, struct mr_error *error)
+{
+	struct mr_buf bytes = {0};
+	char *made = mr_asprintf("%s.new", file->mark);
+	once_file_snapshot(file, &bytes);
+	int fd = mr_os.openat(AT_FDCWD, made, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	bool done = fd >= 0 && mr_os_write_all(fd, (struct mr_slice){bytes.data, bytes.len}) &&
+		    mr_os.fsync(fd) == 0 &&
+		    mr_os.renameat(AT_FDCWD, made, AT_FDCWD, file->mark) == 0 &&
+		    sync_directory_of(file->mark) && sync_directory_of(file->path);
+	enum mr_err err =
+	    done ? MR_OK : mr_error_errno(error, mr_error_of_write(errno), "%s", file->mark);
+	if (fd >= 0)
+		close(fd);
+	free(made);
+	mr_buf_fini(&bytes);
+	return err;
+}
+
+/* Behind all that is there. */
+static enum mr_err begin_anew(struct once_file *file, struct mr_error *error)
+{
+	file->lines = (struct mr_line_hash){0};
+	enum mr_err err = place(file, false, error);
+	return err == MR_OK ? write_mark(file, error) : err;
+}
+
+enum mr_err once_file_ready(struct once_file *file, struct mr_error *error)
+{
+	struct mr_buf mark = {0};
+	struct position position;
+	if (file->placed)
+		return MR_OK;
+	enum mr_err err = read_mark(file, &mark, error);
+	struct mr_slice bytes = {mark.data, mark.len};
+	/* One that was torn was never relied on: it is renamed only when it is durable. */
+	bool known = err == MR_OK && mark.len > 0 &&
+		     decode(file, bytes, &position, NULL) == MR_OK &&
+		     mr_slice_eq(position.path, mr_slice(file->path));
+	if (err == MR_OK)
+		err = known ? once_file_restore(file, bytes, error) : begin_anew(file, error);
+	mr_buf_fini(&mark);
+	return err;
+}
+
+/* ---- open ---- */
+
+/* The lock is the open file's: it goes when the worker has ended, whatever it died of. */
+static enum mr_err take_file(struct once_file *file, struct mr_error *error)
+{
+	struct stat about;
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	file->fd =
+	    mr_os.openat(AT_FDCWD, file->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+	if (file->fd < 0 || fstat(file->fd, &about) != 0)
+		return mr_error_errno(error, MR_IO, "%s: %s cannot be opened", file->name,
+				      file->path);
+	if (!S_ISREG(about.st_mode))
+		return mr_error_set(error, MR_CONFIG,
+				    "%s: %s is no regular file: nothing written there could be "
+				    "kept from standing there twice",
+				    file->name, file->path);
+	if (fcntl(file->fd, F_OFD_SETLK, &whole) != 0 && (errno == EAGAIN || errno == EACCES))
+		return mr_error_set(error, MR_CONFIG, "%s: %s: another process is writing to it",
+				    file->name, file->path);
+	return MR_OK;
+}
+
+enum mr_err once_file_open(struct once_file *file, const char *name, const char *path,
+			   const char *mark, uint64_t seed, struct mr_error *error)
+{
+	*file = (struct once_file){.name = mr_strdup(name),
+				   .path = mr_strdup(path),
+				   .mark = mr_strdup(mark),
+				   .fd = -1,
+				   .sent = {.seed = seed}};
+	enum mr_err err = take_file(file, error);
+	if (err != MR_OK)
+		once_file_close(file);
+	return err;
+}
+
+void once_file_close(struct once_file *file)
+{
+	if (file->name != NULL && file->fd >= 0)
+		close(file->fd);
+	out_file_fini(&file->out);
+	sent_fini(&file->sent);
+	free(file->name);
+	free(file->path);
+	free(file->mark);
+	*file = (struct once_file){0};
+}
+
+/* ---- lines ---- */
+
+bool once_file_has_room(const struct once_file *file)
+{
+	return !file->stalled || file->out.buf.len < OUT_FILE_BUFFER_BYTES;
+}
+
+bool once_file_wants(struct once_file *file, const struct line_id *id)
+{
+	return !sent_take(&file->sent, id);
+}
+
+/* A full disk is waited for: what is whole lies in the buffer. */
+static enum mr_err wait_for_space(struct once_file *file, enum mr_err err, struct mr_error *error)
+{
+	if (err == MR_NO_SPACE) {
+		if (!file->stalled)
+			mr_log(MR_LOG_ERROR, "%s: %s; it is tried again", file->name, error->text);
+		file->stalled = true;
+		*error = (struct mr_error){0};
+		return MR_OK;
+	}
+	if (err == MR_OK && file->stalled && file->out.buf.len == 0) {
+		mr_log(MR_LOG_WARNING, "%s: %s can be written again", file->name, file->path);
+		file->stalled = false;
+	}
+	return err;
+}
+
+enum mr_err once_file_put(struct once_file *file, struct mr_slice line, struct mr_error *error)
+{
+	struct mr_error own = {0};
+	mr_line_hash_add(&file->lines, line);
+	error = error == NULL ? &own : error;
+	return wait_for_space(file, out_file_put(&file->out, line, error), error);
+}
+
+enum mr_err once_file_flush(struct once_file *file, struct mr_error *error)
+{
+	struct mr_error own = {0};
+	error = error == NULL ? &own : error;
+	return wait_for_space(file, out_file_flush(&file->out, error), error);
+}
+
+enum mr_err once_file_barrier(struct once_file *file, struct mr_error *error)
+{
+	enum mr_err err = once_file_ready(file, error);
+	if (err == MR_OK)
+		err = once_file_flush(file, error);
+	if (err != MR_OK)
+		return err;
+	if (file->out.buf.len > 0)
+		return MR_FULL;
+	if (mr_os.fdatasync(file->fd) != 0)
+		return mr_error_errno(error, mr_error_of_write(errno),
+				      "%s: %s cannot be made durable", file->name, file->path);
+	return MR_OK;
+}

@@ -1,0 +1,54 @@
+/* once_file.h - a file in which each line stands once, also over a crash (PROTOCOL.md 7.2).
+ *
+ * Called by sink_file.c, and by deliver.c for dead letters. Order: open, restore or not, then
+ * ready, wants and put in any order, at a barrier barrier and snapshot. Whoever finds neither a
+ * checkpoint nor the mark of an earlier start begins behind what is there.
+ *
+ * The position of a checkpoint is how far the file was whole and durable. Behind it, after a
+ * restart, stand lines whose records will be judged again: their ids are read back, and a line that
+ * is torn at the end is cut. A whole line is never removed. */
+#ifndef MILLRACE_DELIVER_ONCE_FILE_H
+#define MILLRACE_DELIVER_ONCE_FILE_H
+
+#include "millrace/line_hash.h"
+
+#include "out_file.h"
+#include "sent.h"
+
+struct once_file {
+	struct out_file out;
+	char *name; /* for messages */
+	char *path;
+	char *mark; /* path of the file that tells where this state directory began */
+	int fd;     /* -1: not open */
+	struct mr_line_hash lines; /* of all that stands in the file or in the buffer */
+	struct sent sent;
+	bool placed;  /* `lines` and `sent` are known */
+	bool stalled; /* the disk is full, and that was said */
+};
+
+/* Makes the file, and `mark` beside the spools of the state directory. MR_CONFIG: it is no regular
+ * file, or another process writes it; MR_IO, MR_NO_SPACE. After an error hold nothing. */
+enum mr_err once_file_open(struct once_file *file, const char *name, const char *path,
+			   const char *mark, uint64_t seed, struct mr_error *error);
+/* From a snapshot. MR_BAD_INPUT where the bytes are none, and where the file is shorter than it was
+ * or another one: with both figures. One that was of another path is passed over. */
+enum mr_err once_file_restore(struct once_file *file, struct mr_slice bytes,
+			      struct mr_error *error);
+/* Before the first put, and before a barrier: reads what is behind the position. */
+enum mr_err once_file_ready(struct once_file *file, struct mr_error *error);
+/* False while the disk is full and the buffer too: flush tries again. */
+bool once_file_has_room(const struct once_file *file);
+/* False where the line stands there already: asked once for each line. */
+bool once_file_wants(struct once_file *file, const struct line_id *id);
+/* A whole line with its '\n'. A full disk is said, and is no error here. */
+enum mr_err once_file_put(struct once_file *file, struct mr_slice line, struct mr_error *error);
+enum mr_err once_file_flush(struct once_file *file, struct mr_error *error);
+/* All that was put is durable; MR_FULL where the disk is full. Blocks as the disk does. */
+enum mr_err once_file_barrier(struct once_file *file, struct mr_error *error);
+/* Right behind a barrier. */
+void once_file_snapshot(const struct once_file *file, struct mr_buf *out);
+/* Accepts zeroed memory. */
+void once_file_close(struct once_file *file);
+
+#endif

@@ -1,0 +1,140 @@
+/* out_file.c - see out_file.h. Called by sink_given.c, once_file.c and dead_letter's callers. */
+#include "out_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "millrace/os.h"
+
+enum mr_err out_file_init(struct out_file *file, int fd, const char *name, struct mr_error *error)
+{
+	struct stat about;
+	int flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fstat(fd, &about) != 0)
+		return mr_error_errno(error, MR_IO, "%s: cannot be written", name);
+	*file = (struct out_file){.name = name, .fd = fd};
+	if (!S_ISREG(about.st_mode))
+		return MR_OK;
+	off_t at = flags & O_APPEND ? about.st_size : lseek(fd, 0, SEEK_CUR);
+	file->cuts = at >= 0;
+	file->at = at < 0 ? 0 : (uint64_t)at;
+	file->whole = file->at;
+	return MR_OK;
+}
+
+/* The first `written` bytes of the buffer are in the file. */
+static void note_written(struct out_file *file, size_t written)
+{
+	const char *end = written == 0 ? NULL : memrchr(file->buf.data, '\n', written);
+	if (end != NULL)
+		file->whole = file->at + (uint64_t)(end - file->buf.data) + 1;
+	file->at += written;
+	file->buf.len -= written;
+	if (written > 0)
+		memmove(file->buf.data, file->buf.data + written, file->buf.len);
+}
+
+/* Leaves no torn line behind: what of it was written goes back into the buffer, unless its
+ * beginning was written earlier. */
+static bool cut(struct out_file *file, size_t written)
+{
+	uint64_t begin = file->at;
+	struct mr_buf all = {0};
+	mr_buf_add(&all, file->buf.data, file->buf.len);
+	note_written(file, written);
+	bool done = !file->cuts || file->at == file->whole ||
+		    mr_os.ftruncate(file->fd, (off_t)file->whole) == 0;
+	if (done && file->cuts && file->at != file->whole) {
+		uint64_t kept = file->whole >= begin ? file->whole - begin : all.len;
+		file->buf.len = 0;
+		mr_buf_add(&file->buf, all.data + kept, all.len - (size_t)kept);
+		file->at = file->whole;
+		/* One that appends finds the end by itself. */
+		lseek(file->fd, (off_t)file->at, SEEK_SET);
+	}
+	mr_buf_fini(&all);
+	return done;
+}
+
+/* Name what `reason` means. */
+static enum mr_err write_failed(struct out_file *file, size_t written, int reason,
+				struct mr_error *error)
+{
+	enum mr_err err = mr_error_of_write(reason);
+	bool whole = cut(file, written);
+	errno = reason;
+	if (reason == EPIPE)
+		mr_error_set(error, MR_IO, "%s: whoever read it has gone away", file->name);
+	else
+		mr_error_errno(error, err, "%s: cannot be written", file->name);
+	if (whole)
+		return err;
+	mr_error_prefix(error, "%s ends in a torn line at byte %llu", file->name,
+			(unsigned long long)file->whole);
+	if (error != NULL)
+		error->code = MR_IO;
+	return MR_IO;
+}
+
+static bool takes_more(const struct out_file *file)
+{
+	struct pollfd waiting = {.fd = file->fd, .events = POLLOUT};
+	return poll(&waiting, 1, 0) == 1;
+}
+
+/* What POLLOUT promises of a pipe is PIPE_BUF bytes. */
+static enum mr_err flush(struct out_file *file, bool wait, struct mr_error *error)
+{
+	size_t done = 0;
+	int reason = 0;
+	while (done < file->buf.len && reason == 0) {
+		size_t len = file->buf.len - done;
+		if (!wait && !takes_more(file))
+			break;
+		if (!wait && len > PIPE_BUF)
+			len = PIPE_BUF;
+		ssize_t wrote = mr_os.write(file->fd, file->buf.data + done, len);
+		if (wrote > 0) {
+			done += (size_t)wrote;
+		} else if (wrote == 0) {
+			reason = ENOSPC;
+		} else if (errno == EAGAIN) { /* a pipe that somebody else made non-blocking */
+			struct pollfd waiting = {.fd = file->fd, .events = POLLOUT};
+			if (!wait)
+				break;
+			poll(&waiting, 1, -1);
+		} else if (errno != EINTR) {
+			reason = errno;
+		}
+	}
+	if (reason != 0)
+		return write_failed(file, done, reason, error);
+	note_written(file, done);
+	return file->buf.len == 0 ? MR_OK : MR_AGAIN;
+}
+
+enum mr_err out_file_flush(struct out_file *file, struct mr_error *error)
+{
+	return flush(file, true, error);
+}
+
+enum mr_err out_file_flush_some(struct out_file *file, struct mr_error *error)
+{
+	return flush(file, false, error);
+}
+
+enum mr_err out_file_put(struct out_file *file, struct mr_slice bytes, struct mr_error *error)
+{
+	mr_buf_add(&file->buf, bytes.at, bytes.len);
+	return file->buf.len < OUT_FILE_BUFFER_BYTES ? MR_OK : out_file_flush(file, error);
+}
+
+void out_file_fini(struct out_file *file)
+{
+	mr_buf_fini(&file->buf);
+	*file = (struct out_file){0};
+}

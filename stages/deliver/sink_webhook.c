@@ -1,0 +1,532 @@
+/* sink_webhook.c - alerts to an HTTPS receiver, in batches, in order, at least once.
+ *
+ * Called by deliver.c through sink.h. What is put lies in a spool on disk until the receiver has
+ * said 2xx. One request is under way at a time. What becomes of it, by its answer:
+ *   2xx                                      taken
+ *   408, 425, 429, 5xx, no whole answer      tried again, for ever, ever more slowly
+ *   401, 403, 404, 3xx and what is unknown   likewise, as an error: the settings are wrong
+ *   any other 4xx                            refused: half as many are tried, down to the one that
+ *                                            is set aside in the dead letter */
+#include "sink.h"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "http.h"
+#include "millrace/secret.h"
+#include "spool.h"
+
+#define SEGMENTS_IN_SPOOL 16 /* how many files it takes when it is full */
+#define SEGMENT_MOST (64 * MR_MIB)
+#define RETRY_AFTER_MOST_US MR_HOUR_US
+#define REFUSE_AGAIN_US MR_SECOND_US
+#define DOUBLINGS_MAX 30
+
+enum phase {
+	PHASE_IDLE,
+	PHASE_GATHER, /* for more lines, until the first is old enough */
+	PHASE_SEND,
+	PHASE_WAIT /* before it is tried again */
+};
+
+struct webhook {
+	struct spool spool;
+	struct http http;
+	char *name;
+	int64_t batch_count, batch_bytes, batch_age_us;
+	int64_t retry_first_us, retry_most_us;
+	bool array;
+	struct mr_buf hmac_key;
+	char *authorization; /* header, or NULL */
+	int timer_fd;
+	enum phase phase;
+	struct mr_buf body;
+	struct spool_place behind; /* the lines that are under way */
+	int64_t lines;
+	int64_t limit;     /* of the next request: less than batch_count after a refusal */
+	unsigned failures; /* in a row */
+	long failed_with;  /* the status that was said */
+	uint64_t random;
+	uint64_t taken, delivered, refused;
+};
+
+/* ---- open ---- */
+
+static enum mr_err read_numbers(struct webhook *hook, const struct mr_config *settings,
+				struct mr_error *error)
+{
+	const struct {
+		const char *name;
+		int64_t *out;
+	} all[] = {{"batch_alerts", &hook->batch_count},
+		   {"batch_bytes", &hook->batch_bytes},
+		   {"batch_age", &hook->batch_age_us},
+		   {"retry_first", &hook->retry_first_us},
+		   {"retry_most", &hook->retry_most_us}};
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		enum mr_err err = mr_config_int(settings, all[i].name, all[i].out, error);
+		if (err != MR_OK)
+			return err;
+	}
+	hook->array = mr_config_is(settings, "format", "array");
+	hook->limit = hook->batch_count;
+	return MR_OK;
+}
+
+static enum mr_err read_secrets(struct webhook *hook, const struct mr_config *settings,
+				struct mr_error *error)
+{
+	const char *key = mr_config_get(settings, "hmac_key_file", 0);
+	const char *token = mr_config_get(settings, "token_file", 0);
+	struct mr_buf text = {0};
+	enum mr_err err = key == NULL ? MR_OK : mr_secret_read(key, &hook->hmac_key, error);
+	if (err != MR_OK || token == NULL)
+		return err;
+	err = mr_secret_read(token, &text, error);
+	if (err == MR_OK && memchr(text.data, '\n', text.len) != NULL)
+		err = mr_error_set(error, MR_CONFIG, "%s: a token is one line", token);
+	if (err == MR_OK)
+		hook->authorization =
+		    mr_asprintf("Authorization: Bearer %.*s", (int)text.len, text.data);
+	mr_buf_fini(&text);
+	return err;
+}
+
+static enum mr_err open_spool(struct webhook *hook, struct sink *sink, struct mr_error *error)
+{
+	int64_t most;
+	uint64_t seed;
+	enum mr_err err = mr_config_int(sink->settings, "spool_bytes", &most, error);
+	char *place = err == MR_OK ? sink_place(sink->env, sink->name, error) : NULL;
+	if (place == NULL)
+		return error == NULL || error->code == MR_OK ? MR_IO : error->code;
+	int64_t segment = most / SEGMENTS_IN_SPOOL;
+	memcpy(&seed, sink->env->stage->seed, sizeof seed);
+	err = spool_open(&hook->spool, hook->name, place, (uint64_t)most,
+			 (uint64_t)(segment < SEGMENT_MOST ? segment : SEGMENT_MOST), seed, error);
+	free(place);
+	return err;
+}
+
+static void webhook_close(struct sink *sink)
+{
+	struct webhook *hook = sink->state;
+	if (hook->timer_fd >= 0) {
+		mr_waits_drop(sink->env->stage->waits, hook->timer_fd);
+		close(hook->timer_fd);
+	}
+	http_close(&hook->http);
+	spool_close(&hook->spool);
+	if (hook->hmac_key.data != NULL)
+		explicit_bzero(hook->hmac_key.data, hook->hmac_key.capacity);
+	mr_buf_fini(&hook->hmac_key);
+	mr_buf_fini(&hook->body);
+	free(hook->authorization);
+	free(hook->name);
+}
+
+static enum mr_err webhook_open(struct sink *sink, struct mr_error *error)
+{
+	struct webhook *hook = sink->state;
+	hook->name = mr_asprintf("sink %s", sink->name);
+	hook->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	enum mr_err err = MR_OK;
+	if (hook->timer_fd < 0)
+		err = mr_error_errno(error, MR_IO, "%s: no timer", hook->name);
+	else
+		mr_waits_set(sink->env->stage->waits, hook->timer_fd, POLLIN);
+	if (getrandom(&hook->random, sizeof hook->random, 0) != sizeof hook->random)
+		hook->random = (uint64_t)sink->env->stage->now->wall_us;
+	hook->random |= 1;
+	if (err == MR_OK)
+		err = read_numbers(hook, sink->settings, error);
+	if (err == MR_OK)
+		err = read_secrets(hook, sink->settings, error);
+	if (err == MR_OK)
+		err = http_open(&hook->http, sink->settings, sink->env->stage->waits, error);
+	if (err == MR_OK)
+		err = open_spool(hook, sink, error);
+	if (err == MR_OK)
+		return MR_OK;
+	mr_error_prefix(error, "%s", hook->name);
+	webhook_close(sink);
+	return err;
+}
+
+/* ---- time ---- */
+
+static void set_timer(struct webhook *hook, int64_t after_us)
+{
+	struct itimerspec due = {.it_value = {.tv_sec = after_us / MR_SECOND_US,
+					      .tv_nsec = after_us % MR_SECOND_US * 1000}};
+	if (after_us == 0)
+		due.it_value.tv_nsec = 1;
+	timerfd_settime(hook->timer_fd, 0, &due, NULL);
+}
+
+static bool is_due(struct webhook *hook)
+{
+	uint64_t expired;
+	return read(hook->timer_fd, &expired, sizeof expired) == (ssize_t)sizeof expired;
+}
+
+/* From 0 to `most`, all alike (xorshift64*). */
+static int64_t any_up_to(struct webhook *hook, int64_t most)
+{
+	hook->random ^= hook->random >> 12;
+	hook->random ^= hook->random << 25;
+	hook->random ^= hook->random >> 27;
+	return (int64_t)((hook->random * UINT64_C(2685821657736338717) >> 1) %
+			 (uint64_t)(most + 1));
+}
+
+/* Full jitter: any time up to a bound that doubles; never before the receiver's own word. */
+static int64_t pause_us(struct webhook *hook, int64_t retry_after_seconds)
+{
+	int64_t bound = hook->retry_first_us, least = 0;
+	for (unsigned i = 1; i < hook->failures && i < DOUBLINGS_MAX && bound < hook->retry_most_us;
+	     i++)
+		bound *= 2;
+	if (bound > hook->retry_most_us)
+		bound = hook->retry_most_us;
+	if (retry_after_seconds > 0)
+		least = retry_after_seconds < RETRY_AFTER_MOST_US / MR_SECOND_US
+			    ? retry_after_seconds * MR_SECOND_US
+			    : RETRY_AFTER_MOST_US;
+	return least + any_up_to(hook, bound);
+}
+
+/* ---- a request ---- */
+
+static struct curl_slist *sign(const struct webhook *hook, int64_t now_us, struct curl_slist *list)
+{
+	struct mr_buf text = {0};
+	unsigned char mac[EVP_MAX_MD_SIZE];
+	unsigned len = 0;
+	char hex[2 * EVP_MAX_MD_SIZE + 1], header[256];
+	long long seconds = (long long)(now_us / MR_SECOND_US);
+	mr_buf_printf(&text, "%lld.", seconds);
+	mr_buf_add(&text, hook->body.data, hook->body.len);
+	HMAC(EVP_sha256(), hook->hmac_key.data, (int)hook->hmac_key.len,
+	     (const unsigned char *)text.data, text.len, mac, &len);
+	mr_buf_fini(&text);
+	mr_hex(mac, len, hex);
+	snprintf(header, sizeof header, "X-Millrace-Timestamp: %lld", seconds);
+	list = curl_slist_append(list, header);
+	snprintf(header, sizeof header, "X-Millrace-Signature: sha256=%s", hex);
+	return curl_slist_append(list, header);
+}
+
+static struct curl_slist *headers_of(const struct webhook *hook, int64_t now_us)
+{
+	struct curl_slist *list =
+	    curl_slist_append(NULL, hook->array ? "Content-Type: application/json"
+						: "Content-Type: application/x-ndjson");
+	list = curl_slist_append(list, "Expect:");
+	if (hook->authorization != NULL)
+		list = curl_slist_append(list, hook->authorization);
+	return hook->hmac_key.len > 0 ? sign(hook, now_us, list) : list;
+}
+
+static void add_line(struct webhook *hook, const struct spool_line *line)
+{
+	if (hook->array)
+		mr_buf_add(&hook->body, hook->lines == 0 ? "[" : ",", 1);
+	mr_buf_add(&hook->body, line->line.at, line->line.len - hook->array);
+	hook->lines++;
+	hook->behind = line->behind;
+}
+
+/* From the first line that was not taken on. */
+static enum mr_err gather(struct webhook *hook, struct mr_error *error)
+{
+	struct spool_line line;
+	hook->body.len = 0;
+	hook->lines = 0;
+	hook->behind = hook->spool.acked;
+	while (hook->lines < hook->limit) {
+		enum mr_err err = spool_read(&hook->spool, hook->behind, &line, error);
+		if (err == MR_END)
+			break;
+		if (err != MR_OK)
+			return err;
+		if (hook->lines > 0 &&
+		    (int64_t)(hook->body.len + line.line.len) > hook->batch_bytes)
+			break;
+		add_line(hook, &line);
+	}
+	if (hook->array)
+		mr_buf_add(&hook->body, "]", 1);
+	return MR_OK;
+}
+
+static enum mr_err send_batch(struct sink *sink, struct mr_error *error)
+{
+	struct webhook *hook = sink->state;
+	enum mr_err err = gather(hook, error);
+	if (err != MR_OK)
+		return err;
+	if (hook->lines == 0) { /* all there was is lost */
+		spool_acknowledge(&hook->spool, hook->spool.end);
+		hook->phase = PHASE_IDLE;
+		return MR_OK;
+	}
+	struct mr_slice body = {hook->body.data, hook->body.len};
+	http_post(&hook->http, body, headers_of(hook, sink->env->stage->now->wall_us));
+	hook->phase = PHASE_SEND;
+	return MR_OK;
+}
+
+/* ---- its answer ---- */
+
+enum verdict { TAKEN, AGAIN, MISCONFIGURED, REFUSED };
+
+static enum verdict verdict_of(long status)
+{
+	if (status >= 200 && status < 300)
+		return TAKEN;
+	if (status == 0 || status == 408 || status == 425 || status == 429 || status >= 500)
+		return AGAIN;
+	if (status < 400 || status == 401 || status == 403 || status == 404)
+		return MISCONFIGURED;
+	return REFUSED;
+}
+
+static void passed(struct webhook *hook, uint64_t *count)
+{
+	*count += hook->behind.lines - hook->spool.acked.lines;
+	spool_acknowledge(&hook->spool, hook->behind);
+	if (hook->limit < hook->batch_count)
+		hook->limit =
+		    hook->limit * 2 < hook->batch_count ? hook->limit * 2 : hook->batch_count;
+	hook->phase = PHASE_IDLE;
+}
+
+static void is_well(struct webhook *hook)
+{
+	if (hook->failures > 0)
+		mr_log(MR_LOG_WARNING, "%s: the receiver takes alerts again, after %u failures",
+		       hook->name, hook->failures);
+	hook->failures = 0;
+}
+
+/* Said once for each kind of answer, as long as it lasts. */
+static void failed(struct webhook *hook, enum verdict verdict, const struct http_result *result)
+{
+	if (hook->failures++ == 0 || hook->failed_with != result->status)
+		mr_log(verdict == MISCONFIGURED ? MR_LOG_ERROR : MR_LOG_WARNING,
+		       "%s: alerts wait, the receiver does not take them: %s%s", hook->name,
+		       result->reason,
+		       verdict == MISCONFIGURED
+			   ? ": the address or the credentials are wrong; it is tried again"
+			   : "; it is tried again");
+	hook->failed_with = result->status;
+	hook->phase = PHASE_WAIT;
+	set_timer(hook, pause_us(hook, result->retry_after_seconds));
+}
+
+/* The receiver answers, so there is no reason to wait before the next request. */
+static enum mr_err refused(struct sink *sink, const struct http_result *result,
+			   struct mr_error *error)
+{
+	struct webhook *hook = sink->state;
+	struct spool_line line;
+	is_well(hook);
+	if (hook->lines > 1) {
+		hook->limit = hook->lines / 2;
+		hook->phase = PHASE_IDLE;
+		return MR_OK;
+	}
+	enum mr_err err = spool_read(&hook->spool, hook->spool.acked, &line, error);
+	if (err == MR_OK)
+		err = sink->env->refuse(sink->env->context, sink->name, &line.id, line.line,
+					result->reason, error);
+	if (err == MR_FULL) {
+		hook->phase = PHASE_WAIT;
+		set_timer(hook, REFUSE_AGAIN_US);
+		return MR_OK;
+	}
+	if (err != MR_OK)
+		return err;
+	mr_log(MR_LOG_ERROR, "%s: the receiver refuses an alert: %s; it is in the dead letter",
+	       hook->name, result->reason);
+	passed(hook, &hook->refused);
+	return MR_OK;
+}
+
+static enum mr_err take_answer(struct sink *sink, const struct http_result *result,
+			       struct mr_error *error)
+{
+	struct webhook *hook = sink->state;
+	enum verdict verdict = verdict_of(result->status);
+	if (verdict == REFUSED)
+		return refused(sink, result, error);
+	if (verdict == TAKEN) {
+		is_well(hook);
+		passed(hook, &hook->delivered);
+	} else {
+		failed(hook, verdict, result);
+	}
+	return MR_OK;
+}
+
+/* ---- the loop ---- */
+
+static enum mr_err ready(struct webhook *hook, struct mr_error *error)
+{
+	return spool_ready(&hook->spool, error);
+}
+
+static bool is_whole(const struct webhook *hook)
+{
+	const struct spool *spool = &hook->spool;
+	return hook->limit < hook->batch_count ||
+	       (int64_t)(spool->flushed - spool->acked.at) >= hook->batch_bytes ||
+	       (int64_t)(spool->end.lines - spool->acked.lines) >= hook->batch_count;
+}
+
+/* One step from phase to phase; `*moved_out` where there may be another at once. */
+static enum mr_err step(struct sink *sink, bool due, bool *moved_out, struct mr_error *error)
+{
+	struct webhook *hook = sink->state;
+	struct http_result result;
+	*moved_out = true;
+	switch (hook->phase) {
+	case PHASE_IDLE:
+		*moved_out = hook->spool.flushed > hook->spool.acked.at;
+		if (*moved_out && !is_whole(hook)) {
+			hook->phase = PHASE_GATHER;
+			set_timer(hook, hook->batch_age_us);
+			return MR_OK;
+		}
+		return *moved_out ? send_batch(sink, error) : MR_OK;
+	case PHASE_GATHER:
+		*moved_out = due || is_whole(hook);
+		return *moved_out ? send_batch(sink, error) : MR_OK;
+	case PHASE_SEND:
+		*moved_out = http_step(&hook->http, &result);
+		return *moved_out ? take_answer(sink, &result, error) : MR_OK;
+	case PHASE_WAIT:
+		*moved_out = due;
+		return due ? send_batch(sink, error) : MR_OK;
+	}
+	return MR_OK;
+}
+
+static enum mr_err go(struct sink *sink, struct mr_error *error)
+{
+	/* Read whatever the phase: one that nobody reads would wake the worker for ever. */
+	bool due = is_due(sink->state), moved = true;
+	enum mr_err err = MR_OK;
+	while (err == MR_OK && moved) {
+		err = step(sink, due, &moved, error);
+		due = false;
+	}
+	return err;
+}
+
+static enum mr_err webhook_poll(struct sink *sink, struct mr_error *error)
+{
+	struct webhook *hook = sink->state;
+	enum mr_err err = ready(hook, error);
+	if (err == MR_OK)
+		err = spool_flush(&hook->spool, error);
+	return err == MR_OK ? go(sink, error) : err;
+}
+
+static bool webhook_room(struct sink *sink, size_t bytes)
+{
+	struct webhook *hook = sink->state;
+	/* An error here is one in put again. */
+	return ready(hook, NULL) != MR_OK || spool_has_room(&hook->spool, bytes);
+}
+
+static enum mr_err webhook_put(struct sink *sink, const struct line_id *id, struct mr_slice line,
+			       struct mr_error *error)
+{
+	struct webhook *hook = sink->state;
+	enum mr_err err = ready(hook, error);
+	if (err != MR_OK)
+		return err;
+	hook->taken += id->revision == 0;
+	spool_append(&hook->spool, id, line);
+	return MR_OK;
+}
+
+/* ---- checkpoints ---- */
+
+static enum mr_err webhook_barrier(struct sink *sink, struct mr_error *error)
+{
+	struct webhook *hook = sink->state;
+	enum mr_err err = ready(hook, error);
+	return err == MR_OK ? spool_sync(&hook->spool, error) : err;
+}
+
+static void webhook_snapshot(struct sink *sink, struct mr_buf *out)
+{
+	struct webhook *hook = sink->state;
+	struct mr_buf place = {0};
+	spool_snapshot(&hook->spool, &place);
+	mr_pack_array(out, 4);
+	mr_pack_uint(out, hook->taken);
+	mr_pack_uint(out, hook->delivered);
+	mr_pack_uint(out, hook->refused);
+	mr_pack_bytes(out, (struct mr_slice){place.data, place.len});
+	mr_buf_fini(&place);
+}
+
+static enum mr_err webhook_restore(struct sink *sink, struct mr_slice bytes, struct mr_error *error)
+{
+	struct webhook *hook = sink->state;
+	struct mr_unpack in = mr_unpack(bytes);
+	mr_unpack_array_of(&in, 4);
+	uint64_t taken = mr_unpack_uint(&in, UINT64_MAX);
+	uint64_t delivered = mr_unpack_uint(&in, UINT64_MAX);
+	uint64_t refusals = mr_unpack_uint(&in, UINT64_MAX);
+	struct mr_slice place = mr_unpack_bytes(&in);
+	if (!mr_unpack_done(&in))
+		return mr_error_set(error, MR_BAD_INPUT, "%s: its state is no state of a webhook",
+				    hook->name);
+	hook->taken = taken;
+	hook->delivered = delivered;
+	hook->refused = refusals;
+	return spool_restore(&hook->spool, place, error);
+}
+
+static void webhook_committed(struct sink *sink)
+{
+	struct webhook *hook = sink->state;
+	spool_committed(&hook->spool);
+}
+
+static void webhook_counts(const struct sink *sink, struct sink_counts *out)
+{
+	const struct webhook *hook = sink->state;
+	*out = (struct sink_counts){.taken = hook->taken,
+				    .delivered = hook->delivered,
+				    .refused = hook->refused,
+				    .spooled = hook->spool.end.lines - hook->spool.acked.lines};
+}
+
+const struct sink_ops sink_webhook = {
+    .name = "webhook",
+    .promise = SINK_AT_LEAST_ONCE,
+    .state_size = sizeof(struct webhook),
+    .open = webhook_open,
+    .restore = webhook_restore,
+    .room = webhook_room,
+    .put = webhook_put,
+    .flush = webhook_poll,
+    .poll = webhook_poll,
+    .barrier = webhook_barrier,
+    .snapshot = webhook_snapshot,
+    .committed = webhook_committed,
+    .counts = webhook_counts,
+    .close = webhook_close,
+};

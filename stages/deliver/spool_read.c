@@ -1,0 +1,235 @@
+/* spool_read.c - frames read back: for the receiver, and to find the end after a restart. */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "millrace/log.h"
+#include "millrace/os.h"
+#include "spool_frame.h"
+
+#define SEARCH_BYTES (64u << 10)
+
+/* The segment that holds the place, or the first behind it; NULL where there is none. */
+static const struct spool_segment *segment_at(const struct spool *spool, uint64_t at)
+{
+	for (size_t i = 0; i < spool->segment_count; i++)
+		if (at < spool->segments[i].end)
+			return &spool->segments[i];
+	return NULL;
+}
+
+static enum mr_err use(struct spool *spool, const struct spool_segment *segment,
+		       struct mr_error *error)
+{
+	char name[SPOOL_NAME];
+	if (spool->reading_fd >= 0 && spool->reading == segment->begin.at)
+		return MR_OK;
+	if (spool->reading_fd >= 0)
+		close(spool->reading_fd);
+	spool_segment_name(segment->begin.at, name);
+	spool->reading = segment->begin.at;
+	spool->reading_fd = openat(spool->directory, name, O_RDONLY | O_CLOEXEC);
+	if (spool->reading_fd < 0)
+		return mr_error_errno(error, MR_IO, "%s: its spool: %s", spool->name, name);
+	return MR_OK;
+}
+
+/* Exactly so many bytes, within the segment. */
+static bool bytes_at(struct spool *spool, const struct spool_segment *segment, uint64_t at,
+		     char *out, size_t len)
+{
+	if (at > segment->end || len > segment->end - at)
+		return false;
+	while (len > 0) {
+		ssize_t got = pread(spool->reading_fd, out, len,
+				    (off_t)(SPOOL_SEGMENT_HEAD + at - segment->begin.at));
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return false;
+		out += got;
+		at += (uint64_t)got;
+		len -= (size_t)got;
+	}
+	return true;
+}
+
+/* The whole frame at exactly this place, in spool->piece. */
+static bool frame_at(struct spool *spool, const struct spool_segment *segment, uint64_t at,
+		     struct spool_line *out)
+{
+	char head[SPOOL_HEAD];
+	uint32_t length =
+	    bytes_at(spool, segment, at, head, sizeof head) ? spool_frame_length(head) : 0;
+	if (length == 0)
+		return false;
+	spool->piece.len = 0;
+	char *frame = mr_buf_reserve(&spool->piece, SPOOL_HEAD + length);
+	if (!bytes_at(spool, segment, at, frame, SPOOL_HEAD + length) ||
+	    !spool_frame_read(at, frame, length, &out->id))
+		return false;
+	out->line = (struct mr_slice){frame + SPOOL_HEAD, length};
+	out->behind.at = at + SPOOL_HEAD + length;
+	return true;
+}
+
+/* The next whole frame behind what is none, in the segment; false where there is no more. */
+static bool search(struct spool *spool, const struct spool_segment *segment, uint64_t *at,
+		   struct spool_line *out)
+{
+	char window[SEARCH_BYTES];
+	for (uint64_t from = *at + 1; from < segment->end;) {
+		uint64_t left = segment->end - from;
+		size_t len = left < sizeof window ? (size_t)left : sizeof window;
+		if (!bytes_at(spool, segment, from, window, len))
+			return false;
+		for (size_t i = 0; i + 8 <= len; i++) {
+			/* The head's first eight bytes are all that this looks at. */
+			if (spool_frame_length(window + i) > 0 &&
+			    frame_at(spool, segment, from + i, out)) {
+				*at = from + i;
+				return true;
+			}
+		}
+		if (len < sizeof window)
+			return false;
+		from += len - 7;
+	}
+	return false;
+}
+
+static void lose(struct spool *spool, uint64_t from, uint64_t to)
+{
+	spool->lost_bytes += to - from;
+	mr_log(MR_LOG_ERROR,
+	       "%s: its spool is damaged: bytes %llu to %llu are no longer what was written: the "
+	       "alerts there are lost",
+	       spool->name, (unsigned long long)from, (unsigned long long)to);
+}
+
+/* Lines that are lost are counted by what the next segment says of itself. */
+static enum mr_err step(struct spool *spool, const struct spool_segment *segment,
+			struct spool_place *at, struct spool_line *out, struct mr_error *error)
+{
+	if (segment->begin.at > at->at) {
+		lose(spool, at->at, segment->begin.at);
+		*at = segment->begin;
+	}
+	enum mr_err err = use(spool, segment, error);
+	if (err != MR_OK)
+		return err;
+	uint64_t found = at->at;
+	if (!frame_at(spool, segment, found, out) && !search(spool, segment, &found, out)) {
+		lose(spool, at->at, segment->end);
+		at->at = segment->end;
+		return MR_AGAIN;
+	}
+	if (found > at->at)
+		lose(spool, at->at, found);
+	out->behind.lines = at->lines + (out->id.revision == 0);
+	return MR_OK;
+}
+
+enum mr_err spool_read(struct spool *spool, struct spool_place at, struct spool_line *out,
+		       struct mr_error *error)
+{
+	const struct spool_segment *segment;
+	while ((segment = segment_at(spool, at.at)) != NULL) {
+		enum mr_err err = step(spool, segment, &at, out, error);
+		if (err != MR_AGAIN)
+			return err;
+	}
+	return MR_END;
+}
+
+/* ---- after a restart ---- */
+
+/* What stands behind the last whole frame was being written when the worker died. What a checkpoint
+ * counted on stays, and whoever reads it says what is wrong there. */
+static enum mr_err cut_end(struct spool *spool, struct spool_segment *last, uint64_t whole,
+			   struct mr_error *error)
+{
+	uint64_t promised = spool->first_kept.at;
+	if (whole < promised)
+		last->end = promised;
+	if (whole <= promised && last->end == promised)
+		return MR_OK;
+	if (whole == last->end)
+		return MR_OK;
+	char name[SPOOL_NAME];
+	spool_segment_name(last->begin.at, name);
+	int fd = openat(spool->directory, name, O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 &&
+		    mr_os.ftruncate(fd, (off_t)(SPOOL_SEGMENT_HEAD + whole - last->begin.at)) == 0;
+	if (!done)
+		mr_error_errno(error, MR_IO, "%s: its spool's torn end stays", spool->name);
+	if (fd >= 0)
+		close(fd);
+	last->end = whole;
+	return done ? MR_OK : MR_IO;
+}
+
+/* From the place of the checkpoint on: the ids of what was appended since, and the end. */
+static enum mr_err walk(struct spool *spool, struct spool_place *end, struct mr_error *error)
+{
+	struct spool_segment *last = &spool->segments[spool->segment_count - 1];
+	struct spool_place at = spool->first_kept;
+	bool forgot = false;
+	if (at.at < spool->segments[0].begin.at)
+		at = spool->segments[0].begin;
+	while (at.at < last->end) {
+		struct spool_line line;
+		const struct spool_segment *segment = segment_at(spool, at.at);
+		enum mr_err err = use(spool, segment, error);
+		if (err != MR_OK)
+			return err;
+		uint64_t found = at.at > segment->begin.at ? at.at : segment->begin.at;
+		if (!frame_at(spool, segment, found, &line) &&
+		    !search(spool, segment, &found, &line)) {
+			if (segment == last)
+				break;
+			at = (segment + 1)->begin;
+			continue;
+		}
+		forgot = !sent_add(&spool->sent, &line.id) || forgot;
+		at.at = line.behind.at;
+		at.lines += line.id.revision == 0;
+	}
+	if (forgot)
+		mr_log(MR_LOG_ERROR,
+		       "%s: its spool holds more than %u lines behind the last checkpoint: those "
+		       "past that may be sent twice",
+		       spool->name, SENT_MAX);
+	*end = at;
+	return cut_end(spool, last, at.at, error);
+}
+
+/* Begins where the checkpoint was, with a segment of its own, where what lies there ends before. */
+enum mr_err spool_ready(struct spool *spool, struct mr_error *error)
+{
+	struct spool_place end = spool->first_kept;
+	enum mr_err err = MR_OK;
+	if (spool->placed)
+		return MR_OK;
+	if (spool->segment_count > 0) {
+		struct spool_segment *last = &spool->segments[spool->segment_count - 1];
+		if (end.at > last->end)
+			last->end = end.at;
+		err = walk(spool, &end, error);
+	}
+	if (err != MR_OK)
+		return err;
+	if (end.at < spool->first_kept.at)
+		end = spool->first_kept;
+	spool->end = spool->snapped = end;
+	spool->flushed = end.at;
+	spool->placed = true;
+	/* What was acknowledged and dropped is not there, and not lost. */
+	if (spool->segment_count > 0 && spool->acked.at < spool->segments[0].begin.at)
+		spool->acked = spool->segments[0].begin;
+	if (spool->segment_count == 0 && spool->acked.at < end.at) {
+		lose(spool, spool->acked.at, end.at);
+		spool->acked = end;
+	}
+	return MR_OK;
+}
