@@ -13,12 +13,13 @@
 
 #define SIGNAL_ITEMS 17
 
-uint8_t mr_key_group(const uint8_t seed[16], uint32_t consumer, struct mr_slice tenant,
+uint8_t mr_key_group(const uint8_t seed[16], struct mr_slice rule_id, struct mr_slice tenant,
 		     const struct mr_slice *key, size_t key_count)
 {
 	/* Each part is hashed with the state so far as its seed. XXH3 takes a part's length into
 	 * its hash, so parts cannot run into each other. */
-	uint64_t state = mr_hash64(seed, 16, consumer);
+	uint64_t state = mr_hash64(seed, 16, 0);
+	state = mr_hash64(rule_id.at, rule_id.len, state);
 	state = mr_hash64(tenant.at, tenant.len, state);
 	for (size_t i = 0; i < key_count; i++)
 		state = mr_hash64(key[i].at, key[i].len, state);

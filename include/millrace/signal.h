@@ -59,8 +59,9 @@ struct mr_signal {
 	const struct mr_signal_field *fields;
 };
 
-/* Hash of tenant, consumer and key: which of the 256 key groups. `seed` is the run's. */
-uint8_t mr_key_group(const uint8_t seed[16], uint32_t consumer, struct mr_slice tenant,
+/* Hash of the consumer's own id, tenant and key: which of the 256 key groups. `seed` is the run's,
+ * or the state directory's: state finds its key again also where other rules have come or gone. */
+uint8_t mr_key_group(const uint8_t seed[16], struct mr_slice rule_id, struct mr_slice tenant,
 		     const struct mr_slice *key, size_t key_count);
 
 /* The text as alerts show it: one that is too long is cut between two characters and ends in "…".

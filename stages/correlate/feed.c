@@ -45,7 +45,7 @@ static void send_to(struct corr *corr, const struct corr_outer *outer, struct mr
 	for (uint32_t i = 0; i < keys.count; i++) {
 		for (uint32_t k = 0; k < signal->key_count; k++)
 			signal->key[k] = keys.at[i * signal->key_count + k];
-		signal->key_group = mr_key_group(corr->env->seed, outer->consumer, signal->tenant,
+		signal->key_group = mr_key_group(corr->env->seed, rule->id, signal->tenant,
 						 signal->key, signal->key_count);
 		mr_writer_signal(corr->out, signal);
 		mr_count(corr->env->counters, MR_C_INNER_SIGNALS, 1);

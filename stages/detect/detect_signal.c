@@ -270,8 +270,9 @@ static void set_fields(struct detect_signals *signals, const struct mr_events *e
 
 static void send(struct detect_signals *signals, struct mr_signal *signal, struct mr_writer *out)
 {
-	signal->key_group = mr_key_group(signals->seed, signal->consumer, signal->tenant,
-					 signal->key, signal->key_count);
+	struct mr_slice rule_id = signals->catalog->rules[signal->consumer].id;
+	signal->key_group =
+	    mr_key_group(signals->seed, rule_id, signal->tenant, signal->key, signal->key_count);
 	mr_writer_signal(out, signal);
 	mr_count(signals->counters, MR_C_SIGNALS, 1);
 	mr_count_of(signals->counters, signal->origin.source, MR_B_SIGNALS, 1);

@@ -165,6 +165,9 @@ static void fill_event(struct parse *parse, struct mr_events *events, struct mr_
 	fill_fields(parse, MR_PASS_FIRST, &view);
 	mr_count(counters, MR_C_UNKNOWN_KIND, event->kind == MR_KIND_UNKNOWN);
 	mr_count(counters, MR_C_NO_TIME, !event->has_time);
+	if (event->has_time && parse->env->marks != NULL)
+		mr_marks_event(parse->env->marks, event->origin.source, event->time_us,
+			       event->arrival_us);
 	mr_count(counters, MR_C_REPAIRED, parse->odd.repaired);
 	if (parse->odd.repaired)
 		mr_count_of(counters, event->origin.source, MR_B_REPAIRED, 1);

@@ -378,7 +378,7 @@ static inline void house_feed(struct house *house, const struct mr_signal *signa
 	struct mr_body bodies[HOUSE_LAYERS][HOUSE_WORKERS] = {0};
 	for (size_t i = 0; i < count; i++) {
 		struct mr_signal signal = signals[i];
-		signal.key_group = mr_key_group(house->envs[0][0].seed, signal.consumer,
+		signal.key_group = mr_key_group(house->envs[0][0].seed, MR_SLICE("a rule"),
 						signal.tenant, signal.key, signal.key_count);
 		uint32_t worker = mr_key_group_owner(signal.key_group, house->workers);
 		struct mr_body *body = &bodies[signal.layer][worker];

@@ -116,7 +116,7 @@ static void signal_put(const struct world *world, const struct shape *shape, uin
 		    (mr_field)(1 + i), MR_STRING,
 		    i == 3 ? (struct mr_slice){agent, sizeof(agent) - 1} : value};
 	fields[11] = (struct mr_signal_field){world->group, MR_STRING, signal.key[0]};
-	signal.key_group = mr_key_group((const uint8_t *)"0123456789abcdef", signal.consumer,
+	signal.key_group = mr_key_group((const uint8_t *)"0123456789abcdef", MR_SLICE("a rule"),
 					signal.tenant, signal.key, signal.key_count);
 	mr_signal_encode(&signal, out);
 }
