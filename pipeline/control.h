@@ -17,6 +17,7 @@ enum mr_control_kind {
 	MR_CONTROL_CONNECT, /* all have bound: connect, open the stages */
 	MR_CONTROL_START,   /* all are ready: begin */
 	MR_CONTROL_FILE, /* number and name of a file that records lie in, perhaps a descriptor */
+	MR_CONTROL_FILE_GONE,   /* no reference to file `number` comes any more */
 	MR_CONTROL_FILE_NUMBER, /* all readers have the file that this worker registered */
 	MR_CONTROL_END_ACK,     /* number is the worker that has all that this one sent it over edge
 				   `other` */
@@ -29,18 +30,19 @@ enum mr_control_kind {
 	/* worker to supervisor */
 	MR_CONTROL_BOUND,
 	MR_CONTROL_READY,
-	MR_CONTROL_FILE_ADD, /* bytes are its name, perhaps a descriptor */
-	MR_CONTROL_FILE_ACK, /* number is the file's */
-	MR_CONTROL_ENDED,    /* all of worker `number` over edge `other` has arrived */
-	MR_CONTROL_COUNTERS, /* bytes are an array of all counters, and one of
-				 each stage's nanoseconds of CPU */
-	MR_CONTROL_LOG,      /* number is the level, other the kind, bytes the line */
-	MR_CONTROL_DONE,     /* the work is done, all counters are sent */
-	MR_CONTROL_FAILED,   /* number is an enum mr_err, bytes its text */
-	MR_CONTROL_TALLY,    /* of correlation `number`: `other` matches, bytes are what they had */
-	MR_CONTROL_DRAINED,  /* a source has nothing to read any more, now or ever */
-	MR_CONTROL_SNAPPED,  /* barrier `number` has passed and what goes with it is written: bytes
-				are a struct mr_cut_report */
+	MR_CONTROL_FILE_ADD,  /* bytes are its name, perhaps a descriptor */
+	MR_CONTROL_FILE_DROP, /* file `number` is not referred to any more */
+	MR_CONTROL_FILE_ACK,  /* number is the file's */
+	MR_CONTROL_ENDED,     /* all of worker `number` over edge `other` has arrived */
+	MR_CONTROL_COUNTERS,  /* bytes are an array of all counters, and one of
+				  each stage's nanoseconds of CPU */
+	MR_CONTROL_LOG,       /* number is the level, other the kind, bytes the line */
+	MR_CONTROL_DONE,      /* the work is done, all counters are sent */
+	MR_CONTROL_FAILED,    /* number is an enum mr_err, bytes its text */
+	MR_CONTROL_TALLY,   /* of correlation `number`: `other` matches, bytes are what they had */
+	MR_CONTROL_DRAINED, /* a source has nothing to read any more, now or ever */
+	MR_CONTROL_SNAPPED, /* barrier `number` has passed and what goes with it is written: bytes
+			       are a struct mr_cut_report */
 	MR_CONTROL_KIND_END
 };
 

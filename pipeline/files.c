@@ -20,6 +20,7 @@ struct file {
 
 struct mr_files {
 	mr_files_register ask;
+	void (*tell)(void *context, uint32_t number);
 	void *context;
 	struct mr_slice names; /* of inputs that are only named */
 	struct file *items;
@@ -89,6 +90,29 @@ enum mr_err mr_files_add(struct mr_files *files, int fd, struct mr_slice name, u
 	if (err != MR_OK)
 		return err;
 	return mr_files_put(files, *number_out, -1, name, error);
+}
+
+void mr_files_on_drop(struct mr_files *files, void (*tell)(void *context, uint32_t number))
+{
+	files->tell = tell;
+}
+
+void mr_files_forget(struct mr_files *files, uint32_t number)
+{
+	if (number >= files->count || !files->items[number].known)
+		return;
+	struct file *file = &files->items[number];
+	if (file->fd >= 0)
+		close(file->fd);
+	free((void *)(uintptr_t)file->name.at);
+	*file = (struct file){.fd = -1};
+}
+
+void mr_files_drop(struct mr_files *files, uint32_t number)
+{
+	mr_files_forget(files, number);
+	if (files->tell != NULL)
+		files->tell(files->context, number);
 }
 
 static const struct file *find(const struct mr_files *files, uint32_t number)

@@ -17,6 +17,10 @@ void mr_files_set_names(struct mr_files *files, struct mr_slice table);
  * the descriptor is closed. */
 enum mr_err mr_files_put(struct mr_files *files, uint32_t number, int fd, struct mr_slice name,
 			 struct mr_error *error);
+/* Whom mr_files_drop tells. */
+void mr_files_on_drop(struct mr_files *files, void (*tell)(void *context, uint32_t number));
+/* Closes and forgets it; the number may come again. */
+void mr_files_forget(struct mr_files *files, uint32_t number);
 void mr_files_free(struct mr_files *files);
 
 #endif

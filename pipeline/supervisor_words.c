@@ -3,6 +3,7 @@
  * Called by supervisor.c. A word that makes no sense ends the run with MR_PROTOCOL: workers read
  * what attackers write, and are believed no more than that. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "millrace/pack.h"
@@ -131,7 +132,21 @@ void mr_supervisor_know_files(struct mr_supervisor *supervisor, const struct mr_
 		add_name(supervisor, mr_slice(manifest->names[i].name));
 }
 
-/* The number that it had in an earlier incarnation, or a new one. */
+/* A number whose file is gone, or a new one. */
+static uint32_t free_number(struct mr_supervisor *supervisor, struct mr_slice name)
+{
+	for (uint32_t i = 0; i < supervisor->file_count; i++) {
+		if (*supervisor->file_names[i].name != 0)
+			continue;
+		free(supervisor->file_names[i].name);
+		supervisor->file_names[i].name = mr_asprintf("%.*s", (int)name.len, name.at);
+		return i;
+	}
+	add_name(supervisor, name);
+	return supervisor->file_count - 1;
+}
+
+/* The number that it had in an earlier incarnation, or another. */
 static uint32_t number_of(struct mr_supervisor *supervisor, struct mr_slice name)
 {
 	uint32_t number = 0;
@@ -140,7 +155,7 @@ static uint32_t number_of(struct mr_supervisor *supervisor, struct mr_slice name
 		!mr_slice_eq(name, mr_slice(supervisor->file_names[number].name))))
 		number++;
 	if (number == supervisor->file_count)
-		add_name(supervisor, name);
+		number = free_number(supervisor, name);
 	supervisor->file_names[number].given = true;
 	return number;
 }
@@ -167,6 +182,21 @@ static enum mr_err file_add(struct mr_supervisor *supervisor, uint32_t from,
 	}
 	if (registration->missing == 0)
 		tell_file_number(supervisor);
+	return MR_OK;
+}
+
+/* A segment of the journal that no checkpoint needs. */
+static enum mr_err file_drop(struct mr_supervisor *supervisor, uint32_t from, uint64_t number,
+			     struct mr_error *error)
+{
+	if (number >= supervisor->file_count)
+		return mr_error_set(error, MR_PROTOCOL, "%s: drops a file that nobody has",
+				    supervisor->workers[from].name);
+	*supervisor->file_names[number].name = 0;
+	supervisor->file_names[number].given = false;
+	for (uint32_t i = 0; i < supervisor->worker_count; i++)
+		if (i != from && reads_files(supervisor, i))
+			mr_supervisor_tell(supervisor, i, MR_CONTROL_FILE_GONE, number, 0);
 	return MR_OK;
 }
 
@@ -263,6 +293,8 @@ static enum mr_err handle(void *context, struct mr_control_message *message, str
 		return ready(supervisor, worker);
 	case MR_CONTROL_FILE_ADD:
 		return file_add(supervisor, from, message, error);
+	case MR_CONTROL_FILE_DROP:
+		return file_drop(supervisor, from, message->number, error);
 	case MR_CONTROL_FILE_ACK:
 		return file_ack(supervisor, from, message, error);
 	case MR_CONTROL_ENDED:

@@ -217,6 +217,10 @@ static enum mr_err handle(void *context, struct mr_control_message *message, str
 	case MR_CONTROL_FINISH:
 		worker->may_finish = true;
 		return MR_OK;
+	case MR_CONTROL_FILE_GONE:
+		if (message->number <= UINT32_MAX)
+			mr_files_forget(worker->files, (uint32_t)message->number);
+		return MR_OK;
 	case MR_CONTROL_FILE:
 		return take_file(worker, message, error);
 	case MR_CONTROL_FILE_NUMBER:
@@ -251,6 +255,11 @@ enum mr_err mr_worker_wait(struct mr_worker *worker, struct pollfd *fds, uint32_
 
 /* ---- files ---- */
 
+static void drop_file(void *context, uint32_t number)
+{
+	mr_worker_say(context, MR_CONTROL_FILE_DROP, number, 0, (struct mr_slice){0});
+}
+
 /* Called within collect's poll: all readers have the file before this returns. */
 static enum mr_err register_file(void *context, int fd, struct mr_slice name, uint32_t *number_out,
 				 struct mr_error *error)
@@ -273,5 +282,6 @@ static enum mr_err register_file(void *context, int fd, struct mr_slice name, ui
 void mr_worker_attach(struct mr_worker *worker)
 {
 	worker->files = mr_files_new(register_file, worker);
+	mr_files_on_drop(worker->files, drop_file);
 	mr_log_set_sink(send_line, worker);
 }

@@ -328,6 +328,7 @@ bool mr_journal_remove_oldest(struct mr_journal *journal)
 		       strerror(errno));
 		return false;
 	}
+	mr_files_drop(journal->env->files, journal->files[0].file);
 	journal->count--;
 	memmove(journal->files, journal->files + 1, journal->count * sizeof(*journal->files));
 	if (journal->replayed > 0)

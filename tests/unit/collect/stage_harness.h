@@ -38,6 +38,12 @@ enum mr_err mr_files_add(struct mr_files *files, int fd, struct mr_slice name, u
 	*number_out = files->count++;
 	return MR_OK;
 }
+void mr_files_drop(struct mr_files *files, uint32_t number)
+{
+	stage_must(number < files->count && files->items[number].fd >= 0);
+	close(files->items[number].fd);
+	files->items[number].fd = -1;
+}
 struct mr_slice mr_files_name(const struct mr_files *files, uint32_t number)
 {
 	if (number >= MR_FILES_NAMED)
