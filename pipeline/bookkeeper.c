@@ -1,0 +1,100 @@
+/* bookkeeper.c - from what workers say at a barrier to a checkpoint of the ledger.
+ *
+ * Called by the supervisor's service and checkpoints. */
+#include "bookkeeper.h"
+
+#include <stdlib.h>
+
+enum mr_err mr_bookkeeper_open(struct mr_bookkeeper *keeper, const char *path, uint64_t known,
+			       struct mr_error *error)
+{
+	*keeper = (struct mr_bookkeeper){0};
+	return mr_ledger_open(path, known == 0, &keeper->ledger, error);
+}
+
+static void forget(struct mr_bookkeeper *keeper)
+{
+	for (uint32_t i = 0; i < keeper->group_count; i++) {
+		free(keeper->groups[i].name);
+		mr_books_fini(&keeper->groups[i].books);
+	}
+	free(keeper->groups);
+	keeper->groups = NULL;
+	keeper->group_count = 0;
+	keeper->barrier = 0;
+}
+
+void mr_bookkeeper_close(struct mr_bookkeeper *keeper)
+{
+	forget(keeper);
+	mr_ledger_close(keeper->ledger);
+	*keeper = (struct mr_bookkeeper){0};
+}
+
+enum mr_err mr_bookkeeper_begin(struct mr_bookkeeper *keeper, const char *const *groups,
+				uint32_t group_count, uint64_t number,
+				const uint8_t head[MR_LINE_HASH_BYTES], struct mr_error *error)
+{
+	if (keeper->ledger == NULL)
+		return MR_OK;
+	forget(keeper);
+	keeper->incarnation++;
+	keeper->groups = mr_calloc(group_count, sizeof *keeper->groups);
+	keeper->group_count = group_count;
+	for (uint32_t i = 0; i < group_count; i++)
+		keeper->groups[i].name = mr_strdup(groups[i]);
+	return mr_ledger_rewind(keeper->ledger, number, head, error);
+}
+
+enum mr_err mr_bookkeeper_take(struct mr_bookkeeper *keeper, uint32_t group, struct mr_slice part,
+			       struct mr_error *error)
+{
+	if (keeper->ledger == NULL || group >= keeper->group_count)
+		return MR_OK;
+	return mr_books_decode(part, &keeper->groups[group].books, error);
+}
+
+void mr_bookkeeper_count(struct mr_bookkeeper *keeper, uint32_t group, uint64_t number,
+			 const struct mr_counters *counters)
+{
+	if (keeper->barrier != number) {
+		for (uint32_t i = 0; i < keeper->group_count; i++)
+			keeper->groups[i].now = (struct mr_counters){0};
+		keeper->barrier = number;
+	}
+	if (group < keeper->group_count)
+		mr_counters_add(&keeper->groups[group].now, counters);
+}
+
+static void put_groups(struct mr_bookkeeper *keeper, const struct mr_ledger_names *names)
+{
+	for (uint32_t i = 0; i < keeper->group_count; i++) {
+		const struct mr_bookkeeper_group *group = &keeper->groups[i];
+		mr_ledger_put_books(keeper->ledger, mr_slice(group->name), &group->books, names);
+		mr_ledger_put_counters(keeper->ledger, mr_slice(group->name), &group->now,
+				       &group->committed);
+	}
+}
+
+enum mr_err mr_bookkeeper_commit(struct mr_bookkeeper *keeper, uint64_t number, int64_t time_us,
+				 int64_t duration_us, const struct mr_ledger_names *names,
+				 uint8_t head_out[MR_LINE_HASH_BYTES], struct mr_error *error)
+{
+	const struct mr_ledger_checkpoint checkpoint = {.number = number,
+							.time_us = time_us,
+							.incarnation = keeper->incarnation,
+							.duration_us = duration_us};
+	memset(head_out, 0, MR_LINE_HASH_BYTES);
+	if (keeper->ledger == NULL)
+		return MR_OK;
+	enum mr_err err = mr_ledger_begin(keeper->ledger, &checkpoint, error);
+	if (err != MR_OK)
+		return err;
+	put_groups(keeper, names);
+	err = mr_ledger_commit(keeper->ledger, head_out, error);
+	for (uint32_t i = 0; i < keeper->group_count && err == MR_OK; i++) {
+		mr_books_clear(&keeper->groups[i].books);
+		keeper->groups[i].committed = keeper->groups[i].now;
+	}
+	return err;
+}

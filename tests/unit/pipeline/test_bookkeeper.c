@@ -1,0 +1,107 @@
+/* test_bookkeeper.c - what workers say is in the ledger once, whatever fails between. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "bookkeeper.h"
+#include "ledger_books.h"
+
+static struct mr_slice no_name(void *context, uint32_t number)
+{
+	(void)context;
+	(void)number;
+	return S("");
+}
+static const struct mr_ledger_names names = {NULL, no_name, no_name, no_name};
+static const char *const groups[] = {"collect", "parse"};
+
+static struct mr_bookkeeper keeper;
+static uint8_t heads[10][MR_LINE_HASH_BYTES];
+
+static void take_part(void *context, struct mr_slice part)
+{
+	const uint32_t *group = context;
+	assert_int_equal(mr_bookkeeper_take(&keeper, *group, part, NULL), MR_OK);
+}
+
+/* One worker at a barrier: 10 records more, and `geo` hits since the incarnation began. */
+static void report(uint32_t group, uint64_t number, uint64_t geo)
+{
+	struct mr_books books = {0};
+	struct mr_counters counters = {.at = {[MR_C_GEO_HITS] = geo}};
+	mr_book(&books, 0, MR_B_LISTED, 10);
+	mr_books_encode(&books, 1000, take_part, &group);
+	mr_bookkeeper_count(&keeper, group, number, &counters);
+	mr_books_fini(&books);
+}
+
+static enum mr_err commit(uint64_t number)
+{
+	return mr_bookkeeper_commit(&keeper, number, BEGIN_US, 1, &names, heads[number], NULL);
+}
+
+static void begin(uint64_t number)
+{
+	assert_int_equal(mr_bookkeeper_begin(&keeper, groups, 2, number, heads[number], NULL),
+			 MR_OK);
+}
+
+#define LISTED "SELECT coalesce(sum(n), 0) FROM counters WHERE counter = 'listed'"
+#define GEO "SELECT coalesce(sum(n), 0) FROM counters WHERE counter = 'geo_hits'"
+
+static void each_count_is_there_once(void **state)
+{
+	(void)state;
+	struct desk desk;
+	desk_open(&desk);
+	desk_stop(&desk);
+	assert_int_equal(mr_bookkeeper_open(&keeper, desk.ledger, 0, NULL), MR_OK);
+	begin(0);
+	report(0, 1, 5);
+	report(1, 1, 7);
+	report(1, 1, 1);
+	assert_int_equal(commit(1), MR_OK);
+	assert_int_equal(ask(&desk, LISTED), 30);
+	assert_int_equal(ask(&desk, GEO), 13);
+	/* Barrier 2 is given up: what was said at it counts with 3. */
+	report(0, 2, 6);
+	report(0, 3, 9);
+	report(1, 3, 8);
+	assert_int_equal(commit(3), MR_OK);
+	assert_int_equal(ask(&desk, LISTED), 60);
+	assert_int_equal(ask(&desk, GEO), 17);
+	/* A death: the manifest of 3 was not renamed, and what came behind it is said again. */
+	report(0, 4, 100);
+	begin(1);
+	assert_int_equal(ask(&desk, LISTED), 30);
+	report(0, 4, 3);
+	assert_int_equal(commit(4), MR_OK);
+	assert_int_equal(ask(&desk, LISTED), 40);
+	assert_int_equal(ask(&desk, GEO), 16);
+	mr_bookkeeper_close(&keeper);
+	assert_int_equal(ask(&desk, "SELECT max(incarnation) FROM checkpoint"), 2);
+	desk_close(&desk);
+}
+
+static void a_ledger_that_is_gone_is_told(void **state)
+{
+	(void)state;
+	struct mr_error error = {0};
+	assert_int_equal(mr_bookkeeper_open(&keeper, "/tmp/none/ledger.sqlite", 3, &error),
+			 MR_NOT_FOUND);
+	mr_bookkeeper_close(&keeper);
+	/* Without one nothing is kept, and nothing fails. */
+	report(0, 1, 5);
+	assert_int_equal(commit(1), MR_OK);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(each_count_is_there_once),
+	    cmocka_unit_test(a_ledger_that_is_gone_is_told),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
