@@ -20,10 +20,12 @@
 #define CPU_SHARE 40
 
 void mr_checkpoint_init(struct mr_checkpoint *checkpoint, const struct mr_state_dir *dir,
-			struct mr_manifest *recovered, int64_t interval_us)
+			struct mr_bookkeeper *keeper, struct mr_manifest *recovered,
+			int64_t interval_us)
 {
 	*checkpoint = (struct mr_checkpoint){
 	    .dir = dir,
+	    .keeper = keeper,
 	    .last = *recovered,
 	    .before = recovered->number,
 	    .number = recovered->number,
@@ -189,6 +191,65 @@ static enum mr_err put_manifest(struct mr_checkpoint *checkpoint, struct mr_erro
 	return err;
 }
 
+/* ---- the ledger ---- */
+
+/* Whose names the rows of a checkpoint bear. */
+struct namer {
+	const struct mr_supervisor *supervisor;
+	const struct mr_manifest *manifest;
+	char edge[80];
+};
+
+static struct mr_slice name_source(void *context, uint32_t number)
+{
+	const struct mr_manifest *manifest = ((struct namer *)context)->manifest;
+	for (uint32_t i = 0; i < manifest->source_count; i++)
+		if (manifest->sources[i].number == number)
+			return mr_slice(manifest->sources[i].name);
+	return MR_SLICE("");
+}
+
+static struct mr_slice name_edge(void *context, uint32_t number)
+{
+	struct namer *namer = context;
+	const struct mr_topology *topology = &namer->supervisor->setup.topology;
+	if (number >= topology->edge_count)
+		return MR_SLICE("");
+	const struct mr_edge *edge = &topology->edges[number];
+	int len =
+	    snprintf(namer->edge, sizeof namer->edge, "%s>%s#%u", topology->groups[edge->from].name,
+		     topology->groups[edge->to].name, number);
+	return (struct mr_slice){namer->edge, (size_t)len};
+}
+
+static struct mr_slice name_worker(void *context, uint32_t number)
+{
+	const struct mr_supervisor *supervisor = ((struct namer *)context)->supervisor;
+	return number < supervisor->worker_count ? mr_slice(supervisor->workers[number].name)
+						 : MR_SLICE("");
+}
+
+static enum mr_err commit_books(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor,
+				struct mr_error *error)
+{
+	struct mr_manifest *next = &checkpoint->next;
+	struct namer namer = {.supervisor = supervisor, .manifest = next};
+	const struct mr_ledger_names names = {&namer, name_source, name_edge, name_worker};
+	return mr_bookkeeper_commit(checkpoint->keeper, checkpoint->number, next->at_us,
+				    mr_clock_us() - checkpoint->begun_us, &names, next->ledger_head,
+				    error);
+}
+
+enum mr_err mr_checkpoint_books(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor,
+				uint32_t worker, struct mr_slice part, struct mr_error *error)
+{
+	uint32_t group = mr_setup_group(&supervisor->setup.topology, worker);
+	if (mr_bookkeeper_take(checkpoint->keeper, group, part, error) == MR_OK)
+		return MR_OK;
+	return mr_error_set(error, MR_PROTOCOL, "%s: books that are none",
+			    supervisor->workers[worker].name);
+}
+
 /* PROTOCOL.md 4.4: the order of these is the whole point. */
 static enum mr_err commit(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor,
 			  struct mr_error *error)
@@ -199,6 +260,8 @@ static enum mr_err commit(struct mr_checkpoint *checkpoint, struct mr_supervisor
 	mr_marks_advance(&next->marks);
 	copy_names(supervisor, next);
 	enum mr_err err = sync_files(checkpoint, error);
+	if (err == MR_OK)
+		err = commit_books(checkpoint, supervisor, error);
 	if (err == MR_OK)
 		err = put_manifest(checkpoint, error);
 	if (err != MR_OK)
@@ -253,6 +316,7 @@ static enum mr_err book(struct mr_checkpoint *checkpoint, struct mr_supervisor *
 	}
 	mr_marks_merge(&checkpoint->next.marks, &report->marks);
 	checkpoint->next.cpu_ns += report->cpu_ns;
+	mr_bookkeeper_count(checkpoint->keeper, number, checkpoint->number, &report->counters);
 	if (report->failure[0] != '\0') {
 		char why[400];
 		snprintf(why, sizeof why, "%s: %s", supervisor->workers[worker].name,

@@ -5,6 +5,7 @@
 #ifndef MILLRACE_PIPELINE_CHECKPOINT_H
 #define MILLRACE_PIPELINE_CHECKPOINT_H
 
+#include "bookkeeper.h"
 #include "cut_report.h"
 #include "state_dir.h"
 
@@ -12,9 +13,10 @@ struct mr_supervisor;
 
 struct mr_checkpoint {
 	const struct mr_state_dir *dir;
-	struct mr_manifest last; /* committed; empty before the first */
-	uint64_t before;         /* number of the one before it */
-	uint64_t number;         /* of the one under way, or the last begun */
+	struct mr_bookkeeper *keeper; /* borrowed */
+	struct mr_manifest last;      /* committed; empty before the first */
+	uint64_t before;              /* number of the one before it */
+	uint64_t number;              /* of the one under way, or the last begun */
 	bool under_way;
 	uint32_t missing; /* workers that have not reported */
 	bool *reported;   /* by worker */
@@ -26,9 +28,10 @@ struct mr_checkpoint {
 	uint32_t failures;   /* one after the other */
 };
 
-/* `dir` is borrowed. Takes over the manifest that was recovered. */
+/* `dir` and `keeper` are borrowed. Takes over the manifest that was recovered. */
 void mr_checkpoint_init(struct mr_checkpoint *checkpoint, const struct mr_state_dir *dir,
-			struct mr_manifest *recovered, int64_t interval_us);
+			struct mr_bookkeeper *keeper, struct mr_manifest *recovered,
+			int64_t interval_us);
 void mr_checkpoint_fini(struct mr_checkpoint *checkpoint);
 /* What was under way is given up: its workers are dead. */
 void mr_checkpoint_abandon(struct mr_checkpoint *checkpoint);
@@ -36,6 +39,9 @@ void mr_checkpoint_abandon(struct mr_checkpoint *checkpoint);
 /* Gives every worker the files for its state and has the sources begin the barrier. A disk that is
  * full is no error of the call: the checkpoint then fails, and the next is due. */
 void mr_checkpoint_begin(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor);
+/* A part of what a worker has for the ledger. */
+enum mr_err mr_checkpoint_books(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor,
+				uint32_t worker, struct mr_slice part, struct mr_error *error);
 /* What one worker reports. With the last report the checkpoint is committed or given up.
  * MR_PROTOCOL where the worker has no report to make. */
 enum mr_err mr_checkpoint_snapped(struct mr_checkpoint *checkpoint,

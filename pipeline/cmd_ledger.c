@@ -1,4 +1,5 @@
 /* cmd_ledger.c - `millrace ledger report|check`: the books of a state directory. */
+#include <dirent.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +8,7 @@
 #include "cmd.h"
 #include "ledger_check.h"
 #include "ledger_report.h"
-#include "millrace/text.h"
+#include "manifest.h"
 
 static const char help[] =
     "usage: millrace ledger report [--json|--csv] STATE_DIR\n"
@@ -135,13 +136,75 @@ static void put_text(struct mr_buf *out, const struct mr_findings *findings,
 		      (unsigned long long)state->hours, (unsigned long long)findings->count);
 }
 
+/* A manifest whole in memory; false where it is none. */
+static bool read_manifest(const char *state, uint64_t number, struct mr_manifest *out)
+{
+	char name[MR_MANIFEST_NAME];
+	struct mr_buf bytes = {0};
+	mr_manifest_path(number, name);
+	char *path = mr_asprintf("%s/%s", state, name);
+	FILE *file = fopen(path, "re");
+	size_t got = 1;
+	while (file != NULL && got > 0 && bytes.len <= MR_MANIFEST_MAX) {
+		got = fread(mr_buf_reserve(&bytes, 65536), 1, 65536, file);
+		bytes.len += got;
+	}
+	bool whole = file != NULL && mr_manifest_decode((struct mr_slice){bytes.data, bytes.len},
+							out, NULL) == MR_OK;
+	if (file != NULL)
+		fclose(file);
+	free(path);
+	mr_buf_fini(&bytes);
+	return whole;
+}
+
+/* The highest number of a manifest below `below`; 0: there is none. */
+static uint64_t find_manifest(const char *state, uint64_t below)
+{
+	uint64_t highest = 0;
+	const size_t prefix = sizeof MR_MANIFEST_PREFIX - 1;
+	DIR *dir = opendir(state);
+	for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
+		char *end;
+		if (strncmp(entry->d_name, MR_MANIFEST_PREFIX, prefix) != 0)
+			continue;
+		uint64_t number = strtoull(entry->d_name + prefix, &end, 10);
+		if (*end == 0 && number > highest && number < below)
+			highest = number;
+	}
+	if (dir != NULL)
+		closedir(dir);
+	return highest;
+}
+
+/* What the newest whole manifest says. */
+static struct mr_ledger_expected expect(const char *state, struct mr_findings *findings)
+{
+	struct mr_ledger_expected expected = {.known = false};
+	struct mr_manifest manifest;
+	for (uint64_t number = UINT64_MAX; (number = find_manifest(state, number)) > 0;) {
+		if (!read_manifest(state, number, &manifest)) {
+			mr_find(findings, "the manifest of checkpoint %llu is not whole",
+				(unsigned long long)number);
+			continue;
+		}
+		expected.known = true;
+		expected.number = manifest.number;
+		memcpy(expected.head, manifest.ledger_head, sizeof expected.head);
+		mr_manifest_fini(&manifest);
+		return expected;
+	}
+	expected.known = true; /* before the first checkpoint */
+	return expected;
+}
+
 static int check(const struct wish *wish, const char *path)
 {
 	struct mr_findings findings = {0};
 	struct mr_ledger_state state;
 	struct mr_error error = {0};
 	struct mr_buf out = {0};
-	const struct mr_ledger_expected expected = {.known = false};
+	const struct mr_ledger_expected expected = expect(wish->state, &findings);
 	int status = 1;
 	if (mr_ledger_check(path, &expected, &findings, &state, &error) != MR_OK) {
 		status = failed(&error);

@@ -41,6 +41,7 @@ enum mr_control_kind {
 	MR_CONTROL_FAILED,    /* number is an enum mr_err, bytes its text */
 	MR_CONTROL_TALLY,   /* of correlation `number`: `other` matches, bytes are what they had */
 	MR_CONTROL_DRAINED, /* a source has nothing to read any more, now or ever */
+	MR_CONTROL_BOOKS, /* ahead of SNAPPED: bytes are a part of the books at barrier `number` */
 	MR_CONTROL_SNAPPED, /* barrier `number` has passed and what goes with it is written: bytes
 			       are a struct mr_cut_report */
 	MR_CONTROL_KIND_END

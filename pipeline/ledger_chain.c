@@ -195,6 +195,10 @@ static enum mr_err check_checkpoints(struct walk *walk, const struct mr_ledger_e
 	sqlite3_finalize(row);
 	if (err != MR_END)
 		return err;
+	if (expected->known && expected->number == 0 && state->checkpoints + state->hours > 1)
+		mr_find(walk->findings,
+			"there is no manifest, and the ledger has %llu checkpoints and %llu hours",
+			(unsigned long long)state->checkpoints, (unsigned long long)state->hours);
 	if (!met)
 		mr_find(walk->findings,
 			"the manifest names checkpoint %llu, the ledger ends with %llu: a "

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,6 +23,15 @@
 #define PAUSE_FIRST_MS 100
 #define PAUSE_MOST_MS 10000
 
+static enum mr_err open_books(struct mr_service *service, const struct mr_manifest *manifest,
+			      struct mr_error *error)
+{
+	char *path = mr_asprintf("%s/ledger.sqlite", service->dir.path);
+	enum mr_err err = mr_bookkeeper_open(&service->keeper, path, manifest->number, error);
+	free(path);
+	return err;
+}
+
 enum mr_err mr_service_open(struct mr_service *service, const char *path, int64_t interval_us,
 			    struct mr_error *error)
 {
@@ -31,11 +41,15 @@ enum mr_err mr_service_open(struct mr_service *service, const char *path, int64_
 	if (err != MR_OK)
 		return err;
 	err = mr_state_dir_recover(&service->dir, &manifest, error);
+	if (err == MR_OK)
+		err = open_books(service, &manifest, error);
 	if (err != MR_OK) {
+		mr_manifest_fini(&manifest);
 		mr_state_dir_close(&service->dir);
 		return err;
 	}
-	mr_checkpoint_init(&service->checkpoint, &service->dir, &manifest, interval_us);
+	mr_checkpoint_init(&service->checkpoint, &service->dir, &service->keeper, &manifest,
+			   interval_us);
 	mr_state_dir_tidy(&service->dir, service->checkpoint.number,
 			  service->checkpoint.number - 1);
 	return MR_OK;
@@ -44,6 +58,7 @@ enum mr_err mr_service_open(struct mr_service *service, const char *path, int64_
 void mr_service_close(struct mr_service *service)
 {
 	mr_checkpoint_fini(&service->checkpoint);
+	mr_bookkeeper_close(&service->keeper);
 	mr_state_dir_close(&service->dir);
 }
 
@@ -158,11 +173,28 @@ static void begin(struct mr_service *service)
 	service->checkpoint.due_us = mr_clock_us() + service->interval_us;
 }
 
+/* What the ledger has above the checkpoint that is returned to, will be counted again. */
+static enum mr_err return_books(struct mr_service *service, const struct mr_supervisor *supervisor,
+				struct mr_error *error)
+{
+	const struct mr_topology *topology = &supervisor->setup.topology;
+	const struct mr_manifest *last = &service->checkpoint.last;
+	const char **groups = mr_calloc(topology->group_count, sizeof *groups);
+	for (uint32_t i = 0; i < topology->group_count; i++)
+		groups[i] = topology->groups[i].name;
+	enum mr_err err = mr_bookkeeper_begin(&service->keeper, groups, topology->group_count,
+					      last->number, last->ledger_head, error);
+	free(groups);
+	return err;
+}
+
 static enum mr_err incarnate(struct mr_service *service, struct mr_supervisor *supervisor,
 			     struct mr_error *error)
 {
 	begin(service);
 	enum mr_err err = open_state(service, supervisor, error);
+	if (err == MR_OK)
+		err = return_books(service, supervisor, error);
 	if (err == MR_OK)
 		err = mr_supervisor_run(supervisor, error);
 	mr_tables_free(supervisor->restored);

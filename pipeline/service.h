@@ -11,6 +11,7 @@
 
 struct mr_service {
 	struct mr_state_dir dir;
+	struct mr_bookkeeper keeper;
 	struct mr_checkpoint checkpoint;
 	int64_t interval_us;
 	uint32_t incarnations;

@@ -260,6 +260,9 @@ static enum mr_err service_word(struct mr_supervisor *supervisor, uint32_t from,
 	if (message->kind == MR_CONTROL_SNAPPED)
 		return mr_checkpoint_snapped(&supervisor->service->checkpoint, supervisor, from,
 					     message->number, message->bytes, error);
+	if (message->kind == MR_CONTROL_BOOKS)
+		return mr_checkpoint_books(&supervisor->service->checkpoint, supervisor, from,
+					   message->bytes, error);
 	if (!mr_supervisor_is_source(supervisor, from) || worker->drained)
 		return mr_error_set(error, MR_PROTOCOL,
 				    "%s: says twice that it is drained, or is "
@@ -267,6 +270,15 @@ static enum mr_err service_word(struct mr_supervisor *supervisor, uint32_t from,
 				    worker->name);
 	worker->drained = true;
 	mr_service_drained(supervisor->service);
+	return MR_OK;
+}
+
+static enum mr_err done(struct mr_supervisor *supervisor, struct mr_supervised *worker)
+{
+	if (!supervisor->ending)
+		mr_supervisor_sample(supervisor); /* all are still there */
+	supervisor->ending = true;
+	worker->done = true;
 	return MR_OK;
 }
 
@@ -313,16 +325,13 @@ static enum mr_err handle(void *context, struct mr_control_message *message, str
 		show_line(supervisor, worker->name, message);
 		return MR_OK;
 	case MR_CONTROL_DRAINED:
+	case MR_CONTROL_BOOKS:
 	case MR_CONTROL_SNAPPED:
 		if (supervisor->service == NULL)
 			break;
 		return service_word(supervisor, from, message, error);
 	case MR_CONTROL_DONE:
-		if (!supervisor->ending)
-			mr_supervisor_sample(supervisor); /* all are still there */
-		supervisor->ending = true;
-		worker->done = true;
-		return MR_OK;
+		return done(supervisor, worker);
 	case MR_CONTROL_FAILED:
 		worker->failed = true;
 		return mr_error_set(

@@ -91,6 +91,7 @@ static enum mr_err open_chain(struct mr_worker *worker, struct mr_error *error)
 	memcpy(env.seed, worker->setup.seed, sizeof env.seed);
 	worker->env = env;
 	worker->writer.counters = &worker->counters;
+	worker->counters.books = env.finite ? NULL : &worker->books;
 	know_names(worker);
 	worker->now.wall_us = mr_clock_wall_us();
 	enum mr_err err = mr_worker_restore_marks(worker, error);
@@ -326,6 +327,7 @@ static void close_worker(struct mr_worker *worker)
 	free(worker->fds);
 	mr_buf_fini(&worker->region);
 	mr_tally_fini(&worker->tally);
+	mr_books_fini(&worker->books);
 	mr_files_free(worker->files);
 	mr_tables_free(worker->tables);
 	mr_setup_fini(&worker->setup);

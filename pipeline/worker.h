@@ -93,6 +93,7 @@ struct mr_worker {
 	struct mr_files *files;
 	struct mr_counters counters;
 	struct mr_counters reported;
+	struct mr_books books; /* since the last barrier; kept in a service */
 	struct mr_tally tally;
 	uint64_t lines_dropped; /* log lines that the control socket could not take */
 	bool warnings_dropped;  /* one of them was a warning or an error */

@@ -259,12 +259,25 @@ void mr_worker_barrier_reap(struct mr_worker *worker)
 	send_report(worker);
 }
 
+static void say_part(void *context, struct mr_slice part)
+{
+	struct mr_worker *worker = context;
+	mr_worker_say(worker, MR_CONTROL_BOOKS, worker->barrier.number, 0, part);
+}
+
+static void say_books(struct mr_worker *worker)
+{
+	mr_books_encode(&worker->books, MR_CONTROL_BYTES_MAX / 2, say_part, worker);
+	mr_books_clear(&worker->books);
+}
+
 /* The cut is here: what the counters say now is before it. */
 static void cut(struct mr_worker *worker)
 {
 	struct mr_barrier *barrier = &worker->barrier;
 	struct mr_cut_report *report = &barrier->report;
 	report->counters = worker->counters;
+	say_books(worker);
 	mr_marks_merge(&report->marks, &worker->marks);
 	barrier->report_number = barrier->number;
 	report->cpu_ns = mr_clock_cpu_ns() - barrier->cpu_ns;

@@ -158,6 +158,20 @@ void mr_worker_unlink(struct mr_worker *worker)
 
 /* ---- receiving ---- */
 
+/* As their source books them. */
+static void count_bytes(struct mr_worker *worker, const struct mr_region *region)
+{
+	mr_count(&worker->counters, MR_C_BYTES_RECEIVED, region->length);
+	mr_count_of(&worker->counters, region->source, MR_B_BYTES_RECEIVED, region->length);
+}
+
+/* The double entry of one batch, at either end of its pair. */
+static void book_batch(struct mr_worker *worker, const struct mr_book_link *link)
+{
+	if (worker->counters.books != NULL)
+		mr_books_link(worker->counters.books, link);
+}
+
 /* A file that was cut or replaced in place, or a disk that gives no more: the region is set aside
  * as if it were one record, with what of it can still be read, and the work goes on. The count
  * makes the command fail at its end (PROTOCOL.md 3.3). */
@@ -175,9 +189,8 @@ static void reject_region(struct mr_worker *worker, const struct mr_region *regi
 	    .reason = mr_slice(reason),
 	};
 	mr_writer_reject(&worker->writer, &reject);
-	mr_count(&worker->counters, MR_C_BYTES_RECEIVED, region->length);
-	mr_count(&worker->counters, MR_C_RECORDS, 1);
-	mr_count(&worker->counters, MR_C_REJECTED, 1);
+	count_bytes(worker, region);
+	mr_count_reject(&worker->counters, region->source, MR_REJECT_UNREADABLE);
 	mr_count(&worker->counters, MR_C_REGIONS_REJECTED, 1);
 	uint64_t rejected = worker->counters.at[MR_C_REGIONS_REJECTED];
 	if (rejected <= REGIONS_LOGGED)
@@ -232,7 +245,7 @@ static enum mr_err begin(struct mr_worker *worker, const struct mr_upstream *up,
 			return mr_error_set(error, MR_PROTOCOL, "link from worker %u: %s",
 					    up->sender, unread.text);
 	}
-	mr_count(&worker->counters, MR_C_BYTES_RECEIVED, region.length);
+	count_bytes(worker, &region);
 	mr_chain_begin_records(&worker->chain, &region, body);
 	return MR_OK;
 }
@@ -246,6 +259,11 @@ static enum mr_err take(struct mr_worker *worker, struct mr_upstream *up, struct
 		return err;
 	switch (header.kind) {
 	case MR_BATCH_DATA:
+		book_batch(worker, &(struct mr_book_link){.edge = up->edge,
+							  .from = up->sender,
+							  .to = worker->number,
+							  .received_batches = 1,
+							  .received_items = header.count});
 		return begin(worker, up, &header, body, error);
 	case MR_BATCH_END:
 		up->ended = true;
@@ -315,8 +333,8 @@ static bool fetch(struct mr_worker *worker, uint32_t output, uint32_t lane, bool
 	return true;
 }
 
-static enum mr_err send_to(struct mr_downstream *peer, struct mr_parcel *parcel, bool *moved,
-			   struct mr_error *error)
+static enum mr_err send_to(struct mr_worker *worker, uint32_t edge, struct mr_downstream *peer,
+			   struct mr_parcel *parcel, bool *moved, struct mr_error *error)
 {
 	enum mr_err err = mr_link_send(peer->tx, &parcel->header, &parcel->body, error);
 	if (err == MR_OK) {
@@ -324,6 +342,11 @@ static enum mr_err send_to(struct mr_downstream *peer, struct mr_parcel *parcel,
 		mr_buf_fini(&parcel->body);
 		parcel->waits = false;
 		*moved = true;
+		book_batch(worker, &(struct mr_book_link){.edge = edge,
+							  .from = worker->number,
+							  .to = peer->receiver,
+							  .sent_batches = 1,
+							  .sent_items = parcel->header.count});
 	}
 	return err;
 }
@@ -339,7 +362,7 @@ static enum mr_err send_spread(struct mr_worker *worker, uint32_t output, bool p
 		for (uint32_t i = 0; i < outlet->peer_count && err == MR_AGAIN; i++) {
 			struct mr_downstream *peer = &outlet->peers[outlet->turn];
 			outlet->turn = (outlet->turn + 1) % outlet->peer_count;
-			err = send_to(peer, &outlet->held, moved, error);
+			err = send_to(worker, outlet->edge, peer, &outlet->held, moved, error);
 		}
 		if (err != MR_OK)
 			return err == MR_AGAIN ? MR_OK : err;
@@ -355,7 +378,8 @@ static enum mr_err send_keyed(struct mr_worker *worker, uint32_t output, bool pa
 		struct mr_downstream *peer = &outlet->peers[i];
 		bool due = is_due(&worker->writer.outputs[output].lanes[i], &peer->held, now_us);
 		while (fetch(worker, output, i, partial || due, &peer->held)) {
-			enum mr_err err = send_to(peer, &peer->held, moved, error);
+			enum mr_err err =
+			    send_to(worker, outlet->edge, peer, &peer->held, moved, error);
 			if (err == MR_AGAIN)
 				break;
 			if (err != MR_OK)

@@ -70,6 +70,22 @@ static void a_removed_checkpoint_is_named(void **state)
 		    "the manifest names checkpoint 10, the ledger ends with 9");
 }
 
+static void a_removed_manifest_is_named(void **state)
+{
+	(void)state;
+	struct desk desk;
+	desk_open(&desk);
+	desk_checkpoint(&desk);
+	desk_stop(&desk);
+	desk.number = 0; /* killed before the first was renamed */
+	expect_sound(&desk);
+	desk_close(&desk);
+	begin(&desk);
+	desk.number = 0;
+	expect_found(&desk, "there is no manifest, and the ledger has 10 checkpoints");
+	desk_close(&desk);
+}
+
 /* Somebody who knows how the chain is made and writes it all anew has not the manifest. */
 static void a_ledger_written_anew_is_named(void **state)
 {
@@ -293,6 +309,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(changes_of_the_ledger_are_named),
 	    cmocka_unit_test(a_removed_checkpoint_is_named),
+	    cmocka_unit_test(a_removed_manifest_is_named),
 	    cmocka_unit_test(a_ledger_written_anew_is_named),
 	    cmocka_unit_test(changes_of_files_are_named),
 	    cmocka_unit_test(lines_that_changed_places_are_named),

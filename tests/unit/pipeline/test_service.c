@@ -21,6 +21,8 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "ledger_check.h"
+#include "ledger_report.h"
 #include "service.h"
 #include "supervisor.h"
 #include "worker.h"
@@ -31,6 +33,7 @@
 	     */
 #define INTERVAL_US 30000
 #define ROUNDS 6
+#define SOURCE 7
 #define LIFE_LIMIT_US 60000000 /* of one round */
 
 /* ---- the stages ---- */
@@ -109,6 +112,9 @@ static enum mr_err read_numbers(void *state, struct mr_reader *in, struct mr_wri
 		mr_count(env->counters, MR_C_RECORDS, 1);
 		mr_count(env->counters, MR_C_PARSED, 1);
 		mr_count(env->counters, MR_C_SIGNALS, 1);
+		mr_count_of(env->counters, SOURCE, MR_B_RECORDS, 1);
+		mr_count_of(env->counters, SOURCE, MR_B_PARSED, 1);
+		mr_count_of(env->counters, SOURCE, MR_B_SIGNALS, 1);
 	}
 	return MR_OK;
 }
@@ -139,6 +145,7 @@ static enum mr_err count_signals(void *state, struct mr_reader *in, struct mr_wr
 		counts->count[signal.key_group]++;
 		counts->sum[signal.key_group] += (uint64_t)signal.time_us;
 		mr_count(counts->env->counters, MR_C_SIGNALS_RECEIVED, 1);
+		mr_count_of(counts->env->counters, SOURCE, MR_B_SIGNALS_RECEIVED, 1);
 	}
 	return MR_OK;
 }
@@ -309,6 +316,34 @@ static uint32_t draw(uint32_t *state)
 	return *state >> 8;
 }
 
+/* The books balance, and have each number once. */
+static void check_books(const struct mr_manifest *manifest)
+{
+	static const char wanted[] = "\"parsed\": ";
+	char path[100];
+	struct mr_error error = {0};
+	struct mr_findings findings = {0};
+	struct mr_ledger_state books;
+	struct mr_buf report = {0};
+	struct mr_ledger_expected expected = {.known = true, .number = manifest->number};
+	memcpy(expected.head, manifest->ledger_head, sizeof expected.head);
+	snprintf(path, sizeof path, "%s/ledger.sqlite", directory);
+	if (mr_ledger_check(path, &expected, &findings, &books, &error) != MR_OK)
+		fail_msg("%s", error.text);
+	if (findings.count > 0)
+		fail_msg("%.*s", (int)findings.lines.len, findings.lines.data);
+	assert_int_equal(books.checkpoint, manifest->number);
+	/* All of it may be in two hours. */
+	assert_int_equal(mr_ledger_report(path, MR_REPORT_JSON, &report, &error), MR_OK);
+	mr_buf_add(&report, "", 1);
+	uint64_t parsed = 0;
+	for (const char *at = report.data; (at = strstr(at, wanted)) != NULL; at++)
+		parsed += strtoull(at + strlen(wanted), NULL, 10);
+	assert_int_equal(parsed, NUMBERS);
+	mr_findings_fini(&findings);
+	mr_buf_fini(&report);
+}
+
 /* The sums that the last checkpoint holds. */
 static void add_up(uint64_t *count_out, uint64_t *sum_out)
 {
@@ -348,6 +383,14 @@ static void expect_all(void)
 	add_up(&count, &sum);
 	assert_int_equal(count, NUMBERS);
 	assert_int_equal(sum, (uint64_t)NUMBERS * (NUMBERS - 1) / 2);
+	struct mr_state_dir dir;
+	struct mr_manifest manifest;
+	struct mr_error error = {0};
+	assert_int_equal(mr_state_dir_open(directory, &dir, &error), MR_OK);
+	assert_int_equal(mr_state_dir_recover(&dir, &manifest, &error), MR_OK);
+	check_books(&manifest);
+	mr_manifest_fini(&manifest);
+	mr_state_dir_close(&dir);
 }
 
 static int wait_for(pid_t pid)
