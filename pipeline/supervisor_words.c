@@ -213,6 +213,16 @@ static enum mr_err file_ack(struct mr_supervisor *supervisor, uint32_t from,
 	return MR_OK;
 }
 
+static enum mr_err file_word(struct mr_supervisor *supervisor, uint32_t from,
+			     const struct mr_control_message *message, struct mr_error *error)
+{
+	if (message->kind == MR_CONTROL_FILE_ADD)
+		return file_add(supervisor, from, message, error);
+	if (message->kind == MR_CONTROL_FILE_DROP)
+		return file_drop(supervisor, from, message->number, error);
+	return file_ack(supervisor, from, message, error);
+}
+
 /* ---- the rest ---- */
 
 static enum mr_err counters(struct mr_supervised *worker, struct mr_slice bytes,
@@ -304,11 +314,9 @@ static enum mr_err handle(void *context, struct mr_control_message *message, str
 			break;
 		return ready(supervisor, worker);
 	case MR_CONTROL_FILE_ADD:
-		return file_add(supervisor, from, message, error);
 	case MR_CONTROL_FILE_DROP:
-		return file_drop(supervisor, from, message->number, error);
 	case MR_CONTROL_FILE_ACK:
-		return file_ack(supervisor, from, message, error);
+		return file_word(supervisor, from, message, error);
 	case MR_CONTROL_ENDED:
 		if (message->number >= supervisor->worker_count)
 			break;
