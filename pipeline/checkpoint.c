@@ -196,16 +196,16 @@ static enum mr_err put_manifest(struct mr_checkpoint *checkpoint, struct mr_erro
 /* Whose names the rows of a checkpoint bear. */
 struct namer {
 	const struct mr_supervisor *supervisor;
-	const struct mr_manifest *manifest;
 	char edge[80];
 };
 
 static struct mr_slice name_source(void *context, uint32_t number)
 {
-	const struct mr_manifest *manifest = ((struct namer *)context)->manifest;
-	for (uint32_t i = 0; i < manifest->source_count; i++)
-		if (manifest->sources[i].number == number)
-			return mr_slice(manifest->sources[i].name);
+	const struct mr_config *config = &((struct namer *)context)->supervisor->setup.config;
+	const struct mr_part *part;
+	for (size_t i = 0; (part = mr_config_part(config, MR_PART_SOURCE, i)) != NULL; i++)
+		if (part->number == number)
+			return mr_slice(part->name);
 	return MR_SLICE("");
 }
 
@@ -233,7 +233,7 @@ static enum mr_err commit_books(struct mr_checkpoint *checkpoint, struct mr_supe
 				struct mr_error *error)
 {
 	struct mr_manifest *next = &checkpoint->next;
-	struct namer namer = {.supervisor = supervisor, .manifest = next};
+	struct namer namer = {.supervisor = supervisor};
 	const struct mr_ledger_names names = {&namer, name_source, name_edge, name_worker};
 	return mr_bookkeeper_commit(checkpoint->keeper, checkpoint->number, next->at_us,
 				    mr_clock_us() - checkpoint->begun_us, &names, next->ledger_head,

@@ -1,4 +1,5 @@
 """`millrace ledger`: what it says where there is no ledger, or something else in its place."""
+import json
 import os
 import sqlite3
 import subprocess
@@ -52,6 +53,51 @@ class Ledger(unittest.TestCase):
             database.execute("PRAGMA application_id = 1297239111")
             database.execute("PRAGMA user_version = 2")
         self.refused("the ledger is of version 2, this program knows up to 1: a newer Millrace wrote it", 2)
+
+
+class Service(unittest.TestCase):
+    """Over `millrace run`: 300 records of which 100 alert, and two that are none."""
+
+    def setUp(self):
+        self.place = self.enterContext(mr.Workplace())
+        self.state = self.place.path("state")
+        self.alerts = self.place.path("alerts.ndjson")
+        with open(self.place.path("t.yaml"), "w", encoding="utf-8") as out:
+            out.write("state: state\nrules: [rule.yml]\ndead_letter: dead.ndjson\nsources:\n"
+                      "  - {name: exports, type: file, path: in.ndjson, follow: false}\n"
+                      "sinks:\n  - {name: alerts, type: file, path: alerts.ndjson}\n")
+        mr.write_records(self.place.path("in.ndjson"), 300)
+        with open(self.place.path("in.ndjson"), "a", encoding="utf-8") as out:
+            out.write("no json\n[1]\n")
+        done = subprocess.run([mr.PROGRAM, "run", self.place.path("t.yaml")], capture_output=True, text=True,
+                              env=self.place.environment, timeout=mr.WAIT_SECONDS, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def checked(self, status, words):
+        done = ledger("check", self.state)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        self.assertIn(words, done.stdout)
+
+    def test_balance_and_frauds(self):
+        self.checked(0, "the books balance")
+        rows = [json.loads(line) for line in ledger("report", "--json", self.state).stdout.splitlines()]
+        self.assertEqual({row["source"] for row in rows}, {"exports"})
+        for name, count in {"records": 302, "parsed": 300, "rejected": 2, "matched": 100, "alerts": 100,
+                            "delivered": 100, "rejected_not_json": 1, "rejected_not_record": 1}.items():
+            self.assertEqual(sum(row[name] for row in rows), count, name)
+        for name, words in (("alerts.ndjson", "alerts.ndjson: it has 99 lines, the books 100"),
+                            ("dead.ndjson", "dead.ndjson: it has 1 lines, the books 2")):
+            with open(self.place.path(name), "rb") as text:
+                lines = text.readlines()
+            with open(self.place.path(name), "wb") as out:
+                out.writelines(lines[:-2] + lines[-1:])
+            self.checked(1, words)
+            with open(self.place.path(name), "wb") as out:
+                out.writelines(lines)
+        self.checked(0, "the books balance")
+        with sqlite3.connect(os.path.join(self.state, "ledger.sqlite")) as database:
+            database.execute("DELETE FROM counter WHERE n = 2")
+        self.checked(1, "of table counter, ")
 
 
 if __name__ == "__main__":
