@@ -55,6 +55,12 @@ enum mr_err mr_chain_open(struct mr_chain *chain, const struct mr_group *group,
 	return MR_OK;
 }
 
+void mr_chain_watch(struct mr_chain *chain, const struct mr_watch *watch)
+{
+	chain->watch = watch;
+	chain->in.watch = watch;
+}
+
 void mr_chain_close(struct mr_chain *chain)
 {
 	while (chain->count > 0) {
@@ -129,6 +135,21 @@ static const struct mr_chain_item *judge(const struct mr_chain *chain)
 	return last->ops->reads == MR_CONTENT_EVENTS && last->ops->process != NULL ? last : NULL;
 }
 
+/* What works on all events at once does not say which one it is at. */
+static void show_set(const struct mr_chain *chain)
+{
+	const struct mr_events *events = &chain->events;
+	if (chain->watch != NULL)
+		mr_inhand_set(chain->watch->page, &events->items[0].origin,
+			      &events->items[events->count - 1].origin, events->count);
+}
+
+static void show_nothing(const struct mr_chain *chain)
+{
+	if (chain->watch != NULL)
+		mr_inhand_nothing(chain->watch->page);
+}
+
 static enum mr_err apply_all(struct mr_chain *chain, struct mr_error *error)
 {
 	for (uint32_t i = 0; i < chain->count; i++) {
@@ -147,6 +168,7 @@ static enum mr_err apply_all(struct mr_chain *chain, struct mr_error *error)
  * the chain is cut, into bodies. */
 static enum mr_err pass_events(struct mr_chain *chain, struct mr_error *error)
 {
+	show_set(chain);
 	enum mr_err err = apply_all(chain, error);
 	if (err != MR_OK)
 		return err;
@@ -166,12 +188,14 @@ static enum mr_err go_middle(struct mr_chain *chain, struct mr_error *error)
 	/* Only the first stage fills the events: while the last one writes, their room is no
 	 * matter. */
 	mr_writer_set_events(chain->writer, NULL);
+	show_set(chain);
 	enum mr_err err = item->ops->process(item->state, &chain->middle, chain->writer, error);
 	charge(chain, chain->count - 1);
 	if (err == MR_OK)
 		err = mr_reader_finish(&chain->middle, error);
 	if (err != MR_OK)
 		return mr_chain_named(item, err, error);
+	show_nothing(chain);
 	mr_events_reset(&chain->events);
 	mr_writer_set_events(chain->writer, &chain->events);
 	chain->middle_open = false;
@@ -180,17 +204,29 @@ static enum mr_err go_middle(struct mr_chain *chain, struct mr_error *error)
 
 /* ---- batches ---- */
 
+/* The events have room for MR_EVENTS_TOGETHER. */
+static void take_together(struct mr_chain *chain, bool one_by_one)
+{
+	if (chain->has_events)
+		chain->events.capacity = one_by_one ? 1 : MR_EVENTS_TOGETHER;
+}
+
 void mr_chain_begin_records(struct mr_chain *chain, const struct mr_region *region,
 			    struct mr_slice body)
 {
+	bool careful = chain->watch != NULL && mr_aside_suspects(&chain->watch->aside, region);
 	mr_reader_open_records(&chain->in, region, body);
+	take_together(chain, careful);
 	chain->in_open = true;
 }
 
 void mr_chain_begin_items(struct mr_chain *chain, const struct mr_batch_header *header,
 			  struct mr_slice body)
 {
+	/* Each item says itself where it lies: while anything is suspected all are. */
+	bool careful = chain->watch != NULL && chain->watch->aside.stretch_count > 0;
 	mr_reader_open_items(&chain->in, header->content, header->count, body);
+	take_together(chain, careful);
 	chain->in_open = true;
 }
 
@@ -218,7 +254,7 @@ static enum mr_err go_first(struct mr_chain *chain, struct mr_error *error)
 	return mr_chain_named(item, err, error);
 }
 
-enum mr_err mr_chain_go(struct mr_chain *chain, struct mr_error *error)
+static enum mr_err go(struct mr_chain *chain, struct mr_error *error)
 {
 	mark(chain);
 	for (;;) {
@@ -244,6 +280,14 @@ enum mr_err mr_chain_go(struct mr_chain *chain, struct mr_error *error)
 		if (err != MR_OK)
 			return err;
 	}
+}
+
+/* Whoever waits for others has nothing in hand. */
+enum mr_err mr_chain_go(struct mr_chain *chain, struct mr_error *error)
+{
+	enum mr_err err = go(chain, error);
+	show_nothing(chain);
+	return err;
 }
 
 enum mr_err mr_chain_poll(struct mr_chain *chain, struct mr_error *error)

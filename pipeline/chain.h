@@ -28,6 +28,7 @@ struct mr_chain {
 	bool has_events;
 	struct mr_events events;
 	struct mr_writer *writer;
+	const struct mr_watch *watch; /* NULL: nobody sees what is in hand */
 	/* A turn takes one batch, or one chunk of its events, from the first stage to the last.
 	 * The clock of a thread's CPU is a system call: one turn in CHAIN_MEASURED is measured. */
 	uint64_t turns;
@@ -40,6 +41,9 @@ struct mr_chain {
 enum mr_err mr_chain_open(struct mr_chain *chain, const struct mr_group *group,
 			  struct mr_writer *writer, const struct mr_stage_env *env,
 			  struct mr_error *error);
+/* From here on what is in hand is published there, records that are set aside are passed over, and
+ * near a set of events that was deadly records are taken one by one. Borrowed. */
+void mr_chain_watch(struct mr_chain *chain, const struct mr_watch *watch);
 /* Accepts zeroed memory. */
 void mr_chain_close(struct mr_chain *chain);
 

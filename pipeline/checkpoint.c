@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "millrace/log.h"
 #include "millrace/os.h"
+#include "service.h"
 #include "supervisor.h"
 
 /* The least pause is this many times what the last one cost in CPU (PROTOCOL.md 4.4). */
@@ -259,6 +260,7 @@ static enum mr_err commit(struct mr_checkpoint *checkpoint, struct mr_supervisor
 	next->at_us = mr_clock_wall_us();
 	mr_marks_advance(&next->marks);
 	copy_names(supervisor, next);
+	mr_aside_copy(&next->aside, &supervisor->service->suspects.aside);
 	enum mr_err err = sync_files(checkpoint, error);
 	if (err == MR_OK)
 		err = commit_books(checkpoint, supervisor, error);

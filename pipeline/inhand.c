@@ -107,6 +107,12 @@ void mr_aside_add(struct mr_aside *aside, const struct mr_place *place)
 	aside->place_count++;
 }
 
+void mr_aside_copy(struct mr_aside *to, const struct mr_aside *from)
+{
+	for (uint32_t i = 0; i < from->place_count; i++)
+		mr_aside_add(to, &from->places[i]);
+}
+
 bool mr_aside_has(const struct mr_aside *aside, const struct mr_origin *origin)
 {
 	const struct mr_place place = {

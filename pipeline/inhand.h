@@ -3,7 +3,7 @@
  *
  * The supervisor makes a page for each worker and gives it as the table MR_INHAND_TABLE; the worker
  * maps it and publishes there, by plain stores, before a stage works on a record. The page is read
- * while the worker lives (does it move on?) and after it has died (where was it?). Its bytes are a
+ * after the worker has died. Its bytes are a
  * worker's, which may have gone mad: they are numbers, whatever they are, and point nowhere.
  *
  * Records that workers died of come back to the next incarnation as the table MR_ASIDE_TABLE: the
@@ -34,7 +34,6 @@ enum mr_inhand_what {
 
 /* The page. */
 struct mr_inhand {
-	uint64_t beats; /* turns of the worker's loop */
 	uint32_t what;
 	int32_t last_call; /* the system call that ended it (sandbox.h), -1 where none did */
 	struct mr_place record;
@@ -108,6 +107,8 @@ void mr_aside_fini(struct mr_aside *aside);
 int mr_place_compare(const struct mr_place *a, const struct mr_place *b);
 /* Keeps them sorted; one that is there already is no matter. */
 void mr_aside_add(struct mr_aside *aside, const struct mr_place *place);
+/* The places alone. */
+void mr_aside_copy(struct mr_aside *to, const struct mr_aside *from);
 bool mr_aside_has(const struct mr_aside *aside, const struct mr_origin *origin);
 /* Whether a record of this region may lie in a stretch. */
 bool mr_aside_suspects(const struct mr_aside *aside, const struct mr_region *region);

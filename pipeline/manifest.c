@@ -36,6 +36,7 @@ void mr_manifest_fini(struct mr_manifest *manifest)
 	free_names(manifest->sources, manifest->source_count);
 	free_names(manifest->names, manifest->name_count);
 	mr_marks_fini(&manifest->marks);
+	mr_aside_fini(&manifest->aside);
 	*manifest = (struct mr_manifest){0};
 }
 
@@ -69,7 +70,8 @@ static void pack_names(const struct mr_manifest_name *names, uint32_t count, str
 
 static void pack_body(const struct mr_manifest *manifest, struct mr_buf *out)
 {
-	mr_pack_array(out, 8);
+	struct mr_buf aside = {0};
+	mr_pack_array(out, 9);
 	mr_pack_uint(out, manifest->number);
 	mr_pack_int(out, manifest->at_us);
 	mr_pack_uint(out, manifest->cpu_ns);
@@ -86,6 +88,9 @@ static void pack_body(const struct mr_manifest *manifest, struct mr_buf *out)
 	pack_names(manifest->sources, manifest->source_count, out);
 	pack_names(manifest->names, manifest->name_count, out);
 	mr_pack_bytes(out, (struct mr_slice){(const char *)manifest->ledger_head, MR_LEDGER_HEAD});
+	mr_aside_encode(&manifest->aside, &aside);
+	mr_pack_bytes(out, (struct mr_slice){aside.data, aside.len});
+	mr_buf_fini(&aside);
 }
 
 void mr_manifest_encode(const struct mr_manifest *manifest, struct mr_buf *out)
@@ -156,7 +161,7 @@ static enum mr_err decode_body(struct mr_slice body, struct mr_manifest *out,
 			       struct mr_error *error)
 {
 	struct mr_unpack in = mr_unpack(body);
-	mr_unpack_array_of(&in, 8);
+	mr_unpack_array_of(&in, 9);
 	out->number = mr_unpack_uint(&in, INT64_MAX);
 	out->at_us = mr_unpack_int(&in);
 	out->cpu_ns = mr_unpack_uint(&in, UINT64_MAX);
@@ -168,6 +173,8 @@ static enum mr_err decode_body(struct mr_slice body, struct mr_manifest *out,
 	if (head.len == MR_LEDGER_HEAD)
 		memcpy(out->ledger_head, head.at, head.len);
 	else
+		mr_unpack_spoil(&in);
+	if (mr_aside_decode(mr_unpack_bytes(&in), &out->aside, error) != MR_OK)
 		mr_unpack_spoil(&in);
 	if (mr_unpack_done(&in))
 		return MR_OK;

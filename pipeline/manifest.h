@@ -6,6 +6,7 @@
 #define MILLRACE_MANIFEST_H
 
 #include "chain_state.h"
+#include "inhand.h"
 
 #define MR_MANIFEST_VERSION 1
 #define MR_MANIFEST_MAX (64 << 20)
@@ -36,6 +37,7 @@ struct mr_manifest {
 	struct mr_manifest_name *names; /* of files that records lie in (file.h) */
 	uint32_t name_count;
 	uint8_t ledger_head[MR_LEDGER_HEAD];
+	struct mr_aside aside; /* records that workers died of; no stretches */
 };
 /* Accepts zeroed memory. */
 void mr_manifest_fini(struct mr_manifest *manifest);

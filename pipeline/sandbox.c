@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
-#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -85,25 +84,6 @@ enum mr_err mr_sandbox_check(const struct mr_config *config, struct mr_error *er
 	return MR_OK;
 }
 
-/* ---- the grants ---- */
-
-void mr_grant(struct mr_grants *grants, const char *path, enum mr_grant_access access)
-{
-	if (grants->count == grants->capacity) {
-		grants->capacity = mr_grow(grants->capacity, grants->count + 1);
-		grants->items = mr_realloc(grants->items, grants->capacity * sizeof *grants->items);
-	}
-	grants->items[grants->count++] = (struct mr_granted){mr_strdup(path), access};
-}
-
-void mr_grants_fini(struct mr_grants *grants)
-{
-	for (size_t i = 0; i < grants->count; i++)
-		free(grants->items[i].path);
-	free(grants->items);
-	*grants = (struct mr_grants){0};
-}
-
 /* ---- the fence ---- */
 
 static uint64_t known_accesses(int version)
@@ -121,14 +101,14 @@ static uint64_t known_accesses(int version)
 }
 
 /* One that is not there, or not ours to look at, grants nothing: opening it fails as it would. */
-static bool add_grant(int ruleset, const struct mr_granted *granted, uint64_t known)
+static bool add_path(int ruleset, const struct mr_needs_path *place, uint64_t known)
 {
 	struct stat about;
-	int fd = open(granted->path, O_PATH | O_CLOEXEC);
+	int fd = open(place->path, O_PATH | O_CLOEXEC);
 	if (fd < 0)
 		return true;
 	struct landlock_path_beneath_attr rule = {
-	    .allowed_access = granted->access == MR_GRANT_WRITE ? ACCESS_WRITE : ACCESS_READ,
+	    .allowed_access = place->access == MR_ACCESS_WRITE ? ACCESS_WRITE : ACCESS_READ,
 	    .parent_fd = fd,
 	};
 	if (fstat(fd, &about) == 0 && !S_ISDIR(about.st_mode))
@@ -142,34 +122,34 @@ static bool add_grant(int ruleset, const struct mr_granted *granted, uint64_t kn
 	return good;
 }
 
-static enum mr_err enclose(const struct ruleset *handled, size_t size,
-			   const struct mr_grants *grants, struct mr_error *error)
+static enum mr_err enclose(const struct ruleset *handled, size_t size, const struct mr_needs *needs,
+			   struct mr_error *error)
 {
 	int fd = (int)syscall(SYS_landlock_create_ruleset, handled, size, 0);
-	struct mr_grants besides = {0};
-	mr_sandbox_sanitizer_grants(&besides);
+	struct mr_needs besides = {0};
+	mr_sandbox_sanitizer_paths(&besides);
 	bool good = fd >= 0;
-	for (size_t i = 0; good && i < grants->count; i++)
-		good = add_grant(fd, &grants->items[i], handled->files);
+	for (size_t i = 0; good && i < needs->count; i++)
+		good = add_path(fd, &needs->paths[i], handled->files);
 	for (size_t i = 0; good && i < besides.count && handled->files != 0; i++)
-		good = add_grant(fd, &besides.items[i], handled->files);
+		good = add_path(fd, &besides.paths[i], handled->files);
 	good = good && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
 	       syscall(SYS_landlock_restrict_self, fd, 0) == 0;
 	int saved = errno;
 	if (fd >= 0)
 		close(fd);
-	mr_grants_fini(&besides);
+	mr_needs_fini(&besides);
 	errno = saved;
 	return good ? MR_OK : mr_error_errno(error, MR_IO, "cannot fence the worker in (Landlock)");
 }
 
-enum mr_err mr_sandbox_fence(const struct mr_grants *grants, struct mr_error *error)
+enum mr_err mr_sandbox_fence(const struct mr_needs *needs, struct mr_error *error)
 {
 	int version = landlock_version();
 	if (version == 0)
 		return MR_OK;
 	struct ruleset handled = {.files = known_accesses(version)};
-	return enclose(&handled, sizeof handled.files, grants, error);
+	return enclose(&handled, sizeof handled.files, needs, error);
 }
 
 enum mr_err mr_sandbox_close(unsigned needs, struct mr_error *error)
@@ -186,7 +166,7 @@ enum mr_err mr_sandbox_close(unsigned needs, struct mr_error *error)
 	size_t size = version >= 6   ? sizeof handled
 		      : version >= 4 ? offsetof(struct ruleset, scoped)
 				     : sizeof handled.files;
-	const struct mr_grants none = {0};
+	const struct mr_needs none = {0};
 	if (handled.files == 0 && handled.net == 0)
 		return MR_OK;
 	return enclose(&handled, size, &none, error);

@@ -30,23 +30,9 @@ struct mr_sandbox_kernel mr_sandbox_kernel(void);
 /* The setting. What the kernel lacks is warned of, or, where it is required, MR_CONFIG. */
 enum mr_err mr_sandbox_check(const struct mr_config *config, struct mr_error *error);
 
-/* ---- where it may open something ---- */
-
-struct mr_grants {
-	struct mr_granted {
-		char *path;
-		enum mr_grant_access access;
-	} * items;
-	size_t count;
-	size_t capacity;
-};
-void mr_grants_fini(struct mr_grants *grants);
-
-/* From here on this thread, and each that it starts, opens nothing but what is granted, where the
- * kernel can see to it. MR_IO. */
-enum mr_err mr_sandbox_fence(const struct mr_grants *grants, struct mr_error *error);
-
-/* ---- the lock ---- */
+/* From here on this thread, and each that it starts, opens nothing but what lies at these paths,
+ * where the kernel can see to it. MR_IO. */
+enum mr_err mr_sandbox_fence(const struct mr_needs *needs, struct mr_error *error);
 
 struct mr_sandbox_policy {
 	unsigned needs; /* enum mr_need */
@@ -57,6 +43,9 @@ struct mr_sandbox_policy {
 /* For all threads, and for good: no new privileges, no core file, and of system calls only those of
  * the policy. MR_IO. */
 enum mr_err mr_sandbox_lock(const struct mr_sandbox_policy *policy, struct mr_error *error);
+
+/* Whether this build has a sanitizer. */
+bool mr_sandbox_sanitized(void);
 
 /* The name of a system call of this machine, into `out`; "call N" where it has none. */
 #define MR_SANDBOX_CALL_NAME 32

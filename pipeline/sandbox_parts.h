@@ -12,7 +12,7 @@ enum mr_err mr_sandbox_close(unsigned needs, struct mr_error *error);
 /* Whether a deadly call is one of those. */
 bool mr_sandbox_sanitizer_needs(int call);
 /* What it has to open at its end. */
-void mr_sandbox_sanitizer_grants(struct mr_grants *grants);
+void mr_sandbox_sanitizer_paths(struct mr_needs *needs);
 /* `filter` is libseccomp's. */
 void mr_sandbox_sanitizer_rules(void *filter);
 

@@ -20,14 +20,19 @@
 
 #ifdef SANITIZED
 
+bool mr_sandbox_sanitized(void)
+{
+	return true;
+}
+
 bool mr_sandbox_sanitizer_needs(int call)
 {
 	return call == SCMP_SYS(ptrace) || call == SCMP_SYS(execve);
 }
 
-void mr_sandbox_sanitizer_grants(struct mr_grants *grants)
+void mr_sandbox_sanitizer_paths(struct mr_needs *needs)
 {
-	mr_grant(grants, "/proc", MR_GRANT_READ);
+	mr_needs_path(needs, "/proc", MR_ACCESS_READ);
 }
 
 void mr_sandbox_sanitizer_rules(void *filter)
@@ -40,6 +45,9 @@ void mr_sandbox_sanitizer_rules(void *filter)
 	    SCMP_SYS(openat),     /* /proc/self/maps and task, where Landlock grants them */
 	    SCMP_SYS(open),       /* likewise */
 	    SCMP_SYS(getdents64), /* likewise */
+	    SCMP_SYS(getdents),   /* likewise */
+	    SCMP_SYS(pipe),       /* whether an address can be read is tried on one */
+	    SCMP_SYS(pipe2),      /* likewise */
 	    SCMP_SYS(readlink),   /* the program's own name */
 	    SCMP_SYS(readlinkat), /* likewise */
 	    SCMP_SYS(kill),       /* the tracer ends */
@@ -51,15 +59,20 @@ void mr_sandbox_sanitizer_rules(void *filter)
 
 #else
 
+bool mr_sandbox_sanitized(void)
+{
+	return false;
+}
+
 bool mr_sandbox_sanitizer_needs(int call)
 {
 	(void)call;
 	return false;
 }
 
-void mr_sandbox_sanitizer_grants(struct mr_grants *grants)
+void mr_sandbox_sanitizer_paths(struct mr_needs *needs)
 {
-	(void)grants;
+	(void)needs;
 }
 
 void mr_sandbox_sanitizer_rules(void *filter)

@@ -48,6 +48,7 @@ enum mr_err mr_service_open(struct mr_service *service, const char *path, int64_
 		mr_state_dir_close(&service->dir);
 		return err;
 	}
+	mr_aside_copy(&service->suspects.aside, &manifest.aside);
 	mr_checkpoint_init(&service->checkpoint, &service->dir, &service->keeper, &manifest,
 			   interval_us);
 	mr_state_dir_tidy(&service->dir, service->checkpoint.number,
@@ -57,6 +58,7 @@ enum mr_err mr_service_open(struct mr_service *service, const char *path, int64_
 
 void mr_service_close(struct mr_service *service)
 {
+	mr_suspects_fini(&service->suspects);
 	mr_checkpoint_fini(&service->checkpoint);
 	mr_bookkeeper_close(&service->keeper);
 	mr_state_dir_close(&service->dir);
@@ -90,17 +92,29 @@ static uint32_t index_of(const struct mr_manifest *manifest, uint32_t file)
 	return index;
 }
 
+static enum mr_err add_aside(const struct mr_service *service, struct mr_tables *tables,
+			     struct mr_error *error)
+{
+	struct mr_buf bytes = {0};
+	mr_aside_encode(&service->suspects.aside, &bytes);
+	enum mr_err err = mr_tables_add_bytes(tables, MR_ASIDE_TABLE,
+					      (struct mr_slice){bytes.data, bytes.len}, error);
+	mr_buf_fini(&bytes);
+	return err;
+}
+
 static enum mr_err open_state(const struct mr_service *service, struct mr_supervisor *supervisor,
 			      struct mr_error *error)
 {
 	const struct mr_manifest *last = &service->checkpoint.last;
 	struct mr_buf marks = {0};
 	supervisor->restored = mr_tables_new();
-	if (last->number == 0)
-		return MR_OK;
+	enum mr_err err = add_aside(service, supervisor->restored, error);
+	if (err != MR_OK || last->number == 0)
+		return err;
 	mr_marks_encode(&last->marks, &marks);
-	enum mr_err err = mr_tables_add_bytes(supervisor->restored, MR_MARKS_TABLE,
-					      (struct mr_slice){marks.data, marks.len}, error);
+	err = mr_tables_add_bytes(supervisor->restored, MR_MARKS_TABLE,
+				  (struct mr_slice){marks.data, marks.len}, error);
 	mr_buf_fini(&marks);
 	for (uint32_t i = 0; i < last->file_count && err == MR_OK; i++)
 		err = add_state_file(service, supervisor->restored, &last->files[i],
@@ -259,7 +273,9 @@ enum mr_err mr_service_run(struct mr_service *service, struct mr_supervisor *sup
 		       error->text, (unsigned long long)service->checkpoint.last.number);
 		*error = (struct mr_error){0};
 		bool young = mr_clock_us() - from_us < LONG_LIFE_US;
-		service->deaths = young ? service->deaths + 1 : 0;
+		/* Once it is known what they died of, there is no reason to wait. */
+		bool learnt = mr_supervisor_inquest(supervisor, &service->suspects);
+		service->deaths = young && !learnt ? service->deaths + 1 : 0;
 		rest(service, supervisor);
 		mr_supervisor_reset(supervisor);
 	}

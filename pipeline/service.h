@@ -8,11 +8,13 @@
 #define MILLRACE_SERVICE_H
 
 #include "checkpoint.h"
+#include "suspects.h"
 
 struct mr_service {
 	struct mr_state_dir dir;
 	struct mr_bookkeeper keeper;
 	struct mr_checkpoint checkpoint;
+	struct mr_suspects suspects; /* records that workers died of */
 	int64_t interval_us;
 	uint32_t incarnations;
 	bool stopping;        /* a signal asked for the end */

@@ -37,6 +37,15 @@ void mr_supervisor_init(struct mr_supervisor *supervisor)
 	mr_progress_init(&supervisor->progress, supervisor->start_us);
 }
 
+static void free_workers(struct mr_supervisor *supervisor)
+{
+	for (uint32_t i = 0; i < supervisor->worker_count; i++)
+		mr_inhand_unmap(supervisor->workers[i].page);
+	free(supervisor->workers);
+	supervisor->workers = NULL;
+	supervisor->worker_count = 0;
+}
+
 void mr_supervisor_fini(struct mr_supervisor *supervisor)
 {
 	mr_tables_free(supervisor->tables);
@@ -44,7 +53,7 @@ void mr_supervisor_fini(struct mr_supervisor *supervisor)
 	mr_tally_fini(&supervisor->tally);
 	mr_catalog_fini(&supervisor->catalog);
 	mr_setup_fini(&supervisor->setup);
-	free(supervisor->workers);
+	free_workers(supervisor);
 	for (uint32_t i = 0; i < supervisor->file_count; i++)
 		free(supervisor->file_names[i].name);
 	free(supervisor->file_names);
@@ -54,9 +63,7 @@ void mr_supervisor_fini(struct mr_supervisor *supervisor)
 
 void mr_supervisor_reset(struct mr_supervisor *supervisor)
 {
-	free(supervisor->workers);
-	supervisor->workers = NULL;
-	supervisor->worker_count = 0;
+	free_workers(supervisor);
 	supervisor->registration = (struct mr_registration){0};
 	for (uint32_t i = 0; i < supervisor->file_count; i++)
 		supervisor->file_names[i].given = false;
@@ -135,19 +142,6 @@ static void kill_all(struct mr_supervisor *supervisor)
 	kill_workers(supervisor, true);
 }
 
-static enum mr_err tell_status(const struct mr_supervised *worker, struct mr_error *error)
-{
-	if (WIFSIGNALED(worker->status)) {
-		mr_error_set(error, MR_PEER_LOST,
-			     "worker %s (process %d) was killed by signal %d (%s)", worker->name,
-			     (int)worker->reaped, WTERMSIG(worker->status),
-			     strsignal(WTERMSIG(worker->status)));
-		return mr_supervisor_blame_memory(error);
-	}
-	return mr_error_set(error, MR_PEER_LOST, "worker %s (process %d) ended with status %d",
-			    worker->name, (int)worker->reaped, WEXITSTATUS(worker->status));
-}
-
 /* Reaps all. Names in `error`, unless it holds one, a worker that fell after its last word. */
 static void end_all(struct mr_supervisor *supervisor, struct mr_error *error)
 {
@@ -155,7 +149,7 @@ static void end_all(struct mr_supervisor *supervisor, struct mr_error *error)
 		struct mr_supervised *worker = &supervisor->workers[i];
 		reap(worker);
 		if (worker->status != 0 && error->code == MR_OK)
-			tell_status(worker, error);
+			mr_supervisor_blame(supervisor, worker, error);
 		mr_control_fini(&worker->control);
 	}
 	mr_rundir_remove(&supervisor->rundir);
@@ -163,7 +157,8 @@ static void end_all(struct mr_supervisor *supervisor, struct mr_error *error)
 
 /* A worker's socket has closed without a last word: it has ended or is about to, or it lives and
  * will not be heard again. */
-static enum mr_err died(struct mr_supervised *worker, struct mr_error *error)
+static enum mr_err died(struct mr_supervisor *supervisor, struct mr_supervised *worker,
+			struct mr_error *error)
 {
 	int64_t until_us = mr_clock_us() + FALL_US;
 	while (!has_ended(worker) && mr_clock_us() < until_us)
@@ -172,8 +167,9 @@ static enum mr_err died(struct mr_supervised *worker, struct mr_error *error)
 	if (lives)
 		kill(worker->pid, SIGKILL);
 	reap(worker);
+	worker->fell = true;
 	if (!lives)
-		return tell_status(worker, error);
+		return mr_supervisor_blame(supervisor, worker, error);
 	return mr_error_set(error, MR_PROTOCOL,
 			    "worker %s (process %d) closed its control socket and lived on",
 			    worker->name, (int)worker->reaped);
@@ -188,7 +184,7 @@ static bool find_dead(struct mr_supervisor *supervisor, struct mr_error *error)
 		    waitid(P_PID, (id_t)worker->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
 		    info.si_pid == 0 || info.si_code == CLD_EXITED)
 			continue;
-		died(worker, error);
+		died(supervisor, worker, error);
 		return true;
 	}
 	return false;
@@ -203,7 +199,7 @@ static bool find_failed(struct mr_supervisor *supervisor, struct mr_error *error
 		enum mr_err err = mr_supervisor_listen(supervisor, i, &own);
 		struct mr_supervised *worker = &supervisor->workers[i];
 		if (err == MR_END && !worker->done && !worker->failed) {
-			died(worker, error);
+			died(supervisor, worker, error);
 			return true;
 		}
 		if (err == MR_OK || err == MR_END || err == MR_PEER_LOST)
@@ -258,7 +254,7 @@ static enum mr_err listen_to(struct mr_supervisor *supervisor, uint32_t from,
 	enum mr_err err = mr_supervisor_listen(supervisor, from, error);
 	if (err != MR_END)
 		return err;
-	return worker->done ? MR_OK : died(worker, error);
+	return worker->done ? MR_OK : died(supervisor, worker, error);
 }
 
 static enum mr_err interrupted(struct mr_supervisor *supervisor, struct mr_error *error)

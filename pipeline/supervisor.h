@@ -13,6 +13,7 @@
 #include "progress.h"
 #include "rundir.h"
 #include "setup.h"
+#include "suspects.h"
 #include "tables.h"
 #include "warnings.h"
 
@@ -28,6 +29,9 @@ struct mr_supervised {
 	bool done;
 	bool failed;  /* it said what at */
 	bool drained; /* a source that reads no more */
+	bool fell;    /* before anybody of ours killed it */
+	bool hung;    /* and somebody of ours did, since it did not answer */
+	volatile struct mr_inhand *page; /* what it has, or had, in hand */
 	char name[MR_WORKER_NAME];
 };
 
@@ -100,6 +104,15 @@ enum mr_err mr_supervisor_memory(struct mr_error *error);
 /* Adds to the words on a death that memory is limited, where it is. */
 enum mr_err mr_supervisor_blame_memory(struct mr_error *error);
 enum mr_err mr_supervisor_limits(struct mr_supervisor *supervisor, struct mr_error *error);
+
+/* ---- supervisor_blame.c ---- */
+
+/* What a worker that was reaped died of, in words: MR_PEER_LOST. */
+enum mr_err mr_supervisor_blame(const struct mr_supervisor *supervisor,
+				const struct mr_supervised *worker, struct mr_error *error);
+/* After a run that failed: the deaths of its workers, by what they had in hand. True where a record
+ * was set aside. */
+bool mr_supervisor_inquest(const struct mr_supervisor *supervisor, struct mr_suspects *suspects);
 
 /* ---- supervisor_start.c ---- */
 

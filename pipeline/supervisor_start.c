@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "recovery.h"
 #include "service.h"
+#include "sandbox.h"
 #include "spawn.h"
 #include "supervisor.h"
 
@@ -28,6 +29,9 @@ enum mr_err mr_supervisor_prepare(struct mr_supervisor *supervisor, struct mr_er
 	struct mr_setup *setup = &supervisor->setup;
 	char program[PATH_MAX];
 	enum mr_err err = mr_spawn_program(program, sizeof program, error);
+	if (err != MR_OK)
+		return err;
+	err = mr_sandbox_check(&setup->config, error);
 	if (err != MR_OK)
 		return err;
 	setup->start_us = mr_clock_wall_us();
@@ -72,6 +76,7 @@ static void send_restored(const struct mr_supervisor *supervisor, uint32_t worke
 	char prefix[MR_TABLE_NAME_MAX];
 	snprintf(prefix, sizeof prefix, MR_STATE_PREFIX, group);
 	send_tables(supervisor->restored, MR_MARKS_TABLE, control);
+	send_tables(supervisor->restored, MR_ASIDE_TABLE, control);
 	send_tables(supervisor->restored, prefix, control);
 }
 
@@ -79,6 +84,21 @@ static void send_restored(const struct mr_supervisor *supervisor, uint32_t worke
 static int lock_of(const struct mr_supervisor *supervisor)
 {
 	return supervisor->service == NULL ? -1 : supervisor->service->dir.lock;
+}
+
+static enum mr_err send_page(struct mr_supervised *worker, struct mr_error *error)
+{
+	int fd;
+	enum mr_err err = mr_inhand_make(&worker->page, &fd, error);
+	if (err != MR_OK)
+		return err;
+	mr_control_send(&worker->control,
+			&(struct mr_control_message){.kind = MR_CONTROL_TABLE,
+						     .number = MR_INHAND_BYTES,
+						     .bytes = MR_SLICE(MR_INHAND_TABLE),
+						     .fd = fd});
+	close(fd);
+	return MR_OK;
 }
 
 static enum mr_err spawn_all(struct mr_supervisor *supervisor, int setup_fd, size_t setup_size,
@@ -98,6 +118,9 @@ static enum mr_err spawn_all(struct mr_supervisor *supervisor, int setup_fd, siz
 		mr_setup_worker_name(topology, i, worker->name);
 		send_tables(supervisor->tables, "", &worker->control);
 		send_restored(supervisor, i, &worker->control);
+		err = send_page(worker, error);
+		if (err != MR_OK)
+			return err;
 		mr_control_send(&worker->control,
 				&(struct mr_control_message){.kind = MR_CONTROL_SETUP,
 							     .number = i,

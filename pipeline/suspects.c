@@ -1,11 +1,9 @@
 /* suspects.c - counts the deaths of workers by the record in hand.
  *
- * Called by service.c after each death, by supervisor.c while it watches. Does not fail. */
+ * Called by supervisor_blame.c after a run that failed. Does not fail. */
 #include "suspects.h"
 
 #include <stdlib.h>
-
-#define LOOK_MOST_US 1000000
 
 void mr_suspects_fini(struct mr_suspects *suspects)
 {
@@ -82,20 +80,4 @@ enum mr_verdict mr_suspects_death(struct mr_suspects *suspects, const struct mr_
 	remember(suspects, &at, of_itself);
 	set_stretches(suspects);
 	return is_one(&at) ? MR_VERDICT_NOTED : MR_VERDICT_NARROWED;
-}
-
-bool mr_pulse_lost(struct mr_pulse *pulse, const volatile struct mr_inhand *page, int64_t now_us,
-		   int64_t limit_us)
-{
-	uint64_t beats = page->beats;
-	uint64_t position = page->record.position;
-	int64_t passed_us = pulse->looked_us == 0 ? 0 : now_us - pulse->looked_us;
-	if (beats != pulse->beats || position != pulse->position)
-		pulse->still_us = 0;
-	else
-		pulse->still_us += passed_us < LOOK_MOST_US ? passed_us : LOOK_MOST_US;
-	pulse->beats = beats;
-	pulse->position = position;
-	pulse->looked_us = now_us;
-	return pulse->still_us > limit_us;
 }

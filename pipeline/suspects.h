@@ -32,19 +32,4 @@ enum mr_verdict {
 enum mr_verdict mr_suspects_death(struct mr_suspects *suspects, const struct mr_inhand *page,
 				  bool of_itself, struct mr_place *record_out);
 
-/* ---- does a worker move on? ---- */
-
-/* Zeroed is one that was not looked at yet. */
-struct mr_pulse {
-	uint64_t beats;
-	uint64_t position;
-	int64_t looked_us;
-	int64_t still_us; /* how long it was not seen to move */
-};
-/* Looks at the page of a worker that should be at work. True where it has stood still for longer
- * than `limit_us`. A pause of the supervisor's own counts as one second at most: what held it up
- * may have held up its workers. */
-bool mr_pulse_lost(struct mr_pulse *pulse, const volatile struct mr_inhand *page, int64_t now_us,
-		   int64_t limit_us);
-
 #endif

@@ -97,6 +97,8 @@ static enum mr_err open_chain(struct mr_worker *worker, struct mr_error *error)
 	enum mr_err err = mr_worker_restore_marks(worker, error);
 	if (err == MR_OK)
 		err = mr_chain_open(&worker->chain, group, &worker->writer, &worker->env, error);
+	if (err == MR_OK)
+		mr_chain_watch(&worker->chain, &worker->watch);
 	return err == MR_OK ? mr_worker_restore(worker, error) : err;
 }
 
@@ -127,7 +129,11 @@ static enum mr_err start(struct mr_worker *worker, struct mr_error *error)
 	if (err != MR_OK)
 		return err;
 	take_name(worker);
-	err = mr_worker_bind(worker, error);
+	err = mr_worker_watch(worker, error);
+	if (err == MR_OK)
+		err = mr_worker_fence(worker, error);
+	if (err == MR_OK)
+		err = mr_worker_bind(worker, error);
 	if (err != MR_OK)
 		return err;
 	mr_worker_say(worker, MR_CONTROL_BOUND, 0, 0, (struct mr_slice){0});
@@ -141,7 +147,8 @@ static enum mr_err start(struct mr_worker *worker, struct mr_error *error)
 	if (err != MR_OK)
 		return err;
 	mr_worker_say(worker, MR_CONTROL_READY, 0, 0, (struct mr_slice){0});
-	return wait_for(worker, &worker->may_start, error);
+	err = mr_worker_lock(worker, error);
+	return err == MR_OK ? wait_for(worker, &worker->may_start, error) : err;
 }
 
 /* ---- the loop ---- */
@@ -320,6 +327,7 @@ static void close_worker(struct mr_worker *worker)
 	mr_log_set_sink(NULL, NULL);
 	mr_chain_close(&worker->chain);
 	mr_worker_unlink(worker);
+	mr_worker_unwatch(worker);
 	mr_writer_fini(&worker->writer);
 	mr_barrier_fini(&worker->barrier);
 	mr_marks_fini(&worker->marks);

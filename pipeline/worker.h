@@ -116,6 +116,8 @@ struct mr_worker {
 	uint32_t outlet_count;
 	struct mr_writer writer;
 	struct mr_stage_env env;
+	unsigned needs; /* enum mr_need, of its chain */
+	struct mr_watch watch;
 	struct mr_chain chain;
 	struct mr_waits waits;
 	struct mr_now now;
@@ -176,6 +178,15 @@ static inline bool mr_worker_at_barrier(const struct mr_worker *worker)
 }
 /* Tells the supervisor of a snapshot that a child has written. */
 void mr_worker_barrier_reap(struct mr_worker *worker);
+
+/* ---- worker_lock.c ---- */
+
+/* Before ZeroMQ's threads: what the chain needs, and Landlock's fence around it. */
+enum mr_err mr_worker_fence(struct mr_worker *worker, struct mr_error *error);
+enum mr_err mr_worker_lock(struct mr_worker *worker, struct mr_error *error);
+/* The page of the record in hand, and which records are set aside. */
+enum mr_err mr_worker_watch(struct mr_worker *worker, struct mr_error *error);
+void mr_worker_unwatch(struct mr_worker *worker);
 
 /* ---- worker_links.c ---- */
 

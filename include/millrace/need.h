@@ -1,8 +1,8 @@
 /* need.h - what a stage still needs of the system once its worker has locked itself in
  * (PROTOCOL.md 1.1).
  *
- * Declared in struct mr_stage_ops. A worker may do what the stages of its chain need together; one
- * whose stages need nothing can neither open, nor connect, nor bind. */
+ * Said by struct mr_stage_ops, before the stage is opened. A worker may do what the stages of its
+ * chain need together; one whose stages need nothing can neither open, nor connect, nor bind. */
 #ifndef MILLRACE_NEED_H
 #define MILLRACE_NEED_H
 
@@ -13,18 +13,31 @@ enum mr_need {
 	MR_NEEDS_WRITE_FILES = 1 << 1, /* make, write, rename and remove them */
 	MR_NEEDS_ACCEPT = 1 << 2,      /* take connections on a socket that listens already */
 	MR_NEEDS_NETWORK = 1 << 3,     /* connect to other hosts, with a thread to look up names */
-	MR_NEEDS_CHILD = 1 << 4        /* fork: a snapshot. Not declared: who has state needs it */
+	MR_NEEDS_CHILD = 1 << 4        /* fork: the pipeline's, where a stage has state */
 };
 #define MR_NEEDS_FILES (MR_NEEDS_READ_FILES | MR_NEEDS_WRITE_FILES)
 
-enum mr_grant_access {
-	MR_GRANT_READ, /* the file, or all that lies below the directory */
-	MR_GRANT_WRITE /* likewise, and make, rename and remove what lies below the directory */
+enum mr_access {
+	MR_ACCESS_READ, /* the file, or all that lies below the directory */
+	MR_ACCESS_WRITE /* likewise, and make, rename and remove what lies below the directory */
 };
 
-/* The places that a worker may open something at. */
-struct mr_grants;
-/* Copies the path. One that is not there when the worker begins grants nothing. */
-void mr_grant(struct mr_grants *grants, const char *path, enum mr_grant_access access);
+/* Zeroed is nothing. */
+struct mr_needs {
+	unsigned flags; /* enum mr_need */
+	struct mr_needs_path {
+		char *path;
+		enum mr_access access;
+	} * paths;
+	size_t count;
+	size_t capacity;
+};
+/* A place to open files at, from the stage's opening on. Copies the path. Where nothing is when the
+ * worker begins nothing can be opened either: then name the directory. */
+void mr_needs_path(struct mr_needs *needs, const char *path, enum mr_access access);
+/* Likewise, the directory that the path lies in. */
+void mr_needs_beside(struct mr_needs *needs, const char *path, enum mr_access access);
+/* Accepts zeroed memory. */
+void mr_needs_fini(struct mr_needs *needs);
 
 #endif

@@ -14,6 +14,7 @@
 #include "millrace/file.h"
 #include "millrace/log.h"
 #include "millrace/metric.h"
+#include "millrace/need.h"
 #include "millrace/tally.h"
 #include "millrace/watermark.h"
 
@@ -124,6 +125,11 @@ struct mr_stage_ops {
 	/* In the supervisor, once: check files, add fields, build tables. May block and take long.
 	 * Warnings go to mr_log. May be NULL. */
 	enum mr_err (*prepare)(const struct mr_prepare *prepare, struct mr_error *error);
+
+	/* In a worker, before open: what the stage still needs once the worker has locked itself
+	 * in. NULL: nothing at all. */
+	void (*needs)(const struct mr_config *config, const struct mr_tables *tables,
+		      struct mr_needs *needs);
 
 	/* Borrows `env` until close. After an error hold nothing: close is not called. */
 	enum mr_err (*open)(void *state, const struct mr_stage_env *env, struct mr_error *error);

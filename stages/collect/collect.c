@@ -244,6 +244,7 @@ const struct mr_stage_ops mr_stage_collect = {
     .state_size = sizeof(struct collect),
     .reads = MR_CONTENT_NONE,
     .prepare = prepare,
+    .needs = mr_collect_needs,
     .open = open_stage,
     .poll = poll_stage,
     .barrier = barrier,

@@ -6,4 +6,8 @@
 
 extern const struct mr_stage_ops mr_stage_collect;
 
+/* needs.c */
+void mr_collect_needs(const struct mr_config *config, const struct mr_tables *tables,
+		      struct mr_needs *needs);
+
 #endif

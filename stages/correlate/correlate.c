@@ -9,6 +9,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "millrace/poison.h"
+
 static const struct corr_kind *const kinds[] = {
 #define X(symbol, name, counts, condition) [MR_CORRELATION_##symbol] = &corr_##name,
 #include "millrace/correlation.def"
@@ -259,6 +261,7 @@ static bool is_possible(const struct corr *corr, const struct mr_signal *signal,
 static enum mr_err take(struct corr *corr, const struct mr_signal *signal, struct mr_error *error)
 {
 	uint32_t position = 0;
+	MR_POISON("correlate", signal->record_id);
 	if (!is_possible(corr, signal, &position))
 		return mr_error_set(error, MR_PROTOCOL,
 				    "a signal of rule %u for rule %u in layer %u: the catalog has "

@@ -9,6 +9,7 @@
 #include "millrace/stage.h"
 
 #include "message.h"
+#include "needs.h"
 #include "ocsf.h"
 #include "outputs.h"
 #include "record.h"
@@ -245,6 +246,7 @@ const struct mr_stage_ops mr_stage_deliver = {
     .name = "deliver",
     .state_size = sizeof(struct deliver),
     .reads = MR_CONTENT_ALERTS,
+    .needs = deliver_needs,
     .open = deliver_open,
     .process = deliver_process,
     .tick = deliver_tick,

@@ -10,6 +10,7 @@
 
 #include "engine.h"
 #include "millrace/own_file.h"
+#include "millrace/poison.h"
 #include "sigma.h"
 #include "sigma_file.h"
 
@@ -166,6 +167,7 @@ static void judge(struct detect *detect, struct mr_events *events, struct mr_eve
 		  struct mr_writer *out)
 {
 	const uint32_t *rules;
+	MR_POISON("detect", event->raw);
 	size_t count = engine_match(detect->engine, events, event, &rules);
 	if (count == 0)
 		return;

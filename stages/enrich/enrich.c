@@ -8,6 +8,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "millrace/poison.h"
+
 static const struct mr_enricher *const enrichers[] = {
 #define X(name) &mr_enricher_##name,
 #include "enricher.def"
@@ -99,9 +101,11 @@ static enum mr_err apply(void *opaque, struct mr_events *events, struct mr_error
 	assert(events->count <= MR_EVENTS_TOGETHER);
 	set->events = events;
 	set->count = events->count;
-	for (uint32_t i = 0; i < set->count; i++)
+	for (uint32_t i = 0; i < set->count; i++) {
+		MR_POISON("enrich", events->items[i].raw);
 		set->addresses[i] =
 		    address_parse(mr_event_text(events, enrich_event(set, i), MR_F_SRC_IP));
+	}
 	for (size_t i = 0; i < ENRICHER_COUNT; i++) {
 		set->found = state->found[i];
 		if (state->states[i] != NULL)

@@ -5,6 +5,7 @@
  * JSON object is rejected with the reason. flatten.c then takes what the dictionary names, kind.c
  * tells the kind, normalise.c fills the normalised fields. Nothing here allocates for one record
  * but from the events' arena. A bad record is data, never an error of the stage. */
+#include "millrace/poison.h"
 #include "millrace/repair.h"
 #include "millrace/stage.h"
 
@@ -253,6 +254,7 @@ static bool parse_record(struct parse *parse, struct mr_events *events, struct m
 {
 	struct mr_slice doc;
 	struct mr_json_node root;
+	MR_POISON("parse", record->bytes);
 	parse->came = record->bytes;
 	parse->odd = (struct mr_odd){0};
 	if (read_record(parse, events, record, &doc, &root, why) != MR_OK)

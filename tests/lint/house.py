@@ -5,8 +5,10 @@
 - the only C++ file is pipeline/json.cc;
 - no C file over 800 lines, no function over 55 lines: it fits a screen;
 - nothing at the top but what was agreed;
+- what kills workers on purpose (MILLRACE_POISON) is in no build but those for tests;
 - no unfinished work.
 """
+import json
 import os
 import re
 import subprocess
@@ -80,6 +82,29 @@ def check(name):
                 yield number, "unfinished work: " + line.strip()
 
 
+POISONED = {"dev", "asan"}
+POISON_SEEN = {"CMakeLists.txt", "CONTRIBUTING.md", "CMakePresets.json", "include/millrace/poison.h", "tests/lint/house.py"}
+
+
+def check_poison(names):
+    """The switch is off unless a preset for tests turns it on, and one header alone looks at it."""
+    with open("CMakePresets.json", encoding="utf-8") as file:
+        presets = json.load(file)["configurePresets"]
+    for preset in presets:
+        on = preset.get("cacheVariables", {}).get("MILLRACE_POISON", "OFF") != "OFF"
+        if on and preset["name"] not in POISONED or on and preset["cacheVariables"]["CMAKE_BUILD_TYPE"] != "Debug":
+            yield "CMakePresets.json", f"the preset {preset['name']} turns MILLRACE_POISON on"
+        if preset.get("inherits", "base") != "base":
+            yield "CMakePresets.json", f"the preset {preset['name']} may inherit MILLRACE_POISON"
+    with open("CMakeLists.txt", encoding="utf-8") as file:
+        if not re.search(r"option\(MILLRACE_POISON [^)]* OFF\)", file.read()):
+            yield "CMakeLists.txt", "MILLRACE_POISON is not off by itself"
+    for name in names:
+        with open(name, encoding="utf-8", errors="replace") as file:
+            if name not in POISON_SEEN and "MILLRACE_POISON" in file.read():
+                yield name, "only include/millrace/poison.h looks at MILLRACE_POISON"
+
+
 def main():
     names = tracked()
     breaches = 0
@@ -87,6 +112,9 @@ def main():
         if top not in TOP and not top.startswith("."):
             print(f"{top}:1: not agreed at the top level")
             breaches += 1
+    for name, text in check_poison(names):
+        print(f"{name}:1: {text}")
+        breaches += 1
     for name in names:
         for number, text in check(name):
             print(f"{name}:{number}: {text}")

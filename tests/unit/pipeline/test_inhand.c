@@ -233,29 +233,6 @@ static void test_bounded(void **unused)
 	mr_suspects_fini(&suspects);
 }
 
-/* ---- the pulse ---- */
-
-static void test_pulse(void **unused)
-{
-	struct mr_pulse pulse = {0};
-	struct mr_inhand page = {0};
-	const int64_t limit_us = 3000000;
-	int64_t now_us = 1000;
-	(void)unused;
-	assert_false(mr_pulse_lost(&pulse, &page, now_us, limit_us));
-	/* A long pause of who looks is none of who is looked at. */
-	assert_false(mr_pulse_lost(&pulse, &page, now_us += 60000000, limit_us));
-	for (int i = 0; i < 2; i++)
-		assert_false(mr_pulse_lost(&pulse, &page, now_us += 1000000, limit_us));
-	assert_true(mr_pulse_lost(&pulse, &page, now_us += 1000000, limit_us));
-	page.beats++;
-	assert_false(mr_pulse_lost(&pulse, &page, now_us += 1000000, limit_us));
-	for (int i = 0; i < 10; i++) {
-		page.record.position++;
-		assert_false(mr_pulse_lost(&pulse, &page, now_us += 1000000, limit_us));
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -267,7 +244,6 @@ int main(void)
 	    cmocka_unit_test(test_set),
 	    cmocka_unit_test(test_killed_from_outside),
 	    cmocka_unit_test(test_bounded),
-	    cmocka_unit_test(test_pulse),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -290,15 +290,16 @@ static void prepare_spare(const struct question *question)
 static void be_asked(const struct question *question)
 {
 	struct mr_error error = {0};
-	struct mr_grants grants = {0};
+	struct mr_needs needs = {0};
 	struct asked asked = {.question = question};
 	pthread_t thread;
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	prepare_spare(question);
-	mr_grant(&grants, inside,
-		 (question->needs & MR_NEEDS_WRITE_FILES) != 0 ? MR_GRANT_WRITE : MR_GRANT_READ);
-	mr_grant(&grants, "/nowhere/at/all", MR_GRANT_READ);
-	if ((question->needs & MR_NEEDS_FILES) != 0 && mr_sandbox_fence(&grants, &error) != MR_OK) {
+	mr_needs_path(&needs, inside,
+		      (question->needs & MR_NEEDS_WRITE_FILES) != 0 ? MR_ACCESS_WRITE
+								    : MR_ACCESS_READ);
+	mr_needs_path(&needs, "/nowhere/at/all", MR_ACCESS_READ);
+	if ((question->needs & MR_NEEDS_FILES) != 0 && mr_sandbox_fence(&needs, &error) != MR_OK) {
 		fprintf(stderr, "%s\n", error.text);
 		_exit(200);
 	}

@@ -1,0 +1,66 @@
+/* needs.c - what deliver opens once its worker is locked in: its sinks' files and spools, and for a
+ * receiver the network.
+ *
+ * Called by the pipeline through mr_stage_deliver, before open. A run of scan has its outputs by
+ * descriptor and needs nothing. */
+#include "needs.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "millrace/text.h"
+
+/* Certificates of the system, and how names are looked up: these files are replaced, so it is their
+ * folders. */
+static const char *const of_network[] = {"/etc", "/usr/share", "/usr/lib/ssl",
+					 "/run/systemd/resolve"};
+
+/* Keys and certificates. */
+static void need_files(const struct mr_config *sink, struct mr_needs *needs)
+{
+	for (size_t i = 0; i < sink->count; i++) {
+		const struct mr_setting_row *row =
+		    mr_setting_find(MR_SCOPE_SINK, mr_slice(sink->items[i].name));
+		if (row != NULL && (row->kind == MR_SETTING_PATH || row->kind == MR_SETTING_SECRET))
+			mr_needs_path(needs, sink->items[i].value, MR_ACCESS_READ);
+	}
+}
+
+static void need_sink(const struct mr_config *sink, struct mr_needs *needs)
+{
+	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+	if (mr_config_is(sink, "type", "file"))
+		mr_needs_beside(needs, mr_config_get(sink, "path", 0), MR_ACCESS_WRITE);
+	if (!mr_config_is(sink, "type", "webhook"))
+		return;
+	needs->flags |= MR_NEEDS_NETWORK;
+	for (size_t i = 0; i < sizeof of_network / sizeof *of_network; i++)
+		mr_needs_path(needs, of_network[i], MR_ACCESS_READ);
+	need_files(sink, needs);
+	if (credentials != NULL)
+		mr_needs_path(needs, credentials, MR_ACCESS_READ);
+}
+
+void deliver_needs(const struct mr_config *config, const struct mr_tables *tables,
+		   struct mr_needs *needs)
+{
+	const char *state = mr_config_get(config, "state", 0);
+	const char *dead_letter = mr_config_get(config, "dead_letter", 0);
+	const struct mr_part *sink;
+	(void)tables;
+	if (state == NULL)
+		return;
+	needs->flags |= MR_NEEDS_FILES;
+	/* It has to be there when the fence is put up; whoever uses it says what is wrong with it.
+	 */
+	char *spool = mr_asprintf("%s/spool", state);
+	(void)mkdir(spool, 0700);
+	mr_needs_path(needs, spool, MR_ACCESS_WRITE);
+	free(spool);
+	if (dead_letter != NULL)
+		mr_needs_beside(needs, dead_letter, MR_ACCESS_WRITE);
+	else
+		mr_needs_path(needs, state, MR_ACCESS_WRITE);
+	for (size_t i = 0; (sink = mr_config_part(config, MR_PART_SINK, i)) != NULL; i++)
+		need_sink(&sink->settings, needs);
+}

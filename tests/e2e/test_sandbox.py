@@ -1,0 +1,135 @@
+"""Workers are locked in: each of a running scan, whatever its stages; what the kernel lacks is said; who breaks out
+dies, and the call is named."""
+import ctypes
+import errno
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import millrace_test as mr
+
+STAGES = ("parse", "enrich", "detect", "correlate")
+SHAPES = (["--workers", "1"], ["--workers", "1", "--cut", "enrich", "--cut", "detect"])
+
+
+def without(*calls):
+    """For a child before it is the program: a kernel that does not have these system calls."""
+    library = ctypes.CDLL("libseccomp.so.2")
+    library.seccomp_init.restype = ctypes.c_void_p
+    allow, refuse = 0x7fff0000, 0x00050000 | errno.ENOSYS
+
+    def load():
+        filter_ = ctypes.c_void_p(library.seccomp_init(allow))
+        for call in calls:
+            number = library.seccomp_syscall_resolve_name(call.encode())
+            if library.seccomp_rule_add(filter_, refuse, number, 0) != 0:
+                os._exit(99)
+        if library.seccomp_load(filter_) != 0:
+            os._exit(99)
+
+    return load
+
+
+def status(pid):
+    with open(f"/proc/{pid}/status", encoding="utf-8") as text:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in text if ":\t" in line)
+
+
+def filters(pid):
+    """How many filters each thread of the process has."""
+    return [int(status(f"{pid}/task/{task}")["Seccomp_filters"]) for task in os.listdir(f"/proc/{pid}/task")]
+
+
+def core_limit(pid):
+    with open(f"/proc/{pid}/limits", encoding="utf-8") as text:
+        return next(line.split()[4:6] for line in text if line.startswith("Max core file size"))
+
+
+class Sandbox(unittest.TestCase):
+    def setUp(self):
+        self.directory = tempfile.TemporaryDirectory(prefix="millrace-sandbox-")
+        self.addCleanup(self.directory.cleanup)
+        self.rules = self.path("rules.yml")
+        with open(self.rules, "w", encoding="utf-8") as out:
+            out.write(mr.RULE)
+
+    def path(self, name):
+        return os.path.join(self.directory.name, name)
+
+    def records(self, name="in.ndjson", count=300, every=3):
+        mr.write_records(self.path(name), count, every)
+        return self.path(name)
+
+    def test_each_worker_is_locked_in(self):
+        for shape in SHAPES:
+            run = subprocess.Popen([mr.PROGRAM, "scan", *shape, "-r", self.rules, "-"], stdin=subprocess.PIPE,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                def locked(run=run):
+                    pids = [pid for pid, _ in mr.children(run.pid)]
+                    return len(pids) >= 4 and all(min(filters(pid)) == 1 for pid in pids) and pids
+                for pid in mr.wait_until(locked, "all workers have a filter, in all threads"):
+                    self.assertEqual(status(pid)["Seccomp"], "2")
+                    self.assertEqual(status(pid)["NoNewPrivs"], "1")
+                    self.assertEqual(core_limit(pid), ["0", "0"])
+                    self.assertGreater(len(os.listdir(f"/proc/{pid}/task")), 1)  # ZeroMQ's, too
+                self.assertEqual(status(run.pid)["Seccomp"], "0")
+            finally:
+                run.stdin.close()
+                self.assertEqual(run.wait(mr.WAIT_SECONDS), 0)
+
+    def test_a_kernel_without(self):
+        source = self.records()
+        code, whole, said = mr.scan("-r", self.rules, source)
+        self.assertEqual((code, said), (0, ""))
+        for calls, what in ((["landlock_create_ruleset"], "no Landlock"), (["seccomp"], "no seccomp"),
+                            (["landlock_create_ruleset", "seccomp"], "neither seccomp nor Landlock")):
+            code, found, said = mr.scan("-r", self.rules, source, preexec_fn=without(*calls))
+            self.assertEqual(code, 0, said)
+            self.assertEqual(mr.ids(found), mr.ids(whole))
+            self.assertEqual(said.count("\n"), 1)
+            self.assertIn(f"this kernel has {what}: workers are locked in without it", said)
+
+    def test_who_breaks_out_dies(self):
+        """In each stage, alone in its worker and not."""
+        for shape in SHAPES:
+            for stage in STAGES:
+                source = self.records()
+                with open(source, "a", encoding="utf-8") as out:
+                    line = mr.json.dumps({**mr.record(300), "Id": f"millrace-call-{stage}"})
+                    offset = out.tell()
+                    out.write(line + "\n")
+                code, _, said = mr.scan(*shape, "-r", self.rules, source)
+                self.assertEqual(code, 1, said)
+                self.assertIn(f"was killed by signal {int(signal.SIGSYS)} (Bad system call); it called "
+                              "process_vm_readv, which no worker may", said)
+                self.assertRegex(said, rf"(at|before) {source}, offset {offset}\b")
+
+    def test_inputs_elsewhere(self):
+        """Links of a folder lead to files and folders outside of it: what was listed can be read."""
+        inputs, elsewhere = self.path("inputs"), self.path("elsewhere")
+        os.makedirs(inputs)
+        os.makedirs(elsewhere + "/deep")
+        self.records("elsewhere/one.ndjson", 30)
+        self.records("elsewhere/deep/two.ndjson", 60)
+        os.symlink(elsewhere + "/one.ndjson", inputs + "/link.ndjson")
+        os.symlink(elsewhere + "/deep", inputs + "/folder")
+        summary = self.path("summary.json")
+        code, _, said = mr.scan("-r", self.rules, "--summary", summary, inputs)
+        self.assertEqual((code, said), (0, ""))
+        self.assertEqual(mr.summary(summary)["records"], 90)
+
+
+def is_sanitized():
+    with open(mr.PROGRAM, "rb") as program:
+        return b"__asan_init" in program.read()
+
+
+if __name__ == "__main__":
+    if is_sanitized():
+        print("skipped: workers of a build with a sanitizer are not locked in")
+        sys.exit(77)
+    unittest.main(verbosity=2)
