@@ -27,10 +27,10 @@ struct mr_supervised {
 	bool bound;
 	bool ready;
 	bool done;
-	bool failed;  /* it said what at */
-	bool drained; /* a source that reads no more */
-	bool fell;    /* before anybody of ours killed it */
-	bool hung;    /* and somebody of ours did, since it did not answer */
+	bool failed;                     /* it said what at */
+	bool drained;                    /* a source that reads no more */
+	bool fell;                       /* before anybody of ours killed it */
+	bool hung;                       /* and somebody of ours did, since it did not answer */
 	volatile struct mr_inhand *page; /* what it has, or had, in hand */
 	char name[MR_WORKER_NAME];
 };

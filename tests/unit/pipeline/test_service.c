@@ -61,8 +61,9 @@ static enum mr_err poll_source(void *state, struct mr_writer *out, struct mr_err
 		if (!mr_writer_ready(out))
 			return MR_FULL;
 		int len = snprintf(text, sizeof text, "%llu", (unsigned long long)source->next++);
-		mr_writer_record(out, &(struct mr_record){.bytes = {text, (size_t)len},
-							  .origin = {.source = 7, .position = source->next}});
+		mr_writer_record(
+		    out, &(struct mr_record){.bytes = {text, (size_t)len},
+					     .origin = {.source = 7, .position = source->next}});
 		mr_count(source->env->counters, MR_C_BYTES_COLLECTED, (uint64_t)len);
 	}
 	return source->next < NUMBERS ? MR_AGAIN : MR_END;
