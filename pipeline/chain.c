@@ -78,7 +78,7 @@ void mr_chain_close(struct mr_chain *chain)
 
 bool mr_chain_is_source(const struct mr_chain *chain)
 {
-	return chain->items[0].ops->reads == MR_CONTENT_NONE;
+	return chain->count > 0 && chain->items[0].ops->reads == MR_CONTENT_NONE;
 }
 
 /* ---- what each stage costs ---- */

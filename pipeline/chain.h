@@ -51,6 +51,7 @@ void mr_chain_close(struct mr_chain *chain);
  */
 uint64_t mr_chain_cpu_ns(const struct mr_chain *chain, uint32_t item);
 
+/* No, as long as it is not open. */
 bool mr_chain_is_source(const struct mr_chain *chain);
 /* Whether the batch before is done, so that the next may begin. */
 static inline bool mr_chain_is_idle(const struct mr_chain *chain)

@@ -112,6 +112,7 @@ static void tell_worker(struct mr_slice input)
 	struct mr_error error = {0};
 	enum mr_err err = MR_OK;
 	join(&worker->control, &far);
+	mr_barrier_init(&worker->barrier);
 	worker->tables = mr_tables_new();
 	worker->files = mr_files_new(no_register, NULL);
 	worker->outlets = &outlet;
@@ -126,6 +127,7 @@ static void tell_worker(struct mr_slice input)
 		     worker->group < worker->setup.topology.group_count);
 	mr_control_fini(&far);
 	must(err != MR_OK || mr_worker_listen(worker, &error) == MR_PEER_LOST);
+	mr_barrier_fini(&worker->barrier);
 	mr_files_free(worker->files);
 	mr_tables_free(worker->tables);
 	mr_setup_fini(&worker->setup);
