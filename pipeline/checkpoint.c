@@ -173,13 +173,6 @@ static enum mr_err sync_files(const struct mr_checkpoint *checkpoint, struct mr_
 	return err == MR_OK ? sync_path(checkpoint, "checkpoints", error) : err;
 }
 
-static void copy_names(const struct mr_supervisor *supervisor, struct mr_manifest *next)
-{
-	for (uint32_t i = 0; i < supervisor->file_count; i++)
-		mr_manifest_add_name(&next->names, &next->name_count, i,
-				     supervisor->file_names[i].name);
-}
-
 static enum mr_err put_manifest(struct mr_checkpoint *checkpoint, struct mr_error *error)
 {
 	char name[MR_MANIFEST_NAME];
@@ -259,7 +252,6 @@ static enum mr_err commit(struct mr_checkpoint *checkpoint, struct mr_supervisor
 	next->number = checkpoint->number;
 	next->at_us = mr_clock_wall_us();
 	mr_marks_advance(&next->marks);
-	copy_names(supervisor, next);
 	mr_aside_copy(&next->aside, &supervisor->service->suspects.aside);
 	enum mr_err err = sync_files(checkpoint, error);
 	if (err == MR_OK)

@@ -34,7 +34,8 @@ struct mr_manifest {
 	uint32_t file_count;
 	struct mr_manifest_name *sources;
 	uint32_t source_count;
-	struct mr_manifest_name *names; /* of files that records lie in (file.h) */
+	struct mr_manifest_name *names; /* of files that records lie in (file.h); in a
+					    manifest of names alone (service.c) */
 	uint32_t name_count;
 	uint8_t ledger_head[MR_LEDGER_HEAD];
 	struct mr_aside aside; /* records that workers died of; no stretches */

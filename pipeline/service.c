@@ -19,7 +19,8 @@
 #include "supervisor.h"
 
 #define LONG_LIFE_US                                                                               \
-	10000000 /* an incarnation that lived so long is no sign of a fault that stays */
+	10000000           /* an incarnation that lived so long is no sign of a fault that stays */
+#define FILES_NAME "files" /* in the state directory: the numbers of files */
 #define PAUSE_FIRST_MS 100
 #define PAUSE_MOST_MS 10000
 
@@ -139,6 +140,43 @@ bool mr_service_signal(struct mr_service *service, uint32_t signal)
 	return !again || signal == SIGHUP;
 }
 
+/* A manifest of names alone. */
+enum mr_err mr_service_keep_files(const struct mr_service *service,
+				  const struct mr_supervisor *supervisor, struct mr_error *error)
+{
+	struct mr_manifest names = {0};
+	struct mr_buf bytes = {0};
+	mr_supervisor_copy_files(supervisor, &names);
+	mr_manifest_encode(&names, &bytes);
+	enum mr_err err = mr_state_dir_put(&service->dir, FILES_NAME,
+					   (struct mr_slice){bytes.data, bytes.len}, error);
+	mr_buf_fini(&bytes);
+	mr_manifest_fini(&names);
+	return err;
+}
+
+static enum mr_err know_files(const struct mr_service *service, struct mr_supervisor *supervisor,
+			      struct mr_error *error)
+{
+	struct mr_manifest names = {0};
+	struct mr_buf bytes = {0};
+	enum mr_err err =
+	    mr_state_dir_get(&service->dir, FILES_NAME, MR_MANIFEST_MAX, &bytes, error);
+	if (err == MR_OK) {
+		err = mr_manifest_decode((struct mr_slice){bytes.data, bytes.len}, &names, error);
+		if (err == MR_OK)
+			mr_supervisor_know_files(supervisor, &names);
+		else
+			mr_error_prefix(error, "%s/" FILES_NAME, service->dir.path);
+	} else if (err == MR_NOT_FOUND) {
+		*error = (struct mr_error){0};
+		err = MR_OK;
+	}
+	mr_buf_fini(&bytes);
+	mr_manifest_fini(&names);
+	return err;
+}
+
 void mr_service_drained(struct mr_service *service)
 {
 	service->drained++;
@@ -254,7 +292,9 @@ enum mr_err mr_service_run(struct mr_service *service, struct mr_supervisor *sup
 	supervisor->service = service;
 	hold_signals();
 	memcpy(supervisor->setup.seed, service->dir.seed, sizeof service->dir.seed);
-	mr_supervisor_know_files(supervisor, &service->checkpoint.last);
+	enum mr_err known = know_files(service, supervisor, error);
+	if (known != MR_OK)
+		return known;
 	for (;;) {
 		int64_t from_us = mr_clock_us();
 		enum mr_err err = incarnate(service, supervisor, error);
@@ -266,7 +306,8 @@ enum mr_err mr_service_run(struct mr_service *service, struct mr_supervisor *sup
 			*error = (struct mr_error){0};
 			return MR_OK;
 		}
-		if (mr_err_class(err) == MR_CLASS_USAGE ||
+		/* Bytes on the disk that are not what they should be stay so. */
+		if (mr_err_class(err) == MR_CLASS_USAGE || err == MR_BAD_INPUT ||
 		    (!began && service->incarnations == 1 && err != MR_PEER_LOST))
 			return err;
 		mr_log(MR_LOG_ERROR, "%s; the pipeline starts again from checkpoint %llu",

@@ -43,6 +43,9 @@ void mr_service_turn(struct mr_service *service, struct mr_supervisor *superviso
 int mr_service_wait_ms(const struct mr_service *service, int64_t now_us, int most_ms);
 /* A signal came. False where it is to end the work at once. */
 bool mr_service_signal(struct mr_service *service, uint32_t signal);
+/* The numbers of files become durable. */
+enum mr_err mr_service_keep_files(const struct mr_service *service,
+				  const struct mr_supervisor *supervisor, struct mr_error *error);
 /* A source worker reads no more. */
 void mr_service_drained(struct mr_service *service);
 

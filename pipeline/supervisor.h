@@ -87,8 +87,9 @@ enum mr_err mr_supervisor_run(struct mr_supervisor *supervisor, struct mr_error 
 void mr_supervisor_reset(struct mr_supervisor *supervisor);
 void mr_supervisor_fini(struct mr_supervisor *supervisor);
 
-/* The numbers that files had when the checkpoint was made. */
+/* The numbers of files, to and from a manifest's names. */
 struct mr_manifest;
+void mr_supervisor_copy_files(const struct mr_supervisor *supervisor, struct mr_manifest *out);
 void mr_supervisor_know_files(struct mr_supervisor *supervisor, const struct mr_manifest *manifest);
 /* Whether nothing comes before it. */
 bool mr_supervisor_is_source(const struct mr_supervisor *supervisor, uint32_t worker);

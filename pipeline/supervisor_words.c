@@ -126,6 +126,13 @@ static void tell_file_number(struct mr_supervisor *supervisor)
 			   supervisor->registration.number, 0);
 }
 
+void mr_supervisor_copy_files(const struct mr_supervisor *supervisor, struct mr_manifest *out)
+{
+	for (uint32_t i = 0; i < supervisor->file_count; i++)
+		mr_manifest_add_name(&out->names, &out->name_count, i,
+				     supervisor->file_names[i].name);
+}
+
 void mr_supervisor_know_files(struct mr_supervisor *supervisor, const struct mr_manifest *manifest)
 {
 	for (uint32_t i = 0; i < manifest->name_count; i++)
@@ -146,18 +153,25 @@ static uint32_t free_number(struct mr_supervisor *supervisor, struct mr_slice na
 	return supervisor->file_count - 1;
 }
 
-/* The number that it had in an earlier incarnation, or another. */
-static uint32_t number_of(struct mr_supervisor *supervisor, struct mr_slice name)
+/* The number that it had in an earlier incarnation, or another. A service writes a new one down
+ * before anybody knows it: what was made of it may outlive the next checkpoint that does not come.
+ */
+static enum mr_err number_of(struct mr_supervisor *supervisor, struct mr_slice name,
+			     uint32_t *number_out, struct mr_error *error)
 {
 	uint32_t number = 0;
 	while (number < supervisor->file_count &&
 	       (supervisor->file_names[number].given ||
 		!mr_slice_eq(name, mr_slice(supervisor->file_names[number].name))))
 		number++;
-	if (number == supervisor->file_count)
+	bool known = number < supervisor->file_count;
+	if (!known)
 		number = free_number(supervisor, name);
 	supervisor->file_names[number].given = true;
-	return number;
+	*number_out = number;
+	return known || supervisor->service == NULL
+		   ? MR_OK
+		   : mr_service_keep_files(supervisor->service, supervisor, error);
 }
 
 static enum mr_err file_add(struct mr_supervisor *supervisor, uint32_t from,
@@ -168,8 +182,11 @@ static enum mr_err file_add(struct mr_supervisor *supervisor, uint32_t from,
 		return mr_error_set(error, MR_PROTOCOL,
 				    "%s: registers a file before the last one is known",
 				    supervisor->workers[from].name);
-	*registration = (struct mr_registration){
-	    .open = true, .worker = from, .number = number_of(supervisor, message->bytes)};
+	uint32_t number;
+	enum mr_err err = number_of(supervisor, message->bytes, &number, error);
+	if (err != MR_OK)
+		return err;
+	*registration = (struct mr_registration){.open = true, .worker = from, .number = number};
 	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
 		if (!reads_files(supervisor, i))
 			continue;
