@@ -35,7 +35,9 @@ struct line_id line_id_of_reject(const struct mr_files *files, const struct mr_r
 	mr_buf_printf(&text, "%u\n%llu\n%llu\n", reject->origin.source,
 		      (unsigned long long)reject->origin.position,
 		      (unsigned long long)reject->offset);
-	mr_buf_add(&text, reject->name.at, reject->name.len);
+	/* The original of what lies in a journal may be unknown after a restart. */
+	struct mr_slice name = file.len > 0 ? (struct mr_slice){"", 0} : reject->name;
+	mr_buf_add(&text, name.at, name.len);
 	mr_buf_add_text(&text, "\n");
 	mr_buf_add(&text, file.at, file.len);
 	mr_sha256(text.data, text.len, hash);
