@@ -1,0 +1,104 @@
+"""A service whose processes are killed and stopped at random: the file sink holds each alert once, they are those of
+scan over the same input, and the books balance.
+
+MILLRACE_ROUNDS says how many services (default: a few), MILLRACE_EVENTS of how many events each, MILLRACE_SEED from
+where the dice start.
+"""
+import json
+import os
+import random
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+import millrace_test as mt
+
+ROUNDS = int(os.environ.get("MILLRACE_ROUNDS", "4"))
+EVENTS = int(os.environ.get("MILLRACE_EVENTS", "60000"))
+SEED = int(os.environ.get("MILLRACE_SEED", str(random.SystemRandom().randrange(1 << 32))))
+LIFE_SECONDS = 120  # of one service, restarts included
+
+
+def created(path):
+    """Ids of alerts, as often as they stand there first; revisions are no alerts of their own."""
+    with open(path, encoding="utf-8") as lines:
+        found = [json.loads(line) for line in lines]
+    return [alert["finding_info"]["uid"] for alert in found if alert["activity_id"] == 1]
+
+
+class Kill(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = folder.name
+        subprocess.run([os.environ["MILLRACE_TENANT"], "--seed", "7", "--users", "100000", "--events", str(EVENTS),
+                        "--out", cls.folder], check=True)
+        cls.records = os.path.join(cls.folder, "records.ndjson")
+        scanned = os.path.join(cls.folder, "scan.ndjson")
+        subprocess.run([mt.PROGRAM, "scan", "-o", scanned, cls.records], check=True, stderr=subprocess.DEVNULL)
+        cls.wanted = created(scanned)
+
+    def topology(self, folder, dice):
+        path = os.path.join(folder, "t.yaml")
+        lateness = dice.choice(["unlimited", "24h"])
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(f"state: state\nworkers: {dice.randint(1, 3)}\ncheckpoint_interval: 100ms\n"
+                      f"lateness: {lateness}\nregion_bytes: 64KiB\n"
+                      f"sources:\n  - name: audit\n    type: file\n    path: {self.records}\n    follow: false\n"
+                      "sinks:\n  - name: alerts\n    type: file\n    path: alerts.ndjson\n")
+        return path
+
+    def hit(self, service, dice):
+        """SIGKILL or SIGSTOP for one of the processes."""
+        family = [child[0] for child in mt.children(service.pid)] + [service.pid]
+        victim = dice.choice(family)
+        try:
+            if victim == service.pid or dice.random() < 0.8:
+                os.kill(victim, signal.SIGKILL)
+            else:
+                os.kill(victim, signal.SIGSTOP)
+                time.sleep(dice.random() * 0.2)  # as long as it stands still: nothing is waited for
+                os.kill(victim, signal.SIGCONT)
+        except ProcessLookupError:
+            pass
+
+    def live(self, path, dice, hits):
+        """Starts the service until it has done its work; how it ended, and what it said."""
+        until = time.monotonic() + LIFE_SECONDS
+        while True:
+            with open(path + ".said", "ab") as said:
+                service = subprocess.Popen([mt.PROGRAM, "run", path], stderr=said)
+            self.addCleanup(service.wait)
+            self.addCleanup(service.kill)  # nothing stays where the test fails
+            while service.poll() is None:
+                self.assertLess(time.monotonic(), until, "the service does not come to its end")
+                time.sleep(dice.random() * 0.25 if hits > 0 else 0.02)  # a random moment
+                if hits > 0:
+                    self.hit(service, dice)
+                    hits -= 1
+            if service.returncode != -signal.SIGKILL:
+                return service.returncode
+
+    def test_kills(self):
+        for number in range(ROUNDS):
+            seed = SEED + number
+            dice = random.Random(seed)
+            with self.subTest(seed=seed), tempfile.TemporaryDirectory() as folder:
+                print("seed", seed, flush=True)
+                path = self.topology(folder, dice)
+                status = self.live(path, dice, dice.randint(1, 5))
+                with open(path + ".said", encoding="utf-8") as said:
+                    words = said.read()
+                self.assertEqual(status, 0, words)
+                found = created(os.path.join(folder, "alerts.ndjson"))
+                self.assertEqual(sorted(found), sorted(self.wanted), words)
+                books = subprocess.run([mt.PROGRAM, "ledger", "check", os.path.join(folder, "state")],
+                                       capture_output=True, check=False)
+                self.assertEqual(books.returncode, 0, books.stdout + books.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
