@@ -4,10 +4,11 @@
  * and by deliver (read, name). Fails as file.h says. */
 #include "files.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "millrace/os.h"
 
 /* More files than this in one run are refused: each takes a descriptor of every reader. */
 #define FILES_MAX (1u << 20)
@@ -140,22 +141,16 @@ enum mr_err mr_files_read(const struct mr_files *files, uint32_t number, uint64_
 	if (position > INT64_MAX || len > INT64_MAX - position)
 		return mr_error_set(error, MR_BAD_INPUT, "%s: a position past the end of any file",
 				    file->name.at);
-	size_t done = 0;
-	while (done < len) {
-		ssize_t got = pread(file->fd, out + done, len - done, (off_t)(position + done));
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return mr_error_errno(error, MR_IO, "%s: offset %llu: cannot read",
-					      file->name.at, (unsigned long long)position + done);
-		if (got == 0)
-			return mr_error_set(error, MR_BAD_INPUT,
-					    "%s: offset %llu: the file became shorter while it was "
-					    "read; records reached to offset %llu; leave it alone "
-					    "while it is scanned",
-					    file->name.at, (unsigned long long)position + done,
-					    (unsigned long long)position + len);
-		done += (size_t)got;
-	}
+	size_t done;
+	if (!mr_os_read_all(file->fd, out, len, position, &done))
+		return mr_error_errno(error, MR_IO, "%s: offset %llu: cannot read", file->name.at,
+				      (unsigned long long)position + done);
+	if (done < len)
+		return mr_error_set(error, MR_BAD_INPUT,
+				    "%s: offset %llu: the file became shorter while it was read; "
+				    "records reached to offset %llu; leave it alone while it is "
+				    "scanned",
+				    file->name.at, (unsigned long long)position + done,
+				    (unsigned long long)position + len);
 	return MR_OK;
 }

@@ -63,6 +63,20 @@ bool mr_os_pwrite_all(int fd, struct mr_slice bytes, uint64_t at)
 	return true;
 }
 
+bool mr_os_read_all(int fd, char *out, size_t len, uint64_t at, size_t *done_out)
+{
+	size_t done = 0;
+	ssize_t got = 1;
+	while (done < len && got != 0) {
+		got = pread(fd, out + done, len - done, (off_t)(at + done));
+		if (got < 0 && errno != EINTR)
+			break;
+		done += got > 0 ? (size_t)got : 0;
+	}
+	*done_out = done;
+	return got >= 0;
+}
+
 bool mr_os_sync_directory(int directory)
 {
 	return mr_os.fsync(directory) == 0;

@@ -57,28 +57,11 @@ enum mr_err mr_state_dir_put(const struct mr_state_dir *dir, const char *name,
 	return err;
 }
 
-static enum mr_err read_whole(int fd, size_t size, struct mr_buf *out)
-{
-	char *at = mr_buf_reserve(out, size);
-	size_t done = 0;
-	while (done < size) {
-		ssize_t got = read(fd, at + done, size - done);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return MR_IO;
-		if (got == 0)
-			break;
-		done += (size_t)got;
-	}
-	out->len += done;
-	return MR_OK;
-}
-
 enum mr_err mr_state_dir_get(const struct mr_state_dir *dir, const char *name, size_t most,
 			     struct mr_buf *out, struct mr_error *error)
 {
 	struct stat about;
+	size_t done;
 	int fd = openat(dir->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 && errno == ENOENT)
 		return mr_error_set(error, MR_NOT_FOUND, "%s/%s is not there", dir->path, name);
@@ -92,8 +75,11 @@ enum mr_err mr_state_dir_get(const struct mr_state_dir *dir, const char *name, s
 				   "%s/%s: it has %lld bytes, at most %zu are "
 				   "read",
 				   dir->path, name, (long long)about.st_size, most);
-	else if (read_whole(fd, (size_t)about.st_size, out) != MR_OK)
+	else if (!mr_os_read_all(fd, mr_buf_reserve(out, (size_t)about.st_size),
+				 (size_t)about.st_size, 0, &done))
 		err = failed(dir, name, "read it", error);
+	else
+		out->len += done;
 	close(fd);
 	return err;
 }
@@ -239,17 +225,15 @@ static bool hash_file(int fd, uint64_t size, uint64_t *hash_out)
 	XXH3_state_t *state = XXH3_createState();
 	char *piece = mr_malloc(PIECE_BYTES);
 	uint64_t done = 0;
+	size_t got = 1;
 	XXH3_64bits_reset(state);
-	while (done < size) {
+	while (done < size && got > 0) {
 		uint64_t left = size - done;
-		ssize_t got =
-		    pread(fd, piece, left < PIECE_BYTES ? left : PIECE_BYTES, (off_t)done);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
+		size_t want = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
+		if (!mr_os_read_all(fd, piece, want, done, &got))
 			break;
-		XXH3_64bits_update(state, piece, (size_t)got);
-		done += (uint64_t)got;
+		XXH3_64bits_update(state, piece, got);
+		done += got;
 	}
 	*hash_out = XXH3_64bits_digest(state);
 	XXH3_freeState(state);

@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "millrace/os.h"
+
 struct table {
 	char name[MR_TABLE_NAME_MAX];
 	int fd;
@@ -61,30 +63,17 @@ void mr_tables_add(struct mr_tables *tables, const char *name, int fd, size_t si
 	table->size_bytes = size_bytes;
 }
 
-static enum mr_err write_all(int fd, struct mr_slice bytes, const char *name,
-			     struct mr_error *error)
-{
-	while (bytes.len > 0) {
-		ssize_t wrote = write(fd, bytes.at, bytes.len);
-		if (wrote < 0 && errno == EINTR)
-			continue;
-		if (wrote < 0)
-			return mr_error_errno(error, mr_error_of_write(errno),
-					      "table %s: cannot write %zu bytes into memory", name,
-					      bytes.len);
-		bytes.at += wrote;
-		bytes.len -= (size_t)wrote;
-	}
-	return MR_OK;
-}
-
 enum mr_err mr_tables_add_bytes(struct mr_tables *tables, const char *name, struct mr_slice bytes,
 				struct mr_error *error)
 {
 	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return mr_error_errno(error, MR_IO, "table %s: cannot make a memory file", name);
-	enum mr_err err = write_all(fd, bytes, name, error);
+	enum mr_err err = MR_OK;
+	if (!mr_os_write_all(fd, bytes))
+		err =
+		    mr_error_errno(error, mr_error_of_write(errno),
+				   "table %s: cannot write %zu bytes into memory", name, bytes.len);
 	if (err == MR_OK &&
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
 		err = mr_error_errno(error, MR_IO, "table %s: cannot seal the memory file", name);

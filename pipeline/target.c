@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "millrace/log.h"
+#include "millrace/os.h"
 
 #define WAIT_US 1000000 /* how long it is waited for another's lock, and for a reader */
 #define WAIT_MS 10
@@ -118,13 +119,7 @@ enum mr_err mr_target_begin(struct mr_target *target, struct mr_slice bytes, str
 	struct stat about;
 	if (!target->regular || fstat(target->fd, &about) != 0 || about.st_size > 0)
 		return MR_OK;
-	size_t done = 0;
-	ssize_t wrote;
-	do {
-		wrote = pwrite(target->fd, bytes.at + done, bytes.len - done, (off_t)done);
-		done += wrote > 0 ? (size_t)wrote : 0;
-	} while (done < bytes.len && (wrote > 0 || (wrote < 0 && errno == EINTR)));
-	if (done == bytes.len)
+	if (mr_os_pwrite_all(target->fd, bytes, 0))
 		return MR_OK;
 	mr_error_errno(error, mr_error_of_write(errno), "%s %s: cannot be written", target->option,
 		       target->name);
@@ -142,20 +137,6 @@ enum mr_err mr_target_empty(struct mr_target *target, struct mr_error *error)
 
 /* ---- all at once ---- */
 
-static bool write_all(int fd, struct mr_slice bytes)
-{
-	while (bytes.len > 0) {
-		ssize_t wrote = write(fd, bytes.at, bytes.len);
-		if (wrote < 0 && errno == EINTR)
-			continue;
-		if (wrote < 0)
-			return false;
-		bytes.at += wrote;
-		bytes.len -= (size_t)wrote;
-	}
-	return true;
-}
-
 /* The file under its last name, not a link to it; owner and mode stay. False with errno. */
 static bool rename_over(const struct mr_target *target, struct mr_slice bytes)
 {
@@ -167,7 +148,7 @@ static bool rename_over(const struct mr_target *target, struct mr_slice bytes)
 	int fd = mkostemp(beside, O_CLOEXEC);
 	bool good = fd >= 0 && fstat(target->fd, &about) == 0 &&
 		    fchown(fd, about.st_uid, about.st_gid) == 0 &&
-		    fchmod(fd, about.st_mode & 07777) == 0 && write_all(fd, bytes);
+		    fchmod(fd, about.st_mode & 07777) == 0 && mr_os_write_all(fd, bytes);
 	if (fd >= 0)
 		good = close(fd) == 0 && good;
 	good = good && rename(beside, path) == 0;
@@ -186,7 +167,7 @@ enum mr_err mr_target_replace(struct mr_target *target, struct mr_slice bytes,
 	bool good = target->regular && rename_over(target, bytes);
 	bool full = target->regular && !good && mr_error_of_write(errno) == MR_NO_SPACE;
 	if (good ||
-	    (!full && mr_target_empty(target, NULL) == MR_OK && write_all(target->fd, bytes)))
+	    (!full && mr_target_empty(target, NULL) == MR_OK && mr_os_write_all(target->fd, bytes)))
 		return MR_OK;
 	mr_error_errno(error, mr_error_of_write(errno), "%s %s: cannot be written", target->option,
 		       target->name);

@@ -2,7 +2,7 @@
  *
  * Journal, manifest, snapshots, ledger and spools go through this one table, so that a test can let
  * each single call fail as a full or a broken disk does (tests/unit/os_faults.h). Each entry is the
- * system call of its name. Reading goes its own way: what cannot be read is bad input. */
+ * system call of its name. Reading goes past it: what cannot be read is bad input. */
 #ifndef MILLRACE_OS_H
 #define MILLRACE_OS_H
 
@@ -31,6 +31,11 @@ extern struct mr_os mr_os;
  * of them may stand there; a call that takes nothing is ENOSPC. */
 bool mr_os_write_all(int fd, struct mr_slice bytes);
 bool mr_os_pwrite_all(int fd, struct mr_slice bytes, uint64_t at);
+
+/* Bytes of a file from `at` on, all in one buffer: `done_out` is how many came, fewer than `len`
+ * where the file ends before. False with errno where it cannot be read; `done_out` then says how
+ * far it could. May block for the disk. */
+bool mr_os_read_all(int fd, char *out, size_t len, uint64_t at, size_t *done_out);
 
 /* What happened in a directory becomes durable. False with errno. */
 bool mr_os_sync_directory(int directory);

@@ -7,6 +7,8 @@
 
 #include "lines.h"
 
+#include "millrace/os.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -14,20 +16,9 @@
 /* So many bytes, or fewer where the file ends; -1 with errno. */
 static ssize_t read_at(int fd, char *out, size_t len, uint64_t at)
 {
-	size_t done = 0;
+	size_t done;
 
-	while (done < len) {
-		ssize_t got = pread(fd, out + done, len - done, (off_t)(at + done));
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -1;
-		if (got == 0)
-			break;
-		done += (size_t)got;
-	}
-	return (ssize_t)done;
+	return mr_os_read_all(fd, out, len, at, &done) ? (ssize_t)done : -1;
 }
 
 bool mr_mark_holds(const struct mr_mark *mark, int fd)

@@ -8,6 +8,7 @@
 #include "codec.h"
 #include "walk.h"
 
+#include "millrace/os.h"
 #include "millrace/pack.h"
 
 #include <errno.h>
@@ -198,21 +199,14 @@ static enum mr_err read_table(const struct mr_tables *tables, struct mr_buf *out
 			      struct mr_error *error)
 {
 	size_t size;
+	size_t done;
 	int fd;
 
 	if (!mr_tables_find(tables, MR_LISTING_TABLE, &fd, &size))
 		return mr_error_set(error, MR_NOT_FOUND, "no table " MR_LISTING_TABLE);
-	while (out->len < size) {
-		ssize_t done = pread(fd, mr_buf_reserve(out, size - out->len), size - out->len,
-				     (off_t)out->len);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return mr_error_errno(error, MR_IO,
-					      "cannot read the table " MR_LISTING_TABLE);
-		out->len += (size_t)done;
-	}
+	if (!mr_os_read_all(fd, mr_buf_reserve(out, size), size, 0, &done) || done < size)
+		return mr_error_errno(error, MR_IO, "cannot read the table " MR_LISTING_TABLE);
+	out->len += done;
 	return MR_OK;
 }
 

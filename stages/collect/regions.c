@@ -9,7 +9,8 @@
 
 #include "decode.h"
 
-#include <errno.h>
+#include "millrace/os.h"
+
 #include <inttypes.h>
 #include <unistd.h>
 
@@ -19,28 +20,19 @@
 static enum mr_err read_at(struct mr_regions *regions, uint64_t position, size_t len,
 			   struct mr_error *error)
 {
-	char *to;
+	size_t done;
 
 	regions->window.len = 0;
-	to = mr_buf_reserve(&regions->window, len);
-	while (regions->window.len < len) {
-		ssize_t done =
-		    pread(regions->fd, to + regions->window.len, len - regions->window.len,
-			  (off_t)(position + regions->window.len));
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return mr_error_errno(error, MR_IO, "offset %" PRIu64 ": cannot read",
-					      position);
-		if (done == 0)
-			return mr_error_set(
-			    error, MR_BAD_INPUT,
-			    "offset %" PRIu64
-			    ": the file became shorter while it was read; it had %" PRIu64 " bytes",
-			    position + regions->window.len, regions->size);
-		regions->window.len += (size_t)done;
-	}
+	if (!mr_os_read_all(regions->fd, mr_buf_reserve(&regions->window, len), len, position,
+			    &done))
+		return mr_error_errno(error, MR_IO, "offset %" PRIu64 ": cannot read", position);
+	regions->window.len = done;
+	if (done < len)
+		return mr_error_set(error, MR_BAD_INPUT,
+				    "offset %" PRIu64
+				    ": the file became shorter while it was read; it had %" PRIu64
+				    " bytes",
+				    position + done, regions->size);
 	return MR_OK;
 }
 

@@ -4,9 +4,10 @@
  * end, and no more memory than the file has bytes. */
 #include "segment.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <unistd.h>
+
+#include "millrace/os.h"
 
 #define MAGIC "MRJRNL\r\n"
 #define HEAD 64 /* before the name */
@@ -16,23 +17,15 @@
 static enum mr_err read_at(int fd, uint64_t at, size_t len, struct mr_buf *out,
 			   struct mr_error *error)
 {
-	char *to;
+	size_t done;
 
 	out->len = 0;
-	to = mr_buf_reserve(out, len);
-	while (out->len < len) {
-		ssize_t done = pread(fd, to + out->len, len - out->len, (off_t)(at + out->len));
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return mr_error_errno(error, MR_IO, "offset %" PRIu64 ": cannot read", at);
-		if (done == 0)
-			return mr_error_set(error, MR_BAD_INPUT,
-					    "offset %" PRIu64 ": the file ends there",
-					    at + out->len);
-		out->len += (size_t)done;
-	}
+	if (!mr_os_read_all(fd, mr_buf_reserve(out, len), len, at, &done))
+		return mr_error_errno(error, MR_IO, "offset %" PRIu64 ": cannot read", at);
+	out->len = done;
+	if (done < len)
+		return mr_error_set(error, MR_BAD_INPUT, "offset %" PRIu64 ": the file ends there",
+				    at + done);
 	return MR_OK;
 }
 

@@ -21,17 +21,8 @@
 /* Exactly so many bytes. */
 static bool read_at(const struct once_file *file, uint64_t at, char *out, size_t len)
 {
-	while (len > 0) {
-		ssize_t got = pread(file->fd, out, len, (off_t)at);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return false;
-		out += got;
-		at += (uint64_t)got;
-		len -= (size_t)got;
-	}
-	return true;
+	size_t done;
+	return mr_os_read_all(file->fd, out, len, at, &done) && done == len;
 }
 
 static size_t tail_length(uint64_t position)

@@ -1,5 +1,4 @@
 /* spool_read.c - frames read back: for the receiver, and to find the end after a restart. */
-#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -40,18 +39,10 @@ static bool bytes_at(struct spool *spool, const struct spool_segment *segment, u
 {
 	if (at > segment->end || len > segment->end - at)
 		return false;
-	while (len > 0) {
-		ssize_t got = pread(spool->reading_fd, out, len,
-				    (off_t)(SPOOL_SEGMENT_HEAD + at - segment->begin.at));
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return false;
-		out += got;
-		at += (uint64_t)got;
-		len -= (size_t)got;
-	}
-	return true;
+	size_t done;
+	return mr_os_read_all(spool->reading_fd, out, len,
+			      SPOOL_SEGMENT_HEAD + at - segment->begin.at, &done) &&
+	       done == len;
 }
 
 /* The whole frame at exactly this place, in spool->piece. */

@@ -17,6 +17,8 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "millrace/os.h"
+
 #define MAP_BYTES (UINT64_C(1) << 38) /* address space only: LMDB's file grows as it is filled */
 #define READ_BYTES (256u << 10)
 #define ENTRIES_A_TRANSACTION 100000
@@ -383,26 +385,15 @@ static void finish_header(struct identity_header *header, const struct identity_
 	identity_header_seal(header);
 }
 
-static bool write_part(int fd, const void *at, size_t len)
-{
-	size_t done = 0;
-	while (done < len) {
-		ssize_t wrote = write(fd, (const char *)at + done, len - done);
-		if (wrote == 0 || (wrote < 0 && errno != EINTR))
-			return false;
-		done += wrote > 0 ? (size_t)wrote : 0;
-	}
-	return true;
-}
-
 static enum mr_err write_table(const char *path, const struct identity_header *header,
 			       const struct identity_part *body, size_t count,
 			       struct mr_error *error)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	bool good = fd >= 0 && write_part(fd, header, sizeof *header);
+	bool good =
+	    fd >= 0 && mr_os_write_all(fd, (struct mr_slice){(const char *)header, sizeof *header});
 	for (size_t i = 0; i < count && good; i++)
-		good = write_part(fd, body[i].at, body[i].len);
+		good = mr_os_write_all(fd, (struct mr_slice){body[i].at, body[i].len});
 	good = good && fsync(fd) == 0;
 	enum mr_err err =
 	    good ? MR_OK : mr_error_errno(error, mr_error_of_write(errno), "%s", path);

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "millrace/os.h"
+
 #define COPY_BYTES (256u << 10)
 
 enum mr_err sealed_seal(int fd, struct mr_error *error)
@@ -21,34 +23,9 @@ enum mr_err sealed_seal(int fd, struct mr_error *error)
 enum mr_err sealed_write(int fd, const void *bytes, size_t len, uint64_t offset,
 			 struct mr_error *error)
 {
-	size_t done = 0;
-
-	while (done < len) {
-		ssize_t written =
-		    pwrite(fd, (const char *)bytes + done, len - done, (off_t)(offset + done));
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-			return mr_error_errno(error, MR_NO_SPACE, "no memory for a table");
-		done += (size_t)written;
-	}
+	if (!mr_os_pwrite_all(fd, (struct mr_slice){bytes, len}, offset))
+		return mr_error_errno(error, MR_NO_SPACE, "no memory for a table");
 	return MR_OK;
-}
-
-static bool write_all(int fd, const char *at, size_t len)
-{
-	while (len > 0) {
-		ssize_t written = write(fd, at, len);
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-			return false;
-		at += written;
-		len -= (size_t)written;
-	}
-	return true;
 }
 
 static void watch_nothing(void *context, const char *bytes, size_t len)
@@ -70,7 +47,7 @@ static enum mr_err copy_bytes(int from, int to, const char *path, sealed_watch w
 		got = read(from, chunk, COPY_BYTES);
 		if (got < 0 && errno != EINTR)
 			err = mr_error_errno(error, MR_CONFIG, "%s", path);
-		if (got > 0 && !write_all(to, chunk, (size_t)got))
+		if (got > 0 && !mr_os_write_all(to, (struct mr_slice){chunk, (size_t)got}))
 			err =
 			    mr_error_errno(error, MR_NO_SPACE, "%s: no memory for its copy", path);
 		if (got <= 0)

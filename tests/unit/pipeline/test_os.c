@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -117,9 +118,32 @@ static void each_call_can_fail(void **state)
 	assert_int_equal(rmdir(folder), 0);
 }
 
+static void all_is_read_or_less_at_the_end(void **state)
+{
+	int fd = memory();
+	char got[16] = {0};
+	size_t done = 99;
+
+	(void)state;
+	assert_true(mr_os_write_all(fd, MR_SLICE("0123456789")));
+	assert_true(mr_os_read_all(fd, got, 4, 3, &done));
+	assert_int_equal(done, 4);
+	assert_memory_equal(got, "3456\0", 5);
+	assert_true(mr_os_read_all(fd, got, sizeof got, 8, &done));
+	assert_int_equal(done, 2);
+	assert_true(mr_os_read_all(fd, got, 1, 10, &done));
+	assert_int_equal(done, 0);
+	assert_true(mr_os_read_all(-1, got, 0, 0, &done));
+	assert_false(mr_os_read_all(-1, got, 1, 0, &done));
+	assert_int_equal(errno, EBADF);
+	assert_int_equal(done, 0);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(all_is_read_or_less_at_the_end),
 	    cmocka_unit_test(short_writes_are_gone_on_with),
 	    cmocka_unit_test(a_full_disk_is_told_by_its_number),
 	    cmocka_unit_test(each_call_can_fail),
