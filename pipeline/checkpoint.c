@@ -58,12 +58,25 @@ static void fail(struct mr_checkpoint *checkpoint, const char *why)
 
 /* ---- the beginning ---- */
 
+/* What a worker writes for stage `stage` of its chain. Borrows the names, which nobody changes. */
+static struct mr_manifest_file file_of(const struct mr_supervisor *supervisor, uint32_t worker,
+				       uint32_t stage)
+{
+	const struct mr_topology *topology = &supervisor->setup.topology;
+	uint32_t number = mr_setup_group(topology, worker);
+	struct mr_group *group = &topology->groups[number];
+	return (struct mr_manifest_file){.group = group->name,
+					 .stage = (char *)(uintptr_t)group->chain[stage],
+					 .worker = worker - mr_setup_first(topology, number)};
+}
+
 /* The stage's empty file, to the worker that fills it. */
 static bool send_file(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor,
-		      uint32_t worker, const struct mr_manifest_file *file, uint32_t stage)
+		      uint32_t worker, uint32_t stage)
 {
+	const struct mr_manifest_file file = file_of(supervisor, worker, stage);
 	char path[160];
-	mr_manifest_file_path(checkpoint->number, file, path, sizeof path);
+	mr_manifest_file_path(checkpoint->number, &file, path, sizeof path);
 	int fd =
 	    mr_os.openat(checkpoint->dir->fd, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0) {
@@ -85,15 +98,10 @@ static bool send_files(struct mr_checkpoint *checkpoint, struct mr_supervisor *s
 {
 	const struct mr_topology *topology = &supervisor->setup.topology;
 	for (uint32_t worker = 0; worker < supervisor->worker_count; worker++) {
-		uint32_t number = mr_setup_group(topology, worker);
-		struct mr_group *group = &topology->groups[number];
+		const struct mr_group *group = &topology->groups[mr_setup_group(topology, worker)];
 		for (uint32_t i = 0; i < mr_group_length(group); i++) {
-			struct mr_manifest_file file = {
-			    .group = group->name,
-			    .stage = (char *)(uintptr_t)group->chain[i], /* read only */
-			    .worker = worker - mr_setup_first(topology, number)};
 			if (mr_stage_has_state(mr_stage_find(group->chain[i])) &&
-			    !send_file(checkpoint, supervisor, worker, &file, i))
+			    !send_file(checkpoint, supervisor, worker, i))
 				return false;
 		}
 	}
@@ -116,13 +124,8 @@ static void give_up(struct mr_checkpoint *checkpoint)
 {
 	char name[MR_MANIFEST_NAME];
 	checkpoint->failures++;
-	mr_log(MR_LOG_WARNING, "checkpoint %llu failed, the %u%s in a row: %s",
-	       (unsigned long long)checkpoint->number, checkpoint->failures,
-	       checkpoint->failures == 1   ? "st"
-	       : checkpoint->failures == 2 ? "nd"
-	       : checkpoint->failures == 3 ? "rd"
-					   : "th",
-	       checkpoint->failure);
+	mr_log(MR_LOG_WARNING, "checkpoint %llu failed, %u in a row: %s",
+	       (unsigned long long)checkpoint->number, checkpoint->failures, checkpoint->failure);
 	mr_manifest_directory(checkpoint->number, name);
 	mr_state_dir_remove(checkpoint->dir, name);
 	mr_checkpoint_abandon(checkpoint);
@@ -293,20 +296,15 @@ static enum mr_err book(struct mr_checkpoint *checkpoint, struct mr_supervisor *
 {
 	const struct mr_topology *topology = &supervisor->setup.topology;
 	uint32_t number = mr_setup_group(topology, worker);
-	struct mr_group *group = &topology->groups[number];
 	for (uint32_t i = 0; i < report->file_count; i++) {
 		uint32_t stage = report->files[i].stage;
-		if (stage >= mr_group_length(group))
+		if (stage >= mr_group_length(&topology->groups[number]))
 			return mr_error_set(error, MR_PROTOCOL,
 					    "%s: reports a snapshot of a stage that it has not",
 					    supervisor->workers[worker].name);
-		mr_manifest_add_file(
-		    &checkpoint->next,
-		    &(struct mr_manifest_file){
-			.group = group->name,
-			.stage = (char *)(uintptr_t)group->chain[stage], /* read only */
-			.worker = worker - mr_setup_first(topology, number),
-			.sum = report->files[i].sum});
+		struct mr_manifest_file file = file_of(supervisor, worker, stage);
+		file.sum = report->files[i].sum;
+		mr_manifest_add_file(&checkpoint->next, &file);
 	}
 	mr_marks_merge(&checkpoint->next.marks, &report->marks);
 	checkpoint->next.cpu_ns += report->cpu_ns;

@@ -63,29 +63,6 @@ static int put_settings(void)
 
 /* ---- the check ---- */
 
-static enum mr_err prepare(struct mr_supervisor *supervisor, uint32_t *workers_out,
-			   struct mr_error *error)
-{
-	struct mr_config *config = &supervisor->setup.config;
-	enum mr_err err = mr_plan_rules(config, error);
-	if (err == MR_OK)
-		err = mr_plan_workers(config, workers_out, error);
-	/* A person mends paths and rules at once. */
-	struct mr_error paths = {0};
-	enum mr_err found = err == MR_OK ? mr_plan_paths(config, &paths) : MR_OK;
-	if (err == MR_OK)
-		err = mr_supervisor_prepare(supervisor, error);
-	if (err == MR_OK)
-		err = mr_plan_topology(config, *workers_out, supervisor->catalog.layers,
-				       &supervisor->setup.topology, error);
-	if (err != MR_OK && found != MR_OK)
-		mr_log(MR_LOG_ERROR, "%s", error->text);
-	if (found == MR_OK)
-		return err;
-	*error = paths;
-	return found;
-}
-
 static void put_parts(const struct mr_config *config, enum mr_part_kind kind, const char *what)
 {
 	const struct mr_part *part;
@@ -133,7 +110,7 @@ static int check(const char *path)
 	mr_supervisor_init(&supervisor);
 	enum mr_err err = mr_topology_file_read(path, &supervisor.setup.config, &error);
 	if (err == MR_OK)
-		err = prepare(&supervisor, &workers, &error);
+		err = mr_plan_run(&supervisor, &workers, &error);
 	if (err == MR_OK)
 		put_found(path, &supervisor, workers);
 	else

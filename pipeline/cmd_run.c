@@ -19,28 +19,12 @@ static const char help_text[] =
     "\n"
     "Exit status: 0 done, 1 the work failed, 2 the file or what it names is wrong.\n";
 
-static enum mr_err prepare(struct mr_supervisor *supervisor, struct mr_error *error)
-{
-	struct mr_config *config = &supervisor->setup.config;
-	uint32_t workers;
-	enum mr_err err = mr_plan_rules(config, error);
-	if (err == MR_OK)
-		err = mr_plan_workers(config, &workers, error);
-	if (err == MR_OK)
-		err = mr_plan_paths(config, error);
-	if (err == MR_OK)
-		err = mr_supervisor_prepare(supervisor, error);
-	if (err == MR_OK)
-		err = mr_plan_topology(config, workers, supervisor->catalog.layers,
-				       &supervisor->setup.topology, error);
-	return err;
-}
-
 static enum mr_err run(const char *path, struct mr_supervisor *supervisor, struct mr_error *error)
 {
 	struct mr_config *config = &supervisor->setup.config;
 	struct mr_service service;
 	int64_t interval_us;
+	uint32_t workers;
 	enum mr_err err = mr_topology_file_read(path, config, error);
 	if (err == MR_OK)
 		err = mr_config_int(config, "checkpoint_interval", &interval_us, error);
@@ -49,20 +33,11 @@ static enum mr_err run(const char *path, struct mr_supervisor *supervisor, struc
 				      error);
 	if (err != MR_OK)
 		return err;
-	err = prepare(supervisor, error);
+	err = mr_plan_run(supervisor, &workers, error);
 	if (err == MR_OK)
 		err = mr_service_run(&service, supervisor, error);
 	mr_service_close(&service);
 	return err;
-}
-
-static int exit_status(const struct mr_supervisor *supervisor, enum mr_err err)
-{
-	if (supervisor->interrupted != 0)
-		return 128 + supervisor->interrupted;
-	if (err == MR_OK)
-		return 0;
-	return mr_err_class(err) == MR_CLASS_USAGE && supervisor->worker_count == 0 ? 2 : 1;
 }
 
 int cmd_run(int argc, char **argv)
@@ -84,7 +59,7 @@ int cmd_run(int argc, char **argv)
 	enum mr_err err = run(argv[optind], &supervisor, &error);
 	if (err != MR_OK)
 		mr_log(MR_LOG_ERROR, "%s", error.text);
-	int status = exit_status(&supervisor, err);
+	int status = mr_supervisor_exit_status(&supervisor, err);
 	mr_supervisor_fini(&supervisor);
 	return status;
 }

@@ -483,15 +483,6 @@ static enum mr_err run(struct scan *scan, struct mr_supervisor *supervisor, stru
 	return err;
 }
 
-static int exit_status(const struct mr_supervisor *supervisor, enum mr_err err)
-{
-	if (supervisor->interrupted != 0)
-		return 128 + supervisor->interrupted;
-	if (err == MR_OK)
-		return 0;
-	return mr_err_class(err) == MR_CLASS_USAGE && supervisor->worker_count == 0 ? 2 : 1;
-}
-
 int cmd_scan(int argc, char **argv)
 {
 	struct scan scan = {0};
@@ -510,7 +501,7 @@ int cmd_scan(int argc, char **argv)
 		if (err != MR_OK)
 			mr_log(MR_LOG_ERROR, "%s", error.text);
 		mr_log_set_sink(NULL, NULL);
-		status = exit_status(&supervisor, err);
+		status = mr_supervisor_exit_status(&supervisor, err);
 	}
 	mr_supervisor_fini(&supervisor);
 	return status;

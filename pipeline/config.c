@@ -64,6 +64,14 @@ const struct mr_part *mr_config_part(const struct mr_config *config, enum mr_par
 	return NULL;
 }
 
+size_t mr_config_parts(const struct mr_config *config, enum mr_part_kind kind)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < config->part_count; i++)
+		count += config->parts[i].kind == kind;
+	return count;
+}
+
 static struct mr_part *add_part(struct mr_config *config, enum mr_part_kind kind,
 				struct mr_slice name)
 {
@@ -81,9 +89,7 @@ static struct mr_part *add_part(struct mr_config *config, enum mr_part_kind kind
 struct mr_part *mr_config_part_add(struct mr_config *config, enum mr_part_kind kind,
 				   const char *name)
 {
-	uint32_t number = 0;
-	while (mr_config_part(config, kind, number) != NULL)
-		number++;
+	uint32_t number = (uint32_t)mr_config_parts(config, kind);
 	struct mr_part *part = add_part(config, kind, mr_slice(name));
 	part->number = number;
 	return part;

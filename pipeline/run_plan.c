@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "millrace/log.h"
 #include "spawn.h"
+#include "supervisor.h"
 
 enum mr_err mr_plan_rules(struct mr_config *config, struct mr_error *error)
 {
@@ -52,4 +54,27 @@ enum mr_err mr_plan_topology(const struct mr_config *config, uint32_t workers, u
 			return mr_error_prefix(error, "cut");
 	}
 	return MR_OK;
+}
+
+enum mr_err mr_plan_run(struct mr_supervisor *supervisor, uint32_t *workers_out,
+			struct mr_error *error)
+{
+	struct mr_config *config = &supervisor->setup.config;
+	enum mr_err err = mr_plan_rules(config, error);
+	if (err == MR_OK)
+		err = mr_plan_workers(config, workers_out, error);
+	/* A person mends paths and rules at once. */
+	struct mr_error paths = {0};
+	enum mr_err found = err == MR_OK ? mr_plan_paths(config, &paths) : MR_OK;
+	if (err == MR_OK)
+		err = mr_supervisor_prepare(supervisor, error);
+	if (err == MR_OK)
+		err = mr_plan_topology(config, *workers_out, supervisor->catalog.layers,
+				       &supervisor->setup.topology, error);
+	if (err != MR_OK && found != MR_OK)
+		mr_log(MR_LOG_ERROR, "%s", error->text);
+	if (found == MR_OK)
+		return err;
+	*error = paths;
+	return found;
 }

@@ -17,6 +17,12 @@ enum mr_err mr_plan_workers(const struct mr_config *config, uint32_t *out, struc
 enum mr_err mr_plan_topology(const struct mr_config *config, uint32_t workers, uint8_t layers,
 			     struct mr_topology *out, struct mr_error *error);
 
+/* All of that, and what mr_plan_paths looks at, of a topology file's settings: the supervisor is
+ * then ready to run. Paths and rules are both looked at where one of them is wrong. */
+struct mr_supervisor;
+enum mr_err mr_plan_run(struct mr_supervisor *supervisor, uint32_t *workers_out,
+			struct mr_error *error);
+
 /* ---- run_paths.c ---- */
 
 /* Of a topology file's settings: whether all that the run reads is there, and all that it writes

@@ -52,8 +52,6 @@ enum mr_err mr_service_open(struct mr_service *service, const char *path, int64_
 	mr_aside_copy(&service->suspects.aside, &manifest.aside);
 	mr_checkpoint_init(&service->checkpoint, &service->dir, &service->keeper, &manifest,
 			   interval_us);
-	mr_state_dir_tidy(&service->dir, service->checkpoint.number,
-			  service->checkpoint.number - 1);
 	return MR_OK;
 }
 
@@ -182,6 +180,12 @@ void mr_service_drained(struct mr_service *service)
 	service->drained++;
 }
 
+/* All that was read stands in a committed checkpoint. */
+static bool is_done(const struct mr_service *service)
+{
+	return service->last_number != 0 && service->checkpoint.last.number == service->last_number;
+}
+
 void mr_service_turn(struct mr_service *service, struct mr_supervisor *supervisor, int64_t now_us)
 {
 	struct mr_checkpoint *checkpoint = &service->checkpoint;
@@ -191,7 +195,7 @@ void mr_service_turn(struct mr_service *service, struct mr_supervisor *superviso
 	}
 	if (checkpoint->under_way || service->finishing)
 		return;
-	if (service->last_number != 0 && checkpoint->last.number == service->last_number) {
+	if (is_done(service)) {
 		service->finishing = true;
 		mr_supervisor_tell_sources(supervisor, MR_CONTROL_FINISH, 0);
 		return;
@@ -269,20 +273,11 @@ static void rest(struct mr_service *service, struct mr_supervisor *supervisor)
 	poll(&signals, 1, pause_ms);
 }
 
-/* A worker that died while the last checkpoint was being committed has cost nothing. */
-static bool is_done(const struct mr_service *service)
-{
-	return service->last_number != 0 && service->checkpoint.last.number == service->last_number;
-}
-
 /* Also between incarnations: the next one reads them. */
 static void hold_signals(void)
 {
 	sigset_t held;
-	sigemptyset(&held);
-	sigaddset(&held, SIGINT);
-	sigaddset(&held, SIGTERM);
-	sigaddset(&held, SIGHUP);
+	mr_supervisor_signals(&held);
 	sigprocmask(SIG_BLOCK, &held, NULL);
 }
 
@@ -301,6 +296,7 @@ enum mr_err mr_service_run(struct mr_service *service, struct mr_supervisor *sup
 		bool began = supervisor->started;
 		if (err == MR_OK || supervisor->interrupted != 0)
 			return err;
+		/* A worker that died behind the last checkpoint has cost nothing. */
 		if (is_done(service)) {
 			mr_log(MR_LOG_WARNING, "%s; all was committed before", error->text);
 			*error = (struct mr_error){0};

@@ -84,15 +84,21 @@ enum mr_err mr_state_dir_get(const struct mr_state_dir *dir, const char *name, s
 	return err;
 }
 
-void mr_state_dir_remove(const struct mr_state_dir *dir, const char *name)
+/* NULL where it is not there, or cannot be listed. */
+static DIR *open_list(const struct mr_state_dir *dir, const char *name)
 {
 	int fd = openat(dir->fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	DIR *list = fd < 0 ? NULL : fdopendir(fd);
-	if (list == NULL) {
-		if (fd >= 0)
-			close(fd);
+	if (list == NULL && fd >= 0)
+		close(fd);
+	return list;
+}
+
+void mr_state_dir_remove(const struct mr_state_dir *dir, const char *name)
+{
+	DIR *list = open_list(dir, name);
+	if (list == NULL)
 		return;
-	}
 	const struct dirent *entry;
 	while ((entry = readdir(list)) != NULL)
 		unlinkat(dirfd(list), entry->d_name, 0);
@@ -202,8 +208,7 @@ static int newest_first(const void *left, const void *right)
 
 static void list_manifests(const struct mr_state_dir *dir, struct numbers *out)
 {
-	int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	DIR *list = open_list(dir, ".");
 	if (list == NULL)
 		return;
 	const struct dirent *entry;
@@ -321,8 +326,7 @@ void mr_state_dir_tidy(const struct mr_state_dir *dir, uint64_t newest, uint64_t
 		unlinkat(dir->fd, name, 0);
 	}
 	free(numbers.at);
-	int fd = openat(dir->fd, CHECKPOINTS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	DIR *list = open_list(dir, CHECKPOINTS);
 	if (list == NULL)
 		return;
 	const struct dirent *entry;

@@ -355,14 +355,19 @@ static double cpu_of(int who)
 	return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
+void mr_supervisor_signals(sigset_t *out)
+{
+	sigemptyset(out);
+	sigaddset(out, SIGINT);
+	sigaddset(out, SIGTERM);
+	sigaddset(out, SIGHUP);
+}
+
 static enum mr_err catch_signals(struct mr_supervisor *supervisor, sigset_t *before,
 				 struct mr_error *error)
 {
 	sigset_t wanted;
-	sigemptyset(&wanted);
-	sigaddset(&wanted, SIGINT);
-	sigaddset(&wanted, SIGTERM);
-	sigaddset(&wanted, SIGHUP);
+	mr_supervisor_signals(&wanted);
 	sigprocmask(SIG_BLOCK, &wanted, before);
 	if (supervisor->signals >= 0) /* of an incarnation before */
 		return MR_OK;
@@ -401,4 +406,13 @@ enum mr_err mr_supervisor_run(struct mr_supervisor *supervisor, struct mr_error 
 	supervisor->wall_seconds = (double)(mr_clock_us() - supervisor->start_us) / 1e6;
 	supervisor->cpu_seconds = cpu_of(RUSAGE_SELF) + cpu_of(RUSAGE_CHILDREN);
 	return err == MR_OK ? mr_ledger_balance(&supervisor->sums, error) : err;
+}
+
+int mr_supervisor_exit_status(const struct mr_supervisor *supervisor, enum mr_err err)
+{
+	if (supervisor->interrupted != 0)
+		return 128 + supervisor->interrupted;
+	if (err == MR_OK)
+		return 0;
+	return mr_err_class(err) == MR_CLASS_USAGE && supervisor->worker_count == 0 ? 2 : 1;
 }

@@ -5,6 +5,7 @@
 #ifndef MILLRACE_SUPERVISOR_H
 #define MILLRACE_SUPERVISOR_H
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include "control.h"
@@ -83,6 +84,11 @@ enum mr_err mr_supervisor_prepare(struct mr_supervisor *supervisor, struct mr_er
 /* Blocks until the work is done or has failed; then no worker, socket or temporary file is left.
  * Usage errors (mr_err_class) come before any worker starts. */
 enum mr_err mr_supervisor_run(struct mr_supervisor *supervisor, struct mr_error *error);
+/* Of a command whose run ended so, or never began: as DESIGN.md 9, and 128 and the number of a
+ * signal that ended it. */
+int mr_supervisor_exit_status(const struct mr_supervisor *supervisor, enum mr_err err);
+/* Those that it listens for. */
+void mr_supervisor_signals(sigset_t *out);
 /* Between two incarnations: all but settings, tables and the numbers of files is forgotten. */
 void mr_supervisor_reset(struct mr_supervisor *supervisor);
 void mr_supervisor_fini(struct mr_supervisor *supervisor);

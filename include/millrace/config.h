@@ -46,6 +46,7 @@ struct mr_part *mr_config_part_add(struct mr_config *config, enum mr_part_kind k
 /* The n-th part of a kind, or NULL. Borrowed. */
 const struct mr_part *mr_config_part(const struct mr_config *config, enum mr_part_kind kind,
 				     size_t n);
+size_t mr_config_parts(const struct mr_config *config, enum mr_part_kind kind);
 
 /* The n-th value of a name, or NULL. Borrowed. */
 const char *mr_config_get(const struct mr_config *config, const char *name, size_t n);

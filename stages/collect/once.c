@@ -222,11 +222,9 @@ static enum mr_err prepare(const struct mr_part *part, const struct mr_prepare *
 static enum mr_err open_source(struct mr_source *source, struct mr_error *error)
 {
 	struct once *once = source->state;
-	int64_t sources = 0;
+	int64_t sources = (int64_t)mr_config_parts(source->env->config, MR_PART_SOURCE);
 	enum mr_err err;
 
-	while (mr_config_part(source->env->config, MR_PART_SOURCE, (size_t)sources) != NULL)
-		sources++;
 	err = mr_config_int(source->env->config, "referenced_files", &once->referenced_max, error);
 	once->referenced_max /= 2 * sources; /* the other half is for segments */
 	once->known = once->done_count;

@@ -129,26 +129,19 @@ enum mr_err mr_sources_open(struct mr_sources *sources, const struct mr_stage_en
 	if (sources->timer < 0)
 		return mr_error_errno(error, MR_IO, "cannot make a timer");
 	mr_waits_set(env->waits, sources->timer, POLLIN);
+	/* In place from the start: each journal and spool knows its source. */
+	sources->items =
+	    mr_calloc(mr_config_parts(env->config, MR_PART_SOURCE), sizeof(*sources->items));
 	for (size_t i = 0;
 	     err == MR_OK && (part = mr_config_part(env->config, MR_PART_SOURCE, i)) != NULL; i++) {
 		if (i % env->workers != env->worker)
 			continue;
-		sources->items =
-		    mr_realloc(sources->items, (sources->count + 1) * sizeof(*sources->items));
 		err = init_source(&sources->items[sources->count++], env, part, error);
+		mr_marks_state(env->marks, part->number, MR_SOURCE_ACTIVE);
 	}
 	if (err != MR_OK) {
 		mr_sources_fini(sources);
 		return err;
-	}
-	/* They do not move any more: the journal knows its source. */
-	for (size_t i = 0; i < sources->count; i++) {
-		struct mr_source *source = &sources->items[i];
-
-		source->journal.cursor_context = source;
-		source->spool.journal = &source->journal;
-		source->spool.outbox = &source->outbox;
-		mr_marks_state(env->marks, source->part->number, MR_SOURCE_ACTIVE);
 	}
 	return MR_OK;
 }

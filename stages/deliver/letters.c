@@ -72,7 +72,7 @@ static enum mr_err put_once(struct letters *letters, const struct line_id *id,
 	enum mr_err err = once_file_ready(&letters->file, error);
 	if (err != MR_OK)
 		return err;
-	letters->taken++;
+	letters->file.taken++;
 	if (!once_file_wants(&letters->file, id))
 		return MR_OK;
 	letters->line.len = 0;
@@ -137,31 +137,18 @@ void letters_counts(const struct letters *letters, struct sink_counts *out)
 {
 	*out = (struct sink_counts){.file = letters->file.path,
 				    .lines = &letters->file.lines,
-				    .taken = letters->taken,
-				    .delivered = letters->taken};
+				    .taken = letters->file.taken,
+				    .delivered = letters->file.taken};
 }
 
 void letters_snapshot(struct letters *letters, struct mr_buf *out)
 {
-	struct mr_buf position = {0};
-	once_file_snapshot(&letters->file, &position);
-	mr_pack_array(out, 2);
-	mr_pack_uint(out, letters->taken);
-	mr_pack_bytes(out, (struct mr_slice){position.data, position.len});
-	mr_buf_fini(&position);
+	once_file_save(&letters->file, out);
 }
 
 enum mr_err letters_restore(struct letters *letters, struct mr_slice bytes, struct mr_error *error)
 {
-	struct mr_unpack in = mr_unpack(bytes);
-	mr_unpack_array_of(&in, 2);
-	uint64_t taken = mr_unpack_uint(&in, UINT64_MAX);
-	struct mr_slice position = mr_unpack_bytes(&in);
-	if (!mr_unpack_done(&in))
-		return mr_error_set(error, MR_BAD_INPUT,
-				    "the dead letter: its state is no state of a file");
-	letters->taken = taken;
-	return once_file_restore(&letters->file, position, error);
+	return once_file_load(&letters->file, bytes, error);
 }
 
 void letters_close(struct letters *letters)

@@ -20,7 +20,6 @@ struct letters {
 	struct out_file out;
 	struct once_file file;
 	struct mr_buf line;
-	uint64_t taken;
 };
 
 enum mr_err letters_open(struct letters *letters, const struct sink_env *env,

@@ -242,6 +242,29 @@ enum mr_err once_file_restore(struct once_file *file, struct mr_slice bytes, str
 	return place(file, true, error);
 }
 
+void once_file_save(const struct once_file *file, struct mr_buf *out)
+{
+	struct mr_buf position = {0};
+	once_file_snapshot(file, &position);
+	mr_pack_array(out, 2);
+	mr_pack_uint(out, file->taken);
+	mr_pack_bytes(out, (struct mr_slice){position.data, position.len});
+	mr_buf_fini(&position);
+}
+
+enum mr_err once_file_load(struct once_file *file, struct mr_slice bytes, struct mr_error *error)
+{
+	struct mr_unpack in = mr_unpack(bytes);
+	mr_unpack_array_of(&in, 2);
+	uint64_t taken = mr_unpack_uint(&in, UINT64_MAX);
+	struct mr_slice position = mr_unpack_bytes(&in);
+	if (!mr_unpack_done(&in))
+		return mr_error_set(error, MR_BAD_INPUT, "%s: its state is no state of a file",
+				    file->name);
+	file->taken = taken;
+	return once_file_restore(file, position, error);
+}
+
 /* ---- the mark of the first start ---- */
 
 /* Empty where there is none. */

@@ -16,6 +16,7 @@
 #include "sent.h"
 
 struct once_file {
+	uint64_t taken; /* lines, or alerts: its owner counts */
 	struct out_file out;
 	char *name; /* for messages */
 	char *path;
@@ -48,6 +49,9 @@ enum mr_err once_file_flush(struct once_file *file, struct mr_error *error);
 enum mr_err once_file_barrier(struct once_file *file, struct mr_error *error);
 /* Right behind a barrier. */
 void once_file_snapshot(const struct once_file *file, struct mr_buf *out);
+/* The snapshot and what its owner counts, as a checkpoint keeps them; and back. */
+void once_file_save(const struct once_file *file, struct mr_buf *out);
+enum mr_err once_file_load(struct once_file *file, struct mr_slice bytes, struct mr_error *error);
 /* Accepts zeroed memory. */
 void once_file_close(struct once_file *file);
 

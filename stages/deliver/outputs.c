@@ -42,9 +42,7 @@ static enum mr_err open_sinks(struct outputs *outputs, size_t count, struct mr_e
 enum mr_err outputs_open(struct outputs *outputs, const struct mr_stage_env *env,
 			 struct mr_error *error)
 {
-	size_t count = 0;
-	while (mr_config_part(env->config, MR_PART_SINK, count) != NULL)
-		count++;
+	size_t count = mr_config_parts(env->config, MR_PART_SINK);
 	*outputs = (struct outputs){.env = {.stage = env, .refuse = refuse, .context = outputs}};
 	if (count > 0)
 		outputs->env.state = mr_config_get(env->config, "state", 0);

@@ -7,25 +7,12 @@
 
 #include <cmocka.h>
 
+#include "logged.h"
 #include "service_room.h"
-
-static size_t warnings;
-static char logged[4096];
-
-static void note_log(void *context, enum mr_log_level level, uint64_t kind, const char *line,
-		     size_t len)
-{
-	(void)context;
-	(void)kind;
-	warnings += level >= MR_LOG_WARNING;
-	snprintf(logged, sizeof(logged), "%.*s", (int)len, line);
-}
 
 static int begin(void **state)
 {
-	warnings = 0;
-	logged[0] = 0;
-	mr_log_set_sink(note_log, NULL);
+	logged_begin();
 	mr_log_set_level(MR_LOG_DEBUG);
 	return service_clean(state);
 }

@@ -8,23 +8,13 @@
 #include <cmocka.h>
 
 #include "journal_room.h"
+#include "logged.h"
 
 #define RECORDS 6
 
-static char logged[4096];
-
-static void note_log(void *context, enum mr_log_level level, uint64_t kind, const char *line,
-		     size_t len)
-{
-	(void)context;
-	(void)level;
-	(void)kind;
-	snprintf(logged, sizeof(logged), "%.*s", (int)len, line);
-}
-
 static int begin(void **state)
 {
-	mr_log_set_sink(note_log, NULL);
+	logged_begin();
 	return room_clean(state);
 }
 
