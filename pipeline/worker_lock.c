@@ -25,7 +25,7 @@ static void find_needs(const struct mr_worker *worker, struct mr_needs *out)
 		const struct mr_stage_ops *ops = mr_stage_find(group->chain[i]);
 		if (ops->needs != NULL)
 			ops->needs(&worker->setup.config, worker->tables, out);
-		if (ops->snapshot != NULL || ops->snapshot_named != NULL)
+		if (mr_stage_has_state(ops))
 			out->flags |= MR_NEEDS_CHILD;
 	}
 }

@@ -5,6 +5,7 @@
 #include "collect.h"
 
 #include "listing.h"
+#include "spool.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -56,12 +57,10 @@ void mr_collect_needs(const struct mr_config *config, const struct mr_tables *ta
 		      struct mr_needs *needs)
 {
 	const char *state = mr_config_get(config, "state", 0);
-	const char *temporary = getenv("TMPDIR");
 	const struct mr_part *source;
 
 	needs->flags |= MR_NEEDS_READ_FILES | MR_NEEDS_WRITE_FILES;
-	mr_needs_path(needs, temporary != NULL && *temporary != '\0' ? temporary : "/tmp",
-		      MR_ACCESS_WRITE);
+	mr_needs_path(needs, mr_spool_directory(), MR_ACCESS_WRITE);
 	need_inputs(tables, needs);
 	for (size_t i = 0; (source = mr_config_part(config, MR_PART_SOURCE, i)) != NULL; i++)
 		need_source(&source->settings, needs);

@@ -37,7 +37,7 @@ void mr_spool_fini(struct mr_spool *spool)
 
 /* ---- the file ---- */
 
-static const char *directory(void)
+const char *mr_spool_directory(void)
 {
 	const char *path = getenv("TMPDIR");
 
@@ -50,20 +50,21 @@ static void fail(struct mr_spool *spool, const char *what)
 		mr_error_errno(&spool->error, MR_NO_SPACE,
 			       "%s: no room for the temporary file of records; free some, or set "
 			       "TMPDIR to a directory that has it",
-			       directory());
+			       mr_spool_directory());
 	else
 		mr_error_errno(&spool->error, MR_IO, "%s: cannot %s the temporary file of records",
-			       directory(), what);
+			       mr_spool_directory(), what);
 }
 
 static int open_unlinked(void)
 {
 	char path[4096];
-	int fd = open(directory(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	int fd = open(mr_spool_directory(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
 	if (fd >= 0)
 		return fd;
-	if (snprintf(path, sizeof(path), "%s/millrace-XXXXXX", directory()) >= (int)sizeof(path)) {
+	if (snprintf(path, sizeof(path), "%s/millrace-XXXXXX", mr_spool_directory()) >=
+	    (int)sizeof(path)) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}

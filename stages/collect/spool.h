@@ -56,6 +56,8 @@ struct mr_spool {
 void mr_spool_init(struct mr_spool *spool, const struct mr_stage_env *env,
 		   struct mr_outbox *outbox);
 void mr_spool_fini(struct mr_spool *spool);
+/* Where temporary files are made: $TMPDIR or /tmp. */
+const char *mr_spool_directory(void);
 
 void mr_spool_begin(struct mr_spool *spool, uint32_t name, uint64_t offset);
 /* As mr_spool_begin, of bytes that are no text and will be refused: blanks are kept. */

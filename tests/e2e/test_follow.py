@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import tempfile
 import time
 import unittest
 
@@ -15,17 +14,13 @@ import millrace_test as mt
 
 class Follow(unittest.TestCase):
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = folder.name
+        place = self.enterContext(mt.Workplace())
+        self.folder = place.name
         self.input = os.path.join(self.folder, "in")
         os.mkdir(self.input)
         self.topology = os.path.join(self.folder, "t.yaml")
-        rules = os.path.join(self.folder, "rule.yml")
-        with open(rules, "w", encoding="utf-8") as out:
-            out.write(mt.RULE)
         with open(self.topology, "w", encoding="utf-8") as out:
-            out.write(f"state: {self.folder}/state\nworkers: 1\ncheckpoint_interval: 100ms\nrules: {rules}\n"
+            out.write(f"state: {self.folder}/state\nworkers: 1\ncheckpoint_interval: 100ms\nrules: {place.rule}\n"
                       f"sources:\n  - name: audit\n    type: file\n    path: {self.input}\n"
                       f"sinks:\n  - name: alerts\n    type: file\n    path: {self.folder}/alerts.ndjson\n")
         self.process = None

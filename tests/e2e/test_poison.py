@@ -3,7 +3,6 @@ import json
 import os
 import signal
 import subprocess
-import tempfile
 import unittest
 
 import millrace_test as mr
@@ -12,16 +11,10 @@ STAGES = ("parse", "enrich", "detect", "correlate")
 
 
 class Poison(unittest.TestCase):
-
     def setUp(self):
-        self.directory = tempfile.TemporaryDirectory(prefix="millrace-poison-")
-        self.addCleanup(self.directory.cleanup)
-        self.rules = self.path("rules.yml")
-        with open(self.rules, "w", encoding="utf-8") as out:
-            out.write(mr.RULE)
-
-    def path(self, name):
-        return os.path.join(self.directory.name, name)
+        self.place = self.enterContext(mr.Workplace())
+        self.rules = self.place.rule
+        self.path = self.place.path
 
 
 class Scan(Poison):

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import unittest
 
 import millrace_test as mr
@@ -50,14 +49,9 @@ def core_limit(pid):
 
 class Sandbox(unittest.TestCase):
     def setUp(self):
-        self.directory = tempfile.TemporaryDirectory(prefix="millrace-sandbox-")
-        self.addCleanup(self.directory.cleanup)
-        self.rules = self.path("rules.yml")
-        with open(self.rules, "w", encoding="utf-8") as out:
-            out.write(mr.RULE)
-
-    def path(self, name):
-        return os.path.join(self.directory.name, name)
+        self.place = self.enterContext(mr.Workplace())
+        self.rules = self.place.rule
+        self.path = self.place.path
 
     def records(self, name="in.ndjson", count=300, every=3):
         mr.write_records(self.path(name), count, every)
