@@ -24,6 +24,27 @@ static enum mr_err read_catalog(struct mr_supervisor *supervisor, struct mr_erro
 	return err;
 }
 
+/* No stage prepares from what a source does: where an input is wrong, what is wrong with the rules
+ * is told, too, so that a person mends both at once. */
+static enum mr_err prepare_stages(const struct mr_prepare *prepare, struct mr_error *error)
+{
+	enum mr_err inputs = MR_OK;
+	for (const struct mr_stage_ops *const *stage = mr_stages; *stage != NULL; stage++) {
+		struct mr_error own = {0};
+		if ((*stage)->prepare == NULL || (*stage)->prepare(prepare, &own) == MR_OK)
+			continue;
+		if (inputs != MR_OK) {
+			mr_log(MR_LOG_ERROR, "%s", own.text);
+			return inputs;
+		}
+		*error = own;
+		if ((*stage)->reads != MR_CONTENT_NONE)
+			return own.code;
+		inputs = own.code;
+	}
+	return inputs;
+}
+
 enum mr_err mr_supervisor_prepare(struct mr_supervisor *supervisor, struct mr_error *error)
 {
 	struct mr_setup *setup = &supervisor->setup;
@@ -38,14 +59,8 @@ enum mr_err mr_supervisor_prepare(struct mr_supervisor *supervisor, struct mr_er
 	setup->fields = mr_fields_new();
 	const struct mr_prepare prepare = {
 	    .config = &setup->config, .fields = setup->fields, .tables = supervisor->tables};
-	for (const struct mr_stage_ops *const *stage = mr_stages; *stage != NULL; stage++) {
-		if ((*stage)->prepare == NULL)
-			continue;
-		err = (*stage)->prepare(&prepare, error);
-		if (err != MR_OK)
-			return err;
-	}
-	return read_catalog(supervisor, error);
+	err = prepare_stages(&prepare, error);
+	return err == MR_OK ? read_catalog(supervisor, error) : err;
 }
 
 /* Those whose names begin so; all where `prefix` is empty. */
