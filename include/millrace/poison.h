@@ -16,7 +16,7 @@
 
 static inline bool mr_poison_says(struct mr_slice bytes, const char *what)
 {
-	return memmem(bytes.at, bytes.len, what, strlen(what)) != NULL;
+	return bytes.len > 0 && memmem(bytes.at, bytes.len, what, strlen(what)) != NULL;
 }
 
 static inline void mr_poison(const char *poison, const char *hang, const char *call,
