@@ -231,6 +231,22 @@ static int ask_descriptor(void)
 		   : -1;
 }
 
+/* As ZeroMQ's threads begin. */
+static int ask_usual_scheduling(void)
+{
+	struct sched_param parameters;
+	int policy;
+	int code = pthread_getschedparam(pthread_self(), &policy, &parameters);
+	if (code == 0)
+		code = pthread_setschedparam(pthread_self(), policy, &parameters);
+	errno = code;
+	return code == 0 ? 0 : -1;
+}
+static int ask_other_scheduling(void)
+{
+	return sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
+}
+
 static void *nothing(void *unused)
 {
 	return unused;
@@ -394,8 +410,8 @@ static void test_deadly_everywhere(void **unused)
 
 static void test_refused_everywhere(void **unused)
 {
-	int (*const asks[])(void) = {ask_bind,        ask_listen,  ask_local_socket,
-				     ask_kill_parent, ask_handler, ask_code};
+	int (*const asks[])(void) = {ask_bind,    ask_listen, ask_local_socket,    ask_kill_parent,
+				     ask_handler, ask_code,   ask_other_scheduling};
 	(void)unused;
 	for (size_t i = 0; i < POLICIES; i++)
 		for (size_t k = 0; k < sizeof asks / sizeof *asks; k++)
@@ -411,6 +427,7 @@ static void test_allowed_everywhere(void **unused)
 	for (size_t i = 0; i < POLICIES; i++) {
 		assert_int_equal(can(policies[i], ask_memory), 0);
 		assert_int_equal(can(policies[i], ask_descriptor), 0);
+		assert_int_equal(outcome(policies[i], ask_usual_scheduling, true), 0);
 	}
 }
 
