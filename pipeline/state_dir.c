@@ -18,6 +18,7 @@
 #include <xxhash.h>
 
 #include "clock.h"
+#include "codec.h"
 #include "millrace/log.h"
 #include "millrace/os.h"
 
@@ -224,9 +225,11 @@ static void list_manifests(const struct mr_state_dir *dir, struct numbers *out)
 		qsort(out->at, out->count, sizeof *out->at, newest_first);
 }
 
-/* XXH3 of the first `size` bytes; false where there are fewer. */
+/* XXH3 of the first `size` bytes, and whether it stands behind them; false where there are fewer.
+ */
 static bool hash_file(int fd, uint64_t size, uint64_t *hash_out)
 {
+	char trailer[8];
 	XXH3_state_t *state = XXH3_createState();
 	char *piece = mr_malloc(PIECE_BYTES);
 	uint64_t done = 0;
@@ -243,7 +246,8 @@ static bool hash_file(int fd, uint64_t size, uint64_t *hash_out)
 	*hash_out = XXH3_64bits_digest(state);
 	XXH3_freeState(state);
 	free(piece);
-	return done == size;
+	return done == size && mr_os_read_all(fd, trailer, sizeof trailer, size, &got) &&
+	       got == sizeof trailer && mr_get_le(trailer, sizeof trailer) == *hash_out;
 }
 
 static enum mr_err check_file(const struct mr_state_dir *dir, uint64_t number,

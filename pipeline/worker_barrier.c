@@ -66,8 +66,9 @@ enum mr_err mr_worker_snapshot_file(struct mr_worker *worker, uint64_t number, u
 				    int fd, struct mr_error *error)
 {
 	struct mr_barrier *barrier = &worker->barrier;
-	if (stage >= worker->chain.count || fd < 0 || number <= barrier->number ||
-	    number < barrier->files_number) {
+	/* It and its barrier come two ways: either may be first. */
+	if (stage >= worker->chain.count || fd < 0 || number < barrier->number ||
+	    number <= barrier->report_number || number < barrier->files_number) {
 		if (fd >= 0)
 			close(fd);
 		return mr_error_set(error, MR_PROTOCOL, "control: a snapshot file that is none");

@@ -263,12 +263,46 @@ static void a_blocked_lane_ages_no_other(void **state)
 	close_world(&world);
 }
 
+/* ---- barriers ---- */
+
+static enum mr_err give_file(struct mr_worker *worker, uint64_t number)
+{
+	return mr_worker_snapshot_file(worker, number, 0, dup(STDERR_FILENO), NULL);
+}
+
+/* The file for a snapshot comes from the supervisor, its barrier from upstream. */
+static void a_file_may_come_behind_its_barrier(void **state)
+{
+	static struct mr_worker worker;
+	struct mr_upstream up = {.sender = 1};
+	struct mr_buf marks = {0};
+	(void)state;
+	mr_barrier_init(&worker.barrier);
+	worker.chain.count = 1;
+	worker.chain.items[0].ops = &looker;
+	worker.upstream = &up;
+	worker.upstream_count = 1;
+	mr_marks_encode(&worker.marks, &marks);
+	assert_int_equal(give_file(&worker, 1), MR_OK);
+	assert_int_equal(
+	    mr_worker_barrier_came(&worker, &up, 2, (struct mr_slice){marks.data, marks.len}, NULL),
+	    MR_OK);
+	assert_int_equal(give_file(&worker, 1), MR_PROTOCOL);
+	assert_int_equal(give_file(&worker, 2), MR_OK);
+	worker.barrier.report_number = 2; /* cut */
+	assert_int_equal(give_file(&worker, 2), MR_PROTOCOL);
+	assert_int_equal(give_file(&worker, 3), MR_OK);
+	mr_barrier_fini(&worker.barrier);
+	mr_buf_fini(&marks);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(inline_records_cross_a_link),
 	    cmocka_unit_test(a_lane_leaves_by_its_own_age),
 	    cmocka_unit_test(a_blocked_lane_ages_no_other),
+	    cmocka_unit_test(a_file_may_come_behind_its_barrier),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
