@@ -124,8 +124,10 @@ static void give_up(struct mr_checkpoint *checkpoint)
 {
 	char name[MR_MANIFEST_NAME];
 	checkpoint->failures++;
-	mr_log(MR_LOG_WARNING, "checkpoint %llu failed, %u in a row: %s",
-	       (unsigned long long)checkpoint->number, checkpoint->failures, checkpoint->failure);
+	checkpoint->failed++;
+	mr_log_event(
+	    MR_LOG_WARNING, MR_EVENT_CHECKPOINT_FAILED, "checkpoint %llu failed, %u in a row: %s",
+	    (unsigned long long)checkpoint->number, checkpoint->failures, checkpoint->failure);
 	mr_manifest_directory(checkpoint->number, name);
 	mr_state_dir_remove(checkpoint->dir, name);
 	mr_checkpoint_abandon(checkpoint);
@@ -284,6 +286,10 @@ static void finish(struct mr_checkpoint *checkpoint, struct mr_supervisor *super
 	}
 	int64_t cost_us = (int64_t)(checkpoint->last.cpu_ns / 1000) * CPU_SHARE;
 	int64_t begun_us = checkpoint->begun_us;
+	checkpoint->took_us = mr_clock_us() - begun_us;
+	mr_log_event(MR_LOG_DEBUG, MR_EVENT_CHECKPOINT_COMMITTED, "checkpoint %llu, in %lld ms",
+		     (unsigned long long)checkpoint->number,
+		     (long long)(checkpoint->took_us / 1000));
 	mr_checkpoint_abandon(checkpoint);
 	checkpoint->due_us =
 	    begun_us + (cost_us > checkpoint->interval_us ? cost_us : checkpoint->interval_us);

@@ -26,6 +26,8 @@ struct mr_checkpoint {
 	int64_t due_us;
 	int64_t interval_us; /* the setting */
 	uint32_t failures;   /* one after the other */
+	uint64_t failed;     /* all of them */
+	int64_t took_us;     /* from the last one's barrier to its commitment; 0 before the first */
 };
 
 /* `dir` and `keeper` are borrowed. Takes over the manifest that was recovered. */

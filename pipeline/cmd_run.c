@@ -1,8 +1,10 @@
 /* cmd_run.c - `millrace run`: the service that a topology file describes. */
 #include <getopt.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "cmd.h"
+#include "health.h"
 #include "millrace/log.h"
 #include "run_plan.h"
 #include "service.h"
@@ -19,23 +21,50 @@ static const char help_text[] =
     "\n"
     "Exit status: 0 done, 1 the work failed, 2 the file or what it names is wrong.\n";
 
-static enum mr_err run(const char *path, struct mr_supervisor *supervisor, struct mr_error *error)
+/* From here on what this process and its workers say is the service's log. */
+static void open_log(struct mr_supervisor *supervisor, struct mr_log_out *log)
 {
 	struct mr_config *config = &supervisor->setup.config;
+	struct mr_progress *progress = &supervisor->progress;
+	progress->least = MR_LOG_INFO;
+	mr_progress_level(progress, config);
+	*log = (struct mr_log_out){.fd = STDERR_FILENO,
+				   .format = mr_config_is(config, "log_format", "json")
+						 ? MR_LOG_FORMAT_JSON
+						 : MR_LOG_FORMAT_TEXT,
+				   .least = progress->least};
+	progress->log = log;
+	mr_progress_hear(progress);
+}
+
+/* Watched from the moment that it is known to be right. */
+static enum mr_err serve(struct mr_service *service, struct mr_supervisor *supervisor,
+			 struct mr_error *error)
+{
+	struct mr_health health;
+	uint32_t workers;
+	enum mr_err err = mr_plan_run(supervisor, &workers, error);
+	if (err == MR_OK)
+		err = mr_health_open(&health, service, supervisor, error);
+	if (err != MR_OK)
+		return err;
+	err = mr_service_run(service, supervisor, error);
+	mr_health_close(&health);
+	return err;
+}
+
+static enum mr_err run(struct mr_supervisor *supervisor, struct mr_error *error)
+{
+	const struct mr_config *config = &supervisor->setup.config;
 	struct mr_service service;
 	int64_t interval_us;
-	uint32_t workers;
-	enum mr_err err = mr_topology_file_read(path, config, error);
-	if (err == MR_OK)
-		err = mr_config_int(config, "checkpoint_interval", &interval_us, error);
+	enum mr_err err = mr_config_int(config, "checkpoint_interval", &interval_us, error);
 	if (err == MR_OK)
 		err = mr_service_open(&service, mr_config_get(config, "state", 0), interval_us,
 				      error);
 	if (err != MR_OK)
 		return err;
-	err = mr_plan_run(supervisor, &workers, error);
-	if (err == MR_OK)
-		err = mr_service_run(&service, supervisor, error);
+	err = serve(&service, supervisor, error);
 	mr_service_close(&service);
 	return err;
 }
@@ -56,9 +85,17 @@ int cmd_run(int argc, char **argv)
 		return 2;
 	}
 	mr_supervisor_init(&supervisor);
-	enum mr_err err = run(argv[optind], &supervisor, &error);
-	if (err != MR_OK)
-		mr_log(MR_LOG_ERROR, "%s", error.text);
+	struct mr_log_out log;
+	enum mr_err err = mr_topology_file_read(argv[optind], &supervisor.setup.config, &error);
+	if (err == MR_OK) {
+		open_log(&supervisor, &log);
+		err = run(&supervisor, &error);
+	}
+	if (err == MR_OK)
+		mr_log_event(MR_LOG_INFO, MR_EVENT_SERVICE_STOPPED, "all is judged and durable");
+	else
+		mr_log_event(MR_LOG_ERROR, MR_EVENT_SERVICE_FAILED, "%s", error.text);
+	mr_log_set_sink(NULL, NULL);
 	int status = mr_supervisor_exit_status(&supervisor, err);
 	mr_supervisor_fini(&supervisor);
 	return status;

@@ -309,30 +309,17 @@ static enum mr_err choose_progress(const struct scan *scan, struct mr_supervisor
 	return MR_OK;
 }
 
-/* Workers get it too: what nobody shows is not sent. */
 static enum mr_err choose_log_level(struct mr_supervisor *supervisor, struct mr_error *error)
 {
 	struct mr_config *config = &supervisor->setup.config;
-	enum mr_log_level *least = &supervisor->progress.least;
-	const char *name = mr_config_get(config, "log_level", 0);
-	if (name == NULL)
-		mr_config_add(config, "log_level", mr_log_level_name(*least));
-	else if (!mr_log_level_named(name, least))
-		return mr_error_set(
-		    error, MR_CONFIG,
-		    "--log-level: \"%s\" is not debug, info, alert, warning or error", name);
-	mr_log_set_level(*least);
-	return MR_OK;
+	if (mr_progress_level(&supervisor->progress, config))
+		return MR_OK;
+	return mr_error_set(error, MR_CONFIG,
+			    "--log-level: \"%s\" is not debug, info, alert, warning or error",
+			    mr_config_get(config, "log_level", 0));
 }
 
 /* ---- the run ---- */
-
-static void supervisor_line(void *context, enum mr_log_level level, uint64_t kind, const char *line,
-			    size_t len)
-{
-	(void)kind;
-	mr_progress_line(context, NULL, level, line, len);
-}
 
 /* Also of a run that failed, where it had begun: its outputs are new, and so are its counts. */
 static enum mr_err write_summary(struct scan *scan, const struct mr_supervisor *supervisor,
@@ -496,7 +483,7 @@ int cmd_scan(int argc, char **argv)
 	supervisor.setup.finite = true;
 	int status = parse_options(&scan, &supervisor.setup.config, argc, argv);
 	if (status < 0) {
-		mr_log_set_sink(supervisor_line, &supervisor.progress);
+		mr_progress_hear(&supervisor.progress);
 		enum mr_err err = run(&scan, &supervisor, &error);
 		if (err != MR_OK)
 			mr_log(MR_LOG_ERROR, "%s", error.text);

@@ -27,6 +27,7 @@ enum mr_control_kind {
 	MR_CONTROL_COMMITTED,   /* the checkpoint of barrier `number` is durable */
 	MR_CONTROL_DRAIN,       /* sources: read no more */
 	MR_CONTROL_FINISH,      /* sources that read no more: end */
+	MR_CONTROL_PING,        /* question `number`: do you live? */
 	/* worker to supervisor */
 	MR_CONTROL_BOUND,
 	MR_CONTROL_READY,
@@ -44,6 +45,8 @@ enum mr_control_kind {
 	MR_CONTROL_BOOKS, /* ahead of SNAPPED: bytes are a part of the books at barrier `number` */
 	MR_CONTROL_SNAPPED, /* barrier `number` has passed and what goes with it is written: bytes
 			       are a struct mr_cut_report */
+	MR_CONTROL_PONG,    /* the answer to question `number`: watched.h */
+	MR_CONTROL_LATENCY, /* what was timed so far: watched.h */
 	MR_CONTROL_KIND_END
 };
 

@@ -31,6 +31,7 @@ struct mr_log_out {
 	enum mr_log_format format;
 	enum mr_log_level least;
 	uint64_t dropped;
+	uint64_t incarnation; /* of what is said now; 0: before the first */
 };
 /* Write the line, if its level is wanted. */
 void mr_log_out_line(struct mr_log_out *log, const struct mr_log_line *line);

@@ -96,9 +96,9 @@ void mr_notify_status(struct mr_notify *notify, const char *words)
 	say(notify, line);
 }
 
-void mr_notify_turn(struct mr_notify *notify, int64_t now_us, bool well)
+void mr_notify_turn(struct mr_notify *notify, int64_t now_us)
 {
-	if (notify->watchdog_us == 0 || !well || now_us - notify->told_us < notify->watchdog_us)
+	if (notify->watchdog_us == 0 || now_us - notify->told_us < notify->watchdog_us)
 		return;
 	notify->told_us = now_us;
 	say(notify, "WATCHDOG=1");

@@ -25,8 +25,7 @@ void mr_notify_reloading(struct mr_notify *notify);
 void mr_notify_stopping(struct mr_notify *notify);
 /* One line for a person; line ends in it become blanks. */
 void mr_notify_status(struct mr_notify *notify, const char *words);
-/* Call it often: where half of the watchdog's time is over, and only where all is well, it is fed.
- */
-void mr_notify_turn(struct mr_notify *notify, int64_t now_us, bool well);
+/* Call it often: where half of the watchdog's time is over, it is fed. */
+void mr_notify_turn(struct mr_notify *notify, int64_t now_us);
 
 #endif

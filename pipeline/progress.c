@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "millrace/memory.h"
 
 #define HURRY_MS 50
@@ -27,6 +28,28 @@ void mr_progress_want(struct mr_progress *progress, bool wanted)
 {
 	progress->wanted = wanted;
 	progress->least = wanted ? MR_LOG_INFO : MR_LOG_WARNING;
+}
+
+bool mr_progress_level(struct mr_progress *progress, struct mr_config *config)
+{
+	const char *name = mr_config_get(config, "log_level", 0);
+	if (name == NULL)
+		mr_config_add(config, "log_level", mr_log_level_name(progress->least));
+	else if (!mr_log_level_named(name, &progress->least))
+		return false;
+	mr_log_set_level(progress->least);
+	return true;
+}
+
+static void own_line(void *context, enum mr_log_level level, uint64_t kind, const char *line,
+		     size_t len)
+{
+	mr_progress_line(context, NULL, level, kind, line, len);
+}
+
+void mr_progress_hear(struct mr_progress *progress)
+{
+	mr_log_set_sink(own_line, progress);
 }
 
 /* A pipe that polls as writable takes PIPE_BUF bytes without blocking. */
@@ -76,7 +99,8 @@ static void add_time_left(const struct mr_progress *progress, const struct mr_co
 
 void mr_progress_show(struct mr_progress *progress, const struct mr_counters *sums, int64_t now_us)
 {
-	if (!progress->wanted || (!progress->terminal && now_us - progress->last_us < 1000000))
+	if (!progress->wanted || progress->log != NULL ||
+	    (!progress->terminal && now_us - progress->last_us < 1000000))
 		return;
 	uint64_t records = sums->at[MR_C_RECORDS];
 	double passed = (double)(now_us - progress->last_us) / 1e6;
@@ -96,9 +120,24 @@ void mr_progress_show(struct mr_progress *progress, const struct mr_counters *su
 	progress->shown = progress->terminal;
 }
 
-void mr_progress_line(struct mr_progress *progress, const char *who, enum mr_log_level level,
-		      const char *line, size_t len)
+static void log_line(struct mr_log_out *log, const char *who, enum mr_log_level level,
+		     uint64_t kind, struct mr_slice words)
 {
+	mr_log_out_line(log, &(struct mr_log_line){.time_us = mr_clock_wall_us(),
+						   .level = level,
+						   .event = mr_log_kind_event(kind),
+						   .worker = who,
+						   .incarnation = log->incarnation,
+						   .words = words});
+}
+
+void mr_progress_line(struct mr_progress *progress, const char *who, enum mr_log_level level,
+		      uint64_t kind, const char *line, size_t len)
+{
+	if (progress->log != NULL) {
+		log_line(progress->log, who, level, kind, (struct mr_slice){line, len});
+		return;
+	}
 	static const char *const words[] = {[MR_LOG_DEBUG] = "debug: ",
 					    [MR_LOG_INFO] = "",
 					    [MR_LOG_ALERT] = "alert: ",

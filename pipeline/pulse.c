@@ -31,11 +31,6 @@ int64_t mr_pulse_silent_us(const struct mr_pulse *pulse, int64_t now_us)
 	return waits(pulse) ? now_us - pulse->asked_us : 0;
 }
 
-int64_t mr_pulse_due_us(const struct mr_pulse *pulse, int64_t limit_us)
-{
-	return pulse->asked_us + (waits(pulse) ? limit_us : limit_us / QUESTIONS_PER_LIMIT);
-}
-
 void mr_pulse_forgive(struct mr_pulse *pulse, int64_t now_us)
 {
 	pulse->asked_us = now_us;

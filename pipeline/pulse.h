@@ -23,8 +23,6 @@ bool mr_pulse_ask(struct mr_pulse *pulse, int64_t now_us, int64_t limit_us);
 bool mr_pulse_answer(struct mr_pulse *pulse, uint64_t number);
 /* How long a question has been waiting for its answer; 0 where none does. */
 int64_t mr_pulse_silent_us(const struct mr_pulse *pulse, int64_t now_us);
-/* When it is to be looked at again, at the latest. */
-int64_t mr_pulse_due_us(const struct mr_pulse *pulse, int64_t limit_us);
 /* The supervisor itself stood still (it was stopped, or the machine slept): no worker is to blame
  * for what it did not hear meanwhile. */
 void mr_pulse_forgive(struct mr_pulse *pulse, int64_t now_us);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "health.h"
 #include "millrace/log.h"
 #include "recovery.h"
 #include "supervisor.h"
@@ -23,6 +24,7 @@
 #define FILES_NAME "files" /* in the state directory: the numbers of files */
 #define PAUSE_FIRST_MS 100
 #define PAUSE_MOST_MS 10000
+#define REST_MS 100 /* how often it is looked around meanwhile */
 
 static enum mr_err open_books(struct mr_service *service, const struct mr_manifest *manifest,
 			      struct mr_error *error)
@@ -190,6 +192,7 @@ void mr_service_turn(struct mr_service *service, struct mr_supervisor *superviso
 {
 	struct mr_checkpoint *checkpoint = &service->checkpoint;
 	if (service->stopping && !service->told_drain) {
+		mr_health_stopping(supervisor->health);
 		mr_supervisor_tell_sources(supervisor, MR_CONTROL_DRAIN, 0);
 		service->told_drain = true;
 	}
@@ -205,8 +208,10 @@ void mr_service_turn(struct mr_service *service, struct mr_supervisor *superviso
 	if (now_us < checkpoint->due_us && (again || !drained))
 		return;
 	mr_checkpoint_begin(checkpoint, supervisor);
-	if (drained)
+	if (drained) {
+		mr_health_stopping(supervisor->health);
 		service->last_number = checkpoint->number;
+	}
 }
 
 int mr_service_wait_ms(const struct mr_service *service, int64_t now_us, int most_ms)
@@ -267,10 +272,18 @@ static void rest(struct mr_service *service, struct mr_supervisor *supervisor)
 		pause_ms *= 2;
 	if (service->deaths < 2)
 		return;
-	mr_log(MR_LOG_WARNING, "the next start is in %d ms: the last %u died young", pause_ms,
-	       service->deaths);
-	struct pollfd signals = {.fd = supervisor->signals, .events = POLLIN};
-	poll(&signals, 1, pause_ms);
+	mr_log_event(MR_LOG_WARNING, MR_EVENT_WORKER_DIED,
+		     "the next start is in %d ms: the last %u died young", pause_ms,
+		     service->deaths);
+	int64_t until_us = mr_clock_us() + pause_ms * INT64_C(1000);
+	int64_t left_us;
+	struct pollfd fds[] = {{.fd = supervisor->signals, .events = POLLIN},
+			       {.fd = mr_health_fd(supervisor->health), .events = POLLIN}};
+	while ((left_us = until_us - mr_clock_us()) > 0 && fds[0].revents == 0) {
+		mr_health_turn(supervisor->health);
+		poll(fds, 2,
+		     left_us < REST_MS * INT64_C(1000) ? (int)(left_us / 1000) + 1 : REST_MS);
+	}
 }
 
 /* Also between incarnations: the next one reads them. */
@@ -306,8 +319,10 @@ enum mr_err mr_service_run(struct mr_service *service, struct mr_supervisor *sup
 		if (mr_err_class(err) == MR_CLASS_USAGE || err == MR_BAD_INPUT ||
 		    (!began && service->incarnations == 1 && err != MR_PEER_LOST))
 			return err;
-		mr_log(MR_LOG_ERROR, "%s; the pipeline starts again from checkpoint %llu",
-		       error->text, (unsigned long long)service->checkpoint.last.number);
+		mr_log_event(MR_LOG_ERROR, MR_EVENT_WORKER_DIED,
+			     "%s; the pipeline starts again from checkpoint %llu", error->text,
+			     (unsigned long long)service->checkpoint.last.number);
+		mr_health_died(supervisor->health, error->text);
 		*error = (struct mr_error){0};
 		bool young = mr_clock_us() - from_us < LONG_LIFE_US;
 		/* Once it is known what they died of, there is no reason to wait. */

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "health.h"
 #include "millrace/ledger.h"
 #include "service.h"
 
@@ -283,10 +284,11 @@ static enum mr_err wait_and_listen(struct mr_supervisor *supervisor, struct poll
 			fds[i].events |= POLLOUT;
 	}
 	fds[count] = (struct pollfd){.fd = supervisor->signals, .events = POLLIN};
+	fds[count + 1] = (struct pollfd){.fd = mr_health_fd(supervisor->health), .events = POLLIN};
 	int wait_ms = supervisor->service == NULL
 			  ? WAIT_MS
 			  : mr_service_wait_ms(supervisor->service, mr_clock_us(), WAIT_MS);
-	if (poll(fds, count + 1, wait_ms) < 0 && errno != EINTR)
+	if (poll(fds, count + 2, wait_ms) < 0 && errno != EINTR)
 		return mr_error_errno(error, MR_IO, "cannot wait for workers");
 	for (uint32_t i = 0; i < count; i++) {
 		if (fds[i].revents == 0)
@@ -300,13 +302,15 @@ static enum mr_err wait_and_listen(struct mr_supervisor *supervisor, struct poll
 
 static enum mr_err watch(struct mr_supervisor *supervisor, struct mr_error *error)
 {
-	struct pollfd *fds = mr_calloc(supervisor->worker_count + 1u, sizeof *fds);
+	struct pollfd *fds = mr_calloc(supervisor->worker_count + 2u, sizeof *fds);
 	int64_t sample_us = 0;
 	int64_t show_us = 0;
 	enum mr_err err = MR_OK;
 	while (err == MR_OK && !all_done(supervisor)) {
 		err = wait_and_listen(supervisor, fds, error);
 		int64_t now_us = mr_clock_us();
+		if (err == MR_OK)
+			mr_health_turn(supervisor->health);
 		if (err == MR_OK && supervisor->started && supervisor->service != NULL)
 			mr_service_turn(supervisor->service, supervisor, now_us);
 		if (supervisor->started && now_us >= sample_us) {
@@ -327,14 +331,17 @@ static enum mr_err watch(struct mr_supervisor *supervisor, struct mr_error *erro
 	return err;
 }
 
-/* All have said their last word. One that still does not go is waited for until a signal comes. */
+/* All have said their last word. One that still does not go is waited for until a signal comes, or
+ * for as long as a worker may be silent. */
 static enum mr_err await_ends(struct mr_supervisor *supervisor, struct mr_error *error)
 {
 	struct pollfd signals = {.fd = supervisor->signals, .events = POLLIN};
+	int64_t from_us = mr_clock_us();
 	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
 		while (!has_ended(&supervisor->workers[i])) {
 			if (poll(&signals, 1, END_MS) > 0)
 				return interrupted(supervisor, error);
+			mr_health_await(supervisor->health, i, from_us);
 		}
 	}
 	return MR_OK;

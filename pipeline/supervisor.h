@@ -17,6 +17,7 @@
 #include "suspects.h"
 #include "tables.h"
 #include "warnings.h"
+#include "watched.h"
 
 struct mr_supervised {
 	pid_t pid; /* 0 once it was reaped */
@@ -34,6 +35,7 @@ struct mr_supervised {
 	bool hung;                       /* and somebody of ours did, since it did not answer */
 	volatile struct mr_inhand *page; /* what it has, or had, in hand */
 	char name[MR_WORKER_NAME];
+	struct mr_watched watched;
 };
 
 /* A file that records lie in: its number is its place. */
@@ -55,6 +57,7 @@ struct mr_supervisor {
 	struct mr_tables *tables;
 	struct mr_progress progress;
 	struct mr_service *service; /* NULL: the work is done once (scan) */
+	struct mr_health *health;   /* NULL: nobody watches it */
 	/* Private. */
 	struct mr_warnings warnings;
 	struct mr_rundir rundir;
@@ -74,6 +77,7 @@ struct mr_supervisor {
 	struct mr_tally tally;
 	double wall_seconds;
 	double cpu_seconds; /* of all processes, user and system */
+	uint64_t pss_bytes; /* of all processes, a moment ago */
 	uint64_t peak_pss_bytes;
 	int interrupted; /* the signal that ended it, or 0 */
 };

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "health.h"
 #include "millrace/pack.h"
 #include "sample.h"
 #include "service.h"
@@ -49,6 +50,7 @@ void mr_supervisor_sample(struct mr_supervisor *supervisor)
 		if (supervisor->workers[i].pid != 0)
 			sum += mr_sample_pss(supervisor->workers[i].pid);
 	}
+	supervisor->pss_bytes = sum;
 	if (sum > supervisor->peak_pss_bytes)
 		supervisor->peak_pss_bytes = sum;
 }
@@ -66,6 +68,7 @@ static enum mr_err bound(struct mr_supervisor *supervisor, struct mr_supervised 
 	return MR_OK;
 }
 
+/* To a person, or in the log of a service. */
 static void show_workers(struct mr_supervisor *supervisor)
 {
 	struct mr_buf line = {0};
@@ -73,7 +76,10 @@ static void show_workers(struct mr_supervisor *supervisor)
 	for (uint32_t i = 0; i < supervisor->worker_count; i++)
 		mr_buf_printf(&line, " %s (%d)", supervisor->workers[i].name,
 			      (int)supervisor->workers[i].pid);
-	mr_progress_line(&supervisor->progress, NULL, MR_LOG_INFO, line.data, line.len);
+	if (supervisor->health == NULL)
+		mr_progress_line(&supervisor->progress, NULL, MR_LOG_INFO, 0, line.data, line.len);
+	else
+		mr_health_ready(supervisor->health, line.data);
 	mr_buf_fini(&line);
 }
 
@@ -86,9 +92,9 @@ static enum mr_err ready(struct mr_supervisor *supervisor, struct mr_supervised 
 			return MR_OK;
 	}
 	mr_rundir_remove(&supervisor->rundir);
-	show_workers(supervisor);
 	mr_supervisor_sample(supervisor);
 	supervisor->started = true;
+	show_workers(supervisor);
 	mr_supervisor_tell_all(supervisor, MR_CONTROL_START, 0);
 	return MR_OK;
 }
@@ -265,7 +271,7 @@ void mr_supervisor_warn(struct mr_supervisor *supervisor, const char *who, uint6
 			struct mr_slice line)
 {
 	enum mr_log_level level = mr_warnings_take(&supervisor->warnings, kind, line);
-	mr_progress_line(&supervisor->progress, who, level, line.at, line.len);
+	mr_progress_line(&supervisor->progress, who, level, kind, line.at, line.len);
 }
 
 static void show_line(struct mr_supervisor *supervisor, const char *who,
@@ -275,8 +281,8 @@ static void show_line(struct mr_supervisor *supervisor, const char *who,
 	if (level == MR_LOG_WARNING)
 		mr_supervisor_warn(supervisor, who, message->other, message->bytes);
 	else
-		mr_progress_line(&supervisor->progress, who, level, message->bytes.at,
-				 message->bytes.len);
+		mr_progress_line(&supervisor->progress, who, level, message->other,
+				 message->bytes.at, message->bytes.len);
 }
 
 /* Words that only the workers of a service say. */
@@ -284,12 +290,22 @@ static enum mr_err service_word(struct mr_supervisor *supervisor, uint32_t from,
 				const struct mr_control_message *message, struct mr_error *error)
 {
 	struct mr_supervised *worker = &supervisor->workers[from];
-	if (message->kind == MR_CONTROL_SNAPPED)
+	switch (message->kind) {
+	case MR_CONTROL_SNAPPED:
 		return mr_checkpoint_snapped(&supervisor->service->checkpoint, supervisor, from,
 					     message->number, message->bytes, error);
-	if (message->kind == MR_CONTROL_BOOKS)
+	case MR_CONTROL_BOOKS:
 		return mr_checkpoint_books(&supervisor->service->checkpoint, supervisor, from,
 					   message->bytes, error);
+	case MR_CONTROL_PONG:
+		return mr_health_pong(supervisor->health, from, message->number, message->other,
+				      message->bytes, error);
+	case MR_CONTROL_LATENCY:
+		return mr_health_latency(supervisor->health, from, message->number, message->bytes,
+					 error);
+	default:
+		break;
+	}
 	if (!mr_supervisor_is_source(supervisor, from) || worker->drained)
 		return mr_error_set(error, MR_PROTOCOL,
 				    "%s: says twice that it is drained, or is "
@@ -352,6 +368,8 @@ static enum mr_err handle(void *context, struct mr_control_message *message, str
 	case MR_CONTROL_DRAINED:
 	case MR_CONTROL_BOOKS:
 	case MR_CONTROL_SNAPPED:
+	case MR_CONTROL_PONG:
+	case MR_CONTROL_LATENCY:
 		if (supervisor->service == NULL)
 			break;
 		return service_word(supervisor, from, message, error);

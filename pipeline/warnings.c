@@ -56,7 +56,7 @@ void mr_warnings_tell(const struct mr_warnings *warnings, struct mr_progress *pr
 			continue;
 		mr_buf_printf(&line, "and %llu more like this (--log-level debug shows each): %s",
 			      (unsigned long long)kind->more, kind->example);
-		mr_progress_line(progress, NULL, MR_LOG_WARNING, line.data, line.len);
+		mr_progress_line(progress, NULL, MR_LOG_WARNING, kind->kind, line.data, line.len);
 		mr_buf_fini(&line);
 	}
 }

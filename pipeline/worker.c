@@ -87,6 +87,7 @@ static enum mr_err open_chain(struct mr_worker *worker, struct mr_error *error)
 	    .now = &worker->now,
 	    .waits = &worker->waits,
 	    .marks = &worker->marks,
+	    .latencies = &worker->latencies,
 	};
 	memcpy(env.seed, worker->setup.seed, sizeof env.seed);
 	worker->env = env;
@@ -233,7 +234,9 @@ static enum mr_err run_timers(struct mr_worker *worker, struct timers *timers, i
 		worker->committed = false;
 		mr_chain_committed(&worker->chain);
 	}
-	mr_worker_barrier_reap(worker);
+	enum mr_err err = mr_worker_barrier_reap(worker, error);
+	if (err != MR_OK)
+		return err;
 	if ((now_us < timers->tick_us && !worker->waits_news) || phase != PHASE_WORK ||
 	    !mr_writer_ready(&worker->writer))
 		return MR_OK;
@@ -301,6 +304,7 @@ static enum mr_err loop(struct mr_worker *worker, struct mr_error *error)
 	enum phase phase = PHASE_WORK;
 	while (phase != PHASE_DONE) {
 		worker->now.wall_us = mr_clock_wall_us();
+		mr_worker_time_barrier(worker);
 		enum mr_err step_err = step(worker, &phase, error);
 		if (step_err != MR_OK && step_err != MR_FULL && step_err != MR_AGAIN)
 			return step_err;

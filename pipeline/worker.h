@@ -15,6 +15,7 @@
 #include "control.h"
 #include "cut_report.h"
 #include "files.h"
+#include "millrace/histogram.h"
 #include "setup.h"
 #include "tables.h"
 #include "waits.h"
@@ -81,7 +82,8 @@ struct mr_barrier {
 	uint64_t report_number;      /* of the last that was cut */
 	struct mr_cut_report report; /* of what the child writes */
 	pid_t child;
-	int child_fd; /* -1: there is none */
+	int child_fd;       /* -1: there is none */
+	int64_t stopped_us; /* since when the child stands still; 0: it goes on */
 };
 
 struct mr_worker {
@@ -95,8 +97,11 @@ struct mr_worker {
 	struct mr_counters reported;
 	struct mr_books books; /* since the last barrier; kept in a service */
 	struct mr_tally tally;
-	uint64_t lines_dropped; /* log lines that the control socket could not take */
-	bool warnings_dropped;  /* one of them was a warning or an error */
+	struct mr_latencies latencies;
+	uint64_t latencies_told[MR_L_COUNT]; /* how many had been added */
+	int64_t barrier_us;                  /* since when a barrier has it; 0 is none */
+	uint64_t lines_dropped;              /* log lines that the control socket could not take */
+	bool warnings_dropped;               /* one of them was a warning or an error */
 
 	/* What the supervisor has said. */
 	bool has_setup;
@@ -176,8 +181,11 @@ static inline bool mr_worker_at_barrier(const struct mr_worker *worker)
 {
 	return worker->barrier.step >= MR_BARRIER_RELEASE;
 }
-/* Tells the supervisor of a snapshot that a child has written. */
-void mr_worker_barrier_reap(struct mr_worker *worker);
+/* Called in each round: times how long a barrier has it. */
+void mr_worker_time_barrier(struct mr_worker *worker);
+/* Tells the supervisor of a snapshot that a child has written. A child that somebody stopped, and
+ * for longer than `health_timeout`, is an error: it would hold up all checkpoints to come. */
+enum mr_err mr_worker_barrier_reap(struct mr_worker *worker, struct mr_error *error);
 
 /* ---- worker_lock.c ---- */
 
@@ -200,6 +208,8 @@ enum mr_err mr_worker_receive(struct mr_worker *worker, struct mr_error *error);
 /* Send what is full, and with `partial` what there is; `moved` tells whether anything went. */
 enum mr_err mr_worker_send(struct mr_worker *worker, bool partial, int64_t now_us, bool *moved,
 			   struct mr_error *error);
+/* How many batches wait to be sent. */
+uint64_t mr_worker_waiting(const struct mr_worker *worker);
 /* Whether nothing waits to be sent. */
 bool mr_worker_is_sent(const struct mr_worker *worker);
 /* Send `end` where it was not sent yet. MR_OK once all have acknowledged it. */

@@ -235,15 +235,33 @@ static bool start_child(struct mr_worker *worker)
 	return true;
 }
 
-/* The child's one write is atomic, being short: it is all there, or nothing will come. */
-void mr_worker_barrier_reap(struct mr_worker *worker)
+static enum mr_err check_child(struct mr_worker *worker, struct mr_error *error)
 {
 	struct mr_barrier *barrier = &worker->barrier;
-	if (barrier->child_fd < 0)
-		return;
-	struct pollfd news = {.fd = barrier->child_fd, .events = POLLIN};
-	if (poll(&news, 1, 0) <= 0)
-		return;
+	siginfo_t is = {0};
+	int64_t now_us = mr_clock_us();
+	int64_t limit_us;
+	if (waitid(P_PID, (id_t)barrier->child, &is, WSTOPPED | WNOHANG | WNOWAIT) != 0 ||
+	    is.si_pid == 0) {
+		barrier->stopped_us = 0;
+		return MR_OK;
+	}
+	if (barrier->stopped_us == 0)
+		barrier->stopped_us = now_us;
+	enum mr_err err = mr_config_int(&worker->setup.config, "health_timeout", &limit_us, error);
+	if (err != MR_OK || now_us - barrier->stopped_us < limit_us)
+		return err;
+	return mr_error_set(
+	    error, MR_IO,
+	    "the process that writes its snapshot (%d) was stopped, and has not gone "
+	    "on for %lld ms",
+	    (int)barrier->child, (long long)(limit_us / 1000));
+}
+
+/* The child's one write is atomic, being short: it is all there, or nothing will come. */
+static void hear_child(struct mr_worker *worker)
+{
+	struct mr_barrier *barrier = &worker->barrier;
 	char bytes[CHILD_REPORT_MAX];
 	ssize_t len = read(barrier->child_fd, bytes, sizeof bytes);
 	mr_waits_drop(&worker->waits, barrier->child_fd);
@@ -258,6 +276,17 @@ void mr_worker_barrier_reap(struct mr_worker *worker)
 	while (waitpid(barrier->child, NULL, 0) < 0 && errno == EINTR)
 		;
 	send_report(worker);
+}
+
+enum mr_err mr_worker_barrier_reap(struct mr_worker *worker, struct mr_error *error)
+{
+	struct pollfd news = {.fd = worker->barrier.child_fd, .events = POLLIN};
+	if (news.fd < 0)
+		return MR_OK;
+	if (poll(&news, 1, 0) <= 0)
+		return check_child(worker, error);
+	hear_child(worker);
+	return MR_OK;
 }
 
 static void say_part(void *context, struct mr_slice part)
@@ -338,6 +367,18 @@ static enum mr_err release(struct mr_worker *worker, struct mr_error *error)
 	if (err == MR_OK)
 		barrier->step = MR_BARRIER_FLUSH;
 	return err;
+}
+
+void mr_worker_time_barrier(struct mr_worker *worker)
+{
+	bool at = mr_worker_at_barrier(worker);
+	int64_t now_us = at || worker->barrier_us != 0 ? mr_clock_us() : 0;
+	if (at && worker->barrier_us == 0) {
+		worker->barrier_us = now_us;
+	} else if (!at && worker->barrier_us != 0) {
+		mr_histogram_add(&worker->latencies.at[MR_L_BARRIER], now_us - worker->barrier_us);
+		worker->barrier_us = 0;
+	}
 }
 
 enum mr_err mr_worker_barrier(struct mr_worker *worker, struct mr_error *error)

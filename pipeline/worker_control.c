@@ -37,8 +37,29 @@ void mr_worker_say_all(struct mr_worker *worker)
 	}
 }
 
+/* Each whole: one that was lost is in the next. */
+static void report_latencies(struct mr_worker *worker)
+{
+	for (uint32_t i = 0; i < MR_L_COUNT; i++) {
+		const struct mr_histogram *histogram = &worker->latencies.at[i];
+		struct mr_buf bytes = {0};
+		if (histogram->count == worker->latencies_told[i])
+			continue;
+		mr_histogram_encode(histogram, &bytes);
+		if (mr_control_try(&worker->control,
+				   &(struct mr_control_message){.kind = MR_CONTROL_LATENCY,
+								.number = i,
+								.bytes = {bytes.data, bytes.len},
+								.fd = -1}))
+			worker->latencies_told[i] = histogram->count;
+		mr_buf_fini(&bytes);
+	}
+}
+
 void mr_worker_report(struct mr_worker *worker, bool last)
 {
+	if (!worker->env.finite)
+		report_latencies(worker);
 	if (!last && memcmp(&worker->counters, &worker->reported, sizeof worker->counters) == 0)
 		return;
 	struct mr_buf bytes = {0};
@@ -190,6 +211,15 @@ static enum mr_err take_end_ack(struct mr_worker *worker, const struct mr_contro
 	return mr_error_set(error, MR_PROTOCOL, "control: an end of a link that is not ours");
 }
 
+static void pong(struct mr_worker *worker, uint64_t number)
+{
+	struct mr_buf bytes = {0};
+	mr_marks_encode(&worker->marks, &bytes);
+	mr_worker_say(worker, MR_CONTROL_PONG, number, mr_worker_waiting(worker),
+		      (struct mr_slice){bytes.data, bytes.len});
+	mr_buf_fini(&bytes);
+}
+
 static enum mr_err handle(void *context, struct mr_control_message *message, struct mr_error *error)
 {
 	struct mr_worker *worker = context;
@@ -208,6 +238,9 @@ static enum mr_err handle(void *context, struct mr_control_message *message, str
 		return take_snapshot_file(worker, message, error);
 	case MR_CONTROL_BARRIER:
 		return mr_worker_barrier_begin(worker, message->number, error);
+	case MR_CONTROL_PING:
+		pong(worker, message->number);
+		return MR_OK;
 	case MR_CONTROL_COMMITTED:
 		worker->committed = true;
 		return MR_OK;

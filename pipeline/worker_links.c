@@ -259,6 +259,9 @@ static enum mr_err take(struct mr_worker *worker, struct mr_upstream *up, struct
 		return err;
 	switch (header.kind) {
 	case MR_BATCH_DATA:
+		if (header.earliest_arrival_us != 0)
+			mr_histogram_add(&worker->latencies.at[MR_L_BATCH],
+					 worker->now.wall_us - header.earliest_arrival_us);
 		book_batch(worker, &(struct mr_book_link){.edge = up->edge,
 							  .from = up->sender,
 							  .to = worker->number,
@@ -400,6 +403,18 @@ enum mr_err mr_worker_send(struct mr_worker *worker, bool partial, int64_t now_u
 			return err;
 	}
 	return MR_OK;
+}
+
+uint64_t mr_worker_waiting(const struct mr_worker *worker)
+{
+	uint64_t waiting = 0;
+	for (uint32_t i = 0; i < worker->outlet_count; i++) {
+		const struct mr_outlet *outlet = &worker->outlets[i];
+		waiting += outlet->held.waits;
+		for (uint32_t p = 0; p < outlet->peer_count; p++)
+			waiting += outlet->peers[p].held.waits;
+	}
+	return waiting;
 }
 
 bool mr_worker_is_sent(const struct mr_worker *worker)

@@ -12,6 +12,7 @@
 #include "millrace/checkpoint.h"
 #include "millrace/config.h"
 #include "millrace/file.h"
+#include "millrace/histogram.h"
 #include "millrace/log.h"
 #include "millrace/metric.h"
 #include "millrace/need.h"
@@ -61,7 +62,8 @@ struct mr_stage_env {
 	const struct mr_tables *tables;
 	struct mr_files *files;
 	struct mr_counters *counters;
-	struct mr_tally *tally; /* where signals are made */
+	struct mr_tally *tally;         /* where signals are made */
+	struct mr_latencies *latencies; /* where alerts are handed over */
 	uint8_t
 	    seed[16];    /* the run's: key groups, and hash tables filled with an attacker's keys */
 	uint32_t worker; /* which of the group */

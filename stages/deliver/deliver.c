@@ -81,13 +81,15 @@ static enum mr_err check_alert(const struct deliver *deliver, const struct mr_al
 			    count);
 }
 
+/* A person watches a scan; a service's log does not repeat what its sinks are given. */
 static void announce(const struct deliver *deliver, const struct mr_alert *alert)
 {
 	struct mr_buf line = {0};
-	if (!mr_log_wants(MR_LOG_ALERT))
+	enum mr_log_level level = deliver->env->finite ? MR_LOG_ALERT : MR_LOG_DEBUG;
+	if (!mr_log_wants(level))
 		return;
 	message_announce(&line, &deliver->catalog, alert);
-	mr_log(MR_LOG_ALERT, "%.*s", (int)line.len, line.data);
+	mr_log_event(level, MR_EVENT_ALERT_FIRED, "%.*s", (int)line.len, line.data);
 	mr_buf_fini(&line);
 }
 

@@ -1,0 +1,409 @@
+/* health.c - the pulse of workers, alarms, and who asks or is told.
+ *
+ * Called by service.c, supervisor.c and supervisor_words.c. */
+#include "health.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "metrics.h"
+#include "service.h"
+#include "supervisor.h"
+
+#define START_TIMES 6          /* while it starts a worker may restore a large state */
+#define RATE_US 2000000        /* a rate is of so long */
+#define QUIET_US 600000000     /* what has not come for so long is over */
+#define STALLED_US 10000000    /* intake that stands still for so long has stopped */
+#define LATE_TIMES 3           /* a checkpoint is late after so many intervals, */
+#define LATE_LEAST_US 30000000 /* and so long at least */
+#define WARNINGS_US 3600000000 /* of each kind of warning ten are shown in so long */
+
+/* ---- open and close ---- */
+
+static void tell(void *context, enum mr_status_form form, struct mr_buf *out)
+{
+	struct mr_status status;
+	mr_health_fill(context, &status);
+	if (form == MR_STATUS_FORM_METRICS)
+		mr_metrics_write(&status, out);
+	else if (form == MR_STATUS_FORM_JSON)
+		mr_status_write_json(&status, out);
+	else
+		mr_status_write_text(&status, out);
+	mr_status_fini(&status);
+}
+
+/* The first worker that has left a question unanswered for half of what it may; NULL: all answer.
+ */
+static const struct mr_supervised *unheard(const struct mr_health *health, int64_t now_us)
+{
+	const struct mr_supervisor *supervisor = health->supervisor;
+	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
+		const struct mr_supervised *worker = &supervisor->workers[i];
+		if (mr_pulse_silent_us(&worker->watched.pulse, now_us) * 2 > health->limit_us)
+			return worker;
+	}
+	return NULL;
+}
+
+static bool is_well(void *context, struct mr_buf *words)
+{
+	const struct mr_health *health = context;
+	const struct mr_supervised *worker = unheard(health, mr_clock_us());
+	if (worker != NULL)
+		mr_buf_printf(words, "worker %s does not answer", worker->name);
+	return worker == NULL;
+}
+
+static bool is_ready(void *context, struct mr_buf *words)
+{
+	static const char *const reasons[] = {"starting", "running", "restarting", "stopping"};
+	const struct mr_health *health = context;
+	if (health->state != MR_HEALTH_RUNNING)
+		mr_buf_add_text(words, reasons[health->state]);
+	return health->state == MR_HEALTH_RUNNING;
+}
+
+static enum mr_err listen_on(struct mr_health *health, struct mr_error *error)
+{
+	const struct mr_config *config = &health->supervisor->setup.config;
+	struct epoll_event event = {.events = EPOLLIN};
+	enum mr_err err =
+	    mr_status_server_open(health->service->dir.fd, tell, health, &health->status, error);
+	if (err == MR_OK && mr_config_get(config, "metrics_port", 0) != NULL) {
+		int64_t port;
+		err = mr_config_int(config, "metrics_port", &port, error);
+		if (err == MR_OK)
+			err = mr_http_open((uint16_t)port, &health->pages, &health->http, error);
+	}
+	if (err != MR_OK)
+		return err;
+	health->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (health->epoll < 0 ||
+	    epoll_ctl(health->epoll, EPOLL_CTL_ADD, mr_status_server_fd(health->status), &event) !=
+		0 ||
+	    (health->http != NULL &&
+	     epoll_ctl(health->epoll, EPOLL_CTL_ADD, mr_http_fd(health->http), &event) != 0))
+		return mr_error_errno(error, MR_IO, "cannot wait for who asks for the status");
+	return MR_OK;
+}
+
+enum mr_err mr_health_open(struct mr_health *health, const struct mr_service *service,
+			   struct mr_supervisor *supervisor, struct mr_error *error)
+{
+	const struct mr_config *config = &supervisor->setup.config;
+	*health = (struct mr_health){.service = service,
+				     .supervisor = supervisor,
+				     .started_us = mr_clock_wall_us(),
+				     .turned_us = mr_clock_us(),
+				     .epoll = -1};
+	health->pages = (struct mr_http_pages){
+	    .context = health, .tell = tell, .well = is_well, .ready = is_ready};
+	mr_notify_open(&health->notify);
+	enum mr_err err = mr_config_int(config, "health_timeout", &health->limit_us, error);
+	if (err == MR_OK)
+		err = listen_on(health, error);
+	if (err != MR_OK) {
+		mr_health_close(health);
+		return err;
+	}
+	supervisor->health = health;
+	mr_log_event(MR_LOG_INFO, MR_EVENT_SERVICE_STARTED, "process %d", (int)getpid());
+	return MR_OK;
+}
+
+void mr_health_close(struct mr_health *health)
+{
+	if (health->supervisor == NULL)
+		return;
+	health->supervisor->health = NULL;
+	mr_status_server_close(health->status);
+	mr_http_close(health->http);
+	if (health->epoll >= 0)
+		close(health->epoll);
+	mr_notify_close(&health->notify);
+	mr_marks_fini(&health->marks);
+	*health = (struct mr_health){.epoll = -1};
+}
+
+int mr_health_fd(const struct mr_health *health)
+{
+	return health == NULL ? -1 : health->epoll;
+}
+
+/* ---- the pulse ---- */
+
+static void kill_silent(struct mr_supervised *worker, const char *what, int64_t limit_us)
+{
+	if (worker->hung)
+		return;
+	worker->hung = true;
+	mr_log_event(MR_LOG_ERROR, MR_EVENT_WORKER_SILENT,
+		     "worker %s (process %d) %s for %lld ms: it is killed", worker->name,
+		     (int)worker->pid, what, (long long)(limit_us / 1000));
+	kill(worker->pid, SIGKILL);
+}
+
+static void check_worker(struct mr_health *health, uint32_t number, int64_t now_us)
+{
+	struct mr_supervised *worker = &health->supervisor->workers[number];
+	struct mr_pulse *pulse = &worker->watched.pulse;
+	int64_t limit_us = health->limit_us * (health->supervisor->started ? 1 : START_TIMES);
+	if (worker->pid == 0 || worker->done || worker->hung)
+		return;
+	if (mr_pulse_silent_us(pulse, now_us) >= limit_us) {
+		kill_silent(worker, "has not answered", limit_us);
+		return;
+	}
+	if (mr_pulse_ask(pulse, now_us, limit_us))
+		mr_supervisor_tell(health->supervisor, number, MR_CONTROL_PING, pulse->asked, 0);
+}
+
+static void check_workers(struct mr_health *health, int64_t now_us)
+{
+	struct mr_supervisor *supervisor = health->supervisor;
+	/* One that stood still itself has heard nobody. */
+	bool slept = now_us - health->turned_us > health->limit_us / 2;
+	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
+		if (slept)
+			mr_pulse_forgive(&supervisor->workers[i].watched.pulse, now_us);
+		check_worker(health, i, now_us);
+	}
+}
+
+void mr_health_await(struct mr_health *health, uint32_t worker, int64_t from_us)
+{
+	mr_health_turn(health);
+	if (health != NULL && mr_clock_us() - from_us >= health->limit_us)
+		kill_silent(&health->supervisor->workers[worker], "has not ended",
+			    health->limit_us);
+}
+
+static void note_marks(struct mr_health *health, const struct mr_marks *marks)
+{
+	int64_t now_us = mr_clock_us();
+	for (uint32_t i = 0; i < marks->count; i++) {
+		const struct mr_source_mark *is = &marks->items[i];
+		if (is->source >= MR_SOURCES_MAX)
+			continue;
+		struct mr_source_mark *known = mr_marks_at(&health->marks, is->source);
+		if (is->highest_us > known->highest_us) {
+			known->highest_us = is->highest_us;
+			health->mark_us[is->source] = now_us;
+		}
+		if (is->state != MR_SOURCE_ACTIVE)
+			known->state = is->state;
+	}
+}
+
+enum mr_err mr_health_pong(struct mr_health *health, uint32_t worker, uint64_t number,
+			   uint64_t queued, struct mr_slice bytes, struct mr_error *error)
+{
+	if (health == NULL)
+		return MR_OK;
+	struct mr_supervised *is = &health->supervisor->workers[worker];
+	struct mr_unpack in = mr_unpack(bytes);
+	struct mr_marks marks;
+	mr_marks_decode(&in, &marks);
+	bool whole = mr_unpack_done(&in) && mr_pulse_answer(&is->watched.pulse, number);
+	if (whole) {
+		is->watched.queued = queued;
+		is->watched.event_us = MR_NO_TIME;
+		for (uint32_t i = 0; i < marks.count; i++) {
+			if (marks.items[i].highest_us > is->watched.event_us)
+				is->watched.event_us = marks.items[i].highest_us;
+		}
+		note_marks(health, &marks);
+	}
+	mr_marks_fini(&marks);
+	return whole ? MR_OK
+		     : mr_error_set(error, MR_PROTOCOL, "%s: an answer to no question", is->name);
+}
+
+enum mr_err mr_health_latency(struct mr_health *health, uint32_t worker, uint64_t latency,
+			      struct mr_slice bytes, struct mr_error *error)
+{
+	if (health == NULL)
+		return MR_OK;
+	struct mr_supervised *is = &health->supervisor->workers[worker];
+	struct mr_unpack in = mr_unpack(bytes);
+	struct mr_histogram histogram;
+	mr_histogram_decode(&in, &histogram);
+	if (latency >= MR_L_COUNT || !mr_unpack_done(&in))
+		return mr_error_set(error, MR_PROTOCOL, "%s: a latency that is none", is->name);
+	is->watched.latencies.at[latency] = histogram;
+	return MR_OK;
+}
+
+/* ---- alarms ---- */
+
+static void put(struct mr_health *health, enum mr_alarm alarm, bool there, const char *words)
+{
+	if (there)
+		mr_alarm_raise(&health->alarms, alarm, mr_clock_wall_us(), words);
+	else
+		mr_alarm_clear(&health->alarms, alarm, mr_clock_wall_us());
+}
+
+/* What the counters of this incarnation say; they begin at 0 with each. */
+static void check_counters(struct mr_health *health, int64_t now_us)
+{
+	const struct mr_counters *sums = &health->supervisor->sums;
+	uint64_t shed = sums->at[MR_C_STATE_SHED];
+	if (shed > health->shed)
+		health->shed_us = now_us;
+	health->shed = shed;
+	put(health, MR_ALARM_STATE_SHED,
+	    health->shed_us != 0 && now_us - health->shed_us < QUIET_US, NULL);
+	uint64_t taken = sums->at[MR_C_BYTES_COLLECTED];
+	bool held = false;
+	for (uint32_t i = 0; i < health->supervisor->worker_count; i++)
+		held |= mr_supervisor_is_source(health->supervisor, i) &&
+			health->supervisor->workers[i].watched.queued > 0;
+	if (!held || taken != health->bytes_taken)
+		health->taken_us = now_us;
+	health->bytes_taken = taken;
+	put(health, MR_ALARM_INTAKE_STOPPED, held && now_us - health->taken_us >= STALLED_US, NULL);
+}
+
+static void check_checkpoints(struct mr_health *health, int64_t now_us)
+{
+	const struct mr_checkpoint *checkpoint = &health->service->checkpoint;
+	char words[MR_ALARM_WORDS];
+	put(health, MR_ALARM_CHECKPOINT_FAILED, checkpoint->failures > 0, checkpoint->failure);
+	int64_t late_us = checkpoint->due_us + checkpoint->interval_us * (LATE_TIMES - 1);
+	if (late_us < checkpoint->due_us + LATE_LEAST_US)
+		late_us = checkpoint->due_us + LATE_LEAST_US;
+	snprintf(words, sizeof words, "the last one is %llu",
+		 (unsigned long long)checkpoint->last.number);
+	put(health, MR_ALARM_CHECKPOINT_LATE, health->supervisor->started && now_us > late_us,
+	    words);
+}
+
+/* A source whose records are read, and whose event time does not move. */
+static void check_marks(struct mr_health *health, int64_t now_us)
+{
+	const struct mr_config *config = &health->supervisor->setup.config;
+	const struct mr_part *stuck = NULL;
+	const struct mr_part *part;
+	for (size_t i = 0; (part = mr_config_part(config, MR_PART_SOURCE, i)) != NULL; i++) {
+		for (uint32_t k = 0; k < health->marks.count; k++) {
+			const struct mr_source_mark *mark = &health->marks.items[k];
+			if (mark->source == part->number && mark->state == MR_SOURCE_ACTIVE &&
+			    mark->source < MR_SOURCES_MAX && health->mark_us[mark->source] != 0 &&
+			    now_us - health->mark_us[mark->source] >= QUIET_US)
+				stuck = part;
+		}
+	}
+	put(health, MR_ALARM_WATERMARK_STUCK, stuck != NULL, stuck == NULL ? NULL : stuck->name);
+}
+
+static void check_rules(struct mr_health *health)
+{
+	char words[MR_ALARM_WORDS];
+	uint32_t refused = health->supervisor->catalog.refused;
+	snprintf(words, sizeof words, "%u rule%s", refused, refused == 1 ? "" : "s");
+	put(health, MR_ALARM_RULES_REFUSED, refused > 0, words);
+}
+
+/* ---- turning ---- */
+
+/* Of a source bytes: what records they are is parse's to say. */
+static uint64_t taken_in(const struct mr_counters *counters)
+{
+	if (counters->at[MR_C_BYTES_COLLECTED] > 0)
+		return counters->at[MR_C_BYTES_COLLECTED];
+	return counters->at[MR_C_RECORDS] + counters->at[MR_C_SIGNALS_RECEIVED] +
+	       counters->at[MR_C_INNER_SIGNALS_RECEIVED] + counters->at[MR_C_ALERTS_RECEIVED] +
+	       counters->at[MR_C_REJECTS_RECEIVED];
+}
+
+static void rate_worker(struct mr_supervised *worker, int64_t now_us)
+{
+	struct mr_watched *is = &worker->watched;
+	uint64_t count = taken_in(&worker->counters);
+	if (is->rate_us != 0 && now_us - is->rate_us < RATE_US)
+		return;
+	if (is->rate_us != 0)
+		is->rate = (int64_t)((double)(count - is->rate_count) * 1e6 /
+				     (double)(now_us - is->rate_us));
+	else
+		is->rate = MR_STATUS_UNKNOWN;
+	is->rate_us = now_us;
+	is->rate_count = count;
+}
+
+static void forget_warnings(struct mr_health *health, int64_t now_us)
+{
+	struct mr_supervisor *supervisor = health->supervisor;
+	if (now_us - health->forget_warnings_us < WARNINGS_US)
+		return;
+	health->forget_warnings_us = now_us;
+	mr_warnings_tell(&supervisor->warnings, &supervisor->progress);
+	mr_warnings_fini(&supervisor->warnings);
+}
+
+void mr_health_turn(struct mr_health *health)
+{
+	if (health == NULL)
+		return;
+	int64_t now_us = mr_clock_us();
+	check_workers(health, now_us);
+	for (uint32_t i = 0; i < health->supervisor->worker_count; i++)
+		rate_worker(&health->supervisor->workers[i], now_us);
+	check_counters(health, now_us);
+	check_checkpoints(health, now_us);
+	check_marks(health, now_us);
+	check_rules(health);
+	forget_warnings(health, now_us);
+	mr_status_server_turn(health->status, now_us);
+	if (health->http != NULL)
+		mr_http_turn(health->http);
+	mr_notify_turn(&health->notify, now_us);
+	health->supervisor->progress.log->incarnation = health->service->incarnations;
+	health->turned_us = now_us;
+}
+
+/* ---- what happens ---- */
+
+void mr_health_ready(struct mr_health *health, const char *workers)
+{
+	bool first = health->state == MR_HEALTH_STARTING;
+	/* What a start may take ends here: nobody is late for what was asked meanwhile. */
+	for (uint32_t i = 0; i < health->supervisor->worker_count; i++)
+		mr_pulse_forgive(&health->supervisor->workers[i].watched.pulse, mr_clock_us());
+	mr_log_event(MR_LOG_INFO, first ? MR_EVENT_SERVICE_READY : MR_EVENT_WORKERS_STARTED, "%s",
+		     workers);
+	if (health->state != MR_HEALTH_STOPPING)
+		health->state = MR_HEALTH_RUNNING;
+	if (first)
+		mr_notify_ready(&health->notify);
+	mr_notify_status(&health->notify, workers);
+}
+
+void mr_health_died(struct mr_health *health, const char *words)
+{
+	if (health == NULL)
+		return;
+	health->deaths++;
+	health->last_death_us = mr_clock_wall_us();
+	mr_status_word(health->last_death, words);
+	if (health->state == MR_HEALTH_RUNNING)
+		health->state = MR_HEALTH_RESTARTING;
+	mr_notify_status(&health->notify, words);
+}
+
+void mr_health_stopping(struct mr_health *health)
+{
+	if (health == NULL || health->state == MR_HEALTH_STOPPING)
+		return;
+	health->state = MR_HEALTH_STOPPING;
+	mr_log_event(MR_LOG_INFO, MR_EVENT_SERVICE_STOPPING,
+		     "what is read is judged, and a last checkpoint made");
+	mr_notify_stopping(&health->notify);
+}

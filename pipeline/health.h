@@ -1,0 +1,87 @@
+/* health.h - how a service is watched: the pulse of its workers, its status, metrics, alarms, log,
+ * and what systemd is told.
+ *
+ * Owned by cmd_run.c; told by service.c and supervisor*.c what happens. One descriptor tells when
+ * somebody asks; turn is to be called then, and a few times a second, whether workers run or not.
+ * Nothing here blocks, and nothing here ends the service: a worker that does not answer is killed,
+ * and its death is then found as any other.
+ *
+ * Order: open, then turn and the words of events in any order, close. */
+#ifndef MILLRACE_HEALTH_H
+#define MILLRACE_HEALTH_H
+
+#include "alarm.h"
+#include "http.h"
+#include "millrace/watermark.h"
+#include "notify.h"
+#include "status.h"
+#include "status_server.h"
+#include "watched.h"
+
+struct mr_service;
+struct mr_supervisor;
+
+enum mr_health_state {
+	MR_HEALTH_STARTING,
+	MR_HEALTH_RUNNING,
+	MR_HEALTH_RESTARTING,
+	MR_HEALTH_STOPPING
+};
+
+struct mr_health {
+	const struct mr_service *service;
+	struct mr_supervisor *supervisor;
+	int64_t limit_us; /* what a worker may leave a question unanswered */
+	int64_t started_us;
+	int64_t turned_us; /* of a clock that never goes back */
+	int64_t forget_warnings_us;
+	enum mr_health_state state;
+	struct mr_alarms alarms;
+	struct mr_notify notify;
+	struct mr_status_server *status;
+	struct mr_http *http;
+	struct mr_http_pages pages;
+	int epoll; /* of both */
+	uint64_t deaths;
+	char last_death[MR_STATUS_WORD_BYTES];
+	int64_t last_death_us;
+	struct mr_marks marks; /* by source, over all workers */
+	/* Since when what should move stands still. */
+	uint64_t shed;
+	int64_t shed_us;
+	uint64_t bytes_taken;
+	int64_t taken_us;
+	int64_t mark_us[MR_SOURCES_MAX]; /* when the mark of a source last moved */
+};
+
+/* Listens in the service's state directory and, where `metrics_port` is set, over HTTP. The
+ * supervisor's lines have gone to a log before (mr_progress_log). MR_IO; after an error hold
+ * nothing. */
+enum mr_err mr_health_open(struct mr_health *health, const struct mr_service *service,
+			   struct mr_supervisor *supervisor, struct mr_error *error);
+void mr_health_close(struct mr_health *health);
+
+/* From here on NULL is nobody who watches, and is told nothing. */
+int mr_health_fd(const struct mr_health *health);
+/* A worker has said its last word, and is waited for since `from_us`. */
+void mr_health_await(struct mr_health *health, uint32_t worker, int64_t from_us);
+void mr_health_turn(struct mr_health *health);
+
+/* ---- what happens ---- */
+
+/* All workers of an incarnation are ready: these. */
+void mr_health_ready(struct mr_health *health, const char *workers);
+void mr_health_died(struct mr_health *health, const char *words);
+void mr_health_stopping(struct mr_health *health);
+/* The workers' words. MR_PROTOCOL where it is none. */
+enum mr_err mr_health_pong(struct mr_health *health, uint32_t worker, uint64_t number,
+			   uint64_t queued, struct mr_slice bytes, struct mr_error *error);
+enum mr_err mr_health_latency(struct mr_health *health, uint32_t worker, uint64_t latency,
+			      struct mr_slice bytes, struct mr_error *error);
+
+/* ---- health_fill.c ---- */
+
+/* All that is known now; the caller ends it. */
+void mr_health_fill(const struct mr_health *health, struct mr_status *status);
+
+#endif

@@ -1,0 +1,141 @@
+/* health_fill.c - the status of a service, from what the supervisor knows. Called by health.c. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "health.h"
+#include "sample.h"
+#include "service.h"
+#include "supervisor.h"
+
+static int64_t behind(int64_t event_us, int64_t now_us)
+{
+	int64_t lag_us;
+	if (event_us == MR_NO_TIME || __builtin_sub_overflow(now_us, event_us, &lag_us))
+		return MR_STATUS_UNKNOWN;
+	return lag_us;
+}
+
+static void fill_service(const struct mr_health *health, struct mr_status_service *is)
+{
+	static const char *const states[] = {"starting", "running", "restarting", "stopping"};
+	const struct mr_supervisor *supervisor = health->supervisor;
+	const struct mr_checkpoint *checkpoint = &health->service->checkpoint;
+	mr_status_word(is->state, states[health->state]);
+	mr_status_word(is->version, MILLRACE_VERSION);
+	is->pid = getpid();
+	is->now = mr_clock_wall_us();
+	is->started = health->started_us;
+	is->incarnation = health->service->incarnations;
+	is->deaths = (int64_t)health->deaths;
+	mr_status_word(is->last_death, health->last_death);
+	if (health->deaths > 0)
+		is->last_death_time = health->last_death_us;
+	is->memory = (int64_t)supervisor->pss_bytes;
+	if (health->http != NULL)
+		is->http_port = mr_http_port(health->http);
+	is->rules_loaded = supervisor->catalog.detections + supervisor->catalog.correlations;
+	is->rules_refused = supervisor->catalog.refused;
+	is->rules_inactive = supervisor->catalog.inactive;
+	is->checkpoints_failed = (int64_t)checkpoint->failed;
+	if (checkpoint->last.number == 0)
+		return;
+	is->checkpoint = (int64_t)checkpoint->last.number;
+	is->checkpoint_time = checkpoint->last.at_us;
+	is->checkpoint_size = 0;
+	for (uint32_t i = 0; i < checkpoint->last.file_count; i++)
+		is->checkpoint_size += (int64_t)checkpoint->last.files[i].sum.size;
+	if (checkpoint->took_us > 0)
+		is->checkpoint_took = checkpoint->took_us;
+}
+
+static const char *state_of(const struct mr_supervisor *supervisor,
+			    const struct mr_supervised *worker)
+{
+	if (worker->pid == 0 || worker->done)
+		return "gone";
+	if (worker->hung)
+		return "silent";
+	if (!worker->ready)
+		return "starting";
+	return supervisor->started ? "running" : "ready";
+}
+
+static void fill_worker(const struct mr_supervisor *supervisor, uint32_t number, int64_t now_us,
+			struct mr_status_worker *is)
+{
+	const struct mr_supervised *worker = &supervisor->workers[number];
+	struct mr_sample sample;
+	mr_status_word(is->name, worker->name);
+	mr_status_word(is->state, state_of(supervisor, worker));
+	if (worker->pid != 0)
+		is->pid = worker->pid;
+	if (worker->watched.pulse.answered > 0) {
+		is->queue = (int64_t)worker->watched.queued;
+		is->lag = behind(worker->watched.event_us, now_us);
+		*(mr_supervisor_is_source(supervisor, number) ? &is->bytes : &is->rate) =
+		    worker->watched.rate;
+	}
+	if (worker->pid == 0 || !mr_sample_process(worker->pid, &sample))
+		return;
+	is->cpu = sample.cpu_us;
+	is->memory = sample.rss_bytes;
+}
+
+static void fill_sources(const struct mr_health *health, struct mr_status *status)
+{
+	const struct mr_config *config = &health->supervisor->setup.config;
+	for (size_t i = 0; i < status->source_count; i++) {
+		const struct mr_part *part = mr_config_part(config, MR_PART_SOURCE, i);
+		struct mr_status_source *is = &status->sources[i];
+		mr_status_word(is->name, part->name);
+		is->ended = 0;
+		for (uint32_t k = 0; k < health->marks.count; k++) {
+			const struct mr_source_mark *mark = &health->marks.items[k];
+			if (mark->source != part->number)
+				continue;
+			is->lag = behind(mark->highest_us, status->service.now);
+			is->ended = mark->state == MR_SOURCE_ENDED;
+		}
+	}
+}
+
+static void fill_groups(const struct mr_supervisor *supervisor, struct mr_status *status)
+{
+	const struct mr_topology *topology = &supervisor->setup.topology;
+	for (size_t i = 0; i < status->group_count; i++)
+		mr_status_word(status->groups[i].name, topology->groups[i].name);
+	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
+		uint32_t group = mr_setup_group(topology, i);
+		for (size_t k = 0; k < MR_L_COUNT; k++)
+			mr_histogram_merge(&status->groups[group].latencies.at[k],
+					   &supervisor->workers[i].watched.latencies.at[k]);
+	}
+}
+
+static size_t parts(const struct mr_config *config, enum mr_part_kind kind)
+{
+	size_t count = 0;
+	while (mr_config_part(config, kind, count) != NULL)
+		count++;
+	return count;
+}
+
+void mr_health_fill(const struct mr_health *health, struct mr_status *status)
+{
+	const struct mr_supervisor *supervisor = health->supervisor;
+	const struct mr_config *config = &supervisor->setup.config;
+	mr_status_init(status, supervisor->worker_count, parts(config, MR_PART_SOURCE),
+		       parts(config, MR_PART_SINK), supervisor->setup.topology.group_count);
+	fill_service(health, &status->service);
+	for (uint32_t i = 0; i < supervisor->worker_count; i++)
+		fill_worker(supervisor, i, status->service.now, &status->workers[i]);
+	fill_sources(health, status);
+	for (size_t i = 0; i < status->sink_count; i++)
+		mr_status_word(status->sinks[i].name,
+			       mr_config_part(config, MR_PART_SINK, i)->name);
+	fill_groups(supervisor, status);
+	status->alarms = health->alarms;
+	status->counters = supervisor->sums;
+}
