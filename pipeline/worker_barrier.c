@@ -215,11 +215,21 @@ static void child_main(struct mr_worker *worker, pid_t parent, int fd)
 	_exit(write(fd, bytes.data, bytes.len) == (ssize_t)bytes.len ? 0 : 1);
 }
 
+/* Only now is the last one waited for: where its state was large, its end takes longer than its
+ * report. */
+static void reap_last(struct mr_barrier *barrier)
+{
+	while (barrier->child > 0 && waitpid(barrier->child, NULL, 0) < 0 && errno == EINTR)
+		;
+	barrier->child = 0;
+}
+
 static bool start_child(struct mr_worker *worker)
 {
 	struct mr_barrier *barrier = &worker->barrier;
 	int ends[2];
 	pid_t self = getpid();
+	reap_last(barrier);
 	if (pipe2(ends, O_CLOEXEC) != 0)
 		return false;
 	barrier->child = fork();
@@ -273,8 +283,6 @@ static void hear_child(struct mr_worker *worker)
 		snprintf(barrier->report.failure, sizeof barrier->report.failure,
 			 "the process that wrote the snapshot died");
 	barrier->report.cpu_ns += own_ns;
-	while (waitpid(barrier->child, NULL, 0) < 0 && errno == EINTR)
-		;
 	send_report(worker);
 }
 
