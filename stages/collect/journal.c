@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define ASIDES_MAX (1 << 20) /* pieces set aside in one block */
+#define CACHED_BYTES (256 * MR_MIB)
 
 static struct mr_journal_file *last(struct mr_journal *journal)
 {
@@ -33,6 +34,7 @@ enum mr_err mr_journal_init(struct mr_journal *journal, const struct mr_stage_en
 				       .cursor = cursor,
 				       .cursor_context = context,
 				       .source = part->number,
+				       .cached_bytes = CACHED_BYTES,
 				       .name = mr_strdup(part->name),
 				       .directory = -1,
 				       .fd = -1,
@@ -398,6 +400,7 @@ static enum mr_err rotate(struct mr_journal *journal, int64_t now_us, struct mr_
 			return err;
 		close(journal->fd);
 		journal->fd = -1;
+		mr_journal_uncache(journal);
 	}
 	return mr_journal_create(journal, now_us, error);
 }

@@ -53,6 +53,7 @@ struct mr_journal {
 	int64_t keep_us;
 	int64_t sync_us;
 	int64_t sync_bytes;
+	uint64_t cached_bytes; /* sealed segments farther behind the end do not stay in memory */
 
 	int directory; /* -1: not open */
 	struct mr_journal_file *files;
@@ -65,6 +66,7 @@ struct mr_journal {
 	uint64_t durable;    /* bytes of the last segment that are synced */
 	int64_t unsynced_us; /* when the first block that is not was written; 0: none */
 	struct mr_buf front;
+	uint64_t uncached; /* segments up to this one were given back by the page cache */
 
 	size_t replayed; /* in files: the one that is replayed; `count` once all are */
 	struct mr_segment_walk walk;

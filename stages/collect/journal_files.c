@@ -284,6 +284,14 @@ static bool make_file(int directory, int fd, const char *name, struct mr_slice h
 	       mr_os.renameat(directory, UNFINISHED, directory, name) == 0;
 }
 
+/* Blocks that are there cost a write less. Where the file system gives none, or has no room, each
+ * write asks for its own. */
+static void reserve(int fd, uint64_t bytes)
+{
+	int kept = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes);
+	(void)kept;
+}
+
 enum mr_err mr_journal_create(struct mr_journal *journal, int64_t now_us, struct mr_error *error)
 {
 	struct mr_journal_file file;
@@ -311,11 +319,35 @@ enum mr_err mr_journal_create(struct mr_journal *journal, int64_t now_us, struct
 			close(fd);
 		return err;
 	}
+	reserve(fd, (uint64_t)journal->segment_bytes);
 	*push(journal) = file;
 	journal->fd = fd;
 	journal->end = (struct mr_journal_at){file.number, file.start, file.first_block};
 	journal->durable = file.start;
 	return mr_journal_register(journal, &journal->files[journal->count - 1], error);
+}
+
+void mr_journal_uncache(struct mr_journal *journal)
+{
+	uint64_t behind = 0;
+	size_t end = journal->count;
+
+	while (end > 0 && behind < journal->cached_bytes)
+		behind += journal->files[--end].size_bytes;
+	for (size_t i = 0; i < end; i++) {
+		const struct mr_journal_file *file = &journal->files[i];
+		struct mr_error none = {0};
+		int fd = -1;
+
+		if (file->number <= journal->uncached)
+			continue;
+		fd = mr_journal_open_file(journal, file, O_RDONLY, &none);
+		if (fd < 0)
+			return;
+		posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+		close(fd);
+		journal->uncached = file->number;
+	}
 }
 
 bool mr_journal_remove_oldest(struct mr_journal *journal)

@@ -19,6 +19,10 @@ enum mr_err mr_journal_register(struct mr_journal *journal, struct mr_journal_fi
 /* A descriptor of it, or -1 with words. */
 int mr_journal_open_file(const struct mr_journal *journal, const struct mr_journal_file *file,
 			 int flags, struct mr_error *error);
+/* Sealed segments farther than `cached_bytes` behind the end leave the page cache: their readers
+ * are done but for evidence, and what is written next takes these pages again, which costs less
+ * than others. */
+void mr_journal_uncache(struct mr_journal *journal);
 /* The oldest one goes. False, with a warning, where it cannot. */
 bool mr_journal_remove_oldest(struct mr_journal *journal);
 

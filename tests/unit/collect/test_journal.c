@@ -7,6 +7,10 @@
 
 #include <cmocka.h>
 
+#include <linux/magic.h>
+#include <sys/mman.h>
+#include <sys/statfs.h>
+
 #include "journal_room.h"
 #include "logged.h"
 
@@ -425,6 +429,48 @@ static void segments_go_once_no_checkpoint_needs_them(void **state)
 	check_refused((struct mr_journal_at){1, 100, 1}, "goes on from segment 1");
 }
 
+/* Pages of a segment that are in memory. */
+static size_t count_cached(unsigned segment)
+{
+	int fd = room_open_segment(segment);
+	size_t pages = (1 << 20) / (size_t)sysconf(_SC_PAGESIZE); /* but for its end */
+	void *at = mmap(NULL, 1 << 20, PROT_READ, MAP_SHARED, fd, 0);
+	unsigned char *there = mr_malloc(pages);
+	size_t count = 0;
+
+	assert_ptr_not_equal(at, MAP_FAILED);
+	assert_int_equal(mincore(at, 1 << 20, there), 0);
+	for (size_t i = 0; i < pages; i++)
+		count += there[i] & 1;
+	free(there);
+	munmap(at, 1 << 20);
+	close(fd);
+	return count;
+}
+
+static void old_segments_leave_the_page_cache(void **state)
+{
+	struct statfs kind;
+	struct room room;
+
+	(void)state;
+	assert_int_equal(statfs(room_folder, &kind), 0);
+	if (kind.f_type == TMPFS_MAGIC)
+		skip();
+	assert_int_equal(room_open(&room, room_begin, small_segments), MR_OK);
+	room.journal.cached_bytes = 2 << 20;
+	put_segments(&room, 1, 6);
+	assert_int_equal(count_cached(1), 0);
+	assert_int_equal(count_cached(3), 0);
+	assert_true(count_cached(5) > 0);
+	assert_true(count_cached(6) > 0);
+	room_die(&room);
+	assert_int_equal(room_open(&room, room_begin, small_segments), MR_OK);
+	assert_int_equal(room_replay(&room), MR_END);
+	assert_int_equal(room.stage.record_count, 6);
+	room_die(&room);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -442,6 +488,7 @@ int main(void)
 	    cmocka_unit_test_setup(segments_that_do_not_join_are_refused, begin),
 	    cmocka_unit_test_setup(a_flipped_byte_is_found_while_replaying, begin),
 	    cmocka_unit_test_setup(segments_go_once_no_checkpoint_needs_them, begin),
+	    cmocka_unit_test_setup(old_segments_leave_the_page_cache, begin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, room_remove);
