@@ -18,6 +18,11 @@ bool mr_stage_has_state(const struct mr_stage_ops *ops)
 	return ops->snapshot != NULL || ops->snapshot_named != NULL;
 }
 
+bool mr_stage_has_keyed_state(const struct mr_stage_ops *ops)
+{
+	return ops->snapshot != NULL;
+}
+
 enum mr_err mr_chain_barrier(struct mr_chain *chain, int64_t watermark_us, struct mr_error *error)
 {
 	while (chain->at_barrier < chain->count) {

@@ -78,7 +78,6 @@ struct mr_barrier {
 	uint64_t cpu_ns;       /* this thread's when it opened */
 	uint64_t files_number; /* whose files these are */
 	int files[MR_CHAIN_MAX];
-	uint64_t state_bytes;        /* of the last snapshot, or of what was restored */
 	uint64_t report_number;      /* of the last that was cut */
 	struct mr_cut_report report; /* of what the child writes */
 	pid_t child;

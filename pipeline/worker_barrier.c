@@ -3,8 +3,8 @@
  * Called by worker.c between batches. A barrier opens at a source when the supervisor says so,
  * elsewhere when the first upstream worker sends it; that one is then not read until all have sent
  * it or ended. Then: what is due only at barriers is written and sent, the state is written to the
- * files that the supervisor gave, the barrier goes on to every pair, and the supervisor is told. A
- * state that takes long to write is written by a forked child while the work goes on. */
+ * files that the supervisor gave, the barrier goes on to every pair, and the supervisor is told.
+ * State by key, which may be large, is written by a forked child while the work goes on. */
 #include "worker.h"
 
 #include <errno.h>
@@ -18,7 +18,6 @@
 
 #include "clock.h"
 
-#define INLINE_BYTES (256 << 10) /* a state that was longer the last time is written by a child */
 #define CHILD_REPORT_MAX 2048
 
 static bool has_file(const struct mr_worker *worker, uint32_t stage)
@@ -35,6 +34,15 @@ static bool has_files(const struct mr_worker *worker)
 			return false;
 	}
 	return true;
+}
+
+static bool has_keyed_state(const struct mr_worker *worker)
+{
+	for (uint32_t i = 0; i < worker->chain.count; i++) {
+		if (mr_stage_has_keyed_state(worker->chain.items[i].ops))
+			return true;
+	}
+	return false;
 }
 
 static void close_files(struct mr_barrier *barrier)
@@ -177,19 +185,10 @@ static void write_state(struct mr_worker *worker, struct mr_cut_report *report)
 		 error.text);
 }
 
-static uint64_t bytes_of(const struct mr_cut_report *report)
-{
-	uint64_t bytes = 0;
-	for (uint32_t i = 0; i < report->file_count; i++)
-		bytes += report->files[i].sum.size;
-	return bytes;
-}
-
 static void send_report(struct mr_worker *worker)
 {
 	struct mr_barrier *barrier = &worker->barrier;
 	struct mr_buf bytes = {0};
-	barrier->state_bytes = bytes_of(&barrier->report);
 	mr_cut_report_encode(&barrier->report, &bytes);
 	mr_worker_say(worker, MR_CONTROL_SNAPPED, barrier->report_number, 0,
 		      (struct mr_slice){bytes.data, bytes.len});
@@ -319,7 +318,7 @@ static void cut(struct mr_worker *worker)
 	mr_marks_merge(&report->marks, &worker->marks);
 	barrier->report_number = barrier->number;
 	report->cpu_ns = mr_clock_cpu_ns() - barrier->cpu_ns;
-	bool by_child = barrier->state_bytes > INLINE_BYTES && start_child(worker);
+	bool by_child = has_keyed_state(worker) && start_child(worker);
 	if (!by_child)
 		write_state(worker, report);
 	close_files(barrier);

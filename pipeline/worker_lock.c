@@ -17,7 +17,7 @@ static bool is_off(const struct mr_worker *worker)
 	return mr_sandbox_sanitized() || mr_config_is(&worker->setup.config, "sandbox", "off");
 }
 
-/* What the stages of the chain need together. A checkpoint of much state forks. */
+/* What the stages of the chain need together. A snapshot of keyed state forks. */
 static void find_needs(const struct mr_worker *worker, struct mr_needs *out)
 {
 	const struct mr_group *group = &worker->setup.topology.groups[worker->group];
@@ -25,7 +25,7 @@ static void find_needs(const struct mr_worker *worker, struct mr_needs *out)
 		const struct mr_stage_ops *ops = mr_stage_find(group->chain[i]);
 		if (ops->needs != NULL)
 			ops->needs(&worker->setup.config, worker->tables, out);
-		if (mr_stage_has_state(ops))
+		if (mr_stage_has_keyed_state(ops))
 			out->flags |= MR_NEEDS_CHILD;
 	}
 }

@@ -38,7 +38,6 @@ static enum mr_err restore_stage(struct mr_worker *worker, uint32_t stage, struc
 			err = mr_chain_restore(&worker->chain, stage, &worker->env, bytes, error);
 		if (err != MR_OK)
 			return mr_error_prefix(error, "%s", name);
-		worker->barrier.state_bytes += bytes.len / worker->env.workers;
 		mr_tables_unmap(bytes);
 	}
 }
