@@ -76,6 +76,15 @@ static void put_groups(struct mr_bookkeeper *keeper, const struct mr_ledger_name
 	}
 }
 
+static bool any_waits(const struct mr_bookkeeper *keeper)
+{
+	for (uint32_t i = 0; i < keeper->group_count; i++)
+		for (size_t o = 0; o < keeper->groups[i].books.output_count; o++)
+			if (keeper->groups[i].books.outputs[o].waits)
+				return true;
+	return false;
+}
+
 enum mr_err mr_bookkeeper_commit(struct mr_bookkeeper *keeper, uint64_t number, int64_t time_us,
 				 int64_t duration_us, const struct mr_ledger_names *names,
 				 uint8_t head_out[MR_LINE_HASH_BYTES], struct mr_error *error)
@@ -92,6 +101,8 @@ enum mr_err mr_bookkeeper_commit(struct mr_bookkeeper *keeper, uint64_t number, 
 		return err;
 	put_groups(keeper, names);
 	err = mr_ledger_commit(keeper->ledger, head_out, error);
+	if (err == MR_OK)
+		keeper->waiting = any_waits(keeper);
 	for (uint32_t i = 0; i < keeper->group_count && err == MR_OK; i++) {
 		mr_books_clear(&keeper->groups[i].books);
 		keeper->groups[i].committed = keeper->groups[i].now;

@@ -24,6 +24,7 @@ struct mr_bookkeeper {
 	uint32_t group_count;
 	uint64_t barrier; /* whose counters `now` are */
 	uint64_t incarnation;
+	bool waiting; /* at the last commit lines waited for a sink's receiver */
 };
 
 /* `known` is the checkpoint that the manifest names, 0 where there is none: the ledger must then be

@@ -205,15 +205,16 @@ static void put_rows(struct parts *parts, const struct mr_books *books)
 static void put_output(struct parts *parts, const struct mr_book_output *it)
 {
 	const struct mr_line_hash *lines = &it->lines;
-	begin_item(parts, ITEM_OUTPUT, 11);
+	begin_item(parts, ITEM_OUTPUT, 12);
 	mr_pack_bytes(&parts->out, mr_slice(it->sink));
 	mr_pack_bytes(&parts->out, mr_slice(it->file));
 	mr_pack_bytes(&parts->out,
 		      (struct mr_slice){(const char *)lines->chain, sizeof lines->chain});
 	put_numbers(parts,
 		    (const uint64_t[]){lines->bytes, lines->lines, lines->sum[0], lines->sum[1],
-				       it->taken, it->delivered, it->refused, it->spooled},
-		    8);
+				       it->taken, it->delivered, it->refused, it->spooled,
+				       it->waits},
+		    9);
 }
 
 void mr_books_encode(const struct mr_books *books, size_t most, mr_books_take take, void *context)
@@ -301,6 +302,7 @@ static void take_output(struct mr_unpack *in, struct mr_books *books)
 	output.delivered = mr_unpack_uint(in, UINT64_MAX);
 	output.refused = mr_unpack_uint(in, UINT64_MAX);
 	output.spooled = mr_unpack_uint(in, UINT64_MAX);
+	output.waits = mr_unpack_uint(in, 1) == 1;
 	if (chain.len != sizeof output.lines.chain)
 		mr_unpack_spoil(in);
 	if (in->bad)
@@ -322,11 +324,11 @@ enum mr_err mr_books_decode(struct mr_slice part, struct mr_books *books, struct
 	    [ITEM_COUNT] = {3, take_count},
 	    [ITEM_LINK] = {7, take_link},
 	    [ITEM_POSITION] = {3, take_position},
-	    [ITEM_OUTPUT] = {11, take_output},
+	    [ITEM_OUTPUT] = {12, take_output},
 	};
 	struct mr_unpack in = mr_unpack(part);
 	while (!in.bad && in.at < in.end) {
-		size_t members = mr_unpack_array(&in, 12);
+		size_t members = mr_unpack_array(&in, 13);
 		uint64_t kind = mr_unpack_uint(&in, ITEM_END - 1);
 		if (members != items[kind].members + 1)
 			mr_unpack_spoil(&in);

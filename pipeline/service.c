@@ -23,6 +23,7 @@
 	10000000           /* an incarnation that lived so long is no sign of a fault that stays */
 #define FILES_NAME "files" /* in the state directory: the numbers of files */
 #define PAUSE_FIRST_MS 100
+#define DRAIN_FIRST_US 100000
 #define PAUSE_MOST_MS 10000
 #define REST_MS 100 /* how often it is looked around meanwhile */
 
@@ -183,9 +184,34 @@ void mr_service_drained(struct mr_service *service)
 }
 
 /* All that was read stands in a committed checkpoint. */
-static bool is_done(const struct mr_service *service)
+static bool is_judged(const struct mr_service *service)
 {
 	return service->last_number != 0 && service->checkpoint.last.number == service->last_number;
+}
+
+/* And has reached all receivers, unless a signal asks for the end: then spools keep it. */
+static bool is_done(const struct mr_service *service)
+{
+	return is_judged(service) && (service->stopping || !service->keeper.waiting);
+}
+
+/* Behind the last record checkpoints only note how far the receivers have come. */
+static int64_t due_us(const struct mr_service *service)
+{
+	const struct mr_checkpoint *checkpoint = &service->checkpoint;
+	return is_judged(service) ? checkpoint->begun_us + service->pause_us : checkpoint->due_us;
+}
+
+static void note_last(struct mr_service *service)
+{
+	int64_t pause_us = service->last_number == 0 ? DRAIN_FIRST_US : 2 * service->pause_us;
+	service->pause_us = pause_us < service->interval_us ? pause_us : service->interval_us;
+	if (is_judged(service) && !service->said_waits) {
+		mr_log(MR_LOG_INFO, "all sources have ended: it goes on until all alerts have "
+				    "reached their receivers");
+		service->said_waits = true;
+	}
+	service->last_number = service->checkpoint.number;
 }
 
 void mr_service_turn(struct mr_service *service, struct mr_supervisor *supervisor, int64_t now_us)
@@ -200,23 +226,23 @@ void mr_service_turn(struct mr_service *service, struct mr_supervisor *superviso
 		return;
 	if (is_done(service)) {
 		service->finishing = true;
+		mr_health_stopping(supervisor->health);
 		mr_supervisor_tell_sources(supervisor, MR_CONTROL_FINISH, 0);
 		return;
 	}
 	bool drained = service->drained == count_sources(supervisor);
-	bool again = checkpoint->failures > 0; /* what failed at once would fail in a loop */
-	if (now_us < checkpoint->due_us && (again || !drained))
+	/* What failed at once would fail in a loop. */
+	bool at_once = drained && service->last_number == 0 && checkpoint->failures == 0;
+	if (now_us < due_us(service) && !at_once)
 		return;
 	mr_checkpoint_begin(checkpoint, supervisor);
-	if (drained) {
-		mr_health_stopping(supervisor->health);
-		service->last_number = checkpoint->number;
-	}
+	if (drained)
+		note_last(service);
 }
 
 int mr_service_wait_ms(const struct mr_service *service, int64_t now_us, int most_ms)
 {
-	int64_t left_ms = (service->checkpoint.due_us - now_us) / 1000 + 1;
+	int64_t left_ms = (due_us(service) - now_us) / 1000 + 1;
 	if (service->checkpoint.under_way || left_ms > most_ms)
 		return most_ms;
 	return left_ms < 1 ? 1 : (int)left_ms;
@@ -294,6 +320,12 @@ static void hold_signals(void)
 	sigprocmask(SIG_BLOCK, &held, NULL);
 }
 
+/* Bytes on the disk that are not what they should be, and a pipe without a reader. */
+static bool stays(enum mr_err err)
+{
+	return err == MR_BAD_INPUT || err == MR_READER_GONE;
+}
+
 enum mr_err mr_service_run(struct mr_service *service, struct mr_supervisor *supervisor,
 			   struct mr_error *error)
 {
@@ -315,8 +347,7 @@ enum mr_err mr_service_run(struct mr_service *service, struct mr_supervisor *sup
 			*error = (struct mr_error){0};
 			return MR_OK;
 		}
-		/* Bytes on the disk that are not what they should be stay so. */
-		if (mr_err_class(err) == MR_CLASS_USAGE || err == MR_BAD_INPUT ||
+		if (mr_err_class(err) == MR_CLASS_USAGE || stays(err) ||
 		    (!began && service->incarnations == 1 && err != MR_PEER_LOST))
 			return err;
 		mr_log_event(MR_LOG_ERROR, MR_EVENT_WORKER_DIED,

@@ -2,8 +2,8 @@
  * the last checkpoint (PROTOCOL.md 1).
  *
  * Order: open, run, close; between them only supervisor.c and supervisor_words.c call the rest. The
- * work is done when all sources have ended or a signal asks for the end, and the last checkpoint is
- * committed. */
+ * work is done when all sources have ended and no alert waits in a spool, or a signal asks for the
+ * end, and the last checkpoint is committed. */
 #ifndef MILLRACE_SERVICE_H
 #define MILLRACE_SERVICE_H
 
@@ -20,9 +20,11 @@ struct mr_service {
 	bool stopping;        /* a signal asked for the end */
 	bool told_drain;      /* the sources know */
 	uint32_t drained;     /* source workers that read no more */
-	uint64_t last_number; /* of the checkpoint behind the last record; 0: not yet begun */
-	bool finishing;       /* it is committed, and the sources are told to end */
-	uint32_t deaths;      /* of incarnations that did not live long, one after the other */
+	uint64_t last_number; /* of a checkpoint behind the last record; 0: none is begun */
+	int64_t pause_us;     /* behind the last record, between checkpoints: spools become empty */
+	bool said_waits;
+	bool finishing;  /* it is committed, and the sources are told to end */
+	uint32_t deaths; /* of incarnations that did not live long, one after the other */
 };
 
 /* Takes the state directory and reads the last checkpoint. MR_CONFIG, MR_BAD_INPUT, MR_UNSUPPORTED,

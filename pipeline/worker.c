@@ -221,6 +221,7 @@ static enum mr_err step(struct mr_worker *worker, enum phase *phase, struct mr_e
 struct timers {
 	int64_t tick_us;
 	int64_t report_us;
+	bool ticked; /* in this turn: what had no room may have */
 };
 
 static enum mr_err run_timers(struct mr_worker *worker, struct timers *timers, int64_t now_us,
@@ -237,10 +238,12 @@ static enum mr_err run_timers(struct mr_worker *worker, struct timers *timers, i
 	enum mr_err err = mr_worker_barrier_reap(worker, error);
 	if (err != MR_OK)
 		return err;
+	timers->ticked = false;
 	if ((now_us < timers->tick_us && !worker->waits_news) || phase != PHASE_WORK ||
 	    !mr_writer_ready(&worker->writer))
 		return MR_OK;
 	worker->waits_news = false;
+	timers->ticked = true;
 	timers->tick_us = now_us + TICK_US;
 	return mr_chain_tick(&worker->chain, mr_clock_wall_us(), error);
 }
@@ -316,7 +319,7 @@ static enum mr_err loop(struct mr_worker *worker, struct mr_error *error)
 		bool moved = false;
 		if (err == MR_OK)
 			err = mr_worker_send(worker, partial, now_us, &moved, error);
-		if (err == MR_OK && (step_err == MR_OK || moved))
+		if (err == MR_OK && (step_err == MR_OK || moved || timers.ticked))
 			err = mr_worker_listen(worker, error);
 		else if (err == MR_OK)
 			err = idle(worker, phase, &timers, error);

@@ -63,6 +63,7 @@ struct mr_book_output {
 	uint64_t delivered;
 	uint64_t refused; /* by the receiver, for ever */
 	uint64_t spooled; /* wait on disk */
+	bool waits;       /* anything at all, revisions too; no part of the ledger */
 };
 
 /* Zeroed is empty; fini accepts zeroed memory. */

@@ -125,8 +125,8 @@ static enum mr_err write_alert(struct deliver *deliver, const struct mr_alert *a
 	return MR_OK;
 }
 
-static enum mr_err take_alerts(struct deliver *deliver, struct mr_reader *in,
-			       struct mr_error *error)
+/* To the last one, or to the first that a sink has no room for. */
+static enum mr_err put_alerts(struct deliver *deliver, struct mr_reader *in, struct mr_error *error)
 {
 	struct mr_alert alert;
 	enum mr_err err = MR_OK;
@@ -139,10 +139,23 @@ static enum mr_err take_alerts(struct deliver *deliver, struct mr_reader *in,
 		if (err != MR_OK)
 			break;
 	}
-	if (err != MR_OK && err != MR_FULL)
-		return err;
-	enum mr_err flushed = outputs_flush(&deliver->outputs, error);
-	return flushed == MR_OK ? err : flushed;
+	return err;
+}
+
+/* What a flush makes room for is taken at once: nothing else would wake the worker. */
+static enum mr_err take_alerts(struct deliver *deliver, struct mr_reader *in,
+			       struct mr_error *error)
+{
+	for (;;) {
+		enum mr_err err = put_alerts(deliver, in, error);
+		if (err != MR_OK && err != MR_FULL)
+			return err;
+		enum mr_err flushed = outputs_flush(&deliver->outputs, error);
+		if (flushed != MR_OK)
+			return flushed;
+		if (err == MR_OK || !outputs_have_room(&deliver->outputs, deliver->line.len))
+			return err;
+	}
 }
 
 /* ---- rejected records ---- */
@@ -248,6 +261,7 @@ const struct mr_stage_ops mr_stage_deliver = {
     .name = "deliver",
     .state_size = sizeof(struct deliver),
     .reads = MR_CONTENT_ALERTS,
+    .prepare = outputs_prepare,
     .needs = deliver_needs,
     .open = deliver_open,
     .process = deliver_process,

@@ -396,7 +396,7 @@ void once_file_close(struct once_file *file)
 
 bool once_file_has_room(const struct once_file *file)
 {
-	return !file->stalled || file->out.buf.len < OUT_FILE_BUFFER_BYTES;
+	return !file->out.stalled || file->out.buf.len < OUT_FILE_BUFFER_BYTES;
 }
 
 bool once_file_wants(struct once_file *file, const struct line_id *id)
@@ -404,36 +404,15 @@ bool once_file_wants(struct once_file *file, const struct line_id *id)
 	return !sent_take(&file->sent, id);
 }
 
-/* A full disk is waited for: what is whole lies in the buffer. */
-static enum mr_err wait_for_space(struct once_file *file, enum mr_err err, struct mr_error *error)
-{
-	if (err == MR_NO_SPACE) {
-		if (!file->stalled)
-			mr_log(MR_LOG_ERROR, "%s: %s; it is tried again", file->name, error->text);
-		file->stalled = true;
-		*error = (struct mr_error){0};
-		return MR_OK;
-	}
-	if (err == MR_OK && file->stalled && file->out.buf.len == 0) {
-		mr_log(MR_LOG_WARNING, "%s: %s can be written again", file->name, file->path);
-		file->stalled = false;
-	}
-	return err;
-}
-
 enum mr_err once_file_put(struct once_file *file, struct mr_slice line, struct mr_error *error)
 {
-	struct mr_error own = {0};
 	mr_line_hash_add(&file->lines, line);
-	error = error == NULL ? &own : error;
-	return wait_for_space(file, out_file_put(&file->out, line, error), error);
+	return out_file_wait(&file->out, out_file_put(&file->out, line, error), error);
 }
 
 enum mr_err once_file_flush(struct once_file *file, struct mr_error *error)
 {
-	struct mr_error own = {0};
-	error = error == NULL ? &own : error;
-	return wait_for_space(file, out_file_flush(&file->out, error), error);
+	return out_file_wait(&file->out, out_file_flush(&file->out, error), error);
 }
 
 enum mr_err once_file_barrier(struct once_file *file, struct mr_error *error)

@@ -24,8 +24,7 @@ struct once_file {
 	int fd;     /* -1: not open */
 	struct mr_line_hash lines; /* of all that stands in the file or in the buffer */
 	struct sent sent;
-	bool placed;  /* `lines` and `sent` are known */
-	bool stalled; /* the disk is full, and that was said */
+	bool placed; /* `lines` and `sent` are known */
 };
 
 /* Makes the file, and `mark` beside the spools of the state directory. MR_CONFIG: it is no regular

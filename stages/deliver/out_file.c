@@ -1,4 +1,4 @@
-/* out_file.c - see out_file.h. Called by sink_given.c, once_file.c and dead_letter's callers. */
+/* out_file.c - see out_file.h. Called by sink_stdout.c, once_file.c and dead_letter's callers. */
 #include "out_file.h"
 
 #include <errno.h>
@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "millrace/log.h"
 #include "millrace/os.h"
 
 enum mr_err out_file_init(struct out_file *file, int fd, const char *name, struct mr_error *error)
@@ -68,7 +69,8 @@ static enum mr_err write_failed(struct out_file *file, size_t written, int reaso
 	bool whole = cut(file, written);
 	errno = reason;
 	if (reason == EPIPE)
-		mr_error_set(error, MR_IO, "%s: whoever read it has gone away", file->name);
+		err = mr_error_set(error, MR_READER_GONE, "%s: whoever read it has gone away",
+				   file->name);
 	else
 		mr_error_errno(error, err, "%s: cannot be written", file->name);
 	if (whole)
@@ -86,16 +88,16 @@ static bool takes_more(const struct out_file *file)
 	return poll(&waiting, 1, 0) == 1;
 }
 
-/* What POLLOUT promises of a pipe is PIPE_BUF bytes. */
+/* What POLLOUT promises of a pipe is PIPE_BUF bytes; a regular file has no reader to wait for. */
 static enum mr_err flush(struct out_file *file, bool wait, struct mr_error *error)
 {
 	size_t done = 0;
 	int reason = 0;
 	while (done < file->buf.len && reason == 0) {
 		size_t len = file->buf.len - done;
-		if (!wait && !takes_more(file))
+		if (!wait && !file->cuts && !takes_more(file))
 			break;
-		if (!wait && len > PIPE_BUF)
+		if (!wait && !file->cuts && len > PIPE_BUF)
 			len = PIPE_BUF;
 		ssize_t wrote = mr_os.write(file->fd, file->buf.data + done, len);
 		if (wrote > 0) {
@@ -131,6 +133,22 @@ enum mr_err out_file_put(struct out_file *file, struct mr_slice bytes, struct mr
 {
 	mr_buf_add(&file->buf, bytes.at, bytes.len);
 	return file->buf.len < OUT_FILE_BUFFER_BYTES ? MR_OK : out_file_flush(file, error);
+}
+
+enum mr_err out_file_wait(struct out_file *file, enum mr_err err, struct mr_error *error)
+{
+	if (err == MR_NO_SPACE) {
+		if (!file->stalled)
+			mr_log(MR_LOG_ERROR, "%s; it is tried again", error->text);
+		file->stalled = true;
+		*error = (struct mr_error){0};
+		return MR_OK;
+	}
+	if (err == MR_OK && file->stalled && file->buf.len == 0) {
+		mr_log(MR_LOG_WARNING, "%s can be written again", file->name);
+		file->stalled = false;
+	}
+	return err;
 }
 
 void out_file_fini(struct out_file *file)

@@ -10,6 +10,21 @@ static enum mr_err refuse(void *context, const char *sink, const struct line_id 
 	return letters_refuse(&outputs->letters, sink, id, line, reason, error);
 }
 
+enum mr_err outputs_prepare(const struct mr_prepare *prepare, struct mr_error *error)
+{
+	const struct mr_part *part;
+	for (size_t i = 0; (part = mr_config_part(prepare->config, MR_PART_SINK, i)) != NULL; i++) {
+		const char *type = mr_config_get(&part->settings, "type", 0);
+		const struct sink_ops *ops = type == NULL ? NULL : sink_find(type);
+		if (ops == NULL || ops->prepare == NULL)
+			continue;
+		enum mr_err err = ops->prepare(part, prepare, error);
+		if (err != MR_OK)
+			return err;
+	}
+	return MR_OK;
+}
+
 static enum mr_err open_given(struct outputs *outputs, struct mr_error *error)
 {
 	const char *output = mr_config_get(outputs->env.stage->config, "output", 0);
@@ -84,7 +99,7 @@ enum mr_err outputs_poll(struct outputs *outputs, struct mr_error *error)
 {
 	enum mr_err err = MR_OK;
 	for (size_t i = 0; i < outputs->count && err == MR_OK; i++)
-		err = outputs->sinks[i].ops->poll(&outputs->sinks[i], error);
+		err = sink_poll(&outputs->sinks[i], error);
 	return err == MR_OK ? letters_flush(&outputs->letters, error) : err;
 }
 
@@ -99,7 +114,8 @@ static void book(struct outputs *outputs, const char *name, const struct sink_co
 	    .taken = counts->taken,
 	    .delivered = counts->delivered,
 	    .refused = counts->refused,
-	    .spooled = counts->spooled};
+	    .spooled = counts->spooled,
+	    .waits = counts->waits};
 	if (counts->lines != NULL)
 		output.lines = *counts->lines;
 	mr_books_output(outputs->env.stage->counters->books, &output);

@@ -16,6 +16,8 @@ struct outputs {
 	struct letters letters;
 };
 
+/* In the supervisor, before any worker. */
+enum mr_err outputs_prepare(const struct mr_prepare *prepare, struct mr_error *error);
 /* After an error hold nothing. */
 enum mr_err outputs_open(struct outputs *outputs, const struct mr_stage_env *env,
 			 struct mr_error *error);

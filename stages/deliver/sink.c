@@ -7,6 +7,8 @@
 
 #include "millrace/os.h"
 
+#define FULL_SAID_US MR_SECOND_US
+
 static const struct sink_ops *const sinks[] = {
 #define X(name) &sink_##name,
 #include "sink.def"
@@ -40,13 +42,33 @@ enum mr_err sink_open(struct sink *sink, const struct sink_ops *ops, const struc
 bool sink_has_room(struct sink *sink, size_t bytes)
 {
 	bool room = sink->ops->room(sink, bytes);
-	if (!room && !sink->full)
-		mr_log(MR_LOG_WARNING, "sink %s is full: nothing is read until it takes more",
-		       sink->name);
-	if (room && sink->full)
+	if (room && sink->said_full)
 		mr_log(MR_LOG_WARNING, "sink %s takes more: reading goes on", sink->name);
-	sink->full = !room;
+	sink->said_full = sink->said_full && !room;
+	if (room)
+		sink->full_us = 0;
+	else if (sink->full_us == 0)
+		sink->full_us = sink->env->stage->now->wall_us;
 	return room;
+}
+
+/* A reader that is a little slower than we are is no news. */
+static void remind(struct sink *sink)
+{
+	int64_t now_us = sink->env->stage->now->wall_us;
+	if (sink->full_us > now_us) /* the clock was set back */
+		sink->full_us = now_us;
+	if (sink->full_us == 0 || sink->said_full || now_us - sink->full_us < FULL_SAID_US)
+		return;
+	mr_log(MR_LOG_WARNING, "sink %s is full: nothing is read until it takes more", sink->name);
+	sink->said_full = true;
+}
+
+enum mr_err sink_poll(struct sink *sink, struct mr_error *error)
+{
+	enum mr_err err = sink->ops->poll(sink, error);
+	remind(sink);
+	return err;
 }
 
 void sink_close(struct sink *sink)

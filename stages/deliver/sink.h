@@ -6,8 +6,9 @@
  * those only as long as a disk does. tests/unit/deliver/test_sinks.c is what each has to pass.
  *
  * Errors: MR_CONFIG and MR_BAD_INPUT while it opens; afterwards MR_IO, where going on would lose a
- * line, ends the incarnation. A full disk and a receiver that takes nothing are no errors: the sink
- * has no room until it is over, and says both once. */
+ * line, ends the incarnation; MR_READER_GONE, where no later one would do better, the service. A
+ * full disk and a receiver that takes nothing are no errors: the sink has no room until it is over,
+ * and where that lasts both is said once. */
 #ifndef MILLRACE_DELIVER_SINK_H
 #define MILLRACE_DELIVER_SINK_H
 
@@ -40,6 +41,7 @@ struct sink_counts {
 	uint64_t delivered;
 	uint64_t refused; /* taken = delivered + refused + spooled */
 	uint64_t spooled;
+	bool waits; /* anything at all, revisions too, is still to be taken by the receiver */
 };
 
 struct sink;
@@ -50,6 +52,10 @@ struct sink_ops {
 	enum sink_promise promise;
 	size_t state_size; /* sink.c zeroes and owns `state` */
 
+	/* In the supervisor, once, before any worker: what is wrong with the settings is told, and
+	 * what only the supervisor has is handed over. May be NULL. */
+	enum mr_err (*prepare)(const struct mr_part *part, const struct mr_prepare *prepare,
+			       struct mr_error *error);
 	/* After an error hold nothing: close is not called. */
 	enum mr_err (*open)(struct sink *sink, struct mr_error *error);
 	/* Its position from a snapshot. Survives any bytes. */
@@ -81,7 +87,8 @@ struct sink {
 	const char *name;                 /* of the part, or what a person calls the output */
 	const struct mr_config *settings; /* the part's; NULL in scan */
 	void *state;
-	bool full; /* that it has no room was said */
+	int64_t full_us; /* since when it has had no room; 0: it has */
+	bool said_full;
 };
 
 /* Of that `type`; NULL where there is none. */
@@ -89,8 +96,10 @@ const struct sink_ops *sink_find(const char *type);
 /* Takes the ops, name and settings, and opens it. */
 enum mr_err sink_open(struct sink *sink, const struct sink_ops *ops, const struct sink_env *env,
 		      const char *name, const struct mr_config *settings, struct mr_error *error);
-/* ops->room; says where it changes. */
+/* ops->room. */
 bool sink_has_room(struct sink *sink, size_t bytes);
+/* ops->poll; says that a sink has had no room for a while. */
+enum mr_err sink_poll(struct sink *sink, struct mr_error *error);
 /* Accepts one that is not open. */
 void sink_close(struct sink *sink);
 /* "DIR/spool/NAME", and the directory above it made. The caller's to free; NULL with the error. */

@@ -5,11 +5,15 @@
  * written, and the rest waits in the buffer. scan has nothing else to do, and waits. */
 #include "sink.h"
 
+#include <fcntl.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include "millrace/pack.h"
 
 #include "out_file.h"
+
+#define OUTPUT_TABLE "deliver.output"
 
 struct given_state {
 	struct out_file file;
@@ -22,8 +26,8 @@ static enum mr_err given_open(struct sink *sink, struct mr_error *error)
 	struct given_state *state = sink->state;
 	int fd;
 	size_t size;
-	if (!mr_tables_find(sink->env->stage->tables, "deliver.output", &fd, &size))
-		return mr_error_set(error, MR_NOT_FOUND, "there is no table deliver.output");
+	if (!mr_tables_find(sink->env->stage->tables, OUTPUT_TABLE, &fd, &size))
+		return mr_error_set(error, MR_NOT_FOUND, "there is no table " OUTPUT_TABLE);
 	return out_file_init(&state->file, fd, sink->name, error);
 }
 
@@ -81,6 +85,17 @@ static void given_counts(const struct sink *sink, struct sink_counts *out)
 
 /* ---- in a service ---- */
 
+/* A worker has no standard output of its own. */
+static enum mr_err stdout_prepare(const struct mr_part *part, const struct mr_prepare *prepare,
+				  struct mr_error *error)
+{
+	int fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (fd < 0)
+		return mr_error_errno(error, MR_CONFIG, "sink %s: standard output", part->name);
+	mr_tables_add(prepare->tables, OUTPUT_TABLE, fd, 0);
+	return MR_OK;
+}
+
 static bool stdout_room(struct sink *sink, size_t bytes)
 {
 	struct given_state *state = sink->state;
@@ -98,7 +113,7 @@ static enum mr_err stdout_flush(struct sink *sink, struct mr_error *error)
 	if (!waiting && state->waiting)
 		mr_waits_drop(sink->env->stage->waits, state->file.fd);
 	state->waiting = waiting;
-	return waiting ? MR_OK : err;
+	return waiting ? MR_OK : out_file_wait(&state->file, err, error);
 }
 
 static enum mr_err stdout_put(struct sink *sink, const struct line_id *id, struct mr_slice line,
@@ -115,7 +130,7 @@ static enum mr_err stdout_barrier(struct sink *sink, struct mr_error *error)
 {
 	struct given_state *state = sink->state;
 	enum mr_err err = stdout_flush(sink, error);
-	return err == MR_OK && state->waiting ? MR_FULL : err;
+	return err == MR_OK && state->file.buf.len > 0 ? MR_FULL : err;
 }
 
 const struct sink_ops sink_given = {
@@ -138,6 +153,7 @@ const struct sink_ops sink_stdout = {
     .name = "stdout",
     .promise = SINK_AT_LEAST_ONCE,
     .state_size = sizeof(struct given_state),
+    .prepare = stdout_prepare,
     .open = given_open,
     .restore = given_restore,
     .room = stdout_room,

@@ -511,7 +511,8 @@ static void webhook_counts(const struct sink *sink, struct sink_counts *out)
 	*out = (struct sink_counts){.taken = hook->taken,
 				    .delivered = hook->delivered,
 				    .refused = hook->refused,
-				    .spooled = hook->spool.end.lines - hook->spool.acked.lines};
+				    .spooled = hook->spool.end.lines - hook->spool.acked.lines,
+				    .waits = hook->spool.end.at != hook->spool.acked.at};
 }
 
 const struct sink_ops sink_webhook = {

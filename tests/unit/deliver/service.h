@@ -143,8 +143,16 @@ static inline void service_step(struct service *service, int timeout_ms)
 {
 	struct mr_error error = {0};
 	poll(service->waits.fds, service->waits.count, timeout_ms);
-	if (service->sink.ops->poll(&service->sink, &error) != MR_OK)
+	service->now.wall_us += timeout_ms * 1000;
+	if (sink_poll(&service->sink, &error) != MR_OK)
 		fail_msg("%s", error.text);
+}
+
+/* One that comes a second later, though nobody waits for it. */
+static inline void service_step_second(struct service *service)
+{
+	service->now.wall_us += MR_SECOND_US;
+	service_step(service, 0);
 }
 
 /* A checkpoint: barrier until it is through, snapshot. */

@@ -263,6 +263,7 @@ static void a_full_disk_is_waited_for(void **state)
 			service_flush(&service);
 		assert_int_equal(at == 600, half);
 		struct mr_error error = {0};
+		service_step_second(&service);
 		assert_int_equal(service.sink.ops->barrier(&service.sink, &error), MR_FULL);
 		assert_non_null(strstr(service.logged, "No space left on device"));
 		assert_int_equal(strstr(service.logged, "nothing is read until") == NULL, half);

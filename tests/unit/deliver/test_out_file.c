@@ -98,7 +98,7 @@ static void a_closed_pipe_is_named(void **state)
 	close(ends[0]);
 	assert_int_equal(out_file_init(&file, ends[1], "standard output", &error), MR_OK);
 	assert_int_equal(put(&file, "one\n", &error), MR_OK);
-	assert_int_equal(out_file_flush(&file, &error), MR_IO);
+	assert_int_equal(out_file_flush(&file, &error), MR_READER_GONE);
 	assert_string_equal(error.text, "standard output: whoever read it has gone away");
 	out_file_fini(&file);
 	close(ends[1]);

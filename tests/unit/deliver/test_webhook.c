@@ -441,6 +441,7 @@ static void an_outage_is_outlasted(void **state)
 		assert_true(count < 1000);
 	}
 	assert_true(count > 200);
+	service_step_second(&service);
 	assert_non_null(strstr(service.logged, "sink main is full: nothing is read"));
 	service_checkpoint(&service);
 	service_crash(&service);
