@@ -142,5 +142,8 @@ enum mr_err mr_chain_restore(struct mr_chain *chain, uint32_t stage, const struc
 	enum mr_err err = mr_snapshot_open(bytes, item->ops->name, &snapshot, error);
 	while (err == MR_OK && mr_snapshot_next(&snapshot, &section))
 		err = restore_section(item, env, &section, error);
+	if (err == MR_BAD_INPUT && snapshot.writer.len > 0)
+		mr_error_prefix(error, "as millrace %.*s wrote it", (int)snapshot.writer.len,
+				snapshot.writer.at);
 	return err;
 }

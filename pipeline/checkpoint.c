@@ -195,16 +195,16 @@ static enum mr_err put_manifest(struct mr_checkpoint *checkpoint, struct mr_erro
 /* Whose names the rows of a checkpoint bear. */
 struct namer {
 	const struct mr_supervisor *supervisor;
+	const struct mr_manifest *next;
 	char edge[80];
 };
 
 static struct mr_slice name_source(void *context, uint32_t number)
 {
-	const struct mr_config *config = &((struct namer *)context)->supervisor->setup.config;
-	const struct mr_part *part;
-	for (size_t i = 0; (part = mr_config_part(config, MR_PART_SOURCE, i)) != NULL; i++)
-		if (part->number == number)
-			return mr_slice(part->name);
+	const struct mr_manifest *next = ((struct namer *)context)->next;
+	for (uint32_t i = 0; i < next->source_count; i++)
+		if (next->sources[i].number == number)
+			return mr_slice(next->sources[i].name);
 	return MR_SLICE("");
 }
 
@@ -232,7 +232,7 @@ static enum mr_err commit_books(struct mr_checkpoint *checkpoint, struct mr_supe
 				struct mr_error *error)
 {
 	struct mr_manifest *next = &checkpoint->next;
-	struct namer namer = {.supervisor = supervisor};
+	struct namer namer = {.supervisor = supervisor, .next = next};
 	const struct mr_ledger_names names = {&namer, name_source, name_edge, name_worker};
 	return mr_bookkeeper_commit(checkpoint->keeper, checkpoint->number, next->at_us,
 				    mr_clock_us() - checkpoint->begun_us, &names, next->ledger_head,
@@ -257,6 +257,8 @@ static enum mr_err commit(struct mr_checkpoint *checkpoint, struct mr_supervisor
 	next->number = checkpoint->number;
 	next->at_us = mr_clock_wall_us();
 	mr_marks_advance(&next->marks);
+	next->numbers = supervisor->file_count;
+	mr_manifest_inherit(next, &checkpoint->last);
 	mr_aside_copy(&next->aside, &supervisor->service->suspects.aside);
 	enum mr_err err = sync_files(checkpoint, error);
 	if (err == MR_OK)

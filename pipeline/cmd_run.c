@@ -64,7 +64,9 @@ static enum mr_err run(struct mr_supervisor *supervisor, struct mr_error *error)
 				      error);
 	if (err != MR_OK)
 		return err;
-	err = serve(&service, supervisor, error);
+	err = mr_service_number_sources(&service, config, error);
+	if (err == MR_OK)
+		err = serve(&service, supervisor, error);
 	mr_service_close(&service);
 	return err;
 }

@@ -1,9 +1,9 @@
 /* manifest.c - what one checkpoint consists of, to bytes and back.
  *
- * Called by checkpoint.c, which writes it, and recovery.c, which reads it. Layout: "MRMANIF\n", u32
- * version, u64 length of the rest but the checksum, msgpack, u64 XXH3 over all before it; numbers
- * little-endian. The names of groups and stages become parts of paths: only letters, digits, dots
- * and dashes are let in. */
+ * Called by checkpoint.c and service.c, which write them, and state_dir.c, which reads them.
+ * Layout, in every version: "MRMANIF\n", u32 version, u64 length of the rest but the checksum,
+ * msgpack, u64 XXH3 over all before it; numbers little-endian. The names of groups and stages
+ * become parts of paths: only letters, digits, dots and dashes are let in. */
 #include "manifest.h"
 
 #include <ctype.h>
@@ -57,7 +57,32 @@ void mr_manifest_add_name(struct mr_manifest_name **names, uint32_t *count, uint
 	(*names)[(*count)++] = (struct mr_manifest_name){number, mr_strdup(name)};
 }
 
+uint32_t mr_manifest_source(struct mr_manifest *manifest, const char *name)
+{
+	uint32_t next = 0;
+	for (uint32_t i = 0; i < manifest->source_count; i++) {
+		const struct mr_manifest_name *source = &manifest->sources[i];
+		if (strcmp(source->name, name) == 0)
+			return source->number;
+		next = source->number >= next ? source->number + 1 : next;
+	}
+	mr_manifest_add_name(&manifest->sources, &manifest->source_count, next, name);
+	return next;
+}
+
+void mr_manifest_inherit(struct mr_manifest *manifest, const struct mr_manifest *last)
+{
+	for (uint32_t i = 0; i < last->source_count; i++)
+		mr_manifest_add_name(&manifest->sources, &manifest->source_count,
+				     last->sources[i].number, last->sources[i].name);
+	manifest->has_seed = true;
+	memcpy(manifest->seed, last->seed, sizeof manifest->seed);
+}
+
 /* ---- writing ---- */
+
+/* How many items the body has, version by version. */
+static const size_t body_items[MR_MANIFEST_VERSION + 1] = {0, 9, 11};
 
 static void pack_names(const struct mr_manifest_name *names, uint32_t count, struct mr_buf *out)
 {
@@ -71,7 +96,7 @@ static void pack_names(const struct mr_manifest_name *names, uint32_t count, str
 static void pack_body(const struct mr_manifest *manifest, struct mr_buf *out)
 {
 	struct mr_buf aside = {0};
-	mr_pack_array(out, 9);
+	mr_pack_array(out, body_items[MR_MANIFEST_VERSION]);
 	mr_pack_uint(out, manifest->number);
 	mr_pack_int(out, manifest->at_us);
 	mr_pack_uint(out, manifest->cpu_ns);
@@ -91,6 +116,8 @@ static void pack_body(const struct mr_manifest *manifest, struct mr_buf *out)
 	mr_aside_encode(&manifest->aside, &aside);
 	mr_pack_bytes(out, (struct mr_slice){aside.data, aside.len});
 	mr_buf_fini(&aside);
+	mr_pack_bytes(out, (struct mr_slice){(const char *)manifest->seed, MR_SEED_BYTES});
+	mr_pack_uint(out, manifest->numbers);
 }
 
 void mr_manifest_encode(const struct mr_manifest *manifest, struct mr_buf *out)
@@ -157,11 +184,21 @@ static void unpack_files(struct mr_unpack *in, struct mr_manifest *out)
 	}
 }
 
-static enum mr_err decode_body(struct mr_slice body, struct mr_manifest *out,
+/* Exactly so many. */
+static void unpack_array_of_bytes(struct mr_unpack *in, uint8_t *out, size_t len)
+{
+	struct mr_slice bytes = mr_unpack_bytes(in);
+	if (bytes.len == len)
+		memcpy(out, bytes.at, len);
+	else
+		mr_unpack_spoil(in);
+}
+
+static enum mr_err decode_body(struct mr_slice body, uint64_t version, struct mr_manifest *out,
 			       struct mr_error *error)
 {
 	struct mr_unpack in = mr_unpack(body);
-	mr_unpack_array_of(&in, 9);
+	mr_unpack_array_of(&in, body_items[version]);
 	out->number = mr_unpack_uint(&in, INT64_MAX);
 	out->at_us = mr_unpack_int(&in);
 	out->cpu_ns = mr_unpack_uint(&in, UINT64_MAX);
@@ -169,13 +206,14 @@ static enum mr_err decode_body(struct mr_slice body, struct mr_manifest *out,
 	unpack_files(&in, out);
 	unpack_names(&in, &out->sources, &out->source_count);
 	unpack_names(&in, &out->names, &out->name_count);
-	struct mr_slice head = mr_unpack_bytes(&in);
-	if (head.len == MR_LEDGER_HEAD)
-		memcpy(out->ledger_head, head.at, head.len);
-	else
-		mr_unpack_spoil(&in);
+	unpack_array_of_bytes(&in, out->ledger_head, MR_LEDGER_HEAD);
 	if (mr_aside_decode(mr_unpack_bytes(&in), &out->aside, error) != MR_OK)
 		mr_unpack_spoil(&in);
+	out->has_seed = version >= 2;
+	if (version >= 2) {
+		unpack_array_of_bytes(&in, out->seed, MR_SEED_BYTES);
+		out->numbers = (uint32_t)mr_unpack_uint(&in, UINT32_MAX);
+	}
 	if (mr_unpack_done(&in))
 		return MR_OK;
 	mr_manifest_fini(out);
@@ -188,17 +226,17 @@ enum mr_err mr_manifest_decode(struct mr_slice bytes, struct mr_manifest *out,
 	*out = (struct mr_manifest){0};
 	if (bytes.len < HEAD + 8 || memcmp(bytes.at, MAGIC, MAGIC_LEN) != 0)
 		return mr_error_set(error, MR_BAD_INPUT, "it does not begin as a manifest");
+	size_t sum_at = bytes.len - 8;
+	if (mr_get_le(bytes.at + MAGIC_LEN + 4, 8) != sum_at - HEAD ||
+	    mr_get_le(bytes.at + sum_at, 8) != mr_hash64(bytes.at, sum_at, 0))
+		return mr_error_set(error, MR_BAD_INPUT, "it is not whole: its checksum differs");
 	uint64_t version = mr_get_le(bytes.at + MAGIC_LEN, 4);
 	if (version > MR_MANIFEST_VERSION)
 		return mr_error_set(error, MR_UNSUPPORTED,
 				    "it is of version %llu, written by a newer millrace; this one "
 				    "reads versions up to %d",
 				    (unsigned long long)version, MR_MANIFEST_VERSION);
-	size_t sum_at = bytes.len - 8;
-	if (mr_get_le(bytes.at + MAGIC_LEN + 4, 8) != sum_at - HEAD ||
-	    mr_get_le(bytes.at + sum_at, 8) != mr_hash64(bytes.at, sum_at, 0))
-		return mr_error_set(error, MR_BAD_INPUT, "it is not whole: its checksum differs");
-	return decode_body((struct mr_slice){bytes.at + HEAD, sum_at - HEAD}, out, error);
+	return decode_body((struct mr_slice){bytes.at + HEAD, sum_at - HEAD}, version, out, error);
 }
 
 /* ---- paths ---- */

@@ -8,9 +8,10 @@
 #include "chain_state.h"
 #include "inhand.h"
 
-#define MR_MANIFEST_VERSION 1
+#define MR_MANIFEST_VERSION 2
 #define MR_MANIFEST_MAX (64 << 20)
 #define MR_LEDGER_HEAD 32
+#define MR_SEED_BYTES 16
 
 /* A file of state, and who wrote it. */
 struct mr_manifest_file {
@@ -32,13 +33,17 @@ struct mr_manifest {
 	struct mr_marks marks;
 	struct mr_manifest_file *files;
 	uint32_t file_count;
-	struct mr_manifest_name *sources;
+	struct mr_manifest_name *sources; /* all that there ever were */
 	uint32_t source_count;
 	struct mr_manifest_name *names; /* of files that records lie in (file.h); in a
 					    manifest of names alone (service.c) */
 	uint32_t name_count;
 	uint8_t ledger_head[MR_LEDGER_HEAD];
 	struct mr_aside aside; /* records that workers died of; no stretches */
+	/* Since version 2. */
+	bool has_seed;
+	uint8_t seed[MR_SEED_BYTES]; /* the state directory's: state holds hashes under it */
+	uint32_t numbers;            /* of files, that state may speak of */
 };
 /* Accepts zeroed memory. */
 void mr_manifest_fini(struct mr_manifest *manifest);
@@ -46,6 +51,10 @@ void mr_manifest_fini(struct mr_manifest *manifest);
 void mr_manifest_add_file(struct mr_manifest *manifest, const struct mr_manifest_file *file);
 void mr_manifest_add_name(struct mr_manifest_name **names, uint32_t *count, uint32_t number,
 			  const char *name);
+/* The number of the source of this name: the one that it has, or the next. */
+uint32_t mr_manifest_source(struct mr_manifest *manifest, const char *name);
+/* What one checkpoint hands down to the next: sources and seed. */
+void mr_manifest_inherit(struct mr_manifest *manifest, const struct mr_manifest *last);
 
 void mr_manifest_encode(const struct mr_manifest *manifest, struct mr_buf *out);
 /* Survives any bytes: MR_BAD_INPUT, and `out` is empty; MR_UNSUPPORTED where a newer program wrote

@@ -66,6 +66,23 @@ void mr_service_close(struct mr_service *service)
 	mr_state_dir_close(&service->dir);
 }
 
+enum mr_err mr_service_number_sources(struct mr_service *service, struct mr_config *config,
+				      struct mr_error *error)
+{
+	struct mr_manifest *last = &service->checkpoint.last;
+	for (size_t i = 0; i < config->part_count; i++) {
+		struct mr_part *part = &config->parts[i];
+		if (part->kind == MR_PART_SOURCE)
+			part->number = mr_manifest_source(last, part->name);
+	}
+	if (last->source_count <= MR_SOURCES_MAX)
+		return MR_OK;
+	return mr_error_set(error, MR_CONFIG,
+			    "%s: this state directory has had %u sources, those of this file "
+			    "included; at most %d",
+			    service->dir.path, last->source_count, MR_SOURCES_MAX);
+}
+
 /* ---- what the new workers are given ---- */
 
 static enum mr_err add_state_file(const struct mr_service *service, struct mr_tables *tables,
@@ -156,6 +173,18 @@ enum mr_err mr_service_keep_files(const struct mr_service *service,
 	return err;
 }
 
+/* The file may be behind no checkpoint: the state speaks of its numbers. */
+static enum mr_err check_numbers(const struct mr_service *service, const struct mr_manifest *names,
+				 struct mr_error *error)
+{
+	const struct mr_manifest *last = &service->checkpoint.last;
+	if (names->name_count >= last->numbers)
+		return MR_OK;
+	return mr_error_set(
+	    error, MR_BAD_INPUT, "%s/" FILES_NAME ": it knows %u files, and checkpoint %llu %u",
+	    service->dir.path, names->name_count, (unsigned long long)last->number, last->numbers);
+}
+
 static enum mr_err know_files(const struct mr_service *service, struct mr_supervisor *supervisor,
 			      struct mr_error *error)
 {
@@ -173,6 +202,8 @@ static enum mr_err know_files(const struct mr_service *service, struct mr_superv
 		*error = (struct mr_error){0};
 		err = MR_OK;
 	}
+	if (err == MR_OK)
+		err = check_numbers(service, &names, error);
 	mr_buf_fini(&bytes);
 	mr_manifest_fini(&names);
 	return err;
@@ -331,7 +362,7 @@ enum mr_err mr_service_run(struct mr_service *service, struct mr_supervisor *sup
 {
 	supervisor->service = service;
 	hold_signals();
-	memcpy(supervisor->setup.seed, service->dir.seed, sizeof service->dir.seed);
+	memcpy(supervisor->setup.seed, service->checkpoint.last.seed, MR_SEED_BYTES);
 	enum mr_err known = know_files(service, supervisor, error);
 	if (known != MR_OK)
 		return known;

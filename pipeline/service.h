@@ -31,6 +31,10 @@ struct mr_service {
  * MR_IO; after an error hold nothing. */
 enum mr_err mr_service_open(struct mr_service *service, const char *path, int64_t interval_us,
 			    struct mr_error *error);
+/* Before the settings are prepared: each source gets the number that it had, by its name, or one
+ * that none has had. MR_CONFIG where there were too many. */
+enum mr_err mr_service_number_sources(struct mr_service *service, struct mr_config *config,
+				      struct mr_error *error);
 /* Blocks until the work is done, or can't be. */
 enum mr_err mr_service_run(struct mr_service *service, struct mr_supervisor *supervisor,
 			   struct mr_error *error);

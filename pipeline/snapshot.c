@@ -1,13 +1,13 @@
 /* snapshot.c - the form of a snapshot: sections under one checksum.
  *
  * Written when a worker's state is cut at a barrier, read when the next incarnation restores it.
- * Reading fails with MR_BAD_INPUT where the snapshot is not whole, is another stage's, or is newer
- * than this program; it never looks past the bytes it was given.
+ * Reading fails with MR_BAD_INPUT where the snapshot is not whole or is another stage's, with
+ * MR_UNSUPPORTED where it is newer than this program; it never looks past the bytes it was given.
  *
  * Layout, numbers little-endian: "MRSNAP\r\n", u32 version, u32 length of the stage's name, the
- * name; then the sections; then u32 0xffffffff and a u64 XXH3 over everything before it. A section
- * is u32 key group, or 256 where it has a name, u32 length of the name, u64 length of the bytes,
- * the name, the bytes. */
+ * name; since version 2 u32 length of the writer's version, that version; then the sections; then
+ * u32 0xffffffff and a u64 XXH3 over everything before it. A section is u32 key group, or 256 where
+ * it has a name, u32 length of the name, u64 length of the bytes, the name, the bytes. */
 #include "millrace/checkpoint.h"
 
 #include <assert.h>
@@ -15,7 +15,7 @@
 #include "codec.h"
 
 #define MAGIC "MRSNAP\r\n"
-#define MAGIC_LEN 8
+#define MAGIC_LEN (MR_SNAPSHOT_HEAD - 4)
 #define SECTION_HEAD 16
 #define NAMED MR_KEY_GROUPS /* in the key group's place */
 #define TRAILER (4 + 8)
@@ -26,6 +26,8 @@ void mr_snapshot_begin(struct mr_buf *out, const char *stage)
 	mr_buf_add_le(out, MR_SNAPSHOT_VERSION, 4);
 	mr_buf_add_le(out, strlen(stage), 4);
 	mr_buf_add_text(out, stage);
+	mr_buf_add_le(out, strlen(MILLRACE_VERSION), 4);
+	mr_buf_add_text(out, MILLRACE_VERSION);
 }
 
 static void put_section(struct mr_buf *out, uint32_t key_group, struct mr_slice name,
@@ -72,28 +74,76 @@ static enum mr_err check_sum(struct mr_slice bytes, struct mr_error *error)
 	return MR_OK;
 }
 
-/* The head: magic, version, stage. *at moves behind it. */
-static enum mr_err check_head(struct mr_slice snapshot, const char *stage, size_t *at,
-			      struct mr_error *error)
+enum mr_err mr_snapshot_check_version(struct mr_slice head, struct mr_error *error)
 {
-	size_t len = snapshot.len - TRAILER;
-	if (len < MAGIC_LEN + 8 || memcmp(snapshot.at, MAGIC, MAGIC_LEN) != 0)
+	if (head.len < MR_SNAPSHOT_HEAD || memcmp(head.at, MAGIC, MAGIC_LEN) != 0)
 		return mr_error_set(error, MR_BAD_INPUT,
 				    "this is no snapshot: it does not begin as one");
-	uint64_t version = mr_get_le(snapshot.at + MAGIC_LEN, 4);
-	if (version != MR_SNAPSHOT_VERSION)
-		return mr_error_set(
-		    error, MR_BAD_INPUT,
-		    "the snapshot is of version %llu, this program reads version %d",
-		    (unsigned long long)version, MR_SNAPSHOT_VERSION);
-	struct mr_slice name = {snapshot.at + MAGIC_LEN + 8,
-				mr_get_le(snapshot.at + MAGIC_LEN + 4, 4)};
-	if (name.len > len - MAGIC_LEN - 8)
+	uint64_t version = mr_get_le(head.at + MAGIC_LEN, 4);
+	if (version > MR_SNAPSHOT_VERSION)
+		return mr_error_set(error, MR_UNSUPPORTED,
+				    "the snapshot is of version %llu, written by a newer millrace; "
+				    "this one reads versions up to %d",
+				    (unsigned long long)version, MR_SNAPSHOT_VERSION);
+	return MR_OK;
+}
+
+/* A u32 length and a text of so many bytes; `in` moves behind it. False where it is cut short. */
+static bool take_text(struct mr_slice *in, struct mr_slice *out)
+{
+	uint64_t len = in->len < 4 ? UINT64_MAX : mr_get_le(in->at, 4);
+	if (len > in->len - 4)
+		return false;
+	*out = (struct mr_slice){in->at + 4, (size_t)len};
+	in->at += 4 + len;
+	in->len -= 4 + (size_t)len;
+	return true;
+}
+
+/* What stands between the stage's name and the sections, version by version: the row that is read
+ * is the last whose version is not above the snapshot's. */
+static bool read_nothing(struct mr_slice *in, struct mr_snapshot *out)
+{
+	(void)in, (void)out;
+	return true;
+}
+static bool read_writer(struct mr_slice *in, struct mr_snapshot *out)
+{
+	return take_text(in, &out->writer);
+}
+static const struct form {
+	uint64_t since;
+	bool (*read)(struct mr_slice *in, struct mr_snapshot *out);
+} forms[] = {{0, read_nothing}, {2, read_writer}};
+
+static bool read_form(uint64_t version, struct mr_slice *in, struct mr_snapshot *out)
+{
+	size_t at = sizeof forms / sizeof *forms - 1;
+	while (forms[at].since > version)
+		at--;
+	return forms[at].read(in, out);
+}
+
+/* The head; what is left of it are the sections. */
+static enum mr_err read_head(struct mr_slice snapshot, const char *stage, struct mr_snapshot *out,
+			     struct mr_error *error)
+{
+	struct mr_slice in = {snapshot.at, snapshot.len - TRAILER};
+	struct mr_slice name;
+	enum mr_err err = mr_snapshot_check_version(in, error);
+	if (err != MR_OK)
+		return err;
+	uint64_t version = mr_get_le(in.at + MAGIC_LEN, 4);
+	in.at += MR_SNAPSHOT_HEAD;
+	in.len -= MR_SNAPSHOT_HEAD;
+	if (!take_text(&in, &name))
 		return mr_error_set(error, MR_BAD_INPUT, "the snapshot's stage name is cut short");
 	if (!mr_slice_eq(name, mr_slice(stage)))
 		return mr_error_set(error, MR_BAD_INPUT, "the snapshot is of stage %.*s, not of %s",
 				    (int)(name.len < 64 ? name.len : 64), name.at, stage);
-	*at = MAGIC_LEN + 8 + name.len;
+	if (!read_form(version, &in, out))
+		return mr_error_set(error, MR_BAD_INPUT, "the snapshot's head is cut short");
+	out->sections = in;
 	return MR_OK;
 }
 
@@ -143,17 +193,15 @@ static enum mr_err check_sections(struct mr_slice sections, struct mr_error *err
 enum mr_err mr_snapshot_open(struct mr_slice bytes, const char *stage, struct mr_snapshot *out,
 			     struct mr_error *error)
 {
-	size_t at = 0;
-	*out = (struct mr_snapshot){{"", 0}};
+	struct mr_snapshot snapshot = {{"", 0}, {"", 0}};
+	*out = snapshot;
 	enum mr_err err = check_sum(bytes, error);
 	if (err == MR_OK)
-		err = check_head(bytes, stage, &at, error);
-	if (err != MR_OK)
-		return err;
-	struct mr_slice sections = {bytes.at + at, bytes.len - TRAILER - at};
-	err = check_sections(sections, error);
+		err = read_head(bytes, stage, &snapshot, error);
 	if (err == MR_OK)
-		out->sections = sections;
+		err = check_sections(snapshot.sections, error);
+	if (err == MR_OK)
+		*out = snapshot;
 	return err;
 }
 

@@ -1,8 +1,8 @@
 /* state_dir.c - the directory of a service: its lock, its seed, its manifests.
  *
  * Called by cmd_run.c, service.c and checkpoint.c. A disk that is full is MR_NO_SPACE, one that
- * fails MR_IO, what another program or hand has put there MR_CONFIG or MR_BAD_INPUT; each names the
- * file. */
+ * fails MR_IO, what cannot be read, or another program or hand has put there, MR_CONFIG or
+ * MR_BAD_INPUT; each names the file. */
 #include "state_dir.h"
 
 #include <dirent.h>
@@ -19,6 +19,7 @@
 
 #include "clock.h"
 #include "codec.h"
+#include "millrace/checkpoint.h"
 #include "millrace/log.h"
 #include "millrace/os.h"
 
@@ -78,7 +79,7 @@ enum mr_err mr_state_dir_get(const struct mr_state_dir *dir, const char *name, s
 				   dir->path, name, (long long)about.st_size, most);
 	else if (!mr_os_read_all(fd, mr_buf_reserve(out, (size_t)about.st_size),
 				 (size_t)about.st_size, 0, &done))
-		err = failed(dir, name, "read it", error);
+		err = mr_error_errno(error, MR_BAD_INPUT, "%s/%s: cannot read it", dir->path, name);
 	else
 		out->len += done;
 	close(fd);
@@ -127,28 +128,6 @@ static enum mr_err take_lock(struct mr_state_dir *dir, struct mr_error *error)
 	return MR_OK;
 }
 
-/* Ids in snapshots hold hashes under it: it stays as long as the directory. */
-static enum mr_err read_seed(struct mr_state_dir *dir, struct mr_error *error)
-{
-	struct mr_buf seed = {0};
-	enum mr_err err = mr_state_dir_get(dir, "seed", sizeof dir->seed, &seed, error);
-	if (err == MR_OK && seed.len != sizeof dir->seed)
-		err = mr_error_set(error, MR_BAD_INPUT,
-				   "%s/seed: it has %zu bytes; it should "
-				   "have %zu",
-				   dir->path, seed.len, sizeof dir->seed);
-	if (err == MR_OK)
-		memcpy(dir->seed, seed.data, sizeof dir->seed);
-	mr_buf_fini(&seed);
-	if (err != MR_NOT_FOUND)
-		return err;
-	*error = (struct mr_error){0};
-	if (getrandom(dir->seed, sizeof dir->seed, 0) < 0)
-		return mr_error_errno(error, MR_IO, "no random numbers");
-	return mr_state_dir_put(
-	    dir, "seed", (struct mr_slice){(const char *)dir->seed, sizeof dir->seed}, error);
-}
-
 enum mr_err mr_state_dir_open(const char *path, struct mr_state_dir *out, struct mr_error *error)
 {
 	*out = (struct mr_state_dir){.path = mr_strdup(path), .lock = -1};
@@ -162,8 +141,6 @@ enum mr_err mr_state_dir_open(const char *path, struct mr_state_dir *out, struct
 		err = take_lock(out, error);
 	if (err == MR_OK && mr_os.mkdirat(out->fd, CHECKPOINTS, 0700) != 0 && errno != EEXIST)
 		err = failed(out, CHECKPOINTS, "make it", error);
-	if (err == MR_OK)
-		err = read_seed(out, error);
 	if (err != MR_OK)
 		mr_state_dir_close(out);
 	return err;
@@ -250,6 +227,16 @@ static bool hash_file(int fd, uint64_t size, uint64_t *hash_out)
 	       got == sizeof trailer && mr_get_le(trailer, sizeof trailer) == *hash_out;
 }
 
+/* Before any worker reads it: whether a newer program wrote it. */
+static enum mr_err check_snapshot(int fd, struct mr_error *error)
+{
+	char head[MR_SNAPSHOT_HEAD];
+	size_t got;
+	if (!mr_os_read_all(fd, head, sizeof head, 0, &got))
+		return mr_error_errno(error, MR_IO, "cannot read it");
+	return mr_snapshot_check_version((struct mr_slice){head, got}, error);
+}
+
 static enum mr_err check_file(const struct mr_state_dir *dir, uint64_t number,
 			      const struct mr_manifest_file *file, struct mr_error *error)
 {
@@ -257,17 +244,19 @@ static enum mr_err check_file(const struct mr_state_dir *dir, uint64_t number,
 	struct stat about;
 	mr_manifest_file_path(number, file, path, sizeof path);
 	int fd = openat(dir->fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 && errno == ENOENT)
+		return mr_error_set(error, MR_BAD_INPUT, "%s/%s is not there", dir->path, path);
 	if (fd < 0)
 		return failed(dir, path, "open it", error);
 	uint64_t hash = 0;
 	bool same = fstat(fd, &about) == 0 && (uint64_t)about.st_size == file->sum.size &&
 		    file->sum.size >= sizeof hash &&
 		    hash_file(fd, file->sum.size - sizeof hash, &hash) && hash == file->sum.hash;
+	enum mr_err err =
+	    same ? check_snapshot(fd, error)
+		 : mr_error_set(error, MR_BAD_INPUT, "it is not the file that the manifest names");
 	close(fd);
-	if (same)
-		return MR_OK;
-	return mr_error_set(error, MR_BAD_INPUT,
-			    "%s/%s: it is not the file that the manifest names", dir->path, path);
+	return err == MR_OK ? MR_OK : mr_error_prefix(error, "%s/%s", dir->path, path);
 }
 
 static enum mr_err read_manifest(const struct mr_state_dir *dir, uint64_t number,
@@ -293,6 +282,29 @@ static enum mr_err read_manifest(const struct mr_state_dir *dir, uint64_t number
 	return err;
 }
 
+/* State holds hashes under the seed: it stays for as long as a checkpoint is gone on from.
+ * Manifests of version 1 have it beside them. */
+static enum mr_err find_seed(const struct mr_state_dir *dir, struct mr_manifest *manifest,
+			     struct mr_error *error)
+{
+	struct mr_buf seed = {0};
+	enum mr_err err = MR_OK;
+	if (manifest->number == 0 && getrandom(manifest->seed, MR_SEED_BYTES, 0) < 0)
+		err = mr_error_errno(error, MR_IO, "no random numbers");
+	if (manifest->number == 0 || manifest->has_seed)
+		return err;
+	err = mr_state_dir_get(dir, "seed", MR_SEED_BYTES, &seed, error);
+	if (err == MR_OK && seed.len == MR_SEED_BYTES)
+		memcpy(manifest->seed, seed.data, MR_SEED_BYTES);
+	else if (err == MR_OK || err == MR_NOT_FOUND || err == MR_NO_SPACE)
+		err = mr_error_set(error, MR_BAD_INPUT,
+				   "%s/seed: it should be there, with %d bytes: the checkpoint's "
+				   "state was made with it",
+				   dir->path, MR_SEED_BYTES);
+	mr_buf_fini(&seed);
+	return err;
+}
+
 enum mr_err mr_state_dir_recover(const struct mr_state_dir *dir, struct mr_manifest *manifest,
 				 struct mr_error *error)
 {
@@ -304,7 +316,7 @@ enum mr_err mr_state_dir_recover(const struct mr_state_dir *dir, struct mr_manif
 	for (; at < numbers.count; at++) {
 		*error = (struct mr_error){0};
 		err = read_manifest(dir, numbers.at[at], manifest, error);
-		if (err == MR_OK || err == MR_UNSUPPORTED)
+		if (err != MR_BAD_INPUT && err != MR_NO_SPACE)
 			break;
 		mr_log(MR_LOG_ERROR, "%s; the checkpoint before it is looked for", error->text);
 	}
@@ -315,7 +327,7 @@ enum mr_err mr_state_dir_recover(const struct mr_state_dir *dir, struct mr_manif
 		unlinkat(dir->fd, name, 0);
 	}
 	free(numbers.at);
-	return err;
+	return err == MR_OK ? find_seed(dir, manifest, error) : err;
 }
 
 void mr_state_dir_tidy(const struct mr_state_dir *dir, uint64_t newest, uint64_t second)

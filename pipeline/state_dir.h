@@ -1,8 +1,8 @@
 /* state_dir.h - the directory in which a service keeps all that it must not lose.
  *
  * One service at a time: the descriptor of its lock is inherited by every worker, so that whoever
- * gets the lock knows that no writer of an older life is alive (PROTOCOL.md 1.3). Holds: lock,
- * seed, the two newest manifests, checkpoints/. */
+ * gets the lock knows that no writer of an older life is alive (PROTOCOL.md 1.3). Holds: lock, the
+ * two newest manifests, checkpoints/; and `seed`, where the manifests were of version 1. */
 #ifndef MILLRACE_STATE_DIR_H
 #define MILLRACE_STATE_DIR_H
 
@@ -12,7 +12,6 @@ struct mr_state_dir {
 	char *path;
 	int fd;
 	int lock; /* for workers to inherit */
-	uint8_t seed[16];
 };
 
 /* Makes it (mode 0700) where it is not there. Waits up to some seconds for the workers of a service
@@ -32,10 +31,10 @@ enum mr_err mr_state_dir_get(const struct mr_state_dir *dir, const char *name, s
 /* Removes a directory of files, if it is there. */
 void mr_state_dir_remove(const struct mr_state_dir *dir, const char *name);
 
-/* The newest manifest that is whole, with all its files; `manifest` is empty, and MR_OK, where
- * there has been no checkpoint. A newer one that is not whole is named in the log and removed.
- * MR_BAD_INPUT where there is none that is whole: nothing is then started on empty state;
- * MR_UNSUPPORTED where a newer program wrote it. */
+/* The newest manifest that is whole, with all its files; `manifest` is empty but for a new seed,
+ * and MR_OK, where there has been no checkpoint. A newer one that is not whole is named in the log
+ * and removed. MR_BAD_INPUT where there is none that is whole: nothing is then started on empty
+ * state; MR_UNSUPPORTED where a newer program wrote it. */
 enum mr_err mr_state_dir_recover(const struct mr_state_dir *dir, struct mr_manifest *manifest,
 				 struct mr_error *error);
 /* Removes every manifest and directory of state files but those of these two. */

@@ -421,5 +421,8 @@ int mr_supervisor_exit_status(const struct mr_supervisor *supervisor, enum mr_er
 		return 128 + supervisor->interrupted;
 	if (err == MR_OK)
 		return 0;
-	return mr_err_class(err) == MR_CLASS_USAGE && supervisor->worker_count == 0 ? 2 : 1;
+	/* What a newer program wrote is a worker's to find, too. */
+	bool usage = mr_err_class(err) == MR_CLASS_USAGE &&
+		     (supervisor->worker_count == 0 || err == MR_UNSUPPORTED);
+	return usage ? 2 : 1;
 }

@@ -5,14 +5,15 @@
  * the snapshots that all workers of its group's stage wrote: it restores the key groups that it
  * owns, and offers the stage every name.
  *
- * A snapshot is: magic, version, stage name, sections, and an XXH3 checksum over all of it.
- * Decoding survives any bytes. */
+ * A snapshot is: magic, version, stage name, the program that wrote it, sections, and an XXH3
+ * checksum over all of it. Those of older versions are read, too. Decoding survives any bytes. */
 #ifndef MILLRACE_CHECKPOINT_H
 #define MILLRACE_CHECKPOINT_H
 
 #include "millrace/signal.h"
 
-#define MR_SNAPSHOT_VERSION 1
+#define MR_SNAPSHOT_VERSION 2
+#define MR_SNAPSHOT_HEAD 12 /* bytes that are the same in each version: magic and version */
 #define MR_SNAPSHOT_END_MARK UINT32_MAX /* behind the last section, before the checksum */
 
 void mr_snapshot_begin(struct mr_buf *out, const char *stage);
@@ -28,9 +29,13 @@ struct mr_section {
 };
 struct mr_snapshot {
 	struct mr_slice sections; /* those not yet walked past */
+	struct mr_slice writer;   /* the version of the program that wrote it; empty: unknown */
 };
-/* Check the whole, once. MR_BAD_INPUT where the snapshot is not whole, of another stage or a newer
- * version, or has a key group twice. Borrows the bytes. */
+/* Of its first MR_SNAPSHOT_HEAD bytes. MR_BAD_INPUT, MR_UNSUPPORTED where a newer program wrote it.
+ */
+enum mr_err mr_snapshot_check_version(struct mr_slice head, struct mr_error *error);
+/* Check the whole, once. MR_BAD_INPUT where the snapshot is not whole, of another stage, or has a
+ * key group twice; MR_UNSUPPORTED where it is of a newer version. Borrows the bytes. */
 enum mr_err mr_snapshot_open(struct mr_slice bytes, const char *stage, struct mr_snapshot *out,
 			     struct mr_error *error);
 /* The next section, in the order of writing; false behind the last. */

@@ -55,6 +55,11 @@ def scan(*arguments, **options):
     return done.returncode, alerts(done.stdout), done.stderr.decode("utf-8", "replace")
 
 
+def ledger(*arguments, **options):
+    return subprocess.run([PROGRAM, "ledger", *arguments], capture_output=True, text=True, timeout=WAIT_SECONDS,
+                          check=False, **options)
+
+
 def alerts(output):
     return [json.loads(line) for line in output.splitlines()]
 

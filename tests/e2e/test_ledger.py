@@ -9,11 +9,6 @@ import unittest
 import millrace_test as mr
 
 
-def ledger(*arguments):
-    return subprocess.run([mr.PROGRAM, "ledger", *arguments], capture_output=True, text=True, timeout=mr.WAIT_SECONDS,
-                          check=False)
-
-
 class Ledger(unittest.TestCase):
     def setUp(self):
         self.state = self.enterContext(tempfile.TemporaryDirectory())
@@ -21,7 +16,7 @@ class Ledger(unittest.TestCase):
 
     def refused(self, words, status=1):
         for verb in ("report", "check"):
-            done = ledger(verb, self.state)
+            done = mr.ledger(verb, self.state)
             self.assertEqual(done.returncode, status, done.stderr)
             self.assertIn(f"millrace ledger: {self.path}: {words}", done.stderr)
             self.assertEqual(done.stdout, "")
@@ -29,8 +24,8 @@ class Ledger(unittest.TestCase):
     def test_words(self):
         for arguments in ([], ["report"], ["check", "a", "b"], ["count", "a"], ["check", "--csv", "a"],
                           ["report", "--json", "--csv", "a"], ["report", "--xml", "a"]):
-            self.assertEqual(ledger(*arguments).returncode, 2, arguments)
-        self.assertIn("ledger check [--json] STATE_DIR", ledger("--help").stdout)
+            self.assertEqual(mr.ledger(*arguments).returncode, 2, arguments)
+        self.assertIn("ledger check [--json] STATE_DIR", mr.ledger("--help").stdout)
 
     def test_none(self):
         self.refused("there is no ledger", 2)
@@ -74,13 +69,13 @@ class Service(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
 
     def checked(self, status, words):
-        done = ledger("check", self.state)
+        done = mr.ledger("check", self.state)
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         self.assertIn(words, done.stdout)
 
     def test_balance_and_frauds(self):
         self.checked(0, "the books balance")
-        rows = [json.loads(line) for line in ledger("report", "--json", self.state).stdout.splitlines()]
+        rows = [json.loads(line) for line in mr.ledger("report", "--json", self.state).stdout.splitlines()]
         self.assertEqual({row["source"] for row in rows}, {"exports"})
         for name, count in {"records": 302, "parsed": 300, "rejected": 2, "matched": 100, "alerts": 100,
                             "delivered": 100, "rejected_not_json": 1, "rejected_not_record": 1}.items():

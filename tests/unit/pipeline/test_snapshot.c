@@ -7,6 +7,7 @@
 
 #include "millrace/checkpoint.h"
 
+#include "codec.h"
 #include "exact.h"
 
 static enum mr_err decode_snapshot(struct mr_slice bytes)
@@ -108,11 +109,69 @@ static void a_section_is_whole_or_refused(void **state)
 	mr_buf_fini(&out);
 }
 
+/* ---- versions ---- */
+
+/* One section, in the layout of that version, with a checksum that holds. */
+static struct mr_buf of_version(uint32_t version)
+{
+	static const char *const texts[] = {"detect", "0.1"};
+	struct mr_buf out = {0};
+	mr_buf_add_text(&out, "MRSNAP\r\n");
+	mr_buf_add_le(&out, version, 4);
+	for (uint32_t i = 0; i < version && i < 2; i++) {
+		mr_buf_add_le(&out, strlen(texts[i]), 4);
+		mr_buf_add_text(&out, texts[i]);
+	}
+	mr_snapshot_section(&out, 7, S("seven"));
+	mr_snapshot_end(&out, 0);
+	return out;
+}
+
+static void older_versions_are_read(void **state)
+{
+	(void)state;
+	for (uint32_t version = 1; version <= MR_SNAPSHOT_VERSION; version++) {
+		struct mr_buf out = of_version(version);
+		struct mr_slice bytes = exact(out.data, out.len);
+		struct mr_snapshot snapshot;
+		struct mr_section section;
+		assert_int_equal(mr_snapshot_open(bytes, "detect", &snapshot, NULL), MR_OK);
+		assert_slice(snapshot.writer, version < 2 ? S("") : S("0.1"));
+		assert_true(mr_snapshot_next(&snapshot, &section));
+		assert_int_equal(section.key_group, 7);
+		assert_slice(section.bytes, S("seven"));
+		assert_false(mr_snapshot_next(&snapshot, &section));
+		drop(bytes);
+		mr_buf_fini(&out);
+	}
+}
+
+static void a_newer_version_is_refused(void **state)
+{
+	(void)state;
+	struct mr_buf out = of_version(MR_SNAPSHOT_VERSION + 1);
+	struct mr_slice head = exact(out.data, MR_SNAPSHOT_HEAD);
+	struct mr_snapshot snapshot;
+	struct mr_error error = {0};
+	assert_int_equal(mr_snapshot_check_version(head, &error), MR_UNSUPPORTED);
+	assert_string_equal(error.text, "the snapshot is of version 3, written by a newer "
+					"millrace; this one reads versions up to 2");
+	assert_int_equal(
+	    mr_snapshot_open((struct mr_slice){out.data, out.len}, "detect", &snapshot, &error),
+	    MR_UNSUPPORTED);
+	head.len--;
+	assert_int_equal(mr_snapshot_check_version(head, NULL), MR_BAD_INPUT);
+	drop(head);
+	mr_buf_fini(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_snapshot_gives_its_sections),
 	    cmocka_unit_test(a_section_is_whole_or_refused),
+	    cmocka_unit_test(older_versions_are_read),
+	    cmocka_unit_test(a_newer_version_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,146 @@
+/* test_manifest.c - manifests: what is written comes back, older ones are read, nothing broken is
+ * taken. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "codec.h"
+#include "exact.h"
+#include "manifest.h"
+
+static void fill(struct mr_manifest *manifest)
+{
+	struct mr_manifest_file file = {.group = (char *)(uintptr_t) "parse",
+					.stage = (char *)(uintptr_t) "detect",
+					.worker = 3,
+					.sum = {.size = 70, .hash = UINT64_MAX}};
+	*manifest = (struct mr_manifest){
+	    .number = 12, .at_us = -5, .cpu_ns = 7, .has_seed = true, .numbers = 9};
+	mr_marks_event(&manifest->marks, 1, 1000, 1000);
+	mr_manifest_add_file(manifest, &file);
+	mr_manifest_add_name(&manifest->sources, &manifest->source_count, 4, "audit");
+	mr_manifest_add_name(&manifest->names, &manifest->name_count, 0, "");
+	memset(manifest->ledger_head, 'h', sizeof manifest->ledger_head);
+	memset(manifest->seed, 's', sizeof manifest->seed);
+}
+
+static void check(const struct mr_manifest *got)
+{
+	assert_true(got->number == 12 && got->at_us == -5 && got->cpu_ns == 7);
+	assert_int_equal(got->marks.count, 1);
+	assert_int_equal(got->file_count, 1);
+	assert_string_equal(got->files[0].stage, "detect");
+	assert_true(got->files[0].worker == 3 && got->files[0].sum.hash == UINT64_MAX);
+	assert_int_equal(got->source_count, 1);
+	assert_true(got->sources[0].number == 4 && strcmp(got->sources[0].name, "audit") == 0);
+	assert_int_equal(got->name_count, 1);
+	assert_int_equal(got->ledger_head[MR_LEDGER_HEAD - 1], 'h');
+}
+
+static enum mr_err decode(struct mr_slice bytes)
+{
+	struct mr_manifest manifest;
+	enum mr_err err = mr_manifest_decode(bytes, &manifest, NULL);
+	mr_manifest_fini(&manifest);
+	return err;
+}
+
+static void a_manifest_comes_back(void **state)
+{
+	struct mr_manifest manifest, got;
+	struct mr_buf out = {0};
+	(void)state;
+	fill(&manifest);
+	mr_manifest_encode(&manifest, &out);
+	assert_int_equal(mr_manifest_decode((struct mr_slice){out.data, out.len}, &got, NULL),
+			 MR_OK);
+	check(&got);
+	assert_true(got.has_seed && got.seed[MR_SEED_BYTES - 1] == 's' && got.numbers == 9);
+	mr_manifest_fini(&got);
+	trickle(&out, decode);
+	mr_manifest_fini(&manifest);
+	mr_buf_fini(&out);
+}
+
+/* Another version in its place, and what makes the checksum right again. */
+static void set_version(struct mr_buf *out, char version, size_t shorter)
+{
+	out->len -= 8 + shorter;
+	out->data[8] = version;
+	out->data[12] = (char)(out->data[12] - (char)shorter);
+	mr_buf_add_le(out, mr_hash64(out->data, out->len, 0), 8);
+}
+
+/* Version 1 had two items less: the seed with its head, and a small number. */
+static void version_1_is_read(void **state)
+{
+	struct mr_manifest manifest, got;
+	struct mr_buf out = {0};
+	(void)state;
+	fill(&manifest);
+	mr_manifest_encode(&manifest, &out);
+	assert_int_equal(out.data[20], (char)0x9b); /* an array of eleven */
+	out.data[20] = (char)0x99;
+	set_version(&out, 1, 1 + MR_SEED_BYTES + 1);
+	assert_int_equal(mr_manifest_decode((struct mr_slice){out.data, out.len}, &got, NULL),
+			 MR_OK);
+	check(&got);
+	assert_true(!got.has_seed && got.numbers == 0);
+	mr_manifest_fini(&got);
+	mr_manifest_fini(&manifest);
+	mr_buf_fini(&out);
+}
+
+/* One that is not whole is no newer one, whatever its version has become. */
+static void a_newer_version_is_refused(void **state)
+{
+	struct mr_manifest manifest, got;
+	struct mr_buf out = {0};
+	struct mr_error error = {0};
+	(void)state;
+	fill(&manifest);
+	mr_manifest_encode(&manifest, &out);
+	out.data[8] = MR_MANIFEST_VERSION + 1;
+	assert_int_equal(mr_manifest_decode((struct mr_slice){out.data, out.len}, &got, &error),
+			 MR_BAD_INPUT);
+	assert_string_equal(error.text, "it is not whole: its checksum differs");
+	set_version(&out, MR_MANIFEST_VERSION + 1, 0);
+	assert_int_equal(mr_manifest_decode((struct mr_slice){out.data, out.len}, &got, &error),
+			 MR_UNSUPPORTED);
+	assert_string_equal(error.text, "it is of version 3, written by a newer millrace; this one "
+					"reads versions up to 2");
+	mr_manifest_fini(&manifest);
+	mr_buf_fini(&out);
+}
+
+static void a_source_keeps_its_number(void **state)
+{
+	struct mr_manifest manifest = {0}, next = {0};
+	(void)state;
+	assert_int_equal(mr_manifest_source(&manifest, "a"), 0);
+	assert_int_equal(mr_manifest_source(&manifest, "b"), 1);
+	memset(manifest.seed, 's', sizeof manifest.seed);
+	mr_manifest_inherit(&next, &manifest);
+	assert_int_equal(mr_manifest_source(&next, "c"), 2);
+	assert_int_equal(mr_manifest_source(&next, "b"), 1);
+	assert_int_equal(mr_manifest_source(&next, "a"), 0);
+	assert_int_equal(next.source_count, 3);
+	assert_int_equal(next.seed[0], 's');
+	mr_manifest_fini(&manifest);
+	mr_manifest_fini(&next);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_manifest_comes_back),
+	    cmocka_unit_test(version_1_is_read),
+	    cmocka_unit_test(a_newer_version_is_refused),
+	    cmocka_unit_test(a_source_keeps_its_number),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
