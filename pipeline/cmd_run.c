@@ -64,7 +64,7 @@ static enum mr_err run(struct mr_supervisor *supervisor, struct mr_error *error)
 				      error);
 	if (err != MR_OK)
 		return err;
-	err = mr_service_number_sources(&service, config, error);
+	err = mr_service_number_sources(&service, &supervisor->setup.config, error);
 	if (err == MR_OK)
 		err = serve(&service, supervisor, error);
 	mr_service_close(&service);

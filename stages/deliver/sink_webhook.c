@@ -49,6 +49,7 @@ struct webhook {
 	struct mr_buf body;
 	struct spool_place behind; /* the lines that are under way */
 	int64_t lines;
+	uint64_t once;     /* of them, those that are made once */
 	int64_t limit;     /* of the next request: less than batch_count after a refusal */
 	unsigned failures; /* in a row */
 	long failed_with;  /* the status that was said */
@@ -240,6 +241,7 @@ static void add_line(struct webhook *hook, const struct spool_line *line)
 		mr_buf_add(&hook->body, hook->lines == 0 ? "[" : ",", 1);
 	mr_buf_add(&hook->body, line->line.at, line->line.len - hook->array);
 	hook->lines++;
+	hook->once += line->id.revision == 0;
 	hook->behind = line->behind;
 }
 
@@ -249,6 +251,7 @@ static enum mr_err gather(struct webhook *hook, struct mr_error *error)
 	struct spool_line line;
 	hook->body.len = 0;
 	hook->lines = 0;
+	hook->once = 0;
 	hook->behind = hook->spool.acked;
 	while (hook->lines < hook->limit) {
 		enum mr_err err = spool_read(&hook->spool, hook->behind, &line, error);
@@ -300,7 +303,7 @@ static enum verdict verdict_of(long status)
 
 static void passed(struct webhook *hook, uint64_t *count)
 {
-	*count += hook->behind.lines - hook->spool.acked.lines;
+	*count += hook->once;
 	spool_acknowledge(&hook->spool, hook->behind);
 	if (hook->limit < hook->batch_count)
 		hook->limit =
@@ -378,9 +381,16 @@ static enum mr_err take_answer(struct sink *sink, const struct http_result *resu
 
 /* ---- the loop ---- */
 
+/* What lies in the spool behind the checkpoint was taken over, though it will be put again. */
 static enum mr_err ready(struct webhook *hook, struct mr_error *error)
 {
-	return spool_ready(&hook->spool, error);
+	if (hook->spool.placed)
+		return MR_OK;
+	uint64_t lines = hook->spool.first_kept.lines;
+	enum mr_err err = spool_ready(&hook->spool, error);
+	if (err == MR_OK)
+		hook->taken += hook->spool.end.lines - lines;
+	return err;
 }
 
 static bool is_whole(const struct webhook *hook)
@@ -454,8 +464,8 @@ static enum mr_err webhook_put(struct sink *sink, const struct line_id *id, stru
 	enum mr_err err = ready(hook, error);
 	if (err != MR_OK)
 		return err;
-	hook->taken += id->revision == 0;
-	spool_append(&hook->spool, id, line);
+	if (spool_append(&hook->spool, id, line))
+		hook->taken += id->revision == 0;
 	return MR_OK;
 }
 

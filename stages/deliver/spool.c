@@ -46,7 +46,35 @@ static int by_begin(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* A segment whose head was never written whole holds nothing. */
+/* A segment whose head was never written whole holds nothing, and goes. */
+static enum mr_err take_segment(struct spool *spool, uint64_t at, const char *name,
+				struct mr_error *error)
+{
+	struct spool_segment segment = {.begin = {.at = at}};
+	switch (spool_segment_look(spool, &segment)) {
+	case SPOOL_HEAD_UNREADABLE:
+		return fail(spool, name, error);
+	case SPOOL_HEAD_NEWER:
+		return mr_error_set(error, MR_UNSUPPORTED,
+				    "%s: its spool: %s was written by a newer millrace",
+				    spool->name, name);
+	case SPOOL_HEAD_NONE:
+		mr_os.unlinkat(spool->directory, name, 0);
+		return MR_OK;
+	case SPOOL_HEAD_DAMAGED:
+		mr_log(MR_LOG_ERROR,
+		       "%s: its spool: the head of %s is damaged: how many alerts came before is "
+		       "not known any more",
+		       spool->name, name);
+		segment.damaged = true;
+		break;
+	case SPOOL_HEAD_WHOLE:
+		break;
+	}
+	add_segment(spool, &segment);
+	return MR_OK;
+}
+
 static enum mr_err list_segments(struct spool *spool, struct mr_error *error)
 {
 	struct dirent *entry;
@@ -54,26 +82,20 @@ static enum mr_err list_segments(struct spool *spool, struct mr_error *error)
 	DIR *all = copy < 0 ? NULL : fdopendir(copy);
 	if (all == NULL)
 		return fail(spool, "cannot be read", error);
-	while ((entry = readdir(all)) != NULL) {
+	enum mr_err err = MR_OK;
+	while (err == MR_OK && (entry = readdir(all)) != NULL) {
 		unsigned long long at;
 		char want[SPOOL_NAME];
-		struct spool_segment segment = {.begin = {.at = 0}};
 		if (sscanf(entry->d_name, "%16llx.spool", &at) != 1)
 			continue;
-		segment.begin.at = at;
-		spool_segment_name(segment.begin.at, want);
-		if (strcmp(entry->d_name, want) != 0)
-			continue;
-		if (!spool_segment_look(spool, &segment)) {
-			mr_os.unlinkat(spool->directory, want, 0);
-			continue;
-		}
-		add_segment(spool, &segment);
+		spool_segment_name(at, want);
+		if (strcmp(entry->d_name, want) == 0)
+			err = take_segment(spool, at, want, error);
 	}
 	closedir(all);
 	if (spool->segment_count > 0)
 		qsort(spool->segments, spool->segment_count, sizeof *spool->segments, by_begin);
-	return MR_OK;
+	return err;
 }
 
 enum mr_err spool_open(struct spool *spool, const char *name, const char *path, uint64_t most_bytes,
@@ -226,13 +248,14 @@ bool spool_has_room(struct spool *spool, size_t bytes)
 	return spool->acked.at == spool->end.at || on_disk(spool) + need <= spool->most_bytes;
 }
 
-void spool_append(struct spool *spool, const struct line_id *id, struct mr_slice line)
+bool spool_append(struct spool *spool, const struct line_id *id, struct mr_slice line)
 {
 	if (sent_take(&spool->sent, id))
-		return;
+		return false;
 	spool_frame_put(&spool->buf, spool->end.at, id, line);
 	spool->end.at += SPOOL_HEAD + line.len;
 	spool->end.lines += id->revision == 0;
+	return true;
 }
 
 /* What the last segment holds is durable before the next begins. */

@@ -6,7 +6,8 @@
  * A place in the spool is counted in bytes from its first frame on, for ever: a segment file is
  * named by the place of its first frame. Lines that were appended after the checkpoint of a restart
  * are kept and known again, so that none lies there twice. A torn end is cut. A frame that is no
- * longer what was written is named with its place, and reading goes on at the next whole one. */
+ * longer what was written is named with its place, and reading goes on at the next whole one. Lines
+ * that were lost so are in no count of what was taken. */
 #ifndef MILLRACE_DELIVER_SPOOL_H
 #define MILLRACE_DELIVER_SPOOL_H
 
@@ -21,6 +22,7 @@ struct spool_place {
 struct spool_segment {
 	struct spool_place begin;
 	uint64_t end;
+	bool damaged; /* its head is: how many lines come before is not known */
 };
 
 struct spool {
@@ -54,18 +56,19 @@ struct spool_line {
 	struct spool_place behind;
 };
 
-/* The directory is made. MR_CONFIG, MR_IO, MR_NO_SPACE; after an error hold nothing. */
+/* The directory is made. MR_CONFIG, MR_IO, MR_NO_SPACE; MR_UNSUPPORTED where a newer program wrote
+ * there. After an error hold nothing. */
 enum mr_err spool_open(struct spool *spool, const char *name, const char *path, uint64_t most_bytes,
 		       uint64_t segment_bytes, uint64_t seed, struct mr_error *error);
 /* Survives any bytes. */
 enum mr_err spool_restore(struct spool *spool, struct mr_slice bytes, struct mr_error *error);
-/* Finds the end, and what was appended behind the place of the checkpoint. Once, before all else.
- */
+/* Finds the end, and what was appended behind the place of the checkpoint. Once, before all else:
+ * `end` then counts those lines, too. */
 enum mr_err spool_ready(struct spool *spool, struct mr_error *error);
 /* Makes room where segments lie only for a restart's sake. False: full, of lines or of the disk. */
 bool spool_has_room(struct spool *spool, size_t bytes);
-/* Copies the line, unless it lies there since before a restart. */
-void spool_append(struct spool *spool, const struct line_id *id, struct mr_slice line);
+/* Copies the line; false where it lies there since before a restart. */
+bool spool_append(struct spool *spool, const struct line_id *id, struct mr_slice line);
 /* What was appended can be read. A full disk is said, and is no error: it is tried again. */
 enum mr_err spool_flush(struct spool *spool, struct mr_error *error);
 /* The line at a place, or behind it the next whole one. MR_END: none is there yet. */

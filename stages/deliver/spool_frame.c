@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "millrace/os.h"
+
 #define SEGMENT_MAGIC UINT32_C(0x4c53524d) /* MRSL */
 #define FRAME_MAGIC UINT32_C(0x4653524d)   /* MRSF */
 #define VERSION 1
@@ -26,23 +28,40 @@ void spool_segment_head(const struct spool_place *begin, char out[SPOOL_SEGMENT_
 	memcpy(out + 24, &hash, 8);
 }
 
-bool spool_segment_look(const struct spool *spool, struct spool_segment *segment)
+/* Magic, version, and the hash at the end stay where they are in every version. */
+static bool is_newer(const char head[SPOOL_SEGMENT_HEAD])
+{
+	uint32_t start[2];
+	uint64_t hash;
+	memcpy(start, head, sizeof start);
+	memcpy(&hash, head + 24, 8);
+	return start[0] == SEGMENT_MAGIC && start[1] > VERSION && hash == mr_hash64(head, 24, 0);
+}
+
+enum spool_head spool_segment_look(const struct spool *spool, struct spool_segment *segment)
 {
 	char name[SPOOL_NAME], got[SPOOL_SEGMENT_HEAD], want[SPOOL_SEGMENT_HEAD];
 	struct stat about;
 	spool_segment_name(segment->begin.at, name);
 	int fd = openat(spool->directory, name, O_RDONLY | O_CLOEXEC);
-	bool whole = fd >= 0 && fstat(fd, &about) == 0 &&
-		     pread(fd, got, sizeof got, 0) == (ssize_t)sizeof got;
-	if (whole) {
-		memcpy(&segment->begin.lines, got + 16, 8);
-		spool_segment_head(&segment->begin, want);
-		whole = memcmp(got, want, sizeof want) == 0;
-		segment->end = segment->begin.at + (uint64_t)about.st_size - SPOOL_SEGMENT_HEAD;
-	}
+	size_t done = 0;
+	bool read =
+	    fd >= 0 && fstat(fd, &about) == 0 && mr_os_read_all(fd, got, sizeof got, 0, &done);
 	if (fd >= 0)
 		close(fd);
-	return whole;
+	if (!read)
+		return SPOOL_HEAD_UNREADABLE;
+	if (done < sizeof got)
+		return SPOOL_HEAD_NONE;
+	segment->end = segment->begin.at + (uint64_t)about.st_size - SPOOL_SEGMENT_HEAD;
+	memcpy(&segment->begin.lines, got + 16, 8);
+	spool_segment_head(&segment->begin, want);
+	if (memcmp(got, want, sizeof want) == 0)
+		return SPOOL_HEAD_WHOLE;
+	segment->begin.lines = 0;
+	if (is_newer(got))
+		return SPOOL_HEAD_NEWER;
+	return segment->end > segment->begin.at ? SPOOL_HEAD_DAMAGED : SPOOL_HEAD_NONE;
 }
 
 static uint64_t hash_of(uint64_t at, const char *id, uint32_t length)

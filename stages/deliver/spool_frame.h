@@ -16,8 +16,15 @@
 
 void spool_segment_name(uint64_t at, char out[SPOOL_NAME]);
 void spool_segment_head(const struct spool_place *begin, char out[SPOOL_SEGMENT_HEAD]);
-/* Fills in what the file says of itself; false where it has no whole head of that place. */
-bool spool_segment_look(const struct spool *spool, struct spool_segment *segment);
+enum spool_head {
+	SPOOL_HEAD_WHOLE,
+	SPOOL_HEAD_NONE,    /* it was never finished, and no frame is behind it */
+	SPOOL_HEAD_DAMAGED, /* frames are behind it */
+	SPOOL_HEAD_NEWER,
+	SPOOL_HEAD_UNREADABLE /* errno says why */
+};
+/* Fills in what the file says of itself. */
+enum spool_head spool_segment_look(const struct spool *spool, struct spool_segment *segment);
 
 void spool_frame_put(struct mr_buf *out, uint64_t at, const struct line_id *id,
 		     struct mr_slice line);

@@ -89,6 +89,14 @@ static bool search(struct spool *spool, const struct spool_segment *segment, uin
 	return false;
 }
 
+/* To the segment's first frame. */
+static void go_to(struct spool_place *at, const struct spool_segment *segment)
+{
+	at->at = segment->begin.at;
+	if (!segment->damaged)
+		at->lines = segment->begin.lines;
+}
+
 static void lose(struct spool *spool, uint64_t from, uint64_t to)
 {
 	spool->lost_bytes += to - from;
@@ -104,7 +112,7 @@ static enum mr_err step(struct spool *spool, const struct spool_segment *segment
 {
 	if (segment->begin.at > at->at) {
 		lose(spool, at->at, segment->begin.at);
-		*at = segment->begin;
+		go_to(at, segment);
 	}
 	enum mr_err err = use(spool, segment, error);
 	if (err != MR_OK)
@@ -167,7 +175,7 @@ static enum mr_err walk(struct spool *spool, struct spool_place *end, struct mr_
 	struct spool_place at = spool->first_kept;
 	bool forgot = false;
 	if (at.at < spool->segments[0].begin.at)
-		at = spool->segments[0].begin;
+		go_to(&at, &spool->segments[0]);
 	while (at.at < last->end) {
 		struct spool_line line;
 		const struct spool_segment *segment = segment_at(spool, at.at);
@@ -179,7 +187,7 @@ static enum mr_err walk(struct spool *spool, struct spool_place *end, struct mr_
 		    !search(spool, segment, &found, &line)) {
 			if (segment == last)
 				break;
-			at = (segment + 1)->begin;
+			go_to(&at, segment + 1);
 			continue;
 		}
 		forgot = !sent_add(&spool->sent, &line.id) || forgot;
@@ -217,7 +225,7 @@ enum mr_err spool_ready(struct spool *spool, struct mr_error *error)
 	spool->placed = true;
 	/* What was acknowledged and dropped is not there, and not lost. */
 	if (spool->segment_count > 0 && spool->acked.at < spool->segments[0].begin.at)
-		spool->acked = spool->segments[0].begin;
+		go_to(&spool->acked, &spool->segments[0]);
 	if (spool->segment_count == 0 && spool->acked.at < end.at) {
 		lose(spool, spool->acked.at, end.at);
 		spool->acked = end;

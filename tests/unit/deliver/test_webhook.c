@@ -419,6 +419,31 @@ static void over_crashes_all_arrive_and_ids_stay(void **state)
 	end();
 }
 
+/* What lies there behind the checkpoint counts as taken over before it is put again. */
+static void over_crashes_each_is_taken_over_once(void **state)
+{
+	(void)state;
+	BEGIN("500");
+	set("retry_first", "1m");
+	open_sink();
+	put(0, 10);
+	service_checkpoint(&service);
+	put(10, 30);
+	service_step(&service, 20);
+	service_crash(&service);
+	open_sink();
+	put(10, 15);
+	service_checkpoint(&service);
+	assert_int_equal(counts().taken, 30);
+	service_crash(&service);
+	open_sink();
+	put(15, 32);
+	service_checkpoint(&service);
+	assert_int_equal(counts().taken, 32);
+	assert_int_equal(counts().spooled, 32);
+	end();
+}
+
 /* Nobody listens, the spool fills, nothing more is taken; then the receiver is there again. */
 static void an_outage_is_outlasted(void **state)
 {
@@ -521,6 +546,7 @@ int main(void)
 	    cmocka_unit_test(a_proxy_is_gone_through),
 	    cmocka_unit_test(a_name_that_nobody_knows_holds_up_nobody),
 	    cmocka_unit_test(over_crashes_all_arrive_and_ids_stay),
+	    cmocka_unit_test(over_crashes_each_is_taken_over_once),
 	    cmocka_unit_test(an_outage_is_outlasted),
 	    cmocka_unit_test(settings_that_are_wrong_are_named),
 	};
