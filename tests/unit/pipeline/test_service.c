@@ -453,6 +453,21 @@ static void killed_processes_lose_nothing(void **state)
 	}
 }
 
+/* Before that a signal ends it as any program (proc(5), SigBlk). */
+static void wait_until_signals_are_held(pid_t pid)
+{
+	char path[64], line[256];
+	unsigned long long held = 0;
+	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+	while ((held >> (SIGTERM - 1) & 1) == 0) {
+		FILE *file = fopen(path, "r");
+		assert_non_null(file);
+		while (fgets(line, sizeof line, file) != NULL)
+			sscanf(line, "SigBlk: %llx", &held);
+		fclose(file);
+	}
+}
+
 /* SIGTERM: what was read is committed, and the next start goes on behind it. */
 static void a_signal_ends_behind_a_checkpoint(void **state)
 {
@@ -462,6 +477,7 @@ static void a_signal_ends_behind_a_checkpoint(void **state)
 		uint64_t before, after, sum;
 		add_up(&before, &sum);
 		pid_t service = start_service(2);
+		wait_until_signals_are_held(service);
 		poll(NULL, 0, 300);
 		kill(service, SIGTERM);
 		status = wait_for(service);
