@@ -18,12 +18,18 @@ static enum mr_err open_given(struct letters *letters, struct mr_error *error)
 	return err;
 }
 
+char *letters_path(const struct mr_config *config)
+{
+	const char *set = mr_config_get(config, "dead_letter", 0);
+	return set != NULL
+		   ? mr_strdup(set)
+		   : mr_asprintf("%s/dead-letter.ndjson", mr_config_get(config, "state", 0));
+}
+
 static enum mr_err open_once(struct letters *letters, const struct sink_env *env,
 			     struct mr_error *error)
 {
-	const char *set = mr_config_get(letters->env->config, "dead_letter", 0);
-	char *path =
-	    set == NULL ? mr_asprintf("%s/dead-letter.ndjson", env->state) : mr_strdup(set);
+	char *path = letters_path(letters->env->config);
 	char *place = sink_place(env, LETTERS_NAME, error);
 	enum mr_err err = MR_IO;
 	if (place != NULL) {

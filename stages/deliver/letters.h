@@ -22,6 +22,8 @@ struct letters {
 	struct mr_buf line;
 };
 
+/* Of a service's; the caller's to free. */
+char *letters_path(const struct mr_config *config);
 enum mr_err letters_open(struct letters *letters, const struct sink_env *env,
 			 struct mr_error *error);
 /* Asked before each put. */

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "millrace/text.h"
+#include "letters.h"
 
 /* Certificates of the system, and how names are looked up: these files are replaced, so it is their
  * folders. */
@@ -26,11 +26,19 @@ static void need_files(const struct mr_config *sink, struct mr_needs *needs)
 	}
 }
 
+/* The file alone, not its folder: so it has to be there when the fence is put up. Whoever opens it
+ * says what is wrong with it. */
+static void need_once_file(const char *path, struct mr_needs *needs)
+{
+	(void)once_file_make(path);
+	mr_needs_path(needs, path, MR_ACCESS_WRITE);
+}
+
 static void need_sink(const struct mr_config *sink, struct mr_needs *needs)
 {
 	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
 	if (mr_config_is(sink, "type", "file"))
-		mr_needs_beside(needs, mr_config_get(sink, "path", 0), MR_ACCESS_WRITE);
+		need_once_file(mr_config_get(sink, "path", 0), needs);
 	if (!mr_config_is(sink, "type", "webhook"))
 		return;
 	needs->flags |= MR_NEEDS_NETWORK;
@@ -45,22 +53,18 @@ void deliver_needs(const struct mr_config *config, const struct mr_tables *table
 		   struct mr_needs *needs)
 {
 	const char *state = mr_config_get(config, "state", 0);
-	const char *dead_letter = mr_config_get(config, "dead_letter", 0);
 	const struct mr_part *sink;
 	(void)tables;
 	if (state == NULL)
 		return;
 	needs->flags |= MR_NEEDS_FILES;
-	/* It has to be there when the fence is put up; whoever uses it says what is wrong with it.
-	 */
 	char *spool = mr_asprintf("%s/spool", state);
 	(void)mkdir(spool, 0700);
 	mr_needs_path(needs, spool, MR_ACCESS_WRITE);
 	free(spool);
-	if (dead_letter != NULL)
-		mr_needs_beside(needs, dead_letter, MR_ACCESS_WRITE);
-	else
-		mr_needs_path(needs, state, MR_ACCESS_WRITE);
+	char *dead_letter = letters_path(config);
+	need_once_file(dead_letter, needs);
+	free(dead_letter);
 	for (size_t i = 0; (sink = mr_config_part(config, MR_PART_SINK, i)) != NULL; i++)
 		need_sink(&sink->settings, needs);
 }

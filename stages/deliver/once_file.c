@@ -16,6 +16,28 @@
 #define TAIL_BYTES 4096 /* before the position: by them the file is known again */
 #define SNAPSHOT_MAX (256u << 20)
 
+/* ---- its name ---- */
+
+static bool sync_directory_of(const char *path)
+{
+	char *copy = mr_strdup(path);
+	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool done = fd >= 0 && mr_os_sync_directory(fd);
+	if (fd >= 0)
+		close(fd);
+	free(copy);
+	return done;
+}
+
+bool once_file_make(const char *path)
+{
+	/* A pipe that nobody reads is not waited for. */
+	int fd = mr_os.openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0640);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 && sync_directory_of(path);
+}
+
 /* ---- what is there ---- */
 
 /* Exactly so many bytes. */
@@ -286,17 +308,6 @@ static enum mr_err read_mark(const struct once_file *file, struct mr_buf *out,
 	return fd < 0 || got < 0 ? MR_IO : MR_OK;
 }
 
-static bool sync_directory_of(const char *path)
-{
-	char *copy = mr_strdup(path);
-	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool done = fd >= 0 && mr_os_sync_directory(fd);
-	if (fd >= 0)
-		close(fd);
-	free(copy);
-	return done;
-}
-
 /* Durable before the first line is written. */
 static enum mr_err write_mark(const struct once_file *file, struct mr_error *error)
 {
@@ -307,7 +318,7 @@ static enum mr_err write_mark(const struct once_file *file, struct mr_error *err
 	bool done = fd >= 0 && mr_os_write_all(fd, (struct mr_slice){bytes.data, bytes.len}) &&
 		    mr_os.fsync(fd) == 0 &&
 		    mr_os.renameat(AT_FDCWD, made, AT_FDCWD, file->mark) == 0 &&
-		    sync_directory_of(file->mark) && sync_directory_of(file->path);
+		    sync_directory_of(file->mark);
 	enum mr_err err =
 	    done ? MR_OK : mr_error_errno(error, mr_error_of_write(errno), "%s", file->mark);
 	if (fd >= 0)
@@ -350,8 +361,10 @@ static enum mr_err take_file(struct once_file *file, struct mr_error *error)
 {
 	struct stat about;
 	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	file->fd =
-	    mr_os.openat(AT_FDCWD, file->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+	const int flags = O_RDWR | O_APPEND | O_CLOEXEC;
+	file->fd = mr_os.openat(AT_FDCWD, file->path, flags, 0);
+	if (file->fd < 0 && errno == ENOENT && once_file_make(file->path))
+		file->fd = mr_os.openat(AT_FDCWD, file->path, flags, 0);
 	if (file->fd < 0 || fstat(file->fd, &about) != 0)
 		return mr_error_errno(error, MR_IO, "%s: %s cannot be opened", file->name,
 				      file->path);

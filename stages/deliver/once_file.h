@@ -27,6 +27,9 @@ struct once_file {
 	bool placed; /* `lines` and `sent` are known */
 };
 
+/* Makes the file where it is not there, its name durable: for whoever may not make any once it is
+ * locked in. False with errno. */
+bool once_file_make(const char *path);
 /* Makes the file, and `mark` beside the spools of the state directory. MR_CONFIG: it is no regular
  * file, or another process writes it; MR_IO, MR_NO_SPACE. After an error hold nothing. */
 enum mr_err once_file_open(struct once_file *file, const char *name, const char *path,
