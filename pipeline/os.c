@@ -5,8 +5,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define REWRITE_BYTES (256u << 10)
 
 /* The library's takes its mode as a variable argument. */
 static int open_at(int directory, const char *path, int flags, mode_t mode)
@@ -75,6 +78,39 @@ bool mr_os_read_all(int fd, char *out, size_t len, uint64_t at, size_t *done_out
 	}
 	*done_out = done;
 	return got >= 0;
+}
+
+static bool rewrite(int fd, char *piece, uint64_t from, uint64_t to)
+{
+	while (from < to) {
+		size_t len = to - from < REWRITE_BYTES ? (size_t)(to - from) : REWRITE_BYTES, done;
+		if (!mr_os_read_all(fd, piece, len, from, &done))
+			return false;
+		if (done < len) {
+			errno = EIO;
+			return false;
+		}
+		if (!mr_os_pwrite_all(fd, (struct mr_slice){piece, len}, from))
+			return false;
+		from += len;
+	}
+	return true;
+}
+
+/* Linux appends what is written at a place, too, where a file is open to append (pwrite(2)). */
+bool mr_os_rewrite(int fd, uint64_t from, uint64_t to)
+{
+	int flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_APPEND) != 0)
+		return false;
+	char *piece = mr_malloc(REWRITE_BYTES);
+	bool done = rewrite(fd, piece, from, to);
+	int saved = errno;
+	free(piece);
+	if (fcntl(fd, F_SETFL, flags) != 0)
+		return false;
+	errno = saved;
+	return done;
 }
 
 bool mr_os_sync_directory(int directory)

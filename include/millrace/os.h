@@ -37,6 +37,12 @@ bool mr_os_pwrite_all(int fd, struct mr_slice bytes, uint64_t at);
  * far it could. May block for the disk. */
 bool mr_os_read_all(int fd, char *out, size_t len, uint64_t at, size_t *done_out);
 
+/* Writes what lies between two places again, as it is: after a sync that failed the kernel takes it
+ * for written, and no later sync would write it (fsync(2), EIO). For whoever finds bytes behind the
+ * last place that was known to be durable. Also where the file is open to append. False with errno.
+ */
+bool mr_os_rewrite(int fd, uint64_t from, uint64_t to);
+
 /* What happened in a directory becomes durable. False with errno. */
 bool mr_os_sync_directory(int directory);
 

@@ -157,10 +157,15 @@ static enum mr_err place(struct once_file *file, bool ours, struct mr_error *err
 {
 	struct reading reading = {.remembers = ours};
 	struct mr_buf rest = {0};
+	uint64_t durable = file->lines.bytes;
 	enum mr_err err = read_lines(file, &reading, &rest, error);
 	if (err == MR_OK)
 		err = mend_end(file, &rest, ours, error);
 	mr_buf_fini(&rest);
+	if (err == MR_OK && ours && !mr_os_rewrite(file->fd, durable, file->lines.bytes))
+		err = mr_error_errno(error, mr_error_of_write(errno),
+				     "%s: %s: what stands behind the last checkpoint", file->name,
+				     file->path);
 	if (err != MR_OK)
 		return err;
 	say(file, &reading);

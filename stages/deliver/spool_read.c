@@ -1,4 +1,5 @@
 /* spool_read.c - frames read back: for the receiver, and to find the end after a restart. */
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -203,6 +204,38 @@ static enum mr_err walk(struct spool *spool, struct spool_place *end, struct mr_
 	return cut_end(spool, last, at.at, error);
 }
 
+/* Of a segment, what no checkpoint has found durable yet. */
+static bool keep(const struct spool *spool, const struct spool_segment *segment)
+{
+	char name[SPOOL_NAME];
+	uint64_t from = spool->first_kept.at;
+	if (segment->end <= from)
+		return true;
+	if (from < segment->begin.at)
+		from = segment->begin.at;
+	spool_segment_name(segment->begin.at, name);
+	int fd = mr_os.openat(spool->directory, name, O_RDWR | O_CLOEXEC, 0);
+	bool done = fd >= 0 &&
+		    mr_os_rewrite(fd, SPOOL_SEGMENT_HEAD + from - segment->begin.at,
+				  SPOOL_SEGMENT_HEAD + segment->end - segment->begin.at) &&
+		    mr_os.fdatasync(fd) == 0;
+	int saved = errno;
+	if (fd >= 0)
+		close(fd);
+	errno = saved;
+	return done;
+}
+
+/* The next checkpoint counts on what was found, whatever became of it before. */
+static enum mr_err keep_all(const struct spool *spool, struct mr_error *error)
+{
+	for (size_t i = 0; i < spool->segment_count; i++)
+		if (!keep(spool, &spool->segments[i]))
+			return mr_error_errno(error, mr_error_of_write(errno),
+					      "%s: its spool cannot be made durable", spool->name);
+	return MR_OK;
+}
+
 /* Begins where the checkpoint was, with a segment of its own, where what lies there ends before. */
 enum mr_err spool_ready(struct spool *spool, struct mr_error *error)
 {
@@ -216,6 +249,8 @@ enum mr_err spool_ready(struct spool *spool, struct mr_error *error)
 			last->end = end.at;
 		err = walk(spool, &end, error);
 	}
+	if (err == MR_OK)
+		err = keep_all(spool, error);
 	if (err != MR_OK)
 		return err;
 	if (end.at < spool->first_kept.at)
