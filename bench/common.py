@@ -1,0 +1,61 @@
+"""What bench and service share: the synthetic tenant, and what is scanned with."""
+import os
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TENANT_FORM = 4  # one more whenever what lies in the folder is of another form
+
+
+def add_arguments(parser):
+    parser.add_argument("--events", type=int, default=2_000_000)
+    parser.add_argument("--users", type=int, default=1_500_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--profile", choices=["realistic", "hostile"], default="realistic")
+    parser.add_argument("--runs", type=int, default=3, help="the best by CPU time is shown, all are in the JSON")
+    parser.add_argument("--dir", default=os.path.join(ROOT, "build", "bench"), help="where the tenant is kept")
+    parser.add_argument("--build", default="release", help="which build of the program")
+    parser.add_argument("--sigma", default=os.path.join(ROOT, "..", "shared", "data", "sigma"),
+                        help="public rules, if they are there")
+    parser.add_argument("--json", help="write the figures to this file")
+
+
+def program(args):
+    return os.path.join(ROOT, "build", args.build, "millrace")
+
+
+def must(command, **more):
+    result = subprocess.run(command, **more)
+    if result.returncode != 0:
+        sys.exit(f"bench: {' '.join(command)} ended with {result.returncode}")
+
+
+def tenant(args):
+    """The tenant's folder, made if it is not there yet."""
+    name = f"{args.profile}-{args.seed}-{args.users}-{args.events}-form{TENANT_FORM}"
+    folder = os.path.join(args.dir, name)
+    if not os.path.exists(os.path.join(folder, "ready")):
+        os.makedirs(folder, exist_ok=True)
+        print(f"bench: making a tenant in {folder}", file=sys.stderr)
+        must([program(args) + "-tenant", "--seed", str(args.seed), "--users", str(args.users), "--events",
+              str(args.events), "--profile", args.profile, "--out", folder])
+        people = os.path.join(folder, "people.ndjson")
+        must([program(args), "identity", "import", "--store", os.path.join(folder, "identity"), people],
+             stdout=subprocess.DEVNULL)
+        os.unlink(people)
+        open(os.path.join(folder, "ready"), "w").close()
+    return folder
+
+
+def warm(path):
+    with open(path, "rb", buffering=0) as file:
+        while file.read(1 << 24):
+            pass
+
+
+def rules(args):
+    """Folders of rules: our own, and the public ones where they are."""
+    if os.path.isdir(args.sigma):
+        return [os.path.join(ROOT, "rules"), os.path.abspath(args.sigma)]
+    print(f"bench: no public rules in {os.path.abspath(args.sigma)}: only our own are used", file=sys.stderr)
+    return [os.path.join(ROOT, "rules")]
