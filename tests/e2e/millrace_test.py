@@ -60,6 +60,14 @@ def ledger(*arguments, **options):
                           check=False, **options)
 
 
+def whole_lines(path):
+    """The lines of a file that somebody may still be writing to."""
+    if not os.path.exists(path):
+        return []
+    with open(path, "rb") as text:
+        return text.read().rpartition(b"\n")[0].splitlines()
+
+
 def alerts(output):
     return [json.loads(line) for line in output.splitlines()]
 

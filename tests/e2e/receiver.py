@@ -1,6 +1,6 @@
 """A receiver of alerts over HTTPS that fails as it is told to. Used by tests/unit/deliver/test_webhook.c and by hand.
 
-receiver.py DIR [--certificate good|expired|other] [--client] [--proxy] ANSWER...
+receiver.py DIR [--certificate good|expired|other] [--client] [--proxy] [--port N] ANSWER...
 
 DIR gets certificates (ca.pem, client.pem, client.key), made with openssl where they are not there. The port is the first
 line on standard output. Each request takes the next ANSWER, and 200 when there are no more:
@@ -10,6 +10,7 @@ line on standard output. Each request takes the next ANSWER, and 200 when there 
   never                        no answer, as long as the other side waits
   reset                        the connection is reset
   refuse:TEXT                  from here on 422 for each request whose body holds TEXT
+The port is the one after --port, or any that is free.
 Each request is a line of DIR/requests.ndjson: time (monotonic), path, headers, body, answer. With --client the other
 side must show a certificate. With --proxy it is an HTTP proxy on another port, the second line, that allows CONNECT to
 anywhere here; what is asked of it is a line too.
@@ -55,7 +56,7 @@ def make_certificates(folder):
             "/CN=test root", "-days", "3650", "-keyout", os.path.join(folder, "ca.key"), "-out",
             os.path.join(folder, "ca.pem"))
     valid = ("20200101000000Z", "20491231000000Z")
-    make_certificate(folder, "good", "DNS:localhost,IP:127.0.0.1", *valid)
+    make_certificate(folder, "good", "DNS:localhost,DNS:receiver.example,IP:127.0.0.1", *valid)
     make_certificate(folder, "expired", "DNS:localhost,IP:127.0.0.1", "20200101000000Z", "20210101000000Z")
     make_certificate(folder, "other", "DNS:elsewhere.example", *valid)
     make_certificate(folder, "client", "DNS:client", *valid)
@@ -123,8 +124,8 @@ class Receiver(http.server.BaseHTTPRequestHandler):
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, book, answers):
-        super().__init__(("127.0.0.1", 0), Receiver)
+    def __init__(self, book, port, answers):
+        super().__init__(("127.0.0.1", port), Receiver)
         self.book = book
         self.answers = list(answers)
         self.refused = None
@@ -170,11 +171,12 @@ def main():
     parser.add_argument("--certificate", default="good")
     parser.add_argument("--client", action="store_true")
     parser.add_argument("--proxy", action="store_true")
+    parser.add_argument("--port", type=int, default=0)
     parser.add_argument("answers", nargs="*")
     options = parser.parse_intermixed_args()
     make_certificates(options.folder)
     book = Book(options.folder)
-    server = Server(book, options.answers)
+    server = Server(book, options.port, options.answers)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     base = os.path.join(options.folder, options.certificate)
     context.load_cert_chain(base + ".pem", base + ".key")

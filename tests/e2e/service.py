@@ -8,14 +8,6 @@ import sys
 import millrace_test as mr
 
 
-def whole_lines(path):
-    """The lines of a file that somebody may still be writing to."""
-    if not os.path.exists(path):
-        return []
-    with open(path, "rb") as text:
-        return text.read().rpartition(b"\n")[0].splitlines()
-
-
 class Service:
     """Reads `records` once; `expected` are the alerts of scan over the same."""
 
@@ -42,12 +34,12 @@ class Service:
     def file_sink(self):
         return {"name": "kept", "type": "file", "path": self.path("alerts.ndjson")}
 
-    def start(self, **options):
+    def start(self, before=(), **options):
         self.processes += 1
         self.said_path = self.path(f"said.{self.processes}")
         options.setdefault("stdout", subprocess.DEVNULL)
         with open(self.said_path, "wb") as said:
-            process = subprocess.Popen([mr.PROGRAM, "run", "--", self.path("topology.yaml")], stderr=said,
+            process = subprocess.Popen([*before, mr.PROGRAM, "run", self.path("topology.yaml")], stderr=said,
                                        env=self.place.environment, **options)
         self.test.addCleanup(process.wait)
         self.test.addCleanup(process.kill)
@@ -72,8 +64,8 @@ class Service:
 
     def assert_kept_once(self):
         """The file sink holds each alert once, the dead letter the broken record, and the books balance."""
-        self.test.assertEqual(mr.ids(map(json.loads, whole_lines(self.path("alerts.ndjson")))), self.expected)
-        letters = [json.loads(line) for line in whole_lines(self.path("state/dead-letter.ndjson"))]
+        self.test.assertEqual(mr.ids(map(json.loads, mr.whole_lines(self.path("alerts.ndjson")))), self.expected)
+        letters = [json.loads(line) for line in mr.whole_lines(self.path("state/dead-letter.ndjson"))]
         self.test.assertEqual([letter["record"] for letter in letters], ["broken"])
         books = subprocess.run([mr.PROGRAM, "ledger", "check", self.path("state")], capture_output=True, check=False)
         self.test.assertEqual(books.returncode, 0, books.stdout + books.stderr)
@@ -101,7 +93,7 @@ class Receiver:
         return os.path.join(self.folder, name)
 
     def requests(self):
-        return [json.loads(line) for line in whole_lines(self.path("requests.ndjson"))]
+        return [json.loads(line) for line in mr.whole_lines(self.path("requests.ndjson"))]
 
     def taken(self):
         """The ids of what was answered 200 in time and whole, as often as they came."""

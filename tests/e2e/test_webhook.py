@@ -5,12 +5,17 @@ import hashlib
 import hmac
 import json
 import os
+import random
+import signal
+import subprocess
 import unittest
 
 import millrace_test as mr
 from service import Receiver, Service
 
 COUNT = 3000
+SEED = int(os.environ.get("MILLRACE_SEED", str(random.SystemRandom().randrange(1 << 32))))
+FAULTS = ["429:1", "503:date+1", "500", "408", "404", "late:2", "half", "never", "reset"]
 
 
 class Webhook(unittest.TestCase):
@@ -64,6 +69,105 @@ class Webhook(unittest.TestCase):
             self.assertEqual(headers["X-Millrace-Signature"],
                              "sha256=" + hmac.new(key.encode(), signed, hashlib.sha256).hexdigest())
             self.assertEqual(headers["Authorization"], "Bearer sesame")
+
+    # ---- receivers that fail ----
+
+    def worker(self, service, name):
+        """Of one incarnation; they may be on their way out."""
+        def found():
+            for pid, _ in mr.children(service.pid):
+                try:
+                    if mr.worker_name(pid) == name:
+                        return pid
+                except OSError:
+                    pass
+            return None
+        return mr.wait_until(found, f"there is a worker {name}")
+
+    def test_an_expired_certificate(self):
+        """It is refused, and said; the alerts wait, until the receiver has another one."""
+        receiver = Receiver(self.service, "--certificate", "expired")
+        self.service.describe(receiver.sink(), self.service.file_sink())
+        process = self.service.start()
+        mr.wait_until(lambda: "certificate has expired" in self.service.said(), "the certificate is refused")
+        mr.wait_until(lambda: len(mr.whole_lines(self.service.path("alerts.ndjson"))) == COUNT, "all was read")
+        self.assertIsNone(process.poll())
+        self.assertEqual(receiver.requests(), [])
+        receiver.stop()
+        receiver = Receiver(self.service, "--port", str(receiver.port))
+        self.service.finish(process)
+        self.assertIn("the receiver takes alerts again", self.service.said())
+        self.assertEqual(len(self.assert_all_taken(receiver)), COUNT)
+
+    def test_faults_and_kills(self):
+        """Each alert arrives, with the id that it has in scan; deliver and the supervisor are killed meanwhile."""
+        dice = random.Random(SEED)
+        print("seed", SEED, flush=True)
+        faults = [*FAULTS, *dice.choices(["200", *FAULTS[2:]], k=20)]
+        dice.shuffle(faults)
+        receiver = Receiver(self.service, *faults)
+        self.service.describe(receiver.sink(timeout="300ms", batch_alerts=100), self.service.file_sink())
+        process = self.service.start()
+        for asked in sorted(dice.sample(range(1, len(faults)), 4)):
+            mr.wait_until(lambda: len(receiver.requests()) >= asked, f"{asked} requests")
+            if dice.random() < 0.5:
+                os.kill(self.worker(process, "deliver"), signal.SIGKILL)
+            else:
+                process.kill()
+                process.wait()
+                process = self.service.start()
+        self.service.finish(process)
+        self.assert_all_taken(receiver)
+        answers = {request["answer"] for request in receiver.requests()}
+        self.assertLessEqual(set(FAULTS), answers)
+
+    def test_an_hour_of_outage(self):
+        """Of minutes that last 50 ms: so the longest pause, and so many attempts; first nobody listens, then each request is
+        turned away. Meanwhile deliver and the supervisor are killed."""
+        receiver = Receiver(self.service)
+        receiver.stop()
+        self.service.describe(receiver.sink(retry_first="1ms", retry_most="50ms", batch_alerts=200),
+                              self.service.file_sink())
+        process = self.service.start()
+        mr.wait_until(lambda: len(mr.whole_lines(self.service.path("alerts.ndjson"))) == COUNT, "all was read")
+        mr.wait_until(lambda: "alerts wait, the receiver does not take them" in self.service.said(), "the outage is said")
+        os.kill(self.worker(process, "deliver"), signal.SIGKILL)
+        receiver = Receiver(self.service, "--port", str(receiver.port), *["503"] * 60)
+        mr.wait_until(lambda: len(receiver.requests()) >= 20, "a third of the hour")
+        process.kill()
+        process.wait()
+        process = self.service.start()
+        mr.wait_until(lambda: len(receiver.requests()) >= 40, "two thirds of it")
+        self.assertEqual(receiver.taken(), [])
+        os.kill(self.worker(process, "deliver"), signal.SIGKILL)
+        self.service.finish(process)
+        self.assert_all_taken(receiver)
+
+    def test_a_spool_outlasts_the_end(self):
+        """SIGTERM while nobody listens: what waits is kept, and the next start sends it."""
+        receiver = Receiver(self.service)
+        receiver.stop()
+        self.service.describe(receiver.sink(), self.service.file_sink())
+        process = self.service.start()
+        mr.wait_until(lambda: len(mr.whole_lines(self.service.path("alerts.ndjson"))) == COUNT, "all was read")
+        process.terminate()
+        self.service.finish(process)
+        receiver = Receiver(self.service, "--port", str(receiver.port))
+        self.service.finish(self.service.start())
+        self.assertEqual(len(self.assert_all_taken(receiver)), COUNT)
+
+    def test_a_name_is_looked_up(self):
+        """By the system's resolver, in the thread that libcurl has for it; here its file says where the name is."""
+        hosts = self.service.path("hosts")
+        with open(hosts, "w", encoding="ascii") as out:
+            out.write("127.0.0.1 receiver.example\n")
+        own = ["unshare", "-rm", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', hosts]
+        if subprocess.run([*own, "true"], check=False, stderr=subprocess.DEVNULL).returncode != 0:
+            self.skipTest("no name space of its own for /etc/hosts")
+        receiver = Receiver(self.service)
+        self.service.describe(receiver.sink(url=f"https://receiver.example:{receiver.port}/"), self.service.file_sink())
+        self.service.finish(self.service.start(before=own))
+        self.assert_all_taken(receiver)
 
 
 if __name__ == "__main__":
