@@ -1,12 +1,15 @@
 """A service whose processes are killed and stopped at random: the file sink holds each alert once, they are those of
 scan over the same input, and the books balance.
 
-MILLRACE_ROUNDS says how many services (default: a few), MILLRACE_EVENTS of how many events each, MILLRACE_SEED from
-where the dice start.
+Half of the services keep all state (lateness: unlimited) and read records in the order of their times; the others are six
+hours late at most, and read them out of order by up to that. MILLRACE_ROUNDS says how many services, MILLRACE_EVENTS of
+how many events each, MILLRACE_SEED from where the dice start.
 """
+import datetime
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import tempfile
@@ -15,10 +18,12 @@ import unittest
 
 import millrace_test as mt
 
-ROUNDS = int(os.environ.get("MILLRACE_ROUNDS", "4"))
-EVENTS = int(os.environ.get("MILLRACE_EVENTS", "60000"))
+ROUNDS = int(os.environ.get("MILLRACE_ROUNDS", "10"))
+EVENTS = int(os.environ.get("MILLRACE_EVENTS", "200000"))
 SEED = int(os.environ.get("MILLRACE_SEED", str(random.SystemRandom().randrange(1 << 32))))
 LIFE_SECONDS = 120  # of one service, restarts included
+LATE_SECONDS = 6 * 3600
+WHEN = re.compile(rb'"(?:CreationTime|time)":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)')
 
 
 def created(path):
@@ -26,6 +31,17 @@ def created(path):
     with open(path, encoding="utf-8") as lines:
         found = [json.loads(line) for line in lines]
     return [alert["finding_info"]["uid"] for alert in found if alert["activity_id"] == 1]
+
+
+def disordered(records, out, dice):
+    """Each record comes up to six hours after its time."""
+    with open(records, "rb") as lines:
+        keyed = []
+        for line in lines:
+            when = datetime.datetime.fromisoformat(WHEN.search(line).group(1).decode())
+            keyed.append((when + datetime.timedelta(seconds=dice.uniform(0, LATE_SECONDS - 1)), len(keyed), line))
+    with open(out, "wb") as file:
+        file.writelines(line for _, _, line in sorted(keyed))
 
 
 class Kill(unittest.TestCase):
@@ -37,17 +53,19 @@ class Kill(unittest.TestCase):
         subprocess.run([os.environ["MILLRACE_TENANT"], "--seed", "7", "--users", "100000", "--events", str(EVENTS),
                         "--out", cls.folder], check=True)
         cls.records = os.path.join(cls.folder, "records.ndjson")
+        cls.disordered = os.path.join(cls.folder, "disordered.ndjson")
+        disordered(cls.records, cls.disordered, random.Random(SEED))
         scanned = os.path.join(cls.folder, "scan.ndjson")
         subprocess.run([mt.PROGRAM, "scan", "-o", scanned, cls.records], check=True, stderr=subprocess.DEVNULL)
         cls.wanted = created(scanned)
 
     def topology(self, folder, dice):
         path = os.path.join(folder, "t.yaml")
-        lateness = dice.choice(["unlimited", "24h"])
+        lateness, records = dice.choice([("unlimited", self.records), ("6h", self.disordered)])
         with open(path, "w", encoding="utf-8") as out:
             out.write(f"state: state\nworkers: {dice.randint(1, 3)}\ncheckpoint_interval: 100ms\n"
                       f"lateness: {lateness}\nregion_bytes: 64KiB\n"
-                      f"sources:\n  - name: audit\n    type: file\n    path: {self.records}\n    follow: false\n"
+                      f"sources:\n  - name: audit\n    type: file\n    path: {records}\n    follow: false\n"
                       "sinks:\n  - name: alerts\n    type: file\n    path: alerts.ndjson\n")
         return path
 
