@@ -135,8 +135,8 @@ static enum mr_err check_head(const struct mr_ledger *ledger, int64_t number,
 	if (ledger->last != number)
 		return mr_error_set(error, MR_BAD_INPUT,
 				    "%s: the ledger has no checkpoint %lld: the last one before it "
-				    "is %lld",
-				    path, (long long)number, (long long)ledger->last);
+				    "is %lld; what was committed last may stand in %s-wal alone",
+				    path, (long long)number, (long long)ledger->last, path);
 	if (head != NULL && number > 0)
 		mr_hex(head, MR_LINE_HASH_BYTES, wanted);
 	if (wanted[0] != 0 && strcmp(wanted, ledger->head) != 0)

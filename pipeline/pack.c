@@ -128,6 +128,15 @@ void mr_unpack_array_of(struct mr_unpack *in, size_t count)
 		fail(in);
 }
 
+uint64_t mr_unpack_version(struct mr_unpack *in, uint64_t newest, size_t count)
+{
+	size_t items = mr_unpack_array(in, SIZE_MAX);
+	uint64_t version = mr_unpack_uint(in, UINT64_MAX);
+	if (version <= newest && items != count)
+		fail(in);
+	return mr_unpack_ok(in) ? version : 0;
+}
+
 /* An integer item in two's complement; *negative_out where it is below zero. */
 static uint64_t take_integer(struct mr_unpack *in, bool *negative_out)
 {

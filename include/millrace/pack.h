@@ -33,6 +33,9 @@ static inline struct mr_unpack mr_unpack(struct mr_slice bytes)
 size_t mr_unpack_array(struct mr_unpack *in, size_t max);
 /* Bad where the count is not exactly this. */
 void mr_unpack_array_of(struct mr_unpack *in, size_t count);
+/* An array that begins with its version: of `count` items, that one included, where it is not above
+ * `newest`. 0 where `in` is bad. */
+uint64_t mr_unpack_version(struct mr_unpack *in, uint64_t newest, size_t count);
 uint64_t mr_unpack_uint(struct mr_unpack *in, uint64_t max);
 int64_t mr_unpack_int(struct mr_unpack *in);
 bool mr_unpack_bool(struct mr_unpack *in);

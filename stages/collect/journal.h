@@ -80,7 +80,8 @@ enum mr_err mr_journal_init(struct mr_journal *journal, const struct mr_stage_en
 			    void *context, struct mr_error *error);
 /* Opens or makes it, checks it, cuts off a torn end (with a warning) and registers its segments.
  * What stands behind `from` is replayed. MR_BAD_INPUT, with file and offset, where it is damaged,
- * or does not reach to `from`; MR_NO_SPACE where a new one cannot be made; MR_IO. */
+ * or does not reach to `from`; MR_UNSUPPORTED where a newer program wrote it; MR_NO_SPACE where a
+ * new one cannot be made; MR_IO. */
 enum mr_err mr_journal_open(struct mr_journal *journal, struct mr_journal_at from, int64_t now_us,
 			    struct mr_error *error);
 void mr_journal_fini(struct mr_journal *journal);

@@ -79,11 +79,6 @@ enum mr_err mr_segment_head_read(int fd, struct mr_buf *bytes, struct mr_segment
 	if (err != MR_OK || memcmp(bytes->data, MAGIC, 8) != 0)
 		return mr_error_set(error, MR_BAD_INPUT,
 				    "offset 0: this is no segment of a journal");
-	if (mr_le_get(bytes->data + 8, 4) != MR_SEGMENT_VERSION)
-		return mr_error_set(error, MR_BAD_INPUT,
-				    "offset 8: the segment is of version %" PRIu64
-				    ", this program reads version %d",
-				    mr_le_get(bytes->data + 8, 4), MR_SEGMENT_VERSION);
 	name_len = mr_le_get(bytes->data + 12, 4);
 	cursor_len = mr_le_get(bytes->data + 16, 4);
 	if (name_len > 4096 || cursor_len > MR_SEGMENT_CURSOR_MAX)
@@ -94,6 +89,12 @@ enum mr_err mr_segment_head_read(int fd, struct mr_buf *bytes, struct mr_segment
 		return err;
 	if (err != MR_OK || mr_le_get(bytes->data + len, 8) != mr_hash64(bytes->data, len, 0))
 		return not_whole(error);
+	if (mr_le_get(bytes->data + 8, 4) > MR_SEGMENT_VERSION)
+		return mr_error_set(error, MR_UNSUPPORTED,
+				    "the segment is of version %" PRIu64
+				    ", written by a newer millrace; this one reads versions up to "
+				    "%d",
+				    mr_le_get(bytes->data + 8, 4), MR_SEGMENT_VERSION);
 	*out = (struct mr_segment_head){
 	    .number = mr_le_get(bytes->data + 24, 8),
 	    .created_us = (int64_t)mr_le_get(bytes->data + 32, 8),

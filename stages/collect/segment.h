@@ -3,7 +3,7 @@
  * All numbers are little-endian. The header: "MRJRNL\r\n", u32 version, u32 length of the source's
  * name, u32 length of the cursor, u32 zero, u64 number of the segment, i64 time of creation, u64
  * seed, u64 hash of the last block before, u64 number of the first block, the name, the source's
- * whole cursor; then u64 XXH3 over all of it.
+ * whole cursor; then u64 XXH3 over all of it. It has this form in every version.
  *
  * A block begins at a multiple of eight: a head of MR_BLOCK_HEAD bytes (u32 magic, u32 kind, u64
  * hash of head, cursor and asides, u64 hash of the block before, u64 number, i64 arrival time, u64
@@ -39,7 +39,8 @@ struct mr_segment_head {
 
 /* Appended; returns where the first block goes. */
 uint64_t mr_segment_head_encode(const struct mr_segment_head *head, struct mr_buf *out);
-/* Reads and checks it. Name and cursor borrow `bytes`. MR_BAD_INPUT, MR_IO. */
+/* Reads and checks it. Name and cursor borrow `bytes`. MR_BAD_INPUT, MR_IO, MR_UNSUPPORTED where a
+ * newer program wrote the segment. */
 enum mr_err mr_segment_head_read(int fd, struct mr_buf *bytes, struct mr_segment_head *out,
 				 uint64_t *end_out, struct mr_error *error);
 

@@ -368,16 +368,19 @@ static enum mr_err restore_source(struct mr_source *source, struct mr_slice byte
 	struct mr_slice own;
 	uint64_t version;
 
-	mr_unpack_array_of(&in, 5);
-	version = mr_unpack_uint(&in, UINT64_MAX);
+	version = mr_unpack_version(&in, POSITION_VERSION, 5);
 	source->from.segment = mr_unpack_uint(&in, UINT64_MAX);
 	source->from.offset = mr_unpack_uint(&in, INT64_MAX);
 	source->from.block = mr_unpack_uint(&in, UINT64_MAX);
 	own = mr_unpack_bytes(&in);
-	if (!mr_unpack_done(&in) || version != POSITION_VERSION)
+	if (version > POSITION_VERSION)
+		return mr_error_set(error, MR_UNSUPPORTED,
+				    "source %s: its position in the checkpoint is of version "
+				    "%" PRIu64 ", written by a newer millrace",
+				    source->part->name, version);
+	if (!mr_unpack_done(&in))
 		return mr_error_set(error, MR_BAD_INPUT,
-				    "source %s: its position in the checkpoint is none that this "
-				    "program reads",
+				    "source %s: its position in the checkpoint is no position",
 				    source->part->name);
 	if (own.len == 0 || !source->ops->restore)
 		return MR_OK;

@@ -14,6 +14,7 @@
 #include "millrace/pack.h"
 
 #define SECTION_VERSION 5
+#define SECTION_OLDEST 5 /* that is read */
 #define SECTION_PARTS 5
 #define KEY_PARTS 5
 #define SLOT_PARTS 10
@@ -160,9 +161,9 @@ static void put_plain(const struct corr_plain *plain, struct mr_buf *out)
 }
 
 /* Ids hold hashes with the run's seed: under another they would mean nothing. */
-static uint64_t seed_mark(const struct corr *corr)
+static uint64_t seed_mark(const struct corr *corr, uint64_t version)
 {
-	return mr_hash64(corr->env->seed, sizeof(corr->env->seed), SECTION_VERSION);
+	return mr_hash64(corr->env->seed, sizeof(corr->env->seed), version);
 }
 
 void corr_snapshot(struct corr *corr, uint8_t number, struct mr_buf *out)
@@ -170,7 +171,7 @@ void corr_snapshot(struct corr *corr, uint8_t number, struct mr_buf *out)
 	const struct corr_group *group = &corr->groups[number];
 	mr_pack_array(out, SECTION_PARTS);
 	mr_pack_uint(out, SECTION_VERSION);
-	mr_pack_uint(out, seed_mark(corr));
+	mr_pack_uint(out, seed_mark(corr, SECTION_VERSION));
 	mr_pack_int(out, corr->watermark_us);
 	put_plain(&group->plain, out);
 	mr_pack_array(out, group->key_count);
@@ -433,10 +434,13 @@ enum mr_err corr_restore(struct corr *corr, uint8_t number, struct mr_slice byte
 			 struct mr_error *error)
 {
 	struct mr_unpack in = mr_unpack(bytes);
-	mr_unpack_array_of(&in, SECTION_PARTS);
-	if (mr_unpack_uint(&in, UINT32_MAX) != SECTION_VERSION)
-		in.bad = true;
-	if (mr_unpack_uint(&in, UINT64_MAX) != seed_mark(corr))
+	uint64_t version = mr_unpack_version(&in, SECTION_VERSION, SECTION_PARTS);
+	if (version > SECTION_VERSION)
+		return mr_error_set(error, MR_UNSUPPORTED,
+				    "correlation state of key group %u: of version %llu, written "
+				    "by a newer millrace; this one reads versions up to %d",
+				    number, (unsigned long long)version, SECTION_VERSION);
+	if (version < SECTION_OLDEST || mr_unpack_uint(&in, UINT64_MAX) != seed_mark(corr, version))
 		in.bad = true;
 	int64_t watermark_us = mr_unpack_int(&in);
 	if (mr_unpack_ok(&in))
@@ -452,6 +456,6 @@ enum mr_err corr_restore(struct corr *corr, uint8_t number, struct mr_slice byte
 	corr_group_fini(corr, &corr->groups[number]);
 	return mr_error_set(error, MR_BAD_INPUT,
 			    "correlation state of key group %u: not a whole section of version %d "
-			    "under this run's seed",
-			    number, SECTION_VERSION);
+			    "to %d under this run's seed",
+			    number, SECTION_OLDEST, SECTION_VERSION);
 }

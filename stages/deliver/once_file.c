@@ -8,10 +8,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "millrace/checkpoint.h"
 #include "millrace/log.h"
 #include "millrace/os.h"
 
 #define FORM 1
+#define MARK "begin" /* a snapshot of one section, both of this name */
 #define PIECE_BYTES (256u << 10)
 #define TAIL_BYTES 4096 /* before the position: by them the file is known again */
 #define SNAPSHOT_MAX (256u << 20)
@@ -202,10 +204,9 @@ static enum mr_err decode(const struct once_file *file, struct mr_slice bytes, s
 {
 	struct mr_unpack in = mr_unpack(bytes);
 	*out = (struct position){0};
-	mr_unpack_array_of(&in, 9);
-	uint64_t form = mr_unpack_uint(&in, UINT32_MAX);
-	if (mr_unpack_ok(&in) && form != FORM)
-		return mr_error_set(error, MR_BAD_INPUT,
+	uint64_t form = mr_unpack_version(&in, FORM, 9);
+	if (form > FORM)
+		return mr_error_set(error, MR_UNSUPPORTED,
 				    "%s: a position of form %llu: this program knows %d",
 				    file->name, (unsigned long long)form, FORM);
 	out->path = mr_unpack_bytes(&in);
@@ -294,13 +295,13 @@ enum mr_err once_file_load(struct once_file *file, struct mr_slice bytes, struct
 
 /* ---- the mark of the first start ---- */
 
-/* Empty where there is none. */
+/* MR_NOT_FOUND where there is none. */
 static enum mr_err read_mark(const struct once_file *file, struct mr_buf *out,
 			     struct mr_error *error)
 {
 	int fd = open(file->mark, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
-		return MR_OK;
+		return MR_NOT_FOUND;
 	ssize_t got = 1;
 	while (fd >= 0 && got > 0 && out->len < SNAPSHOT_MAX) {
 		got = read(fd, mr_buf_reserve(out, 4096), 4096);
@@ -316,9 +317,13 @@ static enum mr_err read_mark(const struct once_file *file, struct mr_buf *out,
 /* Durable before the first line is written. */
 static enum mr_err write_mark(const struct once_file *file, struct mr_error *error)
 {
-	struct mr_buf bytes = {0};
+	struct mr_buf position = {0}, bytes = {0};
 	char *made = mr_asprintf("%s.new", file->mark);
-	once_file_snapshot(file, &bytes);
+	once_file_snapshot(file, &position);
+	mr_snapshot_begin(&bytes, MARK);
+	mr_snapshot_named(&bytes, MR_SLICE(MARK), (struct mr_slice){position.data, position.len});
+	mr_snapshot_end(&bytes, 0);
+	mr_buf_fini(&position);
 	int fd = mr_os.openat(AT_FDCWD, made, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	bool done = fd >= 0 && mr_os_write_all(fd, (struct mr_slice){bytes.data, bytes.len}) &&
 		    mr_os.fsync(fd) == 0 &&
@@ -333,6 +338,28 @@ static enum mr_err write_mark(const struct once_file *file, struct mr_error *err
 	return err;
 }
 
+/* The position that it holds. It was renamed only when it was whole and durable. */
+static enum mr_err open_mark(const struct once_file *file, struct mr_slice bytes,
+			     struct mr_slice *position_out, struct position *decoded,
+			     struct mr_error *error)
+{
+	struct mr_snapshot snapshot;
+	struct mr_section section;
+	enum mr_err err = mr_snapshot_open(bytes, MARK, &snapshot, error);
+	*position_out = bytes; /* of a millrace that had no checksum there yet */
+	if (err == MR_OK && mr_snapshot_next(&snapshot, &section))
+		*position_out = section.bytes;
+	if (err == MR_OK)
+		err = decode(file, *position_out, decoded, error);
+	else if (err == MR_BAD_INPUT)
+		err = decode(file, bytes, decoded, NULL);
+	if (err != MR_OK)
+		return mr_error_prefix(error, "%s: %s, which tells where its lines begin",
+				       file->name, file->mark);
+	*error = (struct mr_error){0};
+	return MR_OK;
+}
+
 /* Behind all that is there. */
 static enum mr_err begin_anew(struct once_file *file, struct mr_error *error)
 {
@@ -344,17 +371,23 @@ static enum mr_err begin_anew(struct once_file *file, struct mr_error *error)
 enum mr_err once_file_ready(struct once_file *file, struct mr_error *error)
 {
 	struct mr_buf mark = {0};
+	struct mr_slice bytes;
 	struct position position;
+	struct mr_error own = {0};
 	if (file->placed)
 		return MR_OK;
+	error = error == NULL ? &own : error;
 	enum mr_err err = read_mark(file, &mark, error);
-	struct mr_slice bytes = {mark.data, mark.len};
-	/* One that was torn was never relied on: it is renamed only when it is durable. */
-	bool known = err == MR_OK && mark.len > 0 &&
-		     decode(file, bytes, &position, NULL) == MR_OK &&
-		     mr_slice_eq(position.path, mr_slice(file->path));
+	bool none = err == MR_NOT_FOUND;
 	if (err == MR_OK)
-		err = known ? once_file_restore(file, bytes, error) : begin_anew(file, error);
+		err = open_mark(file, (struct mr_slice){mark.data, mark.len}, &bytes, &position,
+				error);
+	if (err == MR_OK)
+		none = !mr_slice_eq(position.path, mr_slice(file->path));
+	if (none)
+		err = begin_anew(file, error);
+	else if (err == MR_OK)
+		err = once_file_restore(file, bytes, error);
 	mr_buf_fini(&mark);
 	return err;
 }

@@ -162,10 +162,9 @@ enum mr_err spool_restore(struct spool *spool, struct mr_slice bytes, struct mr_
 {
 	struct mr_unpack in = mr_unpack(bytes);
 	struct spool_place end, acked;
-	mr_unpack_array_of(&in, 6);
-	uint64_t form = mr_unpack_uint(&in, UINT32_MAX);
-	if (mr_unpack_ok(&in) && form != FORM)
-		return mr_error_set(error, MR_BAD_INPUT,
+	uint64_t form = mr_unpack_version(&in, FORM, 6);
+	if (form > FORM)
+		return mr_error_set(error, MR_UNSUPPORTED,
 				    "%s: its spool's place is of form %llu: this program knows %d",
 				    spool->name, (unsigned long long)form, FORM);
 	end.at = mr_unpack_uint(&in, INT64_MAX);

@@ -44,13 +44,19 @@ level: high
 """
 TOPOLOGY = """state: /proc/self/cwd/state
 workers: 1
-checkpoint_interval: 100ms
+checkpoint_interval: {}
 rules: [/proc/self/cwd/rule.yml]
 sources:
-  - {name: audit, type: file, path: /proc/self/cwd/in}
+  - name: audit
+    type: file
+    path: /proc/self/cwd/in
 sinks:
-  - {name: alerts, type: file, path: /proc/self/cwd/alerts.ndjson}
-  - {name: hook, type: webhook, url: "https://127.0.0.1:1/"}
+  - name: alerts
+    type: file
+    path: /proc/self/cwd/alerts.ndjson
+  - name: hook
+    type: webhook
+    url: https://127.0.0.1:1/
 """
 
 
@@ -97,6 +103,13 @@ def scanned(folder, *inputs):
     return sorted(mt.ids(mt.scan("-r", os.path.join(folder, "rule.yml"), *inputs)[1]))
 
 
+def prepare(folder, interval="100ms"):
+    os.makedirs(os.path.join(folder, "in"), exist_ok=True)
+    for name, text in (("t.yaml", TOPOLOGY.format(interval)), ("rule.yml", RULES)):
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as out:
+            out.write(text)
+
+
 def live(folder):
     """A checkpoint of the first half; the second half is judged, and no checkpoint holds it."""
     source = os.path.join(folder, "in", "a.log")
@@ -116,12 +129,23 @@ def live(folder):
     os.rename(source, os.path.join(folder, "records"))
 
 
+def live_without(folder):
+    """All is judged, and no checkpoint is there."""
+    source = os.path.join(folder, "in", "a.log")
+    write_records(source, range(RECORDS))
+    process = start(folder)
+    try:
+        mt.wait_until(lambda: len(letters(folder)) == RECORDS, "all is read")
+        mt.wait_until(lambda: len(alerts(folder)) >= RECORDS // 2, "alerts are written")
+    finally:
+        process.kill()
+        process.wait()
+    os.rename(source, os.path.join(folder, "records"))
+
+
 def make(path):
     with tempfile.TemporaryDirectory() as folder:
-        os.mkdir(os.path.join(folder, "in"))
-        for name, text in (("t.yaml", TOPOLOGY), ("rule.yml", RULES)):
-            with open(os.path.join(folder, name), "w", encoding="utf-8") as out:
-                out.write(text)
+        prepare(folder)
         live(folder)
         with tarfile.open(path, "w:xz") as out:
             for name in ("t.yaml", "rule.yml", "records", "alerts.ndjson", "state"):

@@ -277,6 +277,37 @@ static void a_flipped_header_is_refused(void **state)
 		      "which is not there");
 }
 
+/* Its checksum holds. Nothing of it changes. */
+static void a_newer_segment_is_refused(void **state)
+{
+	uint64_t ends[3];
+	struct room room;
+	char head[128];
+	uint64_t len;
+	uint64_t hash;
+	uint64_t size;
+	int fd;
+
+	(void)state;
+	write_records(2, ends, true);
+	size = room_size(1);
+	fd = room_open_segment(1);
+	assert_int_equal(pread(fd, head, sizeof(head), 0), sizeof(head));
+	len = 64 + mr_le_get(head + 12, 4) + mr_le_get(head + 16, 4);
+	assert_true(len + 8 <= sizeof(head));
+	head[8] = MR_SEGMENT_VERSION + 1;
+	hash = mr_hash64(head, len, 0);
+	mr_le_put(head + len, hash, 8);
+	assert_int_equal(pwrite(fd, head, sizeof(head), 0), sizeof(head));
+	close(fd);
+	assert_int_equal(room_open(&room, room_begin, NULL), MR_UNSUPPORTED);
+	assert_string_equal(room.error.text,
+			    "journal/audit/00000000000000000001.seg: the segment is of version 2, "
+			    "written by a newer millrace; this one reads versions up to 1");
+	room_die(&room);
+	assert_int_equal(room_size(1), size);
+}
+
 /* Bytes of one block over those of another, of the same length; and one block left out. */
 static void a_block_from_elsewhere_is_refused(void **state)
 {
@@ -482,6 +513,7 @@ int main(void)
 	    cmocka_unit_test_setup(a_torn_end_of_zeros_is_cut_off, begin),
 	    cmocka_unit_test_setup(a_flipped_byte_in_the_middle_is_refused, begin),
 	    cmocka_unit_test_setup(a_hole_in_what_was_never_durable_is_cut_off, begin),
+	    cmocka_unit_test_setup(a_newer_segment_is_refused, room_clean),
 	    cmocka_unit_test_setup(a_flipped_header_is_refused, begin),
 	    cmocka_unit_test_setup(a_block_from_elsewhere_is_refused, begin),
 	    cmocka_unit_test_setup(segments_go_on_from_each_other, begin),

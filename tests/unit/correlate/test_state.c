@@ -611,6 +611,11 @@ static void broken_snapshots(void **state)
 			whole.data[at] = (char)(whole.data[at] ^ (1 << bit));
 		}
 	}
+	whole.data[1]++; /* its version */
+	assert_int_equal(mr_stage_correlate.restore(house.states[0][0], 7,
+						    (struct mr_slice){whole.data, whole.len},
+						    &error),
+			 MR_UNSUPPORTED);
 	house_close(&house);
 	mr_buf_fini(&whole);
 	world_close(&world);

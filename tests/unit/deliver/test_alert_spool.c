@@ -359,6 +359,11 @@ static void a_place_survives_any_bytes(void **state)
 				 MR_BAD_INPUT);
 		free(exact);
 	}
+	service.position.data[1]++; /* its form */
+	assert_int_equal(
+	    spool_restore(&spool, (struct mr_slice){service.position.data, service.position.len},
+			  NULL),
+	    MR_UNSUPPORTED);
 	end();
 }
 

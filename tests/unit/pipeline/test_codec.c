@@ -706,12 +706,32 @@ static void names_are_found_and_nothing_else(void **state)
 	mr_buf_fini(&bytes);
 }
 
+/* Of a newer version no count is known; of ours it must be right. */
+static void a_version_comes_first(void **state)
+{
+	(void)state;
+	for (uint64_t version = 1; version < 4; version++) {
+		struct mr_buf out = {0};
+		mr_pack_array(&out, 2);
+		mr_pack_uint(&out, version);
+		mr_pack_uint(&out, 7);
+		struct mr_unpack in = mr_unpack((struct mr_slice){out.data, out.len});
+		assert_int_equal(mr_unpack_version(&in, 2, 2), version);
+		in = mr_unpack((struct mr_slice){out.data, out.len});
+		assert_int_equal(mr_unpack_version(&in, 2, 3), version > 2 ? version : 0);
+		in = mr_unpack((struct mr_slice){out.data, 1});
+		assert_int_equal(mr_unpack_version(&in, 2, 2), 0);
+		mr_buf_fini(&out);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(names_are_found_and_nothing_else),
 	    cmocka_unit_test(integers_have_one_meaning),
 	    cmocka_unit_test(wrong_items_make_the_cursor_bad),
+	    cmocka_unit_test(a_version_comes_first),
 	    cmocka_unit_test(texts_of_every_width),
 	    cmocka_unit_test(a_signal_comes_back_whole),
 	    cmocka_unit_test(no_record_is_one_byte),
