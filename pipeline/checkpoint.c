@@ -280,13 +280,15 @@ static enum mr_err commit(struct mr_checkpoint *checkpoint, struct mr_supervisor
 static void finish(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor)
 {
 	struct mr_error error = {0};
+	uint64_t from_ns = mr_clock_cpu_ns();
 	if (checkpoint->failure[0] == '\0' && commit(checkpoint, supervisor, &error) != MR_OK)
 		fail(checkpoint, error.text);
 	if (checkpoint->failure[0] != '\0') {
 		give_up(checkpoint);
 		return;
 	}
-	int64_t cost_us = (int64_t)(checkpoint->last.cpu_ns / 1000) * CPU_SHARE;
+	uint64_t cost_ns = checkpoint->last.cpu_ns + mr_clock_cpu_ns() - from_ns;
+	int64_t cost_us = (int64_t)(cost_ns / 1000) * CPU_SHARE;
 	int64_t begun_us = checkpoint->begun_us;
 	checkpoint->took_us = mr_clock_us() - begun_us;
 	mr_log_event(MR_LOG_DEBUG, MR_EVENT_CHECKPOINT_COMMITTED, "checkpoint %llu, in %lld ms",

@@ -75,14 +75,16 @@ struct mr_barrier {
 	enum mr_barrier_step step;
 	uint64_t number;       /* of the one in hand, or of the last */
 	struct mr_marks marks; /* what upstream workers sent with it */
-	uint64_t cpu_ns;       /* this thread's when it opened */
+	uint64_t cpu_ns;       /* this thread's when all had sent it */
 	uint64_t files_number; /* whose files these are */
 	int files[MR_CHAIN_MAX];
 	uint64_t report_number;      /* of the last that was cut */
 	struct mr_cut_report report; /* of what the child writes */
-	pid_t child;
-	int child_fd;       /* -1: there is none */
-	int64_t stopped_us; /* since when the child stands still; 0: it goes on */
+	pid_t child;                 /* the last one; it is waited for before the next */
+	uint64_t child_ns;           /* of CPU, as it said */
+	uint64_t ending_ns;          /* that the last one took after it had said so */
+	int child_fd;                /* -1: there is none */
+	int64_t stopped_us;          /* since when the child stands still; 0: it goes on */
 };
 
 struct mr_worker {

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -93,13 +94,18 @@ enum mr_err mr_worker_snapshot_file(struct mr_worker *worker, uint64_t number, u
 
 /* ---- opening ---- */
 
-static void open_barrier(struct mr_worker *worker, uint64_t number, enum mr_barrier_step step)
+static void open_barrier(struct mr_barrier *barrier, uint64_t number)
 {
-	struct mr_barrier *barrier = &worker->barrier;
 	barrier->number = number;
-	barrier->step = step;
-	barrier->cpu_ns = mr_clock_cpu_ns();
+	barrier->step = MR_BARRIER_ALIGN;
 	mr_marks_fini(&barrier->marks);
+}
+
+/* From here on all that is done is done for the checkpoint. */
+static void begin_release(struct mr_barrier *barrier)
+{
+	barrier->step = MR_BARRIER_RELEASE;
+	barrier->cpu_ns = mr_clock_cpu_ns();
 }
 
 enum mr_err mr_worker_barrier_begin(struct mr_worker *worker, uint64_t number,
@@ -109,7 +115,8 @@ enum mr_err mr_worker_barrier_begin(struct mr_worker *worker, uint64_t number,
 	if (!mr_chain_is_source(&worker->chain) || number <= barrier->number ||
 	    barrier->step != MR_BARRIER_NONE)
 		return mr_error_set(error, MR_PROTOCOL, "control: a barrier out of its turn");
-	open_barrier(worker, number, MR_BARRIER_RELEASE);
+	open_barrier(barrier, number);
+	begin_release(barrier);
 	return MR_OK;
 }
 
@@ -138,7 +145,7 @@ void mr_worker_barrier_align(struct mr_worker *worker)
 		if (!worker->upstream[i].ended && worker->upstream[i].barrier != barrier->number)
 			return;
 	}
-	barrier->step = MR_BARRIER_RELEASE;
+	begin_release(barrier);
 }
 
 enum mr_err mr_worker_barrier_came(struct mr_worker *worker, struct mr_upstream *up,
@@ -158,7 +165,7 @@ enum mr_err mr_worker_barrier_came(struct mr_worker *worker, struct mr_upstream 
 				    up->sender, (unsigned long long)number,
 				    (unsigned long long)barrier->number);
 	if (opens)
-		open_barrier(worker, number, MR_BARRIER_ALIGN);
+		open_barrier(barrier, number);
 	up->barrier = number;
 	enum mr_err err = merge_marks(barrier, up, body, error);
 	if (err == MR_OK)
@@ -171,7 +178,6 @@ enum mr_err mr_worker_barrier_came(struct mr_worker *worker, struct mr_upstream 
 static void write_state(struct mr_worker *worker, struct mr_cut_report *report)
 {
 	struct mr_error error = {0};
-	uint64_t from_ns = mr_clock_cpu_ns();
 	for (uint32_t i = 0; i < worker->chain.count && error.code == MR_OK; i++) {
 		if (!mr_stage_has_state(worker->chain.items[i].ops))
 			continue;
@@ -180,7 +186,6 @@ static void write_state(struct mr_worker *worker, struct mr_cut_report *report)
 		mr_chain_snapshot(&worker->chain, i, &worker->env, worker->barrier.files[i],
 				  &file->sum, &error);
 	}
-	report->cpu_ns += mr_clock_cpu_ns() - from_ns;
 	snprintf(report->failure, sizeof report->failure, "%.*s", (int)sizeof report->failure - 1,
 		 error.text);
 }
@@ -210,17 +215,31 @@ static void child_main(struct mr_worker *worker, pid_t parent, int fd)
 				 "cannot sync a snapshot: %s", strerror(errno));
 	}
 	struct mr_buf bytes = {0};
+	report.cpu_ns = mr_clock_cpu_ns();
 	mr_cut_files_encode(&report, &bytes);
 	_exit(write(fd, bytes.data, bytes.len) == (ssize_t)bytes.len ? 0 : 1);
 }
 
+static uint64_t ns_of(struct timeval time)
+{
+	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_usec * 1000;
+}
+
 /* Only now is the last one waited for: where its state was large, its end takes longer than its
- * report. */
+ * report. What that cost is this checkpoint's. */
 static void reap_last(struct mr_barrier *barrier)
 {
-	while (barrier->child > 0 && waitpid(barrier->child, NULL, 0) < 0 && errno == EINTR)
+	struct rusage usage;
+	pid_t ended = 0;
+	while (barrier->child > 0 && (ended = wait4(barrier->child, NULL, 0, &usage)) < 0 &&
+	       errno == EINTR)
 		;
+	if (ended > 0) {
+		uint64_t all_ns = ns_of(usage.ru_utime) + ns_of(usage.ru_stime);
+		barrier->ending_ns = all_ns > barrier->child_ns ? all_ns - barrier->child_ns : 0;
+	}
 	barrier->child = 0;
+	barrier->child_ns = 0;
 }
 
 static bool start_child(struct mr_worker *worker)
@@ -277,10 +296,12 @@ static void hear_child(struct mr_worker *worker)
 	close(barrier->child_fd);
 	barrier->child_fd = -1;
 	uint64_t own_ns = barrier->report.cpu_ns;
+	barrier->report.cpu_ns = 0;
 	if (len <= 0 ||
 	    !mr_cut_files_decode((struct mr_slice){bytes, (size_t)len}, &barrier->report))
 		snprintf(barrier->report.failure, sizeof barrier->report.failure,
 			 "the process that wrote the snapshot died");
+	barrier->child_ns = barrier->report.cpu_ns;
 	barrier->report.cpu_ns += own_ns;
 	send_report(worker);
 }
@@ -317,10 +338,11 @@ static void cut(struct mr_worker *worker)
 	say_books(worker);
 	mr_marks_merge(&report->marks, &worker->marks);
 	barrier->report_number = barrier->number;
-	report->cpu_ns = mr_clock_cpu_ns() - barrier->cpu_ns;
 	bool by_child = has_keyed_state(worker) && start_child(worker);
 	if (!by_child)
 		write_state(worker, report);
+	report->cpu_ns = mr_clock_cpu_ns() - barrier->cpu_ns + barrier->ending_ns;
+	barrier->ending_ns = 0;
 	close_files(barrier);
 	barrier->step = MR_BARRIER_PASS;
 	if (!by_child)
