@@ -16,6 +16,7 @@
 #define MARK "begin" /* a snapshot of one section, both of this name */
 #define PIECE_BYTES (256u << 10)
 #define TAIL_BYTES 4096 /* before the position: by them the file is known again */
+#define WRITE_BACK_BYTES (1u << 20)
 #define SNAPSHOT_MAX (256u << 20)
 
 /* ---- its name ---- */
@@ -455,10 +456,27 @@ bool once_file_wants(struct once_file *file, const struct line_id *id)
 	return !sent_take(&file->sent, id);
 }
 
+/* What was written goes on to the disk at once, so that a barrier waits for the last of it only. */
+static void begin_write_back(struct once_file *file)
+{
+	uint64_t end = file->out.at; /* less than before where a torn line was cut off */
+	if (end >= file->begun && end - file->begun < WRITE_BACK_BYTES)
+		return;
+	if (end > file->begun) {
+		/* It asks for no outcome: that is fdatasync's. */
+		int asked = sync_file_range(file->fd, (off_t)file->begun,
+					    (off_t)(end - file->begun), SYNC_FILE_RANGE_WRITE);
+		(void)asked;
+	}
+	file->begun = end;
+}
+
 enum mr_err once_file_put(struct once_file *file, struct mr_slice line, struct mr_error *error)
 {
 	mr_line_hash_add(&file->lines, line);
-	return out_file_wait(&file->out, out_file_put(&file->out, line, error), error);
+	enum mr_err err = out_file_wait(&file->out, out_file_put(&file->out, line, error), error);
+	begin_write_back(file);
+	return err;
 }
 
 enum mr_err once_file_flush(struct once_file *file, struct mr_error *error)
