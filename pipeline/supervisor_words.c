@@ -170,14 +170,17 @@ static enum mr_err number_of(struct mr_supervisor *supervisor, struct mr_slice n
 	       (supervisor->file_names[number].given ||
 		!mr_slice_eq(name, mr_slice(supervisor->file_names[number].name))))
 		number++;
-	bool known = number < supervisor->file_count;
-	if (!known)
+	enum mr_err err = MR_OK;
+	if (number == supervisor->file_count) {
 		number = free_number(supervisor, name);
-	supervisor->file_names[number].given = true;
+		if (supervisor->service != NULL)
+			err = mr_service_keep_files(supervisor->service, supervisor, error);
+		if (err != MR_OK)
+			*supervisor->file_names[number].name = 0; /* it is nobody's */
+	}
+	supervisor->file_names[number].given = err == MR_OK;
 	*number_out = number;
-	return known || supervisor->service == NULL
-		   ? MR_OK
-		   : mr_service_keep_files(supervisor->service, supervisor, error);
+	return err;
 }
 
 static enum mr_err file_add(struct mr_supervisor *supervisor, uint32_t from,

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "millrace/os.h"
 
 #define CHILD_REPORT_MAX 2048
 
@@ -210,7 +211,7 @@ static void child_main(struct mr_worker *worker, pid_t parent, int fd)
 	write_state(worker, &report);
 	for (uint32_t i = 0; i < worker->chain.count; i++) {
 		if (has_file(worker, i) && report.failure[0] == '\0' &&
-		    fdatasync(worker->barrier.files[i]) != 0)
+		    mr_os.fdatasync(worker->barrier.files[i]) != 0)
 			snprintf(report.failure, sizeof report.failure,
 				 "cannot sync a snapshot: %s", strerror(errno));
 	}

@@ -1,0 +1,390 @@
+/* numbers.h - a service of four stages that adds up numbers, for tests that disturb it.
+ *
+ * The program is its own worker, and its own service: each is this program again. A source gives
+ * the numbers from 0 on, readers make a signal of each, keyed counters add them up by key group.
+ * What the last checkpoint holds must be the sum of all numbers, whatever was done meanwhile. The
+ * source registers a file, too, as those do that read some. */
+#ifndef MILLRACE_TEST_NUMBERS_H
+#define MILLRACE_TEST_NUMBERS_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ledger_check.h"
+#include "ledger_report.h"
+#include "service.h"
+#include "supervisor.h"
+#include "worker.h"
+
+#ifndef NUMBERS
+#define NUMBERS 20000
+#endif
+#define AT_ONCE                                                                                    \
+	100 /* of one poll; then the source waits a little, so that there is time to kill          \
+	     */
+#define INTERVAL_US 30000
+#define SOURCE 7
+
+/* ---- the stages ---- */
+
+struct source {
+	const struct mr_stage_env *env;
+	uint64_t next;
+	bool registered;
+};
+
+static enum mr_err open_source(void *state, const struct mr_stage_env *env, struct mr_error *error)
+{
+	struct source *source = state;
+	(void)error;
+	source->env = env;
+	mr_marks_state(env->marks, 7, MR_SOURCE_ACTIVE);
+	return MR_OK;
+}
+
+static enum mr_err register_file(struct source *source, struct mr_error *error)
+{
+	uint32_t number;
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	enum mr_err err = mr_files_add(source->env->files, fd, MR_SLICE("numbers"), &number, error);
+	close(fd);
+	source->registered = err == MR_OK;
+	return err;
+}
+
+static enum mr_err poll_source(void *state, struct mr_writer *out, struct mr_error *error)
+{
+	struct source *source = state;
+	if (!source->registered && register_file(source, error) != MR_OK)
+		return error->code;
+	for (int i = 0; i < AT_ONCE && source->next < NUMBERS; i++) {
+		char text[24];
+		if (!mr_writer_ready(out))
+			return MR_FULL;
+		int len = snprintf(text, sizeof text, "%llu", (unsigned long long)source->next++);
+		mr_writer_record(
+		    out, &(struct mr_record){.bytes = {text, (size_t)len},
+					     .origin = {.source = 7, .position = source->next}});
+		mr_count(source->env->counters, MR_C_BYTES_COLLECTED, (uint64_t)len);
+	}
+	return source->next < NUMBERS ? MR_AGAIN : MR_END;
+}
+
+static void save_source(void *state, struct mr_buf *out)
+{
+	const struct source *source = state;
+	char bytes[24];
+	int len = snprintf(bytes, sizeof bytes, "%llu", (unsigned long long)source->next);
+	mr_snapshot_named(out, MR_SLICE("numbers"), (struct mr_slice){bytes, (size_t)len});
+}
+
+static enum mr_err load_source(void *state, struct mr_slice name, struct mr_slice bytes,
+			       struct mr_error *error)
+{
+	int64_t next;
+	if (!mr_slice_eq(name, MR_SLICE("numbers")) || !mr_parse_int64(bytes, &next))
+		return mr_error_set(error, MR_BAD_INPUT, "no numbers");
+	((struct source *)state)->next = (uint64_t)next;
+	return MR_OK;
+}
+
+static enum mr_err keep_env(void *state, const struct mr_stage_env *env, struct mr_error *error)
+{
+	(void)error;
+	*(const struct mr_stage_env **)state = env;
+	return MR_OK;
+}
+
+static enum mr_err read_numbers(void *state, struct mr_reader *in, struct mr_writer *out,
+				struct mr_error *error)
+{
+	const struct mr_stage_env *env = *(const struct mr_stage_env **)state;
+	struct mr_record record;
+	for (; mr_reader_record(in, &record); mr_reader_advance(in)) {
+		int64_t number;
+		if (!mr_writer_ready(out))
+			return MR_FULL;
+		if (!mr_parse_int64(record.bytes, &number))
+			return mr_error_set(error, MR_PROTOCOL, "no number");
+		mr_marks_event(env->marks, record.origin.source, number, number);
+		mr_writer_signal(out, &(struct mr_signal){.key_group = (uint8_t)number,
+							  .has_time = true,
+							  .time_us = number,
+							  .record_id = record.bytes});
+		mr_count(env->counters, MR_C_RECORDS, 1);
+		mr_count(env->counters, MR_C_PARSED, 1);
+		mr_count(env->counters, MR_C_SIGNALS, 1);
+		mr_count_of(env->counters, SOURCE, MR_B_RECORDS, 1);
+		mr_count_of(env->counters, SOURCE, MR_B_PARSED, 1);
+		mr_count_of(env->counters, SOURCE, MR_B_SIGNALS, 1);
+	}
+	return MR_OK;
+}
+
+struct counts {
+	const struct mr_stage_env *env;
+	int64_t watermark_us;
+	uint64_t count[MR_KEY_GROUPS];
+	uint64_t sum[MR_KEY_GROUPS];
+};
+
+static enum mr_err open_counts(void *state, const struct mr_stage_env *env, struct mr_error *error)
+{
+	struct counts *counts = state;
+	(void)error;
+	counts->env = env;
+	counts->watermark_us = env->marks->has_watermark ? env->marks->watermark_us : MR_NO_TIME;
+	return MR_OK;
+}
+
+static enum mr_err count_signals(void *state, struct mr_reader *in, struct mr_writer *out,
+				 struct mr_error *error)
+{
+	struct counts *counts = state;
+	struct mr_signal signal;
+	(void)out, (void)error;
+	for (; mr_reader_signal(in, &signal); mr_reader_advance(in)) {
+		counts->count[signal.key_group]++;
+		counts->sum[signal.key_group] += (uint64_t)signal.time_us;
+		mr_count(counts->env->counters, MR_C_SIGNALS_RECEIVED, 1);
+		mr_count_of(counts->env->counters, SOURCE, MR_B_SIGNALS_RECEIVED, 1);
+	}
+	return MR_OK;
+}
+
+static enum mr_err count_barrier(void *state, int64_t watermark_us, struct mr_writer *out,
+				 struct mr_error *error)
+{
+	struct counts *counts = state;
+	(void)out;
+	if (watermark_us < counts->watermark_us)
+		return mr_error_set(error, MR_PROTOCOL, "the watermark goes back");
+	counts->watermark_us = watermark_us;
+	return MR_OK;
+}
+
+static void save_counts(void *state, uint8_t group, struct mr_buf *out)
+{
+	const struct counts *counts = state;
+	mr_pack_uint(out, counts->count[group]);
+	mr_pack_uint(out, counts->sum[group]);
+}
+
+static bool unpack_counts(struct mr_slice bytes, uint64_t *count, uint64_t *sum)
+{
+	struct mr_unpack in = mr_unpack(bytes);
+	*count = mr_unpack_uint(&in, UINT64_MAX);
+	*sum = mr_unpack_uint(&in, UINT64_MAX);
+	return mr_unpack_done(&in);
+}
+
+static enum mr_err load_counts(void *state, uint8_t group, struct mr_slice bytes,
+			       struct mr_error *error)
+{
+	struct counts *counts = state;
+	if (!unpack_counts(bytes, &counts->count[group], &counts->sum[group]))
+		return mr_error_set(error, MR_BAD_INPUT, "no counts");
+	return MR_OK;
+}
+
+static const struct mr_stage_ops source_ops = {.name = "source",
+					       .state_size = sizeof(struct source),
+					       .reads = MR_CONTENT_NONE,
+					       .open = open_source,
+					       .poll = poll_source,
+					       .snapshot_named = save_source,
+					       .restore_named = load_source};
+static const struct mr_stage_ops reader_ops = {.name = "reader",
+					       .state_size = sizeof(void *),
+					       .reads = MR_CONTENT_RECORDS,
+					       .open = keep_env,
+					       .process = read_numbers};
+static const struct mr_stage_ops counts_ops = {.name = "counts",
+					       .state_size = sizeof(struct counts),
+					       .reads = MR_CONTENT_SIGNALS,
+					       .open = open_counts,
+					       .process = count_signals,
+					       .barrier = count_barrier,
+					       .snapshot = save_counts,
+					       .restore = load_counts};
+/* Topologies want one for rejected records; none comes. */
+static const struct mr_stage_ops sink_ops = {.name = "sink", .reads = MR_CONTENT_ALERTS};
+const struct mr_stage_ops *const mr_stages[] = {&source_ops, &reader_ops, &counts_ops, &sink_ops,
+						NULL};
+
+const struct mr_stage_ops *mr_stage_find(const char *name)
+{
+	for (const struct mr_stage_ops *const *stage = mr_stages; *stage != NULL; stage++) {
+		if (strcmp((*stage)->name, name) == 0)
+			return *stage;
+	}
+	return NULL;
+}
+
+/* ---- the service ---- */
+
+static void make_topology(struct mr_topology *topology, uint32_t workers)
+{
+	static const struct mr_edge edges[] = {{0, 1, MR_LINK_SPREAD, MR_CONTENT_RECORDS, 0},
+					       {1, 2, MR_LINK_KEYED, MR_CONTENT_SIGNALS, 0},
+					       {0, 3, MR_LINK_SPREAD, MR_CONTENT_REJECTS, 0},
+					       {1, 3, MR_LINK_SPREAD, MR_CONTENT_REJECTS, 0}};
+	static const char *const names[] = {"source", "reader", "counts", "sink"};
+	topology->group_count = 4;
+	topology->groups = mr_calloc(4, sizeof *topology->groups);
+	for (size_t i = 0; i < 4; i++) {
+		snprintf(topology->groups[i].name, sizeof topology->groups[i].name, "%s", names[i]);
+		topology->groups[i].chain[0] = names[i];
+		topology->groups[i].workers = i % 3 == 0 ? 1 : workers;
+	}
+	topology->edge_count = 4;
+	topology->edges = mr_calloc(4, sizeof edges[0]);
+	memcpy(topology->edges, edges, sizeof edges);
+}
+
+/* `PROGRAM service DIR WORKERS` */
+static int service_main(char **argv)
+{
+	static struct mr_supervisor supervisor;
+	struct mr_service service;
+	struct mr_error error = {0};
+	if (mr_service_open(&service, argv[2], INTERVAL_US, &error) != MR_OK) {
+		fprintf(stderr, "service: %s\n", error.text);
+		return 2;
+	}
+	mr_supervisor_init(&supervisor);
+	supervisor.setup.fields = mr_fields_new();
+	make_topology(&supervisor.setup.topology, (uint32_t)atoi(argv[3]));
+	enum mr_err err = mr_service_run(&service, &supervisor, &error);
+	if (err != MR_OK)
+		fprintf(stderr, "service: %s\n", error.text);
+	mr_supervisor_fini(&supervisor);
+	mr_service_close(&service);
+	return err == MR_OK ? 0 : 1;
+}
+
+/* ---- its directory ---- */
+
+static char directory[64];
+
+static void make_directory(void)
+{
+	snprintf(directory, sizeof directory, "/tmp/mr-service-XXXXXX");
+	assert_non_null(mkdtemp(directory));
+}
+
+static void remove_directory(void)
+{
+	char command[128];
+	snprintf(command, sizeof command, "rm -rf %s", directory);
+	assert_int_equal(system(command), 0);
+}
+
+static pid_t start_service(uint32_t workers)
+{
+	char count[12];
+	snprintf(count, sizeof count, "%u", workers);
+	pid_t pid = fork();
+	if (pid == 0) {
+		/* Nothing stays where the test fails. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		char *const arguments[] = {"numbers", "service", directory, count, NULL};
+		execv("/proc/self/exe", arguments);
+		_exit(127);
+	}
+	assert_true(pid > 0);
+	return pid;
+}
+
+/* The books balance, and have each number once. */
+static void check_books(const struct mr_manifest *manifest)
+{
+	static const char wanted[] = "\"parsed\": ";
+	char path[100];
+	struct mr_error error = {0};
+	struct mr_findings findings = {0};
+	struct mr_ledger_state books;
+	struct mr_buf report = {0};
+	struct mr_ledger_expected expected = {.known = true, .number = manifest->number};
+	memcpy(expected.head, manifest->ledger_head, sizeof expected.head);
+	snprintf(path, sizeof path, "%s/ledger.sqlite", directory);
+	if (mr_ledger_check(path, &expected, &findings, &books, &error) != MR_OK)
+		fail_msg("%s", error.text);
+	if (findings.count > 0)
+		fail_msg("%.*s", (int)findings.lines.len, findings.lines.data);
+	assert_int_equal(books.checkpoint, manifest->number);
+	/* All of it may be in two hours. */
+	assert_int_equal(mr_ledger_report(path, MR_REPORT_JSON, &report, &error), MR_OK);
+	mr_buf_add(&report, "", 1);
+	uint64_t parsed = 0;
+	for (const char *at = report.data; (at = strstr(at, wanted)) != NULL; at++)
+		parsed += strtoull(at + strlen(wanted), NULL, 10);
+	assert_int_equal(parsed, NUMBERS);
+	mr_findings_fini(&findings);
+	mr_buf_fini(&report);
+}
+
+/* The sums that the last checkpoint holds. */
+static void add_up(uint64_t *count_out, uint64_t *sum_out)
+{
+	struct mr_state_dir dir;
+	struct mr_manifest manifest;
+	struct mr_error error = {0};
+	*count_out = *sum_out = 0;
+	assert_int_equal(mr_state_dir_open(directory, &dir, &error), MR_OK);
+	assert_int_equal(mr_state_dir_recover(&dir, &manifest, &error), MR_OK);
+	for (uint32_t i = 0; i < manifest.file_count; i++) {
+		struct mr_buf bytes = {0};
+		struct mr_snapshot snapshot;
+		struct mr_section section;
+		char path[160];
+		if (strcmp(manifest.files[i].stage, "counts") != 0)
+			continue;
+		mr_manifest_file_path(manifest.number, &manifest.files[i], path, sizeof path);
+		assert_int_equal(mr_state_dir_get(&dir, path, 1 << 20, &bytes, &error), MR_OK);
+		assert_int_equal(mr_snapshot_open((struct mr_slice){bytes.data, bytes.len},
+						  "counts", &snapshot, &error),
+				 MR_OK);
+		while (mr_snapshot_next(&snapshot, &section)) {
+			uint64_t count, sum;
+			assert_true(unpack_counts(section.bytes, &count, &sum));
+			*count_out += count;
+			*sum_out += sum;
+		}
+		mr_buf_fini(&bytes);
+	}
+	mr_manifest_fini(&manifest);
+	mr_state_dir_close(&dir);
+}
+
+static void expect_all(void)
+{
+	uint64_t count, sum;
+	add_up(&count, &sum);
+	assert_int_equal(count, NUMBERS);
+	assert_int_equal(sum, (uint64_t)NUMBERS * (NUMBERS - 1) / 2);
+	struct mr_state_dir dir;
+	struct mr_manifest manifest;
+	struct mr_error error = {0};
+	assert_int_equal(mr_state_dir_open(directory, &dir, &error), MR_OK);
+	assert_int_equal(mr_state_dir_recover(&dir, &manifest, &error), MR_OK);
+	check_books(&manifest);
+	mr_manifest_fini(&manifest);
+	mr_state_dir_close(&dir);
+}
+
+static int wait_for(pid_t pid)
+{
+	int status;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+#endif
