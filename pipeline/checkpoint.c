@@ -128,7 +128,8 @@ static void give_up(struct mr_checkpoint *checkpoint)
 	mr_log_event(
 	    MR_LOG_WARNING, MR_EVENT_CHECKPOINT_FAILED, "checkpoint %llu failed, %u in a row: %s",
 	    (unsigned long long)checkpoint->number, checkpoint->failures, checkpoint->failure);
-	/* Where its manifest came to stand there all the same, its files stay as long as that does. */
+	/* Where its manifest came to stand there all the same, its files stay as long as that does.
+	 */
 	mr_manifest_path(checkpoint->number, name);
 	if (mr_os.unlinkat(checkpoint->dir->fd, name, 0) == 0 || errno == ENOENT) {
 		mr_manifest_directory(checkpoint->number, name);

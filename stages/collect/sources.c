@@ -115,6 +115,7 @@ void mr_sources_fini(struct mr_sources *sources)
 		close(sources->timer);
 	}
 	free(sources->items);
+	mr_buf_fini(&sources->gone);
 	*sources = (struct mr_sources){0};
 }
 
@@ -358,6 +359,8 @@ void mr_sources_snapshot(struct mr_sources *sources, struct mr_buf *out)
 				  (struct mr_slice){bytes.data, bytes.len});
 		mr_buf_fini(&own);
 	}
+	if (sources->gone.len > 0)
+		mr_buf_add(out, sources->gone.data, sources->gone.len);
 	mr_buf_fini(&bytes);
 }
 
@@ -387,12 +390,24 @@ static enum mr_err restore_source(struct mr_source *source, struct mr_slice byte
 	return source->ops->restore(source, own, error);
 }
 
+static bool is_named(const struct mr_config *config, struct mr_slice name)
+{
+	const struct mr_part *part;
+
+	for (size_t i = 0; (part = mr_config_part(config, MR_PART_SOURCE, i)) != NULL; i++)
+		if (mr_slice_eq(name, mr_slice(part->name)))
+			return true;
+	return false;
+}
+
 enum mr_err mr_sources_restore(struct mr_sources *sources, struct mr_slice name,
 			       struct mr_slice bytes, struct mr_error *error)
 {
 	for (size_t i = 0; i < sources->count; i++)
 		if (mr_slice_eq(name, mr_slice(sources->items[i].part->name)))
 			return restore_source(&sources->items[i], bytes, error);
+	if (sources->env->worker == 0 && !is_named(sources->env->config, name))
+		mr_snapshot_named(&sources->gone, name, bytes);
 	return MR_OK;
 }
 

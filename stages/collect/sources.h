@@ -11,7 +11,8 @@ struct mr_sources {
 	struct mr_source *items;
 	size_t count;
 	size_t turn;
-	int timer; /* wakes the worker when something is due */
+	int timer;          /* wakes the worker when something is due */
+	struct mr_buf gone; /* the first worker's: snapshots of sources that the topology has not */
 };
 
 /* In the supervisor. MR_CONFIG. */

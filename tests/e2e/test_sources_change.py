@@ -1,0 +1,84 @@
+"""A topology whose sources come in another order, are joined by others, left out, and come back between two runs: each goes
+on where it was, and the books are kept by name."""
+import collections
+import json
+import os
+import subprocess
+import unittest
+
+import millrace_test as mt
+
+
+class SourcesChange(unittest.TestCase):
+    def setUp(self):
+        self.place = self.enterContext(mt.Workplace())
+        self.next = 0
+
+    def add(self, name, count):
+        """So many records more for a source: a third of them alerts."""
+        os.makedirs(self.place.path(name), exist_ok=True)
+        with open(os.path.join(self.place.path(name), "a.log"), "a", encoding="utf-8") as out:
+            for _ in range(count):
+                out.write(json.dumps(mt.record(self.next)) + "\n")
+                self.next += 1
+
+    def run_with(self, *names):
+        """To the end of what is there. Of type file, followed or not, by name."""
+        sources = "".join(f"  - {{name: {name}, type: file, path: {name}{'' if name[0] == 'f' else '/a.log, follow: false'}}}\n"
+                          for name in names)
+        with open(self.place.path("t.yaml"), "w", encoding="utf-8") as out:
+            out.write(f"state: state\nrules: [rule.yml]\nworkers: 1\ncheckpoint_interval: 100ms\nsources:\n{sources}"
+                      "sinks:\n  - {name: alerts, type: file, path: alerts.ndjson}\n")
+        with open(self.place.path("said"), "wb") as said:
+            process = subprocess.Popen([mt.PROGRAM, "run", self.place.path("t.yaml")], env=self.place.environment,
+                                       stderr=said)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        if any(name[0] == "f" for name in names):
+            mt.wait_until(lambda: process.poll() is not None or self.alerts() == self.next // 3, "all is read")
+            process.terminate()
+        status = process.wait(mt.WAIT_SECONDS)
+        with open(self.place.path("said"), encoding="utf-8") as said:
+            self.assertEqual(status, 0, said.read())
+
+    def alerts(self):
+        try:
+            with open(self.place.path("alerts.ndjson"), encoding="utf-8") as lines:
+                return len(lines.readlines())
+        except FileNotFoundError:
+            return 0
+
+    def records(self):
+        """As the books have them."""
+        counts = collections.Counter()
+        for line in mt.ledger("report", "--json", self.place.path("state")).stdout.splitlines():
+            row = json.loads(line)
+            counts[row["source"]] += row["records"]
+        return dict(counts)
+
+    def check(self, **records):
+        self.assertEqual({name: count for name, count in self.records().items() if count > 0}, records)
+        self.assertEqual(self.alerts(), self.next // 3)
+        books = mt.ledger("check", self.place.path("state"))
+        self.assertEqual(books.returncode, 0, books.stdout)
+
+    def test_by_name(self):
+        for name, count in (("followed", 30), ("other", 60), ("fresh", 90)):
+            self.add(name, count)
+        self.run_with("followed", "other", "fresh")
+        self.check(followed=30, other=60, fresh=90)
+        self.add("fresh", 3)
+        self.add("followed", 6)
+        self.add("first", 9)
+        self.run_with("first", "fresh", "other", "followed")  # in another order, behind a new one
+        self.check(followed=36, other=60, fresh=93, first=9)
+        self.add("first", 3)
+        self.run_with("first")  # the others are left out
+        self.check(followed=36, other=60, fresh=93, first=12)
+        self.add("followed", 3)
+        self.run_with("other", "followed")  # and come back
+        self.check(followed=39, other=60, fresh=93, first=12)
+
+
+if __name__ == "__main__":
+    unittest.main()
