@@ -10,7 +10,7 @@
 
 #include "codec.h"
 
-#define ALERT_ITEMS 14
+#define ALERT_ITEMS 15
 #define EVIDENCE_ITEMS 9
 #define REJECT_ITEMS 6
 
@@ -81,6 +81,7 @@ void mr_alert_encode(const struct mr_alert *alert, struct mr_buf *out)
 	mr_pack_uint(out, alert->activity);
 	mr_pack_bool(out, alert->announcement);
 	mr_pack_uint(out, alert->rule);
+	mr_pack_int(out, alert->arrival_us);
 	mr_pack_bytes(out, alert->tenant);
 	mr_pack_slices(out, alert->key, alert->key_count);
 	mr_pack_int(out, alert->slot);
@@ -107,6 +108,7 @@ static void unpack_head(struct mr_unpack *in, struct mr_alert *out)
 		mr_unpack_spoil(in);
 	out->announcement = mr_unpack_bool(in);
 	out->rule = (uint32_t)mr_unpack_uint(in, UINT32_MAX);
+	out->arrival_us = mr_unpack_int(in);
 	out->tenant = mr_unpack_bytes(in);
 	out->key_count = mr_unpack_keys(in, out->key);
 	out->slot = mr_unpack_int(in);

@@ -39,6 +39,7 @@ enum mr_err mr_bookkeeper_begin(struct mr_bookkeeper *keeper, const char *const 
 		return MR_OK;
 	forget(keeper);
 	keeper->incarnation++;
+	keeper->timed_before = (struct mr_latencies){0};
 	keeper->groups = mr_calloc(group_count, sizeof *keeper->groups);
 	keeper->group_count = group_count;
 	for (uint32_t i = 0; i < group_count; i++)
@@ -66,6 +67,22 @@ void mr_bookkeeper_count(struct mr_bookkeeper *keeper, uint32_t group, uint64_t 
 		mr_counters_add(&keeper->groups[group].now, counters);
 }
 
+void mr_bookkeeper_time(struct mr_bookkeeper *keeper, const struct mr_latencies *latencies)
+{
+	for (uint32_t i = 0; i < MR_L_COUNT; i++)
+		mr_histogram_merge(&keeper->timed.at[i], &latencies->at[i]);
+}
+
+static void put_latencies(struct mr_bookkeeper *keeper)
+{
+	for (enum mr_latency i = 0; i < MR_L_COUNT; i++) {
+		struct mr_histogram since;
+		if (mr_histogram_since(&keeper->timed.at[i], &keeper->timed_before.at[i], &since))
+			mr_ledger_put_histogram(keeper->ledger, mr_slice(mr_latency_name(i)),
+						&since);
+	}
+}
+
 static void put_groups(struct mr_bookkeeper *keeper, const struct mr_ledger_names *names)
 {
 	for (uint32_t i = 0; i < keeper->group_count; i++) {
@@ -85,6 +102,28 @@ static bool any_waits(const struct mr_bookkeeper *keeper)
 	return false;
 }
 
+static enum mr_err commit(struct mr_bookkeeper *keeper,
+			  const struct mr_ledger_checkpoint *checkpoint,
+			  const struct mr_ledger_names *names, uint8_t head_out[MR_LINE_HASH_BYTES],
+			  struct mr_error *error)
+{
+	enum mr_err err = mr_ledger_begin(keeper->ledger, checkpoint, error);
+	if (err != MR_OK)
+		return err;
+	put_groups(keeper, names);
+	put_latencies(keeper);
+	err = mr_ledger_commit(keeper->ledger, head_out, error);
+	if (err == MR_OK) {
+		keeper->waiting = any_waits(keeper);
+		keeper->timed_before = keeper->timed;
+	}
+	for (uint32_t i = 0; i < keeper->group_count && err == MR_OK; i++) {
+		mr_books_clear(&keeper->groups[i].books);
+		keeper->groups[i].committed = keeper->groups[i].now;
+	}
+	return err;
+}
+
 enum mr_err mr_bookkeeper_commit(struct mr_bookkeeper *keeper, uint64_t number, int64_t time_us,
 				 int64_t duration_us, const struct mr_ledger_names *names,
 				 uint8_t head_out[MR_LINE_HASH_BYTES], struct mr_error *error)
@@ -94,18 +133,8 @@ enum mr_err mr_bookkeeper_commit(struct mr_bookkeeper *keeper, uint64_t number, 
 							.incarnation = keeper->incarnation,
 							.duration_us = duration_us};
 	memset(head_out, 0, MR_LINE_HASH_BYTES);
-	if (keeper->ledger == NULL)
-		return MR_OK;
-	enum mr_err err = mr_ledger_begin(keeper->ledger, &checkpoint, error);
-	if (err != MR_OK)
-		return err;
-	put_groups(keeper, names);
-	err = mr_ledger_commit(keeper->ledger, head_out, error);
-	if (err == MR_OK)
-		keeper->waiting = any_waits(keeper);
-	for (uint32_t i = 0; i < keeper->group_count && err == MR_OK; i++) {
-		mr_books_clear(&keeper->groups[i].books);
-		keeper->groups[i].committed = keeper->groups[i].now;
-	}
+	enum mr_err err =
+	    keeper->ledger == NULL ? MR_OK : commit(keeper, &checkpoint, names, head_out, error);
+	keeper->timed = (struct mr_latencies){0};
 	return err;
 }

@@ -24,7 +24,9 @@ struct mr_bookkeeper {
 	uint32_t group_count;
 	uint64_t barrier; /* whose counters `now` are */
 	uint64_t incarnation;
-	bool waiting; /* at the last commit lines waited for a sink's receiver */
+	bool waiting;              /* at the last commit lines waited for a sink's receiver */
+	struct mr_latencies timed; /* since the incarnation began */
+	struct mr_latencies timed_before; /* likewise, at the last commit */
 };
 
 /* `known` is the checkpoint that the manifest names, 0 where there is none: the ledger must then be
@@ -45,6 +47,8 @@ enum mr_err mr_bookkeeper_take(struct mr_bookkeeper *keeper, uint32_t group, str
 /* One worker's counters at barrier `number`. */
 void mr_bookkeeper_count(struct mr_bookkeeper *keeper, uint32_t group, uint64_t number,
 			 const struct mr_counters *counters);
+/* One worker's, whole. All are added up; the sum is begun anew by each commit. */
+void mr_bookkeeper_time(struct mr_bookkeeper *keeper, const struct mr_latencies *latencies);
 /* All workers have reported. `head_out` is for the manifest; zeroed where there is no ledger. After
  * an error nothing of it is in the ledger, and the next checkpoint has it too. Errors: see
  * mr_ledger_commit. */

@@ -332,3 +332,10 @@ enum mr_err mr_chain_finish(struct mr_chain *chain, struct mr_error *error)
 	}
 	return MR_OK;
 }
+
+void mr_chain_show(const struct mr_chain *chain, mr_figures_taker take, void *context)
+{
+	for (uint32_t i = 0; i < chain->count; i++)
+		if (chain->items[i].ops->show != NULL)
+			chain->items[i].ops->show(chain->items[i].state, take, context);
+}

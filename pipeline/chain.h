@@ -72,6 +72,9 @@ enum mr_err mr_chain_tick(struct mr_chain *chain, int64_t now_us, struct mr_erro
 /* MR_OK: every stage has written what it held back. MR_FULL as above. */
 enum mr_err mr_chain_finish(struct mr_chain *chain, struct mr_error *error);
 
+/* The figures of all that the stages own. */
+void mr_chain_show(const struct mr_chain *chain, mr_figures_taker take, void *context);
+
 /* The stage's result; where it said no words of a failure, with words that name it. */
 enum mr_err mr_chain_named(const struct mr_chain_item *item, enum mr_err err,
 			   struct mr_error *error);

@@ -239,6 +239,8 @@ static enum mr_err commit_books(struct mr_checkpoint *checkpoint, struct mr_supe
 	struct mr_manifest *next = &checkpoint->next;
 	struct namer namer = {.supervisor = supervisor, .next = next};
 	const struct mr_ledger_names names = {&namer, name_source, name_edge, name_worker};
+	for (uint32_t i = 0; i < supervisor->worker_count; i++)
+		mr_bookkeeper_time(checkpoint->keeper, &supervisor->workers[i].watched.latencies);
 	return mr_bookkeeper_commit(checkpoint->keeper, checkpoint->number, next->at_us,
 				    mr_clock_us() - checkpoint->begun_us, &names, next->ledger_head,
 				    error);

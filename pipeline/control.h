@@ -47,6 +47,7 @@ enum mr_control_kind {
 			       are a struct mr_cut_report */
 	MR_CONTROL_PONG,    /* the answer to question `number`: watched.h */
 	MR_CONTROL_LATENCY, /* what was timed so far: watched.h */
+	MR_CONTROL_FIGURES, /* bytes are a struct mr_figures */
 	MR_CONTROL_KIND_END
 };
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -104,6 +105,9 @@ enum mr_err mr_health_open(struct mr_health *health, const struct mr_service *se
 				     .epoll = -1};
 	health->pages = (struct mr_http_pages){
 	    .context = health, .tell = tell, .well = is_well, .ready = is_ready};
+	health->sources =
+	    mr_calloc(mr_config_parts(config, MR_PART_SOURCE) + 1, sizeof *health->sources);
+	health->sinks = mr_calloc(mr_config_parts(config, MR_PART_SINK) + 1, sizeof *health->sinks);
 	mr_notify_open(&health->notify);
 	enum mr_err err = mr_config_int(config, "health_timeout", &health->limit_us, error);
 	if (err == MR_OK)
@@ -128,6 +132,8 @@ void mr_health_close(struct mr_health *health)
 		close(health->epoll);
 	mr_notify_close(&health->notify);
 	mr_marks_fini(&health->marks);
+	free(health->sources);
+	free(health->sinks);
 	*health = (struct mr_health){.epoll = -1};
 }
 
@@ -240,6 +246,40 @@ enum mr_err mr_health_latency(struct mr_health *health, uint32_t worker, uint64_
 	return MR_OK;
 }
 
+/* NULL where there is no such part. */
+static struct mr_health_part *part_named(struct mr_health *health, enum mr_part_kind kind,
+					 struct mr_slice name)
+{
+	struct mr_health_part *parts = kind == MR_PART_SOURCE ? health->sources : health->sinks;
+	const struct mr_part *part;
+	for (size_t i = 0;
+	     kind != MR_PART_HOST &&
+	     (part = mr_config_part(&health->supervisor->setup.config, kind, i)) != NULL;
+	     i++) {
+		if (mr_slice_eq(name, mr_slice(part->name)))
+			return &parts[i];
+	}
+	return NULL;
+}
+
+enum mr_err mr_health_figures(struct mr_health *health, uint32_t worker, struct mr_slice bytes,
+			      struct mr_error *error)
+{
+	struct mr_figures figures;
+	if (health == NULL)
+		return MR_OK;
+	bool whole = mr_figures_decode(bytes, &figures);
+	struct mr_health_part *part = whole ? part_named(health, figures.kind, figures.name) : NULL;
+	if (part == NULL)
+		return mr_error_set(error, MR_PROTOCOL, "%s: figures of nothing that is there",
+				    health->supervisor->workers[worker].name);
+	part->known = true;
+	part->figures = figures;
+	part->figures.name = part->figures.words = (struct mr_slice){0};
+	snprintf(part->words, sizeof part->words, "%.*s", (int)figures.words.len, figures.words.at);
+	return MR_OK;
+}
+
 /* ---- alarms ---- */
 
 static void put(struct mr_health *health, enum mr_alarm alarm, bool there, const char *words)
@@ -303,6 +343,28 @@ static void check_marks(struct mr_health *health, int64_t now_us)
 	put(health, MR_ALARM_WATERMARK_STUCK, stuck != NULL, stuck == NULL ? NULL : stuck->name);
 }
 
+/* The first that is full; NULL where none is. */
+static const char *full_one(const struct mr_health *health, enum mr_part_kind kind)
+{
+	const struct mr_health_part *parts =
+	    kind == MR_PART_SOURCE ? health->sources : health->sinks;
+	const struct mr_part *part;
+	for (size_t i = 0;
+	     (part = mr_config_part(&health->supervisor->setup.config, kind, i)) != NULL; i++) {
+		if (parts[i].known && parts[i].figures.full)
+			return part->name;
+	}
+	return NULL;
+}
+
+static void check_parts(struct mr_health *health)
+{
+	const char *source = full_one(health, MR_PART_SOURCE);
+	const char *sink = full_one(health, MR_PART_SINK);
+	put(health, MR_ALARM_JOURNAL_FULL, source != NULL, source);
+	put(health, MR_ALARM_SINK_FULL, sink != NULL, sink);
+}
+
 static void check_rules(struct mr_health *health)
 {
 	char words[MR_ALARM_WORDS];
@@ -359,6 +421,7 @@ void mr_health_turn(struct mr_health *health)
 	check_counters(health, now_us);
 	check_checkpoints(health, now_us);
 	check_marks(health, now_us);
+	check_parts(health);
 	check_rules(health);
 	forget_warnings(health, now_us);
 	mr_status_server_turn(health->status, now_us);

@@ -12,6 +12,7 @@
 
 #include "alarm.h"
 #include "http.h"
+#include "millrace/figures.h"
 #include "millrace/watermark.h"
 #include "notify.h"
 #include "status.h"
@@ -20,6 +21,13 @@
 
 struct mr_service;
 struct mr_supervisor;
+
+/* What was last said of a source or a sink. */
+struct mr_health_part {
+	bool known;
+	struct mr_figures figures; /* without its texts: */
+	char words[MR_FIGURES_WORDS + 1];
+};
 
 enum mr_health_state {
 	MR_HEALTH_STARTING,
@@ -45,6 +53,8 @@ struct mr_health {
 	uint64_t deaths;
 	char last_death[MR_STATUS_WORD_BYTES];
 	int64_t last_death_us;
+	struct mr_health_part *sources; /* as the settings have them */
+	struct mr_health_part *sinks;
 	struct mr_marks marks; /* by source, over all workers */
 	/* Since when what should move stands still. */
 	uint64_t shed;
@@ -78,6 +88,8 @@ enum mr_err mr_health_pong(struct mr_health *health, uint32_t worker, uint64_t n
 			   uint64_t queued, struct mr_slice bytes, struct mr_error *error);
 enum mr_err mr_health_latency(struct mr_health *health, uint32_t worker, uint64_t latency,
 			      struct mr_slice bytes, struct mr_error *error);
+enum mr_err mr_health_figures(struct mr_health *health, uint32_t worker, struct mr_slice bytes,
+			      struct mr_error *error);
 
 /* ---- health_fill.c ---- */
 

@@ -83,6 +83,32 @@ static void fill_worker(const struct mr_supervisor *supervisor, uint32_t number,
 	is->memory = sample.rss_bytes;
 }
 
+static void fill_source_figures(const struct mr_health_part *part, struct mr_status_source *is)
+{
+	if (!part->known)
+		return;
+	mr_status_word(is->position, part->words);
+	is->journal_size = (int64_t)part->figures.bytes;
+	is->journal_segments = (int64_t)part->figures.segments;
+}
+
+static void fill_sinks(const struct mr_health *health, struct mr_status *status)
+{
+	const struct mr_config *config = &health->supervisor->setup.config;
+	for (size_t i = 0; i < status->sink_count; i++) {
+		const struct mr_health_part *part = &health->sinks[i];
+		struct mr_status_sink *is = &status->sinks[i];
+		mr_status_word(is->name, mr_config_part(config, MR_PART_SINK, i)->name);
+		if (!part->known)
+			continue;
+		is->delivered = (int64_t)part->figures.delivered;
+		is->spooled = (int64_t)part->figures.spooled;
+		is->spool_size = (int64_t)part->figures.bytes;
+		is->refused = (int64_t)part->figures.refused;
+		mr_status_word(is->last_error, part->words);
+	}
+}
+
 static void fill_sources(const struct mr_health *health, struct mr_status *status)
 {
 	const struct mr_config *config = &health->supervisor->setup.config;
@@ -91,6 +117,7 @@ static void fill_sources(const struct mr_health *health, struct mr_status *statu
 		struct mr_status_source *is = &status->sources[i];
 		mr_status_word(is->name, part->name);
 		is->ended = 0;
+		fill_source_figures(&health->sources[i], is);
 		for (uint32_t k = 0; k < health->marks.count; k++) {
 			const struct mr_source_mark *mark = &health->marks.items[k];
 			if (mark->source != part->number)
@@ -114,27 +141,18 @@ static void fill_groups(const struct mr_supervisor *supervisor, struct mr_status
 	}
 }
 
-static size_t parts(const struct mr_config *config, enum mr_part_kind kind)
-{
-	size_t count = 0;
-	while (mr_config_part(config, kind, count) != NULL)
-		count++;
-	return count;
-}
-
 void mr_health_fill(const struct mr_health *health, struct mr_status *status)
 {
 	const struct mr_supervisor *supervisor = health->supervisor;
 	const struct mr_config *config = &supervisor->setup.config;
-	mr_status_init(status, supervisor->worker_count, parts(config, MR_PART_SOURCE),
-		       parts(config, MR_PART_SINK), supervisor->setup.topology.group_count);
+	mr_status_init(status, supervisor->worker_count, mr_config_parts(config, MR_PART_SOURCE),
+		       mr_config_parts(config, MR_PART_SINK),
+		       supervisor->setup.topology.group_count);
 	fill_service(health, &status->service);
 	for (uint32_t i = 0; i < supervisor->worker_count; i++)
 		fill_worker(supervisor, i, status->service.now, &status->workers[i]);
 	fill_sources(health, status);
-	for (size_t i = 0; i < status->sink_count; i++)
-		mr_status_word(status->sinks[i].name,
-			       mr_config_part(config, MR_PART_SINK, i)->name);
+	fill_sinks(health, status);
 	fill_groups(supervisor, status);
 	status->alarms = health->alarms;
 	status->counters = supervisor->sums;

@@ -426,17 +426,6 @@ void mr_writer_signal(struct mr_writer *out, const struct mr_signal *signal)
 	assert(given > 0);
 }
 
-static int64_t alert_arrival(const struct mr_alert *alert)
-{
-	int64_t earliest = 0;
-	for (uint32_t i = 0; i < alert->evidence_count; i++) {
-		int64_t arrival = alert->evidence[i].arrival_us;
-		if (arrival != 0 && (earliest == 0 || arrival < earliest))
-			earliest = arrival;
-	}
-	return earliest;
-}
-
 /* Encodes it anew; false where that is more than a message holds. */
 static bool fits(const struct mr_alert *alert, struct mr_buf *out, size_t start)
 {
@@ -472,17 +461,16 @@ void mr_writer_alert(struct mr_writer *out, const struct mr_alert *alert)
 {
 	struct mr_output *output;
 	uint32_t at = 0, given = 0;
-	int64_t arrival_us = alert_arrival(alert);
 	while ((output = next_output(out, MR_CONTENT_ALERTS, 0, &at)) != NULL) {
 		struct mr_lane *lane = output_lane(output, alert->id[0]);
 		size_t start = lane->open.bytes.len;
 		given++;
 		mr_alert_encode(alert, &lane->open.bytes);
-		if (lane_added(out, lane, start, arrival_us))
+		if (lane_added(out, lane, start, alert->arrival_us))
 			continue;
 		struct mr_alert small = *alert;
 		shrink_alert(out, &small, &lane->open.bytes, start);
-		if (lane_added(out, lane, start, arrival_us))
+		if (lane_added(out, lane, start, alert->arrival_us))
 			continue;
 		leave_out(out, MR_C_ALERTS_TOO_LARGE, "an alert with its keys",
 			  alert->evidence_count > 0 ? alert->evidence[0].record_id

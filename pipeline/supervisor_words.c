@@ -306,6 +306,8 @@ static enum mr_err service_word(struct mr_supervisor *supervisor, uint32_t from,
 	case MR_CONTROL_LATENCY:
 		return mr_health_latency(supervisor->health, from, message->number, message->bytes,
 					 error);
+	case MR_CONTROL_FIGURES:
+		return mr_health_figures(supervisor->health, from, message->bytes, error);
 	default:
 		break;
 	}
@@ -373,6 +375,7 @@ static enum mr_err handle(void *context, struct mr_control_message *message, str
 	case MR_CONTROL_SNAPPED:
 	case MR_CONTROL_PONG:
 	case MR_CONTROL_LATENCY:
+	case MR_CONTROL_FIGURES:
 		if (supervisor->service == NULL)
 			break;
 		return service_word(supervisor, from, message, error);

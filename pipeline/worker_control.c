@@ -56,10 +56,23 @@ static void report_latencies(struct mr_worker *worker)
 	}
 }
 
+static void send_figures(void *context, const struct mr_figures *figures)
+{
+	struct mr_worker *worker = context;
+	struct mr_buf bytes = {0};
+	mr_figures_encode(figures, &bytes);
+	mr_control_try(&worker->control,
+		       &(struct mr_control_message){
+			   .kind = MR_CONTROL_FIGURES, .bytes = {bytes.data, bytes.len}, .fd = -1});
+	mr_buf_fini(&bytes);
+}
+
 void mr_worker_report(struct mr_worker *worker, bool last)
 {
-	if (!worker->env.finite)
+	if (!worker->env.finite) {
 		report_latencies(worker);
+		mr_chain_show(&worker->chain, send_figures, worker);
+	}
 	if (!last && memcmp(&worker->counters, &worker->reported, sizeof worker->counters) == 0)
 		return;
 	struct mr_buf bytes = {0};

@@ -34,6 +34,8 @@ struct mr_alert {
 	 * the alert itself when the input has ended: sinks skip an announcement. */
 	bool announcement;
 	uint32_t rule; /* catalog index: a detection or a correlation */
+	/* Of the record that made it fire; 0 where none did: a revision, what fires at the end. */
+	int64_t arrival_us;
 	struct mr_slice tenant;
 	uint32_t key_count;
 	struct mr_slice key[MR_GROUP_BY_MAX];

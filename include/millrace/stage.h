@@ -11,6 +11,7 @@
 #include "millrace/batch.h"
 #include "millrace/checkpoint.h"
 #include "millrace/config.h"
+#include "millrace/figures.h"
 #include "millrace/file.h"
 #include "millrace/histogram.h"
 #include "millrace/log.h"
@@ -195,6 +196,10 @@ struct mr_stage_ops {
 	 * the one before may go, and a source may tell its origin how far it has come
 	 * (PROTOCOL.md 4.4). May be NULL. */
 	void (*committed)(void *state);
+
+	/* A few times a second, at any time once it is open: the figures of each source or sink
+	 * that this worker owns. May be NULL. */
+	void (*show)(const void *state, mr_figures_taker take, void *context);
 
 	void (*close)(void *state);
 

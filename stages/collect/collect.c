@@ -239,6 +239,13 @@ static void committed(void *state)
 	mr_sources_committed(&collect->sources);
 }
 
+static void show(const void *state, mr_figures_taker take, void *context)
+{
+	const struct collect *collect = state;
+
+	mr_sources_show(&collect->sources, take, context);
+}
+
 const struct mr_stage_ops mr_stage_collect = {
     .name = "collect",
     .state_size = sizeof(struct collect),
@@ -251,5 +258,6 @@ const struct mr_stage_ops mr_stage_collect = {
     .snapshot_named = snapshot_named,
     .restore_named = restore_named,
     .committed = committed,
+    .show = show,
     .close = close_stage,
 };

@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -415,4 +416,25 @@ void mr_sources_committed(struct mr_sources *sources)
 {
 	for (size_t i = 0; i < sources->count; i++)
 		mr_journal_commit(&sources->items[i].journal, sources->env->now->wall_us);
+}
+
+void mr_sources_show(const struct mr_sources *sources, mr_figures_taker take, void *context)
+{
+	for (size_t i = 0; i < sources->count; i++) {
+		const struct mr_source *source = &sources->items[i];
+		const struct mr_journal *journal = &source->journal;
+		char words[64];
+		struct mr_figures figures = {.kind = MR_PART_SOURCE,
+					     .name = mr_slice(source->part->name),
+					     .words = {words, 0},
+					     .full = source->full,
+					     .segments = journal->count};
+
+		for (size_t k = 0; k < journal->count; k++)
+			figures.bytes += journal->files[k].size_bytes;
+		figures.words.len =
+		    (size_t)snprintf(words, sizeof(words), "segment %" PRIu64 ", offset %" PRIu64,
+				     journal->end.segment, journal->end.offset);
+		take(context, &figures);
+	}
 }

@@ -291,7 +291,9 @@ static enum mr_err stage_process(void *state, struct mr_reader *in, struct mr_wr
 	while (mr_reader_signal(in, &signal)) {
 		if (!mr_writer_ready(out))
 			return MR_FULL;
+		corr->arrival_us = signal.arrival_us;
 		enum mr_err err = take(corr, &signal, error);
+		corr->arrival_us = 0;
 		if (err != MR_OK)
 			return err;
 		mr_reader_advance(in);

@@ -118,6 +118,7 @@ static uint64_t alert_fill(struct corr *corr, const struct corr_slot *slot, stru
 	corr_shown_find(corr, &view.reach, &shown);
 	*alert = (struct mr_alert){
 	    .rule = rule->index,
+	    .arrival_us = corr->arrival_us,
 	    .tenant = corr_key_tenant(key),
 	    .key_count = key->texts,
 	    .slot = slot->number,

@@ -112,6 +112,7 @@ static void alert_write(struct corr *corr, const struct mr_rule *rule,
 	struct mr_alert alert = {
 	    .activity = MR_ACTIVITY_CREATE,
 	    .rule = signal->rule,
+	    .arrival_us = signal->arrival_us,
 	    .tenant = signal->tenant,
 	    .key_count = 1,
 	    .key = {signal->record_id},

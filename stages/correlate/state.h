@@ -259,6 +259,7 @@ struct corr_rule {
 struct corr {
 	const struct mr_stage_env *env;
 	struct mr_writer *out; /* during a call that has one */
+	int64_t arrival_us;    /* of the signal in hand; 0: there is none */
 	struct mr_catalog catalog;
 	struct corr_rule *
 	    rules; /* one for each of the catalog; kind is NULL for detections and others' layers */

@@ -120,6 +120,9 @@ static enum mr_err write_alert(struct deliver *deliver, const struct mr_alert *a
 	enum mr_err err = outputs_put(&deliver->outputs, &id, line, error);
 	if (err != MR_OK)
 		return err;
+	if (alert->arrival_us != 0)
+		mr_histogram_add(&deliver->env->latencies->at[MR_L_ALERT],
+				 deliver->env->now->wall_us - alert->arrival_us);
 	mr_count(deliver->env->counters, MR_C_DELIVERED, first);
 	mr_count_of(deliver->env->counters, source, MR_B_DELIVERED, first);
 	return MR_OK;
@@ -257,6 +260,12 @@ static void deliver_committed(void *state)
 	outputs_committed(&deliver->outputs);
 }
 
+static void deliver_show(const void *state, mr_figures_taker take, void *context)
+{
+	const struct deliver *deliver = state;
+	outputs_show(&deliver->outputs, take, context);
+}
+
 const struct mr_stage_ops mr_stage_deliver = {
     .name = "deliver",
     .state_size = sizeof(struct deliver),
@@ -271,5 +280,6 @@ const struct mr_stage_ops mr_stage_deliver = {
     .snapshot_named = deliver_snapshot,
     .restore_named = deliver_restore,
     .committed = deliver_committed,
+    .show = deliver_show,
     .close = deliver_close,
 };

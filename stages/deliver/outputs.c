@@ -187,6 +187,24 @@ enum mr_err outputs_restore(struct outputs *outputs, struct mr_slice name, struc
 	return MR_OK;
 }
 
+void outputs_show(const struct outputs *outputs, mr_figures_taker take, void *context)
+{
+	for (size_t i = 0; i < outputs->count; i++) {
+		const struct sink *sink = &outputs->sinks[i];
+		struct sink_counts counts;
+		sink->ops->counts(sink, &counts);
+		take(context, &(struct mr_figures){
+				  .kind = MR_PART_SINK,
+				  .name = mr_slice(sink->name),
+				  .words = mr_slice(counts.trouble == NULL ? "" : counts.trouble),
+				  .full = sink->said_full,
+				  .bytes = counts.spool_bytes,
+				  .delivered = counts.delivered,
+				  .spooled = counts.spooled,
+				  .refused = counts.refused});
+	}
+}
+
 void outputs_committed(struct outputs *outputs)
 {
 	for (size_t i = 0; i < outputs->count; i++)

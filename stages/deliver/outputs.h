@@ -33,6 +33,7 @@ void outputs_snapshot(struct outputs *outputs, struct mr_buf *out);
 /* A name that is no sink's any more is passed over. */
 enum mr_err outputs_restore(struct outputs *outputs, struct mr_slice name, struct mr_slice bytes,
 			    struct mr_error *error);
+void outputs_show(const struct outputs *outputs, mr_figures_taker take, void *context);
 void outputs_committed(struct outputs *outputs);
 /* Accepts zeroed memory. */
 void outputs_close(struct outputs *outputs);

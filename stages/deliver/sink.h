@@ -42,6 +42,9 @@ struct sink_counts {
 	uint64_t refused; /* taken = delivered + refused + spooled */
 	uint64_t spooled;
 	bool waits; /* anything at all, revisions too, is still to be taken by the receiver */
+	/* For the status alone. */
+	uint64_t spool_bytes;
+	const char *trouble; /* what its receiver failed with last; NULL is none */
 };
 
 struct sink;

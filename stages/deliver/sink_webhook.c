@@ -53,6 +53,7 @@ struct webhook {
 	int64_t limit;     /* of the next request: less than batch_count after a refusal */
 	unsigned failures; /* in a row */
 	long failed_with;  /* the status that was said */
+	char trouble[sizeof(((struct http_result *)NULL)->reason)];
 	uint64_t random;
 	uint64_t taken, delivered, refused;
 };
@@ -330,6 +331,7 @@ static void failed(struct webhook *hook, enum verdict verdict, const struct http
 			   ? ": the address or the credentials are wrong; it is tried again"
 			   : "; it is tried again");
 	hook->failed_with = result->status;
+	snprintf(hook->trouble, sizeof hook->trouble, "%s", result->reason);
 	hook->phase = PHASE_WAIT;
 	set_timer(hook, pause_us(hook, result->retry_after_seconds));
 }
@@ -357,6 +359,7 @@ static enum mr_err refused(struct sink *sink, const struct http_result *result,
 	}
 	if (err != MR_OK)
 		return err;
+	snprintf(hook->trouble, sizeof hook->trouble, "%s", result->reason);
 	mr_log(MR_LOG_ERROR, "%s: the receiver refuses an alert: %s; it is in the dead letter",
 	       hook->name, result->reason);
 	passed(hook, &hook->refused);
@@ -522,7 +525,9 @@ static void webhook_counts(const struct sink *sink, struct sink_counts *out)
 				    .delivered = hook->delivered,
 				    .refused = hook->refused,
 				    .spooled = hook->spool.end.lines - hook->spool.acked.lines,
-				    .waits = hook->spool.end.at != hook->spool.acked.at};
+				    .waits = hook->spool.end.at != hook->spool.acked.at,
+				    .spool_bytes = spool_bytes(&hook->spool),
+				    .trouble = hook->trouble};
 }
 
 const struct sink_ops sink_webhook = {

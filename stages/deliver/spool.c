@@ -179,9 +179,15 @@ enum mr_err spool_restore(struct spool *spool, struct mr_slice bytes, struct mr_
 		return mr_error_set(error, MR_BAD_INPUT, "%s: its spool's place is no place",
 				    spool->name);
 	sent_unpack(&spool->sent, &ids);
-	spool->first_kept = end;
+	spool->first_kept = spool->end = end; /* as far as is known until it is ready */
 	spool->acked = acked;
 	return MR_OK;
+}
+
+uint64_t spool_bytes(const struct spool *spool)
+{
+	uint64_t begin = spool->segment_count > 0 ? spool->segments[0].begin.at : spool->end.at;
+	return spool->end.at > begin ? spool->end.at - begin : 0;
 }
 
 /* What is before `before` goes, whole segments at a time, never the last. */

@@ -4,10 +4,13 @@ import contextlib
 import json
 import os
 import signal
+import socket
+import sqlite3
 import subprocess
 import tempfile
 import time
 import unittest
+import urllib.request
 
 import millrace_test as mt
 
@@ -44,7 +47,7 @@ GROUPS = ("collect", "parse", "correlate", "deliver")
 class Service:
     """A service over a file that grows: it has no end until it is told to."""
 
-    def __init__(self, folder, settings="", rules=""):
+    def __init__(self, folder, settings="", rules="", sinks=""):
         self.folder = folder
         self.state = os.path.join(folder, "state")
         self.alerts = os.path.join(folder, "alerts.ndjson")
@@ -58,8 +61,8 @@ class Service:
         with open(self.topology, "w", encoding="utf-8") as out:
             out.write(f"state: state\nworkers: 2\ncheckpoint_interval: 100ms\nhealth_timeout: {TIMEOUT}\n"
                       f"log_format: json\nlateness: unlimited\nrules: {rule}\n{settings}"
-                      f"sources:\n  - name: audit\n    type: file\n    path: in.ndjson\n"
-                      "sinks:\n  - name: alerts\n    type: file\n    path: alerts.ndjson\n")
+                      "sources:\n  - name: audit\n    type: file\n    path: in.ndjson\n"
+                      f"sinks:\n  - name: alerts\n    type: file\n    path: alerts.ndjson\n{sinks}")
         self.process = None
 
     def start(self, **environment):
@@ -194,6 +197,150 @@ class Health(unittest.TestCase):
         mt.wait_until(service.running, "a new incarnation runs")
         self.stop(service)
         self.expect_exact(service)
+
+    def test_status(self):
+        service = self.service()
+        service.start()
+        wanted = EVENTS // 3
+
+        def all_told():
+            status = service.running()
+            return status if status and status["sinks"][0]["delivered"] == wanted and status["service"]["checkpoint"] else None
+
+        status = mt.wait_until(all_told, "the status tells all")
+        self.assertEqual(status["service"]["pid"], service.process.pid)
+        self.assertEqual(status["service"]["incarnation"], 1)
+        self.assertEqual(status["service"]["deaths"], 0)
+        self.assertEqual(status["service"]["rules_loaded"], 1)
+        self.assertGreater(status["service"]["memory_bytes"], 0)
+        self.assertEqual([worker["name"] for worker in status["workers"]],
+                         ["collect", "parse-1", "parse-2", "correlate-1", "correlate-2", "deliver"])
+        for worker in status["workers"]:
+            self.assertEqual(worker["state"], "running")
+            self.assertEqual(mt.worker_name(worker["pid"]), worker["name"])
+            self.assertGreater(worker["memory_bytes"], 0)
+        self.assertEqual(status["sinks"], [{"name": "alerts", "delivered": wanted, "spooled": 0, "spool_size_bytes": 0,
+                                            "refused": 0, "last_error": ""}])
+        self.assertEqual(status["alarms"], [])
+
+        def counted():
+            now = service.status()
+            source = now["sources"][0]
+            return now if now["counters"]["records"] == EVENTS and source["lag_seconds"] and source["journal_size_bytes"] else None
+
+        status = mt.wait_until(counted, "counters, event time and journal arrive")
+        source = status["sources"][0]
+        self.assertEqual((source["name"], source["ended"], source["journal_segments"]), ("audit", False, 1))
+        self.assertGreater(source["lag_seconds"], 86400)  # the records are of 2024
+        latency = status["latencies"]["deliver"]["alert_latency"]
+        self.assertEqual(latency["count"], wanted)
+        self.assertGreater(latency["most_seconds"], 0)
+        said = subprocess.run([mt.PROGRAM, "status", service.state], capture_output=True, check=True, timeout=60).stdout.decode()
+        for words in ("collect", "correlate-2", "audit", "alerts", "alert_latency", "checkpoint"):
+            self.assertIn(words, said)
+        self.stop(service)
+        self.assertIsNone(service.status())
+        with contextlib.closing(sqlite3.connect(os.path.join(service.state, "ledger.sqlite"))) as books:
+            count, = books.execute("SELECT sum(n) FROM latencies WHERE step = 'alert_latency'").fetchone()
+        self.assertEqual(count, wanted)
+
+    def test_a_receiver_that_is_gone(self):
+        """A stalled sink holds back what is read, an alarm says so, and nobody is taken for hung."""
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            port = closed.getsockname()[1]
+        service = self.service(sinks=f"  - name: siem\n    type: webhook\n    url: https://127.0.0.1:{port}/\n"
+                                     "    spool_bytes: 1MiB\n    retry_first: 10ms\n    retry_most: 10ms\n")
+        service.start()
+
+        def alarm():
+            status = service.running()
+            names = [alarm["name"] for alarm in status["alarms"]] if status else []
+            return status if "sink_full" in names and status["sinks"][1]["last_error"] else None
+
+        status = mt.wait_until(alarm, "the spool is full, and it is said why")
+        siem = status["sinks"][1]
+        self.assertGreater(siem["spooled"], 0)
+        self.assertGreater(siem["spool_size_bytes"], 0)
+        self.assertIn("connect", siem["last_error"].lower())
+        self.assertEqual(siem["delivered"], 0)
+        time.sleep(3)  # three times what a worker may be silent: as long as all stand still, nothing is waited for
+        self.assertEqual(service.events("worker.silent"), [])
+        self.assertEqual(service.running()["service"]["deaths"], 0)
+        self.assertTrue(service.events("alarm.raised"))
+
+    def test_metrics(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        service = self.service(f"metrics_port: {port}\n")
+        service.start()
+        mt.wait_until(service.running, "the service runs")
+
+        def get(path):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as answer:
+                return answer.read().decode()
+
+        wanted = EVENTS // 3
+        counts = mt.wait_until(lambda: f'millrace_alert_latency_seconds_count{{group="deliver"}} {wanted}\n' in get("/metrics")
+                               and f"millrace_records_total {EVENTS}\n" in get("/metrics") and get("/metrics"), "all is counted")
+        self.assertIn(f'millrace_sink_delivered_total{{sink="alerts"}} {wanted}\n', counts)
+        self.assertIn('millrace_alarm{alarm="sink_full"} 0\n', counts)
+        self.assertIn('millrace_alert_latency_seconds_bucket{group="deliver",le="+Inf"} ' + f"{wanted}\n", counts)
+        self.assertEqual(get("/healthz").strip(), "ok")
+        self.assertEqual(get("/readyz").strip(), "ok")
+        self.stop(service)
+
+    def test_a_metrics_port_that_is_taken(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            service = self.service(f"metrics_port: {taken.getsockname()[1]}\n")
+            service.start()
+            self.assertEqual(service.process.wait(mt.WAIT_SECONDS), 1)
+        self.assertIn("metrics", service.events("service.failed")[0]["message"])
+
+    def test_what_systemd_is_told(self):
+        service = self.service()
+        path = os.path.join(service.folder, "notify")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
+            ear.bind(path)
+            ear.settimeout(mt.WAIT_SECONDS)
+            service.start(NOTIFY_SOCKET=path, WATCHDOG_USEC="400000")
+
+            def heard(wanted):
+                """All that comes until one of these words."""
+                words = []
+                while not any(word.startswith(wanted) for word in words):
+                    words.append(ear.recv(4096).decode())
+                return words
+
+            self.assertNotIn("STOPPING=1", heard("READY=1"))
+            heard("STATUS=6 workers: collect")
+            for _ in range(3):
+                heard("WATCHDOG=1")
+            os.kill(service.worker("parse"), signal.SIGSTOP)  # is the service's own to deal with
+            heard("STATUS=worker parse-")
+            heard("WATCHDOG=1")
+            heard("STATUS=6 workers: collect")
+            for pid, _ in mt.children(service.process.pid):
+                with open(f"/proc/{pid}/environ", "rb") as environment:
+                    self.assertNotIn(b"NOTIFY_SOCKET", environment.read())
+            service.process.send_signal(signal.SIGTERM)
+            heard("STOPPING=1")
+        self.assertEqual(service.process.wait(mt.WAIT_SECONDS), 0)
+
+    def test_log(self):
+        service = self.service()
+        service.start()
+        mt.wait_until(service.checkpoint, "a checkpoint")
+        self.stop(service)
+        lines = service.lines()
+        for line in lines:
+            self.assertLessEqual({"time", "level", "event", "message"}, set(line))
+        names = [line["event"] for line in lines if line["event"].startswith("service.")]
+        self.assertEqual(names, ["service.started", "service.ready", "service.stopping", "service.stopped"])
+        self.assertNotIn("alert.fired", [line["event"] for line in lines])
 
 
 if __name__ == "__main__":

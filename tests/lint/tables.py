@@ -3,6 +3,7 @@
 - the normalised fields: include/millrace/normalised.def, row for row; what fills a field is parse or a setting of
   include/millrace/setting.def;
 - what the ledger counts for each source: include/millrace/book.def and reject_kind.def, row for row;
+- what a service's status says, and its alarms: pipeline/status.def and alarm.def, row for row;
 - the logsources that are fed: rules/mappings/microsoft.yml, entry for entry;
 - the settings of a topology file, a table for each place where they stand: include/millrace/setting.def.
 
@@ -16,6 +17,8 @@ DEF = "include/millrace/normalised.def"
 SETTINGS = "include/millrace/setting.def"
 BOOKS = "include/millrace/book.def"
 REJECTS = "include/millrace/reject_kind.def"
+STATUS = "pipeline/status.def"
+ALARMS = "pipeline/alarm.def"
 MAPPING = "rules/mappings/microsoft.yml"
 README = "README.md"
 ROW = re.compile(r'X\(\w+, "([^"]+)", "[^"]+", [01], (\w+), "(.*)"\)')
@@ -135,6 +138,29 @@ def logsources():
         f"| `{product}` | `{service}` | {'; '.join(of)} |" for (product, service), of in fed.items()]
 
 
+def status():
+    """Each figure with its unit, as the JSON and the metrics name it."""
+    units = {"BYTES": "_bytes", "RATE": "_per_second", "SPAN": "_seconds"}
+    places = {"SERVICE": "service", "WORKER": "workers[]", "SOURCE": "sources[]", "SINK": "sinks[]"}
+    rows = ["| member | metric | what |", "| --- | --- | --- |"]
+    with open(STATUS, encoding="utf-8") as file:
+        text = file.read()
+    found = re.findall(r'^MR_STATUS_(\w+)\((\w+), (\w+), "(\w*)", "(.*)"\)$', text, re.M)
+    if len(found) != len(re.findall(r"^MR_STATUS_", text, re.M)):
+        sys.exit(f"{STATUS}:1: a row is written otherwise than tests/lint/tables.py reads it")
+    for section, name, kind, metric, prose in found:
+        shown = f"`millrace_{metric}`" if metric else ""
+        rows.append(f"| `{places[section]}.{name}{units.get(kind, '')}` | {shown} | {prose} |")
+    return rows
+
+
+def alarms():
+    with open(ALARMS, encoding="utf-8") as file:
+        found = re.findall(r'^X\(\w+, "(\w+)", (\w+), "(.*)"\)$', file.read(), re.M)
+    return ["| alarm | level | what |", "| --- | --- | --- |"] + [
+        f"| `{name}` | {level.lower()} | {prose} |" for name, level, prose in found]
+
+
 def find(lines, head):
     """A table's lines in README: from its head to the first line that is no row."""
     if head not in lines:
@@ -159,7 +185,8 @@ def difference(lines, source, wanted):
 def main(write):
     with open(README, encoding="utf-8") as file:
         lines = file.read().split("\n")
-    tables = [(DEF, fields()), (BOOKS, books()), (MAPPING, logsources())] + [(SETTINGS, table) for table in settings()]
+    tables = [(DEF, fields()), (BOOKS, books()), (STATUS, status()), (ALARMS, alarms()),
+              (MAPPING, logsources())] + [(SETTINGS, table) for table in settings()]
     for source, wanted in tables:
         differs = difference(lines, source, wanted)
         if differs and not write:

@@ -53,6 +53,7 @@ static struct mr_signal signal_of(struct world *world, uint32_t consumer, uint32
 				   .kind = MR_KIND_UAL,
 				   .has_time = true,
 				   .time_us = time_us,
+				   .arrival_us = 1000 + record,
 				   .tenant = MR_SLICE("tenant"),
 				   .record_id = text(world, "record-%03u", record),
 				   .origin = {.position = record, .length = 1},
@@ -90,6 +91,7 @@ static void plain(void **state)
 		    one.key, 1, 0, id);
 	assert_memory_equal(house.last.id, id, sizeof(id));
 	assert_int_equal(house.last.evidence_count, 1);
+	assert_int_equal(house.last.arrival_us, 1001);
 	assert_int_equal(house.last_evidence_origin[0], 1);
 
 	one.rule = one.consumer = 1; /* the same record, another rule */
@@ -474,6 +476,7 @@ static void release(void **state)
 	house_barrier(&house, 26 * HOUR);
 	feed(&house, signal_of(&world, index, 0, 2, 30));
 	assert_int_equal(house.made.count, 2);
+	assert_int_equal(house.last.arrival_us, 1002); /* of what made it fire */
 	assert_int_equal(house.counters.at[MR_C_BEYOND_LATENESS], 1);
 	house_barrier(&house, 26 * HOUR + 1);
 	feed(&house, signal_of(&world, index, 0, 3, 40));

@@ -85,6 +85,45 @@ static void each_count_is_there_once(void **state)
 	desk_close(&desk);
 }
 
+#define TIMED "SELECT coalesce(sum(n), 0) FROM latencies WHERE step = 'alert_latency'"
+
+/* Of two workers, so many alerts since the incarnation began. */
+static void time_alerts(unsigned first, unsigned second)
+{
+	static struct mr_latencies took[2];
+	memset(took, 0, sizeof took);
+	for (unsigned i = 0; i < first; i++)
+		mr_histogram_add(&took[0].at[MR_L_ALERT], 1000);
+	for (unsigned i = 0; i < second; i++)
+		mr_histogram_add(&took[1].at[MR_L_ALERT], 5000);
+	mr_bookkeeper_time(&keeper, &took[0]);
+	mr_bookkeeper_time(&keeper, &took[1]);
+}
+
+static void each_latency_is_there_once(void **state)
+{
+	(void)state;
+	struct desk desk;
+	desk_open(&desk);
+	desk_stop(&desk);
+	assert_int_equal(mr_bookkeeper_open(&keeper, desk.ledger, 0, NULL), MR_OK);
+	begin(0);
+	time_alerts(3, 4);
+	assert_int_equal(commit(1), MR_OK);
+	assert_int_equal(ask(&desk, TIMED), 7);
+	time_alerts(5, 4);
+	assert_int_equal(commit(2), MR_OK);
+	assert_int_equal(ask(&desk, TIMED), 9);
+	assert_int_equal(ask(&desk, TIMED " AND within_us = 1024"), 5);
+	/* New workers begin at nothing. */
+	begin(2);
+	time_alerts(1, 0);
+	assert_int_equal(commit(3), MR_OK);
+	assert_int_equal(ask(&desk, TIMED), 10);
+	mr_bookkeeper_close(&keeper);
+	desk_close(&desk);
+}
+
 static void a_ledger_that_is_gone_is_told(void **state)
 {
 	(void)state;
@@ -101,6 +140,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(each_count_is_there_once),
+	    cmocka_unit_test(each_latency_is_there_once),
 	    cmocka_unit_test(a_ledger_that_is_gone_is_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -251,6 +251,7 @@ static struct mr_alert sample_alert(void)
 				 .key = {S("alice@example.com")},
 				 .slot = -4,
 				 .has_time = true,
+				 .arrival_us = 11,
 				 .first_time_us = 10,
 				 .last_time_us = 20,
 				 .event_count = 1ull << 33,
@@ -297,6 +298,7 @@ static void an_alert_comes_back_whole(void **state)
 	assert_true(got.announcement && got.lower_bound && got.has_time);
 	assert_int_equal(got.rule, 9);
 	assert_slice(got.key[0], want.key[0]);
+	assert_int_equal(got.arrival_us, 11);
 	assert_true(got.slot == -4 && got.first_time_us == 10 && got.last_time_us == 20);
 	assert_true(got.event_count == 1ull << 33 && got.value_count == 5);
 	assert_int_equal(got.evidence_count, 2);

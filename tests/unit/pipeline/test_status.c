@@ -50,7 +50,7 @@ static void fill(struct mr_status *status)
 	mr_histogram_add(&status->groups[0].latencies.at[MR_L_ALERT], INT64_C(1) << 41);
 	mr_status_word(status->groups[1].name, "idle");
 	status->counters.at[MR_C_RECORDS] = UINT64_MAX;
-	mr_alarm_raise(&status->alarms, MR_ALARM_SPOOL_FULL, AT_US, "sink \"siem\"");
+	mr_alarm_raise(&status->alarms, MR_ALARM_SINK_FULL, AT_US, "sink \"siem\"");
 }
 
 static char *text_of(void (*write)(const struct mr_status *, struct mr_buf *))
@@ -86,7 +86,7 @@ static void json_is_exact_and_escaped(void **state)
 	has(text, "\"rate_per_second\": 120000");
 	has(text, "\"ended\": true");
 	has(text, "\"delivered\": 7, \"spooled\": null");
-	has(text, "\"alarms\": [{\"name\": \"spool_full\", \"level\": \"error\", \"since\": "
+	has(text, "\"alarms\": [{\"name\": \"sink_full\", \"level\": \"error\", \"since\": "
 		  "\"2025-11-29T05:10:00Z\", \"words\": \"sink \\\"siem\\\"\"}]");
 	has(text, "\"deliver\": {\"alert_latency\": {\"count\": 3, \"p50_seconds\": 0.000132, ");
 	has(text, "\"records\": 18446744073709551615");
@@ -99,7 +99,7 @@ static void a_person_sees_no_escapes(void **state)
 	char *text = text_of(mr_status_write_text);
 	assert_true(mr_utf8_valid(text, strlen(text)));
 	assert_null(strchr(text, 0x1b));
-	assert_ptr_equal(strstr(text, "ALARM spool_full since 2025-11-29T05:10:00Z"), text);
+	assert_ptr_equal(strstr(text, "ALARM sink_full since 2025-11-29T05:10:00Z"), text);
 	has(text, "state                running\n");
 	has(text, "checkpoint took      1.2 s\n");
 	has(text, "memory               3.0 MiB\n");
@@ -122,7 +122,7 @@ static void metrics_are_whole(void **state)
 		  "millrace_worker_cpu_seconds_total{worker=\"b\\\\c\\\"d\\ne\xef\xbf\xbd\"} "
 		  "0.000001\n");
 	has(text, "millrace_worker_event_lag_seconds{worker=\"parse-0\"} -3600.000001\n");
-	has(text, "millrace_alarm{alarm=\"spool_full\"} 1\n");
+	has(text, "millrace_alarm{alarm=\"sink_full\"} 1\n");
 	has(text, "millrace_alarm{alarm=\"journal_full\"} 0\n");
 	has(text, "millrace_alert_latency_seconds_bucket{group=\"deliver\",le=\"0.000128\"} 1\n");
 	has(text, "millrace_alert_latency_seconds_bucket{group=\"deliver\",le=\"0.000256\"} 2\n");
@@ -179,11 +179,11 @@ static void an_alarm_is_told_once_until_it_is_over(void **state)
 	mr_alarm_raise(&alarms, MR_ALARM_JOURNAL_FULL, 9, NULL);
 	mr_log_set_sink(NULL, NULL);
 	assert_int_equal(alarms.at[MR_ALARM_JOURNAL_FULL].times, 2);
-	assert_string_equal(lines, "error alarm.raised journal_full: the journal may grow no "
-				   "further: intake has stopped (source mail)\n"
+	assert_string_equal(lines, "error alarm.raised journal_full: what a source gives could not "
+				   "be kept, since the disk is full: it is not read (source mail)\n"
 				   "info alarm.cleared journal_full: over after 0 s\n"
-				   "error alarm.raised journal_full: the journal may grow no "
-				   "further: intake has stopped\n");
+				   "error alarm.raised journal_full: what a source gives could not "
+				   "be kept, since the disk is full: it is not read\n");
 }
 
 int main(void)

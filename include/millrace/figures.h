@@ -1,0 +1,34 @@
+/* figures.h - what a stage says of its sources and sinks for the status. Nothing hangs on it.
+ *
+ * A worker asks its stages a few times a second (stage.h, show) and sends on what it is given; the
+ * supervisor keeps the last. */
+#ifndef MILLRACE_FIGURES_H
+#define MILLRACE_FIGURES_H
+
+#include "millrace/config.h"
+#include "millrace/pack.h"
+
+#define MR_FIGURES_WORDS 200
+
+/* Zero what does not apply. */
+struct mr_figures {
+	enum mr_part_kind kind;
+	struct mr_slice name;  /* the part's */
+	struct mr_slice words; /* source: how far it was read; sink: its last trouble */
+	bool full;             /* source: no room for what is read; sink: takes no more */
+	uint64_t bytes;        /* of the journal, of the spool */
+	uint64_t segments;     /* of the journal */
+	uint64_t delivered;
+	uint64_t spooled;
+	uint64_t refused;
+};
+
+/* Copies what it is given. */
+typedef void (*mr_figures_taker)(void *context, const struct mr_figures *figures);
+
+/* Words are cut at MR_FIGURES_WORDS. */
+void mr_figures_encode(const struct mr_figures *figures, struct mr_buf *out);
+/* Borrows. False where the bytes are none; survives any. */
+bool mr_figures_decode(struct mr_slice bytes, struct mr_figures *out);
+
+#endif

@@ -1,0 +1,42 @@
+/* figures.c - figures of a part as a word of control. Called by workers and by health.c. */
+#include "millrace/figures.h"
+
+#include "millrace/text.h"
+
+#define ITEMS 9
+
+void mr_figures_encode(const struct mr_figures *figures, struct mr_buf *out)
+{
+	struct mr_slice words = figures->words;
+	if (words.len > MR_FIGURES_WORDS)
+		words.len = mr_utf8_cut(words, MR_FIGURES_WORDS);
+	mr_pack_array(out, ITEMS);
+	mr_pack_uint(out, figures->kind);
+	mr_pack_bytes(out, figures->name);
+	mr_pack_bytes(out, words);
+	mr_pack_bool(out, figures->full);
+	mr_pack_uint(out, figures->bytes);
+	mr_pack_uint(out, figures->segments);
+	mr_pack_uint(out, figures->delivered);
+	mr_pack_uint(out, figures->spooled);
+	mr_pack_uint(out, figures->refused);
+}
+
+/* Numbers become int64_t of the status. */
+bool mr_figures_decode(struct mr_slice bytes, struct mr_figures *out)
+{
+	struct mr_unpack in = mr_unpack(bytes);
+	mr_unpack_array_of(&in, ITEMS);
+	*out = (struct mr_figures){
+	    .kind = (enum mr_part_kind)mr_unpack_uint(&in, MR_PART_HOST),
+	};
+	out->name = mr_unpack_bytes(&in);
+	out->words = mr_unpack_bytes(&in);
+	out->full = mr_unpack_bool(&in);
+	out->bytes = mr_unpack_uint(&in, INT64_MAX);
+	out->segments = mr_unpack_uint(&in, INT64_MAX);
+	out->delivered = mr_unpack_uint(&in, INT64_MAX);
+	out->spooled = mr_unpack_uint(&in, INT64_MAX);
+	out->refused = mr_unpack_uint(&in, INT64_MAX);
+	return mr_unpack_done(&in) && out->words.len <= MR_FIGURES_WORDS;
+}
