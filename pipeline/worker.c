@@ -69,6 +69,11 @@ static void know_names(struct mr_worker *worker)
 		mr_files_set_names(worker->files, names);
 }
 
+static void read_clocks(struct mr_worker *worker)
+{
+	worker->now = (struct mr_now){mr_clock_wall_us(), mr_clock_us()};
+}
+
 static enum mr_err open_chain(struct mr_worker *worker, struct mr_error *error)
 {
 	const struct mr_group *group = &worker->setup.topology.groups[worker->group];
@@ -94,7 +99,7 @@ static enum mr_err open_chain(struct mr_worker *worker, struct mr_error *error)
 	worker->writer.counters = &worker->counters;
 	worker->counters.books = env.finite ? NULL : &worker->books;
 	know_names(worker);
-	worker->now.wall_us = mr_clock_wall_us();
+	read_clocks(worker);
 	enum mr_err err = mr_worker_restore_marks(worker, error);
 	if (err == MR_OK)
 		err = mr_chain_open(&worker->chain, group, &worker->writer, &worker->env, error);
@@ -306,7 +311,7 @@ static enum mr_err loop(struct mr_worker *worker, struct mr_error *error)
 	struct timers timers = {0};
 	enum phase phase = PHASE_WORK;
 	while (phase != PHASE_DONE) {
-		worker->now.wall_us = mr_clock_wall_us();
+		read_clocks(worker);
 		mr_worker_time_barrier(worker);
 		enum mr_err step_err = step(worker, &phase, error);
 		if (step_err != MR_OK && step_err != MR_FULL && step_err != MR_AGAIN)

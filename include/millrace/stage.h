@@ -44,9 +44,10 @@ struct mr_prepare {
 
 /* ---- what a worker gives to open ---- */
 
-/* The time of day, as of the worker's last step: kept fresh while the stage runs. */
+/* As of the worker's last step: kept fresh while the stage runs. */
 struct mr_now {
-	int64_t wall_us;
+	int64_t wall_us;   /* the time of day, which people set forward and back */
+	int64_t steady_us; /* from some beginning on: how long something lasts */
 };
 
 /* Descriptors whose news wakes the worker: poll (sources) or tick (all others) is then called. */

@@ -341,7 +341,7 @@ static void note_gone(struct mr_source *source)
 			drop(follow, i);
 		} else if (!file->gone) {
 			file->gone = true;
-			file->gone_us = mr_source_now(source);
+			file->gone_us = mr_source_steady(source);
 			file->awake = true;
 		}
 	}
@@ -371,7 +371,7 @@ static void scan(struct mr_source *source)
 	const char *named;
 	size_t at = 0;
 
-	follow->scanned_us = mr_source_now(source);
+	follow->scanned_us = mr_source_steady(source);
 	for (size_t i = 0; i < follow->count; i++)
 		follow->files[i]->seen = false;
 	while ((named = mr_config_next(&source->part->settings, "path", &at)) != NULL) {
@@ -441,7 +441,7 @@ static enum mr_err end_gone(struct mr_source *source, struct mr_error *error)
 
 		if (!file->gone)
 			continue;
-		if (mr_source_now(source) - file->gone_us < LINGER_US) {
+		if (mr_source_steady(source) - file->gone_us < LINGER_US) {
 			mr_source_wake(source, file->gone_us + LINGER_US);
 			continue;
 		}
@@ -498,7 +498,7 @@ static enum mr_err step(struct mr_source *source, struct mr_error *error)
 
 	listen(follow);
 	if (follow->scanned_us == 0 || !follow->scanned ||
-	    mr_source_now(source) - follow->scanned_us >= SCAN_US)
+	    mr_source_steady(source) - follow->scanned_us >= SCAN_US)
 		scan(source);
 	follow->scanned = true;
 	for (size_t i = 0; i < follow->count; i++) {

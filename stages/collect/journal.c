@@ -18,6 +18,14 @@
 #define ASIDES_MAX (1 << 20) /* pieces set aside in one block */
 #define CACHED_BYTES (256 * MR_MIB)
 
+/* Never 0. */
+static int64_t steady(const struct mr_journal *journal)
+{
+	int64_t now_us = journal->env->now->steady_us;
+
+	return now_us > 0 ? now_us : 1;
+}
+
 static struct mr_journal_file *last(struct mr_journal *journal)
 {
 	return &journal->files[journal->count - 1];
@@ -216,7 +224,7 @@ enum mr_err mr_journal_open(struct mr_journal *journal, struct mr_journal_at fro
 		err = begin_replay(journal, from, error);
 	/* What this process found there, the last one may not have synced. */
 	if (err == MR_OK && journal->fd >= 0) {
-		journal->unsynced_us = now_us > 0 ? now_us : 1;
+		journal->unsynced_us = steady(journal);
 		err = mr_journal_sync(journal, error);
 	}
 	return err;
@@ -383,7 +391,7 @@ static enum mr_err write_block(struct mr_journal *journal, struct mr_block *bloc
 	journal->chain = block->hash;
 	file->size_bytes = journal->end.offset;
 	if (journal->unsynced_us == 0)
-		journal->unsynced_us = block->arrival_us > 0 ? block->arrival_us : 1;
+		journal->unsynced_us = steady(journal);
 	return MR_OK;
 }
 

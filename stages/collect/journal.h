@@ -94,7 +94,7 @@ enum mr_err mr_journal_replay(struct mr_journal *journal, struct mr_outbox *outb
  * Begins a new segment where this one is full. MR_NO_SPACE, MR_IO. */
 enum mr_err mr_journal_append(struct mr_journal *journal, struct mr_block *block,
 			      struct mr_outbox *outbox, struct mr_error *error);
-/* When the next sync is due; INT64_MAX where all is durable. */
+/* When the next sync is due, in steady time; INT64_MAX where all is durable. */
 int64_t mr_journal_due_us(const struct mr_journal *journal);
 enum mr_err mr_journal_sync(struct mr_journal *journal, struct mr_error *error);
 

@@ -27,7 +27,10 @@ struct mr_source {
 	bool dirty; /* the cursor has moved, also without records: set by the source */
 	bool full;  /* the disk is: nothing is read */
 	bool ended;
-	int64_t due_us; /* when it is to be asked again, though no descriptor has news */
+	int64_t due_us;   /* when it is to be asked again, though no descriptor has news */
+	int64_t idle_us;  /* silent so long, it holds nobody up (PROTOCOL.md 6.6) */
+	int64_t heard_us; /* when it last had a record */
+	bool idle;
 };
 
 struct mr_source_ops {
@@ -56,7 +59,7 @@ struct mr_source_ops {
 #include "source.def"
 #undef X
 
-/* One that follows wants to be looked at again at that time. */
+/* One that follows wants to be looked at again at that time, as mr_source_steady counts. */
 static inline void mr_source_wake(struct mr_source *source, int64_t at_us)
 {
 	if (source->due_us == 0 || at_us < source->due_us)
@@ -65,6 +68,10 @@ static inline void mr_source_wake(struct mr_source *source, int64_t at_us)
 static inline int64_t mr_source_now(const struct mr_source *source)
 {
 	return source->env->now->wall_us;
+}
+static inline int64_t mr_source_steady(const struct mr_source *source)
+{
+	return source->env->now->steady_us;
 }
 
 #endif

@@ -94,6 +94,8 @@ static enum mr_err init_source(struct mr_source *source, const struct mr_stage_e
 	*source = (struct mr_source){.ops = kind_of(part), .env = env, .part = part};
 	err = mr_config_int(env->config, "max_record_bytes", &record_bytes, error);
 	if (err == MR_OK)
+		err = mr_config_int(&part->settings, "idle_timeout", &source->idle_us, error);
+	if (err == MR_OK)
 		err = mr_config_int(env->config, "region_bytes", &region_bytes, error);
 	if (err == MR_OK)
 		err = mr_journal_init(&source->journal, env, part, &cursor_ops, source, error);
@@ -156,7 +158,30 @@ static enum mr_err begin_source(struct mr_source *source, struct mr_error *error
 	if (err == MR_OK)
 		err = source->ops->open(source, error);
 	source->begun = err == MR_OK;
+	source->heard_us = mr_source_steady(source);
 	return err;
+}
+
+/* ---- silence ---- */
+
+static void is_heard(struct mr_source *source)
+{
+	source->heard_us = mr_source_steady(source);
+	if (source->idle)
+		mr_marks_state(source->env->marks, source->part->number, MR_SOURCE_ACTIVE);
+	source->idle = false;
+}
+
+static void is_silent(struct mr_source *source)
+{
+	if (source->idle_us == MR_UNLIMITED || source->idle)
+		return;
+	if (mr_source_steady(source) - source->heard_us < source->idle_us) {
+		mr_source_wake(source, source->heard_us + source->idle_us);
+		return;
+	}
+	source->idle = true;
+	mr_marks_state(source->env->marks, source->part->number, MR_SOURCE_IDLE);
 }
 
 /* ---- reading ---- */
@@ -170,6 +195,8 @@ static enum mr_err commit_block(struct mr_source *source, struct mr_error *error
 
 	if (mr_spool_waiting(&source->spool) == 0 && !source->dirty)
 		return MR_OK;
+	if (mr_spool_waiting(&source->spool) > 0)
+		is_heard(source);
 	source->ops->put(source, false, &cursor);
 	err = mr_spool_commit(&source->spool, mr_source_now(source),
 			      (struct mr_slice){cursor.data, cursor.len}, &full);
@@ -186,7 +213,7 @@ static enum mr_err commit_block(struct mr_source *source, struct mr_error *error
 			mr_log(MR_LOG_WARNING, "source %s: reading stops until there is room: %s",
 			       source->part->name, full.text);
 		source->full = true;
-		mr_source_wake(source, mr_source_now(source) + RETRY_US);
+		mr_source_wake(source, mr_source_steady(source) + RETRY_US);
 	} else {
 		*error = full;
 	}
@@ -250,7 +277,9 @@ static enum mr_err run_source(struct mr_source *source, struct mr_writer *out,
 		err = MR_AGAIN;
 	if (err != MR_OK && err != MR_AGAIN)
 		return err;
-	if (mr_journal_due_us(&source->journal) <= mr_source_now(source)) {
+	if (err == MR_AGAIN && source->replayed && !source->full)
+		is_silent(source);
+	if (mr_journal_due_us(&source->journal) <= mr_source_steady(source)) {
 		enum mr_err sync = mr_journal_sync(&source->journal, error);
 
 		if (sync != MR_OK)
@@ -262,7 +291,7 @@ static enum mr_err run_source(struct mr_source *source, struct mr_writer *out,
 /* Sets the timer to what is due first. */
 static void set_timer(struct mr_sources *sources)
 {
-	int64_t now_us = sources->env->now->wall_us;
+	int64_t now_us = sources->env->now->steady_us;
 	int64_t due_us = INT64_MAX;
 	int64_t left_us;
 	struct itimerspec spec = {0};

@@ -48,16 +48,14 @@ bool sink_has_room(struct sink *sink, size_t bytes)
 	if (room)
 		sink->full_us = 0;
 	else if (sink->full_us == 0)
-		sink->full_us = sink->env->stage->now->wall_us;
+		sink->full_us = sink->env->stage->now->steady_us;
 	return room;
 }
 
 /* A reader that is a little slower than we are is no news. */
 static void remind(struct sink *sink)
 {
-	int64_t now_us = sink->env->stage->now->wall_us;
-	if (sink->full_us > now_us) /* the clock was set back */
-		sink->full_us = now_us;
+	int64_t now_us = sink->env->stage->now->steady_us;
 	if (sink->full_us == 0 || sink->said_full || now_us - sink->full_us < FULL_SAID_US)
 		return;
 	mr_log(MR_LOG_WARNING, "sink %s is full: nothing is read until it takes more", sink->name);

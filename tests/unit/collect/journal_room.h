@@ -16,6 +16,7 @@ struct room {
 	struct mr_outbox outbox;
 	struct mr_spool spool;
 	struct mr_journal journal;
+	struct mr_now now;
 	struct mr_error error;
 	char cursor[64]; /* as the journal gave it back */
 	uint32_t name;
@@ -50,7 +51,9 @@ static inline enum mr_err room_open(struct room *room, struct mr_journal_at from
 	part = mr_config_part_add(&room->stage.config, MR_PART_SOURCE, "audit");
 	for (; settings && *settings; settings += 2)
 		mr_config_add(&part->settings, settings[0], settings[1]);
+	room->now = (struct mr_now){.wall_us = 77, .steady_us = 77};
 	room->stage.env = (struct mr_stage_env){.config = &room->stage.config,
+						.now = &room->now,
 						.files = &room->stage.files,
 						.counters = &room->stage.counters};
 	mr_writer_add_output(&room->stage.writer, MR_CONTENT_RECORDS, 0, MR_LINK_SPREAD, 1);

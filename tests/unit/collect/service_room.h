@@ -55,7 +55,7 @@ static inline void copy_buf(struct mr_buf *to, const struct mr_buf *from)
 
 static inline void service_init(struct service *service, const char *type)
 {
-	*service = (struct service){.now = {.wall_us = 77}};
+	*service = (struct service){.now = {.wall_us = 77, .steady_us = 77}};
 	mr_config_add(&service->config, "state", service_folder);
 	service->part = mr_config_part_add(&service->config, MR_PART_SOURCE, "audit");
 	mr_config_add(&service->part->settings, "type", type);

@@ -27,7 +27,7 @@ static void start(struct service *service, const char *path)
 /* All that there is to read now, as if a second had passed. */
 static void look(struct service *service)
 {
-	service->now.wall_us += 1000000;
+	service->now.steady_us += 1000000;
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(stage_poll(&service->stage), MR_AGAIN);
 }
@@ -312,14 +312,68 @@ static void a_broken_disk_ends_it(void **state)
 	look(&service);
 	os_fault((struct os_fault){.call = OS_FDATASYNC, .nth = 1, .number = EIO, .lasting = true});
 	append("a.log", "2\n");
-	service.now.wall_us += 1000000;
+	service.now.steady_us += 1000000;
 	stage_poll(&service.stage);
-	service.now.wall_us += 1000000;
+	service.now.steady_us += 1000000;
 	assert_int_equal(stage_poll(&service.stage), MR_IO);
 	os_faults_end();
 	restart(&service);
 	check(&service, "a.log 0 1\na.log 2 2\n");
 	service_fini(&service);
+}
+
+/* An hour back, a day ahead: records are read, new files found and all made durable as ever. */
+static void a_clock_that_jumps(void **state)
+{
+	static const int64_t jumps_us[] = {-3600 * INT64_C(1000000), 86400 * INT64_C(1000000),
+					   -25 * 3600 * INT64_C(1000000)};
+	struct service service;
+	char name[8] = "b.log";
+
+	(void)state;
+	append("a.log", "1\n");
+	start(&service, "");
+	service.now.wall_us = INT64_C(1700000000000000);
+	look(&service);
+	for (size_t i = 0; i < sizeof(jumps_us) / sizeof(jumps_us[0]); i++, name[0]++) {
+		service.now.wall_us += jumps_us[i];
+		append(name, "2\n");
+		os_fault((struct os_fault){0});
+		look(&service);
+		look(&service);
+		assert_true(os_counts[OS_FDATASYNC] > 0);
+		os_faults_end();
+	}
+	check(&service, "a.log 0 1\nb.log 0 2\nc.log 0 2\nd.log 0 2\n");
+	service_fini(&service);
+}
+
+/* PROTOCOL.md 6.6, and off where no time is set. */
+static void a_silent_source_holds_nobody_up(void **state)
+{
+	struct service service;
+
+	(void)state;
+	for (int is_set = 0; is_set < 2; is_set++) {
+		append("a.log", "1\n");
+		service_init(&service, "file");
+		service_path(&service, "a.log");
+		if (is_set)
+			service_set(&service, "idle_timeout", "10s");
+		assert_int_equal(service_begin(&service), MR_OK);
+		look(&service);
+		assert_int_equal(mark_of_all.state, MR_SOURCE_ACTIVE);
+		service.now.wall_us += INT64_C(3600000000); /* a clock that was set */
+		look(&service);
+		assert_int_equal(mark_of_all.state, MR_SOURCE_ACTIVE);
+		service.now.steady_us += 9000000;
+		look(&service);
+		assert_int_equal(mark_of_all.state, is_set ? MR_SOURCE_IDLE : MR_SOURCE_ACTIVE);
+		append("a.log", "2\n");
+		look(&service);
+		assert_int_equal(mark_of_all.state, MR_SOURCE_ACTIVE);
+		service_fini(&service);
+	}
 }
 
 int main(void)
@@ -338,6 +392,8 @@ int main(void)
 	    cmocka_unit_test_setup(what_is_no_lines_is_left_alone, begin),
 	    cmocka_unit_test_setup(a_full_disk, begin),
 	    cmocka_unit_test_setup(a_broken_disk_ends_it, begin),
+	    cmocka_unit_test_setup(a_clock_that_jumps, begin),
+	    cmocka_unit_test_setup(a_silent_source_holds_nobody_up, begin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, service_remove);

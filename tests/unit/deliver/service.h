@@ -63,7 +63,7 @@ static inline void service_begin(struct service *service, const struct sink_ops 
 {
 	*service = (struct service){.ops = ops,
 				    .settings = {.scope = MR_SCOPE_SINK},
-				    .now = {.wall_us = INT64_C(1700000000000000)}};
+				    .now = {INT64_C(1700000000000000), MR_SECOND_US}};
 	strcpy(service->state, "/tmp/millrace-sink-XXXXXX");
 	assert_non_null(mkdtemp(service->state));
 	service->tables = mr_tables_new();
@@ -144,6 +144,7 @@ static inline void service_step(struct service *service, int timeout_ms)
 	struct mr_error error = {0};
 	poll(service->waits.fds, service->waits.count, timeout_ms);
 	service->now.wall_us += timeout_ms * 1000;
+	service->now.steady_us += timeout_ms * 1000;
 	if (sink_poll(&service->sink, &error) != MR_OK)
 		fail_msg("%s", error.text);
 }
@@ -152,6 +153,7 @@ static inline void service_step(struct service *service, int timeout_ms)
 static inline void service_step_second(struct service *service)
 {
 	service->now.wall_us += MR_SECOND_US;
+	service->now.steady_us += MR_SECOND_US;
 	service_step(service, 0);
 }
 
