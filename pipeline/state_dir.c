@@ -86,7 +86,7 @@ enum mr_err mr_state_dir_get(const struct mr_state_dir *dir, const char *name, s
 	return err;
 }
 
-/* NULL where it is not there, or cannot be listed. */
+/* NULL with errno where it is not there, or cannot be listed. */
 static DIR *open_list(const struct mr_state_dir *dir, const char *name)
 {
 	int fd = openat(dir->fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -184,22 +184,27 @@ static int newest_first(const void *left, const void *right)
 	return a < b ? 1 : a > b ? -1 : 0;
 }
 
-static void list_manifests(const struct mr_state_dir *dir, struct numbers *out)
+/* False with errno where not all is seen: one that is overlooked is no checkpoint that was never
+ * made. */
+static bool list_manifests(const struct mr_state_dir *dir, struct numbers *out)
 {
 	DIR *list = open_list(dir, ".");
 	if (list == NULL)
-		return;
+		return false;
 	const struct dirent *entry;
-	while ((entry = readdir(list)) != NULL) {
+	while (errno = 0, (entry = readdir(list)) != NULL) {
 		uint64_t number;
 		if (!number_of(entry->d_name, &number))
 			continue;
 		out->at = mr_realloc(out->at, (out->count + 1) * sizeof *out->at);
 		out->at[out->count++] = number;
 	}
+	int reason = errno;
 	closedir(list);
 	if (out->count > 0)
 		qsort(out->at, out->count, sizeof *out->at, newest_first);
+	errno = reason;
+	return reason == 0;
 }
 
 /* XXH3 of the first `size` bytes, and whether it stands behind them; false where there are fewer.
@@ -311,7 +316,10 @@ enum mr_err mr_state_dir_recover(const struct mr_state_dir *dir, struct mr_manif
 	struct numbers numbers = {0};
 	enum mr_err err = MR_OK;
 	*manifest = (struct mr_manifest){0};
-	list_manifests(dir, &numbers);
+	if (!list_manifests(dir, &numbers)) {
+		free(numbers.at);
+		return mr_error_errno(error, MR_IO, "%s: cannot be listed", dir->path);
+	}
 	size_t at = 0;
 	for (; at < numbers.count; at++) {
 		*error = (struct mr_error){0};

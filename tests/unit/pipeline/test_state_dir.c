@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -124,6 +125,22 @@ static void the_newest_that_is_whole_is_taken(void **state)
 }
 
 /* Nothing is looked for behind it, and nothing of it changes. */
+/* What cannot be looked at is no directory without checkpoints. */
+static void one_that_cannot_be_listed_is_not_begun_anew(void **state)
+{
+	struct rlimit most;
+	struct rlimit none;
+	(void)state;
+	put_checkpoint(1, MR_SNAPSHOT_VERSION);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &most), 0);
+	none = (struct rlimit){.rlim_cur = 0, .rlim_max = most.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	uint64_t number = recovered(MR_IO, "cannot be listed");
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &most), 0);
+	assert_int_equal(number, 0);
+	assert_int_equal(recovered(MR_OK, ""), 1);
+}
+
 static void what_is_newer_is_refused(void **state)
 {
 	struct mr_buf bytes = {0};
@@ -193,6 +210,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(the_newest_that_is_whole_is_taken, begin, end),
+	    cmocka_unit_test_setup_teardown(one_that_cannot_be_listed_is_not_begun_anew, begin,
+					    end),
 	    cmocka_unit_test_setup_teardown(what_is_newer_is_refused, begin, end),
 	    cmocka_unit_test_setup_teardown(older_snapshots_are_taken, begin, end),
 	    cmocka_unit_test_setup_teardown(what_is_put_is_there_or_not, begin, end),
