@@ -31,6 +31,7 @@ struct mr_supervised {
 	bool done;
 	bool failed;                     /* it said what at */
 	bool drained;                    /* a source that reads no more */
+	bool owes_file;                  /* its word that it has the file that is registered */
 	bool fell;                       /* before anybody of ours killed it */
 	bool hung;                       /* and somebody of ours did, since it did not answer */
 	volatile struct mr_inhand *page; /* what it has, or had, in hand */
@@ -41,7 +42,8 @@ struct mr_supervised {
 /* A file that records lie in: its number is its place. */
 struct mr_registered {
 	char *name;
-	bool given; /* in this incarnation */
+	bool given;     /* in this incarnation */
+	uint32_t owner; /* the worker that it was given to */
 };
 
 /* A file that a worker registers, until all readers have it. */

@@ -63,22 +63,68 @@ enum mr_err mr_supervisor_prepare(struct mr_supervisor *supervisor, struct mr_er
 	return err == MR_OK ? read_catalog(supervisor, error) : err;
 }
 
-/* Those whose names begin so; all where `prefix` is empty. */
-static void send_tables(const struct mr_tables *tables, const char *prefix,
+static void send_table(const struct mr_tables *tables, size_t at, struct mr_control *control)
+{
+	const char *name;
+	int fd;
+	size_t size;
+	mr_tables_at(tables, at, &name, &fd, &size);
+	mr_control_send(control, &(struct mr_control_message){.kind = MR_CONTROL_TABLE,
+							      .number = size,
+							      .bytes = mr_slice(name),
+							      .fd = fd});
+}
+
+static const char *table_name(const struct mr_tables *tables, size_t at)
+{
+	const char *name;
+	int fd;
+	size_t size;
+	mr_tables_at(tables, at, &name, &fd, &size);
+	return name;
+}
+
+/* Whether it is a name of this owner: "OWNER.TABLE". */
+static bool belongs_to(const char *name, const char *owner)
+{
+	size_t len = strlen(owner);
+	return strncmp(name, owner, len) == 0 && name[len] == '.';
+}
+
+/* A table that bears a stage's name is that stage's alone: some are doors to the outside, such as
+ * standard input. */
+static bool is_for(const char *name, const struct mr_group *group)
+{
+	for (uint32_t i = 0; i < mr_group_length(group); i++) {
+		if (belongs_to(name, group->chain[i]))
+			return true;
+	}
+	for (const struct mr_stage_ops *const *stage = mr_stages; *stage != NULL; stage++) {
+		if (belongs_to(name, (*stage)->name))
+			return false;
+	}
+	return true;
+}
+
+static void send_tables(const struct mr_supervisor *supervisor, uint32_t worker,
 			struct mr_control *control)
+{
+	const struct mr_topology *topology = &supervisor->setup.topology;
+	const struct mr_group *group = &topology->groups[mr_setup_group(topology, worker)];
+	for (size_t i = 0; i < mr_tables_count(supervisor->tables); i++) {
+		if (is_for(table_name(supervisor->tables, i), group))
+			send_table(supervisor->tables, i, control);
+	}
+}
+
+/* Those of the last checkpoint whose names begin so. */
+static void send_state(const struct mr_tables *tables, const char *prefix,
+		       struct mr_control *control)
 {
 	size_t count = tables == NULL ? 0 : mr_tables_count(tables);
 	for (size_t i = 0; i < count; i++) {
-		const char *name;
-		int fd;
-		size_t size;
-		mr_tables_at(tables, i, &name, &fd, &size);
-		if (strncmp(name, prefix, strlen(prefix)) != 0)
-			continue;
-		mr_control_send(control, &(struct mr_control_message){.kind = MR_CONTROL_TABLE,
-								      .number = size,
-								      .bytes = mr_slice(name),
-								      .fd = fd});
+		if (strncmp(table_name(tables, i), prefix, strlen(prefix)) == 0)
+			send_table(tables, i, control);
 	}
 }
 
@@ -90,9 +136,9 @@ static void send_restored(const struct mr_supervisor *supervisor, uint32_t worke
 	const char *group = topology->groups[mr_setup_group(topology, worker)].name;
 	char prefix[MR_TABLE_NAME_MAX];
 	snprintf(prefix, sizeof prefix, MR_STATE_PREFIX, group);
-	send_tables(supervisor->restored, MR_MARKS_TABLE, control);
-	send_tables(supervisor->restored, MR_ASIDE_TABLE, control);
-	send_tables(supervisor->restored, prefix, control);
+	send_state(supervisor->restored, MR_MARKS_TABLE, control);
+	send_state(supervisor->restored, MR_ASIDE_TABLE, control);
+	send_state(supervisor->restored, prefix, control);
 }
 
 /* What every worker inherits of a service's state directory. */
@@ -131,7 +177,7 @@ static enum mr_err spawn_all(struct mr_supervisor *supervisor, int setup_fd, siz
 		supervisor->worker_count = i + 1;
 		mr_control_init(&worker->control, control);
 		mr_setup_worker_name(topology, i, worker->name);
-		send_tables(supervisor->tables, "", &worker->control);
+		send_tables(supervisor, i, &worker->control);
 		send_restored(supervisor, i, &worker->control);
 		err = send_page(worker, error);
 		if (err != MR_OK)

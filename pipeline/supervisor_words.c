@@ -145,11 +145,23 @@ void mr_supervisor_know_files(struct mr_supervisor *supervisor, const struct mr_
 		add_name(supervisor, mr_slice(manifest->names[i].name));
 }
 
+/* A record that is set aside is known by its file's number, for ever. */
+static bool is_aside(const struct mr_supervisor *supervisor, uint32_t number)
+{
+	const struct mr_service *service = supervisor->service;
+	const struct mr_aside *aside = service == NULL ? NULL : &service->suspects.aside;
+	for (uint32_t i = 0; aside != NULL && i < aside->place_count; i++) {
+		if (aside->places[i].partition == number)
+			return true;
+	}
+	return false;
+}
+
 /* A number whose file is gone, or a new one. */
 static uint32_t free_number(struct mr_supervisor *supervisor, struct mr_slice name)
 {
 	for (uint32_t i = 0; i < supervisor->file_count; i++) {
-		if (*supervisor->file_names[i].name != 0)
+		if (*supervisor->file_names[i].name != 0 || is_aside(supervisor, i))
 			continue;
 		free(supervisor->file_names[i].name);
 		supervisor->file_names[i].name = mr_asprintf("%.*s", (int)name.len, name.at);
@@ -162,7 +174,7 @@ static uint32_t free_number(struct mr_supervisor *supervisor, struct mr_slice na
 /* The number that it had in an earlier incarnation, or another. A service writes a new one down
  * before anybody knows it: what was made of it may outlive the next checkpoint that does not come.
  */
-static enum mr_err number_of(struct mr_supervisor *supervisor, struct mr_slice name,
+static enum mr_err number_of(struct mr_supervisor *supervisor, uint32_t from, struct mr_slice name,
 			     uint32_t *number_out, struct mr_error *error)
 {
 	uint32_t number = 0;
@@ -179,6 +191,7 @@ static enum mr_err number_of(struct mr_supervisor *supervisor, struct mr_slice n
 			*supervisor->file_names[number].name = 0; /* it is nobody's */
 	}
 	supervisor->file_names[number].given = err == MR_OK;
+	supervisor->file_names[number].owner = from;
 	*number_out = number;
 	return err;
 }
@@ -192,7 +205,7 @@ static enum mr_err file_add(struct mr_supervisor *supervisor, uint32_t from,
 				    "%s: registers a file before the last one is known",
 				    supervisor->workers[from].name);
 	uint32_t number;
-	enum mr_err err = number_of(supervisor, message->bytes, &number, error);
+	enum mr_err err = number_of(supervisor, from, message->bytes, &number, error);
 	if (err != MR_OK)
 		return err;
 	*registration = (struct mr_registration){.open = true, .worker = from, .number = number};
@@ -200,6 +213,7 @@ static enum mr_err file_add(struct mr_supervisor *supervisor, uint32_t from,
 		if (!reads_files(supervisor, i))
 			continue;
 		registration->missing++;
+		supervisor->workers[i].owes_file = true;
 		mr_control_send(&supervisor->workers[i].control,
 				&(struct mr_control_message){.kind = MR_CONTROL_FILE,
 							     .number = registration->number,
@@ -215,8 +229,9 @@ static enum mr_err file_add(struct mr_supervisor *supervisor, uint32_t from,
 static enum mr_err file_drop(struct mr_supervisor *supervisor, uint32_t from, uint64_t number,
 			     struct mr_error *error)
 {
-	if (number >= supervisor->file_count)
-		return mr_error_set(error, MR_PROTOCOL, "%s: drops a file that nobody has",
+	if (number >= supervisor->file_count || !supervisor->file_names[number].given ||
+	    supervisor->file_names[number].owner != from)
+		return mr_error_set(error, MR_PROTOCOL, "%s: drops a file that is not its own",
 				    supervisor->workers[from].name);
 	*supervisor->file_names[number].name = 0;
 	supervisor->file_names[number].given = false;
@@ -230,10 +245,11 @@ static enum mr_err file_ack(struct mr_supervisor *supervisor, uint32_t from,
 			    const struct mr_control_message *message, struct mr_error *error)
 {
 	struct mr_registration *registration = &supervisor->registration;
-	if (!registration->open || message->number != registration->number ||
-	    registration->missing == 0)
+	struct mr_supervised *worker = &supervisor->workers[from];
+	if (!registration->open || message->number != registration->number || !worker->owes_file)
 		return mr_error_set(error, MR_PROTOCOL, "%s: acknowledges a file nobody gave it",
-				    supervisor->workers[from].name);
+				    worker->name);
+	worker->owes_file = false;
 	if (--registration->missing == 0)
 		tell_file_number(supervisor);
 	return MR_OK;
@@ -242,11 +258,15 @@ static enum mr_err file_ack(struct mr_supervisor *supervisor, uint32_t from,
 static enum mr_err file_word(struct mr_supervisor *supervisor, uint32_t from,
 			     const struct mr_control_message *message, struct mr_error *error)
 {
+	if (message->kind == MR_CONTROL_FILE_ACK)
+		return file_ack(supervisor, from, message, error);
+	/* Whoever could, could put bytes of its own into the place of others' records. */
+	if (!mr_supervisor_is_source(supervisor, from))
+		return mr_error_set(error, MR_PROTOCOL, "%s: has files, and is no source",
+				    supervisor->workers[from].name);
 	if (message->kind == MR_CONTROL_FILE_ADD)
 		return file_add(supervisor, from, message, error);
-	if (message->kind == MR_CONTROL_FILE_DROP)
-		return file_drop(supervisor, from, message->number, error);
-	return file_ack(supervisor, from, message, error);
+	return file_drop(supervisor, from, message->number, error);
 }
 
 /* ---- the rest ---- */

@@ -75,6 +75,23 @@ class Sandbox(unittest.TestCase):
                 run.stdin.close()
                 self.assertEqual(run.wait(mr.WAIT_SECONDS), 0)
 
+    def test_standard_input_and_output_are_those_stages_alone(self):
+        """Who parses and correlates has no descriptor of what collect reads or deliver writes."""
+        with open(self.path("out.ndjson"), "wb") as out:
+            run = subprocess.Popen([mr.PROGRAM, "scan", "--workers", "1", "-r", self.rules, "-"], stdin=subprocess.PIPE,
+                                   stdout=out, stderr=subprocess.DEVNULL)
+        try:
+            reads, writes = (os.readlink(f"/proc/{run.pid}/fd/{number}") for number in (0, 1))
+
+            def have(wanted, run=run):
+                return {mr.worker_name(pid) for pid, _ in mr.children(run.pid) for number in os.listdir(f"/proc/{pid}/fd")
+                        if os.readlink(f"/proc/{pid}/fd/{number}") == wanted}
+            mr.wait_until(lambda: len(mr.children(run.pid)) == 4 and have(writes) and have(reads), "all workers are there")
+            self.assertEqual((have(reads), have(writes)), ({"collect"}, {"deliver"}))
+        finally:
+            run.stdin.close()
+            self.assertEqual(run.wait(mr.WAIT_SECONDS), 0)
+
     def test_a_kernel_without(self):
         source = self.records()
         code, whole, said = mr.scan("-r", self.rules, source)

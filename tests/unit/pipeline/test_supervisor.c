@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "service.h"
 #include "supervisor.h"
 #include "worker.h"
 
@@ -107,12 +108,27 @@ static enum mr_err poll_source(void *state, struct mr_writer *out, struct mr_err
 	return MR_OK;
 }
 
+/* What no reader may: the files are the sources'. */
+static enum mr_err misuse_files(const struct mr_stage_env *env, struct mr_error *error)
+{
+	const char *mode = mr_config_get(env->config, "input", 0);
+	uint32_t number;
+	if (strcmp(mode, "reader adds") == 0)
+		return mr_files_add(env->files, -1, MR_SLICE("mine"), &number, error);
+	if (strcmp(mode, "reader drops") == 0)
+		mr_files_drop(env->files, 0);
+	return MR_OK;
+}
+
 static enum mr_err count_records(void *state, struct mr_reader *in, struct mr_writer *out,
 				 struct mr_error *error)
 {
 	const struct mr_stage_env **env = state;
 	struct mr_record record;
-	(void)out, (void)error;
+	(void)out;
+	enum mr_err err = misuse_files(*env, error);
+	if (err != MR_OK)
+		return err;
 	for (; mr_reader_record(in, &record); mr_reader_advance(in)) {
 		mr_count((*env)->counters, MR_C_RECORDS, 1);
 		mr_count((*env)->counters, MR_C_PARSED, 1);
@@ -256,6 +272,13 @@ static void failures_are_named(void **state)
 	expect("abort", MR_PEER_LOST, "was killed by signal 6 (Aborted)");
 }
 
+static void files_are_the_sources_alone(void **state)
+{
+	(void)state;
+	expect("reader adds", MR_PROTOCOL, ": has files, and is no source");
+	expect("reader drops", MR_PROTOCOL, "has files, and is no source");
+}
+
 static void one_that_hangs_up_and_lives_is_named(void **state)
 {
 	(void)state;
@@ -314,6 +337,97 @@ static void tallies_are_added_up_and_checked(void **state)
 	mr_tally_fini(&supervisor.tally);
 }
 
+/* ---- a source's words, without one ---- */
+
+struct talk {
+	struct mr_supervisor supervisor;
+	struct mr_supervised worker;
+	struct mr_control source; /* its end */
+	struct mr_service service;
+	char place[32];
+};
+
+static void begin_talk(struct talk *talk)
+{
+	int pair[2];
+	*talk = (struct talk){.worker = {.name = "source"}, .place = "/tmp/mr-talk-XXXXXX"};
+	struct mr_topology *topology = &talk->supervisor.setup.topology;
+	assert_non_null(mkdtemp(talk->place));
+	assert_int_equal(mr_state_dir_open(talk->place, &talk->service.dir, NULL), MR_OK);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	mr_control_init(&talk->worker.control, pair[0]);
+	mr_control_init(&talk->source, pair[1]);
+	make_topology(topology);
+	topology->group_count = 1;
+	topology->edge_count = 0;
+	talk->supervisor.workers = &talk->worker;
+	talk->supervisor.worker_count = 1;
+	talk->supervisor.service = &talk->service;
+}
+
+static void end_talk(struct talk *talk)
+{
+	char command[64];
+	mr_control_fini(&talk->source);
+	mr_control_fini(&talk->worker.control);
+	talk->supervisor.workers = NULL;
+	talk->supervisor.worker_count = 0;
+	talk->supervisor.signals = -1;
+	mr_supervisor_fini(&talk->supervisor);
+	mr_suspects_fini(&talk->service.suspects);
+	mr_state_dir_close(&talk->service.dir);
+	snprintf(command, sizeof command, "rm -rf %s", talk->place);
+	assert_int_equal(system(command), 0);
+}
+
+static enum mr_err say(struct talk *talk, enum mr_control_kind kind, uint64_t number,
+		       const char *name)
+{
+	struct mr_error error;
+	mr_control_send(&talk->source,
+			&(struct mr_control_message){
+			    .kind = kind, .number = number, .bytes = mr_slice(name), .fd = -1});
+	return mr_supervisor_listen(&talk->supervisor, 0, &error);
+}
+
+static uint64_t add_file(struct talk *talk, const char *name)
+{
+	struct mr_control_message answer;
+	assert_int_equal(say(talk, MR_CONTROL_FILE_ADD, 0, name), MR_OK);
+	assert_int_equal(mr_control_receive(&talk->source, &answer, NULL), MR_OK);
+	assert_int_equal(answer.kind, MR_CONTROL_FILE_NUMBER);
+	return answer.number;
+}
+
+/* A record that is set aside is known by it: one of another file would be passed over. */
+static void the_number_of_what_is_aside_is_given_to_no_other_file(void **state)
+{
+	static struct talk talk;
+	(void)state;
+	begin_talk(&talk);
+	assert_int_equal(add_file(&talk, "first"), 0);
+	assert_int_equal(add_file(&talk, "second"), 1);
+	mr_aside_add(&talk.service.suspects.aside, &(struct mr_place){.partition = 0});
+	assert_int_equal(say(&talk, MR_CONTROL_FILE_DROP, 0, ""), MR_OK);
+	assert_int_equal(say(&talk, MR_CONTROL_FILE_DROP, 1, ""), MR_OK);
+	assert_int_equal(add_file(&talk, "third"), 1);
+	assert_int_equal(add_file(&talk, "fourth"), 2);
+	end_talk(&talk);
+}
+
+static void only_what_one_has_is_dropped(void **state)
+{
+	static struct talk talk;
+	(void)state;
+	begin_talk(&talk);
+	assert_int_equal(add_file(&talk, "first"), 0);
+	talk.supervisor.file_names[0].owner = 7;
+	assert_int_equal(say(&talk, MR_CONTROL_FILE_DROP, 0, ""), MR_PROTOCOL);
+	assert_int_equal(say(&talk, MR_CONTROL_FILE_DROP, 1, ""), MR_PROTOCOL);
+	assert_int_equal(say(&talk, MR_CONTROL_FILE_ACK, 0, ""), MR_PROTOCOL);
+	end_talk(&talk);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc >= 2 && strcmp(argv[1], "worker") == 0)
@@ -321,10 +435,13 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(short_region_is_one_reject),
 	    cmocka_unit_test(failures_are_named),
+	    cmocka_unit_test(files_are_the_sources_alone),
 	    cmocka_unit_test(one_that_hangs_up_and_lives_is_named),
 	    cmocka_unit_test(one_that_stays_after_its_work_is_ended_by_a_signal),
 	    cmocka_unit_test(oversized_message_is_no_death),
 	    cmocka_unit_test(tallies_are_added_up_and_checked),
+	    cmocka_unit_test(the_number_of_what_is_aside_is_given_to_no_other_file),
+	    cmocka_unit_test(only_what_one_has_is_dropped),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
