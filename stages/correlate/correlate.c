@@ -126,6 +126,8 @@ static void stage_close(void *state)
 	struct corr *corr = state;
 	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++)
 		corr_group_fini(corr, &corr->groups[g]);
+	corr_dues_fini(corr);
+	corr_touched_fini(corr);
 	assert(corr->bytes == 0); /* all that was counted was given back */
 	for (uint32_t i = 0; corr->rules != NULL && i < corr->catalog.count; i++) {
 		free(corr->rules[i].step);
@@ -216,15 +218,15 @@ static void observe(struct corr *corr, const struct corr_rule *rule, const struc
 	if (corr_evidence_add(corr, slot, &occurrence) &&
 	    corr->catalog.rules[signal->rule].kind == MR_RULE_DETECTION)
 		mr_count(corr->env->counters, MR_C_REPEATED, 1);
-	slot->touched = true;
 	rule->kind->add(corr, rule, &near, &occurrence);
 	if (rule->outer_count > 0)
 		occurrence.is_first = corr_feed_add(corr, slot, &occurrence);
 	rule->kind->settle(corr, rule, &near, &occurrence);
 	corr_feed_bound(corr, slot, occurrence.offset);
+	corr_slot_touch(corr, slot);
 	corr_slot_weigh(corr, slot);
 	if (near.next != NULL) {
-		near.next->touched = true;
+		corr_slot_touch(corr, near.next);
 		corr_slot_weigh(corr, near.next);
 	}
 	if (corr->bytes > corr->shed_at)

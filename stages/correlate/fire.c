@@ -169,12 +169,43 @@ void corr_fire(struct corr *corr, struct corr_slot *slot)
 
 /* ---- revisions ---- */
 
+void corr_slot_touch(struct corr *corr, struct corr_slot *slot)
+{
+	if (!slot->fired || slot->revised || slot->touched_at != 0 || corr->env->finite ||
+	    !slot->key->rule->rule->alerts)
+		return;
+	if (corr->touched_count == corr->touched_capacity) {
+		uint32_t capacity =
+		    (uint32_t)mr_grow(corr->touched_capacity, corr->touched_count + 1);
+		corr->touched = mr_realloc(corr->touched, capacity * sizeof(*corr->touched));
+		corr->bytes += (capacity - corr->touched_capacity) * sizeof(*corr->touched);
+		corr->touched_capacity = capacity;
+	}
+	corr->touched[corr->touched_count++] = slot;
+	slot->touched_at = corr->touched_count;
+}
+
+void corr_slot_untouch(struct corr *corr, struct corr_slot *slot)
+{
+	if (slot->touched_at == 0)
+		return;
+	struct corr_slot *last = corr->touched[--corr->touched_count];
+	corr->touched[slot->touched_at - 1] = last;
+	last->touched_at = slot->touched_at;
+	slot->touched_at = 0;
+}
+
+void corr_touched_fini(struct corr *corr)
+{
+	corr->bytes -= corr->touched_capacity * sizeof(*corr->touched);
+	free(corr->touched);
+	corr->touched = NULL;
+	corr->touched_count = corr->touched_capacity = 0;
+}
+
 static void slot_revise(struct corr *corr, struct corr_slot *slot)
 {
 	struct mr_alert alert;
-	if (!slot->fired || slot->revised || !slot->touched || !slot->key->rule->rule->alerts)
-		return;
-	slot->touched = false;
 	uint64_t count = alert_fill(corr, slot, &alert);
 	if (count / 2 < slot->told)
 		return;
@@ -185,18 +216,13 @@ static void slot_revise(struct corr *corr, struct corr_slot *slot)
 
 enum mr_err corr_revise(struct corr *corr)
 {
-	for (; corr->revise_group < MR_KEY_GROUPS; corr->revise_group++) {
-		const struct corr_group *group = &corr->groups[corr->revise_group];
-		for (uint32_t i = 0; i < group->slot_buckets; i++) {
-			struct corr_slot *slot = group->slots[i];
-			for (; slot != NULL; slot = slot->next_in_bucket) {
-				if (!mr_writer_ready(corr->out))
-					return MR_FULL;
-				slot_revise(corr, slot);
-			}
-		}
+	while (corr->touched_count > 0) {
+		struct corr_slot *slot = corr->touched[corr->touched_count - 1];
+		if (!mr_writer_ready(corr->out))
+			return MR_FULL;
+		corr_slot_untouch(corr, slot);
+		slot_revise(corr, slot);
 	}
-	corr->revise_group = 0;
 	return MR_OK;
 }
 

@@ -363,11 +363,11 @@ static void get_slot(struct corr *corr, struct mr_unpack *in, const struct corr_
 	if (slot == NULL)
 		return;
 	slot->told = told;
-	slot->touched = true;
 	slot->fired |= (flags & 1) != 0;
 	slot->revised |= (flags & 2) != 0;
 	slot->items.pruned |= (flags & 4) != 0;
 	slot->set.pruned |= (flags & 8) != 0;
+	corr_slot_touch(corr, slot);
 	corr_slot_weigh(corr, slot);
 }
 

@@ -203,6 +203,7 @@ static struct corr_slot *slot_new(struct corr *corr, struct corr_key *key, int64
 	*bucket = slot;
 	key->slots = slot;
 	group->slot_count++;
+	corr_due_add(corr, slot);
 	corr_slot_weigh(corr, slot);
 	return slot;
 }
@@ -256,6 +257,8 @@ static void slot_free(struct corr *corr, struct corr_group *group, struct corr_s
 		link = &(*link)->next_in_bucket;
 	*link = slot->next_in_bucket;
 	group->slot_count--;
+	corr_due_remove(corr, slot);
+	corr_slot_untouch(corr, slot);
 	corr_slot_empty(corr, slot);
 	if (slot->previous != NULL)
 		slot->previous->next = NULL;

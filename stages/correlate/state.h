@@ -188,10 +188,17 @@ struct corr_slot {
 	struct corr_held *held;
 	struct corr_seen seen; /* occurrences, where the evidence does not hold all */
 	struct corr_seen fed;  /* occurrences that were sent to outer correlations, or wait */
+	uint32_t due_at;       /* in corr.dues */
+	uint32_t touched_at;   /* in corr.touched, from 1; 0: it is not there */
 	bool fired;
 	bool revised;
-	bool touched; /* since its alert was last looked at */
 	bool written; /* a finite run's alert was made before the end, to make room */
+};
+
+/* When a slot goes: as soon as what is released ends behind this. */
+struct corr_due {
+	int64_t end_us;
+	struct corr_slot *slot;
 };
 
 /* ---- keys and groups ---- */
@@ -278,7 +285,13 @@ struct corr {
 	size_t shed_at;          /* where that is to be done next */
 	uint64_t plain_shed;     /* records of detections given up */
 	const struct corr_key *in_hand;
-	uint32_t revise_group;    /* a barrier's revisions: where to go on */
+	struct corr_due
+	    *dues; /* a heap: the first to go is first; none where nothing is released */
+	uint32_t due_count;
+	uint32_t due_capacity;
+	struct corr_slot **touched; /* fired, and occurrences came since its alert was looked at */
+	uint32_t touched_count;
+	uint32_t touched_capacity;
 	struct corr_slot **fired; /* finish: in the order written */
 	size_t fired_count;
 	size_t fired_at;
@@ -548,6 +561,10 @@ void corr_feed_bound(struct corr *corr, struct corr_slot *slot, int64_t offset);
 
 /* The condition has come to hold in the slot. */
 void corr_fire(struct corr *corr, struct corr_slot *slot);
+/* Its count may have grown: it is looked at again at the next barrier. And never mind. */
+void corr_slot_touch(struct corr *corr, struct corr_slot *slot);
+void corr_slot_untouch(struct corr *corr, struct corr_slot *slot);
+void corr_touched_fini(struct corr *corr);
 /* Alerts whose count has doubled, once for each. MR_FULL: call again. */
 enum mr_err corr_revise(struct corr *corr);
 /* A finite run's alert, made before the end. */
@@ -559,6 +576,10 @@ void corr_alarm(struct corr *corr, const struct corr_rule *rule, const char *wha
 
 /* ---- expiry.c ---- */
 
+/* A slot comes and goes. */
+void corr_due_add(struct corr *corr, struct corr_slot *slot);
+void corr_due_remove(struct corr *corr, struct corr_slot *slot);
+void corr_dues_fini(struct corr *corr);
 void corr_release(struct corr *corr, int64_t watermark_us);
 /* Counts an occurrence that comes later than the lateness allows: what it needs may be gone, even
  * where its own slot is still there. */
