@@ -18,9 +18,13 @@ bool mr_stage_has_state(const struct mr_stage_ops *ops)
 	return ops->snapshot != NULL || ops->snapshot_named != NULL;
 }
 
-bool mr_stage_has_keyed_state(const struct mr_stage_ops *ops)
+bool mr_group_has_keyed_state(const struct mr_group *group)
 {
-	return ops->snapshot != NULL;
+	for (uint32_t i = 0; i < mr_group_length(group); i++) {
+		if (mr_stage_find(group->chain[i])->snapshot != NULL)
+			return true;
+	}
+	return false;
 }
 
 enum mr_err mr_chain_barrier(struct mr_chain *chain, int64_t watermark_us, struct mr_error *error)

@@ -14,8 +14,8 @@ struct mr_file_sum {
 };
 
 bool mr_stage_has_state(const struct mr_stage_ops *ops);
-/* That which may be large. */
-bool mr_stage_has_keyed_state(const struct mr_stage_ops *ops);
+/* State by key, which may be large: a snapshot of it forks. */
+bool mr_group_has_keyed_state(const struct mr_group *group);
 
 /* MR_FULL: the outputs must be sent first; call again. */
 enum mr_err mr_chain_barrier(struct mr_chain *chain, int64_t watermark_us, struct mr_error *error);

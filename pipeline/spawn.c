@@ -9,12 +9,17 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "millrace/memory.h"
+
 #include "worker.h"
+
+#define ALLOCATOR_OPTIONS "MALLOC_CONF"
 
 extern char **environ;
 
@@ -59,7 +64,7 @@ enum mr_err mr_spawn_program(char *path, size_t size, struct mr_error *error)
 
 /* In the child. The parent may have died before the prctl: then nobody will send the signal, and
  * nobody is there to be told. */
-static void become_worker(pid_t parent, int lock, int control)
+static void become_worker(pid_t parent, int lock, int control, char *const *variables)
 {
 	char text[24];
 	snprintf(text, sizeof text, "%d", (int)parent);
@@ -69,22 +74,51 @@ static void become_worker(pid_t parent, int lock, int control)
 	if (bound && getppid() != parent)
 		_exit(127);
 	if (bound && set_descriptors(lock, control))
-		execve(MR_SPAWN_PROGRAM, arguments, environ);
+		execve(MR_SPAWN_PROGRAM, arguments, variables);
 	dprintf(STDERR_FILENO, "millrace: error: a worker cannot be started: %s\n",
 		strerror(errno));
 	_exit(127);
 }
 
-enum mr_err mr_spawn_worker(int lock, pid_t *pid_out, int *control_out, struct mr_error *error)
+/* Ours, with jemalloc told to ask for large pages; what somebody else tells it comes behind that,
+ * and counts. */
+static char **with_large_pages(void)
+{
+	size_t count = 0;
+	while (environ[count] != NULL)
+		count++;
+	const char *told = getenv(ALLOCATOR_OPTIONS);
+	char **variables = mr_calloc(count + 2, sizeof *variables);
+	size_t kept = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (strncmp(environ[i], ALLOCATOR_OPTIONS "=", sizeof ALLOCATOR_OPTIONS) != 0)
+			variables[kept++] = mr_strdup(environ[i]);
+	}
+	variables[kept] = mr_asprintf(ALLOCATOR_OPTIONS "=thp:always%s%s", told != NULL ? "," : "",
+				      told != NULL ? told : "");
+	return variables;
+}
+
+static void free_variables(char **variables)
+{
+	for (size_t i = 0; variables != NULL && variables[i] != NULL; i++)
+		free(variables[i]);
+	free(variables);
+}
+
+enum mr_err mr_spawn_worker(int lock, bool large_pages, pid_t *pid_out, int *control_out,
+			    struct mr_error *error)
 {
 	int pair[2];
 	pid_t self = getpid();
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
 		return mr_error_errno(error, MR_NO_SPACE, "cannot make a control socket");
+	char **variables = large_pages ? with_large_pages() : NULL;
 	pid_t pid = fork();
 	if (pid == 0)
-		become_worker(self, lock, pair[1]);
+		become_worker(self, lock, pair[1], variables != NULL ? variables : environ);
 	int reason = errno;
+	free_variables(variables);
 	close(pair[1]);
 	if (pid > 0) {
 		*pid_out = pid;

@@ -8,6 +8,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "chain_state.h"
 #include "clock.h"
 #include "recovery.h"
 #include "service.h"
@@ -169,9 +170,11 @@ static enum mr_err spawn_all(struct mr_supervisor *supervisor, int setup_fd, siz
 	supervisor->workers = mr_calloc(mr_setup_workers(topology), sizeof *supervisor->workers);
 	for (uint32_t i = 0; i < mr_setup_workers(topology); i++) {
 		struct mr_supervised *worker = &supervisor->workers[i];
+		const struct mr_group *group = &topology->groups[mr_setup_group(topology, i)];
+		bool forks = !supervisor->setup.finite && mr_group_has_keyed_state(group);
 		int control;
 		enum mr_err err =
-		    mr_spawn_worker(lock_of(supervisor), &worker->pid, &control, error);
+		    mr_spawn_worker(lock_of(supervisor), forks, &worker->pid, &control, error);
 		if (err != MR_OK)
 			return err;
 		supervisor->worker_count = i + 1;

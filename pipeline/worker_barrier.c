@@ -38,15 +38,6 @@ static bool has_files(const struct mr_worker *worker)
 	return true;
 }
 
-static bool has_keyed_state(const struct mr_worker *worker)
-{
-	for (uint32_t i = 0; i < worker->chain.count; i++) {
-		if (mr_stage_has_keyed_state(worker->chain.items[i].ops))
-			return true;
-	}
-	return false;
-}
-
 static void close_files(struct mr_barrier *barrier)
 {
 	for (uint32_t i = 0; i < MR_CHAIN_MAX; i++) {
@@ -339,7 +330,8 @@ static void cut(struct mr_worker *worker)
 	say_books(worker);
 	mr_marks_merge(&report->marks, &worker->marks);
 	barrier->report_number = barrier->number;
-	bool by_child = has_keyed_state(worker) && start_child(worker);
+	const struct mr_group *group = &worker->setup.topology.groups[worker->group];
+	bool by_child = mr_group_has_keyed_state(group) && start_child(worker);
 	if (!by_child)
 		write_state(worker, report);
 	report->cpu_ns = mr_clock_cpu_ns() - barrier->cpu_ns + barrier->ending_ns;

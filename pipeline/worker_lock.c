@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "millrace/log.h"
+#include "chain_state.h"
 #include "sandbox.h"
 
 /* A sanitizer's report and its search for leaks need more of a whole worker than a lock can leave:
@@ -17,7 +18,7 @@ static bool is_off(const struct mr_worker *worker)
 	return mr_sandbox_sanitized() || mr_config_is(&worker->setup.config, "sandbox", "off");
 }
 
-/* What the stages of the chain need together. A snapshot of keyed state forks. */
+/* What the stages of the chain need together, and a snapshot of theirs. */
 static void find_needs(const struct mr_worker *worker, struct mr_needs *out)
 {
 	const struct mr_group *group = &worker->setup.topology.groups[worker->group];
@@ -25,9 +26,9 @@ static void find_needs(const struct mr_worker *worker, struct mr_needs *out)
 		const struct mr_stage_ops *ops = mr_stage_find(group->chain[i]);
 		if (ops->needs != NULL)
 			ops->needs(&worker->setup.config, worker->tables, out);
-		if (mr_stage_has_keyed_state(ops))
-			out->flags |= MR_NEEDS_CHILD;
 	}
+	if (mr_group_has_keyed_state(group))
+		out->flags |= MR_NEEDS_CHILD;
 }
 
 enum mr_err mr_worker_fence(struct mr_worker *worker, struct mr_error *error)

@@ -6,6 +6,8 @@
 #include <cmocka.h>
 
 #include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,7 +24,7 @@ pid_t getppid(void)
 }
 
 /* Its status; what it wrote to standard error goes to `said`. */
-static int start_worker(char *said, size_t size)
+static int start_worker(bool large_pages, char *said, size_t size)
 {
 	struct mr_error error = {0};
 	int control, status, pair[2];
@@ -30,7 +32,7 @@ static int start_worker(char *said, size_t size)
 	int kept = dup(STDERR_FILENO);
 	assert_int_equal(pipe(pair), 0);
 	dup2(pair[1], STDERR_FILENO);
-	enum mr_err err = mr_spawn_worker(-1, &pid, &control, &error);
+	enum mr_err err = mr_spawn_worker(-1, large_pages, &pid, &control, &error);
 	dup2(kept, STDERR_FILENO);
 	close(kept);
 	close(pair[1]);
@@ -51,7 +53,7 @@ static void test_parent_that_is_gone(void **unused)
 	char said[256];
 	(void)unused;
 	parent = 1;
-	assert_int_equal(start_worker(said, sizeof said), 127);
+	assert_int_equal(start_worker(false, said, sizeof said), 127);
 	assert_string_equal(said, "");
 }
 
@@ -60,8 +62,27 @@ static void test_parent_that_is_there(void **unused)
 	char said[256];
 	(void)unused;
 	parent = getpid();
-	assert_int_equal(start_worker(said, sizeof said), 3);
+	assert_int_equal(start_worker(false, said, sizeof said), 3);
 	assert_string_equal(said, "worker");
+}
+
+static void check_large_pages(const char *expected)
+{
+	char said[256];
+	parent = getpid();
+	assert_int_equal(start_worker(true, said, sizeof said), 3);
+	assert_string_equal(said, expected);
+}
+
+/* The worker says what its allocator is told. */
+static void test_large_pages(void **unused)
+{
+	(void)unused;
+	unsetenv("MALLOC_CONF");
+	check_large_pages("worker thp:always");
+	setenv("MALLOC_CONF", "narenas:1", 1);
+	check_large_pages("worker thp:always,narenas:1");
+	unsetenv("MALLOC_CONF");
 }
 
 static void test_program(void **unused)
@@ -73,15 +94,25 @@ static void test_program(void **unused)
 	assert_non_null(strstr(path, "/test_spawn"));
 }
 
+/* This program, as a worker. */
+static int be_worker(const char *name)
+{
+	const char *told = getenv("MALLOC_CONF");
+	return dprintf(STDERR_FILENO, "%s%s%s", name, told != NULL ? " " : "",
+		       told != NULL ? told : "") > 0
+		   ? 3
+		   : 1;
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_parent_that_is_gone),
 	    cmocka_unit_test(test_parent_that_is_there),
+	    cmocka_unit_test(test_large_pages),
 	    cmocka_unit_test(test_program),
 	};
-	/* This program, as a worker. */
 	if (argc == 3)
-		return write(STDERR_FILENO, argv[1], strlen(argv[1])) > 0 ? 3 : 1;
+		return be_worker(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
