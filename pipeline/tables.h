@@ -7,7 +7,8 @@
 
 #include "millrace/stage.h"
 
-#define MR_TABLE_NAME_MAX 64 /* bytes of a name, the zero byte included */
+/* Bytes of a name, the zero byte included. A source's own may be part of one. */
+#define MR_TABLE_NAME_MAX 96
 
 struct mr_tables *mr_tables_new(void);
 /* Closes every descriptor. Mappings stay until the process ends. */

@@ -134,7 +134,7 @@ static enum mr_err set_secrets(struct http *http, const struct mr_config *settin
 	return err;
 }
 
-/* A password in an address would be one in the topology's text. */
+/* A password in an address would be one in the topology's text; then the address is not told. */
 static enum mr_err check_url(const char *url, bool receiver, struct mr_error *error)
 {
 	CURLU *parts = curl_url();
@@ -145,16 +145,23 @@ static enum mr_err check_url(const char *url, bool receiver, struct mr_error *er
 	bool open = good && strcmp(scheme, "http") == 0;
 	bool secret = good && curl_url_get(parts, CURLUPART_USER, &user, 0) == CURLUE_OK;
 	enum mr_err err = MR_OK;
-	if (!secure && (receiver || !open))
-		err = mr_error_set(error, MR_CONFIG, "\"%s\" is no %s address", url,
-				   receiver ? "https://" : "http:// or https://");
-	else if (secret)
+	if (secret)
 		err = mr_error_set(error, MR_CONFIG,
 				   "an address holds no user and no password: name a file");
+	else if (!secure && (receiver || !open))
+		err = mr_error_set(error, MR_CONFIG, "\"%s\" is no %s address", good ? url : "…",
+				   receiver ? "https://" : "http:// or https://");
 	curl_free(scheme);
 	curl_free(user);
 	curl_url_cleanup(parts);
 	return err;
+}
+
+enum mr_err http_check(const struct mr_config *settings, struct mr_error *error)
+{
+	const char *proxy = mr_config_get(settings, "proxy", 0);
+	enum mr_err err = check_url(mr_config_get(settings, "url", 0), true, error);
+	return err == MR_OK && proxy != NULL ? check_url(proxy, false, error) : err;
 }
 
 static enum mr_err set_addresses(struct http *http, const struct mr_config *settings,
@@ -162,9 +169,7 @@ static enum mr_err set_addresses(struct http *http, const struct mr_config *sett
 {
 	const char *url = mr_config_get(settings, "url", 0);
 	const char *proxy = mr_config_get(settings, "proxy", 0);
-	enum mr_err err = check_url(url, true, error);
-	if (err == MR_OK && proxy != NULL)
-		err = check_url(proxy, false, error);
+	enum mr_err err = http_check(settings, error);
 	curl_easy_setopt(http->easy, CURLOPT_URL, url);
 	curl_easy_setopt(http->easy, CURLOPT_PROTOCOLS_STR, "https");
 	/* Empty: what the environment says of proxies does not count. */

@@ -60,6 +60,15 @@ struct webhook {
 
 /* ---- open ---- */
 
+/* What is wrong with an address is told before any worker starts. */
+static enum mr_err webhook_prepare(const struct mr_part *part, const struct mr_prepare *prepare,
+				   struct mr_error *error)
+{
+	(void)prepare;
+	enum mr_err err = http_check(&part->settings, error);
+	return err == MR_OK ? MR_OK : mr_error_prefix(error, "sink %s", part->name);
+}
+
 static enum mr_err read_numbers(struct webhook *hook, const struct mr_config *settings,
 				struct mr_error *error)
 {
@@ -534,6 +543,7 @@ const struct sink_ops sink_webhook = {
     .name = "webhook",
     .promise = SINK_AT_LEAST_ONCE,
     .state_size = sizeof(struct webhook),
+    .prepare = webhook_prepare,
     .open = webhook_open,
     .restore = webhook_restore,
     .room = webhook_room,

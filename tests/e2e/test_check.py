@@ -120,6 +120,23 @@ class Check(unittest.TestCase):
         done = check(self.path("t.yaml"))
         self.assertNotIn("everybody", done.stderr)
 
+    def test_addresses(self):
+        """What is no address, or holds a password, is refused here; the password is not told."""
+        for hook, words in (("url: 'http://host/'", '"http://host/" is no https:// address'),
+                            ("url: 'https://host/', proxy: 'ftp://host/'", '"ftp://host/" is no http:// or https:// address'),
+                            ("url: 'http://me:geheim@host/'", "an address holds no user and no password"),
+                            ("url: 'https://me:geheim@host/'", "an address holds no user and no password"),
+                            ("url: 'https://me:geheim@ho st/'", '"…" is no https:// address')):
+            with self.subTest(hook=hook):
+                self.topology(sinks=f"  - {{name: hook, type: webhook, {hook}}}\n")
+                self.assertNotIn("geheim", self.refused("sink hook: " + words))
+
+    def test_a_long_name(self):
+        self.write("t.yaml", f"state: state\nrules: rule.yml\nsources: [{{name: {'n' * 64}, type: stdin}}]\n"
+                   f"sinks: [{{name: {'n' * 64}, type: file, path: alerts}}]\n")
+        done = check(self.path("t.yaml"), stdin=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
     def test_usage(self):
         for arguments in ((), ("a", "b"), ("--nothing",), ("--settings", "a")):
             self.assertEqual(check(*arguments).returncode, 2)
