@@ -12,6 +12,7 @@
 #include "millrace/log.h"
 #include "millrace/own_file.h"
 #include "run_plan.h"
+#include "state_dir.h"
 
 struct written {
 	const char *path; /* borrowed */
@@ -66,6 +67,7 @@ static bool check_folder(struct paths *paths, const char *name, const char *path
 
 static void check_state(struct paths *paths, const char *path)
 {
+	struct mr_error error = {0};
 	struct stat about;
 	if (stat(path, &about) != 0) {
 		if (errno == ENOENT)
@@ -76,6 +78,8 @@ static void check_state(struct paths *paths, const char *path)
 		fault(paths, "state %s: it is no directory", path);
 	} else if (access(path, R_OK | W_OK | X_OK) != 0) {
 		fault(paths, "state %s: %s", path, strerror(errno));
+	} else if (mr_state_dir_check(path, &about, &error) != MR_OK) {
+		fault(paths, "state %s", error.text);
 	}
 }
 

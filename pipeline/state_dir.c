@@ -128,15 +128,31 @@ static enum mr_err take_lock(struct mr_state_dir *dir, struct mr_error *error)
 	return MR_OK;
 }
 
+enum mr_err mr_state_dir_check(const char *path, const struct stat *about, struct mr_error *error)
+{
+	if ((about->st_mode & S_IWOTH) == 0)
+		return MR_OK;
+	return mr_error_set(error, MR_CONFIG,
+			    "%s: everybody may write in this state directory (mode %04o); chmod "
+			    "o-w it",
+			    path, (unsigned)about->st_mode & 07777);
+}
+
+static enum mr_err open_directory(struct mr_state_dir *dir, struct mr_error *error)
+{
+	struct stat about;
+	mkdir(dir->path, 0700);
+	dir->fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir->fd < 0 || fstat(dir->fd, &about) != 0)
+		return mr_error_errno(error, MR_CONFIG, "%s: no state directory can be had there",
+				      dir->path);
+	return mr_state_dir_check(dir->path, &about, error);
+}
+
 enum mr_err mr_state_dir_open(const char *path, struct mr_state_dir *out, struct mr_error *error)
 {
 	*out = (struct mr_state_dir){.path = mr_strdup(path), .lock = -1};
-	mkdir(path, 0700);
-	out->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	enum mr_err err = MR_OK;
-	if (out->fd < 0)
-		err = mr_error_errno(error, MR_CONFIG, "%s: no state directory can be had there",
-				     path);
+	enum mr_err err = open_directory(out, error);
 	if (err == MR_OK)
 		err = take_lock(out, error);
 	if (err == MR_OK && mr_os.mkdirat(out->fd, CHECKPOINTS, 0700) != 0 && errno != EEXIST)

@@ -6,6 +6,8 @@
 #ifndef MILLRACE_STATE_DIR_H
 #define MILLRACE_STATE_DIR_H
 
+#include <sys/stat.h>
+
 #include "manifest.h"
 
 struct mr_state_dir {
@@ -13,6 +15,9 @@ struct mr_state_dir {
 	int fd;
 	int lock; /* for workers to inherit */
 };
+
+/* MR_CONFIG where everybody may write there: what stands there is believed. */
+enum mr_err mr_state_dir_check(const char *path, const struct stat *about, struct mr_error *error);
 
 /* Makes it (mode 0700) where it is not there. Waits up to some seconds for the workers of a service
  * that has died. MR_CONFIG: another service has it, or it is not to be used; MR_IO, MR_NO_SPACE.

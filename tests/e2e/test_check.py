@@ -99,6 +99,10 @@ class Check(unittest.TestCase):
         self.topology()
         self.write("state", "")
         self.refused("it is no directory")
+        os.unlink(self.path("state"))
+        os.mkdir(self.path("state"))
+        os.chmod(self.path("state"), 0o777)
+        self.refused("everybody may write in this state directory (mode 0777)")
 
     def test_paths_and_rules_are_told_at_once(self):
         self.write("rule.yml", "title: x\n")

@@ -125,6 +125,20 @@ static void the_newest_that_is_whole_is_taken(void **state)
 }
 
 /* Nothing is looked for behind it, and nothing of it changes. */
+/* Whoever could write there could give the service any state. */
+static void one_that_everybody_may_write_in_is_not_taken(void **state)
+{
+	struct mr_state_dir again;
+	struct mr_error error = {0};
+	(void)state;
+	mr_state_dir_close(&dir);
+	assert_int_equal(chmod(place, 01777), 0);
+	assert_int_equal(mr_state_dir_open(place, &again, &error), MR_CONFIG);
+	assert_non_null(strstr(error.text, "everybody may write in this state directory"));
+	assert_int_equal(chmod(place, 0755), 0);
+	assert_int_equal(mr_state_dir_open(place, &dir, NULL), MR_OK);
+}
+
 /* What cannot be looked at is no directory without checkpoints. */
 static void one_that_cannot_be_listed_is_not_begun_anew(void **state)
 {
@@ -210,6 +224,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(the_newest_that_is_whole_is_taken, begin, end),
+	    cmocka_unit_test_setup_teardown(one_that_everybody_may_write_in_is_not_taken, begin,
+					    end),
 	    cmocka_unit_test_setup_teardown(one_that_cannot_be_listed_is_not_begun_anew, begin,
 					    end),
 	    cmocka_unit_test_setup_teardown(what_is_newer_is_refused, begin, end),
