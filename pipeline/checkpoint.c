@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "hosts.h"
 #include "millrace/log.h"
 #include "millrace/os.h"
 #include "service.h"
@@ -41,6 +42,15 @@ void mr_checkpoint_fini(struct mr_checkpoint *checkpoint)
 	mr_manifest_fini(&checkpoint->last);
 }
 
+void mr_checkpoint_return(struct mr_checkpoint *checkpoint, struct mr_manifest *recovered)
+{
+	mr_manifest_fini(&checkpoint->last);
+	checkpoint->last = *recovered;
+	checkpoint->before = recovered->number;
+	checkpoint->number = recovered->number;
+	*recovered = (struct mr_manifest){0};
+}
+
 void mr_checkpoint_abandon(struct mr_checkpoint *checkpoint)
 {
 	checkpoint->under_way = false;
@@ -58,30 +68,28 @@ static void fail(struct mr_checkpoint *checkpoint, const char *why)
 
 /* ---- the beginning ---- */
 
-/* What a worker writes for stage `stage` of its chain. Borrows the names, which nobody changes. */
-static struct mr_manifest_file file_of(const struct mr_supervisor *supervisor, uint32_t worker,
-				       uint32_t stage)
+struct mr_manifest_file mr_checkpoint_file(const struct mr_supervisor *supervisor, uint32_t worker,
+					   uint32_t stage)
 {
 	const struct mr_topology *topology = &supervisor->setup.topology;
 	uint32_t number = mr_setup_group(topology, worker);
 	struct mr_group *group = &topology->groups[number];
+	const char *host = mr_host_of_state(supervisor, number);
 	return (struct mr_manifest_file){.group = group->name,
 					 .stage = (char *)(uintptr_t)group->chain[stage],
+					 .host = (char *)(uintptr_t)host,
 					 .worker = worker - mr_setup_first(topology, number)};
 }
 
-/* The stage's empty file, to the worker that fills it. */
+/* The stage's empty file, to the worker that fills it; one on another host gets it there. */
 static bool send_file(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor,
 		      uint32_t worker, uint32_t stage)
 {
-	const struct mr_manifest_file file = file_of(supervisor, worker, stage);
-	char path[160];
-	mr_manifest_file_path(checkpoint->number, &file, path, sizeof path);
-	int fd =
-	    mr_os.openat(checkpoint->dir->fd, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0) {
-		struct mr_error error;
-		mr_error_errno(&error, MR_IO, "%s/%s: cannot make it", checkpoint->dir->path, path);
+	const struct mr_manifest_file file = mr_checkpoint_file(supervisor, worker, stage);
+	struct mr_error error;
+	int fd = -1;
+	if (*file.host == '\0' && mr_state_dir_make_file(checkpoint->dir, checkpoint->number, &file,
+							 &fd, &error) != MR_OK) {
 		fail(checkpoint, error.text);
 		return false;
 	}
@@ -90,7 +98,8 @@ static bool send_file(struct mr_checkpoint *checkpoint, struct mr_supervisor *su
 						     .number = checkpoint->number,
 						     .other = stage,
 						     .fd = fd});
-	close(fd);
+	if (fd >= 0)
+		close(fd);
 	return true;
 }
 
@@ -110,12 +119,9 @@ static bool send_files(struct mr_checkpoint *checkpoint, struct mr_supervisor *s
 
 static bool make_directory(struct mr_checkpoint *checkpoint)
 {
-	char name[MR_MANIFEST_NAME];
 	struct mr_error error;
-	mr_manifest_directory(checkpoint->number, name);
-	if (mr_os.mkdirat(checkpoint->dir->fd, name, 0700) == 0 || errno == EEXIST)
+	if (mr_state_dir_make(checkpoint->dir, checkpoint->number, &error) == MR_OK)
 		return true;
-	mr_error_errno(&error, MR_IO, "%s/%s: cannot make it", checkpoint->dir->path, name);
 	fail(checkpoint, error.text);
 	return false;
 }
@@ -154,34 +160,6 @@ void mr_checkpoint_begin(struct mr_checkpoint *checkpoint, struct mr_supervisor 
 }
 
 /* ---- the commitment ---- */
-
-static enum mr_err sync_path(const struct mr_checkpoint *checkpoint, const char *path,
-			     struct mr_error *error)
-{
-	int fd = openat(checkpoint->dir->fd, path, O_RDONLY | O_CLOEXEC);
-	enum mr_err err = MR_OK;
-	if (fd < 0 || mr_os.fsync(fd) != 0)
-		err = mr_error_errno(error, mr_error_of_write(errno), "%s/%s: cannot sync it",
-				     checkpoint->dir->path, path);
-	if (fd >= 0)
-		close(fd);
-	return err;
-}
-
-static enum mr_err sync_files(const struct mr_checkpoint *checkpoint, struct mr_error *error)
-{
-	char path[160];
-	enum mr_err err = MR_OK;
-	for (uint32_t i = 0; i < checkpoint->next.file_count && err == MR_OK; i++) {
-		mr_manifest_file_path(checkpoint->number, &checkpoint->next.files[i], path,
-				      sizeof path);
-		err = sync_path(checkpoint, path, error);
-	}
-	mr_manifest_directory(checkpoint->number, path);
-	if (err == MR_OK)
-		err = sync_path(checkpoint, path, error);
-	return err == MR_OK ? sync_path(checkpoint, "checkpoints", error) : err;
-}
 
 static enum mr_err put_manifest(struct mr_checkpoint *checkpoint, struct mr_error *error)
 {
@@ -267,7 +245,7 @@ static enum mr_err commit(struct mr_checkpoint *checkpoint, struct mr_supervisor
 	next->numbers = supervisor->file_count;
 	mr_manifest_inherit(next, &checkpoint->last);
 	mr_aside_copy(&next->aside, &supervisor->service->suspects.aside);
-	enum mr_err err = sync_files(checkpoint, error);
+	enum mr_err err = mr_state_dir_sync(checkpoint->dir, checkpoint->number, next, "", error);
 	if (err == MR_OK)
 		err = commit_books(checkpoint, supervisor, error);
 	if (err == MR_OK)
@@ -319,7 +297,7 @@ static enum mr_err book(struct mr_checkpoint *checkpoint, struct mr_supervisor *
 			return mr_error_set(error, MR_PROTOCOL,
 					    "%s: reports a snapshot of a stage that it has not",
 					    supervisor->workers[worker].name);
-		struct mr_manifest_file file = file_of(supervisor, worker, stage);
+		struct mr_manifest_file file = mr_checkpoint_file(supervisor, worker, stage);
 		file.sum = report->files[i].sum;
 		mr_manifest_add_file(&checkpoint->next, &file);
 	}

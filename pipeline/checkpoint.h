@@ -30,11 +30,17 @@ struct mr_checkpoint {
 	int64_t took_us;     /* from the last one's barrier to its commitment; 0 before the first */
 };
 
+/* What a worker writes for stage `stage` of its chain. Borrows the names, which nobody changes. */
+struct mr_manifest_file mr_checkpoint_file(const struct mr_supervisor *supervisor, uint32_t worker,
+					   uint32_t stage);
+
 /* `dir` and `keeper` are borrowed. Takes over the manifest that was recovered. */
 void mr_checkpoint_init(struct mr_checkpoint *checkpoint, const struct mr_state_dir *dir,
 			struct mr_bookkeeper *keeper, struct mr_manifest *recovered,
 			int64_t interval_us);
 void mr_checkpoint_fini(struct mr_checkpoint *checkpoint);
+/* From here on another one is the last: it was recovered, too. Takes it over. */
+void mr_checkpoint_return(struct mr_checkpoint *checkpoint, struct mr_manifest *recovered);
 /* What was under way is given up: its workers are dead. */
 void mr_checkpoint_abandon(struct mr_checkpoint *checkpoint);
 

@@ -4,19 +4,21 @@
 #include <stdlib.h>
 
 #include "cmd.h"
+#include "hosts.h"
 #include "millrace/log.h"
 #include "run_plan.h"
 #include "supervisor.h"
 #include "topology_file.h"
 
 static const char help_text[] =
-    "usage: millrace check TOPOLOGY.yaml\n"
+    "usage: millrace check [--host NAME] TOPOLOGY.yaml\n"
     "       millrace check --settings\n"
     "\n"
     "Reads all that `millrace run TOPOLOGY.yaml` would read: the settings, rules, databases,\n"
     "identities, inputs, and the places that it would write to. Starts nothing, and changes\n"
     "nothing.\n"
     "\n"
+    "      --host NAME  the host that this is, where the file has hosts\n"
     "      --settings   say all settings of a topology file\n"
     "\n"
     "Exit status: 0 it can run, 2 something is wrong.\n";
@@ -49,8 +51,9 @@ static int put_settings(void)
 	    [MR_SCOPE_RUN] = "The run, at the top of the file",
 	    [MR_SCOPE_SOURCE] = "Each of its sources",
 	    [MR_SCOPE_SINK] = "Each of its sinks",
+	    [MR_SCOPE_HOST] = "Each of its hosts, where it runs on several",
 	};
-	for (enum mr_scope scope = MR_SCOPE_RUN; scope <= MR_SCOPE_SINK; scope++) {
+	for (enum mr_scope scope = MR_SCOPE_RUN; scope <= MR_SCOPE_HOST; scope++) {
 		printf("%s%s:\n", scope == MR_SCOPE_RUN ? "" : "\n", heads[scope]);
 		for (size_t i = 0; i < mr_settings_count; i++) {
 			if (mr_setting_stands(&mr_settings[i], scope))
@@ -102,13 +105,18 @@ static void put_found(const char *path, const struct mr_supervisor *supervisor, 
 	       mr_setup_workers(topology), topology->group_count, workers);
 }
 
-static int check(const char *path)
+static int check(const char *path, const char *host)
 {
 	struct mr_supervisor supervisor;
+	struct mr_hosts hosts = {0};
 	struct mr_error error = {0};
 	uint32_t workers = 0;
 	mr_supervisor_init(&supervisor);
-	enum mr_err err = mr_topology_file_read(path, &supervisor.setup.config, &error);
+	enum mr_err err = mr_topology_file_read(path, host, &supervisor.setup.config, &error);
+	if (err == MR_OK && host != NULL) {
+		err = mr_hosts_init(&hosts, &supervisor.setup.config, &error);
+		supervisor.hosts = &hosts;
+	}
 	if (err == MR_OK)
 		err = mr_plan_run(&supervisor, &workers, &error);
 	if (err == MR_OK)
@@ -116,6 +124,7 @@ static int check(const char *path)
 	else
 		mr_log(MR_LOG_ERROR, "%s", error.text);
 	mr_supervisor_fini(&supervisor);
+	mr_hosts_fini(&hosts);
 	if (err != MR_OK)
 		return 2;
 	return fflush(stdout) != 0 || ferror(stdout) ? 1 : 0;
@@ -123,9 +132,14 @@ static int check(const char *path)
 
 int cmd_check(int argc, char **argv)
 {
-	static const struct option options[] = {
-	    {"settings", no_argument, NULL, 's'}, {"help", no_argument, NULL, 'h'}, {0}};
-	int option = getopt_long(argc, argv, "h", options, NULL);
+	static const struct option options[] = {{"settings", no_argument, NULL, 's'},
+						{"host", required_argument, NULL, 'o'},
+						{"help", no_argument, NULL, 'h'},
+						{0}};
+	const char *host = NULL;
+	int option;
+	while ((option = getopt_long(argc, argv, "h", options, NULL)) == 'o')
+		host = optarg;
 	if (option == 's' && optind == argc)
 		return put_settings();
 	if (option == 'h') {
@@ -133,7 +147,7 @@ int cmd_check(int argc, char **argv)
 		return fflush(stdout) != 0 || ferror(stdout) ? 1 : 0;
 	}
 	if (option == -1 && optind + 1 == argc)
-		return check(argv[optind]);
+		return check(argv[optind], host);
 	fputs("millrace check: name one topology file (millrace check --help says more)\n", stderr);
 	return 2;
 }

@@ -5,6 +5,7 @@
 
 #include "cmd.h"
 #include "health.h"
+#include "hosts.h"
 #include "millrace/log.h"
 #include "run_plan.h"
 #include "service.h"
@@ -12,12 +13,16 @@
 #include "topology_file.h"
 
 static const char help_text[] =
-    "usage: millrace run TOPOLOGY.yaml\n"
+    "usage: millrace run [--host NAME] TOPOLOGY.yaml\n"
     "\n"
     "Runs the pipeline that the file describes, until all its sources have ended or SIGTERM asks\n"
     "for the end. Whatever dies meanwhile, it goes on from the last checkpoint; started again on\n"
     "the same state directory, likewise. `millrace check TOPOLOGY.yaml` reads the file without\n"
     "running.\n"
+    "\n"
+    "      --host NAME   the host that this is, where the file has hosts: its share of the "
+    "pipeline\n"
+    "                    runs here, once all hosts are there\n"
     "\n"
     "Exit status: 0 done, 1 the work failed, 2 the file or what it names is wrong.\n";
 
@@ -53,7 +58,7 @@ static enum mr_err serve(struct mr_service *service, struct mr_supervisor *super
 	return err;
 }
 
-static enum mr_err run(struct mr_supervisor *supervisor, struct mr_error *error)
+static enum mr_err lead(struct mr_supervisor *supervisor, struct mr_error *error)
 {
 	const struct mr_config *config = &supervisor->setup.config;
 	struct mr_service service;
@@ -71,12 +76,50 @@ static enum mr_err run(struct mr_supervisor *supervisor, struct mr_error *error)
 	return err;
 }
 
+static enum mr_err follow(struct mr_supervisor *supervisor, struct mr_error *error)
+{
+	uint32_t workers;
+	enum mr_err err = mr_plan_run(supervisor, &workers, error);
+	if (err == MR_OK)
+		err = mr_host_follow_run(supervisor, error);
+	/* A host that leaves loses nothing: the leader goes back to the last checkpoint. */
+	bool asked = supervisor->interrupted == SIGTERM || supervisor->interrupted == SIGINT;
+	if (!asked)
+		return err;
+	supervisor->interrupted = 0;
+	*error = (struct mr_error){0};
+	return MR_OK;
+}
+
+static enum mr_err run(struct mr_supervisor *supervisor, const char *host, const char **end_out,
+		       struct mr_error *error)
+{
+	struct mr_hosts hosts;
+	*end_out = "all is judged and durable";
+	if (host == NULL)
+		return lead(supervisor, error);
+	enum mr_err err = mr_hosts_init(&hosts, &supervisor->setup.config, error);
+	if (err != MR_OK)
+		return err;
+	supervisor->hosts = &hosts;
+	if (!mr_hosts_lead(&hosts))
+		*end_out = "this host's share is done, or left to the next start";
+	err = mr_hosts_lead(&hosts) ? lead(supervisor, error) : follow(supervisor, error);
+	mr_hosts_fini(&hosts);
+	supervisor->hosts = NULL;
+	return err;
+}
+
 int cmd_run(int argc, char **argv)
 {
-	static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {0}};
+	static const struct option options[] = {
+	    {"help", no_argument, NULL, 'h'}, {"host", required_argument, NULL, 'o'}, {0}};
 	struct mr_supervisor supervisor;
 	struct mr_error error = {0};
-	int option = getopt_long(argc, argv, "h", options, NULL);
+	const char *host = NULL;
+	int option;
+	while ((option = getopt_long(argc, argv, "h", options, NULL)) == 'o')
+		host = optarg;
 	if (option == 'h') {
 		fputs(help_text, stdout);
 		return fflush(stdout) != 0 || ferror(stdout) ? 1 : 0;
@@ -88,13 +131,15 @@ int cmd_run(int argc, char **argv)
 	}
 	mr_supervisor_init(&supervisor);
 	struct mr_log_out log;
-	enum mr_err err = mr_topology_file_read(argv[optind], &supervisor.setup.config, &error);
+	const char *end = NULL;
+	enum mr_err err =
+	    mr_topology_file_read(argv[optind], host, &supervisor.setup.config, &error);
 	if (err == MR_OK) {
 		open_log(&supervisor, &log);
-		err = run(&supervisor, &error);
+		err = run(&supervisor, host, &end, &error);
 	}
 	if (err == MR_OK)
-		mr_log_event(MR_LOG_INFO, MR_EVENT_SERVICE_STOPPED, "all is judged and durable");
+		mr_log_event(MR_LOG_INFO, MR_EVENT_SERVICE_STOPPED, "%s", end);
 	else
 		mr_log_event(MR_LOG_ERROR, MR_EVENT_SERVICE_FAILED, "%s", error.text);
 	mr_log_set_sink(NULL, NULL);

@@ -54,6 +54,23 @@ void mr_config_add(struct mr_config *config, const char *name, const char *value
 	add_slices(config, mr_slice(name), mr_slice(value));
 }
 
+void mr_config_replace(struct mr_config *config, const char *name, const char *value)
+{
+	size_t kept = 0;
+	char *copy = mr_strdup(value); /* it may be one of those that go */
+	for (size_t i = 0; i < config->count; i++) {
+		if (strcmp(config->items[i].name, name) != 0) {
+			config->items[kept++] = config->items[i];
+			continue;
+		}
+		free(config->items[i].name);
+		free(config->items[i].value);
+	}
+	config->count = kept;
+	mr_config_add(config, name, copy);
+	free(copy);
+}
+
 const struct mr_part *mr_config_part(const struct mr_config *config, enum mr_part_kind kind,
 				     size_t n)
 {

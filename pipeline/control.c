@@ -87,8 +87,10 @@ static enum mr_err send_packet(struct mr_control *control, const char *bytes, si
 static void encode(struct mr_control *control, const struct mr_control_message *message)
 {
 	struct mr_slice bytes = message->bytes;
-	if (bytes.len > MR_CONTROL_BYTES_MAX)
-		bytes.len = MR_CONTROL_BYTES_MAX;
+	size_t most =
+	    message->kind == MR_CONTROL_PEER ? MR_CONTROL_PEER_BYTES_MAX : MR_CONTROL_BYTES_MAX;
+	if (bytes.len > most)
+		bytes.len = most;
 	control->scratch.len = 0;
 	mr_pack_array(&control->scratch, 4);
 	mr_pack_uint(&control->scratch, message->kind);

@@ -28,6 +28,11 @@ enum mr_control_kind {
 	MR_CONTROL_DRAIN,       /* sources: read no more */
 	MR_CONTROL_FINISH,      /* sources that read no more: end */
 	MR_CONTROL_PING,        /* question `number`: do you live? */
+	/* both ways between a supervisor and its gate (gate.h) */
+	MR_CONTROL_PEER, /* from or to the supervisor of host `number`: bytes are a host_word.h */
+	/* gate to supervisor */
+	MR_CONTROL_MET,  /* host `number` is there */
+	MR_CONTROL_LOST, /* it is not any more */
 	/* worker to supervisor */
 	MR_CONTROL_BOUND,
 	MR_CONTROL_READY,
@@ -60,6 +65,8 @@ struct mr_control_message {
 };
 
 #define MR_CONTROL_BYTES_MAX (32 << 10)
+/* A word that goes to another host holds a whole one. */
+#define MR_CONTROL_PEER_BYTES_MAX (MR_CONTROL_BYTES_MAX + 64)
 
 struct mr_control_queued;
 struct mr_control {
@@ -68,7 +75,7 @@ struct mr_control {
 	struct mr_control_queued *first;
 	struct mr_control_queued *last;
 	struct mr_buf scratch;
-	char received[MR_CONTROL_BYTES_MAX + 64];
+	char received[MR_CONTROL_PEER_BYTES_MAX + 64];
 };
 
 /* Takes the descriptor, -1 is valid and closed. */

@@ -48,9 +48,7 @@ bool mr_cut_files_decode(struct mr_slice bytes, struct mr_cut_report *out)
 
 void mr_cut_report_encode(const struct mr_cut_report *report, struct mr_buf *out)
 {
-	mr_pack_array(out, MR_C_COUNT);
-	for (size_t i = 0; i < MR_C_COUNT; i++)
-		mr_pack_uint(out, report->counters.at[i]);
+	mr_counters_encode(&report->counters, out);
 	mr_marks_encode(&report->marks, out);
 	pack_files(report, out);
 }

@@ -22,6 +22,7 @@ struct file {
 struct mr_files {
 	mr_files_register ask;
 	void (*tell)(void *context, uint32_t number);
+	bool keep; /* what is added */
 	void *context;
 	struct mr_slice names; /* of inputs that are only named */
 	struct file *items;
@@ -90,7 +91,15 @@ enum mr_err mr_files_add(struct mr_files *files, int fd, struct mr_slice name, u
 	enum mr_err err = files->ask(files->context, fd, name, number_out, error);
 	if (err != MR_OK)
 		return err;
-	return mr_files_put(files, *number_out, -1, name, error);
+	int own = files->keep && fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
+	if (files->keep && fd >= 0 && own < 0)
+		return mr_error_errno(error, MR_NO_SPACE, "no descriptor is left for a file");
+	return mr_files_put(files, *number_out, own, name, error);
+}
+
+void mr_files_keep(struct mr_files *files)
+{
+	files->keep = true;
 }
 
 void mr_files_on_drop(struct mr_files *files, void (*tell)(void *context, uint32_t number))

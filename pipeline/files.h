@@ -23,4 +23,7 @@ void mr_files_on_drop(struct mr_files *files, void (*tell)(void *context, uint32
 void mr_files_forget(struct mr_files *files, uint32_t number);
 void mr_files_free(struct mr_files *files);
 
+/* From here on what is added can be read here, too. */
+void mr_files_keep(struct mr_files *files);
+
 #endif

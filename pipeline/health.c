@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "hosts.h"
 #include "metrics.h"
 #include "service.h"
 #include "supervisor.h"
@@ -144,15 +145,22 @@ int mr_health_fd(const struct mr_health *health)
 
 /* ---- the pulse ---- */
 
-static void kill_silent(struct mr_supervised *worker, const char *what, int64_t limit_us)
+static void kill_silent(struct mr_health *health, uint32_t number, const char *what,
+			int64_t limit_us)
 {
+	struct mr_supervised *worker = &health->supervisor->workers[number];
+	char where[MR_WHERE_BYTES];
 	if (worker->hung)
 		return;
 	worker->hung = true;
 	mr_log_event(MR_LOG_ERROR, MR_EVENT_WORKER_SILENT,
-		     "worker %s (process %d) %s for %lld ms: it is killed", worker->name,
-		     (int)worker->pid, what, (long long)(limit_us / 1000));
-	kill(worker->pid, SIGKILL);
+		     "worker %s (%s) %s for %lld ms: it is killed", worker->name,
+		     mr_hosts_where(health->supervisor, number, where), what,
+		     (long long)(limit_us / 1000));
+	if (mr_hosts_elsewhere(health->supervisor, number))
+		mr_hosts_kill(health->supervisor, number);
+	else
+		kill(worker->pid, SIGKILL);
 }
 
 static void check_worker(struct mr_health *health, uint32_t number, int64_t now_us)
@@ -160,10 +168,13 @@ static void check_worker(struct mr_health *health, uint32_t number, int64_t now_
 	struct mr_supervised *worker = &health->supervisor->workers[number];
 	struct mr_pulse *pulse = &worker->watched.pulse;
 	int64_t limit_us = health->limit_us * (health->supervisor->started ? 1 : START_TIMES);
-	if (worker->pid == 0 || worker->done || worker->hung)
+	/* One that is elsewhere is known to be there once it has spoken. */
+	bool there =
+	    worker->pid != 0 || (worker->bound && mr_hosts_elsewhere(health->supervisor, number));
+	if (!there || worker->done || worker->hung)
 		return;
 	if (mr_pulse_silent_us(pulse, now_us) >= limit_us) {
-		kill_silent(worker, "has not answered", limit_us);
+		kill_silent(health, number, "has not answered", limit_us);
 		return;
 	}
 	if (mr_pulse_ask(pulse, now_us, limit_us))
@@ -186,8 +197,7 @@ void mr_health_await(struct mr_health *health, uint32_t worker, int64_t from_us)
 {
 	mr_health_turn(health);
 	if (health != NULL && mr_clock_us() - from_us >= health->limit_us)
-		kill_silent(&health->supervisor->workers[worker], "has not ended",
-			    health->limit_us);
+		kill_silent(health, worker, "has not ended", health->limit_us);
 }
 
 static void note_marks(struct mr_health *health, const struct mr_marks *marks)

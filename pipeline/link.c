@@ -10,13 +10,14 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include "link_frames.h"
 #include "millrace/json.h"
+#include "monitor.h"
 
 #define HIGH_WATER_MARK 2
 
-/* One end of a pair. The socket monitor tells what no message tells: that the peer has come, that
- * it is gone, that a second one tries. Its events reach us before any message of the connection
- * that they are about, because the same I/O thread sends both. */
+/* One end of a pair. The socket monitor tells that the peer has come, that it is gone, that a
+ * second one tries. */
 struct pair_end {
 	void *socket;
 	void *monitor;
@@ -62,25 +63,15 @@ static bool set_options(void *socket)
 	       zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &max_bytes, sizeof max_bytes) == 0;
 }
 
-static bool open_monitor(void *context, struct pair_end *end)
-{
-	static unsigned opened;
-	char name[64];
-	snprintf(name, sizeof name, "inproc://monitor-%u", ++opened);
-	int events = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
-		     ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
-		     ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_CLOSED;
-	if (zmq_socket_monitor(end->socket, name, events) != 0)
-		return false;
-	end->monitor = zmq_socket(context, ZMQ_PAIR);
-	return end->monitor != NULL && set_int(end->monitor, ZMQ_LINGER, 0) &&
-	       zmq_connect(end->monitor, name) == 0;
-}
-
 static bool open_socket(void *context, int type, struct pair_end *end)
 {
 	end->socket = zmq_socket(context, type);
-	if (end->socket == NULL || !set_options(end->socket) || !open_monitor(context, end))
+	if (end->socket == NULL || !set_options(end->socket))
+		return false;
+	end->monitor =
+	    mr_monitor_open(context, end->socket,
+			    ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | MR_MONITOR_LOSSES);
+	if (end->monitor == NULL)
 		return false;
 	size_t size = sizeof end->fd;
 	return zmq_getsockopt(end->socket, ZMQ_FD, &end->fd, &size) == 0;
@@ -88,10 +79,7 @@ static bool open_socket(void *context, int type, struct pair_end *end)
 
 static void end_close(struct pair_end *end)
 {
-	if (end->socket != NULL)
-		zmq_socket_monitor(end->socket, NULL, 0);
-	if (end->monitor != NULL)
-		zmq_close(end->monitor);
+	mr_monitor_close(end->monitor, end->socket);
 	if (end->socket != NULL)
 		zmq_close(end->socket);
 }
@@ -181,21 +169,11 @@ static void note_event(struct pair_end *end, uint16_t event)
 	}
 }
 
-/* Drain the monitor: each event is two frames, of which the first says what happened. */
 static void watch(struct pair_end *end)
 {
-	zmq_msg_t frame;
-	zmq_msg_init(&frame);
-	bool first = true;
-	while (zmq_msg_recv(&frame, end->monitor, ZMQ_DONTWAIT) >= 0) {
-		uint16_t event;
-		if (first && zmq_msg_size(&frame) >= sizeof event) {
-			memcpy(&event, zmq_msg_data(&frame), sizeof event);
-			note_event(end, event);
-		}
-		first = !zmq_msg_more(&frame);
-	}
-	zmq_msg_close(&frame);
+	uint16_t event;
+	while (mr_monitor_next(end->monitor, &event))
+		note_event(end, event);
 }
 
 static enum mr_err peer_state(const struct pair_end *end, struct mr_error *error)
@@ -461,4 +439,52 @@ enum mr_err mr_link_receive(struct mr_link_rx *rx, struct mr_batch_header *heade
 	if (err != MR_OK && err != MR_AGAIN && error != NULL)
 		*error = rx->broken;
 	return err;
+}
+
+/* ---- whole messages, unread ---- */
+
+void mr_frames_fini(struct mr_frames *frames)
+{
+	zmq_msg_close(&frames->header);
+	zmq_msg_close(&frames->body);
+}
+
+enum mr_err mr_link_take(struct mr_link_rx *rx, struct mr_frames *out, struct mr_error *error)
+{
+	enum mr_err err = MR_OK;
+	zmq_msg_init(&out->header);
+	zmq_msg_init(&out->body);
+	if (zmq_msg_recv(&out->header, rx->end.socket, ZMQ_DONTWAIT) < 0)
+		err = nothing(rx);
+	else if (!zmq_msg_more(&out->header) ||
+		 zmq_msg_recv(&out->body, rx->end.socket, ZMQ_DONTWAIT) < 0)
+		err = breach(rx, "the number of frames", 1, 2);
+	else if (zmq_msg_more(&out->body))
+		err = breach(rx, "the number of frames", 3, 2);
+	if (err == MR_OK)
+		return MR_OK;
+	mr_frames_fini(out);
+	if (err != MR_AGAIN)
+		*error = rx->broken;
+	return err;
+}
+
+enum mr_err mr_link_give(struct mr_link_tx *tx, struct mr_frames *frames, struct mr_error *error)
+{
+	watch(&tx->end);
+	enum mr_err err = peer_state(&tx->end, error);
+	if (err != MR_OK)
+		return err;
+	if (!takes_messages(tx))
+		return MR_AGAIN;
+	if (zmq_msg_send(&frames->header, tx->end.socket, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0)
+		return errno == EAGAIN || errno == EINTR
+			   ? MR_AGAIN
+			   : mr_error_set(error, MR_IO, "link of worker %u: %s", tx->end.sender,
+					  zmq_strerror(errno));
+	if (zmq_msg_send(&frames->body, tx->end.socket, ZMQ_DONTWAIT) < 0)
+		return mr_error_set(error, MR_PEER_LOST,
+				    "link of worker %u: the connection was lost", tx->end.sender);
+	mr_frames_fini(frames);
+	return MR_OK;
 }

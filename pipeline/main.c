@@ -5,12 +5,14 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "gate.h"
 #include "millrace/stage.h"
 #include "worker.h"
 
 static const struct mr_command own_commands[] = {
     {"check", "what a run of a topology file would read, without running", cmd_check},
     {"demo", "a synthetic tenant, planted attacks, every stage, alerts on the screen", cmd_demo},
+    {"keys", "the keys of a host, for links between hosts", cmd_keys},
     {"ledger", "the books of a service: what came in, what became of it, whether it balances",
      cmd_ledger},
     {"run", "a pipeline as a topology file says, for as long as its sources last", cmd_run},
@@ -66,6 +68,8 @@ int main(int argc, char **argv)
 	signal(SIGXFSZ, SIG_IGN);
 	if (argc >= 2 && strcmp(argv[1], "worker") == 0)
 		return mr_worker_main(argc - 1, argv + 1);
+	if (argc >= 2 && strcmp(argv[1], "gate") == 0)
+		return mr_gate_main(argc - 1, argv + 1);
 	if (argc < 2) {
 		usage(stderr);
 		return 2;

@@ -31,6 +31,7 @@ void mr_manifest_fini(struct mr_manifest *manifest)
 	for (uint32_t i = 0; i < manifest->file_count; i++) {
 		free(manifest->files[i].group);
 		free(manifest->files[i].stage);
+		free(manifest->files[i].host);
 	}
 	free(manifest->files);
 	free_names(manifest->sources, manifest->source_count);
@@ -48,6 +49,7 @@ void mr_manifest_add_file(struct mr_manifest *manifest, const struct mr_manifest
 	*copy = *file;
 	copy->group = mr_strdup(file->group);
 	copy->stage = mr_strdup(file->stage);
+	copy->host = mr_strdup(file->host);
 }
 
 void mr_manifest_add_name(struct mr_manifest_name **names, uint32_t *count, uint32_t number,
@@ -82,7 +84,7 @@ void mr_manifest_inherit(struct mr_manifest *manifest, const struct mr_manifest 
 /* ---- writing ---- */
 
 /* How many items the body has, version by version. */
-static const size_t body_items[MR_MANIFEST_VERSION + 1] = {0, 9, 11};
+static const size_t body_items[MR_MANIFEST_VERSION + 1] = {0, 9, 11, 12};
 
 static void pack_names(const struct mr_manifest_name *names, uint32_t count, struct mr_buf *out)
 {
@@ -118,6 +120,9 @@ static void pack_body(const struct mr_manifest *manifest, struct mr_buf *out)
 	mr_buf_fini(&aside);
 	mr_pack_bytes(out, (struct mr_slice){(const char *)manifest->seed, MR_SEED_BYTES});
 	mr_pack_uint(out, manifest->numbers);
+	mr_pack_array(out, manifest->file_count);
+	for (uint32_t i = 0; i < manifest->file_count; i++)
+		mr_pack_bytes(out, mr_slice(manifest->files[i].host));
 }
 
 void mr_manifest_encode(const struct mr_manifest *manifest, struct mr_buf *out)
@@ -184,6 +189,15 @@ static void unpack_files(struct mr_unpack *in, struct mr_manifest *out)
 	}
 }
 
+/* Versions before 3 knew no hosts. */
+static void unpack_hosts(struct mr_unpack *in, uint64_t version, struct mr_manifest *out)
+{
+	if (version >= 3)
+		mr_unpack_array_of(in, out->file_count);
+	for (uint32_t i = 0; i < out->file_count; i++)
+		out->files[i].host = version >= 3 ? unpack_text(in) : mr_strdup("");
+}
+
 /* Exactly so many. */
 static void unpack_array_of_bytes(struct mr_unpack *in, uint8_t *out, size_t len)
 {
@@ -214,6 +228,7 @@ static enum mr_err decode_body(struct mr_slice body, uint64_t version, struct mr
 		unpack_array_of_bytes(&in, out->seed, MR_SEED_BYTES);
 		out->numbers = (uint32_t)mr_unpack_uint(&in, UINT32_MAX);
 	}
+	unpack_hosts(&in, version, out);
 	if (mr_unpack_done(&in))
 		return MR_OK;
 	mr_manifest_fini(out);

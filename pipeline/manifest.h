@@ -8,7 +8,7 @@
 #include "chain_state.h"
 #include "inhand.h"
 
-#define MR_MANIFEST_VERSION 2
+#define MR_MANIFEST_VERSION 3
 #define MR_MANIFEST_MAX (64 << 20)
 #define MR_LEDGER_HEAD 32
 #define MR_SEED_BYTES 16
@@ -18,6 +18,7 @@ struct mr_manifest_file {
 	char *group;
 	char *stage;
 	uint32_t worker; /* which of the group */
+	char *host;      /* in whose state directory it lies; empty: in the manifest's own */
 	struct mr_file_sum sum;
 };
 /* A number that stays with its name for as long as the state directory lives. */

@@ -133,7 +133,6 @@ static void check_written(struct paths *paths)
 	const char *state = mr_config_get(paths->config, "state", 0);
 	const char *dead_letter = mr_config_get(paths->config, "dead_letter", 0);
 	const struct mr_part *sink;
-	check_state(paths, state);
 	if (dead_letter != NULL)
 		check_dead_letter(paths, state, dead_letter);
 	for (size_t i = 0; (sink = mr_config_part(paths->config, MR_PART_SINK, i)) != NULL; i++) {
@@ -199,12 +198,15 @@ static void check_sources(struct paths *paths)
 	}
 }
 
-enum mr_err mr_plan_paths(struct mr_config *config, struct mr_error *error)
+enum mr_err mr_plan_paths(struct mr_config *config, bool all, struct mr_error *error)
 {
 	struct paths paths = {.config = config};
 	paths.written = mr_calloc(config->part_count + 1, sizeof *paths.written);
-	check_written(&paths);
-	check_sources(&paths);
+	check_state(&paths, mr_config_get(config, "state", 0));
+	if (all) {
+		check_written(&paths);
+		check_sources(&paths);
+	}
 	for (size_t i = 0; i < paths.count; i++)
 		free(paths.written[i].name);
 	free(paths.written);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "hosts.h"
 #include "millrace/log.h"
 #include "spawn.h"
 #include "supervisor.h"
@@ -53,6 +54,7 @@ enum mr_err mr_plan_topology(const struct mr_config *config, uint32_t workers, u
 		if (mr_topology_cut(out, stage, error) != MR_OK)
 			return mr_error_prefix(error, "cut");
 	}
+	mr_hosts_place(config, out);
 	return MR_OK;
 }
 
@@ -65,7 +67,8 @@ enum mr_err mr_plan_run(struct mr_supervisor *supervisor, uint32_t *workers_out,
 		err = mr_plan_workers(config, workers_out, error);
 	/* A person mends paths and rules at once. */
 	struct mr_error paths = {0};
-	enum mr_err found = err == MR_OK ? mr_plan_paths(config, &paths) : MR_OK;
+	bool all = mr_hosts_lead(supervisor->hosts);
+	enum mr_err found = err == MR_OK ? mr_plan_paths(config, all, &paths) : MR_OK;
 	if (err == MR_OK)
 		err = mr_supervisor_prepare(supervisor, error);
 	if (err == MR_OK)

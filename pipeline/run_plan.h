@@ -28,7 +28,8 @@ enum mr_err mr_plan_run(struct mr_supervisor *supervisor, uint32_t *workers_out,
 /* Of a topology file's settings: whether all that the run reads is there, and all that it writes
  * can be made, none of it another's; nothing is made or changed. Says each fault with mr_log;
  * MR_CONFIG counts them. What is written and is there becomes an own_file, for prepare to look for.
- * What a followed source names may come later: that is a warning. */
-enum mr_err mr_plan_paths(struct mr_config *config, struct mr_error *error);
+ * What a followed source names may come later: that is a warning. `all` is false on a host that has
+ * neither sources nor sinks: it has a state directory. */
+enum mr_err mr_plan_paths(struct mr_config *config, bool all, struct mr_error *error);
 
 #endif

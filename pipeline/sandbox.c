@@ -84,6 +84,11 @@ enum mr_err mr_sandbox_check(const struct mr_config *config, struct mr_error *er
 	return MR_OK;
 }
 
+bool mr_sandbox_is_off(const struct mr_config *config)
+{
+	return mr_sandbox_sanitized() || mr_config_is(config, "sandbox", "off");
+}
+
 /* ---- the fence ---- */
 
 static uint64_t known_accesses(int version)

@@ -44,6 +44,11 @@ struct mr_sandbox_policy {
  * the policy. MR_IO. */
 enum mr_err mr_sandbox_lock(const struct mr_sandbox_policy *policy, struct mr_error *error);
 
+/* Whether nobody is locked in: as the setting says, or since a sanitizer's report and its search
+ * for leaks need more of a whole process than a lock can leave (there test_sandbox.c alone tests
+ * it). */
+bool mr_sandbox_is_off(const struct mr_config *config);
+
 /* Whether this build has a sanitizer. */
 bool mr_sandbox_sanitized(void);
 

@@ -15,6 +15,7 @@
 
 #include "clock.h"
 #include "health.h"
+#include "hosts.h"
 #include "millrace/log.h"
 #include "recovery.h"
 #include "supervisor.h"
@@ -81,64 +82,6 @@ enum mr_err mr_service_number_sources(struct mr_service *service, struct mr_conf
 			    "%s: this state directory has had %u sources, those of this file "
 			    "included; at most %d",
 			    service->dir.path, last->source_count, MR_SOURCES_MAX);
-}
-
-/* ---- what the new workers are given ---- */
-
-static enum mr_err add_state_file(const struct mr_service *service, struct mr_tables *tables,
-				  const struct mr_manifest_file *file, uint32_t index,
-				  struct mr_error *error)
-{
-	char path[160];
-	char name[MR_TABLE_NAME_MAX];
-	mr_manifest_file_path(service->checkpoint.last.number, file, path, sizeof path);
-	int fd = openat(service->dir.fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return mr_error_errno(error, MR_IO, "%s/%s: cannot open it", service->dir.path,
-				      path);
-	mr_snapshot_table(file->group, file->stage, index, name);
-	mr_tables_add(tables, name, fd, file->sum.size);
-	return MR_OK;
-}
-
-/* Which of its group's and stage's files it is. */
-static uint32_t index_of(const struct mr_manifest *manifest, uint32_t file)
-{
-	uint32_t index = 0;
-	for (uint32_t i = 0; i < file; i++)
-		index += strcmp(manifest->files[i].group, manifest->files[file].group) == 0 &&
-			 strcmp(manifest->files[i].stage, manifest->files[file].stage) == 0;
-	return index;
-}
-
-static enum mr_err add_aside(const struct mr_service *service, struct mr_tables *tables,
-			     struct mr_error *error)
-{
-	struct mr_buf bytes = {0};
-	mr_aside_encode(&service->suspects.aside, &bytes);
-	enum mr_err err = mr_tables_add_bytes(tables, MR_ASIDE_TABLE,
-					      (struct mr_slice){bytes.data, bytes.len}, error);
-	mr_buf_fini(&bytes);
-	return err;
-}
-
-static enum mr_err open_state(const struct mr_service *service, struct mr_supervisor *supervisor,
-			      struct mr_error *error)
-{
-	const struct mr_manifest *last = &service->checkpoint.last;
-	struct mr_buf marks = {0};
-	supervisor->restored = mr_tables_new();
-	enum mr_err err = add_aside(service, supervisor->restored, error);
-	if (err != MR_OK || last->number == 0)
-		return err;
-	mr_marks_encode(&last->marks, &marks);
-	err = mr_tables_add_bytes(supervisor->restored, MR_MARKS_TABLE,
-				  (struct mr_slice){marks.data, marks.len}, error);
-	mr_buf_fini(&marks);
-	for (uint32_t i = 0; i < last->file_count && err == MR_OK; i++)
-		err = add_state_file(service, supervisor->restored, &last->files[i],
-				     index_of(last, i), error);
-	return err;
 }
 
 /* ---- while it is watched ---- */
@@ -306,11 +249,38 @@ static enum mr_err return_books(struct mr_service *service, const struct mr_supe
 	return err;
 }
 
+/* State does not move from host to host by itself. */
+static enum mr_err check_places(const struct mr_service *service,
+				const struct mr_supervisor *supervisor, struct mr_error *error)
+{
+	const struct mr_topology *topology = &supervisor->setup.topology;
+	const struct mr_manifest *last = &service->checkpoint.last;
+	for (uint32_t i = 0; i < last->file_count; i++) {
+		const struct mr_manifest_file *file = &last->files[i];
+		for (uint32_t group = 0; group < topology->group_count; group++) {
+			const char *host = mr_host_of_state(supervisor, group);
+			if (strcmp(topology->groups[group].name, file->group) == 0 &&
+			    strcmp(host, file->host) != 0)
+				return mr_error_set(
+				    error, MR_CONFIG,
+				    "the state of %s lies on %s%s, and it runs %s%s now: run it "
+				    "where its state is",
+				    file->group, *file->host == '\0' ? "the first host" : "host ",
+				    file->host, *host == '\0' ? "on the first one" : "on ", host);
+		}
+	}
+	return MR_OK;
+}
+
 static enum mr_err incarnate(struct mr_service *service, struct mr_supervisor *supervisor,
 			     struct mr_error *error)
 {
 	begin(service);
-	enum mr_err err = open_state(service, supervisor, error);
+	supervisor->restored = mr_tables_new();
+	enum mr_err err = check_places(service, supervisor, error);
+	if (err == MR_OK)
+		err = mr_recovery_open(&service->dir, &service->checkpoint.last,
+				       &service->suspects.aside, "", supervisor->restored, error);
 	if (err == MR_OK)
 		err = return_books(service, supervisor, error);
 	if (err == MR_OK)
@@ -351,6 +321,25 @@ static void hold_signals(void)
 	sigprocmask(SIG_BLOCK, &held, NULL);
 }
 
+/* To the checkpoint before the last, which is not whole on another host. */
+static bool fall_back(struct mr_service *service, struct mr_error *error)
+{
+	uint64_t number = service->checkpoint.last.number;
+	struct mr_manifest before;
+	mr_log(MR_LOG_ERROR, "%s; the checkpoint before it is looked for", error->text);
+	if (mr_state_dir_recover_below(&service->dir, number, &before, error) != MR_OK)
+		return false;
+	if (before.number == 0) {
+		mr_manifest_fini(&before);
+		mr_error_set(error, MR_BAD_INPUT, "%s: no checkpoint before %llu is there",
+			     service->dir.path, (unsigned long long)number);
+		return false;
+	}
+	mr_checkpoint_return(&service->checkpoint, &before);
+	*error = (struct mr_error){0};
+	return true;
+}
+
 /* Bytes on the disk that are not what they should be, and a pipe without a reader. */
 static bool stays(enum mr_err err)
 {
@@ -372,11 +361,22 @@ enum mr_err mr_service_run(struct mr_service *service, struct mr_supervisor *sup
 		bool began = supervisor->started;
 		if (err == MR_OK || supervisor->interrupted != 0)
 			return err;
+		if (err == MR_END) { /* before anything had begun */
+			mr_log(MR_LOG_INFO, "%s", error->text);
+			*error = (struct mr_error){0};
+			return MR_OK;
+		}
 		/* A worker that died behind the last checkpoint has cost nothing. */
 		if (is_done(service)) {
 			mr_log(MR_LOG_WARNING, "%s; all was committed before", error->text);
 			*error = (struct mr_error){0};
 			return MR_OK;
+		}
+		if (supervisor->hosts != NULL && supervisor->hosts->lacks) {
+			if (!fall_back(service, error))
+				return error->code;
+			mr_supervisor_reset(supervisor);
+			continue;
 		}
 		if (mr_err_class(err) == MR_CLASS_USAGE || stays(err) ||
 		    (!began && service->incarnations == 1 && err != MR_PEER_LOST))

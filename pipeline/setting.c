@@ -241,6 +241,33 @@ static enum mr_err read_name(const char *text, struct mr_error *error)
 	    text, MR_NAME_MAX);
 }
 
+#define MR_ADDRESS_HEAD "tcp://"
+
+static enum mr_err read_address(const char *text, struct mr_error *error)
+{
+	int64_t port;
+	const char *colon = strrchr(text, ':');
+	size_t head = sizeof MR_ADDRESS_HEAD - 1;
+	if (strncmp(text, MR_ADDRESS_HEAD, head) == 0 && colon > text + head &&
+	    strlen(text) < MR_ADDRESS_MAX && strpbrk(text + head, " /;@") == NULL &&
+	    mr_parse_int64(mr_slice(colon + 1), &port) && port > 0 && port <= UINT16_MAX)
+		return MR_OK;
+	return mr_error_set(error, MR_CONFIG, "\"%s\" is not tcp://HOST:PORT", text);
+}
+
+/* rfc.zeromq.org/spec/32: Z85. */
+static enum mr_err read_key(const char *text, struct mr_error *error)
+{
+	size_t len = strspn(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				  ".-:+=^!/*?&<>()[]{}@%$#");
+	if (len == MR_KEY_TEXT && text[len] == '\0')
+		return MR_OK;
+	return mr_error_set(
+	    error, MR_CONFIG,
+	    "\"%s\" is not a public key: %d signs of those that millrace keys gives", text,
+	    MR_KEY_TEXT);
+}
+
 enum mr_err mr_setting_read(const struct mr_setting_row *row, const char *text, int64_t *out,
 			    struct mr_error *error)
 {
@@ -257,6 +284,10 @@ enum mr_err mr_setting_read(const struct mr_setting_row *row, const char *text, 
 		return read_flag(text, out, error);
 	case MR_SETTING_NAME:
 		return read_name(text, error);
+	case MR_SETTING_ADDRESS:
+		return read_address(text, error);
+	case MR_SETTING_KEY:
+		return read_key(text, error);
 	default:
 		return MR_OK;
 	}

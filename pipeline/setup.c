@@ -10,17 +10,19 @@
 
 #include "millrace/pack.h"
 #include "millrace/stage.h"
+#include "tables.h"
 
-#define SETUP_VERSION 1
+#define SETUP_VERSION 2
 #define SETUP_ITEMS 10
 
 static void encode_group(const struct mr_group *group, struct mr_buf *out)
 {
 	uint32_t length = mr_group_length(group);
-	mr_pack_array(out, 4);
+	mr_pack_array(out, 5);
 	mr_pack_bytes(out, mr_slice(group->name));
 	mr_pack_uint(out, group->workers);
 	mr_pack_uint(out, group->layer);
+	mr_pack_uint(out, group->host);
 	mr_pack_array(out, length);
 	for (uint32_t i = 0; i < length; i++)
 		mr_pack_bytes(out, mr_slice(group->chain[i]));
@@ -69,11 +71,12 @@ void mr_setup_encode(const struct mr_setup *setup, struct mr_buf *out)
 
 static void decode_group(struct mr_unpack *in, struct mr_group *out)
 {
-	mr_unpack_array_of(in, 4);
+	mr_unpack_array_of(in, 5);
 	struct mr_slice name = mr_unpack_bytes(in);
 	snprintf(out->name, sizeof out->name, "%.*s", (int)name.len, name.at);
 	out->workers = (uint32_t)mr_unpack_uint(in, MR_WORKERS_MAX);
 	out->layer = (uint8_t)mr_unpack_uint(in, UINT8_MAX);
+	out->host = (uint8_t)mr_unpack_uint(in, MR_HOSTS_MAX - 1);
 	size_t length = mr_unpack_array(in, MR_CHAIN_MAX);
 	for (size_t i = 0; i < length; i++) {
 		struct mr_slice stage = mr_unpack_bytes(in);
@@ -142,6 +145,19 @@ enum mr_err mr_setup_decode(struct mr_slice bytes, struct mr_setup *out, struct 
 		err = mr_topology_check(&out->topology, error);
 	if (err != MR_OK)
 		mr_setup_fini(out);
+	return err;
+}
+
+enum mr_err mr_setup_map(int fd, size_t size, struct mr_setup *out, struct mr_error *error)
+{
+	struct mr_slice bytes = {0};
+	struct mr_tables *mapped = mr_tables_new();
+	mr_tables_add(mapped, "setup", fd, size);
+	enum mr_err err = mr_tables_map(mapped, "setup", &bytes, error);
+	if (err == MR_OK)
+		err = mr_setup_decode(bytes, out, error);
+	mr_tables_unmap(bytes);
+	mr_tables_free(mapped);
 	return err;
 }
 

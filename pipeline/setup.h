@@ -21,6 +21,8 @@ struct mr_setup {
 void mr_setup_encode(const struct mr_setup *setup, struct mr_buf *out);
 /* Survives any bytes: MR_BAD_INPUT, and `out` is empty. Stage names are those of mr_stages. */
 enum mr_err mr_setup_decode(struct mr_slice bytes, struct mr_setup *out, struct mr_error *error);
+/* Likewise from a sealed descriptor, which is taken. */
+enum mr_err mr_setup_map(int fd, size_t size, struct mr_setup *out, struct mr_error *error);
 /* Accepts zeroed memory. */
 void mr_setup_fini(struct mr_setup *setup);
 

@@ -64,18 +64,18 @@ enum mr_err mr_spawn_program(char *path, size_t size, struct mr_error *error)
 
 /* In the child. The parent may have died before the prctl: then nobody will send the signal, and
  * nobody is there to be told. */
-static void become_worker(pid_t parent, int lock, int control, char *const *variables)
+static void become(const char *what, pid_t parent, int lock, int control, char *const *variables)
 {
 	char text[24];
 	snprintf(text, sizeof text, "%d", (int)parent);
-	char *const arguments[] = {"millrace", "worker", text, NULL};
+	char *const arguments[] = {"millrace", (char *)(uintptr_t)what, text, NULL};
 	reset_signals();
 	bool bound = prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0;
 	if (bound && getppid() != parent)
 		_exit(127);
 	if (bound && set_descriptors(lock, control))
 		execve(MR_SPAWN_PROGRAM, arguments, variables);
-	dprintf(STDERR_FILENO, "millrace: error: a worker cannot be started: %s\n",
+	dprintf(STDERR_FILENO, "millrace: error: a %s cannot be started: %s\n", what,
 		strerror(errno));
 	_exit(127);
 }
@@ -106,8 +106,8 @@ static void free_variables(char **variables)
 	free(variables);
 }
 
-enum mr_err mr_spawn_worker(int lock, bool large_pages, pid_t *pid_out, int *control_out,
-			    struct mr_error *error)
+static enum mr_err spawn(const char *what, int lock, bool large_pages, pid_t *pid_out,
+			 int *control_out, struct mr_error *error)
 {
 	int pair[2];
 	pid_t self = getpid();
@@ -116,7 +116,7 @@ enum mr_err mr_spawn_worker(int lock, bool large_pages, pid_t *pid_out, int *con
 	char **variables = large_pages ? with_large_pages() : NULL;
 	pid_t pid = fork();
 	if (pid == 0)
-		become_worker(self, lock, pair[1], variables != NULL ? variables : environ);
+		become(what, self, lock, pair[1], variables != NULL ? variables : environ);
 	int reason = errno;
 	free_variables(variables);
 	close(pair[1]);
@@ -127,5 +127,16 @@ enum mr_err mr_spawn_worker(int lock, bool large_pages, pid_t *pid_out, int *con
 	}
 	close(pair[0]);
 	errno = reason;
-	return mr_error_errno(error, MR_NO_SPACE, "cannot start a worker process");
+	return mr_error_errno(error, MR_NO_SPACE, "cannot start a %s process", what);
+}
+
+enum mr_err mr_spawn_worker(int lock, bool large_pages, pid_t *pid_out, int *control_out,
+			    struct mr_error *error)
+{
+	return spawn("worker", lock, large_pages, pid_out, control_out, error);
+}
+
+enum mr_err mr_spawn_gate(int lock, pid_t *pid_out, int *control_out, struct mr_error *error)
+{
+	return spawn("gate", lock, false, pid_out, control_out, error);
 }

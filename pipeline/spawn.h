@@ -19,5 +19,7 @@ enum mr_err mr_spawn_program(char *path, size_t size, struct mr_error *error);
  * MR_NO_SPACE. */
 enum mr_err mr_spawn_worker(int lock, bool large_pages, pid_t *pid_out, int *control_out,
 			    struct mr_error *error);
+/* Likewise `millrace gate`. */
+enum mr_err mr_spawn_gate(int lock, pid_t *pid_out, int *control_out, struct mr_error *error);
 
 #endif

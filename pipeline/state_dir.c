@@ -174,6 +174,58 @@ void mr_state_dir_close(struct mr_state_dir *dir)
 	*dir = (struct mr_state_dir){.fd = -1, .lock = -1};
 }
 
+/* ---- the files of a checkpoint ---- */
+
+enum mr_err mr_state_dir_make(const struct mr_state_dir *dir, uint64_t number,
+			      struct mr_error *error)
+{
+	char name[MR_MANIFEST_NAME];
+	mr_manifest_directory(number, name);
+	if (mr_os.mkdirat(dir->fd, name, 0700) == 0 || errno == EEXIST)
+		return MR_OK;
+	return failed(dir, name, "make it", error);
+}
+
+enum mr_err mr_state_dir_make_file(const struct mr_state_dir *dir, uint64_t number,
+				   const struct mr_manifest_file *file, int *fd_out,
+				   struct mr_error *error)
+{
+	char path[160];
+	mr_manifest_file_path(number, file, path, sizeof path);
+	*fd_out = mr_os.openat(dir->fd, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	return *fd_out >= 0 ? MR_OK : failed(dir, path, "make it", error);
+}
+
+static enum mr_err sync_path(const struct mr_state_dir *dir, const char *path,
+			     struct mr_error *error)
+{
+	int fd = openat(dir->fd, path, O_RDONLY | O_CLOEXEC);
+	enum mr_err err = MR_OK;
+	if (fd < 0 || mr_os.fsync(fd) != 0)
+		err = failed(dir, path, "sync it", error);
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+enum mr_err mr_state_dir_sync(const struct mr_state_dir *dir, uint64_t number,
+			      const struct mr_manifest *manifest, const char *host,
+			      struct mr_error *error)
+{
+	char path[160];
+	enum mr_err err = MR_OK;
+	for (uint32_t i = 0; i < manifest->file_count && err == MR_OK; i++) {
+		if (strcmp(manifest->files[i].host, host) != 0)
+			continue;
+		mr_manifest_file_path(number, &manifest->files[i], path, sizeof path);
+		err = sync_path(dir, path, error);
+	}
+	mr_manifest_directory(number, path);
+	if (err == MR_OK)
+		err = sync_path(dir, path, error);
+	return err == MR_OK ? sync_path(dir, CHECKPOINTS, error) : err;
+}
+
 /* ---- manifests ---- */
 
 /* False where the name is no manifest's. */
@@ -280,6 +332,16 @@ static enum mr_err check_file(const struct mr_state_dir *dir, uint64_t number,
 	return err == MR_OK ? MR_OK : mr_error_prefix(error, "%s/%s", dir->path, path);
 }
 
+enum mr_err mr_state_dir_check(const struct mr_state_dir *dir, const struct mr_manifest *manifest,
+			       const char *host, struct mr_error *error)
+{
+	enum mr_err err = MR_OK;
+	for (uint32_t i = 0; err == MR_OK && i < manifest->file_count; i++)
+		if (strcmp(manifest->files[i].host, host) == 0)
+			err = check_file(dir, manifest->number, &manifest->files[i], error);
+	return err;
+}
+
 static enum mr_err read_manifest(const struct mr_state_dir *dir, uint64_t number,
 				 struct mr_manifest *out, struct mr_error *error)
 {
@@ -296,8 +358,8 @@ static enum mr_err read_manifest(const struct mr_state_dir *dir, uint64_t number
 	if (err == MR_OK && out->number != number)
 		err = mr_error_set(error, MR_BAD_INPUT, "%s/%s: it is checkpoint %llu's", dir->path,
 				   name, (unsigned long long)out->number);
-	for (uint32_t i = 0; err == MR_OK && i < out->file_count; i++)
-		err = check_file(dir, number, &out->files[i], error);
+	if (err == MR_OK)
+		err = mr_state_dir_check(dir, out, "", error);
 	if (err != MR_OK)
 		mr_manifest_fini(out);
 	return err;
@@ -329,6 +391,12 @@ static enum mr_err find_seed(const struct mr_state_dir *dir, struct mr_manifest 
 enum mr_err mr_state_dir_recover(const struct mr_state_dir *dir, struct mr_manifest *manifest,
 				 struct mr_error *error)
 {
+	return mr_state_dir_recover_below(dir, UINT64_MAX, manifest, error);
+}
+
+enum mr_err mr_state_dir_recover_below(const struct mr_state_dir *dir, uint64_t below,
+				       struct mr_manifest *manifest, struct mr_error *error)
+{
 	struct numbers numbers = {0};
 	enum mr_err err = MR_OK;
 	*manifest = (struct mr_manifest){0};
@@ -337,6 +405,8 @@ enum mr_err mr_state_dir_recover(const struct mr_state_dir *dir, struct mr_manif
 		return mr_error_errno(error, MR_IO, "%s: cannot be listed", dir->path);
 	}
 	size_t at = 0;
+	while (at < numbers.count && numbers.at[at] >= below)
+		at++;
 	for (; at < numbers.count; at++) {
 		*error = (struct mr_error){0};
 		err = read_manifest(dir, numbers.at[at], manifest, error);

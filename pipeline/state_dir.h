@@ -42,6 +42,26 @@ void mr_state_dir_remove(const struct mr_state_dir *dir, const char *name);
  * state; MR_UNSUPPORTED where a newer program wrote it. */
 enum mr_err mr_state_dir_recover(const struct mr_state_dir *dir, struct mr_manifest *manifest,
 				 struct mr_error *error);
+/* Likewise the newest below this number, where those from it on are not whole on another host:
+ * they are removed once it is found, and an empty manifest says that none is. */
+enum mr_err mr_state_dir_recover_below(const struct mr_state_dir *dir, uint64_t below,
+				       struct mr_manifest *manifest, struct mr_error *error);
+/* Whether the files of a checkpoint that lie in the directory of `host` (empty: of the manifest's
+ * own) are those that the manifest names. MR_BAD_INPUT, MR_IO. */
+enum mr_err mr_state_dir_check(const struct mr_state_dir *dir, const struct mr_manifest *manifest,
+			       const char *host, struct mr_error *error);
+/* The directory of a checkpoint's files, if it is not there. MR_IO, MR_NO_SPACE. */
+enum mr_err mr_state_dir_make(const struct mr_state_dir *dir, uint64_t number,
+			      struct mr_error *error);
+/* An empty file in it; the descriptor is the caller's. MR_IO, MR_NO_SPACE. */
+enum mr_err mr_state_dir_make_file(const struct mr_state_dir *dir, uint64_t number,
+				   const struct mr_manifest_file *file, int *fd_out,
+				   struct mr_error *error);
+/* What `host` has of the manifest's files becomes durable, and so do their directories. MR_IO,
+ * MR_NO_SPACE. */
+enum mr_err mr_state_dir_sync(const struct mr_state_dir *dir, uint64_t number,
+			      const struct mr_manifest *manifest, const char *host,
+			      struct mr_error *error);
 /* Removes every manifest and directory of state files but those of these two. */
 void mr_state_dir_tidy(const struct mr_state_dir *dir, uint64_t newest, uint64_t second);
 

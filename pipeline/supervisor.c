@@ -17,6 +17,7 @@
 
 #include "clock.h"
 #include "health.h"
+#include "hosts.h"
 #include "millrace/ledger.h"
 #include "service.h"
 
@@ -217,7 +218,13 @@ static enum mr_err name_the_lost(struct mr_supervisor *supervisor, struct mr_err
 {
 	int64_t until_us = mr_clock_us() + LOST_US;
 	while (mr_clock_us() < until_us) {
+		struct mr_error ignored;
+		if (supervisor->hosts != NULL)
+			mr_hosts_listen(supervisor, &ignored);
 		if (find_dead(supervisor, error) || find_failed(supervisor, error))
+			return error->code;
+		/* With a host all that it would say is lost. */
+		if (mr_hosts_lost(supervisor->hosts))
 			return error->code;
 		poll(NULL, 0, LOST_MS);
 	}
@@ -237,6 +244,8 @@ static void add_up(struct mr_supervisor *supervisor)
 	supervisor->sums = (struct mr_counters){0};
 	for (uint32_t i = 0; i < supervisor->worker_count; i++)
 		mr_counters_add(&supervisor->sums, &supervisor->workers[i].counters);
+	if (supervisor->hosts != NULL)
+		mr_counters_add(&supervisor->sums, &supervisor->hosts->gate.counters);
 }
 
 static bool all_done(const struct mr_supervisor *supervisor)
@@ -258,7 +267,7 @@ static enum mr_err listen_to(struct mr_supervisor *supervisor, uint32_t from,
 	return worker->done ? MR_OK : died(supervisor, worker, error);
 }
 
-static enum mr_err interrupted(struct mr_supervisor *supervisor, struct mr_error *error)
+enum mr_err mr_supervisor_interrupted(struct mr_supervisor *supervisor, struct mr_error *error)
 {
 	struct signalfd_siginfo info;
 	if (read(supervisor->signals, &info, sizeof info) != sizeof info)
@@ -285,10 +294,11 @@ static enum mr_err wait_and_listen(struct mr_supervisor *supervisor, struct poll
 	}
 	fds[count] = (struct pollfd){.fd = supervisor->signals, .events = POLLIN};
 	fds[count + 1] = (struct pollfd){.fd = mr_health_fd(supervisor->health), .events = POLLIN};
+	uint32_t all = count + 2 + mr_hosts_poll_set(supervisor->hosts, fds + count + 2);
 	int wait_ms = supervisor->service == NULL
 			  ? WAIT_MS
 			  : mr_service_wait_ms(supervisor->service, mr_clock_us(), WAIT_MS);
-	if (poll(fds, count + 2, wait_ms) < 0 && errno != EINTR)
+	if (poll(fds, all, wait_ms) < 0 && errno != EINTR)
 		return mr_error_errno(error, MR_IO, "cannot wait for workers");
 	for (uint32_t i = 0; i < count; i++) {
 		if (fds[i].revents == 0)
@@ -297,12 +307,18 @@ static enum mr_err wait_and_listen(struct mr_supervisor *supervisor, struct poll
 		if (err != MR_OK)
 			return err;
 	}
-	return fds[count].revents == 0 ? MR_OK : interrupted(supervisor, error);
+	if (supervisor->hosts != NULL) {
+		enum mr_err err = mr_hosts_listen(supervisor, error);
+		if (err != MR_OK)
+			return err;
+	}
+	return fds[count].revents == 0 ? MR_OK : mr_supervisor_interrupted(supervisor, error);
 }
 
 static enum mr_err watch(struct mr_supervisor *supervisor, struct mr_error *error)
 {
-	struct pollfd *fds = mr_calloc(supervisor->worker_count + 2u, sizeof *fds);
+	uint32_t room = supervisor->worker_count + 2 + mr_hosts_fds(supervisor->hosts);
+	struct pollfd *fds = mr_calloc(room, sizeof *fds);
 	int64_t sample_us = 0;
 	int64_t show_us = 0;
 	enum mr_err err = MR_OK;
@@ -340,7 +356,7 @@ static enum mr_err await_ends(struct mr_supervisor *supervisor, struct mr_error 
 	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
 		while (!has_ended(&supervisor->workers[i])) {
 			if (poll(&signals, 1, END_MS) > 0)
-				return interrupted(supervisor, error);
+				return mr_supervisor_interrupted(supervisor, error);
 			mr_health_await(supervisor->health, i, from_us);
 		}
 	}
@@ -403,6 +419,8 @@ enum mr_err mr_supervisor_run(struct mr_supervisor *supervisor, struct mr_error 
 	if (err != MR_OK)
 		kill_all(supervisor);
 	end_all(supervisor, error);
+	if (supervisor->hosts != NULL)
+		mr_hosts_end(supervisor);
 	err = error->code;
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	add_up(supervisor);
@@ -412,7 +430,9 @@ enum mr_err mr_supervisor_run(struct mr_supervisor *supervisor, struct mr_error 
 	mr_warnings_tell(&supervisor->warnings, &supervisor->progress);
 	supervisor->wall_seconds = (double)(mr_clock_us() - supervisor->start_us) / 1e6;
 	supervisor->cpu_seconds = cpu_of(RUSAGE_SELF) + cpu_of(RUSAGE_CHILDREN);
-	return err == MR_OK ? mr_ledger_balance(&supervisor->sums, error) : err;
+	/* One host's counts are no books. */
+	bool whole = err == MR_OK && mr_hosts_lead(supervisor->hosts);
+	return whole ? mr_ledger_balance(&supervisor->sums, error) : err;
 }
 
 int mr_supervisor_exit_status(const struct mr_supervisor *supervisor, enum mr_err err)

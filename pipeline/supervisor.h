@@ -58,8 +58,9 @@ struct mr_supervisor {
 	struct mr_setup setup; /* config, finite and, after prepare, topology are the caller's */
 	struct mr_tables *tables;
 	struct mr_progress progress;
-	struct mr_service *service; /* NULL: the work is done once (scan) */
+	struct mr_service *service; /* NULL: the work is done once (scan), or another host leads */
 	struct mr_health *health;   /* NULL: nobody watches it */
+	struct mr_hosts *hosts;     /* NULL: there is one */
 	/* Private. */
 	struct mr_warnings warnings;
 	struct mr_rundir rundir;
@@ -110,6 +111,9 @@ void mr_supervisor_tell_all(struct mr_supervisor *supervisor, enum mr_control_ki
 void mr_supervisor_tell_sources(struct mr_supervisor *supervisor, enum mr_control_kind kind,
 				uint64_t number);
 
+/* A signal has come. */
+enum mr_err mr_supervisor_interrupted(struct mr_supervisor *supervisor, struct mr_error *error);
+
 /* ---- supervisor_limits.c ---- */
 
 /* Before all else: whether a process may have the memory that it takes to begin. MR_NO_SPACE. */
@@ -138,6 +142,10 @@ enum mr_err mr_supervisor_listen(struct mr_supervisor *supervisor, uint32_t work
 				 struct mr_error *error);
 void mr_supervisor_tell(struct mr_supervisor *supervisor, uint32_t worker,
 			enum mr_control_kind kind, uint64_t number, uint64_t other);
+/* Words that a worker and a gate say alike: a line, counters, a failure. */
+enum mr_err mr_supervisor_common_word(struct mr_supervisor *supervisor, struct mr_supervised *from,
+				      const struct mr_control_message *message,
+				      struct mr_error *error);
 void mr_supervisor_sample(struct mr_supervisor *supervisor);
 /* Show a warning, of `who` or, where that is NULL, of this process, within the bound of its kind.
  */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
+#include "hosts.h"
 #include "millrace/log.h"
 #include "sandbox.h"
 #include "supervisor.h"
@@ -75,13 +76,14 @@ enum mr_err mr_supervisor_blame(const struct mr_supervisor *supervisor,
 				const struct mr_supervised *worker, struct mr_error *error)
 {
 	struct mr_inhand page = look(worker);
+	char where[MR_WHERE_BYTES];
+	mr_hosts_where(supervisor, (uint32_t)(worker - supervisor->workers), where);
 	if (!WIFSIGNALED(worker->status))
-		return mr_error_set(error, MR_PEER_LOST,
-				    "worker %s (process %d) ended with status %d", worker->name,
-				    (int)worker->reaped, WEXITSTATUS(worker->status));
+		return mr_error_set(error, MR_PEER_LOST, "worker %s (%s) ended with status %d",
+				    worker->name, where, WEXITSTATUS(worker->status));
 	int number = WTERMSIG(worker->status);
-	mr_error_set(error, MR_PEER_LOST, "worker %s (process %d) was killed by signal %d (%s)",
-		     worker->name, (int)worker->reaped, number, strsignal(number));
+	mr_error_set(error, MR_PEER_LOST, "worker %s (%s) was killed by signal %d (%s)",
+		     worker->name, where, number, strsignal(number));
 	if (number == SIGSYS)
 		blame_call(&page, error);
 	blame_record(supervisor, &page, error);

@@ -10,6 +10,7 @@
 
 #include "chain_state.h"
 #include "clock.h"
+#include "hosts.h"
 #include "recovery.h"
 #include "service.h"
 #include "sandbox.h"
@@ -25,15 +26,29 @@ static enum mr_err read_catalog(struct mr_supervisor *supervisor, struct mr_erro
 	return err;
 }
 
+/* What reads from the world or writes to it, is on the host that leads. */
+static bool is_leaders(const struct mr_stage_ops *stage)
+{
+	return stage->reads == MR_CONTENT_NONE || stage->reads == MR_CONTENT_ALERTS;
+}
+
 /* No stage prepares from what a source does: where an input is wrong, what is wrong with the rules
  * is told, too, so that a person mends both at once. */
-static enum mr_err prepare_stages(const struct mr_prepare *prepare, struct mr_error *error)
+static enum mr_err prepare_stages(const struct mr_prepare *prepare, struct mr_hosts *hosts,
+				  struct mr_error *error)
 {
 	enum mr_err inputs = MR_OK;
 	for (const struct mr_stage_ops *const *stage = mr_stages; *stage != NULL; stage++) {
 		struct mr_error own = {0};
-		if ((*stage)->prepare == NULL || (*stage)->prepare(prepare, &own) == MR_OK)
+		size_t tables = mr_tables_count(prepare->tables);
+		bool everywhere = !is_leaders(*stage);
+		if ((*stage)->prepare == NULL || (!everywhere && !mr_hosts_lead(hosts)))
 			continue;
+		if ((*stage)->prepare(prepare, &own) == MR_OK) {
+			if (hosts != NULL && everywhere)
+				mr_hosts_hash_table(hosts, prepare->tables, tables);
+			continue;
+		}
 		if (inputs != MR_OK) {
 			mr_log(MR_LOG_ERROR, "%s", own.text);
 			return inputs;
@@ -60,7 +75,7 @@ enum mr_err mr_supervisor_prepare(struct mr_supervisor *supervisor, struct mr_er
 	setup->fields = mr_fields_new();
 	const struct mr_prepare prepare = {
 	    .config = &setup->config, .fields = setup->fields, .tables = supervisor->tables};
-	err = prepare_stages(&prepare, error);
+	err = prepare_stages(&prepare, supervisor->hosts, error);
 	return err == MR_OK ? read_catalog(supervisor, error) : err;
 }
 
@@ -139,12 +154,15 @@ static void send_restored(const struct mr_supervisor *supervisor, uint32_t worke
 	snprintf(prefix, sizeof prefix, MR_STATE_PREFIX, group);
 	send_state(supervisor->restored, MR_MARKS_TABLE, control);
 	send_state(supervisor->restored, MR_ASIDE_TABLE, control);
+	send_state(supervisor->restored, MR_NAMES_TABLE, control);
 	send_state(supervisor->restored, prefix, control);
 }
 
 /* What every worker inherits of a service's state directory. */
 static int lock_of(const struct mr_supervisor *supervisor)
 {
+	if (!mr_hosts_lead(supervisor->hosts))
+		return supervisor->hosts->dir.lock;
 	return supervisor->service == NULL ? -1 : supervisor->service->dir.lock;
 }
 
@@ -163,33 +181,44 @@ static enum mr_err send_page(struct mr_supervised *worker, struct mr_error *erro
 	return MR_OK;
 }
 
+static enum mr_err spawn(struct mr_supervisor *supervisor, uint32_t number, int setup_fd,
+			 size_t setup_size, struct mr_error *error)
+{
+	const struct mr_topology *topology = &supervisor->setup.topology;
+	const struct mr_group *group = &topology->groups[mr_setup_group(topology, number)];
+	struct mr_supervised *worker = &supervisor->workers[number];
+	bool forks = !supervisor->setup.finite && mr_group_has_keyed_state(group);
+	int control = -1;
+	enum mr_err err =
+	    mr_spawn_worker(lock_of(supervisor), forks, &worker->pid, &control, error);
+	mr_control_init(&worker->control, control);
+	if (err != MR_OK)
+		return err;
+	send_tables(supervisor, number, &worker->control);
+	send_restored(supervisor, number, &worker->control);
+	err = send_page(worker, error);
+	if (err == MR_OK)
+		mr_control_send(&worker->control,
+				&(struct mr_control_message){.kind = MR_CONTROL_SETUP,
+							     .number = number,
+							     .other = setup_size,
+							     .fd = setup_fd});
+	return err;
+}
+
 static enum mr_err spawn_all(struct mr_supervisor *supervisor, int setup_fd, size_t setup_size,
 			     struct mr_error *error)
 {
 	const struct mr_topology *topology = &supervisor->setup.topology;
 	supervisor->workers = mr_calloc(mr_setup_workers(topology), sizeof *supervisor->workers);
 	for (uint32_t i = 0; i < mr_setup_workers(topology); i++) {
-		struct mr_supervised *worker = &supervisor->workers[i];
-		const struct mr_group *group = &topology->groups[mr_setup_group(topology, i)];
-		bool forks = !supervisor->setup.finite && mr_group_has_keyed_state(group);
-		int control;
-		enum mr_err err =
-		    mr_spawn_worker(lock_of(supervisor), forks, &worker->pid, &control, error);
-		if (err != MR_OK)
-			return err;
+		bool elsewhere = mr_hosts_elsewhere(supervisor, i);
+		mr_setup_worker_name(topology, i, supervisor->workers[i].name);
 		supervisor->worker_count = i + 1;
-		mr_control_init(&worker->control, control);
-		mr_setup_worker_name(topology, i, worker->name);
-		send_tables(supervisor, i, &worker->control);
-		send_restored(supervisor, i, &worker->control);
-		err = send_page(worker, error);
+		enum mr_err err = elsewhere ? mr_hosts_adopt(supervisor, i, error)
+					    : spawn(supervisor, i, setup_fd, setup_size, error);
 		if (err != MR_OK)
 			return err;
-		mr_control_send(&worker->control,
-				&(struct mr_control_message){.kind = MR_CONTROL_SETUP,
-							     .number = i,
-							     .other = setup_size,
-							     .fd = setup_fd});
 	}
 	return MR_OK;
 }
@@ -207,6 +236,10 @@ enum mr_err mr_supervisor_spawn(struct mr_supervisor *supervisor, struct mr_erro
 		return err;
 	free(setup->directory);
 	setup->directory = mr_strdup(supervisor->rundir.path);
+	if (supervisor->hosts != NULL)
+		err = mr_hosts_meet(supervisor, error);
+	if (err != MR_OK)
+		return err;
 
 	struct mr_buf bytes = {0};
 	mr_setup_encode(setup, &bytes);
@@ -216,6 +249,8 @@ enum mr_err mr_supervisor_spawn(struct mr_supervisor *supervisor, struct mr_erro
 	size_t size;
 	if (err == MR_OK && mr_tables_find(sealed, "setup", &fd, &size))
 		err = spawn_all(supervisor, fd, size, error);
+	if (err == MR_OK && supervisor->hosts != NULL)
+		mr_hosts_begin(supervisor);
 	mr_tables_free(sealed);
 	mr_buf_fini(&bytes);
 	return err;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "health.h"
+#include "hosts.h"
 #include "millrace/pack.h"
 #include "sample.h"
 #include "service.h"
@@ -64,6 +65,7 @@ static enum mr_err bound(struct mr_supervisor *supervisor, struct mr_supervised 
 		if (!supervisor->workers[i].bound)
 			return MR_OK;
 	}
+	mr_hosts_connect(supervisor->hosts);
 	mr_supervisor_tell_all(supervisor, MR_CONTROL_CONNECT, 0);
 	return MR_OK;
 }
@@ -71,11 +73,12 @@ static enum mr_err bound(struct mr_supervisor *supervisor, struct mr_supervised 
 /* To a person, or in the log of a service. */
 static void show_workers(struct mr_supervisor *supervisor)
 {
+	char where[MR_WHERE_BYTES];
 	struct mr_buf line = {0};
 	mr_buf_printf(&line, "%u workers:", supervisor->worker_count);
 	for (uint32_t i = 0; i < supervisor->worker_count; i++)
-		mr_buf_printf(&line, " %s (%d)", supervisor->workers[i].name,
-			      (int)supervisor->workers[i].pid);
+		mr_buf_printf(&line, " %s (%s)", supervisor->workers[i].name,
+			      mr_hosts_where(supervisor, i, where));
 	if (supervisor->health == NULL)
 		mr_progress_line(&supervisor->progress, NULL, MR_LOG_INFO, 0, line.data, line.len);
 	else
@@ -356,12 +359,33 @@ struct speaker {
 	uint32_t worker;
 };
 
+enum mr_err mr_supervisor_common_word(struct mr_supervisor *supervisor, struct mr_supervised *from,
+				      const struct mr_control_message *message,
+				      struct mr_error *error)
+{
+	enum mr_err code = (enum mr_err)message->number;
+	if (message->kind == MR_CONTROL_COUNTERS)
+		return counters(from, message->bytes, error);
+	if (message->kind == MR_CONTROL_LOG) {
+		if (message->number > MR_LOG_ERROR)
+			return mr_error_set(error, MR_PROTOCOL, "%s: a line of no level",
+					    from->name);
+		show_line(supervisor, from->name, message);
+		return MR_OK;
+	}
+	from->failed = true;
+	return mr_error_set(error, message->number < MR_NOT_FOUND + 1u ? code : MR_PROTOCOL,
+			    "%s: %.*s", from->name, (int)message->bytes.len, message->bytes.at);
+}
+
 static enum mr_err handle(void *context, struct mr_control_message *message, struct mr_error *error)
 {
 	const struct speaker *speaker = context;
 	struct mr_supervisor *supervisor = speaker->supervisor;
 	uint32_t from = speaker->worker;
 	struct mr_supervised *worker = &supervisor->workers[from];
+	if (!mr_hosts_lead(supervisor->hosts))
+		return mr_host_follow_relay(supervisor, from, message, error);
 	switch (message->kind) {
 	case MR_CONTROL_BOUND:
 		if (worker->bound)
@@ -382,14 +406,11 @@ static enum mr_err handle(void *context, struct mr_control_message *message, str
 				   message->other);
 		return MR_OK;
 	case MR_CONTROL_COUNTERS:
-		return counters(worker, message->bytes, error);
+	case MR_CONTROL_LOG:
+	case MR_CONTROL_FAILED:
+		return mr_supervisor_common_word(supervisor, worker, message, error);
 	case MR_CONTROL_TALLY:
 		return mr_supervisor_tally(supervisor, from, message, error);
-	case MR_CONTROL_LOG:
-		if (message->number > MR_LOG_ERROR)
-			break;
-		show_line(supervisor, worker->name, message);
-		return MR_OK;
 	case MR_CONTROL_DRAINED:
 	case MR_CONTROL_BOOKS:
 	case MR_CONTROL_SNAPPED:
@@ -401,13 +422,6 @@ static enum mr_err handle(void *context, struct mr_control_message *message, str
 		return service_word(supervisor, from, message, error);
 	case MR_CONTROL_DONE:
 		return done(supervisor, worker);
-	case MR_CONTROL_FAILED:
-		worker->failed = true;
-		return mr_error_set(
-		    error,
-		    message->number < MR_NOT_FOUND + 1u ? (enum mr_err)message->number
-							: MR_PROTOCOL,
-		    "%s: %.*s", worker->name, (int)message->bytes.len, message->bytes.at);
 	default:
 		break;
 	}

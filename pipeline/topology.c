@@ -119,6 +119,17 @@ enum mr_err mr_topology_cut(struct mr_topology *topology, const char *stage, str
 	    stage);
 }
 
+bool mr_topology_speak(const struct mr_topology *topology, uint32_t a, uint32_t b)
+{
+	bool speak = a == 0 || b == 0;
+	for (uint32_t i = 0; i < topology->edge_count && !speak; i++) {
+		uint32_t from = topology->groups[topology->edges[i].from].host;
+		uint32_t to = topology->groups[topology->edges[i].to].host;
+		speak = (from == a && to == b) || (from == b && to == a);
+	}
+	return speak && a != b;
+}
+
 void mr_topology_fini(struct mr_topology *topology)
 {
 	free(topology->groups);

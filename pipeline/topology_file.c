@@ -15,6 +15,7 @@
 
 #include "millrace/log.h"
 #include "millrace/secret.h"
+#include "millrace/topology.h"
 #include "millrace/yaml.h"
 
 #define NAMES_MAX 128 /* of the settings of one scope */
@@ -32,6 +33,8 @@ static const struct section {
 struct reader {
 	const char *path;
 	const char *directory;
+	const char *host; /* NULL: none was named */
+	bool elsewhere;   /* the part in hand is another host's */
 	struct mr_config *config;
 	struct mr_arena arena;
 	size_t faults;
@@ -173,6 +176,8 @@ static void read_value(struct reader *reader, const struct mr_setting_row *row,
 	if (!read_text(reader, row, node, &text))
 		return;
 	bool good = mr_setting_read(row, text, &unused, &error) == MR_OK;
+	if (row->kind == MR_SETTING_SECRET && reader->elsewhere)
+		return; /* another host's is none of ours to look at */
 	if (row->kind == MR_SETTING_SECRET)
 		good = read_secret(reader, text, &path, &error);
 	else if (row->kind == MR_SETTING_PATH || row->kind == MR_SETTING_PATHS)
@@ -355,12 +360,102 @@ static void read_part(struct reader *reader, const struct section *section,
 	const char *name = read_name(reader, section, node);
 	const char *type = read_type(reader, section, node);
 	struct mr_part *part = mr_config_part_add(reader->config, section->kind, name);
+	reader->elsewhere = section->kind == MR_PART_HOST &&
+			    (reader->host == NULL || strcmp(reader->host, name) != 0);
 	read_map(reader, &(struct place){.scope = (enum mr_scope)section->kind,
 					 .what = what,
 					 .type = type,
 					 .map = node,
 					 .config = &part->settings});
+	reader->elsewhere = false;
 	check_part(reader, section, node, type, part);
+}
+
+/* ---- hosts ---- */
+
+/* The host that says it runs the group, NULL where none does; told where two do. */
+static const struct mr_part *host_of(struct reader *reader, const struct mr_yaml *key,
+				     const char *group)
+{
+	const struct mr_part *found = NULL;
+	const struct mr_part *host;
+	for (size_t i = 0; (host = mr_config_part(reader->config, MR_PART_HOST, i)) != NULL; i++) {
+		const char *word;
+		size_t at = 0;
+		while ((word = mr_config_next(&host->settings, "groups", &at)) != NULL) {
+			if (strcmp(word, group) != 0)
+				continue;
+			if (found != NULL)
+				fault(reader, key->line, key->column,
+				      "hosts: %s and %s both have the group %s; one host runs it",
+				      found->name, host->name, group);
+			found = host;
+		}
+	}
+	return found;
+}
+
+static void check_groups(struct reader *reader, const struct mr_yaml *key)
+{
+	const struct mr_setting_row *row = mr_setting_find(MR_SCOPE_HOST, MR_SLICE("groups"));
+	struct mr_slice word;
+	for (size_t i = 0; (word = mr_setting_word(row, i)).len > 0; i++) {
+		const char *group = mr_arena_copy(&reader->arena, word.at, word.len);
+		const struct mr_part *host = host_of(reader, key, group);
+		if (host == NULL)
+			fault(reader, key->line, key->column,
+			      "hosts: no host has the group %s; one has to run it", group);
+		else if (host->number > 0 &&
+			 (strcmp(group, "collect") == 0 || strcmp(group, "deliver") == 0))
+			fault(reader, key->line, key->column,
+			      "hosts: %s has the group %s; that runs on the first host, %s, which "
+			      "keeps the journal and the books",
+			      host->name, group,
+			      mr_config_part(reader->config, MR_PART_HOST, 0)->name);
+	}
+}
+
+static void check_self(struct reader *reader, const struct mr_yaml *key)
+{
+	const struct mr_part *host;
+	struct mr_buf names = {0};
+	const char *state = NULL;
+	bool there = false;
+	for (size_t i = 0; (host = mr_config_part(reader->config, MR_PART_HOST, i)) != NULL; i++) {
+		mr_buf_printf(&names, "%s%s", i == 0 ? "" : ", ", host->name);
+		if (reader->host == NULL || strcmp(reader->host, host->name) != 0)
+			continue;
+		there = true;
+		state = mr_config_get(&host->settings, "state", 0);
+	}
+	if (!there)
+		fault(
+		    reader, key->line, key->column,
+		    reader->host == NULL
+			? "hosts: this is a run over %.*s: name the one that this is, with --host%s"
+			: "hosts: they are %.*s, and none is called \"%s\"",
+		    SHOW(((struct mr_slice){names.data, names.len})),
+		    reader->host == NULL ? "" : reader->host);
+	else
+		mr_config_add(reader->config, "host", reader->host);
+	if (state != NULL)
+		mr_config_replace(reader->config, "state", state);
+	mr_buf_fini(&names);
+}
+
+/* As many on each host, whatever it is made of. */
+static void check_hosts(struct reader *reader, const struct mr_yaml *key)
+{
+	if (mr_config_parts(reader->config, MR_PART_HOST) > MR_HOSTS_MAX)
+		fault(reader, key->line, key->column, "hosts: more than %d", MR_HOSTS_MAX);
+	if (mr_config_parts(reader->config, MR_PART_HOST) < 2)
+		fault(reader, key->line, key->column,
+		      "hosts: a run over one host has no need of it; leave it out");
+	if (mr_config_get(reader->config, "workers", 0) == NULL)
+		fault(reader, key->line, key->column,
+		      "hosts: a run over several hosts needs the run's \"workers\"");
+	check_groups(reader, key);
+	check_self(reader, key);
 }
 
 static void read_section(struct reader *reader, const struct section *section,
@@ -374,11 +469,6 @@ static void read_section(struct reader *reader, const struct section *section,
 			      "the run needs %s: a list of at least one", section->key);
 		return;
 	}
-	if (section->kind == MR_PART_HOST) {
-		fault(reader, key->line, key->column,
-		      "hosts: a run over several hosts is not supported yet; leave it out");
-		return;
-	}
 	if (node->kind != MR_YAML_LIST || node->count == 0) {
 		fault(reader, key->line, key->column, "%s is a list of at least one %s, not %s",
 		      section->key, section->part,
@@ -388,8 +478,11 @@ static void read_section(struct reader *reader, const struct section *section,
 	if (node->count > MR_TOPOLOGY_PARTS_MAX)
 		fault(reader, node->line, node->column, "%s: more than %d", section->key,
 		      MR_TOPOLOGY_PARTS_MAX);
+	size_t before = reader->faults;
 	for (uint32_t i = 0; i < node->count && i < MR_TOPOLOGY_PARTS_MAX; i++)
 		read_part(reader, section, node->items[i]);
+	if (section->kind == MR_PART_HOST && reader->faults == before)
+		check_hosts(reader, key);
 }
 
 /* ---- the file ---- */
@@ -435,6 +528,11 @@ static void read_run(struct reader *reader, const struct mr_yaml *root)
 					 .config = reader->config});
 	for (size_t i = 0; i < SECTIONS; i++)
 		read_section(reader, &sections[i], root);
+	const struct mr_yaml *hosts = mr_yaml_get(root, "hosts");
+	if (hosts == NULL && reader->host != NULL)
+		fault(reader, root->line, root->column,
+		      "--host %s: this is no run over several hosts: it has no hosts",
+		      reader->host);
 	inherit(reader->config);
 	default_dead_letter(reader->config);
 }
@@ -457,14 +555,29 @@ static void read_documents(struct reader *reader, const struct mr_yaml_documents
 	}
 }
 
-enum mr_err mr_topology_file_parse(struct mr_slice text, const char *path, const char *directory,
-				   struct mr_config *config_out, struct mr_error *error)
+/* So that hosts know whether they have the same. */
+static void add_hash(struct reader *reader, struct mr_slice text)
 {
-	struct reader reader = {.path = path, .directory = directory, .config = config_out};
+	uint8_t hash[32];
+	char shown[2 * sizeof hash + 1];
+	mr_sha256(text.at, text.len, hash);
+	for (size_t i = 0; i < sizeof hash; i++)
+		snprintf(shown + 2 * i, 3, "%02x", hash[i]);
+	mr_config_add(reader->config, "topology", shown);
+}
+
+enum mr_err mr_topology_file_parse(struct mr_slice text, const char *path, const char *directory,
+				   const char *host, struct mr_config *config_out,
+				   struct mr_error *error)
+{
+	struct reader reader = {
+	    .path = path, .directory = directory, .host = host, .config = config_out};
 	struct mr_yaml_documents documents;
 	*config_out = (struct mr_config){0};
 	mr_yaml_parse(&reader.arena, text, &documents);
 	read_documents(&reader, &documents);
+	if (mr_config_parts(config_out, MR_PART_HOST) > 0)
+		add_hash(&reader, text);
 	mr_arena_fini(&reader.arena);
 	if (reader.faults == 0)
 		return MR_OK;
@@ -511,7 +624,7 @@ static enum mr_err directory_of(const char *path, char **out, struct mr_error *e
 	return MR_OK;
 }
 
-enum mr_err mr_topology_file_read(const char *path, struct mr_config *config_out,
+enum mr_err mr_topology_file_read(const char *path, const char *host, struct mr_config *config_out,
 				  struct mr_error *error)
 {
 	struct mr_buf text = {0};
@@ -522,7 +635,7 @@ enum mr_err mr_topology_file_read(const char *path, struct mr_config *config_out
 		err = directory_of(path, &directory, error);
 	if (err == MR_OK)
 		err = mr_topology_file_parse((struct mr_slice){text.data, text.len}, path,
-					     directory, config_out, error);
+					     directory, host, config_out, error);
 	free(directory);
 	mr_buf_fini(&text);
 	return err;

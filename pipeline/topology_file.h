@@ -17,11 +17,14 @@
  *
  * Paths become absolute: a relative one begins in the folder of the file. A secret's file is
  * found and checked, not kept. What the run says holds for each source that does not say it
- * itself, where a setting stands in both. */
-enum mr_err mr_topology_file_read(const char *path, struct mr_config *config_out,
+ * itself, where a setting stands in both. `host` is the one of its hosts that this is, NULL where
+ * none was named: a run over several takes one, and no other does. Its state directory is then the
+ * run's, its private key is looked at, and no other host's. */
+enum mr_err mr_topology_file_read(const char *path, const char *host, struct mr_config *config_out,
 				  struct mr_error *error);
 /* Likewise from bytes; `directory` is the absolute one of the file. Survives any bytes. */
 enum mr_err mr_topology_file_parse(struct mr_slice text, const char *path, const char *directory,
-				   struct mr_config *config_out, struct mr_error *error);
+				   const char *host, struct mr_config *config_out,
+				   struct mr_error *error);
 
 #endif

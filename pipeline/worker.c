@@ -363,13 +363,20 @@ static enum mr_err run(struct mr_worker *worker, struct mr_error *error)
 	return loop(worker, error);
 }
 
-int mr_worker_main(int argc, char **argv)
+bool mr_worker_is_child(int argc, char **argv)
 {
 	if (argc != 2 || !die_with_parent(argv[1])) {
-		fputs("millrace worker: only a supervisor starts this\n", stderr);
-		return 2;
+		fprintf(stderr, "millrace %s: only a supervisor starts this\n", argv[0]);
+		return false;
 	}
 	ignore_signals();
+	return true;
+}
+
+int mr_worker_main(int argc, char **argv)
+{
+	if (!mr_worker_is_child(argc, argv))
+		return 2;
 	struct mr_worker *worker = mr_calloc(1, sizeof *worker);
 	mr_control_init(&worker->control, MR_WORKER_CONTROL_FD);
 	mr_barrier_init(&worker->barrier);

@@ -28,6 +28,10 @@
 /* `millrace worker PARENT`: what a fresh exec of the program does. Returns the exit status. */
 int mr_worker_main(int argc, char **argv);
 
+/* Of a process that a supervisor starts: whether one did. It is then bound to its life, and leaves
+ * signals to it. Else a person is told. */
+bool mr_worker_is_child(int argc, char **argv);
+
 /* What of one lane of the writer is on its way out. */
 struct mr_parcel {
 	bool waits; /* a batch that could not be sent yet */
@@ -56,6 +60,7 @@ struct mr_downstream {
 /* One outgoing edge. */
 struct mr_outlet {
 	uint32_t edge;
+	bool leaves; /* this host: records go inline */
 	struct mr_downstream *peers;
 	uint32_t peer_count;
 	uint32_t turn;         /* spread: whose turn it is */

@@ -76,9 +76,7 @@ void mr_worker_report(struct mr_worker *worker, bool last)
 	if (!last && memcmp(&worker->counters, &worker->reported, sizeof worker->counters) == 0)
 		return;
 	struct mr_buf bytes = {0};
-	mr_pack_array(&bytes, MR_C_COUNT);
-	for (size_t i = 0; i < MR_C_COUNT; i++)
-		mr_pack_uint(&bytes, worker->counters.at[i]);
+	mr_counters_encode(&worker->counters, &bytes);
 	mr_pack_array(&bytes, worker->chain.count);
 	for (uint32_t i = 0; i < worker->chain.count; i++)
 		mr_pack_uint(&bytes, mr_chain_cpu_ns(&worker->chain, i));
@@ -160,17 +158,11 @@ static enum mr_err take_table(struct mr_worker *worker, struct mr_control_messag
 static enum mr_err take_setup(struct mr_worker *worker, struct mr_control_message *message,
 			      struct mr_error *error)
 {
-	struct mr_slice bytes = {0};
 	if (worker->has_setup || message->fd < 0)
 		return mr_error_set(error, MR_PROTOCOL, "control: a setup that is not one");
-	struct mr_tables *mapped = mr_tables_new();
-	mr_tables_add(mapped, "setup", message->fd, message->other);
+	int fd = message->fd;
 	message->fd = -1;
-	enum mr_err err = mr_tables_map(mapped, "setup", &bytes, error);
-	if (err == MR_OK)
-		err = mr_setup_decode(bytes, &worker->setup, error);
-	mr_tables_unmap(bytes);
-	mr_tables_free(mapped);
+	enum mr_err err = mr_setup_map(fd, message->other, &worker->setup, error);
 	if (err != MR_OK)
 		return err;
 	worker->number = (uint32_t)message->number;

@@ -87,6 +87,9 @@ static enum mr_err connect_edge(struct mr_worker *worker, uint32_t edge, struct 
 	    mr_writer_add_output(&worker->writer, is->content, is->layer, is->mode, count);
 	struct mr_outlet *outlet = &worker->outlets[output];
 	outlet->edge = edge;
+	outlet->leaves = mr_edge_leaves(topology, is);
+	if (outlet->leaves && is->content == MR_CONTENT_RECORDS)
+		mr_files_keep(worker->files);
 	outlet->peers = mr_calloc(count, sizeof *outlet->peers);
 	worker->outlet_count = output + 1;
 	for (uint32_t i = 0; i < count; i++) {
@@ -313,6 +316,30 @@ static bool is_due(const struct mr_lane *lane, struct mr_parcel *parcel, int64_t
 	return parcel->since_us != 0 && now_us - parcel->since_us >= PARTIAL_US;
 }
 
+/* The next region, if there is one. What cannot be read any more is set aside here, as a reader of
+ * it would do. */
+static bool take_region(struct mr_worker *worker, uint32_t output, struct mr_parcel *parcel)
+{
+	struct mr_region region;
+	while (mr_output_take_region(&worker->writer, output, &region)) {
+		struct mr_error unread = {0};
+		size_t len = (size_t)region.length;
+		mr_region_header(&region, &parcel->header);
+		if (!worker->outlets[output].leaves)
+			return true;
+		parcel->body.len = 0;
+		char *at = mr_buf_reserve(&parcel->body, len);
+		if (mr_files_read(worker->files, region.partition, region.position, at, len,
+				  &unread) == MR_OK) {
+			parcel->body.len = len;
+			parcel->header.by_reference = false;
+			return true;
+		}
+		reject_region(worker, &region, unread.text);
+	}
+	return false;
+}
+
 /* The next batch of a lane, if there is one, into the parcel. */
 static bool fetch(struct mr_worker *worker, uint32_t output, uint32_t lane, bool partial,
 		  struct mr_parcel *parcel)
@@ -320,10 +347,9 @@ static bool fetch(struct mr_worker *worker, uint32_t output, uint32_t lane, bool
 	if (parcel->waits)
 		return true;
 	struct mr_output *from = &worker->writer.outputs[output];
-	struct mr_region region;
 	struct mr_body body;
-	if (mr_output_take_region(&worker->writer, output, &region)) {
-		mr_region_header(&region, &parcel->header);
+	if (take_region(worker, output, parcel)) {
+		/* By reference, or, where the reader has not the file, with its bytes. */
 	} else if (mr_output_take(&worker->writer, output, lane, partial, &body)) {
 		mr_body_header(from, &body, &parcel->header);
 		parcel->body = body.bytes;

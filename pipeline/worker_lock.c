@@ -11,11 +11,9 @@
 #include "chain_state.h"
 #include "sandbox.h"
 
-/* A sanitizer's report and its search for leaks need more of a whole worker than a lock can leave:
- * there test_sandbox.c alone tests it. */
 static bool is_off(const struct mr_worker *worker)
 {
-	return mr_sandbox_sanitized() || mr_config_is(&worker->setup.config, "sandbox", "off");
+	return mr_sandbox_is_off(&worker->setup.config);
 }
 
 /* What the stages of the chain need together, and a snapshot of theirs. */

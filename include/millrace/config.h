@@ -39,6 +39,8 @@ struct mr_part {
 void mr_config_fini(struct mr_config *config);
 /* Append; a name may be given often. Copies both. */
 void mr_config_add(struct mr_config *config, const char *name, const char *value);
+/* Instead of whatever values it has. */
+void mr_config_replace(struct mr_config *config, const char *name, const char *value);
 /* Append a part without settings; its number is how many of its kind stand before it. Borrowed
  * until the next part. */
 struct mr_part *mr_config_part_add(struct mr_config *config, enum mr_part_kind kind,

@@ -42,6 +42,8 @@ static inline void mr_count_reject(struct mr_counters *counters, uint32_t source
 	mr_count_of(counters, source, (enum mr_book)(MR_B_REJECTED + (int)kind), 1);
 }
 
+/* As an array of all. */
+void mr_counters_encode(const struct mr_counters *counters, struct mr_buf *out);
 void mr_counters_add(struct mr_counters *sum, const struct mr_counters *more);
 
 #endif

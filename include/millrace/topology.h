@@ -9,6 +9,7 @@
 
 #define MR_CHAIN_MAX 8
 #define MR_WORKERS_MAX 256
+#define MR_HOSTS_MAX 16
 
 enum mr_link_mode {
 	MR_LINK_SPREAD, /* to any worker: the next that accepts */
@@ -20,6 +21,7 @@ struct mr_group {
 	const char *chain[MR_CHAIN_MAX]; /* stage names, NULL behind the last */
 	uint32_t workers;
 	uint8_t layer; /* correlate */
+	uint8_t host;  /* that it runs on; 0 is the first, or the only one */
 };
 
 struct mr_edge {
@@ -47,7 +49,16 @@ enum mr_err mr_topology_cut(struct mr_topology *topology, const char *stage,
 			    struct mr_error *error);
 /* Stages exist, contents fit, no cycle, numbers in bounds: MR_CONFIG says what is wrong. */
 enum mr_err mr_topology_check(const struct mr_topology *topology, struct mr_error *error);
+/* Whether these hosts speak with each other: the first one does with all, others where a link leads
+ * from one to the other. */
+bool mr_topology_speak(const struct mr_topology *topology, uint32_t a, uint32_t b);
 void mr_topology_fini(struct mr_topology *topology);
+
+/* Whether its two groups run on different hosts. */
+static inline bool mr_edge_leaves(const struct mr_topology *topology, const struct mr_edge *edge)
+{
+	return topology->groups[edge->from].host != topology->groups[edge->to].host;
+}
 
 /* Stages in the group's chain. */
 static inline uint32_t mr_group_length(const struct mr_group *group)

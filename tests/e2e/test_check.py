@@ -155,7 +155,7 @@ class Check(unittest.TestCase):
         self.assertGreater(len(rows), 20)
         for name, scopes, prose in rows:
             shown = f"  {name}:" in done.stdout and prose in done.stdout
-            self.assertEqual(shown, bool(set(scopes.split(" | ")) & {"RUN", "SOURCE", "SINK"}), name)
+            self.assertEqual(shown, bool(set(scopes.split(" | ")) & {"RUN", "SOURCE", "SINK", "HOST"}), name)
 
 
 class Deploy(unittest.TestCase):

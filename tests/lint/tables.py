@@ -23,7 +23,8 @@ MAPPING = "rules/mappings/microsoft.yml"
 README = "README.md"
 ROW = re.compile(r'X\(\w+, "([^"]+)", "[^"]+", [01], (\w+), "(.*)"\)')
 SETTING = re.compile(r'X\("(\w+)", ([A-Z| ]+), "([^"]*)", (\w+), "([^"]*)", (.+), (.+), ([^,"]+), "((?:[^"\\]|\\.)*)"\)')
-PLACES = {"RUN": "a setting of the run", "SOURCE": "a setting of a source", "SINK": "a setting of a sink"}
+PLACES = {"RUN": "a setting of the run", "SOURCE": "a setting of a source", "SINK": "a setting of a sink",
+          "HOST": "a setting of a host"}
 UNITS = {"MR_MS_US": 10**3, "MR_SECOND_US": 10**6, "MR_MINUTE_US": 60 * 10**6, "MR_HOUR_US": 3600 * 10**6,
          "MR_DAY_US": 86400 * 10**6, "MR_KIB": 1 << 10, "MR_MIB": 1 << 20, "MR_GIB": 1 << 30, "MR_PIB": 1 << 50}
 UNLIMITED = 2**63 - 1

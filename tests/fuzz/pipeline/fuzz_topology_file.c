@@ -65,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	mr_log_set_sink(count, NULL);
 	lines = 0;
 	enum mr_err err = mr_topology_file_parse((struct mr_slice){(const char *)data, size}, "t",
-						 "/nowhere", &config, &error);
+						 "/nowhere", "a", &config, &error);
 	if (err != MR_OK) {
 		must(err == MR_CONFIG && error.text[0] != '\0' && lines > 0 && lines <= 10);
 		must(config.count == 0 && config.part_count == 0);

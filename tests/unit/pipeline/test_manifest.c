@@ -16,6 +16,7 @@ static void fill(struct mr_manifest *manifest)
 {
 	struct mr_manifest_file file = {.group = (char *)(uintptr_t) "parse",
 					.stage = (char *)(uintptr_t) "detect",
+					.host = (char *)(uintptr_t) "b",
 					.worker = 3,
 					.sum = {.size = 70, .hash = UINT64_MAX}};
 	*manifest = (struct mr_manifest){
@@ -60,6 +61,7 @@ static void a_manifest_comes_back(void **state)
 			 MR_OK);
 	check(&got);
 	assert_true(got.has_seed && got.seed[MR_SEED_BYTES - 1] == 's' && got.numbers == 9);
+	assert_string_equal(got.files[0].host, "b");
 	mr_manifest_fini(&got);
 	trickle(&out, decode);
 	mr_manifest_fini(&manifest);
@@ -75,7 +77,29 @@ static void set_version(struct mr_buf *out, char version, size_t shorter)
 	mr_buf_add_le(out, mr_hash64(out->data, out->len, 0), 8);
 }
 
-/* Version 1 had two items less: the seed with its head, and a small number. */
+#define HOSTS_BYTES (1 + 1 + 1) /* an array of one text of one letter */
+
+/* Version 2 had no hosts. */
+static void version_2_is_read(void **state)
+{
+	struct mr_manifest manifest, got;
+	struct mr_buf out = {0};
+	(void)state;
+	fill(&manifest);
+	mr_manifest_encode(&manifest, &out);
+	out.data[20] = (char)0x9b;
+	set_version(&out, 2, HOSTS_BYTES);
+	assert_int_equal(mr_manifest_decode((struct mr_slice){out.data, out.len}, &got, NULL),
+			 MR_OK);
+	check(&got);
+	assert_true(got.has_seed && got.numbers == 9);
+	assert_string_equal(got.files[0].host, "");
+	mr_manifest_fini(&got);
+	mr_manifest_fini(&manifest);
+	mr_buf_fini(&out);
+}
+
+/* Version 1 had two items less than that: the seed with its head, and a small number. */
 static void version_1_is_read(void **state)
 {
 	struct mr_manifest manifest, got;
@@ -83,9 +107,9 @@ static void version_1_is_read(void **state)
 	(void)state;
 	fill(&manifest);
 	mr_manifest_encode(&manifest, &out);
-	assert_int_equal(out.data[20], (char)0x9b); /* an array of eleven */
+	assert_int_equal(out.data[20], (char)0x9c); /* an array of twelve */
 	out.data[20] = (char)0x99;
-	set_version(&out, 1, 1 + MR_SEED_BYTES + 1);
+	set_version(&out, 1, 1 + MR_SEED_BYTES + 1 + HOSTS_BYTES);
 	assert_int_equal(mr_manifest_decode((struct mr_slice){out.data, out.len}, &got, NULL),
 			 MR_OK);
 	check(&got);
@@ -111,8 +135,8 @@ static void a_newer_version_is_refused(void **state)
 	set_version(&out, MR_MANIFEST_VERSION + 1, 0);
 	assert_int_equal(mr_manifest_decode((struct mr_slice){out.data, out.len}, &got, &error),
 			 MR_UNSUPPORTED);
-	assert_string_equal(error.text, "it is of version 3, written by a newer millrace; this one "
-					"reads versions up to 2");
+	assert_string_equal(error.text, "it is of version 4, written by a newer millrace; this one "
+					"reads versions up to 3");
 	mr_manifest_fini(&manifest);
 	mr_buf_fini(&out);
 }
@@ -138,6 +162,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_manifest_comes_back),
+	    cmocka_unit_test(version_2_is_read),
 	    cmocka_unit_test(version_1_is_read),
 	    cmocka_unit_test(a_newer_version_is_refused),
 	    cmocka_unit_test(a_source_keeps_its_number),

@@ -48,11 +48,14 @@ static void put(const char *name, const struct mr_buf *bytes)
 	    mr_state_dir_put(&dir, name, (struct mr_slice){bytes->data, bytes->len}, NULL), MR_OK);
 }
 
+static const char *host = ""; /* that the file lies on */
+
 static void put_checkpoint(uint64_t number, uint32_t snapshot_version)
 {
 	struct mr_manifest manifest = {.number = number, .has_seed = true};
 	struct mr_manifest_file file = {.group = (char *)(uintptr_t) "counts",
-					.stage = (char *)(uintptr_t) "counts"};
+					.stage = (char *)(uintptr_t) "counts",
+					.host = (char *)(uintptr_t)host};
 	struct mr_buf bytes = {0};
 	char name[160];
 	mr_snapshot_begin(&bytes, "counts");
@@ -108,6 +111,35 @@ static bool is_there(const char *name)
 
 #define MANIFEST "MANIFEST-0000000000000000000"
 #define SNAPSHOT "checkpoints/0000000000000000000"
+
+/* What lies on another host is that host's to look at, and the checkpoint before is then asked for
+ * by its number. */
+static void another_hosts_files_are_left_to_it(void **state)
+{
+	struct mr_manifest manifest;
+	struct mr_error error = {0};
+	(void)state;
+	put_checkpoint(1, MR_SNAPSHOT_VERSION);
+	host = "b";
+	put_checkpoint(2, MR_SNAPSHOT_VERSION);
+	host = "";
+	flip(SNAPSHOT "2/counts-1.counts", -1);
+	assert_int_equal(recovered(MR_OK, ""), 2);
+	assert_int_equal(mr_state_dir_recover(&dir, &manifest, &error), MR_OK);
+	assert_int_equal(mr_state_dir_check(&dir, &manifest, "a", &error), MR_OK);
+	assert_int_equal(mr_state_dir_check(&dir, &manifest, "b", &error), MR_BAD_INPUT);
+	assert_int_equal(mr_state_dir_sync(&dir, 2, &manifest, "b", &error), MR_OK);
+	mr_manifest_fini(&manifest);
+	error = (struct mr_error){0};
+	assert_int_equal(mr_state_dir_recover_below(&dir, 2, &manifest, &error), MR_OK);
+	assert_int_equal(manifest.number, 1);
+	mr_manifest_fini(&manifest);
+	assert_false(is_there(MANIFEST "2"));
+	/* Before the first there is none, and nothing is removed for that. */
+	assert_int_equal(mr_state_dir_recover_below(&dir, 1, &manifest, &error), MR_OK);
+	assert_int_equal(manifest.number, 0);
+	assert_true(is_there(MANIFEST "1"));
+}
 
 static void the_newest_that_is_whole_is_taken(void **state)
 {
@@ -223,6 +255,7 @@ static void what_is_put_is_there_or_not(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(another_hosts_files_are_left_to_it, begin, end),
 	    cmocka_unit_test_setup_teardown(the_newest_that_is_whole_is_taken, begin, end),
 	    cmocka_unit_test_setup_teardown(one_that_everybody_may_write_in_is_not_taken, begin,
 					    end),

@@ -197,7 +197,26 @@ static struct mr_setup make_setup(void)
 	mr_fields_add(setup.fields, MR_SLICE("clientip"));
 	mr_config_add(&setup.config, "input", "-");
 	mr_topology_default(4, 2, &setup.topology);
+	setup.topology.groups[1].host = 2;
 	return setup;
+}
+
+/* Collect and deliver on the first, parse on the second, the layers on the third host. */
+static void hosts_speak_where_links_lead(void **state)
+{
+	struct mr_topology topology;
+	(void)state;
+	mr_topology_default(2, 2, &topology);
+	topology.groups[1].host = 1;
+	topology.groups[2].host = topology.groups[3].host = 2;
+	assert_true(mr_edge_leaves(&topology, &topology.edges[0]));
+	assert_false(mr_edge_leaves(&topology, &topology.edges[1])); /* rejects of collect */
+	assert_true(mr_topology_speak(&topology, 1, 2) && mr_topology_speak(&topology, 2, 1));
+	assert_true(mr_topology_speak(&topology, 0, 2) && !mr_topology_speak(&topology, 2, 2));
+	/* Nothing leads from the second to a fourth; the first speaks with all. */
+	assert_false(mr_topology_speak(&topology, 1, 3));
+	assert_true(mr_topology_speak(&topology, 0, 3) && mr_topology_speak(&topology, 3, 0));
+	mr_topology_fini(&topology);
 }
 
 static void setup_survives_its_journey(void **state)
@@ -218,6 +237,7 @@ static void setup_survives_its_journey(void **state)
 	assert_string_equal(mr_config_get(&back.config, "input", 0), "-");
 	assert_int_equal(back.topology.edge_count, setup.topology.edge_count);
 	assert_string_equal(back.topology.groups[1].chain[2], "detect");
+	assert_int_equal(back.topology.groups[1].host, 2);
 	mr_setup_fini(&back);
 	/* Cut anywhere, in a buffer of exactly that size, it is refused. */
 	for (size_t len = 0; len < bytes.len; len++) {
@@ -243,6 +263,7 @@ int main(void)
 	    cmocka_unit_test(wrong_content_is_refused),
 	    cmocka_unit_test(numbers_out_of_bounds_are_refused),
 	    cmocka_unit_test(each_key_group_has_one_owner),
+	    cmocka_unit_test(hosts_speak_where_links_lead),
 	    cmocka_unit_test(setup_survives_its_journey),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

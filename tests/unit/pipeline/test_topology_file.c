@@ -21,6 +21,7 @@
 	"sources:\n"                                                                               \
 	"  - {name: all, type: file, path: in}\n"
 
+static const char *this_host;
 static char said[16384];
 static size_t lines;
 
@@ -46,7 +47,7 @@ static enum mr_err parse(const char *text, struct mr_config *config, struct mr_e
 	*error = (struct mr_error){0};
 	mr_log_set_sink(keep, NULL);
 	enum mr_err err = mr_topology_file_parse((struct mr_slice){exact, len}, "t.yaml", "/etc/m",
-						 config, error);
+						 this_host, config, error);
 	mr_log_set_sink(NULL, NULL);
 	free(exact);
 	return err;
@@ -63,6 +64,18 @@ static void tells(const char *text, const char *words)
 	snprintf(line, sizeof line, "t.yaml:%s\n", words);
 	assert_string_equal(said, line);
 	assert_string_equal(error.text, "t.yaml: 1 fault");
+}
+
+/* These words, among others. */
+static void says(const char *text, const char *words)
+{
+	struct mr_config config;
+	struct mr_error error;
+	char line[1200];
+	assert_int_equal(parse(text, &config, &error), MR_CONFIG);
+	snprintf(line, sizeof line, "t.yaml:%s\n", words);
+	if (strstr(said, line) == NULL)
+		assert_string_equal(said, line);
 }
 
 static void a_whole_one(void **state)
@@ -179,8 +192,49 @@ static void parts(void **state)
 	tells("state: s\n" SINK "sources: {name: a}\n",
 	      "4:1: sources is a list of at least one source, not a map");
 	tells("state: s\n" SOURCE, "1:1: the run needs sinks: a list of at least one");
-	tells("state: s\n" SOURCE SINK "hosts:\n  - {name: a}\n",
-	      "6:1: hosts: a run over several hosts is not supported yet; leave it out");
+}
+
+/* ---- hosts ---- */
+
+#define RUN "state: s\nworkers: 2\n"
+#define KEY "'0123456789012345678901234567890123456789'"
+#define HOST(name, groups)                                                                         \
+	"  - {name: " name ", address: 'tcp://127.0.0.1:4000', public_key: " KEY ", "              \
+	"key_file: /nowhere/" name ".key, groups: " groups "}\n"
+#define ENDS HOST("a", "[collect, deliver]")
+#define MIDDLE HOST("b", "[parse, correlate]")
+
+static void hosts_faults(void **state)
+{
+	(void)state;
+	tells(RUN SOURCE SINK "hosts:\n" ENDS MIDDLE,
+	      "7:1: hosts: this is a run over a, b: name the one that this is, with --host");
+	this_host = "c";
+	tells(RUN SOURCE SINK "hosts:\n" ENDS MIDDLE,
+	      "7:1: hosts: they are a, b, and none is called \"c\"");
+	tells(RUN SOURCE SINK, "1:1: --host c: this is no run over several hosts: it has no hosts");
+	this_host = "b";
+	/* The private key of the host that this is, is looked at; no other's. */
+	tells(RUN SOURCE SINK "hosts:\n" ENDS MIDDLE,
+	      "9:114: key_file: /nowhere/b.key: No such file or directory");
+	says("state: s\n" SOURCE SINK "hosts:\n" ENDS HOST("c", "[parse, correlate]"),
+	     "6:1: hosts: a run over several hosts needs the run's \"workers\"");
+	this_host = NULL;
+}
+
+static void groups_faults(void **state)
+{
+	(void)state;
+	this_host = "z";
+	says(RUN SOURCE SINK "hosts:\n" ENDS HOST("c", "parse"),
+	     "7:1: hosts: no host has the group correlate; one has to run it");
+	says(RUN SOURCE SINK "hosts:\n" ENDS HOST("c", "[parse, correlate, parse]"),
+	     "7:1: hosts: c and c both have the group parse; one host runs it");
+	says(RUN SOURCE SINK "hosts:\n" MIDDLE HOST("c", "[collect, deliver]"),
+	     "7:1: hosts: c has the group deliver; that runs on the first host, b, which keeps "
+	     "the journal and the books");
+	says(RUN SOURCE SINK "hosts:\n" HOST("a", "[collect, parse, correlate, deliver]"),
+	     "7:1: hosts: a run over one host has no need of it; leave it out");
 }
 
 static void long_socket(void **state)
@@ -288,7 +342,7 @@ static enum mr_err reads(const char *folder, const char *key, struct mr_config *
 	write_file(path, text, 0644);
 	said[0] = '\0';
 	mr_log_set_sink(keep, NULL);
-	enum mr_err err = mr_topology_file_read(path, config, error);
+	enum mr_err err = mr_topology_file_read(path, NULL, config, error);
 	mr_log_set_sink(NULL, NULL);
 	return err;
 }
@@ -328,20 +382,79 @@ static void secrets(void **state)
 	assert_non_null(strstr(said, "No such file or directory"));
 	snprintf(path, sizeof path, "%s/t.yaml", folder);
 	assert_int_equal(truncate(path, MR_TOPOLOGY_FILE_MAX + 1), 0);
-	assert_int_equal(mr_topology_file_read(path, &config, &error), MR_CONFIG);
+	assert_int_equal(mr_topology_file_read(path, NULL, &config, &error), MR_CONFIG);
 	assert_non_null(strstr(error.text, "larger than 1 MiB"));
 	unlink(path);
-	assert_int_equal(mr_topology_file_read(path, &config, &error), MR_NOT_FOUND);
-	assert_int_equal(mr_topology_file_read(folder, &config, &error), MR_CONFIG);
+	assert_int_equal(mr_topology_file_read(path, NULL, &config, &error), MR_NOT_FOUND);
+	assert_int_equal(mr_topology_file_read(folder, NULL, &config, &error), MR_CONFIG);
+	rmdir(folder);
+}
+
+static void hosts_values(void **state)
+{
+	static const char *const addresses[] = {"127.0.0.1:4000", "tcp://a",       "tcp://:4000",
+						"tcp://a:0",      "tcp://a:70000", "ipc://a:4000",
+						"tcp://a:b",      "tcp://a b:4000"};
+	(void)state;
+	for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
+		char text[400], words[200];
+		snprintf(text, sizeof text,
+			 RUN SOURCE SINK "hosts:\n  - {name: a, public_key: " KEY
+					 ", key_file: k, groups: parse, address: '%s'}\n",
+			 addresses[i]);
+		snprintf(words, sizeof words, "8:108: address: \"%s\" is not tcp://HOST:PORT",
+			 addresses[i]);
+		says(text, words);
+	}
+	says(RUN SOURCE SINK "hosts:\n  - {name: a, public_key: 'abc', key_file: k, groups: parse, "
+			     "address: 'tcp://a:1'}\n",
+	     "8:27: public_key: \"abc\" is not a public key: 40 signs of those that millrace keys "
+	     "gives");
+}
+
+/* The host's own state directory is the run's, and so is what lies there. */
+static void hosts_whole(void **state)
+{
+	char folder[] = "/tmp/millrace-topology-XXXXXX";
+	char path[64], key[64], text[1024], dead[64];
+	struct mr_config config;
+	struct mr_error error = {0};
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof path, "%s/t.yaml", folder);
+	snprintf(key, sizeof key, "%s/b.key", folder);
+	write_file(key, "hush\n", 0600);
+	snprintf(text, sizeof text,
+		 RUN SOURCE SINK "hosts:\n" ENDS
+				 "  - {name: b, address: 'tcp://b:1', public_key: " KEY
+				 ", key_file: b.key, groups: [parse, correlate], state: own}\n");
+	write_file(path, text, 0644);
+	assert_int_equal(mr_topology_file_read(path, "b", &config, &error), MR_OK);
+	snprintf(dead, sizeof dead, "%s/own", folder);
+	assert_string_equal(mr_config_get(&config, "state", 0), dead);
+	snprintf(dead, sizeof dead, "%s/own/dead-letter.ndjson", folder);
+	assert_string_equal(mr_config_get(&config, "dead_letter", 0), dead);
+	assert_string_equal(mr_config_get(&config, "host", 0), "b");
+	assert_int_equal(strlen(mr_config_get(&config, "topology", 0)), 64);
+	const struct mr_part *other = mr_config_part(&config, MR_PART_HOST, 0);
+	assert_null(mr_config_get(&other->settings, "key_file", 0));
+	const struct mr_part *own = mr_config_part(&config, MR_PART_HOST, 1);
+	assert_string_equal(mr_config_get(&own->settings, "key_file", 0), key);
+	mr_config_fini(&config);
+	unlink(key);
+	unlink(path);
 	rmdir(folder);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(a_whole_one), cmocka_unit_test(names),   cmocka_unit_test(parts),
-	    cmocka_unit_test(long_socket), cmocka_unit_test(values),  cmocka_unit_test(files),
-	    cmocka_unit_test(many),        cmocka_unit_test(secrets),
+	    cmocka_unit_test(a_whole_one),   cmocka_unit_test(names),
+	    cmocka_unit_test(parts),         cmocka_unit_test(long_socket),
+	    cmocka_unit_test(values),        cmocka_unit_test(files),
+	    cmocka_unit_test(many),          cmocka_unit_test(secrets),
+	    cmocka_unit_test(hosts_values),  cmocka_unit_test(hosts_faults),
+	    cmocka_unit_test(groups_faults), cmocka_unit_test(hosts_whole),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,50 @@
+/* cmd_keys.c - `millrace keys`: the keys of a host, for links between hosts. */
+#include <getopt.h>
+#include <stdio.h>
+
+#include "cmd.h"
+#include "keys.h"
+#include "millrace/log.h"
+
+static const char help_text[] =
+    "usage: millrace keys [--dir DIR] NAME\n"
+    "\n"
+    "Makes the keys of the host NAME: NAME.key, which that host alone may have (mode 0600), and\n"
+    "NAME.pub, which goes into the topology file that all hosts share. A file that is there is\n"
+    "never overwritten. The lines to put under `hosts` go to standard output.\n"
+    "\n"
+    "      --dir DIR   where to put them; without it here\n"
+    "\n"
+    "Exit status: 0 done, 1 it could not be written, 2 the name or the place is wrong.\n";
+
+static int make(const char *directory, const char *name)
+{
+	struct mr_key public;
+	struct mr_error error = {0};
+	enum mr_err err = mr_keys_write(directory, name, &public, &error);
+	if (err != MR_OK) {
+		mr_log(MR_LOG_ERROR, "%s", error.text);
+		return mr_err_class(err) == MR_CLASS_USAGE ? 2 : 1;
+	}
+	printf("  - name: %s\n    public_key: '%s'\n    key_file: %s.key\n", name, public.text,
+	       name);
+	return fflush(stdout) != 0 || ferror(stdout) ? 1 : 0;
+}
+
+int cmd_keys(int argc, char **argv)
+{
+	static const struct option options[] = {
+	    {"help", no_argument, NULL, 'h'}, {"dir", required_argument, NULL, 'd'}, {0}};
+	const char *directory = ".";
+	int option;
+	while ((option = getopt_long(argc, argv, "h", options, NULL)) == 'd')
+		directory = optarg;
+	if (option == 'h') {
+		fputs(help_text, stdout);
+		return fflush(stdout) != 0 || ferror(stdout) ? 1 : 0;
+	}
+	if (option == -1 && optind + 1 == argc)
+		return make(directory, argv[optind]);
+	fputs("millrace keys: name one host (millrace keys --help says more)\n", stderr);
+	return 2;
+}

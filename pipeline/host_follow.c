@@ -1,0 +1,308 @@
+/* host_follow.c - a follower's side of a run over several hosts.
+ *
+ * Called by hosts.c, supervisor*.c and cmd_run.c. A follower keeps no books and decides nothing: it
+ * starts its workers from the checkpoint that the leader names, keeps their files of state, and
+ * makes them durable before it hands on that they are written. So what a manifest names is there,
+ * whole, on every host (PROTOCOL.md 4.4). */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "hosts.h"
+#include "millrace/log.h"
+#include "recovery.h"
+#include "service.h"
+
+#define BEGIN_MAX ((size_t)256 << 20) /* bytes of what the leader says to begin with */
+
+static const char *own_name(const struct mr_supervisor *supervisor)
+{
+	return mr_config_get(&supervisor->setup.config, "host", 0);
+}
+
+/* ---- the beginning ---- */
+
+static void say_own(struct mr_supervisor *supervisor, enum mr_host_word_kind kind,
+		    struct mr_slice bytes)
+{
+	mr_hosts_say(
+	    supervisor->hosts, 0,
+	    &(struct mr_host_word){.worker = MR_HOST_NO_WORKER, .kind = kind, .bytes = bytes});
+}
+
+static enum mr_err open_state(struct mr_supervisor *supervisor, struct mr_error *error)
+{
+	struct mr_hosts *hosts = supervisor->hosts;
+	const struct mr_host_begin *begin = &hosts->begin;
+	enum mr_err err =
+	    mr_state_dir_check(&hosts->dir, &begin->last, own_name(supervisor), error);
+	if (err != MR_OK) {
+		mr_hosts_say(hosts, 0,
+			     &(struct mr_host_word){.worker = MR_HOST_NO_WORKER,
+						    .kind = MR_HOST_LACKS,
+						    .number = err == MR_UNSUPPORTED,
+						    .bytes = mr_slice(error->text)});
+		return err;
+	}
+	mr_tables_free(supervisor->restored);
+	supervisor->restored = mr_tables_new();
+	err = mr_recovery_open(&hosts->dir, &begin->last, &begin->aside, own_name(supervisor),
+			       supervisor->restored, error);
+	if (err == MR_OK && begin->names.len > 0)
+		err =
+		    mr_tables_add_bytes(supervisor->restored, MR_NAMES_TABLE, begin->names, error);
+	return err;
+}
+
+static enum mr_err take_beginning(struct mr_supervisor *supervisor, const struct mr_host_word *word,
+				  struct mr_error *error)
+{
+	struct mr_hosts *hosts = supervisor->hosts;
+	if (hosts->begun || hosts->begin_bytes.len + word->bytes.len > BEGIN_MAX)
+		return mr_error_set(error, MR_PROTOCOL, "the leader begins twice, or without end");
+	mr_buf_add(&hosts->begin_bytes, word->bytes.at, word->bytes.len);
+	if (word->number != 1)
+		return MR_OK;
+	enum mr_err err =
+	    mr_host_begin_decode((struct mr_slice){hosts->begin_bytes.data, hosts->begin_bytes.len},
+				 &hosts->begin, error);
+	if (err == MR_OK)
+		err = open_state(supervisor, error);
+	if (err != MR_OK)
+		return err;
+	struct mr_setup *setup = &supervisor->setup;
+	setup->incarnation = hosts->begin.incarnation;
+	setup->start_us = hosts->begin.start_us;
+	memcpy(setup->seed, hosts->begin.seed, sizeof setup->seed);
+	hosts->begun = true;
+	return MR_OK;
+}
+
+/* ---- what the leader tells a worker ---- */
+
+/* A disk that is full must not hold the barrier up: the state then goes nowhere, and the report of
+ * it says that there is none. */
+static int make_file(struct mr_supervisor *supervisor, const struct mr_host_word *word)
+{
+	struct mr_hosts *hosts = supervisor->hosts;
+	const struct mr_manifest_file file =
+	    mr_checkpoint_file(supervisor, word->worker, (uint32_t)word->other);
+	struct mr_error error = {0};
+	int fd = -1;
+	enum mr_err err = mr_state_dir_make(&hosts->dir, word->number, &error);
+	if (err == MR_OK)
+		err = mr_state_dir_make_file(&hosts->dir, word->number, &file, &fd, &error);
+	if (err == MR_OK)
+		return fd;
+	hosts->failed_number = word->number;
+	hosts->failure = error;
+	return open("/dev/null", O_WRONLY | O_CLOEXEC);
+}
+
+static enum mr_err tell_worker(struct mr_supervisor *supervisor, const struct mr_host_word *word,
+			       struct mr_error *error)
+{
+	struct mr_hosts *hosts = supervisor->hosts;
+	const struct mr_topology *topology = &supervisor->setup.topology;
+	uint32_t group = mr_setup_group(topology, word->worker);
+	int fd = -1;
+	if (word->kind == MR_CONTROL_SNAPSHOT) {
+		if (word->other >= mr_group_length(&topology->groups[group]))
+			return mr_error_set(error, MR_PROTOCOL,
+					    "the leader asks for a state of "
+					    "nothing");
+		fd = make_file(supervisor, word);
+	}
+	if (word->kind == MR_CONTROL_START && !supervisor->started) {
+		mr_rundir_remove(&supervisor->rundir);
+		supervisor->started = true;
+	}
+	if (word->kind == MR_CONTROL_CONNECT && !supervisor->workers[word->worker].bound)
+		return mr_error_set(error, MR_PROTOCOL, "the leader connects what is not bound");
+	if (word->kind == MR_CONTROL_COMMITTED && word->number > hosts->begin.last.number) {
+		mr_state_dir_tidy(&hosts->dir, word->number, hosts->begin.last.number);
+		hosts->begin.last.number = word->number;
+	}
+	mr_control_send(&supervisor->workers[word->worker].control,
+			&(struct mr_control_message){.kind = word->kind,
+						     .number = word->number,
+						     .other = word->other,
+						     .bytes = word->bytes,
+						     .fd = fd});
+	if (fd >= 0)
+		close(fd);
+	return MR_OK;
+}
+
+enum mr_err mr_host_follow_word(struct mr_supervisor *supervisor, const struct mr_host_word *word,
+				struct mr_error *error)
+{
+	struct mr_hosts *hosts = supervisor->hosts;
+	if (word->worker < supervisor->worker_count &&
+	    !mr_hosts_elsewhere(supervisor, word->worker)) {
+		if (word->kind == MR_CONTROL_CONNECT)
+			mr_hosts_connect(hosts);
+		return tell_worker(supervisor, word, error);
+	}
+	if (word->worker == MR_HOST_NO_WORKER && word->kind == MR_HOST_BEGIN)
+		return take_beginning(supervisor, word, error);
+	if (word->worker == MR_HOST_NO_WORKER && word->kind == MR_HOST_KILL &&
+	    word->number < supervisor->worker_count) {
+		struct mr_supervised *worker = &supervisor->workers[word->number];
+		if (worker->pid != 0)
+			kill(worker->pid, SIGKILL);
+		return MR_OK;
+	}
+	if (word->worker == MR_HOST_NO_WORKER && word->kind == MR_HOST_REFUSED) {
+		hosts->refused = true;
+		return mr_error_set(error, MR_CONFIG, "the leader refuses this host: %.*s as there",
+				    (int)word->bytes.len, word->bytes.at);
+	}
+	return mr_error_set(error, MR_PROTOCOL, "a word that leaders do not say");
+}
+
+/* ---- what a worker says ---- */
+
+static void hand_on(struct mr_supervisor *supervisor, uint32_t worker,
+		    const struct mr_control_message *message, struct mr_slice bytes)
+{
+	mr_hosts_say(supervisor->hosts, 0,
+		     &(struct mr_host_word){.worker = worker,
+					    .kind = message->kind,
+					    .number = message->number,
+					    .other = message->other,
+					    .bytes = bytes});
+}
+
+/* What was written becomes durable before anybody hears of it. */
+static void sync_report(struct mr_supervisor *supervisor, uint32_t worker, uint64_t number,
+			struct mr_cut_report *report)
+{
+	struct mr_hosts *hosts = supervisor->hosts;
+	struct mr_manifest files = {0};
+	struct mr_error error = {0};
+	const struct mr_topology *topology = &supervisor->setup.topology;
+	uint32_t length = mr_group_length(&topology->groups[mr_setup_group(topology, worker)]);
+	for (uint32_t i = 0; i < report->file_count; i++) {
+		if (report->files[i].stage >= length)
+			return; /* the leader sees it, too */
+		const struct mr_manifest_file file =
+		    mr_checkpoint_file(supervisor, worker, report->files[i].stage);
+		mr_manifest_add_file(&files, &file);
+	}
+	if (hosts->failure.code != MR_OK && hosts->failed_number == number)
+		error = hosts->failure;
+	else if (report->file_count > 0 && report->failure[0] == '\0')
+		mr_state_dir_sync(&hosts->dir, number, &files, own_name(supervisor), &error);
+	if (error.code != MR_OK)
+		snprintf(report->failure, sizeof report->failure, "%.*s",
+			 (int)sizeof report->failure - 1, error.text);
+	mr_manifest_fini(&files);
+}
+
+static enum mr_err hand_on_report(struct mr_supervisor *supervisor, uint32_t worker,
+				  const struct mr_control_message *message, struct mr_error *error)
+{
+	struct mr_cut_report report;
+	struct mr_buf bytes = {0};
+	if (!mr_cut_report_decode(message->bytes, &report))
+		return mr_error_set(error, MR_PROTOCOL, "%s: a report that is none",
+				    supervisor->workers[worker].name);
+	sync_report(supervisor, worker, message->number, &report);
+	mr_cut_report_encode(&report, &bytes);
+	hand_on(supervisor, worker, message, (struct mr_slice){bytes.data, bytes.len});
+	mr_buf_fini(&bytes);
+	mr_cut_report_fini(&report);
+	return MR_OK;
+}
+
+enum mr_err mr_host_follow_relay(struct mr_supervisor *supervisor, uint32_t worker,
+				 struct mr_control_message *message, struct mr_error *error)
+{
+	struct mr_supervised *from = &supervisor->workers[worker];
+	switch (message->kind) {
+	case MR_CONTROL_LOG:
+		return mr_supervisor_common_word(supervisor, from, message, error);
+	case MR_CONTROL_SNAPPED:
+		return hand_on_report(supervisor, worker, message, error);
+	case MR_CONTROL_FAILED:
+		hand_on(supervisor, worker, message, message->bytes);
+		return mr_supervisor_common_word(supervisor, from, message, error);
+	case MR_CONTROL_BOUND:
+		from->bound = true;
+		break;
+	case MR_CONTROL_DONE:
+		from->done = true;
+		break;
+	default:
+		break;
+	}
+	hand_on(supervisor, worker, message, message->bytes);
+	return MR_OK;
+}
+
+void mr_host_follow_deaths(struct mr_supervisor *supervisor)
+{
+	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
+		const struct mr_supervised *worker = &supervisor->workers[i];
+		struct mr_buf bytes = {0};
+		if (!worker->fell)
+			continue;
+		mr_host_death_encode(
+		    &(struct mr_host_death){.worker = i,
+					    .pid = worker->reaped,
+					    .status = worker->status,
+					    .page =
+						*(const struct mr_inhand *)(uintptr_t)worker->page},
+		    &bytes);
+		say_own(supervisor, MR_HOST_DIED, (struct mr_slice){bytes.data, bytes.len});
+		mr_buf_fini(&bytes);
+	}
+}
+
+/* ---- incarnation after incarnation ---- */
+
+#define PAUSE_MS 200
+#define PAUSES_MOST 6 /* times it doubles, where nobody is met */
+
+/* Whether another incarnation may go better. */
+static bool goes_on(const struct mr_supervisor *supervisor, enum mr_err err)
+{
+	return err != MR_OK && supervisor->interrupted == 0 && !supervisor->hosts->refused &&
+	       mr_err_class(err) != MR_CLASS_USAGE;
+}
+
+enum mr_err mr_host_follow_run(struct mr_supervisor *supervisor, struct mr_error *error)
+{
+	struct mr_hosts *hosts = supervisor->hosts;
+	enum mr_err err = mr_state_dir_open(mr_config_get(&supervisor->setup.config, "state", 0),
+					    &hosts->dir, error);
+	sigset_t held;
+	mr_notify_open(&hosts->notify);
+	mr_supervisor_signals(&held);
+	sigprocmask(SIG_BLOCK, &held, NULL);
+	for (unsigned alone = 0; err == MR_OK;) {
+		err = mr_supervisor_run(supervisor, error);
+		mr_tables_free(supervisor->restored);
+		supervisor->restored = NULL;
+		if (!goes_on(supervisor, err))
+			break;
+		alone = hosts->met ? 0 : alone + (alone < PAUSES_MOST);
+		mr_log(MR_LOG_ERROR, "%s; host %s waits for the next beginning", error->text,
+		       own_name(supervisor));
+		*error = (struct mr_error){0};
+		err = MR_OK;
+		struct pollfd signals = {.fd = supervisor->signals, .events = POLLIN};
+		poll(&signals, 1, PAUSE_MS << alone);
+		mr_supervisor_reset(supervisor);
+	}
+	mr_notify_stopping(&hosts->notify);
+	mr_notify_close(&hosts->notify);
+	return err;
+}

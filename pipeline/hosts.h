@@ -1,0 +1,128 @@
+/* hosts.h - a supervisor's share in a run over several hosts (PROTOCOL.md 1.7).
+ *
+ * The first host of the topology leads: its supervisor speaks with every worker, keeps manifest and
+ * ledger, and takes the checkpoints. To it a worker that is elsewhere is a control socket like any
+ * other, whose far end is kept here: what comes out of it goes through the gate to the supervisor
+ * of that host, and back. That one, a follower, starts the workers of its groups and hands words
+ * on; what goes with a descriptor (tables, setup, files of state) it gives them itself.
+ *
+ * The connection of two gates is the incarnation: each supervisor starts a gate, waits until the
+ * others are there, and ends its incarnation when one is lost. So nothing has to be agreed on
+ * after a loss, and nothing old can be left. Order in each incarnation: meet, adopt for each worker
+ * that is elsewhere, begin; then listen while it is watched; end. */
+#ifndef MILLRACE_HOSTS_H
+#define MILLRACE_HOSTS_H
+
+#include "host_word.h"
+#include "keys.h"
+#include "notify.h"
+#include "state_dir.h"
+#include "supervisor.h"
+
+struct pollfd;
+
+struct mr_host {
+	bool met;   /* the gates are connected */
+	bool hello; /* a follower that has what we have */
+	bool lost;
+};
+
+struct mr_hosts {
+	uint32_t self;
+	uint32_t count;
+	struct mr_key key;
+	uint64_t tables_hash;
+	struct mr_supervised gate;
+	struct mr_host hosts[MR_HOSTS_MAX];
+	bool met;               /* in this incarnation all have been there */
+	int64_t turned_us;      /* the gate was looked after */
+	int64_t killed_us;      /* a worker elsewhere was to be killed; 0: none */
+	bool lacks;             /* a follower has not its part of the last checkpoint */
+	bool ended;             /* a signal asked for the end before they were */
+	struct mr_control *far; /* the leader's, by worker: the other ends of their sockets */
+	uint32_t far_count;
+	/* Of a follower. */
+	struct mr_state_dir dir;
+	struct mr_buf begin_bytes;
+	struct mr_host_begin begin;
+	bool begun; /* the leader has said how */
+	bool refused;
+	struct mr_notify notify;
+	uint64_t failed_number; /* of a checkpoint whose file could not be made */
+	struct mr_error failure;
+};
+
+/* Reads the private key. `config` is a topology file's with hosts. Errors: see mr_keys_read. */
+enum mr_err mr_hosts_init(struct mr_hosts *hosts, const struct mr_config *config,
+			  struct mr_error *error);
+void mr_hosts_fini(struct mr_hosts *hosts);
+/* Accepts NULL: there is one host, and it leads. */
+static inline bool mr_hosts_lead(const struct mr_hosts *hosts)
+{
+	return hosts == NULL || hosts->self == 0;
+}
+
+/* On which host each group of the topology runs. */
+void mr_hosts_place(const struct mr_config *config, struct mr_topology *topology);
+/* In whose state directory the state of a group lies: empty for the leader's. */
+const char *mr_host_of_state(const struct mr_supervisor *supervisor, uint32_t group);
+/* Whether the worker is another host's. */
+bool mr_hosts_elsewhere(const struct mr_supervisor *supervisor, uint32_t worker);
+/* "process 77", or "process 77 on b", or "on b" where its number is not known. Returns `out`. */
+#define MR_WHERE_BYTES 96
+const char *mr_hosts_where(const struct mr_supervisor *supervisor, uint32_t worker,
+			   char out[static MR_WHERE_BYTES]);
+/* Goes into the hash that all hosts must have alike. */
+void mr_hosts_hash_table(struct mr_hosts *hosts, const struct mr_tables *tables, size_t from);
+
+/* ---- an incarnation ---- */
+
+/* Blocks until all hosts are there, and, on a follower, until the leader has said what to begin
+ * with; a signal ends that. Starts the gate. MR_PEER_LOST, MR_CONFIG where this host is refused;
+ * MR_END where a signal asked for the end. */
+enum mr_err mr_hosts_meet(struct mr_supervisor *supervisor, struct mr_error *error);
+/* In place of starting a worker. */
+enum mr_err mr_hosts_adopt(struct mr_supervisor *supervisor, uint32_t worker,
+			   struct mr_error *error);
+/* All are started or adopted: the leader tells the others. */
+void mr_hosts_begin(struct mr_supervisor *supervisor);
+/* All workers have bound. Accepts NULL. */
+void mr_hosts_connect(struct mr_hosts *hosts);
+/* Whether any host is lost, or the gate. Accepts NULL. */
+bool mr_hosts_lost(const struct mr_hosts *hosts);
+/* Room for mr_hosts_fds. */
+uint32_t mr_hosts_fds(const struct mr_hosts *hosts);
+uint32_t mr_hosts_poll_set(const struct mr_hosts *hosts, struct pollfd *out);
+/* Acts on all that gate and far ends have to say. MR_OK, or why the incarnation ends. */
+enum mr_err mr_hosts_listen(struct mr_supervisor *supervisor, struct mr_error *error);
+/* A worker that is elsewhere does not answer: it is killed there, or, where that is not done
+ * either, its host is given up. */
+void mr_hosts_kill(struct mr_supervisor *supervisor, uint32_t worker);
+/* Kills and reaps the gate, once what was said has gone out. */
+void mr_hosts_end(struct mr_supervisor *supervisor);
+
+/* ---- hosts.c to its two sides ---- */
+
+void mr_hosts_say(struct mr_hosts *hosts, uint32_t host, const struct mr_host_word *word);
+/* A word of another supervisor. */
+enum mr_err mr_host_lead_word(struct mr_supervisor *supervisor, uint32_t host,
+			      const struct mr_host_word *word, struct mr_error *error);
+enum mr_err mr_host_follow_word(struct mr_supervisor *supervisor, const struct mr_host_word *word,
+				struct mr_error *error);
+
+/* ---- host_follow.c ---- */
+
+/* A worker's word on a follower. */
+enum mr_err mr_host_follow_relay(struct mr_supervisor *supervisor, uint32_t worker,
+				 struct mr_control_message *message, struct mr_error *error);
+/* After a run that failed: tells the leader who died. */
+void mr_host_follow_deaths(struct mr_supervisor *supervisor);
+/* In place of mr_service_run: incarnation after incarnation as the leader says. */
+enum mr_err mr_host_follow_run(struct mr_supervisor *supervisor, struct mr_error *error);
+
+/* ---- host_lead.c ---- */
+
+/* The beginning, to each follower. */
+void mr_host_lead_begin(struct mr_supervisor *supervisor);
+
+#endif
