@@ -19,6 +19,7 @@
 
 #include "clock.h"
 #include "millrace/os.h"
+#include "sandbox.h"
 
 #define CHILD_REPORT_MAX 2048
 
@@ -331,7 +332,10 @@ static void cut(struct mr_worker *worker)
 	mr_marks_merge(&report->marks, &worker->marks);
 	barrier->report_number = barrier->number;
 	const struct mr_group *group = &worker->setup.topology.groups[worker->group];
-	bool by_child = mr_group_has_keyed_state(group) && start_child(worker);
+	/* The allocator of a sanitizer may be locked by another thread at a fork, and is then so
+	 * for good in the child. */
+	bool by_child =
+	    mr_group_has_keyed_state(group) && !mr_sandbox_sanitized() && start_child(worker);
 	if (!by_child)
 		write_state(worker, report);
 	report->cpu_ns = mr_clock_cpu_ns() - barrier->cpu_ns + barrier->ending_ns;
