@@ -41,7 +41,7 @@ static enum mr_err open_state(struct mr_supervisor *supervisor, struct mr_error 
 	struct mr_hosts *hosts = supervisor->hosts;
 	const struct mr_host_begin *begin = &hosts->begin;
 	enum mr_err err =
-	    mr_state_dir_check(&hosts->dir, &begin->last, own_name(supervisor), error);
+	    mr_state_dir_check_files(&hosts->dir, &begin->last, own_name(supervisor), error);
 	if (err != MR_OK) {
 		mr_hosts_say(hosts, 0,
 			     &(struct mr_host_word){.worker = MR_HOST_NO_WORKER,

@@ -332,8 +332,9 @@ static enum mr_err check_file(const struct mr_state_dir *dir, uint64_t number,
 	return err == MR_OK ? MR_OK : mr_error_prefix(error, "%s/%s", dir->path, path);
 }
 
-enum mr_err mr_state_dir_check(const struct mr_state_dir *dir, const struct mr_manifest *manifest,
-			       const char *host, struct mr_error *error)
+enum mr_err mr_state_dir_check_files(const struct mr_state_dir *dir,
+				     const struct mr_manifest *manifest, const char *host,
+				     struct mr_error *error)
 {
 	enum mr_err err = MR_OK;
 	for (uint32_t i = 0; err == MR_OK && i < manifest->file_count; i++)
@@ -359,7 +360,7 @@ static enum mr_err read_manifest(const struct mr_state_dir *dir, uint64_t number
 		err = mr_error_set(error, MR_BAD_INPUT, "%s/%s: it is checkpoint %llu's", dir->path,
 				   name, (unsigned long long)out->number);
 	if (err == MR_OK)
-		err = mr_state_dir_check(dir, out, "", error);
+		err = mr_state_dir_check_files(dir, out, "", error);
 	if (err != MR_OK)
 		mr_manifest_fini(out);
 	return err;

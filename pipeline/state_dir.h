@@ -48,8 +48,9 @@ enum mr_err mr_state_dir_recover_below(const struct mr_state_dir *dir, uint64_t 
 				       struct mr_manifest *manifest, struct mr_error *error);
 /* Whether the files of a checkpoint that lie in the directory of `host` (empty: of the manifest's
  * own) are those that the manifest names. MR_BAD_INPUT, MR_IO. */
-enum mr_err mr_state_dir_check(const struct mr_state_dir *dir, const struct mr_manifest *manifest,
-			       const char *host, struct mr_error *error);
+enum mr_err mr_state_dir_check_files(const struct mr_state_dir *dir,
+				     const struct mr_manifest *manifest, const char *host,
+				     struct mr_error *error);
 /* The directory of a checkpoint's files, if it is not there. MR_IO, MR_NO_SPACE. */
 enum mr_err mr_state_dir_make(const struct mr_state_dir *dir, uint64_t number,
 			      struct mr_error *error);

@@ -126,8 +126,8 @@ static void another_hosts_files_are_left_to_it(void **state)
 	flip(SNAPSHOT "2/counts-1.counts", -1);
 	assert_int_equal(recovered(MR_OK, ""), 2);
 	assert_int_equal(mr_state_dir_recover(&dir, &manifest, &error), MR_OK);
-	assert_int_equal(mr_state_dir_check(&dir, &manifest, "a", &error), MR_OK);
-	assert_int_equal(mr_state_dir_check(&dir, &manifest, "b", &error), MR_BAD_INPUT);
+	assert_int_equal(mr_state_dir_check_files(&dir, &manifest, "a", &error), MR_OK);
+	assert_int_equal(mr_state_dir_check_files(&dir, &manifest, "b", &error), MR_BAD_INPUT);
 	assert_int_equal(mr_state_dir_sync(&dir, 2, &manifest, "b", &error), MR_OK);
 	mr_manifest_fini(&manifest);
 	error = (struct mr_error){0};
