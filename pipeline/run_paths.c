@@ -78,7 +78,7 @@ static void check_state(struct paths *paths, const char *path)
 		fault(paths, "state %s: it is no directory", path);
 	} else if (access(path, R_OK | W_OK | X_OK) != 0) {
 		fault(paths, "state %s: %s", path, strerror(errno));
-	} else if (mr_state_dir_check(path, &about, &error) != MR_OK) {
+	} else if (mr_state_dir_trust(path, &about, &error) != MR_OK) {
 		fault(paths, "state %s", error.text);
 	}
 }

@@ -128,7 +128,7 @@ static enum mr_err take_lock(struct mr_state_dir *dir, struct mr_error *error)
 	return MR_OK;
 }
 
-enum mr_err mr_state_dir_check(const char *path, const struct stat *about, struct mr_error *error)
+enum mr_err mr_state_dir_trust(const char *path, const struct stat *about, struct mr_error *error)
 {
 	if ((about->st_mode & S_IWOTH) == 0)
 		return MR_OK;
@@ -146,7 +146,7 @@ static enum mr_err open_directory(struct mr_state_dir *dir, struct mr_error *err
 	if (dir->fd < 0 || fstat(dir->fd, &about) != 0)
 		return mr_error_errno(error, MR_CONFIG, "%s: no state directory can be had there",
 				      dir->path);
-	return mr_state_dir_check(dir->path, &about, error);
+	return mr_state_dir_trust(dir->path, &about, error);
 }
 
 enum mr_err mr_state_dir_open(const char *path, struct mr_state_dir *out, struct mr_error *error)

@@ -17,7 +17,7 @@ struct mr_state_dir {
 };
 
 /* MR_CONFIG where everybody may write there: what stands there is believed. */
-enum mr_err mr_state_dir_check(const char *path, const struct stat *about, struct mr_error *error);
+enum mr_err mr_state_dir_trust(const char *path, const struct stat *about, struct mr_error *error);
 
 /* Makes it (mode 0700) where it is not there. Waits up to some seconds for the workers of a service
  * that has died. MR_CONFIG: another service has it, or it is not to be used; MR_IO, MR_NO_SPACE.
