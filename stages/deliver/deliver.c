@@ -23,6 +23,7 @@ struct deliver {
 	struct ocsf ocsf;
 	struct outputs outputs;
 	struct mr_buf line;
+	bool line_waits;    /* of an alert that a sink had no room for */
 	uint64_t unwritten; /* rejected records that no file was asked for */
 	char example[300];  /* the first of them, and why */
 };
@@ -110,7 +111,8 @@ static enum mr_err write_alert(struct deliver *deliver, const struct mr_alert *a
 	deliver->line.len = 0;
 	ocsf_put_alert(&deliver->ocsf, alert, &deliver->line);
 	struct mr_slice line = {deliver->line.data, deliver->line.len};
-	if (!outputs_have_room(&deliver->outputs, line.len))
+	deliver->line_waits = !outputs_have_room(&deliver->outputs, line.len);
+	if (deliver->line_waits)
 		return MR_FULL;
 	if (!was_announced(deliver, alert))
 		announce(deliver, alert);
@@ -128,11 +130,14 @@ static enum mr_err write_alert(struct deliver *deliver, const struct mr_alert *a
 	return MR_OK;
 }
 
-/* To the last one, or to the first that a sink has no room for. */
+/* To the last one, or to the first that a sink has no room for. That one is not read again before
+ * there is some: each reading takes memory of the batch's. */
 static enum mr_err put_alerts(struct deliver *deliver, struct mr_reader *in, struct mr_error *error)
 {
 	struct mr_alert alert;
 	enum mr_err err = MR_OK;
+	if (deliver->line_waits && !outputs_have_room(&deliver->outputs, deliver->line.len))
+		return MR_FULL;
 	for (; mr_reader_alert(in, &alert); mr_reader_advance(in)) {
 		err = check_alert(deliver, &alert, error);
 		if (err == MR_OK && alert.announcement)

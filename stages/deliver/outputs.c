@@ -140,7 +140,7 @@ enum mr_err outputs_barrier(struct outputs *outputs, struct mr_error *error)
 {
 	bool full = false;
 	for (size_t i = 0; i < outputs->count; i++) {
-		enum mr_err err = outputs->sinks[i].ops->barrier(&outputs->sinks[i], error);
+		enum mr_err err = sink_barrier(&outputs->sinks[i], error);
 		if (err != MR_OK && err != MR_FULL)
 			return err;
 		full = full || err == MR_FULL;

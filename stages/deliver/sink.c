@@ -39,9 +39,8 @@ enum mr_err sink_open(struct sink *sink, const struct sink_ops *ops, const struc
 	return err;
 }
 
-bool sink_has_room(struct sink *sink, size_t bytes)
+static void note_room(struct sink *sink, bool room)
 {
-	bool room = sink->ops->room(sink, bytes);
 	if (room && sink->said_full)
 		mr_log(MR_LOG_WARNING, "sink %s takes more: reading goes on", sink->name);
 	sink->said_full = sink->said_full && !room;
@@ -49,7 +48,21 @@ bool sink_has_room(struct sink *sink, size_t bytes)
 		sink->full_us = 0;
 	else if (sink->full_us == 0)
 		sink->full_us = sink->env->stage->now->steady_us;
+}
+
+bool sink_has_room(struct sink *sink, size_t bytes)
+{
+	bool room = sink->ops->room(sink, bytes);
+	note_room(sink, room);
 	return room;
+}
+
+enum mr_err sink_barrier(struct sink *sink, struct mr_error *error)
+{
+	enum mr_err err = sink->ops->barrier(sink, error);
+	if (err == MR_OK || err == MR_FULL)
+		note_room(sink, err == MR_OK);
+	return err;
 }
 
 /* A reader that is a little slower than we are is no news. */

@@ -101,6 +101,8 @@ enum mr_err sink_open(struct sink *sink, const struct sink_ops *ops, const struc
 		      const char *name, const struct mr_config *settings, struct mr_error *error);
 /* ops->room. */
 bool sink_has_room(struct sink *sink, size_t bytes);
+/* ops->barrier; while it cannot be passed nothing is read either. */
+enum mr_err sink_barrier(struct sink *sink, struct mr_error *error);
 /* ops->poll; says that a sink has had no room for a while. */
 enum mr_err sink_poll(struct sink *sink, struct mr_error *error);
 /* Accepts one that is not open. */

@@ -237,9 +237,11 @@ enum mr_err spool_sync(struct spool *spool, struct mr_error *error)
 
 /* ---- append ---- */
 
+/* Once all is written. */
 static uint64_t on_disk(const struct spool *spool)
 {
-	return spool->segment_count == 0 ? 0 : spool->end.at - spool->segments[0].begin.at;
+	uint64_t begin = spool->segment_count == 0 ? spool->flushed : spool->segments[0].begin.at;
+	return spool->end.at - begin;
 }
 
 bool spool_has_room(struct spool *spool, size_t bytes)
