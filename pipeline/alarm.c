@@ -42,11 +42,3 @@ void mr_alarm_clear(struct mr_alarms *alarms, enum mr_alarm alarm, int64_t now_u
 	mr_log_event(MR_LOG_INFO, MR_EVENT_ALARM_CLEARED, "%s: over after %lld s",
 		     mr_alarm_row(alarm)->name, (long long)(lasted_us / 1000000));
 }
-
-uint32_t mr_alarms_raised(const struct mr_alarms *alarms)
-{
-	uint32_t raised = 0;
-	for (size_t i = 0; i < MR_ALARM_COUNT; i++)
-		raised += alarms->at[i].raised;
-	return raised;
-}

@@ -42,6 +42,5 @@ void mr_alarm_raise(struct mr_alarms *alarms, enum mr_alarm alarm, int64_t now_u
 		    const char *words);
 /* It is over. The log is told how long it lasted. */
 void mr_alarm_clear(struct mr_alarms *alarms, enum mr_alarm alarm, int64_t now_us);
-uint32_t mr_alarms_raised(const struct mr_alarms *alarms);
 
 #endif

@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "hosts.h"
 #include "metrics.h"
+#include "sandbox.h"
 #include "service.h"
 #include "supervisor.h"
 
@@ -24,6 +25,15 @@
 #define LATE_TIMES 3           /* a checkpoint is late after so many intervals, */
 #define LATE_LEAST_US 30000000 /* and so long at least */
 #define WARNINGS_US 3600000000 /* of each kind of warning ten are shown in so long */
+
+/* Says that an alarm is there, or is not. */
+static void put(struct mr_health *health, enum mr_alarm alarm, bool there, const char *words)
+{
+	if (there)
+		mr_alarm_raise(&health->alarms, alarm, mr_clock_wall_us(), words);
+	else
+		mr_alarm_clear(&health->alarms, alarm, mr_clock_wall_us());
+}
 
 /* ---- open and close ---- */
 
@@ -118,6 +128,8 @@ enum mr_err mr_health_open(struct mr_health *health, const struct mr_service *se
 		return err;
 	}
 	supervisor->health = health;
+	put(health, MR_ALARM_SANDBOX_MISSING, mr_sandbox_lacks(config) != NULL,
+	    mr_sandbox_lacks(config));
 	mr_log_event(MR_LOG_INFO, MR_EVENT_SERVICE_STARTED, "process %d", (int)getpid());
 	return MR_OK;
 }
@@ -291,14 +303,6 @@ enum mr_err mr_health_figures(struct mr_health *health, uint32_t worker, struct 
 }
 
 /* ---- alarms ---- */
-
-static void put(struct mr_health *health, enum mr_alarm alarm, bool there, const char *words)
-{
-	if (there)
-		mr_alarm_raise(&health->alarms, alarm, mr_clock_wall_us(), words);
-	else
-		mr_alarm_clear(&health->alarms, alarm, mr_clock_wall_us());
-}
 
 /* What the counters of this incarnation say; they begin at 0 with each. */
 static void check_counters(struct mr_health *health, int64_t now_us)

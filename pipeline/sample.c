@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 uint64_t mr_sample_pss(pid_t pid)
@@ -52,4 +53,10 @@ bool mr_sample_process(pid_t pid, struct mr_sample *out)
 	    (struct mr_sample){.cpu_us = (int64_t)(user + kernel) * 1000000 / sysconf(_SC_CLK_TCK),
 			       .rss_bytes = pages * sysconf(_SC_PAGESIZE)};
 	return true;
+}
+
+uint64_t mr_sample_faults(void)
+{
+	struct rusage usage;
+	return getrusage(RUSAGE_SELF, &usage) != 0 ? 0 : (uint64_t)usage.ru_minflt;
 }

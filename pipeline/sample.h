@@ -10,6 +10,9 @@
  * process is gone. */
 uint64_t mr_sample_pss(pid_t pid);
 
+/* How many pages this process was given so far, new ones and copies. */
+uint64_t mr_sample_faults(void);
+
 struct mr_sample {
 	int64_t cpu_us; /* user and system */
 	int64_t rss_bytes;

@@ -60,17 +60,24 @@ struct mr_sandbox_kernel mr_sandbox_kernel(void)
 	};
 }
 
+const char *mr_sandbox_lacks(const struct mr_config *config)
+{
+	struct mr_sandbox_kernel kernel = mr_sandbox_kernel();
+	if (mr_config_is(config, "sandbox", "off"))
+		return NULL;
+	return !kernel.seccomp && kernel.landlock == 0 ? "neither seccomp nor Landlock"
+	       : !kernel.seccomp                       ? "no seccomp"
+	       : kernel.landlock == 0                  ? "no Landlock"
+						       : NULL;
+}
+
 enum mr_err mr_sandbox_check(const struct mr_config *config, struct mr_error *error)
 {
 	int64_t mode;
 	enum mr_err err = mr_config_int(config, "sandbox", &mode, error);
-	if (err != MR_OK || mode == MR_SANDBOX_OFF)
+	if (err != MR_OK)
 		return err;
-	struct mr_sandbox_kernel kernel = mr_sandbox_kernel();
-	const char *lacks = !kernel.seccomp && kernel.landlock == 0 ? "neither seccomp nor Landlock"
-			    : !kernel.seccomp                       ? "no seccomp"
-			    : kernel.landlock == 0                  ? "no Landlock"
-								    : NULL;
+	const char *lacks = mr_sandbox_lacks(config);
 	if (lacks == NULL)
 		return MR_OK;
 	if (mode == MR_SANDBOX_REQUIRE)

@@ -27,6 +27,8 @@ struct mr_sandbox_kernel {
 };
 struct mr_sandbox_kernel mr_sandbox_kernel(void);
 
+/* What this kernel does not have of what the setting asks for, in words; NULL: nothing. */
+const char *mr_sandbox_lacks(const struct mr_config *config);
 /* The setting. What the kernel lacks is warned of, or, where it is required, MR_CONFIG. */
 enum mr_err mr_sandbox_check(const struct mr_config *config, struct mr_error *error);
 

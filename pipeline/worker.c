@@ -91,6 +91,7 @@ static enum mr_err open_chain(struct mr_worker *worker, struct mr_error *error)
 	    .start_us = worker->setup.start_us,
 	    .now = &worker->now,
 	    .waits = &worker->waits,
+	    .copied_bytes = &worker->barrier.copied_bytes,
 	    .marks = &worker->marks,
 	    .latencies = &worker->latencies,
 	};

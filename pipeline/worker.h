@@ -89,6 +89,8 @@ struct mr_barrier {
 	uint64_t child_ns;           /* of CPU, as it said */
 	uint64_t ending_ns;          /* that the last one took after it had said so */
 	int child_fd;                /* -1: there is none */
+	uint64_t faults;             /* of pages, when it was forked */
+	uint64_t copied_bytes;       /* since then; 0: there is none */
 	int64_t stopped_us;          /* since when the child stands still; 0: it goes on */
 };
 

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "sample.h"
 #include "millrace/os.h"
 #include "sandbox.h"
 
@@ -241,6 +242,7 @@ static bool start_child(struct mr_worker *worker)
 	int ends[2];
 	pid_t self = getpid();
 	reap_last(barrier);
+	barrier->faults = mr_sample_faults();
 	if (pipe2(ends, O_CLOEXEC) != 0)
 		return false;
 	barrier->child = fork();
@@ -301,9 +303,13 @@ static void hear_child(struct mr_worker *worker)
 
 enum mr_err mr_worker_barrier_reap(struct mr_worker *worker, struct mr_error *error)
 {
-	struct pollfd news = {.fd = worker->barrier.child_fd, .events = POLLIN};
+	struct mr_barrier *barrier = &worker->barrier;
+	struct pollfd news = {.fd = barrier->child_fd, .events = POLLIN};
+	barrier->copied_bytes = 0;
 	if (news.fd < 0)
 		return MR_OK;
+	barrier->copied_bytes =
+	    (mr_sample_faults() - barrier->faults) * (uint64_t)sysconf(_SC_PAGESIZE);
 	if (poll(&news, 1, 0) <= 0)
 		return check_child(worker, error);
 	hear_child(worker);

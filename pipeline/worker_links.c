@@ -197,8 +197,8 @@ static void reject_region(struct mr_worker *worker, const struct mr_region *regi
 	mr_count(&worker->counters, MR_C_REGIONS_REJECTED, 1);
 	uint64_t rejected = worker->counters.at[MR_C_REGIONS_REJECTED];
 	if (rejected <= REGIONS_LOGGED)
-		mr_log(MR_LOG_ERROR, "%s%s", reason,
-		       rejected < REGIONS_LOGGED ? "" : "; more like this are only counted");
+		mr_log_event(MR_LOG_ERROR, MR_EVENT_INPUT_DAMAGED, "%s%s", reason,
+			     rejected < REGIONS_LOGGED ? "" : "; more like this are only counted");
 }
 
 /* Reads the region's bytes into this worker's own buffer: never a mapping, so that a file cut short

@@ -75,6 +75,9 @@ struct mr_stage_env {
 	int64_t start_us; /* when the run started: the arrival time of what scan reads */
 	const struct mr_now *now;
 	struct mr_waits *waits;
+	/* Memory that a snapshot under way has cost so far, since this process writes to pages that
+	 * it shares with the one that writes the snapshot. NULL: there are no snapshots. */
+	const uint64_t *copied_bytes;
 	struct mr_marks *marks; /* collect: states of its sources; parse: times of events */
 };
 

@@ -139,7 +139,7 @@ static void next_input(struct collect *collect)
 				    MR_FILES_NAMED + (uint32_t)number,
 				    !item->stream && collect->referenced < collect->referenced_max,
 				    &collect->spool, &error) != MR_OK) {
-		mr_log(MR_LOG_ERROR, "%s", error.text);
+		mr_log_event(MR_LOG_ERROR, MR_EVENT_INPUT_DAMAGED, "%s", error.text);
 		mr_count(collect->env->counters, MR_C_INPUTS_DAMAGED, 1);
 		return;
 	}

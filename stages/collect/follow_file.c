@@ -62,7 +62,7 @@ static void read_anew(struct mr_source *source, struct mr_followed *file)
 
 static enum mr_err leave_alone(struct mr_source *source, struct mr_followed *file, const char *why)
 {
-	mr_log(MR_LOG_ERROR, "%s: %s", file->path, why);
+	mr_log_event(MR_LOG_ERROR, MR_EVENT_INPUT_DAMAGED, "%s: %s", file->path, why);
 	mr_count(source->env->counters, MR_C_INPUTS_DAMAGED, 1);
 	file->foreign = true;
 	return MR_AGAIN;

@@ -66,8 +66,8 @@ static const struct mr_decode_sink_ops sink_ops = {
 void mr_input_damage(struct mr_input *input, uint64_t offset, const char *reason)
 {
 	if (input->damage_count < MR_INPUT_DAMAGE_LOGGED)
-		mr_log(MR_LOG_ERROR, "%s: offset %llu: %s", input->title,
-		       (unsigned long long)offset, reason);
+		mr_log_event(MR_LOG_ERROR, MR_EVENT_INPUT_DAMAGED, "%s: offset %llu: %s",
+			     input->title, (unsigned long long)offset, reason);
 	input->damage_count++;
 }
 
@@ -113,8 +113,8 @@ void mr_input_fini(struct mr_input *input)
 	if (!input->raw)
 		return;
 	if (input->damage_count > MR_INPUT_DAMAGE_LOGGED)
-		mr_log(MR_LOG_ERROR, "%s: %u more places like these", input->title,
-		       input->damage_count - MR_INPUT_DAMAGE_LOGGED);
+		mr_log_event(MR_LOG_ERROR, MR_EVENT_INPUT_DAMAGED, "%s: %u more places like these",
+			     input->title, input->damage_count - MR_INPUT_DAMAGE_LOGGED);
 	close(input->fd);
 	free(input->raw);
 	free(input->plain);

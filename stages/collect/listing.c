@@ -76,7 +76,8 @@ static enum mr_err walk_file(void *context, const char *path, const struct stat 
 	struct mr_listing *listing = context;
 
 	if (mr_own_files_name(&listing->own, status) != NULL) {
-		mr_log(MR_LOG_WARNING, "%s: left out, this scan writes it", path);
+		mr_log_event(MR_LOG_WARNING, MR_EVENT_INPUT_LEFT_OUT,
+			     "%s: left out, this scan writes it", path);
 		return MR_OK;
 	}
 	return add_file(listing, path, error);
@@ -85,7 +86,7 @@ static enum mr_err walk_file(void *context, const char *path, const struct stat 
 static void walk_left_out(void *context, const char *path, const char *why)
 {
 	(void)context;
-	mr_log(MR_LOG_WARNING, "%s: left out, %s", path, why);
+	mr_log_event(MR_LOG_WARNING, MR_EVENT_INPUT_LEFT_OUT, "%s: left out, %s", path, why);
 }
 
 static const struct mr_walk_ops walk_ops = {.file = walk_file, .left_out = walk_left_out};

@@ -238,7 +238,7 @@ static enum mr_err lose(struct mr_source *source, const char *path, const char *
 {
 	struct once *once = source->state;
 
-	mr_log(MR_LOG_ERROR, "%s: %s", path, why);
+	mr_log_event(MR_LOG_ERROR, MR_EVENT_INPUT_DAMAGED, "%s: %s", path, why);
 	mr_count(source->env->counters, MR_C_INPUTS_DAMAGED, 1);
 	once->half = (struct half){0};
 	add_done(once, once->path, false, true);

@@ -284,6 +284,16 @@ static enum mr_err take(struct corr *corr, const struct mr_signal *signal, struc
 	return MR_OK;
 }
 
+/* What a snapshot under way makes us copy is memory, too. Rather than give up state for it, we wait
+ * until the snapshot is done. */
+static bool is_crowded(const struct corr *corr)
+{
+	uint64_t copied = corr->env->copied_bytes == NULL ? 0 : *corr->env->copied_bytes;
+	if (copied > corr->cut_bytes)
+		copied = corr->cut_bytes;
+	return copied > 0 && corr->bytes + copied > corr->ceiling;
+}
+
 static enum mr_err stage_process(void *state, struct mr_reader *in, struct mr_writer *out,
 				 struct mr_error *error)
 {
@@ -291,7 +301,7 @@ static enum mr_err stage_process(void *state, struct mr_reader *in, struct mr_wr
 	struct mr_signal signal;
 	corr->out = out;
 	while (mr_reader_signal(in, &signal)) {
-		if (!mr_writer_ready(out))
+		if (!mr_writer_ready(out) || is_crowded(corr))
 			return MR_FULL;
 		corr->arrival_us = signal.arrival_us;
 		enum mr_err err = take(corr, &signal, error);
@@ -326,6 +336,7 @@ static enum mr_err stage_barrier(void *state, int64_t watermark_us, struct mr_wr
 	enum mr_err err = corr_revise(corr);
 	if (err == MR_OK)
 		corr_release(corr, watermark_us);
+	corr->cut_bytes = corr->bytes;
 	return err;
 }
 

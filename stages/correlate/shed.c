@@ -43,12 +43,13 @@ static void count(struct corr *corr, const struct corr_rule *rule, uint64_t slot
 	char ceiling[CEILING_TEXT];
 	mr_count(corr->env->counters, MR_C_STATE_SHED, slots);
 	if (own->shed == 0 && slots > 0)
-		mr_log(MR_LOG_WARNING,
-		       MR_RULE_NAMED
-		       ": its state is given up in part, because all state has come to its "
-		       "ceiling of %s (state_bytes); this is counted (state_shed), and its alerts "
-		       "are no longer promised to be exact",
-		       MR_RULE_NAMES(rule->rule), ceiling_text(corr, ceiling));
+		mr_log_event(
+		    MR_LOG_WARNING, MR_EVENT_STATE_SHED,
+		    MR_RULE_NAMED
+		    ": its state is given up in part, because all state has come to its "
+		    "ceiling of %s (state_bytes); this is counted (state_shed), and its alerts "
+		    "are no longer promised to be exact",
+		    MR_RULE_NAMES(rule->rule), ceiling_text(corr, ceiling));
 	own->shed += slots;
 }
 
@@ -200,12 +201,13 @@ static void plains_shed(struct corr *corr)
 	corr->plain_shed += gone;
 	mr_count(corr->env->counters, MR_C_STATE_SHED, gone);
 	if (first && corr->plain_shed > 0)
-		mr_log(MR_LOG_WARNING,
-		       "records that detections have fired for are forgotten, the older first, "
-		       "because all state has come to its ceiling of %s (state_bytes); this is "
-		       "counted (state_shed), and such a record that comes again makes its alert "
-		       "again",
-		       ceiling_text(corr, ceiling));
+		mr_log_event(
+		    MR_LOG_WARNING, MR_EVENT_STATE_SHED,
+		    "records that detections have fired for are forgotten, the older first, "
+		    "because all state has come to its ceiling of %s (state_bytes); this is "
+		    "counted (state_shed), and such a record that comes again makes its alert "
+		    "again",
+		    ceiling_text(corr, ceiling));
 }
 
 /* ---- all of it ---- */
@@ -238,9 +240,9 @@ void corr_shed_report(const struct corr *corr)
 	for (uint32_t i = 0; i < corr->catalog.count; i++) {
 		const struct corr_rule *rule = &corr->rules[i];
 		if (rule->shed > 0)
-			mr_log(MR_LOG_DEBUG,
-			       MR_RULE_NAMED
-			       ": %llu of its slots were forgotten at the memory ceiling",
-			       MR_RULE_NAMES(rule->rule), (unsigned long long)rule->shed);
+			mr_log_event(MR_LOG_DEBUG, MR_EVENT_STATE_SHED,
+				     MR_RULE_NAMED
+				     ": %llu of its slots were forgotten at the memory ceiling",
+				     MR_RULE_NAMES(rule->rule), (unsigned long long)rule->shed);
 	}
 }

@@ -280,6 +280,7 @@ struct corr {
 	int64_t lateness_us;     /* CORR_UNLIMITED: nothing is ever released */
 	int64_t watermark_us;    /* of the last barrier; CORR_NEVER before */
 	size_t bytes;            /* of all state */
+	size_t cut_bytes;        /* likewise, at the last barrier: a snapshot holds no more */
 	size_t ceiling_whole;    /* of all workers of the layer, as set */
 	size_t ceiling;          /* this worker's share: past it, state is given up */
 	size_t shed_at;          /* where that is to be done next */

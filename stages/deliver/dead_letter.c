@@ -153,8 +153,8 @@ static enum mr_err put_tail(const struct dead_letter_out *out, const struct piec
 	mr_buf_add_text(&tail, "\"");
 	if (pieces->error.code != MR_OK) {
 		json_text(&tail, "problem", mr_slice(pieces->error.text));
-		mr_log(MR_LOG_WARNING, "a rejected record cannot be written whole: %s",
-		       pieces->error.text);
+		mr_log_event(MR_LOG_WARNING, MR_EVENT_RECORD_UNWRITTEN,
+			     "a rejected record cannot be written whole: %s", pieces->error.text);
 	}
 	if (pieces->at < pieces->reject->length)
 		json_uint(&tail, "written", pieces->at);

@@ -217,11 +217,12 @@ static enum mr_err deliver_finish(void *state, struct mr_writer *out, struct mr_
 	(void)out;
 	(void)error;
 	if (deliver->unwritten > 0)
-		mr_log(MR_LOG_WARNING,
-		       "%llu record%s could not be parsed and %s counted only; --dead-letter FILE "
-		       "keeps them; such as %s",
-		       (unsigned long long)deliver->unwritten, deliver->unwritten == 1 ? "" : "s",
-		       deliver->unwritten == 1 ? "was" : "were", deliver->example);
+		mr_log_event(
+		    MR_LOG_WARNING, MR_EVENT_RECORD_UNWRITTEN,
+		    "%llu record%s could not be parsed and %s counted only; --dead-letter FILE "
+		    "keeps them; such as %s",
+		    (unsigned long long)deliver->unwritten, deliver->unwritten == 1 ? "" : "s",
+		    deliver->unwritten == 1 ? "was" : "were", deliver->example);
 	deliver->unwritten = 0;
 	return MR_OK;
 }

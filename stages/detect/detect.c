@@ -24,12 +24,13 @@ struct detect {
 
 /* ---- in the supervisor ---- */
 
-static void say(const struct sigma_notes *notes, const char *what)
+static void say(const struct sigma_notes *notes, enum mr_event_name event, const char *what)
 {
 	for (uint32_t i = 0; i < notes->count; i++) {
 		const struct sigma_note *note = &notes->items[i];
-		mr_log(MR_LOG_WARNING, "%.*s:%u:%u: %s%.*s", (int)note->file.len, note->file.at,
-		       note->line, note->column, what, (int)note->reason.len, note->reason.at);
+		mr_log_event(MR_LOG_WARNING, event, "%.*s:%u:%u: %s%.*s", (int)note->file.len,
+			     note->file.at, note->line, note->column, what, (int)note->reason.len,
+			     note->reason.at);
 	}
 }
 
@@ -96,8 +97,8 @@ static enum mr_err prepare_stage(const struct mr_prepare *prepare, struct mr_err
 	free(paths);
 	if (err != MR_OK)
 		return err;
-	say(&set.refused, "refused: ");
-	say(&set.warnings, "");
+	say(&set.refused, MR_EVENT_RULE_REFUSED, "refused: ");
+	say(&set.warnings, MR_EVENT_RULE_WARNED, "");
 	detect_say_needs(prepare, &set);
 	if (set.refused.count > 0 && mr_config_flag(config, "strict"))
 		err = mr_error_set(error, MR_CONFIG,
@@ -187,18 +188,19 @@ static void say_given_up(struct detect *detect)
 	while (engine_given_up(detect->engine, &index, &regex)) {
 		const struct mr_rule *rule = &detect->catalog.rules[index];
 		if (regex.at != NULL)
-			mr_log(MR_LOG_WARNING,
-			       MR_RULE_NAMED
-			       ": a record takes its regular expression \"%.*s\" past "
-			       "PCRE2's limit; what it cannot decide counts as no "
-			       "match, and a \"not\" before it holds",
-			       MR_RULE_NAMES(rule), SIGMA_SHOW(regex));
+			mr_log_event(MR_LOG_WARNING, MR_EVENT_RULE_WARNED,
+				     MR_RULE_NAMED
+				     ": a record takes its regular expression \"%.*s\" past "
+				     "PCRE2's limit; what it cannot decide counts as no "
+				     "match, and a \"not\" before it holds",
+				     MR_RULE_NAMES(rule), SIGMA_SHOW(regex));
 		else
-			mr_log(MR_LOG_WARNING,
-			       MR_RULE_NAMED ": a record takes a fieldref of it past the limit on "
-					     "comparing; what it cannot decide counts as no match, "
-					     "and a \"not\" before it holds",
-			       MR_RULE_NAMES(rule));
+			mr_log_event(MR_LOG_WARNING, MR_EVENT_RULE_WARNED,
+				     MR_RULE_NAMED
+				     ": a record takes a fieldref of it past the limit on "
+				     "comparing; what it cannot decide counts as no match, "
+				     "and a \"not\" before it holds",
+				     MR_RULE_NAMES(rule));
 	}
 }
 

@@ -55,10 +55,11 @@ static void say(const struct needs *needs, const struct sigma_set *set, struct m
 	if (count > SHOWN_MAX)
 		mr_buf_printf(&names, " and %u more", count - SHOWN_MAX);
 	if (count > 0)
-		mr_log(MR_LOG_WARNING,
-		       "no \"%s\" is given: %u rule%s for what only it fills, such as %.*s: %.*s",
-		       needs->setting, count, count == 1 ? " asks" : "s ask", (int)field.len,
-		       field.at, (int)names.len, names.data);
+		mr_log_event(
+		    MR_LOG_WARNING, MR_EVENT_RULE_WARNED,
+		    "no \"%s\" is given: %u rule%s for what only it fills, such as %.*s: %.*s",
+		    needs->setting, count, count == 1 ? " asks" : "s ask", (int)field.len, field.at,
+		    (int)names.len, names.data);
 	mr_buf_fini(&names);
 }
 

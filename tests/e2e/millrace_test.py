@@ -32,6 +32,12 @@ def shared(*parts):
     return path
 
 
+def is_sanitized():
+    """Whether the program was built with a sanitizer: its workers are not locked in, and do not fork."""
+    with open(PROGRAM, "rb") as program:
+        return b"__asan_init" in program.read()
+
+
 def record(number, every=3):
     """A record of the Unified Audit Log; each `every`-th matches RULE."""
     return {"CreationTime": f"2024-05-01T10:{number // 60 % 60:02}:{number % 60:02}",

@@ -41,6 +41,16 @@ correlation:
         gte: 2
 level: low
 """
+BROKEN = """---
+title: Nothing is looked for
+id: 3d1b6bd2-6c4d-4a55-8d6b-3b6a9a3f7a10
+status: test
+logsource:
+    product: m365
+detection:
+    condition: selection
+level: low
+"""
 GROUPS = ("collect", "parse", "correlate", "deliver")
 
 
@@ -177,6 +187,7 @@ class Health(unittest.TestCase):
         self.stop(service)
         self.expect_exact(service)
 
+    @unittest.skipIf(mt.is_sanitized(), "a worker with a sanitizer writes its snapshot itself")
     def test_a_stopped_snapshot(self):
         """The process that writes a large state holds up no checkpoint for ever."""
         service = self.service(rules=KEYS)
@@ -221,7 +232,7 @@ class Health(unittest.TestCase):
             self.assertGreater(worker["memory_bytes"], 0)
         self.assertEqual(status["sinks"], [{"name": "alerts", "delivered": wanted, "spooled": 0, "spool_size_bytes": 0,
                                             "refused": 0, "last_error": ""}])
-        self.assertEqual(status["alarms"], [])
+        self.assertLessEqual({alarm["name"] for alarm in status["alarms"]}, {"sandbox_missing"})  # as the kernel is
 
         def counted():
             now = service.status()
@@ -273,7 +284,7 @@ class Health(unittest.TestCase):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        service = self.service(f"metrics_port: {port}\n")
+        service = self.service(f"metrics_port: {port}\n", rules=BROKEN)
         service.start()
         mt.wait_until(service.running, "the service runs")
 
@@ -286,6 +297,9 @@ class Health(unittest.TestCase):
                                and f"millrace_records_total {EVENTS}\n" in get("/metrics") and get("/metrics"), "all is counted")
         self.assertIn(f'millrace_sink_delivered_total{{sink="alerts"}} {wanted}\n', counts)
         self.assertIn('millrace_alarm{alarm="sink_full"} 0\n', counts)
+        self.assertIn('millrace_alarm{alarm="rules_refused"} 1\n', counts)
+        self.assertIn("millrace_rules_refused 1\n", counts)
+        self.assertTrue(service.events("rule.refused"))
         self.assertIn('millrace_alert_latency_seconds_bucket{group="deliver",le="+Inf"} ' + f"{wanted}\n", counts)
         self.assertEqual(get("/healthz").strip(), "ok")
         self.assertEqual(get("/readyz").strip(), "ok")

@@ -134,13 +134,8 @@ class Sandbox(unittest.TestCase):
         self.assertEqual(mr.summary(summary)["records"], 90)
 
 
-def is_sanitized():
-    with open(mr.PROGRAM, "rb") as program:
-        return b"__asan_init" in program.read()
-
-
 if __name__ == "__main__":
-    if is_sanitized():
+    if mr.is_sanitized():
         print("skipped: workers of a build with a sanitizer are not locked in")
         sys.exit(77)
     unittest.main(verbosity=2)
