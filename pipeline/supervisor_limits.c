@@ -84,11 +84,20 @@ static enum mr_err too_low(uint64_t limit, const char *who, uint64_t needs, stru
 	    (unsigned long long)limit, who, (unsigned long long)needs);
 }
 
+/* Once: later incarnations have the same. */
+static void set_number(struct mr_supervisor *supervisor, const char *name, uint64_t number)
+{
+	char text[24];
+	snprintf(text, sizeof text, "%u", (unsigned)number);
+	if (mr_config_get(&supervisor->setup.config, name, 0) == NULL)
+		mr_config_add(&supervisor->setup.config, name, text);
+}
+
 enum mr_err mr_supervisor_limits(struct mr_supervisor *supervisor, struct mr_error *error)
 {
 	const struct mr_topology *topology = &supervisor->setup.topology;
 	uint64_t limit = raise_limit();
-	uint64_t spare = MR_FILES_REFERENCED_MAX;
+	uint64_t spare = MR_FILES_REFERENCED_MAX + MR_SEGMENTS_OPEN_MAX;
 	for (uint32_t i = 0; i < topology->group_count; i++) {
 		uint64_t needs = worker_needs(supervisor, i);
 		if (needs > limit)
@@ -101,8 +110,10 @@ enum mr_err mr_supervisor_limits(struct mr_supervisor *supervisor, struct mr_err
 	if (needs > limit)
 		return too_low(limit, "the supervisor", needs, error);
 	/* Each file that records are referred to in takes a descriptor of each reader. */
-	char text[24];
-	snprintf(text, sizeof text, "%u", (unsigned)spare);
-	mr_config_add(&supervisor->setup.config, "referenced_files", text);
+	uint64_t files = supervisor->service == NULL ? spare : spare / 2;
+	files = files < MR_FILES_REFERENCED_MAX ? files : MR_FILES_REFERENCED_MAX;
+	set_number(supervisor, "referenced_files", files);
+	set_number(supervisor, "open_segments",
+		   spare - files < MR_SEGMENTS_OPEN_MAX ? spare - files : MR_SEGMENTS_OPEN_MAX);
 	return MR_OK;
 }

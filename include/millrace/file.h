@@ -15,6 +15,8 @@
 
 /* Files that may be referred to: a descriptor of each in every worker that reads records. */
 #define MR_FILES_REFERENCED_MAX 256
+/* Likewise segments of journals, over all sources. */
+#define MR_SEGMENTS_OPEN_MAX 4096
 
 struct mr_files;
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define ASIDES_MAX (1 << 20) /* pieces set aside in one block */
+#define OPEN_LEAST 2         /* the one that is written, and one that is read */
 #define CACHED_BYTES (256 * MR_MIB)
 
 /* Never 0. */
@@ -56,6 +57,11 @@ enum mr_err mr_journal_init(struct mr_journal *journal, const struct mr_stage_en
 		err = mr_config_int(settings, "sync_interval", &journal->sync_us, error);
 	if (err == MR_OK)
 		err = mr_config_int(settings, "sync_bytes", &journal->sync_bytes, error);
+	if (err == MR_OK)
+		err = mr_config_int(env->config, "open_segments", &journal->open_most, error);
+	journal->open_most /= (int64_t)mr_config_parts(env->config, MR_PART_SOURCE);
+	if (journal->open_most < OPEN_LEAST)
+		journal->open_most = OPEN_LEAST;
 	return err;
 }
 
@@ -202,6 +208,20 @@ static enum mr_err begin_replay(struct mr_journal *journal, struct mr_journal_at
 	return MR_OK;
 }
 
+/* The newest, and whatever is to be replayed. */
+static enum mr_err register_all(struct mr_journal *journal, struct mr_error *error)
+{
+	size_t most = (size_t)journal->open_most;
+	enum mr_err err = MR_OK;
+
+	journal->closed = journal->count > most ? journal->count - most : 0;
+	if (journal->closed > journal->replayed)
+		journal->closed = journal->replayed;
+	for (size_t i = journal->closed; err == MR_OK && i < journal->count; i++)
+		err = mr_journal_register(journal, &journal->files[i], error);
+	return err;
+}
+
 enum mr_err mr_journal_open(struct mr_journal *journal, struct mr_journal_at from, int64_t now_us,
 			    struct mr_error *error)
 {
@@ -218,10 +238,10 @@ enum mr_err mr_journal_open(struct mr_journal *journal, struct mr_journal_at fro
 	}
 	if (journal->count > 0)
 		err = walk_last(journal, from, error);
-	for (size_t i = 0; err == MR_OK && i < journal->count; i++)
-		err = mr_journal_register(journal, &journal->files[i], error);
 	if (err == MR_OK)
 		err = begin_replay(journal, from, error);
+	if (err == MR_OK)
+		err = register_all(journal, error);
 	/* What this process found there, the last one may not have synced. */
 	if (err == MR_OK && journal->fd >= 0) {
 		journal->unsynced_us = steady(journal);
@@ -395,9 +415,29 @@ static enum mr_err write_block(struct mr_journal *journal, struct mr_block *bloc
 	return MR_OK;
 }
 
+/* Room for one more that readers have open. */
+static enum mr_err make_room(struct mr_journal *journal, struct mr_error *error)
+{
+	size_t most = (size_t)journal->open_most;
+
+	while (journal->count - journal->closed >= most &&
+	       journal->files[journal->closed].number < journal->committed[1].segment)
+		mr_files_drop(journal->env->files, journal->files[journal->closed++].file);
+	if (journal->count - journal->closed < most)
+		return MR_OK;
+	return mr_error_set(error, MR_NO_SPACE,
+			    "journal/%s: %zu segments wait for a checkpoint, which is as many as "
+			    "its readers can have open; larger ones (segment_bytes) hold more",
+			    journal->name, journal->count - journal->closed);
+}
+
 /* The last segment is full: its seal, and then the next one. */
 static enum mr_err rotate(struct mr_journal *journal, int64_t now_us, struct mr_error *error)
 {
+	enum mr_err room = make_room(journal, error);
+
+	if (room != MR_OK)
+		return room;
 	if (journal->fd >= 0) {
 		struct mr_block seal = {.kind = MR_BLOCK_SEAL, .arrival_us = now_us};
 		enum mr_err err = write_block(journal, &seal, error);

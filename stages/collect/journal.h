@@ -5,7 +5,9 @@
  * durable `commit`, fini last. The segments lie in STATE/journal/SOURCE (segment.h).
  *
  * What is appended stands in the file when the call returns, so that it outlives this process; it
- * outlives the machine once it is synced, together with what came within the interval. The source's
+ * outlives the machine once it is synced, together with what came within the interval. Readers have
+ * a bounded number of segments open: an older one that no checkpoint needs is closed by them, long
+ * before it goes. The source's
  * cursor stands in the blocks themselves: it has moved when they have. A full disk is MR_NO_SPACE,
  * with nothing changed: append again when there is room. A sync that fails is MR_IO and the end:
  * what the page cache holds after it proves nothing. */
@@ -53,6 +55,7 @@ struct mr_journal {
 	int64_t keep_us;
 	int64_t sync_us;
 	int64_t sync_bytes;
+	int64_t open_most;     /* segments that readers have open at once */
 	uint64_t cached_bytes; /* sealed segments farther behind the end do not stay in memory */
 
 	int directory; /* -1: not open */
@@ -68,6 +71,7 @@ struct mr_journal {
 	struct mr_buf front;
 	uint64_t uncached; /* segments up to this one were given back by the page cache */
 
+	size_t closed;   /* in files: how many are there that no reader has open any more */
 	size_t replayed; /* in files: the one that is replayed; `count` once all are */
 	struct mr_segment_walk walk;
 	struct mr_journal_at committed[2]; /* of the last two checkpoints, the newer first */

@@ -360,7 +360,10 @@ bool mr_journal_remove_oldest(struct mr_journal *journal)
 		       strerror(errno));
 		return false;
 	}
-	mr_files_drop(journal->env->files, journal->files[0].file);
+	if (journal->closed > 0)
+		journal->closed--;
+	else
+		mr_files_drop(journal->env->files, journal->files[0].file);
 	journal->count--;
 	memmove(journal->files, journal->files + 1, journal->count * sizeof(*journal->files));
 	if (journal->replayed > 0)

@@ -226,7 +226,7 @@ static enum mr_err open_source(struct mr_source *source, struct mr_error *error)
 	enum mr_err err;
 
 	err = mr_config_int(source->env->config, "referenced_files", &once->referenced_max, error);
-	once->referenced_max /= 2 * sources; /* the other half is for segments */
+	once->referenced_max /= sources;
 	once->known = once->done_count;
 	if (once->known > 0)
 		qsort(once->done, once->known, sizeof(*once->done), compare_done);

@@ -85,7 +85,7 @@ static enum mr_err clear_the_way(const struct sockaddr_un *address, struct mr_er
 	return MR_OK;
 }
 
-static enum mr_err open_source(struct mr_source *source, struct mr_error *error)
+static enum mr_err listen_early(struct mr_source *source, struct mr_error *error)
 {
 	static const mode_t modes[] = {0600, 0660, 0666};
 	struct listening *listening = source->state;
@@ -97,11 +97,8 @@ static enum mr_err open_source(struct mr_source *source, struct mr_error *error)
 		err = mr_config_int(&source->part->settings, "mode", &mode, error);
 	if (err == MR_OK)
 		err = clear_the_way(&address, error);
-	if (err == MR_OK)
-		err = mr_lines_name(source->env, address.sun_path, &listening->name, error);
 	if (err != MR_OK)
 		return err;
-	listening->room = mr_malloc(MR_STREAM_ROOM);
 	listening->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	/* Nobody can connect before it listens: the mode is set by then. */
 	if (listening->fd < 0 ||
@@ -110,6 +107,14 @@ static enum mr_err open_source(struct mr_source *source, struct mr_error *error)
 		return mr_error_errno(error, MR_CONFIG, "%s: cannot listen there",
 				      address.sun_path);
 	return MR_OK;
+}
+
+static enum mr_err open_source(struct mr_source *source, struct mr_error *error)
+{
+	struct listening *listening = source->state;
+
+	listening->room = mr_malloc(MR_STREAM_ROOM);
+	return mr_lines_name(source->env, path_of(source->part), &listening->name, error);
 }
 
 /* Further peers are waited for while there is room for them. */
@@ -205,6 +210,7 @@ const struct mr_source_ops mr_source_socket = {
     .type = "socket",
     .state_size = sizeof(struct listening),
     .prepare = prepare,
+    .listen = listen_early,
     .open = open_source,
     .step = step,
     .put = put,

@@ -1,8 +1,8 @@
 /* source.h - a source of `run`: where records come from, for as long as the service lives.
  *
- * sources.c owns journal, spool and outbox of each, and calls: init, take for each piece of the
- * cursor that the journal holds, restore where a checkpoint knows the source, open, then step again
- * and again, close last. A kind of source is one file and one row of source.def.
+ * sources.c owns journal, spool and outbox of each, and calls: init, listen, restore where a
+ * checkpoint knows the source, take for each piece of the cursor that the journal holds, open, then
+ * step again and again, close last. A kind of source is one file and one row of source.def.
  *
  * A step reads a little and puts whole records into the spool; between two steps what waits there
  * becomes a block, with what `put` says of the cursor. Once that block stands in the journal
@@ -40,6 +40,8 @@ struct mr_source_ops {
 	/* In the supervisor: is it as it should be? May be NULL. */
 	enum mr_err (*prepare)(const struct mr_part *part, const struct mr_prepare *prepare,
 			       struct mr_error *error);
+	/* Before the worker is locked in: what it may not do any more then. May be NULL. */
+	enum mr_err (*listen)(struct mr_source *source, struct mr_error *error);
 	enum mr_err (*open)(struct mr_source *source, struct mr_error *error);
 	/* MR_OK: call again; MR_AGAIN: nothing to read now; MR_END; errors end the worker. */
 	enum mr_err (*step)(struct mr_source *source, struct mr_error *error);

@@ -140,7 +140,11 @@ enum mr_err mr_sources_open(struct mr_sources *sources, const struct mr_stage_en
 	     err == MR_OK && (part = mr_config_part(env->config, MR_PART_SOURCE, i)) != NULL; i++) {
 		if (i % env->workers != env->worker)
 			continue;
-		err = init_source(&sources->items[sources->count++], env, part, error);
+		struct mr_source *source = &sources->items[sources->count++];
+
+		err = init_source(source, env, part, error);
+		if (err == MR_OK && source->ops->listen)
+			err = source->ops->listen(source, error);
 		mr_marks_state(env->marks, part->number, MR_SOURCE_ACTIVE);
 	}
 	if (err != MR_OK) {

@@ -23,6 +23,7 @@ struct room {
 };
 
 static char room_folder[64];
+static unsigned room_open_most = MR_SEGMENTS_OPEN_MAX; /* of the next life */
 
 static inline void room_take(void *context, struct mr_slice bytes, bool whole)
 {
@@ -44,10 +45,13 @@ static inline enum mr_err room_open(struct room *room, struct mr_journal_at from
 				    const char *const *settings)
 {
 	struct mr_part *part;
+	char number[12];
 	enum mr_err err;
 
 	*room = (struct room){0};
 	mr_config_add(&room->stage.config, "state", room_folder);
+	snprintf(number, sizeof(number), "%u", room_open_most);
+	mr_config_add(&room->stage.config, "open_segments", number);
 	part = mr_config_part_add(&room->stage.config, MR_PART_SOURCE, "audit");
 	for (; settings && *settings; settings += 2)
 		mr_config_add(&part->settings, settings[0], settings[1]);

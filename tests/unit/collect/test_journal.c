@@ -383,6 +383,72 @@ static void segments_go_on_from_each_other(void **state)
 	room_die(&room);
 }
 
+static void take_checkpoint(struct room *room)
+{
+	mr_journal_position(&room->journal);
+	mr_journal_commit(&room->journal, 77);
+}
+
+/* Readers have three open at most: older ones are closed once no checkpoint needs them, and until
+ * then there is no room. All stay on the disk, and what a checkpoint needs is read again. */
+static void readers_have_a_bounded_number_open(void **state)
+{
+	struct room room;
+	struct mr_journal_at from;
+
+	(void)state;
+	assert_int_equal(room_open(&room, room_begin, small_segments), MR_OK);
+	assert_int_equal(room_replay(&room), MR_END);
+	room.journal.open_most = 3;
+	put_segments(&room, 1, 3);
+	room_add(&room, 4, "{\"n\":4}");
+	assert_int_equal(room_commit(&room, "c4"), MR_NO_SPACE);
+	assert_non_null(strstr(room.error.text, "journal/audit: 3 segments wait for a checkpoint"));
+	assert_string_equal(room.cursor, "c3");
+	take_checkpoint(&room);
+	assert_int_equal(room_commit(&room, "c4"), MR_NO_SPACE); /* the one before needs them */
+	take_checkpoint(&room);
+	assert_int_equal(room_commit(&room, "c4"), MR_OK);
+	assert_int_equal(room.journal.closed, 1);
+	from = mr_journal_position(&room.journal);
+	put_segments(&room, 5, 5);
+	assert_int_equal(room.journal.closed, 1); /* that one went into the fourth */
+	assert_int_equal(count_segments(), 4);
+	room.journal.keep_bytes = 0;
+	take_checkpoint(&room);
+	take_checkpoint(&room);
+	assert_int_equal(count_segments(), 1);
+	assert_int_equal(room.journal.closed, 0);
+	room_die(&room);
+	assert_int_equal(room_open(&room, from, small_segments), MR_OK);
+	assert_int_equal(room_replay(&room), MR_END);
+	assert_int_equal(room.stage.record_count, 1);
+	room_die(&room);
+}
+
+static void old_segments_are_not_opened_by_readers(void **state)
+{
+	static const char *const few[] = {"segment_bytes", "1MiB", NULL};
+	struct room room;
+	struct mr_journal_at from;
+
+	(void)state;
+	assert_int_equal(room_open(&room, room_begin, few), MR_OK);
+	assert_int_equal(room_replay(&room), MR_END);
+	put_segments(&room, 1, 5);
+	from = mr_journal_position(&room.journal);
+	put_segments(&room, 6, 8);
+	room_die(&room);
+	room_open_most = 2;
+	assert_int_equal(room_open(&room, from, few), MR_OK);
+	room_open_most = MR_SEGMENTS_OPEN_MAX;
+	assert_int_equal(room.journal.count, 8);
+	assert_int_equal(room.journal.closed, 4); /* the fifth is gone on from */
+	assert_int_equal(room_replay(&room), MR_END);
+	assert_int_equal(room.stage.record_count, 3);
+	room_die(&room);
+}
+
 /* One is missing; ends early; has another's name; is from another source. */
 static void segments_that_do_not_join_are_refused(void **state)
 {
@@ -517,6 +583,8 @@ int main(void)
 	    cmocka_unit_test_setup(a_flipped_header_is_refused, begin),
 	    cmocka_unit_test_setup(a_block_from_elsewhere_is_refused, begin),
 	    cmocka_unit_test_setup(segments_go_on_from_each_other, begin),
+	    cmocka_unit_test_setup(readers_have_a_bounded_number_open, room_clean),
+	    cmocka_unit_test_setup(old_segments_are_not_opened_by_readers, room_clean),
 	    cmocka_unit_test_setup(segments_that_do_not_join_are_refused, begin),
 	    cmocka_unit_test_setup(a_flipped_byte_is_found_while_replaying, begin),
 	    cmocka_unit_test_setup(segments_go_once_no_checkpoint_needs_them, begin),

@@ -1,0 +1,119 @@
+"""A service that reads standard input, and a socket, while its reader is killed: each line has come once. Workers are locked
+in, as they are by default.
+
+Lines that are no JSON go to the dead letter: so what came is seen line by line."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import unittest
+
+import millrace_test as mt
+
+
+class Streams(unittest.TestCase):
+    def setUp(self):
+        self.place = self.enterContext(mt.Workplace())
+
+    def start(self, source, **options):
+        with open(self.place.path("t.yaml"), "w", encoding="utf-8") as out:
+            out.write("state: state\nworkers: 1\ncheckpoint_interval: 100ms\nrules: [rule.yml]\n"
+                      f"sources:\n  - {{name: stream, {source}}}\n"
+                      "sinks:\n  - {name: alerts, type: file, path: alerts.ndjson}\n")
+        with open(self.place.path("said"), "ab") as said:
+            self.process = subprocess.Popen([mt.PROGRAM, "run", self.place.path("t.yaml")], stderr=said,
+                                            env=self.place.environment, **options)
+        self.addCleanup(self.process.wait)
+        self.addCleanup(self.process.kill)
+
+    def words(self):
+        with open(self.place.path("said"), encoding="utf-8") as said:
+            return said.read()
+
+    def wait(self, *want):
+        """Until exactly these have come."""
+        def came():
+            try:
+                with open(self.place.path("state/dead-letter.ndjson"), encoding="utf-8") as lines:
+                    return [json.loads(line)["record"] for line in lines if line.endswith("\n")]
+            except FileNotFoundError:
+                return []
+        mt.wait_until(lambda: len(came()) >= len(want), "lines come: " + self.words())
+        self.assertEqual(sorted(came()), sorted(want))
+
+    def reader(self):
+        return [pid for pid, _ in mt.children(self.process.pid) if self.is_reader(pid)]
+
+    @staticmethod
+    def is_reader(pid):
+        try:
+            return mt.worker_name(pid) == "collect"
+        except OSError:  # it has ended
+            return False
+
+    def kill_reader(self):
+        pid, = mt.wait_until(self.reader, "a reader")
+        os.kill(pid, signal.SIGKILL)
+        mt.wait_until(lambda: self.reader() not in ([], [pid]), "another reader")
+
+    def end(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.process.wait(mt.WAIT_SECONDS), 0, self.words())
+
+    def test_standard_input(self):
+        """The beginning of a line outlives whoever has read it; the end of the input ends the service."""
+        self.start("type: stdin", stdin=subprocess.PIPE)
+
+        def put(text):
+            self.process.stdin.write(text)
+            self.process.stdin.flush()
+        put(b"bad 1\nbad 2\nba")
+        self.wait("bad 1", "bad 2")
+        self.kill_reader()
+        put(b"d 3\nbad 4\n")
+        self.wait("bad 1", "bad 2", "bad 3", "bad 4")
+        self.kill_reader()
+        put(b"bad 5\nbad 6")
+        self.process.stdin.close()
+        self.assertEqual(self.process.wait(mt.WAIT_SECONDS), 0, self.words())
+        self.wait(*[f"bad {number}" for number in range(1, 7)])
+
+    def connect(self):
+        def try_it():
+            peer = socket.socket(socket.AF_UNIX)
+            try:
+                peer.connect(self.place.path("in.sock"))
+            except OSError:
+                peer.close()
+                return None
+            self.addCleanup(peer.close)
+            return peer
+        return mt.wait_until(try_it, "somebody listens: " + self.words())
+
+    def test_socket(self):
+        """Whole lines stay; of a line that had begun its peer learns that the connection is lost."""
+        self.start("type: socket, path: in.sock")
+        peer, other = self.connect(), self.connect()
+        peer.sendall(b"bad 1\nba")
+        other.sendall(b"bad 2\n")
+        self.wait("bad 1", "bad 2")
+        self.kill_reader()
+        self.assertEqual(peer.recv(1), b"")
+        peer = self.connect()
+        peer.sendall(b"bad 3\n")
+        self.wait("bad 1", "bad 2", "bad 3")
+        pid, = self.reader()
+        self.process.kill()
+        self.process.wait()
+        mt.wait_until(lambda: not mt.is_running(pid), "its workers die, too")
+        self.start("type: socket, path: in.sock")
+        peer = self.connect()
+        peer.sendall(b"bad 4\n")
+        self.wait("bad 1", "bad 2", "bad 3", "bad 4")
+        self.end()
+        self.assertFalse(mt.ledger("check", self.place.path("state")).returncode)
+
+
+if __name__ == "__main__":
+    unittest.main()
