@@ -534,6 +534,19 @@ static void close_source(struct mr_source *source)
 	}
 }
 
+static void book(struct mr_source *source)
+{
+	struct follow *follow = of(source);
+
+	for (size_t i = 0; i < follow->count; i++) {
+		struct mr_followed *file = follow->files[i];
+
+		if (file->safe.at != file->booked)
+			mr_source_position(source, file->path, file->safe.at);
+		file->booked = file->safe.at;
+	}
+}
+
 const struct mr_source_ops mr_source_follow = {
     .type = "file",
     .follows = true,
@@ -544,5 +557,6 @@ const struct mr_source_ops mr_source_follow = {
     .put = put,
     .moved = moved,
     .take = take,
+    .book = book,
     .close = close_source,
 };

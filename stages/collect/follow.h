@@ -26,6 +26,7 @@ struct mr_followed {
 	struct mr_mark mark;
 	struct mr_mark safe; /* what the journal knows */
 	bool dirty;          /* the two differ */
+	uint64_t booked;     /* how far it was read, as the books have it */
 	uint64_t searched;   /* up to here the line at mark.at has no end */
 	struct timespec modified;
 	off_t size;

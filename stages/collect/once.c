@@ -40,6 +40,7 @@ struct half {
 struct once {
 	struct mr_listing listing;
 	size_t next;
+	size_t booked; /* so many of the listing are through, as the books have it */
 	bool reading;
 	struct mr_input input;
 	uint64_t path; /* of the file in hand */
@@ -332,6 +333,23 @@ static enum mr_err step(struct mr_source *source, struct mr_error *error)
 	return MR_OK;
 }
 
+/* All that it has begun; what was read of one that ended is all of it. */
+static void book(struct mr_source *source)
+{
+	struct once *once = source->state;
+
+	for (; once->booked < once->next - once->reading; once->booked++) {
+		const char *path = once->listing.items[once->booked].path;
+		struct stat status;
+
+		if (stat(path, &status) == 0)
+			mr_source_position(source, path, (uint64_t)status.st_size);
+	}
+	if (once->reading && once->input.by_reference)
+		mr_source_position(source, once->listing.items[once->next - 1].path,
+				   once->input.regions.at);
+}
+
 static void close_source(struct mr_source *source)
 {
 	struct once *once = source->state;
@@ -352,5 +370,6 @@ const struct mr_source_ops mr_source_once = {
     .take = take,
     .snapshot = snapshot,
     .restore = restore,
+    .book = book,
     .close = close_source,
 };

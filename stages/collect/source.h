@@ -53,6 +53,9 @@ struct mr_source_ops {
 	void (*snapshot)(struct mr_source *source, struct mr_buf *out);
 	enum mr_err (*restore)(struct mr_source *source, struct mr_slice bytes,
 			       struct mr_error *error);
+	/* Behind all that a barrier asks for, with books: how far each of its inputs was read that
+	 * has moved. May be NULL. */
+	void (*book)(struct mr_source *source);
 	/* Also of a source that was not opened. */
 	void (*close)(struct mr_source *source);
 };
@@ -60,6 +63,14 @@ struct mr_source_ops {
 #define X(symbol) extern const struct mr_source_ops mr_source_##symbol;
 #include "source.def"
 #undef X
+
+/* How far an input was read, for the ledger. */
+static inline void mr_source_position(const struct mr_source *source, const char *input,
+				      uint64_t position)
+{
+	mr_books_position(source->env->counters->books, source->part->number, mr_slice(input),
+			  position);
+}
 
 /* One that follows wants to be looked at again at that time, as mr_source_steady counts. */
 static inline void mr_source_wake(struct mr_source *source, int64_t at_us)

@@ -368,6 +368,9 @@ enum mr_err mr_sources_barrier(struct mr_sources *sources, struct mr_writer *out
 		if (mr_outbox_send(&source->outbox, source->env, out) != MR_OK)
 			return MR_FULL;
 	}
+	for (size_t i = 0; i < sources->count && sources->env->counters->books; i++)
+		if (sources->items[i].ops->book)
+			sources->items[i].ops->book(&sources->items[i]);
 	return MR_OK;
 }
 

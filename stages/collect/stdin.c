@@ -151,6 +151,13 @@ static enum mr_err step(struct mr_source *source, struct mr_error *error)
 	return MR_END;
 }
 
+static void book(struct mr_source *source)
+{
+	const struct standard *in = source->state;
+
+	mr_source_position(source, TITLE, in->stream.offset);
+}
+
 static void close_source(struct mr_source *source)
 {
 	struct standard *in = source->state;
@@ -171,5 +178,6 @@ const struct mr_source_ops mr_source_stdin = {
     .put = put,
     .moved = moved,
     .take = take,
+    .book = book,
     .close = close_source,
 };

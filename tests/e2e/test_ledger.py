@@ -80,6 +80,10 @@ class Service(unittest.TestCase):
         for name, count in {"records": 302, "parsed": 300, "rejected": 2, "matched": 100, "alerts": 100,
                             "delivered": 100, "rejected_not_json": 1, "rejected_not_record": 1}.items():
             self.assertEqual(sum(row[name] for row in rows), count, name)
+        with sqlite3.connect(os.path.join(self.state, "ledger.sqlite")) as database:
+            positions = database.execute("SELECT source, partition, max(position) FROM positions GROUP BY 1, 2").fetchall()
+        path = self.place.path("in.ndjson")
+        self.assertEqual(positions, [("exports", path, os.path.getsize(path))])
         for name, words in (("alerts.ndjson", "alerts.ndjson: it has 99 lines, the books 100"),
                             ("dead.ndjson", "dead.ndjson: it has 1 lines, the books 2")):
             with open(self.place.path(name), "rb") as text:
