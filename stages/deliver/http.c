@@ -1,6 +1,8 @@
 /* http.c - see http.h. */
 #include "http.h"
 
+#include <openssl/err.h>
+#include <openssl/pem.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/timerfd.h>
@@ -83,7 +85,9 @@ static enum mr_err read_file(const char *path, struct mr_buf *out, struct mr_err
 		out->len += got;
 	}
 	bool good = file != NULL && !ferror(file) && out->len > 0 && out->len <= FILE_MAX;
-	if (!good)
+	if (file != NULL && !ferror(file) && !good)
+		mr_error_set(error, MR_CONFIG, "%s is empty, or too long", path);
+	else if (!good)
 		mr_error_errno(error, MR_CONFIG, "%s cannot be read", path);
 	if (file != NULL)
 		fclose(file);
@@ -157,11 +161,40 @@ static enum mr_err check_url(const char *url, bool receiver, struct mr_error *er
 	return err;
 }
 
-enum mr_err http_check(const struct mr_config *settings, struct mr_error *error)
+/* libcurl would say it with each request, and try again for ever. */
+static enum mr_err check_certificates(const char *path, struct mr_error *error)
+{
+	struct mr_buf bytes = {0};
+	enum mr_err err = path == NULL ? MR_OK : read_file(path, &bytes, error);
+	if (err == MR_OK && path != NULL) {
+		BIO *pem = BIO_new_mem_buf(bytes.data, (int)bytes.len);
+		X509 *first = PEM_read_bio_X509(pem, NULL, NULL, NULL);
+		if (first == NULL)
+			err = mr_error_set(error, MR_CONFIG, "%s holds no certificate in PEM form",
+					   path);
+		ERR_clear_error();
+		X509_free(first);
+		BIO_free(pem);
+	}
+	mr_buf_fini(&bytes);
+	return err;
+}
+
+static enum mr_err check_addresses(const struct mr_config *settings, struct mr_error *error)
 {
 	const char *proxy = mr_config_get(settings, "proxy", 0);
 	enum mr_err err = check_url(mr_config_get(settings, "url", 0), true, error);
 	return err == MR_OK && proxy != NULL ? check_url(proxy, false, error) : err;
+}
+
+enum mr_err http_check(const struct mr_config *settings, struct mr_error *error)
+{
+	enum mr_err err = check_addresses(settings, error);
+	if (err == MR_OK)
+		err = check_certificates(mr_config_get(settings, "ca_certificates", 0), error);
+	if (err == MR_OK)
+		err = check_certificates(mr_config_get(settings, "client_certificate", 0), error);
+	return err;
 }
 
 static enum mr_err set_addresses(struct http *http, const struct mr_config *settings,
@@ -169,7 +202,7 @@ static enum mr_err set_addresses(struct http *http, const struct mr_config *sett
 {
 	const char *url = mr_config_get(settings, "url", 0);
 	const char *proxy = mr_config_get(settings, "proxy", 0);
-	enum mr_err err = http_check(settings, error);
+	enum mr_err err = check_addresses(settings, error);
 	curl_easy_setopt(http->easy, CURLOPT_URL, url);
 	curl_easy_setopt(http->easy, CURLOPT_PROTOCOLS_STR, "https");
 	/* Empty: what the environment says of proxies does not count. */

@@ -135,6 +135,15 @@ class Check(unittest.TestCase):
                 self.topology(sinks=f"  - {{name: hook, type: webhook, {hook}}}\n")
                 self.assertNotIn("geheim", self.refused("sink hook: " + words))
 
+    def test_certificates(self):
+        self.write("none.pem", "no certificate\n")
+        for setting in ("ca_certificates", "client_certificate"):
+            for name, words in (("missing.pem", "missing.pem cannot be read: No such file"),
+                                ("none.pem", "none.pem holds no certificate in PEM form")):
+                with self.subTest(setting=setting, name=name):
+                    self.topology(sinks=f"  - {{name: hook, type: webhook, url: 'https://host/', {setting}: {name}}}\n")
+                    self.refused(words)
+
     def test_a_long_name(self):
         self.write("t.yaml", f"state: state\nrules: rule.yml\nsources: [{{name: {'n' * 64}, type: stdin}}]\n"
                    f"sinks: [{{name: {'n' * 64}, type: file, path: alerts}}]\n")

@@ -333,6 +333,58 @@ static void one_that_is_full_says_so_and_goes_on(void **state)
 	}
 }
 
+/* From its opening to its first checkpoint. */
+static enum mr_err live(unsigned lines, struct mr_error *error)
+{
+	enum mr_err err = service_open(&service, error);
+	for (unsigned i = 0; i < lines && err == MR_OK; i++) {
+		struct line_id id = service_id(i);
+		char line[512];
+		service_line(i, line);
+		err = service.sink.ops->put(&service.sink, &id, mr_slice(line), error);
+	}
+	if (err == MR_OK)
+		err = service.sink.ops->flush(&service.sink, error);
+	return err == MR_OK ? sink_barrier(&service.sink, error) : err;
+}
+
+/* The n-th call that changes a file fails: either it is said, and the next life makes up for it, or
+ * it is waited for. */
+static bool survives(size_t which, unsigned nth, int number)
+{
+	struct mr_error error = {0};
+	begin(which);
+	os_fault((struct os_fault){.nth = nth, .number = number});
+	enum mr_err err = live(3, &error);
+	bool met = os_fault_met();
+	os_faults_end();
+	if (met && err != MR_OK && err != MR_FULL)
+		assert_true(error.text[0] != '\0');
+	else if (!met)
+		assert_int_equal(err, MR_OK);
+	if (err != MR_OK && err != MR_FULL) {
+		service_crash(&service);
+		open_sink();
+		put(0, 3);
+	}
+	service_checkpoint(&service);
+	put(3, 5);
+	service_checkpoint(&service);
+	assert_all(5);
+	end();
+	return met;
+}
+
+static void each_call_may_fail(void **state)
+{
+	(void)state;
+	static const int numbers[] = {EIO, ENOSPC};
+	for (size_t i = 0; i < KINDS; i++)
+		for (size_t n = 0; n < sizeof numbers / sizeof numbers[0]; n++)
+			for (unsigned nth = 1; survives(i, nth, numbers[n]); nth++)
+				assert_true(nth < 50);
+}
+
 /* A life ends, by a crash or by a sync that fails; the next finds its lines and takes them for
  * sent. What the next checkpoint counts on outlasts the power. */
 static void outlast_power(size_t which, int sync_fails_with)
@@ -424,6 +476,7 @@ int main(void)
 	    cmocka_unit_test(lines_arrive_in_order),
 	    cmocka_unit_test(over_crashes_nothing_is_lost),
 	    cmocka_unit_test(one_that_is_full_says_so_and_goes_on),
+	    cmocka_unit_test(each_call_may_fail),
 	    cmocka_unit_test(a_checkpoint_outlasts_power),
 	    cmocka_unit_test(a_snapshot_survives_any_bytes),
 	};
