@@ -175,15 +175,19 @@ static void kill_silent(struct mr_health *health, uint32_t number, const char *w
 		kill(worker->pid, SIGKILL);
 }
 
+bool mr_health_sees(const struct mr_health *health, uint32_t worker)
+{
+	const struct mr_supervised *is = &health->supervisor->workers[worker];
+	bool elsewhere = mr_hosts_elsewhere(health->supervisor, worker);
+	return (is->pid != 0 || (elsewhere && is->bound && is->reaped == 0)) && !is->done;
+}
+
 static void check_worker(struct mr_health *health, uint32_t number, int64_t now_us)
 {
 	struct mr_supervised *worker = &health->supervisor->workers[number];
 	struct mr_pulse *pulse = &worker->watched.pulse;
 	int64_t limit_us = health->limit_us * (health->supervisor->started ? 1 : START_TIMES);
-	/* One that is elsewhere is known to be there once it has spoken. */
-	bool there =
-	    worker->pid != 0 || (worker->bound && mr_hosts_elsewhere(health->supervisor, number));
-	if (!there || worker->done || worker->hung)
+	if (!mr_health_sees(health, number) || worker->hung)
 		return;
 	if (mr_pulse_silent_us(pulse, now_us) >= limit_us) {
 		kill_silent(health, number, "has not answered", limit_us);

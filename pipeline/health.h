@@ -91,6 +91,9 @@ enum mr_err mr_health_latency(struct mr_health *health, uint32_t worker, uint64_
 enum mr_err mr_health_figures(struct mr_health *health, uint32_t worker, struct mr_slice bytes,
 			      struct mr_error *error);
 
+/* Whether the worker is there: one on another host is, as far as is known, once it has spoken. */
+bool mr_health_sees(const struct mr_health *health, uint32_t worker);
+
 /* ---- health_fill.c ---- */
 
 /* All that is known now; the caller ends it. */

@@ -50,10 +50,11 @@ static void fill_service(const struct mr_health *health, struct mr_status_servic
 		is->checkpoint_took = checkpoint->took_us;
 }
 
-static const char *state_of(const struct mr_supervisor *supervisor,
-			    const struct mr_supervised *worker)
+static const char *state_of(const struct mr_health *health, uint32_t number)
 {
-	if (worker->pid == 0 || worker->done)
+	const struct mr_supervisor *supervisor = health->supervisor;
+	const struct mr_supervised *worker = &supervisor->workers[number];
+	if (!mr_health_sees(health, number))
 		return "gone";
 	if (worker->hung)
 		return "silent";
@@ -62,13 +63,14 @@ static const char *state_of(const struct mr_supervisor *supervisor,
 	return supervisor->started ? "running" : "ready";
 }
 
-static void fill_worker(const struct mr_supervisor *supervisor, uint32_t number, int64_t now_us,
+static void fill_worker(const struct mr_health *health, uint32_t number, int64_t now_us,
 			struct mr_status_worker *is)
 {
+	const struct mr_supervisor *supervisor = health->supervisor;
 	const struct mr_supervised *worker = &supervisor->workers[number];
 	struct mr_sample sample;
 	mr_status_word(is->name, worker->name);
-	mr_status_word(is->state, state_of(supervisor, worker));
+	mr_status_word(is->state, state_of(health, number));
 	if (worker->pid != 0)
 		is->pid = worker->pid;
 	if (worker->watched.pulse.answered > 0) {
@@ -150,7 +152,7 @@ void mr_health_fill(const struct mr_health *health, struct mr_status *status)
 		       supervisor->setup.topology.group_count);
 	fill_service(health, &status->service);
 	for (uint32_t i = 0; i < supervisor->worker_count; i++)
-		fill_worker(supervisor, i, status->service.now, &status->workers[i]);
+		fill_worker(health, i, status->service.now, &status->workers[i]);
 	fill_sources(health, status);
 	fill_sinks(health, status);
 	fill_groups(supervisor, status);

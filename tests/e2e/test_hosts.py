@@ -308,6 +308,25 @@ class Hosts(unittest.TestCase):
                 run.end()
                 run.check(self.wanted)
 
+    def test_status(self):
+        """The leader's status has the workers of both hosts; of one that is elsewhere it does not know the process."""
+        run = self.pipeline(follow=True)
+        run.start("a")
+        run.start("b")
+        mt.wait_until(run.runs, "a checkpoint")
+
+        def workers():
+            done = subprocess.run([mt.PROGRAM, "status", "--json", os.path.join(run.folder, "state-a")], capture_output=True,
+                                  check=True, timeout=60)
+            found = json.loads(done.stdout)["workers"]
+            return found if all(worker["state"] == "running" and worker["queue"] is not None for worker in found) else None
+
+        here = {worker["name"]: worker["pid"] is not None for worker in mt.wait_until(workers, "all workers run")}
+        self.assertTrue(here["collect"] and here["deliver"])
+        self.assertFalse(any(known for name, known in here.items() if name.startswith(("parse", "correlate"))))
+        run.stop(self.wanted)
+        run.end()
+
     def test_a_damaged_follower(self):
         """A file of state that was damaged on a follower: that checkpoint is whole nowhere, the one before it is taken."""
         run = self.pipeline(follow=True)
