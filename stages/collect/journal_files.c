@@ -70,6 +70,8 @@ enum mr_err mr_journal_directory(struct mr_journal *journal, const char *state,
 	int top = enter(AT_FDCWD, state);
 	int middle = top < 0 ? -1 : enter(top, "journal");
 
+	if (journal->directory >= 0)
+		close(journal->directory);
 	journal->directory = middle < 0 ? -1 : enter(middle, journal->name);
 	if (journal->directory < 0)
 		mr_error_errno(error, mr_error_of_write(errno),
@@ -213,8 +215,10 @@ static enum mr_err check_joint(struct mr_journal *journal, struct mr_journal_fil
 
 enum mr_err mr_journal_list(struct mr_journal *journal, struct mr_error *error)
 {
-	enum mr_err err = find(journal, error);
+	enum mr_err err;
 
+	journal->count = 0;
+	err = find(journal, error);
 	for (size_t i = 0; err == MR_OK && i < journal->count; i++) {
 		struct mr_journal_file *file = &journal->files[i];
 

@@ -154,16 +154,45 @@ enum mr_err mr_sources_open(struct mr_sources *sources, const struct mr_stage_en
 	return MR_OK;
 }
 
+/* Said once for each time that there is none. */
+static void lacks_room(struct mr_source *source, const char *why)
+{
+	if (!source->full)
+		mr_log(MR_LOG_WARNING, "source %s: reading stops until there is room: %s",
+		       source->part->name, why);
+	source->full = true;
+	mr_source_wake(source, mr_source_steady(source) + RETRY_US);
+}
+
+static void has_room(struct mr_source *source)
+{
+	if (source->full)
+		mr_log(MR_LOG_WARNING, "source %s: there is room again: reading goes on",
+		       source->part->name);
+	source->full = false;
+}
+
+/* MR_NO_SPACE: it is to be begun again. */
 static enum mr_err begin_source(struct mr_source *source, struct mr_error *error)
 {
+	struct mr_error own = {0};
 	enum mr_err err =
-	    mr_journal_open(&source->journal, source->from, mr_source_now(source), error);
+	    mr_journal_open(&source->journal, source->from, mr_source_now(source), &own);
 
+	if (err == MR_NO_SPACE) {
+		lacks_room(source, own.text);
+		return err;
+	}
 	if (err == MR_OK)
-		err = source->ops->open(source, error);
-	source->begun = err == MR_OK;
+		err = source->ops->open(source, &own);
+	if (err != MR_OK) {
+		*error = own;
+		return err;
+	}
+	has_room(source);
+	source->begun = true;
 	source->heard_us = mr_source_steady(source);
-	return err;
+	return MR_OK;
 }
 
 /* ---- silence ---- */
@@ -208,16 +237,9 @@ static enum mr_err commit_block(struct mr_source *source, struct mr_error *error
 	if (err == MR_OK) {
 		source->dirty = false;
 		source->ops->moved(source);
-		if (source->full)
-			mr_log(MR_LOG_WARNING, "source %s: there is room again: reading goes on",
-			       source->part->name);
-		source->full = false;
+		has_room(source);
 	} else if (err == MR_NO_SPACE) {
-		if (!source->full)
-			mr_log(MR_LOG_WARNING, "source %s: reading stops until there is room: %s",
-			       source->part->name, full.text);
-		source->full = true;
-		mr_source_wake(source, mr_source_steady(source) + RETRY_US);
+		lacks_room(source, full.text);
 	} else {
 		*error = full;
 	}
@@ -277,7 +299,8 @@ static enum mr_err run_source(struct mr_source *source, struct mr_writer *out,
 			return MR_END;
 		err = read_source(source, error);
 	}
-	if (err == MR_NO_SPACE)
+	/* Of a disk; descriptors that are lacking are another's to raise. */
+	if (err == MR_NO_SPACE && source->full)
 		err = MR_AGAIN;
 	if (err != MR_OK && err != MR_AGAIN)
 		return err;

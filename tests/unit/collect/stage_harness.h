@@ -27,11 +27,13 @@ struct mr_files {
 	} * items;
 	uint32_t count;
 	struct mr_slice names; /* the table */
+	bool none_left;        /* of the descriptors that it takes */
 };
 enum mr_err mr_files_add(struct mr_files *files, int fd, struct mr_slice name, uint32_t *number_out,
 			 struct mr_error *error)
 {
-	(void)error;
+	if (files->none_left)
+		return mr_error_set(error, MR_NO_SPACE, "no descriptor is left");
 	files->items = mr_realloc(files->items, (files->count + 1) * sizeof(*files->items));
 	files->items[files->count].fd = fd < 0 ? -1 : dup(fd);
 	files->items[files->count].name = mr_asprintf("%.*s", (int)name.len, name.at);

@@ -302,6 +302,57 @@ static void a_full_disk(void **state)
 	service_fini(&service);
 }
 
+static unsigned open_descriptors(void)
+{
+	unsigned count = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+/* From the first life on: it is said, tried again without a trace, and then all is read. */
+static void a_disk_that_is_full_from_the_start(void **state)
+{
+	struct service service;
+	unsigned before;
+
+	(void)state;
+	append("a.log", "1\n");
+	os_fault((struct os_fault){.call = OS_PWRITE, .nth = 1, .number = ENOSPC, .lasting = true});
+	start(&service, "a.log");
+	assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+	before = open_descriptors();
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+	assert_int_equal(open_descriptors(), before);
+	assert_int_equal(warnings, 1);
+	assert_non_null(strstr(logged, "source audit: reading stops until there is room: "));
+	os_faults_end();
+	check(&service, "a.log 0 1\n");
+	assert_non_null(strstr(logged, "there is room again"));
+	service_fini(&service);
+}
+
+/* It is no full disk: who waited for one would wait for ever. */
+static void no_descriptor_left_ends_it(void **state)
+{
+	struct service service;
+	enum mr_err err = MR_OK;
+
+	(void)state;
+	append("a.log", "1\n");
+	start(&service, "");
+	look(&service);
+	service.stage.files.none_left = true;
+	append("b.log", "2\n");
+	service.now.steady_us += 1000000;
+	for (int i = 0; i < 5 && (err == MR_OK || err == MR_AGAIN); i++)
+		err = stage_poll(&service.stage);
+	assert_int_equal(err, MR_NO_SPACE);
+	service_fini(&service);
+}
+
 static void a_broken_disk_ends_it(void **state)
 {
 	struct service service;
@@ -391,6 +442,8 @@ int main(void)
 	    cmocka_unit_test_setup(lines_past_all_bounds, begin),
 	    cmocka_unit_test_setup(what_is_no_lines_is_left_alone, begin),
 	    cmocka_unit_test_setup(a_full_disk, begin),
+	    cmocka_unit_test_setup(a_disk_that_is_full_from_the_start, begin),
+	    cmocka_unit_test_setup(no_descriptor_left_ends_it, begin),
 	    cmocka_unit_test_setup(a_broken_disk_ends_it, begin),
 	    cmocka_unit_test_setup(a_clock_that_jumps, begin),
 	    cmocka_unit_test_setup(a_silent_source_holds_nobody_up, begin),
