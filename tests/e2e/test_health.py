@@ -323,10 +323,12 @@ class Health(unittest.TestCase):
             service.start(NOTIFY_SOCKET=path, WATCHDOG_USEC="400000")
 
             def heard(wanted):
-                """All that comes until one of these words."""
+                """All that comes until one of these words; each datagram is heard once."""
                 words = []
+                end = time.monotonic() + mt.WAIT_SECONDS
                 while not any(word.startswith(wanted) for word in words):
                     words.append(ear.recv(4096).decode())
+                    self.assertLess(time.monotonic(), end, f"{wanted} in vain: {words}")
                 return words
 
             self.assertNotIn("STOPPING=1", heard("READY=1"))
@@ -335,8 +337,8 @@ class Health(unittest.TestCase):
                 heard("WATCHDOG=1")
             os.kill(service.worker("parse"), signal.SIGSTOP)  # is the service's own to deal with
             heard("STATUS=worker parse-")
-            heard("WATCHDOG=1")
             heard("STATUS=6 workers: collect")
+            heard("WATCHDOG=1")
             for pid, _ in mt.children(service.process.pid):
                 with open(f"/proc/{pid}/environ", "rb") as environment:
                     self.assertNotIn(b"NOTIFY_SOCKET", environment.read())
