@@ -484,6 +484,31 @@ enum mr_err once_file_flush(struct once_file *file, struct mr_error *error)
 	return out_file_wait(&file->out, out_file_flush(&file->out, error), error);
 }
 
+/* A line in a file that no longer stands under its name, or was cut under it, reaches nobody: it is
+ * not taken for delivered. */
+static enum mr_err is_in_place(const struct once_file *file, struct mr_error *error)
+{
+	struct stat held, named;
+	uint64_t end;
+	enum mr_err err = length(file, &end, error);
+	if (err != MR_OK)
+		return err;
+	if (end < file->lines.bytes)
+		return mr_error_set(
+		    error, MR_BAD_INPUT,
+		    "%s: %s has %llu bytes, and %llu were written to it: it was "
+		    "made shorter; put it back, or give the sink another path or name",
+		    file->name, file->path, (unsigned long long)end,
+		    (unsigned long long)file->lines.bytes);
+	if (fstat(file->fd, &held) == 0 && stat(file->path, &named) == 0 &&
+	    held.st_dev == named.st_dev && held.st_ino == named.st_ino)
+		return MR_OK;
+	return mr_error_set(error, MR_BAD_INPUT,
+			    "%s: %s is not the file that is written to: it was moved, removed or "
+			    "replaced; put it back, or give the sink another path or name",
+			    file->name, file->path);
+}
+
 enum mr_err once_file_barrier(struct once_file *file, struct mr_error *error)
 {
 	enum mr_err err = once_file_ready(file, error);
@@ -496,5 +521,5 @@ enum mr_err once_file_barrier(struct once_file *file, struct mr_error *error)
 	if (mr_os.fdatasync(file->fd) != 0)
 		return mr_error_errno(error, mr_error_of_write(errno),
 				      "%s: %s cannot be made durable", file->name, file->path);
-	return MR_OK;
+	return is_in_place(file, error);
 }

@@ -48,7 +48,8 @@ bool once_file_wants(struct once_file *file, const struct line_id *id);
 /* A whole line with its '\n'. A full disk is said, and is no error here. */
 enum mr_err once_file_put(struct once_file *file, struct mr_slice line, struct mr_error *error);
 enum mr_err once_file_flush(struct once_file *file, struct mr_error *error);
-/* All that was put is durable; MR_FULL where the disk is full. Blocks as the disk does. */
+/* All that was put is durable; MR_FULL where the disk is full, MR_BAD_INPUT where the file was
+ * moved, removed, replaced or made shorter. Blocks as the disk does. */
 enum mr_err once_file_barrier(struct once_file *file, struct mr_error *error);
 /* Right behind a barrier. */
 void once_file_snapshot(const struct once_file *file, struct mr_buf *out);

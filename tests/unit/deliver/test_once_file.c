@@ -189,6 +189,42 @@ static void a_file_that_is_another_is_refused(void **state)
 	service_end(&service);
 }
 
+static void barrier_fails(struct service *service, const char *words)
+{
+	struct mr_error error = {0};
+	assert_int_equal(service->sink.ops->barrier(&service->sink, &error), MR_BAD_INPUT);
+	if (strstr(error.text, words) == NULL)
+		fail_msg("%s", error.text);
+}
+
+/* Put back, it goes on from the checkpoint before. */
+static void a_file_that_is_moved_or_cut_meanwhile_is_found(void **state)
+{
+	struct service service;
+	char aside[sizeof path + 8];
+	(void)state;
+	begin(&service);
+	snprintf(aside, sizeof aside, "%s.1", path);
+	open_again(&service);
+	put(&service, 0, 3);
+	service_checkpoint(&service);
+	assert_int_equal(rename(path, aside), 0);
+	put(&service, 3, 5);
+	barrier_fails(&service, "was moved, removed or replaced");
+	append("another\n");
+	barrier_fails(&service, "was moved, removed or replaced");
+	service_crash(&service);
+	assert_int_equal(rename(aside, path), 0);
+	open_again(&service);
+	put(&service, 3, 6);
+	service_checkpoint(&service);
+	assert_lines(6);
+	assert_int_equal(truncate(path, 0), 0);
+	put(&service, 6, 7);
+	barrier_fails(&service, "was made shorter");
+	service_end(&service);
+}
+
 static void another_path_is_begun_anew(void **state)
 {
 	struct service service;
@@ -349,6 +385,7 @@ int main(void)
 	    cmocka_unit_test(a_checkpoint_before_all_came_again),
 	    cmocka_unit_test(revisions_stand_once_each),
 	    cmocka_unit_test(a_file_that_is_another_is_refused),
+	    cmocka_unit_test(a_file_that_is_moved_or_cut_meanwhile_is_found),
 	    cmocka_unit_test(another_path_is_begun_anew),
 	    cmocka_unit_test(two_writers_are_refused),
 	    cmocka_unit_test(strange_lines_are_named_and_stay),
