@@ -17,6 +17,7 @@
 #include "hosts.h"
 #include "millrace/log.h"
 #include "recovery.h"
+#include "run_plan.h"
 #include "service.h"
 
 #define BEGIN_MAX ((size_t)256 << 20) /* bytes of what the leader says to begin with */
@@ -161,6 +162,7 @@ enum mr_err mr_host_follow_word(struct mr_supervisor *supervisor, const struct m
 	}
 	if (word->worker == MR_HOST_NO_WORKER && word->kind == MR_HOST_REFUSED) {
 		hosts->refused = true;
+		hosts->outdated = word->number == 1;
 		return mr_error_set(error, MR_CONFIG, "the leader refuses this host: %.*s as there",
 				    (int)word->bytes.len, word->bytes.at);
 	}
@@ -271,11 +273,33 @@ void mr_host_follow_deaths(struct mr_supervisor *supervisor)
 #define PAUSE_MS 200
 #define PAUSES_MOST 6 /* times it doubles, where nobody is met */
 
-/* Whether another incarnation may go better. */
-static bool goes_on(const struct mr_supervisor *supervisor, enum mr_err err)
+/* What it judges by was changed on the leader, and here, too, as may be hoped: whether it is
+ * another now. */
+static bool read_anew(struct mr_supervisor *supervisor, struct mr_error *error)
 {
-	return err != MR_OK && supervisor->interrupted == 0 && !supervisor->hosts->refused &&
-	       mr_err_class(err) != MR_CLASS_USAGE;
+	struct mr_hosts *hosts = supervisor->hosts;
+	struct mr_error own = {0};
+	uint64_t before = hosts->tables_hash;
+	uint32_t workers;
+	if (!hosts->outdated)
+		return false;
+	mr_supervisor_reset(supervisor);
+	mr_supervisor_unprepare(supervisor);
+	if (mr_plan_run(supervisor, &workers, &own) != MR_OK) {
+		*error = own;
+		return false;
+	}
+	hosts->refused = hosts->outdated = false;
+	return mr_hosts_hash(supervisor) != before;
+}
+
+/* Whether another incarnation may go better. */
+static bool goes_on(struct mr_supervisor *supervisor, enum mr_err err, struct mr_error *error)
+{
+	if (err == MR_OK || supervisor->interrupted != 0)
+		return false;
+	return supervisor->hosts->refused ? read_anew(supervisor, error)
+					  : mr_err_class(err) != MR_CLASS_USAGE;
 }
 
 enum mr_err mr_host_follow_run(struct mr_supervisor *supervisor, struct mr_error *error)
@@ -291,7 +315,7 @@ enum mr_err mr_host_follow_run(struct mr_supervisor *supervisor, struct mr_error
 		err = mr_supervisor_run(supervisor, error);
 		mr_tables_free(supervisor->restored);
 		supervisor->restored = NULL;
-		if (!goes_on(supervisor, err))
+		if (!goes_on(supervisor, err, error))
 			break;
 		alone = hosts->met ? 0 : alone + (alone < PAUSES_MOST);
 		mr_log(MR_LOG_ERROR, "%s; host %s waits for the next beginning", error->text,

@@ -20,23 +20,24 @@ static const char *name_of(const struct mr_supervisor *supervisor, uint32_t host
 /* ---- who may take part ---- */
 
 static const char *difference(const struct mr_supervisor *supervisor,
-			      const struct mr_host_hello *hello)
+			      const struct mr_host_hello *hello, bool *outdated_out)
 {
 	const char *topology = mr_config_get(&supervisor->setup.config, "topology", 0);
 	if (!mr_slice_eq(hello->topology, mr_slice(topology)))
 		return "its topology file is not the same";
 	if (hello->fields != mr_fields_hash(supervisor->setup.fields) ||
 	    hello->tables != supervisor->hosts->tables_hash)
-		return "its rules, databases or lists are not the same";
-	return NULL;
+		*outdated_out = true;
+	return *outdated_out ? "its rules, databases or lists are not the same" : NULL;
 }
 
 static enum mr_err greet(struct mr_supervisor *supervisor, uint32_t host, struct mr_slice bytes)
 {
 	struct mr_hosts *hosts = supervisor->hosts;
 	struct mr_host_hello hello;
+	bool outdated = false;
 	const char *differs = mr_host_hello_decode(bytes, &hello)
-				  ? difference(supervisor, &hello)
+				  ? difference(supervisor, &hello, &outdated)
 				  : "its program is of another version";
 	if (differs == NULL) {
 		hosts->hosts[host].hello = true;
@@ -48,6 +49,7 @@ static enum mr_err greet(struct mr_supervisor *supervisor, uint32_t host, struct
 	mr_hosts_say(hosts, host,
 		     &(struct mr_host_word){.worker = MR_HOST_NO_WORKER,
 					    .kind = MR_HOST_REFUSED,
+					    .number = outdated,
 					    .bytes = mr_slice(differs)});
 	return MR_OK;
 }

@@ -15,7 +15,8 @@
 
 enum mr_host_word_kind {
 	MR_HOST_HELLO = 1, /* follower: what it has, a struct mr_host_hello */
-	MR_HOST_REFUSED,   /* leader: why the follower may not take part */
+	MR_HOST_REFUSED,   /* leader: why the follower may not take part; number is 1 where it may
+			      once   it has read its rules, databases and lists anew */
 	MR_HOST_BEGIN,     /* leader: a part of a struct mr_host_begin; number is 1 in the last */
 	MR_HOST_KILL,      /* leader: worker `number` does not answer */
 	MR_HOST_DIED,      /* follower: a worker died, a struct mr_host_death */

@@ -100,18 +100,24 @@ const char *mr_hosts_where(const struct mr_supervisor *supervisor, uint32_t work
 	return out;
 }
 
-void mr_hosts_hash_table(struct mr_hosts *hosts, const struct mr_tables *tables, size_t from)
+uint64_t mr_hosts_hash(const struct mr_supervisor *supervisor)
 {
-	for (size_t i = from; i < mr_tables_count(tables); i++) {
+	const struct mr_tables *tables = supervisor->tables;
+	uint64_t hash = 0;
+	for (size_t i = 0; i < mr_tables_count(tables); i++) {
 		const char *name;
 		struct mr_slice bytes;
 		int fd;
 		size_t size;
 		mr_tables_at(tables, i, &name, &fd, &size);
-		hosts->tables_hash = mr_hash64(name, strlen(name), hosts->tables_hash);
-		if (mr_tables_map(tables, name, &bytes, NULL) == MR_OK)
-			hosts->tables_hash = mr_hash64(bytes.at, bytes.len, hosts->tables_hash);
+		if (mr_supervisor_table_is_leaders(name) ||
+		    mr_tables_map(tables, name, &bytes, NULL) != MR_OK)
+			continue;
+		hash = mr_hash64(name, strlen(name), hash);
+		hash = mr_hash64(bytes.at, bytes.len, hash);
+		mr_tables_unmap(bytes);
 	}
+	return hash;
 }
 
 /* ---- speaking ---- */
@@ -383,6 +389,7 @@ static enum mr_err start_gate(struct mr_supervisor *supervisor, struct mr_error 
 	int control;
 	int lock = supervisor->service != NULL ? supervisor->service->dir.lock : hosts->dir.lock;
 	forget(hosts);
+	hosts->tables_hash = mr_hosts_hash(supervisor);
 	hosts->gate = (struct mr_supervised){.name = "gate"};
 	mr_control_init(&hosts->gate.control, -1);
 	enum mr_err err = mr_spawn_gate(lock, &hosts->gate.pid, &control, error);

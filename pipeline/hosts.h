@@ -45,8 +45,9 @@ struct mr_hosts {
 	struct mr_state_dir dir;
 	struct mr_buf begin_bytes;
 	struct mr_host_begin begin;
-	bool begun; /* the leader has said how */
-	bool refused;
+	bool begun;    /* the leader has said how */
+	bool refused;  /* the leader will not have this host */
+	bool outdated; /* only since its rules, databases or lists are not the leader's */
 	struct mr_notify notify;
 	uint64_t failed_number; /* of a checkpoint whose file could not be made */
 	struct mr_error failure;
@@ -72,8 +73,9 @@ bool mr_hosts_elsewhere(const struct mr_supervisor *supervisor, uint32_t worker)
 #define MR_WHERE_BYTES 96
 const char *mr_hosts_where(const struct mr_supervisor *supervisor, uint32_t worker,
 			   char out[static MR_WHERE_BYTES]);
-/* Goes into the hash that all hosts must have alike. */
-void mr_hosts_hash_table(struct mr_hosts *hosts, const struct mr_tables *tables, size_t from);
+
+/* Of what all hosts must have alike: what their rules, databases and lists became. */
+uint64_t mr_hosts_hash(const struct mr_supervisor *supervisor);
 
 /* ---- an incarnation ---- */
 

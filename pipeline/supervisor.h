@@ -88,6 +88,8 @@ struct mr_supervisor {
 void mr_supervisor_init(struct mr_supervisor *supervisor);
 /* Lets each stage check its files and build what workers share. */
 enum mr_err mr_supervisor_prepare(struct mr_supervisor *supervisor, struct mr_error *error);
+/* What was prepared is forgotten, and may be prepared again. No worker runs. */
+void mr_supervisor_unprepare(struct mr_supervisor *supervisor);
 /* Blocks until the work is done or has failed; then no worker, socket or temporary file is left.
  * Usage errors (mr_err_class) come before any worker starts. */
 enum mr_err mr_supervisor_run(struct mr_supervisor *supervisor, struct mr_error *error);
@@ -133,6 +135,8 @@ bool mr_supervisor_inquest(const struct mr_supervisor *supervisor, struct mr_sus
 
 /* ---- supervisor_start.c ---- */
 
+/* Whether a table of this name is made on the host alone that leads. */
+bool mr_supervisor_table_is_leaders(const char *name);
 enum mr_err mr_supervisor_spawn(struct mr_supervisor *supervisor, struct mr_error *error);
 
 /* ---- supervisor_words.c ---- */

@@ -34,21 +34,16 @@ static bool is_leaders(const struct mr_stage_ops *stage)
 
 /* No stage prepares from what a source does: where an input is wrong, what is wrong with the rules
  * is told, too, so that a person mends both at once. */
-static enum mr_err prepare_stages(const struct mr_prepare *prepare, struct mr_hosts *hosts,
+static enum mr_err prepare_stages(const struct mr_prepare *prepare, const struct mr_hosts *hosts,
 				  struct mr_error *error)
 {
 	enum mr_err inputs = MR_OK;
 	for (const struct mr_stage_ops *const *stage = mr_stages; *stage != NULL; stage++) {
 		struct mr_error own = {0};
-		size_t tables = mr_tables_count(prepare->tables);
-		bool everywhere = !is_leaders(*stage);
-		if ((*stage)->prepare == NULL || (!everywhere && !mr_hosts_lead(hosts)))
+		bool elsewhere = is_leaders(*stage) && !mr_hosts_lead(hosts);
+		if ((*stage)->prepare == NULL || elsewhere ||
+		    (*stage)->prepare(prepare, &own) == MR_OK)
 			continue;
-		if ((*stage)->prepare(prepare, &own) == MR_OK) {
-			if (hosts != NULL && everywhere)
-				mr_hosts_hash_table(hosts, prepare->tables, tables);
-			continue;
-		}
 		if (inputs != MR_OK) {
 			mr_log(MR_LOG_ERROR, "%s", own.text);
 			return inputs;
@@ -79,6 +74,17 @@ enum mr_err mr_supervisor_prepare(struct mr_supervisor *supervisor, struct mr_er
 	return err == MR_OK ? read_catalog(supervisor, error) : err;
 }
 
+void mr_supervisor_unprepare(struct mr_supervisor *supervisor)
+{
+	struct mr_setup *setup = &supervisor->setup;
+	mr_tables_free(supervisor->tables);
+	supervisor->tables = mr_tables_new();
+	mr_catalog_fini(&supervisor->catalog);
+	mr_fields_free(setup->fields);
+	setup->fields = NULL;
+	mr_topology_fini(&setup->topology);
+}
+
 static void send_table(const struct mr_tables *tables, size_t at, struct mr_control *control)
 {
 	const char *name;
@@ -105,6 +111,14 @@ static bool belongs_to(const char *name, const char *owner)
 {
 	size_t len = strlen(owner);
 	return strncmp(name, owner, len) == 0 && name[len] == '.';
+}
+
+bool mr_supervisor_table_is_leaders(const char *name)
+{
+	bool leaders = strcmp(name, MR_NAMES_TABLE) == 0;
+	for (const struct mr_stage_ops *const *stage = mr_stages; *stage != NULL; stage++)
+		leaders |= is_leaders(*stage) && belongs_to(name, (*stage)->name);
+	return leaders;
 }
 
 /* A table that bears a stage's name is that stage's alone: some are doors to the outside, such as

@@ -362,6 +362,11 @@ class Hosts(unittest.TestCase):
         run.start("a")
         run.start("b")
         mt.wait_until(run.runs, "a checkpoint")
+        status = subprocess.run([mt.PROGRAM, "status", "--json", os.path.join(run.folder, "state-a")], capture_output=True,
+                                check=True)
+        states = {worker["name"]: worker["state"] for worker in json.loads(status.stdout)["workers"]}
+        self.assertEqual(set(states.values()), {"running"}, states)
+        self.assertIn("parse-1", states)
         run.lives["b"].terminate()
         self.assertEqual(run.lives["b"].wait(mt.WAIT_SECONDS), 0, run.said("b"))
         run.wait_said("a", "host a waits for", 2)
@@ -398,6 +403,21 @@ class Hosts(unittest.TestCase):
         other = run.start("b")
         self.assertEqual(other.wait(mt.WAIT_SECONDS), 2, run.said("b"))
         self.assertIn("its rules, databases or lists are not the same", run.said("b"))
+
+    def test_new_rules(self):
+        """A follower that is waiting reads its rules anew where the leader's are newer."""
+        rules = os.path.join(self.folder, "new-rules")
+        shutil.copytree(os.path.join(mt.ROOT, "rules"), rules)
+        with open(os.path.join(rules, "more.yml"), "w", encoding="utf-8") as out:
+            out.write(mt.RULE)
+        run = self.pipeline(extra=f"rules: {rules}\n")
+        run.start("b")
+        run.wait_said("b", "waits for")
+        os.unlink(os.path.join(rules, "more.yml"))
+        run.start("a")
+        run.end()
+        run.check(self.wanted)
+        self.assertIn("host b is refused: its rules, databases or lists are not the same", run.said("a"))
 
     def test_strangers(self):
         """A key that nobody knows, no key at all, bytes that are no greeting: refused, and the pipeline goes on."""
