@@ -1,0 +1,298 @@
+/* test_health.c - who does not answer is killed, and nobody else; alarms come and go; wrong words
+ * of a worker are a breach. The workers are processes that only sleep, the service is not running.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "few_stages.h"
+#include "health.h"
+#include "service.h"
+#include "supervisor.h"
+
+#define SECOND INT64_C(1000000)
+#define LIMIT_US (INT64_C(3600) * SECOND) /* nobody is late by himself */
+
+struct ward {
+	char path[40];
+	struct mr_service service;
+	struct mr_supervisor supervisor;
+	struct mr_log_out log;
+	struct mr_health health;
+	int ends[8]; /* of the workers' control sockets */
+};
+
+static void ward_open(struct ward *ward)
+{
+	struct mr_error error = {0};
+	*ward = (struct ward){.path = "/tmp/mr-health-XXXXXX"};
+	assert_non_null(mkdtemp(ward->path));
+	ward->service.dir.fd = open(ward->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ward->service.checkpoint.due_us = mr_clock_us();
+	struct mr_supervisor *supervisor = &ward->supervisor;
+	mr_supervisor_init(supervisor);
+	mr_config_part_add(&supervisor->setup.config, MR_PART_SOURCE, "mail");
+	mr_config_part_add(&supervisor->setup.config, MR_PART_SINK, "siem");
+	mr_topology_default(1, 1, &supervisor->setup.topology);
+	ward->log = (struct mr_log_out){.fd = open("/dev/null", O_WRONLY | O_CLOEXEC)};
+	supervisor->progress.log = &ward->log;
+	supervisor->worker_count = mr_setup_workers(&supervisor->setup.topology);
+	supervisor->workers = mr_calloc(supervisor->worker_count, sizeof *supervisor->workers);
+	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
+		int ends[2];
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+		mr_control_init(&supervisor->workers[i].control, ends[0]);
+		ward->ends[i] = ends[1];
+		supervisor->workers[i].pid = fork();
+		if (supervisor->workers[i].pid == 0)
+			for (;;)
+				pause();
+	}
+	supervisor->started = true;
+	if (mr_health_open(&ward->health, &ward->service, supervisor, &error) != MR_OK)
+		fail_msg("%s", error.text);
+	ward->health.limit_us = LIMIT_US;
+}
+
+static void ward_close(struct ward *ward)
+{
+	mr_health_close(&ward->health);
+	for (uint32_t i = 0; i < ward->supervisor.worker_count; i++) {
+		struct mr_supervised *worker = &ward->supervisor.workers[i];
+		kill(worker->pid, SIGKILL);
+		assert_int_equal(waitpid(worker->pid, NULL, 0), worker->pid);
+		mr_control_fini(&worker->control);
+		close(ward->ends[i]);
+	}
+	mr_supervisor_fini(&ward->supervisor);
+	close(ward->log.fd);
+	close(ward->service.dir.fd);
+	assert_int_equal(rmdir(ward->path), 0); /* no socket is left */
+}
+
+/* All answer what they were asked. */
+static void answer(struct ward *ward)
+{
+	struct mr_buf marks = {0};
+	mr_marks_encode(&(struct mr_marks){0}, &marks);
+	for (uint32_t i = 0; i < ward->supervisor.worker_count; i++)
+		mr_health_pong(&ward->health, i, ward->supervisor.workers[i].watched.pulse.asked, 0,
+			       (struct mr_slice){marks.data, marks.len}, NULL);
+	mr_buf_fini(&marks);
+}
+
+static bool lives(const struct ward *ward, uint32_t worker)
+{
+	siginfo_t is = {0};
+	return waitid(P_PID, (id_t)ward->supervisor.workers[worker].pid, &is,
+		      WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	       is.si_pid == 0;
+}
+
+static void await_death(const struct ward *ward, uint32_t worker)
+{
+	siginfo_t is;
+	assert_int_equal(
+	    waitid(P_PID, (id_t)ward->supervisor.workers[worker].pid, &is, WEXITED | WNOWAIT), 0);
+	assert_int_equal(is.si_status, SIGKILL);
+}
+
+/* As if the question had been asked so long ago. */
+static void age(struct ward *ward, uint32_t worker, int64_t by_us)
+{
+	ward->supervisor.workers[worker].watched.pulse.asked_us -= by_us;
+}
+
+static void who_does_not_answer_is_killed(void **state)
+{
+	(void)state;
+	struct ward ward;
+	ward_open(&ward);
+	mr_health_turn(&ward.health);
+	struct pollfd asked = {.fd = ward.ends[1], .events = POLLIN};
+	assert_int_equal(poll(&asked, 1, 0), 1);
+	answer(&ward);
+	mr_health_turn(&ward.health); /* the next question is not due */
+	age(&ward, 1, LIMIT_US);
+	mr_health_turn(&ward.health);
+	age(&ward, 1, LIMIT_US - SECOND);
+	mr_health_turn(&ward.health);
+	assert_true(lives(&ward, 1));
+	age(&ward, 1, SECOND);
+	mr_health_turn(&ward.health);
+	assert_true(ward.supervisor.workers[1].hung);
+	await_death(&ward, 1);
+	assert_true(lives(&ward, 0) && !ward.supervisor.workers[0].hung);
+	ward_close(&ward);
+}
+
+static void a_start_may_take_longer(void **state)
+{
+	(void)state;
+	struct ward ward;
+	ward_open(&ward);
+	ward.supervisor.started = false;
+	mr_health_turn(&ward.health);
+	age(&ward, 0, 5 * LIMIT_US);
+	mr_health_turn(&ward.health);
+	assert_false(ward.supervisor.workers[0].hung);
+	ward.supervisor.started = true;
+	mr_health_ready(&ward.health, "all");
+	mr_health_turn(&ward.health);
+	assert_false(ward.supervisor.workers[0].hung);
+	ward_close(&ward);
+}
+
+static void who_stood_still_himself_blames_nobody(void **state)
+{
+	(void)state;
+	struct ward ward;
+	ward_open(&ward);
+	mr_health_turn(&ward.health);
+	for (uint32_t i = 0; i < ward.supervisor.worker_count; i++)
+		age(&ward, i, 2 * LIMIT_US);
+	ward.health.turned_us -= 2 * LIMIT_US;
+	mr_health_turn(&ward.health);
+	for (uint32_t i = 0; i < ward.supervisor.worker_count; i++)
+		assert_false(ward.supervisor.workers[i].hung);
+	ward_close(&ward);
+}
+
+static void one_that_does_not_end_is_killed(void **state)
+{
+	(void)state;
+	struct ward ward;
+	ward_open(&ward);
+	ward.supervisor.workers[2].done = true;
+	mr_health_await(&ward.health, 2, mr_clock_us());
+	assert_false(ward.supervisor.workers[2].hung);
+	mr_health_await(&ward.health, 2, mr_clock_us() - LIMIT_US);
+	await_death(&ward, 2);
+	ward_close(&ward);
+}
+
+static bool raised(struct ward *ward, enum mr_alarm alarm)
+{
+	mr_health_turn(&ward->health);
+	return ward->health.alarms.at[alarm].raised;
+}
+
+static void show(struct ward *ward, enum mr_part_kind kind, const char *name, bool full)
+{
+	struct mr_buf bytes = {0};
+	mr_figures_encode(
+	    &(struct mr_figures){
+		.kind = kind, .name = mr_slice(name), .words = MR_SLICE(""), .full = full},
+	    &bytes);
+	assert_int_equal(
+	    mr_health_figures(&ward->health, 0, (struct mr_slice){bytes.data, bytes.len}, NULL),
+	    MR_OK);
+	mr_buf_fini(&bytes);
+}
+
+static void alarms_come_and_go(void **state)
+{
+	(void)state;
+	struct ward ward;
+	ward_open(&ward);
+	show(&ward, MR_PART_SINK, "siem", true);
+	show(&ward, MR_PART_SOURCE, "mail", true);
+	assert_true(raised(&ward, MR_ALARM_SINK_FULL) && raised(&ward, MR_ALARM_JOURNAL_FULL));
+	show(&ward, MR_PART_SINK, "siem", false);
+	show(&ward, MR_PART_SOURCE, "mail", false);
+	assert_false(raised(&ward, MR_ALARM_SINK_FULL) || raised(&ward, MR_ALARM_JOURNAL_FULL));
+
+	ward.service.checkpoint.failures = 1;
+	assert_true(raised(&ward, MR_ALARM_CHECKPOINT_FAILED));
+	ward.service.checkpoint.failures = 0;
+	ward.service.checkpoint.due_us -= 60 * SECOND;
+	assert_false(raised(&ward, MR_ALARM_CHECKPOINT_FAILED));
+	assert_true(raised(&ward, MR_ALARM_CHECKPOINT_LATE));
+
+	assert_false(raised(&ward, MR_ALARM_STATE_SHED));
+	ward.supervisor.sums.at[MR_C_STATE_SHED] = 1;
+	assert_true(raised(&ward, MR_ALARM_STATE_SHED));
+	ward.health.shed_us -= 3600 * SECOND;
+	assert_false(raised(&ward, MR_ALARM_STATE_SHED));
+	ward_close(&ward);
+}
+
+/* Its output is held back, and for long. */
+static void intake_that_stands_still_is_told(void **state)
+{
+	(void)state;
+	struct ward ward;
+	ward_open(&ward);
+	assert_true(mr_supervisor_is_source(&ward.supervisor, 0));
+	ward.supervisor.workers[0].watched.queued = 1;
+	ward.supervisor.sums.at[MR_C_BYTES_COLLECTED] = 7;
+	assert_false(raised(&ward, MR_ALARM_INTAKE_STOPPED));
+	ward.health.taken_us -= 11 * SECOND;
+	assert_true(raised(&ward, MR_ALARM_INTAKE_STOPPED));
+	ward.supervisor.sums.at[MR_C_BYTES_COLLECTED] = 8;
+	assert_false(raised(&ward, MR_ALARM_INTAKE_STOPPED));
+	/* One that has nothing to read is not held back. */
+	ward.supervisor.workers[0].watched.queued = 0;
+	ward.health.taken_us -= 11 * SECOND;
+	assert_false(raised(&ward, MR_ALARM_INTAKE_STOPPED));
+	ward_close(&ward);
+}
+
+static void wrong_words_are_a_breach(void **state)
+{
+	(void)state;
+	struct ward ward;
+	struct mr_error error = {0};
+	struct mr_buf bytes = {0};
+	ward_open(&ward);
+	mr_marks_encode(&(struct mr_marks){0}, &bytes);
+	struct mr_slice marks = {bytes.data, bytes.len};
+	mr_health_turn(&ward.health);
+	assert_int_equal(mr_health_pong(&ward.health, 0, 2, 0, marks, &error), MR_PROTOCOL);
+	assert_int_equal(mr_health_pong(&ward.health, 0, 1, 0, MR_SLICE("x"), &error), MR_PROTOCOL);
+	assert_int_equal(mr_health_pong(&ward.health, 0, 1, 0, marks, &error), MR_OK);
+	assert_int_equal(mr_health_pong(&ward.health, 0, 1, 0, marks, &error), MR_PROTOCOL);
+	assert_int_equal(mr_health_latency(&ward.health, 0, MR_L_ALERT, marks, &error),
+			 MR_PROTOCOL);
+	bytes.len = 0;
+	mr_histogram_encode(&(struct mr_histogram){0}, &bytes);
+	struct mr_slice histogram = {bytes.data, bytes.len};
+	assert_int_equal(mr_health_latency(&ward.health, 0, MR_L_COUNT, histogram, &error),
+			 MR_PROTOCOL);
+	assert_int_equal(mr_health_latency(&ward.health, 0, MR_L_ALERT, histogram, &error), MR_OK);
+	bytes.len = 0;
+	mr_figures_encode(&(struct mr_figures){.kind = MR_PART_SINK,
+					       .name = MR_SLICE("mail"),
+					       .words = MR_SLICE("")},
+			  &bytes);
+	assert_int_equal(
+	    mr_health_figures(&ward.health, 0, (struct mr_slice){bytes.data, bytes.len}, &error),
+	    MR_PROTOCOL);
+	mr_buf_fini(&bytes);
+	ward_close(&ward);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(who_does_not_answer_is_killed),
+	    cmocka_unit_test(a_start_may_take_longer),
+	    cmocka_unit_test(who_stood_still_himself_blames_nobody),
+	    cmocka_unit_test(one_that_does_not_end_is_killed),
+	    cmocka_unit_test(alarms_come_and_go),
+	    cmocka_unit_test(intake_that_stands_still_is_told),
+	    cmocka_unit_test(wrong_words_are_a_breach),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
