@@ -78,6 +78,7 @@ static enum mr_err take_beginning(struct mr_supervisor *supervisor, const struct
 	if (err != MR_OK)
 		return err;
 	struct mr_setup *setup = &supervisor->setup;
+	mr_manifest_number_sources(&hosts->begin.last, &setup->config);
 	setup->incarnation = hosts->begin.incarnation;
 	setup->start_us = hosts->begin.start_us;
 	memcpy(setup->seed, hosts->begin.seed, sizeof setup->seed);

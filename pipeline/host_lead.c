@@ -161,8 +161,6 @@ static void choose(const struct mr_manifest *last, const char *name, struct mr_m
 	for (uint32_t i = 0; i < last->file_count; i++)
 		if (strcmp(last->files[i].host, name) == 0)
 			out->files[out->file_count++] = last->files[i];
-	out->sources = NULL;
-	out->source_count = 0;
 }
 
 void mr_host_lead_begin(struct mr_supervisor *supervisor)

@@ -59,7 +59,7 @@ void mr_manifest_add_name(struct mr_manifest_name **names, uint32_t *count, uint
 	(*names)[(*count)++] = (struct mr_manifest_name){number, mr_strdup(name)};
 }
 
-uint32_t mr_manifest_source(struct mr_manifest *manifest, const char *name)
+static uint32_t number_of(struct mr_manifest *manifest, const char *name)
 {
 	uint32_t next = 0;
 	for (uint32_t i = 0; i < manifest->source_count; i++) {
@@ -70,6 +70,15 @@ uint32_t mr_manifest_source(struct mr_manifest *manifest, const char *name)
 	}
 	mr_manifest_add_name(&manifest->sources, &manifest->source_count, next, name);
 	return next;
+}
+
+void mr_manifest_number_sources(struct mr_manifest *manifest, struct mr_config *config)
+{
+	for (size_t i = 0; i < config->part_count; i++) {
+		struct mr_part *part = &config->parts[i];
+		if (part->kind == MR_PART_SOURCE)
+			part->number = number_of(manifest, part->name);
+	}
 }
 
 void mr_manifest_inherit(struct mr_manifest *manifest, const struct mr_manifest *last)

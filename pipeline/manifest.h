@@ -7,6 +7,7 @@
 
 #include "chain_state.h"
 #include "inhand.h"
+#include "millrace/config.h"
 
 #define MR_MANIFEST_VERSION 3
 #define MR_MANIFEST_MAX (64 << 20)
@@ -52,8 +53,8 @@ void mr_manifest_fini(struct mr_manifest *manifest);
 void mr_manifest_add_file(struct mr_manifest *manifest, const struct mr_manifest_file *file);
 void mr_manifest_add_name(struct mr_manifest_name **names, uint32_t *count, uint32_t number,
 			  const char *name);
-/* The number of the source of this name: the one that it has, or the next. */
-uint32_t mr_manifest_source(struct mr_manifest *manifest, const char *name);
+/* Gives each source of the settings the number that it had, by its name, or the next. */
+void mr_manifest_number_sources(struct mr_manifest *manifest, struct mr_config *config);
 /* What one checkpoint hands down to the next: sources and seed. */
 void mr_manifest_inherit(struct mr_manifest *manifest, const struct mr_manifest *last);
 

@@ -71,11 +71,7 @@ enum mr_err mr_service_number_sources(struct mr_service *service, struct mr_conf
 				      struct mr_error *error)
 {
 	struct mr_manifest *last = &service->checkpoint.last;
-	for (size_t i = 0; i < config->part_count; i++) {
-		struct mr_part *part = &config->parts[i];
-		if (part->kind == MR_PART_SOURCE)
-			part->number = mr_manifest_source(last, part->name);
-	}
+	mr_manifest_number_sources(last, config);
 	if (last->source_count <= MR_SOURCES_MAX)
 		return MR_OK;
 	return mr_error_set(error, MR_CONFIG,
