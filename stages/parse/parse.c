@@ -20,7 +20,9 @@
 struct parse {
 	const struct mr_stage_env *env;
 	size_t max_bytes;
-	struct mr_slice tenant; /* the setting; empty: the record's own word */
+	struct mr_slice tenant;   /* the run's setting; empty: the record's own word */
+	struct mr_slice *tenants; /* of sources, by number, where they have settings of their own */
+	uint32_t tenant_count;
 	struct mr_json_reader *reader;
 	struct mr_flatten *flatten;
 	struct mr_normaliser *normaliser;
@@ -45,15 +47,37 @@ static enum mr_err parse_prepare(const struct mr_prepare *prepare, struct mr_err
 	return record_bytes(prepare->config, &bytes, error);
 }
 
+static struct mr_slice setting_of(const struct mr_config *config)
+{
+	const char *tenant = mr_config_get(config, "tenant", 0);
+	return tenant == NULL ? MR_SLICE("") : mr_slice(tenant);
+}
+
+static void know_tenants(struct parse *parse, const struct mr_config *config)
+{
+	const struct mr_part *part;
+	parse->tenant = setting_of(config);
+	for (size_t i = 0; (part = mr_config_part(config, MR_PART_SOURCE, i)) != NULL; i++) {
+		if (part->number >= parse->tenant_count) {
+			size_t count = part->number + 1u;
+			parse->tenants = mr_realloc(parse->tenants, count * sizeof *parse->tenants);
+			while (parse->tenant_count < count)
+				parse->tenants[parse->tenant_count++] = parse->tenant;
+		}
+		struct mr_slice own = setting_of(&part->settings);
+		if (own.len > 0)
+			parse->tenants[part->number] = own;
+	}
+}
+
 static enum mr_err parse_open(void *state, const struct mr_stage_env *env, struct mr_error *error)
 {
 	struct parse *parse = state;
 	enum mr_err err = record_bytes(env->config, &parse->max_bytes, error);
 	if (err != MR_OK)
 		return err;
-	const char *tenant = mr_config_get(env->config, "tenant", 0);
 	parse->env = env;
-	parse->tenant = tenant == NULL ? MR_SLICE("") : mr_slice(tenant);
+	know_tenants(parse, env->config);
 	parse->reader = mr_json_reader_new(mr_repair_max(parse->max_bytes));
 	parse->flatten = mr_flatten_new(env->fields, mr_repair_max(parse->max_bytes));
 	parse->normaliser = mr_normaliser_new(env->fields);
@@ -66,6 +90,7 @@ static void parse_close(void *state)
 	mr_json_reader_free(parse->reader);
 	mr_flatten_free(parse->flatten);
 	mr_normaliser_free(parse->normaliser);
+	free(parse->tenants);
 }
 
 /* ---- reading a record ---- */
@@ -122,7 +147,9 @@ static void name_event(const struct parse *parse, const struct mr_view *view)
 {
 	struct mr_event *event = view->event;
 	struct mr_arena *arena = &view->events->arena;
-	struct mr_slice tenant = parse->tenant;
+	uint32_t source = event->origin.source;
+	struct mr_slice tenant =
+	    source < parse->tenant_count ? parse->tenants[source] : parse->tenant;
 	if (tenant.len == 0)
 		tenant = first_text(view, MR_MARK_ORGANIZATION_ID);
 	if (tenant.len == 0)

@@ -1,5 +1,5 @@
 """A topology whose sources come in another order, are joined by others, left out, and come back between two runs: each goes
-on where it was, and the books are kept by name."""
+on where it was, its records are its tenant's, and the books are kept by name."""
 import collections
 import json
 import os
@@ -24,8 +24,8 @@ class SourcesChange(unittest.TestCase):
 
     def run_with(self, *names):
         """To the end of what is there. Of type file, followed or not, by name."""
-        sources = "".join(f"  - {{name: {name}, type: file, path: {name}{'' if name[0] == 'f' else '/a.log, follow: false'}}}\n"
-                          for name in names)
+        sources = "".join(f"  - {{name: {name}, tenant: of-{name}, type: file, path: {name}"
+                          f"{'' if name[0] == 'f' else '/a.log, follow: false'}}}\n" for name in names)
         with open(self.place.path("t.yaml"), "w", encoding="utf-8") as out:
             out.write(f"state: state\nrules: [rule.yml]\nworkers: 1\ncheckpoint_interval: 100ms\nsources:\n{sources}"
                       "sinks:\n  - {name: alerts, type: file, path: alerts.ndjson}\n")
@@ -48,6 +48,11 @@ class SourcesChange(unittest.TestCase):
         except FileNotFoundError:
             return 0
 
+    def tenants(self):
+        """How many alerts each has."""
+        with open(self.place.path("alerts.ndjson"), encoding="utf-8") as lines:
+            return dict(collections.Counter(json.loads(line)["metadata"]["tenant_uid"] for line in lines))
+
     def records(self):
         """As the books have them."""
         counts = collections.Counter()
@@ -58,7 +63,7 @@ class SourcesChange(unittest.TestCase):
 
     def check(self, **records):
         self.assertEqual({name: count for name, count in self.records().items() if count > 0}, records)
-        self.assertEqual(self.alerts(), self.next // 3)
+        self.assertEqual(self.tenants(), {f"of-{name}": count // 3 for name, count in records.items()})
         books = mt.ledger("check", self.place.path("state"))
         self.assertEqual(books.returncode, 0, books.stdout)
 
