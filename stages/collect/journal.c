@@ -1,7 +1,8 @@
 /* journal.c - the write-ahead log of one source: opened, replayed, written, made durable.
  *
  * Called by sources.c. Files are journal_files.c's, their form segment.c's. What is damaged is
- * refused with file and offset; only what no sync ever covered is cut off, with a warning. */
+ * refused with file and offset; only an end that nothing proves to have been durable is cut off,
+ * with a warning. */
 #include "journal.h"
 
 #include "journal_files.h"
@@ -112,7 +113,7 @@ static enum mr_err cut(struct mr_journal *journal, struct mr_segment_walk *walk,
 	}
 	mr_log(MR_LOG_WARNING,
 	       "journal/%s: segment %" PRIu64 ": a torn end is cut off: %s; %" PRIu64
-	       " bytes, of which none was durable",
+	       " bytes, of which nothing behind says that they were durable",
 	       journal->name, file->number, error->text, walk->size - walk->at);
 	*error = (struct mr_error){0};
 	if (mr_os.ftruncate(walk->fd, (off_t)walk->at) != 0 || mr_os.fdatasync(walk->fd) != 0) {
