@@ -393,15 +393,27 @@ static enum mr_err take_answer(struct sink *sink, const struct http_result *resu
 
 /* ---- the loop ---- */
 
-/* What lies in the spool behind the checkpoint was taken over, though it will be put again. */
+/* What lies in the spool behind the checkpoint was taken over, though it will be put again. What
+ * had to make room is not there: of it the receiver has what stood before the checkpoint, and the
+ * rest comes again as if for the first time. */
+static void count_kept(struct webhook *hook, uint64_t kept, uint64_t acked)
+{
+	const struct spool *spool = &hook->spool;
+	uint64_t begin = spool->acked.lines;
+	hook->taken += spool->end.lines - (begin > kept ? begin : kept);
+	if (spool->segment_count > 0)
+		hook->delivered += (begin < kept ? begin : kept) - acked;
+}
+
 static enum mr_err ready(struct webhook *hook, struct mr_error *error)
 {
 	if (hook->spool.placed)
 		return MR_OK;
-	uint64_t lines = hook->spool.first_kept.lines;
+	uint64_t kept = hook->spool.first_kept.lines;
+	uint64_t acked = hook->spool.acked.lines;
 	enum mr_err err = spool_ready(&hook->spool, error);
 	if (err == MR_OK)
-		hook->taken += hook->spool.end.lines - lines;
+		count_kept(hook, kept, acked);
 	return err;
 }
 
