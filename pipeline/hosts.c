@@ -422,6 +422,8 @@ void mr_hosts_end(struct mr_supervisor *supervisor)
 	free_far(hosts);
 	if (gate->pid == 0)
 		return;
+	if (hosts->self > 0)
+		mr_host_follow_deaths(supervisor);
 	int64_t until_us = mr_clock_us() + GATE_END_US;
 	bool told = false;
 	while (!gate_has_ended(gate) && mr_clock_us() < until_us) {

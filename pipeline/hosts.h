@@ -117,7 +117,7 @@ enum mr_err mr_host_follow_word(struct mr_supervisor *supervisor, const struct m
 /* A worker's word on a follower. */
 enum mr_err mr_host_follow_relay(struct mr_supervisor *supervisor, uint32_t worker,
 				 struct mr_control_message *message, struct mr_error *error);
-/* After a run that failed: tells the leader who died. */
+/* Tells the leader of workers that fell. */
 void mr_host_follow_deaths(struct mr_supervisor *supervisor);
 /* In place of mr_service_run: incarnation after incarnation as the leader says. */
 enum mr_err mr_host_follow_run(struct mr_supervisor *supervisor, struct mr_error *error);

@@ -404,6 +404,42 @@ class Hosts(unittest.TestCase):
         self.assertEqual(other.wait(mt.WAIT_SECONDS), 2, run.said("b"))
         self.assertIn("its rules, databases or lists are not the same", run.said("b"))
 
+    def test_poison(self):
+        """Records that kill workers of another host: the deadly ones alone are set aside."""
+        deadly = {0: "parse", 71: "detect", 1500: "correlate"}
+        lines = [json.dumps({**mt.record(number, 1), "Id": f"millrace-poison-{deadly[number]}"}
+                            if number in deadly else mt.record(number, 1)) for number in range(2000)]
+        place = self.enterContext(mt.Workplace())
+        with open(place.path("in.ndjson"), "w", encoding="utf-8") as out:
+            out.write("".join(line + "\n" for line in lines))
+        run = Pipeline(self, place.path("in.ndjson"), extra=f"rules: {place.rule}\n")
+        run.start("a")
+        run.start("b")
+        run.end()
+        with open(run.alerts, "rb") as found:
+            self.assertEqual(len(set(mt.ids(mt.alerts(found.read())))), len(lines) - len(deadly))
+        with open(os.path.join(run.folder, "state-a", "dead-letter.ndjson"), "rb") as found:
+            aside = mt.alerts(found.read())
+        self.assertEqual(sorted(entry["record"] for entry in aside), sorted(lines[number] for number in deadly))
+
+    def test_a_follower_without_room(self):
+        """A state that a follower cannot write fails its checkpoint, with the reason, and no more."""
+        run = self.pipeline(follow=True)
+        run.start("a")
+        run.start("b")
+        mt.wait_until(run.runs, "a checkpoint")
+        place = os.path.join(run.folder, "state-b", "checkpoints")
+        os.rename(place, place + ".away")
+        with open(place, "w", encoding="utf-8"):
+            pass
+        run.wait_said("a", f"{place}/")
+        os.unlink(place)
+        os.rename(place + ".away", place)
+        run.stop(self.wanted)
+        run.end()
+        run.check(self.wanted)
+        self.assertNotIn("starts again", run.said("a"))
+
     def test_new_rules(self):
         """A follower that is waiting reads its rules anew where the leader's are newer."""
         rules = os.path.join(self.folder, "new-rules")
