@@ -149,6 +149,7 @@ void mr_checkpoint_begin(struct mr_checkpoint *checkpoint, struct mr_supervisor 
 	checkpoint->number++;
 	checkpoint->begun_us = mr_clock_us();
 	checkpoint->failure[0] = '\0';
+	checkpoint->owed_next = 0;
 	if (!make_directory(checkpoint) || !send_files(checkpoint, supervisor)) {
 		give_up(checkpoint);
 		return;
@@ -161,16 +162,26 @@ void mr_checkpoint_begin(struct mr_checkpoint *checkpoint, struct mr_supervisor 
 
 /* ---- the commitment ---- */
 
-static enum mr_err put_manifest(struct mr_checkpoint *checkpoint, struct mr_error *error)
+static enum mr_err put_manifest(const struct mr_checkpoint *checkpoint,
+				const struct mr_manifest *manifest, struct mr_error *error)
 {
 	char name[MR_MANIFEST_NAME];
 	struct mr_buf bytes = {0};
-	mr_manifest_path(checkpoint->number, name);
-	mr_manifest_encode(&checkpoint->next, &bytes);
+	mr_manifest_path(manifest->number, name);
+	mr_manifest_encode(manifest, &bytes);
 	enum mr_err err = mr_state_dir_put(checkpoint->dir, name,
 					   (struct mr_slice){bytes.data, bytes.len}, error);
 	mr_buf_fini(&bytes);
 	return err;
+}
+
+enum mr_err mr_checkpoint_rename(struct mr_checkpoint *checkpoint, const struct mr_service *service,
+				 struct mr_error *error)
+{
+	struct mr_manifest *last = &checkpoint->last;
+	last->generation = service->generation.id;
+	last->drained = false;
+	return put_manifest(checkpoint, last, error);
 }
 
 /* ---- the ledger ---- */
@@ -245,11 +256,12 @@ static enum mr_err commit(struct mr_checkpoint *checkpoint, struct mr_supervisor
 	next->numbers = supervisor->file_count;
 	mr_manifest_inherit(next, &checkpoint->last);
 	mr_aside_copy(&next->aside, &supervisor->service->suspects.aside);
+	mr_service_name_generation(supervisor->service, next);
 	enum mr_err err = mr_state_dir_sync(checkpoint->dir, checkpoint->number, next, "", error);
 	if (err == MR_OK)
 		err = commit_books(checkpoint, supervisor, error);
 	if (err == MR_OK)
-		err = put_manifest(checkpoint, error);
+		err = put_manifest(checkpoint, next, error);
 	if (err != MR_OK)
 		return err;
 	mr_supervisor_tell_all(supervisor, MR_CONTROL_COMMITTED, checkpoint->number);
@@ -258,8 +270,23 @@ static enum mr_err commit(struct mr_checkpoint *checkpoint, struct mr_supervisor
 	checkpoint->last = *next;
 	*next = (struct mr_manifest){0};
 	checkpoint->failures = 0;
+	checkpoint->here++;
+	checkpoint->owed = checkpoint->owed_next;
 	mr_state_dir_tidy(checkpoint->dir, checkpoint->number, checkpoint->before);
 	return MR_OK;
+}
+
+static int64_t due_after(const struct mr_checkpoint *checkpoint, int64_t interval_us)
+{
+	int64_t cost_us = (int64_t)(checkpoint->cost_ns / 1000) * CPU_SHARE;
+	return checkpoint->begun_us + (cost_us > interval_us ? cost_us : interval_us);
+}
+
+void mr_checkpoint_hurry(struct mr_checkpoint *checkpoint, int64_t interval_us)
+{
+	int64_t due_us = due_after(checkpoint, interval_us);
+	if (checkpoint->failures == 0 && due_us < checkpoint->due_us)
+		checkpoint->due_us = due_us;
 }
 
 static void finish(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor)
@@ -272,16 +299,13 @@ static void finish(struct mr_checkpoint *checkpoint, struct mr_supervisor *super
 		give_up(checkpoint);
 		return;
 	}
-	uint64_t cost_ns = checkpoint->last.cpu_ns + mr_clock_cpu_ns() - from_ns;
-	int64_t cost_us = (int64_t)(cost_ns / 1000) * CPU_SHARE;
-	int64_t begun_us = checkpoint->begun_us;
-	checkpoint->took_us = mr_clock_us() - begun_us;
+	checkpoint->cost_ns = checkpoint->last.cpu_ns + mr_clock_cpu_ns() - from_ns;
+	checkpoint->took_us = mr_clock_us() - checkpoint->begun_us;
 	mr_log_event(MR_LOG_DEBUG, MR_EVENT_CHECKPOINT_COMMITTED, "checkpoint %llu, in %lld ms",
 		     (unsigned long long)checkpoint->number,
 		     (long long)(checkpoint->took_us / 1000));
 	mr_checkpoint_abandon(checkpoint);
-	checkpoint->due_us =
-	    begun_us + (cost_us > checkpoint->interval_us ? cost_us : checkpoint->interval_us);
+	checkpoint->due_us = due_after(checkpoint, checkpoint->interval_us);
 }
 
 /* ---- reports ---- */
@@ -303,6 +327,7 @@ static enum mr_err book(struct mr_checkpoint *checkpoint, struct mr_supervisor *
 	}
 	mr_marks_merge(&checkpoint->next.marks, &report->marks);
 	checkpoint->next.cpu_ns += report->cpu_ns;
+	checkpoint->owed_next += report->owed;
 	mr_bookkeeper_count(checkpoint->keeper, number, checkpoint->number, &report->counters);
 	if (report->failure[0] != '\0') {
 		char why[400];

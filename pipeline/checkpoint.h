@@ -10,6 +10,7 @@
 #include "state_dir.h"
 
 struct mr_supervisor;
+struct mr_service;
 
 struct mr_checkpoint {
 	const struct mr_state_dir *dir;
@@ -28,6 +29,10 @@ struct mr_checkpoint {
 	uint32_t failures;   /* one after the other */
 	uint64_t failed;     /* all of them */
 	int64_t took_us;     /* from the last one's barrier to its commitment; 0 before the first */
+	uint64_t cost_ns;    /* CPU of the last one, of workers and here */
+	uint32_t here;       /* committed since the incarnation began */
+	uint64_t owed;       /* lines of outputs that were not made again, at the last */
+	uint64_t owed_next;  /* and at the one under way */
 };
 
 /* What a worker writes for stage `stage` of its chain. Borrows the names, which nobody changes. */
@@ -43,6 +48,14 @@ void mr_checkpoint_fini(struct mr_checkpoint *checkpoint);
 void mr_checkpoint_return(struct mr_checkpoint *checkpoint, struct mr_manifest *recovered);
 /* What was under way is given up: its workers are dead. */
 void mr_checkpoint_abandon(struct mr_checkpoint *checkpoint);
+
+/* The last checkpoint names its generation anew, before anything is read behind it.
+ */
+enum mr_err mr_checkpoint_rename(struct mr_checkpoint *checkpoint, const struct mr_service *service,
+				 struct mr_error *error);
+
+/* The next one is wanted sooner: so long after the last, or after what that costs. */
+void mr_checkpoint_hurry(struct mr_checkpoint *checkpoint, int64_t interval_us);
 
 /* Gives every worker the files for its state and has the sources begin the barrier. A disk that is
  * full is no error of the call: the checkpoint then fails, and the next is due. */

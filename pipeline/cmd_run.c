@@ -1,5 +1,6 @@
 /* cmd_run.c - `millrace run`: the service that a topology file describes. */
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -58,15 +59,15 @@ static enum mr_err serve(struct mr_service *service, struct mr_supervisor *super
 	return err;
 }
 
-static enum mr_err lead(struct mr_supervisor *supervisor, struct mr_error *error)
+static enum mr_err lead(const char *path, struct mr_supervisor *supervisor, struct mr_error *error)
 {
 	const struct mr_config *config = &supervisor->setup.config;
 	struct mr_service service;
 	int64_t interval_us;
 	enum mr_err err = mr_config_int(config, "checkpoint_interval", &interval_us, error);
 	if (err == MR_OK)
-		err = mr_service_open(&service, mr_config_get(config, "state", 0), interval_us,
-				      error);
+		err = mr_service_open(&service, mr_config_get(config, "state", 0), path,
+				      interval_us, error);
 	if (err != MR_OK)
 		return err;
 	err = mr_service_number_sources(&service, &supervisor->setup.config, error);
@@ -91,23 +92,32 @@ static enum mr_err follow(struct mr_supervisor *supervisor, struct mr_error *err
 	return MR_OK;
 }
 
-static enum mr_err run(struct mr_supervisor *supervisor, const char *host, const char **end_out,
-		       struct mr_error *error)
+static enum mr_err run(const char *path, struct mr_supervisor *supervisor, const char *host,
+		       const char **end_out, struct mr_error *error)
 {
 	struct mr_hosts hosts;
 	*end_out = "all is judged and durable";
 	if (host == NULL)
-		return lead(supervisor, error);
+		return lead(path, supervisor, error);
 	enum mr_err err = mr_hosts_init(&hosts, &supervisor->setup.config, error);
 	if (err != MR_OK)
 		return err;
 	supervisor->hosts = &hosts;
 	if (!mr_hosts_lead(&hosts))
 		*end_out = "this host's share is done, or left to the next start";
-	err = mr_hosts_lead(&hosts) ? lead(supervisor, error) : follow(supervisor, error);
+	err = mr_hosts_lead(&hosts) ? lead(path, supervisor, error) : follow(supervisor, error);
 	mr_hosts_fini(&hosts);
 	supervisor->hosts = NULL;
 	return err;
+}
+
+/* One that comes while the rules are read is heard when there is something to reload. */
+static void hold_reload(void)
+{
+	sigset_t held;
+	sigemptyset(&held);
+	sigaddset(&held, SIGHUP);
+	sigprocmask(SIG_BLOCK, &held, NULL);
 }
 
 int cmd_run(int argc, char **argv)
@@ -129,6 +139,7 @@ int cmd_run(int argc, char **argv)
 		      stderr);
 		return 2;
 	}
+	hold_reload();
 	mr_supervisor_init(&supervisor);
 	struct mr_log_out log;
 	const char *end = NULL;
@@ -136,7 +147,7 @@ int cmd_run(int argc, char **argv)
 	    mr_topology_file_read(argv[optind], host, &supervisor.setup.config, &error);
 	if (err == MR_OK) {
 		open_log(&supervisor, &log);
-		err = run(&supervisor, host, &end, &error);
+		err = run(argv[optind], &supervisor, host, &end, &error);
 	}
 	if (err == MR_OK)
 		mr_log_event(MR_LOG_INFO, MR_EVENT_SERVICE_STOPPED, "%s", end);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -147,6 +148,16 @@ void mr_control_flush(struct mr_control *control)
 bool mr_control_waits(const struct mr_control *control)
 {
 	return control->first != NULL && !control->closed;
+}
+
+void mr_control_flush_all(struct mr_control *control)
+{
+	while (mr_control_waits(control)) {
+		struct pollfd fd = {.fd = control->fd, .events = POLLOUT};
+		if (poll(&fd, 1, -1) < 0 && errno != EINTR)
+			return;
+		mr_control_flush(control);
+	}
 }
 
 void mr_control_hang_up(struct mr_control *control)

@@ -26,6 +26,7 @@ enum mr_control_kind {
 	MR_CONTROL_BARRIER,     /* sources: barrier `number` begins here */
 	MR_CONTROL_COMMITTED,   /* the checkpoint of barrier `number` is durable */
 	MR_CONTROL_DRAIN,       /* sources: read no more */
+	MR_CONTROL_RESUME,      /* sources that were drained: read on */
 	MR_CONTROL_FINISH,      /* sources that read no more: end */
 	MR_CONTROL_PING,        /* question `number`: do you live? */
 	/* both ways between a supervisor and its gate (gate.h) */
@@ -46,7 +47,8 @@ enum mr_control_kind {
 	MR_CONTROL_DONE,      /* the work is done, all counters are sent */
 	MR_CONTROL_FAILED,    /* number is an enum mr_err, bytes its text */
 	MR_CONTROL_TALLY,   /* of correlation `number`: `other` matches, bytes are what they had */
-	MR_CONTROL_DRAINED, /* a source has nothing to read any more, now or ever */
+	MR_CONTROL_DRAINED, /* a source reads no more: number is 1 where nothing will ever come, 0
+			       where it was told so */
 	MR_CONTROL_BOOKS, /* ahead of SNAPPED: bytes are a part of the books at barrier `number` */
 	MR_CONTROL_SNAPPED, /* barrier `number` has passed and what goes with it is written: bytes
 			       are a struct mr_cut_report */
@@ -90,6 +92,8 @@ bool mr_control_try(struct mr_control *control, const struct mr_control_message 
 /* Send what waits, as far as the socket takes it. */
 void mr_control_flush(struct mr_control *control);
 bool mr_control_waits(const struct mr_control *control);
+/* Blocks until all is sent; gives up where the other end is gone. */
+void mr_control_flush_all(struct mr_control *control);
 /* Say no more: the other end reads MR_END, and may still be heard. */
 void mr_control_hang_up(struct mr_control *control);
 /* MR_AGAIN, MR_END (the other end is gone), MR_PROTOCOL. Never blocks. */

@@ -50,6 +50,7 @@ void mr_cut_report_encode(const struct mr_cut_report *report, struct mr_buf *out
 {
 	mr_counters_encode(&report->counters, out);
 	mr_marks_encode(&report->marks, out);
+	mr_pack_uint(out, report->owed);
 	pack_files(report, out);
 }
 
@@ -61,6 +62,7 @@ bool mr_cut_report_decode(struct mr_slice bytes, struct mr_cut_report *out)
 	for (size_t i = 0; i < MR_C_COUNT; i++)
 		out->counters.at[i] = mr_unpack_uint(&in, UINT64_MAX);
 	mr_marks_decode(&in, &out->marks);
+	out->owed = mr_unpack_uint(&in, UINT64_MAX);
 	unpack_files(&in, out);
 	if (mr_unpack_done(&in))
 		return true;

@@ -389,6 +389,8 @@ static void check_rules(struct mr_health *health)
 	uint32_t refused = health->supervisor->catalog.refused;
 	snprintf(words, sizeof words, "%u rule%s", refused, refused == 1 ? "" : "s");
 	put(health, MR_ALARM_RULES_REFUSED, refused > 0, words);
+	const char *failure = health->service->reload.failure;
+	put(health, MR_ALARM_RELOAD_REFUSED, failure[0] != '\0', failure);
 }
 
 /* ---- turning ---- */

@@ -54,7 +54,7 @@ static enum mr_err open_state(struct mr_supervisor *supervisor, struct mr_error 
 	mr_tables_free(supervisor->restored);
 	supervisor->restored = mr_tables_new();
 	err = mr_recovery_open(&hosts->dir, &begin->last, &begin->aside, own_name(supervisor),
-			       supervisor->restored, error);
+			       &supervisor->setup.topology, supervisor->restored, error);
 	if (err == MR_OK && begin->names.len > 0)
 		err =
 		    mr_tables_add_bytes(supervisor->restored, MR_NAMES_TABLE, begin->names, error);

@@ -392,7 +392,8 @@ static enum mr_err start_gate(struct mr_supervisor *supervisor, struct mr_error 
 	hosts->tables_hash = mr_hosts_hash(supervisor);
 	hosts->gate = (struct mr_supervised){.name = "gate"};
 	mr_control_init(&hosts->gate.control, -1);
-	enum mr_err err = mr_spawn_gate(lock, &hosts->gate.pid, &control, error);
+	enum mr_err err = mr_spawn(&(struct mr_spawn){.command = "gate", .lock = lock},
+				   &hosts->gate.pid, &control, error);
 	if (err != MR_OK)
 		return err;
 	mr_control_init(&hosts->gate.control, control);

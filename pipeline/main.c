@@ -7,6 +7,7 @@
 #include "cmd.h"
 #include "gate.h"
 #include "millrace/stage.h"
+#include "reload.h"
 #include "worker.h"
 
 static const struct mr_command own_commands[] = {
@@ -70,6 +71,8 @@ int main(int argc, char **argv)
 		return mr_worker_main(argc - 1, argv + 1);
 	if (argc >= 2 && strcmp(argv[1], "gate") == 0)
 		return mr_gate_main(argc - 1, argv + 1);
+	if (argc >= 2 && strcmp(argv[1], "reload") == 0)
+		return mr_reload_main(argc - 1, argv + 1);
 	if (argc < 2) {
 		usage(stderr);
 		return 2;

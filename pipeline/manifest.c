@@ -93,7 +93,7 @@ void mr_manifest_inherit(struct mr_manifest *manifest, const struct mr_manifest 
 /* ---- writing ---- */
 
 /* How many items the body has, version by version. */
-static const size_t body_items[MR_MANIFEST_VERSION + 1] = {0, 9, 11, 12};
+static const size_t body_items[MR_MANIFEST_VERSION + 1] = {0, 9, 11, 12, 15};
 
 static void pack_names(const struct mr_manifest_name *names, uint32_t count, struct mr_buf *out)
 {
@@ -132,6 +132,9 @@ static void pack_body(const struct mr_manifest *manifest, struct mr_buf *out)
 	mr_pack_array(out, manifest->file_count);
 	for (uint32_t i = 0; i < manifest->file_count; i++)
 		mr_pack_bytes(out, mr_slice(manifest->files[i].host));
+	mr_pack_uint(out, manifest->generation);
+	mr_pack_uint(out, manifest->made_by);
+	mr_pack_bool(out, manifest->drained);
 }
 
 void mr_manifest_encode(const struct mr_manifest *manifest, struct mr_buf *out)
@@ -238,6 +241,11 @@ static enum mr_err decode_body(struct mr_slice body, uint64_t version, struct mr
 		out->numbers = (uint32_t)mr_unpack_uint(&in, UINT32_MAX);
 	}
 	unpack_hosts(&in, version, out);
+	if (version >= 4) {
+		out->generation = mr_unpack_uint(&in, UINT64_MAX);
+		out->made_by = mr_unpack_uint(&in, UINT64_MAX);
+		out->drained = mr_unpack_bool(&in);
+	}
 	if (mr_unpack_done(&in))
 		return MR_OK;
 	mr_manifest_fini(out);

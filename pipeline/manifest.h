@@ -9,7 +9,7 @@
 #include "inhand.h"
 #include "millrace/config.h"
 
-#define MR_MANIFEST_VERSION 3
+#define MR_MANIFEST_VERSION 4
 #define MR_MANIFEST_MAX (64 << 20)
 #define MR_LEDGER_HEAD 32
 #define MR_SEED_BYTES 16
@@ -46,6 +46,11 @@ struct mr_manifest {
 	bool has_seed;
 	uint8_t seed[MR_SEED_BYTES]; /* the state directory's: state holds hashes under it */
 	uint32_t numbers;            /* of files, that state may speak of */
+	/* Since version 4. */
+	uint64_t generation; /* of rules and databases (generation.h) that judges what comes
+				behind it; 0: not known */
+	uint64_t made_by;    /* the one that judged what is before it */
+	bool drained;        /* the service ended with it, and none has begun since */
 };
 /* Accepts zeroed memory. */
 void mr_manifest_fini(struct mr_manifest *manifest);

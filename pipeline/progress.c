@@ -38,6 +38,8 @@ bool mr_progress_level(struct mr_progress *progress, struct mr_config *config)
 	else if (!mr_log_level_named(name, &progress->least))
 		return false;
 	mr_log_set_level(progress->least);
+	if (progress->log != NULL)
+		progress->log->least = progress->least;
 	return true;
 }
 

@@ -22,10 +22,11 @@ static inline void mr_snapshot_table(const char *group, const char *stage, uint3
 	snprintf(out, MR_TABLE_NAME_MAX, MR_STATE_PREFIX "%.15s/%u", group, stage, index);
 }
 
-/* What the workers of `host` (empty: of the manifest's own) are given: the marks, the records that
- * are set aside, and the files of state that lie there. MR_IO, MR_NO_SPACE. */
+/* What the workers of `host` (empty: of the manifest's own) are given, in these groups: the marks,
+ * the records that are set aside, and the files of state that lie there. MR_IO, MR_NO_SPACE. */
 enum mr_err mr_recovery_open(const struct mr_state_dir *dir, const struct mr_manifest *last,
-			     const struct mr_aside *aside, const char *host, struct mr_tables *out,
+			     const struct mr_aside *aside, const char *host,
+			     const struct mr_topology *topology, struct mr_tables *out,
 			     struct mr_error *error);
 
 #endif

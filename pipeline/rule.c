@@ -11,9 +11,10 @@
 
 #include "codec.h"
 
-#define CATALOG_VERSION 2
+#define CATALOG_VERSION 3
 #define CATALOG_ITEMS 8
-#define RULE_ITEMS 31
+#define RULE_ITEMS 32
+#define REFUSAL_ITEMS 4
 #define RULES_MAX (1u << 20)
 #define CONDITION_MAX 64
 
@@ -115,6 +116,16 @@ static void pack_rule(struct mr_buf *out, const struct mr_rule *rule)
 	pack_texts(out, &rule->shown);
 	pack_fields(out, rule->shown_fields, rule->shown.count);
 	pack_correlation(out, rule);
+	mr_pack_uint(out, rule->content);
+}
+
+static void pack_refusal(struct mr_buf *out, const struct mr_refusal *refusal)
+{
+	mr_pack_array(out, REFUSAL_ITEMS);
+	mr_pack_bytes(out, refusal->file);
+	mr_pack_bytes(out, refusal->id);
+	mr_pack_bytes(out, refusal->reason);
+	mr_pack_uint(out, refusal->line);
 }
 
 void mr_catalog_encode(const struct mr_catalog *catalog, struct mr_buf *out)
@@ -125,7 +136,9 @@ void mr_catalog_encode(const struct mr_catalog *catalog, struct mr_buf *out)
 	mr_pack_uint(out, catalog->detections);
 	mr_pack_uint(out, catalog->correlations);
 	mr_pack_uint(out, catalog->filters);
-	mr_pack_uint(out, catalog->refused);
+	mr_pack_array(out, catalog->refused);
+	for (uint32_t i = 0; i < catalog->refused; i++)
+		pack_refusal(out, &catalog->refusals[i]);
 	mr_pack_uint(out, catalog->inactive);
 	mr_pack_array(out, catalog->count);
 	for (uint32_t i = 0; i < catalog->count; i++)
@@ -216,6 +229,7 @@ static void unpack_rule(struct mr_unpack *in, struct mr_catalog *catalog, struct
 		mr_unpack_spoil(in);
 	out->shown_fields = unpack_fields(in, &catalog->arena, out->shown.count);
 	unpack_correlation(in, catalog, out);
+	out->content = mr_unpack_uint(in, UINT64_MAX);
 	bool correlation = out->kind == MR_RULE_CORRELATION;
 	if (!correlation && (out->rule_count > 0 || out->condition_count > 0 || out->layer > 0))
 		mr_unpack_spoil(in);
@@ -240,6 +254,23 @@ static void check_layers(struct mr_unpack *in, const struct mr_catalog *catalog)
 	}
 }
 
+static void unpack_refusals(struct mr_unpack *in, struct mr_catalog *out)
+{
+	out->refused = (uint32_t)mr_unpack_array(in, RULES_MAX);
+	if (out->refused == 0)
+		return;
+	size_t size = out->refused * sizeof(*out->refusals);
+	out->refusals = memset(mr_arena_alloc(&out->arena, size), 0, size);
+	for (uint32_t i = 0; i < out->refused && mr_unpack_ok(in); i++) {
+		struct mr_refusal *refusal = &out->refusals[i];
+		mr_unpack_array_of(in, REFUSAL_ITEMS);
+		refusal->file = mr_unpack_bytes(in);
+		refusal->id = mr_unpack_bytes(in);
+		refusal->reason = mr_unpack_bytes(in);
+		refusal->line = (uint32_t)mr_unpack_uint(in, UINT32_MAX);
+	}
+}
+
 static void unpack_catalog(struct mr_unpack *in, struct mr_catalog *out)
 {
 	mr_unpack_array_of(in, CATALOG_ITEMS);
@@ -249,7 +280,7 @@ static void unpack_catalog(struct mr_unpack *in, struct mr_catalog *out)
 	out->detections = (uint32_t)mr_unpack_uint(in, UINT32_MAX);
 	out->correlations = (uint32_t)mr_unpack_uint(in, UINT32_MAX);
 	out->filters = (uint32_t)mr_unpack_uint(in, UINT32_MAX);
-	out->refused = (uint32_t)mr_unpack_uint(in, UINT32_MAX);
+	unpack_refusals(in, out);
 	out->inactive = (uint32_t)mr_unpack_uint(in, UINT32_MAX);
 	uint32_t count = (uint32_t)mr_unpack_array(in, RULES_MAX);
 	if (count > 0) {

@@ -27,6 +27,10 @@
 #define DRAIN_FIRST_US 100000
 #define PAUSE_MOST_MS 10000
 #define REST_MS 100 /* how often it is looked around meanwhile */
+#define RELOAD_POLL_MS 10
+#define RELOAD_CHECKPOINT_US 250000 /* from one to the next while a reload waits */
+#define STILL_US 60000000           /* that end the wait for lines that do not come again */
+#define TRIALS 2                    /* deaths of a new set's workers before all are ready */
 
 static enum mr_err open_books(struct mr_service *service, const struct mr_manifest *manifest,
 			      struct mr_error *error)
@@ -37,11 +41,12 @@ static enum mr_err open_books(struct mr_service *service, const struct mr_manife
 	return err;
 }
 
-enum mr_err mr_service_open(struct mr_service *service, const char *path, int64_t interval_us,
-			    struct mr_error *error)
+enum mr_err mr_service_open(struct mr_service *service, const char *path, const char *topology,
+			    int64_t interval_us, struct mr_error *error)
 {
 	struct mr_manifest manifest;
 	*service = (struct mr_service){.interval_us = interval_us};
+	mr_reload_init(&service->reload, topology);
 	enum mr_err err = mr_state_dir_open(path, &service->dir, error);
 	if (err != MR_OK)
 		return err;
@@ -61,6 +66,8 @@ enum mr_err mr_service_open(struct mr_service *service, const char *path, int64_
 
 void mr_service_close(struct mr_service *service)
 {
+	mr_reload_fini(&service->reload);
+	mr_generation_fini(&service->generation);
 	mr_suspects_fini(&service->suspects);
 	mr_checkpoint_fini(&service->checkpoint);
 	mr_bookkeeper_close(&service->keeper);
@@ -94,7 +101,22 @@ bool mr_service_signal(struct mr_service *service, uint32_t signal)
 {
 	bool again = service->stopping;
 	service->stopping |= signal == SIGTERM || signal == SIGINT;
+	service->reload.wanted |= signal == SIGHUP;
 	return !again || signal == SIGHUP;
+}
+
+bool mr_service_ends(const struct mr_service *service)
+{
+	return service->stopping || service->finishing;
+}
+
+void mr_service_adopt(struct mr_service *service, const struct mr_config *config)
+{
+	struct mr_error unset;
+	int64_t interval_us;
+	if (mr_config_get(config, "checkpoint_interval", 0) != NULL &&
+	    mr_config_int(config, "checkpoint_interval", &interval_us, &unset) == MR_OK)
+		service->checkpoint.interval_us = service->interval_us = interval_us;
 }
 
 /* A manifest of names alone. */
@@ -159,10 +181,20 @@ static bool is_judged(const struct mr_service *service)
 	return service->last_number != 0 && service->checkpoint.last.number == service->last_number;
 }
 
-/* And has reached all receivers, unless a signal asks for the end: then spools keep it. */
+/* The last checkpoint is a reload's. */
+static bool names_new(const struct mr_service *service)
+{
+	const struct mr_reload *reload = &service->reload;
+	return reload->step == MR_RELOAD_READY &&
+	       service->checkpoint.last.generation == reload->other.generation.id;
+}
+
+/* And has reached all receivers, unless a signal asks for the end, or another incarnation comes:
+ * then spools keep it. */
 static bool is_done(const struct mr_service *service)
 {
-	return is_judged(service) && (service->stopping || !service->keeper.waiting);
+	return is_judged(service) &&
+	       (service->stopping || names_new(service) || !service->keeper.waiting);
 }
 
 /* Behind the last record checkpoints only note how far the receivers have come. */
@@ -184,22 +216,71 @@ static void note_last(struct mr_service *service)
 	service->last_number = service->checkpoint.number;
 }
 
+/* A checkpoint that names a new generation was given up: the old one reads on. */
+static void call_off(struct mr_service *service, struct mr_supervisor *supervisor)
+{
+	mr_reload_refuse(&service->reload, "its checkpoint failed");
+	mr_supervisor_tell_sources(supervisor, MR_CONTROL_RESUME, 0);
+	service->told_drain = false;
+	service->last_number = 0;
+	service->drained = 0;
+	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
+		supervisor->workers[i].drained = supervisor->workers[i].ended;
+		service->drained += supervisor->workers[i].ended;
+	}
+}
+
+/* Whether the sources may stop for a reload: what an earlier incarnation read behind the checkpoint
+ * that this one began with has been judged again by the rules that judged it first. That shows in
+ * the outputs: every line that was there before has come again. Where none comes any more, none is
+ * waited for. */
+static bool is_even(struct mr_service *service, int64_t now_us)
+{
+	const struct mr_checkpoint *checkpoint = &service->checkpoint;
+	if (checkpoint->here == 0)
+		return false;
+	if (service->owed_us == 0 || checkpoint->owed != service->owed)
+		service->owed_us = now_us;
+	service->owed = checkpoint->owed;
+	return checkpoint->owed == 0 || now_us - service->owed_us > STILL_US;
+}
+
+/* The sources are told to read no more, where there is a reason to. */
+static void stop_sources(struct mr_service *service, struct mr_supervisor *supervisor,
+			 int64_t now_us)
+{
+	bool reloads = service->reload.step == MR_RELOAD_READY;
+	if (service->told_drain || !(service->stopping || reloads))
+		return;
+	if (!service->stopping && !is_even(service, now_us)) {
+		mr_checkpoint_hurry(&service->checkpoint, RELOAD_CHECKPOINT_US);
+		return;
+	}
+	if (service->stopping)
+		mr_health_stopping(supervisor->health);
+	mr_supervisor_tell_sources(supervisor, MR_CONTROL_DRAIN, 0);
+	service->told_drain = true;
+}
+
 void mr_service_turn(struct mr_service *service, struct mr_supervisor *supervisor, int64_t now_us)
 {
 	struct mr_checkpoint *checkpoint = &service->checkpoint;
-	if (service->stopping && !service->told_drain) {
-		mr_health_stopping(supervisor->health);
-		mr_supervisor_tell_sources(supervisor, MR_CONTROL_DRAIN, 0);
-		service->told_drain = true;
-	}
+	if (service->reload.step == MR_RELOAD_TRIAL)
+		mr_reload_settle(&service->reload, service);
+	mr_reload_turn(&service->reload, service, supervisor);
+	stop_sources(service, supervisor, now_us);
 	if (checkpoint->under_way || service->finishing)
 		return;
 	if (is_done(service)) {
 		service->finishing = true;
-		mr_health_stopping(supervisor->health);
+		if (service->stopping || !names_new(service))
+			mr_health_stopping(supervisor->health);
 		mr_supervisor_tell_sources(supervisor, MR_CONTROL_FINISH, 0);
 		return;
 	}
+	bool reloads = service->reload.step == MR_RELOAD_READY && !service->stopping;
+	if (service->last_number != 0 && !is_judged(service) && reloads)
+		call_off(service, supervisor);
 	bool drained = service->drained == count_sources(supervisor);
 	/* What failed at once would fail in a loop. */
 	bool at_once = drained && service->last_number == 0 && checkpoint->failures == 0;
@@ -213,6 +294,8 @@ void mr_service_turn(struct mr_service *service, struct mr_supervisor *superviso
 int mr_service_wait_ms(const struct mr_service *service, int64_t now_us, int most_ms)
 {
 	int64_t left_ms = (due_us(service) - now_us) / 1000 + 1;
+	if (service->reload.step == MR_RELOAD_PREPARING && most_ms > RELOAD_POLL_MS)
+		most_ms = RELOAD_POLL_MS;
 	if (service->checkpoint.under_way || left_ms > most_ms)
 		return most_ms;
 	return left_ms < 1 ? 1 : (int)left_ms;
@@ -226,6 +309,8 @@ static void begin(struct mr_service *service)
 	service->drained = 0;
 	service->last_number = 0;
 	service->finishing = false;
+	service->checkpoint.here = 0;
+	service->owed_us = 0;
 	service->incarnations++;
 	service->checkpoint.due_us = mr_clock_us() + service->interval_us;
 }
@@ -276,7 +361,8 @@ static enum mr_err incarnate(struct mr_service *service, struct mr_supervisor *s
 	enum mr_err err = check_places(service, supervisor, error);
 	if (err == MR_OK)
 		err = mr_recovery_open(&service->dir, &service->checkpoint.last,
-				       &service->suspects.aside, "", supervisor->restored, error);
+				       &service->suspects.aside, "", &supervisor->setup.topology,
+				       supervisor->restored, error);
 	if (err == MR_OK)
 		err = return_books(service, supervisor, error);
 	if (err == MR_OK)
@@ -342,6 +428,50 @@ static bool stays(enum mr_err err)
 	return err == MR_BAD_INPUT || err == MR_READER_GONE;
 }
 
+/* What ended is over: the next incarnation starts with what the last checkpoint names. */
+static bool goes_over(struct mr_service *service, struct mr_supervisor *supervisor)
+{
+	if (service->stopping || !names_new(service))
+		return false;
+	mr_reload_take_over(&service->reload, service, supervisor);
+	service->deaths = 0;
+	mr_supervisor_reset(supervisor);
+	return true;
+}
+
+/* Nothing was judged by the new set: its workers did not come so far. */
+static enum mr_err take_back(struct mr_service *service, struct mr_supervisor *supervisor,
+			     struct mr_error *error)
+{
+	mr_reload_take_back(&service->reload, service, supervisor, error->text);
+	mr_supervisor_reset(supervisor);
+	*error = (struct mr_error){0};
+	return mr_checkpoint_rename(&service->checkpoint, service, error);
+}
+
+static bool fails_its_trial(const struct mr_service *service, enum mr_err err, bool began)
+{
+	return service->reload.step == MR_RELOAD_TRIAL && !began &&
+	       (err != MR_PEER_LOST || service->deaths >= TRIALS);
+}
+
+/* The next one is to begin. */
+static void mourn(struct mr_service *service, struct mr_supervisor *supervisor, int64_t from_us,
+		  struct mr_error *error)
+{
+	mr_log_event(MR_LOG_ERROR, MR_EVENT_WORKER_DIED,
+		     "%s; the pipeline starts again from checkpoint %llu", error->text,
+		     (unsigned long long)service->checkpoint.last.number);
+	mr_health_died(supervisor->health, error->text);
+	*error = (struct mr_error){0};
+	bool young = mr_clock_us() - from_us < LONG_LIFE_US;
+	/* Once it is known what they died of, there is no reason to wait. */
+	bool learnt = mr_supervisor_inquest(supervisor, &service->suspects);
+	service->deaths = young && !learnt ? service->deaths + 1 : 0;
+	rest(service, supervisor);
+	mr_supervisor_reset(supervisor);
+}
+
 enum mr_err mr_service_run(struct mr_service *service, struct mr_supervisor *supervisor,
 			   struct mr_error *error)
 {
@@ -349,25 +479,37 @@ enum mr_err mr_service_run(struct mr_service *service, struct mr_supervisor *sup
 	hold_signals();
 	memcpy(supervisor->setup.seed, service->checkpoint.last.seed, MR_SEED_BYTES);
 	enum mr_err known = know_files(service, supervisor, error);
+	if (known == MR_OK)
+		known = mr_service_choose(service, supervisor, error);
 	if (known != MR_OK)
 		return known;
 	for (;;) {
 		int64_t from_us = mr_clock_us();
 		enum mr_err err = incarnate(service, supervisor, error);
 		bool began = supervisor->started;
-		if (err == MR_OK || supervisor->interrupted != 0)
+		if (supervisor->interrupted != 0)
 			return err;
 		if (err == MR_END) { /* before anything had begun */
 			mr_log(MR_LOG_INFO, "%s", error->text);
 			*error = (struct mr_error){0};
 			return MR_OK;
 		}
+		if (fails_its_trial(service, err, began)) {
+			err = take_back(service, supervisor, error);
+			if (err == MR_OK)
+				continue;
+			return err;
+		}
 		/* A worker that died behind the last checkpoint has cost nothing. */
-		if (is_done(service)) {
+		if (err != MR_OK && is_done(service)) {
 			mr_log(MR_LOG_WARNING, "%s; all was committed before", error->text);
 			*error = (struct mr_error){0};
-			return MR_OK;
+			err = MR_OK;
 		}
+		if (err == MR_OK && goes_over(service, supervisor))
+			continue;
+		if (err == MR_OK)
+			return MR_OK;
 		if (supervisor->hosts != NULL && supervisor->hosts->lacks) {
 			if (!fall_back(service, error))
 				return error->code;
@@ -377,16 +519,6 @@ enum mr_err mr_service_run(struct mr_service *service, struct mr_supervisor *sup
 		if (mr_err_class(err) == MR_CLASS_USAGE || stays(err) ||
 		    (!began && service->incarnations == 1 && err != MR_PEER_LOST))
 			return err;
-		mr_log_event(MR_LOG_ERROR, MR_EVENT_WORKER_DIED,
-			     "%s; the pipeline starts again from checkpoint %llu", error->text,
-			     (unsigned long long)service->checkpoint.last.number);
-		mr_health_died(supervisor->health, error->text);
-		*error = (struct mr_error){0};
-		bool young = mr_clock_us() - from_us < LONG_LIFE_US;
-		/* Once it is known what they died of, there is no reason to wait. */
-		bool learnt = mr_supervisor_inquest(supervisor, &service->suspects);
-		service->deaths = young && !learnt ? service->deaths + 1 : 0;
-		rest(service, supervisor);
-		mr_supervisor_reset(supervisor);
+		mourn(service, supervisor, from_us, error);
 	}
 }

@@ -8,6 +8,7 @@
 #define MILLRACE_SERVICE_H
 
 #include "checkpoint.h"
+#include "reload.h"
 #include "suspects.h"
 
 struct mr_service {
@@ -25,12 +26,17 @@ struct mr_service {
 	bool said_waits;
 	bool finishing;  /* it is committed, and the sources are told to end */
 	uint32_t deaths; /* of incarnations that did not live long, one after the other */
+	struct mr_generation generation; /* in force */
+	struct mr_reload reload;
+	uint64_t owed;   /* lines of outputs that a reload waits for to be made again */
+	int64_t owed_us; /* since when they are so many; 0: not asked yet */
 };
 
-/* Takes the state directory and reads the last checkpoint. MR_CONFIG, MR_BAD_INPUT, MR_UNSUPPORTED,
+/* Takes the state directory and reads the last checkpoint. `topology` is read again at a reload;
+ * borrowed; NULL: there is none. MR_CONFIG, MR_BAD_INPUT, MR_UNSUPPORTED,
  * MR_IO; after an error hold nothing. */
-enum mr_err mr_service_open(struct mr_service *service, const char *path, int64_t interval_us,
-			    struct mr_error *error);
+enum mr_err mr_service_open(struct mr_service *service, const char *path, const char *topology,
+			    int64_t interval_us, struct mr_error *error);
 /* Before the settings are prepared: each source gets the number that it had, by its name, or one
  * that none has had. MR_CONFIG where there were too many. */
 enum mr_err mr_service_number_sources(struct mr_service *service, struct mr_config *config,
@@ -54,5 +60,20 @@ enum mr_err mr_service_keep_files(const struct mr_service *service,
 				  const struct mr_supervisor *supervisor, struct mr_error *error);
 /* A source worker reads no more. */
 void mr_service_drained(struct mr_service *service);
+
+/* ---- for reload.c ---- */
+
+/* Nothing new is begun any more. */
+bool mr_service_ends(const struct mr_service *service);
+/* Of settings that are about to be in force: what the service itself goes by. */
+void mr_service_adopt(struct mr_service *service, const struct mr_config *config);
+
+/* ---- service_generation.c ---- */
+
+/* Before the first incarnation: by what it starts with. MR_IO, MR_NO_SPACE. */
+enum mr_err mr_service_choose(struct mr_service *service, struct mr_supervisor *supervisor,
+			      struct mr_error *error);
+/* What a checkpoint that is about to be committed says of generations. */
+void mr_service_name_generation(const struct mr_service *service, struct mr_manifest *out);
 
 #endif

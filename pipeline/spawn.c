@@ -1,8 +1,9 @@
-/* spawn.c - starts worker processes, each with its end of a control socket and nothing else of
- * ours.
+/* spawn.c - starts processes of this program, each with its end of a control socket and nothing
+ * else of ours.
  *
- * Called by supervisor_start.c, cmd_scan.c. A worker is bound to its supervisor's life before it is
- * this program again: from its first instruction on nothing can make it stay behind. */
+ * Called by supervisor_start.c, reload.c, cmd_scan.c. A process is bound to its supervisor's life
+ * before it is this program again: from its first instruction on nothing can make it stay behind.
+ */
 #include "spawn.h"
 
 #include <errno.h>
@@ -16,20 +17,23 @@
 #include <unistd.h>
 
 #include "millrace/memory.h"
-
+#include "millrace/text.h"
 #include "worker.h"
 
 #define ALLOCATOR_OPTIONS "MALLOC_CONF"
 
 extern char **environ;
 
-/* The lock stays held as long as any worker lives. */
-static bool set_descriptors(int lock, int control)
+static bool take_null(void)
 {
 	int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	int out = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	if (in < 0 || out < 0 || dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0)
-		return false;
+	return in >= 0 && out >= 0 && dup2(in, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0;
+}
+
+/* The lock stays held as long as any worker lives. */
+static bool set_descriptors(int lock, int control)
+{
 	/* Out of the way first: either may stand where the other goes. */
 	control = fcntl(control, F_DUPFD_CLOEXEC, MR_WORKER_LOCK_FD + 1);
 	if (control < 0 || (lock >= 0 && (lock = fcntl(lock, F_DUPFD_CLOEXEC, control)) < 0))
@@ -64,18 +68,24 @@ enum mr_err mr_spawn_program(char *path, size_t size, struct mr_error *error)
 
 /* In the child. The parent may have died before the prctl: then nobody will send the signal, and
  * nobody is there to be told. */
-static void become(const char *what, pid_t parent, int lock, int control, char *const *variables)
+static void become(const struct mr_spawn *what, pid_t parent, int control, char *const *variables)
 {
 	char text[24];
 	snprintf(text, sizeof text, "%d", (int)parent);
-	char *const arguments[] = {"millrace", (char *)(uintptr_t)what, text, NULL};
+	/* execve(2) changes none of them. */
+	char *const arguments[] = {"millrace",
+				   (char *)(uintptr_t)what->command,
+				   text,
+				   (char *)(uintptr_t)what->words[0],
+				   (char *)(uintptr_t)what->words[1],
+				   NULL};
 	reset_signals();
 	bool bound = prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0;
 	if (bound && getppid() != parent)
 		_exit(127);
-	if (bound && set_descriptors(lock, control))
+	if (bound && (what->standard || take_null()) && set_descriptors(what->lock, control))
 		execve(MR_SPAWN_PROGRAM, arguments, variables);
-	dprintf(STDERR_FILENO, "millrace: error: a %s cannot be started: %s\n", what,
+	dprintf(STDERR_FILENO, "millrace: error: a %s cannot be started: %s\n", what->command,
 		strerror(errno));
 	_exit(127);
 }
@@ -106,17 +116,31 @@ static void free_variables(char **variables)
 	free(variables);
 }
 
-static enum mr_err spawn(const char *what, int lock, bool large_pages, pid_t *pid_out,
-			 int *control_out, struct mr_error *error)
+bool mr_spawned_by(const char *parent)
+{
+	int64_t pid;
+	return mr_parse_int64(mr_slice(parent), &pid) &&
+	       prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && getppid() == (pid_t)pid;
+}
+
+void mr_spawned_ignore_signals(void)
+{
+	const int ignored[] = {SIGINT, SIGTERM, SIGHUP};
+	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+		signal(ignored[i], SIG_IGN);
+}
+
+enum mr_err mr_spawn(const struct mr_spawn *what, pid_t *pid_out, int *control_out,
+		     struct mr_error *error)
 {
 	int pair[2];
 	pid_t self = getpid();
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
 		return mr_error_errno(error, MR_NO_SPACE, "cannot make a control socket");
-	char **variables = large_pages ? with_large_pages() : NULL;
+	char **variables = what->large_pages ? with_large_pages() : NULL;
 	pid_t pid = fork();
 	if (pid == 0)
-		become(what, self, lock, pair[1], variables != NULL ? variables : environ);
+		become(what, self, pair[1], variables != NULL ? variables : environ);
 	int reason = errno;
 	free_variables(variables);
 	close(pair[1]);
@@ -127,16 +151,5 @@ static enum mr_err spawn(const char *what, int lock, bool large_pages, pid_t *pi
 	}
 	close(pair[0]);
 	errno = reason;
-	return mr_error_errno(error, MR_NO_SPACE, "cannot start a %s process", what);
-}
-
-enum mr_err mr_spawn_worker(int lock, bool large_pages, pid_t *pid_out, int *control_out,
-			    struct mr_error *error)
-{
-	return spawn("worker", lock, large_pages, pid_out, control_out, error);
-}
-
-enum mr_err mr_spawn_gate(int lock, pid_t *pid_out, int *control_out, struct mr_error *error)
-{
-	return spawn("gate", lock, false, pid_out, control_out, error);
+	return mr_error_errno(error, MR_NO_SPACE, "cannot start a %s process", what->command);
 }

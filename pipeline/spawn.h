@@ -1,4 +1,4 @@
-/* spawn.h - a fresh exec of this program as a worker. */
+/* spawn.h - a fresh exec of this program as a worker, or as what else a supervisor needs. */
 #ifndef MILLRACE_SPAWN_H
 #define MILLRACE_SPAWN_H
 
@@ -12,14 +12,22 @@
 #define MR_SPAWN_PROGRAM "/proc/self/exe"
 enum mr_err mr_spawn_program(char *path, size_t size, struct mr_error *error);
 
-/* Starts `millrace worker`; `control_out` is the supervisor's end of its control socket. What a
- * worker reads or writes comes over that: its standard input and output are the null device. It
- * inherits `lock` (-1: there is none). `large_pages`: its memory is in pages of 2 MiB where the
- * kernel has them, so that a fork of a GiB copies hundreds of entries, not hundreds of thousands.
- * MR_NO_SPACE. */
-enum mr_err mr_spawn_worker(int lock, bool large_pages, pid_t *pid_out, int *control_out,
-			    struct mr_error *error);
-/* Likewise `millrace gate`. */
-enum mr_err mr_spawn_gate(int lock, pid_t *pid_out, int *control_out, struct mr_error *error);
+struct mr_spawn {
+	const char *command;  /* hidden: "worker" */
+	const char *words[2]; /* behind the parent's process id; the first NULL ends them */
+	int lock;             /* a descriptor that it inherits; -1: there is none */
+	bool large_pages; /* its memory is in pages of 2 MiB where the kernel has them, so that a
+			     fork of a GiB copies hundreds of entries, not hundreds of thousands */
+	bool standard;    /* it keeps standard input and output; else they are the null device */
+};
+/* Starts `millrace COMMAND PARENT WORDS`; `control_out` is the supervisor's end of its control
+ * socket. MR_NO_SPACE. */
+enum mr_err mr_spawn(const struct mr_spawn *what, pid_t *pid_out, int *control_out,
+		     struct mr_error *error);
+/* In the new process: dies with its parent from here on. False where that is dead already: it may
+ * have died between the exec and this. */
+bool mr_spawned_by(const char *parent);
+/* A terminal's interrupt goes to all processes of the job: it is the supervisor's to act on. */
+void mr_spawned_ignore_signals(void);
 
 #endif

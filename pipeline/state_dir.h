@@ -2,7 +2,8 @@
  *
  * One service at a time: the descriptor of its lock is inherited by every worker, so that whoever
  * gets the lock knows that no writer of an older life is alive (PROTOCOL.md 1.3). Holds: lock, the
- * two newest manifests, checkpoints/; and `seed`, where the manifests were of version 1. */
+ * two newest manifests, checkpoints/, generations/ (generation.h); and `seed`, where the manifests
+ * were of version 1. */
 #ifndef MILLRACE_STATE_DIR_H
 #define MILLRACE_STATE_DIR_H
 

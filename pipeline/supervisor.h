@@ -31,6 +31,7 @@ struct mr_supervised {
 	bool done;
 	bool failed;                     /* it said what at */
 	bool drained;                    /* a source that reads no more */
+	bool ended;                      /* and never will */
 	bool owes_file;                  /* its word that it has the file that is registered */
 	bool fell;                       /* before anybody of ours killed it */
 	bool hung;                       /* and somebody of ours did, since it did not answer */

@@ -203,8 +203,10 @@ static enum mr_err spawn(struct mr_supervisor *supervisor, uint32_t number, int 
 	struct mr_supervised *worker = &supervisor->workers[number];
 	bool forks = !supervisor->setup.finite && mr_group_has_keyed_state(group);
 	int control = -1;
-	enum mr_err err =
-	    mr_spawn_worker(lock_of(supervisor), forks, &worker->pid, &control, error);
+	enum mr_err err = mr_spawn(&(struct mr_spawn){.command = "worker",
+						      .lock = lock_of(supervisor),
+						      .large_pages = forks},
+				   &worker->pid, &control, error);
 	mr_control_init(&worker->control, control);
 	if (err != MR_OK)
 		return err;

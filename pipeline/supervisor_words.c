@@ -340,6 +340,7 @@ static enum mr_err service_word(struct mr_supervisor *supervisor, uint32_t from,
 				    "no source",
 				    worker->name);
 	worker->drained = true;
+	worker->ended = message->number != 0;
 	mr_service_drained(supervisor->service);
 	return MR_OK;
 }

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -16,6 +15,7 @@
 
 #include "clock.h"
 #include "millrace/log.h"
+#include "spawn.h"
 
 #define TICK_US 1000000
 #define REPORT_US 250000
@@ -33,22 +33,6 @@ enum phase {
 };
 
 /* ---- start ---- */
-
-/* The parent may have died between the exec and the prctl: then nobody will send the signal. */
-static bool die_with_parent(const char *parent)
-{
-	int64_t pid;
-	return mr_parse_int64(mr_slice(parent), &pid) &&
-	       prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && getppid() == (pid_t)pid;
-}
-
-/* A terminal's interrupt goes to all processes of the job: it is the supervisor's to act on. */
-static void ignore_signals(void)
-{
-	const int ignored[] = {SIGINT, SIGTERM, SIGHUP};
-	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
-		signal(ignored[i], SIG_IGN);
-}
 
 static enum mr_err wait_for(struct mr_worker *worker, const bool *word, struct mr_error *error)
 {
@@ -94,6 +78,7 @@ static enum mr_err open_chain(struct mr_worker *worker, struct mr_error *error)
 	    .copied_bytes = &worker->barrier.copied_bytes,
 	    .marks = &worker->marks,
 	    .latencies = &worker->latencies,
+	    .owed = &worker->owed,
 	};
 	memcpy(env.seed, worker->setup.seed, sizeof env.seed);
 	worker->env = env;
@@ -169,8 +154,10 @@ static enum mr_err poll_source(struct mr_worker *worker, struct mr_error *error)
 		err = mr_chain_poll(&worker->chain, error);
 	if (err != MR_END || worker->env.finite)
 		return err;
-	if (!worker->drained)
-		mr_worker_say(worker, MR_CONTROL_DRAINED, 0, 0, (struct mr_slice){0});
+	if (!worker->drained) {
+		worker->ended = !worker->draining;
+		mr_worker_say(worker, MR_CONTROL_DRAINED, worker->ended, 0, (struct mr_slice){0});
+	}
 	worker->drained = true;
 	return worker->may_finish ? MR_END : MR_AGAIN;
 }
@@ -366,11 +353,11 @@ static enum mr_err run(struct mr_worker *worker, struct mr_error *error)
 
 bool mr_worker_is_child(int argc, char **argv)
 {
-	if (argc != 2 || !die_with_parent(argv[1])) {
+	if (argc != 2 || !mr_spawned_by(argv[1])) {
 		fprintf(stderr, "millrace %s: only a supervisor starts this\n", argv[0]);
 		return false;
 	}
-	ignore_signals();
+	mr_spawned_ignore_signals();
 	return true;
 }
 
@@ -392,7 +379,7 @@ int mr_worker_main(int argc, char **argv)
 	} else {
 		mr_worker_say(worker, MR_CONTROL_FAILED, (uint64_t)err, 0, mr_slice(error.text));
 	}
-	mr_worker_say_all(worker);
+	mr_control_flush_all(&worker->control);
 	close_worker(worker);
 	return err == MR_OK ? 0 : 1;
 }

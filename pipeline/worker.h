@@ -135,10 +135,12 @@ struct mr_worker {
 	struct mr_waits waits;
 	struct mr_now now;
 	struct mr_marks marks;
+	uint64_t owed;
 	struct mr_barrier barrier;
 	struct pollfd *fds; /* room for whatever is waited for at once */
 	uint32_t fds_capacity;
 	bool drained;         /* a source: nothing will come, and the supervisor knows */
+	bool ended;           /* and never will */
 	bool waits_news;      /* a descriptor that a stage waits for has news */
 	struct mr_buf region; /* the region in hand, read from its file */
 };
@@ -153,8 +155,6 @@ enum mr_err mr_worker_wait(struct mr_worker *worker, struct pollfd *fds, uint32_
 			   int timeout_ms, struct mr_error *error);
 void mr_worker_say(struct mr_worker *worker, enum mr_control_kind kind, uint64_t number,
 		   uint64_t other, struct mr_slice bytes);
-/* Wait until the control socket has taken every word; gives up where the supervisor is gone. */
-void mr_worker_say_all(struct mr_worker *worker);
 void mr_worker_report(struct mr_worker *worker, bool last);
 /* The tally, once, when the work is done. */
 void mr_worker_report_tally(struct mr_worker *worker);

@@ -336,6 +336,7 @@ static void cut(struct mr_worker *worker)
 	report->counters = worker->counters;
 	say_books(worker);
 	mr_marks_merge(&report->marks, &worker->marks);
+	report->owed = worker->owed;
 	barrier->report_number = barrier->number;
 	const struct mr_group *group = &worker->setup.topology.groups[worker->group];
 	/* The allocator of a sanitizer may be locked by another thread at a fork, and is then so

@@ -27,16 +27,6 @@ void mr_worker_say(struct mr_worker *worker, enum mr_control_kind kind, uint64_t
 					  });
 }
 
-void mr_worker_say_all(struct mr_worker *worker)
-{
-	while (mr_control_waits(&worker->control)) {
-		struct pollfd fd = {.fd = worker->control.fd, .events = POLLOUT};
-		if (poll(&fd, 1, -1) < 0 && errno != EINTR)
-			return;
-		mr_control_flush(&worker->control);
-	}
-}
-
 /* Each whole: one that was lost is in the next. */
 static void report_latencies(struct mr_worker *worker)
 {
@@ -251,6 +241,10 @@ static enum mr_err handle(void *context, struct mr_control_message *message, str
 		return MR_OK;
 	case MR_CONTROL_DRAIN:
 		worker->draining = true;
+		return MR_OK;
+	case MR_CONTROL_RESUME:
+		worker->draining = false;
+		worker->drained = worker->ended;
 		return MR_OK;
 	case MR_CONTROL_FINISH:
 		worker->may_finish = true;

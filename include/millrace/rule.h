@@ -87,6 +87,8 @@ struct mr_rule {
 	bool feeds;
 	uint8_t layer;    /* 0 over detections, else one more than the highest layer it names */
 	uint64_t meaning; /* hash of what gives its state meaning (PROTOCOL.md 4.5) */
+
+	uint64_t content; /* hash of the whole document */
 };
 
 /* As messages name a rule, file:line: "title": ("..." MR_RULE_NAMED "...", MR_RULE_NAMES(rule)). */
@@ -108,12 +110,20 @@ static inline const mr_field *mr_rule_value_fields(const struct mr_rule *rule, u
 	return width == 0 ? NULL : rule->value_fields + position * width;
 }
 
+/* A document that was refused. */
+struct mr_refusal {
+	struct mr_slice file, id, reason; /* the id is empty where it could not be read */
+	uint32_t line;                    /* 0 is unknown */
+};
+
 struct mr_catalog {
 	struct mr_rule *rules;
 	uint32_t count;
+	struct mr_refusal *refusals;
+	uint32_t refused;
 	uint8_t layers; /* layers of correlation, at least 1 */
-	uint32_t detections, correlations, filters, refused, inactive; /* what was read */
-	struct mr_arena arena;                                         /* owns everything above */
+	uint32_t detections, correlations, filters, inactive; /* what was read */
+	struct mr_arena arena;                                /* owns everything above */
 };
 
 void mr_catalog_fini(struct mr_catalog *catalog);

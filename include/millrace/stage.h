@@ -79,6 +79,8 @@ struct mr_stage_env {
 	 * it shares with the one that writes the snapshot. NULL: there are no snapshots. */
 	const uint64_t *copied_bytes;
 	struct mr_marks *marks; /* collect: states of its sources; parse: times of events */
+	uint64_t *owed; /* a sink, at a barrier: lines that stand in its outputs since before a
+			   restart, and were not made again yet; NULL: nobody asks */
 };
 
 /* ---- reading ---- */

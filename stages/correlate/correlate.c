@@ -134,6 +134,9 @@ static void stage_close(void *state)
 		free(corr->rules[i].outers);
 	}
 	free(corr->rules);
+	for (uint32_t i = 0; i < corr->gone_count; i++)
+		free(corr->gone[i]);
+	free(corr->gone);
 	free(corr->fired);
 	free(corr->spare);
 	mr_buf_fini(&corr->scratch);

@@ -371,23 +371,46 @@ static void get_slot(struct corr *corr, struct mr_unpack *in, const struct corr_
 	corr_slot_weigh(corr, slot);
 }
 
+/* After a reload each layer is given the state of all, and takes what is its own. */
+static bool is_of_layer(const struct corr *corr, const struct mr_rule *rule)
+{
+	return rule->kind == MR_RULE_CORRELATION && rule->layer == corr->env->layer;
+}
+
+static void tell_gone(struct corr *corr, struct mr_slice id)
+{
+	for (uint32_t i = 0; i < corr->gone_count; i++)
+		if (mr_slice_eq(mr_slice(corr->gone[i]), id))
+			return;
+	corr->gone = mr_realloc(corr->gone, (corr->gone_count + 1) * sizeof *corr->gone);
+	corr->gone[corr->gone_count++] = mr_asprintf("%.*s", (int)id.len, id.at);
+	mr_log(MR_LOG_WARNING, "%.*s: no such correlation any more, its state is dropped",
+	       (int)id.len, id.at);
+}
+
 static struct corr_rule *rule_of(struct corr *corr, struct mr_slice id, uint64_t meaning)
 {
 	for (uint32_t i = 0; i < corr->catalog.count; i++) {
 		struct corr_rule *rule = &corr->rules[i];
-		if (rule->kind == NULL || !mr_slice_eq(rule->rule->id, id))
+		if (!mr_slice_eq(rule->rule->id, id))
 			continue;
-		if (rule->rule->meaning == meaning)
+		if (!is_of_layer(corr, rule->rule))
+			return NULL;
+		if (rule->kind != NULL && rule->rule->meaning == meaning)
 			return rule;
 		if (!rule->dropped)
-			mr_log(MR_LOG_WARNING,
-			       MR_RULE_NAMED ": its meaning has changed: it starts without state",
-			       MR_RULE_NAMES(rule->rule));
+			mr_log(MR_LOG_WARNING, MR_RULE_NAMED ": %s", MR_RULE_NAMES(rule->rule),
+			       rule->kind == NULL
+				   ? "it is inactive now: its state is dropped"
+				   : "its meaning has changed: it starts without state");
 		rule->dropped = true;
+		mr_count(corr->env->counters, MR_C_STATE_DROPPED, 1);
 		return NULL;
 	}
-	mr_log(MR_LOG_DEBUG, "%.*s: no such correlation any more, its state is dropped",
-	       (int)id.len, id.at);
+	if (corr->env->layer == 0) {
+		tell_gone(corr, id);
+		mr_count(corr->env->counters, MR_C_STATE_DROPPED, 1);
+	}
 	return NULL;
 }
 
@@ -417,6 +440,7 @@ static void get_key(struct corr *corr, struct mr_unpack *in, uint8_t number)
 		get_slot(corr, in, rule, key);
 }
 
+/* Of detections, which the first layer knows. */
 static void get_plain(struct corr *corr, struct mr_unpack *in, struct corr_plain *plain)
 {
 	size_t count = mr_unpack_array(in, SIZE_MAX);
@@ -425,7 +449,7 @@ static void get_plain(struct corr *corr, struct mr_unpack *in, struct corr_plain
 		struct corr_id id;
 		get_id(in, &id);
 		int64_t time_us = mr_unpack_int(in);
-		if (mr_unpack_ok(in))
+		if (mr_unpack_ok(in) && corr->env->layer == 0)
 			corr_plain_add(corr, plain, &id, time_us);
 	}
 }

@@ -271,7 +271,9 @@ struct corr {
 	struct corr_rule *
 	    rules; /* one for each of the catalog; kind is NULL for detections and others' layers */
 	struct corr_group groups[MR_KEY_GROUPS];
-	struct mr_arena arena;   /* of one signal */
+	struct mr_arena arena; /* of one signal */
+	char **gone;           /* ids of correlations that are no more, of which was told */
+	uint32_t gone_count;
 	struct mr_buf scratch;   /* bytes to hash */
 	uint64_t hash_key[2];    /* of ids: derived from the run's seed */
 	uint64_t hash_seed;      /* of hashes of what holds ids: likewise */

@@ -144,7 +144,8 @@ void letters_counts(const struct letters *letters, struct sink_counts *out)
 	*out = (struct sink_counts){.file = letters->file.path,
 				    .lines = &letters->file.lines,
 				    .taken = letters->file.taken,
-				    .delivered = letters->file.taken};
+				    .delivered = letters->file.taken,
+				    .owed = letters->file.sent.count};
 }
 
 void letters_snapshot(struct letters *letters, struct mr_buf *out)

@@ -124,16 +124,21 @@ static void book(struct outputs *outputs, const char *name, const struct sink_co
 static void book_all(struct outputs *outputs)
 {
 	struct sink_counts counts;
+	uint64_t owed = 0;
 	if (outputs->env.stage->counters->books == NULL)
 		return;
 	for (size_t i = 0; i < outputs->count; i++) {
 		outputs->sinks[i].ops->counts(&outputs->sinks[i], &counts);
 		book(outputs, outputs->sinks[i].name, &counts);
+		owed += counts.owed;
 	}
 	if (outputs->letters.once) {
 		letters_counts(&outputs->letters, &counts);
 		book(outputs, LETTERS_NAME, &counts);
+		owed += counts.owed;
 	}
+	if (outputs->env.stage->owed != NULL)
+		*outputs->env.stage->owed = owed;
 }
 
 enum mr_err outputs_barrier(struct outputs *outputs, struct mr_error *error)

@@ -41,7 +41,8 @@ struct sink_counts {
 	uint64_t delivered;
 	uint64_t refused; /* taken = delivered + refused + spooled */
 	uint64_t spooled;
-	bool waits; /* anything at all, revisions too, is still to be taken by the receiver */
+	bool waits;    /* anything at all, revisions too, is still to be taken by the receiver */
+	uint64_t owed; /* lines that stand there since before a restart, and have not come again */
 	/* For the status alone. */
 	uint64_t spool_bytes;
 	const char *trouble; /* what its receiver failed with last; NULL is none */

@@ -71,7 +71,8 @@ static void file_counts(const struct sink *sink, struct sink_counts *out)
 	*out = (struct sink_counts){.file = file->path,
 				    .lines = &file->lines,
 				    .taken = file->taken,
-				    .delivered = file->taken};
+				    .delivered = file->taken,
+				    .owed = file->sent.count};
 }
 
 static void file_close(struct sink *sink)

@@ -548,7 +548,8 @@ static void webhook_counts(const struct sink *sink, struct sink_counts *out)
 				    .spooled = hook->spool.end.lines - hook->spool.acked.lines,
 				    .waits = hook->spool.end.at != hook->spool.acked.at,
 				    .spool_bytes = spool_bytes(&hook->spool),
-				    .trouble = hook->trouble};
+				    .trouble = hook->trouble,
+				    .owed = hook->spool.sent.count};
 }
 
 const struct sink_ops sink_webhook = {

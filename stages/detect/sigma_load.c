@@ -322,6 +322,8 @@ static void put_in_catalog(struct sigma_builder *builder, struct sigma_source *s
 {
 	struct mr_catalog *catalog = &builder->set->catalog;
 	sigma_level_lint(builder, source);
+	struct mr_slice tree = sigma_tree_hash(builder->arena, source->root);
+	source->rule.content = mr_hash64(tree.at, tree.len, 0);
 	source->index = catalog->count;
 	catalog->rules[catalog->count++] = source->rule;
 	catalog->inactive += source->rule.inactive;
@@ -331,6 +333,20 @@ static void put_in_catalog(struct sigma_builder *builder, struct sigma_source *s
 		catalog->correlations++;
 	if (source->rule.layer + 1 > catalog->layers)
 		catalog->layers = (uint8_t)(source->rule.layer + 1);
+}
+
+/* For those who only see the catalog. */
+static void tell_refusals(struct sigma_set *set)
+{
+	struct mr_catalog *catalog = &set->catalog;
+	catalog->refused = set->refused.count;
+	catalog->refusals =
+	    mr_arena_alloc(&set->arena, (catalog->refused + 1u) * sizeof *catalog->refusals);
+	for (uint32_t i = 0; i < catalog->refused; i++) {
+		const struct sigma_note *note = &set->refused.items[i];
+		catalog->refusals[i] =
+		    (struct mr_refusal){note->file, note->id, note->reason, note->line};
+	}
 }
 
 static void make_set(struct loading *load)
@@ -363,7 +379,7 @@ static void make_set(struct loading *load)
 			put_in_catalog(&load->builder, load->correlations.items[i]);
 	}
 	sigma_correlations_finish(&load->builder, &load->detections, &load->correlations);
-	catalog->refused = set->refused.count;
+	tell_refusals(set);
 }
 
 enum mr_err sigma_load(const char *const *paths, size_t path_count, const char *placeholders,

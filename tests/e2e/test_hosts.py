@@ -161,10 +161,11 @@ class Pipeline:
         self.wait_until(lambda: self.said(host).count(words) >= times, f"{host} says: {words}")
 
     def manifests(self):
-        """The checkpoints that stand, by number."""
+        """The checkpoints that stand, by number; before the first one the manifest 0 names what it starts with."""
         state = os.path.join(self.folder, "state-a")
         names = os.listdir(state) if os.path.isdir(state) else []
-        return sorted(name[9:] for name in names if name.startswith("MANIFEST-") and name[9:].isdigit())
+        return sorted(name[9:] for name in names
+                      if name.startswith("MANIFEST-") and name[9:].isdigit() and int(name[9:]) > 0)
 
     def runs(self):
         """Whether a checkpoint stands: the pipeline is under way."""

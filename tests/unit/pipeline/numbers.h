@@ -1,9 +1,11 @@
 /* numbers.h - a service of four stages that adds up numbers, for tests that disturb it.
  *
- * The program is its own worker, and its own service: each is this program again. A source gives
- * the numbers from 0 on, readers make a signal of each, keyed counters add them up by key group.
- * What the last checkpoint holds must be the sum of all numbers, whatever was done meanwhile. The
- * source registers a file, too, as those do that read some. */
+ * The program is its own worker, its own service, and prepares its own reloads: each is this
+ * program again. A source gives the numbers from 0 on, readers make a signal of each, keyed
+ * counters add them up by key group. What the last checkpoint holds must be the sum of all numbers,
+ * whatever was done meanwhile. The source registers a file, too, as those do that read some. The
+ * rules are one number, the edition, which signals bear: the numbers of each edition must be the
+ * next ones behind those of the edition before. */
 #ifndef MILLRACE_TEST_NUMBERS_H
 #define MILLRACE_TEST_NUMBERS_H
 
@@ -20,6 +22,7 @@
 #include "ledger_check.h"
 #include "ledger_report.h"
 #include "service.h"
+#include "spawn.h"
 #include "supervisor.h"
 #include "worker.h"
 
@@ -31,22 +34,62 @@
 	     */
 #define INTERVAL_US 30000
 #define SOURCE 7
+#define EDITIONS 64
+#define EDITION_TABLE "edition"
+#define EDITION_GATED 10 /* the source gives half of the numbers, and no more */
+#define EDITION_SLOW 20  /* from this one on it takes its time: there is some for reloads, too */
+#define SLOW_PER_MS 10
 
 /* ---- the stages ---- */
+
+static enum mr_err read_edition(const struct mr_stage_env *env, uint32_t *out,
+				struct mr_error *error)
+{
+	struct mr_slice bytes;
+	int64_t edition;
+	enum mr_err err = mr_tables_map(env->tables, EDITION_TABLE, &bytes, error);
+	if (err != MR_OK)
+		return err;
+	if (!mr_parse_int64(bytes, &edition) || edition < 0 || edition >= EDITIONS)
+		return mr_error_set(error, MR_CONFIG, "no edition");
+	*out = (uint32_t)edition;
+	return MR_OK;
+}
 
 struct source {
 	const struct mr_stage_env *env;
 	uint64_t next;
+	uint64_t begun; /* where this worker began, and when */
+	int64_t begun_us;
+	uint32_t edition;
 	bool registered;
 };
 
 static enum mr_err open_source(void *state, const struct mr_stage_env *env, struct mr_error *error)
 {
 	struct source *source = state;
-	(void)error;
+	enum mr_err err = read_edition(env, &source->edition, error);
+	if (err != MR_OK)
+		return err;
 	source->env = env;
+	source->begun = UINT64_MAX;
 	mr_marks_state(env->marks, 7, MR_SOURCE_ACTIVE);
 	return MR_OK;
+}
+
+static uint64_t most_now(struct source *source)
+{
+	int64_t now_us = source->env->now->wall_us;
+	if (source->begun == UINT64_MAX) {
+		source->begun = source->next;
+		source->begun_us = now_us;
+	}
+	if (source->edition == EDITION_GATED)
+		return NUMBERS / 2;
+	if (source->edition < EDITION_SLOW)
+		return NUMBERS;
+	uint64_t most = source->begun + (uint64_t)(now_us - source->begun_us) * SLOW_PER_MS / 1000;
+	return most < NUMBERS ? most : NUMBERS;
 }
 
 static enum mr_err register_file(struct source *source, struct mr_error *error)
@@ -62,9 +105,10 @@ static enum mr_err register_file(struct source *source, struct mr_error *error)
 static enum mr_err poll_source(void *state, struct mr_writer *out, struct mr_error *error)
 {
 	struct source *source = state;
+	uint64_t most = most_now(source);
 	if (!source->registered && register_file(source, error) != MR_OK)
 		return error->code;
-	for (int i = 0; i < AT_ONCE && source->next < NUMBERS; i++) {
+	for (int i = 0; i < AT_ONCE && source->next < most; i++) {
 		char text[24];
 		if (!mr_writer_ready(out))
 			return MR_FULL;
@@ -95,17 +139,23 @@ static enum mr_err load_source(void *state, struct mr_slice name, struct mr_slic
 	return MR_OK;
 }
 
-static enum mr_err keep_env(void *state, const struct mr_stage_env *env, struct mr_error *error)
+struct reader {
+	const struct mr_stage_env *env;
+	uint32_t edition;
+};
+
+static enum mr_err open_reader(void *state, const struct mr_stage_env *env, struct mr_error *error)
 {
-	(void)error;
-	*(const struct mr_stage_env **)state = env;
-	return MR_OK;
+	struct reader *reader = state;
+	reader->env = env;
+	return read_edition(env, &reader->edition, error);
 }
 
 static enum mr_err read_numbers(void *state, struct mr_reader *in, struct mr_writer *out,
 				struct mr_error *error)
 {
-	const struct mr_stage_env *env = *(const struct mr_stage_env **)state;
+	const struct reader *reader = state;
+	const struct mr_stage_env *env = reader->env;
 	struct mr_record record;
 	for (; mr_reader_record(in, &record); mr_reader_advance(in)) {
 		int64_t number;
@@ -115,6 +165,7 @@ static enum mr_err read_numbers(void *state, struct mr_reader *in, struct mr_wri
 			return mr_error_set(error, MR_PROTOCOL, "no number");
 		mr_marks_event(env->marks, record.origin.source, number, number);
 		mr_writer_signal(out, &(struct mr_signal){.key_group = (uint8_t)number,
+							  .rule = reader->edition,
 							  .has_time = true,
 							  .time_us = number,
 							  .record_id = record.bytes});
@@ -131,8 +182,10 @@ static enum mr_err read_numbers(void *state, struct mr_reader *in, struct mr_wri
 struct counts {
 	const struct mr_stage_env *env;
 	int64_t watermark_us;
-	uint64_t count[MR_KEY_GROUPS];
-	uint64_t sum[MR_KEY_GROUPS];
+	struct sums {
+		uint64_t count[EDITIONS];
+		uint64_t sum[EDITIONS];
+	} of[MR_KEY_GROUPS];
 };
 
 static enum mr_err open_counts(void *state, const struct mr_stage_env *env, struct mr_error *error)
@@ -151,8 +204,9 @@ static enum mr_err count_signals(void *state, struct mr_reader *in, struct mr_wr
 	struct mr_signal signal;
 	(void)out, (void)error;
 	for (; mr_reader_signal(in, &signal); mr_reader_advance(in)) {
-		counts->count[signal.key_group]++;
-		counts->sum[signal.key_group] += (uint64_t)signal.time_us;
+		counts->of[signal.key_group].count[signal.rule % EDITIONS]++;
+		counts->of[signal.key_group].sum[signal.rule % EDITIONS] +=
+		    (uint64_t)signal.time_us;
 		mr_count(counts->env->counters, MR_C_SIGNALS_RECEIVED, 1);
 		mr_count_of(counts->env->counters, SOURCE, MR_B_SIGNALS_RECEIVED, 1);
 	}
@@ -173,15 +227,20 @@ static enum mr_err count_barrier(void *state, int64_t watermark_us, struct mr_wr
 static void save_counts(void *state, uint8_t group, struct mr_buf *out)
 {
 	const struct counts *counts = state;
-	mr_pack_uint(out, counts->count[group]);
-	mr_pack_uint(out, counts->sum[group]);
+	for (uint32_t i = 0; i < EDITIONS; i++) {
+		mr_pack_uint(out, counts->of[group].count[i]);
+		mr_pack_uint(out, counts->of[group].sum[i]);
+	}
 }
 
-static bool unpack_counts(struct mr_slice bytes, uint64_t *count, uint64_t *sum)
+/* Adds to what is there. */
+static bool unpack_counts(struct mr_slice bytes, struct sums *out)
 {
 	struct mr_unpack in = mr_unpack(bytes);
-	*count = mr_unpack_uint(&in, UINT64_MAX);
-	*sum = mr_unpack_uint(&in, UINT64_MAX);
+	for (uint32_t i = 0; i < EDITIONS; i++) {
+		out->count[i] += mr_unpack_uint(&in, UINT64_MAX);
+		out->sum[i] += mr_unpack_uint(&in, UINT64_MAX);
+	}
 	return mr_unpack_done(&in);
 }
 
@@ -189,7 +248,7 @@ static enum mr_err load_counts(void *state, uint8_t group, struct mr_slice bytes
 			       struct mr_error *error)
 {
 	struct counts *counts = state;
-	if (!unpack_counts(bytes, &counts->count[group], &counts->sum[group]))
+	if (!unpack_counts(bytes, &counts->of[group]))
 		return mr_error_set(error, MR_BAD_INPUT, "no counts");
 	return MR_OK;
 }
@@ -202,9 +261,9 @@ static const struct mr_stage_ops source_ops = {.name = "source",
 					       .snapshot_named = save_source,
 					       .restore_named = load_source};
 static const struct mr_stage_ops reader_ops = {.name = "reader",
-					       .state_size = sizeof(void *),
+					       .state_size = sizeof(struct reader),
 					       .reads = MR_CONTENT_RECORDS,
-					       .open = keep_env,
+					       .open = open_reader,
 					       .process = read_numbers};
 static const struct mr_stage_ops counts_ops = {.name = "counts",
 					       .state_size = sizeof(struct counts),
@@ -249,20 +308,40 @@ static void make_topology(struct mr_topology *topology, uint32_t workers)
 	memcpy(topology->edges, edges, sizeof edges);
 }
 
-/* `PROGRAM service DIR WORKERS` */
+/* The edition stands in the file beside the state directory. */
+static enum mr_err prepare(struct mr_supervisor *supervisor, const char *state, uint32_t workers,
+			   struct mr_error *error)
+{
+	char path[100], text[24] = "";
+	snprintf(path, sizeof path, "%s.edition", state);
+	FILE *file = fopen(path, "r");
+	if (file == NULL || fgets(text, sizeof text, file) == NULL)
+		mr_error_errno(error, MR_CONFIG, "%s", path);
+	if (file != NULL)
+		fclose(file);
+	supervisor->progress.least = MR_LOG_INFO;
+	mr_progress_level(&supervisor->progress, &supervisor->setup.config);
+	supervisor->setup.fields = mr_fields_new();
+	make_topology(&supervisor->setup.topology, workers);
+	return error->code == MR_OK
+		   ? mr_tables_add_bytes(supervisor->tables, EDITION_TABLE, mr_slice(text), error)
+		   : error->code;
+}
+
+/* `service DIR WORKERS` */
 static int service_main(char **argv)
 {
 	static struct mr_supervisor supervisor;
-	struct mr_service service;
+	static struct mr_service service;
 	struct mr_error error = {0};
-	if (mr_service_open(&service, argv[2], INTERVAL_US, &error) != MR_OK) {
+	if (mr_service_open(&service, argv[2], argv[3], INTERVAL_US, &error) != MR_OK) {
 		fprintf(stderr, "service: %s\n", error.text);
 		return 2;
 	}
 	mr_supervisor_init(&supervisor);
-	supervisor.setup.fields = mr_fields_new();
-	make_topology(&supervisor.setup.topology, (uint32_t)atoi(argv[3]));
-	enum mr_err err = mr_service_run(&service, &supervisor, &error);
+	enum mr_err err = prepare(&supervisor, argv[2], (uint32_t)atoi(argv[3]), &error);
+	if (err == MR_OK)
+		err = mr_service_run(&service, &supervisor, &error);
 	if (err != MR_OK)
 		fprintf(stderr, "service: %s\n", error.text);
 	mr_supervisor_fini(&supervisor);
@@ -270,20 +349,53 @@ static int service_main(char **argv)
 	return err == MR_OK ? 0 : 1;
 }
 
+/* `reload PARENT WORKERS DIR`, as the service starts it. */
+static int reload_main(char **argv)
+{
+	static struct mr_supervisor supervisor;
+	static struct mr_control control;
+	struct mr_error error = {0};
+	if (!mr_spawned_by(argv[2]))
+		return 1;
+	mr_control_init(&control, MR_WORKER_CONTROL_FD);
+	mr_supervisor_init(&supervisor);
+	enum mr_err err = prepare(&supervisor, argv[4], (uint32_t)atoi(argv[3]), &error);
+	if (err == MR_OK)
+		err = mr_reload_send(&supervisor, argv[4], &control, &error);
+	mr_reload_end(&control, err, &error);
+	mr_supervisor_fini(&supervisor);
+	mr_control_fini(&control);
+	return 0;
+}
+
 /* ---- its directory ---- */
 
 static char directory[64];
+
+/* Whole at every moment. */
+static void write_edition(const char *text)
+{
+	char path[100], beside[110];
+	snprintf(path, sizeof path, "%s.edition", directory);
+	snprintf(beside, sizeof beside, "%s.new", path);
+	FILE *file = fopen(beside, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(rename(beside, path), 0);
+}
 
 static void make_directory(void)
 {
 	snprintf(directory, sizeof directory, "/tmp/mr-service-XXXXXX");
 	assert_non_null(mkdtemp(directory));
+	write_edition("0");
 }
 
 static void remove_directory(void)
 {
-	char command[128];
-	snprintf(command, sizeof command, "rm -rf %s", directory);
+	char command[200];
+	snprintf(command, sizeof command, "rm -rf %s %s.edition", directory, directory);
 	assert_int_equal(system(command), 0);
 }
 
@@ -295,7 +407,7 @@ static pid_t start_service(uint32_t workers)
 	if (pid == 0) {
 		/* Nothing stays where the test fails. */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		char *const arguments[] = {"numbers", "service", directory, count, NULL};
+		char *const arguments[] = {"test", "service", directory, count, NULL};
 		execv("/proc/self/exe", arguments);
 		_exit(127);
 	}
@@ -331,13 +443,13 @@ static void check_books(const struct mr_manifest *manifest)
 	mr_buf_fini(&report);
 }
 
-/* The sums that the last checkpoint holds. */
-static void add_up(uint64_t *count_out, uint64_t *sum_out)
+/* The sums of each edition that the last checkpoint holds. */
+static void add_up_editions(struct sums *out)
 {
 	struct mr_state_dir dir;
 	struct mr_manifest manifest;
 	struct mr_error error = {0};
-	*count_out = *sum_out = 0;
+	*out = (struct sums){0};
 	assert_int_equal(mr_state_dir_open(directory, &dir, &error), MR_OK);
 	assert_int_equal(mr_state_dir_recover(&dir, &manifest, &error), MR_OK);
 	for (uint32_t i = 0; i < manifest.file_count; i++) {
@@ -352,19 +464,46 @@ static void add_up(uint64_t *count_out, uint64_t *sum_out)
 		assert_int_equal(mr_snapshot_open((struct mr_slice){bytes.data, bytes.len},
 						  "counts", &snapshot, &error),
 				 MR_OK);
-		while (mr_snapshot_next(&snapshot, &section)) {
-			uint64_t count, sum;
-			assert_true(unpack_counts(section.bytes, &count, &sum));
-			*count_out += count;
-			*sum_out += sum;
-		}
+		while (mr_snapshot_next(&snapshot, &section))
+			assert_true(unpack_counts(section.bytes, out));
 		mr_buf_fini(&bytes);
 	}
 	mr_manifest_fini(&manifest);
 	mr_state_dir_close(&dir);
 }
 
-static void expect_all(void)
+static void add_up(uint64_t *count_out, uint64_t *sum_out)
+{
+	struct sums sums;
+	add_up_editions(&sums);
+	*count_out = *sum_out = 0;
+	for (uint32_t i = 0; i < EDITIONS; i++) {
+		*count_out += sums.count[i];
+		*sum_out += sums.sum[i];
+	}
+}
+
+/* The numbers of each edition are the next ones, and how many have any is returned. */
+static uint32_t expect_editions(void)
+{
+	struct sums sums;
+	uint64_t from = 0;
+	uint32_t seen = 0;
+	add_up_editions(&sums);
+	for (uint32_t i = 0; i < EDITIONS; i++) {
+		uint64_t to = from + sums.count[i];
+		seen += sums.count[i] > 0;
+		if (sums.count[i] > 0)
+			print_message("edition %u: %llu\n", i, (unsigned long long)sums.count[i]);
+		assert_int_equal(sums.sum[i],
+				 sums.count[i] == 0 ? 0 : (from + to - 1) * sums.count[i] / 2);
+		from = to;
+	}
+	return seen;
+}
+
+/* How many editions there were. */
+static uint32_t expect_all(void)
 {
 	uint64_t count, sum;
 	add_up(&count, &sum);
@@ -378,6 +517,7 @@ static void expect_all(void)
 	check_books(&manifest);
 	mr_manifest_fini(&manifest);
 	mr_state_dir_close(&dir);
+	return expect_editions();
 }
 
 static int wait_for(pid_t pid)
@@ -385,6 +525,20 @@ static int wait_for(pid_t pid)
 	int status;
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	return status;
+}
+
+/* What the program is started as, where that is none of the test itself. */
+static bool is_other_process(int argc, char **argv, int *status_out)
+{
+	if (argc >= 2 && strcmp(argv[1], "worker") == 0)
+		*status_out = mr_worker_main(argc - 1, argv + 1);
+	else if (argc == 4 && strcmp(argv[1], "service") == 0)
+		*status_out = service_main(argv);
+	else if (argc == 5 && strcmp(argv[1], "reload") == 0)
+		*status_out = reload_main(argv);
+	else
+		return false;
+	return true;
 }
 
 #endif

@@ -579,6 +579,8 @@ static struct mr_condition_part condition[] = {{MR_GTE, 10}};
 static mr_field group_fields[] = {1, 0, 2, 3};
 static mr_field value_fields[] = {4, 0};
 static mr_field shown_fields[] = {0, 9};
+static struct mr_refusal refusals[] = {{C("rules/b.yml"), C("b"), C("no such modifier"), 5},
+				       {C("rules/c.yml"), C(""), C("no YAML"), 0}};
 
 static void fill_catalog(struct mr_catalog *catalog, struct mr_rule rules[2])
 {
@@ -605,13 +607,15 @@ static void fill_catalog(struct mr_catalog *catalog, struct mr_rule rules[2])
 				    .fields = {text_items, 1},
 				    .group_fields = group_fields,
 				    .value_fields = value_fields,
-				    .meaning = UINT64_MAX};
+				    .meaning = UINT64_MAX,
+				    .content = UINT64_MAX - 1};
 	*catalog = (struct mr_catalog){.rules = rules,
 				       .count = 2,
 				       .layers = 1,
 				       .detections = 1,
 				       .correlations = 1,
-				       .refused = 7};
+				       .refusals = refusals,
+				       .refused = 2};
 }
 
 static enum mr_err decode_catalog(struct mr_slice bytes)
@@ -634,7 +638,10 @@ static void a_catalog_comes_back_whole(void **state)
 	assert_int_equal(mr_catalog_decode((struct mr_slice){out.data, out.len}, &got, NULL),
 			 MR_OK);
 	assert_int_equal(got.count, 2);
-	assert_int_equal(got.refused, 7);
+	assert_int_equal(got.refused, 2);
+	assert_slice(got.refusals[0].reason, S("no such modifier"));
+	assert_slice(got.refusals[1].file, S("rules/c.yml"));
+	assert_int_equal(got.refusals[0].line, 5);
 	assert_int_equal(got.rules[0].level, MR_LEVEL_HIGH);
 	assert_slice(got.rules[0].tags.items[1], S("attack.credential-access"));
 	assert_slice(got.rules[0].file, S("rules/a.yml"));
@@ -645,6 +652,7 @@ static void a_catalog_comes_back_whole(void **state)
 	assert_int_equal(got.rules[1].group_fields[3], 3);
 	assert_int_equal(got.rules[1].value_fields[0], 4);
 	assert_true(got.rules[1].meaning == UINT64_MAX);
+	assert_true(got.rules[1].content == UINT64_MAX - 1);
 	mr_catalog_fini(&got);
 	trickle(&out, decode_catalog);
 	mr_buf_fini(&out);

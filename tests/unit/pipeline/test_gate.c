@@ -162,7 +162,9 @@ static void start_as(struct side *side, uint32_t self, uint32_t hosts, const str
 	*side = (struct side){0};
 	make_setup(self, hosts, &setup);
 	mr_setup_encode(&setup, &bytes);
-	assert_int_equal(mr_spawn_gate(-1, &side->pid, &control, &error), MR_OK);
+	assert_int_equal(mr_spawn(&(struct mr_spawn){.command = "gate", .lock = -1}, &side->pid,
+				  &control, &error),
+			 MR_OK);
 	mr_control_init(&side->control, control);
 	tell_bytes(side, MR_CONTROL_TABLE, sizeof key->text, 0, MR_GATE_KEY_TABLE,
 		   (struct mr_slice){key->text, sizeof key->text});

@@ -19,8 +19,14 @@ static void fill(struct mr_manifest *manifest)
 					.host = (char *)(uintptr_t) "b",
 					.worker = 3,
 					.sum = {.size = 70, .hash = UINT64_MAX}};
-	*manifest = (struct mr_manifest){
-	    .number = 12, .at_us = -5, .cpu_ns = 7, .has_seed = true, .numbers = 9};
+	*manifest = (struct mr_manifest){.number = 12,
+					 .at_us = -5,
+					 .cpu_ns = 7,
+					 .has_seed = true,
+					 .numbers = 9,
+					 .generation = UINT64_MAX,
+					 .made_by = 5,
+					 .drained = true};
 	mr_marks_event(&manifest->marks, 1, 1000, 1000);
 	mr_manifest_add_file(manifest, &file);
 	mr_manifest_add_name(&manifest->sources, &manifest->source_count, 4, "audit");
@@ -62,6 +68,7 @@ static void a_manifest_comes_back(void **state)
 	check(&got);
 	assert_true(got.has_seed && got.seed[MR_SEED_BYTES - 1] == 's' && got.numbers == 9);
 	assert_string_equal(got.files[0].host, "b");
+	assert_true(got.generation == UINT64_MAX && got.made_by == 5 && got.drained);
 	mr_manifest_fini(&got);
 	trickle(&out, decode);
 	mr_manifest_fini(&manifest);
@@ -77,46 +84,42 @@ static void set_version(struct mr_buf *out, char version, size_t shorter)
 	mr_buf_add_le(out, mr_hash64(out->data, out->len, 0), 8);
 }
 
-#define HOSTS_BYTES (1 + 1 + 1) /* an array of one text of one letter */
+#define ADDED_BY_2 (1 + MR_SEED_BYTES + 1) /* the seed with its head, and a small number */
+#define ADDED_BY_3 (1 + 1 + 1)             /* an array of one text of one letter */
+#define ADDED_BY_4 (9 + 1 + 1)             /* two generations, and a flag */
 
-/* Version 2 had no hosts. */
-static void version_2_is_read(void **state)
+/* As that version would have written it, of so many items. */
+static void read_older(char version, char items, size_t shorter, struct mr_manifest *got)
 {
-	struct mr_manifest manifest, got;
+	struct mr_manifest manifest;
 	struct mr_buf out = {0};
-	(void)state;
 	fill(&manifest);
 	mr_manifest_encode(&manifest, &out);
-	out.data[20] = (char)0x9b;
-	set_version(&out, 2, HOSTS_BYTES);
-	assert_int_equal(mr_manifest_decode((struct mr_slice){out.data, out.len}, &got, NULL),
+	assert_int_equal(out.data[20], (char)0x9f); /* an array of fifteen */
+	out.data[20] = (char)(0x90 | items);
+	set_version(&out, version, shorter);
+	assert_int_equal(mr_manifest_decode((struct mr_slice){out.data, out.len}, got, NULL),
 			 MR_OK);
-	check(&got);
-	assert_true(got.has_seed && got.numbers == 9);
-	assert_string_equal(got.files[0].host, "");
-	mr_manifest_fini(&got);
+	check(got);
+	assert_true(got->generation == 0 && got->made_by == 0 && !got->drained);
 	mr_manifest_fini(&manifest);
 	mr_buf_fini(&out);
 }
 
-/* Version 1 had two items less than that: the seed with its head, and a small number. */
-static void version_1_is_read(void **state)
+static void older_versions_are_read(void **state)
 {
-	struct mr_manifest manifest, got;
-	struct mr_buf out = {0};
+	struct mr_manifest got;
 	(void)state;
-	fill(&manifest);
-	mr_manifest_encode(&manifest, &out);
-	assert_int_equal(out.data[20], (char)0x9c); /* an array of twelve */
-	out.data[20] = (char)0x99;
-	set_version(&out, 1, 1 + MR_SEED_BYTES + 1 + HOSTS_BYTES);
-	assert_int_equal(mr_manifest_decode((struct mr_slice){out.data, out.len}, &got, NULL),
-			 MR_OK);
-	check(&got);
+	read_older(1, 9, ADDED_BY_2 + ADDED_BY_3 + ADDED_BY_4, &got);
 	assert_true(!got.has_seed && got.numbers == 0);
 	mr_manifest_fini(&got);
-	mr_manifest_fini(&manifest);
-	mr_buf_fini(&out);
+	read_older(2, 11, ADDED_BY_3 + ADDED_BY_4, &got);
+	assert_true(got.has_seed && got.numbers == 9);
+	assert_string_equal(got.files[0].host, "");
+	mr_manifest_fini(&got);
+	read_older(3, 12, ADDED_BY_4, &got);
+	assert_string_equal(got.files[0].host, "b");
+	mr_manifest_fini(&got);
 }
 
 /* One that is not whole is no newer one, whatever its version has become. */
@@ -135,8 +138,8 @@ static void a_newer_version_is_refused(void **state)
 	set_version(&out, MR_MANIFEST_VERSION + 1, 0);
 	assert_int_equal(mr_manifest_decode((struct mr_slice){out.data, out.len}, &got, &error),
 			 MR_UNSUPPORTED);
-	assert_string_equal(error.text, "it is of version 4, written by a newer millrace; this one "
-					"reads versions up to 3");
+	assert_string_equal(error.text, "it is of version 5, written by a newer millrace; this one "
+					"reads versions up to 4");
 	mr_manifest_fini(&manifest);
 	mr_buf_fini(&out);
 }
@@ -176,8 +179,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_manifest_comes_back),
-	    cmocka_unit_test(version_2_is_read),
-	    cmocka_unit_test(version_1_is_read),
+	    cmocka_unit_test(older_versions_are_read),
 	    cmocka_unit_test(a_newer_version_is_refused),
 	    cmocka_unit_test(a_source_keeps_its_number),
 	};

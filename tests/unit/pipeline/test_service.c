@@ -6,32 +6,8 @@
 #include <cmocka.h>
 
 #include "clock.h"
+#include "kills.h"
 #include "numbers.h"
-
-#define ROUNDS 6
-#define LIFE_LIMIT_US 60000000 /* of one round */
-
-/* The children of a process, and itself last. */
-static size_t family(pid_t pid, pid_t *out, size_t most)
-{
-	char path[64];
-	size_t count = 0;
-	int child;
-	snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
-	FILE *list = fopen(path, "r");
-	while (list != NULL && count + 1 < most && fscanf(list, "%d", &child) == 1)
-		out[count++] = child;
-	if (list != NULL)
-		fclose(list);
-	out[count++] = pid;
-	return count;
-}
-
-static uint32_t draw(uint32_t *state)
-{
-	*state = *state * 1664525u + 1013904223u;
-	return *state >> 8;
-}
 
 static void all_is_counted_once(void **state)
 {
@@ -43,16 +19,6 @@ static void all_is_counted_once(void **state)
 	assert_int_equal(wait_for(start_service(3)), 0);
 	expect_all();
 	remove_directory();
-}
-
-/* Kill one of the family, or all with the supervisor, after a random pause. */
-static void hit(pid_t service, uint32_t *seed)
-{
-	pid_t members[32];
-	poll(NULL, 0, (int)(draw(seed) % 120));
-	size_t count = family(service, members, sizeof members / sizeof members[0]);
-	pid_t victim = members[draw(seed) % count];
-	kill(victim, SIGKILL);
 }
 
 static void killed_processes_lose_nothing(void **state)
@@ -136,10 +102,9 @@ static void a_second_service_is_refused(void **state)
 
 int main(int argc, char **argv)
 {
-	if (argc >= 2 && strcmp(argv[1], "worker") == 0)
-		return mr_worker_main(argc - 1, argv + 1);
-	if (argc == 4 && strcmp(argv[1], "service") == 0)
-		return service_main(argv);
+	int status;
+	if (is_other_process(argc, argv, &status))
+		return status;
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(all_is_counted_once),
 	    cmocka_unit_test(killed_processes_lose_nothing),

@@ -184,27 +184,24 @@ static void is_full_for_good(const char *who, enum os_call call, unsigned nth, i
 	remove_directory();
 }
 
+/* Behind the calls of the start. */
 static void a_disk_that_stays_full_is_said(void **state)
 {
 	(void)state;
-	is_full_for_good("service", OS_MKDIRAT, 2, ENOSPC, "failed, 3 in a row");
-	is_full_for_good("service", OS_RENAMEAT, 2, ENOSPC, "rename it into place");
-	is_full_for_good("service", OS_FSYNC, 9, EIO, "failed, 2 in a row");
+	is_full_for_good("service", OS_MKDIRAT, 3, ENOSPC, "failed, 3 in a row");
+	is_full_for_good("service", OS_RENAMEAT, 5, ENOSPC, "rename it into place");
+	is_full_for_good("service", OS_FSYNC, 16, EIO, "failed, 2 in a row");
 	is_full_for_good("worker", OS_WRITE, 1, ENOSPC, "cannot write a snapshot: No space left");
 	is_full_for_good("worker", OS_FDATASYNC, 1, EIO, "cannot sync a snapshot");
 }
 
 int main(int argc, char **argv)
 {
-	if (argc >= 2 && strcmp(argv[1], "worker") == 0) {
-		arm("worker");
-		return mr_worker_main(argc - 1, argv + 1);
-	}
-	if (argc == 4 && strcmp(argv[1], "service") == 0) {
-		arm("service");
-		int status = service_main(argv);
-		return status + (was_met() ? MET : 0);
-	}
+	int status;
+	if (argc >= 2)
+		arm(argv[1]);
+	if (is_other_process(argc, argv, &status))
+		return status + (strcmp(argv[1], "service") == 0 && was_met() ? MET : 0);
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(each_call_of_the_supervisor_fails),
 	    cmocka_unit_test(each_call_of_the_ledger_fails),

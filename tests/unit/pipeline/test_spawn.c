@@ -32,7 +32,9 @@ static int start_worker(bool large_pages, char *said, size_t size)
 	int kept = dup(STDERR_FILENO);
 	assert_int_equal(pipe(pair), 0);
 	dup2(pair[1], STDERR_FILENO);
-	enum mr_err err = mr_spawn_worker(-1, large_pages, &pid, &control, &error);
+	enum mr_err err = mr_spawn(
+	    &(struct mr_spawn){.command = "worker", .lock = -1, .large_pages = large_pages}, &pid,
+	    &control, &error);
 	dup2(kept, STDERR_FILENO);
 	close(kept);
 	close(pair[1]);

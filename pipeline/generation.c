@@ -1,0 +1,377 @@
+/* generation.c - the rules and databases that judge: their name, their way to disk and back.
+ *
+ * Called by service.c, and in the process that prepares a reload by reload_prepare.c. A set's
+ * layout: "MRGENER\n", u32 version, u64 hash of the program, u64 length of the body, the body in
+ * msgpack, u64 XXH3 over all before it; numbers little-endian. */
+#include "generation.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "codec.h"
+#include "millrace/os.h"
+#include "spawn.h"
+
+#define DIRECTORY "generations"
+#define MAGIC "MRGENER\n"
+#define MAGIC_LEN 8
+#define VERSION 1
+#define HEAD (MAGIC_LEN + 4 + 8 + 8)
+#define SET_MAX (64 << 20)
+#define TABLE_MAX (SIZE_MAX / 2)
+#define TABLES_MAX 1024
+#define NAME_MAX_BYTES 32
+
+void mr_generation_fini(struct mr_generation *generation)
+{
+	free(generation->tables);
+	*generation = (struct mr_generation){0};
+}
+
+/* ---- what it consists of ---- */
+
+bool mr_generation_has(int fd)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+	return seals >= 0 && (seals & F_SEAL_WRITE) != 0;
+}
+
+static enum mr_err add_table(const struct mr_tables *tables, const char *name,
+			     struct mr_generation *out, struct mr_error *error)
+{
+	struct mr_slice bytes;
+	enum mr_err err = mr_tables_map(tables, name, &bytes, error);
+	if (err != MR_OK)
+		return err;
+	out->tables = mr_realloc(out->tables, (out->count + 1) * sizeof *out->tables);
+	struct mr_generation_table *table = &out->tables[out->count++];
+	*table = (struct mr_generation_table){.size = bytes.len,
+					      .hash = mr_hash64(bytes.at, bytes.len, 0)};
+	snprintf(table->name, sizeof table->name, "%s", name);
+	mr_tables_unmap(bytes);
+	return MR_OK;
+}
+
+static void pack_body(const struct mr_generation *generation, const struct mr_fields *fields,
+		      struct mr_buf *out)
+{
+	struct mr_buf names = {0};
+	mr_fields_encode(fields, &names);
+	mr_pack_array(out, 2);
+	mr_pack_bytes(out, (struct mr_slice){names.data, names.len});
+	mr_pack_array(out, generation->count * 3);
+	for (size_t i = 0; i < generation->count; i++) {
+		mr_pack_bytes(out, mr_slice(generation->tables[i].name));
+		mr_pack_uint(out, generation->tables[i].size);
+		mr_pack_uint(out, generation->tables[i].hash);
+	}
+	mr_buf_fini(&names);
+}
+
+static enum mr_err make(const struct mr_tables *tables, const struct mr_fields *fields,
+			struct mr_generation *out, struct mr_buf *body, struct mr_error *error)
+{
+	enum mr_err err = MR_OK;
+	*out = (struct mr_generation){0};
+	for (size_t i = 0; i < mr_tables_count(tables) && err == MR_OK; i++) {
+		const char *name;
+		int fd;
+		size_t size;
+		mr_tables_at(tables, i, &name, &fd, &size);
+		if (mr_generation_has(fd))
+			err = add_table(tables, name, out, error);
+	}
+	if (err != MR_OK) {
+		mr_generation_fini(out);
+		return err;
+	}
+	pack_body(out, fields, body);
+	out->id = mr_hash64(body->data, body->len, 0);
+	if (out->id == 0)
+		out->id = 1;
+	return MR_OK;
+}
+
+enum mr_err mr_generation_of(const struct mr_tables *tables, const struct mr_fields *fields,
+			     struct mr_generation *out, struct mr_error *error)
+{
+	struct mr_buf body = {0};
+	enum mr_err err = make(tables, fields, out, &body, error);
+	mr_buf_fini(&body);
+	return err;
+}
+
+/* ---- to disk ---- */
+
+static void set_name(uint64_t id, char out[NAME_MAX_BYTES])
+{
+	snprintf(out, NAME_MAX_BYTES, "%016llx.set", (unsigned long long)id);
+}
+
+static void table_name(uint64_t hash, char out[NAME_MAX_BYTES])
+{
+	snprintf(out, NAME_MAX_BYTES, "%016llx.table", (unsigned long long)hash);
+}
+
+/* Tables may be images of the program's own memory: only the build that made them may read them. */
+static enum mr_err program_hash(uint64_t *out, struct mr_error *error)
+{
+	struct stat about;
+	int fd = open(MR_SPAWN_PROGRAM, O_RDONLY | O_CLOEXEC);
+	void *at = MAP_FAILED;
+	if (fd >= 0 && fstat(fd, &about) == 0)
+		at = mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	enum mr_err err = MR_OK;
+	if (at == MAP_FAILED) {
+		err = mr_error_errno(error, MR_IO, MR_SPAWN_PROGRAM);
+	} else {
+		*out = mr_hash64(at, (size_t)about.st_size, 0);
+		munmap(at, (size_t)about.st_size);
+	}
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+/* The directory of generations as one that files are put into; made where it is not there. */
+static enum mr_err open_directory(const struct mr_state_dir *dir, struct mr_state_dir *out,
+				  struct mr_error *error)
+{
+	*out = (struct mr_state_dir){.fd = -1, .lock = -1};
+	if (mr_os.mkdirat(dir->fd, DIRECTORY, 0700) != 0 && errno != EEXIST)
+		return mr_error_errno(error, mr_error_of_write(errno),
+				      "%s/" DIRECTORY ": cannot make it", dir->path);
+	int fd = openat(dir->fd, DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return mr_error_errno(error, MR_IO, "%s/" DIRECTORY ": cannot open it", dir->path);
+	*out = (struct mr_state_dir){
+	    .path = mr_asprintf("%s/" DIRECTORY, dir->path), .fd = fd, .lock = -1};
+	return MR_OK;
+}
+
+static enum mr_err read_table(const struct mr_state_dir *own,
+			      const struct mr_generation_table *table, struct mr_buf *out,
+			      struct mr_error *error)
+{
+	char name[NAME_MAX_BYTES];
+	table_name(table->hash, name);
+	enum mr_err err = mr_state_dir_get(own, name, TABLE_MAX, out, error);
+	if (err == MR_OK &&
+	    (out->len != table->size || mr_hash64(out->data, out->len, 0) != table->hash))
+		err = mr_error_set(error, MR_BAD_INPUT, "%s/%s: it is not the table of its name",
+				   own->path, name);
+	return err;
+}
+
+static enum mr_err put_table(const struct mr_state_dir *own, const struct mr_tables *tables,
+			     const struct mr_generation_table *table, struct mr_error *error)
+{
+	char name[NAME_MAX_BYTES];
+	struct mr_buf there = {0};
+	struct mr_error unread = {0};
+	bool whole = read_table(own, table, &there, &unread) == MR_OK;
+	mr_buf_fini(&there);
+	if (whole)
+		return MR_OK;
+	struct mr_slice bytes;
+	table_name(table->hash, name);
+	enum mr_err err = mr_tables_map(tables, table->name, &bytes, error);
+	if (err != MR_OK)
+		return err;
+	err = mr_state_dir_put(own, name, bytes, error);
+	mr_tables_unmap(bytes);
+	return err;
+}
+
+static enum mr_err put_set(const struct mr_state_dir *own, uint64_t id, const struct mr_buf *body,
+			   struct mr_error *error)
+{
+	char name[NAME_MAX_BYTES];
+	struct mr_buf bytes = {0};
+	uint64_t program;
+	enum mr_err err = program_hash(&program, error);
+	if (err != MR_OK)
+		return err;
+	mr_buf_add(&bytes, MAGIC, MAGIC_LEN);
+	mr_buf_add_le(&bytes, VERSION, 4);
+	mr_buf_add_le(&bytes, program, 8);
+	mr_buf_add_le(&bytes, body->len, 8);
+	mr_buf_add(&bytes, body->data, body->len);
+	mr_buf_add_le(&bytes, mr_hash64(bytes.data, bytes.len, 0), 8);
+	set_name(id, name);
+	err = mr_state_dir_put(own, name, (struct mr_slice){bytes.data, bytes.len}, error);
+	mr_buf_fini(&bytes);
+	return err;
+}
+
+enum mr_err mr_generation_keep(const struct mr_state_dir *dir, const struct mr_tables *tables,
+			       const struct mr_fields *fields, struct mr_error *error)
+{
+	struct mr_state_dir own;
+	struct mr_generation generation;
+	struct mr_buf body = {0};
+	enum mr_err err = open_directory(dir, &own, error);
+	if (err != MR_OK)
+		return err;
+	err = make(tables, fields, &generation, &body, error);
+	for (size_t i = 0; i < generation.count && err == MR_OK; i++)
+		err = put_table(&own, tables, &generation.tables[i], error);
+	if (err == MR_OK)
+		err = put_set(&own, generation.id, &body, error);
+	if (err == MR_OK && !mr_os_sync_directory(dir->fd))
+		err = mr_error_errno(error, mr_error_of_write(errno), "%s: cannot sync it",
+				     dir->path);
+	mr_generation_fini(&generation);
+	mr_buf_fini(&body);
+	mr_state_dir_close(&own);
+	return err;
+}
+
+/* ---- and back ---- */
+
+static enum mr_err unpack_body(struct mr_slice body, struct mr_generation *out,
+			       struct mr_fields **fields_out, struct mr_error *error)
+{
+	struct mr_unpack in = mr_unpack(body);
+	mr_unpack_array_of(&in, 2);
+	struct mr_slice names = mr_unpack_bytes(&in);
+	size_t items = mr_unpack_array(&in, (size_t)TABLES_MAX * 3);
+	if (items % 3 != 0)
+		mr_unpack_spoil(&in);
+	out->tables = mr_calloc(items / 3 + 1, sizeof *out->tables);
+	for (; out->count < items / 3 && mr_unpack_ok(&in); out->count++) {
+		struct mr_generation_table *table = &out->tables[out->count];
+		struct mr_slice name = mr_unpack_bytes(&in);
+		if (name.len >= sizeof table->name)
+			mr_unpack_spoil(&in);
+		else
+			memcpy(table->name, name.at, name.len);
+		table->size = mr_unpack_uint(&in, TABLE_MAX);
+		table->hash = mr_unpack_uint(&in, UINT64_MAX);
+	}
+	if (!mr_unpack_done(&in))
+		return mr_error_set(error, MR_BAD_INPUT, "what it holds does not decode");
+	return fields_out == NULL ? MR_OK : mr_fields_decode(names, fields_out, error);
+}
+
+static enum mr_err decode_set(struct mr_slice bytes, struct mr_generation *out,
+			      struct mr_fields **fields_out, struct mr_error *error)
+{
+	uint64_t program;
+	if (bytes.len < HEAD + 8 || memcmp(bytes.at, MAGIC, MAGIC_LEN) != 0 ||
+	    mr_get_le(bytes.at + bytes.len - 8, 8) != mr_hash64(bytes.at, bytes.len - 8, 0))
+		return mr_error_set(error, MR_BAD_INPUT, "it is not whole");
+	enum mr_err err = program_hash(&program, error);
+	if (err != MR_OK)
+		return err;
+	if (fields_out != NULL && (mr_get_le(bytes.at + MAGIC_LEN, 4) != VERSION ||
+				   mr_get_le(bytes.at + MAGIC_LEN + 4, 8) != program))
+		return mr_error_set(error, MR_UNSUPPORTED, "another build of millrace made it");
+	if (mr_get_le(bytes.at + MAGIC_LEN + 12, 8) != bytes.len - HEAD - 8)
+		return mr_error_set(error, MR_BAD_INPUT, "it is not whole");
+	return unpack_body((struct mr_slice){bytes.at + HEAD, bytes.len - HEAD - 8}, out,
+			   fields_out, error);
+}
+
+/* `fields_out` NULL: its tables alone, of whatever build. */
+static enum mr_err read_set(const struct mr_state_dir *own, uint64_t id, struct mr_generation *out,
+			    struct mr_fields **fields_out, struct mr_error *error)
+{
+	char name[NAME_MAX_BYTES];
+	struct mr_buf bytes = {0};
+	*out = (struct mr_generation){.id = id};
+	set_name(id, name);
+	enum mr_err err = mr_state_dir_get(own, name, SET_MAX, &bytes, error);
+	if (err == MR_OK) {
+		err = decode_set((struct mr_slice){bytes.data, bytes.len}, out, fields_out, error);
+		if (err != MR_OK)
+			mr_error_prefix(error, "%s/%s", own->path, name);
+	}
+	mr_buf_fini(&bytes);
+	return err;
+}
+
+static enum mr_err load_table(const struct mr_state_dir *own,
+			      const struct mr_generation_table *table, struct mr_tables *tables,
+			      struct mr_error *error)
+{
+	struct mr_buf bytes = {0};
+	enum mr_err err = read_table(own, table, &bytes, error);
+	if (err == MR_OK)
+		err = mr_tables_add_bytes(tables, table->name,
+					  (struct mr_slice){bytes.data, bytes.len}, error);
+	mr_buf_fini(&bytes);
+	return err;
+}
+
+enum mr_err mr_generation_find(const struct mr_state_dir *dir, uint64_t id,
+			       struct mr_tables *tables, struct mr_fields **fields_out,
+			       struct mr_error *error)
+{
+	struct mr_state_dir own;
+	struct mr_generation generation;
+	enum mr_err err = open_directory(dir, &own, error);
+	if (err != MR_OK)
+		return err;
+	*fields_out = NULL;
+	err = read_set(&own, id, &generation, fields_out, error);
+	for (size_t i = 0; i < generation.count && err == MR_OK; i++)
+		err = load_table(&own, &generation.tables[i], tables, error);
+	if (err != MR_OK) {
+		mr_fields_free(*fields_out);
+		*fields_out = NULL;
+	}
+	mr_generation_fini(&generation);
+	mr_state_dir_close(&own);
+	return err;
+}
+
+/* ---- what is no longer wanted ---- */
+
+static bool is_wanted(const char *name, const struct mr_generation *kept, size_t count)
+{
+	char own[NAME_MAX_BYTES];
+	for (size_t i = 0; i < count; i++) {
+		set_name(kept[i].id, own);
+		if (strcmp(name, own) == 0)
+			return true;
+		for (size_t t = 0; t < kept[i].count; t++) {
+			table_name(kept[i].tables[t].hash, own);
+			if (strcmp(name, own) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+void mr_generation_tidy(const struct mr_state_dir *dir, const uint64_t *ids, size_t count)
+{
+	struct mr_state_dir own;
+	struct mr_error unread = {0};
+	struct mr_generation *kept = mr_calloc(count + 1, sizeof *kept);
+	if (open_directory(dir, &own, &unread) == MR_OK) {
+		for (size_t i = 0; i < count; i++)
+			read_set(&own, ids[i], &kept[i], NULL, &unread);
+		int fd = dup(own.fd);
+		DIR *list = fd < 0 ? NULL : fdopendir(fd);
+		const struct dirent *entry;
+		while (list != NULL && (entry = readdir(list)) != NULL) {
+			if (!is_wanted(entry->d_name, kept, count))
+				mr_os.unlinkat(own.fd, entry->d_name, 0);
+		}
+		if (list != NULL)
+			closedir(list);
+		else if (fd >= 0)
+			close(fd);
+		mr_state_dir_close(&own);
+	}
+	for (size_t i = 0; i < count; i++)
+		mr_generation_fini(&kept[i]);
+	free(kept);
+}

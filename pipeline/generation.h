@@ -1,0 +1,47 @@
+/* generation.h - the rules and databases that judge, as one thing with a name (PROTOCOL.md 4.6).
+ *
+ * A generation is the field dictionary and all sealed tables that prepare has made: what hangs on
+ * the rules' and databases' content, and on nothing else. It is kept in the state directory before
+ * a manifest names it, so that what was read behind a checkpoint is judged again by what judged it
+ * first, whatever has become of the files since. Below generations/: ID.set, and HASH.table for
+ * each table, which generations share. */
+#ifndef MILLRACE_PIPELINE_GENERATION_H
+#define MILLRACE_PIPELINE_GENERATION_H
+
+#include "millrace/field.h"
+#include "state_dir.h"
+#include "tables.h"
+
+struct mr_generation_table {
+	char name[MR_TABLE_NAME_MAX];
+	uint64_t size;
+	uint64_t hash;
+};
+struct mr_generation {
+	uint64_t id; /* by content; never 0 */
+	struct mr_generation_table *tables;
+	size_t count;
+};
+/* Accepts zeroed memory. */
+void mr_generation_fini(struct mr_generation *generation);
+
+/* Whether a table is content: its bytes can never change, prepare has made it of what it read. All
+ * others are descriptors of this process. */
+bool mr_generation_has(int fd);
+/* What these are together. Reads all tables. MR_IO. */
+enum mr_err mr_generation_of(const struct mr_tables *tables, const struct mr_fields *fields,
+			     struct mr_generation *out, struct mr_error *error);
+/* Makes it durable in the state directory, of which path and fd are used. What is there whole is
+ * not written again. MR_NO_SPACE, MR_IO. */
+enum mr_err mr_generation_keep(const struct mr_state_dir *dir, const struct mr_tables *tables,
+			       const struct mr_fields *fields, struct mr_error *error);
+/* The one that was kept: adds its tables. MR_NOT_FOUND; MR_BAD_INPUT where it is not whole;
+ * MR_UNSUPPORTED where another build of the program has made it, whose tables are its own. After an
+ * error `tables` may hold some of them. */
+enum mr_err mr_generation_find(const struct mr_state_dir *dir, uint64_t id,
+			       struct mr_tables *tables, struct mr_fields **fields_out,
+			       struct mr_error *error);
+/* Removes all but these. */
+void mr_generation_tidy(const struct mr_state_dir *dir, const uint64_t *ids, size_t count);
+
+#endif

@@ -1,0 +1,212 @@
+/* test_reload.c - a service whose rules change while it runs: each record is judged once, by those
+ * in force. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+
+#include "clock.h"
+#include "kills.h"
+#include "numbers.h"
+
+static void put_edition(uint32_t edition)
+{
+	char text[12];
+	snprintf(text, sizeof text, "%u", edition);
+	write_edition(text);
+}
+
+/* What the service says goes to a file, and is waited for there. */
+static pid_t start_heard(void)
+{
+	char path[100];
+	snprintf(path, sizeof path, "%s.said", directory);
+	FILE *said = fopen(path, "w");
+	assert_non_null(said);
+	int kept = dup(STDERR_FILENO);
+	dup2(fileno(said), STDERR_FILENO);
+	pid_t pid = start_service(2);
+	dup2(kept, STDERR_FILENO);
+	close(kept);
+	fclose(said);
+	return pid;
+}
+
+static bool was_said(const char *words, uint32_t times)
+{
+	static char text[1 << 16];
+	char path[100];
+	snprintf(path, sizeof path, "%s.said", directory);
+	FILE *said = fopen(path, "r");
+	assert_non_null(said);
+	text[fread(text, 1, sizeof text - 1, said)] = '\0';
+	fclose(said);
+	uint32_t count = 0;
+	for (const char *at = text; (at = strstr(at, words)) != NULL; at++)
+		count++;
+	return count >= times;
+}
+
+static void await_words(const char *words, uint32_t times)
+{
+	int64_t until_us = mr_clock_us() + LIFE_LIMIT_US;
+	while (!was_said(words, times)) {
+		assert_true(mr_clock_us() < until_us);
+		poll(NULL, 0, 5);
+	}
+}
+
+/* Behind the one that names what it starts with. */
+static bool has_checkpoint(void)
+{
+	DIR *list = opendir(directory);
+	const struct dirent *entry;
+	bool has = false;
+	while (list != NULL && (entry = readdir(list)) != NULL) {
+		const char *name = entry->d_name;
+		size_t len = strlen(MR_MANIFEST_PREFIX);
+		has |= strncmp(name, MR_MANIFEST_PREFIX, len) == 0 &&
+		       strspn(name + len, "0") < strlen(name + len) && strchr(name, '.') == NULL;
+	}
+	if (list != NULL)
+		closedir(list);
+	return has;
+}
+
+static void await_checkpoint(void)
+{
+	int64_t until_us = mr_clock_us() + LIFE_LIMIT_US;
+	while (!has_checkpoint()) {
+		assert_true(mr_clock_us() < until_us);
+		poll(NULL, 0, 1);
+	}
+}
+
+static void end_reloads(pid_t service, uint32_t editions)
+{
+	assert_int_equal(wait_for(service), 0);
+	assert_int_equal(expect_all(), editions);
+	char path[100];
+	snprintf(path, sizeof path, "%s.said", directory);
+	unlink(path);
+	remove_directory();
+}
+
+static void a_reload_goes_on_from_its_checkpoint(void **state)
+{
+	struct sums sums;
+	(void)state;
+	make_directory();
+	put_edition(EDITION_GATED);
+	pid_t service = start_heard();
+	await_checkpoint();
+	put_edition(EDITION_GATED + 1);
+	kill(service, SIGHUP);
+	assert_int_equal(wait_for(service), 0);
+	add_up_editions(&sums);
+	assert_true(sums.count[EDITION_GATED + 1] >= NUMBERS / 2);
+	assert_true(was_said("reloaded from checkpoint", 1));
+	/* Another start finds nothing to do, with other rules again. */
+	put_edition(EDITION_GATED + 2);
+	end_reloads(start_service(1), sums.count[EDITION_GATED] > 0 ? 2 : 1);
+}
+
+/* What cannot be prepared, what workers cannot open, what has not changed. */
+static void a_refused_reload_leaves_the_old_in_force(void **state)
+{
+	(void)state;
+	make_directory();
+	put_edition(EDITION_GATED);
+	pid_t service = start_heard();
+	await_checkpoint();
+	write_edition("");
+	kill(service, SIGHUP);
+	await_words("reload refused, what was in force goes on: ", 1);
+	write_edition("nonsense");
+	kill(service, SIGHUP);
+	await_words("no edition", 1);
+	await_words("reload refused, what was in force goes on: ", 2);
+	put_edition(EDITION_GATED);
+	kill(service, SIGHUP);
+	await_words("nothing has changed", 1);
+	put_edition(EDITION_GATED + 1);
+	kill(service, SIGHUP);
+	end_reloads(service, 2);
+}
+
+/* Its checkpoint cannot be made: the sources, which had stopped for it, read on. */
+static void a_reload_without_its_checkpoint_is_called_off(void **state)
+{
+	char there[100], away[100];
+	(void)state;
+	make_directory();
+	put_edition(EDITION_SLOW);
+	snprintf(there, sizeof there, "%s/checkpoints", directory);
+	snprintf(away, sizeof away, "%s/elsewhere", directory);
+	pid_t service = start_heard();
+	await_checkpoint();
+	put_edition(EDITION_SLOW + 1);
+	assert_int_equal(rename(there, away), 0);
+	kill(service, SIGHUP);
+	await_words("reload refused, what was in force goes on: its checkpoint failed", 1);
+	assert_int_equal(rename(away, there), 0);
+	end_reloads(service, 1);
+}
+
+/* At any moment, killed and started anew meanwhile: no number is lost, none is judged twice, and
+ * none by an edition that was not in force. */
+static void reloads_and_kills_lose_nothing(void **state)
+{
+	(void)state;
+	for (uint32_t round = 0; round < ROUNDS; round++) {
+		uint32_t seed = (uint32_t)mr_clock_us() + round;
+		uint32_t deeds = 3 + draw(&seed) % 8, edition = EDITION_SLOW;
+		int64_t until_us = mr_clock_us() + LIFE_LIMIT_US;
+		print_message("seed %u, %u deeds\n", seed, deeds);
+		make_directory();
+		put_edition(edition);
+		pid_t service = start_service(1 + draw(&seed) % 3);
+		int status = -1;
+		while (waitpid(service, &status, WNOHANG) == 0 || status != 0) {
+			assert_true(mr_clock_us() < until_us);
+			if (status != -1 && status != 0) {
+				assert_true(WIFSIGNALED(status));
+				status = -1;
+				service = start_service(1 + draw(&seed) % 3);
+			}
+			if (deeds == 0) {
+				poll(NULL, 0, 5);
+				continue;
+			}
+			deeds--;
+			if (draw(&seed) % 2 == 0) {
+				hit(service, &seed);
+			} else {
+				poll(NULL, 0, (int)(draw(&seed) % 250));
+				put_edition(++edition);
+				kill(service, SIGHUP);
+				if (draw(&seed) % 4 == 0)
+					kill(service, SIGHUP);
+			}
+		}
+		expect_all();
+		remove_directory();
+	}
+}
+
+int main(int argc, char **argv)
+{
+	int status;
+	if (is_other_process(argc, argv, &status))
+		return status;
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_reload_goes_on_from_its_checkpoint),
+	    cmocka_unit_test(a_refused_reload_leaves_the_old_in_force),
+	    cmocka_unit_test(a_reload_without_its_checkpoint_is_called_off),
+	    cmocka_unit_test(reloads_and_kills_lose_nothing),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
