@@ -49,37 +49,54 @@ enum mr_err mr_journal_name_error(const struct mr_journal *journal,
 
 /* ---- the directory ---- */
 
-/* Opens `name` in `parent`; makes it, durably, where it is not there. -1 with errno. */
-static int enter(int parent, const char *name)
+/* A directory of this path, durably made where it is not there; -1 with errno. Nothing above it is
+ * opened but to make that durable: a worker that is locked in may not. */
+static int enter(const char *path)
 {
 	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-	int fd = mr_os.openat(parent, name, flags, 0);
+	int fd = mr_os.openat(AT_FDCWD, path, flags, 0);
+	const char *slash = strrchr(path, '/');
+	char *parent;
+	int above;
+	bool synced;
 
 	if (fd >= 0 || errno != ENOENT)
 		return fd;
-	if (mr_os.mkdirat(parent, name, 0700) != 0 && errno != EEXIST)
+	if (mr_os.mkdirat(AT_FDCWD, path, 0700) != 0 && errno != EEXIST)
 		return -1;
-	if (!mr_os_sync_directory(parent))
-		return -1;
-	return mr_os.openat(parent, name, flags, 0);
+	parent = mr_asprintf("%.*s", slash == NULL ? 1 : (int)(slash - path) + 1,
+			     slash == NULL ? "." : path);
+	above = mr_os.openat(AT_FDCWD, parent, flags, 0);
+	free(parent);
+	synced = above >= 0 && mr_os_sync_directory(above);
+	if (above >= 0)
+		close(above);
+	return synced ? mr_os.openat(AT_FDCWD, path, flags, 0) : -1;
+}
+
+char *mr_journal_make(const char *state)
+{
+	char *path = mr_asprintf("%s/journal", state);
+	int fd = enter(path);
+
+	if (fd >= 0)
+		close(fd);
+	return path;
 }
 
 enum mr_err mr_journal_directory(struct mr_journal *journal, const char *state,
 				 struct mr_error *error)
 {
-	int top = enter(AT_FDCWD, state);
-	int middle = top < 0 ? -1 : enter(top, "journal");
+	char *above = mr_journal_make(state);
+	char *path = mr_asprintf("%s/%s", above, journal->name);
 
 	if (journal->directory >= 0)
 		close(journal->directory);
-	journal->directory = middle < 0 ? -1 : enter(middle, journal->name);
+	journal->directory = enter(path);
 	if (journal->directory < 0)
-		mr_error_errno(error, mr_error_of_write(errno),
-			       "%s/journal/%s: cannot open or make it", state, journal->name);
-	if (middle >= 0)
-		close(middle);
-	if (top >= 0)
-		close(top);
+		mr_error_errno(error, mr_error_of_write(errno), "%s: cannot open or make it", path);
+	free(path);
+	free(above);
 	return journal->directory < 0 ? error->code : MR_OK;
 }
 

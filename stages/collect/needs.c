@@ -4,6 +4,7 @@
  * nothing: open then says what is wrong. */
 #include "collect.h"
 
+#include "journal_files.h"
 #include "listing.h"
 #include "spool.h"
 
@@ -65,10 +66,9 @@ void mr_collect_needs(const struct mr_config *config, const struct mr_tables *ta
 	for (size_t i = 0; (source = mr_config_part(config, MR_PART_SOURCE, i)) != NULL; i++)
 		need_source(&source->settings, needs);
 	if (state != NULL) {
-		char *journal = mr_asprintf("%s/journal", state);
-
 		/* It has to be there when the fence is put up. */
-		(void)mkdir(journal, 0700);
+		char *journal = mr_journal_make(state);
+
 		mr_needs_path(needs, journal, MR_ACCESS_WRITE);
 		free(journal);
 	}

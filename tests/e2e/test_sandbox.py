@@ -133,6 +133,38 @@ class Sandbox(unittest.TestCase):
         self.assertEqual((code, said), (0, ""))
         self.assertEqual(mr.summary(summary)["records"], 90)
 
+    def test_a_service_far_from_temporary_files(self):
+        """Nothing that it keeps lies beside temporary files or inputs, where more is allowed."""
+        for name in ("tmp", "kept", "sent", "in", "in/folder"):
+            os.mkdir(self.path(name))
+        self.records("in/folder/in.ndjson", 30)
+        with open(self.path("topology.yaml"), "w", encoding="utf-8") as out:
+            out.write(f"state: kept/state\nsandbox: require\nrules: [{self.rules}]\n"
+                      "sources:\n  - {name: piped, type: stdin}\n"
+                      "  - {name: once, type: file, path: in/folder, follow: false}\n"
+                      "  - {name: followed, type: file, path: in/folder}\n"
+                      "  - {name: peers, type: socket, path: in/here.sock}\n"
+                      "sinks:\n  - {name: alerts, type: file, path: sent/alerts.ndjson}\n"
+                      "  - {name: receiver, type: webhook, url: 'https://127.0.0.1:1/'}\n")
+        with open(self.path("said"), "wb") as said:
+            service = subprocess.Popen([mr.PROGRAM, "run", self.path("topology.yaml")], stdin=subprocess.DEVNULL,
+                                       stderr=said, env={**self.place.environment, "TMPDIR": self.path("tmp")})
+        self.addCleanup(service.wait)
+        self.addCleanup(service.kill)
+
+        sink = self.path("sent/alerts.ndjson")
+
+        def alerts():
+            self.assertIsNone(service.poll(), "the service ended")
+            return os.path.exists(sink) and len(mr.whole_lines(sink)) >= 10
+
+        mr.wait_until(alerts, "alerts of a service")
+        service.send_signal(signal.SIGTERM)
+        self.assertEqual(service.wait(mr.WAIT_SECONDS), 0)
+        with open(self.path("said"), encoding="utf-8") as said:
+            words = said.read()
+        self.assertNotIn("worker.died", words)
+
 
 if __name__ == "__main__":
     if mr.is_sanitized():
