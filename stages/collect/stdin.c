@@ -1,51 +1,103 @@
 /* stdin.c - standard input as a source of `run`: lines, to its end.
  *
- * The supervisor keeps the descriptor, so what is not read yet outlives a worker; the cursor is the
- * stream's identity, how far it was read, and the line that had begun. Another stream under the
- * same name begins anew, and that line is set aside. */
+ * What a pipe has given cannot be asked for again, so it goes to where it outlives the worker that
+ * read it: the intake, a file in memory that the supervisor holds. Its length is how far the stream
+ * was read: the kernel moves bytes there and takes them from the pipe in one call, which no kill
+ * can part. What stands in the journal is cut out of it. The cursor is the intake's identity, how
+ * far it was read, and the line that had begun; another intake under the same name (another life of
+ * the supervisor) begins anew, and that line is set aside. */
 #include "stream.h"
 
 #include "lines.h"
 
+#include "millrace/os.h"
 #include "millrace/pack.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define TABLE_NAME "collect.stdin.%s"
+#define INTAKE_NAME "collect.intake.%s"
 #define TITLE "standard input"
+#define HEAD_BYTES 65536 /* of the intake: a multiple of any page */
+#define FILL_BYTES (1 << 20)
+
+/* The beginning of the intake; what was read follows behind HEAD_BYTES. */
+struct intake_head {
+	uint64_t id[2];
+	uint64_t base; /* where a regular file stood when the supervisor began */
+};
 
 struct standard {
 	struct mr_stream stream;
-	uint64_t device; /* of the stream that the cursor speaks of; 0 and 0: none */
-	uint64_t inode;
+	int intake;
+	struct intake_head head;
+	uint64_t id[2];      /* of the intake that the cursor speaks of; 0 and 0: none */
+	mode_t kind;         /* of standard input */
+	uint64_t gone;       /* bytes that were cut out of the intake */
 	struct mr_buf whole; /* the cursor as of the last `moved` */
 	char *room;
 	bool ended;
 };
+
+static enum mr_err make_intake(int input, int *fd_out, struct mr_error *error)
+{
+	off_t at = lseek(input, 0, SEEK_CUR);
+	struct intake_head head = {.base = at > 0 ? (uint64_t)at : 0};
+	int fd = memfd_create("millrace-intake", MFD_CLOEXEC);
+
+	if (fd < 0 || getrandom(head.id, sizeof(head.id), 0) != sizeof(head.id) ||
+	    !mr_os_pwrite_all(fd, (struct mr_slice){(char *)&head, sizeof(head)}, 0) ||
+	    ftruncate(fd, HEAD_BYTES) != 0) {
+		if (fd >= 0)
+			close(fd);
+		return mr_error_errno(error, MR_IO, "standard input: no memory to read it into");
+	}
+	*fd_out = fd;
+	return MR_OK;
+}
 
 static enum mr_err prepare(const struct mr_part *part, const struct mr_prepare *settings,
 			   struct mr_error *error)
 {
 	char name[MR_NAME_MAX + 32];
 	int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	int intake = -1;
+	enum mr_err err;
 
 	if (fd < 0)
 		return mr_error_errno(error, MR_CONFIG, "standard input is not open");
+	err = make_intake(fd, &intake, error);
+	if (err != MR_OK) {
+		close(fd);
+		return err;
+	}
 	snprintf(name, sizeof(name), TABLE_NAME, part->name);
 	mr_tables_add(settings->tables, name, fd, 0);
+	snprintf(name, sizeof(name), INTAKE_NAME, part->name);
+	mr_tables_add(settings->tables, name, intake, 0);
 	return MR_OK;
+}
+
+/* How far the intake was taken over. */
+static uint64_t taken(const struct standard *in)
+{
+	return in->stream.offset + in->stream.held.len + in->stream.passed;
 }
 
 static void put_now(struct standard *in, struct mr_buf *out)
 {
 	mr_pack_array(out, 6);
-	mr_pack_uint(out, in->device);
-	mr_pack_uint(out, in->inode);
+	mr_pack_uint(out, in->id[0]);
+	mr_pack_uint(out, in->id[1]);
 	mr_pack_uint(out, in->stream.offset);
 	mr_pack_uint(out, in->stream.passed);
 	mr_pack_bool(out, in->ended);
@@ -63,12 +115,24 @@ static void put(struct mr_source *source, bool whole, struct mr_buf *out)
 		mr_buf_add(out, in->whole.data, in->whole.len);
 }
 
+/* What the journal holds from here on. */
+static void cut_out(struct standard *in)
+{
+	uint64_t end = taken(in) / HEAD_BYTES * HEAD_BYTES;
+
+	if (end > in->gone &&
+	    fallocate(in->intake, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		      (off_t)(HEAD_BYTES + in->gone), (off_t)(end - in->gone)) == 0)
+		in->gone = end;
+}
+
 static void moved(struct mr_source *source)
 {
 	struct standard *in = source->state;
 
 	in->whole.len = 0;
 	put_now(in, &in->whole);
+	cut_out(in);
 }
 
 static void take(struct mr_source *source, struct mr_slice bytes, bool whole)
@@ -79,8 +143,8 @@ static void take(struct mr_source *source, struct mr_slice bytes, bool whole)
 
 	(void)whole;
 	mr_unpack_array_of(&from, 6);
-	in->device = mr_unpack_uint(&from, UINT64_MAX);
-	in->inode = mr_unpack_uint(&from, UINT64_MAX);
+	in->id[0] = mr_unpack_uint(&from, UINT64_MAX);
+	in->id[1] = mr_unpack_uint(&from, UINT64_MAX);
 	in->stream.offset = mr_unpack_uint(&from, UINT64_MAX);
 	in->stream.passed = mr_unpack_uint(&from, UINT64_MAX);
 	in->ended = mr_unpack_bool(&from);
@@ -95,60 +159,124 @@ static void take(struct mr_source *source, struct mr_slice bytes, bool whole)
 /* The one that the cursor speaks of, or another. */
 static void know(struct mr_source *source, struct standard *in)
 {
-	struct stat status = {0};
-	off_t at = lseek(in->stream.fd, 0, SEEK_CUR);
-	bool same;
-
-	fstat(in->stream.fd, &status);
-	same = in->device == status.st_dev && in->inode == status.st_ino &&
-	       (!S_ISREG(status.st_mode) ||
-		(uint64_t)at == in->stream.offset + in->stream.held.len + in->stream.passed);
-	if (!same) {
+	if (memcmp(in->id, in->head.id, sizeof(in->id)) != 0) {
 		mr_stream_end(source, &in->stream, "the stream ended in the middle of it");
 		in->stream.offset = 0;
 		in->ended = false;
 		source->dirty = true;
 	}
-	in->device = status.st_dev;
-	in->inode = status.st_ino;
+	memcpy(in->id, in->head.id, sizeof(in->id));
+}
+
+static enum mr_err open_table(struct mr_source *source, const char *form, int *fd_out,
+			      struct mr_error *error)
+{
+	char name[MR_NAME_MAX + 32];
+	size_t size;
+	int fd;
+
+	snprintf(name, sizeof(name), form, source->part->name);
+	if (!mr_tables_find(source->env->tables, name, &fd, &size))
+		return mr_error_set(error, MR_NOT_FOUND, "no table %s", name);
+	*fd_out = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	return *fd_out >= 0 ? MR_OK : mr_error_errno(error, MR_IO, "cannot read standard input");
 }
 
 static enum mr_err open_source(struct mr_source *source, struct mr_error *error)
 {
 	struct standard *in = source->state;
-	char name[MR_NAME_MAX + 32];
-	size_t size;
-	int fd;
-	enum mr_err err;
+	struct stat status = {0};
+	enum mr_err err = open_table(source, TABLE_NAME, &in->stream.fd, error);
 
-	snprintf(name, sizeof(name), TABLE_NAME, source->part->name);
-	if (!mr_tables_find(source->env->tables, name, &fd, &size))
-		return mr_error_set(error, MR_NOT_FOUND, "no table %s", name);
-	in->stream.fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	if (in->stream.fd < 0)
-		return mr_error_errno(error, MR_IO, "cannot read standard input");
-	in->room = mr_malloc(MR_STREAM_ROOM);
-	err = mr_lines_name(source->env, TITLE, &in->stream.name, error);
+	if (err == MR_OK)
+		err = open_table(source, INTAKE_NAME, &in->intake, error);
+	if (err == MR_OK)
+		err = mr_lines_name(source->env, TITLE, &in->stream.name, error);
 	if (err != MR_OK)
 		return err;
+	if (fstat(in->stream.fd, &status) != 0 ||
+	    pread(in->intake, &in->head, sizeof(in->head), 0) != sizeof(in->head))
+		return mr_error_errno(error, MR_IO, "cannot read standard input");
+	in->kind = status.st_mode & S_IFMT;
+	in->room = mr_malloc(FILL_BYTES);
 	know(source, in);
 	mr_waits_set(source->env->waits, in->stream.fd, POLLIN);
 	return MR_OK;
 }
 
-static enum mr_err step(struct mr_source *source, struct mr_error *error)
-{
-	struct standard *in = source->state;
-	enum mr_err err = in->ended ? MR_END : mr_stream_step(source, &in->stream, in->room);
+/* ---- reading ---- */
 
-	(void)error;
-	if (err != MR_END)
-		return err;
+/* Bytes that came over to the intake, 0 at the end, or -1 with errno. A regular file is read at
+ * the place that the intake's length says; of any other thing but a pipe, a kill between the two
+ * calls loses what the first one read. */
+static ssize_t fill(struct standard *in, uint64_t size)
+{
+	loff_t to = (loff_t)(HEAD_BYTES + size);
+	ssize_t got;
+
+	if (in->kind == S_IFIFO)
+		return splice(in->stream.fd, NULL, in->intake, &to, FILL_BYTES, SPLICE_F_NONBLOCK);
+	got = in->kind == S_IFREG
+		  ? pread(in->stream.fd, in->room, FILL_BYTES, (off_t)(in->head.base + size))
+		  : read(in->stream.fd, in->room, FILL_BYTES);
+	if (got > 0 && !mr_os_pwrite_all(in->intake, (struct mr_slice){in->room, (size_t)got},
+					 HEAD_BYTES + size))
+		return -1;
+	return got;
+}
+
+/* MR_OK: the intake holds more than was taken over. */
+static enum mr_err wait_for_more(struct mr_source *source, struct standard *in, uint64_t *size_out)
+{
+	struct pollfd wait = {.fd = in->stream.fd, .events = POLLIN};
+	struct stat status;
+	ssize_t got;
+
+	if (fstat(in->intake, &status) != 0)
+		return MR_END;
+	*size_out = (uint64_t)status.st_size - HEAD_BYTES;
+	if (*size_out > taken(in))
+		return MR_OK;
+	if (poll(&wait, 1, 0) == 0)
+		return MR_AGAIN;
+	got = fill(in, *size_out);
+	if (got < 0 && (errno == EINTR || errno == EAGAIN))
+		return MR_AGAIN;
+	if (got < 0)
+		mr_log(MR_LOG_WARNING, "source %s: cannot read on: %s", source->part->name,
+		       strerror(errno));
+	if (got <= 0)
+		return MR_END;
+	*size_out += (uint64_t)got;
+	return MR_OK;
+}
+
+static enum mr_err end(struct mr_source *source, struct standard *in)
+{
 	mr_waits_drop(source->env->waits, in->stream.fd);
 	mr_stream_end(source, &in->stream, NULL);
 	source->dirty = !in->ended;
 	in->ended = true;
 	return MR_END;
+}
+
+static enum mr_err step(struct mr_source *source, struct mr_error *error)
+{
+	struct standard *in = source->state;
+	uint64_t size;
+	size_t got;
+	enum mr_err err = in->ended ? MR_END : wait_for_more(source, in, &size);
+
+	if (err == MR_END)
+		return end(source, in);
+	if (err != MR_OK)
+		return err;
+	size -= taken(in);
+	if (!mr_os_read_all(in->intake, in->room, size < FILL_BYTES ? size : FILL_BYTES,
+			    HEAD_BYTES + taken(in), &got))
+		return mr_error_errno(error, MR_IO, "cannot read standard input's intake");
+	mr_stream_take(source, &in->stream, (struct mr_slice){in->room, got});
+	return MR_OK;
 }
 
 static void book(struct mr_source *source)
@@ -164,6 +292,8 @@ static void close_source(struct mr_source *source)
 
 	if (in->stream.fd > 0)
 		mr_waits_drop(source->env->waits, in->stream.fd);
+	if (in->intake > 0)
+		close(in->intake);
 	mr_stream_fini(&in->stream);
 	mr_buf_fini(&in->whole);
 	free(in->room);

@@ -40,7 +40,7 @@ void mr_stream_end(struct mr_source *source, struct mr_stream *stream, const cha
 	stream->passed = 0;
 }
 
-/* What came: the end of the line that is held, whole lines, the beginning of one. */
+/* The end of the line that is held, whole lines, the beginning of one. */
 static void take(struct mr_source *source, struct mr_stream *stream, struct mr_slice bytes)
 {
 	const char *newline;
@@ -62,6 +62,12 @@ static void take(struct mr_source *source, struct mr_stream *stream, struct mr_s
 	hold(source, stream, (struct mr_slice){bytes.at + len, bytes.len - len});
 }
 
+void mr_stream_take(struct mr_source *source, struct mr_stream *stream, struct mr_slice bytes)
+{
+	take(source, stream, bytes);
+	source->dirty = true;
+}
+
 enum mr_err mr_stream_step(struct mr_source *source, struct mr_stream *stream, char *room)
 {
 	struct pollfd wait = {.fd = stream->fd, .events = POLLIN};
@@ -77,8 +83,7 @@ enum mr_err mr_stream_step(struct mr_source *source, struct mr_stream *stream, c
 		       strerror(errno));
 	if (got <= 0)
 		return MR_END;
-	take(source, stream, (struct mr_slice){room, (size_t)got});
-	source->dirty = true;
+	mr_stream_take(source, stream, (struct mr_slice){room, (size_t)got});
 	return MR_OK;
 }
 

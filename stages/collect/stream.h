@@ -17,6 +17,8 @@ struct mr_stream {
 #define MR_STREAM_ROOM (64 << 10)
 /* One read. MR_OK, MR_AGAIN, MR_END; what cannot be read is an end, with a warning. */
 enum mr_err mr_stream_step(struct mr_source *source, struct mr_stream *stream, char *room);
+/* Likewise of bytes that came some other way. */
+void mr_stream_take(struct mr_source *source, struct mr_stream *stream, struct mr_slice bytes);
 /* The line that has begun ends here: `cut` NULL, it is a record; else it is set aside for that. */
 void mr_stream_end(struct mr_source *source, struct mr_stream *stream, const char *cut);
 void mr_stream_fini(struct mr_stream *stream);

@@ -2,7 +2,7 @@
 scan over the same input, and the books balance.
 
 Half of the services keep all state (lateness: unlimited) and read records in the order of their times; the others are six
-hours late at most, and read them out of order by up to that. MILLRACE_ROUNDS says how many services, MILLRACE_EVENTS of
+hours late at most, and read them out of order by up to that. A third reads a pipe, which dies with the supervisor: there only workers are hit. MILLRACE_ROUNDS says how many services, MILLRACE_EVENTS of
 how many events each, MILLRACE_SEED from where the dice start.
 """
 import datetime
@@ -59,19 +59,22 @@ class Kill(unittest.TestCase):
         subprocess.run([mt.PROGRAM, "scan", "-o", scanned, cls.records], check=True, stderr=subprocess.DEVNULL)
         cls.wanted = created(scanned)
 
-    def topology(self, folder, dice):
+    def topology(self, folder, lateness, source, dice):
         path = os.path.join(folder, "t.yaml")
-        lateness, records = dice.choice([("unlimited", self.records), ("6h", self.disordered)])
         with open(path, "w", encoding="utf-8") as out:
             out.write(f"state: state\nworkers: {dice.randint(1, 3)}\ncheckpoint_interval: 100ms\n"
                       f"lateness: {lateness}\nregion_bytes: 64KiB\n"
-                      f"sources:\n  - name: audit\n    type: file\n    path: {records}\n    follow: false\n"
+                      f"sources:\n  - {{name: audit, {source}}}\n"
                       "sinks:\n  - name: alerts\n    type: file\n    path: alerts.ndjson\n")
         return path
 
-    def hit(self, service, dice):
+    def hit(self, service, workers_only, dice):
         """SIGKILL or SIGSTOP for one of the processes."""
-        family = [child[0] for child in mt.children(service.pid)] + [service.pid]
+        family = [child[0] for child in mt.children(service.pid)]
+        if not workers_only:
+            family.append(service.pid)
+        if not family:
+            return
         victim = dice.choice(family)
         try:
             if victim == service.pid or dice.random() < 0.8:
@@ -83,19 +86,19 @@ class Kill(unittest.TestCase):
         except ProcessLookupError:
             pass
 
-    def live(self, path, dice, hits):
-        """Starts the service until it has done its work; how it ended, and what it said."""
+    def live(self, path, pipe, dice, hits):
+        """Starts the service until it has done its work; how it ended."""
         until = time.monotonic() + LIFE_SECONDS
         while True:
             with open(path + ".said", "ab") as said:
-                service = subprocess.Popen([mt.PROGRAM, "run", path], stderr=said)
+                service = subprocess.Popen([mt.PROGRAM, "run", path], stdin=pipe, stderr=said)
             self.addCleanup(service.wait)
             self.addCleanup(service.kill)  # nothing stays where the test fails
             while service.poll() is None:
                 self.assertLess(time.monotonic(), until, "the service does not come to its end")
                 time.sleep(dice.random() * 0.25 if hits > 0 else 0.02)  # a random moment
                 if hits > 0:
-                    self.hit(service, dice)
+                    self.hit(service, pipe is not None, dice)
                     hits -= 1
             if service.returncode != -signal.SIGKILL:
                 return service.returncode
@@ -106,8 +109,15 @@ class Kill(unittest.TestCase):
             dice = random.Random(seed)
             with self.subTest(seed=seed), tempfile.TemporaryDirectory() as folder:
                 print("seed", seed, flush=True)
-                path = self.topology(folder, dice)
-                status = self.live(path, dice, dice.randint(1, 5))
+                lateness, records = dice.choice([("unlimited", self.records), ("6h", self.disordered)])
+                if dice.random() < 1 / 3:
+                    source = "type: stdin"
+                    feeder = self.enterContext(subprocess.Popen(["cat", records], stdout=subprocess.PIPE))
+                    pipe = feeder.stdout
+                else:
+                    source, pipe = f"type: file, path: {records}, follow: false", None
+                path = self.topology(folder, lateness, source, dice)
+                status = self.live(path, pipe, dice, dice.randint(1, 5))
                 with open(path + ".said", encoding="utf-8") as said:
                     words = said.read()
                 self.assertEqual(status, 0, words)

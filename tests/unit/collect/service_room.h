@@ -38,6 +38,7 @@ struct service {
 	struct mr_now now;
 	struct mr_config config; /* of each life */
 	struct mr_part *part;
+	struct mr_tables *tables; /* of a supervisor whose worker died; NULL: it is new, too */
 	/* The last checkpoint. */
 	struct mr_buf snapshot;
 	struct mr_buf records;
@@ -103,7 +104,7 @@ static inline enum mr_err service_begin(struct service *service)
 	enum mr_err err;
 
 	*stage = (struct stage){0};
-	stage->tables = mr_tables_new();
+	stage->tables = service->tables != NULL ? service->tables : mr_tables_new();
 	prepare.tables = stage->tables;
 	stage->env = (struct mr_stage_env){.config = &service->config,
 					   .tables = stage->tables,
@@ -115,7 +116,8 @@ static inline enum mr_err service_begin(struct service *service)
 	mr_writer_add_output(&stage->writer, MR_CONTENT_REJECTS, 0, MR_LINK_SPREAD, 1);
 	copy_buf(&stage->records, &service->records);
 	copy_buf(&stage->rejects, &service->rejects);
-	err = mr_stage_collect.prepare(&prepare, &stage->error);
+	err = service->tables == NULL ? mr_stage_collect.prepare(&prepare, &stage->error) : MR_OK;
+	service->tables = NULL;
 	if (err != MR_OK)
 		return err;
 	stage->state = mr_calloc(1, mr_stage_collect.state_size);
@@ -147,6 +149,14 @@ static inline void service_checkpoint(struct service *service)
 static inline void service_die(struct service *service)
 {
 	stage_fini(&service->stage);
+}
+
+/* The worker alone: what was prepared stays. */
+static inline void service_lose_worker(struct service *service)
+{
+	service->tables = service->stage.tables;
+	service->stage.tables = NULL;
+	service_die(service);
 }
 
 static inline void service_fini(struct service *service)

@@ -194,7 +194,8 @@ static void say(int fd, const char *text)
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 }
 
-/* The pipe outlives the worker; the beginning of a line does, too. */
+/* The pipe outlives the worker; the beginning of a line does, too, and so does what was read and
+ * stands in no block yet. */
 static void standard_input_over_deaths(void **state)
 {
 	struct service service;
@@ -209,7 +210,7 @@ static void standard_input_over_deaths(void **state)
 	service_checkpoint(&service);
 	say(ends[1], "3\n4\n5");
 	assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
-	service_die(&service);
+	service_lose_worker(&service);
 	say(ends[1], "5\n6");
 	begin_over(&service, ends[0]);
 	assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
@@ -219,10 +220,42 @@ static void standard_input_over_deaths(void **state)
 			    "standard input 0 1\nstandard input 2 2\nstandard input 4 33\n"
 			    "standard input 7 4\nstandard input 9 55\nstandard input 12 6\n");
 	service_checkpoint(&service);
-	service_die(&service);
+	service_lose_worker(&service);
 	begin_over(&service, ends[0]);
 	assert_int_equal(stage_poll(&service.stage), MR_END);
 	assert_int_equal(service.stage.record_count, 0);
+	close(ends[0]);
+	service_fini(&service);
+}
+
+/* Five workers read, find the disk full, and die; the sixth has it all. */
+static void what_was_read_outlives_its_reader(void **state)
+{
+	struct service service;
+	char text[16];
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	service_init(&service, "stdin");
+	for (int i = 1; i <= 5; i++) {
+		begin_over(&service, ends[0]);
+		snprintf(text, sizeof(text), "%d\n%d", i, i);
+		say(ends[1], text);
+		os_fault((struct os_fault){
+		    .call = OS_PWRITE, .nth = 1, .number = ENOSPC, .lasting = true});
+		assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+		os_faults_end();
+		assert_int_equal(service.stage.record_count, 0);
+		service_lose_worker(&service);
+	}
+	close(ends[1]);
+	begin_over(&service, ends[0]);
+	assert_int_equal(stage_poll(&service.stage), MR_END);
+	assert_string_equal(stage_text(&service.stage.records),
+			    "standard input 0 1\nstandard input 2 12\nstandard input 5 23\n"
+			    "standard input 8 34\nstandard input 11 45\nstandard input 14 5\n");
+	assert_int_equal(service.stage.reject_count, 0);
 	close(ends[0]);
 	service_fini(&service);
 }
@@ -372,6 +405,7 @@ int main(void)
 	    cmocka_unit_test_setup(a_file_that_was_replaced_is_said, begin),
 	    cmocka_unit_test_setup(what_cannot_be_read_is_refused_at_once, begin),
 	    cmocka_unit_test_setup(standard_input_over_deaths, begin),
+	    cmocka_unit_test_setup(what_was_read_outlives_its_reader, begin),
 	    cmocka_unit_test_setup(another_standard_input, begin),
 	    cmocka_unit_test_setup(a_line_of_standard_input_past_all_bounds, begin),
 	    cmocka_unit_test_setup(peers_of_a_socket, begin),
