@@ -430,6 +430,17 @@ static void forget_warnings(struct mr_health *health, int64_t now_us)
 	mr_warnings_fini(&supervisor->warnings);
 }
 
+/* From a wish for new rules to their first workers, or to their refusal. */
+static void follow_reload(struct mr_health *health)
+{
+	bool reloads = health->service->reload.step != MR_RELOAD_NONE;
+	if (reloads && !health->reloads)
+		mr_notify_reloading(&health->notify);
+	if (!reloads && health->reloads)
+		mr_notify_ready(&health->notify);
+	health->reloads = reloads;
+}
+
 void mr_health_turn(struct mr_health *health)
 {
 	if (health == NULL)
@@ -444,6 +455,7 @@ void mr_health_turn(struct mr_health *health)
 	check_parts(health);
 	check_rules(health);
 	forget_warnings(health, now_us);
+	follow_reload(health);
 	mr_status_server_turn(health->status, now_us);
 	if (health->http != NULL)
 		mr_http_turn(health->http);

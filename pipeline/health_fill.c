@@ -22,7 +22,9 @@ static void fill_service(const struct mr_health *health, struct mr_status_servic
 	static const char *const states[] = {"starting", "running", "restarting", "stopping"};
 	const struct mr_supervisor *supervisor = health->supervisor;
 	const struct mr_checkpoint *checkpoint = &health->service->checkpoint;
-	mr_status_word(is->state, states[health->state]);
+	mr_status_word(is->state, health->reloads && health->state == MR_HEALTH_RUNNING
+				      ? "reloading"
+				      : states[health->state]);
 	mr_status_word(is->version, MILLRACE_VERSION);
 	is->pid = getpid();
 	is->now = mr_clock_wall_us();

@@ -339,6 +339,12 @@ class Health(unittest.TestCase):
             heard("STATUS=worker parse-")
             heard("STATUS=6 workers: collect")
             heard("WATCHDOG=1")
+            with open(os.path.join(service.folder, "rule.yml"), "a", encoding="utf-8") as rules:
+                rules.write(KEYS)
+            service.process.send_signal(signal.SIGHUP)
+            heard("RELOADING=1\nMONOTONIC_USEC=")
+            heard("READY=1")
+            self.assertEqual(service.running()["service"]["rules_loaded"], 3)
             for pid, _ in mt.children(service.process.pid):
                 with open(f"/proc/{pid}/environ", "rb") as environment:
                     self.assertNotIn(b"NOTIFY_SOCKET", environment.read())
