@@ -9,6 +9,7 @@ import sys
 import unittest
 
 import millrace_test as mr
+from service import Service
 
 STAGES = ("parse", "enrich", "detect", "correlate")
 SHAPES = (["--workers", "1"], ["--workers", "1", "--cut", "enrich", "--cut", "detect"])
@@ -30,6 +31,11 @@ def without(*calls):
             os._exit(99)
 
     return load
+
+
+# What a kernel may lack: the calls that it then does not have, and how that is said.
+LACKING = ((["landlock_create_ruleset"], "no Landlock"), (["seccomp"], "no seccomp"),
+           (["landlock_create_ruleset", "seccomp"], "neither seccomp nor Landlock"))
 
 
 def status(pid):
@@ -96,13 +102,47 @@ class Sandbox(unittest.TestCase):
         source = self.records()
         code, whole, said = mr.scan("-r", self.rules, source)
         self.assertEqual((code, said), (0, ""))
-        for calls, what in ((["landlock_create_ruleset"], "no Landlock"), (["seccomp"], "no seccomp"),
-                            (["landlock_create_ruleset", "seccomp"], "neither seccomp nor Landlock")):
+        for calls, what in LACKING:
             code, found, said = mr.scan("-r", self.rules, source, preexec_fn=without(*calls))
             self.assertEqual(code, 0, said)
             self.assertEqual(mr.ids(found), mr.ids(whole))
             self.assertEqual(said.count("\n"), 1)
             self.assertIn(f"this kernel has {what}: workers are locked in without it", said)
+
+    def test_a_service_on_a_kernel_without(self):
+        """`require` ends before anything is read or written, `auto` warns and goes on, `off` says nothing."""
+        service = Service(self, 300, 3)
+        for calls, what in LACKING:
+            service.describe(service.file_sink(), sandbox="require")
+            service.finish(service.start(preexec_fn=without(*calls)), status=2)
+            self.assertIn(f"sandbox: require: this kernel has {what}: workers cannot be locked in as they should",
+                          service.said())
+            self.assertFalse(os.path.exists(service.path("alerts.ndjson")))
+        for mode, words in (("auto", "this kernel has {}: workers are locked in without it"), ("off", None)):
+            for calls, what in LACKING:
+                service.describe(service.file_sink(), sandbox=mode, state=service.path(f"{mode}.{len(what)}"))
+                service.finish(service.start(preexec_fn=without(*calls)))
+                self.assertEqual(service.said().count("this kernel has"), 1 if words else 0, service.said())
+                self.assertIn(words.format(what) if words else "", service.said())
+                found = mr.whole_lines(service.path("alerts.ndjson"))
+                self.assertEqual(mr.ids(map(mr.json.loads, found)), service.expected)
+                os.remove(service.path("alerts.ndjson"))
+
+    def test_a_service_that_is_not_locked_in(self):
+        """`off` is what it says; what the kernel has makes no difference."""
+        service = Service(self, 30)
+        service.describe(service.file_sink(), sandbox="off", sources=[
+            {"name": "in", "type": "file", "path": [service.records]}])
+        run = service.start()
+        mr.wait_until(lambda: len(self.lines(service.path("alerts.ndjson"))) == 30, "alerts of a service")
+        for pid, _ in mr.children(run.pid):
+            self.assertEqual((status(pid)["Seccomp"], status(pid)["NoNewPrivs"]), ("0", "0"))
+        run.send_signal(signal.SIGTERM)
+        service.finish(run)
+
+    @staticmethod
+    def lines(path):
+        return mr.whole_lines(path) if os.path.exists(path) else []
 
     def test_who_breaks_out_dies(self):
         """In each stage, alone in its worker and not."""
