@@ -3,6 +3,7 @@
  * Called ahead of prepare. Looks only: another process may change all of it the moment after, and
  * whoever opens says what he meets. */
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,10 +66,27 @@ static bool check_folder(struct paths *paths, const char *name, const char *path
 	return good;
 }
 
+/* For collect, which must not read it again. Of what is not there yet glibc leaves the path that is
+ * lacking, with all links followed. */
+static void note_place(struct paths *paths, const char *path, const char *name)
+{
+	char real[PATH_MAX];
+	struct stat about;
+	if (realpath(path, real) == NULL && errno != ENOENT)
+		return;
+	char *folder = folder_of(real);
+	if (stat(folder, &about) == 0)
+		mr_own_places_add(paths->config, &about, strrchr(real, '/') + 1, name);
+	free(folder);
+}
+
 static void check_state(struct paths *paths, const char *path)
 {
 	struct mr_error error = {0};
 	struct stat about;
+	note_place(paths, path, "the state directory");
+	if (stat(path, &about) == 0)
+		mr_own_places_add(paths->config, &about, "", "the state directory");
 	if (stat(path, &about) != 0) {
 		if (errno == ENOENT)
 			check_folder(paths, "state", path);
@@ -96,6 +114,7 @@ static bool same_file(const char *a, const char *b)
 static void add_written(struct paths *paths, char *name, const char *path)
 {
 	struct stat about;
+	note_place(paths, path, name);
 	for (size_t i = 0; i < paths->count; i++) {
 		if (same_file(path, paths->written[i].path))
 			fault(paths, "%s %s: %s writes that file too", name, path,
@@ -144,15 +163,6 @@ static void check_written(struct paths *paths)
 
 /* ---- what is read ---- */
 
-static void check_is_written(struct paths *paths, const struct mr_part *source, const char *path)
-{
-	for (size_t i = 0; i < paths->count; i++) {
-		if (same_file(path, paths->written[i].path))
-			fault(paths, "source %s %s: %s writes it", source->name, path,
-			      paths->written[i].name);
-	}
-}
-
 /* Followed logs may begin later, and so may their folder. */
 static void check_input(struct paths *paths, const struct mr_part *source, const char *path)
 {
@@ -166,8 +176,6 @@ static void check_input(struct paths *paths, const struct mr_part *source, const
 			fault(paths, "source %s %s: %s", source->name, path, strerror(number));
 	} else if (access(path, S_ISDIR(about.st_mode) ? R_OK | X_OK : R_OK) != 0) {
 		fault(paths, "source %s %s: %s", source->name, path, strerror(errno));
-	} else {
-		check_is_written(paths, source, path);
 	}
 }
 

@@ -5,6 +5,8 @@
  * room; all else that fails ends the worker. */
 #include "sources.h"
 
+#include "loop.h"
+
 #include "millrace/pack.h"
 
 #include <inttypes.h>
@@ -46,7 +48,9 @@ enum mr_err mr_sources_prepare(const struct mr_prepare *prepare, struct mr_error
 	     i++) {
 		const struct mr_source_ops *ops = kind_of(part);
 
-		if (ops->prepare)
+		if (mr_config_is(&part->settings, "type", "file"))
+			err = mr_loop_check(prepare->config, &part->settings, error);
+		if (err == MR_OK && ops->prepare)
 			err = ops->prepare(part, prepare, error);
 		if (err != MR_OK)
 			mr_error_prefix(error, "source %s", part->name);

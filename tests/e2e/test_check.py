@@ -93,7 +93,38 @@ class Check(unittest.TestCase):
     def test_an_alert_file_is_no_input(self):
         self.write("alerts.ndjson", "")
         self.topology(source="path: [in, alerts.ndjson]")
-        self.refused("source all", "sink alerts writes it")
+        self.refused("source all: ", "what sink alerts ")
+
+    def test_what_is_written_is_not_read_again(self):
+        """A record of this run's own that it reads makes the next one: however the folder is named, and whatever is there."""
+        for name in ("loop", "loop/in", "out", "real", "loop/.hidden"):
+            os.mkdir(self.path(name))
+        os.symlink("loop", self.path("link"))
+        os.symlink("../../real", self.path("loop/in/link"))
+        os.symlink("loop/later.ndjson", self.path("dangling"))
+        os.symlink("../out/later", self.path("in/later"))
+        for run, source, sink, what in (("", "loop", "loop/alerts", "sink alerts"), ("", "loop", "loop/in/alerts", "sink alerts"),
+                                        ("", "link", "loop/alerts", "sink alerts"), ("", "loop", "link/alerts", "sink alerts"),
+                                        ("", "loop", "real/alerts", "sink alerts"), ("", "loop", "dangling", "sink alerts"),
+                                        ("", "in", "out/later", "sink alerts"), ("", "out/a.log", "out/a.log", "sink alerts"),
+                                        ("", "'out/*.log'", "out/a.log", "sink alerts"), ("", "'o*/*.log'", "in/a", None),
+                                        ("dead_letter: loop/in/dead", "loop", "out/a", "dead_letter"),
+                                        ("", "loop", "loop/.hidden/a", None), ("", "loop", "out/alerts", None),
+                                        ("", "'out/*.json'", "out/a.log", None), ("", ".", "/dev/null", "the state directory"),
+                                        ("", "loop, follow: false", "loop/alerts", "sink alerts")):
+            with self.subTest(source=source, sink=sink, run=run):
+                self.topology(run, f"path: {source}", f"path: {sink}")
+                if what is None:
+                    self.assertEqual(check(self.path("t.yaml")).returncode, 0)
+                else:
+                    self.refused("source all: ", f"what {what} gets would be read again")
+        for name in ("state", "state/journal", "state/journal/all"):
+            os.mkdir(self.path(name))
+        os.symlink("../state/journal", self.path("in/link"))
+        for source in (".", "state", "state/journal/all", "state/dead-letter.ndjson", "'state/*.ndjson'"):
+            with self.subTest(source=source):
+                self.topology(source=f"path: {source}", sink="path: out/alerts")
+                self.refused("gets would be read again")
 
     def test_state_directory(self):
         self.topology()
