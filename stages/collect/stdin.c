@@ -1,11 +1,12 @@
 /* stdin.c - standard input as a source of `run`: lines, to its end.
  *
  * What a pipe has given cannot be asked for again, so it goes to where it outlives the worker that
- * read it: the intake, a file in memory that the supervisor holds. Its length is how far the stream
- * was read: the kernel moves bytes there and takes them from the pipe in one call, which no kill
- * can part. What stands in the journal is cut out of it. The cursor is the intake's identity, how
- * far it was read, and the line that had begun; another intake under the same name (another life of
- * the supervisor) begins anew, and that line is set aside. */
+ * read it: the intake, a ring in memory that the supervisor holds. The place in it, the file
+ * position of the open file that all its workers share, is how far the stream was read: the kernel
+ * moves bytes there, takes them from the pipe and moves the position in one call, which no kill can
+ * part. The cursor is the intake's identity, how far it was taken over, and the line that had
+ * begun; another intake under the same name (another life of the supervisor) begins anew, and that
+ * line is set aside. */
 #include "stream.h"
 
 #include "lines.h"
@@ -15,7 +16,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/falloc.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,13 +27,16 @@
 #define TABLE_NAME "collect.stdin.%s"
 #define INTAKE_NAME "collect.intake.%s"
 #define TITLE "standard input"
-#define HEAD_BYTES 65536 /* of the intake: a multiple of any page */
+#define RING_BYTES (4 << 20)
+#define HEAD_AT RING_BYTES
 #define FILL_BYTES (1 << 20)
 
-/* The beginning of the intake; what was read follows behind HEAD_BYTES. */
+/* Behind the ring. */
 struct intake_head {
 	uint64_t id[2];
 	uint64_t base; /* where a regular file stood when the supervisor began */
+	uint64_t laps; /* that were written */
+	uint64_t next; /* not `laps`: the position is on its way back to the ring's beginning */
 };
 
 struct standard {
@@ -42,11 +45,16 @@ struct standard {
 	struct intake_head head;
 	uint64_t id[2];      /* of the intake that the cursor speaks of; 0 and 0: none */
 	mode_t kind;         /* of standard input */
-	uint64_t gone;       /* bytes that were cut out of the intake */
+	uint64_t kept;       /* how far it was taken over by blocks of the journal */
 	struct mr_buf whole; /* the cursor as of the last `moved` */
 	char *room;
 	bool ended;
 };
+
+static bool write_head(int fd, const struct intake_head *head)
+{
+	return mr_os_pwrite_all(fd, (struct mr_slice){(const char *)head, sizeof(*head)}, HEAD_AT);
+}
 
 static enum mr_err make_intake(int input, int *fd_out, struct mr_error *error)
 {
@@ -55,8 +63,7 @@ static enum mr_err make_intake(int input, int *fd_out, struct mr_error *error)
 	int fd = memfd_create("millrace-intake", MFD_CLOEXEC);
 
 	if (fd < 0 || getrandom(head.id, sizeof(head.id), 0) != sizeof(head.id) ||
-	    !mr_os_pwrite_all(fd, (struct mr_slice){(char *)&head, sizeof(head)}, 0) ||
-	    ftruncate(fd, HEAD_BYTES) != 0) {
+	    !write_head(fd, &head)) {
 		if (fd >= 0)
 			close(fd);
 		return mr_error_errno(error, MR_IO, "standard input: no memory to read it into");
@@ -75,6 +82,9 @@ static enum mr_err prepare(const struct mr_part *part, const struct mr_prepare *
 
 	if (fd < 0)
 		return mr_error_errno(error, MR_CONFIG, "standard input is not open");
+	/* It wakes its reader less often; where it is no pipe, or may not grow, it stays as it is.
+	 */
+	(void)fcntl(fd, F_SETPIPE_SZ, FILL_BYTES);
 	err = make_intake(fd, &intake, error);
 	if (err != MR_OK) {
 		close(fd);
@@ -115,24 +125,13 @@ static void put(struct mr_source *source, bool whole, struct mr_buf *out)
 		mr_buf_add(out, in->whole.data, in->whole.len);
 }
 
-/* What the journal holds from here on. */
-static void cut_out(struct standard *in)
-{
-	uint64_t end = taken(in) / HEAD_BYTES * HEAD_BYTES;
-
-	if (end > in->gone &&
-	    fallocate(in->intake, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-		      (off_t)(HEAD_BYTES + in->gone), (off_t)(end - in->gone)) == 0)
-		in->gone = end;
-}
-
 static void moved(struct mr_source *source)
 {
 	struct standard *in = source->state;
 
 	in->whole.len = 0;
 	put_now(in, &in->whole);
-	cut_out(in);
+	in->kept = taken(in);
 }
 
 static void take(struct mr_source *source, struct mr_slice bytes, bool whole)
@@ -154,6 +153,24 @@ static void take(struct mr_source *source, struct mr_slice bytes, bool whole)
 		mr_buf_add(&in->stream.held, held.at, held.len);
 	in->whole.len = 0;
 	mr_buf_add(&in->whole, bytes.at, bytes.len);
+}
+
+/* How far the stream was read. At the ring's end the position goes back to its beginning: in steps
+ * that the next worker can go on with. */
+static uint64_t finish_lap(struct standard *in)
+{
+	off_t at = lseek(in->intake, 0, SEEK_CUR);
+
+	if (at == RING_BYTES) {
+		in->head.next = in->head.laps + 1;
+		write_head(in->intake, &in->head);
+		at = lseek(in->intake, 0, SEEK_SET);
+	}
+	if (in->head.next != in->head.laps) {
+		in->head.laps = in->head.next;
+		write_head(in->intake, &in->head);
+	}
+	return in->head.laps * RING_BYTES + (uint64_t)at;
 }
 
 /* The one that the cursor speaks of, or another. */
@@ -195,51 +212,57 @@ static enum mr_err open_source(struct mr_source *source, struct mr_error *error)
 	if (err != MR_OK)
 		return err;
 	if (fstat(in->stream.fd, &status) != 0 ||
-	    pread(in->intake, &in->head, sizeof(in->head), 0) != sizeof(in->head))
+	    pread(in->intake, &in->head, sizeof(in->head), HEAD_AT) != sizeof(in->head))
 		return mr_error_errno(error, MR_IO, "cannot read standard input");
 	in->kind = status.st_mode & S_IFMT;
 	in->room = mr_malloc(FILL_BYTES);
 	know(source, in);
+	in->kept = taken(in);
+	finish_lap(in);
 	mr_waits_set(source->env->waits, in->stream.fd, POLLIN);
 	return MR_OK;
 }
 
 /* ---- reading ---- */
 
-/* Bytes that came over to the intake, 0 at the end, or -1 with errno. A regular file is read at
- * the place that the intake's length says; of any other thing but a pipe, a kill between the two
- * calls loses what the first one read. */
-static ssize_t fill(struct standard *in, uint64_t size)
+/* Bytes that came over to the intake at its position, 0 at the end, or -1 with errno. A regular
+ * file is read at the place that the intake's says; of any other thing but a pipe, a kill between
+ * the calls loses what the first one read. */
+static ssize_t fill(struct standard *in, uint64_t at, size_t room)
 {
-	loff_t to = (loff_t)(HEAD_BYTES + size);
+	uint64_t ring_at = at % RING_BYTES;
 	ssize_t got;
 
+	if (room > RING_BYTES - ring_at)
+		room = RING_BYTES - ring_at;
 	if (in->kind == S_IFIFO)
-		return splice(in->stream.fd, NULL, in->intake, &to, FILL_BYTES, SPLICE_F_NONBLOCK);
+		return splice(in->stream.fd, NULL, in->intake, NULL, room, SPLICE_F_NONBLOCK);
 	got = in->kind == S_IFREG
-		  ? pread(in->stream.fd, in->room, FILL_BYTES, (off_t)(in->head.base + size))
-		  : read(in->stream.fd, in->room, FILL_BYTES);
-	if (got > 0 && !mr_os_pwrite_all(in->intake, (struct mr_slice){in->room, (size_t)got},
-					 HEAD_BYTES + size))
+		  ? pread(in->stream.fd, in->room, room, (off_t)(in->head.base + at))
+		  : read(in->stream.fd, in->room, room);
+	if (got > 0 &&
+	    (!mr_os_pwrite_all(in->intake, (struct mr_slice){in->room, (size_t)got}, ring_at) ||
+	     lseek(in->intake, got, SEEK_CUR) < 0))
 		return -1;
 	return got;
 }
 
-/* MR_OK: the intake holds more than was taken over. */
-static enum mr_err wait_for_more(struct mr_source *source, struct standard *in, uint64_t *size_out)
+/* MR_OK: the intake holds more than was taken over, up to `written_out` of the stream. */
+static enum mr_err wait_for_more(struct mr_source *source, struct standard *in,
+				 uint64_t *written_out)
 {
 	struct pollfd wait = {.fd = in->stream.fd, .events = POLLIN};
-	struct stat status;
+	uint64_t written = finish_lap(in);
+	size_t room = RING_BYTES - (size_t)(written - in->kept);
 	ssize_t got;
 
-	if (fstat(in->intake, &status) != 0)
-		return MR_END;
-	*size_out = (uint64_t)status.st_size - HEAD_BYTES;
-	if (*size_out > taken(in))
+	*written_out = written;
+	if (written > taken(in))
 		return MR_OK;
-	if (poll(&wait, 1, 0) == 0)
+	/* Without room a block is written first: MR_AGAIN asks for that. */
+	if (room == 0 || poll(&wait, 1, 0) == 0)
 		return MR_AGAIN;
-	got = fill(in, *size_out);
+	got = fill(in, written, room < FILL_BYTES ? room : FILL_BYTES);
 	if (got < 0 && (errno == EINTR || errno == EAGAIN))
 		return MR_AGAIN;
 	if (got < 0)
@@ -247,7 +270,7 @@ static enum mr_err wait_for_more(struct mr_source *source, struct standard *in, 
 		       strerror(errno));
 	if (got <= 0)
 		return MR_END;
-	*size_out += (uint64_t)got;
+	*written_out = written + (uint64_t)got;
 	return MR_OK;
 }
 
@@ -263,17 +286,20 @@ static enum mr_err end(struct mr_source *source, struct standard *in)
 static enum mr_err step(struct mr_source *source, struct mr_error *error)
 {
 	struct standard *in = source->state;
-	uint64_t size;
-	size_t got;
-	enum mr_err err = in->ended ? MR_END : wait_for_more(source, in, &size);
+	uint64_t written, ring_at = taken(in) % RING_BYTES;
+	size_t len, got;
+	enum mr_err err = in->ended ? MR_END : wait_for_more(source, in, &written);
 
 	if (err == MR_END)
 		return end(source, in);
 	if (err != MR_OK)
 		return err;
-	size -= taken(in);
-	if (!mr_os_read_all(in->intake, in->room, size < FILL_BYTES ? size : FILL_BYTES,
-			    HEAD_BYTES + taken(in), &got))
+	len = (size_t)(written - taken(in));
+	if (len > RING_BYTES - ring_at)
+		len = RING_BYTES - (size_t)ring_at;
+	if (len > FILL_BYTES)
+		len = FILL_BYTES;
+	if (!mr_os_read_all(in->intake, in->room, len, ring_at, &got))
 		return mr_error_errno(error, MR_IO, "cannot read standard input's intake");
 	mr_stream_take(source, &in->stream, (struct mr_slice){in->room, got});
 	return MR_OK;
