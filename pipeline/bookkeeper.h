@@ -41,7 +41,7 @@ enum mr_err mr_bookkeeper_begin(struct mr_bookkeeper *keeper, const char *const 
 				uint32_t group_count, uint64_t number,
 				const uint8_t head[MR_LINE_HASH_BYTES], struct mr_error *error);
 
-/* A part of a worker's books (mr_books_encode). MR_BAD_INPUT. */
+/* A part of a worker's books (mr_books_encode). MR_BAD_INPUT, MR_NO_SPACE. */
 enum mr_err mr_bookkeeper_take(struct mr_bookkeeper *keeper, uint32_t group, struct mr_slice part,
 			       struct mr_error *error);
 /* One worker's counters at barrier `number`. */

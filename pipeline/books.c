@@ -82,17 +82,70 @@ static char *copy(struct mr_slice text)
 	return own;
 }
 
+static size_t position_bytes(const struct mr_book_position *position)
+{
+	return sizeof *position + strlen(position->partition) + 1;
+}
+
+/* Of one partition as they were said. */
+static int by_partition(const void *left, const void *right)
+{
+	const struct mr_book_position *a = *(struct mr_book_position *const *)left;
+	const struct mr_book_position *b = *(struct mr_book_position *const *)right;
+	int order = (a->source > b->source) - (a->source < b->source);
+	if (order == 0)
+		order = strcmp(a->partition, b->partition);
+	return order != 0 ? order : (a > b) - (a < b);
+}
+
+static bool is_same_partition(const struct mr_book_position *a, const struct mr_book_position *b)
+{
+	return a->source == b->source && strcmp(a->partition, b->partition) == 0;
+}
+
+/* Of each partition the last that was said stays. */
+static void merge_positions(struct mr_books *books)
+{
+	size_t count = books->position_count, kept = 0;
+	struct mr_book_position **sorted = mr_calloc(count, sizeof *sorted);
+	struct mr_book_position *last = mr_calloc(count, sizeof *last);
+	for (size_t i = 0; i < count; i++)
+		sorted[i] = &books->positions[i];
+	qsort(sorted, count, sizeof *sorted, by_partition);
+	for (size_t i = 0; i < count; i++) {
+		if (i + 1 == count || !is_same_partition(sorted[i], sorted[i + 1])) {
+			last[kept++] = *sorted[i];
+			continue;
+		}
+		books->position_bytes -= position_bytes(sorted[i]);
+		free(sorted[i]->partition);
+	}
+	memcpy(books->positions, last, kept * sizeof *last);
+	books->position_count = kept;
+	free(sorted);
+	free(last);
+}
+
+/* So merging costs little for each, however often they are said again. */
+static void make_room(struct mr_books *books)
+{
+	if (books->position_count > 0)
+		merge_positions(books);
+	if (books->position_count < books->position_capacity / 2)
+		return;
+	books->position_capacity = mr_grow(books->position_capacity, books->position_capacity + 1);
+	books->positions =
+	    mr_realloc(books->positions, books->position_capacity * sizeof *books->positions);
+}
+
 void mr_books_position(struct mr_books *books, uint32_t source, struct mr_slice partition,
 		       uint64_t position)
 {
-	if (books->position_count == books->position_capacity) {
-		books->position_capacity =
-		    mr_grow(books->position_capacity, books->position_count + 1);
-		books->positions = mr_realloc(books->positions,
-					      books->position_capacity * sizeof *books->positions);
-	}
-	books->positions[books->position_count++] =
-	    (struct mr_book_position){source, copy(partition), position};
+	if (books->position_count == books->position_capacity)
+		make_room(books);
+	struct mr_book_position *own = &books->positions[books->position_count++];
+	*own = (struct mr_book_position){source, copy(partition), position};
+	books->position_bytes += position_bytes(own);
 }
 
 void mr_books_output(struct mr_books *books, const struct mr_book_output *output)
@@ -143,6 +196,7 @@ void mr_books_clear(struct mr_books *books)
 	}
 	books->link_count = 0;
 	books->position_count = 0;
+	books->position_bytes = 0;
 	books->output_count = 0;
 }
 
@@ -315,6 +369,13 @@ static void take_output(struct mr_unpack *in, struct mr_books *books)
 	free(output.file);
 }
 
+static bool is_too_much(const struct mr_books *books)
+{
+	return books->link_count > MR_BOOKS_LINKS_MAX ||
+	       books->output_count > MR_BOOKS_OUTPUTS_MAX ||
+	       books->position_bytes > MR_BOOKS_POSITION_BYTES_MAX;
+}
+
 enum mr_err mr_books_decode(struct mr_slice part, struct mr_books *books, struct mr_error *error)
 {
 	static const struct {
@@ -334,6 +395,8 @@ enum mr_err mr_books_decode(struct mr_slice part, struct mr_books *books, struct
 			mr_unpack_spoil(&in);
 		if (!in.bad)
 			items[kind].take(&in, books);
+		if (is_too_much(books))
+			return mr_error_set(error, MR_NO_SPACE, "books without end");
 	}
 	if (mr_unpack_done(&in))
 		return MR_OK;

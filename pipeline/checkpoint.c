@@ -235,14 +235,25 @@ static enum mr_err commit_books(struct mr_checkpoint *checkpoint, struct mr_supe
 				    error);
 }
 
-enum mr_err mr_checkpoint_books(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor,
-				uint32_t worker, struct mr_slice part, struct mr_error *error)
+/* Whether it is this worker's turn to speak of this barrier. */
+static bool owes_report(const struct mr_checkpoint *checkpoint, uint32_t worker, uint64_t number)
 {
+	return checkpoint->under_way && number == checkpoint->number &&
+	       !checkpoint->reported[worker];
+}
+
+enum mr_err mr_checkpoint_books(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor,
+				uint32_t worker, uint64_t number, struct mr_slice part,
+				struct mr_error *error)
+{
+	struct mr_error own = {0};
+	const char *name = supervisor->workers[worker].name;
 	uint32_t group = mr_setup_group(&supervisor->setup.topology, worker);
-	if (mr_bookkeeper_take(checkpoint->keeper, group, part, error) == MR_OK)
+	if (!owes_report(checkpoint, worker, number))
+		return mr_error_set(error, MR_PROTOCOL, "%s: books out of their turn", name);
+	if (mr_bookkeeper_take(checkpoint->keeper, group, part, &own) == MR_OK)
 		return MR_OK;
-	return mr_error_set(error, MR_PROTOCOL, "%s: books that are none",
-			    supervisor->workers[worker].name);
+	return mr_error_set(error, MR_PROTOCOL, "%s: %s", name, own.text);
 }
 
 /* PROTOCOL.md 4.4: the order of these is the whole point. */
@@ -310,6 +321,18 @@ static void finish(struct mr_checkpoint *checkpoint, struct mr_supervisor *super
 
 /* ---- reports ---- */
 
+/* No more than all processors can have worked since the barrier began, whatever a worker says. */
+static void add_cost(struct mr_checkpoint *checkpoint, const struct mr_supervisor *supervisor,
+		     uint64_t cpu_ns)
+{
+	const struct mr_hosts *hosts = supervisor->hosts;
+	uint64_t processors = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
+	uint64_t wall_us = (uint64_t)(mr_clock_us() - checkpoint->begun_us);
+	uint64_t most_ns = wall_us * 1000 * processors * (hosts == NULL ? 1 : hosts->count);
+	uint64_t left_ns = most_ns - checkpoint->next.cpu_ns;
+	checkpoint->next.cpu_ns += cpu_ns < left_ns ? cpu_ns : left_ns;
+}
+
 static enum mr_err book(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor,
 			uint32_t worker, const struct mr_cut_report *report, struct mr_error *error)
 {
@@ -326,7 +349,7 @@ static enum mr_err book(struct mr_checkpoint *checkpoint, struct mr_supervisor *
 		mr_manifest_add_file(&checkpoint->next, &file);
 	}
 	mr_marks_merge(&checkpoint->next.marks, &report->marks);
-	checkpoint->next.cpu_ns += report->cpu_ns;
+	add_cost(checkpoint, supervisor, report->cpu_ns);
 	checkpoint->owed_next += report->owed;
 	mr_bookkeeper_count(checkpoint->keeper, number, checkpoint->number, &report->counters);
 	if (report->failure[0] != '\0') {
@@ -343,7 +366,7 @@ enum mr_err mr_checkpoint_snapped(struct mr_checkpoint *checkpoint,
 				  uint64_t number, struct mr_slice bytes, struct mr_error *error)
 {
 	struct mr_cut_report report;
-	if (!checkpoint->under_way || number != checkpoint->number || checkpoint->reported[worker])
+	if (!owes_report(checkpoint, worker, number))
 		return mr_error_set(error, MR_PROTOCOL, "%s: reports a barrier out of its turn",
 				    supervisor->workers[worker].name);
 	if (!mr_cut_report_decode(bytes, &report))

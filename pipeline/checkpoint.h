@@ -60,9 +60,11 @@ void mr_checkpoint_hurry(struct mr_checkpoint *checkpoint, int64_t interval_us);
 /* Gives every worker the files for its state and has the sources begin the barrier. A disk that is
  * full is no error of the call: the checkpoint then fails, and the next is due. */
 void mr_checkpoint_begin(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor);
-/* A part of what a worker has for the ledger. */
+/* A part of what a worker has for the ledger at barrier `number`. MR_PROTOCOL where it is not its
+ * turn, or has more to say than there can be. */
 enum mr_err mr_checkpoint_books(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor,
-				uint32_t worker, struct mr_slice part, struct mr_error *error);
+				uint32_t worker, uint64_t number, struct mr_slice part,
+				struct mr_error *error);
 /* What one worker reports. With the last report the checkpoint is committed or given up.
  * MR_PROTOCOL where the worker has no report to make. */
 enum mr_err mr_checkpoint_snapped(struct mr_checkpoint *checkpoint,

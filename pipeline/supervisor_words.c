@@ -322,7 +322,7 @@ static enum mr_err service_word(struct mr_supervisor *supervisor, uint32_t from,
 					     message->number, message->bytes, error);
 	case MR_CONTROL_BOOKS:
 		return mr_checkpoint_books(&supervisor->service->checkpoint, supervisor, from,
-					   message->bytes, error);
+					   message->number, message->bytes, error);
 	case MR_CONTROL_PONG:
 		return mr_health_pong(supervisor->health, from, message->number, message->other,
 				      message->bytes, error);

@@ -31,6 +31,10 @@ const char *mr_book_prose(enum mr_book book);
 
 /* Sources of one service. Whatever names another counts as this one's. */
 #define MR_BOOKS_SOURCES_MAX 1024
+/* What a peer may have said of one group, at most. */
+#define MR_BOOKS_LINKS_MAX (1u << 15)
+#define MR_BOOKS_OUTPUTS_MAX 1024u
+#define MR_BOOKS_POSITION_BYTES_MAX ((size_t)256 << 20)
 
 struct mr_book_row {
 	uint64_t at[MR_B_COUNT];
@@ -76,6 +80,7 @@ struct mr_books {
 	struct mr_book_output *outputs;
 	size_t position_count;
 	size_t position_capacity;
+	size_t position_bytes; /* that they take */
 	size_t output_count;
 };
 
@@ -106,7 +111,7 @@ void mr_books_fini(struct mr_books *books);
 typedef void (*mr_books_take)(void *context, struct mr_slice part);
 void mr_books_encode(const struct mr_books *books, size_t most, mr_books_take take, void *context);
 /* Adds one part to the books. Survives any bytes: MR_BAD_INPUT, with the books as far as they could
- * be read. */
+ * be read; MR_NO_SPACE where they say more than the bounds above. */
 enum mr_err mr_books_decode(struct mr_slice part, struct mr_books *books, struct mr_error *error);
 
 #endif

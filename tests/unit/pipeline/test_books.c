@@ -5,6 +5,8 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
+
 #include "millrace/books.h"
 
 #include "exact.h"
@@ -93,6 +95,77 @@ static void books_add_up_and_travel_in_parts(void **state)
 	mr_books_fini(&books);
 }
 
+/* Said at one barrier after another that is given up: they take no more room. */
+static void of_a_partition_the_last_position_stays(void **state)
+{
+	(void)state;
+	struct mr_books books = {0};
+	char name[16];
+	uint64_t last[3][5] = {{0}};
+	for (uint64_t i = 0; i < 10000; i++) {
+		uint32_t source = (uint32_t)(i % 3), partition = (uint32_t)(i % 5);
+		snprintf(name, sizeof name, "file %u", partition);
+		mr_books_position(&books, source, mr_slice(name), i);
+		last[source][partition] = i;
+	}
+	assert_in_range(books.position_capacity, 15, 64);
+	assert_in_range(books.position_bytes, 15, 64 * 48);
+	uint64_t seen[3][5] = {{0}};
+	for (size_t i = 0; i < books.position_count; i++) {
+		const struct mr_book_position *it = &books.positions[i];
+		seen[it->source][it->partition[5] - '0'] = it->position;
+	}
+	assert_memory_equal(seen, last, sizeof last);
+	mr_books_clear(&books);
+	assert_int_equal(books.position_bytes, 0);
+	mr_books_fini(&books);
+}
+
+/* A part of one item of this kind, which none has said before. */
+static void put_new(struct mr_buf *out, int kind, uint64_t i)
+{
+	char name[8192];
+	struct mr_books books = {0};
+	struct mr_book_link link = {.edge = (uint32_t)i};
+	struct mr_book_output output = output_of(name, i);
+	memset(name, 'x', sizeof name - 1);
+	snprintf(name, sizeof name, "%020llu", (unsigned long long)i);
+	if (kind == 0)
+		mr_books_link(&books, &link);
+	if (kind == 1)
+		mr_books_output(&books, &output);
+	name[20] = 'x';
+	name[sizeof name - 1] = 0;
+	if (kind == 2)
+		mr_books_position(&books, 0, mr_slice(name), i);
+	out->len = 0;
+	mr_books_encode(&books, 1 << 20, gather, out);
+	mr_books_fini(&books);
+}
+
+static void books_have_an_end(void **state)
+{
+	(void)state;
+	const uint64_t most[] = {MR_BOOKS_LINKS_MAX, MR_BOOKS_OUTPUTS_MAX,
+				 MR_BOOKS_POSITION_BYTES_MAX / 8192};
+	for (int kind = 0; kind < 3; kind++) {
+		struct mr_books books = {0};
+		struct mr_buf part = {0};
+		struct mr_error error = {0};
+		enum mr_err err = MR_OK;
+		uint64_t taken = 0;
+		for (; taken <= most[kind] && err == MR_OK; taken += err == MR_OK) {
+			put_new(&part, kind, taken);
+			err =
+			    mr_books_decode((struct mr_slice){part.data, part.len}, &books, &error);
+		}
+		assert_int_equal(err, MR_NO_SPACE);
+		assert_in_range(taken, most[kind] - most[kind] / 100, most[kind]);
+		mr_buf_fini(&part);
+		mr_books_fini(&books);
+	}
+}
+
 static void any_bytes_are_survived(void **state)
 {
 	(void)state;
@@ -159,6 +232,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(books_add_up_and_travel_in_parts),
+	    cmocka_unit_test(of_a_partition_the_last_position_stays),
+	    cmocka_unit_test(books_have_an_end),
 	    cmocka_unit_test(any_bytes_are_survived),
 	    cmocka_unit_test(each_count_has_a_name),
 	    cmocka_unit_test(the_hash_of_lines_tells_order_from_content),

@@ -1,0 +1,141 @@
+/* test_checkpoint.c - a worker speaks of a barrier in its turn, and is not believed beyond what can
+ * be. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "exact.h"
+#include "few_stages.h"
+#include "service.h"
+#include "supervisor.h"
+
+#define WORKERS 2
+#define NUMBER 1
+
+/* A service whose workers are two sources without state; they hear what they are told, no more. */
+struct desk {
+	char path[64];
+	struct mr_service service;
+	struct mr_supervisor supervisor;
+	struct mr_group group;
+	int ends[WORKERS];
+};
+
+static void desk_open(struct desk *desk)
+{
+	struct mr_error error = {0};
+	*desk = (struct desk){.group = {.name = "collect", .chain = {"collect"}, .workers = 2}};
+	snprintf(desk->path, sizeof desk->path, "/tmp/mr-checkpoint-XXXXXX");
+	assert_non_null(mkdtemp(desk->path));
+	if (mr_service_open(&desk->service, desk->path, NULL, 1, &error) != MR_OK)
+		fail_msg("%s", error.text);
+	struct mr_supervisor *supervisor = &desk->supervisor;
+	*supervisor = (struct mr_supervisor){.service = &desk->service, .signals = -1};
+	supervisor->setup.topology = (struct mr_topology){.groups = &desk->group, .group_count = 1};
+	supervisor->workers = mr_calloc(WORKERS, sizeof *supervisor->workers);
+	supervisor->worker_count = WORKERS;
+	for (uint32_t i = 0; i < WORKERS; i++) {
+		int ends[2];
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends), 0);
+		mr_control_init(&supervisor->workers[i].control, ends[0]);
+		mr_setup_worker_name(&supervisor->setup.topology, i, supervisor->workers[i].name);
+		desk->ends[i] = ends[1];
+	}
+	assert_int_equal(mr_bookkeeper_begin(&desk->service.keeper, (const char *[]){"collect"}, 1,
+					     0, desk->service.checkpoint.last.ledger_head, &error),
+			 MR_OK);
+}
+
+static void desk_close(struct desk *desk)
+{
+	char command[100];
+	for (uint32_t i = 0; i < WORKERS; i++) {
+		mr_control_fini(&desk->supervisor.workers[i].control);
+		close(desk->ends[i]);
+	}
+	free(desk->supervisor.workers);
+	mr_service_close(&desk->service);
+	snprintf(command, sizeof command, "rm -rf %s", desk->path);
+	assert_int_equal(system(command), 0);
+}
+
+static void snap(struct desk *desk, uint32_t worker, uint64_t cpu_ns)
+{
+	struct mr_buf bytes = {0};
+	struct mr_error error = {0};
+	mr_cut_report_encode(&(struct mr_cut_report){.cpu_ns = cpu_ns}, &bytes);
+	if (mr_checkpoint_snapped(&desk->service.checkpoint, &desk->supervisor, worker, NUMBER,
+				  (struct mr_slice){bytes.data, bytes.len}, &error) != MR_OK)
+		fail_msg("%s", error.text);
+	mr_buf_fini(&bytes);
+}
+
+static enum mr_err say_books(struct desk *desk, uint32_t worker, uint64_t number,
+			     struct mr_slice part, const char *words)
+{
+	struct mr_error error = {0};
+	enum mr_err err = mr_checkpoint_books(&desk->service.checkpoint, &desk->supervisor, worker,
+					      number, part, &error);
+	if (err != MR_OK && strstr(error.text, words) == NULL)
+		fail_msg("%s", error.text);
+	return err;
+}
+
+static void books_come_in_their_turn(void **state)
+{
+	(void)state;
+	static struct desk desk;
+	struct mr_slice part = S("\x94\x02\x00\xa1x\x07"); /* source 0, x, at 7 */
+	const char *words = "collect-1: books out of their turn";
+	desk_open(&desk);
+	assert_int_equal(say_books(&desk, 0, 0, part, words), MR_PROTOCOL);
+	mr_checkpoint_begin(&desk.service.checkpoint, &desk.supervisor);
+	assert_true(desk.service.checkpoint.under_way);
+	assert_int_equal(say_books(&desk, 0, NUMBER + 1, part, words), MR_PROTOCOL);
+	assert_int_equal(say_books(&desk, 0, NUMBER, part, ""), MR_OK);
+	assert_int_equal(say_books(&desk, 0, NUMBER, S("\x00"), "collect-1: books that are none"),
+			 MR_PROTOCOL);
+	snap(&desk, 0, 0);
+	assert_int_equal(say_books(&desk, 0, NUMBER, part, words), MR_PROTOCOL);
+	assert_int_equal(say_books(&desk, 1, NUMBER, part, ""), MR_OK);
+	snap(&desk, 1, 0);
+	assert_int_equal(desk.service.checkpoint.last.number, NUMBER);
+	assert_int_equal(say_books(&desk, 0, NUMBER, part, words), MR_PROTOCOL);
+	desk_close(&desk);
+}
+
+/* The next one is not put off for longer than all processors could have worked. */
+static void a_cost_that_cannot_be_is_not_believed(void **state)
+{
+	(void)state;
+	static struct desk desk;
+	struct mr_checkpoint *checkpoint = &desk.service.checkpoint;
+	desk_open(&desk);
+	mr_checkpoint_begin(checkpoint, &desk.supervisor);
+	int64_t begun_us = checkpoint->begun_us;
+	snap(&desk, 0, UINT64_MAX);
+	snap(&desk, 1, UINT64_MAX / 3);
+	assert_int_equal(checkpoint->last.number, NUMBER);
+	int64_t wall_us = mr_clock_us() - begun_us;
+	assert_true(checkpoint->due_us >= begun_us);
+	assert_true(checkpoint->due_us - begun_us <=
+		    40 * wall_us * (sysconf(_SC_NPROCESSORS_ONLN) + 1));
+	desk_close(&desk);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(books_come_in_their_turn),
+	    cmocka_unit_test(a_cost_that_cannot_be_is_not_believed),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
