@@ -93,11 +93,29 @@ static void set_number(struct mr_supervisor *supervisor, const char *name, uint6
 		mr_config_add(&supervisor->setup.config, name, text);
 }
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Each file or segment that records are referred to in takes a descriptor of each reader, and of a
+ * reader of sources that sends to another host; each that is followed one of its reader. */
+static void share_out(struct mr_supervisor *supervisor, uint64_t spare)
+{
+	bool service = supervisor->service != NULL;
+	uint64_t files = least(service ? spare / 3 : spare, MR_FILES_REFERENCED_MAX);
+	uint64_t segments = least((spare - files) / 2, MR_SEGMENTS_OPEN_MAX);
+	set_number(supervisor, "referenced_files", files);
+	set_number(supervisor, "open_segments", segments);
+	set_number(supervisor, "followed_files",
+		   least(spare - files - segments, MR_FILES_FOLLOWED_MAX));
+}
+
 enum mr_err mr_supervisor_limits(struct mr_supervisor *supervisor, struct mr_error *error)
 {
 	const struct mr_topology *topology = &supervisor->setup.topology;
 	uint64_t limit = raise_limit();
-	uint64_t spare = MR_FILES_REFERENCED_MAX + MR_SEGMENTS_OPEN_MAX;
+	uint64_t spare = MR_FILES_REFERENCED_MAX + MR_SEGMENTS_OPEN_MAX + MR_FILES_FOLLOWED_MAX;
 	for (uint32_t i = 0; i < topology->group_count; i++) {
 		uint64_t needs = worker_needs(supervisor, i);
 		if (needs > limit)
@@ -109,11 +127,6 @@ enum mr_err mr_supervisor_limits(struct mr_supervisor *supervisor, struct mr_err
 			 2 * (uint64_t)mr_setup_workers(topology);
 	if (needs > limit)
 		return too_low(limit, "the supervisor", needs, error);
-	/* Each file that records are referred to in takes a descriptor of each reader. */
-	uint64_t files = supervisor->service == NULL ? spare : spare / 2;
-	files = files < MR_FILES_REFERENCED_MAX ? files : MR_FILES_REFERENCED_MAX;
-	set_number(supervisor, "referenced_files", files);
-	set_number(supervisor, "open_segments",
-		   spare - files < MR_SEGMENTS_OPEN_MAX ? spare - files : MR_SEGMENTS_OPEN_MAX);
+	share_out(supervisor, spare);
 	return MR_OK;
 }

@@ -17,6 +17,8 @@
 #define MR_FILES_REFERENCED_MAX 256
 /* Likewise segments of journals, over all sources. */
 #define MR_SEGMENTS_OPEN_MAX 4096
+/* Files that are followed, over all sources of a worker: those beyond are closed meanwhile. */
+#define MR_FILES_FOLLOWED_MAX 65536
 
 struct mr_files;
 

@@ -3,7 +3,8 @@
  * A source (source.h). A file is known by device, inode and the bytes it begins with, wherever it
  * is moved: one that was renamed away, or removed, is read to its end and for LINGER_US more, then
  * what has its place; a last line without an end is a record then. inotify says when something
- * happens; each SCAN_US all is looked at anyway, since not every file system tells.
+ * happens; each SCAN_US all is looked at anyway, since not every file system tells. What is closed
+ * (follow_open.c) is looked at by its path.
  *
  * The cursor is a list of files, each with device, inode, mark and title: all of them in the head
  * of a segment, in a block those that were read on. */
@@ -14,8 +15,6 @@
 #include "millrace/own_file.h"
 #include "millrace/pack.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <glob.h>
 #include <poll.h>
 #include <stdio.h>
@@ -36,6 +35,7 @@ struct follow {
 	int inotify;
 	int64_t scanned_us; /* 0: at once */
 	bool scanned;       /* once at least */
+	struct mr_openings openings;
 	struct mr_own_files own;
 	char *room;
 };
@@ -65,8 +65,7 @@ static void drop(struct follow *follow, size_t at)
 {
 	struct mr_followed *file = follow->files[at];
 
-	if (file->fd >= 0)
-		close(file->fd);
+	mr_followed_close(&follow->openings, file);
 	free(file->path);
 	free(file->title);
 	free(file);
@@ -145,7 +144,7 @@ static void take(struct mr_source *source, struct mr_slice bytes, bool whole)
 
 	(void)whole;
 	for (size_t i = 0; i < count && mr_unpack_ok(&in); i++) {
-		struct mr_followed file = {.fd = -1};
+		struct mr_followed file = {.fd = -1, .size = -1};
 		struct mr_followed *known;
 		struct mr_slice title;
 
@@ -175,49 +174,49 @@ static void take(struct mr_source *source, struct mr_slice bytes, bool whole)
 
 /* ---- which files there are ---- */
 
-static void open_file(struct follow *follow, struct mr_followed *file, const char *path)
+/* It has a descriptor, and is the file that its mark speaks of. */
+static bool look_into(struct follow *follow, struct mr_followed *file, bool needed)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat status;
+	bool known = file->met && strcmp(file->path, file->title) == 0;
 
-	/* It may have been replaced since it was looked at. */
-	if (fd >= 0 && fstat(fd, &status) == 0 && status.st_dev == file->device &&
-	    status.st_ino == file->inode) {
-		file->fd = fd;
-		file->awake = true;
-		take_number(follow, file);
-		return;
-	}
-	if (fd < 0 && errno != ENOENT)
-		mr_log(MR_LOG_WARNING, "%s: cannot open it to follow it: %s", path,
-		       strerror(errno));
-	if (fd >= 0)
-		close(fd);
-}
-
-static void see_again(struct follow *follow, struct mr_followed *file, const char *path)
-{
-	file->seen = true;
-	file->gone = false;
-	if (strcmp(file->path, path) != 0) {
-		free(file->path);
-		file->path = mr_strdup(path);
-	}
 	if (file->fd >= 0)
-		return;
-	open_file(follow, file, path);
-	if (file->fd < 0 || mr_mark_holds(&file->mark, file->fd))
-		return;
+		return true;
+	if (!mr_followed_open(&follow->openings, file, needed))
+		return false;
+	file->awake = true;
+	file->met = true;
+	take_number(follow, file);
+	if (known || mr_mark_holds(&file->mark, file->fd))
+		return true;
 	/* The inode was used again for another file. */
-	mr_log(MR_LOG_INFO, "%s: is another file than the one that was read as %s", path,
+	mr_log(MR_LOG_INFO, "%s: is another file than the one that was read as %s", file->path,
 	       file->title);
 	free(file->title);
-	file->title = mr_strdup(path);
+	file->title = mr_strdup(file->path);
 	file->named = false;
 	take_number(follow, file);
 	file->mark = (struct mr_mark){.print = mr_hash64("", 0, 0)};
 	file->searched = 0;
 	file->dirty = true;
+	return true;
+}
+
+/* What has changed without a word from inotify. */
+static void look_at_size(struct mr_followed *file, const struct stat *status)
+{
+	if (status->st_size != file->size || status->st_mtim.tv_sec != file->modified.tv_sec ||
+	    status->st_mtim.tv_nsec != file->modified.tv_nsec)
+		file->awake = true;
+	file->size = status->st_size;
+	file->modified = status->st_mtim;
+}
+
+static void set_path(struct mr_followed *file, const char *path)
+{
+	if (strcmp(file->path, path) != 0) {
+		free(file->path);
+		file->path = mr_strdup(path);
+	}
 }
 
 static enum mr_err see_file(void *context, const char *path, const struct stat *status,
@@ -227,6 +226,7 @@ static enum mr_err see_file(void *context, const char *path, const struct stat *
 	struct follow *follow = of(source);
 	struct mr_followed *known = find(follow, status->st_dev, status->st_ino);
 	struct mr_followed file = {.fd = -1,
+				   .size = -1,
 				   .device = status->st_dev,
 				   .inode = status->st_ino,
 				   .mark = {.print = mr_hash64("", 0, 0)}};
@@ -242,7 +242,12 @@ static enum mr_err see_file(void *context, const char *path, const struct stat *
 	} else if (known->seen) {
 		return MR_OK; /* another link to it */
 	}
-	see_again(follow, known, path);
+	known->seen = true;
+	known->gone = false;
+	set_path(known, path);
+	look_at_size(known, status);
+	if (known->awake && !known->foreign)
+		look_into(follow, known, false);
 	return MR_OK;
 }
 
@@ -286,60 +291,96 @@ static void scan_path(struct mr_source *source, const char *path)
 	}
 }
 
-/* Before the first scan is over: a file that was moved to a name that no path asks for is looked
- * for where it was. */
-struct search {
-	struct mr_source *source;
-	struct mr_followed *file;
-};
-
+/* A file that is closed and was moved to a name that no path asks for is looked for where it was.
+ */
 static enum mr_err search_file(void *context, const char *path, const struct stat *status,
 			       struct mr_error *error)
 {
-	struct search *search = context;
-	struct mr_followed *file = search->file;
+	struct mr_source *source = context;
+	struct follow *follow = of(source);
+	struct mr_followed *file = find(follow, status->st_dev, status->st_ino);
 
 	(void)error;
-	if (file->fd < 0 && status->st_dev == file->device && status->st_ino == file->inode) {
-		open_file(of(search->source), file, path);
-		if (file->fd >= 0 && !mr_mark_holds(&file->mark, file->fd)) {
-			close(file->fd);
-			file->fd = -1;
-		}
+	if (!file || file->seen || file->found || file->fd >= 0 || file->foreign)
+		return MR_OK;
+	set_path(file, path);
+	if (mr_followed_open(&follow->openings, file, true) &&
+	    !mr_mark_holds(&file->mark, file->fd)) {
+		mr_followed_close(&follow->openings, file);
+		return MR_OK;
 	}
+	file->found = true;
+	file->awake = true;
+	look_at_size(file, status);
+	take_number(follow, file);
 	return MR_OK;
 }
 
-static void search_moved(struct mr_source *source, struct mr_followed *file)
+static bool is_missing(const struct mr_followed *file)
+{
+	return !file->seen && !file->found && file->fd < 0 && !file->foreign;
+}
+
+static void search_missing(struct mr_source *source)
 {
 	static const struct mr_walk_ops ops = {.file = search_file};
-	struct search search = {source, file};
-	char *parent = mr_strdup(file->title);
-	char *slash = strrchr(parent, '/');
+	struct follow *follow = of(source);
+	char *searched = NULL;
 
-	if (slash)
-		*slash = 0;
-	mr_walk(slash ? (*parent ? parent : "/") : ".", &ops, &search, NULL);
-	free(parent);
-	if (file->fd < 0)
+	for (size_t i = 0; i < follow->count; i++) {
+		struct mr_followed *file = follow->files[i];
+		char *parent;
+		char *slash;
+
+		if (!is_missing(file))
+			continue;
+		parent = mr_strdup(file->path);
+		slash = strrchr(parent, '/');
+		if (slash)
+			*slash = 0;
+		if (!searched || strcmp(searched, parent) != 0)
+			mr_walk(slash ? (*parent ? parent : "/") : ".", &ops, source, NULL);
+		free(searched);
+		searched = parent;
+	}
+	free(searched);
+}
+
+static void say_missing(struct mr_source *source, const struct mr_followed *file)
+{
+	unsigned long long at = file->mark.at;
+
+	if (file->size < 0) {
 		mr_log(MR_LOG_INFO, "%s: is not there any more; it was read to offset %llu",
-		       file->title, (unsigned long long)file->mark.at);
+		       file->title, at);
+	} else if ((uint64_t)file->size > file->mark.at) {
+		mr_log_event(
+		    MR_LOG_ERROR, MR_EVENT_INPUT_DAMAGED,
+		    "%s: was removed before all of it was read: it was closed, since there "
+		    "are more files than may be open at once; what it had behind offset "
+		    "%llu is lost; raise the limit (ulimit -n)",
+		    file->title, at);
+		mr_count(source->env->counters, MR_C_INPUTS_DAMAGED, 1);
+	}
 }
 
 static void note_gone(struct mr_source *source)
 {
 	struct follow *follow = of(source);
 
+	search_missing(source);
 	for (size_t i = follow->count; i-- > 0;) {
 		struct mr_followed *file = follow->files[i];
 
 		if (file->seen)
 			continue;
-		if (file->fd < 0)
-			search_moved(source, file);
-		if (file->fd < 0) {
+		if (is_missing(file) || (file->foreign && file->fd < 0)) {
+			if (file->dirty)
+				continue;
+			if (!file->foreign)
+				say_missing(source, file);
 			drop(follow, i);
-		} else if (!file->gone) {
+		} else if (file->fd >= 0 && !file->gone) {
 			file->gone = true;
 			file->gone_us = mr_source_steady(source);
 			file->awake = true;
@@ -347,21 +388,15 @@ static void note_gone(struct mr_source *source)
 	}
 }
 
-/* What has changed without a word from inotify. */
-static void look_at_sizes(struct follow *follow)
+/* Their paths lead nowhere. */
+static void look_at_gone(struct follow *follow)
 {
-	for (size_t i = 0; i < follow->count; i++) {
-		struct mr_followed *file = follow->files[i];
+	for (size_t i = 0; i < follow->openings.count; i++) {
+		struct mr_followed *file = follow->openings.files[i];
 		struct stat status;
 
-		if (file->fd < 0 || fstat(file->fd, &status) != 0)
-			continue;
-		if (status.st_size != file->size ||
-		    status.st_mtim.tv_sec != file->modified.tv_sec ||
-		    status.st_mtim.tv_nsec != file->modified.tv_nsec)
-			file->awake = true;
-		file->size = status.st_size;
-		file->modified = status.st_mtim;
+		if (file->gone && fstat(file->fd, &status) == 0)
+			look_at_size(file, &status);
 	}
 }
 
@@ -372,8 +407,10 @@ static void scan(struct mr_source *source)
 	size_t at = 0;
 
 	follow->scanned_us = mr_source_steady(source);
-	for (size_t i = 0; i < follow->count; i++)
+	for (size_t i = 0; i < follow->count; i++) {
 		follow->files[i]->seen = false;
+		follow->files[i]->found = false;
+	}
 	while ((named = mr_config_next(&source->part->settings, "path", &at)) != NULL) {
 		glob_t found;
 
@@ -387,7 +424,7 @@ static void scan(struct mr_source *source)
 		}
 	}
 	note_gone(source);
-	look_at_sizes(follow);
+	look_at_gone(follow);
 }
 
 /* ---- waiting ---- */
@@ -421,11 +458,11 @@ static bool has_its_turn(const struct follow *follow, size_t at)
 {
 	const struct mr_followed *file = follow->files[at];
 
-	if (!file->awake || file->fd < 0 || file->foreign)
+	if (!file->awake || file->foreign)
 		return false;
 	for (size_t i = 0; i < at; i++)
-		if (follow->files[i]->awake && follow->files[i]->fd >= 0 &&
-		    !follow->files[i]->foreign && strcmp(follow->files[i]->title, file->title) == 0)
+		if (follow->files[i]->awake && !follow->files[i]->foreign &&
+		    strcmp(follow->files[i]->title, file->title) == 0)
 			return false;
 	return true;
 }
@@ -482,6 +519,10 @@ static enum mr_err open_source(struct mr_source *source, struct mr_error *error)
 {
 	struct follow *follow = of(source);
 
+	enum mr_err err = mr_openings_init(&follow->openings, source->env->config, error);
+
+	if (err != MR_OK)
+		return err;
 	follow->room = mr_malloc(MR_FOLLOW_ROOM);
 	follow->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (follow->inotify < 0)
@@ -491,9 +532,28 @@ static enum mr_err open_source(struct mr_source *source, struct mr_error *error)
 	return MR_OK;
 }
 
+static enum mr_err read_one(struct mr_source *source, size_t at, struct mr_error *error)
+{
+	struct follow *follow = of(source);
+	struct mr_followed *file = follow->files[at];
+	enum mr_err err;
+
+	file->used = ++follow->openings.clock;
+	err = mr_followed_read(source, file, follow->room, error);
+	if (err == MR_AGAIN)
+		file->awake = false;
+	else if (err != MR_OK)
+		return err;
+	if (file->foreign)
+		mr_followed_close(&follow->openings, file);
+	follow->turn = at + 1;
+	return MR_OK;
+}
+
 static enum mr_err step(struct mr_source *source, struct mr_error *error)
 {
 	struct follow *follow = of(source);
+	size_t waits = SIZE_MAX; /* one that is closed, and has something to read */
 	enum mr_err err;
 
 	listen(follow);
@@ -503,18 +563,16 @@ static enum mr_err step(struct mr_source *source, struct mr_error *error)
 	follow->scanned = true;
 	for (size_t i = 0; i < follow->count; i++) {
 		size_t turn = (follow->turn + i) % follow->count;
-		struct mr_followed *file = follow->files[turn];
 
 		if (!has_its_turn(follow, turn))
 			continue;
-		err = mr_followed_read(source, file, follow->room, error);
-		if (err == MR_AGAIN)
-			file->awake = false;
-		else if (err != MR_OK)
-			return err;
-		follow->turn = turn + 1;
-		return MR_OK;
+		if (look_into(follow, follow->files[turn], false))
+			return read_one(source, turn, error);
+		if (waits == SIZE_MAX && follow->files[turn]->awake)
+			waits = turn;
 	}
+	if (waits != SIZE_MAX && look_into(follow, follow->files[waits], true))
+		return read_one(source, waits, error);
 	err = end_gone(source, error);
 	mr_source_wake(source, follow->scanned_us + SCAN_US);
 	return err == MR_OK ? MR_AGAIN : err;
@@ -526,6 +584,7 @@ static void close_source(struct mr_source *source)
 
 	while (follow->count > 0)
 		drop(follow, follow->count - 1);
+	mr_openings_fini(&follow->openings);
 	free(follow->files);
 	free(follow->room);
 	if (follow->inotify > 0) {

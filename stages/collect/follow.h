@@ -1,4 +1,5 @@
-/* follow.h - between follow.c (which files there are) and follow_file.c (what is read of one). */
+/* follow.h - between follow.c (which files there are), follow_open.c (which are open) and
+ * follow_file.c (what is read of one). */
 #ifndef MILLRACE_COLLECT_FOLLOW_H
 #define MILLRACE_COLLECT_FOLLOW_H
 
@@ -20,22 +21,44 @@ struct mr_followed {
 	char *title; /* what its records name: where it was seen first */
 	uint32_t name;
 	bool named;
-	int fd; /* -1: only its mark is known, from the cursor */
+	int fd;        /* -1: it is closed */
+	size_t place;  /* among those that are open */
+	uint64_t used; /* when it was read last, as they count */
 	dev_t device;
 	ino_t inode;
 	struct mr_mark mark;
-	struct mr_mark safe; /* what the journal knows */
-	bool dirty;          /* the two differ */
-	uint64_t booked;     /* how far it was read, as the books have it */
-	uint64_t searched;   /* up to here the line at mark.at has no end */
-	struct timespec modified;
-	off_t size;
-	bool awake;   /* there may be something to read */
-	bool seen;    /* by the scan in hand */
-	bool gone;    /* its path leads elsewhere, or nowhere */
-	bool foreign; /* no lines: left alone */
+	struct mr_mark safe;      /* what the journal knows */
+	bool dirty;               /* the two differ */
+	uint64_t booked;          /* how far it was read, as the books have it */
+	uint64_t searched;        /* up to here the line at mark.at has no end */
+	struct timespec modified; /* with its size: when it was looked at */
+	off_t size;               /* -1: it was not, in this life */
+	bool awake;               /* there may be something to read */
+	bool seen;                /* by the scan in hand */
+	bool found;               /* likewise, under a name that no path asks for */
+	bool met;                 /* it is known to be the one that the mark speaks of */
+	bool gone;                /* its path leads elsewhere, or nowhere */
+	bool foreign;             /* no lines: left alone */
 	int64_t gone_us;
 };
+
+/* Those that are open. Zeroed is empty. */
+struct mr_openings {
+	struct mr_followed **files;
+	size_t count;
+	size_t capacity;
+	size_t most;
+	uint64_t clock;
+	uint64_t refused; /* since when one waits to be open; 0: none does */
+};
+enum mr_err mr_openings_init(struct mr_openings *openings, const struct mr_config *config,
+			     struct mr_error *error);
+void mr_openings_fini(struct mr_openings *openings);
+/* At its path. False where it is not there any more, or there is no room: those that are gone stay
+ * open, and, unless this one is `needed` or none comes to its end for long, those that have
+ * something to read. */
+bool mr_followed_open(struct mr_openings *openings, struct mr_followed *file, bool needed);
+void mr_followed_close(struct mr_openings *openings, struct mr_followed *file);
 
 /* One step of reading. MR_OK: call again; MR_AGAIN: at its end; MR_IO is said and counted here, and
  * leaves it alone. */
@@ -47,5 +70,6 @@ enum mr_err mr_followed_finish(struct mr_source *source, struct mr_followed *fil
 /* Whether the file under this descriptor begins as the mark says, and reaches as far. */
 bool mr_mark_holds(const struct mr_mark *mark, int fd);
 #define MR_FOLLOW_ROOM (256 << 10)
+#define MR_FOLLOW_ENTRY 50 /* bytes of the cursor for each, at most, besides the title */
 
 #endif

@@ -32,6 +32,14 @@ bool mr_mark_holds(const struct mr_mark *mark, int fd)
 	       mr_hash64(bytes, mark->print_len, 0) == mark->print;
 }
 
+static void note_dirty(struct mr_source *source, struct mr_followed *file)
+{
+	if (!file->dirty)
+		source->cursor_bytes += MR_FOLLOW_ENTRY + strlen(file->title);
+	file->dirty = true;
+	source->dirty = true;
+}
+
 /* Read up to there. */
 static void move(struct mr_source *source, struct mr_followed *file, uint64_t at)
 {
@@ -47,8 +55,7 @@ static void move(struct mr_source *source, struct mr_followed *file, uint64_t at
 	}
 	mark->at = at;
 	file->searched = at;
-	file->dirty = true;
-	source->dirty = true;
+	note_dirty(source, file);
 }
 
 static void read_anew(struct mr_source *source, struct mr_followed *file)
@@ -56,8 +63,7 @@ static void read_anew(struct mr_source *source, struct mr_followed *file)
 	mr_log(MR_LOG_INFO, "%s: was emptied and is read from its beginning", file->path);
 	file->mark = (struct mr_mark){.print = mr_hash64("", 0, 0)};
 	file->searched = 0;
-	file->dirty = true;
-	source->dirty = true;
+	note_dirty(source, file);
 }
 
 static enum mr_err leave_alone(struct mr_source *source, struct mr_followed *file, const char *why)

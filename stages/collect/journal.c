@@ -457,9 +457,11 @@ static enum mr_err rotate(struct mr_journal *journal, int64_t now_us, struct mr_
 enum mr_err mr_journal_append(struct mr_journal *journal, struct mr_block *block,
 			      struct mr_outbox *outbox, struct mr_error *error)
 {
-	enum mr_err err = MR_OK;
+	enum mr_err err = mr_block_check(block, error);
 	bool was_replayed = journal->replayed == journal->count;
 
+	if (err != MR_OK)
+		return mr_error_prefix(error, "journal/%s", journal->name);
 	if (journal->fd < 0 || journal->end.offset >= (uint64_t)journal->segment_bytes)
 		err = rotate(journal, block->arrival_us, error);
 	if (was_replayed)

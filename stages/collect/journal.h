@@ -95,7 +95,8 @@ void mr_journal_fini(struct mr_journal *journal);
 enum mr_err mr_journal_replay(struct mr_journal *journal, struct mr_outbox *outbox,
 			      struct mr_error *error);
 /* One block, of records and of what is set aside among them: written, and handed to the outbox.
- * Begins a new segment where this one is full. MR_NO_SPACE, MR_IO. */
+ * Begins a new segment where this one is full. MR_NO_SPACE, MR_IO; MR_CONFIG, with nothing written
+ * of it, where it or the cursor is longer than what is read back. */
 enum mr_err mr_journal_append(struct mr_journal *journal, struct mr_block *block,
 			      struct mr_outbox *outbox, struct mr_error *error);
 /* When the next sync is due, in steady time; INT64_MAX where all is durable. */

@@ -273,11 +273,12 @@ enum mr_err mr_journal_register(struct mr_journal *journal, struct mr_journal_fi
 	return err;
 }
 
-static void begin_file(struct mr_journal *journal, struct mr_journal_file *file, int64_t now_us,
-		       struct mr_buf *bytes)
+static enum mr_err begin_file(struct mr_journal *journal, struct mr_journal_file *file,
+			      int64_t now_us, struct mr_buf *bytes, struct mr_error *error)
 {
 	struct mr_buf cursor = {0};
 	struct mr_segment_head head;
+	enum mr_err err;
 
 	*file = (struct mr_journal_file){.number = journal->end.segment + 1,
 					 .created_us = now_us,
@@ -293,9 +294,14 @@ static void begin_file(struct mr_journal *journal, struct mr_journal_file *file,
 					.first_block = file->first_block,
 					.source = mr_slice(journal->name),
 					.cursor = {cursor.data, cursor.len}};
-	file->start = mr_segment_head_encode(&head, bytes);
+	err = mr_segment_cursor_check(head.cursor, error);
+	if (err == MR_OK)
+		file->start = mr_segment_head_encode(&head, bytes);
+	else
+		mr_error_prefix(error, "journal/%s", journal->name);
 	file->size_bytes = file->start;
 	mr_buf_fini(&cursor);
+	return err;
 }
 
 /* Writes the head under a name of no meaning, then gives it its own. */
@@ -318,10 +324,11 @@ enum mr_err mr_journal_create(struct mr_journal *journal, int64_t now_us, struct
 	struct mr_journal_file file;
 	struct mr_buf bytes = {0};
 	char name[NAME_ROOM];
-	enum mr_err err = MR_OK;
+	enum mr_err err = begin_file(journal, &file, now_us, &bytes, error);
 	int fd;
 
-	begin_file(journal, &file, now_us, &bytes);
+	if (err != MR_OK)
+		return err;
 	name_of(file.number, name);
 	fd = mr_os.openat(journal->directory, UNFINISHED, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC,
 			  0600);

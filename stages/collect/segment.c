@@ -110,6 +110,32 @@ enum mr_err mr_segment_head_read(int fd, struct mr_buf *bytes, struct mr_segment
 
 /* ---- blocks ---- */
 
+enum mr_err mr_segment_cursor_check(struct mr_slice cursor, struct mr_error *error)
+{
+	if (cursor.len <= MR_SEGMENT_CURSOR_MAX)
+		return MR_OK;
+	return mr_error_set(error, MR_CONFIG,
+			    "how far each file was read takes %zu bytes, and a journal has room "
+			    "for %u: read fewer files in one source, or remove those that were "
+			    "read",
+			    cursor.len, MR_SEGMENT_CURSOR_MAX);
+}
+
+enum mr_err mr_block_check(const struct mr_block *block, struct mr_error *error)
+{
+	enum mr_err err = mr_segment_cursor_check(block->cursor, error);
+
+	if (err != MR_OK)
+		return err;
+	if (block->asides.len <= MR_SEGMENT_CURSOR_MAX &&
+	    block->payload.len <= MR_BLOCK_PAYLOAD_MAX)
+		return MR_OK;
+	return mr_error_set(error, MR_CONFIG,
+			    "a block of %zu bytes, with %zu on what is set aside, is too long: a "
+			    "lower region_bytes or max_record_bytes makes it shorter",
+			    block->payload.len, block->asides.len);
+}
+
 void mr_block_encode(struct mr_block *block, uint64_t seed, struct mr_buf *out)
 {
 	size_t begin = out->len;

@@ -61,6 +61,11 @@ struct mr_block {
 	uint64_t end;        /* behind it: where the next one begins */
 };
 
+/* Whether what is read back later is not refused as too long. MR_CONFIG, with a word on what to
+ * change. */
+enum mr_err mr_block_check(const struct mr_block *block, struct mr_error *error);
+enum mr_err mr_segment_cursor_check(struct mr_slice cursor, struct mr_error *error);
+
 /* All of it but the payload, appended; the bytes it has in the file, padding included. Sets hash,
  * payload_at (from its own beginning) and end (likewise). */
 void mr_block_encode(struct mr_block *block, uint64_t seed, struct mr_buf *out);

@@ -24,8 +24,9 @@ struct mr_source {
 	struct mr_journal_at from; /* where the checkpoint goes on */
 	bool begun;                /* journal and source are open */
 	bool replayed;
-	bool dirty; /* the cursor has moved, also without records: set by the source */
-	bool full;  /* the disk is: nothing is read */
+	bool dirty;            /* the cursor has moved, also without records: set by the source */
+	uint64_t cursor_bytes; /* about so many `put` would say now of what changed; may stay 0 */
+	bool full;             /* the disk is: nothing is read */
 	bool ended;
 	int64_t due_us;   /* when it is to be asked again, though no descriptor has news */
 	int64_t idle_us;  /* silent so long, it holds nobody up (PROTOCOL.md 6.6) */

@@ -18,6 +18,7 @@
 
 #define STEPS 16                       /* of one source, before the next has its turn */
 #define RETRY_US (INT64_C(100) * 1000) /* a full disk is tried again */
+#define CURSOR_BYTES MR_MIB            /* a block says no more of the cursor, or little */
 #define POSITION_VERSION 1
 
 static const struct mr_source_ops *const kinds[] = {
@@ -240,6 +241,7 @@ static enum mr_err commit_block(struct mr_source *source, struct mr_error *error
 	mr_buf_fini(&cursor);
 	if (err == MR_OK) {
 		source->dirty = false;
+		source->cursor_bytes = 0;
 		source->ops->moved(source);
 		has_room(source);
 	} else if (err == MR_NO_SPACE) {
@@ -277,7 +279,8 @@ static enum mr_err read_source(struct mr_source *source, struct mr_error *error)
 		*error = source->spool.error;
 		return error->code;
 	}
-	if (step != MR_OK || mr_spool_waiting(&source->spool) >= source->spool.region_bytes)
+	if (step != MR_OK || source->cursor_bytes >= CURSOR_BYTES ||
+	    mr_spool_waiting(&source->spool) >= source->spool.region_bytes)
 		err = commit_block(source, error);
 	if (err != MR_OK)
 		return err;

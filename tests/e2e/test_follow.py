@@ -4,6 +4,7 @@ Lines that are no JSON go to the dead letter, whole, with source and offset: so 
 import glob
 import json
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -56,6 +57,22 @@ class Follow(unittest.TestCase):
         while sorted(self.rejected()) != sorted(want) and time.monotonic() < until:
             time.sleep(0.02)
         self.assertEqual(sorted(self.rejected()), sorted(want))
+
+    def test_more_files_than_may_be_open(self):
+        """Written before it starts, and grown, rotated and removed behind that."""
+        many = 700
+        lines = [f"line {i}" for i in range(many)]
+        for i in range(many):
+            self.add(f"{i}.log", lines[i] + "\n")
+        self.process = subprocess.Popen([mt.PROGRAM, "run", self.topology], stderr=subprocess.PIPE,
+                                        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (512, 512)))
+        self.wait(*lines)
+        for i in range(0, many, 2):
+            self.add(f"{i}.log", f"more {i}\n")
+        more = [f"more {i}" for i in range(0, many, 2)]
+        self.wait(*lines, *more)
+        status, said = self.end(signal.SIGTERM)
+        self.assertEqual(status, 0, said)
 
     def test_growth_rotation_and_deaths(self):
         self.add("a.log", "bad1\n")

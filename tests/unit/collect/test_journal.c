@@ -545,6 +545,50 @@ static size_t count_cached(unsigned segment)
 	return count;
 }
 
+static void put_too_long(void *context, struct mr_buf *out)
+{
+	const size_t *len = context;
+
+	memset(mr_buf_reserve(out, *len), 'c', *len);
+	out->len += *len;
+}
+
+/* What would be refused when it is read back is not written. */
+static void a_cursor_past_its_bound_is_not_written(void **state)
+{
+	static const struct mr_cursor_ops ops = {.take = room_take, .put = put_too_long};
+	size_t len = MR_SEGMENT_CURSOR_MAX + (size_t)1;
+	char *cursor = mr_malloc(len);
+	struct room room;
+	uint64_t before;
+
+	(void)state;
+	memset(cursor, 'c', len);
+	assert_int_equal(room_open(&room, room_begin, NULL), MR_OK);
+	assert_int_equal(room_replay(&room), MR_END);
+	assert_int_equal(room_put_record(&room, 1), MR_OK);
+	before = room_size(1);
+	room_add(&room, 2, "{\"n\":2}");
+	assert_int_equal(
+	    mr_spool_commit(&room.spool, 77, (struct mr_slice){cursor, len}, &room.error),
+	    MR_CONFIG);
+	assert_non_null(strstr(room.error.text, "67108865 bytes, and a journal has room for "
+						"67108864"));
+	assert_int_equal(room_size(1), before);
+	/* Nor into the head of the next segment. */
+	room.journal.cursor = &ops;
+	room.journal.cursor_context = &len;
+	room.journal.segment_bytes = 1;
+	assert_int_equal(room_commit(&room, "c2"), MR_CONFIG);
+	assert_int_equal(room_size(2), 0);
+	room_die(&room);
+	assert_int_equal(room_open(&room, room_begin, NULL), MR_OK);
+	assert_int_equal(room_replay(&room), MR_END);
+	assert_true(room_has(&room, 1, 1));
+	room_die(&room);
+	free(cursor);
+}
+
 static void old_segments_leave_the_page_cache(void **state)
 {
 	struct statfs kind;
@@ -589,6 +633,7 @@ int main(void)
 	    cmocka_unit_test_setup(a_flipped_byte_is_found_while_replaying, begin),
 	    cmocka_unit_test_setup(segments_go_once_no_checkpoint_needs_them, begin),
 	    cmocka_unit_test_setup(old_segments_leave_the_page_cache, begin),
+	    cmocka_unit_test_setup(a_cursor_past_its_bound_is_not_written, begin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, room_remove);

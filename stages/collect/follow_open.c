@@ -1,0 +1,121 @@
+/* follow_open.c - which followed files are open: no more at once than the descriptors allow for.
+ *
+ * Called by follow.c. One that was read to its end is closed for another's sake, the longest unread
+ * first, and opened again when it has grown. One whose path is gone stays open: nothing finds it
+ * again. */
+#include "follow.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define OPEN_LEAST 4
+
+enum mr_err mr_openings_init(struct mr_openings *openings, const struct mr_config *config,
+			     struct mr_error *error)
+{
+	int64_t most;
+	enum mr_err err = mr_config_int(config, "followed_files", &most, error);
+
+	if (err != MR_OK)
+		return err;
+	most /= (int64_t)mr_config_parts(config, MR_PART_SOURCE);
+	*openings =
+	    (struct mr_openings){.most = most < OPEN_LEAST ? OPEN_LEAST : (size_t)most, .clock = 1};
+	return MR_OK;
+}
+
+void mr_openings_fini(struct mr_openings *openings)
+{
+	free(openings->files);
+	*openings = (struct mr_openings){0};
+}
+
+void mr_followed_close(struct mr_openings *openings, struct mr_followed *file)
+{
+	struct mr_followed *other;
+
+	if (file->fd < 0)
+		return;
+	close(file->fd);
+	file->fd = -1;
+	other = openings->files[--openings->count];
+	openings->files[file->place] = other;
+	other->place = file->place;
+}
+
+/* All that are open were read since one was refused, and none of them to its end. */
+static bool is_due(const struct mr_openings *openings)
+{
+	return openings->refused != 0 && openings->clock - openings->refused > 2 * openings->count;
+}
+
+/* How little is risked by closing it; 0: it stays. */
+static int ease(const struct mr_followed *file, bool needed)
+{
+	if (file->gone)
+		return 0;
+	if (!file->awake && (uint64_t)file->size <= file->mark.at)
+		return 3;
+	return !needed ? 0 : file->awake ? 1 : 2;
+}
+
+static bool make_room(struct mr_openings *openings, bool needed)
+{
+	struct mr_followed *best = NULL;
+
+	if (openings->count < openings->most)
+		return true;
+	for (size_t i = 0; i < openings->count; i++) {
+		struct mr_followed *file = openings->files[i];
+		int own = ease(file, needed);
+		int other = best ? ease(best, needed) : 1;
+
+		if (own > other || (own == other && (!best || file->used < best->used)))
+			best = file;
+	}
+	if (best)
+		mr_followed_close(openings, best);
+	return best != NULL;
+}
+
+static void open_file(struct mr_openings *openings, struct mr_followed *file)
+{
+	int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat status;
+
+	/* It may have been replaced since it was looked at. */
+	if (fd >= 0 && fstat(fd, &status) == 0 && status.st_dev == file->device &&
+	    status.st_ino == file->inode) {
+		if (openings->count == openings->capacity) {
+			openings->capacity = mr_grow(openings->capacity, openings->count + 1);
+			openings->files = mr_realloc(
+			    openings->files, openings->capacity * sizeof(struct mr_followed *));
+		}
+		file->fd = fd;
+		file->place = openings->count;
+		file->used = ++openings->clock;
+		openings->refused = 0;
+		openings->files[openings->count++] = file;
+		return;
+	}
+	if (fd < 0 && errno != ENOENT)
+		mr_log(MR_LOG_WARNING, "%s: cannot open it to follow it: %s", file->path,
+		       strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	file->awake = false;
+	file->size = -1; /* the next scan tries again */
+}
+
+bool mr_followed_open(struct mr_openings *openings, struct mr_followed *file, bool needed)
+{
+	if (file->fd >= 0)
+		return true;
+	if (make_room(openings, needed || is_due(openings)))
+		open_file(openings, file);
+	else if (openings->refused == 0)
+		openings->refused = openings->clock;
+	return file->fd >= 0;
+}

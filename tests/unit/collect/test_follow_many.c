@@ -1,0 +1,245 @@
+/* test_follow_many.c - more files are followed than may be open at once: all are read, and what is
+ * closed meanwhile is found again. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "logged.h"
+#include "service_room.h"
+
+#define OPEN_MOST 4
+#define MANY 12
+
+static int begin(void **state)
+{
+	logged_begin();
+	return service_clean(state);
+}
+
+static void start(struct service *service, const char *path)
+{
+	service_init(service, "file");
+	mr_config_add(&service->config, "followed_files", "4");
+	service_path(service, path);
+	assert_int_equal(service_begin(service), MR_OK);
+}
+
+static void look(struct service *service)
+{
+	service->now.steady_us += 1000000;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(stage_poll(&service->stage), MR_AGAIN);
+}
+
+static const char *name_of(int number)
+{
+	static char name[16];
+
+	snprintf(name, sizeof(name), "%02d.log", number);
+	return name;
+}
+
+static void append_all(const char *text)
+{
+	for (int i = 0; i < MANY; i++)
+		append(name_of(i), text);
+}
+
+static void remove_file(const char *name)
+{
+	char path[256];
+
+	in_path(name, path, sizeof(path));
+	assert_int_equal(unlink(path), 0);
+}
+
+/* How many files of the folder are open. */
+static unsigned open_inputs(void)
+{
+	unsigned count = 0;
+	char folder[256];
+
+	in_path("", folder, sizeof(folder));
+	for (int fd = 0; fd < 1024; fd++) {
+		char link[64];
+		char path[512];
+		ssize_t len;
+
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		len = readlink(link, path, sizeof(path));
+		count += len > 0 && strncmp(path, folder, strlen(folder)) == 0;
+	}
+	return count;
+}
+
+static bool has(struct service *service, const char *line)
+{
+	return strstr(came(&service->stage.records), line) != NULL;
+}
+
+static void all_are_read_as_they_grow(void **state)
+{
+	struct service service;
+
+	(void)state;
+	append_all("1\n");
+	start(&service, "");
+	for (unsigned round = 1; round <= 3; round++) {
+		look(&service);
+		assert_int_equal(service.stage.record_count, round * MANY);
+		assert_int_equal(open_inputs(), OPEN_MOST);
+		append_all("2\n");
+	}
+	look(&service);
+	assert_int_equal(service.stage.record_count, 4 * MANY);
+	for (int i = 0; i < MANY; i++) {
+		char line[32];
+
+		snprintf(line, sizeof(line), "%s 6 2\n", name_of(i));
+		assert_true(has(&service, line));
+	}
+	assert_int_equal(warnings, 0);
+	service_fini(&service);
+}
+
+/* The first ones are closed by the time that the last ones are read. */
+static void closed_ones_are_found_where_they_were_moved(void **state)
+{
+	struct service service;
+
+	(void)state;
+	append_all("1\n");
+	start(&service, "*.log");
+	look(&service);
+	move_file("00.log", "00.log.old");
+	append("00.log.old", "2\n3");
+	append("00.log", "4\n");
+	move_file("01.log", "sub.log"); /* a name that is asked for */
+	append("sub.log", "5\n");
+	look(&service);
+	assert_true(has(&service, "00.log 2 2\n"));
+	assert_true(has(&service, "00.log 0 4\n"));
+	assert_true(has(&service, "01.log 2 5\n"));
+	for (int i = 0; i < 7; i++)
+		look(&service);
+	assert_true(has(&service, "00.log 4 3\n"));
+	assert_int_equal(service.stage.record_count, MANY + 4);
+	assert_int_equal(warnings, 0);
+	service_fini(&service);
+}
+
+static void closed_ones_are_emptied_and_written_anew(void **state)
+{
+	struct service service;
+	char path[256];
+
+	(void)state;
+	append_all("1111\n");
+	start(&service, "");
+	look(&service);
+	in_path("00.log", path, sizeof(path));
+	assert_int_equal(truncate(path, 0), 0);
+	append("00.log", "2\n3\n4\n5\n");
+	look(&service);
+	assert_true(has(&service, "00.log 0 2\n00.log 2 3\n00.log 4 4\n00.log 6 5\n"));
+	assert_int_equal(service.stage.record_count, MANY + 4);
+	service_fini(&service);
+}
+
+/* Those that are open always have more to read: the others have their turn all the same. */
+static void busy_ones_keep_nobody_waiting(void **state)
+{
+	struct service service;
+	char *lines = mr_malloc(8 << 20);
+
+	(void)state;
+	memset(lines, '1', 8 << 20);
+	for (size_t i = 0; i < 8 << 20; i += 1024)
+		lines[i + 1023] = '\n';
+	for (int i = 0; i < OPEN_MOST; i++)
+		append_bytes(name_of(i), lines, 8 << 20);
+	append("99.log", "2\n");
+	start(&service, "");
+	service.now.steady_us += 1000000;
+	while (!has(&service, "99.log 0 2\n")) {
+		mr_stage_collect.poll(service.stage.state, &service.stage.writer,
+				      &service.stage.error);
+		stage_drain(&service.stage);
+	}
+	assert_true(service.stage.record_count < OPEN_MOST * (4 << 10));
+	free(lines);
+	service_fini(&service);
+}
+
+/* Those that are gone have nothing but their descriptor: others wait until they are read. */
+static void what_is_gone_stays_open_until_it_is_read(void **state)
+{
+	struct service service;
+
+	(void)state;
+	for (int i = 0; i < OPEN_MOST; i++)
+		append(name_of(i), "1\n2");
+	start(&service, "");
+	look(&service);
+	for (int i = 0; i < OPEN_MOST; i++) {
+		append(name_of(i), "3\n4");
+		remove_file(name_of(i));
+	}
+	for (int i = OPEN_MOST; i < MANY; i++)
+		append(name_of(i), "5\n");
+	look(&service);
+	assert_int_equal(service.stage.record_count, 2 * OPEN_MOST);
+	for (int i = 0; i < 7; i++)
+		look(&service);
+	assert_int_equal(service.stage.record_count, 2 * OPEN_MOST + MANY);
+	assert_true(has(&service, "03.log 5 4\n"));
+	assert_int_equal(warnings, 0);
+	service_fini(&service);
+}
+
+/* One that was read goes first; one whose last line has no end yet, only where nothing else can,
+ * and it is said where that line is lost. */
+static void a_line_without_end_is_closed_last(void **state)
+{
+	struct service service;
+
+	(void)state;
+	append("00.log", "1\n2");
+	start(&service, "");
+	look(&service);
+	for (int i = 1; i < MANY; i++)
+		append(name_of(i), "3\n");
+	look(&service);
+	remove_file("00.log");
+	remove_file("01.log");
+	for (int i = 0; i < 7; i++)
+		look(&service);
+	assert_true(has(&service, "00.log 2 2\n"));
+	assert_int_equal(warnings, 0);
+	for (int i = 2; i < MANY; i++)
+		append(name_of(i), "4");
+	look(&service);
+	remove_file("02.log");
+	look(&service);
+	assert_int_equal(warnings, 1);
+	assert_non_null(strstr(logged, "02.log: was removed before all of it was read"));
+	assert_int_equal(service.stage.counters.at[MR_C_INPUTS_DAMAGED], 1);
+	service_fini(&service);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup(all_are_read_as_they_grow, begin),
+	    cmocka_unit_test_setup(closed_ones_are_found_where_they_were_moved, begin),
+	    cmocka_unit_test_setup(closed_ones_are_emptied_and_written_anew, begin),
+	    cmocka_unit_test_setup(busy_ones_keep_nobody_waiting, begin),
+	    cmocka_unit_test_setup(what_is_gone_stays_open_until_it_is_read, begin),
+	    cmocka_unit_test_setup(a_line_without_end_is_closed_last, begin),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, service_remove);
+}
