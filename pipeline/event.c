@@ -61,6 +61,8 @@ void mr_events_pop(struct mr_events *events)
 {
 	assert(events->count > 0);
 	events->count--;
+	if (events->count == 0)
+		mr_events_reset(events);
 }
 
 struct mr_value *mr_event_room(struct mr_events *events)

@@ -97,7 +97,9 @@ void mr_events_fini(struct mr_events *events);
 void mr_events_reset(struct mr_events *events);
 /* A zeroed event without fields, or NULL where capacity is reached. */
 struct mr_event *mr_events_push(struct mr_events *events);
-/* Take back the newest event: what parse does with a record that turns out to be bad. */
+/* Take back the newest event: what parse does with a record that turns out to be bad. What was
+ * copied for it goes with the batch; where it was the only event, at once: bad records alone, which
+ * make no batch, take no memory, however many come. */
 void mr_events_pop(struct mr_events *events);
 
 /* The fields that nobody asked for (mr_fields_asked) and that stages therefore held back, and the

@@ -248,6 +248,17 @@ static void near_json_is_repaired_once(void **state)
 	check_field("\xef\xbb\xbf{\"x\":1}", "x", "i1");
 }
 
+/* Repaired, and even so no record: what that took is given back. */
+static void bad_records_take_no_memory(void **state)
+{
+	(void)state;
+	const char *const bad[] = {"{\"x\":\"a\xff\"", "[\"a\xff\"]", "\xff\xfe\xfd"};
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		assert_null(harness_text(&h, bad[i]));
+		assert_int_equal(h.events.arena.used_bytes, 0);
+	}
+}
+
 /* Each beginning of a record is no record, in a buffer of just that size. */
 static void cut_records_are_no_records(void **state)
 {
@@ -597,6 +608,7 @@ int main(void)
 	    cmocka_unit_test(names_fall_back),
 	    cmocka_unit_test(bad_records_are_set_aside),
 	    cmocka_unit_test(near_json_is_repaired_once),
+	    cmocka_unit_test(bad_records_take_no_memory),
 	    cmocka_unit_test(cut_records_are_no_records),
 	    cmocka_unit_test(a_time_past_the_year_9999_is_none),
 	    cmocka_unit_test(audit_log_is_normalised),
