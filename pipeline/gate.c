@@ -245,7 +245,9 @@ static enum mr_err lock(struct mr_gate *gate, struct mr_error *error)
 	if (err != MR_OK)
 		return err == MR_AGAIN ? MR_OK : err;
 	gate->locked = true;
-	const struct mr_sandbox_policy policy = {.needs = MR_NEEDS_ACCEPT};
+	const struct mr_sandbox_policy policy = {.needs = MR_NEEDS_ACCEPT,
+						 .memory_bytes = MR_SANDBOX_MEMORY +
+								 gate->pair_count * MR_GATE_PAIR};
 	return mr_sandbox_is_off(&gate->setup.config) ? MR_OK : mr_sandbox_lock(&policy, error);
 }
 

@@ -23,6 +23,8 @@
 #define MR_GATE_KEY_TABLE "gate.key"
 /* Messages of a pair that may be under way, or wait at its receiver's gate. */
 #define MR_GATE_WINDOW 4
+/* What a pair may take of memory: its messages here, and as many on their way through libzmq. */
+#define MR_GATE_PAIR (UINT64_C(2) * MR_GATE_WINDOW * (4 << 20))
 
 enum mr_gate_kind {
 	MR_GATE_JOIN = 1, /* who connected: begin */

@@ -4,14 +4,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "millrace/text.h"
+
+/* A locked worker has a limit (sandbox.h). */
+static _Noreturn void fail(size_t size_bytes)
+{
+	struct rlimit own;
+	fprintf(stderr, "millrace: out of memory: no %zu bytes to be had", size_bytes);
+	if (getrlimit(RLIMIT_DATA, &own) == 0 && own.rlim_cur != RLIM_INFINITY)
+		fprintf(stderr, "; this process may have %llu MiB of its own (RLIMIT_DATA)",
+			(unsigned long long)own.rlim_cur >> 20);
+	fputs("\n", stderr);
+	abort();
+}
 
 static void *checked(void *memory, size_t size_bytes)
 {
 	if (memory == NULL && size_bytes != 0) {
-		fprintf(stderr, "millrace: out of memory: no %zu bytes to be had\n", size_bytes);
-		abort();
+		fail(size_bytes);
 	}
 	return memory;
 }

@@ -41,9 +41,17 @@ struct mr_sandbox_policy {
 	/* Where the number of the system call that ends the process is left, for the supervisor;
 	 * may be NULL. */
 	volatile int32_t *last_call;
+	/* Limits; 0: what the process has already. A build with a sanitizer has no limit of memory.
+	 */
+	uint64_t memory_bytes; /* of its own, what was forked not counted */
+	uint64_t files;        /* open at once */
 };
-/* For all threads, and for good: no new privileges, no core file, and of system calls only those of
- * the policy. MR_IO. */
+/* What any process of ours may have: far more than one ever took, and little enough to stop one
+ * that has gone mad before the machine runs dry. */
+#define MR_SANDBOX_MEMORY (UINT64_C(2) << 30)
+
+/* For all threads, and for good: no new privileges, no core file, the policy's limits, no further
+ * process or thread where none is needed, and of system calls only those of the policy. MR_IO. */
 enum mr_err mr_sandbox_lock(const struct mr_sandbox_policy *policy, struct mr_error *error);
 
 /* Whether nobody is locked in: as the setting says, or since a sanitizer's report and its search

@@ -214,16 +214,35 @@ static int load(unsigned needs)
 	return code;
 }
 
-/* Memory holds people's records: it goes into no file. */
-static bool forbid_core(void)
+/* Where there is a lower one, that stays. */
+static bool limit(__rlimit_resource_t what, uint64_t most)
 {
-	const struct rlimit none = {0};
-	return setrlimit(RLIMIT_CORE, &none) == 0;
+	struct rlimit is;
+	if (getrlimit(what, &is) != 0)
+		return false;
+	is.rlim_max = is.rlim_max < most ? is.rlim_max : most;
+	is.rlim_cur = is.rlim_cur < is.rlim_max ? is.rlim_cur : is.rlim_max;
+	return setrlimit(what, &is) == 0;
+}
+
+/* Memory holds people's records: it goes into no file. A sanitizer's shadow is memory, too, and it
+ * looks for leaks from a thread of its own. */
+static bool set_limits(const struct mr_sandbox_policy *policy)
+{
+	bool starts = has(policy->needs, MR_NEEDS_CHILD) || has(policy->needs, MR_NEEDS_NETWORK);
+	bool good = limit(RLIMIT_CORE, 0);
+	if (policy->files != 0)
+		good = good && limit(RLIMIT_NOFILE, policy->files);
+	if (mr_sandbox_sanitized())
+		return good;
+	if (policy->memory_bytes != 0)
+		good = good && limit(RLIMIT_DATA, policy->memory_bytes);
+	return good && (starts || limit(RLIMIT_NPROC, 0));
 }
 
 enum mr_err mr_sandbox_lock(const struct mr_sandbox_policy *policy, struct mr_error *error)
 {
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || !forbid_core())
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || !set_limits(policy))
 		return mr_error_errno(error, MR_IO, "cannot give up privileges");
 	enum mr_err err = mr_sandbox_close(policy->needs, error);
 	if (err != MR_OK || !mr_sandbox_kernel().seccomp)

@@ -8,13 +8,8 @@
 #include <sys/resource.h>
 
 #include "supervisor.h"
+#include "worker.h"
 
-/* Counted on libzmq 4.3.4, with a connection, its listener and both ends of the socket's monitor.
- */
-#define RX_DESCRIPTORS 5
-#define TX_DESCRIPTORS 4
-/* The standard ones, control, ZeroMQ's own, an input, temporary files; a few that come and go. */
-#define WORKER_DESCRIPTORS 32
 /* Signals, sockets' directory, outputs, the setup; a few that come and go. */
 #define SUPERVISOR_DESCRIPTORS 20
 
@@ -67,14 +62,6 @@ static uint64_t raise_limit(void)
 	return limit.rlim_cur;
 }
 
-static uint64_t worker_needs(const struct mr_supervisor *supervisor, uint32_t group)
-{
-	uint32_t in, out;
-	mr_topology_pairs(&supervisor->setup.topology, group, &in, &out);
-	return WORKER_DESCRIPTORS + mr_tables_count(supervisor->tables) +
-	       (uint64_t)in * RX_DESCRIPTORS + (uint64_t)out * TX_DESCRIPTORS;
-}
-
 static enum mr_err too_low(uint64_t limit, const char *who, uint64_t needs, struct mr_error *error)
 {
 	return mr_error_set(
@@ -117,7 +104,8 @@ enum mr_err mr_supervisor_limits(struct mr_supervisor *supervisor, struct mr_err
 	uint64_t limit = raise_limit();
 	uint64_t spare = MR_FILES_REFERENCED_MAX + MR_SEGMENTS_OPEN_MAX + MR_FILES_FOLLOWED_MAX;
 	for (uint32_t i = 0; i < topology->group_count; i++) {
-		uint64_t needs = worker_needs(supervisor, i);
+		uint64_t needs =
+		    mr_worker_descriptors(topology, i, mr_tables_count(supervisor->tables));
 		if (needs > limit)
 			return too_low(limit, topology->groups[i].name, needs, error);
 		spare = limit - needs < spare ? limit - needs : spare;

@@ -204,6 +204,16 @@ enum mr_err mr_worker_lock(struct mr_worker *worker, struct mr_error *error);
 enum mr_err mr_worker_watch(struct mr_worker *worker, struct mr_error *error);
 void mr_worker_unwatch(struct mr_worker *worker);
 
+/* ---- worker_limits.c ---- */
+
+/* Descriptors that one of this group needs, with so many tables, before any of records' files. */
+uint64_t mr_worker_descriptors(const struct mr_topology *topology, uint32_t group, size_t tables);
+/* What settings, tables and links may make this one take, each several times over, so that no
+ * honest worker meets it. */
+uint64_t mr_worker_memory(const struct mr_worker *worker);
+/* Files that it may have open at once; 0: as many as the system gives, for it opens them itself. */
+uint64_t mr_worker_files(const struct mr_worker *worker);
+
 /* ---- worker_links.c ---- */
 
 enum mr_err mr_worker_bind(struct mr_worker *worker, struct mr_error *error);

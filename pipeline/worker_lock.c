@@ -48,7 +48,9 @@ enum mr_err mr_worker_fence(struct mr_worker *worker, struct mr_error *error)
 enum mr_err mr_worker_lock(struct mr_worker *worker, struct mr_error *error)
 {
 	const struct mr_sandbox_policy policy = {.needs = worker->needs,
-						 .last_call = &worker->watch.page->last_call};
+						 .last_call = &worker->watch.page->last_call,
+						 .memory_bytes = mr_worker_memory(worker),
+						 .files = mr_worker_files(worker)};
 	return is_off(worker) ? MR_OK : mr_sandbox_lock(&policy, error);
 }
 

@@ -48,9 +48,10 @@ def filters(pid):
     return [int(status(f"{pid}/task/{task}")["Seccomp_filters"]) for task in os.listdir(f"/proc/{pid}/task")]
 
 
-def core_limit(pid):
+def limit(pid, what):
+    """Soft and hard limit, as /proc says them."""
     with open(f"/proc/{pid}/limits", encoding="utf-8") as text:
-        return next(line.split()[4:6] for line in text if line.startswith("Max core file size"))
+        return next(line[len("Max " + what):].split()[:2] for line in text if line.startswith("Max " + what))
 
 
 class Sandbox(unittest.TestCase):
@@ -74,7 +75,7 @@ class Sandbox(unittest.TestCase):
                 for pid in mr.wait_until(locked, "all workers have a filter, in all threads"):
                     self.assertEqual(status(pid)["Seccomp"], "2")
                     self.assertEqual(status(pid)["NoNewPrivs"], "1")
-                    self.assertEqual(core_limit(pid), ["0", "0"])
+                    self.assertEqual(limit(pid, "core file size"), ["0", "0"])
                     self.assertGreater(len(os.listdir(f"/proc/{pid}/task")), 1)  # ZeroMQ's, too
                 self.assertEqual(status(run.pid)["Seccomp"], "0")
             finally:
@@ -128,17 +129,61 @@ class Sandbox(unittest.TestCase):
                 self.assertEqual(mr.ids(map(mr.json.loads, found)), service.expected)
                 os.remove(service.path("alerts.ndjson"))
 
-    def test_a_service_that_is_not_locked_in(self):
-        """`off` is what it says; what the kernel has makes no difference."""
+    def running(self, **settings):
+        """A service whose alerts are there, and its processes by name."""
         service = Service(self, 30)
-        service.describe(service.file_sink(), sandbox="off", sources=[
-            {"name": "in", "type": "file", "path": [service.records]}])
+        service.describe(service.file_sink(), workers=1, sources=[
+            {"name": "in", "type": "file", "path": [service.records]}], **settings)
         run = service.start()
         mr.wait_until(lambda: len(self.lines(service.path("alerts.ndjson"))) == 30, "alerts of a service")
-        for pid, _ in mr.children(run.pid):
-            self.assertEqual((status(pid)["Seccomp"], status(pid)["NoNewPrivs"]), ("0", "0"))
+        return service, run, {mr.worker_name(pid): pid for pid, _ in mr.children(run.pid)}
+
+    def stop(self, service, run):
         run.send_signal(signal.SIGTERM)
         service.finish(run)
+
+    def test_limits_of_a_service(self):
+        """What each worker may have hangs on the settings, and is its own for good."""
+        memory = {}
+        for state_mib in (64, 128):
+            service, run, workers = self.running(state_bytes=state_mib << 20)
+            self.assertEqual(set(workers), {"collect", "parse", "correlate", "deliver"})
+            for name, pid in workers.items():
+                self.assertEqual((status(pid)["Seccomp"], status(pid)["NoNewPrivs"]), ("2", "1"))
+                self.assertEqual(limit(pid, "core file size"), ["0", "0"])
+                soft, hard = limit(pid, "data size")
+                self.assertEqual(soft, hard)
+                memory[name, state_mib] = int(soft)
+                self.assertGreater(int(soft), 2 << 30)
+                self.assertEqual(limit(pid, "processes")[1] == "0", name != "correlate")
+                files = limit(pid, "open files")
+                if name in ("collect", "deliver"):
+                    self.assertEqual(files, limit(run.pid, "open files"))
+                else:  # its links, and the files and segments that records may lie in
+                    self.assertEqual(files[0], files[1])
+                    self.assertLess(int(files[0]), 256 + 4096 + 100)
+            self.stop(service, run)
+        self.assertEqual(memory["correlate", 128] - memory["correlate", 64], 3 * 64 << 20)
+        self.assertEqual(memory["parse", 128], memory["parse", 64])
+
+    def test_who_takes_too_much_dies(self):
+        """And says why."""
+        for stage in STAGES:
+            source = self.records()
+            with open(source, "a", encoding="utf-8") as out:
+                out.write(mr.json.dumps({**mr.record(300), "Id": f"millrace-take-{stage}"}) + "\n")
+            code, _, said = mr.scan("--workers", "1", "-r", self.rules, source)
+            self.assertEqual(code, 1, said)
+            self.assertRegex(said, r"out of memory: no \d+ bytes to be had; this process may have \d+ MiB of its own")
+            self.assertIn(f"was killed by signal {int(signal.SIGABRT)} (Aborted)", said)
+
+    def test_a_service_that_is_not_locked_in(self):
+        """`off` is what it says; what the kernel has makes no difference."""
+        service, run, workers = self.running(sandbox="off")
+        for pid in workers.values():
+            self.assertEqual((status(pid)["Seccomp"], status(pid)["NoNewPrivs"]), ("0", "0"))
+            self.assertEqual(limit(pid, "data size"), limit(run.pid, "data size"))
+        self.stop(service, run)
 
     @staticmethod
     def lines(path):

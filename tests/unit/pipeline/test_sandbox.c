@@ -261,7 +261,20 @@ static int ask_thread(void)
 	return -1;
 }
 
+/* More descriptors than LIMIT_FILES. */
+#define LIMIT_FILES 40
+static int ask_many_files(void)
+{
+	for (int i = 0; i < LIMIT_FILES; i++)
+		if (fcntl(spare, F_DUPFD_CLOEXEC, 0) < 0)
+			return -1;
+	return 0;
+}
+
 /* ---- asking under a policy ---- */
+
+static uint64_t limit_memory; /* of all policies to come */
+static uint64_t limit_files;
 
 struct question {
 	unsigned needs;
@@ -328,7 +341,8 @@ static void be_asked(const struct question *question)
 	pthread_barrier_init(&asked.locked, NULL, 2);
 	if (question->by_thread && pthread_create(&thread, NULL, answer, &asked) != 0)
 		_exit(200);
-	const struct mr_sandbox_policy policy = {question->needs, last_call};
+	const struct mr_sandbox_policy policy = {question->needs, last_call, limit_memory,
+						 limit_files};
 	if (mr_sandbox_lock(&policy, &error) != MR_OK) {
 		fprintf(stderr, "%s\n", error.text);
 		_exit(200);
@@ -538,6 +552,11 @@ static int ask_more_core(void)
 	struct rlimit limit = {1, 1};
 	return setrlimit(RLIMIT_CORE, &limit);
 }
+static int ask_process_limit(void)
+{
+	struct rlimit limit;
+	return getrlimit(RLIMIT_NPROC, &limit) == 0 && limit.rlim_max == 0 ? 0 : -1;
+}
 static int ask_no_new_privileges(void)
 {
 	return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ? 0 : -1;
@@ -550,6 +569,27 @@ static void test_limits(void **unused)
 		assert_int_equal(can(policies[i], ask_core_limit), 0);
 		assert_int_equal(can(policies[i], ask_more_core), EPERM);
 		assert_int_not_equal(can(policies[i], ask_no_new_privileges), KILLED);
+		bool starts = (policies[i] & (MR_NEEDS_CHILD | MR_NEEDS_NETWORK)) != 0;
+		if (!SANITIZED && !starts)
+			assert_int_equal(can(policies[i], ask_process_limit), 0);
+	}
+}
+
+static void test_memory_and_files(void **unused)
+{
+	(void)unused;
+	for (size_t i = 0; i < POLICIES; i++) {
+		assert_int_equal(can(policies[i], ask_many_files), 0);
+		limit_files = LIMIT_FILES;
+		assert_int_equal(can(policies[i], ask_many_files), EMFILE);
+		limit_files = 0;
+		if (SANITIZED)
+			continue;
+		limit_memory = UINT64_C(32) << 20;
+		assert_int_equal(can(policies[i], ask_memory), ENOMEM);
+		limit_memory = UINT64_C(1) << 30;
+		assert_int_equal(can(policies[i], ask_memory), 0);
+		limit_memory = 0;
 	}
 }
 
@@ -605,6 +645,7 @@ int main(void)
 	    cmocka_unit_test(test_writer),
 	    cmocka_unit_test(test_network),
 	    cmocka_unit_test(test_limits),
+	    cmocka_unit_test(test_memory_and_files),
 	};
 	if (!mr_sandbox_kernel().seccomp)
 		return 77;
