@@ -166,6 +166,21 @@ class Sandbox(unittest.TestCase):
         self.assertEqual(memory["correlate", 128] - memory["correlate", 64], 3 * 64 << 20)
         self.assertEqual(memory["parse", 128], memory["parse", 64])
 
+    def test_files_of_a_service(self):
+        """Of what lies on the disk, who parses can read the journal, and who correlates nothing; neither can write but
+        to what says that the state directory is taken, and to standard error."""
+        service, run, workers = self.running()
+        for name, may_read in (("parse", {"00000000000000000001.seg"}), ("correlate", set())):
+            reads, writes = set(), set()
+            for number in os.listdir(f"/proc/{workers[name]}/fd"):
+                path = os.readlink(f"/proc/{workers[name]}/fd/{number}")
+                with open(f"/proc/{workers[name]}/fdinfo/{number}", encoding="utf-8") as text:
+                    flags = next(int(line.split()[1], 8) for line in text if line.startswith("flags:"))
+                if path.startswith(service.path("")):
+                    (reads if flags & os.O_ACCMODE == os.O_RDONLY else writes).add(os.path.basename(path))
+            self.assertEqual((name, reads, writes), (name, may_read, {"lock", "said.1"}))
+        self.stop(service, run)
+
     def test_who_takes_too_much_dies(self):
         """And says why."""
         for stage in STAGES:
