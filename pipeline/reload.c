@@ -5,11 +5,13 @@
 #include "reload.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "millrace/log.h"
 #include "service.h"
@@ -87,8 +89,25 @@ static void start(struct mr_reload *reload, const struct mr_service *service,
 	mr_log(MR_LOG_INFO, "reload: %s is read anew", reload->topology);
 }
 
-static void take_table(struct mr_reload *reload, struct mr_control_message *message,
-		       struct mr_error *error)
+/* What is no blob, a stream or how far it was read, is the one that the workers have: it cannot be
+ * made again. */
+static enum mr_err keep_descriptor(const struct mr_supervisor *supervisor, const char *name,
+				   struct mr_control_message *message, struct mr_error *error)
+{
+	int fd;
+	size_t size;
+	if (mr_generation_has(message->fd) || !mr_tables_find(supervisor->tables, name, &fd, &size))
+		return MR_OK;
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0)
+		return mr_error_errno(error, MR_NO_SPACE, "table %s", name);
+	close(message->fd);
+	message->fd = fd;
+	return MR_OK;
+}
+
+static void take_table(struct mr_reload *reload, const struct mr_supervisor *supervisor,
+		       struct mr_control_message *message, struct mr_error *error)
 {
 	char name[MR_TABLE_NAME_MAX];
 	int fd;
@@ -98,6 +117,8 @@ static void take_table(struct mr_reload *reload, struct mr_control_message *mess
 		mr_error_set(error, MR_PROTOCOL, "a table that is none");
 		return;
 	}
+	if (keep_descriptor(supervisor, name, message, error) != MR_OK)
+		return;
 	mr_tables_add(reload->other.tables, name, message->fd, message->number);
 	message->fd = -1;
 }
@@ -151,7 +172,7 @@ static enum mr_err hear(void *context, struct mr_control_message *message, struc
 			show_line(hearing->supervisor, message);
 		break;
 	case MR_CONTROL_TABLE:
-		take_table(hearing->reload, message, error);
+		take_table(hearing->reload, hearing->supervisor, message, error);
 		break;
 	case MR_CONTROL_SETUP:
 		take_setup(hearing->reload, message, error);

@@ -79,6 +79,23 @@ class Streams(unittest.TestCase):
         self.assertEqual(self.process.wait(mt.WAIT_SECONDS), 0, self.words())
         self.wait(*[f"bad {number}" for number in range(1, 7)])
 
+    def test_standard_input_over_a_reload(self):
+        """New rules have new workers; what they read goes on where the old ones stopped."""
+        self.start("type: stdin", stdin=subprocess.PIPE)
+        self.process.stdin.write(b"bad 1\nba")
+        self.process.stdin.flush()
+        self.wait("bad 1")
+        with open(self.place.rule, encoding="utf-8") as rule:
+            text = rule.read()
+        with open(self.place.rule, "w", encoding="utf-8") as rule:
+            rule.write(text.replace("title: ", "title: New, ", 1))
+        self.process.send_signal(signal.SIGHUP)
+        mt.wait_until(lambda: "reloaded from checkpoint" in self.words(), "new rules")
+        self.process.stdin.write(b"d 2\nbad 3\n")
+        self.process.stdin.close()
+        self.assertEqual(self.process.wait(mt.WAIT_SECONDS), 0, self.words())
+        self.wait("bad 1", "bad 2", "bad 3")
+
     def connect(self):
         def try_it():
             peer = socket.socket(socket.AF_UNIX)
