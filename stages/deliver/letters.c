@@ -52,7 +52,7 @@ enum mr_err letters_open(struct letters *letters, const struct sink_env *env,
 	return env->state == NULL ? open_given(letters, error) : open_once(letters, env, error);
 }
 
-bool letters_have_room(const struct letters *letters)
+bool letters_have_room(struct letters *letters)
 {
 	return !letters->once || once_file_has_room(&letters->file);
 }

@@ -27,7 +27,7 @@ char *letters_path(const struct mr_config *config);
 enum mr_err letters_open(struct letters *letters, const struct sink_env *env,
 			 struct mr_error *error);
 /* Asked before each put. */
-bool letters_have_room(const struct letters *letters);
+bool letters_have_room(struct letters *letters);
 enum mr_err letters_put(struct letters *letters, const struct mr_reject *reject,
 			struct mr_error *error);
 /* As sink_env's refuse. */

@@ -316,7 +316,7 @@ static enum mr_err read_mark(const struct once_file *file, struct mr_buf *out,
 }
 
 /* Durable before the first line is written. */
-static enum mr_err write_mark(const struct once_file *file, struct mr_error *error)
+static enum mr_err write_mark(struct once_file *file, struct mr_error *error)
 {
 	struct mr_buf position = {0}, bytes = {0};
 	char *made = mr_asprintf("%s.new", file->mark);
@@ -332,6 +332,7 @@ static enum mr_err write_mark(const struct once_file *file, struct mr_error *err
 		    sync_directory_of(file->mark);
 	enum mr_err err =
 	    done ? MR_OK : mr_error_errno(error, mr_error_of_write(errno), "%s", file->mark);
+	file->unmarked = !done;
 	if (fd >= 0)
 		close(fd);
 	free(made);
@@ -365,19 +366,16 @@ static enum mr_err open_mark(const struct once_file *file, struct mr_slice bytes
 static enum mr_err begin_anew(struct once_file *file, struct mr_error *error)
 {
 	file->lines = (struct mr_line_hash){0};
+	file->unmarked = true;
 	enum mr_err err = place(file, false, error);
 	return err == MR_OK ? write_mark(file, error) : err;
 }
 
-enum mr_err once_file_ready(struct once_file *file, struct mr_error *error)
+static enum mr_err find_place(struct once_file *file, struct mr_error *error)
 {
 	struct mr_buf mark = {0};
 	struct mr_slice bytes;
 	struct position position;
-	struct mr_error own = {0};
-	if (file->placed)
-		return MR_OK;
-	error = error == NULL ? &own : error;
 	enum mr_err err = read_mark(file, &mark, error);
 	bool none = err == MR_NOT_FOUND;
 	if (err == MR_OK)
@@ -391,6 +389,22 @@ enum mr_err once_file_ready(struct once_file *file, struct mr_error *error)
 		err = once_file_restore(file, bytes, error);
 	mr_buf_fini(&mark);
 	return err;
+}
+
+static bool is_ready(const struct once_file *file)
+{
+	return file->placed && !file->unmarked;
+}
+
+enum mr_err once_file_ready(struct once_file *file, struct mr_error *error)
+{
+	struct mr_error own = {0};
+	if (is_ready(file))
+		return MR_OK;
+	error = error == NULL ? &own : error;
+	enum mr_err err = file->placed ? write_mark(file, error) : find_place(file, error);
+	enum mr_err waited = out_file_wait(&file->out, err, error);
+	return err == MR_NO_SPACE ? MR_FULL : waited;
 }
 
 /* ---- open ---- */
@@ -446,8 +460,11 @@ void once_file_close(struct once_file *file)
 
 /* ---- lines ---- */
 
-bool once_file_has_room(const struct once_file *file)
+bool once_file_has_room(struct once_file *file)
 {
+	struct mr_error unset = {0}; /* of put, which fails likewise */
+	if (once_file_ready(file, &unset) == MR_FULL)
+		return false;
 	return !file->out.stalled || file->out.buf.len < OUT_FILE_BUFFER_BYTES;
 }
 
@@ -481,6 +498,8 @@ enum mr_err once_file_put(struct once_file *file, struct mr_slice line, struct m
 
 enum mr_err once_file_flush(struct once_file *file, struct mr_error *error)
 {
+	if (!is_ready(file)) /* nothing was put */
+		return MR_OK;
 	return out_file_wait(&file->out, out_file_flush(&file->out, error), error);
 }
 

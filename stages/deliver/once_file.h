@@ -25,7 +25,8 @@ struct once_file {
 	uint64_t begun; /* bytes of it that are on their way to the disk */
 	struct mr_line_hash lines; /* of all that stands in the file or in the buffer */
 	struct sent sent;
-	bool placed; /* `lines` and `sent` are known */
+	bool placed;   /* `lines` and `sent` are known */
+	bool unmarked; /* the mark of the first start is still to be written */
 };
 
 /* Makes the file where it is not there, its name durable: for whoever may not make any once it is
@@ -39,10 +40,12 @@ enum mr_err once_file_open(struct once_file *file, const char *name, const char 
  * or another one: with both figures. One that was of another path is passed over. */
 enum mr_err once_file_restore(struct once_file *file, struct mr_slice bytes,
 			      struct mr_error *error);
-/* Before the first put, and before a barrier: reads what is behind the position. */
+/* Before the first put, and before a barrier: reads what is behind the position. MR_FULL where the
+ * disk is full, which is said: to be called again. */
 enum mr_err once_file_ready(struct once_file *file, struct mr_error *error);
-/* False while the disk is full and the buffer too: flush tries again. */
-bool once_file_has_room(const struct once_file *file);
+/* False while the disk is full and the buffer too: flush tries again. Likewise while it is full and
+ * the file not ready. */
+bool once_file_has_room(struct once_file *file);
 /* False where the line stands there already: asked once for each line. */
 bool once_file_wants(struct once_file *file, const struct line_id *id);
 /* A whole line with its '\n'. A full disk is said, and is no error here. */

@@ -314,6 +314,34 @@ static void a_full_disk_is_waited_for(void **state)
 	}
 }
 
+/* Nor can the mark of the first start be written: then there is no room yet. */
+static void a_disk_that_is_full_from_the_first_line_is_waited_for(void **state)
+{
+	struct service service;
+	(void)state;
+	for (unsigned half = 0; half < 2; half++) {
+		struct mr_error error = {0};
+		begin(&service);
+		open_again(&service);
+		os_fault((struct os_fault){
+		    .call = OS_WRITE, .nth = 1, .number = ENOSPC, .lasting = true, .half = half});
+		assert_false(service_put(&service, 0));
+		service_flush(&service);
+		service_step_second(&service);
+		assert_int_equal(service.sink.ops->barrier(&service.sink, &error), MR_FULL);
+		assert_non_null(strstr(service.logged, "No space left on device; it is tried"));
+		assert_null(strstr(service.logged, "can be written again"));
+		os_faults_end();
+		put(&service, 0, 3);
+		assert_non_null(strstr(service.logged, "can be written again"));
+		service_crash(&service);
+		open_again(&service);
+		put(&service, 0, 3);
+		assert_lines(3);
+		service_end(&service);
+	}
+}
+
 /* Each call that makes something durable fails once: then nothing was promised, and a new life gets
  * all there is, once. */
 static void every_call_may_fail(void **state)
@@ -390,6 +418,7 @@ int main(void)
 	    cmocka_unit_test(two_writers_are_refused),
 	    cmocka_unit_test(strange_lines_are_named_and_stay),
 	    cmocka_unit_test(a_full_disk_is_waited_for),
+	    cmocka_unit_test(a_disk_that_is_full_from_the_first_line_is_waited_for),
 	    cmocka_unit_test(every_call_may_fail),
 	    cmocka_unit_test(a_position_survives_any_bytes),
 	};

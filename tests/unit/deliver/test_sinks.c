@@ -341,6 +341,8 @@ static enum mr_err live(unsigned lines, struct mr_error *error)
 		struct line_id id = service_id(i);
 		char line[512];
 		service_line(i, line);
+		while (!sink_has_room(&service.sink, strlen(line)))
+			service_step(&service, 0);
 		err = service.sink.ops->put(&service.sink, &id, mr_slice(line), error);
 	}
 	if (err == MR_OK)
