@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,6 +21,8 @@
 
 /* The least pause is this many times what the last one cost in CPU (PROTOCOL.md 4.4). */
 #define CPU_SHARE 40
+/* Of the warning that one failed (log.h). */
+#define FAILED_KIND ((UINT64_C(0xfa11) << 8) | MR_EVENT_CHECKPOINT_FAILED)
 
 void mr_checkpoint_init(struct mr_checkpoint *checkpoint, const struct mr_state_dir *dir,
 			struct mr_bookkeeper *keeper, struct mr_manifest *recovered,
@@ -126,14 +129,23 @@ static bool make_directory(struct mr_checkpoint *checkpoint)
 	return false;
 }
 
-static void give_up(struct mr_checkpoint *checkpoint)
+static void say_failed(const struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor)
+{
+	struct mr_buf line = {0};
+	mr_buf_printf(&line, "checkpoint %llu failed, %u in a row: %s",
+		      (unsigned long long)checkpoint->number, checkpoint->failures,
+		      checkpoint->failure);
+	mr_supervisor_warn(supervisor, NULL, FAILED_KIND, (struct mr_slice){line.data, line.len});
+	mr_buf_fini(&line);
+}
+
+static void give_up(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor)
 {
 	char name[MR_MANIFEST_NAME];
 	checkpoint->failures++;
 	checkpoint->failed++;
-	mr_log_event(
-	    MR_LOG_WARNING, MR_EVENT_CHECKPOINT_FAILED, "checkpoint %llu failed, %u in a row: %s",
-	    (unsigned long long)checkpoint->number, checkpoint->failures, checkpoint->failure);
+	memcpy(checkpoint->last_failure, checkpoint->failure, sizeof checkpoint->failure);
+	say_failed(checkpoint, supervisor);
 	/* Where its manifest came to stand there all the same, its files stay as long as that does.
 	 */
 	mr_manifest_path(checkpoint->number, name);
@@ -151,7 +163,7 @@ void mr_checkpoint_begin(struct mr_checkpoint *checkpoint, struct mr_supervisor 
 	checkpoint->failure[0] = '\0';
 	checkpoint->owed_next = 0;
 	if (!make_directory(checkpoint) || !send_files(checkpoint, supervisor)) {
-		give_up(checkpoint);
+		give_up(checkpoint, supervisor);
 		return;
 	}
 	checkpoint->under_way = true;
@@ -307,7 +319,7 @@ static void finish(struct mr_checkpoint *checkpoint, struct mr_supervisor *super
 	if (checkpoint->failure[0] == '\0' && commit(checkpoint, supervisor, &error) != MR_OK)
 		fail(checkpoint, error.text);
 	if (checkpoint->failure[0] != '\0') {
-		give_up(checkpoint);
+		give_up(checkpoint, supervisor);
 		return;
 	}
 	checkpoint->cost_ns = checkpoint->last.cpu_ns + mr_clock_cpu_ns() - from_ns;
@@ -353,10 +365,10 @@ static enum mr_err book(struct mr_checkpoint *checkpoint, struct mr_supervisor *
 	checkpoint->owed_next += report->owed;
 	mr_bookkeeper_count(checkpoint->keeper, number, checkpoint->number, &report->counters);
 	if (report->failure[0] != '\0') {
-		char why[400];
-		snprintf(why, sizeof why, "%s: %s", supervisor->workers[worker].name,
-			 report->failure);
-		fail(checkpoint, why);
+		struct mr_error why;
+		mr_supervisor_quote(&supervisor->workers[worker], MR_IO, mr_slice(report->failure),
+				    &why);
+		fail(checkpoint, why.text);
 	}
 	return MR_OK;
 }

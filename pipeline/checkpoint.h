@@ -22,7 +22,8 @@ struct mr_checkpoint {
 	uint32_t missing; /* workers that have not reported */
 	bool *reported;   /* by worker */
 	struct mr_manifest next;
-	char failure[512];
+	char failure[512];      /* of the one under way */
+	char last_failure[512]; /* of the last that failed */
 	int64_t begun_us;
 	int64_t due_us;
 	int64_t interval_us; /* the setting */

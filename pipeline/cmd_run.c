@@ -111,15 +111,6 @@ static enum mr_err run(const char *path, struct mr_supervisor *supervisor, const
 	return err;
 }
 
-/* One that comes while the rules are read is heard when there is something to reload. */
-static void hold_reload(void)
-{
-	sigset_t held;
-	sigemptyset(&held);
-	sigaddset(&held, SIGHUP);
-	sigprocmask(SIG_BLOCK, &held, NULL);
-}
-
 int cmd_run(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -139,7 +130,7 @@ int cmd_run(int argc, char **argv)
 		      stderr);
 		return 2;
 	}
-	hold_reload();
+	mr_supervisor_hold_signals();
 	mr_supervisor_init(&supervisor);
 	struct mr_log_out log;
 	const char *end = NULL;

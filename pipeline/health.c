@@ -375,6 +375,11 @@ static const char *full_one(const struct mr_health *health, enum mr_part_kind ki
 	return NULL;
 }
 
+const char *mr_health_full_sink(const struct mr_health *health)
+{
+	return health == NULL ? NULL : full_one(health, MR_PART_SINK);
+}
+
 static void check_parts(struct mr_health *health)
 {
 	const char *source = full_one(health, MR_PART_SOURCE);

@@ -308,10 +308,7 @@ enum mr_err mr_host_follow_run(struct mr_supervisor *supervisor, struct mr_error
 	struct mr_hosts *hosts = supervisor->hosts;
 	enum mr_err err = mr_state_dir_open(mr_config_get(&supervisor->setup.config, "state", 0),
 					    &hosts->dir, error);
-	sigset_t held;
 	mr_notify_open(&hosts->notify);
-	mr_supervisor_signals(&held);
-	sigprocmask(SIG_BLOCK, &held, NULL);
 	for (unsigned alone = 0; err == MR_OK;) {
 		err = mr_supervisor_run(supervisor, error);
 		mr_tables_free(supervisor->restored);

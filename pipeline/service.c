@@ -97,14 +97,6 @@ static uint32_t count_sources(const struct mr_supervisor *supervisor)
 	return count;
 }
 
-bool mr_service_signal(struct mr_service *service, uint32_t signal)
-{
-	bool again = service->stopping;
-	service->stopping |= signal == SIGTERM || signal == SIGINT;
-	service->reload.wanted |= signal == SIGHUP;
-	return !again || signal == SIGHUP;
-}
-
 bool mr_service_ends(const struct mr_service *service)
 {
 	return service->stopping || service->finishing;
@@ -373,13 +365,13 @@ static enum mr_err incarnate(struct mr_service *service, struct mr_supervisor *s
 	return err;
 }
 
-/* Until the pause is over or a signal comes, which the next incarnation then acts on. */
+/* Until the pause is over or a signal comes. */
 static void rest(struct mr_service *service, struct mr_supervisor *supervisor)
 {
 	int pause_ms = PAUSE_FIRST_MS;
 	for (uint32_t i = 1; i < service->deaths && pause_ms < PAUSE_MOST_MS; i++)
 		pause_ms *= 2;
-	if (service->deaths < 2)
+	if (service->deaths < 2 || service->stopping)
 		return;
 	mr_log_event(MR_LOG_WARNING, MR_EVENT_WORKER_DIED,
 		     "the next start is in %d ms: the last %u died young", pause_ms,
@@ -393,14 +385,6 @@ static void rest(struct mr_service *service, struct mr_supervisor *supervisor)
 		poll(fds, 2,
 		     left_us < REST_MS * INT64_C(1000) ? (int)(left_us / 1000) + 1 : REST_MS);
 	}
-}
-
-/* Also between incarnations: the next one reads them. */
-static void hold_signals(void)
-{
-	sigset_t held;
-	mr_supervisor_signals(&held);
-	sigprocmask(SIG_BLOCK, &held, NULL);
 }
 
 /* To the checkpoint before the last, which is not whole on another host. */
@@ -455,14 +439,15 @@ static bool fails_its_trial(const struct mr_service *service, enum mr_err err, b
 	       (err != MR_PEER_LOST || service->deaths >= TRIALS);
 }
 
-/* The next one is to begin. */
-static void mourn(struct mr_service *service, struct mr_supervisor *supervisor, int64_t from_us,
-		  struct mr_error *error)
+/* The next one is to begin, unless they die again and again and a signal asks for the end. */
+static enum mr_err mourn(struct mr_service *service, struct mr_supervisor *supervisor,
+			 int64_t from_us, struct mr_error *error)
 {
 	mr_log_event(MR_LOG_ERROR, MR_EVENT_WORKER_DIED,
 		     "%s; the pipeline starts again from checkpoint %llu", error->text,
 		     (unsigned long long)service->checkpoint.last.number);
 	mr_health_died(supervisor->health, error->text);
+	struct mr_error death = *error;
 	*error = (struct mr_error){0};
 	bool young = mr_clock_us() - from_us < LONG_LIFE_US;
 	/* Once it is known what they died of, there is no reason to wait. */
@@ -470,13 +455,15 @@ static void mourn(struct mr_service *service, struct mr_supervisor *supervisor, 
 	service->deaths = young && !learnt ? service->deaths + 1 : 0;
 	rest(service, supervisor);
 	mr_supervisor_reset(supervisor);
+	if (mr_supervisor_interrupted(supervisor, error) != MR_OK)
+		return error->code;
+	return service->deaths < 2 ? MR_OK : mr_service_leave(service, death.text, error);
 }
 
 enum mr_err mr_service_run(struct mr_service *service, struct mr_supervisor *supervisor,
 			   struct mr_error *error)
 {
 	supervisor->service = service;
-	hold_signals();
 	memcpy(supervisor->setup.seed, service->checkpoint.last.seed, MR_SEED_BYTES);
 	enum mr_err known = know_files(service, supervisor, error);
 	if (known == MR_OK)
@@ -487,7 +474,7 @@ enum mr_err mr_service_run(struct mr_service *service, struct mr_supervisor *sup
 		int64_t from_us = mr_clock_us();
 		enum mr_err err = incarnate(service, supervisor, error);
 		bool began = supervisor->started;
-		if (supervisor->interrupted != 0)
+		if (service->left && !is_done(service))
 			return err;
 		if (err == MR_END) { /* before anything had begun */
 			mr_log(MR_LOG_INFO, "%s", error->text);
@@ -519,6 +506,7 @@ enum mr_err mr_service_run(struct mr_service *service, struct mr_supervisor *sup
 		if (mr_err_class(err) == MR_CLASS_USAGE || stays(err) ||
 		    (!began && service->incarnations == 1 && err != MR_PEER_LOST))
 			return err;
-		mourn(service, supervisor, from_us, error);
+		if (mourn(service, supervisor, from_us, error) != MR_OK)
+			return error->code;
 	}
 }

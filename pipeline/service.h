@@ -19,6 +19,10 @@ struct mr_service {
 	int64_t interval_us;
 	uint32_t incarnations;
 	bool stopping;        /* a signal asked for the end */
+	int64_t stop_us;      /* when */
+	bool stop_now;        /* and another one asked again */
+	bool said_stop;       /* what the end waits for */
+	bool left;            /* it is waited for no more */
 	bool told_drain;      /* the sources know */
 	uint32_t drained;     /* source workers that read no more */
 	uint64_t last_number; /* of a checkpoint behind the last record; 0: none is begun */
@@ -53,13 +57,23 @@ void mr_service_close(struct mr_service *service);
 void mr_service_turn(struct mr_service *service, struct mr_supervisor *supervisor, int64_t now_us);
 /* How long until it is wanted again, at most. */
 int mr_service_wait_ms(const struct mr_service *service, int64_t now_us, int most_ms);
-/* A signal came. False where it is to end the work at once. */
-bool mr_service_signal(struct mr_service *service, uint32_t signal);
 /* The numbers of files become durable. */
 enum mr_err mr_service_keep_files(const struct mr_service *service,
 				  const struct mr_supervisor *supervisor, struct mr_error *error);
 /* A source worker reads no more. */
 void mr_service_drained(struct mr_service *service);
+
+/* ---- service_stop.c ---- */
+
+/* A signal came. */
+void mr_service_signal(struct mr_service *service, uint32_t signal);
+/* Whether the end that a signal asked for has been waited for long enough: MR_IO, with words on
+ * what did not come. Says that once before. */
+enum mr_err mr_service_late(struct mr_service *service, const struct mr_supervisor *supervisor,
+			    int64_t now_us, struct mr_error *error);
+/* Where a signal asked for the end, and the next incarnation would only begin after a pause: MR_IO,
+ * with what the last one died of. */
+enum mr_err mr_service_leave(struct mr_service *service, const char *death, struct mr_error *error);
 
 /* ---- for reload.c ---- */
 

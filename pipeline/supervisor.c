@@ -272,8 +272,10 @@ enum mr_err mr_supervisor_interrupted(struct mr_supervisor *supervisor, struct m
 	struct signalfd_siginfo info;
 	if (read(supervisor->signals, &info, sizeof info) != sizeof info)
 		return MR_OK;
-	if (supervisor->service != NULL && mr_service_signal(supervisor->service, info.ssi_signo))
-		return MR_OK;
+	if (supervisor->service != NULL) {
+		mr_service_signal(supervisor->service, info.ssi_signo);
+		return mr_service_late(supervisor->service, supervisor, mr_clock_us(), error);
+	}
 	supervisor->interrupted = (int)info.ssi_signo;
 	supervisor->progress.hurry = true;
 	return mr_error_set(error, MR_PEER_LOST, "ended by signal %d (%s) before the work was done",
@@ -329,6 +331,8 @@ static enum mr_err watch(struct mr_supervisor *supervisor, struct mr_error *erro
 			mr_health_turn(supervisor->health);
 		if (err == MR_OK && supervisor->started && supervisor->service != NULL)
 			mr_service_turn(supervisor->service, supervisor, now_us);
+		if (err == MR_OK && supervisor->service != NULL)
+			err = mr_service_late(supervisor->service, supervisor, now_us, error);
 		if (supervisor->started && now_us >= sample_us) {
 			mr_supervisor_sample(supervisor);
 			int64_t took_us = mr_clock_us() - now_us;
@@ -355,8 +359,9 @@ static enum mr_err await_ends(struct mr_supervisor *supervisor, struct mr_error 
 	int64_t from_us = mr_clock_us();
 	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
 		while (!has_ended(&supervisor->workers[i])) {
-			if (poll(&signals, 1, END_MS) > 0)
-				return mr_supervisor_interrupted(supervisor, error);
+			if (poll(&signals, 1, END_MS) > 0 &&
+			    mr_supervisor_interrupted(supervisor, error) != MR_OK)
+				return error->code;
 			mr_health_await(supervisor->health, i, from_us);
 		}
 	}
@@ -378,7 +383,7 @@ static double cpu_of(int who)
 	return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-void mr_supervisor_signals(sigset_t *out)
+static void listened_for(sigset_t *out)
 {
 	sigemptyset(out);
 	sigaddset(out, SIGINT);
@@ -386,11 +391,18 @@ void mr_supervisor_signals(sigset_t *out)
 	sigaddset(out, SIGHUP);
 }
 
+void mr_supervisor_hold_signals(void)
+{
+	sigset_t held;
+	listened_for(&held);
+	sigprocmask(SIG_BLOCK, &held, NULL);
+}
+
 static enum mr_err catch_signals(struct mr_supervisor *supervisor, sigset_t *before,
 				 struct mr_error *error)
 {
 	sigset_t wanted;
-	mr_supervisor_signals(&wanted);
+	listened_for(&wanted);
 	sigprocmask(SIG_BLOCK, &wanted, before);
 	if (supervisor->signals >= 0) /* of an incarnation before */
 		return MR_OK;

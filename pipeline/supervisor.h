@@ -97,8 +97,9 @@ enum mr_err mr_supervisor_run(struct mr_supervisor *supervisor, struct mr_error 
 /* Of a command whose run ended so, or never began: as DESIGN.md 9, and 128 and the number of a
  * signal that ended it. */
 int mr_supervisor_exit_status(const struct mr_supervisor *supervisor, enum mr_err err);
-/* Those that it listens for. */
-void mr_supervisor_signals(sigset_t *out);
+/* From the start of a service on, also between incarnations: signals are heard when there is
+ * something to end or to reload. */
+void mr_supervisor_hold_signals(void);
 /* Between two incarnations: all but settings, tables and the numbers of files is forgotten. */
 void mr_supervisor_reset(struct mr_supervisor *supervisor);
 void mr_supervisor_fini(struct mr_supervisor *supervisor);
@@ -147,6 +148,9 @@ enum mr_err mr_supervisor_listen(struct mr_supervisor *supervisor, uint32_t work
 				 struct mr_error *error);
 void mr_supervisor_tell(struct mr_supervisor *supervisor, uint32_t worker,
 			enum mr_control_kind kind, uint64_t number, uint64_t other);
+/* What it failed with, behind its name: once, where the words begin with it, being a stage's. */
+enum mr_err mr_supervisor_quote(const struct mr_supervised *from, enum mr_err code,
+				struct mr_slice words, struct mr_error *error);
 /* Words that a worker and a gate say alike: a line, counters, a failure. */
 enum mr_err mr_supervisor_common_word(struct mr_supervisor *supervisor, struct mr_supervised *from,
 				      const struct mr_control_message *message,

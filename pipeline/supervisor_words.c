@@ -360,6 +360,16 @@ struct speaker {
 	uint32_t worker;
 };
 
+enum mr_err mr_supervisor_quote(const struct mr_supervised *from, enum mr_err code,
+				struct mr_slice words, struct mr_error *error)
+{
+	size_t len = strlen(from->name);
+	bool named =
+	    words.len > len && memcmp(words.at, from->name, len) == 0 && words.at[len] == ':';
+	return mr_error_set(error, code, "%s%s%.*s", named ? "" : from->name, named ? "" : ": ",
+			    (int)words.len, words.at);
+}
+
 enum mr_err mr_supervisor_common_word(struct mr_supervisor *supervisor, struct mr_supervised *from,
 				      const struct mr_control_message *message,
 				      struct mr_error *error)
@@ -375,8 +385,8 @@ enum mr_err mr_supervisor_common_word(struct mr_supervisor *supervisor, struct m
 		return MR_OK;
 	}
 	from->failed = true;
-	return mr_error_set(error, message->number < MR_NOT_FOUND + 1u ? code : MR_PROTOCOL,
-			    "%s: %.*s", from->name, (int)message->bytes.len, message->bytes.at);
+	return mr_supervisor_quote(from, message->number < MR_NOT_FOUND + 1u ? code : MR_PROTOCOL,
+				   message->bytes, error);
 }
 
 static enum mr_err handle(void *context, struct mr_control_message *message, struct mr_error *error)

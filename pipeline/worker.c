@@ -282,9 +282,10 @@ static enum mr_err idle(struct mr_worker *worker, enum phase phase, const struct
 	make_room(worker);
 	uint32_t links = mr_worker_poll_set(worker, input, worker->fds);
 	uint32_t count = links;
-	/* A stage is called again only when its outputs are ready: until then its news is no use.
-	 */
-	bool waits = phase == PHASE_WORK && mr_writer_ready(&worker->writer);
+	/* A stage is called again only when its outputs are ready, and a source that reads no more
+	 * only at barriers: until then its news is no use. */
+	bool waits = phase == PHASE_WORK && mr_writer_ready(&worker->writer) &&
+		     (!worker->drained || mr_worker_at_barrier(worker));
 	for (uint32_t i = 0; i < worker->waits.count && waits; i++)
 		worker->fds[count++] = worker->waits.fds[i];
 	enum mr_err err =

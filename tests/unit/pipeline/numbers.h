@@ -334,6 +334,7 @@ static int service_main(char **argv)
 	static struct mr_supervisor supervisor;
 	static struct mr_service service;
 	struct mr_error error = {0};
+	mr_supervisor_hold_signals();
 	if (mr_service_open(&service, argv[2], argv[3], INTERVAL_US, &error) != MR_OK) {
 		fprintf(stderr, "service: %s\n", error.text);
 		return 2;

@@ -1,0 +1,112 @@
+"""SIGTERM ends a service, whatever it waits for; what was not committed is judged again, once."""
+import json
+import os
+import signal
+import subprocess
+import unittest
+
+import millrace_test as mr
+from service import Service
+
+RECORDS = 4000  # their alerts are more than a pipe and all buffers hold
+DEATHS = 6      # one after the other make a pause in which a signal comes for certain
+FAILURES = 20   # checkpoints in a row
+
+
+class Stop(unittest.TestCase):
+    def setUp(self):
+        self.service = Service(self, RECORDS)
+
+    def await_words(self, words, times=1):
+        try:
+            mr.wait_until(lambda: self.service.said().count(words) >= times, words)
+        except AssertionError as error:
+            raise AssertionError(self.service.said()) from error
+
+    def assert_ends(self, process, *words):
+        """Before its work is done: exit status 1, and why."""
+        self.service.finish(process, 1)
+        said = self.service.said().splitlines()[-1]
+        for word in (*words, "is judged again at the next start"):
+            self.assertIn(word, said)
+
+    def go_on(self, **options):
+        self.service.finish(self.service.start(**options))
+        self.service.assert_kept_once()
+
+    def test_a_reader_that_stands_still(self):
+        for settings, signals, why in (({"stop_timeout": "2s"}, 1, "ended by stop_timeout"),
+                                       ({}, 2, "ended by a second signal")):
+            with self.subTest(why):
+                self.service.describe(self.service.file_sink(), {"name": "out", "type": "stdout"}, **settings)
+                process = self.service.start(stdout=subprocess.PIPE)
+                self.addCleanup(process.stdout.close)
+                self.await_words("sink out is full")
+                for _ in range(signals):
+                    process.send_signal(signal.SIGTERM)
+                    self.await_words("the end waits for sink out, which takes no more")
+                self.assert_ends(process, why, "it waited for sink out, which takes no more")
+                self.assertEqual(self.service.said().count("the end waits for"), 1)
+        self.go_on()
+
+    def failures(self):
+        status = subprocess.run([mr.PROGRAM, "status", "--json", self.service.path("state")], capture_output=True, check=True)
+        return json.loads(status.stdout)["service"]["checkpoints_failed"]
+
+    def test_checkpoints_that_cannot_be_made(self):
+        """Meanwhile nobody is busy, and it is said ten times."""
+        source = {"name": "in", "type": "file", "path": [self.service.records]}
+        self.service.describe(self.service.file_sink(), sources=[source])
+        process = self.service.start()
+        mr.wait_until(lambda: os.path.exists(self.service.path("alerts.ndjson")) and
+                      len(mr.whole_lines(self.service.path("alerts.ndjson"))) == RECORDS, "all alerts")
+        folder = self.service.path("state/checkpoints")
+        os.rename(folder, folder + ".away")
+        process.send_signal(signal.SIGTERM)
+        self.await_words("the end waits for a checkpoint, and the last one failed: ")
+        collect = next(pid for pid, _ in mr.children(process.pid) if mr.worker_name(pid) == "collect")
+        ticks, failures = mr.cpu_ticks(collect), self.failures()
+        mr.wait_until(lambda: self.failures() >= failures + FAILURES, "failures")
+        self.assertLess(mr.cpu_ticks(collect) - ticks, FAILURES * 2, "of ten each")
+        self.assertEqual(self.service.said().count(" in a row: "), 10)
+        process.send_signal(signal.SIGTERM)
+        self.assert_ends(process, "ended by a second signal", "No such file or directory")
+        os.rename(folder + ".away", folder)
+        process = self.service.start()
+        self.await_words("service.ready")
+        process.send_signal(signal.SIGTERM)
+        self.service.finish(process)
+        self.service.assert_kept_once()
+
+    def test_workers_that_die_again_and_again(self):
+        self.service.describe(self.service.file_sink(), {"name": "out", "type": "stdout"})
+        process = self.service.start(stdout=subprocess.PIPE)
+        self.addCleanup(process.stdout.close)
+        for death in range(1, DEATHS + 1):
+            self.await_words(" 6 workers: ", death)
+            worker = mr.wait_until(lambda: [pid for pid, _ in mr.children(process.pid)], "workers")[0]
+            os.kill(worker, signal.SIGKILL)
+            self.await_words("the pipeline starts again", death)
+        self.await_words(f"the last {DEATHS} died young")
+        process.send_signal(signal.SIGTERM)
+        self.assert_ends(process, "ended between two starts", "was killed by signal 9")
+        self.assertEqual(self.service.said().count(" 6 workers: "), DEATHS)
+        self.go_on()
+
+    def test_a_signal_that_comes_at_once(self):
+        """As soon as any is held."""
+        self.service.describe(self.service.file_sink())
+        process = self.service.start()
+        mr.wait_until(lambda: process.poll() is not None or self.holds(process.pid), "signals are held")
+        process.send_signal(signal.SIGTERM)
+        self.service.finish(process)
+        self.go_on()
+
+    def holds(self, pid):
+        with open(f"/proc/{pid}/status", encoding="ascii") as lines:
+            held = next(line for line in lines if line.startswith("SigBlk:"))
+        return int(held.split()[1], 16) >> (signal.SIGHUP - 1) & 1
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
