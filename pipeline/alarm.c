@@ -8,7 +8,7 @@
 const struct mr_alarm_row *mr_alarm_row(enum mr_alarm alarm)
 {
 	static const struct mr_alarm_row rows[] = {
-#define X(symbol, name, level, prose) {name, MR_LOG_##level, prose},
+#define X(symbol, name, level, stops, prose) {name, MR_LOG_##level, stops, prose},
 #include "alarm.def"
 #undef X
 	};

@@ -11,7 +11,7 @@
 #include "millrace/log.h"
 
 enum mr_alarm {
-#define X(symbol, name, level, prose) MR_ALARM_##symbol,
+#define X(symbol, name, level, stops, prose) MR_ALARM_##symbol,
 #include "alarm.def"
 #undef X
 	MR_ALARM_COUNT
@@ -20,6 +20,7 @@ enum mr_alarm {
 struct mr_alarm_row {
 	const char *name;
 	enum mr_log_level level;
+	bool stops;
 	const char *prose;
 };
 const struct mr_alarm_row *mr_alarm_row(enum mr_alarm alarm);

@@ -3,7 +3,7 @@
 
 #include "millrace/text.h"
 
-#define ITEMS 9
+#define ITEMS 11
 
 void mr_figures_encode(const struct mr_figures *figures, struct mr_buf *out)
 {
@@ -20,6 +20,8 @@ void mr_figures_encode(const struct mr_figures *figures, struct mr_buf *out)
 	mr_pack_uint(out, figures->delivered);
 	mr_pack_uint(out, figures->spooled);
 	mr_pack_uint(out, figures->refused);
+	mr_pack_uint(out, figures->trouble_us);
+	mr_pack_uint(out, figures->failing_us);
 }
 
 /* Numbers become int64_t of the status. */
@@ -38,5 +40,7 @@ bool mr_figures_decode(struct mr_slice bytes, struct mr_figures *out)
 	out->delivered = mr_unpack_uint(&in, INT64_MAX);
 	out->spooled = mr_unpack_uint(&in, INT64_MAX);
 	out->refused = mr_unpack_uint(&in, INT64_MAX);
+	out->trouble_us = mr_unpack_uint(&in, INT64_MAX);
+	out->failing_us = mr_unpack_uint(&in, INT64_MAX);
 	return mr_unpack_done(&in) && out->words.len <= MR_FIGURES_WORDS;
 }

@@ -22,6 +22,7 @@
 #define RATE_US 2000000        /* a rate is of so long */
 #define QUIET_US 600000000     /* what has not come for so long is over */
 #define STALLED_US 10000000    /* intake that stands still for so long has stopped */
+#define FAILING_US 60000000    /* a receiver that fails for so long is no hiccup */
 #define LATE_TIMES 3           /* a checkpoint is late after so many intervals, */
 #define LATE_LEAST_US 30000000 /* and so long at least */
 #define WARNINGS_US 3600000000 /* of each kind of warning ten are shown in so long */
@@ -78,7 +79,13 @@ static bool is_ready(void *context, struct mr_buf *words)
 	const struct mr_health *health = context;
 	if (health->state != MR_HEALTH_RUNNING)
 		mr_buf_add_text(words, reasons[health->state]);
-	return health->state == MR_HEALTH_RUNNING;
+	for (enum mr_alarm i = 0; i < MR_ALARM_COUNT && words->len == 0; i++) {
+		const struct mr_alarm_state *alarm = &health->alarms.at[i];
+		if (alarm->raised && mr_alarm_row(i)->stops)
+			mr_buf_printf(words, "%s%s%s", mr_alarm_row(i)->name,
+				      alarm->words[0] == '\0' ? "" : ": ", alarm->words);
+	}
+	return words->len == 0;
 }
 
 static enum mr_err listen_on(struct mr_health *health, struct mr_error *error)
@@ -278,6 +285,8 @@ static struct mr_health_part *part_named(struct mr_health *health, enum mr_part_
 {
 	struct mr_health_part *parts = kind == MR_PART_SOURCE ? health->sources : health->sinks;
 	const struct mr_part *part;
+	if (kind == MR_PART_SINK && name.len == 0)
+		return &health->dead_letter;
 	for (size_t i = 0;
 	     kind != MR_PART_HOST &&
 	     (part = mr_config_part(&health->supervisor->setup.config, kind, i)) != NULL;
@@ -380,12 +389,28 @@ const char *mr_health_full_sink(const struct mr_health *health)
 	return health == NULL ? NULL : full_one(health, MR_PART_SINK);
 }
 
+/* The first whose receiver has been failing for long; NULL where there is none. */
+static const char *failing_one(const struct mr_health *health)
+{
+	const struct mr_part *part;
+	for (size_t i = 0;
+	     (part = mr_config_part(&health->supervisor->setup.config, MR_PART_SINK, i)) != NULL;
+	     i++) {
+		if (health->sinks[i].known && health->sinks[i].figures.failing_us >= FAILING_US)
+			return part->name;
+	}
+	return NULL;
+}
+
 static void check_parts(struct mr_health *health)
 {
+	const char *failing = failing_one(health);
 	const char *source = full_one(health, MR_PART_SOURCE);
 	const char *sink = full_one(health, MR_PART_SINK);
 	put(health, MR_ALARM_JOURNAL_FULL, source != NULL, source);
 	put(health, MR_ALARM_SINK_FULL, sink != NULL, sink);
+	put(health, MR_ALARM_DEAD_LETTER_FULL, health->dead_letter.figures.full, NULL);
+	put(health, MR_ALARM_RECEIVER_FAILING, failing != NULL, failing);
 }
 
 static void check_rules(struct mr_health *health)

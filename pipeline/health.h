@@ -56,6 +56,7 @@ struct mr_health {
 	int64_t last_death_us;
 	struct mr_health_part *sources; /* as the settings have them */
 	struct mr_health_part *sinks;
+	struct mr_health_part dead_letter;
 	struct mr_marks marks; /* by source, over all workers */
 	/* Since when what should move stands still. */
 	uint64_t shed;

@@ -110,6 +110,8 @@ static void fill_sinks(const struct mr_health *health, struct mr_status *status)
 		is->spool_size = (int64_t)part->figures.bytes;
 		is->refused = (int64_t)part->figures.refused;
 		mr_status_word(is->last_error, part->words);
+		if (part->figures.trouble_us > 0)
+			is->last_error_time = (int64_t)part->figures.trouble_us;
 	}
 }
 

@@ -13,7 +13,7 @@
 /* Zero what does not apply. */
 struct mr_figures {
 	enum mr_part_kind kind;
-	struct mr_slice name;  /* the part's */
+	struct mr_slice name;  /* the part's; a sink without one is the dead letter */
 	struct mr_slice words; /* source: how far it was read; sink: its last trouble */
 	bool full;             /* source: no room for what is read; sink: takes no more */
 	uint64_t bytes;        /* of the journal, of the spool */
@@ -21,6 +21,8 @@ struct mr_figures {
 	uint64_t delivered;
 	uint64_t spooled;
 	uint64_t refused;
+	uint64_t trouble_us; /* when that was, of wall clock */
+	uint64_t failing_us; /* for so long the receiver has taken nothing that it was sent */
 };
 
 /* Copies what it is given. */

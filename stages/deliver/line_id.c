@@ -154,3 +154,16 @@ bool line_id_read(struct mr_slice line, struct line_id *out)
 	}
 	return false;
 }
+
+uint64_t line_id_count(struct mr_slice lines)
+{
+	uint64_t count = 0;
+	while (lines.len > 0) {
+		const char *end = memchr(lines.at, '\n', lines.len);
+		size_t len = end == NULL ? lines.len : (size_t)(end - lines.at) + 1;
+		struct line_id id;
+		count += line_id_read((struct mr_slice){lines.at, len}, &id) && id.revision == 0;
+		lines = (struct mr_slice){lines.at + len, lines.len - len};
+	}
+	return count;
+}

@@ -26,5 +26,7 @@ struct line_id line_id_of_reject(const struct mr_files *files, const struct mr_r
 /* Of a line that this program wrote, with or without its '\n': of ocsf.c or dead_letter.c. False
  * where it is none. Reads no further than to the id. */
 bool line_id_read(struct mr_slice line, struct line_id *out);
+/* How many of these lines are made once. */
+uint64_t line_id_count(struct mr_slice lines);
 
 #endif

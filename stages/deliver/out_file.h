@@ -18,6 +18,7 @@ struct out_file {
 	int fd;            /* the caller's */
 	bool cuts;         /* a regular file: a torn line is cut off again */
 	bool stalled;      /* the disk is full, and that was said */
+	char trouble[200]; /* what was said */
 	struct mr_buf buf; /* not yet written */
 	uint64_t at;       /* where in the file the buffer's first byte goes */
 	uint64_t whole;    /* end of the last whole line in the file */

@@ -206,8 +206,15 @@ void outputs_show(const struct outputs *outputs, mr_figures_taker take, void *co
 				  .bytes = counts.spool_bytes,
 				  .delivered = counts.delivered,
 				  .spooled = counts.spooled,
-				  .refused = counts.refused});
+				  .refused = counts.refused,
+				  .trouble_us = (uint64_t)counts.trouble_us,
+				  .failing_us = (uint64_t)counts.failing_us});
 	}
+	if (outputs->letters.once)
+		take(context, &(struct mr_figures){.kind = MR_PART_SINK,
+						   .name = MR_SLICE(""),
+						   .words = MR_SLICE(""),
+						   .full = outputs->letters.file.out.stalled});
 }
 
 void outputs_committed(struct outputs *outputs)

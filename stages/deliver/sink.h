@@ -45,7 +45,9 @@ struct sink_counts {
 	uint64_t owed; /* lines that stand there since before a restart, and have not come again */
 	/* For the status alone. */
 	uint64_t spool_bytes;
-	const char *trouble; /* what its receiver failed with last; NULL is none */
+	const char *trouble; /* what its receiver fails with; NULL or "" is none */
+	int64_t trouble_us;  /* when that was, of wall clock */
+	int64_t failing_us;  /* for so long it has taken nothing that it was sent */
 };
 
 struct sink;

@@ -5,9 +5,20 @@
 
 #include "once_file.h"
 
+struct file_state {
+	struct once_file file;
+	int64_t stalled_us; /* since when the disk is full, of wall clock */
+};
+
+static struct once_file *file_of(struct sink *sink)
+{
+	struct file_state *state = sink->state;
+	return &state->file;
+}
+
 static enum mr_err file_open(struct sink *sink, struct mr_error *error)
 {
-	struct once_file *file = sink->state;
+	struct once_file *file = file_of(sink);
 	uint64_t seed;
 	memcpy(&seed, sink->env->stage->seed, sizeof seed);
 	char *place = sink_place(sink->env, sink->name, error);
@@ -25,13 +36,13 @@ static enum mr_err file_open(struct sink *sink, struct mr_error *error)
 
 static enum mr_err file_restore(struct sink *sink, struct mr_slice bytes, struct mr_error *error)
 {
-	struct once_file *file = sink->state;
+	struct once_file *file = file_of(sink);
 	return once_file_load(file, bytes, error);
 }
 
 static bool file_room(struct sink *sink, size_t bytes)
 {
-	struct once_file *file = sink->state;
+	struct once_file *file = file_of(sink);
 	(void)bytes;
 	return once_file_has_room(file);
 }
@@ -39,7 +50,7 @@ static bool file_room(struct sink *sink, size_t bytes)
 static enum mr_err file_put(struct sink *sink, const struct line_id *id, struct mr_slice line,
 			    struct mr_error *error)
 {
-	struct once_file *file = sink->state;
+	struct once_file *file = file_of(sink);
 	enum mr_err err = once_file_ready(file, error);
 	if (err != MR_OK)
 		return err;
@@ -49,42 +60,52 @@ static enum mr_err file_put(struct sink *sink, const struct line_id *id, struct 
 
 static enum mr_err file_flush(struct sink *sink, struct mr_error *error)
 {
-	struct once_file *file = sink->state;
-	return once_file_flush(file, error);
+	struct file_state *state = sink->state;
+	enum mr_err err = once_file_flush(&state->file, error);
+	if (!state->file.out.stalled)
+		state->stalled_us = 0;
+	else if (state->stalled_us == 0)
+		state->stalled_us = sink->env->stage->now->wall_us;
+	return err;
 }
 
 static enum mr_err file_barrier(struct sink *sink, struct mr_error *error)
 {
-	struct once_file *file = sink->state;
+	struct once_file *file = file_of(sink);
 	return once_file_barrier(file, error);
 }
 
 static void file_snapshot(struct sink *sink, struct mr_buf *out)
 {
-	struct once_file *file = sink->state;
+	struct once_file *file = file_of(sink);
 	once_file_save(file, out);
 }
 
 static void file_counts(const struct sink *sink, struct sink_counts *out)
 {
-	const struct once_file *file = sink->state;
+	const struct file_state *state = sink->state;
+	const struct once_file *file = &state->file;
+	uint64_t waiting = line_id_count((struct mr_slice){file->out.buf.data, file->out.buf.len});
 	*out = (struct sink_counts){.file = file->path,
 				    .lines = &file->lines,
 				    .taken = file->taken,
-				    .delivered = file->taken,
-				    .owed = file->sent.count};
+				    .delivered = file->taken - waiting,
+				    .spooled = waiting,
+				    .owed = file->sent.count,
+				    .trouble = file->out.trouble,
+				    .trouble_us = state->stalled_us};
 }
 
 static void file_close(struct sink *sink)
 {
-	struct once_file *file = sink->state;
+	struct once_file *file = file_of(sink);
 	once_file_close(file);
 }
 
 const struct sink_ops sink_file = {
     .name = "file",
     .promise = SINK_ONCE,
-    .state_size = sizeof(struct once_file),
+    .state_size = sizeof(struct file_state),
     .open = file_open,
     .restore = file_restore,
     .room = file_room,

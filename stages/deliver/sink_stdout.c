@@ -80,7 +80,10 @@ static void given_snapshot(struct sink *sink, struct mr_buf *out)
 static void given_counts(const struct sink *sink, struct sink_counts *out)
 {
 	const struct given_state *state = sink->state;
-	*out = (struct sink_counts){.taken = state->taken, .delivered = state->taken};
+	const struct mr_buf *buf = &state->file.buf;
+	uint64_t waiting = line_id_count((struct mr_slice){buf->data, buf->len});
+	*out = (struct sink_counts){
+	    .taken = state->taken, .delivered = state->taken - waiting, .spooled = waiting};
 }
 
 /* ---- in a service ---- */

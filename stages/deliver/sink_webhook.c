@@ -49,10 +49,12 @@ struct webhook {
 	struct mr_buf body;
 	struct spool_place behind; /* the lines that are under way */
 	int64_t lines;
-	uint64_t once;     /* of them, those that are made once */
-	int64_t limit;     /* of the next request: less than batch_count after a refusal */
-	unsigned failures; /* in a row */
-	long failed_with;  /* the status that was said */
+	uint64_t once;      /* of them, those that are made once */
+	int64_t limit;      /* of the next request: less than batch_count after a refusal */
+	unsigned failures;  /* in a row */
+	long failed_with;   /* the status that was said */
+	int64_t failing_us; /* since when, of steady clock */
+	int64_t trouble_us; /* when it last did, of wall clock */
 	char trouble[sizeof(((struct http_result *)NULL)->reason)];
 	uint64_t random;
 	uint64_t taken, delivered, refused;
@@ -327,11 +329,23 @@ static void is_well(struct webhook *hook)
 		mr_log(MR_LOG_WARNING, "%s: the receiver takes alerts again, after %u failures",
 		       hook->name, hook->failures);
 	hook->failures = 0;
+	hook->trouble[0] = '\0';
+	hook->trouble_us = 0;
+}
+
+static void note_trouble(struct sink *sink, const char *reason)
+{
+	struct webhook *hook = sink->state;
+	snprintf(hook->trouble, sizeof hook->trouble, "%s", reason);
+	hook->trouble_us = sink->env->stage->now->wall_us;
 }
 
 /* Said once for each kind of answer, as long as it lasts. */
-static void failed(struct webhook *hook, enum verdict verdict, const struct http_result *result)
+static void failed(struct sink *sink, enum verdict verdict, const struct http_result *result)
 {
+	struct webhook *hook = sink->state;
+	if (hook->failures == 0)
+		hook->failing_us = sink->env->stage->now->steady_us;
 	if (hook->failures++ == 0 || hook->failed_with != result->status)
 		mr_log(verdict == MISCONFIGURED ? MR_LOG_ERROR : MR_LOG_WARNING,
 		       "%s: alerts wait, the receiver does not take them: %s%s", hook->name,
@@ -340,7 +354,7 @@ static void failed(struct webhook *hook, enum verdict verdict, const struct http
 			   ? ": the address or the credentials are wrong; it is tried again"
 			   : "; it is tried again");
 	hook->failed_with = result->status;
-	snprintf(hook->trouble, sizeof hook->trouble, "%s", result->reason);
+	note_trouble(sink, result->reason);
 	hook->phase = PHASE_WAIT;
 	set_timer(hook, pause_us(hook, result->retry_after_seconds));
 }
@@ -368,7 +382,7 @@ static enum mr_err refused(struct sink *sink, const struct http_result *result,
 	}
 	if (err != MR_OK)
 		return err;
-	snprintf(hook->trouble, sizeof hook->trouble, "%s", result->reason);
+	note_trouble(sink, result->reason);
 	mr_log(MR_LOG_ERROR, "%s: the receiver refuses an alert: %s; it is in the dead letter",
 	       hook->name, result->reason);
 	passed(hook, &hook->refused);
@@ -386,7 +400,7 @@ static enum mr_err take_answer(struct sink *sink, const struct http_result *resu
 		is_well(hook);
 		passed(hook, &hook->delivered);
 	} else {
-		failed(hook, verdict, result);
+		failed(sink, verdict, result);
 	}
 	return MR_OK;
 }
@@ -542,14 +556,18 @@ static void webhook_committed(struct sink *sink)
 static void webhook_counts(const struct sink *sink, struct sink_counts *out)
 {
 	const struct webhook *hook = sink->state;
-	*out = (struct sink_counts){.taken = hook->taken,
-				    .delivered = hook->delivered,
-				    .refused = hook->refused,
-				    .spooled = hook->spool.end.lines - hook->spool.acked.lines,
-				    .waits = hook->spool.end.at != hook->spool.acked.at,
-				    .spool_bytes = spool_bytes(&hook->spool),
-				    .trouble = hook->trouble,
-				    .owed = hook->spool.sent.count};
+	*out = (struct sink_counts){
+	    .taken = hook->taken,
+	    .delivered = hook->delivered,
+	    .refused = hook->refused,
+	    .spooled = hook->spool.end.lines - hook->spool.acked.lines,
+	    .waits = hook->spool.end.at != hook->spool.acked.at,
+	    .spool_bytes = spool_bytes(&hook->spool),
+	    .trouble = hook->trouble,
+	    .trouble_us = hook->trouble_us,
+	    .failing_us =
+		hook->failures == 0 ? 0 : sink->env->stage->now->steady_us - hook->failing_us,
+	    .owed = hook->spool.sent.count};
 }
 
 const struct sink_ops sink_webhook = {

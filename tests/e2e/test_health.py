@@ -3,6 +3,7 @@ as metrics; what systemd is told; a log whose lines are JSON."""
 import contextlib
 import json
 import os
+import resource
 import signal
 import socket
 import sqlite3
@@ -231,7 +232,7 @@ class Health(unittest.TestCase):
             self.assertEqual(mt.worker_name(worker["pid"]), worker["name"])
             self.assertGreater(worker["memory_bytes"], 0)
         self.assertEqual(status["sinks"], [{"name": "alerts", "delivered": wanted, "spooled": 0, "spool_size_bytes": 0,
-                                            "refused": 0, "last_error": ""}])
+                                            "refused": 0, "last_error": "", "last_error_time": None}])
         self.assertLessEqual({alarm["name"] for alarm in status["alarms"]}, {"sandbox_missing"})  # as the kernel is
 
         def counted():
@@ -274,11 +275,49 @@ class Health(unittest.TestCase):
         self.assertGreater(siem["spooled"], 0)
         self.assertGreater(siem["spool_size_bytes"], 0)
         self.assertIn("connect", siem["last_error"].lower())
+        self.assertLessEqual(siem["last_error_time"], status["service"]["now"])
         self.assertEqual(siem["delivered"], 0)
         time.sleep(3)  # three times what a worker may be silent: as long as all stand still, nothing is waited for
         self.assertEqual(service.events("worker.silent"), [])
         self.assertEqual(service.running()["service"]["deaths"], 0)
         self.assertTrue(service.events("alarm.raised"))
+
+    def test_a_full_disk(self):
+        """Of the dead letter, then of a sink's file: an alarm, and what was written is what is counted."""
+        service = self.service()
+        service.start()
+        wanted = EVENTS // 3
+        mt.wait_until(lambda: service.checkpoint() and len(service.found()) == wanted, "the first alerts")
+        deliver = service.worker("deliver")
+
+        def full(alarm, path, write):
+            """The file grows no more, and that is told."""
+            resource.prlimit(deliver, resource.RLIMIT_FSIZE, (os.path.getsize(path), resource.RLIM_INFINITY))
+            write()
+            return mt.wait_until(lambda: (status := service.running()) and
+                                 alarm in [raised["name"] for raised in status["alarms"]] and status, alarm)
+
+        def well(alarm):
+            resource.prlimit(deliver, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            return mt.wait_until(lambda: (status := service.running()) and
+                                 alarm not in [raised["name"] for raised in status["alarms"]] and
+                                 len(service.found()) == status["sinks"][0]["delivered"] and status, "all goes on")
+
+        def reject():
+            with open(service.records, "a", encoding="utf-8") as out:
+                out.write("no record\n")
+
+        full("dead_letter_full", os.path.join(service.state, "dead-letter.ndjson"), reject)
+        well("dead_letter_full")
+        sink = full("sink_full", service.alerts, lambda: self.more(service, EVENTS, 300))["sinks"][0]
+        self.assertEqual(sink["delivered"], len(service.found()))
+        self.assertGreater(sink["spooled"], 0)
+        self.assertIn("cannot be written", sink["last_error"])
+        self.assertIsNotNone(sink["last_error_time"])
+        sink = well("sink_full")["sinks"][0]
+        self.assertEqual((sink["last_error"], sink["last_error_time"]), ("", None))
+        mt.wait_until(lambda: len(service.found()) == wanted + 100, "the rest")
+        self.stop(service)
 
     def test_metrics(self):
         with socket.socket() as free:

@@ -157,9 +157,9 @@ def status():
 
 def alarms():
     with open(ALARMS, encoding="utf-8") as file:
-        found = re.findall(r'^X\(\w+, "(\w+)", (\w+), "(.*)"\)$', file.read(), re.M)
-    return ["| alarm | level | what |", "| --- | --- | --- |"] + [
-        f"| `{name}` | {level.lower()} | {prose} |" for name, level, prose in found]
+        found = re.findall(r'^X\(\w+, "(\w+)", (\w+), (\w+), "(.*)"\)$', file.read(), re.M)
+    return ["| alarm | level | `/readyz` | what |", "| --- | --- | --- | --- |"] + [
+        f"| `{name}` | {level.lower()} | {'503' if stops == 'true' else ''} | {prose} |" for name, level, stops, prose in found]
 
 
 def find(lines, head):

@@ -287,6 +287,37 @@ static void over_crashes_nothing_is_lost(void **state)
 	}
 }
 
+/* What it says of itself while nothing is taken, and of the trouble, if it knows it. */
+static void assert_held(unsigned put)
+{
+	struct sink_counts counts;
+	service.sink.ops->counts(&service.sink, &counts);
+	assert_int_equal(counts.taken, put);
+	assert_int_equal(counts.delivered + counts.spooled, put);
+	assert_true(counts.spooled > 0);
+	if (kind->hold == file_hold) {
+		assert_int_equal(counts.delivered, 1);
+		assert_non_null(strstr(counts.trouble, "No space left on device"));
+	}
+	if (counts.trouble != NULL && counts.trouble[0] != '\0')
+		assert_in_range(counts.trouble_us, 1, service.now.wall_us);
+}
+
+/* Nothing is left of the trouble. */
+static void assert_well(unsigned put)
+{
+	struct sink_counts counts;
+	for (int step = 0; step < STEPS_MAX; step++) {
+		service.sink.ops->counts(&service.sink, &counts);
+		if (counts.delivered == put)
+			break;
+		service_step(&service, 20);
+	}
+	assert_int_equal(counts.delivered, put);
+	assert_true(counts.trouble == NULL || counts.trouble[0] == '\0');
+	assert_true(counts.trouble_us == 0 && counts.failing_us == 0);
+}
+
 /* Its receiver takes nothing: at some point the sink has no room, says so, and holds nothing up;
  * then all goes on and nothing is missing. */
 static void fill_until_full(size_t which, bool flushes)
@@ -310,6 +341,7 @@ static void fill_until_full(size_t which, bool flushes)
 	service_step_second(&service);
 	assert_false(sink_has_room(&service.sink, 200));
 	assert_non_null(strstr(service.logged, "sink main is full"));
+	assert_held(at);
 	kind->release();
 	for (int step = 0; !service_put(&service, at); step++) {
 		assert_true(step < STEPS_MAX);
@@ -320,6 +352,7 @@ static void fill_until_full(size_t which, bool flushes)
 	drain_pipe();
 	service_checkpoint(&service);
 	assert_all(at < 200 ? at + 1 : 200);
+	assert_well(at + 1);
 	end();
 }
 

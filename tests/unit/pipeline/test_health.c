@@ -188,17 +188,87 @@ static bool raised(struct ward *ward, enum mr_alarm alarm)
 	return ward->health.alarms.at[alarm].raised;
 }
 
-static void show(struct ward *ward, enum mr_part_kind kind, const char *name, bool full)
+static void say(struct ward *ward, struct mr_figures figures)
 {
 	struct mr_buf bytes = {0};
-	mr_figures_encode(
-	    &(struct mr_figures){
-		.kind = kind, .name = mr_slice(name), .words = MR_SLICE(""), .full = full},
-	    &bytes);
+	figures.words = MR_SLICE("");
+	mr_figures_encode(&figures, &bytes);
 	assert_int_equal(
 	    mr_health_figures(&ward->health, 0, (struct mr_slice){bytes.data, bytes.len}, NULL),
 	    MR_OK);
 	mr_buf_fini(&bytes);
+}
+
+static void show(struct ward *ward, enum mr_part_kind kind, const char *name, bool full)
+{
+	say(ward, (struct mr_figures){.kind = kind, .name = mr_slice(name), .full = full});
+}
+
+/* What /readyz says: NULL where it is ok. The caller's. */
+static char *unready(struct ward *ward)
+{
+	struct mr_buf words = {0};
+	mr_health_turn(&ward->health);
+	bool ready = ward->health.pages.ready(ward->health.pages.context, &words);
+	assert_int_equal(ready, words.len == 0);
+	char *text = ready ? NULL : mr_asprintf("%.*s", (int)words.len, words.data);
+	mr_buf_fini(&words);
+	return text;
+}
+
+static void expect_unready(struct ward *ward, const char *want)
+{
+	char *got = unready(ward);
+	if (want == NULL)
+		assert_null(got);
+	else
+		assert_string_equal(got, want);
+	free(got);
+}
+
+static void what_is_not_judged_is_not_ready(void **state)
+{
+	(void)state;
+	struct ward ward;
+	ward_open(&ward);
+	expect_unready(&ward, "starting");
+	mr_health_ready(&ward.health, "all");
+	expect_unready(&ward, NULL);
+	show(&ward, MR_PART_SINK, "siem", true);
+	expect_unready(&ward, "sink_full: siem");
+	show(&ward, MR_PART_SINK, "siem", false);
+	show(&ward, MR_PART_SOURCE, "mail", true);
+	expect_unready(&ward, "journal_full: mail");
+	show(&ward, MR_PART_SOURCE, "mail", false);
+	show(&ward, MR_PART_SINK, "", true);
+	expect_unready(&ward, "dead_letter_full");
+	show(&ward, MR_PART_SINK, "", false);
+	ward.service.checkpoint.failures = 1;
+	strcpy(ward.service.checkpoint.failure, "no");
+	expect_unready(&ward, "checkpoint_failed: no");
+	ward.service.checkpoint.failures = 0;
+	ward.service.checkpoint.due_us -= 60 * SECOND; /* late is not lost */
+	expect_unready(&ward, NULL);
+	ward_close(&ward);
+}
+
+static void a_receiver_that_fails_for_long_is_told(void **state)
+{
+	(void)state;
+	struct ward ward;
+	struct mr_figures siem = {.kind = MR_PART_SINK, .name = MR_SLICE("siem")};
+	ward_open(&ward);
+	siem.failing_us = 59 * SECOND;
+	say(&ward, siem);
+	assert_false(raised(&ward, MR_ALARM_RECEIVER_FAILING));
+	siem.failing_us = 60 * SECOND;
+	say(&ward, siem);
+	assert_true(raised(&ward, MR_ALARM_RECEIVER_FAILING));
+	assert_string_equal(ward.health.alarms.at[MR_ALARM_RECEIVER_FAILING].words, "siem");
+	siem.failing_us = 0;
+	say(&ward, siem);
+	assert_false(raised(&ward, MR_ALARM_RECEIVER_FAILING));
+	ward_close(&ward);
 }
 
 static void alarms_come_and_go(void **state)
@@ -291,6 +361,8 @@ int main(void)
 	    cmocka_unit_test(who_stood_still_himself_blames_nobody),
 	    cmocka_unit_test(one_that_does_not_end_is_killed),
 	    cmocka_unit_test(alarms_come_and_go),
+	    cmocka_unit_test(what_is_not_judged_is_not_ready),
+	    cmocka_unit_test(a_receiver_that_fails_for_long_is_told),
 	    cmocka_unit_test(intake_that_stands_still_is_told),
 	    cmocka_unit_test(wrong_words_are_a_breach),
 	};
