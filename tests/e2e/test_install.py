@@ -33,6 +33,12 @@ class Installed(unittest.TestCase):
         rules = os.path.join(os.path.realpath(self.prefix), "share", "millrace", "rules")
         self.assertEqual(files, {os.path.join(rules, "audit", "audit_switched_off.yml")})
 
+    def test_the_service_comes_along(self):
+        for path in ("lib/systemd/system/millrace.service", "share/millrace/millrace.yaml"):
+            with open(os.path.join(self.prefix, path), encoding="utf-8") as got, \
+                 open(os.path.join(mr.ROOT, "deploy", os.path.basename(path)), encoding="utf-8") as want:
+                self.assertEqual(got.read(), want.read())
+
     def test_demo_leaves_nothing(self):
         result = self.run_installed("demo", "--users", "100000", "--events", "40000")
         self.assertEqual(result.returncode, 0, result.stderr)
