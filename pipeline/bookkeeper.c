@@ -9,7 +9,21 @@ enum mr_err mr_bookkeeper_open(struct mr_bookkeeper *keeper, const char *path, u
 			       struct mr_error *error)
 {
 	*keeper = (struct mr_bookkeeper){0};
-	return mr_ledger_open(path, known == 0, &keeper->ledger, error);
+	enum mr_err err = mr_ledger_open(path, known == 0, &keeper->ledger, error);
+	if (err != MR_OK || known > 0)
+		return err;
+	uint64_t count;
+	err = mr_ledger_count(keeper->ledger, &count, error);
+	if (err == MR_OK && count > 1)
+		err =
+		    mr_error_set(error, MR_BAD_INPUT,
+				 "%s: it has %llu checkpoints, and no manifest (MANIFEST-...) is "
+				 "beside it: put one back, or begin with an empty directory: then "
+				 "all is read from the beginning",
+				 path, (unsigned long long)count);
+	if (err != MR_OK)
+		mr_bookkeeper_close(keeper);
+	return err;
 }
 
 static void forget(struct mr_bookkeeper *keeper)
@@ -40,6 +54,9 @@ enum mr_err mr_bookkeeper_begin(struct mr_bookkeeper *keeper, const char *const 
 	forget(keeper);
 	keeper->incarnation++;
 	keeper->timed_before = (struct mr_latencies){0};
+	keeper->settled.number = number;
+	memcpy(keeper->settled.head, head, sizeof keeper->settled.head);
+	keeper->open.number = 0;
 	keeper->groups = mr_calloc(group_count, sizeof *keeper->groups);
 	keeper->group_count = group_count;
 	for (uint32_t i = 0; i < group_count; i++)
@@ -102,26 +119,51 @@ static bool any_waits(const struct mr_bookkeeper *keeper)
 	return false;
 }
 
+/* A commit whose manifest did not come: what it had is said again. */
+static enum mr_err take_back(struct mr_bookkeeper *keeper, struct mr_error *error)
+{
+	const struct mr_ledger_cut *settled = &keeper->settled;
+	if (keeper->open.number == 0)
+		return MR_OK;
+	enum mr_err err = mr_ledger_rewind(keeper->ledger, settled->number, settled->head, error);
+	if (err == MR_OK)
+		keeper->open.number = 0;
+	return err;
+}
+
 static enum mr_err commit(struct mr_bookkeeper *keeper,
 			  const struct mr_ledger_checkpoint *checkpoint,
 			  const struct mr_ledger_names *names, uint8_t head_out[MR_LINE_HASH_BYTES],
 			  struct mr_error *error)
 {
-	enum mr_err err = mr_ledger_begin(keeper->ledger, checkpoint, error);
+	enum mr_err err = take_back(keeper, error);
+	if (err == MR_OK)
+		err = mr_ledger_begin(keeper->ledger, checkpoint, error);
 	if (err != MR_OK)
 		return err;
 	put_groups(keeper, names);
 	put_latencies(keeper);
 	err = mr_ledger_commit(keeper->ledger, head_out, error);
-	if (err == MR_OK) {
-		keeper->waiting = any_waits(keeper);
-		keeper->timed_before = keeper->timed;
-	}
-	for (uint32_t i = 0; i < keeper->group_count && err == MR_OK; i++) {
+	if (err != MR_OK)
+		return err;
+	keeper->open.number = checkpoint->number;
+	memcpy(keeper->open.head, head_out, sizeof keeper->open.head);
+	keeper->timed_open = keeper->timed;
+	return MR_OK;
+}
+
+void mr_bookkeeper_settle(struct mr_bookkeeper *keeper, uint64_t number)
+{
+	if (keeper->open.number != number)
+		return;
+	keeper->settled = keeper->open;
+	keeper->open.number = 0;
+	keeper->waiting = any_waits(keeper);
+	keeper->timed_before = keeper->timed_open;
+	for (uint32_t i = 0; i < keeper->group_count; i++) {
 		mr_books_clear(&keeper->groups[i].books);
 		keeper->groups[i].committed = keeper->groups[i].now;
 	}
-	return err;
 }
 
 enum mr_err mr_bookkeeper_commit(struct mr_bookkeeper *keeper, uint64_t number, int64_t time_us,

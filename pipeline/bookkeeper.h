@@ -3,12 +3,19 @@
  *
  * Order: open; before each incarnation begin, which goes back to the checkpoint that it starts
  * from; then for each barrier take and count, whatever workers say, and commit, between the sync of
- * the state files and the rename of the manifest (PROTOCOL.md 4.4); close. A checkpoint that fails
- * needs no call: what was said stays for the next. */
+ * the state files and the rename of the manifest (PROTOCOL.md 4.4), settle once that is there;
+ * close. A checkpoint that fails needs no call: what was said stays for the next, which takes back
+ * what the ledger has of it. So the ledger is never more than one checkpoint ahead of the manifest,
+ * and one that is, without a manifest, tells of manifests that were lost. */
 #ifndef MILLRACE_BOOKKEEPER_H
 #define MILLRACE_BOOKKEEPER_H
 
 #include "ledger_rows.h"
+
+struct mr_ledger_cut {
+	uint64_t number;
+	uint8_t head[MR_LINE_HASH_BYTES];
+};
 
 struct mr_bookkeeper_group {
 	char *name;
@@ -27,10 +34,14 @@ struct mr_bookkeeper {
 	bool waiting;              /* at the last commit lines waited for a sink's receiver */
 	struct mr_latencies timed; /* since the incarnation began */
 	struct mr_latencies timed_before; /* likewise, at the last commit */
+	/* The checkpoint of the manifest, and what is to be so once the next one is there. */
+	struct mr_ledger_cut settled;
+	struct mr_ledger_cut open; /* number 0: there is none */
+	struct mr_latencies timed_open;
 };
 
-/* `known` is the checkpoint that the manifest names, 0 where there is none: the ledger must then be
- * there. Errors: see mr_ledger_open. */
+/* `known` is the checkpoint that the manifest names; the ledger must then be there. 0: there is no
+ * manifest; MR_BAD_INPUT where the ledger knows of one. Errors: see mr_ledger_open. */
 enum mr_err mr_bookkeeper_open(struct mr_bookkeeper *keeper, const char *path, uint64_t known,
 			       struct mr_error *error);
 void mr_bookkeeper_close(struct mr_bookkeeper *keeper);
@@ -50,10 +61,12 @@ void mr_bookkeeper_count(struct mr_bookkeeper *keeper, uint32_t group, uint64_t 
 /* One worker's, whole. All are added up; the sum is begun anew by each commit. */
 void mr_bookkeeper_time(struct mr_bookkeeper *keeper, const struct mr_latencies *latencies);
 /* All workers have reported. `head_out` is for the manifest; zeroed where there is no ledger. After
- * an error nothing of it is in the ledger, and the next checkpoint has it too. Errors: see
- * mr_ledger_commit. */
+ * an error nothing of it is in the ledger, and the next checkpoint has it too, as it has where this
+ * one is not settled. Errors: see mr_ledger_commit, mr_ledger_rewind. */
 enum mr_err mr_bookkeeper_commit(struct mr_bookkeeper *keeper, uint64_t number, int64_t time_us,
 				 int64_t duration_us, const struct mr_ledger_names *names,
 				 uint8_t head_out[MR_LINE_HASH_BYTES], struct mr_error *error);
+/* The manifest of that checkpoint, which was committed last, is there. */
+void mr_bookkeeper_settle(struct mr_bookkeeper *keeper, uint64_t number);
 
 #endif

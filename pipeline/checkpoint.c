@@ -146,12 +146,14 @@ static void give_up(struct mr_checkpoint *checkpoint, struct mr_supervisor *supe
 	checkpoint->failed++;
 	memcpy(checkpoint->last_failure, checkpoint->failure, sizeof checkpoint->failure);
 	say_failed(checkpoint, supervisor);
-	/* Where its manifest came to stand there all the same, its files stay as long as that does.
-	 */
+	/* Where its manifest came to stand there all the same, its files and rows stay as long as
+	 * that does. */
 	mr_manifest_path(checkpoint->number, name);
 	if (mr_os.unlinkat(checkpoint->dir->fd, name, 0) == 0 || errno == ENOENT) {
 		mr_manifest_directory(checkpoint->number, name);
 		mr_state_dir_remove(checkpoint->dir, name);
+	} else {
+		mr_bookkeeper_settle(checkpoint->keeper, checkpoint->number);
 	}
 	mr_checkpoint_abandon(checkpoint);
 }
@@ -287,6 +289,7 @@ static enum mr_err commit(struct mr_checkpoint *checkpoint, struct mr_supervisor
 		err = put_manifest(checkpoint, next, error);
 	if (err != MR_OK)
 		return err;
+	mr_bookkeeper_settle(checkpoint->keeper, checkpoint->number);
 	mr_supervisor_tell_all(supervisor, MR_CONTROL_COMMITTED, checkpoint->number);
 	checkpoint->before = checkpoint->last.number;
 	mr_manifest_fini(&checkpoint->last);

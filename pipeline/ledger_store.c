@@ -22,6 +22,7 @@ enum statement {
 	ST_LATENCY,
 	ST_CHECKPOINT,
 	ST_LAST,
+	ST_HOW_MANY,
 	ST_COUNT
 };
 
@@ -42,6 +43,8 @@ static const char *const statements[ST_COUNT] = {
     [ST_LATENCY] = "INSERT INTO latency VALUES (?1, ?2, ?3, ?4)"
 		   " ON CONFLICT DO UPDATE SET n = n + excluded.n",
     [ST_CHECKPOINT] = "INSERT INTO checkpoint VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [ST_HOW_MANY] = "SELECT (SELECT coalesce(sum(checkpoints), 0) FROM hour) + count(*)"
+		    " FROM checkpoint WHERE number > (SELECT coalesce(max(last), 0) FROM hour)",
     [ST_LAST] = "SELECT number, hash FROM checkpoint ORDER BY number DESC LIMIT 1",
 };
 
@@ -164,6 +167,15 @@ enum mr_err mr_ledger_rewind(struct mr_ledger *ledger, uint64_t number,
 		return mr_ledger_db_exec(ledger->db.db, "COMMIT", error);
 	roll_back(ledger);
 	read_last(ledger, NULL);
+	return err;
+}
+
+enum mr_err mr_ledger_count(struct mr_ledger *ledger, uint64_t *out, struct mr_error *error)
+{
+	sqlite3_stmt *stmt = ledger->statements[ST_HOW_MANY];
+	enum mr_err err = mr_ledger_db_step(stmt, error);
+	*out = err == MR_OK ? mr_ledger_db_count(stmt, 0) : 0;
+	sqlite3_reset(stmt);
 	return err;
 }
 

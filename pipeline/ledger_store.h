@@ -29,6 +29,9 @@ void mr_ledger_close(struct mr_ledger *ledger);
 enum mr_err mr_ledger_rewind(struct mr_ledger *ledger, uint64_t number,
 			     const uint8_t head[MR_LINE_HASH_BYTES], struct mr_error *error);
 
+/* Of how many checkpoints it has rows, those that hours stand for included. MR_BAD_INPUT, MR_IO. */
+enum mr_err mr_ledger_count(struct mr_ledger *ledger, uint64_t *out, struct mr_error *error);
+
 struct mr_ledger_checkpoint {
 	uint64_t number; /* above all before */
 	int64_t time_us; /* wall clock */

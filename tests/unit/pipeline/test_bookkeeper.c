@@ -37,9 +37,16 @@ static void report(uint32_t group, uint64_t number, uint64_t geo)
 	mr_books_fini(&books);
 }
 
-static enum mr_err commit(uint64_t number)
+static enum mr_err commit_alone(uint64_t number)
 {
 	return mr_bookkeeper_commit(&keeper, number, BEGIN_US, 1, &names, heads[number], NULL);
+}
+
+static enum mr_err commit(uint64_t number)
+{
+	enum mr_err err = commit_alone(number);
+	mr_bookkeeper_settle(&keeper, number);
+	return err;
 }
 
 static void begin(uint64_t number)
@@ -136,12 +143,66 @@ static void a_ledger_that_is_gone_is_told(void **state)
 	assert_int_equal(commit(1), MR_OK);
 }
 
+#define CHECKPOINTS "SELECT count(*) FROM checkpoint"
+
+/* Without its manifest a commit is none: the next one has all of it. */
+static void what_is_not_settled_is_taken_back(void **state)
+{
+	(void)state;
+	struct desk desk;
+	desk_open(&desk);
+	desk_stop(&desk);
+	assert_int_equal(mr_bookkeeper_open(&keeper, desk.ledger, 0, NULL), MR_OK);
+	begin(0);
+	for (uint64_t number = 1; number < 4; number++) {
+		report(0, number, number);
+		time_alerts((unsigned)number, 0);
+		assert_int_equal(commit_alone(number), MR_OK);
+		mr_bookkeeper_settle(&keeper, number - 1);
+		assert_int_equal(ask(&desk, CHECKPOINTS), 1);
+		assert_int_equal(ask(&desk, LISTED), 10 * number);
+		assert_int_equal(ask(&desk, GEO), number);
+		assert_int_equal(ask(&desk, TIMED), number);
+	}
+	/* So it stands after a death: the pipeline begins anew. */
+	mr_bookkeeper_close(&keeper);
+	assert_int_equal(mr_bookkeeper_open(&keeper, desk.ledger, 0, NULL), MR_OK);
+	begin(0);
+	assert_int_equal(ask(&desk, CHECKPOINTS), 0);
+	mr_bookkeeper_close(&keeper);
+	desk_close(&desk);
+}
+
+static void a_manifest_that_is_gone_is_told(void **state)
+{
+	(void)state;
+	struct desk desk;
+	struct mr_error error = {0};
+	desk_open(&desk);
+	desk_stop(&desk);
+	assert_int_equal(mr_bookkeeper_open(&keeper, desk.ledger, 0, NULL), MR_OK);
+	begin(0);
+	report(0, 1, 1);
+	assert_int_equal(commit(1), MR_OK);
+	report(0, 2, 2);
+	assert_int_equal(commit_alone(2), MR_OK);
+	mr_bookkeeper_close(&keeper);
+	assert_int_equal(mr_bookkeeper_open(&keeper, desk.ledger, 0, &error), MR_BAD_INPUT);
+	assert_non_null(strstr(error.text, "it has 2 checkpoints, and no manifest"));
+	assert_int_equal(ask(&desk, LISTED), 20);
+	assert_int_equal(mr_bookkeeper_open(&keeper, desk.ledger, 1, NULL), MR_OK);
+	mr_bookkeeper_close(&keeper);
+	desk_close(&desk);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(each_count_is_there_once),
 	    cmocka_unit_test(each_latency_is_there_once),
 	    cmocka_unit_test(a_ledger_that_is_gone_is_told),
+	    cmocka_unit_test(what_is_not_settled_is_taken_back),
+	    cmocka_unit_test(a_manifest_that_is_gone_is_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

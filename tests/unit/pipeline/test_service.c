@@ -100,6 +100,23 @@ static void a_second_service_is_refused(void **state)
 	remove_directory();
 }
 
+/* What the ledger has seen is not begun anew by itself. */
+static void lost_manifests_are_told(void **state)
+{
+	char command[256];
+	(void)state;
+	make_directory();
+	assert_int_equal(wait_for(start_service(1)), 0);
+	snprintf(command, sizeof command, "mkdir %s/aside && mv %s/MANIFEST-* %s/aside", directory,
+		 directory, directory);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(WEXITSTATUS(wait_for(start_service(1))), 2);
+	snprintf(command, sizeof command, "mv %s/aside/MANIFEST-* %s", directory, directory);
+	assert_int_equal(system(command), 0);
+	expect_all();
+	remove_directory();
+}
+
 int main(int argc, char **argv)
 {
 	int status;
@@ -110,6 +127,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(killed_processes_lose_nothing),
 	    cmocka_unit_test(a_signal_ends_behind_a_checkpoint),
 	    cmocka_unit_test(a_second_service_is_refused),
+	    cmocka_unit_test(lost_manifests_are_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
