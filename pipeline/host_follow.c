@@ -240,6 +240,9 @@ enum mr_err mr_host_follow_relay(struct mr_supervisor *supervisor, uint32_t work
 	case MR_CONTROL_BOUND:
 		from->bound = true;
 		break;
+	case MR_CONTROL_READY:
+		from->ready = true;
+		break;
 	case MR_CONTROL_DONE:
 		from->done = true;
 		break;

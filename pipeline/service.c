@@ -406,10 +406,9 @@ static bool fall_back(struct mr_service *service, struct mr_error *error)
 	return true;
 }
 
-/* Bytes on the disk that are not what they should be, and a pipe without a reader. */
-static bool stays(enum mr_err err)
+bool mr_service_stays(enum mr_err err)
 {
-	return err == MR_BAD_INPUT || err == MR_READER_GONE;
+	return err == MR_BAD_INPUT || err == MR_READER_GONE || mr_err_class(err) == MR_CLASS_USAGE;
 }
 
 /* What ended is over: the next incarnation starts with what the last checkpoint names. */
@@ -503,7 +502,7 @@ enum mr_err mr_service_run(struct mr_service *service, struct mr_supervisor *sup
 			mr_supervisor_reset(supervisor);
 			continue;
 		}
-		if (mr_err_class(err) == MR_CLASS_USAGE || stays(err) ||
+		if (mr_service_stays(err) ||
 		    (!began && service->incarnations == 1 && err != MR_PEER_LOST))
 			return err;
 		if (mourn(service, supervisor, from_us, error) != MR_OK)

@@ -48,6 +48,9 @@ enum mr_err mr_service_number_sources(struct mr_service *service, struct mr_conf
 /* Blocks until the work is done, or can't be. */
 enum mr_err mr_service_run(struct mr_service *service, struct mr_supervisor *supervisor,
 			   struct mr_error *error);
+/* Whether no other start would help: the command line or a file of it is wrong, bytes on the disk
+ * are not what they should be, a pipe has no reader. */
+bool mr_service_stays(enum mr_err err);
 /* Accepts zeroed memory. */
 void mr_service_close(struct mr_service *service);
 

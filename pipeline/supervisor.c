@@ -95,23 +95,11 @@ static void reap(struct mr_supervised *worker)
 	worker->pid = 0;
 }
 
-/* Whether nothing comes behind it: it writes to the world. */
-static bool is_sink(const struct mr_supervisor *supervisor, uint32_t worker)
-{
-	const struct mr_topology *topology = &supervisor->setup.topology;
-	uint32_t group = mr_setup_group(topology, worker);
-	for (uint32_t i = 0; i < topology->edge_count; i++) {
-		if (topology->edges[i].from == group)
-			return false;
-	}
-	return true;
-}
-
 static void kill_workers(struct mr_supervisor *supervisor, bool sinks)
 {
 	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
 		struct mr_supervised *worker = &supervisor->workers[i];
-		if (worker->pid != 0 && is_sink(supervisor, i) == sinks)
+		if (worker->pid != 0 && mr_supervisor_is_sink(supervisor, i) == sinks)
 			kill(worker->pid, SIGKILL);
 	}
 }
@@ -121,7 +109,7 @@ static bool sinks_have_ended(struct mr_supervisor *supervisor)
 	bool all = true;
 	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
 		struct mr_error ignored;
-		if (!is_sink(supervisor, i) || has_ended(&supervisor->workers[i]))
+		if (!mr_supervisor_is_sink(supervisor, i) || has_ended(&supervisor->workers[i]))
 			continue;
 		mr_supervisor_listen(supervisor, i, &ignored); /* so that it may say its last */
 		all = false;
@@ -134,7 +122,7 @@ static bool sinks_have_ended(struct mr_supervisor *supervisor)
 static void kill_all(struct mr_supervisor *supervisor)
 {
 	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
-		if (is_sink(supervisor, i))
+		if (mr_supervisor_is_sink(supervisor, i))
 			mr_control_hang_up(&supervisor->workers[i].control);
 	}
 	kill_workers(supervisor, false);

@@ -110,6 +110,8 @@ void mr_supervisor_copy_files(const struct mr_supervisor *supervisor, struct mr_
 void mr_supervisor_know_files(struct mr_supervisor *supervisor, const struct mr_manifest *manifest);
 /* Whether nothing comes before it. */
 bool mr_supervisor_is_source(const struct mr_supervisor *supervisor, uint32_t worker);
+/* Whether nothing comes behind it: it writes to the world. */
+bool mr_supervisor_is_sink(const struct mr_supervisor *supervisor, uint32_t worker);
 void mr_supervisor_tell_all(struct mr_supervisor *supervisor, enum mr_control_kind kind,
 			    uint64_t number);
 void mr_supervisor_tell_sources(struct mr_supervisor *supervisor, enum mr_control_kind kind,

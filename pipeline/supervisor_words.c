@@ -35,6 +35,17 @@ bool mr_supervisor_is_source(const struct mr_supervisor *supervisor, uint32_t wo
 	return mr_stage_find(topology->groups[group].chain[0])->reads == MR_CONTENT_NONE;
 }
 
+bool mr_supervisor_is_sink(const struct mr_supervisor *supervisor, uint32_t worker)
+{
+	const struct mr_topology *topology = &supervisor->setup.topology;
+	uint32_t group = mr_setup_group(topology, worker);
+	for (uint32_t i = 0; i < topology->edge_count; i++) {
+		if (topology->edges[i].from == group)
+			return false;
+	}
+	return true;
+}
+
 void mr_supervisor_tell_sources(struct mr_supervisor *supervisor, enum mr_control_kind kind,
 				uint64_t number)
 {
@@ -370,11 +381,35 @@ enum mr_err mr_supervisor_quote(const struct mr_supervised *from, enum mr_err co
 			    (int)words.len, words.at);
 }
 
+/* Whether it may say that no other start would help. Whoever has met records may say what an
+ * attacker wants: then only those that read the state directory and write to the world. */
+static bool may_end_all(const struct mr_supervisor *supervisor, const struct mr_supervised *from)
+{
+	const struct mr_hosts *hosts = supervisor->hosts;
+	if (supervisor->setup.finite)
+		return true;
+	if (hosts != NULL && from == &hosts->gate)
+		return !hosts->met;
+	uint32_t worker = (uint32_t)(from - supervisor->workers);
+	return !from->ready || mr_supervisor_is_source(supervisor, worker) ||
+	       mr_supervisor_is_sink(supervisor, worker);
+}
+
+/* What it failed with; a failure is none of the results that are no errors. */
+static enum mr_err code_of(const struct mr_supervisor *supervisor, const struct mr_supervised *from,
+			   uint64_t number)
+{
+	enum mr_err code = number <= MR_NOT_FOUND ? (enum mr_err)number : MR_PROTOCOL;
+	enum mr_err_class class = mr_err_class(code);
+	if (class == MR_CLASS_FINE || class == MR_CLASS_RETRIABLE)
+		return MR_PROTOCOL;
+	return mr_service_stays(code) && !may_end_all(supervisor, from) ? MR_PROTOCOL : code;
+}
+
 enum mr_err mr_supervisor_common_word(struct mr_supervisor *supervisor, struct mr_supervised *from,
 				      const struct mr_control_message *message,
 				      struct mr_error *error)
 {
-	enum mr_err code = (enum mr_err)message->number;
 	if (message->kind == MR_CONTROL_COUNTERS)
 		return counters(from, message->bytes, error);
 	if (message->kind == MR_CONTROL_LOG) {
@@ -385,8 +420,8 @@ enum mr_err mr_supervisor_common_word(struct mr_supervisor *supervisor, struct m
 		return MR_OK;
 	}
 	from->failed = true;
-	return mr_supervisor_quote(from, message->number < MR_NOT_FOUND + 1u ? code : MR_PROTOCOL,
-				   message->bytes, error);
+	return mr_supervisor_quote(from, code_of(supervisor, from, message->number), message->bytes,
+				   error);
 }
 
 static enum mr_err handle(void *context, struct mr_control_message *message, struct mr_error *error)
