@@ -287,8 +287,8 @@ static enum mr_err send_batch(struct sink *sink, struct mr_error *error)
 	enum mr_err err = gather(hook, error);
 	if (err != MR_OK)
 		return err;
-	if (hook->lines == 0) { /* all there was is lost */
-		spool_acknowledge(&hook->spool, hook->spool.end);
+	if (hook->lines == 0) { /* all there was is lost, but for what is not written yet */
+		spool_acknowledge(&hook->spool, spool_written(&hook->spool));
 		hook->phase = PHASE_IDLE;
 		return MR_OK;
 	}

@@ -265,15 +265,20 @@ bool spool_append(struct spool *spool, const struct line_id *id, struct mr_slice
 	return true;
 }
 
+struct spool_place spool_written(const struct spool *spool)
+{
+	uint64_t waits = spool_frames_once(spool->buf.data, spool->buf.len);
+	return (struct spool_place){spool->flushed, spool->end.lines - waits};
+}
+
 /* What the last segment holds is durable before the next begins. */
 static enum mr_err begin_segment(struct spool *spool, struct mr_error *error)
 {
 	char name[SPOOL_NAME], head[SPOOL_SEGMENT_HEAD];
-	struct spool_segment segment = {.begin = {spool->flushed, 0}, .end = spool->flushed};
+	struct spool_segment segment = {.begin = spool_written(spool), .end = spool->flushed};
 	if (spool->fd >= 0 && mr_os.fdatasync(spool->fd) != 0)
 		return fail(spool, "cannot be made durable", error);
 	close_fd(&spool->fd);
-	segment.begin.lines = spool->end.lines - spool_frames_once(spool->buf.data, spool->buf.len);
 	spool_segment_name(spool->flushed, name);
 	spool_segment_head(&segment.begin, head);
 	int fd = mr_os.openat(spool->directory, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);

@@ -71,6 +71,8 @@ bool spool_has_room(struct spool *spool, size_t bytes);
 bool spool_append(struct spool *spool, const struct line_id *id, struct mr_slice line);
 /* What was appended can be read. A full disk is said, and is no error: it is tried again. */
 enum mr_err spool_flush(struct spool *spool, struct mr_error *error);
+/* Before it all was written, and can be read, if it is still what it was. */
+struct spool_place spool_written(const struct spool *spool);
 /* On disk, also what waits to be written there. */
 uint64_t spool_bytes(const struct spool *spool);
 /* The line at a place, or behind it the next whole one. MR_END: none is there yet. */

@@ -9,6 +9,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include "os_faults.h"
 #include "receiver.h"
 #include "service.h"
 
@@ -488,6 +489,41 @@ static void what_made_room_is_counted_once(void **state)
 }
 
 /* Nobody listens, the spool fills, nothing more is taken; then the receiver is there again. */
+/* Every frame of the spool's first segment, made unreadable. */
+static void spoil_the_spool(void)
+{
+	char path[128], bytes[4096] = "";
+	snprintf(path, sizeof path, "%s/spool/main/0000000000000000.spool", service.state);
+	int fd = open(path, O_WRONLY);
+	off_t end = lseek(fd, 0, SEEK_END);
+	assert_in_range(end, 100, sizeof bytes);
+	assert_int_equal(pwrite(fd, bytes, (size_t)end - 32, 32), end - 32); /* behind its head */
+	close(fd);
+}
+
+/* What waits for room on the disk is not what could not be read back. */
+static void what_is_not_written_yet_is_not_lost_with_the_rest(void **state)
+{
+	(void)state;
+	BEGIN(NULL);
+	set("batch_age", "1h");
+	set("batch_alerts", "5");
+	open_sink();
+	put(0, 3);
+	spoil_the_spool();
+	os_fault((struct os_fault){.call = OS_PWRITE, .nth = 1, .number = ENOSPC, .lasting = true});
+	put(3, 5);
+	os_faults_end();
+	assert_non_null(strstr(service.logged, "the alerts there are lost"));
+	put(5, 8);
+	for (int i = 0; strcmp(bodies("200"), "") == 0; i++) {
+		assert_true(i < STEPS_MAX);
+		service_step(&service, 20);
+	}
+	assert_received(3, 8);
+	end();
+}
+
 static void an_outage_is_outlasted(void **state)
 {
 	(void)state;
@@ -591,6 +627,7 @@ int main(void)
 	    cmocka_unit_test(over_crashes_all_arrive_and_ids_stay),
 	    cmocka_unit_test(over_crashes_each_is_taken_over_once),
 	    cmocka_unit_test(what_made_room_is_counted_once),
+	    cmocka_unit_test(what_is_not_written_yet_is_not_lost_with_the_rest),
 	    cmocka_unit_test(an_outage_is_outlasted),
 	    cmocka_unit_test(settings_that_are_wrong_are_named),
 	};
