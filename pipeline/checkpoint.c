@@ -69,6 +69,12 @@ static void fail(struct mr_checkpoint *checkpoint, const char *why)
 		snprintf(checkpoint->failure, sizeof checkpoint->failure, "%s", why);
 }
 
+uint64_t mr_checkpoint_lines(const struct mr_counters *counters)
+{
+	return counters->at[MR_C_DELIVERED] + counters->at[MR_C_UPDATES_WRITTEN] +
+	       counters->at[MR_C_REJECTS_WRITTEN];
+}
+
 /* ---- the beginning ---- */
 
 struct mr_manifest_file mr_checkpoint_file(const struct mr_supervisor *supervisor, uint32_t worker,
@@ -164,6 +170,7 @@ void mr_checkpoint_begin(struct mr_checkpoint *checkpoint, struct mr_supervisor 
 	checkpoint->begun_us = mr_clock_us();
 	checkpoint->failure[0] = '\0';
 	checkpoint->owed_next = 0;
+	checkpoint->lines_next = 0;
 	if (!make_directory(checkpoint) || !send_files(checkpoint, supervisor)) {
 		give_up(checkpoint, supervisor);
 		return;
@@ -298,6 +305,7 @@ static enum mr_err commit(struct mr_checkpoint *checkpoint, struct mr_supervisor
 	checkpoint->failures = 0;
 	checkpoint->here++;
 	checkpoint->owed = checkpoint->owed_next;
+	checkpoint->lines = checkpoint->lines_next;
 	mr_state_dir_tidy(checkpoint->dir, checkpoint->number, checkpoint->before);
 	return MR_OK;
 }
@@ -366,6 +374,7 @@ static enum mr_err book(struct mr_checkpoint *checkpoint, struct mr_supervisor *
 	mr_marks_merge(&checkpoint->next.marks, &report->marks);
 	add_cost(checkpoint, supervisor, report->cpu_ns);
 	checkpoint->owed_next += report->owed;
+	checkpoint->lines_next += mr_checkpoint_lines(&report->counters);
 	mr_bookkeeper_count(checkpoint->keeper, number, checkpoint->number, &report->counters);
 	if (report->failure[0] != '\0') {
 		struct mr_error why;

@@ -32,6 +32,8 @@ struct mr_checkpoint {
 	int64_t took_us;     /* from the last one's barrier to its commitment; 0 before the first */
 	uint64_t cost_ns;    /* CPU of the last one, of workers and here */
 	uint32_t here;       /* committed since the incarnation began */
+	uint64_t lines;      /* of outputs, that this incarnation had made at the last */
+	uint64_t lines_next; /* and at the one under way */
 	uint64_t owed;       /* lines of outputs that were not made again, at the last */
 	uint64_t owed_next;  /* and at the one under way */
 };
@@ -58,6 +60,8 @@ enum mr_err mr_checkpoint_rename(struct mr_checkpoint *checkpoint, const struct 
 /* The next one is wanted sooner: so long after the last, or after what that costs. */
 void mr_checkpoint_hurry(struct mr_checkpoint *checkpoint, int64_t interval_us);
 
+/* Lines of outputs among these counts. */
+uint64_t mr_checkpoint_lines(const struct mr_counters *counters);
 /* Gives every worker the files for its state and has the sources begin the barrier. A disk that is
  * full is no error of the call: the checkpoint then fails, and the next is due. */
 void mr_checkpoint_begin(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor);

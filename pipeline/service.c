@@ -30,7 +30,8 @@
 #define RELOAD_POLL_MS 10
 #define RELOAD_CHECKPOINT_US 250000 /* from one to the next while a reload waits */
 #define STILL_US 60000000           /* that end the wait for lines that do not come again */
-#define TRIALS 2                    /* deaths of a new set's workers before all are ready */
+#define LINES_MOST (MR_LINES_BEHIND_MAX / 2)
+#define TRIALS 2 /* deaths of a new set's workers before all are ready */
 
 static enum mr_err open_books(struct mr_service *service, const struct mr_manifest *manifest,
 			      struct mr_error *error)
@@ -208,17 +209,52 @@ static void note_last(struct mr_service *service)
 	service->last_number = service->checkpoint.number;
 }
 
-/* A checkpoint that names a new generation was given up: the old one reads on. */
-static void call_off(struct mr_service *service, struct mr_supervisor *supervisor)
+/* Those that were told to stop, and have. */
+static void read_on(struct mr_service *service, struct mr_supervisor *supervisor)
 {
-	mr_reload_refuse(&service->reload, "its checkpoint failed");
 	mr_supervisor_tell_sources(supervisor, MR_CONTROL_RESUME, 0);
-	service->told_drain = false;
+	service->told_drain = service->held = false;
 	service->last_number = 0;
 	service->drained = 0;
 	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
 		supervisor->workers[i].drained = supervisor->workers[i].ended;
 		service->drained += supervisor->workers[i].ended;
+	}
+}
+
+/* A checkpoint that names a new generation was given up: the old one reads on. */
+static void call_off(struct mr_service *service, struct mr_supervisor *supervisor)
+{
+	mr_reload_refuse(&service->reload, "its checkpoint failed");
+	read_on(service, supervisor);
+}
+
+static uint64_t lines_behind(const struct mr_service *service,
+			     const struct mr_supervisor *supervisor)
+{
+	uint64_t lines = 0, before = service->checkpoint.lines;
+	for (uint32_t i = 0; i < supervisor->worker_count; i++)
+		lines += mr_checkpoint_lines(&supervisor->workers[i].counters);
+	return lines > before ? lines - before : 0;
+}
+
+/* While no checkpoint can be made the lines behind the last one become no more than are known again
+ * after a death. */
+static void keep_in_reach(struct mr_service *service, struct mr_supervisor *supervisor)
+{
+	uint64_t lines = lines_behind(service, supervisor);
+	bool all_stopped = service->drained == count_sources(supervisor);
+	if (service->held && all_stopped && lines < LINES_MOST) {
+		mr_log(MR_LOG_WARNING, "a checkpoint was made: reading goes on");
+		read_on(service, supervisor);
+	} else if (!service->told_drain && !all_stopped && lines >= LINES_MOST) {
+		mr_log(MR_LOG_ERROR,
+		       "%llu lines stand in outputs behind the last checkpoint: nothing is read "
+		       "until one is made",
+		       (unsigned long long)lines);
+		mr_supervisor_tell_sources(supervisor, MR_CONTROL_DRAIN, 0);
+		service->told_drain = service->held = true;
+		mr_checkpoint_hurry(&service->checkpoint, 0);
 	}
 }
 
@@ -242,7 +278,7 @@ static void stop_sources(struct mr_service *service, struct mr_supervisor *super
 			 int64_t now_us)
 {
 	bool reloads = service->reload.step == MR_RELOAD_READY;
-	if (service->told_drain || !(service->stopping || reloads))
+	if ((service->told_drain && !service->held) || !(service->stopping || reloads))
 		return;
 	if (!service->stopping && !is_even(service, now_us)) {
 		mr_checkpoint_hurry(&service->checkpoint, RELOAD_CHECKPOINT_US);
@@ -250,8 +286,10 @@ static void stop_sources(struct mr_service *service, struct mr_supervisor *super
 	}
 	if (service->stopping)
 		mr_health_stopping(supervisor->health);
-	mr_supervisor_tell_sources(supervisor, MR_CONTROL_DRAIN, 0);
+	if (!service->told_drain)
+		mr_supervisor_tell_sources(supervisor, MR_CONTROL_DRAIN, 0);
 	service->told_drain = true;
+	service->held = false;
 }
 
 void mr_service_turn(struct mr_service *service, struct mr_supervisor *supervisor, int64_t now_us)
@@ -260,6 +298,7 @@ void mr_service_turn(struct mr_service *service, struct mr_supervisor *superviso
 	if (service->reload.step == MR_RELOAD_TRIAL)
 		mr_reload_settle(&service->reload, service);
 	mr_reload_turn(&service->reload, service, supervisor);
+	keep_in_reach(service, supervisor);
 	stop_sources(service, supervisor, now_us);
 	if (checkpoint->under_way || service->finishing)
 		return;
@@ -273,7 +312,7 @@ void mr_service_turn(struct mr_service *service, struct mr_supervisor *superviso
 	bool reloads = service->reload.step == MR_RELOAD_READY && !service->stopping;
 	if (service->last_number != 0 && !is_judged(service) && reloads)
 		call_off(service, supervisor);
-	bool drained = service->drained == count_sources(supervisor);
+	bool drained = !service->held && service->drained == count_sources(supervisor);
 	/* What failed at once would fail in a loop. */
 	bool at_once = drained && service->last_number == 0 && checkpoint->failures == 0;
 	if (now_us < due_us(service) && !at_once)
@@ -297,9 +336,10 @@ int mr_service_wait_ms(const struct mr_service *service, int64_t now_us, int mos
 
 static void begin(struct mr_service *service)
 {
-	service->told_drain = false;
+	service->told_drain = service->held = false;
 	service->drained = 0;
 	service->last_number = 0;
+	service->checkpoint.lines = 0;
 	service->finishing = false;
 	service->checkpoint.here = 0;
 	service->owed_us = 0;

@@ -24,6 +24,7 @@ struct mr_service {
 	bool said_stop;       /* what the end waits for */
 	bool left;            /* it is waited for no more */
 	bool told_drain;      /* the sources know */
+	bool held;            /* only until a checkpoint is made: too much stands behind the last */
 	uint32_t drained;     /* source workers that read no more */
 	uint64_t last_number; /* of a checkpoint behind the last record; 0: none is begun */
 	int64_t pause_us;     /* behind the last record, between checkpoints: spools become empty */

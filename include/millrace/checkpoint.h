@@ -12,6 +12,10 @@
 
 #include "millrace/signal.h"
 
+/* Lines that may stand in an output behind a checkpoint: so many are known again after a death. At
+ * half of it sources read no more until a checkpoint is made. */
+#define MR_LINES_BEHIND_MAX (UINT32_C(1) << 22)
+
 #define MR_SNAPSHOT_VERSION 2
 #define MR_SNAPSHOT_HEAD 12 /* bytes that are the same in each version: magic and version */
 #define MR_SNAPSHOT_END_MARK UINT32_MAX /* behind the last section, before the checksum */

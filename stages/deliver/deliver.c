@@ -125,7 +125,7 @@ static enum mr_err write_alert(struct deliver *deliver, const struct mr_alert *a
 	if (alert->arrival_us != 0)
 		mr_histogram_add(&deliver->env->latencies->at[MR_L_ALERT],
 				 deliver->env->now->wall_us - alert->arrival_us);
-	mr_count(deliver->env->counters, MR_C_DELIVERED, first);
+	mr_count(deliver->env->counters, first ? MR_C_DELIVERED : MR_C_UPDATES_WRITTEN, 1);
 	mr_count_of(deliver->env->counters, source, MR_B_DELIVERED, first);
 	return MR_OK;
 }

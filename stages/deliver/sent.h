@@ -7,12 +7,13 @@
 #ifndef MILLRACE_DELIVER_SENT_H
 #define MILLRACE_DELIVER_SENT_H
 
+#include "millrace/checkpoint.h"
 #include "millrace/pack.h"
 
 #include "line_id.h"
 
 /* About 256 MiB; what is sent past that between two checkpoints may be sent again. */
-#define SENT_MAX (UINT32_C(1) << 22)
+#define SENT_MAX MR_LINES_BEHIND_MAX
 
 /* Zeroed is empty; fini accepts zeroed memory. */
 struct sent {

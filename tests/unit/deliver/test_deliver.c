@@ -178,6 +178,7 @@ static void alerts_are_written_announcements_only_shown(void **state)
 	assert_int_equal(lines_in(world.output), 3);
 	assert_int_equal(counted(MR_C_ALERTS_RECEIVED), 2);
 	assert_int_equal(counted(MR_C_DELIVERED), 2);
+	assert_int_equal(counted(MR_C_UPDATES_WRITTEN), 1);
 	const struct mr_book_row *row = &books.rows[MR_BOOKS_SOURCES_MAX]; /* no record is shown */
 	assert_int_equal(row->at[MR_B_ALERTS_RECEIVED], 2);
 	assert_int_equal(row->at[MR_B_DELIVERED], 2);

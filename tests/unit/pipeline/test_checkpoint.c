@@ -1,5 +1,5 @@
 /* test_checkpoint.c - a worker speaks of a barrier in its turn, and is not believed beyond what can
- * be. */
+ * be; too much behind a checkpoint stops the sources. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -67,15 +67,20 @@ static void desk_close(struct desk *desk)
 	assert_int_equal(system(command), 0);
 }
 
-static void snap(struct desk *desk, uint32_t worker, uint64_t cpu_ns)
+static void snap_with(struct desk *desk, uint32_t worker, const struct mr_cut_report *report)
 {
 	struct mr_buf bytes = {0};
 	struct mr_error error = {0};
-	mr_cut_report_encode(&(struct mr_cut_report){.cpu_ns = cpu_ns}, &bytes);
+	mr_cut_report_encode(report, &bytes);
 	if (mr_checkpoint_snapped(&desk->service.checkpoint, &desk->supervisor, worker, NUMBER,
 				  (struct mr_slice){bytes.data, bytes.len}, &error) != MR_OK)
 		fail_msg("%s", error.text);
 	mr_buf_fini(&bytes);
+}
+
+static void snap(struct desk *desk, uint32_t worker, uint64_t cpu_ns)
+{
+	snap_with(desk, worker, &(struct mr_cut_report){.cpu_ns = cpu_ns});
 }
 
 static enum mr_err say_books(struct desk *desk, uint32_t worker, uint64_t number,
@@ -131,10 +136,91 @@ static void a_cost_that_cannot_be_is_not_believed(void **state)
 	desk_close(&desk);
 }
 
+/* The last word that a worker was told of those to a source; MR_CONTROL_KIND_END: none. */
+static enum mr_control_kind told(struct desk *desk, uint32_t worker)
+{
+	static struct mr_control end;
+	struct mr_control_message message;
+	enum mr_control_kind kind = MR_CONTROL_KIND_END;
+	mr_control_init(&end, dup(desk->ends[worker]));
+	while (mr_control_receive(&end, &message, NULL) == MR_OK)
+		if (message.kind == MR_CONTROL_DRAIN || message.kind == MR_CONTROL_RESUME ||
+		    message.kind == MR_CONTROL_FINISH)
+			kind = message.kind;
+	mr_control_fini(&end);
+	return kind;
+}
+
+static void turn(struct desk *desk, enum mr_control_kind wanted)
+{
+	mr_service_turn(&desk->service, &desk->supervisor, 0);
+	for (uint32_t i = 0; i < WORKERS; i++)
+		assert_int_equal(told(desk, i), wanted);
+}
+
+static void drained(struct desk *desk)
+{
+	for (uint32_t i = 0; i < WORKERS; i++) {
+		desk->supervisor.workers[i].drained = true;
+		mr_service_drained(&desk->service);
+	}
+}
+
+/* Sources stop where more lines might be written than are known again after a death; the work is
+ * not taken for done, and goes on once a checkpoint is made. */
+static void lines_without_a_checkpoint_stop_the_sources(void **state)
+{
+	(void)state;
+	static struct desk desk;
+	desk_open(&desk);
+	struct mr_checkpoint *checkpoint = &desk.service.checkpoint;
+	struct mr_counters *counters = &desk.supervisor.workers[0].counters;
+	checkpoint->due_us = INT64_MAX;
+	checkpoint->failures = 1;
+	counters->at[MR_C_DELIVERED] = MR_LINES_BEHIND_MAX / 2 - 2;
+	counters->at[MR_C_UPDATES_WRITTEN] = 1;
+	turn(&desk, MR_CONTROL_KIND_END);
+	desk.supervisor.workers[1].counters.at[MR_C_REJECTS_WRITTEN] = 1;
+	turn(&desk, MR_CONTROL_DRAIN);
+	turn(&desk, MR_CONTROL_KIND_END);
+	drained(&desk);
+	turn(&desk, MR_CONTROL_KIND_END);
+	assert_false(checkpoint->under_way);
+	checkpoint->due_us = 0;
+	turn(&desk, MR_CONTROL_KIND_END);
+	assert_true(checkpoint->under_way);
+	assert_int_equal(desk.service.last_number, 0);
+	snap_with(&desk, 0, &(struct mr_cut_report){.counters = *counters});
+	snap(&desk, 1, 0);
+	assert_int_equal(checkpoint->last.number, NUMBER);
+	turn(&desk, MR_CONTROL_RESUME);
+	assert_int_equal(desk.service.drained, 0);
+	/* The end of the service is not held up. */
+	checkpoint->due_us = INT64_MAX;
+	checkpoint->failures = 1;
+	counters->at[MR_C_DELIVERED] *= 3;
+	turn(&desk, MR_CONTROL_DRAIN);
+	drained(&desk);
+	mr_service_signal(&desk.service, SIGTERM);
+	checkpoint->due_us = 0;
+	turn(&desk, MR_CONTROL_KIND_END);
+	assert_int_equal(desk.service.last_number, NUMBER + 1);
+	desk_close(&desk);
+	/* One that only was not due yet is made at once. */
+	desk_open(&desk);
+	checkpoint->due_us = INT64_MAX;
+	counters = &desk.supervisor.workers[0].counters;
+	counters->at[MR_C_DELIVERED] = MR_LINES_BEHIND_MAX / 2;
+	turn(&desk, MR_CONTROL_DRAIN);
+	assert_true(checkpoint->under_way);
+	desk_close(&desk);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(books_come_in_their_turn),
+	    cmocka_unit_test(lines_without_a_checkpoint_stop_the_sources),
 	    cmocka_unit_test(a_cost_that_cannot_be_is_not_believed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
