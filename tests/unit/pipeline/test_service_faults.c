@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 
 #include "os_faults.h"
+#include "sandbox.h"
 
 #define NUMBERS 3000
 #include "numbers.h"
@@ -192,7 +193,9 @@ static void a_disk_that_stays_full_is_said(void **state)
 	is_full_for_good("service", OS_RENAMEAT, 5, ENOSPC, "rename it into place");
 	is_full_for_good("service", OS_FSYNC, 16, EIO, "failed, 2 in a row");
 	is_full_for_good("worker", OS_WRITE, 1, ENOSPC, "cannot write a snapshot: No space left");
-	is_full_for_good("worker", OS_FDATASYNC, 1, EIO, "cannot sync a snapshot");
+	/* With a sanitizer no child writes it, and the supervisor alone syncs. */
+	if (!mr_sandbox_sanitized())
+		is_full_for_good("worker", OS_FDATASYNC, 1, EIO, "cannot sync a snapshot");
 }
 
 int main(int argc, char **argv)
