@@ -85,10 +85,11 @@ struct mr_barrier {
 	int files[MR_CHAIN_MAX];
 	uint64_t report_number;      /* of the last that was cut */
 	struct mr_cut_report report; /* of what the child writes */
-	pid_t child;                 /* the last one; it is waited for before the next */
+	pid_t child;                 /* the last one, until it is reaped before the next */
 	uint64_t child_ns;           /* of CPU, as it said */
 	uint64_t ending_ns;          /* that the last one took after it had said so */
-	int child_fd;                /* -1: there is none */
+	int child_fd;                /* until it has ended; -1: there is none */
+	bool child_heard;            /* it has said all, and is still to end */
 	uint64_t faults;             /* of pages, when it was forked */
 	uint64_t copied_bytes;       /* since then; 0: there is none */
 	int64_t stopped_us;          /* since when the child stands still; 0: it goes on */

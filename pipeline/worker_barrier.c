@@ -219,8 +219,8 @@ static uint64_t ns_of(struct timeval time)
 	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_usec * 1000;
 }
 
-/* Only now is the last one waited for: where its state was large, its end takes longer than its
- * report. What that cost is this checkpoint's. */
+/* It has ended, so this takes no time. Where its state was large, its end took longer than its
+ * report: what that cost is this checkpoint's. */
 static void reap_last(struct mr_barrier *barrier)
 {
 	struct rusage usage;
@@ -254,6 +254,7 @@ static bool start_child(struct mr_worker *worker)
 		return false;
 	}
 	barrier->child_fd = ends[0];
+	barrier->child_heard = false;
 	mr_waits_set(&worker->waits, barrier->child_fd, POLLIN);
 	return true;
 }
@@ -282,23 +283,34 @@ static enum mr_err check_child(struct mr_worker *worker, struct mr_error *error)
 }
 
 /* The child's one write is atomic, being short: it is all there, or nothing will come. */
-static void hear_child(struct mr_worker *worker)
+static void hear_child(struct mr_worker *worker, struct mr_slice said)
 {
 	struct mr_barrier *barrier = &worker->barrier;
-	char bytes[CHILD_REPORT_MAX];
-	ssize_t len = read(barrier->child_fd, bytes, sizeof bytes);
-	mr_waits_drop(&worker->waits, barrier->child_fd);
-	close(barrier->child_fd);
-	barrier->child_fd = -1;
 	uint64_t own_ns = barrier->report.cpu_ns;
 	barrier->report.cpu_ns = 0;
-	if (len <= 0 ||
-	    !mr_cut_files_decode((struct mr_slice){bytes, (size_t)len}, &barrier->report))
+	if (said.len == 0 || !mr_cut_files_decode(said, &barrier->report))
 		snprintf(barrier->report.failure, sizeof barrier->report.failure,
 			 "the process that wrote the snapshot died");
 	barrier->child_ns = barrier->report.cpu_ns;
 	barrier->report.cpu_ns += own_ns;
+	barrier->child_heard = true;
 	send_report(worker);
+}
+
+/* Its report, and later its end: one that is stopped between them holds up the next barrier, and
+ * is seen (check_child), but never this process. */
+static void read_child(struct mr_worker *worker)
+{
+	struct mr_barrier *barrier = &worker->barrier;
+	char bytes[CHILD_REPORT_MAX];
+	ssize_t len = read(barrier->child_fd, bytes, sizeof bytes);
+	if (!barrier->child_heard)
+		hear_child(worker, (struct mr_slice){bytes, len > 0 ? (size_t)len : 0});
+	if (len > 0)
+		return;
+	mr_waits_drop(&worker->waits, barrier->child_fd);
+	close(barrier->child_fd);
+	barrier->child_fd = -1;
 }
 
 enum mr_err mr_worker_barrier_reap(struct mr_worker *worker, struct mr_error *error)
@@ -312,7 +324,7 @@ enum mr_err mr_worker_barrier_reap(struct mr_worker *worker, struct mr_error *er
 	    (mr_sample_faults() - barrier->faults) * (uint64_t)sysconf(_SC_PAGESIZE);
 	if (poll(&news, 1, 0) <= 0)
 		return check_child(worker, error);
-	hear_child(worker);
+	read_child(worker);
 	return MR_OK;
 }
 

@@ -33,6 +33,7 @@
 	100 /* of one poll; then the source waits a little, so that there is time to kill          \
 	     */
 #define INTERVAL_US 30000
+#define STOP "MILLRACE_TEST_STOP" /* where one is to stop at its end (test_service.c) */
 #define SOURCE 7
 #define EDITIONS 64
 #define EDITION_TABLE "edition"
@@ -340,6 +341,10 @@ static int service_main(char **argv)
 		return 2;
 	}
 	mr_supervisor_init(&supervisor);
+	if (getenv(STOP) != NULL) { /* in a sandbox nobody stops himself */
+		mr_config_add(&supervisor.setup.config, "sandbox", "off");
+		mr_config_add(&supervisor.setup.config, "health_timeout", "1s");
+	}
 	enum mr_err err = prepare(&supervisor, argv[2], (uint32_t)atoi(argv[3]), &error);
 	if (err == MR_OK)
 		err = mr_service_run(&service, &supervisor, &error);

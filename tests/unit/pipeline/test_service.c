@@ -5,9 +5,25 @@
 
 #include <cmocka.h>
 
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
 #include "clock.h"
 #include "kills.h"
 #include "numbers.h"
+#include "sandbox.h"
+
+/* So a child of a worker's ends, once it has said all: the one that can make this folder is stopped
+ * there. Before the C library's for all that is linked with this program. */
+static const char *stop; /* in a worker */
+
+void _exit(int status)
+{
+	if (stop != NULL && mkdir(stop, 0700) == 0)
+		raise(SIGSTOP);
+	for (;;)
+		syscall(SYS_exit_group, status);
+}
 
 static void all_is_counted_once(void **state)
 {
@@ -117,8 +133,27 @@ static void lost_manifests_are_told(void **state)
 	remove_directory();
 }
 
+/* It holds up no worker: that one says so after a while, and all start again. */
+static void a_child_that_is_stopped_behind_its_report(void **state)
+{
+	char place[100];
+	(void)state;
+	if (mr_sandbox_sanitized()) /* then there is none */
+		skip();
+	make_directory();
+	snprintf(place, sizeof place, "%s/stopped", directory);
+	setenv(STOP, place, 1);
+	assert_int_equal(wait_for(start_service(1)), 0);
+	unsetenv(STOP);
+	assert_int_equal(rmdir(place), 0);
+	expect_all();
+	remove_directory();
+}
+
 int main(int argc, char **argv)
 {
+	if (argc >= 2 && strcmp(argv[1], "worker") == 0)
+		stop = getenv(STOP);
 	int status;
 	if (is_other_process(argc, argv, &status))
 		return status;
@@ -126,6 +161,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(all_is_counted_once),
 	    cmocka_unit_test(killed_processes_lose_nothing),
 	    cmocka_unit_test(a_signal_ends_behind_a_checkpoint),
+	    cmocka_unit_test(a_child_that_is_stopped_behind_its_report),
 	    cmocka_unit_test(a_second_service_is_refused),
 	    cmocka_unit_test(lost_manifests_are_told),
 	};
