@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -114,6 +115,11 @@ static int ask_rename_out(void)
 	char from[128];
 	snprintf(from, sizeof from, "%s", in_dir(inside, "file"));
 	return rename(from, in_dir(outside, "renamed"));
+}
+/* Of the lock of the state directory every worker has the descriptor. */
+static int ask_unlock(void)
+{
+	return flock(STDERR_FILENO, LOCK_UN);
 }
 static int ask_stat(void)
 {
@@ -424,8 +430,8 @@ static void test_deadly_everywhere(void **unused)
 
 static void test_refused_everywhere(void **unused)
 {
-	int (*const asks[])(void) = {ask_bind,    ask_listen, ask_local_socket,    ask_kill_parent,
-				     ask_handler, ask_code,   ask_other_scheduling};
+	int (*const asks[])(void) = {ask_bind,    ask_listen, ask_local_socket,     ask_kill_parent,
+				     ask_handler, ask_code,   ask_other_scheduling, ask_unlock};
 	(void)unused;
 	for (size_t i = 0; i < POLICIES; i++)
 		for (size_t k = 0; k < sizeof asks / sizeof *asks; k++)
