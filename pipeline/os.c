@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -116,4 +117,17 @@ bool mr_os_rewrite(int fd, uint64_t from, uint64_t to)
 bool mr_os_sync_directory(int directory)
 {
 	return mr_os.fsync(directory) == 0;
+}
+
+bool mr_os_sync_parent(const char *path)
+{
+	char *copy = mr_strdup(path);
+	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool done = fd >= 0 && mr_os_sync_directory(fd);
+	int saved = errno;
+	if (fd >= 0)
+		close(fd);
+	free(copy);
+	errno = saved;
+	return done;
 }

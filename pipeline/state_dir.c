@@ -141,7 +141,11 @@ enum mr_err mr_state_dir_trust(const char *path, const struct stat *about, struc
 static enum mr_err open_directory(struct mr_state_dir *dir, struct mr_error *error)
 {
 	struct stat about;
-	mkdir(dir->path, 0700);
+	if (mkdir(dir->path, 0700) == 0 && !mr_os_sync_parent(dir->path)) {
+		mr_error_errno(error, MR_IO, "%s: it was made, and may not last", dir->path);
+		rmdir(dir->path); /* so that the next start tries it again */
+		return MR_IO;
+	}
 	dir->fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir->fd < 0 || fstat(dir->fd, &about) != 0)
 		return mr_error_errno(error, MR_CONFIG, "%s: no state directory can be had there",

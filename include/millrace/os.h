@@ -45,5 +45,7 @@ bool mr_os_rewrite(int fd, uint64_t from, uint64_t to);
 
 /* What happened in a directory becomes durable. False with errno. */
 bool mr_os_sync_directory(int directory);
+/* Likewise in the one that this path lies in. */
+bool mr_os_sync_parent(const char *path);
 
 #endif

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,24 +20,13 @@
 
 /* ---- its name ---- */
 
-static bool sync_directory_of(const char *path)
-{
-	char *copy = mr_strdup(path);
-	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool done = fd >= 0 && mr_os_sync_directory(fd);
-	if (fd >= 0)
-		close(fd);
-	free(copy);
-	return done;
-}
-
 bool once_file_make(const char *path)
 {
 	/* A pipe that nobody reads is not waited for. */
 	int fd = mr_os.openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0640);
 	if (fd >= 0)
 		close(fd);
-	return fd >= 0 && sync_directory_of(path);
+	return fd >= 0 && mr_os_sync_parent(path);
 }
 
 /* ---- what is there ---- */
@@ -329,7 +317,7 @@ static enum mr_err write_mark(struct once_file *file, struct mr_error *error)
 	bool done = fd >= 0 && mr_os_write_all(fd, (struct mr_slice){bytes.data, bytes.len}) &&
 		    mr_os.fsync(fd) == 0 &&
 		    mr_os.renameat(AT_FDCWD, made, AT_FDCWD, file->mark) == 0 &&
-		    sync_directory_of(file->mark);
+		    mr_os_sync_parent(file->mark);
 	enum mr_err err =
 	    done ? MR_OK : mr_error_errno(error, mr_error_of_write(errno), "%s", file->mark);
 	file->unmarked = !done;

@@ -141,6 +141,22 @@ static void another_hosts_files_are_left_to_it(void **state)
 	assert_true(is_there(MANIFEST "1"));
 }
 
+/* What is made in it is durable, so it has to be, too. */
+static void a_new_one_outlasts_power(void **state)
+{
+	char below[80];
+	struct mr_state_dir new;
+	struct mr_error error = {0};
+	(void)state;
+	snprintf(below, sizeof below, "%s/new", place);
+	os_fault((struct os_fault){.call = OS_FSYNC, .nth = 1, .number = EIO});
+	assert_int_equal(mr_state_dir_open(below, &new, &error), MR_IO);
+	assert_non_null(strstr(error.text, "/new: it was made, and may not last"));
+	assert_int_not_equal(access(below, F_OK), 0);
+	assert_int_equal(mr_state_dir_open(below, &new, &error), MR_OK);
+	mr_state_dir_close(&new);
+}
+
 static void the_newest_that_is_whole_is_taken(void **state)
 {
 	(void)state;
@@ -256,6 +272,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(another_hosts_files_are_left_to_it, begin, end),
+	    cmocka_unit_test_setup_teardown(a_new_one_outlasts_power, begin, end),
 	    cmocka_unit_test_setup_teardown(the_newest_that_is_whole_is_taken, begin, end),
 	    cmocka_unit_test_setup_teardown(one_that_everybody_may_write_in_is_not_taken, begin,
 					    end),
