@@ -1,9 +1,9 @@
 /* manifest.c - what one checkpoint consists of, to bytes and back.
  *
- * Called by checkpoint.c and service.c, which write them, and state_dir.c, which reads them.
- * Layout, in every version: "MRMANIF\n", u32 version, u64 length of the rest but the checksum,
- * msgpack, u64 XXH3 over all before it; numbers little-endian. The names of groups and stages
- * become parts of paths: only letters, digits, dots and dashes are let in. */
+ * Called by checkpoint.c and file_numbers_kept.c, which write them, and state_dir.c, which reads
+ * them. Layout, in every version: "MRMANIF\n", u32 version, u64 length of the rest but the
+ * checksum, msgpack, u64 XXH3 over all before it; numbers little-endian. The names of groups and
+ * stages become parts of paths: only letters, digits, dots and dashes are let in. */
 #include "manifest.h"
 
 #include <ctype.h>

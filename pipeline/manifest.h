@@ -38,7 +38,7 @@ struct mr_manifest {
 	struct mr_manifest_name *sources; /* all that there ever were */
 	uint32_t source_count;
 	struct mr_manifest_name *names; /* of files that records lie in (file.h); in a
-					    manifest of names alone (service.c) */
+					    manifest of names alone (file_numbers_kept.c) */
 	uint32_t name_count;
 	uint8_t ledger_head[MR_LEDGER_HEAD];
 	struct mr_aside aside; /* records that workers died of; no stretches */

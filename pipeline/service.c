@@ -21,8 +21,7 @@
 #include "supervisor.h"
 
 #define LONG_LIFE_US                                                                               \
-	10000000           /* an incarnation that lived so long is no sign of a fault that stays */
-#define FILES_NAME "files" /* in the state directory: the numbers of files */
+	10000000 /* an incarnation that lived so long is no sign of a fault that stays */
 #define PAUSE_FIRST_MS 100
 #define DRAIN_FIRST_US 100000
 #define PAUSE_MOST_MS 10000
@@ -112,55 +111,19 @@ void mr_service_adopt(struct mr_service *service, const struct mr_config *config
 		service->checkpoint.interval_us = service->interval_us = interval_us;
 }
 
-/* A manifest of names alone. */
-enum mr_err mr_service_keep_files(const struct mr_service *service,
-				  const struct mr_supervisor *supervisor, struct mr_error *error)
-{
-	struct mr_manifest names = {0};
-	struct mr_buf bytes = {0};
-	mr_supervisor_copy_files(supervisor, &names);
-	mr_manifest_encode(&names, &bytes);
-	enum mr_err err = mr_state_dir_put(&service->dir, FILES_NAME,
-					   (struct mr_slice){bytes.data, bytes.len}, error);
-	mr_buf_fini(&bytes);
-	mr_manifest_fini(&names);
-	return err;
-}
-
-/* The file may be behind no checkpoint: the state speaks of its numbers. */
-static enum mr_err check_numbers(const struct mr_service *service, const struct mr_manifest *names,
-				 struct mr_error *error)
-{
-	const struct mr_manifest *last = &service->checkpoint.last;
-	if (names->name_count >= last->numbers)
-		return MR_OK;
-	return mr_error_set(
-	    error, MR_BAD_INPUT, "%s/" FILES_NAME ": it knows %u files, and checkpoint %llu %u",
-	    service->dir.path, names->name_count, (unsigned long long)last->number, last->numbers);
-}
-
+/* They may be behind no checkpoint: the state speaks of them. */
 static enum mr_err know_files(const struct mr_service *service, struct mr_supervisor *supervisor,
 			      struct mr_error *error)
 {
-	struct mr_manifest names = {0};
-	struct mr_buf bytes = {0};
-	enum mr_err err =
-	    mr_state_dir_get(&service->dir, FILES_NAME, MR_MANIFEST_MAX, &bytes, error);
-	if (err == MR_OK) {
-		err = mr_manifest_decode((struct mr_slice){bytes.data, bytes.len}, &names, error);
-		if (err == MR_OK)
-			mr_supervisor_know_files(supervisor, &names);
-		else
-			mr_error_prefix(error, "%s/" FILES_NAME, service->dir.path);
-	} else if (err == MR_NOT_FOUND) {
-		*error = (struct mr_error){0};
-		err = MR_OK;
-	}
-	if (err == MR_OK)
-		err = check_numbers(service, &names, error);
-	mr_buf_fini(&bytes);
-	mr_manifest_fini(&names);
-	return err;
+	struct mr_file_numbers *numbers = &supervisor->numbers;
+	const struct mr_manifest *last = &service->checkpoint.last;
+	enum mr_err err = mr_file_numbers_recall(numbers, &service->dir, error);
+	if (err != MR_OK || numbers->count >= last->numbers)
+		return err;
+	return mr_error_set(error, MR_BAD_INPUT,
+			    "%s/files, files.added: they know %u files, and checkpoint %llu %u",
+			    service->dir.path, numbers->count, (unsigned long long)last->number,
+			    last->numbers);
 }
 
 void mr_service_drained(struct mr_service *service)

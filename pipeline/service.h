@@ -61,9 +61,6 @@ void mr_service_close(struct mr_service *service);
 void mr_service_turn(struct mr_service *service, struct mr_supervisor *supervisor, int64_t now_us);
 /* How long until it is wanted again, at most. */
 int mr_service_wait_ms(const struct mr_service *service, int64_t now_us, int most_ms);
-/* The numbers of files become durable. */
-enum mr_err mr_service_keep_files(const struct mr_service *service,
-				  const struct mr_supervisor *supervisor, struct mr_error *error);
 /* A source worker reads no more. */
 void mr_service_drained(struct mr_service *service);
 

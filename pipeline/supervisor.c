@@ -56,9 +56,7 @@ void mr_supervisor_fini(struct mr_supervisor *supervisor)
 	mr_catalog_fini(&supervisor->catalog);
 	mr_setup_fini(&supervisor->setup);
 	free_workers(supervisor);
-	for (uint32_t i = 0; i < supervisor->file_count; i++)
-		free(supervisor->file_names[i].name);
-	free(supervisor->file_names);
+	mr_file_numbers_fini(&supervisor->numbers);
 	if (supervisor->signals >= 0)
 		close(supervisor->signals);
 }
@@ -67,8 +65,7 @@ void mr_supervisor_reset(struct mr_supervisor *supervisor)
 {
 	free_workers(supervisor);
 	supervisor->registration = (struct mr_registration){0};
-	for (uint32_t i = 0; i < supervisor->file_count; i++)
-		supervisor->file_names[i].given = false;
+	mr_file_numbers_take_back(&supervisor->numbers);
 	supervisor->started = false;
 	supervisor->ending = false;
 }

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "control.h"
+#include "file_numbers.h"
 #include "millrace/rule.h"
 #include "millrace/tally.h"
 #include "progress.h"
@@ -40,13 +41,6 @@ struct mr_supervised {
 	struct mr_watched watched;
 };
 
-/* A file that records lie in: its number is its place. */
-struct mr_registered {
-	char *name;
-	bool given;     /* in this incarnation */
-	uint32_t owner; /* the worker that it was given to */
-};
-
 /* A file that a worker registers, until all readers have it. */
 struct mr_registration {
 	bool open;
@@ -68,8 +62,7 @@ struct mr_supervisor {
 	struct mr_supervised *workers;
 	uint32_t worker_count;
 	struct mr_registration registration;
-	struct mr_registered *file_names;
-	uint32_t file_count;
+	struct mr_file_numbers numbers;
 	int signals; /* signalfd */
 	int64_t start_us;
 	struct mr_tables *restored; /* a service's state of the last checkpoint */
@@ -104,10 +97,6 @@ void mr_supervisor_hold_signals(void);
 void mr_supervisor_reset(struct mr_supervisor *supervisor);
 void mr_supervisor_fini(struct mr_supervisor *supervisor);
 
-/* The numbers of files, to and from a manifest's names. */
-struct mr_manifest;
-void mr_supervisor_copy_files(const struct mr_supervisor *supervisor, struct mr_manifest *out);
-void mr_supervisor_know_files(struct mr_supervisor *supervisor, const struct mr_manifest *manifest);
 /* Whether nothing comes before it. */
 bool mr_supervisor_is_source(const struct mr_supervisor *supervisor, uint32_t worker);
 /* Whether nothing comes behind it: it writes to the world. */

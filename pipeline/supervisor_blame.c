@@ -31,8 +31,8 @@ static struct mr_slice file_name(const struct mr_supervisor *supervisor, uint32_
 	if (number >= MR_FILES_NAMED &&
 	    mr_tables_map(supervisor->tables, MR_NAMES_TABLE, &names, NULL) == MR_OK)
 		return mr_names_at(names, number - MR_FILES_NAMED);
-	return number < supervisor->file_count ? mr_slice(supervisor->file_names[number].name)
-					       : MR_SLICE("");
+	return number < supervisor->numbers.count ? mr_slice(supervisor->numbers.items[number].name)
+						  : MR_SLICE("");
 }
 
 static void blame_record(const struct mr_supervisor *supervisor, const struct mr_inhand *page,

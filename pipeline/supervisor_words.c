@@ -131,14 +131,6 @@ static bool reads_files(const struct mr_supervisor *supervisor, uint32_t worker)
 	return false;
 }
 
-static void add_name(struct mr_supervisor *supervisor, struct mr_slice name)
-{
-	size_t size = (supervisor->file_count + 1u) * sizeof *supervisor->file_names;
-	supervisor->file_names = mr_realloc(supervisor->file_names, size);
-	supervisor->file_names[supervisor->file_count++] =
-	    (struct mr_registered){.name = mr_asprintf("%.*s", (int)name.len, name.at)};
-}
-
 static void tell_file_number(struct mr_supervisor *supervisor)
 {
 	supervisor->registration.open = false;
@@ -146,22 +138,10 @@ static void tell_file_number(struct mr_supervisor *supervisor)
 			   supervisor->registration.number, 0);
 }
 
-void mr_supervisor_copy_files(const struct mr_supervisor *supervisor, struct mr_manifest *out)
-{
-	for (uint32_t i = 0; i < supervisor->file_count; i++)
-		mr_manifest_add_name(&out->names, &out->name_count, i,
-				     supervisor->file_names[i].name);
-}
-
-void mr_supervisor_know_files(struct mr_supervisor *supervisor, const struct mr_manifest *manifest)
-{
-	for (uint32_t i = 0; i < manifest->name_count; i++)
-		add_name(supervisor, mr_slice(manifest->names[i].name));
-}
-
 /* A record that is set aside is known by its file's number, for ever. */
-static bool is_aside(const struct mr_supervisor *supervisor, uint32_t number)
+static bool is_aside(const void *context, uint32_t number)
 {
+	const struct mr_supervisor *supervisor = context;
 	const struct mr_service *service = supervisor->service;
 	const struct mr_aside *aside = service == NULL ? NULL : &service->suspects.aside;
 	for (uint32_t i = 0; aside != NULL && i < aside->place_count; i++) {
@@ -171,43 +151,34 @@ static bool is_aside(const struct mr_supervisor *supervisor, uint32_t number)
 	return false;
 }
 
-/* A number whose file is gone, or a new one. */
-static uint32_t free_number(struct mr_supervisor *supervisor, struct mr_slice name)
-{
-	for (uint32_t i = 0; i < supervisor->file_count; i++) {
-		if (*supervisor->file_names[i].name != 0 || is_aside(supervisor, i))
-			continue;
-		free(supervisor->file_names[i].name);
-		supervisor->file_names[i].name = mr_asprintf("%.*s", (int)name.len, name.at);
-		return i;
-	}
-	add_name(supervisor, name);
-	return supervisor->file_count - 1;
-}
-
 /* The number that it had in an earlier incarnation, or another. A service writes a new one down
  * before anybody knows it: what was made of it may outlive the next checkpoint that does not come.
  */
 static enum mr_err number_of(struct mr_supervisor *supervisor, uint32_t from, struct mr_slice name,
 			     uint32_t *number_out, struct mr_error *error)
 {
-	uint32_t number = 0;
-	while (number < supervisor->file_count &&
-	       (supervisor->file_names[number].given ||
-		!mr_slice_eq(name, mr_slice(supervisor->file_names[number].name))))
-		number++;
+	struct mr_file_numbers *numbers = &supervisor->numbers;
+	uint32_t number = mr_file_numbers_find(numbers, name);
 	enum mr_err err = MR_OK;
-	if (number == supervisor->file_count) {
-		number = free_number(supervisor, name);
+	if (number == MR_NO_FILE_NUMBER) {
+		number = mr_file_numbers_add(numbers, name, is_aside, supervisor);
+		if (number == MR_NO_FILE_NUMBER)
+			return mr_error_set(error, MR_CONFIG,
+					    "the journals hold records of %u files, and more "
+					    "cannot be told apart: a lower journal_age or "
+					    "journal_bytes has them go sooner",
+					    MR_FILE_NUMBERS_MAX);
 		if (supervisor->service != NULL)
-			err = mr_service_keep_files(supervisor->service, supervisor, error);
-		if (err != MR_OK)
-			*supervisor->file_names[number].name = 0; /* it is nobody's */
+			err = mr_file_numbers_keep(numbers, &supervisor->service->dir, error);
+		if (err != MR_OK) {
+			mr_file_numbers_drop(numbers, number); /* it is nobody's */
+			return err;
+		}
 	}
-	supervisor->file_names[number].given = err == MR_OK;
-	supervisor->file_names[number].owner = from;
+	numbers->items[number].given = true;
+	numbers->items[number].owner = from;
 	*number_out = number;
-	return err;
+	return MR_OK;
 }
 
 static enum mr_err file_add(struct mr_supervisor *supervisor, uint32_t from,
@@ -218,7 +189,7 @@ static enum mr_err file_add(struct mr_supervisor *supervisor, uint32_t from,
 		return mr_error_set(error, MR_PROTOCOL,
 				    "%s: registers a file before the last one is known",
 				    supervisor->workers[from].name);
-	uint32_t number;
+	uint32_t number = MR_NO_FILE_NUMBER;
 	enum mr_err err = number_of(supervisor, from, message->bytes, &number, error);
 	if (err != MR_OK)
 		return err;
@@ -239,16 +210,16 @@ static enum mr_err file_add(struct mr_supervisor *supervisor, uint32_t from,
 	return MR_OK;
 }
 
-/* A segment of the journal that no checkpoint needs. */
+/* A segment of the journal that no checkpoint needs, or a name that no segment bears. */
 static enum mr_err file_drop(struct mr_supervisor *supervisor, uint32_t from, uint64_t number,
 			     struct mr_error *error)
 {
-	if (number >= supervisor->file_count || !supervisor->file_names[number].given ||
-	    supervisor->file_names[number].owner != from)
+	struct mr_file_numbers *numbers = &supervisor->numbers;
+	if (number >= numbers->count || !numbers->items[number].given ||
+	    numbers->items[number].owner != from)
 		return mr_error_set(error, MR_PROTOCOL, "%s: drops a file that is not its own",
 				    supervisor->workers[from].name);
-	*supervisor->file_names[number].name = 0;
-	supervisor->file_names[number].given = false;
+	mr_file_numbers_drop(numbers, (uint32_t)number);
 	for (uint32_t i = 0; i < supervisor->worker_count; i++)
 		if (i != from && reads_files(supervisor, i))
 			mr_supervisor_tell(supervisor, i, MR_CONTROL_FILE_GONE, number, 0);

@@ -7,9 +7,11 @@
  * (follow_open.c) is looked at by its path.
  *
  * The cursor is a list of files, each with device, inode, mark and title: all of them in the head
- * of a segment, in a block those that were read on. */
+ * of a segment, with the names that were left (follow_names.c), in a block those that were read on.
+ */
 #include "follow.h"
 
+#include "lines.h"
 #include "walk.h"
 
 #include "millrace/own_file.h"
@@ -24,7 +26,7 @@
 
 #define SCAN_US (INT64_C(1000) * 1000)
 #define LINGER_US (INT64_C(5000) * 1000)
-#define FILES_MAX 1000000
+#define FILES_MAX (MR_SEGMENT_CURSOR_MAX / 8) /* more have no room in a cursor */
 
 struct follow {
 	struct mr_followed **files;
@@ -36,6 +38,7 @@ struct follow {
 	int64_t scanned_us; /* 0: at once */
 	bool scanned;       /* once at least */
 	struct mr_openings openings;
+	struct mr_left_names left;
 	struct mr_own_files own;
 	char *room;
 };
@@ -87,14 +90,55 @@ static struct mr_followed *find(struct follow *follow, dev_t device, ino_t inode
 	return NULL;
 }
 
-/* Its number, where another file had this title before. */
-static void take_number(const struct follow *follow, struct mr_followed *file)
+/* Another one with its title that has a number. */
+static const struct mr_followed *find_namesake(const struct follow *follow,
+					       const struct mr_followed *file)
 {
-	for (size_t i = 0; i < follow->count && !file->named; i++)
-		if (follow->files[i]->named && strcmp(follow->files[i]->title, file->title) == 0) {
-			file->name = follow->files[i]->name;
-			file->named = true;
-		}
+	for (size_t i = 0; i < follow->count; i++)
+		if (follow->files[i] != file && follow->files[i]->named &&
+		    strcmp(follow->files[i]->title, file->title) == 0)
+			return follow->files[i];
+	return NULL;
+}
+
+/* Its number, where another file has this title, or had it before. */
+static void take_number(struct follow *follow, struct mr_followed *file)
+{
+	const struct mr_followed *other;
+
+	if (file->named)
+		return;
+	file->named = mr_left_names_take(&follow->left, file->title, &file->name);
+	other = file->named ? NULL : find_namesake(follow, file);
+	if (!other)
+		return;
+	file->name = other->name;
+	file->named = true;
+}
+
+/* Records that wait for the next block may come into it. */
+static uint64_t next_segment(const struct mr_journal *journal)
+{
+	return journal->count > 0 ? journal->files[journal->count - 1].number + 1 : 1;
+}
+
+/* It is not called so any more. */
+static void leave_name(struct mr_source *source, const struct mr_followed *file)
+{
+	struct follow *follow = of(source);
+	struct mr_left_name *left;
+
+	if (!file->named || find_namesake(follow, file))
+		return;
+	left = mr_left_names_add(&follow->left, file->title, next_segment(&source->journal));
+	left->name = file->name;
+	left->named = true;
+}
+
+static void leave(struct mr_source *source, size_t at)
+{
+	leave_name(source, of(source)->files[at]);
+	drop(of(source), at);
 }
 
 /* ---- the cursor ---- */
@@ -113,7 +157,7 @@ static void put_file(const struct mr_followed *file, const struct mr_mark *mark,
 static void put(struct mr_source *source, bool whole, struct mr_buf *out)
 {
 	const struct follow *follow = of(source);
-	size_t count = 0;
+	size_t count = whole ? follow->left.count : 0;
 
 	for (size_t i = 0; i < follow->count; i++)
 		count += whole || follow->files[i]->dirty;
@@ -123,6 +167,12 @@ static void put(struct mr_source *source, bool whole, struct mr_buf *out)
 
 		if (whole || file->dirty)
 			put_file(file, whole ? &file->safe : &file->mark, out);
+	}
+	for (size_t i = 0; whole && i < follow->left.count; i++) {
+		struct mr_followed none = {.title = follow->left.items[i].title};
+		struct mr_mark mark = {.at = follow->left.items[i].segment};
+
+		put_file(&none, &mark, out);
 	}
 }
 
@@ -157,26 +207,35 @@ static void take(struct mr_source *source, struct mr_slice bytes, bool whole)
 		title = mr_unpack_bytes(&in);
 		if (!mr_unpack_ok(&in))
 			return;
+		file.title = mr_asprintf("%.*s", (int)title.len, title.at);
+		if (file.device == 0 && file.inode == 0) {
+			mr_left_names_add(&follow->left, file.title, file.mark.at);
+			free(file.title);
+			continue;
+		}
+		file.path = mr_strdup(file.title);
 		file.safe = file.mark;
 		file.searched = file.mark.at;
 		known = find(follow, file.device, file.inode);
 		if (known) {
+			if (strcmp(known->title, file.title) != 0)
+				mr_left_names_add(&follow->left, known->title,
+						  next_segment(&source->journal));
 			free(known->title);
 			free(known->path);
+			*known = file;
 		} else {
-			known = push(follow, &file);
+			push(follow, &file);
 		}
-		*known = file;
-		known->title = mr_asprintf("%.*s", (int)title.len, title.at);
-		known->path = mr_strdup(known->title);
 	}
 }
 
 /* ---- which files there are ---- */
 
 /* It has a descriptor, and is the file that its mark speaks of. */
-static bool look_into(struct follow *follow, struct mr_followed *file, bool needed)
+static bool look_into(struct mr_source *source, struct mr_followed *file, bool needed)
 {
+	struct follow *follow = of(source);
 	bool known = file->met && strcmp(file->path, file->title) == 0;
 
 	if (file->fd >= 0)
@@ -191,6 +250,7 @@ static bool look_into(struct follow *follow, struct mr_followed *file, bool need
 	/* The inode was used again for another file. */
 	mr_log(MR_LOG_INFO, "%s: is another file than the one that was read as %s", file->path,
 	       file->title);
+	leave_name(source, file);
 	free(file->title);
 	file->title = mr_strdup(file->path);
 	file->named = false;
@@ -247,7 +307,7 @@ static enum mr_err see_file(void *context, const char *path, const struct stat *
 	set_path(known, path);
 	look_at_size(known, status);
 	if (known->awake && !known->foreign)
-		look_into(follow, known, false);
+		look_into(source, known, false);
 	return MR_OK;
 }
 
@@ -379,7 +439,7 @@ static void note_gone(struct mr_source *source)
 				continue;
 			if (!file->foreign)
 				say_missing(source, file);
-			drop(follow, i);
+			leave(source, i);
 		} else if (file->fd >= 0 && !file->gone) {
 			file->gone = true;
 			file->gone_us = mr_source_steady(source);
@@ -425,6 +485,7 @@ static void scan(struct mr_source *source)
 	}
 	note_gone(source);
 	look_at_gone(follow);
+	mr_left_names_release(&follow->left, &source->journal, source->env->files);
 }
 
 /* ---- waiting ---- */
@@ -488,7 +549,7 @@ static enum mr_err end_gone(struct mr_source *source, struct mr_error *error)
 		if (err != MR_OK)
 			return err;
 		if (!file->dirty)
-			drop(follow, i);
+			leave(source, i);
 	}
 	return MR_OK;
 }
@@ -515,6 +576,23 @@ static enum mr_err prepare(const struct mr_part *part, const struct mr_prepare *
 	return MR_OK;
 }
 
+/* Of all that the journal may have records of, before they are replayed. */
+static enum mr_err know_names(struct mr_source *source, struct mr_error *error)
+{
+	struct follow *follow = of(source);
+	enum mr_err err = MR_OK;
+
+	for (size_t i = 0; err == MR_OK && i < follow->count; i++) {
+		struct mr_followed *file = follow->files[i];
+
+		take_number(follow, file);
+		if (!file->named)
+			err = mr_lines_name(source->env, file->title, &file->name, error);
+		file->named = err == MR_OK;
+	}
+	return err == MR_OK ? mr_left_names_register(&follow->left, source->env, error) : err;
+}
+
 static enum mr_err open_source(struct mr_source *source, struct mr_error *error)
 {
 	struct follow *follow = of(source);
@@ -529,7 +607,7 @@ static enum mr_err open_source(struct mr_source *source, struct mr_error *error)
 		return mr_error_errno(error, MR_IO, "cannot watch directories");
 	mr_own_files_init(&follow->own, source->env->config);
 	mr_waits_set(source->env->waits, follow->inotify, POLLIN);
-	return MR_OK;
+	return know_names(source, error);
 }
 
 static enum mr_err read_one(struct mr_source *source, size_t at, struct mr_error *error)
@@ -539,6 +617,7 @@ static enum mr_err read_one(struct mr_source *source, size_t at, struct mr_error
 	enum mr_err err;
 
 	file->used = ++follow->openings.clock;
+	take_number(follow, file);
 	err = mr_followed_read(source, file, follow->room, error);
 	if (err == MR_AGAIN)
 		file->awake = false;
@@ -566,12 +645,12 @@ static enum mr_err step(struct mr_source *source, struct mr_error *error)
 
 		if (!has_its_turn(follow, turn))
 			continue;
-		if (look_into(follow, follow->files[turn], false))
+		if (look_into(source, follow->files[turn], false))
 			return read_one(source, turn, error);
 		if (waits == SIZE_MAX && follow->files[turn]->awake)
 			waits = turn;
 	}
-	if (waits != SIZE_MAX && look_into(follow, follow->files[waits], true))
+	if (waits != SIZE_MAX && look_into(source, follow->files[waits], true))
 		return read_one(source, waits, error);
 	err = end_gone(source, error);
 	mr_source_wake(source, follow->scanned_us + SCAN_US);
@@ -585,6 +664,7 @@ static void close_source(struct mr_source *source)
 	while (follow->count > 0)
 		drop(follow, follow->count - 1);
 	mr_openings_fini(&follow->openings);
+	mr_left_names_fini(&follow->left);
 	free(follow->files);
 	free(follow->room);
 	if (follow->inotify > 0) {

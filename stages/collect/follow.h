@@ -1,5 +1,5 @@
-/* follow.h - between follow.c (which files there are), follow_open.c (which are open) and
- * follow_file.c (what is read of one). */
+/* follow.h - between follow.c (which files there are), follow_open.c (which are open),
+ * follow_names.c (what records call them) and follow_file.c (what is read of one). */
 #ifndef MILLRACE_COLLECT_FOLLOW_H
 #define MILLRACE_COLLECT_FOLLOW_H
 
@@ -59,6 +59,31 @@ void mr_openings_fini(struct mr_openings *openings);
  * something to read. */
 bool mr_followed_open(struct mr_openings *openings, struct mr_followed *file, bool needed);
 void mr_followed_close(struct mr_openings *openings, struct mr_followed *file);
+
+/* Names that no file bears any more. Zeroed is empty. */
+struct mr_left_names {
+	struct mr_left_name {
+		char *title;
+		uint64_t hash; /* of it */
+		uint32_t name;
+		bool named;
+		uint64_t segment; /* the last that may have records of this name */
+	} * items;
+	size_t count;
+	size_t capacity;
+};
+/* One more, or later records of one. */
+struct mr_left_name *mr_left_names_add(struct mr_left_names *left, const char *title,
+				       uint64_t segment);
+/* A file bears it again; true where it has a number. */
+bool mr_left_names_take(struct mr_left_names *left, const char *title, uint32_t *name_out);
+/* Those that the cursor told of get their numbers. As mr_lines_name. */
+enum mr_err mr_left_names_register(struct mr_left_names *left, const struct mr_stage_env *env,
+				   struct mr_error *error);
+/* Those whose segments are gone, go. All have numbers. */
+void mr_left_names_release(struct mr_left_names *left, const struct mr_journal *journal,
+			   struct mr_files *files);
+void mr_left_names_fini(struct mr_left_names *left);
 
 /* One step of reading. MR_OK: call again; MR_AGAIN: at its end; MR_IO is said and counted here, and
  * leaves it alone. */

@@ -24,6 +24,7 @@ struct mr_files {
 	struct {
 		int fd;
 		char *name;
+		bool dropped;
 	} * items;
 	uint32_t count;
 	struct mr_slice names; /* the table */
@@ -37,14 +38,17 @@ enum mr_err mr_files_add(struct mr_files *files, int fd, struct mr_slice name, u
 	files->items = mr_realloc(files->items, (files->count + 1) * sizeof(*files->items));
 	files->items[files->count].fd = fd < 0 ? -1 : dup(fd);
 	files->items[files->count].name = mr_asprintf("%.*s", (int)name.len, name.at);
+	files->items[files->count].dropped = false;
 	*number_out = files->count++;
 	return MR_OK;
 }
 void mr_files_drop(struct mr_files *files, uint32_t number)
 {
-	stage_must(number < files->count && files->items[number].fd >= 0);
-	close(files->items[number].fd);
+	stage_must(number < files->count && !files->items[number].dropped);
+	if (files->items[number].fd >= 0)
+		close(files->items[number].fd);
 	files->items[number].fd = -1;
+	files->items[number].dropped = true;
 }
 struct mr_slice mr_files_name(const struct mr_files *files, uint32_t number)
 {

@@ -421,7 +421,7 @@ static void only_what_one_has_is_dropped(void **state)
 	(void)state;
 	begin_talk(&talk);
 	assert_int_equal(add_file(&talk, "first"), 0);
-	talk.supervisor.file_names[0].owner = 7;
+	talk.supervisor.numbers.items[0].owner = 7;
 	assert_int_equal(say(&talk, MR_CONTROL_FILE_DROP, 0, ""), MR_PROTOCOL);
 	assert_int_equal(say(&talk, MR_CONTROL_FILE_DROP, 1, ""), MR_PROTOCOL);
 	assert_int_equal(say(&talk, MR_CONTROL_FILE_ACK, 0, ""), MR_PROTOCOL);
