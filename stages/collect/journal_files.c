@@ -69,6 +69,13 @@ static int enter(const char *path)
 	above = mr_os.openat(AT_FDCWD, parent, flags, 0);
 	free(parent);
 	synced = above >= 0 && mr_os_sync_directory(above);
+	if (!synced) {
+		int reason = errno;
+
+		/* The next who finds it there takes it for durable. */
+		unlinkat(AT_FDCWD, path, AT_REMOVEDIR);
+		errno = reason;
+	}
 	if (above >= 0)
 		close(above);
 	return synced ? mr_os.openat(AT_FDCWD, path, flags, 0) : -1;
@@ -79,20 +86,23 @@ char *mr_journal_make(const char *state)
 	char *path = mr_asprintf("%s/journal", state);
 	int fd = enter(path);
 
-	if (fd >= 0)
+	if (fd >= 0) {
 		close(fd);
-	return path;
+		return path;
+	}
+	free(path);
+	return NULL;
 }
 
 enum mr_err mr_journal_directory(struct mr_journal *journal, const char *state,
 				 struct mr_error *error)
 {
 	char *above = mr_journal_make(state);
-	char *path = mr_asprintf("%s/%s", above, journal->name);
+	char *path = mr_asprintf("%s/journal/%s", state, journal->name);
 
 	if (journal->directory >= 0)
 		close(journal->directory);
-	journal->directory = enter(path);
+	journal->directory = above != NULL ? enter(path) : -1;
 	if (journal->directory < 0)
 		mr_error_errno(error, mr_error_of_write(errno), "%s: cannot open or make it", path);
 	free(path);

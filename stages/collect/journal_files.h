@@ -5,8 +5,8 @@
 
 #include "journal.h"
 
-/* Makes the place of all journals in the state directory, durably; its path, the caller's. Who
- * opens a journal says what failed. */
+/* Makes the place of all journals in the state directory, durably; its path, the caller's. NULL
+ * with errno. */
 char *mr_journal_make(const char *state);
 /* Opens the directory, made where it is not there. MR_NO_SPACE, MR_IO. */
 enum mr_err mr_journal_directory(struct mr_journal *journal, const char *state,

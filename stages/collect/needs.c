@@ -69,7 +69,9 @@ void mr_collect_needs(const struct mr_config *config, const struct mr_tables *ta
 		/* It has to be there when the fence is put up. */
 		char *journal = mr_journal_make(state);
 
-		mr_needs_path(needs, journal, MR_ACCESS_WRITE);
+		/* Where it is not, who opens a journal says why. */
+		if (journal != NULL)
+			mr_needs_path(needs, journal, MR_ACCESS_WRITE);
 		free(journal);
 	}
 }
