@@ -18,7 +18,7 @@ SECONDS = float(os.environ.get("MILLRACE_STALL_SECONDS", "3"))
 MORE = 3000  # records that come when it is over
 FLAT = 1.05
 SPOOL_BYTES = 1 << 20
-DISK_BYTES = 64 << 20
+DISK_BYTES = 256 << 20
 
 
 class Feed(threading.Thread):
