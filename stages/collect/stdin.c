@@ -255,6 +255,7 @@ static enum mr_err wait_for_more(struct mr_source *source, struct standard *in,
 	uint64_t written = finish_lap(in);
 	size_t room = RING_BYTES - (size_t)(written - in->kept);
 	ssize_t got;
+	enum mr_err err;
 
 	*written_out = written;
 	if (written > taken(in))
@@ -263,13 +264,9 @@ static enum mr_err wait_for_more(struct mr_source *source, struct standard *in,
 	if (room == 0 || poll(&wait, 1, 0) == 0)
 		return MR_AGAIN;
 	got = fill(in, written, room < FILL_BYTES ? room : FILL_BYTES);
-	if (got < 0 && (errno == EINTR || errno == EAGAIN))
-		return MR_AGAIN;
-	if (got < 0)
-		mr_log(MR_LOG_WARNING, "source %s: cannot read on: %s", source->part->name,
-		       strerror(errno));
-	if (got <= 0)
-		return MR_END;
+	err = mr_stream_outcome(source, got);
+	if (err != MR_OK)
+		return err;
 	*written_out = written + (uint64_t)got;
 	return MR_OK;
 }

@@ -68,21 +68,28 @@ void mr_stream_take(struct mr_source *source, struct mr_stream *stream, struct m
 	source->dirty = true;
 }
 
-enum mr_err mr_stream_step(struct mr_source *source, struct mr_stream *stream, char *room)
+enum mr_err mr_stream_outcome(const struct mr_source *source, ssize_t got)
 {
-	struct pollfd wait = {.fd = stream->fd, .events = POLLIN};
-	ssize_t got;
-
-	if (poll(&wait, 1, 0) == 0)
-		return MR_AGAIN;
-	got = read(stream->fd, room, MR_STREAM_ROOM);
 	if (got < 0 && (errno == EINTR || errno == EAGAIN))
 		return MR_AGAIN;
 	if (got < 0)
 		mr_log(MR_LOG_WARNING, "source %s: cannot read on: %s", source->part->name,
 		       strerror(errno));
-	if (got <= 0)
-		return MR_END;
+	return got > 0 ? MR_OK : MR_END;
+}
+
+enum mr_err mr_stream_step(struct mr_source *source, struct mr_stream *stream, char *room)
+{
+	struct pollfd wait = {.fd = stream->fd, .events = POLLIN};
+	ssize_t got;
+	enum mr_err err;
+
+	if (poll(&wait, 1, 0) == 0)
+		return MR_AGAIN;
+	got = read(stream->fd, room, MR_STREAM_ROOM);
+	err = mr_stream_outcome(source, got);
+	if (err != MR_OK)
+		return err;
 	mr_stream_take(source, stream, (struct mr_slice){room, (size_t)got});
 	return MR_OK;
 }

@@ -3,6 +3,8 @@
 #ifndef MILLRACE_COLLECT_STREAM_H
 #define MILLRACE_COLLECT_STREAM_H
 
+#include <sys/types.h>
+
 #include "source.h"
 
 /* Zeroed and with `fd` set it is ready. */
@@ -17,7 +19,9 @@ struct mr_stream {
 #define MR_STREAM_ROOM (64 << 10)
 /* One read. MR_OK, MR_AGAIN, MR_END; what cannot be read is an end, with a warning. */
 enum mr_err mr_stream_step(struct mr_source *source, struct mr_stream *stream, char *room);
-/* Likewise of bytes that came some other way. */
+/* What a read of the stream that gave `got`, and errno, comes to: as above. */
+enum mr_err mr_stream_outcome(const struct mr_source *source, ssize_t got);
+/* Bytes that came some other way. */
 void mr_stream_take(struct mr_source *source, struct mr_stream *stream, struct mr_slice bytes);
 /* The line that has begun ends here: `cut` NULL, it is a record; else it is set aside for that. */
 void mr_stream_end(struct mr_source *source, struct mr_stream *stream, const char *cut);

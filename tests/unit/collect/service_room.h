@@ -151,6 +151,14 @@ static inline void service_die(struct service *service)
 	stage_fini(&service->stage);
 }
 
+/* All that there is to read now, as if a second had passed. */
+static inline void look(struct service *service)
+{
+	service->now.steady_us += 1000000;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(stage_poll(&service->stage), MR_AGAIN);
+}
+
 /* The worker alone: what was prepared stays. */
 static inline void service_lose_worker(struct service *service)
 {

@@ -28,13 +28,6 @@ static void start(struct service *service)
 	assert_int_equal(service_begin(service), MR_OK);
 }
 
-static void look(struct service *service)
-{
-	service->now.steady_us += 1000000;
-	for (int i = 0; i < 3; i++)
-		assert_int_equal(stage_poll(&service->stage), MR_AGAIN);
-}
-
 static void remove_file(struct service *service, const char *name)
 {
 	char path[256];
