@@ -126,6 +126,14 @@ void mr_control_send(struct mr_control *control, const struct mr_control_message
 		queue(control, message->fd);
 }
 
+void mr_control_send_table(struct mr_control *control, const char *name, int fd, size_t size_bytes)
+{
+	mr_control_send(control, &(struct mr_control_message){.kind = MR_CONTROL_TABLE,
+							      .number = size_bytes,
+							      .bytes = mr_slice(name),
+							      .fd = fd});
+}
+
 bool mr_control_try(struct mr_control *control, const struct mr_control_message *message)
 {
 	if (control->closed || control->first != NULL)

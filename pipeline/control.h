@@ -87,6 +87,8 @@ void mr_control_fini(struct mr_control *control);
 /* Send now or queue; a descriptor is duplicated where the message has to wait. Nothing happens
  * where the other end is gone: its reader finds that out. */
 void mr_control_send(struct mr_control *control, const struct mr_control_message *message);
+/* A table (tables.h): the word MR_CONTROL_TABLE. */
+void mr_control_send_table(struct mr_control *control, const char *name, int fd, size_t size_bytes);
 /* Send now or not at all; false where the socket can't take it. */
 bool mr_control_try(struct mr_control *control, const struct mr_control_message *message);
 /* Send what waits, as far as the socket takes it. */

@@ -355,11 +355,7 @@ static enum mr_err send_gate_tables(struct mr_supervisor *supervisor, struct mr_
 	mr_buf_fini(&setup);
 	if (err == MR_OK) {
 		mr_tables_at(tables, 0, &name, &key, &size);
-		mr_control_send(&hosts->gate.control,
-				&(struct mr_control_message){.kind = MR_CONTROL_TABLE,
-							     .number = size,
-							     .bytes = mr_slice(name),
-							     .fd = key});
+		mr_control_send_table(&hosts->gate.control, name, key, size);
 		mr_tables_at(tables, 1, &name, &fd, &size);
 		mr_control_send(
 		    &hosts->gate.control,

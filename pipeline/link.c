@@ -239,6 +239,15 @@ static bool takes_messages(const struct mr_link_tx *tx)
 	       (events & ZMQ_POLLOUT) != 0;
 }
 
+/* MR_OK where it does; MR_AGAIN, or what has become of the peer. */
+static enum mr_err ready(struct mr_link_tx *tx, struct mr_error *error)
+{
+	enum mr_err err = mr_link_tx_met(tx, error);
+	if (err != MR_OK)
+		return err;
+	return takes_messages(tx) ? MR_OK : MR_AGAIN;
+}
+
 /* The first frame decides: a pair that takes it takes the second, unless the peer is lost. */
 static enum mr_err send_header(struct mr_link_tx *tx, struct mr_error *error)
 {
@@ -251,12 +260,9 @@ static enum mr_err send_header(struct mr_link_tx *tx, struct mr_error *error)
 		if (errno != EAGAIN)
 			return mr_error_set(error, MR_IO, "link of worker %u: %s", tx->end.sender,
 					    zmq_strerror(errno));
-		watch(&tx->end);
-		enum mr_err err = peer_state(&tx->end, error);
+		enum mr_err err = ready(tx, error);
 		if (err != MR_OK)
 			return err;
-		if (!takes_messages(tx))
-			return MR_AGAIN;
 	}
 }
 
@@ -471,12 +477,9 @@ enum mr_err mr_link_take(struct mr_link_rx *rx, struct mr_frames *out, struct mr
 
 enum mr_err mr_link_give(struct mr_link_tx *tx, struct mr_frames *frames, struct mr_error *error)
 {
-	watch(&tx->end);
-	enum mr_err err = peer_state(&tx->end, error);
+	enum mr_err err = ready(tx, error);
 	if (err != MR_OK)
 		return err;
-	if (!takes_messages(tx))
-		return MR_AGAIN;
 	if (zmq_msg_send(&frames->header, tx->end.socket, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0)
 		return errno == EAGAIN || errno == EINTR
 			   ? MR_AGAIN

@@ -32,10 +32,7 @@ static void send_tables(const struct mr_tables *tables, struct mr_control *contr
 		int fd;
 		size_t size;
 		mr_tables_at(tables, i, &name, &fd, &size);
-		mr_control_send(control, &(struct mr_control_message){.kind = MR_CONTROL_TABLE,
-								      .number = size,
-								      .bytes = mr_slice(name),
-								      .fd = fd});
+		mr_control_send_table(control, name, fd, size);
 	}
 }
 

@@ -91,10 +91,7 @@ static void send_table(const struct mr_tables *tables, size_t at, struct mr_cont
 	int fd;
 	size_t size;
 	mr_tables_at(tables, at, &name, &fd, &size);
-	mr_control_send(control, &(struct mr_control_message){.kind = MR_CONTROL_TABLE,
-							      .number = size,
-							      .bytes = mr_slice(name),
-							      .fd = fd});
+	mr_control_send_table(control, name, fd, size);
 }
 
 static const char *table_name(const struct mr_tables *tables, size_t at)
@@ -186,11 +183,7 @@ static enum mr_err send_page(struct mr_supervised *worker, struct mr_error *erro
 	enum mr_err err = mr_inhand_make(&worker->page, &fd, error);
 	if (err != MR_OK)
 		return err;
-	mr_control_send(&worker->control,
-			&(struct mr_control_message){.kind = MR_CONTROL_TABLE,
-						     .number = MR_INHAND_BYTES,
-						     .bytes = MR_SLICE(MR_INHAND_TABLE),
-						     .fd = fd});
+	mr_control_send_table(&worker->control, MR_INHAND_TABLE, fd, MR_INHAND_BYTES);
 	close(fd);
 	return MR_OK;
 }
