@@ -391,11 +391,18 @@ static void write_edition(const char *text)
 	assert_int_equal(rename(beside, path), 0);
 }
 
+static void put_edition(uint32_t edition)
+{
+	char text[12];
+	snprintf(text, sizeof text, "%u", edition);
+	write_edition(text);
+}
+
 static void make_directory(void)
 {
 	snprintf(directory, sizeof directory, "/tmp/mr-service-XXXXXX");
 	assert_non_null(mkdtemp(directory));
-	write_edition("0");
+	put_edition(0);
 }
 
 static void remove_directory(void)

@@ -12,13 +12,6 @@
 #include "kills.h"
 #include "numbers.h"
 
-static void put_edition(uint32_t edition)
-{
-	char text[12];
-	snprintf(text, sizeof text, "%u", edition);
-	write_edition(text);
-}
-
 /* What the service says goes to a file, and is waited for there. */
 static pid_t start_heard(void)
 {

@@ -164,6 +164,7 @@ static void is_full_for_good(const char *who, enum os_call call, unsigned nth, i
 {
 	int ends[2], saved = dup(STDERR_FILENO);
 	make_directory();
+	put_edition(EDITION_GATED); /* or the work is done before the fault is met, on a fast machine */
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	plan(who, (struct os_fault){.call = call,
 				    .nth = nth,
@@ -180,6 +181,7 @@ static void is_full_for_good(const char *who, enum os_call call, unsigned nth, i
 	kill(service, SIGKILL);
 	wait_for(service);
 	close(ends[0]);
+	put_edition(EDITION_GATED + 1);
 	assert_int_equal(wait_for(start_service(2)), 0);
 	expect_all();
 	remove_directory();
