@@ -164,7 +164,8 @@ static void is_full_for_good(const char *who, enum os_call call, unsigned nth, i
 {
 	int ends[2], saved = dup(STDERR_FILENO);
 	make_directory();
-	put_edition(EDITION_GATED); /* or the work is done before the fault is met, on a fast machine */
+	/* On a fast machine the work would be done before the fault is met. */
+	put_edition(EDITION_GATED);
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	plan(who, (struct os_fault){.call = call,
 				    .nth = nth,
