@@ -13,6 +13,7 @@
 #include "ocsf.h"
 #include "outputs.h"
 #include "record.h"
+#include "refused.h"
 
 #include <stdio.h>
 
@@ -22,6 +23,7 @@ struct deliver {
 	struct record_reader records;
 	struct ocsf ocsf;
 	struct outputs outputs;
+	struct refused refused;
 	struct mr_buf line;
 	bool line_waits;    /* of an alert that a sink had no room for */
 	uint64_t unwritten; /* rejected records that no file was asked for */
@@ -43,6 +45,7 @@ static void deliver_close(void *state)
 	outputs_close(&deliver->outputs);
 	ocsf_fini(&deliver->ocsf);
 	record_reader_fini(&deliver->records);
+	refused_fini(&deliver->refused);
 	mr_buf_fini(&deliver->line);
 	mr_catalog_fini(&deliver->catalog);
 }
@@ -63,6 +66,7 @@ static enum mr_err deliver_open(void *state, const struct mr_stage_env *env, str
 	}
 	record_reader_init(&deliver->records, env->files, (size_t)record_bytes);
 	ocsf_init(&deliver->ocsf, &deliver->catalog, env->fields, &deliver->records);
+	refused_init(&deliver->refused, &deliver->catalog);
 	return MR_OK;
 }
 
@@ -229,13 +233,22 @@ static enum mr_err deliver_finish(void *state, struct mr_writer *out, struct mr_
 
 /* ---- time and checkpoints ---- */
 
+/* A person who watches a scan has read of them. */
+static enum mr_err tell_refused(struct deliver *deliver, struct mr_error *error)
+{
+	if (deliver->env->finite)
+		return MR_OK;
+	return refused_tell(&deliver->refused, &deliver->outputs, error);
+}
+
 static enum mr_err deliver_tick(void *state, int64_t now_us, struct mr_writer *out,
 				struct mr_error *error)
 {
 	struct deliver *deliver = state;
 	(void)now_us;
 	(void)out;
-	return outputs_poll(&deliver->outputs, error);
+	enum mr_err err = tell_refused(deliver, error);
+	return err == MR_OK ? outputs_poll(&deliver->outputs, error) : err;
 }
 
 static enum mr_err deliver_barrier(void *state, int64_t watermark_us, struct mr_writer *out,
@@ -244,19 +257,26 @@ static enum mr_err deliver_barrier(void *state, int64_t watermark_us, struct mr_
 	struct deliver *deliver = state;
 	(void)watermark_us;
 	(void)out;
-	return outputs_barrier(&deliver->outputs, error);
+	enum mr_err err = tell_refused(deliver, error);
+	return err == MR_OK ? outputs_barrier(&deliver->outputs, error) : err;
 }
 
 static void deliver_snapshot(void *state, struct mr_buf *out)
 {
 	struct deliver *deliver = state;
+	struct mr_buf told = {0};
 	outputs_snapshot(&deliver->outputs, out);
+	refused_snapshot(&deliver->refused, &told);
+	mr_snapshot_named(out, MR_SLICE(REFUSED_NAME), (struct mr_slice){told.data, told.len});
+	mr_buf_fini(&told);
 }
 
 static enum mr_err deliver_restore(void *state, struct mr_slice name, struct mr_slice bytes,
 				   struct mr_error *error)
 {
 	struct deliver *deliver = state;
+	if (mr_slice_eq(name, MR_SLICE(REFUSED_NAME)))
+		return refused_restore(&deliver->refused, bytes, error);
 	return outputs_restore(&deliver->outputs, name, bytes, error);
 }
 

@@ -69,8 +69,9 @@ static void put_piece(struct mr_buf *out, const struct mr_buf *piece)
 	mr_buf_add(out, piece->data, piece->len);
 }
 
-static void put_metadata(struct mr_buf *out, const struct ocsf_rule *rule,
-			 const struct mr_alert *alert, struct mr_slice id)
+/* `labels`: may be NULL. */
+static void put_metadata(struct mr_buf *out, const struct mr_buf *labels, struct mr_slice tenant,
+			 struct mr_slice id)
 {
 	struct json_part metadata = json_begin(out, "metadata", '{');
 	json_text(out, "version", MR_SLICE(SCHEMA_VERSION));
@@ -83,9 +84,10 @@ static void put_metadata(struct mr_buf *out, const struct ocsf_rule *rule,
 	json_text(out, NULL, MR_SLICE("datetime"));
 	json_text(out, NULL, MR_SLICE("host"));
 	json_end(out, profiles);
-	json_text(out, "tenant_uid", alert->tenant);
+	json_text_if(out, "tenant_uid", tenant);
 	json_text(out, "uid", id);
-	put_piece(out, &rule->labels);
+	if (labels != NULL)
+		put_piece(out, labels);
 	json_end(out, metadata);
 }
 
@@ -362,9 +364,62 @@ void ocsf_put_alert(struct ocsf *ocsf, const struct mr_alert *alert, struct mr_b
 	ocsf->evidence.len = 0;
 	mr_buf_add_text(&ocsf->evidence, "[");
 	ocsf_put_evidences(ocsf, alert, out, &ocsf->evidence);
-	put_metadata(out, rule, alert, id);
+	put_metadata(out, &rule->labels, alert->tenant, id);
 	put_unmapped(out, rule, common_counts_alerts(&ocsf->catalog->rules[alert->rule]), alert,
 		     &ocsf->evidence);
 	json_end(out, line);
 	mr_buf_add_text(out, "\n");
+}
+
+/* ---- a rule that was refused ---- */
+
+static void put_refused_rule(struct mr_buf *out, const struct mr_refusal *refusal,
+			     struct mr_slice id)
+{
+	struct json_part info = json_begin(out, "finding_info", '{');
+	json_text(out, "uid", id);
+	json_text(out, "title", MR_SLICE("A rule was refused"));
+	json_text(out, "desc", refusal->reason);
+	struct json_part analytic = json_begin(out, "analytic", '{');
+	json_text(out, "uid", refusal->id.len > 0 ? refusal->id : refusal->file);
+	json_int(out, "type_id", ANALYTIC_RULE);
+	json_text(out, "type", MR_SLICE("Rule"));
+	json_end(out, analytic);
+	json_end(out, info);
+}
+
+static void put_refusal_unmapped(struct mr_buf *out, const struct mr_refusal *refusal)
+{
+	struct json_part unmapped = json_begin(out, "unmapped", '{');
+	struct json_part own = json_begin(out, "millrace", '{');
+	json_text(out, "refused", refusal->reason);
+	json_text(out, "rule_file", refusal->file);
+	json_uint(out, "rule_line", refusal->line);
+	json_end(out, own);
+	json_end(out, unmapped);
+}
+
+void ocsf_put_refusal(const struct mr_refusal *refusal, const uint8_t id[MR_ALERT_ID_BYTES],
+		      int64_t now_us, struct mr_buf *out)
+{
+	char hex[2 * MR_ALERT_ID_BYTES + 1];
+	struct mr_buf message = {0};
+	mr_hex(id, MR_ALERT_ID_BYTES, hex);
+	mr_buf_printf(
+	    &message,
+	    "%.*s:%u: this rule is refused, and what it looks for is not looked for: %.*s",
+	    (int)refusal->file.len, refusal->file.at, refusal->line, (int)refusal->reason.len,
+	    refusal->reason.at);
+	struct json_part line = json_begin(out, NULL, '{');
+	json_text(out, "message", (struct mr_slice){message.data, message.len});
+	json_time(out, "time", "time_dt", now_us);
+	put_severity(out, MR_LEVEL_MEDIUM);
+	put_class(out, MR_ACTIVITY_CREATE);
+	put_count(out, 1);
+	put_refused_rule(out, refusal, mr_slice(hex));
+	put_metadata(out, NULL, MR_SLICE(""), mr_slice(hex));
+	put_refusal_unmapped(out, refusal);
+	json_end(out, line);
+	mr_buf_add_text(out, "\n");
+	mr_buf_fini(&message);
 }

@@ -37,6 +37,11 @@ void ocsf_fini(struct ocsf *ocsf);
  * evidence's records, so it may block on the disk. */
 void ocsf_put_alert(struct ocsf *ocsf, const struct mr_alert *alert, struct mr_buf *out);
 
+/* Likewise a rule that was refused, as a finding of its own: at the time `now_us`, of wall clock.
+ */
+void ocsf_put_refusal(const struct mr_refusal *refusal, const uint8_t id[MR_ALERT_ID_BYTES],
+		      int64_t now_us, struct mr_buf *out);
+
 /* ---- its parts, one file each ---- */
 
 /* finding_info.attacks, from the tags of the rule. */

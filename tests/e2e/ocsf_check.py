@@ -144,6 +144,12 @@ OWN = {
     "false_positives": (lambda v: isinstance(v, list) and v, False),
     "evidence": (lambda v: isinstance(v, list), True),
 }
+# Of a rule that was refused: no record made it.
+OWN_REFUSED = {
+    "refused": (lambda v: isinstance(v, str) and v, True),
+    "rule_file": (TYPES["string_t"], True),
+    "rule_line": (lambda v: is_int(v, 0), True),
+}
 OWN_EVIDENCE = {
     "time": (is_int, False), "time_dt": (TYPES["datetime_t"], False),
     "record_id": (TYPES["string_t"], True), "kind": (TYPES["string_t"], True),
@@ -275,6 +281,9 @@ def check_alert(alert):
         yield "alert.unmapped: not exactly millrace"
         return
     own = unmapped["millrace"]
+    if "refused" in own:
+        yield from check_table(own, OWN_REFUSED, "alert.unmapped.millrace")
+        return
     yield from check_table(own, OWN, "alert.unmapped.millrace")
     if ("records" in own) == ("alerts" in own):
         yield "alert.unmapped.millrace: not one of records and alerts"

@@ -14,6 +14,7 @@ import unittest
 import urllib.request
 
 import millrace_test as mt
+import ocsf_check
 
 EVENTS = 12000
 TIMEOUT = "1s"
@@ -332,9 +333,10 @@ class Health(unittest.TestCase):
                 return answer.read().decode()
 
         wanted = EVENTS // 3
+        delivered = f'millrace_sink_delivered_total{{sink="alerts"}} {wanted + 1}\n'  # the rule that was refused is one
         counts = mt.wait_until(lambda: f'millrace_alert_latency_seconds_count{{group="deliver"}} {wanted}\n' in get("/metrics")
-                               and f"millrace_records_total {EVENTS}\n" in get("/metrics") and get("/metrics"), "all is counted")
-        self.assertIn(f'millrace_sink_delivered_total{{sink="alerts"}} {wanted}\n', counts)
+                               and f"millrace_records_total {EVENTS}\n" in get("/metrics") and delivered in get("/metrics")
+                               and get("/metrics"), "all is counted")
         self.assertIn('millrace_alarm{alarm="sink_full"} 0\n', counts)
         self.assertIn('millrace_alarm{alarm="rules_refused"} 1\n', counts)
         self.assertIn("millrace_rules_refused 1\n", counts)
@@ -343,6 +345,29 @@ class Health(unittest.TestCase):
         self.assertEqual(get("/healthz").strip(), "ok")
         self.assertEqual(get("/readyz").strip(), "ok")
         self.stop(service)
+
+    def test_a_refused_rule_is_an_alert(self):
+        """Once for a state directory, over crashes and restarts; and in the books."""
+        service = self.service(rules=BROKEN)
+
+        def told():
+            with open(service.alerts, encoding="utf-8") as lines:
+                return [line for line in lines if "refused" in json.loads(line)["unmapped"]["millrace"]]
+
+        service.start()
+        mt.wait_until(lambda: service.checkpoint() and len(service.found()) == EVENTS // 3 + 1, "all is found")
+        service.process.kill()
+        service.process.wait()
+        service.start()
+        mt.wait_until(service.running, "the service runs again")
+        mt.wait_until(lambda: service.checkpoint() > 1, "a checkpoint behind it")
+        self.stop(service)
+        (line,) = told()
+        self.assertEqual(ocsf_check.check_line(line), [])
+        self.assertEqual(json.loads(line)["finding_info"]["analytic"]["uid"], "3d1b6bd2-6c4d-4a55-8d6b-3b6a9a3f7a10")
+        self.assertIn("rule.yml", json.loads(line)["message"])
+        done = mt.ledger("check", service.state)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_a_metrics_port_that_is_taken(self):
         with socket.socket() as taken:

@@ -13,6 +13,7 @@
 #include "millrace/rule.h"
 #include "pipeline/stage_io.h"
 #include "pipeline/tables.h"
+#include "refused.h"
 
 #define S(text) MR_SLICE(text)
 
@@ -25,6 +26,7 @@ static struct {
 	struct mr_files files;
 	struct mr_counters counters;
 	struct mr_stage_env env;
+	struct mr_now now;
 	void *state;
 	int output, dead_letter;
 	char logged[4096];
@@ -64,7 +66,13 @@ static void add_catalog(void)
 	     .rule_count = 1,
 	     .timespan_us = 1},
 	};
-	struct mr_catalog catalog = {.rules = rules, .count = 2, .layers = 1};
+	struct mr_refusal refusals[] = {{.file = S("a.yml"),
+					 .id = S("r1"),
+					 .reason = S("a.yml:3:1: no \"condition\""),
+					 .line = 3},
+					{.file = S("b.yml"), .reason = S("no YAML"), .line = 1}};
+	struct mr_catalog catalog = {
+	    .rules = rules, .count = 2, .layers = 1, .refusals = refusals, .refused = 2};
 	struct mr_buf bytes = {0};
 	mr_catalog_encode(&catalog, &bytes);
 	assert_int_equal(mr_tables_add_bytes(world.tables, "catalog",
@@ -91,6 +99,7 @@ static void begin(int output, bool dead_letter, bool finite)
 					  .tables = world.tables,
 					  .files = &world.files,
 					  .counters = &world.counters,
+					  .now = &world.now,
 					  .workers = 1,
 					  .finite = finite};
 	world.state = calloc(1, mr_stage_deliver.state_size);
@@ -278,6 +287,81 @@ static void without_a_file_they_are_counted_and_named_once(void **state)
 	end();
 }
 
+static void a_refused_rule_is_an_alert_of_a_service(void **state)
+{
+	(void)state;
+	char line[4096];
+	struct mr_books books = {0};
+	begin(temporary(), false, true);
+	assert_int_equal(mr_stage_deliver.tick(world.state, 0, NULL, NULL), MR_OK);
+	assert_int_equal(lines_in(world.output), 0); /* scan has said it */
+	end();
+	begin(temporary(), false, false);
+	world.counters.books = &books;
+	world.now.wall_us = INT64_C(1700000000000000);
+	assert_int_equal(mr_stage_deliver.tick(world.state, 0, NULL, NULL), MR_OK);
+	assert_int_equal(mr_stage_deliver.tick(world.state, 0, NULL, NULL), MR_OK);
+	assert_int_equal(lines_in(world.output), 2);
+	ssize_t len = pread(world.output, line, sizeof line - 1, 0);
+	line[len] = 0;
+	assert_non_null(strstr(line, "\"title\":\"A rule was refused\""));
+	assert_non_null(strstr(line, "\"refused\":\"a.yml:3:1: no \\\"condition\\\"\""));
+	assert_non_null(strstr(line, "\"time\":1700000000000,"));
+	struct line_id first, second;
+	const char *next = strchr(line, '\n') + 1;
+	assert_true(line_id_read(mr_slice(line), &first));
+	assert_true(line_id_read(mr_slice(next), &second));
+	assert_int_equal(first.revision, 0);
+	assert_false(line_id_eq(&first, &second));
+	for (int i = 0; i < 3; i++) {
+		static const enum mr_book steps[] = {MR_B_ALERTS, MR_B_ALERTS_RECEIVED,
+						     MR_B_DELIVERED};
+		assert_int_equal(books.rows[MR_BOOKS_SOURCES_MAX].at[steps[i]], 2);
+	}
+	mr_books_fini(&books);
+	world.counters.books = NULL;
+	end();
+}
+
+static void it_is_told_once_over_restarts(void **state)
+{
+	(void)state;
+	struct mr_buf snapshot = {0};
+	struct refused refused;
+	struct mr_refusal refusal = {.file = S("f"), .id = S("i"), .reason = S("r")};
+	struct mr_catalog catalog = {.refusals = &refusal, .refused = 1};
+	struct outputs *outputs;
+	begin(temporary(), false, false);
+	outputs = calloc(1, sizeof *outputs);
+	assert_int_equal(outputs_open(outputs, &world.env, NULL), MR_OK);
+	refused_init(&refused, &catalog);
+	assert_int_equal(refused_tell(&refused, outputs, NULL), MR_OK);
+	assert_int_equal(outputs_flush(outputs, NULL), MR_OK);
+	assert_int_equal(lines_in(world.output), 1);
+	refused_snapshot(&refused, &snapshot);
+	refused_fini(&refused);
+	refused_init(&refused, &catalog);
+	for (size_t cut = 0; cut < snapshot.len; cut++) {
+		struct refused other = {.catalog = &catalog};
+		char *exact = malloc(cut + 1);
+		memcpy(exact, snapshot.data, cut);
+		assert_int_equal(refused_restore(&other, (struct mr_slice){exact, cut}, NULL),
+				 MR_BAD_INPUT);
+		refused_fini(&other);
+		free(exact);
+	}
+	struct mr_slice kept = {snapshot.data, snapshot.len};
+	assert_int_equal(refused_restore(&refused, kept, NULL), MR_OK);
+	assert_int_equal(refused_tell(&refused, outputs, NULL), MR_OK);
+	assert_int_equal(outputs_flush(outputs, NULL), MR_OK);
+	assert_int_equal(lines_in(world.output), 1);
+	refused_fini(&refused);
+	outputs_close(outputs);
+	free(outputs);
+	mr_buf_fini(&snapshot);
+	end();
+}
+
 static enum mr_err open_with(struct mr_tables *tables, struct mr_error *error)
 {
 	struct mr_stage_env env = world.env;
@@ -318,6 +402,8 @@ int main(void)
 	    cmocka_unit_test(a_full_disk_ends_the_work),
 	    cmocka_unit_test(rejected_records_go_to_their_own_file),
 	    cmocka_unit_test(without_a_file_they_are_counted_and_named_once),
+	    cmocka_unit_test(a_refused_rule_is_an_alert_of_a_service),
+	    cmocka_unit_test(it_is_told_once_over_restarts),
 	    cmocka_unit_test(what_is_missing_is_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
