@@ -30,10 +30,9 @@ static const struct {
 	const char *title;
 	int book; /* MR_B_COUNT: all that was rejected */
 } shown[] = {
-    {"listed", MR_B_LISTED},       {"fetched", MR_B_FETCHED}, {"records", MR_B_RECORDS},
-    {"parsed", MR_B_PARSED},       {"rejected", MR_B_COUNT},  {"repaired", MR_B_REPAIRED},
-    {"matched", MR_B_MATCHED},     {"signals", MR_B_SIGNALS}, {"alerts", MR_B_ALERTS},
-    {"delivered", MR_B_DELIVERED},
+    {"records", MR_B_RECORDS},   {"parsed", MR_B_PARSED},       {"rejected", MR_B_COUNT},
+    {"repaired", MR_B_REPAIRED}, {"matched", MR_B_MATCHED},     {"signals", MR_B_SIGNALS},
+    {"alerts", MR_B_ALERTS},     {"delivered", MR_B_DELIVERED},
 };
 #define SHOWN (sizeof shown / sizeof *shown)
 

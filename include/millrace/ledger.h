@@ -1,7 +1,10 @@
 /* ledger.h - the books: what came in and what became of it. Double entry: what one step says that
  * it passed on, the next must say that it got.
  *
- * Counters are kept by the workers (metric.h) and added up by the supervisor. */
+ * Counters are kept by the workers (metric.h) and added up by the supervisor. There are none for
+ * what a source lists and what is fetched of it: files, standard input and sockets say of no record
+ * that it is there before it is read. The first kind of source that does brings these rows along
+ * (book.def), and their balance. */
 #ifndef MILLRACE_LEDGER_H
 #define MILLRACE_LEDGER_H
 

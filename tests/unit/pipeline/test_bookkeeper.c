@@ -31,7 +31,7 @@ static void report(uint32_t group, uint64_t number, uint64_t geo)
 {
 	struct mr_books books = {0};
 	struct mr_counters counters = {.at = {[MR_C_GEO_HITS] = geo}};
-	mr_book(&books, 0, MR_B_LISTED, 10);
+	mr_book(&books, 0, MR_B_MATCHED, 10);
 	mr_books_encode(&books, 1000, take_part, &group);
 	mr_bookkeeper_count(&keeper, group, number, &counters);
 	mr_books_fini(&books);
@@ -55,7 +55,7 @@ static void begin(uint64_t number)
 			 MR_OK);
 }
 
-#define LISTED "SELECT coalesce(sum(n), 0) FROM counters WHERE counter = 'listed'"
+#define MATCHED "SELECT coalesce(sum(n), 0) FROM counters WHERE counter = 'matched'"
 #define GEO "SELECT coalesce(sum(n), 0) FROM counters WHERE counter = 'geo_hits'"
 
 static void each_count_is_there_once(void **state)
@@ -70,22 +70,22 @@ static void each_count_is_there_once(void **state)
 	report(1, 1, 7);
 	report(1, 1, 1);
 	assert_int_equal(commit(1), MR_OK);
-	assert_int_equal(ask(&desk, LISTED), 30);
+	assert_int_equal(ask(&desk, MATCHED), 30);
 	assert_int_equal(ask(&desk, GEO), 13);
 	/* Barrier 2 is given up: what was said at it counts with 3. */
 	report(0, 2, 6);
 	report(0, 3, 9);
 	report(1, 3, 8);
 	assert_int_equal(commit(3), MR_OK);
-	assert_int_equal(ask(&desk, LISTED), 60);
+	assert_int_equal(ask(&desk, MATCHED), 60);
 	assert_int_equal(ask(&desk, GEO), 17);
 	/* A death: the manifest of 3 was not renamed, and what came behind it is said again. */
 	report(0, 4, 100);
 	begin(1);
-	assert_int_equal(ask(&desk, LISTED), 30);
+	assert_int_equal(ask(&desk, MATCHED), 30);
 	report(0, 4, 3);
 	assert_int_equal(commit(4), MR_OK);
-	assert_int_equal(ask(&desk, LISTED), 40);
+	assert_int_equal(ask(&desk, MATCHED), 40);
 	assert_int_equal(ask(&desk, GEO), 16);
 	mr_bookkeeper_close(&keeper);
 	assert_int_equal(ask(&desk, "SELECT max(incarnation) FROM checkpoint"), 2);
@@ -160,7 +160,7 @@ static void what_is_not_settled_is_taken_back(void **state)
 		assert_int_equal(commit_alone(number), MR_OK);
 		mr_bookkeeper_settle(&keeper, number - 1);
 		assert_int_equal(ask(&desk, CHECKPOINTS), 1);
-		assert_int_equal(ask(&desk, LISTED), 10 * number);
+		assert_int_equal(ask(&desk, MATCHED), 10 * number);
 		assert_int_equal(ask(&desk, GEO), number);
 		assert_int_equal(ask(&desk, TIMED), number);
 	}
@@ -189,7 +189,7 @@ static void a_manifest_that_is_gone_is_told(void **state)
 	mr_bookkeeper_close(&keeper);
 	assert_int_equal(mr_bookkeeper_open(&keeper, desk.ledger, 0, &error), MR_BAD_INPUT);
 	assert_non_null(strstr(error.text, "it has 2 checkpoints, and no manifest"));
-	assert_int_equal(ask(&desk, LISTED), 20);
+	assert_int_equal(ask(&desk, MATCHED), 20);
 	assert_int_equal(mr_bookkeeper_open(&keeper, desk.ledger, 1, NULL), MR_OK);
 	mr_bookkeeper_close(&keeper);
 	desk_close(&desk);

@@ -41,9 +41,9 @@ static void books_become_rows(void **state)
 	struct mr_books books = {0};
 	const struct mr_book_link link = {.edge = 1, .from = 7, .to = 7, .sent_items = 4};
 	desk_open(&desk);
-	mr_book(&books, 2, MR_B_LISTED, 7);
-	mr_book(&books, 3, MR_B_LISTED, 8);
-	mr_book(&books, UINT32_MAX, MR_B_LISTED, 9);
+	mr_book(&books, 2, MR_B_MATCHED, 7);
+	mr_book(&books, 3, MR_B_MATCHED, 8);
+	mr_book(&books, UINT32_MAX, MR_B_MATCHED, 9);
 	mr_books_link(&books, &link);
 	mr_books_position(&books, 2, S("a/file"), 10);
 	mr_books_position(&books, 2, S("a/file"), 20);
@@ -51,7 +51,7 @@ static void books_become_rows(void **state)
 	mr_ledger_put_books(desk.books, S("collect"), &books, &names);
 	assert_int_equal(mr_ledger_commit(desk.books, desk.head, NULL), MR_OK);
 	assert_int_equal(ask(&desk, "SELECT n FROM counters WHERE source = 'mail' AND"
-				    " worker_group = 'collect' AND counter = 'listed'"),
+				    " worker_group = 'collect' AND counter = 'matched'"),
 			 7);
 	assert_int_equal(ask(&desk, "SELECT n FROM counters WHERE source = 'number 3'"), 8);
 	assert_int_equal(ask(&desk, "SELECT n FROM counters WHERE source = '(none)'"), 9);
