@@ -7,12 +7,14 @@
 #include "ledger_db.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "ledger_schema.h"
+#include "millrace/os.h"
 
 #define APPLICATION_ID 0x4d524c47 /* "MRLG" */
 #define BUSY_MS 2000
@@ -149,9 +151,7 @@ static void put_uri(struct mr_buf *out, const char *path, const char *query)
 static const char *query_of(const char *path, enum mr_ledger_access access)
 {
 	struct stat about;
-	if (access == MR_LEDGER_CREATE)
-		return "?mode=rwc";
-	if (access == MR_LEDGER_WRITE)
+	if (access != MR_LEDGER_READ)
 		return "?mode=rw";
 	char *wal = mr_asprintf("%s-wal", path);
 	bool idle = stat(wal, &about) != 0 || about.st_size == 0;
@@ -163,6 +163,17 @@ static const char *query_of(const char *path, enum mr_ledger_access access)
 	return idle && closed ? "?mode=ro&immutable=1" : "?mode=ro";
 }
 
+/* Made by us, so that SQLite, whose files have the mode of this one, leaves none to others. */
+static enum mr_err make_file(const char *path, struct mr_error *error)
+{
+	int fd = mr_os.openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return mr_error_errno(error, mr_error_of_write(errno),
+				      "%s: the ledger cannot be made", path);
+	close(fd);
+	return MR_OK;
+}
+
 static enum mr_err open_file(const char *path, enum mr_ledger_access access,
 			     struct mr_ledger_db *out, struct mr_error *error)
 {
@@ -172,9 +183,10 @@ static enum mr_err open_file(const char *path, enum mr_ledger_access access,
 		flags |= SQLITE_OPEN_READONLY;
 	else
 		flags |= SQLITE_OPEN_READWRITE;
-	if (access == MR_LEDGER_CREATE)
-		flags |= SQLITE_OPEN_CREATE;
-	else if (eaccess(path, F_OK) != 0 && errno == ENOENT)
+	enum mr_err made = access == MR_LEDGER_CREATE ? make_file(path, error) : MR_OK;
+	if (made != MR_OK)
+		return made;
+	if (access != MR_LEDGER_CREATE && eaccess(path, F_OK) != 0 && errno == ENOENT)
 		return mr_error_set(error, MR_NOT_FOUND, "%s: there is no ledger", path);
 	put_uri(&uri, path, query_of(path, access));
 	int code = sqlite3_open_v2(uri.data, &out->db, flags, NULL);
@@ -343,6 +355,23 @@ static enum mr_err set_journal(sqlite3 *db, const char *path, struct mr_error *e
 	return err;
 }
 
+static const char *const endings[] = {"", "-wal"};
+
+/* False where the file is not the one that was seen first. */
+static bool is_seen(struct mr_ledger_db *db, int which)
+{
+	struct stat about = {.st_ino = 0};
+	char *path = mr_asprintf("%s%s", sqlite3_db_filename(db->db, "main"), endings[which]);
+	bool there = stat(path, &about) == 0;
+	free(path);
+	if (db->files[which].inode == 0) {
+		db->files[which].device = about.st_dev;
+		db->files[which].inode = about.st_ino;
+	}
+	return there && about.st_ino == db->files[which].inode &&
+	       about.st_dev == db->files[which].device;
+}
+
 enum mr_err mr_ledger_db_open(const char *path, enum mr_ledger_access access,
 			      struct mr_ledger_db *out, struct mr_error *error)
 {
@@ -360,6 +389,8 @@ enum mr_err mr_ledger_db_open(const char *path, enum mr_ledger_access access,
 		err = check_pages(out->db, path, error);
 	if (err == MR_OK && access != MR_LEDGER_READ)
 		err = set_journal(out->db, path, error);
+	if (err == MR_OK)
+		is_seen(out, 0);
 	if (err != MR_OK)
 		mr_ledger_db_close(out);
 	return err;
@@ -369,4 +400,15 @@ void mr_ledger_db_close(struct mr_ledger_db *db)
 {
 	sqlite3_close(db->db);
 	db->db = NULL;
+}
+
+enum mr_err mr_ledger_db_in_place(struct mr_ledger_db *db, struct mr_error *error)
+{
+	for (int i = 0; i < 2; i++)
+		if (!is_seen(db, i))
+			return mr_error_set(error, MR_BAD_INPUT,
+					    "%s%s was removed, moved or replaced while it is in "
+					    "use: put it back; without it no checkpoint is made",
+					    sqlite3_db_filename(db->db, "main"), endings[i]);
+	return MR_OK;
 }

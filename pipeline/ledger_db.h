@@ -7,6 +7,7 @@
 #define MILLRACE_LEDGER_DB_H
 
 #include <sqlite3.h>
+#include <sys/types.h>
 
 #include "millrace/line_hash.h"
 
@@ -18,12 +19,20 @@ enum mr_ledger_access { MR_LEDGER_READ, MR_LEDGER_WRITE, MR_LEDGER_CREATE };
 struct mr_ledger_db {
 	sqlite3 *db;
 	uint64_t rounds; /* reading: how often SQLite may still ask whether to go on */
+	/* Writing: the file and its write-ahead log, as they were first seen. */
+	struct {
+		dev_t device;
+		ino_t inode; /* 0: not seen yet */
+	} files[2];
 };
 /* MR_NOT_FOUND, MR_UNSUPPORTED (of a newer version), MR_BAD_INPUT (damaged, or no ledger), MR_AGAIN
  * (somebody else writes to it), MR_NO_SPACE, MR_IO. */
 enum mr_err mr_ledger_db_open(const char *path, enum mr_ledger_access access,
 			      struct mr_ledger_db *out, struct mr_error *error);
 void mr_ledger_db_close(struct mr_ledger_db *db);
+/* Within a transaction: whether what is written still has its names. MR_BAD_INPUT: the file or its
+ * log was removed, moved or replaced; what goes on being written would be nobody's. */
+enum mr_err mr_ledger_db_in_place(struct mr_ledger_db *db, struct mr_error *error);
 /* What the last call on `db` failed with, as `path: what: why`. */
 enum mr_err mr_ledger_db_error(sqlite3 *db, const char *what, struct mr_error *error);
 enum mr_err mr_ledger_db_exec(sqlite3 *db, const char *sql, struct mr_error *error);

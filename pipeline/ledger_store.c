@@ -191,8 +191,12 @@ enum mr_err mr_ledger_begin(struct mr_ledger *ledger, const struct mr_ledger_che
 		    error, MR_BAD_INPUT, "checkpoint %llu for a ledger that has come to %lld",
 		    (unsigned long long)checkpoint->number, (long long)ledger->last);
 	enum mr_err err = mr_ledger_db_exec(ledger->db.db, "BEGIN IMMEDIATE", error);
-	if (err != MR_OK)
+	if (err == MR_OK)
+		err = mr_ledger_db_in_place(&ledger->db, error);
+	if (err != MR_OK) {
+		roll_back(ledger);
 		return err;
+	}
 	ledger->begun = true;
 	ledger->checkpoint = *checkpoint;
 	ledger->failed = (struct mr_error){.code = MR_OK};

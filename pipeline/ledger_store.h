@@ -38,8 +38,8 @@ struct mr_ledger_checkpoint {
 	uint64_t incarnation;
 	int64_t duration_us; /* from barrier to here */
 };
-/* MR_BAD_INPUT: a number that is not above the last. MR_AGAIN: somebody else writes to the file;
- * nothing has begun. */
+/* MR_BAD_INPUT: a number that is not above the last, or the file was removed or replaced. MR_AGAIN:
+ * somebody else writes to the file; nothing has begun. */
 enum mr_err mr_ledger_begin(struct mr_ledger *ledger, const struct mr_ledger_checkpoint *checkpoint,
 			    struct mr_error *error);
 /* Counts of one worker group; `source` is empty for what belongs to none. */

@@ -369,6 +369,27 @@ class Health(unittest.TestCase):
         done = mt.ledger("check", service.state)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
+    def test_a_ledger_that_goes(self):
+        """Missed at the next checkpoint, with its name; put back, all goes on."""
+        service = self.service()
+        service.start()
+        mt.wait_until(service.checkpoint, "a checkpoint")
+        path = os.path.join(service.state, "ledger.sqlite")
+
+        def failed():
+            status = service.running()
+            return [alarm["words"] for alarm in (status["alarms"] if status else []) if alarm["name"] == "checkpoint_failed"]
+
+        for name in (path, path + "-wal"):
+            os.rename(name, name + ".aside")
+            (words,) = mt.wait_until(failed, "the alarm is raised")
+            self.assertIn(f"{os.path.basename(name)} was removed, moved or replaced", words)
+            os.rename(name + ".aside", name)
+            mt.wait_until(lambda: service.running() and not failed(), "it is over")
+        self.stop(service)
+        done = mt.ledger("check", service.state)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
     def test_a_metrics_port_that_is_taken(self):
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))

@@ -253,6 +253,63 @@ static void other_versions(void **state)
 }
 
 /* Somebody's shell holds it: said, and nothing lost. */
+/* Refused, with the name of the file; and taken again once that is back. */
+static void expect_missed(struct desk *desk, const char *path)
+{
+	struct mr_error error = {0};
+	char aside[120];
+	snprintf(aside, sizeof aside, "%s.aside", path);
+	assert_int_equal(rename(path, aside), 0);
+	for (int replaced = 0; replaced < 2; replaced++) {
+		const struct mr_ledger_checkpoint next = {.number = desk->number + 1};
+		assert_int_equal(mr_ledger_begin(desk->books, &next, &error), MR_BAD_INPUT);
+		assert_int_equal(strncmp(error.text, path, strlen(path)), 0);
+		assert_non_null(strstr(error.text, " was removed, moved or replaced"));
+		FILE *other = fopen(path, "w");
+		assert_non_null(other);
+		fclose(other);
+	}
+	assert_int_equal(rename(aside, path), 0);
+	desk_checkpoint(desk);
+}
+
+static void a_file_that_goes_is_missed(void **state)
+{
+	(void)state;
+	struct desk desk;
+	char log[120];
+	desk_open(&desk);
+	snprintf(log, sizeof log, "%s-wal", desk.ledger);
+	expect_missed(&desk, desk.ledger);
+	expect_missed(&desk, log);
+	reopen(&desk);
+	desk_checkpoint(&desk);
+	expect_missed(&desk, log);
+	expect_missed(&desk, desk.ledger);
+	desk_stop(&desk);
+	expect_sound(&desk);
+	desk_close(&desk);
+}
+
+static void it_is_ours_alone(void **state)
+{
+	(void)state;
+	static const char *const endings[] = {"", "-wal", "-shm"};
+	struct desk desk;
+	mode_t before = umask(0);
+	desk_open(&desk);
+	desk_checkpoint(&desk);
+	umask(before);
+	for (int i = 0; i < 3; i++) {
+		char path[120];
+		struct stat about;
+		snprintf(path, sizeof path, "%s%s", desk.ledger, endings[i]);
+		assert_int_equal(stat(path, &about), 0);
+		assert_int_equal(about.st_mode & 07777, 0600);
+	}
+	desk_close(&desk);
+}
+
 static void another_writer_is_told(void **state)
 {
 	(void)state;
@@ -491,6 +548,8 @@ int main(void)
 	    cmocka_unit_test(clocks_may_jump),
 	    cmocka_unit_test(the_file_does_not_grow_with_checkpoints),
 	    cmocka_unit_test(other_versions),
+	    cmocka_unit_test(a_file_that_goes_is_missed),
+	    cmocka_unit_test(it_is_ours_alone),
 	    cmocka_unit_test(another_writer_is_told),
 	    cmocka_unit_test(a_full_disk_loses_nothing),
 	    cmocka_unit_test(a_disk_that_fails_loses_nothing),
