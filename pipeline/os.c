@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #define REWRITE_BYTES (256u << 10)
+#define PAGE_BYTES 4096u /* of memory and of files, for writes past the page cache */
+#define PAST_CACHE_BYTES (4u << 20)
 
 /* The library's takes its mode as a variable argument. */
 static int open_at(int directory, const char *path, int flags, mode_t mode)
@@ -52,6 +54,36 @@ bool mr_os_write_all(int fd, struct mr_slice bytes)
 		bytes.len -= (size_t)done;
 	}
 	return true;
+}
+
+/* Whole pages, as far as they are taken; how many bytes that was. */
+static size_t write_pages(int fd, struct mr_slice bytes)
+{
+	size_t done = 0, whole = bytes.len - bytes.len % PAGE_BYTES;
+	while (done < whole) {
+		size_t len = whole - done < PAST_CACHE_BYTES ? whole - done : PAST_CACHE_BYTES;
+		ssize_t took = mr_os.write(fd, bytes.at + done, len);
+		if (took < 0 && errno == EINTR)
+			continue;
+		done += took > 0 ? (size_t)took : 0;
+		if (took <= 0 || (size_t)took % PAGE_BYTES != 0)
+			break;
+	}
+	return done;
+}
+
+/* What is not taken past the cache, for whatever reason, goes through it. */
+bool mr_os_write_past_cache(int fd, struct mr_slice bytes)
+{
+	int flags = fcntl(fd, F_GETFL);
+	bool pages = bytes.len >= PAST_CACHE_BYTES && (uintptr_t)bytes.at % PAGE_BYTES == 0;
+	if (pages && flags >= 0 && fcntl(fd, F_SETFL, flags | O_DIRECT) == 0) {
+		size_t done = write_pages(fd, bytes);
+		bytes = (struct mr_slice){bytes.at + done, bytes.len - done};
+		if (fcntl(fd, F_SETFL, flags) != 0)
+			return false;
+	}
+	return mr_os_write_all(fd, bytes);
 }
 
 bool mr_os_pwrite_all(int fd, struct mr_slice bytes, uint64_t at)

@@ -47,7 +47,7 @@ enum mr_err mr_state_dir_put(const struct mr_state_dir *dir, const char *name,
 	if (fd < 0)
 		return failed(dir, beside, "make it", error);
 	enum mr_err err = MR_OK;
-	if (!mr_os_write_all(fd, bytes) || mr_os.fsync(fd) != 0)
+	if (!mr_os_write_past_cache(fd, bytes) || mr_os.fsync(fd) != 0)
 		err = failed(dir, beside, "write it", error);
 	close(fd);
 	if (err == MR_OK && mr_os.renameat(dir->fd, beside, dir->fd, name) != 0)

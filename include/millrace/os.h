@@ -31,6 +31,9 @@ extern struct mr_os mr_os;
  * of them may stand there; a call that takes nothing is ENOSPC. */
 bool mr_os_write_all(int fd, struct mr_slice bytes);
 bool mr_os_pwrite_all(int fd, struct mr_slice bytes, uint64_t at);
+/* As mr_os_write_all, at the end of a file that was empty; many bytes go past the page cache where
+ * the file system takes them so: for what is not read again soon. */
+bool mr_os_write_past_cache(int fd, struct mr_slice bytes);
 
 /* Bytes of a file from `at` on, all in one buffer: `done_out` is how many came, fewer than `len`
  * where the file ends before. False with errno where it cannot be read; `done_out` then says how

@@ -4,9 +4,9 @@
  * read it: the intake, a ring in memory that the supervisor holds. The place in it, the file
  * position of the open file that all its workers share, is how far the stream was read: the kernel
  * moves bytes there, takes them from the pipe and moves the position in one call, which no kill can
- * part. The cursor is the intake's identity, how far it was taken over, and the line that had
- * begun; another intake under the same name (another life of the supervisor) begins anew, and that
- * line is set aside. */
+ * part. A regular file needs none of this: it is read where it lies. The cursor is the intake's
+ * identity, how far the stream was taken over, and the line that had begun; another intake under
+ * the same name (another life of the supervisor) begins anew, and that line is set aside. */
 #include "stream.h"
 
 #include "lines.h"
@@ -47,7 +47,8 @@ struct standard {
 	mode_t kind;         /* of standard input */
 	uint64_t kept;       /* how far it was taken over by blocks of the journal */
 	struct mr_buf whole; /* the cursor as of the last `moved` */
-	char *room;
+	char *ring;          /* the intake's memory; NULL for a regular file */
+	char *room;          /* to read a regular file into; NULL for any other */
 	bool ended;
 };
 
@@ -62,6 +63,7 @@ static enum mr_err make_intake(int input, int *fd_out, struct mr_error *error)
 	struct intake_head head = {.base = at > 0 ? (uint64_t)at : 0};
 	int fd = memfd_create("millrace-intake", MFD_CLOEXEC);
 
+	/* The head lies at its end, and the memory below is there from the beginning. */
 	if (fd < 0 || getrandom(head.id, sizeof(head.id), 0) != sizeof(head.id) ||
 	    !write_head(fd, &head)) {
 		if (fd >= 0)
@@ -173,6 +175,15 @@ static uint64_t finish_lap(struct standard *in)
 	return in->head.laps * RING_BYTES + (uint64_t)at;
 }
 
+static bool map_ring(struct standard *in)
+{
+	void *ring = mmap(NULL, RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, in->intake, 0);
+
+	in->ring = ring != MAP_FAILED ? ring : NULL;
+	finish_lap(in);
+	return in->ring != NULL;
+}
+
 /* The one that the cursor speaks of, or another. */
 static void know(struct mr_source *source, struct standard *in)
 {
@@ -215,19 +226,20 @@ static enum mr_err open_source(struct mr_source *source, struct mr_error *error)
 	    pread(in->intake, &in->head, sizeof(in->head), HEAD_AT) != sizeof(in->head))
 		return mr_error_errno(error, MR_IO, "cannot read standard input");
 	in->kind = status.st_mode & S_IFMT;
-	in->room = mr_malloc(FILL_BYTES);
 	know(source, in);
 	in->kept = taken(in);
-	finish_lap(in);
+	if (in->kind == S_IFREG)
+		in->room = mr_malloc(FILL_BYTES);
+	else if (!map_ring(in))
+		return mr_error_errno(error, MR_IO, "cannot map standard input's intake");
 	mr_waits_set(source->env->waits, in->stream.fd, POLLIN);
 	return MR_OK;
 }
 
 /* ---- reading ---- */
 
-/* Bytes that came over to the intake at its position, 0 at the end, or -1 with errno. A regular
- * file is read at the place that the intake's says; of any other thing but a pipe, a kill between
- * the calls loses what the first one read. */
+/* Bytes that came over to the intake at its position, 0 at the end, or -1 with errno. Of what is no
+ * pipe, a kill between the calls loses what the first one read. */
 static ssize_t fill(struct standard *in, uint64_t at, size_t room)
 {
 	uint64_t ring_at = at % RING_BYTES;
@@ -237,14 +249,8 @@ static ssize_t fill(struct standard *in, uint64_t at, size_t room)
 		room = RING_BYTES - ring_at;
 	if (in->kind == S_IFIFO)
 		return splice(in->stream.fd, NULL, in->intake, NULL, room, SPLICE_F_NONBLOCK);
-	got = in->kind == S_IFREG
-		  ? pread(in->stream.fd, in->room, room, (off_t)(in->head.base + at))
-		  : read(in->stream.fd, in->room, room);
-	if (got > 0 &&
-	    (!mr_os_pwrite_all(in->intake, (struct mr_slice){in->room, (size_t)got}, ring_at) ||
-	     lseek(in->intake, got, SEEK_CUR) < 0))
-		return -1;
-	return got;
+	got = read(in->stream.fd, in->ring + ring_at, room);
+	return got > 0 && lseek(in->intake, got, SEEK_CUR) < 0 ? -1 : got;
 }
 
 /* MR_OK: the intake holds more than was taken over, up to `written_out` of the stream. */
@@ -271,6 +277,32 @@ static enum mr_err wait_for_more(struct mr_source *source, struct standard *in,
 	return MR_OK;
 }
 
+static enum mr_err next_of_ring(struct mr_source *source, struct standard *in,
+				struct mr_slice *out)
+{
+	uint64_t written, ring_at = taken(in) % RING_BYTES;
+	enum mr_err err = wait_for_more(source, in, &written);
+
+	if (err != MR_OK)
+		return err;
+	*out = (struct mr_slice){in->ring + ring_at, (size_t)(written - taken(in))};
+	if (out->len > RING_BYTES - ring_at)
+		out->len = RING_BYTES - (size_t)ring_at;
+	if (out->len > FILL_BYTES)
+		out->len = FILL_BYTES;
+	return MR_OK;
+}
+
+static enum mr_err next_of_file(struct mr_source *source, struct standard *in,
+				struct mr_slice *out)
+{
+	ssize_t got =
+	    pread(in->stream.fd, in->room, FILL_BYTES, (off_t)(in->head.base + taken(in)));
+
+	*out = (struct mr_slice){in->room, got > 0 ? (size_t)got : 0};
+	return mr_stream_outcome(source, got);
+}
+
 static enum mr_err end(struct mr_source *source, struct standard *in)
 {
 	mr_waits_drop(source->env->waits, in->stream.fd);
@@ -283,23 +315,18 @@ static enum mr_err end(struct mr_source *source, struct standard *in)
 static enum mr_err step(struct mr_source *source, struct mr_error *error)
 {
 	struct standard *in = source->state;
-	uint64_t written, ring_at = taken(in) % RING_BYTES;
-	size_t len, got;
-	enum mr_err err = in->ended ? MR_END : wait_for_more(source, in, &written);
+	struct mr_slice bytes;
+	enum mr_err err = MR_END;
 
+	(void)error;
+	if (!in->ended)
+		err = in->ring ? next_of_ring(source, in, &bytes)
+			       : next_of_file(source, in, &bytes);
 	if (err == MR_END)
 		return end(source, in);
-	if (err != MR_OK)
-		return err;
-	len = (size_t)(written - taken(in));
-	if (len > RING_BYTES - ring_at)
-		len = RING_BYTES - (size_t)ring_at;
-	if (len > FILL_BYTES)
-		len = FILL_BYTES;
-	if (!mr_os_read_all(in->intake, in->room, len, ring_at, &got))
-		return mr_error_errno(error, MR_IO, "cannot read standard input's intake");
-	mr_stream_take(source, &in->stream, (struct mr_slice){in->room, got});
-	return MR_OK;
+	if (err == MR_OK)
+		mr_stream_take(source, &in->stream, bytes);
+	return err;
 }
 
 static void book(struct mr_source *source)
@@ -315,6 +342,8 @@ static void close_source(struct mr_source *source)
 
 	if (in->stream.fd > 0)
 		mr_waits_drop(source->env->waits, in->stream.fd);
+	if (in->ring)
+		munmap(in->ring, RING_BYTES);
 	if (in->intake > 0)
 		close(in->intake);
 	mr_stream_fini(&in->stream);

@@ -140,6 +140,57 @@ static void all_is_read_or_less_at_the_end(void **state)
 	close(fd);
 }
 
+#define MANY ((8u << 20) + 3 * 4096 + 5)
+
+/* `aside` bytes from a page's beginning. */
+static void check_past_cache(const char *bytes, size_t aside, struct os_fault fault)
+{
+	char path[] = "/tmp/mr-os-XXXXXX", *got = malloc(MANY);
+	size_t done;
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_non_null(got);
+	os_fault(fault);
+	assert_true(mr_os_write_past_cache(fd, (struct mr_slice){bytes + aside, MANY - aside}));
+	assert_true(fault.nth != 1 || os_fault_met());
+	os_faults_end();
+	assert_int_equal(fcntl(fd, F_GETFL) & O_DIRECT, 0);
+	assert_true(mr_os_read_all(fd, got, MANY, 0, &done));
+	assert_int_equal(done, MANY - aside);
+	assert_memory_equal(got, bytes + aside, done);
+	free(got);
+	close(fd);
+	unlink(path);
+}
+
+static void many_bytes_go_past_the_cache(void **state)
+{
+	char *bytes = mmap(NULL, MANY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd;
+
+	(void)state;
+	assert_ptr_not_equal(bytes, MAP_FAILED);
+	for (size_t i = 0; i < MANY; i++)
+		bytes[i] = (char)(i * 31 >> 7);
+	check_past_cache(bytes, 0, (struct os_fault){0});
+	check_past_cache(bytes, 1, (struct os_fault){0});
+	for (unsigned nth = 1; nth <= 4; nth++) {
+		check_past_cache(bytes, 0,
+				 (struct os_fault){.call = OS_WRITE, .nth = nth, .half = true});
+		check_past_cache(bytes, 0,
+				 (struct os_fault){.call = OS_WRITE, .nth = nth, .number = EINTR});
+	}
+	check_past_cache(bytes, 0, (struct os_fault){.call = OS_WRITE, .nth = 2, .number = EINVAL});
+	os_fault((struct os_fault){.call = OS_WRITE, .nth = 1, .number = ENOSPC, .lasting = true});
+	fd = memory();
+	assert_false(mr_os_write_past_cache(fd, (struct mr_slice){bytes, MANY}));
+	assert_int_equal(errno, ENOSPC);
+	os_faults_end();
+	close(fd);
+	munmap(bytes, MANY);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -147,6 +198,7 @@ int main(void)
 	    cmocka_unit_test(short_writes_are_gone_on_with),
 	    cmocka_unit_test(a_full_disk_is_told_by_its_number),
 	    cmocka_unit_test(each_call_can_fail),
+	    cmocka_unit_test(many_bytes_go_past_the_cache),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
