@@ -277,8 +277,7 @@ static enum mr_err wait_for_more(struct mr_source *source, struct standard *in,
 	return MR_OK;
 }
 
-static enum mr_err next_of_ring(struct mr_source *source, struct standard *in,
-				struct mr_slice *out)
+static enum mr_err next_of_ring(struct mr_source *source, struct standard *in, struct mr_slice *out)
 {
 	uint64_t written, ring_at = taken(in) % RING_BYTES;
 	enum mr_err err = wait_for_more(source, in, &written);
@@ -293,8 +292,7 @@ static enum mr_err next_of_ring(struct mr_source *source, struct standard *in,
 	return MR_OK;
 }
 
-static enum mr_err next_of_file(struct mr_source *source, struct standard *in,
-				struct mr_slice *out)
+static enum mr_err next_of_file(struct mr_source *source, struct standard *in, struct mr_slice *out)
 {
 	ssize_t got =
 	    pread(in->stream.fd, in->room, FILL_BYTES, (off_t)(in->head.base + taken(in)));
@@ -320,8 +318,8 @@ static enum mr_err step(struct mr_source *source, struct mr_error *error)
 
 	(void)error;
 	if (!in->ended)
-		err = in->ring ? next_of_ring(source, in, &bytes)
-			       : next_of_file(source, in, &bytes);
+		err =
+		    in->ring ? next_of_ring(source, in, &bytes) : next_of_file(source, in, &bytes);
 	if (err == MR_END)
 		return end(source, in);
 	if (err == MR_OK)

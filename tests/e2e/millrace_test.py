@@ -119,22 +119,28 @@ def program_name(pid):
 
 
 def is_running(pid):
+    """A thread of it, at least: what the first one leaves open the last one closes."""
+    def runs(task):
+        try:
+            with open(f"/proc/{pid}/task/{task}/stat", encoding="utf-8", errors="replace") as stat:
+                return stat.read().rpartition(")")[2].split()[0] not in "ZX"
+        except OSError:
+            return False
     try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
-            return stat.read().rpartition(")")[2].split()[0] not in "ZX"
+        return any(runs(task) for task in os.listdir(f"/proc/{pid}/task"))
     except OSError:
         return False
 
 
 def wait_until(condition, what, seconds=WAIT_SECONDS):
-    """Wait for what /proc or a file shows; gives the condition's value."""
+    """Wait for what /proc or a file shows; gives the condition's value. `what` may be a function that says it then."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         value = condition()
         if value:
             return value
         time.sleep(0.005)
-    raise AssertionError(f"waited {seconds} s in vain: {what}")
+    raise AssertionError(f"waited {seconds} s in vain: {what() if callable(what) else what}")
 
 
 def blocked_in_write(pid):

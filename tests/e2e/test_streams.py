@@ -39,7 +39,7 @@ class Streams(unittest.TestCase):
                     return [json.loads(line)["record"] for line in lines if line.endswith("\n")]
             except FileNotFoundError:
                 return []
-        mt.wait_until(lambda: len(came()) >= len(want), "lines come: " + self.words())
+        mt.wait_until(lambda: len(came()) >= len(want), lambda: "lines come: " + self.words())
         self.assertEqual(sorted(came()), sorted(want))
 
     def reader(self):
@@ -106,7 +106,7 @@ class Streams(unittest.TestCase):
                 return None
             self.addCleanup(peer.close)
             return peer
-        return mt.wait_until(try_it, "somebody listens: " + self.words())
+        return mt.wait_until(try_it, lambda: "somebody listens: " + self.words())
 
     def test_socket(self):
         """Whole lines stay; of a line that had begun its peer learns that the connection is lost."""

@@ -43,7 +43,7 @@ class Times(unittest.TestCase):
             out.write("bad\n")
 
     def wait_for_checkpoints(self, letters):
-        mt.wait_until(lambda: len(old_state.letters(self.folder)) == letters, "all is read: " + self.words())
+        mt.wait_until(lambda: len(old_state.letters(self.folder)) == letters, lambda: "all is read: " + self.words())
         for _ in range(2):
             before = old_state.newest(self.folder)
             mt.wait_until(lambda: old_state.newest(self.folder) > before, "a checkpoint")
