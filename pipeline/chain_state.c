@@ -55,6 +55,7 @@ void mr_chain_committed(struct mr_chain *chain)
 
 struct snapshot_file {
 	int fd;
+	const struct mr_snapshot_watch *watch;
 	struct mr_buf piece;
 	XXH3_state_t *hash;
 	struct mr_file_sum sum;
@@ -67,6 +68,8 @@ static enum mr_err write_piece(struct snapshot_file *file, struct mr_error *erro
 	XXH3_64bits_update(file->hash, file->piece.data, file->piece.len);
 	file->sum.size += file->piece.len;
 	file->piece.len = 0;
+	if (file->watch != NULL)
+		file->watch->wrote(file->watch->context);
 	return MR_OK;
 }
 
@@ -101,11 +104,12 @@ static enum mr_err write_trailer(struct snapshot_file *file, struct mr_error *er
 }
 
 enum mr_err mr_chain_snapshot(const struct mr_chain *chain, uint32_t stage,
-			      const struct mr_stage_env *env, int fd, struct mr_file_sum *sum_out,
+			      const struct mr_stage_env *env, int fd,
+			      const struct mr_snapshot_watch *watch, struct mr_file_sum *sum_out,
 			      struct mr_error *error)
 {
 	const struct mr_chain_item *item = &chain->items[stage];
-	struct snapshot_file file = {.fd = fd, .hash = XXH3_createState()};
+	struct snapshot_file file = {.fd = fd, .watch = watch, .hash = XXH3_createState()};
 	XXH3_64bits_reset(file.hash);
 	mr_snapshot_begin(&file.piece, item->ops->name);
 	enum mr_err err = MR_OK;

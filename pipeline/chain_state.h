@@ -19,9 +19,16 @@ bool mr_group_has_keyed_state(const struct mr_group *group);
 
 /* MR_FULL: the outputs must be sent first; call again. */
 enum mr_err mr_chain_barrier(struct mr_chain *chain, int64_t watermark_us, struct mr_error *error);
-/* To where the descriptor stands, in pieces; blocks for the disk. MR_NO_SPACE, MR_IO. */
+/* Who is told of each piece of a snapshot that is written. */
+struct mr_snapshot_watch {
+	void (*wrote)(void *context);
+	void *context;
+};
+/* To where the descriptor stands, in pieces; blocks for the disk. `watch` may be NULL. MR_NO_SPACE,
+ * MR_IO. */
 enum mr_err mr_chain_snapshot(const struct mr_chain *chain, uint32_t stage,
-			      const struct mr_stage_env *env, int fd, struct mr_file_sum *sum_out,
+			      const struct mr_stage_env *env, int fd,
+			      const struct mr_snapshot_watch *watch, struct mr_file_sum *sum_out,
 			      struct mr_error *error);
 /* One snapshot file. The worker takes the key groups that it owns, and offers each name. */
 enum mr_err mr_chain_restore(struct mr_chain *chain, uint32_t stage, const struct mr_stage_env *env,

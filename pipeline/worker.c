@@ -123,6 +123,8 @@ static enum mr_err start(struct mr_worker *worker, struct mr_error *error)
 	take_name(worker);
 	err = mr_worker_watch(worker, error);
 	if (err == MR_OK)
+		err = mr_barrier_settle(worker, error);
+	if (err == MR_OK)
 		err = mr_worker_fence(worker, error);
 	if (err == MR_OK)
 		err = mr_worker_bind(worker, error);

@@ -1,8 +1,8 @@
 /* worker.h - one worker process: its entry, and what its files share.
  *
  * worker.c owns the loop and the clock, worker_links.c what comes in and goes out,
- * worker_barrier.c the way of a barrier, worker_control.c the setup and the words to and from the
- * supervisor. */
+ * worker_barrier.c the way of a barrier, worker_snapshot.c what is written at it, worker_control.c
+ * the setup and the words to and from the supervisor. */
 #ifndef MILLRACE_WORKER_H
 #define MILLRACE_WORKER_H
 
@@ -78,6 +78,8 @@ enum mr_barrier_step {
 /* The barrier in hand, and the snapshot that a child may still be writing. */
 struct mr_barrier {
 	enum mr_barrier_step step;
+	bool forks;            /* a child writes the state */
+	int64_t patience_us;   /* health_timeout */
 	uint64_t number;       /* of the one in hand, or of the last */
 	struct mr_marks marks; /* what upstream workers sent with it */
 	uint64_t cpu_ns;       /* this thread's when all had sent it */
@@ -172,6 +174,8 @@ enum mr_err mr_worker_restore(struct mr_worker *worker, struct mr_error *error);
 /* ---- worker_barrier.c ---- */
 
 void mr_barrier_init(struct mr_barrier *barrier);
+/* By the setup, once that is there. */
+enum mr_err mr_barrier_settle(struct mr_worker *worker, struct mr_error *error);
 void mr_barrier_fini(struct mr_barrier *barrier);
 /* The supervisor's words. The descriptor is taken. MR_PROTOCOL. */
 enum mr_err mr_worker_snapshot_file(struct mr_worker *worker, uint64_t number, uint64_t stage,
@@ -192,8 +196,19 @@ static inline bool mr_worker_at_barrier(const struct mr_worker *worker)
 }
 /* Called in each round: times how long a barrier has it. */
 void mr_worker_time_barrier(struct mr_worker *worker);
-/* Tells the supervisor of a snapshot that a child has written. A child that somebody stopped, and
- * for longer than `health_timeout`, is an error: it would hold up all checkpoints to come. */
+
+/* ---- worker_snapshot.c ---- */
+
+/* All stages' state to their files; what failed is in the report. */
+void mr_snapshot_write(struct mr_worker *worker, struct mr_cut_report *report,
+		       const struct mr_snapshot_watch *watch);
+/* A child does it, and this process goes on at once. False: there is none. */
+bool mr_snapshot_start(struct mr_worker *worker);
+/* The report goes to the supervisor. */
+void mr_snapshot_report(struct mr_worker *worker);
+/* Tells the supervisor of a snapshot that a child has written. One that hung
+ * is ended by its own timer. A child that somebody stopped, and for longer than `health_timeout`,
+ * is an error: it would hold up all checkpoints to come. */
 enum mr_err mr_worker_barrier_reap(struct mr_worker *worker, struct mr_error *error);
 
 /* ---- worker_lock.c ---- */

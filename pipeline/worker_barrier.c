@@ -4,25 +4,14 @@
  * elsewhere when the first upstream worker sends it; that one is then not read until all have sent
  * it or ended. Then: what is due only at barriers is written and sent, the state is written to the
  * files that the supervisor gave, the barrier goes on to every pair, and the supervisor is told.
- * State by key, which may be large, is written by a forked child while the work goes on. */
+ * State by key, which may be large, is written by a forked child while the work goes on
+ * (worker_snapshot.c). */
 #include "worker.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdio.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
-#include "sample.h"
-#include "millrace/os.h"
 #include "sandbox.h"
-
-#define CHILD_REPORT_MAX 2048
 
 static bool has_file(const struct mr_worker *worker, uint32_t stage)
 {
@@ -54,6 +43,16 @@ void mr_barrier_init(struct mr_barrier *barrier)
 	*barrier = (struct mr_barrier){.child_fd = -1};
 	for (uint32_t i = 0; i < MR_CHAIN_MAX; i++)
 		barrier->files[i] = -1;
+}
+
+enum mr_err mr_barrier_settle(struct mr_worker *worker, struct mr_error *error)
+{
+	const struct mr_group *group = &worker->setup.topology.groups[worker->group];
+	/* The allocator of a sanitizer may be locked by another thread at a fork, and is then so
+	 * for good in the child. */
+	worker->barrier.forks = mr_group_has_keyed_state(group) && !mr_sandbox_sanitized();
+	return mr_config_int(&worker->setup.config, "health_timeout", &worker->barrier.patience_us,
+			     error);
 }
 
 void mr_barrier_fini(struct mr_barrier *barrier)
@@ -167,166 +166,7 @@ enum mr_err mr_worker_barrier_came(struct mr_worker *worker, struct mr_upstream 
 	return err;
 }
 
-/* ---- the snapshot ---- */
-
-static void write_state(struct mr_worker *worker, struct mr_cut_report *report)
-{
-	struct mr_error error = {0};
-	for (uint32_t i = 0; i < worker->chain.count && error.code == MR_OK; i++) {
-		if (!mr_stage_has_state(worker->chain.items[i].ops))
-			continue;
-		struct mr_cut_file *file = &report->files[report->file_count++];
-		file->stage = i;
-		mr_chain_snapshot(&worker->chain, i, &worker->env, worker->barrier.files[i],
-				  &file->sum, &error);
-	}
-	snprintf(report->failure, sizeof report->failure, "%.*s", (int)sizeof report->failure - 1,
-		 error.text);
-}
-
-static void send_report(struct mr_worker *worker)
-{
-	struct mr_barrier *barrier = &worker->barrier;
-	struct mr_buf bytes = {0};
-	mr_cut_report_encode(&barrier->report, &bytes);
-	mr_worker_say(worker, MR_CONTROL_SNAPPED, barrier->report_number, 0,
-		      (struct mr_slice){bytes.data, bytes.len});
-	mr_buf_fini(&bytes);
-	mr_cut_report_fini(&barrier->report);
-}
-
-/* In the child: it has the state as it stood at the barrier, and one thread. */
-static void child_main(struct mr_worker *worker, pid_t parent, int fd)
-{
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != parent)
-		_exit(1);
-	struct mr_cut_report report = {0};
-	write_state(worker, &report);
-	for (uint32_t i = 0; i < worker->chain.count; i++) {
-		if (has_file(worker, i) && report.failure[0] == '\0' &&
-		    mr_os.fdatasync(worker->barrier.files[i]) != 0)
-			snprintf(report.failure, sizeof report.failure,
-				 "cannot sync a snapshot: %s", strerror(errno));
-	}
-	struct mr_buf bytes = {0};
-	report.cpu_ns = mr_clock_cpu_ns();
-	mr_cut_files_encode(&report, &bytes);
-	_exit(write(fd, bytes.data, bytes.len) == (ssize_t)bytes.len ? 0 : 1);
-}
-
-static uint64_t ns_of(struct timeval time)
-{
-	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_usec * 1000;
-}
-
-/* It has ended, so this takes no time. Where its state was large, its end took longer than its
- * report: what that cost is this checkpoint's. */
-static void reap_last(struct mr_barrier *barrier)
-{
-	struct rusage usage;
-	pid_t ended = 0;
-	while (barrier->child > 0 && (ended = wait4(barrier->child, NULL, 0, &usage)) < 0 &&
-	       errno == EINTR)
-		;
-	if (ended > 0) {
-		uint64_t all_ns = ns_of(usage.ru_utime) + ns_of(usage.ru_stime);
-		barrier->ending_ns = all_ns > barrier->child_ns ? all_ns - barrier->child_ns : 0;
-	}
-	barrier->child = 0;
-	barrier->child_ns = 0;
-}
-
-static bool start_child(struct mr_worker *worker)
-{
-	struct mr_barrier *barrier = &worker->barrier;
-	int ends[2];
-	pid_t self = getpid();
-	reap_last(barrier);
-	barrier->faults = mr_sample_faults();
-	if (pipe2(ends, O_CLOEXEC) != 0)
-		return false;
-	barrier->child = fork();
-	if (barrier->child == 0)
-		child_main(worker, self, ends[1]);
-	close(ends[1]);
-	if (barrier->child < 0) {
-		close(ends[0]);
-		return false;
-	}
-	barrier->child_fd = ends[0];
-	barrier->child_heard = false;
-	mr_waits_set(&worker->waits, barrier->child_fd, POLLIN);
-	return true;
-}
-
-static enum mr_err check_child(struct mr_worker *worker, struct mr_error *error)
-{
-	struct mr_barrier *barrier = &worker->barrier;
-	siginfo_t is = {0};
-	int64_t now_us = mr_clock_us();
-	int64_t limit_us;
-	if (waitid(P_PID, (id_t)barrier->child, &is, WSTOPPED | WNOHANG | WNOWAIT) != 0 ||
-	    is.si_pid == 0) {
-		barrier->stopped_us = 0;
-		return MR_OK;
-	}
-	if (barrier->stopped_us == 0)
-		barrier->stopped_us = now_us;
-	enum mr_err err = mr_config_int(&worker->setup.config, "health_timeout", &limit_us, error);
-	if (err != MR_OK || now_us - barrier->stopped_us < limit_us)
-		return err;
-	return mr_error_set(
-	    error, MR_IO,
-	    "the process that writes its snapshot (%d) was stopped, and has not gone "
-	    "on for %lld ms",
-	    (int)barrier->child, (long long)(limit_us / 1000));
-}
-
-/* The child's one write is atomic, being short: it is all there, or nothing will come. */
-static void hear_child(struct mr_worker *worker, struct mr_slice said)
-{
-	struct mr_barrier *barrier = &worker->barrier;
-	uint64_t own_ns = barrier->report.cpu_ns;
-	barrier->report.cpu_ns = 0;
-	if (said.len == 0 || !mr_cut_files_decode(said, &barrier->report))
-		snprintf(barrier->report.failure, sizeof barrier->report.failure,
-			 "the process that wrote the snapshot died");
-	barrier->child_ns = barrier->report.cpu_ns;
-	barrier->report.cpu_ns += own_ns;
-	barrier->child_heard = true;
-	send_report(worker);
-}
-
-/* Its report, and later its end: one that is stopped between them holds up the next barrier, and
- * is seen (check_child), but never this process. */
-static void read_child(struct mr_worker *worker)
-{
-	struct mr_barrier *barrier = &worker->barrier;
-	char bytes[CHILD_REPORT_MAX];
-	ssize_t len = read(barrier->child_fd, bytes, sizeof bytes);
-	if (!barrier->child_heard)
-		hear_child(worker, (struct mr_slice){bytes, len > 0 ? (size_t)len : 0});
-	if (len > 0)
-		return;
-	mr_waits_drop(&worker->waits, barrier->child_fd);
-	close(barrier->child_fd);
-	barrier->child_fd = -1;
-}
-
-enum mr_err mr_worker_barrier_reap(struct mr_worker *worker, struct mr_error *error)
-{
-	struct mr_barrier *barrier = &worker->barrier;
-	struct pollfd news = {.fd = barrier->child_fd, .events = POLLIN};
-	barrier->copied_bytes = 0;
-	if (news.fd < 0)
-		return MR_OK;
-	barrier->copied_bytes =
-	    (mr_sample_faults() - barrier->faults) * (uint64_t)sysconf(_SC_PAGESIZE);
-	if (poll(&news, 1, 0) <= 0)
-		return check_child(worker, error);
-	read_child(worker);
-	return MR_OK;
-}
+/* ---- the cut ---- */
 
 static void say_part(void *context, struct mr_slice part)
 {
@@ -350,19 +190,15 @@ static void cut(struct mr_worker *worker)
 	mr_marks_merge(&report->marks, &worker->marks);
 	report->owed = worker->owed;
 	barrier->report_number = barrier->number;
-	const struct mr_group *group = &worker->setup.topology.groups[worker->group];
-	/* The allocator of a sanitizer may be locked by another thread at a fork, and is then so
-	 * for good in the child. */
-	bool by_child =
-	    mr_group_has_keyed_state(group) && !mr_sandbox_sanitized() && start_child(worker);
+	bool by_child = barrier->forks && mr_snapshot_start(worker);
 	if (!by_child)
-		write_state(worker, report);
+		mr_snapshot_write(worker, report, NULL);
 	report->cpu_ns = mr_clock_cpu_ns() - barrier->cpu_ns + barrier->ending_ns;
 	barrier->ending_ns = 0;
 	close_files(barrier);
 	barrier->step = MR_BARRIER_PASS;
 	if (!by_child)
-		send_report(worker);
+		mr_snapshot_report(worker);
 }
 
 /* ---- passing on ---- */

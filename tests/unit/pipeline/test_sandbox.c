@@ -25,6 +25,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -192,6 +193,11 @@ static int ask_ring(void)
 static int ask_kill_parent(void)
 {
 	return kill(getppid(), SIGCONT);
+}
+static int ask_timer(void)
+{
+	const struct itimerval none = {.it_value = {0}};
+	return setitimer(ITIMER_REAL, &none, NULL);
 }
 static int ask_fork(void)
 {
@@ -473,6 +479,8 @@ static void test_sealed(void **unused)
 	if (!SANITIZED)
 		assert_int_equal(can(0, ask_fork), EPERM);
 	assert_int_equal(can(MR_NEEDS_CHILD, ask_fork), 0);
+	assert_int_equal(can(0, ask_timer), EPERM);
+	assert_int_equal(can(MR_NEEDS_CHILD, ask_timer), 0); /* one that hangs ends itself */
 }
 
 static bool has_landlock(void)

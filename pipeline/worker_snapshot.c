@@ -1,0 +1,210 @@
+/* worker_snapshot.c - the state of one worker at a barrier, written by a forked child or by itself.
+ *
+ * Called by worker_barrier.c once the state is cut. A child that dies or hangs fails its checkpoint
+ * alone (PROTOCOL.md 4.3); one that somebody stopped ends the worker, and dies with it. */
+#include "worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "millrace/os.h"
+#include "sample.h"
+
+#define CHILD_REPORT_MAX 2048
+#define HANG_TIMES 10
+
+void mr_snapshot_write(struct mr_worker *worker, struct mr_cut_report *report,
+		       const struct mr_snapshot_watch *watch)
+{
+	struct mr_error error = {0};
+	for (uint32_t i = 0; i < worker->chain.count && error.code == MR_OK; i++) {
+		if (!mr_stage_has_state(worker->chain.items[i].ops))
+			continue;
+		struct mr_cut_file *file = &report->files[report->file_count++];
+		file->stage = i;
+		mr_chain_snapshot(&worker->chain, i, &worker->env, worker->barrier.files[i], watch,
+				  &file->sum, &error);
+	}
+	snprintf(report->failure, sizeof report->failure, "%.*s", (int)sizeof report->failure - 1,
+		 error.text);
+}
+
+void mr_snapshot_report(struct mr_worker *worker)
+{
+	struct mr_barrier *barrier = &worker->barrier;
+	struct mr_buf bytes = {0};
+	mr_cut_report_encode(&barrier->report, &bytes);
+	mr_worker_say(worker, MR_CONTROL_SNAPPED, barrier->report_number, 0,
+		      (struct mr_slice){bytes.data, bytes.len});
+	mr_buf_fini(&bytes);
+	mr_cut_report_fini(&barrier->report);
+}
+
+/* In the child. Where no piece of its file, and no sync, comes to its end in so long SIGALRM ends
+ * it: nobody else could, since a worker may signal no process. */
+static void wind_up(void *context)
+{
+	const struct mr_barrier *barrier = context;
+	int64_t limit_us = HANG_TIMES * barrier->patience_us;
+	const struct itimerval time = {
+	    .it_value = {.tv_sec = limit_us / 1000000, .tv_usec = limit_us % 1000000}};
+	setitimer(ITIMER_REAL, &time, NULL);
+}
+
+/* In the child: it has the state as it stood at the barrier, and one thread. */
+static void child_main(struct mr_worker *worker, pid_t parent, int fd)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != parent)
+		_exit(1);
+	struct mr_cut_report report = {0};
+	const struct mr_snapshot_watch watch = {wind_up, &worker->barrier};
+	wind_up(watch.context);
+	mr_snapshot_write(worker, &report, &watch);
+	for (uint32_t i = 0; i < worker->chain.count; i++) {
+		wind_up(watch.context);
+		if (worker->barrier.files[i] >= 0 && report.failure[0] == '\0' &&
+		    mr_os.fdatasync(worker->barrier.files[i]) != 0)
+			snprintf(report.failure, sizeof report.failure,
+				 "cannot sync a snapshot: %s", strerror(errno));
+	}
+	struct mr_buf bytes = {0};
+	report.cpu_ns = mr_clock_cpu_ns();
+	mr_cut_files_encode(&report, &bytes);
+	_exit(write(fd, bytes.data, bytes.len) == (ssize_t)bytes.len ? 0 : 1);
+}
+
+static uint64_t ns_of(struct timeval time)
+{
+	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_usec * 1000;
+}
+
+/* It has ended, so this takes no time. Where its state was large, its end took longer than its
+ * report: what that cost is this checkpoint's. Its status. */
+static int reap_last(struct mr_barrier *barrier)
+{
+	struct rusage usage;
+	pid_t ended = 0;
+	int status = 0;
+	while (barrier->child > 0 && (ended = wait4(barrier->child, &status, 0, &usage)) < 0 &&
+	       errno == EINTR)
+		;
+	if (ended > 0) {
+		uint64_t all_ns = ns_of(usage.ru_utime) + ns_of(usage.ru_stime);
+		barrier->ending_ns = all_ns > barrier->child_ns ? all_ns - barrier->child_ns : 0;
+	}
+	barrier->child = 0;
+	barrier->child_ns = 0;
+	return status;
+}
+
+bool mr_snapshot_start(struct mr_worker *worker)
+{
+	struct mr_barrier *barrier = &worker->barrier;
+	int ends[2];
+	pid_t self = getpid();
+	reap_last(barrier);
+	barrier->faults = mr_sample_faults();
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return false;
+	barrier->child = fork();
+	if (barrier->child == 0)
+		child_main(worker, self, ends[1]);
+	close(ends[1]);
+	if (barrier->child < 0) {
+		close(ends[0]);
+		return false;
+	}
+	barrier->child_fd = ends[0];
+	barrier->child_heard = false;
+	mr_waits_set(&worker->waits, barrier->child_fd, POLLIN);
+	return true;
+}
+
+static enum mr_err check_child(struct mr_worker *worker, struct mr_error *error)
+{
+	struct mr_barrier *barrier = &worker->barrier;
+	siginfo_t is = {0};
+	int64_t now_us = mr_clock_us();
+	if (waitid(P_PID, (id_t)barrier->child, &is, WSTOPPED | WNOHANG | WNOWAIT) != 0 ||
+	    is.si_pid == 0) {
+		barrier->stopped_us = 0;
+		return MR_OK;
+	}
+	if (barrier->stopped_us == 0)
+		barrier->stopped_us = now_us;
+	if (now_us - barrier->stopped_us < barrier->patience_us)
+		return MR_OK;
+	return mr_error_set(
+	    error, MR_IO,
+	    "the process that writes its snapshot (%d) was stopped, and has not gone "
+	    "on for %lld ms",
+	    (int)barrier->child, (long long)(barrier->patience_us / 1000));
+}
+
+static void name_death(struct mr_barrier *barrier)
+{
+	char *out = barrier->report.failure;
+	int status = reap_last(barrier);
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
+		snprintf(out, sizeof barrier->report.failure,
+			 "the process that wrote the snapshot hung, and was ended: it wrote "
+			 "nothing for %lld s",
+			 (long long)(HANG_TIMES * barrier->patience_us / 1000000));
+	else
+		snprintf(out, sizeof barrier->report.failure,
+			 "the process that wrote the snapshot died");
+}
+
+/* The child's one write is atomic, being short: it is all there, or nothing will come. */
+static void hear_child(struct mr_worker *worker, struct mr_slice said)
+{
+	struct mr_barrier *barrier = &worker->barrier;
+	uint64_t own_ns = barrier->report.cpu_ns;
+	barrier->report.cpu_ns = 0;
+	if (said.len == 0 || !mr_cut_files_decode(said, &barrier->report))
+		name_death(barrier);
+	barrier->child_ns = barrier->report.cpu_ns;
+	barrier->report.cpu_ns += own_ns;
+	barrier->child_heard = true;
+	mr_snapshot_report(worker);
+}
+
+/* Its report, and later its end: one that is stopped between them holds up the next barrier, and
+ * is seen (check_child), but never this process. */
+static void read_child(struct mr_worker *worker)
+{
+	struct mr_barrier *barrier = &worker->barrier;
+	char bytes[CHILD_REPORT_MAX];
+	ssize_t len = read(barrier->child_fd, bytes, sizeof bytes);
+	if (!barrier->child_heard)
+		hear_child(worker, (struct mr_slice){bytes, len > 0 ? (size_t)len : 0});
+	if (len > 0)
+		return;
+	mr_waits_drop(&worker->waits, barrier->child_fd);
+	close(barrier->child_fd);
+	barrier->child_fd = -1;
+}
+
+enum mr_err mr_worker_barrier_reap(struct mr_worker *worker, struct mr_error *error)
+{
+	struct mr_barrier *barrier = &worker->barrier;
+	struct pollfd news = {.fd = barrier->child_fd, .events = POLLIN};
+	barrier->copied_bytes = 0;
+	if (news.fd < 0)
+		return MR_OK;
+	barrier->copied_bytes =
+	    (mr_sample_faults() - barrier->faults) * (uint64_t)sysconf(_SC_PAGESIZE);
+	if (poll(&news, 1, 0) <= 0)
+		return check_child(worker, error);
+	read_child(worker);
+	return MR_OK;
+}
