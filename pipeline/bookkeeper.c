@@ -41,6 +41,7 @@ static void forget(struct mr_bookkeeper *keeper)
 void mr_bookkeeper_close(struct mr_bookkeeper *keeper)
 {
 	forget(keeper);
+	mr_books_fini(&keeper->sums);
 	mr_ledger_close(keeper->ledger);
 	*keeper = (struct mr_bookkeeper){0};
 }
@@ -161,6 +162,7 @@ void mr_bookkeeper_settle(struct mr_bookkeeper *keeper, uint64_t number)
 	keeper->waiting = any_waits(keeper);
 	keeper->timed_before = keeper->timed_open;
 	for (uint32_t i = 0; i < keeper->group_count; i++) {
+		mr_books_add_rows(&keeper->sums, &keeper->groups[i].books);
 		mr_books_clear(&keeper->groups[i].books);
 		keeper->groups[i].committed = keeper->groups[i].now;
 	}

@@ -38,6 +38,9 @@ struct mr_bookkeeper {
 	struct mr_ledger_cut settled;
 	struct mr_ledger_cut open; /* number 0: there is none */
 	struct mr_latencies timed_open;
+	/* Rows alone, of all settled checkpoints since it was opened; what came behind one that an
+	 * incarnation goes back to, and was settled, counts again. */
+	struct mr_books sums;
 };
 
 /* `known` is the checkpoint that the manifest names; the ledger must then be there. 0: there is no

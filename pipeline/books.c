@@ -167,13 +167,18 @@ void mr_books_output(struct mr_books *books, const struct mr_book_output *output
 	own->file = mr_strdup(output->file);
 }
 
-void mr_books_add(struct mr_books *books, const struct mr_books *more)
+void mr_books_add_rows(struct mr_books *books, const struct mr_books *more)
 {
 	for (uint32_t source = 0; source < more->row_count; source++) {
 		struct mr_book_row *row = mr_books_row(books, source);
 		for (size_t i = 0; i < MR_B_COUNT; i++)
 			row->at[i] += more->rows[source].at[i];
 	}
+}
+
+void mr_books_add(struct mr_books *books, const struct mr_books *more)
+{
+	mr_books_add_rows(books, more);
 	for (uint32_t i = 0; i < more->link_count; i++)
 		mr_books_link(books, &more->links[i]);
 	for (size_t i = 0; i < more->position_count; i++) {

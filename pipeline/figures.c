@@ -3,7 +3,7 @@
 
 #include "millrace/text.h"
 
-#define ITEMS 11
+#define ITEMS 12
 
 void mr_figures_encode(const struct mr_figures *figures, struct mr_buf *out)
 {
@@ -17,6 +17,7 @@ void mr_figures_encode(const struct mr_figures *figures, struct mr_buf *out)
 	mr_pack_bool(out, figures->full);
 	mr_pack_uint(out, figures->bytes);
 	mr_pack_uint(out, figures->segments);
+	mr_pack_uint(out, figures->unread);
 	mr_pack_uint(out, figures->delivered);
 	mr_pack_uint(out, figures->spooled);
 	mr_pack_uint(out, figures->refused);
@@ -37,6 +38,7 @@ bool mr_figures_decode(struct mr_slice bytes, struct mr_figures *out)
 	out->full = mr_unpack_bool(&in);
 	out->bytes = mr_unpack_uint(&in, INT64_MAX);
 	out->segments = mr_unpack_uint(&in, INT64_MAX);
+	out->unread = mr_unpack_uint(&in, INT64_MAX);
 	out->delivered = mr_unpack_uint(&in, INT64_MAX);
 	out->spooled = mr_unpack_uint(&in, INT64_MAX);
 	out->refused = mr_unpack_uint(&in, INT64_MAX);

@@ -352,41 +352,81 @@ static void check_checkpoints(struct mr_health *health, int64_t now_us)
 	    words);
 }
 
-/* A source whose records are read, and whose event time does not move. */
-static void check_marks(struct mr_health *health, int64_t now_us)
+/* ---- alarms of a source ---- */
+
+static bool is_full(const struct mr_health *health, size_t source, int64_t now_us)
 {
-	const struct mr_config *config = &health->supervisor->setup.config;
-	const struct mr_part *stuck = NULL;
-	const struct mr_part *part;
-	for (size_t i = 0; (part = mr_config_part(config, MR_PART_SOURCE, i)) != NULL; i++) {
-		for (uint32_t k = 0; k < health->marks.count; k++) {
-			const struct mr_source_mark *mark = &health->marks.items[k];
-			if (mark->source == part->number && mark->state == MR_SOURCE_ACTIVE &&
-			    mark->source < MR_SOURCES_MAX && health->mark_us[mark->source] != 0 &&
-			    now_us - health->mark_us[mark->source] >= QUIET_US)
-				stuck = part;
-		}
-	}
-	put(health, MR_ALARM_WATERMARK_STUCK, stuck != NULL, stuck == NULL ? NULL : stuck->name);
+	(void)now_us;
+	return health->sources[source].known && health->sources[source].figures.full;
 }
 
-/* The first that is full; NULL where none is. */
-static const char *full_one(const struct mr_health *health, enum mr_part_kind kind)
+static bool has_unread(const struct mr_health *health, size_t source, int64_t now_us)
 {
-	const struct mr_health_part *parts =
-	    kind == MR_PART_SOURCE ? health->sources : health->sinks;
-	const struct mr_part *part;
-	for (size_t i = 0;
-	     (part = mr_config_part(&health->supervisor->setup.config, kind, i)) != NULL; i++) {
-		if (parts[i].known && parts[i].figures.full)
-			return part->name;
-	}
-	return NULL;
+	(void)now_us;
+	return health->sources[source].known && health->sources[source].figures.unread > 0;
 }
+
+/* Its records are read, and its event time does not move. */
+static bool is_stuck(const struct mr_health *health, size_t source, int64_t now_us)
+{
+	const struct mr_part *part =
+	    mr_config_part(&health->supervisor->setup.config, MR_PART_SOURCE, source);
+	for (uint32_t k = 0; k < health->marks.count; k++) {
+		const struct mr_source_mark *mark = &health->marks.items[k];
+		if (mark->source == part->number && mark->state == MR_SOURCE_ACTIVE &&
+		    mark->source < MR_SOURCES_MAX && health->mark_us[mark->source] != 0 &&
+		    now_us - health->mark_us[mark->source] >= QUIET_US)
+			return true;
+	}
+	return false;
+}
+
+static const struct {
+	enum mr_alarm alarm;
+	bool (*is_raised)(const struct mr_health *health, size_t source, int64_t now_us);
+} source_alarms[] = {
+    {MR_ALARM_JOURNAL_FULL, is_full},
+    {MR_ALARM_INPUT_UNREAD, has_unread},
+    {MR_ALARM_WATERMARK_STUCK, is_stuck},
+};
+#define SOURCE_ALARMS (sizeof source_alarms / sizeof *source_alarms)
+
+void mr_health_source_alarms(const struct mr_health *health, size_t source, struct mr_buf *out)
+{
+	for (size_t k = 0; k < SOURCE_ALARMS; k++) {
+		if (source_alarms[k].is_raised(health, source, mr_clock_us()))
+			mr_buf_printf(out, "%s%s", out->len > 0 ? ", " : "",
+				      mr_alarm_row(source_alarms[k].alarm)->name);
+	}
+}
+
+/* Each is raised for the first source that it is true of. */
+static void check_sources(struct mr_health *health, int64_t now_us)
+{
+	const struct mr_config *config = &health->supervisor->setup.config;
+	for (size_t k = 0; k < SOURCE_ALARMS; k++) {
+		const struct mr_part *part;
+		size_t i = 0;
+		while ((part = mr_config_part(config, MR_PART_SOURCE, i)) != NULL &&
+		       !source_alarms[k].is_raised(health, i, now_us))
+			i++;
+		put(health, source_alarms[k].alarm, part != NULL, part == NULL ? NULL : part->name);
+	}
+}
+
+/* ---- alarms of sinks ---- */
 
 const char *mr_health_full_sink(const struct mr_health *health)
 {
-	return health == NULL ? NULL : full_one(health, MR_PART_SINK);
+	const struct mr_part *part;
+	for (size_t i = 0;
+	     health != NULL &&
+	     (part = mr_config_part(&health->supervisor->setup.config, MR_PART_SINK, i)) != NULL;
+	     i++) {
+		if (health->sinks[i].known && health->sinks[i].figures.full)
+			return part->name;
+	}
+	return NULL;
 }
 
 /* The first whose receiver has been failing for long; NULL where there is none. */
@@ -402,16 +442,16 @@ static const char *failing_one(const struct mr_health *health)
 	return NULL;
 }
 
-static void check_parts(struct mr_health *health)
+static void check_sinks(struct mr_health *health)
 {
 	const char *failing = failing_one(health);
-	const char *source = full_one(health, MR_PART_SOURCE);
-	const char *sink = full_one(health, MR_PART_SINK);
-	put(health, MR_ALARM_JOURNAL_FULL, source != NULL, source);
+	const char *sink = mr_health_full_sink(health);
 	put(health, MR_ALARM_SINK_FULL, sink != NULL, sink);
 	put(health, MR_ALARM_DEAD_LETTER_FULL, health->dead_letter.figures.full, NULL);
 	put(health, MR_ALARM_RECEIVER_FAILING, failing != NULL, failing);
 }
+
+/* ---- alarms of rules ---- */
 
 static void check_rules(struct mr_health *health)
 {
@@ -481,8 +521,8 @@ void mr_health_turn(struct mr_health *health)
 		rate_worker(&health->supervisor->workers[i], now_us);
 	check_counters(health, now_us);
 	check_checkpoints(health, now_us);
-	check_marks(health, now_us);
-	check_parts(health);
+	check_sources(health, now_us);
+	check_sinks(health);
 	check_rules(health);
 	forget_warnings(health, now_us);
 	follow_reload(health);

@@ -98,6 +98,9 @@ enum mr_err mr_health_figures(struct mr_health *health, uint32_t worker, struct 
 /* Whether the worker is there: one on another host is, as far as is known, once it has spoken. */
 bool mr_health_sees(const struct mr_health *health, uint32_t worker);
 
+/* The names of the alarms that are raised for a source, as the settings count them. */
+void mr_health_source_alarms(const struct mr_health *health, size_t source, struct mr_buf *out);
+
 /* ---- health_fill.c ---- */
 
 /* All that is known now; the caller ends it. */

@@ -94,6 +94,28 @@ static void fill_source_figures(const struct mr_health_part *part, struct mr_sta
 	mr_status_word(is->position, part->words);
 	is->journal_size = (int64_t)part->figures.bytes;
 	is->journal_segments = (int64_t)part->figures.segments;
+	is->unread = (int64_t)part->figures.unread;
+}
+
+/* As the last checkpoint has it. */
+static void fill_source_counts(const struct mr_books *sums, uint32_t source,
+			       struct mr_status_source *is)
+{
+	static const struct mr_book_row none;
+	const struct mr_book_row *row = source < sums->row_count ? &sums->rows[source] : &none;
+	is->records = (int64_t)row->at[MR_B_RECORDS];
+	is->rejected = (int64_t)row->at[MR_B_REJECTS_RECEIVED];
+	is->alerts = (int64_t)row->at[MR_B_ALERTS];
+}
+
+static void fill_source_alarms(const struct mr_health *health, size_t source,
+			       struct mr_status_source *is)
+{
+	struct mr_buf names = {0};
+	mr_health_source_alarms(health, source, &names);
+	mr_buf_add(&names, "", 1);
+	mr_status_word(is->alarms, names.data);
+	mr_buf_fini(&names);
 }
 
 static void fill_sinks(const struct mr_health *health, struct mr_status *status)
@@ -124,6 +146,8 @@ static void fill_sources(const struct mr_health *health, struct mr_status *statu
 		mr_status_word(is->name, part->name);
 		is->ended = 0;
 		fill_source_figures(&health->sources[i], is);
+		fill_source_counts(&health->service->keeper.sums, part->number, is);
+		fill_source_alarms(health, i, is);
 		for (uint32_t k = 0; k < health->marks.count; k++) {
 			const struct mr_source_mark *mark = &health->marks.items[k];
 			if (mark->source != part->number)

@@ -102,6 +102,8 @@ void mr_books_output(struct mr_books *books, const struct mr_book_output *output
 
 /* What another worker, or the same at a later barrier, says. */
 void mr_books_add(struct mr_books *books, const struct mr_books *more);
+/* Likewise, of what is counted by source alone. */
+void mr_books_add_rows(struct mr_books *books, const struct mr_books *more);
 /* Says nothing any more; keeps room for the next time. */
 void mr_books_clear(struct mr_books *books);
 void mr_books_fini(struct mr_books *books);

@@ -18,6 +18,7 @@ struct mr_figures {
 	bool full;             /* source: no room for what is read; sink: takes no more */
 	uint64_t bytes;        /* of the journal, of the spool */
 	uint64_t segments;     /* of the journal */
+	uint64_t unread;       /* inputs of a source that it does not read, or not on */
 	uint64_t delivered;
 	uint64_t spooled;
 	uint64_t refused;

@@ -67,4 +67,9 @@ struct mr_decoder_ops {
  * `whole` is set or the head has MR_PROBE_HEAD_MAX bytes. */
 const struct mr_decoder_ops *mr_decoder_find(struct mr_slice head, bool whole);
 
+/* What a stream is that mr_decode_foreign says yes to, and what to do about it; NULL for others. */
+const char *mr_decode_foreign_reason(struct mr_slice head);
+/* Whether what begins as JSON is broken before the head ends. */
+bool mr_decode_json_breaks(struct mr_slice head);
+
 #endif

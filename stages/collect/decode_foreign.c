@@ -42,14 +42,15 @@ static const struct magic magics[] = {
 
 static enum mr_probe probe_for(const struct magic *magic, struct mr_slice head, bool whole)
 {
-	size_t end = magic->at + magic->bytes.len;
+	size_t before = head.len < magic->at ? head.len : magic->at;
+	size_t len = head.len - before < magic->bytes.len ? head.len - before : magic->bytes.len;
 
-	if (memchr(head.at, '\n', head.len < magic->at ? head.len : magic->at) != NULL)
+	if (memchr(head.at, '\n', before) != NULL ||
+	    memcmp(head.at + before, magic->bytes.at, len) != 0)
 		return MR_PROBE_NO;
-	if (head.len < end)
-		return whole ? MR_PROBE_NO : MR_PROBE_MORE;
-	return memcmp(head.at + magic->at, magic->bytes.at, magic->bytes.len) == 0 ? MR_PROBE_YES
-										   : MR_PROBE_NO;
+	if (len == magic->bytes.len)
+		return MR_PROBE_YES;
+	return whole ? MR_PROBE_NO : MR_PROBE_MORE;
 }
 
 /* The magic that the head has, or NULL. */
@@ -73,6 +74,14 @@ static enum mr_probe probe(struct mr_slice head, bool whole)
 	if (find(head, whole, &more) != NULL)
 		return MR_PROBE_YES;
 	return more ? MR_PROBE_MORE : MR_PROBE_NO;
+}
+
+const char *mr_decode_foreign_reason(struct mr_slice head)
+{
+	bool more;
+	const struct magic *magic = find(head, true, &more);
+
+	return magic ? magic->reason : NULL;
 }
 
 struct foreign {

@@ -426,6 +426,7 @@ struct probe_sink {
 	struct mr_decode_sink sink;
 	bool envelope;
 	bool broken;
+	bool damaged; /* also behind what settles it */
 	bool whole;
 	size_t begin;
 	size_t len;
@@ -475,6 +476,7 @@ static void probe_damage(struct mr_decode_sink *sink, uint64_t offset, const cha
 	(void)offset;
 	(void)reason;
 	probe->broken = probe->broken || !is_settled(probe);
+	probe->damaged = true;
 }
 static const struct mr_decode_sink_ops probe_ops = {
     .begin = probe_begin,
@@ -524,6 +526,16 @@ static enum mr_probe probe(struct mr_slice head, bool whole)
 	if (probe.whole || whole || full)
 		return memchr(head.at + start, '\n', head.len - start) ? MR_PROBE_YES : MR_PROBE_NO;
 	return MR_PROBE_MORE;
+}
+
+bool mr_decode_json_breaks(struct mr_slice head)
+{
+	struct probe_sink probe = {.sink = {&probe_ops}};
+	struct json json = {0};
+
+	open(&json, &probe.sink, 0);
+	feed(&json, head.at, head.len);
+	return probe.damaged;
 }
 
 const struct mr_decoder_ops mr_decode_json = {

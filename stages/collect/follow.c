@@ -261,9 +261,11 @@ static bool look_into(struct mr_source *source, struct mr_followed *file, bool n
 	return true;
 }
 
-/* What has changed without a word from inotify. */
+/* What has changed without a word from inotify. One that became shorter was written anew. */
 static void look_at_size(struct mr_followed *file, const struct stat *status)
 {
+	if (status->st_size < file->size)
+		file->foreign = false;
 	if (status->st_size != file->size || status->st_mtim.tv_sec != file->modified.tv_sec ||
 	    status->st_mtim.tv_nsec != file->modified.tv_nsec)
 		file->awake = true;
@@ -485,6 +487,9 @@ static void scan(struct mr_source *source)
 	}
 	note_gone(source);
 	look_at_gone(follow);
+	source->unread = 0;
+	for (size_t i = 0; i < follow->count; i++)
+		source->unread += follow->files[i]->foreign;
 	mr_left_names_release(&follow->left, &source->journal, source->env->files);
 }
 

@@ -10,7 +10,6 @@
 #include "millrace/os.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <unistd.h>
 
 /* So many bytes, or fewer where the file ends; -1 with errno. */
@@ -68,8 +67,7 @@ static void read_anew(struct mr_source *source, struct mr_followed *file)
 
 static enum mr_err leave_alone(struct mr_source *source, struct mr_followed *file, const char *why)
 {
-	mr_log_event(MR_LOG_ERROR, MR_EVENT_INPUT_DAMAGED, "%s: %s", file->path, why);
-	mr_count(source->env->counters, MR_C_INPUTS_DAMAGED, 1);
+	mr_source_unread(source, file->path, why);
 	file->foreign = true;
 	return MR_AGAIN;
 }
@@ -132,22 +130,15 @@ static enum mr_err search_end(struct mr_source *source, struct mr_followed *file
 	return MR_OK;
 }
 
-/* The first lines of a file: are they lines? */
+/* What a file begins with: MR_OK, it is lines, behind a mark of so many bytes. */
 static enum mr_err look_at_head(struct mr_source *source, struct mr_followed *file,
-				struct mr_slice head, size_t whole)
+				struct mr_slice head, bool last, size_t *mark_out)
 {
-	char why[120];
-	const char *foreign = NULL;
+	char why[MR_LINES_WHY];
 
-	if (head.len < 4 && whole == 0)
+	if (!mr_lines_known(head, last, why, mark_out))
 		return MR_AGAIN;
-	foreign = mr_lines_foreign((struct mr_slice){head.at, whole > 0 ? whole : 4});
-	if (!foreign)
-		return MR_OK;
-	snprintf(why, sizeof(why),
-		 "is not followed: it is %s, not lines; give it to a source with follow: false",
-		 foreign);
-	return leave_alone(source, file, why);
+	return *why ? leave_alone(source, file, why) : MR_OK;
 }
 
 enum mr_err mr_followed_read(struct mr_source *source, struct mr_followed *file, char *room,
@@ -168,10 +159,10 @@ enum mr_err mr_followed_read(struct mr_source *source, struct mr_followed *file,
 	newline = memrchr(room, '\n', (size_t)got);
 	whole = newline ? (size_t)(newline - room) + 1 : 0;
 	if (file->mark.at == 0) {
-		err = look_at_head(source, file, (struct mr_slice){room, (size_t)got}, whole);
+		err =
+		    look_at_head(source, file, (struct mr_slice){room, (size_t)got}, false, &skip);
 		if (err != MR_OK)
 			return err;
-		skip = whole >= 3 && memcmp(room, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
 	}
 	err = know_name(source, file, error);
 	if (err != MR_OK)
@@ -184,6 +175,17 @@ enum mr_err mr_followed_read(struct mr_source *source, struct mr_followed *file,
 	return MR_OK;
 }
 
+/* One that never had a whole line was not looked at, or not to the end. */
+static enum mr_err look_at_once(struct mr_source *source, struct mr_followed *file, char *room)
+{
+	ssize_t got = read_at(file->fd, room, MR_FOLLOW_ROOM, 0);
+	size_t skip;
+
+	if (got < 0)
+		return leave_alone(source, file, strerror(errno));
+	return look_at_head(source, file, (struct mr_slice){room, (size_t)got}, true, &skip);
+}
+
 enum mr_err mr_followed_finish(struct mr_source *source, struct mr_followed *file, char *room,
 			       struct mr_error *error)
 {
@@ -191,7 +193,8 @@ enum mr_err mr_followed_finish(struct mr_source *source, struct mr_followed *fil
 	enum mr_err err;
 
 	if (file->foreign || fstat(file->fd, &status) != 0 ||
-	    (uint64_t)status.st_size <= file->mark.at)
+	    (uint64_t)status.st_size <= file->mark.at ||
+	    (file->mark.at == 0 && look_at_once(source, file, room) != MR_OK))
 		return MR_OK;
 	err = know_name(source, file, error);
 	if (err != MR_OK)

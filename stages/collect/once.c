@@ -239,8 +239,8 @@ static enum mr_err lose(struct mr_source *source, const char *path, const char *
 {
 	struct once *once = source->state;
 
-	mr_log_event(MR_LOG_ERROR, MR_EVENT_INPUT_DAMAGED, "%s: %s", path, why);
-	mr_count(source->env->counters, MR_C_INPUTS_DAMAGED, 1);
+	mr_source_unread(source, path, why);
+	source->unread++;
 	once->half = (struct half){0};
 	add_done(once, once->path, false, true);
 	return MR_OK;
@@ -306,8 +306,10 @@ static void end_file(struct mr_source *source)
 	bool by_reference = once->input.by_reference;
 
 	once->referenced += by_reference;
-	if (once->input.damage_count > 0)
+	if (once->input.damage_count > 0) {
 		mr_count(source->env->counters, MR_C_INPUTS_DAMAGED, 1);
+		source->unread++;
+	}
 	mr_input_fini(&once->input);
 	source->spool.skip = 0;
 	once->reading = false;

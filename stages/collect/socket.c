@@ -2,8 +2,9 @@
  * once.
  *
  * The worker makes the socket, in the place of one that nobody listens on any more. A peer that
- * goes in the middle of a line leaves it set aside. There is no cursor: what a peer has written and
- * no worker has read is the peer's to send again. */
+ * goes in the middle of a line leaves it set aside; one that sends what is no lines is sent away.
+ * There is no cursor: what a peer has written and no worker has read is the peer's to send again.
+ */
 #include "stream.h"
 
 #include "lines.h"
@@ -141,7 +142,16 @@ static void accept_peers(const struct mr_source *source, struct listening *liste
 	wait_for_peers(source, listening);
 }
 
-static void peer_gone(struct mr_source *source, struct listening *listening, size_t at)
+/* A warning, which is bounded: a peer may come again and again. */
+static void say_no_lines(const struct mr_source *source, const char *why)
+{
+	mr_log_event(MR_LOG_WARNING, MR_EVENT_INPUT_DAMAGED, "source %s: a peer is sent away: %s",
+		     source->part->name, why);
+	mr_count(source->env->counters, MR_C_INPUTS_DAMAGED, 1);
+}
+
+/* One that has gone, or that is sent away since what it sends is no lines. */
+static void end_peer(struct mr_source *source, struct listening *listening, size_t at)
 {
 	struct mr_stream *peer = &listening->peers[at];
 
@@ -149,6 +159,24 @@ static void peer_gone(struct mr_source *source, struct listening *listening, siz
 	mr_waits_drop(source->env->waits, peer->fd);
 	mr_stream_fini(peer);
 	*peer = listening->peers[--listening->count];
+}
+
+/* As mr_stream_step; of one that has gone the last bytes are known. */
+static enum mr_err read_peer(struct mr_source *source, struct listening *listening, size_t at)
+{
+	struct mr_stream *peer = &listening->peers[at];
+	struct mr_error error = {0};
+	enum mr_err err = mr_stream_step(source, peer, listening->room, &error);
+	enum mr_err last = MR_OK;
+
+	if (err == MR_END)
+		last = mr_stream_take(source, peer, (struct mr_slice){"", 0}, true, &error);
+	if (err == MR_UNSUPPORTED || last != MR_OK)
+		say_no_lines(source, error.text);
+	if (err == MR_OK || err == MR_AGAIN)
+		return err;
+	end_peer(source, listening, at);
+	return MR_OK;
 }
 
 static enum mr_err step(struct mr_source *source, struct mr_error *error)
@@ -159,12 +187,9 @@ static enum mr_err step(struct mr_source *source, struct mr_error *error)
 	accept_peers(source, listening);
 	for (size_t i = 0; i < listening->count; i++) {
 		size_t turn = (listening->turn + i) % listening->count;
-		enum mr_err err = mr_stream_step(source, &listening->peers[turn], listening->room);
 
-		if (err == MR_AGAIN)
+		if (read_peer(source, listening, turn) == MR_AGAIN)
 			continue;
-		if (err == MR_END)
-			peer_gone(source, listening, turn);
 		listening->turn = turn + 1;
 		return MR_OK;
 	}

@@ -32,6 +32,7 @@ struct mr_source {
 	int64_t idle_us;  /* silent so long, it holds nobody up (PROTOCOL.md 6.6) */
 	int64_t heard_us; /* when it last had a record */
 	bool idle;
+	uint64_t unread; /* inputs that are there and are not read, or were not to their end */
 };
 
 struct mr_source_ops {
@@ -72,6 +73,9 @@ static inline void mr_source_position(const struct mr_source *source, const char
 	mr_books_position(source->env->counters->books, source->part->number, mr_slice(input),
 			  position);
 }
+
+/* An input is not read, or not on: said, and counted. */
+void mr_source_unread(struct mr_source *source, const char *input, const char *why);
 
 /* One that follows wants to be looked at again at that time, as mr_source_steady counts. */
 static inline void mr_source_wake(struct mr_source *source, int64_t at_us)

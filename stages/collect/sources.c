@@ -224,6 +224,13 @@ static void is_silent(struct mr_source *source)
 
 /* ---- reading ---- */
 
+void mr_source_unread(struct mr_source *source, const char *input, const char *why)
+{
+	mr_log_event(MR_LOG_ERROR, MR_EVENT_INPUT_DAMAGED, "source %s: %s: %s", source->part->name,
+		     input, why);
+	mr_count(source->env->counters, MR_C_INPUTS_DAMAGED, 1);
+}
+
 /* What waits becomes a block. On a full disk it waits on. */
 static enum mr_err commit_block(struct mr_source *source, struct mr_error *error)
 {
@@ -494,7 +501,8 @@ void mr_sources_show(const struct mr_sources *sources, mr_figures_taker take, vo
 					     .name = mr_slice(source->part->name),
 					     .words = {words, 0},
 					     .full = source->full,
-					     .segments = journal->count};
+					     .segments = journal->count,
+					     .unread = source->unread};
 
 		for (size_t k = 0; k < journal->count; k++)
 			figures.bytes += journal->files[k].size_bytes;

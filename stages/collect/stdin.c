@@ -301,8 +301,22 @@ static enum mr_err next_of_file(struct mr_source *source, struct standard *in, s
 	return mr_stream_outcome(source, got);
 }
 
-static enum mr_err end(struct mr_source *source, struct standard *in)
+/* Nobody else has it: where it is no lines the run ends, and whoever writes is told. */
+static enum mr_err take_over(struct mr_source *source, struct standard *in, struct mr_slice bytes,
+			     bool last, struct mr_error *error)
 {
+	enum mr_err err = mr_stream_take(source, &in->stream, bytes, last, error);
+
+	return err == MR_OK ? MR_OK
+			    : mr_error_prefix(error, "source %s: " TITLE, source->part->name);
+}
+
+static enum mr_err end(struct mr_source *source, struct standard *in, struct mr_error *error)
+{
+	enum mr_err err = take_over(source, in, (struct mr_slice){"", 0}, true, error);
+
+	if (err != MR_OK)
+		return err;
 	mr_waits_drop(source->env->waits, in->stream.fd);
 	mr_stream_end(source, &in->stream, NULL);
 	source->dirty = !in->ended;
@@ -316,15 +330,12 @@ static enum mr_err step(struct mr_source *source, struct mr_error *error)
 	struct mr_slice bytes;
 	enum mr_err err = MR_END;
 
-	(void)error;
 	if (!in->ended)
 		err =
 		    in->ring ? next_of_ring(source, in, &bytes) : next_of_file(source, in, &bytes);
 	if (err == MR_END)
-		return end(source, in);
-	if (err == MR_OK)
-		mr_stream_take(source, &in->stream, bytes);
-	return err;
+		return end(source, in, error);
+	return err == MR_OK ? take_over(source, in, bytes, false, error) : err;
 }
 
 static void book(struct mr_source *source)

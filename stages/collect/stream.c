@@ -1,7 +1,7 @@
 /* stream.c - lines of one stream: whole ones into the spool, the beginning of one is held.
  *
- * Called by stdin.c and socket.c. Of a line that is longer than a record may be the first
- * max_record_bytes are held. */
+ * Called by stdin.c and socket.c. Nothing is taken until it is known to be lines (lines.h). Of a
+ * line that is longer than a record may be the first max_record_bytes are held. */
 #include "stream.h"
 
 #include "lines.h"
@@ -62,10 +62,43 @@ static void take(struct mr_source *source, struct mr_stream *stream, struct mr_s
 	hold(source, stream, (struct mr_slice){bytes.at + len, bytes.len - len});
 }
 
-void mr_stream_take(struct mr_source *source, struct mr_stream *stream, struct mr_slice bytes)
+/* What it begins with was looked at: then a line has come, or MR_LINES_HEAD bytes of one. */
+static bool is_known(const struct mr_stream *stream)
 {
-	take(source, stream, bytes);
+	return stream->offset > 0 || stream->passed > 0 || stream->held.len >= MR_LINES_HEAD;
+}
+
+/* The first bytes of the stream. */
+static enum mr_err begin(struct mr_source *source, struct mr_stream *stream, struct mr_slice bytes,
+			 bool last, struct mr_error *error)
+{
+	struct mr_buf head = stream->held;
+	char why[MR_LINES_WHY];
+	size_t mark;
+
+	mr_buf_add(&head, bytes.at, bytes.len);
+	stream->held = (struct mr_buf){0};
+	bytes = (struct mr_slice){head.data, head.len};
+	if (!mr_lines_known(bytes, last, why, &mark)) {
+		stream->held = head;
+		return MR_OK;
+	}
+	if (!*why) {
+		stream->offset = mark;
+		take(source, stream, (struct mr_slice){bytes.at + mark, bytes.len - mark});
+	}
+	mr_buf_fini(&head);
+	return *why ? mr_error_set(error, MR_UNSUPPORTED, "%s", why) : MR_OK;
+}
+
+enum mr_err mr_stream_take(struct mr_source *source, struct mr_stream *stream,
+			   struct mr_slice bytes, bool last, struct mr_error *error)
+{
 	source->dirty = true;
+	if (!is_known(stream) && stream->held.len + bytes.len > 0)
+		return begin(source, stream, bytes, last, error);
+	take(source, stream, bytes);
+	return MR_OK;
 }
 
 enum mr_err mr_stream_outcome(const struct mr_source *source, ssize_t got)
@@ -78,7 +111,8 @@ enum mr_err mr_stream_outcome(const struct mr_source *source, ssize_t got)
 	return got > 0 ? MR_OK : MR_END;
 }
 
-enum mr_err mr_stream_step(struct mr_source *source, struct mr_stream *stream, char *room)
+enum mr_err mr_stream_step(struct mr_source *source, struct mr_stream *stream, char *room,
+			   struct mr_error *error)
 {
 	struct pollfd wait = {.fd = stream->fd, .events = POLLIN};
 	ssize_t got;
@@ -90,8 +124,7 @@ enum mr_err mr_stream_step(struct mr_source *source, struct mr_stream *stream, c
 	err = mr_stream_outcome(source, got);
 	if (err != MR_OK)
 		return err;
-	mr_stream_take(source, stream, (struct mr_slice){room, (size_t)got});
-	return MR_OK;
+	return mr_stream_take(source, stream, (struct mr_slice){room, (size_t)got}, false, error);
 }
 
 void mr_stream_fini(struct mr_stream *stream)

@@ -257,6 +257,34 @@ class Health(unittest.TestCase):
             count, = books.execute("SELECT sum(n) FROM latencies WHERE step = 'alert_latency'").fetchone()
         self.assertEqual(count, wanted)
 
+    def test_what_a_source_does_not_read(self):
+        """It is named, once, with what to do, and an alarm lasts as long as it is there; what is set aside is counted."""
+        service = self.service()
+        with open(service.records, "w", encoding="utf-8") as out:
+            out.write("RecordId,AuditData\n" + "1,{}\n" * 1000)
+        service.start()
+
+        def source(**wanted):
+            status = service.running()
+            found = status and status["sources"][0]
+            return status if found and all(found[name] == value for name, value in wanted.items()) else None
+
+        status = mt.wait_until(lambda: source(unread=1, alarms="input_unread"), "what is not read is told")
+        self.assertEqual([alarm["words"] for alarm in status["alarms"] if alarm["name"] == "input_unread"], ["audit"])
+        os.remove(service.records)
+        mt.write_records(service.records, 300)
+        with open(service.records, "a", encoding="utf-8") as out:
+            out.write("no record\n")
+        mt.wait_until(lambda: source(unread=0, alarms="", records=301, rejected=1, alerts=100), "what is read is counted")
+        said = subprocess.run([mt.PROGRAM, "status", service.state], capture_output=True, check=True, timeout=60).stdout.decode()
+        head = next(line for line in said.split("\n") if "journal_segments" in line).split()
+        row = next(line for line in said.split("\n") if line.split()[:1] == ["audit"]).split()
+        self.assertEqual(row[head.index("rejected") - len(head):], ["1", "100", "0", "-"])
+        self.stop(service)
+        damaged, = service.events("input.damaged")
+        self.assertIn("source audit: " + service.records + ": this is CSV, not a record a line: millrace scan reads it",
+                      damaged["message"])
+
     def test_a_receiver_that_is_gone(self):
         """A stalled sink holds back what is read, an alarm says so, and nobody is taken for hung."""
         with socket.socket() as closed:

@@ -2,6 +2,7 @@
 in, as they are by default.
 
 Lines that are no JSON go to the dead letter: so what came is seen line by line."""
+import gzip
 import json
 import os
 import signal
@@ -95,6 +96,31 @@ class Streams(unittest.TestCase):
         self.process.stdin.close()
         self.assertEqual(self.process.wait(mt.WAIT_SECONDS), 0, self.words())
         self.wait("bad 1", "bad 2", "bad 3")
+
+    def test_what_is_no_lines(self):
+        """It is refused with words that say what to do, and nothing is set aside line by line."""
+        for number, (name, data) in enumerate({"CSV": b"RecordId,AuditData\n" + b"1,{}\n" * 1000,
+                                               "gzip": gzip.compress(b"{}\n" * 1000),
+                                               "UTF-16": ("{}\n" * 1000).encode("utf-16"),
+                                               "JSON": b"[{}," + b"{},\n" * 1000 + b"{}]"}.items()):
+            with self.subTest(name), open(self.place.path("in"), "w+b") as source:
+                source.write(data)
+                source.seek(0)
+                self.start("type: stdin", stdin=source)
+                self.assertEqual(self.process.wait(mt.WAIT_SECONDS), 2, self.words())
+                self.assertEqual(self.words().count(f"source stream: standard input: this is {name}, not a record a line: "
+                                                    "millrace scan reads it"), 1, self.words())
+                self.assertEqual(self.words().count("standard input: this is"), number + 1, self.words())
+        self.wait()
+        self.start("type: socket, path: in.sock")
+        peer = self.connect()
+        peer.sendall(b"RecordId,AuditData\n")
+        self.assertEqual(peer.recv(1), b"")
+        mt.wait_until(lambda: "source stream: a peer is sent away: this is CSV, " in self.words(), "it is said")
+        peer = self.connect()
+        peer.sendall(b"bad 1\n")
+        self.wait("bad 1")
+        self.end()
 
     def connect(self):
         def try_it():

@@ -234,6 +234,22 @@ static inline void move_file(const char *from, const char *to)
 	stage_must(rename(old, new) == 0);
 }
 
+static inline void remove_file(const char *name)
+{
+	char path[256];
+
+	in_path(name, path, sizeof(path));
+	stage_must(unlink(path) == 0);
+}
+
+static inline void empty_file(const char *name)
+{
+	char path[256];
+
+	in_path(name, path, sizeof(path));
+	stage_must(truncate(path, 0) == 0);
+}
+
 /* What has come, without the folder's name before each. */
 static inline const char *came(struct mr_buf *buf)
 {

@@ -262,7 +262,84 @@ static void what_is_no_lines_is_left_alone(void **state)
 	start(&service, "");
 	check(&service, "c.log 0 1\n");
 	assert_int_equal(service.stage.counters.at[MR_C_INPUTS_DAMAGED], 2);
-	assert_non_null(strstr(logged, "is not followed: it is CSV, not lines"));
+	assert_non_null(strstr(logged, "source audit: "));
+	assert_non_null(strstr(logged, "b.csv: this is CSV, not a record a line: millrace scan "
+				       "reads it, and so does a source of files with follow: "
+				       "false"));
+	service_fini(&service);
+}
+
+/* Each is said once, with its name; none gives a record, nor a line that is set aside. */
+static void each_that_is_no_lines_is_said_once(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+		const char *what;
+	} kinds[] = {
+#define KIND(bytes, what) {bytes, sizeof(bytes) - 1, what}
+	    KIND("\x1f\x8b\x08\0\0\0\0\0", "this is gzip, "),
+	    KIND("\x28\xb5\x2f\xfd\0\n\0\0", "this is zstd, "),
+	    KIND("\xff\xfe{\0}\0\n\0", "this is UTF-16, "),
+	    KIND("{\0\"\0a\0\"\0:\0", "this is UTF-16, "),
+	    KIND("\xef\xbb\xbfRecordId,AuditData\r\n1,{}\r\n", "this is CSV, "),
+	    KIND("Time;User\n1;2\n", "this is CSV, "),
+	    KIND("[{\"a\":1},{\"a\":2}]", "this is JSON, "),
+	    KIND("[\n{\"a\":1},\n{\"a\":2}\n]\n", "this is JSON, "),
+	    KIND("\xef\xbb\xbf[{\"a\":1}]\n", "this is JSON, "),
+	    KIND("{\"value\":[{\"a\":1}]}\n", "this is JSON, "),
+	    KIND("{\n  \"a\": 1\n}\n", "this is JSON, "),
+	    KIND("PK\3\4 and more", "this is a zip archive"),
+#undef KIND
+	};
+	struct service service;
+
+	(void)state;
+	append("lines.log", "{}\n");
+	start(&service, "");
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		char *said;
+
+		append_bytes("file", kinds[i].bytes, kinds[i].len);
+		look(&service);
+		said = mr_asprintf("/in/file: %s", kinds[i].what);
+		if (warnings != 1 || strstr(logged, said) == NULL)
+			fail_msg("%s: %s", kinds[i].what, logged);
+		look(&service);
+		assert_int_equal(warnings, 1);
+		assert_int_equal(service.stage.counters.at[MR_C_INPUTS_DAMAGED], i + 1);
+		remove_file("file");
+		look(&service);
+		free(said);
+		logged_begin();
+	}
+	check(&service, "lines.log 0 {}\n");
+	assert_int_equal(service.stage.reject_count, 0);
+	service_fini(&service);
+}
+
+/* What it is may not be known before more has come, or none does. */
+static void a_head_that_comes_in_pieces(void **state)
+{
+	struct service service;
+
+	(void)state;
+	append("a.log", "{\n");
+	append("b.log", "x,");
+	append("c.log", "{}\n");
+	append("d.log", "{\"a\"");
+	start(&service, "");
+	check(&service, "c.log 0 {}\n");
+	assert_int_equal(warnings, 0);
+	append("a.log", " \"a\": 1}\n");
+	append("b.log", "y\n1,2\n");
+	append("d.log", ":1}\n");
+	check(&service, "c.log 0 {}\nd.log 0 {\"a\":1}\n");
+	assert_int_equal(warnings, 2);
+	/* Written anew, it is looked at anew. */
+	empty_file("b.log");
+	append("b.log", "{}\n");
+	check(&service, "c.log 0 {}\nd.log 0 {\"a\":1}\nb.log 0 {}\n");
 	service_fini(&service);
 }
 
@@ -433,6 +510,8 @@ int main(void)
 	    cmocka_unit_test_setup(another_file_with_its_inode, begin),
 	    cmocka_unit_test_setup(lines_past_all_bounds, begin),
 	    cmocka_unit_test_setup(what_is_no_lines_is_left_alone, begin),
+	    cmocka_unit_test_setup(each_that_is_no_lines_is_said_once, begin),
+	    cmocka_unit_test_setup(a_head_that_comes_in_pieces, begin),
 	    cmocka_unit_test_setup(a_full_disk, begin),
 	    cmocka_unit_test_setup(a_disk_that_is_full_from_the_start, begin),
 	    cmocka_unit_test_setup(no_descriptor_left_ends_it, begin),

@@ -41,14 +41,6 @@ static void append_all(const char *text)
 		append(name_of(i), text);
 }
 
-static void remove_file(const char *name)
-{
-	char path[256];
-
-	in_path(name, path, sizeof(path));
-	assert_int_equal(unlink(path), 0);
-}
-
 /* How many files of the folder are open. */
 static unsigned open_inputs(void)
 {

@@ -317,6 +317,73 @@ static void a_line_of_standard_input_past_all_bounds(void **state)
 	service_fini(&service);
 }
 
+#define ARRAY "[{\"a\":1}]"
+
+/* The run ends, with words that say what to do. */
+static void standard_input_that_is_no_lines(void **state)
+{
+	static const char *const texts[] = {"[{\"a\":1},\n",       ARRAY,
+					    "x,AuditData\n1,{}\n", "\xef\xbb\xbf" ARRAY "\n",
+					    "\x1f\x8b\x08\n1\n",   "{\"records\":[{}]}\n",
+					    "{\n\"a\":1}\n"};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct service service;
+		int ends[2];
+
+		service_clean(state);
+		assert_int_equal(pipe(ends), 0);
+		service_init(&service, "stdin");
+		begin_over(&service, ends[0]);
+		/* A byte a read: it is known at the same place, or at the end. */
+		for (const char *at = texts[i]; *at && service.stage.error.code == MR_OK; at++) {
+			assert_int_equal(write(ends[1], at, 1), 1);
+			stage_poll(&service.stage);
+		}
+		close(ends[1]);
+		assert_int_equal(stage_poll(&service.stage), MR_UNSUPPORTED);
+		assert_non_null(
+		    strstr(service.stage.error.text, "source audit: standard input: this is "));
+		assert_non_null(strstr(service.stage.error.text, ": millrace scan reads it"));
+		assert_int_equal(service.stage.record_count, 0);
+		assert_int_equal(service.stage.reject_count, 0);
+		close(ends[0]);
+		service_fini(&service);
+	}
+}
+
+/* A mark is no part of the first line, blank lines are none, and what another reader left begins
+ * in the middle of a record. */
+static void standard_input_that_is_lines(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *records;
+	} cases[] = {
+	    {"\xef\xbb\xbf{}\n", "standard input 3 {}\n"},
+	    {"\n\n{}\n", "standard input 2 {}\n"},
+	    {ARRAY ",\"b\":2}\n{}\n",
+	     "standard input 0 " ARRAY ",\"b\":2}\nstandard input 17 {}\n"},
+	    {"{}", "standard input 0 {}\n"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct service service;
+		int ends[2];
+
+		service_clean(state);
+		assert_int_equal(pipe(ends), 0);
+		service_init(&service, "stdin");
+		begin_over(&service, ends[0]);
+		say(ends[1], cases[i].text);
+		close(ends[1]);
+		assert_int_equal(stage_poll(&service.stage), MR_END);
+		assert_string_equal(stage_text(&service.stage.records), cases[i].records);
+		close(ends[0]);
+		service_fini(&service);
+	}
+}
+
 /* ---- a socket ---- */
 
 static int connect_peer(void)
@@ -372,6 +439,41 @@ static void peers_of_a_socket(void **state)
 	service_fini(&service);
 }
 
+/* It is sent away, with a word; the others are read on. */
+static void a_peer_that_sends_no_lines(void **state)
+{
+	struct service service;
+	char byte;
+	int one;
+	int two;
+
+	(void)state;
+	service_init(&service, "socket");
+	service_path(&service, "sock");
+	assert_int_equal(service_begin(&service), MR_OK);
+	assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+	one = connect_peer();
+	two = connect_peer();
+	say(two, "{}\n");
+	say(one, "x,AuditData\n1,{}\n");
+	assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+	assert_int_equal(read(one, &byte, 1), 0);
+	assert_non_null(strstr(logged, "source audit: a peer is sent away: this is CSV, "));
+	close(one);
+	/* Of one without a line's end it is known when it goes. */
+	one = connect_peer();
+	say(one, "{\"value\":[{}]}");
+	say(two, "{}\n");
+	assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+	close(one);
+	assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+	assert_int_equal(warnings, 2);
+	assert_string_equal(came(&service.stage.records), "sock 0 {}\nsock 3 {}\n");
+	assert_int_equal(service.stage.reject_count, 0);
+	close(two);
+	service_fini(&service);
+}
+
 static void a_socket_that_is_taken(void **state)
 {
 	struct service first;
@@ -408,7 +510,10 @@ int main(void)
 	    cmocka_unit_test_setup(what_was_read_outlives_its_reader, begin),
 	    cmocka_unit_test_setup(another_standard_input, begin),
 	    cmocka_unit_test_setup(a_line_of_standard_input_past_all_bounds, begin),
+	    cmocka_unit_test_setup(standard_input_that_is_no_lines, begin),
+	    cmocka_unit_test_setup(standard_input_that_is_lines, begin),
 	    cmocka_unit_test_setup(peers_of_a_socket, begin),
+	    cmocka_unit_test_setup(a_peer_that_sends_no_lines, begin),
 	    cmocka_unit_test_setup(a_socket_that_is_taken, begin),
 	};
 

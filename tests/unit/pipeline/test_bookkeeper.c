@@ -58,6 +58,15 @@ static void begin(uint64_t number)
 #define MATCHED "SELECT coalesce(sum(n), 0) FROM counters WHERE counter = 'matched'"
 #define GEO "SELECT coalesce(sum(n), 0) FROM counters WHERE counter = 'geo_hits'"
 
+/* What the status says. */
+static uint64_t settled(void)
+{
+	uint64_t sum = 0;
+	for (uint32_t i = 0; i < keeper.sums.row_count; i++)
+		sum += keeper.sums.rows[i].at[MR_B_MATCHED];
+	return sum;
+}
+
 static void each_count_is_there_once(void **state)
 {
 	(void)state;
@@ -79,8 +88,10 @@ static void each_count_is_there_once(void **state)
 	assert_int_equal(commit(3), MR_OK);
 	assert_int_equal(ask(&desk, MATCHED), 60);
 	assert_int_equal(ask(&desk, GEO), 17);
+	assert_int_equal(settled(), 60);
 	/* A death: the manifest of 3 was not renamed, and what came behind it is said again. */
 	report(0, 4, 100);
+	assert_int_equal(settled(), 60);
 	begin(1);
 	assert_int_equal(ask(&desk, MATCHED), 30);
 	report(0, 4, 3);
