@@ -124,7 +124,8 @@ static int check(const char *path, const char *host)
 	else
 		mr_log(MR_LOG_ERROR, "%s", error.text);
 	mr_supervisor_fini(&supervisor);
-	mr_hosts_fini(&hosts);
+	if (host != NULL)
+		mr_hosts_fini(&hosts);
 	if (err != MR_OK)
 		return 2;
 	return fflush(stdout) != 0 || ferror(stdout) ? 1 : 0;

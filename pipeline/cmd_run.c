@@ -77,12 +77,13 @@ static enum mr_err lead(const char *path, struct mr_supervisor *supervisor, stru
 	return err;
 }
 
-static enum mr_err follow(struct mr_supervisor *supervisor, struct mr_error *error)
+static enum mr_err follow(const char *path, struct mr_supervisor *supervisor,
+			  struct mr_error *error)
 {
 	uint32_t workers;
 	enum mr_err err = mr_plan_run(supervisor, &workers, error);
 	if (err == MR_OK)
-		err = mr_host_follow_run(supervisor, error);
+		err = mr_host_follow_run(supervisor, path, error);
 	/* A host that leaves loses nothing: the leader goes back to the last checkpoint. */
 	bool asked = supervisor->interrupted == SIGTERM || supervisor->interrupted == SIGINT;
 	if (!asked)
@@ -105,7 +106,8 @@ static enum mr_err run(const char *path, struct mr_supervisor *supervisor, const
 	supervisor->hosts = &hosts;
 	if (!mr_hosts_lead(&hosts))
 		*end_out = "this host's share is done, or left to the next start";
-	err = mr_hosts_lead(&hosts) ? lead(path, supervisor, error) : follow(supervisor, error);
+	err =
+	    mr_hosts_lead(&hosts) ? lead(path, supervisor, error) : follow(path, supervisor, error);
 	mr_hosts_fini(&hosts);
 	supervisor->hosts = NULL;
 	return err;

@@ -74,6 +74,12 @@ static void pack_body(const struct mr_generation *generation, const struct mr_fi
 	mr_buf_fini(&names);
 }
 
+static uint64_t id_of(const struct mr_buf *body)
+{
+	uint64_t id = mr_hash64(body->data, body->len, 0);
+	return id == 0 ? 1 : id;
+}
+
 static enum mr_err make(const struct mr_tables *tables, const struct mr_fields *fields,
 			struct mr_generation *out, struct mr_buf *body, struct mr_error *error)
 {
@@ -92,9 +98,7 @@ static enum mr_err make(const struct mr_tables *tables, const struct mr_fields *
 		return err;
 	}
 	pack_body(out, fields, body);
-	out->id = mr_hash64(body->data, body->len, 0);
-	if (out->id == 0)
-		out->id = 1;
+	out->id = id_of(body);
 	return MR_OK;
 }
 
@@ -105,6 +109,22 @@ enum mr_err mr_generation_of(const struct mr_tables *tables, const struct mr_fie
 	enum mr_err err = make(tables, fields, out, &body, error);
 	mr_buf_fini(&body);
 	return err;
+}
+
+uint64_t mr_generation_without(const struct mr_generation *generation,
+			       const struct mr_fields *fields, bool (*left_out)(const char *name))
+{
+	struct mr_generation part = {
+	    .tables = mr_calloc(generation->count + 1, sizeof *generation->tables)};
+	struct mr_buf body = {0};
+	for (size_t i = 0; i < generation->count; i++)
+		if (!left_out(generation->tables[i].name))
+			part.tables[part.count++] = generation->tables[i];
+	pack_body(&part, fields, &body);
+	uint64_t id = id_of(&body);
+	mr_buf_fini(&body);
+	mr_generation_fini(&part);
+	return id;
 }
 
 /* ---- to disk ---- */

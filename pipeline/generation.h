@@ -31,6 +31,9 @@ bool mr_generation_has(int fd);
 /* What these are together. Reads all tables. MR_IO. */
 enum mr_err mr_generation_of(const struct mr_tables *tables, const struct mr_fields *fields,
 			     struct mr_generation *out, struct mr_error *error);
+/* The id that it would have without the tables whose names are left out. */
+uint64_t mr_generation_without(const struct mr_generation *generation,
+			       const struct mr_fields *fields, bool (*left_out)(const char *name));
 /* Makes it durable in the state directory, of which path and fd are used. What is there whole is
  * not written again. MR_NO_SPACE, MR_IO. */
 enum mr_err mr_generation_keep(const struct mr_state_dir *dir, const struct mr_tables *tables,

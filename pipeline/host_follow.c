@@ -164,8 +164,17 @@ enum mr_err mr_host_follow_word(struct mr_supervisor *supervisor, const struct m
 	if (word->worker == MR_HOST_NO_WORKER && word->kind == MR_HOST_REFUSED) {
 		hosts->refused = true;
 		hosts->outdated = word->number == 1;
+		hosts->next = hosts->outdated ? word->other : 0;
 		return mr_error_set(error, MR_CONFIG, "the leader refuses this host: %.*s as there",
 				    (int)word->bytes.len, word->bytes.at);
+	}
+	if (word->worker == MR_HOST_NO_WORKER && word->kind == MR_HOST_RELOAD) {
+		mr_host_reload_ask(supervisor, word->number);
+		return MR_OK;
+	}
+	if (word->worker == MR_HOST_NO_WORKER && word->kind == MR_HOST_OVER) {
+		hosts->next = word->number;
+		return MR_OK;
 	}
 	return mr_error_set(error, MR_PROTOCOL, "a word that leaders do not say");
 }
@@ -277,40 +286,54 @@ void mr_host_follow_deaths(struct mr_supervisor *supervisor)
 #define PAUSE_MS 200
 #define PAUSES_MOST 6 /* times it doubles, where nobody is met */
 
-/* What it judges by was changed on the leader, and here, too, as may be hoped: whether it is
- * another now. */
+/* What it judges by is not what the leader does, and cannot be had from here: it was changed in its
+ * files, too, as may be hoped. Whether it is another now. */
 static bool read_anew(struct mr_supervisor *supervisor, struct mr_error *error)
 {
 	struct mr_hosts *hosts = supervisor->hosts;
 	struct mr_error own = {0};
-	uint64_t before = hosts->tables_hash;
+	uint64_t before = hosts->generation.id;
 	uint32_t workers;
-	if (!hosts->outdated)
-		return false;
-	mr_supervisor_reset(supervisor);
 	mr_supervisor_unprepare(supervisor);
-	if (mr_plan_run(supervisor, &workers, &own) != MR_OK) {
+	enum mr_err err = mr_plan_run(supervisor, &workers, &own);
+	if (err == MR_OK)
+		err = mr_host_reload_know(supervisor, &own);
+	if (err != MR_OK)
 		*error = own;
-		return false;
-	}
-	hosts->refused = hosts->outdated = false;
-	return mr_hosts_hash(supervisor) != before;
+	return err == MR_OK && hosts->generation.id != before;
 }
 
-/* Whether another incarnation may go better. */
+/* Whether another incarnation may go better, or goes on with what the leader has named. */
 static bool goes_on(struct mr_supervisor *supervisor, enum mr_err err, struct mr_error *error)
 {
-	if (err == MR_OK || supervisor->interrupted != 0)
+	struct mr_hosts *hosts = supervisor->hosts;
+	uint64_t next = hosts->next;
+	if (supervisor->interrupted != 0)
 		return false;
-	return supervisor->hosts->refused ? read_anew(supervisor, error)
-					  : mr_err_class(err) != MR_CLASS_USAGE;
+	hosts->next = 0;
+	bool taken = next != 0 && mr_host_reload_take(supervisor, next);
+	bool goes = err == MR_OK ? next != 0 : mr_err_class(err) != MR_CLASS_USAGE;
+	if (hosts->refused)
+		goes = taken || (hosts->outdated && read_anew(supervisor, error));
+	hosts->refused = hosts->outdated = false;
+	return goes;
 }
 
-enum mr_err mr_host_follow_run(struct mr_supervisor *supervisor, struct mr_error *error)
+static enum mr_err begin_first(struct mr_supervisor *supervisor, const char *topology,
+			       struct mr_error *error)
 {
 	struct mr_hosts *hosts = supervisor->hosts;
+	hosts->reload.topology = topology;
 	enum mr_err err = mr_state_dir_open(mr_config_get(&supervisor->setup.config, "state", 0),
 					    &hosts->dir, error);
+	return err == MR_OK ? mr_host_reload_know(supervisor, error) : err;
+}
+
+enum mr_err mr_host_follow_run(struct mr_supervisor *supervisor, const char *topology,
+			       struct mr_error *error)
+{
+	struct mr_hosts *hosts = supervisor->hosts;
+	enum mr_err err = begin_first(supervisor, topology, error);
 	mr_notify_open(&hosts->notify);
 	for (unsigned alone = 0; err == MR_OK;) {
 		err = mr_supervisor_run(supervisor, error);
@@ -318,14 +341,17 @@ enum mr_err mr_host_follow_run(struct mr_supervisor *supervisor, struct mr_error
 		supervisor->restored = NULL;
 		if (!goes_on(supervisor, err, error))
 			break;
+		mr_supervisor_reset(supervisor);
+		bool over = err == MR_OK;
+		err = MR_OK;
+		if (over)
+			continue;
 		alone = hosts->met ? 0 : alone + (alone < PAUSES_MOST);
 		mr_log(MR_LOG_ERROR, "%s; host %s waits for the next beginning", error->text,
 		       own_name(supervisor));
 		*error = (struct mr_error){0};
-		err = MR_OK;
 		struct pollfd signals = {.fd = supervisor->signals, .events = POLLIN};
 		poll(&signals, 1, PAUSE_MS << alone);
-		mr_supervisor_reset(supervisor);
 	}
 	mr_notify_stopping(&hosts->notify);
 	mr_notify_close(&hosts->notify);

@@ -25,9 +25,7 @@ static const char *difference(const struct mr_supervisor *supervisor,
 	const char *topology = mr_config_get(&supervisor->setup.config, "topology", 0);
 	if (!mr_slice_eq(hello->topology, mr_slice(topology)))
 		return "its topology file is not the same";
-	if (hello->fields != mr_fields_hash(supervisor->setup.fields) ||
-	    hello->tables != supervisor->hosts->tables_hash)
-		*outdated_out = true;
+	*outdated_out = hello->set != supervisor->hosts->set;
 	return *outdated_out ? "its rules, databases or lists are not the same" : NULL;
 }
 
@@ -50,6 +48,7 @@ static enum mr_err greet(struct mr_supervisor *supervisor, uint32_t host, struct
 		     &(struct mr_host_word){.worker = MR_HOST_NO_WORKER,
 					    .kind = MR_HOST_REFUSED,
 					    .number = outdated,
+					    .other = hosts->set,
 					    .bytes = mr_slice(differs)});
 	return MR_OK;
 }
@@ -86,6 +85,19 @@ static enum mr_err lacks(struct mr_supervisor *supervisor, uint32_t host,
 			    word->bytes.at);
 }
 
+/* Of a reload that is over already nobody wants to know. */
+static void hear_answer(struct mr_supervisor *supervisor, uint32_t host,
+			const struct mr_host_word *word)
+{
+	struct mr_hosts *hosts = supervisor->hosts;
+	if (hosts->asked == 0 || word->number != hosts->asked)
+		return;
+	hosts->hosts[host].agrees = word->other == 1;
+	if (word->other != 1)
+		mr_error_set(&hosts->no, MR_CONFIG, "host %s: %.*s", name_of(supervisor, host),
+			     (int)word->bytes.len, word->bytes.at);
+}
+
 enum mr_err mr_host_lead_word(struct mr_supervisor *supervisor, uint32_t host,
 			      const struct mr_host_word *word, struct mr_error *error)
 {
@@ -108,8 +120,50 @@ enum mr_err mr_host_lead_word(struct mr_supervisor *supervisor, uint32_t host,
 		return bury(supervisor, host, word->bytes, error);
 	if (word->worker == MR_HOST_NO_WORKER && word->kind == MR_HOST_LACKS)
 		return lacks(supervisor, host, word, error);
+	if (word->worker == MR_HOST_NO_WORKER && word->kind == MR_HOST_RELOADED) {
+		hear_answer(supervisor, host, word);
+		return MR_OK;
+	}
 	return mr_error_set(error, MR_PROTOCOL, "host %s: a word that followers do not say",
 			    name_of(supervisor, host));
+}
+
+/* ---- a reload ---- */
+
+static void tell_followers(struct mr_supervisor *supervisor, enum mr_host_word_kind kind,
+			   uint64_t set)
+{
+	for (uint32_t i = 1; i < supervisor->hosts->count; i++)
+		mr_hosts_say(supervisor->hosts, i,
+			     &(struct mr_host_word){
+				 .worker = MR_HOST_NO_WORKER, .kind = kind, .number = set});
+}
+
+enum mr_err mr_host_lead_ask(struct mr_supervisor *supervisor, uint64_t set, struct mr_error *error)
+{
+	struct mr_hosts *hosts = supervisor->hosts;
+	bool all = true;
+	if (hosts->asked != set) {
+		for (uint32_t i = 1; i < hosts->count; i++)
+			hosts->hosts[i].agrees = false;
+		tell_followers(supervisor, MR_HOST_RELOAD, set);
+		hosts->asked = set;
+	}
+	for (uint32_t i = 1; i < hosts->count; i++)
+		all &= hosts->hosts[i].agrees;
+	if (hosts->no.code == MR_OK)
+		return all ? MR_OK : MR_AGAIN;
+	*error = hosts->no;
+	hosts->no = (struct mr_error){0};
+	hosts->asked = 0;
+	tell_followers(supervisor, MR_HOST_RELOAD, 0);
+	return error->code;
+}
+
+void mr_host_lead_over(struct mr_supervisor *supervisor)
+{
+	if (supervisor->hosts != NULL)
+		tell_followers(supervisor, MR_HOST_OVER, supervisor->hosts->asked);
 }
 
 /* ---- the beginning ---- */

@@ -34,22 +34,20 @@ bool mr_host_word_decode(struct mr_slice bytes, struct mr_host_word *out)
 
 void mr_host_hello_encode(const struct mr_host_hello *hello, struct mr_buf *out)
 {
-	mr_pack_array(out, 4);
+	mr_pack_array(out, 3);
 	mr_pack_uint(out, MR_HOST_WORD_VERSION);
 	mr_pack_bytes(out, hello->topology);
-	mr_pack_uint(out, hello->tables);
-	mr_pack_uint(out, hello->fields);
+	mr_pack_uint(out, hello->set);
 }
 
 bool mr_host_hello_decode(struct mr_slice bytes, struct mr_host_hello *out)
 {
 	struct mr_unpack in = mr_unpack(bytes);
-	mr_unpack_array_of(&in, 4);
+	mr_unpack_array_of(&in, 3);
 	if (mr_unpack_uint(&in, UINT32_MAX) != MR_HOST_WORD_VERSION)
 		mr_unpack_spoil(&in);
 	out->topology = mr_unpack_bytes(&in);
-	out->tables = mr_unpack_uint(&in, UINT64_MAX);
-	out->fields = mr_unpack_uint(&in, UINT64_MAX);
+	out->set = mr_unpack_uint(&in, UINT64_MAX);
 	return mr_unpack_done(&in);
 }
 

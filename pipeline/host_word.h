@@ -9,19 +9,22 @@
 #include "inhand.h"
 #include "manifest.h"
 
-#define MR_HOST_WORD_VERSION 1
+#define MR_HOST_WORD_VERSION 2
 /* In place of a worker's number: the word is a supervisor's own. */
 #define MR_HOST_NO_WORKER UINT32_MAX
 
 enum mr_host_word_kind {
 	MR_HOST_HELLO = 1, /* follower: what it has, a struct mr_host_hello */
 	MR_HOST_REFUSED,   /* leader: why the follower may not take part; number is 1 where it may
-			      once   it has read its rules, databases and lists anew */
+			      once set `other` judges there */
 	MR_HOST_BEGIN,     /* leader: a part of a struct mr_host_begin; number is 1 in the last */
 	MR_HOST_KILL,      /* leader: worker `number` does not answer */
 	MR_HOST_DIED,      /* follower: a worker died, a struct mr_host_death */
-	MR_HOST_LACKS      /* follower: it has not the state that it should begin with; number is 1
+	MR_HOST_LACKS,     /* follower: it has not the state that it should begin with; number is 1
 			      where a newer program wrote it */
+	MR_HOST_RELOAD,    /* leader: have set `number` prepared; 0: none is wanted any more */
+	MR_HOST_RELOADED,  /* follower: whether it has, `other` is 1, or 0, and bytes say why not */
+	MR_HOST_OVER       /* leader: the next incarnation begins with set `number` */
 };
 
 struct mr_host_word {
@@ -38,8 +41,7 @@ bool mr_host_word_decode(struct mr_slice bytes, struct mr_host_word *out);
 /* What has to be the same on all hosts. */
 struct mr_host_hello {
 	struct mr_slice topology; /* the hash of the file */
-	uint64_t tables;          /* of what its rules, databases and lists became */
-	uint64_t fields;          /* of the field dictionary */
+	uint64_t set;             /* what judges there: mr_hosts_set */
 };
 void mr_host_hello_encode(const struct mr_host_hello *hello, struct mr_buf *out);
 /* Survives any bytes: false. Borrows them. */

@@ -27,16 +27,22 @@ static const struct mr_part *host_at(const struct mr_config *config, uint32_t ho
 	return mr_config_part(config, MR_PART_HOST, host);
 }
 
-enum mr_err mr_hosts_init(struct mr_hosts *hosts, const struct mr_config *config,
-			  struct mr_error *error)
+void mr_hosts_find(struct mr_hosts *hosts, const struct mr_config *config)
 {
 	const char *name = mr_config_get(config, "host", 0);
 	*hosts = (struct mr_hosts){.count = (uint32_t)mr_config_parts(config, MR_PART_HOST)};
 	hosts->dir = (struct mr_state_dir){.fd = -1, .lock = -1};
 	hosts->notify.fd = -1;
 	mr_control_init(&hosts->gate.control, -1);
+	mr_reload_init(&hosts->reload, NULL);
 	while (strcmp(host_at(config, hosts->self)->name, name) != 0)
 		hosts->self++;
+}
+
+enum mr_err mr_hosts_init(struct mr_hosts *hosts, const struct mr_config *config,
+			  struct mr_error *error)
+{
+	mr_hosts_find(hosts, config);
 	return mr_keys_read(host_at(config, hosts->self), &hosts->key, error);
 }
 
@@ -45,6 +51,8 @@ void mr_hosts_fini(struct mr_hosts *hosts)
 	mr_key_forget(&hosts->key);
 	mr_buf_fini(&hosts->begin_bytes);
 	mr_host_begin_fini(&hosts->begin);
+	mr_reload_drop(&hosts->reload);
+	mr_generation_fini(&hosts->generation);
 	mr_state_dir_close(&hosts->dir);
 }
 
@@ -100,24 +108,9 @@ const char *mr_hosts_where(const struct mr_supervisor *supervisor, uint32_t work
 	return out;
 }
 
-uint64_t mr_hosts_hash(const struct mr_supervisor *supervisor)
+uint64_t mr_hosts_set(const struct mr_generation *generation, const struct mr_fields *fields)
 {
-	const struct mr_tables *tables = supervisor->tables;
-	uint64_t hash = 0;
-	for (size_t i = 0; i < mr_tables_count(tables); i++) {
-		const char *name;
-		struct mr_slice bytes;
-		int fd;
-		size_t size;
-		mr_tables_at(tables, i, &name, &fd, &size);
-		if (mr_supervisor_table_is_leaders(name) ||
-		    mr_tables_map(tables, name, &bytes, NULL) != MR_OK)
-			continue;
-		hash = mr_hash64(name, strlen(name), hash);
-		hash = mr_hash64(bytes.at, bytes.len, hash);
-		mr_tables_unmap(bytes);
-	}
-	return hash;
+	return mr_generation_without(generation, fields, mr_supervisor_table_is_leaders);
 }
 
 /* ---- speaking ---- */
@@ -300,6 +293,8 @@ enum mr_err mr_hosts_listen(struct mr_supervisor *supervisor, struct mr_error *e
 		return gate_ended(hosts, error);
 	if (err == MR_OK)
 		err = listen_far(supervisor, error);
+	if (hosts->self > 0)
+		mr_host_reload_turn(supervisor);
 	return err == MR_OK ? find_lost(supervisor, error) : err;
 }
 
@@ -321,7 +316,7 @@ static struct pollfd wait_for(const struct mr_control *control)
 
 uint32_t mr_hosts_fds(const struct mr_hosts *hosts)
 {
-	return hosts == NULL ? 0 : hosts->far_count + 1;
+	return hosts == NULL ? 0 : hosts->far_count + 2;
 }
 
 uint32_t mr_hosts_poll_set(const struct mr_hosts *hosts, struct pollfd *out)
@@ -330,6 +325,7 @@ uint32_t mr_hosts_poll_set(const struct mr_hosts *hosts, struct pollfd *out)
 	if (hosts == NULL)
 		return 0;
 	out[count++] = wait_for(&hosts->gate.control);
+	out[count++] = wait_for(&hosts->reload.control);
 	for (uint32_t i = 0; i < hosts->far_count; i++)
 		out[count++] = wait_for(&hosts->far[i]);
 	return count;
@@ -377,6 +373,8 @@ static void forget(struct mr_hosts *hosts)
 	hosts->lacks = false;
 	hosts->turned_us = mr_clock_us();
 	hosts->failure = (struct mr_error){0};
+	hosts->asked = 0;
+	hosts->no = (struct mr_error){0};
 }
 
 static enum mr_err start_gate(struct mr_supervisor *supervisor, struct mr_error *error)
@@ -384,8 +382,10 @@ static enum mr_err start_gate(struct mr_supervisor *supervisor, struct mr_error 
 	struct mr_hosts *hosts = supervisor->hosts;
 	int control;
 	int lock = supervisor->service != NULL ? supervisor->service->dir.lock : hosts->dir.lock;
+	const struct mr_generation *generation =
+	    hosts->self > 0 ? &hosts->generation : &supervisor->service->generation;
 	forget(hosts);
-	hosts->tables_hash = mr_hosts_hash(supervisor);
+	hosts->set = mr_hosts_set(generation, supervisor->setup.fields);
 	hosts->gate = (struct mr_supervised){.name = "gate"};
 	mr_control_init(&hosts->gate.control, -1);
 	enum mr_err err = mr_spawn(&(struct mr_spawn){.command = "gate", .lock = lock},
@@ -455,12 +455,10 @@ static void say_hello(struct mr_supervisor *supervisor)
 {
 	struct mr_hosts *hosts = supervisor->hosts;
 	struct mr_buf bytes = {0};
-	mr_host_hello_encode(
-	    &(struct mr_host_hello){
-		.topology = mr_slice(mr_config_get(&supervisor->setup.config, "topology", 0)),
-		.tables = hosts->tables_hash,
-		.fields = mr_fields_hash(supervisor->setup.fields)},
-	    &bytes);
+	mr_host_hello_encode(&(struct mr_host_hello){.topology = mr_slice(mr_config_get(
+							 &supervisor->setup.config, "topology", 0)),
+						     .set = hosts->set},
+			     &bytes);
 	mr_hosts_say(hosts, 0,
 		     &(struct mr_host_word){.worker = MR_HOST_NO_WORKER,
 					    .kind = MR_HOST_HELLO,

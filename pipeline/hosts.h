@@ -16,6 +16,7 @@
 #include "host_word.h"
 #include "keys.h"
 #include "notify.h"
+#include "reload.h"
 #include "state_dir.h"
 #include "supervisor.h"
 
@@ -25,13 +26,14 @@ struct mr_host {
 	bool met;   /* the gates are connected */
 	bool hello; /* a follower that has what we have */
 	bool lost;
+	bool agrees; /* it has the new set prepared */
 };
 
 struct mr_hosts {
 	uint32_t self;
 	uint32_t count;
 	struct mr_key key;
-	uint64_t tables_hash;
+	uint64_t set; /* what judges in this incarnation */
 	struct mr_supervised gate;
 	struct mr_host hosts[MR_HOSTS_MAX];
 	bool met;               /* in this incarnation all have been there */
@@ -39,6 +41,8 @@ struct mr_hosts {
 	int64_t killed_us;      /* a worker elsewhere was to be killed; 0: none */
 	bool lacks;             /* a follower has not its part of the last checkpoint */
 	bool ended;             /* a signal asked for the end before they were */
+	uint64_t asked;         /* in this incarnation for this set; 0: for none */
+	struct mr_error no;     /* what a follower has against it */
 	struct mr_control *far; /* the leader's, by worker: the other ends of their sockets */
 	uint32_t far_count;
 	/* Of a follower. */
@@ -48,12 +52,19 @@ struct mr_hosts {
 	bool begun;    /* the leader has said how */
 	bool refused;  /* the leader will not have this host */
 	bool outdated; /* only since its rules, databases or lists are not the leader's */
+	uint64_t next; /* the set that the next incarnation is to begin with; 0: not known */
+	struct mr_generation generation; /* in force */
+	uint64_t before;                 /* what was in force before it; 0: nothing */
+	struct mr_reload reload;
 	struct mr_notify notify;
 	uint64_t failed_number; /* of a checkpoint whose file could not be made */
 	struct mr_error failure;
 };
 
-/* Reads the private key. `config` is a topology file's with hosts. Errors: see mr_keys_read. */
+/* Which of the hosts this is. `config` is a topology file's with hosts. */
+void mr_hosts_find(struct mr_hosts *hosts, const struct mr_config *config);
+/* Likewise, and reads the private key. `config` is a topology file's with hosts. Errors: see
+ * mr_keys_read. */
 enum mr_err mr_hosts_init(struct mr_hosts *hosts, const struct mr_config *config,
 			  struct mr_error *error);
 void mr_hosts_fini(struct mr_hosts *hosts);
@@ -74,8 +85,9 @@ bool mr_hosts_elsewhere(const struct mr_supervisor *supervisor, uint32_t worker)
 const char *mr_hosts_where(const struct mr_supervisor *supervisor, uint32_t worker,
 			   char out[static MR_WHERE_BYTES]);
 
-/* Of what all hosts must have alike: what their rules, databases and lists became. */
-uint64_t mr_hosts_hash(const struct mr_supervisor *supervisor);
+/* Of what all hosts must have alike: their generation without the tables that the leader alone has.
+ */
+uint64_t mr_hosts_set(const struct mr_generation *generation, const struct mr_fields *fields);
 
 /* ---- an incarnation ---- */
 
@@ -119,12 +131,33 @@ enum mr_err mr_host_follow_relay(struct mr_supervisor *supervisor, uint32_t work
 				 struct mr_control_message *message, struct mr_error *error);
 /* Tells the leader of workers that fell. */
 void mr_host_follow_deaths(struct mr_supervisor *supervisor);
-/* In place of mr_service_run: incarnation after incarnation as the leader says. */
-enum mr_err mr_host_follow_run(struct mr_supervisor *supervisor, struct mr_error *error);
+/* In place of mr_service_run: incarnation after incarnation as the leader says. `topology` is the
+ * file, read again at a reload; borrowed. */
+enum mr_err mr_host_follow_run(struct mr_supervisor *supervisor, const char *topology,
+			       struct mr_error *error);
+
+/* ---- host_reload.c ---- */
+
+/* What judges from here on has come from files: its generation is named and kept. MR_IO,
+ * MR_NO_SPACE. */
+enum mr_err mr_host_reload_know(struct mr_supervisor *supervisor, struct mr_error *error);
+/* The leader wants to know whether this set is prepared here, or, of 0, wants none. */
+void mr_host_reload_ask(struct mr_supervisor *supervisor, uint64_t set);
+/* Hears the process that prepares one. */
+void mr_host_reload_turn(struct mr_supervisor *supervisor);
+/* Between two incarnations: puts this set in force, where it is prepared or kept here. */
+bool mr_host_reload_take(struct mr_supervisor *supervisor, uint64_t set);
 
 /* ---- host_lead.c ---- */
 
 /* The beginning, to each follower. */
 void mr_host_lead_begin(struct mr_supervisor *supervisor);
+/* Whether each follower has this set prepared; asks those that were not asked. MR_AGAIN; MR_CONFIG
+ * with one's reason, and then none is asked any more. */
+enum mr_err mr_host_lead_ask(struct mr_supervisor *supervisor, uint64_t set,
+			     struct mr_error *error);
+/* The next incarnation begins with the set that they were asked for. Nothing where there is one
+ * host. */
+void mr_host_lead_over(struct mr_supervisor *supervisor);
 
 #endif

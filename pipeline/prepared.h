@@ -19,13 +19,14 @@ struct mr_prepared {
 /* Accepts zeroed memory. */
 void mr_prepared_fini(struct mr_prepared *prepared);
 
-/* Moves what is in force out of the supervisor, and something else in; its generation is the
- * service's. */
-void mr_prepared_swap(struct mr_prepared *prepared, struct mr_supervisor *supervisor);
-/* Tables that are no content but descriptors of this process (generation.h) go from one set to
- * another, too. MR_IO. */
-enum mr_err mr_prepared_share(const struct mr_tables *from, struct mr_tables *to,
-			      struct mr_error *error);
+/* Moves what is in force out of the supervisor, and something else in; likewise its generation. */
+void mr_prepared_swap(struct mr_prepared *prepared, struct mr_supervisor *supervisor,
+		      struct mr_generation *generation);
+/* A generation that was kept in a state directory (generation.h), with the settings of now and as
+ * many layers as its rules need. Errors: see mr_generation_find. Fini it also then. */
+enum mr_err mr_prepared_recall(const struct mr_state_dir *dir, uint64_t id,
+			       const struct mr_supervisor *supervisor, struct mr_prepared *out,
+			       struct mr_error *error);
 /* The catalog is one of the tables; pipelines of tests have none. MR_BAD_INPUT. */
 enum mr_err mr_prepared_read_catalog(struct mr_prepared *prepared, struct mr_error *error);
 

@@ -3,8 +3,9 @@
  * A signal wants it; a process of its own then prepares the new set, checks it whole and keeps its
  * generation, while the old one works on. What is wrong with it ends the reload with words. Else
  * the sources stop, a checkpoint that names the new generation is committed, and the next
- * incarnation starts with it from there. One reload at a time; a signal that comes meanwhile wants
- * another one behind it. */
+ * incarnation starts with it from there. Over several hosts each prepares its own from its own
+ * files, before the sources stop (host_reload.c): one that cannot, or has other files, ends the
+ * reload. One reload at a time; a signal that comes meanwhile wants another one behind it. */
 #ifndef MILLRACE_PIPELINE_RELOAD_H
 #define MILLRACE_PIPELINE_RELOAD_H
 
@@ -13,6 +14,7 @@
 enum mr_reload_step {
 	MR_RELOAD_NONE,
 	MR_RELOAD_PREPARING, /* by a process */
+	MR_RELOAD_ASKING,    /* whether the other hosts have it prepared */
 	MR_RELOAD_READY,     /* waits for its checkpoint */
 	MR_RELOAD_COMMITTED, /* the checkpoint names it */
 	MR_RELOAD_TRIAL      /* it is in force; the old one is kept until its workers are ready */
@@ -33,14 +35,16 @@ struct mr_reload {
 struct mr_service;
 
 void mr_reload_init(struct mr_reload *reload, const char *topology);
-void mr_reload_fini(struct mr_reload *reload);
 /* While an incarnation runs: begins what is wanted, hears the process. */
 void mr_reload_turn(struct mr_reload *reload, struct mr_service *service,
 		    struct mr_supervisor *supervisor);
 /* It will not be: the old set goes on. */
 void mr_reload_refuse(struct mr_reload *reload, const char *why);
 /* At the start: what is in force is an older generation, and this one waits for a checkpoint. */
-void mr_reload_await(struct mr_reload *reload, struct mr_prepared *other);
+void mr_reload_await(struct mr_reload *reload, const struct mr_supervisor *supervisor,
+		     struct mr_prepared *other);
+/* Another incarnation begins: the other hosts are asked again. */
+void mr_reload_again(struct mr_reload *reload, const struct mr_supervisor *supervisor);
 /* Between two incarnations: puts in force what a checkpoint names. */
 void mr_reload_take_over(struct mr_reload *reload, struct mr_service *service,
 			 struct mr_supervisor *supervisor);
@@ -49,6 +53,18 @@ void mr_reload_take_back(struct mr_reload *reload, struct mr_service *service,
 			 struct mr_supervisor *supervisor, const char *why);
 /* Its workers are ready. */
 void mr_reload_settle(struct mr_reload *reload, const struct mr_service *service);
+
+/* ---- reload_process.c ---- */
+
+/* Starts the process, for the service or the host whose state directory this is. MR_NO_SPACE. */
+enum mr_err mr_reload_start(struct mr_reload *reload, const struct mr_state_dir *dir,
+			    const struct mr_supervisor *supervisor, struct mr_error *error);
+/* MR_AGAIN until it has said all; MR_OK: the other set is whole, and kept; else why there is none.
+ */
+enum mr_err mr_reload_hear(struct mr_reload *reload, struct mr_supervisor *supervisor,
+			   struct mr_error *error);
+/* No process, and no other set. */
+void mr_reload_drop(struct mr_reload *reload);
 
 /* ---- reload_changes.c ---- */
 
@@ -62,7 +78,7 @@ bool mr_reload_compare(const struct mr_supervisor *old, const struct mr_generati
 
 /* ---- reload_prepare.c: the process ---- */
 
-/* `millrace reload PARENT TOPOLOGY STATE`, started by mr_spawn_reload. */
+/* `millrace reload PARENT TOPOLOGY STATE [HOST]`. */
 int mr_reload_main(int argc, char **argv);
 /* Keeps the generation of what the supervisor has and sends it all; then the last word, when all
  * has gone. For a process of a test, too. */

@@ -37,6 +37,12 @@ static enum mr_err check_settings(const struct mr_config *old, const struct mr_c
 					    "and start it again",
 					    fixed[i]);
 	}
+	/* Whoever comes back must find what the others have. */
+	if (mr_config_get(old, "host", 0) != NULL &&
+	    !same_text(mr_config_get(old, "topology", 0), mr_config_get(new, "topology", 0)))
+		return mr_error_set(error, MR_CONFIG,
+				    "the topology file of several hosts cannot change while they "
+				    "run: stop them all, and start them again");
 	return MR_OK;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "hosts.h"
 #include "millrace/log.h"
 #include "reload.h"
 #include "run_plan.h"
@@ -74,13 +75,16 @@ enum mr_err mr_reload_send(const struct mr_supervisor *supervisor, const char *s
 	return send_setup(&supervisor->setup, control, error);
 }
 
-static enum mr_err prepare(const char *topology, const char *state, struct mr_supervisor *set,
-			   struct mr_error *error)
+/* Where `host` is not NULL, its share. */
+static enum mr_err prepare(const char *topology, const char *state, const char *host,
+			   struct mr_supervisor *set, struct mr_error *error)
 {
 	struct mr_config *config = &set->setup.config;
 	uint32_t workers;
-	enum mr_err err = mr_topology_file_read(topology, NULL, config, error);
+	enum mr_err err = mr_topology_file_read(topology, host, config, error);
 	set->progress.least = MR_LOG_INFO;
+	if (err == MR_OK && set->hosts != NULL)
+		mr_hosts_find(set->hosts, config);
 	if (err == MR_OK)
 		mr_progress_level(&set->progress, config);
 	/* Before anything is written there. */
@@ -105,9 +109,10 @@ void mr_reload_end(struct mr_control *control, enum mr_err err, const struct mr_
 int mr_reload_main(int argc, char **argv)
 {
 	static struct mr_control control;
+	static struct mr_hosts hosts;
 	struct mr_supervisor set;
 	struct mr_error error = {0};
-	if (argc != 4 || !mr_spawned_by(argv[1])) {
+	if (argc < 4 || argc > 5 || !mr_spawned_by(argv[1])) {
 		fputs("millrace reload: only a service starts this\n", stderr);
 		return 2;
 	}
@@ -115,7 +120,8 @@ int mr_reload_main(int argc, char **argv)
 	mr_control_init(&control, MR_WORKER_CONTROL_FD);
 	mr_log_set_sink(send_line, &control);
 	mr_supervisor_init(&set);
-	enum mr_err err = prepare(argv[2], argv[3], &set, &error);
+	set.hosts = argc == 5 ? &hosts : NULL;
+	enum mr_err err = prepare(argv[2], argv[3], argv[4], &set, &error);
 	if (err == MR_OK)
 		err = mr_reload_send(&set, argv[3], &control, &error);
 	mr_reload_end(&control, err, &error);

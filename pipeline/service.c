@@ -66,7 +66,7 @@ enum mr_err mr_service_open(struct mr_service *service, const char *path, const 
 
 void mr_service_close(struct mr_service *service)
 {
-	mr_reload_fini(&service->reload);
+	mr_reload_drop(&service->reload);
 	mr_generation_fini(&service->generation);
 	mr_suspects_fini(&service->suspects);
 	mr_checkpoint_fini(&service->checkpoint);
@@ -269,6 +269,8 @@ void mr_service_turn(struct mr_service *service, struct mr_supervisor *superviso
 		service->finishing = true;
 		if (service->stopping || !names_new(service))
 			mr_health_stopping(supervisor->health);
+		else
+			mr_host_lead_over(supervisor);
 		mr_supervisor_tell_sources(supervisor, MR_CONTROL_FINISH, 0);
 		return;
 	}
@@ -352,6 +354,7 @@ static enum mr_err incarnate(struct mr_service *service, struct mr_supervisor *s
 			     struct mr_error *error)
 {
 	begin(service);
+	mr_reload_again(&service->reload, supervisor);
 	supervisor->restored = mr_tables_new();
 	enum mr_err err = check_places(service, supervisor, error);
 	if (err == MR_OK)

@@ -78,6 +78,7 @@ static void become(const struct mr_spawn *what, pid_t parent, int control, char 
 				   text,
 				   (char *)(uintptr_t)what->words[0],
 				   (char *)(uintptr_t)what->words[1],
+				   (char *)(uintptr_t)what->words[2],
 				   NULL};
 	reset_signals();
 	bool bound = prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0;

@@ -14,7 +14,7 @@ enum mr_err mr_spawn_program(char *path, size_t size, struct mr_error *error);
 
 struct mr_spawn {
 	const char *command;  /* hidden: "worker" */
-	const char *words[2]; /* behind the parent's process id; the first NULL ends them */
+	const char *words[3]; /* behind the parent's process id; the first NULL ends them */
 	int lock;             /* a descriptor that it inherits; -1: there is none */
 	bool large_pages; /* its memory is in pages of 2 MiB where the kernel has them, so that a
 			     fork of a GiB copies hundreds of entries, not hundreds of thousands */

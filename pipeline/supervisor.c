@@ -19,6 +19,7 @@
 #include "health.h"
 #include "hosts.h"
 #include "millrace/ledger.h"
+#include "millrace/log.h"
 #include "service.h"
 
 #define SAMPLE_US 250000
@@ -260,6 +261,11 @@ enum mr_err mr_supervisor_interrupted(struct mr_supervisor *supervisor, struct m
 	if (supervisor->service != NULL) {
 		mr_service_signal(supervisor->service, info.ssi_signo);
 		return mr_service_late(supervisor->service, supervisor, mr_clock_us(), error);
+	}
+	if (info.ssi_signo == SIGHUP && !mr_hosts_lead(supervisor->hosts)) {
+		mr_log(MR_LOG_INFO,
+		       "a reload is the first host's to begin: SIGHUP does nothing here");
+		return MR_OK;
 	}
 	supervisor->interrupted = (int)info.ssi_signo;
 	supervisor->progress.hurry = true;

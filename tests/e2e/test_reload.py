@@ -135,13 +135,13 @@ class Service:
                 out.write(json.dumps(mt.record(number, every=1) | {"UserId": "ann@example.com"}) + "\n")
 
     def alerts(self):
-        """As (rule, number of the record) and the alerts themselves; revisions are none of their own."""
+        """As (rule, number of the record) and the alerts themselves; revisions and refused rules are none."""
         try:
             with open(os.path.join(self.folder, "alerts.ndjson"), encoding="utf-8") as lines:
                 found = [json.loads(line) for line in lines if line.endswith("\n")]
         except FileNotFoundError:
             return []
-        return [alert for alert in found if alert["activity_id"] == 1]
+        return [alert for alert in found if alert["activity_id"] == 1 and "refused" not in alert["unmapped"]["millrace"]]
 
     def fired(self):
         return sorted((NAMES[alert["finding_info"]["analytic"]["uid"]], number_of(alert)) for alert in self.alerts())
@@ -164,6 +164,16 @@ class Service:
         books = subprocess.run([mt.PROGRAM, "ledger", "check", os.path.join(self.folder, "state")], capture_output=True,
                                check=False)
         self.case.assertEqual(books.returncode, 0, books.stdout + books.stderr)
+
+
+def counted(folder, state):
+    """Records in the books."""
+    try:
+        books = sqlite3.connect(f"file:{folder}/{state}/ledger.sqlite?mode=ro", uri=True)
+        with contextlib.closing(books):
+            return books.execute("SELECT sum(n) FROM hours WHERE counter = 'parsed'").fetchone()[0]
+    except sqlite3.OperationalError:  # not there yet
+        return 0
 
 
 def number_of(alert):
@@ -241,7 +251,7 @@ class Reload(unittest.TestCase):
         service.put_rules(one=rule("one"), three=correlation(), gone=correlation("gone", count=9))
         service.start()
         service.add(1, 2)
-        mt.wait_until(lambda: self.counted(service) == 2, "two records are parsed")
+        mt.wait_until(lambda: counted(service.folder, "state") == 2, "two records are parsed")
         service.reload(two=rule("two", operation="Nothing"), gone=None)
         self.assertIn(f"{identity('gone')}: no such correlation any more, its state is dropped", service.words())
         service.add(3)
@@ -253,15 +263,6 @@ class Reload(unittest.TestCase):
         service.add(6)
         service.wait_fired(("three", 3), ("over", 6))
         service.end()
-
-    def counted(self, service):
-        """Records in the books."""
-        try:
-            books = sqlite3.connect(f"file:{service.folder}/state/ledger.sqlite?mode=ro", uri=True)
-            with contextlib.closing(books):
-                return books.execute("SELECT sum(n) FROM hours WHERE counter = 'parsed'").fetchone()[0]
-        except sqlite3.OperationalError:  # not there yet
-            return 0
 
     def test_settings_and_databases_change_too(self):
         service = self.service()

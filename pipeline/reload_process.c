@@ -1,0 +1,188 @@
+/* reload_process.c - a supervisor's end of the process that prepares a reload (reload_prepare.c).
+ *
+ * Called by reload.c, and on a host that follows by host_reload.c. What comes of it is a whole set
+ * or words on why there is none. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "millrace/log.h"
+#include "reload.h"
+#include "spawn.h"
+
+/* Its status. One that has closed its socket ends by itself. */
+static int end_process(struct mr_reload *reload, bool by_itself)
+{
+	int status = 0;
+	if (reload->pid > 0) {
+		if (!by_itself)
+			kill(reload->pid, SIGKILL);
+		while (waitpid(reload->pid, &status, 0) < 0 && errno == EINTR)
+			;
+	}
+	reload->pid = 0;
+	mr_control_fini(&reload->control);
+	return status;
+}
+
+void mr_reload_drop(struct mr_reload *reload)
+{
+	end_process(reload, false);
+	mr_prepared_fini(&reload->other);
+	reload->step = MR_RELOAD_NONE;
+}
+
+enum mr_err mr_reload_start(struct mr_reload *reload, const struct mr_state_dir *dir,
+			    const struct mr_supervisor *supervisor, struct mr_error *error)
+{
+	int control;
+	const char *host = mr_config_get(&supervisor->setup.config, "host", 0);
+	const struct mr_spawn what = {.command = "reload",
+				      .words = {reload->topology, dir->path, host},
+				      .lock = dir->lock,
+				      .standard = true};
+	enum mr_err err = mr_spawn(&what, &reload->pid, &control, error);
+	if (err != MR_OK)
+		return err;
+	reload->done = false;
+	mr_control_init(&reload->control, control);
+	reload->other.tables = mr_tables_new();
+	reload->step = MR_RELOAD_PREPARING;
+	mr_log(MR_LOG_INFO, "reload: %s is read anew", reload->topology);
+	return MR_OK;
+}
+
+/* ---- its words ---- */
+
+/* What is no blob, a stream or how far it was read, is the one that the workers have: it cannot be
+ * made again. */
+static enum mr_err keep_descriptor(const struct mr_supervisor *supervisor, const char *name,
+				   struct mr_control_message *message, struct mr_error *error)
+{
+	int fd;
+	size_t size;
+	if (mr_generation_has(message->fd) || !mr_tables_find(supervisor->tables, name, &fd, &size))
+		return MR_OK;
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0)
+		return mr_error_errno(error, MR_NO_SPACE, "table %s", name);
+	close(message->fd);
+	message->fd = fd;
+	return MR_OK;
+}
+
+static void take_table(struct mr_reload *reload, const struct mr_supervisor *supervisor,
+		       struct mr_control_message *message, struct mr_error *error)
+{
+	char name[MR_TABLE_NAME_MAX];
+	int fd;
+	size_t size;
+	snprintf(name, sizeof name, "%.*s", (int)message->bytes.len, message->bytes.at);
+	if (message->fd < 0 || mr_tables_find(reload->other.tables, name, &fd, &size)) {
+		mr_error_set(error, MR_PROTOCOL, "a table that is none");
+		return;
+	}
+	if (keep_descriptor(supervisor, name, message, error) != MR_OK)
+		return;
+	mr_tables_add(reload->other.tables, name, message->fd, message->number);
+	message->fd = -1;
+}
+
+static void take_setup(struct mr_reload *reload, struct mr_control_message *message,
+		       struct mr_error *error)
+{
+	struct mr_tables *sealed = mr_tables_new();
+	struct mr_setup setup;
+	struct mr_slice bytes;
+	if (message->fd < 0) {
+		mr_error_set(error, MR_PROTOCOL, "a setup that is none");
+	} else {
+		mr_tables_add(sealed, "setup", message->fd, message->other);
+		message->fd = -1;
+		if (mr_tables_map(sealed, "setup", &bytes, error) == MR_OK) {
+			if (mr_setup_decode(bytes, &setup, error) == MR_OK) {
+				reload->other.config = setup.config;
+				reload->other.fields = setup.fields;
+				reload->other.topology = setup.topology;
+				free(setup.directory);
+			}
+			mr_tables_unmap(bytes);
+		}
+	}
+	mr_tables_free(sealed);
+}
+
+/* Whose words they are, and who shows them. */
+struct hearing {
+	struct mr_reload *reload;
+	struct mr_supervisor *supervisor;
+};
+
+static void show_line(struct mr_supervisor *supervisor, const struct mr_control_message *message)
+{
+	enum mr_log_level level = (enum mr_log_level)message->number;
+	if (level == MR_LOG_WARNING)
+		mr_supervisor_warn(supervisor, "reload", message->other, message->bytes);
+	else
+		mr_progress_line(&supervisor->progress, "reload", level, message->other,
+				 message->bytes.at, message->bytes.len);
+}
+
+static enum mr_err hear(void *context, struct mr_control_message *message, struct mr_error *error)
+{
+	const struct hearing *hearing = context;
+	switch (message->kind) {
+	case MR_CONTROL_LOG:
+		if (message->number <= MR_LOG_ERROR)
+			show_line(hearing->supervisor, message);
+		break;
+	case MR_CONTROL_TABLE:
+		take_table(hearing->reload, hearing->supervisor, message, error);
+		break;
+	case MR_CONTROL_SETUP:
+		take_setup(hearing->reload, message, error);
+		break;
+	case MR_CONTROL_DONE:
+		hearing->reload->done = hearing->reload->other.fields != NULL;
+		break;
+	case MR_CONTROL_FAILED:
+		return mr_error_set(error, MR_CONFIG, "%.*s", (int)message->bytes.len,
+				    message->bytes.at);
+	default:
+		return mr_error_set(error, MR_PROTOCOL, "a word that no reload says");
+	}
+	return error->code;
+}
+
+/* ---- what came of it ---- */
+
+static enum mr_err died(struct mr_reload *reload, struct mr_error *error)
+{
+	int status = end_process(reload, true);
+	bool killed = WIFSIGNALED(status);
+	return mr_error_set(error, MR_CONFIG, "the process that prepared it %s %d",
+			    killed ? "was killed by signal" : "ended with status",
+			    killed ? WTERMSIG(status) : WEXITSTATUS(status));
+}
+
+enum mr_err mr_reload_hear(struct mr_reload *reload, struct mr_supervisor *supervisor,
+			   struct mr_error *error)
+{
+	struct hearing hearing = {reload, supervisor};
+	struct mr_prepared *new = &reload->other;
+	enum mr_err err = mr_control_listen(&reload->control, hear, &hearing, error);
+	if (!reload->done && err == MR_OK)
+		return MR_AGAIN;
+	if (!reload->done)
+		return err == MR_END ? died(reload, error) : err;
+	end_process(reload, false);
+	*error = (struct mr_error){0};
+	err = mr_prepared_read_catalog(new, error);
+	return err == MR_OK ? mr_generation_of(new->tables, new->fields, &new->generation, error)
+			    : err;
+}
