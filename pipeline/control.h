@@ -55,6 +55,8 @@ enum mr_control_kind {
 	MR_CONTROL_PONG,    /* the answer to question `number`: watched.h */
 	MR_CONTROL_LATENCY, /* what was timed so far: watched.h */
 	MR_CONTROL_FIGURES, /* bytes are a struct mr_figures */
+	MR_CONTROL_ALIVE,   /* at one thing that takes long, and getting on with it: no question is
+			       answered before that is done */
 	MR_CONTROL_KIND_END
 };
 

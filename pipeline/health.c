@@ -264,6 +264,12 @@ enum mr_err mr_health_pong(struct mr_health *health, uint32_t worker, uint64_t n
 		     : mr_error_set(error, MR_PROTOCOL, "%s: an answer to no question", is->name);
 }
 
+void mr_health_alive(struct mr_health *health, uint32_t worker)
+{
+	if (health != NULL)
+		mr_pulse_forgive(&health->supervisor->workers[worker].watched.pulse, mr_clock_us());
+}
+
 enum mr_err mr_health_latency(struct mr_health *health, uint32_t worker, uint64_t latency,
 			      struct mr_slice bytes, struct mr_error *error)
 {

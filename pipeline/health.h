@@ -90,6 +90,8 @@ void mr_health_stopping(struct mr_health *health);
 /* The workers' words. MR_PROTOCOL where it is none. */
 enum mr_err mr_health_pong(struct mr_health *health, uint32_t worker, uint64_t number,
 			   uint64_t queued, struct mr_slice bytes, struct mr_error *error);
+/* It answers later: it is at work. */
+void mr_health_alive(struct mr_health *health, uint32_t worker);
 enum mr_err mr_health_latency(struct mr_health *health, uint32_t worker, uint64_t latency,
 			      struct mr_slice bytes, struct mr_error *error);
 enum mr_err mr_health_figures(struct mr_health *health, uint32_t worker, struct mr_slice bytes,

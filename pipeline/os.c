@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "millrace/alive.h"
+
 #define REWRITE_BYTES (256u << 10)
 #define PAGE_BYTES 4096u /* of memory and of files, for writes past the page cache */
 #define PAST_CACHE_BYTES (4u << 20)
@@ -126,6 +128,7 @@ static bool rewrite(int fd, char *piece, uint64_t from, uint64_t to)
 		if (!mr_os_pwrite_all(fd, (struct mr_slice){piece, len}, from))
 			return false;
 		from += len;
+		mr_alive();
 	}
 	return true;
 }

@@ -24,7 +24,7 @@ bool mr_pulse_answer(struct mr_pulse *pulse, uint64_t number);
 /* How long a question has been waiting for its answer; 0 where none does. */
 int64_t mr_pulse_silent_us(const struct mr_pulse *pulse, int64_t now_us);
 /* The supervisor itself stood still (it was stopped, or the machine slept): no worker is to blame
- * for what it did not hear meanwhile. */
+ * for what it did not hear meanwhile. Or the worker said that it gets on. */
 void mr_pulse_forgive(struct mr_pulse *pulse, int64_t now_us);
 
 #endif

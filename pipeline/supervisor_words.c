@@ -308,6 +308,9 @@ static enum mr_err service_word(struct mr_supervisor *supervisor, uint32_t from,
 	case MR_CONTROL_PONG:
 		return mr_health_pong(supervisor->health, from, message->number, message->other,
 				      message->bytes, error);
+	case MR_CONTROL_ALIVE:
+		mr_health_alive(supervisor->health, from);
+		return MR_OK;
 	case MR_CONTROL_LATENCY:
 		return mr_health_latency(supervisor->health, from, message->number, message->bytes,
 					 error);
@@ -432,6 +435,7 @@ static enum mr_err handle(void *context, struct mr_control_message *message, str
 	case MR_CONTROL_BOOKS:
 	case MR_CONTROL_SNAPPED:
 	case MR_CONTROL_PONG:
+	case MR_CONTROL_ALIVE:
 	case MR_CONTROL_LATENCY:
 	case MR_CONTROL_FIGURES:
 		if (supervisor->service == NULL)

@@ -1,10 +1,13 @@
 /* text.c - slices, UTF-8, hashing, times and numbers as text. Case folding is fold.c. */
 #include "millrace/text.h"
 
+#include <openssl/evp.h>
 #include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <xxhash.h>
+
+#include "millrace/alive.h"
 
 int mr_slice_cmp(struct mr_slice a, struct mr_slice b)
 {
@@ -208,9 +211,27 @@ const char *mr_text_nearest(struct mr_slice text, const char *const *names, size
 	return nearest;
 }
 
+static void sha256_in_pieces(const char *at, size_t len, uint8_t *out)
+{
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	EVP_DigestInit_ex(context, EVP_sha256(), NULL);
+	while (len > 0) {
+		size_t piece = len < MR_ALIVE_BYTES ? len : MR_ALIVE_BYTES;
+		EVP_DigestUpdate(context, at, piece);
+		at += piece;
+		len -= piece;
+		mr_alive();
+	}
+	EVP_DigestFinal_ex(context, out, NULL);
+	EVP_MD_CTX_free(context);
+}
+
 void mr_sha256(const void *bytes, size_t len, uint8_t *out)
 {
-	SHA256(bytes, len, out);
+	if (len > MR_ALIVE_BYTES)
+		sha256_in_pieces(bytes, len, out);
+	else
+		SHA256(bytes, len, out);
 }
 
 void mr_hex(const uint8_t *bytes, size_t len, char *out)

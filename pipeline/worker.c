@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "millrace/alive.h"
 #include "millrace/log.h"
 #include "spawn.h"
 
@@ -124,6 +125,7 @@ static enum mr_err start(struct mr_worker *worker, struct mr_error *error)
 	err = mr_worker_watch(worker, error);
 	if (err == MR_OK)
 		err = mr_barrier_settle(worker, error);
+	mr_worker_say_alive(worker);
 	if (err == MR_OK)
 		err = mr_worker_fence(worker, error);
 	if (err == MR_OK)
@@ -328,6 +330,7 @@ static enum mr_err loop(struct mr_worker *worker, struct mr_error *error)
 static void close_worker(struct mr_worker *worker)
 {
 	mr_log_set_sink(NULL, NULL);
+	mr_alive_listen(NULL, NULL);
 	mr_chain_close(&worker->chain);
 	mr_worker_unlink(worker);
 	mr_worker_unwatch(worker);

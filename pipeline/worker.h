@@ -112,6 +112,7 @@ struct mr_worker {
 	uint64_t latencies_told[MR_L_COUNT]; /* how many had been added */
 	int64_t barrier_us;                  /* since when a barrier has it; 0 is none */
 	uint64_t lines_dropped;              /* log lines that the control socket could not take */
+	int64_t alive_us;                    /* when it last said so from within a step */
 	bool warnings_dropped;               /* one of them was a warning or an error */
 
 	/* What the supervisor has said. */
@@ -163,6 +164,8 @@ void mr_worker_report(struct mr_worker *worker, bool last);
 void mr_worker_report_tally(struct mr_worker *worker);
 /* mr_log lines and mr_files_add go to the supervisor from here on. */
 void mr_worker_attach(struct mr_worker *worker);
+/* mr_alive goes there, too; not in a scan, where nobody asks. Once the setup is there. */
+void mr_worker_say_alive(struct mr_worker *worker);
 
 /* ---- worker_restore.c ---- */
 

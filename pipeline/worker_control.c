@@ -10,8 +10,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
+#include "millrace/alive.h"
 #include "millrace/log.h"
 #include "millrace/pack.h"
+
+#define ALIVE_TIMES 8 /* said so often in health_timeout */
 
 /* ---- speaking ---- */
 
@@ -215,6 +219,19 @@ static void pong(struct mr_worker *worker, uint64_t number)
 	mr_buf_fini(&bytes);
 }
 
+/* From within a step: nothing is heard here, since the step has what it may change. */
+static void say_alive(void *context)
+{
+	struct mr_worker *worker = context;
+	int64_t now_us = mr_clock_us();
+	if (now_us - worker->alive_us < worker->barrier.patience_us / ALIVE_TIMES)
+		return;
+	worker->alive_us = now_us;
+	mr_control_flush(&worker->control);
+	mr_control_try(&worker->control,
+		       &(struct mr_control_message){.kind = MR_CONTROL_ALIVE, .fd = -1});
+}
+
 static enum mr_err handle(void *context, struct mr_control_message *message, struct mr_error *error)
 {
 	struct mr_worker *worker = context;
@@ -316,4 +333,10 @@ void mr_worker_attach(struct mr_worker *worker)
 	worker->files = mr_files_new(register_file, worker);
 	mr_files_on_drop(worker->files, drop_file);
 	mr_log_set_sink(send_line, worker);
+}
+
+void mr_worker_say_alive(struct mr_worker *worker)
+{
+	if (!worker->setup.finite)
+		mr_alive_listen(say_alive, worker);
 }

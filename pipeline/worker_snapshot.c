@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "millrace/alive.h"
 #include "millrace/os.h"
 #include "sample.h"
 
@@ -65,6 +66,7 @@ static void child_main(struct mr_worker *worker, pid_t parent, int fd)
 {
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != parent)
 		_exit(1);
+	mr_alive_listen(NULL, NULL);
 	struct mr_cut_report report = {0};
 	const struct mr_snapshot_watch watch = {wind_up, &worker->barrier};
 	wind_up(watch.context);

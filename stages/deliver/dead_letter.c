@@ -7,6 +7,7 @@
 #include <openssl/evp.h>
 
 #include "json_out.h"
+#include "millrace/alive.h"
 #include "millrace/log.h"
 
 #define PIECE_BYTES (48u << 10) /* a multiple of three, for base64 */
@@ -15,6 +16,7 @@
 /* The record's bytes, one piece after the other. */
 struct pieces {
 	const struct mr_files *files;
+	uint64_t most;
 	const struct mr_reject *reject;
 	uint64_t at;
 	char *buffer;
@@ -23,7 +25,7 @@ struct pieces {
 
 /* How many of the record's bytes there are: whoever could not keep them all says less in the
  * origin, whose length ends with 32 bits. */
-static uint64_t kept(const struct mr_reject *reject)
+static uint64_t there(const struct mr_reject *reject)
 {
 	if (reject->bytes.len > 0)
 		return reject->bytes.len;
@@ -32,11 +34,19 @@ static uint64_t kept(const struct mr_reject *reject)
 	return reject->origin.length;
 }
 
+/* How many of them are written. */
+static uint64_t kept(const struct pieces *pieces)
+{
+	uint64_t all = there(pieces->reject);
+	return all < pieces->most ? all : pieces->most;
+}
+
 /* Up to `max` more bytes; empty at the end, or where the file could not be read. */
 static struct mr_slice next_piece(struct pieces *pieces, size_t max)
 {
 	const struct mr_reject *reject = pieces->reject;
-	uint64_t left = kept(reject) - pieces->at;
+	mr_alive();
+	uint64_t left = kept(pieces) - pieces->at;
 	size_t len = left < max ? (size_t)left : max;
 	if (reject->bytes.len > 0) {
 		struct mr_slice piece = {reject->bytes.at + pieces->at, len};
@@ -71,7 +81,8 @@ static struct mr_slice next_text(struct pieces *pieces)
 {
 	struct mr_slice piece = next_piece(pieces, PIECE_BYTES);
 	size_t open = open_end(piece);
-	if (open < piece.len && piece.len == PIECE_BYTES) {
+	bool goes_on = piece.len == PIECE_BYTES || kept(pieces) < pieces->reject->length;
+	if (goes_on) {
 		piece.len -= open;
 		pieces->at -= open;
 	}
@@ -168,7 +179,7 @@ enum mr_err dead_letter_put(const struct dead_letter_out *out, const struct line
 			    const struct mr_files *files, const struct mr_reject *reject,
 			    struct mr_error *error)
 {
-	struct pieces pieces = {.files = files, .reject = reject};
+	struct pieces pieces = {.files = files, .reject = reject, .most = out->most};
 	pieces.buffer = mr_malloc(PIECE_BYTES);
 	bool text = is_utf8(pieces);
 	enum mr_err err = put_head(out, id, reject, text, error);

@@ -12,6 +12,7 @@
 struct dead_letter_out {
 	enum mr_err (*put)(void *context, struct mr_slice piece, struct mr_error *error);
 	void *context;
+	uint64_t most; /* bytes of a record: where it has more `written` says so */
 };
 
 /* With `id` (may be NULL) the line begins with it: then it can be found again. Fails only as `put`

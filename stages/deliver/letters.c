@@ -5,6 +5,9 @@
 
 #include "dead_letter.h"
 
+/* Of a record: its line is held whole until it stands in the file. */
+#define LETTER_BYTES_MAX (64u << 20)
+
 static enum mr_err open_given(struct letters *letters, struct mr_error *error)
 {
 	int fd;
@@ -74,7 +77,7 @@ static enum mr_err to_buffer(void *context, struct mr_slice piece, struct mr_err
 static enum mr_err put_once(struct letters *letters, const struct line_id *id,
 			    const struct mr_reject *reject, struct mr_error *error)
 {
-	const struct dead_letter_out out = {to_buffer, &letters->line};
+	const struct dead_letter_out out = {to_buffer, &letters->line, LETTER_BYTES_MAX};
 	enum mr_err err = once_file_ready(&letters->file, error);
 	if (err != MR_OK)
 		return err;
@@ -91,7 +94,7 @@ enum mr_err letters_put(struct letters *letters, const struct mr_reject *reject,
 			struct mr_error *error)
 {
 	if (!letters->once) {
-		const struct dead_letter_out out = {to_file, &letters->out};
+		const struct dead_letter_out out = {to_file, &letters->out, UINT64_MAX};
 		return dead_letter_put(&out, NULL, letters->env->files, reject, error);
 	}
 	struct line_id id = line_id_of_reject(letters->env->files, reject);

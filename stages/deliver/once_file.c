@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "millrace/alive.h"
 #include "millrace/checkpoint.h"
 #include "millrace/log.h"
 #include "millrace/os.h"
@@ -93,6 +94,7 @@ static enum mr_err read_lines(struct once_file *file, struct reading *reading, s
 		size_t from = 0, scan = rest->len;
 		rest->len += len;
 		at += len;
+		mr_alive();
 		const char *stop;
 		while ((stop = memchr(rest->data + scan, '\n', rest->len - scan)) != NULL) {
 			size_t behind = (size_t)(stop - rest->data) + 1;

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "millrace/alive.h"
 #include "millrace/log.h"
 #include "millrace/os.h"
 
@@ -100,9 +101,13 @@ static enum mr_err flush(struct out_file *file, bool wait, struct mr_error *erro
 			break;
 		if (!wait && !file->cuts && len > PIPE_BUF)
 			len = PIPE_BUF;
+		else if (len > MR_ALIVE_BYTES)
+			len = MR_ALIVE_BYTES;
 		ssize_t wrote = mr_os.write(file->fd, file->buf.data + done, len);
 		if (wrote > 0) {
 			done += (size_t)wrote;
+			if (done < file->buf.len)
+				mr_alive();
 		} else if (wrote == 0) {
 			reason = ENOSPC;
 		} else if (errno == EAGAIN) { /* a pipe that somebody else made non-blocking */
@@ -132,6 +137,11 @@ enum mr_err out_file_flush_some(struct out_file *file, struct mr_error *error)
 
 enum mr_err out_file_put(struct out_file *file, struct mr_slice bytes, struct mr_error *error)
 {
+	while (bytes.len > MR_ALIVE_BYTES) {
+		mr_buf_add(&file->buf, bytes.at, MR_ALIVE_BYTES);
+		bytes = (struct mr_slice){bytes.at + MR_ALIVE_BYTES, bytes.len - MR_ALIVE_BYTES};
+		mr_alive();
+	}
 	mr_buf_add(&file->buf, bytes.at, bytes.len);
 	return file->buf.len < OUT_FILE_BUFFER_BYTES ? MR_OK : out_file_flush(file, error);
 }

@@ -418,6 +418,28 @@ class Health(unittest.TestCase):
         done = mt.ledger("check", service.state)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
+    def test_a_very_long_dead_letter(self):
+        """It takes longer to write than a worker may be silent: nobody is taken for hung who gets on."""
+        service = self.service()
+        length = 40 << 20
+        with open(service.records, "ab") as out:
+            out.write(b"\x01" * length + b"\n")
+        service.start()
+        path = os.path.join(service.state, "dead-letter.ndjson")
+
+        def written():
+            with contextlib.suppress(FileNotFoundError), open(path, "rb") as letters:
+                letters.seek(max(0, os.path.getsize(path) - 1))
+                return letters.read() == b"\n"
+            return False
+
+        mt.wait_until(written, "the dead letter", 4 * mt.WAIT_SECONDS)
+        self.stop(service)
+        self.assertEqual(service.events("worker.silent"), [])
+        with open(path, "rb") as letters:
+            letter = json.load(letters)
+        self.assertEqual((letter["length"], letter["record"]), (length, "\x01" * length))
+
     def test_a_metrics_port_that_is_taken(self):
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "dead_letter.h"
+#include "millrace/alive.h"
 #include "fake_files.h"
 #include "read_json.h"
 
@@ -31,11 +32,12 @@ static enum mr_err refuse(void *context, struct mr_slice bytes, struct mr_error 
 }
 
 static struct json_line line;
+static uint64_t most = UINT64_MAX;
 
 static void write_line(const struct mr_files *files, const struct mr_reject *reject)
 {
 	struct mr_buf buf = {0};
-	struct dead_letter_out out = {gather, &buf};
+	struct dead_letter_out out = {gather, &buf, most};
 	assert_int_equal(dead_letter_put(&out, NULL, files, reject, NULL), MR_OK);
 	assert_int_equal(buf.data[buf.len - 1], '\n');
 	assert_null(memchr(buf.data, '\n', buf.len - 1));
@@ -159,12 +161,63 @@ static void what_was_kept_is_written(void **state)
 	json_line_close(&line);
 }
 
+/* Text is cut between two characters. */
+static void of_one_that_is_far_too_long_a_part_is_written(void **state)
+{
+	(void)state;
+	struct mr_buf text = {0};
+	while (text.len < 100000)
+		mr_buf_add_text(&text, "0\xc3\xa4"); /* three bytes */
+	struct mr_reject reject = {.length = text.len, .name = S("f"), .reason = S("r")};
+	reject.bytes = (struct mr_slice){text.data, text.len};
+	for (most = 49151; most < 49158; most++) {
+		char want[16];
+		uint64_t whole = most - (most % 3 == 2);
+		write_line(NULL, &reject);
+		snprintf(want, sizeof want, "%llu", (unsigned long long)whole);
+		assert_string_equal(json_at(&line, "written"), want);
+		assert_int_equal(strlen(json_at(&line, "record")), whole);
+		json_line_close(&line);
+	}
+	reject.bytes.at = text.data + 2; /* begins within a character */
+	reject.bytes.len = reject.length = text.len - 2;
+	most = 50000;
+	write_line(NULL, &reject);
+	assert_string_equal(json_at(&line, "written"), "50000");
+	assert_non_null(json_at(&line, "record_base64"));
+	json_line_close(&line);
+	most = UINT64_MAX;
+	mr_buf_fini(&text);
+}
+
+static void count_sign(void *context)
+{
+	++*(unsigned *)context;
+}
+
+static void long_ones_give_signs_of_life(void **state)
+{
+	(void)state;
+	unsigned signs = 0;
+	struct mr_buf text = {0};
+	while (text.len < 1000000)
+		mr_buf_add_text(&text, "0123456789");
+	struct mr_reject reject = {.length = text.len, .name = S("f"), .reason = S("r")};
+	reject.bytes = (struct mr_slice){text.data, text.len};
+	mr_alive_listen(count_sign, &signs);
+	write_line(NULL, &reject);
+	mr_alive_listen(NULL, NULL);
+	assert_true(signs >= 2 * text.len / 50000); /* it is read twice */
+	json_line_close(&line);
+	mr_buf_fini(&text);
+}
+
 static void every_write_may_fail(void **state)
 {
 	(void)state;
 	struct mr_reject reject = {.length = 2, .name = S("f"), .reason = S("r"), .bytes = S("ab")};
 	uint64_t left;
-	struct dead_letter_out out = {refuse, &left};
+	struct dead_letter_out out = {refuse, &left, UINT64_MAX};
 	for (uint64_t call = 0; call < 3; call++) {
 		left = call;
 		assert_int_equal(dead_letter_put(&out, NULL, NULL, &reject, NULL), MR_NO_SPACE);
@@ -182,6 +235,8 @@ int main(void)
 	    cmocka_unit_test(a_long_record_comes_in_pieces),
 	    cmocka_unit_test(a_file_cut_short_leaves_a_whole_line),
 	    cmocka_unit_test(what_was_kept_is_written),
+	    cmocka_unit_test(of_one_that_is_far_too_long_a_part_is_written),
+	    cmocka_unit_test(long_ones_give_signs_of_life),
 	    cmocka_unit_test(every_write_may_fail),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "millrace/alive.h"
 #include "out_file.h"
 
 static int temporary(void)
@@ -65,6 +66,31 @@ static void a_large_buffer_is_written_at_once(void **state)
 	assert_int_equal(out_file_put(&file, (struct mr_slice){line, 70000}, NULL), MR_OK);
 	assert_int_equal(lseek(fd, 0, SEEK_END), 70000);
 	assert_true(file.whole == 70000 && file.at == 70000);
+	out_file_fini(&file);
+	close(fd);
+	free(line);
+}
+
+static void count_sign(void *context)
+{
+	++*(unsigned *)context;
+}
+
+static void a_very_long_line_gives_signs_of_life(void **state)
+{
+	(void)state;
+	struct out_file file;
+	unsigned signs = 0;
+	int fd = temporary();
+	size_t len = 3 * MR_ALIVE_BYTES + 1;
+	char *line = calloc(1, len);
+	line[len - 1] = '\n';
+	assert_int_equal(out_file_init(&file, fd, "alerts", NULL), MR_OK);
+	mr_alive_listen(count_sign, &signs);
+	assert_int_equal(out_file_put(&file, (struct mr_slice){line, len}, NULL), MR_OK);
+	mr_alive_listen(NULL, NULL);
+	assert_int_equal(signs, 3 + 3); /* as it is taken, and as it is written */
+	assert_int_equal(lseek(fd, 0, SEEK_END), (off_t)len);
 	out_file_fini(&file);
 	close(fd);
 	free(line);
@@ -171,6 +197,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(lines_are_written_when_flushed),
 	    cmocka_unit_test(a_large_buffer_is_written_at_once),
+	    cmocka_unit_test(a_very_long_line_gives_signs_of_life),
 	    cmocka_unit_test(a_full_disk_is_named),
 	    cmocka_unit_test(a_closed_pipe_is_named),
 	    cmocka_unit_test(a_pipe_that_is_full_is_waited_for),

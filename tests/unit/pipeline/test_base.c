@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <sys/resource.h>
 
+#include "millrace/alive.h"
 #include "millrace/event.h"
 #include "millrace/log.h"
 
@@ -384,6 +385,33 @@ static void test_limits_are_named(void **unused)
 	assert_string_equal(text_of(ENOENT), "x: No such file or directory");
 }
 
+static void count_sign(void *context)
+{
+	++*(unsigned *)context;
+}
+
+/* What is long is hashed in pieces, to the same hash, with a sign of life behind each. */
+static void test_long_hash(void **state)
+{
+	(void)state;
+	unsigned signs = 0;
+	char hex[65];
+	uint8_t hash[32];
+	size_t len = 3 * MR_ALIVE_BYTES + 7;
+	char *bytes = calloc(1, len);
+	mr_alive_listen(count_sign, &signs);
+	mr_sha256(bytes, len, hash);
+	assert_int_equal(signs, 4);
+	mr_sha256(bytes, MR_ALIVE_BYTES, hash);
+	mr_alive_listen(NULL, NULL);
+	assert_int_equal(signs, 4);
+	mr_sha256(bytes, len, hash);
+	mr_hex(hash, sizeof hash, hex);
+	assert_string_equal(hex,
+			    "f395f662db5cb6d4af68e95e95bf3a780950e8855cd43c7140367d36d6b5d1a3");
+	free(bytes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -400,6 +428,7 @@ int main(void)
 	    cmocka_unit_test(test_fields),
 	    cmocka_unit_test(test_events),
 	    cmocka_unit_test(test_limits_are_named),
+	    cmocka_unit_test(test_long_hash),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -137,6 +137,25 @@ static void who_does_not_answer_is_killed(void **state)
 	ward_close(&ward);
 }
 
+/* Who says that it gets on with something long answers later. */
+static void who_gets_on_is_waited_for(void **state)
+{
+	(void)state;
+	struct ward ward;
+	ward_open(&ward);
+	mr_health_turn(&ward.health);
+	for (int i = 0; i < 3; i++) {
+		age(&ward, 1, LIMIT_US - SECOND);
+		mr_health_alive(&ward.health, 1);
+		mr_health_turn(&ward.health);
+		assert_false(ward.supervisor.workers[1].hung);
+	}
+	age(&ward, 1, LIMIT_US);
+	mr_health_turn(&ward.health);
+	await_death(&ward, 1);
+	ward_close(&ward);
+}
+
 static void a_start_may_take_longer(void **state)
 {
 	(void)state;
@@ -357,6 +376,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(who_does_not_answer_is_killed),
+	    cmocka_unit_test(who_gets_on_is_waited_for),
 	    cmocka_unit_test(a_start_may_take_longer),
 	    cmocka_unit_test(who_stood_still_himself_blames_nobody),
 	    cmocka_unit_test(one_that_does_not_end_is_killed),
