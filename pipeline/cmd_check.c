@@ -1,12 +1,19 @@
 /* cmd_check.c - `millrace check`: all that `run` would read, without running. */
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "cmd.h"
 #include "hosts.h"
 #include "millrace/log.h"
 #include "run_plan.h"
+#include "state_dir.h"
 #include "supervisor.h"
 #include "topology_file.h"
 
@@ -105,6 +112,40 @@ static void put_found(const char *path, const struct mr_supervisor *supervisor, 
 	       mr_setup_workers(topology), topology->group_count, workers);
 }
 
+/* A service that runs has its own port; whoever else has it may be gone when one begins. */
+static void look_at_port(const struct mr_config *config)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	const int on = 1;
+	int64_t port;
+	int state = open(mr_config_get(config, "state", 0), O_PATH | O_DIRECTORY | O_CLOEXEC);
+	bool runs = state >= 0 && mr_state_dir_holder(state) != 0;
+	if (state >= 0)
+		close(state);
+	if (runs || mr_config_get(config, "metrics_port", 0) == NULL ||
+	    mr_config_int(config, "metrics_port", &port, NULL) != MR_OK)
+		return;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	at.sin_port = htons((uint16_t)port);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+	    bind(fd, (const struct sockaddr *)&at, sizeof at) != 0)
+		mr_log(MR_LOG_WARNING,
+		       "metrics_port: 127.0.0.1:%u cannot be had: %s; as long as that is so a run "
+		       "ends at once, with status 1",
+		       (unsigned)port, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
+/* A private key that is out of sight has been warned of. */
+static enum mr_err know_hosts(struct mr_supervisor *supervisor, struct mr_hosts *hosts,
+			      struct mr_error *error)
+{
+	enum mr_err err = mr_hosts_init(hosts, &supervisor->setup.config, error);
+	supervisor->hosts = hosts;
+	return err == MR_NOT_FOUND ? MR_OK : err;
+}
+
 static int check(const char *path, const char *host)
 {
 	struct mr_supervisor supervisor;
@@ -112,13 +153,13 @@ static int check(const char *path, const char *host)
 	struct mr_error error = {0};
 	uint32_t workers = 0;
 	mr_supervisor_init(&supervisor);
-	enum mr_err err = mr_topology_file_read(path, host, &supervisor.setup.config, &error);
-	if (err == MR_OK && host != NULL) {
-		err = mr_hosts_init(&hosts, &supervisor.setup.config, &error);
-		supervisor.hosts = &hosts;
-	}
+	enum mr_err err = mr_topology_file_check(path, host, &supervisor.setup.config, &error);
+	if (err == MR_OK && host != NULL)
+		err = know_hosts(&supervisor, &hosts, &error);
 	if (err == MR_OK)
 		err = mr_plan_run(&supervisor, &workers, &error);
+	if (err == MR_OK)
+		look_at_port(&supervisor.setup.config);
 	if (err == MR_OK)
 		put_found(path, &supervisor, workers);
 	else

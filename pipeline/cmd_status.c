@@ -11,11 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "cmd.h"
 #include "millrace/text.h"
+#include "state_dir.h"
 #include "status_server.h"
 
 #define ANSWER_MS 5000
@@ -30,29 +30,6 @@ static const char help[] =
     "Exit status: 0 it answered, 1 none answers, 2 this is no state directory.\n";
 
 /* ---- where none answers ---- */
-
-/* The process that holds the lock; 0 where none does, as far as we are shown. */
-static long lock_holder(int directory)
-{
-	struct stat is;
-	char wanted[64], line[256];
-	long holder = 0;
-	if (fstatat(directory, "lock", &is, 0) != 0)
-		return 0;
-	snprintf(wanted, sizeof wanted, "%02x:%02x:%llu", major(is.st_dev), minor(is.st_dev),
-		 (unsigned long long)is.st_ino);
-	FILE *locks = fopen("/proc/locks", "re");
-	while (locks != NULL && holder == 0 && fgets(line, sizeof line, locks) != NULL) {
-		char kind[16], file[64];
-		long pid;
-		if (sscanf(line, "%*s %15s %*s %*s %ld %63s", kind, &pid, file) == 3 &&
-		    strcmp(kind, "FLOCK") == 0 && strcmp(file, wanted) == 0)
-			holder = pid;
-	}
-	if (locks != NULL)
-		fclose(locks);
-	return holder;
-}
 
 /* The newest manifest's number, and when it was made; false where there is none. */
 static bool newest_checkpoint(int directory, int64_t *number_out, int64_t *time_us_out)
@@ -84,7 +61,7 @@ static void tell_what_is_known(int directory, const char *path)
 {
 	int64_t number, time_us;
 	char time[MR_TIME_TEXT];
-	long holder = lock_holder(directory);
+	long holder = mr_state_dir_holder(directory);
 	if (holder == 0)
 		fprintf(stderr, "millrace status: %s: no service runs on it\n", path);
 	else

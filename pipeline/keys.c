@@ -58,6 +58,8 @@ enum mr_err mr_keys_read(const struct mr_part *host, struct mr_key *private_out,
 {
 	const char *path = mr_config_get(&host->settings, "key_file", 0);
 	struct mr_buf bytes = {0};
+	if (path == NULL)
+		return mr_error_set(error, MR_NOT_FOUND, "host %s: no key_file", host->name);
 	enum mr_err err = mr_secret_read(path, &bytes, error);
 	if (err == MR_OK) {
 		snprintf(private_out->text, sizeof private_out->text, "%.*s",

@@ -15,7 +15,7 @@ struct mr_key {
 enum mr_err mr_keys_make(struct mr_key *private_out, struct mr_key *public_out,
 			 struct mr_error *error);
 /* A host's private key from its file, proved to belong to its public one. MR_CONFIG, and as
- * mr_secret_read. */
+ * mr_secret_read; MR_NOT_FOUND also where the settings have none. */
 enum mr_err mr_keys_read(const struct mr_part *host, struct mr_key *private_out,
 			 struct mr_error *error);
 void mr_key_forget(struct mr_key *key);

@@ -15,13 +15,22 @@
 #include "run_plan.h"
 #include "state_dir.h"
 
-struct written {
+/* Where a file lies, or will, all links followed. */
+struct place {
+	bool known;
+	struct stat folder;
+	char base[NAME_MAX + 1];
+};
+/* A path of which the run makes something. */
+struct claim {
 	const char *path; /* borrowed */
 	char *name;       /* for messages */
+	const char *what; /* is done there */
+	struct place place;
 };
 struct paths {
 	struct mr_config *config;
-	struct written *written;
+	struct claim *claims;
 	size_t count;
 	size_t faults;
 };
@@ -66,25 +75,33 @@ static bool check_folder(struct paths *paths, const char *name, const char *path
 	return good;
 }
 
-/* For collect, which must not read it again. Of what is not there yet glibc leaves the path that is
- * lacking, with all links followed. */
-static void note_place(struct paths *paths, const char *path, const char *name)
+/* Of what is not there yet glibc leaves the path that is lacking, with all links followed. */
+static void find_place(const char *path, struct place *out)
 {
 	char real[PATH_MAX];
-	struct stat about;
+	*out = (struct place){0};
 	if (realpath(path, real) == NULL && errno != ENOENT)
 		return;
 	char *folder = folder_of(real);
-	if (stat(folder, &about) == 0)
-		mr_own_places_add(paths->config, &about, strrchr(real, '/') + 1, name);
+	out->known = stat(folder, &out->folder) == 0;
+	snprintf(out->base, sizeof out->base, "%s", strrchr(real, '/') + 1);
 	free(folder);
+}
+
+/* For collect, which must not read it again. */
+static void note_place(struct paths *paths, const struct place *place, const char *name)
+{
+	if (place->known)
+		mr_own_places_add(paths->config, &place->folder, place->base, name);
 }
 
 static void check_state(struct paths *paths, const char *path)
 {
 	struct mr_error error = {0};
+	struct place place;
 	struct stat about;
-	note_place(paths, path, "the state directory");
+	find_place(path, &place);
+	note_place(paths, &place, "the state directory");
 	if (stat(path, &about) == 0)
 		mr_own_places_add(paths->config, &about, "", "the state directory");
 	if (stat(path, &about) != 0) {
@@ -101,26 +118,40 @@ static void check_state(struct paths *paths, const char *path)
 	}
 }
 
-static bool same_file(const char *a, const char *b)
+static bool same_file(const struct claim *a, const struct claim *b)
 {
 	struct stat first, second;
-	if (strcmp(a, b) == 0)
+	if (a->place.known && b->place.known && a->place.folder.st_dev == b->place.folder.st_dev &&
+	    a->place.folder.st_ino == b->place.folder.st_ino &&
+	    strcmp(a->place.base, b->place.base) == 0)
 		return true;
-	return stat(a, &first) == 0 && stat(b, &second) == 0 && S_ISREG(first.st_mode) &&
-	       first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+	return stat(a->path, &first) == 0 && stat(b->path, &second) == 0 &&
+	       S_ISREG(first.st_mode) && first.st_dev == second.st_dev &&
+	       first.st_ino == second.st_ino;
+}
+
+/* Nobody else shall make something there. Takes the name. */
+static const struct claim *claim(struct paths *paths, char *name, const char *path,
+				 const char *what)
+{
+	struct claim *own = &paths->claims[paths->count];
+	*own = (struct claim){.path = path, .name = name, .what = what};
+	find_place(path, &own->place);
+	for (size_t i = 0; i < paths->count; i++) {
+		const struct claim *other = &paths->claims[i];
+		if (same_file(own, other))
+			fault(paths, "%s %s: %s %s too", name, path, other->name, other->what);
+	}
+	paths->count++;
+	return own;
 }
 
 /* Takes the name. */
 static void add_written(struct paths *paths, char *name, const char *path)
 {
+	const struct claim *own = claim(paths, name, path, "writes that file");
 	struct stat about;
-	note_place(paths, path, name);
-	for (size_t i = 0; i < paths->count; i++) {
-		if (same_file(path, paths->written[i].path))
-			fault(paths, "%s %s: %s writes that file too", name, path,
-			      paths->written[i].name);
-	}
-	paths->written[paths->count++] = (struct written){path, name};
+	note_place(paths, &own->place, name);
 	if (stat(path, &about) != 0) {
 		if (errno != ENOENT)
 			fault(paths, "%s %s: %s", name, path, strerror(errno));
@@ -131,9 +162,9 @@ static void add_written(struct paths *paths, char *name, const char *path)
 	} else if (access(path, W_OK) != 0) {
 		fault(paths, "%s %s: %s", name, path, strerror(errno));
 	} else if (S_ISREG(about.st_mode)) {
-		char *own = mr_asprintf("%s %s", name, path);
-		mr_own_files_add(paths->config, about.st_dev, about.st_ino, own);
-		free(own);
+		char *told = mr_asprintf("%s %s", name, path);
+		mr_own_files_add(paths->config, about.st_dev, about.st_ino, told);
+		free(told);
 	}
 }
 
@@ -183,11 +214,11 @@ static void check_socket(struct paths *paths, const struct mr_part *source, cons
 {
 	struct stat about;
 	char *name = mr_asprintf("source %s", source->name);
+	claim(paths, name, path, "listens there");
 	if (stat(path, &about) != 0)
 		check_folder(paths, name, path);
 	else if (!S_ISSOCK(about.st_mode))
 		fault(paths, "%s %s: something that is no socket is there", name, path);
-	free(name);
 }
 
 static void check_sources(struct paths *paths)
@@ -209,15 +240,15 @@ static void check_sources(struct paths *paths)
 enum mr_err mr_plan_paths(struct mr_config *config, bool all, struct mr_error *error)
 {
 	struct paths paths = {.config = config};
-	paths.written = mr_calloc(config->part_count + 1, sizeof *paths.written);
+	paths.claims = mr_calloc(config->part_count + 1, sizeof *paths.claims);
 	check_state(&paths, mr_config_get(config, "state", 0));
 	if (all) {
 		check_written(&paths);
 		check_sources(&paths);
 	}
 	for (size_t i = 0; i < paths.count; i++)
-		free(paths.written[i].name);
-	free(paths.written);
+		free(paths.claims[i].name);
+	free(paths.claims);
 	if (paths.faults == 0)
 		return MR_OK;
 	return mr_error_set(error, MR_CONFIG, "%zu path%s not as the run needs", paths.faults,

@@ -11,17 +11,41 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static enum mr_err credential_path(const char *name, char **path_out, struct mr_error *error)
+static const char *credentials_directory(void)
 {
 	const char *directory = getenv("CREDENTIALS_DIRECTORY");
-	if (directory == NULL || *directory == '\0')
+	return directory == NULL || *directory == '\0' ? NULL : directory;
+}
+
+static bool is_name(const char *name)
+{
+	return *name != '\0' && *name != '.' && strchr(name, '/') == NULL;
+}
+
+/* The credential that a text names, or NULL. */
+static const char *credential_of(const char *text)
+{
+	size_t len = strlen(MR_SECRET_CREDENTIAL);
+	return strncmp(text, MR_SECRET_CREDENTIAL, len) == 0 ? text + len : NULL;
+}
+
+bool mr_secret_is_elsewhere(const char *text)
+{
+	const char *name = credential_of(text);
+	return name != NULL && is_name(name) && credentials_directory() == NULL;
+}
+
+static enum mr_err credential_path(const char *name, char **path_out, struct mr_error *error)
+{
+	const char *directory = credentials_directory();
+	if (!is_name(name))
+		return mr_error_set(error, MR_CONFIG,
+				    "\"" MR_SECRET_CREDENTIAL "%s\" is no credential's name", name);
+	if (directory == NULL)
 		return mr_error_set(error, MR_CONFIG,
 				    "\"" MR_SECRET_CREDENTIAL
 				    "%s\": systemd gave no credentials (LoadCredential=%s:FILE)",
 				    name, name);
-	if (*name == '\0' || *name == '.' || strchr(name, '/') != NULL)
-		return mr_error_set(error, MR_CONFIG,
-				    "\"" MR_SECRET_CREDENTIAL "%s\" is no credential's name", name);
 	*path_out = mr_asprintf("%s/%s", directory, name);
 	return MR_OK;
 }
@@ -29,10 +53,10 @@ static enum mr_err credential_path(const char *name, char **path_out, struct mr_
 enum mr_err mr_secret_path(const char *text, const char *directory, char **path_out,
 			   struct mr_error *error)
 {
-	size_t len = strlen(MR_SECRET_CREDENTIAL);
+	const char *credential = credential_of(text);
 	*path_out = NULL;
-	if (strncmp(text, MR_SECRET_CREDENTIAL, len) == 0)
-		return credential_path(text + len, path_out, error);
+	if (credential != NULL)
+		return credential_path(credential, path_out, error);
 	*path_out = *text == '/' ? mr_strdup(text) : mr_asprintf("%s/%s", directory, text);
 	return MR_OK;
 }

@@ -14,6 +14,7 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -136,6 +137,28 @@ enum mr_err mr_state_dir_trust(const char *path, const struct stat *about, struc
 			    "%s: everybody may write in this state directory (mode %04o); chmod "
 			    "o-w it",
 			    path, (unsigned)about->st_mode & 07777);
+}
+
+long mr_state_dir_holder(int directory)
+{
+	struct stat is;
+	char wanted[64], line[256];
+	long holder = 0;
+	if (fstatat(directory, "lock", &is, 0) != 0)
+		return 0;
+	snprintf(wanted, sizeof wanted, "%02x:%02x:%llu", major(is.st_dev), minor(is.st_dev),
+		 (unsigned long long)is.st_ino);
+	FILE *locks = fopen("/proc/locks", "re");
+	while (locks != NULL && holder == 0 && fgets(line, sizeof line, locks) != NULL) {
+		char kind[16], file[64];
+		long pid;
+		if (sscanf(line, "%*s %15s %*s %*s %ld %63s", kind, &pid, file) == 3 &&
+		    strcmp(kind, "FLOCK") == 0 && strcmp(file, wanted) == 0)
+			holder = pid;
+	}
+	if (locks != NULL)
+		fclose(locks);
+	return holder;
 }
 
 static enum mr_err open_directory(struct mr_state_dir *dir, struct mr_error *error)

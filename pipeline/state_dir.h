@@ -20,6 +20,10 @@ struct mr_state_dir {
 /* MR_CONFIG where everybody may write there: what stands there is believed. */
 enum mr_err mr_state_dir_trust(const char *path, const struct stat *about, struct mr_error *error);
 
+/* The process that holds the lock of the directory under this descriptor, as far as we are shown; 0
+ * where none does. The lock is looked up in /proc/locks, never taken. */
+long mr_state_dir_holder(int directory);
+
 /* Makes it (mode 0700) where it is not there. Waits up to some seconds for the workers of a service
  * that has died. MR_CONFIG: another service has it, or it is not to be used; MR_IO, MR_NO_SPACE.
  * After an error hold nothing. */

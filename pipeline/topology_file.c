@@ -35,6 +35,7 @@ struct reader {
 	const char *directory;
 	const char *host; /* NULL: none was named */
 	bool elsewhere;   /* the part in hand is another host's */
+	bool checks;      /* it is not to be run, or not from here */
 	struct mr_config *config;
 	struct mr_arena arena;
 	size_t faults;
@@ -51,6 +52,8 @@ struct place {
 
 /* ---- saying what is wrong ---- */
 
+#define WHERE "%s:%u:%u: "
+
 static void fault(struct reader *reader, uint32_t line, uint32_t column, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
@@ -62,7 +65,7 @@ static void fault(struct reader *reader, uint32_t line, uint32_t column, const c
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
 	if (reader->faults++ < MR_TOPOLOGY_FAULTS_SHOWN)
-		mr_log(MR_LOG_ERROR, "%s:%u:%u: %s", reader->path, line, column, text);
+		mr_log(MR_LOG_ERROR, WHERE "%s", reader->path, line, column, text);
 }
 
 #define SHOW(text) (int)mr_utf8_cut(text, SHOWN_MAX), (text).at
@@ -166,6 +169,23 @@ static bool read_secret(struct reader *reader, const char *text, char **path_out
 	return err == MR_OK;
 }
 
+/* Whether the setting names what none but the service sees. */
+static bool is_out_of_sight(struct reader *reader, const struct mr_setting_row *row,
+			    const struct mr_yaml *node, const char *text)
+{
+	if (row->kind != MR_SETTING_SECRET)
+		return false;
+	if (reader->elsewhere)
+		return true; /* another host's is none of ours to look at */
+	if (!reader->checks || !mr_secret_is_elsewhere(text))
+		return false;
+	mr_log(MR_LOG_WARNING,
+	       WHERE "%s: %s is not looked at: systemd gives it to the service alone "
+		     "(LoadCredential= in its unit), and without it the service does not run",
+	       reader->path, node->line, node->column, row->name, text);
+	return true;
+}
+
 static void read_value(struct reader *reader, const struct mr_setting_row *row,
 		       const struct mr_yaml *node, struct mr_config *config)
 {
@@ -176,8 +196,8 @@ static void read_value(struct reader *reader, const struct mr_setting_row *row,
 	if (!read_text(reader, row, node, &text))
 		return;
 	bool good = mr_setting_read(row, text, &unused, &error) == MR_OK;
-	if (row->kind == MR_SETTING_SECRET && reader->elsewhere)
-		return; /* another host's is none of ours to look at */
+	if (good && is_out_of_sight(reader, row, node, text))
+		return;
 	if (row->kind == MR_SETTING_SECRET)
 		good = read_secret(reader, text, &path, &error);
 	else if (row->kind == MR_SETTING_PATH || row->kind == MR_SETTING_PATHS)
@@ -566,26 +586,31 @@ static void add_hash(struct reader *reader, struct mr_slice text)
 	mr_config_add(reader->config, "topology", shown);
 }
 
+static enum mr_err parse(struct reader *reader, struct mr_slice text, struct mr_error *error)
+{
+	struct mr_yaml_documents documents;
+	*reader->config = (struct mr_config){0};
+	mr_yaml_parse(&reader->arena, text, &documents);
+	read_documents(reader, &documents);
+	if (mr_config_parts(reader->config, MR_PART_HOST) > 0)
+		add_hash(reader, text);
+	mr_arena_fini(&reader->arena);
+	if (reader->faults == 0)
+		return MR_OK;
+	mr_config_fini(reader->config);
+	return mr_error_set(error, MR_CONFIG, "%s: %zu fault%s%s", reader->path, reader->faults,
+			    reader->faults == 1 ? "" : "s",
+			    reader->faults > MR_TOPOLOGY_FAULTS_SHOWN ? ", the first ten are shown"
+								      : "");
+}
+
 enum mr_err mr_topology_file_parse(struct mr_slice text, const char *path, const char *directory,
 				   const char *host, struct mr_config *config_out,
 				   struct mr_error *error)
 {
 	struct reader reader = {
 	    .path = path, .directory = directory, .host = host, .config = config_out};
-	struct mr_yaml_documents documents;
-	*config_out = (struct mr_config){0};
-	mr_yaml_parse(&reader.arena, text, &documents);
-	read_documents(&reader, &documents);
-	if (mr_config_parts(config_out, MR_PART_HOST) > 0)
-		add_hash(&reader, text);
-	mr_arena_fini(&reader.arena);
-	if (reader.faults == 0)
-		return MR_OK;
-	mr_config_fini(config_out);
-	return mr_error_set(error, MR_CONFIG, "%s: %zu fault%s%s", path, reader.faults,
-			    reader.faults == 1 ? "" : "s",
-			    reader.faults > MR_TOPOLOGY_FAULTS_SHOWN ? ", the first ten are shown"
-								     : "");
+	return parse(&reader, text, error);
 }
 
 static enum mr_err load(const char *path, struct mr_buf *out, struct mr_error *error)
@@ -624,19 +649,32 @@ static enum mr_err directory_of(const char *path, char **out, struct mr_error *e
 	return MR_OK;
 }
 
-enum mr_err mr_topology_file_read(const char *path, const char *host, struct mr_config *config_out,
-				  struct mr_error *error)
+static enum mr_err read_file(struct reader *reader, struct mr_error *error)
 {
 	struct mr_buf text = {0};
 	char *directory = NULL;
-	*config_out = (struct mr_config){0};
-	enum mr_err err = load(path, &text, error);
+	*reader->config = (struct mr_config){0};
+	enum mr_err err = load(reader->path, &text, error);
 	if (err == MR_OK)
-		err = directory_of(path, &directory, error);
+		err = directory_of(reader->path, &directory, error);
+	reader->directory = directory;
 	if (err == MR_OK)
-		err = mr_topology_file_parse((struct mr_slice){text.data, text.len}, path,
-					     directory, host, config_out, error);
+		err = parse(reader, (struct mr_slice){text.data, text.len}, error);
 	free(directory);
 	mr_buf_fini(&text);
 	return err;
+}
+
+enum mr_err mr_topology_file_read(const char *path, const char *host, struct mr_config *config_out,
+				  struct mr_error *error)
+{
+	struct reader reader = {.path = path, .host = host, .config = config_out};
+	return read_file(&reader, error);
+}
+
+enum mr_err mr_topology_file_check(const char *path, const char *host, struct mr_config *config_out,
+				   struct mr_error *error)
+{
+	struct reader reader = {.path = path, .host = host, .config = config_out, .checks = true};
+	return read_file(&reader, error);
 }

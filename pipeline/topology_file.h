@@ -22,7 +22,12 @@
  * run's, its private key is looked at, and no other host's. */
 enum mr_err mr_topology_file_read(const char *path, const char *host, struct mr_config *config_out,
 				  struct mr_error *error);
-/* Likewise from bytes; `directory` is the absolute one of the file. Survives any bytes. */
+/* Likewise, for whoever does not run it: a credential that systemd gives to the service alone is
+ * warned of, and not in the settings. */
+enum mr_err mr_topology_file_check(const char *path, const char *host, struct mr_config *config_out,
+				   struct mr_error *error);
+/* As mr_topology_file_read, from bytes; `directory` is the absolute one of the file. Survives any
+ * bytes. */
 enum mr_err mr_topology_file_parse(struct mr_slice text, const char *path, const char *directory,
 				   const char *host, struct mr_config *config_out,
 				   struct mr_error *error);

@@ -16,6 +16,8 @@
  * `directory`. MR_CONFIG: it names a credential, and there is none. */
 enum mr_err mr_secret_path(const char *text, const char *directory, char **path_out,
 			   struct mr_error *error);
+/* Whether the text names a credential, and systemd has given this process none. */
+bool mr_secret_is_elsewhere(const char *text);
 /* The whole file without a line end at its end, appended. MR_CONFIG where it is not a regular file,
  * empty, larger than MR_SECRET_MAX, or where others than its owner and group may read or write it;
  * MR_NOT_FOUND, MR_IO. `out` then is as it was. */

@@ -1,7 +1,9 @@
 """`millrace check`: all that a run would read, without running."""
+import fcntl
 import os
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 import unittest
@@ -89,6 +91,71 @@ class Check(unittest.TestCase):
                 self.write("alerts", "")
                 self.topology(run, source, sink)
                 self.refused(words.replace("{}", self.folder.name))
+
+    def test_two_that_make_the_same(self):
+        """However its folder is called, and whether it is there or not."""
+        for name in ("out", "real"):
+            os.mkdir(self.path(name))
+        os.symlink("real", self.path("link"))
+        for first, second in (("out/a", "out/./a"), ("real/a", "link/a"), ("real/a", "real/a")):
+            with self.subTest(second=second):
+                self.topology(sink=f"path: {first}", sinks=f"  - {{name: more, type: file, path: {second}}}\n")
+                self.refused(f"sink more {self.path(second)}: sink alerts writes that file too")
+                self.topology(f"dead_letter: {first}", sink=f"path: {second}")
+                self.refused(f"sink alerts {self.path(second)}: dead_letter writes that file too")
+                self.write("t.yaml", "state: state\nrules: rule.yml\nsources:\n"
+                           f"  - {{name: one, type: socket, path: {first}}}\n  - {{name: two, type: socket, path: {second}}}\n"
+                           "sinks:\n  - {name: alerts, type: file, path: alerts}\n")
+                self.refused(f"source two {self.path(second)}: source one listens there too")
+        self.topology(sink="path: out/a", sinks="  - {name: more, type: file, path: real/a}\n")
+        self.assertEqual(check(self.path("t.yaml")).returncode, 0)
+
+    def test_a_port_that_is_taken(self):
+        """Whoever has it may be gone by the time of the run; a service that runs has it itself."""
+        with socket.socket() as taken, socket.socket() as other:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            self.topology(f"metrics_port: {taken.getsockname()[1]}")
+            done = check(self.path("t.yaml"))
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn(f"metrics_port: 127.0.0.1:{taken.getsockname()[1]} cannot be had: Address already in use", done.stderr)
+            self.assertIn("ends at once, with status 1", done.stderr)
+            other.bind(("127.0.0.1", 0))
+            free = other.getsockname()[1]
+            os.mkdir(self.path("state"), 0o700)
+            with open(self.path("state/lock"), "wb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                self.assertNotIn("metrics_port", check(self.path("t.yaml")).stderr)
+        self.topology(f"metrics_port: {free}")
+        self.assertNotIn("metrics_port", check(self.path("t.yaml")).stderr)
+
+    def test_credentials(self):
+        """What systemd gives to the service alone is no fault of the file; run, which needs it, is refused."""
+        environment = {name: value for name, value in os.environ.items() if name != "CREDENTIALS_DIRECTORY"}
+        self.topology(sinks="  - {name: hook, type: webhook, url: 'https://localhost/', hmac_key_file: credential:key}\n")
+        done = check(self.path("t.yaml"), env=environment)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(f"{self.path('t.yaml')}:8:", done.stderr)
+        self.assertIn("hmac_key_file: credential:key is not looked at: systemd gives it to the service alone", done.stderr)
+        done = subprocess.run([mr.PROGRAM, "run", self.path("t.yaml")], env=environment, capture_output=True, text=True,
+                              check=False, timeout=mr.WAIT_SECONDS * 4)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("systemd gave no credentials (LoadCredential=key:FILE)", done.stderr)
+        done = check(self.path("t.yaml"), env={**environment, "CREDENTIALS_DIRECTORY": self.folder.name})
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("/key: No such file", done.stderr)
+        for host in ("a", "b"):
+            subprocess.run([mr.PROGRAM, "keys", "--dir", self.folder.name, host], check=True, capture_output=True)
+        hosts = ""
+        for host, groups in (("a", "collect, deliver"), ("b", "parse, correlate")):
+            with open(self.path(host + ".pub"), encoding="utf-8") as key:
+                hosts += (f"  - {{name: {host}, address: 'tcp://127.0.0.1:7411', public_key: '{key.read().strip()}', "
+                          f"key_file: credential:{host}, groups: [{groups}]}}\n")
+        self.topology(f"workers: 2\nhosts:\n{hosts}")
+        done = check("--host", "b", self.path("t.yaml"), env=environment)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("key_file: credential:b is not looked at", done.stderr)
+        self.assertNotIn("credential:a", done.stderr)
 
     def test_an_alert_file_is_no_input(self):
         self.write("alerts.ndjson", "")

@@ -24,13 +24,14 @@
 static const char *this_host;
 static char said[16384];
 static size_t lines;
+static enum mr_log_level level_told = MR_LOG_ERROR;
 
 static void keep(void *context, enum mr_log_level level, uint64_t kind, const char *line,
 		 size_t len)
 {
 	(void)context;
 	(void)kind;
-	assert_int_equal(level, MR_LOG_ERROR);
+	assert_int_equal(level, level_told);
 	size_t used = strlen(said);
 	snprintf(said + used, sizeof said - used, "%.*s\n", (int)len, line);
 	lines++;
@@ -347,6 +348,36 @@ static enum mr_err reads(const char *folder, const char *key, struct mr_config *
 	return err;
 }
 
+/* For whoever does not run it, a credential that only the service sees is no fault. */
+static void a_credential_that_is_checked(void **state)
+{
+	char folder[] = "/tmp/millrace-topology-XXXXXX";
+	char path[64];
+	struct mr_config config;
+	struct mr_error error;
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	unsetenv("CREDENTIALS_DIRECTORY");
+	assert_int_equal(reads(folder, "credential:key", &config, &error), MR_CONFIG);
+	snprintf(path, sizeof path, "%s/t.yaml", folder);
+	said[0] = '\0';
+	level_told = MR_LOG_WARNING;
+	mr_log_set_sink(keep, NULL);
+	assert_int_equal(mr_topology_file_check(path, NULL, &config, &error), MR_OK);
+	assert_non_null(strstr(said, ":5:68: hmac_key_file: credential:key is not looked at"));
+	const struct mr_part *sink = mr_config_part(&config, MR_PART_SINK, 0);
+	assert_null(mr_config_get(&sink->settings, "hmac_key_file", 0));
+	mr_config_fini(&config);
+	level_told = MR_LOG_ERROR;
+	assert_int_equal(reads(folder, "credential:../key", &config, &error), MR_CONFIG);
+	mr_log_set_sink(keep, NULL);
+	assert_int_equal(mr_topology_file_check(path, NULL, &config, &error), MR_CONFIG);
+	mr_log_set_sink(NULL, NULL);
+	assert_non_null(strstr(said, "is no credential's name"));
+	unlink(path);
+	rmdir(folder);
+}
+
 static void secrets(void **state)
 {
 	char folder[] = "/tmp/millrace-topology-XXXXXX";
@@ -449,12 +480,19 @@ static void hosts_whole(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(a_whole_one),   cmocka_unit_test(names),
-	    cmocka_unit_test(parts),         cmocka_unit_test(long_socket),
-	    cmocka_unit_test(values),        cmocka_unit_test(files),
-	    cmocka_unit_test(many),          cmocka_unit_test(secrets),
-	    cmocka_unit_test(hosts_values),  cmocka_unit_test(hosts_faults),
-	    cmocka_unit_test(groups_faults), cmocka_unit_test(hosts_whole),
+	    cmocka_unit_test(a_whole_one),
+	    cmocka_unit_test(names),
+	    cmocka_unit_test(parts),
+	    cmocka_unit_test(long_socket),
+	    cmocka_unit_test(values),
+	    cmocka_unit_test(files),
+	    cmocka_unit_test(many),
+	    cmocka_unit_test(secrets),
+	    cmocka_unit_test(a_credential_that_is_checked),
+	    cmocka_unit_test(hosts_values),
+	    cmocka_unit_test(hosts_faults),
+	    cmocka_unit_test(groups_faults),
+	    cmocka_unit_test(hosts_whole),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
