@@ -3,6 +3,7 @@
  * Called ahead of prepare. Looks only: another process may change all of it the moment after, and
  * whoever opens says what he meets. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -95,9 +96,20 @@ static void note_place(struct paths *paths, const struct place *place, const cha
 		mr_own_places_add(paths->config, &place->folder, place->base, name);
 }
 
-static void check_state(struct paths *paths, const char *path)
+static void check_trust(struct paths *paths, const char *path)
 {
 	struct mr_error error = {0};
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		fault(paths, "state %s: %s", path, strerror(errno));
+	else if (mr_state_dir_trust(fd, path, &error) != MR_OK)
+		fault(paths, "state %s", error.text);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void check_state(struct paths *paths, const char *path)
+{
 	struct place place;
 	struct stat about;
 	find_place(path, &place);
@@ -113,8 +125,8 @@ static void check_state(struct paths *paths, const char *path)
 		fault(paths, "state %s: it is no directory", path);
 	} else if (access(path, R_OK | W_OK | X_OK) != 0) {
 		fault(paths, "state %s: %s", path, strerror(errno));
-	} else if (mr_state_dir_trust(path, &about, &error) != MR_OK) {
-		fault(paths, "state %s", error.text);
+	} else {
+		check_trust(paths, path);
 	}
 }
 

@@ -28,6 +28,7 @@
 #define LOCK_POLL_MS 10
 #define PIECE_BYTES (1 << 20)
 #define CHECKPOINTS "checkpoints"
+#define TRUST_DEPTH 4 /* folders in each other; nothing of ours lies as deep */
 #define PREFIX_LEN (sizeof MR_MANIFEST_PREFIX - 1)
 
 /* ---- files ---- */
@@ -129,15 +130,87 @@ static enum mr_err take_lock(struct mr_state_dir *dir, struct mr_error *error)
 	return MR_OK;
 }
 
-enum mr_err mr_state_dir_trust(const char *path, const struct stat *about, struct mr_error *error)
+/* ---- trust ---- */
+
+static enum mr_err distrust(struct mr_error *error, const char *path, const struct stat *about)
 {
-	if ((about->st_mode & S_IWOTH) == 0)
-		return MR_OK;
-	return mr_error_set(error, MR_CONFIG,
-			    "%s: everybody may write in this state directory (mode %04o); chmod "
-			    "o-w it",
-			    path, (unsigned)about->st_mode & 07777);
+	if (about->st_uid != geteuid() && about->st_uid != 0)
+		return mr_error_set(
+		    error, MR_CONFIG,
+		    "%s: it belongs to user %u, and this is user %u: what stands in a "
+		    "state directory is believed; run as its owner, or chown it",
+		    path, (unsigned)about->st_uid, (unsigned)geteuid());
+	return mr_error_set(
+	    error, MR_CONFIG,
+	    "%s: others than its owner may write there (mode %04o): what stands in a "
+	    "state directory is believed; chmod go-w it",
+	    path, (unsigned)about->st_mode & 07777);
 }
+
+/* Root may do all anyway. A link's mode says nothing, and a socket's bytes are not kept. */
+static bool is_trusted(const struct stat *about)
+{
+	bool has_mode = S_ISREG(about->st_mode) || S_ISDIR(about->st_mode);
+	return (about->st_uid == geteuid() || about->st_uid == 0) &&
+	       (!has_mode || (about->st_mode & (S_IWGRP | S_IWOTH)) == 0);
+}
+
+static enum mr_err trust_below(int fd, const char *path, unsigned depth, struct mr_error *error);
+
+static enum mr_err trust_entry(int folder, const char *path, const char *name, unsigned depth,
+			       struct mr_error *error)
+{
+	struct stat about;
+	enum mr_err err = MR_OK;
+	/* A service that runs makes and removes files meanwhile. */
+	if (fstatat(folder, name, &about, AT_SYMLINK_NOFOLLOW) != 0)
+		return MR_OK;
+	char *whole = mr_asprintf("%s/%s", path, name);
+	if (!is_trusted(&about)) {
+		err = distrust(error, whole, &about);
+	} else if (S_ISDIR(about.st_mode) && depth < TRUST_DEPTH) {
+		int fd = openat(folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		err = fd < 0 ? MR_OK : trust_below(fd, whole, depth + 1, error);
+	}
+	free(whole);
+	return err;
+}
+
+/* Takes the descriptor. What cannot be listed says so when it is read. */
+static enum mr_err trust_below(int fd, const char *path, unsigned depth, struct mr_error *error)
+{
+	const struct dirent *entry;
+	enum mr_err err = MR_OK;
+	DIR *list = fdopendir(fd);
+	if (list == NULL) {
+		close(fd);
+		return MR_OK;
+	}
+	while (err == MR_OK && (entry = readdir(list)) != NULL) {
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			err = trust_entry(fd, path, entry->d_name, depth, error);
+	}
+	closedir(list);
+	return err;
+}
+
+enum mr_err mr_state_dir_trust(int fd, const char *path, struct mr_error *error)
+{
+	struct stat link, about;
+	int list = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (list < 0 || fstat(list, &about) != 0 || lstat(path, &link) != 0) {
+		mr_error_errno(error, MR_CONFIG, "%s", path);
+		if (list >= 0)
+			close(list);
+		return MR_CONFIG;
+	}
+	if (is_trusted(&link) && is_trusted(&about))
+		return trust_below(list, path, 0, error);
+	close(list);
+	return distrust(error, path, is_trusted(&link) ? &about : &link);
+}
+
+/* ---- opening ---- */
 
 long mr_state_dir_holder(int directory)
 {
@@ -163,17 +236,16 @@ long mr_state_dir_holder(int directory)
 
 static enum mr_err open_directory(struct mr_state_dir *dir, struct mr_error *error)
 {
-	struct stat about;
 	if (mkdir(dir->path, 0700) == 0 && !mr_os_sync_parent(dir->path)) {
 		mr_error_errno(error, MR_IO, "%s: it was made, and may not last", dir->path);
 		rmdir(dir->path); /* so that the next start tries it again */
 		return MR_IO;
 	}
 	dir->fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir->fd < 0 || fstat(dir->fd, &about) != 0)
+	if (dir->fd < 0)
 		return mr_error_errno(error, MR_CONFIG, "%s: no state directory can be had there",
 				      dir->path);
-	return mr_state_dir_trust(dir->path, &about, error);
+	return mr_state_dir_trust(dir->fd, dir->path, error);
 }
 
 enum mr_err mr_state_dir_open(const char *path, struct mr_state_dir *out, struct mr_error *error)

@@ -7,8 +7,6 @@
 #ifndef MILLRACE_STATE_DIR_H
 #define MILLRACE_STATE_DIR_H
 
-#include <sys/stat.h>
-
 #include "manifest.h"
 
 struct mr_state_dir {
@@ -17,8 +15,10 @@ struct mr_state_dir {
 	int lock; /* for workers to inherit */
 };
 
-/* MR_CONFIG where everybody may write there: what stands there is believed. */
-enum mr_err mr_state_dir_trust(const char *path, const struct stat *about, struct mr_error *error);
+/* What stands in it is believed. So it, all that lies in it, and the link that `path` may be belong
+ * to this process's user or to root, and nobody else may write there: MR_CONFIG where that is not
+ * so. Changes nothing. */
+enum mr_err mr_state_dir_trust(int fd, const char *path, struct mr_error *error);
 
 /* The process that holds the lock of the directory under this descriptor, as far as we are shown; 0
  * where none does. The lock is looked up in /proc/locks, never taken. */

@@ -200,7 +200,10 @@ class Check(unittest.TestCase):
         os.unlink(self.path("state"))
         os.mkdir(self.path("state"))
         os.chmod(self.path("state"), 0o777)
-        self.refused("everybody may write in this state directory (mode 0777)")
+        self.refused("others than its owner may write there (mode 0777)")
+        os.chmod(self.path("state"), 0o700)
+        self.write("state/ledger.sqlite", "", 0o664)
+        self.refused(f"{self.path('state/ledger.sqlite')}: others than its owner may write there (mode 0664)")
 
     def test_paths_and_rules_are_told_at_once(self):
         self.write("rule.yml", "title: x\n")

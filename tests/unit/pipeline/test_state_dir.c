@@ -182,9 +182,68 @@ static void one_that_everybody_may_write_in_is_not_taken(void **state)
 	mr_state_dir_close(&dir);
 	assert_int_equal(chmod(place, 01777), 0);
 	assert_int_equal(mr_state_dir_open(place, &again, &error), MR_CONFIG);
-	assert_non_null(strstr(error.text, "everybody may write in this state directory"));
+	assert_non_null(strstr(error.text, "others than its owner may write there (mode 1777)"));
+	assert_int_equal(chmod(place, 0770), 0);
+	assert_int_equal(mr_state_dir_open(place, &again, &error), MR_CONFIG);
 	assert_int_equal(chmod(place, 0755), 0);
 	assert_int_equal(mr_state_dir_open(place, &dir, NULL), MR_OK);
+}
+
+/* How it is opened by that name: not, for what is there; or as ever. */
+static void opens(const char *path, const char *name, const char *words)
+{
+	struct mr_error error = {0};
+	char wanted[256];
+	mr_state_dir_close(&dir);
+	snprintf(wanted, sizeof wanted, "%s%s: %s", path, name, words);
+	assert_int_equal(mr_state_dir_open(path, &dir, &error), MR_CONFIG);
+	assert_non_null(strstr(error.text, wanted));
+}
+
+static void what_others_may_write_in_it_is_not_taken(void **state)
+{
+	static const char *const names[] = {"/lock", "/checkpoints", "/" SNAPSHOT "1",
+					    "/" SNAPSHOT "1/counts-1.counts"};
+	char path[160];
+	struct stat before;
+	(void)state;
+	put_checkpoint(1, MR_SNAPSHOT_VERSION);
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		snprintf(path, sizeof path, "%s%s", place, names[i]);
+		assert_int_equal(stat(path, &before), 0);
+		assert_int_equal(chmod(path, before.st_mode | 0020), 0);
+		opens(place, names[i], "others than its owner may write there");
+		assert_int_equal(chmod(path, before.st_mode | 0002), 0);
+		opens(place, names[i], "others than its owner may write there");
+		assert_int_equal(chmod(path, before.st_mode), 0);
+	}
+	assert_int_equal(mr_state_dir_open(place, &dir, NULL), MR_OK);
+}
+
+/* As systemd's own is: a link of root's, or of the user's. */
+static void a_link_to_it_is_taken(void **state)
+{
+	char link[80], path[160];
+	(void)state;
+	snprintf(link, sizeof link, "%s-link", place);
+	snprintf(path, sizeof path, "%s/inner", place);
+	mr_state_dir_close(&dir);
+	assert_int_equal(symlink(place, link), 0);
+	assert_int_equal(mr_state_dir_open(link, &dir, NULL), MR_OK);
+	if (geteuid() == 0) {
+		assert_int_equal(lchown(link, 12345, 12345), 0);
+		opens(link, "", "it belongs to user 12345, and this is user 0");
+		assert_int_equal(lchown(link, 0, 0), 0);
+		assert_int_equal(symlink("nowhere", path), 0);
+		assert_int_equal(lchown(path, 12345, 12345), 0);
+		opens(place, "/inner", "it belongs to user 12345");
+		assert_int_equal(unlink(path), 0);
+		assert_int_equal(chown(place, 12345, 12345), 0);
+		opens(place, "", "it belongs to user 12345");
+		assert_int_equal(chown(place, 0, 0), 0);
+		assert_int_equal(mr_state_dir_open(link, &dir, NULL), MR_OK);
+	}
+	assert_int_equal(unlink(link), 0);
 }
 
 /* What cannot be looked at is no directory without checkpoints. */
@@ -276,6 +335,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(the_newest_that_is_whole_is_taken, begin, end),
 	    cmocka_unit_test_setup_teardown(one_that_everybody_may_write_in_is_not_taken, begin,
 					    end),
+	    cmocka_unit_test_setup_teardown(what_others_may_write_in_it_is_not_taken, begin, end),
+	    cmocka_unit_test_setup_teardown(a_link_to_it_is_taken, begin, end),
 	    cmocka_unit_test_setup_teardown(one_that_cannot_be_listed_is_not_begun_anew, begin,
 					    end),
 	    cmocka_unit_test_setup_teardown(what_is_newer_is_refused, begin, end),
