@@ -277,6 +277,13 @@ enum mr_err mr_checkpoint_books(struct mr_checkpoint *checkpoint, struct mr_supe
 	return mr_error_set(error, MR_PROTOCOL, "%s: %s", name, own.text);
 }
 
+/* While the workers live none comes to them. */
+static void settle_owed(struct mr_checkpoint *checkpoint)
+{
+	if (checkpoint->here == 0 || checkpoint->owed_next < checkpoint->owed)
+		checkpoint->owed = checkpoint->owed_next;
+}
+
 /* PROTOCOL.md 4.4: the order of these is the whole point. */
 static enum mr_err commit(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor,
 			  struct mr_error *error)
@@ -303,8 +310,8 @@ static enum mr_err commit(struct mr_checkpoint *checkpoint, struct mr_supervisor
 	checkpoint->last = *next;
 	*next = (struct mr_manifest){0};
 	checkpoint->failures = 0;
+	settle_owed(checkpoint);
 	checkpoint->here++;
-	checkpoint->owed = checkpoint->owed_next;
 	checkpoint->lines = checkpoint->lines_next;
 	mr_state_dir_tidy(checkpoint->dir, checkpoint->number, checkpoint->before);
 	return MR_OK;
@@ -356,6 +363,18 @@ static void add_cost(struct mr_checkpoint *checkpoint, const struct mr_superviso
 	checkpoint->next.cpu_ns += cpu_ns < left_ns ? cpu_ns : left_ns;
 }
 
+/* Lines that its outputs wait for to be made again: of who has outputs alone, and no more than are
+ * known again there. */
+static void add_owed(struct mr_checkpoint *checkpoint, const struct mr_supervisor *supervisor,
+		     const struct mr_group *group, uint64_t owed)
+{
+	bool has_outputs =
+	    mr_stage_find(group->chain[mr_group_length(group) - 1])->reads == MR_CONTENT_ALERTS;
+	uint64_t outputs = mr_config_parts(&supervisor->setup.config, MR_PART_SINK) + 1;
+	uint64_t most = has_outputs ? outputs * MR_LINES_BEHIND_MAX : 0;
+	checkpoint->owed_next += owed < most ? owed : most;
+}
+
 static enum mr_err book(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor,
 			uint32_t worker, const struct mr_cut_report *report, struct mr_error *error)
 {
@@ -373,7 +392,7 @@ static enum mr_err book(struct mr_checkpoint *checkpoint, struct mr_supervisor *
 	}
 	mr_marks_merge(&checkpoint->next.marks, &report->marks);
 	add_cost(checkpoint, supervisor, report->cpu_ns);
-	checkpoint->owed_next += report->owed;
+	add_owed(checkpoint, supervisor, &topology->groups[number], report->owed);
 	checkpoint->lines_next += mr_checkpoint_lines(&report->counters);
 	mr_bookkeeper_count(checkpoint->keeper, number, checkpoint->number, &report->counters);
 	if (report->failure[0] != '\0') {

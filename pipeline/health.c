@@ -435,6 +435,11 @@ const char *mr_health_full_sink(const struct mr_health *health)
 	return NULL;
 }
 
+bool mr_health_full_letters(const struct mr_health *health)
+{
+	return health != NULL && health->dead_letter.known && health->dead_letter.figures.full;
+}
+
 /* The first whose receiver has been failing for long; NULL where there is none. */
 static const char *failing_one(const struct mr_health *health)
 {
@@ -453,7 +458,7 @@ static void check_sinks(struct mr_health *health)
 	const char *failing = failing_one(health);
 	const char *sink = mr_health_full_sink(health);
 	put(health, MR_ALARM_SINK_FULL, sink != NULL, sink);
-	put(health, MR_ALARM_DEAD_LETTER_FULL, health->dead_letter.figures.full, NULL);
+	put(health, MR_ALARM_DEAD_LETTER_FULL, mr_health_full_letters(health), NULL);
 	put(health, MR_ALARM_RECEIVER_FAILING, failing != NULL, failing);
 }
 

@@ -77,6 +77,8 @@ void mr_health_close(struct mr_health *health);
 int mr_health_fd(const struct mr_health *health);
 /* The first sink that takes no more; NULL: all do. */
 const char *mr_health_full_sink(const struct mr_health *health);
+/* Whether the dead letter's disk is full. */
+bool mr_health_full_letters(const struct mr_health *health);
 /* A worker has said its last word, and is waited for since `from_us`. */
 void mr_health_await(struct mr_health *health, uint32_t worker, int64_t from_us);
 void mr_health_turn(struct mr_health *health);

@@ -44,6 +44,8 @@ static void name_wait(const struct mr_service *service, const struct mr_supervis
 		snprintf(out, room, "workers, which are not ready");
 	else if (checkpoint->under_way && sink != NULL)
 		snprintf(out, room, "sink %s, which takes no more", sink);
+	else if (checkpoint->under_way && mr_health_full_letters(supervisor->health))
+		snprintf(out, room, "the dead letter, whose disk is full");
 	else if (checkpoint->failures > 0)
 		snprintf(out, room, "a checkpoint, and the last one failed: %s",
 			 checkpoint->last_failure);

@@ -1,7 +1,9 @@
 """SIGTERM ends a service, whatever it waits for; what was not committed is judged again, once."""
 import json
 import os
+import resource
 import signal
+import socket
 import subprocess
 import unittest
 
@@ -48,6 +50,31 @@ class Stop(unittest.TestCase):
                 self.assert_ends(process, why, "it waited for sink out, which takes no more")
                 self.assertEqual(self.service.said().count("the end waits for"), 1)
         self.go_on()
+
+    def test_a_dead_letter_whose_disk_is_full(self):
+        self.service.describe(self.service.file_sink(), sources=[
+            {"name": "in", "type": "file", "path": [self.service.records], "follow": False},
+            {"name": "more", "type": "socket", "path": self.service.path("socket")}])
+        process = self.service.start()
+        mr.wait_until(lambda: os.path.exists(self.service.path("alerts.ndjson")) and
+                      len(mr.whole_lines(self.service.path("alerts.ndjson"))) == RECORDS, "all alerts")
+        letters = self.service.path("state/dead-letter.ndjson")
+        mr.wait_until(lambda: mr.whole_lines(letters), "the first dead letter")
+        deliver = next(pid for pid, _ in mr.children(process.pid) if mr.worker_name(pid) == "deliver")
+        resource.prlimit(deliver, resource.RLIMIT_FSIZE, (os.path.getsize(letters), resource.RLIM_INFINITY))
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.connect(self.service.path("socket"))
+            peer.sendall(b"broken too\n")
+        self.await_words("dead_letter_full")
+        for _ in range(2):
+            process.send_signal(signal.SIGTERM)
+            self.await_words("the end waits for the dead letter, whose disk is full")
+        self.assert_ends(process, "ended by a second signal", "it waited for the dead letter, whose disk is full")
+        process = self.service.start()
+        mr.wait_until(lambda: len(mr.whole_lines(letters)) == 2, "the other dead letter")
+        process.send_signal(signal.SIGTERM)
+        self.service.finish(process)
+        self.service.assert_kept_once(("broken", "broken too"))
 
     def failures(self):
         status = subprocess.run([mr.PROGRAM, "status", "--json", self.service.path("state")], capture_output=True, check=True)

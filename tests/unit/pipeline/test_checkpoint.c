@@ -136,6 +136,44 @@ static void a_cost_that_cannot_be_is_not_believed(void **state)
 	desk_close(&desk);
 }
 
+static void commit_owed(struct desk *desk, uint64_t number, uint64_t owed)
+{
+	struct mr_checkpoint *checkpoint = &desk->service.checkpoint;
+	mr_checkpoint_begin(checkpoint, &desk->supervisor);
+	for (uint32_t i = 0; i < WORKERS; i++) {
+		struct mr_buf bytes = {0};
+		const struct mr_cut_report report = {.owed = owed};
+		mr_cut_report_encode(&report, &bytes);
+		assert_int_equal(mr_checkpoint_snapped(checkpoint, &desk->supervisor, i, number,
+						       (struct mr_slice){bytes.data, bytes.len},
+						       NULL),
+				 MR_OK);
+		mr_buf_fini(&bytes);
+	}
+	assert_int_equal(checkpoint->last.number, number);
+}
+
+/* A reload waits for no more lines than can be, and for fewer and fewer. */
+static void owed_lines_that_cannot_be_are_not_believed(void **state)
+{
+	(void)state;
+	static struct desk desk;
+	struct mr_checkpoint *checkpoint = &desk.service.checkpoint;
+	desk_open(&desk);
+	commit_owed(&desk, 1, UINT64_MAX); /* of sources */
+	assert_int_equal(checkpoint->owed, 0);
+	desk_close(&desk);
+	desk_open(&desk);
+	desk.group = (struct mr_group){.name = "deliver", .chain = {"deliver"}, .workers = 2};
+	commit_owed(&desk, 1, UINT64_MAX);
+	assert_int_equal(checkpoint->owed, WORKERS * MR_LINES_BEHIND_MAX);
+	commit_owed(&desk, 2, 7);
+	assert_int_equal(checkpoint->owed, WORKERS * 7);
+	commit_owed(&desk, 3, 8);
+	assert_int_equal(checkpoint->owed, WORKERS * 7);
+	desk_close(&desk);
+}
+
 /* The last word that a worker was told of those to a source; MR_CONTROL_KIND_END: none. */
 static enum mr_control_kind told(struct desk *desk, uint32_t worker)
 {
@@ -220,6 +258,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(books_come_in_their_turn),
+	    cmocka_unit_test(owed_lines_that_cannot_be_are_not_believed),
 	    cmocka_unit_test(lines_without_a_checkpoint_stop_the_sources),
 	    cmocka_unit_test(a_cost_that_cannot_be_is_not_believed),
 	};
