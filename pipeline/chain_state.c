@@ -76,20 +76,16 @@ static enum mr_err write_piece(struct snapshot_file *file, struct mr_error *erro
 static enum mr_err write_groups(const struct mr_chain_item *item, const struct mr_stage_env *env,
 				struct snapshot_file *file, struct mr_error *error)
 {
-	struct mr_buf section = {0};
 	enum mr_err err = MR_OK;
 	for (uint32_t group = 0; group < MR_KEY_GROUPS && err == MR_OK; group++) {
 		if (mr_key_group_owner((uint8_t)group, env->workers) != env->worker)
 			continue;
-		section.len = 0;
-		item->ops->snapshot(item->state, (uint8_t)group, &section);
-		if (section.len > 0)
-			mr_snapshot_section(&file->piece, (uint8_t)group,
-					    (struct mr_slice){section.data, section.len});
+		size_t begin = mr_snapshot_section_begin(&file->piece, (uint8_t)group);
+		item->ops->snapshot(item->state, (uint8_t)group, &file->piece);
+		mr_snapshot_section_end(&file->piece, begin);
 		if (file->piece.len >= PIECE_BYTES)
 			err = write_piece(file, error);
 	}
-	mr_buf_fini(&section);
 	return err;
 }
 

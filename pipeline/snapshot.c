@@ -30,27 +30,36 @@ void mr_snapshot_begin(struct mr_buf *out, const char *stage)
 	mr_buf_add_text(out, MILLRACE_VERSION);
 }
 
-static void put_section(struct mr_buf *out, uint32_t key_group, struct mr_slice name,
-			struct mr_slice bytes)
+static void put_head(struct mr_buf *out, uint32_t key_group, size_t name_len, size_t len)
 {
 	mr_buf_add_le(out, key_group, 4);
-	mr_buf_add_le(out, name.len, 4);
-	mr_buf_add_le(out, bytes.len, 8);
-	if (name.len > 0)
-		mr_buf_add(out, name.at, name.len);
-	if (bytes.len > 0)
-		mr_buf_add(out, bytes.at, bytes.len);
+	mr_buf_add_le(out, name_len, 4);
+	mr_buf_add_le(out, len, 8);
 }
 
-void mr_snapshot_section(struct mr_buf *out, uint8_t key_group, struct mr_slice bytes)
+size_t mr_snapshot_section_begin(struct mr_buf *out, uint8_t key_group)
 {
-	put_section(out, key_group, (struct mr_slice){"", 0}, bytes);
+	size_t begin = out->len;
+	put_head(out, key_group, 0, 0);
+	return begin;
+}
+
+void mr_snapshot_section_end(struct mr_buf *out, size_t begin)
+{
+	size_t len = out->len - begin - SECTION_HEAD;
+	if (len == 0)
+		out->len = begin;
+	else
+		mr_put_le(out->data + begin + SECTION_HEAD - 8, len, 8);
 }
 
 void mr_snapshot_named(struct mr_buf *out, struct mr_slice name, struct mr_slice bytes)
 {
 	assert(name.len > 0 && name.len <= UINT32_MAX);
-	put_section(out, NAMED, name, bytes);
+	put_head(out, NAMED, name.len, bytes.len);
+	mr_buf_add(out, name.at, name.len);
+	if (bytes.len > 0)
+		mr_buf_add(out, bytes.at, bytes.len);
 }
 
 void mr_snapshot_end(struct mr_buf *out, size_t begin)

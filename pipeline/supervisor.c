@@ -24,6 +24,7 @@
 
 #define SAMPLE_US 250000
 #define SHOW_US 200000
+#define SERVICE_SAMPLE_US 2000000 /* nobody asks a service for its highest */
 #define SAMPLE_SHARE 100 /* looking at memory takes at most one part in so many of the time */
 #define WAIT_MS 100
 #define END_MS 1
@@ -312,6 +313,7 @@ static enum mr_err watch(struct mr_supervisor *supervisor, struct mr_error *erro
 {
 	uint32_t room = supervisor->worker_count + 2 + mr_hosts_fds(supervisor->hosts);
 	struct pollfd *fds = mr_calloc(room, sizeof *fds);
+	int64_t least_us = supervisor->service != NULL ? SERVICE_SAMPLE_US : SAMPLE_US;
 	int64_t sample_us = 0;
 	int64_t show_us = 0;
 	enum mr_err err = MR_OK;
@@ -328,7 +330,7 @@ static enum mr_err watch(struct mr_supervisor *supervisor, struct mr_error *erro
 			mr_supervisor_sample(supervisor);
 			int64_t took_us = mr_clock_us() - now_us;
 			int64_t pause_us = took_us * SAMPLE_SHARE;
-			sample_us = now_us + (pause_us > SAMPLE_US ? pause_us : SAMPLE_US);
+			sample_us = now_us + (pause_us > least_us ? pause_us : least_us);
 		}
 		if (supervisor->started && now_us >= show_us) {
 			add_up(supervisor);

@@ -24,6 +24,9 @@
 #define SOURCE_WAIT_MS 100 /* likewise one that waits for descriptors */
 #define MEET_MS 2          /* likewise pairs that have not met */
 #define END_MS 5           /* likewise pairs that are too full for their `end`, or for a barrier */
+/* Input that brought nothing for so long is dry. At once would be too soon: workers that share a
+ * processor would send a batch of a few items each time that another one got it. */
+#define DRY_US 5000
 
 enum phase {
 	PHASE_WORK,   /* batches or a source */
@@ -218,7 +221,8 @@ static enum mr_err step(struct mr_worker *worker, enum phase *phase, struct mr_e
 struct timers {
 	int64_t tick_us;
 	int64_t report_us;
-	bool ticked; /* in this turn: what had no room may have */
+	int64_t idle_us; /* since when there was nothing to do, 0: there was just now */
+	bool ticked;     /* in this turn: what had no room may have */
 };
 
 static enum mr_err run_timers(struct mr_worker *worker, struct timers *timers, int64_t now_us,
@@ -256,6 +260,9 @@ static int timeout_of(struct mr_worker *worker, enum phase phase, const struct t
 	/* A tick that is due has to wait for the outputs: what they wait for wakes us. */
 	bool ticks = timers->tick_us > now_us && timers->tick_us < timers->report_us;
 	int64_t due_us = ticks ? timers->tick_us : timers->report_us;
+	int64_t dry_us = timers->idle_us + DRY_US;
+	if (timers->idle_us > 0 && now_us < dry_us && dry_us < due_us && !mr_worker_is_sent(worker))
+		due_us = dry_us;
 	int timeout_ms = due_us <= now_us ? 0 : (int)((due_us - now_us) / 1000) + 1;
 	if (phase == PHASE_END || worker->barrier.step == MR_BARRIER_PASS)
 		return at_most(timeout_ms, END_MS);
@@ -299,6 +306,20 @@ static enum mr_err idle(struct mr_worker *worker, enum phase phase, const struct
 	return err;
 }
 
+/* Input that runs dry sends what there is; so does the end, and whoever has to wait. */
+static bool sends_partial(const struct mr_worker *worker, struct timers *timers,
+			  enum mr_err step_err, enum phase phase, int64_t now_us)
+{
+	if (step_err == MR_OK)
+		timers->idle_us = 0;
+	else if (timers->idle_us == 0)
+		timers->idle_us = now_us;
+	if (step_err != MR_AGAIN || phase != PHASE_WORK || worker->drained ||
+	    mr_worker_at_barrier(worker))
+		return step_err != MR_OK || phase > PHASE_FINISH;
+	return now_us - timers->idle_us >= DRY_US;
+}
+
 static enum mr_err loop(struct mr_worker *worker, struct mr_error *error)
 {
 	struct timers timers = {0};
@@ -311,9 +332,7 @@ static enum mr_err loop(struct mr_worker *worker, struct mr_error *error)
 			return step_err;
 		int64_t now_us = mr_clock_us();
 		enum mr_err err = run_timers(worker, &timers, now_us, phase, error);
-		/* Input that runs dry sends what there is; so does the end, and whoever has to
-		 * wait. */
-		bool partial = step_err != MR_OK || phase > PHASE_FINISH;
+		bool partial = sends_partial(worker, &timers, step_err, phase, now_us);
 		bool moved = false;
 		if (err == MR_OK)
 			err = mr_worker_send(worker, partial, now_us, &moved, error);

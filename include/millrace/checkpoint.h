@@ -21,7 +21,10 @@
 #define MR_SNAPSHOT_END_MARK UINT32_MAX /* behind the last section, before the checksum */
 
 void mr_snapshot_begin(struct mr_buf *out, const char *stage);
-void mr_snapshot_section(struct mr_buf *out, uint8_t key_group, struct mr_slice bytes);
+/* What is appended between the two is the key group's; where that is nothing, there is no section.
+ */
+size_t mr_snapshot_section_begin(struct mr_buf *out, uint8_t key_group);
+void mr_snapshot_section_end(struct mr_buf *out, size_t begin);
 /* `name` is not empty. */
 void mr_snapshot_named(struct mr_buf *out, struct mr_slice name, struct mr_slice bytes);
 void mr_snapshot_end(struct mr_buf *out, size_t begin);
