@@ -4,6 +4,7 @@
 #include "health.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,7 @@
 #define FAILING_US 60000000    /* a receiver that fails for so long is no hiccup */
 #define LATE_TIMES 3           /* a checkpoint is late after so many intervals, */
 #define LATE_LEAST_US 30000000 /* and so long at least */
+#define REST_MS 100            /* how often it is looked around while nothing runs */
 #define WARNINGS_US 3600000000 /* of each kind of warning ten are shown in so long */
 
 /* Says that an alarm is there, or is not. */
@@ -92,8 +94,9 @@ static enum mr_err listen_on(struct mr_health *health, struct mr_error *error)
 {
 	const struct mr_config *config = &health->supervisor->setup.config;
 	struct epoll_event event = {.events = EPOLLIN};
-	enum mr_err err =
-	    mr_status_server_open(health->service->dir.fd, tell, health, &health->status, error);
+	int directory =
+	    health->service != NULL ? health->service->dir.fd : health->supervisor->hosts->dir.fd;
+	enum mr_err err = mr_status_server_open(directory, tell, health, &health->status, error);
 	if (err == MR_OK && mr_config_get(config, "metrics_port", 0) != NULL) {
 		int64_t port;
 		err = mr_config_int(config, "metrics_port", &port, error);
@@ -249,6 +252,8 @@ enum mr_err mr_health_pong(struct mr_health *health, uint32_t worker, uint64_t n
 	struct mr_unpack in = mr_unpack(bytes);
 	struct mr_marks marks;
 	mr_marks_decode(&in, &marks);
+	if (health->service == NULL)
+		is->watched.pulse.asked = number; /* by the host that leads */
 	bool whole = mr_unpack_done(&in) && mr_pulse_answer(&is->watched.pulse, number);
 	if (whole) {
 		is->watched.queued = queued;
@@ -522,30 +527,63 @@ static void follow_reload(struct mr_health *health)
 	health->reloads = reloads;
 }
 
-void mr_health_turn(struct mr_health *health)
+static void judge(struct mr_health *health, int64_t now_us)
 {
-	if (health == NULL)
-		return;
-	int64_t now_us = mr_clock_us();
 	check_workers(health, now_us);
-	for (uint32_t i = 0; i < health->supervisor->worker_count; i++)
-		rate_worker(&health->supervisor->workers[i], now_us);
 	check_counters(health, now_us);
 	check_checkpoints(health, now_us);
 	check_sources(health, now_us);
 	check_sinks(health);
 	check_rules(health);
-	forget_warnings(health, now_us);
 	follow_reload(health);
+}
+
+uint32_t mr_health_incarnation(const struct mr_health *health)
+{
+	return health->service != NULL ? health->service->incarnations
+				       : health->supervisor->hosts->incarnations;
+}
+
+void mr_health_turn(struct mr_health *health)
+{
+	if (health == NULL)
+		return;
+	int64_t now_us = mr_clock_us();
+	for (uint32_t i = 0; i < health->supervisor->worker_count; i++)
+		rate_worker(&health->supervisor->workers[i], now_us);
+	if (health->service != NULL)
+		judge(health, now_us);
+	forget_warnings(health, now_us);
 	mr_status_server_turn(health->status, now_us);
 	if (health->http != NULL)
 		mr_http_turn(health->http);
 	mr_notify_turn(&health->notify, now_us);
-	health->supervisor->progress.log->incarnation = health->service->incarnations;
+	health->supervisor->progress.log->incarnation = mr_health_incarnation(health);
 	health->turned_us = now_us;
 }
 
+void mr_health_rest(struct mr_health *health, int until_fd, int64_t rest_us)
+{
+	int64_t until_us = mr_clock_us() + rest_us;
+	int64_t left_us;
+	struct pollfd fds[] = {{.fd = until_fd, .events = POLLIN},
+			       {.fd = mr_health_fd(health), .events = POLLIN}};
+	while ((left_us = until_us - mr_clock_us()) > 0 && fds[0].revents == 0) {
+		mr_health_turn(health);
+		poll(fds, 2,
+		     left_us < REST_MS * INT64_C(1000) ? (int)(left_us / 1000) + 1 : REST_MS);
+	}
+}
+
 /* ---- what happens ---- */
+
+void mr_health_waits(struct mr_health *health)
+{
+	if (health == NULL)
+		return;
+	mr_notify_ready(&health->notify);
+	mr_notify_status(&health->notify, "waits for other hosts");
+}
 
 void mr_health_ready(struct mr_health *health, const char *workers)
 {

@@ -1,10 +1,13 @@
 /* health.h - how a service is watched: the pulse of its workers, its status, metrics, alarms, log,
  * and what systemd is told.
  *
- * Owned by cmd_run.c; told by service.c and supervisor*.c what happens. One descriptor tells when
- * somebody asks; turn is to be called then, and a few times a second, whether workers run or not.
- * Nothing here blocks, and nothing here ends the service: a worker that does not answer is killed,
- * and its death is then found as any other.
+ * On a host that follows another one that one asks the workers, and raises alarms: here their
+ * answers are overheard on their way.
+ *
+ * Owned by cmd_run.c and host_follow.c; told by service.c and supervisor*.c what happens. One
+ * descriptor tells when somebody asks; turn is to be called then, and a few times a second, whether
+ * workers run or not. Nothing here blocks, and nothing here ends the service: a worker that does
+ * not answer is killed, and its death is then found as any other.
  *
  * Order: open, then turn and the words of events in any order, close. */
 #ifndef MILLRACE_HEALTH_H
@@ -37,7 +40,7 @@ enum mr_health_state {
 };
 
 struct mr_health {
-	const struct mr_service *service;
+	const struct mr_service *service; /* NULL: another host leads */
 	struct mr_supervisor *supervisor;
 	int64_t limit_us; /* what a worker may leave a question unanswered */
 	int64_t started_us;
@@ -66,9 +69,9 @@ struct mr_health {
 	int64_t mark_us[MR_SOURCES_MAX]; /* when the mark of a source last moved */
 };
 
-/* Listens in the service's state directory and, where `metrics_port` is set, over HTTP. The
- * supervisor's lines have gone to a log before (mr_progress_log). MR_IO; after an error hold
- * nothing. */
+/* Listens in the service's, or the host's, state directory and, where `metrics_port` is set, over
+ * HTTP. The supervisor's lines have gone to a log before (mr_progress_log). MR_IO; after an error
+ * hold nothing. */
 enum mr_err mr_health_open(struct mr_health *health, const struct mr_service *service,
 			   struct mr_supervisor *supervisor, struct mr_error *error);
 void mr_health_close(struct mr_health *health);
@@ -82,9 +85,13 @@ bool mr_health_full_letters(const struct mr_health *health);
 /* A worker has said its last word, and is waited for since `from_us`. */
 void mr_health_await(struct mr_health *health, uint32_t worker, int64_t from_us);
 void mr_health_turn(struct mr_health *health);
+/* Turns for so long, or until this descriptor can be read. */
+void mr_health_rest(struct mr_health *health, int until_fd, int64_t rest_us);
 
 /* ---- what happens ---- */
 
+/* Other hosts are waited for: a service that waits has started. */
+void mr_health_waits(struct mr_health *health);
 /* All workers of an incarnation are ready: these. */
 void mr_health_ready(struct mr_health *health, const char *workers);
 void mr_health_died(struct mr_health *health, const char *words);
@@ -104,6 +111,9 @@ bool mr_health_sees(const struct mr_health *health, uint32_t worker);
 
 /* The names of the alarms that are raised for a source, as the settings count them. */
 void mr_health_source_alarms(const struct mr_health *health, size_t source, struct mr_buf *out);
+
+/* Which set of workers this is, from 1 on. */
+uint32_t mr_health_incarnation(const struct mr_health *health);
 
 /* ---- health_fill.c ---- */
 

@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "health.h"
+#include "hosts.h"
 #include "sample.h"
 #include "service.h"
 #include "supervisor.h"
@@ -17,29 +18,8 @@ static int64_t behind(int64_t event_us, int64_t now_us)
 	return lag_us;
 }
 
-static void fill_service(const struct mr_health *health, struct mr_status_service *is)
+static void fill_checkpoint(const struct mr_checkpoint *checkpoint, struct mr_status_service *is)
 {
-	static const char *const states[] = {"starting", "running", "restarting", "stopping"};
-	const struct mr_supervisor *supervisor = health->supervisor;
-	const struct mr_checkpoint *checkpoint = &health->service->checkpoint;
-	mr_status_word(is->state, health->reloads && health->state == MR_HEALTH_RUNNING
-				      ? "reloading"
-				      : states[health->state]);
-	mr_status_word(is->version, MILLRACE_VERSION);
-	is->pid = getpid();
-	is->now = mr_clock_wall_us();
-	is->started = health->started_us;
-	is->incarnation = health->service->incarnations;
-	is->deaths = (int64_t)health->deaths;
-	mr_status_word(is->last_death, health->last_death);
-	if (health->deaths > 0)
-		is->last_death_time = health->last_death_us;
-	is->memory = (int64_t)supervisor->pss_bytes;
-	if (health->http != NULL)
-		is->http_port = mr_http_port(health->http);
-	is->rules_loaded = supervisor->catalog.detections + supervisor->catalog.correlations;
-	is->rules_refused = supervisor->catalog.refused;
-	is->rules_inactive = supervisor->catalog.inactive;
 	is->checkpoints_failed = (int64_t)checkpoint->failed;
 	if (checkpoint->last.number == 0)
 		return;
@@ -50,6 +30,34 @@ static void fill_service(const struct mr_health *health, struct mr_status_servic
 		is->checkpoint_size += (int64_t)checkpoint->last.files[i].sum.size;
 	if (checkpoint->took_us > 0)
 		is->checkpoint_took = checkpoint->took_us;
+}
+
+static void fill_service(const struct mr_health *health, struct mr_status_service *is)
+{
+	static const char *const states[] = {"starting", "running", "restarting", "stopping"};
+	const struct mr_supervisor *supervisor = health->supervisor;
+	mr_status_word(is->state, health->reloads && health->state == MR_HEALTH_RUNNING
+				      ? "reloading"
+				      : states[health->state]);
+	mr_status_word(is->version, MILLRACE_VERSION);
+	is->pid = getpid();
+	is->now = mr_clock_wall_us();
+	is->started = health->started_us;
+	is->incarnation = mr_health_incarnation(health);
+	is->deaths = (int64_t)health->deaths;
+	mr_status_word(is->last_death, health->last_death);
+	if (health->deaths > 0)
+		is->last_death_time = health->last_death_us;
+	is->memory = (int64_t)supervisor->pss_bytes;
+	if (health->http != NULL)
+		is->http_port = mr_http_port(health->http);
+	is->rules_loaded = supervisor->catalog.detections + supervisor->catalog.correlations;
+	is->rules_refused = supervisor->catalog.refused;
+	is->rules_inactive = supervisor->catalog.inactive;
+	if (health->service != NULL)
+		fill_checkpoint(&health->service->checkpoint, is);
+	else if (supervisor->hosts->begin.last.number > 0)
+		is->checkpoint = (int64_t)supervisor->hosts->begin.last.number;
 }
 
 static const char *state_of(const struct mr_health *health, uint32_t number)
@@ -171,16 +179,45 @@ static void fill_groups(const struct mr_supervisor *supervisor, struct mr_status
 	}
 }
 
+/* As this one sees them. */
+static void fill_hosts(const struct mr_supervisor *supervisor, struct mr_status *status)
+{
+	const struct mr_hosts *hosts = supervisor->hosts;
+	const struct mr_config *config = &supervisor->setup.config;
+	struct mr_status_host *is = status->hosts;
+	if (hosts == NULL)
+		return;
+	mr_status_word(status->service.host, mr_config_get(config, "host", 0));
+	for (uint32_t i = 0; i < hosts->count; i++) {
+		const struct mr_host *host = &hosts->hosts[i];
+		if (i == hosts->self)
+			continue;
+		mr_status_word(is->name, mr_config_part(config, MR_PART_HOST, i)->name);
+		is->leads = i == 0;
+		if (mr_topology_speak(&supervisor->setup.topology, hosts->self, i))
+			is->connected = host->met && !host->lost;
+		is++;
+	}
+}
+
+/* A host that follows has no sources and sinks, and of the workers its own. */
 void mr_health_fill(const struct mr_health *health, struct mr_status *status)
 {
 	const struct mr_supervisor *supervisor = health->supervisor;
 	const struct mr_config *config = &supervisor->setup.config;
-	mr_status_init(status, supervisor->worker_count, mr_config_parts(config, MR_PART_SOURCE),
-		       mr_config_parts(config, MR_PART_SINK),
+	const struct mr_hosts *hosts = supervisor->hosts;
+	bool leads = health->service != NULL;
+	uint32_t workers = 0;
+	mr_status_init(status, hosts == NULL ? 0 : hosts->count - 1, supervisor->worker_count,
+		       leads ? mr_config_parts(config, MR_PART_SOURCE) : 0,
+		       leads ? mr_config_parts(config, MR_PART_SINK) : 0,
 		       supervisor->setup.topology.group_count);
 	fill_service(health, &status->service);
+	fill_hosts(supervisor, status);
 	for (uint32_t i = 0; i < supervisor->worker_count; i++)
-		fill_worker(health, i, status->service.now, &status->workers[i]);
+		if (leads || !mr_hosts_elsewhere(supervisor, i))
+			fill_worker(health, i, status->service.now, &status->workers[workers++]);
+	status->worker_count = workers;
 	fill_sources(health, status);
 	fill_sinks(health, status);
 	fill_groups(supervisor, status);

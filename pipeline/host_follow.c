@@ -6,14 +6,13 @@
  * whole, on every host (PROTOCOL.md 4.4). */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "health.h"
 #include "hosts.h"
 #include "millrace/log.h"
 #include "recovery.h"
@@ -83,6 +82,7 @@ static enum mr_err take_beginning(struct mr_supervisor *supervisor, const struct
 	setup->start_us = hosts->begin.start_us;
 	memcpy(setup->seed, hosts->begin.seed, sizeof setup->seed);
 	hosts->begun = true;
+	hosts->incarnations++;
 	return MR_OK;
 }
 
@@ -124,6 +124,7 @@ static enum mr_err tell_worker(struct mr_supervisor *supervisor, const struct mr
 	if (word->kind == MR_CONTROL_START && !supervisor->started) {
 		mr_rundir_remove(&supervisor->rundir);
 		supervisor->started = true;
+		mr_supervisor_show_workers(supervisor);
 	}
 	if (word->kind == MR_CONTROL_CONNECT && !supervisor->workers[word->worker].bound)
 		return mr_error_set(error, MR_PROTOCOL, "the leader connects what is not bound");
@@ -234,6 +235,25 @@ static enum mr_err hand_on_report(struct mr_supervisor *supervisor, uint32_t wor
 	return MR_OK;
 }
 
+/* What this host's own status shows. */
+static enum mr_err overhear(struct mr_supervisor *supervisor, uint32_t worker,
+			    const struct mr_control_message *message, struct mr_error *error)
+{
+	switch (message->kind) {
+	case MR_CONTROL_COUNTERS:
+		return mr_supervisor_common_word(supervisor, &supervisor->workers[worker], message,
+						 error);
+	case MR_CONTROL_PONG:
+		return mr_health_pong(supervisor->health, worker, message->number, message->other,
+				      message->bytes, error);
+	case MR_CONTROL_LATENCY:
+		return mr_health_latency(supervisor->health, worker, message->number,
+					 message->bytes, error);
+	default:
+		return MR_OK;
+	}
+}
+
 enum mr_err mr_host_follow_relay(struct mr_supervisor *supervisor, uint32_t worker,
 				 struct mr_control_message *message, struct mr_error *error)
 {
@@ -259,7 +279,7 @@ enum mr_err mr_host_follow_relay(struct mr_supervisor *supervisor, uint32_t work
 		break;
 	}
 	hand_on(supervisor, worker, message, message->bytes);
-	return MR_OK;
+	return overhear(supervisor, worker, message, error);
 }
 
 void mr_host_follow_deaths(struct mr_supervisor *supervisor)
@@ -283,7 +303,7 @@ void mr_host_follow_deaths(struct mr_supervisor *supervisor)
 
 /* ---- incarnation after incarnation ---- */
 
-#define PAUSE_MS 200
+#define PAUSE_US INT64_C(200000)
 #define PAUSES_MOST 6 /* times it doubles, where nobody is met */
 
 /* What it judges by is not what the leader does, and cannot be had from here: it was changed in its
@@ -333,8 +353,12 @@ enum mr_err mr_host_follow_run(struct mr_supervisor *supervisor, const char *top
 			       struct mr_error *error)
 {
 	struct mr_hosts *hosts = supervisor->hosts;
+	struct mr_health health;
 	enum mr_err err = begin_first(supervisor, topology, error);
-	mr_notify_open(&hosts->notify);
+	if (err == MR_OK)
+		err = mr_health_open(&health, NULL, supervisor, error);
+	if (err != MR_OK)
+		return err;
 	for (unsigned alone = 0; err == MR_OK;) {
 		err = mr_supervisor_run(supervisor, error);
 		mr_tables_free(supervisor->restored);
@@ -349,11 +373,11 @@ enum mr_err mr_host_follow_run(struct mr_supervisor *supervisor, const char *top
 		alone = hosts->met ? 0 : alone + (alone < PAUSES_MOST);
 		mr_log(MR_LOG_ERROR, "%s; host %s waits for the next beginning", error->text,
 		       own_name(supervisor));
+		mr_health_died(&health, error->text);
 		*error = (struct mr_error){0};
-		struct pollfd signals = {.fd = supervisor->signals, .events = POLLIN};
-		poll(&signals, 1, PAUSE_MS << alone);
+		mr_health_rest(&health, supervisor->signals, PAUSE_US << alone);
 	}
-	mr_notify_stopping(&hosts->notify);
-	mr_notify_close(&hosts->notify);
+	mr_notify_stopping(&health.notify);
+	mr_health_close(&health);
 	return err;
 }

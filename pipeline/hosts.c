@@ -32,7 +32,6 @@ void mr_hosts_find(struct mr_hosts *hosts, const struct mr_config *config)
 	const char *name = mr_config_get(config, "host", 0);
 	*hosts = (struct mr_hosts){.count = (uint32_t)mr_config_parts(config, MR_PART_HOST)};
 	hosts->dir = (struct mr_state_dir){.fd = -1, .lock = -1};
-	hosts->notify.fd = -1;
 	mr_control_init(&hosts->gate.control, -1);
 	mr_reload_init(&hosts->reload, NULL);
 	while (strcmp(host_at(config, hosts->self)->name, name) != 0)
@@ -287,7 +286,6 @@ enum mr_err mr_hosts_listen(struct mr_supervisor *supervisor, struct mr_error *e
 {
 	struct mr_hosts *hosts = supervisor->hosts;
 	watch_gate(supervisor);
-	mr_notify_turn(&hosts->notify, mr_clock_us());
 	enum mr_err err = mr_control_listen(&hosts->gate.control, gate_word, supervisor, error);
 	if (err == MR_END)
 		return gate_ended(hosts, error);
@@ -496,11 +494,7 @@ static void say_waiting(struct mr_supervisor *supervisor)
 	mr_buf_add(&names, "", 1);
 	mr_log(MR_LOG_INFO, "host %s waits for %s",
 	       host_at(&supervisor->setup.config, hosts->self)->name, names.data);
-	/* A service that waits has started. */
-	struct mr_notify *notify =
-	    supervisor->health == NULL ? &hosts->notify : &supervisor->health->notify;
-	mr_notify_ready(notify);
-	mr_notify_status(notify, "waits for other hosts");
+	mr_health_waits(supervisor->health);
 	mr_buf_fini(&names);
 }
 

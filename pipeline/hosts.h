@@ -15,7 +15,6 @@
 
 #include "host_word.h"
 #include "keys.h"
-#include "notify.h"
 #include "reload.h"
 #include "state_dir.h"
 #include "supervisor.h"
@@ -56,7 +55,7 @@ struct mr_hosts {
 	struct mr_generation generation; /* in force */
 	uint64_t before;                 /* what was in force before it; 0: nothing */
 	struct mr_reload reload;
-	struct mr_notify notify;
+	uint32_t incarnations;  /* that have begun */
 	uint64_t failed_number; /* of a checkpoint whose file could not be made */
 	struct mr_error failure;
 };

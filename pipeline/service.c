@@ -25,7 +25,6 @@
 #define PAUSE_FIRST_MS 100
 #define DRAIN_FIRST_US 100000
 #define PAUSE_MOST_MS 10000
-#define REST_MS 100 /* how often it is looked around meanwhile */
 #define RELOAD_POLL_MS 10
 #define RELOAD_CHECKPOINT_US 250000 /* from one to the next while a reload waits */
 #define STILL_US 60000000           /* that end the wait for lines that do not come again */
@@ -382,15 +381,7 @@ static void rest(struct mr_service *service, struct mr_supervisor *supervisor)
 	mr_log_event(MR_LOG_WARNING, MR_EVENT_WORKER_DIED,
 		     "the next start is in %d ms: the last %u died young", pause_ms,
 		     service->deaths);
-	int64_t until_us = mr_clock_us() + pause_ms * INT64_C(1000);
-	int64_t left_us;
-	struct pollfd fds[] = {{.fd = supervisor->signals, .events = POLLIN},
-			       {.fd = mr_health_fd(supervisor->health), .events = POLLIN}};
-	while ((left_us = until_us - mr_clock_us()) > 0 && fds[0].revents == 0) {
-		mr_health_turn(supervisor->health);
-		poll(fds, 2,
-		     left_us < REST_MS * INT64_C(1000) ? (int)(left_us / 1000) + 1 : REST_MS);
-	}
+	mr_health_rest(supervisor->health, supervisor->signals, pause_ms * INT64_C(1000));
 }
 
 /* To the checkpoint before the last, which is not whole on another host. */

@@ -16,6 +16,11 @@ static const struct mr_status_figure service_figures[] = {
 	{#name, MR_STATUS_##kind, metric, prose, offsetof(struct mr_status_service, name)},
 #include "status.def"
 };
+static const struct mr_status_figure host_figures[] = {
+#define MR_STATUS_HOST(name, kind, metric, prose)                                                  \
+	{#name, MR_STATUS_##kind, metric, prose, offsetof(struct mr_status_host, name)},
+#include "status.def"
+};
 static const struct mr_status_figure worker_figures[] = {
 #define MR_STATUS_WORKER(name, kind, metric, prose)                                                \
 	{#name, MR_STATUS_##kind, metric, prose, offsetof(struct mr_status_worker, name)},
@@ -47,10 +52,13 @@ void mr_status_section(const struct mr_status *status, size_t section,
 		*out = SECTION("service", NULL, service_figures, &status->service, 1);
 		break;
 	case 1:
+		*out = SECTION("hosts", "host", host_figures, status->hosts, status->host_count);
+		break;
+	case 2:
 		*out = SECTION("workers", "worker", worker_figures, status->workers,
 			       status->worker_count);
 		break;
-	case 2:
+	case 3:
 		*out = SECTION("sources", "source", source_figures, status->sources,
 			       status->source_count);
 		break;
@@ -96,13 +104,15 @@ static void forget(const struct mr_status *status)
 	}
 }
 
-void mr_status_init(struct mr_status *status, size_t workers, size_t sources, size_t sinks,
-		    size_t groups)
+void mr_status_init(struct mr_status *status, size_t hosts, size_t workers, size_t sources,
+		    size_t sinks, size_t groups)
 {
-	*status = (struct mr_status){.worker_count = workers,
+	*status = (struct mr_status){.host_count = hosts,
+				     .worker_count = workers,
 				     .source_count = sources,
 				     .sink_count = sinks,
 				     .group_count = groups};
+	status->hosts = mr_calloc(hosts + 1, sizeof *status->hosts);
 	status->workers = mr_calloc(workers + 1, sizeof *status->workers);
 	status->sources = mr_calloc(sources + 1, sizeof *status->sources);
 	status->sinks = mr_calloc(sinks + 1, sizeof *status->sinks);
@@ -112,6 +122,7 @@ void mr_status_init(struct mr_status *status, size_t workers, size_t sources, si
 
 void mr_status_fini(struct mr_status *status)
 {
+	free(status->hosts);
 	free(status->workers);
 	free(status->sources);
 	free(status->sinks);

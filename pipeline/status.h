@@ -26,6 +26,10 @@ struct mr_status_service {
 #define MR_STATUS_SERVICE(name, kind, metric, prose) MR_STATUS_MEMBER_##kind(name)
 #include "status.def"
 };
+struct mr_status_host {
+#define MR_STATUS_HOST(name, kind, metric, prose) MR_STATUS_MEMBER_##kind(name)
+#include "status.def"
+};
 struct mr_status_worker {
 #define MR_STATUS_WORKER(name, kind, metric, prose) MR_STATUS_MEMBER_##kind(name)
 #include "status.def"
@@ -46,6 +50,8 @@ struct mr_status_group {
 
 struct mr_status {
 	struct mr_status_service service;
+	struct mr_status_host *hosts;
+	size_t host_count;
 	struct mr_status_worker *workers;
 	size_t worker_count;
 	struct mr_status_source *sources;
@@ -59,8 +65,8 @@ struct mr_status {
 };
 
 /* All unknown, and room for so many rows. */
-void mr_status_init(struct mr_status *status, size_t workers, size_t sources, size_t sinks,
-		    size_t groups);
+void mr_status_init(struct mr_status *status, size_t hosts, size_t workers, size_t sources,
+		    size_t sinks, size_t groups);
 void mr_status_fini(struct mr_status *status);
 /* Copies a text into a WORD, cut where it is too long. */
 void mr_status_word(char *word, const char *text);
@@ -99,7 +105,7 @@ struct mr_status_section {
 	size_t row_size;
 	size_t row_count;
 };
-#define MR_STATUS_SECTIONS 4 /* the first is the service's, of one row and no label */
+#define MR_STATUS_SECTIONS 5 /* the first is the service's, of one row and no label */
 void mr_status_section(const struct mr_status *status, size_t section,
 		       struct mr_status_section *out);
 int64_t mr_status_number(const char *row, const struct mr_status_figure *figure);

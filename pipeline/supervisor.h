@@ -147,6 +147,8 @@ enum mr_err mr_supervisor_common_word(struct mr_supervisor *supervisor, struct m
 				      const struct mr_control_message *message,
 				      struct mr_error *error);
 void mr_supervisor_sample(struct mr_supervisor *supervisor);
+/* All are ready: to a person, or in the log of a service. */
+void mr_supervisor_show_workers(struct mr_supervisor *supervisor);
 /* Show a warning, of `who` or, where that is NULL, of this process, within the bound of its kind.
  */
 void mr_supervisor_warn(struct mr_supervisor *supervisor, const char *who, uint64_t kind,

@@ -81,8 +81,7 @@ static enum mr_err bound(struct mr_supervisor *supervisor, struct mr_supervised 
 	return MR_OK;
 }
 
-/* To a person, or in the log of a service. */
-static void show_workers(struct mr_supervisor *supervisor)
+void mr_supervisor_show_workers(struct mr_supervisor *supervisor)
 {
 	char where[MR_WHERE_BYTES];
 	struct mr_buf line = {0};
@@ -108,7 +107,7 @@ static enum mr_err ready(struct mr_supervisor *supervisor, struct mr_supervised 
 	mr_rundir_remove(&supervisor->rundir);
 	mr_supervisor_sample(supervisor);
 	supervisor->started = true;
-	show_workers(supervisor);
+	mr_supervisor_show_workers(supervisor);
 	mr_supervisor_tell_all(supervisor, MR_CONTROL_START, 0);
 	return MR_OK;
 }

@@ -435,20 +435,30 @@ static void check_groups(struct reader *reader, const struct mr_yaml *key)
 	}
 }
 
+/* What the host has of its own stands for what is the run's. */
+static void take_own(struct mr_config *config, const struct mr_part *self)
+{
+	static const char *const names[] = {"state", "metrics_port"};
+	mr_config_add(config, "host", self->name);
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		const char *own = mr_config_get(&self->settings, names[i], 0);
+		if (own != NULL)
+			mr_config_replace(config, names[i], own);
+	}
+}
+
 static void check_self(struct reader *reader, const struct mr_yaml *key)
 {
 	const struct mr_part *host;
 	struct mr_buf names = {0};
-	const char *state = NULL;
-	bool there = false;
+	const struct mr_part *self = NULL;
 	for (size_t i = 0; (host = mr_config_part(reader->config, MR_PART_HOST, i)) != NULL; i++) {
 		mr_buf_printf(&names, "%s%s", i == 0 ? "" : ", ", host->name);
 		if (reader->host == NULL || strcmp(reader->host, host->name) != 0)
 			continue;
-		there = true;
-		state = mr_config_get(&host->settings, "state", 0);
+		self = host;
 	}
-	if (!there)
+	if (self == NULL)
 		fault(
 		    reader, key->line, key->column,
 		    reader->host == NULL
@@ -457,9 +467,7 @@ static void check_self(struct reader *reader, const struct mr_yaml *key)
 		    SHOW(((struct mr_slice){names.data, names.len})),
 		    reader->host == NULL ? "" : reader->host);
 	else
-		mr_config_add(reader->config, "host", reader->host);
-	if (state != NULL)
-		mr_config_replace(reader->config, "state", state);
+		take_own(reader->config, self);
 	mr_buf_fini(&names);
 }
 

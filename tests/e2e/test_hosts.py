@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 import unittest
+import urllib.request
 
 import millrace_test as mt
 
@@ -325,6 +326,46 @@ class Hosts(unittest.TestCase):
         here = {worker["name"]: worker["pid"] is not None for worker in mt.wait_until(workers, "all workers run")}
         self.assertTrue(here["collect"] and here["deliver"])
         self.assertFalse(any(known for name, known in here.items() if name.startswith(("parse", "correlate"))))
+        run.stop(self.wanted)
+        run.end()
+
+    def test_status_of_a_follower(self):
+        """Whom it follows, whether they are connected, and what its own workers do; likewise as metrics."""
+        ports = {"a": free_port(), "b": free_port()}
+        run = self.pipeline(follow=True, extra=f"metrics_port: {ports['a']}\n")
+        run.topology = run.write("t.yaml", run.text.replace("    state: state-b\n",
+                                                            f"    state: state-b\n    metrics_port: {ports['b']}\n"))
+        run.start("b")
+
+        def status(host):
+            done = subprocess.run([mt.PROGRAM, "status", "--json", os.path.join(run.folder, f"state-{host}")],
+                                  capture_output=True, check=False, timeout=60)
+            return json.loads(done.stdout) if done.returncode == 0 else None
+
+        def works():
+            found = status("b")
+            return found if all(worker["state"] == "running" and worker["queue"] is not None and worker["cpu_seconds"] > 0
+                                for worker in found["workers"]) and len(found["workers"]) > 0 else None
+
+        alone = mt.wait_until(lambda: status("b"), "an answer")
+        self.assertEqual((alone["service"]["host"], alone["service"]["state"], alone["workers"]), ("b", "starting", []))
+        self.assertEqual(alone["hosts"], [{"name": "a", "leads": True, "connected": False}])
+        run.start("a")
+        found = mt.wait_until(works, "all workers run")
+        self.assertEqual(found["hosts"], [{"name": "a", "leads": True, "connected": True}])
+        self.assertEqual({worker["name"].split("-")[0].split(".")[0] for worker in found["workers"]}, {"parse", "correlate"})
+        self.assertTrue(all(worker["pid"] for worker in found["workers"]))
+        self.assertEqual((found["service"]["state"], found["sources"], found["sinks"]), ("running", [], []))
+        with open(self.records, "rb") as lines:
+            records = sum(1 for _ in lines)
+        mt.wait_until(lambda: status("b")["counters"]["records"] == records, "all is parsed")
+        mt.wait_until(lambda: status("b")["service"]["checkpoint"], "a checkpoint")
+        self.assertEqual(status("a")["hosts"], [{"name": "b", "leads": False, "connected": True}])
+        with urllib.request.urlopen(f"http://127.0.0.1:{ports['b']}/metrics", timeout=60) as answer:
+            text = answer.read().decode()
+        self.assertIn('millrace_host_connected{host="a"} 1\n', text)
+        self.assertIn('millrace_worker_queue_batches{worker="parse-1"}', text)
+        self.assertIn(f"millrace_records_total {records}\n", text)
         run.stop(self.wanted)
         run.end()
 

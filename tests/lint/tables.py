@@ -142,7 +142,7 @@ def logsources():
 def status():
     """Each figure with its unit, as the JSON and the metrics name it."""
     units = {"BYTES": "_bytes", "RATE": "_per_second", "SPAN": "_seconds"}
-    places = {"SERVICE": "service", "WORKER": "workers[]", "SOURCE": "sources[]", "SINK": "sinks[]"}
+    places = {"SERVICE": "service", "HOST": "hosts[]", "WORKER": "workers[]", "SOURCE": "sources[]", "SINK": "sinks[]"}
     rows = ["| member | metric | what |", "| --- | --- | --- |"]
     with open(STATUS, encoding="utf-8") as file:
         text = file.read()

@@ -26,7 +26,7 @@ static void remember(void *context, enum mr_log_level level, uint64_t kind, cons
 
 static void fill(struct mr_status *status)
 {
-	mr_status_init(status, 2, 1, 1, 2);
+	mr_status_init(status, 1, 2, 1, 1, 2);
 	mr_status_word(status->service.state, "running");
 	mr_status_word(status->service.version, "0.1.0");
 	status->service.pid = 100;
@@ -35,6 +35,9 @@ static void fill(struct mr_status *status)
 	mr_status_word(status->service.last_death, "parse-0 was \x1b[31mkilled\xff\n\"now\"");
 	status->service.memory = INT64_C(3) << 20;
 	status->service.checkpoint_took = 1250000;
+	mr_status_word(status->hosts[0].name, "b");
+	status->hosts[0].leads = 0;
+	status->hosts[0].connected = 1;
 	mr_status_word(status->workers[0].name, "parse-0");
 	status->workers[0].rate = 120000;
 	status->workers[0].lag = -3600000001;
@@ -83,6 +86,7 @@ static void json_is_exact_and_escaped(void **state)
 	has(text, "\"memory_bytes\": 3145728");
 	has(text, "\"last_death\": \"parse-0 was \\u001b[31mkilled\xef\xbf\xbd\\n\\\"now\\\"\"");
 	has(text, "\"lag_seconds\": -3600.000001");
+	has(text, "\"hosts\": [{\"name\": \"b\", \"leads\": false, \"connected\": true}], ");
 	has(text, "\"rate_per_second\": 120000");
 	has(text, "\"ended\": true");
 	has(text, "\"delivered\": 7, \"spooled\": null");
@@ -104,6 +108,7 @@ static void a_person_sees_no_escapes(void **state)
 	has(text, "checkpoint took      1.2 s\n");
 	has(text, "memory               3.0 MiB\n");
 	has(text, "parse-0 was \xef\xbf\xbd[31mkilled\xef\xbf\xbd\xef\xbf\xbd\"now\"");
+	has(text, "\nhosts\n  name  leads  connected\n  b     no     yes\n");
 	has(text, "\nworkers\n  name");
 	has(text, "120000/s");
 	assert_null(strstr(text, " \n"));
@@ -122,6 +127,7 @@ static void metrics_are_whole(void **state)
 		  "millrace_worker_cpu_seconds_total{worker=\"b\\\\c\\\"d\\ne\xef\xbf\xbd\"} "
 		  "0.000001\n");
 	has(text, "millrace_worker_event_lag_seconds{worker=\"parse-0\"} -3600.000001\n");
+	has(text, "millrace_host_connected{host=\"b\"} 1\n");
 	has(text, "millrace_alarm{alarm=\"sink_full\"} 1\n");
 	has(text, "millrace_alarm{alarm=\"journal_full\"} 0\n");
 	has(text, "millrace_alert_latency_seconds_bucket{group=\"deliver\",le=\"0.000128\"} 1\n");
@@ -139,13 +145,14 @@ static void a_service_without_workers_is_shown(void **state)
 	(void)state;
 	struct mr_status status;
 	struct mr_buf out = {0};
-	mr_status_init(&status, 0, 0, 0, 0);
+	mr_status_init(&status, 0, 0, 0, 0, 0);
 	mr_status_write_json(&status, &out);
 	mr_status_write_text(&status, &out);
 	mr_metrics_write(&status, &out);
 	mr_buf_add(&out, "", 1);
-	has(out.data, "\"workers\": [], \"sources\": [], \"sinks\": [], \"alarms\": [], "
-		      "\"latencies\": {}");
+	has(out.data,
+	    "\"hosts\": [], \"workers\": [], \"sources\": [], \"sinks\": [], \"alarms\": [], "
+	    "\"latencies\": {}");
 	mr_buf_fini(&out);
 	mr_status_fini(&status);
 }
