@@ -19,7 +19,9 @@
 #define STEPS 16                       /* of one source, before the next has its turn */
 #define RETRY_US (INT64_C(100) * 1000) /* a full disk is tried again */
 #define CURSOR_BYTES MR_MIB            /* a block says no more of the cursor, or little */
-#define POSITION_VERSION 1
+#define POSITION_VERSION 2
+
+static const size_t position_items[POSITION_VERSION + 1] = {0, 5, 7};
 
 static const struct mr_source_ops *const kinds[] = {
 #define X(symbol) &mr_source_##symbol,
@@ -423,12 +425,14 @@ void mr_sources_snapshot(struct mr_sources *sources, struct mr_buf *out)
 		if (source->ops->snapshot)
 			source->ops->snapshot(source, &own);
 		bytes.len = 0;
-		mr_pack_array(&bytes, 5);
+		mr_pack_array(&bytes, position_items[POSITION_VERSION]);
 		mr_pack_uint(&bytes, POSITION_VERSION);
 		mr_pack_uint(&bytes, at.segment);
 		mr_pack_uint(&bytes, at.offset);
 		mr_pack_uint(&bytes, at.block);
 		mr_pack_bytes(&bytes, (struct mr_slice){own.data ? own.data : "", own.len});
+		mr_pack_bytes(&bytes, mr_slice(source->ops->type));
+		mr_pack_bool(&bytes, source->ops->follows);
 		mr_snapshot_named(out, mr_slice(source->part->name),
 				  (struct mr_slice){bytes.data, bytes.len});
 		mr_buf_fini(&own);
@@ -438,24 +442,46 @@ void mr_sources_snapshot(struct mr_sources *sources, struct mr_buf *out)
 	mr_buf_fini(&bytes);
 }
 
+/* How far files were read is told in another way where they are followed: what the one has read the
+ * other would read again, and its dead letters and books would have it twice. */
+static enum mr_err check_kind(const struct mr_source *source, struct mr_unpack *in,
+			      struct mr_error *error)
+{
+	struct mr_slice type = mr_unpack_bytes(in);
+	bool follows = mr_unpack_bool(in);
+
+	if (!mr_unpack_ok(in) || !mr_slice_eq(type, mr_slice(source->ops->type)) ||
+	    follows == source->ops->follows)
+		return MR_OK;
+	return mr_error_set(error, MR_CONFIG,
+			    "source %s: it was read with `follow: %s` until now, and what was read "
+			    "would be read again: leave that as it was, or give it another name",
+			    source->part->name, follows ? "true" : "false");
+}
+
 static enum mr_err restore_source(struct mr_source *source, struct mr_slice bytes,
 				  struct mr_error *error)
 {
 	struct mr_unpack in = mr_unpack(bytes);
+	size_t items = mr_unpack_array(&in, SIZE_MAX);
+	uint64_t version = mr_unpack_uint(&in, UINT64_MAX);
 	struct mr_slice own;
-	uint64_t version;
+	enum mr_err err = MR_OK;
 
-	version = mr_unpack_version(&in, POSITION_VERSION, 5);
-	source->from.segment = mr_unpack_uint(&in, UINT64_MAX);
-	source->from.offset = mr_unpack_uint(&in, INT64_MAX);
-	source->from.block = mr_unpack_uint(&in, UINT64_MAX);
-	own = mr_unpack_bytes(&in);
-	if (version > POSITION_VERSION)
+	if (mr_unpack_ok(&in) && version > POSITION_VERSION)
 		return mr_error_set(error, MR_UNSUPPORTED,
 				    "source %s: its position in the checkpoint is of version "
 				    "%" PRIu64 ", written by a newer millrace",
 				    source->part->name, version);
-	if (!mr_unpack_done(&in))
+	source->from.segment = mr_unpack_uint(&in, UINT64_MAX);
+	source->from.offset = mr_unpack_uint(&in, INT64_MAX);
+	source->from.block = mr_unpack_uint(&in, UINT64_MAX);
+	own = mr_unpack_bytes(&in);
+	if (version > 1)
+		err = check_kind(source, &in, error);
+	if (err != MR_OK)
+		return err;
+	if (!mr_unpack_done(&in) || items != position_items[version])
 		return mr_error_set(error, MR_BAD_INPUT,
 				    "source %s: its position in the checkpoint is no position",
 				    source->part->name);

@@ -3,6 +3,7 @@ on where it was, its records are its tenant's, and the books are kept by name.""
 import collections
 import json
 import os
+import shutil
 import subprocess
 import unittest
 
@@ -66,6 +67,41 @@ class SourcesChange(unittest.TestCase):
         self.assertEqual(self.tenants(), {f"of-{name}": count // 3 for name, count in records.items()})
         books = mt.ledger("check", self.place.path("state"))
         self.assertEqual(books.returncode, 0, books.stdout)
+
+    def test_a_source_that_is_followed_no_more(self):
+        """Nothing is read twice: it is refused, and goes on as it was."""
+        self.add("source", 30)
+        with open(self.place.path("source/a.log"), "a", encoding="utf-8") as out:
+            out.write("broken\n")
+
+        def run(follow):
+            with open(self.place.path("t.yaml"), "w", encoding="utf-8") as out:
+                json.dump({"state": "state", "rules": ["rule.yml"], "checkpoint_interval": "100ms", "sources": [
+                    {"name": "a", "type": "file", "path": "source", "follow": follow}],
+                           "sinks": [{"name": "alerts", "type": "file", "path": "alerts.ndjson"}]}, out)
+            process = subprocess.Popen([mt.PROGRAM, "run", self.place.path("t.yaml")], env=self.place.environment,
+                                       stderr=subprocess.PIPE, text=True)
+            self.addCleanup(process.stderr.close)
+            self.addCleanup(process.wait)
+            self.addCleanup(process.kill)
+            return process
+
+        def letters():
+            return len(mt.whole_lines(self.place.path("state/dead-letter.ndjson")))
+
+        for follow in (True, False):
+            process = run(follow)
+            mt.wait_until(lambda: process.poll() is not None or (self.alerts() >= 10 and letters() > 0), "all is read")
+            process.terminate()
+            said = process.communicate(timeout=mt.WAIT_SECONDS)[1]
+            self.assertEqual(process.returncode, 0, said)
+            other = run(not follow)
+            said = other.communicate(timeout=mt.WAIT_SECONDS)[1]
+            self.assertEqual(other.returncode, 1, said)
+            self.assertIn(f"source a: it was read with `follow: {str(follow).lower()}` until now", said)
+            self.assertEqual((self.alerts(), letters(), self.records()), (10, 1, {"a": 31}))
+            shutil.rmtree(self.place.path("state"))
+            os.remove(self.place.path("alerts.ndjson"))
 
     def test_by_name(self):
         for name, count in (("followed", 30), ("other", 60), ("fresh", 90)):
