@@ -125,6 +125,7 @@ static enum mr_err tell_worker(struct mr_supervisor *supervisor, const struct mr
 		mr_rundir_remove(&supervisor->rundir);
 		supervisor->started = true;
 		mr_supervisor_show_workers(supervisor);
+		mr_host_reload_settle(hosts);
 	}
 	if (word->kind == MR_CONTROL_CONNECT && !supervisor->workers[word->worker].bound)
 		return mr_error_set(error, MR_PROTOCOL, "the leader connects what is not bound");

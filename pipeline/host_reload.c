@@ -52,15 +52,14 @@ void mr_host_reload_ask(struct mr_supervisor *supervisor, uint64_t set)
 	struct mr_hosts *hosts = supervisor->hosts;
 	const uint64_t kept[] = {hosts->generation.id, hosts->before};
 	struct mr_error error = {0};
+	bool there = hosts->generation.id == set || has_prepared(hosts, set);
 	hosts->asked = set;
-	if (set == 0)
-		mr_reload_drop(&hosts->reload);
-	else if (hosts->generation.id == set || has_prepared(hosts, set))
+	if (there)
 		answer(hosts, NULL);
-	if (set == 0 || hosts->generation.id == set || has_prepared(hosts, set))
+	else
+		mr_reload_drop(&hosts->reload); /* it may have read its files too early */
+	if (there || set == 0)
 		return;
-	/* What is being prepared may have read its files too early. */
-	mr_reload_drop(&hosts->reload);
 	mr_generation_tidy(&hosts->dir, kept, sizeof kept / sizeof *kept);
 	if (mr_reload_start(&hosts->reload, &hosts->dir, supervisor, &error) != MR_OK)
 		refuse(hosts, error.text);
@@ -109,10 +108,15 @@ bool mr_host_reload_take(struct mr_supervisor *supervisor, uint64_t set)
 	}
 	hosts->before = hosts->generation.id;
 	mr_prepared_swap(&reload->other, supervisor, &hosts->generation);
-	reload->step =
-	    MR_RELOAD_NONE; /* the old one stays prepared: the leader may go back to it */
+	reload->step = MR_RELOAD_TRIAL; /* the leader may go back to the old one */
 	mr_log_event(
 	    MR_LOG_INFO, MR_EVENT_RELOADED,
 	    "reloaded: here, too, the rules, databases and networks of the first host judge");
 	return true;
+}
+
+void mr_host_reload_settle(struct mr_hosts *hosts)
+{
+	if (hosts->reload.step == MR_RELOAD_TRIAL)
+		mr_reload_drop(&hosts->reload);
 }

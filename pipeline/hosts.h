@@ -146,6 +146,8 @@ void mr_host_reload_ask(struct mr_supervisor *supervisor, uint64_t set);
 void mr_host_reload_turn(struct mr_supervisor *supervisor);
 /* Between two incarnations: puts this set in force, where it is prepared or kept here. */
 bool mr_host_reload_take(struct mr_supervisor *supervisor, uint64_t set);
+/* All workers are ready: what was in force before goes. */
+void mr_host_reload_settle(struct mr_hosts *hosts);
 
 /* ---- host_lead.c ---- */
 

@@ -16,7 +16,6 @@ enum mr_reload_step {
 	MR_RELOAD_PREPARING, /* by a process */
 	MR_RELOAD_ASKING,    /* whether the other hosts have it prepared */
 	MR_RELOAD_READY,     /* waits for its checkpoint */
-	MR_RELOAD_COMMITTED, /* the checkpoint names it */
 	MR_RELOAD_TRIAL      /* it is in force; the old one is kept until its workers are ready */
 };
 
