@@ -37,15 +37,17 @@ enum mr_control_kind {
 	/* worker to supervisor */
 	MR_CONTROL_BOUND,
 	MR_CONTROL_READY,
-	MR_CONTROL_FILE_ADD,  /* bytes are its name, perhaps a descriptor */
-	MR_CONTROL_FILE_DROP, /* file `number` is not referred to any more */
-	MR_CONTROL_FILE_ACK,  /* number is the file's */
-	MR_CONTROL_ENDED,     /* all of worker `number` over edge `other` has arrived */
-	MR_CONTROL_COUNTERS,  /* bytes are an array of all counters, and one of
-				  each stage's nanoseconds of CPU */
-	MR_CONTROL_LOG,       /* number is the level, other the kind, bytes the line */
-	MR_CONTROL_DONE,      /* the work is done, all counters are sent */
-	MR_CONTROL_FAILED,    /* number is an enum mr_err, bytes its text */
+	MR_CONTROL_FILE_ADD,    /* bytes are its name, perhaps a descriptor */
+	MR_CONTROL_FILE_EXPECT, /* bytes are the name of one that is added soon, and others with it
+				 */
+	MR_CONTROL_FILE_DROP,   /* file `number` is not referred to any more */
+	MR_CONTROL_FILE_ACK,    /* number is the file's */
+	MR_CONTROL_ENDED,       /* all of worker `number` over edge `other` has arrived */
+	MR_CONTROL_COUNTERS,    /* bytes are an array of all counters, and one of
+				    each stage's nanoseconds of CPU */
+	MR_CONTROL_LOG,         /* number is the level, other the kind, bytes the line */
+	MR_CONTROL_DONE,        /* the work is done, all counters are sent */
+	MR_CONTROL_FAILED,      /* number is an enum mr_err, bytes its text */
 	MR_CONTROL_TALLY,   /* of correlation `number`: `other` matches, bytes are what they had */
 	MR_CONTROL_DRAINED, /* a source reads no more: number is 1 where nothing will ever come, 0
 			       where it was told so */

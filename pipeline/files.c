@@ -22,6 +22,7 @@ struct file {
 struct mr_files {
 	mr_files_register ask;
 	void (*tell)(void *context, uint32_t number);
+	void (*expect)(void *context, struct mr_slice name);
 	bool keep; /* what is added */
 	void *context;
 	struct mr_slice names; /* of inputs that are only named */
@@ -105,6 +106,17 @@ void mr_files_keep(struct mr_files *files)
 void mr_files_on_drop(struct mr_files *files, void (*tell)(void *context, uint32_t number))
 {
 	files->tell = tell;
+}
+
+void mr_files_on_expect(struct mr_files *files, void (*expect)(void *context, struct mr_slice name))
+{
+	files->expect = expect;
+}
+
+void mr_files_expect(struct mr_files *files, struct mr_slice name)
+{
+	if (files->expect != NULL)
+		files->expect(files->context, name);
 }
 
 void mr_files_forget(struct mr_files *files, uint32_t number)

@@ -19,6 +19,9 @@ enum mr_err mr_files_put(struct mr_files *files, uint32_t number, int fd, struct
 			 struct mr_error *error);
 /* Whom mr_files_drop tells. */
 void mr_files_on_drop(struct mr_files *files, void (*tell)(void *context, uint32_t number));
+/* Likewise of mr_files_expect; nobody by default. */
+void mr_files_on_expect(struct mr_files *files,
+			void (*expect)(void *context, struct mr_slice name));
 /* Closes and forgets it; the number may come again. */
 void mr_files_forget(struct mr_files *files, uint32_t number);
 void mr_files_free(struct mr_files *files);

@@ -150,30 +150,33 @@ static bool is_aside(const void *context, uint32_t number)
 	return false;
 }
 
-/* The number that it had in an earlier incarnation, or another. A service writes a new one down
- * before anybody knows it: what was made of it may outlive the next checkpoint that does not come.
- */
+/* The number that it had in an earlier incarnation, or another. */
+static uint32_t number_for(struct mr_supervisor *supervisor, struct mr_slice name)
+{
+	uint32_t number = mr_file_numbers_find(&supervisor->numbers, name);
+	if (number != MR_NO_FILE_NUMBER)
+		return number;
+	return mr_file_numbers_add(&supervisor->numbers, name, is_aside, supervisor);
+}
+
+/* A service writes what is new down before anybody knows it: what was made of it may outlive the
+ * next checkpoint that does not come. */
 static enum mr_err number_of(struct mr_supervisor *supervisor, uint32_t from, struct mr_slice name,
 			     uint32_t *number_out, struct mr_error *error)
 {
 	struct mr_file_numbers *numbers = &supervisor->numbers;
-	uint32_t number = mr_file_numbers_find(numbers, name);
+	uint32_t number = number_for(supervisor, name);
 	enum mr_err err = MR_OK;
-	if (number == MR_NO_FILE_NUMBER) {
-		number = mr_file_numbers_add(numbers, name, is_aside, supervisor);
-		if (number == MR_NO_FILE_NUMBER)
-			return mr_error_set(error, MR_CONFIG,
-					    "the journals hold records of %u files, and more "
-					    "cannot be told apart: a lower journal_age or "
-					    "journal_bytes has them go sooner",
-					    MR_FILE_NUMBERS_MAX);
-		if (supervisor->service != NULL)
-			err = mr_file_numbers_keep(numbers, &supervisor->service->dir, error);
-		if (err != MR_OK) {
-			mr_file_numbers_drop(numbers, number); /* it is nobody's */
-			return err;
-		}
-	}
+	if (number == MR_NO_FILE_NUMBER)
+		return mr_error_set(error, MR_CONFIG,
+				    "the journals hold records of %u files, and more cannot be "
+				    "told apart: a lower journal_age or journal_bytes has them go "
+				    "sooner",
+				    MR_FILE_NUMBERS_MAX);
+	if (supervisor->service != NULL && numbers->news_count > 0)
+		err = mr_file_numbers_keep(numbers, &supervisor->service->dir, error);
+	if (err != MR_OK)
+		return err;
 	numbers->items[number].given = true;
 	numbers->items[number].owner = from;
 	*number_out = number;
@@ -250,6 +253,10 @@ static enum mr_err file_word(struct mr_supervisor *supervisor, uint32_t from,
 				    supervisor->workers[from].name);
 	if (message->kind == MR_CONTROL_FILE_ADD)
 		return file_add(supervisor, from, message, error);
+	if (message->kind == MR_CONTROL_FILE_EXPECT) {
+		number_for(supervisor, message->bytes);
+		return MR_OK;
+	}
 	return file_drop(supervisor, from, message->number, error);
 }
 
@@ -415,6 +422,7 @@ static enum mr_err handle(void *context, struct mr_control_message *message, str
 			break;
 		return ready(supervisor, worker);
 	case MR_CONTROL_FILE_ADD:
+	case MR_CONTROL_FILE_EXPECT:
 	case MR_CONTROL_FILE_DROP:
 	case MR_CONTROL_FILE_ACK:
 		return file_word(supervisor, from, message, error);

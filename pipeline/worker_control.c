@@ -309,6 +309,11 @@ static void drop_file(void *context, uint32_t number)
 	mr_worker_say(context, MR_CONTROL_FILE_DROP, number, 0, (struct mr_slice){0});
 }
 
+static void expect_file(void *context, struct mr_slice name)
+{
+	mr_worker_say(context, MR_CONTROL_FILE_EXPECT, 0, 0, name);
+}
+
 /* Called within collect's poll: all readers have the file before this returns. */
 static enum mr_err register_file(void *context, int fd, struct mr_slice name, uint32_t *number_out,
 				 struct mr_error *error)
@@ -332,6 +337,7 @@ void mr_worker_attach(struct mr_worker *worker)
 {
 	worker->files = mr_files_new(register_file, worker);
 	mr_files_on_drop(worker->files, drop_file);
+	mr_files_on_expect(worker->files, expect_file);
 	mr_log_set_sink(send_line, worker);
 }
 

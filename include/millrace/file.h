@@ -36,6 +36,9 @@ static inline bool mr_files_has_frames(struct mr_slice name)
  * calls it. May block until all readers have it. MR_PEER_LOST, MR_NO_SPACE. */
 enum mr_err mr_files_add(struct mr_files *files, int fd, struct mr_slice name, uint32_t *number_out,
 			 struct mr_error *error);
+/* Several are to be added, and this is the name of one: what is to be durable of them is made so at
+ * once, by the first mr_files_add behind. Does not block. */
+void mr_files_expect(struct mr_files *files, struct mr_slice name);
 /* No reference to it is read any more: all readers close it, and its number may be another's. */
 void mr_files_drop(struct mr_files *files, uint32_t number);
 /* The name, or an empty slice where the number is unknown. */

@@ -27,6 +27,7 @@
 #define SCAN_US (INT64_C(1000) * 1000)
 #define LINGER_US (INT64_C(5000) * 1000)
 #define FILES_MAX (MR_SEGMENT_CURSOR_MAX / 8) /* more have no room in a cursor */
+#define NAMES_AT_ONCE 1024
 
 struct follow {
 	struct mr_followed **files;
@@ -257,6 +258,7 @@ static bool look_into(struct mr_source *source, struct mr_followed *file, bool n
 	take_number(follow, file);
 	file->mark = (struct mr_mark){.print = mr_hash64("", 0, 0)};
 	file->searched = 0;
+	file->lines = false;
 	file->dirty = true;
 	return true;
 }
@@ -591,9 +593,7 @@ static enum mr_err know_names(struct mr_source *source, struct mr_error *error)
 		struct mr_followed *file = follow->files[i];
 
 		take_number(follow, file);
-		if (!file->named)
-			err = mr_lines_name(source->env, file->title, &file->name, error);
-		file->named = err == MR_OK;
+		err = mr_followed_name(source, file, error);
 	}
 	return err == MR_OK ? mr_left_names_register(&follow->left, source->env, error) : err;
 }
@@ -615,6 +615,33 @@ static enum mr_err open_source(struct mr_source *source, struct mr_error *error)
 	return know_names(source, error);
 }
 
+static bool waits_for_name(struct follow *follow, struct mr_followed *file)
+{
+	if (file->lines)
+		take_number(follow, file);
+	return file->lines && !file->named;
+}
+
+/* A new name costs a sync, and so do many at once: those that were met one after the other get
+ * theirs when the first of them has its turn again. */
+static enum mr_err name_all(struct mr_source *source, struct mr_error *error)
+{
+	struct follow *follow = of(source);
+	size_t count = 0;
+	size_t end = 0;
+	enum mr_err err = MR_OK;
+
+	for (; end < follow->count && count < NAMES_AT_ONCE; end++)
+		if (waits_for_name(follow, follow->files[end])) {
+			mr_files_expect(source->env->files, mr_slice(follow->files[end]->title));
+			count++;
+		}
+	for (size_t i = 0; i < end && err == MR_OK; i++)
+		if (waits_for_name(follow, follow->files[i]))
+			err = mr_followed_name(source, follow->files[i], error);
+	return err;
+}
+
 static enum mr_err read_one(struct mr_source *source, size_t at, struct mr_error *error)
 {
 	struct follow *follow = of(source);
@@ -623,7 +650,9 @@ static enum mr_err read_one(struct mr_source *source, size_t at, struct mr_error
 
 	file->used = ++follow->openings.clock;
 	take_number(follow, file);
-	err = mr_followed_read(source, file, follow->room, error);
+	err = waits_for_name(follow, file) ? name_all(source, error) : MR_OK;
+	if (err == MR_OK)
+		err = mr_followed_read(source, file, follow->room, error);
 	if (err == MR_AGAIN)
 		file->awake = false;
 	else if (err != MR_OK)

@@ -39,6 +39,7 @@ struct mr_followed {
 	bool met;                 /* it is known to be the one that the mark speaks of */
 	bool gone;                /* its path leads elsewhere, or nowhere */
 	bool foreign;             /* no lines: left alone */
+	bool lines;               /* it begins with some, and nothing was read of it */
 	int64_t gone_us;
 };
 
@@ -85,8 +86,11 @@ void mr_left_names_release(struct mr_left_names *left, const struct mr_journal *
 			   struct mr_files *files);
 void mr_left_names_fini(struct mr_left_names *left);
 
-/* One step of reading. MR_OK: call again; MR_AGAIN: at its end; MR_IO is said and counted here, and
- * leaves it alone. */
+/* Its records get the number of its name. MR_PEER_LOST, MR_NO_SPACE. */
+enum mr_err mr_followed_name(struct mr_source *source, struct mr_followed *file,
+			     struct mr_error *error);
+/* One step of reading; of one that has no name, to see whether it is lines. MR_OK: call again;
+ * MR_AGAIN: at its end; MR_IO is said and counted here, and leaves it alone. */
 enum mr_err mr_followed_read(struct mr_source *source, struct mr_followed *file, char *room,
 			     struct mr_error *error);
 /* It will not grow any more: a last line without an end is a record. */

@@ -62,6 +62,7 @@ static void read_anew(struct mr_source *source, struct mr_followed *file)
 	mr_log(MR_LOG_INFO, "%s: was emptied and is read from its beginning", file->path);
 	file->mark = (struct mr_mark){.print = mr_hash64("", 0, 0)};
 	file->searched = 0;
+	file->lines = false;
 	note_dirty(source, file);
 }
 
@@ -72,7 +73,7 @@ static enum mr_err leave_alone(struct mr_source *source, struct mr_followed *fil
 	return MR_AGAIN;
 }
 
-static enum mr_err know_name(struct mr_source *source, struct mr_followed *file,
+enum mr_err mr_followed_name(struct mr_source *source, struct mr_followed *file,
 			     struct mr_error *error)
 {
 	enum mr_err err = MR_OK;
@@ -161,12 +162,10 @@ enum mr_err mr_followed_read(struct mr_source *source, struct mr_followed *file,
 	if (file->mark.at == 0) {
 		err =
 		    look_at_head(source, file, (struct mr_slice){room, (size_t)got}, false, &skip);
-		if (err != MR_OK)
+		file->lines = err == MR_OK;
+		if (err != MR_OK || !file->named)
 			return err;
 	}
-	err = know_name(source, file, error);
-	if (err != MR_OK)
-		return err;
 	if (whole == 0)
 		return got == MR_FOLLOW_ROOM ? search_end(source, file, room, error) : MR_AGAIN;
 	mr_lines_take(&source->spool, file->name, file->mark.at + skip,
@@ -196,7 +195,7 @@ enum mr_err mr_followed_finish(struct mr_source *source, struct mr_followed *fil
 	    (uint64_t)status.st_size <= file->mark.at ||
 	    (file->mark.at == 0 && look_at_once(source, file, room) != MR_OK))
 		return MR_OK;
-	err = know_name(source, file, error);
+	err = mr_followed_name(source, file, error);
 	if (err != MR_OK)
 		return err;
 	if (take_long(source, file, room, (uint64_t)status.st_size, error) == MR_OK)

@@ -29,12 +29,21 @@ struct mr_files {
 	uint32_t count;
 	struct mr_slice names; /* the table */
 	bool none_left;        /* of the descriptors that it takes */
+	uint32_t expected;     /* that were not added yet */
+	uint32_t syncs; /* what a service's would be: one for what is expected, or comes alone */
 };
+void mr_files_expect(struct mr_files *files, struct mr_slice name)
+{
+	(void)name;
+	files->syncs += files->expected++ == 0;
+}
 enum mr_err mr_files_add(struct mr_files *files, int fd, struct mr_slice name, uint32_t *number_out,
 			 struct mr_error *error)
 {
 	if (files->none_left)
 		return mr_error_set(error, MR_NO_SPACE, "no descriptor is left");
+	files->syncs += files->expected == 0;
+	files->expected -= files->expected > 0;
 	files->items = mr_realloc(files->items, (files->count + 1) * sizeof(*files->items));
 	files->items[files->count].fd = fd < 0 ? -1 : dup(fd);
 	files->items[files->count].name = mr_asprintf("%.*s", (int)name.len, name.at);

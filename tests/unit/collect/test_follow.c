@@ -65,7 +65,7 @@ static void growth_is_told(void **state)
 	append("a.log", "2\n");
 	append("b.log", "3\n");
 	assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
-	assert_string_equal(came(&service.stage.records), "a.log 0 1\nb.log 0 3\na.log 2 2\n");
+	assert_string_equal(came(&service.stage.records), "a.log 0 1\na.log 2 2\nb.log 0 3\n");
 	assert_true(waiting > 0);
 	service_fini(&service);
 }
@@ -318,6 +318,29 @@ static void each_that_is_no_lines_is_said_once(void **state)
 	service_fini(&service);
 }
 
+/* One sync for all of them, and none for what is no lines. */
+static void new_names_are_made_durable_together(void **state)
+{
+	struct service service;
+	char name[32];
+	uint32_t before;
+
+	(void)state;
+	append("a.log", "1\n");
+	start(&service, "");
+	look(&service);
+	before = service.stage.files.syncs;
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "%02d.log", i);
+		append(name, i % 2 == 0 ? "{}\n" : "x,y\n1,2\n");
+	}
+	look(&service);
+	assert_int_equal(service.stage.record_count, 51);
+	assert_int_equal(service.stage.files.syncs, before + 1);
+	assert_int_equal(service.stage.files.expected, 0);
+	service_fini(&service);
+}
+
 /* What it is may not be known before more has come, or none does. */
 static void a_head_that_comes_in_pieces(void **state)
 {
@@ -512,6 +535,7 @@ int main(void)
 	    cmocka_unit_test_setup(what_is_no_lines_is_left_alone, begin),
 	    cmocka_unit_test_setup(each_that_is_no_lines_is_said_once, begin),
 	    cmocka_unit_test_setup(a_head_that_comes_in_pieces, begin),
+	    cmocka_unit_test_setup(new_names_are_made_durable_together, begin),
 	    cmocka_unit_test_setup(a_full_disk, begin),
 	    cmocka_unit_test_setup(a_disk_that_is_full_from_the_start, begin),
 	    cmocka_unit_test_setup(no_descriptor_left_ends_it, begin),

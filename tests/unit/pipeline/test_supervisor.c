@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -415,6 +416,32 @@ static void the_number_of_what_is_aside_is_given_to_no_other_file(void **state)
 	end_talk(&talk);
 }
 
+static off_t kept_bytes(const struct talk *talk)
+{
+	struct stat about;
+	return fstatat(talk->service.dir.fd, "files.added", &about, 0) == 0 ? about.st_size : 0;
+}
+
+/* The first that is added makes all that are expected durable: the others cost nothing more. */
+static void what_is_expected_is_kept_at_once(void **state)
+{
+	static struct talk talk;
+	(void)state;
+	begin_talk(&talk);
+	assert_int_equal(say(&talk, MR_CONTROL_FILE_EXPECT, 0, "first"), MR_OK);
+	assert_int_equal(say(&talk, MR_CONTROL_FILE_EXPECT, 0, "second"), MR_OK);
+	assert_int_equal(say(&talk, MR_CONTROL_FILE_EXPECT, 0, "second"), MR_OK);
+	assert_int_equal(kept_bytes(&talk), 0);
+	assert_int_equal(add_file(&talk, "first"), 0);
+	off_t kept = kept_bytes(&talk);
+	assert_true(kept > 0);
+	assert_int_equal(add_file(&talk, "second"), 1);
+	assert_int_equal(kept_bytes(&talk), kept);
+	assert_int_equal(add_file(&talk, "third"), 2);
+	assert_true(kept_bytes(&talk) > kept);
+	end_talk(&talk);
+}
+
 static void only_what_one_has_is_dropped(void **state)
 {
 	static struct talk talk;
@@ -441,6 +468,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(oversized_message_is_no_death),
 	    cmocka_unit_test(tallies_are_added_up_and_checked),
 	    cmocka_unit_test(the_number_of_what_is_aside_is_given_to_no_other_file),
+	    cmocka_unit_test(what_is_expected_is_kept_at_once),
 	    cmocka_unit_test(only_what_one_has_is_dropped),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
