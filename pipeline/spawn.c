@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -129,6 +130,17 @@ void mr_spawned_ignore_signals(void)
 	const int ignored[] = {SIGINT, SIGTERM, SIGHUP};
 	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
 		signal(ignored[i], SIG_IGN);
+}
+
+void mr_spawned_stand_back(void)
+{
+	const struct rlimit none = {0, 0};
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	ssize_t done = fd < 0 ? 0 : write(fd, "1000", 4);
+	(void)done;
+	if (fd >= 0)
+		close(fd);
+	setrlimit(RLIMIT_CORE, &none);
 }
 
 enum mr_err mr_spawn(const struct mr_spawn *what, pid_t *pid_out, int *control_out,

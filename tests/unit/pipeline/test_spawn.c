@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -106,6 +107,30 @@ static int be_worker(const char *name)
 		   : 1;
 }
 
+static int is_back(void)
+{
+	struct rlimit core;
+	char text[24] = "";
+	mr_spawned_stand_back();
+	FILE *file = fopen("/proc/self/oom_score_adj", "r");
+	if (file == NULL || fgets(text, sizeof text, file) == NULL || atoi(text) != 1000)
+		return 1;
+	fclose(file);
+	return getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_max == 0 ? 0 : 2;
+}
+
+static void one_that_stands_back_goes_first(void **unused)
+{
+	int status;
+	(void)unused;
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(is_back());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -113,6 +138,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(test_parent_that_is_there),
 	    cmocka_unit_test(test_large_pages),
 	    cmocka_unit_test(test_program),
+	    cmocka_unit_test(one_that_stands_back_goes_first),
 	};
 	if (argc == 3)
 		return be_worker(argv[1]);
