@@ -132,6 +132,12 @@ def is_running(pid):
         return False
 
 
+def is_stopped(pid):
+    """By a signal."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+        return stat.read().rpartition(")")[2].split()[0] == "T"
+
+
 def wait_until(condition, what, seconds=WAIT_SECONDS):
     """Wait for what /proc or a file shows; gives the condition's value. `what` may be a function that says it then."""
     end = time.monotonic() + seconds

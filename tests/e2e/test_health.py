@@ -1,6 +1,7 @@
 """Health of a service: what hangs is found, killed and survived, with each alert once; the status over its socket and
 as metrics; what systemd is told; a log whose lines are JSON."""
 import contextlib
+import datetime
 import json
 import os
 import resource
@@ -17,7 +18,8 @@ import millrace_test as mt
 import ocsf_check
 
 EVENTS = 12000
-TIMEOUT = "1s"
+SILENCE = 1  # seconds
+TIMEOUT = f"{SILENCE}s"
 # A state of its own for each record, and no alert.
 KEYS = """---
 title: Each record alone
@@ -181,7 +183,9 @@ class Health(unittest.TestCase):
         service.start()
         before = mt.wait_until(service.checkpoint, "the service runs")
         service.process.send_signal(signal.SIGSTOP)
-        time.sleep(2)  # twice what a worker may be silent: as long as it stands still, nothing is waited for
+        stopped = time.monotonic()
+        mt.wait_until(lambda: mt.is_stopped(service.process.pid) and time.monotonic() - stopped >= 2 * SILENCE,
+                      "it stood still for twice as long as a worker may be silent")
         service.process.send_signal(signal.SIGCONT)
         mt.wait_until(lambda: service.checkpoint() > before, "checkpoints go on")
         self.assertEqual(service.running()["service"]["deaths"], 0, service.lines())
@@ -285,6 +289,11 @@ class Health(unittest.TestCase):
         self.assertIn("source audit: " + service.records + ": this is CSV, not a record a line: millrace scan reads it",
                       damaged["message"])
 
+    @staticmethod
+    def moment(status):
+        """By the service's own clock, in seconds."""
+        return datetime.datetime.fromisoformat(status["service"]["now"]).timestamp()
+
     def test_a_receiver_that_is_gone(self):
         """A stalled sink holds back what is read, an alarm says so, and nobody is taken for hung."""
         with socket.socket() as closed:
@@ -306,7 +315,8 @@ class Health(unittest.TestCase):
         self.assertIn("connect", siem["last_error"].lower())
         self.assertLessEqual(siem["last_error_time"], status["service"]["now"])
         self.assertEqual(siem["delivered"], 0)
-        time.sleep(3)  # three times what a worker may be silent: as long as all stand still, nothing is waited for
+        mt.wait_until(lambda: (later := alarm()) and self.moment(later) - self.moment(status) >= 3 * SILENCE,
+                      "it stood still for three times as long as a worker may be silent", 2 * mt.WAIT_SECONDS)
         self.assertEqual(service.events("worker.silent"), [])
         self.assertEqual(service.running()["service"]["deaths"], 0)
         self.assertTrue(service.events("alarm.raised"))
