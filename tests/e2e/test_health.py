@@ -61,7 +61,7 @@ GROUPS = ("collect", "parse", "correlate", "deliver")
 class Service:
     """A service over a file that grows: it has no end until it is told to."""
 
-    def __init__(self, folder, settings="", rules="", sinks=""):
+    def __init__(self, folder, settings="", rules="", sinks="", timeout=TIMEOUT):
         self.folder = folder
         self.state = os.path.join(folder, "state")
         self.alerts = os.path.join(folder, "alerts.ndjson")
@@ -73,7 +73,7 @@ class Service:
         mt.write_records(self.records, EVENTS)
         self.topology = os.path.join(folder, "t.yaml")
         with open(self.topology, "w", encoding="utf-8") as out:
-            out.write(f"state: state\nworkers: 2\ncheckpoint_interval: 100ms\nhealth_timeout: {TIMEOUT}\n"
+            out.write(f"state: state\nworkers: 2\ncheckpoint_interval: 100ms\nhealth_timeout: {timeout}\n"
                       f"log_format: json\nlateness: unlimited\nrules: {rule}\n{settings}"
                       "sources:\n  - name: audit\n    type: file\n    path: in.ndjson\n"
                       f"sinks:\n  - name: alerts\n    type: file\n    path: alerts.ndjson\n{sinks}")
@@ -193,6 +193,45 @@ class Health(unittest.TestCase):
         self.stop(service)
         self.expect_exact(service)
 
+    @staticmethod
+    def stop_writer(service):
+        """The process that writes a snapshot, and stands still from here on."""
+        def stopped():
+            for worker, _ in mt.children(service.process.pid):
+                for writer, _ in mt.children(worker):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(writer, signal.SIGSTOP)
+                        return writer if mt.is_running(writer) else None
+            return None
+
+        return mt.wait_until(stopped, "a process writes a snapshot")
+
+    @unittest.skipIf(mt.is_sanitized(), "a worker with a sanitizer writes its snapshot itself")
+    def test_copied_pages_count(self):
+        """While a snapshot is written the worker copies what it writes to. Near the ceiling input waits for that: nothing is shed."""
+        each = EVENTS + EVENTS // 3  # signals, of records read once
+        service = self.service("state_bytes: 22MiB\n", rules=KEYS, timeout="10m")
+        service.start()
+
+        def counted(name):
+            status = service.running()
+            return status["counters"][name] if status else 0
+
+        mt.wait_until(lambda: counted("signals_received") == each, "all signals")
+        before = service.checkpoint()
+        mt.wait_until(lambda: service.checkpoint() > before, "a checkpoint of them")
+        writer = self.stop_writer(service)
+        with open(service.records, "a", encoding="utf-8") as out:
+            for number in range(EVENTS):  # each again, at another time: its state is written to
+                out.write(json.dumps(mt.record(number) | {"CreationTime": "2024-05-01T12:00:00"}) + "\n")
+        mt.wait_until(lambda: counted("signals_received") > each and mt.all_sleep(service.process.pid), "all stand still")
+        self.assertLess(counted("signals_received"), 2 * each)
+        os.kill(writer, signal.SIGCONT)
+        mt.wait_until(lambda: counted("signals_received") == 2 * each, "all signals again")
+        self.assertEqual(counted("state_shed"), 0)
+        self.stop(service)
+        self.expect_exact(service)
+
     @unittest.skipIf(mt.is_sanitized(), "a worker with a sanitizer writes its snapshot itself")
     def test_a_stopped_snapshot(self):
         """The process that writes a large state holds up no checkpoint for ever."""
@@ -200,15 +239,7 @@ class Health(unittest.TestCase):
         service.start()
         mt.wait_until(lambda: len(service.found()) == EVENTS // 3, "the first alerts")
 
-        def stop_writer():
-            for worker, _ in mt.children(service.process.pid):
-                for writer, _ in mt.children(worker):
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(writer, signal.SIGSTOP)
-                        return mt.is_running(writer)
-            return False
-
-        mt.wait_until(stop_writer, "a process writes a snapshot")
+        self.stop_writer(service)
         died = mt.wait_until(lambda: service.events("worker.died"), "its worker gives up")
         self.assertIn("that writes its snapshot", died[0]["message"])
         mt.wait_until(service.running, "a new incarnation runs")
