@@ -17,6 +17,7 @@
 #include "millrace/own_file.h"
 #include "millrace/pack.h"
 
+#include <errno.h>
 #include <glob.h>
 #include <poll.h>
 #include <stdio.h>
@@ -40,6 +41,7 @@ struct follow {
 	bool scanned;       /* once at least */
 	struct mr_openings openings;
 	struct mr_left_names left;
+	struct mr_unread_folders unread;
 	struct mr_own_files own;
 	char *room;
 };
@@ -337,7 +339,13 @@ static void watch_parent(struct mr_source *source, const char *path)
 	free(parent);
 }
 
-static const struct mr_walk_ops walk_ops = {.file = see_file, .directory = watch};
+static void leave_unread(void *context, const char *path, const char *why)
+{
+	mr_unread_add(&of(context)->unread, path, why);
+}
+
+static const struct mr_walk_ops walk_ops = {
+    .file = see_file, .directory = watch, .unread = leave_unread};
 
 static void scan_path(struct mr_source *source, const char *path)
 {
@@ -345,11 +353,13 @@ static void scan_path(struct mr_source *source, const char *path)
 	struct stat status;
 
 	watch_parent(source, path);
-	if (stat(path, &status) != 0)
-		return; /* it may come */
-	if (S_ISDIR(status.st_mode)) {
-		if (mr_walk(path, &walk_ops, source, &error) != MR_OK)
-			mr_log(MR_LOG_WARNING, "%s", error.text);
+	if (stat(path, &status) != 0) {
+		if (errno == ENOENT || errno == ENOTDIR)
+			return; /* it may come */
+		mr_error_errno(&error, MR_IO, "%s: cannot look at it", path);
+		leave_unread(source, path, error.text);
+	} else if (S_ISDIR(status.st_mode)) {
+		mr_walk(path, &walk_ops, source, &error); /* goes on past all */
 	} else if (S_ISREG(status.st_mode)) {
 		see_file(source, path, &status, &error);
 	}
@@ -471,6 +481,7 @@ static void scan(struct mr_source *source)
 	size_t at = 0;
 
 	follow->scanned_us = mr_source_steady(source);
+	mr_unread_begin(&follow->unread);
 	for (size_t i = 0; i < follow->count; i++) {
 		follow->files[i]->seen = false;
 		follow->files[i]->found = false;
@@ -487,11 +498,15 @@ static void scan(struct mr_source *source)
 			globfree(&found);
 		}
 	}
+	source->unread = follow->unread.count;
+	for (size_t i = 0; i < follow->count; i++) {
+		struct mr_followed *file = follow->files[i];
+
+		file->seen |= mr_unread_hides(&follow->unread, file->path);
+		source->unread += file->foreign;
+	}
 	note_gone(source);
 	look_at_gone(follow);
-	source->unread = 0;
-	for (size_t i = 0; i < follow->count; i++)
-		source->unread += follow->files[i]->foreign;
 	mr_left_names_release(&follow->left, &source->journal, source->env->files);
 }
 
@@ -699,6 +714,7 @@ static void close_source(struct mr_source *source)
 		drop(follow, follow->count - 1);
 	mr_openings_fini(&follow->openings);
 	mr_left_names_fini(&follow->left);
+	mr_unread_fini(&follow->unread);
 	free(follow->files);
 	free(follow->room);
 	if (follow->inotify > 0) {

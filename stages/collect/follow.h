@@ -1,5 +1,6 @@
-/* follow.h - between follow.c (which files there are), follow_open.c (which are open),
- * follow_names.c (what records call them) and follow_file.c (what is read of one). */
+/* follow.h - between follow.c (which files there are), follow_unread.c (where none are seen),
+ * follow_open.c (which are open), follow_names.c (what records call them) and follow_file.c (what
+ * is read of one). */
 #ifndef MILLRACE_COLLECT_FOLLOW_H
 #define MILLRACE_COLLECT_FOLLOW_H
 
@@ -89,6 +90,20 @@ void mr_left_names_fini(struct mr_left_names *left);
 /* Its records get the number of its name. MR_PEER_LOST, MR_NO_SPACE. */
 enum mr_err mr_followed_name(struct mr_source *source, struct mr_followed *file,
 			     struct mr_error *error);
+/* Folders that cannot be read. Zeroed is empty. */
+struct mr_unread_folders {
+	size_t count;
+	struct mr_buf now; /* each with a zero behind it */
+	struct mr_buf before;
+};
+/* A scan begins. */
+void mr_unread_begin(struct mr_unread_folders *unread);
+/* One that it cannot read: said where the scan before could. */
+void mr_unread_add(struct mr_unread_folders *unread, const char *path, const char *why);
+/* Whether what has this path lies in one of them. */
+bool mr_unread_hides(const struct mr_unread_folders *unread, const char *path);
+void mr_unread_fini(struct mr_unread_folders *unread);
+
 /* One step of reading; of one that has no name, to see whether it is lines. MR_OK: call again;
  * MR_AGAIN: at its end; MR_IO is said and counted here, and leaves it alone. */
 enum mr_err mr_followed_read(struct mr_source *source, struct mr_followed *file, char *room,

@@ -1,7 +1,7 @@
 /* walk.c - the files of a directory, and of those in it.
  *
- * Called by listing.c, once.c and follow.c. Fails where a directory cannot be read, or as whoever
- * is told says.
+ * Called by listing.c, loop.c and follow.c. Fails where a directory cannot be read and nobody is
+ * told of it, or as whoever is told says.
  */
 #include "walk.h"
 
@@ -97,23 +97,37 @@ static enum mr_err walk_entry(struct walk *walk, const char *path, unsigned dept
 	return MR_OK;
 }
 
+static enum mr_err leave_unread(struct walk *walk, const char *path, const struct mr_error *why,
+				struct mr_error *error)
+{
+	if (!walk->ops->unread)
+		return mr_error_set(error, why->code, "%s", why->text);
+	walk->ops->unread(walk->context, path, why->text);
+	return MR_OK;
+}
+
 static enum mr_err walk_directory(struct walk *walk, const char *path, unsigned depth,
 				  struct mr_error *error)
 {
 	struct dirent **entries;
+	struct mr_error unread = {0};
 	enum mr_err err = MR_OK;
 	size_t path_len = strlen(path);
 	const char *slash = path_len > 0 && path[path_len - 1] == '/' ? "" : "/";
 	int count;
 
-	if (depth > DEPTH_MAX)
-		return mr_error_set(error, MR_CONFIG, "%s: directories are nested deeper than %d",
-				    path, DEPTH_MAX);
+	if (depth > DEPTH_MAX) {
+		mr_error_set(&unread, MR_CONFIG, "%s: directories are nested deeper than %d", path,
+			     DEPTH_MAX);
+		return leave_unread(walk, path, &unread, error);
+	}
 	if (walk->ops->directory)
 		walk->ops->directory(walk->context, path);
 	count = scandir(path, &entries, is_visible, compare_names);
-	if (count < 0)
-		return mr_error_errno(error, MR_CONFIG, "%s: cannot read the directory", path);
+	if (count < 0) {
+		mr_error_errno(&unread, MR_CONFIG, "%s: cannot read the directory", path);
+		return leave_unread(walk, path, &unread, error);
+	}
 	for (int i = 0; i < count; i++) {
 		char *child = mr_asprintf("%s%s%s", path, slash, entries[i]->d_name);
 

@@ -15,9 +15,12 @@ struct mr_walk_ops {
 	void (*directory)(void *context, const char *path);
 	/* What is neither. May be NULL. */
 	void (*left_out)(void *context, const char *path, const char *why);
+	/* A directory that cannot be read, or lies too deep: the walk goes on behind it. NULL: it
+	 * ends there. */
+	void (*unread)(void *context, const char *path, const char *why);
 };
 
-/* MR_CONFIG where a directory cannot be read. */
+/* MR_CONFIG where a directory cannot be read, and nobody is told of it. */
 enum mr_err mr_walk(const char *path, const struct mr_walk_ops *ops, void *context,
 		    struct mr_error *error);
 

@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include <sys/resource.h>
+
 #include "logged.h"
 #include "service_room.h"
 
@@ -426,6 +428,80 @@ static void a_disk_that_is_full_from_the_start(void **state)
 	service_fini(&service);
 }
 
+static void make(const char *command)
+{
+	char *text = mr_asprintf("cd %s/in && %s", service_folder, command);
+
+	stage_must(system(text) == 0);
+	free(text);
+}
+
+/* Links that lead back, made while it runs: each file is read once, however it is asked for. */
+static void loops_of_links(void **state)
+{
+	static const char *const paths[] = {"", "*/*.log", "d/up/d"};
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		struct service service;
+		uint32_t names;
+
+		service_clean(state);
+		make("mkdir d && ln -s .. d/up && echo 1 > d/a.log");
+		start(&service, paths[i]);
+		look(&service);
+		names = service.stage.files.count;
+		make("for n in 1 2 3 4 5 6; do ln -s . self$n && ln -s .. d/up$n && ln -s ../d "
+		     "d/to$n; done "
+		     "&& ln -s x y && ln -s y x");
+		for (int k = 0; k < 3; k++)
+			look(&service);
+		append("d/a.log", "2\n");
+		look(&service);
+		restart(&service);
+		look(&service);
+		append("d/a.log", "3\n");
+		look(&service);
+		assert_int_equal(service.stage.files.count, names);
+		assert_int_equal(service.stage.reject_count, 0);
+		assert_int_equal(warnings, 0);
+		service_fini(&service);
+	}
+}
+
+/* The others are followed on; it is said once, and what lies there is not gone. */
+static void a_folder_that_cannot_be_read(void **state)
+{
+	struct service service;
+	struct rlimit most;
+	struct rlimit none;
+
+	(void)state;
+	append("a.log", "1\n");
+	append("z.log", "2\n");
+	start(&service, "");
+	look(&service);
+	make("p=m; for n in 1 2 3 4 5 6 7; do p=$p/1/2/3/4/5/6/7/8/9/0; done; mkdir -p $p && ln -s "
+	     "m n");
+	for (int i = 0; i < 8; i++)
+		look(&service);
+	assert_int_equal(warnings, 1);
+	assert_non_null(strstr(logged,
+			       "directories are nested deeper than 64; what lies there is not "
+			       "followed until it can be read"));
+	append("z.log", "3\n");
+	check(&service, "a.log 0 1\nz.log 0 2\nz.log 2 3\n");
+	/* No folder at all. */
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &most), 0);
+	none = (struct rlimit){.rlim_cur = 0, .rlim_max = most.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	for (int i = 0; i < 8; i++)
+		look(&service);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &most), 0);
+	append("a.log", "4\n");
+	check(&service, "a.log 0 1\nz.log 0 2\nz.log 2 3\na.log 2 4\n");
+	service_fini(&service);
+}
+
 /* It is no full disk: who waited for one would wait for ever. */
 static void no_descriptor_left_ends_it(void **state)
 {
@@ -538,6 +614,8 @@ int main(void)
 	    cmocka_unit_test_setup(new_names_are_made_durable_together, begin),
 	    cmocka_unit_test_setup(a_full_disk, begin),
 	    cmocka_unit_test_setup(a_disk_that_is_full_from_the_start, begin),
+	    cmocka_unit_test_setup(loops_of_links, begin),
+	    cmocka_unit_test_setup(a_folder_that_cannot_be_read, begin),
 	    cmocka_unit_test_setup(no_descriptor_left_ends_it, begin),
 	    cmocka_unit_test_setup(a_broken_disk_ends_it, begin),
 	    cmocka_unit_test_setup(a_clock_that_jumps, begin),
