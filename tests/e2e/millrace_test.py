@@ -62,8 +62,14 @@ def scan(*arguments, **options):
 
 
 def ledger(*arguments, **options):
-    return subprocess.run([PROGRAM, "ledger", *arguments], capture_output=True, text=True, timeout=WAIT_SECONDS,
+    return subprocess.run([PROGRAM, "ledger", *arguments], capture_output=True, text=True, timeout=WAIT_SECONDS * 4,
                           check=False, **options)
+
+
+def assert_balance(test, state, **options):
+    """The books of a state directory do."""
+    done = ledger("check", state, **options)
+    test.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
 
 def whole_lines(path):
@@ -80,6 +86,26 @@ def alerts(output):
 
 def ids(found):
     return sorted(alert["finding_info"]["uid"] for alert in found)
+
+
+def created(path):
+    """The ids of the alerts in a file, in order, as often as they stand there first; revisions are no alerts of their own."""
+    with open(path, encoding="utf-8") as lines:
+        found = [json.loads(line) for line in lines]
+    return sorted(alert["finding_info"]["uid"] for alert in found if alert["activity_id"] == 1)
+
+
+def make_tenant(case, events):
+    """For a class of tests: `folder`, with the `records` of a tenant; `wanted` is what scan finds in them."""
+    folder = tempfile.TemporaryDirectory()
+    case.addClassCleanup(folder.cleanup)
+    case.folder = folder.name
+    subprocess.run([os.environ["MILLRACE_TENANT"], "--seed", "7", "--users", "100000", "--events", str(events),
+                    "--out", case.folder], check=True)
+    case.records = os.path.join(case.folder, "records.ndjson")
+    scanned = os.path.join(case.folder, "scan.ndjson")
+    subprocess.run([PROGRAM, "scan", "-o", scanned, case.records], check=True, stderr=subprocess.DEVNULL)
+    case.wanted = created(scanned)
 
 
 def summary(path):

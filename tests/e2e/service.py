@@ -67,8 +67,7 @@ class Service:
         self.test.assertEqual(mr.ids(map(json.loads, mr.whole_lines(self.path("alerts.ndjson")))), self.expected)
         letters = [json.loads(line) for line in mr.whole_lines(self.path("state/dead-letter.ndjson"))]
         self.test.assertEqual([letter["record"] for letter in letters], list(broken))
-        books = subprocess.run([mr.PROGRAM, "ledger", "check", self.path("state")], capture_output=True, check=False)
-        self.test.assertEqual(books.returncode, 0, books.stdout + books.stderr)
+        mr.assert_balance(self.test, self.path("state"))
 
 
 class Receiver:

@@ -175,8 +175,7 @@ class Health(unittest.TestCase):
         status, alerts, _ = mt.scan("--rules", os.path.join(service.folder, "rule.yml"), service.records)
         self.assertEqual(status, 0)
         self.assertEqual(service.found(), mt.ids(alerts))
-        books = subprocess.run([mt.PROGRAM, "ledger", "check", service.state], capture_output=True, check=False)
-        self.assertEqual(books.returncode, 0, books.stdout + books.stderr)
+        mt.assert_balance(self, service.state)
 
     def test_a_stopped_supervisor_blames_nobody(self):
         service = self.service()
@@ -435,8 +434,7 @@ class Health(unittest.TestCase):
         self.assertEqual(ocsf_check.check_line(line), [])
         self.assertEqual(json.loads(line)["finding_info"]["analytic"]["uid"], "3d1b6bd2-6c4d-4a55-8d6b-3b6a9a3f7a10")
         self.assertIn("rule.yml", json.loads(line)["message"])
-        done = mt.ledger("check", service.state)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        mt.assert_balance(self, service.state)
 
     def test_a_ledger_that_goes(self):
         """Missed at the next checkpoint, with its name; put back, all goes on."""
@@ -456,8 +454,7 @@ class Health(unittest.TestCase):
             os.rename(name + ".aside", name)
             mt.wait_until(lambda: service.running() and not failed(), "it is over")
         self.stop(service)
-        done = mt.ledger("check", service.state)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        mt.assert_balance(self, service.state)
 
     def test_a_very_long_dead_letter(self):
         """It takes longer to write than a worker may be silent: nobody is taken for hung who gets on."""

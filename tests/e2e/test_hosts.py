@@ -27,13 +27,6 @@ LIFE_SECONDS = 240  # of one service, restarts included
 SPLITS = {"a": ["collect", "deliver"], "b": ["parse", "correlate"]}
 
 
-def created(path):
-    """Ids of alerts, as often as they stand there first; revisions are no alerts of their own."""
-    with open(path, encoding="utf-8") as lines:
-        found = [json.loads(line) for line in lines]
-    return sorted(alert["finding_info"]["uid"] for alert in found if alert["activity_id"] == 1)
-
-
 def free_port():
     """One that the system gives; it is free again at once."""
     with socket.socket() as sock:
@@ -194,7 +187,7 @@ class Pipeline:
 
     def has_found(self, wanted):
         try:
-            return created(self.alerts) == wanted
+            return mt.created(self.alerts) == wanted
         except (FileNotFoundError, ValueError):  # not yet there, or its last line is being written
             return False
 
@@ -204,24 +197,14 @@ class Pipeline:
         self.lives["a"].terminate()
 
     def check(self, wanted):
-        self.test.assertEqual(created(self.alerts), wanted, self.all_said())
-        books = subprocess.run([mt.PROGRAM, "ledger", "check", os.path.join(self.folder, "state-a")],
-                               capture_output=True, check=False)
-        self.test.assertEqual(books.returncode, 0, books.stdout + books.stderr)
+        self.test.assertEqual(mt.created(self.alerts), wanted, self.all_said())
+        mt.assert_balance(self.test, os.path.join(self.folder, "state-a"))
 
 
 class Hosts(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(folder.cleanup)
-        cls.folder = folder.name
-        subprocess.run([os.environ["MILLRACE_TENANT"], "--seed", "7", "--users", "100000", "--events", str(EVENTS),
-                        "--out", cls.folder], check=True)
-        cls.records = os.path.join(cls.folder, "records.ndjson")
-        scanned = os.path.join(cls.folder, "scan.ndjson")
-        subprocess.run([mt.PROGRAM, "scan", "-o", scanned, cls.records], check=True, stderr=subprocess.DEVNULL)
-        cls.wanted = created(scanned)
+        mt.make_tenant(cls, EVENTS)
 
     def pipeline(self, *arguments, **options):
         return Pipeline(self, self.records, *arguments, **options)

@@ -16,19 +16,7 @@ import threading
 import unittest
 import zipfile
 
-PROGRAM = os.environ["MILLRACE"]
-RULE = """title: A mailbox was set
-id: 5f1c2f5e-6d1f-4c1e-9f0e-2b8a4d7c9b11
-status: test
-logsource:
-    product: m365
-detection:
-    selection:
-        Operation: Set-Mailbox
-    condition: selection
-level: low
-"""
-
+import millrace_test as mr
 
 OPENED_RULE = """title: What was in a text
 id: 0c6a1f0e-2f1b-4b0e-8a55-3a1de0a6a0b7
@@ -143,7 +131,7 @@ def scan(folder, inputs, rules, standard_input=None):
         if os.path.exists(path):
             os.unlink(path)
     rule_options = [word for rule in rules for word in ("-r", rule)]
-    result = subprocess.run([PROGRAM, "scan", *rule_options, "--workers", "2", "--summary", summary, "--dead-letter",
+    result = subprocess.run([mr.PROGRAM, "scan", *rule_options, "--workers", "2", "--summary", summary, "--dead-letter",
                              dead, *inputs], input=standard_input, capture_output=True, timeout=300)
     counts, rejects = {}, []
     if os.path.exists(summary) and os.path.getsize(summary) > 0:
@@ -162,7 +150,7 @@ class Input(unittest.TestCase):
         cls.folder = cls.scratch.name
         cls.rule = os.path.join(cls.folder, "rule.yml")
         with open(cls.rule, "w", encoding="utf-8") as file:
-            file.write(RULE)
+            file.write(mr.RULE)
         cls.ids = cls.scan_bytes(LINES).ids
 
     @classmethod

@@ -161,9 +161,7 @@ class Service:
         self.check_books()
 
     def check_books(self):
-        books = subprocess.run([mt.PROGRAM, "ledger", "check", os.path.join(self.folder, "state")], capture_output=True,
-                               check=False)
-        self.case.assertEqual(books.returncode, 0, books.stdout + books.stderr)
+        mt.assert_balance(self.case, os.path.join(self.folder, "state"))
 
 
 def counted(folder, state):

@@ -6,7 +6,6 @@ hours late at most, and read them out of order by up to that. A third reads a pi
 how many events each, MILLRACE_SEED from where the dice start.
 """
 import datetime
-import json
 import os
 import random
 import re
@@ -26,13 +25,6 @@ LATE_SECONDS = 6 * 3600
 WHEN = re.compile(rb'"(?:CreationTime|time)":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)')
 
 
-def created(path):
-    """Ids of alerts, as often as they stand there first; revisions are no alerts of their own."""
-    with open(path, encoding="utf-8") as lines:
-        found = [json.loads(line) for line in lines]
-    return [alert["finding_info"]["uid"] for alert in found if alert["activity_id"] == 1]
-
-
 def disordered(records, out, dice):
     """Each record comes up to six hours after its time."""
     with open(records, "rb") as lines:
@@ -47,17 +39,9 @@ def disordered(records, out, dice):
 class Kill(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(folder.cleanup)
-        cls.folder = folder.name
-        subprocess.run([os.environ["MILLRACE_TENANT"], "--seed", "7", "--users", "100000", "--events", str(EVENTS),
-                        "--out", cls.folder], check=True)
-        cls.records = os.path.join(cls.folder, "records.ndjson")
+        mt.make_tenant(cls, EVENTS)
         cls.disordered = os.path.join(cls.folder, "disordered.ndjson")
         disordered(cls.records, cls.disordered, random.Random(SEED))
-        scanned = os.path.join(cls.folder, "scan.ndjson")
-        subprocess.run([mt.PROGRAM, "scan", "-o", scanned, cls.records], check=True, stderr=subprocess.DEVNULL)
-        cls.wanted = created(scanned)
 
     def topology(self, folder, lateness, source, dice):
         path = os.path.join(folder, "t.yaml")
@@ -121,11 +105,9 @@ class Kill(unittest.TestCase):
                 with open(path + ".said", encoding="utf-8") as said:
                     words = said.read()
                 self.assertEqual(status, 0, words)
-                found = created(os.path.join(folder, "alerts.ndjson"))
-                self.assertEqual(sorted(found), sorted(self.wanted), words)
-                books = subprocess.run([mt.PROGRAM, "ledger", "check", os.path.join(folder, "state")],
-                                       capture_output=True, check=False)
-                self.assertEqual(books.returncode, 0, books.stdout + books.stderr)
+                found = mt.created(os.path.join(folder, "alerts.ndjson"))
+                self.assertEqual(found, self.wanted, words)
+                mt.assert_balance(self, os.path.join(folder, "state"))
 
 
 if __name__ == "__main__":

@@ -65,8 +65,7 @@ class SourcesChange(unittest.TestCase):
     def check(self, **records):
         self.assertEqual({name: count for name, count in self.records().items() if count > 0}, records)
         self.assertEqual(self.tenants(), {f"of-{name}": count // 3 for name, count in records.items()})
-        books = mt.ledger("check", self.place.path("state"))
-        self.assertEqual(books.returncode, 0, books.stdout)
+        mt.assert_balance(self, self.place.path("state"))
 
     def test_a_source_that_is_followed_no_more(self):
         """Nothing is read twice: it is refused, and goes on as it was."""

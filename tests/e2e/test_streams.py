@@ -155,7 +155,7 @@ class Streams(unittest.TestCase):
         peer.sendall(b"bad 4\n")
         self.wait("bad 1", "bad 2", "bad 3", "bad 4")
         self.end()
-        self.assertFalse(mt.ledger("check", self.place.path("state")).returncode)
+        mt.assert_balance(self, self.place.path("state"))
 
 
 if __name__ == "__main__":

@@ -77,8 +77,7 @@ class Times(unittest.TestCase):
         self.wait_for_checkpoints(2)
         self.end(process)
         self.assertEqual(old_state.alerts(self.folder), old_state.scanned(self.folder, self.source))
-        books = mt.ledger("check", "state", cwd=self.folder)
-        self.assertEqual(books.returncode, 0, books.stdout)
+        mt.assert_balance(self, "state", cwd=self.folder)
 
 
 if __name__ == "__main__":

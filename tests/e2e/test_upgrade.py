@@ -34,10 +34,6 @@ class Upgrade(unittest.TestCase):
         self.assertEqual(status, 0, words)
         return words
 
-    def check_books(self, folder):
-        done = mt.ledger("check", "state", cwd=folder)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-
     def test_an_older_one_is_gone_on_from(self):
         paths = sorted(glob.glob(os.path.join(DATA, "state-*.tar.xz")))
         self.assertTrue(paths)
@@ -53,7 +49,7 @@ class Upgrade(unittest.TestCase):
                                  old_state.scanned(folder, os.path.join(folder, "records"), source), words)
                 self.assertEqual(sorted(old_state.letters(folder)),
                                  sorted(f"bad {number}" for number in range(old_state.RECORDS + 8)))
-                self.check_books(folder)
+                mt.assert_balance(self, "state", cwd=folder)
 
 
 if __name__ == "__main__":

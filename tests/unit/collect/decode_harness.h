@@ -147,4 +147,31 @@ static inline void notes_fini(struct notes *notes)
 	mr_buf_fini(&notes->record);
 }
 
+/* Any bytes, the first of which says how long the pieces are: what comes out does not depend on
+ * them, and no byte comes out more than so many times. */
+static inline void notes_fuzz(const struct mr_decoder_ops *ops, const uint8_t *data, size_t size,
+			      uint64_t times)
+{
+	struct notes whole;
+	struct notes pieces;
+
+	if (size < 1)
+		return;
+	char *exact = mr_malloc(size);
+	struct mr_slice text = {exact, size - 1};
+	memcpy(exact, data + 1, size - 1);
+	(void)ops->probe(text, (data[0] & 1) != 0);
+	notes_run(&whole, ops, text, 0, NULL);
+	notes_run(&pieces, ops, text, 1 + data[0] % 16, NULL);
+	notes_must(whole.lines.len == pieces.lines.len);
+	notes_must(memcmp(whole.lines.data, pieces.lines.data, whole.lines.len) == 0);
+	notes_must(whole.bytes <= times * text.len);
+	notes_fini(&whole);
+	notes_fini(&pieces);
+	notes_run(&pieces, ops, text, 1 + data[0] % 16, "cut");
+	notes_must(pieces.bytes <= times * text.len);
+	notes_fini(&pieces);
+	free(exact);
+}
+
 #endif

@@ -466,4 +466,27 @@ static inline int run_each_kind(CMUnitTestFunction test)
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
 
+static inline void signals_shuffle(struct mr_signal *signals, size_t count, uint64_t *random)
+{
+	for (size_t i = count; i > 1; i--) {
+		size_t other = random_below(random, (uint32_t)i);
+		struct mr_signal kept = signals[i - 1];
+		signals[i - 1] = signals[other];
+		signals[other] = kept;
+	}
+}
+
+/* To the end: `half` has the first `cut` of them, `house` takes over what it remembers, and goes
+ * on. Closes both. */
+static inline void house_feed_over(struct house *half, struct house *house,
+				   const struct mr_signal *signals, size_t count, size_t cut)
+{
+	house_feed(half, signals, cut);
+	house_move(half, house);
+	house_feed(house, signals + cut, count - cut);
+	house_finish(house);
+	house_close(half);
+	house_close(house);
+}
+
 #endif

@@ -463,23 +463,13 @@ static void run(struct bench *bench, uint32_t workers, uint64_t *random)
 {
 	struct house half, house;
 	size_t count = bench->signal_count, cut = random_below(random, (uint32_t)count);
-	for (size_t i = count; i > 1; i--) {
-		size_t other = random_below(random, (uint32_t)i);
-		struct mr_signal kept = bench->signals[i - 1];
-		bench->signals[i - 1] = bench->signals[other];
-		bench->signals[other] = kept;
-	}
+	signals_shuffle(bench->signals, count, random);
 	house_open(&half, &bench->catalog, bench->fields, 1 + workers % HOUSE_WORKERS, true);
 	house_open(&house, &bench->catalog, bench->fields, workers, true);
 	house.batch = 1 + random_below(random, 50);
 	house.watch = compare;
 	house.context = bench;
-	house_feed(&half, bench->signals, cut);
-	house_move(&half, &house);
-	house_feed(&house, bench->signals + cut, count - cut);
-	house_finish(&house);
-	house_close(&half);
-	house_close(&house);
+	house_feed_over(&half, &house, bench->signals, count, cut);
 }
 
 static void kind(void **state)

@@ -228,22 +228,12 @@ static void signal_make(struct bench *bench, const struct full *full, struct mr_
 	}
 }
 
-static void shuffle(struct mr_signal *signals, size_t count, uint64_t *random)
-{
-	for (size_t i = count; i > 1; i--) {
-		size_t other = random_below(random, (uint32_t)i);
-		struct mr_signal kept = signals[i - 1];
-		signals[i - 1] = signals[other];
-		signals[other] = kept;
-	}
-}
-
 static void compare(struct bench *bench, struct mr_signal *signals, uint32_t workers, uint64_t seed,
 		    uint64_t *random)
 {
 	struct house house, half;
 	size_t count = bench->first_count, cut = random_below(random, SIGNALS);
-	shuffle(signals, count, random);
+	signals_shuffle(signals, count, random);
 	house_open(&half, &bench->catalog, bench->fields, 2, true);
 	house_open(&house, &bench->catalog, bench->fields, workers, true);
 	house.batch = 1 + random_below(random, 20);

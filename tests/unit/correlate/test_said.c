@@ -123,12 +123,7 @@ static void run(struct bench *bench, struct said *said, uint64_t *random)
 {
 	struct house half, house;
 	size_t count = bench->count, cut = random_below(random, (uint32_t)count);
-	for (size_t i = count; i > 1; i--) {
-		size_t other = random_below(random, (uint32_t)i);
-		struct mr_signal kept = bench->signals[i - 1];
-		bench->signals[i - 1] = bench->signals[other];
-		bench->signals[other] = kept;
-	}
+	signals_shuffle(bench->signals, count, random);
 	*said = (struct said){.count = 0};
 	house_seed++;
 	house_open(&half, &bench->catalog, bench->fields, 1 + random_below(random, HOUSE_WORKERS),
@@ -138,12 +133,7 @@ static void run(struct bench *bench, struct said *said, uint64_t *random)
 	house.batch = 1 + random_below(random, 50);
 	house.watch = hear;
 	house.context = said;
-	house_feed(&half, bench->signals, cut);
-	house_move(&half, &house);
-	house_feed(&house, bench->signals + cut, count - cut);
-	house_finish(&house);
-	house_close(&half);
-	house_close(&house);
+	house_feed_over(&half, &house, bench->signals, count, cut);
 	qsort(said->alerts, said->count, sizeof(said->alerts[0]), by_bytes);
 }
 

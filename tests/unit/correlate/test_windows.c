@@ -159,16 +159,6 @@ static void bench_fini(struct bench *bench)
 	fired_fini(&bench->wanted);
 }
 
-static void shuffle(struct mr_signal *signals, size_t count, uint64_t *random)
-{
-	for (size_t i = count; i > 1; i--) {
-		size_t other = random_below(random, (uint32_t)i);
-		struct mr_signal kept = signals[i - 1];
-		signals[i - 1] = signals[other];
-		signals[other] = kept;
-	}
-}
-
 static void run(enum mr_correlation_type type, bool dense, uint64_t seed)
 {
 	uint64_t random = seed;
@@ -186,7 +176,7 @@ static void run(enum mr_correlation_type type, bool dense, uint64_t seed)
 			count *= 2;
 		}
 		if (workers > 1)
-			shuffle(signals, count, &random);
+			signals_shuffle(signals, count, &random);
 		house_feed(&house, signals, count);
 		house_finish(&house);
 		fired_assert_equal(&house.made, &bench.wanted, "alerts", seed);
