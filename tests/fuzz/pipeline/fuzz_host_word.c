@@ -34,8 +34,8 @@ static void a_hello(struct mr_slice bytes, struct mr_buf *again)
 	if (!mr_host_hello_decode(bytes, &hello))
 		return;
 	mr_host_hello_encode(&hello, again);
-	must(mr_host_hello_decode(contents(again), &same) && same.tables == hello.tables &&
-	     same.fields == hello.fields && mr_slice_eq(same.topology, hello.topology));
+	must(mr_host_hello_decode(contents(again), &same) && same.set == hello.set &&
+	     mr_slice_eq(same.topology, hello.topology));
 }
 
 static void a_beginning(struct mr_slice bytes, struct mr_buf *again)
