@@ -17,6 +17,7 @@
 #define PIECE_BYTES (256u << 10)
 #define TAIL_BYTES 4096 /* before the position: by them the file is known again */
 #define WRITE_BACK_BYTES (1u << 20)
+#define DRAIN_BYTES (8u << 20)
 #define SNAPSHOT_MAX (256u << 20)
 
 /* ---- its name ---- */
@@ -162,6 +163,7 @@ static enum mr_err place(struct once_file *file, bool ours, struct mr_error *err
 	if (err != MR_OK)
 		return err;
 	say(file, &reading);
+	file->synced = durable;
 	file->placed = true;
 	return out_file_init(&file->out, file->fd, file->name, error);
 }
@@ -518,6 +520,24 @@ static enum mr_err is_in_place(const struct once_file *file, struct mr_error *er
 			    file->name, file->path);
 }
 
+/* What is much goes to the disk in pieces: a sync of all of it at once is silent for as long as it
+ * takes. A failure here is no other call's to tell any more. */
+static bool drain(struct once_file *file)
+{
+	const unsigned all =
+	    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+	uint64_t end = file->out.at;
+	if (file->synced > end) /* a torn line was cut off */
+		file->synced = end;
+	for (; end - file->synced > DRAIN_BYTES; file->synced += DRAIN_BYTES) {
+		if (sync_file_range(file->fd, (off_t)file->synced, DRAIN_BYTES, all) != 0 &&
+		    errno != EINVAL && errno != ESPIPE && errno != ENOSYS)
+			return false;
+		mr_alive();
+	}
+	return true;
+}
+
 enum mr_err once_file_barrier(struct once_file *file, struct mr_error *error)
 {
 	enum mr_err err = once_file_ready(file, error);
@@ -527,8 +547,9 @@ enum mr_err once_file_barrier(struct once_file *file, struct mr_error *error)
 		return err;
 	if (file->out.buf.len > 0)
 		return MR_FULL;
-	if (mr_os.fdatasync(file->fd) != 0)
+	if (!drain(file) || mr_os.fdatasync(file->fd) != 0)
 		return mr_error_errno(error, mr_error_of_write(errno),
 				      "%s: %s cannot be made durable", file->name, file->path);
+	file->synced = file->out.at;
 	return is_in_place(file, error);
 }

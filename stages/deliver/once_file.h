@@ -20,9 +20,10 @@ struct once_file {
 	struct out_file out;
 	char *name; /* for messages */
 	char *path;
-	char *mark;     /* path of the file that tells where this state directory began */
-	int fd;         /* -1: not open */
-	uint64_t begun; /* bytes of it that are on their way to the disk */
+	char *mark;      /* path of the file that tells where this state directory began */
+	int fd;          /* -1: not open */
+	uint64_t begun;  /* bytes of it that are on their way to the disk */
+	uint64_t synced; /* bytes of it that are there, or were before this life */
 	struct mr_line_hash lines; /* of all that stands in the file or in the buffer */
 	struct sent sent;
 	bool placed;   /* `lines` and `sent` are known */

@@ -459,7 +459,7 @@ class Health(unittest.TestCase):
     def test_a_very_long_dead_letter(self):
         """It takes longer to write than a worker may be silent: nobody is taken for hung who gets on."""
         service = self.service()
-        length = 40 << 20
+        length = 16 << 20
         with open(service.records, "ab") as out:
             out.write(b"\x01" * length + b"\n")
         service.start()

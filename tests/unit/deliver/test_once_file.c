@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "millrace/alive.h"
 #include "os_faults.h"
 #include "service.h"
 
@@ -405,6 +406,40 @@ static void a_position_survives_any_bytes(void **state)
 	service_end(&service);
 }
 
+static void count_sign(void *context)
+{
+	++*(unsigned *)context;
+}
+
+/* What is much is brought to the disk in pieces, with a sign of life behind each. */
+static void a_long_sync_gives_signs_of_life(void **state)
+{
+	struct service service;
+	struct mr_error error = {0};
+	unsigned signs = 0;
+	size_t len = 1 << 20;
+	char *line = malloc(len);
+	(void)state;
+	begin(&service);
+	open_again(&service);
+	memset(line, 'x', len - 1);
+	line[len - 1] = '\n';
+	for (unsigned i = 0; i < 20; i++) {
+		struct line_id id = service_id(i);
+		assert_int_equal(
+		    service.sink.ops->put(&service.sink, &id, (struct mr_slice){line, len}, &error),
+		    MR_OK);
+	}
+	mr_alive_listen(count_sign, &signs);
+	assert_int_equal(service.sink.ops->barrier(&service.sink, &error), MR_OK);
+	assert_int_equal(signs, 2);
+	assert_int_equal(service.sink.ops->barrier(&service.sink, &error), MR_OK);
+	mr_alive_listen(NULL, NULL);
+	assert_int_equal(signs, 2);
+	free(line);
+	service_end(&service);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -421,6 +456,7 @@ int main(void)
 	    cmocka_unit_test(a_disk_that_is_full_from_the_first_line_is_waited_for),
 	    cmocka_unit_test(every_call_may_fail),
 	    cmocka_unit_test(a_position_survives_any_bytes),
+	    cmocka_unit_test(a_long_sync_gives_signs_of_life),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
