@@ -1,5 +1,5 @@
-/* once_file.c - see once_file.h. */
-#include "once_file.h"
+/* once_file.c - see once_file.h. Barriers are once_barrier.c. */
+#include "once_inner.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,6 @@
 #define PIECE_BYTES (256u << 10)
 #define TAIL_BYTES 4096 /* before the position: by them the file is known again */
 #define WRITE_BACK_BYTES (1u << 20)
-#define DRAIN_BYTES (8u << 20)
 #define SNAPSHOT_MAX (256u << 20)
 
 /* ---- its name ---- */
@@ -52,7 +51,7 @@ static uint64_t tail_hash(const struct once_file *file, uint64_t position)
 	return read_at(file, position - len, tail, len) ? mr_hash64(tail, len, 0) : 0;
 }
 
-static enum mr_err length(const struct once_file *file, uint64_t *out, struct mr_error *error)
+enum mr_err once_length(const struct once_file *file, uint64_t *out, struct mr_error *error)
 {
 	struct stat about;
 	if (fstat(file->fd, &about) != 0)
@@ -86,7 +85,7 @@ static enum mr_err read_lines(struct once_file *file, struct reading *reading, s
 			      struct mr_error *error)
 {
 	uint64_t end, at = file->lines.bytes;
-	enum mr_err err = length(file, &end, error);
+	enum mr_err err = once_length(file, &end, error);
 	while (err == MR_OK && at < end) {
 		size_t len = end - at < PIECE_BYTES ? (size_t)(end - at) : PIECE_BYTES;
 		if (!read_at(file, at, mr_buf_reserve(rest, len), len))
@@ -225,7 +224,7 @@ static enum mr_err recognise(const struct once_file *file, const struct position
 			     struct mr_error *error)
 {
 	uint64_t end, was = position->lines.bytes;
-	enum mr_err err = length(file, &end, error);
+	enum mr_err err = once_length(file, &end, error);
 	if (err != MR_OK)
 		return err;
 	if (end < was)
@@ -493,63 +492,4 @@ enum mr_err once_file_flush(struct once_file *file, struct mr_error *error)
 	if (!is_ready(file)) /* nothing was put */
 		return MR_OK;
 	return out_file_wait(&file->out, out_file_flush(&file->out, error), error);
-}
-
-/* A line in a file that no longer stands under its name, or was cut under it, reaches nobody: it is
- * not taken for delivered. */
-static enum mr_err is_in_place(const struct once_file *file, struct mr_error *error)
-{
-	struct stat held, named;
-	uint64_t end;
-	enum mr_err err = length(file, &end, error);
-	if (err != MR_OK)
-		return err;
-	if (end < file->lines.bytes)
-		return mr_error_set(
-		    error, MR_BAD_INPUT,
-		    "%s: %s has %llu bytes, and %llu were written to it: it was "
-		    "made shorter; put it back, or give the sink another path or name",
-		    file->name, file->path, (unsigned long long)end,
-		    (unsigned long long)file->lines.bytes);
-	if (fstat(file->fd, &held) == 0 && stat(file->path, &named) == 0 &&
-	    held.st_dev == named.st_dev && held.st_ino == named.st_ino)
-		return MR_OK;
-	return mr_error_set(error, MR_BAD_INPUT,
-			    "%s: %s is not the file that is written to: it was moved, removed or "
-			    "replaced; put it back, or give the sink another path or name",
-			    file->name, file->path);
-}
-
-/* What is much goes to the disk in pieces: a sync of all of it at once is silent for as long as it
- * takes. A failure here is no other call's to tell any more. */
-static bool drain(struct once_file *file)
-{
-	const unsigned all =
-	    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
-	uint64_t end = file->out.at;
-	if (file->synced > end) /* a torn line was cut off */
-		file->synced = end;
-	for (; end - file->synced > DRAIN_BYTES; file->synced += DRAIN_BYTES) {
-		if (sync_file_range(file->fd, (off_t)file->synced, DRAIN_BYTES, all) != 0 &&
-		    errno != EINVAL && errno != ESPIPE && errno != ENOSYS)
-			return false;
-		mr_alive();
-	}
-	return true;
-}
-
-enum mr_err once_file_barrier(struct once_file *file, struct mr_error *error)
-{
-	enum mr_err err = once_file_ready(file, error);
-	if (err == MR_OK)
-		err = once_file_flush(file, error);
-	if (err != MR_OK)
-		return err;
-	if (file->out.buf.len > 0)
-		return MR_FULL;
-	if (!drain(file) || mr_os.fdatasync(file->fd) != 0)
-		return mr_error_errno(error, mr_error_of_write(errno),
-				      "%s: %s cannot be made durable", file->name, file->path);
-	file->synced = file->out.at;
-	return is_in_place(file, error);
 }
