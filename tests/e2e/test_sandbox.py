@@ -64,15 +64,19 @@ class Sandbox(unittest.TestCase):
         mr.write_records(self.path(name), count, every)
         return self.path(name)
 
+    def locked_workers(self, run):
+        """Waited for: they have what they will have."""
+        def locked():
+            pids = [pid for pid, _ in mr.children(run.pid)]
+            return len(pids) >= 4 and all(min(filters(pid)) == 1 for pid in pids) and pids
+        return mr.wait_until(locked, "all workers have a filter, in all threads")
+
     def test_each_worker_is_locked_in(self):
         for shape in SHAPES:
             run = subprocess.Popen([mr.PROGRAM, "scan", *shape, "-r", self.rules, "-"], stdin=subprocess.PIPE,
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             try:
-                def locked(run=run):
-                    pids = [pid for pid, _ in mr.children(run.pid)]
-                    return len(pids) >= 4 and all(min(filters(pid)) == 1 for pid in pids) and pids
-                for pid in mr.wait_until(locked, "all workers have a filter, in all threads"):
+                for pid in self.locked_workers(run):
                     self.assertEqual(status(pid)["Seccomp"], "2")
                     self.assertEqual(status(pid)["NoNewPrivs"], "1")
                     self.assertEqual(limit(pid, "core file size"), ["0", "0"])
@@ -89,11 +93,11 @@ class Sandbox(unittest.TestCase):
                                    stdout=out, stderr=subprocess.DEVNULL)
         try:
             reads, writes = (os.readlink(f"/proc/{run.pid}/fd/{number}") for number in (0, 1))
+            workers = self.locked_workers(run)
 
-            def have(wanted, run=run):
-                return {mr.worker_name(pid) for pid, _ in mr.children(run.pid) for number in os.listdir(f"/proc/{pid}/fd")
+            def have(wanted):
+                return {mr.worker_name(pid) for pid in workers for number in os.listdir(f"/proc/{pid}/fd")
                         if os.readlink(f"/proc/{pid}/fd/{number}") == wanted}
-            mr.wait_until(lambda: len(mr.children(run.pid)) == 4 and have(writes) and have(reads), "all workers are there")
             self.assertEqual((have(reads), have(writes)), ({"collect"}, {"deliver"}))
         finally:
             run.stdin.close()
