@@ -3,9 +3,15 @@
  * The books hold, at each checkpoint, how many lines and bytes a file had, and a running hash of
  * them. So what is wrong is told between two checkpoints. Lines behind the last are no matter: a
  * service that was killed had written them, and finds them again when it starts. A line is held in
- * memory whole, up to LINE_MOST. */
+ * memory whole, up to LINE_MOST.
+ *
+ * A hash is over all lines from the file's first on, so the last one proves them all. The file that
+ * it is of may have been moved away by a rotation of logs since: then one beside it has these
+ * lines, and what stands at the path has none of them. Files of before are not asked for. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -23,8 +29,36 @@ struct file {
 	struct mr_buf buf;
 	size_t at;
 	struct mr_line_hash is; /* of all whole lines so far */
+	struct mr_slice line;   /* the last of them */
 	int failed;             /* errno */
 };
+
+/* False with errno; 0: it is no regular file. */
+static bool open_file(struct file *file, const char *path)
+{
+	struct stat about;
+	*file = (struct file){.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)};
+	if (file->fd < 0)
+		return false;
+	if (fstat(file->fd, &about) == 0 && S_ISREG(about.st_mode))
+		return true;
+	close(file->fd);
+	errno = 0;
+	return false;
+}
+
+static void close_file(struct file *file)
+{
+	mr_buf_fini(&file->buf);
+	close(file->fd);
+}
+
+static void rewind_file(struct file *file)
+{
+	lseek(file->fd, 0, SEEK_SET);
+	mr_buf_fini(&file->buf);
+	*file = (struct file){.fd = file->fd};
+}
 
 /* More bytes behind those that are left. False at the end of the file. */
 static bool fill(struct file *file)
@@ -57,7 +91,8 @@ static bool next_line(struct file *file)
 		const char *end = seen < left ? memchr(from + seen, '\n', left - seen) : NULL;
 		if (end != NULL) {
 			size_t len = (size_t)(end - from) + 1;
-			mr_line_hash_add(&file->is, (struct mr_slice){from, len});
+			file->line = (struct mr_slice){from, len};
+			mr_line_hash_add(&file->is, file->line);
 			file->at += len;
 			return true;
 		}
@@ -143,40 +178,166 @@ static void tell_difference(sqlite3 *db, const char *path, struct file *file,
 			path, first, last, cut, lines > all ? ", deleted or put in" : "");
 }
 
-/* The cuts in the order of the stream: hours, then checkpoints. */
+static void read_to(struct file *file, const struct mark *mark)
+{
+	while (file->is.lines < mark->was.lines && next_line(file))
+		;
+}
+
+/* The cuts in the order of the stream: hours, then checkpoints. Fewer lines than before: a new file
+ * began, and it is the last one that stands here. */
 static enum mr_err compare(sqlite3 *db, sqlite3_stmt *row, const char *path, struct file *file,
 			   uint64_t all, struct mr_findings *findings, struct mr_error *error)
 {
-	struct mark before = {.cut = 0}, mark;
+	struct mark before = {.cut = 0}, mark, wrong;
+	bool differs = false;
+	uint64_t lines = 0;
 	enum mr_err err;
 	while ((err = mr_ledger_db_step(row, error)) == MR_OK) {
 		if (!read_mark(row, &mark))
 			continue;
-		while (file->is.lines < mark.was.lines && next_line(file))
-			;
-		if (!mr_line_hash_equal(&file->is, &mark.was)) {
-			tell_difference(db, path, file, &before, &mark, all, findings);
-			return MR_OK;
+		if (mark.was.lines < lines) {
+			rewind_file(file);
+			before = (struct mark){.cut = 0};
+			differs = false;
 		}
-		before = mark;
+		lines = mark.was.lines;
+		if (differs)
+			continue;
+		read_to(file, &mark);
+		differs = !mr_line_hash_equal(&file->is, &mark.was);
+		*(differs ? &wrong : &before) = mark;
 	}
+	if (err == MR_END && differs)
+		tell_difference(db, path, file, &before, &wrong, all, findings);
 	return err == MR_END ? MR_OK : err;
 }
 
-/* One sink's file, as it stands at the last checkpoint. */
-static enum mr_err check_file(sqlite3 *db, int64_t sink, int64_t name, int64_t last,
-			      const char *path, uint64_t all, struct mr_findings *findings,
-			      struct mr_error *error)
+/* ---- files that were moved away ---- */
+
+static bool begins_with(struct file *file, const struct mark *mark)
+{
+	char end = 0;
+	if (mark->was.bytes > 0 &&
+	    (pread(file->fd, &end, 1, (off_t)mark->was.bytes - 1) != 1 || end != '\n'))
+		return false;
+	read_to(file, mark);
+	return mr_line_hash_equal(&file->is, &mark->was);
+}
+
+static int by_number(const void *left, const void *right)
+{
+	uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+	return a < b ? -1 : a > b;
+}
+
+/* Whether any line of the one stands in the other as well: then it is no file that was begun after
+ * it, but a copy that somebody may have altered. */
+static bool share_a_line(struct file *moved, struct file *here)
+{
+	uint64_t *hashes = NULL;
+	size_t count = 0, capacity = 0;
+	bool shared = false;
+	rewind_file(moved);
+	while (next_line(moved)) {
+		if (count == capacity) {
+			capacity = mr_grow(capacity, count + 1);
+			hashes = mr_realloc(hashes, capacity * sizeof *hashes);
+		}
+		hashes[count++] = mr_hash64(moved->line.at, moved->line.len, 0);
+	}
+	if (count > 0)
+		qsort(hashes, count, sizeof *hashes, by_number);
+	while (count > 0 && !shared && next_line(here)) {
+		uint64_t hash = mr_hash64(here->line.at, here->line.len, 0);
+		shared = bsearch(&hash, hashes, count, sizeof hash, by_number) != NULL;
+	}
+	free(hashes);
+	return shared;
+}
+
+/* Another output's file may have the same lines. */
+static bool is_an_output(sqlite3 *db, const char *path)
+{
+	const char *sql = "SELECT DISTINCT f.text FROM output JOIN name f ON f.id = file";
+	sqlite3_stmt *row = NULL;
+	struct stat about, output;
+	bool is = false;
+	if (stat(path, &about) != 0 || mr_ledger_db_prepare(db, sql, &row, NULL) != MR_OK)
+		return false;
+	while (!is && mr_ledger_db_step(row, NULL) == MR_OK) {
+		struct mr_slice text = mr_ledger_db_text(row, 0);
+		char *name = mr_asprintf("%.*s", (int)text.len, text.at);
+		is = stat(name, &output) == 0 && output.st_dev == about.st_dev &&
+		     output.st_ino == about.st_ino;
+		free(name);
+	}
+	sqlite3_finalize(row);
+	return is;
+}
+
+/* Whether that one is the file of the books, and what stands at the path one that began behind it.
+ */
+static bool is_moved(const char *moved_path, const char *path, const struct mark *last)
+{
+	struct file moved, here;
+	if (!open_file(&moved, moved_path))
+		return false;
+	bool is = begins_with(&moved, last);
+	if (is && open_file(&here, path)) {
+		is = !share_a_line(&moved, &here);
+		close_file(&here);
+	} else if (is) {
+		is = errno == ENOENT;
+	}
+	close_file(&moved);
+	return is;
+}
+
+static bool was_moved(sqlite3 *db, const char *path, const struct mark *last)
+{
+	char *real = realpath(path, NULL);
+	char *copy = real == NULL ? mr_strdup(path) : real;
+	const char *above = dirname(copy);
+	DIR *folder = opendir(above);
+	struct dirent *entry;
+	bool found = false;
+	while (folder != NULL && !found && (entry = readdir(folder)) != NULL) {
+		char *beside = mr_asprintf("%s/%s", above, entry->d_name);
+		found = is_moved(beside, path, last) && !is_an_output(db, beside);
+		free(beside);
+	}
+	if (folder != NULL)
+		closedir(folder);
+	free(copy);
+	return found;
+}
+
+/* ---- all ---- */
+
+/* At the path, or beside it. */
+static bool is_there(sqlite3 *db, const char *path, const struct mark *last)
+{
+	struct file file;
+	bool there = false;
+	if (open_file(&file, path)) {
+		there = begins_with(&file, last);
+		close_file(&file);
+	}
+	return there || was_moved(db, path, last);
+}
+
+/* What is wrong with one sink's file, as it stands at the last checkpoint. */
+static enum mr_err tell_file(sqlite3 *db, int64_t sink, int64_t name, const struct mark *last,
+			     const char *path, struct mr_findings *findings, struct mr_error *error)
 {
 	sqlite3_stmt *row = NULL;
-	struct file file = {.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)};
-	struct stat about;
-	if (file.fd < 0 || fstat(file.fd, &about) != 0 || !S_ISREG(about.st_mode)) {
+	struct file file;
+	uint64_t all = last->was.lines;
+	if (!open_file(&file, path)) {
 		mr_find(findings, "%s: it cannot be read: %s; the books have %llu lines of it",
-			path, file.fd < 0 ? strerror(errno) : "it is no file",
+			path, errno != 0 ? strerror(errno) : "it is no file",
 			(unsigned long long)all);
-		if (file.fd >= 0)
-			close(file.fd);
 		return MR_OK;
 	}
 	enum mr_err err = mr_ledger_db_prepare(
@@ -188,15 +349,14 @@ static enum mr_err check_file(sqlite3 *db, int64_t sink, int64_t name, int64_t l
 	if (err == MR_OK) {
 		sqlite3_bind_int64(row, 1, sink);
 		sqlite3_bind_int64(row, 2, name);
-		sqlite3_bind_int64(row, 3, last);
+		sqlite3_bind_int64(row, 3, last->cut > 0 ? last->cut : 0);
 		err = compare(db, row, path, &file, all, findings, error);
 	}
 	if (file.failed != 0)
 		mr_find(findings, "%s: it cannot be read to its end: %s", path,
 			strerror(file.failed));
 	sqlite3_finalize(row);
-	mr_buf_fini(&file.buf);
-	close(file.fd);
+	close_file(&file);
 	return err;
 }
 
@@ -204,20 +364,23 @@ enum mr_err mr_ledger_check_files(sqlite3 *db, int64_t last, struct mr_findings 
 				  struct mr_error *error)
 {
 	sqlite3_stmt *row = NULL;
+	struct mark mark;
 	enum mr_err err = mr_ledger_db_prepare(
 	    db,
-	    "SELECT sink, file, lines, f.text, max(CASE WHEN cut < 0 THEN 1.0 / cut ELSE cut END)"
+	    "SELECT cut, bytes, lines, chain, sum, sink, file, f.text,"
+	    " max(CASE WHEN cut < 0 THEN 1.0 / cut ELSE cut END)"
 	    " FROM output JOIN name f ON f.id = file WHERE cut <= ?1 GROUP BY sink",
 	    &row, error);
 	if (err == MR_OK)
 		sqlite3_bind_int64(row, 1, last);
 	while (err == MR_OK && (err = mr_ledger_db_step(row, error)) == MR_OK) {
-		struct mr_slice file = mr_ledger_db_text(row, 3);
-		if (file.len == 0)
+		struct mr_slice file = mr_ledger_db_text(row, 7);
+		if (file.len == 0 || !read_mark(row, &mark))
 			continue;
 		char *path = mr_asprintf("%.*s", (int)file.len, file.at);
-		err = check_file(db, sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1),
-				 last, path, mr_ledger_db_count(row, 2), findings, error);
+		if (mark.was.lines > 0 && !is_there(db, path, &mark))
+			err = tell_file(db, sqlite3_column_int64(row, 5),
+					sqlite3_column_int64(row, 6), &mark, path, findings, error);
 		free(path);
 	}
 	sqlite3_finalize(row);

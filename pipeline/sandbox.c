@@ -36,11 +36,12 @@ struct ruleset {
 #define ACCESS_OF_FILE                                                                             \
 	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | ACCESS_TRUNCATE)
 #define ACCESS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
-#define ACCESS_WRITE                                                                               \
-	(ACCESS_READ | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |             \
-	 LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR |                            \
-	 LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_REFER |   \
+#define ACCESS_MAKE                                                                                \
+	(ACCESS_READ | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG |               \
 	 ACCESS_TRUNCATE)
+#define ACCESS_WRITE                                                                               \
+	(ACCESS_MAKE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |            \
+	 LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_REFER)
 
 /* ---- what the kernel has ---- */
 
@@ -112,6 +113,10 @@ static uint64_t known_accesses(int version)
 	return known;
 }
 
+static const uint64_t granted[] = {[MR_ACCESS_READ] = ACCESS_READ,
+				   [MR_ACCESS_MAKE] = ACCESS_MAKE,
+				   [MR_ACCESS_WRITE] = ACCESS_WRITE};
+
 /* One that is not there, or not ours to look at, grants nothing: opening it fails as it would. */
 static bool add_path(int ruleset, const struct mr_needs_path *place, uint64_t known)
 {
@@ -120,7 +125,7 @@ static bool add_path(int ruleset, const struct mr_needs_path *place, uint64_t kn
 	if (fd < 0)
 		return true;
 	struct landlock_path_beneath_attr rule = {
-	    .allowed_access = place->access == MR_ACCESS_WRITE ? ACCESS_WRITE : ACCESS_READ,
+	    .allowed_access = granted[place->access],
 	    .parent_fd = fd,
 	};
 	if (fstat(fd, &about) == 0 && !S_ISDIR(about.st_mode))

@@ -19,6 +19,7 @@ enum mr_need {
 
 enum mr_access {
 	MR_ACCESS_READ, /* the file, or all that lies below the directory */
+	MR_ACCESS_MAKE, /* likewise, write it, and make files below the directory; remove none */
 	MR_ACCESS_WRITE /* likewise, and make, rename and remove what lies below the directory */
 };
 

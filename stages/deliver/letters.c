@@ -41,6 +41,10 @@ static enum mr_err open_once(struct letters *letters, const struct sink_env *env
 		memcpy(&seed, letters->env->seed, sizeof seed);
 		err = once_file_open(&letters->file, "the dead letter", path, mark, seed, error);
 		free(mark);
+		if (err == MR_OK) {
+			letters->file.counters = letters->env->counters;
+			letters->file.rotates = file_rotates(path, env->state);
+		}
 	}
 	free(place);
 	free(path);
@@ -149,6 +153,12 @@ void letters_counts(const struct letters *letters, struct sink_counts *out)
 				    .taken = letters->file.taken,
 				    .delivered = letters->file.taken,
 				    .owed = letters->file.sent.count};
+}
+
+void letters_committed(struct letters *letters)
+{
+	if (letters->once)
+		once_file_committed(&letters->file);
 }
 
 void letters_snapshot(struct letters *letters, struct mr_buf *out)

@@ -36,6 +36,7 @@ enum mr_err letters_refuse(struct letters *letters, const char *sink, const stru
 enum mr_err letters_flush(struct letters *letters, struct mr_error *error);
 enum mr_err letters_barrier(struct letters *letters, struct mr_error *error);
 void letters_counts(const struct letters *letters, struct sink_counts *out);
+void letters_committed(struct letters *letters);
 void letters_snapshot(struct letters *letters, struct mr_buf *out);
 enum mr_err letters_restore(struct letters *letters, struct mr_slice bytes, struct mr_error *error);
 /* Accepts zeroed memory. */

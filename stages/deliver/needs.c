@@ -26,19 +26,26 @@ static void need_files(const struct mr_config *sink, struct mr_needs *needs)
 	}
 }
 
-/* The file alone, not its folder: so it has to be there when the fence is put up. Whoever opens it
- * says what is wrong with it. */
-static void need_once_file(const char *path, struct mr_needs *needs)
+/* After a rotation a new file is made at the path, and the old one is looked for beside it: so the
+ * folder, that of the file itself where the path is a link. Not one that the state directory lies
+ * in: whoever may write the books could forge them. There it is the file alone, which has to be
+ * there when the fence is put up. Whoever opens it says what is wrong with it. */
+static void need_once_file(const char *path, const char *state, struct mr_needs *needs)
 {
 	(void)once_file_make(path);
-	mr_needs_path(needs, path, MR_ACCESS_WRITE);
+	char *real = file_real_path(path);
+	if (file_rotates(real, state))
+		mr_needs_beside(needs, real, MR_ACCESS_MAKE);
+	else
+		mr_needs_path(needs, real, MR_ACCESS_WRITE);
+	free(real);
 }
 
-static void need_sink(const struct mr_config *sink, struct mr_needs *needs)
+static void need_sink(const struct mr_config *sink, const char *state, struct mr_needs *needs)
 {
 	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
 	if (mr_config_is(sink, "type", "file"))
-		need_once_file(mr_config_get(sink, "path", 0), needs);
+		need_once_file(mr_config_get(sink, "path", 0), state, needs);
 	if (!mr_config_is(sink, "type", "webhook"))
 		return;
 	needs->flags |= MR_NEEDS_NETWORK;
@@ -63,8 +70,8 @@ void deliver_needs(const struct mr_config *config, const struct mr_tables *table
 	mr_needs_path(needs, spool, MR_ACCESS_WRITE);
 	free(spool);
 	char *dead_letter = letters_path(config);
-	need_once_file(dead_letter, needs);
+	need_once_file(dead_letter, state, needs);
 	free(dead_letter);
 	for (size_t i = 0; (sink = mr_config_part(config, MR_PART_SINK, i)) != NULL; i++)
-		need_sink(&sink->settings, needs);
+		need_sink(&sink->settings, state, needs);
 }

@@ -4,35 +4,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "millrace/alive.h"
+#include "millrace/log.h"
 #include "millrace/os.h"
 
 #define DRAIN_BYTES (8u << 20)
 
-/* A line in a file that no longer stands under its name, or was cut under it, reaches nobody: it is
- * not taken for delivered. */
-static enum mr_err is_in_place(const struct once_file *file, struct mr_error *error)
+void once_drop_next(struct once_file *file)
 {
-	struct stat held, named;
-	uint64_t end;
-	enum mr_err err = once_length(file, &end, error);
-	if (err != MR_OK)
-		return err;
-	if (end < file->lines.bytes)
-		return mr_error_set(
-		    error, MR_BAD_INPUT,
-		    "%s: %s has %llu bytes, and %llu were written to it: it was "
-		    "made shorter; put it back, or give the sink another path or name",
-		    file->name, file->path, (unsigned long long)end,
-		    (unsigned long long)file->lines.bytes);
-	if (fstat(file->fd, &held) == 0 && stat(file->path, &named) == 0 &&
-	    held.st_dev == named.st_dev && held.st_ino == named.st_ino)
-		return MR_OK;
-	return mr_error_set(error, MR_BAD_INPUT,
-			    "%s: %s is not the file that is written to: it was moved, removed or "
-			    "replaced; put it back, or give the sink another path or name",
-			    file->name, file->path);
+	if (file->next_fd >= 0)
+		close(file->next_fd);
+	file->next_fd = -1;
+	file->next = (struct file_identity){0};
+	file->next_named = false;
 }
 
 /* What is much goes to the disk in pieces: a sync of all of it at once is silent for as long as it
@@ -53,11 +39,9 @@ static bool drain(struct once_file *file)
 	return true;
 }
 
-enum mr_err once_file_barrier(struct once_file *file, struct mr_error *error)
+static enum mr_err make_durable(struct once_file *file, struct mr_error *error)
 {
-	enum mr_err err = once_file_ready(file, error);
-	if (err == MR_OK)
-		err = once_file_flush(file, error);
+	enum mr_err err = once_file_flush(file, error);
 	if (err != MR_OK)
 		return err;
 	if (file->out.buf.len > 0)
@@ -66,5 +50,179 @@ enum mr_err once_file_barrier(struct once_file *file, struct mr_error *error)
 		return mr_error_errno(error, mr_error_of_write(errno),
 				      "%s: %s cannot be made durable", file->name, file->path);
 	file->synced = file->out.at;
-	return is_in_place(file, error);
+	return MR_OK;
+}
+
+/* A line in a file that was cut under its hands reaches nobody: it is not taken for delivered. */
+static enum mr_err is_whole(const struct once_file *file, struct mr_error *error)
+{
+	uint64_t end;
+	enum mr_err err = once_length(file, &end, error);
+	if (err != MR_OK || end >= file->lines.bytes)
+		return err;
+	return mr_error_set(error, MR_BAD_INPUT,
+			    "%s: %s has %llu bytes, and %llu were written to it: it was made "
+			    "shorter, and a rotation has to move it; " ONCE_MEND,
+			    file->name, file->path, (unsigned long long)end,
+			    (unsigned long long)file->lines.bytes);
+}
+
+/* While the disk is full lines go where they went: MR_FULL. */
+static enum mr_err try_later(enum mr_err err, struct mr_error *error)
+{
+	if (err != MR_NO_SPACE)
+		return err;
+	mr_log(MR_LOG_WARNING, "%s; it is tried again", error->text);
+	*error = (struct mr_error){0};
+	return MR_FULL;
+}
+
+/* The file that lines will go to. */
+static enum mr_err note_next(struct once_file *file, struct mr_error *error)
+{
+	if (!file->rotates)
+		return mr_error_set(
+		    error, MR_BAD_INPUT,
+		    "%s: the file that was written to was moved away or removed from %s, and "
+		    "none may be where the state directory is; " ONCE_MEND,
+		    file->name, file->path);
+	enum mr_err err = once_take_path(file, &file->next_fd, &file->next, error);
+	if (err == MR_OK && !file_sync_name(file->path))
+		err = mr_error_errno(error, mr_error_of_write(errno), "%s: the folder of %s",
+				     file->name, file->path);
+	if (err == MR_OK)
+		return MR_OK;
+	once_drop_next(file);
+	mr_error_prefix(error,
+			"the file that was written to was moved away or removed, and a new one "
+			"cannot be begun%s",
+			err == MR_NO_SPACE ? "" : "; put it back");
+	return try_later(err, error);
+}
+
+/* Lines go on in the next file, behind what is there. After an error all is as it was; else the
+ * caller closes the one before. */
+static enum mr_err turn(struct once_file *file, struct mr_error *error)
+{
+	struct once_file turned = *file;
+	turned.fd = file->next_fd;
+	turned.is = file->next;
+	turned.next_fd = -1;
+	turned.out = (struct out_file){0};
+	turned.begun = 0;
+	turned.lines = (struct mr_line_hash){0};
+	once_drop_next(&turned);
+	enum mr_err err = once_place(&turned, false, error);
+	if (err == MR_OK)
+		err = make_durable(&turned, error);
+	if (err != MR_OK) {
+		out_file_fini(&turned.out);
+		return try_later(err, error);
+	}
+	out_file_fini(&file->out);
+	*file = turned;
+	return MR_OK;
+}
+
+/* Of a file that has no name any more: lines that nobody may have seen. */
+static enum mr_err put_again(struct once_file *file, int from_fd, uint64_t from, uint64_t to,
+			     struct mr_error *error)
+{
+	struct mr_buf lines = {0};
+	size_t len = (size_t)(to - from), got = 0;
+	enum mr_err err = MR_OK;
+	if (!mr_os_read_all(from_fd, mr_buf_reserve(&lines, len + 1), len, from, &got) || got < len)
+		err = mr_error_errno(error, MR_IO, "%s: the file removed from %s cannot be read",
+				     file->name, file->path);
+	for (size_t at = 0; at < got && err == MR_OK;) {
+		const char *stop = memchr(lines.data + at, '\n', got - at);
+		size_t behind = stop == NULL ? got : (size_t)(stop - lines.data) + 1;
+		err = once_file_put(file, (struct mr_slice){lines.data + at, behind - at}, error);
+		at = behind;
+	}
+	mr_buf_fini(&lines);
+	return err == MR_OK ? make_durable(file, error) : err;
+}
+
+static enum mr_err replace_removed(struct once_file *file, struct mr_error *error)
+{
+	uint64_t from = file->known, to = file->lines.bytes;
+	int old = file->fd;
+	enum mr_err err = turn(file, error);
+	if (err != MR_OK)
+		return err;
+	mr_log(MR_LOG_WARNING,
+	       "%s: %s was removed, with %llu bytes: whether anybody has read or copied its last "
+	       "%llu cannot be known, so they are written again, to a new file",
+	       file->name, file->path, (unsigned long long)to, (unsigned long long)(to - from));
+	if (file->counters != NULL)
+		mr_count(file->counters, MR_C_FILES_LOST, 1);
+	err = put_again(file, old, from, to, error);
+	close(old);
+	return err;
+}
+
+static enum mr_err leave_moved(struct once_file *file, struct mr_error *error)
+{
+	uint64_t bytes = file->lines.bytes;
+	int old = file->fd;
+	enum mr_err err = turn(file, error);
+	if (err != MR_OK)
+		return err;
+	close(old);
+	mr_log(MR_LOG_INFO, "%s: the file with %llu bytes was moved away from %s: a new one begins",
+	       file->name, (unsigned long long)bytes, file->path);
+	return MR_OK;
+}
+
+static bool is_removed(int fd)
+{
+	struct stat about;
+	return fstat(fd, &about) == 0 && about.st_nlink == 0;
+}
+
+/* MR_FULL: what was put has no name any more, and there is no room for it elsewhere. */
+static enum mr_err follow(struct once_file *file, struct mr_error *error)
+{
+	if (once_leads_to_held(file)) {
+		once_drop_next(file);
+		return MR_OK;
+	}
+	if (once_tail_hash(file, file->known) != file->known_hash)
+		return mr_error_set(error, MR_BAD_INPUT,
+				    "%s: the file that was moved away from %s was altered before "
+				    "byte %llu; " ONCE_MEND,
+				    file->name, file->path, (unsigned long long)file->known);
+	if (file->next_fd >= 0 && is_removed(file->next_fd))
+		once_drop_next(file);
+	bool removed = is_removed(file->fd);
+	enum mr_err err = MR_OK;
+	if (file->next_named && !removed)
+		err = leave_moved(file, error);
+	if (err == MR_OK && file->next_fd < 0 && !once_leads_to_held(file))
+		err = note_next(file, error);
+	if (err == MR_OK && removed)
+		err = replace_removed(file, error);
+	return err == MR_FULL && !removed ? MR_OK : err;
+}
+
+enum mr_err once_file_barrier(struct once_file *file, struct mr_error *error)
+{
+	struct mr_error own = {0};
+	error = error == NULL ? &own : error;
+	enum mr_err err = once_file_ready(file, error);
+	if (err == MR_OK)
+		err = make_durable(file, error);
+	if (err == MR_OK)
+		err = is_whole(file, error);
+	if (err == MR_OK)
+		err = follow(file, error);
+	if (err == MR_OK)
+		once_note_known(file);
+	return err;
+}
+
+void once_file_committed(struct once_file *file)
+{
+	file->next_named = file->next_fd >= 0;
 }

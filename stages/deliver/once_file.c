@@ -12,7 +12,9 @@
 #include "millrace/log.h"
 #include "millrace/os.h"
 
-#define FORM 1
+#define FORM 2
+#define ITEMS 13
+#define ITEMS_OF_1 9 /* without the files' identities */
 #define MARK "begin" /* a snapshot of one section, both of this name */
 #define PIECE_BYTES (256u << 10)
 #define TAIL_BYTES 4096 /* before the position: by them the file is known again */
@@ -24,10 +26,10 @@
 bool once_file_make(const char *path)
 {
 	/* A pipe that nobody reads is not waited for. */
-	int fd = mr_os.openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0640);
+	int fd = file_make(path, O_WRONLY | O_NONBLOCK);
 	if (fd >= 0)
 		close(fd);
-	return fd >= 0 && mr_os_sync_parent(path);
+	return fd >= 0;
 }
 
 /* ---- what is there ---- */
@@ -44,11 +46,17 @@ static size_t tail_length(uint64_t position)
 	return position < TAIL_BYTES ? (size_t)position : TAIL_BYTES;
 }
 
-static uint64_t tail_hash(const struct once_file *file, uint64_t position)
+uint64_t once_tail_hash(const struct once_file *file, uint64_t position)
 {
 	char tail[TAIL_BYTES];
 	size_t len = tail_length(position);
 	return read_at(file, position - len, tail, len) ? mr_hash64(tail, len, 0) : 0;
+}
+
+void once_note_known(struct once_file *file)
+{
+	file->known = file->lines.bytes;
+	file->known_hash = once_tail_hash(file, file->known);
 }
 
 enum mr_err once_length(const struct once_file *file, uint64_t *out, struct mr_error *error)
@@ -146,7 +154,7 @@ static enum mr_err mend_end(struct once_file *file, const struct mr_buf *rest, b
 }
 
 /* Knows the rest of the file, and stands at its end. */
-static enum mr_err place(struct once_file *file, bool ours, struct mr_error *error)
+enum mr_err once_place(struct once_file *file, bool ours, struct mr_error *error)
 {
 	struct reading reading = {.remembers = ours};
 	struct mr_buf rest = {0};
@@ -164,7 +172,55 @@ static enum mr_err place(struct once_file *file, bool ours, struct mr_error *err
 	say(file, &reading);
 	file->synced = durable;
 	file->placed = true;
+	once_note_known(file);
 	return out_file_init(&file->out, file->fd, file->name, error);
+}
+
+/* ---- what stands at the path ---- */
+
+/* What one may not do at a place another try may not do either. */
+static enum mr_err error_of_open(int number)
+{
+	bool barred = number == EACCES || number == EPERM || number == EROFS;
+	return barred ? MR_BAD_INPUT : mr_error_of_write(number);
+}
+
+/* The lock is the open file's: it goes when the worker has ended, whatever it died of. */
+static enum mr_err lock(const struct once_file *file, int fd, struct mr_error *error)
+{
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	if (fcntl(fd, F_OFD_SETLK, &whole) != 0 && (errno == EAGAIN || errno == EACCES))
+		return mr_error_set(error, MR_CONFIG, "%s: %s: another process is writing to it",
+				    file->name, file->path);
+	return MR_OK;
+}
+
+bool once_leads_to_held(const struct once_file *file)
+{
+	struct stat named, held;
+	return stat(file->path, &named) == 0 && fstat(file->fd, &held) == 0 &&
+	       held.st_dev == named.st_dev && held.st_ino == named.st_ino;
+}
+
+/* What stands at the path; it is made where nothing does. */
+enum mr_err once_take_path(const struct once_file *file, int *fd_out, struct file_identity *is_out,
+			   struct mr_error *error)
+{
+	struct stat about;
+	const int flags = O_RDWR | O_APPEND | O_CLOEXEC;
+	int fd = mr_os.openat(AT_FDCWD, file->path, flags, 0);
+	if (fd < 0 && errno == ENOENT)
+		fd = file_make(file->path, flags);
+	*fd_out = fd;
+	if (fd < 0 || fstat(fd, &about) != 0 || !file_identity_of(fd, is_out))
+		return mr_error_errno(error, error_of_open(errno), "%s: %s cannot be opened",
+				      file->name, file->path);
+	if (!S_ISREG(about.st_mode))
+		return mr_error_set(error, MR_CONFIG,
+				    "%s: %s is no regular file: nothing written there could be "
+				    "kept from standing there twice",
+				    file->name, file->path);
+	return lock(file, fd, error);
 }
 
 /* ---- positions ---- */
@@ -172,7 +228,7 @@ static enum mr_err place(struct once_file *file, bool ours, struct mr_error *err
 void once_file_snapshot(const struct once_file *file, struct mr_buf *out)
 {
 	const struct mr_line_hash *lines = &file->lines;
-	mr_pack_array(out, 9);
+	mr_pack_array(out, ITEMS);
 	mr_pack_uint(out, FORM);
 	mr_pack_bytes(out, mr_slice(file->path));
 	mr_pack_uint(out, lines->bytes);
@@ -180,7 +236,11 @@ void once_file_snapshot(const struct once_file *file, struct mr_buf *out)
 	mr_pack_bytes(out, (struct mr_slice){(const char *)lines->chain, sizeof lines->chain});
 	mr_pack_uint(out, lines->sum[0]);
 	mr_pack_uint(out, lines->sum[1]);
-	mr_pack_uint(out, tail_hash(file, lines->bytes));
+	mr_pack_uint(out, once_tail_hash(file, lines->bytes));
+	mr_pack_uint(out, file->is.inode);
+	mr_pack_uint(out, file->is.born_ns);
+	mr_pack_uint(out, file->next.inode);
+	mr_pack_uint(out, file->next.born_ns);
 	sent_pack(&file->sent, out);
 }
 
@@ -188,15 +248,32 @@ struct position {
 	struct mr_slice path;
 	struct mr_line_hash lines;
 	uint64_t tail_hash;
+	struct file_identity is, next;
 	struct mr_unpack sent;
 };
+
+static void unpack_identity(struct mr_unpack *in, struct file_identity *out)
+{
+	out->inode = mr_unpack_uint(in, UINT64_MAX);
+	out->born_ns = mr_unpack_uint(in, UINT64_MAX);
+}
+
+static uint64_t unpack_form(struct mr_unpack *in)
+{
+	struct mr_unpack old = *in;
+	uint64_t form = mr_unpack_version(in, FORM, ITEMS);
+	if (form != 0)
+		return form;
+	*in = old;
+	return mr_unpack_version(in, 1, ITEMS_OF_1);
+}
 
 static enum mr_err decode(const struct once_file *file, struct mr_slice bytes, struct position *out,
 			  struct mr_error *error)
 {
 	struct mr_unpack in = mr_unpack(bytes);
 	*out = (struct position){0};
-	uint64_t form = mr_unpack_version(&in, FORM, 9);
+	uint64_t form = unpack_form(&in);
 	if (form > FORM)
 		return mr_error_set(error, MR_UNSUPPORTED,
 				    "%s: a position of form %llu: this program knows %d",
@@ -208,6 +285,10 @@ static enum mr_err decode(const struct once_file *file, struct mr_slice bytes, s
 	out->lines.sum[0] = mr_unpack_uint(&in, UINT64_MAX);
 	out->lines.sum[1] = mr_unpack_uint(&in, UINT64_MAX);
 	out->tail_hash = mr_unpack_uint(&in, UINT64_MAX);
+	if (form == FORM) {
+		unpack_identity(&in, &out->is);
+		unpack_identity(&in, &out->next);
+	}
 	out->sent = in;
 	struct sent sent = {0};
 	sent_unpack(&sent, &in);
@@ -231,18 +312,143 @@ static enum mr_err recognise(const struct once_file *file, const struct position
 		return mr_error_set(
 		    error, MR_BAD_INPUT,
 		    "%s: %s has %llu bytes, and had %llu at the last checkpoint: it "
-		    "was made shorter or replaced; put it back, or give the sink "
-		    "another path or name",
+		    "was made shorter or replaced; " ONCE_MEND,
 		    file->name, file->path, (unsigned long long)end, (unsigned long long)was);
-	uint64_t hash = tail_hash(file, was);
+	uint64_t hash = once_tail_hash(file, was);
 	if (hash == position->tail_hash)
 		return MR_OK;
 	return mr_error_set(error, MR_BAD_INPUT,
 			    "%s: %s is not the file of the last checkpoint: its %zu bytes before "
-			    "byte %llu have the hash %016llx, and had %016llx; put it back, or "
-			    "give the sink another path or name",
+			    "byte %llu have the hash %016llx, and had %016llx; " ONCE_MEND,
 			    file->name, file->path, tail_length(was), (unsigned long long)was,
 			    (unsigned long long)hash, (unsigned long long)position->tail_hash);
+}
+
+/* What the snapshot names becomes the file that is held. MR_NOT_FOUND: it is not in the folder. */
+static enum mr_err hold(struct once_file *file, const struct file_identity *wanted,
+			struct mr_error *error)
+{
+	if (wanted->inode == 0 || file_identity_eq(&file->is, wanted))
+		return MR_OK;
+	if (!file->rotates)
+		return mr_error_set(error, MR_BAD_INPUT,
+				    "%s: %s is not the file of the last checkpoint; " ONCE_MEND,
+				    file->name, file->path);
+	int fd = file_identity_find(file->path, wanted);
+	if (fd < 0 && errno == ENOENT)
+		return MR_NOT_FOUND;
+	if (fd < 0)
+		return mr_error_errno(error, error_of_open(errno),
+				      "%s: the file that was moved away from %s cannot be opened "
+				      "again; " ONCE_MEND,
+				      file->name, file->path);
+	enum mr_err err = lock(file, fd, error);
+	if (err != MR_OK) {
+		close(fd);
+		return err;
+	}
+	mr_log(MR_LOG_INFO, "%s: the file of the last checkpoint was moved away from %s, and found",
+	       file->name, file->path);
+	close(file->fd);
+	file->fd = fd;
+	file->is = *wanted;
+	return MR_OK;
+}
+
+static void say_lost(struct once_file *file, const struct file_identity *lost, uint64_t bytes)
+{
+	mr_log(MR_LOG_WARNING,
+	       "%s: the file that stood at %s (number %llu, %llu bytes at the last checkpoint) is "
+	       "not in its folder any more: which lines it got after that cannot be known, so they "
+	       "come again, in the file that is there now",
+	       file->name, file->path, (unsigned long long)lost->inode, (unsigned long long)bytes);
+	if (file->counters != NULL)
+		mr_count(file->counters, MR_C_FILES_LOST, 1);
+}
+
+static enum mr_err restore_current(struct once_file *file, const struct position *position,
+				   struct mr_error *error)
+{
+	struct mr_error why = {0};
+	enum mr_err err = hold(file, &position->is, &why);
+	/* The same bytes in a file of its own: it was put back from a copy. Where nobody may look
+	 * for another one it has to be. */
+	bool copied = err == MR_BAD_INPUT || (err == MR_NOT_FOUND && position->lines.bytes > 0);
+	if (err == MR_OK || (copied && recognise(file, position, NULL) == MR_OK))
+		err = recognise(file, position, error);
+	else if (err != MR_NOT_FOUND && error != NULL)
+		*error = why;
+	if (err != MR_OK)
+		return err;
+	file->lines = position->lines;
+	return once_place(file, true, error);
+}
+
+/* All that is there comes behind the position. */
+static enum mr_err restore_whole(struct once_file *file, struct mr_error *error)
+{
+	out_file_fini(&file->out);
+	file->lines = (struct mr_line_hash){0};
+	return once_place(file, true, error);
+}
+
+/* Before another file is held. */
+static enum mr_err leave_durable(const struct once_file *file, struct mr_error *error)
+{
+	if (!file->placed || mr_os.fdatasync(file->fd) == 0)
+		return MR_OK;
+	return mr_error_errno(error, mr_error_of_write(errno), "%s: %s cannot be made durable",
+			      file->name, file->path);
+}
+
+static enum mr_err restore_next(struct once_file *file, const struct position *position,
+				struct mr_error *error)
+{
+	enum mr_err err = leave_durable(file, error);
+	if (err == MR_OK)
+		err = hold(file, &position->next, error);
+	return err == MR_OK ? restore_whole(file, error) : err;
+}
+
+/* Whether any of its lines has an id. */
+static enum mr_err has_lines(const struct once_file *file, int fd, bool *has_out,
+			     struct mr_error *error)
+{
+	struct once_file other = {.name = file->name, .path = file->path, .fd = fd};
+	struct reading reading = {.remembers = true};
+	struct mr_buf rest = {0};
+	enum mr_err err = read_lines(&other, &reading, &rest, error);
+	*has_out = other.sent.count > 0;
+	sent_fini(&other.sent);
+	mr_buf_fini(&rest);
+	return err;
+}
+
+/* The last checkpoint may have been damaged, and this be the one before: then the file at the path
+ * has lines too, though this one does not name it. */
+static enum mr_err restore_path(struct once_file *file, struct mr_error *error)
+{
+	struct file_identity is;
+	bool has = false;
+	int fd;
+	if (!file->placed)
+		return restore_whole(file, error);
+	if (once_leads_to_held(file))
+		return MR_OK;
+	enum mr_err err = once_take_path(file, &fd, &is, error);
+	if (err == MR_OK)
+		err = has_lines(file, fd, &has, error);
+	if (err == MR_OK && has)
+		err = leave_durable(file, error);
+	if (err != MR_OK || !has) {
+		if (fd >= 0)
+			close(fd);
+		return err;
+	}
+	close(file->fd);
+	file->fd = fd;
+	file->is = is;
+	return restore_whole(file, error);
 }
 
 enum mr_err once_file_restore(struct once_file *file, struct mr_slice bytes, struct mr_error *error)
@@ -251,15 +457,23 @@ enum mr_err once_file_restore(struct once_file *file, struct mr_slice bytes, str
 	enum mr_err err = decode(file, bytes, &position, error);
 	if (err != MR_OK || !mr_slice_eq(position.path, mr_slice(file->path)))
 		return err;
-	err = recognise(file, &position, error);
-	if (err != MR_OK)
-		return err;
 	uint64_t seed = file->sent.seed;
 	sent_fini(&file->sent);
 	file->sent.seed = seed;
 	sent_unpack(&file->sent, &position.sent);
-	file->lines = position.lines;
-	return place(file, true, error);
+	err = restore_current(file, &position, error);
+	if (err == MR_NOT_FOUND)
+		say_lost(file, &position.is, position.lines.bytes);
+	if (err != MR_OK && err != MR_NOT_FOUND)
+		return err;
+	if (position.next.inode != 0) {
+		err = restore_next(file, &position, error);
+		if (err == MR_NOT_FOUND)
+			say_lost(file, &position.next, 0);
+		if (err != MR_OK && err != MR_NOT_FOUND)
+			return err;
+	}
+	return restore_path(file, error);
 }
 
 void once_file_save(const struct once_file *file, struct mr_buf *out)
@@ -358,7 +572,7 @@ static enum mr_err begin_anew(struct once_file *file, struct mr_error *error)
 {
 	file->lines = (struct mr_line_hash){0};
 	file->unmarked = true;
-	enum mr_err err = place(file, false, error);
+	enum mr_err err = once_place(file, false, error);
 	return err == MR_OK ? write_mark(file, error) : err;
 }
 
@@ -400,29 +614,6 @@ enum mr_err once_file_ready(struct once_file *file, struct mr_error *error)
 
 /* ---- open ---- */
 
-/* The lock is the open file's: it goes when the worker has ended, whatever it died of. */
-static enum mr_err take_file(struct once_file *file, struct mr_error *error)
-{
-	struct stat about;
-	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	const int flags = O_RDWR | O_APPEND | O_CLOEXEC;
-	file->fd = mr_os.openat(AT_FDCWD, file->path, flags, 0);
-	if (file->fd < 0 && errno == ENOENT && once_file_make(file->path))
-		file->fd = mr_os.openat(AT_FDCWD, file->path, flags, 0);
-	if (file->fd < 0 || fstat(file->fd, &about) != 0)
-		return mr_error_errno(error, MR_IO, "%s: %s cannot be opened", file->name,
-				      file->path);
-	if (!S_ISREG(about.st_mode))
-		return mr_error_set(error, MR_CONFIG,
-				    "%s: %s is no regular file: nothing written there could be "
-				    "kept from standing there twice",
-				    file->name, file->path);
-	if (fcntl(file->fd, F_OFD_SETLK, &whole) != 0 && (errno == EAGAIN || errno == EACCES))
-		return mr_error_set(error, MR_CONFIG, "%s: %s: another process is writing to it",
-				    file->name, file->path);
-	return MR_OK;
-}
-
 enum mr_err once_file_open(struct once_file *file, const char *name, const char *path,
 			   const char *mark, uint64_t seed, struct mr_error *error)
 {
@@ -430,8 +621,9 @@ enum mr_err once_file_open(struct once_file *file, const char *name, const char 
 				   .path = mr_strdup(path),
 				   .mark = mr_strdup(mark),
 				   .fd = -1,
+				   .next_fd = -1,
 				   .sent = {.seed = seed}};
-	enum mr_err err = take_file(file, error);
+	enum mr_err err = once_take_path(file, &file->fd, &file->is, error);
 	if (err != MR_OK)
 		once_file_close(file);
 	return err;
@@ -441,6 +633,8 @@ void once_file_close(struct once_file *file)
 {
 	if (file->name != NULL && file->fd >= 0)
 		close(file->fd);
+	if (file->name != NULL)
+		once_drop_next(file);
 	out_file_fini(&file->out);
 	sent_fini(&file->sent);
 	free(file->name);

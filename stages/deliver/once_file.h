@@ -11,7 +11,9 @@
 #define MILLRACE_DELIVER_ONCE_FILE_H
 
 #include "millrace/line_hash.h"
+#include "millrace/metric.h"
 
+#include "file_identity.h"
 #include "out_file.h"
 #include "sent.h"
 
@@ -20,11 +22,19 @@ struct once_file {
 	struct out_file out;
 	char *name; /* for messages */
 	char *path;
-	char *mark;      /* path of the file that tells where this state directory began */
-	int fd;          /* -1: not open */
-	uint64_t begun;  /* bytes of it that are on their way to the disk */
-	uint64_t synced; /* bytes of it that are there, or were before this life */
-	struct mr_line_hash lines; /* of all that stands in the file or in the buffer */
+	char *mark; /* path of the file that tells where this state directory began */
+	int fd;     /* -1: not open */
+	struct file_identity is;
+	int next_fd; /* where the path leads since the file was moved away; -1: to the file */
+	struct file_identity next;
+	bool next_named;     /* in a checkpoint that is committed */
+	uint64_t known;      /* bytes that stood under a name when that was looked at last */
+	uint64_t known_hash; /* of the last of them */
+	bool rotates;        /* set by its owner: it may be moved away */
+	struct mr_counters *counters; /* set by its owner; NULL: none */
+	uint64_t begun;               /* bytes of it that are on their way to the disk */
+	uint64_t synced;              /* bytes of it that are there, or were before this life */
+	struct mr_line_hash lines;    /* of all that stands in the file or in the buffer */
 	struct sent sent;
 	bool placed;   /* `lines` and `sent` are known */
 	bool unmarked; /* the mark of the first start is still to be written */
@@ -38,7 +48,7 @@ bool once_file_make(const char *path);
 enum mr_err once_file_open(struct once_file *file, const char *name, const char *path,
 			   const char *mark, uint64_t seed, struct mr_error *error);
 /* From a snapshot. MR_BAD_INPUT where the bytes are none, and where the file is shorter than it was
- * or another one: with both figures. One that was of another path is passed over. */
+ * or altered: with both figures. One that was of another path is passed over. */
 enum mr_err once_file_restore(struct once_file *file, struct mr_slice bytes,
 			      struct mr_error *error);
 /* Before the first put, and before a barrier: reads what is behind the position. MR_FULL where the
@@ -52,11 +62,13 @@ bool once_file_wants(struct once_file *file, const struct line_id *id);
 /* A whole line with its '\n'. A full disk is said, and is no error here. */
 enum mr_err once_file_put(struct once_file *file, struct mr_slice line, struct mr_error *error);
 enum mr_err once_file_flush(struct once_file *file, struct mr_error *error);
-/* All that was put is durable; MR_FULL where the disk is full, MR_BAD_INPUT where the file was
- * moved, removed, replaced or made shorter. Blocks as the disk does. */
+/* All that was put is durable; MR_FULL where the disk is full, MR_BAD_INPUT where the file was made
+ * shorter or altered. Looks where the path leads. Blocks as the disk does. */
 enum mr_err once_file_barrier(struct once_file *file, struct mr_error *error);
 /* Right behind a barrier. */
 void once_file_snapshot(const struct once_file *file, struct mr_buf *out);
+/* The checkpoint of the last snapshot is committed. */
+void once_file_committed(struct once_file *file);
 /* The snapshot and what its owner counts, as a checkpoint keeps them; and back. */
 void once_file_save(const struct once_file *file, struct mr_buf *out);
 enum mr_err once_file_load(struct once_file *file, struct mr_slice bytes, struct mr_error *error);

@@ -222,6 +222,7 @@ void outputs_committed(struct outputs *outputs)
 	for (size_t i = 0; i < outputs->count; i++)
 		if (outputs->sinks[i].ops->committed != NULL)
 			outputs->sinks[i].ops->committed(&outputs->sinks[i]);
+	letters_committed(&outputs->letters);
 }
 
 void outputs_close(struct outputs *outputs)

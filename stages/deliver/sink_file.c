@@ -31,6 +31,10 @@ static enum mr_err file_open(struct sink *sink, struct mr_error *error)
 	free(mark);
 	free(place);
 	free(name);
+	if (err == MR_OK) {
+		file->counters = sink->env->stage->counters;
+		file->rotates = file_rotates(file->path, sink->env->state);
+	}
 	return err;
 }
 
@@ -81,6 +85,12 @@ static void file_snapshot(struct sink *sink, struct mr_buf *out)
 	once_file_save(file, out);
 }
 
+static void file_committed(struct sink *sink)
+{
+	struct once_file *file = file_of(sink);
+	once_file_committed(file);
+}
+
 static void file_counts(const struct sink *sink, struct sink_counts *out)
 {
 	const struct file_state *state = sink->state;
@@ -114,6 +124,7 @@ const struct sink_ops sink_file = {
     .poll = file_flush,
     .barrier = file_barrier,
     .snapshot = file_snapshot,
+    .committed = file_committed,
     .counts = file_counts,
     .close = file_close,
 };

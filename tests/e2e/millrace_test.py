@@ -88,10 +88,12 @@ def ids(found):
     return sorted(alert["finding_info"]["uid"] for alert in found)
 
 
-def created(path):
-    """The ids of the alerts in a file, in order, as often as they stand there first; revisions are no alerts of their own."""
-    with open(path, encoding="utf-8") as lines:
-        found = [json.loads(line) for line in lines]
+def created(*paths):
+    """The ids of the alerts in files, in order, as often as they stand there first; revisions are no alerts of their own."""
+    found = []
+    for path in paths:
+        with open(path, encoding="utf-8") as lines:
+            found += [json.loads(line) for line in lines]
     return sorted(alert["finding_info"]["uid"] for alert in found if alert["activity_id"] == 1)
 
 

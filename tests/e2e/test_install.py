@@ -34,7 +34,8 @@ class Installed(unittest.TestCase):
         self.assertEqual(files, {os.path.join(rules, "audit", "audit_switched_off.yml")})
 
     def test_the_service_comes_along(self):
-        for path in ("lib/systemd/system/millrace.service", "share/millrace/millrace.yaml"):
+        for path in ("lib/systemd/system/millrace.service", "share/millrace/millrace.yaml",
+                     "share/millrace/millrace.logrotate"):
             with open(os.path.join(self.prefix, path), encoding="utf-8") as got, \
                  open(os.path.join(mr.ROOT, "deploy", os.path.basename(path)), encoding="utf-8") as want:
                 self.assertEqual(got.read(), want.read())

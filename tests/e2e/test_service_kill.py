@@ -1,5 +1,5 @@
-"""A service whose processes are killed and stopped at random: the file sink holds each alert once, they are those of
-scan over the same input, and the books balance.
+"""A service whose processes are killed and stopped at random, and whose alert file is rotated meanwhile: the file sink
+holds each alert once, they are those of scan over the same input, and the books balance.
 
 Half of the services keep all state (lateness: unlimited) and read records in the order of their times; the others are six
 hours late at most, and read them out of order by up to that. A third reads a pipe, which dies with the supervisor: there only workers are hit. MILLRACE_ROUNDS says how many services, MILLRACE_EVENTS of
@@ -49,8 +49,21 @@ class Kill(unittest.TestCase):
             out.write(f"state: state\nworkers: {dice.randint(1, 3)}\ncheckpoint_interval: 100ms\n"
                       f"lateness: {lateness}\nregion_bytes: 64KiB\n"
                       f"sources:\n  - {{name: audit, {source}}}\n"
-                      "sinks:\n  - name: alerts\n    type: file\n    path: alerts.ndjson\n")
+                      "sinks:\n  - name: alerts\n    type: file\n    path: log/alerts.ndjson\n")
+        os.mkdir(os.path.join(folder, "log"))
         return path
+
+    def rotate(self, path, dice):
+        """As logrotate: older files move up, `create` or not."""
+        if not os.path.exists(path):
+            return
+        for number in range(sum(name.startswith("alerts") for name in os.listdir(os.path.dirname(path))) + 1, 0, -1):
+            older = f"{path}.{number - 1}" if number > 1 else path
+            if os.path.exists(older):
+                os.rename(older, f"{path}.{number}")
+        if dice.random() < 0.5:
+            with open(path, "ab"):
+                pass
 
     def hit(self, service, workers_only, dice):
         """SIGKILL or SIGSTOP for one of the processes."""
@@ -70,7 +83,7 @@ class Kill(unittest.TestCase):
         except ProcessLookupError:
             pass
 
-    def live(self, path, pipe, dice, hits):
+    def live(self, path, pipe, dice, hits, rotates):
         """Starts the service until it has done its work; how it ended."""
         until = time.monotonic() + LIFE_SECONDS
         while True:
@@ -81,6 +94,8 @@ class Kill(unittest.TestCase):
             while service.poll() is None:
                 self.assertLess(time.monotonic(), until, "the service does not come to its end")
                 time.sleep(dice.random() * 0.25 if hits > 0 else 0.02)  # a random moment
+                if rotates and dice.random() < 0.5:
+                    self.rotate(os.path.join(os.path.dirname(path), "log", "alerts.ndjson"), dice)
                 if hits > 0:
                     self.hit(service, pipe is not None, dice)
                     hits -= 1
@@ -101,12 +116,14 @@ class Kill(unittest.TestCase):
                 else:
                     source, pipe = f"type: file, path: {records}, follow: false", None
                 path = self.topology(folder, lateness, source, dice)
-                status = self.live(path, pipe, dice, dice.randint(1, 5))
+                status = self.live(path, pipe, dice, dice.randint(1, 5), dice.random() < 2 / 3)
                 with open(path + ".said", encoding="utf-8") as said:
                     words = said.read()
                 self.assertEqual(status, 0, words)
-                found = mt.created(os.path.join(folder, "alerts.ndjson"))
+                log = os.path.join(folder, "log")
+                found = mt.created(*(os.path.join(log, name) for name in os.listdir(log)))
                 self.assertEqual(found, self.wanted, words)
+                self.assertNotIn("any more", words)
                 mt.assert_balance(self, os.path.join(folder, "state"))
 
 

@@ -40,7 +40,7 @@ static void expect(const struct mr_needs *needs, size_t at, const char *path, en
 	assert_true(at < needs->count);
 	assert_string_equal(needs->paths[at].path, path);
 	assert_int_equal(needs->paths[at].access, how);
-	if (how == MR_ACCESS_WRITE)
+	if (how != MR_ACCESS_READ)
 		assert_int_equal(access(path, F_OK), 0);
 }
 
@@ -80,6 +80,22 @@ static void files_and_no_folders_of_others(void **state)
 	mr_needs_fini(&needs);
 }
 
+/* Where a rotation may be: the folder, to make a file in. Not where the books lie below it. */
+static void a_folder_of_its_own_for_rotations(void **state)
+{
+	(void)state;
+	struct mr_needs needs = {0};
+	char log[] = "/tmp/millrace-log-XXXXXX", alerts[64];
+	assert_non_null(mkdtemp(log));
+	snprintf(alerts, sizeof alerts, "%s/alerts.ndjson", log);
+	mr_config_add(add_sink("a", "file"), "path", alerts);
+	deliver_needs(&service.settings, service.tables, &needs);
+	expect(&needs, needs.count - 1, log, MR_ACCESS_MAKE);
+	assert_int_equal(access(alerts, F_OK), 0);
+	mr_needs_fini(&needs);
+	service_remove(log);
+}
+
 /* Of a receiver no place but what proves who speaks, and how names are looked up. */
 static void a_webhook_reads_alone(void **state)
 {
@@ -110,6 +126,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(scan_needs_nothing, begin, end),
 	    cmocka_unit_test_setup_teardown(files_and_no_folders_of_others, begin, end),
+	    cmocka_unit_test_setup_teardown(a_folder_of_its_own_for_rotations, begin, end),
 	    cmocka_unit_test_setup_teardown(a_webhook_reads_alone, begin, end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

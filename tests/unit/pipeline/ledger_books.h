@@ -76,6 +76,12 @@ static inline void desk_line(struct desk *desk, int sink)
 	output->delivered++;
 }
 
+/* The file of alerts was moved away: a new one begins. */
+static inline void desk_turn(struct desk *desk)
+{
+	desk->sinks[0].lines = (struct mr_line_hash){0};
+}
+
 static inline void put(struct desk *desk, const char *source, const char *group,
 		       const char *counter, uint64_t n)
 {

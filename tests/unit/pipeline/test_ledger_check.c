@@ -144,6 +144,59 @@ static void changes_of_files_are_named(void **state)
 		       "alerts.ndjson: it cannot be read: it is no file");
 }
 
+static void sound_after(const char *command)
+{
+	struct desk desk;
+	begin(&desk);
+	shell(&desk, command);
+	expect_sound(&desk);
+	desk_close(&desk);
+}
+
+static void a_file_that_was_moved_away_is_sound(void **state)
+{
+	(void)state;
+	sound_after("mv alerts.ndjson alerts.ndjson.1 && mv rejected.ndjson rejected-20261129");
+	sound_after("mv alerts.ndjson alerts.ndjson.1 && touch alerts.ndjson");
+	sound_after(
+	    "mkdir log && mv alerts.ndjson log/1 && touch log/2 && ln -s log/2 alerts.ndjson");
+	sound_after("mv alerts.ndjson a && echo '{\"line\": 11}' > alerts.ndjson && "
+		    "echo '{\"line\": 10}' >> a && printf torn >> a");
+	found_in_files("mv alerts.ndjson a && sed -i 3d a",
+		       "alerts.ndjson: it cannot be read: No such file");
+	found_in_files("mv alerts.ndjson a && touch alerts.ndjson && sed -i 3d a",
+		       "alerts.ndjson: it has 0 lines, the books 10");
+	/* A copy hides nothing, and no other sink's file does. */
+	found_in_files("cp alerts.ndjson a && sed -i 3d alerts.ndjson",
+		       "alerts.ndjson: it has 9 lines, the books 10");
+	found_in_files("cp alerts.ndjson a && sed -i '1s/: 0/: 8/' alerts.ndjson",
+		       "alerts.ndjson: one of the lines 1 to 1 is not");
+	found_in_files("mv alerts.ndjson a && mkfifo alerts.ndjson",
+		       "alerts.ndjson: it cannot be read: it is no file");
+}
+
+/* The books go on with a new file: what is done to that one is named, by its own lines. */
+static void a_new_file_is_compared_from_its_beginning(void **state)
+{
+	(void)state;
+	struct desk desk;
+	desk_open(&desk);
+	for (int i = 0; i < 10; i++)
+		desk_checkpoint(&desk);
+	shell(&desk, "mv alerts.ndjson alerts.ndjson.1");
+	desk_turn(&desk);
+	for (int i = 0; i < 20; i++)
+		desk_checkpoint(&desk);
+	desk_stop(&desk);
+	expect_sound(&desk);
+	shell(&desk, "gzip alerts.ndjson.1");
+	expect_sound(&desk);
+	shell(&desk, "sed -i 3d alerts.ndjson");
+	expect_found(&desk, "alerts.ndjson: it has 19 lines, the books 20 at the last checkpoint; "
+			    "the first that differs is one of 3 to 3 (checkpoint 13)");
+	desk_close(&desk);
+}
+
 /* Two lines of one checkpoint. */
 static void lines_that_changed_places_are_named(void **state)
 {
@@ -312,6 +365,8 @@ int main(void)
 	    cmocka_unit_test(a_removed_manifest_is_named),
 	    cmocka_unit_test(a_ledger_written_anew_is_named),
 	    cmocka_unit_test(changes_of_files_are_named),
+	    cmocka_unit_test(a_file_that_was_moved_away_is_sound),
+	    cmocka_unit_test(a_new_file_is_compared_from_its_beginning),
 	    cmocka_unit_test(lines_that_changed_places_are_named),
 	    cmocka_unit_test(what_a_kill_leaves_is_sound),
 	    cmocka_unit_test(holes_are_named),

@@ -287,6 +287,8 @@ static int ask_many_files(void)
 
 static uint64_t limit_memory; /* of all policies to come */
 static uint64_t limit_files;
+/* What a policy that writes is granted inside. */
+static enum mr_access writers = MR_ACCESS_WRITE;
 
 struct question {
 	unsigned needs;
@@ -343,8 +345,7 @@ static void be_asked(const struct question *question)
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	prepare_spare(question);
 	mr_needs_path(&needs, inside,
-		      (question->needs & MR_NEEDS_WRITE_FILES) != 0 ? MR_ACCESS_WRITE
-								    : MR_ACCESS_READ);
+		      (question->needs & MR_NEEDS_WRITE_FILES) != 0 ? writers : MR_ACCESS_READ);
 	mr_needs_path(&needs, "/nowhere/at/all", MR_ACCESS_READ);
 	if ((question->needs & MR_NEEDS_FILES) != 0 && mr_sandbox_fence(&needs, &error) != MR_OK) {
 		fprintf(stderr, "%s\n", error.text);
@@ -544,6 +545,29 @@ static void test_writer(void **unused)
 	assert_int_equal(can(needs, ask_rename_out), EACCES);
 }
 
+static int ask_unlink_inside(void)
+{
+	return unlink(in_dir(inside, "file"));
+}
+
+/* Who makes files in a folder, for a rotation, and removes none. */
+static void test_maker(void **unused)
+{
+	(void)unused;
+	if (!has_landlock())
+		skip();
+	writers = MR_ACCESS_MAKE;
+	assert_int_equal(can(WRITES, ask_create_inside), 0);
+	assert_int_equal(can(WRITES, ask_write_inside), 0);
+	assert_int_equal(can(WRITES, ask_rename_inside), EACCES);
+	assert_int_equal(can(WRITES, ask_unlink_inside), EACCES);
+	assert_int_equal(can(WRITES, ask_create_outside), EACCES);
+	assert_int_equal(can(WRITES, ask_write_outside), EACCES);
+	writers = MR_ACCESS_WRITE;
+	assert_int_equal(can(WRITES, ask_unlink_inside), 0);
+	close(open(in_dir(inside, "file"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+}
+
 static void test_network(void **unused)
 {
 	const unsigned needs = WRITES | MR_NEEDS_NETWORK;
@@ -657,6 +681,7 @@ int main(void)
 	    cmocka_unit_test(test_reader),
 	    cmocka_unit_test(test_accept),
 	    cmocka_unit_test(test_writer),
+	    cmocka_unit_test(test_maker),
 	    cmocka_unit_test(test_network),
 	    cmocka_unit_test(test_limits),
 	    cmocka_unit_test(test_memory_and_files),
