@@ -111,7 +111,7 @@ class FullDisk:
         self.sink = sink
         self.pid = None
         os.makedirs(place, exist_ok=True)
-        script = (f'mount -t tmpfs -o size={DISK_BYTES} tmpfs "$0" && head -c {DISK_BYTES - (1 << 20)} /dev/zero >"$0/filler"'
+        script = (f'mount -t tmpfs -o size={DISK_BYTES},mode=0700 tmpfs "$0" && head -c {DISK_BYTES - (1 << 20)} /dev/zero >"$0/filler"'
                   ' && exec "$@"')
         self.before = ["unshare", "-rm", "sh", "-c", script, place]
         if subprocess.run([*self.before, "true"], check=False, stderr=subprocess.DEVNULL).returncode != 0:
