@@ -38,6 +38,54 @@ static void put(struct mr_health *health, enum mr_alarm alarm, bool there, const
 		mr_alarm_clear(&health->alarms, alarm, mr_clock_wall_us());
 }
 
+/* ---- sources and sinks ---- */
+
+/* NULL where there is no such one. */
+static struct mr_health_part *find_part(const struct mr_health_parts *parts, struct mr_slice name)
+{
+	for (size_t i = 0; i < parts->count; i++) {
+		if (mr_slice_eq(name, mr_slice(parts->items[i].name)))
+			return &parts->items[i];
+	}
+	return NULL;
+}
+
+static void parts_fini(struct mr_health_parts *parts)
+{
+	for (size_t i = 0; i < parts->count; i++)
+		free(parts->items[i].name);
+	free(parts->items);
+	*parts = (struct mr_health_parts){0};
+}
+
+static void parts_adopt(struct mr_health_parts *parts, const struct mr_config *config,
+			enum mr_part_kind kind)
+{
+	struct mr_health_parts old = *parts;
+	parts->count = mr_config_parts(config, kind);
+	parts->items = mr_calloc(parts->count + 1, sizeof *parts->items);
+	for (size_t i = 0; i < parts->count; i++) {
+		const struct mr_part *part = mr_config_part(config, kind, i);
+		const struct mr_health_part *before = find_part(&old, mr_slice(part->name));
+		if (before != NULL)
+			parts->items[i] = *before;
+		parts->items[i].name = mr_strdup(part->name);
+		parts->items[i].number = part->number;
+	}
+	parts_fini(&old);
+}
+
+void mr_health_adopt(struct mr_health *health)
+{
+	if (health == NULL)
+		return;
+	const struct mr_config *config = &health->supervisor->setup.config;
+	const char *lacks = mr_sandbox_lacks(config);
+	parts_adopt(&health->sources, config, MR_PART_SOURCE);
+	parts_adopt(&health->sinks, config, MR_PART_SINK);
+	put(health, MR_ALARM_SANDBOX_MISSING, lacks != NULL, lacks);
+}
+
 /* ---- open and close ---- */
 
 static void tell(void *context, enum mr_status_form form, struct mr_buf *out)
@@ -126,9 +174,6 @@ enum mr_err mr_health_open(struct mr_health *health, const struct mr_service *se
 				     .epoll = -1};
 	health->pages = (struct mr_http_pages){
 	    .context = health, .tell = tell, .well = is_well, .ready = is_ready};
-	health->sources =
-	    mr_calloc(mr_config_parts(config, MR_PART_SOURCE) + 1, sizeof *health->sources);
-	health->sinks = mr_calloc(mr_config_parts(config, MR_PART_SINK) + 1, sizeof *health->sinks);
 	mr_notify_open(&health->notify);
 	enum mr_err err = mr_config_int(config, "health_timeout", &health->limit_us, error);
 	if (err == MR_OK)
@@ -138,8 +183,7 @@ enum mr_err mr_health_open(struct mr_health *health, const struct mr_service *se
 		return err;
 	}
 	supervisor->health = health;
-	put(health, MR_ALARM_SANDBOX_MISSING, mr_sandbox_lacks(config) != NULL,
-	    mr_sandbox_lacks(config));
+	mr_health_adopt(health);
 	mr_log_event(MR_LOG_INFO, MR_EVENT_SERVICE_STARTED, "process %d", (int)getpid());
 	return MR_OK;
 }
@@ -155,8 +199,8 @@ void mr_health_close(struct mr_health *health)
 		close(health->epoll);
 	mr_notify_close(&health->notify);
 	mr_marks_fini(&health->marks);
-	free(health->sources);
-	free(health->sinks);
+	parts_fini(&health->sources);
+	parts_fini(&health->sinks);
 	*health = (struct mr_health){.epoll = -1};
 }
 
@@ -294,18 +338,11 @@ enum mr_err mr_health_latency(struct mr_health *health, uint32_t worker, uint64_
 static struct mr_health_part *part_named(struct mr_health *health, enum mr_part_kind kind,
 					 struct mr_slice name)
 {
-	struct mr_health_part *parts = kind == MR_PART_SOURCE ? health->sources : health->sinks;
-	const struct mr_part *part;
+	if (kind == MR_PART_HOST)
+		return NULL;
 	if (kind == MR_PART_SINK && name.len == 0)
 		return &health->dead_letter;
-	for (size_t i = 0;
-	     kind != MR_PART_HOST &&
-	     (part = mr_config_part(&health->supervisor->setup.config, kind, i)) != NULL;
-	     i++) {
-		if (mr_slice_eq(name, mr_slice(part->name)))
-			return &parts[i];
-	}
-	return NULL;
+	return find_part(kind == MR_PART_SOURCE ? &health->sources : &health->sinks, name);
 }
 
 enum mr_err mr_health_figures(struct mr_health *health, uint32_t worker, struct mr_slice bytes,
@@ -365,26 +402,29 @@ static void check_checkpoints(struct mr_health *health, int64_t now_us)
 
 /* ---- alarms of a source ---- */
 
-static bool is_full(const struct mr_health *health, size_t source, int64_t now_us)
+static bool is_full(const struct mr_health *health, const struct mr_health_part *source,
+		    int64_t now_us)
 {
+	(void)health;
 	(void)now_us;
-	return health->sources[source].known && health->sources[source].figures.full;
+	return source->known && source->figures.full;
 }
 
-static bool has_unread(const struct mr_health *health, size_t source, int64_t now_us)
+static bool has_unread(const struct mr_health *health, const struct mr_health_part *source,
+		       int64_t now_us)
 {
+	(void)health;
 	(void)now_us;
-	return health->sources[source].known && health->sources[source].figures.unread > 0;
+	return source->known && source->figures.unread > 0;
 }
 
 /* Its records are read, and its event time does not move. */
-static bool is_stuck(const struct mr_health *health, size_t source, int64_t now_us)
+static bool is_stuck(const struct mr_health *health, const struct mr_health_part *source,
+		     int64_t now_us)
 {
-	const struct mr_part *part =
-	    mr_config_part(&health->supervisor->setup.config, MR_PART_SOURCE, source);
 	for (uint32_t k = 0; k < health->marks.count; k++) {
 		const struct mr_source_mark *mark = &health->marks.items[k];
-		if (mark->source == part->number && mark->state == MR_SOURCE_ACTIVE &&
+		if (mark->source == source->number && mark->state == MR_SOURCE_ACTIVE &&
 		    mark->source < MR_SOURCES_MAX && health->mark_us[mark->source] != 0 &&
 		    now_us - health->mark_us[mark->source] >= QUIET_US)
 			return true;
@@ -394,7 +434,8 @@ static bool is_stuck(const struct mr_health *health, size_t source, int64_t now_
 
 static const struct {
 	enum mr_alarm alarm;
-	bool (*is_raised)(const struct mr_health *health, size_t source, int64_t now_us);
+	bool (*is_raised)(const struct mr_health *health, const struct mr_health_part *source,
+			  int64_t now_us);
 } source_alarms[] = {
     {MR_ALARM_JOURNAL_FULL, is_full},
     {MR_ALARM_INPUT_UNREAD, has_unread},
@@ -402,7 +443,8 @@ static const struct {
 };
 #define SOURCE_ALARMS (sizeof source_alarms / sizeof *source_alarms)
 
-void mr_health_source_alarms(const struct mr_health *health, size_t source, struct mr_buf *out)
+void mr_health_source_alarms(const struct mr_health *health, const struct mr_health_part *source,
+			     struct mr_buf *out)
 {
 	for (size_t k = 0; k < SOURCE_ALARMS; k++) {
 		if (source_alarms[k].is_raised(health, source, mr_clock_us()))
@@ -414,14 +456,14 @@ void mr_health_source_alarms(const struct mr_health *health, size_t source, stru
 /* Each is raised for the first source that it is true of. */
 static void check_sources(struct mr_health *health, int64_t now_us)
 {
-	const struct mr_config *config = &health->supervisor->setup.config;
+	const struct mr_health_parts *parts = &health->sources;
 	for (size_t k = 0; k < SOURCE_ALARMS; k++) {
-		const struct mr_part *part;
 		size_t i = 0;
-		while ((part = mr_config_part(config, MR_PART_SOURCE, i)) != NULL &&
-		       !source_alarms[k].is_raised(health, i, now_us))
+		while (i < parts->count &&
+		       !source_alarms[k].is_raised(health, &parts->items[i], now_us))
 			i++;
-		put(health, source_alarms[k].alarm, part != NULL, part == NULL ? NULL : part->name);
+		bool there = i < parts->count;
+		put(health, source_alarms[k].alarm, there, there ? parts->items[i].name : NULL);
 	}
 }
 
@@ -429,13 +471,10 @@ static void check_sources(struct mr_health *health, int64_t now_us)
 
 const char *mr_health_full_sink(const struct mr_health *health)
 {
-	const struct mr_part *part;
-	for (size_t i = 0;
-	     health != NULL &&
-	     (part = mr_config_part(&health->supervisor->setup.config, MR_PART_SINK, i)) != NULL;
-	     i++) {
-		if (health->sinks[i].known && health->sinks[i].figures.full)
-			return part->name;
+	for (size_t i = 0; health != NULL && i < health->sinks.count; i++) {
+		const struct mr_health_part *sink = &health->sinks.items[i];
+		if (sink->known && sink->figures.full)
+			return sink->name;
 	}
 	return NULL;
 }
@@ -448,12 +487,10 @@ bool mr_health_full_letters(const struct mr_health *health)
 /* The first whose receiver has been failing for long; NULL where there is none. */
 static const char *failing_one(const struct mr_health *health)
 {
-	const struct mr_part *part;
-	for (size_t i = 0;
-	     (part = mr_config_part(&health->supervisor->setup.config, MR_PART_SINK, i)) != NULL;
-	     i++) {
-		if (health->sinks[i].known && health->sinks[i].figures.failing_us >= FAILING_US)
-			return part->name;
+	for (size_t i = 0; i < health->sinks.count; i++) {
+		const struct mr_health_part *sink = &health->sinks.items[i];
+		if (sink->known && sink->figures.failing_us >= FAILING_US)
+			return sink->name;
 	}
 	return NULL;
 }

@@ -27,9 +27,16 @@ struct mr_supervisor;
 
 /* What was last said of a source or a sink. */
 struct mr_health_part {
+	char *name;
+	uint32_t number; /* a source's */
 	bool known;
 	struct mr_figures figures; /* without its texts: */
 	char words[MR_FIGURES_WORDS + 1];
+};
+/* Those of one kind, as the settings in force have them. */
+struct mr_health_parts {
+	struct mr_health_part *items;
+	size_t count;
 };
 
 enum mr_health_state {
@@ -57,8 +64,8 @@ struct mr_health {
 	uint64_t deaths;
 	char last_death[MR_STATUS_WORD_BYTES];
 	int64_t last_death_us;
-	struct mr_health_part *sources; /* as the settings have them */
-	struct mr_health_part *sinks;
+	struct mr_health_parts sources;
+	struct mr_health_parts sinks;
 	struct mr_health_part dead_letter;
 	struct mr_marks marks; /* by source, over all workers */
 	/* Since when what should move stands still. */
@@ -78,6 +85,9 @@ void mr_health_close(struct mr_health *health);
 
 /* From here on NULL is nobody who watches, and is told nothing. */
 int mr_health_fd(const struct mr_health *health);
+/* The supervisor has other settings now. What is known of a source or a sink stays with its name.
+ */
+void mr_health_adopt(struct mr_health *health);
 /* The first sink that takes no more; NULL: all do. */
 const char *mr_health_full_sink(const struct mr_health *health);
 /* Whether the dead letter's disk is full. */
@@ -109,8 +119,9 @@ enum mr_err mr_health_figures(struct mr_health *health, uint32_t worker, struct 
 /* Whether the worker is there: one on another host is, as far as is known, once it has spoken. */
 bool mr_health_sees(const struct mr_health *health, uint32_t worker);
 
-/* The names of the alarms that are raised for a source, as the settings count them. */
-void mr_health_source_alarms(const struct mr_health *health, size_t source, struct mr_buf *out);
+/* The names of the alarms that are raised for a source. */
+void mr_health_source_alarms(const struct mr_health *health, const struct mr_health_part *source,
+			     struct mr_buf *out);
 
 /* Which set of workers this is, from 1 on. */
 uint32_t mr_health_incarnation(const struct mr_health *health);

@@ -116,7 +116,7 @@ static void fill_source_counts(const struct mr_books *sums, uint32_t source,
 	is->alerts = (int64_t)row->at[MR_B_ALERTS];
 }
 
-static void fill_source_alarms(const struct mr_health *health, size_t source,
+static void fill_source_alarms(const struct mr_health *health, const struct mr_health_part *source,
 			       struct mr_status_source *is)
 {
 	struct mr_buf names = {0};
@@ -128,11 +128,10 @@ static void fill_source_alarms(const struct mr_health *health, size_t source,
 
 static void fill_sinks(const struct mr_health *health, struct mr_status *status)
 {
-	const struct mr_config *config = &health->supervisor->setup.config;
 	for (size_t i = 0; i < status->sink_count; i++) {
-		const struct mr_health_part *part = &health->sinks[i];
+		const struct mr_health_part *part = &health->sinks.items[i];
 		struct mr_status_sink *is = &status->sinks[i];
-		mr_status_word(is->name, mr_config_part(config, MR_PART_SINK, i)->name);
+		mr_status_word(is->name, part->name);
 		if (!part->known)
 			continue;
 		is->delivered = (int64_t)part->figures.delivered;
@@ -147,15 +146,14 @@ static void fill_sinks(const struct mr_health *health, struct mr_status *status)
 
 static void fill_sources(const struct mr_health *health, struct mr_status *status)
 {
-	const struct mr_config *config = &health->supervisor->setup.config;
 	for (size_t i = 0; i < status->source_count; i++) {
-		const struct mr_part *part = mr_config_part(config, MR_PART_SOURCE, i);
+		const struct mr_health_part *part = &health->sources.items[i];
 		struct mr_status_source *is = &status->sources[i];
 		mr_status_word(is->name, part->name);
 		is->ended = 0;
-		fill_source_figures(&health->sources[i], is);
+		fill_source_figures(part, is);
 		fill_source_counts(&health->service->keeper.sums, part->number, is);
-		fill_source_alarms(health, i, is);
+		fill_source_alarms(health, part, is);
 		for (uint32_t k = 0; k < health->marks.count; k++) {
 			const struct mr_source_mark *mark = &health->marks.items[k];
 			if (mark->source != part->number)
@@ -204,13 +202,11 @@ static void fill_hosts(const struct mr_supervisor *supervisor, struct mr_status 
 void mr_health_fill(const struct mr_health *health, struct mr_status *status)
 {
 	const struct mr_supervisor *supervisor = health->supervisor;
-	const struct mr_config *config = &supervisor->setup.config;
 	const struct mr_hosts *hosts = supervisor->hosts;
 	bool leads = health->service != NULL;
 	uint32_t workers = 0;
 	mr_status_init(status, hosts == NULL ? 0 : hosts->count - 1, supervisor->worker_count,
-		       leads ? mr_config_parts(config, MR_PART_SOURCE) : 0,
-		       leads ? mr_config_parts(config, MR_PART_SINK) : 0,
+		       leads ? health->sources.count : 0, leads ? health->sinks.count : 0,
 		       supervisor->setup.topology.group_count);
 	fill_service(health, &status->service);
 	fill_hosts(supervisor, status);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "health.h"
 #include "run_plan.h"
 
 void mr_prepared_fini(struct mr_prepared *prepared)
@@ -38,6 +39,7 @@ void mr_prepared_swap(struct mr_prepared *prepared, struct mr_supervisor *superv
 	*generation = prepared->generation;
 	mr_tally_fini(&supervisor->tally); /* by the places of the old catalog */
 	*prepared = old;
+	mr_health_adopt(supervisor->health);
 }
 
 enum mr_err mr_prepared_read_catalog(struct mr_prepared *prepared, struct mr_error *error)

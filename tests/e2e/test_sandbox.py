@@ -133,6 +133,21 @@ class Sandbox(unittest.TestCase):
                 self.assertEqual(mr.ids(map(mr.json.loads, found)), service.expected)
                 os.remove(service.path("alerts.ndjson"))
 
+    def test_a_reload_says_what_the_kernel_lacks(self):
+        """With `off` nobody misses it; the alarm comes, and goes, with the setting."""
+        service = Service(self, 3)
+        source = {"name": "in", "type": "file", "path": [service.records]}
+        service.describe(service.file_sink(), sources=[source], sandbox="off")
+        run = service.start(preexec_fn=without("seccomp"))
+        mr.wait_until(lambda: "service.ready" in service.said(), "a service that is ready")
+        self.assertNotIn("sandbox_missing", service.said())
+        for mode, words in (("auto", "sandbox_missing: "), ("off", "sandbox_missing: over after ")):
+            service.describe(service.file_sink(), sources=[source], sandbox=mode)
+            run.send_signal(signal.SIGHUP)
+            mr.wait_until(lambda: words in service.said(), f"{words} with {mode}")
+        run.terminate()
+        service.finish(run)
+
     def running(self, **settings):
         """A service whose alerts are there, and its processes by name."""
         service = Service(self, 30)

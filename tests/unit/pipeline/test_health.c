@@ -18,6 +18,7 @@
 #include "clock.h"
 #include "few_stages.h"
 #include "health.h"
+#include "prepared.h"
 #include "service.h"
 #include "supervisor.h"
 
@@ -317,6 +318,57 @@ static void alarms_come_and_go(void **state)
 	ward_close(&ward);
 }
 
+static bool is_known(const struct mr_health_parts *parts, size_t at, const char *name)
+{
+	assert_true(at < parts->count);
+	assert_string_equal(parts->items[at].name, name);
+	return parts->items[at].known;
+}
+
+/* What is known of who stays goes with its name, of who goes it is forgotten, and who comes is
+ * heard. */
+static void other_settings_have_other_figures(void **state)
+{
+	(void)state;
+	struct ward ward;
+	struct mr_prepared other = {0};
+	struct mr_generation generation = {0};
+	static const char *const names[] = {"a", "b", "c", "mail"};
+	ward_open(&ward);
+	for (size_t i = 0; i < 4; i++) {
+		struct mr_part *part = mr_config_part_add(&other.config, MR_PART_SOURCE, names[i]);
+		part->number = (uint32_t)(i + 1) % 4;
+		mr_config_part_add(&other.config, MR_PART_SINK, names[i]);
+	}
+	other.tables = mr_tables_new();
+	mr_topology_default(1, 1, &other.topology);
+	show(&ward, MR_PART_SOURCE, "mail", true);
+	show(&ward, MR_PART_SINK, "siem", true);
+	assert_true(raised(&ward, MR_ALARM_JOURNAL_FULL) && raised(&ward, MR_ALARM_SINK_FULL));
+
+	mr_prepared_swap(&other, &ward.supervisor, &generation);
+	assert_true(raised(&ward, MR_ALARM_JOURNAL_FULL));
+	assert_string_equal(ward.health.alarms.at[MR_ALARM_JOURNAL_FULL].words, "mail");
+	assert_false(raised(&ward, MR_ALARM_SINK_FULL));
+	for (size_t i = 0; i < 3; i++) {
+		assert_false(is_known(&ward.health.sources, i, names[i]));
+		assert_false(is_known(&ward.health.sinks, i, names[i]));
+		show(&ward, MR_PART_SOURCE, names[i], false);
+		show(&ward, MR_PART_SINK, names[i], i == 2);
+	}
+	assert_true(is_known(&ward.health.sources, 3, "mail"));
+	assert_int_equal(ward.health.sources.items[2].number, 3);
+	assert_true(raised(&ward, MR_ALARM_SINK_FULL));
+	assert_string_equal(ward.health.alarms.at[MR_ALARM_SINK_FULL].words, "c");
+
+	mr_prepared_swap(&other, &ward.supervisor, &generation);
+	assert_false(raised(&ward, MR_ALARM_SINK_FULL));
+	assert_int_equal(ward.health.sinks.count, 1);
+	assert_true(is_known(&ward.health.sources, 0, "mail"));
+	mr_prepared_fini(&other);
+	ward_close(&ward);
+}
+
 /* Its output is held back, and for long. */
 static void intake_that_stands_still_is_told(void **state)
 {
@@ -383,6 +435,7 @@ int main(void)
 	    cmocka_unit_test(alarms_come_and_go),
 	    cmocka_unit_test(what_is_not_judged_is_not_ready),
 	    cmocka_unit_test(a_receiver_that_fails_for_long_is_told),
+	    cmocka_unit_test(other_settings_have_other_figures),
 	    cmocka_unit_test(intake_that_stands_still_is_told),
 	    cmocka_unit_test(wrong_words_are_a_breach),
 	};
