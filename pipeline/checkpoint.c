@@ -292,7 +292,7 @@ static enum mr_err commit(struct mr_checkpoint *checkpoint, struct mr_supervisor
 	next->number = checkpoint->number;
 	next->at_us = mr_clock_wall_us();
 	mr_marks_advance(&next->marks);
-	next->numbers = supervisor->numbers.count;
+	next->numbers = supervisor->numbers.kept_count;
 	mr_manifest_inherit(next, &checkpoint->last);
 	mr_aside_copy(&next->aside, &supervisor->service->suspects.aside);
 	mr_service_name_generation(supervisor->service, next);

@@ -17,18 +17,20 @@ enum mr_control_kind {
 	MR_CONTROL_CONNECT, /* all have bound: connect, open the stages */
 	MR_CONTROL_START,   /* all are ready: begin */
 	MR_CONTROL_FILE, /* number and name of a file that records lie in, perhaps a descriptor */
-	MR_CONTROL_FILE_GONE,   /* no reference to file `number` comes any more */
-	MR_CONTROL_FILE_NUMBER, /* all readers have the file that this worker registered */
-	MR_CONTROL_END_ACK,     /* number is the worker that has all that this one sent it over edge
-				   `other` */
-	MR_CONTROL_SNAPSHOT,    /* where the state of stage `other` of the chain goes at barrier
-				   `number`: the descriptor of an empty file */
-	MR_CONTROL_BARRIER,     /* sources: barrier `number` begins here */
-	MR_CONTROL_COMMITTED,   /* the checkpoint of barrier `number` is durable */
-	MR_CONTROL_DRAIN,       /* sources: read no more */
-	MR_CONTROL_RESUME,      /* sources that were drained: read on */
-	MR_CONTROL_FINISH,      /* sources that read no more: end */
-	MR_CONTROL_PING,        /* question `number`: do you live? */
+	MR_CONTROL_FILE_GONE,    /* no reference to file `number` comes any more */
+	MR_CONTROL_FILE_NUMBER,  /* all readers have the file that this worker registered */
+	MR_CONTROL_FILE_REFUSED, /* nobody has it: the disk has no room for its name; bytes say so
+				  */
+	MR_CONTROL_END_ACK,   /* number is the worker that has all that this one sent it over edge
+				 `other` */
+	MR_CONTROL_SNAPSHOT,  /* where the state of stage `other` of the chain goes at barrier
+				 `number`: the descriptor of an empty file */
+	MR_CONTROL_BARRIER,   /* sources: barrier `number` begins here */
+	MR_CONTROL_COMMITTED, /* the checkpoint of barrier `number` is durable */
+	MR_CONTROL_DRAIN,     /* sources: read no more */
+	MR_CONTROL_RESUME,    /* sources that were drained: read on */
+	MR_CONTROL_FINISH,    /* sources that read no more: end */
+	MR_CONTROL_PING,      /* question `number`: do you live? */
 	/* both ways between a supervisor and its gate (gate.h) */
 	MR_CONTROL_PEER, /* from or to the supervisor of host `number`: bytes are a host_word.h */
 	/* gate to supervisor */

@@ -33,6 +33,7 @@ struct mr_file_numbers {
 	size_t spare_capacity;
 	struct mr_buf news; /* number and name of each that has changed and is not written down */
 	uint32_t news_count;
+	uint32_t kept_count; /* so many are written down */
 	uint64_t kept_bytes; /* of those that were, behind the list */
 	uint64_t list_bytes;
 };

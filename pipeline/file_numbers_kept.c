@@ -100,6 +100,7 @@ enum mr_err mr_file_numbers_keep(struct mr_file_numbers *numbers, const struct m
 		return err;
 	numbers->news.len = 0;
 	numbers->news_count = 0;
+	numbers->kept_count = numbers->count;
 	if (numbers->kept_bytes < ADDED_LEAST || numbers->kept_bytes < numbers->list_bytes)
 		return MR_OK;
 	return put_list(numbers, dir, error);
@@ -197,6 +198,7 @@ enum mr_err mr_file_numbers_recall(struct mr_file_numbers *numbers, const struct
 		err = take_batches(numbers, dir, (struct mr_slice){bytes.data, bytes.len}, error);
 	else if (err == MR_NOT_FOUND)
 		err = forget(error);
+	numbers->kept_count = numbers->count;
 	mr_buf_fini(&bytes);
 	return err;
 }

@@ -94,7 +94,7 @@ enum mr_err mr_files_add(struct mr_files *files, int fd, struct mr_slice name, u
 		return err;
 	int own = files->keep && fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
 	if (files->keep && fd >= 0 && own < 0)
-		return mr_error_errno(error, MR_NO_SPACE, "no descriptor is left for a file");
+		return mr_error_errno(error, MR_IO, "no descriptor is left for a file");
 	return mr_files_put(files, *number_out, own, name, error);
 }
 

@@ -183,6 +183,16 @@ static enum mr_err number_of(struct mr_supervisor *supervisor, uint32_t from, st
 	return MR_OK;
 }
 
+/* Its source waits until the disk has room, and asks again. */
+static void refuse_file(struct mr_supervisor *supervisor, uint32_t from, struct mr_error *why)
+{
+	mr_control_send(&supervisor->workers[from].control,
+			&(struct mr_control_message){.kind = MR_CONTROL_FILE_REFUSED,
+						     .bytes = mr_slice(why->text),
+						     .fd = -1});
+	*why = (struct mr_error){0};
+}
+
 static enum mr_err file_add(struct mr_supervisor *supervisor, uint32_t from,
 			    const struct mr_control_message *message, struct mr_error *error)
 {
@@ -193,6 +203,10 @@ static enum mr_err file_add(struct mr_supervisor *supervisor, uint32_t from,
 				    supervisor->workers[from].name);
 	uint32_t number = MR_NO_FILE_NUMBER;
 	enum mr_err err = number_of(supervisor, from, message->bytes, &number, error);
+	if (err == MR_NO_SPACE) {
+		refuse_file(supervisor, from, error);
+		return MR_OK;
+	}
 	if (err != MR_OK)
 		return err;
 	*registration = (struct mr_registration){.open = true, .worker = from, .number = number};

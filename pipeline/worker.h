@@ -122,7 +122,8 @@ struct mr_worker {
 	bool draining; /* a source: read no more */
 	bool may_finish;
 	bool committed; /* the last checkpoint, and the stages do not know yet */
-	bool has_file_number;
+	bool has_file_answer;
+	struct mr_error file_refused; /* the answer, where it is no number */
 	uint32_t file_number;
 
 	void *context; /* ZeroMQ's */

@@ -273,8 +273,13 @@ static enum mr_err handle(void *context, struct mr_control_message *message, str
 	case MR_CONTROL_FILE:
 		return take_file(worker, message, error);
 	case MR_CONTROL_FILE_NUMBER:
-		worker->has_file_number = true;
+		worker->has_file_answer = true;
 		worker->file_number = (uint32_t)message->number;
+		return MR_OK;
+	case MR_CONTROL_FILE_REFUSED:
+		worker->has_file_answer = true;
+		mr_error_set(&worker->file_refused, MR_NO_SPACE, "%.*s", (int)message->bytes.len,
+			     message->bytes.at);
 		return MR_OK;
 	case MR_CONTROL_END_ACK:
 		return take_end_ack(worker, message, error);
@@ -314,23 +319,26 @@ static void expect_file(void *context, struct mr_slice name)
 	mr_worker_say(context, MR_CONTROL_FILE_EXPECT, 0, 0, name);
 }
 
-/* Called within collect's poll: all readers have the file before this returns. */
+/* Called within collect's poll: all readers have the file before this returns, or none has. */
 static enum mr_err register_file(void *context, int fd, struct mr_slice name, uint32_t *number_out,
 				 struct mr_error *error)
 {
 	struct mr_worker *worker = context;
-	worker->has_file_number = false;
+	worker->has_file_answer = false;
+	worker->file_refused = (struct mr_error){0};
 	mr_control_send(
 	    &worker->control,
 	    &(struct mr_control_message){.kind = MR_CONTROL_FILE_ADD, .bytes = name, .fd = fd});
-	while (!worker->has_file_number) {
+	while (!worker->has_file_answer) {
 		struct pollfd room[1];
 		enum mr_err err = mr_worker_wait(worker, room, 0, -1, error);
 		if (err != MR_OK)
 			return err;
 	}
 	*number_out = worker->file_number;
-	return MR_OK;
+	if (worker->file_refused.code != MR_OK)
+		*error = worker->file_refused;
+	return worker->file_refused.code;
 }
 
 void mr_worker_attach(struct mr_worker *worker)

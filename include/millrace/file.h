@@ -33,7 +33,8 @@ static inline bool mr_files_has_frames(struct mr_slice name)
 }
 
 /* Register a file. `fd` is duplicated as needed and stays the caller's. `name` is what a person
- * calls it. May block until all readers have it. MR_PEER_LOST, MR_NO_SPACE. */
+ * calls it. May block until all readers have it. MR_PEER_LOST; MR_IO where no descriptor is left;
+ * MR_NO_SPACE where the disk has no room for the name: it can be asked again. */
 enum mr_err mr_files_add(struct mr_files *files, int fd, struct mr_slice name, uint32_t *number_out,
 			 struct mr_error *error);
 /* Several are to be added, and this is the name of one: what is to be durable of them is made so at

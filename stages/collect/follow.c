@@ -613,7 +613,7 @@ static enum mr_err know_names(struct mr_source *source, struct mr_error *error)
 	return err == MR_OK ? mr_left_names_register(&follow->left, source->env, error) : err;
 }
 
-static enum mr_err open_source(struct mr_source *source, struct mr_error *error)
+static enum mr_err begin_watch(struct mr_source *source, struct mr_error *error)
 {
 	struct follow *follow = of(source);
 
@@ -627,7 +627,14 @@ static enum mr_err open_source(struct mr_source *source, struct mr_error *error)
 		return mr_error_errno(error, MR_IO, "cannot watch directories");
 	mr_own_files_init(&follow->own, source->env->config);
 	mr_waits_set(source->env->waits, follow->inotify, POLLIN);
-	return know_names(source, error);
+	return MR_OK;
+}
+
+static enum mr_err open_source(struct mr_source *source, struct mr_error *error)
+{
+	enum mr_err err = of(source)->room ? MR_OK : begin_watch(source, error);
+
+	return err == MR_OK ? know_names(source, error) : err;
 }
 
 static bool waits_for_name(struct follow *follow, struct mr_followed *file)

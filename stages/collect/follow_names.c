@@ -69,6 +69,8 @@ enum mr_err mr_left_names_register(struct mr_left_names *left, const struct mr_s
 	enum mr_err err = MR_OK;
 
 	for (size_t i = 0; err == MR_OK && i < left->count; i++) {
+		if (left->items[i].named)
+			continue;
 		err = mr_lines_name(env, left->items[i].title, &left->items[i].name, error);
 		left->items[i].named = err == MR_OK;
 	}

@@ -223,7 +223,7 @@ static enum mr_err register_all(struct mr_journal *journal, struct mr_error *err
 	return err;
 }
 
-enum mr_err mr_journal_open(struct mr_journal *journal, struct mr_journal_at from, int64_t now_us,
+static enum mr_err find_all(struct mr_journal *journal, struct mr_journal_at from, int64_t now_us,
 			    struct mr_error *error)
 {
 	const char *state = mr_config_get(journal->env->config, "state", 0);
@@ -241,14 +241,21 @@ enum mr_err mr_journal_open(struct mr_journal *journal, struct mr_journal_at fro
 		err = walk_last(journal, from, error);
 	if (err == MR_OK)
 		err = begin_replay(journal, from, error);
-	if (err == MR_OK)
-		err = register_all(journal, error);
 	/* What this process found there, the last one may not have synced. */
 	if (err == MR_OK && journal->fd >= 0) {
 		journal->unsynced_us = steady(journal);
 		err = mr_journal_sync(journal, error);
 	}
 	return err;
+}
+
+enum mr_err mr_journal_open(struct mr_journal *journal, struct mr_journal_at from, int64_t now_us,
+			    struct mr_error *error)
+{
+	enum mr_err err = journal->found ? MR_OK : find_all(journal, from, now_us, error);
+
+	journal->found = err == MR_OK;
+	return err == MR_OK ? register_all(journal, error) : err;
 }
 
 /* ---- handing on ---- */
@@ -466,6 +473,8 @@ enum mr_err mr_journal_append(struct mr_journal *journal, struct mr_block *block
 		err = rotate(journal, block->arrival_us, error);
 	if (was_replayed)
 		journal->replayed = journal->count;
+	if (err == MR_OK)
+		err = mr_journal_register(journal, last(journal), error);
 	if (err == MR_OK)
 		err = write_block(journal, block, error);
 	if (err == MR_OK)

@@ -40,7 +40,8 @@ struct mr_journal_file {
 	uint64_t first_block;
 	uint64_t start; /* where its first block stands */
 	uint64_t seed;
-	uint32_t file; /* mr_files number */
+	bool known;    /* to its readers, as */
+	uint32_t file; /* its mr_files number */
 };
 
 struct mr_journal {
@@ -59,6 +60,7 @@ struct mr_journal {
 	uint64_t cached_bytes; /* sealed segments farther behind the end do not stay in memory */
 
 	int directory; /* -1: not open */
+	bool found;    /* and all that is there */
 	struct mr_journal_file *files;
 	size_t count;
 	size_t capacity;
@@ -85,7 +87,7 @@ enum mr_err mr_journal_init(struct mr_journal *journal, const struct mr_stage_en
 /* Opens or makes it, checks it, cuts off a torn end (with a warning) and registers its segments.
  * What stands behind `from` is replayed. MR_BAD_INPUT, with file and offset, where it is damaged,
  * or does not reach to `from`; MR_UNSUPPORTED where a newer program wrote it; MR_NO_SPACE where a
- * new one cannot be made; MR_IO. */
+ * new one, or the name of one, has no room: open again, which goes on from there; MR_IO. */
 enum mr_err mr_journal_open(struct mr_journal *journal, struct mr_journal_at from, int64_t now_us,
 			    struct mr_error *error);
 void mr_journal_fini(struct mr_journal *journal);

@@ -268,16 +268,20 @@ enum mr_err mr_journal_list(struct mr_journal *journal, struct mr_error *error)
 enum mr_err mr_journal_register(struct mr_journal *journal, struct mr_journal_file *file,
 				struct mr_error *error)
 {
-	int fd = mr_journal_open_file(journal, file, O_RDONLY, error);
 	char segment[NAME_ROOM];
 	char *name;
 	enum mr_err err;
+	int fd;
 
+	if (file->known)
+		return MR_OK;
+	fd = mr_journal_open_file(journal, file, O_RDONLY, error);
 	if (fd < 0)
 		return error->code;
 	name_of(file->number, segment);
 	name = mr_asprintf("journal/%s/%s/", journal->name, segment);
 	err = mr_files_add(journal->env->files, fd, mr_slice(name), &file->file, error);
+	file->known = err == MR_OK;
 	free(name);
 	close(fd);
 	return err;
@@ -362,7 +366,7 @@ enum mr_err mr_journal_create(struct mr_journal *journal, int64_t now_us, struct
 	journal->fd = fd;
 	journal->end = (struct mr_journal_at){file.number, file.start, file.first_block};
 	journal->durable = file.start;
-	return mr_journal_register(journal, &journal->files[journal->count - 1], error);
+	return MR_OK;
 }
 
 void mr_journal_uncache(struct mr_journal *journal)

@@ -14,10 +14,11 @@ enum mr_err mr_journal_directory(struct mr_journal *journal, const char *state,
 /* Finds the segments, checks their heads and that each goes on from the one before, and removes
  * what was never finished. MR_BAD_INPUT with the file's name, MR_IO. */
 enum mr_err mr_journal_list(struct mr_journal *journal, struct mr_error *error);
-/* Makes the next one, durable with its name, and registers it. MR_NO_SPACE, MR_IO; MR_CONFIG where
- * the cursor is too long. */
+/* Makes the next one, durable with its name. MR_NO_SPACE, MR_IO; MR_CONFIG where the cursor is too
+ * long. */
 enum mr_err mr_journal_create(struct mr_journal *journal, int64_t now_us, struct mr_error *error);
-/* So that readers can follow references into it. */
+/* So that readers can follow references into it, unless they can already: until then nothing is
+ * written there. As mr_files_add. */
 enum mr_err mr_journal_register(struct mr_journal *journal, struct mr_journal_file *file,
 				struct mr_error *error);
 /* A descriptor of it, or -1 with words. */

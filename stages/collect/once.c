@@ -318,17 +318,26 @@ static void end_file(struct mr_source *source)
 	source->dirty |= !by_reference;
 }
 
+/* Nothing of it was taken: its name has no room yet, and comes before its first record. */
+static void begin_again(struct mr_source *source)
+{
+	struct once *once = source->state;
+
+	mr_input_fini(&once->input);
+	once->reading = false;
+	once->next--;
+}
+
 static enum mr_err step(struct mr_source *source, struct mr_error *error)
 {
 	struct once *once = source->state;
 	enum mr_err err;
 
-	if (!once->reading) {
-		if (once->next == once->listing.count)
-			return MR_END;
-		return next_file(source, error);
-	}
-	err = mr_input_step(&once->input, error);
+	if (!once->reading && once->next == once->listing.count)
+		return MR_END;
+	err = once->reading ? mr_input_step(&once->input, error) : next_file(source, error);
+	if (err == MR_NO_SPACE)
+		begin_again(source);
 	if (err != MR_END)
 		return err;
 	end_file(source);

@@ -114,7 +114,8 @@ static enum mr_err open_source(struct mr_source *source, struct mr_error *error)
 {
 	struct listening *listening = source->state;
 
-	listening->room = mr_malloc(MR_STREAM_ROOM);
+	if (!listening->room)
+		listening->room = mr_malloc(MR_STREAM_ROOM);
 	return mr_lines_name(source->env, path_of(source->part), &listening->name, error);
 }
 

@@ -44,8 +44,10 @@ struct mr_source_ops {
 			       struct mr_error *error);
 	/* Before the worker is locked in: what it may not do any more then. May be NULL. */
 	enum mr_err (*listen)(struct mr_source *source, struct mr_error *error);
+	/* MR_NO_SPACE: a name has none on the disk; call again, likewise below. */
 	enum mr_err (*open)(struct mr_source *source, struct mr_error *error);
-	/* MR_OK: call again; MR_AGAIN: nothing to read now; MR_END; errors end the worker. */
+	/* MR_OK: call again; MR_AGAIN: nothing to read now; MR_END; MR_NO_SPACE; other errors end
+	 * the worker. */
 	enum mr_err (*step)(struct mr_source *source, struct mr_error *error);
 	/* The cursor: what changed since the last `moved`; or `whole`, as of the last `moved`. */
 	void (*put)(struct mr_source *source, bool whole, struct mr_buf *out);

@@ -186,12 +186,12 @@ static enum mr_err begin_source(struct mr_source *source, struct mr_error *error
 	enum mr_err err =
 	    mr_journal_open(&source->journal, source->from, mr_source_now(source), &own);
 
+	if (err == MR_OK)
+		err = source->ops->open(source, &own);
 	if (err == MR_NO_SPACE) {
 		lacks_room(source, own.text);
 		return err;
 	}
-	if (err == MR_OK)
-		err = source->ops->open(source, &own);
 	if (err != MR_OK) {
 		*error = own;
 		return err;
@@ -274,16 +274,26 @@ static enum mr_err replay(struct mr_source *source, struct mr_error *error)
 /* MR_OK: there may be more at once; MR_AGAIN; MR_END; MR_NO_SPACE: the disk is full. */
 static enum mr_err read_source(struct mr_source *source, struct mr_error *error)
 {
+	struct mr_error own = {0};
 	enum mr_err step;
 	enum mr_err err = MR_OK;
 
 	if (!source->replayed)
 		return replay(source, error);
 	if (source->full)
-		return commit_block(source, error);
-	step = source->ops->step(source, error);
-	if (step != MR_OK && step != MR_AGAIN && step != MR_END)
+		err = commit_block(source, error);
+	if (err != MR_OK)
+		return err;
+	step = source->ops->step(source, &own);
+	if (step == MR_NO_SPACE) {
+		lacks_room(source, own.text);
 		return step;
+	}
+	if (step != MR_OK && step != MR_AGAIN && step != MR_END) {
+		*error = own;
+		return step;
+	}
+	has_room(source);
 	if (source->spool.error.code != MR_OK) {
 		*error = source->spool.error;
 		return error->code;
@@ -315,7 +325,6 @@ static enum mr_err run_source(struct mr_source *source, struct mr_writer *out,
 			return MR_END;
 		err = read_source(source, error);
 	}
-	/* Of a disk; descriptors that are lacking are another's to raise. */
 	if (err == MR_NO_SPACE && source->full)
 		err = MR_AGAIN;
 	if (err != MR_OK && err != MR_AGAIN)

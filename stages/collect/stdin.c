@@ -214,12 +214,12 @@ static enum mr_err open_source(struct mr_source *source, struct mr_error *error)
 {
 	struct standard *in = source->state;
 	struct stat status = {0};
-	enum mr_err err = open_table(source, TABLE_NAME, &in->stream.fd, error);
+	enum mr_err err = mr_lines_name(source->env, TITLE, &in->stream.name, error);
 
 	if (err == MR_OK)
-		err = open_table(source, INTAKE_NAME, &in->intake, error);
+		err = open_table(source, TABLE_NAME, &in->stream.fd, error);
 	if (err == MR_OK)
-		err = mr_lines_name(source->env, TITLE, &in->stream.name, error);
+		err = open_table(source, INTAKE_NAME, &in->intake, error);
 	if (err != MR_OK)
 		return err;
 	if (fstat(in->stream.fd, &status) != 0 ||

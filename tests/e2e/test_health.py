@@ -388,6 +388,27 @@ class Health(unittest.TestCase):
         mt.wait_until(lambda: len(service.found()) == wanted + 100, "the rest")
         self.stop(service)
 
+    def test_no_room_for_a_name(self):
+        """A new file is met while the disk is full: its source waits, and nobody dies of it."""
+        service = self.service(timeout="10m")
+        with open(service.topology, encoding="utf-8") as topology:
+            text = topology.read()
+        with open(service.topology, "w", encoding="utf-8") as topology:
+            topology.write(text.replace("path: in.ndjson", "path: in*.ndjson"))
+        service.start()
+        wanted = EVENTS // 3
+        mt.wait_until(lambda: service.checkpoint() and len(service.found()) == wanted, "the first alerts")
+        names = os.path.getsize(os.path.join(service.state, "files.added"))
+        resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (names, resource.RLIM_INFINITY))
+        service.records = os.path.join(service.folder, "in2.ndjson")
+        self.more(service, EVENTS, 300)
+        mt.wait_until(lambda: (status := service.running()) and
+                      "journal_full" in [raised["name"] for raised in status["alarms"]], "no room is told")
+        resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        mt.wait_until(lambda: len(service.found()) == wanted + 100, "the rest")
+        self.assertEqual(service.running()["service"]["deaths"], 0)
+        self.stop(service)
+
     def test_metrics(self):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))

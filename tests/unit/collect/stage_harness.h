@@ -29,6 +29,8 @@ struct mr_files {
 	uint32_t count;
 	struct mr_slice names; /* the table */
 	bool none_left;        /* of the descriptors that it takes */
+	bool no_room;          /* on the disk, for a name */
+	uint32_t refused;      /* so many */
 	uint32_t expected;     /* that were not added yet */
 	uint32_t syncs; /* what a service's would be: one for what is expected, or comes alone */
 };
@@ -41,7 +43,10 @@ enum mr_err mr_files_add(struct mr_files *files, int fd, struct mr_slice name, u
 			 struct mr_error *error)
 {
 	if (files->none_left)
-		return mr_error_set(error, MR_NO_SPACE, "no descriptor is left");
+		return mr_error_set(error, MR_IO, "no descriptor is left");
+	files->refused += files->no_room;
+	if (files->no_room)
+		return mr_error_set(error, MR_NO_SPACE, "no room for a name");
 	files->syncs += files->expected == 0;
 	files->expected -= files->expected > 0;
 	files->items = mr_realloc(files->items, (files->count + 1) * sizeof(*files->items));

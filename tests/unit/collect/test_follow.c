@@ -517,7 +517,40 @@ static void no_descriptor_left_ends_it(void **state)
 	service.now.steady_us += 1000000;
 	for (int i = 0; i < 5 && (err == MR_OK || err == MR_AGAIN); i++)
 		err = stage_poll(&service.stage);
-	assert_int_equal(err, MR_NO_SPACE);
+	assert_int_equal(err, MR_IO);
+	service_fini(&service);
+}
+
+/* A name has no room: as with a block, what is there by then is kept, and nothing is missing. */
+static void a_disk_that_is_full_for_names(void **state)
+{
+	struct service service;
+
+	(void)state;
+	append("a.log", "1\n");
+	start(&service, "");
+	look(&service);
+	service.stage.files.no_room = true;
+	append("b.log", "2\n");
+	append("c.log", "3\n");
+	for (int i = 0; i < 3; i++)
+		look(&service);
+	service_checkpoint(&service);
+	check(&service, "a.log 0 1\n");
+	assert_int_equal(warnings, 1);
+	assert_non_null(strstr(logged, "source audit: reading stops until there is room: "));
+	/* Also for those that it knows, in its next life. */
+	service_die(&service);
+	assert_int_equal(service_begin(&service), MR_OK);
+	service.stage.files.no_room = true;
+	for (int i = 0; i < 3; i++)
+		look(&service);
+	check(&service, "a.log 0 1\n");
+	service.stage.files.no_room = false;
+	look(&service);
+	check(&service, "a.log 0 1\nb.log 0 2\nc.log 0 3\n");
+	assert_int_equal(service.stage.files.count, 4); /* the segment, and each name once */
+	assert_non_null(strstr(logged, "there is room again"));
 	service_fini(&service);
 }
 
@@ -614,6 +647,7 @@ int main(void)
 	    cmocka_unit_test_setup(new_names_are_made_durable_together, begin),
 	    cmocka_unit_test_setup(a_full_disk, begin),
 	    cmocka_unit_test_setup(a_disk_that_is_full_from_the_start, begin),
+	    cmocka_unit_test_setup(a_disk_that_is_full_for_names, begin),
 	    cmocka_unit_test_setup(loops_of_links, begin),
 	    cmocka_unit_test_setup(a_folder_that_cannot_be_read, begin),
 	    cmocka_unit_test_setup(no_descriptor_left_ends_it, begin),

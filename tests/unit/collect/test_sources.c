@@ -163,6 +163,43 @@ static void a_file_that_was_replaced_is_said(void **state)
 	service_fini(&service);
 }
 
+/* From the start on, and when a segment is full: each name is asked for again, each record comes
+ * once. */
+static void a_disk_that_is_full_for_names(void **state)
+{
+	struct service service;
+
+	service_clean(state);
+	put_all_kinds();
+	start_once(&service);
+	service_set(&service, "segment_bytes", "1MiB");
+	assert_int_equal(service_begin(&service), MR_OK);
+	for (int i = 0; i < 400; i++) {
+		enum mr_err err;
+
+		service.stage.files.no_room = i % 5 != 4;
+		err = poll_once(&service);
+		if (err == MR_END)
+			break;
+		assert_true(err == MR_OK || err == MR_FULL || err == MR_AGAIN);
+		if (i % 3 == 0)
+			service_checkpoint(&service);
+	}
+	service.stage.files.no_room = false;
+	assert_int_equal(stage_poll(&service.stage), MR_END);
+	assert_int_equal(count_of(&service, "a.log", 4000), 4000);
+	assert_int_equal(count_of(&service, "b.gz", 3000), 3000);
+	assert_int_equal(count_of(&service, "c.log", 3), 3);
+	assert_int_equal(count_of(&service, "d", 1), 1);
+	assert_int_equal(count_of(&service, "e.log", 2000), 2000);
+	for (uint32_t i = 0; i < service.stage.files.count; i++)
+		for (uint32_t k = 0; k < i; k++)
+			assert_string_not_equal(service.stage.files.items[i].name,
+						service.stage.files.items[k].name);
+	assert_true(service.stage.files.refused >= service.stage.files.count);
+	service_fini(&service);
+}
+
 static void what_cannot_be_read_is_refused_at_once(void **state)
 {
 	struct service service;
@@ -505,6 +542,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup(files_of_all_kinds_over_deaths, begin),
 	    cmocka_unit_test_setup(a_file_that_was_replaced_is_said, begin),
+	    cmocka_unit_test_setup(a_disk_that_is_full_for_names, begin),
 	    cmocka_unit_test_setup(what_cannot_be_read_is_refused_at_once, begin),
 	    cmocka_unit_test_setup(standard_input_over_deaths, begin),
 	    cmocka_unit_test_setup(what_was_read_outlives_its_reader, begin),

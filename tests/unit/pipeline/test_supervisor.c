@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "os_faults.h"
 #include "service.h"
 #include "supervisor.h"
 #include "worker.h"
@@ -442,6 +443,29 @@ static void what_is_expected_is_kept_at_once(void **state)
 	end_talk(&talk);
 }
 
+/* A full disk is no death: the source hears of it, and gets its number once there is room. What a
+ * checkpoint speaks of meanwhile is what is written down. */
+static void a_name_without_room_is_refused(void **state)
+{
+	static struct talk talk;
+	struct mr_control_message answer;
+	(void)state;
+	begin_talk(&talk);
+	assert_int_equal(add_file(&talk, "first"), 0);
+	os_fault((struct os_fault){.call = OS_PWRITE, .nth = 1, .number = ENOSPC, .lasting = true});
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(say(&talk, MR_CONTROL_FILE_ADD, 0, "second"), MR_OK);
+		assert_int_equal(mr_control_receive(&talk.source, &answer, NULL), MR_OK);
+		assert_int_equal(answer.kind, MR_CONTROL_FILE_REFUSED);
+		assert_non_null(strstr(answer.bytes.at, "/files.added: cannot write it"));
+		assert_int_equal(talk.supervisor.numbers.kept_count, 1);
+	}
+	os_faults_end();
+	assert_int_equal(add_file(&talk, "second"), 1);
+	assert_int_equal(talk.supervisor.numbers.kept_count, 2);
+	end_talk(&talk);
+}
+
 static void only_what_one_has_is_dropped(void **state)
 {
 	static struct talk talk;
@@ -469,6 +493,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(tallies_are_added_up_and_checked),
 	    cmocka_unit_test(the_number_of_what_is_aside_is_given_to_no_other_file),
 	    cmocka_unit_test(what_is_expected_is_kept_at_once),
+	    cmocka_unit_test(a_name_without_room_is_refused),
 	    cmocka_unit_test(only_what_one_has_is_dropped),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
