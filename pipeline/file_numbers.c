@@ -92,7 +92,7 @@ static void rename_to(struct mr_file_numbers *numbers, uint32_t number, struct m
 		link_out(numbers, number);
 	free(item->name);
 	item->name = mr_asprintf("%.*s", (int)name.len, name.at);
-	item->given = false;
+	item->given = item->expected = false;
 	if (*item->name != '\0')
 		link_in(numbers, number);
 	else
@@ -170,6 +170,9 @@ void mr_file_numbers_drop(struct mr_file_numbers *numbers, uint32_t number)
 
 void mr_file_numbers_take_back(struct mr_file_numbers *numbers)
 {
-	for (uint32_t i = 0; i < numbers->count; i++)
+	for (uint32_t i = 0; i < numbers->count; i++) {
 		numbers->items[i].given = false;
+		if (numbers->items[i].expected)
+			mr_file_numbers_drop(numbers, i);
+	}
 }

@@ -15,7 +15,8 @@
 struct mr_file_number {
 	char *name;     /* empty: it is nobody's */
 	bool given;     /* in this incarnation */
-	uint32_t owner; /* the worker that it was given to */
+	bool expected;  /* likewise, and not given yet */
+	uint32_t owner; /* the worker that it was given to, or that expects it */
 	uint32_t next;  /* of those whose names have one hash */
 };
 
@@ -49,7 +50,7 @@ uint32_t mr_file_numbers_add(struct mr_file_numbers *numbers, struct mr_slice na
 /* It is nobody's from here on, unless another one bears the name too: which of the two it is may
  * change with the next incarnation. */
 void mr_file_numbers_drop(struct mr_file_numbers *numbers, uint32_t number);
-/* A new incarnation begins. */
+/* A new incarnation begins. What was expected and never given is dropped: nothing speaks of it. */
 void mr_file_numbers_take_back(struct mr_file_numbers *numbers);
 /* As it was written down. False where it is past all bounds. */
 bool mr_file_numbers_put(struct mr_file_numbers *numbers, uint64_t number, struct mr_slice name);

@@ -34,6 +34,8 @@ struct mr_supervised {
 	bool drained;                    /* a source that reads no more */
 	bool ended;                      /* and never will */
 	bool owes_file;                  /* its word that it has the file that is registered */
+	uint32_t expected;               /* files that it said it will add, and has not */
+	size_t expected_bytes;           /* of their names */
 	bool fell;                       /* before anybody of ours killed it */
 	bool hung;                       /* and somebody of ours did, since it did not answer */
 	volatile struct mr_inhand *page; /* what it has, or had, in hand */

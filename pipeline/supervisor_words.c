@@ -13,6 +13,10 @@
 #include "service.h"
 #include "supervisor.h"
 
+/* Of one worker at once. */
+#define EXPECTED_MAX 1024
+#define EXPECTED_BYTES_MAX ((size_t)4 << 20)
+
 void mr_supervisor_tell(struct mr_supervisor *supervisor, uint32_t worker,
 			enum mr_control_kind kind, uint64_t number, uint64_t other)
 {
@@ -159,6 +163,19 @@ static uint32_t number_for(struct mr_supervisor *supervisor, struct mr_slice nam
 	return mr_file_numbers_add(&supervisor->numbers, name, is_aside, supervisor);
 }
 
+/* It is expected from here on, or not any more. */
+static void set_expected(struct mr_supervisor *supervisor, uint32_t number, bool expected)
+{
+	struct mr_file_number *item = &supervisor->numbers.items[number];
+	struct mr_supervised *worker = &supervisor->workers[item->owner];
+	size_t bytes = strlen(item->name);
+	if (item->expected == expected)
+		return;
+	item->expected = expected;
+	worker->expected += expected ? 1 : -1u;
+	worker->expected_bytes += expected ? bytes : -bytes;
+}
+
 /* A service writes what is new down before anybody knows it: what was made of it may outlive the
  * next checkpoint that does not come. */
 static enum mr_err number_of(struct mr_supervisor *supervisor, uint32_t from, struct mr_slice name,
@@ -177,6 +194,7 @@ static enum mr_err number_of(struct mr_supervisor *supervisor, uint32_t from, st
 		err = mr_file_numbers_keep(numbers, &supervisor->service->dir, error);
 	if (err != MR_OK)
 		return err;
+	set_expected(supervisor, number, false);
 	numbers->items[number].given = true;
 	numbers->items[number].owner = from;
 	*number_out = number;
@@ -256,6 +274,21 @@ static enum mr_err file_ack(struct mr_supervisor *supervisor, uint32_t from,
 	return MR_OK;
 }
 
+/* Past the bound, as for who says nothing, each file is written down when it is added. */
+static void file_expect(struct mr_supervisor *supervisor, uint32_t from, struct mr_slice name)
+{
+	const struct mr_supervised *worker = &supervisor->workers[from];
+	if (worker->expected >= EXPECTED_MAX ||
+	    name.len > EXPECTED_BYTES_MAX - worker->expected_bytes ||
+	    mr_file_numbers_find(&supervisor->numbers, name) != MR_NO_FILE_NUMBER)
+		return;
+	uint32_t number = number_for(supervisor, name);
+	if (number == MR_NO_FILE_NUMBER)
+		return;
+	supervisor->numbers.items[number].owner = from;
+	set_expected(supervisor, number, true);
+}
+
 static enum mr_err file_word(struct mr_supervisor *supervisor, uint32_t from,
 			     const struct mr_control_message *message, struct mr_error *error)
 {
@@ -268,7 +301,7 @@ static enum mr_err file_word(struct mr_supervisor *supervisor, uint32_t from,
 	if (message->kind == MR_CONTROL_FILE_ADD)
 		return file_add(supervisor, from, message, error);
 	if (message->kind == MR_CONTROL_FILE_EXPECT) {
-		number_for(supervisor, message->bytes);
+		file_expect(supervisor, from, message->bytes);
 		return MR_OK;
 	}
 	return file_drop(supervisor, from, message->number, error);

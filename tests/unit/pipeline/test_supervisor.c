@@ -443,6 +443,45 @@ static void what_is_expected_is_kept_at_once(void **state)
 	end_talk(&talk);
 }
 
+/* However many a source says that it will add: no more are held, and those that it never adds are
+ * nobody's once it has died. */
+static void what_is_expected_is_bounded(void **state)
+{
+	static struct talk talk;
+	char name[1 << 14];
+	(void)state;
+	begin_talk(&talk);
+	for (int i = 0; i < 1100; i++) {
+		snprintf(name, sizeof name, "%d", i);
+		assert_int_equal(say(&talk, MR_CONTROL_FILE_EXPECT, 0, name), MR_OK);
+	}
+	assert_int_equal(talk.supervisor.numbers.count, 1024);
+	/* What is added is expected no more, and another may be. */
+	assert_int_equal(add_file(&talk, "0"), 0);
+	assert_int_equal(say(&talk, MR_CONTROL_FILE_EXPECT, 0, "another"), MR_OK);
+	assert_int_equal(say(&talk, MR_CONTROL_FILE_EXPECT, 0, "too many"), MR_OK);
+	assert_int_equal(talk.supervisor.numbers.count, 1025);
+	assert_int_equal(add_file(&talk, "another"), 1024);
+	/* A new incarnation. */
+	talk.worker.expected = 0;
+	talk.worker.expected_bytes = 0;
+	mr_file_numbers_take_back(&talk.supervisor.numbers);
+	assert_int_equal(mr_file_numbers_find(&talk.supervisor.numbers, MR_SLICE("1")),
+			 MR_NO_FILE_NUMBER);
+	assert_int_equal(add_file(&talk, "0"), 0);
+	assert_int_equal(add_file(&talk, "another"), 1024);
+	/* Bytes are bounded, too. */
+	memset(name, 'x', sizeof name - 1);
+	name[sizeof name - 1] = '\0';
+	for (int i = 0; i < 1000; i++) {
+		name[0] = (char)('a' + i % 26);
+		name[1] = (char)('a' + i / 26);
+		assert_int_equal(say(&talk, MR_CONTROL_FILE_EXPECT, 0, name), MR_OK);
+	}
+	assert_in_range(talk.worker.expected_bytes, 1 << 20, 4 << 20);
+	end_talk(&talk);
+}
+
 /* A full disk is no death: the source hears of it, and gets its number once there is room. What a
  * checkpoint speaks of meanwhile is what is written down. */
 static void a_name_without_room_is_refused(void **state)
@@ -493,6 +532,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(tallies_are_added_up_and_checked),
 	    cmocka_unit_test(the_number_of_what_is_aside_is_given_to_no_other_file),
 	    cmocka_unit_test(what_is_expected_is_kept_at_once),
+	    cmocka_unit_test(what_is_expected_is_bounded),
 	    cmocka_unit_test(a_name_without_room_is_refused),
 	    cmocka_unit_test(only_what_one_has_is_dropped),
 	};
