@@ -174,7 +174,17 @@ void outputs_snapshot(struct outputs *outputs, struct mr_buf *out)
 		mr_snapshot_named(out, MR_SLICE(LETTERS_NAME),
 				  (struct mr_slice){bytes.data, bytes.len});
 	}
+	if (outputs->gone.len > 0)
+		mr_buf_add(out, outputs->gone.data, outputs->gone.len);
 	mr_buf_fini(&bytes);
+}
+
+/* A sink of that name may have been of another type, whose state is of another form. */
+static bool is_state_of(const struct sink *sink, struct mr_slice name, struct mr_slice bytes)
+{
+	struct mr_unpack in = mr_unpack(bytes);
+	return mr_slice_eq(name, mr_slice(sink->name)) &&
+	       mr_unpack_array(&in, SIZE_MAX) == sink->ops->state_items;
 }
 
 enum mr_err outputs_restore(struct outputs *outputs, struct mr_slice name, struct mr_slice bytes,
@@ -184,11 +194,10 @@ enum mr_err outputs_restore(struct outputs *outputs, struct mr_slice name, struc
 		return letters_restore(&outputs->letters, bytes, error);
 	for (size_t i = 0; i < outputs->count; i++) {
 		struct sink *sink = &outputs->sinks[i];
-		if (mr_slice_eq(name, mr_slice(sink->name)))
+		if (is_state_of(sink, name, bytes))
 			return sink->ops->restore(sink, bytes, error);
 	}
-	mr_log(MR_LOG_WARNING, "there is no sink %.*s any more: its position is dropped",
-	       (int)name.len, name.at);
+	mr_snapshot_named(&outputs->gone, name, bytes);
 	return MR_OK;
 }
 
@@ -231,5 +240,6 @@ void outputs_close(struct outputs *outputs)
 		sink_close(&outputs->sinks[i]);
 	free(outputs->sinks);
 	letters_close(&outputs->letters);
+	mr_buf_fini(&outputs->gone);
 	*outputs = (struct outputs){0};
 }

@@ -14,6 +14,7 @@ struct outputs {
 	struct sink *sinks;
 	size_t count;
 	struct letters letters;
+	struct mr_buf gone; /* states of sinks that the settings do not have */
 };
 
 /* In the supervisor, before any worker. */
@@ -30,7 +31,7 @@ enum mr_err outputs_poll(struct outputs *outputs, struct mr_error *error);
 /* MR_FULL: call again. */
 enum mr_err outputs_barrier(struct outputs *outputs, struct mr_error *error);
 void outputs_snapshot(struct outputs *outputs, struct mr_buf *out);
-/* A name that is no sink's any more is passed over. */
+/* What is no sink's any more is kept for when it comes back, in each snapshot. */
 enum mr_err outputs_restore(struct outputs *outputs, struct mr_slice name, struct mr_slice bytes,
 			    struct mr_error *error);
 void outputs_show(const struct outputs *outputs, mr_figures_taker take, void *context);

@@ -56,7 +56,8 @@ struct sink;
 struct sink_ops {
 	const char *name; /* a word of the setting `type`, or the program's own */
 	enum sink_promise promise;
-	size_t state_size; /* sink.c zeroes and owns `state` */
+	size_t state_size;  /* sink.c zeroes and owns `state` */
+	size_t state_items; /* of the array that its snapshot is, as no other type's; 0: a number */
 
 	/* In the supervisor, once, before any worker: what is wrong with the settings is told, and
 	 * what only the supervisor has is handed over. May be NULL. */

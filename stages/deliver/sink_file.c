@@ -116,6 +116,7 @@ const struct sink_ops sink_file = {
     .name = "file",
     .promise = SINK_ONCE,
     .state_size = sizeof(struct file_state),
+    .state_items = 2,
     .open = file_open,
     .restore = file_restore,
     .room = file_room,

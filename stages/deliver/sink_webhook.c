@@ -574,6 +574,7 @@ const struct sink_ops sink_webhook = {
     .name = "webhook",
     .promise = SINK_AT_LEAST_ONCE,
     .state_size = sizeof(struct webhook),
+    .state_items = 4,
     .prepare = webhook_prepare,
     .open = webhook_open,
     .restore = webhook_restore,
