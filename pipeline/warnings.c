@@ -47,10 +47,10 @@ enum mr_log_level mr_warnings_take(struct mr_warnings *warnings, uint64_t kind,
 	return MR_LOG_DEBUG;
 }
 
-void mr_warnings_tell(const struct mr_warnings *warnings, struct mr_progress *progress)
+void mr_warnings_tell(struct mr_warnings *warnings, struct mr_progress *progress)
 {
 	for (uint32_t i = 0; i < warnings->count; i++) {
-		const struct mr_warning_kind *kind = &warnings->kinds[i];
+		struct mr_warning_kind *kind = &warnings->kinds[i];
 		struct mr_buf line = {0};
 		if (kind->more == 0)
 			continue;
@@ -58,6 +58,7 @@ void mr_warnings_tell(const struct mr_warnings *warnings, struct mr_progress *pr
 			      (unsigned long long)kind->more, kind->example);
 		mr_progress_line(progress, NULL, MR_LOG_WARNING, kind->kind, line.data, line.len);
 		mr_buf_fini(&line);
+		kind->more = 0;
 	}
 }
 

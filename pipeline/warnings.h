@@ -24,8 +24,8 @@ struct mr_warnings {
 /* The level at which the line is to be shown: MR_LOG_WARNING or MR_LOG_DEBUG. */
 enum mr_log_level mr_warnings_take(struct mr_warnings *warnings, uint64_t kind,
 				   struct mr_slice line);
-/* Say how many were not. */
-void mr_warnings_tell(const struct mr_warnings *warnings, struct mr_progress *progress);
+/* Say how many were not since this was said last. Those that were shown are not shown again. */
+void mr_warnings_tell(struct mr_warnings *warnings, struct mr_progress *progress);
 void mr_warnings_fini(struct mr_warnings *warnings);
 
 #endif

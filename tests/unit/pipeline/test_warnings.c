@@ -20,7 +20,7 @@ static bool take(struct mr_warnings *warnings, uint64_t kind, uint32_t number)
 }
 
 /* What is told at the end; the caller frees. */
-static char *told(const struct mr_warnings *warnings)
+static char *told(struct mr_warnings *warnings)
 {
 	struct mr_progress progress = {.least = MR_LOG_WARNING};
 	FILE *file = tmpfile();
@@ -67,6 +67,31 @@ static void ten_are_not_spoken_of_again(void **state)
 	mr_warnings_fini(&warnings);
 }
 
+/* A service's workers end often, and the next ones warn of the same again. */
+static void what_was_told_is_not_told_again(void **state)
+{
+	(void)state;
+	struct mr_warnings warnings = {0};
+	const uint32_t shown = MR_WARNINGS_SHOWN;
+	for (uint32_t i = 0; i < shown + 5; i++)
+		assert_true(take(&warnings, 7, i) == (i < shown));
+	free(told(&warnings));
+	for (uint32_t i = 0; i < shown + 7; i++)
+		assert_false(take(&warnings, 7, i));
+	char *text = told(&warnings);
+	char *wanted =
+	    mr_asprintf("millrace: warning: and 2 more like this (--log-level debug shows each): "
+			"rule %u: given up\n",
+			shown + 5);
+	assert_string_equal(text, wanted);
+	free(wanted);
+	free(text);
+	text = told(&warnings);
+	assert_string_equal(text, "");
+	free(text);
+	mr_warnings_fini(&warnings);
+}
+
 /* A worker may say what it likes, as often as it likes: memory is bounded, nothing is silent. */
 static void all_is_bounded(void **state)
 {
@@ -94,6 +119,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(ten_of_a_kind_are_shown),
 	    cmocka_unit_test(ten_are_not_spoken_of_again),
+	    cmocka_unit_test(what_was_told_is_not_told_again),
 	    cmocka_unit_test(all_is_bounded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
