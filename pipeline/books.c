@@ -18,23 +18,9 @@ static const char *const names[] = {
 #undef X
 };
 
-static const char *const proses[] = {
-#define X(symbol, name, prose) prose,
-#include "millrace/book.def"
-#undef X
-#define X(symbol, name, prose) "records set aside: " prose,
-#include "millrace/reject_kind.def"
-#undef X
-};
-
 const char *mr_book_name(enum mr_book book)
 {
 	return names[book];
-}
-
-const char *mr_book_prose(enum mr_book book)
-{
-	return proses[book];
 }
 
 /* ---- adding up ---- */
@@ -174,19 +160,6 @@ void mr_books_add_rows(struct mr_books *books, const struct mr_books *more)
 		for (size_t i = 0; i < MR_B_COUNT; i++)
 			row->at[i] += more->rows[source].at[i];
 	}
-}
-
-void mr_books_add(struct mr_books *books, const struct mr_books *more)
-{
-	mr_books_add_rows(books, more);
-	for (uint32_t i = 0; i < more->link_count; i++)
-		mr_books_link(books, &more->links[i]);
-	for (size_t i = 0; i < more->position_count; i++) {
-		const struct mr_book_position *it = &more->positions[i];
-		mr_books_position(books, it->source, mr_slice(it->partition), it->position);
-	}
-	for (size_t i = 0; i < more->output_count; i++)
-		mr_books_output(books, &more->outputs[i]);
 }
 
 void mr_books_clear(struct mr_books *books)

@@ -27,7 +27,6 @@ enum mr_book {
 	MR_B_COUNT = MR_B_REJECTED + MR_REJECT_COUNT
 };
 const char *mr_book_name(enum mr_book book);
-const char *mr_book_prose(enum mr_book book);
 
 /* Sources of one service. Whatever names another counts as this one's. */
 #define MR_BOOKS_SOURCES_MAX 1024
@@ -100,9 +99,7 @@ void mr_books_position(struct mr_books *books, uint32_t source, struct mr_slice 
 /* Replaces what was said of the same sink. */
 void mr_books_output(struct mr_books *books, const struct mr_book_output *output);
 
-/* What another worker, or the same at a later barrier, says. */
-void mr_books_add(struct mr_books *books, const struct mr_books *more);
-/* Likewise, of what is counted by source alone. */
+/* What another worker, or the same at a later barrier, says of what is counted by source. */
 void mr_books_add_rows(struct mr_books *books, const struct mr_books *more);
 /* Says nothing any more; keeps room for the next time. */
 void mr_books_clear(struct mr_books *books);

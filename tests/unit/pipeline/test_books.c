@@ -83,7 +83,7 @@ static void books_add_up_and_travel_in_parts(void **state)
 	expect_filled(&books, 1);
 	mr_books_encode(&books, 64, take_part, &back);
 	expect_filled(&back, 1);
-	mr_books_add(&back, &books);
+	mr_books_encode(&books, 64, take_part, &back);
 	expect_filled(&back, 2);
 	mr_books_clear(&books);
 	struct mr_buf nothing = {0};
@@ -198,10 +198,8 @@ static void any_bytes_are_survived(void **state)
 static void each_count_has_a_name(void **state)
 {
 	(void)state;
-	for (int book = 0; book < MR_B_COUNT; book++) {
+	for (int book = 0; book < MR_B_COUNT; book++)
 		assert_true(strlen(mr_book_name((enum mr_book)book)) > 0);
-		assert_true(strlen(mr_book_prose((enum mr_book)book)) > 0);
-	}
 	assert_string_equal(mr_book_name((enum mr_book)(MR_B_REJECTED + MR_REJECT_TOO_LONG)),
 			    "rejected_too_long");
 }
