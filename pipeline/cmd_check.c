@@ -112,6 +112,21 @@ static void put_found(const char *path, const struct mr_supervisor *supervisor, 
 	       mr_setup_workers(topology), topology->group_count, workers);
 }
 
+/* As a run on its state directory would. */
+static enum mr_err number_sources(struct mr_config *config, struct mr_error *error)
+{
+	const char *path = mr_config_get(config, "state", 0);
+	struct mr_state_dir dir = {.path = mr_strdup(path), .lock = -1};
+	struct mr_manifest last = {0};
+	dir.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir.fd >= 0)
+		mr_state_dir_look(&dir, &last);
+	enum mr_err err = mr_manifest_number_sources(&last, path, config, error);
+	mr_manifest_fini(&last);
+	mr_state_dir_close(&dir);
+	return err;
+}
+
 /* A service that runs has its own port; whoever else has it may be gone when one begins. */
 static void look_at_port(const struct mr_config *config)
 {
@@ -158,6 +173,8 @@ static int check(const char *path, const char *host)
 		err = know_hosts(&supervisor, &hosts, &error);
 	if (err == MR_OK)
 		err = mr_plan_run(&supervisor, &workers, &error);
+	if (err == MR_OK)
+		err = number_sources(&supervisor.setup.config, &error);
 	if (err == MR_OK)
 		look_at_port(&supervisor.setup.config);
 	if (err == MR_OK)

@@ -72,12 +72,14 @@ static enum mr_err take_beginning(struct mr_supervisor *supervisor, const struct
 	enum mr_err err =
 	    mr_host_begin_decode((struct mr_slice){hosts->begin_bytes.data, hosts->begin_bytes.len},
 				 &hosts->begin, error);
+	struct mr_setup *setup = &supervisor->setup;
 	if (err == MR_OK)
 		err = open_state(supervisor, error);
+	if (err == MR_OK)
+		err = mr_manifest_number_sources(&hosts->begin.last, hosts->dir.path,
+						 &setup->config, error);
 	if (err != MR_OK)
 		return err;
-	struct mr_setup *setup = &supervisor->setup;
-	mr_manifest_number_sources(&hosts->begin.last, &setup->config);
 	setup->incarnation = hosts->begin.incarnation;
 	setup->start_us = hosts->begin.start_us;
 	memcpy(setup->seed, hosts->begin.seed, sizeof setup->seed);

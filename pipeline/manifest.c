@@ -59,26 +59,57 @@ void mr_manifest_add_name(struct mr_manifest_name **names, uint32_t *count, uint
 	(*names)[(*count)++] = (struct mr_manifest_name){number, mr_strdup(name)};
 }
 
-static uint32_t number_of(struct mr_manifest *manifest, const char *name)
+/* ---- sources ---- */
+
+/* NULL where there has been none of that name. */
+static const struct mr_manifest_name *find_source(const struct mr_manifest *manifest,
+						  const char *name)
 {
-	uint32_t next = 0;
 	for (uint32_t i = 0; i < manifest->source_count; i++) {
-		const struct mr_manifest_name *source = &manifest->sources[i];
-		if (strcmp(source->name, name) == 0)
-			return source->number;
-		next = source->number >= next ? source->number + 1 : next;
+		if (strcmp(manifest->sources[i].name, name) == 0)
+			return &manifest->sources[i];
 	}
-	mr_manifest_add_name(&manifest->sources, &manifest->source_count, next, name);
-	return next;
+	return NULL;
 }
 
-void mr_manifest_number_sources(struct mr_manifest *manifest, struct mr_config *config)
+enum mr_err mr_manifest_number_sources(const struct mr_manifest *manifest, const char *state,
+				       struct mr_config *config, struct mr_error *error)
 {
+	uint32_t count = manifest->source_count, next = 0;
+	for (uint32_t i = 0; i < manifest->source_count; i++) {
+		if (manifest->sources[i].number >= next)
+			next = manifest->sources[i].number + 1;
+	}
 	for (size_t i = 0; i < config->part_count; i++) {
 		struct mr_part *part = &config->parts[i];
-		if (part->kind == MR_PART_SOURCE)
-			part->number = number_of(manifest, part->name);
+		if (part->kind != MR_PART_SOURCE)
+			continue;
+		const struct mr_manifest_name *known = find_source(manifest, part->name);
+		part->number = known != NULL ? known->number : next++;
+		count += known == NULL;
 	}
+	if (count <= MR_SOURCES_MAX)
+		return MR_OK;
+	return mr_error_set(error, MR_CONFIG,
+			    "%s: this state directory has had %u sources, those of this file "
+			    "included; at most %d",
+			    state, count, MR_SOURCES_MAX);
+}
+
+void mr_manifest_name_sources(struct mr_manifest *manifest, const struct mr_config *config)
+{
+	const struct mr_part *part;
+	for (size_t i = 0; (part = mr_config_part(config, MR_PART_SOURCE, i)) != NULL; i++) {
+		if (find_source(manifest, part->name) == NULL)
+			mr_manifest_add_name(&manifest->sources, &manifest->source_count,
+					     part->number, part->name);
+	}
+}
+
+void mr_manifest_forget_sources(struct mr_manifest *manifest, uint32_t count)
+{
+	while (manifest->source_count > count)
+		free(manifest->sources[--manifest->source_count].name);
 }
 
 void mr_manifest_inherit(struct mr_manifest *manifest, const struct mr_manifest *last)

@@ -58,8 +58,15 @@ void mr_manifest_fini(struct mr_manifest *manifest);
 void mr_manifest_add_file(struct mr_manifest *manifest, const struct mr_manifest_file *file);
 void mr_manifest_add_name(struct mr_manifest_name **names, uint32_t *count, uint32_t number,
 			  const char *name);
-/* Gives each source of the settings the number that it had, by its name, or the next. */
-void mr_manifest_number_sources(struct mr_manifest *manifest, struct mr_config *config);
+/* Gives each source of the settings the number that it had, by its name, or the next. MR_CONFIG
+ * where the state directory of this path would have had too many. The manifest stays as it is
+ * until the settings come in force: */
+enum mr_err mr_manifest_number_sources(const struct mr_manifest *manifest, const char *state,
+				       struct mr_config *config, struct mr_error *error);
+/* Adds those that it does not know to the sources that there ever were. */
+void mr_manifest_name_sources(struct mr_manifest *manifest, const struct mr_config *config);
+/* All but the first so many: what names the others has not come in force. */
+void mr_manifest_forget_sources(struct mr_manifest *manifest, uint32_t count);
 /* What one checkpoint hands down to the next: sources and seed. */
 void mr_manifest_inherit(struct mr_manifest *manifest, const struct mr_manifest *last);
 

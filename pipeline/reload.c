@@ -67,6 +67,7 @@ static void judge(struct mr_reload *reload, struct mr_service *service,
 		mr_log_event(MR_LOG_INFO, MR_EVENT_RELOADED, "reload: nothing has changed");
 		return;
 	}
+	reload->source_count = service->checkpoint.last.source_count;
 	reload->step = prepared(supervisor);
 }
 
@@ -106,11 +107,12 @@ void mr_reload_again(struct mr_reload *reload, const struct mr_supervisor *super
 		reload->step = prepared(supervisor);
 }
 
-void mr_reload_await(struct mr_reload *reload, const struct mr_supervisor *supervisor,
-		     struct mr_prepared *other)
+void mr_reload_await(struct mr_reload *reload, const struct mr_service *service,
+		     const struct mr_supervisor *supervisor, struct mr_prepared *other)
 {
 	reload->other = *other;
 	*other = (struct mr_prepared){0};
+	reload->source_count = service->checkpoint.last.source_count;
 	reload->step = prepared(supervisor);
 	snprintf(reload->changes, sizeof reload->changes, "they had changed before the start");
 }

@@ -28,6 +28,7 @@ struct mr_reload {
 	char failure[1024]; /* why the last one was refused; empty where it was not */
 	struct mr_control control;
 	struct mr_prepared other; /* the new set, and in a trial the old one */
+	uint32_t source_count;    /* that the last manifest names without it */
 	char changes[256];
 };
 
@@ -40,8 +41,8 @@ void mr_reload_turn(struct mr_reload *reload, struct mr_service *service,
 /* It will not be: the old set goes on. */
 void mr_reload_refuse(struct mr_reload *reload, const char *why);
 /* At the start: what is in force is an older generation, and this one waits for a checkpoint. */
-void mr_reload_await(struct mr_reload *reload, const struct mr_supervisor *supervisor,
-		     struct mr_prepared *other);
+void mr_reload_await(struct mr_reload *reload, const struct mr_service *service,
+		     const struct mr_supervisor *supervisor, struct mr_prepared *other);
 /* Another incarnation begins: the other hosts are asked again. */
 void mr_reload_again(struct mr_reload *reload, const struct mr_supervisor *supervisor);
 /* Between two incarnations: puts in force what a checkpoint names. */

@@ -73,17 +73,11 @@ void mr_service_close(struct mr_service *service)
 	mr_state_dir_close(&service->dir);
 }
 
-enum mr_err mr_service_number_sources(struct mr_service *service, struct mr_config *config,
+enum mr_err mr_service_number_sources(const struct mr_service *service, struct mr_config *config,
 				      struct mr_error *error)
 {
-	struct mr_manifest *last = &service->checkpoint.last;
-	mr_manifest_number_sources(last, config);
-	if (last->source_count <= MR_SOURCES_MAX)
-		return MR_OK;
-	return mr_error_set(error, MR_CONFIG,
-			    "%s: this state directory has had %u sources, those of this file "
-			    "included; at most %d",
-			    service->dir.path, last->source_count, MR_SOURCES_MAX);
+	return mr_manifest_number_sources(&service->checkpoint.last, service->dir.path, config,
+					  error);
 }
 
 /* ---- while it is watched ---- */
@@ -424,6 +418,7 @@ static enum mr_err take_back(struct mr_service *service, struct mr_supervisor *s
 			     struct mr_error *error)
 {
 	mr_reload_take_back(&service->reload, service, supervisor, error->text);
+	mr_manifest_forget_sources(&service->checkpoint.last, service->reload.source_count);
 	mr_supervisor_reset(supervisor);
 	*error = (struct mr_error){0};
 	return mr_checkpoint_rename(&service->checkpoint, service, error);
@@ -461,6 +456,7 @@ enum mr_err mr_service_run(struct mr_service *service, struct mr_supervisor *sup
 {
 	supervisor->service = service;
 	memcpy(supervisor->setup.seed, service->checkpoint.last.seed, MR_SEED_BYTES);
+	mr_manifest_name_sources(&service->checkpoint.last, &supervisor->setup.config);
 	enum mr_err known = know_files(service, supervisor, error);
 	if (known == MR_OK)
 		known = mr_service_choose(service, supervisor, error);

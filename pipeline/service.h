@@ -44,7 +44,7 @@ enum mr_err mr_service_open(struct mr_service *service, const char *path, const 
 			    int64_t interval_us, struct mr_error *error);
 /* Before the settings are prepared: each source gets the number that it had, by its name, or one
  * that none has had. MR_CONFIG where there were too many. */
-enum mr_err mr_service_number_sources(struct mr_service *service, struct mr_config *config,
+enum mr_err mr_service_number_sources(const struct mr_service *service, struct mr_config *config,
 				      struct mr_error *error);
 /* Blocks until the work is done, or can't be. */
 enum mr_err mr_service_run(struct mr_service *service, struct mr_supervisor *supervisor,
@@ -88,7 +88,8 @@ void mr_service_adopt(struct mr_service *service, const struct mr_config *config
 /* Before the first incarnation: by what it starts with. MR_IO, MR_NO_SPACE. */
 enum mr_err mr_service_choose(struct mr_service *service, struct mr_supervisor *supervisor,
 			      struct mr_error *error);
-/* What a checkpoint that is about to be committed says of generations. */
+/* What a checkpoint that is about to be committed says of generations, and of the sources that come
+ * with a new one. */
 void mr_service_name_generation(const struct mr_service *service, struct mr_manifest *out);
 
 #endif

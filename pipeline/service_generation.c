@@ -31,7 +31,7 @@ static bool go_back(struct mr_service *service, struct mr_supervisor *supervisor
 	       "judged by the old ones first",
 	       number);
 	mr_prepared_swap(&old, supervisor, &service->generation);
-	mr_reload_await(&service->reload, supervisor, &old);
+	mr_reload_await(&service->reload, service, supervisor, &old);
 	return true;
 }
 
@@ -64,4 +64,6 @@ void mr_service_name_generation(const struct mr_service *service, struct mr_mani
 	out->generation = new ? reload->other.generation.id : service->generation.id;
 	out->made_by = service->generation.id;
 	out->drained = drained && !new;
+	if (new)
+		mr_manifest_name_sources(out, &reload->other.config);
 }

@@ -442,6 +442,7 @@ enum mr_err mr_state_dir_check_files(const struct mr_state_dir *dir,
 	return err;
 }
 
+/* Without its files. After an error `out` is empty. */
 static enum mr_err read_manifest(const struct mr_state_dir *dir, uint64_t number,
 				 struct mr_manifest *out, struct mr_error *error)
 {
@@ -458,11 +459,33 @@ static enum mr_err read_manifest(const struct mr_state_dir *dir, uint64_t number
 	if (err == MR_OK && out->number != number)
 		err = mr_error_set(error, MR_BAD_INPUT, "%s/%s: it is checkpoint %llu's", dir->path,
 				   name, (unsigned long long)out->number);
+	if (err != MR_OK)
+		mr_manifest_fini(out);
+	return err;
+}
+
+static enum mr_err read_checkpoint(const struct mr_state_dir *dir, uint64_t number,
+				   struct mr_manifest *out, struct mr_error *error)
+{
+	enum mr_err err = read_manifest(dir, number, out, error);
 	if (err == MR_OK)
 		err = mr_state_dir_check_files(dir, out, "", error);
 	if (err != MR_OK)
 		mr_manifest_fini(out);
 	return err;
+}
+
+void mr_state_dir_look(const struct mr_state_dir *dir, struct mr_manifest *out)
+{
+	struct numbers numbers = {0};
+	struct mr_error error = {0};
+	*out = (struct mr_manifest){0};
+	list_manifests(dir, &numbers);
+	for (size_t i = 0; i < numbers.count; i++) {
+		if (read_manifest(dir, numbers.at[i], out, &error) == MR_OK)
+			break;
+	}
+	free(numbers.at);
 }
 
 /* State holds hashes under the seed: it stays for as long as a checkpoint is gone on from.
@@ -509,7 +532,7 @@ enum mr_err mr_state_dir_recover_below(const struct mr_state_dir *dir, uint64_t 
 		at++;
 	for (; at < numbers.count; at++) {
 		*error = (struct mr_error){0};
-		err = read_manifest(dir, numbers.at[at], manifest, error);
+		err = read_checkpoint(dir, numbers.at[at], manifest, error);
 		if (err != MR_BAD_INPUT && err != MR_NO_SPACE)
 			break;
 		mr_log(MR_LOG_ERROR, "%s; the checkpoint before it is looked for", error->text);

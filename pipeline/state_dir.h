@@ -41,6 +41,9 @@ enum mr_err mr_state_dir_get(const struct mr_state_dir *dir, const char *name, s
 /* Removes a directory of files, if it is there. */
 void mr_state_dir_remove(const struct mr_state_dir *dir, const char *name);
 
+/* The newest manifest that can be read, for who only looks: says nothing, and changes nothing; an
+ * empty one where there is none. */
+void mr_state_dir_look(const struct mr_state_dir *dir, struct mr_manifest *out);
 /* The newest manifest that is whole, with all its files; `manifest` is empty but for a new seed,
  * and MR_OK, where there has been no checkpoint. A newer one that is not whole is named in the log
  * and removed. MR_BAD_INPUT where there is none that is whole: nothing is then started on empty

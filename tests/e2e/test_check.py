@@ -205,6 +205,24 @@ class Check(unittest.TestCase):
         self.write("state/ledger.sqlite", "", 0o664)
         self.refused(f"{self.path('state/ledger.sqlite')}: others than its owner may write there (mode 0664)")
 
+    def test_sources_over_the_life_of_a_state_directory(self):
+        def describe(first, count):
+            for n in range(first, first + count):
+                self.write(f"in.{n}", "")
+            self.write("t.yaml", "state: state\nrules: rule.yml\nworkers: 1\nsources:\n" + "".join(
+                f"  - {{name: s{n}, type: file, path: in.{n}, follow: false, segment_bytes: 1MiB}}\n"
+                for n in range(first, first + count)) + "sinks:\n  - {name: alerts, type: file, path: alerts.ndjson}\n")
+
+        for first in range(0, 1000, 250):
+            describe(first, 250)
+            done = subprocess.run([mr.PROGRAM, "run", self.path("t.yaml")], capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            shutil.rmtree(self.path("state/journal"))  # nothing was read: room for the next
+        describe(990, 34)
+        self.assertEqual(check(self.path("t.yaml")).returncode, 0)
+        describe(990, 35)
+        self.refused("this state directory has had 1025 sources, those of this file included; at most 1024")
+
     def test_paths_and_rules_are_told_at_once(self):
         self.write("rule.yml", "title: x\n")
         self.topology("strict: true", source="path: none, follow: false")

@@ -244,6 +244,29 @@ class Reload(unittest.TestCase):
         service.wait_for("nothing has changed")
         service.end()
 
+    def test_names_of_a_refused_reload_are_not_kept(self):
+        """A state directory has at most 1024 sources over its life; those that never came in force are none of them."""
+        def sources(first):
+            return "".join(f"  - {{name: s{n}, type: file, path: in.{n}}}\n" for n in range(first, first + 250))
+
+        service = self.service()
+        service.put_rules(one=rule("one"))
+        service.start()
+        service.add(1)
+        service.wait_fired(("one", 1))
+        for first in range(0, 1250, 250):
+            service.describe(more="log_format: json\n", sources=sources(first))
+            service.refuse()
+        self.assertEqual(service.words().count(REFUSED + "`log_format` cannot change"), 5, service.words())
+        service.add(2)
+        service.wait_fired(("one", 1), ("one", 2))
+        service.end()
+        service.describe()
+        service.start()
+        service.add(3)
+        service.wait_fired(("one", 1), ("one", 2), ("one", 3))
+        service.end()
+
     def test_state_stays_where_its_meaning_does(self):
         service = self.service()
         service.put_rules(one=rule("one"), three=correlation(), gone=correlation("gone", count=9))

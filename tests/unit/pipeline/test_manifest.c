@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
+
 #include <stdlib.h>
 
 #include "codec.h"
@@ -151,8 +153,9 @@ static uint32_t numbered(struct mr_manifest *manifest, const char *const *names,
 	mr_config_part_add(&config, MR_PART_SINK, "a");
 	for (; *names != NULL; names++)
 		mr_config_part_add(&config, MR_PART_SOURCE, *names);
-	mr_manifest_number_sources(manifest, &config);
+	assert_int_equal(mr_manifest_number_sources(manifest, "state", &config, NULL), MR_OK);
 	uint32_t number = mr_config_part(&config, MR_PART_SOURCE, n)->number;
+	mr_manifest_name_sources(manifest, &config);
 	mr_config_fini(&config);
 	return number;
 }
@@ -171,8 +174,35 @@ static void a_source_keeps_its_number(void **state)
 	assert_int_equal(numbered(&next, before, 0), 0);
 	assert_int_equal(next.source_count, 3);
 	assert_int_equal(next.seed[0], 's');
+	mr_manifest_forget_sources(&next, 2);
+	assert_int_equal(numbered(&next, after, 1), 1);
+	assert_int_equal(next.source_count, 3);
 	mr_manifest_fini(&manifest);
 	mr_manifest_fini(&next);
+}
+
+/* Whoever asks whether there is room has not had any. */
+static void sources_that_are_too_many(void **state)
+{
+	struct mr_manifest manifest = {0};
+	struct mr_config config = {0};
+	struct mr_error error = {0};
+	char name[16];
+	(void)state;
+	mr_manifest_add_name(&manifest.sources, &manifest.source_count, 0, "before");
+	for (int i = 1; i < MR_SOURCES_MAX; i++) {
+		snprintf(name, sizeof name, "s%d", i);
+		mr_config_part_add(&config, MR_PART_SOURCE, name);
+	}
+	assert_int_equal(mr_manifest_number_sources(&manifest, "st", &config, &error), MR_OK);
+	assert_int_equal(config.parts[config.part_count - 1].number, MR_SOURCES_MAX - 1);
+	mr_config_part_add(&config, MR_PART_SOURCE, "more");
+	assert_int_equal(mr_manifest_number_sources(&manifest, "st", &config, &error), MR_CONFIG);
+	assert_string_equal(error.text, "st: this state directory has had 1025 sources, those of "
+					"this file included; at most 1024");
+	assert_int_equal(manifest.source_count, 1);
+	mr_config_fini(&config);
+	mr_manifest_fini(&manifest);
 }
 
 int main(void)
@@ -182,6 +212,7 @@ int main(void)
 	    cmocka_unit_test(older_versions_are_read),
 	    cmocka_unit_test(a_newer_version_is_refused),
 	    cmocka_unit_test(a_source_keeps_its_number),
+	    cmocka_unit_test(sources_that_are_too_many),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

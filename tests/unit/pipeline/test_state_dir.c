@@ -104,6 +104,16 @@ static uint64_t recovered(enum mr_err wanted, const char *words)
 	return number;
 }
 
+/* The number of the manifest that is shown to who only looks. */
+static uint64_t looked_at(void)
+{
+	struct mr_manifest manifest;
+	mr_state_dir_look(&dir, &manifest);
+	uint64_t number = manifest.number;
+	mr_manifest_fini(&manifest);
+	return number;
+}
+
 static bool is_there(const char *name)
 {
 	return faccessat(dir.fd, name, F_OK, 0) == 0;
@@ -174,6 +184,18 @@ static void the_newest_that_is_whole_is_taken(void **state)
 
 /* Nothing is looked for behind it, and nothing of it changes. */
 /* Whoever could write there could give the service any state. */
+static void a_look_changes_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(looked_at(), 0);
+	put_checkpoint(1, MR_SNAPSHOT_VERSION);
+	put_checkpoint(2, MR_SNAPSHOT_VERSION);
+	assert_int_equal(looked_at(), 2);
+	flip(MANIFEST "2", -1);
+	assert_int_equal(looked_at(), 1);
+	assert_true(is_there(MANIFEST "2"));
+}
+
 static void one_that_everybody_may_write_in_is_not_taken(void **state)
 {
 	struct mr_state_dir again;
@@ -333,6 +355,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(another_hosts_files_are_left_to_it, begin, end),
 	    cmocka_unit_test_setup_teardown(a_new_one_outlasts_power, begin, end),
 	    cmocka_unit_test_setup_teardown(the_newest_that_is_whole_is_taken, begin, end),
+
+	    cmocka_unit_test_setup_teardown(a_look_changes_nothing, begin, end),
 	    cmocka_unit_test_setup_teardown(one_that_everybody_may_write_in_is_not_taken, begin,
 					    end),
 	    cmocka_unit_test_setup_teardown(what_others_may_write_in_it_is_not_taken, begin, end),
