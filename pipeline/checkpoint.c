@@ -145,6 +145,36 @@ static void say_failed(const struct mr_checkpoint *checkpoint, struct mr_supervi
 	mr_buf_fini(&line);
 }
 
+/* While the workers live none comes to them. */
+static void settle_owed(struct mr_checkpoint *checkpoint)
+{
+	if (checkpoint->here == 0 || checkpoint->owed_next < checkpoint->owed)
+		checkpoint->owed = checkpoint->owed_next;
+}
+
+/* Its manifest is there: a start, and the next incarnation, go on from it. */
+static void adopt(struct mr_checkpoint *checkpoint)
+{
+	mr_bookkeeper_settle(checkpoint->keeper, checkpoint->number);
+	checkpoint->before = checkpoint->last.number;
+	mr_manifest_fini(&checkpoint->last);
+	checkpoint->last = checkpoint->next;
+	checkpoint->next = (struct mr_manifest){0};
+	settle_owed(checkpoint);
+	checkpoint->here++;
+	checkpoint->lines = checkpoint->lines_next;
+}
+
+/* No manifest of the one that failed is there any more. */
+static bool is_away(const struct mr_checkpoint *checkpoint)
+{
+	char name[MR_MANIFEST_NAME];
+	struct stat about;
+	mr_manifest_path(checkpoint->number, name);
+	return mr_os.unlinkat(checkpoint->dir->fd, name, 0) == 0 || !checkpoint->put ||
+	       (fstatat(checkpoint->dir->fd, name, &about, 0) != 0 && errno == ENOENT);
+}
+
 static void give_up(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor)
 {
 	char name[MR_MANIFEST_NAME];
@@ -152,14 +182,13 @@ static void give_up(struct mr_checkpoint *checkpoint, struct mr_supervisor *supe
 	checkpoint->failed++;
 	memcpy(checkpoint->last_failure, checkpoint->failure, sizeof checkpoint->failure);
 	say_failed(checkpoint, supervisor);
-	/* Where its manifest came to stand there all the same, its files and rows stay as long as
-	 * that does. */
-	mr_manifest_path(checkpoint->number, name);
-	if (mr_os.unlinkat(checkpoint->dir->fd, name, 0) == 0 || errno == ENOENT) {
+	/* One that stands there all the same is no promise to the workers: it may not last. But it
+	 * is what any start would find. */
+	if (is_away(checkpoint)) {
 		mr_manifest_directory(checkpoint->number, name);
 		mr_state_dir_remove(checkpoint->dir, name);
 	} else {
-		mr_bookkeeper_settle(checkpoint->keeper, checkpoint->number);
+		adopt(checkpoint);
 	}
 	mr_checkpoint_abandon(checkpoint);
 }
@@ -169,6 +198,7 @@ void mr_checkpoint_begin(struct mr_checkpoint *checkpoint, struct mr_supervisor 
 	checkpoint->number++;
 	checkpoint->begun_us = mr_clock_us();
 	checkpoint->failure[0] = '\0';
+	checkpoint->put = false;
 	checkpoint->owed_next = 0;
 	checkpoint->lines_next = 0;
 	if (!make_directory(checkpoint) || !send_files(checkpoint, supervisor)) {
@@ -277,13 +307,6 @@ enum mr_err mr_checkpoint_books(struct mr_checkpoint *checkpoint, struct mr_supe
 	return mr_error_set(error, MR_PROTOCOL, "%s: %s", name, own.text);
 }
 
-/* While the workers live none comes to them. */
-static void settle_owed(struct mr_checkpoint *checkpoint)
-{
-	if (checkpoint->here == 0 || checkpoint->owed_next < checkpoint->owed)
-		checkpoint->owed = checkpoint->owed_next;
-}
-
 /* PROTOCOL.md 4.4: the order of these is the whole point. */
 static enum mr_err commit(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor,
 			  struct mr_error *error)
@@ -299,20 +322,14 @@ static enum mr_err commit(struct mr_checkpoint *checkpoint, struct mr_supervisor
 	enum mr_err err = mr_state_dir_sync(checkpoint->dir, checkpoint->number, next, "", error);
 	if (err == MR_OK)
 		err = commit_books(checkpoint, supervisor, error);
+	checkpoint->put = err == MR_OK;
 	if (err == MR_OK)
 		err = put_manifest(checkpoint, next, error);
 	if (err != MR_OK)
 		return err;
-	mr_bookkeeper_settle(checkpoint->keeper, checkpoint->number);
-	mr_supervisor_tell_all(supervisor, MR_CONTROL_COMMITTED, checkpoint->number);
-	checkpoint->before = checkpoint->last.number;
-	mr_manifest_fini(&checkpoint->last);
-	checkpoint->last = *next;
-	*next = (struct mr_manifest){0};
+	adopt(checkpoint);
 	checkpoint->failures = 0;
-	settle_owed(checkpoint);
-	checkpoint->here++;
-	checkpoint->lines = checkpoint->lines_next;
+	mr_supervisor_tell_all(supervisor, MR_CONTROL_COMMITTED, checkpoint->number);
 	mr_state_dir_tidy(checkpoint->dir, checkpoint->number, checkpoint->before);
 	return MR_OK;
 }

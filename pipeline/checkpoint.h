@@ -15,12 +15,13 @@ struct mr_service;
 struct mr_checkpoint {
 	const struct mr_state_dir *dir;
 	struct mr_bookkeeper *keeper; /* borrowed */
-	struct mr_manifest last;      /* committed; empty before the first */
+	struct mr_manifest last;      /* that a start would go on from; empty before the first */
 	uint64_t before;              /* number of the one before it */
 	uint64_t number;              /* of the one under way, or the last begun */
 	bool under_way;
 	uint32_t missing; /* workers that have not reported */
 	bool *reported;   /* by worker */
+	bool put;         /* its manifest was written, or was to be */
 	struct mr_manifest next;
 	char failure[512];      /* of the one under way */
 	char last_failure[512]; /* of the last that failed */

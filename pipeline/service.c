@@ -142,8 +142,10 @@ static bool names_new(const struct mr_service *service)
  * then spools keep it. */
 static bool is_done(const struct mr_service *service)
 {
+	bool may_last = service->checkpoint.failures == 0;
 	return is_judged(service) &&
-	       (service->stopping || names_new(service) || !service->keeper.waiting);
+	       (names_new(service) ||
+		(may_last && (service->stopping || !service->keeper.waiting)));
 }
 
 /* Behind the last record checkpoints only note how far the receivers have come. */

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -14,6 +15,7 @@
 #include "clock.h"
 #include "exact.h"
 #include "few_stages.h"
+#include "os_faults.h"
 #include "service.h"
 #include "supervisor.h"
 
@@ -62,6 +64,7 @@ static void desk_close(struct desk *desk)
 		close(desk->ends[i]);
 	}
 	free(desk->supervisor.workers);
+	mr_warnings_fini(&desk->supervisor.warnings);
 	mr_service_close(&desk->service);
 	snprintf(command, sizeof command, "rm -rf %s", desk->path);
 	assert_int_equal(system(command), 0);
@@ -136,6 +139,66 @@ static void a_cost_that_cannot_be_is_not_believed(void **state)
 	desk_close(&desk);
 }
 
+static int unlink_nothing(int directory, const char *path, int flags)
+{
+	(void)directory, (void)path, (void)flags;
+	errno = EROFS;
+	return -1;
+}
+
+/* The last word of these (bits) that a worker was told; MR_CONTROL_KIND_END: none. */
+static enum mr_control_kind told(const struct desk *desk, uint32_t worker, uint64_t kinds)
+{
+	static struct mr_control end;
+	struct mr_control_message message;
+	enum mr_control_kind kind = MR_CONTROL_KIND_END;
+	mr_control_init(&end, dup(desk->ends[worker]));
+	while (mr_control_receive(&end, &message, NULL) == MR_OK)
+		if ((kinds >> message.kind & 1) != 0)
+			kind = message.kind;
+	mr_control_fini(&end);
+	return kind;
+}
+
+/* Its manifest is renamed, the directory cannot be synced, and then all is read-only: what a start
+ * finds is what this process goes on from, but no worker may count on it. */
+static void one_that_stands_though_it_failed_is_gone_on_from(void **state)
+{
+	(void)state;
+	static struct desk desk;
+	struct mr_checkpoint *checkpoint = &desk.service.checkpoint;
+	struct mr_bookkeeper *keeper = &desk.service.keeper;
+	struct mr_manifest found;
+	struct mr_error error = {0};
+	for (int call = 0; call < 2; call++) {
+		bool stands = call == 1;
+		desk_open(&desk);
+		mr_checkpoint_begin(checkpoint, &desk.supervisor);
+		snap(&desk, 0, 0);
+		/* Syncs of the checkpoint's directory and the one above, of the manifest, and of
+		 * the directory that it was renamed in. */
+		os_fault((struct os_fault){.call = OS_FSYNC, .nth = 4, .number = EIO});
+		if (stands)
+			mr_os.unlinkat = unlink_nothing;
+		snap(&desk, 1, 0);
+		assert_true(os_fault_met());
+		os_faults_end();
+		assert_int_equal(checkpoint->failures, 1);
+		assert_int_equal(checkpoint->last.number, stands ? NUMBER : 0);
+		assert_int_equal(keeper->settled.number, stands ? NUMBER : 0);
+		assert_int_equal(mr_state_dir_recover(&desk.service.dir, &found, &error), MR_OK);
+		assert_int_equal(found.number, checkpoint->last.number);
+		/* A worker dies: the books go back to what is gone on from, and are whole. */
+		assert_int_equal(mr_bookkeeper_begin(keeper, (const char *[]){"collect"}, 1,
+						     found.number, found.ledger_head, &error),
+				 MR_OK);
+		assert_int_equal(told(&desk, 0, UINT64_C(1) << MR_CONTROL_COMMITTED),
+				 MR_CONTROL_KIND_END);
+		mr_manifest_fini(&found);
+		desk_close(&desk);
+	}
+}
+
 static void commit_owed(struct desk *desk, uint64_t number, uint64_t owed)
 {
 	struct mr_checkpoint *checkpoint = &desk->service.checkpoint;
@@ -174,26 +237,15 @@ static void owed_lines_that_cannot_be_are_not_believed(void **state)
 	desk_close(&desk);
 }
 
-/* The last word that a worker was told of those to a source; MR_CONTROL_KIND_END: none. */
-static enum mr_control_kind told(struct desk *desk, uint32_t worker)
-{
-	static struct mr_control end;
-	struct mr_control_message message;
-	enum mr_control_kind kind = MR_CONTROL_KIND_END;
-	mr_control_init(&end, dup(desk->ends[worker]));
-	while (mr_control_receive(&end, &message, NULL) == MR_OK)
-		if (message.kind == MR_CONTROL_DRAIN || message.kind == MR_CONTROL_RESUME ||
-		    message.kind == MR_CONTROL_FINISH)
-			kind = message.kind;
-	mr_control_fini(&end);
-	return kind;
-}
+static const uint64_t to_sources = UINT64_C(1) << MR_CONTROL_DRAIN |
+				   UINT64_C(1) << MR_CONTROL_RESUME |
+				   UINT64_C(1) << MR_CONTROL_FINISH;
 
 static void turn(struct desk *desk, enum mr_control_kind wanted)
 {
 	mr_service_turn(&desk->service, &desk->supervisor, 0);
 	for (uint32_t i = 0; i < WORKERS; i++)
-		assert_int_equal(told(desk, i), wanted);
+		assert_int_equal(told(desk, i, to_sources), wanted);
 }
 
 static void drained(struct desk *desk)
@@ -258,6 +310,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(books_come_in_their_turn),
+	    cmocka_unit_test(one_that_stands_though_it_failed_is_gone_on_from),
 	    cmocka_unit_test(owed_lines_that_cannot_be_are_not_believed),
 	    cmocka_unit_test(lines_without_a_checkpoint_stop_the_sources),
 	    cmocka_unit_test(a_cost_that_cannot_be_is_not_believed),
