@@ -12,6 +12,7 @@
 
 #define PIECE_BYTES (48u << 10) /* a multiple of three, for base64 */
 #define CHAR_BYTES 4            /* of one character in UTF-8, at most */
+#define ESCAPE_BYTES 6          /* of one byte in JSON, at most: \u0001 */
 
 /* The record's bytes, one piece after the other. */
 struct pieces {
@@ -100,6 +101,22 @@ static bool is_utf8(struct pieces pieces)
 	}
 }
 
+/* Whether it is no longer than the most that may be written is in base64. */
+static bool fits_escaped(struct pieces pieces)
+{
+	if (kept(&pieces) <= pieces.most / ESCAPE_BYTES)
+		return true;
+	struct mr_buf text = {0};
+	uint64_t len = 0, room = pieces.most / 3 * 4;
+	for (struct mr_slice piece; len <= room && (piece = next_text(&pieces)).len > 0;) {
+		text.len = 0;
+		mr_json_put_string(&text, piece);
+		len += text.len - 2;
+	}
+	mr_buf_fini(&text);
+	return len <= room;
+}
+
 /* The text without the quotes that mr_json_put_string puts around it. */
 static enum mr_err put_text_piece(const struct dead_letter_out *out, struct mr_slice piece,
 				  struct mr_error *error)
@@ -181,7 +198,7 @@ enum mr_err dead_letter_put(const struct dead_letter_out *out, const struct line
 {
 	struct pieces pieces = {.files = files, .reject = reject, .most = out->most};
 	pieces.buffer = mr_malloc(PIECE_BYTES);
-	bool text = is_utf8(pieces);
+	bool text = is_utf8(pieces) && fits_escaped(pieces);
 	enum mr_err err = put_head(out, id, reject, text, error);
 	if (err == MR_OK)
 		err = put_record(out, &pieces, text, error);

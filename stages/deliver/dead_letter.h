@@ -1,8 +1,9 @@
 /* dead_letter.h - records that could not be judged, whole, one NDJSON line each.
  *
  * A line: in a service its id, source, offset, length, reason, where not all of it was kept how
- * much is `written`, and the record: as "record" where it is UTF-8, else as "record_base64". A
- * record by reference is read and written piece by piece: it is never held whole. */
+ * much is `written`, and the record: as "record" where it is UTF-8, else as "record_base64". So is
+ * text whose escapes would make a bounded line longer than base64 can. A record by reference is
+ * read and written piece by piece: it is never held whole. */
 #ifndef MILLRACE_DELIVER_DEAD_LETTER_H
 #define MILLRACE_DELIVER_DEAD_LETTER_H
 

@@ -5,7 +5,7 @@
 
 #include "dead_letter.h"
 
-/* Of a record: its line is held whole until it stands in the file. */
+/* Of a record: its line is held whole, in the file's buffer. */
 #define LETTER_BYTES_MAX (64u << 20)
 
 static enum mr_err open_given(struct letters *letters, struct mr_error *error)
@@ -81,17 +81,16 @@ static enum mr_err to_buffer(void *context, struct mr_slice piece, struct mr_err
 static enum mr_err put_once(struct letters *letters, const struct line_id *id,
 			    const struct mr_reject *reject, struct mr_error *error)
 {
-	const struct dead_letter_out out = {to_buffer, &letters->line, LETTER_BYTES_MAX};
+	struct dead_letter_out out = {.put = to_buffer, .most = LETTER_BYTES_MAX};
 	enum mr_err err = once_file_ready(&letters->file, error);
 	if (err != MR_OK)
 		return err;
 	letters->file.taken++;
 	if (!once_file_wants(&letters->file, id))
 		return MR_OK;
-	letters->line.len = 0;
+	out.context = once_file_begin_line(&letters->file);
 	err = dead_letter_put(&out, id, letters->env->files, reject, error);
-	struct mr_slice line = {letters->line.data, letters->line.len};
-	return err == MR_OK ? once_file_put(&letters->file, line, error) : err;
+	return err == MR_OK ? once_file_end_line(&letters->file, error) : err;
 }
 
 enum mr_err letters_put(struct letters *letters, const struct mr_reject *reject,
@@ -176,6 +175,5 @@ void letters_close(struct letters *letters)
 	if (letters->once)
 		once_file_close(&letters->file);
 	out_file_fini(&letters->out);
-	mr_buf_fini(&letters->line);
 	*letters = (struct letters){0};
 }

@@ -19,7 +19,6 @@ struct letters {
 	const struct mr_stage_env *env;
 	struct out_file out;
 	struct once_file file;
-	struct mr_buf line;
 };
 
 /* Of a service's; the caller's to free. */

@@ -673,12 +673,31 @@ static void begin_write_back(struct once_file *file)
 	file->begun = end;
 }
 
+static enum mr_err put_out(struct once_file *file, struct mr_slice bytes, struct mr_error *error)
+{
+	enum mr_err err = out_file_wait(&file->out, out_file_put(&file->out, bytes, error), error);
+	begin_write_back(file);
+	return err;
+}
+
 enum mr_err once_file_put(struct once_file *file, struct mr_slice line, struct mr_error *error)
 {
 	mr_line_hash_add(&file->lines, line);
-	enum mr_err err = out_file_wait(&file->out, out_file_put(&file->out, line, error), error);
-	begin_write_back(file);
-	return err;
+	return put_out(file, line, error);
+}
+
+struct mr_buf *once_file_begin_line(struct once_file *file)
+{
+	file->line = file->out.buf.len;
+	return &file->out.buf;
+}
+
+enum mr_err once_file_end_line(struct once_file *file, struct mr_error *error)
+{
+	const struct mr_buf *buf = &file->out.buf;
+	mr_line_hash_add(&file->lines,
+			 (struct mr_slice){buf->data + file->line, buf->len - file->line});
+	return put_out(file, (struct mr_slice){"", 0}, error);
 }
 
 enum mr_err once_file_flush(struct once_file *file, struct mr_error *error)

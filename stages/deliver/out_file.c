@@ -13,6 +13,8 @@
 #include "millrace/log.h"
 #include "millrace/os.h"
 
+#define KEPT_BYTES (1u << 20) /* of an empty buffer */
+
 enum mr_err out_file_init(struct out_file *file, int fd, const char *name, struct mr_error *error)
 {
 	struct stat about;
@@ -29,38 +31,46 @@ enum mr_err out_file_init(struct out_file *file, int fd, const char *name, struc
 	return MR_OK;
 }
 
-/* The first `written` bytes of the buffer are in the file. */
-static void note_written(struct out_file *file, size_t written)
+/* The first `count` bytes of the buffer are no longer its concern. One that a very long line made
+ * large is given back. */
+static void drop(struct out_file *file, size_t count)
 {
-	const char *end = written == 0 ? NULL : memrchr(file->buf.data, '\n', written);
-	if (end != NULL)
-		file->whole = file->at + (uint64_t)(end - file->buf.data) + 1;
-	file->at += written;
-	file->buf.len -= written;
-	if (written > 0)
-		memmove(file->buf.data, file->buf.data + written, file->buf.len);
+	file->buf.len -= count;
+	if (file->buf.len == 0 && file->buf.capacity > KEPT_BYTES)
+		mr_buf_fini(&file->buf);
+	else if (count > 0)
+		memmove(file->buf.data, file->buf.data + count, file->buf.len);
 }
 
-/* Leaves no torn line behind: what of it was written goes back into the buffer, unless its
- * beginning was written earlier. */
+/* The end of the last whole line, once the first `written` bytes of the buffer are in the file. */
+static uint64_t whole_with(const struct out_file *file, size_t written)
+{
+	const char *end = written == 0 ? NULL : memrchr(file->buf.data, '\n', written);
+	return end == NULL ? file->whole : file->at + (uint64_t)(end - file->buf.data) + 1;
+}
+
+static void note_written(struct out_file *file, size_t written)
+{
+	file->whole = whole_with(file, written);
+	file->at += written;
+	drop(file, written);
+}
+
+/* Leaves no torn line behind: what of it was written stays in the buffer, unless its beginning was
+ * written earlier. */
 static bool cut(struct out_file *file, size_t written)
 {
-	uint64_t begin = file->at;
-	struct mr_buf all = {0};
-	mr_buf_add(&all, file->buf.data, file->buf.len);
-	note_written(file, written);
-	bool done = !file->cuts || file->at == file->whole ||
-		    mr_os.ftruncate(file->fd, (off_t)file->whole) == 0;
-	if (done && file->cuts && file->at != file->whole) {
-		uint64_t kept = file->whole >= begin ? file->whole - begin : all.len;
-		file->buf.len = 0;
-		mr_buf_add(&file->buf, all.data + kept, all.len - (size_t)kept);
-		file->at = file->whole;
-		/* One that appends finds the end by itself. */
-		lseek(file->fd, (off_t)file->at, SEEK_SET);
+	uint64_t begin = file->at, whole = whole_with(file, written);
+	bool torn = file->cuts && begin + written != whole;
+	if (!torn || mr_os.ftruncate(file->fd, (off_t)whole) != 0) {
+		note_written(file, written);
+		return !torn;
 	}
-	mr_buf_fini(&all);
-	return done;
+	drop(file, whole >= begin ? (size_t)(whole - begin) : file->buf.len);
+	file->at = file->whole = whole;
+	/* One that appends finds the end by itself. */
+	lseek(file->fd, (off_t)whole, SEEK_SET);
+	return true;
 }
 
 /* Name what `reason` means. */

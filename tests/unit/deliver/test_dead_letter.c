@@ -190,6 +190,38 @@ static void of_one_that_is_far_too_long_a_part_is_written(void **state)
 	mr_buf_fini(&text);
 }
 
+/* A control character takes six bytes as text. */
+static void text_of_escapes_is_no_longer_than_base64(void **state)
+{
+	(void)state;
+	struct mr_buf text = {0};
+	while (text.len < 90000)
+		mr_buf_add_text(&text, "\x01");
+	struct mr_reject reject = {.length = text.len, .name = S("f"), .reason = S("r")};
+	reject.bytes = (struct mr_slice){text.data, text.len};
+	most = 60000;
+	write_line(NULL, &reject);
+	assert_null(json_at(&line, "record"));
+	assert_int_equal(strlen(json_at(&line, "record_base64")), 80000);
+	assert_string_equal(json_at(&line, "written"), "60000");
+	json_line_close(&line);
+	for (size_t plain = 0; plain < text.len; plain++)
+		text.data[plain] = plain % 15 == 0 ? '\x01' : 'x'; /* 20 bytes of 15 */
+	write_line(NULL, &reject);
+	assert_int_equal(strlen(json_at(&line, "record")), 60000);
+	json_line_close(&line);
+	text.data[1] = '"';
+	write_line(NULL, &reject);
+	assert_int_equal(strlen(json_at(&line, "record_base64")), 80000);
+	json_line_close(&line);
+	most = UINT64_MAX;
+	memset(text.data, 1, text.len);
+	write_line(NULL, &reject);
+	assert_int_equal(strlen(json_at(&line, "record")), text.len);
+	json_line_close(&line);
+	mr_buf_fini(&text);
+}
+
 static void count_sign(void *context)
 {
 	++*(unsigned *)context;
@@ -236,6 +268,7 @@ int main(void)
 	    cmocka_unit_test(a_file_cut_short_leaves_a_whole_line),
 	    cmocka_unit_test(what_was_kept_is_written),
 	    cmocka_unit_test(of_one_that_is_far_too_long_a_part_is_written),
+	    cmocka_unit_test(text_of_escapes_is_no_longer_than_base64),
 	    cmocka_unit_test(long_ones_give_signs_of_life),
 	    cmocka_unit_test(every_write_may_fail),
 	};

@@ -159,6 +159,40 @@ static void a_pipe_that_is_full_is_waited_for(void **state)
 	free(line);
 }
 
+/* What a full disk does not take stays; once it is written its room is given back. */
+static void a_very_long_line_leaves_no_memory_behind(void **state)
+{
+	(void)state;
+	struct out_file file;
+	int fd = temporary();
+	size_t len = 3u << 20;
+	char *line = mr_calloc(1, len);
+	line[len - 1] = '\n';
+	struct mr_slice bytes = {line, len};
+	struct rlimit before, now;
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	now = before;
+	now.rlim_cur = len / 2;
+	assert_int_equal(out_file_init(&file, fd, "alerts", NULL), MR_OK);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &now), 0);
+	enum mr_err err = out_file_put(&file, bytes, NULL);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(err, MR_NO_SPACE);
+	assert_int_equal(lseek(fd, 0, SEEK_END), 0);
+	assert_int_equal(file.buf.len, len);
+	assert_memory_equal(file.buf.data, line, len);
+	assert_int_equal(out_file_flush(&file, NULL), MR_OK);
+	assert_int_equal(lseek(fd, 0, SEEK_END), len);
+	assert_in_range(file.buf.capacity, 0, 1u << 20);
+	assert_int_equal(put(&file, "one\n", NULL), MR_OK);
+	assert_int_equal(out_file_flush(&file, NULL), MR_OK);
+	assert_true(file.whole == len + 4 && file.at == len + 4);
+	out_file_fini(&file);
+	close(fd);
+	free(line);
+}
+
 /* A file that may grow to `limit` bytes; what is left of the text in it after the failure. */
 static void torn(const char *first, const char *second, rlim_t limit, const char *want)
 {
@@ -201,6 +235,7 @@ int main(void)
 	    cmocka_unit_test(a_full_disk_is_named),
 	    cmocka_unit_test(a_closed_pipe_is_named),
 	    cmocka_unit_test(a_pipe_that_is_full_is_waited_for),
+	    cmocka_unit_test(a_very_long_line_leaves_no_memory_behind),
 	    cmocka_unit_test(a_torn_line_is_cut_off),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,12 +61,9 @@ static void restore(void)
 			fail_msg("%s", error.text);
 }
 
-/* One incarnation, with these sinks (NULL: no such one). It puts the lines and makes a checkpoint.
- */
-static void live(const char *type, const char *second, unsigned from, unsigned to)
+static void open_with(const char *type, const char *second)
 {
 	struct mr_error error = {0};
-	char line[512];
 	mr_config_fini(&world.config);
 	world.config = (struct mr_config){0};
 	mr_config_add(&world.config, "state", world.service.state);
@@ -75,6 +72,15 @@ static void live(const char *type, const char *second, unsigned from, unsigned t
 		add_sink(second, type);
 	if (outputs_open(&world.outputs, &world.service.env, &error) != MR_OK)
 		fail_msg("%s", error.text);
+}
+
+/* One incarnation, with these sinks (NULL: no such one). It puts the lines and makes a checkpoint.
+ */
+static void live(const char *type, const char *second, unsigned from, unsigned to)
+{
+	struct mr_error error = {0};
+	char line[512];
+	open_with(type, second);
 	if (world.snapshot.len > 0)
 		restore();
 	for (unsigned i = from; i < to; i++) {
@@ -144,11 +150,46 @@ static void a_name_has_a_place_for_each_type(void **state)
 	end();
 }
 
+/* It is held once, in the buffer of its file, and only until it stands there. */
+static void a_very_long_letter_is_held_once(void **state)
+{
+	(void)state;
+	const size_t len = 3u << 20;
+	struct mr_error error = {0};
+	struct letters *letters = &world.outputs.letters;
+	char *record = mr_calloc(1, len);
+	begin();
+	memset(record, 'x', len);
+	open_with(NULL, NULL);
+	struct mr_reject reject = {.name = MR_SLICE("in"), .reason = MR_SLICE("none")};
+	for (unsigned i = 0; i < 3; i++) {
+		reject.length = reject.bytes.len = i == 1 ? len : 5;
+		reject.bytes.at = record;
+		reject.offset = reject.origin.position = i * len;
+		assert_int_equal(letters_put(letters, &reject, &error), MR_OK);
+	}
+	assert_int_equal(outputs_barrier(&world.outputs, &error), MR_OK);
+	assert_int_equal(letters->file.lines.lines, 3);
+	assert_int_equal(letters->file.lines.bytes, letters->file.out.at);
+	assert_in_range(letters->file.out.buf.capacity, 0, len);
+	/* As they are read again they are what was counted. */
+	struct mr_line_hash lines = letters->file.lines;
+	outputs_close(&world.outputs);
+	open_with(NULL, NULL);
+	assert_int_equal(outputs_barrier(&world.outputs, &error), MR_OK);
+	assert_memory_equal(&lines, &letters->file.lines, sizeof lines);
+	assert_int_equal(letters->file.sent.count, 3);
+	outputs_close(&world.outputs);
+	free(record);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_sink_that_comes_back_goes_on),
 	    cmocka_unit_test(a_name_has_a_place_for_each_type),
+	    cmocka_unit_test(a_very_long_letter_is_held_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
