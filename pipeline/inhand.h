@@ -29,7 +29,9 @@ struct mr_place {
 enum mr_inhand_what {
 	MR_INHAND_NOTHING, /* between two batches, or waiting for somebody else */
 	MR_INHAND_RECORD,
-	MR_INHAND_SET /* of events, all at once */
+	MR_INHAND_SET,   /* of events, all at once */
+	MR_INHAND_REGION /* of a journal, as if it were a record: it cannot be read, and the worker
+			    ends by itself */
 };
 
 /* The page. */
@@ -70,6 +72,17 @@ static inline void mr_inhand_record(volatile struct mr_inhand *page, const struc
 	page->name = name;
 	page->offset = offset;
 	page->what = MR_INHAND_RECORD;
+}
+
+static inline void mr_inhand_region(volatile struct mr_inhand *page, const struct mr_region *region)
+{
+	page->record.source = region->source;
+	page->record.partition = region->partition;
+	page->record.position = region->position;
+	page->record.length = region->length;
+	page->name = region->partition;
+	page->offset = region->position;
+	page->what = MR_INHAND_REGION;
 }
 
 /* All at once: `first` and `last` of the `count` there are. */

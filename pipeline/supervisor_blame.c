@@ -40,7 +40,7 @@ static void blame_record(const struct mr_supervisor *supervisor, const struct mr
 {
 	/* The record that was looked at last is one of the set, or the next; where a link lies
 	 * between, only the set's places are known. */
-	bool met = page->what == MR_INHAND_RECORD ||
+	bool met = page->what == MR_INHAND_RECORD || page->what == MR_INHAND_REGION ||
 		   (page->record.source == page->last.source &&
 		    page->record.partition == page->last.partition && page->record.length > 0);
 	struct mr_slice name = file_name(supervisor, met ? page->name : page->last.partition);
@@ -49,6 +49,8 @@ static void blame_record(const struct mr_supervisor *supervisor, const struct mr
 	if (page->what == MR_INHAND_RECORD && len > 0)
 		add_words(error, "; it had the record at %.*s, offset %" PRIu64 " in hand", len,
 			  name.at, offset);
+	else if (page->what == MR_INHAND_REGION && len > 0)
+		add_words(error, "; it could not read %.*s, offset %" PRIu64, len, name.at, offset);
 	else if (page->what == MR_INHAND_SET && len > 0)
 		add_words(error,
 			  "; it had %" PRIu32
@@ -114,11 +116,12 @@ bool mr_supervisor_inquest(const struct mr_supervisor *supervisor, struct mr_sus
 	bool learnt = false;
 	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
 		const struct mr_supervised *worker = &supervisor->workers[i];
-		if (!WIFSIGNALED(worker->status))
-			continue;
 		struct mr_place record;
 		struct mr_inhand page = look(worker);
-		bool of_itself = worker->hung || WTERMSIG(worker->status) != SIGKILL;
+		bool unread = worker->failed && page.what == MR_INHAND_REGION;
+		if (!unread && !WIFSIGNALED(worker->status))
+			continue;
+		bool of_itself = unread || worker->hung || WTERMSIG(worker->status) != SIGKILL;
 		if (!of_itself && !worker->fell)
 			continue; /* we killed it, for another's death */
 		enum mr_verdict verdict = mr_suspects_death(suspects, &page, of_itself, &record);

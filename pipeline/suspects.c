@@ -15,11 +15,13 @@ void mr_suspects_fini(struct mr_suspects *suspects)
 /* What it had in hand; false where that was nothing. */
 static bool find_stretch(const struct mr_inhand *page, struct mr_stretch *out)
 {
-	if (page->what == MR_INHAND_RECORD)
+	if (page->what == MR_INHAND_RECORD || page->what == MR_INHAND_REGION)
 		*out = (struct mr_stretch){page->record, page->record};
 	else if (page->what == MR_INHAND_SET)
 		*out = (struct mr_stretch){page->first, page->last};
-	return page->what == MR_INHAND_RECORD || page->what == MR_INHAND_SET;
+	else
+		return false;
+	return true;
 }
 
 static bool is_one(const struct mr_stretch *stretch)

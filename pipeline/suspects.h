@@ -3,7 +3,8 @@
  * The supervisor tells each death with what the worker had in hand; two at one position set that
  * record aside. A death at a set of events is one at each of its records; the next incarnation then
  * takes them one by one, and so finds which. The kill of a worker from outside says little: it
- * counts only where the record is known. */
+ * counts only where the record is known. Likewise a region of a journal that the disk does not give
+ * ends two workers before it is set aside. */
 #ifndef MILLRACE_SUSPECTS_H
 #define MILLRACE_SUSPECTS_H
 

@@ -123,6 +123,7 @@ struct mr_worker {
 	bool may_finish;
 	bool committed; /* the last checkpoint, and the stages do not know yet */
 	bool has_file_answer;
+	struct mr_error unread;       /* of a region that was to be sent */
 	struct mr_error file_refused; /* the answer, where it is no number */
 	uint32_t file_number;
 

@@ -201,6 +201,21 @@ static void reject_region(struct mr_worker *worker, const struct mr_region *regi
 			     rejected < REGIONS_LOGGED ? "" : "; more like this are only counted");
 }
 
+/* What a source has made durable is not given up for one error of the disk: the work starts again
+ * from the last checkpoint. Where it cannot be read a second time it has been set aside by then. */
+static bool may_be_read_again(const struct mr_worker *worker, const struct mr_region *region,
+			      enum mr_err err)
+{
+	const struct mr_origin place = {
+	    .source = region->source, .partition = region->partition, .position = region->position};
+	if (err != MR_IO || worker->setup.finite ||
+	    !mr_files_has_frames(mr_files_name(worker->files, region->partition)) ||
+	    mr_aside_has(&worker->watch.aside, &place))
+		return false;
+	mr_inhand_region(worker->watch.page, region);
+	return true;
+}
+
 /* Reads the region's bytes into this worker's own buffer: never a mapping, so that a file cut short
  * is an error and no SIGBUS. */
 static enum mr_err read_region(struct mr_worker *worker, const struct mr_region *region,
@@ -240,6 +255,10 @@ static enum mr_err begin(struct mr_worker *worker, const struct mr_upstream *up,
 	if (header->by_reference) {
 		struct mr_error unread = {0};
 		enum mr_err err = read_region(worker, &region, &body, &unread);
+		if (may_be_read_again(worker, &region, err)) {
+			*error = unread;
+			return err;
+		}
 		if (err == MR_BAD_INPUT || err == MR_IO) {
 			reject_region(worker, &region, unread.text);
 			return MR_OK;
@@ -329,11 +348,16 @@ static bool take_region(struct mr_worker *worker, uint32_t output, struct mr_par
 			return true;
 		parcel->body.len = 0;
 		char *at = mr_buf_reserve(&parcel->body, len);
-		if (mr_files_read(worker->files, region.partition, region.position, at, len,
-				  &unread) == MR_OK) {
+		enum mr_err err = mr_files_read(worker->files, region.partition, region.position,
+						at, len, &unread);
+		if (err == MR_OK) {
 			parcel->body.len = len;
 			parcel->header.by_reference = false;
 			return true;
+		}
+		if (may_be_read_again(worker, &region, err)) {
+			worker->unread = unread;
+			return false;
 		}
 		reject_region(worker, &region, unread.text);
 	}
@@ -428,7 +452,9 @@ enum mr_err mr_worker_send(struct mr_worker *worker, bool partial, int64_t now_u
 		if (err != MR_OK)
 			return err;
 	}
-	return MR_OK;
+	if (worker->unread.code != MR_OK)
+		*error = worker->unread;
+	return worker->unread.code;
 }
 
 uint64_t mr_worker_waiting(const struct mr_worker *worker)

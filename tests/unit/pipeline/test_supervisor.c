@@ -339,6 +339,30 @@ static void tallies_are_added_up_and_checked(void **state)
 	mr_tally_fini(&supervisor.tally);
 }
 
+/* A worker that ends since a disk does not give it a region says so by its page: twice, and it is
+ * set aside. One that fails at something else with a record in hand says nothing of that. */
+static void a_region_that_two_could_not_read_is_set_aside(void **state)
+{
+	struct mr_inhand page = {.record = {.source = 1, .partition = 2, .position = 64},
+				 .last_call = -1};
+	struct mr_supervised worker = {
+	    .name = "reader", .failed = true, .status = W_EXITCODE(1, 0), .page = &page};
+	struct mr_supervisor supervisor = {.workers = &worker, .worker_count = 1};
+	struct mr_suspects suspects = {0};
+	(void)state;
+	page.what = MR_INHAND_RECORD;
+	assert_false(mr_supervisor_inquest(&supervisor, &suspects));
+	assert_false(mr_supervisor_inquest(&supervisor, &suspects));
+	page.what = MR_INHAND_REGION;
+	assert_false(mr_supervisor_inquest(&supervisor, &suspects));
+	assert_int_equal(suspects.aside.place_count, 0);
+	worker.status = W_EXITCODE(0, SIGKILL); /* before it had ended by itself */
+	assert_true(mr_supervisor_inquest(&supervisor, &suspects));
+	assert_int_equal(suspects.aside.place_count, 1);
+	assert_int_equal(suspects.aside.places[0].position, 64);
+	mr_suspects_fini(&suspects);
+}
+
 /* ---- a source's words, without one ---- */
 
 struct talk {
@@ -532,6 +556,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(tallies_are_added_up_and_checked),
 	    cmocka_unit_test(the_number_of_what_is_aside_is_given_to_no_other_file),
 	    cmocka_unit_test(what_is_expected_is_kept_at_once),
+	    cmocka_unit_test(a_region_that_two_could_not_read_is_set_aside),
 	    cmocka_unit_test(what_is_expected_is_bounded),
 	    cmocka_unit_test(a_name_without_room_is_refused),
 	    cmocka_unit_test(only_what_one_has_is_dropped),

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -187,6 +188,84 @@ static void inline_records_cross_a_link(void **state)
 	close_world(&world);
 }
 
+/* ---- regions ---- */
+
+static const struct mr_region region = {
+    .source = 1, .partition = 0, .position = 64, .length = 8, .form = MR_FORM_FRAMES};
+
+/* A file whose reading fails, as a disk does. */
+static void open_broken(struct world *world, const char *name)
+{
+	open_world(world, MR_LINK_SPREAD, MR_CONTENT_RECORDS);
+	for (size_t i = 0; i < RECEIVERS; i++) {
+		struct mr_worker *to = world->receivers[i];
+		to->files = mr_files_new(NULL, NULL);
+		mr_writer_add_output(&to->writer, MR_CONTENT_REJECTS, 0, MR_LINK_SPREAD, 1);
+		to->watch.page = mr_calloc(1, sizeof *to->watch.page);
+		assert_int_equal(
+		    mr_files_put(to->files, 0, open("/", O_RDONLY), mr_slice(name), NULL), MR_OK);
+	}
+}
+
+static void close_broken(struct world *world)
+{
+	for (size_t i = 0; i < RECEIVERS; i++) {
+		struct mr_worker *to = world->receivers[i];
+		mr_files_free(to->files);
+		free((void *)(uintptr_t)to->watch.page);
+		mr_aside_fini(&to->watch.aside);
+	}
+	close_world(world);
+}
+
+/* What the receiver says to the region. */
+static enum mr_err read_broken(struct world *world, struct mr_worker **to_out)
+{
+	int64_t end_us = mr_clock_us() + WAIT_US;
+	enum mr_err err = MR_AGAIN;
+	mr_writer_region(&world->sender->writer, &region);
+	send_all(world);
+	for (size_t i = 0; err == MR_AGAIN; i = (i + 1) % RECEIVERS) {
+		struct mr_error error = {0};
+		*to_out = world->receivers[i];
+		err = mr_worker_receive(*to_out, &error);
+		assert_true(mr_clock_us() < end_us);
+	}
+	return err;
+}
+
+/* The worker ends, and the supervisor sees at what. Once it is set aside, it is rejected. */
+static void a_region_of_a_journal_is_not_given_up_at_once(void **state)
+{
+	(void)state;
+	struct world world;
+	struct mr_worker *to;
+	open_broken(&world, "journal/audit/1/");
+	assert_int_equal(read_broken(&world, &to), MR_IO);
+	assert_int_equal(to->watch.page->what, MR_INHAND_REGION);
+	assert_int_equal(to->watch.page->record.position, region.position);
+	assert_int_equal(to->counters.at[MR_C_REGIONS_REJECTED], 0);
+	for (size_t i = 0; i < RECEIVERS; i++)
+		mr_aside_add(
+		    &world.receivers[i]->watch.aside,
+		    &(struct mr_place){.source = region.source, .position = region.position});
+	assert_int_equal(read_broken(&world, &to), MR_OK);
+	assert_int_equal(to->counters.at[MR_C_REGIONS_REJECTED], 1);
+	close_broken(&world);
+}
+
+/* Nobody can make these durable. */
+static void a_region_of_an_input_is_rejected(void **state)
+{
+	(void)state;
+	struct world world;
+	struct mr_worker *to;
+	open_broken(&world, "audit.log");
+	assert_int_equal(read_broken(&world, &to), MR_OK);
+	assert_int_equal(to->counters.at[MR_C_REGIONS_REJECTED], 1);
+	close_broken(&world);
+}
+
 /* ---- partial batches ---- */
 
 #define LATEST_US 20000 /* PROTOCOL.md 2.3 */
@@ -300,6 +379,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(inline_records_cross_a_link),
+	    cmocka_unit_test(a_region_of_a_journal_is_not_given_up_at_once),
+	    cmocka_unit_test(a_region_of_an_input_is_rejected),
 	    cmocka_unit_test(a_lane_leaves_by_its_own_age),
 	    cmocka_unit_test(a_blocked_lane_ages_no_other),
 	    cmocka_unit_test(a_file_may_come_behind_its_barrier),
