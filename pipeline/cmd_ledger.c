@@ -1,5 +1,5 @@
 /* cmd_ledger.c - `millrace ledger report|check`: the books of a state directory. */
-#include <dirent.h>
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include "ledger_check.h"
 #include "ledger_report.h"
 #include "manifest.h"
+#include "millrace/folder.h"
 
 static const char help[] =
     "usage: millrace ledger report [--json|--csv] STATE_DIR\n"
@@ -158,34 +159,43 @@ static bool read_manifest(const char *state, uint64_t number, struct mr_manifest
 	return whole;
 }
 
-/* The highest number of a manifest below `below`; 0: there is none. */
-static uint64_t find_manifest(const char *state, uint64_t below)
+struct highest {
+	uint64_t below;
+	uint64_t number; /* 0: there is none */
+};
+
+static bool take_manifest(void *context, int folder, const char *name)
 {
-	uint64_t highest = 0;
+	struct highest *highest = context;
 	const size_t prefix = sizeof MR_MANIFEST_PREFIX - 1;
-	DIR *dir = opendir(state);
-	for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
-		char *end;
-		if (strncmp(entry->d_name, MR_MANIFEST_PREFIX, prefix) != 0)
-			continue;
-		uint64_t number = strtoull(entry->d_name + prefix, &end, 10);
-		if (*end == 0 && number > highest && number < below)
-			highest = number;
-	}
-	if (dir != NULL)
-		closedir(dir);
-	return highest;
+	char *end;
+	(void)folder;
+	if (strncmp(name, MR_MANIFEST_PREFIX, prefix) != 0)
+		return true;
+	uint64_t number = strtoull(name + prefix, &end, 10);
+	if (*end == 0 && number > highest->number && number < highest->below)
+		highest->number = number;
+	return true;
 }
 
-/* What the newest whole manifest says. */
+/* What the newest whole manifest says; nothing is known where they cannot be listed. */
 static struct mr_ledger_expected expect(const char *state, struct mr_findings *findings)
 {
 	struct mr_ledger_expected expected = {.known = false};
 	struct mr_manifest manifest;
-	for (uint64_t number = UINT64_MAX; (number = find_manifest(state, number)) > 0;) {
-		if (!read_manifest(state, number, &manifest)) {
+	for (uint64_t below = UINT64_MAX;;) {
+		struct highest highest = {.below = below};
+		if (!mr_folder_list_path(state, take_manifest, &highest)) {
+			mr_find(findings, "%s: its manifests cannot be listed: %s", state,
+				strerror(errno));
+			return expected;
+		}
+		if (highest.number == 0)
+			break;
+		below = highest.number;
+		if (!read_manifest(state, below, &manifest)) {
 			mr_find(findings, "the manifest of checkpoint %llu is not whole",
-				(unsigned long long)number);
+				(unsigned long long)below);
 			continue;
 		}
 		expected.known = true;

@@ -3,7 +3,6 @@
  * Where none answers, what its state directory shows: whether a process holds its lock, and the
  * newest checkpoint. Only reads; the lock is looked up in /proc/locks, never taken: a service that
  * starts meanwhile shall find it free. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "millrace/folder.h"
 #include "millrace/text.h"
 #include "state_dir.h"
 #include "status_server.h"
@@ -31,35 +31,28 @@ static const char help[] =
 
 /* ---- where none answers ---- */
 
-/* The newest manifest's number, and when it was made; false where there is none. */
-static bool newest_checkpoint(int directory, int64_t *number_out, int64_t *time_us_out)
+struct newest {
+	bool found;
+	int64_t number;
+	int64_t time_us; /* when it was made */
+};
+
+static bool take_manifest(void *context, int folder, const char *name)
 {
 	static const char prefix[] = "MANIFEST-";
-	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *all = fd < 0 ? NULL : fdopendir(fd);
-	bool found = false;
-	for (struct dirent *entry; all != NULL && (entry = readdir(all)) != NULL;) {
-		int64_t number;
-		struct stat is;
-		if (strncmp(entry->d_name, prefix, sizeof prefix - 1) != 0 ||
-		    !mr_parse_int64(mr_slice(entry->d_name + sizeof prefix - 1), &number) ||
-		    (found && number <= *number_out) ||
-		    fstatat(directory, entry->d_name, &is, 0) != 0)
-			continue;
-		found = true;
-		*number_out = number;
-		*time_us_out = (int64_t)is.st_mtim.tv_sec * 1000000;
-	}
-	if (all != NULL)
-		closedir(all);
-	else if (fd >= 0)
-		close(fd);
-	return found;
+	struct newest *newest = context;
+	int64_t number;
+	struct stat is;
+	if (strncmp(name, prefix, sizeof prefix - 1) == 0 &&
+	    mr_parse_int64(mr_slice(name + sizeof prefix - 1), &number) &&
+	    (!newest->found || number > newest->number) && fstatat(folder, name, &is, 0) == 0)
+		*newest = (struct newest){true, number, (int64_t)is.st_mtim.tv_sec * 1000000};
+	return true;
 }
 
 static void tell_what_is_known(int directory, const char *path)
 {
-	int64_t number, time_us;
+	struct newest newest = {0};
 	char time[MR_TIME_TEXT];
 	long holder = mr_state_dir_holder(directory);
 	if (holder == 0)
@@ -68,13 +61,18 @@ static void tell_what_is_known(int directory, const char *path)
 		fprintf(stderr,
 			"millrace status: %s: process %ld holds its lock and does not answer\n",
 			path, holder);
-	if (!newest_checkpoint(directory, &number, &time_us)) {
+	if (!mr_folder_list_path(path, take_manifest, &newest)) {
+		fprintf(stderr, "millrace status: %s: it cannot be listed: %s\n", path,
+			strerror(errno));
+		return;
+	}
+	if (!newest.found) {
 		fprintf(stderr, "millrace status: it has no checkpoint\n");
 		return;
 	}
-	mr_time_text(time_us, time);
-	fprintf(stderr, "millrace status: its last checkpoint is %lld, of %s\n", (long long)number,
-		time);
+	mr_time_text(newest.time_us, time);
+	fprintf(stderr, "millrace status: its last checkpoint is %lld, of %s\n",
+		(long long)newest.number, time);
 }
 
 /* ---- the command ---- */

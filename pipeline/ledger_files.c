@@ -8,7 +8,6 @@
  * A hash is over all lines from the file's first on, so the last one proves them all. The file that
  * it is of may have been moved away by a rotation of logs since: then one beside it has these
  * lines, and what stands at the path has none of them. Files of before are not asked for. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -19,6 +18,7 @@
 
 #include "ledger_balance.h"
 #include "millrace/books.h"
+#include "millrace/folder.h"
 
 #define READ_BYTES (256 << 10)
 #define LINE_MOST (256u << 20)
@@ -294,29 +294,43 @@ static bool is_moved(const char *moved_path, const char *path, const struct mark
 	return is;
 }
 
-static bool was_moved(sqlite3 *db, const char *path, const struct mark *last)
+struct search {
+	sqlite3 *db;
+	const char *path;
+	const char *above;
+	const struct mark *last;
+	bool found;
+};
+
+static bool look_beside(void *context, int folder, const char *name)
+{
+	struct search *search = context;
+	char *beside = mr_asprintf("%s/%s", search->above, name);
+	(void)folder;
+	search->found =
+	    is_moved(beside, search->path, search->last) && !is_an_output(search->db, beside);
+	free(beside);
+	return !search->found;
+}
+
+static bool was_moved(sqlite3 *db, const char *path, const struct mark *last,
+		      struct mr_findings *findings)
 {
 	char *real = realpath(path, NULL);
 	char *copy = real == NULL ? mr_strdup(path) : real;
-	const char *above = dirname(copy);
-	DIR *folder = opendir(above);
-	struct dirent *entry;
-	bool found = false;
-	while (folder != NULL && !found && (entry = readdir(folder)) != NULL) {
-		char *beside = mr_asprintf("%s/%s", above, entry->d_name);
-		found = is_moved(beside, path, last) && !is_an_output(db, beside);
-		free(beside);
-	}
-	if (folder != NULL)
-		closedir(folder);
+	struct search search = {.db = db, .path = path, .above = dirname(copy), .last = last};
+	if (!mr_folder_list_path(search.above, look_beside, &search) && errno != ENOENT)
+		mr_find(findings, "%s: it cannot be listed, and may hold what was moved: %s",
+			search.above, strerror(errno));
 	free(copy);
-	return found;
+	return search.found;
 }
 
 /* ---- all ---- */
 
 /* At the path, or beside it. */
-static bool is_there(sqlite3 *db, const char *path, const struct mark *last)
+static bool is_there(sqlite3 *db, const char *path, const struct mark *last,
+		     struct mr_findings *findings)
 {
 	struct file file;
 	bool there = false;
@@ -324,7 +338,7 @@ static bool is_there(sqlite3 *db, const char *path, const struct mark *last)
 		there = begins_with(&file, last);
 		close_file(&file);
 	}
-	return there || was_moved(db, path, last);
+	return there || was_moved(db, path, last, findings);
 }
 
 /* What is wrong with one sink's file, as it stands at the last checkpoint. */
@@ -378,7 +392,7 @@ enum mr_err mr_ledger_check_files(sqlite3 *db, int64_t last, struct mr_findings 
 		if (file.len == 0 || !read_mark(row, &mark))
 			continue;
 		char *path = mr_asprintf("%.*s", (int)file.len, file.at);
-		if (mark.was.lines > 0 && !is_there(db, path, &mark))
+		if (mark.was.lines > 0 && !is_there(db, path, &mark, findings))
 			err = tell_file(db, sqlite3_column_int64(row, 5),
 					sqlite3_column_int64(row, 6), &mark, path, findings, error);
 		free(path);

@@ -24,6 +24,8 @@ static int open_at(int directory, const char *path, int flags, mode_t mode)
 
 struct mr_os mr_os = {
     .openat = open_at,
+    .pread = pread,
+    .readdir = readdir,
     .write = write,
     .pwrite = pwrite,
     .fsync = fsync,
@@ -106,7 +108,7 @@ bool mr_os_read_all(int fd, char *out, size_t len, uint64_t at, size_t *done_out
 	size_t done = 0;
 	ssize_t got = 1;
 	while (done < len && got != 0) {
-		got = pread(fd, out + done, len - done, (off_t)(at + done));
+		got = mr_os.pread(fd, out + done, len - done, (off_t)(at + done));
 		if (got < 0 && errno != EINTR)
 			break;
 		done += got > 0 ? (size_t)got : 0;

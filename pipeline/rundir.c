@@ -4,7 +4,6 @@
  * directory itself: it goes with its holder, however that dies. */
 #include "rundir.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "millrace/folder.h"
 #include "millrace/memory.h"
 
 #define PREFIX "millrace-"
@@ -28,19 +28,18 @@ static int open_locked(int base, const char *name)
 }
 
 /* Endpoints only: what else lies in there is not ours, and the directory then stays. */
+static bool remove_socket(void *context, int folder, const char *name)
+{
+	struct stat info;
+	(void)context;
+	if (fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(info.st_mode))
+		unlinkat(folder, name, 0);
+	return true;
+}
+
 static void empty(int fd)
 {
-	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-	if (dir == NULL)
-		return;
-	for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
-		struct stat info;
-		if (fstatat(fd, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    S_ISSOCK(info.st_mode))
-			unlinkat(fd, entry->d_name, 0);
-	}
-	closedir(dir);
+	mr_folder_list(fd, remove_socket, NULL);
 }
 
 static bool is_ours(int base, const char *name)
@@ -52,22 +51,22 @@ static bool is_ours(int base, const char *name)
 	       info.st_uid == geteuid() && (info.st_mode & 07777) == 0700;
 }
 
+static bool remove_stale_one(void *context, int base, const char *name)
+{
+	int fd = is_ours(base, name) ? open_locked(base, name) : -1;
+	(void)context;
+	if (fd < 0)
+		return true;
+	empty(fd);
+	unlinkat(base, name, AT_REMOVEDIR);
+	close(fd);
+	return true;
+}
+
+/* What is not seen stays until another start. */
 static void remove_stale(const char *base_path)
 {
-	DIR *dir = opendir(base_path);
-	if (dir == NULL)
-		return;
-	for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
-		if (!is_ours(dirfd(dir), entry->d_name))
-			continue;
-		int fd = open_locked(dirfd(dir), entry->d_name);
-		if (fd < 0)
-			continue;
-		empty(fd);
-		unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR);
-		close(fd);
-	}
-	closedir(dir);
+	mr_folder_list_path(base_path, remove_stale_one, NULL);
 }
 
 /* Between its making and its locking another start may take the directory for a dead one's. */

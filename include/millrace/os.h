@@ -2,10 +2,12 @@
  *
  * Journal, manifest, snapshots, ledger and spools go through this one table, so that a test can let
  * each single call fail as a full or a broken disk does (tests/unit/os_faults.h). Each entry is the
- * system call of its name. Reading goes past it: what cannot be read is bad input. */
+ * system call of its name, and the library's readdir. A file or folder that cannot be read is
+ * neither empty nor damaged: whoever reads through this table tells the two apart. */
 #ifndef MILLRACE_OS_H
 #define MILLRACE_OS_H
 
+#include <dirent.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -13,6 +15,8 @@
 
 struct mr_os {
 	int (*openat)(int directory, const char *path, int flags, mode_t mode);
+	ssize_t (*pread)(int fd, void *out, size_t len, off_t at);
+	struct dirent *(*readdir)(DIR *list);
 	ssize_t (*write)(int fd, const void *bytes, size_t len);
 	ssize_t (*pwrite)(int fd, const void *bytes, size_t len, off_t at);
 	int (*fsync)(int fd);

@@ -1,7 +1,6 @@
 /* file_identity.c - see file_identity.h. */
 #include "file_identity.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -9,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "millrace/folder.h"
 #include "millrace/os.h"
 
 #define LOOKS 3
@@ -86,31 +86,30 @@ static int open_if(int folder, const char *name, const struct file_identity *wan
 	return -1;
 }
 
-static int look_once(DIR *folder, const struct file_identity *wanted)
+struct look {
+	const struct file_identity *wanted;
+	int fd;
+	int failed; /* errno of the last name */
+};
+
+static bool look_at(void *context, int folder, const char *name)
 {
-	struct dirent *entry;
-	int fd = -1;
-	errno = ENOENT;
-	while (fd < 0 && errno == ENOENT && (entry = readdir(folder)) != NULL)
-		fd = open_if(dirfd(folder), entry->d_name, wanted);
-	return fd;
+	struct look *look = context;
+	look->fd = open_if(folder, name, look->wanted);
+	look->failed = errno;
+	return look->fd < 0 && look->failed == ENOENT;
 }
 
 int file_identity_find(const char *path, const struct file_identity *wanted)
 {
 	char *real = file_real_path(path);
-	DIR *folder = opendir(dirname(real));
-	int fd = -1;
-	int failed = folder == NULL ? errno : ENOENT;
+	const char *folder = dirname(real);
+	struct look look = {.wanted = wanted, .fd = -1, .failed = ENOENT};
 	/* A file whose name changes meanwhile may be overlooked. */
-	for (int i = 0; folder != NULL && fd < 0 && failed == ENOENT && i < LOOKS; i++) {
-		rewinddir(folder);
-		fd = look_once(folder, wanted);
-		failed = errno;
-	}
-	if (folder != NULL)
-		closedir(folder);
+	for (int i = 0; look.fd < 0 && look.failed == ENOENT && i < LOOKS; i++)
+		if (!mr_folder_list_path(folder, look_at, &look))
+			look.failed = errno;
 	free(real);
-	errno = failed;
-	return fd;
+	errno = look.failed;
+	return look.fd;
 }

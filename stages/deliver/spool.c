@@ -1,7 +1,6 @@
 /* spool.c - see spool.h. Writing, and what is kept; spool_read.c reads. */
 #include "spool.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "millrace/folder.h"
 #include "millrace/log.h"
 #include "millrace/os.h"
 #include "spool_frame.h"
@@ -75,27 +75,34 @@ static enum mr_err take_segment(struct spool *spool, uint64_t at, const char *na
 	return MR_OK;
 }
 
+struct listing {
+	struct spool *spool;
+	enum mr_err err;
+	struct mr_error *error;
+};
+
+static bool take_name(void *context, int folder, const char *name)
+{
+	struct listing *listing = context;
+	unsigned long long at;
+	char want[SPOOL_NAME];
+	(void)folder;
+	if (sscanf(name, "%16llx.spool", &at) != 1)
+		return true;
+	spool_segment_name(at, want);
+	if (strcmp(name, want) == 0)
+		listing->err = take_segment(listing->spool, at, want, listing->error);
+	return listing->err == MR_OK;
+}
+
 static enum mr_err list_segments(struct spool *spool, struct mr_error *error)
 {
-	struct dirent *entry;
-	int copy = openat(spool->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *all = copy < 0 ? NULL : fdopendir(copy);
-	if (all == NULL)
+	struct listing listing = {.spool = spool, .error = error};
+	if (!mr_folder_list(spool->directory, take_name, &listing))
 		return fail(spool, "cannot be read", error);
-	enum mr_err err = MR_OK;
-	while (err == MR_OK && (entry = readdir(all)) != NULL) {
-		unsigned long long at;
-		char want[SPOOL_NAME];
-		if (sscanf(entry->d_name, "%16llx.spool", &at) != 1)
-			continue;
-		spool_segment_name(at, want);
-		if (strcmp(entry->d_name, want) == 0)
-			err = take_segment(spool, at, want, error);
-	}
-	closedir(all);
 	if (spool->segment_count > 0)
 		qsort(spool->segments, spool->segment_count, sizeof *spool->segments, by_begin);
-	return err;
+	return listing.err;
 }
 
 enum mr_err spool_open(struct spool *spool, const char *name, const char *path, uint64_t most_bytes,

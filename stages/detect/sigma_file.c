@@ -1,7 +1,6 @@
 /* sigma_file.c - finding and reading rule files.
  *
  * Called by sigma_load.c and sigma_placeholder.c. Fails where a path cannot be read. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "millrace/folder.h"
 #include "sigma_file.h"
 
 #define FOLDERS_MAX 32 /* folders within folders */
@@ -80,30 +80,34 @@ static int compare_names(const void *left, const void *right)
 	return strcmp(*(char *const *)left, *(char *const *)right);
 }
 
-/* The names in a folder, sorted. */
-static enum mr_err list_folder(const char *path, char ***names_out, size_t *count_out,
-			       struct mr_error *error)
-{
-	DIR *folder = opendir(path);
-	size_t capacity = 0;
-	struct dirent *entry;
+struct names {
+	char **items;
+	size_t count;
+	size_t capacity;
+};
 
-	*names_out = NULL;
-	*count_out = 0;
-	if (folder == NULL)
-		return mr_error_errno(error, MR_CONFIG, "%s", path);
-	while ((entry = readdir(folder)) != NULL) {
-		if (entry->d_name[0] == '.')
-			continue;
-		if (*count_out == capacity) {
-			capacity = mr_grow(capacity, *count_out + 1);
-			*names_out = mr_realloc(*names_out, capacity * sizeof(char *));
-		}
-		(*names_out)[(*count_out)++] = mr_strdup(entry->d_name);
+static bool take_name(void *context, int folder, const char *name)
+{
+	struct names *names = context;
+
+	(void)folder;
+	if (name[0] == '.')
+		return true;
+	if (names->count == names->capacity) {
+		names->capacity = mr_grow(names->capacity, names->count + 1);
+		names->items = mr_realloc(names->items, names->capacity * sizeof(char *));
 	}
-	closedir(folder);
-	if (*count_out > 0)
-		qsort(*names_out, *count_out, sizeof(char *), compare_names);
+	names->items[names->count++] = mr_strdup(name);
+	return true;
+}
+
+/* The names in a folder, sorted; also where it fails they are the caller's. */
+static enum mr_err list_folder(const char *path, struct names *out, struct mr_error *error)
+{
+	if (!mr_folder_list_path(path, take_name, out))
+		return mr_error_errno(error, MR_CONFIG, "%s", path);
+	if (out->count > 0)
+		qsort(out->items, out->count, sizeof(char *), compare_names);
 	return MR_OK;
 }
 
@@ -130,24 +134,23 @@ static enum mr_err add_entry(struct sigma_files *files, const char *path, const 
 static enum mr_err add_folder(struct sigma_files *files, const char *path, unsigned depth,
 			      struct mr_error *error)
 {
+	struct names names = {0};
 	enum mr_err err;
-	char **names;
-	size_t count;
 
 	if (depth > FOLDERS_MAX)
 		return mr_error_set(error, MR_CONFIG, "%s: more than 32 folders within folders",
 				    path);
-	err = list_folder(path, &names, &count, error);
-	for (size_t at = 0; at < count; at++) {
+	err = list_folder(path, &names, error);
+	for (size_t at = 0; at < names.count; at++) {
 		size_t len = strlen(path);
 		bool slash = len > 0 && path[len - 1] == '/';
-		char *whole = mr_asprintf("%s%s%s", path, slash ? "" : "/", names[at]);
+		char *whole = mr_asprintf("%s%s%s", path, slash ? "" : "/", names.items[at]);
 		if (err == MR_OK)
-			err = add_entry(files, whole, names[at], depth, error);
+			err = add_entry(files, whole, names.items[at], depth, error);
 		free(whole);
-		free(names[at]);
+		free(names.items[at]);
 	}
-	free(names);
+	free(names.items);
 	return err;
 }
 

@@ -6,7 +6,6 @@
 #include "sealed.h"
 
 #include <assert.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "millrace/folder.h"
 #include "millrace/os.h"
 
 #define MAP_BYTES (UINT64_C(1) << 38) /* address space only: LMDB's file grows as it is filled */
@@ -242,20 +242,28 @@ static uint64_t current_number(const char *store)
 	return (uint64_t)number;
 }
 
-/* All generations but those two. */
+struct sweep {
+	const char *store;
+	uint64_t keep[2];
+};
+
+static bool sweep_one(void *context, int folder, const char *name)
+{
+	const struct sweep *sweep = context;
+	int64_t number;
+	(void)folder;
+	if (strncmp(name, PREFIX, sizeof PREFIX - 1) == 0 &&
+	    mr_parse_int64(mr_slice(name + sizeof PREFIX - 1), &number) &&
+	    (uint64_t)number != sweep->keep[0] && (uint64_t)number != sweep->keep[1])
+		remove_generation(sweep->store, name);
+	return true;
+}
+
+/* All generations but those two. What is not seen stays until the next import. */
 static void sweep(const char *store, uint64_t keep, uint64_t keep_too)
 {
-	DIR *dir = opendir(store);
-	if (dir == NULL)
-		return;
-	for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
-		int64_t number;
-		if (strncmp(entry->d_name, PREFIX, sizeof PREFIX - 1) == 0 &&
-		    mr_parse_int64(mr_slice(entry->d_name + sizeof PREFIX - 1), &number) &&
-		    (uint64_t)number != keep && (uint64_t)number != keep_too)
-			remove_generation(store, entry->d_name);
-	}
-	closedir(dir);
+	struct sweep all = {.store = store, .keep = {keep, keep_too}};
+	mr_folder_list_path(store, sweep_one, &all);
 }
 
 static enum mr_err cannot_make(const char *path, struct mr_error *error)

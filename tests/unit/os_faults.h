@@ -4,9 +4,9 @@
  *     ...                         the second pwrite from here on fails
  *     os_faults_end();            all is as it was
  *
- * With OS_ANY the n-th call of any kind fails: a test that is run for n = 1, 2, 3 until
- * os_fault_met() is false has met every call that can fail. `lasting` lets all later ones fail too,
- * and `half` lets a write take half of its bytes before. */
+ * With OS_ANY the n-th call of any kind fails, but for those that read: a test that is run for n =
+ * 1, 2, 3 until os_fault_met() is false has met every call that can fail. `lasting` lets all later
+ * ones fail too, and `half` lets a write take half of its bytes before. */
 #ifndef MILLRACE_TEST_OS_FAULTS_H
 #define MILLRACE_TEST_OS_FAULTS_H
 
@@ -25,7 +25,10 @@ enum os_call {
 	OS_RENAMEAT,
 	OS_UNLINKAT,
 	OS_MKDIRAT,
-	OS_CALLS
+	OS_CALLS, /* that OS_ANY means */
+	OS_PREAD,
+	OS_READDIR,
+	OS_COUNTS
 };
 
 struct os_fault {
@@ -38,16 +41,16 @@ struct os_fault {
 
 static struct mr_os os_real;
 static struct os_fault os_set;
-static unsigned os_counts[OS_CALLS];
+static unsigned os_counts[OS_COUNTS];
 static enum os_call os_failed; /* the call that failed first, OS_ANY where none did */
 
 static inline bool os_fails(enum os_call call)
 {
 	unsigned count;
 
-	os_counts[OS_ANY]++;
+	os_counts[OS_ANY] += call < OS_CALLS;
 	os_counts[call]++;
-	if (os_set.nth == 0 || (os_set.call != OS_ANY && os_set.call != call))
+	if (os_set.nth == 0 || (os_set.call != call && (os_set.call != OS_ANY || call > OS_CALLS)))
 		return false;
 	count = os_counts[os_set.call];
 	if (count != os_set.nth && !(os_set.lasting && count > os_set.nth))
@@ -61,6 +64,14 @@ static inline bool os_fails(enum os_call call)
 static inline int os_openat(int directory, const char *path, int flags, mode_t mode)
 {
 	return os_fails(OS_OPENAT) ? -1 : os_real.openat(directory, path, flags, mode);
+}
+static inline ssize_t os_pread(int fd, void *out, size_t len, off_t at)
+{
+	return os_fails(OS_PREAD) ? -1 : os_real.pread(fd, out, len, at);
+}
+static inline struct dirent *os_readdir(DIR *list)
+{
+	return os_fails(OS_READDIR) ? NULL : os_real.readdir(list);
 }
 static inline ssize_t os_write(int fd, const void *bytes, size_t len)
 {
@@ -110,8 +121,9 @@ static inline void os_fault(struct os_fault fault)
 	os_set = fault;
 	os_failed = OS_ANY;
 	memset(os_counts, 0, sizeof(os_counts));
-	mr_os = (struct mr_os){os_openat,    os_write,    os_pwrite,   os_fsync,  os_fdatasync,
-			       os_ftruncate, os_renameat, os_unlinkat, os_mkdirat};
+	mr_os = (struct mr_os){os_openat,   os_pread,    os_readdir,   os_write,
+			       os_pwrite,   os_fsync,    os_fdatasync, os_ftruncate,
+			       os_renameat, os_unlinkat, os_mkdirat};
 }
 static inline bool os_fault_met(void)
 {

@@ -1,5 +1,8 @@
 /* test_sigma_load.c - files, documents, metadata, filters, mappings, hostile files. */
+#include <fcntl.h>
+
 #include "detect/sigma_harness.h"
+#include "os_faults.h"
 
 #define RULE(id, logsource, detection)                                                             \
 	"title: t\nid: " id "\nlogsource: " logsource "\ndetection: {s: {" detection               \
@@ -599,6 +602,36 @@ static void nul_bytes(void **state)
 	rules_fini(&rules);
 }
 
+/* A folder that cannot be listed to its end is no folder with fewer rules. */
+static void a_listing_that_breaks_off(void **state)
+{
+	char folder[] = "/tmp/millrace-rules-XXXXXX";
+	const char *paths[] = {folder};
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	char *path = mr_asprintf("%s/a.yml", folder);
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	const char *text = RULE("5d3f5b0c-1b1f-4a39-8a7c-2f3f1e6d9b01", "{product: m365}", "a: b");
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	for (unsigned n = 1;; n++) {
+		struct rules rules = {.fields = mr_fields_new()};
+		os_fault((struct os_fault){.call = OS_READDIR, .nth = n, .number = EIO});
+		rules.err = sigma_load(paths, 1, NULL, rules.fields, &rules.set, &rules.error);
+		bool met = os_fault_met();
+		os_faults_end();
+		assert_int_equal(rules.err, met ? MR_CONFIG : MR_OK);
+		assert_true(!met || strstr(rules.error.text, folder) != NULL);
+		assert_int_equal(rules.set.catalog.detections, !met);
+		rules_fini(&rules);
+		if (!met)
+			break;
+	}
+	unlink(path);
+	rmdir(folder);
+	free(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -621,6 +654,7 @@ int main(void)
 	    cmocka_unit_test(unused_placeholders),
 	    cmocka_unit_test(placeholders_without_expand),
 	    cmocka_unit_test(paths),
+	    cmocka_unit_test(a_listing_that_breaks_off),
 	    cmocka_unit_test(hostile),
 	    cmocka_unit_test(nul_bytes),
 	};
