@@ -66,14 +66,20 @@ enum mr_err mr_journal_init(struct mr_journal *journal, const struct mr_stage_en
 	return err;
 }
 
+static void close_last(struct mr_journal *journal)
+{
+	if (journal->fd >= 0)
+		close(journal->fd);
+	journal->fd = -1;
+}
+
 void mr_journal_fini(struct mr_journal *journal)
 {
 	if (!journal->name)
 		return;
 	if (journal->directory >= 0)
 		close(journal->directory);
-	if (journal->fd >= 0)
-		close(journal->fd);
+	close_last(journal);
 	if (journal->walk.fd >= 0)
 		close(journal->walk.fd);
 	mr_segment_walk_fini(&journal->walk);
@@ -138,6 +144,20 @@ static enum mr_err take_head_cursor(struct mr_journal *journal, int fd, struct m
 	return err;
 }
 
+/* The last process may not have synced it; a seal least of all: the next segment's head, which is
+ * durable at once, names it. */
+static enum mr_err sync_what_was_found(struct mr_journal *journal, bool sealed,
+				       struct mr_error *error)
+{
+	enum mr_err err;
+
+	journal->unsynced_us = steady(journal);
+	err = mr_journal_sync(journal, error);
+	if (sealed || err != MR_OK)
+		close_last(journal);
+	return err;
+}
+
 /* All of the last segment: the cursor, the end, whether it is whole. */
 static enum mr_err walk_last(struct mr_journal *journal, struct mr_journal_at from,
 			     struct mr_error *error)
@@ -170,11 +190,7 @@ static enum mr_err walk_last(struct mr_journal *journal, struct mr_journal_at fr
 		journal->chain = walk.chain;
 		journal->durable = file->start;
 		file->size_bytes = walk.at;
-		if (block.kind == MR_BLOCK_SEAL) {
-			close(walk.fd);
-			journal->fd = -1;
-		}
-		err = MR_OK;
+		err = sync_what_was_found(journal, block.kind == MR_BLOCK_SEAL, error);
 	} else {
 		close(walk.fd);
 	}
@@ -241,11 +257,6 @@ static enum mr_err find_all(struct mr_journal *journal, struct mr_journal_at fro
 		err = walk_last(journal, from, error);
 	if (err == MR_OK)
 		err = begin_replay(journal, from, error);
-	/* What this process found there, the last one may not have synced. */
-	if (err == MR_OK && journal->fd >= 0) {
-		journal->unsynced_us = steady(journal);
-		err = mr_journal_sync(journal, error);
-	}
 	return err;
 }
 
@@ -454,8 +465,7 @@ static enum mr_err rotate(struct mr_journal *journal, int64_t now_us, struct mr_
 			err = mr_journal_sync(journal, error);
 		if (err != MR_OK)
 			return err;
-		close(journal->fd);
-		journal->fd = -1;
+		close_last(journal);
 		mr_journal_uncache(journal);
 	}
 	return mr_journal_create(journal, now_us, error);

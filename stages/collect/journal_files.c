@@ -4,9 +4,9 @@
  * a whole head, and what has another name was never finished. */
 #include "journal_files.h"
 
+#include "millrace/folder.h"
 #include "millrace/os.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -142,28 +142,22 @@ static int compare_files(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+static bool take_name(void *context, int folder, const char *name)
+{
+	uint64_t number = number_of(name);
+
+	if (number > 0)
+		push(context)->number = number;
+	else if (strcmp(name, UNFINISHED) == 0)
+		mr_os.unlinkat(folder, UNFINISHED, 0);
+	return true;
+}
+
 static enum mr_err find(struct mr_journal *journal, struct mr_error *error)
 {
-	int fd = fcntl(journal->directory, F_DUPFD_CLOEXEC, 3);
-	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *entry;
-
-	if (!directory) {
-		if (fd >= 0)
-			close(fd);
+	if (!mr_folder_list(journal->directory, take_name, journal))
 		return mr_error_errno(error, MR_IO, "journal/%s: cannot read the directory",
 				      journal->name);
-	}
-	rewinddir(directory);
-	while ((entry = readdir(directory)) != NULL) {
-		uint64_t number = number_of(entry->d_name);
-
-		if (number > 0)
-			push(journal)->number = number;
-		else if (strcmp(entry->d_name, UNFINISHED) == 0)
-			mr_os.unlinkat(journal->directory, UNFINISHED, 0);
-	}
-	closedir(directory);
 	if (journal->count > 0)
 		qsort(journal->files, journal->count, sizeof(*journal->files), compare_files);
 	return MR_OK;
@@ -318,10 +312,24 @@ static enum mr_err begin_file(struct mr_journal *journal, struct mr_journal_file
 	return err;
 }
 
-/* Writes the head under a name of no meaning, then gives it its own. */
+/* False with errno. Nobody else makes files here, so nothing comes between a look and a rename,
+ * which not every file system can do in one. */
+static bool is_free(int directory, const char *name)
+{
+	struct stat status;
+	bool there = fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0;
+
+	if (there)
+		errno = EEXIST;
+	return !there && errno == ENOENT;
+}
+
+/* Writes the head under a name of no meaning, then gives it its own, which is no other's: a segment
+ * that was overlooked holds records. */
 static bool make_file(int directory, int fd, const char *name, struct mr_slice head)
 {
-	return mr_os_pwrite_all(fd, head, 0) && mr_os.fdatasync(fd) == 0 &&
+	return is_free(directory, name) && mr_os_pwrite_all(fd, head, 0) &&
+	       mr_os.fdatasync(fd) == 0 &&
 	       mr_os.renameat(directory, UNFINISHED, directory, name) == 0;
 }
 

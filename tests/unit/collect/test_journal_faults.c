@@ -9,6 +9,7 @@
 
 #include "journal_room.h"
 #include "logged.h"
+#include "lossy_disk.h"
 
 #define RECORDS 6
 
@@ -186,6 +187,120 @@ static void a_segment_that_stays(void **state)
 	room_die(&room);
 }
 
+/* What is not seen is not gone. */
+static void a_listing_that_breaks_off(void **state)
+{
+	struct room room;
+	uint64_t sizes[2];
+
+	(void)state;
+	assert_int_equal(room_open(&room, room_begin, NULL), MR_OK);
+	assert_int_equal(room_replay(&room), MR_END);
+	assert_int_equal(room_put_record(&room, 1), MR_OK);
+	room.journal.segment_bytes = 1;
+	assert_int_equal(room_put_record(&room, 2), MR_OK);
+	room_die(&room);
+	sizes[0] = room_size(1);
+	sizes[1] = room_size(2);
+	for (unsigned n = 1;; n++) {
+		enum mr_err err;
+
+		os_fault((struct os_fault){.call = OS_READDIR, .nth = n, .number = EIO});
+		err = room_open(&room, room_begin, NULL);
+		if (!os_fault_met())
+			break;
+		os_faults_end();
+		assert_int_equal(err, MR_IO);
+		assert_non_null(strstr(room.error.text, "Input/output error"));
+		room_die(&room);
+		assert_true(room_size(1) == sizes[0] && room_size(2) == sizes[1]);
+	}
+	os_faults_end();
+	assert_int_equal(room_replay(&room), MR_END);
+	assert_true(room_has(&room, 1, 2));
+	room_die(&room);
+}
+
+static void a_segment_replaces_none(void **state)
+{
+	struct room room;
+	char path[256];
+	FILE *other;
+
+	(void)state;
+	assert_int_equal(room_open(&room, room_begin, NULL), MR_OK);
+	assert_int_equal(room_put_record(&room, 1), MR_OK);
+	room_path(2, path, sizeof(path));
+	other = fopen(path, "we");
+	assert_non_null(other);
+	fputs("records", other);
+	fclose(other);
+	room.journal.segment_bytes = 1;
+	assert_int_equal(room_put_record(&room, 2), MR_IO);
+	assert_non_null(strstr(room.error.text, "File exists"));
+	assert_int_equal(room_size(2), 7);
+	room_die(&room);
+}
+
+static int dies(int fd)
+{
+	(void)fd;
+	errno = EIO;
+	return -1;
+}
+
+/* A process dies between a seal and its sync, the next goes on from it, and then the power goes. */
+static void a_seal_that_was_found_outlasts_power(void **state)
+{
+	struct room room;
+
+	(void)state;
+	assert_int_equal(room_open(&room, room_begin, NULL), MR_OK);
+	assert_int_equal(room_put_record(&room, 1), MR_OK);
+	assert_int_equal(mr_journal_sync(&room.journal, &room.error), MR_OK);
+	lossy_begin();
+	room.journal.segment_bytes = 1;
+	mr_os.fdatasync = dies;
+	assert_int_equal(room_put_record(&room, 2), MR_IO);
+	mr_os.fdatasync = mr_os.fsync;
+	room_die(&room);
+	assert_int_equal(room_open(&room, room_begin, NULL), MR_OK);
+	assert_int_equal(room_replay(&room), MR_END);
+	assert_int_equal(room_put_record(&room, 2), MR_OK);
+	assert_int_equal(mr_journal_sync(&room.journal, &room.error), MR_OK);
+	assert_int_equal(room.journal.count, 2);
+	room_die(&room);
+	lossy_power_cut();
+	lossy_end();
+	assert_int_equal(room_open(&room, room_begin, NULL), MR_OK);
+	assert_int_equal(room_replay(&room), MR_END);
+	assert_true(room_has(&room, 1, 2));
+	room_die(&room);
+}
+
+/* Its first record waits, as on a full disk, and then goes on under the right number. */
+static void a_segment_that_readers_cannot_take(void **state)
+{
+	struct room room;
+
+	(void)state;
+	assert_int_equal(room_open(&room, room_begin, NULL), MR_OK);
+	assert_int_equal(room_replay(&room), MR_END);
+	assert_int_equal(room_put_record(&room, 1), MR_OK);
+	room.journal.segment_bytes = 1;
+	room.stage.files.no_room = true;
+	room_add(&room, 2, "{\"n\":2}");
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(room_commit(&room, "c2"), MR_NO_SPACE);
+	room.stage.files.no_room = false;
+	assert_int_equal(room_commit(&room, "c2"), MR_OK);
+	room.journal.segment_bytes = 1 << 20;
+	assert_int_equal(room_put_record(&room, 3), MR_OK);
+	assert_true(room.journal.files[room.journal.count - 1].file != room.journal.files[0].file);
+	assert_true(room_has(&room, 1, 3));
+	room_die(&room);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,6 +309,10 @@ int main(void)
 	    cmocka_unit_test_setup(a_disk_that_is_full_says_so, begin),
 	    cmocka_unit_test_setup(a_sync_that_fails_is_the_end, begin),
 	    cmocka_unit_test_setup(a_segment_that_stays, begin),
+	    cmocka_unit_test_setup(a_listing_that_breaks_off, begin),
+	    cmocka_unit_test_setup(a_segment_replaces_none, begin),
+	    cmocka_unit_test_setup(a_seal_that_was_found_outlasts_power, begin),
+	    cmocka_unit_test_setup(a_segment_that_readers_cannot_take, begin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, room_remove);
