@@ -5,7 +5,6 @@
  * msgpack, u64 XXH3 over all before it; numbers little-endian. */
 #include "generation.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "codec.h"
+#include "millrace/folder.h"
 #include "millrace/os.h"
 #include "spawn.h"
 
@@ -354,15 +354,21 @@ enum mr_err mr_generation_find(const struct mr_state_dir *dir, uint64_t id,
 
 /* ---- what is no longer wanted ---- */
 
-static bool is_wanted(const char *name, const struct mr_generation *kept, size_t count)
+struct wanted {
+	const struct mr_generation *kept;
+	size_t count;
+};
+
+static bool is_wanted(const char *name, const struct wanted *wanted)
 {
 	char own[NAME_MAX_BYTES];
-	for (size_t i = 0; i < count; i++) {
-		set_name(kept[i].id, own);
+	for (size_t i = 0; i < wanted->count; i++) {
+		const struct mr_generation *kept = &wanted->kept[i];
+		set_name(kept->id, own);
 		if (strcmp(name, own) == 0)
 			return true;
-		for (size_t t = 0; t < kept[i].count; t++) {
-			table_name(kept[i].tables[t].hash, own);
+		for (size_t t = 0; t < kept->count; t++) {
+			table_name(kept->tables[t].hash, own);
 			if (strcmp(name, own) == 0)
 				return true;
 		}
@@ -370,25 +376,28 @@ static bool is_wanted(const char *name, const struct mr_generation *kept, size_t
 	return false;
 }
 
+static bool remove_unwanted(void *context, int folder, const char *name)
+{
+	if (!is_wanted(name, context))
+		mr_os.unlinkat(folder, name, 0);
+	return true;
+}
+
+/* A set that is there and cannot be read may name any table: then nothing is removed this time. */
 void mr_generation_tidy(const struct mr_state_dir *dir, const uint64_t *ids, size_t count)
 {
 	struct mr_state_dir own;
 	struct mr_error unread = {0};
 	struct mr_generation *kept = mr_calloc(count + 1, sizeof *kept);
-	if (open_directory(dir, &own, &unread) == MR_OK) {
-		for (size_t i = 0; i < count; i++)
-			read_set(&own, ids[i], &kept[i], NULL, &unread);
-		int fd = dup(own.fd);
-		DIR *list = fd < 0 ? NULL : fdopendir(fd);
-		const struct dirent *entry;
-		while (list != NULL && (entry = readdir(list)) != NULL) {
-			if (!is_wanted(entry->d_name, kept, count))
-				mr_os.unlinkat(own.fd, entry->d_name, 0);
+	struct wanted wanted = {.kept = kept, .count = count};
+	enum mr_err err = open_directory(dir, &own, &unread);
+	if (err == MR_OK) {
+		for (size_t i = 0; err == MR_OK && i < count; i++) {
+			err = read_set(&own, ids[i], &kept[i], NULL, &unread);
+			err = err == MR_NOT_FOUND ? MR_OK : err;
 		}
-		if (list != NULL)
-			closedir(list);
-		else if (fd >= 0)
-			close(fd);
+		if (err == MR_OK)
+			mr_folder_list(own.fd, remove_unwanted, &wanted);
 		mr_state_dir_close(&own);
 	}
 	for (size_t i = 0; i < count; i++)

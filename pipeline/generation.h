@@ -44,7 +44,7 @@ enum mr_err mr_generation_keep(const struct mr_state_dir *dir, const struct mr_t
 enum mr_err mr_generation_find(const struct mr_state_dir *dir, uint64_t id,
 			       struct mr_tables *tables, struct mr_fields **fields_out,
 			       struct mr_error *error);
-/* Removes all but these. */
+/* Removes all but these; nothing where one of them cannot be read. */
 void mr_generation_tidy(const struct mr_state_dir *dir, const uint64_t *ids, size_t count);
 
 #endif

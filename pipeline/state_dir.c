@@ -5,7 +5,6 @@
  * MR_BAD_INPUT; each names the file. */
 #include "state_dir.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -21,6 +20,7 @@
 #include "clock.h"
 #include "codec.h"
 #include "millrace/checkpoint.h"
+#include "millrace/folder.h"
 #include "millrace/log.h"
 #include "millrace/os.h"
 
@@ -81,32 +81,34 @@ enum mr_err mr_state_dir_get(const struct mr_state_dir *dir, const char *name, s
 				   dir->path, name, (long long)about.st_size, most);
 	else if (!mr_os_read_all(fd, mr_buf_reserve(out, (size_t)about.st_size),
 				 (size_t)about.st_size, 0, &done))
-		err = mr_error_errno(error, MR_BAD_INPUT, "%s/%s: cannot read it", dir->path, name);
+		err = failed(dir, name, "read it", error);
 	else
 		out->len += done;
 	close(fd);
 	return err;
 }
 
-/* NULL with errno where it is not there, or cannot be listed. */
-static DIR *open_list(const struct mr_state_dir *dir, const char *name)
+/* What cannot be listed stays, and is removed another time. */
+static void list_below(const struct mr_state_dir *dir, const char *name, mr_folder_take *take,
+		       void *context)
 {
 	int fd = openat(dir->fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	DIR *list = fd < 0 ? NULL : fdopendir(fd);
-	if (list == NULL && fd >= 0)
-		close(fd);
-	return list;
+	if (fd < 0)
+		return;
+	mr_folder_list(fd, take, context);
+	close(fd);
+}
+
+static bool remove_file(void *context, int folder, const char *name)
+{
+	(void)context;
+	unlinkat(folder, name, 0);
+	return true;
 }
 
 void mr_state_dir_remove(const struct mr_state_dir *dir, const char *name)
 {
-	DIR *list = open_list(dir, name);
-	if (list == NULL)
-		return;
-	const struct dirent *entry;
-	while ((entry = readdir(list)) != NULL)
-		unlinkat(dirfd(list), entry->d_name, 0);
-	closedir(list);
+	list_below(dir, name, remove_file, NULL);
 	unlinkat(dir->fd, name, AT_REMOVEDIR);
 }
 
@@ -155,43 +157,42 @@ static bool is_trusted(const struct stat *about)
 	       (!has_mode || (about->st_mode & (S_IWGRP | S_IWOTH)) == 0);
 }
 
+struct trust {
+	const char *path; /* of the folder */
+	unsigned depth;
+	enum mr_err err;
+	struct mr_error *error;
+};
+
 static enum mr_err trust_below(int fd, const char *path, unsigned depth, struct mr_error *error);
 
-static enum mr_err trust_entry(int folder, const char *path, const char *name, unsigned depth,
-			       struct mr_error *error)
+static bool trust_entry(void *context, int folder, const char *name)
 {
+	struct trust *trust = context;
 	struct stat about;
-	enum mr_err err = MR_OK;
 	/* A service that runs makes and removes files meanwhile. */
 	if (fstatat(folder, name, &about, AT_SYMLINK_NOFOLLOW) != 0)
-		return MR_OK;
-	char *whole = mr_asprintf("%s/%s", path, name);
+		return true;
+	char *whole = mr_asprintf("%s/%s", trust->path, name);
 	if (!is_trusted(&about)) {
-		err = distrust(error, whole, &about);
-	} else if (S_ISDIR(about.st_mode) && depth < TRUST_DEPTH) {
+		trust->err = distrust(trust->error, whole, &about);
+	} else if (S_ISDIR(about.st_mode) && trust->depth < TRUST_DEPTH) {
 		int fd = openat(folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		err = fd < 0 ? MR_OK : trust_below(fd, whole, depth + 1, error);
+		if (fd >= 0)
+			trust->err = trust_below(fd, whole, trust->depth + 1, trust->error);
 	}
 	free(whole);
-	return err;
+	return trust->err == MR_OK;
 }
 
-/* Takes the descriptor. What cannot be listed says so when it is read. */
+/* Takes the descriptor. What cannot be opened says so when it is read. */
 static enum mr_err trust_below(int fd, const char *path, unsigned depth, struct mr_error *error)
 {
-	const struct dirent *entry;
-	enum mr_err err = MR_OK;
-	DIR *list = fdopendir(fd);
-	if (list == NULL) {
-		close(fd);
-		return MR_OK;
-	}
-	while (err == MR_OK && (entry = readdir(list)) != NULL) {
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			err = trust_entry(fd, path, entry->d_name, depth, error);
-	}
-	closedir(list);
-	return err;
+	struct trust trust = {.path = path, .depth = depth, .error = error};
+	if (!mr_folder_list(fd, trust_entry, &trust))
+		trust.err = mr_error_errno(error, MR_IO, "%s: cannot be listed", path);
+	close(fd);
+	return trust.err;
 }
 
 enum mr_err mr_state_dir_trust(int fd, const char *path, struct mr_error *error)
@@ -351,52 +352,73 @@ static int newest_first(const void *left, const void *right)
 	return a < b ? 1 : a > b ? -1 : 0;
 }
 
+static bool take_manifest(void *context, int folder, const char *name)
+{
+	struct numbers *out = context;
+	uint64_t number;
+	(void)folder;
+	if (!number_of(name, &number))
+		return true;
+	out->at = mr_realloc(out->at, (out->count + 1) * sizeof *out->at);
+	out->at[out->count++] = number;
+	return true;
+}
+
 /* False with errno where not all is seen: one that is overlooked is no checkpoint that was never
  * made. */
 static bool list_manifests(const struct mr_state_dir *dir, struct numbers *out)
 {
-	DIR *list = open_list(dir, ".");
-	if (list == NULL)
-		return false;
-	const struct dirent *entry;
-	while (errno = 0, (entry = readdir(list)) != NULL) {
-		uint64_t number;
-		if (!number_of(entry->d_name, &number))
-			continue;
-		out->at = mr_realloc(out->at, (out->count + 1) * sizeof *out->at);
-		out->at[out->count++] = number;
-	}
+	bool all = mr_folder_list(dir->fd, take_manifest, out);
 	int reason = errno;
-	closedir(list);
 	if (out->count > 0)
 		qsort(out->at, out->count, sizeof *out->at, newest_first);
 	errno = reason;
-	return reason == 0;
+	return all;
 }
 
-/* XXH3 of the first `size` bytes, and whether it stands behind them; false where there are fewer.
- */
-static bool hash_file(int fd, uint64_t size, uint64_t *hash_out)
+/* XXH3 of the first `size` bytes, and whether it stands behind them: not where there are fewer.
+ * False with errno where they cannot be read. */
+static bool hash_file(int fd, uint64_t size, uint64_t *hash_out, bool *whole_out)
 {
 	char trailer[8];
 	XXH3_state_t *state = XXH3_createState();
 	char *piece = mr_malloc(PIECE_BYTES);
 	uint64_t done = 0;
 	size_t got = 1;
+	bool read = true;
 	XXH3_64bits_reset(state);
-	while (done < size && got > 0) {
+	while (read && done < size && got > 0) {
 		uint64_t left = size - done;
 		size_t want = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
-		if (!mr_os_read_all(fd, piece, want, done, &got))
-			break;
+		read = mr_os_read_all(fd, piece, want, done, &got);
 		XXH3_64bits_update(state, piece, got);
 		done += got;
 	}
+	read = read && mr_os_read_all(fd, trailer, sizeof trailer, size, &got);
 	*hash_out = XXH3_64bits_digest(state);
 	XXH3_freeState(state);
 	free(piece);
-	return done == size && mr_os_read_all(fd, trailer, sizeof trailer, size, &got) &&
-	       got == sizeof trailer && mr_get_le(trailer, sizeof trailer) == *hash_out;
+	*whole_out = done == size && got == sizeof trailer &&
+		     mr_get_le(trailer, sizeof trailer) == *hash_out;
+	return read;
+}
+
+/* MR_BAD_INPUT: it was read, and is another. */
+static enum mr_err check_sum(int fd, const struct mr_file_sum *sum, struct mr_error *error)
+{
+	struct stat about;
+	uint64_t hash = 0;
+	bool same = true;
+	if (fstat(fd, &about) != 0)
+		return mr_error_errno(error, MR_IO, "cannot look at it");
+	if ((uint64_t)about.st_size != sum->size || sum->size < sizeof hash)
+		same = false;
+	else if (!hash_file(fd, sum->size - sizeof hash, &hash, &same))
+		return mr_error_errno(error, MR_IO, "cannot read it");
+	if (!same || hash != sum->hash)
+		return mr_error_set(error, MR_BAD_INPUT,
+				    "it is not the file that the manifest names");
+	return MR_OK;
 }
 
 /* Before any worker reads it: whether a newer program wrote it. */
@@ -413,20 +435,15 @@ static enum mr_err check_file(const struct mr_state_dir *dir, uint64_t number,
 			      const struct mr_manifest_file *file, struct mr_error *error)
 {
 	char path[160];
-	struct stat about;
 	mr_manifest_file_path(number, file, path, sizeof path);
 	int fd = openat(dir->fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 && errno == ENOENT)
 		return mr_error_set(error, MR_BAD_INPUT, "%s/%s is not there", dir->path, path);
 	if (fd < 0)
 		return failed(dir, path, "open it", error);
-	uint64_t hash = 0;
-	bool same = fstat(fd, &about) == 0 && (uint64_t)about.st_size == file->sum.size &&
-		    file->sum.size >= sizeof hash &&
-		    hash_file(fd, file->sum.size - sizeof hash, &hash) && hash == file->sum.hash;
-	enum mr_err err =
-	    same ? check_snapshot(fd, error)
-		 : mr_error_set(error, MR_BAD_INPUT, "it is not the file that the manifest names");
+	enum mr_err err = check_sum(fd, &file->sum, error);
+	if (err == MR_OK)
+		err = check_snapshot(fd, error);
 	close(fd);
 	return err == MR_OK ? MR_OK : mr_error_prefix(error, "%s/%s", dir->path, path);
 }
@@ -547,8 +564,28 @@ enum mr_err mr_state_dir_recover_below(const struct mr_state_dir *dir, uint64_t 
 	return err == MR_OK ? find_seed(dir, manifest, error) : err;
 }
 
+struct tidy {
+	const struct mr_state_dir *dir;
+	uint64_t kept[2];
+};
+
+static bool tidy_state(void *context, int folder, const char *name)
+{
+	const struct tidy *tidy = context;
+	char path[MR_MANIFEST_NAME];
+	int64_t number;
+	(void)folder;
+	if (!mr_parse_int64(mr_slice(name), &number) || (uint64_t)number == tidy->kept[0] ||
+	    (uint64_t)number == tidy->kept[1])
+		return true;
+	snprintf(path, sizeof path, CHECKPOINTS "/%.30s", name);
+	mr_state_dir_remove(tidy->dir, path);
+	return true;
+}
+
 void mr_state_dir_tidy(const struct mr_state_dir *dir, uint64_t newest, uint64_t second)
 {
+	struct tidy tidy = {.dir = dir, .kept = {newest, second}};
 	struct numbers numbers = {0};
 	char name[MR_MANIFEST_NAME];
 	list_manifests(dir, &numbers);
@@ -559,17 +596,5 @@ void mr_state_dir_tidy(const struct mr_state_dir *dir, uint64_t newest, uint64_t
 		unlinkat(dir->fd, name, 0);
 	}
 	free(numbers.at);
-	DIR *list = open_list(dir, CHECKPOINTS);
-	if (list == NULL)
-		return;
-	const struct dirent *entry;
-	while ((entry = readdir(list)) != NULL) {
-		int64_t number;
-		if (!mr_parse_int64(mr_slice(entry->d_name), &number) ||
-		    (uint64_t)number == newest || (uint64_t)number == second)
-			continue;
-		snprintf(name, sizeof name, CHECKPOINTS "/%.30s", entry->d_name);
-		mr_state_dir_remove(dir, name);
-	}
-	closedir(list);
+	list_below(dir, CHECKPOINTS, tidy_state, &tidy);
 }

@@ -35,7 +35,7 @@ void mr_state_dir_close(struct mr_state_dir *dir);
  * renamed. */
 enum mr_err mr_state_dir_put(const struct mr_state_dir *dir, const char *name,
 			     struct mr_slice bytes, struct mr_error *error);
-/* MR_NOT_FOUND; MR_NO_SPACE where it has more than `most` bytes. */
+/* MR_NOT_FOUND; MR_NO_SPACE where it has more than `most` bytes; MR_IO. */
 enum mr_err mr_state_dir_get(const struct mr_state_dir *dir, const char *name, size_t most,
 			     struct mr_buf *out, struct mr_error *error);
 /* Removes a directory of files, if it is there. */
@@ -47,7 +47,8 @@ void mr_state_dir_look(const struct mr_state_dir *dir, struct mr_manifest *out);
 /* The newest manifest that is whole, with all its files; `manifest` is empty but for a new seed,
  * and MR_OK, where there has been no checkpoint. A newer one that is not whole is named in the log
  * and removed. MR_BAD_INPUT where there is none that is whole: nothing is then started on empty
- * state; MR_UNSUPPORTED where a newer program wrote it. */
+ * state; MR_UNSUPPORTED where a newer program wrote it; MR_IO where one cannot be read, which
+ * proves no damage: nothing is removed. */
 enum mr_err mr_state_dir_recover(const struct mr_state_dir *dir, struct mr_manifest *manifest,
 				 struct mr_error *error);
 /* Likewise the newest below this number, where those from it on are not whole on another host:

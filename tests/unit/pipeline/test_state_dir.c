@@ -284,6 +284,42 @@ static void one_that_cannot_be_listed_is_not_begun_anew(void **state)
 	assert_int_equal(recovered(MR_OK, ""), 1);
 }
 
+/* A disk that cannot be read for a moment is no damage: the newest stays, and is taken then. */
+static void one_that_cannot_be_read_is_not_removed(void **state)
+{
+	(void)state;
+	put_checkpoint(1, MR_SNAPSHOT_VERSION);
+	put_checkpoint(2, MR_SNAPSHOT_VERSION);
+	for (unsigned n = 1;; n++) {
+		struct mr_manifest manifest;
+		struct mr_error error = {0};
+		os_fault((struct os_fault){.call = OS_PREAD, .nth = n, .number = EIO});
+		enum mr_err err = mr_state_dir_recover(&dir, &manifest, &error);
+		bool met = os_fault_met();
+		os_faults_end();
+		assert_int_equal(err, met ? MR_IO : MR_OK);
+		assert_true(is_there(MANIFEST "2"));
+		mr_manifest_fini(&manifest);
+		if (!met)
+			break;
+		assert_true(n < 20);
+		assert_non_null(strstr(error.text, "cannot read it: Input/output error"));
+	}
+	assert_int_equal(recovered(MR_OK, ""), 2);
+}
+
+/* What others could write in a part that was not seen is not trusted unseen. */
+static void a_listing_that_breaks_off_proves_no_trust(void **state)
+{
+	struct mr_error error = {0};
+	(void)state;
+	os_fault((struct os_fault){.call = OS_READDIR, .nth = 3, .number = EIO});
+	assert_int_equal(mr_state_dir_trust(dir.fd, place, &error), MR_IO);
+	assert_non_null(strstr(error.text, "cannot be listed: Input/output error"));
+	os_faults_end();
+	assert_int_equal(mr_state_dir_trust(dir.fd, place, &error), MR_OK);
+}
+
 static void what_is_newer_is_refused(void **state)
 {
 	struct mr_buf bytes = {0};
@@ -363,6 +399,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_link_to_it_is_taken, begin, end),
 	    cmocka_unit_test_setup_teardown(one_that_cannot_be_listed_is_not_begun_anew, begin,
 					    end),
+	    cmocka_unit_test_setup_teardown(one_that_cannot_be_read_is_not_removed, begin, end),
+	    cmocka_unit_test_setup_teardown(a_listing_that_breaks_off_proves_no_trust, begin, end),
 	    cmocka_unit_test_setup_teardown(what_is_newer_is_refused, begin, end),
 	    cmocka_unit_test_setup_teardown(older_snapshots_are_taken, begin, end),
 	    cmocka_unit_test_setup_teardown(what_is_put_is_there_or_not, begin, end),

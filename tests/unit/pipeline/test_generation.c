@@ -1,0 +1,103 @@
+/* test_generation.c - what is kept of sets of tables, and what goes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "generation.h"
+#include "os_faults.h"
+#include "state_dir.h"
+
+static struct mr_state_dir dir;
+static char place[64];
+
+static int begin(void **state)
+{
+	(void)state;
+	snprintf(place, sizeof place, "/tmp/mr-generation-XXXXXX");
+	assert_non_null(mkdtemp(place));
+	assert_int_equal(mr_state_dir_open(place, &dir, NULL), MR_OK);
+	return 0;
+}
+
+static int end(void **state)
+{
+	char command[128];
+	(void)state;
+	os_faults_end();
+	mr_state_dir_close(&dir);
+	snprintf(command, sizeof command, "rm -rf %s", place);
+	return system(command);
+}
+
+/* Keeps a set of one table; its id. */
+static uint64_t keep(const char *bytes)
+{
+	struct mr_tables *tables = mr_tables_new();
+	struct mr_fields *fields = mr_fields_new();
+	struct mr_generation generation;
+	assert_int_equal(mr_tables_add_bytes(tables, "detect.image", mr_slice(bytes), NULL), MR_OK);
+	assert_int_equal(mr_generation_keep(&dir, tables, fields, NULL), MR_OK);
+	assert_int_equal(mr_generation_of(tables, fields, &generation, NULL), MR_OK);
+	uint64_t id = generation.id;
+	mr_generation_fini(&generation);
+	mr_fields_free(fields);
+	mr_tables_free(tables);
+	return id;
+}
+
+static enum mr_err find(uint64_t id)
+{
+	struct mr_tables *tables = mr_tables_new();
+	struct mr_fields *fields = NULL;
+	enum mr_err err = mr_generation_find(&dir, id, tables, &fields, NULL);
+	mr_fields_free(fields);
+	mr_tables_free(tables);
+	return err;
+}
+
+static void what_is_not_wanted_goes(void **state)
+{
+	uint64_t first = keep("first"), second = keep("second");
+	const uint64_t ids[] = {second, 0, 77}; /* none was kept under these */
+	(void)state;
+	mr_generation_tidy(&dir, ids, 3);
+	assert_int_equal(find(first), MR_NOT_FOUND);
+	assert_int_equal(find(second), MR_OK);
+}
+
+/* Its tables are not known then, and any may be one of them. */
+static void nothing_goes_where_a_set_cannot_be_read(void **state)
+{
+	uint64_t first = keep("first"), second = keep("second"), third = keep("third");
+	const uint64_t ids[] = {second, third};
+	(void)state;
+	for (unsigned n = 1; n <= 2; n++) {
+		os_fault((struct os_fault){.call = OS_PREAD, .nth = n, .number = EIO});
+		mr_generation_tidy(&dir, ids, 2);
+		assert_true(os_fault_met());
+		os_faults_end();
+		assert_int_equal(find(first), MR_OK);
+		assert_int_equal(find(second), MR_OK);
+		assert_int_equal(find(third), MR_OK);
+	}
+	mr_generation_tidy(&dir, ids, 2);
+	assert_int_equal(find(first), MR_NOT_FOUND);
+	assert_int_equal(find(second), MR_OK);
+	assert_int_equal(find(third), MR_OK);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(what_is_not_wanted_goes, begin, end),
+	    cmocka_unit_test_setup_teardown(nothing_goes_where_a_set_cannot_be_read, begin, end),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
