@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "codec.h"
+#include "millrace/alive.h"
 #include "millrace/os.h"
 
 #define PIECE_BYTES (1 << 20) /* what is written at once */
@@ -68,6 +69,7 @@ static enum mr_err write_piece(struct snapshot_file *file, struct mr_error *erro
 	XXH3_64bits_update(file->hash, file->piece.data, file->piece.len);
 	file->sum.size += file->piece.len;
 	file->piece.len = 0;
+	mr_alive();
 	if (file->watch != NULL)
 		file->watch->wrote(file->watch->context);
 	return MR_OK;

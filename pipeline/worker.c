@@ -236,9 +236,7 @@ static enum mr_err run_timers(struct mr_worker *worker, struct timers *timers, i
 		worker->committed = false;
 		mr_chain_committed(&worker->chain);
 	}
-	enum mr_err err = mr_worker_barrier_reap(worker, error);
-	if (err != MR_OK)
-		return err;
+	mr_worker_barrier_reap(worker);
 	timers->ticked = false;
 	if ((now_us < timers->tick_us && !worker->waits_news) || phase != PHASE_WORK ||
 	    !mr_writer_ready(&worker->writer))

@@ -92,6 +92,7 @@ struct mr_barrier {
 	uint64_t ending_ns;          /* that the last one took after it had said so */
 	int child_fd;                /* until it has ended; -1: there is none */
 	bool child_heard;            /* it has said all, and is still to end */
+	bool child_left;             /* it was stopped, and is waited for no more */
 	uint64_t faults;             /* of pages, when it was forked */
 	uint64_t copied_bytes;       /* since then; 0: there is none */
 	int64_t stopped_us;          /* since when the child stands still; 0: it goes on */
@@ -211,10 +212,10 @@ void mr_snapshot_write(struct mr_worker *worker, struct mr_cut_report *report,
 bool mr_snapshot_start(struct mr_worker *worker);
 /* The report goes to the supervisor. */
 void mr_snapshot_report(struct mr_worker *worker);
-/* Tells the supervisor of a snapshot that a child has written. One that hung
- * is ended by its own timer. A child that somebody stopped, and for longer than `health_timeout`,
- * is an error: it would hold up all checkpoints to come. */
-enum mr_err mr_worker_barrier_reap(struct mr_worker *worker, struct mr_error *error);
+/* Tells the supervisor of a snapshot that a child has written. One that hung is ended by its own
+ * timer. One that somebody stopped for longer than `health_timeout` is left to itself; until it has
+ * ended this process writes its state by itself. */
+void mr_worker_barrier_reap(struct mr_worker *worker);
 
 /* ---- worker_lock.c ---- */
 

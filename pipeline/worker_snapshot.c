@@ -1,7 +1,7 @@
 /* worker_snapshot.c - the state of one worker at a barrier, written by a forked child or by itself.
  *
- * Called by worker_barrier.c once the state is cut. A child that dies or hangs fails its checkpoint
- * alone (PROTOCOL.md 4.3); one that somebody stopped ends the worker, and dies with it. */
+ * Called by worker_barrier.c once the state is cut. A child that dies, hangs or is stopped fails
+ * its checkpoint alone (PROTOCOL.md 4.3). */
 #include "worker.h"
 
 #include <errno.h>
@@ -113,6 +113,8 @@ bool mr_snapshot_start(struct mr_worker *worker)
 	struct mr_barrier *barrier = &worker->barrier;
 	int ends[2];
 	pid_t self = getpid();
+	if (barrier->child_left)
+		return false;
 	reap_last(barrier);
 	barrier->faults = mr_sample_faults();
 	if (pipe2(ends, O_CLOEXEC) != 0)
@@ -127,29 +129,9 @@ bool mr_snapshot_start(struct mr_worker *worker)
 	}
 	barrier->child_fd = ends[0];
 	barrier->child_heard = false;
+	barrier->stopped_us = 0;
 	mr_waits_set(&worker->waits, barrier->child_fd, POLLIN);
 	return true;
-}
-
-static enum mr_err check_child(struct mr_worker *worker, struct mr_error *error)
-{
-	struct mr_barrier *barrier = &worker->barrier;
-	siginfo_t is = {0};
-	int64_t now_us = mr_clock_us();
-	if (waitid(P_PID, (id_t)barrier->child, &is, WSTOPPED | WNOHANG | WNOWAIT) != 0 ||
-	    is.si_pid == 0) {
-		barrier->stopped_us = 0;
-		return MR_OK;
-	}
-	if (barrier->stopped_us == 0)
-		barrier->stopped_us = now_us;
-	if (now_us - barrier->stopped_us < barrier->patience_us)
-		return MR_OK;
-	return mr_error_set(
-	    error, MR_IO,
-	    "the process that writes its snapshot (%d) was stopped, and has not gone "
-	    "on for %lld ms",
-	    (int)barrier->child, (long long)(barrier->patience_us / 1000));
 }
 
 static void name_death(struct mr_barrier *barrier)
@@ -180,6 +162,44 @@ static void hear_child(struct mr_worker *worker, struct mr_slice said)
 	mr_snapshot_report(worker);
 }
 
+static void drop_child(struct mr_worker *worker)
+{
+	struct mr_barrier *barrier = &worker->barrier;
+	mr_waits_drop(&worker->waits, barrier->child_fd);
+	close(barrier->child_fd);
+	barrier->child_fd = -1;
+}
+
+/* Nobody but who stopped it may let it go on. Then its timer, or its end, takes it away: what it
+ * writes until then goes to files of a checkpoint that was given up. It dies with this process. */
+static void leave_child(struct mr_worker *worker)
+{
+	struct mr_barrier *barrier = &worker->barrier;
+	if (!barrier->child_heard) {
+		snprintf(barrier->report.failure, sizeof barrier->report.failure,
+			 "the process that writes the snapshot (%d) was stopped, and has not gone "
+			 "on for %lld ms",
+			 (int)barrier->child, (long long)(barrier->patience_us / 1000));
+		mr_snapshot_report(worker);
+	}
+	drop_child(worker);
+	barrier->child_left = true;
+}
+
+static void check_child(struct mr_worker *worker)
+{
+	struct mr_barrier *barrier = &worker->barrier;
+	siginfo_t is = {0};
+	int64_t now_us = mr_clock_us();
+	if (waitid(P_PID, (id_t)barrier->child, &is, WSTOPPED | WNOHANG | WNOWAIT) != 0 ||
+	    is.si_pid == 0)
+		barrier->stopped_us = 0;
+	else if (barrier->stopped_us == 0)
+		barrier->stopped_us = now_us;
+	else if (now_us - barrier->stopped_us >= barrier->patience_us)
+		leave_child(worker);
+}
+
 /* Its report, and later its end: one that is stopped between them holds up the next barrier, and
  * is seen (check_child), but never this process. */
 static void read_child(struct mr_worker *worker)
@@ -189,24 +209,25 @@ static void read_child(struct mr_worker *worker)
 	ssize_t len = read(barrier->child_fd, bytes, sizeof bytes);
 	if (!barrier->child_heard)
 		hear_child(worker, (struct mr_slice){bytes, len > 0 ? (size_t)len : 0});
-	if (len > 0)
-		return;
-	mr_waits_drop(&worker->waits, barrier->child_fd);
-	close(barrier->child_fd);
-	barrier->child_fd = -1;
+	if (len <= 0)
+		drop_child(worker);
 }
 
-enum mr_err mr_worker_barrier_reap(struct mr_worker *worker, struct mr_error *error)
+void mr_worker_barrier_reap(struct mr_worker *worker)
 {
 	struct mr_barrier *barrier = &worker->barrier;
 	struct pollfd news = {.fd = barrier->child_fd, .events = POLLIN};
 	barrier->copied_bytes = 0;
+	if (barrier->child_left && waitpid(barrier->child, NULL, WNOHANG) != 0) {
+		barrier->child_left = false;
+		barrier->child = 0;
+	}
 	if (news.fd < 0)
-		return MR_OK;
+		return;
 	barrier->copied_bytes =
 	    (mr_sample_faults() - barrier->faults) * (uint64_t)sysconf(_SC_PAGESIZE);
-	if (poll(&news, 1, 0) <= 0)
-		return check_child(worker, error);
-	read_child(worker);
-	return MR_OK;
+	if (poll(&news, 1, 0) > 0)
+		read_child(worker);
+	else
+		check_child(worker);
 }

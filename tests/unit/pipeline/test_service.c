@@ -135,7 +135,7 @@ static void lost_manifests_are_told(void **state)
 	remove_directory();
 }
 
-/* It holds up no worker: that one says so after a while, and all start again. */
+/* It is left to itself after a while: it holds up neither its worker nor a checkpoint. */
 static void a_child_that_is_stopped_behind_its_report(void **state)
 {
 	char place[100];

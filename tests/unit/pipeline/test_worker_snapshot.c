@@ -9,11 +9,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "millrace/alive.h"
 #include "worker.h"
 
 #define WAIT_US 30000000
@@ -21,7 +23,7 @@
 
 /* ---- a stage with a state by key, which writes it as it is told ---- */
 
-enum mood { WRITES, DIES, HANGS };
+enum mood { WRITES, DIES, HANGS, STOPS };
 static enum mood mood;
 static unsigned value; /* the state: as it is at the cut */
 
@@ -30,6 +32,8 @@ static void snapshot(void *state, uint8_t key_group, struct mr_buf *out)
 	(void)state;
 	if (mood == DIES && key_group == 1)
 		raise(SIGKILL);
+	if (mood == STOPS && key_group == 1)
+		raise(SIGSTOP);
 	while (mood == HANGS && key_group == 1)
 		pause();
 	if (key_group < 3)
@@ -107,24 +111,24 @@ static void hear(uint64_t number, struct mr_cut_report *out)
 		assert_true(mr_clock_us() < until_us);
 		struct pollfd news = {.fd = worker.barrier.child_fd, .events = POLLIN};
 		poll(&news, 1, 10);
-		assert_int_equal(mr_worker_barrier_reap(&worker, NULL), MR_OK);
+		mr_worker_barrier_reap(&worker);
 		err = mr_control_receive(&supervisor, &message, NULL);
 	} while (err == MR_AGAIN || message.kind != MR_CONTROL_SNAPPED);
 	assert_int_equal(err, MR_OK);
 	assert_int_equal(message.number, number);
 	assert_true(mr_cut_report_decode(message.bytes, out));
 	while (worker.barrier.child_fd >= 0)
-		assert_int_equal(mr_worker_barrier_reap(&worker, NULL), MR_OK);
+		mr_worker_barrier_reap(&worker);
 }
 
-static void expect_written(uint64_t number)
+static void expect_written(uint64_t number, bool by_child)
 {
 	struct mr_cut_report report;
 	int file = temporary();
 	char byte;
 	value = (unsigned)number;
 	cut(number, file);
-	assert_true(worker.barrier.child > 0);
+	assert_true((worker.barrier.child_fd >= 0) == by_child);
 	value = 99; /* the child has what was there at the cut */
 	hear(number, &report);
 	assert_string_equal(report.failure, "");
@@ -154,8 +158,8 @@ static void a_child_writes_what_was_there_at_the_cut(void **state)
 {
 	(void)state;
 	begin();
-	expect_written(1);
-	expect_written(2);
+	expect_written(1, true);
+	expect_written(2, true);
 	end();
 }
 
@@ -164,7 +168,7 @@ static void one_that_dies_fails_its_checkpoint_alone(void **state)
 	(void)state;
 	begin();
 	expect_failed(1, DIES, "the process that wrote the snapshot died");
-	expect_written(2);
+	expect_written(2, true);
 	end();
 }
 
@@ -177,7 +181,49 @@ static void one_that_hangs_is_ended_and_fails_its_checkpoint_alone(void **state)
 		      "the process that wrote the snapshot hung, and was ended: it wrote nothing "
 		      "for 1 s");
 	worker.barrier.patience_us = MR_SECOND_US;
-	expect_written(2);
+	expect_written(2, true);
+	end();
+}
+
+static void count_sign(void *context)
+{
+	++*(unsigned *)context;
+}
+
+/* The worker does without it meanwhile, and says that it gets on. */
+static void one_that_is_stopped_fails_its_checkpoint_alone(void **state)
+{
+	unsigned signs = 0;
+	char words[200];
+	(void)state;
+	begin();
+	worker.barrier.patience_us = MR_SECOND_US / 10;
+	struct mr_cut_report report;
+	int file = temporary();
+	mood = STOPS;
+	cut(1, file);
+	mood = WRITES;
+	pid_t child = worker.barrier.child;
+	hear(1, &report);
+	snprintf(words, sizeof words,
+		 "the process that writes the snapshot (%d) was stopped, and has not gone on for "
+		 "100 ms",
+		 (int)child);
+	assert_string_equal(report.failure, words);
+	mr_cut_report_fini(&report);
+	close(file);
+	mr_alive_listen(count_sign, &signs);
+	expect_written(2, false);
+	mr_alive_listen(NULL, NULL);
+	assert_true(signs >= 3);
+	assert_int_equal(kill(child, SIGCONT), 0);
+	for (int64_t until_us = mr_clock_us() + WAIT_US; worker.barrier.child_left;) {
+		assert_true(mr_clock_us() < until_us);
+		poll(NULL, 0, 10);
+		mr_worker_barrier_reap(&worker);
+	}
+	worker.barrier.patience_us = MR_SECOND_US;
+	expect_written(3, true);
 	end();
 }
 
@@ -187,6 +233,7 @@ int main(void)
 	    cmocka_unit_test(a_child_writes_what_was_there_at_the_cut),
 	    cmocka_unit_test(one_that_dies_fails_its_checkpoint_alone),
 	    cmocka_unit_test(one_that_hangs_is_ended_and_fails_its_checkpoint_alone),
+	    cmocka_unit_test(one_that_is_stopped_fails_its_checkpoint_alone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
