@@ -168,3 +168,20 @@ bool mr_os_sync_parent(const char *path)
 	errno = saved;
 	return done;
 }
+
+int mr_os_enter(const char *path)
+{
+	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+	int fd = mr_os.openat(AT_FDCWD, path, flags, 0);
+	if (fd >= 0 || errno != ENOENT)
+		return fd;
+	if (mr_os.mkdirat(AT_FDCWD, path, 0700) != 0 && errno != EEXIST)
+		return -1;
+	if (mr_os_sync_parent(path))
+		return mr_os.openat(AT_FDCWD, path, flags, 0);
+	int reason = errno;
+	/* The next who finds it there takes it for durable. */
+	unlinkat(AT_FDCWD, path, AT_REMOVEDIR);
+	errno = reason;
+	return -1;
+}

@@ -54,5 +54,8 @@ bool mr_os_rewrite(int fd, uint64_t from, uint64_t to);
 bool mr_os_sync_directory(int directory);
 /* Likewise in the one that this path lies in. */
 bool mr_os_sync_parent(const char *path);
+/* Opens the directory of this path, durably made (mode 0700) where it is not there. Nothing above
+ * it is opened but to make that durable: a worker that is locked in may not. -1 with errno. */
+int mr_os_enter(const char *path);
 
 #endif

@@ -49,42 +49,10 @@ enum mr_err mr_journal_name_error(const struct mr_journal *journal,
 
 /* ---- the directory ---- */
 
-/* A directory of this path, durably made where it is not there; -1 with errno. Nothing above it is
- * opened but to make that durable: a worker that is locked in may not. */
-static int enter(const char *path)
-{
-	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-	int fd = mr_os.openat(AT_FDCWD, path, flags, 0);
-	const char *slash = strrchr(path, '/');
-	char *parent;
-	int above;
-	bool synced;
-
-	if (fd >= 0 || errno != ENOENT)
-		return fd;
-	if (mr_os.mkdirat(AT_FDCWD, path, 0700) != 0 && errno != EEXIST)
-		return -1;
-	parent = mr_asprintf("%.*s", slash == NULL ? 1 : (int)(slash - path) + 1,
-			     slash == NULL ? "." : path);
-	above = mr_os.openat(AT_FDCWD, parent, flags, 0);
-	free(parent);
-	synced = above >= 0 && mr_os_sync_directory(above);
-	if (!synced) {
-		int reason = errno;
-
-		/* The next who finds it there takes it for durable. */
-		unlinkat(AT_FDCWD, path, AT_REMOVEDIR);
-		errno = reason;
-	}
-	if (above >= 0)
-		close(above);
-	return synced ? mr_os.openat(AT_FDCWD, path, flags, 0) : -1;
-}
-
 char *mr_journal_make(const char *state)
 {
 	char *path = mr_asprintf("%s/journal", state);
-	int fd = enter(path);
+	int fd = mr_os_enter(path);
 
 	if (fd >= 0) {
 		close(fd);
@@ -102,7 +70,7 @@ enum mr_err mr_journal_directory(struct mr_journal *journal, const char *state,
 
 	if (journal->directory >= 0)
 		close(journal->directory);
-	journal->directory = above != NULL ? enter(path) : -1;
+	journal->directory = above != NULL ? mr_os_enter(path) : -1;
 	if (journal->directory < 0)
 		mr_error_errno(error, mr_error_of_write(errno), "%s: cannot open or make it", path);
 	free(path);

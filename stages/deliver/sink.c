@@ -2,8 +2,8 @@
 #include "sink.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "millrace/os.h"
 
@@ -95,8 +95,12 @@ char *sink_place(const struct sink_env *env, const char *name, struct mr_error *
 {
 	char *above = mr_asprintf("%s/spool", env->state);
 	char *place = mr_asprintf("%s/%s", above, name);
-	if (mr_os.mkdirat(AT_FDCWD, above, 0700) != 0 && errno != EEXIST) {
-		mr_error_errno(error, mr_error_of_write(errno), "%s cannot be made", above);
+	int fd = mr_os_enter(above);
+	if (fd >= 0) {
+		close(fd);
+	} else {
+		mr_error_errno(error, mr_error_of_write(errno), "%s cannot be opened or made",
+			       above);
 		free(place);
 		place = NULL;
 	}

@@ -116,12 +116,9 @@ enum mr_err spool_open(struct spool *spool, const char *name, const char *path, 
 				.segment_bytes = segment_bytes,
 				.sent = {.seed = seed}};
 	enum mr_err err = MR_OK;
-	if (mr_os.mkdirat(AT_FDCWD, path, 0700) != 0 && errno != EEXIST)
-		err = fail(spool, "cannot be made", error);
-	if (err == MR_OK)
-		spool->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (err == MR_OK && spool->directory < 0)
-		err = fail(spool, "cannot be opened", error);
+	spool->directory = mr_os_enter(path);
+	if (spool->directory < 0)
+		err = fail(spool, "cannot be opened or made", error);
 	if (err == MR_OK)
 		err = list_segments(spool, error);
 	if (err != MR_OK)

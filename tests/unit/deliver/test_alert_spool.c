@@ -344,6 +344,36 @@ static void every_call_may_fail(void **state)
 	}
 }
 
+/* What is made in it is durable, so it has to be, too. */
+static void its_folder_outlasts_power(void **state)
+{
+	struct mr_error error = {0};
+	char above[96], own[128];
+	(void)state;
+	service_begin(&service, NULL);
+	struct sink_env env = {.state = service.state};
+	snprintf(above, sizeof above, "%s/spool", service.state);
+	snprintf(own, sizeof own, "%s/s", above);
+	os_fault((struct os_fault){.call = OS_FSYNC, .nth = 1, .number = EIO});
+	assert_null(sink_place(&env, "s", &error));
+	assert_int_equal(error.code, MR_IO);
+	assert_int_not_equal(access(above, F_OK), 0);
+	char *path = sink_place(&env, "s", &error);
+	assert_string_equal(path, own);
+	os_fault((struct os_fault){.call = OS_FSYNC, .nth = 1, .number = EIO});
+	assert_int_equal(spool_open(&spool, "s", path, MOST, SEGMENT, 5, &error), MR_IO);
+	assert_int_not_equal(access(path, F_OK), 0);
+	os_fault((struct os_fault){0});
+	assert_int_equal(spool_open(&spool, "s", path, MOST, SEGMENT, 5, &error), MR_OK);
+	assert_int_equal(os_counts[OS_FSYNC], 1);
+	spool_close(&spool);
+	assert_int_equal(spool_open(&spool, "s", path, MOST, SEGMENT, 5, &error), MR_OK);
+	assert_int_equal(os_counts[OS_FSYNC], 1); /* one that is there is */
+	os_faults_end();
+	free(path);
+	end();
+}
+
 static void a_place_survives_any_bytes(void **state)
 {
 	(void)state;
@@ -380,6 +410,7 @@ int main(void)
 	    cmocka_unit_test(it_is_bounded),
 	    cmocka_unit_test(a_full_disk_is_waited_for),
 	    cmocka_unit_test(every_call_may_fail),
+	    cmocka_unit_test(its_folder_outlasts_power),
 	    cmocka_unit_test(a_place_survives_any_bytes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
