@@ -29,9 +29,10 @@
 #define WAIT_MS 100
 #define END_MS 1
 #define LOST_MS 5
-#define LOST_US 500000 /* how long it is waited for words on a loss */
-#define SINK_US 200000 /* and for sinks to end their lines */
-#define FALL_US 200000 /* and for the end of one whose socket is closed */
+#define LOST_US 500000  /* how long it is waited for words on a loss */
+#define SINK_US 200000  /* and for sinks to end their lines */
+#define FALL_US 200000  /* and for the end of one whose socket is closed */
+#define GONE_US 2000000 /* one that was killed has ended by then, or the kernel holds it */
 
 void mr_supervisor_init(struct mr_supervisor *supervisor)
 {
@@ -83,7 +84,7 @@ static bool has_ended(const struct mr_supervised *worker)
 	       info.si_pid != 0;
 }
 
-/* Blocks: only for one that has ended, or was killed. */
+/* Blocks: only for one that has ended. */
 static void reap(struct mr_supervised *worker)
 {
 	if (worker->pid == 0)
@@ -131,12 +132,49 @@ static void kill_all(struct mr_supervisor *supervisor)
 	kill_workers(supervisor, true);
 }
 
+/* One that was killed ends at once, unless the kernel has it wait, for a disk or a mount that does
+ * not answer. Then it is waited for until an end is asked for, and no longer than that may take:
+ * its lock keeps another service away. False, with why, where it has not ended. */
+static bool await_gone(struct mr_supervisor *supervisor, const struct mr_supervised *worker,
+		       int64_t until_us, struct mr_error *error)
+{
+	struct pollfd signals = {.fd = supervisor->signals, .events = POLLIN};
+	struct mr_error why = {0};
+	bool said = false;
+	while (!has_ended(worker) && mr_clock_us() < until_us)
+		poll(NULL, 0, END_MS);
+	while (!has_ended(worker)) {
+		if (supervisor->service != NULL)
+			mr_service_late(supervisor->service, supervisor, mr_clock_us(), &why);
+		if (why.code == MR_OK && supervisor->interrupted == 0 &&
+		    poll(&signals, 1, LOST_MS) > 0)
+			mr_supervisor_interrupted(supervisor, &why);
+		if (why.code != MR_OK || supervisor->interrupted != 0) {
+			if (why.code != MR_OK)
+				*error = why;
+			mr_error_prefix(error,
+					"worker %s (process %d) was killed and has not ended",
+					worker->name, (int)worker->pid);
+			return false;
+		}
+		if (!said)
+			mr_log(
+			    MR_LOG_ERROR,
+			    "worker %s (process %d) was killed and has not ended: it is waited for",
+			    worker->name, (int)worker->pid);
+		said = true;
+	}
+	return true;
+}
+
 /* Reaps all. Names in `error`, unless it holds one, a worker that fell after its last word. */
 static void end_all(struct mr_supervisor *supervisor, struct mr_error *error)
 {
+	int64_t until_us = mr_clock_us() + GONE_US;
 	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
 		struct mr_supervised *worker = &supervisor->workers[i];
-		reap(worker);
+		if (await_gone(supervisor, worker, until_us, error))
+			reap(worker);
 		if (worker->status != 0 && error->code == MR_OK)
 			mr_supervisor_blame(supervisor, worker, error);
 		mr_control_fini(&worker->control);
@@ -152,16 +190,15 @@ static enum mr_err died(struct mr_supervisor *supervisor, struct mr_supervised *
 	int64_t until_us = mr_clock_us() + FALL_US;
 	while (!has_ended(worker) && mr_clock_us() < until_us)
 		poll(NULL, 0, LOST_MS);
-	bool lives = !has_ended(worker);
-	if (lives)
-		kill(worker->pid, SIGKILL);
-	reap(worker);
 	worker->fell = true;
-	if (!lives)
+	if (has_ended(worker)) {
+		reap(worker);
 		return mr_supervisor_blame(supervisor, worker, error);
+	}
+	kill(worker->pid, SIGKILL);
 	return mr_error_set(error, MR_PROTOCOL,
 			    "worker %s (process %d) closed its control socket and lived on",
-			    worker->name, (int)worker->reaped);
+			    worker->name, (int)worker->pid);
 }
 
 static bool find_dead(struct mr_supervisor *supervisor, struct mr_error *error)
@@ -354,6 +391,10 @@ static enum mr_err await_ends(struct mr_supervisor *supervisor, struct mr_error 
 		while (!has_ended(&supervisor->workers[i])) {
 			if (poll(&signals, 1, END_MS) > 0 &&
 			    mr_supervisor_interrupted(supervisor, error) != MR_OK)
+				return error->code;
+			if (supervisor->service != NULL &&
+			    mr_service_late(supervisor->service, supervisor, mr_clock_us(),
+					    error) != MR_OK)
 				return error->code;
 			mr_health_await(supervisor->health, i, from_us);
 		}

@@ -5,6 +5,7 @@ import resource
 import signal
 import socket
 import subprocess
+import sys
 import unittest
 
 import millrace_test as mr
@@ -13,6 +14,14 @@ from service import Service
 RECORDS = 4000  # their alerts are more than a pipe and all buffers hold
 DEATHS = 6      # one after the other make a pause in which a signal comes for certain
 FAILURES = 20   # checkpoints in a row
+SEIZE = 0x4206  # ptrace(2)
+TRACER = f"""
+import ctypes, signal, sys
+call = ctypes.CDLL(None).ptrace
+call.argtypes = ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p
+print("traced" if call({SEIZE}, int(sys.argv[1]), None, None) == 0 else "not traced", flush=True)
+signal.pause()
+"""
 
 
 class Stop(unittest.TestCase):
@@ -75,6 +84,43 @@ class Stop(unittest.TestCase):
         process.send_signal(signal.SIGTERM)
         self.service.finish(process)
         self.service.assert_kept_once(("broken", "broken too"))
+
+    def hold(self, pid):
+        """Once killed, it does not end for its parent before its tracer does: as if the kernel had it wait for a disk."""
+        tracer = subprocess.Popen([sys.executable, "-c", TRACER, str(pid)], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(tracer.stdout.close)
+        self.addCleanup(tracer.wait)
+        self.addCleanup(tracer.kill)
+        if tracer.stdout.readline() != "traced\n":
+            self.skipTest("processes cannot be traced here")
+        return tracer
+
+    def test_a_worker_that_the_kernel_holds(self):
+        """It is waited for until SIGTERM, and then no longer than stop_timeout; the service goes on once it has gone."""
+        source = {"name": "in", "type": "file", "path": [self.service.records]}
+        self.service.describe(self.service.file_sink(), stop_timeout="1s", sources=[source])
+        process = self.service.start()
+        mr.wait_until(lambda: os.path.exists(self.service.path("alerts.ndjson")) and
+                      len(mr.whole_lines(self.service.path("alerts.ndjson"))) == RECORDS, "all alerts")
+        for signals in (0, 1):
+            deliver = mr.wait_until(lambda: next((pid for pid, _ in mr.children(process.pid)
+                                                if mr.worker_name(pid) == "deliver"), None), "a worker")
+            tracer = self.hold(deliver)
+            os.kill(deliver, signal.SIGKILL)
+            words = f"worker deliver (process {deliver}) was killed and has not ended"
+            self.await_words(f"{words}: it is waited for")
+            if signals == 0:
+                tracer.kill()
+                self.await_words("workers.started #2")
+                continue
+            process.send_signal(signal.SIGTERM)
+            self.assert_ends(process, f"{words}: ended by stop_timeout")
+            tracer.kill()
+        process = self.service.start()
+        mr.wait_until(lambda: self.service.said().count("service.ready"), "the lock is free again")
+        process.send_signal(signal.SIGTERM)
+        self.service.finish(process)
+        self.service.assert_kept_once()
 
     def failures(self):
         status = subprocess.run([mr.PROGRAM, "status", "--json", self.service.path("state")], capture_output=True, check=True)
