@@ -229,10 +229,13 @@ static enum mr_err put_manifest(const struct mr_checkpoint *checkpoint,
 enum mr_err mr_checkpoint_rename(struct mr_checkpoint *checkpoint, const struct mr_service *service,
 				 struct mr_error *error)
 {
-	struct mr_manifest *last = &checkpoint->last;
-	last->generation = service->generation.id;
-	last->drained = false;
-	return put_manifest(checkpoint, last, error);
+	struct mr_manifest renamed = checkpoint->last;
+	renamed.generation = service->generation.id;
+	renamed.drained = false;
+	enum mr_err err = put_manifest(checkpoint, &renamed, error);
+	if (err == MR_OK)
+		checkpoint->last = renamed;
+	return err;
 }
 
 /* ---- the ledger ---- */
@@ -340,9 +343,10 @@ static int64_t due_after(const struct mr_checkpoint *checkpoint, int64_t interva
 	return checkpoint->begun_us + (cost_us > interval_us ? cost_us : interval_us);
 }
 
-void mr_checkpoint_hurry(struct mr_checkpoint *checkpoint, int64_t interval_us)
+void mr_checkpoint_hurry(struct mr_checkpoint *checkpoint, int64_t now_us, int64_t interval_us)
 {
 	int64_t due_us = due_after(checkpoint, interval_us);
+	due_us = due_us < now_us ? now_us : due_us;
 	if (checkpoint->failures == 0 && due_us < checkpoint->due_us)
 		checkpoint->due_us = due_us;
 }

@@ -53,13 +53,14 @@ void mr_checkpoint_return(struct mr_checkpoint *checkpoint, struct mr_manifest *
 /* What was under way is given up: its workers are dead. */
 void mr_checkpoint_abandon(struct mr_checkpoint *checkpoint);
 
-/* The last checkpoint names its generation anew, before anything is read behind it.
- */
+/* The last checkpoint names its generation anew, before anything is read behind it. After an error
+ * it names what it did. */
 enum mr_err mr_checkpoint_rename(struct mr_checkpoint *checkpoint, const struct mr_service *service,
 				 struct mr_error *error);
 
-/* The next one is wanted sooner: so long after the last, or after what that costs. */
-void mr_checkpoint_hurry(struct mr_checkpoint *checkpoint, int64_t interval_us);
+/* The next one is wanted sooner: so long after the last, or after what that costs, but not before
+ * now. */
+void mr_checkpoint_hurry(struct mr_checkpoint *checkpoint, int64_t now_us, int64_t interval_us);
 
 /* Lines of outputs among these counts. */
 uint64_t mr_checkpoint_lines(const struct mr_counters *counters);

@@ -99,8 +99,7 @@ void mr_service_adopt(struct mr_service *service, const struct mr_config *config
 {
 	struct mr_error unset;
 	int64_t interval_us;
-	if (mr_config_get(config, "checkpoint_interval", 0) != NULL &&
-	    mr_config_int(config, "checkpoint_interval", &interval_us, &unset) == MR_OK)
+	if (mr_config_int(config, "checkpoint_interval", &interval_us, &unset) == MR_OK)
 		service->checkpoint.interval_us = service->interval_us = interval_us;
 }
 
@@ -198,7 +197,8 @@ static uint64_t lines_behind(const struct mr_service *service,
 
 /* While no checkpoint can be made the lines behind the last one become no more than are known again
  * after a death. */
-static void keep_in_reach(struct mr_service *service, struct mr_supervisor *supervisor)
+static void keep_in_reach(struct mr_service *service, struct mr_supervisor *supervisor,
+			  int64_t now_us)
 {
 	uint64_t lines = lines_behind(service, supervisor);
 	bool all_stopped = service->drained == count_sources(supervisor);
@@ -212,7 +212,7 @@ static void keep_in_reach(struct mr_service *service, struct mr_supervisor *supe
 		       (unsigned long long)lines);
 		mr_supervisor_tell_sources(supervisor, MR_CONTROL_DRAIN, 0);
 		service->told_drain = service->held = true;
-		mr_checkpoint_hurry(&service->checkpoint, 0);
+		mr_checkpoint_hurry(&service->checkpoint, now_us, 0);
 	}
 }
 
@@ -239,7 +239,7 @@ static void stop_sources(struct mr_service *service, struct mr_supervisor *super
 	if ((service->told_drain && !service->held) || !(service->stopping || reloads))
 		return;
 	if (!service->stopping && !is_even(service, now_us)) {
-		mr_checkpoint_hurry(&service->checkpoint, RELOAD_CHECKPOINT_US);
+		mr_checkpoint_hurry(&service->checkpoint, now_us, RELOAD_CHECKPOINT_US);
 		return;
 	}
 	if (service->stopping)
@@ -256,7 +256,7 @@ void mr_service_turn(struct mr_service *service, struct mr_supervisor *superviso
 	if (service->reload.step == MR_RELOAD_TRIAL)
 		mr_reload_settle(&service->reload, service);
 	mr_reload_turn(&service->reload, service, supervisor);
-	keep_in_reach(service, supervisor);
+	keep_in_reach(service, supervisor, now_us);
 	stop_sources(service, supervisor, now_us);
 	if (checkpoint->under_way || service->finishing)
 		return;
@@ -345,6 +345,15 @@ static enum mr_err check_places(const struct mr_service *service,
 	return MR_OK;
 }
 
+/* Who judges from here on stands in the last manifest before anything is read: others would judge
+ * it again after a death. */
+static enum mr_err name_generation(struct mr_service *service, struct mr_error *error)
+{
+	if (service->checkpoint.last.generation == service->generation.id)
+		return MR_OK;
+	return mr_checkpoint_rename(&service->checkpoint, service, error);
+}
+
 static enum mr_err incarnate(struct mr_service *service, struct mr_supervisor *supervisor,
 			     struct mr_error *error)
 {
@@ -352,6 +361,8 @@ static enum mr_err incarnate(struct mr_service *service, struct mr_supervisor *s
 	mr_reload_again(&service->reload, supervisor);
 	supervisor->restored = mr_tables_new();
 	enum mr_err err = check_places(service, supervisor, error);
+	if (err == MR_OK)
+		err = name_generation(service, error);
 	if (err == MR_OK)
 		err = mr_recovery_open(&service->dir, &service->checkpoint.last,
 				       &service->suspects.aside, "", &supervisor->setup.topology,
@@ -366,12 +377,18 @@ static enum mr_err incarnate(struct mr_service *service, struct mr_supervisor *s
 	return err;
 }
 
+int mr_service_pause_ms(uint32_t deaths)
+{
+	int pause_ms = PAUSE_FIRST_MS;
+	for (uint32_t i = 1; i < deaths && pause_ms < PAUSE_MOST_MS; i++)
+		pause_ms *= 2;
+	return pause_ms < PAUSE_MOST_MS ? pause_ms : PAUSE_MOST_MS;
+}
+
 /* Until the pause is over or a signal comes. */
 static void rest(struct mr_service *service, struct mr_supervisor *supervisor)
 {
-	int pause_ms = PAUSE_FIRST_MS;
-	for (uint32_t i = 1; i < service->deaths && pause_ms < PAUSE_MOST_MS; i++)
-		pause_ms *= 2;
+	int pause_ms = mr_service_pause_ms(service->deaths);
 	if (service->deaths < 2 || service->stopping)
 		return;
 	mr_log_event(MR_LOG_WARNING, MR_EVENT_WORKER_DIED,
@@ -416,14 +433,13 @@ static bool goes_over(struct mr_service *service, struct mr_supervisor *supervis
 }
 
 /* Nothing was judged by the new set: its workers did not come so far. */
-static enum mr_err take_back(struct mr_service *service, struct mr_supervisor *supervisor,
-			     struct mr_error *error)
+static void take_back(struct mr_service *service, struct mr_supervisor *supervisor,
+		      struct mr_error *error)
 {
 	mr_reload_take_back(&service->reload, service, supervisor, error->text);
 	mr_manifest_forget_sources(&service->checkpoint.last, service->reload.source_count);
 	mr_supervisor_reset(supervisor);
 	*error = (struct mr_error){0};
-	return mr_checkpoint_rename(&service->checkpoint, service, error);
 }
 
 static bool fails_its_trial(const struct mr_service *service, enum mr_err err, bool began)
@@ -476,10 +492,8 @@ enum mr_err mr_service_run(struct mr_service *service, struct mr_supervisor *sup
 			return MR_OK;
 		}
 		if (fails_its_trial(service, err, began)) {
-			err = take_back(service, supervisor, error);
-			if (err == MR_OK)
-				continue;
-			return err;
+			take_back(service, supervisor, error);
+			continue;
 		}
 		/* A worker that died behind the last checkpoint has cost nothing. */
 		if (err != MR_OK && is_done(service)) {

@@ -49,6 +49,8 @@ enum mr_err mr_service_number_sources(const struct mr_service *service, struct m
 /* Blocks until the work is done, or can't be. */
 enum mr_err mr_service_run(struct mr_service *service, struct mr_supervisor *supervisor,
 			   struct mr_error *error);
+/* Before the next incarnation, where so many died young one after the other. */
+int mr_service_pause_ms(uint32_t deaths);
 /* Whether no other start would help: the command line or a file of it is wrong, bytes on the disk
  * are not what they should be, a pipe has no reader. */
 bool mr_service_stays(enum mr_err err);

@@ -33,7 +33,7 @@
 	100 /* of one poll; then the source waits a little, so that there is time to kill          \
 	     */
 #define INTERVAL_US 30000
-#define STOP "MILLRACE_TEST_STOP" /* where one is to stop at its end (test_service.c) */
+#define STOP "MILLRACE_TEST_STOP"   /* where one is to stop at its end (test_service.c) */
 #define SOURCE 7
 #define EDITIONS 64
 #define EDITION_TABLE "edition"
@@ -323,6 +323,7 @@ static enum mr_err prepare(struct mr_supervisor *supervisor, const char *state, 
 	supervisor->progress.least = MR_LOG_INFO;
 	mr_progress_level(&supervisor->progress, &supervisor->setup.config);
 	supervisor->setup.fields = mr_fields_new();
+	mr_config_add(&supervisor->setup.config, "checkpoint_interval", "100ms");
 	make_topology(&supervisor->setup.topology, workers);
 	return error->code == MR_OK
 		   ? mr_tables_add_bytes(supervisor->tables, EDITION_TABLE, mr_slice(text), error)

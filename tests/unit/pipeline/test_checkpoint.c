@@ -306,6 +306,47 @@ static void lines_without_a_checkpoint_stop_the_sources(void **state)
 	desk_close(&desk);
 }
 
+/* One that is wanted sooner is due from now on: nobody is late for it. */
+static void who_hurries_is_not_late(void **state)
+{
+	(void)state;
+	struct mr_checkpoint checkpoint = {.due_us = 5000000}; /* none has begun */
+	mr_checkpoint_hurry(&checkpoint, 1000000, 250000);
+	assert_int_equal(checkpoint.due_us, 1000000);
+	mr_checkpoint_hurry(&checkpoint, 1100000, 250000);
+	assert_int_equal(checkpoint.due_us, 1000000);
+	checkpoint.begun_us = 1200000;
+	checkpoint.due_us = 5000000;
+	mr_checkpoint_hurry(&checkpoint, 1300000, 250000);
+	assert_int_equal(checkpoint.due_us, 1450000);
+}
+
+/* What the settings leave out is as it is where they never had it. */
+static void an_interval_that_is_taken_out_is_the_default(void **state)
+{
+	(void)state;
+	static struct mr_service service;
+	struct mr_config config = {0};
+	struct mr_config none = {0};
+	mr_config_add(&config, "checkpoint_interval", "1s");
+	mr_service_adopt(&service, &config);
+	assert_int_equal(service.interval_us, 1000000);
+	mr_service_adopt(&service, &none);
+	assert_int_equal(service.interval_us, 10000000);
+	assert_int_equal(service.checkpoint.interval_us, 10000000);
+	mr_config_fini(&config);
+}
+
+static void a_pause_has_an_end(void **state)
+{
+	(void)state;
+	assert_int_equal(mr_service_pause_ms(1), 100);
+	assert_int_equal(mr_service_pause_ms(2), 200);
+	assert_int_equal(mr_service_pause_ms(7), 6400);
+	assert_int_equal(mr_service_pause_ms(8), 10000);
+	assert_int_equal(mr_service_pause_ms(UINT32_MAX), 10000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +355,9 @@ int main(void)
 	    cmocka_unit_test(owed_lines_that_cannot_be_are_not_believed),
 	    cmocka_unit_test(lines_without_a_checkpoint_stop_the_sources),
 	    cmocka_unit_test(a_cost_that_cannot_be_is_not_believed),
+	    cmocka_unit_test(who_hurries_is_not_late),
+	    cmocka_unit_test(an_interval_that_is_taken_out_is_the_default),
+	    cmocka_unit_test(a_pause_has_an_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,37 @@
 
 #include "clock.h"
 #include "kills.h"
+#include "millrace/os.h"
 #include "numbers.h"
+
+#define FULL "MILLRACE_TEST_FULL" /* where no manifest takes another one's place at first */
+#define FULL_TIMES 2
+
+/* ---- a disk without room ---- */
+
+static int (*real_renameat)(int, const char *, int, const char *);
+
+static int full_renameat(int from, const char *old, int to, const char *new)
+{
+	static int failed;
+	if (strncmp(new, MR_MANIFEST_PREFIX, strlen(MR_MANIFEST_PREFIX)) == 0 &&
+	    failed < FULL_TIMES && faccessat(to, new, F_OK, 0) == 0) {
+		failed++;
+		errno = ENOSPC;
+		return -1;
+	}
+	return real_renameat(from, old, to, new);
+}
+
+static void arm(const char *who)
+{
+	if (strcmp(who, "service") != 0 || getenv(FULL) == NULL)
+		return;
+	real_renameat = mr_os.renameat;
+	mr_os.renameat = full_renameat;
+}
+
+/* ---- the tests ---- */
 
 /* What the service says goes to a file, and is waited for there. */
 static pid_t start_heard(void)
@@ -130,6 +160,26 @@ static void a_refused_reload_leaves_the_old_in_force(void **state)
 	end_reloads(service, 2);
 }
 
+/* The last manifest names the new set, its workers cannot begin, and there is no room to name the
+ * old one again: nothing is read until there is. */
+static void the_old_set_waits_for_its_name(void **state)
+{
+	(void)state;
+	make_directory();
+	put_edition(EDITION_GATED);
+	setenv(FULL, "", 1);
+	pid_t service = start_heard();
+	unsetenv(FULL);
+	await_checkpoint();
+	write_edition("nonsense");
+	kill(service, SIGHUP);
+	await_words("reload refused, what was in force goes on: ", 1);
+	await_words("rename it into place", FULL_TIMES);
+	put_edition(EDITION_GATED + 1);
+	kill(service, SIGHUP);
+	end_reloads(service, 2);
+}
+
 /* Its checkpoint cannot be made: the sources, which had stopped for it, read on. */
 static void a_reload_without_its_checkpoint_is_called_off(void **state)
 {
@@ -193,11 +243,14 @@ static void reloads_and_kills_lose_nothing(void **state)
 int main(int argc, char **argv)
 {
 	int status;
+	if (argc >= 2)
+		arm(argv[1]);
 	if (is_other_process(argc, argv, &status))
 		return status;
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_reload_goes_on_from_its_checkpoint),
 	    cmocka_unit_test(a_refused_reload_leaves_the_old_in_force),
+	    cmocka_unit_test(the_old_set_waits_for_its_name),
 	    cmocka_unit_test(a_reload_without_its_checkpoint_is_called_off),
 	    cmocka_unit_test(reloads_and_kills_lose_nothing),
 	};
