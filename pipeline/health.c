@@ -19,7 +19,6 @@
 #include "service.h"
 #include "supervisor.h"
 
-#define START_TIMES 6          /* while it starts a worker may restore a large state */
 #define RATE_US 2000000        /* a rate is of so long */
 #define QUIET_US 600000000     /* what has not come for so long is over */
 #define STALLED_US 10000000    /* intake that stands still for so long has stopped */
@@ -240,7 +239,7 @@ static void check_worker(struct mr_health *health, uint32_t number, int64_t now_
 {
 	struct mr_supervised *worker = &health->supervisor->workers[number];
 	struct mr_pulse *pulse = &worker->watched.pulse;
-	int64_t limit_us = health->limit_us * (health->supervisor->started ? 1 : START_TIMES);
+	int64_t limit_us = health->limit_us * (health->supervisor->started ? 1 : MR_START_TIMES);
 	if (!mr_health_sees(health, number) || worker->hung)
 		return;
 	if (mr_pulse_silent_us(pulse, now_us) >= limit_us) {

@@ -22,6 +22,10 @@
 #include "status_server.h"
 #include "watched.h"
 
+/* So many times longer may a start take than an answer: a worker restores a large state, a reload
+ * reads large databases. */
+#define MR_START_TIMES 6
+
 struct mr_service;
 struct mr_supervisor;
 

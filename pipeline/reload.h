@@ -24,6 +24,8 @@ struct mr_reload {
 	bool wanted;
 	enum mr_reload_step step;
 	pid_t pid;
+	int64_t limit_us; /* how long it may take, and until when */
+	int64_t until_us;
 	bool done;          /* the process has said all */
 	char failure[1024]; /* why the last one was refused; empty where it was not */
 	struct mr_control control;
@@ -56,11 +58,12 @@ void mr_reload_settle(struct mr_reload *reload, const struct mr_service *service
 
 /* ---- reload_process.c ---- */
 
-/* Starts the process, for the service or the host whose state directory this is. MR_NO_SPACE. */
+/* Starts the process, for the service or the host whose state directory this is. MR_NO_SPACE,
+ * MR_CONFIG. */
 enum mr_err mr_reload_start(struct mr_reload *reload, const struct mr_state_dir *dir,
 			    const struct mr_supervisor *supervisor, struct mr_error *error);
-/* MR_AGAIN until it has said all; MR_OK: the other set is whole, and kept; else why there is none.
- */
+/* MR_AGAIN until it has said all; MR_OK: the other set is whole, and kept; else why there is none:
+ * also where it takes too long. Then drop it. */
 enum mr_err mr_reload_hear(struct mr_reload *reload, struct mr_supervisor *supervisor,
 			   struct mr_error *error);
 /* No process, and no other set. */

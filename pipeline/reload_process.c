@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clock.h"
+#include "health.h"
 #include "millrace/log.h"
 #include "reload.h"
 #include "spawn.h"
@@ -46,9 +48,14 @@ enum mr_err mr_reload_start(struct mr_reload *reload, const struct mr_state_dir 
 				      .words = {reload->topology, dir->path, host},
 				      .lock = dir->lock,
 				      .standard = true};
-	enum mr_err err = mr_spawn(&what, &reload->pid, &control, error);
+	enum mr_err err =
+	    mr_config_int(&supervisor->setup.config, "health_timeout", &reload->limit_us, error);
+	if (err == MR_OK)
+		err = mr_spawn(&what, &reload->pid, &control, error);
 	if (err != MR_OK)
 		return err;
+	reload->limit_us *= MR_START_TIMES;
+	reload->until_us = mr_clock_us() + reload->limit_us;
 	reload->done = false;
 	mr_control_init(&reload->control, control);
 	reload->other.tables = mr_tables_new();
@@ -170,6 +177,17 @@ static enum mr_err died(struct mr_reload *reload, struct mr_error *error)
 			    killed ? WTERMSIG(status) : WEXITSTATUS(status));
 }
 
+/* One that stands still would keep all further reloads out. */
+static enum mr_err wait_on(const struct mr_reload *reload, struct mr_error *error)
+{
+	if (mr_clock_us() < reload->until_us)
+		return MR_AGAIN;
+	return mr_error_set(error, MR_CONFIG,
+			    "the process that prepared it was not done after %lld ms, six times "
+			    "`health_timeout`: it is killed",
+			    (long long)(reload->limit_us / 1000));
+}
+
 enum mr_err mr_reload_hear(struct mr_reload *reload, struct mr_supervisor *supervisor,
 			   struct mr_error *error)
 {
@@ -177,7 +195,7 @@ enum mr_err mr_reload_hear(struct mr_reload *reload, struct mr_supervisor *super
 	struct mr_prepared *new = &reload->other;
 	enum mr_err err = mr_control_listen(&reload->control, hear, &hearing, error);
 	if (!reload->done && err == MR_OK)
-		return MR_AGAIN;
+		return wait_on(reload, error);
 	if (!reload->done)
 		return err == MR_END ? died(reload, error) : err;
 	end_process(reload, false);

@@ -34,6 +34,7 @@
 	     */
 #define INTERVAL_US 30000
 #define STOP "MILLRACE_TEST_STOP"   /* where one is to stop at its end (test_service.c) */
+#define HASTY "MILLRACE_TEST_HASTY" /* where nobody is waited for for long */
 #define SOURCE 7
 #define EDITIONS 64
 #define EDITION_TABLE "edition"
@@ -324,6 +325,10 @@ static enum mr_err prepare(struct mr_supervisor *supervisor, const char *state, 
 	mr_progress_level(&supervisor->progress, &supervisor->setup.config);
 	supervisor->setup.fields = mr_fields_new();
 	mr_config_add(&supervisor->setup.config, "checkpoint_interval", "100ms");
+	if (getenv(HASTY) != NULL)
+		mr_config_add(&supervisor->setup.config, "health_timeout", "1s");
+	while (strcmp(text, "still") == 0)
+		pause();
 	make_topology(&supervisor->setup.topology, workers);
 	return error->code == MR_OK
 		   ? mr_tables_add_bytes(supervisor->tables, EDITION_TABLE, mr_slice(text), error)

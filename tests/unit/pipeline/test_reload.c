@@ -180,6 +180,23 @@ static void the_old_set_waits_for_its_name(void **state)
 	end_reloads(service, 2);
 }
 
+static void a_reload_that_stands_still_is_refused(void **state)
+{
+	(void)state;
+	make_directory();
+	put_edition(EDITION_GATED);
+	setenv(HASTY, "", 1);
+	pid_t service = start_heard();
+	unsetenv(HASTY);
+	await_checkpoint();
+	write_edition("still");
+	kill(service, SIGHUP);
+	await_words("was not done after 6000 ms", 1);
+	put_edition(EDITION_GATED + 1);
+	kill(service, SIGHUP);
+	end_reloads(service, 2);
+}
+
 /* Its checkpoint cannot be made: the sources, which had stopped for it, read on. */
 static void a_reload_without_its_checkpoint_is_called_off(void **state)
 {
@@ -251,6 +268,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(a_reload_goes_on_from_its_checkpoint),
 	    cmocka_unit_test(a_refused_reload_leaves_the_old_in_force),
 	    cmocka_unit_test(the_old_set_waits_for_its_name),
+	    cmocka_unit_test(a_reload_that_stands_still_is_refused),
 	    cmocka_unit_test(a_reload_without_its_checkpoint_is_called_off),
 	    cmocka_unit_test(reloads_and_kills_lose_nothing),
 	};
