@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import signal
 import subprocess
 import unittest
 
@@ -36,6 +37,40 @@ class Sinks(unittest.TestCase):
             lines = process.stdout.readlines()
         self.service.finish(process)
         self.assertEqual(mr.ids(map(json.loads, lines)), self.service.expected)
+        self.service.assert_kept_once()
+
+    def test_standard_output_over_deaths(self):
+        """Whoever dies in the middle of a line takes no other line with it."""
+        print("seed", SEED, flush=True)
+        dice = random.Random(SEED)
+        self.service.describe({"name": "out", "type": "stdout"}, self.service.file_sink())
+        process = self.service.start(stdout=subprocess.PIPE)
+        got = bytearray()
+        with process.stdout:
+            for _ in range(5):
+                wanted = len(got) + dice.randrange(1 << 16, 1 << 21)
+                while len(got) < wanted:
+                    more = os.read(process.stdout.fileno(), 1 << 16)
+                    if not more:
+                        break
+                    got += more
+                for pid, _ in mr.children(process.pid):
+                    try:
+                        if mr.worker_name(pid) == "deliver":
+                            os.kill(pid, signal.SIGKILL)
+                    except OSError:  # it is gone already
+                        pass
+            got += process.stdout.read()
+        self.service.finish(process)
+        found = set()
+        torn = 0
+        for line in bytes(got).split(b"\n"):
+            try:
+                found.add(json.loads(line)["finding_info"]["uid"])
+            except ValueError:
+                torn += 1
+        self.assertEqual(sorted(found), self.service.expected)
+        self.assertLessEqual(torn, 11)  # for each death a piece and an empty line, and what stands behind the last line
         self.service.assert_kept_once()
 
     def test_a_reader_that_goes_away_ends_it(self):

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <sys/mman.h>
 
 #include "outputs.h"
 #include "service.h"
@@ -25,6 +26,9 @@ static void begin(void)
 	service_begin(service, NULL);
 	mr_tables_add(service->tables, "deliver.output", open("/dev/null", O_WRONLY | O_CLOEXEC),
 		      0);
+	int line = memfd_create("line", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(line, 1), 0);
+	mr_tables_add(service->tables, "deliver.output.line", line, 0);
 	service->counters.books = &world.books;
 	service->env.owed = &world.owed;
 	service->env.config = &world.config;

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <sys/mman.h>
 
 #include "lossy_disk.h"
 #include "os_faults.h"
@@ -65,12 +66,16 @@ static void file_hold(void)
 /* ---- stdout: a pipe whose reader may sleep ---- */
 
 static bool reading;
+static int line_memory; /* what the sink knows of the last line's end */
 
 static void stdout_set_up(struct service *service)
 {
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	mr_tables_add(service->tables, "deliver.output", ends[1], 0);
+	line_memory = memfd_create("line", MFD_CLOEXEC);
+	assert_int_equal(write(line_memory, "", 1), 1);
+	mr_tables_add(service->tables, "deliver.output.line", line_memory, 0);
 	piped.len = 0;
 	reading = true;
 }
@@ -504,6 +509,50 @@ static int remove_folder(void **state)
 	return 0;
 }
 
+/* ---- stdout alone ---- */
+
+static char line_mark(void)
+{
+	char mark = 0;
+	assert_int_equal(pread(line_memory, &mark, 1, 0), 1);
+	return mark;
+}
+
+/* A life that dies while its reader sleeps leaves a piece of a line; the next one ends it first. */
+static void a_line_that_had_begun_is_ended(void **state)
+{
+	(void)state;
+	begin(1);
+	assert_string_equal(kind->type, "stdout");
+	open_sink();
+	kind->hold();
+	/* More than a pipe holds, and than it takes at once; then the reader takes a little. */
+	for (unsigned i = 0; service.sink.ops->room(&service.sink, 0); i++) {
+		assert_true(i < 10000);
+		put(i, i + 1);
+	}
+	char some[8192];
+	assert_int_equal(read(ends[0], some, sizeof some), sizeof some);
+	service_step(&service, 0);
+	assert_int_equal(line_mark(), 1);
+	kind->release();
+	service_crash(&service);
+	char *all = kind->received(&service);
+	assert_int_not_equal(all[strlen(all) - 1], '\n');
+	size_t before = strlen(all);
+	free(all);
+	open_sink();
+	put(0, 1);
+	all = kind->received(&service);
+	assert_int_equal(all[before], '\n');
+	size_t first;
+	assert_int_equal(times(all + before, 0, &first), 1);
+	assert_int_equal(first, 1);
+	assert_int_equal(line_mark(), 0);
+	free(all);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -514,6 +563,7 @@ int main(void)
 	    cmocka_unit_test(each_call_may_fail),
 	    cmocka_unit_test(a_checkpoint_outlasts_power),
 	    cmocka_unit_test(a_snapshot_survives_any_bytes),
+	    cmocka_unit_test(a_line_that_had_begun_is_ended),
 	};
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
