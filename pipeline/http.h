@@ -16,9 +16,9 @@
 
 #include "status_server.h"
 
-#define MR_HTTP_CONNECTIONS_MAX 16
+#define MR_HTTP_CONNECTIONS_MAX 64
 #define MR_HTTP_MEMORY_BYTES 16384 /* of one connection: what its request may have of headers */
-#define MR_HTTP_TIMEOUT_S 5u
+#define MR_HTTP_TIMEOUT_S 1u
 
 struct mr_http_pages {
 	void *context;
