@@ -73,6 +73,18 @@ static int put_settings(void)
 
 /* ---- the check ---- */
 
+/* What is wrong and what is only to be looked at shall not look the same. */
+static void put_line(void *context, enum mr_log_level level, uint64_t kind, const char *line,
+		     size_t len)
+{
+	char *clean = mr_asprintf("%.*s", (int)len, line);
+	(void)context;
+	(void)kind;
+	mr_log_clean(clean, len);
+	fprintf(stderr, "%s%s\n", level == MR_LOG_WARNING ? "warning: " : "", clean);
+	free(clean);
+}
+
 static void put_parts(const struct mr_config *config, enum mr_part_kind kind, const char *what)
 {
 	const struct mr_part *part;
@@ -167,6 +179,7 @@ static int check(const char *path, const char *host)
 	struct mr_hosts hosts = {0};
 	struct mr_error error = {0};
 	uint32_t workers = 0;
+	mr_log_set_sink(put_line, NULL);
 	mr_supervisor_init(&supervisor);
 	enum mr_err err = mr_topology_file_check(path, host, &supervisor.setup.config, &error);
 	if (err == MR_OK && host != NULL)

@@ -36,22 +36,34 @@ void mr_config_fini(struct mr_config *config)
 	*config = (struct mr_config){0};
 }
 
-static void add_slices(struct mr_config *config, struct mr_slice name, struct mr_slice value)
+static struct mr_setting *add_slices(struct mr_config *config, struct mr_slice name,
+				     struct mr_slice value)
 {
 	if (config->count == config->capacity) {
 		config->capacity = mr_grow(config->capacity, config->count + 1);
 		config->items = mr_realloc(config->items, config->capacity * sizeof *config->items);
 	}
-	config->items[config->count++] = (struct mr_setting){
+	struct mr_setting *item = &config->items[config->count++];
+	*item = (struct mr_setting){
 	    .name = mr_asprintf("%.*s", (int)name.len, name.at),
 	    .value = mr_asprintf("%.*s", (int)value.len, value.at),
 	};
+	return item;
 }
 
 void mr_config_add(struct mr_config *config, const char *name, const char *value)
 {
 	row_of(config, name);
 	add_slices(config, mr_slice(name), mr_slice(value));
+}
+
+void mr_config_add_at(struct mr_config *config, const char *name, const char *value, uint32_t line,
+		      uint32_t column)
+{
+	row_of(config, name);
+	struct mr_setting *item = add_slices(config, mr_slice(name), mr_slice(value));
+	item->line = line;
+	item->column = column;
 }
 
 void mr_config_replace(struct mr_config *config, const char *name, const char *value)
@@ -174,6 +186,29 @@ enum mr_err mr_config_int(const struct mr_config *config, const char *name, int6
 	if (value == NULL || mr_setting_read(row, value, out, error) == MR_OK)
 		return MR_OK;
 	return mr_error_prefix(error, "%s", name);
+}
+
+/* ---- where it stands ---- */
+
+static const struct mr_setting *setting_of(const struct mr_config *config, const char *value)
+{
+	for (size_t i = 0; i < config->count; i++) {
+		if (config->items[i].value == value)
+			return &config->items[i];
+	}
+	return NULL;
+}
+
+enum mr_err mr_config_blame(const struct mr_config *config, const char *value,
+			    struct mr_error *error)
+{
+	const char *file = mr_config_get(config, "topology_file", 0);
+	const struct mr_setting *item = setting_of(config, value);
+	for (size_t i = 0; i < config->part_count && item == NULL; i++)
+		item = setting_of(&config->parts[i].settings, value);
+	if (file == NULL || item == NULL || item->line == 0)
+		return error->code;
+	return mr_error_prefix(error, "%s:%u:%u", file, item->line, item->column);
 }
 
 /* ---- the way to a worker ---- */

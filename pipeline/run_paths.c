@@ -36,17 +36,21 @@ struct paths {
 	size_t faults;
 };
 
-static void fault(struct paths *paths, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+static void fault(struct paths *paths, const char *path, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
-static void fault(struct paths *paths, const char *format, ...)
+/* Where the path stands in the topology file is told, too. */
+static void fault(struct paths *paths, const char *path, const char *format, ...)
 {
 	char text[1024];
+	struct mr_error error;
 	va_list args;
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	mr_log(MR_LOG_ERROR, "%s", text);
+	mr_error_set(&error, MR_CONFIG, "%s", text);
+	mr_config_blame(paths->config, path, &error);
+	mr_log(MR_LOG_ERROR, "%s", error.text);
 	paths->faults++;
 }
 
@@ -70,7 +74,7 @@ static bool check_folder(struct paths *paths, const char *name, const char *path
 	char *folder = folder_of(path);
 	bool good = access(folder, W_OK | X_OK) == 0;
 	if (!good)
-		fault(paths, "%s %s: nothing can be made in %s: %s", name, path, folder,
+		fault(paths, path, "%s %s: nothing can be made in %s: %s", name, path, folder,
 		      strerror(errno));
 	free(folder);
 	return good;
@@ -101,9 +105,9 @@ static void check_trust(struct paths *paths, const char *path)
 	struct mr_error error = {0};
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		fault(paths, "state %s: %s", path, strerror(errno));
+		fault(paths, path, "state %s: %s", path, strerror(errno));
 	else if (mr_state_dir_trust(fd, path, &error) != MR_OK)
-		fault(paths, "state %s", error.text);
+		fault(paths, path, "state %s", error.text);
 	if (fd >= 0)
 		close(fd);
 }
@@ -120,11 +124,11 @@ static void check_state(struct paths *paths, const char *path)
 		if (errno == ENOENT)
 			check_folder(paths, "state", path);
 		else
-			fault(paths, "state %s: %s", path, strerror(errno));
+			fault(paths, path, "state %s: %s", path, strerror(errno));
 	} else if (!S_ISDIR(about.st_mode)) {
-		fault(paths, "state %s: it is no directory", path);
+		fault(paths, path, "state %s: it is no directory", path);
 	} else if (access(path, R_OK | W_OK | X_OK) != 0) {
-		fault(paths, "state %s: %s", path, strerror(errno));
+		fault(paths, path, "state %s: %s", path, strerror(errno));
 	} else {
 		check_trust(paths, path);
 	}
@@ -152,7 +156,8 @@ static const struct claim *claim(struct paths *paths, char *name, const char *pa
 	for (size_t i = 0; i < paths->count; i++) {
 		const struct claim *other = &paths->claims[i];
 		if (same_file(own, other))
-			fault(paths, "%s %s: %s %s too", name, path, other->name, other->what);
+			fault(paths, path, "%s %s: %s %s too", name, path, other->name,
+			      other->what);
 	}
 	paths->count++;
 	return own;
@@ -166,13 +171,13 @@ static void add_written(struct paths *paths, char *name, const char *path)
 	note_place(paths, &own->place, name);
 	if (stat(path, &about) != 0) {
 		if (errno != ENOENT)
-			fault(paths, "%s %s: %s", name, path, strerror(errno));
+			fault(paths, path, "%s %s: %s", name, path, strerror(errno));
 		else
 			check_folder(paths, name, path);
 	} else if (S_ISDIR(about.st_mode)) {
-		fault(paths, "%s %s: it is a directory; name a file", name, path);
+		fault(paths, path, "%s %s: it is a directory; name a file", name, path);
 	} else if (access(path, W_OK) != 0) {
-		fault(paths, "%s %s: %s", name, path, strerror(errno));
+		fault(paths, path, "%s %s: %s", name, path, strerror(errno));
 	} else if (S_ISREG(about.st_mode)) {
 		char *told = mr_asprintf("%s %s", name, path);
 		mr_own_files_add(paths->config, about.st_dev, about.st_ino, told);
@@ -206,6 +211,32 @@ static void check_written(struct paths *paths)
 
 /* ---- what is read ---- */
 
+static void check_read(struct paths *paths, const char *name, const char *path)
+{
+	if (access(path, R_OK) != 0)
+		fault(paths, path, "%s %s: %s", name, path, strerror(errno));
+}
+
+/* True where all is there that the tables are made from. */
+static bool check_tables(struct paths *paths)
+{
+	static const char *const often[] = {"rules", "geoip"};
+	static const char *const once[] = {"identity", "networks", "placeholders"};
+	size_t before = paths->faults;
+	for (size_t i = 0; i < sizeof often / sizeof *often; i++) {
+		const char *path;
+		size_t at = 0;
+		while ((path = mr_config_next(paths->config, often[i], &at)) != NULL)
+			check_read(paths, often[i], path);
+	}
+	for (size_t i = 0; i < sizeof once / sizeof *once; i++) {
+		const char *path = mr_config_get(paths->config, once[i], 0);
+		if (path != NULL)
+			check_read(paths, once[i], path);
+	}
+	return paths->faults == before;
+}
+
 /* Followed logs may begin later, and so may their folder. */
 static void check_input(struct paths *paths, const struct mr_part *source, const char *path)
 {
@@ -216,9 +247,10 @@ static void check_input(struct paths *paths, const struct mr_part *source, const
 			mr_log(MR_LOG_WARNING, "source %s: %s is not there yet; it is waited for",
 			       source->name, path);
 		else
-			fault(paths, "source %s %s: %s", source->name, path, strerror(number));
+			fault(paths, path, "source %s %s: %s", source->name, path,
+			      strerror(number));
 	} else if (access(path, S_ISDIR(about.st_mode) ? R_OK | X_OK : R_OK) != 0) {
-		fault(paths, "source %s %s: %s", source->name, path, strerror(errno));
+		fault(paths, path, "source %s %s: %s", source->name, path, strerror(errno));
 	}
 }
 
@@ -230,7 +262,7 @@ static void check_socket(struct paths *paths, const struct mr_part *source, cons
 	if (stat(path, &about) != 0)
 		check_folder(paths, name, path);
 	else if (!S_ISSOCK(about.st_mode))
-		fault(paths, "%s %s: something that is no socket is there", name, path);
+		fault(paths, path, "%s %s: something that is no socket is there", name, path);
 }
 
 static void check_sources(struct paths *paths)
@@ -249,9 +281,11 @@ static void check_sources(struct paths *paths)
 	}
 }
 
-enum mr_err mr_plan_paths(struct mr_config *config, bool all, struct mr_error *error)
+enum mr_err mr_plan_paths(struct mr_config *config, bool all, bool *tables_out,
+			  struct mr_error *error)
 {
 	struct paths paths = {.config = config};
+	*tables_out = check_tables(&paths);
 	paths.claims = mr_calloc(config->part_count + 1, sizeof *paths.claims);
 	check_state(&paths, mr_config_get(config, "state", 0));
 	if (all) {

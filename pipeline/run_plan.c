@@ -68,8 +68,11 @@ enum mr_err mr_plan_run(struct mr_supervisor *supervisor, uint32_t *workers_out,
 	/* A person mends paths and rules at once. */
 	struct mr_error paths = {0};
 	bool all = mr_hosts_lead(supervisor->hosts);
-	enum mr_err found = err == MR_OK ? mr_plan_paths(config, all, &paths) : MR_OK;
-	if (err == MR_OK)
+	bool tables = true;
+	enum mr_err found = err == MR_OK ? mr_plan_paths(config, all, &tables, &paths) : MR_OK;
+	if (err == MR_OK && !tables)
+		*error = paths;
+	else if (err == MR_OK)
 		err = mr_supervisor_prepare(supervisor, error);
 	if (err == MR_OK)
 		err = mr_plan_topology(config, *workers_out, supervisor->catalog.layers,

@@ -29,7 +29,9 @@ enum mr_err mr_plan_run(struct mr_supervisor *supervisor, uint32_t *workers_out,
  * can be made, none of it another's; nothing is made or changed. Says each fault with mr_log;
  * MR_CONFIG counts them. What is written and is there becomes an own_file, for prepare to look for.
  * What a followed source names may come later: that is a warning. `all` is false on a host that has
- * neither sources nor sinks: it has a state directory. */
-enum mr_err mr_plan_paths(struct mr_config *config, bool all, struct mr_error *error);
+ * neither sources nor sinks: it has a state directory. `tables_out` is whether all is there that
+ * tables are made from: where it is not, prepare would say so again. */
+enum mr_err mr_plan_paths(struct mr_config *config, bool all, bool *tables_out,
+			  struct mr_error *error);
 
 #endif

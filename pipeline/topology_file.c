@@ -204,7 +204,8 @@ static void read_value(struct reader *reader, const struct mr_setting_row *row,
 		path =
 		    *text == '/' ? mr_strdup(text) : mr_asprintf("%s/%s", reader->directory, text);
 	if (good)
-		mr_config_add(config, row->name, path != NULL ? path : text);
+		mr_config_add_at(config, row->name, path != NULL ? path : text, node->line,
+				 node->column);
 	else
 		fault(reader, node->line, node->column, "%s: %s", row->name, error.text);
 	free(path);
@@ -598,6 +599,7 @@ static enum mr_err parse(struct reader *reader, struct mr_slice text, struct mr_
 {
 	struct mr_yaml_documents documents;
 	*reader->config = (struct mr_config){0};
+	mr_config_add(reader->config, "topology_file", reader->path);
 	mr_yaml_parse(&reader->arena, text, &documents);
 	read_documents(reader, &documents);
 	if (mr_config_parts(reader->config, MR_PART_HOST) > 0)

@@ -12,6 +12,8 @@
 struct mr_setting {
 	char *name;
 	char *value;
+	uint32_t line; /* where it stands in the topology file; 0: nowhere there */
+	uint32_t column;
 };
 struct mr_part;
 struct mr_config {
@@ -39,6 +41,9 @@ struct mr_part {
 void mr_config_fini(struct mr_config *config);
 /* Append; a name may be given often. Copies both. */
 void mr_config_add(struct mr_config *config, const char *name, const char *value);
+/* Likewise; where it stands in the topology file. */
+void mr_config_add_at(struct mr_config *config, const char *name, const char *value, uint32_t line,
+		      uint32_t column);
 /* Instead of whatever values it has. */
 void mr_config_replace(struct mr_config *config, const char *name, const char *value);
 /* Append a part without settings; its number is how many of its kind stand before it. Borrowed
@@ -64,6 +69,12 @@ bool mr_config_is(const struct mr_config *config, const char *name, const char *
  * where it is that; the default where it is not set. MR_CONFIG where the text is none. */
 enum mr_err mr_config_int(const struct mr_config *config, const char *name, int64_t *out,
 			  struct mr_error *error);
+
+/* Put before the text that `error` holds where the value, one of the run's or of its parts' and
+ * borrowed from there, stands in the topology file: "FILE:LINE:COLUMN: ". Nothing where it stands
+ * in none. A worker knows no places. Returns the error's code. */
+enum mr_err mr_config_blame(const struct mr_config *config, const char *value,
+			    struct mr_error *error);
 
 void mr_config_encode(const struct mr_config *config, struct mr_buf *out);
 enum mr_err mr_config_decode(struct mr_slice bytes, struct mr_config *config_out,

@@ -112,16 +112,17 @@ static void look_at(struct loop *loop, const char *path)
 }
 
 enum mr_err mr_loop_check(const struct mr_config *config, const struct mr_config *source,
-			  struct mr_error *error)
+			  const char **wrong_out, struct mr_error *error)
 {
 	struct loop loop = {.config = config, .error = error};
 	const char *named;
 	size_t at = 0;
 
 	mr_own_files_init(&loop.files, config);
-	while ((named = mr_config_next(source, "path", &at)) != NULL) {
+	while (loop.err == MR_OK && (named = mr_config_next(source, "path", &at)) != NULL) {
 		glob_t found;
 
+		*wrong_out = named;
 		if (strpbrk(named, "*?[") == NULL) {
 			look_at(&loop, named);
 			continue;

@@ -7,8 +7,9 @@
 #include "millrace/config.h"
 
 /* Every place that `config` names as one of its own (own_file.h) against the paths of a source of
- * type file, also through links. MR_CONFIG: one of them is read. */
+ * type file, also through links. MR_CONFIG: one of them is read, through the path `wrong_out`, a
+ * value of the source. */
 enum mr_err mr_loop_check(const struct mr_config *config, const struct mr_config *source,
-			  struct mr_error *error);
+			  const char **wrong_out, struct mr_error *error);
 
 #endif

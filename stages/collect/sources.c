@@ -50,13 +50,16 @@ enum mr_err mr_sources_prepare(const struct mr_prepare *prepare, struct mr_error
 	     err == MR_OK && (part = mr_config_part(prepare->config, MR_PART_SOURCE, i)) != NULL;
 	     i++) {
 		const struct mr_source_ops *ops = kind_of(part);
+		const char *wrong = NULL;
 
 		if (mr_config_is(&part->settings, "type", "file"))
-			err = mr_loop_check(prepare->config, &part->settings, error);
+			err = mr_loop_check(prepare->config, &part->settings, &wrong, error);
 		if (err == MR_OK && ops->prepare)
 			err = ops->prepare(part, prepare, error);
-		if (err != MR_OK)
-			mr_error_prefix(error, "source %s", part->name);
+		if (err == MR_OK)
+			continue;
+		mr_error_prefix(error, "source %s", part->name);
+		mr_config_blame(prepare->config, wrong, error);
 	}
 	return err;
 }

@@ -165,8 +165,8 @@ static enum mr_err check_url(const char *url, bool receiver, struct mr_error *er
 static enum mr_err check_certificates(const char *path, struct mr_error *error)
 {
 	struct mr_buf bytes = {0};
-	enum mr_err err = path == NULL ? MR_OK : read_file(path, &bytes, error);
-	if (err == MR_OK && path != NULL) {
+	enum mr_err err = read_file(path, &bytes, error);
+	if (err == MR_OK) {
 		BIO *pem = BIO_new_mem_buf(bytes.data, (int)bytes.len);
 		X509 *first = PEM_read_bio_X509(pem, NULL, NULL, NULL);
 		if (first == NULL)
@@ -180,21 +180,42 @@ static enum mr_err check_certificates(const char *path, struct mr_error *error)
 	return err;
 }
 
-static enum mr_err check_addresses(const struct mr_config *settings, struct mr_error *error)
+static enum mr_err check_receiver(const char *url, struct mr_error *error)
 {
-	const char *proxy = mr_config_get(settings, "proxy", 0);
-	enum mr_err err = check_url(mr_config_get(settings, "url", 0), true, error);
-	return err == MR_OK && proxy != NULL ? check_url(proxy, false, error) : err;
+	return check_url(url, true, error);
 }
 
-enum mr_err http_check(const struct mr_config *settings, struct mr_error *error)
+static enum mr_err check_proxy(const char *url, struct mr_error *error)
 {
-	enum mr_err err = check_addresses(settings, error);
-	if (err == MR_OK)
-		err = check_certificates(mr_config_get(settings, "ca_certificates", 0), error);
-	if (err == MR_OK)
-		err = check_certificates(mr_config_get(settings, "client_certificate", 0), error);
+	return check_url(url, false, error);
+}
+
+static const struct {
+	const char *name;
+	enum mr_err (*check)(const char *value, struct mr_error *error);
+} checks[] = {{"url", check_receiver},
+	      {"proxy", check_proxy},
+	      {"ca_certificates", check_certificates},
+	      {"client_certificate", check_certificates}};
+#define CHECKS (sizeof checks / sizeof *checks)
+#define CHECKS_OF_ADDRESSES 2
+
+static enum mr_err check_first(const struct mr_config *settings, size_t count,
+			       const char **wrong_out, struct mr_error *error)
+{
+	enum mr_err err = MR_OK;
+	for (size_t i = 0; i < count && err == MR_OK; i++) {
+		*wrong_out = mr_config_get(settings, checks[i].name, 0);
+		if (*wrong_out != NULL)
+			err = checks[i].check(*wrong_out, error);
+	}
 	return err;
+}
+
+enum mr_err http_check(const struct mr_config *settings, const char **wrong_out,
+		       struct mr_error *error)
+{
+	return check_first(settings, CHECKS, wrong_out, error);
 }
 
 static enum mr_err set_addresses(struct http *http, const struct mr_config *settings,
@@ -202,7 +223,8 @@ static enum mr_err set_addresses(struct http *http, const struct mr_config *sett
 {
 	const char *url = mr_config_get(settings, "url", 0);
 	const char *proxy = mr_config_get(settings, "proxy", 0);
-	enum mr_err err = check_addresses(settings, error);
+	const char *wrong;
+	enum mr_err err = check_first(settings, CHECKS_OF_ADDRESSES, &wrong, error);
 	curl_easy_setopt(http->easy, CURLOPT_URL, url);
 	curl_easy_setopt(http->easy, CURLOPT_PROTOCOLS_STR, "https");
 	/* Empty: what the environment says of proxies does not count. */

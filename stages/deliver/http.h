@@ -38,9 +38,10 @@ struct http_result {
 	char reason[HTTP_REASON];    /* for people */
 };
 
-/* Whether url and proxy are addresses of the right kind, and certificates can be read: MR_CONFIG.
- */
-enum mr_err http_check(const struct mr_config *settings, struct mr_error *error);
+/* Whether url and proxy are addresses of the right kind, and certificates can be read: MR_CONFIG,
+ * and the value that is wrong, one of the settings'. */
+enum mr_err http_check(const struct mr_config *settings, const char **wrong_out,
+		       struct mr_error *error);
 /* Settings: url, proxy, proxy_user_file, ca_certificates, client_certificate, client_key_file,
  * timeout. MR_CONFIG, MR_NOT_FOUND, MR_UNSUPPORTED; after an error hold nothing. */
 enum mr_err http_open(struct http *http, const struct mr_config *settings, struct mr_waits *waits,

@@ -66,9 +66,11 @@ struct webhook {
 static enum mr_err webhook_prepare(const struct mr_part *part, const struct mr_prepare *prepare,
 				   struct mr_error *error)
 {
-	(void)prepare;
-	enum mr_err err = http_check(&part->settings, error);
-	return err == MR_OK ? MR_OK : mr_error_prefix(error, "sink %s", part->name);
+	const char *wrong;
+	if (http_check(&part->settings, &wrong, error) == MR_OK)
+		return MR_OK;
+	mr_error_prefix(error, "sink %s", part->name);
+	return mr_config_blame(prepare->config, wrong, error);
 }
 
 static enum mr_err read_numbers(struct webhook *hook, const struct mr_config *settings,

@@ -157,6 +157,40 @@ class Check(unittest.TestCase):
         self.assertIn("key_file: credential:b is not looked at", done.stderr)
         self.assertNotIn("credential:a", done.stderr)
 
+    def test_each_fault_has_its_place(self):
+        """Whoever finds it; all paths at once, each once."""
+        os.mkdir(self.path("loop"))
+        self.write("none.pem", "no certificate\n")
+        self.topology("geoip: [none-1.mmdb, none-2.mmdb]\nnetworks: none.txt\ndead_letter: none/dead", source="path: none, follow: false",
+                      sinks="  - {name: hook, type: webhook, url: 'https://host/', ca_certificates: none.pem}\n")
+        said = self.refused("5 paths are not as the run needs")
+        for place, what in (("3:9", "geoip {}/none-1.mmdb: No such"), ("3:22", "geoip {}/none-2.mmdb: No such"),
+                            ("4:11", "networks {}/none.txt: No such"), ("5:14", "dead_letter {}/none/dead: nothing can be made"),
+                            ("7:35", "source all {}/none: No such")):
+            words = f"{self.path('t.yaml')}:{place}: {what.replace('{}', self.folder.name)}"
+            self.assertEqual(said.count(words), 1, (words, said))
+        for source, sink, hook, words in (
+                ("path: in", "path: a", "url: 'http://host/'", '8:38: sink hook: "http://host/" is no https'),
+                ("path: in", "path: a", "url: 'https://host/', proxy: 'ftp://host/'", '8:62: sink hook: "ftp://host/" is no http'),
+                ("path: in", "path: a", "url: 'https://host/', ca_certificates: none.pem", "8:72: sink hook: {}/none.pem holds no"),
+                ("path: [in, loop]", "path: loop/a", "url: 'https://host/'", "5:40: source all: {}/loop: what sink alerts gets"),
+                ("path: in", "path: a}\n  - {name: s, type: file, path: none/a", "url: 'https://host/'", "8:33: sink s {}/none/a: nothing")):
+            with self.subTest(words=words):
+                self.topology("", source, sink, sinks=f"  - {{name: hook, type: webhook, {hook}}}\n")
+                self.refused(f"{self.path('t.yaml')}:{words.replace('{}', self.folder.name)}")
+        self.write("t.yaml", "rules: rule.yml\nstate: none/state\nsources: [{name: a, type: socket, path: none/s}]\n"
+                   "sinks: [{name: b, type: stdout}]\n")
+        self.refused(f"{self.path('t.yaml')}:2:8: state {self.path('none/state')}: nothing can be made",
+                     f"{self.path('t.yaml')}:3:41: source a {self.path('none/s')}: nothing can be made")
+
+    def test_a_warning_says_that_it_is_one(self):
+        self.topology(source="path: later")
+        said = check(self.path("t.yaml")).stderr
+        self.assertIn(f"warning: source all: {self.path('later')} is not there yet", said)
+        self.topology("geoip: none.mmdb", source="path: later")
+        faults = [line for line in self.refused().splitlines() if not line.startswith("warning: ")]
+        self.assertEqual(len(faults), 2, faults)
+
     def test_an_alert_file_is_no_input(self):
         self.write("alerts.ndjson", "")
         self.topology(source="path: [in, alerts.ndjson]")
