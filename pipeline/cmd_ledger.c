@@ -19,7 +19,8 @@ static const char help[] =
     "books, the manifest and the files that sinks wrote, and says whether the books balance and\n"
     "whether anything was changed since it was committed, a line each. Both only read, also while\n"
     "a service runs. README.md describes the ledger's tables.\n"
-    "Exit status: 0 it balances, 1 it does not or is damaged, 2 there is no ledger.\n";
+    "Exit status: 0 it balances, 1 it does not or is damaged, 2 there is no ledger, or none that\n"
+    "this user may read.\n";
 
 struct wish {
 	bool check;

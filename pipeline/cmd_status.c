@@ -27,7 +27,8 @@ static const char help[] =
     "checkpoint, latencies and alarms, for a person or (--json) a program: README.md describes "
     "the\n"
     "members. Where no service answers, what the directory shows goes to standard error.\n"
-    "Exit status: 0 it answered, 1 none answers, 2 this is no state directory.\n";
+    "Exit status: 0 it answered, 1 none answers, 2 this is no state directory, or none of ours to\n"
+    "look at.\n";
 
 /* ---- where none answers ---- */
 
@@ -50,29 +51,38 @@ static bool take_manifest(void *context, int folder, const char *name)
 	return true;
 }
 
-static void tell_what_is_known(int directory, const char *path)
+/* 1, or 2 where it shows that it is none. */
+static int tell_what_is_known(int directory, const char *path)
 {
 	struct newest newest = {0};
 	char time[MR_TIME_TEXT];
 	long holder = mr_state_dir_holder(directory);
+	if (!mr_folder_list_path(path, take_manifest, &newest)) {
+		fprintf(stderr, "millrace status: %s: it cannot be listed: %s\n", path,
+			strerror(errno));
+		return 2;
+	}
+	if (!newest.found && faccessat(directory, "lock", F_OK, 0) != 0) {
+		fprintf(stderr,
+			"millrace status: %s: this is no state directory: no service has begun on "
+			"it\n",
+			path);
+		return 2;
+	}
 	if (holder == 0)
 		fprintf(stderr, "millrace status: %s: no service runs on it\n", path);
 	else
 		fprintf(stderr,
 			"millrace status: %s: process %ld holds its lock and does not answer\n",
 			path, holder);
-	if (!mr_folder_list_path(path, take_manifest, &newest)) {
-		fprintf(stderr, "millrace status: %s: it cannot be listed: %s\n", path,
-			strerror(errno));
-		return;
-	}
 	if (!newest.found) {
 		fprintf(stderr, "millrace status: it has no checkpoint\n");
-		return;
+		return 1;
 	}
 	mr_time_text(newest.time_us, time);
 	fprintf(stderr, "millrace status: its last checkpoint is %lld, of %s\n",
 		(long long)newest.number, time);
+	return 1;
 }
 
 /* ---- the command ---- */
@@ -89,9 +99,8 @@ static int show(const char *path, enum mr_status_form form)
 	enum mr_err err = mr_status_ask(directory, form, ANSWER_MS, &answer, &error);
 	int status = 0;
 	if (err != MR_OK) {
-		status = 1;
 		fprintf(stderr, "millrace status: %s: %s\n", path, error.text);
-		tell_what_is_known(directory, path);
+		status = err == MR_CONFIG ? 2 : tell_what_is_known(directory, path);
 	} else if (fwrite(answer.data, 1, answer.len, stdout) != answer.len ||
 		   fflush(stdout) != 0) {
 		status = 1;

@@ -188,6 +188,8 @@ static enum mr_err open_file(const char *path, enum mr_ledger_access access,
 		return made;
 	if (access != MR_LEDGER_CREATE && eaccess(path, F_OK) != 0 && errno == ENOENT)
 		return mr_error_set(error, MR_NOT_FOUND, "%s: there is no ledger", path);
+	if (access == MR_LEDGER_READ && eaccess(path, R_OK) != 0 && errno == EACCES)
+		return mr_error_errno(error, MR_CONFIG, "%s", path);
 	put_uri(&uri, path, query_of(path, access));
 	int code = sqlite3_open_v2(uri.data, &out->db, flags, NULL);
 	mr_buf_fini(&uri);

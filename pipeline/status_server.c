@@ -268,7 +268,10 @@ enum mr_err mr_status_ask(int directory, enum mr_status_form form, int timeout_m
 	enum mr_err err;
 	if (connect(fd, (struct sockaddr *)&at, sizeof at) != 0 ||
 	    send(fd, question, strlen(question), MSG_NOSIGNAL) < 0)
-		err = mr_error_set(error, MR_NOT_FOUND, "nobody answers at its status socket");
+		err =
+		    errno == EACCES || errno == EPERM
+			? mr_error_errno(error, MR_CONFIG, "its status socket is not ours to ask")
+			: mr_error_set(error, MR_NOT_FOUND, "nobody answers at its status socket");
 	else
 		err = read_answer(fd, timeout_ms, out, error);
 	close(fd);

@@ -1,6 +1,7 @@
 """`millrace status` where no service answers: the exit status, and what the state directory shows."""
 import fcntl
 import os
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -15,8 +16,31 @@ def status(*arguments):
     return done.returncode, done.stderr.decode()
 
 
+def check_another_user():
+    """Who may not look is told so, and not that no service runs or that books do not balance."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        state, program = os.path.join(folder, "state"), os.path.join(folder, "millrace")
+        os.mkdir(state)
+        for name in ("lock", "MANIFEST-1", "ledger.sqlite"):
+            with open(os.path.join(state, name), "wb"):
+                pass
+        shutil.copy(PROGRAM, program)
+        os.chmod(state, 0)
+        user = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+        for command in (["status"], ["ledger", "check"], ["ledger", "report"]):
+            done = subprocess.run([program, *command, state], capture_output=True, text=True, check=False, timeout=60, **user)
+            assert (done.returncode, done.stdout) == (2, ""), (command, done)
+            assert "Permission denied" in done.stderr and "no service" not in done.stderr, (command, done.stderr)
+        os.chmod(state, 0o700)
+
+
 def main():
     with tempfile.TemporaryDirectory() as state:
+        code, words = status(state)
+        assert code == 2 and "this is no state directory" in words and "no checkpoint" not in words, words
+        with open(os.path.join(state, "lock"), "wb"):
+            pass
         code, words = status(state)
         assert code == 1 and "nobody answers" in words and "no service runs" in words and "no checkpoint" in words, words
 
@@ -43,6 +67,7 @@ def main():
 
         assert status(os.path.join(state, "lock"))[0] == 2
         assert status(os.path.join(state, "missing"))[0] == 2
+    check_another_user()
     assert status()[0] == 2
     assert status("a", "b")[0] == 2
     assert status("--nonsense", "a")[0] == 2
