@@ -7,8 +7,8 @@
  * (follow_open.c) is looked at by its path.
  *
  * The cursor is a list of files, each with device, inode, mark and title: all of them in the head
- * of a segment, with the names that were left (follow_names.c), in a block those that were read on.
- */
+ * of a segment, with the names that were left (follow_names.c), in a block those that were read on,
+ * behind those that are gone, which stand at GONE_AT. */
 #include "follow.h"
 
 #include "lines.h"
@@ -29,6 +29,9 @@
 #define LINGER_US (INT64_C(5000) * 1000)
 #define FILES_MAX (MR_SEGMENT_CURSOR_MAX / 8) /* more have no room in a cursor */
 #define NAMES_AT_ONCE 1024
+#define GONE_AT INT64_MAX
+#define GONE_BYTES                                                                                 \
+	(64 << 10) /* of those that are gone, in a block; more are known at the next start */
 
 struct follow {
 	struct mr_followed **files;
@@ -41,6 +44,8 @@ struct follow {
 	bool scanned;       /* once at least */
 	struct mr_openings openings;
 	struct mr_left_names left;
+	struct mr_buf gone; /* entries of files that the journal takes for followed still */
+	size_t gone_count;
 	struct mr_unread_folders unread;
 	struct mr_own_files own;
 	char *room;
@@ -138,14 +143,6 @@ static void leave_name(struct mr_source *source, const struct mr_followed *file)
 	left->named = true;
 }
 
-static void leave(struct mr_source *source, size_t at)
-{
-	leave_name(source, of(source)->files[at]);
-	drop(of(source), at);
-}
-
-/* ---- the cursor ---- */
-
 static void put_file(const struct mr_followed *file, const struct mr_mark *mark, struct mr_buf *out)
 {
 	mr_pack_array(out, 6);
@@ -157,14 +154,33 @@ static void put_file(const struct mr_followed *file, const struct mr_mark *mark,
 	mr_pack_bytes(out, mr_slice(file->title));
 }
 
+/* The next block says so, that no start looks for it. */
+static void leave(struct mr_source *source, size_t at)
+{
+	struct follow *follow = of(source);
+	const struct mr_followed *file = follow->files[at];
+	struct mr_mark mark = {.at = GONE_AT};
+
+	leave_name(source, file);
+	if (!file->foreign && follow->gone.len < GONE_BYTES) {
+		put_file(file, &mark, &follow->gone);
+		follow->gone_count++;
+		source->cursor_bytes += MR_FOLLOW_ENTRY + strlen(file->title);
+		source->dirty = true;
+	}
+	drop(follow, at);
+}
+
 static void put(struct mr_source *source, bool whole, struct mr_buf *out)
 {
 	const struct follow *follow = of(source);
-	size_t count = whole ? follow->left.count : 0;
+	size_t count = whole ? follow->left.count : follow->gone_count;
 
 	for (size_t i = 0; i < follow->count; i++)
 		count += whole || follow->files[i]->dirty;
 	mr_pack_array(out, count);
+	if (!whole)
+		mr_buf_add(out, follow->gone.data, follow->gone.len);
 	for (size_t i = 0; i < follow->count; i++) {
 		const struct mr_followed *file = follow->files[i];
 
@@ -186,6 +202,23 @@ static void moved(struct mr_source *source)
 	for (size_t i = 0; i < follow->count; i++) {
 		follow->files[i]->safe = follow->files[i]->mark;
 		follow->files[i]->dirty = false;
+	}
+	follow->gone.len = 0;
+	follow->gone_count = 0;
+}
+
+/* Its records bear its name as long as they are kept. */
+static void take_gone(struct mr_source *source, const struct mr_followed *file)
+{
+	struct follow *follow = of(source);
+
+	for (size_t i = follow->count; i-- > 0;) {
+		struct mr_followed *known = follow->files[i];
+
+		if (known->device != file->device || known->inode != file->inode)
+			continue;
+		mr_left_names_add(&follow->left, known->title, next_segment(&source->journal));
+		drop(follow, i);
 	}
 }
 
@@ -213,6 +246,11 @@ static void take(struct mr_source *source, struct mr_slice bytes, bool whole)
 		file.title = mr_asprintf("%.*s", (int)title.len, title.at);
 		if (file.device == 0 && file.inode == 0) {
 			mr_left_names_add(&follow->left, file.title, file.mark.at);
+			free(file.title);
+			continue;
+		}
+		if (file.mark.at == GONE_AT) {
+			take_gone(source, &file);
 			free(file.title);
 			continue;
 		}
@@ -425,7 +463,9 @@ static void say_missing(struct mr_source *source, const struct mr_followed *file
 	unsigned long long at = file->mark.at;
 
 	if (file->size < 0) {
-		mr_log(MR_LOG_INFO, "%s: is not there any more; it was read to offset %llu",
+		mr_log(MR_LOG_INFO,
+		       "what was read as %s, to offset %llu, is not there any more, under that "
+		       "name or another",
 		       file->title, at);
 	} else if ((uint64_t)file->size > file->mark.at) {
 		mr_log_event(
@@ -721,6 +761,7 @@ static void close_source(struct mr_source *source)
 		drop(follow, follow->count - 1);
 	mr_openings_fini(&follow->openings);
 	mr_left_names_fini(&follow->left);
+	mr_buf_fini(&follow->gone);
 	mr_unread_fini(&follow->unread);
 	free(follow->files);
 	free(follow->room);

@@ -201,6 +201,52 @@ static void rotation_between_lives(void **state)
 	service_fini(&service);
 }
 
+static void count_missing(void *context, enum mr_log_level level, uint64_t kind, const char *line,
+			  size_t len)
+{
+	size_t *missing = context;
+
+	(void)level;
+	(void)kind;
+	(void)len;
+	*missing += strstr(line, "is not there any more") != NULL;
+}
+
+/* What a rotation took away for good is said by the start that finds it so, and by no later one;
+ * and by none, where it went while it was followed. */
+static void what_is_gone_is_said_once(void **state)
+{
+	struct service service;
+	size_t missing = 0;
+
+	(void)state;
+	mr_log_set_sink(count_missing, &missing);
+	append("a.log", "1\n");
+	start(&service, "a.log");
+	look(&service);
+	service_checkpoint(&service);
+	service_die(&service);
+	move_file("a.log", "a.log.1");
+	append("a.log", "2\n");
+	remove_file("a.log.1");
+	assert_int_equal(service_begin(&service), MR_OK);
+	check(&service, "a.log 0 1\na.log 0 2\n");
+	assert_int_equal(missing, 1);
+	for (int i = 0; i < 3; i++) {
+		service_checkpoint(&service);
+		restart(&service);
+		look(&service);
+		assert_int_equal(missing, 1);
+	}
+	append("a.log", "3\n");
+	look(&service);
+	service_checkpoint(&service);
+	restart(&service);
+	look(&service);
+	assert_int_equal(missing, 1);
+	service_fini(&service);
+}
+
 /* The inode of a file that was read is that of another now. */
 static void another_file_with_its_inode(void **state)
 {
@@ -639,6 +685,7 @@ int main(void)
 	    cmocka_unit_test_setup(deletion, begin),
 	    cmocka_unit_test_setup(restarts, begin),
 	    cmocka_unit_test_setup(rotation_between_lives, begin),
+	    cmocka_unit_test_setup(what_is_gone_is_said_once, begin),
 	    cmocka_unit_test_setup(another_file_with_its_inode, begin),
 	    cmocka_unit_test_setup(lines_past_all_bounds, begin),
 	    cmocka_unit_test_setup(what_is_no_lines_is_left_alone, begin),
