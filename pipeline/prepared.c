@@ -30,13 +30,15 @@ void mr_prepared_swap(struct mr_prepared *prepared, struct mr_supervisor *superv
 				  .topology = setup->topology,
 				  .tables = supervisor->tables,
 				  .catalog = supervisor->catalog,
-				  .generation = *generation};
+				  .generation = *generation,
+				  .key_files = supervisor->key_files};
 	setup->config = prepared->config;
 	setup->fields = prepared->fields;
 	setup->topology = prepared->topology;
 	supervisor->tables = prepared->tables;
 	supervisor->catalog = prepared->catalog;
 	*generation = prepared->generation;
+	supervisor->key_files = prepared->key_files;
 	mr_tally_fini(&supervisor->tally); /* by the places of the old catalog */
 	*prepared = old;
 	mr_health_adopt(supervisor->health);
@@ -115,7 +117,7 @@ enum mr_err mr_prepared_recall(const struct mr_state_dir *dir, uint64_t id,
 			       const struct mr_supervisor *supervisor, struct mr_prepared *out,
 			       struct mr_error *error)
 {
-	*out = (struct mr_prepared){.tables = mr_tables_new()};
+	*out = (struct mr_prepared){.tables = mr_tables_new(), .key_files = supervisor->key_files};
 	enum mr_err err = mr_generation_find(dir, id, out->tables, &out->fields, error);
 	if (err == MR_OK)
 		err = mr_generation_of(out->tables, out->fields, &out->generation, error);

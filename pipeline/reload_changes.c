@@ -193,7 +193,8 @@ bool mr_reload_compare(const struct mr_supervisor *old, const struct mr_generati
 			 {"enrich.networks", "networks"}};
 	bool settings = !same_settings(&old->setup.config, &new->config);
 	struct mr_buf text = {0};
-	if (!settings && old_generation->id == new->generation.id)
+	bool key_files = old->key_files != new->key_files;
+	if (!settings && !key_files && old_generation->id == new->generation.id)
 		return false;
 	struct changes rules = compare_rules(&old->catalog, &new->catalog);
 	bool same = rules.added + rules.removed + rules.changed == 0;
@@ -205,6 +206,8 @@ bool mr_reload_compare(const struct mr_supervisor *old, const struct mr_generati
 		if (!same_table(old_generation, &new->generation, databases[i].table))
 			mr_buf_printf(&text, "; %s: new", databases[i].word);
 	}
+	if (key_files)
+		mr_buf_printf(&text, "; keys or certificates: new");
 	if (settings)
 		mr_buf_printf(&text, "; settings: changed");
 	snprintf(words, size, "%.*s", (int)text.len, text.data);

@@ -37,10 +37,10 @@ static void send_tables(const struct mr_tables *tables, struct mr_control *contr
 	}
 }
 
-static enum mr_err send_setup(const struct mr_setup *setup, struct mr_control *control,
+static enum mr_err send_setup(const struct mr_supervisor *supervisor, struct mr_control *control,
 			      struct mr_error *error)
 {
-	struct mr_setup whole = *setup;
+	struct mr_setup whole = supervisor->setup;
 	struct mr_buf bytes = {0};
 	struct mr_tables *sealed = mr_tables_new();
 	int fd;
@@ -51,8 +51,11 @@ static enum mr_err send_setup(const struct mr_setup *setup, struct mr_control *c
 	enum mr_err err =
 	    mr_tables_add_bytes(sealed, "setup", (struct mr_slice){bytes.data, bytes.len}, error);
 	if (err == MR_OK && mr_tables_find(sealed, "setup", &fd, &size))
-		mr_control_send(control, &(struct mr_control_message){
-					     .kind = MR_CONTROL_SETUP, .other = size, .fd = fd});
+		mr_control_send(control,
+				&(struct mr_control_message){.kind = MR_CONTROL_SETUP,
+							     .number = supervisor->key_files,
+							     .other = size,
+							     .fd = fd});
 	mr_tables_free(sealed);
 	mr_buf_fini(&bytes);
 	return err;
@@ -72,7 +75,7 @@ enum mr_err mr_reload_send(const struct mr_supervisor *supervisor, const char *s
 	if (err != MR_OK)
 		return err;
 	send_tables(supervisor->tables, control);
-	return send_setup(&supervisor->setup, control, error);
+	return send_setup(supervisor, control, error);
 }
 
 /* Where `host` is not NULL, its share. */

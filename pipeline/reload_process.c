@@ -116,6 +116,7 @@ static void take_setup(struct mr_reload *reload, struct mr_control_message *mess
 				reload->other.config = setup.config;
 				reload->other.fields = setup.fields;
 				reload->other.topology = setup.topology;
+				reload->other.key_files = message->number;
 				free(setup.directory);
 			}
 			mr_tables_unmap(bytes);

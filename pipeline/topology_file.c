@@ -200,7 +200,8 @@ static void read_value(struct reader *reader, const struct mr_setting_row *row,
 		return;
 	if (row->kind == MR_SETTING_SECRET)
 		good = read_secret(reader, text, &path, &error);
-	else if (row->kind == MR_SETTING_PATH || row->kind == MR_SETTING_PATHS)
+	else if (row->kind == MR_SETTING_PATH || row->kind == MR_SETTING_PATHS ||
+		 row->kind == MR_SETTING_CERTIFICATES)
 		path =
 		    *text == '/' ? mr_strdup(text) : mr_asprintf("%s/%s", reader->directory, text);
 	if (good)

@@ -35,14 +35,15 @@ enum mr_setting_kind {
 	MR_SETTING_ADDRESS, /* tcp://HOST:PORT */
 	MR_SETTING_KEY,     /* a public CURVE key: 40 signs of Z85 */
 	MR_SETTING_PATH,
-	MR_SETTING_PATHS,    /* likewise, often */
-	MR_SETTING_SECRET,   /* a file that holds it, never the secret itself */
-	MR_SETTING_CHOICE,   /* a word of a closed list; as a number its place there */
-	MR_SETTING_CHOICES,  /* likewise, often */
-	MR_SETTING_FLAG,     /* true or false; as a number 1 or 0 */
-	MR_SETTING_NUMBER,   /* a whole one */
-	MR_SETTING_DURATION, /* 20ms, 10s, 5m, 24h, 30d; as a number microseconds */
-	MR_SETTING_SIZE      /* 512, 64KiB, 64MiB, 1GiB; as a number bytes */
+	MR_SETTING_PATHS,        /* likewise, often */
+	MR_SETTING_SECRET,       /* a file that holds it, never the secret itself */
+	MR_SETTING_CERTIFICATES, /* a file of them */
+	MR_SETTING_CHOICE,       /* a word of a closed list; as a number its place there */
+	MR_SETTING_CHOICES,      /* likewise, often */
+	MR_SETTING_FLAG,         /* true or false; as a number 1 or 0 */
+	MR_SETTING_NUMBER,       /* a whole one */
+	MR_SETTING_DURATION,     /* 20ms, 10s, 5m, 24h, 30d; as a number microseconds */
+	MR_SETTING_SIZE          /* 512, 64KiB, 64MiB, 1GiB; as a number bytes */
 };
 
 /* One row of setting.def. */
@@ -73,6 +74,11 @@ static inline bool mr_setting_often(const struct mr_setting_row *row)
 {
 	return row->kind == MR_SETTING_TEXTS || row->kind == MR_SETTING_PATHS ||
 	       row->kind == MR_SETTING_CHOICES;
+}
+/* Kinds of files that a worker reads as it begins. */
+static inline bool mr_setting_is_read(const struct mr_setting_row *row)
+{
+	return row->kind == MR_SETTING_SECRET || row->kind == MR_SETTING_CERTIFICATES;
 }
 /* Kinds that have a value as a number. */
 bool mr_setting_counts(const struct mr_setting_row *row);

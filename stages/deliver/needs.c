@@ -21,7 +21,7 @@ static void need_files(const struct mr_config *sink, struct mr_needs *needs)
 	for (size_t i = 0; i < sink->count; i++) {
 		const struct mr_setting_row *row =
 		    mr_setting_find(MR_SCOPE_SINK, mr_slice(sink->items[i].name));
-		if (row != NULL && (row->kind == MR_SETTING_PATH || row->kind == MR_SETTING_SECRET))
+		if (row != NULL && mr_setting_is_read(row))
 			mr_needs_path(needs, sink->items[i].value, MR_ACCESS_READ);
 	}
 }

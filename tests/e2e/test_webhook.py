@@ -65,10 +65,35 @@ class Webhook(unittest.TestCase):
         self.assertIn("Proxy-Authorization: Basic " + base64.b64encode(b"ann:secret").decode(), proxied[0])
         for request in (request for request in asked if "body" in request):
             headers = request["headers"]
-            signed = f"{headers['X-Millrace-Timestamp']}.{request['body']}".encode()
-            self.assertEqual(headers["X-Millrace-Signature"],
-                             "sha256=" + hmac.new(key.encode(), signed, hashlib.sha256).hexdigest())
+            self.assertTrue(self.signed_by(request, key.encode()))
             self.assertEqual(headers["Authorization"], "Bearer sesame")
+
+    def signed_by(self, request, key):
+        signed = f"{request['headers']['X-Millrace-Timestamp']}.{request['body']}".encode()
+        return request["headers"]["X-Millrace-Signature"] == "sha256=" + hmac.new(key, signed, hashlib.sha256).hexdigest()
+
+    def test_a_new_key_is_taken_by_a_reload(self):
+        receiver = Receiver(self.service, *["503"] * 10000)
+        self.service.describe(receiver.sink(hmac_key_file=self.secret("key", "the first key\n")),
+                              self.service.file_sink(),
+                              sources=[{"name": "in", "type": "file", "path": [self.service.records]}])
+        process = self.service.start()
+        mr.wait_until(receiver.requests, "it has asked")
+        self.secret("key", "the second key\n")
+        process.send_signal(signal.SIGHUP)
+        mr.wait_until(lambda: "reloaded from checkpoint" in self.service.said(), "it is reloaded")
+        self.assertIn("keys or certificates: new", self.service.said())
+        process.send_signal(signal.SIGHUP)
+        mr.wait_until(lambda: "reload: nothing has changed" in self.service.said(), "there is nothing more")
+        receiver.stop()
+        receiver = Receiver(self.service, "--port", str(receiver.port))
+        mr.wait_until(lambda: len(set(receiver.taken())) == COUNT, "all have arrived")
+        process.send_signal(signal.SIGTERM)
+        self.service.finish(process)
+        self.assert_all_taken(receiver)
+        asked = receiver.requests()
+        self.assertTrue(self.signed_by(asked[0], b"the first key"))
+        self.assertTrue(self.signed_by(asked[-1], b"the second key"))
 
     # ---- receivers that fail ----
 

@@ -39,7 +39,8 @@ static void ask(const struct mr_config *config)
 		must(mr_config_get(config, item->name, 0) != NULL);
 		if (mr_setting_counts(row))
 			must(mr_config_int(config, item->name, &number, NULL) == MR_OK);
-		if (row->kind == MR_SETTING_PATH || row->kind == MR_SETTING_PATHS)
+		if (row->kind == MR_SETTING_PATH || row->kind == MR_SETTING_PATHS ||
+		    row->kind == MR_SETTING_CERTIFICATES)
 			must(item->value[0] == '/');
 		must(mr_setting_often(row) || mr_config_get(config, item->name, 1) == NULL);
 	}
