@@ -3,7 +3,7 @@
 
 #include "millrace/text.h"
 
-#define ITEMS 12
+#define ITEMS 13
 
 void mr_figures_encode(const struct mr_figures *figures, struct mr_buf *out)
 {
@@ -22,6 +22,7 @@ void mr_figures_encode(const struct mr_figures *figures, struct mr_buf *out)
 	mr_pack_uint(out, figures->spooled);
 	mr_pack_uint(out, figures->refused);
 	mr_pack_uint(out, figures->trouble_us);
+	mr_pack_uint(out, figures->refused_us);
 	mr_pack_uint(out, figures->failing_us);
 }
 
@@ -43,6 +44,7 @@ bool mr_figures_decode(struct mr_slice bytes, struct mr_figures *out)
 	out->spooled = mr_unpack_uint(&in, INT64_MAX);
 	out->refused = mr_unpack_uint(&in, INT64_MAX);
 	out->trouble_us = mr_unpack_uint(&in, INT64_MAX);
+	out->refused_us = mr_unpack_uint(&in, INT64_MAX);
 	out->failing_us = mr_unpack_uint(&in, INT64_MAX);
 	return mr_unpack_done(&in) && out->words.len <= MR_FIGURES_WORDS;
 }

@@ -355,6 +355,8 @@ enum mr_err mr_health_figures(struct mr_health *health, uint32_t worker, struct 
 	if (part == NULL)
 		return mr_error_set(error, MR_PROTOCOL, "%s: figures of nothing that is there",
 				    health->supervisor->workers[worker].name);
+	if (figures.refused_us != 0 && figures.refused_us != part->figures.refused_us)
+		part->refused_us = mr_clock_us();
 	part->known = true;
 	part->figures = figures;
 	part->figures.name = part->figures.words = (struct mr_slice){0};
@@ -494,13 +496,26 @@ static const char *failing_one(const struct mr_health *health)
 	return NULL;
 }
 
-static void check_sinks(struct mr_health *health)
+/* The first whose receiver has refused alerts a while ago. */
+static const char *refusing_one(const struct mr_health *health, int64_t now_us)
+{
+	for (size_t i = 0; i < health->sinks.count; i++) {
+		const struct mr_health_part *sink = &health->sinks.items[i];
+		if (sink->refused_us != 0 && now_us - sink->refused_us < QUIET_US)
+			return sink->name;
+	}
+	return NULL;
+}
+
+static void check_sinks(struct mr_health *health, int64_t now_us)
 {
 	const char *failing = failing_one(health);
+	const char *refusing = refusing_one(health, now_us);
 	const char *sink = mr_health_full_sink(health);
 	put(health, MR_ALARM_SINK_FULL, sink != NULL, sink);
 	put(health, MR_ALARM_DEAD_LETTER_FULL, mr_health_full_letters(health), NULL);
 	put(health, MR_ALARM_RECEIVER_FAILING, failing != NULL, failing);
+	put(health, MR_ALARM_ALERTS_REFUSED, refusing != NULL, refusing);
 }
 
 /* ---- alarms of rules ---- */
@@ -569,7 +584,7 @@ static void judge(struct mr_health *health, int64_t now_us)
 	check_counters(health, now_us);
 	check_checkpoints(health, now_us);
 	check_sources(health, now_us);
-	check_sinks(health);
+	check_sinks(health, now_us);
 	check_rules(health);
 	follow_reload(health);
 }

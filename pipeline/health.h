@@ -34,6 +34,7 @@ struct mr_health_part {
 	char *name;
 	uint32_t number; /* a source's */
 	bool known;
+	int64_t refused_us;        /* when it was heard that a receiver had refused an alert */
 	struct mr_figures figures; /* without its texts: */
 	char words[MR_FIGURES_WORDS + 1];
 };

@@ -54,6 +54,7 @@ struct webhook {
 	unsigned failures;  /* in a row */
 	long failed_with;   /* the status that was said */
 	int64_t failing_us; /* since when, of steady clock */
+	int64_t refused_us; /* when an alert was refused, of wall clock */
 	int64_t trouble_us; /* when it last did, of wall clock */
 	char trouble[sizeof(((struct http_result *)NULL)->reason)];
 	uint64_t random;
@@ -325,11 +326,11 @@ static void passed(struct webhook *hook, uint64_t *count)
 	hook->phase = PHASE_IDLE;
 }
 
-static void is_well(struct webhook *hook)
+static void is_well(struct webhook *hook, const char *does)
 {
 	if (hook->failures > 0)
-		mr_log(MR_LOG_WARNING, "%s: the receiver takes alerts again, after %u failures",
-		       hook->name, hook->failures);
+		mr_log(MR_LOG_WARNING, "%s: the receiver %s again, after %u failures", hook->name,
+		       does, hook->failures);
 	hook->failures = 0;
 	hook->trouble[0] = '\0';
 	hook->trouble_us = 0;
@@ -361,13 +362,26 @@ static void failed(struct sink *sink, enum verdict verdict, const struct http_re
 	set_timer(hook, pause_us(hook, result->retry_after_seconds));
 }
 
+/* One of thousands, it may be: the alarm is the error. */
+static void say_refused(struct sink *sink, const struct line_id *id, const char *reason)
+{
+	struct webhook *hook = sink->state;
+	char uid[2 * MR_ALERT_ID_BYTES + 1];
+	mr_hex(id->id, sizeof id->id, uid);
+	note_trouble(sink, reason);
+	hook->refused_us = hook->trouble_us;
+	mr_log(MR_LOG_WARNING,
+	       "%s: the receiver refuses the alert %s: %s; it is in the dead letter", hook->name,
+	       uid, reason);
+}
+
 /* The receiver answers, so there is no reason to wait before the next request. */
 static enum mr_err refused(struct sink *sink, const struct http_result *result,
 			   struct mr_error *error)
 {
 	struct webhook *hook = sink->state;
 	struct spool_line line;
-	is_well(hook);
+	is_well(hook, "answers");
 	if (hook->lines > 1) {
 		hook->limit = hook->lines / 2;
 		hook->phase = PHASE_IDLE;
@@ -384,9 +398,7 @@ static enum mr_err refused(struct sink *sink, const struct http_result *result,
 	}
 	if (err != MR_OK)
 		return err;
-	note_trouble(sink, result->reason);
-	mr_log(MR_LOG_ERROR, "%s: the receiver refuses an alert: %s; it is in the dead letter",
-	       hook->name, result->reason);
+	say_refused(sink, &line.id, result->reason);
 	passed(hook, &hook->refused);
 	return MR_OK;
 }
@@ -399,7 +411,7 @@ static enum mr_err take_answer(struct sink *sink, const struct http_result *resu
 	if (verdict == REFUSED)
 		return refused(sink, result, error);
 	if (verdict == TAKEN) {
-		is_well(hook);
+		is_well(hook, "takes alerts");
 		passed(hook, &hook->delivered);
 	} else {
 		failed(sink, verdict, result);
@@ -567,6 +579,7 @@ static void webhook_counts(const struct sink *sink, struct sink_counts *out)
 	    .spool_bytes = spool_bytes(&hook->spool),
 	    .trouble = hook->trouble,
 	    .trouble_us = hook->trouble_us,
+	    .refused_us = hook->refused_us,
 	    .failing_us =
 		hook->failures == 0 ? 0 : sink->env->stage->now->steady_us - hook->failing_us,
 	    .owed = hook->spool.sent.count};

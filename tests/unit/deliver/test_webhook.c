@@ -262,13 +262,33 @@ static void what_is_refused_is_set_aside_alone(void **state)
 	assert_string_equal(service.refused.data, want);
 	assert_int_equal(counts().refused, 1);
 	assert_int_equal(counts().delivered, 39);
-	assert_non_null(strstr(service.logged, "error: sink main: the receiver refuses an alert"));
+	assert_in_range(counts().refused_us, 1, service.now.wall_us);
+	struct line_id id;
+	char uid[2 * MR_ALERT_ID_BYTES + 1], said[200];
+	assert_true(line_id_read(mr_slice(refused), &id));
+	mr_hex(id.id, sizeof id.id, uid);
+	snprintf(said, sizeof said, "warning: sink main: the receiver refuses the alert %s: ", uid);
+	assert_non_null(strstr(service.logged, said));
 	const char *got = bodies("200");
 	for (unsigned i = 0; i < 40; i++) {
 		char line[512];
 		service_line(i, line);
 		assert_int_equal(strstr(got, line) == NULL, i == 23);
 	}
+	end();
+}
+
+/* Who refuses takes nothing, though it answers. */
+static void a_refusal_behind_failures_is_no_taking(void **state)
+{
+	(void)state;
+	BEGIN("503", "400");
+	open_sink();
+	put(0, 1);
+	drain();
+	assert_int_equal(counts().refused, 1);
+	assert_non_null(strstr(service.logged, "the receiver answers again, after 1 failures"));
+	assert_null(strstr(service.logged, "takes alerts again"));
 	end();
 }
 
@@ -618,6 +638,7 @@ int main(void)
 	    cmocka_unit_test(wrong_settings_are_an_error_and_lose_nothing),
 	    cmocka_unit_test(the_receiver_says_when_to_come_again),
 	    cmocka_unit_test(what_is_refused_is_set_aside_alone),
+	    cmocka_unit_test(a_refusal_behind_failures_is_no_taking),
 	    cmocka_unit_test(certificates_are_verified),
 	    cmocka_unit_test(a_certificate_of_another_root_is_none),
 	    cmocka_unit_test(the_client_shows_its_certificate),

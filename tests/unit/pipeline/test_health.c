@@ -291,6 +291,27 @@ static void a_receiver_that_fails_for_long_is_told(void **state)
 	ward_close(&ward);
 }
 
+/* Each refusal is heard of once; what a worker that starts anew does not know is not over. */
+static void refused_alerts_are_told_for_a_while(void **state)
+{
+	(void)state;
+	struct ward ward;
+	struct mr_figures siem = {.kind = MR_PART_SINK, .name = MR_SLICE("siem"), .refused = 7};
+	ward_open(&ward);
+	say(&ward, siem);
+	assert_false(raised(&ward, MR_ALARM_ALERTS_REFUSED));
+	siem.refused_us = 5;
+	say(&ward, siem);
+	assert_true(raised(&ward, MR_ALARM_ALERTS_REFUSED));
+	assert_string_equal(ward.health.alarms.at[MR_ALARM_ALERTS_REFUSED].words, "siem");
+	siem.refused_us = 0;
+	say(&ward, siem);
+	assert_true(raised(&ward, MR_ALARM_ALERTS_REFUSED));
+	ward.health.sinks.items[0].refused_us -= 600 * SECOND;
+	assert_false(raised(&ward, MR_ALARM_ALERTS_REFUSED));
+	ward_close(&ward);
+}
+
 static void alarms_come_and_go(void **state)
 {
 	(void)state;
@@ -432,6 +453,7 @@ int main(void)
 	    cmocka_unit_test(a_start_may_take_longer),
 	    cmocka_unit_test(who_stood_still_himself_blames_nobody),
 	    cmocka_unit_test(one_that_does_not_end_is_killed),
+	    cmocka_unit_test(refused_alerts_are_told_for_a_while),
 	    cmocka_unit_test(alarms_come_and_go),
 	    cmocka_unit_test(what_is_not_judged_is_not_ready),
 	    cmocka_unit_test(a_receiver_that_fails_for_long_is_told),
