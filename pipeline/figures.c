@@ -3,7 +3,7 @@
 
 #include "millrace/text.h"
 
-#define ITEMS 13
+#define ITEMS 14
 
 void mr_figures_encode(const struct mr_figures *figures, struct mr_buf *out)
 {
@@ -24,6 +24,7 @@ void mr_figures_encode(const struct mr_figures *figures, struct mr_buf *out)
 	mr_pack_uint(out, figures->trouble_us);
 	mr_pack_uint(out, figures->refused_us);
 	mr_pack_uint(out, figures->failing_us);
+	mr_pack_bool(out, figures->untried);
 }
 
 /* Numbers become int64_t of the status. */
@@ -46,5 +47,6 @@ bool mr_figures_decode(struct mr_slice bytes, struct mr_figures *out)
 	out->trouble_us = mr_unpack_uint(&in, INT64_MAX);
 	out->refused_us = mr_unpack_uint(&in, INT64_MAX);
 	out->failing_us = mr_unpack_uint(&in, INT64_MAX);
+	out->untried = mr_unpack_bool(&in);
 	return mr_unpack_done(&in) && out->words.len <= MR_FIGURES_WORDS;
 }

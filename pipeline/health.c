@@ -346,6 +346,16 @@ static struct mr_health_part *part_named(struct mr_health *health, enum mr_part_
 
 enum mr_err mr_health_figures(struct mr_health *health, uint32_t worker, struct mr_slice bytes,
 			      struct mr_error *error)
+/* A worker that starts anew knows of no failure before: not over until the receiver answers it. */
+static void note_failing(struct mr_health_part *part, const struct mr_figures *figures)
+{
+	int64_t from_us = mr_clock_us() - (int64_t)figures->failing_us;
+	if (figures->failing_us == 0 && !figures->untried)
+		part->failing_us = 0;
+	else if (figures->failing_us > 0 && (part->failing_us == 0 || from_us < part->failing_us))
+		part->failing_us = from_us;
+}
+
 {
 	struct mr_figures figures;
 	if (health == NULL)
@@ -357,6 +367,7 @@ enum mr_err mr_health_figures(struct mr_health *health, uint32_t worker, struct 
 				    health->supervisor->workers[worker].name);
 	if (figures.refused_us != 0 && figures.refused_us != part->figures.refused_us)
 		part->refused_us = mr_clock_us();
+	note_failing(part, &figures);
 	part->known = true;
 	part->figures = figures;
 	part->figures.name = part->figures.words = (struct mr_slice){0};
@@ -486,11 +497,11 @@ bool mr_health_full_letters(const struct mr_health *health)
 }
 
 /* The first whose receiver has been failing for long; NULL where there is none. */
-static const char *failing_one(const struct mr_health *health)
+static const char *failing_one(const struct mr_health *health, int64_t now_us)
 {
 	for (size_t i = 0; i < health->sinks.count; i++) {
 		const struct mr_health_part *sink = &health->sinks.items[i];
-		if (sink->known && sink->figures.failing_us >= FAILING_US)
+		if (sink->failing_us != 0 && now_us - sink->failing_us >= FAILING_US)
 			return sink->name;
 	}
 	return NULL;
@@ -509,7 +520,7 @@ static const char *refusing_one(const struct mr_health *health, int64_t now_us)
 
 static void check_sinks(struct mr_health *health, int64_t now_us)
 {
-	const char *failing = failing_one(health);
+	const char *failing = failing_one(health, now_us);
 	const char *refusing = refusing_one(health, now_us);
 	const char *sink = mr_health_full_sink(health);
 	put(health, MR_ALARM_SINK_FULL, sink != NULL, sink);

@@ -34,7 +34,8 @@ struct mr_health_part {
 	char *name;
 	uint32_t number; /* a source's */
 	bool known;
-	int64_t refused_us;        /* when it was heard that a receiver had refused an alert */
+	int64_t failing_us; /* since when its receiver fails, whoever works; 0: it does not */
+	int64_t refused_us; /* when it was heard that a receiver had refused an alert */
 	struct mr_figures figures; /* without its texts: */
 	char words[MR_FIGURES_WORDS + 1];
 };

@@ -25,6 +25,7 @@ struct mr_figures {
 	uint64_t trouble_us; /* when that was, of wall clock */
 	uint64_t refused_us; /* when one was refused for good, in this set of workers; wall clock */
 	uint64_t failing_us; /* for so long the receiver has taken nothing that it was sent */
+	bool untried;        /* it has answered nothing yet, and something may wait for it */
 };
 
 /* Copies what it is given. */

@@ -218,7 +218,8 @@ void outputs_show(const struct outputs *outputs, mr_figures_taker take, void *co
 				  .refused = counts.refused,
 				  .trouble_us = (uint64_t)counts.trouble_us,
 				  .refused_us = (uint64_t)counts.refused_us,
-				  .failing_us = (uint64_t)counts.failing_us});
+				  .failing_us = (uint64_t)counts.failing_us,
+				  .untried = counts.untried});
 	}
 	if (outputs->letters.once)
 		take(context, &(struct mr_figures){.kind = MR_PART_SINK,

@@ -49,6 +49,7 @@ struct sink_counts {
 	int64_t trouble_us;  /* when that was, of wall clock */
 	int64_t refused_us;  /* when it last refused one, of wall clock, since it was opened */
 	int64_t failing_us;  /* for so long it has taken nothing that it was sent */
+	bool untried; /* since it was opened it has answered nothing, and something may wait */
 };
 
 struct sink;

@@ -51,6 +51,7 @@ struct webhook {
 	int64_t lines;
 	uint64_t once;      /* of them, those that are made once */
 	int64_t limit;      /* of the next request: less than batch_count after a refusal */
+	bool answered;      /* it was well since it was opened */
 	unsigned failures;  /* in a row */
 	long failed_with;   /* the status that was said */
 	int64_t failing_us; /* since when, of steady clock */
@@ -331,6 +332,7 @@ static void is_well(struct webhook *hook, const char *does)
 	if (hook->failures > 0)
 		mr_log(MR_LOG_WARNING, "%s: the receiver %s again, after %u failures", hook->name,
 		       does, hook->failures);
+	hook->answered = true;
 	hook->failures = 0;
 	hook->trouble[0] = '\0';
 	hook->trouble_us = 0;
@@ -570,18 +572,20 @@ static void webhook_committed(struct sink *sink)
 static void webhook_counts(const struct sink *sink, struct sink_counts *out)
 {
 	const struct webhook *hook = sink->state;
+	bool waits = hook->spool.end.at != hook->spool.acked.at;
 	*out = (struct sink_counts){
 	    .taken = hook->taken,
 	    .delivered = hook->delivered,
 	    .refused = hook->refused,
 	    .spooled = hook->spool.end.lines - hook->spool.acked.lines,
-	    .waits = hook->spool.end.at != hook->spool.acked.at,
+	    .waits = waits,
 	    .spool_bytes = spool_bytes(&hook->spool),
 	    .trouble = hook->trouble,
 	    .trouble_us = hook->trouble_us,
 	    .refused_us = hook->refused_us,
 	    .failing_us =
 		hook->failures == 0 ? 0 : sink->env->stage->now->steady_us - hook->failing_us,
+	    .untried = !hook->answered && (waits || !hook->spool.placed),
 	    .owed = hook->spool.sent.count};
 }
 

@@ -199,11 +199,13 @@ static void fault(const char *answer, const char *timeout, const char *words)
 	put(0, 5);
 	wait_for_words(words);
 	assert_true(counts().trouble[0] != '\0' && counts().trouble_us == service.now.wall_us);
+	assert_true(counts().untried);
 	service.now.steady_us += MR_MINUTE_US;
 	assert_int_equal(counts().failing_us, MR_MINUTE_US);
 	drain();
 	assert_true(counts().trouble[0] == '\0' && counts().trouble_us == 0);
 	assert_int_equal(counts().failing_us, 0);
+	assert_false(counts().untried);
 	assert_received(0, 5);
 	if (strstr(service.logged, words) == NULL)
 		fail_msg("%s: %s", answer, service.logged);

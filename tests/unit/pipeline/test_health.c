@@ -285,7 +285,16 @@ static void a_receiver_that_fails_for_long_is_told(void **state)
 	say(&ward, siem);
 	assert_true(raised(&ward, MR_ALARM_RECEIVER_FAILING));
 	assert_string_equal(ward.health.alarms.at[MR_ALARM_RECEIVER_FAILING].words, "siem");
+	/* Other workers begin, and fail, too. */
 	siem.failing_us = 0;
+	siem.untried = true;
+	say(&ward, siem);
+	assert_true(raised(&ward, MR_ALARM_RECEIVER_FAILING));
+	siem.failing_us = SECOND;
+	say(&ward, siem);
+	assert_true(raised(&ward, MR_ALARM_RECEIVER_FAILING));
+	siem.failing_us = 0;
+	siem.untried = false;
 	say(&ward, siem);
 	assert_false(raised(&ward, MR_ALARM_RECEIVER_FAILING));
 	ward_close(&ward);
