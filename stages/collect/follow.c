@@ -543,7 +543,7 @@ static void scan(struct mr_source *source)
 		struct mr_followed *file = follow->files[i];
 
 		file->seen |= mr_unread_hides(&follow->unread, file->path);
-		source->unread += file->foreign;
+		source->unread += file->foreign || (file->barred && file->fd < 0);
 	}
 	note_gone(source);
 	look_at_gone(follow);

@@ -40,6 +40,7 @@ struct mr_followed {
 	bool met;                 /* it is known to be the one that the mark speaks of */
 	bool gone;                /* its path leads elsewhere, or nowhere */
 	bool foreign;             /* no lines: left alone */
+	bool barred;              /* it cannot be opened: tried again by each scan */
 	bool lines;               /* it begins with some, and nothing was read of it */
 	int64_t gone_us;
 };

@@ -93,6 +93,7 @@ static void open_file(struct mr_openings *openings, struct mr_followed *file)
 			openings->files = mr_realloc(
 			    openings->files, openings->capacity * sizeof(struct mr_followed *));
 		}
+		file->barred = false;
 		file->fd = fd;
 		file->place = openings->count;
 		file->used = ++openings->clock;
@@ -100,9 +101,13 @@ static void open_file(struct mr_openings *openings, struct mr_followed *file)
 		openings->files[openings->count++] = file;
 		return;
 	}
-	if (fd < 0 && errno != ENOENT)
-		mr_log(MR_LOG_WARNING, "%s: cannot open it to follow it: %s", file->path,
-		       strerror(errno));
+	if (fd < 0 && errno != ENOENT) {
+		if (!file->barred)
+			mr_log(MR_LOG_WARNING,
+			       "%s: cannot open it to follow it: %s; it is tried again each second",
+			       file->path, strerror(errno));
+		file->barred = true;
+	}
 	if (fd >= 0)
 		close(fd);
 	file->awake = false;

@@ -548,6 +548,49 @@ static void a_folder_that_cannot_be_read(void **state)
 	service_fini(&service);
 }
 
+static void keep_unread(void *context, const struct mr_figures *figures)
+{
+	*(uint64_t *)context = figures->unread;
+}
+
+static uint64_t unread(const struct service *service)
+{
+	uint64_t count = UINT64_MAX;
+
+	mr_stage_collect.show(service->stage.state, keep_unread, &count);
+	return count;
+}
+
+/* It is said once, counted while it lasts, and followed as soon as it can be. */
+static void a_file_that_cannot_be_opened(void **state)
+{
+	struct service service;
+	struct rlimit most;
+	struct rlimit none;
+
+	(void)state;
+	append("a.log", "1\n");
+	service_init(&service, "file");
+	service_path(&service, "a.log");
+	service_path(&service, "z.log");
+	assert_int_equal(service_begin(&service), MR_OK);
+	check(&service, "a.log 0 1\n");
+	append("z.log", "2\n");
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &most), 0);
+	none = (struct rlimit){.rlim_cur = 0, .rlim_max = most.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	for (int i = 0; i < 8; i++)
+		look(&service);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &most), 0);
+	assert_int_equal(warnings, 1);
+	assert_non_null(strstr(logged, "z.log: cannot open it to follow it: "));
+	assert_int_equal(unread(&service), 1);
+	check(&service, "a.log 0 1\nz.log 0 2\n");
+	look(&service);
+	assert_int_equal(unread(&service), 0);
+	service_fini(&service);
+}
+
 /* It is no full disk: who waited for one would wait for ever. */
 static void no_descriptor_left_ends_it(void **state)
 {
@@ -697,6 +740,7 @@ int main(void)
 	    cmocka_unit_test_setup(a_disk_that_is_full_for_names, begin),
 	    cmocka_unit_test_setup(loops_of_links, begin),
 	    cmocka_unit_test_setup(a_folder_that_cannot_be_read, begin),
+	    cmocka_unit_test_setup(a_file_that_cannot_be_opened, begin),
 	    cmocka_unit_test_setup(no_descriptor_left_ends_it, begin),
 	    cmocka_unit_test_setup(a_broken_disk_ends_it, begin),
 	    cmocka_unit_test_setup(a_clock_that_jumps, begin),
