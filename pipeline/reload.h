@@ -75,6 +75,8 @@ void mr_reload_drop(struct mr_reload *reload);
  * where a setting changed that cannot change, or where a rule is refused that was not before. */
 enum mr_err mr_reload_check(const struct mr_supervisor *old, const struct mr_prepared *new,
 			    struct mr_error *error);
+/* A start cannot stay with what was: says each rule that was in force and is refused now. */
+void mr_reload_say_lost(const struct mr_catalog *old, const struct mr_catalog *new);
 /* What the new set brings, in words, and in log lines of each rule; false where it is the same. */
 bool mr_reload_compare(const struct mr_supervisor *old, const struct mr_generation *old_generation,
 		       const struct mr_prepared *new, char *words, size_t size);

@@ -58,10 +58,12 @@ static bool was_refused(const struct mr_catalog *old, const struct mr_refusal *r
 	return false;
 }
 
-/* Of the same file or id, and no longer there. */
+/* Of the same file or id, and no longer there; NULL where it was refused before, too. */
 static const struct mr_rule *lost_rule(const struct mr_catalog *old, const struct mr_catalog *new,
 				       const struct mr_refusal *refusal)
 {
+	if (was_refused(old, refusal))
+		return NULL;
 	for (uint32_t i = 0; i < old->count; i++) {
 		const struct mr_rule *rule = &old->rules[i];
 		bool named =
@@ -78,8 +80,7 @@ static enum mr_err check_refusals(const struct mr_catalog *old, const struct mr_
 {
 	for (uint32_t i = 0; i < new->refused; i++) {
 		const struct mr_refusal *refusal = &new->refusals[i];
-		const struct mr_rule *rule =
-		    was_refused(old, refusal) ? NULL : lost_rule(old, new, refusal);
+		const struct mr_rule *rule = lost_rule(old, new, refusal);
 		if (rule != NULL)
 			return mr_error_set(
 			    error, MR_CONFIG,
@@ -89,6 +90,20 @@ static enum mr_err check_refusals(const struct mr_catalog *old, const struct mr_
 			    (int)mr_utf8_cut(rule->title, 80), rule->title.at);
 	}
 	return MR_OK;
+}
+
+void mr_reload_say_lost(const struct mr_catalog *old, const struct mr_catalog *new)
+{
+	for (uint32_t i = 0; i < new->refused; i++) {
+		const struct mr_refusal *refusal = &new->refusals[i];
+		const struct mr_rule *rule = lost_rule(old, new, refusal);
+		if (rule != NULL)
+			mr_log(MR_LOG_WARNING,
+			       "%.*s:%u: the rule \"%.*s\" was in force before this start, and is "
+			       "none any more: it is refused",
+			       (int)mr_utf8_cut(refusal->file, 300), refusal->file.at,
+			       refusal->line, (int)mr_utf8_cut(rule->title, 80), rule->title.at);
+	}
 }
 
 enum mr_err mr_reload_check(const struct mr_supervisor *old, const struct mr_prepared *new,

@@ -30,9 +30,20 @@ static bool go_back(struct mr_service *service, struct mr_supervisor *supervisor
 	       "rules or databases have changed since checkpoint %llu: what was read behind it is "
 	       "judged by the old ones first",
 	       number);
+	mr_reload_say_lost(&old.catalog, &supervisor->catalog);
 	mr_prepared_swap(&old, supervisor, &service->generation);
 	mr_reload_await(&service->reload, service, supervisor, &old);
 	return true;
+}
+
+/* Of a run that judged all that it read, nothing else is asked. */
+static void say_lost(const struct mr_service *service, const struct mr_supervisor *supervisor)
+{
+	struct mr_prepared old = {0};
+	if (mr_prepared_recall(&service->dir, service->checkpoint.last.generation, supervisor, &old,
+			       NULL) == MR_OK)
+		mr_reload_say_lost(&old.catalog, &supervisor->catalog);
+	mr_prepared_fini(&old);
 }
 
 /* ---- the choice ---- */
@@ -50,6 +61,8 @@ enum mr_err mr_service_choose(struct mr_service *service, struct mr_supervisor *
 	if (same && !last->drained)
 		return MR_OK;
 	bool nothing_behind = last->generation == 0 || last->drained;
+	if (!same && last->drained && supervisor->catalog.refused > 0)
+		say_lost(service, supervisor);
 	err = mr_generation_keep(&service->dir, supervisor->tables, setup->fields, error);
 	if (err != MR_OK || (!same && !nothing_behind && go_back(service, supervisor)))
 		return err;

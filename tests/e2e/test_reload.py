@@ -225,6 +225,25 @@ class Reload(unittest.TestCase):
         service.wait_fired(("one", 1), ("one", 2), ("one", 3), ("two", 3))
         service.end()
 
+    def test_a_start_says_which_rules_it_lost(self):
+        """It cannot stay with the old ones, however the run before has ended."""
+        for stop in (Service.end, Service.kill):
+            with self.subTest(stop=stop.__name__):
+                self.folder = self.enterContext(tempfile.TemporaryDirectory())
+                service = self.service()
+                service.put_rules(one=rule("one"), other=rule("other", "New-Mailbox"), early=rule("early", key="Operation|nonsense"))
+                service.start()
+                service.add(1)
+                service.wait_fired(("one", 1))
+                self.assertNotIn("in force before this start", service.words())
+                stop(service)
+                service.put_rules(one=rule("one", key="Operation|nonsense"))
+                service.start()
+                service.wait_for('one.yml:9: the rule "A mailbox was set" was in force before this start')
+                service.wait_for("service.ready", 2)
+                self.assertEqual(service.words().count("in force before this start"), 1, service.words())
+                service.end()
+
     def test_what_cannot_change_is_said(self):
         service = self.service()
         service.put_rules(one=rule("one"))
