@@ -218,17 +218,31 @@ static void keep_in_reach(struct mr_service *service, struct mr_supervisor *supe
 
 /* Whether the sources may stop for a reload: what an earlier incarnation read behind the checkpoint
  * that this one began with has been judged again by the rules that judged it first. That shows in
- * the outputs: every line that was there before has come again. Where none comes any more, none is
- * waited for. */
+ * the outputs: every line that was there before has come again. Those of which none came for a
+ * while, such as what a receiver had refused, are waited for no longer, now and later. */
 static bool is_even(struct mr_service *service, int64_t now_us)
 {
 	const struct mr_checkpoint *checkpoint = &service->checkpoint;
 	if (checkpoint->here == 0)
 		return false;
+	if (checkpoint->owed <= service->owed_past) {
+		service->owed_past = checkpoint->owed;
+		return true;
+	}
+	unsigned long long owed = checkpoint->owed - service->owed_past;
+	if (service->owed_us == 0)
+		mr_log(MR_LOG_INFO,
+		       "the reload waits for what was read before: %llu lines are to be made again",
+		       owed);
 	if (service->owed_us == 0 || checkpoint->owed != service->owed)
 		service->owed_us = now_us;
 	service->owed = checkpoint->owed;
-	return checkpoint->owed == 0 || now_us - service->owed_us > STILL_US;
+	if (now_us - service->owed_us <= STILL_US)
+		return false;
+	mr_log(MR_LOG_WARNING,
+	       "%llu lines in outputs were not made again: they are waited for no longer", owed);
+	service->owed_past = checkpoint->owed;
+	return true;
 }
 
 /* The sources are told to read no more, where there is a reason to. */
