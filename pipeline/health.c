@@ -173,6 +173,7 @@ enum mr_err mr_health_open(struct mr_health *health, const struct mr_service *se
 				     .epoll = -1};
 	health->pages = (struct mr_http_pages){
 	    .context = health, .tell = tell, .well = is_well, .ready = is_ready};
+	health->refusal = mr_hash64("", 0, 0);
 	mr_notify_open(&health->notify);
 	enum mr_err err = mr_config_int(config, "health_timeout", &health->limit_us, error);
 	if (err == MR_OK)
@@ -200,6 +201,7 @@ void mr_health_close(struct mr_health *health)
 	mr_marks_fini(&health->marks);
 	parts_fini(&health->sources);
 	parts_fini(&health->sinks);
+	free(health->workers);
 	*health = (struct mr_health){.epoll = -1};
 }
 
@@ -344,8 +346,6 @@ static struct mr_health_part *part_named(struct mr_health *health, enum mr_part_
 	return find_part(kind == MR_PART_SOURCE ? &health->sources : &health->sinks, name);
 }
 
-enum mr_err mr_health_figures(struct mr_health *health, uint32_t worker, struct mr_slice bytes,
-			      struct mr_error *error)
 /* A worker that starts anew knows of no failure before: not over until the receiver answers it. */
 static void note_failing(struct mr_health_part *part, const struct mr_figures *figures)
 {
@@ -356,6 +356,8 @@ static void note_failing(struct mr_health_part *part, const struct mr_figures *f
 		part->failing_us = from_us;
 }
 
+enum mr_err mr_health_figures(struct mr_health *health, uint32_t worker, struct mr_slice bytes,
+			      struct mr_error *error)
 {
 	struct mr_figures figures;
 	if (health == NULL)
@@ -365,9 +367,9 @@ static void note_failing(struct mr_health_part *part, const struct mr_figures *f
 	if (part == NULL)
 		return mr_error_set(error, MR_PROTOCOL, "%s: figures of nothing that is there",
 				    health->supervisor->workers[worker].name);
+	note_failing(part, &figures);
 	if (figures.refused_us != 0 && figures.refused_us != part->figures.refused_us)
 		part->refused_us = mr_clock_us();
-	note_failing(part, &figures);
 	part->known = true;
 	part->figures = figures;
 	part->figures.name = part->figures.words = (struct mr_slice){0};
@@ -578,6 +580,30 @@ static void forget_warnings(struct mr_health *health, int64_t now_us)
 	mr_warnings_fini(&supervisor->warnings);
 }
 
+/* Who works, and what was refused, as long as that lasts. */
+static void tell_work(struct mr_health *health)
+{
+	const char *failure = health->service == NULL ? "" : health->service->reload.failure;
+	struct mr_buf words = {0};
+	if (failure[0] != '\0')
+		mr_buf_printf(&words, "reload refused: %.*s; ",
+			      (int)mr_utf8_cut(mr_slice(failure), 300), failure);
+	mr_buf_printf(&words, "%s", health->workers);
+	mr_buf_add(&words, "", 1);
+	mr_notify_status(&health->notify, words.data);
+	mr_buf_fini(&words);
+}
+
+static void follow_refusal(struct mr_health *health)
+{
+	const char *failure = health->service->reload.failure;
+	uint64_t refusal = mr_hash64(failure, strlen(failure), 0);
+	if (health->workers == NULL || refusal == health->refusal)
+		return;
+	health->refusal = refusal;
+	tell_work(health);
+}
+
 /* From a wish for new rules to their first workers, or to their refusal. */
 static void follow_reload(struct mr_health *health)
 {
@@ -598,6 +624,7 @@ static void judge(struct mr_health *health, int64_t now_us)
 	check_sinks(health, now_us);
 	check_rules(health);
 	follow_reload(health);
+	follow_refusal(health);
 }
 
 uint32_t mr_health_incarnation(const struct mr_health *health)
@@ -659,7 +686,9 @@ void mr_health_ready(struct mr_health *health, const char *workers)
 		health->state = MR_HEALTH_RUNNING;
 	if (first)
 		mr_notify_ready(&health->notify);
-	mr_notify_status(&health->notify, workers);
+	free(health->workers);
+	health->workers = mr_strdup(workers);
+	tell_work(health);
 }
 
 void mr_health_died(struct mr_health *health, const char *words)

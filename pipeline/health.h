@@ -60,7 +60,9 @@ struct mr_health {
 	int64_t turned_us; /* of a clock that never goes back */
 	int64_t forget_warnings_us;
 	enum mr_health_state state;
-	bool reloads; /* as systemd knows it */
+	bool reloads;     /* as systemd knows it */
+	char *workers;    /* that are at work, in words; NULL: none were yet */
+	uint64_t refusal; /* hash of why the last reload was refused, as systemd knows it */
 	struct mr_alarms alarms;
 	struct mr_notify notify;
 	struct mr_status_server *status;

@@ -545,6 +545,20 @@ class Health(unittest.TestCase):
             heard("RELOADING=1\nMONOTONIC_USEC=")
             heard("READY=1")
             self.assertEqual(service.running()["service"]["rules_loaded"], 3)
+            rule = os.path.join(service.folder, "rule.yml")
+            with open(rule, encoding="utf-8") as rules:
+                kept = rules.read()
+            with open(rule, "w", encoding="utf-8") as rules:
+                rules.write("no: [yaml")
+            service.process.send_signal(signal.SIGHUP)
+            heard("STATUS=reload refused: no usable rule is left; 6 workers: collect")
+            os.kill(service.worker("parse"), signal.SIGKILL)
+            heard("STATUS=worker parse-")
+            heard("STATUS=reload refused: no usable rule is left; 6 workers: collect")
+            with open(rule, "w", encoding="utf-8") as rules:
+                rules.write(kept)
+            service.process.send_signal(signal.SIGHUP)
+            heard("STATUS=6 workers: collect")
             for pid, _ in mt.children(service.process.pid):
                 with open(f"/proc/{pid}/environ", "rb") as environment:
                     self.assertNotIn(b"NOTIFY_SOCKET", environment.read())
