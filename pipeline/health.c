@@ -414,6 +414,17 @@ static void check_checkpoints(struct mr_health *health, int64_t now_us)
 	    words);
 }
 
+static void check_hosts(struct mr_health *health, int64_t now_us)
+{
+	struct mr_buf missing = {0};
+	if (health->waits_us != 0 && now_us - health->waits_us >= STALLED_US)
+		mr_hosts_missing(health->supervisor, &missing);
+	bool there = missing.len > 0;
+	mr_buf_add(&missing, "", 1);
+	put(health, MR_ALARM_HOST_MISSING, there, missing.data);
+	mr_buf_fini(&missing);
+}
+
 /* ---- alarms of a source ---- */
 
 static bool is_full(const struct mr_health *health, const struct mr_health_part *source,
@@ -620,6 +631,7 @@ static void judge(struct mr_health *health, int64_t now_us)
 	check_workers(health, now_us);
 	check_counters(health, now_us);
 	check_checkpoints(health, now_us);
+	check_hosts(health, now_us);
 	check_sources(health, now_us);
 	check_sinks(health, now_us);
 	check_rules(health);
@@ -666,17 +678,24 @@ void mr_health_rest(struct mr_health *health, int until_fd, int64_t rest_us)
 
 /* ---- what happens ---- */
 
-void mr_health_waits(struct mr_health *health)
+void mr_health_waits(struct mr_health *health, const char *hosts)
 {
 	if (health == NULL)
 		return;
+	struct mr_buf words = {0};
+	mr_buf_printf(&words, "waits for %s", hosts);
+	mr_buf_add(&words, "", 1);
+	if (health->waits_us == 0)
+		health->waits_us = mr_clock_us();
 	mr_notify_ready(&health->notify);
-	mr_notify_status(&health->notify, "waits for other hosts");
+	mr_notify_status(&health->notify, words.data);
+	mr_buf_fini(&words);
 }
 
 void mr_health_ready(struct mr_health *health, const char *workers)
 {
 	bool first = health->state == MR_HEALTH_STARTING;
+	health->waits_us = 0;
 	/* What a start may take ends here: nobody is late for what was asked meanwhile. */
 	for (uint32_t i = 0; i < health->supervisor->worker_count; i++)
 		mr_pulse_forgive(&health->supervisor->workers[i].watched.pulse, mr_clock_us());

@@ -81,6 +81,7 @@ struct mr_health {
 	int64_t shed_us;
 	uint64_t bytes_taken;
 	int64_t taken_us;
+	int64_t waits_us;                /* for other hosts; 0: it does not */
 	int64_t mark_us[MR_SOURCES_MAX]; /* when the mark of a source last moved */
 };
 
@@ -109,7 +110,7 @@ void mr_health_rest(struct mr_health *health, int until_fd, int64_t rest_us);
 /* ---- what happens ---- */
 
 /* Other hosts are waited for: a service that waits has started. */
-void mr_health_waits(struct mr_health *health);
+void mr_health_waits(struct mr_health *health, const char *hosts);
 /* All workers of an incarnation are ready: these. */
 void mr_health_ready(struct mr_health *health, const char *workers);
 void mr_health_died(struct mr_health *health, const char *words);

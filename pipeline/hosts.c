@@ -464,14 +464,32 @@ static void say_hello(struct mr_supervisor *supervisor)
 	mr_buf_fini(&bytes);
 }
 
+static bool is_missing(const struct mr_supervisor *supervisor, uint32_t host)
+{
+	const struct mr_hosts *hosts = supervisor->hosts;
+	const struct mr_host *is = &hosts->hosts[host];
+	return mr_topology_speak(&supervisor->setup.topology, hosts->self, host) &&
+	       !(hosts->self == 0 ? is->hello : is->met);
+}
+
+void mr_hosts_missing(const struct mr_supervisor *supervisor, struct mr_buf *out)
+{
+	const struct mr_hosts *hosts = supervisor->hosts;
+	for (uint32_t i = 0; hosts != NULL && i < hosts->count; i++) {
+		const struct mr_part *host = host_at(&supervisor->setup.config, i);
+		if (is_missing(supervisor, i))
+			mr_buf_printf(out, "%s%s (%s)", out->len > 0 ? ", " : "", host->name,
+				      mr_config_get(&host->settings, "address", 0));
+	}
+}
+
 /* A follower says what it has once it speaks with all that it will have to speak with. */
 static bool all_there(struct mr_supervisor *supervisor)
 {
 	struct mr_hosts *hosts = supervisor->hosts;
 	bool all = true;
 	for (uint32_t i = 0; i < hosts->count; i++)
-		if (mr_topology_speak(&supervisor->setup.topology, hosts->self, i))
-			all &= hosts->self == 0 ? hosts->hosts[i].hello : hosts->hosts[i].met;
+		all &= !is_missing(supervisor, i);
 	if (!all || hosts->self == 0)
 		return all;
 	if (!hosts->met)
@@ -484,17 +502,11 @@ static void say_waiting(struct mr_supervisor *supervisor)
 {
 	struct mr_hosts *hosts = supervisor->hosts;
 	struct mr_buf names = {0};
-	for (uint32_t i = 0; i < hosts->count; i++)
-		if (mr_topology_speak(&supervisor->setup.topology, hosts->self, i))
-			mr_buf_printf(
-			    &names, "%s%s (%s)", names.len > 0 ? ", " : "",
-			    host_at(&supervisor->setup.config, i)->name,
-			    mr_config_get(&host_at(&supervisor->setup.config, i)->settings,
-					  "address", 0));
+	mr_hosts_missing(supervisor, &names);
 	mr_buf_add(&names, "", 1);
 	mr_log(MR_LOG_INFO, "host %s waits for %s",
 	       host_at(&supervisor->setup.config, hosts->self)->name, names.data);
-	mr_health_waits(supervisor->health);
+	mr_health_waits(supervisor->health, names.data);
 	mr_buf_fini(&names);
 }
 

@@ -94,6 +94,8 @@ uint64_t mr_hosts_set(const struct mr_generation *generation, const struct mr_fi
  * with; a signal ends that. Starts the gate. MR_PEER_LOST, MR_CONFIG where this host is refused;
  * MR_END where a signal asked for the end. */
 enum mr_err mr_hosts_meet(struct mr_supervisor *supervisor, struct mr_error *error);
+/* The hosts that it waits for, in words; nothing where all are there. Accepts no hosts at all. */
+void mr_hosts_missing(const struct mr_supervisor *supervisor, struct mr_buf *out);
 /* In place of starting a worker. */
 enum mr_err mr_hosts_adopt(struct mr_supervisor *supervisor, uint32_t worker,
 			   struct mr_error *error);

@@ -375,9 +375,24 @@ class Hosts(unittest.TestCase):
 
     def test_one_host_is_late(self):
         run = self.pipeline()
-        run.start("a")
+        path = os.path.join(run.folder, "notify")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
+            ear.bind(path)
+            ear.settimeout(mt.WAIT_SECONDS)
+            run.start("a", env={**os.environ, "NOTIFY_SOCKET": path})
+            told = [ear.recv(4096).decode() for _ in range(2)]
+        self.assertEqual(told[0], "READY=1")
+        self.assertRegex(told[1], r"^STATUS=waits for b \(tcp://127\.0\.0\.1:\d+\)$")
         run.wait_said("a", "host a waits for b (tcp://")
+
+        def missing():
+            done = subprocess.run([mt.PROGRAM, "status", "--json", os.path.join(run.folder, "state-a")],
+                                  capture_output=True, check=True, timeout=60)
+            return [alarm["words"] for alarm in json.loads(done.stdout)["alarms"] if alarm["name"] == "host_missing"]
+
+        self.assertRegex(mt.wait_until(missing, "an alarm")[0], r"^b \(tcp://127\.0\.0\.1:\d+\)$")
         run.start("b")
+        run.wait_said("a", "host_missing: over after")
         run.end()
         run.check(self.wanted)
 
