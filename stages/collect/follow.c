@@ -634,6 +634,7 @@ static enum mr_err prepare(const struct mr_part *part, const struct mr_prepare *
 					    "%s: is neither a file nor a directory: it cannot be "
 					    "followed",
 					    named);
+		mr_unread_foresee(part->name, named);
 	}
 	return MR_OK;
 }

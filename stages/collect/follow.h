@@ -104,6 +104,8 @@ void mr_unread_add(struct mr_unread_folders *unread, const char *path, const cha
 /* Whether what has this path lies in one of them. */
 bool mr_unread_hides(const struct mr_unread_folders *unread, const char *path);
 void mr_unread_fini(struct mr_unread_folders *unread);
+/* Before anything runs: warns of what lies at a path, if that is a folder, and cannot be read. */
+void mr_unread_foresee(const char *source, const char *path);
 
 /* One step of reading; of one that has no name, to see whether it is lines. MR_OK: call again;
  * MR_AGAIN: at its end; MR_IO is said and counted here, and leaves it alone. */

@@ -1,7 +1,14 @@
-/* follow_unread.c - folders that the scan in hand cannot read.
+/* follow_unread.c - folders that the scan in hand cannot read, and what a run will not.
  *
  * Called by follow.c. What lies in them is not known to be gone: it stays as it was. */
 #include "follow.h"
+
+#include "walk.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#define FORESEEN_MOST 10 /* are named */
 
 static bool has(const struct mr_buf *paths, const char *path)
 {
@@ -51,4 +58,48 @@ void mr_unread_fini(struct mr_unread_folders *unread)
 {
 	mr_buf_fini(&unread->now);
 	mr_buf_fini(&unread->before);
+}
+
+/* ---- before anything runs ---- */
+
+struct foreseen {
+	const char *source;
+	unsigned long long count;
+};
+
+static void foresee(void *context, const char *path, const char *why)
+{
+	struct foreseen *foreseen = context;
+
+	(void)path;
+	if (foreseen->count++ < FORESEEN_MOST)
+		mr_log(MR_LOG_WARNING, "source %s: %s; it is not read until it can be",
+		       foreseen->source, why);
+}
+
+static enum mr_err look_at_file(void *context, const char *path, const struct stat *status,
+				struct mr_error *error)
+{
+	struct mr_error why = {0};
+
+	(void)status;
+	(void)error;
+	if (access(path, R_OK) != 0) {
+		mr_error_errno(&why, MR_IO, "%s", path);
+		foresee(context, path, why.text);
+	}
+	return MR_OK;
+}
+
+void mr_unread_foresee(const char *source, const char *path)
+{
+	static const struct mr_walk_ops ops = {.file = look_at_file, .unread = foresee};
+	struct foreseen foreseen = {.source = source};
+	struct stat status;
+
+	if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+		mr_walk(path, &ops, &foreseen, NULL);
+	if (foreseen.count > FORESEEN_MOST)
+		mr_log(MR_LOG_WARNING, "source %s: %llu more cannot be read", source,
+		       foreseen.count - FORESEEN_MOST);
 }

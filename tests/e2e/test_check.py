@@ -191,6 +191,22 @@ class Check(unittest.TestCase):
         faults = [line for line in self.refused().splitlines() if not line.startswith("warning: ")]
         self.assertEqual(len(faults), 2, faults)
 
+    def test_a_file_that_cannot_be_read(self):
+        """By the user who asks, in a folder that is followed: it is named, and a run would do the rest."""
+        self.topology()
+        self.write("in/open.log", "")
+        self.write("in/closed.log", "", mode=0)
+        os.chmod(self.folder.name, 0o777)
+        program = os.path.join(self.folder.name, "millrace")
+        shutil.copy(mr.PROGRAM, program)
+        user = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+        done = subprocess.run([program, "check", self.path("t.yaml")], capture_output=True, text=True, check=False,
+                              timeout=mr.WAIT_SECONDS * 4, **user)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: source")]
+        self.assertEqual(warnings, [f"warning: source all: {self.path('in/closed.log')}: Permission denied; "
+                                    "it is not read until it can be"])
+
     def test_an_alert_file_is_no_input(self):
         self.write("alerts.ndjson", "")
         self.topology(source="path: [in, alerts.ndjson]")
