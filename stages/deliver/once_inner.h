@@ -5,7 +5,7 @@
 
 #include "once_file.h"
 
-#define ONCE_MEND "put it back, or give another path"
+#define ONCE_MEND "put it back, or name another file (a sink's `path`, or `dead_letter`)"
 
 enum mr_err once_length(const struct once_file *file, uint64_t *out, struct mr_error *error);
 /* Of the last bytes before the position; 0: they cannot be read. */

@@ -221,6 +221,31 @@ class Rotation(unittest.TestCase):
                       all(len(set(before + self.lines(name))) == self.count for before, name in zip(read, NAMES)), "lines")
         self.finish()
 
+    def test_a_path_that_is_gone_back_to(self):
+        """The file that was there before, packed meanwhile, is none of the one that is begun there now."""
+        first, second = (os.path.join(self.log, name) for name in (NAMES[0], "alerts-2.ndjson"))
+        self.start()
+        self.wait(1)
+        self.wait_for_checkpoint()
+        for times, path in enumerate((second, first), 1):
+            self.describe(dead_letter=os.path.join(self.log, NAMES[1]), sinks=[{"name": "kept", "type": "file", "path": path}])
+            self.process.send_signal(signal.SIGHUP)
+            mt.wait_until(lambda: self.said().count("reloaded from checkpoint") >= times, "reloaded")
+            if path == second:
+                os.unlink(first)
+            self.add(1)
+            mt.wait_until(lambda: os.path.exists(path) and mt.whole_lines(path), path)
+            self.wait_for_checkpoint()
+            mt.assert_balance(self, self.place.path("state"))
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.start()
+        self.add(1)
+        mt.wait_until(lambda: len(mt.whole_lines(first)) >= 2, first)
+        self.finish()
+        self.assertEqual((len(mt.whole_lines(first)), len(mt.whole_lines(second))), (2, 1))
+        mt.assert_balance(self, self.place.path("state"))
+
     def test_the_state_directory_is_no_place_for_it(self):
         letters = self.place.path("state/dead-letter.ndjson")
         self.describe()

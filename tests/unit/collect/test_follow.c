@@ -110,6 +110,29 @@ static void rotation_in_a_directory(void **state)
 	service_fini(&service);
 }
 
+/* What was moved away is read to its end, and what else lies there is none of a pattern's. */
+static void rotation_out_of_a_pattern(void **state)
+{
+	struct service service;
+
+	(void)state;
+	append("a.log", "1\n");
+	start(&service, "*.log");
+	look(&service);
+	move_file("a.log", "a.log.1");
+	append("a.log.1", "2\n");
+	append("a.log", "3\n");
+	append("a.log.2", "copied\n");
+	append("a.log.2.gz", "\x1f\x8b\x08 packed");
+	check(&service, "a.log 0 1\na.log 2 2\na.log 0 3\n");
+	service_checkpoint(&service);
+	restart(&service);
+	append("a.log.1", "4\n");
+	check(&service, "a.log 0 1\na.log 2 2\na.log 0 3\na.log 4 4\n");
+	assert_int_equal(warnings, 0);
+	service_fini(&service);
+}
+
 static void rotation_by_copy_and_truncate(void **state)
 {
 	struct service service;
@@ -724,6 +747,7 @@ int main(void)
 	    cmocka_unit_test_setup(growth_is_told, begin),
 	    cmocka_unit_test_setup(rotation_by_rename, begin),
 	    cmocka_unit_test_setup(rotation_in_a_directory, begin),
+	    cmocka_unit_test_setup(rotation_out_of_a_pattern, begin),
 	    cmocka_unit_test_setup(rotation_by_copy_and_truncate, begin),
 	    cmocka_unit_test_setup(deletion, begin),
 	    cmocka_unit_test_setup(restarts, begin),

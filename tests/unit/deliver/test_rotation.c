@@ -217,7 +217,8 @@ static void no_rotation_beside_the_books(void **state)
 	put(&service, 0, 3);
 	service_checkpoint(&service);
 	rotate(1);
-	barrier_fails(&service, "none may be where the state directory is; put it back");
+	barrier_fails(&service, "none may be where the state directory is; put it back, or name "
+				"another file (a sink's `path`, or `dead_letter`)");
 	service_crash(&service);
 	restart_fails(&service, "is not the file of the last checkpoint; put it back");
 	assert_int_equal(rename(aside, path), 0);
