@@ -266,6 +266,8 @@ enum mr_err mr_journal_open(struct mr_journal *journal, struct mr_journal_at fro
 	enum mr_err err = journal->found ? MR_OK : find_all(journal, from, now_us, error);
 
 	journal->found = err == MR_OK;
+	/* The checkpoint that goes before this life's first. */
+	journal->committed[0] = from;
 	return err == MR_OK ? register_all(journal, error) : err;
 }
 

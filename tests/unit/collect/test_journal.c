@@ -526,6 +526,30 @@ static void segments_go_once_no_checkpoint_needs_them(void **state)
 	check_refused((struct mr_journal_at){1, 100, 1}, "goes on from segment 1");
 }
 
+/* The checkpoint that a life goes on from is the one before its first: deaths let nothing pile up.
+ */
+static void segments_go_though_each_life_is_short(void **state)
+{
+	static const char *const none_kept[] = {
+	    "segment_bytes", "1MiB", "journal_bytes", "unlimited", "journal_age", "1m", NULL};
+	const int64_t later = 77 + 61 * MR_SECOND_US;
+	struct mr_journal_at at = room_begin;
+
+	(void)state;
+	for (unsigned life = 0; life < 5; life++) {
+		struct room room;
+
+		assert_int_equal(room_open(&room, at, none_kept), MR_OK);
+		assert_int_equal(room_replay(&room), MR_END);
+		put_segments(&room, 3 * life + 1, 3 * life + 3);
+		at = mr_journal_position(&room.journal);
+		mr_journal_commit(&room.journal, later);
+		room_die(&room);
+	}
+	/* Those that the checkpoint before the last needs. */
+	assert_int_equal(count_segments(), 4);
+}
+
 /* Pages of a segment that are in memory. */
 static size_t count_cached(unsigned segment)
 {
@@ -632,6 +656,7 @@ int main(void)
 	    cmocka_unit_test_setup(segments_that_do_not_join_are_refused, begin),
 	    cmocka_unit_test_setup(a_flipped_byte_is_found_while_replaying, begin),
 	    cmocka_unit_test_setup(segments_go_once_no_checkpoint_needs_them, begin),
+	    cmocka_unit_test_setup(segments_go_though_each_life_is_short, begin),
 	    cmocka_unit_test_setup(old_segments_leave_the_page_cache, begin),
 	    cmocka_unit_test_setup(a_cursor_past_its_bound_is_not_written, begin),
 	};
