@@ -3,8 +3,8 @@
  * A source (source.h). A file is known by device, inode and the bytes it begins with, wherever it
  * is moved: one that was renamed away, or removed, is read to its end and for LINGER_US more, then
  * what has its place; a last line without an end is a record then. inotify says when something
- * happens; each SCAN_US all is looked at anyway, since not every file system tells. What is closed
- * (follow_open.c) is looked at by its path.
+ * happens; each second all is looked at anyway (follow_pace.c), since not every file system tells.
+ * What is closed (follow_open.c) is looked at by its path.
  *
  * The cursor is a list of files, each with device, inode, mark and title: all of them in the head
  * of a segment, with the names that were left (follow_names.c), in a block those that were read on,
@@ -25,7 +25,6 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#define SCAN_US (INT64_C(1000) * 1000)
 #define LINGER_US (INT64_C(5000) * 1000)
 #define FILES_MAX (MR_SEGMENT_CURSOR_MAX / 8) /* more have no room in a cursor */
 #define NAMES_AT_ONCE 1024
@@ -34,14 +33,10 @@
 	(64 << 10) /* of those that are gone, in a block; more are known at the next start */
 
 struct follow {
-	struct mr_followed **files;
-	size_t count;
-	size_t capacity;
+	struct mr_follow_list list;
 	size_t turn;
-	size_t hint; /* where the next one is likely found: scans see them in one order */
 	int inotify;
-	int64_t scanned_us; /* 0: at once */
-	bool scanned;       /* once at least */
+	struct mr_pace pace;
 	struct mr_openings openings;
 	struct mr_left_names left;
 	struct mr_buf gone; /* entries of files that the journal takes for followed still */
@@ -58,55 +53,15 @@ static struct follow *of(const struct mr_source *source)
 
 /* ---- the list ---- */
 
-static struct mr_followed *push(struct follow *follow, const struct mr_followed *file)
+static void drop(struct follow *follow, struct mr_followed *file)
 {
-	struct mr_followed *copy = mr_malloc(sizeof(*copy));
-
-	if (follow->count == follow->capacity) {
-		follow->capacity = mr_grow(follow->capacity, follow->count + 1);
-		follow->files =
-		    mr_realloc(follow->files, follow->capacity * sizeof(*follow->files));
-	}
-	*copy = *file;
-	follow->files[follow->count++] = copy;
-	return copy;
-}
-
-static void drop(struct follow *follow, size_t at)
-{
-	struct mr_followed *file = follow->files[at];
-
 	mr_followed_close(&follow->openings, file);
-	free(file->path);
-	free(file->title);
-	free(file);
-	follow->count--;
-	memmove(follow->files + at, follow->files + at + 1,
-		(follow->count - at) * sizeof(*follow->files));
+	mr_follow_list_drop(&follow->list, file);
 }
 
-static struct mr_followed *find(struct follow *follow, dev_t device, ino_t inode)
+static struct mr_followed *find(const struct follow *follow, dev_t device, ino_t inode)
 {
-	for (size_t i = 0; i < follow->count; i++) {
-		size_t at = (follow->hint + i) % follow->count;
-
-		if (follow->files[at]->device == device && follow->files[at]->inode == inode) {
-			follow->hint = at + 1;
-			return follow->files[at];
-		}
-	}
-	return NULL;
-}
-
-/* Another one with its title that has a number. */
-static const struct mr_followed *find_namesake(const struct follow *follow,
-					       const struct mr_followed *file)
-{
-	for (size_t i = 0; i < follow->count; i++)
-		if (follow->files[i] != file && follow->files[i]->named &&
-		    strcmp(follow->files[i]->title, file->title) == 0)
-			return follow->files[i];
-	return NULL;
+	return mr_follow_list_find(&follow->list, device, inode);
 }
 
 /* Its number, where another file has this title, or had it before. */
@@ -117,7 +72,7 @@ static void take_number(struct follow *follow, struct mr_followed *file)
 	if (file->named)
 		return;
 	file->named = mr_left_names_take(&follow->left, file->title, &file->name);
-	other = file->named ? NULL : find_namesake(follow, file);
+	other = file->named ? NULL : mr_follow_list_namesake(&follow->list, file);
 	if (!other)
 		return;
 	file->name = other->name;
@@ -136,7 +91,7 @@ static void leave_name(struct mr_source *source, const struct mr_followed *file)
 	struct follow *follow = of(source);
 	struct mr_left_name *left;
 
-	if (!file->named || find_namesake(follow, file))
+	if (!file->named || mr_follow_list_namesake(&follow->list, file))
 		return;
 	left = mr_left_names_add(&follow->left, file->title, next_segment(&source->journal));
 	left->name = file->name;
@@ -155,10 +110,9 @@ static void put_file(const struct mr_followed *file, const struct mr_mark *mark,
 }
 
 /* The next block says so, that no start looks for it. */
-static void leave(struct mr_source *source, size_t at)
+static void leave(struct mr_source *source, struct mr_followed *file)
 {
 	struct follow *follow = of(source);
-	const struct mr_followed *file = follow->files[at];
 	struct mr_mark mark = {.at = GONE_AT};
 
 	leave_name(source, file);
@@ -168,7 +122,7 @@ static void leave(struct mr_source *source, size_t at)
 		source->cursor_bytes += MR_FOLLOW_ENTRY + strlen(file->title);
 		source->dirty = true;
 	}
-	drop(follow, at);
+	drop(follow, file);
 }
 
 static void put(struct mr_source *source, bool whole, struct mr_buf *out)
@@ -176,13 +130,13 @@ static void put(struct mr_source *source, bool whole, struct mr_buf *out)
 	const struct follow *follow = of(source);
 	size_t count = whole ? follow->left.count : follow->gone_count;
 
-	for (size_t i = 0; i < follow->count; i++)
-		count += whole || follow->files[i]->dirty;
+	for (size_t i = 0; i < follow->list.count; i++)
+		count += whole || follow->list.files[i]->dirty;
 	mr_pack_array(out, count);
 	if (!whole)
 		mr_buf_add(out, follow->gone.data, follow->gone.len);
-	for (size_t i = 0; i < follow->count; i++) {
-		const struct mr_followed *file = follow->files[i];
+	for (size_t i = 0; i < follow->list.count; i++) {
+		const struct mr_followed *file = follow->list.files[i];
 
 		if (whole || file->dirty)
 			put_file(file, whole ? &file->safe : &file->mark, out);
@@ -199,9 +153,9 @@ static void moved(struct mr_source *source)
 {
 	struct follow *follow = of(source);
 
-	for (size_t i = 0; i < follow->count; i++) {
-		follow->files[i]->safe = follow->files[i]->mark;
-		follow->files[i]->dirty = false;
+	for (size_t i = 0; i < follow->list.count; i++) {
+		follow->list.files[i]->safe = follow->list.files[i]->mark;
+		follow->list.files[i]->dirty = false;
 	}
 	follow->gone.len = 0;
 	follow->gone_count = 0;
@@ -211,15 +165,29 @@ static void moved(struct mr_source *source)
 static void take_gone(struct mr_source *source, const struct mr_followed *file)
 {
 	struct follow *follow = of(source);
+	struct mr_followed *known = find(follow, file->device, file->inode);
 
-	for (size_t i = follow->count; i-- > 0;) {
-		struct mr_followed *known = follow->files[i];
+	if (!known)
+		return;
+	mr_left_names_add(&follow->left, known->title, next_segment(&source->journal));
+	drop(follow, known);
+}
 
-		if (known->device != file->device || known->inode != file->inode)
-			continue;
+/* The cursor says more of it. */
+static void take_known(struct mr_source *source, struct mr_followed *known,
+		       struct mr_followed *later)
+{
+	struct follow *follow = of(source);
+
+	if (strcmp(known->title, later->title) != 0)
 		mr_left_names_add(&follow->left, known->title, next_segment(&source->journal));
-		drop(follow, i);
-	}
+	mr_follow_list_title(&follow->list, known, later->title);
+	mr_follow_list_path(&follow->list, known, later->path);
+	known->mark = later->mark;
+	known->safe = later->safe;
+	known->searched = later->searched;
+	free(later->title);
+	free(later->path);
 }
 
 static void take(struct mr_source *source, struct mr_slice bytes, bool whole)
@@ -242,7 +210,7 @@ static void take(struct mr_source *source, struct mr_slice bytes, bool whole)
 		file.mark.print = mr_unpack_uint(&in, UINT64_MAX);
 		title = mr_unpack_bytes(&in);
 		if (!mr_unpack_ok(&in))
-			return;
+			break;
 		file.title = mr_asprintf("%.*s", (int)title.len, title.at);
 		if (file.device == 0 && file.inode == 0) {
 			mr_left_names_add(&follow->left, file.title, file.mark.at);
@@ -258,17 +226,12 @@ static void take(struct mr_source *source, struct mr_slice bytes, bool whole)
 		file.safe = file.mark;
 		file.searched = file.mark.at;
 		known = find(follow, file.device, file.inode);
-		if (known) {
-			if (strcmp(known->title, file.title) != 0)
-				mr_left_names_add(&follow->left, known->title,
-						  next_segment(&source->journal));
-			free(known->title);
-			free(known->path);
-			*known = file;
-		} else {
-			push(follow, &file);
-		}
+		if (known)
+			take_known(source, known, &file);
+		else
+			mr_follow_list_add(&follow->list, &file);
 	}
+	mr_follow_list_close_holes(&follow->list);
 }
 
 /* ---- which files there are ---- */
@@ -292,8 +255,7 @@ static bool look_into(struct mr_source *source, struct mr_followed *file, bool n
 	mr_log(MR_LOG_INFO, "%s: is another file than the one that was read as %s", file->path,
 	       file->title);
 	leave_name(source, file);
-	free(file->title);
-	file->title = mr_strdup(file->path);
+	mr_follow_list_title(&follow->list, file, file->path);
 	file->named = false;
 	take_number(follow, file);
 	file->mark = (struct mr_mark){.print = mr_hash64("", 0, 0)};
@@ -315,14 +277,6 @@ static void look_at_size(struct mr_followed *file, const struct stat *status)
 	file->modified = status->st_mtim;
 }
 
-static void set_path(struct mr_followed *file, const char *path)
-{
-	if (strcmp(file->path, path) != 0) {
-		free(file->path);
-		file->path = mr_strdup(path);
-	}
-}
-
 static enum mr_err see_file(void *context, const char *path, const struct stat *status,
 			    struct mr_error *error)
 {
@@ -340,15 +294,15 @@ static enum mr_err see_file(void *context, const char *path, const struct stat *
 		return MR_OK;
 	if (!known) {
 		file.safe = file.mark;
-		known = push(follow, &file);
-		known->path = mr_strdup(path);
-		known->title = mr_strdup(path);
+		file.path = mr_strdup(path);
+		file.title = mr_strdup(path);
+		known = mr_follow_list_add(&follow->list, &file);
 	} else if (known->seen) {
 		return MR_OK; /* another link to it */
 	}
 	known->seen = true;
 	known->gone = false;
-	set_path(known, path);
+	mr_follow_list_path(&follow->list, known, path);
 	look_at_size(known, status);
 	if (known->awake && !known->foreign)
 		look_into(source, known, false);
@@ -415,7 +369,7 @@ static enum mr_err search_file(void *context, const char *path, const struct sta
 	(void)error;
 	if (!file || file->seen || file->found || file->fd >= 0 || file->foreign)
 		return MR_OK;
-	set_path(file, path);
+	mr_follow_list_path(&follow->list, file, path);
 	if (mr_followed_open(&follow->openings, file, true) &&
 	    !mr_mark_holds(&file->mark, file->fd)) {
 		mr_followed_close(&follow->openings, file);
@@ -439,8 +393,8 @@ static void search_missing(struct mr_source *source)
 	struct follow *follow = of(source);
 	char *searched = NULL;
 
-	for (size_t i = 0; i < follow->count; i++) {
-		struct mr_followed *file = follow->files[i];
+	for (size_t i = 0; i < follow->list.count; i++) {
+		struct mr_followed *file = follow->list.files[i];
 		char *parent;
 		char *slash;
 
@@ -483,8 +437,8 @@ static void note_gone(struct mr_source *source)
 	struct follow *follow = of(source);
 
 	search_missing(source);
-	for (size_t i = follow->count; i-- > 0;) {
-		struct mr_followed *file = follow->files[i];
+	for (size_t i = follow->list.count; i-- > 0;) {
+		struct mr_followed *file = follow->list.files[i];
 
 		if (file->seen)
 			continue;
@@ -493,13 +447,14 @@ static void note_gone(struct mr_source *source)
 				continue;
 			if (!file->foreign)
 				say_missing(source, file);
-			leave(source, i);
+			leave(source, file);
 		} else if (file->fd >= 0 && !file->gone) {
 			file->gone = true;
 			file->gone_us = mr_source_steady(source);
 			file->awake = true;
 		}
 	}
+	mr_follow_list_close_holes(&follow->list);
 }
 
 /* Their paths lead nowhere. */
@@ -520,11 +475,11 @@ static void scan(struct mr_source *source)
 	const char *named;
 	size_t at = 0;
 
-	follow->scanned_us = mr_source_steady(source);
+	mr_pace_begin(&follow->pace);
 	mr_unread_begin(&follow->unread);
-	for (size_t i = 0; i < follow->count; i++) {
-		follow->files[i]->seen = false;
-		follow->files[i]->found = false;
+	for (size_t i = 0; i < follow->list.count; i++) {
+		follow->list.files[i]->seen = false;
+		follow->list.files[i]->found = false;
 	}
 	while ((named = mr_config_next(&source->part->settings, "path", &at)) != NULL) {
 		glob_t found;
@@ -539,8 +494,8 @@ static void scan(struct mr_source *source)
 		}
 	}
 	source->unread = follow->unread.count;
-	for (size_t i = 0; i < follow->count; i++) {
-		struct mr_followed *file = follow->files[i];
+	for (size_t i = 0; i < follow->list.count; i++) {
+		struct mr_followed *file = follow->list.files[i];
 
 		file->seen |= mr_unread_hides(&follow->unread, file->path);
 		source->unread += file->foreign || (file->barred && file->fd < 0);
@@ -548,9 +503,26 @@ static void scan(struct mr_source *source)
 	note_gone(source);
 	look_at_gone(follow);
 	mr_left_names_release(&follow->left, &source->journal, source->env->files);
+	mr_pace_end(&follow->pace, mr_source_steady(source));
+}
+
+static bool scan_is_due(const struct mr_source *source)
+{
+	const struct follow *follow = of(source);
+
+	return mr_pace_due(&follow->pace, follow->list.count, mr_source_steady(source));
 }
 
 /* ---- waiting ---- */
+
+static void wake(struct follow *follow, const char *base)
+{
+	struct mr_followed *file = mr_follow_list_first(&follow->list, MR_BY_BASE, base);
+
+	for (; file; file = file->links[MR_BY_BASE].next)
+		if (strcmp(mr_followed_base(file), base) == 0)
+			file->awake = true;
+}
 
 /* Files whose name inotify gives are awake; what is no change of bytes asks for a scan. */
 static void listen(struct follow *follow)
@@ -564,28 +536,24 @@ static void listen(struct follow *follow)
 			    (const struct inotify_event *)(bytes + at);
 
 			if (event->mask != IN_MODIFY || event->len == 0)
-				follow->scanned_us = 0;
-			for (size_t i = 0; event->len > 0 && i < follow->count; i++) {
-				const char *slash = strrchr(follow->files[i]->path, '/');
-				const char *base = slash ? slash + 1 : follow->files[i]->path;
-
-				if (strcmp(base, event->name) == 0)
-					follow->files[i]->awake = true;
-			}
+				follow->pace.asked = true;
+			if (event->len > 0)
+				wake(follow, event->name);
 			at += (ssize_t)sizeof(*event) + (ssize_t)event->len;
 		}
 }
 
 /* What stood in its place before is read to its end first. */
-static bool has_its_turn(const struct follow *follow, size_t at)
+static bool has_its_turn(const struct follow *follow, const struct mr_followed *file)
 {
-	const struct mr_followed *file = follow->files[at];
+	const struct mr_followed *other;
 
 	if (!file->awake || file->foreign)
 		return false;
-	for (size_t i = 0; i < at; i++)
-		if (follow->files[i]->awake && !follow->files[i]->foreign &&
-		    strcmp(follow->files[i]->title, file->title) == 0)
+	other = mr_follow_list_first(&follow->list, MR_BY_TITLE, file->title);
+	for (; other; other = other->links[MR_BY_TITLE].next)
+		if (other->serial < file->serial && other->awake && !other->foreign &&
+		    strcmp(other->title, file->title) == 0)
 			return false;
 	return true;
 }
@@ -594,10 +562,10 @@ static bool has_its_turn(const struct follow *follow, size_t at)
 static enum mr_err end_gone(struct mr_source *source, struct mr_error *error)
 {
 	struct follow *follow = of(source);
+	enum mr_err err = MR_OK;
 
-	for (size_t i = follow->count; i-- > 0;) {
-		struct mr_followed *file = follow->files[i];
-		enum mr_err err;
+	for (size_t i = follow->list.count; i-- > 0 && err == MR_OK;) {
+		struct mr_followed *file = follow->list.files[i];
 
 		if (!file->gone)
 			continue;
@@ -608,12 +576,11 @@ static enum mr_err end_gone(struct mr_source *source, struct mr_error *error)
 		if (file->awake && !file->foreign)
 			continue;
 		err = mr_followed_finish(source, file, follow->room, error);
-		if (err != MR_OK)
-			return err;
-		if (!file->dirty)
-			leave(source, i);
+		if (err == MR_OK && !file->dirty)
+			leave(source, file);
 	}
-	return MR_OK;
+	mr_follow_list_close_holes(&follow->list);
+	return err;
 }
 
 /* ---- the source ---- */
@@ -645,8 +612,8 @@ static enum mr_err know_names(struct mr_source *source, struct mr_error *error)
 	struct follow *follow = of(source);
 	enum mr_err err = MR_OK;
 
-	for (size_t i = 0; err == MR_OK && i < follow->count; i++) {
-		struct mr_followed *file = follow->files[i];
+	for (size_t i = 0; err == MR_OK && i < follow->list.count; i++) {
+		struct mr_followed *file = follow->list.files[i];
 
 		take_number(follow, file);
 		err = mr_followed_name(source, file, error);
@@ -694,21 +661,22 @@ static enum mr_err name_all(struct mr_source *source, struct mr_error *error)
 	size_t end = 0;
 	enum mr_err err = MR_OK;
 
-	for (; end < follow->count && count < NAMES_AT_ONCE; end++)
-		if (waits_for_name(follow, follow->files[end])) {
-			mr_files_expect(source->env->files, mr_slice(follow->files[end]->title));
+	for (; end < follow->list.count && count < NAMES_AT_ONCE; end++)
+		if (waits_for_name(follow, follow->list.files[end])) {
+			mr_files_expect(source->env->files,
+					mr_slice(follow->list.files[end]->title));
 			count++;
 		}
 	for (size_t i = 0; i < end && err == MR_OK; i++)
-		if (waits_for_name(follow, follow->files[i]))
-			err = mr_followed_name(source, follow->files[i], error);
+		if (waits_for_name(follow, follow->list.files[i]))
+			err = mr_followed_name(source, follow->list.files[i], error);
 	return err;
 }
 
 static enum mr_err read_one(struct mr_source *source, size_t at, struct mr_error *error)
 {
 	struct follow *follow = of(source);
-	struct mr_followed *file = follow->files[at];
+	struct mr_followed *file = follow->list.files[at];
 	enum mr_err err;
 
 	file->used = ++follow->openings.clock;
@@ -723,6 +691,7 @@ static enum mr_err read_one(struct mr_source *source, size_t at, struct mr_error
 	if (file->foreign)
 		mr_followed_close(&follow->openings, file);
 	follow->turn = at + 1;
+	mr_pace_step(&follow->pace);
 	return MR_OK;
 }
 
@@ -733,38 +702,39 @@ static enum mr_err step(struct mr_source *source, struct mr_error *error)
 	enum mr_err err;
 
 	listen(follow);
-	if (follow->scanned_us == 0 || !follow->scanned ||
-	    mr_source_steady(source) - follow->scanned_us >= SCAN_US)
+	if (scan_is_due(source))
 		scan(source);
-	follow->scanned = true;
-	for (size_t i = 0; i < follow->count; i++) {
-		size_t turn = (follow->turn + i) % follow->count;
+	for (size_t i = 0; i < follow->list.count; i++) {
+		size_t turn = (follow->turn + i) % follow->list.count;
 
-		if (!has_its_turn(follow, turn))
+		if (!has_its_turn(follow, follow->list.files[turn]))
 			continue;
-		if (look_into(source, follow->files[turn], false))
+		if (look_into(source, follow->list.files[turn], false))
 			return read_one(source, turn, error);
-		if (waits == SIZE_MAX && follow->files[turn]->awake)
+		if (waits == SIZE_MAX && follow->list.files[turn]->awake)
 			waits = turn;
 	}
-	if (waits != SIZE_MAX && look_into(source, follow->files[waits], true))
+	if (waits != SIZE_MAX && look_into(source, follow->list.files[waits], true))
 		return read_one(source, waits, error);
 	err = end_gone(source, error);
-	mr_source_wake(source, follow->scanned_us + SCAN_US);
-	return err == MR_OK ? MR_AGAIN : err;
+	follow->pace.idle = true;
+	mr_source_wake(source, follow->pace.due_us);
+	if (err != MR_OK)
+		return err;
+	return scan_is_due(source) ? MR_OK : MR_AGAIN;
 }
 
 static void close_source(struct mr_source *source)
 {
 	struct follow *follow = of(source);
 
-	while (follow->count > 0)
-		drop(follow, follow->count - 1);
+	for (size_t i = 0; i < follow->list.count; i++)
+		mr_followed_close(&follow->openings, follow->list.files[i]);
+	mr_follow_list_fini(&follow->list);
 	mr_openings_fini(&follow->openings);
 	mr_left_names_fini(&follow->left);
 	mr_buf_fini(&follow->gone);
 	mr_unread_fini(&follow->unread);
-	free(follow->files);
 	free(follow->room);
 	if (follow->inotify > 0) {
 		mr_waits_drop(source->env->waits, follow->inotify);
@@ -776,8 +746,8 @@ static void book(struct mr_source *source)
 {
 	struct follow *follow = of(source);
 
-	for (size_t i = 0; i < follow->count; i++) {
-		struct mr_followed *file = follow->files[i];
+	for (size_t i = 0; i < follow->list.count; i++) {
+		struct mr_followed *file = follow->list.files[i];
 
 		if (file->safe.at != file->booked)
 			mr_source_position(source, file->path, file->safe.at);

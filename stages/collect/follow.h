@@ -1,6 +1,7 @@
-/* follow.h - between follow.c (which files there are), follow_unread.c (where none are seen),
- * follow_open.c (which are open), follow_names.c (what records call them) and follow_file.c (what
- * is read of one). */
+/* follow.h - between follow.c (which files there are), follow_list.c (the list of them),
+ * follow_pace.c (when they are looked for), follow_unread.c (where none are seen), follow_open.c
+ * (which are open), follow_names.c (what records call them) and follow_file.c (what is read of
+ * one). */
 #ifndef MILLRACE_COLLECT_FOLLOW_H
 #define MILLRACE_COLLECT_FOLLOW_H
 
@@ -17,9 +18,20 @@ struct mr_mark {
 	uint64_t print;     /* XXH3 of so many first bytes */
 };
 
+enum mr_follow_key { MR_BY_INODE, MR_BY_TITLE, MR_BY_BASE, MR_FOLLOW_KEYS };
+/* In a chain of those that have one key, and perhaps of others. */
+struct mr_follow_link {
+	struct mr_followed *before;
+	struct mr_followed *next;
+	uint64_t hash;
+};
+
 struct mr_followed {
-	char *path;  /* where it was seen last */
-	char *title; /* what its records name: where it was seen first */
+	struct mr_follow_link links[MR_FOLLOW_KEYS];
+	uint64_t serial; /* those that were met before have a lower one */
+	size_t slot;     /* in the list */
+	char *path;      /* where it was seen last */
+	char *title;     /* what its records name: where it was seen first */
 	uint32_t name;
 	bool named;
 	int fd;        /* -1: it is closed */
@@ -45,6 +57,55 @@ struct mr_followed {
 	int64_t gone_us;
 };
 
+/* The last part of its path. */
+const char *mr_followed_base(const struct mr_followed *file);
+
+/* Zeroed is empty. */
+struct mr_follow_list {
+	struct mr_followed **files;
+	size_t count;
+	size_t capacity;
+	size_t holes; /* where those stood that were dropped */
+	uint64_t serial;
+	struct mr_followed **heads[MR_FOLLOW_KEYS]; /* of chains */
+	size_t head_count;                          /* for each key: a power of two */
+};
+/* Takes over path and title. */
+struct mr_followed *mr_follow_list_add(struct mr_follow_list *list, const struct mr_followed *file);
+/* One that is closed. It leaves a hole: mr_follow_list_close_holes before anybody else walks along
+ * the list. */
+void mr_follow_list_drop(struct mr_follow_list *list, struct mr_followed *file);
+void mr_follow_list_close_holes(struct mr_follow_list *list);
+void mr_follow_list_title(struct mr_follow_list *list, struct mr_followed *file, const char *title);
+void mr_follow_list_path(struct mr_follow_list *list, struct mr_followed *file, const char *path);
+/* The chain of all that have this title or base, and perhaps of others. */
+struct mr_followed *mr_follow_list_first(const struct mr_follow_list *list, enum mr_follow_key key,
+					 const char *text);
+/* NULL where none has this inode. */
+struct mr_followed *mr_follow_list_find(const struct mr_follow_list *list, dev_t device,
+					ino_t inode);
+/* Another one with its title that has a number; NULL where there is none. */
+const struct mr_followed *mr_follow_list_namesake(const struct mr_follow_list *list,
+						  const struct mr_followed *file);
+/* All of them are closed. */
+void mr_follow_list_fini(struct mr_follow_list *list);
+
+/* When they are scanned. Zeroed: at once. */
+struct mr_pace {
+	bool begun;       /* there was a scan */
+	bool asked;       /* inotify wants one at once */
+	bool slow;        /* the last one was */
+	bool idle;        /* all was read since */
+	size_t steps;     /* of reading, since */
+	int64_t due_us;   /* though nobody asks */
+	int64_t spent_us; /* of the processor, before it */
+};
+bool mr_pace_due(const struct mr_pace *pace, size_t files, int64_t now_us);
+void mr_pace_begin(struct mr_pace *pace);
+void mr_pace_end(struct mr_pace *pace, int64_t now_us);
+/* Something was read. */
+void mr_pace_step(struct mr_pace *pace);
+
 /* Those that are open. Zeroed is empty. */
 struct mr_openings {
 	struct mr_followed **files;
@@ -53,6 +114,8 @@ struct mr_openings {
 	size_t most;
 	uint64_t clock;
 	uint64_t refused; /* since when one waits to be open; 0: none does */
+	uint64_t again;   /* none can be closed before the clock is there */
+	uint64_t weighed; /* so many were looked at, to find those that can be closed */
 };
 enum mr_err mr_openings_init(struct mr_openings *openings, const struct mr_config *config,
 			     struct mr_error *error);

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #define OPEN_LEAST 4
+#define CLOSE_SHARE 8 /* one in so many is closed at once */
+#define EASE_READ 3
 
 enum mr_err mr_openings_init(struct mr_openings *openings, const struct mr_config *config,
 			     struct mr_error *error)
@@ -57,27 +59,61 @@ static int ease(const struct mr_followed *file, bool needed)
 	if (file->gone)
 		return 0;
 	if (!file->awake && (uint64_t)file->size <= file->mark.at)
-		return 3;
+		return EASE_READ;
 	return !needed ? 0 : file->awake ? 1 : 2;
 }
 
+static int compare_used(const void *a, const void *b)
+{
+	uint64_t x = (*(struct mr_followed *const *)a)->used;
+	uint64_t y = (*(struct mr_followed *const *)b)->used;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Those that are closed most easily, the longest unread first. */
+static size_t weigh(struct mr_openings *openings, bool needed, int *ease_out,
+		    struct mr_followed **found)
+{
+	size_t count = 0;
+
+	*ease_out = needed ? 1 : EASE_READ;
+	for (size_t i = 0; i < openings->count; i++) {
+		int own = ease(openings->files[i], needed);
+
+		if (own > *ease_out)
+			count = 0;
+		if (own >= *ease_out) {
+			*ease_out = own;
+			found[count++] = openings->files[i];
+		}
+	}
+	openings->weighed += openings->count;
+	qsort(found, count, sizeof(struct mr_followed *), compare_used);
+	return count;
+}
+
+/* Looking at all that are open for each that waits would take longer than reading them: of those
+ * that were read to their end many are closed at once, and where there are none, nobody looks
+ * again before some were read. */
 static bool make_room(struct mr_openings *openings, bool needed)
 {
-	struct mr_followed *best = NULL;
+	size_t share = openings->most / CLOSE_SHARE;
+	struct mr_followed **found;
+	size_t count;
+	int best;
 
 	if (openings->count < openings->most)
 		return true;
-	for (size_t i = 0; i < openings->count; i++) {
-		struct mr_followed *file = openings->files[i];
-		int own = ease(file, needed);
-		int other = best ? ease(best, needed) : 1;
-
-		if (own > other || (own == other && (!best || file->used < best->used)))
-			best = file;
-	}
-	if (best)
-		mr_followed_close(openings, best);
-	return best != NULL;
+	if (!needed && openings->clock < openings->again)
+		return false;
+	found = mr_malloc(openings->count * sizeof(struct mr_followed *));
+	count = weigh(openings, needed, &best, found);
+	for (size_t i = 0; i < count && (i == 0 || (best == EASE_READ && i < share)); i++)
+		mr_followed_close(openings, found[i]);
+	free(found);
+	openings->again = count > 0 ? 0 : openings->clock + share;
+	return count > 0;
 }
 
 static void open_file(struct mr_openings *openings, struct mr_followed *file)

@@ -7,14 +7,27 @@
 
 #include <cmocka.h>
 
+#include <sys/inotify.h>
+#include <sys/syscall.h>
+
+#include "follow.h"
 #include "logged.h"
 #include "service_room.h"
 
 #define OPEN_MOST 4
 #define MANY 12
 
+/* Each scan asks for it once for each folder. */
+static unsigned watched;
+int inotify_add_watch(int fd, const char *path, uint32_t mask)
+{
+	watched++;
+	return (int)syscall(SYS_inotify_add_watch, fd, path, mask);
+}
+
 static int begin(void **state)
 {
+	watched = 0;
 	logged_begin();
 	return service_clean(state);
 }
@@ -215,6 +228,103 @@ static void a_line_without_end_is_closed_last(void **state)
 	service_fini(&service);
 }
 
+/* However long a scan takes, reading goes on between two. */
+static void scans_leave_time_to_read(void **state)
+{
+	enum { FILES = 1600 };
+	struct service service;
+	unsigned polls = 0;
+	unsigned watches_a_scan = 1;
+
+	(void)state;
+	for (int i = 0; i < FILES; i++)
+		append(name_of(i), "1\n");
+	start(&service, "");
+	while (service.stage.record_count < FILES) {
+		service.now.steady_us += 1000000;
+		mr_stage_collect.poll(service.stage.state, &service.stage.writer,
+				      &service.stage.error);
+		stage_drain(&service.stage);
+		if (polls++ == 0)
+			watches_a_scan = watched;
+	}
+	assert_true(polls >= FILES / 16);
+	/* Not one for each poll. */
+	assert_true(watched / watches_a_scan <= polls / 10);
+	service_fini(&service);
+}
+
+/* ---- which are open ---- */
+
+enum { TABLE = 64, CLOSED = 2000 };
+struct table {
+	struct mr_openings openings;
+	struct mr_followed files[TABLE + CLOSED];
+	char path[256];
+};
+
+static struct table *table_new(void)
+{
+	struct table *table = mr_calloc(1, sizeof(*table));
+	struct stat status;
+
+	append("a.log", "1\n");
+	in_path("a.log", table->path, sizeof(table->path));
+	assert_int_equal(stat(table->path, &status), 0);
+	table->openings = (struct mr_openings){.most = TABLE, .clock = 1};
+	for (size_t i = 0; i < TABLE + CLOSED; i++)
+		table->files[i] = (struct mr_followed){.fd = -1,
+						       .path = table->path,
+						       .device = status.st_dev,
+						       .inode = status.st_ino,
+						       .size = 2,
+						       .awake = true};
+	for (size_t i = 0; i < TABLE; i++)
+		assert_true(mr_followed_open(&table->openings, &table->files[i], false));
+	return table;
+}
+
+static void table_free(struct table *table)
+{
+	while (table->openings.count > 0)
+		mr_followed_close(&table->openings, table->openings.files[0]);
+	mr_openings_fini(&table->openings);
+	free(table);
+}
+
+/* Those that are open are looked at once, not for each that waits. */
+static void a_full_table_is_not_looked_through_for_each(void **state)
+{
+	struct table *table = table_new();
+
+	(void)state;
+	for (size_t i = TABLE; i < TABLE + CLOSED; i++)
+		assert_false(mr_followed_open(&table->openings, &table->files[i], false));
+	assert_int_equal(table->openings.weighed, TABLE);
+	table_free(table);
+}
+
+/* Each is read as soon as it is open, and makes room for others. */
+static void room_is_made_for_many_at_once(void **state)
+{
+	struct table *table = table_new();
+	size_t opened = 0;
+
+	(void)state;
+	for (size_t i = 0; i < TABLE + CLOSED; i++) {
+		struct mr_followed *file = &table->files[i];
+
+		opened += mr_followed_open(&table->openings, file, false);
+		file->awake = false;
+		file->mark.at = 2;
+		file->used = ++table->openings.clock;
+	}
+	assert_int_equal(opened, TABLE + CLOSED);
+	assert_true(table->openings.weighed <= 8 * (TABLE + CLOSED));
+	assert_true(table->openings.count > TABLE / 2);
+	table_free(table);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,6 +334,9 @@ int main(void)
 	    cmocka_unit_test_setup(busy_ones_keep_nobody_waiting, begin),
 	    cmocka_unit_test_setup(what_is_gone_stays_open_until_it_is_read, begin),
 	    cmocka_unit_test_setup(a_line_without_end_is_closed_last, begin),
+	    cmocka_unit_test_setup(scans_leave_time_to_read, begin),
+	    cmocka_unit_test_setup(a_full_table_is_not_looked_through_for_each, begin),
+	    cmocka_unit_test_setup(room_is_made_for_many_at_once, begin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, service_remove);
