@@ -97,7 +97,7 @@ static enum mr_err run(const char *path, struct mr_supervisor *supervisor, const
 		       const char **end_out, struct mr_error *error)
 {
 	struct mr_hosts hosts;
-	*end_out = "all is judged and durable";
+	*end_out = "all that was read is durable";
 	if (host == NULL)
 		return lead(path, supervisor, error);
 	enum mr_err err = mr_hosts_init(&hosts, &supervisor->setup.config, error);

@@ -168,8 +168,9 @@ struct mr_stage_ops {
 	enum mr_err (*tick)(void *state, int64_t now_us, struct mr_writer *out,
 			    struct mr_error *error);
 
-	/* All upstream workers have ended: write what was held back. MR_FULL: call again. May be
-	 * NULL. */
+	/* All upstream workers have ended: write what was held back. A source of a service: the
+	 * last checkpoint is made, and what is written would come too late; keep what cannot be
+	 * asked for again. MR_FULL: call again. May be NULL. */
 	enum mr_err (*finish)(void *state, struct mr_writer *out, struct mr_error *error);
 
 	/* At a barrier, once it has come from all upstream workers and before the snapshot:

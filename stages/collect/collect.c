@@ -217,6 +217,14 @@ static enum mr_err barrier(void *state, int64_t watermark_us, struct mr_writer *
 	return mr_sources_barrier(&collect->sources, out, error);
 }
 
+static enum mr_err finish(void *state, struct mr_writer *out, struct mr_error *error)
+{
+	struct collect *collect = state;
+
+	(void)out;
+	return mr_sources_finish(&collect->sources, error);
+}
+
 static void snapshot_named(void *state, struct mr_buf *out)
 {
 	struct collect *collect = state;
@@ -254,6 +262,7 @@ const struct mr_stage_ops mr_stage_collect = {
     .needs = mr_collect_needs,
     .open = open_stage,
     .poll = poll_stage,
+    .finish = finish,
     .barrier = barrier,
     .snapshot_named = snapshot_named,
     .restore_named = restore_named,

@@ -3,7 +3,8 @@
  *
  * The worker makes the socket, in the place of one that nobody listens on any more. A peer that
  * goes in the middle of a line leaves it set aside; one that sends what is no lines is sent away.
- * There is no cursor: what a peer has written and no worker has read is the peer's to send again.
+ * There is no cursor. At the worker's end peers are told that nothing is read any more, in one step
+ * with the end of what they can send: of what a peer was told is sent, all is read.
  */
 #include "stream.h"
 
@@ -19,14 +20,21 @@
 
 #define PEERS 64
 #define CUT "the peer went in the middle of it"
+#define CUT_BY_END "reading ended in the middle of it"
+
+struct peer {
+	struct mr_stream stream;
+	const char *cut; /* why a line that has begun does not end */
+};
 
 struct listening {
 	int fd;
 	uint32_t name;
-	struct mr_stream peers[PEERS];
+	struct peer peers[PEERS];
 	size_t count;
 	size_t turn;
 	bool waits; /* for further peers */
+	bool over;  /* nobody may send any more */
 	char *room;
 };
 
@@ -129,6 +137,13 @@ static void wait_for_peers(const struct mr_source *source, struct listening *lis
 	listening->waits = waits;
 }
 
+/* What it has sent can be read still; from here on it is told that nothing more is. */
+static void shut(struct peer *peer, const char *cut)
+{
+	shutdown(peer->stream.fd, SHUT_RD);
+	peer->cut = cut;
+}
+
 static void accept_peers(const struct mr_source *source, struct listening *listening)
 {
 	while (listening->count < PEERS) {
@@ -136,8 +151,11 @@ static void accept_peers(const struct mr_source *source, struct listening *liste
 
 		if (fd < 0)
 			break;
-		listening->peers[listening->count++] =
-		    (struct mr_stream){.fd = fd, .name = listening->name};
+		struct peer *peer = &listening->peers[listening->count++];
+
+		*peer = (struct peer){.stream = {.fd = fd, .name = listening->name}, .cut = CUT};
+		if (listening->over)
+			shut(peer, CUT_BY_END);
 		mr_waits_set(source->env->waits, fd, POLLIN);
 	}
 	wait_for_peers(source, listening);
@@ -154,18 +172,18 @@ static void say_no_lines(const struct mr_source *source, const char *why)
 /* One that has gone, or that is sent away since what it sends is no lines. */
 static void end_peer(struct mr_source *source, struct listening *listening, size_t at)
 {
-	struct mr_stream *peer = &listening->peers[at];
+	struct peer *peer = &listening->peers[at];
 
-	mr_stream_end(source, peer, CUT);
-	mr_waits_drop(source->env->waits, peer->fd);
-	mr_stream_fini(peer);
+	mr_stream_end(source, &peer->stream, peer->cut);
+	mr_waits_drop(source->env->waits, peer->stream.fd);
+	mr_stream_fini(&peer->stream);
 	*peer = listening->peers[--listening->count];
 }
 
 /* As mr_stream_step; of one that has gone the last bytes are known. */
 static enum mr_err read_peer(struct mr_source *source, struct listening *listening, size_t at)
 {
-	struct mr_stream *peer = &listening->peers[at];
+	struct mr_stream *peer = &listening->peers[at].stream;
 	struct mr_error error = {0};
 	enum mr_err err = mr_stream_step(source, peer, listening->room, &error);
 	enum mr_err last = MR_OK;
@@ -199,6 +217,19 @@ static enum mr_err step(struct mr_source *source, struct mr_error *error)
 	return MR_AGAIN;
 }
 
+static bool hang_up(struct mr_source *source)
+{
+	struct listening *listening = source->state;
+
+	listening->over = true;
+	/* Who is in its queue stays there, and nobody else comes into it. */
+	shutdown(listening->fd, SHUT_RD);
+	for (size_t i = 0; i < listening->count; i++)
+		shut(&listening->peers[i], CUT_BY_END);
+	accept_peers(source, listening);
+	return listening->count > 0;
+}
+
 static void put(struct mr_source *source, bool whole, struct mr_buf *out)
 {
 	(void)source;
@@ -221,8 +252,8 @@ static void close_source(struct mr_source *source)
 	struct listening *listening = source->state;
 
 	while (listening->count > 0) {
-		mr_waits_drop(source->env->waits, listening->peers[0].fd);
-		mr_stream_fini(&listening->peers[0]);
+		mr_waits_drop(source->env->waits, listening->peers[0].stream.fd);
+		mr_stream_fini(&listening->peers[0].stream);
 		listening->peers[0] = listening->peers[--listening->count];
 	}
 	if (listening->fd > 0) {
@@ -239,6 +270,7 @@ const struct mr_source_ops mr_source_socket = {
     .listen = listen_early,
     .open = open_source,
     .step = step,
+    .hang_up = hang_up,
     .put = put,
     .moved = moved,
     .take = take,

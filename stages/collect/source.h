@@ -49,6 +49,10 @@ struct mr_source_ops {
 	/* MR_OK: call again; MR_AGAIN: nothing to read now; MR_END; MR_NO_SPACE; other errors end
 	 * the worker. */
 	enum mr_err (*step)(struct mr_source *source, struct mr_error *error);
+	/* The last checkpoint is made: nobody can send it anything any more, and what was sent is
+	 * read by steps, to MR_AGAIN. False: there is nothing. Called again it says that again. May
+	 * be NULL: what is left can be read by the next worker. */
+	bool (*hang_up)(struct mr_source *source);
 	/* The cursor: what changed since the last `moved`; or `whole`, as of the last `moved`. */
 	void (*put)(struct mr_source *source, bool whole, struct mr_buf *out);
 	void (*moved)(struct mr_source *source);

@@ -400,6 +400,48 @@ enum mr_err mr_sources_poll(struct mr_sources *sources, struct mr_writer *out,
 	return ended == sources->count ? MR_END : MR_AGAIN;
 }
 
+/* ---- the end ---- */
+
+/* What it was sent and has not read goes into the journal, where it stands behind the last
+ * checkpoint: whoever comes next replays it, as after a death. MR_NO_SPACE: call again. */
+static enum mr_err finish_source(struct mr_source *source, struct mr_error *error)
+{
+	uint64_t before = source->journal.end.block;
+	enum mr_err err;
+
+	if (!source->ops->hang_up ||
+	    (!source->ops->hang_up(source) && mr_spool_waiting(&source->spool) == 0))
+		return MR_OK;
+	source->replayed = true; /* nothing is handed on any more */
+	err = source->begun ? MR_OK : begin_source(source, error);
+	while (err == MR_OK) {
+		err = read_source(source, error);
+		mr_outbox_fini(&source->outbox);
+	}
+	if (err != MR_AGAIN)
+		return err;
+	if (source->journal.end.block > before)
+		mr_log(MR_LOG_INFO,
+		       "source %s: what came behind the last checkpoint is in the journal, and is "
+		       "judged next",
+		       source->part->name);
+	return mr_journal_sync(&source->journal, error);
+}
+
+enum mr_err mr_sources_finish(struct mr_sources *sources, struct mr_error *error)
+{
+	for (size_t i = 0; i < sources->count; i++) {
+		struct mr_source *source = &sources->items[i];
+		enum mr_err err = finish_source(source, error);
+
+		if (err == MR_NO_SPACE && source->full)
+			return MR_FULL;
+		if (err != MR_OK)
+			return err;
+	}
+	return MR_OK;
+}
+
 /* ---- checkpoints ---- */
 
 enum mr_err mr_sources_barrier(struct mr_sources *sources, struct mr_writer *out,

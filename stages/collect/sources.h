@@ -28,6 +28,7 @@ enum mr_err mr_sources_barrier(struct mr_sources *sources, struct mr_writer *out
 void mr_sources_snapshot(struct mr_sources *sources, struct mr_buf *out);
 enum mr_err mr_sources_restore(struct mr_sources *sources, struct mr_slice name,
 			       struct mr_slice bytes, struct mr_error *error);
+enum mr_err mr_sources_finish(struct mr_sources *sources, struct mr_error *error);
 void mr_sources_show(const struct mr_sources *sources, mr_figures_taker take, void *context);
 void mr_sources_committed(struct mr_sources *sources);
 void mr_sources_fini(struct mr_sources *sources);

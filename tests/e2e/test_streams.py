@@ -32,16 +32,17 @@ class Streams(unittest.TestCase):
         with open(self.place.path("said"), encoding="utf-8") as said:
             return said.read()
 
+    def letters(self):
+        try:
+            with open(self.place.path("state/dead-letter.ndjson"), encoding="utf-8") as lines:
+                return [json.loads(line)["record"] for line in lines if line.endswith("\n")]
+        except FileNotFoundError:
+            return []
+
     def wait(self, *want):
         """Until exactly these have come."""
-        def came():
-            try:
-                with open(self.place.path("state/dead-letter.ndjson"), encoding="utf-8") as lines:
-                    return [json.loads(line)["record"] for line in lines if line.endswith("\n")]
-            except FileNotFoundError:
-                return []
-        mt.wait_until(lambda: len(came()) >= len(want), lambda: "lines come: " + self.words())
-        self.assertEqual(sorted(came()), sorted(want))
+        mt.wait_until(lambda: len(self.letters()) >= len(want), lambda: "lines come: " + self.words())
+        self.assertEqual(sorted(self.letters()), sorted(want))
 
     def reader(self):
         return [pid for pid, _ in mt.children(self.process.pid) if self.is_reader(pid)]
@@ -154,6 +155,58 @@ class Streams(unittest.TestCase):
         peer = self.connect()
         peer.sendall(b"bad 4\n")
         self.wait("bad 1", "bad 2", "bad 3", "bad 4")
+        self.end()
+        mt.assert_balance(self, self.place.path("state"))
+
+    def is_pending(self, number):
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
+            masks = [int(line.split()[1], 16) for line in status if line.startswith(("ShdPnd", "SigPnd"))]
+        return any(mask >> number - 1 & 1 for mask in masks)
+
+    def send_over_a_reload(self):
+        """Lines, each again until its sending goes well, until new rules are in force. How many went."""
+        count, peer = 0, self.connect()
+        with open(self.place.rule, encoding="utf-8") as rule:
+            text = rule.read()
+        with open(self.place.rule, "w", encoding="utf-8") as rule:
+            rule.write(text.replace("title: ", "title: New, ", 1))
+        self.process.send_signal(signal.SIGHUP)
+        while "reloaded from checkpoint" not in self.words():
+            try:
+                peer.sendall(b"bad %d\n" % count)
+                count += 1
+            except OSError:
+                peer.close()
+                peer = self.connect()
+        return count
+
+    def test_what_a_socket_was_sent_outlives_a_reload(self):
+        self.start("type: socket, path: in.sock")
+        mt.wait_until(lambda: "service.ready" in self.words(), "a service")
+        count = self.send_over_a_reload()
+        self.wait(*[f"bad {number}" for number in range(count)])
+        self.end()
+        mt.assert_balance(self, self.place.path("state"))
+
+    def test_what_a_socket_was_sent_outlives_a_stop(self):
+        """Behind the signal: by a peer that is let in, and by one that is not yet."""
+        self.start("type: socket, path: in.sock")
+        peer = self.connect()
+        peer.sendall(b"bad 1\n")
+        self.wait("bad 1")
+        pid, = self.reader()
+        os.kill(pid, signal.SIGSTOP)
+        self.process.send_signal(signal.SIGTERM)
+        mt.wait_until(lambda: not self.is_pending(signal.SIGTERM), "the signal is taken")
+        peer.sendall(b"bad 2\n")
+        with self.connect() as other:
+            other.sendall(b"bad 3\n")
+        os.kill(pid, signal.SIGCONT)
+        self.assertEqual(self.process.wait(mt.WAIT_SECONDS), 0, self.words())
+        self.assertRaises(BrokenPipeError, peer.sendall, b"bad\n")
+        mt.assert_balance(self, self.place.path("state"))
+        self.start("type: socket, path: in.sock")
+        self.wait("bad 1", "bad 2", "bad 3")
         self.end()
         mt.assert_balance(self, self.place.path("state"))
 

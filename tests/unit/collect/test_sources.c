@@ -537,6 +537,82 @@ static void a_socket_that_is_taken(void **state)
 	service_fini(&second);
 }
 
+/* Whether it is told that nothing is read any more. */
+static bool is_told(int peer)
+{
+	return send(peer, "x", 1, MSG_NOSIGNAL) < 0 && errno == EPIPE;
+}
+
+static enum mr_err finish(struct service *service)
+{
+	struct stage *stage = &service->stage;
+
+	return mr_stage_collect.finish(stage->state, &stage->writer, &stage->error);
+}
+
+/* What a peer was told is sent is kept, whatever it waited for: being read, or being let in. */
+static void what_was_sent_to_a_socket_outlives_its_reader(void **state)
+{
+	struct service service;
+	int peers[70];
+	char line[16];
+
+	(void)state;
+	service_init(&service, "socket");
+	service_path(&service, "sock");
+	assert_int_equal(service_begin(&service), MR_OK);
+	assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+	for (int i = 0; i < 70; i++) {
+		peers[i] = connect_peer();
+		assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+	}
+	say(peers[0], "first\n");
+	assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+	service_checkpoint(&service);
+	for (int i = 0; i < 70; i++) {
+		snprintf(line, sizeof(line), "%d\n", i);
+		say(peers[i], line);
+	}
+	say(peers[3], "half");
+	close(peers[69]);
+	/* The disk is full: it is tried again, and nothing is lost. */
+	os_fault((struct os_fault){.call = OS_PWRITE, .nth = 1, .number = ENOSPC, .lasting = true});
+	assert_int_equal(finish(&service), MR_FULL);
+	assert_int_equal(finish(&service), MR_FULL);
+	os_faults_end();
+	assert_true(is_told(peers[0]));
+	assert_int_equal(finish(&service), MR_OK);
+	for (int i = 0; i < 69; i++) {
+		assert_true(is_told(peers[i]));
+		close(peers[i]);
+	}
+	/* None of it was handed on: it is behind the last checkpoint. */
+	stage_drain(&service.stage);
+	assert_int_equal(service.stage.record_count, 1);
+	restart(&service);
+	service.stage.record_count = 0;
+	assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+	assert_int_equal(service.stage.record_count, 70);
+	assert_string_equal(came(&service.stage.rejects),
+			    "sock 2 half (reading ended in the middle of it)\n");
+	service_fini(&service);
+}
+
+/* With nothing to keep, and no room for anything. */
+static void a_socket_without_peers_ends_on_a_full_disk(void **state)
+{
+	struct service service;
+
+	(void)state;
+	service_init(&service, "socket");
+	service_path(&service, "sock");
+	assert_int_equal(service_begin(&service), MR_OK);
+	os_fault((struct os_fault){.call = OS_ANY, .nth = 1, .number = ENOSPC, .lasting = true});
+	assert_int_equal(finish(&service), MR_OK);
+	os_faults_end();
+	service_fini(&service);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -553,6 +629,8 @@ int main(void)
 	    cmocka_unit_test_setup(peers_of_a_socket, begin),
 	    cmocka_unit_test_setup(a_peer_that_sends_no_lines, begin),
 	    cmocka_unit_test_setup(a_socket_that_is_taken, begin),
+	    cmocka_unit_test_setup(what_was_sent_to_a_socket_outlives_its_reader, begin),
+	    cmocka_unit_test_setup(a_socket_without_peers_ends_on_a_full_disk, begin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, service_remove);
