@@ -1,5 +1,6 @@
 /* socket.c - a Unix stream socket that is listened on: lines of any number of peers, up to PEERS at
- * once.
+ * once. Where others wait for a place, the one that is silent for longest gives up its own; a line
+ * that it sends from there on fails, and it connects again.
  *
  * The worker makes the socket, in the place of one that nobody listens on any more. A peer that
  * goes in the middle of a line leaves it set aside; one that sends what is no lines is sent away.
@@ -21,10 +22,13 @@
 #define PEERS 64
 #define CUT "the peer went in the middle of it"
 #define CUT_BY_END "reading ended in the middle of it"
+#define CUT_BY_OTHERS "the peer was silent in the middle of it, and others waited"
+#define SILENT_US (INT64_C(10) * 1000 * 1000)
 
 struct peer {
 	struct mr_stream stream;
 	const char *cut; /* why a line that has begun does not end */
+	int64_t heard_us;
 };
 
 struct listening {
@@ -33,8 +37,9 @@ struct listening {
 	struct peer peers[PEERS];
 	size_t count;
 	size_t turn;
-	bool waits; /* for further peers */
-	bool over;  /* nobody may send any more */
+	bool waits;   /* for further peers */
+	bool over;    /* nobody may send any more */
+	bool parting; /* one was sent away, and has its place still */
 	char *room;
 };
 
@@ -153,12 +158,62 @@ static void accept_peers(const struct mr_source *source, struct listening *liste
 			break;
 		struct peer *peer = &listening->peers[listening->count++];
 
-		*peer = (struct peer){.stream = {.fd = fd, .name = listening->name}, .cut = CUT};
+		*peer = (struct peer){.stream = {.fd = fd, .name = listening->name},
+				      .cut = CUT,
+				      .heard_us = mr_source_steady(source)};
 		if (listening->over)
 			shut(peer, CUT_BY_END);
 		mr_waits_set(source->env->waits, fd, POLLIN);
 	}
 	wait_for_peers(source, listening);
+}
+
+/* Of a peer: it has sent more; of the socket: somebody waits to be let in. */
+static bool has_news(int fd)
+{
+	struct pollfd wait = {.fd = fd, .events = POLLIN};
+
+	return poll(&wait, 1, 0) > 0;
+}
+
+/* NULL where none was silent for long. One that was not read for that long has news. */
+static struct peer *most_silent(const struct mr_source *source, struct listening *listening)
+{
+	int64_t now_us = mr_source_steady(source);
+
+	struct peer *found = &listening->peers[0];
+
+	for (size_t i = 1; i < listening->count; i++)
+		if (listening->peers[i].heard_us < found->heard_us)
+			found = &listening->peers[i];
+	if (has_news(found->stream.fd))
+		found->heard_us = now_us;
+	return now_us - found->heard_us >= SILENT_US ? found : NULL;
+}
+
+/* While there is no place for those who wait, they are an input that is not read. */
+static void make_way(struct mr_source *source, struct listening *listening)
+{
+	bool full = listening->count == PEERS && !listening->parting && !listening->over;
+	bool crowded = full && has_news(listening->fd);
+	struct peer *silent = crowded ? most_silent(source, listening) : NULL;
+
+	if (silent) {
+		shut(silent, CUT_BY_OTHERS);
+		listening->parting = true;
+		mr_log(
+		    MR_LOG_WARNING,
+		    "source %s: %d peers are connected, and others wait: one that was silent for "
+		    "%d s is sent away",
+		    source->part->name, PEERS, (int)(SILENT_US / 1000000));
+		crowded = false;
+	}
+	if (crowded && source->unread == 0)
+		mr_log(MR_LOG_WARNING,
+		       "source %s: %d peers are connected, and others wait until one "
+		       "goes: let fewer connect, or have further sources of type socket",
+		       source->part->name, PEERS);
+	source->unread = crowded;
 }
 
 /* A warning, which is bounded: a peer may come again and again. */
@@ -178,6 +233,7 @@ static void end_peer(struct mr_source *source, struct listening *listening, size
 	mr_waits_drop(source->env->waits, peer->stream.fd);
 	mr_stream_fini(&peer->stream);
 	*peer = listening->peers[--listening->count];
+	listening->parting = false;
 }
 
 /* As mr_stream_step; of one that has gone the last bytes are known. */
@@ -192,6 +248,8 @@ static enum mr_err read_peer(struct mr_source *source, struct listening *listeni
 		last = mr_stream_take(source, peer, (struct mr_slice){"", 0}, true, &error);
 	if (err == MR_UNSUPPORTED || last != MR_OK)
 		say_no_lines(source, error.text);
+	if (err == MR_OK)
+		listening->peers[at].heard_us = mr_source_steady(source);
 	if (err == MR_OK || err == MR_AGAIN)
 		return err;
 	end_peer(source, listening, at);
@@ -203,6 +261,7 @@ static enum mr_err step(struct mr_source *source, struct mr_error *error)
 	struct listening *listening = source->state;
 
 	(void)error;
+	make_way(source, listening);
 	accept_peers(source, listening);
 	for (size_t i = 0; i < listening->count; i++) {
 		size_t turn = (listening->turn + i) % listening->count;

@@ -176,6 +176,22 @@ static inline void service_fini(struct service *service)
 	mr_buf_fini(&service->rejects);
 }
 
+/* ---- what it says of itself ---- */
+
+static inline void keep_unread(void *context, const struct mr_figures *figures)
+{
+	*(uint64_t *)context = figures->unread;
+}
+
+/* Inputs that are not read. */
+static inline uint64_t unread(const struct service *service)
+{
+	uint64_t count = UINT64_MAX;
+
+	mr_stage_collect.show(service->stage.state, keep_unread, &count);
+	return count;
+}
+
 /* ---- its folder ---- */
 
 static inline int service_clean(void **state)

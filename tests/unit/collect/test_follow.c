@@ -571,19 +571,6 @@ static void a_folder_that_cannot_be_read(void **state)
 	service_fini(&service);
 }
 
-static void keep_unread(void *context, const struct mr_figures *figures)
-{
-	*(uint64_t *)context = figures->unread;
-}
-
-static uint64_t unread(const struct service *service)
-{
-	uint64_t count = UINT64_MAX;
-
-	mr_stage_collect.show(service->stage.state, keep_unread, &count);
-	return count;
-}
-
 /* It is said once, counted while it lasts, and followed as soon as it can be. */
 static void a_file_that_cannot_be_opened(void **state)
 {

@@ -598,6 +598,50 @@ static void what_was_sent_to_a_socket_outlives_its_reader(void **state)
 	service_fini(&service);
 }
 
+/* Those who are silent give way to those who wait, once they were so for long. */
+static void idle_peers_of_a_socket_give_way(void **state)
+{
+	struct service service;
+	int peers[64];
+	int further;
+
+	(void)state;
+	service_init(&service, "socket");
+	service_path(&service, "sock");
+	assert_int_equal(service_begin(&service), MR_OK);
+	assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+	for (int i = 0; i < 64; i++) {
+		peers[i] = connect_peer();
+		assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+	}
+	service.now.steady_us += 5000000;
+	say(peers[0], "0\n");
+	assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+	assert_int_equal(warnings, 0);
+	further = connect_peer();
+	say(further, "64\n");
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+	assert_int_equal(warnings, 1);
+	assert_non_null(strstr(logged, "64 peers are connected, and others wait until one goes"));
+	assert_int_equal(unread(&service), 1);
+	assert_int_equal(service.stage.record_count, 1);
+	/* One that has sent something is not silent, though it was not read yet. */
+	service.now.steady_us += 5000000;
+	say(peers[1], "1\n");
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+	assert_int_equal(unread(&service), 0);
+	assert_int_equal(service.stage.record_count, 3);
+	assert_false(is_told(peers[1]));
+	assert_true(is_told(peers[2]));
+	assert_false(is_told(peers[0]));
+	for (int i = 0; i < 64; i++)
+		close(peers[i]);
+	close(further);
+	service_fini(&service);
+}
+
 /* With nothing to keep, and no room for anything. */
 static void a_socket_without_peers_ends_on_a_full_disk(void **state)
 {
@@ -631,6 +675,7 @@ int main(void)
 	    cmocka_unit_test_setup(a_socket_that_is_taken, begin),
 	    cmocka_unit_test_setup(what_was_sent_to_a_socket_outlives_its_reader, begin),
 	    cmocka_unit_test_setup(a_socket_without_peers_ends_on_a_full_disk, begin),
+	    cmocka_unit_test_setup(idle_peers_of_a_socket_give_way, begin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, service_remove);
