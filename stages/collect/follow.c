@@ -1,10 +1,10 @@
 /* follow.c - files, directories and patterns that are followed for as long as the service lives.
  *
  * A source (source.h). A file is known by device, inode and the bytes it begins with, wherever it
- * is moved: one that was renamed away, or removed, is read to its end and for LINGER_US more, then
- * what has its place; a last line without an end is a record then. inotify says when something
- * happens; each second all is looked at anyway (follow_pace.c), since not every file system tells.
- * What is closed (follow_open.c) is looked at by its path.
+ * is moved: one that was renamed away, or removed, is read to its end (follow_gone.c), then what
+ * has its place. inotify says when something happens; each second all is looked at anyway
+ * (follow_pace.c), since not every file system tells. What is closed (follow_open.c) is looked at
+ * by its path.
  *
  * The cursor is a list of files, each with device, inode, mark and title: all of them in the head
  * of a segment, with the names that were left (follow_names.c), in a block those that were read on,
@@ -25,7 +25,6 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#define LINGER_US (INT64_C(5000) * 1000)
 #define FILES_MAX (MR_SEGMENT_CURSOR_MAX / 8) /* more have no room in a cursor */
 #define NAMES_AT_ONCE 1024
 #define GONE_AT INT64_MAX
@@ -265,18 +264,6 @@ static bool look_into(struct mr_source *source, struct mr_followed *file, bool n
 	return true;
 }
 
-/* What has changed without a word from inotify. One that became shorter was written anew. */
-static void look_at_size(struct mr_followed *file, const struct stat *status)
-{
-	if (status->st_size < file->size)
-		file->foreign = false;
-	if (status->st_size != file->size || status->st_mtim.tv_sec != file->modified.tv_sec ||
-	    status->st_mtim.tv_nsec != file->modified.tv_nsec)
-		file->awake = true;
-	file->size = status->st_size;
-	file->modified = status->st_mtim;
-}
-
 static enum mr_err see_file(void *context, const char *path, const struct stat *status,
 			    struct mr_error *error)
 {
@@ -302,8 +289,9 @@ static enum mr_err see_file(void *context, const char *path, const struct stat *
 	}
 	known->seen = true;
 	known->gone = false;
+	known->finished = false;
 	mr_follow_list_path(&follow->list, known, path);
-	look_at_size(known, status);
+	mr_followed_look(known, status);
 	if (known->awake && !known->foreign)
 		look_into(source, known, false);
 	return MR_OK;
@@ -357,6 +345,11 @@ static void scan_path(struct mr_source *source, const char *path)
 	}
 }
 
+static bool is_missing(const struct mr_followed *file)
+{
+	return !file->seen && !file->found && file->fd < 0 && !file->foreign && !file->gone;
+}
+
 /* A file that is closed and was moved to a name that no path asks for is looked for where it was.
  */
 static enum mr_err search_file(void *context, const char *path, const struct stat *status,
@@ -367,7 +360,7 @@ static enum mr_err search_file(void *context, const char *path, const struct sta
 	struct mr_followed *file = find(follow, status->st_dev, status->st_ino);
 
 	(void)error;
-	if (!file || file->seen || file->found || file->fd >= 0 || file->foreign)
+	if (!file || !is_missing(file))
 		return MR_OK;
 	mr_follow_list_path(&follow->list, file, path);
 	if (mr_followed_open(&follow->openings, file, true) &&
@@ -377,14 +370,9 @@ static enum mr_err search_file(void *context, const char *path, const struct sta
 	}
 	file->found = true;
 	file->awake = true;
-	look_at_size(file, status);
+	mr_followed_look(file, status);
 	take_number(follow, file);
 	return MR_OK;
-}
-
-static bool is_missing(const struct mr_followed *file)
-{
-	return !file->seen && !file->found && file->fd < 0 && !file->foreign;
 }
 
 static void search_missing(struct mr_source *source)
@@ -442,10 +430,12 @@ static void note_gone(struct mr_source *source)
 
 		if (file->seen)
 			continue;
-		if (is_missing(file) || (file->foreign && file->fd < 0)) {
+		if (is_missing(file) || ((file->foreign || file->gone) && file->fd < 0)) {
 			if (file->dirty)
 				continue;
-			if (!file->foreign)
+			if (file->gone)
+				mr_gone_say(file, "others needed its descriptor");
+			else if (!file->foreign)
 				say_missing(source, file);
 			leave(source, file);
 		} else if (file->fd >= 0 && !file->gone) {
@@ -455,18 +445,6 @@ static void note_gone(struct mr_source *source)
 		}
 	}
 	mr_follow_list_close_holes(&follow->list);
-}
-
-/* Their paths lead nowhere. */
-static void look_at_gone(struct follow *follow)
-{
-	for (size_t i = 0; i < follow->openings.count; i++) {
-		struct mr_followed *file = follow->openings.files[i];
-		struct stat status;
-
-		if (file->gone && fstat(file->fd, &status) == 0)
-			look_at_size(file, &status);
-	}
 }
 
 static void scan(struct mr_source *source)
@@ -501,7 +479,7 @@ static void scan(struct mr_source *source)
 		source->unread += file->foreign || (file->barred && file->fd < 0);
 	}
 	note_gone(source);
-	look_at_gone(follow);
+	mr_gone_look(source, &follow->openings);
 	mr_left_names_release(&follow->left, &source->journal, source->env->files);
 	mr_pace_end(&follow->pace, mr_source_steady(source));
 }
@@ -520,7 +498,7 @@ static void wake(struct follow *follow, const char *base)
 	struct mr_followed *file = mr_follow_list_first(&follow->list, MR_BY_BASE, base);
 
 	for (; file; file = file->links[MR_BY_BASE].next)
-		if (strcmp(mr_followed_base(file), base) == 0)
+		if (!file->finished && strcmp(mr_followed_base(file), base) == 0)
 			file->awake = true;
 }
 
@@ -564,23 +542,17 @@ static enum mr_err end_gone(struct mr_source *source, struct mr_error *error)
 	struct follow *follow = of(source);
 	enum mr_err err = MR_OK;
 
-	for (size_t i = follow->list.count; i-- > 0 && err == MR_OK;) {
+	for (size_t i = follow->list.count; i-- > 0 && (err == MR_OK || err == MR_AGAIN);) {
 		struct mr_followed *file = follow->list.files[i];
 
 		if (!file->gone)
 			continue;
-		if (mr_source_steady(source) - file->gone_us < LINGER_US) {
-			mr_source_wake(source, file->gone_us + LINGER_US);
-			continue;
-		}
-		if (file->awake && !file->foreign)
-			continue;
-		err = mr_followed_finish(source, file, follow->room, error);
-		if (err == MR_OK && !file->dirty)
+		err = mr_gone_end(source, file, follow->room, error);
+		if (err == MR_OK)
 			leave(source, file);
 	}
 	mr_follow_list_close_holes(&follow->list);
-	return err;
+	return err == MR_AGAIN ? MR_OK : err;
 }
 
 /* ---- the source ---- */

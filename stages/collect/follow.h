@@ -1,7 +1,7 @@
 /* follow.h - between follow.c (which files there are), follow_list.c (the list of them),
  * follow_pace.c (when they are looked for), follow_unread.c (where none are seen), follow_open.c
- * (which are open), follow_names.c (what records call them) and follow_file.c (what is read of
- * one). */
+ * (which are open), follow_gone.c (which were moved away), follow_names.c (what records call them)
+ * and follow_file.c (what is read of one). */
 #ifndef MILLRACE_COLLECT_FOLLOW_H
 #define MILLRACE_COLLECT_FOLLOW_H
 
@@ -54,7 +54,9 @@ struct mr_followed {
 	bool foreign;             /* no lines: left alone */
 	bool barred;              /* it cannot be opened: tried again by each scan */
 	bool lines;               /* it begins with some, and nothing was read of it */
-	int64_t gone_us;
+	bool unlinked;            /* and no other path leads to it */
+	bool finished;            /* it is gone, and its last line was taken */
+	int64_t gone_us;          /* since when; or when it was seen to have grown after that */
 };
 
 /* The last part of its path. */
@@ -177,6 +179,14 @@ enum mr_err mr_followed_read(struct mr_source *source, struct mr_followed *file,
 /* It will not grow any more: a last line without an end is a record. */
 enum mr_err mr_followed_finish(struct mr_source *source, struct mr_followed *file, char *room,
 			       struct mr_error *error);
+/* What has changed without a word from inotify. */
+void mr_followed_look(struct mr_followed *file, const struct stat *status);
+/* Those that are gone: whether they grew, and whether a path leads to them. */
+void mr_gone_look(const struct mr_source *source, const struct mr_openings *openings);
+/* MR_OK: one that is gone has had its time; MR_AGAIN: it stays. As mr_followed_finish. */
+enum mr_err mr_gone_end(struct mr_source *source, struct mr_followed *file, char *room,
+			struct mr_error *error);
+void mr_gone_say(const struct mr_followed *file, const char *why);
 /* Whether the file under this descriptor begins as the mark says, and reaches as far. */
 bool mr_mark_holds(const struct mr_mark *mark, int fd);
 #define MR_FOLLOW_ROOM (256 << 10)

@@ -31,6 +31,18 @@ bool mr_mark_holds(const struct mr_mark *mark, int fd)
 	       mr_hash64(bytes, mark->print_len, 0) == mark->print;
 }
 
+/* One that became shorter was written anew. */
+void mr_followed_look(struct mr_followed *file, const struct stat *status)
+{
+	if (status->st_size < file->size)
+		file->foreign = false;
+	if (status->st_size != file->size || status->st_mtim.tv_sec != file->modified.tv_sec ||
+	    status->st_mtim.tv_nsec != file->modified.tv_nsec)
+		file->awake = true;
+	file->size = status->st_size;
+	file->modified = status->st_mtim;
+}
+
 static void note_dirty(struct mr_source *source, struct mr_followed *file)
 {
 	if (!file->dirty)

@@ -1,8 +1,8 @@
 /* follow_open.c - which followed files are open: no more at once than the descriptors allow for.
  *
  * Called by follow.c. One that was read to its end is closed for another's sake, the longest unread
- * first, and opened again when it has grown. One whose path is gone stays open: nothing finds it
- * again. */
+ * first, and opened again when it has grown. One whose path is gone stays open as long as
+ * others can be closed, since nothing finds it again. */
 #include "follow.h"
 
 #include <errno.h>
@@ -57,7 +57,7 @@ static bool is_due(const struct mr_openings *openings)
 static int ease(const struct mr_followed *file, bool needed)
 {
 	if (file->gone)
-		return 0;
+		return needed && file->finished && !file->awake ? 2 : 0;
 	if (!file->awake && (uint64_t)file->size <= file->mark.at)
 		return EASE_READ;
 	return !needed ? 0 : file->awake ? 1 : 2;

@@ -198,6 +198,37 @@ static void what_is_gone_stays_open_until_it_is_read(void **state)
 	service_fini(&service);
 }
 
+/* Their writers may add to them still, but others are there. */
+static void what_was_moved_away_is_closed_for_others(void **state)
+{
+	struct service service;
+
+	(void)state;
+	for (int i = 0; i < OPEN_MOST; i++)
+		append(name_of(i), "1\n");
+	start(&service, "*.log");
+	look(&service);
+	for (int i = 0; i < OPEN_MOST; i++) {
+		char moved[32];
+
+		snprintf(moved, sizeof(moved), "%s.old", name_of(i));
+		move_file(name_of(i), moved);
+	}
+	for (int i = 0; i < 7; i++)
+		look(&service);
+	append("03.log.old", "2\n");
+	look(&service);
+	assert_true(has(&service, "03.log 2 2\n"));
+	for (int i = OPEN_MOST; i < MANY; i++)
+		append(name_of(i), "3\n");
+	for (int i = 0; i < 7; i++)
+		look(&service);
+	assert_int_equal(service.stage.record_count, 1 + MANY);
+	assert_int_equal(open_inputs(), OPEN_MOST);
+	assert_int_equal(warnings, 0);
+	service_fini(&service);
+}
+
 /* One that was read goes first; one whose last line has no end yet, only where nothing else can,
  * and it is said where that line is lost. */
 static void a_line_without_end_is_closed_last(void **state)
@@ -333,6 +364,7 @@ int main(void)
 	    cmocka_unit_test_setup(closed_ones_are_emptied_and_written_anew, begin),
 	    cmocka_unit_test_setup(busy_ones_keep_nobody_waiting, begin),
 	    cmocka_unit_test_setup(what_is_gone_stays_open_until_it_is_read, begin),
+	    cmocka_unit_test_setup(what_was_moved_away_is_closed_for_others, begin),
 	    cmocka_unit_test_setup(a_line_without_end_is_closed_last, begin),
 	    cmocka_unit_test_setup(scans_leave_time_to_read, begin),
 	    cmocka_unit_test_setup(a_full_table_is_not_looked_through_for_each, begin),

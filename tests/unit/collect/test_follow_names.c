@@ -121,6 +121,7 @@ static void two_of_one_name_share_it(void **state)
 	look(&service);
 	assert_non_null(strstr(came(&service.stage.records), "a.log 0 1\na.log 0 2\n"));
 	assert_int_equal(registered(&service, "a.log"), 1);
+	remove_file("a.old");
 	remove_for_good(&service, "a.log");
 	for (int i = 0; i < 4; i++)
 		fill_segment(&service);

@@ -1,0 +1,61 @@
+/* follow_gone.c - followed files that were moved away or removed while they were open.
+ *
+ * Called by follow.c. Their writer may have them open still, for as long as it is not told. Once
+ * one was quiet for LINGER_US a last line without an end is a record. One that a path leads to
+ * stays until it was quiet for KEEP_US, or others need its descriptor (follow_open.c); one that was
+ * removed takes room on the disk as long as it is open, and goes with its last line. */
+#include "follow.h"
+
+#define LINGER_US (INT64_C(5000) * 1000)
+#define KEEP_US (INT64_C(300) * 1000 * 1000)
+
+void mr_gone_say(const struct mr_followed *file, const char *why)
+{
+	if (!file->foreign)
+		mr_log(MR_LOG_INFO,
+		       "what was read as %s and was moved away is not followed any more: %s; it "
+		       "was read to offset %llu",
+		       file->title, why, (unsigned long long)file->mark.at);
+}
+
+void mr_gone_look(const struct mr_source *source, const struct mr_openings *openings)
+{
+	for (size_t i = 0; i < openings->count; i++) {
+		struct mr_followed *file = openings->files[i];
+		off_t size = file->size;
+		struct stat status;
+
+		if (!file->gone || fstat(file->fd, &status) != 0)
+			continue;
+		mr_followed_look(file, &status);
+		file->unlinked = status.st_nlink == 0;
+		if (size == file->size)
+			continue;
+		file->gone_us = mr_source_steady(source);
+		file->finished = false;
+	}
+}
+
+enum mr_err mr_gone_end(struct mr_source *source, struct mr_followed *file, char *room,
+			struct mr_error *error)
+{
+	int64_t quiet_us = mr_source_steady(source) - file->gone_us;
+	enum mr_err err = MR_OK;
+
+	if (quiet_us < LINGER_US) {
+		mr_source_wake(source, file->gone_us + LINGER_US);
+		return MR_AGAIN;
+	}
+	if (file->awake && !file->foreign)
+		return MR_AGAIN;
+	if (!file->finished)
+		err = mr_followed_finish(source, file, room, error);
+	if (err != MR_OK)
+		return err;
+	file->finished = true;
+	if (file->dirty || (!file->unlinked && !file->foreign && quiet_us < KEEP_US))
+		return MR_AGAIN;
+	if (!file->unlinked)
+		mr_gone_say(file, "nothing came for minutes");
+	return MR_OK;
+}
