@@ -162,9 +162,9 @@ static void parts(void **state)
 	      "7:5: \"rules\" is a setting of the run, not of a source");
 	tells("state: s\n" SINK "sources:\n  - name: a\n    type: stdin\n    follow: true\n",
 	      "7:5: a source of type stdin has no setting \"follow\"");
-	tells(
-	    "state: s\n" SINK "sources:\n  - name: a\n    type: file\n",
-	    "5:5: a source of type file needs \"path\": files and folders to read; or the socket");
+	tells("state: s\n" SINK "sources:\n  - name: a\n    type: file\n",
+	      "5:5: a source of type file needs \"path\": files and folders to read, and patterns "
+	      "such as /var/log/app/*.log; or the socket");
 	tells("state: s\n" SINK "sources:\n  - name: a\n",
 	      "5:5: a source needs \"type\": files and folders; standard input; a Unix socket that "
 	      "is listened on");
