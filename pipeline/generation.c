@@ -80,8 +80,8 @@ static uint64_t id_of(const struct mr_buf *body)
 	return id == 0 ? 1 : id;
 }
 
-static enum mr_err make(const struct mr_tables *tables, const struct mr_fields *fields,
-			struct mr_generation *out, struct mr_buf *body, struct mr_error *error)
+enum mr_err mr_generation_of(const struct mr_tables *tables, const struct mr_fields *fields,
+			     struct mr_generation *out, struct mr_error *error)
 {
 	enum mr_err err = MR_OK;
 	*out = (struct mr_generation){0};
@@ -97,18 +97,11 @@ static enum mr_err make(const struct mr_tables *tables, const struct mr_fields *
 		mr_generation_fini(out);
 		return err;
 	}
-	pack_body(out, fields, body);
-	out->id = id_of(body);
-	return MR_OK;
-}
-
-enum mr_err mr_generation_of(const struct mr_tables *tables, const struct mr_fields *fields,
-			     struct mr_generation *out, struct mr_error *error)
-{
 	struct mr_buf body = {0};
-	enum mr_err err = make(tables, fields, out, &body, error);
+	pack_body(out, fields, &body);
+	out->id = id_of(&body);
 	mr_buf_fini(&body);
-	return err;
+	return MR_OK;
 }
 
 uint64_t mr_generation_without(const struct mr_generation *generation,
@@ -230,24 +223,24 @@ static enum mr_err put_set(const struct mr_state_dir *own, uint64_t id, const st
 	return err;
 }
 
-enum mr_err mr_generation_keep(const struct mr_state_dir *dir, const struct mr_tables *tables,
-			       const struct mr_fields *fields, struct mr_error *error)
+enum mr_err mr_generation_keep(const struct mr_state_dir *dir,
+			       const struct mr_generation *generation,
+			       const struct mr_tables *tables, const struct mr_fields *fields,
+			       struct mr_error *error)
 {
 	struct mr_state_dir own;
-	struct mr_generation generation;
 	struct mr_buf body = {0};
 	enum mr_err err = open_directory(dir, &own, error);
 	if (err != MR_OK)
 		return err;
-	err = make(tables, fields, &generation, &body, error);
-	for (size_t i = 0; i < generation.count && err == MR_OK; i++)
-		err = put_table(&own, tables, &generation.tables[i], error);
+	pack_body(generation, fields, &body);
+	for (size_t i = 0; i < generation->count && err == MR_OK; i++)
+		err = put_table(&own, tables, &generation->tables[i], error);
 	if (err == MR_OK)
-		err = put_set(&own, generation.id, &body, error);
+		err = put_set(&own, generation->id, &body, error);
 	if (err == MR_OK && !mr_os_sync_directory(dir->fd))
 		err = mr_error_errno(error, mr_error_of_write(errno), "%s: cannot sync it",
 				     dir->path);
-	mr_generation_fini(&generation);
 	mr_buf_fini(&body);
 	mr_state_dir_close(&own);
 	return err;

@@ -34,10 +34,12 @@ enum mr_err mr_generation_of(const struct mr_tables *tables, const struct mr_fie
 /* The id that it would have without the tables whose names are left out. */
 uint64_t mr_generation_without(const struct mr_generation *generation,
 			       const struct mr_fields *fields, bool (*left_out)(const char *name));
-/* Makes it durable in the state directory, of which path and fd are used. What is there whole is
- * not written again. MR_NO_SPACE, MR_IO. */
-enum mr_err mr_generation_keep(const struct mr_state_dir *dir, const struct mr_tables *tables,
-			       const struct mr_fields *fields, struct mr_error *error);
+/* Makes what mr_generation_of gave of these durable in the state directory, of which path and fd
+ * are used. What is there whole is not written again. MR_NO_SPACE, MR_IO. */
+enum mr_err mr_generation_keep(const struct mr_state_dir *dir,
+			       const struct mr_generation *generation,
+			       const struct mr_tables *tables, const struct mr_fields *fields,
+			       struct mr_error *error);
 /* The one that was kept: adds its tables. MR_NOT_FOUND; MR_BAD_INPUT where it is not whole;
  * MR_UNSUPPORTED where another build of the program has made it, whose tables are its own. After an
  * error `tables` may hold some of them. */

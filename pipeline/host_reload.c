@@ -15,7 +15,8 @@ enum mr_err mr_host_reload_know(struct mr_supervisor *supervisor, struct mr_erro
 	const struct mr_fields *fields = supervisor->setup.fields;
 	mr_generation_fini(&hosts->generation);
 	enum mr_err err = mr_generation_of(supervisor->tables, fields, &hosts->generation, error);
-	return err == MR_OK ? mr_generation_keep(&hosts->dir, supervisor->tables, fields, error)
+	return err == MR_OK ? mr_generation_keep(&hosts->dir, &hosts->generation,
+						 supervisor->tables, fields, error)
 			    : err;
 }
 

@@ -64,13 +64,18 @@ static enum mr_err send_setup(const struct mr_supervisor *supervisor, struct mr_
 enum mr_err mr_reload_send(const struct mr_supervisor *supervisor, const char *state,
 			   struct mr_control *control, struct mr_error *error)
 {
+	const struct mr_fields *fields = supervisor->setup.fields;
 	struct mr_state_dir dir = {.path = mr_strdup(state), .lock = -1};
+	struct mr_generation generation = {0};
 	dir.fd = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	enum mr_err err = MR_OK;
 	if (dir.fd < 0)
 		err = mr_error_errno(error, MR_IO, "%s", state);
 	if (err == MR_OK)
-		err = mr_generation_keep(&dir, supervisor->tables, supervisor->setup.fields, error);
+		err = mr_generation_of(supervisor->tables, fields, &generation, error);
+	if (err == MR_OK)
+		err = mr_generation_keep(&dir, &generation, supervisor->tables, fields, error);
+	mr_generation_fini(&generation);
 	mr_state_dir_close(&dir);
 	if (err != MR_OK)
 		return err;

@@ -7,28 +7,7 @@
 
 #include <cmocka.h>
 
-#include "logged.h"
-#include "service_room.h"
-
-static int begin(void **state)
-{
-	logged_begin();
-	mr_log_set_level(MR_LOG_DEBUG);
-	return service_clean(state);
-}
-
-static void start(struct service *service, const char *path)
-{
-	service_init(service, "file");
-	service_path(service, path);
-	assert_int_equal(service_begin(service), MR_OK);
-}
-
-static void check(struct service *service, const char *records)
-{
-	look(service);
-	assert_string_equal(came(&service->stage.records), records);
-}
+#include "followed.h"
 
 static void look_often(struct service *service, unsigned times)
 {

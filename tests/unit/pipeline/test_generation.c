@@ -11,30 +11,7 @@
 #include <unistd.h>
 
 #include "generation.h"
-#include "os_faults.h"
-#include "state_dir.h"
-
-static struct mr_state_dir dir;
-static char place[64];
-
-static int begin(void **state)
-{
-	(void)state;
-	snprintf(place, sizeof place, "/tmp/mr-generation-XXXXXX");
-	assert_non_null(mkdtemp(place));
-	assert_int_equal(mr_state_dir_open(place, &dir, NULL), MR_OK);
-	return 0;
-}
-
-static int end(void **state)
-{
-	char command[128];
-	(void)state;
-	os_faults_end();
-	mr_state_dir_close(&dir);
-	snprintf(command, sizeof command, "rm -rf %s", place);
-	return system(command);
-}
+#include "state_room.h"
 
 /* Keeps a set of one table; its id. */
 static uint64_t keep(const char *bytes)
@@ -43,8 +20,8 @@ static uint64_t keep(const char *bytes)
 	struct mr_fields *fields = mr_fields_new();
 	struct mr_generation generation;
 	assert_int_equal(mr_tables_add_bytes(tables, "detect.image", mr_slice(bytes), NULL), MR_OK);
-	assert_int_equal(mr_generation_keep(&dir, tables, fields, NULL), MR_OK);
 	assert_int_equal(mr_generation_of(tables, fields, &generation, NULL), MR_OK);
+	assert_int_equal(mr_generation_keep(&dir, &generation, tables, fields, NULL), MR_OK);
 	uint64_t id = generation.id;
 	mr_generation_fini(&generation);
 	mr_fields_free(fields);

@@ -15,30 +15,7 @@
 
 #include "codec.h"
 #include "millrace/checkpoint.h"
-#include "os_faults.h"
-#include "state_dir.h"
-
-static struct mr_state_dir dir;
-static char place[64];
-
-static int begin(void **state)
-{
-	(void)state;
-	snprintf(place, sizeof place, "/tmp/mr-state-XXXXXX");
-	assert_non_null(mkdtemp(place));
-	assert_int_equal(mr_state_dir_open(place, &dir, NULL), MR_OK);
-	return 0;
-}
-
-static int end(void **state)
-{
-	char command[128];
-	(void)state;
-	os_faults_end();
-	mr_state_dir_close(&dir);
-	snprintf(command, sizeof command, "rm -rf %s", place);
-	return system(command);
-}
+#include "state_room.h"
 
 /* ---- checkpoints of one file ---- */
 
