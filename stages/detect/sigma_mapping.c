@@ -14,8 +14,8 @@
  * A place may say more of what is asked of it:
  *
  *     {field: Other, values: {success: [Succeeded, null, {F: a, G: 'b*'}]}}
- *                               the text `success` is also `Succeeded`, null or missing, and other
- *                               fields' patterns together
+ *                               the text `success`, whole or looked for inside, is also
+ *                               `Succeeded`, null or missing, and other fields' patterns together
  *     {field: Other, tails: ['', '.']}                    the text and what may stand behind it
  *     {field: Other, also: [Third]}                       true too where it is true of Third
  */
@@ -154,11 +154,24 @@ static struct sigma_node *negate(struct sigma_scope *scope, struct sigma_node *n
 	return node == NULL ? NULL : sigma_node_not(scope->arena, node);
 }
 
-/* A test of whole texts, and what it must be. */
-static bool is_whole_text(const struct sigma_predicate *predicate)
+/* A text that is looked for inside, and anything around it. */
+static bool is_inside(const struct sigma_predicate *predicate)
 {
-	return predicate->test == SIGMA_TEXT && predicate->part_count == 1 &&
-	       predicate->parts[0].kind == SIGMA_LITERAL;
+	return predicate->test == SIGMA_TEXT && predicate->part_count == 3 &&
+	       predicate->parts[0].kind == SIGMA_ANY && predicate->parts[1].kind == SIGMA_LITERAL &&
+	       predicate->parts[2].kind == SIGMA_ANY;
+}
+
+/* The one text that a test asks for, be it the whole value or a part; empty where it asks for
+ * something else. */
+static struct mr_slice asked_text(const struct sigma_predicate *predicate)
+{
+	if (is_inside(predicate))
+		return predicate->parts[1].text;
+	if (predicate->test == SIGMA_TEXT && predicate->part_count == 1 &&
+	    predicate->parts[0].kind == SIGMA_LITERAL)
+		return predicate->parts[0].text;
+	return (struct mr_slice){"", 0};
 }
 
 /* One member of `values`: a text of the field itself, null, or texts of other fields together. */
@@ -178,15 +191,16 @@ static struct sigma_node *member_leaf(struct sigma_scope *scope, struct mr_slice
 	return node;
 }
 
-/* A value that stands for others: the test is made for each of these too. Only whole texts can. */
+/* A value that stands for others: the test is made for each of these too. */
 static struct sigma_node *add_values(struct sigma_scope *scope, struct mr_slice field,
 				     const struct mr_yaml *values,
 				     const struct sigma_predicate *predicate,
 				     struct sigma_node *node)
 {
-	for (uint32_t i = 0; i < values->count && node != NULL; i++) {
+	struct mr_slice text = asked_text(predicate);
+	for (uint32_t i = 0; text.len > 0 && i < values->count && node != NULL; i++) {
 		const struct mr_yaml *list = values->items[i];
-		if (!mr_fold_eq(values->keys[i]->text, predicate->parts[0].text))
+		if (!mr_fold_eq(values->keys[i]->text, text))
 			continue;
 		for (uint32_t v = 0; v < list->count && node != NULL; v++)
 			node =
@@ -215,14 +229,6 @@ static struct sigma_node *with_tails(struct sigma_scope *scope, struct mr_slice 
 		node = i == 0 ? leaf : join(scope, SIGMA_OR, node, leaf);
 	}
 	return node;
-}
-
-/* The whole record as a text: a keyword, which can only be looked for inside. */
-static bool is_inside(const struct sigma_predicate *predicate)
-{
-	return predicate->test == SIGMA_TEXT && predicate->part_count == 3 &&
-	       predicate->parts[0].kind == SIGMA_ANY && predicate->parts[1].kind == SIGMA_LITERAL &&
-	       predicate->parts[2].kind == SIGMA_ANY;
 }
 
 /* Whether a missing field passes the test. */
@@ -300,7 +306,7 @@ static struct sigma_node *field_leaf(struct sigma_scope *scope, const struct sig
 	const struct mr_yaml *also = mr_yaml_get(options, "also");
 	struct sigma_node *node = tails == NULL ? plain_leaf(scope, slot->field, predicate)
 						: with_tails(scope, slot->field, tails, predicate);
-	if (values != NULL && is_whole_text(predicate))
+	if (values != NULL)
 		node = add_values(scope, slot->field, values, predicate, node);
 	for (uint32_t i = 0; also != NULL && i < also->count && !likes_missing(predicate); i++)
 		node =
@@ -314,6 +320,7 @@ static struct sigma_node *slot_leaf(struct sigma_scope *scope, const struct sigm
 	if (slot->options == NULL)
 		return plain_leaf(scope, slot->field, predicate);
 	if (slot->record)
+		/* A keyword can only be looked for inside. */
 		return plain_leaf(scope, is_inside(predicate) ? MR_SLICE("") : slot->field,
 				  predicate);
 	struct sigma_node *node = field_leaf(scope, slot, predicate);

@@ -26,19 +26,25 @@ def row(table, resource, **more):
     return {"TimeGenerated": TIME, "Type": table, "AADTenantId": TENANT, **columns, **more}
 
 
-def audit(activity, category="ApplicationManagement", *, service="Core Directory", result="success", reason="",
-          targets=None, details=()):
-    """A directory audit: as a Graph resource, as a diagnostics envelope, as a row of Log Analytics."""
-    resource = {"category": category, "correlationId": "c", "result": result, "resultReason": reason,
-                "activityDisplayName": activity, "activityDateTime": TIME, "loggedByService": service,
-                "operationType": "Update", "initiatedBy": {"user": USER, "app": None},
-                "targetResources": targets if targets is not None else [target()], "additionalDetails": list(details)}
+def audit_forms(resource):
+    """A directory audit as a Graph resource, as a diagnostics envelope, as a row of Log Analytics."""
+    activity, address = resource["activityDisplayName"], USER["ipAddress"]
     envelope = {"time": TIME, "resourceId": f"/tenants/{TENANT}/providers/Microsoft.aadiam", "category": "AuditLogs",
                 "operationName": activity, "operationVersion": "1.0", "tenantId": TENANT, "resultType": "",
-                "resultSignature": "None", "durationMs": 0, "callerIpAddress": "203.0.113.7", "level": 4,
+                "resultSignature": "None", "durationMs": 0, "callerIpAddress": address, "level": 4,
                 "properties": {**resource, "tenantId": TENANT}}
     return [resource, envelope, row("AuditLogs", resource, OperationName=activity, ResultType="", ResultDescription="",
                                     Identity="Ann", Level="4")]
+
+
+def audit(activity, category="ApplicationManagement", *, service="Core Directory", result="success", reason="",
+          targets=None, details=()):
+    """A directory audit in each form."""
+    return audit_forms({
+        "category": category, "correlationId": "c", "result": result, "resultReason": reason,
+        "activityDisplayName": activity, "activityDateTime": TIME, "loggedByService": service,
+        "operationType": "Update", "initiatedBy": {"user": USER, "app": None},
+        "targetResources": targets if targets is not None else [target()], "additionalDetails": list(details)})
 
 
 def ual(operation, record_type, workload, **more):
@@ -52,41 +58,43 @@ def directory(operation, **more):
     return ual(operation, 8, "AzureActiveDirectory", **{"ResultStatus": "Success", **more})
 
 
-def both(activity, *arguments, **options):
-    """A directory audit, and the same in the Unified Audit Log, where names end in a full stop."""
-    return audit(activity, *arguments, **options) + directory(activity + ".")
-
-
-def sign_in(code=0, reason="", *, detail="", envelope=(), **more):
-    """A sign-in: as a Graph resource, as a diagnostics envelope, as a row of Log Analytics."""
-    resource = {"createdDateTime": TIME, "userPrincipalName": "ann@example.com", "userId": USER["id"], "appId": "app",
-                "appDisplayName": "App", "ipAddress": "203.0.113.7", "clientAppUsed": "Browser", "userAgent": "Mozilla",
-                "conditionalAccessStatus": "notApplied", "authenticationRequirement": "multiFactorAuthentication",
-                "authenticationProtocol": "none", "riskState": "none", "resourceDisplayName": "Microsoft Graph",
-                "homeTenantId": TENANT, "resourceTenantId": TENANT, "networkLocationDetails": [
-                    {"networkType": "trustedNamedLocation", "networkNames": ["Office"]}],
-                "deviceDetail": {"deviceId": "d1", "displayName": "PC", "isCompliant": True, "isManaged": True,
-                                 "trustType": "Azure AD joined", "operatingSystem": "Windows"},
-                "location": {"city": "Bonn", "state": "NW", "countryOrRegion": "DE", "geoCoordinates": {}},
-                "status": {"errorCode": code, "failureReason": reason, "additionalDetails": detail}, **more}
+def sign_in_forms(resource):
+    """A sign-in as a Graph resource, as a diagnostics envelope, as a row of Log Analytics."""
+    status, country = resource["status"], resource["location"]["countryOrRegion"]
+    code, reason = str(status["errorCode"]), status["failureReason"]
     wrapped = {"time": TIME, "resourceId": f"/tenants/{TENANT}/providers/Microsoft.aadiam", "category": "SignInLogs",
-               "operationName": "Sign-in activity", "tenantId": TENANT, "resultType": str(code),
-               "resultDescription": reason, "callerIpAddress": "203.0.113.7", "location": "DE",
-               "properties": {**resource, "tenantId": TENANT}, **dict(envelope)}
+               "operationName": "Sign-in activity", "tenantId": TENANT, "resultType": code,
+               "resultDescription": reason, "callerIpAddress": resource["ipAddress"], "location": country,
+               "properties": {**resource, "tenantId": TENANT}}
     columns = {name: value for name, value in resource.items() if name not in ("ipAddress", "location")}
     return [resource, wrapped, row(
-        "SigninLogs", columns, OperationName="Sign-in activity", Category="SignInLogs", ResultType=str(code),
-        ResultDescription=reason, IPAddress=resource["ipAddress"], Location=resource["location"]["countryOrRegion"],
+        "SigninLogs", columns, OperationName="Sign-in activity", Category="SignInLogs", ResultType=code,
+        ResultDescription=reason, IPAddress=resource["ipAddress"], Location=country,
         LocationDetails=json.dumps(resource["location"]))]
+
+
+def sign_in(code=0, reason="", *, detail="", **more):
+    """A sign-in in each form."""
+    return sign_in_forms({
+        "createdDateTime": TIME, "userPrincipalName": "ann@example.com", "userId": USER["id"], "appId": "app",
+        "appDisplayName": "App", "ipAddress": "203.0.113.7", "clientAppUsed": "Browser", "userAgent": "Mozilla",
+        "conditionalAccessStatus": "notApplied", "authenticationRequirement": "multiFactorAuthentication",
+        "authenticationProtocol": "none", "riskState": "none", "resourceDisplayName": "Microsoft Graph",
+        "homeTenantId": TENANT, "resourceTenantId": TENANT, "networkLocationDetails": [
+            {"networkType": "trustedNamedLocation", "networkNames": ["Office"]}],
+        "deviceDetail": {"deviceId": "d1", "displayName": "PC", "isCompliant": True, "isManaged": True,
+                         "trustType": "Azure AD joined", "operatingSystem": "Windows"},
+        "location": {"city": "Bonn", "state": "NW", "countryOrRegion": "DE", "geoCoordinates": {}},
+        "status": {"errorCode": code, "failureReason": reason, "additionalDetails": detail}, **more})
 
 
 def logon(operation, error, text, **more):
     return ual(operation, 15, "AzureActiveDirectory", ErrorNumber=str(error), LogonError=text, **more)
 
 
-def activity(operation, category="Administrative"):
+def activity(operation, category="Administrative", resource=None):
     """An event of the Azure Activity Log: as an envelope, as a row of Log Analytics, as the REST interface has it."""
-    resource = "/subscriptions/s/resourceGroups/g/providers/" + operation.rsplit("/", 1)[0]
+    resource = resource or "/subscriptions/s/resourceGroups/g/providers/" + operation.rsplit("/", 1)[0]
     caller = {"http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn": "ann@example.com"}
     return [
         {"time": TIME, "resourceId": resource.upper(), "operationName": operation.upper(), "category": category,
@@ -105,18 +113,38 @@ def activity(operation, category="Administrative"):
     ]
 
 
-def risk(event_type):
-    """A risk detection: as a Graph resource, as a diagnostics envelope, as a row of Log Analytics, in the Unified Audit
-    Log."""
-    resource = {"requestId": "r", "correlationId": "c", "riskEventType": event_type, "riskState": "atRisk",
-                "riskLevel": "medium", "riskDetail": "none", "source": "IdentityProtection", "activity": "signin",
-                "detectionTimingType": "realtime", "ipAddress": "203.0.113.7", "activityDateTime": TIME,
-                "detectedDateTime": TIME, "userId": USER["id"], "userPrincipalName": "ann@example.com"}
+def risk_forms(resource):
+    """A risk detection as a Graph resource, as a diagnostics envelope, as a row of Log Analytics."""
     envelope = {"time": TIME, "resourceId": f"/tenants/{TENANT}/providers/Microsoft.aadiam", "tenantId": TENANT,
                 "operationName": "User Risk Detection", "category": "UserRiskEvents", "properties": resource}
-    table = row("AADUserRiskEvents", resource, OperationName="User Risk Detection")
-    return [resource, envelope, table] + ual("RiskDetection", 294, "AzureActiveDirectory", RiskEventType=event_type,
-                                      RiskLevel="medium", RiskState="atRisk", ActivityDateTime=TIME)
+    return [resource, envelope, row("AADUserRiskEvents", resource, OperationName="User Risk Detection")]
+
+
+def risk(event_type):
+    """A risk detection in each form, and in the Unified Audit Log."""
+    return risk_forms({
+        "requestId": "r", "correlationId": "c", "riskEventType": event_type, "riskState": "atRisk",
+        "riskLevel": "medium", "riskDetail": "none", "source": "IdentityProtection", "activity": "signin",
+        "detectionTimingType": "realtime", "ipAddress": "203.0.113.7", "activityDateTime": TIME,
+        "detectedDateTime": TIME, "userId": USER["id"], "userPrincipalName": "ann@example.com",
+    }) + ual("RiskDetection", 294, "AzureActiveDirectory", RiskEventType=event_type, RiskLevel="medium",
+             RiskState="atRisk", ActivityDateTime=TIME)
+
+
+def forms(record):
+    """A record, and the same event in the other forms in which the vendor has it."""
+    resource = record.get("properties", record)
+    if "CreationTime" in record:
+        return [record]
+    if "activityDisplayName" in resource:
+        return [record] + audit_forms(resource)
+    if "riskEventType" in resource:
+        return [record] + risk_forms(resource)
+    if "createdDateTime" in resource:
+        return [record] + sign_in_forms(resource)
+    operation = record["operationName"]
+    name = operation["value"] if isinstance(operation, dict) else operation
+    return [record] + activity(name, resource=record["resourceId"])
 
 
 def alert(name):
@@ -131,9 +159,10 @@ def pim(title):
 def with_id(record, number):
     """The record with an id of its own, and that id."""
     identity = f"00000000-0000-4000-8000-{number:012}"
-    if "properties" in record:
+    own = next((name for name in record if name.lower() == "id"), None)
+    if own is None and "properties" in record:
         return {**record, "properties": {**record["properties"], "id": identity}}, identity
-    return {**record, "Id" if "CreationTime" in record else "id": identity}, identity
+    return {**record, own or ("Id" if "CreationTime" in record else "id"): identity}, identity
 
 
 def vary(records, minute=0, *, user="ann", address="203.0.113.7", **texts):

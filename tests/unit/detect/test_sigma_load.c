@@ -339,7 +339,7 @@ static void mappings_of_audit_logs(void **state)
 	       "eventname?true) (or (and operation~'alerttriggered' name~'x') (and (not "
 	       "operation~'alerttriggered') operation~'x')))))");
 	MAPPED("{product: m365, service: audit}", "Payload|contains: pst", "~'*pst*'");
-	MAPPED(AUDITLOGS, "Status: failure", "(or result~'failure' resultreason~'failure')",
+	MAPPED(AUDITLOGS, "Status: failure", "result~'failure'",
 	       "(and " DIRECTORY " (or resultstatus~'failure' resultstatus~'failed' "
 	       "resultstatus~'false'))");
 	MAPPED(AUDITLOGS, "OperationName: Update user",
@@ -356,7 +356,12 @@ static void mappings_of_audit_logs(void **state)
 	MAPPED(AUDITLOGS, "Category: Policy",
 	       "(or properties.category~'policy' (and (not properties.category?true) "
 	       "category~'policy'))",
-	       "(and " DIRECTORY " category~'policy')");
+	       "(and " DIRECTORY " (or category~'policy' (and (not category?true) "
+	       "extendedproperties.extendedauditeventcategory~'policy')))");
+	MAPPED(AUDITLOGS, "failure_status_reason: x",
+	       "(or failure_status_reason~'x' (and (not failure_status_reason?true) "
+	       "resultreason~'x'))",
+	       "(and " DIRECTORY " failure_status_reason~'x')");
 }
 
 static void mappings_of_other_logs(void **state)
@@ -369,6 +374,11 @@ static void mappings_of_other_logs(void **state)
 	MAPPED(SIGNINLOGS, "Status: Success",
 	       "(or status~'success' status.additionaldetails~'success')",
 	       "(and recordtype=#15 status~'success')");
+	MAPPED(SIGNINLOGS, "location|contains: se",
+	       "(or location.countryorregion~'*se*' (and (not location.countryorregion?true) "
+	       "location~'*se*'))",
+	       "(and recordtype=#15 (or location~'*se*' (and (not location?true) "
+	       "src_endpoint.location.country~'*se*')))");
 	MAPPED(SIGNINLOGS, "Status: null", "status=null", "(and recordtype=#15 status=null)");
 	MAPPED(SIGNINLOGS, "NetworkLocationDetails: '[]'",
 	       "(or networklocationdetails~'[]' networklocationdetails=null)",
@@ -387,6 +397,21 @@ static void mappings_of_other_logs(void **state)
 	       "device configuration') resourceprovidervalue~'a')");
 	MAPPED("{product: azure, service: riskdetection}", "riskEventType: x", "riskeventtype~'x'",
 	       "(and recordtype=#294 riskeventtype~'x')");
+}
+
+/* A text that stands for others does so whole, and looked for inside; not at an end, not in an
+ * expression. */
+static void mappings_of_values(void **state)
+{
+	(void)state;
+	static const char *const audit = "{product: m365, service: exchange}";
+	MAPPED(audit, "status|contains: success",
+	       "(and workload~'exchange' (or resultstatus~'*success*' resultstatus~'succeeded' "
+	       "resultstatus~'success' resultstatus~'true'))");
+	MAPPED(audit, "status|startswith: success",
+	       "(and workload~'exchange' resultstatus~'success*')");
+	MAPPED(audit, "status|re: success", "(and workload~'exchange' resultstatus/success/)");
+	MAPPED(audit, "status: ''", "(and workload~'exchange' resultstatus~'')");
 }
 
 /* What a missing field passes must not pass where the record has it elsewhere. */
@@ -648,6 +673,7 @@ int main(void)
 	    cmocka_unit_test(filters_that_nothing_feeds),
 	    cmocka_unit_test(mappings_of_audit_logs),
 	    cmocka_unit_test(mappings_of_other_logs),
+	    cmocka_unit_test(mappings_of_values),
 	    cmocka_unit_test(mappings_of_missing_fields),
 	    cmocka_unit_test(mappings_of_field_references),
 	    cmocka_unit_test(placeholders),
