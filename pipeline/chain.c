@@ -32,10 +32,21 @@ enum mr_err mr_chain_open(struct mr_chain *chain, const struct mr_group *group,
 			  struct mr_writer *writer, const struct mr_stage_env *env,
 			  struct mr_error *error)
 {
+	const struct mr_stage_ops *stages[MR_CHAIN_MAX + 1] = {NULL};
+	for (uint32_t i = 0; i < mr_group_length(group); i++) {
+		stages[i] = mr_stage_find(group->chain[i]);
+		assert(stages[i] != NULL); /* the topology was checked */
+	}
+	return mr_chain_open_stages(chain, stages, writer, env, error);
+}
+
+enum mr_err mr_chain_open_stages(struct mr_chain *chain, const struct mr_stage_ops *const *stages,
+				 struct mr_writer *writer, const struct mr_stage_env *env,
+				 struct mr_error *error)
+{
 	*chain = (struct mr_chain){.writer = writer};
-	while (chain->count < MR_CHAIN_MAX && group->chain[chain->count] != NULL) {
-		const struct mr_stage_ops *ops = mr_stage_find(group->chain[chain->count]);
-		assert(ops != NULL); /* the topology was checked */
+	while (stages[chain->count] != NULL) {
+		const struct mr_stage_ops *ops = stages[chain->count];
 		void *state = mr_calloc(1, ops->state_size > 0 ? ops->state_size : 1);
 		enum mr_err err = ops->open == NULL ? MR_OK : ops->open(state, env, error);
 		if (err != MR_OK) {

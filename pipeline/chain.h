@@ -41,6 +41,10 @@ struct mr_chain {
 enum mr_err mr_chain_open(struct mr_chain *chain, const struct mr_group *group,
 			  struct mr_writer *writer, const struct mr_stage_env *env,
 			  struct mr_error *error);
+/* Likewise these stages, NULL behind the last. */
+enum mr_err mr_chain_open_stages(struct mr_chain *chain, const struct mr_stage_ops *const *stages,
+				 struct mr_writer *writer, const struct mr_stage_env *env,
+				 struct mr_error *error);
 /* From here on what is in hand is published there, records that are set aside are passed over, and
  * near a set of events that was deadly records are taken one by one. Borrowed. */
 void mr_chain_watch(struct mr_chain *chain, const struct mr_watch *watch);

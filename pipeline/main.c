@@ -29,10 +29,10 @@ static const struct mr_command *find_command(const char *name)
 		if (strcmp(own_commands[i].name, name) == 0)
 			return &own_commands[i];
 	}
-	for (const struct mr_stage_ops *const *stage = mr_stages; *stage != NULL; stage++) {
-		const struct mr_command *command = (*stage)->command;
-		if (command != NULL && strcmp(command->name, name) == 0)
-			return command;
+	for (const struct mr_command *const *command = mr_stage_commands; *command != NULL;
+	     command++) {
+		if (strcmp((*command)->name, name) == 0)
+			return *command;
 	}
 	return NULL;
 }
@@ -42,11 +42,9 @@ static void usage(FILE *out)
 	fputs("usage: millrace COMMAND [OPTIONS]\n\n", out);
 	for (size_t i = 0; i < OWN_COUNT; i++)
 		fprintf(out, "  %-10s %s\n", own_commands[i].name, own_commands[i].summary);
-	for (const struct mr_stage_ops *const *stage = mr_stages; *stage != NULL; stage++) {
-		if ((*stage)->command != NULL)
-			fprintf(out, "  %-10s %s\n", (*stage)->command->name,
-				(*stage)->command->summary);
-	}
+	for (const struct mr_command *const *command = mr_stage_commands; *command != NULL;
+	     command++)
+		fprintf(out, "  %-10s %s\n", (*command)->name, (*command)->summary);
 	fputs("\nmillrace COMMAND --help says more of each.\n", out);
 }
 

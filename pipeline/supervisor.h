@@ -131,6 +131,10 @@ bool mr_supervisor_inquest(const struct mr_supervisor *supervisor, struct mr_sus
 
 /* ---- supervisor_start.c ---- */
 
+/* Lets each stage prepare, those that read from the world or write to it only where they are
+ * wanted. */
+enum mr_err mr_supervisor_prepare_stages(const struct mr_prepare *prepare, bool sources, bool sinks,
+					 struct mr_error *error);
 /* Whether a table of this name is made on the host alone that leads. */
 bool mr_supervisor_table_is_leaders(const char *name);
 enum mr_err mr_supervisor_spawn(struct mr_supervisor *supervisor, struct mr_error *error);

@@ -34,13 +34,14 @@ static bool is_leaders(const struct mr_stage_ops *stage)
 
 /* No stage prepares from what a source does: where an input is wrong, what is wrong with the rules
  * is told, too, so that a person mends both at once. */
-static enum mr_err prepare_stages(const struct mr_prepare *prepare, const struct mr_hosts *hosts,
-				  struct mr_error *error)
+enum mr_err mr_supervisor_prepare_stages(const struct mr_prepare *prepare, bool sources, bool sinks,
+					 struct mr_error *error)
 {
 	enum mr_err inputs = MR_OK;
 	for (const struct mr_stage_ops *const *stage = mr_stages; *stage != NULL; stage++) {
 		struct mr_error own = {0};
-		bool elsewhere = is_leaders(*stage) && !mr_hosts_lead(hosts);
+		bool elsewhere = ((*stage)->reads == MR_CONTENT_NONE && !sources) ||
+				 ((*stage)->reads == MR_CONTENT_ALERTS && !sinks);
 		if ((*stage)->prepare == NULL || elsewhere ||
 		    (*stage)->prepare(prepare, &own) == MR_OK)
 			continue;
@@ -70,7 +71,9 @@ enum mr_err mr_supervisor_prepare(struct mr_supervisor *supervisor, struct mr_er
 	setup->fields = mr_fields_new();
 	const struct mr_prepare prepare = {
 	    .config = &setup->config, .fields = setup->fields, .tables = supervisor->tables};
-	err = prepare_stages(&prepare, supervisor->hosts, error);
+	/* What reads from the world or writes to it, is on the host that leads. */
+	bool leads = mr_hosts_lead(supervisor->hosts);
+	err = mr_supervisor_prepare_stages(&prepare, leads, leads, error);
 	return err == MR_OK ? read_catalog(supervisor, error) : err;
 }
 

@@ -118,7 +118,7 @@ struct mr_events *mr_writer_events(struct mr_writer *out);
 
 /* ---- the stage ---- */
 
-struct mr_command { /* a subcommand that a stage brings, e.g. "rules" */
+struct mr_command { /* a subcommand, e.g. "rules" */
 	const char *name;
 	const char *summary; /* one line for help */
 	/* Exit status as DESIGN.md 9: 0 done, 1 the work failed, 2 the command or its files are
@@ -209,12 +209,12 @@ struct mr_stage_ops {
 	void (*show)(const void *state, mr_figures_taker take, void *context);
 
 	void (*close)(void *state);
-
-	const struct mr_command *command; /* NULL where it brings none */
 };
 
 /* All stages, by name; NULL where there is none. The table is pipeline/stages.c. */
 const struct mr_stage_ops *mr_stage_find(const char *name);
 extern const struct mr_stage_ops *const mr_stages[]; /* ends in NULL */
+/* The commands that stages bring; likewise. */
+extern const struct mr_command *const mr_stage_commands[];
 
 #endif

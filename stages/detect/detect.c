@@ -14,14 +14,6 @@
 #include "sigma.h"
 #include "sigma_file.h"
 
-struct detect {
-	struct engine *engine;
-	struct mr_catalog catalog;
-	struct mr_arena arena; /* the consumers */
-	struct detect_signals signals;
-	uint32_t next; /* the first event of the batch in hand that was not judged */
-};
-
 /* ---- in the supervisor ---- */
 
 static void say(const struct sigma_notes *notes, enum mr_event_name event, const char *what)
@@ -63,6 +55,13 @@ static enum mr_err share(const struct mr_prepare *prepare, struct sigma_set *set
 	}
 	mr_buf_fini(&bytes);
 	return err;
+}
+
+/* For who tries rules: each is to be seen, also one that only others look at. */
+static void let_alert(struct mr_catalog *catalog)
+{
+	for (uint32_t i = 0; i < catalog->count; i++)
+		catalog->rules[i].alerts = true;
 }
 
 /* Of a folder its rule files alone count: results may go into it. */
@@ -107,6 +106,8 @@ static enum mr_err prepare_stage(const struct mr_prepare *prepare, struct mr_err
 	if (err == MR_OK && set.catalog.count == set.catalog.inactive)
 		err = mr_error_set(error, MR_CONFIG, "no usable rule is left%s",
 				   set.catalog.inactive > 0 ? ": all are inactive" : "");
+	if (mr_config_flag(config, "every_alert"))
+		let_alert(&set.catalog);
 	if (err == MR_OK)
 		err = share(prepare, &set, error);
 	sigma_set_fini(&set);
@@ -164,20 +165,20 @@ static enum mr_err open_stage(void *state, const struct mr_stage_env *env, struc
 	return MR_OK;
 }
 
-static void judge(struct detect *detect, struct mr_events *events, struct mr_event *event,
-		  struct mr_writer *out)
+size_t detect_judge(struct detect *detect, struct mr_events *events, struct mr_event *event,
+		    struct mr_writer *out, const uint32_t **rules_out)
 {
-	const uint32_t *rules;
 	MR_POISON("detect", event->raw);
-	size_t count = engine_match(detect->engine, events, event, &rules);
+	size_t count = engine_match(detect->engine, events, event, rules_out);
 	if (count == 0)
-		return;
+		return 0;
 	mr_event_complete(events, event);
 	detect_signals_begin(&detect->signals);
 	mr_count(detect->signals.counters, MR_C_MATCHES, count);
 	mr_count_of(detect->signals.counters, event->origin.source, MR_B_MATCHED, 1);
 	for (size_t i = 0; i < count; i++)
-		detect_signals_emit(&detect->signals, events, event, rules[i], out);
+		detect_signals_emit(&detect->signals, events, event, (*rules_out)[i], out);
+	return count;
 }
 
 /* A match may have been missed: each test is named once, however often it is given up. */
@@ -210,12 +211,13 @@ static enum mr_err process(void *state, struct mr_reader *in, struct mr_writer *
 	(void)error;
 	struct detect *detect = state;
 	struct mr_events *events = mr_reader_events(in);
+	const uint32_t *rules;
 	if (events == NULL)
 		return MR_OK;
 	for (; detect->next < events->count; detect->next++) {
 		if (!mr_writer_ready(out))
 			return MR_FULL;
-		judge(detect, events, &events->items[detect->next], out);
+		detect_judge(detect, events, &events->items[detect->next], out, &rules);
 	}
 	mr_count(detect->signals.counters, MR_C_MATCH_LIMIT, engine_limits(detect->engine));
 	say_given_up(detect);
@@ -232,5 +234,4 @@ const struct mr_stage_ops mr_stage_detect = {
     .open = open_stage,
     .process = process,
     .close = close_stage,
-    .command = &mr_command_rules,
 };

@@ -1,11 +1,11 @@
-/* detect.h - what the detect stage's files share: which signals a match makes. */
+/* detect.h - what the detect stage's files share: the stage, and which signals a match makes. */
 #ifndef MILLRACE_DETECT_DETECT_H
 #define MILLRACE_DETECT_DETECT_H
 
 #include "millrace/rule.h"
 #include "millrace/stage.h"
 
-#include "sigma.h"
+#include "engine.h"
 
 /* Warn of rules that ask for fields which nobody fills, because a setting is not given. */
 void detect_say_needs(const struct mr_prepare *prepare, const struct sigma_set *set);
@@ -75,7 +75,19 @@ void detect_signals_begin(struct detect_signals *signals);
 void detect_signals_emit(struct detect_signals *signals, const struct mr_events *events,
 			 const struct mr_event *event, uint32_t rule, struct mr_writer *out);
 
+/* The stage in a worker: detect.c. */
+struct detect {
+	struct engine *engine;
+	struct mr_catalog catalog;
+	struct mr_arena arena; /* the consumers */
+	struct detect_signals signals;
+	uint32_t next; /* the first event of the batch in hand that was not judged */
+};
+/* One event through all rules, and their signals. Gives how many match, and which; valid until the
+ * next one. */
+size_t detect_judge(struct detect *detect, struct mr_events *events, struct mr_event *event,
+		    struct mr_writer *out, const uint32_t **rules_out);
+
 extern const struct mr_stage_ops mr_stage_detect;
-extern const struct mr_command mr_command_rules;
 
 #endif

@@ -109,6 +109,8 @@ struct sigma_notes {
 	uint32_t count, capacity;
 };
 
+void sigma_note_put(struct mr_arena *arena, struct sigma_notes *notes, struct sigma_note note);
+
 struct sigma_set {
 	struct mr_catalog catalog; /* detections first, in load order, then correlations */
 	struct sigma_rule *rules;  /* active detections only */

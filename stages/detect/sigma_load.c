@@ -5,6 +5,7 @@
  * filter at all, is an error. */
 #include <stdlib.h>
 
+#include "rule_test.h"
 #include "sigma_file.h"
 #include "sigma_mapping.h"
 
@@ -178,7 +179,8 @@ static bool load_document(struct loading *load, struct mr_slice file,
 	struct mr_yaml *root = document->root;
 	struct mr_fault fault = document->fault;
 	if (root != NULL && load->budget > 0 && root->kind == MR_YAML_MAP &&
-	    (sigma_document_is_mapping(root) || !act(load, file, &root)))
+	    (sigma_document_is_mapping(root) || rule_document_is_tests(root) ||
+	     !act(load, file, &root)))
 		return false;
 	if (root != NULL && root->kind != MR_YAML_MAP)
 		mr_fault_set(load->builder.arena, &fault, SIGMA_AT(root),

@@ -6,17 +6,22 @@
 
 #include "sigma_build.h"
 
-void sigma_note_add(struct sigma_builder *load, struct sigma_notes *notes, struct sigma_note note)
+void sigma_note_put(struct mr_arena *arena, struct sigma_notes *notes, struct sigma_note note)
 {
 	if (notes->count == notes->capacity) {
 		uint32_t capacity = (uint32_t)mr_grow(notes->capacity, notes->count + 1);
-		struct sigma_note *items = mr_arena_alloc(load->arena, capacity * sizeof(*items));
+		struct sigma_note *items = mr_arena_alloc(arena, capacity * sizeof(*items));
 		if (notes->count > 0)
 			memcpy(items, notes->items, notes->count * sizeof(*items));
 		notes->items = items;
 		notes->capacity = capacity;
 	}
 	notes->items[notes->count++] = note;
+}
+
+void sigma_note_add(struct sigma_builder *load, struct sigma_notes *notes, struct sigma_note note)
+{
+	sigma_note_put(load->arena, notes, note);
 }
 
 void sigma_warn(struct sigma_scope *scope, uint32_t line, uint32_t column, const char *format, ...)

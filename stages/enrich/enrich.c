@@ -134,5 +134,4 @@ const struct mr_stage_ops mr_stage_enrich = {
     .apply = apply,
     .complete = complete,
     .close = close_stage,
-    .command = &mr_command_identity,
 };

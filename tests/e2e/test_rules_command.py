@@ -162,12 +162,15 @@ class Rules(unittest.TestCase):
 
     def test_wrong(self):
         for arguments in ([], ["check"], ["bogus", "x"], ["check", "--bogus", "x"],
-                          ["check", os.path.join(self.folder.name, "missing")]):
+                          ["check", os.path.join(self.folder.name, "missing")], ["list", "--json", self.folder.name]):
             result = rules(*arguments)
             self.assertEqual(result.returncode, 2, arguments)
             self.assertNotEqual(result.stderr, "", arguments)
-        self.assertEqual(rules("--help").returncode, 0)
-        self.assertIn("usage: millrace rules check", rules("--help").stdout)
+        for command in re.findall(r"^  (\w+) ", rules("--help").stdout, re.MULTILINE):
+            result = rules(command, "--help")
+            self.assertEqual(result.returncode, 0, command)
+            self.assertIn(f"usage: millrace rules {command}", result.stdout)
+            self.assertIn("Exit status: 0 ", result.stdout)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,113 @@
+/* cmd_rules_check.c - `millrace rules check`: what is wrong with rules, and what is odd. */
+#include <getopt.h>
+
+#include "cmd_rules.h"
+
+static const char check_usage[] =
+    "usage: millrace rules check [OPTIONS] FILE|DIR...\n"
+    "\n"
+    "Compiles rules and says what is refused and why, and what is odd.\n"
+    "\n";
+static const char check_status[] =
+    "\nExit status: 0 nothing was refused, 1 something was, 2 a path can't be read.\n";
+
+enum { JSON, PLACEHOLDERS, HELP };
+static const struct mr_option check_options[] = {
+    [JSON] = {"json", 0, NULL, "as one JSON object"},
+    [PLACEHOLDERS] = {"placeholders", 0, "FILE", "values for %placeholders% in rules"},
+    MR_OPTION_HELP,
+};
+
+static void put_note(struct mr_buf *out, const struct sigma_note *note)
+{
+	mr_buf_add_text(out, "{\"file\": ");
+	mr_json_put_string(out, note->file);
+	mr_buf_printf(out, ", \"line\": %u, \"column\": %u, \"id\": ", note->line, note->column);
+	mr_json_put_string(out, note->id);
+	mr_buf_add_text(out, ", \"reason\": ");
+	mr_json_put_string(out, note->reason);
+	mr_buf_add_text(out, "}");
+}
+
+static void put_notes(struct mr_buf *out, const char *name, const struct sigma_notes *notes)
+{
+	mr_buf_printf(out, ", \"%s\": [", name);
+	for (uint32_t i = 0; i < notes->count; i++) {
+		mr_buf_add_text(out, i == 0 ? "" : ", ");
+		put_note(out, &notes->items[i]);
+	}
+	mr_buf_add_text(out, "]");
+}
+
+static void put_json(struct mr_buf *out, const struct sigma_set *set)
+{
+	const struct mr_catalog *catalog = &set->catalog;
+	mr_buf_printf(out, "{\"files\": %u, \"rules\": %u, \"correlations\": %u, \"filters\": %u, ",
+		      set->files, catalog->detections, catalog->correlations, catalog->filters);
+	mr_buf_add_text(out, "\"inactive\": [");
+	const char *comma = "";
+	for (uint32_t i = 0; i < catalog->count; i++) {
+		if (!catalog->rules[i].inactive)
+			continue;
+		mr_buf_add_text(out, comma);
+		mr_json_put_string(out, catalog->rules[i].id);
+		comma = ", ";
+	}
+	mr_buf_add_text(out, "]");
+	put_notes(out, "refused", &set->refused);
+	put_notes(out, "warnings", &set->warnings);
+	mr_buf_add_text(out, "}\n");
+}
+
+static void put_text(struct mr_buf *out, const struct sigma_set *set)
+{
+	const struct mr_catalog *catalog = &set->catalog;
+	rules_put_notes(out, "refused", &set->refused);
+	rules_put_notes(out, "warning", &set->warnings);
+	mr_buf_printf(out,
+		      "%u files: %u rules, %u correlations, %u filters, %u inactive, %u refused, "
+		      "%u warnings\n",
+		      set->files, catalog->detections, catalog->correlations, catalog->filters,
+		      catalog->inactive, set->refused.count, set->warnings.count);
+}
+
+struct wish {
+	bool json;
+};
+
+static int report(const void *context, const struct sigma_set *set)
+{
+	const struct wish *wish = context;
+	struct mr_buf out = {0};
+	if (wish->json)
+		put_json(&out, set);
+	else
+		put_text(&out, set);
+	bool written = rules_write(&out);
+	mr_buf_fini(&out);
+	return !written || set->refused.count > 0 ? 1 : 0;
+}
+
+static int check_main(int argc, char **argv)
+{
+	struct wish wish = {0};
+	const char *placeholders = NULL;
+	int option;
+	while ((option = mr_option_next(check_options, argc, argv)) != MR_OPTIONS_END) {
+		if (option == HELP)
+			return rules_help(check_usage, check_options, check_status);
+		if (option == MR_OPTIONS_WRONG)
+			return rules_misused("check");
+		if (option == JSON)
+			wish.json = true;
+		else
+			placeholders = optarg;
+	}
+	return rules_load("check", argc, argv, placeholders, report, &wish);
+}
+
+const struct mr_command rules_command_check = {
+    .name = "check",
+    .summary = "what is refused and why, and what is odd",
+    .main = check_main,
+};

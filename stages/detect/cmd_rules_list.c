@@ -1,0 +1,80 @@
+/* cmd_rules_list.c - `millrace rules list`: the rules that are there. */
+#include <getopt.h>
+
+#include "cmd_rules.h"
+
+static const char list_usage[] =
+    "usage: millrace rules list [OPTIONS] FILE|DIR...\n"
+    "\n"
+    "Names the rules that are not refused: id, level, kind, title and file, and says on standard\n"
+    "error which are refused. One that a correlation names is \"base only\", without alerts of\n"
+    "its own, unless one says `generate: true`.\n"
+    "\n";
+static const char list_status[] =
+    "\nExit status: 0 nothing was refused, 1 something was, 2 a path can't be read.\n";
+
+enum { PLACEHOLDERS, HELP };
+static const struct mr_option list_options[] = {
+    [PLACEHOLDERS] = {"placeholders", 0, "FILE", "values for %placeholders% in rules"},
+    MR_OPTION_HELP,
+};
+
+static void put_list(struct mr_buf *out, const struct sigma_set *set)
+{
+	static const char *const levels[] = {"-",      "informational", "low",
+					     "medium", "high",          "critical"};
+	for (uint32_t i = 0; i < set->catalog.count; i++) {
+		const struct mr_rule *rule = &set->catalog.rules[i];
+		struct mr_slice what = rule->kind == MR_RULE_DETECTION
+					   ? MR_SLICE("detection")
+					   : mr_correlation_name(rule->type);
+		mr_buf_printf(out, "%.*s\t%s\t%.*s%s\t%.*s\t%.*s\n", (int)rule->id.len, rule->id.at,
+			      levels[rule->level], (int)what.len, what.at,
+			      rule->inactive ? " (inactive)"
+			      : rule->alerts ? ""
+					     : " (base only)",
+			      (int)rule->title.len, rule->title.at, (int)rule->file.len,
+			      rule->file.at);
+	}
+}
+
+/* Apart from the list, which programs read. */
+static void tell_refused(const struct sigma_set *set)
+{
+	struct mr_buf out = {0};
+	rules_put_notes(&out, "refused", &set->refused);
+	fwrite(out.data, 1, out.len, stderr);
+	mr_buf_fini(&out);
+}
+
+static int report(const void *wish, const struct sigma_set *set)
+{
+	(void)wish;
+	struct mr_buf out = {0};
+	put_list(&out, set);
+	bool written = rules_write(&out);
+	mr_buf_fini(&out);
+	if (set->refused.count > 0)
+		tell_refused(set);
+	return !written || set->refused.count > 0 ? 1 : 0;
+}
+
+static int list_main(int argc, char **argv)
+{
+	const char *placeholders = NULL;
+	int option;
+	while ((option = mr_option_next(list_options, argc, argv)) != MR_OPTIONS_END) {
+		if (option == HELP)
+			return rules_help(list_usage, list_options, list_status);
+		if (option == MR_OPTIONS_WRONG)
+			return rules_misused("list");
+		placeholders = optarg;
+	}
+	return rules_load("list", argc, argv, placeholders, report, NULL);
+}
+
+const struct mr_command rules_command_list = {
+    .name = "list",
+    .summary = "the rules that are there",
+    .main = list_main,
+};
