@@ -134,7 +134,10 @@ static inline bool sigma_chain_has(const struct sigma_chain *chain, uint64_t bit
 struct sigma_node *sigma_chain_compile(struct sigma_scope *scope, const struct sigma_chain *chain,
 				       struct mr_yaml *value);
 
-/* Warns of a test of a whole value that its field never has: sigma_closed.c. */
+/* The text that the whole value has to be; false where the test asks for something else:
+ * sigma_closed.c. */
+bool sigma_whole_text(const struct sigma_predicate *predicate, struct mr_slice *out);
+/* Warns of a test of a whole value that its field never has: likewise. */
 void sigma_closed_lint(struct sigma_scope *scope, const struct sigma_chain *chain,
 		       const struct mr_yaml *at, const struct sigma_predicate *predicate);
 

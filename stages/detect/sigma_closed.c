@@ -74,8 +74,7 @@ static const struct form *form_of(mr_field field)
 	return NULL;
 }
 
-/* The text that the whole value has to be; false where the test asks for something else. */
-static bool whole_text(const struct sigma_predicate *predicate, struct mr_slice *out)
+bool sigma_whole_text(const struct sigma_predicate *predicate, struct mr_slice *out)
 {
 	static const struct mr_slice empty = {"", 0};
 	switch (predicate->test) {
@@ -141,7 +140,7 @@ void sigma_closed_lint(struct sigma_scope *scope, const struct sigma_chain *chai
 	struct mr_slice text;
 	struct mr_buf is = {0};
 	if (scope->again || field == 0 || field >= MR_F_NORMALISED_END ||
-	    !whole_text(predicate, &text) ||
+	    !sigma_whole_text(predicate, &text) ||
 	    sigma_view_mapping(scope->view, chain->field) != NULL ||
 	    (form != NULL ? form->fits(text) : is_among(scope, field, text, predicate->cased)))
 		return;

@@ -267,8 +267,10 @@ static bool find_views(struct sigma_builder *load, struct sigma_source *source)
 	return source->view_count > 0;
 }
 
-/* Why a detection that is not refused never fires: it sees nothing, or is inactive. */
-static void tell_silent(struct sigma_scope *scope, const struct sigma_source *source, bool fed)
+/* Why a detection that is not refused never fires: it sees nothing, what it sees never satisfies
+ * it, or it is inactive. */
+static void tell_silent(struct sigma_scope *scope, const struct sigma_source *source, bool fed,
+			const struct sigma_why *why)
 {
 	const struct sigma_logsource *logsource = &source->logsource;
 	scope->again = false;
@@ -279,6 +281,8 @@ static void tell_silent(struct sigma_scope *scope, const struct sigma_source *so
 			   "nothing feeds the logsource %.*s: the rule sees nothing%.*s",
 			   (int)has.len, has.at, (int)hint.len, hint.at);
 	}
+	if (why != NULL)
+		sigma_reach_tell(scope, mr_yaml_get(source->root, "detection"), why);
 	if (scope->missing.len != 0)
 		sigma_warn(scope, scope->missing_at.line, scope->missing_at.column,
 			   "inactive: the placeholder %%%.*s%% has no value",
@@ -297,6 +301,8 @@ static void compile_detection(struct loading *load, struct sigma_source *source,
 				    .id = source->id};
 	uint32_t first = set->rule_count;
 	uint32_t at = 0;
+	struct sigma_why why = {0};
+	bool reached = false;
 	bool fed = find_views(&load->builder, source);
 	scope.kinds = source->kinds;
 	source->index = index;
@@ -305,6 +311,7 @@ static void compile_detection(struct loading *load, struct sigma_source *source,
 		struct sigma_node *node = compile_view(load, &scope, source, view);
 		if (node == NULL)
 			break;
+		reached |= sigma_reach(&scope, node, &why);
 		keep(set, capacity, source, node,
 		     view == NULL ? (1u << MR_KIND_COUNT) - 1 : view->kinds);
 	} while (++at < source->view_count);
@@ -313,7 +320,7 @@ static void compile_detection(struct loading *load, struct sigma_source *source,
 	if (source->refused)
 		note_refused(load, source->file, source->id, &scope.fault);
 	else
-		tell_silent(&scope, source, fed);
+		tell_silent(&scope, source, fed, reached ? NULL : &why);
 	if (source->refused || source->rule.inactive || !fed)
 		set->rule_count = first;
 }

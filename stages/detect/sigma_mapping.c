@@ -60,7 +60,8 @@ static void add_view(struct sigma_mapping *mapping, const struct mr_yaml *entry)
 				    .service = text_of(logsource, "service"),
 				    .category = text_of(logsource, "category"),
 				    .where = mr_yaml_get(entry, "where"),
-				    .fields = mr_yaml_get(entry, "fields")};
+				    .fields = mr_yaml_get(entry, "fields"),
+				    .known = mr_yaml_get(entry, "known")};
 	for (uint32_t i = 0; i < kinds->count; i++)
 		view->kinds |= kind_bit(kinds->items[i]->text);
 }
@@ -162,9 +163,7 @@ static bool is_inside(const struct sigma_predicate *predicate)
 	       predicate->parts[2].kind == SIGMA_ANY;
 }
 
-/* The one text that a test asks for, be it the whole value or a part; empty where it asks for
- * something else. */
-static struct mr_slice asked_text(const struct sigma_predicate *predicate)
+struct mr_slice sigma_asked_text(const struct sigma_predicate *predicate)
 {
 	if (is_inside(predicate))
 		return predicate->parts[1].text;
@@ -197,7 +196,7 @@ static struct sigma_node *add_values(struct sigma_scope *scope, struct mr_slice 
 				     const struct sigma_predicate *predicate,
 				     struct sigma_node *node)
 {
-	struct mr_slice text = asked_text(predicate);
+	struct mr_slice text = sigma_asked_text(predicate);
 	for (uint32_t i = 0; text.len > 0 && i < values->count && node != NULL; i++) {
 		const struct mr_yaml *list = values->items[i];
 		if (!mr_fold_eq(values->keys[i]->text, text))

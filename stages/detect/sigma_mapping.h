@@ -15,6 +15,7 @@ struct sigma_view {
 	struct mr_yaml *where;  /* what else it asks of a record: a field and its values, or NULL
 				 */
 	struct mr_yaml *fields; /* rule's field: where it stands, or NULL */
+	struct mr_yaml *known;  /* what all its records have, as far as it is known, or NULL */
 };
 struct sigma_mapping {
 	struct sigma_view views[SIGMA_VIEWS_MAX];
@@ -51,6 +52,23 @@ uint32_t sigma_view_slots(const struct mr_yaml *to, struct mr_slice own,
  * catalog's fields are known. */
 void sigma_places_make(struct sigma_builder *load, const struct sigma_sources *detections,
 		       const struct sigma_sources *correlations);
+/* The one text that a test asks for, be it the whole value or looked for inside; empty where it
+ * asks for something else. */
+struct mr_slice sigma_asked_text(const struct sigma_predicate *predicate);
+
+/* Why no record of a view can satisfy a rule. */
+enum sigma_why_kind { SIGMA_WHY_NOT, SIGMA_WHY_FIELD, SIGMA_WHY_VALUE, SIGMA_WHY_APART };
+struct sigma_why {
+	enum sigma_why_kind kind;
+	struct mr_slice field, text;  /* folded */
+	const struct mr_yaml *values; /* what it is instead */
+};
+/* Whether a record of the scope's view may satisfy the tree; where none can, `why` is set, once. */
+bool sigma_reach(const struct sigma_scope *scope, const struct sigma_node *tree,
+		 struct sigma_why *why);
+/* Warns of a rule that no record of any view satisfies. */
+void sigma_reach_tell(struct sigma_scope *scope, const struct mr_yaml *detection,
+		      const struct sigma_why *why);
 bool sigma_document_is_mapping(const struct mr_yaml *root);
 
 #endif
