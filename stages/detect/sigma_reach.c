@@ -16,7 +16,8 @@ enum verdict { NEVER, OPEN, ALWAYS };
 struct walk {
 	const struct mr_fields *fields;
 	const struct mr_yaml *known;
-	const struct mr_yaml *fields_apart, *texts; /* not NULL: the fields are supposed to hold … */
+	const struct mr_yaml *fields_apart,
+	    *texts;           /* not NULL: the fields are supposed to hold … */
 	struct mr_slice held; /* … this one of the texts; empty: none */
 	struct sigma_why why; /* of the first test that decides */
 };
@@ -60,8 +61,8 @@ static struct mr_slice bare(struct mr_slice name)
 {
 	struct mr_slice rest = name;
 	struct mr_slice part = first_part(&rest);
-	while (rest.len > 0 && (mr_fold_eq(part, MR_SLICE("native")) ||
-				mr_fold_eq(part, MR_SLICE("properties")))) {
+	while (rest.len > 0 &&
+	       (mr_fold_eq(part, MR_SLICE("native")) || mr_fold_eq(part, MR_SLICE("properties")))) {
 		name = rest;
 		part = first_part(&rest);
 	}

@@ -86,6 +86,15 @@ class Fire(unittest.TestCase):
             self.assertEqual(verdicts, {False} if name in NEVER else {True, False}, name)
             self.assertGreaterEqual(len(tests), 2, name)
 
+    def test_as_they_stand(self):
+        done = subprocess.run([mr.PROGRAM, "rules", "test", "--placeholders", PLACEHOLDERS, self.folder,
+                               os.path.join(TESTS, "public")],
+                              capture_output=True, text=True, timeout=mr.WAIT_SECONDS * 4, check=False)
+        count = sum(len(tests) for _, _, tests in self.tests)
+        self.assertEqual((done.returncode, done.stdout.splitlines()[-1]),
+                         (0, f"{count} tests: {count} passed, 0 failed, 0 errors; 0 of {len(self.ids)} rules have none"),
+                         done.stdout + done.stderr)
+
     def test_check_names_those_that_nothing_satisfies(self):
         done = subprocess.run([mr.PROGRAM, "rules", "check", "--json", "--placeholders", PLACEHOLDERS, self.folder],
                               capture_output=True, text=True, timeout=mr.WAIT_SECONDS * 4, check=True)

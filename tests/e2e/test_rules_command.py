@@ -116,7 +116,8 @@ class Rules(unittest.TestCase):
         self.assertGreater(len(fed), 5)
         for number, (product, service) in enumerate(fed):
             self.write(f"{number}.yml", GOOD.replace(GOOD_ID, f"{number:08}" + GOOD_ID[8:]).replace(
-                "product: m365, service: audit", f"product: {product}, service: {service}"))
+                "product: m365, service: audit", f"product: {product}, service: {service}").replace(
+                    "Operation: x", "api.operation: x"))
         report = json.loads(rules("check", "--json", self.folder.name).stdout)
         self.assertEqual((report["rules"], report["inactive"], report["warnings"]), (len(fed), [], []))
 

@@ -1,4 +1,4 @@
-/* test_sigma_reach.c - a rule that no record can satisfy is told of, with the reason; no other is. */
+/* test_sigma_reach.c - a rule that no record can satisfy is told of, with the reason; no other. */
 #include "detect/sigma_harness.h"
 
 #define NEVER "no record that the vendor documents satisfies the rule"
