@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 #define OPTIONS_MAX 40
-#define FIRST 1000      /* what getopt gives for the first of the table */
+#define FIRST 1000     /* what getopt gives for the first of the table */
 #define HELP_COLUMN 28 /* where what an option does begins */
 
 int mr_option_next(const struct mr_option *options, int argc, char **argv)
@@ -20,9 +20,9 @@ int mr_option_next(const struct mr_option *options, int argc, char **argv)
 	for (; options[count].name != NULL; count++) {
 		assert(count < OPTIONS_MAX);
 		bool has = options[count].argument != NULL;
-		table[count] = (struct option){
-		    options[count].name, has ? required_argument : no_argument, NULL,
-		    FIRST + (int)count};
+		table[count] =
+		    (struct option){options[count].name, has ? required_argument : no_argument,
+				    NULL, FIRST + (int)count};
 		if (options[count].letter == 0)
 			continue;
 		*at++ = options[count].letter;

@@ -102,6 +102,11 @@ struct mr_fields *mr_trial_fields(struct mr_trial *trial)
 	return trial->fields;
 }
 
+const struct mr_config *mr_trial_config(const struct mr_trial *trial)
+{
+	return &trial->config;
+}
+
 const struct mr_catalog *mr_trial_catalog(const struct mr_trial *trial)
 {
 	return &trial->catalog;

@@ -11,8 +11,11 @@ struct mr_option {
 	const char *argument; /* as help calls it: FILE, DIR, N, or a closed list a|b; NULL: none */
 	const char *prose;
 };
-/* Each table ends with this, and every command has it. */
-#define MR_OPTION_HELP {"help", 'h', NULL, "say this"}, {0}
+/* Every command has it, before the {0} that ends its table. */
+#define MR_OPTION_HELP                                                                             \
+	{                                                                                          \
+		"help", 'h', NULL, "say this"                                                      \
+	}
 
 #define MR_OPTIONS_END (-1)
 #define MR_OPTIONS_WRONG (-2)

@@ -28,6 +28,8 @@ enum mr_err mr_trial_prepare(struct mr_config *config, struct mr_trial **out,
 			     struct mr_error *error);
 /* Before open, fields may be added. */
 struct mr_fields *mr_trial_fields(struct mr_trial *trial);
+/* With the rules that were taken. */
+const struct mr_config *mr_trial_config(const struct mr_trial *trial);
 const struct mr_catalog *mr_trial_catalog(const struct mr_trial *trial);
 const struct mr_tables *mr_trial_tables(const struct mr_trial *trial);
 

@@ -3,12 +3,10 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static const struct mr_command *const commands[] = {
-    &rules_command_check,
-    &rules_command_list,
-    &rules_command_test,
-    NULL,
+    &rules_command_check, &rules_command_explain, &rules_command_list, &rules_command_test, NULL,
 };
 
 static void usage(FILE *out)
@@ -29,6 +27,45 @@ void rules_put_notes(struct mr_buf *out, const char *what, const struct sigma_no
 			      note->line, note->column, what, (int)note->reason.len,
 			      note->reason.at);
 	}
+}
+
+enum mr_err rules_load_labelled(const struct mr_config *config, struct mr_fields *fields,
+				struct sigma_set *out, struct mr_error *error)
+{
+	size_t count = mr_config_count(config, "rules");
+	const char **paths = mr_calloc(count, sizeof *paths);
+	for (size_t i = 0; i < count; i++)
+		paths[i] = mr_config_get(config, "rules", i);
+	enum mr_err err = sigma_load_labelled(
+	    paths, count, mr_config_get(config, "placeholders", 0), fields, out, error);
+	free(paths);
+	return err;
+}
+
+static void hush(void *context, enum mr_log_level level, uint64_t kind, const char *line,
+		 size_t len)
+{
+	struct mr_buf shown = {0};
+	mr_buf_add(&shown, line, len);
+	mr_buf_show(&shown, 0);
+	mr_buf_add_text(&shown, "\n");
+	if (level >= MR_LOG_ERROR)
+		fwrite(shown.data, 1, shown.len, stderr);
+	else if (mr_log_kind_event(kind) == MR_EVENT_RULE_REFUSED)
+		mr_buf_add(context, shown.data, shown.len);
+	mr_buf_fini(&shown);
+}
+
+void rules_hush(struct mr_buf *refusals)
+{
+	mr_log_set_sink(hush, refusals);
+}
+
+void rules_failed(const char *command, struct mr_buf *refusals, const struct mr_error *error)
+{
+	if (refusals->len > 0)
+		fwrite(refusals->data, 1, refusals->len, stderr);
+	mr_log(MR_LOG_ERROR, "millrace rules %s: %s", command, error->text);
 }
 
 bool rules_write(const struct mr_buf *out)
@@ -101,6 +138,6 @@ static int rules_main(int argc, char **argv)
 
 const struct mr_command mr_command_rules = {
     .name = "rules",
-    .summary = "check, list and test rules",
+    .summary = "check, explain, list and test rules",
     .main = rules_main,
 };

@@ -16,6 +16,7 @@ static const struct mr_option check_options[] = {
     [JSON] = {"json", 0, NULL, "as one JSON object"},
     [PLACEHOLDERS] = {"placeholders", 0, "FILE", "values for %placeholders% in rules"},
     MR_OPTION_HELP,
+    {0},
 };
 
 static void put_note(struct mr_buf *out, const struct sigma_note *note)

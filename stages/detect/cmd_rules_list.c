@@ -17,6 +17,7 @@ enum { PLACEHOLDERS, HELP };
 static const struct mr_option list_options[] = {
     [PLACEHOLDERS] = {"placeholders", 0, "FILE", "values for %placeholders% in rules"},
     MR_OPTION_HELP,
+    {0},
 };
 
 static void put_list(struct mr_buf *out, const struct sigma_set *set)

@@ -15,6 +15,7 @@
 #include "cmd_rules.h"
 #include "detect.h"
 #include "millrace/trial.h"
+#include "rule_explain.h"
 #include "rule_report.h"
 #include "rule_test.h"
 
@@ -44,6 +45,7 @@ static const struct mr_option test_options[] = {
     [IDENTITY] = {"identity", 0, "DIR", "identity store (millrace identity import)"},
     [NETWORKS] = {"networks", 0, "FILE", "named networks: CIDR, name, kind a line"},
     MR_OPTION_HELP,
+    {0},
 };
 
 struct got { /* an alert */
@@ -52,8 +54,12 @@ struct got { /* an alert */
 	int64_t first_us, last_us;
 };
 
+#define EXPLAINED_MAX 50 /* failures: each costs some milliseconds */
+
 struct testing {
 	struct mr_trial *trial;
+	struct sigma_set labelled; /* once a failure is explained */
+	uint32_t explained;
 	struct rule_suites suites;
 	struct rule_outcomes outcomes;
 	struct mr_arena arena;   /* reasons */
@@ -62,14 +68,17 @@ struct testing {
 	struct got *alerts;
 	uint32_t alert_count, alert_capacity;
 	struct mr_slice rejected; /* why its record is none */
+	struct mr_buf tree;       /* why its record matches, or does not */
 };
 
 /* ---- detect, with an ear ---- */
 
 struct ear {
 	struct detect detect;
+	struct testing *testing;
 	/* Of the record to come: */
 	uint32_t rule;
+	bool expects, wanted; /* it is to match, or not */
 	bool has_at;
 	int64_t time_us;
 	uint32_t copy; /* of a record that is repeated; 0 is the first */
@@ -119,6 +128,23 @@ static void place(const struct ear *ear, struct mr_events *events, struct mr_eve
 	mr_event_add_int(events, event, MR_F_TIME, ear->time_us);
 }
 
+static void explain(struct testing *testing, const struct mr_events *events,
+		    const struct mr_event *event)
+{
+	struct mr_fields *fields = mr_trial_fields(testing->trial);
+	struct explained explained;
+	testing->tree.len = 0;
+	if (testing->explained++ >= EXPLAINED_MAX)
+		return;
+	if (testing->explained == 1 && rules_load_labelled(mr_trial_config(testing->trial), fields,
+							   &testing->labelled, NULL) != MR_OK)
+		return;
+	if (testing->labelled.catalog.count > testing->rule &&
+	    rule_explain(&testing->labelled, testing->rule, events, event, fields,
+			 &testing->scratch, &explained, NULL) == MR_OK)
+		rule_tree_text(&explained, false, &testing->tree);
+}
+
 static enum mr_err ear_process(void *state, struct mr_reader *in, struct mr_writer *out,
 			       struct mr_error *error)
 {
@@ -134,6 +160,8 @@ static enum mr_err ear_process(void *state, struct mr_reader *in, struct mr_writ
 	ear->matched = false;
 	for (size_t i = 0; i < count; i++)
 		ear->matched |= rules[i] == ear->rule;
+	if (ear->expects && ear->matched != ear->wanted)
+		explain(ear->testing, events, events->items);
 	ear->has_time = events->items->has_time;
 	ear->gave_up = engine_limits(ear->detect.engine) > 0;
 	mr_reader_advance(in);
@@ -218,7 +246,10 @@ static bool feed(struct testing *testing, struct rule_outcome *outcome,
 	const struct rule_test *test = outcome->test;
 	struct mr_error error = {0};
 	for (uint32_t i = 0; i < record->repeat; i++) {
+		ear->testing = testing;
 		ear->rule = testing->rule;
+		ear->expects = !test->counts;
+		ear->wanted = test->matches;
 		ear->has_at = record->has_at || record->every_us > 0;
 		ear->time_us = START_US + record->at_us + i * record->every_us;
 		ear->copy = i;
@@ -241,9 +272,9 @@ static bool feed(struct testing *testing, struct rule_outcome *outcome,
 		outcome->verdict = RULE_FAILED;
 		if (!test->counts && ear->matched != test->matches)
 			return end_with(testing, outcome, RULE_FAILED,
-					ear->matched ? "the rule matches record %u"
-						     : "the rule does not match record %u",
-					number),
+					"the rule %s record %u\n%.*s",
+					ear->matched ? "matches" : "does not match", number,
+					(int)testing->tree.len, testing->tree.data),
 			       false;
 	}
 	return true;
@@ -383,13 +414,14 @@ static enum rule_verdict try(struct testing *testing, struct rule_outcome *outco
 				test->fault.column, (int)test->fault.reason.len,
 				test->fault.reason.at);
 	if (rule->inactive)
-		return end_with(testing, outcome, RULE_BROKEN,
-				"the rule is inactive: a placeholder has no value (--placeholders)");
+		return end_with(
+		    testing, outcome, RULE_BROKEN,
+		    "the rule is inactive: a placeholder has no value (--placeholders)");
 	if (!test->counts && rule->kind == MR_RULE_CORRELATION)
 		return end_with(testing, outcome, RULE_BROKEN,
 				"a correlation makes alerts: write `alerts: N`, not `matches`");
-	for (uint32_t i = 0; test->by != NULL && test->by->kind == MR_YAML_MAP && i < test->by->count;
-	     i++) {
+	for (uint32_t i = 0;
+	     test->by != NULL && test->by->kind == MR_YAML_MAP && i < test->by->count; i++) {
 		if (group_of(rule, test->by->keys[i]->text) == rule->group_by.count)
 			return end_with(testing, outcome, RULE_BROKEN,
 					"\"%.*s\" is not in the rule's group-by",
@@ -418,8 +450,7 @@ static enum mr_err run_all(struct testing *testing, struct mr_error *error)
 		const struct rule_suite *suite = &testing->suites.items[i];
 		for (uint32_t t = 0; t < suite->test_count; t++) {
 			struct rule_outcome *outcome = &outcomes->items[outcomes->count++];
-			*outcome =
-			    (struct rule_outcome){.suite = suite, .test = &suite->tests[t]};
+			*outcome = (struct rule_outcome){.suite = suite, .test = &suite->tests[t]};
 			double from = seconds_now();
 			testing->alert_count = 0;
 			testing->rejected = (struct mr_slice){0};
@@ -438,6 +469,7 @@ struct wish {
 	bool all, json;
 	const char *junit;
 	struct mr_config config;
+	struct mr_buf refusals;
 	const char **paths; /* those named, and what stands beside them */
 	size_t path_count;
 };
@@ -468,15 +500,15 @@ static void add_beside(struct wish *wish, const char *path)
 		base.len -= 5;
 	}
 	for (size_t i = 0; i < 2; i++) {
-		char *other = mr_asprintf("%.*s%s%s", (int)base.len, base.at,
-					  tests ? "" : ".test", endings[i]);
+		char *other = mr_asprintf("%.*s%s%s", (int)base.len, base.at, tests ? "" : ".test",
+					  endings[i]);
 		if (access(other, F_OK) == 0)
 			add_path(wish, other);
 		free(other);
 	}
 }
 
-/* A rule's lints are `check`'s to tell; what is refused is in the report. */
+/* What is refused is in the report, where there is one. */
 static enum mr_err prepare(struct wish *wish, struct testing *testing, struct mr_error *error)
 {
 	const struct mr_trial_taker taker = {testing, take_alert, take_reject};
@@ -484,7 +516,7 @@ static enum mr_err prepare(struct wish *wish, struct testing *testing, struct mr
 	enum mr_err err = rule_suites_read(wish->paths, wish->path_count, &testing->suites, error);
 	if (err == MR_OK && testing->suites.count + testing->suites.faults.count == 0)
 		return mr_error_set(error, MR_CONFIG, "%s: no test is there", wish->paths[0]);
-	mr_log_set_level(MR_LOG_ERROR);
+	rules_hush(&wish->refusals);
 	if (err == MR_OK)
 		err = mr_trial_prepare(&wish->config, &testing->trial, error);
 	if (err == MR_OK)
@@ -540,11 +572,13 @@ static int test(struct wish *wish)
 	if (err == MR_OK)
 		status = report(wish, &testing.outcomes);
 	else
-		mr_log(MR_LOG_ERROR, "millrace rules test: %s", error.text);
+		rules_failed("test", &wish->refusals, &error);
 	mr_trial_free(testing.trial);
 	rule_suites_fini(&testing.suites);
 	mr_arena_fini(&testing.arena);
 	mr_arena_fini(&testing.scratch);
+	sigma_set_fini(&testing.labelled);
+	mr_buf_fini(&testing.tree);
 	free(testing.alerts);
 	return status;
 }
@@ -582,6 +616,7 @@ static int test_main(int argc, char **argv)
 	for (size_t i = 0; i < wish.path_count; i++)
 		free((char *)(uintptr_t)wish.paths[i]);
 	free(wish.paths);
+	mr_buf_fini(&wish.refusals);
 	mr_config_fini(&wish.config);
 	return status;
 }

@@ -263,7 +263,8 @@ static void put_loading(const struct rule_outcomes *outcomes, struct mr_buf *out
 	uint32_t count = faults->count + catalog->refused;
 	if (count == 0)
 		return;
-	mr_buf_printf(out, "  <testsuite name=\"loading\" tests=\"%u\" failures=\"0\" errors=\"%u\">\n",
+	mr_buf_printf(out,
+		      "  <testsuite name=\"loading\" tests=\"%u\" failures=\"0\" errors=\"%u\">\n",
 		      count, count);
 	for (uint32_t i = 0; i < catalog->refused; i++) {
 		const struct mr_refusal *refusal = &catalog->refusals[i];

@@ -48,9 +48,8 @@ static bool check_keys(struct reader *reader, const struct mr_yaml *map, const c
 /* 0 where it is not there. */
 static bool read_duration(struct reader *reader, const struct mr_yaml *node, int64_t *out)
 {
-	static const struct mr_setting_row row = {.name = "time",
-						  .kind = MR_SETTING_DURATION,
-						  .most = RULE_TIME_MAX_DAYS * MR_DAY_US};
+	static const struct mr_setting_row row = {
+	    .name = "time", .kind = MR_SETTING_DURATION, .most = RULE_TIME_MAX_DAYS * MR_DAY_US};
 	char text[32];
 	*out = 0;
 	if (node == NULL)
@@ -143,7 +142,8 @@ static bool read_records(struct reader *reader, const struct mr_yaml *node, stru
 	const struct mr_yaml *one = mr_yaml_get(node, "record");
 	const struct mr_yaml *list = mr_yaml_get(node, "records");
 	if ((one == NULL) == (list == NULL))
-		return refuse(reader, AT(node), "either \"record\" or \"records\" stands in a test");
+		return refuse(reader, AT(node),
+			      "either \"record\" or \"records\" stands in a test");
 	if (list != NULL)
 		return read_list(reader, list, test);
 	test->records = mr_arena_alloc(reader->arena, sizeof *test->records);
@@ -218,7 +218,8 @@ static void read_test(struct rule_suites *suites, const struct mr_yaml *node,
 {
 	static const char *const keys[] = {"name", "record", "records", "matches", "alerts", "by"};
 	struct reader reader = {suites, &suites->arena, &test->fault};
-	*test = (struct rule_test){.name = MR_SLICE("?"), .line = node->line, .column = node->column};
+	*test =
+	    (struct rule_test){.name = MR_SLICE("?"), .line = node->line, .column = node->column};
 	if (node->kind != MR_YAML_MAP)
 		refuse(&reader, AT(node), "%s where a test, a map, should stand",
 		       mr_yaml_what(node));

@@ -4,8 +4,8 @@
  *     logsource: {product: windows, category: process_creation}   # what the records are
  *     tests:
  *       - name: a sentence
- *         record: {Operation: X}        # or records: [{at: 10s, record: {…}, repeat: 5, every: 1s}]
- *         matches: true                 # or alerts: N, and by: {field: value} of each of them
+ *         record: {Operation: X}        # or records: [{at: 10s, record: {…}, repeat: 5, every:
+ * 1s}] matches: true                 # or alerts: N, and by: {field: value} of each of them
  *
  * in a rule's own file or another one. Read for `millrace rules test` alone; the loader passes them
  * over. Everything lives in the arena of its struct rule_suites. */

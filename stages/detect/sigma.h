@@ -63,11 +63,29 @@ struct sigma_predicate {
 
 enum sigma_node_kind { SIGMA_LEAF, SIGMA_AND, SIGMA_OR, SIGMA_NOT };
 
+/* What of a document a node stands for: where a set is loaded to be explained. Such a node is an
+ * AND of one, around what the label is for. */
+enum sigma_label_kind {
+	SIGMA_LABEL_CONDITION,
+	SIGMA_LABEL_IDENTIFIER,
+	SIGMA_LABEL_KEY,     /* a field and its modifiers */
+	SIGMA_LABEL_VALUE,   /* one of its list */
+	SIGMA_LABEL_MAPPING, /* the field is looked for where these records have it */
+	SIGMA_LABEL_LOGSOURCE,
+	SIGMA_LABEL_FILTER
+};
+struct sigma_label {
+	enum sigma_label_kind kind;
+	struct mr_slice text;
+	uint32_t line, column;
+};
+
 struct sigma_node {
 	enum sigma_node_kind kind;
 	struct sigma_predicate *leaf; /* SIGMA_LEAF */
 	struct sigma_node **children; /* SIGMA_AND, SIGMA_OR: one or more; SIGMA_NOT: one */
 	uint32_t child_count;
+	const struct sigma_label *label; /* NULL: none */
 };
 
 /* One detection. `kinds` has a bit (1 << MR_KIND_x) for each record kind that its logsource sees;
@@ -127,6 +145,10 @@ struct sigma_set {
  * file can't be read; then hold nothing. `placeholders` may be NULL. */
 enum mr_err sigma_load(const char *const *paths, size_t path_count, const char *placeholders,
 		       struct mr_fields *fields, struct sigma_set *out, struct mr_error *error);
+/* Likewise, with labels in the trees; they mean the same. */
+enum mr_err sigma_load_labelled(const char *const *paths, size_t path_count,
+				const char *placeholders, struct mr_fields *fields,
+				struct sigma_set *out, struct mr_error *error);
 void sigma_set_fini(struct sigma_set *set);
 
 /* At most 80 bytes of a text, cut between characters: for messages ("%.*s", SIGMA_SHOW(slice)). */

@@ -33,6 +33,7 @@ struct sigma_builder {
 	struct sigma_mapping *mapping; /* once a rule with a logsource asks for it */
 	struct sigma_index ids, names; /* struct sigma_source: detections and correlations */
 	uint32_t tests;                /* made so far, of SIGMA_TESTS_MAX */
+	bool labelled;                 /* trees have labels */
 };
 
 /* One document in hand. */
@@ -75,7 +76,7 @@ struct sigma_nodes {
 	uint32_t count, capacity;
 };
 void sigma_nodes_add(struct mr_arena *arena, struct sigma_nodes *nodes, struct sigma_node *node);
-/* AND or OR of one or more; one is itself; the same kind below is flattened. */
+/* AND or OR of one or more; one is itself; the same kind below is flattened, but for labels. */
 struct sigma_node *sigma_node_join(struct mr_arena *arena, enum sigma_node_kind kind,
 				   const struct sigma_nodes *nodes);
 struct sigma_node *sigma_node_pair(struct mr_arena *arena, enum sigma_node_kind kind,
@@ -83,7 +84,11 @@ struct sigma_node *sigma_node_pair(struct mr_arena *arena, enum sigma_node_kind 
 /* NOT of NOT is what stands below. */
 struct sigma_node *sigma_node_not(struct mr_arena *arena, struct sigma_node *node);
 struct sigma_node *sigma_node_leaf(struct mr_arena *arena, const struct sigma_predicate *predicate);
-/* Counts nodes, shared ones each time; stops above `limit`. */
+/* The node, which may be NULL, with a label where trees have them. */
+struct sigma_node *sigma_node_label(struct sigma_scope *scope, enum sigma_label_kind kind,
+				    struct mr_slice text, const struct mr_yaml *at,
+				    struct sigma_node *node);
+/* Counts nodes, shared ones each time, labels never; stops above `limit`. */
 uint64_t sigma_node_size(const struct sigma_node *node, uint64_t limit);
 
 /* ---- text patterns: sigma_pattern.c ---- */

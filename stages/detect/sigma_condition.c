@@ -280,7 +280,8 @@ static struct sigma_node *compile_one(struct sigma_scope *scope, const struct mr
 	next_word(&parser);
 	struct sigma_node *node = parse_or(&parser);
 	if (node == NULL || parser.kind == WORD_END)
-		return node;
+		return sigma_node_label(scope, SIGMA_LABEL_CONDITION, condition->text, condition,
+					node);
 	if (parser.kind == WORD_BAD && parser.word.at[0] == '|')
 		return refuse(&parser,
 			      "\"%.*s\": a condition has no aggregation; write a correlation",

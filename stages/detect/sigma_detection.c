@@ -6,7 +6,8 @@
 static struct sigma_node *keywords(struct sigma_scope *scope, struct mr_yaml *search)
 {
 	struct sigma_chain chain = {.field = {"", 0}, .key = search};
-	return sigma_chain_compile(scope, &chain, search);
+	return sigma_node_label(scope, SIGMA_LABEL_KEY, MR_SLICE("keywords"), search,
+				sigma_chain_compile(scope, &chain, search));
 }
 
 static struct sigma_node *search_map(struct sigma_scope *scope, struct mr_yaml *map)
@@ -20,7 +21,9 @@ static struct sigma_node *search_map(struct sigma_scope *scope, struct mr_yaml *
 		struct sigma_chain chain;
 		if (!sigma_chain_parse(scope, map->keys[i], &chain))
 			return NULL;
-		struct sigma_node *node = sigma_chain_compile(scope, &chain, map->items[i]);
+		struct sigma_node *node =
+		    sigma_node_label(scope, SIGMA_LABEL_KEY, map->keys[i]->text, map->keys[i],
+				     sigma_chain_compile(scope, &chain, map->items[i]));
 		if (node == NULL)
 			return NULL;
 		sigma_nodes_add(scope->arena, &nodes, node);
@@ -83,7 +86,8 @@ static bool read_name(struct sigma_scope *scope, struct mr_yaml *map, uint32_t a
 		return sigma_refuse(scope, SIGMA_AT(key),
 				    "\"%.*s\" is no identifier: letters, digits, _ . - make one",
 				    SIGMA_SHOW(key->text));
-	struct sigma_node *node = sigma_search_compile(scope, map->items[at]);
+	struct sigma_node *node = sigma_node_label(scope, SIGMA_LABEL_IDENTIFIER, key->text, key,
+						   sigma_search_compile(scope, map->items[at]));
 	if (node == NULL)
 		return false;
 	names->items[names->count++] = (struct sigma_name){.key = key, .node = node};

@@ -233,6 +233,8 @@ static const struct sigma_filtered *filtered(struct sigma_scope *scope, struct s
 		return sigma_refuse(scope, rule->rule.line, 1, "with the filter \"%.*s\": %.*s",
 				    SIGMA_SHOW(own.id), SIGMA_SHOW(own.fault.reason)),
 		       NULL;
+	struct mr_slice title = sigma_meta_text(&own, filter->source->root, "title");
+	node = sigma_node_label(&own, SIGMA_LABEL_FILTER, title, filter->source->root, node);
 	have = mr_arena_alloc(scope->arena, sizeof *have);
 	*have = (struct sigma_filtered){scope->view, node, own.missing, own.missing_at,
 					filter->filtered};

@@ -234,7 +234,9 @@ static struct sigma_node *compile_view(struct loading *load, struct sigma_scope 
 	scope->again = true;
 	if (view == NULL || view->where == NULL)
 		return node;
-	struct sigma_node *seen = sigma_view_where(scope, view);
+	struct sigma_node *seen = sigma_node_label(
+	    scope, SIGMA_LABEL_LOGSOURCE, sigma_logsource_show(scope->arena, &source->logsource),
+	    source->logsource.at, sigma_view_where(scope, view));
 	return seen == NULL ? NULL : sigma_node_pair(scope->arena, SIGMA_AND, seen, node);
 }
 
@@ -391,12 +393,13 @@ static void make_set(struct loading *load)
 	tell_refusals(set);
 }
 
-enum mr_err sigma_load(const char *const *paths, size_t path_count, const char *placeholders,
-		       struct mr_fields *fields, struct sigma_set *out, struct mr_error *error)
+static enum mr_err load_set(const char *const *paths, size_t path_count, const char *placeholders,
+			    const struct sigma_builder *builder, struct mr_error *error)
 {
+	struct sigma_set *out = builder->set;
 	struct sigma_files files = {0};
 	*out = (struct sigma_set){0};
-	struct loading load = {.builder = {.set = out, .arena = &out->arena, .fields = fields}};
+	struct loading load = {.builder = *builder};
 	enum mr_err err = MR_OK;
 	if (placeholders != NULL)
 		err = sigma_placeholders_read(&load.builder, placeholders, error);
@@ -418,6 +421,22 @@ enum mr_err sigma_load(const char *const *paths, size_t path_count, const char *
 	if (err != MR_OK)
 		sigma_set_fini(out);
 	return err;
+}
+
+enum mr_err sigma_load(const char *const *paths, size_t path_count, const char *placeholders,
+		       struct mr_fields *fields, struct sigma_set *out, struct mr_error *error)
+{
+	const struct sigma_builder plain = {.set = out, .arena = &out->arena, .fields = fields};
+	return load_set(paths, path_count, placeholders, &plain, error);
+}
+
+enum mr_err sigma_load_labelled(const char *const *paths, size_t path_count,
+				const char *placeholders, struct mr_fields *fields,
+				struct sigma_set *out, struct mr_error *error)
+{
+	const struct sigma_builder labelled = {
+	    .set = out, .arena = &out->arena, .fields = fields, .labelled = true};
+	return load_set(paths, path_count, placeholders, &labelled, error);
 }
 
 void sigma_set_fini(struct sigma_set *set)

@@ -392,8 +392,12 @@ static struct sigma_node *map_other(struct sigma_scope *scope, struct mr_slice f
 struct sigma_node *sigma_view_leaf(struct sigma_scope *scope, struct mr_slice field,
 				   const struct sigma_predicate *predicate)
 {
-	return predicate->test == SIGMA_FIELDREF ? map_other(scope, field, predicate)
-						 : map_field(scope, field, predicate);
+	struct sigma_node *node = predicate->test == SIGMA_FIELDREF
+				      ? map_other(scope, field, predicate)
+				      : map_field(scope, field, predicate);
+	const struct mr_yaml *mapping = sigma_view_mapping(scope->view, field);
+	return mapping == NULL ? node
+			       : sigma_node_label(scope, SIGMA_LABEL_MAPPING, field, mapping, node);
 }
 
 struct sigma_node *sigma_view_where(struct sigma_scope *scope, const struct sigma_view *view)

@@ -36,7 +36,7 @@ struct sigma_node *sigma_node_join(struct mr_arena *arena, enum sigma_node_kind 
 	for (uint32_t at = 0; at < nodes->count; at++) {
 		struct sigma_node *node = nodes->items[at];
 		/* A large child stays as it is, so that sharing it stays cheap. */
-		if (node->kind != kind || node->child_count > 64) {
+		if (node->kind != kind || node->child_count > 64 || node->label != NULL) {
 			sigma_nodes_add(arena, &flat, node);
 			continue;
 		}
@@ -75,9 +75,26 @@ struct sigma_node *sigma_node_leaf(struct mr_arena *arena, const struct sigma_pr
 	return new_node(arena, (struct sigma_node){.kind = SIGMA_LEAF, .leaf = leaf});
 }
 
+struct sigma_node *sigma_node_label(struct sigma_scope *scope, enum sigma_label_kind kind,
+				    struct mr_slice text, const struct mr_yaml *at,
+				    struct sigma_node *node)
+{
+	if (node == NULL || !scope->load->labelled)
+		return node;
+	struct sigma_label *label = mr_arena_alloc(scope->arena, sizeof(*label));
+	struct sigma_node **children = mr_arena_alloc(scope->arena, sizeof(struct sigma_node *));
+	*label = (struct sigma_label){kind, text, at == NULL ? 0 : at->line,
+				      at == NULL ? 0 : at->column};
+	children[0] = node;
+	return new_node(scope->arena, (struct sigma_node){.kind = SIGMA_AND,
+							  .children = children,
+							  .child_count = 1,
+							  .label = label});
+}
+
 uint64_t sigma_node_size(const struct sigma_node *node, uint64_t limit)
 {
-	uint64_t size = 1;
+	uint64_t size = node->label == NULL;
 
 	for (uint32_t at = 0; at < node->child_count && size <= limit; at++)
 		size += sigma_node_size(node->children[at], limit - size);

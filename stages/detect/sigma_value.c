@@ -246,9 +246,15 @@ struct sigma_node *sigma_chain_compile(struct sigma_scope *scope, const struct s
 		    (chain->modifiers & ~(SIGMA_BIT(NEQ) | SIGMA_BIT(ALL))) == 0)
 			return sigma_test_leaf(scope, chain, &present);
 	}
-	for (uint32_t at = 0; at < count; at++)
-		if (!one_value(scope, chain, list ? value->items[at] : value, &nodes))
+	for (uint32_t at = 0; at < count; at++) {
+		const struct mr_yaml *one = list ? value->items[at] : value;
+		uint32_t made = nodes.count;
+		if (!one_value(scope, chain, one, &nodes))
 			return NULL;
+		for (; made < nodes.count; made++)
+			nodes.items[made] = sigma_node_label(scope, SIGMA_LABEL_VALUE, one->text,
+							     one, nodes.items[made]);
+	}
 	struct sigma_node *node = sigma_node_join(scope->arena, kind, &nodes);
 	return sigma_chain_has(chain, SIGMA_BIT(NEQ)) ? sigma_node_not(scope->arena, node) : node;
 }

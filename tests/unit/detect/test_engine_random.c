@@ -2,6 +2,7 @@
  * same trees, over random rules and random events. The seed is printed; MILLRACE_SEED sets it. */
 #include "engine_harness.h"
 #include "engine_naive.h"
+#include "rule_explain.h"
 
 #define SETS 150
 #define RULES 40
@@ -216,6 +217,32 @@ static uint64_t judge_one(struct engine *engine, const struct sigma_set *set, st
 	return hits;
 }
 
+/* What a person is told of one rule: the tree, the words, and that both can be put. */
+static void explain_one(const struct sigma_set *set, struct mr_fields *fields, struct naive *naive,
+			uint32_t index)
+{
+	struct mr_rule named[2 * RULES] = {{0}};
+	struct sigma_set called = *set;
+	struct mr_arena arena = {0};
+	struct mr_buf out = {0};
+	struct explained explained;
+	struct mr_error error = {0};
+	bool wanted = false;
+	called.catalog = (struct mr_catalog){.rules = named, .count = 2 * RULES};
+	for (uint32_t r = 0; r < set->rule_count; r++)
+		wanted |= set->rules[r].index == index &&
+			  (set->rules[r].kinds >> naive->event->kind & 1) != 0 &&
+			  naive_holds(naive, set->rules[r].condition);
+	if (rule_explain(&called, index, naive->events, naive->event, fields, &arena, &explained,
+			 &error) != MR_OK)
+		fail_msg("%s", error.text);
+	assert_int_equal(explained_holds(&explained), wanted);
+	rule_tree_text(&explained, true, &out);
+	rule_tree_json(&explained, &out);
+	mr_buf_fini(&out);
+	mr_arena_fini(&arena);
+}
+
 /* The same rules, looked for in every way that this machine's libhs allows. */
 static uint64_t judge_set(const struct sigma_set *set, struct mr_fields *fields,
 			  struct bench *bench, struct naive *naive)
@@ -238,6 +265,8 @@ static uint64_t judge_set(const struct sigma_set *set, struct mr_fields *fields,
 		naive->event = event;
 		for (size_t way = 0; way < ways; way++)
 			hits += judge_one(engines[way], set, naive, json);
+		if (e < 2)
+			explain_one(set, fields, naive, below(2 * RULES));
 		free(json);
 	}
 	for (size_t way = 0; way < ways; way++) {
