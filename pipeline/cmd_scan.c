@@ -55,6 +55,7 @@ static const struct option scan_options[] = {
     {"identity", required_argument, NULL, OPTION_SETTING},
     {"networks", required_argument, NULL, OPTION_SETTING},
     {"placeholders", required_argument, NULL, OPTION_SETTING},
+    {"logsource", required_argument, NULL, OPTION_SETTING},
     {"tenant", required_argument, NULL, OPTION_SETTING},
     {"strict", no_argument, NULL, OPTION_SETTING},
     {"region-bytes", required_argument, NULL, OPTION_SETTING},
@@ -392,7 +393,7 @@ static void tell_unseen(size_t inputs, const struct mr_counters *sums)
 	if (unknown > 0)
 		mr_log(MR_LOG_WARNING,
 		       "%llu of %llu records are of no known kind: rules for a product see nothing "
-		       "in them",
+		       "in them, unless --logsource says what they are",
 		       unknown, records);
 	if (rejected > 0 && rejected >= records - rejected)
 		mr_log(MR_LOG_WARNING,

@@ -150,12 +150,24 @@ void mr_fields_free(struct mr_fields *fields)
 	free(fields);
 }
 
+size_t mr_field_fold(struct mr_slice name, char *out)
+{
+	size_t len = mr_fold(name.at, name.len, out);
+	size_t kept = 0;
+	if (memchr(out, ' ', len) == NULL)
+		return len;
+	for (size_t i = 0; i < len; i++)
+		if (out[i] != ' ')
+			out[kept++] = out[i];
+	return kept > 0 ? kept : len;
+}
+
 /* Folds into `room`, or into memory of its own where the name is longer; *heap is to be freed. */
 static struct mr_slice fold_name(struct mr_slice name, char *room, size_t size, char **heap)
 {
 	*heap = mr_fold_max(name.len) > size ? mr_malloc(mr_fold_max(name.len)) : NULL;
 	char *out = *heap != NULL ? *heap : room;
-	return (struct mr_slice){out, mr_fold(name.at, name.len, out)};
+	return (struct mr_slice){out, mr_field_fold(name, out)};
 }
 
 mr_field mr_fields_add(struct mr_fields *fields, struct mr_slice name)

@@ -5,6 +5,7 @@
 #include "millrace/setting.h"
 
 #include "millrace/file.h"
+#include "millrace/logsource.h"
 
 enum {
 	RUN = 1 << MR_SCOPE_RUN,
@@ -288,6 +289,8 @@ enum mr_err mr_setting_read(const struct mr_setting_row *row, const char *text, 
 		return read_address(text, error);
 	case MR_SETTING_KEY:
 		return read_key(text, error);
+	case MR_SETTING_LOGSOURCE:
+		return mr_logsource_read(text, &(struct mr_logsource){0}, error);
 	default:
 		return MR_OK;
 	}

@@ -65,6 +65,9 @@ struct mr_event {
 	int64_t time_us;    /* valid where has_time */
 	int64_t arrival_us;
 	enum mr_record_kind kind;
+	/* Of a declared record: which of the logsources that the rules were compiled for, from 1;
+	 * 0: none. Detect's own. */
+	uint16_t logsource;
 	bool has_time;
 	bool complete;   /* see mr_event_complete */
 	uint32_t *first; /* for each field id: index + 1 into mr_events.values, 0 is missing */

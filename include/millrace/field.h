@@ -2,7 +2,8 @@
  *
  * Computed in the supervisor while the stages prepare: every field name that a rule, an enricher, a
  * correlation or an output asks for. What nobody asks for is never flattened (projection pushdown).
- * Names are case-folded; a path joins nested names with '.'. Ids are dense and small; 0 is no
+ * Names are case-folded and without blanks, as Sigma's specification has rules write what a log
+ * calls "New Value"; a path joins nested names with '.'. Ids are dense and small; 0 is no
  * field; the normalised fields hold the same ids in every dictionary. A dictionary only grows, so
  * an id, once given, stays. Every worker of an incarnation has the same one; its hash stands in
  * each batch header. */
@@ -29,9 +30,12 @@ struct mr_fields;
 struct mr_fields *mr_fields_new(void);
 void mr_fields_free(struct mr_fields *fields);
 
+/* A name, or a key of one, as the dictionary has it: `out` has room for mr_fold_max, and what it
+ * holds is given. One of blanks alone keeps them. */
+size_t mr_field_fold(struct mr_slice name, char *out);
 /* The id of a name, added if it is new; 0 where the dictionary is full. The name is copied. */
 mr_field mr_fields_add(struct mr_fields *fields, struct mr_slice name);
-/* The id of a name in any case, or 0. */
+/* The id of a name in any case, with or without blanks, or 0. */
 mr_field mr_fields_find(const struct mr_fields *fields, struct mr_slice name);
 /* The folded name; borrowed, lives as long as the dictionary. */
 struct mr_slice mr_fields_name(const struct mr_fields *fields, mr_field field);

@@ -30,10 +30,11 @@ enum mr_scope { MR_SCOPE_RUN, MR_SCOPE_SOURCE, MR_SCOPE_SINK, MR_SCOPE_HOST, MR_
 
 enum mr_setting_kind {
 	MR_SETTING_TEXT,
-	MR_SETTING_TEXTS,   /* may be given often */
-	MR_SETTING_NAME,    /* of a part: it names files */
-	MR_SETTING_ADDRESS, /* tcp://HOST:PORT */
-	MR_SETTING_KEY,     /* a public CURVE key: 40 signs of Z85 */
+	MR_SETTING_TEXTS,     /* may be given often */
+	MR_SETTING_NAME,      /* of a part: it names files */
+	MR_SETTING_ADDRESS,   /* tcp://HOST:PORT */
+	MR_SETTING_KEY,       /* a public CURVE key: 40 signs of Z85 */
+	MR_SETTING_LOGSOURCE, /* of records: product=,category=,service= */
 	MR_SETTING_PATH,
 	MR_SETTING_PATHS,        /* likewise, often */
 	MR_SETTING_SECRET,       /* a file that holds it, never the secret itself */

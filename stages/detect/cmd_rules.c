@@ -36,8 +36,16 @@ enum mr_err rules_load_labelled(const struct mr_config *config, struct mr_fields
 	const char **paths = mr_calloc(count, sizeof *paths);
 	for (size_t i = 0; i < count; i++)
 		paths[i] = mr_config_get(config, "rules", i);
-	enum mr_err err = sigma_load_labelled(
-	    paths, count, mr_config_get(config, "placeholders", 0), fields, out, error);
+	struct mr_declared declared;
+	enum mr_err err = mr_declared_read(config, &declared, error);
+	if (err == MR_OK) {
+		const struct sigma_wishes wishes = {.placeholders =
+							mr_config_get(config, "placeholders", 0),
+						    .declared = &declared,
+						    .labelled = true};
+		err = sigma_load_with(paths, count, &wishes, fields, out, error);
+		mr_declared_fini(&declared);
+	}
 	free(paths);
 	return err;
 }

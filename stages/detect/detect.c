@@ -1,9 +1,8 @@
 /* detect.c - the detect stage: events in, signals out.
  *
  * Called by the pipeline through mr_stage_detect. Prepare loads and compiles the rules in the
- * supervisor, into the tables "detect.image" (the engine's), "detect.places" and "catalog"
- * (everybody's). Fails only
- * in prepare and open; an event can't make it fail. */
+ * supervisor, into the tables "detect.image" (the engine's), "detect.places", "detect.logsources"
+ * and "catalog" (everybody's). Fails only in prepare and open; an event can't make it fail. */
 #include "detect.h"
 
 #include <stdlib.h>
@@ -27,7 +26,7 @@ static void say(const struct sigma_notes *notes, enum mr_event_name event, const
 }
 
 static enum mr_err share(const struct mr_prepare *prepare, struct sigma_set *set,
-			 struct mr_error *error)
+			 const struct mr_declared *declared, struct mr_error *error)
 {
 	struct mr_buf bytes = {0};
 	enum engine_search search = engine_scan_is_sound() ? ENGINE_AT_ONCE : ENGINE_ONE_BY_ONE;
@@ -45,6 +44,12 @@ static enum mr_err share(const struct mr_prepare *prepare, struct sigma_set *set
 	if (err == MR_OK) {
 		detect_places_encode(set, &bytes);
 		err = mr_tables_add_bytes(prepare->tables, "detect.places",
+					  (struct mr_slice){bytes.data, bytes.len}, error);
+	}
+	bytes.len = 0;
+	if (err == MR_OK) {
+		detect_logsources_encode(declared, &bytes);
+		err = mr_tables_add_bytes(prepare->tables, "detect.logsources",
 					  (struct mr_slice){bytes.data, bytes.len}, error);
 	}
 	bytes.len = 0;
@@ -81,6 +86,25 @@ static enum mr_err check_own(const struct mr_config *config, const char *const *
 	return err;
 }
 
+static enum mr_err use(const struct mr_prepare *prepare, struct sigma_set *set,
+		       const struct mr_declared *declared, struct mr_error *error)
+{
+	say(&set->refused, MR_EVENT_RULE_REFUSED, "refused: ");
+	say(&set->warnings, MR_EVENT_RULE_WARNED, "");
+	detect_say_needs(prepare, set);
+	if (set->refused.count > 0 && mr_config_flag(prepare->config, "strict"))
+		return mr_error_set(error, MR_CONFIG,
+				    "%u rules were refused, and --strict was asked for",
+				    set->refused.count);
+	if (set->catalog.count == set->catalog.inactive)
+		return mr_error_set(error, MR_CONFIG, "no usable rule is left%s",
+				    set->catalog.inactive > 0 ? ": all are inactive" : "");
+	if (mr_config_flag(prepare->config, "every_alert"))
+		let_alert(&set->catalog);
+	enum mr_err err = detect_logsources_check(declared, set, error);
+	return err == MR_OK ? share(prepare, set, declared, error) : err;
+}
+
 static enum mr_err prepare_stage(const struct mr_prepare *prepare, struct mr_error *error)
 {
 	const struct mr_config *config = prepare->config;
@@ -90,27 +114,20 @@ static enum mr_err prepare_stage(const struct mr_prepare *prepare, struct mr_err
 		paths[i] = mr_config_get(config, "rules", i);
 	const char *placeholders = mr_config_get(config, "placeholders", 0);
 	struct sigma_set set = {0};
+	struct mr_declared declared = {0};
 	enum mr_err err = check_own(config, paths, count, placeholders, error);
 	if (err == MR_OK)
-		err = sigma_load(paths, count, placeholders, prepare->fields, &set, error);
-	free(paths);
-	if (err != MR_OK)
-		return err;
-	say(&set.refused, MR_EVENT_RULE_REFUSED, "refused: ");
-	say(&set.warnings, MR_EVENT_RULE_WARNED, "");
-	detect_say_needs(prepare, &set);
-	if (set.refused.count > 0 && mr_config_flag(config, "strict"))
-		err = mr_error_set(error, MR_CONFIG,
-				   "%u rules were refused, and --strict was asked for",
-				   set.refused.count);
-	if (err == MR_OK && set.catalog.count == set.catalog.inactive)
-		err = mr_error_set(error, MR_CONFIG, "no usable rule is left%s",
-				   set.catalog.inactive > 0 ? ": all are inactive" : "");
-	if (mr_config_flag(config, "every_alert"))
-		let_alert(&set.catalog);
+		err = mr_declared_read(config, &declared, error);
 	if (err == MR_OK)
-		err = share(prepare, &set, error);
+		err = sigma_load_with(
+		    paths, count,
+		    &(struct sigma_wishes){.placeholders = placeholders, .declared = &declared},
+		    prepare->fields, &set, error);
+	free(paths);
+	if (err == MR_OK)
+		err = use(prepare, &set, &declared, error);
 	sigma_set_fini(&set);
+	mr_declared_fini(&declared);
 	return err;
 }
 
@@ -130,17 +147,23 @@ static enum mr_err open_tables(struct detect *detect, const struct mr_stage_env 
 {
 	struct mr_slice image;
 	struct mr_slice places;
+	struct mr_slice logsources;
 	struct mr_slice catalog;
 	struct detect_places decoded = {0};
 	enum mr_err err = mr_tables_map(env->tables, "detect.image", &image, error);
 	if (err == MR_OK)
 		err = mr_tables_map(env->tables, "detect.places", &places, error);
 	if (err == MR_OK)
+		err = mr_tables_map(env->tables, "detect.logsources", &logsources, error);
+	if (err == MR_OK)
 		err = mr_tables_map(env->tables, "catalog", &catalog, error);
 	if (err == MR_OK)
 		err = mr_catalog_decode(catalog, &detect->catalog, error);
 	if (err == MR_OK)
 		err = detect_places_decode(places, env->fields, &detect->arena, &decoded, error);
+	if (err == MR_OK)
+		err = detect_logsources_decode(logsources, env->config, &detect->arena,
+					       &detect->logsources, error);
 	if (err == MR_OK)
 		err = engine_open(image, env->fields, &detect->engine, error);
 	if (err == MR_OK)
@@ -169,6 +192,7 @@ size_t detect_judge(struct detect *detect, struct mr_events *events, struct mr_e
 		    struct mr_writer *out, const uint32_t **rules_out)
 {
 	MR_POISON("detect", event->raw);
+	event->logsource = detect_logsource_of(&detect->logsources, event->origin.source);
 	size_t count = engine_match(detect->engine, events, event, rules_out);
 	if (count == 0)
 		return 0;

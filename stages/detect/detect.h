@@ -10,6 +10,28 @@
 /* Warn of rules that ask for fields which nobody fills, because a setting is not given. */
 void detect_say_needs(const struct mr_prepare *prepare, const struct sigma_set *set);
 
+/* What sources say of their records, as the rules were compiled for it: detect_logsource.c. */
+struct detect_logsources {
+	uint16_t *numbers; /* of each source: mr_event.logsource */
+	uint32_t source_count;
+	uint16_t otherwise; /* of any other source */
+};
+/* Refuses a logsource that no rule sees. MR_CONFIG. */
+enum mr_err detect_logsources_check(const struct mr_declared *declared, const struct sigma_set *set,
+				    struct mr_error *error);
+void detect_logsources_encode(const struct mr_declared *declared, struct mr_buf *out);
+/* What this worker's sources say, among what stands there. In the arena. Survives any bytes:
+ * MR_BAD_INPUT. */
+enum mr_err detect_logsources_decode(struct mr_slice bytes, const struct mr_config *config,
+				     struct mr_arena *arena, struct detect_logsources *out,
+				     struct mr_error *error);
+static inline uint16_t detect_logsource_of(const struct detect_logsources *logsources,
+					   uint32_t source)
+{
+	return source < logsources->source_count ? logsources->numbers[source]
+						 : logsources->otherwise;
+}
+
 /* Where fields of correlations stand: detect_place.c. */
 struct detect_places {
 	struct sigma_place *items; /* by rule, then name */
@@ -80,6 +102,7 @@ struct detect {
 	struct engine *engine;
 	struct mr_catalog catalog;
 	struct mr_arena arena; /* the consumers */
+	struct detect_logsources logsources;
 	struct detect_signals signals;
 	uint32_t next; /* the first event of the batch in hand that was not judged */
 };

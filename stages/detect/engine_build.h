@@ -51,8 +51,9 @@ struct build {
 	uint32_t index_size;
 	struct build_group *groups;
 	uint32_t group_count, group_capacity;
-	struct build_list always[ENGINE_KINDS];
-	struct build_list firsts[ENGINE_KINDS]; /* groups to judge first */
+	uint32_t plan_count;
+	struct build_list *always; /* of each plan */
+	struct build_list *firsts; /* groups to judge first */
 	struct mr_buf sections[ENGINE_SECTIONS];
 	struct mr_error *error;
 };
@@ -67,6 +68,8 @@ void build_put(struct build *build, enum engine_section section, const void *ite
 /* engine_plan.c */
 enum mr_err build_check_depth(struct build *build, uint32_t rule);
 void build_steps(struct build *build, uint32_t rule, struct image_span *steps_out);
+/* Whether the rule sees the records of a plan. */
+bool build_sees(const struct build *build, uint32_t rule, uint32_t plan);
 /* Choose the rule's witness: enters it with its predicates, or into `always`. */
 void build_witness(struct build *build, uint32_t rule);
 

@@ -416,20 +416,38 @@ static void put_predicate(struct build *build, const struct build_predicate *pre
 	build_put(build, ENGINE_PREDICATES, &image, sizeof(image));
 }
 
+static struct image_span put_declared(struct build *build, const struct sigma_rule *rule)
+{
+	struct build_list words = {0};
+	for (uint32_t i = 0; i < (build->set->declared_count + 31) / 32; i++)
+		build_list_add(build, &words, rule->declared[i]);
+	return put_list(build, &words);
+}
+
+static void make_plans(struct build *build)
+{
+	build->plan_count = ENGINE_KINDS + build->set->declared_count;
+	size_t bytes = build->plan_count * sizeof(struct build_list);
+	build->always = memset(mr_arena_alloc(&build->arena, bytes), 0, bytes);
+	build->firsts = memset(mr_arena_alloc(&build->arena, bytes), 0, bytes);
+}
+
 static void put_rules(struct build *build)
 {
+	make_plans(build);
 	for (uint32_t i = 0; i < build->set->rule_count; i++) {
 		struct image_rule image = {.index = build->rules[i]->index,
-					   .kinds = build->rules[i]->kinds};
+					   .kinds = build->rules[i]->kinds,
+					   .declared = put_declared(build, build->rules[i])};
 		build_steps(build, i, &image.steps);
 		build_put(build, ENGINE_RULES, &image, sizeof(image));
 		build_witness(build, i);
 	}
 	for (uint32_t i = 0; i < build->predicate_count; i++)
 		put_predicate(build, &build->predicates[i]);
-	for (uint32_t kind = 0; kind < ENGINE_KINDS; kind++) {
-		struct image_plan plan = {put_list(build, &build->firsts[kind]),
-					  put_list(build, &build->always[kind])};
+	for (uint32_t i = 0; i < build->plan_count; i++) {
+		struct image_plan plan = {put_list(build, &build->firsts[i]),
+					  put_list(build, &build->always[i])};
 		build_put(build, ENGINE_PLANS, &plan, sizeof(plan));
 	}
 }

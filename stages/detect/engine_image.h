@@ -21,8 +21,9 @@
 #include "engine.h"
 
 #define ENGINE_MAGIC 0x4944524du /* "MRDI" */
-#define ENGINE_VERSION 1u
-#define ENGINE_KINDS 32u /* bits of sigma_rule.kinds */
+#define ENGINE_VERSION 2u
+#define ENGINE_KINDS                                                                               \
+	32u /* bits of sigma_rule.kinds; the plans of declared logsources stand behind */
 #define ENGINE_NONE UINT32_MAX
 /* Targets of a step that end the program. */
 #define ENGINE_TRUE UINT32_MAX
@@ -36,8 +37,8 @@ enum engine_section {
 	ENGINE_STEPS,      /* struct image_step */
 	ENGINE_SLOTS,      /* struct image_slot */
 	ENGINE_LISTS,      /* uint32_t */
-	ENGINE_PLANS,      /* struct image_plan, ENGINE_KINDS of them */
-	ENGINE_BYTES,      /* texts and databases */
+	ENGINE_PLANS, /* struct image_plan: one for each kind, one for each declared logsource */
+	ENGINE_BYTES, /* texts and databases */
 	ENGINE_SECTIONS
 };
 
@@ -105,6 +106,7 @@ struct image_rule {
 	uint32_t index; /* in the catalog */
 	uint32_t kinds;
 	struct image_span steps;
+	struct image_span declared; /* ENGINE_LISTS: words with a bit for each declared logsource */
 };
 
 struct image_step {
@@ -117,7 +119,8 @@ struct image_slot {
 	uint32_t predicate; /* ENGINE_NONE: free */
 };
 
-/* For one record kind: what to judge first, and the rules that no witness announces. */
+/* For one record kind or declared logsource: what to judge first, and the rules that no witness
+ * announces. */
 struct image_plan {
 	struct image_span groups; /* ENGINE_LISTS */
 	struct image_span always; /* ENGINE_LISTS: rules (positions) */

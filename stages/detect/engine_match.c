@@ -1,6 +1,7 @@
 /* engine_match.c - one event against all rules.
  *
- * Called by detect.c for each event. The record kind's plan names the groups to judge; each
+ * Called by detect.c for each event. The plan of the record's kind, or of its logsource where its
+ * source says that, names the groups to judge; each
  * predicate that holds announces the rules that it is a witness of; those run their steps over
  * predicates that are judged as they are asked for. Never fails. */
 #include "engine_run.h"
@@ -65,13 +66,21 @@ static bool rule_holds(struct engine *engine, const struct image_rule *rule)
 	return at == ENGINE_TRUE;
 }
 
-static size_t try_rules(struct engine *engine, const struct image_span *list, size_t matched)
+static bool sees(const struct engine *engine, const struct image_rule *rule, uint32_t plan)
 {
-	uint32_t kind = (uint32_t)engine->event->kind;
+	uint32_t declared = plan - ENGINE_KINDS;
+	return plan < ENGINE_KINDS
+		   ? rule->kinds >> plan & 1
+		   : engine->lists[rule->declared.first + declared / 32] >> declared % 32 & 1;
+}
+
+static size_t try_rules(struct engine *engine, uint32_t plan, const struct image_span *list,
+			size_t matched)
+{
 	for (uint32_t i = 0; i < list->count; i++) {
 		uint32_t number = engine->lists[list->first + i];
 		const struct image_rule *rule = &engine->rules[number];
-		if (engine->tried[number] == engine->epoch || !(rule->kinds >> kind & 1))
+		if (engine->tried[number] == engine->epoch || !sees(engine, rule, plan))
 			continue;
 		engine->tried[number] = engine->epoch;
 		if (rule_holds(engine, rule))
@@ -101,6 +110,15 @@ static size_t settle(struct engine *engine, size_t matched)
 	return count;
 }
 
+/* A logsource that the rules were not compiled for is none. */
+static uint32_t plan_of(const struct engine *engine, const struct mr_event *event)
+{
+	uint32_t declared = engine->counts[ENGINE_PLANS] - ENGINE_KINDS;
+	if (event->logsource == 0 || event->logsource > declared)
+		return (uint32_t)event->kind;
+	return ENGINE_KINDS + event->logsource - 1u;
+}
+
 size_t engine_match(struct engine *engine, const struct mr_events *events,
 		    const struct mr_event *event, const uint32_t **rules_out)
 {
@@ -110,7 +128,8 @@ size_t engine_match(struct engine *engine, const struct mr_events *events,
 	engine->events = events;
 	engine->event = event;
 	engine->epoch++;
-	const struct image_plan *plan = &engine->plans[event->kind];
+	uint32_t seen_as = plan_of(engine, event);
+	const struct image_plan *plan = &engine->plans[seen_as];
 	size_t matched = 0;
 	for (uint32_t i = 0; i < plan->groups.count; i++) {
 		uint32_t number = engine->lists[plan->groups.first + i];
@@ -119,9 +138,9 @@ size_t engine_match(struct engine *engine, const struct mr_events *events,
 			continue;
 		engine_group_judge(engine, number);
 		for (uint32_t j = 0; j < group->hit_count; j++)
-			matched =
-			    try_rules(engine, &engine->predicates[group->hits[j]].witness, matched);
+			matched = try_rules(engine, seen_as,
+					    &engine->predicates[group->hits[j]].witness, matched);
 	}
-	matched = try_rules(engine, &plan->always, matched);
+	matched = try_rules(engine, seen_as, &plan->always, matched);
 	return settle(engine, matched);
 }

@@ -54,8 +54,9 @@ static enum mr_err check_header(struct mr_slice image, const struct mr_fields *f
 		    count > (image.len - offset) / engine_item_sizes[i])
 			return bad(error, "a section passes its end");
 	}
-	if (header->sections[ENGINE_PLANS].count != ENGINE_KINDS)
-		return bad(error, "it does not hold a plan for each record kind");
+	uint64_t plans = header->sections[ENGINE_PLANS].count;
+	if (plans < ENGINE_KINDS || plans > ENGINE_KINDS + MR_DECLARED_MAX)
+		return bad(error, "it does not hold a plan for each kind and logsource of records");
 	return MR_OK;
 }
 
@@ -147,7 +148,9 @@ static bool predicate_fits(const struct engine *engine, const struct image_predi
 /* Steps only go forward. */
 static bool rule_fits(const struct engine *engine, const struct image_rule *rule)
 {
-	if (!span_fits(engine, rule->steps, ENGINE_STEPS))
+	uint32_t words = (engine->counts[ENGINE_PLANS] - ENGINE_KINDS + 31) / 32;
+	if (!span_fits(engine, rule->steps, ENGINE_STEPS) ||
+	    !span_fits(engine, rule->declared, ENGINE_LISTS) || rule->declared.count != words)
 		return false;
 	for (uint32_t i = 0; i < rule->steps.count; i++) {
 		const struct image_step *step = &engine->steps[rule->steps.first + i];
@@ -173,7 +176,7 @@ static enum mr_err check_items(const struct engine *engine, struct mr_error *err
 	for (uint32_t i = 0; i < engine->counts[ENGINE_RULES]; i++)
 		if (!rule_fits(engine, &engine->rules[i]))
 			return bad(error, "a rule refers to what is not there");
-	for (uint32_t i = 0; i < ENGINE_KINDS; i++)
+	for (uint32_t i = 0; i < engine->counts[ENGINE_PLANS]; i++)
 		if (!list_fits(engine, engine->plans[i].groups, engine->counts[ENGINE_GROUPS]) ||
 		    !list_fits(engine, engine->plans[i].always, engine->counts[ENGINE_RULES]))
 			return bad(error, "a plan refers to what is not there");

@@ -200,6 +200,14 @@ static double tree_badness(struct build *build, const struct sigma_node *node)
 	return NO_WITNESS;
 }
 
+bool build_sees(const struct build *build, uint32_t rule, uint32_t plan)
+{
+	const struct sigma_rule *source = build->rules[rule];
+	uint32_t declared = plan - ENGINE_KINDS;
+	return plan < ENGINE_KINDS ? source->kinds >> plan & 1
+				   : source->declared[declared / 32] >> declared % 32 & 1;
+}
+
 static void list_add_once(struct build *build, struct build_list *list, uint32_t item)
 {
 	for (uint32_t i = 0; i < list->count; i++)
@@ -217,9 +225,9 @@ static void enter(struct build *build, uint32_t rule, const struct sigma_node *n
 		struct build_list *witness = &predicate->witness;
 		if (witness->count == 0 || witness->items[witness->count - 1] != rule)
 			build_list_add(build, witness, rule);
-		for (uint32_t kind = 0; kind < ENGINE_KINDS; kind++)
-			if (build->rules[rule]->kinds >> kind & 1)
-				list_add_once(build, &build->firsts[kind], predicate->group);
+		for (uint32_t plan = 0; plan < build->plan_count; plan++)
+			if (build_sees(build, rule, plan))
+				list_add_once(build, &build->firsts[plan], predicate->group);
 		return;
 	}
 	const struct sigma_node *best = NULL;
@@ -246,7 +254,7 @@ void build_witness(struct build *build, uint32_t rule)
 		enter(build, rule, tree);
 		return;
 	}
-	for (uint32_t kind = 0; kind < ENGINE_KINDS; kind++)
-		if (build->rules[rule]->kinds >> kind & 1)
-			build_list_add(build, &build->always[kind], rule);
+	for (uint32_t plan = 0; plan < build->plan_count; plan++)
+		if (build_sees(build, rule, plan))
+			build_list_add(build, &build->always[plan], rule);
 }

@@ -8,6 +8,7 @@
 
 #include "millrace/config.h"
 #include "millrace/event.h"
+#include "millrace/logsource.h"
 #include "millrace/rule.h"
 
 enum sigma_test {
@@ -88,11 +89,16 @@ struct sigma_node {
 	const struct sigma_label *label; /* NULL: none */
 };
 
-/* One detection. `kinds` has a bit (1 << MR_KIND_x) for each record kind that its logsource sees;
- * `condition` includes whatever else the logsource asks of the record, filters and mappings. */
+#define SIGMA_DECLARED_WORDS ((MR_DECLARED_MAX + 31) / 32)
+
+/* One detection. `kinds` has a bit (1 << MR_KIND_x) for each record kind that its logsource sees,
+ * `declared` one for each logsource that sources say of their records, by its place in the run's
+ * list; `condition` includes whatever else the logsource asks of the record, filters and mappings.
+ */
 struct sigma_rule {
 	uint32_t index; /* in the catalog; the views of one logsource make several with one index */
 	uint32_t kinds;
+	uint32_t declared[SIGMA_DECLARED_WORDS];
 	struct sigma_node *condition;
 };
 
@@ -135,20 +141,39 @@ struct sigma_set {
 	uint32_t rule_count;
 	struct sigma_place *places; /* by rule, then name */
 	uint32_t place_count;
+	/* For each logsource that sources say, whether a rule is for it; else the nearest that one
+	 * is for, as it is said, or nothing. */
+	struct sigma_fed {
+		bool fed;
+		struct mr_slice meant;
+	} * declared;
+	uint32_t declared_count;
 	struct sigma_notes refused, warnings;
 	uint32_t files;
 	struct mr_arena arena;
 };
 
+/* How rules are loaded; borrowed for the call. */
+struct sigma_wishes {
+	const char *placeholders;           /* a file of their values, or NULL */
+	const struct mr_declared *declared; /* what sources say of their records, or NULL */
+	bool labelled;                      /* trees have labels; they mean the same */
+};
 /* Load files and folders (recursively, in sorted order), add their fields to `fields`. A rule that
  * is refused is noted and does not stop the others. MR_CONFIG / MR_IO: a path or the placeholder
- * file can't be read; then hold nothing. `placeholders` may be NULL. */
-enum mr_err sigma_load(const char *const *paths, size_t path_count, const char *placeholders,
-		       struct mr_fields *fields, struct sigma_set *out, struct mr_error *error);
-/* Likewise, with labels in the trees; they mean the same. */
-enum mr_err sigma_load_labelled(const char *const *paths, size_t path_count,
-				const char *placeholders, struct mr_fields *fields,
-				struct sigma_set *out, struct mr_error *error);
+ * file can't be read; then hold nothing. */
+enum mr_err sigma_load_with(const char *const *paths, size_t path_count,
+			    const struct sigma_wishes *wishes, struct mr_fields *fields,
+			    struct sigma_set *out, struct mr_error *error);
+/* Likewise, without labels, for records that are told by their content; `placeholders` may be NULL.
+ */
+static inline enum mr_err sigma_load(const char *const *paths, size_t path_count,
+				     const char *placeholders, struct mr_fields *fields,
+				     struct sigma_set *out, struct mr_error *error)
+{
+	const struct sigma_wishes wishes = {.placeholders = placeholders};
+	return sigma_load_with(paths, path_count, &wishes, fields, out, error);
+}
 void sigma_set_fini(struct sigma_set *set);
 
 /* At most 80 bytes of a text, cut between characters: for messages ("%.*s", SIGMA_SHOW(slice)). */

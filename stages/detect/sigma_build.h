@@ -30,10 +30,11 @@ struct sigma_builder {
 	struct mr_arena *arena; /* the set's */
 	struct mr_fields *fields;
 	struct sigma_placeholders placeholders;
-	struct sigma_mapping *mapping; /* once a rule with a logsource asks for it */
-	struct sigma_index ids, names; /* struct sigma_source: detections and correlations */
-	uint32_t tests;                /* made so far, of SIGMA_TESTS_MAX */
-	bool labelled;                 /* trees have labels */
+	struct sigma_mapping *mapping;      /* once a rule with a logsource asks for it */
+	const struct mr_declared *declared; /* what sources say of their records */
+	struct sigma_index ids, names;      /* struct sigma_source: detections and correlations */
+	uint32_t tests;                     /* made so far, of SIGMA_TESTS_MAX */
+	bool labelled;                      /* trees have labels */
 };
 
 /* One document in hand. */
@@ -217,10 +218,11 @@ struct sigma_source {
 	bool refused;
 	uint32_t index; /* in the catalog, once it stands there */
 	/* Detections. */
-	const struct sigma_view **views; /* that it was compiled for */
+	const struct sigma_view **views; /* that it was compiled for; NULL: fields as written */
 	uint32_t view_count;
-	bool correlated;                   /* a correlation names it */
-	uint32_t first_place, place_count; /* of the set's */
+	uint32_t declared[SIGMA_DECLARED_WORDS]; /* as in the rule */
+	bool correlated;                         /* a correlation names it */
+	uint32_t first_place, place_count;       /* of the set's */
 	/* Correlations. */
 	struct sigma_source **refers;
 	uint8_t state; /* of the walk that looks for cycles */
@@ -256,6 +258,16 @@ struct mr_slice sigma_logsource_show(struct mr_arena *arena, const struct sigma_
 bool sigma_logsource_same(const struct sigma_logsource *a, const struct sigma_logsource *b);
 /* An empty one, which sees all records. */
 bool sigma_logsource_is_all(const struct sigma_logsource *logsource);
+/* What stands behind a message of one that only a source's setting can feed. */
+struct mr_slice sigma_logsource_setting(struct mr_arena *arena,
+					const struct sigma_logsource *logsource);
+/* Sets the bits of the logsources that sources say and that this one sees; whether there are any.
+ */
+bool sigma_logsource_declared(const struct sigma_builder *load,
+			      const struct sigma_logsource *logsource,
+			      uint32_t bits_out[SIGMA_DECLARED_WORDS]);
+/* Which of those some detection is for: into the set. */
+void sigma_logsources_feed(struct sigma_builder *load, const struct sigma_sources *detections);
 /* Of one that nothing feeds: what stands behind a message, such as "; is {…} meant?", where one
  * that is fed is near. Empty where none is, and where it is fed itself. */
 struct mr_slice sigma_logsource_hint(struct sigma_builder *load,

@@ -141,7 +141,7 @@ void sigma_closed_lint(struct sigma_scope *scope, const struct sigma_chain *chai
 	struct mr_buf is = {0};
 	if (scope->again || field == 0 || field >= MR_F_NORMALISED_END ||
 	    !sigma_whole_text(predicate, &text) ||
-	    sigma_view_mapping(scope->view, chain->field) != NULL ||
+	    sigma_view_moves(scope->load, scope->view, chain->field) ||
 	    (form != NULL ? form->fits(text) : is_among(scope, field, text, predicate->cased)))
 		return;
 	if (!sigma_chain_has(chain, SIGMA_BIT(EXPAND)))

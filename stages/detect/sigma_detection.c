@@ -84,8 +84,12 @@ static bool read_name(struct sigma_scope *scope, struct mr_yaml *map, uint32_t a
 	struct mr_yaml *key = map->keys[at];
 	if (!is_identifier(key->text))
 		return sigma_refuse(scope, SIGMA_AT(key),
-				    "\"%.*s\" is no identifier: letters, digits, _ . - make one",
-				    SIGMA_SHOW(key->text));
+				    "\"%.*s\" is no identifier: letters, digits, _ . - make one%s",
+				    SIGMA_SHOW(key->text),
+				    memchr(key->text.at, '|', key->text.len) == NULL
+					? ""
+					: "; a modifier stands behind a field, such as "
+					  "`Image|endswith`");
 	struct sigma_node *node = sigma_node_label(scope, SIGMA_LABEL_IDENTIFIER, key->text, key,
 						   sigma_search_compile(scope, map->items[at]));
 	if (node == NULL)

@@ -240,8 +240,11 @@ static struct sigma_node *compile_view(struct loading *load, struct sigma_scope 
 	return seen == NULL ? NULL : sigma_node_pair(scope->arena, SIGMA_AND, seen, node);
 }
 
+/* All records whose source says what they are. */
+static const struct sigma_view declared_view = {.kinds = 1u << MR_KIND_DECLARED, .declared = true};
+
 static void keep(struct sigma_set *set, uint32_t *capacity, struct sigma_source *source,
-		 struct sigma_node *node, uint32_t kinds)
+		 struct sigma_node *node, const struct sigma_view *view)
 {
 	if (set->rule_count == *capacity) {
 		*capacity = (uint32_t)mr_grow(*capacity, set->rule_count + 1u);
@@ -250,22 +253,31 @@ static void keep(struct sigma_set *set, uint32_t *capacity, struct sigma_source 
 			memcpy(rules, set->rules, set->rule_count * sizeof *rules);
 		set->rules = rules;
 	}
-	set->rules[set->rule_count++] =
-	    (struct sigma_rule){.index = source->index, .kinds = kinds, .condition = node};
+	struct sigma_rule *rule = &set->rules[set->rule_count++];
+	*rule = (struct sigma_rule){.index = source->index, .condition = node};
+	if (view == NULL)
+		rule->kinds = (1u << MR_KIND_COUNT) - 1;
+	else if (view->declared)
+		memcpy(rule->declared, source->declared, sizeof rule->declared);
+	else
+		rule->kinds = view->kinds;
 }
 
-/* The views of a detection's logsource, none where it sees all records; false where nothing feeds
- * it. */
+/* The views of a detection's logsource, NULL among them where it sees all records; false where
+ * nothing feeds it. */
 static bool find_views(struct sigma_builder *load, struct sigma_source *source)
 {
-	const struct sigma_view *views[SIGMA_VIEWS_MAX];
-	if (sigma_logsource_is_all(&source->logsource))
-		return true;
-	source->view_count = sigma_mapping_find(sigma_mapping_of(load), &source->logsource, views);
+	const struct sigma_view *views[SIGMA_VIEWS_MAX + 1] = {NULL};
+	source->view_count = 1;
+	if (!sigma_logsource_is_all(&source->logsource))
+		source->view_count =
+		    sigma_mapping_find(sigma_mapping_of(load), &source->logsource, views);
+	if (sigma_logsource_declared(load, &source->logsource, source->declared))
+		views[source->view_count++] = &declared_view;
 	source->views = mr_arena_alloc(load->arena, (source->view_count + 1) * sizeof *views);
 	memcpy(source->views, views, source->view_count * sizeof *views);
 	for (uint32_t i = 0; i < source->view_count; i++)
-		source->kinds |= views[i]->kinds;
+		source->kinds |= views[i] == NULL ? 0 : views[i]->kinds;
 	return source->view_count > 0;
 }
 
@@ -279,6 +291,8 @@ static void tell_silent(struct sigma_scope *scope, const struct sigma_source *so
 	if (!fed) {
 		struct mr_slice has = sigma_logsource_show(scope->arena, logsource);
 		struct mr_slice hint = sigma_logsource_hint(scope->load, logsource);
+		if (hint.len == 0)
+			hint = sigma_logsource_setting(scope->arena, logsource);
 		sigma_warn(scope, SIGMA_AT(logsource->at),
 			   "nothing feeds the logsource %.*s: the rule sees nothing%.*s",
 			   (int)has.len, has.at, (int)hint.len, hint.at);
@@ -314,8 +328,7 @@ static void compile_detection(struct loading *load, struct sigma_source *source,
 		if (node == NULL)
 			break;
 		reached |= sigma_reach(&scope, node, &why);
-		keep(set, capacity, source, node,
-		     view == NULL ? (1u << MR_KIND_COUNT) - 1 : view->kinds);
+		keep(set, capacity, source, node, view);
 	} while (++at < source->view_count);
 	source->rule.inactive = scope.missing.len != 0;
 	source->refused = mr_fault_is(&scope.fault);
@@ -373,6 +386,7 @@ static void make_set(struct loading *load)
 		compile_detection(load, source, index, &capacity);
 		index += !source->refused;
 	}
+	sigma_logsources_feed(&load->builder, &load->detections);
 	sigma_filters_lint(&load->builder, &load->filters);
 	sigma_placeholders_lint(&load->builder);
 	sigma_correlations_link(&load->builder, &load->correlations);
@@ -393,16 +407,22 @@ static void make_set(struct loading *load)
 	tell_refusals(set);
 }
 
-static enum mr_err load_set(const char *const *paths, size_t path_count, const char *placeholders,
-			    const struct sigma_builder *builder, struct mr_error *error)
+enum mr_err sigma_load_with(const char *const *paths, size_t path_count,
+			    const struct sigma_wishes *wishes, struct mr_fields *fields,
+			    struct sigma_set *out, struct mr_error *error)
 {
-	struct sigma_set *out = builder->set;
 	struct sigma_files files = {0};
 	*out = (struct sigma_set){0};
-	struct loading load = {.builder = *builder};
+	const struct mr_declared none = {0};
+	struct loading load = {
+	    .builder = {.set = out,
+			.arena = &out->arena,
+			.fields = fields,
+			.declared = wishes->declared != NULL ? wishes->declared : &none,
+			.labelled = wishes->labelled}};
 	enum mr_err err = MR_OK;
-	if (placeholders != NULL)
-		err = sigma_placeholders_read(&load.builder, placeholders, error);
+	if (wishes->placeholders != NULL)
+		err = sigma_placeholders_read(&load.builder, wishes->placeholders, error);
 	for (size_t i = 0; i < path_count && err == MR_OK; i++)
 		err = sigma_files_find(&files, paths[i], error);
 	for (size_t i = 0; i < files.count && err == MR_OK; i++)
@@ -421,22 +441,6 @@ static enum mr_err load_set(const char *const *paths, size_t path_count, const c
 	if (err != MR_OK)
 		sigma_set_fini(out);
 	return err;
-}
-
-enum mr_err sigma_load(const char *const *paths, size_t path_count, const char *placeholders,
-		       struct mr_fields *fields, struct sigma_set *out, struct mr_error *error)
-{
-	const struct sigma_builder plain = {.set = out, .arena = &out->arena, .fields = fields};
-	return load_set(paths, path_count, placeholders, &plain, error);
-}
-
-enum mr_err sigma_load_labelled(const char *const *paths, size_t path_count,
-				const char *placeholders, struct mr_fields *fields,
-				struct sigma_set *out, struct mr_error *error)
-{
-	const struct sigma_builder labelled = {
-	    .set = out, .arena = &out->arena, .fields = fields, .labelled = true};
-	return load_set(paths, path_count, placeholders, &labelled, error);
 }
 
 void sigma_set_fini(struct sigma_set *set)

@@ -61,6 +61,41 @@ bool sigma_logsource_is_all(const struct sigma_logsource *logsource)
 	return logsource->product.len + logsource->service.len + logsource->category.len == 0;
 }
 
+/* ---- what sources say of their records ---- */
+
+static struct mr_logsource parts_of(const struct sigma_logsource *from)
+{
+	return (struct mr_logsource){from->product, from->category, from->service};
+}
+
+struct mr_slice sigma_logsource_setting(struct mr_arena *arena,
+					const struct sigma_logsource *logsource)
+{
+	struct mr_logsource parts = parts_of(logsource);
+	struct mr_buf out = {0};
+	mr_buf_add_text(&out, "; a source feeds it that says `logsource: ");
+	mr_logsource_show(&parts, &out);
+	mr_buf_add_text(&out, "`");
+	struct mr_slice text = {mr_arena_copy(arena, out.data, out.len), out.len};
+	mr_buf_fini(&out);
+	return text;
+}
+
+bool sigma_logsource_declared(const struct sigma_builder *load,
+			      const struct sigma_logsource *logsource,
+			      uint32_t bits_out[SIGMA_DECLARED_WORDS])
+{
+	struct mr_logsource wanted = parts_of(logsource);
+	bool any = false;
+	for (uint32_t i = 0; i < load->declared->count; i++) {
+		if (!mr_logsource_holds(&wanted, &load->declared->items[i]))
+			continue;
+		bits_out[i / 32] |= 1u << i % 32;
+		any = true;
+	}
+	return any;
+}
+
 /* ---- what is meant by one that nothing feeds ---- */
 
 #define FAR 100u   /* more than all near parts together */
@@ -151,4 +186,55 @@ struct mr_slice sigma_logsource_hint(struct sigma_builder *load,
 				out.len};
 	mr_buf_fini(&out);
 	return hint;
+}
+
+/* How far a part of a rule's logsource is from what a source says; both may be empty. */
+static unsigned part_distance(struct mr_slice rule, struct mr_slice said)
+{
+	if (rule.len == 0 || said.len == 0)
+		return rule.len == said.len ? 0 : MR_SLIPS_MAX;
+	unsigned slips = mr_text_distance(rule, said, MR_SLIPS_MAX);
+	return slips <= MR_SLIPS_MAX ? slips : FAR;
+}
+
+static struct mr_slice nearest_rule(struct sigma_builder *load,
+				    const struct sigma_sources *detections,
+				    const struct mr_logsource *said)
+{
+	struct mr_logsource best = {0};
+	unsigned least = FAR;
+	for (uint32_t i = 0; i < detections->count; i++) {
+		struct mr_logsource rule = parts_of(&detections->items[i]->logsource);
+		unsigned far = part_distance(rule.product, said->product) +
+			       part_distance(rule.category, said->category) +
+			       part_distance(rule.service, said->service);
+		if (far >= least)
+			continue;
+		least = far;
+		best = rule;
+	}
+	struct mr_buf text = {0};
+	mr_logsource_show(&best, &text);
+	struct mr_slice shown = {
+	    text.len == 0 ? "" : mr_arena_copy(load->arena, text.data, text.len), text.len};
+	mr_buf_fini(&text);
+	return shown;
+}
+
+void sigma_logsources_feed(struct sigma_builder *load, const struct sigma_sources *detections)
+{
+	struct sigma_set *set = load->set;
+	set->declared_count = load->declared->count;
+	set->declared =
+	    mr_arena_alloc(load->arena, (set->declared_count + 1u) * sizeof *set->declared);
+	for (uint32_t at = 0; at < set->declared_count; at++) {
+		struct sigma_fed *fed = &set->declared[at];
+		*fed = (struct sigma_fed){0};
+		for (uint32_t i = 0; i < detections->count; i++) {
+			const struct sigma_source *source = detections->items[i];
+			fed->fed |= (source->declared[at / 32] >> at % 32 & 1) != 0;
+		}
+		if (!fed->fed)
+			fed->meant = nearest_rule(load, detections, &load->declared->items[at]);
+	}
 }

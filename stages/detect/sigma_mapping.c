@@ -248,7 +248,8 @@ static const struct mr_yaml *find_field(const struct mr_yaml *fields, struct mr_
 	return NULL;
 }
 
-const struct mr_yaml *sigma_view_mapping(const struct sigma_view *view, struct mr_slice field)
+/* What a view's mapping says of a field, or NULL. */
+static const struct mr_yaml *mapping_of(const struct sigma_view *view, struct mr_slice field)
 {
 	const struct mr_yaml *fields = view == NULL ? NULL : view->fields;
 	if (fields == NULL || fields->kind == MR_YAML_MAP)
@@ -278,9 +279,39 @@ static struct sigma_mapped one_slot(const struct mr_yaml *to, struct mr_slice ow
 	return slot;
 }
 
-uint32_t sigma_view_slots(const struct mr_yaml *to, struct mr_slice own,
-			  struct sigma_mapped out[SIGMA_SLOTS_MAX])
+/* What a declared record itself calls as a normalised field is called; empty where the name is no
+ * such. */
+static struct mr_slice own_of(const struct sigma_builder *load, struct mr_slice field)
 {
+	mr_field id = mr_fields_find(load->fields, field);
+	struct mr_buf text = {0};
+	if (id == 0 || id >= MR_F_NORMALISED_END)
+		return MR_SLICE("");
+	mr_buf_printf(&text, "native.%.*s", (int)field.len, field.at);
+	struct mr_slice own = {mr_arena_copy(load->arena, text.data, text.len), text.len};
+	mr_buf_fini(&text);
+	return own;
+}
+
+bool sigma_view_moves(const struct sigma_builder *load, const struct sigma_view *view,
+		      struct mr_slice field)
+{
+	return mapping_of(view, field) != NULL ||
+	       (view != NULL && view->declared && own_of(load, field).len > 0);
+}
+
+uint32_t sigma_view_slots(const struct sigma_builder *load, const struct sigma_view *view,
+			  struct mr_slice own, struct sigma_mapped out[SIGMA_SLOTS_MAX])
+{
+	const struct mr_yaml *to = mapping_of(view, own);
+	if (view != NULL && view->declared) {
+		uint32_t count = 0;
+		struct mr_slice native = own_of(load, own);
+		if (native.len > 0)
+			out[count++] = (struct sigma_mapped){.field = native};
+		out[count++] = (struct sigma_mapped){.field = own};
+		return count;
+	}
 	out[0] = (struct sigma_mapped){.field = own};
 	if (to == NULL)
 		return 1;
@@ -339,7 +370,7 @@ static struct sigma_node *map_field(struct sigma_scope *scope, struct mr_slice f
 	struct sigma_predicate exists = {.test = SIGMA_EXISTS, .truth = true};
 	if (field.len == 0)
 		return plain_leaf(scope, field, predicate);
-	uint32_t at = sigma_view_slots(sigma_view_mapping(scope->view, field), field, slots) - 1;
+	uint32_t at = sigma_view_slots(scope->load, scope->view, field, slots) - 1;
 	struct sigma_node *node = slot_leaf(scope, &slots[at], predicate);
 	while (at-- > 0) {
 		struct sigma_node *has = plain_leaf(scope, slots[at].field, &exists);
@@ -368,7 +399,7 @@ static struct sigma_node *map_other(struct sigma_scope *scope, struct mr_slice f
 	struct mr_slice other = mr_fields_name(scope->load->fields, predicate->other);
 	struct sigma_mapped slots[SIGMA_SLOTS_MAX];
 	struct sigma_predicate exists = {.test = SIGMA_EXISTS, .truth = true};
-	uint32_t count = sigma_view_slots(sigma_view_mapping(scope->view, other), other, slots);
+	uint32_t count = sigma_view_slots(scope->load, scope->view, other, slots);
 	struct sigma_node *node = NULL;
 	for (uint32_t at = count; at-- > 0;) {
 		const struct sigma_mapped *slot = &slots[at];
@@ -395,7 +426,7 @@ struct sigma_node *sigma_view_leaf(struct sigma_scope *scope, struct mr_slice fi
 	struct sigma_node *node = predicate->test == SIGMA_FIELDREF
 				      ? map_other(scope, field, predicate)
 				      : map_field(scope, field, predicate);
-	const struct mr_yaml *mapping = sigma_view_mapping(scope->view, field);
+	const struct mr_yaml *mapping = mapping_of(scope->view, field);
 	return mapping == NULL ? node
 			       : sigma_node_label(scope, SIGMA_LABEL_MAPPING, field, mapping, node);
 }

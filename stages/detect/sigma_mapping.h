@@ -16,6 +16,7 @@ struct sigma_view {
 				 */
 	struct mr_yaml *fields; /* rule's field: where it stands, or NULL */
 	struct mr_yaml *known;  /* what all its records have, as far as it is known, or NULL */
+	bool declared;          /* records whose source says what they are: fields as they stand */
 };
 struct sigma_mapping {
 	struct sigma_view views[SIGMA_VIEWS_MAX];
@@ -35,8 +36,9 @@ struct sigma_node *sigma_view_where(struct sigma_scope *scope, const struct sigm
  * dictionary is full or the mapping's value can't be compiled. */
 struct sigma_node *sigma_view_leaf(struct sigma_scope *scope, struct mr_slice field,
 				   const struct sigma_predicate *predicate);
-/* What a view's mapping says of a field, or NULL. */
-const struct mr_yaml *sigma_view_mapping(const struct sigma_view *view, struct mr_slice field);
+/* Whether the view looks for a field elsewhere than where its name says. */
+bool sigma_view_moves(const struct sigma_builder *load, const struct sigma_view *view,
+		      struct mr_slice field);
 /* One place where a rule's field is looked for. */
 struct sigma_mapped {
 	struct mr_slice field;
@@ -45,9 +47,9 @@ struct sigma_mapped {
 	bool record;                           /* the whole record's text */
 	bool derived; /* what stands there is not the value itself, only tells of it */
 };
-/* In the order in which a record is asked, one or more; `to` is the field's mapping or NULL. */
-uint32_t sigma_view_slots(const struct mr_yaml *to, struct mr_slice own,
-			  struct sigma_mapped out[SIGMA_SLOTS_MAX]);
+/* Where the view looks for a field, in the order in which a record is asked, one or more. */
+uint32_t sigma_view_slots(const struct sigma_builder *load, const struct sigma_view *view,
+			  struct mr_slice own, struct sigma_mapped out[SIGMA_SLOTS_MAX]);
 /* Where the detections that correlations name hold the fields that correlations name. When the
  * catalog's fields are known. */
 void sigma_places_make(struct sigma_builder *load, const struct sigma_sources *detections,

@@ -40,7 +40,7 @@ static void add_place(struct sigma_builder *load, struct places *places, uint32_
 		place.where = add_name(load, view->where->keys[0]->text);
 		place.texts = where_texts(load, view->where->items[0]);
 	}
-	uint32_t count = sigma_view_slots(sigma_view_mapping(view, name), name, slots);
+	uint32_t count = sigma_view_slots(load, view, name, slots);
 	for (uint32_t i = 0; i < count; i++) {
 		if (slots[i].derived)
 			continue; /* other than the value that the rule means */
@@ -95,7 +95,7 @@ static void add_places(struct sigma_builder *load, struct places *places,
 {
 	struct mr_slice name = mr_fields_name(load->fields, field);
 	for (uint32_t v = 0; v < source->view_count; v++) {
-		if (sigma_view_mapping(source->views[v], name) != NULL)
+		if (sigma_view_moves(load, source->views[v], name))
 			add_place(load, places, source->index, source->views[v], name);
 	}
 }

@@ -6,6 +6,8 @@
  * by the length of the record. Never fails. */
 #include "flatten.h"
 
+#include "event_log.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -426,6 +428,33 @@ static struct mr_json_node put_array(struct walk *walk, const struct mr_name_ent
 	return behind;
 }
 
+/* ---- a Windows event ---- */
+
+/* What answers to a name of the body or the header as well. */
+struct answers {
+	struct walk *walk;
+	unsigned rank; /* of what comes next: who came before wins */
+};
+
+static void answer_object(void *context, struct mr_json_node object)
+{
+	struct answers *answers = context;
+	put_object(answers->walk, MR_NAMES_ROOT, answers->rank++, object, NULL);
+}
+
+static void answer_field(void *context, struct mr_slice name, struct mr_json_node value)
+{
+	struct answers *answers = context;
+	put_below(answers->walk, MR_NAMES_ROOT, name, answers->rank++, value);
+}
+
+static void put_event(struct walk *walk, struct mr_json_node root)
+{
+	struct answers answers = {walk, ALIAS_RANK + 1};
+	const struct mr_event_log_sink sink = {&answers, answer_object, answer_field};
+	mr_event_log_walk(walk->reader, root, &sink);
+}
+
 /* ---- the record ---- */
 
 static void put_record(struct walk *walk, struct mr_json_node root)
@@ -440,6 +469,8 @@ static void put_record(struct walk *walk, struct mr_json_node root)
 	if (properties.index != 0 &&
 	    (flatten->careful || mr_json_type(walk->reader, properties) != '{'))
 		put(walk, &(struct mr_name_entry){.child = MR_NAMES_ROOT}, ALIAS_RANK, properties);
+	if (walk->event->kind == MR_KIND_DECLARED)
+		put_event(walk, root);
 }
 
 void mr_flatten_record(struct mr_flatten *flatten, const struct mr_json_reader *reader,

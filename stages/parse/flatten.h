@@ -15,6 +15,8 @@
  * where it must be; its text stays a value;
  * - the members of a top-level object `properties` (a diagnostics envelope) answer to their names
  * alone as well, where the top level does not have them;
+ * - in a record of kind MR_KIND_DECLARED, where the top level lacks the name, so do the parts of a
+ * Windows event (event_log.h);
  * - of a key given twice in one object the last wins, also where the two differ in case. */
 #ifndef MILLRACE_PARSE_FLATTEN_H
 #define MILLRACE_PARSE_FLATTEN_H
@@ -29,7 +31,8 @@ struct mr_flatten;
 struct mr_flatten *mr_flatten_new(const struct mr_fields *fields, size_t max_bytes);
 void mr_flatten_free(struct mr_flatten *flatten);
 
-/* Add the fields of an object that `reader` has read. Texts borrow the document, or lie in the
+/* Add the fields of an object that `reader` has read; of the event only the kind is looked at, and
+ * that only where it is MR_KIND_DECLARED. Texts borrow the document, or lie in the
  * events' arena. *odd gains what is odd about the record. */
 void mr_flatten_record(struct mr_flatten *flatten, const struct mr_json_reader *reader,
 		       struct mr_json_node root, struct mr_slice doc, struct mr_events *events,

@@ -42,6 +42,7 @@ static inline struct mr_slice mr_view_text(const struct mr_view *view, enum mr_m
  * where `how` does not say otherwise. */
 enum mr_how {
 	MR_HOW_TEXT,      /* as it is */
+	MR_HOW_NAMED,     /* as it is, but for `-`, which logs write where nothing is */
 	MR_HOW_EACH,      /* all its values */
 	MR_HOW_TIME,      /* any form of forms.h; for MR_F_TIME, which sets the event's time */
 	MR_HOW_ADDRESS,   /* any form of forms.h; for MR_F_SRC_IP, MR_F_SRC_PORT comes with it */
@@ -87,7 +88,8 @@ struct mr_kind {
 };
 
 extern const struct mr_kind mr_kind_unknown, mr_kind_ual, mr_kind_signin, mr_kind_audit,
-    mr_kind_risk, mr_kind_risky_user, mr_kind_graph_activity, mr_kind_azure_activity;
+    mr_kind_risk, mr_kind_risky_user, mr_kind_graph_activity, mr_kind_azure_activity,
+    mr_kind_declared;
 
 enum mr_record_kind mr_kind_tell(const struct mr_view *view);
 const struct mr_kind *mr_kind_of(enum mr_record_kind kind);

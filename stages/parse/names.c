@@ -132,7 +132,7 @@ static uint32_t search(struct mr_names *names, uint32_t node, struct mr_slice ke
 	 * one). */
 	if (key.len > names->longest * 3)
 		return 0;
-	struct mr_slice folded = {names->room, mr_fold(key.at, key.len, names->room)};
+	struct mr_slice folded = {names->room, mr_field_fold(key, names->room)};
 	return names->slots[slot_of(names, node, folded)];
 }
 

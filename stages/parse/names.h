@@ -3,8 +3,9 @@
  * A name such as `parameters.forwardto` is reached through keys: `parameters`, then `forwardto`, or
  * `parameters.forwardto` at once where a record writes its keys flat. Each beginning of a name is a
  * node; a node's entries are the keys that lead on from it. Keys are matched without regard to
- * case; those met before are found by their exact bytes in a cache of fixed size, most by a guess
- * at once, so that folding and searching happen once for a key and not once for a record.
+ * case and to blanks; those met before are found by their exact bytes in a cache of fixed size,
+ * most by a guess at once, so that folding and searching happen once for a key and not once for a
+ * record.
  *
  * Some native names are those of normalised fields as well (`time`, `status`), whose values are
  * parse's own. What a record itself has under such a name goes to the field `native.time`, where

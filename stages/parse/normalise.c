@@ -376,6 +376,13 @@ static void put_added(const struct mr_view *view, const struct compiled *row, st
 		put_changed(view, row->to, text);
 }
 
+static bool fits(enum mr_how how, struct mr_slice text)
+{
+	if (how == MR_HOW_NAMED)
+		return !mr_slice_eq(text, MR_SLICE("-"));
+	return how == MR_HOW_PERSON ? looks_like_person(text) : mr_text_is_guid(text);
+}
+
 static void put_one(const struct mr_view *view, const struct compiled *row, struct mr_slice text)
 {
 	switch (row->how) {
@@ -412,10 +419,9 @@ static void put_one(const struct mr_view *view, const struct compiled *row, stru
 		put_added(view, row, text);
 		break;
 	case MR_HOW_PERSON:
-		put_if(looks_like_person(text), view, row->to, text);
-		break;
 	case MR_HOW_GUID:
-		put_if(mr_text_is_guid(text), view, row->to, text);
+	case MR_HOW_NAMED:
+		put_if(fits(row->how, text), view, row->to, text);
 		break;
 	case MR_HOW_PRINCIPAL:
 	case MR_HOW_USER:

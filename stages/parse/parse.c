@@ -5,6 +5,7 @@
  * JSON object is rejected with the reason. flatten.c then takes what the dictionary names, kind.c
  * tells the kind, normalise.c fills the normalised fields. Nothing here allocates for one record
  * but from the events' arena. A bad record is data, never an error of the stage. */
+#include "millrace/logsource.h"
 #include "millrace/poison.h"
 #include "millrace/repair.h"
 #include "millrace/stage.h"
@@ -23,6 +24,7 @@ struct parse {
 	struct mr_slice tenant;   /* the run's setting; empty: the record's own word */
 	struct mr_slice *tenants; /* of sources, by number, where they have settings of their own */
 	uint32_t tenant_count;
+	struct mr_declared declared; /* the logsources that sources say */
 	struct mr_json_reader *reader;
 	struct mr_flatten *flatten;
 	struct mr_normaliser *normaliser;
@@ -43,8 +45,14 @@ static enum mr_err record_bytes(const struct mr_config *config, size_t *out, str
 static enum mr_err parse_prepare(const struct mr_prepare *prepare, struct mr_error *error)
 {
 	size_t bytes;
+	struct mr_declared declared;
 	mr_normalise_prepare(prepare->fields);
-	return record_bytes(prepare->config, &bytes, error);
+	enum mr_err err = mr_declared_read(prepare->config, &declared, error);
+	if (err == MR_OK) {
+		mr_declared_fini(&declared);
+		err = record_bytes(prepare->config, &bytes, error);
+	}
+	return err;
 }
 
 static struct mr_slice setting_of(const struct mr_config *config)
@@ -74,6 +82,8 @@ static enum mr_err parse_open(void *state, const struct mr_stage_env *env, struc
 {
 	struct parse *parse = state;
 	enum mr_err err = record_bytes(env->config, &parse->max_bytes, error);
+	if (err == MR_OK)
+		err = mr_declared_read(env->config, &parse->declared, error);
 	if (err != MR_OK)
 		return err;
 	parse->env = env;
@@ -91,6 +101,7 @@ static void parse_close(void *state)
 	mr_flatten_free(parse->flatten);
 	mr_normaliser_free(parse->normaliser);
 	free(parse->tenants);
+	mr_declared_fini(&parse->declared);
 }
 
 /* ---- reading a record ---- */
@@ -143,20 +154,22 @@ static struct mr_slice first_text(const struct mr_view *view, enum mr_mark mark)
 	return (struct mr_slice){value->text, value->len};
 }
 
+/* Of a declared record nobody knows what its `Id` or `tenantId` tells. */
 static void name_event(const struct parse *parse, const struct mr_view *view)
 {
 	struct mr_event *event = view->event;
 	struct mr_arena *arena = &view->events->arena;
 	uint32_t source = event->origin.source;
+	bool told = event->kind != MR_KIND_DECLARED;
 	struct mr_slice tenant =
 	    source < parse->tenant_count ? parse->tenants[source] : parse->tenant;
-	if (tenant.len == 0)
+	if (tenant.len == 0 && told)
 		tenant = first_text(view, MR_MARK_ORGANIZATION_ID);
-	if (tenant.len == 0)
+	if (tenant.len == 0 && told)
 		tenant = first_text(view, MR_MARK_TENANT_ID);
 	event->tenant = tenant.len == 0 ? MR_SLICE("unknown") : mr_fold_arena(arena, tenant);
 	struct mr_slice id = first_text(view, MR_MARK_ID);
-	if (id.len > 0) {
+	if (id.len > 0 && told) {
 		event->id = mr_fold_arena(arena, id);
 		return;
 	}
@@ -165,6 +178,19 @@ static void name_event(const struct parse *parse, const struct mr_view *view)
 	mr_sha256(parse->came.at, parse->came.len, hash);
 	mr_hex(hash, sizeof hash, hex);
 	event->id = (struct mr_slice){hex, 2 * sizeof hash};
+}
+
+/* A declared record is the product's that its source says, where it names none itself. */
+static void fill_product(const struct parse *parse, enum mr_pass pass, const struct mr_view *view)
+{
+	struct mr_event *event = view->event;
+	uint16_t number = mr_declared_of(&parse->declared, event->origin.source);
+	if (number == 0 || event->first[MR_F_PRODUCT] != 0 ||
+	    mr_fields_asked(parse->env->fields, MR_F_PRODUCT) != (pass == MR_PASS_FIRST))
+		return;
+	struct mr_slice product = parse->declared.items[number - 1].product;
+	if (product.len > 0)
+		mr_event_add_text(view->events, event, MR_F_PRODUCT, product);
 }
 
 /* The fields of one pass. */
@@ -183,6 +209,7 @@ static void fill_fields(const struct parse *parse, enum mr_pass pass, const stru
 		if (mr_fields_asked(parse->env->fields, names[i].field) == (pass == MR_PASS_FIRST))
 			mr_event_add_text(view->events, event, names[i].field, names[i].text);
 	mr_normalise(parse->normaliser, pass, view);
+	fill_product(parse, pass, view);
 }
 
 static void fill_event(struct parse *parse, struct mr_events *events, struct mr_event *event)
@@ -210,7 +237,8 @@ static void flatten(struct parse *parse, struct mr_events *events, struct mr_eve
 	struct mr_view view = {events, event, mr_normaliser_marks(parse->normaliser)};
 	mr_flatten_record(parse->flatten, parse->reader, root, event->json, events, event,
 			  &parse->odd);
-	event->kind = mr_kind_tell(&view);
+	if (event->kind != MR_KIND_DECLARED)
+		event->kind = mr_kind_tell(&view);
 }
 
 /* The text of the member AuditData, as a document; false where there is none. */
@@ -290,6 +318,8 @@ static bool parse_record(struct parse *parse, struct mr_events *events, struct m
 	event->json = doc;
 	event->origin = record->origin;
 	event->arrival_us = record->arrival_us;
+	if (mr_declared_of(&parse->declared, record->origin.source) != 0)
+		event->kind = MR_KIND_DECLARED;
 	flatten(parse, events, event, root);
 	if (event->kind == MR_KIND_UNKNOWN)
 		open_row(parse, events, event, root);

@@ -24,6 +24,9 @@ struct rules {
 	enum mr_err err;
 };
 
+/* What sources say, for the next rules_load. */
+static struct mr_declared rules_declared;
+
 /* Each text becomes a file of its own, loaded in the order given. */
 static inline void rules_load(struct rules *rules, const char *const *texts, size_t count,
 			      const char *placeholders)
@@ -39,8 +42,10 @@ static inline void rules_load(struct rules *rules, const char *const *texts, siz
 		assert_int_equal(write(fd, texts[i], len), (ssize_t)len);
 		close(fd);
 	}
-	rules->err = sigma_load((const char *const *)paths, count, placeholders, rules->fields,
-				&rules->set, &rules->error);
+	const struct sigma_wishes wishes = {.placeholders = placeholders,
+					    .declared = &rules_declared};
+	rules->err = sigma_load_with((const char *const *)paths, count, &wishes, rules->fields,
+				     &rules->set, &rules->error);
 	for (size_t i = 0; i < count; i++) {
 		unlink(paths[i]);
 		free(paths[i]);

@@ -608,6 +608,9 @@ static void a_missing_or_broken_table_fails_open(void **state)
 	struct mr_slice catalog;
 	assert_int_equal(mr_tables_add_bytes(tables, "detect.places", MR_SLICE("\x90"), &error),
 			 MR_OK);
+	assert_int_equal(mr_stage_detect.open(other, &env, &error), MR_NOT_FOUND);
+	assert_int_equal(mr_tables_add_bytes(tables, "detect.logsources", MR_SLICE("\x90"), &error),
+			 MR_OK);
 	assert_int_equal(mr_tables_map(world.tables, "catalog", &catalog, &error), MR_OK);
 	assert_int_equal(mr_tables_add_bytes(tables, "catalog", catalog, &error), MR_OK);
 	assert_int_equal(mr_stage_detect.open(other, &env, &error), MR_BAD_INPUT);

@@ -129,7 +129,7 @@ static struct sigma_node *random_tree(struct mr_arena *arena, const struct mr_fi
 
 static void random_set(struct sigma_set *set, const struct mr_fields *fields)
 {
-	*set = (struct sigma_set){.rule_count = RULES};
+	*set = (struct sigma_set){.rule_count = RULES, .declared_count = below(3) * 20};
 	set->rules = mr_arena_alloc(&set->arena, RULES * sizeof(*set->rules));
 	/* Not in order, with gaps, as a catalog that holds inactive rules, and now and then two
 	 * for one index, as where records of two kinds are read in two ways. */
@@ -137,6 +137,7 @@ static void random_set(struct sigma_set *set, const struct mr_fields *fields)
 		set->rules[i] = (struct sigma_rule){
 		    .index = 2 * ((i * 7) % (RULES - 3)),
 		    .kinds = below(3) == 0 ? 1u << MR_KIND_UAL : below(8),
+		    .declared = {1u << below(20), below(256)},
 		    .condition = random_tree(&set->arena, fields, below(4)),
 		};
 }
@@ -193,6 +194,16 @@ static char *random_event(void)
 	return json.data;
 }
 
+/* By its kind, or by what its source says; what the rules do not know is nothing. */
+static bool is_seen(const struct sigma_set *set, const struct sigma_rule *rule,
+		    const struct mr_event *event)
+{
+	uint32_t bit = event->logsource - 1u;
+	if (event->logsource == 0 || event->logsource > set->declared_count)
+		return (rule->kinds >> event->kind & 1) != 0;
+	return (rule->declared[bit / 32] >> bit % 32 & 1) != 0;
+}
+
 static uint64_t judge_one(struct engine *engine, const struct sigma_set *set, struct naive *naive,
 			  const char *json)
 {
@@ -206,7 +217,7 @@ static uint64_t judge_one(struct engine *engine, const struct sigma_set *set, st
 		bool wanted = false, got = false;
 		for (uint32_t r = 0; r < set->rule_count; r++)
 			wanted |= set->rules[r].index == index &&
-				  (set->rules[r].kinds >> event->kind & 1) != 0 &&
+				  is_seen(set, &set->rules[r], event) &&
 				  naive_holds(naive, set->rules[r].condition);
 		for (size_t i = 0; i < count; i++)
 			got |= matched[i] == index;
@@ -261,6 +272,7 @@ static uint64_t judge_set(const struct sigma_set *set, struct mr_fields *fields,
 		char *json = random_event();
 		struct mr_event *event = bench_event(bench, json);
 		event->kind = (enum mr_record_kind)below(3);
+		event->logsource = (uint16_t)(below(2) * below(45));
 		naive->events = &bench->events;
 		naive->event = event;
 		for (size_t way = 0; way < ways; way++)

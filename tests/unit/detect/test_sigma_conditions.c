@@ -42,6 +42,8 @@ static void refused(void **state)
 	REFUSED(HEAD ABC "[]", 9, 13, "empty list");
 	REFUSED(HEAD " a: {A: 1}", 5, 2, "\"condition\" is missing");
 	REFUSED(HEAD " 'a b': {A: 1}\n condition: a", 5, 2, "is no identifier");
+	REFUSED(HEAD " a|contains: {A: 1}\n condition: a", 5, 2,
+		"a modifier stands behind a field");
 }
 
 /* Bounded in time, stack and memory. */

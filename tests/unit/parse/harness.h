@@ -46,6 +46,9 @@ struct mr_slice mr_files_name(const struct mr_files *files, uint32_t number)
 /* What the next harness_open says that rules ask for, 0 behind the last; nothing: everything. */
 static mr_field harness_asked[8];
 
+/* What the next harness_open says of the records, NULL: nothing. */
+static const char *harness_logsource;
+
 static inline void harness_open(struct harness *h, const char *const *names, const char *tenant,
 				const char *max_record_bytes)
 {
@@ -55,6 +58,8 @@ static inline void harness_open(struct harness *h, const char *const *names, con
 		mr_fields_add(h->fields, mr_slice(*names));
 	if (tenant != NULL)
 		mr_config_add(&h->config, "tenant", tenant);
+	if (harness_logsource != NULL)
+		mr_config_add(&h->config, "logsource", harness_logsource);
 	if (max_record_bytes != NULL)
 		mr_config_add(&h->config, "max_record_bytes", max_record_bytes);
 	struct mr_prepare prepare = {.config = &h->config, .fields = h->fields};

@@ -167,6 +167,86 @@ static void envelopes_answer_twice(void **state)
 	CHECK("{\"properties\":\"{\\\"a\\\":1}\"}", "a", "i1");
 }
 
+static void names_have_no_blanks(void **state)
+{
+	(void)state;
+	CHECK("{\"New Value\":1}", "NewValue", "i1");
+	CHECK("{\"New Value\":1}", "new value", "i1");
+	CHECK("{\"newvalue\":1}", "New Value", "i1");
+	CHECK("{\"a b\":{\" c \":1}}", "ab.c", "i1");
+	CHECK("{\"a\":[{\"Name\":\"S A M\",\"Value\":1}]}", "a.SAM", "i1");
+	CHECK("{\"a b\":1,\"ab\":2,\"A B \":3}", "ab", "i3");
+	CHECK("{\"\":1,\" \":2}", " ", "i2");
+}
+
+/* Where a source says what its records are. */
+#define EVENT(record, name, expected) check_event(__LINE__, record, name, expected)
+static void check_event(int line, const char *record, const char *name, const char *expected)
+{
+	harness_logsource = "product=windows";
+	check_field(line, record, name, expected);
+	harness_logsource = NULL;
+}
+
+static void a_windows_event_answers_to_its_names(void **state)
+{
+	(void)state;
+	const char *record =
+	    "{\"Event\":{\"#attributes\":{\"xmlns\":\"x\"},\"System\":{\"Provider\":{"
+	    "\"#attributes\":{\"Name\":\"P\",\"Guid\":\"G\"}},\"EventID\":{\"#attributes\":{"
+	    "\"Qualifiers\":5},\"#text\":400},\"Channel\":\"C\",\"Level\":4},\"EventData\":{"
+	    "\"Image\":\"I\",\"Threat Name\":\"T\",\"Level\":\"L\",\"Channel\":null}}}";
+	EVENT(record, "Provider_Name", "P");
+	EVENT(record, "provider_guid", "G");
+	EVENT(record, "EventID", "i400");
+	EVENT(record, "EventID_Qualifiers", "i5");
+	EVENT(record, "Image", "I");
+	EVENT(record, "ThreatName", "T");
+	EVENT(record, "Level", "L"); /* the body before the header */
+	EVENT(record, "Channel", "(null)");
+	EVENT(record, "Event.System.Channel", "C");
+	EVENT(record, "Event.EventData.Image", "I");
+	EVENT(record, "Provider", "-");
+	CHECK(record, "Image", "-"); /* nobody says what it is */
+	/* Its own names come first. */
+	EVENT("{\"Image\":1,\"Event\":{\"EventData\":{\"Image\":2}}}", "Image", "i1");
+	EVENT("{\"Event\":{\"UserData\":{\"Fault\":{\"Id\":7}}}}", "Id", "i7");
+	EVENT("{\"Event\":{\"UserData\":[1],\"EventData\":null,\"System\":\"x\"}}", "x", "-");
+	EVENT("{\"Event\":{\"EventData\":{\"x\":1,\"X\":2}}}", "x", "i2");
+}
+
+static void a_windows_event_in_other_forms(void **state)
+{
+	(void)state;
+	EVENT("{\"System\":{\"Channel\":\"C\"},\"EventData\":{\"x\":[1,2]}}", "Channel", "C");
+	EVENT("{\"System\":{\"Channel\":\"C\"},\"EventData\":{\"x\":[1,2]}}", "x", "i1|i2");
+	EVENT("{\"EventID\":1,\"EventData\":{\"x\":1}}", "x", "i1");
+	/* Attributes as members, and with their mark. */
+	EVENT("{\"System\":{\"Provider\":{\"Name\":\"P\"},\"EventID\":{\"Value\":1}}}",
+	      "Provider_Name", "P");
+	EVENT("{\"System\":{\"EventID\":{\"Value\":1}}}", "EventID", "i1");
+	EVENT("{\"Event\":{\"System\":{\"Provider\":{\"@Name\":\"P\"}}}}", "Provider_Name", "P");
+	/* Data elements, each with its name. */
+	EVENT("{\"Event\":{\"EventData\":{\"Data\":[{\"@Name\":\"x\",\"#text\":\"1\"},{"
+	      "\"@Name\":\"y\"},{\"@Name\":\"x\",\"#text\":\"2\"},7,{\"#text\":\"3\"}]}}}",
+	      "x", "1");
+	EVENT("{\"EventData\":{\"Data\":[{\"@Name\":\"y\"}]}}", "y", "-");
+	EVENT("{\"EventData\":{\"Data\":{\"#attributes\":{\"Name\":\"x\"},\"#text\":\"1\"}}}", "x",
+	      "1");
+	EVENT("{\"EventData\":{\"Data\":[{\"Name\":\"x y\",\"Value\":1}]}}", "xy", "i1");
+	EVENT("{\"EventData\":{\"Data\":[\"a\",\"b\"]}}", "Data", "a|b");
+	/* A forwarder's own names. */
+	const char *beat = "{\"winlog\":{\"channel\":\"C\",\"event_id\":\"1\",\"provider_name\":"
+			   "\"P\",\"computer_name\":\"H\",\"event_data\":{\"x\":1},\"user_data\":{"
+			   "\"y\":2}}}";
+	EVENT(beat, "Channel", "C");
+	EVENT(beat, "EventID", "1");
+	EVENT(beat, "Provider_Name", "P");
+	EVENT(beat, "Computer", "H");
+	EVENT(beat, "x", "i1");
+	EVENT(beat, "y", "i2");
+}
+
 static void the_last_of_two_keys_wins(void **state)
 {
 	(void)state;
@@ -381,6 +461,9 @@ int main(void)
 	    cmocka_unit_test(json_in_strings_is_opened),
 	    cmocka_unit_test(json_in_strings_is_repaired),
 	    cmocka_unit_test(envelopes_answer_twice),
+	    cmocka_unit_test(names_have_no_blanks),
+	    cmocka_unit_test(a_windows_event_answers_to_its_names),
+	    cmocka_unit_test(a_windows_event_in_other_forms),
 	    cmocka_unit_test(the_last_of_two_keys_wins),
 	    cmocka_unit_test(keys_given_twice_are_counted_once),
 	    cmocka_unit_test(envelopes_do_not_hide_a_key_given_twice),

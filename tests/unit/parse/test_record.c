@@ -471,6 +471,69 @@ static void entra_records_are_normalised(void **state)
 	    "status", "Failure");
 }
 
+/* ---- records whose source says what they are ---- */
+
+static void declared_records_are_normalised(void **state)
+{
+	(void)state;
+	static const char *const names[] = {"metadata.log_name", "metadata.product.name",
+					    "actor.user.name",   "actor.user.uid",
+					    "user.name",         "device.name",
+					    "resources.name",    "src_endpoint.ip",
+					    "native.status",     NULL};
+	const char *sysmon =
+	    "{\"Id\":\"x\",\"TenantId\":\"t\",\"Event\":{\"System\":{\"Provider\":{\"#attributes\":"
+	    "{"
+	    "\"Name\":\"Microsoft-Windows-Sysmon\"}},\"TimeCreated\":{\"#attributes\":{"
+	    "\"SystemTime\":"
+	    "\"2025-11-27T07:40:10.165324Z\"}},\"Computer\":\"H\"},\"EventData\":{\"User\":"
+	    "\"D\\\\u\","
+	    "\"UtcTime\":\"2025-11-27 "
+	    "07:40:10.132\",\"SubjectUserSid\":\"-\",\"TargetUserName\":\"v\","
+	    "\"TargetObject\":\"HKLM\",\"IpAddress\":\"::ffff:10.0.0.1\",\"status\":\"0x1\"}}}";
+	static struct harness own;
+	harness_logsource = "product=windows";
+	harness_open(&own, names, NULL, NULL);
+	harness_logsource = NULL;
+	struct mr_event *event = harness_text(&own, sysmon);
+	assert_non_null(event);
+	assert_int_equal(event->kind, MR_KIND_DECLARED);
+	assert_int_equal(event->time_us, INT64_C(1764229210165324));
+	/* Nobody knows what these tell in such a record. */
+	check_slice(event->tenant, "unknown");
+	assert_int_equal(event->id.len, 64);
+	static const char *const wanted[] = {
+	    "declared", "Microsoft-Windows-Sysmon", "D\\u", "-", "v", "H", "HKLM", "10.0.0.1",
+	    "0x1"};
+	for (size_t i = 0; names[i] != NULL; i++)
+		assert_string_equal(shown(&own, event, names[i]), wanted[i]);
+	event = harness_text(&own, "{\"UtcTime\":\"2025-11-27 07:40:10.132\"}");
+	assert_int_equal(event->time_us, INT64_C(1764229210132000));
+	assert_string_equal(shown(&own, event, "metadata.product.name"), "windows");
+	/* Whatever it looks like. */
+	event = harness_text(&own, "{\"Operation\":\"x\",\"Workload\":\"Exchange\",\"Id\":\"1\"}");
+	assert_int_equal(event->kind, MR_KIND_DECLARED);
+	harness_close(&own);
+}
+
+static void a_source_alone_may_say_it(void **state)
+{
+	(void)state;
+	struct mr_error error = {0};
+	static const char *const names[] = {"x", NULL};
+	static struct harness own;
+	struct harness bad = {.fields = mr_fields_new()};
+	mr_config_add(&bad.config, "logsource", "product");
+	struct mr_prepare prepare = {.config = &bad.config, .fields = bad.fields};
+	assert_int_equal(mr_stage_parse.prepare(&prepare, &error), MR_CONFIG);
+	assert_non_null(strstr(error.text, "\"product\" is no logsource"));
+	mr_config_fini(&bad.config);
+	mr_fields_free(bad.fields);
+	harness_open(&own, names, NULL, NULL);
+	assert_int_equal(harness_text(&own, "{\"x\":1}")->kind, MR_KIND_UNKNOWN);
+	harness_close(&own);
+}
+
 /* ---- what a change names besides its target ---- */
 
 #define CHANGE(name, old, new)                                                                     \
@@ -618,6 +681,8 @@ int main(void)
 	    cmocka_unit_test(recipients_are_judged_each),
 	    cmocka_unit_test(recipients_are_bounded),
 	    cmocka_unit_test(entra_records_are_normalised),
+	    cmocka_unit_test(declared_records_are_normalised),
+	    cmocka_unit_test(a_source_alone_may_say_it),
 	    cmocka_unit_test(audit_log_names_what_was_changed),
 	    cmocka_unit_test(entra_names_what_was_changed),
 	    cmocka_unit_test(changed_names_are_bounded),

@@ -8,10 +8,12 @@
 #include <cmocka.h>
 
 #include <signal.h>
+#include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "millrace/config.h"
+#include "millrace/logsource.h"
 
 static struct mr_slice slice_of(const struct mr_buf *buf)
 {
@@ -32,6 +34,90 @@ static void make(struct mr_config *config)
 	mr_config_add(&sink->settings, "path", "alerts.ndjson");
 	source = mr_config_part_add(config, MR_PART_SOURCE, "live");
 	source->number = 7;
+}
+
+static void a_logsource_is_read(void **state)
+{
+	(void)state;
+	static const char *const wrong[] = {"",
+					    "windows",
+					    "product=",
+					    "product",
+					    "product=a,",
+					    ",product=a",
+					    "Product=a",
+					    "product=a,product=a",
+					    "level=high",
+					    "product=a b",
+					    "product=a;service=b",
+					    "product==a",
+					    "product=\xc3\xa4"};
+	struct mr_logsource one, other;
+	struct mr_error error = {0};
+	struct mr_buf shown = {0};
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		assert_int_equal(mr_logsource_read(wrong[i], &one, &error), MR_CONFIG);
+		assert_non_null(strstr(error.text, "\" is no logsource: one or more of product="));
+	}
+	assert_int_equal(mr_logsource_read("service=a.b-c,product=Win_10", &one, &error), MR_OK);
+	mr_logsource_show(&one, &shown);
+	assert_true(mr_slice_eq(slice_of(&shown), MR_SLICE("product=Win_10,service=a.b-c")));
+	mr_buf_fini(&shown);
+	assert_int_equal(mr_logsource_read("product=WIN_10", &other, &error), MR_OK);
+	assert_true(mr_logsource_holds(&other, &one));
+	assert_false(mr_logsource_holds(&one, &other));
+}
+
+/* Each source has its own, or the run's; what is alike is one. */
+static void sources_say_what_they_are(void **state)
+{
+	(void)state;
+	struct mr_config config = {0};
+	struct mr_declared declared;
+	struct mr_error error = {0};
+	assert_int_equal(mr_declared_read(&config, &declared, &error), MR_OK);
+	assert_int_equal(mr_declared_of(&declared, 0), 0);
+	mr_declared_fini(&declared);
+	struct mr_part *a = mr_config_part_add(&config, MR_PART_SOURCE, "a");
+	mr_config_add(&a->settings, "logsource", "product=windows,service=security");
+	mr_config_part_add(&config, MR_PART_SOURCE, "b")->number = 4;
+	struct mr_part *c = mr_config_part_add(&config, MR_PART_SOURCE, "c");
+	mr_config_add(&c->settings, "logsource", "service=Security,product=windows");
+	c->number = 3;
+	assert_int_equal(mr_declared_read(&config, &declared, &error), MR_OK);
+	assert_int_equal(declared.count, 1);
+	static const uint16_t wanted[] = {1, 0, 0, 1, 0, 0};
+	for (uint32_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
+		assert_int_equal(mr_declared_of(&declared, i), wanted[i]);
+	mr_declared_fini(&declared);
+	mr_config_add(&config, "logsource", "category=dns");
+	assert_int_equal(mr_declared_read(&config, &declared, &error), MR_OK);
+	assert_int_equal(declared.count, 2);
+	assert_int_equal(mr_declared_of(&declared, 0), 2);
+	assert_int_equal(mr_declared_of(&declared, 4), 1);
+	assert_int_equal(mr_declared_of(&declared, 9), 1);
+	mr_declared_fini(&declared);
+	mr_config_fini(&config);
+}
+
+static void too_many_logsources_are_refused(void **state)
+{
+	(void)state;
+	struct mr_config config = {0};
+	struct mr_declared declared;
+	struct mr_error error = {0};
+	for (int i = 0; i <= MR_DECLARED_MAX; i++) {
+		char text[32];
+		if (i == MR_DECLARED_MAX)
+			assert_int_equal(mr_declared_read(&config, &declared, &error), MR_OK);
+		snprintf(text, sizeof text, "product=p%d", i);
+		struct mr_part *part = mr_config_part_add(&config, MR_PART_SOURCE, text);
+		mr_config_add(&part->settings, "logsource", text);
+	}
+	mr_declared_fini(&declared);
+	assert_int_equal(mr_declared_read(&config, &declared, &error), MR_CONFIG);
+	assert_non_null(strstr(error.text, "sources have more than 256 logsources"));
+	mr_config_fini(&config);
 }
 
 static void goes_to_a_worker(void **state)
@@ -309,10 +395,17 @@ static void rows_are_sound(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(goes_to_a_worker),  cmocka_unit_test(what_is_not_ours_is_refused),
-	    cmocka_unit_test(our_bug_aborts),    cmocka_unit_test(texts_are_read),
-	    cmocka_unit_test(texts_are_refused), cmocka_unit_test(values_are_shown),
-	    cmocka_unit_test(defaults),          cmocka_unit_test(types_say_where_a_row_stands),
+	    cmocka_unit_test(goes_to_a_worker),
+	    cmocka_unit_test(a_logsource_is_read),
+	    cmocka_unit_test(sources_say_what_they_are),
+	    cmocka_unit_test(too_many_logsources_are_refused),
+	    cmocka_unit_test(what_is_not_ours_is_refused),
+	    cmocka_unit_test(our_bug_aborts),
+	    cmocka_unit_test(texts_are_read),
+	    cmocka_unit_test(texts_are_refused),
+	    cmocka_unit_test(values_are_shown),
+	    cmocka_unit_test(defaults),
+	    cmocka_unit_test(types_say_where_a_row_stands),
 	    cmocka_unit_test(rows_are_sound),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
