@@ -163,10 +163,11 @@ enum mr_err mr_files_read(const struct mr_files *files, uint32_t number, uint64_
 		return mr_error_set(error, MR_BAD_INPUT, "%s: a position past the end of any file",
 				    file->name.at);
 	size_t done;
-	if (!mr_os_read_all(file->fd, out, len, position, &done))
+	enum mr_read read = mr_os_read(file->fd, out, len, position, &done);
+	if (read == MR_READ_FAILED)
 		return mr_error_errno(error, MR_IO, "%s: offset %llu: cannot read", file->name.at,
 				      (unsigned long long)position + done);
-	if (done < len)
+	if (read == MR_READ_SHORT)
 		return mr_error_set(error, MR_BAD_INPUT,
 				    "%s: offset %llu: the file became shorter while it was read; "
 				    "records reached to offset %llu; leave it alone while it is "

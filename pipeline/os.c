@@ -103,7 +103,7 @@ bool mr_os_pwrite_all(int fd, struct mr_slice bytes, uint64_t at)
 	return true;
 }
 
-bool mr_os_read_all(int fd, char *out, size_t len, uint64_t at, size_t *done_out)
+enum mr_read mr_os_read(int fd, char *out, size_t len, uint64_t at, size_t *done_out)
 {
 	size_t done = 0;
 	ssize_t got = 1;
@@ -113,20 +113,22 @@ bool mr_os_read_all(int fd, char *out, size_t len, uint64_t at, size_t *done_out
 			break;
 		done += got > 0 ? (size_t)got : 0;
 	}
-	*done_out = done;
-	return got >= 0;
+	if (done_out != NULL)
+		*done_out = done;
+	if (got < 0)
+		return MR_READ_FAILED;
+	return done == len ? MR_READ_WHOLE : MR_READ_SHORT;
 }
 
 static bool rewrite(int fd, char *piece, uint64_t from, uint64_t to)
 {
 	while (from < to) {
-		size_t len = to - from < REWRITE_BYTES ? (size_t)(to - from) : REWRITE_BYTES, done;
-		if (!mr_os_read_all(fd, piece, len, from, &done))
-			return false;
-		if (done < len) {
+		size_t len = to - from < REWRITE_BYTES ? (size_t)(to - from) : REWRITE_BYTES;
+		enum mr_read read = mr_os_read(fd, piece, len, from, NULL);
+		if (read == MR_READ_SHORT)
 			errno = EIO;
+		if (read != MR_READ_WHOLE)
 			return false;
-		}
 		if (!mr_os_pwrite_all(fd, (struct mr_slice){piece, len}, from))
 			return false;
 		from += len;

@@ -79,8 +79,8 @@ enum mr_err mr_state_dir_get(const struct mr_state_dir *dir, const char *name, s
 				   "%s/%s: it has %lld bytes, at most %zu are "
 				   "read",
 				   dir->path, name, (long long)about.st_size, most);
-	else if (!mr_os_read_all(fd, mr_buf_reserve(out, (size_t)about.st_size),
-				 (size_t)about.st_size, 0, &done))
+	else if (mr_os_read(fd, mr_buf_reserve(out, (size_t)about.st_size), (size_t)about.st_size,
+			    0, &done) == MR_READ_FAILED)
 		err = failed(dir, name, "read it", error);
 	else
 		out->len += done;
@@ -376,30 +376,30 @@ static bool list_manifests(const struct mr_state_dir *dir, struct numbers *out)
 	return all;
 }
 
-/* XXH3 of the first `size` bytes, and whether it stands behind them: not where there are fewer.
- * False with errno where they cannot be read. */
-static bool hash_file(int fd, uint64_t size, uint64_t *hash_out, bool *whole_out)
+/* XXH3 of the first `size` bytes, and what stands behind them: the same number, once. */
+static enum mr_read hash_file(int fd, uint64_t size, uint64_t *hash_out, uint64_t *trailer_out)
 {
-	char trailer[8];
+	char trailer[8] = {0};
 	XXH3_state_t *state = XXH3_createState();
 	char *piece = mr_malloc(PIECE_BYTES);
-	uint64_t done = 0;
-	size_t got = 1;
-	bool read = true;
+	enum mr_read read = MR_READ_WHOLE;
 	XXH3_64bits_reset(state);
-	while (read && done < size && got > 0) {
+	for (uint64_t done = 0; read == MR_READ_WHOLE && done < size;) {
 		uint64_t left = size - done;
 		size_t want = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
-		read = mr_os_read_all(fd, piece, want, done, &got);
-		XXH3_64bits_update(state, piece, got);
-		done += got;
+		read = mr_os_read(fd, piece, want, done, NULL);
+		if (read == MR_READ_WHOLE)
+			XXH3_64bits_update(state, piece, want);
+		done += want;
 	}
-	read = read && mr_os_read_all(fd, trailer, sizeof trailer, size, &got);
+	if (read == MR_READ_WHOLE)
+		read = mr_os_read(fd, trailer, sizeof trailer, size, NULL);
+	int saved = errno;
 	*hash_out = XXH3_64bits_digest(state);
+	*trailer_out = mr_get_le(trailer, sizeof trailer);
 	XXH3_freeState(state);
 	free(piece);
-	*whole_out = done == size && got == sizeof trailer &&
-		     mr_get_le(trailer, sizeof trailer) == *hash_out;
+	errno = saved;
 	return read;
 }
 
@@ -407,15 +407,15 @@ static bool hash_file(int fd, uint64_t size, uint64_t *hash_out, bool *whole_out
 static enum mr_err check_sum(int fd, const struct mr_file_sum *sum, struct mr_error *error)
 {
 	struct stat about;
-	uint64_t hash = 0;
-	bool same = true;
+	uint64_t hash = 0, trailer = 0;
+	enum mr_read read = MR_READ_SHORT;
 	if (fstat(fd, &about) != 0)
 		return mr_error_errno(error, MR_IO, "cannot look at it");
-	if ((uint64_t)about.st_size != sum->size || sum->size < sizeof hash)
-		same = false;
-	else if (!hash_file(fd, sum->size - sizeof hash, &hash, &same))
+	if ((uint64_t)about.st_size == sum->size && sum->size >= sizeof hash)
+		read = hash_file(fd, sum->size - sizeof hash, &hash, &trailer);
+	if (read == MR_READ_FAILED)
 		return mr_error_errno(error, MR_IO, "cannot read it");
-	if (!same || hash != sum->hash)
+	if (read == MR_READ_SHORT || hash != trailer || hash != sum->hash)
 		return mr_error_set(error, MR_BAD_INPUT,
 				    "it is not the file that the manifest names");
 	return MR_OK;
@@ -426,7 +426,7 @@ static enum mr_err check_snapshot(int fd, struct mr_error *error)
 {
 	char head[MR_SNAPSHOT_HEAD];
 	size_t got;
-	if (!mr_os_read_all(fd, head, sizeof head, 0, &got))
+	if (mr_os_read(fd, head, sizeof head, 0, &got) == MR_READ_FAILED)
 		return mr_error_errno(error, MR_IO, "cannot read it");
 	return mr_snapshot_check_version((struct mr_slice){head, got}, error);
 }

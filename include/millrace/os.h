@@ -39,10 +39,16 @@ bool mr_os_pwrite_all(int fd, struct mr_slice bytes, uint64_t at);
  * the file system takes them so: for what is not read again soon. */
 bool mr_os_write_past_cache(int fd, struct mr_slice bytes);
 
-/* Bytes of a file from `at` on, all in one buffer: `done_out` is how many came, fewer than `len`
- * where the file ends before. False with errno where it cannot be read; `done_out` then says how
- * far it could. May block for the disk. */
-bool mr_os_read_all(int fd, char *out, size_t len, uint64_t at, size_t *done_out);
+/* A file that ends before is one thing, a disk that does not give it another: three words, so that
+ * nobody takes the one for the other. */
+enum mr_read {
+	MR_READ_WHOLE = 1, /* so that it is no truth value */
+	MR_READ_SHORT,     /* the file ends before */
+	MR_READ_FAILED     /* errno says why; what stands there is not known */
+};
+/* So many bytes of a file from `at` on; `done_out` (or NULL) is how many came. May block for the
+ * disk. */
+enum mr_read mr_os_read(int fd, char *out, size_t len, uint64_t at, size_t *done_out);
 
 /* Writes what lies between two places again, as it is: after a sync that failed the kernel takes it
  * for written, and no later sync would write it (fsync(2), EIO). For whoever finds bytes behind the

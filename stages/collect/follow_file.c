@@ -17,7 +17,7 @@ static ssize_t read_at(int fd, char *out, size_t len, uint64_t at)
 {
 	size_t done;
 
-	return mr_os_read_all(fd, out, len, at, &done) ? (ssize_t)done : -1;
+	return mr_os_read(fd, out, len, at, &done) == MR_READ_FAILED ? -1 : (ssize_t)done;
 }
 
 bool mr_mark_holds(const struct mr_mark *mark, int fd)

@@ -200,14 +200,20 @@ static enum mr_err read_table(const struct mr_tables *tables, struct mr_buf *out
 			      struct mr_error *error)
 {
 	size_t size;
-	size_t done;
 	int fd;
 
 	if (!mr_tables_find(tables, MR_LISTING_TABLE, &fd, &size))
 		return mr_error_set(error, MR_NOT_FOUND, "no table " MR_LISTING_TABLE);
-	if (!mr_os_read_all(fd, mr_buf_reserve(out, size), size, 0, &done) || done < size)
+	switch (mr_os_read(fd, mr_buf_reserve(out, size), size, 0, NULL)) {
+	case MR_READ_WHOLE:
+		break;
+	case MR_READ_SHORT:
+		return mr_error_set(error, MR_IO,
+				    "the table " MR_LISTING_TABLE " is shorter than it says");
+	case MR_READ_FAILED:
 		return mr_error_errno(error, MR_IO, "cannot read the table " MR_LISTING_TABLE);
-	out->len += done;
+	}
+	out->len += size;
 	return MR_OK;
 }
 

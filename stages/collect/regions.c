@@ -20,14 +20,15 @@
 static enum mr_err read_at(struct mr_regions *regions, uint64_t position, size_t len,
 			   struct mr_error *error)
 {
+	enum mr_read read;
 	size_t done;
 
 	regions->window.len = 0;
-	if (!mr_os_read_all(regions->fd, mr_buf_reserve(&regions->window, len), len, position,
-			    &done))
+	read = mr_os_read(regions->fd, mr_buf_reserve(&regions->window, len), len, position, &done);
+	if (read == MR_READ_FAILED)
 		return mr_error_errno(error, MR_IO, "offset %" PRIu64 ": cannot read", position);
 	regions->window.len = done;
-	if (done < len)
+	if (read == MR_READ_SHORT)
 		return mr_error_set(error, MR_BAD_INPUT,
 				    "offset %" PRIu64
 				    ": the file became shorter while it was read; it had %" PRIu64

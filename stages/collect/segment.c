@@ -17,13 +17,15 @@
 static enum mr_err read_at(int fd, uint64_t at, size_t len, struct mr_buf *out,
 			   struct mr_error *error)
 {
+	enum mr_read read;
 	size_t done;
 
 	out->len = 0;
-	if (!mr_os_read_all(fd, mr_buf_reserve(out, len), len, at, &done))
+	read = mr_os_read(fd, mr_buf_reserve(out, len), len, at, &done);
+	if (read == MR_READ_FAILED)
 		return mr_error_errno(error, MR_IO, "offset %" PRIu64 ": cannot read", at);
 	out->len = done;
-	if (done < len)
+	if (read == MR_READ_SHORT)
 		return mr_error_set(error, MR_BAD_INPUT, "offset %" PRIu64 ": the file ends there",
 				    at + done);
 	return MR_OK;
@@ -254,13 +256,16 @@ enum mr_err mr_segment_next(struct mr_segment_walk *walk, struct mr_block *out,
 	return MR_OK;
 }
 
-/* Of what begins at `at` and looks like a block, whether it proves that the bytes at walk->at were
- * durable. */
-static bool is_proof(struct mr_segment_walk *walk, uint64_t at)
+/* Of what begins at `at` and looks like a block: MR_BAD_INPUT where it proves that the bytes at
+ * walk->at were durable, MR_OK where it proves nothing. */
+static enum mr_err prove(struct mr_segment_walk *walk, uint64_t at, struct mr_error *error)
 {
-	struct mr_block block;
+	struct mr_block block = {0};
+	enum mr_err err = read_block(walk, at, &block, error);
 
-	return read_block(walk, at, &block, NULL) == MR_OK && block.durable > walk->at;
+	if (err == MR_OK)
+		return block.durable > walk->at ? MR_BAD_INPUT : MR_OK;
+	return err == MR_BAD_INPUT ? MR_OK : err;
 }
 
 enum mr_err mr_segment_look_behind(struct mr_segment_walk *walk, uint64_t *found_out,
@@ -277,9 +282,9 @@ enum mr_err mr_segment_look_behind(struct mr_segment_walk *walk, uint64_t *found
 		err = read_at(walk->fd, from, len, &window, error);
 		for (size_t i = 0; err == MR_OK && i < len; i += 8)
 			if (mr_le_get(window.data + i, 4) == BLOCK_MAGIC &&
-			    walk->size - from - i >= MR_BLOCK_HEAD && is_proof(walk, from + i)) {
+			    walk->size - from - i >= MR_BLOCK_HEAD) {
 				*found_out = from + i;
-				err = MR_BAD_INPUT;
+				err = prove(walk, from + i, error);
 			}
 		from += len;
 	}

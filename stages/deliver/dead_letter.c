@@ -90,10 +90,10 @@ static struct mr_slice next_text(struct pieces *pieces)
 	return piece;
 }
 
-static bool is_utf8(struct pieces pieces)
+static bool is_utf8(struct pieces *pieces)
 {
 	for (;;) {
-		struct mr_slice piece = next_text(&pieces);
+		struct mr_slice piece = next_text(pieces);
 		if (piece.len == 0)
 			return true;
 		if (!mr_utf8_valid(piece.at, piece.len))
@@ -102,19 +102,28 @@ static bool is_utf8(struct pieces pieces)
 }
 
 /* Whether it is no longer than the most that may be written is in base64. */
-static bool fits_escaped(struct pieces pieces)
+static bool fits_escaped(struct pieces *pieces)
 {
-	if (kept(&pieces) <= pieces.most / ESCAPE_BYTES)
+	if (kept(pieces) <= pieces->most / ESCAPE_BYTES)
 		return true;
 	struct mr_buf text = {0};
-	uint64_t len = 0, room = pieces.most / 3 * 4;
-	for (struct mr_slice piece; len <= room && (piece = next_text(&pieces)).len > 0;) {
+	uint64_t len = 0, room = pieces->most / 3 * 4;
+	for (struct mr_slice piece; len <= room && (piece = next_text(pieces)).len > 0;) {
 		text.len = 0;
 		mr_json_put_string(&text, piece);
 		len += text.len - 2;
 	}
 	mr_buf_fini(&text);
 	return len <= room;
+}
+
+/* Whether all of it can stand as text. What the disk did not give was not looked at. */
+static bool can_be_text(struct pieces pieces, struct mr_error *unread_out)
+{
+	struct pieces again = pieces;
+	bool text = is_utf8(&pieces) && fits_escaped(&again);
+	*unread_out = pieces.error.code == MR_IO ? pieces.error : again.error;
+	return text && unread_out->code != MR_IO;
 }
 
 /* The text without the quotes that mr_json_put_string puts around it. */
@@ -192,16 +201,29 @@ static enum mr_err put_tail(const struct dead_letter_out *out, const struct piec
 	return err;
 }
 
+static enum mr_err must_be_whole(const struct dead_letter_out *out, const struct mr_error *unread,
+				 struct mr_error *error)
+{
+	if (!out->whole || unread->code != MR_IO)
+		return MR_OK;
+	return mr_error_set(error, MR_IO, "%s", unread->text);
+}
+
 enum mr_err dead_letter_put(const struct dead_letter_out *out, const struct line_id *id,
 			    const struct mr_files *files, const struct mr_reject *reject,
 			    struct mr_error *error)
 {
 	struct pieces pieces = {.files = files, .reject = reject, .most = out->most};
 	pieces.buffer = mr_malloc(PIECE_BYTES);
-	bool text = is_utf8(pieces) && fits_escaped(pieces);
-	enum mr_err err = put_head(out, id, reject, text, error);
+	struct mr_error unread = {0};
+	bool text = can_be_text(pieces, &unread);
+	enum mr_err err = must_be_whole(out, &unread, error);
+	if (err == MR_OK)
+		err = put_head(out, id, reject, text, error);
 	if (err == MR_OK)
 		err = put_record(out, &pieces, text, error);
+	if (err == MR_OK)
+		err = must_be_whole(out, &pieces.error, error);
 	if (err == MR_OK)
 		err = put_tail(out, &pieces, error);
 	free(pieces.buffer);

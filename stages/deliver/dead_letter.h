@@ -14,10 +14,12 @@ struct dead_letter_out {
 	enum mr_err (*put)(void *context, struct mr_slice piece, struct mr_error *error);
 	void *context;
 	uint64_t most; /* bytes of a record: where it has more `written` says so */
+	bool whole;    /* or not at all, where the disk does not give the record */
 };
 
-/* With `id` (may be NULL) the line begins with it: then it can be found again. Fails only as `put`
- * does. Where the record's file cannot be read any more the line says so. */
+/* With `id` (may be NULL) the line begins with it: then it can be found again. Fails as `put` does,
+ * and with MR_IO where it is to be whole: what was put is then to be dropped. Else, and where the
+ * record's file is gone or has become shorter, the line says what is wrong. */
 enum mr_err dead_letter_put(const struct dead_letter_out *out, const struct line_id *id,
 			    const struct mr_files *files, const struct mr_reject *reject,
 			    struct mr_error *error);

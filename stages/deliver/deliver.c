@@ -190,15 +190,15 @@ static enum mr_err take_rejects(struct deliver *deliver, struct mr_reader *in,
 	for (; mr_reader_reject(in, &reject); mr_reader_advance(in)) {
 		if (!letters_have_room(letters))
 			return MR_FULL;
+		enum mr_err err = letters->open ? letters_put(letters, &reject, error) : MR_OK;
+		if (err != MR_OK)
+			return err;
 		mr_count(deliver->env->counters, MR_C_REJECTS_RECEIVED, 1);
 		mr_count_of(deliver->env->counters, reject.origin.source, MR_B_REJECTS_RECEIVED, 1);
 		if (!letters->open) {
 			leave_unwritten(deliver, &reject);
 			continue;
 		}
-		enum mr_err err = letters_put(letters, &reject, error);
-		if (err != MR_OK)
-			return err;
 		mr_count(deliver->env->counters, MR_C_REJECTS_WRITTEN, 1);
 		mr_count_of(deliver->env->counters, reject.origin.source, MR_B_REJECTS_WRITTEN, 1);
 	}

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 
 #include "dead_letter.h"
+#include "millrace/log.h"
 
 /* Of a record: its line is held whole, in the file's buffer. */
 #define LETTER_BYTES_MAX (64u << 20)
+#define UNREAD_US 5000000 /* so long a record that the disk does not give is tried again */
 
 static enum mr_err open_given(struct letters *letters, struct mr_error *error)
 {
@@ -78,26 +80,58 @@ static enum mr_err to_buffer(void *context, struct mr_slice piece, struct mr_err
 	return MR_OK;
 }
 
+/* Whether the disk has had its time. */
+static bool give_up(struct letters *letters, const char *why)
+{
+	int64_t now_us = letters->env->now->steady_us;
+	if (letters->unread_us == 0) {
+		letters->unread_us = now_us;
+		mr_log(MR_LOG_WARNING, "a rejected record: %s; it is tried again", why);
+	}
+	return now_us - letters->unread_us >= UNREAD_US;
+}
+
+/* Into the file's buffer. MR_FULL: it is not there. */
+static enum mr_err put_line(struct letters *letters, const struct line_id *id,
+			    const struct mr_reject *reject)
+{
+	const struct mr_files *files = letters->env->files;
+	struct dead_letter_out out = {.put = to_buffer, .most = LETTER_BYTES_MAX, .whole = true};
+	struct mr_error unread = {0};
+	out.context = once_file_begin_line(&letters->file);
+	enum mr_err err = dead_letter_put(&out, id, files, reject, &unread);
+	if (err == MR_OK && reject->bytes.len == 0)
+		letters->unread_us = 0;
+	if (err == MR_OK)
+		return MR_OK;
+	once_file_drop_line(&letters->file);
+	if (!give_up(letters, unread.text))
+		return MR_FULL;
+	out.whole = false;
+	return dead_letter_put(&out, id, files, reject, NULL);
+}
+
 static enum mr_err put_once(struct letters *letters, const struct line_id *id,
 			    const struct mr_reject *reject, struct mr_error *error)
 {
-	struct dead_letter_out out = {.put = to_buffer, .most = LETTER_BYTES_MAX};
 	enum mr_err err = once_file_ready(&letters->file, error);
 	if (err != MR_OK)
 		return err;
+	bool wanted = once_file_wants(&letters->file, id);
+	if (wanted)
+		err = put_line(letters, id, reject);
+	if (err != MR_OK)
+		return err;
 	letters->file.taken++;
-	if (!once_file_wants(&letters->file, id))
-		return MR_OK;
-	out.context = once_file_begin_line(&letters->file);
-	err = dead_letter_put(&out, id, letters->env->files, reject, error);
-	return err == MR_OK ? once_file_end_line(&letters->file, error) : err;
+	return wanted ? once_file_end_line(&letters->file, error) : MR_OK;
 }
 
 enum mr_err letters_put(struct letters *letters, const struct mr_reject *reject,
 			struct mr_error *error)
 {
 	if (!letters->once) {
-		const struct dead_letter_out out = {to_file, &letters->out, UINT64_MAX};
+		const struct dead_letter_out out = {
+		    .put = to_file, .context = &letters->out, .most = UINT64_MAX};
 		return dead_letter_put(&out, NULL, letters->env->files, reject, error);
 	}
 	struct line_id id = line_id_of_reject(letters->env->files, reject);

@@ -19,6 +19,7 @@ struct letters {
 	const struct mr_stage_env *env;
 	struct out_file out;
 	struct once_file file;
+	int64_t unread_us; /* since when the disk gives no record, 0: it does */
 };
 
 /* Of a service's; the caller's to free. */
@@ -27,6 +28,8 @@ enum mr_err letters_open(struct letters *letters, const struct sink_env *env,
 			 struct mr_error *error);
 /* Asked before each put. */
 bool letters_have_room(struct letters *letters);
+/* MR_FULL where the disk does not give a service's record: nothing was done, and the same is to be
+ * put again. After some seconds of that what there is of it is written, with the reason. */
 enum mr_err letters_put(struct letters *letters, const struct mr_reject *reject,
 			struct mr_error *error);
 /* As sink_env's refuse. */

@@ -129,14 +129,17 @@ static enum mr_err put_again(struct once_file *file, int from_fd, uint64_t from,
 			     struct mr_error *error)
 {
 	struct mr_buf lines = {0};
-	size_t len = (size_t)(to - from), got = 0;
+	size_t len = (size_t)(to - from);
 	enum mr_err err = MR_OK;
-	if (!mr_os_read_all(from_fd, mr_buf_reserve(&lines, len + 1), len, from, &got) || got < len)
+	enum mr_read read = mr_os_read(from_fd, mr_buf_reserve(&lines, len + 1), len, from, NULL);
+	if (read == MR_READ_SHORT)
+		errno = EIO;
+	if (read != MR_READ_WHOLE)
 		err = mr_error_errno(error, MR_IO, "%s: the file removed from %s cannot be read",
 				     file->name, file->path);
-	for (size_t at = 0; at < got && err == MR_OK;) {
-		const char *stop = memchr(lines.data + at, '\n', got - at);
-		size_t behind = stop == NULL ? got : (size_t)(stop - lines.data) + 1;
+	for (size_t at = 0; at < len && err == MR_OK;) {
+		const char *stop = memchr(lines.data + at, '\n', len - at);
+		size_t behind = stop == NULL ? len : (size_t)(stop - lines.data) + 1;
 		err = once_file_put(file, (struct mr_slice){lines.data + at, behind - at}, error);
 		at = behind;
 	}

@@ -37,8 +37,7 @@ bool once_file_make(const char *path)
 /* Exactly so many bytes. */
 static bool read_at(const struct once_file *file, uint64_t at, char *out, size_t len)
 {
-	size_t done;
-	return mr_os_read_all(file->fd, out, len, at, &done) && done == len;
+	return mr_os_read(file->fd, out, len, at, NULL) == MR_READ_WHOLE;
 }
 
 static size_t tail_length(uint64_t position)
@@ -698,6 +697,11 @@ enum mr_err once_file_end_line(struct once_file *file, struct mr_error *error)
 	mr_line_hash_add(&file->lines,
 			 (struct mr_slice){buf->data + file->line, buf->len - file->line});
 	return put_out(file, (struct mr_slice){"", 0}, error);
+}
+
+void once_file_drop_line(struct once_file *file)
+{
+	file->out.buf.len = file->line;
 }
 
 enum mr_err once_file_flush(struct once_file *file, struct mr_error *error)

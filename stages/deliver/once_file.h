@@ -62,9 +62,11 @@ bool once_file_has_room(struct once_file *file);
 bool once_file_wants(struct once_file *file, const struct line_id *id);
 /* A whole line with its '\n'. A full disk is said, and is no error here. */
 enum mr_err once_file_put(struct once_file *file, struct mr_slice line, struct mr_error *error);
-/* One that comes in pieces: they go behind what is in the buffer, which is lent until the end. */
+/* One that comes in pieces: they go behind what is in the buffer, which is lent until the end, or
+ * until it is dropped. */
 struct mr_buf *once_file_begin_line(struct once_file *file);
 enum mr_err once_file_end_line(struct once_file *file, struct mr_error *error);
+void once_file_drop_line(struct once_file *file);
 enum mr_err once_file_flush(struct once_file *file, struct mr_error *error);
 /* All that was put is durable; MR_FULL where the disk is full, MR_BAD_INPUT where the file was made
  * shorter or altered. Looks where the path leads. Blocks as the disk does. */

@@ -1,6 +1,7 @@
 /* spool_frame.c - see spool_frame.h. */
 #include "spool_frame.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -44,14 +45,16 @@ enum spool_head spool_segment_look(const struct spool *spool, struct spool_segme
 	struct stat about;
 	spool_segment_name(segment->begin.at, name);
 	int fd = openat(spool->directory, name, O_RDONLY | O_CLOEXEC);
-	size_t done = 0;
-	bool read =
-	    fd >= 0 && fstat(fd, &about) == 0 && mr_os_read_all(fd, got, sizeof got, 0, &done);
+	enum mr_read read = MR_READ_FAILED;
+	if (fd >= 0 && fstat(fd, &about) == 0)
+		read = mr_os_read(fd, got, sizeof got, 0, NULL);
+	int saved = errno;
 	if (fd >= 0)
 		close(fd);
-	if (!read)
+	errno = saved;
+	if (read == MR_READ_FAILED)
 		return SPOOL_HEAD_UNREADABLE;
-	if (done < sizeof got)
+	if (read == MR_READ_SHORT)
 		return SPOOL_HEAD_NONE;
 	segment->end = segment->begin.at + (uint64_t)about.st_size - SPOOL_SEGMENT_HEAD;
 	memcpy(&segment->begin.lines, got + 16, 8);

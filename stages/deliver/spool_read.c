@@ -40,10 +40,8 @@ static bool bytes_at(struct spool *spool, const struct spool_segment *segment, u
 {
 	if (at > segment->end || len > segment->end - at)
 		return false;
-	size_t done;
-	return mr_os_read_all(spool->reading_fd, out, len,
-			      SPOOL_SEGMENT_HEAD + at - segment->begin.at, &done) &&
-	       done == len;
+	return mr_os_read(spool->reading_fd, out, len, SPOOL_SEGMENT_HEAD + at - segment->begin.at,
+			  NULL) == MR_READ_WHOLE;
 }
 
 /* The whole frame at exactly this place, in spool->piece. */

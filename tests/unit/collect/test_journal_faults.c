@@ -221,6 +221,41 @@ static void a_listing_that_breaks_off(void **state)
 	room_die(&room);
 }
 
+/* What stands behind a torn end and cannot be read proves nothing: nothing is cut off for it. */
+static void a_read_that_fails_cuts_nothing(void **state)
+{
+	struct room room;
+	uint64_t ends[4];
+
+	(void)state;
+	assert_int_equal(room_open(&room, room_begin, NULL), MR_OK);
+	assert_int_equal(room_replay(&room), MR_END);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(room_put_record(&room, i + 1), MR_OK);
+		assert_int_equal(mr_journal_sync(&room.journal, &room.error), MR_OK);
+		ends[i] = room_size(1);
+	}
+	room_die(&room);
+	room_flip(1, ends[1] + 8);
+	for (unsigned n = 1;; n++) {
+		enum mr_err err;
+
+		os_fault((struct os_fault){.call = OS_PREAD, .nth = n, .number = EIO});
+		err = room_open(&room, room_begin, NULL);
+		if (!os_fault_met())
+			break;
+		os_faults_end();
+		assert_int_equal(err, MR_IO);
+		assert_non_null(strstr(room.error.text, "Input/output error"));
+		room_die(&room);
+		assert_int_equal(room_size(1), ends[3]);
+	}
+	os_faults_end();
+	assert_non_null(strstr(room.error.text, "what was whole once is not"));
+	room_die(&room);
+	assert_int_equal(room_size(1), ends[3]);
+}
+
 static void a_segment_replaces_none(void **state)
 {
 	struct room room;
@@ -310,6 +345,7 @@ int main(void)
 	    cmocka_unit_test_setup(a_sync_that_fails_is_the_end, begin),
 	    cmocka_unit_test_setup(a_segment_that_stays, begin),
 	    cmocka_unit_test_setup(a_listing_that_breaks_off, begin),
+	    cmocka_unit_test_setup(a_read_that_fails_cuts_nothing, begin),
 	    cmocka_unit_test_setup(a_segment_replaces_none, begin),
 	    cmocka_unit_test_setup(a_seal_that_was_found_outlasts_power, begin),
 	    cmocka_unit_test_setup(a_segment_that_readers_cannot_take, begin),

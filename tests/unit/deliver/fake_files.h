@@ -11,6 +11,10 @@ struct mr_files {
 	struct mr_slice bytes[FAKE_FILES]; /* `at` NULL: a name only */
 };
 
+static unsigned fake_reads;
+static unsigned fake_unread; /* the read of this number fails as a broken disk does, from 1 */
+static bool fake_unread_lasts;
+
 struct mr_slice mr_files_name(const struct mr_files *files, uint32_t number)
 {
 	return number < FAKE_FILES ? files->names[number] : (struct mr_slice){"", 0};
@@ -21,6 +25,11 @@ enum mr_err mr_files_read(const struct mr_files *files, uint32_t number, uint64_
 {
 	if (number >= FAKE_FILES || files->bytes[number].at == NULL)
 		return mr_error_set(error, MR_NOT_FOUND, "there is no file %u", number);
+	fake_reads++;
+	if (fake_unread != 0 &&
+	    (fake_reads == fake_unread || (fake_unread_lasts && fake_reads > fake_unread)))
+		return mr_error_set(error, MR_IO, "%.*s: cannot read: Input/output error",
+				    (int)files->names[number].len, files->names[number].at);
 	struct mr_slice bytes = files->bytes[number];
 	if (position > bytes.len || len > bytes.len - position)
 		return mr_error_set(error, MR_BAD_INPUT, "%.*s: has become shorter",

@@ -37,7 +37,7 @@ static uint64_t most = UINT64_MAX;
 static void write_line(const struct mr_files *files, const struct mr_reject *reject)
 {
 	struct mr_buf buf = {0};
-	struct dead_letter_out out = {gather, &buf, most};
+	struct dead_letter_out out = {.put = gather, .context = &buf, .most = most};
 	assert_int_equal(dead_letter_put(&out, NULL, files, reject, NULL), MR_OK);
 	assert_int_equal(buf.data[buf.len - 1], '\n');
 	assert_null(memchr(buf.data, '\n', buf.len - 1));
@@ -139,6 +139,41 @@ static void a_file_cut_short_leaves_a_whole_line(void **state)
 	assert_string_equal(json_at(&line, "problem"), "there is no file 9");
 	json_line_close(&line);
 	mr_buf_fini(&text);
+}
+
+/* Whichever read it is, of bytes that are no text. */
+static void one_that_the_disk_does_not_give(void **state)
+{
+	(void)state;
+	char bytes[100000];
+	memset(bytes, 0xff, sizeof bytes);
+	struct mr_files files = {.names = {S("spool")}, .bytes = {{bytes, sizeof bytes}}};
+	struct mr_reject reject = {.length = sizeof bytes,
+				   .name = S("f"),
+				   .reason = S("r"),
+				   .origin = {.length = sizeof bytes}};
+	unsigned failed = 0;
+	for (bool met = true; met; failed += met) {
+		struct mr_buf buf = {0};
+		struct mr_error error = {0};
+		struct dead_letter_out out = {
+		    .put = gather, .context = &buf, .most = UINT64_MAX, .whole = true};
+		fake_reads = 0;
+		fake_unread = failed + 1;
+		enum mr_err err = dead_letter_put(&out, NULL, &files, &reject, &error);
+		met = fake_reads >= fake_unread;
+		assert_int_equal(err, met ? MR_IO : MR_OK);
+		assert_string_equal(error.text,
+				    met ? "spool: cannot read: Input/output error" : "");
+		mr_buf_fini(&buf);
+		fake_reads = 0;
+		write_line(&files, &reject);
+		assert_null(json_at(&line, "record"));
+		assert_true(met == (json_at(&line, "problem") != NULL) || failed == 0);
+		json_line_close(&line);
+	}
+	fake_unread = 0;
+	assert_int_equal(failed, 4); /* one looks whether it is text, and three write it down */
 }
 
 /* The spool keeps so much of a record that is far too long; a region past 4 GiB cannot say how long
@@ -249,7 +284,7 @@ static void every_write_may_fail(void **state)
 	(void)state;
 	struct mr_reject reject = {.length = 2, .name = S("f"), .reason = S("r"), .bytes = S("ab")};
 	uint64_t left;
-	struct dead_letter_out out = {refuse, &left, UINT64_MAX};
+	struct dead_letter_out out = {.put = refuse, .context = &left, .most = UINT64_MAX};
 	for (uint64_t call = 0; call < 3; call++) {
 		left = call;
 		assert_int_equal(dead_letter_put(&out, NULL, NULL, &reject, NULL), MR_NO_SPACE);
@@ -266,6 +301,7 @@ int main(void)
 	    cmocka_unit_test(nothing_is_an_empty_record),
 	    cmocka_unit_test(a_long_record_comes_in_pieces),
 	    cmocka_unit_test(a_file_cut_short_leaves_a_whole_line),
+	    cmocka_unit_test(one_that_the_disk_does_not_give),
 	    cmocka_unit_test(what_was_kept_is_written),
 	    cmocka_unit_test(of_one_that_is_far_too_long_a_part_is_written),
 	    cmocka_unit_test(text_of_escapes_is_no_longer_than_base64),

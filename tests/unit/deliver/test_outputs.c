@@ -188,12 +188,71 @@ static void a_very_long_letter_is_held_once(void **state)
 	end();
 }
 
+static unsigned letters_of(char *out, size_t size)
+{
+	char path[128];
+	snprintf(path, sizeof path, "%s/dead-letter.ndjson", world.service.state);
+	FILE *file = fopen(path, "r");
+	assert_non_null(file);
+	size_t got = fread(out, 1, size - 1, file);
+	out[got] = 0;
+	fclose(file);
+	unsigned lines = 0;
+	for (size_t i = 0; i < got; i++)
+		lines += out[i] == '\n';
+	return lines;
+}
+
+/* It is put again until the disk gives it; one that never comes does not hold up the rest. */
+static void a_letter_that_cannot_be_read_for_a_moment(void **state)
+{
+	(void)state;
+	struct mr_files files = {.names = {MR_SLICE("spool")}, .bytes = {MR_SLICE("0123456789")}};
+	struct mr_reject reject = {.name = MR_SLICE("in"),
+				   .reason = MR_SLICE("none"),
+				   .length = 10,
+				   .origin = {.length = 10}};
+	struct mr_error error = {0};
+	struct letters *letters = &world.outputs.letters;
+	char text[2048];
+	begin();
+	world.service.env.files = &files;
+	open_with(NULL, NULL);
+	fake_reads = 0;
+	fake_unread = 1;
+	assert_int_equal(letters_put(letters, &reject, &error), MR_FULL);
+	assert_int_equal(letters->file.taken, 0);
+	assert_int_equal(letters_put(letters, &reject, &error), MR_OK);
+	assert_int_equal(outputs_barrier(&world.outputs, &error), MR_OK);
+	assert_int_equal(letters_of(text, sizeof text), 1);
+	assert_non_null(strstr(text, "\"record\":\"0123456789\"}"));
+	fake_reads = 0;
+	fake_unread_lasts = true;
+	for (reject.offset = 1; reject.offset <= 2; reject.offset++) {
+		unsigned tries = 0;
+		while (letters_put(letters, &reject, &error) == MR_FULL) {
+			world.service.now.steady_us += MR_SECOND_US;
+			tries++;
+		}
+		assert_int_equal(tries, reject.offset == 1 ? 5 : 0);
+	}
+	fake_unread = 0;
+	fake_unread_lasts = false;
+	assert_int_equal(outputs_barrier(&world.outputs, &error), MR_OK);
+	assert_int_equal(letters->file.taken, 3);
+	assert_int_equal(letters_of(text, sizeof text), 3);
+	assert_non_null(strstr(text, "\"problem\":\"spool: cannot read: Input/output error\""));
+	outputs_close(&world.outputs);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_sink_that_comes_back_goes_on),
 	    cmocka_unit_test(a_name_has_a_place_for_each_type),
 	    cmocka_unit_test(a_very_long_letter_is_held_once),
+	    cmocka_unit_test(a_letter_that_cannot_be_read_for_a_moment),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

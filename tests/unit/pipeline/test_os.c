@@ -126,17 +126,24 @@ static void all_is_read_or_less_at_the_end(void **state)
 
 	(void)state;
 	assert_true(mr_os_write_all(fd, MR_SLICE("0123456789")));
-	assert_true(mr_os_read_all(fd, got, 4, 3, &done));
+	assert_int_equal(mr_os_read(fd, got, 4, 3, &done), MR_READ_WHOLE);
 	assert_int_equal(done, 4);
 	assert_memory_equal(got, "3456\0", 5);
-	assert_true(mr_os_read_all(fd, got, sizeof got, 8, &done));
+	assert_int_equal(mr_os_read(fd, got, 2, 8, NULL), MR_READ_WHOLE);
+	assert_int_equal(mr_os_read(fd, got, sizeof got, 8, &done), MR_READ_SHORT);
 	assert_int_equal(done, 2);
-	assert_true(mr_os_read_all(fd, got, 1, 10, &done));
+	assert_int_equal(mr_os_read(fd, got, 1, 10, &done), MR_READ_SHORT);
 	assert_int_equal(done, 0);
-	assert_true(mr_os_read_all(-1, got, 0, 0, &done));
-	assert_false(mr_os_read_all(-1, got, 1, 0, &done));
+	assert_int_equal(mr_os_read(-1, got, 0, 0, &done), MR_READ_WHOLE);
+	assert_int_equal(mr_os_read(-1, got, 1, 0, &done), MR_READ_FAILED);
 	assert_int_equal(errno, EBADF);
 	assert_int_equal(done, 0);
+	os_fault((struct os_fault){.call = OS_PREAD, .nth = 1, .number = EIO});
+	assert_int_equal(mr_os_read(fd, got, 4, 3, &done), MR_READ_FAILED);
+	assert_int_equal(errno, EIO);
+	os_fault((struct os_fault){.call = OS_PREAD, .nth = 1, .number = EINTR});
+	assert_int_equal(mr_os_read(fd, got, 4, 3, &done), MR_READ_WHOLE);
+	os_faults_end();
 	close(fd);
 }
 
@@ -156,7 +163,7 @@ static void check_past_cache(const char *bytes, size_t aside, struct os_fault fa
 	assert_true(fault.nth != 1 || os_fault_met());
 	os_faults_end();
 	assert_int_equal(fcntl(fd, F_GETFL) & O_DIRECT, 0);
-	assert_true(mr_os_read_all(fd, got, MANY, 0, &done));
+	assert_int_not_equal(mr_os_read(fd, got, MANY, 0, &done), MR_READ_FAILED);
 	assert_int_equal(done, MANY - aside);
 	assert_memory_equal(got, bytes + aside, done);
 	free(got);
