@@ -235,22 +235,11 @@ static void take(struct mr_source *source, struct mr_slice bytes, bool whole)
 
 /* ---- which files there are ---- */
 
-/* It has a descriptor, and is the file that its mark speaks of. */
-static bool look_into(struct mr_source *source, struct mr_followed *file, bool needed)
+/* The inode was used again for another file. */
+static void take_another(struct mr_source *source, struct mr_followed *file)
 {
 	struct follow *follow = of(source);
-	bool known = file->met && strcmp(file->path, file->title) == 0;
 
-	if (file->fd >= 0)
-		return true;
-	if (!mr_followed_open(&follow->openings, file, needed))
-		return false;
-	file->awake = true;
-	file->met = true;
-	take_number(follow, file);
-	if (known || mr_mark_holds(&file->mark, file->fd))
-		return true;
-	/* The inode was used again for another file. */
 	mr_log(MR_LOG_INFO, "%s: is another file than the one that was read as %s", file->path,
 	       file->title);
 	leave_name(source, file);
@@ -261,6 +250,30 @@ static bool look_into(struct mr_source *source, struct mr_followed *file, bool n
 	file->searched = 0;
 	file->lines = false;
 	file->dirty = true;
+}
+
+/* It has a descriptor, and is the file that its mark speaks of. */
+static bool look_into(struct mr_source *source, struct mr_followed *file, bool needed)
+{
+	struct follow *follow = of(source);
+	bool known = file->met && strcmp(file->path, file->title) == 0;
+	enum mr_mark_found found;
+
+	if (file->fd >= 0)
+		return true;
+	if (!mr_followed_open(&follow->openings, file, needed))
+		return false;
+	file->awake = true;
+	found = known ? MR_MARK_HOLDS : mr_mark_look(&file->mark, file->fd);
+	if (found == MR_MARK_UNREAD) {
+		mr_followed_bar(file, "read");
+		mr_followed_close(&follow->openings, file);
+		return false;
+	}
+	file->met = true;
+	take_number(follow, file);
+	if (found == MR_MARK_OTHER)
+		take_another(source, file);
 	return true;
 }
 
@@ -292,6 +305,8 @@ static enum mr_err see_file(void *context, const char *path, const struct stat *
 	known->finished = false;
 	mr_follow_list_path(&follow->list, known, path);
 	mr_followed_look(known, status);
+	if (known->barred) /* a descriptor may be stale for good */
+		mr_followed_close(&follow->openings, known);
 	if (known->awake && !known->foreign)
 		look_into(source, known, false);
 	return MR_OK;
@@ -358,17 +373,21 @@ static enum mr_err search_file(void *context, const char *path, const struct sta
 	struct mr_source *source = context;
 	struct follow *follow = of(source);
 	struct mr_followed *file = find(follow, status->st_dev, status->st_ino);
+	enum mr_mark_found mark = MR_MARK_HOLDS;
 
 	(void)error;
 	if (!file || !is_missing(file))
 		return MR_OK;
 	mr_follow_list_path(&follow->list, file, path);
-	if (mr_followed_open(&follow->openings, file, true) &&
-	    !mr_mark_holds(&file->mark, file->fd)) {
+	if (mr_followed_open(&follow->openings, file, true))
+		mark = mr_mark_look(&file->mark, file->fd);
+	if (mark == MR_MARK_UNREAD)
+		mr_followed_bar(file, "read");
+	if (mark != MR_MARK_HOLDS)
 		mr_followed_close(&follow->openings, file);
+	file->found = mark != MR_MARK_OTHER;
+	if (mark != MR_MARK_HOLDS)
 		return MR_OK;
-	}
-	file->found = true;
 	file->awake = true;
 	mr_followed_look(file, status);
 	take_number(follow, file);
@@ -476,7 +495,7 @@ static void scan(struct mr_source *source)
 		struct mr_followed *file = follow->list.files[i];
 
 		file->seen |= mr_unread_hides(&follow->unread, file->path);
-		source->unread += file->foreign || (file->barred && file->fd < 0);
+		source->unread += file->foreign || file->barred;
 	}
 	note_gone(source);
 	mr_gone_look(source, &follow->openings);
@@ -655,7 +674,7 @@ static enum mr_err read_one(struct mr_source *source, size_t at, struct mr_error
 	take_number(follow, file);
 	err = waits_for_name(follow, file) ? name_all(source, error) : MR_OK;
 	if (err == MR_OK)
-		err = mr_followed_read(source, file, follow->room, error);
+		err = mr_followed_read(source, file, follow->room);
 	if (err == MR_AGAIN)
 		file->awake = false;
 	else if (err != MR_OK)

@@ -52,7 +52,7 @@ struct mr_followed {
 	bool met;                 /* it is known to be the one that the mark speaks of */
 	bool gone;                /* its path leads elsewhere, or nowhere */
 	bool foreign;             /* no lines: left alone */
-	bool barred;              /* it cannot be opened: tried again by each scan */
+	bool barred;              /* it cannot be opened or read: tried again by each scan */
 	bool lines;               /* it begins with some, and nothing was read of it */
 	bool unlinked;            /* and no other path leads to it */
 	bool finished;            /* it is gone, and its last line was taken */
@@ -173,10 +173,12 @@ void mr_unread_fini(struct mr_unread_folders *unread);
 void mr_unread_foresee(const char *source, const char *path);
 
 /* One step of reading; of one that has no name, to see whether it is lines. MR_OK: call again;
- * MR_AGAIN: at its end; MR_IO is said and counted here, and leaves it alone. */
-enum mr_err mr_followed_read(struct mr_source *source, struct mr_followed *file, char *room,
-			     struct mr_error *error);
-/* It will not grow any more: a last line without an end is a record. */
+ * MR_AGAIN: at its end, or it is barred. */
+enum mr_err mr_followed_read(struct mr_source *source, struct mr_followed *file, char *room);
+/* errno says why. Said once, until it was read. */
+void mr_followed_bar(struct mr_followed *file, const char *what);
+/* It will not grow any more: a last line without an end is a record. MR_AGAIN: it is barred. As
+ * mr_followed_name. */
 enum mr_err mr_followed_finish(struct mr_source *source, struct mr_followed *file, char *room,
 			       struct mr_error *error);
 /* What has changed without a word from inotify. */
@@ -187,8 +189,10 @@ void mr_gone_look(const struct mr_source *source, const struct mr_openings *open
 enum mr_err mr_gone_end(struct mr_source *source, struct mr_followed *file, char *room,
 			struct mr_error *error);
 void mr_gone_say(const struct mr_followed *file, const char *why);
-/* Whether the file under this descriptor begins as the mark says, and reaches as far. */
-bool mr_mark_holds(const struct mr_mark *mark, int fd);
+/* Whether the file under this descriptor begins as the mark says, and reaches as far;
+ * MR_MARK_UNREAD with errno. */
+enum mr_mark_found { MR_MARK_HOLDS, MR_MARK_OTHER, MR_MARK_UNREAD };
+enum mr_mark_found mr_mark_look(const struct mr_mark *mark, int fd);
 #define MR_FOLLOW_ROOM (256 << 10)
 #define MR_FOLLOW_ENTRY 50 /* bytes of the cursor for each, at most, besides the title */
 

@@ -20,15 +20,39 @@ static ssize_t read_at(int fd, char *out, size_t len, uint64_t at)
 	return mr_os_read(fd, out, len, at, &done) == MR_READ_FAILED ? -1 : (ssize_t)done;
 }
 
-bool mr_mark_holds(const struct mr_mark *mark, int fd)
+enum mr_mark_found mr_mark_look(const struct mr_mark *mark, int fd)
 {
 	char bytes[MR_PRINT_MAX];
 	struct stat status;
+	ssize_t got;
 
-	return mark->print_len <= MR_PRINT_MAX && fstat(fd, &status) == 0 &&
-	       (uint64_t)status.st_size >= mark->at &&
-	       read_at(fd, bytes, mark->print_len, 0) == (ssize_t)mark->print_len &&
-	       mr_hash64(bytes, mark->print_len, 0) == mark->print;
+	if (fstat(fd, &status) != 0)
+		return MR_MARK_UNREAD;
+	if (mark->print_len > MR_PRINT_MAX || (uint64_t)status.st_size < mark->at)
+		return MR_MARK_OTHER;
+	got = read_at(fd, bytes, mark->print_len, 0);
+	if (got < 0)
+		return MR_MARK_UNREAD;
+	return got == (ssize_t)mark->print_len &&
+		       mr_hash64(bytes, mark->print_len, 0) == mark->print
+		   ? MR_MARK_HOLDS
+		   : MR_MARK_OTHER;
+}
+
+void mr_followed_bar(struct mr_followed *file, const char *what)
+{
+	if (!file->barred)
+		mr_log(MR_LOG_WARNING, "%s: cannot %s it: %s; it is tried again each second",
+		       file->path, what, strerror(errno));
+	file->barred = true;
+	file->awake = false;
+	file->size = -1; /* the next scan finds it changed */
+}
+
+static enum mr_err cannot_read(struct mr_followed *file)
+{
+	mr_followed_bar(file, "read");
+	return MR_AGAIN;
 }
 
 /* One that became shorter was written anew. */
@@ -51,21 +75,28 @@ static void note_dirty(struct mr_source *source, struct mr_followed *file)
 	source->dirty = true;
 }
 
-/* Read up to there. */
-static void move(struct mr_source *source, struct mr_followed *file, uint64_t at)
+/* Its mark once it was read up to there: made before anything is taken. False with errno. */
+static bool mark_at(const struct mr_followed *file, uint64_t at, struct mr_mark *mark_out)
 {
-	struct mr_mark *mark = &file->mark;
 	char bytes[MR_PRINT_MAX];
+	ssize_t len;
 
-	if (mark->print_len < MR_PRINT_MAX) {
-		ssize_t len =
-		    read_at(file->fd, bytes, at < MR_PRINT_MAX ? (size_t)at : MR_PRINT_MAX, 0);
+	*mark_out = file->mark;
+	mark_out->at = at;
+	if (file->mark.print_len == MR_PRINT_MAX)
+		return true;
+	len = read_at(file->fd, bytes, at < MR_PRINT_MAX ? (size_t)at : MR_PRINT_MAX, 0);
+	if (len < 0)
+		return false;
+	mark_out->print_len = (uint32_t)len;
+	mark_out->print = mr_hash64(bytes, mark_out->print_len, 0);
+	return true;
+}
 
-		mark->print_len = len > 0 ? (uint32_t)len : 0;
-		mark->print = mr_hash64(bytes, mark->print_len, 0);
-	}
-	mark->at = at;
-	file->searched = at;
+static void move(struct mr_source *source, struct mr_followed *file, const struct mr_mark *mark)
+{
+	file->mark = *mark;
+	file->searched = mark->at;
 	note_dirty(source, file);
 }
 
@@ -97,9 +128,9 @@ enum mr_err mr_followed_name(struct mr_source *source, struct mr_followed *file,
 }
 
 /* A line that is longer than the room is read twice: its end is looked for, and then it goes to the
- * spool piece by piece. */
+ * spool piece by piece. MR_AGAIN: it was emptied, or cannot be read. */
 static enum mr_err take_long(struct mr_source *source, struct mr_followed *file, char *room,
-			     uint64_t end, struct mr_error *error)
+			     uint64_t end)
 {
 	struct mr_spool *spool = &source->spool;
 	uint64_t at = file->mark.at;
@@ -111,7 +142,7 @@ static enum mr_err take_long(struct mr_source *source, struct mr_followed *file,
 
 		if (got != (ssize_t)len) {
 			mr_spool_drop(spool);
-			return mr_error_set(error, MR_AGAIN, "it was emptied");
+			return got < 0 ? cannot_read(file) : MR_AGAIN;
 		}
 		mr_spool_add(spool, room, len);
 		at += len;
@@ -123,23 +154,25 @@ static enum mr_err take_long(struct mr_source *source, struct mr_followed *file,
 }
 
 /* No line ends in the room: is there an end further on? */
-static enum mr_err search_end(struct mr_source *source, struct mr_followed *file, char *room,
-			      struct mr_error *error)
+static enum mr_err search_end(struct mr_source *source, struct mr_followed *file, char *room)
 {
 	ssize_t got = read_at(file->fd, room, MR_FOLLOW_ROOM, file->searched);
 	const char *newline = got > 0 ? memchr(room, '\n', (size_t)got) : NULL;
 	uint64_t end = file->searched;
+	struct mr_mark mark;
 
 	if (got <= 0)
-		return MR_AGAIN;
+		return got < 0 ? cannot_read(file) : MR_AGAIN;
 	if (!newline) {
 		file->searched += (uint64_t)got;
 		return got == MR_FOLLOW_ROOM ? MR_OK : MR_AGAIN;
 	}
 	end += (uint64_t)(newline - room);
-	if (take_long(source, file, room, end, error) != MR_OK)
-		return MR_OK;
-	move(source, file, end + 1);
+	if (!mark_at(file, end + 1, &mark))
+		return cannot_read(file);
+	if (take_long(source, file, room, end) != MR_OK)
+		return file->barred ? MR_AGAIN : MR_OK;
+	move(source, file, &mark);
 	return MR_OK;
 }
 
@@ -154,18 +187,22 @@ static enum mr_err look_at_head(struct mr_source *source, struct mr_followed *fi
 	return *why ? leave_alone(source, file, why) : MR_OK;
 }
 
-enum mr_err mr_followed_read(struct mr_source *source, struct mr_followed *file, char *room,
-			     struct mr_error *error)
+enum mr_err mr_followed_read(struct mr_source *source, struct mr_followed *file, char *room)
 {
 	ssize_t got = read_at(file->fd, room, MR_FOLLOW_ROOM, file->mark.at);
+	enum mr_mark_found found = MR_MARK_HOLDS;
+	struct mr_mark mark;
 	const char *newline;
 	size_t whole;
 	size_t skip = 0;
 	enum mr_err err;
 
-	if (got < 0)
-		return leave_alone(source, file, strerror(errno));
-	if (file->mark.at > 0 && !mr_mark_holds(&file->mark, file->fd)) {
+	if (got >= 0 && file->mark.at > 0)
+		found = mr_mark_look(&file->mark, file->fd);
+	if (got < 0 || found == MR_MARK_UNREAD)
+		return cannot_read(file);
+	file->barred = false;
+	if (found == MR_MARK_OTHER) {
 		read_anew(source, file);
 		return MR_OK;
 	}
@@ -179,10 +216,12 @@ enum mr_err mr_followed_read(struct mr_source *source, struct mr_followed *file,
 			return err;
 	}
 	if (whole == 0)
-		return got == MR_FOLLOW_ROOM ? search_end(source, file, room, error) : MR_AGAIN;
+		return got == MR_FOLLOW_ROOM ? search_end(source, file, room) : MR_AGAIN;
+	if (!mark_at(file, file->mark.at + whole, &mark))
+		return cannot_read(file);
 	mr_lines_take(&source->spool, file->name, file->mark.at + skip,
 		      (struct mr_slice){room + skip, whole - skip});
-	move(source, file, file->mark.at + whole);
+	move(source, file, &mark);
 	return MR_OK;
 }
 
@@ -193,24 +232,31 @@ static enum mr_err look_at_once(struct mr_source *source, struct mr_followed *fi
 	size_t skip;
 
 	if (got < 0)
-		return leave_alone(source, file, strerror(errno));
+		return cannot_read(file);
 	return look_at_head(source, file, (struct mr_slice){room, (size_t)got}, true, &skip);
 }
 
 enum mr_err mr_followed_finish(struct mr_source *source, struct mr_followed *file, char *room,
 			       struct mr_error *error)
 {
+	struct mr_mark mark;
 	struct stat status;
 	enum mr_err err;
 
-	if (file->foreign || fstat(file->fd, &status) != 0 ||
-	    (uint64_t)status.st_size <= file->mark.at ||
-	    (file->mark.at == 0 && look_at_once(source, file, room) != MR_OK))
+	if (file->foreign)
 		return MR_OK;
+	if (fstat(file->fd, &status) != 0)
+		return cannot_read(file);
+	if ((uint64_t)status.st_size <= file->mark.at)
+		return MR_OK;
+	if (file->mark.at == 0 && look_at_once(source, file, room) != MR_OK)
+		return file->barred ? MR_AGAIN : MR_OK;
 	err = mr_followed_name(source, file, error);
 	if (err != MR_OK)
 		return err;
-	if (take_long(source, file, room, (uint64_t)status.st_size, error) == MR_OK)
-		move(source, file, (uint64_t)status.st_size);
-	return MR_OK;
+	if (!mark_at(file, (uint64_t)status.st_size, &mark))
+		return cannot_read(file);
+	if (take_long(source, file, room, (uint64_t)status.st_size) == MR_OK)
+		move(source, file, &mark);
+	return file->barred ? MR_AGAIN : MR_OK;
 }

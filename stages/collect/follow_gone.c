@@ -6,6 +6,8 @@
  * removed takes room on the disk as long as it is open, and goes with its last line. */
 #include "follow.h"
 
+#include <stdio.h>
+
 #define LINGER_US (INT64_C(5000) * 1000)
 #define KEEP_US (INT64_C(300) * 1000 * 1000)
 
@@ -29,11 +31,22 @@ void mr_gone_look(const struct mr_source *source, const struct mr_openings *open
 			continue;
 		mr_followed_look(file, &status);
 		file->unlinked = status.st_nlink == 0;
-		if (size == file->size)
+		if (size == file->size || file->barred)
 			continue;
 		file->gone_us = mr_source_steady(source);
 		file->finished = false;
 	}
+}
+
+static enum mr_err give_up(struct mr_source *source, const struct mr_followed *file)
+{
+	char why[100];
+
+	snprintf(why, sizeof(why),
+		 "it was moved away and cannot be read: what it has behind offset %llu is lost",
+		 (unsigned long long)file->mark.at);
+	mr_source_unread(source, file->title, why);
+	return MR_OK;
 }
 
 enum mr_err mr_gone_end(struct mr_source *source, struct mr_followed *file, char *room,
@@ -50,6 +63,8 @@ enum mr_err mr_gone_end(struct mr_source *source, struct mr_followed *file, char
 		return MR_AGAIN;
 	if (!file->finished)
 		err = mr_followed_finish(source, file, room, error);
+	if (err == MR_AGAIN && quiet_us >= KEEP_US)
+		return give_up(source, file);
 	if (err != MR_OK)
 		return err;
 	file->finished = true;

@@ -129,7 +129,6 @@ static void open_file(struct mr_openings *openings, struct mr_followed *file)
 			openings->files = mr_realloc(
 			    openings->files, openings->capacity * sizeof(struct mr_followed *));
 		}
-		file->barred = false;
 		file->fd = fd;
 		file->place = openings->count;
 		file->used = ++openings->clock;
@@ -137,13 +136,8 @@ static void open_file(struct mr_openings *openings, struct mr_followed *file)
 		openings->files[openings->count++] = file;
 		return;
 	}
-	if (fd < 0 && errno != ENOENT) {
-		if (!file->barred)
-			mr_log(MR_LOG_WARNING,
-			       "%s: cannot open it to follow it: %s; it is tried again each second",
-			       file->path, strerror(errno));
-		file->barred = true;
-	}
+	if (fd < 0 && errno != ENOENT)
+		mr_followed_bar(file, "open");
 	if (fd >= 0)
 		close(fd);
 	file->awake = false;
