@@ -61,7 +61,7 @@ struct mr_event {
 	struct mr_origin origin;
 	struct mr_slice tenant; /* never empty: "unknown" where nothing says */
 	struct mr_slice id; /* case-folded `Id`/`id`, else SHA-256 in hexadecimal of raw, in a row
-			     of the record's text as it came */
+			     of the record's text as it came; may be empty until `complete` */
 	int64_t time_us;    /* valid where has_time */
 	int64_t arrival_us;
 	enum mr_record_kind kind;

@@ -154,7 +154,17 @@ static struct mr_slice first_text(const struct mr_view *view, enum mr_mark mark)
 	return (struct mr_slice){value->text, value->len};
 }
 
-/* Of a declared record nobody knows what its `Id` or `tenantId` tells. */
+static struct mr_slice hash_name(struct mr_arena *arena, struct mr_slice bytes)
+{
+	uint8_t hash[32];
+	char *hex = mr_arena_alloc(arena, 2 * sizeof hash + 1);
+	mr_sha256(bytes.at, bytes.len, hash);
+	mr_hex(hash, sizeof hash, hex);
+	return (struct mr_slice){hex, 2 * sizeof hash};
+}
+
+/* Of a declared record nobody knows what its `Id` or `tenantId` tells. Where nothing but the bytes
+ * names a record, and no rule asks, its name waits until the event is completed. */
 static void name_event(const struct parse *parse, const struct mr_view *view)
 {
 	struct mr_event *event = view->event;
@@ -169,15 +179,10 @@ static void name_event(const struct parse *parse, const struct mr_view *view)
 		tenant = first_text(view, MR_MARK_TENANT_ID);
 	event->tenant = tenant.len == 0 ? MR_SLICE("unknown") : mr_fold_arena(arena, tenant);
 	struct mr_slice id = first_text(view, MR_MARK_ID);
-	if (id.len > 0 && told) {
+	if (id.len > 0 && told)
 		event->id = mr_fold_arena(arena, id);
-		return;
-	}
-	uint8_t hash[32];
-	char *hex = mr_arena_alloc(arena, 2 * sizeof hash + 1);
-	mr_sha256(parse->came.at, parse->came.len, hash);
-	mr_hex(hash, sizeof hash, hex);
-	event->id = (struct mr_slice){hex, 2 * sizeof hash};
+	else if (parse->came.at != event->raw.at || mr_fields_asked(parse->env->fields, MR_F_UID))
+		event->id = hash_name(arena, parse->came);
 }
 
 /* A declared record is the product's that its source says, where it names none itself. */
@@ -360,6 +365,8 @@ static void parse_complete(void *state, struct mr_events *events, struct mr_even
 	struct parse *parse = state;
 	struct mr_view view = {events, event, mr_normaliser_marks(parse->normaliser)};
 	event->origin.hash = mr_hash64(event->raw.at, event->raw.len, 0);
+	if (event->id.len == 0)
+		event->id = hash_name(&events->arena, event->raw);
 	fill_fields(parse, MR_PASS_LATER, &view);
 }
 
