@@ -13,9 +13,9 @@
  *
  * A place may say more of what is asked of it:
  *
- *     {field: Other, values: {success: [Succeeded, null, {F: a, G: 'b*'}]}}
- *                               the text `success`, whole or looked for inside, is also
- *                               `Succeeded`, null or missing, and other fields' patterns together
+ *     {field: Other, values: {success: [Succeeded, null, {F: a, G: ['b*', c]}]}}
+ *                               the text `success`, whole or a part, is also `Succeeded`, null or
+ *                               missing, and other fields' patterns together
  *     {field: Other, tails: ['', '.']}                    the text and what may stand behind it
  *     {field: Other, also: [Third]}                       true too where it is true of Third
  */
@@ -165,12 +165,30 @@ static bool is_inside(const struct sigma_predicate *predicate)
 
 struct mr_slice sigma_asked_text(const struct sigma_predicate *predicate)
 {
-	if (is_inside(predicate))
-		return predicate->parts[1].text;
-	if (predicate->test == SIGMA_TEXT && predicate->part_count == 1 &&
-	    predicate->parts[0].kind == SIGMA_LITERAL)
-		return predicate->parts[0].text;
-	return (struct mr_slice){"", 0};
+	static const struct mr_slice none = {"", 0};
+	struct mr_slice text = none;
+	for (uint32_t i = 0; predicate->test == SIGMA_TEXT && i < predicate->part_count; i++) {
+		const struct sigma_part *part = &predicate->parts[i];
+		if (part->kind == SIGMA_ONE || (part->kind == SIGMA_LITERAL && text.len > 0))
+			return none;
+		if (part->kind == SIGMA_LITERAL)
+			text = part->text;
+	}
+	return text;
+}
+
+/* A text, or any of a list. */
+static struct sigma_node *any_text_leaf(struct sigma_scope *scope, struct mr_slice field,
+					const struct mr_yaml *text)
+{
+	bool list = text->kind == MR_YAML_LIST;
+	struct sigma_node *node = NULL;
+	for (uint32_t i = 0; i < (list ? text->count : 1); i++) {
+		struct sigma_node *leaf =
+		    text_leaf(scope, field, list ? text->items[i]->text : text->text);
+		node = i == 0 ? leaf : join(scope, SIGMA_OR, node, leaf);
+	}
+	return node;
 }
 
 /* One member of `values`: a text of the field itself, null, or texts of other fields together. */
@@ -184,7 +202,7 @@ static struct sigma_node *member_leaf(struct sigma_scope *scope, struct mr_slice
 						    : text_leaf(scope, field, member->text);
 	for (uint32_t i = 0; i < member->count; i++) {
 		struct sigma_node *leaf =
-		    text_leaf(scope, member->keys[i]->text, member->items[i]->text);
+		    any_text_leaf(scope, member->keys[i]->text, member->items[i]);
 		node = i == 0 ? leaf : join(scope, SIGMA_AND, node, leaf);
 	}
 	return node;

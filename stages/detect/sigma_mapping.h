@@ -54,8 +54,8 @@ uint32_t sigma_view_slots(const struct sigma_builder *load, const struct sigma_v
  * catalog's fields are known. */
 void sigma_places_make(struct sigma_builder *load, const struct sigma_sources *detections,
 		       const struct sigma_sources *correlations);
-/* The one text that a test asks for, be it the whole value or looked for inside; empty where it
- * asks for something else. */
+/* The one text that a test asks for, be it the whole value or a part; empty where it asks for
+ * something else. */
 struct mr_slice sigma_asked_text(const struct sigma_predicate *predicate);
 
 /* Why no record of a view can satisfy a rule. */

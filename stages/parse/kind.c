@@ -18,6 +18,7 @@ static const struct mr_kind *const kinds[MR_KIND_COUNT] = {
     [MR_KIND_GRAPH_ACTIVITY] = &mr_kind_graph_activity,
     [MR_KIND_AZURE_ACTIVITY] = &mr_kind_azure_activity,
     [MR_KIND_DECLARED] = &mr_kind_declared,
+    [MR_KIND_AZURE_RESOURCE] = &mr_kind_azure_resource,
 };
 
 /* By shape, in this order: a directory audit has a category of its own, which may be one of

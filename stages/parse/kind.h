@@ -82,6 +82,8 @@ struct mr_kind {
 	size_t row_count;
 	/* Whether a record is of the kind. NULL: only kind.c's table of categories tells. */
 	bool (*is)(const struct mr_view *view);
+	/* The member `id` is that of what was done something to, not the record's own. */
+	bool id_names_a_thing;
 	/* What rows cannot say, behind them; may be NULL. */
 	void (*finish)(const struct mr_view *view);
 	mr_field finished[MR_FINISHED_MAX]; /* the fields that it adds or looks at, 0 behind them */
@@ -89,7 +91,7 @@ struct mr_kind {
 
 extern const struct mr_kind mr_kind_unknown, mr_kind_ual, mr_kind_signin, mr_kind_audit,
     mr_kind_risk, mr_kind_risky_user, mr_kind_graph_activity, mr_kind_azure_activity,
-    mr_kind_declared;
+    mr_kind_declared, mr_kind_azure_resource;
 
 enum mr_record_kind mr_kind_tell(const struct mr_view *view);
 const struct mr_kind *mr_kind_of(enum mr_record_kind kind);

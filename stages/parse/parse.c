@@ -179,7 +179,7 @@ static void name_event(const struct parse *parse, const struct mr_view *view)
 		tenant = first_text(view, MR_MARK_TENANT_ID);
 	event->tenant = tenant.len == 0 ? MR_SLICE("unknown") : mr_fold_arena(arena, tenant);
 	struct mr_slice id = first_text(view, MR_MARK_ID);
-	if (id.len > 0 && told)
+	if (id.len > 0 && told && !mr_kind_of(event->kind)->id_names_a_thing)
 		event->id = mr_fold_arena(arena, id);
 	else if (parse->came.at != event->raw.at || mr_fields_asked(parse->env->fields, MR_F_UID))
 		event->id = hash_name(arena, parse->came);

@@ -2,6 +2,7 @@
 Graph, of Azure Monitor's envelopes, of the Office 365 Management Activity API schema and of the Entra ID activity
 reference. Each function gives one event in every form that it has."""
 
+import hashlib
 import json
 
 TENANT = "0873ee4d-d342-44f2-8961-74c442a2fad2"
@@ -131,6 +132,11 @@ def risk(event_type):
              RiskState="atRisk", ActivityDateTime=TIME)
 
 
+def is_of_resource(record):
+    """Whether a vault or a cluster logged it: then it has no id of its own."""
+    return record.get("category") in ("AuditEvent", "kube-audit-admin")
+
+
 def forms(record):
     """A record, and the same event in the other forms in which the vendor has it."""
     resource = record.get("properties", record)
@@ -142,6 +148,8 @@ def forms(record):
         return [record] + risk_forms(resource)
     if "createdDateTime" in resource:
         return [record] + sign_in_forms(resource)
+    if is_of_resource(record):
+        return [record]
     operation = record["operationName"]
     name = operation["value"] if isinstance(operation, dict) else operation
     return [record] + activity(name, resource=record["resourceId"])
@@ -157,7 +165,9 @@ def pim(title):
 
 
 def with_id(record, number):
-    """The record with an id of its own, and that id."""
+    """The record with an id of its own, and that id; of what a resource logs, written by `json.dumps`, its bytes'."""
+    if is_of_resource(record):
+        return record, hashlib.sha256(json.dumps(record).encode()).hexdigest()
     identity = f"00000000-0000-4000-8000-{number:012}"
     own = next((name for name in record if name.lower() == "id"), None)
     if own is None and "properties" in record:

@@ -233,12 +233,15 @@ static void logsources(void **state)
 							  "{product: azure, service: activitylogs}",
 							  "d: 1"));
 	assert_int_equal(rules.set.catalog.count, 4);
-	assert_int_equal(rules.set.rule_count, 4);
+	assert_int_equal(rules.set.rule_count, 6);
 	assert_int_equal(rules.set.rules[0].kinds, (1u << MR_KIND_COUNT) - 1);
 	assert_int_equal(rules.set.rules[1].kinds, 1u << MR_KIND_UAL);
 	assert_int_equal(rules.set.rules[2].kinds, 1u << MR_KIND_AZURE_ACTIVITY);
 	assert_int_equal(rules.set.rules[3].kinds, 1u << MR_KIND_AUDIT);
-	assert_int_equal(rules.set.rules[3].index, rules.set.rules[2].index);
+	assert_int_equal(rules.set.rules[4].kinds, 1u << MR_KIND_AZURE_RESOURCE);
+	assert_int_equal(rules.set.rules[5].kinds, 1u << MR_KIND_AZURE_RESOURCE);
+	for (uint32_t i = 3; i < 6; i++)
+		assert_int_equal(rules.set.rules[i].index, rules.set.rules[2].index);
 	assert_int_equal(rules_warnings(&rules), 1);     /* nothing feeds windows */
 	assert_int_equal(rules.set.catalog.inactive, 0); /* it sees nothing, which is not that */
 	rules_fini(&rules);
@@ -480,12 +483,15 @@ static void mappings_of_other_logs(void **state)
 	       "operationname~'a/*'))))",
 	       "(and (or activitydisplayname~'delete device' activitydisplayname~'delete device "
 	       "configuration' activitydisplayname~'update device' activitydisplayname~'update "
-	       "device configuration') resourceprovidervalue~'a')");
+	       "device configuration') resourceprovidervalue~'a')",
+	       "(and category~'auditevent' resourceprovidervalue~'a')",
+	       "(and (or category~'kube-audit' category~'kube-audit-admin') "
+	       "resourceprovidervalue~'a')");
 	MAPPED("{product: azure, service: riskdetection}", "riskEventType: x", "riskeventtype~'x'",
 	       "(and recordtype=#294 riskeventtype~'x')");
 }
 
-/* A text that stands for others does so whole, and looked for inside; not at an end, not in an
+/* A text that stands for others does so whole and as a part, not among others, not in an
  * expression. */
 static void mappings_of_values(void **state)
 {
@@ -495,9 +501,25 @@ static void mappings_of_values(void **state)
 	       "(and workload~'exchange' (or resultstatus~'*success*' resultstatus~'succeeded' "
 	       "resultstatus~'success' resultstatus~'true'))");
 	MAPPED(audit, "status|startswith: success",
-	       "(and workload~'exchange' resultstatus~'success*')");
+	       "(and workload~'exchange' (or resultstatus~'success*' resultstatus~'succeeded' "
+	       "resultstatus~'success' resultstatus~'true'))");
+	MAPPED(audit, "status: success*y", "(and workload~'exchange' resultstatus~'success*y')");
+	MAPPED(audit, "status: success?", "(and workload~'exchange' resultstatus~'success?')");
 	MAPPED(audit, "status|re: success", "(and workload~'exchange' resultstatus/success/)");
 	MAPPED(audit, "status: ''", "(and workload~'exchange' resultstatus~'')");
+	/* A pattern of another field, and a list of texts of a third. */
+	MAPPED("{product: azure, service: activitylogs}",
+	       "OperationNameValue|endswith: /jobs/write",
+	       "(or operationnamevalue~'*/jobs/write' (and (not operationnamevalue?true) (or "
+	       "operationname.value~'*/jobs/write' (and (not operationname.value?true) "
+	       "operationname~'*/jobs/write'))))",
+	       "(and (or activitydisplayname~'delete device' activitydisplayname~'delete device "
+	       "configuration' activitydisplayname~'update device' activitydisplayname~'update "
+	       "device configuration') operationnamevalue~'*/jobs/write')",
+	       "(and category~'auditevent' operationname~'*/jobs/write')",
+	       "(and (or category~'kube-audit' category~'kube-audit-admin') (or "
+	       "operationname~'*/jobs/write' (and log.objectref.resource~'jobs' (or "
+	       "log.verb~'create' log.verb~'update' log.verb~'patch'))))");
 }
 
 /* What a missing field passes must not pass where the record has it elsewhere. */

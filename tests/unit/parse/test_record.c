@@ -86,8 +86,43 @@ static void kinds_are_told(void **state)
 	check_kind("{\"id\":\"Z\",\"category\":\"Administrative\",\"operationName\":\"O\","
 		   "\"resourceId\":\"R\",\"time\":\"2023-01-02T03:04:00Z\"}",
 		   MR_KIND_AZURE_ACTIVITY, "z", "unknown", "2023-01-02T03:04:00Z");
+	/* The id is that of a key: the record has none, and is named by its bytes. */
+	const char *const vault =
+	    "{\"category\":\"AuditEvent\",\"time\":\"2023-01-02T03:04:00Z\",\"properties\":{"
+	    "\"id\":\"https://v/keys/k\"}}";
+	check_kind(vault, MR_KIND_AZURE_RESOURCE,
+		   "c19169c96a11d3be259db9239b9267481313ad680d422f085548783d7eefbf93", "unknown",
+		   "2023-01-02T03:04:00Z");
 	check_kind("{\"id\":\"N\",\"timestamp\":1672628640123}", MR_KIND_UNKNOWN, "n", "unknown",
 		   "2023-01-02T03:04:00.123000Z");
+}
+
+/* A cluster's audit log is a text in the envelope. */
+static void what_a_resource_logs(void **state)
+{
+	(void)state;
+	static const char *const cluster =
+	    "{\"category\":\"kube-audit\",\"operationName\":\"O\",\"resourceId\":\"R\","
+	    "\"properties\":{"
+	    "\"log\":\"{\\\"verb\\\":\\\"delete\\\",\\\"user\\\":{\\\"username\\\":\\\"a@b.c\\\"},"
+	    "\\\"objectRef\\\":{\\\"name\\\":\\\"web\\\"},\\\"sourceIPs\\\":[\\\"192.0.2.7\\\"],"
+	    "\\\"responseStatus\\\":{\\\"code\\\":403}}\"}}";
+	static const char *const vault =
+	    "{\"category\":\"AuditEvent\",\"operationName\":\"KeyDelete\",\"callerIpAddress\":"
+	    "\"192.0.2.8\","
+	    "\"identity\":{\"claim\":{\"http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
+	    "upn\":\"d@e.f\"}},"
+	    "\"properties\":{\"requestUri\":\"https://v/keys/k\",\"httpStatusCode\":200}}";
+	check_field(cluster, "api.operation", "delete");
+	check_field(cluster, "actor.user.name", "a@b.c");
+	check_field(cluster, "resources.name", "web");
+	check_field(cluster, "src_endpoint.ip", "192.0.2.7");
+	check_field(cluster, "status", "Failure");
+	check_field(vault, "api.operation", "KeyDelete");
+	check_field(vault, "actor.user.name", "d@e.f");
+	check_field(vault, "resources.name", "https://v/keys/k");
+	check_field(vault, "src_endpoint.ip", "192.0.2.8");
+	check_field(vault, "status", "Success");
 }
 
 static void rows_of_the_audit_search_are_opened(void **state)
@@ -665,6 +700,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_ledger_gets_its_counts_by_source),
 	    cmocka_unit_test(kinds_are_told),
+	    cmocka_unit_test(what_a_resource_logs),
 	    cmocka_unit_test(rows_of_the_audit_search_are_opened),
 	    cmocka_unit_test(a_record_in_a_row_is_repaired),
 	    cmocka_unit_test(a_record_in_a_row_has_the_id_of_its_own_bytes),
