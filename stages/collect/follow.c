@@ -6,9 +6,11 @@
  * (follow_pace.c), since not every file system tells. What is closed (follow_open.c) is looked at
  * by its path.
  *
- * The cursor is a list of files, each with device, inode, mark and title: all of them in the head
- * of a segment, with the names that were left (follow_names.c), in a block those that were read on,
- * behind those that are gone, which stand at GONE_AT. */
+ * The cursor is a list of files, each with device, inode, mark, title and when it was settled: all
+ * of them in the head of a segment, with the names that were left (follow_names.c), in a block
+ * those that were met or read on, behind those that were removed, which stand at GONE_AT. What is
+ * not there any more, and may come again, as a folder does that is mounted late, is known as long
+ * as the journal has the segment that was written when it was settled. */
 #include "follow.h"
 
 #include "lines.h"
@@ -18,7 +20,6 @@
 #include "millrace/pack.h"
 
 #include <errno.h>
-#include <glob.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,9 @@
 #define FILES_MAX (MR_SEGMENT_CURSOR_MAX / 8) /* more have no room in a cursor */
 #define NAMES_AT_ONCE 1024
 #define GONE_AT INT64_MAX
+#define ENTRY_ITEMS 7
+#define ENTRY_ITEMS_BEFORE 6 /* without `settled` */
+#define ABSENT_MOST (64 << 10)
 #define GONE_BYTES                                                                                 \
 	(64 << 10) /* of those that are gone, in a block; more are known at the next start */
 
@@ -99,13 +103,14 @@ static void leave_name(struct mr_source *source, const struct mr_followed *file)
 
 static void put_file(const struct mr_followed *file, const struct mr_mark *mark, struct mr_buf *out)
 {
-	mr_pack_array(out, 6);
+	mr_pack_array(out, ENTRY_ITEMS);
 	mr_pack_uint(out, file->device);
 	mr_pack_uint(out, file->inode);
 	mr_pack_uint(out, mark->at);
 	mr_pack_uint(out, mark->print_len);
 	mr_pack_uint(out, mark->print);
 	mr_pack_bytes(out, mr_slice(file->title));
+	mr_pack_uint(out, file->settled);
 }
 
 /* The next block says so, that no start looks for it. */
@@ -115,13 +120,32 @@ static void leave(struct mr_source *source, struct mr_followed *file)
 	struct mr_mark mark = {.at = GONE_AT};
 
 	leave_name(source, file);
-	if (!file->foreign && follow->gone.len < GONE_BYTES) {
+	if (follow->gone.len < GONE_BYTES) {
 		put_file(file, &mark, &follow->gone);
 		follow->gone_count++;
 		source->cursor_bytes += MR_FOLLOW_ENTRY + strlen(file->title);
 		source->dirty = true;
 	}
 	drop(follow, file);
+}
+
+/* Nobody is expected to add to it any more: no start that does not find it says so. */
+static void settle(struct mr_source *source, struct mr_followed *file)
+{
+	file->settled = next_segment(&source->journal);
+	mr_followed_dirty(source, file);
+}
+
+/* It is not followed any more, until a path leads to it again. */
+static void part(struct mr_source *source, struct mr_followed *file)
+{
+	mr_followed_close(&of(source)->openings, file);
+	file->gone = false;
+	file->awake = false;
+	file->barred = false;
+	file->finished = true;
+	file->size = -1;
+	settle(source, file);
 }
 
 static void put(struct mr_source *source, bool whole, struct mr_buf *out)
@@ -185,52 +209,67 @@ static void take_known(struct mr_source *source, struct mr_followed *known,
 	known->mark = later->mark;
 	known->safe = later->safe;
 	known->searched = later->searched;
+	known->settled = later->settled;
 	free(later->title);
 	free(later->path);
 }
 
-static void take(struct mr_source *source, struct mr_slice bytes, bool whole)
+/* False where there is none. It borrows nothing. */
+static bool unpack_file(struct mr_unpack *in, struct mr_followed *file)
+{
+	size_t items = mr_unpack_array(in, ENTRY_ITEMS);
+	struct mr_slice title;
+
+	*file = (struct mr_followed){.fd = -1, .size = -1};
+	file->device = (dev_t)mr_unpack_uint(in, UINT64_MAX);
+	file->inode = (ino_t)mr_unpack_uint(in, UINT64_MAX);
+	file->mark.at = mr_unpack_uint(in, INT64_MAX);
+	file->mark.print_len = (uint32_t)mr_unpack_uint(in, MR_PRINT_MAX);
+	file->mark.print = mr_unpack_uint(in, UINT64_MAX);
+	title = mr_unpack_bytes(in);
+	file->settled = items == ENTRY_ITEMS ? mr_unpack_uint(in, UINT64_MAX) : 0;
+	if (!mr_unpack_ok(in) || items < ENTRY_ITEMS_BEFORE)
+		return false;
+	file->title = mr_asprintf("%.*s", (int)title.len, title.at);
+	return true;
+}
+
+/* Takes over its title. */
+static void take_file(struct mr_source *source, struct mr_followed *file)
 {
 	struct follow *follow = of(source);
+	bool is_name = file->device == 0 && file->inode == 0;
+	struct mr_followed *known;
+
+	if (is_name)
+		mr_left_names_add(&follow->left, file->title, file->mark.at);
+	else if (file->mark.at == GONE_AT)
+		take_gone(source, file);
+	if (is_name || file->mark.at == GONE_AT) {
+		free(file->title);
+		return;
+	}
+	file->path = mr_strdup(file->title);
+	file->safe = file->mark;
+	file->searched = file->mark.at;
+	file->finished = file->settled != 0;
+	known = find(follow, file->device, file->inode);
+	if (known)
+		take_known(source, known, file);
+	else
+		mr_follow_list_add(&follow->list, file);
+}
+
+static void take(struct mr_source *source, struct mr_slice bytes, bool whole)
+{
 	struct mr_unpack in = mr_unpack(bytes);
 	size_t count = mr_unpack_array(&in, FILES_MAX);
+	struct mr_followed file;
 
 	(void)whole;
-	for (size_t i = 0; i < count && mr_unpack_ok(&in); i++) {
-		struct mr_followed file = {.fd = -1, .size = -1};
-		struct mr_followed *known;
-		struct mr_slice title;
-
-		mr_unpack_array_of(&in, 6);
-		file.device = (dev_t)mr_unpack_uint(&in, UINT64_MAX);
-		file.inode = (ino_t)mr_unpack_uint(&in, UINT64_MAX);
-		file.mark.at = mr_unpack_uint(&in, INT64_MAX);
-		file.mark.print_len = (uint32_t)mr_unpack_uint(&in, MR_PRINT_MAX);
-		file.mark.print = mr_unpack_uint(&in, UINT64_MAX);
-		title = mr_unpack_bytes(&in);
-		if (!mr_unpack_ok(&in))
-			break;
-		file.title = mr_asprintf("%.*s", (int)title.len, title.at);
-		if (file.device == 0 && file.inode == 0) {
-			mr_left_names_add(&follow->left, file.title, file.mark.at);
-			free(file.title);
-			continue;
-		}
-		if (file.mark.at == GONE_AT) {
-			take_gone(source, &file);
-			free(file.title);
-			continue;
-		}
-		file.path = mr_strdup(file.title);
-		file.safe = file.mark;
-		file.searched = file.mark.at;
-		known = find(follow, file.device, file.inode);
-		if (known)
-			take_known(source, known, &file);
-		else
-			mr_follow_list_add(&follow->list, &file);
-	}
-	mr_follow_list_close_holes(&follow->list);
+	for (size_t i = 0; i < count && unpack_file(&in, &file); i++)
+		take_file(source, &file);
+	mr_follow_list_close_holes(&of(source)->list);
 }
 
 /* ---- which files there are ---- */
@@ -249,7 +288,8 @@ static void take_another(struct mr_source *source, struct mr_followed *file)
 	file->mark = (struct mr_mark){.print = mr_hash64("", 0, 0)};
 	file->searched = 0;
 	file->lines = false;
-	file->dirty = true;
+	file->settled = 0;
+	mr_followed_dirty(source, file);
 }
 
 /* It has a descriptor, and is the file that its mark speaks of. */
@@ -267,6 +307,13 @@ static bool look_into(struct mr_source *source, struct mr_followed *file, bool n
 	found = known ? MR_MARK_HOLDS : mr_mark_look(&file->mark, file->fd);
 	if (found == MR_MARK_UNREAD) {
 		mr_followed_bar(file, "read");
+		mr_followed_close(&follow->openings, file);
+		return false;
+	}
+	if (found == MR_MARK_OTHER && !file->seen) {
+		/* No path asks for that one. */
+		file->met = false;
+		file->awake = false;
 		mr_followed_close(&follow->openings, file);
 		return false;
 	}
@@ -297,12 +344,17 @@ static enum mr_err see_file(void *context, const char *path, const struct stat *
 		file.path = mr_strdup(path);
 		file.title = mr_strdup(path);
 		known = mr_follow_list_add(&follow->list, &file);
+		mr_followed_dirty(source, known);
 	} else if (known->seen) {
 		return MR_OK; /* another link to it */
 	}
 	known->seen = true;
 	known->gone = false;
 	known->finished = false;
+	known->lost = false;
+	known->unlinked = false;
+	if (known->size < 0)
+		known->since_us = mr_source_steady(source);
 	mr_follow_list_path(&follow->list, known, path);
 	mr_followed_look(known, status);
 	if (known->barred) /* a descriptor may be stale for good */
@@ -323,14 +375,9 @@ static void watch(void *context, const char *path)
 
 static void watch_parent(struct mr_source *source, const char *path)
 {
-	char *parent = mr_strdup(path);
-	char *slash = strrchr(parent, '/');
+	char *parent = mr_followed_folder(path);
 
-	if (slash == parent)
-		slash[1] = 0;
-	else if (slash)
-		*slash = 0;
-	watch(source, slash ? parent : ".");
+	watch(source, parent);
 	free(parent);
 }
 
@@ -360,110 +407,92 @@ static void scan_path(struct mr_source *source, const char *path)
 	}
 }
 
-static bool is_missing(const struct mr_followed *file)
+static void scan_pattern(struct mr_source *source, const char *pattern)
 {
-	return !file->seen && !file->found && file->fd < 0 && !file->foreign && !file->gone;
+	glob_t found;
+
+	if (!mr_unread_glob(&of(source)->unread, pattern, &found))
+		return;
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		scan_path(source, found.gl_pathv[i]);
+	globfree(&found);
 }
 
-/* A file that is closed and was moved to a name that no path asks for is looked for where it was.
- */
-static enum mr_err search_file(void *context, const char *path, const struct stat *status,
-			       struct mr_error *error)
-{
-	struct mr_source *source = context;
-	struct follow *follow = of(source);
-	struct mr_followed *file = find(follow, status->st_dev, status->st_ino);
-	enum mr_mark_found mark = MR_MARK_HOLDS;
-
-	(void)error;
-	if (!file || !is_missing(file))
-		return MR_OK;
-	mr_follow_list_path(&follow->list, file, path);
-	if (mr_followed_open(&follow->openings, file, true))
-		mark = mr_mark_look(&file->mark, file->fd);
-	if (mark == MR_MARK_UNREAD)
-		mr_followed_bar(file, "read");
-	if (mark != MR_MARK_HOLDS)
-		mr_followed_close(&follow->openings, file);
-	file->found = mark != MR_MARK_OTHER;
-	if (mark != MR_MARK_HOLDS)
-		return MR_OK;
-	file->awake = true;
-	mr_followed_look(file, status);
-	take_number(follow, file);
-	return MR_OK;
-}
-
-static void search_missing(struct mr_source *source)
-{
-	static const struct mr_walk_ops ops = {.file = search_file};
-	struct follow *follow = of(source);
-	char *searched = NULL;
-
-	for (size_t i = 0; i < follow->list.count; i++) {
-		struct mr_followed *file = follow->list.files[i];
-		char *parent;
-		char *slash;
-
-		if (!is_missing(file))
-			continue;
-		parent = mr_strdup(file->path);
-		slash = strrchr(parent, '/');
-		if (slash)
-			*slash = 0;
-		if (!searched || strcmp(searched, parent) != 0)
-			mr_walk(slash ? (*parent ? parent : "/") : ".", &ops, source, NULL);
-		free(searched);
-		searched = parent;
-	}
-	free(searched);
-}
-
-static void say_missing(struct mr_source *source, const struct mr_followed *file)
-{
-	unsigned long long at = file->mark.at;
-
-	if (file->size < 0) {
-		mr_log(MR_LOG_INFO,
-		       "what was read as %s, to offset %llu, is not there any more, under that "
-		       "name or another",
-		       file->title, at);
-	} else if ((uint64_t)file->size > file->mark.at) {
-		mr_log_event(
-		    MR_LOG_ERROR, MR_EVENT_INPUT_DAMAGED,
-		    "%s: was removed before all of it was read: it was closed, since there "
-		    "are more files than may be open at once; what it had behind offset "
-		    "%llu is lost; raise the limit (ulimit -n)",
-		    file->title, at);
-		mr_count(source->env->counters, MR_C_INPUTS_DAMAGED, 1);
-	}
-}
-
+/* One that no path asks for is followed where it is, if that is known. */
 static void note_gone(struct mr_source *source)
 {
 	struct follow *follow = of(source);
 
-	search_missing(source);
+	mr_missing_search(source, &follow->list, &follow->openings);
 	for (size_t i = follow->list.count; i-- > 0;) {
 		struct mr_followed *file = follow->list.files[i];
 
-		if (file->seen)
+		if (file->seen || (file->dirty && file->fd < 0))
 			continue;
-		if (is_missing(file) || ((file->foreign || file->gone) && file->fd < 0)) {
-			if (file->dirty)
-				continue;
-			if (file->gone)
-				mr_gone_say(file, "others needed its descriptor");
-			else if (!file->foreign)
-				say_missing(source, file);
+		if (file->foreign || (file->unlinked && file->fd < 0)) {
 			leave(source, file);
-		} else if (file->fd >= 0 && !file->gone) {
+		} else if (mr_followed_is_missing(file)) {
+			mr_missing_say(source, file);
+			part(source, file);
+		} else if (!file->gone && (file->fd >= 0 || !file->settled)) {
 			file->gone = true;
-			file->gone_us = mr_source_steady(source);
-			file->awake = true;
+			file->since_us = mr_source_steady(source);
+			file->awake = file->fd >= 0 || file->awake;
 		}
 	}
 	mr_follow_list_close_holes(&follow->list);
+}
+
+/* One that stands where it was first is written to; one that has another name, and was quiet for
+ * long, was left behind by a rotation. */
+static void settle_quiet(struct mr_source *source)
+{
+	struct follow *follow = of(source);
+	int64_t now_us = mr_source_steady(source);
+
+	for (size_t i = 0; i < follow->list.count; i++) {
+		struct mr_followed *file = follow->list.files[i];
+		bool moved = strcmp(file->path, file->title) != 0;
+
+		if (!file->seen || file->foreign)
+			continue;
+		if (file->settled && !moved) {
+			file->settled = 0;
+			mr_followed_dirty(source, file);
+		} else if (!file->settled && moved && !file->awake &&
+			   now_us - file->since_us >= MR_FOLLOW_QUIET_US) {
+			settle(source, file);
+		}
+	}
+}
+
+/* Those that are not there, the oldest first. */
+static void forget_absent(struct mr_source *source)
+{
+	struct follow *follow = of(source);
+	size_t count = 0;
+
+	for (size_t i = follow->list.count; i-- > 0;) {
+		struct mr_followed *file = follow->list.files[i];
+
+		if (file->seen || !file->settled || file->fd >= 0 || file->dirty)
+			continue;
+		if (file->settled < source->journal.files[0].number || count++ >= ABSENT_MOST)
+			leave(source, file);
+	}
+	mr_follow_list_close_holes(&follow->list);
+}
+
+static void count_unread(struct mr_source *source)
+{
+	const struct follow *follow = of(source);
+
+	source->unread = follow->unread.count;
+	for (size_t i = 0; i < follow->list.count; i++) {
+		const struct mr_followed *file = follow->list.files[i];
+
+		source->unread += file->foreign || file->barred || file->lost;
+	}
 }
 
 static void scan(struct mr_source *source)
@@ -479,26 +508,21 @@ static void scan(struct mr_source *source)
 		follow->list.files[i]->found = false;
 	}
 	while ((named = mr_config_next(&source->part->settings, "path", &at)) != NULL) {
-		glob_t found;
-
 		watch_parent(source, named);
 		if (!strpbrk(named, "*?[")) {
 			scan_path(source, named);
-		} else if (glob(named, 0, NULL, &found) == 0) {
-			for (size_t i = 0; i < found.gl_pathc; i++)
-				scan_path(source, found.gl_pathv[i]);
-			globfree(&found);
+		} else {
+			scan_pattern(source, named);
 		}
 	}
-	source->unread = follow->unread.count;
-	for (size_t i = 0; i < follow->list.count; i++) {
-		struct mr_followed *file = follow->list.files[i];
-
-		file->seen |= mr_unread_hides(&follow->unread, file->path);
-		source->unread += file->foreign || file->barred;
-	}
+	for (size_t i = 0; i < follow->list.count; i++)
+		follow->list.files[i]->seen |=
+		    mr_unread_hides(&follow->unread, follow->list.files[i]->path);
 	note_gone(source);
 	mr_gone_look(source, &follow->openings);
+	settle_quiet(source);
+	forget_absent(source);
+	count_unread(source);
 	mr_left_names_release(&follow->left, &source->journal, source->env->files);
 	mr_pace_end(&follow->pace, mr_source_steady(source));
 }
@@ -567,8 +591,12 @@ static enum mr_err end_gone(struct mr_source *source, struct mr_error *error)
 		if (!file->gone)
 			continue;
 		err = mr_gone_end(source, file, follow->room, error);
-		if (err == MR_OK)
+		if (err != MR_OK)
+			continue;
+		if (file->unlinked)
 			leave(source, file);
+		else
+			part(source, file);
 	}
 	mr_follow_list_close_holes(&follow->list);
 	return err == MR_AGAIN ? MR_OK : err;
@@ -603,6 +631,9 @@ static enum mr_err know_names(struct mr_source *source, struct mr_error *error)
 	struct follow *follow = of(source);
 	enum mr_err err = MR_OK;
 
+	for (size_t i = 0; i < follow->list.count; i++)
+		if (!follow->list.files[i]->named)
+			mr_files_expect(source->env->files, mr_slice(follow->list.files[i]->title));
 	for (size_t i = 0; err == MR_OK && i < follow->list.count; i++) {
 		struct mr_followed *file = follow->list.files[i];
 

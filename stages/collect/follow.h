@@ -1,15 +1,18 @@
 /* follow.h - between follow.c (which files there are), follow_list.c (the list of them),
  * follow_pace.c (when they are looked for), follow_unread.c (where none are seen), follow_open.c
- * (which are open), follow_gone.c (which were moved away), follow_names.c (what records call them)
- * and follow_file.c (what is read of one). */
+ * (which are open), follow_gone.c (which were moved away), follow_missing.c (where those are that
+ * are closed), follow_names.c (what records call them) and follow_file.c (what is read of one). */
 #ifndef MILLRACE_COLLECT_FOLLOW_H
 #define MILLRACE_COLLECT_FOLLOW_H
 
 #include "source.h"
 
+#include <glob.h>
 #include <sys/stat.h>
 
 #define MR_PRINT_MAX 1024 /* bytes by which a file is known again */
+/* One that was moved away and was not added to for so long is not written to any more. */
+#define MR_FOLLOW_QUIET_US (INT64_C(300) * 1000 * 1000)
 
 /* How far a file was read, and what it begins with. */
 struct mr_mark {
@@ -50,17 +53,27 @@ struct mr_followed {
 	bool seen;                /* by the scan in hand */
 	bool found;               /* likewise, under a name that no path asks for */
 	bool met;                 /* it is known to be the one that the mark speaks of */
-	bool gone;                /* its path leads elsewhere, or nowhere */
+	bool gone;                /* no path asks for it; it is followed where it is */
 	bool foreign;             /* no lines: left alone */
 	bool barred;              /* it cannot be opened or read: tried again by each scan */
 	bool lines;               /* it begins with some, and nothing was read of it */
 	bool unlinked;            /* and no other path leads to it */
 	bool finished;            /* it is gone, and its last line was taken */
-	int64_t gone_us;          /* since when; or when it was seen to have grown after that */
+	bool lost;                /* it was not found, and may have more */
+	int64_t since_us;         /* it is gone, or nothing came of it */
+	uint64_t settled; /* nobody adds to it any more: the first segment of the journal that
+			   * has no record of it; 0: it is written to */
 };
 
 /* The last part of its path. */
 const char *mr_followed_base(const struct mr_followed *file);
+/* What a path lies in. The caller frees it. */
+char *mr_followed_folder(const char *path);
+/* Nothing leads to it: neither a path nor a descriptor. */
+static inline bool mr_followed_is_missing(const struct mr_followed *file)
+{
+	return !file->seen && !file->found && file->fd < 0 && !file->foreign && !file->settled;
+}
 
 /* Zeroed is empty. */
 struct mr_follow_list {
@@ -168,6 +181,8 @@ void mr_unread_begin(struct mr_unread_folders *unread);
 void mr_unread_add(struct mr_unread_folders *unread, const char *path, const char *why);
 /* Whether what has this path lies in one of them. */
 bool mr_unread_hides(const struct mr_unread_folders *unread, const char *path);
+/* As glob(3); folders that it cannot read are added. False: nothing was found. */
+bool mr_unread_glob(struct mr_unread_folders *unread, const char *pattern, glob_t *found_out);
 void mr_unread_fini(struct mr_unread_folders *unread);
 /* Before anything runs: warns of what lies at a path, if that is a folder, and cannot be read. */
 void mr_unread_foresee(const char *source, const char *path);
@@ -181,6 +196,8 @@ void mr_followed_bar(struct mr_followed *file, const char *what);
  * mr_followed_name. */
 enum mr_err mr_followed_finish(struct mr_source *source, struct mr_followed *file, char *room,
 			       struct mr_error *error);
+/* The next block has its entry. */
+void mr_followed_dirty(struct mr_source *source, struct mr_followed *file);
 /* What has changed without a word from inotify. */
 void mr_followed_look(struct mr_followed *file, const struct stat *status);
 /* Those that are gone: whether they grew, and whether a path leads to them. */
@@ -188,12 +205,16 @@ void mr_gone_look(const struct mr_source *source, const struct mr_openings *open
 /* MR_OK: one that is gone has had its time; MR_AGAIN: it stays. As mr_followed_finish. */
 enum mr_err mr_gone_end(struct mr_source *source, struct mr_followed *file, char *room,
 			struct mr_error *error);
-void mr_gone_say(const struct mr_followed *file, const char *why);
+/* Sets `found` of those that are missing and are still somewhere. */
+void mr_missing_search(struct mr_source *source, struct mr_follow_list *list,
+		       struct mr_openings *openings);
+/* One that is not: an error where there may be more in it than was read. */
+void mr_missing_say(struct mr_source *source, struct mr_followed *file);
 /* Whether the file under this descriptor begins as the mark says, and reaches as far;
  * MR_MARK_UNREAD with errno. */
 enum mr_mark_found { MR_MARK_HOLDS, MR_MARK_OTHER, MR_MARK_UNREAD };
 enum mr_mark_found mr_mark_look(const struct mr_mark *mark, int fd);
 #define MR_FOLLOW_ROOM (256 << 10)
-#define MR_FOLLOW_ENTRY 50 /* bytes of the cursor for each, at most, besides the title */
+#define MR_FOLLOW_ENTRY 60 /* bytes of the cursor for each, at most, besides the title */
 
 #endif

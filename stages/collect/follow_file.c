@@ -67,7 +67,7 @@ void mr_followed_look(struct mr_followed *file, const struct stat *status)
 	file->modified = status->st_mtim;
 }
 
-static void note_dirty(struct mr_source *source, struct mr_followed *file)
+void mr_followed_dirty(struct mr_source *source, struct mr_followed *file)
 {
 	if (!file->dirty)
 		source->cursor_bytes += MR_FOLLOW_ENTRY + strlen(file->title);
@@ -97,7 +97,9 @@ static void move(struct mr_source *source, struct mr_followed *file, const struc
 {
 	file->mark = *mark;
 	file->searched = mark->at;
-	note_dirty(source, file);
+	file->settled = 0;
+	file->since_us = mr_source_steady(source);
+	mr_followed_dirty(source, file);
 }
 
 static void read_anew(struct mr_source *source, struct mr_followed *file)
@@ -106,7 +108,7 @@ static void read_anew(struct mr_source *source, struct mr_followed *file)
 	file->mark = (struct mr_mark){.print = mr_hash64("", 0, 0)};
 	file->searched = 0;
 	file->lines = false;
-	note_dirty(source, file);
+	mr_followed_dirty(source, file);
 }
 
 static enum mr_err leave_alone(struct mr_source *source, struct mr_followed *file, const char *why)

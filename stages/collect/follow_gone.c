@@ -2,23 +2,14 @@
  *
  * Called by follow.c. Their writer may have them open still, for as long as it is not told. Once
  * one was quiet for LINGER_US a last line without an end is a record. One that a path leads to
- * stays until it was quiet for KEEP_US, or others need its descriptor (follow_open.c); one that was
- * removed takes room on the disk as long as it is open, and goes with its last line. */
+ * stays until it was quiet for MR_FOLLOW_QUIET_US; where others need its descriptor
+ * (follow_open.c), as long as it is found (follow_missing.c). One that was removed takes room on
+ * the disk as long as it is open, and goes with its last line. */
 #include "follow.h"
 
 #include <stdio.h>
 
 #define LINGER_US (INT64_C(5000) * 1000)
-#define KEEP_US (INT64_C(300) * 1000 * 1000)
-
-void mr_gone_say(const struct mr_followed *file, const char *why)
-{
-	if (!file->foreign)
-		mr_log(MR_LOG_INFO,
-		       "what was read as %s and was moved away is not followed any more: %s; it "
-		       "was read to offset %llu",
-		       file->title, why, (unsigned long long)file->mark.at);
-}
 
 void mr_gone_look(const struct mr_source *source, const struct mr_openings *openings)
 {
@@ -33,7 +24,7 @@ void mr_gone_look(const struct mr_source *source, const struct mr_openings *open
 		file->unlinked = status.st_nlink == 0;
 		if (size == file->size || file->barred)
 			continue;
-		file->gone_us = mr_source_steady(source);
+		file->since_us = mr_source_steady(source);
 		file->finished = false;
 	}
 }
@@ -52,25 +43,28 @@ static enum mr_err give_up(struct mr_source *source, const struct mr_followed *f
 enum mr_err mr_gone_end(struct mr_source *source, struct mr_followed *file, char *room,
 			struct mr_error *error)
 {
-	int64_t quiet_us = mr_source_steady(source) - file->gone_us;
+	int64_t quiet_us = mr_source_steady(source) - file->since_us;
 	enum mr_err err = MR_OK;
 
 	if (quiet_us < LINGER_US) {
-		mr_source_wake(source, file->gone_us + LINGER_US);
+		mr_source_wake(source, file->since_us + LINGER_US);
 		return MR_AGAIN;
 	}
 	if (file->awake && !file->foreign)
 		return MR_AGAIN;
 	if (!file->finished)
-		err = mr_followed_finish(source, file, room, error);
-	if (err == MR_AGAIN && quiet_us >= KEEP_US)
+		err = file->fd < 0 ? MR_AGAIN : mr_followed_finish(source, file, room, error);
+	if (err == MR_AGAIN && quiet_us >= MR_FOLLOW_QUIET_US)
 		return give_up(source, file);
 	if (err != MR_OK)
 		return err;
 	file->finished = true;
-	if (file->dirty || (!file->unlinked && !file->foreign && quiet_us < KEEP_US))
+	if (file->dirty || (!file->unlinked && !file->foreign && quiet_us < MR_FOLLOW_QUIET_US))
 		return MR_AGAIN;
-	if (!file->unlinked)
-		mr_gone_say(file, "nothing came for minutes");
+	if (!file->unlinked && !file->foreign)
+		mr_log(MR_LOG_INFO,
+		       "what was read as %s and was moved away is not followed any more: nothing "
+		       "came for minutes; it was read to offset %llu",
+		       file->title, (unsigned long long)file->mark.at);
 	return MR_OK;
 }

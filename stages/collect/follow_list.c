@@ -28,6 +28,15 @@ const char *mr_followed_base(const struct mr_followed *file)
 	return slash ? slash + 1 : file->path;
 }
 
+char *mr_followed_folder(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		return mr_strdup(".");
+	return slash == path ? mr_strdup("/") : mr_asprintf("%.*s", (int)(slash - path), path);
+}
+
 static uint64_t hash_of(const struct mr_followed *file, enum mr_follow_key key)
 {
 	switch (key) {

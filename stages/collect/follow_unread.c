@@ -54,6 +54,27 @@ bool mr_unread_hides(const struct mr_unread_folders *unread, const char *path)
 	return false;
 }
 
+/* glob(3) hands no context on. */
+static struct mr_unread_folders *expanded;
+
+static int note_folder(const char *path, int number)
+{
+	struct mr_error error = {0};
+
+	if (number == ENOENT || number == ENOTDIR)
+		return 0;
+	errno = number;
+	mr_error_errno(&error, MR_IO, "%s: cannot read the directory", path);
+	mr_unread_add(expanded, path, error.text);
+	return 0;
+}
+
+bool mr_unread_glob(struct mr_unread_folders *unread, const char *pattern, glob_t *found_out)
+{
+	expanded = unread;
+	return glob(pattern, 0, note_folder, found_out) == 0;
+}
+
 void mr_unread_fini(struct mr_unread_folders *unread)
 {
 	mr_buf_fini(&unread->now);

@@ -255,7 +255,6 @@ static enum mr_err commit_block(struct mr_source *source, struct mr_error *error
 		source->dirty = false;
 		source->cursor_bytes = 0;
 		source->ops->moved(source);
-		has_room(source);
 	} else if (err == MR_NO_SPACE) {
 		lacks_room(source, full.text);
 	} else {

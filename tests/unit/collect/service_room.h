@@ -285,4 +285,14 @@ static inline const char *came(struct mr_buf *buf)
 	return stage_text(&out);
 }
 
+/* Records in all lives: each is a line. */
+static inline size_t came_count(struct mr_buf *buf)
+{
+	size_t count = 0;
+
+	for (const char *at = stage_text(buf); (at = strchr(at, '\n')) != NULL; at++)
+		count++;
+	return count;
+}
+
 #endif

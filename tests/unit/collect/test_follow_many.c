@@ -198,7 +198,8 @@ static void what_is_gone_stays_open_until_it_is_read(void **state)
 	service_fini(&service);
 }
 
-/* Their writers may add to them still, but others are there. */
+/* Others are there; what their writers add to them still is read where they are, if that is known.
+ */
 static void what_was_moved_away_is_closed_for_others(void **state)
 {
 	struct service service;
@@ -225,7 +226,45 @@ static void what_was_moved_away_is_closed_for_others(void **state)
 		look(&service);
 	assert_int_equal(service.stage.record_count, 1 + MANY);
 	assert_int_equal(open_inputs(), OPEN_MOST);
+	for (int i = 0; i < OPEN_MOST; i++) {
+		char moved[32];
+
+		snprintf(moved, sizeof(moved), "%s.old", name_of(i));
+		append(moved, "4\n");
+		look(&service);
+		assert_true(has(&service, i == 3 ? "03.log 4 4\n" : "2 4\n"));
+		assert_int_equal(service.stage.record_count, 2 + MANY + (unsigned)i);
+	}
 	assert_int_equal(warnings, 0);
+	service_fini(&service);
+}
+
+/* Nobody knows what it grows by. */
+static void what_is_closed_and_moved_out_of_sight_is_said(void **state)
+{
+	struct service service;
+
+	(void)state;
+	for (int i = 0; i < OPEN_MOST; i++)
+		append(name_of(i), "1\n");
+	start(&service, "*.log");
+	look(&service);
+	for (int i = 0; i < OPEN_MOST; i++) {
+		char moved[32];
+
+		snprintf(moved, sizeof(moved), "../%s", name_of(i));
+		move_file(name_of(i), moved);
+	}
+	for (int i = 0; i < 7; i++)
+		look(&service);
+	assert_int_equal(warnings, 0);
+	for (int i = OPEN_MOST; i < MANY; i++)
+		append(name_of(i), "3\n");
+	for (int i = 0; i < 7; i++)
+		look(&service);
+	assert_int_equal(service.stage.record_count, MANY);
+	assert_int_equal(service.stage.counters.at[MR_C_INPUTS_DAMAGED], 1);
+	assert_int_equal(unread(&service), 1);
 	service_fini(&service);
 }
 
@@ -254,7 +293,9 @@ static void a_line_without_end_is_closed_last(void **state)
 	remove_file("02.log");
 	look(&service);
 	assert_int_equal(warnings, 1);
-	assert_non_null(strstr(logged, "02.log: was removed before all of it was read"));
+	assert_non_null(strstr(logged, "02.log: is not there any more, nor in its folder under "
+				       "another name: what it has behind offset 2 is not read; it "
+				       "was closed, since "));
 	assert_int_equal(service.stage.counters.at[MR_C_INPUTS_DAMAGED], 1);
 	service_fini(&service);
 }
@@ -365,6 +406,7 @@ int main(void)
 	    cmocka_unit_test_setup(busy_ones_keep_nobody_waiting, begin),
 	    cmocka_unit_test_setup(what_is_gone_stays_open_until_it_is_read, begin),
 	    cmocka_unit_test_setup(what_was_moved_away_is_closed_for_others, begin),
+	    cmocka_unit_test_setup(what_is_closed_and_moved_out_of_sight_is_said, begin),
 	    cmocka_unit_test_setup(a_line_without_end_is_closed_last, begin),
 	    cmocka_unit_test_setup(scans_leave_time_to_read, begin),
 	    cmocka_unit_test_setup(a_full_table_is_not_looked_through_for_each, begin),

@@ -154,6 +154,36 @@ static void names_outlive_restarts(void **state)
 	service_fini(&service);
 }
 
+/* What is not there is known as long as the journal has the segment of that time. */
+static void what_is_away_is_known_for_as_long(void **state)
+{
+	struct service service;
+
+	(void)state;
+	for (int segments = 0; segments <= 4; segments += 4) {
+		begin(state);
+		append("a.log", "1\n");
+		append("long.log", "0\n");
+		start(&service);
+		look(&service);
+		service_checkpoint(&service);
+		service_die(&service);
+		move_file("a.log", "../a.log");
+		assert_int_equal(service_begin(&service), MR_OK);
+		look(&service);
+		assert_int_equal(service.stage.counters.at[MR_C_INPUTS_DAMAGED], 1);
+		for (int i = 0; i < segments; i++)
+			fill_segment(&service);
+		move_file("../a.log", "a.log");
+		append("a.log", "2\n");
+		look(&service);
+		assert_non_null(strstr(came(&service.stage.records), "a.log 2 2\n"));
+		assert_int_equal(came_count(&service.stage.records),
+				 segments == 0 ? 3 : 4 + 3 * segments);
+		service_fini(&service);
+	}
+}
+
 /* What is replayed has its name before it is read on. */
 static void names_are_known_before_a_replay(void **state)
 {
@@ -178,6 +208,7 @@ int main(void)
 	    cmocka_unit_test_setup(a_file_that_comes_again_has_the_name_again, begin),
 	    cmocka_unit_test_setup(two_of_one_name_share_it, begin),
 	    cmocka_unit_test_setup(names_outlive_restarts, begin),
+	    cmocka_unit_test_setup(what_is_away_is_known_for_as_long, begin),
 	    cmocka_unit_test_setup(names_are_known_before_a_replay, begin),
 	};
 
