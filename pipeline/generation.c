@@ -36,10 +36,9 @@ void mr_generation_fini(struct mr_generation *generation)
 
 /* ---- what it consists of ---- */
 
-bool mr_generation_has(int fd)
+bool mr_generation_has(const char *name, int fd)
 {
-	int seals = fcntl(fd, F_GET_SEALS);
-	return seals >= 0 && (seals & F_SEAL_WRITE) != 0;
+	return mr_tables_sealed(fd) && !mr_tables_secret(name);
 }
 
 static enum mr_err add_table(const struct mr_tables *tables, const char *name,
@@ -90,7 +89,7 @@ enum mr_err mr_generation_of(const struct mr_tables *tables, const struct mr_fie
 		int fd;
 		size_t size;
 		mr_tables_at(tables, i, &name, &fd, &size);
-		if (mr_generation_has(fd))
+		if (mr_generation_has(name, fd))
 			err = add_table(tables, name, out, error);
 	}
 	if (err != MR_OK) {

@@ -25,9 +25,9 @@ struct mr_generation {
 /* Accepts zeroed memory. */
 void mr_generation_fini(struct mr_generation *generation);
 
-/* Whether a table is content: its bytes can never change, prepare has made it of what it read. All
- * others are descriptors of this process. */
-bool mr_generation_has(int fd);
+/* Whether a table is content: its bytes can never change, prepare has made it of what it read, and
+ * they are no secret. All others are of this process alone. */
+bool mr_generation_has(const char *name, int fd);
 /* What these are together. Reads all tables. MR_IO. */
 enum mr_err mr_generation_of(const struct mr_tables *tables, const struct mr_fields *fields,
 			     struct mr_generation *out, struct mr_error *error);

@@ -30,15 +30,13 @@ void mr_prepared_swap(struct mr_prepared *prepared, struct mr_supervisor *superv
 				  .topology = setup->topology,
 				  .tables = supervisor->tables,
 				  .catalog = supervisor->catalog,
-				  .generation = *generation,
-				  .key_files = supervisor->key_files};
+				  .generation = *generation};
 	setup->config = prepared->config;
 	setup->fields = prepared->fields;
 	setup->topology = prepared->topology;
 	supervisor->tables = prepared->tables;
 	supervisor->catalog = prepared->catalog;
 	*generation = prepared->generation;
-	supervisor->key_files = prepared->key_files;
 	mr_tally_fini(&supervisor->tally); /* by the places of the old catalog */
 	*prepared = old;
 	mr_health_adopt(supervisor->health);
@@ -61,7 +59,7 @@ enum mr_err mr_prepared_read_catalog(struct mr_prepared *prepared, struct mr_err
 
 /* ---- an older generation ---- */
 
-/* Tables that are no content but descriptors of this process (generation.h) go along, too. */
+/* Tables that are no content of a generation (generation.h) go along, too. */
 static enum mr_err share(const struct mr_tables *from, struct mr_tables *to, struct mr_error *error)
 {
 	for (size_t i = 0; i < mr_tables_count(from); i++) {
@@ -69,7 +67,7 @@ static enum mr_err share(const struct mr_tables *from, struct mr_tables *to, str
 		int fd;
 		size_t size;
 		mr_tables_at(from, i, &name, &fd, &size);
-		if (mr_generation_has(fd))
+		if (mr_generation_has(name, fd))
 			continue;
 		fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 		if (fd < 0)
@@ -117,7 +115,7 @@ enum mr_err mr_prepared_recall(const struct mr_state_dir *dir, uint64_t id,
 			       const struct mr_supervisor *supervisor, struct mr_prepared *out,
 			       struct mr_error *error)
 {
-	*out = (struct mr_prepared){.tables = mr_tables_new(), .key_files = supervisor->key_files};
+	*out = (struct mr_prepared){.tables = mr_tables_new()};
 	enum mr_err err = mr_generation_find(dir, id, out->tables, &out->fields, error);
 	if (err == MR_OK)
 		err = mr_generation_of(out->tables, out->fields, &out->generation, error);

@@ -15,7 +15,6 @@ struct mr_prepared {
 	struct mr_tables *tables;
 	struct mr_catalog catalog;
 	struct mr_generation generation;
-	uint64_t key_files; /* mr_key_files_hash */
 };
 /* Accepts zeroed memory. */
 void mr_prepared_fini(struct mr_prepared *prepared);

@@ -198,6 +198,31 @@ static bool same_settings(const struct mr_config *a, const struct mr_config *b)
 	return same;
 }
 
+static bool same_bytes(const struct mr_tables *a, const struct mr_tables *b, const char *name)
+{
+	struct mr_slice one, other;
+	if (mr_tables_map(a, name, &one, NULL) != MR_OK)
+		return false;
+	bool same = mr_tables_map(b, name, &other, NULL) == MR_OK && mr_slice_eq(one, other);
+	mr_tables_unmap(one);
+	mr_tables_unmap(other);
+	return same;
+}
+
+/* Whether each secret of one is the other's, too. */
+static bool has_secrets(const struct mr_tables *of, const struct mr_tables *other)
+{
+	for (size_t i = 0; i < mr_tables_count(of); i++) {
+		const char *name;
+		int fd;
+		size_t size;
+		mr_tables_at(of, i, &name, &fd, &size);
+		if (mr_tables_secret(name) && !same_bytes(of, other, name))
+			return false;
+	}
+	return true;
+}
+
 bool mr_reload_compare(const struct mr_supervisor *old, const struct mr_generation *old_generation,
 		       const struct mr_prepared *new, char *words, size_t size)
 {
@@ -208,7 +233,8 @@ bool mr_reload_compare(const struct mr_supervisor *old, const struct mr_generati
 			 {"enrich.networks", "networks"}};
 	bool settings = !same_settings(&old->setup.config, &new->config);
 	struct mr_buf text = {0};
-	bool key_files = old->key_files != new->key_files;
+	bool key_files =
+	    !has_secrets(old->tables, new->tables) || !has_secrets(new->tables, old->tables);
 	if (!settings && !key_files && old_generation->id == new->generation.id)
 		return false;
 	struct changes rules = compare_rules(&old->catalog, &new->catalog);

@@ -51,11 +51,8 @@ static enum mr_err send_setup(const struct mr_supervisor *supervisor, struct mr_
 	enum mr_err err =
 	    mr_tables_add_bytes(sealed, "setup", (struct mr_slice){bytes.data, bytes.len}, error);
 	if (err == MR_OK && mr_tables_find(sealed, "setup", &fd, &size))
-		mr_control_send(control,
-				&(struct mr_control_message){.kind = MR_CONTROL_SETUP,
-							     .number = supervisor->key_files,
-							     .other = size,
-							     .fd = fd});
+		mr_control_send(control, &(struct mr_control_message){
+					     .kind = MR_CONTROL_SETUP, .other = size, .fd = fd});
 	mr_tables_free(sealed);
 	mr_buf_fini(&bytes);
 	return err;

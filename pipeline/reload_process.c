@@ -73,7 +73,7 @@ static enum mr_err keep_descriptor(const struct mr_supervisor *supervisor, const
 {
 	int fd;
 	size_t size;
-	if (mr_generation_has(message->fd) || !mr_tables_find(supervisor->tables, name, &fd, &size))
+	if (mr_tables_sealed(message->fd) || !mr_tables_find(supervisor->tables, name, &fd, &size))
 		return MR_OK;
 	fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	if (fd < 0)
@@ -116,7 +116,6 @@ static void take_setup(struct mr_reload *reload, struct mr_control_message *mess
 				reload->other.config = setup.config;
 				reload->other.fields = setup.fields;
 				reload->other.topology = setup.topology;
-				reload->other.key_files = message->number;
 				free(setup.directory);
 			}
 			mr_tables_unmap(bytes);

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "hosts.h"
-#include "key_files.h"
 #include "millrace/log.h"
 #include "spawn.h"
 #include "supervisor.h"
@@ -75,7 +74,6 @@ enum mr_err mr_plan_run(struct mr_supervisor *supervisor, uint32_t *workers_out,
 		*error = paths;
 	else if (err == MR_OK)
 		err = mr_supervisor_prepare(supervisor, error);
-	supervisor->key_files = mr_key_files_hash(config);
 	if (err == MR_OK)
 		err = mr_plan_topology(config, *workers_out, supervisor->catalog.layers,
 				       &supervisor->setup.topology, error);

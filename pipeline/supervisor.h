@@ -72,7 +72,6 @@ struct mr_supervisor {
 	bool ending;                /* one is done */
 	/* What came of it. */
 	struct mr_catalog catalog; /* from prepare on */
-	uint64_t key_files;        /* mr_key_files_hash; of a service */
 	struct mr_counters sums;
 	struct mr_tally tally;
 	double wall_seconds;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "millrace/os.h"
+#include "millrace/secret.h"
 
 struct table {
 	char name[MR_TABLE_NAME_MAX];
@@ -133,6 +134,17 @@ void mr_tables_unmap(struct mr_slice bytes)
 {
 	if (bytes.len > 0)
 		munmap((void *)(uintptr_t)bytes.at, bytes.len);
+}
+
+bool mr_tables_sealed(int fd)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+	return seals >= 0 && (seals & F_SEAL_WRITE) != 0;
+}
+
+bool mr_tables_secret(const char *name)
+{
+	return strncmp(name, MR_SECRETS_PREFIX, strlen(MR_SECRETS_PREFIX)) == 0;
 }
 
 size_t mr_tables_count(const struct mr_tables *tables)

@@ -16,6 +16,11 @@ void mr_tables_free(struct mr_tables *tables);
 /* For what mr_tables_map gave and nothing points into any more. */
 void mr_tables_unmap(struct mr_slice bytes);
 
+/* Whether the bytes behind it can never change. */
+bool mr_tables_sealed(int fd);
+/* Whether a table of that name is never to lie on the disk (secret.h). */
+bool mr_tables_secret(const char *name);
+
 size_t mr_tables_count(const struct mr_tables *tables);
 /* The index-th table, 0 to count - 1; all borrowed. */
 void mr_tables_at(const struct mr_tables *tables, size_t index, const char **name_out, int *fd_out,

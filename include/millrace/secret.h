@@ -1,7 +1,7 @@
 /* secret.h - secrets: a key, a password, a token, each in a file of its own.
  *
  * A setting of the kind SECRET names the file; the topology file holds no secret itself. It is
- * found and checked before anything starts, and read by the stage that needs it, while it opens. */
+ * found, checked and read before anything starts, by the stage that needs it, while it prepares. */
 #ifndef MILLRACE_SECRET_H
 #define MILLRACE_SECRET_H
 
@@ -11,6 +11,10 @@
 #define MR_SECRET_MAX 65536
 /* Before a name: the file is that of systemd's LoadCredential= in $CREDENTIALS_DIRECTORY. */
 #define MR_SECRET_CREDENTIAL "credential:"
+/* A table whose name begins so lives in memory alone: it is kept over deaths as all tables are, and
+ * never written to the disk. Behind it is the name of a sink. */
+#define MR_SECRETS_PREFIX "deliver.secrets."
+#define MR_SECRETS_NAME_MAX (sizeof MR_SECRETS_PREFIX + 64)
 
 /* The path that a setting's text stands for, the caller's to free; a relative one begins in
  * `directory`. MR_CONFIG: it names a credential, and there is none. */

@@ -78,7 +78,8 @@ static enum mr_err prepare(const struct mr_part *part, const struct mr_prepare *
 	return err;
 }
 
-/* One that a worker of an earlier life left goes; one that somebody listens on stays. */
+/* One that a worker of an earlier life left goes; one that somebody listens on, or what is none,
+ * stays, and may be gone when the next incarnation comes. */
 static enum mr_err clear_the_way(const struct sockaddr_un *address, struct mr_error *error)
 {
 	struct stat status;
@@ -92,8 +93,11 @@ static enum mr_err clear_the_way(const struct sockaddr_un *address, struct mr_er
 			    errno == EAGAIN);
 	if (fd >= 0)
 		close(fd);
-	if (alive || !S_ISSOCK(status.st_mode))
-		return mr_error_set(error, MR_CONFIG, "%s: somebody else listens there",
+	if (alive)
+		return mr_error_set(error, MR_IO, "%s: somebody else listens there",
+				    address->sun_path);
+	if (!S_ISSOCK(status.st_mode))
+		return mr_error_set(error, MR_IO, "%s: is there, and is no socket",
 				    address->sun_path);
 	unlink(address->sun_path);
 	return MR_OK;

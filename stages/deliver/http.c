@@ -1,17 +1,13 @@
 /* http.c - see http.h. */
 #include "http.h"
 
-#include <openssl/err.h>
-#include <openssl/pem.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "millrace/secret.h"
+#include "key_files.h"
 
-#define CA_FILE "/etc/ssl/certs/ca-certificates.crt" /* Debian's */
-#define FILE_MAX (16u << 20)
 #define ANSWER_MAX (1u << 20) /* more than that is none */
 #define CONNECT_MS_MAX 10000
 
@@ -76,66 +72,45 @@ static size_t on_answer(char *bytes, size_t one, size_t len, void *context)
 
 /* ---- open ---- */
 
-static enum mr_err read_file(const char *path, struct mr_buf *out, struct mr_error *error)
+static enum mr_err set_blob(struct http *http, const struct http_sink *sink, const char *setting,
+			    CURLoption option, struct mr_error *error)
 {
-	FILE *file = fopen(path, "re");
-	size_t got = 1;
-	while (file != NULL && got > 0 && out->len <= FILE_MAX) {
-		got = fread(mr_buf_reserve(out, 65536), 1, 65536, file);
-		out->len += got;
-	}
-	bool good = file != NULL && !ferror(file) && out->len > 0 && out->len <= FILE_MAX;
-	if (file != NULL && !ferror(file) && !good)
-		mr_error_set(error, MR_CONFIG, "%s is empty, or too long", path);
-	else if (!good)
-		mr_error_errno(error, MR_CONFIG, "%s cannot be read", path);
-	if (file != NULL)
-		fclose(file);
-	return good ? MR_OK : MR_CONFIG;
-}
-
-static void set_blob(struct http *http, CURLoption option, const struct mr_buf *bytes)
-{
-	struct curl_blob blob = {bytes->data, bytes->len, CURL_BLOB_COPY};
+	struct mr_slice held;
+	enum mr_err err = key_files_get(sink->tables, sink->name, setting, &held, error);
+	struct curl_blob blob = {(void *)(uintptr_t)held.at, held.len, CURL_BLOB_COPY};
+	if (err != MR_OK || held.len == 0)
+		return err;
 	curl_easy_setopt(http->easy, option, &blob);
+	if (option == CURLOPT_CAINFO_BLOB)
+		curl_easy_setopt(http->easy, CURLOPT_PROXY_CAINFO_BLOB, &blob);
+	return MR_OK;
 }
 
-static enum mr_err set_file(struct http *http, const struct mr_config *settings, const char *name,
-			    const char *fallback, CURLoption option, struct mr_error *error)
+static enum mr_err set_user(struct http *http, const struct http_sink *sink, struct mr_error *error)
 {
-	struct mr_buf bytes = {0};
-	const char *path = mr_config_get(settings, name, 0);
-	if (path == NULL && fallback == NULL)
-		return MR_OK;
-	enum mr_err err = read_file(path == NULL ? fallback : path, &bytes, error);
-	if (err == MR_OK)
-		set_blob(http, option, &bytes);
-	if (err == MR_OK && option == CURLOPT_CAINFO_BLOB)
-		set_blob(http, CURLOPT_PROXY_CAINFO_BLOB, &bytes);
-	mr_buf_fini(&bytes);
-	return err;
+	struct mr_slice held;
+	enum mr_err err = key_files_get(sink->tables, sink->name, "proxy_user_file", &held, error);
+	if (err != MR_OK || held.len == 0)
+		return err;
+	char *user = mr_asprintf("%.*s", (int)held.len, held.at);
+	curl_easy_setopt(http->easy, CURLOPT_PROXYUSERPWD, user);
+	explicit_bzero(user, strlen(user));
+	free(user);
+	return MR_OK;
 }
 
-static enum mr_err set_secrets(struct http *http, const struct mr_config *settings,
-			       struct mr_error *error)
+static enum mr_err set_keys(struct http *http, const struct http_sink *sink, struct mr_error *error)
 {
-	const char *key = mr_config_get(settings, "client_key_file", 0);
-	const char *user = mr_config_get(settings, "proxy_user_file", 0);
-	struct mr_buf bytes = {0};
-	enum mr_err err = key == NULL ? MR_OK : mr_secret_read(key, &bytes, error);
-	if (err == MR_OK && key != NULL)
-		set_blob(http, CURLOPT_SSLKEY_BLOB, &bytes);
-	bytes.len = 0;
-	if (err == MR_OK && user != NULL)
-		err = mr_secret_read(user, &bytes, error);
-	if (err == MR_OK && user != NULL) {
-		mr_buf_add(&bytes, "", 1);
-		curl_easy_setopt(http->easy, CURLOPT_PROXYUSERPWD, bytes.data);
-	}
-	if (bytes.data != NULL)
-		explicit_bzero(bytes.data, bytes.capacity);
-	mr_buf_fini(&bytes);
-	return err;
+	static const struct {
+		const char *setting;
+		CURLoption option;
+	} blobs[] = {{"ca_certificates", CURLOPT_CAINFO_BLOB},
+		     {"client_certificate", CURLOPT_SSLCERT_BLOB},
+		     {"client_key_file", CURLOPT_SSLKEY_BLOB}};
+	enum mr_err err = MR_OK;
+	for (size_t i = 0; i < sizeof blobs / sizeof *blobs && err == MR_OK; i++)
+		err = set_blob(http, sink, blobs[i].setting, blobs[i].option, error);
+	return err == MR_OK ? set_user(http, sink, error) : err;
 }
 
 /* A password in an address would be one in the topology's text; then the address is not told. */
@@ -161,61 +136,16 @@ static enum mr_err check_url(const char *url, bool receiver, struct mr_error *er
 	return err;
 }
 
-/* libcurl would say it with each request, and try again for ever. */
-static enum mr_err check_certificates(const char *path, struct mr_error *error)
-{
-	struct mr_buf bytes = {0};
-	enum mr_err err = read_file(path, &bytes, error);
-	if (err == MR_OK) {
-		BIO *pem = BIO_new_mem_buf(bytes.data, (int)bytes.len);
-		X509 *first = PEM_read_bio_X509(pem, NULL, NULL, NULL);
-		if (first == NULL)
-			err = mr_error_set(error, MR_CONFIG, "%s holds no certificate in PEM form",
-					   path);
-		ERR_clear_error();
-		X509_free(first);
-		BIO_free(pem);
-	}
-	mr_buf_fini(&bytes);
-	return err;
-}
-
-static enum mr_err check_receiver(const char *url, struct mr_error *error)
-{
-	return check_url(url, true, error);
-}
-
-static enum mr_err check_proxy(const char *url, struct mr_error *error)
-{
-	return check_url(url, false, error);
-}
-
-static const struct {
-	const char *name;
-	enum mr_err (*check)(const char *value, struct mr_error *error);
-} checks[] = {{"url", check_receiver},
-	      {"proxy", check_proxy},
-	      {"ca_certificates", check_certificates},
-	      {"client_certificate", check_certificates}};
-#define CHECKS (sizeof checks / sizeof *checks)
-#define CHECKS_OF_ADDRESSES 2
-
-static enum mr_err check_first(const struct mr_config *settings, size_t count,
-			       const char **wrong_out, struct mr_error *error)
-{
-	enum mr_err err = MR_OK;
-	for (size_t i = 0; i < count && err == MR_OK; i++) {
-		*wrong_out = mr_config_get(settings, checks[i].name, 0);
-		if (*wrong_out != NULL)
-			err = checks[i].check(*wrong_out, error);
-	}
-	return err;
-}
-
 enum mr_err http_check(const struct mr_config *settings, const char **wrong_out,
 		       struct mr_error *error)
 {
-	return check_first(settings, CHECKS, wrong_out, error);
+	const char *proxy = mr_config_get(settings, "proxy", 0);
+	*wrong_out = mr_config_get(settings, "url", 0);
+	enum mr_err err = check_url(*wrong_out, true, error);
+	if (err != MR_OK || proxy == NULL)
+		return err;
+	*wrong_out = proxy;
+	return check_url(proxy, false, error);
 }
 
 static enum mr_err set_addresses(struct http *http, const struct mr_config *settings,
@@ -224,7 +154,7 @@ static enum mr_err set_addresses(struct http *http, const struct mr_config *sett
 	const char *url = mr_config_get(settings, "url", 0);
 	const char *proxy = mr_config_get(settings, "proxy", 0);
 	const char *wrong;
-	enum mr_err err = check_first(settings, CHECKS_OF_ADDRESSES, &wrong, error);
+	enum mr_err err = http_check(settings, &wrong, error);
 	curl_easy_setopt(http->easy, CURLOPT_URL, url);
 	curl_easy_setopt(http->easy, CURLOPT_PROTOCOLS_STR, "https");
 	/* Empty: what the environment says of proxies does not count. */
@@ -275,7 +205,7 @@ static enum mr_err start(struct http *http, struct mr_error *error)
 	return MR_OK;
 }
 
-enum mr_err http_open(struct http *http, const struct mr_config *settings, struct mr_waits *waits,
+enum mr_err http_open(struct http *http, const struct http_sink *sink, struct mr_waits *waits,
 		      struct mr_error *error)
 {
 	int64_t timeout_us;
@@ -283,19 +213,13 @@ enum mr_err http_open(struct http *http, const struct mr_config *settings, struc
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	enum mr_err err = start(http, error);
 	if (err == MR_OK)
-		err = mr_config_int(settings, "timeout", &timeout_us, error);
+		err = mr_config_int(sink->settings, "timeout", &timeout_us, error);
 	if (err == MR_OK)
 		set_manners(http, timeout_us);
 	if (err == MR_OK)
-		err = set_addresses(http, settings, error);
+		err = set_addresses(http, sink->settings, error);
 	if (err == MR_OK)
-		err = set_file(http, settings, "ca_certificates", CA_FILE, CURLOPT_CAINFO_BLOB,
-			       error);
-	if (err == MR_OK)
-		err = set_file(http, settings, "client_certificate", NULL, CURLOPT_SSLCERT_BLOB,
-			       error);
-	if (err == MR_OK)
-		err = set_secrets(http, settings, error);
+		err = set_keys(http, sink, error);
 	if (err != MR_OK)
 		http_close(http);
 	return err;

@@ -2,8 +2,7 @@
  *
  * Called by sink_webhook.c. libcurl's sockets and its timer (a timerfd) are waited for by the
  * worker; names are looked up in a thread of libcurl's. Certificates are verified, and nothing
- * turns that off; redirects are not followed; TLS 1.2 is the least. What is read from files is read
- * when it opens. */
+ * turns that off; redirects are not followed; TLS 1.2 is the least. */
 #ifndef MILLRACE_DELIVER_HTTP_H
 #define MILLRACE_DELIVER_HTTP_H
 
@@ -38,13 +37,20 @@ struct http_result {
 	char reason[HTTP_REASON];    /* for people */
 };
 
-/* Whether url and proxy are addresses of the right kind, and certificates can be read: MR_CONFIG,
- * and the value that is wrong, one of the settings'. */
+/* Who opens it. All borrowed. */
+struct http_sink {
+	const char *name;
+	const struct mr_config *settings;
+	const struct mr_tables *tables; /* with its keys and certificates (key_files.h) */
+};
+
+/* Whether url and proxy are addresses of the right kind: MR_CONFIG, and the value that is wrong,
+ * one of the settings'. */
 enum mr_err http_check(const struct mr_config *settings, const char **wrong_out,
 		       struct mr_error *error);
-/* Settings: url, proxy, proxy_user_file, ca_certificates, client_certificate, client_key_file,
- * timeout. MR_CONFIG, MR_NOT_FOUND, MR_UNSUPPORTED; after an error hold nothing. */
-enum mr_err http_open(struct http *http, const struct mr_config *settings, struct mr_waits *waits,
+/* Settings: url, proxy, timeout. MR_CONFIG, MR_NOT_FOUND, MR_UNSUPPORTED; after an error hold
+ * nothing. */
+enum mr_err http_open(struct http *http, const struct http_sink *sink, struct mr_waits *waits,
 		      struct mr_error *error);
 /* Begins a POST. Borrows the body until it is done; takes the headers. */
 void http_post(struct http *http, struct mr_slice body, struct curl_slist *headers);

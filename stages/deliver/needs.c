@@ -10,21 +10,10 @@
 
 #include "letters.h"
 
-/* Certificates of the system, and how names are looked up: these files are replaced, so it is their
+/* How names are looked up, and TLS's own settings: these files are replaced, so it is their
  * folders. */
 static const char *const of_network[] = {"/etc", "/usr/share", "/usr/lib/ssl",
 					 "/run/systemd/resolve"};
-
-/* Keys and certificates. */
-static void need_files(const struct mr_config *sink, struct mr_needs *needs)
-{
-	for (size_t i = 0; i < sink->count; i++) {
-		const struct mr_setting_row *row =
-		    mr_setting_find(MR_SCOPE_SINK, mr_slice(sink->items[i].name));
-		if (row != NULL && mr_setting_is_read(row))
-			mr_needs_path(needs, sink->items[i].value, MR_ACCESS_READ);
-	}
-}
 
 /* After a rotation a new file is made at the path, and the old one is looked for beside it: so the
  * folder, that of the file itself where the path is a link. Not one that the state directory lies
@@ -43,7 +32,6 @@ static void need_once_file(const char *path, const char *state, struct mr_needs 
 
 static void need_sink(const struct mr_config *sink, const char *state, struct mr_needs *needs)
 {
-	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
 	if (mr_config_is(sink, "type", "file"))
 		need_once_file(mr_config_get(sink, "path", 0), state, needs);
 	if (!mr_config_is(sink, "type", "webhook"))
@@ -51,9 +39,6 @@ static void need_sink(const struct mr_config *sink, const char *state, struct mr
 	needs->flags |= MR_NEEDS_NETWORK;
 	for (size_t i = 0; i < sizeof of_network / sizeof *of_network; i++)
 		mr_needs_path(needs, of_network[i], MR_ACCESS_READ);
-	need_files(sink, needs);
-	if (credentials != NULL)
-		mr_needs_path(needs, credentials, MR_ACCESS_READ);
 }
 
 void deliver_needs(const struct mr_config *config, const struct mr_tables *tables,

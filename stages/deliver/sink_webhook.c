@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "http.h"
-#include "millrace/secret.h"
+#include "key_files.h"
 #include "spool.h"
 
 #define SEGMENTS_IN_SPOOL 16 /* how many files it takes when it is full */
@@ -42,8 +42,8 @@ struct webhook {
 	int64_t batch_count, batch_bytes, batch_age_us;
 	int64_t retry_first_us, retry_most_us;
 	bool array;
-	struct mr_buf hmac_key;
-	char *authorization; /* header, or NULL */
+	struct mr_slice hmac_key; /* of the table; empty: requests are not signed */
+	char *authorization;      /* header, or NULL */
 	int timer_fd;
 	enum phase phase;
 	struct mr_buf body;
@@ -64,13 +64,13 @@ struct webhook {
 
 /* ---- open ---- */
 
-/* What is wrong with an address is told before any worker starts. */
+/* What is wrong with an address or a file is told before any worker starts. */
 static enum mr_err webhook_prepare(const struct mr_part *part, const struct mr_prepare *prepare,
 				   struct mr_error *error)
 {
 	const char *wrong;
 	if (http_check(&part->settings, &wrong, error) == MR_OK)
-		return MR_OK;
+		return key_files_keep(part, prepare, error);
 	mr_error_prefix(error, "sink %s", part->name);
 	return mr_config_blame(prepare->config, wrong, error);
 }
@@ -96,22 +96,18 @@ static enum mr_err read_numbers(struct webhook *hook, const struct mr_config *se
 	return MR_OK;
 }
 
-static enum mr_err read_secrets(struct webhook *hook, const struct mr_config *settings,
-				struct mr_error *error)
+static enum mr_err get_secrets(struct webhook *hook, const struct sink *sink,
+			       struct mr_error *error)
 {
-	const char *key = mr_config_get(settings, "hmac_key_file", 0);
-	const char *token = mr_config_get(settings, "token_file", 0);
-	struct mr_buf text = {0};
-	enum mr_err err = key == NULL ? MR_OK : mr_secret_read(key, &hook->hmac_key, error);
-	if (err != MR_OK || token == NULL)
-		return err;
-	err = mr_secret_read(token, &text, error);
-	if (err == MR_OK && memchr(text.data, '\n', text.len) != NULL)
-		err = mr_error_set(error, MR_CONFIG, "%s: a token is one line", token);
+	const struct mr_tables *tables = sink->env->stage->tables;
+	struct mr_slice token;
+	enum mr_err err =
+	    key_files_get(tables, sink->name, "hmac_key_file", &hook->hmac_key, error);
 	if (err == MR_OK)
+		err = key_files_get(tables, sink->name, "token_file", &token, error);
+	if (err == MR_OK && token.len > 0)
 		hook->authorization =
-		    mr_asprintf("Authorization: Bearer %.*s", (int)text.len, text.data);
-	mr_buf_fini(&text);
+		    mr_asprintf("Authorization: Bearer %.*s", (int)token.len, token.at);
 	return err;
 }
 
@@ -140,9 +136,6 @@ static void webhook_close(struct sink *sink)
 	}
 	http_close(&hook->http);
 	spool_close(&hook->spool);
-	if (hook->hmac_key.data != NULL)
-		explicit_bzero(hook->hmac_key.data, hook->hmac_key.capacity);
-	mr_buf_fini(&hook->hmac_key);
 	mr_buf_fini(&hook->body);
 	free(hook->authorization);
 	free(hook->name);
@@ -151,6 +144,7 @@ static void webhook_close(struct sink *sink)
 static enum mr_err webhook_open(struct sink *sink, struct mr_error *error)
 {
 	struct webhook *hook = sink->state;
+	const struct http_sink speaker = {sink->name, sink->settings, sink->env->stage->tables};
 	hook->name = mr_asprintf("sink %s", sink->name);
 	hook->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	enum mr_err err = MR_OK;
@@ -164,9 +158,9 @@ static enum mr_err webhook_open(struct sink *sink, struct mr_error *error)
 	if (err == MR_OK)
 		err = read_numbers(hook, sink->settings, error);
 	if (err == MR_OK)
-		err = read_secrets(hook, sink->settings, error);
+		err = get_secrets(hook, sink, error);
 	if (err == MR_OK)
-		err = http_open(&hook->http, sink->settings, sink->env->stage->waits, error);
+		err = http_open(&hook->http, &speaker, sink->env->stage->waits, error);
 	if (err == MR_OK)
 		err = open_spool(hook, sink, error);
 	if (err == MR_OK)
@@ -230,7 +224,7 @@ static struct curl_slist *sign(const struct webhook *hook, int64_t now_us, struc
 	long long seconds = (long long)(now_us / MR_SECOND_US);
 	mr_buf_printf(&text, "%lld.", seconds);
 	mr_buf_add(&text, hook->body.data, hook->body.len);
-	HMAC(EVP_sha256(), hook->hmac_key.data, (int)hook->hmac_key.len,
+	HMAC(EVP_sha256(), hook->hmac_key.at, (int)hook->hmac_key.len,
 	     (const unsigned char *)text.data, text.len, mac, &len);
 	mr_buf_fini(&text);
 	mr_hex(mac, len, hex);

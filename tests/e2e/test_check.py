@@ -313,6 +313,12 @@ class Check(unittest.TestCase):
                     self.topology(sinks=f"  - {{name: hook, type: webhook, url: 'https://host/', {setting}: {name}}}\n")
                     self.refused(words)
 
+    def test_a_token_is_one_line(self):
+        self.write("token", "two\nlines\n")
+        os.chmod(self.path("token"), 0o600)
+        self.topology(sinks="  - {name: hook, type: webhook, url: 'https://host/', token_file: token}\n")
+        self.refused("sink hook: ", "token: a token is one line")
+
     def test_a_long_name(self):
         self.write("t.yaml", f"state: state\nrules: rule.yml\nsources: [{{name: {'n' * 64}, type: stdin}}]\n"
                    f"sinks: [{{name: {'n' * 64}, type: file, path: alerts}}]\n")

@@ -95,6 +95,31 @@ class Webhook(unittest.TestCase):
         self.assertTrue(self.signed_by(asked[0], b"the first key"))
         self.assertTrue(self.signed_by(asked[-1], b"the second key"))
 
+    def test_keys_that_are_wrong_at_a_reload_are_refused(self):
+        """What was in force goes on: the keys, too, over the death of a worker."""
+        receiver = Receiver(self.service, *["503"] * 10000)
+        token = self.secret("token", "first\n")
+        self.service.describe(receiver.sink(token_file=token), self.service.file_sink(),
+                              sources=[{"name": "in", "type": "file", "path": [self.service.records]}])
+        process = self.service.start()
+        mr.wait_until(receiver.requests, "it has asked")
+        self.secret("token", "second\nfirst\n")
+        process.send_signal(signal.SIGHUP)
+        mr.wait_until(lambda: "reload.refused" in self.service.said(), "the reload is refused")
+        self.assertIn("a token is one line", self.service.said())
+        os.unlink(token)
+        os.rename(receiver.path("ca.pem"), receiver.path("ca.aside"))
+        os.kill(self.worker(process, "collect"), signal.SIGKILL)
+        mr.wait_until(lambda: "workers.started" in self.service.said(), "the workers have begun again")
+        os.rename(receiver.path("ca.aside"), receiver.path("ca.pem"))
+        receiver.stop()
+        receiver = Receiver(self.service, "--port", str(receiver.port))
+        mr.wait_until(lambda: len(set(receiver.taken())) == COUNT, "all have arrived")
+        process.send_signal(signal.SIGTERM)
+        self.service.finish(process)
+        self.assert_all_taken(receiver)
+        self.assertEqual({request["headers"]["Authorization"] for request in receiver.requests()}, {"Bearer first"})
+
     # ---- receivers that fail ----
 
     def worker(self, service, name):

@@ -96,7 +96,7 @@ static void a_folder_of_its_own_for_rotations(void **state)
 	service_remove(log);
 }
 
-/* Of a receiver no place but what proves who speaks, and how names are looked up. */
+/* Of a receiver how names are looked up: what proves who speaks, a worker is given. */
 static void a_webhook_reads_alone(void **state)
 {
 	(void)state;
@@ -109,15 +109,12 @@ static void a_webhook_reads_alone(void **state)
 	deliver_needs(&service.settings, service.tables, &needs);
 	unsetenv("CREDENTIALS_DIRECTORY");
 	assert_int_equal(needs.flags, MR_NEEDS_FILES | MR_NEEDS_NETWORK);
-	bool certificate = false, key = false, credentials = false;
 	for (size_t i = 2; i < needs.count; i++) {
 		const char *path = needs.paths[i].path;
 		assert_int_equal(needs.paths[i].access, MR_ACCESS_READ);
-		certificate = certificate || strcmp(path, "/somewhere/client.pem") == 0;
-		key = key || strcmp(path, "/somewhere/key") == 0;
-		credentials = credentials || strcmp(path, "/run/credentials/one") == 0;
+		assert_null(strstr(path, "/somewhere"));
+		assert_null(strstr(path, "/run/credentials"));
 	}
-	assert_true(certificate && key && credentials);
 	mr_needs_fini(&needs);
 }
 

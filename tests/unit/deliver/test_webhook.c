@@ -378,6 +378,32 @@ static void requests_are_signed(void **state)
 	end();
 }
 
+/* After a death nothing but what prepare has read counts. */
+static void keys_are_those_of_the_start(void **state)
+{
+	(void)state;
+	struct json_line line;
+	char *authorities = mr_asprintf("%s", in_folder("ca.pem"));
+	char *aside = mr_asprintf("%s.aside", authorities);
+	BEGIN(NULL);
+	write_secret("token", "abc\n");
+	set("token_file", in_folder("token"));
+	open_sink();
+	service_crash(&service);
+	write_secret("token", "two\nlines\n");
+	assert_int_equal(rename(authorities, aside), 0);
+	open_sink();
+	put(0, 2);
+	drain();
+	assert_int_equal(rename(aside, authorities), 0);
+	assert_true(request(0, &line));
+	assert_string_equal(json_at(&line, "headers.Authorization"), "Bearer abc");
+	json_line_close(&line);
+	free(aside);
+	free(authorities);
+	end();
+}
+
 static void a_proxy_is_gone_through(void **state)
 {
 	(void)state;
@@ -595,7 +621,7 @@ static void refused_to_open(const char *name, const char *value, const char *wor
 		set("url", "https://localhost/");
 	set("ca_certificates", in_folder("ca.pem"));
 	set(name, value);
-	assert_int_equal(service_open(&service, &error), MR_CONFIG);
+	assert_int_not_equal(service_open(&service, &error), MR_OK);
 	if (strstr(error.text, words) == NULL)
 		fail_msg("%s", error.text);
 	assert_int_equal(service.waits.count, 0);
@@ -610,7 +636,10 @@ static void settings_that_are_wrong_are_named(void **state)
 	refused_to_open("url", "nonsense", "is no https://");
 	refused_to_open("url", "https://me:you@localhost/", "holds no user and no password");
 	refused_to_open("proxy", "http://me:you@localhost/", "holds no user and no password");
-	refused_to_open("client_certificate", "/nowhere", "/nowhere cannot be read");
+	refused_to_open("client_certificate", "/nowhere", "sink main: /nowhere cannot be read");
+	refused_to_open("hmac_key_file", "/nowhere", "sink main: /nowhere: No such file");
+	write_secret("token", "two\nlines\n");
+	refused_to_open("token_file", in_folder("token"), "a token is one line");
 }
 
 static int make_folder(void **state)
@@ -645,6 +674,7 @@ int main(void)
 	    cmocka_unit_test(a_certificate_of_another_root_is_none),
 	    cmocka_unit_test(the_client_shows_its_certificate),
 	    cmocka_unit_test(requests_are_signed),
+	    cmocka_unit_test(keys_are_those_of_the_start),
 	    cmocka_unit_test(a_proxy_is_gone_through),
 	    cmocka_unit_test(a_name_that_nobody_knows_holds_up_nobody),
 	    cmocka_unit_test(over_crashes_all_arrive_and_ids_stay),

@@ -70,9 +70,30 @@ static void nothing_goes_where_a_set_cannot_be_read(void **state)
 	assert_int_equal(find(third), MR_OK);
 }
 
+/* It is no part of what judges, and never lies on the disk. */
+static void a_secret_is_not_kept(void **state)
+{
+	struct mr_tables *tables = mr_tables_new();
+	struct mr_fields *fields = mr_fields_new();
+	struct mr_generation generation;
+	(void)state;
+	assert_int_equal(mr_tables_add_bytes(tables, "detect.image", mr_slice("the image"), NULL),
+			 MR_OK);
+	assert_int_equal(
+	    mr_tables_add_bytes(tables, "deliver.secrets.hook", mr_slice("a token"), NULL), MR_OK);
+	assert_int_equal(mr_generation_of(tables, fields, &generation, NULL), MR_OK);
+	assert_int_equal(generation.id, keep("the image"));
+	assert_int_equal(generation.count, 1);
+	assert_string_equal(generation.tables[0].name, "detect.image");
+	mr_generation_fini(&generation);
+	mr_fields_free(fields);
+	mr_tables_free(tables);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(a_secret_is_not_kept, begin, end),
 	    cmocka_unit_test_setup_teardown(what_is_not_wanted_goes, begin, end),
 	    cmocka_unit_test_setup_teardown(nothing_goes_where_a_set_cannot_be_read, begin, end),
 	};
