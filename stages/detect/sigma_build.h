@@ -22,6 +22,7 @@ struct sigma_placeholders {
 	bool *used; /* of each name: a rule asks for it */
 };
 
+struct sigma_reached;
 struct sigma_view; /* how one set of record kinds sees a rule: sigma_mapping.h */
 
 /* One load. */
@@ -47,6 +48,7 @@ struct sigma_scope {
 	uint32_t kinds;                /* of records that the logsource sees; 0: all, or unknown */
 	bool again;                    /* compiled once already for another view: warn no more */
 	uint32_t tests;                /* made so far, of SIGMA_NODES_MAX */
+	struct sigma_reached *reached; /* a rule's and its identifiers': sigma_reach.c */
 	struct mr_slice missing;       /* the first placeholder without a value */
 	struct mr_fault missing_at;
 };

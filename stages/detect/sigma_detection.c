@@ -1,7 +1,7 @@
 /* sigma_detection.c - the map under `detection` or `filter` becomes one tree.
  *
  * Called by sigma_load.c for each view of a rule's logsource. Fails with a fault at its place. */
-#include "sigma_build.h"
+#include "sigma_mapping.h"
 
 static struct sigma_node *keywords(struct sigma_scope *scope, struct mr_yaml *search)
 {
@@ -137,5 +137,7 @@ struct sigma_node *sigma_detection_compile(struct sigma_scope *scope, struct mr_
 				   "\"%.*s\" is used in no condition",
 				   SIGMA_SHOW(names.items[i].key->text));
 	}
+	if (node != NULL && skip == NULL)
+		sigma_reach_names(scope, &names);
 	return node;
 }

@@ -283,8 +283,7 @@ static bool find_views(struct sigma_builder *load, struct sigma_source *source)
 
 /* Why a detection that is not refused never fires: it sees nothing, what it sees never satisfies
  * it, or it is inactive. */
-static void tell_silent(struct sigma_scope *scope, const struct sigma_source *source, bool fed,
-			const struct sigma_why *why)
+static void tell_silent(struct sigma_scope *scope, const struct sigma_source *source, bool fed)
 {
 	const struct sigma_logsource *logsource = &source->logsource;
 	scope->again = false;
@@ -297,8 +296,7 @@ static void tell_silent(struct sigma_scope *scope, const struct sigma_source *so
 			   "nothing feeds the logsource %.*s: the rule sees nothing%.*s",
 			   (int)has.len, has.at, (int)hint.len, hint.at);
 	}
-	if (why != NULL)
-		sigma_reach_tell(scope, mr_yaml_get(source->root, "detection"), why);
+	sigma_reach_tell(scope, mr_yaml_get(source->root, "detection"));
 	if (scope->missing.len != 0)
 		sigma_warn(scope, scope->missing_at.line, scope->missing_at.column,
 			   "inactive: the placeholder %%%.*s%% has no value",
@@ -317,17 +315,16 @@ static void compile_detection(struct loading *load, struct sigma_source *source,
 				    .id = source->id};
 	uint32_t first = set->rule_count;
 	uint32_t at = 0;
-	struct sigma_why why = {0};
-	bool reached = false;
 	bool fed = find_views(&load->builder, source);
 	scope.kinds = source->kinds;
 	source->index = index;
+	sigma_reach_begin(&scope, mr_yaml_get(source->root, "detection"));
 	do {
 		const struct sigma_view *view = at < source->view_count ? source->views[at] : NULL;
 		struct sigma_node *node = compile_view(load, &scope, source, view);
 		if (node == NULL)
 			break;
-		reached |= sigma_reach(&scope, node, &why);
+		sigma_reach_rule(&scope, node);
 		keep(set, capacity, source, node, view);
 	} while (++at < source->view_count);
 	source->rule.inactive = scope.missing.len != 0;
@@ -335,7 +332,7 @@ static void compile_detection(struct loading *load, struct sigma_source *source,
 	if (source->refused)
 		note_refused(load, source->file, source->id, &scope.fault);
 	else
-		tell_silent(&scope, source, fed, reached ? NULL : &why);
+		tell_silent(&scope, source, fed);
 	if (source->refused || source->rule.inactive || !fed)
 		set->rule_count = first;
 }

@@ -65,12 +65,18 @@ struct sigma_why {
 	struct mr_slice field, text;  /* folded */
 	const struct mr_yaml *values; /* what it is instead */
 };
-/* Whether a record of the scope's view may satisfy the tree; where none can, `why` is set, once. */
-bool sigma_reach(const struct sigma_scope *scope, const struct sigma_node *tree,
-		 struct sigma_why *why);
-/* Warns of a rule that no record of any view satisfies. */
-void sigma_reach_tell(struct sigma_scope *scope, const struct mr_yaml *detection,
-		      const struct sigma_why *why);
+struct sigma_reached {
+	const struct mr_yaml *key; /* the identifier; NULL: the whole rule */
+	bool reached;              /* some record of some view may satisfy it */
+	struct sigma_why why;      /* none of the first view does */
+};
+/* Before the first view of a rule is compiled. */
+void sigma_reach_begin(struct sigma_scope *scope, const struct mr_yaml *detection);
+/* Of the scope's view: the rule's tree, and that of each identifier. */
+void sigma_reach_rule(struct sigma_scope *scope, const struct sigma_node *tree);
+void sigma_reach_names(struct sigma_scope *scope, const struct sigma_names *names);
+/* Warns of a rule that no record of any view satisfies, else of such identifiers. */
+void sigma_reach_tell(struct sigma_scope *scope, const struct mr_yaml *detection);
 bool sigma_document_is_mapping(const struct mr_yaml *root);
 
 #endif

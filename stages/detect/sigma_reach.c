@@ -1,7 +1,8 @@
-/* sigma_reach.c - rules that no record can satisfy, as far as the vendor documents its records.
+/* sigma_reach.c - rules, and identifiers of rules, that no record can satisfy, as far as the vendor
+ * documents its records.
  *
- * Called by sigma_load.c with the tree that each view of a logsource sees. What is known of the
- * records of a view stands in rules/mappings under `known`:
+ * Called by sigma_load.c and sigma_detection.c with the trees that each view of a logsource sees.
+ * What is known of the records of a view stands in rules/mappings under `known`:
  *
  *     names: [A, B]          all that a record, or an envelope's properties, has at its top
  *     values: {A: [x, y]}    all that stands in a field
@@ -165,16 +166,37 @@ static bool holds_apart(struct walk *walk, const struct sigma_node *tree)
 	return holds;
 }
 
-bool sigma_reach(const struct sigma_scope *scope, const struct sigma_node *tree,
-		 struct sigma_why *why)
+static void reach(const struct sigma_scope *scope, const struct sigma_node *tree,
+		  struct sigma_reached *out)
 {
 	const struct mr_yaml *known = scope->view == NULL ? NULL : scope->view->known;
 	struct walk walk = {.fields = scope->load->fields, .known = known};
 	if (known == NULL || (of_tree(&walk, tree) != NEVER && holds_apart(&walk, tree)))
-		return true;
-	if (why->kind == SIGMA_WHY_NOT)
-		*why = walk.why;
-	return false;
+		out->reached = true;
+	else if (out->why.kind == SIGMA_WHY_NOT)
+		out->why = walk.why;
+}
+
+void sigma_reach_begin(struct sigma_scope *scope, const struct mr_yaml *detection)
+{
+	size_t size = (detection->count + 1u) * sizeof *scope->reached;
+	scope->reached = mr_arena_alloc(scope->arena, size);
+	memset(scope->reached, 0, size);
+}
+
+void sigma_reach_rule(struct sigma_scope *scope, const struct sigma_node *tree)
+{
+	reach(scope, tree, &scope->reached[0]);
+}
+
+void sigma_reach_names(struct sigma_scope *scope, const struct sigma_names *names)
+{
+	for (uint32_t i = 0; scope->reached != NULL && i < names->count; i++) {
+		struct sigma_reached *name = &scope->reached[i + 1];
+		name->key = names->items[i].key;
+		name->reached |= !names->items[i].used; /* that is said already */
+		reach(scope, names->items[i].node, name);
+	}
 }
 
 /* ---- what is said of it ---- */
@@ -220,10 +242,11 @@ static void put_values(struct mr_buf *out, const struct mr_yaml *detection,
 	}
 }
 
-void sigma_reach_tell(struct sigma_scope *scope, const struct mr_yaml *detection,
-		      const struct sigma_why *why)
+/* `key` is the identifier, NULL for the whole rule; `node` is what stands under it. */
+static void tell(struct sigma_scope *scope, const struct mr_yaml *key, const struct mr_yaml *node,
+		 const struct sigma_why *why)
 {
-	const struct mr_yaml *at = find(detection, why);
+	const struct mr_yaml *at = find(node, why);
 	struct mr_slice written = at == NULL ? why->field : at->text;
 	struct mr_buf reason = {0};
 	if (why->kind == SIGMA_WHY_FIELD) {
@@ -235,13 +258,30 @@ void sigma_reach_tell(struct sigma_scope *scope, const struct mr_yaml *detection
 		written = at == NULL ? why->text : written;
 		mr_buf_printf(&reason, ": the field \"%.*s\" is never \"%.*s\", it is one of ",
 			      SIGMA_SHOW(why->field), SIGMA_SHOW(written));
-		put_values(&reason, detection, why);
+		put_values(&reason, node, why);
 	} else if (why->kind == SIGMA_WHY_APART) {
 		mr_buf_printf(&reason, ": \"%.*s\" holds at most one of ", SIGMA_SHOW(why->field));
-		put_values(&reason, detection, why);
+		put_values(&reason, node, why);
 	}
-	sigma_warn(scope, SIGMA_AT(at == NULL ? detection : at),
-		   "no record that the vendor documents satisfies the rule%.*s", (int)reason.len,
-		   reason.len == 0 ? "" : reason.data);
+	struct mr_slice what = key == NULL ? MR_SLICE("the rule") : key->text;
+	sigma_warn(scope, SIGMA_AT(at == NULL ? node : at),
+		   "no record that the vendor documents satisfies %s%.*s%s%.*s",
+		   key == NULL ? "" : "\"", SIGMA_SHOW(what), key == NULL ? "" : "\"",
+		   (int)reason.len, reason.len == 0 ? "" : reason.data);
 	mr_buf_fini(&reason);
+}
+
+void sigma_reach_tell(struct sigma_scope *scope, const struct mr_yaml *detection)
+{
+	if (!scope->reached[0].reached) {
+		tell(scope, NULL, detection, &scope->reached[0].why);
+		return;
+	}
+	for (uint32_t i = 1; i <= detection->count && scope->reached[i].key != NULL; i++) {
+		const struct sigma_reached *name = &scope->reached[i];
+		for (uint32_t k = 0; k < detection->count && !name->reached; k++) {
+			if (detection->keys[k] == name->key)
+				tell(scope, name->key, detection->items[k], &name->why);
+		}
+	}
 }
