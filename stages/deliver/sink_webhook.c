@@ -27,6 +27,7 @@
 #define RETRY_AFTER_MOST_US MR_HOUR_US
 #define REFUSE_AGAIN_US MR_SECOND_US
 #define DOUBLINGS_MAX 30
+#define SPOOL_UNREAD (-1) /* beside HTTP's statuses: the disk does not give what is to be sent */
 
 enum phase {
 	PHASE_IDLE,
@@ -267,6 +268,10 @@ static enum mr_err gather(struct webhook *hook, struct mr_error *error)
 		enum mr_err err = spool_read(&hook->spool, hook->behind, &line, error);
 		if (err == MR_END)
 			break;
+		if (err == MR_IO && hook->lines > 0) { /* the next batch begins there */
+			*error = (struct mr_error){0};
+			break;
+		}
 		if (err != MR_OK)
 			return err;
 		if (hook->lines > 0 &&
@@ -279,12 +284,48 @@ static enum mr_err gather(struct webhook *hook, struct mr_error *error)
 	return MR_OK;
 }
 
+/* ---- trouble ---- */
+
+static void note_trouble(struct sink *sink, const char *reason)
+{
+	struct webhook *hook = sink->state;
+	snprintf(hook->trouble, sizeof hook->trouble, "%s", reason);
+	hook->trouble_us = sink->env->stage->now->wall_us;
+}
+
+/* Whether it is to be said: once for each kind of trouble, as long as it lasts. */
+static bool wait_after(struct sink *sink, long status, const char *reason, int64_t seconds)
+{
+	struct webhook *hook = sink->state;
+	bool says = hook->failures == 0 || hook->failed_with != status;
+	if (hook->failures++ == 0)
+		hook->failing_us = sink->env->stage->now->steady_us;
+	hook->failed_with = status;
+	note_trouble(sink, reason);
+	hook->phase = PHASE_WAIT;
+	set_timer(hook, pause_us(hook, seconds));
+	return says;
+}
+
+/* What the disk does not give waits like what the receiver does not take. */
+static enum mr_err unread(struct sink *sink, enum mr_err err, struct mr_error *error)
+{
+	if (err != MR_IO)
+		return err;
+	if (wait_after(sink, SPOOL_UNREAD, error->text, 0))
+		mr_log(MR_LOG_ERROR, "%s: alerts wait; it is tried again", error->text);
+	*error = (struct mr_error){0};
+	return MR_OK;
+}
+
+/* ---- a request ---- */
+
 static enum mr_err send_batch(struct sink *sink, struct mr_error *error)
 {
 	struct webhook *hook = sink->state;
 	enum mr_err err = gather(hook, error);
 	if (err != MR_OK)
-		return err;
+		return unread(sink, err, error);
 	if (hook->lines == 0) { /* all there was is lost, but for what is not written yet */
 		spool_acknowledge(&hook->spool, spool_written(&hook->spool));
 		hook->phase = PHASE_IDLE;
@@ -332,30 +373,16 @@ static void is_well(struct webhook *hook, const char *does)
 	hook->trouble_us = 0;
 }
 
-static void note_trouble(struct sink *sink, const char *reason)
-{
-	struct webhook *hook = sink->state;
-	snprintf(hook->trouble, sizeof hook->trouble, "%s", reason);
-	hook->trouble_us = sink->env->stage->now->wall_us;
-}
-
-/* Said once for each kind of answer, as long as it lasts. */
 static void failed(struct sink *sink, enum verdict verdict, const struct http_result *result)
 {
-	struct webhook *hook = sink->state;
-	if (hook->failures == 0)
-		hook->failing_us = sink->env->stage->now->steady_us;
-	if (hook->failures++ == 0 || hook->failed_with != result->status)
-		mr_log(verdict == MISCONFIGURED ? MR_LOG_ERROR : MR_LOG_WARNING,
-		       "%s: alerts wait, the receiver does not take them: %s%s", hook->name,
-		       result->reason,
-		       verdict == MISCONFIGURED
-			   ? ": the address or the credentials are wrong; it is tried again"
-			   : "; it is tried again");
-	hook->failed_with = result->status;
-	note_trouble(sink, result->reason);
-	hook->phase = PHASE_WAIT;
-	set_timer(hook, pause_us(hook, result->retry_after_seconds));
+	const struct webhook *hook = sink->state;
+	if (!wait_after(sink, result->status, result->reason, result->retry_after_seconds))
+		return;
+	mr_log(verdict == MISCONFIGURED ? MR_LOG_ERROR : MR_LOG_WARNING,
+	       "%s: alerts wait, the receiver does not take them: %s%s", hook->name, result->reason,
+	       verdict == MISCONFIGURED
+		   ? ": the address or the credentials are wrong; it is tried again"
+		   : "; it is tried again");
 }
 
 /* One of thousands, it may be: the alarm is the error. */
@@ -384,9 +411,10 @@ static enum mr_err refused(struct sink *sink, const struct http_result *result,
 		return MR_OK;
 	}
 	enum mr_err err = spool_read(&hook->spool, hook->spool.acked, &line, error);
-	if (err == MR_OK)
-		err = sink->env->refuse(sink->env->context, sink->name, &line.id, line.line,
-					result->reason, error);
+	if (err != MR_OK)
+		return unread(sink, err, error);
+	err = sink->env->refuse(sink->env->context, sink->name, &line.id, line.line, result->reason,
+				error);
 	if (err == MR_FULL) {
 		hook->phase = PHASE_WAIT;
 		set_timer(hook, REFUSE_AGAIN_US);

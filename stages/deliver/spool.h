@@ -5,9 +5,9 @@
  *
  * A place in the spool is counted in bytes from its first frame on, for ever: a segment file is
  * named by the place of its first frame. Lines that were appended after the checkpoint of a restart
- * are kept and known again, so that none lies there twice. A torn end is cut. A frame that is no
- * longer what was written is named with its place, and reading goes on at the next whole one. Lines
- * that were lost so are in no count of what was taken. */
+ * are kept and known again, so that none lies there twice. A torn end is cut. A frame that was read
+ * and is no longer what was written is named with its place, and reading goes on at the next whole
+ * one. Lines that were lost so are in no count of what was taken. */
 #ifndef MILLRACE_DELIVER_SPOOL_H
 #define MILLRACE_DELIVER_SPOOL_H
 
@@ -63,7 +63,7 @@ enum mr_err spool_open(struct spool *spool, const char *name, const char *path, 
 /* Survives any bytes. */
 enum mr_err spool_restore(struct spool *spool, struct mr_slice bytes, struct mr_error *error);
 /* Finds the end, and what was appended behind the place of the checkpoint. Once, before all else:
- * `end` then counts those lines, too. */
+ * `end` then counts those lines, too. MR_IO cuts nothing, and it can be called again. */
 enum mr_err spool_ready(struct spool *spool, struct mr_error *error);
 /* Makes room where segments lie only for a restart's sake. False: full, of lines or of the disk. */
 bool spool_has_room(struct spool *spool, size_t bytes);
@@ -75,7 +75,8 @@ enum mr_err spool_flush(struct spool *spool, struct mr_error *error);
 struct spool_place spool_written(const struct spool *spool);
 /* On disk, also what waits to be written there. */
 uint64_t spool_bytes(const struct spool *spool);
-/* The line at a place, or behind it the next whole one. MR_END: none is there yet. */
+/* The line at a place, or behind it the next whole one. MR_END: none is there yet; MR_IO where the
+ * disk does not give it: nothing is lost for that, and it can be read again. */
 enum mr_err spool_read(struct spool *spool, struct spool_place at, struct spool_line *out,
 		       struct mr_error *error);
 /* All before this place was taken. */

@@ -34,58 +34,87 @@ static enum mr_err use(struct spool *spool, const struct spool_segment *segment,
 	return MR_OK;
 }
 
-/* Exactly so many bytes, within the segment. */
-static bool bytes_at(struct spool *spool, const struct spool_segment *segment, uint64_t at,
-		     char *out, size_t len)
+/* Exactly so many bytes, within the segment. MR_BAD_INPUT where it does not have them; MR_IO where
+ * the disk does not give them, which says nothing of what they are. */
+static enum mr_err bytes_at(struct spool *spool, const struct spool_segment *segment, uint64_t at,
+			    char *out, size_t len, struct mr_error *error)
 {
+	char name[SPOOL_NAME];
 	if (at > segment->end || len > segment->end - at)
-		return false;
-	return mr_os_read(spool->reading_fd, out, len, SPOOL_SEGMENT_HEAD + at - segment->begin.at,
-			  NULL) == MR_READ_WHOLE;
+		return MR_BAD_INPUT;
+	uint64_t place = SPOOL_SEGMENT_HEAD + at - segment->begin.at;
+	switch (mr_os_read(spool->reading_fd, out, len, place, NULL)) {
+	case MR_READ_WHOLE:
+		return MR_OK;
+	case MR_READ_SHORT:
+		return MR_BAD_INPUT;
+	case MR_READ_FAILED:
+		break;
+	}
+	spool_segment_name(segment->begin.at, name);
+	return mr_error_errno(error, MR_IO, "%s: its spool: %s cannot be read at byte %llu",
+			      spool->name, name, (unsigned long long)place);
 }
 
-/* The whole frame at exactly this place, in spool->piece. */
-static bool frame_at(struct spool *spool, const struct spool_segment *segment, uint64_t at,
-		     struct spool_line *out)
+/* The whole frame at exactly this place, in spool->piece. MR_BAD_INPUT where there is none. */
+static enum mr_err frame_at(struct spool *spool, const struct spool_segment *segment, uint64_t at,
+			    struct spool_line *out, struct mr_error *error)
 {
 	char head[SPOOL_HEAD];
-	uint32_t length =
-	    bytes_at(spool, segment, at, head, sizeof head) ? spool_frame_length(head) : 0;
+	enum mr_err err = bytes_at(spool, segment, at, head, sizeof head, error);
+	uint32_t length = err == MR_OK ? spool_frame_length(head) : 0;
 	if (length == 0)
-		return false;
+		return err == MR_OK ? MR_BAD_INPUT : err;
 	spool->piece.len = 0;
 	char *frame = mr_buf_reserve(&spool->piece, SPOOL_HEAD + length);
-	if (!bytes_at(spool, segment, at, frame, SPOOL_HEAD + length) ||
-	    !spool_frame_read(at, frame, length, &out->id))
-		return false;
+	err = bytes_at(spool, segment, at, frame, SPOOL_HEAD + length, error);
+	if (err != MR_OK)
+		return err;
+	if (!spool_frame_read(at, frame, length, &out->id))
+		return MR_BAD_INPUT;
 	out->line = (struct mr_slice){frame + SPOOL_HEAD, length};
 	out->behind.at = at + SPOOL_HEAD + length;
-	return true;
+	return MR_OK;
 }
 
-/* The next whole frame behind what is none, in the segment; false where there is no more. */
-static bool search(struct spool *spool, const struct spool_segment *segment, uint64_t *at,
-		   struct spool_line *out)
+/* The first whole frame that begins in the window, which stands at `from`. MR_BAD_INPUT where there
+ * is none. */
+static enum mr_err search_window(struct spool *spool, const struct spool_segment *segment,
+				 struct mr_slice window, uint64_t from, struct spool_line *out,
+				 uint64_t *found_out, struct mr_error *error)
 {
-	char window[SEARCH_BYTES];
-	for (uint64_t from = *at + 1; from < segment->end;) {
+	/* The head's first eight bytes are all that this looks at. */
+	for (size_t i = 0; i + 8 <= window.len; i++) {
+		if (spool_frame_length(window.at + i) == 0)
+			continue;
+		*found_out = from + i;
+		enum mr_err err = frame_at(spool, segment, from + i, out, error);
+		if (err != MR_BAD_INPUT)
+			return err;
+	}
+	return MR_BAD_INPUT;
+}
+
+/* The whole frame at this place, or the next one behind what is none, in the segment. MR_END where
+ * there is no more. */
+static enum mr_err find(struct spool *spool, const struct spool_segment *segment, uint64_t *at,
+			struct spool_line *out, struct mr_error *error)
+{
+	char bytes[SEARCH_BYTES];
+	enum mr_err err = frame_at(spool, segment, *at, out, error);
+	for (uint64_t from = *at + 1; err == MR_BAD_INPUT && from < segment->end;) {
 		uint64_t left = segment->end - from;
-		size_t len = left < sizeof window ? (size_t)left : sizeof window;
-		if (!bytes_at(spool, segment, from, window, len))
-			return false;
-		for (size_t i = 0; i + 8 <= len; i++) {
-			/* The head's first eight bytes are all that this looks at. */
-			if (spool_frame_length(window + i) > 0 &&
-			    frame_at(spool, segment, from + i, out)) {
-				*at = from + i;
-				return true;
-			}
-		}
-		if (len < sizeof window)
-			return false;
+		size_t len = left < sizeof bytes ? (size_t)left : sizeof bytes;
+		err = bytes_at(spool, segment, from, bytes, len, error);
+		if (err != MR_OK)
+			break;
+		err = search_window(spool, segment, (struct mr_slice){bytes, len}, from, out, at,
+				    error);
+		if (len < sizeof bytes)
+			break;
 		from += len - 7;
 	}
-	return false;
+	return err == MR_BAD_INPUT ? MR_END : err;
 }
 
 /* To the segment's first frame. */
@@ -117,11 +146,14 @@ static enum mr_err step(struct spool *spool, const struct spool_segment *segment
 	if (err != MR_OK)
 		return err;
 	uint64_t found = at->at;
-	if (!frame_at(spool, segment, found, out) && !search(spool, segment, &found, out)) {
+	err = find(spool, segment, &found, out, error);
+	if (err == MR_END) {
 		lose(spool, at->at, segment->end);
 		at->at = segment->end;
 		return MR_AGAIN;
 	}
+	if (err != MR_OK)
+		return err;
 	if (found > at->at)
 		lose(spool, at->at, found);
 	out->behind.lines = at->lines + (out->id.revision == 0);
@@ -182,13 +214,15 @@ static enum mr_err walk(struct spool *spool, struct spool_place *end, struct mr_
 		if (err != MR_OK)
 			return err;
 		uint64_t found = at.at > segment->begin.at ? at.at : segment->begin.at;
-		if (!frame_at(spool, segment, found, &line) &&
-		    !search(spool, segment, &found, &line)) {
-			if (segment == last)
-				break;
+		err = find(spool, segment, &found, &line, error);
+		if (err == MR_END && segment == last)
+			break;
+		if (err == MR_END) {
 			go_to(&at, segment + 1);
 			continue;
 		}
+		if (err != MR_OK)
+			return err;
 		forgot = !sent_add(&spool->sent, &line.id) || forgot;
 		at.at = line.behind.at;
 		at.lines += line.id.revision == 0;

@@ -344,6 +344,89 @@ static void every_call_may_fail(void **state)
 	}
 }
 
+/* Whichever read fails, a line is there at the next try, damage before it or not. */
+static void a_read_that_fails_loses_nothing(void **state)
+{
+	(void)state;
+	for (unsigned damaged = 0; damaged < 2; damaged++) {
+		bool met = true;
+		for (unsigned nth = 1; met; nth++) {
+			char path[512];
+			begin();
+			for (unsigned i = 0; i < 20; i++)
+				append(i);
+			segment_path(0, path);
+			int fd = open(path, O_WRONLY);
+			assert_int_equal(pwrite(fd, "x", damaged, SEGMENT_HEAD + 8), damaged);
+			close(fd);
+			os_fault((struct os_fault){.call = OS_PREAD, .nth = nth, .number = EIO});
+			unsigned failed = 0;
+			for (unsigned i = damaged; i < 20;) {
+				struct spool_line line;
+				struct mr_error error = {0};
+				enum mr_err err = spool_read(&spool, spool.acked, &line, &error);
+				failed += err == MR_IO;
+				if (err == MR_IO)
+					continue;
+				assert_int_equal(err, MR_OK);
+				assert_int_equal(line.id.id[1], i++);
+				spool_acknowledge(&spool, line.behind);
+			}
+			met = os_fault_met();
+			os_faults_end();
+			assert_int_equal(failed, met);
+			assert_int_equal(take(), -1);
+			assert_true((spool.lost_bytes == 0) == (damaged == 0));
+			end();
+		}
+	}
+}
+
+static off_t bytes_in_spool(void)
+{
+	char path[512];
+	off_t sum = 0;
+	for (size_t i = 0; i < spool.segment_count; i++)
+		sum += (off_t)segment_path(i, path);
+	return sum;
+}
+
+static void a_read_that_fails_at_a_start_cuts_nothing(void **state)
+{
+	(void)state;
+	bool met = true;
+	for (unsigned nth = 1; met; nth++) {
+		struct mr_error error = {0};
+		begin();
+		append(0);
+		checkpoint();
+		for (unsigned i = 1; i < 10; i++)
+			append(i);
+		off_t bytes = bytes_in_spool();
+		spool_close(&spool);
+		os_fault((struct os_fault){.call = OS_PREAD, .nth = nth, .number = EIO});
+		enum mr_err err = spool_open(&spool, "sink s", place, MOST, SEGMENT, 5, &error);
+		struct mr_slice position = {service.position.data, service.position.len};
+		if (err == MR_OK)
+			err = spool_restore(&spool, position, &error);
+		if (err == MR_OK)
+			err = spool_ready(&spool, &error);
+		met = os_fault_met();
+		os_faults_end();
+		assert_int_equal(err, met ? MR_IO : MR_OK);
+		assert_true(!met || strstr(error.text, "Input/output error") != NULL);
+		spool_close(&spool);
+		reopen();
+		assert_int_equal(bytes_in_spool(), bytes);
+		for (unsigned i = 1; i < 11; i++)
+			append(i);
+		for (int i = 0; i < 11; i++)
+			assert_int_equal(take(), i);
+		assert_int_equal(take(), -1);
+		end();
+	}
+}
+
 /* What is made in it is durable, so it has to be, too. */
 static void its_folder_outlasts_power(void **state)
 {
@@ -410,6 +493,8 @@ int main(void)
 	    cmocka_unit_test(it_is_bounded),
 	    cmocka_unit_test(a_full_disk_is_waited_for),
 	    cmocka_unit_test(every_call_may_fail),
+	    cmocka_unit_test(a_read_that_fails_loses_nothing),
+	    cmocka_unit_test(a_read_that_fails_at_a_start_cuts_nothing),
 	    cmocka_unit_test(its_folder_outlasts_power),
 	    cmocka_unit_test(a_place_survives_any_bytes),
 	};

@@ -536,7 +536,6 @@ static void what_made_room_is_counted_once(void **state)
 	end();
 }
 
-/* Nobody listens, the spool fills, nothing more is taken; then the receiver is there again. */
 /* Every frame of the spool's first segment, made unreadable. */
 static void spoil_the_spool(void)
 {
@@ -572,6 +571,28 @@ static void what_is_not_written_yet_is_not_lost_with_the_rest(void **state)
 	end();
 }
 
+/* Neither lost nor the end: what the disk does not give is asked for again, until it does. */
+static void what_the_disk_does_not_give_waits(void **state)
+{
+	(void)state;
+	BEGIN(NULL);
+	open_sink();
+	os_fault((struct os_fault){.call = OS_PREAD, .nth = 1, .number = EIO, .lasting = true});
+	put(0, 5);
+	wait_for_words("error: sink main: its spool: 0000000000000000.spool cannot be read at "
+		       "byte 32: Input/output error: alerts wait");
+	for (int i = 0; i < 10; i++)
+		service_step(&service, 20);
+	assert_int_equal(counts().spooled, 5);
+	assert_non_null(strstr(counts().trouble, "cannot be read at byte 32"));
+	os_faults_end();
+	drain();
+	assert_received(0, 5);
+	assert_null(strstr(service.logged, "lost"));
+	end();
+}
+
+/* Nobody listens, the spool fills, nothing more is taken; then the receiver is there again. */
 static void an_outage_is_outlasted(void **state)
 {
 	(void)state;
@@ -666,6 +687,7 @@ int main(void)
 	    cmocka_unit_test(an_array_is_one_document),
 	    cmocka_unit_test(a_batch_is_bounded_in_bytes_and_age),
 	    cmocka_unit_test(faults_are_tried_again),
+	    cmocka_unit_test(what_the_disk_does_not_give_waits),
 	    cmocka_unit_test(wrong_settings_are_an_error_and_lose_nothing),
 	    cmocka_unit_test(the_receiver_says_when_to_come_again),
 	    cmocka_unit_test(what_is_refused_is_set_aside_alone),
