@@ -191,7 +191,11 @@ static enum mr_err follow(struct once_file *file, struct mr_error *error)
 		once_drop_next(file);
 		return MR_OK;
 	}
-	if (once_tail_hash(file, file->known) != file->known_hash)
+	uint64_t hash = 0;
+	enum mr_err err = once_tail_hash(file, file->known, &hash, error);
+	if (err != MR_OK)
+		return err;
+	if (hash != file->known_hash)
 		return mr_error_set(error, MR_BAD_INPUT,
 				    "%s: the file that was moved away from %s was altered before "
 				    "byte %llu; " ONCE_MEND,
@@ -199,7 +203,6 @@ static enum mr_err follow(struct once_file *file, struct mr_error *error)
 	if (file->next_fd >= 0 && is_removed(file->next_fd))
 		once_drop_next(file);
 	bool removed = is_removed(file->fd);
-	enum mr_err err = MR_OK;
 	if (file->next_named && !removed)
 		err = leave_moved(file, error);
 	if (err == MR_OK && file->next_fd < 0 && !once_leads_to_held(file))
@@ -220,9 +223,7 @@ enum mr_err once_file_barrier(struct once_file *file, struct mr_error *error)
 		err = is_whole(file, error);
 	if (err == MR_OK)
 		err = follow(file, error);
-	if (err == MR_OK)
-		once_note_known(file);
-	return err;
+	return err == MR_OK ? once_note_known(file, error) : err;
 }
 
 void once_file_committed(struct once_file *file)

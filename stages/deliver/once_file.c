@@ -1,6 +1,7 @@
 /* once_file.c - see once_file.h. Barriers are once_barrier.c. */
 #include "once_inner.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -35,9 +36,21 @@ bool once_file_make(const char *path)
 /* ---- what is there ---- */
 
 /* Exactly so many bytes. */
-static bool read_at(const struct once_file *file, uint64_t at, char *out, size_t len)
+static enum mr_err read_at(const struct once_file *file, uint64_t at, char *out, size_t len,
+			   struct mr_error *error)
 {
-	return mr_os_read(file->fd, out, len, at, NULL) == MR_READ_WHOLE;
+	switch (mr_os_read(file->fd, out, len, at, NULL)) {
+	case MR_READ_WHOLE:
+		return MR_OK;
+	case MR_READ_SHORT:
+		return mr_error_set(error, MR_BAD_INPUT,
+				    "%s: %s became shorter while it was read; " ONCE_MEND,
+				    file->name, file->path);
+	case MR_READ_FAILED:
+		break;
+	}
+	return mr_error_errno(error, MR_IO, "%s: %s cannot be read at byte %llu", file->name,
+			      file->path, (unsigned long long)at);
 }
 
 static size_t tail_length(uint64_t position)
@@ -45,17 +58,23 @@ static size_t tail_length(uint64_t position)
 	return position < TAIL_BYTES ? (size_t)position : TAIL_BYTES;
 }
 
-uint64_t once_tail_hash(const struct once_file *file, uint64_t position)
+enum mr_err once_tail_hash(const struct once_file *file, uint64_t position, uint64_t *hash_out,
+			   struct mr_error *error)
 {
 	char tail[TAIL_BYTES];
 	size_t len = tail_length(position);
-	return read_at(file, position - len, tail, len) ? mr_hash64(tail, len, 0) : 0;
+	enum mr_err err = read_at(file, position - len, tail, len, error);
+	if (err == MR_OK)
+		*hash_out = mr_hash64(tail, len, 0);
+	return err;
 }
 
-void once_note_known(struct once_file *file)
+enum mr_err once_note_known(struct once_file *file, struct mr_error *error)
 {
-	file->known = file->lines.bytes;
-	file->known_hash = once_tail_hash(file, file->known);
+	enum mr_err err = once_tail_hash(file, file->lines.bytes, &file->known_hash, error);
+	if (err == MR_OK)
+		file->known = file->lines.bytes;
+	return err;
 }
 
 enum mr_err once_length(const struct once_file *file, uint64_t *out, struct mr_error *error)
@@ -95,9 +114,9 @@ static enum mr_err read_lines(struct once_file *file, struct reading *reading, s
 	enum mr_err err = once_length(file, &end, error);
 	while (err == MR_OK && at < end) {
 		size_t len = end - at < PIECE_BYTES ? (size_t)(end - at) : PIECE_BYTES;
-		if (!read_at(file, at, mr_buf_reserve(rest, len), len))
-			return mr_error_errno(error, MR_IO, "%s: %s cannot be read at byte %llu",
-					      file->name, file->path, (unsigned long long)at);
+		err = read_at(file, at, mr_buf_reserve(rest, len), len, error);
+		if (err != MR_OK)
+			return err;
 		size_t from = 0, scan = rest->len;
 		rest->len += len;
 		at += len;
@@ -166,12 +185,13 @@ enum mr_err once_place(struct once_file *file, bool ours, struct mr_error *error
 		err = mr_error_errno(error, mr_error_of_write(errno),
 				     "%s: %s: what stands behind the last checkpoint", file->name,
 				     file->path);
+	if (err == MR_OK)
+		err = once_note_known(file, error);
 	if (err != MR_OK)
 		return err;
 	say(file, &reading);
 	file->synced = durable;
 	file->placed = true;
-	once_note_known(file);
 	return out_file_init(&file->out, file->fd, file->name, error);
 }
 
@@ -227,6 +247,7 @@ enum mr_err once_take_path(const struct once_file *file, int *fd_out, struct fil
 void once_file_snapshot(const struct once_file *file, struct mr_buf *out)
 {
 	const struct mr_line_hash *lines = &file->lines;
+	assert(file->known == lines->bytes);
 	mr_pack_array(out, ITEMS);
 	mr_pack_uint(out, FORM);
 	mr_pack_bytes(out, mr_slice(file->path));
@@ -235,7 +256,7 @@ void once_file_snapshot(const struct once_file *file, struct mr_buf *out)
 	mr_pack_bytes(out, (struct mr_slice){(const char *)lines->chain, sizeof lines->chain});
 	mr_pack_uint(out, lines->sum[0]);
 	mr_pack_uint(out, lines->sum[1]);
-	mr_pack_uint(out, once_tail_hash(file, lines->bytes));
+	mr_pack_uint(out, file->known_hash);
 	mr_pack_uint(out, file->is.inode);
 	mr_pack_uint(out, file->is.born_ns);
 	mr_pack_uint(out, file->next.inode);
@@ -313,9 +334,10 @@ static enum mr_err recognise(const struct once_file *file, const struct position
 		    "%s: %s has %llu bytes, and had %llu at the last checkpoint: it "
 		    "was made shorter or replaced; " ONCE_MEND,
 		    file->name, file->path, (unsigned long long)end, (unsigned long long)was);
-	uint64_t hash = once_tail_hash(file, was);
-	if (hash == position->tail_hash)
-		return MR_OK;
+	uint64_t hash = 0;
+	err = once_tail_hash(file, was, &hash, error);
+	if (err != MR_OK || hash == position->tail_hash)
+		return err;
 	return mr_error_set(error, MR_BAD_INPUT,
 			    "%s: %s is not the file of the last checkpoint: its %zu bytes before "
 			    "byte %llu have the hash %016llx, and had %016llx; " ONCE_MEND,
@@ -373,9 +395,13 @@ static enum mr_err restore_current(struct once_file *file, const struct position
 	/* The same bytes in a file of its own: it was put back from a copy. Where nobody may look
 	 * for another one it has to be. */
 	bool copied = err == MR_BAD_INPUT || (err == MR_NOT_FOUND && position->lines.bytes > 0);
-	if (err == MR_OK || (copied && recognise(file, position, NULL) == MR_OK))
-		err = recognise(file, position, error);
-	else if (err != MR_NOT_FOUND && error != NULL)
+	if (err == MR_OK || copied) {
+		struct mr_error other = {0};
+		enum mr_err same = recognise(file, position, &other);
+		why = err == MR_OK || same != MR_BAD_INPUT ? other : why;
+		err = err == MR_OK || same != MR_BAD_INPUT ? same : err;
+	}
+	if (err != MR_OK && err != MR_NOT_FOUND && error != NULL)
 		*error = why;
 	if (err != MR_OK)
 		return err;

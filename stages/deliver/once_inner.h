@@ -8,10 +8,12 @@
 #define ONCE_MEND "put it back, or name another file (a sink's `path`, or `dead_letter`)"
 
 enum mr_err once_length(const struct once_file *file, uint64_t *out, struct mr_error *error);
-/* Of the last bytes before the position; 0: they cannot be read. */
-uint64_t once_tail_hash(const struct once_file *file, uint64_t position);
-/* All that is there now stands under a name. */
-void once_note_known(struct once_file *file);
+/* Of the last bytes before the position. MR_BAD_INPUT where the file ends before; MR_IO, which says
+ * nothing of what they are. */
+enum mr_err once_tail_hash(const struct once_file *file, uint64_t position, uint64_t *hash_out,
+			   struct mr_error *error);
+/* All that is there now stands under a name. MR_IO, MR_BAD_INPUT. */
+enum mr_err once_note_known(struct once_file *file, struct mr_error *error);
 /* Knows the rest of the file, and stands at its end. `ours`: what is behind `lines` is of an
  * earlier life, which will be judged again. */
 enum mr_err once_place(struct once_file *file, bool ours, struct mr_error *error);

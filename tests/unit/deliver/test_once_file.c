@@ -291,6 +291,69 @@ static void every_call_may_fail(void **state)
 	}
 }
 
+/* Lives until all is in a checkpoint; one that ends for an error begins where the last one was.
+ * How many ended so. */
+static unsigned live_until_all_is_kept(struct service *service, unsigned from, unsigned to)
+{
+	unsigned ended = 0;
+	for (enum mr_err err = MR_IO; err != MR_OK; ended += err != MR_OK) {
+		struct mr_error error = {0};
+		err = service_open(service, &error);
+		for (unsigned i = from; err == MR_OK && i < to; i++) {
+			struct line_id id = service_id(i);
+			char line[512];
+			service_line(i, line);
+			err = service->sink.ops->put(&service->sink, &id, mr_slice(line), &error);
+			if (err == MR_OK && i % 2 == 1)
+				err = service->sink.ops->barrier(&service->sink, &error);
+		}
+		assert_true(err == MR_OK || err == MR_IO);
+		assert_true(err == MR_OK || strstr(error.text, "Input/output error") != NULL);
+		if (err == MR_OK)
+			service->position.len = 0;
+		if (err == MR_OK)
+			service->sink.ops->snapshot(&service->sink, &service->position);
+		service_crash(service);
+	}
+	return ended;
+}
+
+/* The same bytes in a file of its own, as somebody puts it back. */
+static void put_back_a_copy(void)
+{
+	char *command =
+	    mr_asprintf("cp '%s' '%s.copy' && mv '%s.copy' '%s'", path, path, path, path);
+	assert_int_equal(system(command), 0);
+	free(command);
+}
+
+/* Whichever read fails: no checkpoint holds what was not read, no file is taken for another, and no
+ * line comes twice. */
+static void every_read_may_fail(void **state)
+{
+	(void)state;
+	for (unsigned copied = 0; copied < 2; copied++) {
+		bool met = true;
+		for (unsigned nth = 1; met; nth++) {
+			struct service service;
+			begin(&service);
+			assert_int_equal(live_until_all_is_kept(&service, 0, 2), 0);
+			if (copied)
+				put_back_a_copy();
+			os_fault((struct os_fault){.call = OS_PREAD, .nth = nth, .number = EIO});
+			unsigned ended = live_until_all_is_kept(&service, 2, 6);
+			met = os_fault_met();
+			os_faults_end();
+			assert_int_equal(ended, met);
+			assert_lines(6);
+			assert_null(strstr(service.logged, "not in its folder any more"));
+			assert_int_equal(live_until_all_is_kept(&service, 6, 8), 0);
+			assert_lines(8);
+			service_end(&service);
+		}
+	}
+}
+
 static void a_position_survives_any_bytes(void **state)
 {
 	struct service service;
@@ -370,6 +433,7 @@ int main(void)
 	    cmocka_unit_test(a_full_disk_is_waited_for),
 	    cmocka_unit_test(a_disk_that_is_full_from_the_first_line_is_waited_for),
 	    cmocka_unit_test(every_call_may_fail),
+	    cmocka_unit_test(every_read_may_fail),
 	    cmocka_unit_test(a_position_survives_any_bytes),
 	    cmocka_unit_test(a_long_sync_gives_signs_of_life),
 	};
