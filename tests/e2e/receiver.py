@@ -84,7 +84,11 @@ class Receiver(http.server.BaseHTTPRequestHandler):
         self.do_POST()
 
     def do_POST(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(length)
+        if len(body) < length:  # whoever sent it was killed: it is no request
+            self.close_connection = True
+            return
         answer = self.server.next_answer(body.decode())
         self.server.book.write(path=self.path, headers=dict(self.headers), body=body.decode(), answer=answer)
         kind, _, detail = answer.partition(":")
