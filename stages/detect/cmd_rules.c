@@ -23,9 +23,12 @@ void rules_put_notes(struct mr_buf *out, const char *what, const struct sigma_no
 {
 	for (uint32_t i = 0; i < notes->count; i++) {
 		const struct sigma_note *note = &notes->items[i];
-		mr_buf_printf(out, "%.*s:%u:%u: %s: %.*s\n", (int)note->file.len, note->file.at,
+		size_t from = out->len;
+		mr_buf_printf(out, "%.*s:%u:%u: %s: %.*s [%s]", (int)note->file.len, note->file.at,
 			      note->line, note->column, what, (int)note->reason.len,
-			      note->reason.at);
+			      note->reason.at, sigma_lint_name(note->lint));
+		mr_buf_show(out, from);
+		mr_buf_add_text(out, "\n");
 	}
 }
 
@@ -108,8 +111,9 @@ int rules_load(const char *command, int argc, char **argv, const char *placehold
 	if (optind >= argc)
 		return rules_misused(command);
 	struct mr_fields *fields = mr_fields_new();
-	if (sigma_load((const char *const *)argv + optind, (size_t)(argc - optind), placeholders,
-		       fields, &set, &error) != MR_OK) {
+	const struct sigma_wishes wishes = {.placeholders = placeholders, .lints = true};
+	if (sigma_load_with((const char *const *)argv + optind, (size_t)(argc - optind), &wishes,
+			    fields, &set, &error) != MR_OK) {
 		mr_log(MR_LOG_ERROR, "millrace rules: %s", error.text);
 	} else {
 		status = then(wish, &set);

@@ -28,7 +28,7 @@ enum mr_err rules_load_labelled(const struct mr_config *config, struct mr_fields
 void rules_hush(struct mr_buf *refusals);
 /* Says them, and the error. */
 void rules_failed(const char *command, struct mr_buf *refusals, const struct mr_error *error);
-/* "FILE:LINE:COLUMN: WHAT: reason", a line each, fit to be shown. */
+/* "FILE:LINE:COLUMN: WHAT: reason [lint]", a line each, fit to be shown. */
 void rules_put_notes(struct mr_buf *out, const char *what, const struct sigma_notes *notes);
 /* To standard output; false, and said, where it can't be written to. */
 bool rules_write(const struct mr_buf *out);

@@ -2,18 +2,21 @@
 #include <getopt.h>
 
 #include "cmd_rules.h"
+#include "sigma_sarif.h"
 
 static const char check_usage[] =
     "usage: millrace rules check [OPTIONS] FILE|DIR...\n"
     "\n"
-    "Compiles rules and says what is refused and why, and what is odd.\n"
+    "Compiles rules and says what is refused and why, and what is odd: FILE:LINE:COLUMN, the\n"
+    "reason, and in brackets the finding's name.\n"
     "\n";
 static const char check_status[] =
     "\nExit status: 0 nothing was refused, 1 something was, 2 a path can't be read.\n";
 
-enum { JSON, PLACEHOLDERS, HELP };
+enum { JSON, SARIF, PLACEHOLDERS, HELP };
 static const struct mr_option check_options[] = {
     [JSON] = {"json", 0, NULL, "as one JSON object"},
+    [SARIF] = {"sarif", 0, NULL, "as SARIF 2.1.0, for code scanning and editors"},
     [PLACEHOLDERS] = {"placeholders", 0, "FILE", "values for %placeholders% in rules"},
     MR_OPTION_HELP,
     {0},
@@ -73,14 +76,16 @@ static void put_text(struct mr_buf *out, const struct sigma_set *set)
 }
 
 struct wish {
-	bool json;
+	bool json, sarif;
 };
 
 static int report(const void *context, const struct sigma_set *set)
 {
 	const struct wish *wish = context;
 	struct mr_buf out = {0};
-	if (wish->json)
+	if (wish->sarif)
+		sigma_sarif_put(set, &out);
+	else if (wish->json)
 		put_json(&out, set);
 	else
 		put_text(&out, set);
@@ -99,11 +104,13 @@ static int check_main(int argc, char **argv)
 			return rules_help(check_usage, check_options, check_status);
 		if (option == MR_OPTIONS_WRONG)
 			return rules_misused("check");
-		if (option == JSON)
-			wish.json = true;
-		else
+		wish.json |= option == JSON;
+		wish.sarif |= option == SARIF;
+		if (option == PLACEHOLDERS)
 			placeholders = optarg;
 	}
+	if (wish.json && wish.sarif)
+		return rules_misused("check");
 	return rules_load("check", argc, argv, placeholders, report, &wish);
 }
 

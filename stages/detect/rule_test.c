@@ -294,7 +294,8 @@ void rule_suites_parse(struct rule_suites *suites, struct mr_slice file, struct 
 		if (mr_fault_is(&fault))
 			sigma_note_put(&suites->arena, &suites->faults,
 				       (struct sigma_note){file, suite.rule, fault.reason,
-							   fault.line, fault.column});
+							   fault.line, fault.column,
+							   SIGMA_LINT_REFUSED});
 	}
 }
 

@@ -123,10 +123,19 @@ struct sigma_place {
 	uint32_t slot_count;
 };
 
+enum sigma_lint {
+#define X(symbol, name, prose) SIGMA_LINT_##symbol,
+#include "sigma_lint.def"
+#undef X
+	SIGMA_LINT_COUNT
+};
+const char *sigma_lint_name(enum sigma_lint lint);
+
 /* What the loader says of a file that it refuses or finds odd. */
 struct sigma_note {
 	struct mr_slice file, id, reason;
 	uint32_t line, column; /* from 1; 0 is unknown */
+	enum sigma_lint lint;
 };
 struct sigma_notes {
 	struct sigma_note *items;
@@ -158,6 +167,7 @@ struct sigma_wishes {
 	const char *placeholders;           /* a file of their values, or NULL */
 	const struct mr_declared *declared; /* what sources say of their records, or NULL */
 	bool labelled;                      /* trees have labels; they mean the same */
+	bool lints;                         /* warn of what only a rule's author wants to know */
 };
 /* Load files and folders (recursively, in sorted order), add their fields to `fields`. A rule that
  * is refused is noted and does not stop the others. MR_CONFIG / MR_IO: a path or the placeholder

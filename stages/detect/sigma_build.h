@@ -36,6 +36,7 @@ struct sigma_builder {
 	struct sigma_index ids, names;      /* struct sigma_source: detections and correlations */
 	uint32_t tests;                     /* made so far, of SIGMA_TESTS_MAX */
 	bool labelled;                      /* trees have labels */
+	bool lints;                         /* a rule's author wants to know more */
 };
 
 /* One document in hand. */
@@ -58,8 +59,8 @@ struct sigma_scope {
 /* ---- notes and small helpers: sigma_note.c ---- */
 
 void sigma_note_add(struct sigma_builder *load, struct sigma_notes *notes, struct sigma_note note);
-void sigma_warn(struct sigma_scope *scope, uint32_t line, uint32_t column, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+void sigma_warn(struct sigma_scope *scope, enum sigma_lint lint, uint32_t line, uint32_t column,
+		const char *format, ...) __attribute__((format(printf, 5, 6)));
 /* Sets the scope's fault; false. */
 #define sigma_refuse(scope, line, ...)                                                             \
 	mr_fault_set((scope)->arena, &(scope)->fault, line, __VA_ARGS__)
@@ -247,8 +248,14 @@ struct mr_slice sigma_meta_text(struct sigma_scope *scope, const struct mr_yaml 
 
 /* When it is read. */
 void sigma_meta_lint(struct sigma_scope *scope, const struct sigma_source *source);
-/* When correlations are linked: warns of alerts without severity, and of a severity without alerts.
- */
+/* When a detection is compiled, where lints are wanted: warns of what its tree says of every
+ * record, of none, or of one without its fields. */
+void sigma_tree_lint(struct sigma_scope *scope, const struct sigma_source *source);
+/* Likewise of a regular expression that is dear: sigma_regex_lint.c. */
+void sigma_regex_lint(struct sigma_scope *scope, const struct mr_yaml *at,
+		      const struct sigma_predicate *predicate);
+/* When correlations are linked: warns of alerts without severity, and of a severity without alerts;
+ * where lints are wanted, of a rule without a tag of ATT&CK's. */
 void sigma_level_lint(struct sigma_builder *load, const struct sigma_source *source);
 
 /* ---- logsources: sigma_logsource.c ---- */

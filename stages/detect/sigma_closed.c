@@ -150,7 +150,8 @@ void sigma_closed_lint(struct sigma_scope *scope, const struct sigma_chain *chai
 		mr_buf_add_text(&is, form->what);
 	else
 		put_values(scope, field, &is);
-	sigma_warn(scope, SIGMA_AT(at), "the field \"%.*s\" is never \"%.*s\": it is %.*s",
-		   SIGMA_SHOW(chain->field), SIGMA_SHOW(text), (int)is.len, is.data);
+	sigma_warn(scope, SIGMA_LINT_IMPOSSIBLE_VALUE, SIGMA_AT(at),
+		   "the field \"%.*s\" is never \"%.*s\": it is %.*s", SIGMA_SHOW(chain->field),
+		   SIGMA_SHOW(text), (int)is.len, is.data);
 	mr_buf_fini(&is);
 }

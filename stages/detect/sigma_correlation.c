@@ -273,7 +273,8 @@ static void refuse(struct sigma_builder *load, struct sigma_source *source,
 				source->id,
 				{mr_arena_copy(load->arena, text, (size_t)len), (size_t)len},
 				at->line,
-				at->column});
+				at->column,
+				SIGMA_LINT_REFUSED});
 }
 
 /* What one member of `rules` is, or NULL with the correlation refused. */
@@ -327,7 +328,7 @@ static void find_inactive(struct sigma_builder *load, struct sigma_source *sourc
 		const struct mr_yaml *at = named_at(source, i);
 		rule->inactive = source->refers[i]->rule.inactive;
 		if (rule->inactive)
-			sigma_warn(&scope, SIGMA_AT(at),
+			sigma_warn(&scope, SIGMA_LINT_INACTIVE, SIGMA_AT(at),
 				   "inactive: it needs the rule \"%.*s\", which is inactive",
 				   SIGMA_SHOW(at->text));
 	}
@@ -400,7 +401,7 @@ static mr_field add_field(struct sigma_scope *scope, const struct sigma_source *
 {
 	mr_field field = mr_fields_add(scope->load->fields, name);
 	if (field == 0)
-		sigma_warn(scope, SIGMA_AT(body_of(source)),
+		sigma_warn(scope, SIGMA_LINT_TOO_MANY_FIELDS, SIGMA_AT(body_of(source)),
 			   "too many different fields in all rules: \"%.*s\" is never there",
 			   SIGMA_SHOW(name));
 	return field;
@@ -430,7 +431,7 @@ static mr_field field_of(struct sigma_builder *load, const struct sigma_source *
 			return add_field(&scope, source, alias->items[i]->text);
 		}
 	}
-	sigma_warn(&scope, SIGMA_AT(alias),
+	sigma_warn(&scope, SIGMA_LINT_ALIAS, SIGMA_AT(alias),
 		   "the alias \"%.*s\" has no field for the rule \"%.*s\": its records lack it",
 		   SIGMA_SHOW(name), SIGMA_SHOW(rule->name.len != 0 ? rule->name : rule->id));
 	return 0;
@@ -503,7 +504,7 @@ static void lint_aliases(struct sigma_builder *load, const struct sigma_source *
 	for (uint32_t i = 0; aliases != NULL && i < aliases->count; i++) {
 		if (!names_it(&source->rule.group_by, aliases->keys[i]->text) &&
 		    !names_it(&source->rule.fields, aliases->keys[i]->text))
-			sigma_warn(&scope, SIGMA_AT(aliases->keys[i]),
+			sigma_warn(&scope, SIGMA_LINT_ALIAS, SIGMA_AT(aliases->keys[i]),
 				   "the alias \"%.*s\" is used nowhere: neither group-by nor "
 				   "condition.field names it",
 				   SIGMA_SHOW(aliases->keys[i]->text));

@@ -119,7 +119,7 @@ struct sigma_node *sigma_detection_compile(struct sigma_scope *scope, struct mr_
 		    (skip != NULL && mr_yaml_is(map->keys[i], skip)))
 			continue;
 		if (mr_yaml_is(map->keys[i], "timeframe")) {
-			sigma_warn(scope, SIGMA_AT(map->keys[i]),
+			sigma_warn(scope, SIGMA_LINT_IGNORED, SIGMA_AT(map->keys[i]),
 				   "\"timeframe\" is ignored: a correlation has a timespan");
 			continue;
 		}
@@ -133,7 +133,7 @@ struct sigma_node *sigma_detection_compile(struct sigma_scope *scope, struct mr_
 		       NULL;
 	for (uint32_t i = 0; node != NULL && i < names.count; i++) {
 		if (!names.items[i].used)
-			sigma_warn(scope, SIGMA_AT(names.items[i].key),
+			sigma_warn(scope, SIGMA_LINT_DEAD_SELECTION, SIGMA_AT(names.items[i].key),
 				   "\"%.*s\" is used in no condition",
 				   SIGMA_SHOW(names.items[i].key->text));
 	}

@@ -60,7 +60,7 @@ static void lint_condition(struct sigma_scope *scope, const struct sigma_filter 
 		found |= has_not(condition->items[i]->text);
 	if (!found)
 		sigma_warn(
-		    scope, SIGMA_AT(condition),
+		    scope, SIGMA_LINT_FILTER, SIGMA_AT(condition),
 		    "a filter's condition is ANDed into its rules: without `not` it keeps only "
 		    "what it selects");
 }
@@ -153,7 +153,8 @@ void sigma_filters_link(struct sigma_builder *load, struct sigma_filters *filter
 			     SIGMA_SHOW(wrong->text));
 		sigma_note_add(load, &load->set->refused,
 			       (struct sigma_note){filter->source->file, filter->source->id,
-						   fault.reason, fault.line, fault.column});
+						   fault.reason, fault.line, fault.column,
+						   SIGMA_LINT_REFUSED});
 	}
 	filters->count = kept;
 }
@@ -299,7 +300,7 @@ static void lint_name(struct sigma_scope *scope, const struct sigma_filter *filt
 	const struct sigma_logsource *own = &filter->source->logsource;
 	const struct sigma_source *rule = named_rule(scope->load, filter, name->text);
 	if (rule == NULL) {
-		sigma_warn(scope, SIGMA_AT(name),
+		sigma_warn(scope, SIGMA_LINT_FILTER, SIGMA_AT(name),
 			   "the filter names a rule that is not there: \"%.*s\"",
 			   SIGMA_SHOW(name->text));
 		return;
@@ -308,7 +309,7 @@ static void lint_name(struct sigma_scope *scope, const struct sigma_filter *filt
 		return;
 	struct mr_slice has = sigma_logsource_show(scope->arena, own);
 	struct mr_slice wants = sigma_logsource_show(scope->arena, &rule->logsource);
-	sigma_warn(scope, SIGMA_AT(name),
+	sigma_warn(scope, SIGMA_LINT_FILTER, SIGMA_AT(name),
 		   "the filter does nothing to the rule \"%.*s\", whose logsource is %.*s: the "
 		   "filter's is %.*s and would have to be the same",
 		   SIGMA_SHOW(name->text), (int)wants.len, wants.at, (int)has.len, has.at);
@@ -329,7 +330,7 @@ void sigma_filters_lint(struct sigma_builder *load, const struct sigma_filters *
 			continue;
 		struct mr_slice has = sigma_logsource_show(scope.arena, logsource);
 		struct mr_slice hint = sigma_logsource_hint(load, logsource);
-		sigma_warn(&scope, SIGMA_AT(logsource->at),
+		sigma_warn(&scope, SIGMA_LINT_FILTER, SIGMA_AT(logsource->at),
 			   "the filter does nothing: no rule has its logsource, %.*s%.*s",
 			   (int)has.len, has.at, (int)hint.len, hint.at);
 	}

@@ -13,7 +13,7 @@ static void lint_id(struct sigma_scope *scope, const struct mr_yaml *id)
 	if (id == NULL || id->kind != MR_YAML_SCALAR || id->type == MR_YAML_NULL)
 		return;
 	if (id->text.len > 0 && !mr_text_is_guid(id->text))
-		sigma_warn(scope, SIGMA_AT(id),
+		sigma_warn(scope, SIGMA_LINT_NO_UUID, SIGMA_AT(id),
 			   "the id \"%.*s\" is no UUID, such as "
 			   "6f0c2b9e-4d1a-4f57-9a53-0d6c1c3b7e21",
 			   SIGMA_SHOW(id->text));
@@ -29,7 +29,7 @@ static void lint_status(struct sigma_scope *scope, const struct mr_yaml *root,
 		if (mr_slice_eq(status, mr_slice(names[i])))
 			return;
 	}
-	sigma_warn(scope, SIGMA_AT(mr_yaml_get(root, "status")),
+	sigma_warn(scope, SIGMA_LINT_METADATA, SIGMA_AT(mr_yaml_get(root, "status")),
 		   "\"%.*s\" is no status: stable, test, experimental, deprecated or unsupported",
 		   SIGMA_SHOW(status));
 }
@@ -51,7 +51,7 @@ static void lint_date(struct sigma_scope *scope, const struct mr_yaml *root, con
 		      struct mr_slice text)
 {
 	if (text.len > 0 && !is_date(text))
-		sigma_warn(scope, SIGMA_AT(mr_yaml_get(root, key)),
+		sigma_warn(scope, SIGMA_LINT_METADATA, SIGMA_AT(mr_yaml_get(root, key)),
 			   "\"%s\" is \"%.*s\", which is no day of the calendar, written as "
 			   "2024-02-29",
 			   key, SIGMA_SHOW(text));
@@ -73,7 +73,7 @@ static void lint_keys(struct sigma_scope *scope, const struct mr_yaml *root)
 			k++;
 		const char *meant = k < count ? NULL : mr_text_nearest(key, known, count);
 		if (meant != NULL)
-			sigma_warn(scope, SIGMA_AT(root->keys[i]),
+			sigma_warn(scope, SIGMA_LINT_MISSPELT, SIGMA_AT(root->keys[i]),
 				   "\"%.*s\" is left out; is \"%s\" meant?", SIGMA_SHOW(key),
 				   meant);
 	}
@@ -105,7 +105,7 @@ static void lint_attack(struct sigma_scope *scope, const struct mr_yaml *at, str
 	    is_group_or_software(word))
 		return;
 	const char *meant = mr_text_nearest(word, tactics, sizeof tactics / sizeof *tactics);
-	sigma_warn(scope, SIGMA_AT(at),
+	sigma_warn(scope, SIGMA_LINT_UNKNOWN_TAG, SIGMA_AT(at),
 		   "the tag \"%.*s\" is no tactic of ATT&CK's enterprise matrix, and no technique, "
 		   "such as attack.t1078.004: alerts leave it out%s%s%s",
 		   SIGMA_SHOW(at->text), meant == NULL ? "" : "; is \"attack.",
@@ -125,7 +125,7 @@ static void lint_tag(struct sigma_scope *scope, const struct mr_yaml *at)
 	if (mr_fold_eq(space, mr_slice(known[0])))
 		lint_attack(scope, at, (struct mr_slice){dot + 1, rest.len - 1});
 	else if (mr_text_nearest(space, known, 1) != NULL)
-		sigma_warn(scope, SIGMA_AT(at),
+		sigma_warn(scope, SIGMA_LINT_UNKNOWN_TAG, SIGMA_AT(at),
 			   "the tag \"%.*s\" names no technique or tactic; is \"%s%.*s\" meant?",
 			   SIGMA_SHOW(tag), known[0], SIGMA_SHOW(rest));
 }
@@ -140,6 +140,19 @@ static void lint_tags(struct sigma_scope *scope, const struct mr_yaml *tags)
 		if (item->kind == MR_YAML_SCALAR)
 			lint_tag(scope, item);
 	}
+}
+
+static void lint_attack_is_there(struct sigma_scope *scope, const struct sigma_source *source)
+{
+	const struct mr_texts *tags = &source->rule.tags;
+	for (uint32_t i = 0; i < tags->count; i++) {
+		if (tags->items[i].len > 7 &&
+		    mr_fold_eq((struct mr_slice){tags->items[i].at, 7}, MR_SLICE("attack.")))
+			return;
+	}
+	sigma_warn(scope, SIGMA_LINT_MISSING_ATTACK, SIGMA_AT(source->root),
+		   "no tag names a technique or tactic of ATT&CK, such as attack.t1078.004: "
+		   "coverage leaves the rule out");
 }
 
 void sigma_meta_lint(struct sigma_scope *scope, const struct sigma_source *source)
@@ -159,11 +172,13 @@ void sigma_level_lint(struct sigma_builder *load, const struct sigma_source *sou
 	const struct mr_yaml *level = mr_yaml_get(root, "level");
 	struct sigma_scope scope = {
 	    .load = load, .arena = load->arena, .file = source->file, .id = source->id};
+	if (load->lints)
+		lint_attack_is_there(&scope, source);
 	if (source->rule.alerts && (level == NULL || level->type == MR_YAML_NULL))
-		sigma_warn(&scope, SIGMA_AT(root),
+		sigma_warn(&scope, SIGMA_LINT_MISSING_LEVEL, SIGMA_AT(root),
 			   "\"level\" is missing: the severity of its alerts is Unknown");
 	if (!source->rule.alerts && source->rule.level >= MR_LEVEL_MEDIUM)
-		sigma_warn(&scope, SIGMA_AT(level),
+		sigma_warn(&scope, SIGMA_LINT_SILENT_LEVEL, SIGMA_AT(level),
 			   "a correlation names the rule, so that it makes no alert of its own; "
 			   "`generate: true` in the correlation lets it");
 }

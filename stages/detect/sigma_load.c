@@ -29,7 +29,11 @@ static void note_refused(struct loading *load, struct mr_slice file, struct mr_s
 			 const struct mr_fault *fault)
 {
 	sigma_note_add(&load->builder, &load->builder.set->refused,
-		       (struct sigma_note){file, id, fault->reason, fault->line, fault->column});
+		       (struct sigma_note){.file = file,
+					   .id = id,
+					   .reason = fault->reason,
+					   .line = fault->line,
+					   .column = fault->column});
 }
 
 /* ---- documents ---- */
@@ -111,14 +115,20 @@ static void add_document(struct loading *load, struct mr_slice file, struct mr_y
 	*source = (struct sigma_source){.root = root, .file = file, .id = id_of(load, root)};
 	struct sigma_scope scope = {
 	    .load = &load->builder, .arena = load->builder.arena, .file = file, .id = source->id};
-	if (check_id(load, &scope, source) && check_shape(&scope, root)) {
+	enum sigma_lint lint = SIGMA_LINT_REFUSED;
+	if (!check_id(load, &scope, source)) {
+		lint = SIGMA_LINT_DUPLICATE_ID;
+	} else if (check_shape(&scope, root)) {
 		if (mr_yaml_get(root, "filter") != NULL)
 			add_filter(load, &scope, source);
 		else
 			add_rule(load, &scope, source);
 	}
-	if (mr_fault_is(&scope.fault))
+	if (mr_fault_is(&scope.fault)) {
+		struct sigma_notes *refused = &load->builder.set->refused;
 		note_refused(load, file, source->id, &scope.fault);
+		refused->items[refused->count - 1].lint = lint;
+	}
 }
 
 /* What `action` asks of this document; false where it is no rule by itself. */
@@ -292,15 +302,15 @@ static void tell_silent(struct sigma_scope *scope, const struct sigma_source *so
 		struct mr_slice hint = sigma_logsource_hint(scope->load, logsource);
 		if (hint.len == 0)
 			hint = sigma_logsource_setting(scope->arena, logsource);
-		sigma_warn(scope, SIGMA_AT(logsource->at),
+		sigma_warn(scope, SIGMA_LINT_UNFED_LOGSOURCE, SIGMA_AT(logsource->at),
 			   "nothing feeds the logsource %.*s: the rule sees nothing%.*s",
 			   (int)has.len, has.at, (int)hint.len, hint.at);
 	}
 	sigma_reach_tell(scope, mr_yaml_get(source->root, "detection"));
 	if (scope->missing.len != 0)
-		sigma_warn(scope, scope->missing_at.line, scope->missing_at.column,
-			   "inactive: the placeholder %%%.*s%% has no value",
-			   SIGMA_SHOW(scope->missing));
+		sigma_warn(
+		    scope, SIGMA_LINT_INACTIVE, scope->missing_at.line, scope->missing_at.column,
+		    "inactive: the placeholder %%%.*s%% has no value", SIGMA_SHOW(scope->missing));
 }
 
 /* Compile a detection for each view of its logsource; its index is the next if it is good. One that
@@ -333,6 +343,8 @@ static void compile_detection(struct loading *load, struct sigma_source *source,
 		note_refused(load, source->file, source->id, &scope.fault);
 	else
 		tell_silent(&scope, source, fed);
+	if (load->builder.lints && !source->refused)
+		sigma_tree_lint(&scope, source);
 	if (source->refused || source->rule.inactive || !fed)
 		set->rule_count = first;
 }
@@ -416,7 +428,8 @@ enum mr_err sigma_load_with(const char *const *paths, size_t path_count,
 			.arena = &out->arena,
 			.fields = fields,
 			.declared = wishes->declared != NULL ? wishes->declared : &none,
-			.labelled = wishes->labelled}};
+			.labelled = wishes->labelled,
+			.lints = wishes->lints}};
 	enum mr_err err = MR_OK;
 	if (wishes->placeholders != NULL)
 		err = sigma_placeholders_read(&load.builder, wishes->placeholders, error);

@@ -19,7 +19,7 @@ bool sigma_logsource_read(struct sigma_scope *scope, struct mr_yaml *root,
 		const struct mr_yaml *key = map->keys[i];
 		if (!mr_yaml_is(key, "product") && !mr_yaml_is(key, "service") &&
 		    !mr_yaml_is(key, "category") && !mr_yaml_is(key, "definition"))
-			sigma_warn(scope, SIGMA_AT(key),
+			sigma_warn(scope, SIGMA_LINT_IGNORED, SIGMA_AT(key),
 				   "\"%.*s\" is left out of the logsource: product, category and "
 				   "service select records",
 				   SIGMA_SHOW(key->text));

@@ -26,8 +26,8 @@ struct mr_slice sigma_meta_text(struct sigma_scope *scope, const struct mr_yaml 
 		return (struct mr_slice){"", 0};
 	if (node->kind == MR_YAML_SCALAR)
 		return node->type == MR_YAML_NULL ? (struct mr_slice){"", 0} : node->text;
-	sigma_warn(scope, SIGMA_AT(node), "\"%s\" is %s, not a text: left out", key,
-		   mr_yaml_what(node));
+	sigma_warn(scope, SIGMA_LINT_METADATA, SIGMA_AT(node), "\"%s\" is %s, not a text: left out",
+		   key, mr_yaml_what(node));
 	return (struct mr_slice){"", 0};
 }
 
@@ -41,7 +41,8 @@ static struct mr_texts list_of(struct sigma_scope *scope, const struct mr_yaml *
 	bool one = node->kind == MR_YAML_SCALAR;
 	uint32_t count = one ? 1 : node->count;
 	if (node->kind == MR_YAML_MAP) {
-		sigma_warn(scope, SIGMA_AT(node), "\"%s\" is a map, not a list: left out", key);
+		sigma_warn(scope, SIGMA_LINT_METADATA, SIGMA_AT(node),
+			   "\"%s\" is a map, not a list: left out", key);
 		return texts;
 	}
 	texts.items = mr_arena_alloc(scope->arena, (count + 1u) * sizeof *texts.items);
@@ -51,8 +52,9 @@ static struct mr_texts list_of(struct sigma_scope *scope, const struct mr_yaml *
 			texts.items[texts.count++] = item->text;
 	}
 	if (texts.count > MR_RULE_TEXTS_MAX) {
-		sigma_warn(scope, SIGMA_AT(node), "\"%s\" has %u members: %d are kept", key,
-			   texts.count, MR_RULE_TEXTS_MAX);
+		sigma_warn(scope, SIGMA_LINT_METADATA, SIGMA_AT(node),
+			   "\"%s\" has %u members: %d are kept", key, texts.count,
+			   MR_RULE_TEXTS_MAX);
 		texts.count = MR_RULE_TEXTS_MAX;
 	}
 	return texts;
@@ -67,7 +69,7 @@ static enum mr_level level_of(struct sigma_scope *scope, const struct mr_yaml *r
 		if (mr_slice_eq(text, mr_slice(names[level])))
 			return (enum mr_level)level;
 	}
-	sigma_warn(scope, SIGMA_AT(mr_yaml_get(root, "level")),
+	sigma_warn(scope, SIGMA_LINT_METADATA, SIGMA_AT(mr_yaml_get(root, "level")),
 		   "\"%.*s\" is no level: informational, low, medium, high or critical",
 		   SIGMA_SHOW(text));
 	return MR_LEVEL_NONE;
@@ -78,8 +80,9 @@ static void read_shown(struct sigma_scope *scope, const struct mr_yaml *root, st
 	const struct mr_yaml *list = mr_yaml_get(root, "fields");
 	*out = list_of(scope, root, "fields");
 	if (out->count > MR_RULE_SHOWN_MAX) {
-		sigma_warn(scope, SIGMA_AT(list), "\"fields\" has %u members: %d are shown",
-			   out->count, MR_RULE_SHOWN_MAX);
+		sigma_warn(scope, SIGMA_LINT_METADATA, SIGMA_AT(list),
+			   "\"fields\" has %u members: %d are shown", out->count,
+			   MR_RULE_SHOWN_MAX);
 		out->count = MR_RULE_SHOWN_MAX;
 	}
 	for (uint32_t i = 0; i < out->count; i++)

@@ -26,7 +26,7 @@ void sigma_name_lint(struct sigma_scope *scope, uint32_t line, uint32_t column,
 	if (slips == 0 || nearest == 0)
 		return;
 	struct mr_slice meant = mr_fields_name(fields, nearest);
-	sigma_warn(scope, line, column,
+	sigma_warn(scope, SIGMA_LINT_MISSPELT, line, column,
 		   "\"%.*s\" is no normalised field, only a record's own could be called that; is "
 		   "\"%.*s\" meant?",
 		   SIGMA_SHOW(name), SIGMA_SHOW(meant));

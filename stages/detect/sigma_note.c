@@ -6,6 +6,16 @@
 
 #include "sigma_build.h"
 
+const char *sigma_lint_name(enum sigma_lint lint)
+{
+	static const char *const names[] = {
+#define X(symbol, name, prose) name,
+#include "sigma_lint.def"
+#undef X
+	};
+	return names[lint];
+}
+
 void sigma_note_put(struct mr_arena *arena, struct sigma_notes *notes, struct sigma_note note)
 {
 	if (notes->count == notes->capacity) {
@@ -24,7 +34,8 @@ void sigma_note_add(struct sigma_builder *load, struct sigma_notes *notes, struc
 	sigma_note_put(load->arena, notes, note);
 }
 
-void sigma_warn(struct sigma_scope *scope, uint32_t line, uint32_t column, const char *format, ...)
+void sigma_warn(struct sigma_scope *scope, enum sigma_lint lint, uint32_t line, uint32_t column,
+		const char *format, ...)
 {
 	char text[600];
 	va_list args;
@@ -38,7 +49,7 @@ void sigma_warn(struct sigma_scope *scope, uint32_t line, uint32_t column, const
 		len = (int)sizeof(text) - 1;
 	struct mr_slice reason = {mr_arena_copy(scope->arena, text, (size_t)len), (size_t)len};
 	sigma_note_add(scope->load, &scope->load->set->warnings,
-		       (struct sigma_note){scope->file, scope->id, reason, line, column});
+		       (struct sigma_note){scope->file, scope->id, reason, line, column, lint});
 }
 
 bool sigma_tests_add(struct sigma_scope *scope, uint32_t line, uint32_t column, uint32_t count)

@@ -34,7 +34,7 @@ void sigma_placeholder_lint(struct sigma_scope *scope, const struct sigma_chain 
 		others.at = chain->key->text.at + field.len;
 		others.len = chain->key->text.len - field.len;
 	}
-	sigma_warn(scope, SIGMA_AT(value),
+	sigma_warn(scope, SIGMA_LINT_PLACEHOLDER, SIGMA_AT(value),
 		   "`%.*s` is taken as text; for a placeholder write `%.*s|expand%.*s`",
 		   SIGMA_SHOW(text), SIGMA_SHOW(field), SIGMA_SHOW(others));
 }
@@ -226,7 +226,7 @@ void sigma_placeholders_lint(struct sigma_builder *load)
 	for (uint32_t at = 0; at < placeholders->map->count; at++) {
 		const struct mr_yaml *name = placeholders->map->keys[at];
 		if (!placeholders->used[at])
-			sigma_warn(&scope, SIGMA_AT(name), "no rule uses the placeholder %%%.*s%%",
-				   SIGMA_SHOW(name->text));
+			sigma_warn(&scope, SIGMA_LINT_PLACEHOLDER, SIGMA_AT(name),
+				   "no rule uses the placeholder %%%.*s%%", SIGMA_SHOW(name->text));
 	}
 }

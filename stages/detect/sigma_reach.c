@@ -264,7 +264,8 @@ static void tell(struct sigma_scope *scope, const struct mr_yaml *key, const str
 		put_values(&reason, node, why);
 	}
 	struct mr_slice what = key == NULL ? MR_SLICE("the rule") : key->text;
-	sigma_warn(scope, SIGMA_AT(at == NULL ? node : at),
+	sigma_warn(scope, key == NULL ? SIGMA_LINT_UNREACHABLE : SIGMA_LINT_UNREACHABLE_SELECTION,
+		   SIGMA_AT(at == NULL ? node : at),
 		   "no record that the vendor documents satisfies %s%.*s%s%.*s",
 		   key == NULL ? "" : "\"", SIGMA_SHOW(what), key == NULL ? "" : "\"",
 		   (int)reason.len, reason.len == 0 ? "" : reason.data);

@@ -86,6 +86,8 @@ struct sigma_node *sigma_test_regex(struct sigma_scope *scope, const struct sigm
 		return NULL;
 	}
 	pcre2_code_free(compiled);
+	if (scope->load->lints)
+		sigma_regex_lint(scope, value, &predicate);
 	return sigma_test_leaf(scope, chain, &predicate);
 }
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import urllib.parse
 
 PROGRAM = os.environ["MILLRACE"]
 ROOT = os.environ["MILLRACE_ROOT"]
@@ -16,6 +17,7 @@ id: {GOOD_ID}
 logsource: {{product: m365, service: audit}}
 level: high
 detection: {{s: {{Operation: x}}, condition: s}}
+tags: [attack.t1078]
 """
 BAD_ID = "b2b5c1f0-0d8e-4c55-8a43-1f4b6f3e9d20"
 BAD = f"""title: Bad
@@ -140,7 +142,7 @@ class Rules(unittest.TestCase):
 
     def test_metadata(self):
         """What a rule says of itself and is surely wrong: each once, at its place, in lines and in JSON."""
-        path = self.write("rule.yml", GOOD.replace(GOOD_ID, "good").replace("level", (
+        path = self.write("rule.yml", GOOD.replace(GOOD_ID, "good").replace("tags: [attack.t1078]\n", "").replace("level", (
             "date: 2024-02-30\nmodified: 2024/02/29\nstatus: fine\n"
             "tags: [attack.t1078.004, attack.persistance, attack.t99]\nlevel")).replace("high", "severe"))
         wanted = [(2, 5, '"good" is no UUID'), (4, 7, '"2024-02-30", which is no day'), (6, 9, '"fine" is no status'),
@@ -152,8 +154,75 @@ class Rules(unittest.TestCase):
         for note, (_, _, words) in zip(told, wanted):
             self.assertIn(words, note["reason"])
         lines = rules("check", path).stdout.splitlines()
-        self.assertEqual(sorted(lines[:-1]),
+        self.assertEqual(sorted(re.sub(r" \[[a-z-]+\]$", "", line) for line in lines[:-1]),
                          sorted(f"{path}:{note['line']}:{note['column']}: warning: {note['reason']}" for note in told))
+
+    def test_lints(self):
+        """Each finding by its name; the author's lints are check's alone, and scan does not say them."""
+        cases = [("missing-attack-tag", GOOD.replace("attack", "tlp")), ("always-true", GOOD.replace("condition: s", "condition: s or not s")),
+                 ("always-true", GOOD.replace("s: {Operation: x}", "s: ['*']")),
+                 ("always-false", GOOD.replace("condition: s", "condition: s and not s")),
+                 ("always-false", GOOD.replace("{s: {Operation: x}, condition: s}", (
+                     "{s: {Operation: x, a: b}, t: {Operation: X}, condition: s and not t}"))),
+                 ("matches-empty", GOOD.replace("condition: s", "condition: not s")),
+                 ("matches-empty", GOOD.replace("Operation: x", "Operation: null")),
+                 ("dead-selection", GOOD.replace("condition: s", "t: {a: b}, condition: s")),
+                 ("expensive-regex", GOOD.replace("Operation: x", "Operation|re: '(a+)+b'")),
+                 ("expensive-regex", GOOD.replace("Operation: x", "Operation|re: '^(a|(b*c)){2,}d'")),
+                 ("expensive-regex", GOOD.replace("Operation: x", "Operation|re: '(a)x\\1'")),
+                 ("unfed-logsource", GOOD.replace("product: m365", "product: m366")),
+                 ("inactive", INACTIVE.replace("title", "level: low\ntags: [attack.t1078]\ntitle").replace(
+                     "id: inactive", f"id: {GOOD_ID}"))]
+        for name, text in cases:
+            path = self.write("rule.yml", text)
+            result = rules("check", path)
+            self.assertEqual(result.returncode, 0, result.stdout)
+            self.assertEqual(re.findall(r" \[([a-z-]+)\]$", result.stdout, re.MULTILINE), [name], result.stdout)
+        clean = [GOOD, GOOD.replace("condition: s", "t: {a: b}, condition: s and not t"),
+                 GOOD.replace("Operation: x", "Operation|re: '^[(+*]+(a|b)\\+x+$'"),
+                 GOOD.replace("s: {Operation: x}", "s: {Operation: x}, " + ", ".join(
+                     f"s{n}: {{ObjectId: v{n}}}" for n in range(12))).replace("condition: s", "condition: 1 of s*")]
+        for text in clean:
+            self.assertEqual(rules("check", self.write("rule.yml", text)).stdout.count("warning: "), 0, text)
+        path = self.write("rule.yml", GOOD + "---\n" + GOOD)
+        result = rules("check", path)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(" [duplicate-id]\n", result.stdout)
+        done = subprocess.run([PROGRAM, "scan", "-r", self.write("rule.yml", GOOD.replace("condition: s", "condition: not s")),
+                               "-"], input="{}", capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertNotIn("ATT&CK", done.stderr)
+        self.assertNotIn("none of the rule's fields", done.stderr)
+
+    def test_sarif(self):
+        """What SARIF 2.1.0 requires of a log, a run, a tool, a rule and a result; and the findings of the JSON form."""
+        good = self.write("a b/%good.yml", GOOD.replace("attack", "tlp"))
+        bad = self.write("bad.yml", BAD + "---\n- x\n")
+        log = json.loads(rules("check", "--sarif", self.folder.name).stdout)
+        self.assertEqual(set(log), {"$schema", "version", "runs"})
+        self.assertEqual((log["version"], len(log["runs"])), ("2.1.0", 1))
+        run = log["runs"][0]
+        driver = run["tool"]["driver"]
+        self.assertIsInstance(driver["name"], str)
+        self.assertIn(run["columnKind"], ("utf16CodeUnits", "unicodeCodePoints"))
+        for rule in driver["rules"]:
+            self.assertRegex(rule["id"], r"^[a-z-]+$")
+            self.assertTrue(rule["shortDescription"]["text"])
+            self.assertIn(rule["defaultConfiguration"]["level"], ("none", "note", "warning", "error"))
+        self.assertEqual(len({rule["id"] for rule in driver["rules"]}), len(driver["rules"]))
+        report = json.loads(rules("check", "--json", self.folder.name).stdout)
+        notes = [("error", note) for note in report["refused"]] + [("warning", note) for note in report["warnings"]]
+        self.assertEqual(len(run["results"]), len(notes))
+        for result, (level, note) in zip(run["results"], notes):
+            self.assertEqual((result["level"], result["message"]["text"], result["properties"]["rule"]),
+                             (level, note["reason"], note["id"]))
+            self.assertEqual(driver["rules"][result["ruleIndex"]]["id"], result["ruleId"])
+            place = result["locations"][0]["physicalLocation"]
+            self.assertEqual(urllib.parse.unquote(place["artifactLocation"]["uri"]), "file://" + note["file"])
+            self.assertRegex(place["artifactLocation"]["uri"], r"^[A-Za-z0-9._~/:%-]+$")
+            self.assertEqual(place["region"], {"startLine": note["line"], "startColumn": note["column"]})
+        self.assertEqual({note["file"] for _, note in notes}, {good, bad})
+        self.assertEqual(rules("check", "--sarif", "--json", good).returncode, 2)
 
     def test_own_rules(self):
         result = rules("check", "--json", os.path.join(ROOT, "rules"))

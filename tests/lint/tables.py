@@ -4,6 +4,7 @@
   include/millrace/setting.def;
 - what the ledger counts for each source: include/millrace/book.def and reject_kind.def, row for row;
 - what a service's status says, and its alarms: pipeline/status.def and alarm.def, row for row;
+- what `rules check` finds: stages/detect/sigma_lint.def, row for row;
 - the logsources that are fed: rules/mappings/microsoft.yml, entry for entry;
 - the settings of a topology file, a table for each place where they stand: include/millrace/setting.def.
 
@@ -19,6 +20,7 @@ BOOKS = "include/millrace/book.def"
 REJECTS = "include/millrace/reject_kind.def"
 STATUS = "pipeline/status.def"
 ALARMS = "pipeline/alarm.def"
+LINTS = "stages/detect/sigma_lint.def"
 MAPPING = "rules/mappings/microsoft.yml"
 README = "README.md"
 ROW = re.compile(r'X\(\w+, "([^"]+)", "[^"]+", [01], (\w+), "(.*)"\)')
@@ -162,6 +164,12 @@ def alarms():
         f"| `{name}` | {level.lower()} | {'503' if stops == 'true' else ''} | {prose} |" for name, level, stops, prose in found]
 
 
+def lints():
+    with open(LINTS, encoding="utf-8") as file:
+        found = re.findall(r'^X\(\w+, "([^"]+)",\s+"(.*)"\)$', file.read(), re.M)
+    return ["| finding | what |", "| --- | --- |"] + [f"| `{name}` | {prose} |" for name, prose in found]
+
+
 def find(lines, head):
     """A table's lines in README: from its head to the first line that is no row."""
     if head not in lines:
@@ -186,7 +194,7 @@ def difference(lines, source, wanted):
 def main(write):
     with open(README, encoding="utf-8") as file:
         lines = file.read().split("\n")
-    tables = [(DEF, fields()), (BOOKS, books()), (STATUS, status()), (ALARMS, alarms()),
+    tables = [(DEF, fields()), (BOOKS, books()), (STATUS, status()), (ALARMS, alarms()), (LINTS, lints()),
               (MAPPING, logsources())] + [(SETTINGS, table) for table in settings()]
     for source, wanted in tables:
         differs = difference(lines, source, wanted)
