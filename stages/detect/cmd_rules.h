@@ -11,6 +11,7 @@
 #include "sigma.h"
 
 extern const struct mr_command rules_command_check;
+extern const struct mr_command rules_command_coverage;
 extern const struct mr_command rules_command_explain;
 extern const struct mr_command rules_command_list;
 extern const struct mr_command rules_command_test;

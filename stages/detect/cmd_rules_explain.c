@@ -88,11 +88,16 @@ static bool is_matched(struct engine *engine, const struct mr_events *events,
 	return false;
 }
 
-static void put_again(struct explaining *wish, uint32_t rule)
+static void put_again(struct explaining *wish, const struct mr_rule *rule)
 {
 	size_t from = wish->out.len;
-	mr_buf_printf(&wish->out, MR_RULE_NAMED ", as above",
-		      MR_RULE_NAMES(&wish->set.catalog.rules[rule]));
+	if (wish->json) {
+		mr_buf_add_text(&wish->out, "{\"above\": true, \"id\": ");
+		mr_json_put_string(&wish->out, rule->id);
+		mr_buf_add_text(&wish->out, "}");
+		return;
+	}
+	mr_buf_printf(&wish->out, MR_RULE_NAMED ", as above", MR_RULE_NAMES(rule));
 	mr_buf_show(&wish->out, from);
 	mr_buf_add_text(&wish->out, "\n");
 }
@@ -103,11 +108,6 @@ static enum mr_err explain_detection(struct explainer *explainer, const struct m
 {
 	struct explaining *wish = explainer->wish;
 	struct explained explained;
-	if (!wish->json && wish->done[rule]) {
-		put_again(wish, rule);
-		return MR_OK;
-	}
-	wish->done[rule] = true;
 	enum mr_err err =
 	    rule_explain(&wish->set, rule, events, event, mr_trial_fields(wish->trial),
 			 &wish->arena, &explained, error);
@@ -206,7 +206,13 @@ static enum mr_err explain_rule(struct explainer *explainer, const struct mr_eve
 				const struct mr_event *event, uint32_t index,
 				struct mr_error *error)
 {
-	const struct mr_rule *rule = &explainer->wish->set.catalog.rules[index];
+	struct explaining *wish = explainer->wish;
+	const struct mr_rule *rule = &wish->set.catalog.rules[index];
+	if (wish->done[index]) {
+		put_again(wish, rule);
+		return MR_OK;
+	}
+	wish->done[index] = true;
 	return rule->kind == MR_RULE_DETECTION
 		   ? explain_detection(explainer, events, event, index, error)
 		   : explain_correlation(explainer, events, event, rule, error);
