@@ -27,11 +27,12 @@ static const char explain_status[] =
     "\n"
     "Exit status: 0 the rule matches, 1 it does not, 2 the rule or the record can't be read.\n";
 
-enum { JSON, RULES, LINE, PLACEHOLDERS, GEOIP, IDENTITY, NETWORKS, HELP };
+enum { JSON, RULES, LINE, LOGSOURCE, PLACEHOLDERS, GEOIP, IDENTITY, NETWORKS, HELP };
 static const struct mr_option explain_options[] = {
     [JSON] = {"json", 0, NULL, "as one JSON object"},
     [RULES] = {"rules", 'r', "FILE|DIR", "more rules, such as filters, often"},
     [LINE] = {"line", 'n', "N", "the record is the N-th line of its file"},
+    [LOGSOURCE] = {"logsource", 0, "L", "what the record is: product=P,category=C,service=S"},
     [PLACEHOLDERS] = {"placeholders", 0, "FILE", "values for %placeholders% in rules"},
     [GEOIP] = {"geoip", 0, "FILE", "MaxMind-format database, often"},
     [IDENTITY] = {"identity", 0, "DIR", "identity store (millrace identity import)"},
@@ -61,6 +62,8 @@ struct explaining {
 struct explainer {
 	struct detect detect;
 	struct explaining *wish;
+	const uint32_t *matches; /* of the record */
+	size_t match_count;
 };
 
 static enum mr_err explainer_open(void *state, const struct mr_stage_env *env,
@@ -76,13 +79,10 @@ static void explainer_close(void *state)
 	mr_stage_detect.close(&explainer->detect);
 }
 
-static bool is_matched(struct engine *engine, const struct mr_events *events,
-		       const struct mr_event *event, uint32_t rule)
+static bool is_matched(const struct explainer *explainer, uint32_t rule)
 {
-	const uint32_t *rules;
-	size_t count = engine_match(engine, events, event, &rules);
-	for (size_t i = 0; i < count; i++) {
-		if (rules[i] == rule)
+	for (size_t i = 0; i < explainer->match_count; i++) {
+		if (explainer->matches[i] == rule)
 			return true;
 	}
 	return false;
@@ -113,7 +113,7 @@ static enum mr_err explain_detection(struct explainer *explainer, const struct m
 			 &wish->arena, &explained, error);
 	if (err != MR_OK)
 		return err;
-	bool matches = is_matched(explainer->detect.engine, events, event, rule);
+	bool matches = is_matched(explainer, rule);
 	if (matches != explained_holds(&explained))
 		return mr_error_set(error, MR_UNSUPPORTED,
 				    MR_RULE_NAMED " %s the record, but the tree says otherwise: "
@@ -236,6 +236,8 @@ static enum mr_err explainer_process(void *state, struct mr_reader *in, struct m
 	enum mr_err err = MR_OK;
 	(void)out;
 	mr_event_complete(events, events->items);
+	explainer->match_count =
+	    detect_match(&explainer->detect, events, events->items, &explainer->matches);
 	for (uint32_t i = 0; i < wish->set.catalog.count && err == MR_OK; i++) {
 		if (!is_called(wish, &wish->set.catalog.rules[i]))
 			continue;
@@ -409,6 +411,7 @@ static int take_options(struct explaining *wish, struct mr_config *config, int a
 	wish->is_file = access(wish->called, F_OK) == 0;
 	if (wish->is_file)
 		mr_config_add(config, "rules", wish->called);
+	mr_config_add(config, "trial", "true");
 	wish->colours = wants_colours();
 	return -1;
 }

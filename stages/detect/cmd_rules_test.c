@@ -113,6 +113,7 @@ static bool is_nameless(const struct mr_event *event)
 static void place(const struct ear *ear, struct mr_events *events, struct mr_event *event)
 {
 	struct mr_buf id = {0};
+	mr_event_complete(events, event); /* it has its id by then */
 	mr_buf_add(&id, event->id.at, event->id.len);
 	if (ear->has_at && is_nameless(event))
 		mr_buf_printf(&id, "@%lld", (long long)ear->time_us);
@@ -254,7 +255,8 @@ static bool feed(struct testing *testing, struct rule_outcome *outcome,
 		ear->time_us = START_US + record->at_us + i * record->every_us;
 		ear->copy = i;
 		outcome->verdict = RULE_BROKEN;
-		if (mr_trial_record(testing->trial, 0, record->json, &error) != MR_OK)
+		if (mr_trial_record(testing->trial, outcome->suite->source, record->json, &error) !=
+		    MR_OK)
 			return end_with(testing, outcome, RULE_BROKEN, "%s", error.text), false;
 		if (testing->rejected.len > 0)
 			return end_with(testing, outcome, RULE_BROKEN,
@@ -508,14 +510,36 @@ static void add_beside(struct wish *wish, const char *path)
 	}
 }
 
+/* What suites say of their records, sources say: each suite has one, the first says nothing. */
+static void add_sources(struct wish *wish, struct rule_suites *suites)
+{
+	uint32_t count = 1;
+	mr_config_part_add(&wish->config, MR_PART_SOURCE, "records");
+	for (uint32_t i = 0; i < suites->count; i++) {
+		struct rule_suite *suite = &suites->items[i];
+		uint32_t same = 0;
+		while (same < i && !mr_slice_eq(suites->items[same].logsource, suite->logsource))
+			same++;
+		if (suite->logsource.len == 0)
+			continue;
+		suite->source = same < i ? suites->items[same].source : count++;
+		if (same < i)
+			continue;
+		struct mr_part *part =
+		    mr_config_part_add(&wish->config, MR_PART_SOURCE, suite->logsource.at);
+		mr_config_add(&part->settings, "logsource", suite->logsource.at);
+	}
+}
+
 /* What is refused is in the report, where there is one. */
 static enum mr_err prepare(struct wish *wish, struct testing *testing, struct mr_error *error)
 {
 	const struct mr_trial_taker taker = {testing, take_alert, take_reject};
-	mr_config_add(&wish->config, "every_alert", "true");
+	mr_config_add(&wish->config, "trial", "true");
 	enum mr_err err = rule_suites_read(wish->paths, wish->path_count, &testing->suites, error);
 	if (err == MR_OK && testing->suites.count + testing->suites.faults.count == 0)
 		return mr_error_set(error, MR_CONFIG, "%s: no test is there", wish->paths[0]);
+	add_sources(wish, &testing->suites);
 	rules_hush(&wish->refusals);
 	if (err == MR_OK)
 		err = mr_trial_prepare(&wish->config, &testing->trial, error);

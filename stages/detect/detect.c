@@ -99,9 +99,10 @@ static enum mr_err use(const struct mr_prepare *prepare, struct sigma_set *set,
 	if (set->catalog.count == set->catalog.inactive)
 		return mr_error_set(error, MR_CONFIG, "no usable rule is left%s",
 				    set->catalog.inactive > 0 ? ": all are inactive" : "");
-	if (mr_config_flag(prepare->config, "every_alert"))
+	bool trial = mr_config_flag(prepare->config, "trial");
+	if (trial)
 		let_alert(&set->catalog);
-	enum mr_err err = detect_logsources_check(declared, set, error);
+	enum mr_err err = trial ? MR_OK : detect_logsources_check(declared, set, error);
 	return err == MR_OK ? share(prepare, set, declared, error) : err;
 }
 
@@ -188,12 +189,18 @@ static enum mr_err open_stage(void *state, const struct mr_stage_env *env, struc
 	return MR_OK;
 }
 
+size_t detect_match(struct detect *detect, const struct mr_events *events, struct mr_event *event,
+		    const uint32_t **rules_out)
+{
+	event->logsource = detect_logsource_of(&detect->logsources, event->origin.source);
+	return engine_match(detect->engine, events, event, rules_out);
+}
+
 size_t detect_judge(struct detect *detect, struct mr_events *events, struct mr_event *event,
 		    struct mr_writer *out, const uint32_t **rules_out)
 {
 	MR_POISON("detect", event->raw);
-	event->logsource = detect_logsource_of(&detect->logsources, event->origin.source);
-	size_t count = engine_match(detect->engine, events, event, rules_out);
+	size_t count = detect_match(detect, events, event, rules_out);
 	if (count == 0)
 		return 0;
 	mr_event_complete(events, event);

@@ -106,8 +106,10 @@ struct detect {
 	struct detect_signals signals;
 	uint32_t next; /* the first event of the batch in hand that was not judged */
 };
-/* One event through all rules, and their signals. Gives how many match, and which; valid until the
- * next one. */
+/* One event through all rules. Gives how many match, and which; valid until the next one. */
+size_t detect_match(struct detect *detect, const struct mr_events *events, struct mr_event *event,
+		    const uint32_t **rules_out);
+/* Likewise, with their signals. */
 size_t detect_judge(struct detect *detect, struct mr_events *events, struct mr_event *event,
 		    struct mr_writer *out, const uint32_t **rules_out);
 

@@ -14,24 +14,27 @@ struct leaves {
 	bool *holds;
 };
 
-static void add_leaves(struct leaves *leaves, struct sigma_node *node, uint32_t kinds)
+static void add_leaves(struct leaves *leaves, struct sigma_node *node,
+		       const struct sigma_rule *seen)
 {
 	for (uint32_t i = 0; i < node->child_count; i++)
-		add_leaves(leaves, node->children[i], kinds);
+		add_leaves(leaves, node->children[i], seen);
 	if (node->kind != SIGMA_LEAF)
 		return;
 	if (leaves->count == leaves->capacity) {
 		leaves->capacity = (uint32_t)mr_grow(leaves->capacity, leaves->count + 1u);
 		leaves->rules = mr_realloc(leaves->rules, leaves->capacity * sizeof *leaves->rules);
 	}
-	leaves->rules[leaves->count] =
-	    (struct sigma_rule){.index = leaves->count, .kinds = kinds, .condition = node};
+	struct sigma_rule *rule = &leaves->rules[leaves->count];
+	*rule = *seen;
+	rule->index = leaves->count;
+	rule->condition = node;
 	leaves->count++;
 }
 
 /* ---- the engine's verdict ---- */
 
-static enum mr_err judge(struct leaves *leaves, const struct mr_events *events,
+static enum mr_err judge(struct leaves *leaves, uint32_t declared, const struct mr_events *events,
 			 const struct mr_event *event, struct mr_fields *fields,
 			 struct mr_error *error)
 {
@@ -39,7 +42,8 @@ static enum mr_err judge(struct leaves *leaves, const struct mr_events *events,
 	struct mr_rule *named = mr_calloc(leaves->count + 1u, sizeof *named);
 	const struct sigma_set set = {.catalog = {.rules = named, .count = leaves->count},
 				      .rules = leaves->rules,
-				      .rule_count = leaves->count};
+				      .rule_count = leaves->count,
+				      .declared_count = declared};
 	enum engine_search search = engine_scan_is_sound() ? ENGINE_AT_ONCE : ENGINE_ONE_BY_ONE;
 	struct engine *engine = NULL;
 	struct mr_buf image = {0};
@@ -121,14 +125,24 @@ static void add_words(struct rule_words *words, struct explain_node *node, struc
 		rule_words_add(words, node, field);
 }
 
+/* By its kind, or by what its source says of it. */
+static bool sees(const struct sigma_set *set, const struct sigma_rule *rule,
+		 const struct mr_event *event)
+{
+	uint32_t bit = event->logsource - 1u;
+	if (event->logsource == 0 || event->logsource > set->declared_count)
+		return (rule->kinds >> event->kind & 1) != 0;
+	return (rule->declared[bit / 32] >> bit % 32 & 1) != 0;
+}
+
 /* What sees such records, as one node: of several views one has to hold. */
-static struct sigma_node *join(const struct sigma_set *set, uint32_t rule, uint32_t kind,
-			       struct mr_arena *arena)
+static struct sigma_node *join(const struct sigma_set *set, uint32_t rule,
+			       const struct mr_event *event, struct mr_arena *arena)
 {
 	struct sigma_node views = {.kind = SIGMA_OR};
 	views.children = mr_arena_alloc(arena, set->rule_count * sizeof(struct sigma_node *));
 	for (uint32_t i = 0; i < set->rule_count; i++) {
-		if (set->rules[i].index == rule && (set->rules[i].kinds & kind) != 0)
+		if (set->rules[i].index == rule && sees(set, &set->rules[i], event))
 			views.children[views.child_count++] = set->rules[i].condition;
 	}
 	if (views.child_count <= 1)
@@ -145,16 +159,17 @@ enum mr_err rule_explain(const struct sigma_set *set, uint32_t rule, const struc
 	struct leaves leaves = {0};
 	struct rule_words words = {
 	    .events = events, .event = event, .fields = fields, .arena = arena};
-	uint32_t kind = 1u << event->kind;
-	struct sigma_node *node = join(set, rule, kind, arena);
+	struct sigma_rule all = {.kinds = UINT32_MAX};
+	struct sigma_node *node = join(set, rule, event, arena);
 	*out = (struct explained){.rule = &set->catalog.rules[rule], .kind = event->kind};
 	for (uint32_t i = 0; i < set->rule_count; i++)
 		out->kinds |= set->rules[i].index == rule ? set->rules[i].kinds : 0;
 	if (node == NULL)
 		return MR_OK;
-	add_leaves(&leaves, node, kind);
+	memset(all.declared, 0xff, sizeof all.declared);
+	add_leaves(&leaves, node, &all);
 	leaves.holds = mr_calloc(leaves.count, sizeof *leaves.holds);
-	enum mr_err err = judge(&leaves, events, event, fields, error);
+	enum mr_err err = judge(&leaves, set->declared_count, events, event, fields, error);
 	if (err == MR_OK) {
 		out->root = mr_arena_alloc(arena, sizeof *out->root);
 		make(node, &leaves, arena, out->root);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "millrace/batch.h"
+#include "millrace/logsource.h"
 #include "millrace/setting.h"
 #include "sigma_file.h"
 
@@ -229,21 +230,47 @@ static void read_test(struct rule_suites *suites, const struct mr_yaml *node,
 		read_wish(&reader, node, test);
 }
 
+/* As the setting of a source says it. */
+static bool read_logsource(struct reader *reader, const struct mr_yaml *map, struct mr_slice *out)
+{
+	static const char *const parts[] = {"product", "category", "service"};
+	struct mr_logsource unused;
+	struct mr_error error = {0};
+	struct mr_buf text = {0};
+	*out = (struct mr_slice){"", 0};
+	if (map == NULL)
+		return true;
+	if (map->kind != MR_YAML_MAP)
+		return refuse(reader, AT(map), "%s where a logsource should stand",
+			      mr_yaml_what(map));
+	if (!check_keys(reader, map, parts, sizeof parts / sizeof *parts))
+		return false;
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		const struct mr_yaml *part = mr_yaml_get(map, parts[i]);
+		if (part != NULL && part->kind == MR_YAML_SCALAR && part->type != MR_YAML_NULL)
+			mr_buf_printf(&text, "%s%s=%.*s", text.len == 0 ? "" : ",", parts[i],
+				      (int)part->text.len, part->text.at);
+	}
+	*out = (struct mr_slice){
+	    mr_arena_copy(reader->arena, text.len == 0 ? "" : text.data, text.len), text.len};
+	mr_buf_fini(&text);
+	return mr_logsource_read(out->at, &unused, &error) == MR_OK ||
+	       refuse(reader, AT(map), "%s", error.text);
+}
+
 static bool read_suite(struct reader *reader, const struct mr_yaml *root, struct rule_suite *suite)
 {
 	static const char *const keys[] = {"rule", "logsource", "tests"};
 	const struct mr_yaml *rule = mr_yaml_get(root, "rule");
 	const struct mr_yaml *tests = mr_yaml_get(root, "tests");
-	suite->logsource = mr_yaml_get(root, "logsource");
 	if (rule == NULL || rule->kind != MR_YAML_SCALAR || rule->text.len == 0)
 		return refuse(reader, AT(rule == NULL ? root : rule),
 			      "\"rule\" says whose tests these are, by its id or name");
 	if (tests->kind != MR_YAML_LIST || tests->count == 0)
 		return refuse(reader, AT(tests), "%s where a list of tests should stand",
 			      tests->kind == MR_YAML_LIST ? "nothing" : mr_yaml_what(tests));
-	if (suite->logsource != NULL && suite->logsource->kind != MR_YAML_MAP)
-		return refuse(reader, AT(suite->logsource), "%s where a logsource should stand",
-			      mr_yaml_what(suite->logsource));
+	if (!read_logsource(reader, mr_yaml_get(root, "logsource"), &suite->logsource))
+		return false;
 	suite->rule = rule->text;
 	suite->test_count = tests->count;
 	suite->tests = mr_arena_alloc(reader->arena, tests->count * sizeof *suite->tests);

@@ -43,7 +43,9 @@ struct rule_suite {
 	struct mr_slice file;
 	struct mr_slice rule; /* id or name */
 	uint32_t line, column;
-	const struct mr_yaml *logsource; /* a map, or NULL */
+	struct mr_slice logsource; /* of the records, as a setting says it, a zero byte behind;
+				    * or empty */
+	uint32_t source;           /* whoever runs it numbers them; from 0 */
 	struct rule_test *tests;
 	uint32_t test_count;
 };

@@ -170,6 +170,8 @@ void rule_tree_text(const struct explained *explained, bool colours, struct mr_b
 	if (explained->root == NULL) {
 		mr_buf_add_text(out, ": the kinds of record that it sees: ");
 		put_kinds(explained->kinds, out);
+		if (explained->kinds == 0)
+			mr_buf_add_text(out, " (--logsource says what a record is)");
 	}
 	mr_buf_show(out, from);
 	mr_buf_add_text(out, "\n");

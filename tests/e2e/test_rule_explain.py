@@ -122,6 +122,16 @@ yes      filter: Workload: "Exchange"  (it is "Exchange")
         got = self.explain(text, {"a": "b"})
         self.assertEqual((got["tree"], got["record_kind"], got["sees"]), (None, "unknown", "m365.audit, entra.audit"))
 
+    def test_logsource(self):
+        """A record that is said to be of a logsource."""
+        path = self.write("rule.yml", rule({"s": {"Image|endswith": "cmd.exe"}, "condition": "s"}, "{product: windows}"))
+        record = json.dumps({"Image": "C:\\cmd.exe"})
+        done = self.run_explain("--logsource", "product=windows,category=process_creation", path, record)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn('yes  condition s: s: Image|endswith: "cmd.exe"', done.stdout)
+        for arguments, status in ((("--logsource", "product=linux"), 1), ((), 1), (("--logsource", "windows"), 2)):
+            self.assertEqual(self.run_explain(*arguments, path, record).returncode, status, arguments)
+
     def test_many_values(self):
         """Of many that do not hold the first few are shown; that which does is."""
         values = [f"op{n}" for n in range(500)]

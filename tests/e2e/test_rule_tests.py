@@ -151,6 +151,24 @@ class RuleTests(unittest.TestCase):
                       suite("many", case(records=[one], alerts=1)),
                       suite("set_mailbox", case(HIT, alerts=1), case(HIT, matches=True)), status=0)
 
+    def test_logsource(self):
+        """What a suite says of its records is what the rules of that logsource see."""
+        windows = NAMED.replace("product: m365", "product: windows\n    category: process_creation").replace(
+            "Operation: Set-Mailbox", "Image|endswith: cmd.exe")
+        record = {"Image": "C:\\cmd.exe"}
+
+        def of(logsource, *tests):
+            return json.dumps({"rule": "set_mailbox", "logsource": logsource, "tests": tests}) + "\n"
+
+        self.outcomes(windows, of({"product": "windows", "category": "process_creation"}, case(record, matches=True),
+                                  case({"Image": "x"}, matches=False)),
+                      of({"product": "windows", "category": "image_load"}, case(record, matches=False)),
+                      of({"product": "windows", "category": "process_creation", "service": "sysmon"}, case(record, matches=True)),
+                      suite("set_mailbox", case(record, matches=False), case(HIT, matches=False)), status=0)
+        for wrong in ({"products": "windows"}, {}, [], {"product": "a,b=c"}):
+            report = self.report(self.write("rules.yml", windows, of(wrong, case(record, matches=True))), status=1)
+            self.assertEqual(len(report["faults"]), 1, wrong)
+
     def test_as_scan_finds_it(self):
         """The alerts of a test are those that scan gives for its records."""
         records = [{**HIT, "Id": f"r{n}", "CreationTime": f"2024-05-01T10:{n:02}:00", "UserId": f"u{n % 2}"}

@@ -242,7 +242,7 @@ static void explain_one(const struct sigma_set *set, struct mr_fields *fields, s
 	called.catalog = (struct mr_catalog){.rules = named, .count = 2 * RULES};
 	for (uint32_t r = 0; r < set->rule_count; r++)
 		wanted |= set->rules[r].index == index &&
-			  (set->rules[r].kinds >> naive->event->kind & 1) != 0 &&
+			  is_seen(set, &set->rules[r], naive->event) &&
 			  naive_holds(naive, set->rules[r].condition);
 	if (rule_explain(&called, index, naive->events, naive->event, fields, &arena, &explained,
 			 &error) != MR_OK)
