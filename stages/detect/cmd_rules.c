@@ -6,8 +6,13 @@
 #include <stdlib.h>
 
 static const struct mr_command *const commands[] = {
-    &rules_command_check, &rules_command_coverage, &rules_command_explain,
-    &rules_command_list,  &rules_command_test,     NULL,
+    &rules_command_check,
+    &rules_command_coverage,
+    &rules_command_explain,
+    &rules_command_list,
+    &rules_command_profile,
+    &rules_command_test,
+    NULL,
 };
 
 static void usage(FILE *out)
@@ -151,6 +156,6 @@ static int rules_main(int argc, char **argv)
 
 const struct mr_command mr_command_rules = {
     .name = "rules",
-    .summary = "check, cover, explain, list and test rules",
+    .summary = "check, cover, explain, list, profile and test rules",
     .main = rules_main,
 };

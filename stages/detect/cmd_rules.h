@@ -14,6 +14,7 @@ extern const struct mr_command rules_command_check;
 extern const struct mr_command rules_command_coverage;
 extern const struct mr_command rules_command_explain;
 extern const struct mr_command rules_command_list;
+extern const struct mr_command rules_command_profile;
 extern const struct mr_command rules_command_test;
 
 /* What check and list do: the rules of argv[optind] and what follows it, loaded, to `then`. Gives

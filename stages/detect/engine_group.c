@@ -349,9 +349,17 @@ static void judge_leaves(struct engine *engine, uint32_t number)
 
 void engine_group_judge(struct engine *engine, uint32_t number)
 {
-	struct run_group *group = &engine->groups[number];
-	if (group->epoch == engine->epoch)
+	if (engine->groups[number].epoch == engine->epoch)
 		return;
+	if (engine->profile != NULL)
+		engine_profile_group(engine, number);
+	else
+		engine_group_judge_now(engine, number);
+}
+
+void engine_group_judge_now(struct engine *engine, uint32_t number)
+{
+	struct run_group *group = &engine->groups[number];
 	group->epoch = engine->epoch;
 	for (uint32_t i = 0; i < group->hit_count; i++)
 		engine->truth[group->hits[i]] = 0;

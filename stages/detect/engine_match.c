@@ -56,7 +56,7 @@ static bool predicate_holds(struct engine *engine, uint32_t number)
 
 /* ---- rules ---- */
 
-static bool rule_holds(struct engine *engine, const struct image_rule *rule)
+bool engine_rule_holds(struct engine *engine, const struct image_rule *rule)
 {
 	const struct image_step *steps = engine->steps + rule->steps.first;
 	uint32_t at = 0;
@@ -66,24 +66,17 @@ static bool rule_holds(struct engine *engine, const struct image_rule *rule)
 	return at == ENGINE_TRUE;
 }
 
-static bool sees(const struct engine *engine, const struct image_rule *rule, uint32_t plan)
-{
-	uint32_t declared = plan - ENGINE_KINDS;
-	return plan < ENGINE_KINDS
-		   ? rule->kinds >> plan & 1
-		   : engine->lists[rule->declared.first + declared / 32] >> declared % 32 & 1;
-}
-
 static size_t try_rules(struct engine *engine, uint32_t plan, const struct image_span *list,
 			size_t matched)
 {
 	for (uint32_t i = 0; i < list->count; i++) {
 		uint32_t number = engine->lists[list->first + i];
 		const struct image_rule *rule = &engine->rules[number];
-		if (engine->tried[number] == engine->epoch || !sees(engine, rule, plan))
+		if (engine->tried[number] == engine->epoch || !engine_sees(engine, rule, plan))
 			continue;
 		engine->tried[number] = engine->epoch;
-		if (rule_holds(engine, rule))
+		if (engine->profile != NULL ? engine_profile_rule(engine, number)
+					    : engine_rule_holds(engine, rule))
 			engine->matched[matched++] = number;
 	}
 	return matched;
@@ -129,6 +122,7 @@ size_t engine_match(struct engine *engine, const struct mr_events *events,
 	engine->event = event;
 	engine->epoch++;
 	uint32_t seen_as = plan_of(engine, event);
+	engine->plan = seen_as;
 	const struct image_plan *plan = &engine->plans[seen_as];
 	size_t matched = 0;
 	for (uint32_t i = 0; i < plan->groups.count; i++) {

@@ -93,7 +93,10 @@ struct engine {
 	uint32_t *given_up;
 	uint32_t given_up_count, given_up_told;
 
+	struct engine_profile *profile; /* NULL but for who measures */
+
 	/* The event in hand. */
+	uint32_t plan;
 	const struct mr_events *events;
 	const struct mr_event *event;
 	uint64_t epoch;
@@ -108,8 +111,25 @@ struct engine {
 	struct run_kept kept;
 };
 
+/* engine_match.c */
+bool engine_rule_holds(struct engine *engine, const struct image_rule *rule);
+static inline bool engine_sees(const struct engine *engine, const struct image_rule *rule,
+			       uint32_t plan)
+{
+	uint32_t declared = plan - ENGINE_KINDS;
+	return plan < ENGINE_KINDS
+		   ? rule->kinds >> plan & 1
+		   : engine->lists[rule->declared.first + declared / 32] >> declared % 32 & 1;
+}
+
+/* engine_profile.c: the same, measured. */
+void engine_profile_group(struct engine *engine, uint32_t group);
+bool engine_profile_rule(struct engine *engine, uint32_t rule);
+
 /* engine_group.c */
+/* Once for an event; and whenever it is called. */
 void engine_group_judge(struct engine *engine, uint32_t group);
+void engine_group_judge_now(struct engine *engine, uint32_t group);
 bool engine_regex_holds(struct engine *engine, uint32_t predicate, struct mr_slice text);
 struct mr_slice engine_fold(struct mr_buf *room, const struct mr_value *value);
 
