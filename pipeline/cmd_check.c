@@ -2,11 +2,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <libgen.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "cmd.h"
@@ -164,6 +166,52 @@ static void look_at_port(const struct mr_config *config)
 		close(fd);
 }
 
+/* Of the one that a path is on, or would be. 0: it does not say. */
+static uint64_t disk_bytes(const char *path)
+{
+	char *at = mr_strdup(path);
+	struct statfs about;
+	int status;
+	while ((status = statfs(at, &about)) != 0 && errno == ENOENT && strcmp(at, "/") != 0 &&
+	       strcmp(at, ".") != 0)
+		memmove(at, dirname(at), strlen(dirname(at)) + 1);
+	free(at);
+	return status == 0 ? (uint64_t)about.f_blocks * (uint64_t)about.f_bsize : 0;
+}
+
+/* A file that is not followed can be read again, and one that is written to has no spool. */
+static bool is_kept(const struct mr_part *part)
+{
+	return !mr_config_is(&part->settings, "type", "file") ||
+	       (part->kind == MR_PART_SOURCE && mr_config_flag(&part->settings, "follow"));
+}
+
+static uint64_t bounds_of(const struct mr_config *config, enum mr_part_kind kind, const char *name)
+{
+	const struct mr_part *part;
+	uint64_t sum = 0;
+	for (size_t i = 0; (part = mr_config_part(config, kind, i)) != NULL; i++) {
+		int64_t bytes;
+		if (is_kept(part) && mr_config_int(&part->settings, name, &bytes, NULL) == MR_OK)
+			sum += (uint64_t)(bytes < MR_PIB ? bytes : MR_PIB);
+	}
+	return sum;
+}
+
+/* A journal that is left to fill the disk leaves nothing to others there. */
+static void look_at_disk(const struct mr_config *config)
+{
+	uint64_t disk = disk_bytes(mr_config_get(config, "state", 0));
+	uint64_t bounds = bounds_of(config, MR_PART_SOURCE, "journal_bytes") +
+			  bounds_of(config, MR_PART_SINK, "spool_bytes");
+	if (disk > 0 && bounds > disk)
+		mr_log(MR_LOG_WARNING,
+		       "state: its disk has %llu MiB, and journals and spools may grow past that "
+		       "(journal_bytes, spool_bytes): with smaller bounds others find room there, "
+		       "and no segment goes before its time",
+		       (unsigned long long)(disk >> 20));
+}
+
 /* A private key that is out of sight has been warned of. */
 static enum mr_err know_hosts(struct mr_supervisor *supervisor, struct mr_hosts *hosts,
 			      struct mr_error *error)
@@ -188,6 +236,8 @@ static int check(const char *path, const char *host)
 		err = mr_plan_run(&supervisor, &workers, &error);
 	if (err == MR_OK)
 		err = number_sources(&supervisor.setup.config, &error);
+	if (err == MR_OK)
+		look_at_disk(&supervisor.setup.config);
 	if (err == MR_OK)
 		look_at_port(&supervisor.setup.config);
 	if (err == MR_OK)

@@ -34,6 +34,7 @@ struct mr_os mr_os = {
     .renameat = renameat,
     .unlinkat = unlinkat,
     .mkdirat = mkdirat,
+    .fstatfs = fstatfs,
 };
 
 /* How many bytes went, 0 where the call is to be made again, -1 with errno. */

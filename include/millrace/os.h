@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 
 #include "millrace/text.h"
 
@@ -26,6 +27,7 @@ struct mr_os {
 			const char *new_path);
 	int (*unlinkat)(int directory, const char *path, int flags);
 	int (*mkdirat)(int directory, const char *path, mode_t mode);
+	int (*fstatfs)(int fd, struct statfs *out);
 };
 
 /* The kernel's, but in a test. */

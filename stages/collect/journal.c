@@ -444,7 +444,8 @@ static enum mr_err make_room(struct mr_journal *journal, struct mr_error *error)
 	while (journal->count - journal->closed >= most &&
 	       journal->files[journal->closed].number < journal->committed[1].segment)
 		mr_files_drop(journal->env->files, journal->files[journal->closed++].file);
-	if (journal->count - journal->closed < most)
+	journal->crowded = journal->count - journal->closed >= most;
+	if (!journal->crowded)
 		return MR_OK;
 	return mr_error_set(error, MR_NO_SPACE,
 			    "journal/%s: %zu segments wait for a checkpoint, which is as many as "
@@ -479,6 +480,7 @@ enum mr_err mr_journal_append(struct mr_journal *journal, struct mr_block *block
 	enum mr_err err = mr_block_check(block, error);
 	bool was_replayed = journal->replayed == journal->count;
 
+	journal->crowded = false;
 	if (err != MR_OK)
 		return mr_error_prefix(error, "journal/%s", journal->name);
 	if (journal->fd < 0 || journal->end.offset >= (uint64_t)journal->segment_bytes)
@@ -544,13 +546,10 @@ static uint64_t total_bytes(const struct mr_journal *journal)
 	return total;
 }
 
-void mr_journal_commit(struct mr_journal *journal, int64_t now_us)
+void mr_journal_trim(struct mr_journal *journal, int64_t now_us)
 {
-	uint64_t needed;
+	uint64_t needed = journal->committed[1].segment;
 
-	journal->committed[1] = journal->committed[0];
-	journal->committed[0] = journal->snapped;
-	needed = journal->committed[1].segment;
 	/* The second is when it was ended. */
 	while (journal->count > 1 && journal->files[0].number < needed &&
 	       ((journal->keep_bytes != MR_UNLIMITED &&
@@ -559,4 +558,34 @@ void mr_journal_commit(struct mr_journal *journal, int64_t now_us)
 		 now_us - journal->files[1].created_us > journal->keep_us)))
 		if (!mr_journal_remove_oldest(journal))
 			return;
+}
+
+void mr_journal_commit(struct mr_journal *journal, int64_t now_us)
+{
+	journal->committed[1] = journal->committed[0];
+	journal->committed[0] = journal->snapped;
+	mr_journal_trim(journal, now_us);
+}
+
+bool mr_journal_may_give(const struct mr_journal *journal)
+{
+	uint64_t needed = journal->committed[1].segment;
+
+	if (needed == 0)
+		needed = journal->committed[0].segment;
+	return journal->count > 1 && journal->files[0].number < needed;
+}
+
+uint64_t mr_journal_give(struct mr_journal *journal)
+{
+	struct mr_journal_file file = journal->files[0];
+
+	if (!mr_journal_remove_oldest(journal))
+		return 0;
+	mr_log(MR_LOG_WARNING,
+	       "journal/%s: segment %" PRIu64
+	       " goes before journal_age and journal_bytes: its disk "
+	       "is full",
+	       journal->name, file.number);
+	return file.size_bytes;
 }

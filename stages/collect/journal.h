@@ -73,6 +73,7 @@ struct mr_journal {
 	struct mr_buf front;
 	uint64_t uncached; /* segments up to this one were given back by the page cache */
 
+	bool crowded;    /* the last append found that readers can have no more open */
 	size_t closed;   /* in files: how many are there that no reader has open any more */
 	size_t replayed; /* in files: the one that is replayed; `count` once all are */
 	struct mr_segment_walk walk;
@@ -110,5 +111,13 @@ struct mr_journal_at mr_journal_position(struct mr_journal *journal);
 /* The checkpoint of the last position is durable: segments that neither it nor the one before needs
  * go, where they are too many or too old. */
 void mr_journal_commit(struct mr_journal *journal, int64_t now_us);
+/* Segments that no checkpoint needs go where they are too many or too old. */
+void mr_journal_trim(struct mr_journal *journal, int64_t now_us);
+/* For a disk that is full: whether the oldest segment is one that no checkpoint needs, be it too
+ * old or not; and it goes: its size, 0 where it cannot. In a life that has committed none yet the
+ * checkpoint that it began with alone is needed: it was read whole, and the one before it may be
+ * lost to a disk on which no other could follow. */
+bool mr_journal_may_give(const struct mr_journal *journal);
+uint64_t mr_journal_give(struct mr_journal *journal);
 
 #endif

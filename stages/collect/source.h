@@ -11,6 +11,7 @@
 #define MILLRACE_COLLECT_SOURCE_H
 
 #include "journal.h"
+#include "room.h"
 #include "spool.h"
 
 struct mr_source {
@@ -21,6 +22,7 @@ struct mr_source {
 	struct mr_outbox outbox;
 	struct mr_spool spool;
 	struct mr_journal journal;
+	struct mr_room *room;      /* of all sources' */
 	struct mr_journal_at from; /* where the checkpoint goes on */
 	bool begun;                /* journal and source are open */
 	bool replayed;

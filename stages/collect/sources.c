@@ -128,6 +128,7 @@ void mr_sources_fini(struct mr_sources *sources)
 		close(sources->timer);
 	}
 	free(sources->items);
+	free(sources->room.journals);
 	mr_buf_fini(&sources->gone);
 	*sources = (struct mr_sources){0};
 }
@@ -135,6 +136,7 @@ void mr_sources_fini(struct mr_sources *sources)
 enum mr_err mr_sources_open(struct mr_sources *sources, const struct mr_stage_env *env,
 			    struct mr_error *error)
 {
+	size_t parts = mr_config_parts(env->config, MR_PART_SOURCE);
 	const struct mr_part *part;
 	enum mr_err err = MR_OK;
 
@@ -144,8 +146,9 @@ enum mr_err mr_sources_open(struct mr_sources *sources, const struct mr_stage_en
 		return mr_error_errno(error, MR_IO, "cannot make a timer");
 	mr_waits_set(env->waits, sources->timer, POLLIN);
 	/* In place from the start: each journal and spool knows its source. */
-	sources->items =
-	    mr_calloc(mr_config_parts(env->config, MR_PART_SOURCE), sizeof(*sources->items));
+	sources->items = mr_calloc(parts, sizeof(*sources->items));
+	sources->room = (struct mr_room){.journals = mr_calloc(parts, sizeof(struct mr_journal *)),
+					 .counters = env->counters};
 	for (size_t i = 0;
 	     err == MR_OK && (part = mr_config_part(env->config, MR_PART_SOURCE, i)) != NULL; i++) {
 		if (i % env->workers != env->worker)
@@ -153,6 +156,8 @@ enum mr_err mr_sources_open(struct mr_sources *sources, const struct mr_stage_en
 		struct mr_source *source = &sources->items[sources->count++];
 
 		err = init_source(source, env, part, error);
+		source->room = &sources->room;
+		sources->room.journals[sources->room.count++] = &source->journal;
 		if (err == MR_OK && source->ops->listen)
 			err = source->ops->listen(source, error);
 		mr_marks_state(env->marks, part->number, MR_SOURCE_ACTIVE);
@@ -164,13 +169,16 @@ enum mr_err mr_sources_open(struct mr_sources *sources, const struct mr_stage_en
 	return MR_OK;
 }
 
-/* Said once for each time that there is none. */
+/* Said once for each time that there is none. The reserve is no help where others fill the disk, or
+ * a quota ends sooner: what can go goes then. */
 static void lacks_room(struct mr_source *source, const char *why)
 {
 	if (!source->full)
 		mr_log(MR_LOG_WARNING, "source %s: reading stops until there is room: %s",
 		       source->part->name, why);
 	source->full = true;
+	if (!source->journal.crowded)
+		mr_room_give(source->room);
 	mr_source_wake(source, mr_source_steady(source) + RETRY_US);
 }
 
@@ -248,8 +256,10 @@ static enum mr_err commit_block(struct mr_source *source, struct mr_error *error
 	if (mr_spool_waiting(&source->spool) > 0)
 		is_heard(source);
 	source->ops->put(source, false, &cursor);
-	err = mr_spool_commit(&source->spool, mr_source_now(source),
-			      (struct mr_slice){cursor.data, cursor.len}, &full);
+	err = mr_room_ask(source->room, mr_spool_waiting(&source->spool) + cursor.len, &full);
+	if (err == MR_OK)
+		err = mr_spool_commit(&source->spool, mr_source_now(source),
+				      (struct mr_slice){cursor.data, cursor.len}, &full);
 	mr_buf_fini(&cursor);
 	if (err == MR_OK) {
 		source->dirty = false;
@@ -470,6 +480,7 @@ void mr_sources_snapshot(struct mr_sources *sources, struct mr_buf *out)
 {
 	struct mr_buf bytes = {0};
 
+	mr_room_begin(&sources->room);
 	for (size_t i = 0; i < sources->count; i++) {
 		struct mr_source *source = &sources->items[i];
 		struct mr_journal_at at = mr_journal_position(&source->journal);
@@ -489,6 +500,9 @@ void mr_sources_snapshot(struct mr_sources *sources, struct mr_buf *out)
 		mr_snapshot_named(out, mr_slice(source->part->name),
 				  (struct mr_slice){bytes.data, bytes.len});
 		mr_buf_fini(&own);
+		/* Not only once it is committed: a bound that was made smaller may be why it can
+		 * be. */
+		mr_journal_trim(&source->journal, sources->env->now->wall_us);
 	}
 	if (sources->gone.len > 0)
 		mr_buf_add(out, sources->gone.data, sources->gone.len);
@@ -566,6 +580,7 @@ enum mr_err mr_sources_restore(struct mr_sources *sources, struct mr_slice name,
 
 void mr_sources_committed(struct mr_sources *sources)
 {
+	mr_room_committed(&sources->room);
 	for (size_t i = 0; i < sources->count; i++)
 		mr_journal_commit(&sources->items[i].journal, sources->env->now->wall_us);
 }

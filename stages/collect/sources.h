@@ -11,6 +11,7 @@ struct mr_sources {
 	struct mr_source *items;
 	size_t count;
 	size_t turn;
+	struct mr_room room;
 	int timer;          /* wakes the worker when something is due */
 	struct mr_buf gone; /* the first worker's: snapshots of sources that the topology has not */
 };

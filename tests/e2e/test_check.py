@@ -62,6 +62,13 @@ class Check(unittest.TestCase):
         self.assertEqual(found["processes"], "11 in 5 groups, 3 to a group that shares its work")
         self.assertEqual(sorted(os.listdir(self.folder.name)), before + ["t.yaml"])
 
+    def test_bounds_past_the_disk(self):
+        for bound, warns in (("1000000GiB", True), ("unlimited", True), ("64MiB", False)):
+            self.topology("# state is not there yet", f"path: in, journal_bytes: {bound}")
+            done = check(self.path("t.yaml"))
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual("journals and spools may grow past that" in done.stderr, warns, done.stderr)
+
     def test_relative_paths_begin_in_its_folder(self):
         self.topology()
         done = check(os.path.join(os.path.basename(self.folder.name), "t.yaml"),

@@ -123,7 +123,7 @@ static inline void os_fault(struct os_fault fault)
 	memset(os_counts, 0, sizeof(os_counts));
 	mr_os = (struct mr_os){os_openat,   os_pread,    os_readdir,   os_write,
 			       os_pwrite,   os_fsync,    os_fdatasync, os_ftruncate,
-			       os_renameat, os_unlinkat, os_mkdirat};
+			       os_renameat, os_unlinkat, os_mkdirat,   os_real.fstatfs};
 }
 static inline bool os_fault_met(void)
 {

@@ -1,6 +1,6 @@
 /* logged.h - what was said last, and how many warnings there were. */
-#ifndef MILLRACE_TEST_COLLECT_LOGGED_H
-#define MILLRACE_TEST_COLLECT_LOGGED_H
+#ifndef MILLRACE_TEST_LOGGED_H
+#define MILLRACE_TEST_LOGGED_H
 
 #include <stdio.h>
 
