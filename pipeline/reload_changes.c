@@ -58,6 +58,16 @@ static bool was_refused(const struct mr_catalog *old, const struct mr_refusal *r
 	return false;
 }
 
+/* Another has its id now, and it is refused for that: of its file, or of any where that one is new,
+ * too. An edited rule whose copy is refused is itself. */
+static bool is_displaced(const struct mr_rule *rule, const struct mr_rule *now,
+			 const struct mr_refusal *refusal)
+{
+	bool own = mr_slice_eq(now->file, rule->file);
+	return mr_slice_eq(refusal->id, rule->id) && now->content != rule->content &&
+	       (!own || mr_slice_eq(refusal->file, rule->file));
+}
+
 /* Of the same file or id, and no longer there; NULL where it was refused before, too. */
 static const struct mr_rule *lost_rule(const struct mr_catalog *old, const struct mr_catalog *new,
 				       const struct mr_refusal *refusal)
@@ -68,7 +78,8 @@ static const struct mr_rule *lost_rule(const struct mr_catalog *old, const struc
 		const struct mr_rule *rule = &old->rules[i];
 		bool named =
 		    mr_slice_eq(rule->id, refusal->id) || mr_slice_eq(rule->file, refusal->file);
-		if (named && find_rule(new, rule->id) == NULL)
+		const struct mr_rule *now = named ? find_rule(new, rule->id) : NULL;
+		if (named && (now == NULL || is_displaced(rule, now, refusal)))
 			return rule;
 	}
 	return NULL;
