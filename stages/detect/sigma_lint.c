@@ -34,6 +34,17 @@ static void lint_status(struct sigma_scope *scope, const struct mr_yaml *root,
 		   SIGMA_SHOW(status));
 }
 
+/* Names of another taxonomy are those of the records, or the rule sees nothing. */
+static void lint_taxonomy(struct sigma_scope *scope, const struct mr_yaml *root)
+{
+	const struct mr_yaml *taxonomy = mr_yaml_get(root, "taxonomy");
+	if (taxonomy != NULL && !mr_slice_eq(taxonomy->text, MR_SLICE("sigma")))
+		sigma_warn(scope, SIGMA_AT(taxonomy),
+			   "the taxonomy \"%.*s\" is not translated: fields and logsource are "
+			   "taken as they stand",
+			   SIGMA_SHOW(taxonomy->text));
+}
+
 /* Sigma once wrote 2024/02/29; a time behind the date does no harm. */
 static bool is_date(struct mr_slice text)
 {
@@ -159,6 +170,7 @@ void sigma_meta_lint(struct sigma_scope *scope, const struct sigma_source *sourc
 {
 	const struct mr_yaml *root = source->root;
 	lint_id(scope, mr_yaml_get(root, "id"));
+	lint_taxonomy(scope, root);
 	lint_status(scope, root, source->rule.status);
 	lint_date(scope, root, "date", source->rule.date);
 	lint_date(scope, root, "modified", source->rule.modified);

@@ -109,6 +109,21 @@ static void add_plain(struct sigma_scope *scope, struct sigma_filled *all, uint3
 		all[at] = with_piece(scope->arena, &all[at], (struct sigma_piece){text, false});
 }
 
+/* A percent character behind a backslash begins no placeholder. */
+static bool is_plain_percent(struct mr_slice text, size_t at)
+{
+	return text.at[at] == '\\' && at + 1 < text.len && text.at[at + 1] == '%';
+}
+
+/* How many bytes stand for one character of the text. */
+static size_t escape_at(struct mr_slice text, size_t at)
+{
+	return text.at[at] == '\\' && at + 1 < text.len &&
+		       memchr("\\*?%", text.at[at + 1], 4) != NULL
+		   ? 2
+		   : 1;
+}
+
 bool sigma_placeholders_fill(struct sigma_scope *scope, const struct mr_yaml *value,
 			     struct sigma_filled **out, uint32_t *count_out)
 {
@@ -123,7 +138,12 @@ bool sigma_placeholders_fill(struct sigma_scope *scope, const struct mr_yaml *va
 	for (size_t at = 0; at < text.len;) {
 		size_t len = placeholder_at(text, at);
 		if (len == 0) {
-			at++;
+			if (is_plain_percent(text, at)) {
+				add_plain(scope, all, count,
+					  (struct mr_slice){text.at + plain, at - plain});
+				plain = at + 1;
+			}
+			at += escape_at(text, at);
 			continue;
 		}
 		if (++found > 16)

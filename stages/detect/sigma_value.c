@@ -221,6 +221,23 @@ static bool one_value(struct sigma_scope *scope, const struct sigma_chain *chain
 	return add_node(scope, nodes, text_node(scope, chain, value, &pattern));
 }
 
+/* What the specification does not let stand there, and other engines may read in their own way. */
+static void lint_list(struct sigma_scope *scope, const struct sigma_chain *chain,
+		      const struct mr_yaml *value, uint32_t count)
+{
+	if (sigma_chain_has(chain, SIGMA_BIT(ALL)) && count == 1)
+		sigma_warn(scope, SIGMA_AT(chain->key),
+			   "`all` over a single value: the specification wants several, and other "
+			   "engines may refuse it");
+	for (uint32_t at = 0; value->kind == MR_YAML_LIST && count > 1 && at < count; at++) {
+		const struct mr_yaml *one = value->items[at];
+		if (one->kind == MR_YAML_SCALAR && one->type == MR_YAML_NULL)
+			sigma_warn(scope, SIGMA_AT(one),
+				   "null among other values: the specification wants an identifier "
+				   "of its own for it, and other engines may refuse this");
+	}
+}
+
 struct sigma_node *sigma_chain_compile(struct sigma_scope *scope, const struct sigma_chain *chain,
 				       struct mr_yaml *value)
 {
@@ -234,6 +251,7 @@ struct sigma_node *sigma_chain_compile(struct sigma_scope *scope, const struct s
 	if (count > SIGMA_VALUES_MAX)
 		return sigma_refuse(scope, SIGMA_AT(value), "a list of more than 10,000 values"),
 		       NULL;
+	lint_list(scope, chain, value, count);
 	if (list && sigma_chain_has(chain, SIGMA_BIT(EXISTS)))
 		return sigma_refuse(scope, SIGMA_AT(value),
 				    "exists wants true or false, not a list"),

@@ -14,9 +14,8 @@ import unittest
 
 import millrace_test as mr
 import ocsf_check
+import sigma_repo
 
-REPO = os.environ.get("MILLRACE_SIGMA_REPO")
-FOLDERS = ("rules", "rules-emerging-threats", "rules-threat-hunting", "rules-placeholder", "rules-compliance")
 CPU_SECONDS = 5
 MEMORY_KIB = 300 * 1024
 # Why: a modifier of a field stands behind an identifier.
@@ -26,11 +25,9 @@ REASONS = ("is no identifier: letters, digits, _ . - make one; a modifier stands
 class Case:
     """A rule of the collection with the events that it is to fire on."""
 
-    def __init__(self, info, rules, scratch):
-        folder = os.path.dirname(info)
-        with open(info, encoding="utf-8") as text:
-            self.rule = re.search(r"^rule_metadata:\n *- id: (\S+)", text.read(), re.M).group(1)
-        self.path, self.logsource = rules[self.rule]
+    def __init__(self, rule, folder, rules, scratch):
+        self.rule = rule
+        self.path, self.logsource = rules[rule]
         self.records = glob.glob(os.path.join(folder, "*.json"))
         for path in glob.glob(os.path.join(folder, "*.raw")):  # lines of text
             with open(path, encoding="utf-8") as raw:
@@ -38,29 +35,21 @@ class Case:
             self.records.append(os.path.join(scratch, os.path.basename(path) + ".json"))
             with open(self.records[-1], "w", encoding="utf-8") as out:
                 out.writelines(lines)
-        self.ids = {one for path in self.records for one in ids_in(path)}
-
-
-def ids_in(path):
-    """The ids of a file's records: several hold the same event, which is one record."""
-    with open(path, encoding="utf-8") as text:
-        rest = text.read().strip()
-    while rest:
-        _, end = json.JSONDecoder().raw_decode(rest)
-        yield hashlib.sha256(rest[:end].encode()).hexdigest()
-        rest = rest[end:].strip()
+        # Several files hold the same event, which is one record.
+        self.ids = {hashlib.sha256(text.encode()).hexdigest() for path in self.records for text in sigma_repo.texts_in(path)}
 
 
 def rules_of(folders):
     """By id: file and logsource."""
     found = {}
     for folder in folders:
-        for path in glob.glob(os.path.join(REPO, folder, "**", "*.yml"), recursive=True):
+        for path in glob.glob(os.path.join(folder, "**", "*.yml"), recursive=True):
             with open(path, encoding="utf-8") as text:
                 rule = text.read()
             logsource = re.search(r"^logsource:\n((?:[ #].*\n)+)", rule, re.M).group(1)
             parts = dict(re.findall(r"^ +(product|category|service): *['\"]?([\w.-]+)", logsource, re.M))
-            found[re.search(r"^id: (\S+)", rule, re.M).group(1)] = path, ",".join(f"{k}={parts[k]}" for k in sorted(parts))
+            uid = re.search(r"^id: (\S+)", rule, re.M).group(1)
+            found[uid] = path, ",".join(f"{part}={parts[part]}" for part in sorted(parts))
     return found
 
 
@@ -76,10 +65,9 @@ class Collection(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
         cls.scratch = folder.name
-        cls.folders = [os.path.join(REPO, name) for name in FOLDERS]
-        rules = rules_of(FOLDERS)
-        infos = sorted(glob.glob(os.path.join(REPO, "regression_data", "**", "info.yml"), recursive=True))
-        cls.cases = [Case(info, rules, cls.scratch) for info in infos]
+        cls.folders = sigma_repo.folders()
+        rules = rules_of(cls.folders)
+        cls.cases = [Case(*case, rules, cls.scratch) for case in sigma_repo.regression_cases()]
 
     def scan(self, rules, logsource, records):
         path = os.path.join(self.scratch, "alerts.ndjson")
@@ -125,7 +113,7 @@ class Collection(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if REPO is None:
+    if sigma_repo.PATH is None:
         print("skipped: MILLRACE_SIGMA_REPO names no checkout of SigmaHQ's rules")
         sys.exit(77)
     sys.exit(unittest.main(verbosity=2))

@@ -205,4 +205,23 @@ static inline void check_refused(int test_line, const char *const *texts, size_t
 	rules_fini(&rules);
 }
 
+#define RULE(id, logsource, detection)                                                             \
+	"title: t\nid: " id "\nlogsource: " logsource "\ndetection: {s: {" detection               \
+	"}, condition: s}\nlevel: high\n"
+
+/* One text, which has to be loaded. */
+static inline void load(struct rules *rules, const char *text)
+{
+	rules_load(rules, &text, 1, NULL);
+	if (rules->err != MR_OK)
+		fail_msg("%s", rules->error.text);
+}
+
+static inline void tree_is(const struct rules *rules, uint32_t n, const char *wanted)
+{
+	char *got = rules_tree(rules, n);
+	assert_string_equal(got, wanted);
+	free(got);
+}
+
 #endif

@@ -8,11 +8,10 @@
 #define COUNT(id, rules, more)                                                                     \
 	C(id, "type: event_count, rules: " rules ", timespan: 1h, condition: {gte: 3}" more)
 
-static void load(struct rules *rules, const char *text)
+/* Nothing of it may be refused. */
+static void load_whole(struct rules *rules, const char *text)
 {
-	rules_load(rules, &text, 1, NULL);
-	if (rules->err != MR_OK)
-		fail_msg("%s", rules->error.text);
+	load(rules, text);
 	for (uint32_t i = 0; i < rules->set.refused.count; i++)
 		fail_msg("%.*s", (int)rules->set.refused.items[i].reason.len,
 			 rules->set.refused.items[i].reason.at);
@@ -27,10 +26,10 @@ static void a_count(void **state)
 {
 	(void)state;
 	struct rules rules;
-	load(&rules,
-	     R("a") R("b") C("c", "type: value_count, rules: [na, b], group-by: [u, v], "
-				  "timespan: 90m, condition: {gt: 2, gte: 4, field: [w, x]}, "
-				  "aliases: {u: {a: A.U, nb: B.U}}"));
+	load_whole(&rules,
+		   R("a") R("b") C("c", "type: value_count, rules: [na, b], group-by: [u, v], "
+					"timespan: 90m, condition: {gt: 2, gte: 4, field: [w, x]}, "
+					"aliases: {u: {a: A.U, nb: B.U}}"));
 	const struct mr_rule *rule = &rules.set.catalog.rules[2];
 	assert_int_equal(rule->kind, MR_RULE_CORRELATION);
 	assert_int_equal(rule->type, MR_CORRELATION_VALUE_COUNT);
@@ -67,7 +66,7 @@ static void timespans(void **state)
 		struct rules rules;
 		char *text = mr_asprintf(R("a") C("c", "type: temporal, rules: a, timespan: %s"),
 					 good[i].text);
-		load(&rules, text);
+		load_whole(&rules, text);
 		assert_int_equal(rules.set.catalog.rules[1].timespan_us, good[i].seconds * 1000000);
 		rules_fini(&rules);
 		free(text);
@@ -104,7 +103,7 @@ static void layers(void **state)
 	assert_true(items[2].alerts);
 	assert_false(items[3].alerts);
 	rules_fini(&rules);
-	load(&rules, R("a") COUNT("c", "[a]", "") "generate: true\n");
+	load_whole(&rules, R("a") COUNT("c", "[a]", "") "generate: true\n");
 	assert_true(rules.set.catalog.rules[0].alerts);
 	rules_fini(&rules);
 }
@@ -112,7 +111,7 @@ static void layers(void **state)
 static uint64_t meaning(const char *text)
 {
 	struct rules rules;
-	load(&rules, text);
+	load_whole(&rules, text);
 	uint64_t meaning = rules.set.catalog.rules[rules.set.catalog.count - 1].meaning;
 	rules_fini(&rules);
 	return meaning;
@@ -134,10 +133,11 @@ static void inactive(void **state)
 {
 	(void)state;
 	struct rules rules;
-	load(&rules,
-	     R("b") "---\ntitle: t\nid: a\nlogsource: {}\ndetection: {s: {'a|expand': '%x%'}, "
-		    "condition: s}\n" C("t", "type: temporal, rules: [a, b], timespan: 1h")
-			COUNT("c", "[a, b]", ""));
+	load_whole(
+	    &rules,
+	    R("b") "---\ntitle: t\nid: a\nlogsource: {}\ndetection: {s: {'a|expand': '%x%'}, "
+		   "condition: s}\n" C("t", "type: temporal, rules: [a, b], timespan: 1h")
+		       COUNT("c", "[a, b]", ""));
 	assert_int_equal(rules.set.catalog.inactive, 2);
 	assert_true(rules.set.catalog.rules[2].inactive);
 	assert_false(rules.set.catalog.rules[3].inactive);

@@ -4,28 +4,10 @@
 #include "detect/sigma_harness.h"
 #include "os_faults.h"
 
-#define RULE(id, logsource, detection)                                                             \
-	"title: t\nid: " id "\nlogsource: " logsource "\ndetection: {s: {" detection               \
-	"}, condition: s}\nlevel: high\n"
-
-static void load(struct rules *rules, const char *text)
-{
-	rules_load(rules, &text, 1, NULL);
-	if (rules->err != MR_OK)
-		fail_msg("%s", rules->error.text);
-}
-
 static void is_text(struct mr_slice got, const char *wanted)
 {
 	if (!mr_slice_eq(got, mr_slice(wanted)))
 		fail_msg("is %.*s, not %s", (int)got.len, got.at, wanted);
-}
-
-static void tree_is(const struct rules *rules, uint32_t n, const char *wanted)
-{
-	char *got = rules_tree(rules, n);
-	assert_string_equal(got, wanted);
-	free(got);
 }
 
 static void metadata(void **state)
@@ -311,88 +293,6 @@ static void filters_that_nothing_feeds(void **state)
 	assert_int_equal(rules_told(&rules, "the filter does nothing"), 1);
 	assert_int_equal(rules_told(&rules, "meant"), 0);
 	rules_fini(&rules);
-}
-
-/* ---- what sources say of their records ---- */
-
-#define SAID(product, category, service)                                                           \
-	{                                                                                          \
-		MR_SLICE(product), MR_SLICE(category), MR_SLICE(service)                           \
-	}
-
-/* Each part that a rule names has to be said, in any case; what it does not name may be anything.
- */
-static void rules_see_what_sources_say(void **state)
-{
-	(void)state;
-	struct mr_logsource said[] = {SAID("windows", "process_creation", ""),
-				      SAID("windows", "", "security"), SAID("m365", "", "audit"),
-				      SAID("windws", "", "")};
-	static const struct {
-		const char *logsource;
-		uint32_t bits;
-	} rules_of[] = {{"{product: windows, category: process_creation}", 1},
-			{"{product: Windows}", 3},
-			{"{category: process_creation}", 1},
-			{"{service: security}", 2},
-			{"{product: windows, category: process_creation, service: sysmon}", 0},
-			{"{product: linux, category: process_creation}", 0},
-			{"{product: m365, service: audit}", 4},
-			{"{}", 15}};
-	rules_declared = (struct mr_declared){.items = said, .count = 4};
-	for (size_t i = 0; i < sizeof rules_of / sizeof rules_of[0]; i++) {
-		struct rules rules;
-		uint32_t bits = 0;
-		char *text = mr_asprintf(RULE("a", "%s", "a: 1"), rules_of[i].logsource);
-		load(&rules, text);
-		for (uint32_t r = 0; r < rules.set.rule_count; r++) {
-			bits |= rules.set.rules[r].declared[0];
-			assert_true(rules.set.rules[r].kinds == 0 ||
-				    rules.set.rules[r].declared[0] == 0);
-		}
-		assert_int_equal(bits, rules_of[i].bits);
-		for (uint32_t d = 0; d < 4; d++)
-			assert_int_equal(rules.set.declared[d].fed, rules_of[i].bits >> d & 1);
-		free(text);
-		rules_fini(&rules);
-	}
-	rules_declared = (struct mr_declared){0};
-}
-
-static void what_no_rule_is_for_is_near(void **state)
-{
-	(void)state;
-	struct mr_logsource said[] = {SAID("windws", "process_creation", ""),
-				      SAID("windows", "", ""), SAID("linux", "dns", "")};
-	static const char *const wanted[] = {"product=windows,category=process_creation",
-					     "product=windows,category=process_creation", ""};
-	struct rules rules;
-	rules_declared = (struct mr_declared){.items = said, .count = 3};
-	load(&rules, RULE("a", "{product: windows, category: process_creation}",
-			  "a: 1") "---\n" RULE("b", "{product: azure, service: pim}", "a: 1"));
-	for (uint32_t d = 0; d < 3; d++) {
-		assert_false(rules.set.declared[d].fed);
-		assert_true(mr_slice_eq(rules.set.declared[d].meant, mr_slice(wanted[d])));
-	}
-	rules_fini(&rules);
-	rules_declared = (struct mr_declared){0};
-}
-
-/* What the record itself calls so comes before what Millrace calls so; nothing is mapped. */
-static void declared_records_are_not_mapped(void **state)
-{
-	(void)state;
-	struct mr_logsource said[] = {SAID("m365", "", "audit")};
-	struct rules rules;
-	rules_declared = (struct mr_declared){.items = said, .count = 1};
-	load(&rules, RULE("a", "{product: m365, service: audit}", "eventSource: x, status: y"));
-	assert_int_equal(rules.set.rule_count, 2);
-	assert_int_equal(rules.set.rules[1].declared[0], 1);
-	tree_is(&rules, 1,
-		"(and eventsource~'x' (or native.status~'y' (and (not native.status?true) "
-		"status~'y')))");
-	rules_fini(&rules);
-	rules_declared = (struct mr_declared){0};
 }
 
 /* One rule, as each of its views sees it. */
@@ -778,9 +678,6 @@ int main(void)
 	    cmocka_unit_test(filters),
 	    cmocka_unit_test(logsources),
 	    cmocka_unit_test(logsources_that_nothing_feeds),
-	    cmocka_unit_test(rules_see_what_sources_say),
-	    cmocka_unit_test(what_no_rule_is_for_is_near),
-	    cmocka_unit_test(declared_records_are_not_mapped),
 	    cmocka_unit_test(filters_that_nothing_feeds),
 	    cmocka_unit_test(mappings_of_audit_logs),
 	    cmocka_unit_test(mappings_of_other_logs),
