@@ -39,7 +39,7 @@ static void lint_taxonomy(struct sigma_scope *scope, const struct mr_yaml *root)
 {
 	const struct mr_yaml *taxonomy = mr_yaml_get(root, "taxonomy");
 	if (taxonomy != NULL && !mr_slice_eq(taxonomy->text, MR_SLICE("sigma")))
-		sigma_warn(scope, SIGMA_AT(taxonomy),
+		sigma_warn(scope, SIGMA_LINT_PORTABILITY, SIGMA_AT(taxonomy),
 			   "the taxonomy \"%.*s\" is not translated: fields and logsource are "
 			   "taken as they stand",
 			   SIGMA_SHOW(taxonomy->text));

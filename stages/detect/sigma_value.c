@@ -226,16 +226,37 @@ static void lint_list(struct sigma_scope *scope, const struct sigma_chain *chain
 		      const struct mr_yaml *value, uint32_t count)
 {
 	if (sigma_chain_has(chain, SIGMA_BIT(ALL)) && count == 1)
-		sigma_warn(scope, SIGMA_AT(chain->key),
+		sigma_warn(scope, SIGMA_LINT_PORTABILITY, SIGMA_AT(chain->key),
 			   "`all` over a single value: the specification wants several, and other "
 			   "engines may refuse it");
 	for (uint32_t at = 0; value->kind == MR_YAML_LIST && count > 1 && at < count; at++) {
 		const struct mr_yaml *one = value->items[at];
 		if (one->kind == MR_YAML_SCALAR && one->type == MR_YAML_NULL)
-			sigma_warn(scope, SIGMA_AT(one),
+			sigma_warn(scope, SIGMA_LINT_PORTABILITY, SIGMA_AT(one),
 				   "null among other values: the specification wants an identifier "
 				   "of its own for it, and other engines may refuse this");
 	}
+}
+
+/* Digits behind a leading zero are a text: no record writes a number so, YAML 1.1, by which other
+ * engines read rules, has them as texts or octal, and who writes 00000429 means all of it. */
+static const struct mr_yaml *as_written(struct sigma_scope *scope, const struct sigma_chain *chain,
+					const struct mr_yaml *value)
+{
+	struct mr_slice text = value->text;
+	size_t at = text.len > 0 && (text.at[0] == '-' || text.at[0] == '+');
+	if (value->kind != MR_YAML_SCALAR || value->type != MR_YAML_NUMBER || at + 1 >= text.len ||
+	    text.at[at] != '0' || text.at[at + 1] < '0' || text.at[at + 1] > '9' ||
+	    sigma_chain_has(chain, COMPARE_MODS | TIME_MODS))
+		return value;
+	struct mr_yaml *copy = mr_arena_alloc(scope->arena, sizeof *copy);
+	*copy = *value;
+	copy->type = MR_YAML_STRING;
+	sigma_warn(scope, SIGMA_LINT_PORTABILITY, SIGMA_AT(value),
+		   "%.*s is taken as a text, leading zeros and all; put it in quotes, which no "
+		   "engine takes for another number",
+		   SIGMA_SHOW(text));
+	return copy;
 }
 
 struct sigma_node *sigma_chain_compile(struct sigma_scope *scope, const struct sigma_chain *chain,
@@ -265,7 +286,8 @@ struct sigma_node *sigma_chain_compile(struct sigma_scope *scope, const struct s
 			return sigma_test_leaf(scope, chain, &present);
 	}
 	for (uint32_t at = 0; at < count; at++) {
-		const struct mr_yaml *one = list ? value->items[at] : value;
+		const struct mr_yaml *one =
+		    as_written(scope, chain, list ? value->items[at] : value);
 		uint32_t made = nodes.count;
 		if (!one_value(scope, chain, one, &nodes))
 			return NULL;

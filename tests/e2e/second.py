@@ -539,6 +539,8 @@ def test_plain(value, mods, keyword):
 def tests_of(value, mods, placeholders, keyword=False):
     """The tests of one value of a rule: it holds where any of them does."""
     test = next((mod for mod in mods if mod in TESTS), None)
+    if isinstance(value, Number) and re.match(r"[-+]?0\d", value) and test not in ("gt", "gte", "lt", "lte", *RANGES):
+        value = str(value)  # no number of a record is written so
     if isinstance(value, (list, dict)):
         raise Refused("no value")
     if test in ("gt", "gte", "lt", "lte"):

@@ -115,7 +115,7 @@ def filled_in(dice, text):
 def wanted(dice, mods, one):
     """A value that the test holds of, more or less."""
     if one is None or isinstance(one, (bool, Number)):
-        return one
+        return str(one) if re.match(r"[-+]?0\d|\+", str(one)) else one
     if "re" in mods:
         return re.sub(r"\\[a-zA-Z]|[\\^$()?*+|\[\]{}]", "", one)
     if "cidr" in mods:

@@ -16,6 +16,8 @@ static void what_others_may_read_otherwise_is_told(void **state)
 	    {"a: [x, null]", "null among other values", 1},
 	    {"a: [null]", "null among other values", 0},
 	    {"a: null", "null among other values", 0},
+	    {"a: 0429", "0429 is taken as a text", 1},
+	    {"a: 429", "is taken as a text", 0},
 	};
 	for (size_t i = 0; i < sizeof told / sizeof told[0]; i++) {
 		struct rules rules;

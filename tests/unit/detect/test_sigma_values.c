@@ -23,6 +23,21 @@ static void texts(void **state)
 	TREE(S("A.B: a"), "a.b~'a'");
 }
 
+static void digits_behind_a_zero_are_a_text(void **state)
+{
+	(void)state;
+	TREE(S("F: 00000429"), "f~'00000429'");
+	TREE(S("F|contains: [0000042a, 00000429]"), "(or f~'*0000042a*' f~'*00000429*')");
+	TREE(S("F: 010"), "f~'010'");
+	TREE(S("F: -01"), "f~'-01'");
+	TREE(S("F: 00.5"), "f~'00.5'");
+	TREE(S("F: 0"), "f=#0");
+	TREE(S("F: 0.5"), "f=#0.5");
+	TREE(S("F: 0x10"), "f=#16");
+	TREE(S("F|gt: 010"), "f>#10");
+	TREE(S("F|hour: 08"), "f.hour=8");
+}
+
 static void escapes(void **state)
 {
 	(void)state;
@@ -39,7 +54,6 @@ static void scalars(void **state)
 	(void)state;
 	TREE(S("F: 12"), "f=#12");
 	TREE(S("F: 0x10"), "f=#16");
-	TREE(S("F: 012"), "f=#12");
 	TREE(S("F: 1.50"), "f=#1.5");
 	TREE(S("F: '12'"), "f~'12'");
 	TREE(S("F: true"), "f=true");
@@ -117,8 +131,10 @@ static void refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(texts),       cmocka_unit_test(escapes),  cmocka_unit_test(scalars),
-	    cmocka_unit_test(other_tests), cmocka_unit_test(keywords), cmocka_unit_test(refused),
+	    cmocka_unit_test(texts),       cmocka_unit_test(digits_behind_a_zero_are_a_text),
+	    cmocka_unit_test(escapes),     cmocka_unit_test(scalars),
+	    cmocka_unit_test(other_tests), cmocka_unit_test(keywords),
+	    cmocka_unit_test(refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
