@@ -4,6 +4,7 @@
  * whoever opens says what he meets. */
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -238,17 +239,33 @@ static bool check_tables(struct paths *paths)
 }
 
 /* Followed logs may begin later, and so may their folder. */
+static void say_absent(struct paths *paths, const struct mr_part *source, const char *path,
+		       int number)
+{
+	if (number == ENOENT && mr_config_flag(&source->settings, "follow"))
+		mr_log(MR_LOG_WARNING, "source %s: %s is not there yet; it is waited for",
+		       source->name, path);
+	else
+		fault(paths, path, "source %s %s: %s", source->name, path, strerror(number));
+}
+
+/* Whoever reads what fits it says what cannot be read. */
+static void check_pattern(struct paths *paths, const struct mr_part *source, const char *path)
+{
+	glob_t found;
+	if (glob(path, 0, NULL, &found) == 0)
+		globfree(&found);
+	else
+		say_absent(paths, source, path, ENOENT);
+}
+
 static void check_input(struct paths *paths, const struct mr_part *source, const char *path)
 {
 	struct stat about;
-	if (stat(path, &about) != 0) {
-		int number = errno;
-		if (number == ENOENT && mr_config_flag(&source->settings, "follow"))
-			mr_log(MR_LOG_WARNING, "source %s: %s is not there yet; it is waited for",
-			       source->name, path);
-		else
-			fault(paths, path, "source %s %s: %s", source->name, path,
-			      strerror(number));
+	if (mr_path_is_pattern(path)) {
+		check_pattern(paths, source, path);
+	} else if (stat(path, &about) != 0) {
+		say_absent(paths, source, path, errno);
 	} else if (access(path, S_ISDIR(about.st_mode) ? R_OK | X_OK : R_OK) != 0) {
 		fault(paths, path, "source %s %s: %s", source->name, path, strerror(errno));
 	}

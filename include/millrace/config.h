@@ -57,6 +57,11 @@ size_t mr_config_parts(const struct mr_config *config, enum mr_part_kind kind);
 
 /* The n-th value of a name, or NULL. Borrowed. */
 const char *mr_config_get(const struct mr_config *config, const char *name, size_t n);
+/* Whether a setting's path is one for glob(3). */
+static inline bool mr_path_is_pattern(const char *path)
+{
+	return strpbrk(path, "*?[") != NULL;
+}
 /* The values of a name, one after the other: `*at` is 0 before the first; NULL behind the last. */
 const char *mr_config_next(const struct mr_config *config, const char *name, size_t *at);
 size_t mr_config_count(const struct mr_config *config, const char *name);

@@ -509,7 +509,7 @@ static void scan(struct mr_source *source)
 	}
 	while ((named = mr_config_next(&source->part->settings, "path", &at)) != NULL) {
 		watch_parent(source, named);
-		if (!strpbrk(named, "*?[")) {
+		if (!mr_path_is_pattern(named)) {
 			scan_path(source, named);
 		} else {
 			scan_pattern(source, named);

@@ -184,7 +184,7 @@ bool mr_unread_hides(const struct mr_unread_folders *unread, const char *path);
 /* As glob(3); folders that it cannot read are added. False: nothing was found. */
 bool mr_unread_glob(struct mr_unread_folders *unread, const char *pattern, glob_t *found_out);
 void mr_unread_fini(struct mr_unread_folders *unread);
-/* Before anything runs: warns of what lies at a path, if that is a folder, and cannot be read. */
+/* Before anything runs: warns of what cannot be read of what lies in a folder or fits a pattern. */
 void mr_unread_foresee(const char *source, const char *path);
 
 /* One step of reading; of one that has no name, to see whether it is lines. MR_OK: call again;

@@ -112,14 +112,33 @@ static enum mr_err look_at_file(void *context, const char *path, const struct st
 	return MR_OK;
 }
 
-void mr_unread_foresee(const char *source, const char *path)
+static void look_at(struct foreseen *foreseen, const char *path, bool file_too)
 {
 	static const struct mr_walk_ops ops = {.file = look_at_file, .unread = foresee};
-	struct foreseen foreseen = {.source = source};
 	struct stat status;
 
-	if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
-		mr_walk(path, &ops, &foreseen, NULL);
+	if (stat(path, &status) != 0)
+		return;
+	if (S_ISDIR(status.st_mode))
+		mr_walk(path, &ops, foreseen, NULL);
+	else if (file_too)
+		look_at_file(foreseen, path, &status, NULL);
+}
+
+void mr_unread_foresee(const char *source, const char *path)
+{
+	struct foreseen foreseen = {.source = source};
+	struct mr_unread_folders folders = {0};
+	glob_t found;
+
+	if (!mr_path_is_pattern(path)) {
+		look_at(&foreseen, path, false);
+	} else if (mr_unread_glob(&folders, path, &found)) {
+		for (size_t i = 0; i < found.gl_pathc; i++)
+			look_at(&foreseen, found.gl_pathv[i], true);
+		globfree(&found);
+	}
+	mr_unread_fini(&folders);
 	if (foreseen.count > FORESEEN_MOST)
 		mr_log(MR_LOG_WARNING, "source %s: %llu more cannot be read", source,
 		       foreseen.count - FORESEEN_MOST);

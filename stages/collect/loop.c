@@ -123,7 +123,7 @@ enum mr_err mr_loop_check(const struct mr_config *config, const struct mr_config
 		glob_t found;
 
 		*wrong_out = named;
-		if (strpbrk(named, "*?[") == NULL) {
+		if (!mr_path_is_pattern(named)) {
 			look_at(&loop, named);
 			continue;
 		}

@@ -193,7 +193,7 @@ static enum mr_err list(struct mr_listing *listing, const struct mr_part *part,
 	while (err == MR_OK && (named = mr_config_next(&part->settings, "path", &at)) != NULL) {
 		glob_t found;
 
-		if (!strpbrk(named, "*?[") || glob(named, 0, NULL, &found) != 0) {
+		if (!mr_path_is_pattern(named) || glob(named, 0, NULL, &found) != 0) {
 			err = mr_listing_add(listing, named, error);
 			continue;
 		}

@@ -207,12 +207,14 @@ class Check(unittest.TestCase):
         program = os.path.join(self.folder.name, "millrace")
         shutil.copy(mr.PROGRAM, program)
         user = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
-        done = subprocess.run([program, "check", self.path("t.yaml")], capture_output=True, text=True, check=False,
-                              timeout=mr.WAIT_SECONDS * 4, **user)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: source")]
-        self.assertEqual(warnings, [f"warning: source all: {self.path('in/closed.log')}: Permission denied; "
-                                    "it is not read until it can be"])
+        for source in ("path: in", "path: 'in/*.log'"):
+            self.topology(source=source)
+            done = subprocess.run([program, "check", self.path("t.yaml")], capture_output=True, text=True, check=False,
+                                  timeout=mr.WAIT_SECONDS * 4, **user)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: source")]
+            self.assertEqual(warnings, [f"warning: source all: {self.path('in/closed.log')}: Permission denied; "
+                                        "it is not read until it can be"])
 
     def test_an_alert_file_is_no_input(self):
         self.write("alerts.ndjson", "")
@@ -289,6 +291,17 @@ class Check(unittest.TestCase):
         done = check(self.topology(source="path: [in, later]"))
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn(f"source all: {self.path('later')} is not there yet; it is waited for", done.stderr)
+
+    def test_a_pattern_is_there_with_what_fits_it(self):
+        self.write("in/a.log", "")
+        for follow in ("true", "false"):
+            done = check(self.topology(source=f"path: 'in/*.log', follow: {follow}"))
+            self.assertEqual((done.returncode, "not there" in done.stderr), (0, False), done.stderr)
+        done = check(self.topology(source="path: ['in/*.log', 'in/*.txt']"))
+        self.assertEqual(done.stderr.count("is not there yet"), 1, done.stderr)
+        self.assertIn(f"source all: {self.path('in/*.txt')} is not there yet; it is waited for", done.stderr)
+        self.topology(source="path: 'in/*.txt', follow: false")
+        self.refused(f"source all {self.path('in/*.txt')}: No such file or directory")
 
     def test_a_secret_that_everybody_may_read(self):
         sinks = "  - {name: hook, type: webhook, url: 'https://localhost/', hmac_key_file: key}\n"
