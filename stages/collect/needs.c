@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* Each folder once, and what links lead to: an input may be a link to a file elsewhere. */
 static void need_inputs(const struct mr_tables *tables, struct mr_needs *needs)
@@ -39,6 +40,21 @@ static void need_inputs(const struct mr_tables *tables, struct mr_needs *needs)
 	mr_listing_fini(&listing);
 }
 
+/* The folder that all lies in that fits it; what that will lie in, where it is not there yet. */
+static void need_pattern(const char *pattern, struct mr_needs *needs)
+{
+	char *folder = mr_asprintf("%.*s", (int)strcspn(pattern, "*?["), pattern);
+	char *slash = strrchr(folder, '/');
+
+	mr_needs_beside(needs, folder, MR_ACCESS_READ);
+	if (slash && slash != folder) {
+		*slash = 0;
+		if (access(folder, F_OK) != 0)
+			mr_needs_beside(needs, folder, MR_ACCESS_READ);
+	}
+	free(folder);
+}
+
 /* Of a followed file its folder: after a rotation another one has its name. */
 static void need_source(const struct mr_config *source, struct mr_needs *needs)
 {
@@ -47,6 +63,10 @@ static void need_source(const struct mr_config *source, struct mr_needs *needs)
 	size_t at = 0;
 
 	while ((path = mr_config_next(source, "path", &at)) != NULL) {
+		if (mr_path_is_pattern(path)) {
+			need_pattern(path, needs);
+			continue;
+		}
 		mr_needs_path(needs, path, MR_ACCESS_READ);
 		mr_needs_beside(needs, path, socket ? MR_ACCESS_WRITE : MR_ACCESS_READ);
 	}

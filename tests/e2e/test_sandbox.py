@@ -252,37 +252,57 @@ class Sandbox(unittest.TestCase):
         self.assertEqual((code, said), (0, ""))
         self.assertEqual(mr.summary(summary)["records"], 90)
 
-    def test_a_service_far_from_temporary_files(self):
-        """Nothing that it keeps lies beside temporary files or inputs, where more is allowed."""
-        for name in ("tmp", "kept", "sent", "in", "in/folder"):
-            os.mkdir(self.path(name))
-        self.records("in/folder/in.ndjson", 30)
+    def serve(self, sources, sinks=""):
+        """A service far from temporary files; and how many alerts there are."""
         with open(self.path("topology.yaml"), "w", encoding="utf-8") as out:
-            out.write(f"state: kept/state\nsandbox: require\nrules: [{self.rules}]\n"
-                      "sources:\n  - {name: piped, type: stdin}\n"
-                      "  - {name: once, type: file, path: in/folder, follow: false}\n"
-                      "  - {name: followed, type: file, path: in/folder}\n"
-                      "  - {name: peers, type: socket, path: in/here.sock}\n"
-                      "sinks:\n  - {name: alerts, type: file, path: sent/alerts.ndjson}\n"
-                      "  - {name: receiver, type: webhook, url: 'https://127.0.0.1:1/'}\n")
+            out.write(f"state: kept/state\nsandbox: require\nrules: [{self.rules}]\nsources:\n{sources}"
+                      f"sinks:\n  - {{name: alerts, type: file, path: sent/alerts.ndjson}}\n{sinks}")
+        for name in ("tmp", "kept", "sent"):
+            os.mkdir(self.path(name))
         with open(self.path("said"), "wb") as said:
             service = subprocess.Popen([mr.PROGRAM, "run", self.path("topology.yaml")], stdin=subprocess.DEVNULL,
                                        stderr=said, env={**self.place.environment, "TMPDIR": self.path("tmp")})
         self.addCleanup(service.wait)
         self.addCleanup(service.kill)
-
         sink = self.path("sent/alerts.ndjson")
 
         def alerts():
             self.assertIsNone(service.poll(), "the service ended")
-            return os.path.exists(sink) and len(mr.whole_lines(sink)) >= 10
+            return len(mr.whole_lines(sink)) if os.path.exists(sink) else 0
 
-        mr.wait_until(alerts, "alerts of a service")
+        return service, alerts
+
+    def ends_well(self, service):
         service.send_signal(signal.SIGTERM)
         self.assertEqual(service.wait(mr.WAIT_SECONDS), 0)
         with open(self.path("said"), encoding="utf-8") as said:
             words = said.read()
         self.assertNotIn("worker.died", words)
+
+    def test_a_service_far_from_temporary_files(self):
+        """Nothing that it keeps lies beside temporary files or inputs, where more is allowed."""
+        os.makedirs(self.path("in/folder"))
+        self.records("in/folder/in.ndjson", 30)
+        service, alerts = self.serve("  - {name: piped, type: stdin}\n"
+                                     "  - {name: once, type: file, path: in/folder, follow: false}\n"
+                                     "  - {name: followed, type: file, path: in/folder}\n"
+                                     "  - {name: peers, type: socket, path: in/here.sock}\n",
+                                     "  - {name: receiver, type: webhook, url: 'https://127.0.0.1:1/'}\n")
+        mr.wait_until(lambda: alerts() >= 10, "alerts of a service")
+        self.ends_well(service)
+
+    def test_a_pattern_through_folders(self):
+        """Also through one that comes later."""
+        os.makedirs(self.path("hosts/a"))
+        os.mkdir(self.path("later"))
+        self.records("hosts/a/a.ndjson", 30)
+        service, alerts = self.serve("  - {name: hosts, type: file, path: 'hosts/*/*.ndjson'}\n"
+                                     "  - {name: later, type: file, path: 'later/logs/*.ndjson'}\n")
+        mr.wait_until(lambda: alerts() == 10, "alerts of the first folder")
+        os.mkdir(self.path("later/logs"))
+        self.records("later/logs/b.ndjson", 60)
+        mr.wait_until(lambda: alerts() == 20, "alerts of the later one")
+        self.ends_well(service)
 
 
 if __name__ == "__main__":
