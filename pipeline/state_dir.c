@@ -28,6 +28,9 @@
 #define LOCK_POLL_MS 10
 #define PIECE_BYTES (1 << 20)
 #define CHECKPOINTS "checkpoints"
+#define UNREAD "unread-"      /* before the name of what the disk does not give */
+#define READ_AGAIN_US 2000000 /* before a checkpoint is passed over for that */
+#define READ_POLL_MS 100
 #define TRUST_DEPTH 4 /* folders in each other; nothing of ours lies as deep */
 #define PREFIX_LEN (sizeof MR_MANIFEST_PREFIX - 1)
 
@@ -61,6 +64,14 @@ enum mr_err mr_state_dir_put(const struct mr_state_dir *dir, const char *name,
 	return err;
 }
 
+/* errno stays: it says why. */
+static void close_fd(int fd)
+{
+	int saved = errno;
+	close(fd);
+	errno = saved;
+}
+
 enum mr_err mr_state_dir_get(const struct mr_state_dir *dir, const char *name, size_t most,
 			     struct mr_buf *out, struct mr_error *error)
 {
@@ -84,7 +95,7 @@ enum mr_err mr_state_dir_get(const struct mr_state_dir *dir, const char *name, s
 		err = failed(dir, name, "read it", error);
 	else
 		out->len += done;
-	close(fd);
+	close_fd(fd);
 	return err;
 }
 
@@ -251,7 +262,8 @@ static enum mr_err open_directory(struct mr_state_dir *dir, struct mr_error *err
 
 enum mr_err mr_state_dir_open(const char *path, struct mr_state_dir *out, struct mr_error *error)
 {
-	*out = (struct mr_state_dir){.path = mr_strdup(path), .lock = -1};
+	*out = (struct mr_state_dir){
+	    .path = mr_strdup(path), .lock = -1, .patience_us = READ_AGAIN_US};
 	enum mr_err err = open_directory(out, error);
 	if (err == MR_OK)
 		err = take_lock(out, error);
@@ -444,7 +456,7 @@ static enum mr_err check_file(const struct mr_state_dir *dir, uint64_t number,
 	enum mr_err err = check_sum(fd, &file->sum, error);
 	if (err == MR_OK)
 		err = check_snapshot(fd, error);
-	close(fd);
+	close_fd(fd);
 	return err == MR_OK ? MR_OK : mr_error_prefix(error, "%s/%s", dir->path, path);
 }
 
@@ -528,6 +540,130 @@ static enum mr_err find_seed(const struct mr_state_dir *dir, struct mr_manifest 
 	return err;
 }
 
+/* ---- recovery ---- */
+
+static void remove_manifest(const struct mr_state_dir *dir, uint64_t number)
+{
+	char name[MR_MANIFEST_NAME];
+	mr_manifest_path(number, name);
+	unlinkat(dir->fd, name, 0);
+}
+
+struct seen {
+	uint64_t number;
+	enum mr_err err;
+	bool unread; /* the disk does not give it: where that lasts, it is as if damaged */
+	struct mr_error why;
+};
+
+struct search {
+	const struct mr_state_dir *dir;
+	struct seen *all; /* newest first */
+	size_t count;
+	size_t at; /* of the one that is whole, or keeps from looking further */
+};
+
+static bool is_passed_over(const struct seen *seen)
+{
+	return seen->err == MR_BAD_INPUT || seen->err == MR_NO_SPACE || seen->unread;
+}
+
+/* What bad sectors and broken file systems give; not what a mode, a limit or a mount does. */
+static bool is_of_disk(int number)
+{
+	return number == EIO || number == EUCLEAN || number == EBADMSG;
+}
+
+static void look_through(struct search *search, struct mr_manifest *out)
+{
+	for (search->at = 0; search->at < search->count; search->at++) {
+		struct seen *seen = &search->all[search->at];
+		seen->why = (struct mr_error){0};
+		seen->err = read_checkpoint(search->dir, seen->number, out, &seen->why);
+		seen->unread = seen->err == MR_IO && is_of_disk(errno);
+		if (!is_passed_over(seen))
+			break;
+	}
+}
+
+/* The first that could not be read, which may be whole; NULL where there is none. */
+static const struct seen *find_unread(const struct search *search)
+{
+	for (size_t i = 0; i < search->count && i <= search->at; i++)
+		if (search->all[i].err == MR_IO)
+			return &search->all[i];
+	return NULL;
+}
+
+/* One that cannot be read for a moment is not passed over. */
+static void look_patiently(struct search *search, struct mr_manifest *out)
+{
+	const struct seen *unread;
+	int64_t until_us = mr_clock_us() + search->dir->patience_us;
+	bool said = false;
+	look_through(search, out);
+	while ((unread = find_unread(search)) != NULL && mr_clock_us() < until_us) {
+		if (!said)
+			mr_log(MR_LOG_WARNING, "%s; it is tried again for some seconds",
+			       unread->why.text);
+		said = true;
+		mr_manifest_fini(out);
+		poll(NULL, 0, READ_POLL_MS);
+		look_through(search, out);
+	}
+}
+
+/* Its number will be given again, and what the disk does not give now may be looked for later. */
+static enum mr_err set_aside(const struct mr_state_dir *dir, uint64_t number,
+			     struct mr_error *error)
+{
+	char name[MR_MANIFEST_NAME], aside[MR_MANIFEST_NAME + sizeof UNREAD], files[160];
+	mr_manifest_path(number, name);
+	snprintf(aside, sizeof aside, UNREAD "%s", name);
+	if (mr_os.renameat(dir->fd, name, dir->fd, aside) != 0)
+		return failed(dir, name, "rename it", error);
+	mr_manifest_directory(number, name);
+	snprintf(files, sizeof files, CHECKPOINTS "/" UNREAD "%s", name + sizeof CHECKPOINTS);
+	mr_state_dir_remove(dir, files); /* of an earlier time */
+	if (mr_os.renameat(dir->fd, name, dir->fd, files) != 0 && errno != ENOENT)
+		return failed(dir, name, "rename it", error);
+	mr_log(MR_LOG_ERROR, "%s/%s and %s/%s are what cannot be read of checkpoint %llu",
+	       dir->path, aside, dir->path, files, (unsigned long long)number);
+	return mr_os_sync_directory(dir->fd) ? MR_OK : failed(dir, "", "sync it", error);
+}
+
+/* What was passed over makes room, where there is one to go on from. */
+static enum mr_err pass_over(const struct search *search, struct mr_error *error)
+{
+	enum mr_err err = MR_OK;
+	for (size_t i = 0; i < search->at && err == MR_OK; i++) {
+		const struct seen *seen = &search->all[i];
+		if (seen->unread)
+			err = set_aside(search->dir, seen->number, error);
+		else
+			remove_manifest(search->dir, seen->number);
+	}
+	return err;
+}
+
+/* What is found, or why nothing is. */
+static enum mr_err judge(const struct search *search, struct mr_error *error)
+{
+	for (size_t i = 0; i < search->at; i++)
+		mr_log(MR_LOG_ERROR, "%s; the checkpoint before it is looked for",
+		       search->all[i].why.text);
+	if (search->count == 0)
+		return MR_OK;
+	const struct seen *unread = find_unread(search);
+	const struct seen *last =
+	    &search->all[search->at < search->count ? search->at : search->at - 1];
+	if (search->at == search->count && unread != NULL)
+		last = unread;
+	if (last->err != MR_OK)
+		*error = last->why;
+	return last->err;
+}
+
 enum mr_err mr_state_dir_recover(const struct mr_state_dir *dir, struct mr_manifest *manifest,
 				 struct mr_error *error)
 {
@@ -538,28 +674,25 @@ enum mr_err mr_state_dir_recover_below(const struct mr_state_dir *dir, uint64_t 
 				       struct mr_manifest *manifest, struct mr_error *error)
 {
 	struct numbers numbers = {0};
-	enum mr_err err = MR_OK;
 	*manifest = (struct mr_manifest){0};
 	if (!list_manifests(dir, &numbers)) {
 		free(numbers.at);
 		return mr_error_errno(error, MR_IO, "%s: cannot be listed", dir->path);
 	}
-	size_t at = 0;
-	while (at < numbers.count && numbers.at[at] >= below)
-		at++;
-	for (; at < numbers.count; at++) {
-		*error = (struct mr_error){0};
-		err = read_checkpoint(dir, numbers.at[at], manifest, error);
-		if (err != MR_BAD_INPUT && err != MR_NO_SPACE)
-			break;
-		mr_log(MR_LOG_ERROR, "%s; the checkpoint before it is looked for", error->text);
-	}
-	/* Their numbers will be given again. */
-	for (size_t i = 0; i < at && err == MR_OK && at < numbers.count; i++) {
-		char name[MR_MANIFEST_NAME];
-		mr_manifest_path(numbers.at[i], name);
-		unlinkat(dir->fd, name, 0);
-	}
+	struct search search = {.dir = dir,
+				.all = mr_calloc(numbers.count + 1, sizeof *search.all)};
+	for (size_t i = 0; i < numbers.count; i++)
+		if (numbers.at[i] < below)
+			search.all[search.count++].number = numbers.at[i];
+	look_patiently(&search, manifest);
+	enum mr_err err = judge(&search, error);
+	bool found = err == MR_OK && search.at < search.count;
+	if (found)
+		err = pass_over(&search, error);
+	for (size_t i = 0; i < numbers.count && found; i++)
+		if (numbers.at[i] >= below)
+			remove_manifest(dir, numbers.at[i]);
+	free(search.all);
 	free(numbers.at);
 	return err == MR_OK ? find_seed(dir, manifest, error) : err;
 }
@@ -587,13 +720,11 @@ void mr_state_dir_tidy(const struct mr_state_dir *dir, uint64_t newest, uint64_t
 {
 	struct tidy tidy = {.dir = dir, .kept = {newest, second}};
 	struct numbers numbers = {0};
-	char name[MR_MANIFEST_NAME];
 	list_manifests(dir, &numbers);
 	for (size_t i = 0; i < numbers.count; i++) {
 		if (numbers.at[i] == newest || numbers.at[i] == second)
 			continue;
-		mr_manifest_path(numbers.at[i], name);
-		unlinkat(dir->fd, name, 0);
+		remove_manifest(dir, numbers.at[i]);
 	}
 	free(numbers.at);
 	list_below(dir, CHECKPOINTS, tidy_state, &tidy);

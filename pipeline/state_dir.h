@@ -12,7 +12,8 @@
 struct mr_state_dir {
 	char *path;
 	int fd;
-	int lock; /* for workers to inherit */
+	int lock;            /* for workers to inherit */
+	int64_t patience_us; /* for how long what cannot be read is tried again */
 };
 
 /* What stands in it is believed. So it, all that lies in it, and the link that `path` may be belong
@@ -47,8 +48,10 @@ void mr_state_dir_look(const struct mr_state_dir *dir, struct mr_manifest *out);
 /* The newest manifest that is whole, with all its files; `manifest` is empty but for a new seed,
  * and MR_OK, where there has been no checkpoint. A newer one that is not whole is named in the log
  * and removed. MR_BAD_INPUT where there is none that is whole: nothing is then started on empty
- * state; MR_UNSUPPORTED where a newer program wrote it; MR_IO where one cannot be read, which
- * proves no damage: nothing is removed. */
+ * state; MR_UNSUPPORTED where a newer program wrote it. What cannot be read is tried again for some
+ * seconds: it may be whole. Where the disk still does not give it, it is as if damaged, but it
+ * stays under another name, which the log says; where something else is in the way, MR_IO, and
+ * nothing has changed. */
 enum mr_err mr_state_dir_recover(const struct mr_state_dir *dir, struct mr_manifest *manifest,
 				 struct mr_error *error);
 /* Likewise the newest below this number, where those from it on are not whole on another host:
