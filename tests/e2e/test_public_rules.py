@@ -22,6 +22,47 @@ CITY = millrace_test.shared("mmdb", "GeoLite2-City-Test.mmdb")
 RULES = ("-r", SIGMA, "-r", os.path.join(ROOT, "rules"))
 
 
+def operation(*names):
+    return lambda record: record["Operation"] in names
+
+
+def pairs(record, member):
+    return {pair["Name"]: pair["NewValue"] for pair in record[member]}
+
+
+def given(record, *words):
+    """A role was given, and one of the words stands in what was changed or to whom."""
+    text = json.dumps([record.get("ModifiedProperties"), record.get("Target")]).lower()
+    return record["Operation"] == "Add member to role." and any(word in text for word in words)
+
+
+# What public rules find in the directory's and the sign-ins' real records, said without them.
+PLAIN = {
+    "Account Created And Deleted Within A Close Time Frame": operation("Add user.", "Delete user."),
+    "Account Lockout": lambda record: record.get("ErrorNumber") == "50053",
+    "Added Credentials to Existing Application":
+        operation("Update application \u2013 Certificates and secrets management "),
+    "Added Owner To Application": operation("Add owner to application."),
+    "App Assigned To Azure RBAC/Microsoft Entra Role": lambda record: given(record, '"serviceprincipal"'),
+    "App Granted Microsoft Permissions":
+        operation("Add delegated permission grant.", "Add app role assignment to service principal."),
+    "App Granted Privileged Delegated Or App Permissions": operation("Add app role assignment to service principal."),
+    "Application AppID Uri Configuration Changes": operation("Update application.", "Update service principal."),
+    "Application URI Configuration Changes": lambda record:
+        record["Operation"] == "Update application." and "AppAddress" in pairs(record, "ModifiedProperties"),
+    "Azure Application Deleted": operation("Delete application.", "Hard Delete application."),
+    "Azure Service Principal Created": operation("Add service principal."),
+    "Azure Service Principal Removed": operation("Remove service principal."),
+    "Delegated Permissions Granted For All Users": operation("Add delegated permission grant."),
+    "End User Consent": lambda record: record["Operation"] == "Consent to application." and pairs(
+        record, "ModifiedProperties")["ConsentContext.IsAdminConsent"] == "False",
+    "User Added To Group With CA Policy Modification Access": operation("Add member to group."),
+    "User Added to an Administrator's Azure AD Role": lambda record: given(record, "admins", "administrator"),
+    "Users Added to Global or Device Admin Roles": lambda record:
+        given(record, "7698a772-787b-4ac8-901f-60d6b08affd2", "62e90394-69f5-4237-9190-012177145e10"),
+}
+
+
 class PublicRules(unittest.TestCase):
     def test_scan(self):
         with tempfile.TemporaryDirectory() as scratch:
@@ -43,6 +84,19 @@ class PublicRules(unittest.TestCase):
         evidence = [item for alert in alerts for item in alert["unmapped"]["millrace"]["evidence"]]
         self.assertTrue(all(item["intact"] for item in evidence))
         self.assertEqual({item["source"] for item in evidence}, {RECORDS})
+
+    def test_the_real_records_are_found(self):
+        found = {}
+        for alert in millrace_test.scan("-r", SIGMA, RECORDS, timeout=300)[1]:
+            found.setdefault(alert["finding_info"]["analytic"]["name"], set()).add(
+                alert["unmapped"]["millrace"]["key"][0])
+        with open(RECORDS, encoding="utf-8") as file:
+            records = [json.loads(line) for line in file]
+        directory = [record for record in records if record["RecordType"] in (8, 15)]
+        for name, is_wanted in PLAIN.items():
+            wanted = {record["Id"] for record in directory if is_wanted(record)}
+            self.assertGreater(len(wanted), 0, name)
+            self.assertEqual(found.get(name), wanted, name)
 
     def test_export(self):
         with open(EXPORT, encoding="utf-8-sig", newline="") as file:
