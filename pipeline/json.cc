@@ -1,11 +1,13 @@
 // json.cc - simdjson behind the C interface of json.h; the only C++ file.
 //
-// Called by parse for each record, and by deliver where it takes a record apart. simdjson's DOM
-// judges the whole document. Its tape gives types, numbers and unescaped strings, its list of
-// structural positions gives where each token stands in the text: a walk goes along both, so that a
-// value's own bytes can be had without a second look at the text. A document that is refused is
-// read once more, slowly, to say where and why. No exception leaves: simdjson is used without them,
-// and memory that cannot be had aborts.
+// Called by parse for each record, and by deliver where it takes a record apart. simdjson's first
+// stage checks encoding and strings and lists where each token begins; from that list the tape is
+// made here, as its DOM makes one, with the same verdict and the same values (mr_json_as_dom), but
+// for what the DOM does for each string: where nothing is escaped, it stays where it lies. What is
+// rare, escapes and numbers other than short integers, is left to simdjson. A walk goes along tape
+// and list, so that a value's own bytes can be had without a second look at the text. A document
+// that is refused is read once more, slowly, to say where and why. No exception leaves: simdjson is
+// used without them, and memory that cannot be had aborts.
 #include <simdjson.h>
 
 #include <cassert>
@@ -13,12 +15,15 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <new>
 
 extern "C" {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpedantic"
 #pragma GCC diagnostic ignored "-Wshadow"
+#include "json_fault.h"
+#include "json_shape.h"
 #include "millrace/json.h"
 #pragma GCC diagnostic pop
 }
@@ -52,47 +57,9 @@ static inline bool is_wide(char type)
 	return __builtin_expect(type == 'l' || type == 'u' || type == 'd', 0);
 }
 
-// How many tokens the value has: brackets, scalars, colons and commas. A bracket's word knows how
-// many members it holds, and so how many colons and commas.
-static uint32_t container_tokens(const uint64_t *tape, uint32_t index)
-{
-	uint32_t end = uint32_t(tape[index]);
-	uint32_t tokens = 0;
-	for (uint32_t at = index; at < end;) {
-		uint64_t word = tape[at];
-		char type = word_type(word);
-		tokens++;
-		if (is_container(type)) {
-			uint32_t members = uint32_t(word >> 32) & 0xffffff;
-			tokens += (type == '{' ? members : 0) + (members > 0 ? members - 1 : 0);
-		}
-		at++;
-		if (is_wide(type))
-			at++;
-	}
-	return tokens;
-}
-
 static inline const char *text_at(const mr_json_reader *reader, mr_json_node node)
 {
 	return reader->doc.at + reader->positions[node.token];
-}
-
-// An escape is always longer than what it stands for. So where the unescaped length ends at a quote
-// that no backslash precedes, nothing was escaped.
-static inline bool is_plain(const char *open, size_t len)
-{
-	return open[1 + len] == '"' && open[len] != '\\';
-}
-
-static size_t string_raw_length(const char *open, size_t len)
-{
-	if (is_plain(open, len))
-		return len + 2;
-	size_t at = 1;
-	while (open[at] != '"')
-		at += open[at] == '\\' ? 2 : 1;
-	return at + 1;
 }
 
 static size_t number_length(const mr_json_reader *reader, const char *begin)
@@ -105,205 +72,211 @@ static size_t number_length(const mr_json_reader *reader, const char *begin)
 	return size_t(at - begin);
 }
 
-// ---- why a document was refused ----
+// ---- refusal ----
 
-// A strict reader, one byte after the other, that stops at the first fault. It judges as simdjson's
-// DOM does; tests/fuzz/pipeline/fuzz_json.c compares the two.
-struct fault_finder {
-	const char *text;
-	size_t len;
-	size_t at;
-	const char *reason;
-	bool objects[MR_JSON_DEPTH]; // which of the open brackets are braces
-	size_t depth;
+static enum mr_err refuse(struct mr_slice doc, simdjson::error_code code, struct mr_error *error)
+{
+	size_t offset;
+	const char *reason = mr_json_fault(doc, &offset);
+	if (reason == nullptr)
+		return mr_error_set(error, MR_BAD_INPUT, "not JSON: %s",
+				    simdjson::error_message(code));
+	return mr_error_set(error, MR_BAD_INPUT, "not JSON: %s at offset %zu", reason, offset);
+}
 
-	bool fail(size_t offset, const char *why);
-	char peek() const;
-	void blanks();
-	bool hex4(size_t from, uint32_t *out) const;
-	bool unicode_escape();
-	bool escape();
-	bool string();
-	size_t digits();
-	bool fits(size_t from, bool whole) const;
-	bool number();
-	bool word(const char *expected);
-	bool scalar();
-	bool key();
-	bool open(bool *value_done);
-	bool next(bool *document_done);
-	bool document();
+// ---- from tokens to the tape ----
+
+namespace
+{
+
+using parser_of_tokens = simdjson::internal::dom_parser_implementation;
+
+// What a reader owns.
+struct parts {
+	simdjson::dom::parser parser;
+	simdjson::dom::parser numbers; // for those that are rare
+	std::unique_ptr<uint64_t[]> tape;
+	std::unique_ptr<uint8_t[]> strings;
+	json_shapes *shapes = nullptr; // NULL: documents are not expected to be alike
+
+	parts() = default;
+	parts(const parts &) = delete;
+	parts &operator=(const parts &) = delete;
+	~parts()
+	{
+		json_shapes_free(shapes);
+	}
 };
 
-bool fault_finder::fail(size_t offset, const char *why)
+constexpr uint64_t word_of(char type, uint64_t rest)
 {
-	at = offset;
-	reason = why;
-	return false;
+	return uint64_t(uint8_t(type)) << 56 | rest;
 }
 
-char fault_finder::peek() const
+// What a scalar may be followed by.
+inline bool is_end(char c)
 {
-	return at < len ? text[at] : '\0';
-}
-
-void fault_finder::blanks()
-{
-	while (at < len && mr_is_blank(text[at]))
-		at++;
-}
-
-bool fault_finder::hex4(size_t from, uint32_t *out) const
-{
-	uint32_t value = 0;
-	for (size_t i = from; i < from + 4; i++) {
-		char c = i < len ? text[i] : ' ';
-		int digit = c >= '0' && c <= '9'   ? c - '0'
-			    : c >= 'a' && c <= 'f' ? c - 'a' + 10
-			    : c >= 'A' && c <= 'F' ? c - 'A' + 10
-						   : -1;
-		if (digit < 0)
-			return false;
-		value = value * 16 + uint32_t(digit);
-	}
-	*out = value;
-	return true;
-}
-
-bool fault_finder::unicode_escape() // at the backslash
-{
-	uint32_t high, low;
-	if (!hex4(at + 2, &high))
-		return fail(at, "\\u without four hexadecimal digits");
-	if (high >= 0xdc00 && high <= 0xdfff)
-		return fail(at, "a low surrogate without a high one before it");
-	if (high >= 0xd800 && high <= 0xdbff) {
-		if (at + 7 >= len || text[at + 6] != '\\' || text[at + 7] != 'u' ||
-		    !hex4(at + 8, &low) || low < 0xdc00 || low > 0xdfff)
-			return fail(at, "a high surrogate without a low one behind it");
-		at += 6;
-	}
-	at += 6;
-	return true;
-}
-
-bool fault_finder::escape()
-{
-	char c = at + 1 < len ? text[at + 1] : '\0';
-	if (c == 'u')
-		return unicode_escape();
-	if (c == '\0' || std::strchr("\"\\/bfnrt", c) == nullptr)
-		return fail(at, "an escape that JSON does not know");
-	at += 2;
-	return true;
-}
-
-bool fault_finder::string() // at the quote
-{
-	size_t open = at++;
-	while (at < len && text[at] != '"') {
-		unsigned char c = (unsigned char)text[at];
-		if (c < 0x20)
-			return fail(at, "a control character in a string, which must be escaped");
-		if (c == '\\') {
-			if (!escape())
-				return false;
-		} else if (c < 0x80) {
-			at++;
-		} else {
-			size_t from = at;
-			bool bad = false;
-			mr_utf8_next(text, len, &at, &bad);
-			if (bad)
-				return fail(from, "bytes that are not UTF-8");
-		}
-	}
-	if (at >= len)
-		return fail(open, "a string without its end");
-	at++;
-	return true;
-}
-
-size_t fault_finder::digits()
-{
-	size_t from = at;
-	while (at < len && text[at] >= '0' && text[at] <= '9')
-		at++;
-	return at - from;
-}
-
-bool fault_finder::fits(size_t from, bool whole) const
-{
-	char copy[64];
-	size_t size = at - from;
-	if (whole && size >= sizeof copy)
+	switch (c) {
+	case ' ':
+	case '\t':
+	case '\n':
+	case '\r':
+	case ',':
+	case ':':
+	case '[':
+	case ']':
+	case '{':
+	case '}':
+		return true;
+	default:
 		return false;
-	char *heap = static_cast<char *>(mr_malloc(size + 1));
-	std::memcpy(heap, text + from, size);
-	heap[size] = '\0';
-	errno = 0;
-	bool good;
-	if (!whole)
-		good = std::isfinite(std::strtod(heap, nullptr));
-	else if (heap[0] == '-')
-		good = (std::strtoll(heap, nullptr, 10), errno == 0);
-	else
-		good = (std::strtoull(heap, nullptr, 10), errno == 0);
-	std::free(heap);
-	return good;
+	}
 }
 
-bool fault_finder::number()
+class builder
 {
-	size_t from = at;
-	bool whole = true;
-	if (peek() == '-')
-		at++;
-	size_t first = at;
-	size_t count = digits();
-	if (count == 0 || (count > 1 && text[first] == '0'))
-		return fail(from, "a number that JSON does not know");
-	if (peek() == '.') {
-		at++;
-		whole = false;
-		if (digits() == 0)
-			return fail(from, "a number without digits behind its point");
+      public:
+	builder(parts &own, struct mr_slice document)
+	    : owner(own), stage(*own.parser.implementation), doc(document),
+	      tokens(stage.structural_indexes.get()), count(stage.n_structural_indexes),
+	      tape(own.tape.get())
+	{
+		find_backslash(0);
 	}
-	if (peek() == 'e' || peek() == 'E') {
-		at++;
-		whole = false;
-		if (peek() == '+' || peek() == '-')
-			at++;
-		if (digits() == 0)
-			return fail(from, "a number without digits in its exponent");
-	}
-	if (at < len && std::strchr(" \t\n\r,:{}[]", text[at]) == nullptr)
-		return fail(from, "a number that JSON does not know");
-	return fits(from, whole) ||
-	       fail(from, whole ? "an integer past 64 bits" : "a number past what a double holds");
-}
+	bool document();
+	bool like(const json_shape &shape);
 
-bool fault_finder::word(const char *expected)
+      private:
+	parts &owner;
+	parser_of_tokens &stage;
+	struct mr_slice doc;
+	const uint32_t *tokens; // where they begin; behind the last, the document's length
+	uint32_t count;
+	uint64_t *tape;
+	uint32_t at = 1; // the next word; 0 is no value's
+	uint32_t token = 0;
+	uint32_t backslash =
+	    0;                // the next one's place in the text, past its end where there is none
+	uint32_t strings = 0; // bytes of unescaped text
+	uint32_t depth = 0;
+	uint32_t open[MR_JSON_DEPTH]; // the brackets' words
+
+	void put(char type, uint64_t rest)
+	{
+		tape[at++] = word_of(type, rest);
+	}
+	void find_backslash(uint32_t from)
+	{
+		const void *found = std::memchr(doc.at + from, '\\', doc.len - from);
+		backslash = found == nullptr ? uint32_t(doc.len)
+					     : uint32_t(static_cast<const char *>(found) - doc.at);
+	}
+	bool unescape(uint32_t quote, uint32_t close);
+	bool string();
+	bool number();
+	bool odd_number();
+	bool word(const char *expected, size_t size);
+	bool scalar();
+	bool key();
+	bool bracket(bool *inside);
+	bool next(bool *done);
+};
+
+// An unescaped string's bytes lie behind those of the one before.
+bool builder::unescape(uint32_t quote, uint32_t close)
 {
-	size_t size = std::strlen(expected);
-	if (len - at < size || std::memcmp(text + at, expected, size) != 0 ||
-	    (at + size < len && std::strchr(" \t\n\r,:{}[]", text[at + size]) == nullptr))
-		return fail(at, "a word that is not true, false or null");
-	at += size;
+	uint8_t *to = owner.strings.get() + strings;
+	const auto *from = reinterpret_cast<const uint8_t *>(doc.at + quote + 1);
+	const uint8_t *end = stage.parse_string(from, to);
+	if (end == nullptr)
+		return false;
+	auto len = uint64_t(end - to);
+	put('"', MR_JSON_ESCAPED | len << MR_JSON_LEN_SHIFT | strings);
+	strings += uint32_t(len);
+	find_backslash(close);
 	return true;
 }
 
-bool fault_finder::scalar()
+// Stage 1 has seen its end: between that quote and the next token only blanks can stand.
+inline bool builder::string()
 {
-	switch (peek()) {
+	uint32_t quote = tokens[token];
+	uint32_t close = tokens[token + 1] - 1;
+	while (doc.at[close] != '"')
+		close--;
+	token++;
+	if (__builtin_expect(close <= quote, 0))
+		return false;
+	if (__builtin_expect(backslash < close, 0))
+		return unescape(quote, close);
+	put('"', uint64_t(close - quote - 1) << MR_JSON_LEN_SHIFT | (quote + 1));
+	return true;
+}
+
+// As simdjson's DOM judges and reads a document that is this number.
+bool builder::odd_number()
+{
+	const char *text = doc.at + tokens[token];
+	size_t size = tokens[token + 1] - tokens[token];
+	while (size > 1 && mr_is_blank(text[size - 1]))
+		size--;
+	simdjson::dom::element value;
+	simdjson::error_code code = owner.numbers.parse(text, size, true).get(value);
+	if (code == simdjson::MEMALLOC)
+		no_parser(code);
+	if (code != simdjson::SUCCESS)
+		return false;
+	const uint64_t *own = owner.numbers.doc.tape.get();
+	tape[at++] = own[1];
+	tape[at++] = own[2];
+	token++;
+	return is_wide(word_type(own[1]));
+}
+
+// Integers of up to 18 digits, as nearly all are.
+inline bool builder::number()
+{
+	const char *text = doc.at + tokens[token];
+	bool minus = *text == '-';
+	const char *first = text + minus;
+	const char *digit = first;
+	uint64_t value = 0;
+	for (; uint8_t(*digit - '0') <= 9 && digit - first <= 18; digit++)
+		value = value * 10 + uint8_t(*digit - '0');
+	auto digits = digit - first;
+	if (__builtin_expect(digits == 0 || digits > 18 || (digits > 1 && *first == '0') ||
+				 digit >= doc.at + doc.len || !is_end(*digit),
+			     0))
+		return odd_number();
+	put('l', 0);
+	tape[at++] = minus ? 0 - value : value;
+	token++;
+	return true;
+}
+
+inline bool builder::word(const char *expected, size_t size)
+{
+	uint32_t begin = tokens[token];
+	size_t left = doc.len - begin;
+	if (left < size || std::memcmp(doc.at + begin, expected, size) != 0 ||
+	    (left > size && !is_end(doc.at[begin + size])))
+		return false;
+	put(*expected, 0);
+	token++;
+	return true;
+}
+
+inline bool builder::scalar()
+{
+	switch (doc.at[tokens[token]]) {
 	case '"':
 		return string();
 	case 't':
-		return word("true");
+		return word("true", 4);
 	case 'f':
-		return word("false");
+		return word("false", 5);
 	case 'n':
-		return word("null");
+		return word("null", 4);
 	case '-':
 	case '0':
 	case '1':
@@ -317,97 +290,135 @@ bool fault_finder::scalar()
 	case '9':
 		return number();
 	default:
-		return fail(at, at < len ? "something else where a value should stand"
-					 : "an end where a value should stand");
+		return false;
 	}
 }
 
-bool fault_finder::key()
+inline bool builder::key()
 {
-	blanks();
-	if (peek() != '"')
-		return fail(at, at < len ? "something else where a key should stand"
-					 : "an end where a key should stand");
-	if (!string())
+	if (token + 1 >= count || doc.at[tokens[token]] != '"' || !string() ||
+	    doc.at[tokens[token]] != ':')
 		return false;
-	blanks();
-	if (peek() != ':')
-		return fail(at, "a key without a colon behind it");
-	at++;
+	token++;
 	return true;
 }
 
-// Opens a bracket. An empty one is closed at once, and is no level of its own.
-bool fault_finder::open(bool *value_done)
+// At a bracket that opens. An empty pair is closed at once, and is no level of its own.
+inline bool builder::bracket(bool *inside)
 {
-	bool object = text[at] == '{';
-	size_t bracket = at++;
-	blanks();
-	*value_done = peek() == (object ? '}' : ']');
-	if (*value_done) {
-		at++;
+	char type = doc.at[tokens[token]];
+	char closing = type == '{' ? '}' : ']';
+	token++;
+	*inside = token < count && doc.at[tokens[token]] != closing;
+	if (token >= count)
+		return false;
+	if (!*inside) {
+		put(type, at + 2);
+		put(closing, token++);
 		return true;
 	}
 	if (depth + 1 >= MR_JSON_DEPTH)
-		return fail(bracket, "nesting that is too deep");
-	objects[depth++] = object;
-	return !object || key();
+		return false;
+	open[depth++] = at;
+	put(type, 0);
+	return type == '[' || key();
 }
 
 // Behind a value: closes what ends here, up to the next value.
-bool fault_finder::next(bool *document_done)
+inline bool builder::next(bool *done)
 {
-	*document_done = false;
 	while (depth > 0) {
-		bool object = objects[depth - 1];
-		blanks();
-		if (peek() == ',') {
-			at++;
+		uint64_t *begin = &tape[open[depth - 1]];
+		bool object = word_type(*begin) == '{';
+		if (token >= count)
+			return false;
+		char c = doc.at[tokens[token]];
+		if (c == ',') {
+			token++;
 			return !object || key();
 		}
-		if (peek() != (object ? '}' : ']'))
-			return fail(at, at < len ? "something else where a comma or a closing "
-						   "bracket should stand"
-						 : "an end where a bracket is still open");
-		at++;
+		if (c != (object ? '}' : ']'))
+			return false;
+		put(c, token++);
+		*begin |= at;
 		depth--;
 	}
-	*document_done = true;
-	blanks();
-	return at == len || fail(at, "something behind the end of the value");
+	*done = true;
+	return token == count;
 }
 
-bool fault_finder::document()
+// All tokens are the shape's. False says nothing of the document: it is then read in full.
+bool builder::like(const json_shape &shape)
 {
-	bool document_done = false;
-	blanks();
-	if (at == len)
-		return fail(at, "nothing");
-	while (!document_done) {
-		bool value_done = true;
-		blanks();
-		if (peek() == '{' || peek() == '[') {
-			if (!open(&value_done))
-				return false;
-		} else if (!scalar()) {
-			return false;
-		}
-		if (value_done && !next(&document_done))
+	std::memcpy(tape + 1, shape.tape, shape.word_count * sizeof *tape);
+	for (uint32_t i = 0; i < shape.key_count; i++) {
+		const json_shape_key &key = shape.keys[i];
+		tape[key.word] = word_of('"', uint64_t(key.bytes) << MR_JSON_LEN_SHIFT |
+						  (tokens[key.token] + 1));
+	}
+	for (uint32_t i = 0; i < shape.string_count; i++) {
+		token = shape.strings[i].token;
+		at = shape.strings[i].word;
+		if (doc.at[tokens[token]] != '"' || !string())
 			return false;
 	}
+	for (uint32_t i = 0; i < shape.scalar_count; i++) {
+		token = shape.scalars[i].token;
+		at = shape.scalars[i].word;
+		char type = word_type(tape[at]);
+		uint32_t next = at + (is_wide(type) ? 2 : 1);
+		char c = doc.at[tokens[token]];
+		if (c == '"' || (c == 'n') != (type == 'n') || !scalar() || at != next)
+			return false;
+	}
+	at = shape.word_count + 1;
+	tape[at] = word_of('r', 0);
 	return true;
 }
 
-static enum mr_err refuse(struct mr_slice doc, simdjson::error_code code, struct mr_error *error)
+bool builder::document()
 {
-	fault_finder finder = {};
-	finder.text = doc.at;
-	finder.len = doc.len;
-	if (finder.document())
-		return mr_error_set(error, MR_BAD_INPUT, "not JSON: %s",
-				    simdjson::error_message(code));
-	return mr_error_set(error, MR_BAD_INPUT, "not JSON: %s at offset %zu", finder.reason,
-			    finder.at);
+	bool done = false;
+	while (!done) {
+		if (token >= count)
+			return false;
+		char c = doc.at[tokens[token]];
+		bool inside = false;
+		if (!(is_container(c) ? bracket(&inside) : scalar()))
+			return false;
+		if (!inside && !next(&done))
+			return false;
+	}
+	tape[at] = word_of('r', 0);
+	return true;
+}
+
+} // namespace
+
+static void note_shape(struct mr_json_reader *reader, const parts &own, const json_shape *shape)
+{
+	reader->shape = shape == nullptr ? 0 : shape->number;
+	reader->shape_slot = shape == nullptr ? 0 : json_shapes_slot(own.shapes, shape);
+}
+
+// What stage 1 has listed, as a tape. False: it is no JSON.
+static bool make_tape(struct mr_json_reader *reader, parts &own, struct mr_slice doc)
+{
+	const auto &stage = *own.parser.implementation;
+	const uint32_t *tokens = stage.structural_indexes.get();
+	uint32_t count = stage.n_structural_indexes;
+	const json_shape *shape = nullptr;
+	if (own.shapes != nullptr)
+		shape = json_shapes_find(own.shapes, doc.at, tokens, count);
+	bool known = shape != nullptr && builder(own, doc).like(*shape);
+	if (!known && !builder(own, doc).document())
+		return false;
+	if (own.shapes != nullptr && !known)
+		shape = shape == nullptr
+			    ? json_shapes_learn(own.shapes, doc.at, tokens, count, own.tape.get())
+			    : nullptr;
+	note_shape(reader, own, shape);
+	return true;
 }
 
 // ---- the interface ----
@@ -417,23 +428,36 @@ extern "C" {
 struct mr_json_reader *mr_json_reader_new(size_t max_bytes)
 {
 	assert(max_bytes <= MR_JSON_BYTES_MAX);
-	auto *parser = new (std::nothrow) simdjson::dom::parser();
-	if (parser == nullptr)
+	auto *own = new (std::nothrow) parts();
+	if (own == nullptr)
 		no_parser(simdjson::MEMALLOC);
-	simdjson::error_code code = parser->allocate(max_bytes + 1, MR_JSON_DEPTH);
+	simdjson::error_code code = own->parser.allocate(max_bytes + 1, MR_JSON_DEPTH);
+	// A word for a token, two for a number, whose bytes are two with the token behind it.
+	own->tape.reset(new (std::nothrow) uint64_t[max_bytes + 4]);
+	own->strings.reset(new (std::nothrow) uint8_t[max_bytes + simdjson::SIMDJSON_PADDING]);
+	if (code == simdjson::SUCCESS && (own->tape == nullptr || own->strings == nullptr))
+		code = simdjson::MEMALLOC;
 	if (code != simdjson::SUCCESS)
 		no_parser(code);
 	auto *reader = static_cast<mr_json_reader *>(mr_calloc(1, sizeof(mr_json_reader)));
 	reader->max_bytes = max_bytes;
-	reader->parser = parser;
+	reader->tape = own->tape.get();
+	reader->strings = reinterpret_cast<const char *>(own->strings.get());
+	reader->positions = own->parser.implementation->structural_indexes.get();
+	reader->parts = own;
 	return reader;
+}
+
+void mr_json_reader_learns(struct mr_json_reader *reader)
+{
+	static_cast<parts *>(reader->parts)->shapes = json_shapes_new();
 }
 
 void mr_json_reader_free(struct mr_json_reader *reader)
 {
 	if (reader == nullptr)
 		return;
-	delete static_cast<simdjson::dom::parser *>(reader->parser);
+	delete static_cast<parts *>(reader->parts);
 	std::free(reader);
 }
 
@@ -443,18 +467,48 @@ enum mr_err mr_json_read(struct mr_json_reader *reader, struct mr_slice doc,
 	if (doc.len > reader->max_bytes)
 		return mr_error_set(error, MR_BAD_INPUT, "%zu bytes long, the longest taken is %zu",
 				    doc.len, reader->max_bytes);
-	auto &parser = *static_cast<simdjson::dom::parser *>(reader->parser);
-	simdjson::error_code code = parser.parse(doc.at, doc.len, false).error();
-	if (code == simdjson::MEMALLOC)
-		no_parser(code);
+	auto &own = *static_cast<parts *>(reader->parts);
+	simdjson::error_code code = own.parser.implementation->stage1(
+	    reinterpret_cast<const uint8_t *>(doc.at), doc.len, simdjson::stage1_mode::regular);
+	if (code == simdjson::SUCCESS && !make_tape(reader, own, doc))
+		code = simdjson::TAPE_ERROR;
 	if (code != simdjson::SUCCESS)
 		return refuse(doc, code, error);
-	reader->tape = parser.doc.tape.get();
-	reader->strings = parser.doc.string_buf.get();
-	reader->positions = parser.implementation->structural_indexes.get();
 	reader->doc = doc;
 	*root_out = {1, 0};
 	return MR_OK;
+}
+
+bool mr_json_as_dom(const struct mr_json_reader *reader, struct mr_slice doc, bool taken)
+{
+	simdjson::dom::parser parser;
+	if (parser.allocate(doc.len + 1, MR_JSON_DEPTH) != simdjson::SUCCESS)
+		return false;
+	bool wanted = parser.parse(doc.at, doc.len, false).error() == simdjson::SUCCESS;
+	if (wanted != taken || !wanted)
+		return wanted == taken;
+	const uint64_t *dom = parser.doc.tape.get();
+	uint32_t at = 1;
+	for (; word_type(dom[at]) != 'r'; at++) {
+		char type = word_type(dom[at]);
+		if (word_type(reader->tape[at]) != type)
+			return false;
+		if (is_container(type) && uint32_t(dom[at]) != uint32_t(reader->tape[at]))
+			return false;
+		if (is_wide(type) && dom[at + 1] != reader->tape[at + 1])
+			return false;
+		if (type == '"') {
+			const uint8_t *text =
+			    parser.doc.string_buf.get() + (dom[at] & 0xffffffffffffff);
+			uint32_t len;
+			std::memcpy(&len, text, sizeof len);
+			struct mr_slice own = mr_json_string(reader, {at, 0});
+			if (own.len != len || std::memcmp(own.at, text + sizeof len, len) != 0)
+				return false;
+		}
+		at += is_wide(type) ? 1 : 0;
+	}
+	return word_type(reader->tape[at]) == 'r';
 }
 
 enum mr_json_kind mr_json_kind(const struct mr_json_reader *reader, struct mr_json_node node)
@@ -489,23 +543,18 @@ struct mr_slice mr_json_raw(const struct mr_json_reader *reader, struct mr_json_
 		return {begin, 4};
 	case 'f':
 		return {begin, 5};
-	case '"':
-		return {begin, string_raw_length(begin, mr_json_buffered(reader, node).len)};
+	case '"': {
+		const char *close = reader->doc.at + reader->positions[node.token + 1] - 1;
+		while (*close != '"')
+			close--;
+		return {begin, size_t(close - begin) + 1};
+	}
 	case '[':
 	case '{':
 		return mr_json_between(reader, node, mr_json_behind_container(reader, node));
 	default:
 		return {begin, number_length(reader, begin)};
 	}
-}
-
-struct mr_slice mr_json_string(const struct mr_json_reader *reader, struct mr_json_node node)
-{
-	struct mr_slice text = mr_json_buffered(reader, node);
-	const char *open = text_at(reader, node);
-	if (is_plain(open, text.len))
-		text.at = open + 1;
-	return text;
 }
 
 struct mr_value mr_json_value(const struct mr_json_reader *reader, struct mr_json_node node)
@@ -581,20 +630,13 @@ bool mr_json_step(const struct mr_json_reader *reader, struct mr_json_walk *walk
 	}
 	at.token += walk->value.index != 0; // the comma
 	if (walk->object) {
-		walk->key = mr_json_buffered(reader, at);
+		walk->key = mr_json_string(reader, at);
 		at.index++;
 		at.token += 2;
 	}
 	walk->at = at;
 	walk->value = at;
 	return true;
-}
-
-struct mr_json_node mr_json_behind_container(const struct mr_json_reader *reader,
-					     struct mr_json_node container)
-{
-	return {uint32_t(reader->tape[container.index]),
-		container.token + container_tokens(reader->tape, container.index)};
 }
 
 } // extern "C"

@@ -1,7 +1,7 @@
 /* json.h - the one door to the JSON parser (simdjson; pipeline/json.cc).
  *
- * A reader validates one whole document and then lets the caller walk it without copying. The
- * verdict is that of simdjson's DOM on the whole document, whatever the caller looks at.
+ * A reader validates one whole document and then lets the caller walk it without copying. Verdict
+ * and values are those of simdjson's DOM on the whole document, whatever the caller looks at.
  *
  * Nodes are valid until the next mr_json_read with the same reader. */
 #ifndef MILLRACE_JSON_H
@@ -13,23 +13,41 @@
 #define MR_JSON_PADDING 64
 /* Deeper nesting is refused. */
 #define MR_JSON_DEPTH 1024
-/* The longest document of any reader: an array's count on the tape saturates at 24 bits. */
+/* The longest document of any reader. */
 #define MR_JSON_BYTES_MAX ((UINT32_C(1) << 25) - 1)
 
 /* What the parser found in the document in hand; for the functions below alone. */
 struct mr_json_reader {
-	const uint64_t *tape;   /* a word for each bracket and scalar, two for a number */
-	const uint8_t *strings; /* unescaped, each behind its length */
+	const uint64_t *tape; /* a word for each bracket and scalar, two for a number */
+	const char *strings;  /* those in which something was escaped */
 	const uint32_t
 	    *positions; /* of each token in the text: brackets, scalars, colons, commas */
 	struct mr_slice doc;
+	uint64_t shape;      /* see mr_json_reader_learns; 0: none */
+	uint32_t shape_slot; /* below MR_JSON_SHAPES */
 	size_t max_bytes;
-	void *parser;
+	void *parts;
 };
+
+/* A word's highest byte is its type. An opening bracket's has the index behind the closing one,
+ * that one's its token. A string's has its length, and where it begins: in the text or, unescaped,
+ * in `strings`. */
+#define MR_JSON_ESCAPED (UINT64_C(1) << 55)
+#define MR_JSON_LEN_SHIFT 28
+#define MR_JSON_LEN_MASK ((UINT64_C(1) << 27) - 1)
+#define MR_JSON_AT_MASK ((UINT64_C(1) << MR_JSON_LEN_SHIFT) - 1)
 
 /* For documents up to `max_bytes`, which is at most MR_JSON_BYTES_MAX: more is asserted. */
 struct mr_json_reader *mr_json_reader_new(size_t max_bytes);
 void mr_json_reader_free(struct mr_json_reader *reader);
+/* Expect documents that are written alike, with the same keys in the same order and values of the
+ * same kinds, and read them the faster: verdict and values stay what they are. Of a document that
+ * is like ones before, reader->shape is a number of that shape alone, and reader->shape_slot is no
+ * other's as long as that number comes: each of its nodes, but for the members of what stands in
+ * its strings, has the index and token that the same node had there. At most once, before the first
+ * read. */
+#define MR_JSON_SHAPES 512u
+void mr_json_reader_learns(struct mr_json_reader *reader);
 
 /* A value of the document. For the functions below alone, those inline among them. */
 struct mr_json_node {
@@ -56,12 +74,13 @@ enum mr_err mr_json_read(struct mr_json_reader *reader, struct mr_slice doc,
 enum mr_json_kind mr_json_kind(const struct mr_json_reader *reader, struct mr_json_node node);
 /* The record's own bytes of the value (strings with their quotes). */
 struct mr_slice mr_json_raw(const struct mr_json_reader *reader, struct mr_json_node node);
-/* A string's unescaped text: a slice of the document where nothing was escaped, else of the
- * reader's own buffer. Valid until the next read. */
-struct mr_slice mr_json_string(const struct mr_json_reader *reader, struct mr_json_node node);
 /* Scalars as a value: type, number, text (the record's own digits). Strings as MR_STRING, objects
  * and arrays as MR_JSON with their raw bytes. `next` is 0. */
 struct mr_value mr_json_value(const struct mr_json_reader *reader, struct mr_json_node node);
+
+/* For tests: whether simdjson's DOM gives the same verdict on the document that was just read, and
+ * the same values. `doc` as for mr_json_read. */
+bool mr_json_as_dom(const struct mr_json_reader *reader, struct mr_slice doc, bool taken);
 
 /* How many brackets are open at most, those of `node` among them. */
 uint32_t mr_json_depth(const struct mr_json_reader *reader, struct mr_json_node node);
@@ -71,7 +90,7 @@ uint32_t mr_json_depth(const struct mr_json_reader *reader, struct mr_json_node 
  *     while (mr_json_step(reader, &walk)) { walk.key (objects), walk.value }
  * A scalar has none. */
 struct mr_json_walk {
-	struct mr_slice key; /* unescaped, in the reader's buffer: valid until the next read */
+	struct mr_slice key; /* as mr_json_string gives it */
 	struct mr_json_node value;
 	struct mr_json_node at; /* the walk's own: the next member */
 	uint32_t end;           /* index of the closing bracket */
@@ -87,7 +106,7 @@ bool mr_json_step(const struct mr_json_reader *reader, struct mr_json_walk *walk
  *     struct mr_json_node at = mr_json_inside(container);
  *     uint32_t end = mr_json_end(reader, container);
  *     while (at.index < end) {
- *             struct mr_slice key = mr_json_buffered(reader, at);        (objects)
+ *             struct mr_slice key = mr_json_string(reader, at);     (objects)
  *             struct mr_json_node value = mr_json_member(at);       (objects; in an array: at)
  *             at = mr_json_next(mr_json_behind(reader, value));
  *     }
@@ -113,15 +132,16 @@ static inline uint32_t mr_json_end(const struct mr_json_reader *reader,
 	return (uint32_t)reader->tape[container.index] - 1;
 }
 
-/* A key or a string, unescaped, in the reader's buffer: valid until the next read. */
-static inline struct mr_slice mr_json_buffered(const struct mr_json_reader *reader,
-					       struct mr_json_node at)
+/* The unescaped text of a string, or of a key: a slice of the document where nothing was escaped,
+ * else of the reader's own buffer. Valid until the next read. */
+static inline struct mr_slice mr_json_string(const struct mr_json_reader *reader,
+					     struct mr_json_node node)
 {
-	const uint8_t *text = reader->strings + (reader->tape[at.index] & 0xffffffffffffff);
-	uint32_t len;
-	memcpy(&len, text, sizeof len);
-	struct mr_slice key = {(const char *)text + sizeof len, len};
-	return key;
+	uint64_t word = reader->tape[node.index];
+	const char *base = word & MR_JSON_ESCAPED ? reader->strings : reader->doc.at;
+	struct mr_slice text = {base + (word & MR_JSON_AT_MASK),
+				word >> MR_JSON_LEN_SHIFT & MR_JSON_LEN_MASK};
+	return text;
 }
 
 static inline struct mr_json_node mr_json_member(struct mr_json_node at)
@@ -130,8 +150,13 @@ static inline struct mr_json_node mr_json_member(struct mr_json_node at)
 	return value;
 }
 
-struct mr_json_node mr_json_behind_container(const struct mr_json_reader *reader,
-					     struct mr_json_node container);
+static inline struct mr_json_node mr_json_behind_container(const struct mr_json_reader *reader,
+							   struct mr_json_node container)
+{
+	uint32_t index = (uint32_t)reader->tape[container.index];
+	struct mr_json_node behind = {index, (uint32_t)reader->tape[index - 1] + 1};
+	return behind;
+}
 
 static inline struct mr_json_node mr_json_behind(const struct mr_json_reader *reader,
 						 struct mr_json_node value)

@@ -1,9 +1,12 @@
 /* flatten.c - walks a record once and keeps what the dictionary names. See flatten.h for the rules.
  *
- * Called by parse.c for each valid record. The usual record is walked once without looking back.
- * One that turns out to give a key twice is walked again from its start, carefully: each object is
- * first searched for the last member of each key. Depth is bounded by the JSON reader, and memory
- * by the length of the record. Never fails. */
+ * Called by parse.c for each valid record. Which of its values are kept, in which order, hangs on
+ * its shape (json.h) alone, but for what stands in strings: so what a walk decides is written down
+ * as the shape's plan, and the next record of that shape is not walked but done by the plan. The
+ * record of a new shape is walked once without looking back. One that turns out to give a key twice
+ * is walked again from its start, carefully: each object is first searched for the last member of
+ * each key. Depth is bounded by the JSON reader, and memory by the length of the record. Never
+ * fails. */
 #include "flatten.h"
 
 #include "event_log.h"
@@ -18,7 +21,38 @@ struct key_ref {
 	struct mr_slice key;
 };
 
+/* What makes an object of an array a named value. */
+struct named {
+	struct mr_json_node name, value, old_value, new_value; /* index 0: has none */
+};
+
+/* One decision of a walk. */
+struct deed {
+	enum {
+		DEED_STRING, /* field, rank, node */
+		DEED_SCALAR, /* likewise */
+		DEED_NULL,   /* field, rank */
+		DEED_RAW,    /* field, rank, node, behind */
+		DEED_OPENED, /* names, rank, node: a string that may hold JSON */
+		DEED_NAMED   /* names, rank, named */
+	} what;
+	uint16_t rank;
+	mr_field field;
+	uint32_t names;
+	struct mr_json_node node;
+	struct mr_json_node behind;
+	struct named named;
+};
+
+struct plan {
+	uint64_t shape; /* whose it is, 0: none's */
+	struct deed *deeds;
+	uint32_t count;
+	uint32_t capacity;
+};
+
 struct mr_flatten {
+	struct plan plans[MR_JSON_SHAPES];
 	struct mr_names *names;
 	struct mr_json_reader *inner[OPENED_LEVELS];
 	uint16_t *rank;  /* by field: through how many keys its values were reached */
@@ -38,7 +72,8 @@ struct walk {
 	struct mr_slice doc;
 	struct mr_events *events;
 	struct mr_event *event;
-	unsigned level; /* 0 is the record */
+	unsigned level;    /* 0 is the record */
+	struct plan *plan; /* where the walk's decisions are noted; NULL: nowhere */
 };
 
 struct mr_flatten *mr_flatten_new(const struct mr_fields *fields, size_t max_bytes)
@@ -55,6 +90,8 @@ void mr_flatten_free(struct mr_flatten *flatten)
 {
 	if (flatten == NULL)
 		return;
+	for (size_t i = 0; i < MR_JSON_SHAPES; i++)
+		free(flatten->plans[i].deeds);
 	mr_names_free(flatten->names);
 	free(flatten->rank);
 	for (size_t i = 0; i < OPENED_LEVELS; i++)
@@ -62,11 +99,6 @@ void mr_flatten_free(struct mr_flatten *flatten)
 	free(flatten->keys);
 	free(flatten);
 }
-
-/* What makes an object of an array a named value. */
-struct named {
-	struct mr_json_node name, value, old_value, new_value; /* index 0: has none */
-};
 
 /* ---- values ---- */
 
@@ -133,6 +165,47 @@ static struct mr_json_node put_object(struct walk *walk, uint32_t names, unsigne
 				      struct mr_json_node node, struct named *named);
 static struct mr_json_node put_array(struct walk *walk, const struct mr_name_entry *entry,
 				     unsigned rank, struct mr_json_node node);
+static void act(struct walk *walk, const struct deed *deed);
+
+/* Notes a decision, and does it. */
+static void decide(struct walk *walk, const struct deed *deed)
+{
+	struct plan *plan = walk->plan;
+	if (plan != NULL) {
+		if (plan->count == plan->capacity) {
+			plan->capacity = (uint32_t)mr_grow(plan->capacity, plan->count + 1);
+			plan->deeds = mr_realloc(plan->deeds, plan->capacity * sizeof *plan->deeds);
+		}
+		plan->deeds[plan->count++] = *deed;
+	}
+	act(walk, deed);
+}
+
+static void decide_value(struct walk *walk, const struct mr_name_entry *entry, unsigned rank,
+			 struct mr_json_node node)
+{
+	bool string = mr_json_type(walk->reader, node) == '"';
+	if (string && entry->child != 0)
+		decide(walk, &(struct deed){.what = DEED_OPENED,
+					    .rank = (uint16_t)rank,
+					    .names = entry->child,
+					    .node = node});
+	if (entry->field != 0)
+		decide(walk, &(struct deed){.what = string ? DEED_STRING : DEED_SCALAR,
+					    .rank = (uint16_t)rank,
+					    .field = entry->field,
+					    .node = node});
+}
+
+static void decide_raw(struct walk *walk, mr_field field, unsigned rank, struct mr_json_node node,
+		       struct mr_json_node behind)
+{
+	decide(walk, &(struct deed){.what = DEED_RAW,
+				    .rank = (uint16_t)rank,
+				    .field = field,
+				    .node = node,
+				    .behind = behind});
+}
 
 /* A string that looks like JSON, for the names below it. */
 static void put_opened(struct walk *walk, uint32_t names, unsigned rank, struct mr_json_node node)
@@ -145,6 +218,7 @@ static void put_opened(struct walk *walk, uint32_t names, unsigned rank, struct 
 	    (text.at[at] != '{' && text.at[at] != '['))
 		return;
 	struct walk inner = *walk;
+	inner.plan = NULL;
 	inner.reader = walk->flatten->inner[walk->level];
 	inner.doc = mr_read_copy(&walk->events->arena, text);
 	inner.level = walk->level + 1;
@@ -164,20 +238,12 @@ static struct mr_json_node put(struct walk *walk, const struct mr_name_entry *en
 		behind = entry->child == 0 ? mr_json_behind_container(walk->reader, node)
 					   : put_object(walk, entry->child, rank + 1, node, NULL);
 		if (entry->field != 0)
-			add_raw(walk, entry->field, rank,
-				mr_json_between(walk->reader, node, behind));
+			decide_raw(walk, entry->field, rank, node, behind);
 		return behind;
 	case '[':
 		return put_array(walk, entry, rank, node);
-	case '"':
-		if (entry->child != 0)
-			put_opened(walk, entry->child, rank, node);
-		if (entry->field != 0)
-			add_string(walk, entry->field, rank, node);
-		break;
 	default:
-		if (entry->field != 0)
-			add_scalar(walk, entry->field, rank, node);
+		decide_value(walk, entry, rank, node);
 	}
 	return mr_json_behind(walk->reader, node);
 }
@@ -233,10 +299,6 @@ static void put_below(struct walk *walk, uint32_t names, struct mr_slice key, un
 
 static void put_named(struct walk *walk, uint32_t names, unsigned rank, const struct named *named)
 {
-	if (named->name.index == 0 ||
-	    (named->value.index | named->old_value.index | named->new_value.index) == 0 ||
-	    mr_json_kind(walk->reader, named->name) != MR_JSON_STRING)
-		return;
 	struct mr_slice name = mr_json_string(walk->reader, named->name);
 	struct mr_name_entry *entry =
 	    mr_names_find(walk->flatten->names, names, name, walk->flatten->since);
@@ -296,7 +358,7 @@ static struct mr_json_node put_object_carefully(struct walk *walk, uint32_t name
 	uint32_t end = mr_json_end(walk->reader, node);
 	uint32_t count = 0;
 	while (at.index < end) {
-		struct mr_slice key = mr_json_buffered(walk->reader, at);
+		struct mr_slice key = mr_json_string(walk->reader, at);
 		struct mr_json_node value = mr_json_member(at);
 		struct mr_json_node behind;
 		struct mr_name_entry *entry =
@@ -358,7 +420,7 @@ static struct mr_json_node put_object(struct walk *walk, uint32_t names, unsigne
 	struct mr_json_node at = mr_json_inside(node);
 	uint32_t end = mr_json_end(reader, node);
 	while (at.index < end) {
-		struct mr_slice key = mr_json_buffered(reader, at);
+		struct mr_slice key = mr_json_string(reader, at);
 		struct mr_json_node value = mr_json_member(at);
 		struct mr_name_slot *slot = mr_names_member(
 		    flatten->names, guess, names, key, object, flatten->since, &flatten->odd.twice);
@@ -380,6 +442,13 @@ struct contents {
 	bool objects;
 	bool scalars;
 };
+
+static bool is_named(const struct walk *walk, const struct named *named)
+{
+	return named->name.index != 0 &&
+	       (named->value.index | named->old_value.index | named->new_value.index) != 0 &&
+	       mr_json_kind(walk->reader, named->name) == MR_JSON_STRING;
+}
 
 static struct mr_json_node put_elements(struct walk *walk, const struct mr_name_entry *entry,
 					unsigned rank, struct mr_json_node array,
@@ -404,7 +473,11 @@ static struct mr_json_node put_elements(struct walk *walk, const struct mr_name_
 				break;
 			}
 			behind = put_object(walk, entry->child, rank + 1, at, &named);
-			put_named(walk, entry->child, rank + 1, &named);
+			if (is_named(walk, &named))
+				decide(walk, &(struct deed){.what = DEED_NAMED,
+							    .rank = (uint16_t)(rank + 1),
+							    .names = entry->child,
+							    .named = named});
 			break;
 		default:
 			contents->scalars = true;
@@ -422,9 +495,10 @@ static struct mr_json_node put_array(struct walk *walk, const struct mr_name_ent
 	struct contents contents = {0};
 	struct mr_json_node behind = put_elements(walk, entry, rank, node, &contents);
 	if (entry->field != 0 && contents.objects)
-		add_raw(walk, entry->field, rank, mr_json_between(walk->reader, node, behind));
+		decide_raw(walk, entry->field, rank, node, behind);
 	else if (entry->field != 0 && !contents.scalars)
-		add_null(walk, entry->field, rank);
+		decide(walk, &(struct deed){
+				 .what = DEED_NULL, .rank = (uint16_t)rank, .field = entry->field});
 	return behind;
 }
 
@@ -455,6 +529,35 @@ static void put_event(struct walk *walk, struct mr_json_node root)
 	mr_event_log_walk(walk->reader, root, &sink);
 }
 
+/* ---- the plan of a shape ---- */
+
+static void act(struct walk *walk, const struct deed *deed)
+{
+	switch (deed->what) {
+	case DEED_STRING:
+		add_string(walk, deed->field, deed->rank, deed->node);
+		break;
+	case DEED_SCALAR:
+		add_scalar(walk, deed->field, deed->rank, deed->node);
+		break;
+	case DEED_NULL:
+		add_null(walk, deed->field, deed->rank);
+		break;
+	case DEED_RAW:
+		add_raw(walk, deed->field, deed->rank,
+			mr_json_between(walk->reader, deed->node, deed->behind));
+		break;
+	case DEED_OPENED:
+		put_opened(walk, deed->names, deed->rank, deed->node);
+		break;
+	case DEED_NAMED: {
+		struct walk own = *walk;
+		own.plan = NULL;
+		put_named(&own, deed->names, deed->rank, &deed->named);
+	}
+	}
+}
+
 /* ---- the record ---- */
 
 static void put_record(struct walk *walk, struct mr_json_node root)
@@ -473,15 +576,35 @@ static void put_record(struct walk *walk, struct mr_json_node root)
 		put_event(walk, root);
 }
 
+/* By the shape's plan, which is made where there is none yet. */
+static void put_by_plan(struct walk *walk, struct mr_json_node root)
+{
+	struct mr_flatten *flatten = walk->flatten;
+	struct plan *plan = &flatten->plans[walk->reader->shape_slot];
+	if (walk->reader->shape == 0) {
+		put_record(walk, root);
+	} else if (plan->shape == walk->reader->shape) {
+		flatten->since = ++flatten->object;
+		for (uint32_t i = 0; i < plan->count; i++)
+			act(walk, &plan->deeds[i]);
+	} else {
+		plan->count = 0;
+		walk->plan = plan;
+		put_record(walk, root);
+		plan->shape = flatten->odd.twice ? 0 : walk->reader->shape;
+		walk->plan = NULL;
+	}
+}
+
 void mr_flatten_record(struct mr_flatten *flatten, const struct mr_json_reader *reader,
 		       struct mr_json_node root, struct mr_slice doc, struct mr_events *events,
 		       struct mr_event *event, struct mr_odd *odd)
 {
-	struct walk walk = {flatten, reader, doc, events, event, 0};
+	struct walk walk = {flatten, reader, doc, events, event, 0, NULL};
 	uint32_t value_count = events->value_count;
 	flatten->odd = (struct mr_odd){0};
 	flatten->careful = false;
-	put_record(&walk, root);
+	put_by_plan(&walk, root);
 	if (flatten->odd.twice) {
 		memset(event->first, 0, events->stride * sizeof *event->first);
 		events->value_count = value_count;

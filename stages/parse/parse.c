@@ -89,6 +89,7 @@ static enum mr_err parse_open(void *state, const struct mr_stage_env *env, struc
 	parse->env = env;
 	know_tenants(parse, env->config);
 	parse->reader = mr_json_reader_new(mr_repair_max(parse->max_bytes));
+	mr_json_reader_learns(parse->reader);
 	parse->flatten = mr_flatten_new(env->fields, mr_repair_max(parse->max_bytes));
 	parse->normaliser = mr_normaliser_new(env->fields);
 	return MR_OK;

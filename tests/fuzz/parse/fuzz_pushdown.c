@@ -50,40 +50,15 @@ static void open_all(void)
 	}
 }
 
-static void same_text(struct mr_slice a, struct mr_slice b)
-{
-	harness_must(mr_slice_eq(a, b));
-}
-
-static void same_values(const struct mr_events *left_events, const struct mr_value *left,
-			const struct mr_events *right_events, const struct mr_value *right)
-{
-	while (left != NULL && right != NULL) {
-		harness_must(left->type == right->type && left->len == right->len);
-		if (left->type != MR_NULL)
-			harness_must(left->len == 0 ||
-				     memcmp(left->text, right->text, left->len) == 0);
-		if (left->type == MR_INT || left->type == MR_UINT || left->type == MR_DOUBLE)
-			harness_must(memcmp(&left->num, &right->num, sizeof left->num) == 0);
-		left = mr_value_next(left_events, left);
-		right = mr_value_next(right_events, right);
-	}
-	harness_must(left == NULL && right == NULL);
-}
-
 static void compare(struct harness *wanted, const struct mr_event *a, const struct mr_event *b)
 {
-	harness_must(a->kind == b->kind && a->has_time == b->has_time &&
-		     (!a->has_time || a->time_us == b->time_us));
-	same_text(a->id, b->id);
-	same_text(a->tenant, b->tenant);
-	same_text(a->json, b->json);
+	harness_same_event(a, b);
 	for (size_t id = 1; id < mr_fields_count(wanted->fields); id++) {
 		mr_field other =
 		    mr_fields_find(many.fields, mr_fields_name(wanted->fields, (mr_field)id));
 		harness_must(other != 0);
-		same_values(&wanted->events, mr_event_get(&wanted->events, a, (mr_field)id),
-			    &many.events, mr_event_get(&many.events, b, other));
+		harness_same_values(&wanted->events, mr_event_get(&wanted->events, a, (mr_field)id),
+				    &many.events, mr_event_get(&many.events, b, other));
 	}
 }
 

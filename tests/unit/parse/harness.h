@@ -162,4 +162,46 @@ static inline const char *shown(struct harness *h, const struct mr_event *event,
 	return text;
 }
 
+/* ---- two harnesses that must agree ---- */
+
+static inline void harness_same_values(const struct mr_events *left_events,
+				       const struct mr_value *left,
+				       const struct mr_events *right_events,
+				       const struct mr_value *right)
+{
+	while (left != NULL && right != NULL) {
+		harness_must(left->type == right->type && left->len == right->len);
+		if (left->type != MR_NULL)
+			harness_must(left->len == 0 ||
+				     memcmp(left->text, right->text, left->len) == 0);
+		if (left->type == MR_INT || left->type == MR_UINT || left->type == MR_DOUBLE)
+			harness_must(memcmp(&left->num, &right->num, sizeof left->num) == 0);
+		left = mr_value_next(left_events, left);
+		right = mr_value_next(right_events, right);
+	}
+	harness_must(left == NULL && right == NULL);
+}
+
+/* But for the fields. */
+static inline void harness_same_event(const struct mr_event *a, const struct mr_event *b)
+{
+	harness_must(a->kind == b->kind && a->has_time == b->has_time &&
+		     (!a->has_time || a->time_us == b->time_us));
+	harness_must(mr_slice_eq(a->id, b->id) && mr_slice_eq(a->tenant, b->tenant) &&
+		     mr_slice_eq(a->json, b->json));
+}
+
+/* Of one dictionary. Either may be NULL: then both are. */
+static inline void harness_same(const struct harness *left, const struct mr_event *a,
+				const struct harness *right, const struct mr_event *b)
+{
+	harness_must((a == NULL) == (b == NULL));
+	if (a == NULL)
+		return;
+	harness_same_event(a, b);
+	for (size_t id = 1; id < mr_fields_count(left->fields); id++)
+		harness_same_values(&left->events, mr_event_get(&left->events, a, (mr_field)id),
+				    &right->events, mr_event_get(&right->events, b, (mr_field)id));
+}
+
 #endif

@@ -22,7 +22,9 @@ static const char *judged(const char *bytes, size_t len)
 	memset(exact + len, '7', MR_JSON_PADDING);
 	error = (struct mr_error){0};
 	struct mr_slice doc = {exact, len};
-	if (mr_json_read(reader, doc, &root, &error) == MR_OK)
+	bool taken = mr_json_read(reader, doc, &root, &error) == MR_OK;
+	assert_true(mr_json_as_dom(reader, doc, taken));
+	if (taken)
 		naive_check(reader, doc, root);
 	free(exact);
 	return error.text;

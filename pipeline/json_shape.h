@@ -1,0 +1,63 @@
+/* json_shape.h - documents that are written alike, known by their tokens.
+ *
+ * Records of one kind give the same keys in the same order, with values of the same kinds. A shape
+ * is what they have in common: each token's character, the keys' bytes, and the tape but for
+ * strings and scalars. Of a document with exactly these tokens a reader would make exactly that
+ * tape, so that only its strings and scalars are left to look at.
+ *
+ * Used by json.cc. A shape is learned from a document that was read in full; how many there are,
+ * and how often one that no longer fits any is learned, is bounded, whatever documents come. */
+#ifndef MILLRACE_PIPELINE_JSON_SHAPE_H
+#define MILLRACE_PIPELINE_JSON_SHAPE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct json_shape_key {
+	uint32_t token;
+	uint32_t word;  /* of the tape */
+	uint32_t bytes; /* without quotes */
+};
+struct json_shape_mark {
+	uint32_t token;
+	char mark; /* a bracket or a comma */
+};
+struct json_shape_value {
+	uint32_t token;
+	uint32_t word;
+};
+
+struct json_shape {
+	uint64_t number; /* no other shape has it, or had it */
+	uint64_t used;
+	uint32_t token_count;
+	uint32_t word_count;
+	uint32_t key_count;
+	uint32_t mark_count;
+	uint32_t string_count;
+	uint32_t scalar_count;
+	uint64_t *tape; /* from the root value's word on */
+	uint64_t
+	    *text; /* of each key in turn: quote, key, quote, colon; then the last word's mask */
+	struct json_shape_key *keys;
+	struct json_shape_mark *marks;
+	struct json_shape_value *strings; /* values */
+	struct json_shape_value *scalars;
+};
+
+struct json_shapes;
+struct json_shapes *json_shapes_new(void);
+void json_shapes_free(struct json_shapes *shapes);
+
+/* The shape that the tokens have, NULL where none is known. `tokens` are places in `text`, behind
+ * which 64 bytes must be readable. */
+const struct json_shape *json_shapes_find(struct json_shapes *shapes, const char *text,
+					  const uint32_t *tokens, uint32_t token_count);
+/* Of a document that find did not know. NULL where it is none that can be known, or not now. */
+const struct json_shape *json_shapes_learn(struct json_shapes *shapes, const char *text,
+					   const uint32_t *tokens, uint32_t token_count,
+					   const uint64_t *tape);
+/* Below MR_JSON_SHAPES; no two shapes have the same one at a time. */
+uint32_t json_shapes_slot(const struct json_shapes *shapes, const struct json_shape *shape);
+
+#endif
