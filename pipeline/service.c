@@ -435,6 +435,30 @@ bool mr_service_stays(enum mr_err err)
 	return err == MR_BAD_INPUT || err == MR_READER_GONE || mr_err_class(err) == MR_CLASS_USAGE;
 }
 
+/* One that died behind the last checkpoint has cost nothing: MR_OK. But what its sockets were sent
+ * and a source had not kept by then, stands nowhere: that is no good end, and no reason not to go
+ * over to a new set. */
+static enum mr_err excuse(const struct mr_service *service, const struct mr_supervisor *supervisor,
+			  struct mr_error *error)
+{
+	const char *owing = mr_service_owing(supervisor);
+	struct mr_error death = *error;
+	if (owing == NULL) {
+		mr_log(MR_LOG_WARNING, "%s; all was committed before", death.text);
+	} else {
+		mr_error_set(error, death.code,
+			     "%.700s; what the sockets of %s were sent, and stood in no journal, "
+			     "is lost",
+			     death.text, owing);
+		if (service->stopping)
+			return error->code;
+		mr_log_event(MR_LOG_ERROR, MR_EVENT_WORKER_DIED, "%s", error->text);
+		mr_health_died(supervisor->health, error->text);
+	}
+	*error = (struct mr_error){0};
+	return MR_OK;
+}
+
 /* What ended is over: the next incarnation starts with what the last checkpoint names. */
 static bool goes_over(struct mr_service *service, struct mr_supervisor *supervisor)
 {
@@ -498,8 +522,13 @@ enum mr_err mr_service_run(struct mr_service *service, struct mr_supervisor *sup
 		int64_t from_us = mr_clock_us();
 		enum mr_err err = incarnate(service, supervisor, error);
 		bool began = supervisor->started;
-		if (service->left && !is_done(service))
+		if (err != MR_OK && is_done(service)) {
+			err = excuse(service, supervisor, error);
+			if (err != MR_OK)
+				return err;
+		} else if (service->left) {
 			return err;
+		}
 		if (err == MR_END) { /* before anything had begun */
 			mr_log(MR_LOG_INFO, "%s", error->text);
 			*error = (struct mr_error){0};
@@ -508,12 +537,6 @@ enum mr_err mr_service_run(struct mr_service *service, struct mr_supervisor *sup
 		if (fails_its_trial(service, err, began)) {
 			take_back(service, supervisor, error);
 			continue;
-		}
-		/* A worker that died behind the last checkpoint has cost nothing. */
-		if (err != MR_OK && is_done(service)) {
-			mr_log(MR_LOG_WARNING, "%s; all was committed before", error->text);
-			*error = (struct mr_error){0};
-			err = MR_OK;
 		}
 		if (err == MR_OK && goes_over(service, supervisor))
 			continue;

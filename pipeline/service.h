@@ -75,6 +75,9 @@ void mr_service_signal(struct mr_service *service, uint32_t signal);
  * what did not come. Says that once before. */
 enum mr_err mr_service_late(struct mr_service *service, const struct mr_supervisor *supervisor,
 			    int64_t now_us, struct mr_error *error);
+/* The first source worker that has not said that all which its sockets were sent is kept; NULL
+ * where there is none, or nothing to keep. */
+const char *mr_service_owing(const struct mr_supervisor *supervisor);
 /* Where a signal asked for the end, and the next incarnation would only begin after a pause: MR_IO,
  * with what the last one died of. */
 enum mr_err mr_service_leave(struct mr_service *service, const char *death, struct mr_error *error);

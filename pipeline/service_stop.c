@@ -35,6 +35,26 @@ static const char *unreported(const struct mr_checkpoint *checkpoint,
 	return supervisor->workers[worker].name;
 }
 
+/* What others are read of is there for the next who reads. */
+static bool has_sockets(const struct mr_config *config)
+{
+	const struct mr_part *source;
+	for (size_t i = 0; (source = mr_config_part(config, MR_PART_SOURCE, i)) != NULL; i++)
+		if (mr_config_is(&source->settings, "type", "socket"))
+			return true;
+	return false;
+}
+
+const char *mr_service_owing(const struct mr_supervisor *supervisor)
+{
+	if (!has_sockets(&supervisor->setup.config))
+		return NULL;
+	for (uint32_t i = 0; i < supervisor->worker_count; i++)
+		if (mr_supervisor_is_source(supervisor, i) && !supervisor->workers[i].done)
+			return supervisor->workers[i].name;
+	return NULL;
+}
+
 static void name_wait(const struct mr_service *service, const struct mr_supervisor *supervisor,
 		      char *out, size_t room)
 {
@@ -53,6 +73,10 @@ static void name_wait(const struct mr_service *service, const struct mr_supervis
 		snprintf(out, room, "worker %s, which has not reported checkpoint %llu",
 			 unreported(checkpoint, supervisor),
 			 (unsigned long long)checkpoint->number);
+	else if (service->finishing && mr_service_owing(supervisor) != NULL)
+		snprintf(out, room,
+			 "worker %s, whose journals have not all that its sockets were sent",
+			 mr_service_owing(supervisor));
 	else if (service->finishing)
 		snprintf(out, room, "workers, which have not ended");
 	else

@@ -122,8 +122,11 @@ static bool sinks_have_ended(struct mr_supervisor *supervisor)
 static void kill_all(struct mr_supervisor *supervisor)
 {
 	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
+		struct mr_error ignored;
 		if (mr_supervisor_is_sink(supervisor, i))
 			mr_control_hang_up(&supervisor->workers[i].control);
+		else if (mr_supervisor_is_source(supervisor, i)) /* it may be done */
+			mr_supervisor_listen(supervisor, i, &ignored);
 	}
 	kill_workers(supervisor, false);
 	int64_t until_us = mr_clock_us() + SINK_US;

@@ -76,7 +76,7 @@ static inline bool mr_setting_often(const struct mr_setting_row *row)
 	return row->kind == MR_SETTING_TEXTS || row->kind == MR_SETTING_PATHS ||
 	       row->kind == MR_SETTING_CHOICES;
 }
-/* Kinds of files that a worker reads as it begins. */
+/* Kinds of files whose bytes a sink is given (deliver's key_files.h). */
 static inline bool mr_setting_is_read(const struct mr_setting_row *row)
 {
 	return row->kind == MR_SETTING_SECRET || row->kind == MR_SETTING_CERTIFICATES;

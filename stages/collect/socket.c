@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -280,7 +281,17 @@ static enum mr_err step(struct mr_source *source, struct mr_error *error)
 	return MR_AGAIN;
 }
 
-static bool hang_up(struct mr_source *source)
+/* What waits in its queue, and what was read of a line that has no end yet. */
+static uint64_t left_of(const struct mr_stream *peer)
+{
+	int queued = 0;
+
+	if (ioctl(peer->fd, FIONREAD, &queued) != 0)
+		queued = 0;
+	return (uint64_t)queued + peer->held.len;
+}
+
+static bool hang_up(struct mr_source *source, uint64_t *bytes_out)
 {
 	struct listening *listening = source->state;
 
@@ -290,6 +301,9 @@ static bool hang_up(struct mr_source *source)
 	for (size_t i = 0; i < listening->count; i++)
 		shut(&listening->peers[i], CUT_BY_END);
 	accept_peers(source, listening);
+	*bytes_out = 0;
+	for (size_t i = 0; i < listening->count; i++)
+		*bytes_out += left_of(&listening->peers[i].stream);
 	return listening->count > 0;
 }
 

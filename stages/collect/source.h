@@ -34,6 +34,7 @@ struct mr_source {
 	int64_t idle_us;  /* silent so long, it holds nobody up (PROTOCOL.md 6.6) */
 	int64_t heard_us; /* when it last had a record */
 	bool idle;
+	bool said_left;  /* that what it was sent may be lost */
 	uint64_t unread; /* inputs that are there and are not read, or were not to their end */
 };
 
@@ -52,9 +53,10 @@ struct mr_source_ops {
 	 * the worker. */
 	enum mr_err (*step)(struct mr_source *source, struct mr_error *error);
 	/* The last checkpoint is made: nobody can send it anything any more, and what was sent is
-	 * read by steps, to MR_AGAIN. False: there is nothing. Called again it says that again. May
-	 * be NULL: what is left can be read by the next worker. */
-	bool (*hang_up)(struct mr_source *source);
+	 * read by steps, to MR_AGAIN. False: there is nothing. Called again it says that again, and
+	 * how many bytes are known to be left. May be NULL: what is left can be read by the next
+	 * worker. */
+	bool (*hang_up)(struct mr_source *source, uint64_t *bytes_out);
 	/* The cursor: what changed since the last `moved`; or `whole`, as of the last `moved`. */
 	void (*put)(struct mr_source *source, bool whole, struct mr_buf *out);
 	void (*moved)(struct mr_source *source);

@@ -411,30 +411,52 @@ enum mr_err mr_sources_poll(struct mr_sources *sources, struct mr_writer *out,
 
 /* ---- the end ---- */
 
+/* Once: that worker may be killed before there is room. */
+static void say_left(struct mr_source *source)
+{
+	uint64_t bytes;
+
+	source->ops->hang_up(source, &bytes);
+	if (!source->said_left)
+		mr_log(MR_LOG_ERROR,
+		       "source %s: %llu bytes that it was sent do not stand in its journal yet: "
+		       "they are lost if it ends before",
+		       source->part->name,
+		       (unsigned long long)(bytes + mr_spool_waiting(&source->spool)));
+	source->said_left = true;
+}
+
+static enum mr_err drain(struct mr_source *source, struct mr_error *error)
+{
+	enum mr_err err = source->begun ? MR_OK : begin_source(source, error);
+
+	while (err == MR_OK) {
+		err = read_source(source, error);
+		mr_outbox_fini(&source->outbox);
+	}
+	return err == MR_AGAIN ? mr_journal_sync(&source->journal, error) : err;
+}
+
 /* What it was sent and has not read goes into the journal, where it stands behind the last
  * checkpoint: whoever comes next replays it, as after a death. MR_NO_SPACE: call again. */
 static enum mr_err finish_source(struct mr_source *source, struct mr_error *error)
 {
 	uint64_t before = source->journal.end.block;
-	enum mr_err err;
+	uint64_t bytes;
 
 	if (!source->ops->hang_up ||
-	    (!source->ops->hang_up(source) && mr_spool_waiting(&source->spool) == 0))
+	    (!source->ops->hang_up(source, &bytes) && mr_spool_waiting(&source->spool) == 0))
 		return MR_OK;
 	source->replayed = true; /* nothing is handed on any more */
-	err = source->begun ? MR_OK : begin_source(source, error);
-	while (err == MR_OK) {
-		err = read_source(source, error);
-		mr_outbox_fini(&source->outbox);
-	}
-	if (err != MR_AGAIN)
-		return err;
-	if (source->journal.end.block > before)
+	enum mr_err err = drain(source, error);
+	if (err != MR_OK)
+		say_left(source);
+	else if (source->journal.end.block > before)
 		mr_log(MR_LOG_INFO,
 		       "source %s: what came behind the last checkpoint is in the journal, and is "
 		       "judged next",
 		       source->part->name);
-	return mr_journal_sync(&source->journal, error);
+	return err;
 }
 
 enum mr_err mr_sources_finish(struct mr_sources *sources, struct mr_error *error)

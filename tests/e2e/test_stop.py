@@ -13,6 +13,7 @@ from service import Service
 
 RECORDS = 4000  # their alerts are more than a pipe and all buffers hold
 DEATHS = 6      # one after the other make a pause in which a signal comes for certain
+SENT = 2000     # to a socket, ahead of what finds no room
 FAILURES = 20   # checkpoints in a row
 SEIZE = 0x4206  # ptrace(2)
 TRACER = f"""
@@ -121,6 +122,57 @@ class Stop(unittest.TestCase):
         process.send_signal(signal.SIGTERM)
         self.service.finish(process)
         self.service.assert_kept_once()
+
+    def fill(self):
+        """A service whose socket was sent what its journal has no room for; and its worker, which sleeps."""
+        self.service.describe(self.service.file_sink(), stop_timeout="2s",
+                              sources=[{"name": "more", "type": "socket", "path": self.service.path("socket")}])
+        process = self.service.start()
+        self.await_words("service.ready")
+        with open(self.service.records, "rb") as records:
+            lines = records.readlines()
+        peer = self.enterContext(socket.socket(socket.AF_UNIX))
+        peer.connect(self.service.path("socket"))
+        peer.sendall(b"".join(lines[:SENT]))
+        mr.wait_until(lambda: len(mr.whole_lines(self.service.path("alerts.ndjson"))) == SENT, "alerts")
+        collect = next(pid for pid, _ in mr.children(process.pid) if mr.worker_name(pid) == "collect")
+        os.kill(collect, signal.SIGSTOP)
+        journal = self.service.path("state/journal/more")
+        size = max(os.path.getsize(os.path.join(journal, name)) for name in os.listdir(journal))
+        resource.prlimit(collect, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        peer.sendall(b"".join(lines[SENT:SENT + 50]))
+        return process, collect
+
+    def test_what_a_socket_was_sent_and_finds_no_room(self):
+        """No end is good that loses it."""
+        for killed in (False, True):
+            with self.subTest(killed=killed):
+                self.service = Service(self, RECORDS)
+                process, collect = self.fill()
+                process.send_signal(signal.SIGTERM)
+                os.kill(collect, signal.SIGCONT)
+                self.await_words("bytes that it was sent do not stand in its journal yet")
+                if killed:
+                    os.kill(collect, signal.SIGKILL)
+                self.service.finish(process, 1)
+                said = self.service.said().splitlines()[-1]
+                self.assertIn("what the sockets of collect were sent, and stood in no journal, is lost", said)
+                self.assertIn("was killed by signal 9" if killed else
+                              "it waited for worker collect, whose journals have not all that its sockets were sent", said)
+                self.assertNotIn("all that was read is durable", self.service.said())
+
+    def test_a_reload_that_loses_what_a_socket_was_sent(self):
+        process, collect = self.fill()
+        with open(self.service.place.rule, "a", encoding="utf-8") as rule:
+            rule.write("modified: 2024-01-02\n")
+        process.send_signal(signal.SIGHUP)
+        os.kill(collect, signal.SIGCONT)
+        self.await_words("bytes that it was sent do not stand in its journal yet")
+        os.kill(collect, signal.SIGKILL)
+        self.await_words("reloaded from checkpoint")
+        self.assertIn("what the sockets of collect were sent, and stood in no journal, is lost", self.service.said())
+        process.send_signal(signal.SIGTERM)
+        self.service.finish(process)
 
     def failures(self):
         status = subprocess.run([mr.PROGRAM, "status", "--json", self.service.path("state")], capture_output=True, check=True)
