@@ -257,6 +257,8 @@ static void check_workers(struct mr_health *health, int64_t now_us)
 	struct mr_supervisor *supervisor = health->supervisor;
 	/* One that stood still itself has heard nobody. */
 	bool slept = now_us - health->turned_us > health->limit_us / 2;
+	if (supervisor->over)
+		return;
 	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
 		if (slept)
 			mr_pulse_forgive(&supervisor->workers[i].watched.pulse, now_us);

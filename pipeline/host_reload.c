@@ -70,6 +70,7 @@ void mr_host_reload_turn(struct mr_supervisor *supervisor)
 {
 	struct mr_hosts *hosts = supervisor->hosts;
 	struct mr_error error = {0};
+	mr_children_tidy(&hosts->reload.left, 0);
 	if (hosts->reload.step != MR_RELOAD_PREPARING)
 		return;
 	enum mr_err err = mr_reload_hear(&hosts->reload, supervisor, &error);

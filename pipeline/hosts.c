@@ -9,8 +9,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 
+#include "child.h"
 #include "clock.h"
 #include "gate.h"
 #include "health.h"
@@ -50,7 +50,7 @@ void mr_hosts_fini(struct mr_hosts *hosts)
 	mr_key_forget(&hosts->key);
 	mr_buf_fini(&hosts->begin_bytes);
 	mr_host_begin_fini(&hosts->begin);
-	mr_reload_drop(&hosts->reload);
+	mr_reload_fini(&hosts->reload);
 	mr_generation_fini(&hosts->generation);
 	mr_state_dir_close(&hosts->dir);
 }
@@ -403,13 +403,6 @@ static void free_far(struct mr_hosts *hosts)
 	hosts->far_count = 0;
 }
 
-static bool gate_has_ended(const struct mr_supervised *gate)
-{
-	siginfo_t info = {0};
-	return waitid(P_PID, (id_t)gate->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
-	       info.si_pid != 0;
-}
-
 void mr_hosts_end(struct mr_supervisor *supervisor)
 {
 	struct mr_hosts *hosts = supervisor->hosts;
@@ -421,7 +414,7 @@ void mr_hosts_end(struct mr_supervisor *supervisor)
 		mr_host_follow_deaths(supervisor);
 	int64_t until_us = mr_clock_us() + GATE_END_US;
 	bool told = false;
-	while (!gate_has_ended(gate) && mr_clock_us() < until_us) {
+	while (!mr_child_has_ended(gate->pid) && mr_clock_us() < until_us) {
 		mr_control_flush(&gate->control);
 		if (!told && !mr_control_waits(&gate->control)) {
 			mr_control_hang_up(&gate->control);
@@ -430,8 +423,9 @@ void mr_hosts_end(struct mr_supervisor *supervisor)
 		poll(NULL, 0, GATE_END_MS);
 	}
 	kill(gate->pid, SIGKILL);
-	while (waitpid(gate->pid, &gate->status, 0) < 0 && errno == EINTR)
-		;
+	if (!mr_child_reap(gate->pid, MR_CHILD_GONE_US, &gate->status))
+		mr_log(MR_LOG_ERROR, "the gate (process %d) was killed and has not ended",
+		       (int)gate->pid);
 	gate->pid = 0;
 	mr_control_fini(&gate->control);
 }

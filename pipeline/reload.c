@@ -88,6 +88,7 @@ void mr_reload_turn(struct mr_reload *reload, struct mr_service *service,
 		    struct mr_supervisor *supervisor)
 {
 	struct mr_error error = {0};
+	mr_children_tidy(&reload->left, 0);
 	if (reload->step == MR_RELOAD_NONE && reload->wanted && !mr_service_ends(service))
 		start(reload, service, supervisor);
 	if (reload->step == MR_RELOAD_PREPARING) {

@@ -9,6 +9,7 @@
 #ifndef MILLRACE_PIPELINE_RELOAD_H
 #define MILLRACE_PIPELINE_RELOAD_H
 
+#include "child.h"
 #include "prepared.h"
 
 enum mr_reload_step {
@@ -24,7 +25,8 @@ struct mr_reload {
 	bool wanted;
 	enum mr_reload_step step;
 	pid_t pid;
-	int64_t limit_us; /* how long it may take, and until when */
+	struct mr_children left; /* of earlier ones */
+	int64_t limit_us;        /* how long it may take, and until when */
 	int64_t until_us;
 	bool done;          /* the process has said all */
 	char failure[1024]; /* why the last one was refused; empty where it was not */
@@ -66,8 +68,10 @@ enum mr_err mr_reload_start(struct mr_reload *reload, const struct mr_state_dir 
  * also where it takes too long. Then drop it. */
 enum mr_err mr_reload_hear(struct mr_reload *reload, struct mr_supervisor *supervisor,
 			   struct mr_error *error);
-/* No process, and no other set. */
+/* No process, and no other set. Waits for nobody. */
 void mr_reload_drop(struct mr_reload *reload);
+/* Drops it, and waits a little for processes that were killed. */
+void mr_reload_fini(struct mr_reload *reload);
 
 /* ---- reload_changes.c ---- */
 

@@ -17,26 +17,30 @@
 #include "reload.h"
 #include "spawn.h"
 
-/* Its status. One that has closed its socket ends by itself. */
-static int end_process(struct mr_reload *reload, bool by_itself)
+#define END_US 200000 /* of one that has said its last */
+
+/* One that is not done is killed and left to itself: the kernel may hold it, as it does who reads
+ * rules from a mount that does not answer, and nobody waits for that. */
+static void end_process(struct mr_reload *reload)
 {
-	int status = 0;
-	if (reload->pid > 0) {
-		if (!by_itself)
-			kill(reload->pid, SIGKILL);
-		while (waitpid(reload->pid, &status, 0) < 0 && errno == EINTR)
-			;
-	}
+	if (reload->pid > 0)
+		mr_child_leave(&reload->left, reload->pid);
 	reload->pid = 0;
 	mr_control_fini(&reload->control);
-	return status;
+	mr_children_tidy(&reload->left, 0);
 }
 
 void mr_reload_drop(struct mr_reload *reload)
 {
-	end_process(reload, false);
+	end_process(reload);
 	mr_prepared_fini(&reload->other);
 	reload->step = MR_RELOAD_NONE;
+}
+
+void mr_reload_fini(struct mr_reload *reload)
+{
+	mr_reload_drop(reload);
+	mr_children_tidy(&reload->left, MR_CHILD_GONE_US);
 }
 
 enum mr_err mr_reload_start(struct mr_reload *reload, const struct mr_state_dir *dir,
@@ -50,6 +54,12 @@ enum mr_err mr_reload_start(struct mr_reload *reload, const struct mr_state_dir 
 				      .standard = true};
 	enum mr_err err =
 	    mr_config_int(&supervisor->setup.config, "health_timeout", &reload->limit_us, error);
+	mr_children_tidy(&reload->left, 0);
+	if (err == MR_OK && reload->left.count == MR_CHILDREN_LEFT)
+		err = mr_error_set(error, MR_NO_SPACE,
+				   "%d processes that prepared earlier ones were killed and have "
+				   "not ended: what they read does not answer",
+				   MR_CHILDREN_LEFT);
 	if (err == MR_OK)
 		err = mr_spawn(&what, &reload->pid, &control, error);
 	if (err != MR_OK)
@@ -168,9 +178,15 @@ static enum mr_err hear(void *context, struct mr_control_message *message, struc
 
 /* ---- what came of it ---- */
 
+/* It has closed its socket, and ends by itself. */
 static enum mr_err died(struct mr_reload *reload, struct mr_error *error)
 {
-	int status = end_process(reload, true);
+	int status;
+	if (!mr_child_reap(reload->pid, END_US, &status))
+		return mr_error_set(error, MR_CONFIG,
+				    "the process that prepared it closed its control socket and "
+				    "lived on");
+	reload->pid = 0;
 	bool killed = WIFSIGNALED(status);
 	return mr_error_set(error, MR_CONFIG, "the process that prepared it %s %d",
 			    killed ? "was killed by signal" : "ended with status",
@@ -198,7 +214,7 @@ enum mr_err mr_reload_hear(struct mr_reload *reload, struct mr_supervisor *super
 		return wait_on(reload, error);
 	if (!reload->done)
 		return err == MR_END ? died(reload, error) : err;
-	end_process(reload, false);
+	end_process(reload);
 	*error = (struct mr_error){0};
 	err = mr_prepared_read_catalog(new, error);
 	return err == MR_OK ? mr_generation_of(new->tables, new->fields, &new->generation, error)

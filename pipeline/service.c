@@ -65,7 +65,7 @@ enum mr_err mr_service_open(struct mr_service *service, const char *path, const 
 
 void mr_service_close(struct mr_service *service)
 {
-	mr_reload_drop(&service->reload);
+	mr_reload_fini(&service->reload);
 	mr_generation_fini(&service->generation);
 	mr_suspects_fini(&service->suspects);
 	mr_checkpoint_fini(&service->checkpoint);

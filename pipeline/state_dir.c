@@ -135,7 +135,8 @@ static enum mr_err take_lock(struct mr_state_dir *dir, struct mr_error *error)
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return failed(dir, "lock", "lock it", error);
 		if (mr_clock_us() > until_us)
-			return mr_error_set(error, MR_CONFIG,
+			/* It may end, or the kernel let go of a worker of an earlier one. */
+			return mr_error_set(error, MR_IO,
 					    "%s: another service runs on this state directory",
 					    dir->path);
 		poll(NULL, 0, LOCK_POLL_MS);

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "clock.h"
 #include "health.h"
 #include "hosts.h"
@@ -29,10 +30,9 @@
 #define WAIT_MS 100
 #define END_MS 1
 #define LOST_MS 5
-#define LOST_US 500000  /* how long it is waited for words on a loss */
-#define SINK_US 200000  /* and for sinks to end their lines */
-#define FALL_US 200000  /* and for the end of one whose socket is closed */
-#define GONE_US 2000000 /* one that was killed has ended by then, or the kernel holds it */
+#define LOST_US 500000 /* how long it is waited for words on a loss */
+#define SINK_US 200000 /* and for sinks to end their lines */
+#define FALL_US 200000 /* and for the end of one whose socket is closed */
 
 void mr_supervisor_init(struct mr_supervisor *supervisor)
 {
@@ -71,26 +71,22 @@ void mr_supervisor_reset(struct mr_supervisor *supervisor)
 	mr_file_numbers_take_back(&supervisor->numbers);
 	supervisor->started = false;
 	supervisor->ending = false;
+	supervisor->over = false;
 }
 
 /* ---- the end of workers ---- */
 
-/* Where our own parent had us ignore SIGCHLD, one that has ended is not there any more. */
 static bool has_ended(const struct mr_supervised *worker)
 {
-	siginfo_t info = {0};
-	return worker->pid == 0 ||
-	       waitid(P_PID, (id_t)worker->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
-	       info.si_pid != 0;
+	return mr_child_has_ended(worker->pid);
 }
 
-/* Blocks: only for one that has ended. */
+/* Only one that has ended. */
 static void reap(struct mr_supervised *worker)
 {
 	if (worker->pid == 0)
 		return;
-	while (waitpid(worker->pid, &worker->status, 0) < 0 && errno == EINTR)
-		;
+	mr_child_reap(worker->pid, 0, &worker->status);
 	worker->reaped = worker->pid;
 	worker->pid = 0;
 }
@@ -147,6 +143,7 @@ static bool await_gone(struct mr_supervisor *supervisor, const struct mr_supervi
 	while (!has_ended(worker) && mr_clock_us() < until_us)
 		poll(NULL, 0, END_MS);
 	while (!has_ended(worker)) {
+		mr_health_turn(supervisor->health);
 		if (supervisor->service != NULL)
 			mr_service_late(supervisor->service, supervisor, mr_clock_us(), &why);
 		if (why.code == MR_OK && supervisor->interrupted == 0 &&
@@ -173,7 +170,8 @@ static bool await_gone(struct mr_supervisor *supervisor, const struct mr_supervi
 /* Reaps all. Names in `error`, unless it holds one, a worker that fell after its last word. */
 static void end_all(struct mr_supervisor *supervisor, struct mr_error *error)
 {
-	int64_t until_us = mr_clock_us() + GONE_US;
+	int64_t until_us = mr_clock_us() + MR_CHILD_GONE_US;
+	supervisor->over = true;
 	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
 		struct mr_supervised *worker = &supervisor->workers[i];
 		if (await_gone(supervisor, worker, until_us, error))

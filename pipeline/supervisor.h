@@ -70,6 +70,7 @@ struct mr_supervisor {
 	struct mr_tables *restored; /* a service's state of the last checkpoint */
 	bool started;               /* all workers are ready */
 	bool ending;                /* one is done */
+	bool over;                  /* all are, or were killed */
 	/* What came of it. */
 	struct mr_catalog catalog; /* from prepare on */
 	struct mr_counters sums;

@@ -96,8 +96,24 @@ class Stop(unittest.TestCase):
             self.skipTest("processes cannot be traced here")
         return tracer
 
+    def assert_lives(self, ear):
+        """From now on."""
+        ear.setblocking(False)
+        try:
+            while ear.recv(4096):
+                pass
+        except BlockingIOError:
+            ear.settimeout(mr.WAIT_SECONDS)
+        while ear.recv(4096) != b"WATCHDOG=1":
+            pass
+
     def test_a_worker_that_the_kernel_holds(self):
-        """It is waited for until SIGTERM, and then no longer than stop_timeout; the service goes on once it has gone."""
+        """It is waited for until SIGTERM, and then no longer than stop_timeout; the service goes on once it has gone. Meanwhile
+        systemd is told that it lives, and it tells its status."""
+        ear = self.enterContext(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        ear.bind(self.service.path("notify"))
+        ear.settimeout(mr.WAIT_SECONDS)
+        self.service.place.environment.update(NOTIFY_SOCKET=self.service.path("notify"), WATCHDOG_USEC="1000000")
         source = {"name": "in", "type": "file", "path": [self.service.records]}
         self.service.describe(self.service.file_sink(), stop_timeout="1s", sources=[source])
         process = self.service.start()
@@ -111,6 +127,8 @@ class Stop(unittest.TestCase):
             words = f"worker deliver (process {deliver}) was killed and has not ended"
             self.await_words(f"{words}: it is waited for")
             if signals == 0:
+                self.assert_lives(ear)
+                self.assertGreater(self.failures(), -1)
                 tracer.kill()
                 self.await_words("workers.started #2")
                 continue
