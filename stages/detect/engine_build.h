@@ -27,6 +27,7 @@ struct build_predicate {
 	enum build_way way;
 	struct mr_slice text; /* BUILD_EQUAL: the text; BUILD_LITERAL: the longest literal */
 	uint32_t group;
+	uint32_t uses; /* leaves of rules that ask for it */
 	bool hit_is_verdict;
 	bool scanned;
 	struct build_list witness; /* positions of rules */

@@ -242,6 +242,7 @@ static enum mr_err intern_tree(struct build *build, uint32_t rule, const struct 
 	if (node->kind == SIGMA_LEAF) {
 		uint32_t before = build->predicate_count;
 		uint32_t number = build_intern(build, node->leaf);
+		build->predicates[number].uses++;
 		return number < before ? MR_OK : check_regex(build, rule, node->leaf);
 	}
 	enum mr_err err = MR_OK;

@@ -144,13 +144,14 @@ void build_steps(struct build *build, uint32_t rule, struct image_span *steps_ou
 /* How bad a witness is: roughly how often it is hit for nothing, and what looking costs. Fields on
  * which rules name many texts (Operation) part the rules best. NO_WITNESS where it is none. */
 #define NO_WITNESS 1e9
+#define USES_BY_ONE 50.0 /* so many rules that a hit would announce are as bad as 1 more */
 
 static double leaf_badness(struct build *build, const struct sigma_predicate *leaf)
 {
 	const struct build_predicate *predicate = &build->predicates[build_intern(build, leaf)];
 	if (predicate->how != ENGINE_GROUPED)
 		return NO_WITNESS;
-	double badness = leaf->field == 0 ? 200 : 0;
+	double badness = (leaf->field == 0 ? 200 : 0) + predicate->uses / USES_BY_ONE;
 	switch (predicate->way) {
 	case BUILD_EQUAL:
 		return badness + 1 + 8.0 / build->groups[predicate->group].equals;

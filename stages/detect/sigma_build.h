@@ -33,6 +33,7 @@ struct sigma_builder {
 	struct sigma_placeholders placeholders;
 	struct sigma_mapping *mapping;      /* once a rule with a logsource asks for it */
 	const struct mr_declared *declared; /* what sources say of their records */
+	struct sigma_taxonomy *taxonomy;    /* once a rule asks for it */
 	struct sigma_index ids, names;      /* struct sigma_source: detections and correlations */
 	uint32_t tests;                     /* made so far, of SIGMA_TESTS_MAX */
 	bool labelled;                      /* trees have labels */
@@ -223,7 +224,8 @@ struct sigma_source {
 	/* Detections. */
 	const struct sigma_view **views; /* that it was compiled for; NULL: fields as written */
 	uint32_t view_count;
-	uint32_t declared[SIGMA_DECLARED_WORDS]; /* as in the rule */
+	uint32_t declared[SIGMA_DECLARED_WORDS]; /* by what sources say it sees all their records */
+	bool fed[MR_DECLARED_MAX];               /* and whether it sees any */
 	bool correlated;                         /* a correlation names it */
 	uint32_t first_place, place_count;       /* of the set's */
 	/* Correlations. */

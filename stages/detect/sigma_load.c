@@ -253,6 +253,16 @@ static struct sigma_node *compile_view(struct loading *load, struct sigma_scope 
 /* All records whose source says what they are. */
 static const struct sigma_view declared_view = {.kinds = 1u << MR_KIND_DECLARED, .declared = true};
 
+/* What a view of the taxonomy brings is what the rule does not see at once. */
+static void see(struct sigma_rule *rule, struct sigma_source *source, const struct sigma_view *view)
+{
+	for (uint32_t i = 0; i < SIGMA_DECLARED_WORDS; i++)
+		rule->declared[i] = view->where == NULL ? source->declared[i]
+							: view->said[i] & ~source->declared[i];
+	for (uint32_t i = 0; i < MR_DECLARED_MAX; i++)
+		source->fed[i] |= (rule->declared[i / 32] >> i % 32 & 1) != 0;
+}
+
 static void keep(struct sigma_set *set, uint32_t *capacity, struct sigma_source *source,
 		 struct sigma_node *node, const struct sigma_view *view)
 {
@@ -268,7 +278,7 @@ static void keep(struct sigma_set *set, uint32_t *capacity, struct sigma_source 
 	if (view == NULL)
 		rule->kinds = (1u << MR_KIND_COUNT) - 1;
 	else if (view->declared)
-		memcpy(rule->declared, source->declared, sizeof rule->declared);
+		see(rule, source, view);
 	else
 		rule->kinds = view->kinds;
 }
@@ -277,13 +287,15 @@ static void keep(struct sigma_set *set, uint32_t *capacity, struct sigma_source 
  * nothing feeds it. */
 static bool find_views(struct sigma_builder *load, struct sigma_source *source)
 {
-	const struct sigma_view *views[SIGMA_VIEWS_MAX + 1] = {NULL};
+	const struct sigma_view *views[SIGMA_VIEWS_MAX + 1 + SIGMA_TAXONOMY_MAX] = {NULL};
 	source->view_count = 1;
 	if (!sigma_logsource_is_all(&source->logsource))
 		source->view_count =
 		    sigma_mapping_find(sigma_mapping_of(load), &source->logsource, views);
 	if (sigma_logsource_declared(load, &source->logsource, source->declared))
 		views[source->view_count++] = &declared_view;
+	source->view_count += sigma_taxonomy_find(load, &source->logsource, source->declared,
+						  views + source->view_count);
 	source->views = mr_arena_alloc(load->arena, (source->view_count + 1) * sizeof *views);
 	memcpy(source->views, views, source->view_count * sizeof *views);
 	for (uint32_t i = 0; i < source->view_count; i++)

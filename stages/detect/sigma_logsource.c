@@ -232,7 +232,7 @@ void sigma_logsources_feed(struct sigma_builder *load, const struct sigma_source
 		*fed = (struct sigma_fed){0};
 		for (uint32_t i = 0; i < detections->count; i++) {
 			const struct sigma_source *source = detections->items[i];
-			fed->fed |= (source->declared[at / 32] >> at % 32 & 1) != 0;
+			fed->fed |= source->fed[at];
 		}
 		if (!fed->fed)
 			fed->meant = nearest_rule(load, detections, &load->declared->items[at]);

@@ -68,7 +68,7 @@ static void add_view(struct sigma_mapping *mapping, const struct mr_yaml *entry)
 
 bool sigma_document_is_mapping(const struct mr_yaml *root)
 {
-	return mr_yaml_get(root, "mapping") != NULL;
+	return mr_yaml_get(root, "mapping") != NULL || mr_yaml_get(root, "logsources") != NULL;
 }
 
 static struct sigma_mapping *mapping_read(struct mr_arena *arena)
@@ -449,10 +449,10 @@ struct sigma_node *sigma_view_leaf(struct sigma_scope *scope, struct mr_slice fi
 			       : sigma_node_label(scope, SIGMA_LABEL_MAPPING, field, mapping, node);
 }
 
-struct sigma_node *sigma_view_where(struct sigma_scope *scope, const struct sigma_view *view)
+/* Any of the values of one field. */
+static struct sigma_node *where_field(struct sigma_scope *scope, struct mr_slice field,
+				      const struct mr_yaml *values)
 {
-	struct mr_slice field = view->where->keys[0]->text;
-	const struct mr_yaml *values = view->where->items[0];
 	bool list = values->kind == MR_YAML_LIST;
 	struct sigma_node *node = NULL;
 	for (uint32_t i = 0; i < (list ? values->count : 1); i++) {
@@ -461,7 +461,18 @@ struct sigma_node *sigma_view_where(struct sigma_scope *scope, const struct sigm
 		struct sigma_node *leaf = value->type == MR_YAML_NUMBER
 					      ? plain_leaf(scope, field, &number)
 					      : text_leaf(scope, field, value->text);
-		node = node == NULL ? leaf : join(scope, SIGMA_OR, node, leaf);
+		node = i == 0 ? leaf : join(scope, SIGMA_OR, node, leaf);
+	}
+	return node;
+}
+
+struct sigma_node *sigma_view_where(struct sigma_scope *scope, const struct sigma_view *view)
+{
+	const struct mr_yaml *where = view->where;
+	struct sigma_node *node = NULL;
+	for (uint32_t i = 0; i < where->count; i++) {
+		struct sigma_node *one = where_field(scope, where->keys[i]->text, where->items[i]);
+		node = i == 0 ? one : join(scope, SIGMA_AND, node, one);
 	}
 	return node;
 }

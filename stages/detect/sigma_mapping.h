@@ -1,6 +1,6 @@
 /* sigma_mapping.h - how the real records see a rule: logsources to record kinds, fields to fields.
  *
- * Data, in rules/mappings/microsoft.yml, compiled into the program. A logsource sees one or more
+ * Data, in rules/mappings, compiled into the program. A logsource sees one or more
  * views: record kinds, what else it asks of a record, and where its fields really stand. */
 #ifndef MILLRACE_DETECT_SIGMA_MAPPING_H
 #define MILLRACE_DETECT_SIGMA_MAPPING_H
@@ -8,6 +8,7 @@
 #include "sigma_build.h"
 
 #define SIGMA_VIEWS_MAX 64
+#define SIGMA_TAXONOMY_MAX 128
 
 struct sigma_view {
 	struct mr_slice product, service, category; /* of the logsources that it belongs to */
@@ -17,6 +18,7 @@ struct sigma_view {
 	struct mr_yaml *fields; /* rule's field: where it stands, or NULL */
 	struct mr_yaml *known;  /* what all its records have, as far as it is known, or NULL */
 	bool declared;          /* records whose source says what they are: fields as they stand */
+	uint32_t said[SIGMA_DECLARED_WORDS]; /* of a view with `where`: by what sources say it */
 };
 struct sigma_mapping {
 	struct sigma_view views[SIGMA_VIEWS_MAX];
@@ -29,6 +31,11 @@ const struct sigma_mapping *sigma_mapping_of(struct sigma_builder *load);
 /* The views of a logsource, none twice; `out` has room for SIGMA_VIEWS_MAX. */
 uint32_t sigma_mapping_find(const struct sigma_mapping *mapping,
 			    const struct sigma_logsource *logsource, const struct sigma_view **out);
+/* Views of the taxonomy: what rules see of sources that say less than they ask, besides the sources
+ * in `seen`. `out` has room for SIGMA_TAXONOMY_MAX. */
+uint32_t sigma_taxonomy_find(struct sigma_builder *load, const struct sigma_logsource *logsource,
+			     const uint32_t seen[SIGMA_DECLARED_WORDS],
+			     const struct sigma_view **out);
 /* What a view asks of a record besides its kind, as a tree; NULL where the dictionary is full. */
 struct sigma_node *sigma_view_where(struct sigma_scope *scope, const struct sigma_view *view);
 /* A test of a rule's field as the scope's view sees it. A record's own field wins over a mapping,

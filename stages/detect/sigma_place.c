@@ -36,7 +36,7 @@ static void add_place(struct sigma_builder *load, struct places *places, uint32_
 	struct sigma_set *set = load->set;
 	struct sigma_place place = {
 	    .rule = rule, .name = mr_fields_find(load->fields, name), .kinds = view->kinds};
-	if (view->where != NULL) {
+	if (view->where != NULL && !view->declared) {
 		place.where = add_name(load, view->where->keys[0]->text);
 		place.texts = where_texts(load, view->where->items[0]);
 	}

@@ -84,6 +84,17 @@ class Logsource(unittest.TestCase):
         self.assertEqual(self.scan(records)[0], [ALL])
         self.assertEqual(self.scan("--logsource", "product=windows,service=security", records)[0], [ALL])
 
+    def test_what_events_tell(self):
+        """Of a source that says `product=windows` alone each event's channel and number say the rest."""
+        sysmon = {"Channel": "Microsoft-Windows-Sysmon/Operational"}
+        records = [process(1, **sysmon, EventID=1), process(3, **sysmon, EventID="1"), process(5, **sysmon, EventID=5),
+                   process(7, EventID=1), {**LOGONS[0], "Channel": "Security"}, {**LOGONS[0], "Channel": "System"}]
+        single = RULES.split("title: Three")[0].rstrip("-\n") + "\n"
+        self.rules = self.write("rules.yml", single)
+        path = self.write("records", records)
+        self.assertEqual(self.scan("--logsource", "product=windows", path)[0], [TOOL, TOOL, LOGON])
+        self.assertEqual(self.scan("--logsource", "category=process_creation", path)[0], [TOOL, TOOL])
+
     def test_own_values_come_first(self):
         """`status` is a normalised field, too."""
         self.assertEqual(self.scan("--logsource", "service=SECURITY,product=Windows", self.write("r", LOGONS))[0],

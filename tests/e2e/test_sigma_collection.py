@@ -93,6 +93,14 @@ class Collection(unittest.TestCase):
             self.assertLess(cpu, CPU_SECONDS)
             self.assertLess(used.ru_maxrss, MEMORY_KIB)
 
+    def test_events_tell_their_logsource(self):
+        """Of one source, of which nothing is said but that it is Windows."""
+        cases = [case for case in self.cases if "product=windows" in case.logsource]
+        found, breaches = self.scan(self.folders, "product=windows", sorted({path for case in cases for path in case.records}))
+        self.assertEqual(breaches, [])
+        whole = hits(found)
+        self.assertEqual([case.path for case in cases if not {(case.rule, one) for one in case.ids} & whole], [])
+
     def test_regression_data(self):
         """One by one, and the same hits come out with the whole collection loaded."""
         self.assertGreater(len(self.cases), 200)

@@ -85,7 +85,8 @@ static void what_no_rule_is_for_is_near(void **state)
 {
 	(void)state;
 	struct mr_logsource said[] = {SAID("windws", "process_creation", ""),
-				      SAID("windows", "", ""), SAID("linux", "dns", "")};
+				      SAID("windows", "process_creatio", ""),
+				      SAID("linux", "dns", "")};
 	static const char *const wanted[] = {"product=windows,category=process_creation",
 					     "product=windows,category=process_creation", ""};
 	struct rules rules;
@@ -96,6 +97,38 @@ static void what_no_rule_is_for_is_near(void **state)
 		assert_false(rules.set.declared[d].fed);
 		assert_true(mr_slice_eq(rules.set.declared[d].meant, mr_slice(wanted[d])));
 	}
+	rules_fini(&rules);
+	rules_declared = (struct mr_declared){0};
+}
+
+/* A source that says less than the rule asks: channel and number of an event tell the rest. */
+static void windows_events_tell_their_logsource(void **state)
+{
+	(void)state;
+	struct mr_logsource said[] = {SAID("windows", "", ""),
+				      SAID("windows", "registry_event", ""), SAID("linux", "", "")};
+	struct rules rules;
+	rules_declared = (struct mr_declared){.items = said, .count = 3};
+	load(&rules,
+	     RULE("a", "{product: windows, category: registry_event}", "a: 1") "---\n" RULE(
+		 "b", "{product: windows, service: security}",
+		 "b: 1") "---\n" RULE("c", "{product: windows}",
+				      "c: 1") "---\n" RULE("d",
+							   "{product: linux, category: file_event}",
+							   "d: 1"));
+	assert_int_equal(rules.set.rule_count, 4);
+	tree_is(&rules, 0, "a=#1");
+	assert_int_equal(rules.set.rules[0].declared[0], 2);
+	tree_is(&rules, 1,
+		"(and channel~'microsoft-windows-sysmon/operational' (or eventid=#12 eventid=#13 "
+		"eventid=#14) a=#1)");
+	assert_int_equal(rules.set.rules[1].declared[0], 1);
+	tree_is(&rules, 2, "(and channel~'security' b=#1)");
+	assert_int_equal(rules.set.rules[2].declared[0], 1);
+	tree_is(&rules, 3, "c=#1");
+	assert_int_equal(rules.set.rules[3].declared[0], 3);
+	assert_true(rules.set.declared[0].fed && rules.set.declared[1].fed);
+	assert_false(rules.set.declared[2].fed);
 	rules_fini(&rules);
 	rules_declared = (struct mr_declared){0};
 }
@@ -123,6 +156,7 @@ int main(void)
 	    cmocka_unit_test(what_others_may_read_otherwise_is_told),
 	    cmocka_unit_test(rules_see_what_sources_say),
 	    cmocka_unit_test(what_no_rule_is_for_is_near),
+	    cmocka_unit_test(windows_events_tell_their_logsource),
 	    cmocka_unit_test(declared_records_are_not_mapped),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
