@@ -1,17 +1,12 @@
-/* cmd.h - the commands of the program; each in its own cmd_*.c, called by main.c.
- *
- * argv[0] is the command's name. They return the exit status: 0 done, 1 the work failed, 2 the
- * command or the files it names are wrong. */
+/* cmd.h - the pipeline's own commands; each in its own cmd_*.c, called by main.c. */
 #ifndef MILLRACE_CMD_H
 #define MILLRACE_CMD_H
 
-int cmd_check(int argc, char **argv);
-int cmd_demo(int argc, char **argv);
-int cmd_keys(int argc, char **argv);
-int cmd_ledger(int argc, char **argv);
-int cmd_run(int argc, char **argv);
-int cmd_scan(int argc, char **argv);
-int cmd_status(int argc, char **argv);
-int cmd_version(int argc, char **argv);
+#include "millrace/option.h"
+#include "millrace/stage.h"
+
+extern const struct mr_command mr_command_check, mr_command_completion, mr_command_demo,
+    mr_command_keys, mr_command_ledger, mr_command_run, mr_command_scan, mr_command_status,
+    mr_command_version;
 
 #endif

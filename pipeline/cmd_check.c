@@ -26,11 +26,16 @@ static const char help_text[] =
     "Reads all that `millrace run TOPOLOGY.yaml` would read: the settings, rules, databases,\n"
     "identities, inputs, and the places that it would write to. Starts nothing, and changes\n"
     "nothing.\n"
-    "\n"
-    "      --host NAME  the host that this is, where the file has hosts\n"
-    "      --settings   say all settings of a topology file\n"
-    "\n"
-    "Exit status: 0 it can run, 2 something is wrong.\n";
+    "\n";
+static const char help_status[] = "\nExit status: 0 it can run, 2 something is wrong.\n";
+
+enum { HOST, SETTINGS, HELP };
+static const struct mr_option check_options[] = {
+    [HOST] = {"host", 0, "NAME", "the host that this is, where the file has hosts"},
+    [SETTINGS] = {"settings", 0, NULL, "say all settings of a topology file"},
+    MR_OPTION_HELP,
+    {0},
+};
 
 /* ---- the table ---- */
 
@@ -252,24 +257,25 @@ static int check(const char *path, const char *host)
 	return fflush(stdout) != 0 || ferror(stdout) ? 1 : 0;
 }
 
-int cmd_check(int argc, char **argv)
+static int check_main(int argc, char **argv)
 {
-	static const struct option options[] = {{"settings", no_argument, NULL, 's'},
-						{"host", required_argument, NULL, 'o'},
-						{"help", no_argument, NULL, 'h'},
-						{0}};
 	const char *host = NULL;
 	int option;
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) == 'o')
+	while ((option = mr_option_next(check_options, argc, argv)) == HOST)
 		host = optarg;
-	if (option == 's' && optind == argc)
+	if (option == SETTINGS && optind == argc)
 		return put_settings();
-	if (option == 'h') {
-		fputs(help_text, stdout);
-		return fflush(stdout) != 0 || ferror(stdout) ? 1 : 0;
-	}
-	if (option == -1 && optind + 1 == argc)
+	if (option == HELP)
+		return mr_help(help_text, check_options, help_status);
+	if (option == MR_OPTIONS_END && optind + 1 == argc)
 		return check(argv[optind], host);
 	fputs("millrace check: name one topology file (millrace check --help says more)\n", stderr);
 	return 2;
 }
+
+const struct mr_command mr_command_check = {
+    .name = "check",
+    .summary = "what a run of a topology file would read, without running",
+    .main = check_main,
+    .options = check_options,
+};

@@ -335,54 +335,45 @@ static int verdict(const struct demo *demo)
 /* ---- main ---- */
 
 static const char demo_help[] =
-    "usage: millrace demo [--dir DIR] [--users N] [--events N] [--seed N] [--workers N]\n"
+    "usage: millrace demo [OPTIONS]\n"
     "\n"
     "A synthetic tenant with planted attacks goes through every stage; at the end stands what was\n"
-    "found. Needs neither network nor licence key. --dir keeps the tenant for the next time.\n"
-    "--users: 100000 to 100000000, default 1500000; --events: 1 to 10000000000, default 1000000;\n"
-    "--workers: 1 to 64, default: cores.\n";
+    "found. Needs neither network nor licence key.\n"
+    "\n";
+static const char demo_status[] =
+    "\nExit status: 0 all attacks were found and nothing else, 1 not, 2 the options are wrong.\n";
+
+enum { DIRECTORY, USERS, EVENTS, SEED, WORKERS, HELP };
+static const struct mr_option demo_options[] = {
+    [DIRECTORY] = {"dir", 0, "DIR", "keep the tenant there for the next time"},
+    [USERS] = {"users", 0, "N", "100000 to 100000000, default 1500000"},
+    [EVENTS] = {"events", 0, "N", "1 to 10000000000, default 1000000"},
+    [SEED] = {"seed", 0, "N", "another seed makes another tenant; default 1"},
+    [WORKERS] = {"workers", 0, "N", "1 to 64, default: cores"},
+    MR_OPTION_HELP,
+    {0},
+};
 
 static int parse_options(struct demo *demo, int argc, char **argv)
 {
-	static const struct option known[] = {
-	    {"dir", required_argument, NULL, 'd'},
-	    {"users", required_argument, NULL, 'u'},
-	    {"events", required_argument, NULL, 'e'},
-	    {"seed", required_argument, NULL, 's'},
-	    {"workers", required_argument, NULL, 'w'},
-	    {"help", no_argument, NULL, 'h'},
-	    {0},
-	};
+	const char **const texts[] = {[DIRECTORY] = &demo->dir,
+				      [USERS] = &demo->users,
+				      [EVENTS] = &demo->events,
+				      [SEED] = &demo->seed,
+				      [WORKERS] = &demo->workers};
 	int option;
-	optind = 1;
-	while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1) {
-		switch (option) {
-		case 'd':
-			demo->dir = optarg;
-			break;
-		case 'u':
-			demo->users = optarg;
-			break;
-		case 'e':
-			demo->events = optarg;
-			break;
-		case 's':
-			demo->seed = optarg;
-			break;
-		case 'w':
-			demo->workers = optarg;
-			break;
-		case 'h':
-			fputs(demo_help, stdout);
-			return -1;
-		default:
-			fputs(demo_help, stderr);
+	while ((option = mr_option_next(demo_options, argc, argv)) != MR_OPTIONS_END) {
+		if (option == HELP)
+			return mr_help(demo_help, demo_options, demo_status) == 0 ? -1 : 1;
+		if (option == MR_OPTIONS_WRONG) {
+			fputs("millrace demo --help says which options there are\n", stderr);
 			return 2;
 		}
+		*texts[option] = optarg;
 	}
 	if (optind < argc) {
-		fprintf(stderr, "millrace demo: \"%s\" is not expected\n%s", argv[optind],
-			demo_help);
+		fprintf(stderr, "millrace demo: \"%s\" is not expected; see --help\n",
+			argv[optind]);
 		return 2;
 	}
 	return 0;
@@ -398,7 +389,7 @@ static bool make_dir(struct demo *demo)
 	return demo->dir != NULL;
 }
 
-int cmd_demo(int argc, char **argv)
+static int demo_main(int argc, char **argv)
 {
 	struct demo demo = {.seed = "1", .users = "1500000", .events = "1000000"};
 	int status = parse_options(&demo, argc, argv);
@@ -427,3 +418,10 @@ int cmd_demo(int argc, char **argv)
 	}
 	return status;
 }
+
+const struct mr_command mr_command_demo = {
+    .name = "demo",
+    .summary = "a synthetic tenant, planted attacks, every stage, alerts on the screen",
+    .main = demo_main,
+    .options = demo_options,
+};

@@ -12,10 +12,16 @@ static const char help_text[] =
     "Makes the keys of the host NAME: NAME.key, which that host alone may have (mode 0600), and\n"
     "NAME.pub, which goes into the topology file that all hosts share. A file that is there is\n"
     "never overwritten. The lines to put under `hosts` go to standard output.\n"
-    "\n"
-    "      --dir DIR   where to put them; without it here\n"
-    "\n"
-    "Exit status: 0 done, 1 it could not be written, 2 the name or the place is wrong.\n";
+    "\n";
+static const char help_status[] =
+    "\nExit status: 0 done, 1 it could not be written, 2 the name or the place is wrong.\n";
+
+enum { DIRECTORY, HELP };
+static const struct mr_option keys_options[] = {
+    [DIRECTORY] = {"dir", 0, "DIR", "where to put them; without it here"},
+    MR_OPTION_HELP,
+    {0},
+};
 
 static int make(const char *directory, const char *name)
 {
@@ -31,20 +37,23 @@ static int make(const char *directory, const char *name)
 	return fflush(stdout) != 0 || ferror(stdout) ? 1 : 0;
 }
 
-int cmd_keys(int argc, char **argv)
+static int keys_main(int argc, char **argv)
 {
-	static const struct option options[] = {
-	    {"help", no_argument, NULL, 'h'}, {"dir", required_argument, NULL, 'd'}, {0}};
 	const char *directory = ".";
 	int option;
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) == 'd')
+	while ((option = mr_option_next(keys_options, argc, argv)) == DIRECTORY)
 		directory = optarg;
-	if (option == 'h') {
-		fputs(help_text, stdout);
-		return fflush(stdout) != 0 || ferror(stdout) ? 1 : 0;
-	}
-	if (option == -1 && optind + 1 == argc)
+	if (option == HELP)
+		return mr_help(help_text, keys_options, help_status);
+	if (option == MR_OPTIONS_END && optind + 1 == argc)
 		return make(directory, argv[optind]);
 	fputs("millrace keys: name one host (millrace keys --help says more)\n", stderr);
 	return 2;
 }
+
+const struct mr_command mr_command_keys = {
+    .name = "keys",
+    .summary = "the keys of a host, for links between hosts",
+    .main = keys_main,
+    .options = keys_options,
+};

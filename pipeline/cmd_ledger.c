@@ -11,7 +11,7 @@
 #include "manifest.h"
 #include "millrace/folder.h"
 
-static const char help[] =
+static const char help_text[] =
     "usage: millrace ledger report [--json|--csv] STATE_DIR\n"
     "       millrace ledger check [--json] STATE_DIR\n"
     "\n"
@@ -19,8 +19,29 @@ static const char help[] =
     "books, the manifest and the files that sinks wrote, and says whether the books balance and\n"
     "whether anything was changed since it was committed, a line each. Both only read, also while\n"
     "a service runs. README.md describes the ledger's tables.\n"
+    "\n";
+static const char help_status[] =
+    "\n"
     "Exit status: 0 it balances, 1 it does not or is damaged, 2 there is no ledger, or none that\n"
     "this user may read.\n";
+
+enum { JSON, CSV, HELP };
+static const struct mr_option ledger_options[] = {
+    [JSON] = {"json", 0, NULL, "as JSON"},
+    [CSV] = {"csv", 0, NULL, "report: as CSV"},
+    MR_OPTION_HELP,
+    {0},
+};
+static const struct mr_option check_options[] = {
+    {"json", 0, NULL, "as JSON"},
+    MR_OPTION_HELP,
+    {0},
+};
+static const struct mr_command report_command = {
+    .name = "report", .summary = "by source and hour", .options = ledger_options};
+static const struct mr_command check_command = {
+    .name = "check", .summary = "whether the books balance", .options = check_options};
+static const struct mr_command *const ledger_commands[] = {&check_command, &report_command, NULL};
 
 struct wish {
 	bool check;
@@ -39,26 +60,14 @@ static int wrong(const char *what, const char *text)
 /* -1: go on. */
 static int parse(int argc, char **argv, struct wish *wish)
 {
-	static const struct option options[] = {
-	    {"json", no_argument, NULL, 'j'},
-	    {"csv", no_argument, NULL, 'c'},
-	    {"help", no_argument, NULL, 'h'},
-	    {NULL, 0, NULL, 0},
-	};
 	int option;
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		switch (option) {
-		case 'j':
-			wish->json = true;
-			break;
-		case 'c':
-			wish->csv = true;
-			break;
-		case 'h':
-			return fputs(help, stdout) < 0 ? 1 : 0;
-		default:
+	while ((option = mr_option_next(ledger_options, argc, argv)) != MR_OPTIONS_END) {
+		if (option == HELP)
+			return mr_help(help_text, ledger_options, help_status);
+		if (option == MR_OPTIONS_WRONG)
 			return 2;
-		}
+		wish->json |= option == JSON;
+		wish->csv |= option == CSV;
 	}
 	const char *verb = optind < argc ? argv[optind] : "";
 	wish->check = strcmp(verb, "check") == 0;
@@ -228,7 +237,7 @@ static int check(const struct wish *wish, const char *path)
 	return status;
 }
 
-int cmd_ledger(int argc, char **argv)
+static int ledger_main(int argc, char **argv)
 {
 	struct wish wish = {0};
 	int status = parse(argc, argv, &wish);
@@ -239,3 +248,10 @@ int cmd_ledger(int argc, char **argv)
 	free(path);
 	return status;
 }
+
+const struct mr_command mr_command_ledger = {
+    .name = "ledger",
+    .summary = "the books of a service: what came in, what became of it, whether it balances",
+    .main = ledger_main,
+    .commands = ledger_commands,
+};

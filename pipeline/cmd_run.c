@@ -20,12 +20,18 @@ static const char help_text[] =
     "for the end. Whatever dies meanwhile, it goes on from the last checkpoint; started again on\n"
     "the same state directory, likewise. `millrace check TOPOLOGY.yaml` reads the file without\n"
     "running.\n"
-    "\n"
-    "      --host NAME   the host that this is, where the file has hosts: its share of the "
-    "pipeline\n"
-    "                    runs here, once all hosts are there\n"
-    "\n"
-    "Exit status: 0 done, 1 the work failed, 2 the file or what it names is wrong.\n";
+    "\n";
+static const char help_status[] =
+    "\nExit status: 0 done, 1 the work failed, 2 the file or what it names is wrong.\n";
+
+enum { HOST, HELP };
+static const struct mr_option run_options[] = {
+    [HOST] = {"host", 0, "NAME",
+	      "the host that this is, where the file has hosts: its share of the pipeline runs "
+	      "here, once all hosts are there"},
+    MR_OPTION_HELP,
+    {0},
+};
 
 /* From here on what this process and its workers say is the service's log. */
 static void open_log(struct mr_supervisor *supervisor, struct mr_log_out *log)
@@ -113,21 +119,17 @@ static enum mr_err run(const char *path, struct mr_supervisor *supervisor, const
 	return err;
 }
 
-int cmd_run(int argc, char **argv)
+static int run_main(int argc, char **argv)
 {
-	static const struct option options[] = {
-	    {"help", no_argument, NULL, 'h'}, {"host", required_argument, NULL, 'o'}, {0}};
 	struct mr_supervisor supervisor;
 	struct mr_error error = {0};
 	const char *host = NULL;
 	int option;
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) == 'o')
+	while ((option = mr_option_next(run_options, argc, argv)) == HOST)
 		host = optarg;
-	if (option == 'h') {
-		fputs(help_text, stdout);
-		return fflush(stdout) != 0 || ferror(stdout) ? 1 : 0;
-	}
-	if (option != -1 || optind + 1 != argc) {
+	if (option == HELP)
+		return mr_help(help_text, run_options, help_status);
+	if (option != MR_OPTIONS_END || optind + 1 != argc) {
 		fputs("millrace run: name one topology file (millrace run --help says more)\n",
 		      stderr);
 		return 2;
@@ -151,3 +153,10 @@ int cmd_run(int argc, char **argv)
 	mr_supervisor_fini(&supervisor);
 	return status;
 }
+
+const struct mr_command mr_command_run = {
+    .name = "run",
+    .summary = "a pipeline as a topology file says, for as long as its sources last",
+    .main = run_main,
+    .options = run_options,
+};

@@ -15,8 +15,6 @@
 #include "summary.h"
 #include "target.h"
 
-#define HELP_COLUMN 28 /* where what an option does begins */
-
 static const char help_head[] =
     "usage: millrace scan [OPTIONS] FILE|DIR|-...\n"
     "\n"
@@ -25,10 +23,6 @@ static const char help_head[] =
     "its content: NDJSON, JSON arrays and envelopes, Purview CSV exports, plain, gzip or zstd.\n"
     "\n";
 static const char help_tail[] =
-    "      --summary FILE        write counts and cost as one JSON object\n"
-    "      --dead-letter FILE    write records that could not be parsed, with the reason\n"
-    "  -o, --output FILE         write alerts there, not to standard output (-)\n"
-    "      --progress WHEN       auto (on a terminal), always or never\n"
     "\n"
     "Exit status: 0 done, 1 the work failed, 2 the options or the files they name are wrong.\n";
 
@@ -45,77 +39,31 @@ struct scan {
 
 /* ---- options ---- */
 
-enum { OPTION_SETTING = 1000, OPTION_SUMMARY, OPTION_PROGRESS, OPTION_DEAD_LETTER };
+enum { SUMMARY, DEAD_LETTER, OUTPUT, PROGRESS, HELP, SETTINGS };
 
-static const struct option scan_options[] = {
-    /* These are settings of stages under the same name, '-' for '_'; setting.def says what each
-     * is, and help shows them in this order. */
-    {"rules", required_argument, NULL, OPTION_SETTING},
-    {"geoip", required_argument, NULL, OPTION_SETTING},
-    {"identity", required_argument, NULL, OPTION_SETTING},
-    {"networks", required_argument, NULL, OPTION_SETTING},
-    {"placeholders", required_argument, NULL, OPTION_SETTING},
-    {"logsource", required_argument, NULL, OPTION_SETTING},
-    {"tenant", required_argument, NULL, OPTION_SETTING},
-    {"strict", no_argument, NULL, OPTION_SETTING},
-    {"region-bytes", required_argument, NULL, OPTION_SETTING},
-    {"max-record-bytes", required_argument, NULL, OPTION_SETTING},
-    {"state-bytes", required_argument, NULL, OPTION_SETTING},
-    {"log-level", required_argument, NULL, OPTION_SETTING},
-    {"workers", required_argument, NULL, OPTION_SETTING},
-    {"cut", required_argument, NULL, OPTION_SETTING},
-    {"output", required_argument, NULL, 'o'},
-    {"help", no_argument, NULL, 'h'},
-    {"summary", required_argument, NULL, OPTION_SUMMARY},
-    {"progress", required_argument, NULL, OPTION_PROGRESS},
-    {"dead-letter", required_argument, NULL, OPTION_DEAD_LETTER},
+static const struct mr_option scan_options[] = {
+    [SUMMARY] = {"summary", 0, "FILE", "write counts and cost as one JSON object"},
+    [DEAD_LETTER] = {"dead-letter", 0, "FILE",
+		     "write records that could not be parsed, with the reason"},
+    [OUTPUT] = {"output", 'o', "FILE", "write alerts there, not to standard output (-)"},
+    [PROGRESS] = {"progress", 0, "auto|always|never", "auto: on a terminal"},
+    [HELP] = MR_OPTION_HELP,
+    [SETTINGS] = {"rules", 'r', NULL, NULL},
+    MR_OPTION_SETTING("geoip"),
+    MR_OPTION_SETTING("identity"),
+    MR_OPTION_SETTING("networks"),
+    MR_OPTION_SETTING("placeholders"),
+    MR_OPTION_SETTING("logsource"),
+    MR_OPTION_SETTING("tenant"),
+    MR_OPTION_SETTING("strict"),
+    MR_OPTION_SETTING("region-bytes"),
+    MR_OPTION_SETTING("max-record-bytes"),
+    MR_OPTION_SETTING("state-bytes"),
+    MR_OPTION_SETTING("log-level"),
+    MR_OPTION_SETTING("workers"),
+    MR_OPTION_SETTING("cut"),
     {0},
 };
-
-static const struct mr_setting_row *setting_of(const struct option *option)
-{
-	char name[32];
-	snprintf(name, sizeof name, "%s", option->name);
-	for (char *at = name; *at != '\0'; at++)
-		*at = *at == '-' ? '_' : *at;
-	const struct mr_setting_row *row = mr_setting_find(MR_SCOPE_RUN, mr_slice(name));
-	assert(row != NULL);
-	return row;
-}
-
-static void add_setting(struct mr_config *config, const struct option *option, const char *value)
-{
-	const struct mr_setting_row *row = setting_of(option);
-	mr_config_add(config, row->name, row->kind == MR_SETTING_FLAG ? "true" : value);
-}
-
-static void help_range(const struct mr_setting_row *row)
-{
-	struct mr_buf text = {0};
-	mr_setting_range(row, &text);
-	printf(", %.*s", (int)text.len, text.data);
-	mr_buf_fini(&text);
-}
-
-static void help_setting(const struct option *option)
-{
-	const struct mr_setting_row *row = setting_of(option);
-	bool rules = strcmp(option->name, "rules") == 0;
-	int width = printf("  %s --%s %s", rules ? "-r," : "   ", option->name, row->argument);
-	printf("%*s%s", width < HELP_COLUMN ? HELP_COLUMN - width : 1, "", row->prose);
-	if (row->kind == MR_SETTING_SIZE || row->kind == MR_SETTING_NUMBER)
-		help_range(row);
-	putchar('\n');
-}
-
-static int help(void)
-{
-	fputs(help_head, stdout);
-	for (const struct option *option = scan_options; option->val == OPTION_SETTING; option++)
-		help_setting(option);
-	fputs(help_tail, stdout);
-	return fflush(stdout) != 0 || ferror(stdout) ? 1 : 0;
-}
 
 /* Standard output is the alerts' alone: other lines among them would be taken for alerts. */
 static int take_file(const char **path, const char *option)
@@ -131,40 +79,35 @@ static int take_file(const char **path, const char *option)
 }
 
 /* Returns -1 to go on, else the exit status. */
-static int take_option(struct scan *scan, struct mr_config *config, int option, int index)
+static int take_option(struct scan *scan, struct mr_config *config, int option)
 {
 	switch (option) {
-	case 'r':
-		mr_config_add(config, "rules", optarg);
-		return -1;
-	case 'o':
+	case OUTPUT:
 		scan->output = strcmp(optarg, "-") == 0 ? NULL : optarg;
 		return -1;
-	case OPTION_SETTING:
-		add_setting(config, &scan_options[index], optarg);
-		return -1;
-	case OPTION_SUMMARY:
+	case SUMMARY:
 		return take_file(&scan->summary, "--summary");
-	case OPTION_PROGRESS:
+	case PROGRESS:
 		scan->progress = optarg;
 		return -1;
-	case OPTION_DEAD_LETTER:
+	case DEAD_LETTER:
 		return take_file(&scan->dead_letter, "--dead-letter");
-	case 'h':
-		return help();
-	default:
+	case HELP:
+		return mr_help(help_head, scan_options, help_tail);
+	case MR_OPTIONS_WRONG:
 		fputs("millrace scan --help says which options there are\n", stderr);
 		return 2;
+	default:
+		mr_option_add(config, &scan_options[option], optarg);
+		return -1;
 	}
 }
 
 static int parse_options(struct scan *scan, struct mr_config *config, int argc, char **argv)
 {
 	int option;
-	int index = 0;
-	optind = 1;
-	while ((option = getopt_long(argc, argv, "r:o:h", scan_options, &index)) != -1) {
-		int status = take_option(scan, config, option, index);
+	while ((option = mr_option_next(scan_options, argc, argv)) != MR_OPTIONS_END) {
+		int status = take_option(scan, config, option);
 		if (status >= 0)
 			return status;
 	}
@@ -471,7 +414,7 @@ static enum mr_err run(struct scan *scan, struct mr_supervisor *supervisor, stru
 	return err;
 }
 
-int cmd_scan(int argc, char **argv)
+static int scan_main(int argc, char **argv)
 {
 	struct scan scan = {0};
 	struct mr_supervisor supervisor;
@@ -494,3 +437,10 @@ int cmd_scan(int argc, char **argv)
 	mr_supervisor_fini(&supervisor);
 	return status;
 }
+
+const struct mr_command mr_command_scan = {
+    .name = "scan",
+    .summary = "the pipeline over files, once; alerts as NDJSON on standard output",
+    .main = scan_main,
+    .options = scan_options,
+};

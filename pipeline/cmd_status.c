@@ -20,15 +20,25 @@
 
 #define ANSWER_MS 5000
 
-static const char help[] =
+static const char help_text[] =
     "usage: millrace status [--json] STATE_DIR\n"
     "\n"
     "What the service of this state directory says of itself: its workers, sources, sinks, last\n"
     "checkpoint, latencies and alarms, for a person or (--json) a program: README.md describes "
     "the\n"
     "members. Where no service answers, what the directory shows goes to standard error.\n"
+    "\n";
+static const char help_status[] =
+    "\n"
     "Exit status: 0 it answered, 1 none answers, 2 this is no state directory, or none of ours to\n"
     "look at.\n";
+
+enum { JSON, HELP };
+static const struct mr_option status_options[] = {
+    [JSON] = {"json", 0, NULL, "as one JSON object"},
+    MR_OPTION_HELP,
+    {0},
+};
 
 /* ---- where none answers ---- */
 
@@ -111,19 +121,14 @@ static int show(const char *path, enum mr_status_form form)
 	return status;
 }
 
-int cmd_status(int argc, char **argv)
+static int status_main(int argc, char **argv)
 {
-	static const struct option options[] = {
-	    {"json", no_argument, NULL, 'j'},
-	    {"help", no_argument, NULL, 'h'},
-	    {NULL, 0, NULL, 0},
-	};
 	enum mr_status_form form = MR_STATUS_FORM_TEXT;
 	int option;
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (option == 'h')
-			return fputs(help, stdout) < 0 ? 1 : 0;
-		if (option != 'j')
+	while ((option = mr_option_next(status_options, argc, argv)) != MR_OPTIONS_END) {
+		if (option == HELP)
+			return mr_help(help_text, status_options, help_status);
+		if (option != JSON)
 			return 2;
 		form = MR_STATUS_FORM_JSON;
 	}
@@ -133,3 +138,10 @@ int cmd_status(int argc, char **argv)
 	}
 	return show(argv[optind], form);
 }
+
+const struct mr_command mr_command_status = {
+    .name = "status",
+    .summary = "what a running service says of itself",
+    .main = status_main,
+    .options = status_options,
+};

@@ -3,7 +3,7 @@
 
 #include "cmd.h"
 
-int cmd_version(int argc, char **argv)
+static int version_main(int argc, char **argv)
 {
 	if (argc > 1) {
 		fprintf(stderr, "millrace version: \"%s\" is not expected\n", argv[1]);
@@ -11,3 +11,9 @@ int cmd_version(int argc, char **argv)
 	}
 	return puts("millrace " MILLRACE_VERSION) < 0 ? 1 : 0;
 }
+
+const struct mr_command mr_command_version = {
+    .name = "version",
+    .summary = "what this is",
+    .main = version_main,
+};

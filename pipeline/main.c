@@ -10,27 +10,9 @@
 #include "reload.h"
 #include "worker.h"
 
-static const struct mr_command own_commands[] = {
-    {"check", "what a run of a topology file would read, without running", cmd_check},
-    {"demo", "a synthetic tenant, planted attacks, every stage, alerts on the screen", cmd_demo},
-    {"keys", "the keys of a host, for links between hosts", cmd_keys},
-    {"ledger", "the books of a service: what came in, what became of it, whether it balances",
-     cmd_ledger},
-    {"run", "a pipeline as a topology file says, for as long as its sources last", cmd_run},
-    {"scan", "the pipeline over files, once; alerts as NDJSON on standard output", cmd_scan},
-    {"status", "what a running service says of itself", cmd_status},
-    {"version", "what this is", cmd_version},
-};
-#define OWN_COUNT (sizeof own_commands / sizeof own_commands[0])
-
 static const struct mr_command *find_command(const char *name)
 {
-	for (size_t i = 0; i < OWN_COUNT; i++) {
-		if (strcmp(own_commands[i].name, name) == 0)
-			return &own_commands[i];
-	}
-	for (const struct mr_command *const *command = mr_stage_commands; *command != NULL;
-	     command++) {
+	for (const struct mr_command *const *command = mr_commands; *command != NULL; command++) {
 		if (strcmp((*command)->name, name) == 0)
 			return *command;
 	}
@@ -40,10 +22,7 @@ static const struct mr_command *find_command(const char *name)
 static void usage(FILE *out)
 {
 	fputs("usage: millrace COMMAND [OPTIONS]\n\n", out);
-	for (size_t i = 0; i < OWN_COUNT; i++)
-		fprintf(out, "  %-10s %s\n", own_commands[i].name, own_commands[i].summary);
-	for (const struct mr_command *const *command = mr_stage_commands; *command != NULL;
-	     command++)
+	for (const struct mr_command *const *command = mr_commands; *command != NULL; command++)
 		fprintf(out, "  %-10s %s\n", (*command)->name, (*command)->summary);
 	fputs("\nmillrace COMMAND --help says more of each.\n", out);
 }

@@ -1,5 +1,4 @@
-/* stages.c - the tables of all stages and of their commands: the one place where the pipeline names
- * them. */
+/* stages.c - the table of all stages: the one place where the pipeline names them. */
 #include "millrace/stage.h"
 
 #include <string.h>
@@ -18,15 +17,6 @@ const struct mr_stage_ops *const mr_stages[] = {
     &mr_stage_detect,
     &mr_stage_correlate,
     &mr_stage_deliver,
-    NULL,
-};
-
-extern const struct mr_command mr_command_identity;
-extern const struct mr_command mr_command_rules;
-
-const struct mr_command *const mr_stage_commands[] = {
-    &mr_command_identity,
-    &mr_command_rules,
     NULL,
 };
 

@@ -118,12 +118,15 @@ struct mr_events *mr_writer_events(struct mr_writer *out);
 
 /* ---- the stage ---- */
 
+struct mr_option;
 struct mr_command { /* a subcommand, e.g. "rules" */
 	const char *name;
 	const char *summary; /* one line for help */
 	/* Exit status as DESIGN.md 9: 0 done, 1 the work failed, 2 the command or its files are
-	 * wrong. */
+	 * wrong. argv[0] is the command's name. NULL: the command that it is part of does it. */
 	int (*main)(int argc, char **argv);
+	const struct mr_option *options;          /* option.h; NULL: only its commands have some */
+	const struct mr_command *const *commands; /* its own, NULL behind the last; NULL: none */
 };
 
 struct mr_stage_ops {
@@ -214,7 +217,7 @@ struct mr_stage_ops {
 /* All stages, by name; NULL where there is none. The table is pipeline/stages.c. */
 const struct mr_stage_ops *mr_stage_find(const char *name);
 extern const struct mr_stage_ops *const mr_stages[]; /* ends in NULL */
-/* The commands that stages bring; likewise. */
-extern const struct mr_command *const mr_stage_commands[];
+/* All commands of the program, likewise. The table is pipeline/cmd_table.c. */
+extern const struct mr_command *const mr_commands[];
 
 #endif

@@ -94,14 +94,6 @@ bool rules_write(const struct mr_buf *out)
 	return false;
 }
 
-int rules_help(const char *words, const struct mr_option *options, const char *behind)
-{
-	fputs(words, stdout);
-	mr_options_help(options, stdout);
-	fputs(behind, stdout);
-	return fflush(stdout) != 0 || ferror(stdout) ? 1 : 0;
-}
-
 int rules_misused(const char *command)
 {
 	fprintf(stderr, "millrace rules %s --help says how it is used\n", command);
@@ -158,4 +150,5 @@ const struct mr_command mr_command_rules = {
     .name = "rules",
     .summary = "check, cover, explain, list, profile and test rules",
     .main = rules_main,
+    .commands = commands,
 };

@@ -34,8 +34,6 @@ void rules_failed(const char *command, struct mr_buf *refusals, const struct mr_
 void rules_put_notes(struct mr_buf *out, const char *what, const struct sigma_notes *notes);
 /* To standard output; false, and said, where it can't be written to. */
 bool rules_write(const struct mr_buf *out);
-/* Help: usage, options, what stands behind them. Gives the exit status. */
-int rules_help(const char *usage, const struct mr_option *options, const char *behind);
 /* After an option that is wrong, or operands that are: the exit status. */
 int rules_misused(const char *command);
 

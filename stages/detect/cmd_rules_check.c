@@ -17,7 +17,7 @@ enum { JSON, SARIF, PLACEHOLDERS, HELP };
 static const struct mr_option check_options[] = {
     [JSON] = {"json", 0, NULL, "as one JSON object"},
     [SARIF] = {"sarif", 0, NULL, "as SARIF 2.1.0, for code scanning and editors"},
-    [PLACEHOLDERS] = {"placeholders", 0, "FILE", "values for %placeholders% in rules"},
+    [PLACEHOLDERS] = MR_OPTION_SETTING("placeholders"),
     MR_OPTION_HELP,
     {0},
 };
@@ -101,7 +101,7 @@ static int check_main(int argc, char **argv)
 	int option;
 	while ((option = mr_option_next(check_options, argc, argv)) != MR_OPTIONS_END) {
 		if (option == HELP)
-			return rules_help(check_usage, check_options, check_status);
+			return mr_help(check_usage, check_options, check_status);
 		if (option == MR_OPTIONS_WRONG)
 			return rules_misused("check");
 		wish.json |= option == JSON;
@@ -118,4 +118,5 @@ const struct mr_command rules_command_check = {
     .name = "check",
     .summary = "what is refused and why, and what is odd",
     .main = check_main,
+    .options = check_options,
 };

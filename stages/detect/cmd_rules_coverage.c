@@ -27,7 +27,7 @@ static const struct mr_option coverage_options[] = {
     [NAME] = {"name", 0, "NAME", "what the layer is called; without it Millrace"},
     [ALL] = {"all", 'a', NULL, "with the rules that cannot fire"},
     [TEXT] = {"text", 't', NULL, "a line for each technique, not a layer"},
-    [PLACEHOLDERS] = {"placeholders", 0, "FILE", "values for %placeholders% in rules"},
+    [PLACEHOLDERS] = MR_OPTION_SETTING("placeholders"),
     MR_OPTION_HELP,
     {0},
 };
@@ -251,7 +251,7 @@ static int coverage_main(int argc, char **argv)
 	int option;
 	while ((option = mr_option_next(coverage_options, argc, argv)) != MR_OPTIONS_END) {
 		if (option == HELP)
-			return rules_help(coverage_usage, coverage_options, coverage_status);
+			return mr_help(coverage_usage, coverage_options, coverage_status);
 		if (option == MR_OPTIONS_WRONG)
 			return rules_misused("coverage");
 		wish.all |= option == ALL;
@@ -268,4 +268,5 @@ const struct mr_command rules_command_coverage = {
     .name = "coverage",
     .summary = "which techniques of ATT&CK they look for, as a Navigator layer",
     .main = coverage_main,
+    .options = coverage_options,
 };

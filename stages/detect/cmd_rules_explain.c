@@ -30,13 +30,13 @@ static const char explain_status[] =
 enum { JSON, RULES, LINE, LOGSOURCE, PLACEHOLDERS, GEOIP, IDENTITY, NETWORKS, HELP };
 static const struct mr_option explain_options[] = {
     [JSON] = {"json", 0, NULL, "as one JSON object"},
-    [RULES] = {"rules", 'r', "FILE|DIR", "more rules, such as filters, often"},
+    [RULES] = {"rules", 'r', NULL, NULL},
     [LINE] = {"line", 'n', "N", "the record is the N-th line of its file"},
-    [LOGSOURCE] = {"logsource", 0, "L", "what the record is: product=P,category=C,service=S"},
-    [PLACEHOLDERS] = {"placeholders", 0, "FILE", "values for %placeholders% in rules"},
-    [GEOIP] = {"geoip", 0, "FILE", "MaxMind-format database, often"},
-    [IDENTITY] = {"identity", 0, "DIR", "identity store (millrace identity import)"},
-    [NETWORKS] = {"networks", 0, "FILE", "named networks: CIDR, name, kind a line"},
+    [LOGSOURCE] = MR_OPTION_SETTING("logsource"),
+    [PLACEHOLDERS] = MR_OPTION_SETTING("placeholders"),
+    [GEOIP] = MR_OPTION_SETTING("geoip"),
+    [IDENTITY] = MR_OPTION_SETTING("identity"),
+    [NETWORKS] = MR_OPTION_SETTING("networks"),
     MR_OPTION_HELP,
     {0},
 };
@@ -395,14 +395,14 @@ static int take_options(struct explaining *wish, struct mr_config *config, int a
 	int option;
 	while ((option = mr_option_next(explain_options, argc, argv)) != MR_OPTIONS_END) {
 		if (option == HELP)
-			return rules_help(explain_usage, explain_options, explain_status);
+			return mr_help(explain_usage, explain_options, explain_status);
 		if (option == MR_OPTIONS_WRONG ||
 		    (option == LINE &&
 		     (!mr_parse_int64(mr_slice(optarg), &wish->line) || wish->line < 1)))
 			return rules_misused("explain");
 		wish->json |= option == JSON;
 		if (option != JSON && option != LINE)
-			mr_config_add(config, explain_options[option].name, optarg);
+			mr_option_add(config, &explain_options[option], optarg);
 	}
 	if (optind + 2 != argc)
 		return rules_misused("explain");
@@ -443,4 +443,5 @@ const struct mr_command rules_command_explain = {
     .name = "explain",
     .summary = "why a rule matches a record, or does not",
     .main = explain_main,
+    .options = explain_options,
 };

@@ -15,7 +15,7 @@ static const char list_status[] =
 
 enum { PLACEHOLDERS, HELP };
 static const struct mr_option list_options[] = {
-    [PLACEHOLDERS] = {"placeholders", 0, "FILE", "values for %placeholders% in rules"},
+    [PLACEHOLDERS] = MR_OPTION_SETTING("placeholders"),
     MR_OPTION_HELP,
     {0},
 };
@@ -66,7 +66,7 @@ static int list_main(int argc, char **argv)
 	int option;
 	while ((option = mr_option_next(list_options, argc, argv)) != MR_OPTIONS_END) {
 		if (option == HELP)
-			return rules_help(list_usage, list_options, list_status);
+			return mr_help(list_usage, list_options, list_status);
 		if (option == MR_OPTIONS_WRONG)
 			return rules_misused("list");
 		placeholders = optarg;
@@ -78,4 +78,5 @@ const struct mr_command rules_command_list = {
     .name = "list",
     .summary = "the rules that are there",
     .main = list_main,
+    .options = list_options,
 };

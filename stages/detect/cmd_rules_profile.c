@@ -30,13 +30,13 @@ static const char profile_status[] =
 enum { JSON, RULES, TOP_COUNT, LOGSOURCE, PLACEHOLDERS, GEOIP, IDENTITY, NETWORKS, HELP };
 static const struct mr_option profile_options[] = {
     [JSON] = {"json", 0, NULL, "as one JSON object, with all rules"},
-    [RULES] = {"rules", 'r', "FILE|DIR", "Sigma rules, often; without it the installed ones"},
+    [RULES] = {"rules", 'r', NULL, NULL},
     [TOP_COUNT] = {"top", 'n', "N", "so many rules; without it 20"},
-    [LOGSOURCE] = {"logsource", 0, "L", "what records are: product=P,category=C,service=S"},
-    [PLACEHOLDERS] = {"placeholders", 0, "FILE", "values for %placeholders% in rules"},
-    [GEOIP] = {"geoip", 0, "FILE", "MaxMind-format database, often"},
-    [IDENTITY] = {"identity", 0, "DIR", "identity store (millrace identity import)"},
-    [NETWORKS] = {"networks", 0, "FILE", "named networks: CIDR, name, kind a line"},
+    [LOGSOURCE] = MR_OPTION_SETTING("logsource"),
+    [PLACEHOLDERS] = MR_OPTION_SETTING("placeholders"),
+    [GEOIP] = MR_OPTION_SETTING("geoip"),
+    [IDENTITY] = MR_OPTION_SETTING("identity"),
+    [NETWORKS] = MR_OPTION_SETTING("networks"),
     MR_OPTION_HELP,
     {0},
 };
@@ -249,14 +249,14 @@ static int take_options(struct profiling *wish, struct mr_config *config, int ar
 	wish->top = TOP;
 	while ((option = mr_option_next(profile_options, argc, argv)) != MR_OPTIONS_END) {
 		if (option == HELP)
-			return rules_help(profile_usage, profile_options, profile_status);
+			return mr_help(profile_usage, profile_options, profile_status);
 		if (option == MR_OPTIONS_WRONG ||
 		    (option == TOP_COUNT &&
 		     (!mr_parse_int64(mr_slice(optarg), &wish->top) || wish->top < 1)))
 			return rules_misused("profile");
 		wish->json |= option == JSON;
 		if (option != JSON && option != TOP_COUNT)
-			mr_config_add(config, profile_options[option].name, optarg);
+			mr_option_add(config, &profile_options[option], optarg);
 	}
 	if (optind >= argc)
 		return rules_misused("profile");
@@ -292,4 +292,5 @@ const struct mr_command rules_command_profile = {
     .name = "profile",
     .summary = "what each costs and finds in real records, dearest first",
     .main = profile_main,
+    .options = profile_options,
 };

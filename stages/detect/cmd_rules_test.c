@@ -40,10 +40,10 @@ static const struct mr_option test_options[] = {
     [ALL] = {"all", 'a', NULL, "name those that passed, too"},
     [JSON] = {"json", 0, NULL, "as one JSON object"},
     [JUNIT] = {"junit", 0, "FILE", "write the outcome there as JUnit's XML, besides"},
-    [PLACEHOLDERS] = {"placeholders", 0, "FILE", "values for %placeholders% in rules"},
-    [GEOIP] = {"geoip", 0, "FILE", "MaxMind-format database, often"},
-    [IDENTITY] = {"identity", 0, "DIR", "identity store (millrace identity import)"},
-    [NETWORKS] = {"networks", 0, "FILE", "named networks: CIDR, name, kind a line"},
+    [PLACEHOLDERS] = MR_OPTION_SETTING("placeholders"),
+    [GEOIP] = MR_OPTION_SETTING("geoip"),
+    [IDENTITY] = MR_OPTION_SETTING("identity"),
+    [NETWORKS] = MR_OPTION_SETTING("networks"),
     MR_OPTION_HELP,
     {0},
 };
@@ -612,7 +612,7 @@ static int take_options(struct wish *wish, int argc, char **argv)
 	int option;
 	while ((option = mr_option_next(test_options, argc, argv)) != MR_OPTIONS_END) {
 		if (option == HELP)
-			return rules_help(test_usage, test_options, test_status);
+			return mr_help(test_usage, test_options, test_status);
 		if (option == MR_OPTIONS_WRONG)
 			return rules_misused("test");
 		wish->all |= option == ALL;
@@ -620,7 +620,7 @@ static int take_options(struct wish *wish, int argc, char **argv)
 		if (option == JUNIT)
 			wish->junit = optarg;
 		else if (option > JUNIT)
-			mr_config_add(&wish->config, test_options[option].name, optarg);
+			mr_option_add(&wish->config, &test_options[option], optarg);
 	}
 	if (optind >= argc)
 		return rules_misused("test");
@@ -649,4 +649,5 @@ const struct mr_command rules_command_test = {
     .name = "test",
     .summary = "run the tests of rules",
     .main = test_main,
+    .options = test_options,
 };

@@ -1,5 +1,6 @@
 /* identity_command.c - `millrace identity import|show`. */
 #include "enricher.h"
+#include "millrace/option.h"
 #include "identity_import.h"
 
 #include <getopt.h>
@@ -22,10 +23,30 @@ static const char identity_help[] =
     "people\n"
     "that the store holds, leaves the store as it was, unless --force is given.\n"
     "show prints one of them, found by id, user principal name, alias, PUID or application id.\n"
+    "\n";
+static const char identity_status[] =
     "\n"
     "Exit status: 0 done, 1 nothing or too little could be taken, nobody has that key, or the disk "
     "refused,\n"
     "2 the command or its files are wrong.\n";
+
+enum { STORE, FORCE, HELP };
+static const struct mr_option identity_options[] = {
+    [STORE] = {"store", 0, "DIR", "the identity store"},
+    [FORCE] = {"force", 0, NULL, "import: also fewer than half"},
+    MR_OPTION_HELP,
+    {0},
+};
+static const struct mr_option show_options[] = {
+    {"store", 0, "DIR", "the identity store"},
+    MR_OPTION_HELP,
+    {0},
+};
+static const struct mr_command import_command = {
+    .name = "import", .summary = "fill the store from NDJSON or CSV", .options = identity_options};
+static const struct mr_command show_command = {
+    .name = "show", .summary = "one person or service principal", .options = show_options};
+static const struct mr_command *const identity_commands[] = {&import_command, &show_command, NULL};
 
 static int fail(const struct mr_error *error)
 {
@@ -113,20 +134,15 @@ static int show(const char *store, const char *key)
 
 static int identity_main(int argc, char **argv)
 {
-	static const struct option options[] = {{"store", required_argument, NULL, 's'},
-						{"force", no_argument, NULL, 'f'},
-						{"help", no_argument, NULL, 'h'},
-						{0}};
 	const char *store = NULL;
 	bool force = false;
 	int option;
-	optind = 1;
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (option == 'h')
-			return fputs(identity_help, stdout) < 0 ? 1 : 0;
-		if (option == 'f') {
+	while ((option = mr_option_next(identity_options, argc, argv)) != MR_OPTIONS_END) {
+		if (option == HELP)
+			return mr_help(identity_help, identity_options, identity_status);
+		if (option == FORCE) {
 			force = true;
-		} else if (option == 's') {
+		} else if (option == STORE) {
 			store = optarg;
 		} else {
 			fputs(identity_help, stderr);
@@ -146,4 +162,5 @@ const struct mr_command mr_command_identity = {
     .name = "identity",
     .summary = "fill and query the identity store",
     .main = identity_main,
+    .commands = identity_commands,
 };
