@@ -211,6 +211,12 @@ static bool is_no_number(const struct sigma_predicate *test, const struct mr_val
 	       !engine_number_read((struct mr_slice){value->text, value->len}, false, &unused);
 }
 
+static bool reads_so(const struct mr_value *value, const char *word)
+{
+	return (value->type == MR_BOOL || value->type == MR_STRING) &&
+	       mr_fold_eq(mr_slice(word), (struct mr_slice){value->text, value->len});
+}
+
 static void put_why_missing(struct rule_words *words, const struct explain_node *leaf,
 			    struct mr_buf *out)
 {
@@ -239,7 +245,7 @@ static void put_why(struct rule_words *words, const struct explain_node *leaf,
 		mr_buf_add_text(out, "only the case of letters differs");
 	else if (is_no_number(test, value))
 		mr_buf_add_text(out, "it is no number");
-	else if (test->test == SIGMA_BOOL && value->type != MR_BOOL)
+	else if (test->test == SIGMA_BOOL && !reads_so(value, "true") && !reads_so(value, "false"))
 		mr_buf_add_text(out, "it is no boolean");
 	else if (test->test == SIGMA_CIDR && value->type != MR_STRING)
 		mr_buf_add_text(out, "it is no address");
