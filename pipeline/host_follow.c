@@ -36,20 +36,46 @@ static void say_own(struct mr_supervisor *supervisor, enum mr_host_word_kind kin
 	    &(struct mr_host_word){.worker = MR_HOST_NO_WORKER, .kind = kind, .bytes = bytes});
 }
 
+/* What is in the way of reading it, but a disk that is broken, is a death: it may be whole. */
+static enum mr_err find_state(struct mr_supervisor *supervisor, struct mr_error *error)
+{
+	struct mr_hosts *hosts = supervisor->hosts;
+	const struct mr_manifest *last = &hosts->begin.last;
+	bool unread = false;
+	enum mr_err err =
+	    mr_state_dir_await_files(&hosts->dir, last, own_name(supervisor), &unread, error);
+	if (err == MR_OK || (err == MR_IO && !unread))
+		return err;
+	mr_hosts_say(hosts, 0,
+		     &(struct mr_host_word){.worker = MR_HOST_NO_WORKER,
+					    .kind = MR_HOST_LACKS,
+					    .number = unread                  ? MR_LACK_UNREAD
+						      : err == MR_UNSUPPORTED ? MR_LACK_NEWER
+									      : MR_LACK_DAMAGED,
+					    .bytes = mr_slice(error->text)});
+	hosts->unread_number = unread ? last->number : 0;
+	return err;
+}
+
+/* Once the leader has gone back to one before it. */
+static enum mr_err leave_unread(struct mr_hosts *hosts, struct mr_error *error)
+{
+	uint64_t number = hosts->unread_number;
+	hosts->unread_number = 0;
+	return number > hosts->begin.last.number
+		   ? mr_state_dir_set_aside(&hosts->dir, number, error)
+		   : MR_OK;
+}
+
 static enum mr_err open_state(struct mr_supervisor *supervisor, struct mr_error *error)
 {
 	struct mr_hosts *hosts = supervisor->hosts;
 	const struct mr_host_begin *begin = &hosts->begin;
-	enum mr_err err =
-	    mr_state_dir_check_files(&hosts->dir, &begin->last, own_name(supervisor), error);
-	if (err != MR_OK) {
-		mr_hosts_say(hosts, 0,
-			     &(struct mr_host_word){.worker = MR_HOST_NO_WORKER,
-						    .kind = MR_HOST_LACKS,
-						    .number = err == MR_UNSUPPORTED,
-						    .bytes = mr_slice(error->text)});
+	enum mr_err err = find_state(supervisor, error);
+	if (err == MR_OK)
+		err = leave_unread(hosts, error);
+	if (err != MR_OK)
 		return err;
-	}
 	mr_tables_free(supervisor->restored);
 	supervisor->restored = mr_tables_new();
 	err = mr_recovery_open(&hosts->dir, &begin->last, &begin->aside, own_name(supervisor),

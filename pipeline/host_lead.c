@@ -79,8 +79,9 @@ static enum mr_err bury(struct mr_supervisor *supervisor, uint32_t host, struct 
 static enum mr_err lacks(struct mr_supervisor *supervisor, uint32_t host,
 			 const struct mr_host_word *word, struct mr_error *error)
 {
-	supervisor->hosts->lacks = word->number == 0;
-	return mr_error_set(error, word->number == 0 ? MR_BAD_INPUT : MR_UNSUPPORTED,
+	supervisor->hosts->lacks = word->number != MR_LACK_NEWER;
+	supervisor->hosts->unread = word->number == MR_LACK_UNREAD;
+	return mr_error_set(error, supervisor->hosts->lacks ? MR_BAD_INPUT : MR_UNSUPPORTED,
 			    "host %s: %.*s", name_of(supervisor, host), (int)word->bytes.len,
 			    word->bytes.at);
 }

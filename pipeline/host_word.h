@@ -20,11 +20,17 @@ enum mr_host_word_kind {
 	MR_HOST_BEGIN,     /* leader: a part of a struct mr_host_begin; number is 1 in the last */
 	MR_HOST_KILL,      /* leader: worker `number` does not answer */
 	MR_HOST_DIED,      /* follower: a worker died, a struct mr_host_death */
-	MR_HOST_LACKS,     /* follower: it has not the state that it should begin with; number is 1
-			      where a newer program wrote it */
+	MR_HOST_LACKS,     /* follower: it has not the state that it should begin with; number is an
+			      enum mr_host_lack */
 	MR_HOST_RELOAD,    /* leader: have set `number` prepared; 0: none is wanted any more */
 	MR_HOST_RELOADED,  /* follower: whether it has, `other` is 1, or 0, and bytes say why not */
 	MR_HOST_OVER       /* leader: the next incarnation begins with set `number` */
+};
+
+enum mr_host_lack {
+	MR_LACK_DAMAGED,
+	MR_LACK_NEWER, /* a newer program wrote it */
+	MR_LACK_UNREAD /* the disk does not give it */
 };
 
 struct mr_host_word {

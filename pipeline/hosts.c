@@ -368,7 +368,7 @@ static void forget(struct mr_hosts *hosts)
 	hosts->begun = false;
 	hosts->met = false;
 	hosts->killed_us = 0;
-	hosts->lacks = false;
+	hosts->lacks = hosts->unread = false;
 	hosts->turned_us = mr_clock_us();
 	hosts->failure = (struct mr_error){0};
 	hosts->asked = 0;

@@ -39,6 +39,7 @@ struct mr_hosts {
 	int64_t turned_us;      /* the gate was looked after */
 	int64_t killed_us;      /* a worker elsewhere was to be killed; 0: none */
 	bool lacks;             /* a follower has not its part of the last checkpoint */
+	bool unread;            /* for its disk does not give it */
 	bool ended;             /* a signal asked for the end before they were */
 	uint64_t asked;         /* in this incarnation for this set; 0: for none */
 	struct mr_error no;     /* what a follower has against it */
@@ -57,6 +58,7 @@ struct mr_hosts {
 	struct mr_reload reload;
 	uint32_t incarnations;  /* that have begun */
 	uint64_t failed_number; /* of a checkpoint whose file could not be made */
+	uint64_t unread_number; /* of one that our disk does not give */
 	struct mr_error failure;
 };
 

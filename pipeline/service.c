@@ -412,12 +412,12 @@ static void rest(struct mr_service *service, struct mr_supervisor *supervisor)
 }
 
 /* To the checkpoint before the last, which is not whole on another host. */
-static bool fall_back(struct mr_service *service, struct mr_error *error)
+static bool fall_back(struct mr_service *service, bool unread, struct mr_error *error)
 {
 	uint64_t number = service->checkpoint.last.number;
 	struct mr_manifest before;
 	mr_log(MR_LOG_ERROR, "%s; the checkpoint before it is looked for", error->text);
-	if (mr_state_dir_recover_below(&service->dir, number, &before, error) != MR_OK)
+	if (mr_state_dir_recover_below(&service->dir, number, unread, &before, error) != MR_OK)
 		return false;
 	if (before.number == 0) {
 		mr_manifest_fini(&before);
@@ -543,7 +543,7 @@ enum mr_err mr_service_run(struct mr_service *service, struct mr_supervisor *sup
 		if (err == MR_OK)
 			return MR_OK;
 		if (supervisor->hosts != NULL && supervisor->hosts->lacks) {
-			if (!fall_back(service, error))
+			if (!fall_back(service, supervisor->hosts->unread, error))
 				return error->code;
 			mr_supervisor_reset(supervisor);
 			continue;

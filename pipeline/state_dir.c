@@ -596,6 +596,17 @@ static const struct seen *find_unread(const struct search *search)
 	return NULL;
 }
 
+static bool try_again(int64_t until_us, bool *said, const char *why)
+{
+	if (mr_clock_us() >= until_us)
+		return false;
+	if (!*said)
+		mr_log(MR_LOG_WARNING, "%s; it is tried again for some seconds", why);
+	*said = true;
+	poll(NULL, 0, READ_POLL_MS);
+	return true;
+}
+
 /* One that cannot be read for a moment is not passed over. */
 static void look_patiently(struct search *search, struct mr_manifest *out)
 {
@@ -603,34 +614,54 @@ static void look_patiently(struct search *search, struct mr_manifest *out)
 	int64_t until_us = mr_clock_us() + search->dir->patience_us;
 	bool said = false;
 	look_through(search, out);
-	while ((unread = find_unread(search)) != NULL && mr_clock_us() < until_us) {
-		if (!said)
-			mr_log(MR_LOG_WARNING, "%s; it is tried again for some seconds",
-			       unread->why.text);
-		said = true;
+	while ((unread = find_unread(search)) != NULL &&
+	       try_again(until_us, &said, unread->why.text)) {
 		mr_manifest_fini(out);
-		poll(NULL, 0, READ_POLL_MS);
 		look_through(search, out);
 	}
 }
 
-/* Its number will be given again, and what the disk does not give now may be looked for later. */
-static enum mr_err set_aside(const struct mr_state_dir *dir, uint64_t number,
-			     struct mr_error *error)
+enum mr_err mr_state_dir_await_files(const struct mr_state_dir *dir,
+				     const struct mr_manifest *manifest, const char *host,
+				     bool *unread_out, struct mr_error *error)
 {
-	char name[MR_MANIFEST_NAME], aside[MR_MANIFEST_NAME + sizeof UNREAD], files[160];
+	int64_t until_us = mr_clock_us() + dir->patience_us;
+	bool said = false;
+	enum mr_err err;
+	do {
+		*error = (struct mr_error){0};
+		err = mr_state_dir_check_files(dir, manifest, host, error);
+		*unread_out = err == MR_IO && is_of_disk(errno);
+	} while (err == MR_IO && try_again(until_us, &said, error->text));
+	return err;
+}
+
+static enum mr_err rename_aside(const struct mr_state_dir *dir, const char *name, const char *aside,
+				struct mr_error *error)
+{
+	if (mr_os.renameat(dir->fd, name, dir->fd, aside) == 0)
+		mr_log(MR_LOG_ERROR, "%s/%s is what cannot be read of %s", dir->path, aside, name);
+	else if (errno != ENOENT)
+		return failed(dir, name, "rename it", error);
+	return MR_OK;
+}
+
+enum mr_err mr_state_dir_set_aside(const struct mr_state_dir *dir, uint64_t number,
+				   struct mr_error *error)
+{
+	char name[MR_MANIFEST_NAME], aside[MR_MANIFEST_NAME + sizeof UNREAD];
 	mr_manifest_path(number, name);
 	snprintf(aside, sizeof aside, UNREAD "%s", name);
-	if (mr_os.renameat(dir->fd, name, dir->fd, aside) != 0)
-		return failed(dir, name, "rename it", error);
+	enum mr_err err = rename_aside(dir, name, aside, error);
+	if (err != MR_OK)
+		return err;
 	mr_manifest_directory(number, name);
-	snprintf(files, sizeof files, CHECKPOINTS "/" UNREAD "%s", name + sizeof CHECKPOINTS);
-	mr_state_dir_remove(dir, files); /* of an earlier time */
-	if (mr_os.renameat(dir->fd, name, dir->fd, files) != 0 && errno != ENOENT)
-		return failed(dir, name, "rename it", error);
-	mr_log(MR_LOG_ERROR, "%s/%s and %s/%s are what cannot be read of checkpoint %llu",
-	       dir->path, aside, dir->path, files, (unsigned long long)number);
-	return mr_os_sync_directory(dir->fd) ? MR_OK : failed(dir, "", "sync it", error);
+	snprintf(aside, sizeof aside, CHECKPOINTS "/" UNREAD "%s", name + sizeof CHECKPOINTS);
+	mr_state_dir_remove(dir, aside); /* of an earlier time */
+	err = rename_aside(dir, name, aside, error);
+	if (err == MR_OK && !mr_os_sync_directory(dir->fd))
+		err = failed(dir, "", "sync it", error);
+	return err;
 }
 
 /* What was passed over makes room, where there is one to go on from. */
@@ -640,7 +671,7 @@ static enum mr_err pass_over(const struct search *search, struct mr_error *error
 	for (size_t i = 0; i < search->at && err == MR_OK; i++) {
 		const struct seen *seen = &search->all[i];
 		if (seen->unread)
-			err = set_aside(search->dir, seen->number, error);
+			err = mr_state_dir_set_aside(search->dir, seen->number, error);
 		else
 			remove_manifest(search->dir, seen->number);
 	}
@@ -668,10 +699,10 @@ static enum mr_err judge(const struct search *search, struct mr_error *error)
 enum mr_err mr_state_dir_recover(const struct mr_state_dir *dir, struct mr_manifest *manifest,
 				 struct mr_error *error)
 {
-	return mr_state_dir_recover_below(dir, UINT64_MAX, manifest, error);
+	return mr_state_dir_recover_below(dir, UINT64_MAX, false, manifest, error);
 }
 
-enum mr_err mr_state_dir_recover_below(const struct mr_state_dir *dir, uint64_t below,
+enum mr_err mr_state_dir_recover_below(const struct mr_state_dir *dir, uint64_t below, bool unread,
 				       struct mr_manifest *manifest, struct mr_error *error)
 {
 	struct numbers numbers = {0};
@@ -690,9 +721,12 @@ enum mr_err mr_state_dir_recover_below(const struct mr_state_dir *dir, uint64_t 
 	bool found = err == MR_OK && search.at < search.count;
 	if (found)
 		err = pass_over(&search, error);
-	for (size_t i = 0; i < numbers.count && found; i++)
-		if (numbers.at[i] >= below)
+	for (size_t i = 0; i < numbers.count && numbers.at[i] >= below && found; i++) {
+		if (!unread)
 			remove_manifest(dir, numbers.at[i]);
+		else if (err == MR_OK)
+			err = mr_state_dir_set_aside(dir, numbers.at[i], error);
+	}
 	free(search.all);
 	free(numbers.at);
 	return err == MR_OK ? find_seed(dir, manifest, error) : err;

@@ -54,15 +54,25 @@ void mr_state_dir_look(const struct mr_state_dir *dir, struct mr_manifest *out);
  * nothing has changed. */
 enum mr_err mr_state_dir_recover(const struct mr_state_dir *dir, struct mr_manifest *manifest,
 				 struct mr_error *error);
-/* Likewise the newest below this number, where those from it on are not whole on another host:
- * they are removed once it is found, and an empty manifest says that none is. */
-enum mr_err mr_state_dir_recover_below(const struct mr_state_dir *dir, uint64_t below,
+/* Likewise the newest below this number, where those from it on are not whole on another host, or
+ * its disk does not give them (`unread`): they are removed, or set aside, once it is found, and an
+ * empty manifest says that none is. */
+enum mr_err mr_state_dir_recover_below(const struct mr_state_dir *dir, uint64_t below, bool unread,
 				       struct mr_manifest *manifest, struct mr_error *error);
 /* Whether the files of a checkpoint that lie in the directory of `host` (empty: of the manifest's
  * own) are those that the manifest names. MR_BAD_INPUT, MR_IO. */
 enum mr_err mr_state_dir_check_files(const struct mr_state_dir *dir,
 				     const struct mr_manifest *manifest, const char *host,
 				     struct mr_error *error);
+/* Likewise, but what cannot be read is tried again for some seconds. `unread_out`: the disk does
+ * not give it; else MR_IO is of something that is in the way. */
+enum mr_err mr_state_dir_await_files(const struct mr_state_dir *dir,
+				     const struct mr_manifest *manifest, const char *host,
+				     bool *unread_out, struct mr_error *error);
+/* What there is of a checkpoint that the disk does not give, under other names, which the log says:
+ * its number will be given again. MR_IO. */
+enum mr_err mr_state_dir_set_aside(const struct mr_state_dir *dir, uint64_t number,
+				   struct mr_error *error);
 /* The directory of a checkpoint's files, if it is not there. MR_IO, MR_NO_SPACE. */
 enum mr_err mr_state_dir_make(const struct mr_state_dir *dir, uint64_t number,
 			      struct mr_error *error);

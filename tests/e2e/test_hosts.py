@@ -373,6 +373,30 @@ class Hosts(unittest.TestCase):
         run.end()
         run.check(self.wanted)
 
+    def test_a_follower_that_cannot_read(self):
+        """What cannot be opened on a follower may be whole: no checkpoint goes for it, and it is taken once it can be."""
+        run = self.pipeline(follow=True)
+        run.start("a")
+        run.start("b")
+        mt.wait_until(lambda: len(run.manifests()) >= 2, "two checkpoints")
+        for life in run.lives.values():
+            life.kill()
+            life.wait()
+        newest = run.manifests()[-1]
+        path = os.path.join(run.folder, "state-b", "checkpoints", newest, "correlate-1.correlate")
+        os.rename(path, path + ".away")
+        os.symlink(path + ".away", path)
+        run.start("a")
+        run.start("b")
+        run.wait_said("b", f"{path}: cannot open it: Too many levels of symbolic links; host b waits")
+        run.wait_said("a", "host b is there", 3)
+        self.assertEqual(run.manifests()[-1], newest)
+        os.rename(path + ".away", path)
+        run.stop(self.wanted)
+        run.end()
+        run.check(self.wanted)
+        self.assertNotIn("the checkpoint before it is looked for", run.said("a"))
+
     def test_one_host_is_late(self):
         run = self.pipeline()
         path = os.path.join(run.folder, "notify")

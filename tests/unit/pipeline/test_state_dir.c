@@ -118,12 +118,12 @@ static void another_hosts_files_are_left_to_it(void **state)
 	assert_int_equal(mr_state_dir_sync(&dir, 2, &manifest, "b", &error), MR_OK);
 	mr_manifest_fini(&manifest);
 	error = (struct mr_error){0};
-	assert_int_equal(mr_state_dir_recover_below(&dir, 2, &manifest, &error), MR_OK);
+	assert_int_equal(mr_state_dir_recover_below(&dir, 2, false, &manifest, &error), MR_OK);
 	assert_int_equal(manifest.number, 1);
 	mr_manifest_fini(&manifest);
 	assert_false(is_there(MANIFEST "2"));
 	/* Before the first there is none, and nothing is removed for that. */
-	assert_int_equal(mr_state_dir_recover_below(&dir, 1, &manifest, &error), MR_OK);
+	assert_int_equal(mr_state_dir_recover_below(&dir, 1, false, &manifest, &error), MR_OK);
 	assert_int_equal(manifest.number, 0);
 	assert_true(is_there(MANIFEST "1"));
 }
@@ -333,6 +333,37 @@ static void one_under_a_bad_sector_is_passed_over(void **state)
 	}
 }
 
+/* Likewise one that another host has a part of: there the files, here the manifest. */
+static void a_part_under_a_bad_sector_is_passed_over(void **state)
+{
+	struct mr_manifest two, manifest;
+	struct mr_error error = {0};
+	bool unread = true;
+	(void)state;
+	put_checkpoint(1, MR_SNAPSHOT_VERSION);
+	host = "b";
+	put_checkpoint(2, MR_SNAPSHOT_VERSION);
+	host = "";
+	assert_int_equal(mr_state_dir_recover(&dir, &two, &error), MR_OK);
+	os_fault((struct os_fault){.call = OS_PREAD, .nth = 1, .number = EIO});
+	assert_int_equal(mr_state_dir_await_files(&dir, &two, "b", &unread, &error), MR_OK);
+	assert_true(os_fault_met() && !unread);
+	os_faults_end();
+	begin_bad("/" SNAPSHOT "2/", EACCES);
+	assert_int_equal(mr_state_dir_await_files(&dir, &two, "b", &unread, &error), MR_IO);
+	assert_false(unread);
+	bad_number = EIO;
+	assert_int_equal(mr_state_dir_await_files(&dir, &two, "b", &unread, &error), MR_IO);
+	assert_true(unread);
+	end_bad();
+	assert_int_equal(mr_state_dir_recover_below(&dir, 2, true, &manifest, &error), MR_OK);
+	assert_int_equal(manifest.number, 1);
+	mr_manifest_fini(&manifest);
+	mr_manifest_fini(&two);
+	assert_true(is_there(SET_ASIDE "2") && !is_there(MANIFEST "2"));
+	assert_true(is_there(FILES_SET_ASIDE "2/counts-1.counts") && !is_there(SNAPSHOT "2"));
+}
+
 /* Not for a mode, or for want of descriptors; nor where no other is whole. */
 static void one_that_is_kept_from_us_is_not_passed_over(void **state)
 {
@@ -445,6 +476,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(one_that_cannot_be_read_for_a_moment_is_taken, begin,
 					    end),
 	    cmocka_unit_test_setup_teardown(one_under_a_bad_sector_is_passed_over, begin, end),
+	    cmocka_unit_test_setup_teardown(a_part_under_a_bad_sector_is_passed_over, begin, end),
 	    cmocka_unit_test_setup_teardown(one_that_is_kept_from_us_is_not_passed_over, begin,
 					    end),
 	    cmocka_unit_test_setup_teardown(a_listing_that_breaks_off_proves_no_trust, begin, end),
