@@ -217,6 +217,15 @@ static void look_at_disk(const struct mr_config *config)
 		       (unsigned long long)(disk >> 20));
 }
 
+/* The service may have others than whoever asks. */
+static void look_at_limits(struct mr_supervisor *supervisor)
+{
+	struct mr_error error = {0};
+	if (mr_supervisor_limits(supervisor, &error) != MR_OK)
+		mr_log(MR_LOG_WARNING, "%s; with the limit of this shell a run ends at once",
+		       error.text);
+}
+
 /* A private key that is out of sight has been warned of. */
 static enum mr_err know_hosts(struct mr_supervisor *supervisor, struct mr_hosts *hosts,
 			      struct mr_error *error)
@@ -241,6 +250,8 @@ static int check(const char *path, const char *host)
 		err = mr_plan_run(&supervisor, &workers, &error);
 	if (err == MR_OK)
 		err = number_sources(&supervisor.setup.config, &error);
+	if (err == MR_OK)
+		look_at_limits(&supervisor);
 	if (err == MR_OK)
 		look_at_disk(&supervisor.setup.config);
 	if (err == MR_OK)

@@ -104,8 +104,8 @@ enum mr_err mr_supervisor_limits(struct mr_supervisor *supervisor, struct mr_err
 	uint64_t limit = raise_limit();
 	uint64_t spare = MR_FILES_REFERENCED_MAX + MR_SEGMENTS_OPEN_MAX + MR_FILES_FOLLOWED_MAX;
 	for (uint32_t i = 0; i < topology->group_count; i++) {
-		uint64_t needs =
-		    mr_worker_descriptors(topology, i, mr_tables_count(supervisor->tables));
+		uint64_t needs = mr_worker_descriptors(&supervisor->setup, i,
+						       mr_tables_count(supervisor->tables));
 		if (needs > limit)
 			return too_low(limit, topology->groups[i].name, needs, error);
 		spare = limit - needs < spare ? limit - needs : spare;

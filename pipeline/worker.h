@@ -229,7 +229,7 @@ void mr_worker_unwatch(struct mr_worker *worker);
 /* ---- worker_limits.c ---- */
 
 /* Descriptors that one of this group needs, with so many tables, before any of records' files. */
-uint64_t mr_worker_descriptors(const struct mr_topology *topology, uint32_t group, size_t tables);
+uint64_t mr_worker_descriptors(const struct mr_setup *setup, uint32_t group, size_t tables);
 /* What settings, tables and links may make this one take, each several times over, so that no
  * honest worker meets it. */
 uint64_t mr_worker_memory(const struct mr_worker *worker);

@@ -19,12 +19,24 @@
 #define STATE_TIMES 3                   /* of counted state, with what the allocator takes */
 #define BATCH_TIMES 16                  /* of a sink's batch: made, compressed, on its way */
 
-uint64_t mr_worker_descriptors(const struct mr_topology *topology, uint32_t group, size_t tables)
+static uint64_t stages_descriptors(const struct mr_setup *setup, uint32_t group)
+{
+	const struct mr_group *of = &setup->topology.groups[group];
+	uint64_t sum = 0;
+	for (uint32_t i = 0; i < mr_group_length(of); i++) {
+		const struct mr_stage_ops *ops = mr_stage_find(of->chain[i]);
+		if (ops->descriptors != NULL)
+			sum += ops->descriptors(&setup->config);
+	}
+	return sum;
+}
+
+uint64_t mr_worker_descriptors(const struct mr_setup *setup, uint32_t group, size_t tables)
 {
 	uint32_t in, out;
-	mr_topology_pairs(topology, group, &in, &out);
+	mr_topology_pairs(&setup->topology, group, &in, &out);
 	return WORKER_DESCRIPTORS + tables + (uint64_t)in * RX_DESCRIPTORS +
-	       (uint64_t)out * TX_DESCRIPTORS;
+	       (uint64_t)out * TX_DESCRIPTORS + stages_descriptors(setup, group);
 }
 
 static uint64_t setting(const struct mr_config *config, const char *name)
@@ -67,8 +79,7 @@ uint64_t mr_worker_files(const struct mr_worker *worker)
 	const struct mr_setup *setup = &worker->setup;
 	if ((worker->needs & (MR_NEEDS_FILES | MR_NEEDS_NETWORK)) != 0)
 		return 0;
-	return mr_worker_descriptors(&setup->topology, worker->group,
-				     mr_tables_count(worker->tables)) +
+	return mr_worker_descriptors(setup, worker->group, mr_tables_count(worker->tables)) +
 	       setting(&setup->config, "referenced_files") +
 	       setting(&setup->config, "open_segments");
 }

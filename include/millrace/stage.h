@@ -143,6 +143,10 @@ struct mr_stage_ops {
 	void (*needs)(const struct mr_config *config, const struct mr_tables *tables,
 		      struct mr_needs *needs);
 
+	/* In the supervisor: how many files each worker may have open of its own, besides inputs
+	 * and those that records are referred to in. NULL: a few. */
+	uint64_t (*descriptors)(const struct mr_config *config);
+
 	/* Borrows `env` until close. After an error hold nothing: close is not called. */
 	enum mr_err (*open)(void *state, const struct mr_stage_env *env, struct mr_error *error);
 

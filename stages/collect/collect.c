@@ -260,6 +260,7 @@ const struct mr_stage_ops mr_stage_collect = {
     .reads = MR_CONTENT_NONE,
     .prepare = prepare,
     .needs = mr_collect_needs,
+    .descriptors = mr_sources_descriptors,
     .open = open_stage,
     .poll = poll_stage,
     .finish = finish,

@@ -20,10 +20,8 @@
 #include "millrace/pack.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/inotify.h>
 #include <unistd.h>
 
 #define FILES_MAX (MR_SEGMENT_CURSOR_MAX / 8) /* more have no room in a cursor */
@@ -38,7 +36,6 @@
 struct follow {
 	struct mr_follow_list list;
 	size_t turn;
-	int inotify;
 	struct mr_pace pace;
 	struct mr_openings openings;
 	struct mr_left_names left;
@@ -366,11 +363,9 @@ static enum mr_err see_file(void *context, const char *path, const struct stat *
 
 static void watch(void *context, const char *path)
 {
-	const struct mr_source *source = context;
+	struct mr_source *source = context;
 
-	inotify_add_watch(of(source)->inotify, path,
-			  IN_MODIFY | IN_CREATE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE |
-			      IN_DELETE_SELF | IN_ONLYDIR);
+	mr_watching_directory(source->watch, source, path);
 }
 
 static void watch_parent(struct mr_source *source, const char *path)
@@ -545,23 +540,13 @@ static void wake(struct follow *follow, const char *base)
 			file->awake = true;
 }
 
-/* Files whose name inotify gives are awake; what is no change of bytes asks for a scan. */
-static void listen(struct follow *follow)
+/* A file whose name inotify gives is awake; what is no change of bytes asks for a scan. */
+static void notice(struct mr_source *source, const char *name, bool grew)
 {
-	char bytes[16 << 10] __attribute__((aligned(__alignof__(struct inotify_event))));
-	ssize_t len;
-
-	while ((len = read(follow->inotify, bytes, sizeof(bytes))) > 0)
-		for (ssize_t at = 0; at < len;) {
-			const struct inotify_event *event =
-			    (const struct inotify_event *)(bytes + at);
-
-			if (event->mask != IN_MODIFY || event->len == 0)
-				follow->pace.asked = true;
-			if (event->len > 0)
-				wake(follow, event->name);
-			at += (ssize_t)sizeof(*event) + (ssize_t)event->len;
-		}
+	if (!grew || !name)
+		of(source)->pace.asked = true;
+	if (name)
+		wake(of(source), name);
 }
 
 /* What stood in its place before is read to its end first. */
@@ -643,7 +628,7 @@ static enum mr_err know_names(struct mr_source *source, struct mr_error *error)
 	return err == MR_OK ? mr_left_names_register(&follow->left, source->env, error) : err;
 }
 
-static enum mr_err begin_watch(struct mr_source *source, struct mr_error *error)
+static enum mr_err begin(struct mr_source *source, struct mr_error *error)
 {
 	struct follow *follow = of(source);
 
@@ -652,17 +637,13 @@ static enum mr_err begin_watch(struct mr_source *source, struct mr_error *error)
 	if (err != MR_OK)
 		return err;
 	follow->room = mr_malloc(MR_FOLLOW_ROOM);
-	follow->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (follow->inotify < 0)
-		return mr_error_errno(error, MR_IO, "cannot watch directories");
 	mr_own_files_init(&follow->own, source->env->config);
-	mr_waits_set(source->env->waits, follow->inotify, POLLIN);
 	return MR_OK;
 }
 
 static enum mr_err open_source(struct mr_source *source, struct mr_error *error)
 {
-	enum mr_err err = of(source)->room ? MR_OK : begin_watch(source, error);
+	enum mr_err err = of(source)->room ? MR_OK : begin(source, error);
 
 	return err == MR_OK ? know_names(source, error) : err;
 }
@@ -723,7 +704,6 @@ static enum mr_err step(struct mr_source *source, struct mr_error *error)
 	size_t waits = SIZE_MAX; /* one that is closed, and has something to read */
 	enum mr_err err;
 
-	listen(follow);
 	if (scan_is_due(source))
 		scan(source);
 	for (size_t i = 0; i < follow->list.count; i++) {
@@ -758,10 +738,6 @@ static void close_source(struct mr_source *source)
 	mr_buf_fini(&follow->gone);
 	mr_unread_fini(&follow->unread);
 	free(follow->room);
-	if (follow->inotify > 0) {
-		mr_waits_drop(source->env->waits, follow->inotify);
-		close(follow->inotify);
-	}
 }
 
 static void book(struct mr_source *source)
@@ -784,6 +760,7 @@ const struct mr_source_ops mr_source_follow = {
     .prepare = prepare,
     .open = open_source,
     .step = step,
+    .notice = notice,
     .put = put,
     .moved = moved,
     .take = take,

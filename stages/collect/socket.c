@@ -343,6 +343,7 @@ static void close_source(struct mr_source *source)
 const struct mr_source_ops mr_source_socket = {
     .type = "socket",
     .state_size = sizeof(struct listening),
+    .descriptors = 1 + PEERS,
     .prepare = prepare,
     .listen = listen_early,
     .open = open_source,

@@ -13,6 +13,7 @@
 #include "journal.h"
 #include "room.h"
 #include "spool.h"
+#include "watch.h"
 
 struct mr_source {
 	const struct mr_source_ops *ops;
@@ -23,6 +24,7 @@ struct mr_source {
 	struct mr_spool spool;
 	struct mr_journal journal;
 	struct mr_room *room;      /* of all sources' */
+	struct mr_watching *watch; /* likewise */
 	struct mr_journal_at from; /* where the checkpoint goes on */
 	bool begun;                /* journal and source are open */
 	bool replayed;
@@ -42,6 +44,7 @@ struct mr_source_ops {
 	const char *type;
 	bool follows; /* of type file: the setting `follow` */
 	size_t state_size;
+	unsigned descriptors; /* that it may have open, but followed files */
 	/* In the supervisor: is it as it should be? May be NULL. */
 	enum mr_err (*prepare)(const struct mr_part *part, const struct mr_prepare *prepare,
 			       struct mr_error *error);
@@ -52,6 +55,9 @@ struct mr_source_ops {
 	/* MR_OK: call again; MR_AGAIN: nothing to read now; MR_END; MR_NO_SPACE; other errors end
 	 * the worker. */
 	enum mr_err (*step)(struct mr_source *source, struct mr_error *error);
+	/* Something happened in a directory that it watches (watch.h), to what has this name, if it
+	 * is not NULL; `grew`: its bytes changed, and no more. May be NULL: it watches none. */
+	void (*notice)(struct mr_source *source, const char *name, bool grew);
 	/* The last checkpoint is made: nobody can send it anything any more, and what was sent is
 	 * read by steps, to MR_AGAIN. False: there is nothing. Called again it says that again, and
 	 * how many bytes are known to be left. May be NULL: what is left can be read by the next

@@ -20,6 +20,7 @@
 #define RETRY_US (INT64_C(100) * 1000) /* a full disk is tried again */
 #define CURSOR_BYTES MR_MIB            /* a block says no more of the cursor, or little */
 #define POSITION_VERSION 2
+#define JOURNAL_DESCRIPTORS 3 /* its directory, a segment to write, one that is replayed */
 
 static const size_t position_items[POSITION_VERSION + 1] = {0, 5, 7};
 
@@ -62,6 +63,16 @@ enum mr_err mr_sources_prepare(const struct mr_prepare *prepare, struct mr_error
 		mr_config_blame(prepare->config, wrong, error);
 	}
 	return err;
+}
+
+uint64_t mr_sources_descriptors(const struct mr_config *config)
+{
+	const struct mr_part *part;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; (part = mr_config_part(config, MR_PART_SOURCE, i)) != NULL; i++)
+		sum += JOURNAL_DESCRIPTORS + kind_of(part)->descriptors;
+	return sum;
 }
 
 /* ---- the cursor ---- */
@@ -123,6 +134,7 @@ void mr_sources_fini(struct mr_sources *sources)
 {
 	for (size_t i = 0; i < sources->count; i++)
 		close_source(&sources->items[i]);
+	mr_watching_fini(&sources->watch);
 	if (sources->env && sources->timer >= 0) {
 		mr_waits_drop(sources->env->waits, sources->timer);
 		close(sources->timer);
@@ -145,6 +157,7 @@ enum mr_err mr_sources_open(struct mr_sources *sources, const struct mr_stage_en
 	if (sources->timer < 0)
 		return mr_error_errno(error, MR_IO, "cannot make a timer");
 	mr_waits_set(env->waits, sources->timer, POLLIN);
+	mr_watching_init(&sources->watch, env->waits);
 	/* In place from the start: each journal and spool knows its source. */
 	sources->items = mr_calloc(parts, sizeof(*sources->items));
 	sources->room = (struct mr_room){.journals = mr_calloc(parts, sizeof(struct mr_journal *)),
@@ -157,6 +170,7 @@ enum mr_err mr_sources_open(struct mr_sources *sources, const struct mr_stage_en
 
 		err = init_source(source, env, part, error);
 		source->room = &sources->room;
+		source->watch = &sources->watch;
 		sources->room.journals[sources->room.count++] = &source->journal;
 		if (err == MR_OK && source->ops->listen)
 			err = source->ops->listen(source, error);
@@ -387,6 +401,7 @@ enum mr_err mr_sources_poll(struct mr_sources *sources, struct mr_writer *out,
 	bool again = false;
 	size_t ended = 0;
 
+	mr_watching_read(&sources->watch);
 	for (size_t i = 0; i < sources->count; i++) {
 		size_t turn = (sources->turn + i) % sources->count;
 		enum mr_err err = run_source(&sources->items[turn], out, error);

@@ -12,12 +12,15 @@ struct mr_sources {
 	size_t count;
 	size_t turn;
 	struct mr_room room;
+	struct mr_watching watch;
 	int timer;          /* wakes the worker when something is due */
 	struct mr_buf gone; /* the first worker's: snapshots of sources that the topology has not */
 };
 
 /* In the supervisor. MR_CONFIG. */
 enum mr_err mr_sources_prepare(const struct mr_prepare *prepare, struct mr_error *error);
+/* What all of them may have open but followed files. */
+uint64_t mr_sources_descriptors(const struct mr_config *config);
 /* As stage.h says of the stage. Each is opened by its first poll, once it is known whether a
  * checkpoint was restored. */
 enum mr_err mr_sources_open(struct mr_sources *sources, const struct mr_stage_env *env,

@@ -249,6 +249,7 @@ static void close_source(struct mr_source *source)
 const struct mr_source_ops mr_source_stdin = {
     .type = "stdin",
     .state_size = sizeof(struct standard),
+    .descriptors = 4, /* the stream, both ends of its queue, the ring */
     .prepare = prepare,
     .open = open_source,
     .step = step,

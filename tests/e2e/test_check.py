@@ -2,6 +2,7 @@
 import fcntl
 import os
 import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -68,6 +69,22 @@ class Check(unittest.TestCase):
             done = check(self.path("t.yaml"))
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertEqual("journals and spools may grow past that" in done.stderr, warns, done.stderr)
+
+    def test_more_sources_than_open_files(self):
+        def limit():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+        sources = "".join(f"  - {{name: s{number}, type: file, path: in}}\n" for number in range(80))
+        self.write("t.yaml", "state: state\nrules: rule.yml\nworkers: 1\nsources:\n" + sources +
+                   "sinks:\n  - {name: alerts, type: file, path: alerts.ndjson}\n")
+        said = r"a process may have 256 files open, and collect needs up to \d+: raise the limit"
+        done = check(self.path("t.yaml"), preexec_fn=limit)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr, said)
+        self.assertNotRegex(check(self.path("t.yaml")).stderr, "files open")
+        run = subprocess.run([mr.PROGRAM, "run", self.path("t.yaml")], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                             text=True, check=False, preexec_fn=limit, timeout=mr.WAIT_SECONDS * 4)
+        self.assertNotEqual(run.returncode, 0)
+        self.assertRegex(run.stderr, said)
 
     def test_relative_paths_begin_in_its_folder(self):
         self.topology()
