@@ -437,7 +437,7 @@ static void say_left(struct mr_source *source)
 		       "source %s: %llu bytes that it was sent do not stand in its journal yet: "
 		       "they are lost if it ends before",
 		       source->part->name,
-		       (unsigned long long)(bytes + mr_spool_waiting(&source->spool)));
+		       (unsigned long long)bytes + mr_spool_waiting(&source->spool));
 	source->said_left = true;
 }
 
