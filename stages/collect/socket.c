@@ -24,11 +24,17 @@
 #define CUT "the peer went in the middle of it"
 #define CUT_BY_END "reading ended in the middle of it"
 #define CUT_BY_OTHERS "the peer was silent in the middle of it, and others waited"
+#define CUT_BY_MEMORY                                                                              \
+	"the peer was silent in the middle of it, and lines that have begun took too much memory"
+/* So many times max_record_bytes long lines that have begun may take, of all sockets together:
+ * about half of what a worker may have for records. */
+#define BEGUN_RECORDS 32
 #define SILENT_US (INT64_C(10) * 1000 * 1000)
 
 struct peer {
 	struct mr_stream stream;
 	const char *cut; /* why a line that has begun does not end */
+	bool told;       /* that nothing more is read */
 	int64_t heard_us;
 };
 
@@ -38,9 +44,10 @@ struct listening {
 	struct peer peers[PEERS];
 	size_t count;
 	size_t turn;
-	bool waits;   /* for further peers */
-	bool over;    /* nobody may send any more */
-	bool parting; /* one was sent away, and has its place still */
+	uint64_t begun; /* bytes that long lines take which its peers have begun */
+	bool waits;     /* for further peers */
+	bool over;      /* nobody may send any more */
+	bool parting;   /* one was sent away, and has its place still */
 	char *room;
 };
 
@@ -151,6 +158,7 @@ static void wait_for_peers(const struct mr_source *source, struct listening *lis
 static void shut(struct peer *peer, const char *cut)
 {
 	shutdown(peer->stream.fd, SHUT_RD);
+	peer->told = true;
 	peer->cut = cut;
 }
 
@@ -221,6 +229,34 @@ static void make_way(struct mr_source *source, struct listening *listening)
 	source->unread = crowded;
 }
 
+/* Peers that begin long lines and do not end them would take all memory: one gives up its place.
+ * What one that has to go holds still is not counted any more. */
+static void bound_begun(struct mr_source *source, struct listening *listening)
+{
+	uint64_t most = BEGUN_RECORDS * source->spool.max_record_bytes;
+	struct peer *silent = NULL;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < listening->count; i++) {
+		struct peer *peer = &listening->peers[i];
+
+		if (peer->stream.held.capacity <= MR_STREAM_ROOM || peer->told)
+			continue;
+		sum += peer->stream.held.capacity;
+		if (!silent || peer->heard_us < silent->heard_us)
+			silent = peer;
+	}
+	*source->begun_bytes += sum - listening->begun;
+	listening->begun = sum;
+	if (*source->begun_bytes <= most || !silent)
+		return;
+	shut(silent, CUT_BY_MEMORY);
+	mr_log(MR_LOG_WARNING,
+	       "source %s: lines that peers have begun take more than %llu KiB: the one that was "
+	       "silent for longest in a long one is sent away",
+	       source->part->name, (unsigned long long)most / 1024);
+}
+
 /* A warning, which is bounded: a peer may come again and again. */
 static void say_no_lines(const struct mr_source *source, const char *why)
 {
@@ -268,6 +304,7 @@ static enum mr_err step(struct mr_source *source, struct mr_error *error)
 	(void)error;
 	make_way(source, listening);
 	accept_peers(source, listening);
+	bound_begun(source, listening);
 	for (size_t i = 0; i < listening->count; i++) {
 		size_t turn = (listening->turn + i) % listening->count;
 

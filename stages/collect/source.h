@@ -25,6 +25,7 @@ struct mr_source {
 	struct mr_journal journal;
 	struct mr_room *room;      /* of all sources' */
 	struct mr_watching *watch; /* likewise */
+	uint64_t *begun_bytes;     /* likewise: that long lines take which peers have begun */
 	struct mr_journal_at from; /* where the checkpoint goes on */
 	bool begun;                /* journal and source are open */
 	bool replayed;

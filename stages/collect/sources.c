@@ -171,6 +171,7 @@ enum mr_err mr_sources_open(struct mr_sources *sources, const struct mr_stage_en
 		err = init_source(source, env, part, error);
 		source->room = &sources->room;
 		source->watch = &sources->watch;
+		source->begun_bytes = &sources->begun_bytes;
 		sources->room.journals[sources->room.count++] = &source->journal;
 		if (err == MR_OK && source->ops->listen)
 			err = source->ops->listen(source, error);

@@ -13,7 +13,8 @@ struct mr_sources {
 	size_t turn;
 	struct mr_room room;
 	struct mr_watching watch;
-	int timer;          /* wakes the worker when something is due */
+	uint64_t begun_bytes; /* of lines: source.h */
+	int timer;            /* wakes the worker when something is due */
 	struct mr_buf gone; /* the first worker's: snapshots of sources that the topology has not */
 };
 

@@ -38,6 +38,8 @@ void mr_stream_end(struct mr_source *source, struct mr_stream *stream, const cha
 	stream->offset += stream->held.len + stream->passed;
 	stream->held.len = 0;
 	stream->passed = 0;
+	if (stream->held.capacity > MR_STREAM_ROOM)
+		mr_buf_fini(&stream->held);
 }
 
 /* The end of the line that is held, whole lines, the beginning of one. */

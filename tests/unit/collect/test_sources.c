@@ -649,6 +649,50 @@ static void idle_peers_of_a_socket_give_way(void **state)
 	service_fini(&service);
 }
 
+/* Peers that begin long lines, and do not end them, cost their places, not the worker's memory. */
+static void lines_that_have_begun_are_bounded(void **state)
+{
+	enum { COUNT = 40, BYTES = 100000, MOST = 32 }; /* each takes 128 KiB, as a buffer grows */
+	struct service service;
+	int peers[COUNT];
+	char *text = mr_malloc(BYTES + 1);
+
+	(void)state;
+	memset(text, 'x', BYTES);
+	memcpy(text, "{\"a\":\"", 6);
+	text[BYTES] = '\0';
+	service_init(&service, "socket");
+	mr_config_add(&service.config, "max_record_bytes", "131072");
+	service_path(&service, "sock");
+	assert_int_equal(service_begin(&service), MR_OK);
+	for (int i = 0; i < COUNT; i++) {
+		peers[i] = connect_peer();
+		service.now.steady_us++;
+		say(peers[i], text);
+		for (int k = 0; k < 3; k++)
+			assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+		assert_int_equal(warnings, i < MOST ? 0 : i + 1 - MOST);
+	}
+	assert_non_null(strstr(logged, "lines that peers have begun take more than 4096 KiB"));
+	assert_non_null(strstr(came(&service.stage.rejects), "took too much memory"));
+	for (int i = 0; i < COUNT; i++)
+		assert_true(is_told(peers[i]) == (i < COUNT - MOST));
+	/* Those who are left are read on, and what a line took is free once it has ended. */
+	for (int i = COUNT - MOST; i < COUNT; i++)
+		say(peers[i], "\n");
+	while (stage_poll(&service.stage) != MR_AGAIN)
+		continue;
+	assert_int_equal(service.stage.record_count, MOST);
+	say(peers[COUNT - 1], text);
+	for (int k = 0; k < 3; k++)
+		assert_int_equal(stage_poll(&service.stage), MR_AGAIN);
+	assert_int_equal(warnings, COUNT - MOST);
+	for (int i = 0; i < COUNT; i++)
+		close(peers[i]);
+	free(text);
+	service_fini(&service);
+}
+
 /* With nothing to keep, and no room for anything. */
 static void a_socket_without_peers_ends_on_a_full_disk(void **state)
 {
@@ -681,6 +725,7 @@ int main(void)
 	    cmocka_unit_test_setup(a_peer_that_sends_no_lines, begin),
 	    cmocka_unit_test_setup(a_socket_that_is_taken, begin),
 	    cmocka_unit_test_setup(what_was_sent_to_a_socket_outlives_its_reader, begin),
+	    cmocka_unit_test_setup(lines_that_have_begun_are_bounded, begin),
 	    cmocka_unit_test_setup(a_socket_without_peers_ends_on_a_full_disk, begin),
 	    cmocka_unit_test_setup(idle_peers_of_a_socket_give_way, begin),
 	};
