@@ -14,7 +14,7 @@
 #include "logged.h"
 #include "service_room.h"
 
-#define SOURCES 200
+#define SOURCES 10
 
 static unsigned instances;
 static bool none_is_left;
@@ -47,6 +47,7 @@ static void add_source(struct service *service, unsigned number, const char *fil
 	part = mr_config_part_add(&service->config, MR_PART_SOURCE, name);
 	mr_config_add(&part->settings, "type", "file");
 	mr_config_add(&part->settings, "path", path);
+	mr_config_add(&part->settings, "segment_bytes", "1048576");
 	free(path);
 }
 
