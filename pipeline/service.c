@@ -412,9 +412,11 @@ static void rest(struct mr_service *service, struct mr_supervisor *supervisor)
 }
 
 /* To the checkpoint before the last, which is not whole on another host. */
-static bool fall_back(struct mr_service *service, bool unread, struct mr_error *error)
+static bool fall_back(struct mr_service *service, struct mr_supervisor *supervisor,
+		      struct mr_error *error)
 {
 	uint64_t number = service->checkpoint.last.number;
+	bool unread = supervisor->hosts->unread;
 	struct mr_manifest before;
 	mr_log(MR_LOG_ERROR, "%s; the checkpoint before it is looked for", error->text);
 	if (mr_state_dir_recover_below(&service->dir, number, unread, &before, error) != MR_OK)
@@ -426,6 +428,7 @@ static bool fall_back(struct mr_service *service, bool unread, struct mr_error *
 		return false;
 	}
 	mr_checkpoint_return(&service->checkpoint, &before);
+	mr_service_go_back(service, supervisor);
 	*error = (struct mr_error){0};
 	return true;
 }
@@ -543,7 +546,7 @@ enum mr_err mr_service_run(struct mr_service *service, struct mr_supervisor *sup
 		if (err == MR_OK)
 			return MR_OK;
 		if (supervisor->hosts != NULL && supervisor->hosts->lacks) {
-			if (!fall_back(service, supervisor->hosts->unread, error))
+			if (!fall_back(service, supervisor, error))
 				return error->code;
 			mr_supervisor_reset(supervisor);
 			continue;

@@ -94,6 +94,9 @@ void mr_service_adopt(struct mr_service *service, const struct mr_config *config
 /* Before the first incarnation: by what it starts with. MR_IO, MR_NO_SPACE. */
 enum mr_err mr_service_choose(struct mr_service *service, struct mr_supervisor *supervisor,
 			      struct mr_error *error);
+/* The last checkpoint is an earlier one now: what was read behind it is judged by what judged it
+ * first, and what is in force waits for a checkpoint, as at a start. */
+void mr_service_go_back(struct mr_service *service, struct mr_supervisor *supervisor);
 /* What a checkpoint that is about to be committed says of generations, and of the sources that come
  * with a new one. */
 void mr_service_name_generation(const struct mr_service *service, struct mr_manifest *out);

@@ -70,6 +70,23 @@ enum mr_err mr_service_choose(struct mr_service *service, struct mr_supervisor *
 	return mr_checkpoint_rename(&service->checkpoint, service, error);
 }
 
+void mr_service_go_back(struct mr_service *service, struct mr_supervisor *supervisor)
+{
+	struct mr_reload *reload = &service->reload;
+	const uint64_t *named = &service->checkpoint.last.generation;
+	if (*named == service->generation.id)
+		return;
+	if (reload->step != MR_RELOAD_NONE)
+		reload->wanted = true; /* it is asked for once more, from there */
+	if (reload->step == MR_RELOAD_TRIAL)
+		mr_reload_take_back(reload, service, supervisor,
+				    "the checkpoint that it began with is not whole");
+	else
+		mr_reload_drop(reload);
+	if (*named != 0 && *named != service->generation.id)
+		go_back(service, supervisor);
+}
+
 void mr_service_name_generation(const struct mr_service *service, struct mr_manifest *out)
 {
 	const struct mr_reload *reload = &service->reload;

@@ -227,6 +227,34 @@ class HostsReload(unittest.TestCase):
         service.end()
 
 
+    def test_a_checkpoint_before_the_reload(self):
+        """Where the reload's own is not whole on a follower: what was read behind the one before it is judged by what
+        judged it first, and then the new rules begin again."""
+        service = self.service(interval="1h")
+        service.put_rules(one=rule("one"))
+        service.start()
+        service.add(1)
+        service.wait_fired(("one", 1))
+        service.reload(one=None, two=rule("two"))
+        service.add(2)
+        service.wait_fired(("one", 1), ("two", 2))
+        service.reload(one=rule("one"), two=None)
+        checkpoints = os.path.join(service.folder_b, "state-b", "checkpoints")
+        newest = os.path.join(checkpoints, max(os.listdir(checkpoints)))
+        for name in os.listdir(newest):
+            with open(os.path.join(newest, name), "r+b") as file:
+                file.seek(30)
+                file.write(b"?")
+        before = service.said_a().count(RELOADED)
+        os.kill(next(pid for pid, _ in mt.children(service.other.pid) if mt.worker_name(pid).startswith("correlate")),
+                signal.SIGKILL)
+        mt.wait_until(lambda: service.said_a().count(RELOADED) > before, service.words)
+        self.assertIn("the checkpoint before it is looked for", service.said_a())
+        service.add(3)
+        service.wait_fired(("one", 1), ("two", 2), ("one", 3))
+        service.end()
+
+
 class Kills(test_reload.Kills):
     """As on one host; now and then the other one has not the newest rules."""
 
