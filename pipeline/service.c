@@ -27,7 +27,6 @@
 #define PAUSE_MOST_MS 10000
 #define RELOAD_POLL_MS 10
 #define RELOAD_CHECKPOINT_US 250000 /* from one to the next while a reload waits */
-#define STILL_US 60000000           /* that end the wait for lines that do not come again */
 #define LINES_MOST (MR_LINES_BEHIND_MAX / 2)
 #define TRIALS 2 /* deaths of a new set's workers before all are ready */
 
@@ -218,31 +217,11 @@ static void keep_in_reach(struct mr_service *service, struct mr_supervisor *supe
 
 /* Whether the sources may stop for a reload: what an earlier incarnation read behind the checkpoint
  * that this one began with has been judged again by the rules that judged it first. That shows in
- * the outputs: every line that was there before has come again. Those of which none came for a
- * while, such as what a receiver had refused, are waited for no longer, now and later. */
+ * the outputs: every line that was there before has come again. */
 static bool is_even(struct mr_service *service, int64_t now_us)
 {
 	const struct mr_checkpoint *checkpoint = &service->checkpoint;
-	if (checkpoint->here == 0)
-		return false;
-	if (checkpoint->owed <= service->owed_past) {
-		service->owed_past = checkpoint->owed;
-		return true;
-	}
-	unsigned long long owed = checkpoint->owed - service->owed_past;
-	if (service->owed_us == 0)
-		mr_log(MR_LOG_INFO,
-		       "the reload waits for what was read before: %llu lines are to be made again",
-		       owed);
-	if (service->owed_us == 0 || checkpoint->owed != service->owed)
-		service->owed_us = now_us;
-	service->owed = checkpoint->owed;
-	if (now_us - service->owed_us <= STILL_US)
-		return false;
-	mr_log(MR_LOG_WARNING,
-	       "%llu lines in outputs were not made again: they are waited for no longer", owed);
-	service->owed_past = checkpoint->owed;
-	return true;
+	return checkpoint->here > 0 && mr_owed_is_even(&service->owed, checkpoint->owed, now_us);
 }
 
 /* The sources are told to read no more, where there is a reason to. */
@@ -270,6 +249,8 @@ void mr_service_turn(struct mr_service *service, struct mr_supervisor *superviso
 	if (service->reload.step == MR_RELOAD_TRIAL)
 		mr_reload_settle(&service->reload, service);
 	mr_reload_turn(&service->reload, service, supervisor);
+	if (checkpoint->here > 0)
+		mr_owed_note(&service->owed, checkpoint->owed);
 	keep_in_reach(service, supervisor, now_us);
 	stop_sources(service, supervisor, now_us);
 	if (checkpoint->under_way || service->finishing)
@@ -316,7 +297,7 @@ static void begin(struct mr_service *service)
 	service->checkpoint.lines = 0;
 	service->finishing = false;
 	service->checkpoint.here = 0;
-	service->owed_us = 0;
+	mr_owed_begin(&service->owed);
 	service->incarnations++;
 	service->checkpoint.due_us = mr_clock_us() + service->interval_us;
 }
@@ -462,12 +443,23 @@ static enum mr_err excuse(const struct mr_service *service, const struct mr_supe
 	return MR_OK;
 }
 
+static bool same_sinks(const struct mr_config *a, const struct mr_config *b)
+{
+	bool same = mr_config_parts(a, MR_PART_SINK) == mr_config_parts(b, MR_PART_SINK);
+	for (size_t i = 0; same && i < mr_config_parts(a, MR_PART_SINK); i++)
+		same = strcmp(mr_config_part(a, MR_PART_SINK, i)->name,
+			      mr_config_part(b, MR_PART_SINK, i)->name) == 0;
+	return same;
+}
+
 /* What ended is over: the next incarnation starts with what the last checkpoint names. */
 static bool goes_over(struct mr_service *service, struct mr_supervisor *supervisor)
 {
 	if (service->stopping || !names_new(service))
 		return false;
 	mr_reload_take_over(&service->reload, service, supervisor);
+	if (!same_sinks(&service->reload.other.config, &supervisor->setup.config))
+		mr_owed_forget(&service->owed);
 	service->deaths = 0;
 	mr_supervisor_reset(supervisor);
 	return true;

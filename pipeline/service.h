@@ -8,6 +8,7 @@
 #define MILLRACE_SERVICE_H
 
 #include "checkpoint.h"
+#include "owed.h"
 #include "reload.h"
 #include "suspects.h"
 
@@ -33,9 +34,7 @@ struct mr_service {
 	uint32_t deaths; /* of incarnations that did not live long, one after the other */
 	struct mr_generation generation; /* in force */
 	struct mr_reload reload;
-	uint64_t owed;      /* lines of outputs that a reload waits for to be made again */
-	int64_t owed_us;    /* since when they are so many; 0: not asked yet */
-	uint64_t owed_past; /* that were waited for in vain */
+	struct mr_owed owed; /* that a reload waits for */
 };
 
 /* Takes the state directory and reads the last checkpoint. `topology` is read again at a reload;
