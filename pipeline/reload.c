@@ -5,6 +5,7 @@
 #include "reload.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "hosts.h"
 #include "millrace/log.h"
@@ -128,10 +129,34 @@ static void swap(struct mr_reload *reload, struct mr_service *service,
 	mr_service_adopt(service, &supervisor->setup.config);
 }
 
+static bool has_source(const struct mr_config *config, const char *name)
+{
+	const struct mr_part *source;
+	for (size_t i = 0; (source = mr_config_part(config, MR_PART_SOURCE, i)) != NULL; i++)
+		if (strcmp(source->name, name) == 0)
+			return true;
+	return false;
+}
+
+/* What its socket was sent behind the checkpoint, nobody judges now. */
+static void say_left_out(const struct mr_config *old, const struct mr_config *new)
+{
+	const struct mr_part *source;
+	for (size_t i = 0; (source = mr_config_part(old, MR_PART_SOURCE, i)) != NULL; i++)
+		if (mr_config_is(&source->settings, "type", "socket") &&
+		    !has_source(new, source->name))
+			mr_log(MR_LOG_WARNING,
+			       "source %s is left out: what its socket was sent last waits in "
+			       "%s/journal/%s, and is judged when a source of that name is there "
+			       "again",
+			       source->name, mr_config_get(new, "state", 0), source->name);
+}
+
 void mr_reload_take_over(struct mr_reload *reload, struct mr_service *service,
 			 struct mr_supervisor *supervisor)
 {
 	swap(reload, service, supervisor);
+	say_left_out(&reload->other.config, &supervisor->setup.config);
 	reload->step = MR_RELOAD_TRIAL;
 }
 

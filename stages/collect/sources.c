@@ -470,7 +470,7 @@ static enum mr_err finish_source(struct mr_source *source, struct mr_error *erro
 	else if (source->journal.end.block > before)
 		mr_log(MR_LOG_INFO,
 		       "source %s: what came behind the last checkpoint is in the journal, and is "
-		       "judged next",
+		       "judged when this source runs next",
 		       source->part->name);
 	return err;
 }

@@ -192,6 +192,31 @@ class Stop(unittest.TestCase):
         process.send_signal(signal.SIGTERM)
         self.service.finish(process)
 
+    def test_a_socket_that_a_reload_leaves_out(self):
+        """What it was sent last waits in its journal, as is said, and is judged once when it comes back."""
+        sources = [{"name": "in", "type": "file", "path": [self.service.path("nothing")]},
+                   {"name": "more", "type": "socket", "path": self.service.path("socket")}]
+        with open(self.service.records, "rb") as records:
+            lines = records.readlines()
+        self.service.describe(self.service.file_sink(), sources=sources)
+        process = self.service.start()
+        self.await_words("service.ready")
+        peer = self.enterContext(socket.socket(socket.AF_UNIX))
+        peer.connect(self.service.path("socket"))
+        collect = next(pid for pid, _ in mr.children(process.pid) if mr.worker_name(pid) == "collect")
+        os.kill(collect, signal.SIGSTOP)
+        peer.sendall(b"".join(lines[:50]))
+        self.service.describe(self.service.file_sink(), sources=sources[:1])
+        process.send_signal(signal.SIGHUP)
+        os.kill(collect, signal.SIGCONT)
+        self.await_words("reloaded from checkpoint")
+        self.await_words(f"source more is left out: what its socket was sent last waits in {self.service.path('state')}/journal/more")
+        self.service.describe(self.service.file_sink(), sources=sources)
+        process.send_signal(signal.SIGHUP)
+        mr.wait_until(lambda: len(mr.whole_lines(self.service.path("alerts.ndjson"))) == 50, "alerts")
+        process.send_signal(signal.SIGTERM)
+        self.service.finish(process)
+
     def failures(self):
         status = subprocess.run([mr.PROGRAM, "status", "--json", self.service.path("state")], capture_output=True, check=True)
         return json.loads(status.stdout)["service"]["checkpoints_failed"]
