@@ -537,7 +537,8 @@ static enum mr_err prepare(struct wish *wish, struct testing *testing, struct mr
 	const struct mr_trial_taker taker = {testing, take_alert, take_reject};
 	mr_config_add(&wish->config, "trial", "true");
 	enum mr_err err = rule_suites_read(wish->paths, wish->path_count, &testing->suites, error);
-	if (err == MR_OK && testing->suites.count + testing->suites.faults.count == 0)
+	if (err == MR_OK &&
+	    testing->suites.count + testing->suites.faults.count + testing->suites.unread == 0)
 		return mr_error_set(error, MR_CONFIG, "%s: no test is there", wish->paths[0]);
 	add_sources(wish, &testing->suites);
 	rules_hush(&wish->refusals);

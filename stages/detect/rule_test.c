@@ -308,8 +308,9 @@ void rule_suites_parse(struct rule_suites *suites, struct mr_slice file, struct 
 	mr_yaml_parse(&suites->arena, bytes, &documents);
 	for (uint32_t i = 0; i < documents.count; i++) {
 		const struct mr_yaml *root = documents.items[i].root;
-		struct mr_fault fault = {0}; /* text that is no YAML the loader refuses */
+		struct mr_fault fault = {0};
 		struct reader reader = {suites, &suites->arena, &fault};
+		suites->unread += root == NULL;
 		if (root == NULL || root->kind != MR_YAML_MAP)
 			continue;
 		struct rule_suite suite = {

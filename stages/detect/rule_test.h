@@ -54,6 +54,7 @@ struct rule_suites {
 	struct rule_suite *items;
 	uint32_t count, capacity;
 	struct sigma_notes faults; /* documents that are no tests, though they should be */
+	uint32_t unread;           /* documents that cannot be read: the loader says why */
 	struct mr_arena arena;
 };
 

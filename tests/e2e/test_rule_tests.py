@@ -226,6 +226,12 @@ class RuleTests(unittest.TestCase):
             self.assertEqual(len(report["faults"]), 1, text)
             self.assertEqual(report["faults"][0]["file"], os.path.join(self.folder, "rules.yml"))
 
+    def test_documents_that_cannot_be_read(self):
+        """The reason is told, not only that no test is there."""
+        for text in ("rule: {\n", suite("set_mailbox", case({"a": "x" * (2 << 20)}, matches=False))):
+            report = self.report(self.write("rules.yml", NAMED, text), status=1)
+            self.assertEqual((report["tests"], len(report["refused"])), (0, 1))
+
     def test_wrong_use(self):
         path = self.write("rule.yml", NAMED)
         for arguments in ([], [path], ["--bogus", path], [os.path.join(self.folder, "missing")],
