@@ -83,7 +83,7 @@ struct ear {
 	int64_t time_us;
 	uint32_t copy; /* of a record that is repeated; 0 is the first */
 	/* Of the record that came: */
-	bool matched, has_time, gave_up;
+	bool matched, has_time, gave_up, seen;
 };
 
 static enum mr_err ear_open(void *state, const struct mr_stage_env *env, struct mr_error *error)
@@ -164,6 +164,7 @@ static enum mr_err ear_process(void *state, struct mr_reader *in, struct mr_writ
 	if (ear->expects && ear->matched != ear->wanted)
 		explain(ear->testing, events, events->items);
 	ear->has_time = events->items->has_time;
+	ear->seen = engine_rule_sees(ear->detect.engine, events->items, ear->rule);
 	ear->gave_up = engine_limits(ear->detect.engine) > 0;
 	mr_reader_advance(in);
 	return MR_OK;
@@ -270,6 +271,15 @@ static bool feed(struct testing *testing, struct rule_outcome *outcome,
 		if (test->counts && !ear->has_time && outcome->rule->kind == MR_RULE_CORRELATION)
 			return end_with(testing, outcome, RULE_BROKEN,
 					"record %u has no time: give it one, or `at`", number),
+			       false;
+		if (!test->counts && !test->matches && !ear->seen)
+			return end_with(testing, outcome, RULE_BROKEN,
+					"the rule sees no records such as record %u: the test says "
+					"nothing of it%s",
+					number,
+					outcome->suite->logsource.len > 0
+					    ? ""
+					    : " (is `logsource` missing?)"),
 			       false;
 		outcome->verdict = RULE_FAILED;
 		if (!test->counts && ear->matched != test->matches)

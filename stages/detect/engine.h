@@ -33,6 +33,9 @@ void engine_close(struct engine *engine);
  * next call. */
 size_t engine_match(struct engine *engine, const struct mr_events *events,
 		    const struct mr_event *event, const uint32_t **rules_out);
+/* Whether a rule sees such records at all, by its catalog index: what it asks of them is another
+ * matter. */
+bool engine_rule_sees(const struct engine *engine, const struct mr_event *event, uint32_t rule);
 /* How often a match was given up at its bound of work since the last call: PCRE2's limit, or that
  * on comparing two fields. */
 uint64_t engine_limits(struct engine *engine);

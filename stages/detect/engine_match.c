@@ -112,6 +112,16 @@ static uint32_t plan_of(const struct engine *engine, const struct mr_event *even
 	return ENGINE_KINDS + event->logsource - 1u;
 }
 
+bool engine_rule_sees(const struct engine *engine, const struct mr_event *event, uint32_t rule)
+{
+	uint32_t plan = plan_of(engine, event);
+	for (uint32_t i = 0; i < engine->counts[ENGINE_RULES]; i++) {
+		if (engine->rules[i].index == rule && engine_sees(engine, &engine->rules[i], plan))
+			return true;
+	}
+	return false;
+}
+
 size_t engine_match(struct engine *engine, const struct mr_events *events,
 		    const struct mr_event *event, const uint32_t **rules_out)
 {

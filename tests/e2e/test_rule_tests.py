@@ -162,9 +162,16 @@ class RuleTests(unittest.TestCase):
 
         self.outcomes(windows, of({"product": "windows", "category": "process_creation"}, case(record, matches=True),
                                   case({"Image": "x"}, matches=False)),
-                      of({"product": "windows", "category": "image_load"}, case(record, matches=False)),
                       of({"product": "windows", "category": "process_creation", "service": "sysmon"}, case(record, matches=True)),
-                      suite("set_mailbox", case(record, matches=False), case(HIT, matches=False)), status=0)
+                      status=0)
+        # A miss that says nothing, since the rule does not even look.
+        outcomes = self.outcomes(windows, of({"product": "windows", "category": "image_load"}, case(record, matches=False)),
+                                 suite("set_mailbox", case(record, matches=False), case(record, matches=True)), status=1)
+        self.assertEqual([outcome for outcome, _ in outcomes], ["error", "error", "failed"])
+        for _, reason in outcomes[:2]:
+            self.assertIn("the rule sees no records such as record 1", reason)
+        self.assertIn("is `logsource` missing?", outcomes[1][1])
+        self.assertIn("the kinds of record that it sees: none (--logsource says", outcomes[2][1])
         for wrong in ({"products": "windows"}, {}, [], {"product": "a,b=c"}):
             report = self.report(self.write("rules.yml", windows, of(wrong, case(record, matches=True))), status=1)
             self.assertEqual(len(report["faults"]), 1, wrong)

@@ -92,6 +92,17 @@ class Rules(unittest.TestCase):
         self.assertEqual((result.returncode, result.stdout), (1, f"{GOOD_ID}\thigh\tdetection\tGood\t{path}\n"))
         self.assertTrue(result.stderr.startswith(f"{bad}:1:1: refused: "), result.stderr)
 
+    def test_list_as_json(self):
+        path = self.write("good.yml", GOOD)
+        over = f"title: Over\nid: over\ncorrelation: {{type: temporal, rules: [{GOOD_ID}], timespan: 1h}}\n"
+        result = rules("list", "--json", path, self.write("over.yml", over))
+        self.assertEqual(result.returncode, 0, result.stderr)
+        listed = json.loads(result.stdout)
+        self.assertEqual(listed[0], {"id": GOOD_ID, "name": "", "title": "Good", "kind": "detection", "level": "high",
+                                     "status": "", "file": path, "line": 1, "inactive": False, "alerts": False,
+                                     "tags": ["attack.t1078"]})
+        self.assertEqual((listed[1]["kind"], listed[1]["level"], listed[1]["alerts"]), ("temporal", "", True))
+
     def test_inactive(self):
         """What never fires says why, and so does what needs it; a logsource that nothing feeds is no such reason."""
         over = (f"title: Over\nid: {BAD_ID}\nlevel: low\ncorrelation:\n  type: temporal\n"
@@ -232,7 +243,7 @@ class Rules(unittest.TestCase):
 
     def test_wrong(self):
         for arguments in ([], ["check"], ["bogus", "x"], ["check", "--bogus", "x"],
-                          ["check", os.path.join(self.folder.name, "missing")], ["list", "--json", self.folder.name]):
+                          ["check", os.path.join(self.folder.name, "missing")], ["list", "--sarif", self.folder.name]):
             result = rules(*arguments)
             self.assertEqual(result.returncode, 2, arguments)
             self.assertNotEqual(result.stderr, "", arguments)
