@@ -42,6 +42,8 @@ struct follow {
 	struct mr_buf gone; /* entries of files that the journal takes for followed still */
 	size_t gone_count;
 	struct mr_unread_folders unread;
+	struct mr_named_folders named;
+	size_t lost; /* of those that are named */
 	struct mr_own_files own;
 	char *room;
 };
@@ -482,7 +484,7 @@ static void count_unread(struct mr_source *source)
 {
 	const struct follow *follow = of(source);
 
-	source->unread = follow->unread.count;
+	source->unread = follow->unread.count + follow->lost;
 	for (size_t i = 0; i < follow->list.count; i++) {
 		const struct mr_followed *file = follow->list.files[i];
 
@@ -498,6 +500,7 @@ static void scan(struct mr_source *source)
 
 	mr_pace_begin(&follow->pace);
 	mr_unread_begin(&follow->unread);
+	follow->lost = 0;
 	for (size_t i = 0; i < follow->list.count; i++) {
 		follow->list.files[i]->seen = false;
 		follow->list.files[i]->found = false;
@@ -505,6 +508,7 @@ static void scan(struct mr_source *source)
 	while ((named = mr_config_next(&source->part->settings, "path", &at)) != NULL) {
 		watch_parent(source, named);
 		if (!mr_path_is_pattern(named)) {
+			follow->lost += mr_named_look(&follow->named, source->part->name, named);
 			scan_path(source, named);
 		} else {
 			scan_pattern(source, named);
@@ -737,6 +741,7 @@ static void close_source(struct mr_source *source)
 	mr_left_names_fini(&follow->left);
 	mr_buf_fini(&follow->gone);
 	mr_unread_fini(&follow->unread);
+	mr_named_fini(&follow->named);
 	free(follow->room);
 }
 

@@ -184,6 +184,18 @@ bool mr_unread_hides(const struct mr_unread_folders *unread, const char *path);
 /* As glob(3); folders that it cannot read are added. False: nothing was found. */
 bool mr_unread_glob(struct mr_unread_folders *unread, const char *pattern, glob_t *found_out);
 void mr_unread_fini(struct mr_unread_folders *unread);
+/* Folders that a setting names, as they were seen last. Zeroed is empty. */
+struct mr_named_folders {
+	struct mr_named_folder {
+		char *path;
+		bool lost; /* it was there, and is no more */
+	} * items;
+	size_t count;
+	size_t capacity;
+};
+/* Says it where one that was there is there no more. 1 while it is lost, else 0. */
+size_t mr_named_look(struct mr_named_folders *folders, const char *source, const char *path);
+void mr_named_fini(struct mr_named_folders *folders);
 /* Before anything runs: warns of what cannot be read of what lies in a folder or fits a pattern. */
 void mr_unread_foresee(const char *source, const char *path);
 

@@ -6,6 +6,7 @@
 #include "walk.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #define FORESEEN_MOST 10 /* are named */
@@ -79,6 +80,54 @@ void mr_unread_fini(struct mr_unread_folders *unread)
 {
 	mr_buf_fini(&unread->now);
 	mr_buf_fini(&unread->before);
+}
+
+/* ---- folders that are there no more ---- */
+
+static struct mr_named_folder *find(const struct mr_named_folders *folders, const char *path)
+{
+	for (size_t i = 0; i < folders->count; i++)
+		if (strcmp(folders->items[i].path, path) == 0)
+			return &folders->items[i];
+	return NULL;
+}
+
+static void know(struct mr_named_folders *folders, const char *path)
+{
+	if (folders->count == folders->capacity) {
+		folders->capacity = mr_grow(folders->capacity, folders->count + 1);
+		folders->items =
+		    mr_realloc(folders->items, folders->capacity * sizeof(*folders->items));
+	}
+	folders->items[folders->count++] = (struct mr_named_folder){.path = mr_strdup(path)};
+}
+
+size_t mr_named_look(struct mr_named_folders *folders, const char *source, const char *path)
+{
+	struct mr_named_folder *known = find(folders, path);
+	struct stat status;
+	bool there = stat(path, &status) == 0;
+	bool lost = !there && (errno == ENOENT || errno == ENOTDIR);
+
+	if (!known && there && S_ISDIR(status.st_mode))
+		know(folders, path);
+	if (!known)
+		return 0;
+	if (lost && !known->lost)
+		mr_log(MR_LOG_WARNING,
+		       "source %s: %s: the folder is not there any more; what comes there is read "
+		       "once it is",
+		       source, path);
+	known->lost = lost;
+	return lost;
+}
+
+void mr_named_fini(struct mr_named_folders *folders)
+{
+	for (size_t i = 0; i < folders->count; i++)
+		free(folders->items[i].path);
+	free(folders->items);
+	*folders = (struct mr_named_folders){0};
 }
 
 /* ---- before anything runs ---- */

@@ -29,6 +29,7 @@
 /* So many times max_record_bytes long lines that have begun may take, of all sockets together:
  * about half of what a worker may have for records. */
 #define BEGUN_RECORDS 32
+#define LOOK_US (INT64_C(1000) * 1000)
 #define SILENT_US (INT64_C(10) * 1000 * 1000)
 
 struct peer {
@@ -46,8 +47,13 @@ struct listening {
 	size_t turn;
 	uint64_t begun; /* bytes that long lines take which its peers have begun */
 	bool waits;     /* for further peers */
-	bool over;      /* nobody may send any more */
-	bool parting;   /* one was sent away, and has its place still */
+	bool crowded;   /* others wait, and nobody gives way */
+	bool lost;      /* its path leads elsewhere, or nowhere: nobody finds it */
+	int64_t looked_us;
+	dev_t device;
+	ino_t inode;
+	bool over;    /* nobody may send any more */
+	bool parting; /* one was sent away, and has its place still */
 	char *room;
 };
 
@@ -116,6 +122,7 @@ static enum mr_err listen_early(struct mr_source *source, struct mr_error *error
 	static const mode_t modes[] = {0600, 0660, 0666};
 	struct listening *listening = source->state;
 	struct sockaddr_un address;
+	struct stat status;
 	int64_t mode = 0;
 	enum mr_err err = address_of(source->part, &address, error);
 
@@ -132,6 +139,10 @@ static enum mr_err listen_early(struct mr_source *source, struct mr_error *error
 	    chmod(address.sun_path, modes[mode]) != 0 || listen(listening->fd, PEERS) != 0)
 		return mr_error_errno(error, MR_CONFIG, "%s: cannot listen there",
 				      address.sun_path);
+	if (stat(address.sun_path, &status) == 0) {
+		listening->device = status.st_dev;
+		listening->inode = status.st_ino;
+	}
 	return MR_OK;
 }
 
@@ -221,12 +232,33 @@ static void make_way(struct mr_source *source, struct listening *listening)
 		    source->part->name, PEERS, (int)(SILENT_US / 1000000));
 		crowded = false;
 	}
-	if (crowded && source->unread == 0)
+	if (crowded && !listening->crowded)
 		mr_log(MR_LOG_WARNING,
 		       "source %s: %d peers are connected, and others wait until one "
 		       "goes: let fewer connect, or have further sources of type socket",
 		       source->part->name, PEERS);
-	source->unread = crowded;
+	listening->crowded = crowded;
+}
+
+/* One that is locked in cannot make it anew. */
+static void look_at_path(struct mr_source *source, struct listening *listening)
+{
+	struct stat status;
+	bool there;
+	bool lost;
+
+	if (mr_source_steady(source) - listening->looked_us < LOOK_US)
+		return;
+	listening->looked_us = mr_source_steady(source);
+	there = stat(path_of(source->part), &status) == 0;
+	lost = there ? status.st_dev != listening->device || status.st_ino != listening->inode
+		     : errno == ENOENT || errno == ENOTDIR;
+	if (lost && !listening->lost)
+		mr_log(MR_LOG_WARNING,
+		       "source %s: %s: the socket is not there any more: nobody can connect until "
+		       "the service is started again, or goes over to changed settings",
+		       source->part->name, path_of(source->part));
+	listening->lost = lost;
 }
 
 /* Peers that begin long lines and do not end them would take all memory: one gives up its place.
@@ -305,6 +337,9 @@ static enum mr_err step(struct mr_source *source, struct mr_error *error)
 	make_way(source, listening);
 	accept_peers(source, listening);
 	bound_begun(source, listening);
+	look_at_path(source, listening);
+	source->unread = (uint64_t)listening->crowded + listening->lost;
+	mr_source_wake(source, listening->looked_us + LOOK_US);
 	for (size_t i = 0; i < listening->count; i++) {
 		size_t turn = (listening->turn + i) % listening->count;
 

@@ -196,6 +196,35 @@ static void what_cannot_be_read_and_is_gone(void **state)
 	service_fini(&service);
 }
 
+/* As where what was mounted there is no more. */
+static void a_folder_that_is_not_there_is_said(void **state)
+{
+	struct service service;
+	char folder[128];
+	char away[128];
+
+	(void)state;
+	snprintf(folder, sizeof(folder), "%s/in", service_folder);
+	snprintf(away, sizeof(away), "%s/away", service_folder);
+	append("a.log", "1\n");
+	start(&service, "");
+	look(&service);
+	assert_int_equal(unread(&service), 0);
+	assert_int_equal(rename(folder, away), 0);
+	look(&service);
+	look(&service);
+	assert_int_equal(unread(&service), 1);
+	assert_int_equal(warnings, 1);
+	assert_non_null(strstr(logged, "the folder is not there any more"));
+	assert_int_equal(rename(away, folder), 0);
+	append("a.log", "2\n");
+	look(&service);
+	look(&service);
+	assert_int_equal(unread(&service), 0);
+	assert_int_equal(service.stage.record_count, 2);
+	service_fini(&service);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -205,6 +234,7 @@ int main(void)
 	    cmocka_unit_test_setup(one_at_a_start, begin),
 	    cmocka_unit_test_setup(those_that_last, begin),
 	    cmocka_unit_test_setup(what_cannot_be_read_and_is_gone, begin),
+	    cmocka_unit_test_setup(a_folder_that_is_not_there_is_said, begin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, service_remove);

@@ -693,6 +693,39 @@ static void lines_that_have_begun_are_bounded(void **state)
 	service_fini(&service);
 }
 
+/* Nobody can connect to what has no path any more. */
+static void a_socket_that_is_not_there_is_said(void **state)
+{
+	struct service service;
+	char path[256];
+	int peer;
+
+	(void)state;
+	service_init(&service, "socket");
+	service_path(&service, "sock");
+	assert_int_equal(service_begin(&service), MR_OK);
+	peer = connect_peer();
+	look(&service);
+	assert_int_equal(unread(&service), 0);
+	in_path("sock", path, sizeof(path));
+	assert_int_equal(unlink(path), 0);
+	look(&service);
+	look(&service);
+	assert_int_equal(unread(&service), 1);
+	assert_int_equal(warnings, 1);
+	assert_non_null(strstr(logged, "the socket is not there any more"));
+	/* Those who are connected are read on. */
+	say(peer, "1\n");
+	look(&service);
+	assert_int_equal(service.stage.record_count, 1);
+	/* Another one that stands there is none of this source. */
+	append("sock", "");
+	look(&service);
+	assert_int_equal(unread(&service), 1);
+	close(peer);
+	service_fini(&service);
+}
+
 /* With nothing to keep, and no room for anything. */
 static void a_socket_without_peers_ends_on_a_full_disk(void **state)
 {
@@ -726,6 +759,7 @@ int main(void)
 	    cmocka_unit_test_setup(a_socket_that_is_taken, begin),
 	    cmocka_unit_test_setup(what_was_sent_to_a_socket_outlives_its_reader, begin),
 	    cmocka_unit_test_setup(lines_that_have_begun_are_bounded, begin),
+	    cmocka_unit_test_setup(a_socket_that_is_not_there_is_said, begin),
 	    cmocka_unit_test_setup(a_socket_without_peers_ends_on_a_full_disk, begin),
 	    cmocka_unit_test_setup(idle_peers_of_a_socket_give_way, begin),
 	};
