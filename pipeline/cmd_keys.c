@@ -32,8 +32,9 @@ static int make(const char *directory, const char *name)
 		mr_log(MR_LOG_ERROR, "%s", error.text);
 		return mr_err_class(err) == MR_CLASS_USAGE ? 2 : 1;
 	}
-	printf("  - name: %s\n    public_key: '%s'\n    key_file: %s.key\n", name, public.text,
-	       name);
+	bool here = strcmp(directory, ".") == 0;
+	printf("  - name: %s\n    public_key: '%s'\n    key_file: %s%s%s.key\n", name, public.text,
+	       here ? "" : directory, here ? "" : "/", name);
 	return fflush(stdout) != 0 || ferror(stdout) ? 1 : 0;
 }
 

@@ -72,7 +72,9 @@ static int parse(int argc, char **argv, struct wish *wish)
 	const char *verb = optind < argc ? argv[optind] : "";
 	wish->check = strcmp(verb, "check") == 0;
 	if (!wish->check && strcmp(verb, "report") != 0)
-		return wrong("report or check is wanted, not", verb);
+		return wrong(*verb != '\0' ? "report or check is wanted, not"
+					   : "report or check is wanted",
+			     verb);
 	if (argc - optind != 2)
 		return wrong("one state directory is wanted", "");
 	if (wish->csv && (wish->check || wish->json))

@@ -186,7 +186,8 @@ static enum mr_err open_file(const char *path, enum mr_ledger_access access,
 	enum mr_err made = access == MR_LEDGER_CREATE ? make_file(path, error) : MR_OK;
 	if (made != MR_OK)
 		return made;
-	if (access != MR_LEDGER_CREATE && eaccess(path, F_OK) != 0 && errno == ENOENT)
+	if (access != MR_LEDGER_CREATE && eaccess(path, F_OK) != 0 &&
+	    (errno == ENOENT || errno == ENOTDIR))
 		return mr_error_set(error, MR_NOT_FOUND, "%s: there is no ledger", path);
 	if (access == MR_LEDGER_READ && eaccess(path, R_OK) != 0 && errno == EACCES)
 		return mr_error_errno(error, MR_CONFIG, "%s", path);

@@ -54,8 +54,14 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return 2;
 	}
-	if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
-	    strcmp(argv[1], "-h") == 0) {
+	bool asks = strcmp(argv[1], "help") == 0;
+	const struct mr_command *asked = asks && argc == 3 ? find_command(argv[2]) : NULL;
+	if (asked != NULL) {
+		static char help[] = "--help";
+		char *line[] = {argv[2], help, NULL};
+		return asked->main(2, line);
+	}
+	if (asks || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
 		usage(stdout);
 		return 0;
 	}

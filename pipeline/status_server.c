@@ -19,6 +19,7 @@
 #define QUESTION_BYTES 8
 #define ANSWER_MAX (64u << 20)
 #define BACKLOG 16
+#define LOOK_US 1000000
 
 struct client {
 	int fd; /* -1 is none */
@@ -33,6 +34,7 @@ struct client {
 struct mr_status_server {
 	int directory;
 	int listener;
+	int64_t looked_us; /* whether its path is there */
 	int epoll;
 	mr_status_teller tell;
 	void *context;
@@ -171,6 +173,30 @@ static enum mr_err bind_private(struct mr_status_server *server, struct mr_error
 	return MR_OK;
 }
 
+static enum mr_err make_listener(struct mr_status_server *server, struct mr_error *error)
+{
+	server->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (server->listener < 0)
+		return mr_error_errno(error, MR_IO, "cannot make the status socket");
+	return bind_private(server, error);
+}
+
+/* One that somebody removed is made anew: nobody could ask any more. Tried again where it fails. */
+static void keep_path(struct mr_status_server *server, int64_t now_us)
+{
+	struct mr_error error = {0};
+	struct stat is;
+	if (now_us - server->looked_us < LOOK_US)
+		return;
+	server->looked_us = now_us;
+	if (fstatat(server->directory, MR_STATUS_SOCKET, &is, AT_SYMLINK_NOFOLLOW) == 0 ||
+	    errno != ENOENT)
+		return;
+	if (server->listener >= 0)
+		close(server->listener); /* leaves the epoll set by itself */
+	make_listener(server, &error);
+}
+
 enum mr_err mr_status_server_open(int directory, mr_status_teller tell, void *context,
 				  struct mr_status_server **server_out, struct mr_error *error)
 {
@@ -180,11 +206,9 @@ enum mr_err mr_status_server_open(int directory, mr_status_teller tell, void *co
 	for (size_t i = 0; i < MR_STATUS_CLIENTS_MAX; i++)
 		server->clients[i].fd = -1;
 	server->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (server->epoll >= 0)
-		server->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	enum mr_err err = server->listener < 0
+	enum mr_err err = server->epoll < 0
 			      ? mr_error_errno(error, MR_IO, "cannot make the status socket")
-			      : bind_private(server, error);
+			      : make_listener(server, error);
 	if (err == MR_OK) {
 		*server_out = server;
 		return MR_OK;
@@ -217,6 +241,7 @@ void mr_status_server_turn(struct mr_status_server *server, int64_t now_us)
 		if (client->fd >= 0 && now_us - client->since_us >= MR_STATUS_CLIENT_US)
 			drop(client);
 	}
+	keep_path(server, now_us);
 }
 
 void mr_status_server_close(struct mr_status_server *server)

@@ -21,7 +21,8 @@ enum mr_status_form { MR_STATUS_FORM_TEXT, MR_STATUS_FORM_JSON, MR_STATUS_FORM_M
 typedef void (*mr_status_teller)(void *context, enum mr_status_form form, struct mr_buf *out);
 
 struct mr_status_server;
-/* `directory` is open on the state directory, and borrowed; a socket of an older life is replaced.
+/* `directory` is open on the state directory, and borrowed; a socket of an older life is replaced,
+ * and one that is removed while it serves is made anew by a turn within a second.
  * MR_IO. */
 enum mr_err mr_status_server_open(int directory, mr_status_teller tell, void *context,
 				  struct mr_status_server **server_out, struct mr_error *error);

@@ -169,7 +169,9 @@ class Check(unittest.TestCase):
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertIn("/key: No such file", done.stderr)
         for host in ("a", "b"):
-            subprocess.run([mr.PROGRAM, "keys", "--dir", self.folder.name, host], check=True, capture_output=True)
+            made = subprocess.run([mr.PROGRAM, "keys", "--dir", self.folder.name, host], check=True, capture_output=True,
+                                  text=True)
+            self.assertIn(f"key_file: {self.folder.name}/{host}.key\n", made.stdout)
         hosts = ""
         for host, groups in (("a", "collect, deliver"), ("b", "parse, correlate")):
             with open(self.path(host + ".pub"), encoding="utf-8") as key:

@@ -26,10 +26,21 @@ class Ledger(unittest.TestCase):
                           ["report", "--json", "--csv", "a"], ["report", "--xml", "a"]):
             self.assertEqual(mr.ledger(*arguments).returncode, 2, arguments)
         self.assertIn("ledger check [--json] STATE_DIR", mr.ledger("--help").stdout)
+        asked = subprocess.run([mr.PROGRAM, "help", "ledger"], capture_output=True, text=True, check=True)
+        self.assertEqual(asked.stdout, mr.ledger("--help").stdout)
+        self.assertIn("report or check is wanted; see", mr.ledger().stderr)
 
     def test_none(self):
         self.refused("there is no ledger", 2)
         self.assertEqual(os.listdir(self.state), [])
+
+    def test_no_directory(self):
+        path = os.path.join(self.state, "file")
+        with open(path, "w", encoding="utf-8"):
+            pass
+        done = mr.ledger("check", path)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("file/ledger.sqlite: there is no ledger", done.stderr)
 
     def test_something_else(self):
         with open(self.path, "w", encoding="utf-8") as out:

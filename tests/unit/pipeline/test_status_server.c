@@ -94,6 +94,21 @@ static bool is_closed(int fd)
 	return take(fd, bytes, sizeof bytes, &ended) == 0 && ended;
 }
 
+static void a_socket_that_was_removed_is_made_anew(void **state)
+{
+	(void)state;
+	struct mr_status_server *server = open_server();
+	turn(server, 5000000);
+	assert_int_equal(unlinkat(directory, "status.sock", 0), 0);
+	turn(server, 6000000);
+	int fd = call();
+	ask(fd, "text\n");
+	turn(server, 6000000);
+	assert_int_equal(told, 1);
+	close(fd);
+	mr_status_server_close(server);
+}
+
 static void an_answer_is_whole_and_ends(void **state)
 {
 	(void)state;
@@ -338,6 +353,7 @@ static int remove_directory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_socket_that_was_removed_is_made_anew),
 	    cmocka_unit_test(an_answer_is_whole_and_ends),
 	    cmocka_unit_test(the_socket_is_ours_alone),
 	    cmocka_unit_test(a_socket_of_an_older_life_is_replaced),
