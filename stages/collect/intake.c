@@ -57,12 +57,29 @@ static bool is_pipe(int fd)
 	return fstat(fd, &about) == 0 && S_ISFIFO(about.st_mode);
 }
 
+static enum mr_err check_stream(int fd, struct mr_error *error)
+{
+	struct stat about;
+
+	if (fstat(fd, &about) != 0)
+		return mr_error_errno(error, MR_CONFIG, TITLE " cannot be read");
+	if (S_ISDIR(about.st_mode))
+		return mr_error_set(error, MR_CONFIG,
+				    TITLE " is a folder: a source of type file reads one");
+	if ((fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY)
+		return mr_error_set(error, MR_CONFIG, TITLE " is open for writing alone");
+	return MR_OK;
+}
+
 enum mr_err intake_prepare(const char *source, int stream, struct mr_tables *tables,
 			   struct mr_error *error)
 {
 	int fds[PART_COUNT] = {stream, -1, -1, -1};
 	char name[MR_NAME_MAX + 32];
-	enum mr_err err = make_memory(stream, &fds[MEMORY], error);
+	enum mr_err err = check_stream(stream, error);
+
+	if (err == MR_OK)
+		err = make_memory(stream, &fds[MEMORY], error);
 
 	if (err == MR_OK && is_pipe(stream) && pipe2(&fds[QUEUE_OUT], O_CLOEXEC | O_NONBLOCK) != 0)
 		err = mr_error_errno(error, MR_IO, TITLE ": no queue to read it through");
@@ -109,6 +126,7 @@ static enum mr_err map_memory(struct intake *intake, int fd, struct mr_error *er
 		return mr_error_errno(error, MR_IO, "cannot map " TITLE "'s intake");
 	intake->head = (struct intake_head *)((char *)at + INTAKE_RING_BYTES);
 	intake->ring = S_ISREG(stream.st_mode) ? NULL : at;
+	intake->terminal = S_ISCHR(stream.st_mode);
 	return MR_OK;
 }
 
@@ -145,11 +163,16 @@ void intake_close(struct intake *intake)
 
 /* ---- reading ---- */
 
-static uint64_t queued(const struct intake *intake)
+static uint64_t waiting(int fd)
 {
 	int bytes = 0;
 
-	return ioctl(intake->queue[0], FIONREAD, &bytes) == 0 && bytes > 0 ? (uint64_t)bytes : 0;
+	return ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0 ? (uint64_t)bytes : 0;
+}
+
+static uint64_t queued(const struct intake *intake)
+{
+	return waiting(intake->queue[0]);
 }
 
 uint64_t intake_written(const struct intake *intake)
@@ -158,6 +181,13 @@ uint64_t intake_written(const struct intake *intake)
 
 	return place->queued == INTAKE_NO_READ ? place->at
 					       : place->at + place->queued - queued(intake);
+}
+
+uint64_t intake_known(const struct intake *intake)
+{
+	uint64_t unread = intake->queue[0] > 0 ? queued(intake) + waiting(intake->stream) : 0;
+
+	return intake_written(intake) + unread;
 }
 
 /* At once, to whoever comes after a kill: one store chooses the place that is written whole. */

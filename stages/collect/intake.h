@@ -35,8 +35,9 @@ struct intake_head {
 
 struct intake {
 	int stream;
-	int queue[2]; /* -1: has none */
-	char *ring;   /* NULL: a regular file */
+	int queue[2];  /* -1: has none */
+	char *ring;    /* NULL: a regular file */
+	bool terminal; /* or another device: a read that fails is its end */
 	struct intake_head *head;
 };
 
@@ -50,6 +51,8 @@ void intake_close(struct intake *intake);
 
 /* How far the stream was read into the ring. */
 uint64_t intake_written(const struct intake *intake);
+/* How far it goes at least: what waits to be read, too. */
+uint64_t intake_known(const struct intake *intake);
 /* Reads on, `room` bytes at most, none of which is taken over twice: what came, 0 at the end, -1
  * with errno. EAGAIN: nothing is there. */
 ssize_t intake_fill(struct intake *intake, size_t room);

@@ -445,10 +445,15 @@ static void say_left(struct mr_source *source)
 static enum mr_err drain(struct mr_source *source, struct mr_error *error)
 {
 	enum mr_err err = source->begun ? MR_OK : begin_source(source, error);
+	uint64_t left = UINT64_MAX, before;
 
 	while (err == MR_OK) {
 		err = read_source(source, error);
 		mr_outbox_fini(&source->outbox);
+		/* What waited for room has some, now that a block is written. */
+		before = left;
+		if (err == MR_AGAIN && source->ops->hang_up(source, &left) && left < before)
+			err = MR_OK;
 	}
 	return err == MR_AGAIN ? mr_journal_sync(&source->journal, error) : err;
 }

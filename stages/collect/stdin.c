@@ -12,6 +12,7 @@
 
 #include "millrace/pack.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -27,6 +28,8 @@ struct standard {
 	uint64_t kept;       /* how far it was taken over by blocks of the journal */
 	struct mr_buf whole; /* the cursor as of the last `moved` */
 	char *room;          /* to read a regular file into; NULL for any other */
+	uint64_t until;      /* where `over`: it is read so far and no farther */
+	bool over;
 	bool ended;
 };
 
@@ -143,9 +146,19 @@ static enum mr_err open_source(struct mr_source *source, struct mr_error *error)
 
 /* ---- reading ---- */
 
+/* A terminal that is hung up gives an error for its end. */
+static enum mr_err outcome(const struct mr_source *source, const struct standard *in, ssize_t got,
+			   struct mr_error *error)
+{
+	if (got < 0 && errno != EINTR && errno != EAGAIN && !in->intake.terminal)
+		return mr_error_errno(error, MR_IO, "source %s: " TITLE " cannot be read",
+				      source->part->name);
+	return mr_stream_outcome(source, got);
+}
+
 /* MR_OK: the intake holds more than was taken over, up to `written_out` of the stream. */
 static enum mr_err wait_for_more(struct mr_source *source, struct standard *in,
-				 uint64_t *written_out)
+				 uint64_t *written_out, struct mr_error *error)
 {
 	uint64_t written = intake_written(&in->intake);
 	size_t room = INTAKE_RING_BYTES - (size_t)(written - in->kept);
@@ -159,17 +172,18 @@ static enum mr_err wait_for_more(struct mr_source *source, struct standard *in,
 	if (room == 0)
 		return MR_AGAIN;
 	got = intake_fill(&in->intake, room < FILL_BYTES ? room : FILL_BYTES);
-	err = mr_stream_outcome(source, got);
+	err = outcome(source, in, got, error);
 	if (err != MR_OK)
 		return err;
 	*written_out = written + (uint64_t)got;
 	return MR_OK;
 }
 
-static enum mr_err next_of_ring(struct mr_source *source, struct standard *in, struct mr_slice *out)
+static enum mr_err next_of_ring(struct mr_source *source, struct standard *in, struct mr_slice *out,
+				struct mr_error *error)
 {
 	uint64_t written, ring_at = taken(in) % INTAKE_RING_BYTES;
-	enum mr_err err = wait_for_more(source, in, &written);
+	enum mr_err err = wait_for_more(source, in, &written, error);
 
 	if (err != MR_OK)
 		return err;
@@ -181,13 +195,14 @@ static enum mr_err next_of_ring(struct mr_source *source, struct standard *in, s
 	return MR_OK;
 }
 
-static enum mr_err next_of_file(struct mr_source *source, struct standard *in, struct mr_slice *out)
+static enum mr_err next_of_file(struct mr_source *source, struct standard *in, struct mr_slice *out,
+				struct mr_error *error)
 {
 	ssize_t got =
 	    pread(in->stream.fd, in->room, FILL_BYTES, (off_t)(in->intake.head->base + taken(in)));
 
 	*out = (struct mr_slice){in->room, got > 0 ? (size_t)got : 0};
-	return mr_stream_outcome(source, got);
+	return outcome(source, in, got, error);
 }
 
 /* Nobody else has it: where it is no lines the run ends, and whoever writes is told. */
@@ -219,12 +234,27 @@ static enum mr_err step(struct mr_source *source, struct mr_error *error)
 	struct mr_slice bytes;
 	enum mr_err err = MR_END;
 
+	if (in->over && taken(in) >= in->until)
+		return MR_AGAIN;
 	if (!in->ended)
-		err = in->intake.ring ? next_of_ring(source, in, &bytes)
-				      : next_of_file(source, in, &bytes);
+		err = in->intake.ring ? next_of_ring(source, in, &bytes, error)
+				      : next_of_file(source, in, &bytes, error);
 	if (err == MR_END)
 		return end(source, in, error);
 	return err == MR_OK ? take_over(source, in, bytes, false, error) : err;
+}
+
+/* What stands in the pipe now goes with the supervisor: whoever goes on writing is not waited for.
+ */
+static bool hang_up(struct mr_source *source, uint64_t *bytes_out)
+{
+	struct standard *in = source->state;
+
+	if (!in->over && in->intake.ring)
+		in->until = intake_known(&in->intake);
+	in->over = true;
+	*bytes_out = in->until > taken(in) ? in->until - taken(in) : 0;
+	return *bytes_out > 0;
 }
 
 static void book(struct mr_source *source)
@@ -253,6 +283,7 @@ const struct mr_source_ops mr_source_stdin = {
     .prepare = prepare,
     .open = open_source,
     .step = step,
+    .hang_up = hang_up,
     .put = put,
     .moved = moved,
     .take = take,

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 import unittest
 
 import millrace_test as mt
@@ -97,6 +98,43 @@ class Streams(unittest.TestCase):
         self.process.stdin.close()
         self.assertEqual(self.process.wait(mt.WAIT_SECONDS), 0, self.words())
         self.wait("bad 1", "bad 2", "bad 3")
+
+    def test_standard_input_at_a_stop(self):
+        """What stands in the pipe is put into the journal before the service ends, and is judged by the next one."""
+        read, write = os.pipe()
+        self.addCleanup(os.close, read)
+        self.addCleanup(os.close, write)
+        self.start("type: stdin", stdin=read)
+        os.write(write, b"bad 0\n")
+        self.wait("bad 0")
+        stopped, = [pid for pid, _ in mt.children(self.process.pid) if mt.worker_name(pid).startswith("parse")]
+        os.kill(stopped, signal.SIGSTOP)
+        os.set_blocking(write, False)
+        lines, until = ["bad 0"], None
+        while until is None or time.monotonic() < until:  # the pipe stays full
+            line = f"bad {len(lines)} " + "x" * 4000
+            try:
+                os.write(write, (line + "\n").encode())  # less than PIPE_BUF: all or nothing
+                lines.append(line)
+                until = None
+            except BlockingIOError:
+                until = until or time.monotonic() + 0.5
+                time.sleep(0.01)
+        self.process.send_signal(signal.SIGTERM)
+        os.kill(stopped, signal.SIGCONT)
+        self.assertEqual(self.process.wait(mt.WAIT_SECONDS), 0, self.words())
+        self.start("type: stdin", stdin=subprocess.DEVNULL)
+        self.assertEqual(self.process.wait(mt.WAIT_SECONDS), 0, self.words())
+        self.wait(*lines)
+
+    def test_standard_input_that_cannot_be_read(self):
+        """It is told before anything is begun."""
+        for name, flags in (("/", os.O_RDONLY), (self.place.path("out"), os.O_WRONLY | os.O_CREAT)):
+            with self.subTest(name):
+                source = os.open(name, flags, 0o600)
+                self.start("type: stdin", stdin=source)
+                os.close(source)
+                self.assertEqual(self.process.wait(mt.WAIT_SECONDS), 2, self.words())
 
     def test_what_is_no_lines(self):
         """It is refused with words that say what to do, and nothing is set aside line by line."""
