@@ -123,10 +123,17 @@ class RuleTests(unittest.TestCase):
                   case(HIT, matches=False)), status=1)
         self.assertEqual([outcome for outcome, _ in outcomes],
                          ["passed", "passed", "failed", "passed", "failed", "error", "error"])
-        self.assertEqual(outcomes[2][1], "0 alerts, not 1")
+        self.assertEqual(outcomes[2][1], f'0 alerts, not 1\n{self.folder}/rules.yml:1: "A mailbox was set" matched 3 of 3 records')
         self.assertIn("{UserId: a} from 2026-01-01T00:00:00Z to 2026-01-01T00:02:00Z", outcomes[4][1])
         self.assertIn("has no time", outcomes[5][1])
         self.assertIn("write `alerts: N`", outcomes[6][1])
+
+    def test_why_a_correlation_is_silent(self):
+        over = OVER.replace("[UserId]", "[UserId, Gone]")
+        records = [{"at": "0s", "repeat": 2, "record": HIT}, {"at": "1s", "record": MISS}]
+        reason = self.outcomes(NAMED, over, suite("many", case(records=records, alerts=1)), status=1)[0][1]
+        self.assertEqual(reason.splitlines()[1:], [f'{self.folder}/rules.yml:1: "A mailbox was set" matched 2 of 3 records',
+                                                   "2 matches lacked a field of group-by"])
 
     def test_what_is_one_record(self):
         """An id of its own makes copies one record, unless they are repetitions; without one the time parts them."""
