@@ -39,18 +39,22 @@ static bool drain(struct once_file *file)
 	return true;
 }
 
-static enum mr_err make_durable(struct once_file *file, struct mr_error *error)
+/* What was written, not what waits in the buffer. */
+static enum mr_err sync_written(struct once_file *file, struct mr_error *error)
 {
-	enum mr_err err = once_file_flush(file, error);
-	if (err != MR_OK)
-		return err;
-	if (file->out.buf.len > 0)
-		return MR_FULL;
 	if (!drain(file) || mr_os.fdatasync(file->fd) != 0)
 		return mr_error_errno(error, mr_error_of_write(errno),
 				      "%s: %s cannot be made durable", file->name, file->path);
 	file->synced = file->out.at;
 	return MR_OK;
+}
+
+static enum mr_err make_durable(struct once_file *file, struct mr_error *error)
+{
+	enum mr_err err = once_file_flush(file, error);
+	if (err != MR_OK)
+		return err;
+	return file->out.buf.len > 0 ? MR_FULL : sync_written(file, error);
 }
 
 /* A line in a file that was cut under its hands reaches nobody: it is not taken for delivered. */
@@ -114,54 +118,69 @@ static enum mr_err turn(struct once_file *file, struct mr_error *error)
 	once_drop_next(&turned);
 	enum mr_err err = once_place(&turned, false, error);
 	if (err == MR_OK)
-		err = make_durable(&turned, error);
+		err = sync_written(&turned, error);
 	if (err != MR_OK) {
 		out_file_fini(&turned.out);
 		return try_later(err, error);
 	}
+	out_file_inherit(&turned.out, &file->out);
 	out_file_fini(&file->out);
 	*file = turned;
 	return MR_OK;
 }
 
-/* Of a file that has no name any more: lines that nobody may have seen. */
-static enum mr_err put_again(struct once_file *file, int from_fd, uint64_t from, uint64_t to,
-			     struct mr_error *error)
+/* Of a file that has no name any more: lines that nobody may have seen, and behind them those that
+ * were not written yet. */
+static enum mr_err read_unseen(const struct once_file *file, struct mr_buf *out,
+			       struct mr_error *error)
 {
-	struct mr_buf lines = {0};
-	size_t len = (size_t)(to - from);
-	enum mr_err err = MR_OK;
-	enum mr_read read = mr_os_read(from_fd, mr_buf_reserve(&lines, len + 1), len, from, NULL);
+	size_t len = (size_t)(file->out.at - file->known);
+	enum mr_read read =
+	    mr_os_read(file->fd, mr_buf_reserve(out, len + 1), len, file->known, NULL);
 	if (read == MR_READ_SHORT)
 		errno = EIO;
 	if (read != MR_READ_WHOLE)
-		err = mr_error_errno(error, MR_IO, "%s: the file removed from %s cannot be read",
-				     file->name, file->path);
-	for (size_t at = 0; at < len && err == MR_OK;) {
-		const char *stop = memchr(lines.data + at, '\n', len - at);
-		size_t behind = stop == NULL ? len : (size_t)(stop - lines.data) + 1;
-		err = once_file_put(file, (struct mr_slice){lines.data + at, behind - at}, error);
-		at = behind;
-	}
-	mr_buf_fini(&lines);
-	return err == MR_OK ? make_durable(file, error) : err;
+		return mr_error_errno(error, MR_IO, "%s: the file removed from %s cannot be read",
+				      file->name, file->path);
+	out->len = len;
+	mr_buf_add(out, file->out.buf.data, file->out.buf.len);
+	return MR_OK;
 }
 
+static enum mr_err put_again(struct once_file *file, const struct mr_buf *lines,
+			     struct mr_error *error)
+{
+	enum mr_err err = MR_OK;
+	for (size_t at = 0; at < lines->len && err == MR_OK;) {
+		const char *stop = memchr(lines->data + at, '\n', lines->len - at);
+		size_t behind = stop == NULL ? lines->len : (size_t)(stop - lines->data) + 1;
+		err = once_file_put(file, (struct mr_slice){lines->data + at, behind - at}, error);
+		at = behind;
+	}
+	return err;
+}
+
+/* The old file's room is free before the first line goes to the new one. */
 static enum mr_err replace_removed(struct once_file *file, struct mr_error *error)
 {
-	uint64_t from = file->known, to = file->lines.bytes;
+	uint64_t written = file->out.at, unseen = written - file->known;
+	struct mr_buf lines = {0};
 	int old = file->fd;
-	enum mr_err err = turn(file, error);
-	if (err != MR_OK)
-		return err;
-	mr_log(MR_LOG_WARNING,
-	       "%s: %s was removed, with %llu bytes: whether anybody has read or copied its last "
-	       "%llu cannot be known, so they are written again, to a new file",
-	       file->name, file->path, (unsigned long long)to, (unsigned long long)(to - from));
-	if (file->counters != NULL)
-		mr_count(file->counters, MR_C_FILES_LOST, 1);
-	err = put_again(file, old, from, to, error);
-	close(old);
+	enum mr_err err = read_unseen(file, &lines, error);
+	if (err == MR_OK)
+		err = turn(file, error);
+	if (err == MR_OK) {
+		close(old);
+		mr_log(MR_LOG_WARNING,
+		       "%s: %s was removed, with %llu bytes: whether anybody has read or copied "
+		       "its last %llu cannot be known, so they are written again, to a new file",
+		       file->name, file->path, (unsigned long long)written,
+		       (unsigned long long)unseen);
+		if (file->counters != NULL)
+			mr_count(file->counters, MR_C_FILES_LOST, 1);
+		err = put_again(file, &lines, error);
+	}
+	mr_buf_fini(&lines);
 	return err;
 }
 
@@ -209,7 +228,25 @@ static enum mr_err follow(struct once_file *file, struct mr_error *error)
 		err = note_next(file, error);
 	if (err == MR_OK && removed)
 		err = replace_removed(file, error);
+	if (err == MR_OK && removed)
+		err = make_durable(file, error);
 	return err == MR_FULL && !removed ? MR_OK : err;
+}
+
+/* No checkpoint comes meanwhile, so the path is looked at here. What has a name elsewhere keeps its
+ * room whoever writes to it. */
+enum mr_err once_leave_full(struct once_file *file, struct mr_error *error)
+{
+	enum mr_err err = MR_OK;
+	if (!is_removed(file->fd))
+		return file->known == file->out.at ? MR_OK : once_note_known(file, error);
+	if (file->next_fd >= 0 && is_removed(file->next_fd))
+		once_drop_next(file);
+	if (file->next_fd < 0)
+		err = note_next(file, error);
+	if (err == MR_OK)
+		err = replace_removed(file, error);
+	return err == MR_FULL ? MR_OK : err;
 }
 
 enum mr_err once_file_barrier(struct once_file *file, struct mr_error *error)

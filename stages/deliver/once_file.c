@@ -71,9 +71,10 @@ enum mr_err once_tail_hash(const struct once_file *file, uint64_t position, uint
 
 enum mr_err once_note_known(struct once_file *file, struct mr_error *error)
 {
-	enum mr_err err = once_tail_hash(file, file->lines.bytes, &file->known_hash, error);
+	uint64_t written = file->lines.bytes - file->out.buf.len;
+	enum mr_err err = once_tail_hash(file, written, &file->known_hash, error);
 	if (err == MR_OK)
-		file->known = file->lines.bytes;
+		file->known = written;
 	return err;
 }
 
@@ -734,5 +735,8 @@ enum mr_err once_file_flush(struct once_file *file, struct mr_error *error)
 {
 	if (!is_ready(file)) /* nothing was put */
 		return MR_OK;
+	enum mr_err err = file->out.stalled ? once_leave_full(file, error) : MR_OK;
+	if (err != MR_OK)
+		return err;
 	return out_file_wait(&file->out, out_file_flush(&file->out, error), error);
 }

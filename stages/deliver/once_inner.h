@@ -12,7 +12,7 @@ enum mr_err once_length(const struct once_file *file, uint64_t *out, struct mr_e
  * nothing of what they are. */
 enum mr_err once_tail_hash(const struct once_file *file, uint64_t position, uint64_t *hash_out,
 			   struct mr_error *error);
-/* All that is there now stands under a name. MR_IO, MR_BAD_INPUT. */
+/* All that was written stands under a name. MR_IO, MR_BAD_INPUT. */
 enum mr_err once_note_known(struct once_file *file, struct mr_error *error);
 /* Knows the rest of the file, and stands at its end. `ours`: what is behind `lines` is of an
  * earlier life, which will be judged again. */
@@ -23,6 +23,9 @@ enum mr_err once_take_path(const struct once_file *file, int *fd_out, struct fil
 			   struct mr_error *error);
 /* Whether what is written to stands at the path. */
 bool once_leads_to_held(const struct once_file *file);
+/* While its disk is full: where the file was removed, its room is let go of and a new one begins.
+ */
+enum mr_err once_leave_full(struct once_file *file, struct mr_error *error);
 /* Lets go of the next file. */
 void once_drop_next(struct once_file *file);
 

@@ -174,6 +174,12 @@ enum mr_err out_file_wait(struct out_file *file, enum mr_err err, struct mr_erro
 	return err;
 }
 
+void out_file_inherit(struct out_file *file, const struct out_file *before)
+{
+	file->stalled = before->stalled;
+	memcpy(file->trouble, before->trouble, sizeof file->trouble);
+}
+
 void out_file_fini(struct out_file *file)
 {
 	mr_buf_fini(&file->buf);

@@ -34,6 +34,8 @@ enum mr_err out_file_flush_some(struct out_file *file, struct mr_error *error);
 /* For whoever goes on over a full disk, on what one of the above gave with its words: MR_NO_SPACE
  * is said once and no error, and `stalled` stays until all is written. */
 enum mr_err out_file_wait(struct out_file *file, enum mr_err err, struct mr_error *error);
+/* It takes the place of one before: what was said of that holds until this one is written. */
+void out_file_inherit(struct out_file *file, const struct out_file *before);
 /* What was not flushed is gone. Accepts zeroed memory. */
 void out_file_fini(struct out_file *file);
 

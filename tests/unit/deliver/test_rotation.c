@@ -463,6 +463,96 @@ static void a_disk_that_is_full_at_each_moment_of_a_turn(void **state)
 	}
 }
 
+/* A disk that one file fills: as long as anybody holds it, whatever its name, there is no room. */
+static ino_t filling;
+
+static bool is_full(void)
+{
+	struct stat about;
+	for (int fd = 3; filling != 0 && fd < 64; fd++)
+		if (fstat(fd, &about) == 0 && about.st_ino == filling)
+			return true;
+	return false;
+}
+
+static ssize_t write_if_room(int fd, const void *bytes, size_t len)
+{
+	if (!is_full())
+		return write(fd, bytes, len);
+	errno = ENOSPC;
+	return -1;
+}
+
+static int opens_to_fail;
+
+static int open_if_room(int directory, const char *name, int flags, mode_t mode)
+{
+	if ((flags & O_CREAT) == 0 || opens_to_fail == 0)
+		return openat(directory, name, flags, mode);
+	opens_to_fail--;
+	errno = ENOSPC;
+	return -1;
+}
+
+/* To another disk, as mv does it, or nowhere. */
+static void take_away(bool keeps)
+{
+	char aside[sizeof path + 8], got[4096];
+	size_t len = read_file(got, sizeof got);
+	snprintf(aside, sizeof aside, "%s.1", path);
+	int fd = keeps ? open(aside, O_WRONLY | O_CREAT, 0600) : -1;
+	if (keeps)
+		assert_int_equal(write(fd, got, len), len);
+	close(fd);
+	assert_int_equal(unlink(path), 0);
+}
+
+/* It is the only way to get room, so no checkpoint is waited for. */
+static void a_file_that_fills_the_disk_may_go(void **state)
+{
+	const struct mr_os real = mr_os;
+	(void)state;
+	for (unsigned i = 0; i < 8; i++) {
+		struct service service;
+		struct stat about;
+		bool keeps = i % 2 == 0, looks = i / 2 % 2 == 0;
+		begin(&service);
+		open_again(&service);
+		put(&service, 0, 2);
+		service_checkpoint(&service);
+		put(&service, 2, 4);
+		assert_int_equal(stat(path, &about), 0);
+		mr_os.write = write_if_room;
+		mr_os.openat = open_if_room;
+		filling = about.st_ino;
+		put(&service, 4, 6);
+		assert_non_null(strstr(service.logged, "it is tried again"));
+		if (looks)
+			service_step_second(&service);
+		take_away(keeps);
+		opens_to_fail = i < 4 ? 0 : 1;
+		struct mr_error error = {0};
+		if (opens_to_fail > 0)
+			assert_int_equal(service.sink.ops->barrier(&service.sink, &error), MR_FULL);
+		service_step_second(&service);
+		service_step_second(&service);
+		assert_false(is_full());
+		assert_non_null(strstr(service.logged, "can be written again"));
+		assert_int_equal(service.counters.at[MR_C_FILES_LOST], 1);
+		put(&service, 6, 8);
+		service_checkpoint(&service);
+		service_crash(&service);
+		open_again(&service);
+		put(&service, 8, 9);
+		filling = 0;
+		mr_os = real;
+		if (keeps && looks)
+			assert_union(&service, 9);
+		assert_last_line(8);
+		service_end(&service);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -477,6 +567,7 @@ int main(void)
 	    cmocka_unit_test(a_copy_is_known_by_its_bytes),
 	    cmocka_unit_test(no_new_file_on_a_full_disk),
 	    cmocka_unit_test(a_disk_that_is_full_at_each_moment_of_a_turn),
+	    cmocka_unit_test(a_file_that_fills_the_disk_may_go),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
