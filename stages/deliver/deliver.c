@@ -172,14 +172,19 @@ static enum mr_err take_alerts(struct deliver *deliver, struct mr_reader *in,
 
 /* ---- rejected records ---- */
 
+static void count_unwritten(struct deliver *deliver, const struct mr_reject *reject)
+{
+	mr_count(deliver->env->counters, MR_C_REJECTS_UNWRITTEN, 1);
+	mr_count_of(deliver->env->counters, reject->origin.source, MR_B_REJECTS_UNWRITTEN, 1);
+}
+
 static void leave_unwritten(struct deliver *deliver, const struct mr_reject *reject)
 {
 	if (deliver->unwritten++ == 0)
 		snprintf(deliver->example, sizeof deliver->example, "%.*s, offset %llu: %.*s",
 			 (int)reject->name.len, reject->name.at, (unsigned long long)reject->offset,
 			 (int)reject->reason.len, reject->reason.at);
-	mr_count(deliver->env->counters, MR_C_REJECTS_UNWRITTEN, 1);
-	mr_count_of(deliver->env->counters, reject->origin.source, MR_B_REJECTS_UNWRITTEN, 1);
+	count_unwritten(deliver, reject);
 }
 
 static enum mr_err take_rejects(struct deliver *deliver, struct mr_reader *in,
@@ -191,12 +196,16 @@ static enum mr_err take_rejects(struct deliver *deliver, struct mr_reader *in,
 		if (!letters_have_room(letters))
 			return MR_FULL;
 		enum mr_err err = letters->open ? letters_put(letters, &reject, error) : MR_OK;
-		if (err != MR_OK)
+		if (err != MR_OK && err != MR_END)
 			return err;
 		mr_count(deliver->env->counters, MR_C_REJECTS_RECEIVED, 1);
 		mr_count_of(deliver->env->counters, reject.origin.source, MR_B_REJECTS_RECEIVED, 1);
 		if (!letters->open) {
 			leave_unwritten(deliver, &reject);
+			continue;
+		}
+		if (err == MR_END) {
+			count_unwritten(deliver, &reject);
 			continue;
 		}
 		mr_count(deliver->env->counters, MR_C_REJECTS_WRITTEN, 1);

@@ -36,8 +36,10 @@ static enum mr_err open_once(struct letters *letters, const struct sink_env *env
 {
 	char *path = letters_path(letters->env->config);
 	char *place = sink_place(env, LETTERS_NAME, error);
-	enum mr_err err = MR_IO;
-	if (place != NULL) {
+	enum mr_err err = place == NULL ? MR_IO
+					: mr_config_int(letters->env->config, "dead_letter_bytes",
+							&letters->most_bytes, error);
+	if (err == MR_OK) {
 		uint64_t seed;
 		char *mark = mr_asprintf("%s.begin", place);
 		memcpy(&seed, letters->env->seed, sizeof seed);
@@ -111,13 +113,31 @@ static enum mr_err put_line(struct letters *letters, const struct line_id *id,
 	return dead_letter_put(&out, id, files, reject, NULL);
 }
 
+/* Whoever may send to a source may fill a disk with what is none of its records, and a full one
+ * stops all. */
+static bool is_past_bound(struct letters *letters)
+{
+	bool past = letters->most_bytes != MR_UNLIMITED &&
+		    letters->file.lines.bytes >= (uint64_t)letters->most_bytes;
+	if (past && !letters->past)
+		mr_log_event(
+		    MR_LOG_WARNING, MR_EVENT_RECORD_UNWRITTEN,
+		    "the dead letter %s has %llu MiB (dead_letter_bytes): rejected records "
+		    "are only counted until it is moved away",
+		    letters->file.path, (unsigned long long)letters->file.lines.bytes >> 20);
+	letters->past = past;
+	return past;
+}
+
 static enum mr_err put_once(struct letters *letters, const struct line_id *id,
-			    const struct mr_reject *reject, struct mr_error *error)
+			    const struct mr_reject *reject, bool bounded, struct mr_error *error)
 {
 	enum mr_err err = once_file_ready(&letters->file, error);
 	if (err != MR_OK)
 		return err;
 	bool wanted = once_file_wants(&letters->file, id);
+	if (wanted && bounded && is_past_bound(letters))
+		return MR_END;
 	if (wanted)
 		err = put_line(letters, id, reject);
 	if (err != MR_OK)
@@ -135,7 +155,7 @@ enum mr_err letters_put(struct letters *letters, const struct mr_reject *reject,
 		return dead_letter_put(&out, NULL, letters->env->files, reject, error);
 	}
 	struct line_id id = line_id_of_reject(letters->env->files, reject);
-	return put_once(letters, &id, reject, error);
+	return put_once(letters, &id, reject, true, error);
 }
 
 enum mr_err letters_refuse(struct letters *letters, const char *sink, const struct line_id *id,
@@ -157,7 +177,7 @@ enum mr_err letters_refuse(struct letters *letters, const char *sink, const stru
 	mr_buf_add(&key, id->id, sizeof id->id);
 	mr_sha256(key.data, key.len, hash);
 	memcpy(own.id, hash, sizeof own.id);
-	enum mr_err err = put_once(letters, &own, &reject, error);
+	enum mr_err err = put_once(letters, &own, &reject, false, error);
 	mr_buf_fini(&key);
 	mr_buf_fini(&text);
 	return err;

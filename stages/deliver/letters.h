@@ -19,7 +19,9 @@ struct letters {
 	const struct mr_stage_env *env;
 	struct out_file out;
 	struct once_file file;
-	int64_t unread_us; /* since when the disk gives no record, 0: it does */
+	int64_t unread_us;  /* since when the disk gives no record, 0: it does */
+	int64_t most_bytes; /* a service's */
+	bool past;          /* it holds as much, and this was said */
 };
 
 /* Of a service's; the caller's to free. */
@@ -29,7 +31,8 @@ enum mr_err letters_open(struct letters *letters, const struct sink_env *env,
 /* Asked before each put. */
 bool letters_have_room(struct letters *letters);
 /* MR_FULL where the disk does not give a service's record: nothing was done, and the same is to be
- * put again. After some seconds of that what there is of it is written, with the reason. */
+ * put again. After some seconds of that what there is of it is written, with the reason. MR_END: it
+ * holds as much as dead_letter_bytes allows, and the record is not written. */
 enum mr_err letters_put(struct letters *letters, const struct mr_reject *reject,
 			struct mr_error *error);
 /* As sink_env's refuse. */

@@ -58,6 +58,19 @@ class Follow(unittest.TestCase):
             time.sleep(0.02)
         self.assertEqual(sorted(self.rejected()), sorted(want))
 
+    def test_a_full_dead_letter_stops_nothing(self):
+        """Past its bound records are counted, and the books know of them."""
+        with open(self.topology, "a", encoding="utf-8") as out:
+            out.write("dead_letter_bytes: 1MiB\n")
+        self.add("a.log", "".join(f"{number} {'x' * 1000}\n" for number in range(3000)) + json.dumps(mt.record(0)) + "\n")
+        self.start()
+        mt.wait_until(lambda: len(mt.whole_lines(os.path.join(self.folder, "alerts.ndjson"))) == 1, "the alert behind")
+        status, said = self.end(signal.SIGTERM)
+        self.assertEqual(status, 0, said)
+        self.assertIn("rejected records are only counted until it is moved away", said)
+        self.assertTrue(1 << 20 <= os.path.getsize(os.path.join(self.folder, "state", "dead-letter.ndjson")) < 1100000)
+        mt.assert_balance(self, os.path.join(self.folder, "state"))
+
     def test_more_files_than_may_be_open(self):
         """Written before it starts, and grown, rotated and removed behind that."""
         many = 700

@@ -71,6 +71,7 @@ static void open_with(const char *type, const char *second)
 	mr_config_fini(&world.config);
 	world.config = (struct mr_config){0};
 	mr_config_add(&world.config, "state", world.service.state);
+	mr_config_add(&world.config, "dead_letter_bytes", "4194304");
 	add_sink("first", "file");
 	if (type != NULL)
 		add_sink(second, type);
@@ -203,6 +204,43 @@ static unsigned letters_of(char *out, size_t size)
 	return lines;
 }
 
+/* Past its bound records are told apart from those that stand there; an alert that a receiver
+ * refuses stands nowhere else. */
+static void a_letter_past_the_bound_is_not_written(void **state)
+{
+	(void)state;
+	const size_t len = 3u << 20;
+	struct mr_error error = {0};
+	struct letters *letters = &world.outputs.letters;
+	const struct line_id alert = {.id = {7}};
+	char *record = mr_calloc(1, len);
+	begin();
+	memset(record, 'x', len);
+	open_with(NULL, NULL);
+	struct mr_reject reject = {.name = MR_SLICE("in"),
+				   .reason = MR_SLICE("none"),
+				   .length = len,
+				   .bytes = {record, len}};
+	for (unsigned i = 0; i < 4; i++) {
+		reject.offset = reject.origin.position = i * len;
+		assert_int_equal(letters_put(letters, &reject, &error), i < 2 ? MR_OK : MR_END);
+	}
+	assert_int_equal(letters_refuse(letters, "main", &alert, MR_SLICE("{}\n"), "no", &error),
+			 MR_OK);
+	assert_int_equal(letters->file.taken, 3);
+	assert_int_equal(outputs_barrier(&world.outputs, &error), MR_OK);
+	/* After a death those that stand there are known, whatever the bound. */
+	outputs_close(&world.outputs);
+	open_with(NULL, NULL);
+	for (unsigned i = 0; i < 3; i++) {
+		reject.offset = reject.origin.position = i * len;
+		assert_int_equal(letters_put(letters, &reject, &error), i < 2 ? MR_OK : MR_END);
+	}
+	outputs_close(&world.outputs);
+	free(record);
+	end();
+}
+
 /* It is put again until the disk gives it; one that never comes does not hold up the rest. */
 static void a_letter_that_cannot_be_read_for_a_moment(void **state)
 {
@@ -252,6 +290,7 @@ int main(void)
 	    cmocka_unit_test(a_sink_that_comes_back_goes_on),
 	    cmocka_unit_test(a_name_has_a_place_for_each_type),
 	    cmocka_unit_test(a_very_long_letter_is_held_once),
+	    cmocka_unit_test(a_letter_past_the_bound_is_not_written),
 	    cmocka_unit_test(a_letter_that_cannot_be_read_for_a_moment),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
