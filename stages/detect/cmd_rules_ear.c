@@ -21,6 +21,29 @@ static void ear_close(void *state)
 	mr_stage_detect.close(&ear->detect);
 }
 
+static void give(struct mr_events *events, struct mr_event *event, mr_field field,
+		 const struct mr_yaml *value)
+{
+	if (value->type == MR_YAML_BOOL)
+		mr_event_add_bool(events, event, field, value->truth);
+	else if (value->type != MR_YAML_NULL)
+		mr_event_add_text(events, event, field, value->text);
+}
+
+/* In place of what databases say, if they are there. */
+static void give_all(struct mr_events *events, struct mr_event *event, const struct mr_yaml *given)
+{
+	for (uint32_t i = 0; given != NULL && i < given->count; i++) {
+		mr_field field = mr_fields_find(events->fields, given->keys[i]->text);
+		const struct mr_yaml *value = given->items[i];
+		event->first[field] = 0;
+		for (uint32_t v = 0; v < value->count && value->kind == MR_YAML_LIST; v++)
+			give(events, event, field, value->items[v]);
+		if (value->kind == MR_YAML_SCALAR)
+			give(events, event, field, value);
+	}
+}
+
 /* Whether the record has no id of its own. */
 static bool is_nameless(const struct mr_event *event)
 {
@@ -43,6 +66,8 @@ static void place(const struct rules_ear *ear, struct mr_events *events, struct 
 	if (ear->copy > 0)
 		mr_buf_printf(&id, "#%u", ear->copy);
 	event->id = (struct mr_slice){mr_arena_copy(&events->arena, id.data, id.len), id.len};
+	give_all(events, event, ear->given[0]);
+	give_all(events, event, ear->given[1]);
 	mr_buf_fini(&id);
 	if (!ear->has_at)
 		return;

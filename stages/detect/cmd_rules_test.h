@@ -41,7 +41,8 @@ struct rules_ear {
 	struct detect detect;
 	struct rules_testing *testing;
 	/* Of the record to come: */
-	bool expects, wanted; /* it is to match, or not */
+	bool expects, wanted;           /* it is to match, or not */
+	const struct mr_yaml *given[2]; /* of the test, of the record; or NULL */
 	bool has_at;
 	int64_t time_us;
 	uint32_t copy; /* of a record that is repeated; 0 is the first */

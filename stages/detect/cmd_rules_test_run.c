@@ -85,6 +85,8 @@ static bool feed(struct rules_testing *testing, struct rule_outcome *outcome,
 	const struct rule_test *test = outcome->test;
 	struct mr_error error = {0};
 	for (uint32_t i = 0; i < record->repeat; i++) {
+		ear->given[0] = test->given;
+		ear->given[1] = record->given;
 		ear->expects = !test->counts;
 		ear->wanted = test->matches;
 		ear->has_at = record->has_at || record->every_us > 0;

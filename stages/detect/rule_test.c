@@ -99,9 +99,39 @@ static bool read_json(struct reader *reader, const struct mr_yaml *node, struct 
 	return good;
 }
 
+/* What databases know of a record: fields of the stages' own that a setting fills. */
+static bool read_given(struct reader *reader, const struct mr_yaml *given,
+		       const struct mr_yaml **out)
+{
+	*out = given;
+	if (given == NULL)
+		return true;
+	if (given->kind != MR_YAML_MAP)
+		return refuse(reader, AT(given), "%s where {field: value} should stand",
+			      mr_yaml_what(given));
+	struct mr_fields *fields = mr_fields_new();
+	bool good = true;
+	for (uint32_t i = 0; i < given->count && good; i++) {
+		const struct mr_yaml *value = given->items[i];
+		mr_field field = mr_fields_find(fields, given->keys[i]->text);
+		bool flat = value->kind != MR_YAML_MAP;
+		for (uint32_t v = 0; v < value->count && value->kind == MR_YAML_LIST; v++)
+			flat &= value->items[v]->kind == MR_YAML_SCALAR;
+		if (field == 0 || mr_field_setting(field) == NULL)
+			good = refuse(reader, AT(given->keys[i]),
+				      "\"%.*s\" is no field that --geoip, --identity or "
+				      "--networks fills",
+				      SIGMA_SHOW(given->keys[i]->text));
+		else if (!flat)
+			good = refuse(reader, AT(value), "a value or a list of values stands here");
+	}
+	mr_fields_free(fields);
+	return good;
+}
+
 static bool read_record(struct reader *reader, const struct mr_yaml *node, struct rule_record *out)
 {
-	static const char *const keys[] = {"at", "record", "repeat", "every"};
+	static const char *const keys[] = {"at", "record", "repeat", "every", "given"};
 	*out = (struct rule_record){.repeat = 1};
 	if (node->kind != MR_YAML_MAP)
 		return refuse(reader, AT(node), "%s where {at: …, record: {…}} should stand",
@@ -116,6 +146,7 @@ static bool read_record(struct reader *reader, const struct mr_yaml *node, struc
 	return read_duration(reader, mr_yaml_get(node, "at"), &out->at_us) &&
 	       read_duration(reader, mr_yaml_get(node, "every"), &out->every_us) &&
 	       (repeat == NULL || read_count(reader, repeat, 1, RULE_RECORDS_MAX, &out->repeat)) &&
+	       read_given(reader, mr_yaml_get(node, "given"), &out->given) &&
 	       read_json(reader, record, &out->json);
 }
 
@@ -217,7 +248,8 @@ static bool read_name(struct reader *reader, const struct mr_yaml *node, struct 
 static void read_test(struct rule_suites *suites, const struct mr_yaml *node,
 		      struct rule_test *test)
 {
-	static const char *const keys[] = {"name", "record", "records", "matches", "alerts", "by"};
+	static const char *const keys[] = {"name",    "record", "records", "given",
+					   "matches", "alerts", "by"};
 	struct reader reader = {suites, &suites->arena, &test->fault};
 	*test =
 	    (struct rule_test){.name = MR_SLICE("?"), .line = node->line, .column = node->column};
@@ -226,7 +258,8 @@ static void read_test(struct rule_suites *suites, const struct mr_yaml *node,
 		       mr_yaml_what(node));
 	else if (read_name(&reader, node, test) &&
 		 check_keys(&reader, node, keys, sizeof keys / sizeof *keys) &&
-		 read_records(&reader, node, test))
+		 read_records(&reader, node, test) &&
+		 read_given(&reader, mr_yaml_get(node, "given"), &test->given))
 		read_wish(&reader, node, test);
 }
 

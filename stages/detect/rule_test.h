@@ -4,8 +4,11 @@
  *     logsource: {product: windows, category: process_creation}   # what the records are
  *     tests:
  *       - name: a sentence
- *         record: {Operation: X}        # or records: [{at: 10s, record: {…}, repeat: 5, every:
- * 1s}] matches: true                 # or alerts: N, and by: {field: value} of each of them
+ *         record: {Operation: X}                    # or a list, records
+ *         given: {actor.user.is_privileged: true}   # what databases would know of it
+ *         matches: true                             # or alerts, a number, and by, what of
+ *
+ * where records are {at: 10s, record: {…}, repeat: 5, every: 1s, given: {…}},
  *
  * in a rule's own file or another one. Read for `millrace rules test` alone; the loader passes them
  * over. Everything lives in the arena of its struct rule_suites. */
@@ -24,6 +27,8 @@ struct rule_record {
 	int64_t at_us;   /* from the test's start */
 	uint32_t repeat; /* so many, 1 or more */
 	int64_t every_us;
+	const struct mr_yaml
+	    *given; /* fields that a setting fills, to a value or values; or NULL */
 };
 
 struct rule_test {
@@ -35,7 +40,8 @@ struct rule_test {
 	bool counts; /* alerts; else it asks whether the record matches */
 	bool matches;
 	uint32_t alerts;
-	const struct mr_yaml *by; /* a map for all alerts, a list of one for each, or NULL */
+	const struct mr_yaml *given; /* of all records, as in one */
+	const struct mr_yaml *by;    /* a map for all alerts, a list of one for each, or NULL */
 };
 
 /* One document. */

@@ -206,6 +206,26 @@ class RuleTests(unittest.TestCase):
         self.outcomes(rule, f"rule: set_mailbox\ntests:\n  - name: x\n    matches: true\n    record: {text}\n"
                       f"  - name: its JSON as a text\n    matches: true\n    record: '{text}'\n", status=0)
 
+    def test_what_databases_would_know(self):
+        rule = NAMED.replace("Operation: Set-Mailbox", (
+            "Operation: Set-Mailbox\n        actor.user.is_privileged: true\n        actor.user.groups: vip\n    home:\n"
+            "        src_endpoint.location.country|fieldref: actor.user.home_country")).replace(
+                "condition: selection", "condition: selection and not home")
+        abroad = {"actor.user.is_privileged": True, "actor.user.groups": ["all", "vip"], "actor.user.home_country": "DE",
+                  "src_endpoint.location.country": "RU"}
+        self.outcomes(rule, OVER, suite(
+            "set_mailbox", case(HIT, given=abroad, matches=True), case(HIT, matches=False),
+            case(HIT, given={**abroad, "src_endpoint.location.country": "de"}, matches=False),
+            case(HIT, given={**abroad, "actor.user.is_privileged": False}, matches=False),
+            case(records=[{"record": HIT, "given": {"actor.user.groups": ["vip"]}}],
+                 given={**abroad, "actor.user.groups": "none"}, matches=True)),
+                      suite("many", case(records=[{"at": "0s", "every": "1s", "repeat": 3, "record": HIT}], given=abroad,
+                                         alerts=1)), status=0)
+        for given, words in (({"Operation": "x"}, "is no field that"), (["x"], "a list where"),
+                             ({"actor.user.groups": {"a": "b"}}, "a value or a list of values")):
+            reason = self.outcomes(rule, suite("set_mailbox", case(HIT, given=given, matches=True)), status=1)[0][1]
+            self.assertIn(words, reason)
+
     def test_what_is_wrong_with_a_test(self):
         wrong = [(case(HIT), 'either "matches" or "alerts"'), (case(matches=True), 'either "record" or "records"'),
                  (case(HIT, matches="yes"), "true or false"), (case(HIT, alerts=-1), "a whole number"),
