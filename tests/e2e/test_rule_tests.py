@@ -128,6 +128,12 @@ class RuleTests(unittest.TestCase):
         self.assertIn("has no time", outcomes[5][1])
         self.assertIn("write `alerts: N`", outcomes[6][1])
 
+    def test_one_tenant(self):
+        """Forms of records that name the tenant, and others, are of one test."""
+        records = [{"at": "0s", "record": {**HIT, "OrganizationId": tenant}} for tenant in ("a", "b")]
+        records.append({"at": "1s", "record": {k: v for k, v in HIT.items() if k != "OrganizationId"}})
+        self.outcomes(NAMED, OVER, suite("many", case(records=records, alerts=1)), status=0)
+
     def test_why_a_correlation_is_silent(self):
         over = OVER.replace("[UserId]", "[UserId, Gone]")
         records = [{"at": "0s", "repeat": 2, "record": HIT}, {"at": "1s", "record": MISS}]
