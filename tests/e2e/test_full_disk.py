@@ -63,6 +63,29 @@ class FullDisk(unittest.TestCase):
         self.service.finish(process)
         mr.assert_balance(self, self.state)
 
+    def test_a_start_on_a_full_disk(self):
+        """Others took what was left: the checkpoint that it begins with is kept, and what is older goes."""
+        self.describe()
+        process = self.service.start()
+        for number in range(8):
+            self.add(number)
+            mr.wait_until(lambda want=number + 1: self.alerts() == want, "an alert of each file")
+        process.kill()
+        process.wait()
+        try:
+            with open(os.path.join(self.state, "filler"), "wb", buffering=0) as filler:
+                while filler.write(b"x" * 4096):
+                    pass
+        except OSError:
+            pass
+        process = self.service.start()
+        for number in range(8, 12):
+            self.add(number)
+            mr.wait_until(lambda want=number + 1: self.alerts() == want, "an alert of each file")
+        process.send_signal(signal.SIGTERM)
+        self.service.finish(process)
+        mr.assert_balance(self, self.state)
+
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv)
