@@ -269,7 +269,7 @@ static void standard_input_over_deaths(void **state)
 static void what_was_read_outlives_its_reader(void **state)
 {
 	struct service service;
-	char text[16];
+	char text[32];
 	int ends[2];
 
 	(void)state;
