@@ -52,6 +52,7 @@ struct build {
 	uint32_t index_size;
 	struct build_group *groups;
 	uint32_t group_count, group_capacity;
+	struct image_span declared;
 	uint32_t plan_count;
 	struct build_list *always; /* of each plan */
 	struct build_list *firsts; /* groups to judge first */

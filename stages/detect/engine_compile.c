@@ -417,11 +417,12 @@ static void put_predicate(struct build *build, const struct build_predicate *pre
 	build_put(build, ENGINE_PREDICATES, &image, sizeof(image));
 }
 
-static struct image_span put_declared(struct build *build, const struct sigma_rule *rule)
+static struct image_span put_declared(struct build *build)
 {
 	struct build_list words = {0};
-	for (uint32_t i = 0; i < (build->set->declared_count + 31) / 32; i++)
-		build_list_add(build, &words, rule->declared[i]);
+	for (uint32_t i = 0; i < build->set->rule_count; i++)
+		for (uint32_t w = 0; w < (build->set->declared_count + 31) / 32; w++)
+			build_list_add(build, &words, build->rules[i]->declared[w]);
 	return put_list(build, &words);
 }
 
@@ -436,10 +437,10 @@ static void make_plans(struct build *build)
 static void put_rules(struct build *build)
 {
 	make_plans(build);
+	build->declared = put_declared(build);
 	for (uint32_t i = 0; i < build->set->rule_count; i++) {
 		struct image_rule image = {.index = build->rules[i]->index,
-					   .kinds = build->rules[i]->kinds,
-					   .declared = put_declared(build, build->rules[i])};
+					   .kinds = build->rules[i]->kinds};
 		build_steps(build, i, &image.steps);
 		build_put(build, ENGINE_RULES, &image, sizeof(image));
 		build_witness(build, i);
@@ -460,6 +461,7 @@ static enum mr_err write_image(struct build *build, const struct mr_fields *fiel
 				      .version = ENGINE_VERSION,
 				      .field_count = mr_fields_count(fields)};
 	header.fields_hash = engine_fields_hash(fields, header.field_count);
+	header.declared = build->declared;
 	uint64_t at = sizeof(header);
 	for (int i = 0; i < ENGINE_SECTIONS; i++) {
 		size_t len = build->sections[i].len;

@@ -42,20 +42,22 @@ enum engine_section {
 	ENGINE_SECTIONS
 };
 
+struct image_span {
+	uint32_t first, count;
+};
+
 struct image_header {
 	uint32_t magic, version;
 	uint64_t size_bytes;
 	uint64_t checksum;    /* of all that follows this member */
 	uint64_t fields_hash; /* of the names of the ids below field_count */
 	uint64_t field_count; /* of the dictionary at compile time; it may have grown since */
+	/* ENGINE_LISTS: rule by rule, by position, words with a bit for each declared logsource */
+	struct image_span declared;
 	struct {
 		uint64_t offset; /* from the image's start, a multiple of 8 */
 		uint64_t count;  /* items */
 	} sections[ENGINE_SECTIONS];
-};
-
-struct image_span {
-	uint32_t first, count;
 };
 
 struct image_group {
@@ -106,7 +108,6 @@ struct image_rule {
 	uint32_t index; /* in the catalog */
 	uint32_t kinds;
 	struct image_span steps;
-	struct image_span declared; /* ENGINE_LISTS: words with a bit for each declared logsource */
 };
 
 struct image_step {

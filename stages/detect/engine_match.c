@@ -72,7 +72,7 @@ static size_t try_rules(struct engine *engine, uint32_t plan, const struct image
 	for (uint32_t i = 0; i < list->count; i++) {
 		uint32_t number = engine->lists[list->first + i];
 		const struct image_rule *rule = &engine->rules[number];
-		if (engine->tried[number] == engine->epoch || !engine_sees(engine, rule, plan))
+		if (engine->tried[number] == engine->epoch || !engine_sees(engine, number, plan))
 			continue;
 		engine->tried[number] = engine->epoch;
 		if (engine->profile != NULL ? engine_profile_rule(engine, number)
@@ -116,7 +116,7 @@ bool engine_rule_sees(const struct engine *engine, const struct mr_event *event,
 {
 	uint32_t plan = plan_of(engine, event);
 	for (uint32_t i = 0; i < engine->counts[ENGINE_RULES]; i++) {
-		if (engine->rules[i].index == rule && engine_sees(engine, &engine->rules[i], plan))
+		if (engine->rules[i].index == rule && engine_sees(engine, i, plan))
 			return true;
 	}
 	return false;

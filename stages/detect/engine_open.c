@@ -79,6 +79,7 @@ static void take_sections(struct engine *engine, const char *image)
 	engine->lists = section_at(engine, ENGINE_LISTS);
 	engine->plans = section_at(engine, ENGINE_PLANS);
 	engine->bytes = section_at(engine, ENGINE_BYTES);
+	engine->declared_words = (engine->counts[ENGINE_PLANS] - ENGINE_KINDS + 31) / 32;
 }
 
 /* ---- the items ---- */
@@ -148,9 +149,7 @@ static bool predicate_fits(const struct engine *engine, const struct image_predi
 /* Steps only go forward. */
 static bool rule_fits(const struct engine *engine, const struct image_rule *rule)
 {
-	uint32_t words = (engine->counts[ENGINE_PLANS] - ENGINE_KINDS + 31) / 32;
-	if (!span_fits(engine, rule->steps, ENGINE_STEPS) ||
-	    !span_fits(engine, rule->declared, ENGINE_LISTS) || rule->declared.count != words)
+	if (!span_fits(engine, rule->steps, ENGINE_STEPS))
 		return false;
 	for (uint32_t i = 0; i < rule->steps.count; i++) {
 		const struct image_step *step = &engine->steps[rule->steps.first + i];
@@ -159,6 +158,13 @@ static bool rule_fits(const struct engine *engine, const struct image_rule *rule
 			return false;
 	}
 	return true;
+}
+
+static bool declared_fits(const struct engine *engine)
+{
+	struct image_span declared = engine->header->declared;
+	return span_fits(engine, declared, ENGINE_LISTS) &&
+	       declared.count == (uint64_t)engine->declared_words * engine->counts[ENGINE_RULES];
 }
 
 static enum mr_err check_items(const struct engine *engine, struct mr_error *error)
@@ -176,6 +182,8 @@ static enum mr_err check_items(const struct engine *engine, struct mr_error *err
 	for (uint32_t i = 0; i < engine->counts[ENGINE_RULES]; i++)
 		if (!rule_fits(engine, &engine->rules[i]))
 			return bad(error, "a rule refers to what is not there");
+	if (!declared_fits(engine))
+		return bad(error, "what rules see of sources is not there");
 	for (uint32_t i = 0; i < engine->counts[ENGINE_PLANS]; i++)
 		if (!list_fits(engine, engine->plans[i].groups, engine->counts[ENGINE_GROUPS]) ||
 		    !list_fits(engine, engine->plans[i].always, engine->counts[ENGINE_RULES]))

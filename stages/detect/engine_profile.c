@@ -237,12 +237,12 @@ static void part_groups(const struct engine_profile *profile, const struct uses 
 	memset(tests, 0, groups * sizeof *tests);
 	for (size_t i = 0; i < uses->count; i++) {
 		const struct use *use = &uses->items[i];
-		if (engine_sees(engine, &engine->rules[use->rule], plan))
+		if (engine_sees(engine, use->rule, plan))
 			tests[use->group] += use->tests;
 	}
 	for (size_t i = 0; i < uses->count; i++) {
 		const struct use *use = &uses->items[i];
-		if (took[use->group] > 0 && engine_sees(engine, &engine->rules[use->rule], plan))
+		if (took[use->group] > 0 && engine_sees(engine, use->rule, plan))
 			shares[use->rule] += took[use->group] * use->tests / tests[use->group];
 	}
 }

@@ -81,6 +81,7 @@ struct engine {
 	const struct image_plan *plans;
 	const char *bytes;
 	uint32_t counts[ENGINE_SECTIONS];
+	uint32_t declared_words; /* of each rule */
 
 	struct run_group *groups;
 	struct engine_part *parts;
@@ -113,13 +114,14 @@ struct engine {
 
 /* engine_match.c */
 bool engine_rule_holds(struct engine *engine, const struct image_rule *rule);
-static inline bool engine_sees(const struct engine *engine, const struct image_rule *rule,
-			       uint32_t plan)
+/* Whether a rule, by its position, sees the records of a plan. */
+static inline bool engine_sees(const struct engine *engine, uint32_t rule, uint32_t plan)
 {
+	if (__builtin_expect(plan < ENGINE_KINDS, 1))
+		return engine->rules[rule].kinds >> plan & 1;
 	uint32_t declared = plan - ENGINE_KINDS;
-	return plan < ENGINE_KINDS
-		   ? rule->kinds >> plan & 1
-		   : engine->lists[rule->declared.first + declared / 32] >> declared % 32 & 1;
+	uint32_t words = engine->header->declared.first + rule * engine->declared_words;
+	return engine->lists[words + declared / 32] >> declared % 32 & 1;
 }
 
 /* engine_profile.c: the same, measured. */
