@@ -66,6 +66,12 @@ struct mr_decoder_ops {
 /* The decoder for a stream that begins with `head`. NULL where a longer head is needed, never where
  * `whole` is set or the head has MR_PROBE_HEAD_MAX bytes. */
 const struct mr_decoder_ops *mr_decoder_find(struct mr_slice head, bool whole);
+/* Likewise, for a head that grows, by as little as a byte a member: each look begins at its
+ * beginning, so NULL also where it is too early for one more. `*looked` is 0 at first, then the
+ * bytes that were looked at: at most MR_PROBE_TIMES those of the head, and MR_PROBE_LEAST. */
+#define MR_PROBE_TIMES 8
+#define MR_PROBE_LEAST (4 << 20)
+const struct mr_decoder_ops *mr_decoder_look(uint64_t *looked, struct mr_slice head, bool whole);
 
 /* What a stream is that mr_decode_foreign says yes to, and what to do about it; NULL for others. */
 const char *mr_decode_foreign_reason(struct mr_slice head);

@@ -24,3 +24,15 @@ const struct mr_decoder_ops *mr_decoder_find(struct mr_slice head, bool whole)
 	}
 	return &mr_decode_lines;
 }
+
+const struct mr_decoder_ops *mr_decoder_look(uint64_t *looked, struct mr_slice head, bool whole)
+{
+	bool early = *looked + head.len > MR_PROBE_LEAST + MR_PROBE_TIMES * (uint64_t)head.len;
+	const struct mr_decoder_ops *found;
+
+	if (early && !whole && head.len < MR_PROBE_HEAD_MAX)
+		return NULL;
+	found = mr_decoder_find(head, whole);
+	*looked = found ? 0 : *looked + head.len;
+	return found;
+}

@@ -293,7 +293,7 @@ static enum mr_err take_text(struct mr_input *input, struct mr_slice text, bool 
 	text = (struct mr_slice){input->head.len > 0 ? input->head.data : "", input->head.len};
 	if (text.len == 0 && !last)
 		return MR_OK;
-	input->decoder = mr_decoder_find(text, last);
+	input->decoder = mr_decoder_look(&input->looked, text, last);
 	if (!input->decoder)
 		return MR_OK;
 	if (can_refer(input))

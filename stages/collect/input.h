@@ -57,6 +57,7 @@ struct mr_input {
 	char *plain;
 	struct mr_buf text;
 	struct mr_buf head;
+	uint64_t looked; /* as mr_decoder_look has it */
 	uint64_t offset; /* of the first byte of head, later of what is fed */
 	const struct mr_decoder_ops *decoder;
 	void *decoder_state;

@@ -322,6 +322,45 @@ static void told_by_content(void **state)
 	assert_string_equal(kind_of("7z", false), "more");
 }
 
+/* Byte by byte: each look begins at the beginning. */
+static void a_head_that_grows_slowly_costs_no_square(void **state)
+{
+	static const char *const begins[] = {"\n", "{\"", "\"Audit"};
+	char *head = mr_malloc(MR_PROBE_HEAD_MAX);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++) {
+		size_t begin = strlen(begins[i]), len = begin;
+		const struct mr_decoder_ops *found = NULL;
+		uint64_t looked = 0, in_all = 0;
+
+		memset(head, i == 0 ? '\n' : 'x', MR_PROBE_HEAD_MAX);
+		memcpy(head, begins[i], begin);
+		for (; !found && len <= MR_PROBE_HEAD_MAX; len++) {
+			uint64_t before = looked;
+
+			found = mr_decoder_look(&looked, (struct mr_slice){head, len}, false);
+			in_all += found ? len : looked - before;
+		}
+		assert_non_null(found);
+		assert_int_equal(looked, 0);
+		assert_true(in_all <= MR_PROBE_LEAST + (MR_PROBE_TIMES + 1) * len);
+	}
+	free(head);
+}
+
+/* What comes in pieces as a person writes is looked at each time. */
+static void a_short_head_is_known_at_once(void **state)
+{
+	uint64_t looked = 0;
+	const char *text = "{\"a\":\"a record that comes a byte at a time\"}\n";
+
+	(void)state;
+	for (size_t len = 1; len < strlen(text); len++)
+		assert_null(mr_decoder_look(&looked, (struct mr_slice){text, len}, false));
+	assert_ptr_equal(mr_decoder_look(&looked, mr_slice(text), false), &mr_decode_lines);
+}
+
 static void foreign_is_damage_once(void **state)
 {
 	(void)state;
@@ -346,6 +385,8 @@ int main(void)
 	    cmocka_unit_test(csv_cut_everywhere),
 	    cmocka_unit_test(lines_of_all_kinds),
 	    cmocka_unit_test(told_by_content),
+	    cmocka_unit_test(a_head_that_grows_slowly_costs_no_square),
+	    cmocka_unit_test(a_short_head_is_known_at_once),
 	    cmocka_unit_test(foreign_is_damage_once),
 	};
 

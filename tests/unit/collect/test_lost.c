@@ -719,6 +719,25 @@ static void bytes_that_look_like_members_are_bounded(void **state)
 	mr_buf_fini(&bytes);
 }
 
+/* Nothing is known of the text before the first that holds more than a blank line. */
+static void members_of_blank_lines(void **state)
+{
+	struct mr_buf blank = {0}, bytes = {0};
+	struct stage stage = {0};
+
+	(void)state;
+	gzip_add(&blank, TEXT("\n"));
+	for (int i = 0; i < 200000; i++)
+		mr_buf_add(&bytes, blank.data, blank.len);
+	gzip_add(&bytes, TEXT("{\"a\":1}\n"));
+	run_file(&stage, &bytes);
+	assert_int_equal(stage.record_count, 1);
+	assert_non_null(strstr(stage_text(&stage.records), "{\"a\":1}"));
+	stage_fini(&stage);
+	mr_buf_fini(&blank);
+	mr_buf_fini(&bytes);
+}
+
 /* The books of one try: what it read and made, at most so much. */
 static void a_try_says_what_it_took(void **state)
 {
@@ -772,6 +791,7 @@ int main(void)
 	    cmocka_unit_test(members_that_go_ever_further_are_read_twice_at_most),
 	    cmocka_unit_test(members_that_fail_late_are_bounded),
 	    cmocka_unit_test(bytes_that_look_like_members_are_bounded),
+	    cmocka_unit_test(members_of_blank_lines),
 	    cmocka_unit_test(a_try_says_what_it_took),
 	};
 
