@@ -114,7 +114,7 @@ enum mr_err mr_chain_snapshot(const struct mr_chain *chain, uint32_t stage,
 	if (item->ops->snapshot != NULL)
 		err = write_groups(item, env, &file, error);
 	if (err == MR_OK && item->ops->snapshot_named != NULL)
-		item->ops->snapshot_named(item->state, &file.piece);
+		err = item->ops->snapshot_named(item->state, &file.piece, error);
 	if (err == MR_OK)
 		err = write_trailer(&file, error);
 	*sum_out = file.sum;

@@ -406,7 +406,7 @@ static void check_checkpoints(struct mr_health *health, int64_t now_us)
 {
 	const struct mr_checkpoint *checkpoint = &health->service->checkpoint;
 	char words[MR_ALARM_WORDS];
-	put(health, MR_ALARM_CHECKPOINT_FAILED, checkpoint->failures > 0, checkpoint->failure);
+	put(health, MR_ALARM_CHECKPOINT_FAILED, checkpoint->failures > 0, checkpoint->last_failure);
 	int64_t late_us = checkpoint->due_us + checkpoint->interval_us * (LATE_TIMES - 1);
 	if (late_us < checkpoint->due_us + LATE_LEAST_US)
 		late_us = checkpoint->due_us + LATE_LEAST_US;

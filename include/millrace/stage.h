@@ -200,9 +200,9 @@ struct mr_stage_ops {
 	 * names its partitions, a sink itself: what has a position of its own. A name is owned by
 	 * one worker of the group, by a rule that the stage alone knows, and its owner alone writes
 	 * it. Restore survives any bytes and is called for every name that any worker wrote; the
-	 * stage passes over those that this worker does not own. A stage without such state has
-	 * neither. */
-	void (*snapshot_named)(void *state, struct mr_buf *out);
+	 * stage passes over those that this worker does not own. What cannot be gone on from is an
+	 * error, which fails this checkpoint alone. A stage without such state has neither. */
+	enum mr_err (*snapshot_named)(void *state, struct mr_buf *out, struct mr_error *error);
 	enum mr_err (*restore_named)(void *state, struct mr_slice name, struct mr_slice bytes,
 				     struct mr_error *error);
 

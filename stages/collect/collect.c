@@ -225,11 +225,11 @@ static enum mr_err finish(void *state, struct mr_writer *out, struct mr_error *e
 	return mr_sources_finish(&collect->sources, error);
 }
 
-static void snapshot_named(void *state, struct mr_buf *out)
+static enum mr_err snapshot_named(void *state, struct mr_buf *out, struct mr_error *error)
 {
 	struct collect *collect = state;
 
-	mr_sources_snapshot(&collect->sources, out);
+	return mr_sources_snapshot(&collect->sources, out, error);
 }
 
 static enum mr_err restore_named(void *state, struct mr_slice name, struct mr_slice bytes,

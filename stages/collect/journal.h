@@ -106,6 +106,9 @@ enum mr_err mr_journal_append(struct mr_journal *journal, struct mr_block *block
 int64_t mr_journal_due_us(const struct mr_journal *journal);
 enum mr_err mr_journal_sync(struct mr_journal *journal, struct mr_error *error);
 
+/* Whether a start would find what is written now. MR_BAD_INPUT where the segment, or the
+ * directory, was removed, moved or replaced. */
+enum mr_err mr_journal_in_place(const struct mr_journal *journal, struct mr_error *error);
 /* Up to where all was handed on: for a snapshot, after a sync. */
 struct mr_journal_at mr_journal_position(struct mr_journal *journal);
 /* The checkpoint of the last position is durable: segments that neither it nor the one before needs

@@ -78,6 +78,36 @@ enum mr_err mr_journal_directory(struct mr_journal *journal, const char *state,
 	return journal->directory < 0 ? error->code : MR_OK;
 }
 
+static bool leads_to(const char *path, int fd)
+{
+	struct stat now, held;
+
+	return stat(path, &now) == 0 && fstat(fd, &held) == 0 && now.st_dev == held.st_dev &&
+	       now.st_ino == held.st_ino;
+}
+
+enum mr_err mr_journal_in_place(const struct mr_journal *journal, struct mr_error *error)
+{
+	const char *state = mr_config_get(journal->env->config, "state", 0);
+	char name[NAME_ROOM] = "";
+	char *path;
+	bool there;
+
+	if (journal->directory < 0) /* it waits for room */
+		return MR_OK;
+	if (journal->fd >= 0)
+		name_of(journal->files[journal->count - 1].number, name);
+	path = mr_asprintf("%s/journal/%s/%s", state ? state : ".", journal->name, name);
+	there = leads_to(path, journal->fd >= 0 ? journal->fd : journal->directory);
+	if (!there)
+		mr_error_set(error, MR_BAD_INPUT,
+			     "%s was removed, moved or replaced while it is in use: put it back; "
+			     "without it no checkpoint is made",
+			     path);
+	free(path);
+	return there ? MR_OK : error->code;
+}
+
 int mr_journal_open_file(const struct mr_journal *journal, const struct mr_journal_file *file,
 			 int flags, struct mr_error *error)
 {

@@ -519,10 +519,16 @@ enum mr_err mr_sources_barrier(struct mr_sources *sources, struct mr_writer *out
 	return MR_OK;
 }
 
-void mr_sources_snapshot(struct mr_sources *sources, struct mr_buf *out)
+enum mr_err mr_sources_snapshot(struct mr_sources *sources, struct mr_buf *out,
+				struct mr_error *error)
 {
 	struct mr_buf bytes = {0};
+	enum mr_err err = MR_OK;
 
+	for (size_t i = 0; i < sources->count && err == MR_OK; i++)
+		err = mr_journal_in_place(&sources->items[i].journal, error);
+	if (err != MR_OK)
+		return err;
 	mr_room_begin(&sources->room);
 	for (size_t i = 0; i < sources->count; i++) {
 		struct mr_source *source = &sources->items[i];
@@ -550,6 +556,7 @@ void mr_sources_snapshot(struct mr_sources *sources, struct mr_buf *out)
 	if (sources->gone.len > 0)
 		mr_buf_add(out, sources->gone.data, sources->gone.len);
 	mr_buf_fini(&bytes);
+	return MR_OK;
 }
 
 /* How far files were read is told in another way where they are followed: what the one has read the

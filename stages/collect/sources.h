@@ -30,7 +30,9 @@ enum mr_err mr_sources_poll(struct mr_sources *sources, struct mr_writer *out,
 			    struct mr_error *error);
 enum mr_err mr_sources_barrier(struct mr_sources *sources, struct mr_writer *out,
 			       struct mr_error *error);
-void mr_sources_snapshot(struct mr_sources *sources, struct mr_buf *out);
+/* As mr_journal_in_place. */
+enum mr_err mr_sources_snapshot(struct mr_sources *sources, struct mr_buf *out,
+				struct mr_error *error);
 enum mr_err mr_sources_restore(struct mr_sources *sources, struct mr_slice name,
 			       struct mr_slice bytes, struct mr_error *error);
 enum mr_err mr_sources_finish(struct mr_sources *sources, struct mr_error *error);

@@ -270,14 +270,16 @@ static enum mr_err deliver_barrier(void *state, int64_t watermark_us, struct mr_
 	return err == MR_OK ? outputs_barrier(&deliver->outputs, error) : err;
 }
 
-static void deliver_snapshot(void *state, struct mr_buf *out)
+static enum mr_err deliver_snapshot(void *state, struct mr_buf *out, struct mr_error *error)
 {
+	(void)error;
 	struct deliver *deliver = state;
 	struct mr_buf told = {0};
 	outputs_snapshot(&deliver->outputs, out);
 	refused_snapshot(&deliver->refused, &told);
 	mr_snapshot_named(out, MR_SLICE(REFUSED_NAME), (struct mr_slice){told.data, told.len});
 	mr_buf_fini(&told);
+	return MR_OK;
 }
 
 static enum mr_err deliver_restore(void *state, struct mr_slice name, struct mr_slice bytes,

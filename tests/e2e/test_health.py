@@ -463,7 +463,7 @@ class Health(unittest.TestCase):
         self.assertIn("rule.yml", json.loads(line)["message"])
         mt.assert_balance(self, service.state)
 
-    def test_a_ledger_that_goes(self):
+    def test_a_ledger_or_a_journal_that_goes(self):
         """Missed at the next checkpoint, with its name; put back, all goes on."""
         service = self.service()
         service.start()
@@ -474,10 +474,12 @@ class Health(unittest.TestCase):
             status = service.running()
             return [alarm["words"] for alarm in (status["alarms"] if status else []) if alarm["name"] == "checkpoint_failed"]
 
-        for name in (path, path + "-wal"):
+        journal = os.path.join(service.state, "journal", "audit")
+        (segment,) = os.listdir(journal)
+        for name, missed in ((path, path), (path + "-wal", path + "-wal"), (journal, os.path.join(journal, segment))):
             os.rename(name, name + ".aside")
             (words,) = mt.wait_until(failed, "the alarm is raised")
-            self.assertIn(f"{os.path.basename(name)} was removed, moved or replaced", words)
+            self.assertIn(f"{missed} was removed, moved or replaced", words)
             os.rename(name + ".aside", name)
             mt.wait_until(lambda: service.running() and not failed(), "it is over")
         self.stop(service)

@@ -139,7 +139,8 @@ static inline void service_checkpoint(struct service *service)
 	stage_drain(stage);
 	service->snapshot.len = 0;
 	mr_snapshot_begin(&service->snapshot, "collect");
-	mr_stage_collect.snapshot_named(stage->state, &service->snapshot);
+	stage_must(mr_stage_collect.snapshot_named(stage->state, &service->snapshot,
+						   &stage->error) == MR_OK);
 	mr_snapshot_end(&service->snapshot, 0);
 	copy_buf(&service->records, &stage->records);
 	copy_buf(&service->rejects, &stage->rejects);

@@ -569,6 +569,47 @@ static size_t count_cached(unsigned segment)
 	return count;
 }
 
+static void moves_and_is_missed(const struct room *room, const char *path)
+{
+	char aside[300];
+	struct mr_error error = {0};
+
+	snprintf(aside, sizeof(aside), "%s.aside", path);
+	assert_int_equal(mr_journal_in_place(&room->journal, &error), MR_OK);
+	assert_int_equal(rename(path, aside), 0);
+	assert_int_equal(mr_journal_in_place(&room->journal, &error), MR_BAD_INPUT);
+	assert_non_null(strstr(error.text, path));
+	assert_non_null(strstr(error.text, " was removed, moved or replaced"));
+	assert_int_equal(rename(aside, path), 0);
+	assert_int_equal(mr_journal_in_place(&room->journal, &error), MR_OK);
+}
+
+/* Between two segments, too. */
+static void what_is_moved_is_missed(void **state)
+{
+	struct room room;
+	struct mr_error error = {0};
+	char folder[200];
+	char segment[256];
+	int fd;
+
+	(void)state;
+	assert_int_equal(room_open(&room, room_begin, NULL), MR_OK);
+	assert_int_equal(room_replay(&room), MR_END);
+	assert_int_equal(room_put_record(&room, 1), MR_OK);
+	snprintf(folder, sizeof(folder), "%s/journal/audit", room_folder);
+	room_path(1, segment, sizeof(segment));
+	moves_and_is_missed(&room, segment);
+	moves_and_is_missed(&room, folder);
+	fd = room.journal.fd;
+	room.journal.fd = -1;
+	moves_and_is_missed(&room, folder);
+	room.journal.fd = fd;
+	assert_int_equal(unlink(segment), 0);
+	assert_int_equal(mr_journal_in_place(&room.journal, &error), MR_BAD_INPUT);
+	room_die(&room);
+}
+
 static void put_too_long(void *context, struct mr_buf *out)
 {
 	const size_t *len = context;
@@ -658,6 +699,7 @@ int main(void)
 	    cmocka_unit_test_setup(segments_go_once_no_checkpoint_needs_them, begin),
 	    cmocka_unit_test_setup(segments_go_though_each_life_is_short, begin),
 	    cmocka_unit_test_setup(old_segments_leave_the_page_cache, begin),
+	    cmocka_unit_test_setup(what_is_moved_is_missed, room_clean),
 	    cmocka_unit_test_setup(a_cursor_past_its_bound_is_not_written, begin),
 	};
 

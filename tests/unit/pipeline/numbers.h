@@ -123,12 +123,14 @@ static enum mr_err poll_source(void *state, struct mr_writer *out, struct mr_err
 	return source->next < NUMBERS ? MR_AGAIN : MR_END;
 }
 
-static void save_source(void *state, struct mr_buf *out)
+static enum mr_err save_source(void *state, struct mr_buf *out, struct mr_error *error)
 {
+	(void)error;
 	const struct source *source = state;
 	char bytes[24];
 	int len = snprintf(bytes, sizeof bytes, "%llu", (unsigned long long)source->next);
 	mr_snapshot_named(out, MR_SLICE("numbers"), (struct mr_slice){bytes, (size_t)len});
+	return MR_OK;
 }
 
 static enum mr_err load_source(void *state, struct mr_slice name, struct mr_slice bytes,

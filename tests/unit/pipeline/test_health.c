@@ -264,7 +264,7 @@ static void what_is_not_judged_is_not_ready(void **state)
 	expect_unready(&ward, "dead_letter_full");
 	show(&ward, MR_PART_SINK, "", false);
 	ward.service.checkpoint.failures = 1;
-	strcpy(ward.service.checkpoint.failure, "no");
+	strcpy(ward.service.checkpoint.last_failure, "no");
 	expect_unready(&ward, "checkpoint_failed: no");
 	ward.service.checkpoint.failures = 0;
 	ward.service.checkpoint.due_us -= 60 * SECOND; /* late is not lost */
