@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "known_leaks.h"
-#include "sigma.h"
+#include "sigma_sarif.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -49,9 +49,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must(fd >= 0 && write(fd, data, size) == (ssize_t)size);
 	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	const char *paths[] = {path};
-	if (sigma_load(paths, 1, NULL, fields, &set, &error) == MR_OK) {
+	/* As check and explain load them, or as scan does. */
+	const struct sigma_wishes wishes = {.lints = size % 2 == 0, .labelled = size % 4 == 0};
+	if (sigma_load_with(paths, 1, &wishes, fields, &set, &error) == MR_OK) {
 		struct mr_buf bytes = {0};
 		struct mr_catalog again;
+		sigma_sarif_put(&set, &bytes);
+		bytes.len = 0;
 		for (uint32_t i = 0; i < set.rule_count; i++) {
 			must(set.rules[i].index < set.catalog.count);
 			walk(set.rules[i].condition, mr_fields_count(fields), 100000);
