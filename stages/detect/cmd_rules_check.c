@@ -1,5 +1,7 @@
 /* cmd_rules_check.c - `millrace rules check`: what is wrong with rules, and what is odd. */
 #include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "cmd_rules.h"
 #include "sigma_sarif.h"
@@ -11,12 +13,15 @@ static const char check_usage[] =
     "reason, and in brackets the finding's name.\n"
     "\n";
 static const char check_status[] =
-    "\nExit status: 0 nothing was refused, 1 something was, 2 a path can't be read.\n";
+    "\nExit status: 0 nothing was refused, 1 something was (with --strict, or is odd), 2 a path "
+    "can't be\nread.\n";
 
-enum { JSON, SARIF, PLACEHOLDERS, HELP };
+enum { JSON, SARIF, DISABLE, STRICT, PLACEHOLDERS, HELP };
 static const struct mr_option check_options[] = {
     [JSON] = {"json", 0, NULL, "as one JSON object"},
     [SARIF] = {"sarif", 0, NULL, "as SARIF 2.1.0, for code scanning and editors"},
+    [DISABLE] = {"disable", 0, "FINDING", "say nothing of it, often; a refusal is always said"},
+    [STRICT] = {"strict", 0, NULL, "a warning is as bad as a refusal"},
     [PLACEHOLDERS] = MR_OPTION_SETTING("placeholders"),
     MR_OPTION_HELP,
     {0},
@@ -76,12 +81,48 @@ static void put_text(struct mr_buf *out, const struct sigma_set *set)
 }
 
 struct wish {
-	bool json, sarif;
+	bool json, sarif, strict;
+	bool disabled[SIGMA_LINT_COUNT];
 };
 
-static int report(const void *context, const struct sigma_set *set)
+/* False, and said, where there is no such finding, or none that can be left out. */
+static bool disable(struct wish *wish, const char *name)
+{
+	const char *names[SIGMA_LINT_COUNT];
+	for (int i = 0; i < SIGMA_LINT_COUNT; i++) {
+		names[i] = sigma_lint_name((enum sigma_lint)i);
+		bool refusal = i == SIGMA_LINT_REFUSED || i == SIGMA_LINT_DUPLICATE_ID;
+		if (strcmp(names[i], name) != 0 || refusal)
+			continue;
+		wish->disabled[i] = true;
+		return true;
+	}
+	const char *meant = mr_text_nearest(mr_slice(name), names, SIGMA_LINT_COUNT);
+	mr_log(MR_LOG_ERROR,
+	       "millrace rules check: \"%s\" is no finding that can be left out%s%s%s", name,
+	       meant == NULL ? "" : "; is \"", meant == NULL ? "" : meant,
+	       meant == NULL ? "" : "\" meant?");
+	return false;
+}
+
+/* The set with those warnings that are wanted; the array is the caller's to free. */
+static struct sigma_set keep_wanted(const struct wish *wish, const struct sigma_set *set)
+{
+	struct sigma_set kept = *set;
+	kept.warnings = (struct sigma_notes){0};
+	kept.warnings.items = mr_calloc(set->warnings.count + 1u, sizeof *kept.warnings.items);
+	for (uint32_t i = 0; i < set->warnings.count; i++) {
+		if (!wish->disabled[set->warnings.items[i].lint])
+			kept.warnings.items[kept.warnings.count++] = set->warnings.items[i];
+	}
+	return kept;
+}
+
+static int report(const void *context, const struct sigma_set *all)
 {
 	const struct wish *wish = context;
+	const struct sigma_set kept = keep_wanted(wish, all);
+	const struct sigma_set *set = &kept;
 	struct mr_buf out = {0};
 	if (wish->sarif)
 		sigma_sarif_put(set, &out);
@@ -91,7 +132,9 @@ static int report(const void *context, const struct sigma_set *set)
 		put_text(&out, set);
 	bool written = rules_write(&out);
 	mr_buf_fini(&out);
-	return !written || set->refused.count > 0 ? 1 : 0;
+	free(kept.warnings.items);
+	bool bad = set->refused.count > 0 || (wish->strict && set->warnings.count > 0);
+	return !written || bad ? 1 : 0;
 }
 
 static int check_main(int argc, char **argv)
@@ -106,8 +149,11 @@ static int check_main(int argc, char **argv)
 			return rules_misused("check");
 		wish.json |= option == JSON;
 		wish.sarif |= option == SARIF;
+		wish.strict |= option == STRICT;
 		if (option == PLACEHOLDERS)
 			placeholders = optarg;
+		if (option == DISABLE && !disable(&wish, optarg))
+			return 2;
 	}
 	if (wish.json && wish.sarif)
 		return rules_misused("check");

@@ -205,6 +205,19 @@ class Rules(unittest.TestCase):
         self.assertNotIn("ATT&CK", done.stderr)
         self.assertNotIn("none of the rule's fields", done.stderr)
 
+    def test_disable_and_strict(self):
+        path = self.write("rule.yml", GOOD.replace("attack", "tlp").replace("level: high\n", ""))
+        self.assertEqual(rules("check", path).stdout.count("warning: "), 2)
+        self.assertEqual(rules("check", "--strict", path).returncode, 1)
+        result = rules("check", "--json", "--disable", "missing-attack-tag", path)
+        self.assertEqual([note["reason"][:7] for note in json.loads(result.stdout)["warnings"]], ['"level"'])
+        result = rules("check", "--strict", "--disable", "missing-attack-tag", "--disable", "missing-level", path)
+        self.assertEqual((result.returncode, result.stdout.count("warning: ")), (0, 0))
+        for name, words in (("missing-atack-tag", 'is "missing-attack-tag" meant?'), ("refused", "can be left out")):
+            result = rules("check", "--disable", name, path)
+            self.assertEqual((result.returncode, result.stdout), (2, ""))
+            self.assertIn(words, result.stderr)
+
     def test_sarif(self):
         """What SARIF 2.1.0 requires of a log, a run, a tool, a rule and a result; and the findings of the JSON form."""
         good = self.write("a b/%good.yml", GOOD.replace("attack", "tlp"))
