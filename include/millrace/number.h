@@ -1,0 +1,34 @@
+/* number.h - numbers as records write them, added up and compared without rounding.
+ *
+ * A number is a text in JSON's grammar, of at most MR_NUMBER_TEXT_MAX bytes, all of whose digits
+ * other than 0 stand between 10^-MR_NUMBER_DIGITS and 10^MR_NUMBER_DIGITS: every finite double, and
+ * all that fits a value (signal.h). Used by the loader of rules, by signals and by correlate.
+ * Nothing here allocates. */
+#ifndef MILLRACE_NUMBER_H
+#define MILLRACE_NUMBER_H
+
+#include "millrace/text.h"
+
+#define MR_NUMBER_TEXT_MAX 63
+#define MR_NUMBER_DIGITS 450
+
+/* `exponent`: 1e3 is one, too. */
+bool mr_number_is(struct mr_slice text, bool exponent);
+/* Negative, 0 or positive, exactly; both are numbers. */
+int mr_number_compare(struct mr_slice a, struct mr_slice b);
+
+/* A sum, exact whatever was added in whatever order. Zeroed is 0. Up to 2^32 numbers, each times a
+ * factor counting as often. */
+#define MR_SUM_LIMB_DIGITS 9
+#define MR_SUM_LIMBS (2 * MR_NUMBER_DIGITS / MR_SUM_LIMB_DIGITS)
+struct mr_sum {
+	int64_t limbs[MR_SUM_LIMBS]; /* the least first; each may be negative or too large */
+};
+/* Adds `times` such numbers; negative takes them away. */
+void mr_sum_add(struct mr_sum *sum, struct mr_slice number, int64_t times);
+/* -1, 0 or 1. */
+int mr_sum_sign(const struct mr_sum *sum);
+/* In decimal, without exponent, in its shortest form. */
+void mr_sum_text(const struct mr_sum *sum, struct mr_buf *out);
+
+#endif

@@ -1,0 +1,182 @@
+/* number.c - exact sums of decimal numbers.
+ *
+ * A sum is an array of limbs of nine decimal digits each, of which every digit of a number goes to
+ * its own: nothing is carried until the sum is read, so that adding and taking away are a few
+ * additions, and the order is no matter. Never fails. */
+#include "millrace/number.h"
+
+#define LIMB INT64_C(1000000000)
+
+/* ---- the grammar ---- */
+
+/* What a number's text consists of. */
+struct parts {
+	const char *digits; /* of the whole part, then perhaps a point, then of the fraction */
+	size_t len;
+	int64_t exponent; /* of the digit before the point */
+	bool negative;
+};
+
+static size_t skip_digits(struct mr_slice text, size_t at)
+{
+	while (at < text.len && text.at[at] >= '0' && text.at[at] <= '9')
+		at++;
+	return at;
+}
+
+/* 0 where there are none, or a 0 before others. */
+static size_t whole_part(struct mr_slice text, size_t start)
+{
+	size_t end = skip_digits(text, start);
+	return end == start || (text.at[start] == '0' && end > start + 1) ? 0 : end;
+}
+
+static size_t fraction(struct mr_slice text, size_t at)
+{
+	if (at == text.len || text.at[at] != '.')
+		return at;
+	size_t end = skip_digits(text, at + 1);
+	return end == at + 1 ? 0 : end;
+}
+
+/* Behind the 'e'; what is too long to matter stays out of range. */
+static bool read_exponent(struct mr_slice text, size_t at, int64_t *out)
+{
+	bool negative = at < text.len && text.at[at] == '-';
+	if (at < text.len && (text.at[at] == '+' || text.at[at] == '-'))
+		at++;
+	size_t end = skip_digits(text, at);
+	if (end == at || end != text.len)
+		return false;
+	for (*out = 0; at < end; at++)
+		*out = *out > 100000 ? *out : *out * 10 + (text.at[at] - '0');
+	*out = negative ? -*out : *out;
+	return true;
+}
+
+static bool split(struct mr_slice text, struct parts *out)
+{
+	size_t start = text.len > 0 && text.at[0] == '-' ? 1 : 0;
+	size_t point = whole_part(text, start);
+	size_t end = point == 0 ? 0 : fraction(text, point);
+	*out = (struct parts){text.at + start, end - start, 0, start == 1};
+	if (end == 0 || text.len > MR_NUMBER_TEXT_MAX)
+		return false;
+	if (end < text.len && (text.at[end] | 0x20) == 'e') {
+		if (!read_exponent(text, end + 1, &out->exponent))
+			return false;
+		end = text.len;
+	}
+	out->exponent += (int64_t)(point - start) - 1;
+	return end == text.len;
+}
+
+/* The next digit other than 0, and its power of ten. */
+static bool next_digit(struct parts *parts, int64_t *power_out, int64_t *digit_out)
+{
+	while (parts->len > 0) {
+		char c = *parts->digits++;
+		parts->len--;
+		if (c == '.')
+			continue;
+		*power_out = parts->exponent--;
+		*digit_out = c - '0';
+		if (c != '0')
+			return true;
+	}
+	return false;
+}
+
+bool mr_number_is(struct mr_slice text, bool exponent)
+{
+	struct parts parts;
+	int64_t power, digit;
+	if (!split(text, &parts))
+		return false;
+	if (!exponent && parts.digits + parts.len != text.at + text.len)
+		return false;
+	while (next_digit(&parts, &power, &digit)) {
+		if (power < -MR_NUMBER_DIGITS || power >= MR_NUMBER_DIGITS)
+			return false;
+	}
+	return true;
+}
+
+/* ---- sums ---- */
+
+void mr_sum_add(struct mr_sum *sum, struct mr_slice number, int64_t times)
+{
+	static const int64_t powers[MR_SUM_LIMB_DIGITS] = {
+	    1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
+	struct parts parts;
+	int64_t power, digit;
+	if (!split(number, &parts))
+		return;
+	if (parts.negative)
+		times = -times;
+	while (next_digit(&parts, &power, &digit)) {
+		uint64_t place = (uint64_t)(power + MR_NUMBER_DIGITS);
+		if (place < 2 * MR_NUMBER_DIGITS)
+			sum->limbs[place / MR_SUM_LIMB_DIGITS] +=
+			    digit * times * powers[place % MR_SUM_LIMB_DIGITS];
+	}
+}
+
+/* Every limb 0 to LIMB - 1; gives what is carried past the last. */
+static int64_t carried(const struct mr_sum *sum, int64_t limbs[MR_SUM_LIMBS], bool negate)
+{
+	int64_t carry = 0;
+	for (size_t i = 0; i < MR_SUM_LIMBS; i++) {
+		int64_t limb = carry + (negate ? -sum->limbs[i] : sum->limbs[i]);
+		carry = limb / LIMB - (limb % LIMB < 0);
+		limbs[i] = limb - carry * LIMB;
+	}
+	return carry;
+}
+
+int mr_sum_sign(const struct mr_sum *sum)
+{
+	int64_t carry = 0;
+	bool zero = true;
+	for (size_t i = 0; i < MR_SUM_LIMBS; i++) {
+		int64_t limb = sum->limbs[i] + carry;
+		carry = limb / LIMB - (limb % LIMB < 0);
+		zero &= limb == carry * LIMB;
+	}
+	return carry < 0 ? -1 : carry > 0 || !zero;
+}
+
+void mr_sum_text(const struct mr_sum *sum, struct mr_buf *out)
+{
+	int64_t limbs[MR_SUM_LIMBS];
+	char digits[2 * MR_NUMBER_DIGITS];
+	bool negative = mr_sum_sign(sum) < 0;
+	int64_t carry = carried(sum, limbs, negative);
+	for (size_t i = 0; i < sizeof(digits); i++) {
+		int64_t *limb = &limbs[i / MR_SUM_LIMB_DIGITS];
+		digits[sizeof(digits) - 1 - i] = (char)('0' + *limb % 10);
+		*limb /= 10;
+	}
+	size_t from = 0, point = MR_NUMBER_DIGITS, to = 2 * MR_NUMBER_DIGITS;
+	while (from + 1 < point && digits[from] == '0' && carry == 0)
+		from++;
+	while (to > point && digits[to - 1] == '0')
+		to--;
+	if (negative)
+		mr_buf_add(out, "-", 1);
+	if (carry > 0)
+		mr_buf_printf(out, "%lld", (long long)carry);
+	mr_buf_add(out, digits + from, point - from);
+	if (to > point) {
+		mr_buf_add(out, ".", 1);
+		mr_buf_add(out, digits + point, to - point);
+	}
+}
+
+int mr_number_compare(struct mr_slice a, struct mr_slice b)
+{
+	struct mr_sum difference = {0};
+	mr_sum_add(&difference, a, 1);
+	mr_sum_add(&difference, b, -1);
+	return mr_sum_sign(&difference);
+}
