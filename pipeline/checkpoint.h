@@ -37,6 +37,8 @@ struct mr_checkpoint {
 	uint64_t lines_next; /* and at the one under way */
 	uint64_t owed;       /* lines of outputs that were not made again, at the last */
 	uint64_t owed_next;  /* and at the one under way */
+	bool untold;         /* at the last, some alerts waited for its commitment to be written */
+	bool untold_next;    /* and at the one under way */
 };
 
 /* What a worker writes for stage `stage` of its chain. Borrows the names, which nobody changes. */

@@ -51,6 +51,7 @@ void mr_cut_report_encode(const struct mr_cut_report *report, struct mr_buf *out
 	mr_counters_encode(&report->counters, out);
 	mr_marks_encode(&report->marks, out);
 	mr_pack_uint(out, report->owed);
+	mr_pack_uint(out, report->untold);
 	pack_files(report, out);
 }
 
@@ -63,6 +64,7 @@ bool mr_cut_report_decode(struct mr_slice bytes, struct mr_cut_report *out)
 		out->counters.at[i] = mr_unpack_uint(&in, UINT64_MAX);
 	mr_marks_decode(&in, &out->marks);
 	out->owed = mr_unpack_uint(&in, UINT64_MAX);
+	out->untold = mr_unpack_uint(&in, UINT64_MAX);
 	unpack_files(&in, out);
 	if (mr_unpack_done(&in))
 		return true;

@@ -10,10 +10,11 @@
 #include <assert.h>
 
 #include "codec.h"
+#include "millrace/number.h"
 
-#define CATALOG_VERSION 3
+#define CATALOG_VERSION 4
 #define CATALOG_ITEMS 8
-#define RULE_ITEMS 32
+#define RULE_ITEMS 33
 #define REFUSAL_ITEMS 4
 #define RULES_MAX (1u << 20)
 #define CONDITION_MAX 64
@@ -51,6 +52,14 @@ enum mr_correlation_condition mr_correlation_condition(enum mr_correlation_type 
 	return all[type];
 }
 
+bool mr_rule_settles(const struct mr_rule *rule)
+{
+	bool settles = mr_correlation_counts(rule->type) == MR_COUNTS_NUMBERS;
+	for (uint32_t i = 0; i < rule->condition_count; i++)
+		settles |= rule->condition[i].op != MR_GTE && rule->condition[i].op != MR_GT;
+	return settles;
+}
+
 void mr_catalog_fini(struct mr_catalog *catalog)
 {
 	mr_arena_fini(&catalog->arena);
@@ -73,11 +82,13 @@ static void pack_fields(struct mr_buf *out, const mr_field *fields, size_t count
 
 static void pack_condition(struct mr_buf *out, const struct mr_rule *rule)
 {
-	mr_pack_array(out, (size_t)rule->condition_count * 2);
+	mr_pack_array(out, (size_t)rule->condition_count * 3);
 	for (uint32_t i = 0; i < rule->condition_count; i++) {
 		mr_pack_uint(out, rule->condition[i].op);
 		mr_pack_uint(out, (uint64_t)rule->condition[i].count);
+		mr_pack_bytes(out, rule->condition[i].number);
 	}
+	mr_pack_uint(out, rule->percentile);
 }
 
 static void pack_correlation(struct mr_buf *out, const struct mr_rule *rule)
@@ -170,19 +181,32 @@ static mr_field *unpack_fields(struct mr_unpack *in, struct mr_arena *arena, siz
 	return fields;
 }
 
+static void unpack_part(struct mr_unpack *in, bool of_numbers, struct mr_condition_part *out)
+{
+	out->op = (enum mr_compare)mr_unpack_uint(in, MR_NEQ);
+	out->count = (int64_t)mr_unpack_uint(in, of_numbers ? 0 : MR_CONDITION_COUNT_MAX);
+	out->number = mr_unpack_bytes(in);
+	if (of_numbers ? !mr_number_is(out->number, true) : out->number.len > 0)
+		mr_unpack_spoil(in);
+}
+
 static void unpack_condition(struct mr_unpack *in, struct mr_arena *arena, struct mr_rule *out)
 {
-	size_t items = mr_unpack_array(in, CONDITION_MAX * 2);
-	if (items % 2 != 0)
+	size_t items = mr_unpack_array(in, CONDITION_MAX * 3);
+	bool of_numbers = mr_correlation_counts(out->type) == MR_COUNTS_NUMBERS;
+	if (items % 3 != 0)
 		mr_unpack_spoil(in);
-	if (items == 0 || !mr_unpack_ok(in))
-		return;
-	out->condition_count = (uint32_t)(items / 2);
-	out->condition = mr_arena_alloc(arena, out->condition_count * sizeof(*out->condition));
-	for (uint32_t i = 0; i < out->condition_count; i++) {
-		out->condition[i].op = (enum mr_compare)mr_unpack_uint(in, MR_NEQ);
-		out->condition[i].count = (int64_t)mr_unpack_uint(in, MR_CONDITION_COUNT_MAX);
+	if (items > 0 && mr_unpack_ok(in)) {
+		out->condition_count = (uint32_t)(items / 3);
+		out->condition =
+		    mr_arena_alloc(arena, out->condition_count * sizeof(*out->condition));
 	}
+	for (uint32_t i = 0; i < out->condition_count; i++)
+		unpack_part(in, of_numbers, &out->condition[i]);
+	bool has = mr_correlation_condition(out->type) == MR_CONDITION_PERCENTILE;
+	out->percentile = (uint8_t)mr_unpack_uint(in, has ? 99 : 0);
+	if (has && out->percentile == 0)
+		mr_unpack_spoil(in);
 }
 
 static void unpack_correlation(struct mr_unpack *in, struct mr_catalog *catalog,

@@ -136,14 +136,14 @@ static bool names_new(const struct mr_service *service)
 	       service->checkpoint.last.generation == reload->other.generation.id;
 }
 
-/* And has reached all receivers, unless a signal asks for the end, or another incarnation comes:
- * then spools keep it. */
+/* And all that came of it has reached all receivers, unless a signal asks for the end, or another
+ * incarnation comes: then state and spools keep it. */
 static bool is_done(const struct mr_service *service)
 {
-	bool may_last = service->checkpoint.failures == 0;
+	const struct mr_checkpoint *checkpoint = &service->checkpoint;
+	bool waits = checkpoint->untold || service->keeper.waiting;
 	return is_judged(service) &&
-	       (names_new(service) ||
-		(may_last && (service->stopping || !service->keeper.waiting)));
+	       (names_new(service) || (checkpoint->failures == 0 && (service->stopping || !waits)));
 }
 
 /* Behind the last record checkpoints only note how far the receivers have come. */

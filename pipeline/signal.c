@@ -9,9 +9,10 @@
 #include <assert.h>
 
 #include "codec.h"
+#include "millrace/number.h"
 #include "millrace/batch.h"
 
-#define SIGNAL_ITEMS 17
+#define SIGNAL_ITEMS 18
 
 uint8_t mr_key_group(const uint8_t seed[16], struct mr_slice rule_id, struct mr_slice tenant,
 		     const struct mr_slice *key, size_t key_count)
@@ -56,13 +57,21 @@ struct mr_slice mr_signal_value(struct mr_arena *arena, struct mr_slice folded)
 
 /* ---- keys and values ---- */
 
+/* A text is a number in decimal form alone: one with an exponent is a text that looks like one. */
+static bool is_number(enum mr_type type, struct mr_slice text)
+{
+	bool number = type == MR_INT || type == MR_UINT || type == MR_DOUBLE;
+	return (number || type == MR_STRING) && mr_number_is(text, number);
+}
+
 bool mr_column_add(struct mr_column *column, struct mr_arena *arena, enum mr_type type,
 		   struct mr_slice text)
 {
-	if (type == MR_NULL || mr_text_is_missing(text))
+	if (type == MR_NULL || mr_text_is_missing(text) ||
+	    (column->numbers && !is_number(type, text)))
 		return false;
 	struct mr_slice folded = mr_fold_arena(arena, text);
-	for (uint32_t i = 0; i < column->count; i++) {
+	for (uint32_t i = 0; i < column->count && !column->repeats; i++) {
 		if (mr_slice_eq(column->at[i], folded))
 			return false;
 	}
@@ -227,6 +236,7 @@ void mr_signal_encode(const struct mr_signal *signal, struct mr_buf *out)
 	mr_pack_uint(out, signal->key_group);
 	mr_pack_uint(out, signal->layer);
 	mr_pack_uint(out, signal->kind);
+	mr_pack_bool(out, signal->withdrawn);
 	mr_pack_bool(out, signal->has_time);
 	mr_pack_int(out, signal->time_us);
 	mr_pack_int(out, signal->arrival_us);
@@ -269,6 +279,7 @@ enum mr_err mr_signal_decode(struct mr_slice bytes, size_t *at, struct mr_arena 
 	out->key_group = (uint8_t)mr_unpack_uint(&in, MR_KEY_GROUPS - 1);
 	out->layer = (uint8_t)mr_unpack_uint(&in, UINT8_MAX);
 	out->kind = (enum mr_record_kind)mr_unpack_uint(&in, MR_KIND_COUNT - 1);
+	out->withdrawn = mr_unpack_bool(&in);
 	out->has_time = mr_unpack_bool(&in);
 	out->time_us = mr_unpack_int(&in);
 	out->arrival_us = mr_unpack_int(&in);

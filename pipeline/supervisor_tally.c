@@ -11,8 +11,7 @@
 /* How many fields a correlation asks for: those of group-by, then those that it counts. */
 static uint32_t fields_of(const struct mr_rule *rule)
 {
-	uint32_t values =
-	    mr_correlation_counts(rule->type) == MR_COUNTS_VALUES ? rule->fields.count : 0;
+	uint32_t values = mr_correlation_has_field(rule->type) ? rule->fields.count : 0;
 	return rule->group_by.count + values;
 }
 

@@ -83,6 +83,7 @@ static enum mr_err open_chain(struct mr_worker *worker, struct mr_error *error)
 	    .marks = &worker->marks,
 	    .latencies = &worker->latencies,
 	    .owed = &worker->owed,
+	    .untold = &worker->untold,
 	};
 	memcpy(env.seed, worker->setup.seed, sizeof env.seed);
 	worker->env = env;

@@ -18,10 +18,26 @@ enum mr_correlation_type {
 };
 struct mr_slice mr_correlation_name(enum mr_correlation_type type);
 
-enum mr_correlation_counts { MR_COUNTS_RECORDS, MR_COUNTS_VALUES, MR_COUNTS_RULES };
+enum mr_correlation_counts {
+	MR_COUNTS_RECORDS,
+	MR_COUNTS_VALUES,
+	MR_COUNTS_RULES,
+	MR_COUNTS_NUMBERS
+};
 enum mr_correlation_counts mr_correlation_counts(enum mr_correlation_type type);
+/* Whether its condition has a `field`, whose values its signals bear. */
+static inline bool mr_correlation_has_field(enum mr_correlation_type type)
+{
+	enum mr_correlation_counts counts = mr_correlation_counts(type);
+	return counts == MR_COUNTS_VALUES || counts == MR_COUNTS_NUMBERS;
+}
 
-enum mr_correlation_condition { MR_CONDITION_REQUIRED, MR_CONDITION_OPTIONAL, MR_CONDITION_NONE };
+enum mr_correlation_condition {
+	MR_CONDITION_REQUIRED,
+	MR_CONDITION_OPTIONAL,
+	MR_CONDITION_NONE,
+	MR_CONDITION_PERCENTILE
+};
 enum mr_correlation_condition mr_correlation_condition(enum mr_correlation_type type);
 
 enum mr_level {
@@ -38,7 +54,8 @@ enum mr_compare { MR_GTE, MR_GT, MR_LTE, MR_LT, MR_EQ, MR_NEQ };
 #define MR_CONDITION_COUNT_MAX ((INT64_C(1) << 28) - 1)
 struct mr_condition_part {
 	enum mr_compare op;
-	int64_t count; /* 0 to MR_CONDITION_COUNT_MAX */
+	int64_t count;          /* 0 to MR_CONDITION_COUNT_MAX; of the types over numbers 0 */
+	struct mr_slice number; /* of those (number.h); else empty */
 };
 
 /* A named list of texts, of a rule's own at most MR_RULE_TEXTS_MAX. */
@@ -76,6 +93,7 @@ struct mr_rule {
 	int64_t timespan_us;
 	struct mr_condition_part *condition; /* all hold */
 	uint32_t condition_count;
+	uint8_t percentile;       /* 1 to 99 where the type has one, else 0 */
 	struct mr_texts group_by; /* field names as written: aliases or fields */
 	struct mr_texts fields;   /* condition.field, one or more */
 	/* What rule rules[r] calls the member g of group_by / member f of fields:
@@ -90,6 +108,11 @@ struct mr_rule {
 
 	uint64_t content; /* hash of the whole document */
 };
+
+/* Whether more occurrences can make the condition of a correlation false, or true only by chance:
+ * it is judged when they have settled (PROTOCOL.md 6.9). One that names such a correlation settles,
+ * too. */
+bool mr_rule_settles(const struct mr_rule *rule);
 
 /* As messages name a rule, file:line: "title": ("..." MR_RULE_NAMED "...", MR_RULE_NAMES(rule)). */
 #define MR_RULE_NAMED "%.*s:%u: \"%.*s\""

@@ -36,6 +36,8 @@ struct mr_signal {
 	uint8_t key_group; /* which worker gets it: mr_key_group(...) */
 	uint8_t layer;     /* the consumer's layer: 0 detections and first correlations, 1, 2 … */
 	enum mr_record_kind kind;
+	/* An inner correlation's occurrence that was sent, and completes no more. */
+	bool withdrawn;
 	bool has_time;
 	int64_t time_us;
 	int64_t arrival_us;
@@ -71,11 +73,14 @@ struct mr_slice mr_signal_shown(struct mr_arena *arena, struct mr_slice text);
 struct mr_slice mr_signal_value(struct mr_arena *arena, struct mr_slice folded);
 
 /* What one field of a record gives for a group key or a value: its distinct texts, case-folded, the
- * first MR_PRODUCT_MAX of them. */
+ * first MR_PRODUCT_MAX of them; of what is added up, each as often as it stands there. */
 struct mr_column {
 	struct mr_slice at[MR_PRODUCT_MAX];
 	uint32_t count;
 	bool capped; /* there are more */
+	/* Set by the caller. */
+	bool repeats; /* a text is taken as often as it stands there */
+	bool numbers; /* all else is missing (number.h) */
 };
 /* True where the value's text is one more. What is missing is none. The folded text is put into
  * `arena`. */

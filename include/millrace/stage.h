@@ -78,9 +78,12 @@ struct mr_stage_env {
 	/* Memory that a snapshot under way has cost so far, since this process writes to pages that
 	 * it shares with the one that writes the snapshot. NULL: there are no snapshots. */
 	const uint64_t *copied_bytes;
-	struct mr_marks *marks; /* collect: states of its sources; parse: times of events */
-	uint64_t *owed; /* a sink, at a barrier: lines that stand in its outputs since before a
-			   restart, and were not made again yet; NULL: nobody asks */
+	struct mr_marks *marks; /* collect: states of its sources; parse: times of events;
+				   correlate: as the barrier brought them */
+	uint64_t *owed;   /* a sink, at a barrier: lines that stand in its outputs since before a
+			     restart, and were not made again yet; NULL: nobody asks */
+	uint64_t *untold; /* correlate, at a barrier: alerts that wait for its commitment to be
+			     written; NULL: nobody asks */
 };
 
 /* ---- reading ---- */

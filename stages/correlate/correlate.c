@@ -19,24 +19,39 @@ static const struct corr_kind *const kinds[] = {
 
 /* ---- opening ---- */
 
-/* How many distinct things make every part of the condition hold; `fallback` without a condition.
- */
-static enum mr_err threshold_of(const struct mr_rule *rule, uint32_t fallback, uint32_t *out,
-				struct mr_error *error)
+/* Without a condition all rules of the list are wanted. How many distinct things a window has at
+ * least where every part holds, and whether more can make one false. */
+static void condition_read(struct corr_rule *own)
 {
-	*out = rule->condition_count == 0 ? fallback : 1;
-	for (uint32_t i = 0; i < rule->condition_count; i++) {
-		const struct mr_condition_part *part = &rule->condition[i];
-		if (part->op != MR_GTE && part->op != MR_GT)
-			return mr_error_set(error, MR_UNSUPPORTED,
-					    "correlation %.*s: its condition can become false "
-					    "again; gte and gt are supported",
-					    (int)rule->id.len, rule->id.at);
-		int64_t least = part->op == MR_GTE ? part->count : part->count + 1;
-		if (least > *out)
-			*out = (uint32_t)least;
+	const struct mr_rule *rule = own->rule;
+	own->part_count = rule->condition_count == 0 ? 1 : rule->condition_count;
+	own->parts = mr_calloc(own->part_count, sizeof(*own->parts));
+	if (rule->condition_count == 0)
+		own->parts[0] = (struct mr_condition_part){.op = MR_GTE, .count = own->step_count};
+	else
+		memcpy(own->parts, rule->condition, own->part_count * sizeof(*own->parts));
+	own->threshold = 1;
+	own->settles = mr_rule_settles(rule);
+	for (uint32_t i = 0; i < own->part_count; i++) {
+		const struct mr_condition_part *part = &own->parts[i];
+		bool is_floor = part->op == MR_GTE || part->op == MR_GT || part->op == MR_EQ;
+		int64_t least = part->count + (part->op == MR_GT);
+		if (is_floor && least > own->threshold)
+			own->threshold = (uint32_t)least;
 	}
-	return MR_OK;
+}
+
+/* What settles further in can be withdrawn, and comes late: its slot must have settled. */
+static void inners_read(struct corr *corr, struct corr_rule *own)
+{
+	for (uint32_t i = 0; i < own->rule->rule_count; i++) {
+		const struct corr_rule *inner = &corr->rules[own->rule->rules[i]];
+		if (!inner->settles)
+			continue;
+		int64_t delay_us = inner->delay_us + inner->span_us + corr->settling_us;
+		own->settles = own->withdraws = true;
+		own->delay_us = delay_us > own->delay_us ? delay_us : own->delay_us;
+	}
 }
 
 static uint32_t position_of(const struct mr_rule *rule, uint32_t index)
@@ -73,8 +88,8 @@ static void outers_find(const struct mr_catalog *catalog, struct corr_rule *own)
 	}
 }
 
-static enum mr_err rule_open(const struct mr_catalog *catalog, struct corr_rule *own,
-			     struct mr_error *error)
+/* Of all layers: those further out hang on them. */
+static enum mr_err rule_read(struct corr *corr, struct corr_rule *own, struct mr_error *error)
 {
 	const struct mr_rule *rule = own->rule;
 	if (rule->timespan_us > INT64_MAX / 4 || rule->group_by.count > MR_GROUP_BY_MAX ||
@@ -83,17 +98,34 @@ static enum mr_err rule_open(const struct mr_catalog *catalog, struct corr_rule 
 				    "correlation %.*s: a timespan of more than 70,000 years, or "
 				    "more than %d fields in group-by or condition",
 				    (int)rule->id.len, rule->id.at, MR_GROUP_BY_MAX);
-	steps_number(own);
-	bool counts_rules = mr_correlation_counts(rule->type) == MR_COUNTS_RULES;
-	uint32_t fallback = counts_rules ? own->step_count : 1;
-	enum mr_err err = threshold_of(rule, fallback, &own->threshold, error);
-	if (err != MR_OK)
-		return err;
-	own->kind = kinds[rule->type];
 	own->span_us = rule->timespan_us;
+	steps_number(own);
+	condition_read(own);
+	inners_read(corr, own);
+	return MR_OK;
+}
+
+static void rule_open(const struct mr_catalog *catalog, struct corr_rule *own)
+{
+	own->kind = kinds[own->rule->type];
+	own->way = own->settles ? &corr_settled_way : own->kind->at_once;
 	own->keep = own->threshold > CORR_KEEP_LEAST ? own->threshold : CORR_KEEP_LEAST;
 	outers_find(catalog, own);
-	return MR_OK;
+	own->feeds = own->outer_count > 0 || own->withdraws;
+}
+
+static enum mr_err layer_open(struct corr *corr, uint8_t layer, struct mr_error *error)
+{
+	enum mr_err err = MR_OK;
+	for (uint32_t i = 0; i < corr->catalog.count && err == MR_OK; i++) {
+		struct corr_rule *own = &corr->rules[i];
+		if (own->rule->kind != MR_RULE_CORRELATION || own->rule->layer != layer)
+			continue;
+		err = rule_read(corr, own, error);
+		if (err == MR_OK && layer == corr->env->layer && !own->rule->inactive)
+			rule_open(&corr->catalog, own);
+	}
+	return err;
 }
 
 static enum mr_err lateness_read(struct corr *corr, struct mr_error *error)
@@ -101,7 +133,10 @@ static enum mr_err lateness_read(struct corr *corr, struct mr_error *error)
 	corr->lateness_us = CORR_UNLIMITED;
 	if (corr->env->finite)
 		return MR_OK;
-	return mr_config_int(corr->env->config, "lateness", &corr->lateness_us, error);
+	enum mr_err err = mr_config_int(corr->env->config, "lateness", &corr->lateness_us, error);
+	if (err == MR_OK)
+		err = mr_config_int(corr->env->config, "settling", &corr->settling_us, error);
+	return err;
 }
 
 /* A wrong ceiling is told before any worker starts. */
@@ -126,11 +161,14 @@ static void stage_close(void *state)
 	struct corr *corr = state;
 	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++)
 		corr_group_fini(corr, &corr->groups[g]);
-	corr_dues_fini(corr);
+	corr_heap_fini(corr, &corr->dues);
+	corr_heap_fini(corr, &corr->settling);
+	corr_untold_fini(corr);
 	corr_touched_fini(corr);
 	assert(corr->bytes == 0); /* all that was counted was given back */
 	for (uint32_t i = 0; corr->rules != NULL && i < corr->catalog.count; i++) {
 		free(corr->rules[i].step);
+		free(corr->rules[i].parts);
 		free(corr->rules[i].outers);
 	}
 	free(corr->rules);
@@ -153,14 +191,12 @@ static enum mr_err catalog_open(struct corr *corr, struct mr_error *error)
 	if (err != MR_OK)
 		return err;
 	corr->rules = mr_calloc((size_t)corr->catalog.count + 1, sizeof(*corr->rules));
-	for (uint32_t i = 0; i < corr->catalog.count && err == MR_OK; i++) {
-		const struct mr_rule *rule = &corr->catalog.rules[i];
-		corr->rules[i].rule = rule;
+	for (uint32_t i = 0; i < corr->catalog.count; i++) {
+		corr->rules[i].rule = &corr->catalog.rules[i];
 		corr->rules[i].index = i;
-		if (rule->kind == MR_RULE_CORRELATION && rule->layer == corr->env->layer &&
-		    !rule->inactive)
-			err = rule_open(&corr->catalog, &corr->rules[i], error);
 	}
+	for (uint8_t layer = 0; layer < corr->catalog.layers && err == MR_OK; layer++)
+		err = layer_open(corr, layer, error);
 	return err;
 }
 
@@ -185,6 +221,8 @@ static enum mr_err stage_open(void *state, const struct mr_stage_env *env, struc
 	struct corr *corr = state;
 	corr->env = env;
 	corr->watermark_us = CORR_NEVER;
+	corr->may_tell = true; /* what is restored stands in a committed checkpoint */
+	corr_heaps_init(corr);
 	secrets_make(corr);
 	enum mr_err err = lateness_read(corr, error);
 	if (err == MR_OK)
@@ -202,7 +240,7 @@ static void observe(struct corr *corr, const struct corr_rule *rule, const struc
 		    uint32_t position)
 {
 	int64_t number = corr_slot_number(signal->time_us, rule->span_us);
-	corr_count_beyond(corr, signal->time_us);
+	corr_count_beyond(corr, signal->time_us, rule->delay_us);
 	struct corr_key *key = corr_key_get(corr, signal->key_group, rule, signal->tenant,
 					    signal->key, signal->key_count);
 	struct corr_slot *slot = corr_slot_get(corr, key, number);
@@ -218,13 +256,14 @@ static void observe(struct corr *corr, const struct corr_rule *rule, const struc
 	    .values = values};
 	if (rule->kind->values != NULL)
 		occurrence.value_count = rule->kind->values(corr, signal, values);
+	rule->kind->things(corr, rule, &occurrence);
 	if (corr_evidence_add(corr, slot, &occurrence) &&
 	    corr->catalog.rules[signal->rule].kind == MR_RULE_DETECTION)
 		mr_count(corr->env->counters, MR_C_REPEATED, 1);
-	rule->kind->add(corr, rule, &near, &occurrence);
-	if (rule->outer_count > 0)
-		occurrence.is_first = corr_feed_add(corr, slot, &occurrence);
-	rule->kind->settle(corr, rule, &near, &occurrence);
+	rule->way->add(corr, rule, &near, &occurrence);
+	if (rule->feeds)
+		occurrence.is_first = rule->way->feed(corr, slot, &occurrence);
+	rule->way->settle(corr, rule, &near, &occurrence);
 	corr_feed_bound(corr, slot, occurrence.offset);
 	corr_slot_touch(corr, slot);
 	corr_slot_weigh(corr, slot);
@@ -257,6 +296,8 @@ static bool is_possible(const struct corr *corr, const struct mr_signal *signal,
 		return corr->env->layer == 0 && signal->rule == signal->consumer &&
 		       fields_exist(corr, signal);
 	*position_out = position_of(rule, signal->rule);
+	if (signal->withdrawn && !corr->rules[signal->consumer].withdraws)
+		return false;
 	return rule->layer == corr->env->layer && *position_out < rule->rule_count &&
 	       signal->key_count == rule->group_by.count &&
 	       (signal->value_count == 0 || signal->value_width == rule->fields.count) &&
@@ -336,11 +377,26 @@ static enum mr_err stage_barrier(void *state, int64_t watermark_us, struct mr_wr
 	struct corr *corr = state;
 	(void)error;
 	corr->out = out;
-	enum mr_err err = corr_revise(corr);
+	enum mr_err err = corr->judging ? MR_OK : corr_tell(corr);
+	corr->judging = err == MR_OK;
 	if (err == MR_OK)
-		corr_release(corr, watermark_us);
+		err = corr_revise(corr);
+	if (err == MR_OK)
+		err = corr_settle_due(corr, watermark_us);
+	if (err != MR_OK)
+		return err;
+	corr->judging = corr->may_tell = false;
+	corr_release(corr, watermark_us);
 	corr->cut_bytes = corr->bytes;
-	return err;
+	if (corr->env->untold != NULL)
+		*corr->env->untold = corr->untold_count;
+	return MR_OK;
+}
+
+static void stage_committed(void *state)
+{
+	struct corr *corr = state;
+	corr->may_tell = true;
 }
 
 static void stage_snapshot(void *state, uint8_t key_group, struct mr_buf *out)
@@ -366,5 +422,6 @@ const struct mr_stage_ops mr_stage_correlate = {
     .barrier = stage_barrier,
     .snapshot = stage_snapshot,
     .restore = stage_restore,
+    .committed = stage_committed,
     .close = stage_close,
 };

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 
 #define ITEMS_MAX (2 * CORR_ITEMS_SIDE)
-#define ITEM_ROUND 64 /* bytes of an item's room are a multiple of this */
+#define ITEM_ROUND 16 /* bytes of an item's room are a multiple of this */
 
 /* ---- an item ---- */
 
@@ -338,9 +338,10 @@ static bool seen(struct corr *corr, struct corr_slot *slot,
 
 /* ---- the slot's ---- */
 
+/* Where what is kept may be withdrawn, the offers hold all (offers.c). */
 static bool keeps_none(const struct corr_slot *slot)
 {
-	return !slot->key->rule->rule->alerts;
+	return !slot->key->rule->rule->alerts || slot->key->rule->withdraws;
 }
 
 /* The same record at the same time: one of the two stays. Gives the item, where it is made of this
@@ -386,10 +387,15 @@ static struct corr_item *put_in(struct corr *corr, struct corr_slot *slot, uint3
 bool corr_evidence_add(struct corr *corr, struct corr_slot *slot,
 		       const struct corr_occurrence *occurrence)
 {
+	return keeps_none(slot) ? seen(corr, slot, occurrence)
+				: corr_evidence_keep(corr, slot, occurrence);
+}
+
+bool corr_evidence_keep(struct corr *corr, struct corr_slot *slot,
+			const struct corr_occurrence *occurrence)
+{
 	struct corr_items *items = &slot->items;
 	bool same, known = false;
-	if (keeps_none(slot))
-		return seen(corr, slot, occurrence);
 	uint32_t at = find(items, occurrence, &same);
 	struct corr_item *item =
 	    same ? merge(corr, slot, at, occurrence, &known) : put_in(corr, slot, at, occurrence);

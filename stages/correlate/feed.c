@@ -13,8 +13,9 @@
 /* ---- sending ---- */
 
 static void texts_of(struct corr *corr, const struct mr_signal *signal, mr_field field,
-		     struct mr_column *out)
+		     bool numbers, struct mr_column *out)
 {
+	out->repeats = out->numbers = numbers;
 	out->count = 0;
 	out->capped = false;
 	for (uint32_t i = 0; i < signal->field_count; i++)
@@ -29,17 +30,17 @@ static void send_to(struct corr *corr, const struct corr_outer *outer, struct mr
 	const struct mr_rule *rule = &corr->catalog.rules[outer->consumer];
 	const mr_field *groups = mr_rule_group_fields(rule, outer->position);
 	const mr_field *values = mr_rule_value_fields(rule, outer->position);
-	bool counts_values = mr_correlation_counts(rule->type) == MR_COUNTS_VALUES;
+	bool numbers = mr_correlation_counts(rule->type) == MR_COUNTS_NUMBERS;
 	signal->consumer = outer->consumer;
 	signal->layer = rule->layer;
 	signal->key_count = rule->group_by.count;
-	signal->value_width = counts_values ? rule->fields.count : 0;
+	signal->value_width = mr_correlation_has_field(rule->type) ? rule->fields.count : 0;
 	struct mr_column *fields = mr_arena_alloc(
 	    &corr->arena, (signal->key_count + signal->value_width) * sizeof(*fields));
 	for (uint32_t i = 0; i < signal->key_count; i++)
-		texts_of(corr, signal, groups[i], &fields[i]);
+		texts_of(corr, signal, groups[i], false, &fields[i]);
 	for (uint32_t i = 0; i < signal->value_width; i++)
-		texts_of(corr, signal, values[i], &fields[signal->key_count + i]);
+		texts_of(corr, signal, values[i], numbers, &fields[signal->key_count + i]);
 	struct mr_keys keys =
 	    mr_signal_multiply(signal, fields, &corr->arena, corr->env->counters, corr->env->tally);
 	for (uint32_t i = 0; i < keys.count; i++) {
@@ -66,7 +67,8 @@ static struct mr_slice alert_id(struct corr_slot *slot)
 	return (struct mr_slice){(const char *)held->alert_id, sizeof(held->alert_id)};
 }
 
-static void item_send(struct corr *corr, struct corr_slot *slot, const struct corr_item *item)
+void corr_feed_send(struct corr *corr, struct corr_slot *slot, const struct corr_item *item,
+		    bool withdrawn)
 {
 	const struct corr_key *key = slot->key;
 	const struct corr_rule *rule = key->rule;
@@ -74,6 +76,7 @@ static void item_send(struct corr *corr, struct corr_slot *slot, const struct co
 	struct mr_signal signal;
 	corr_item_occurrence(item, &corr->arena, &signal);
 	signal.rule = rule->index;
+	signal.withdrawn = withdrawn;
 	signal.tenant = corr_key_tenant(key);
 	signal.counted_id = alert_id(slot);
 	for (uint32_t i = 0; i < rule->outer_count; i++)
@@ -82,21 +85,17 @@ static void item_send(struct corr *corr, struct corr_slot *slot, const struct co
 
 /* ---- what waits ---- */
 
-bool corr_feed_add(struct corr *corr, struct corr_slot *slot,
-		   const struct corr_occurrence *occurrence)
+uint64_t corr_feed_hash(const struct corr *corr, const struct corr_item *item, uint64_t source)
 {
-	const struct mr_signal *signal = occurrence->signal;
-	struct corr_occurrence bare = {.signal = signal, .position = occurrence->position};
-	struct corr_item *item = corr_item_make(corr->spare, &bare);
-	corr->spare = NULL;
 	struct {
-		uint64_t content;
+		uint64_t content, from;
 		int64_t time_us;
 		uint64_t position; /* of copies that are alike the first is shown */
 		uint32_t source, partition;
 		uint32_t record_id_len, field_count;
 		uint64_t kind;
 	} seen = {.content = corr_siphash(corr->hash_key, item->fields, item->used),
+		  .from = source,
 		  .time_us = item->time_us,
 		  .position = item->origin.position,
 		  .source = item->origin.source,
@@ -104,13 +103,22 @@ bool corr_feed_add(struct corr *corr, struct corr_slot *slot,
 		  .kind = item->kind,
 		  .record_id_len = item->record_id_len,
 		  .field_count = item->field_count};
-	uint64_t hash = mr_hash64(&seen, sizeof(seen), corr->hash_seed);
-	if (!corr_seen_add(&slot->fed, hash, 2 * CORR_SLOT_BOUND)) {
+	return mr_hash64(&seen, sizeof(seen), corr->hash_seed);
+}
+
+bool corr_feed_add(struct corr *corr, struct corr_slot *slot,
+		   const struct corr_occurrence *occurrence)
+{
+	struct corr_occurrence bare = {.signal = occurrence->signal,
+				       .position = occurrence->position};
+	struct corr_item *item = corr_item_make(corr->spare, &bare);
+	corr->spare = NULL;
+	if (!corr_seen_add(&slot->fed, corr_feed_hash(corr, item, 0), 2 * CORR_SLOT_BOUND)) {
 		corr_item_done(corr, item);
 		return false;
 	}
 	if (corr_set_is_certain(&slot->set, occurrence->offset)) {
-		item_send(corr, slot, item);
+		corr_feed_send(corr, slot, item, false);
 		corr_item_done(corr, item);
 		return true;
 	}
@@ -145,7 +153,7 @@ bool corr_feed_take(struct corr *corr, struct corr_slot *slot, const struct corr
 		while (point.waiting != NULL) {
 			struct corr_item *item = point.waiting;
 			point.waiting = item->next;
-			item_send(corr, slot, item);
+			corr_feed_send(corr, slot, item, false);
 			corr_item_done(corr, item);
 		}
 	}

@@ -15,48 +15,42 @@ struct view {
 	struct corr_reach reach;
 };
 
-static void narrow(const struct corr_slot *slot, struct corr_slot *out)
+static void narrow(struct corr *corr, const struct corr_slot *slot, struct corr_slot *out)
 {
 	*out = *slot;
 	corr_set_certain(&slot->set, slot->key->rule->keep, &out->set);
+	if (!slot->key->rule->withdraws)
+		return;
+	out->items = (struct corr_items){0};
+	out->seen = (struct corr_seen){0};
+	corr_offers_show(corr, slot, out);
 }
 
-static void view_init(struct view *view, const struct corr_slot *slot)
+static void widen(struct corr *corr, struct corr_slot *slot)
+{
+	corr_set_fini(&slot->set);
+	if (slot->key == NULL || !slot->key->rule->withdraws)
+		return;
+	corr_items_fini(corr, &slot->items);
+	corr_seen_fini(&slot->seen);
+}
+
+static void view_init(struct corr *corr, struct view *view, const struct corr_slot *slot)
 {
 	const struct corr_rule *rule = slot->key->rule;
 	*view = (struct view){.reach = {NULL, &view->current, rule->span_us}};
-	narrow(slot, &view->current);
+	narrow(corr, slot, &view->current);
 	if (slot->previous != NULL) {
-		narrow(slot->previous, &view->previous);
+		narrow(corr, slot->previous, &view->previous);
 		view->reach.previous = view->current.previous = &view->previous;
 	}
-	rule->kind->first(rule, &view->current, &view->reach.from);
+	rule->way->first(rule, &view->current, &view->reach.from);
 }
 
-static void view_fini(struct view *view)
+static void view_fini(struct corr *corr, struct view *view)
 {
-	corr_set_fini(&view->current.set);
-	corr_set_fini(&view->previous.set);
-}
-
-/* Distinct things counted. */
-static uint64_t count_set(const struct corr_reach *reach, bool *lower_bound)
-{
-	const struct corr_set *now = &reach->current->set;
-	uint64_t count = now->count, reached = 0;
-	*lower_bound |= now->pruned;
-	if (reach->previous == NULL)
-		return count;
-	const struct corr_set *before = &reach->previous->set;
-	for (uint32_t i = 0; i < before->count; i++) {
-		const struct corr_entry *entry = &before->entries[i];
-		if (entry->last < reach->from)
-			continue;
-		reached++;
-		count += corr_set_find(now, &entry->id) == NULL;
-	}
-	*lower_bound |= before->pruned && reached >= reach->current->key->rule->keep;
-	return count;
+	widen(corr, &view->current);
+	widen(corr, &view->previous);
 }
 
 static void evidence_fill(struct corr *corr, const struct corr_rule *rule,
@@ -83,60 +77,61 @@ static int64_t time_of(const struct corr_slot *slot, int64_t offset)
 	return (int64_t)((uint64_t)slot->number * span + (uint64_t)offset);
 }
 
+/* Where all that was known was withdrawn, of the slot. */
+static int64_t last_time(const struct corr_slot *slot)
+{
+	uint32_t count = slot->items.count;
+	return count == 0 ? time_of(slot, 0) : slot->items.at[count - 1]->time_us;
+}
+
 /* Of what is counted, which may begin before what is shown. */
 static int64_t first_time(const struct corr_reach *reach, const struct corr_shown *shown)
 {
 	const struct corr_rule *rule = reach->current->key->rule;
-	int64_t offset, time_us = shown->count > 0 ? shown->items[0]->time_us : INT64_MAX;
+	int64_t offset,
+	    time_us = shown->count > 0 ? shown->items[0]->time_us : last_time(reach->current);
 	const struct corr_slot *slot = reach->previous;
-	if (slot == NULL || !rule->kind->next(rule, slot, reach->from, &offset)) {
+	if (slot == NULL || !rule->way->next(rule, slot, reach->from, &offset)) {
 		slot = reach->current;
-		if (!rule->kind->next(rule, slot, 0, &offset))
+		if (!rule->way->next(rule, slot, 0, &offset))
 			return time_us;
 	}
 	int64_t counted_us = time_of(slot, offset);
 	return counted_us < time_us ? counted_us : time_us;
 }
 
-static int64_t last_time(const struct corr_slot *slot)
+/* Borrows from the view. All that an alert says but its activity; gives the count that a revision
+ * is measured by. */
+static uint64_t alert_fill(struct corr *corr, const struct view *view, struct mr_alert *alert)
 {
-	uint32_t count = slot->items.count;
-	return count == 0 ? 0 : slot->items.at[count - 1]->time_us;
-}
-
-/* All that an alert says but its activity; gives the count that a revision is measured by. */
-static uint64_t alert_fill(struct corr *corr, const struct corr_slot *slot, struct mr_alert *alert)
-{
+	const struct corr_slot *slot = &view->current;
 	const struct corr_key *key = slot->key;
 	const struct corr_rule *rule = key->rule;
-	struct view view;
 	struct corr_shown shown;
 	bool set_bound = false;
-	view_init(&view, slot);
-	uint64_t counted = count_set(&view.reach, &set_bound);
+	uint64_t counted = rule->way->count(slot, view->reach.from, &set_bound);
 	mr_arena_reset(&corr->arena);
-	corr_shown_find(corr, &view.reach, &shown);
+	corr_shown_find(corr, &view->reach, &shown);
 	*alert = (struct mr_alert){
 	    .rule = rule->index,
 	    .arrival_us = corr->arrival_us,
 	    .tenant = corr_key_tenant(key),
 	    .key_count = key->texts,
 	    .slot = slot->number,
-	    .has_time = shown.count > 0,
-	    .first_time_us = shown.count > 0 ? first_time(&view.reach, &shown) : 0,
+	    .has_time = true,
+	    .first_time_us = first_time(&view->reach, &shown),
 	    .last_time_us = last_time(slot),
 	    .event_count = shown.records,
 	    .lower_bound = shown.lower_bound,
 	};
 	enum mr_correlation_counts counts = mr_correlation_counts(rule->rule->type);
-	if (counts == MR_COUNTS_RECORDS) {
+	if (counts == MR_COUNTS_RECORDS || counts == MR_COUNTS_NUMBERS) {
 		alert->event_count = counted;
 		alert->lower_bound = set_bound;
 	} else if (counts == MR_COUNTS_VALUES) {
 		alert->value_count = counted;
 		alert->lower_bound |= set_bound;
 	}
-	view_fini(&view);
 	corr_key_texts(key, alert->key);
 	for (uint32_t i = 0; i < shown.count; i++)
 		if (shown.chosen[i])
@@ -147,14 +142,18 @@ static uint64_t alert_fill(struct corr *corr, const struct corr_slot *slot, stru
 	return alert->value_count > 0 ? alert->value_count : alert->event_count;
 }
 
-static void alert_write(struct corr *corr, struct corr_slot *slot, bool announcement)
+void corr_alert_write(struct corr *corr, struct corr_slot *slot, enum mr_activity activity,
+		      bool announcement)
 {
 	struct mr_alert alert;
-	slot->told = alert_fill(corr, slot, &alert);
-	alert.activity = MR_ACTIVITY_CREATE;
+	struct view view;
+	view_init(corr, &view, slot);
+	slot->told = alert_fill(corr, &view, &alert);
+	alert.activity = activity;
 	alert.announcement = announcement;
 	mr_writer_alert(corr->out, &alert);
-	if (announcement)
+	view_fini(corr, &view);
+	if (announcement || activity != MR_ACTIVITY_CREATE)
 		return;
 	mr_count(corr->env->counters, MR_C_ALERTS, 1);
 	mr_count_of(corr->env->counters, mr_alert_source(&alert), MR_B_ALERTS, 1);
@@ -164,15 +163,22 @@ void corr_fire(struct corr *corr, struct corr_slot *slot)
 {
 	slot->fired = true;
 	if (slot->key->rule->rule->alerts)
-		alert_write(corr, slot, corr->env->finite);
+		corr_alert_write(corr, slot, MR_ACTIVITY_CREATE, corr->env->finite);
 }
 
 /* ---- revisions ---- */
 
+static bool may_change(const struct corr_slot *slot)
+{
+	const struct corr_rule *rule = slot->key->rule;
+	if (rule->settles)
+		return slot->settled != NULL && slot->settled->judged;
+	return slot->fired && !slot->revised && rule->rule->alerts;
+}
+
 void corr_slot_touch(struct corr *corr, struct corr_slot *slot)
 {
-	if (!slot->fired || slot->revised || slot->touched_at != 0 || corr->env->finite ||
-	    !slot->key->rule->rule->alerts)
+	if (slot->touched_at != 0 || corr->env->finite || !may_change(slot))
 		return;
 	if (corr->touched_count == corr->touched_capacity) {
 		uint32_t capacity =
@@ -206,12 +212,15 @@ void corr_touched_fini(struct corr *corr)
 static void slot_revise(struct corr *corr, struct corr_slot *slot)
 {
 	struct mr_alert alert;
-	uint64_t count = alert_fill(corr, slot, &alert);
-	if (count / 2 < slot->told)
-		return;
-	alert.activity = MR_ACTIVITY_UPDATE;
-	mr_writer_alert(corr->out, &alert);
-	slot->revised = true;
+	struct view view;
+	view_init(corr, &view, slot);
+	uint64_t count = alert_fill(corr, &view, &alert);
+	if (count / 2 >= slot->told) {
+		alert.activity = MR_ACTIVITY_UPDATE;
+		mr_writer_alert(corr->out, &alert);
+		slot->revised = true;
+	}
+	view_fini(corr, &view);
 }
 
 enum mr_err corr_revise(struct corr *corr)
@@ -221,7 +230,10 @@ enum mr_err corr_revise(struct corr *corr)
 		if (!mr_writer_ready(corr->out))
 			return MR_FULL;
 		corr_slot_untouch(corr, slot);
-		slot_revise(corr, slot);
+		if (slot->key->rule->settles)
+			corr_settle_slot(corr, slot);
+		else
+			slot_revise(corr, slot);
 	}
 	return MR_OK;
 }
@@ -230,7 +242,7 @@ void corr_fire_early(struct corr *corr, struct corr_slot *slot)
 {
 	slot->written = true;
 	if (slot->key->rule->rule->alerts)
-		alert_write(corr, slot, false);
+		corr_alert_write(corr, slot, MR_ACTIVITY_CREATE, false);
 }
 
 /* ---- the end of a finite run ---- */
@@ -281,6 +293,9 @@ static void fired_collect(struct corr *corr)
 
 enum mr_err corr_fire_all(struct corr *corr)
 {
+	enum mr_err err = corr_settle_due(corr, INT64_MAX);
+	if (err != MR_OK)
+		return err;
 	if (!corr->finishing) {
 		corr->finishing = true;
 		fired_collect(corr);
@@ -288,7 +303,7 @@ enum mr_err corr_fire_all(struct corr *corr)
 	for (; corr->fired_at < corr->fired_count; corr->fired_at++) {
 		if (!mr_writer_ready(corr->out))
 			return MR_FULL;
-		alert_write(corr, corr->fired[corr->fired_at], false);
+		corr_alert_write(corr, corr->fired[corr->fired_at], MR_ACTIVITY_CREATE, false);
 	}
 	return MR_OK;
 }

@@ -98,6 +98,11 @@ struct corr_id corr_id_of_step(uint32_t step)
 	return id_of(0, step + UINT64_C(1)); /* an id of zeros is none */
 }
 
+uint32_t corr_step_of_id(const struct corr_id *id)
+{
+	return (uint32_t)corr_id_keyed(id) - 1;
+}
+
 struct corr_id corr_id_of_record(struct corr *corr, enum mr_record_kind kind,
 				 struct mr_slice record_id)
 {

@@ -151,7 +151,7 @@ void corr_plain_observe(struct corr *corr, const struct mr_signal *signal)
 	corr_scratch_text(corr, signal->record_id);
 	struct corr_id id = corr_id_of_scratch(corr);
 	int64_t time_us = signal->has_time ? signal->time_us : signal->arrival_us;
-	corr_count_beyond(corr, time_us);
+	corr_count_beyond(corr, time_us, 0);
 	if (corr_plain_add(corr, &corr->groups[signal->key_group].plain, &id, time_us))
 		alert_write(corr, rule, signal);
 	else

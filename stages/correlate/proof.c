@@ -111,7 +111,8 @@ void corr_proofs_start(struct corr *corr, struct corr_slot *slot)
 {
 	const struct corr_rule *rule = slot->key->rule;
 	struct corr_items *items = &slot->items;
-	if (items->proofs != NULL || mr_correlation_counts(rule->rule->type) == MR_COUNTS_RECORDS)
+	enum mr_correlation_counts counts = mr_correlation_counts(rule->rule->type);
+	if (items->proofs != NULL || counts == MR_COUNTS_RECORDS || counts == MR_COUNTS_NUMBERS)
 		return;
 	uint32_t room = CORR_FACETS_SIDE;
 	if (counts_rules(rule) && rule->step_count < room)

@@ -85,6 +85,8 @@ static void shed_future(struct corr *corr)
 static uint64_t things(const struct corr_slot *slot)
 {
 	uint64_t most = slot->set.count;
+	if (slot->settled != NULL)
+		most += slot->settled->marks.count;
 	for (uint32_t i = 0; slot->times != NULL && i < slot->key->rule->step_count; i++)
 		most += slot->times->of[i].count > 0;
 	return most;
@@ -95,7 +97,7 @@ static uint64_t slot_part(const struct corr_slot *slot)
 	const struct corr_rule *rule = slot->key->rule;
 	uint64_t whole = rule->threshold;
 	uint64_t most = things(slot) + (slot->previous == NULL ? 0 : things(slot->previous));
-	if (slot->fired)
+	if (slot->fired || corr_is_untold(slot))
 		return WHOLE;
 	return most >= whole ? WHOLE - 1 : most * WHOLE / whole;
 }
@@ -120,17 +122,44 @@ static struct candidate candidate_of(struct corr_key *key)
 	return candidate;
 }
 
-static int by_part_and_age(const void *a, const void *b)
+static bool goes_before(const struct candidate *x, const struct candidate *y)
 {
-	const struct candidate *x = a, *y = b;
 	if (x->part != y->part)
-		return x->part < y->part ? -1 : 1;
+		return x->part < y->part;
 	if (x->newest != y->newest)
-		return x->newest < y->newest ? -1 : 1;
-	return x->key->hash < y->key->hash ? -1 : x->key->hash > y->key->hash;
+		return x->newest < y->newest;
+	return x->key->hash < y->key->hash;
 }
 
-/* Sorted; the caller frees. */
+static void swap(struct candidate *candidates, size_t a, size_t b)
+{
+	struct candidate kept = candidates[a];
+	candidates[a] = candidates[b];
+	candidates[b] = kept;
+}
+
+/* The `first` that go before all others to the front, in no order. Quickselect: its pivots are the
+ * middle ones of an order that hashes make. */
+static void select_first(struct candidate *candidates, size_t count, size_t first)
+{
+	size_t from = 0, to = count - 1;
+	while (from < to) {
+		size_t border = from;
+		swap(candidates, to, from + (to - from) / 2);
+		for (size_t i = from; i < to; i++)
+			if (goes_before(&candidates[i], &candidates[to]))
+				swap(candidates, i, border++);
+		swap(candidates, border, to);
+		if (border == first)
+			return;
+		if (first < border)
+			to = border - 1;
+		else
+			from = border + 1;
+	}
+}
+
+/* In no order; the caller frees. */
 static struct candidate *candidates_find(const struct corr *corr, size_t *count_out)
 {
 	size_t room = 0;
@@ -147,7 +176,6 @@ static struct candidate *candidates_find(const struct corr *corr, size_t *count_
 			}
 		}
 	}
-	qsort(found, *count_out, sizeof(*found), by_part_and_age);
 	return found;
 }
 
@@ -212,21 +240,46 @@ static void plains_shed(struct corr *corr)
 
 /* ---- all of it ---- */
 
+/* Those that go first, as many as hold what is too much if all weigh alike; and again, until it is
+ * little enough. */
+static void keys_shed(struct corr *corr, struct candidate *candidates, size_t count)
+{
+	while (count > 0 && corr->bytes > target(corr)) {
+		double part = (double)(corr->bytes - target(corr)) / (double)corr->bytes;
+		size_t first = (size_t)((double)count * part) + 1;
+		first = first < count ? first : count;
+		if (first < count)
+			select_first(candidates, count, first);
+		for (size_t i = 0; i < first; i++)
+			key_shed(corr, &candidates[i]);
+		candidates += first;
+		count -= first;
+	}
+}
+
+/* Those that hold the whole of their condition to the end; gives how many others there are. */
+static size_t whole_last(struct candidate *candidates, size_t count)
+{
+	size_t others = 0;
+	for (size_t i = 0; i < count; i++)
+		if (candidates[i].part < WHOLE)
+			swap(candidates, i, others++);
+	return others;
+}
+
 void corr_shed(struct corr *corr, const struct corr_key *in_hand)
 {
-	size_t found, at = 0;
 	corr->in_hand = in_hand;
 	if (corr->watermark_us != CORR_NEVER)
 		shed_future(corr);
 	if (corr->bytes > target(corr)) {
+		size_t found;
 		struct candidate *candidates = candidates_find(corr, &found);
-		for (; at < found && candidates[at].part < WHOLE && corr->bytes > target(corr);
-		     at++)
-			key_shed(corr, &candidates[at]);
+		size_t others = whole_last(candidates, found);
+		keys_shed(corr, candidates, others);
 		if (corr->bytes > target(corr))
 			plains_shed(corr);
-		for (; at < found && corr->bytes > target(corr); at++)
-			key_shed(corr, &candidates[at]);
+		keys_shed(corr, candidates + others, found - others);
 		free(candidates);
 	}
 	/* What is left cannot go: it is not looked through again for each signal. */

@@ -13,11 +13,14 @@
 
 #include "millrace/pack.h"
 
-#define SECTION_VERSION 5
+#define SECTION_VERSION 6
 #define SECTION_OLDEST 5 /* that is read */
 #define SECTION_PARTS 5
 #define KEY_PARTS 5
-#define SLOT_PARTS 10
+#define SLOT_PARTS 12
+#define SLOT_PARTS_BEFORE_6 10
+#define MARK_PARTS 4
+#define OFFER_PARTS 3
 #define ITEM_PARTS 11
 #define FIELD_PARTS 3
 
@@ -41,27 +44,30 @@ static void put_fields(struct corr *corr, const struct corr_item *item, struct m
 	}
 }
 
+static void put_item(struct corr *corr, const struct corr_item *item, struct mr_buf *out)
+{
+	mr_pack_array(out, ITEM_PARTS);
+	mr_pack_int(out, item->time_us);
+	mr_pack_int(out, item->arrival_us);
+	mr_pack_uint(out, item->rules);
+	mr_pack_uint(out, item->own);
+	mr_pack_uint(out, item->rule);
+	mr_pack_uint(out, item->kind);
+	mr_pack_origin(out, &item->origin);
+	mr_pack_bytes(out, corr_item_record(item));
+	mr_pack_bytes(out, corr_item_record_id(item));
+	put_fields(corr, item, out);
+	mr_pack_array(out, item->value_count);
+	for (uint32_t v = 0; v < item->value_count; v++)
+		put_id(out, &corr_item_values(item)[v]);
+}
+
 static void put_items(struct corr *corr, struct corr_item *const *items, uint32_t count,
 		      struct mr_buf *out)
 {
 	mr_pack_array(out, count);
-	for (uint32_t i = 0; i < count; i++) {
-		const struct corr_item *item = items[i];
-		mr_pack_array(out, ITEM_PARTS);
-		mr_pack_int(out, item->time_us);
-		mr_pack_int(out, item->arrival_us);
-		mr_pack_uint(out, item->rules);
-		mr_pack_uint(out, item->own);
-		mr_pack_uint(out, item->rule);
-		mr_pack_uint(out, item->kind);
-		mr_pack_origin(out, &item->origin);
-		mr_pack_bytes(out, corr_item_record(item));
-		mr_pack_bytes(out, corr_item_record_id(item));
-		put_fields(corr, item, out);
-		mr_pack_array(out, item->value_count);
-		for (uint32_t v = 0; v < item->value_count; v++)
-			put_id(out, &corr_item_values(item)[v]);
-	}
+	for (uint32_t i = 0; i < count; i++)
+		put_item(corr, items[i], out);
 }
 
 static void put_proofs(struct corr *corr, const struct corr_slot *slot, struct mr_buf *out)
@@ -111,14 +117,52 @@ static void put_seen(const struct corr_seen *seen, struct mr_buf *out)
 	}
 }
 
+static void put_marks(const struct corr_settled *settled, struct mr_buf *out)
+{
+	if (settled == NULL) {
+		mr_pack_array(out, 0);
+		return;
+	}
+	struct corr_marks *marks = (struct corr_marks *)(uintptr_t)&settled->marks;
+	corr_marks_sort(marks); /* an order of what it is, not a change */
+	mr_pack_array(out, MARK_PARTS * (size_t)marks->count);
+	for (uint32_t i = 0; i < marks->count; i++) {
+		put_id(out, &marks->at[i].id);
+		mr_pack_int(out, marks->at[i].offset);
+		mr_pack_uint(out, marks->at[i].source);
+		mr_pack_bytes(out, corr_mark_text(marks, &marks->at[i]));
+	}
+}
+
+static void put_offers(struct corr *corr, const struct corr_settled *settled, struct mr_buf *out)
+{
+	uint32_t count = settled == NULL ? 0 : settled->offer_count;
+	mr_pack_array(out, OFFER_PARTS * (size_t)count);
+	for (uint32_t i = 0; i < count; i++) {
+		put_item(corr, settled->offers[i].item, out);
+		mr_pack_uint(out, settled->offers[i].source);
+		mr_pack_bool(out, settled->offers[i].sent);
+	}
+}
+
+#define WORLD_SHIFT 6
+static uint64_t flags_of(const struct corr_slot *slot)
+{
+	const struct corr_settled *settled = slot->settled;
+	uint64_t flags = (slot->fired ? 1u : 0) | (slot->revised ? 2u : 0) |
+			 (slot->items.pruned ? 4u : 0) | (slot->set.pruned ? 8u : 0) |
+			 (slot->items.proofs != NULL ? 16u : 0);
+	if (settled != NULL)
+		flags |= (settled->judged ? 32u : 0) | (uint64_t)settled->world << WORLD_SHIFT;
+	return flags;
+}
+
 static void put_slot(struct corr *corr, const struct corr_slot *slot, struct mr_buf *out)
 {
 	mr_pack_array(out, SLOT_PARTS);
 	mr_pack_int(out, slot->number);
 	mr_pack_uint(out, slot->told);
-	mr_pack_uint(out, (slot->fired ? 1u : 0) | (slot->revised ? 2u : 0) |
-			      (slot->items.pruned ? 4u : 0) | (slot->set.pruned ? 8u : 0) |
-			      (slot->items.proofs != NULL ? 16u : 0));
+	mr_pack_uint(out, flags_of(slot));
 	put_set(&slot->set, out);
 	put_times(slot, out);
 	put_items(corr, slot->items.at, slot->items.count, out);
@@ -126,6 +170,8 @@ static void put_slot(struct corr *corr, const struct corr_slot *slot, struct mr_
 	put_seen(&slot->seen, out);
 	put_waiting(corr, slot->held, out);
 	put_seen(&slot->fed, out);
+	put_marks(slot->settled, out);
+	put_offers(corr, slot->settled, out);
 }
 
 static void put_key(struct corr *corr, const struct corr_key *key, struct mr_buf *out)
@@ -341,13 +387,67 @@ static void get_seen(struct mr_unpack *in, struct corr_seen *seen, uint32_t boun
 	}
 }
 
+static void get_marks(struct corr *corr, struct mr_unpack *in, const struct corr_rule *rule,
+		      struct corr_slot *slot)
+{
+	size_t items = mr_unpack_array(in, SIZE_MAX);
+	in->bad |= items % MARK_PARTS != 0 || (items > 0 && rule != NULL && !rule->settles);
+	for (size_t i = 0; i < items / MARK_PARTS && mr_unpack_ok(in); i++) {
+		struct corr_mark mark = {0};
+		get_id(in, &mark.id);
+		mark.offset = get_offset(in, rule);
+		mark.source = mr_unpack_uint(in, UINT64_MAX);
+		struct mr_slice text = mr_unpack_bytes(in);
+		in->bad |= text.len > UINT16_MAX;
+		in->bad |= rule != NULL && !is_counted(rule, &mark.id);
+		if (mr_unpack_ok(in) && slot != NULL)
+			corr_marks_add(&corr_settled_get(corr, slot)->marks, &mark, text);
+	}
+}
+
+/* As with what waits. */
+static void get_offers(struct corr *corr, struct mr_unpack *in, const struct corr_rule *rule,
+		       struct corr_slot *slot)
+{
+	size_t items = mr_unpack_array(in, OFFER_PARTS * (size_t)CORR_SLOT_BOUND);
+	in->bad |= items % OFFER_PARTS != 0 || (items > 0 && rule != NULL && !rule->settles);
+	for (size_t i = 0; i < items / OFFER_PARTS && mr_unpack_ok(in); i++) {
+		struct corr_item *item = get_item(corr, in, slot);
+		uint64_t source = mr_unpack_uint(in, UINT64_MAX);
+		bool sent = mr_unpack_bool(in);
+		if (item == NULL)
+			continue;
+		if (rule->feeds && mr_unpack_ok(in))
+			corr_offer_put(corr, corr_settled_get(corr, slot), item, source, sent);
+		else
+			corr_item_done(corr, item);
+	}
+}
+
+/* What of it was told, and what is to be. */
+static void get_settled(struct corr *corr, struct corr_slot *slot, uint64_t flags)
+{
+	struct corr_settled *settled = corr_settled_get(corr, slot);
+	settled->world = (enum corr_world)(flags >> WORLD_SHIFT);
+	if ((flags & 32) != 0 && !settled->judged) {
+		settled->judged = true;
+		corr_heap_remove(&corr->settling, slot);
+	}
+	if (settled->judged && slot->key->rule->rule->alerts &&
+	    slot->fired != (settled->world == CORR_OPEN))
+		corr_untold_add(corr, slot);
+}
+
+#define FLAGS_BEFORE_6 31
+#define FLAGS_MOST (63 | CORR_CLOSED << WORLD_SHIFT)
 static void get_slot(struct corr *corr, struct mr_unpack *in, const struct corr_rule *rule,
 		     struct corr_key *key)
 {
-	mr_unpack_array_of(in, SLOT_PARTS);
+	bool old = corr->restoring < 6;
+	mr_unpack_array_of(in, old ? SLOT_PARTS_BEFORE_6 : SLOT_PARTS);
 	int64_t number = mr_unpack_int(in);
 	uint64_t told = mr_unpack_uint(in, UINT64_MAX);
-	uint64_t flags = mr_unpack_uint(in, 31);
+	uint64_t flags = mr_unpack_uint(in, old ? FLAGS_BEFORE_6 : FLAGS_MOST);
 	if (!mr_unpack_ok(in))
 		return;
 	struct corr_slot *slot = key == NULL ? NULL : corr_slot_get(corr, key, number);
@@ -360,6 +460,10 @@ static void get_slot(struct corr *corr, struct mr_unpack *in, const struct corr_
 	get_seen(in, slot == NULL ? NULL : &slot->seen, CORR_SEEN_BOUND);
 	get_waiting(corr, in, rule, slot);
 	get_seen(in, slot == NULL ? NULL : &slot->fed, 2 * CORR_SLOT_BOUND);
+	if (!old) {
+		get_marks(corr, in, rule, slot);
+		get_offers(corr, in, rule, slot);
+	}
 	if (slot == NULL)
 		return;
 	slot->told = told;
@@ -367,7 +471,10 @@ static void get_slot(struct corr *corr, struct mr_unpack *in, const struct corr_
 	slot->revised |= (flags & 2) != 0;
 	slot->items.pruned |= (flags & 4) != 0;
 	slot->set.pruned |= (flags & 8) != 0;
-	corr_slot_touch(corr, slot);
+	if (rule->settles)
+		get_settled(corr, slot, flags);
+	else
+		corr_slot_touch(corr, slot);
 	corr_slot_weigh(corr, slot);
 }
 
@@ -467,6 +574,7 @@ enum mr_err corr_restore(struct corr *corr, uint8_t number, struct mr_slice byte
 	if (version < SECTION_OLDEST || mr_unpack_uint(&in, UINT64_MAX) != seed_mark(corr, version))
 		in.bad = true;
 	int64_t watermark_us = mr_unpack_int(&in);
+	corr->restoring = version;
 	if (mr_unpack_ok(&in))
 		get_plain(corr, &in, &corr->groups[number].plain);
 	size_t keys = mr_unpack_array(&in, SIZE_MAX);

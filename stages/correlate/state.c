@@ -226,8 +226,8 @@ struct corr_slot *corr_slot_get(struct corr *corr, struct corr_key *key, int64_t
 void corr_slot_weigh(struct corr *corr, struct corr_slot *slot)
 {
 	size_t bytes = sizeof(*slot) + corr_items_bytes(&slot->items) + corr_set_bytes(&slot->set) +
-		       corr_held_bytes(slot->held) + corr_seen_bytes(&slot->seen) +
-		       corr_seen_bytes(&slot->fed);
+		       corr_held_bytes(slot->held) + corr_settled_bytes(slot->settled) +
+		       corr_seen_bytes(&slot->seen) + corr_seen_bytes(&slot->fed);
 	if (slot->times != NULL)
 		bytes += corr_times_bytes(slot->times, slot->key->rule->step_count);
 	corr->bytes += bytes - slot->bytes;
@@ -241,6 +241,7 @@ void corr_slot_empty(struct corr *corr, struct corr_slot *slot)
 	corr_times_free(slot->times, slot->key->rule->step_count);
 	slot->times = NULL;
 	corr_held_drop(slot);
+	corr_settled_drop(corr, slot);
 	corr_seen_fini(&slot->seen);
 	corr_seen_fini(&slot->fed);
 	/* What the next slot counts of this one is gone. */
@@ -257,7 +258,8 @@ static void slot_free(struct corr *corr, struct corr_group *group, struct corr_s
 		link = &(*link)->next_in_bucket;
 	*link = slot->next_in_bucket;
 	group->slot_count--;
-	corr_due_remove(corr, slot);
+	if (corr->lateness_us != CORR_UNLIMITED)
+		corr_heap_remove(&corr->dues, slot);
 	corr_slot_untouch(corr, slot);
 	corr_slot_empty(corr, slot);
 	if (slot->previous != NULL)

@@ -5,12 +5,18 @@
  * start, 0 .. timespan - 1, so that no sum of times can overflow. The window [t - S, t] of an
  * occurrence at offset x of slot s is then: offsets >= x of slot s - 1, and offsets <= x of slot s.
  *
- * correlate.c owns the stage's calls, state.c the tables, ids.c what is counted or met once, set.c
- * the distinct things of a slot, held.c how many of them each window holds, window.c both together,
- * evidence.c the records kept to be shown, proof.c those of them that prove the alert, shown.c
- * which ones an alert shows, feed.c what goes to outer correlations, fire.c the alerts, expiry.c
- * the release, shed.c the memory ceiling, snapshot.c the bytes. One file for each kind of
- * correlation.
+ * A correlation is judged in one of two ways. Where more occurrences can only make its condition
+ * true (gt, gte), each is judged as it comes, by as little as tells for certain: set.c has the
+ * distinct things of a slot, held.c how many of them each window holds, window.c both together. All
+ * others, and those over others, are judged when their slot has settled (PROTOCOL.md 6.9), by all
+ * their occurrences: marks.c keeps these, judge.c goes through the windows (measure.h), settle.c
+ * says when and tells what came of it.
+ *
+ * correlate.c owns the stage's calls, state.c the tables, heap.c what is due, ids.c what is counted
+ * or met once, evidence.c the records kept to be shown, proof.c those of them that prove the alert,
+ * shown.c which ones an alert shows, feed.c and offers.c what goes to outer correlations, fire.c
+ * the alerts, expiry.c the release, shed.c the memory ceiling, snapshot.c the bytes. One file for
+ * each kind of correlation, and numbers.c for those over numbers.
  */
 #ifndef MILLRACE_CORRELATE_STATE_H
 #define MILLRACE_CORRELATE_STATE_H
@@ -172,6 +178,47 @@ struct corr_held {
 	uint8_t alert_id[MR_ALERT_ID_BYTES]; /* the slot's, for outer correlations that count it */
 };
 
+/* An occurrence as windows see it, of a correlation that settles. */
+struct corr_mark {
+	int64_t offset;
+	struct corr_id id; /* what is counted */
+	uint64_t source;   /* which occurrence, where one can be withdrawn; else 0 */
+	uint32_t text;     /* where its numbers lie in the texts, with a space between two */
+	uint16_t text_len;
+	bool gone; /* withdrawn */
+};
+/* Sorted, each once, as far as `sorted`; then as they came. */
+struct corr_marks {
+	struct corr_mark *at;
+	char *texts;
+	uint32_t sorted, count, capacity;
+	uint32_t text_used, text_capacity;
+};
+
+/* An occurrence that is kept whole: an outer correlation is to hear of it while it completes, or it
+ * may be withdrawn, and is shown until then. */
+struct corr_offer {
+	struct corr_item *item;
+	uint64_t source;
+	uint64_t hash; /* corr_feed_hash */
+	bool sent;
+};
+
+/* What those who get alerts know of a slot. */
+enum corr_world { CORR_UNHEARD, CORR_OPEN, CORR_CLOSED };
+
+/* Of a slot whose correlation settles. */
+struct corr_settled {
+	struct corr_marks marks;
+	struct corr_offer *offers;
+	uint32_t offer_count, offer_capacity;
+	size_t offer_bytes; /* of the items */
+	uint32_t due_at;    /* in corr.settling; not there once it is judged */
+	uint32_t untold_at; /* in corr.untold, from 1; 0: it is not there */
+	enum corr_world world;
+	bool judged;
+};
+
 struct corr_key;
 struct corr_slot {
 	struct corr_slot *next_in_bucket;
@@ -186,19 +233,25 @@ struct corr_slot {
 	struct corr_set set;
 	struct corr_times *times;
 	struct corr_held *held;
-	struct corr_seen seen; /* occurrences, where the evidence does not hold all */
-	struct corr_seen fed;  /* occurrences that were sent to outer correlations, or wait */
-	uint32_t due_at;       /* in corr.dues */
-	uint32_t touched_at;   /* in corr.touched, from 1; 0: it is not there */
+	struct corr_settled *settled; /* NULL where the correlation is judged at once */
+	struct corr_seen seen;        /* occurrences, where the evidence does not hold all */
+	struct corr_seen fed; /* occurrences that were sent to outer correlations, or wait */
+	uint32_t due_at;      /* in corr.dues */
+	uint32_t touched_at;  /* in corr.touched, from 1; 0: it is not there */
 	bool fired;
 	bool revised;
 	bool written; /* a finite run's alert was made before the end, to make room */
 };
 
-/* When a slot goes: as soon as what is released ends behind this. */
+/* Slots by the time at which something is due: the first is the first. */
 struct corr_due {
-	int64_t end_us;
+	int64_t at_us;
 	struct corr_slot *slot;
+};
+struct corr_heap {
+	struct corr_due *dues;
+	uint32_t count, capacity;
+	uint32_t *(*place)(struct corr_slot *slot); /* where a slot keeps its place */
 };
 
 /* ---- keys and groups ---- */
@@ -245,12 +298,21 @@ struct corr_outer {
 };
 
 struct corr_kind;
+struct corr_measure; /* measure.h */
+struct corr_way;
 struct corr_rule {
 	const struct mr_rule *rule; /* of the catalog */
 	uint32_t index;             /* in the catalog */
 	const struct corr_kind *kind;
+	const struct corr_way *way;
 	int64_t span_us;
-	uint32_t threshold; /* distinct things that make the condition hold */
+	struct mr_condition_part *parts; /* of the condition, or what stands for none */
+	uint32_t part_count;
+	bool settles;       /* is judged when its slot has settled */
+	bool withdraws;     /* its occurrences may be withdrawn: one of its rules settles */
+	bool feeds;         /* its occurrences are kept for outer ones, or to be withdrawn */
+	int64_t delay_us;   /* how long after its event time an occurrence may be new */
+	uint32_t threshold; /* distinct things, so many of which the condition wants at least */
 	uint32_t keep;      /* entries kept at either end of a slot */
 	uint32_t *step;     /* for each position: which distinct rule of the list it is */
 	uint32_t step_count;
@@ -272,6 +334,7 @@ struct corr {
 	    rules; /* one for each of the catalog; kind is NULL for detections and others' layers */
 	struct corr_group groups[MR_KEY_GROUPS];
 	struct mr_arena arena; /* of one signal */
+	uint64_t restoring;    /* version of the section in hand */
 	char **gone;           /* ids of correlations that are no more, of which was told */
 	uint32_t gone_count;
 	struct mr_buf scratch;   /* bytes to hash */
@@ -280,19 +343,23 @@ struct corr {
 	uint64_t random;         /* priorities of points */
 	struct corr_item *spare; /* memory of an item that is no longer needed, or NULL */
 	int64_t lateness_us;     /* CORR_UNLIMITED: nothing is ever released */
-	int64_t watermark_us;    /* of the last barrier; CORR_NEVER before */
-	size_t bytes;            /* of all state */
-	size_t cut_bytes;        /* likewise, at the last barrier: a snapshot holds no more */
-	size_t ceiling_whole;    /* of all workers of the layer, as set */
-	size_t ceiling;          /* this worker's share: past it, state is given up */
-	size_t shed_at;          /* where that is to be done next */
-	uint64_t plain_shed;     /* records of detections given up */
+	int64_t settling_us;
+	int64_t watermark_us; /* of the last barrier; CORR_NEVER before */
+	size_t bytes;         /* of all state */
+	size_t cut_bytes;     /* likewise, at the last barrier: a snapshot holds no more */
+	size_t ceiling_whole; /* of all workers of the layer, as set */
+	size_t ceiling;       /* this worker's share: past it, state is given up */
+	size_t shed_at;       /* where that is to be done next */
+	uint64_t plain_shed;  /* records of detections given up */
 	const struct corr_key *in_hand;
-	struct corr_due
-	    *dues; /* a heap: the first to go is first; none where nothing is released */
-	uint32_t due_count;
-	uint32_t due_capacity;
-	struct corr_slot **touched; /* fired, and occurrences came since its alert was looked at */
+	struct corr_heap dues;     /* slots that go; none where nothing is released */
+	struct corr_heap settling; /* those that are to be judged */
+	struct corr_slot **untold; /* those of which something is to be told */
+	uint32_t untold_count;
+	uint32_t untold_capacity;
+	bool may_tell;              /* what was judged last stands in a committed checkpoint */
+	bool judging;               /* a barrier is under way, and all was told */
+	struct corr_slot **touched; /* judged, and occurrences came since it was looked at */
 	uint32_t touched_count;
 	uint32_t touched_capacity;
 	struct corr_slot **fired; /* finish: in the order written */
@@ -309,6 +376,9 @@ struct corr_occurrence {
 	struct corr_id record;
 	const struct corr_id *values; /* that it adds to a value_count */
 	uint32_t value_count;
+	struct corr_id thing;         /* room for one */
+	const struct corr_id *things; /* what windows count of it */
+	uint32_t thing_count;
 	bool added;    /* temporal_ordered: its time is new */
 	bool is_first; /* for an outer correlation: none that it could not tell from this one */
 };
@@ -332,9 +402,23 @@ struct corr_kind {
 	bool (*takes)(const struct mr_signal *signal);
 	/* The values that it counts, at most MR_PRODUCT_MAX; NULL where it counts none. */
 	uint32_t (*values)(struct corr *corr, const struct mr_signal *signal, struct corr_id *out);
-	/* Put an occurrence into near->current. */
+	/* Sets the occurrence's things. */
+	void (*things)(struct corr *corr, const struct corr_rule *rule,
+		       struct corr_occurrence *occurrence);
+	bool adds_up; /* the things' numbers count: the signal's values */
+	const struct corr_measure *measure;
+	/* How it is judged where more occurrences only help; NULL where they never only help. */
+	const struct corr_way *at_once;
+};
+
+/* A way to judge. */
+struct corr_way {
+	/* Put an occurrence into near->current, or take it out where its signal is withdrawn. */
 	void (*add)(struct corr *corr, const struct corr_rule *rule, const struct corr_near *near,
 		    struct corr_occurrence *occurrence);
+	/* Of a rule that feeds others: the occurrence is to be fed. True where it is new. */
+	bool (*feed)(struct corr *corr, struct corr_slot *slot,
+		     const struct corr_occurrence *occurrence);
 	/* Fire and send what has come to hold since, in current and in next. */
 	void (*settle)(struct corr *corr, const struct corr_rule *rule,
 		       const struct corr_near *near, const struct corr_occurrence *occurrence);
@@ -344,7 +428,11 @@ struct corr_kind {
 	/* The earliest offset of the slot, of those known, from this one on. */
 	bool (*next)(const struct corr_rule *rule, const struct corr_slot *slot, int64_t from,
 		     int64_t *offset_out);
+	/* Distinct things of the slot, and of the one before from this offset on. */
+	uint64_t (*count)(const struct corr_slot *slot, int64_t from, bool *lower_bound);
 };
+extern const struct corr_way corr_at_once_way, corr_in_order_way, corr_settled_way;
+
 #define X(symbol, name, counts, condition) extern const struct corr_kind corr_##name;
 #include "millrace/correlation.def"
 #undef X
@@ -386,6 +474,7 @@ void corr_scratch_text(struct corr *corr, struct mr_slice text);
 void corr_scratch_number(struct corr *corr, uint64_t number);
 /* A rule of the list: its place, no hash, because there are few; where a keyed hash would stand. */
 struct corr_id corr_id_of_step(uint32_t step);
+uint32_t corr_step_of_id(const struct corr_id *id);
 /* The record that a signal is about. */
 struct corr_id corr_id_of_record(struct corr *corr, enum mr_record_kind kind,
 				 struct mr_slice record_id);
@@ -455,21 +544,60 @@ size_t corr_held_bytes(const struct corr_held *held);
 
 /* ---- window.c ---- */
 
-/* What the kinds that count distinct things share. */
-void corr_distinct_add(struct corr *corr, const struct corr_rule *rule,
-		       const struct corr_near *near, int64_t offset, const struct corr_id *ids,
-		       uint32_t count);
-void corr_distinct_settle(struct corr *corr, const struct corr_rule *rule,
-			  const struct corr_near *near, const struct corr_occurrence *occurrence);
-bool corr_distinct_first(const struct corr_rule *rule, const struct corr_slot *slot,
-			 int64_t *offset_out);
-bool corr_distinct_next(const struct corr_rule *rule, const struct corr_slot *slot, int64_t from,
-			int64_t *offset_out);
 /* How many are below the limit. */
 uint32_t corr_numbers_below(const int64_t *sorted, uint32_t count, int64_t limit);
 
-/* ---- temporal_ordered.c ---- */
+/* ---- marks.c ---- */
 
+/* The mark's text is put in order with it. */
+void corr_marks_add(struct corr_marks *marks, const struct corr_mark *mark, struct mr_slice text);
+/* All sorted, each once, none that was withdrawn. */
+void corr_marks_sort(struct corr_marks *marks);
+struct mr_slice corr_mark_text(const struct corr_marks *marks, const struct corr_mark *mark);
+/* Of sorted ones: the first whose offset is not below. */
+uint32_t corr_marks_from(const struct corr_marks *marks, int64_t offset);
+void corr_marks_fini(struct corr_marks *marks);
+size_t corr_marks_bytes(const struct corr_marks *marks);
+
+/* ---- settle.c ---- */
+
+struct corr_settled *corr_settled_get(struct corr *corr, struct corr_slot *slot);
+void corr_settled_drop(struct corr *corr, struct corr_slot *slot);
+size_t corr_settled_bytes(const struct corr_settled *settled);
+/* Nobody was told yet what is known. */
+bool corr_is_untold(const struct corr_slot *slot);
+void corr_untold_remove(struct corr *corr, struct corr_slot *slot);
+void corr_untold_add(struct corr *corr, struct corr_slot *slot);
+void corr_untold_fini(struct corr *corr);
+/* Judge it, or anew. */
+void corr_settle_slot(struct corr *corr, struct corr_slot *slot);
+/* Those of which W has passed the end, or all. MR_FULL: call again. */
+enum mr_err corr_settle_due(struct corr *corr, int64_t watermark_us);
+/* What was judged before the last commitment. MR_FULL: call again. */
+enum mr_err corr_tell(struct corr *corr);
+
+/* ---- offers.c ---- */
+
+bool corr_offer_add(struct corr *corr, struct corr_slot *slot,
+		    const struct corr_occurrence *occurrence);
+/* Takes the item. */
+void corr_offer_put(struct corr *corr, struct corr_settled *settled, struct corr_item *item,
+		    uint64_t source, bool sent);
+/* Send those at these offsets, in order, that were not sent, and withdraw the others. */
+void corr_offers_settle(struct corr *corr, struct corr_slot *slot, const int64_t *offsets,
+			uint32_t count);
+/* As evidence of `out`, a copy of the slot that has none. */
+void corr_offers_show(struct corr *corr, const struct corr_slot *slot, struct corr_slot *out);
+void corr_offers_fini(struct corr_settled *settled);
+/* Which occurrence of an inner correlation this is. */
+uint64_t corr_source_of(struct corr *corr, const struct corr_rule *rule,
+			const struct corr_occurrence *occurrence);
+
+/* ---- temporal.c, temporal_ordered.c ---- */
+
+/* The place of the rule in the list. */
+void corr_rule_things(struct corr *corr, const struct corr_rule *rule,
+		      struct corr_occurrence *occurrence);
 enum corr_added { CORR_KNOWN, CORR_ADDED, CORR_FULL };
 enum corr_added corr_times_add(const struct corr_rule *rule, struct corr_slot *slot, uint32_t step,
 			       int64_t offset);
@@ -508,6 +636,9 @@ void corr_item_drop(struct corr *corr, struct corr_items *items, struct corr_ite
 /* True where this rule's match of this record at this time was known. */
 bool corr_evidence_add(struct corr *corr, struct corr_slot *slot,
 		       const struct corr_occurrence *occurrence);
+/* Likewise, whatever the slot's correlation keeps. */
+bool corr_evidence_keep(struct corr *corr, struct corr_slot *slot,
+			const struct corr_occurrence *occurrence);
 /* Takes the item, as a snapshot gives it: one of the earliest and the latest, or else a proof. */
 void corr_evidence_put(struct corr *corr, struct corr_slot *slot, struct corr_item *item,
 		       bool is_proof);
@@ -552,6 +683,11 @@ void corr_shown_find(struct corr *corr, const struct corr_reach *reach, struct c
 
 /* ---- feed.c ---- */
 
+/* To all outer correlations. */
+void corr_feed_send(struct corr *corr, struct corr_slot *slot, const struct corr_item *item,
+		    bool withdrawn);
+/* Of all that outer correlations can see of the item, and of where it came from. */
+uint64_t corr_feed_hash(const struct corr *corr, const struct corr_item *item, uint64_t source);
 /* The occurrence waits to complete, unless it is known. True where it is new. */
 bool corr_feed_add(struct corr *corr, struct corr_slot *slot,
 		   const struct corr_occurrence *occurrence);
@@ -564,6 +700,9 @@ void corr_feed_bound(struct corr *corr, struct corr_slot *slot, int64_t offset);
 
 /* The condition has come to hold in the slot. */
 void corr_fire(struct corr *corr, struct corr_slot *slot);
+/* A line about the slot. */
+void corr_alert_write(struct corr *corr, struct corr_slot *slot, enum mr_activity activity,
+		      bool announcement);
 /* Its count may have grown: it is looked at again at the next barrier. And never mind. */
 void corr_slot_touch(struct corr *corr, struct corr_slot *slot);
 void corr_slot_untouch(struct corr *corr, struct corr_slot *slot);
@@ -577,16 +716,24 @@ enum mr_err corr_fire_all(struct corr *corr);
 /* A slot holds more than its bound of something: named once for each rule. */
 void corr_alarm(struct corr *corr, const struct corr_rule *rule, const char *what);
 
+/* ---- heap.c ---- */
+
+void corr_heaps_init(struct corr *corr);
+void corr_heap_add(struct corr *corr, struct corr_heap *heap, struct corr_slot *slot,
+		   int64_t at_us);
+void corr_heap_remove(struct corr_heap *heap, struct corr_slot *slot);
+void corr_heap_fini(struct corr *corr, struct corr_heap *heap);
+
 /* ---- expiry.c ---- */
 
-/* A slot comes and goes. */
+/* The end of the slot `ahead` slots on, and `more_us` later, where 64 bits hold that. */
+int64_t corr_end_of(const struct corr_slot *slot, int64_t ahead, int64_t more_us);
+/* A slot comes. */
 void corr_due_add(struct corr *corr, struct corr_slot *slot);
-void corr_due_remove(struct corr *corr, struct corr_slot *slot);
-void corr_dues_fini(struct corr *corr);
 void corr_release(struct corr *corr, int64_t watermark_us);
 /* Counts an occurrence that comes later than the lateness allows: what it needs may be gone, even
- * where its own slot is still there. */
-void corr_count_beyond(struct corr *corr, int64_t time_us);
+ * where its own slot is still there. `delay_us`: later for another reason. */
+void corr_count_beyond(struct corr *corr, int64_t time_us, int64_t delay_us);
 
 /* ---- shed.c ---- */
 

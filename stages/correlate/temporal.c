@@ -1,19 +1,21 @@
 /* temporal.c - so many distinct rules of the list, in any order: all of them, where no condition
  * says less.
  *
- * Called by correlate.c through struct corr_kind. Never fails. */
-#include "state.h"
+ * Called by correlate.c through struct corr_kind, as temporal_ordered.c is, whose things are rules,
+ * too. Never fails. */
+#include "measure.h"
 
-static void add(struct corr *corr, const struct corr_rule *rule, const struct corr_near *near,
-		struct corr_occurrence *occurrence)
+void corr_rule_things(struct corr *corr, const struct corr_rule *rule,
+		      struct corr_occurrence *occurrence)
 {
-	struct corr_id id = corr_id_of_step(rule->step[occurrence->position]);
-	corr_distinct_add(corr, rule, near, occurrence->offset, &id, 1);
+	(void)corr;
+	occurrence->thing = corr_id_of_step(rule->step[occurrence->position]);
+	occurrence->things = &occurrence->thing;
+	occurrence->thing_count = 1;
 }
 
 const struct corr_kind corr_temporal = {
-    .add = add,
-    .settle = corr_distinct_settle,
-    .first = corr_distinct_first,
-    .next = corr_distinct_next,
+    .things = corr_rule_things,
+    .measure = &corr_distinct_measure,
+    .at_once = &corr_at_once_way,
 };

@@ -1,12 +1,13 @@
 /* temporal_ordered.c - one occurrence of each rule, in the order of the list, at times that do not
  * decrease, all inside the window.
  *
- * Called by correlate.c through struct corr_kind. A slot keeps the distinct times of each rule, at
- * most CORR_SLOT_BOUND; what comes past that is counted and named in the log. Never fails.
+ * Called by correlate.c through struct corr_kind and struct corr_way. A slot keeps the distinct
+ * times of each rule, at most CORR_SLOT_BOUND; what comes past that is counted and named in the
+ * log. Never fails.
  *
  * Times are compared as offsets from the start of one slot, the base: an offset o of the slot
  * before stands for o - span, one of the slot behind for o + span. */
-#include "state.h"
+#include "measure.h"
 
 #include <stdlib.h>
 
@@ -209,9 +210,81 @@ static void settle(struct corr *corr, const struct corr_rule *rule, const struct
 		corr_held_restart(corr, held);
 }
 
-const struct corr_kind corr_temporal_ordered = {
+/* No set counts its things: an alert says the records. */
+static uint64_t count(const struct corr_slot *slot, int64_t from, bool *lower_bound)
+{
+	(void)slot;
+	(void)from;
+	(void)lower_bound;
+	return 0;
+}
+
+const struct corr_way corr_in_order_way = {
     .add = add,
+    .feed = corr_feed_add,
     .settle = settle,
     .first = first,
     .next = next_time,
+    .count = count,
+};
+
+/* ---- settled: the windows one after the other ---- */
+
+struct order {
+	int64_t now;
+	bool *comes;      /* by step: at this time */
+	int64_t latest[]; /* by place: the latest start of a chain that has come so far; NEVER */
+};
+#define NEVER (INT64_MIN / 2)
+
+static void begin(struct corr_window *window)
+{
+	uint32_t places = window->rule->rule->rule_count;
+	struct order *order = mr_malloc(sizeof(*order) + places * sizeof(order->latest[0]));
+	order->comes = mr_calloc(window->rule->step_count, sizeof(*order->comes));
+	for (uint32_t i = 0; i < places; i++)
+		order->latest[i] = NEVER;
+	window->state = order;
+}
+
+static void enter(struct corr_window *window, uint32_t from, uint32_t to)
+{
+	const struct corr_rule *rule = window->rule;
+	struct order *order = window->state;
+	order->now = window->seats[from].time;
+	for (uint32_t i = from; i < to; i++)
+		order->comes[corr_step_of_id(&window->seats[i].mark->id)] = true;
+	for (uint32_t i = 0; i < rule->rule->rule_count; i++) {
+		int64_t start = i == 0 ? order->now : order->latest[i - 1];
+		if (order->comes[rule->step[i]] && start > order->latest[i])
+			order->latest[i] = start;
+	}
+	memset(order->comes, 0, rule->step_count * sizeof(*order->comes));
+}
+
+static bool compare(const struct corr_window *window, const struct mr_condition_part *part,
+		    int *order_out)
+{
+	const struct corr_rule *rule = window->rule;
+	const struct order *order = window->state;
+	bool whole = order->latest[rule->rule->rule_count - 1] >= order->now - rule->span_us;
+	int64_t steps = whole ? rule->step_count : 0;
+	*order_out = (steps > part->count) - (steps < part->count);
+	return true;
+}
+
+static void end(struct corr_window *window)
+{
+	struct order *order = window->state;
+	free(order->comes);
+	free(order);
+}
+
+static const struct corr_measure measure = {
+    .begin = begin, .enter = enter, .compare = compare, .end = end};
+
+const struct corr_kind corr_temporal_ordered = {
+    .things = corr_rule_things,
+    .measure = &measure,
+    .at_once = &corr_in_order_way,
 };

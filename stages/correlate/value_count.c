@@ -2,7 +2,7 @@
  *
  * Called by correlate.c through struct corr_kind. A signal without the value is no occurrence.
  * Never fails. */
-#include "state.h"
+#include "measure.h"
 
 static bool takes(const struct mr_signal *signal)
 {
@@ -22,18 +22,19 @@ static uint32_t values(struct corr *corr, const struct mr_signal *signal, struct
 	return count;
 }
 
-static void add(struct corr *corr, const struct corr_rule *rule, const struct corr_near *near,
-		struct corr_occurrence *occurrence)
+static void things(struct corr *corr, const struct corr_rule *rule,
+		   struct corr_occurrence *occurrence)
 {
-	corr_distinct_add(corr, rule, near, occurrence->offset, occurrence->values,
-			  occurrence->value_count);
+	(void)corr;
+	(void)rule;
+	occurrence->things = occurrence->values;
+	occurrence->thing_count = occurrence->value_count;
 }
 
 const struct corr_kind corr_value_count = {
     .takes = takes,
     .values = values,
-    .add = add,
-    .settle = corr_distinct_settle,
-    .first = corr_distinct_first,
-    .next = corr_distinct_next,
+    .things = things,
+    .measure = &corr_distinct_measure,
+    .at_once = &corr_at_once_way,
 };

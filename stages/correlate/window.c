@@ -1,10 +1,11 @@
 /* window.c - counting distinct things in a sliding window, exactly.
  *
- * Called by event_count.c, value_count.c and temporal.c, which differ only in what they count. The
- * things of a slot stand in its set (set.c). Most slots never come near their condition: only where
- * a slot and the one before it hold as many things as it asks for is the number in each window kept
- * (held.c), from then on with each change. What the sets leave out is not taken out of those
- * numbers: wherever it counts, the condition holds without it (set.c).
+ * The way of event_count, value_count and temporal, which differ only in what they count, where
+ * more occurrences only help. The things of a slot stand in its set (set.c). Most slots never come
+ * near their condition: only where a slot and the one before it hold as many things as it asks for
+ * is the number in each window kept (held.c), from then on with each change. What the sets leave
+ * out is not taken out of those numbers: wherever it counts, the condition holds without it
+ * (set.c).
  *
  * Where the earliest completing occurrence of a slot is looked for, only firsts need a look: from
  * any occurrence, going back to the last first before it loses nothing of the current slot, and
@@ -69,12 +70,12 @@ static void last_moved(struct corr *corr, const struct corr_near *near,
 		raise_windows(corr, held, gained, near->current->key->rule->span_us, false);
 }
 
-void corr_distinct_add(struct corr *corr, const struct corr_rule *rule,
-		       const struct corr_near *near, int64_t offset, const struct corr_id *ids,
-		       uint32_t count)
+static void add(struct corr *corr, const struct corr_rule *rule, const struct corr_near *near,
+		struct corr_occurrence *occurrence)
 {
-	for (uint32_t i = 0; i < count; i++) {
-		struct corr_entry entry = {ids[i], offset, offset}, old;
+	int64_t offset = occurrence->offset;
+	for (uint32_t i = 0; i < occurrence->thing_count; i++) {
+		struct corr_entry entry = {occurrence->things[i], offset, offset}, old;
 		corr_set_add(&near->current->set, rule->keep, &entry, &old);
 		if (offset < old.first)
 			first_moved(corr, near, &entry, old.first);
@@ -141,8 +142,8 @@ static void slot_settle(struct corr *corr, const struct corr_rule *rule, struct 
 		corr_fire(corr, slot);
 }
 
-void corr_distinct_settle(struct corr *corr, const struct corr_rule *rule,
-			  const struct corr_near *near, const struct corr_occurrence *occurrence)
+static void settle(struct corr *corr, const struct corr_rule *rule, const struct corr_near *near,
+		   const struct corr_occurrence *occurrence)
 {
 	(void)occurrence;
 	slot_settle(corr, rule, near->current);
@@ -152,8 +153,8 @@ void corr_distinct_settle(struct corr *corr, const struct corr_rule *rule,
 /* ---- the earliest of all ---- */
 
 /* Of what began before that offset only the last time is known. */
-bool corr_distinct_next(const struct corr_rule *rule, const struct corr_slot *slot, int64_t from,
-			int64_t *offset_out)
+static bool next(const struct corr_rule *rule, const struct corr_slot *slot, int64_t from,
+		 int64_t *offset_out)
 {
 	bool found = false;
 	(void)rule;
@@ -225,8 +226,7 @@ static void edges_find(const struct corr_set *now, const struct corr_set *before
 	sort(edges->lasts, edges->last_count);
 }
 
-bool corr_distinct_first(const struct corr_rule *rule, const struct corr_slot *slot,
-			 int64_t *offset_out)
+static bool first(const struct corr_rule *rule, const struct corr_slot *slot, int64_t *offset_out)
 {
 	static const struct corr_set none;
 	const struct corr_set *now = &slot->set;
@@ -252,3 +252,33 @@ bool corr_distinct_first(const struct corr_rule *rule, const struct corr_slot *s
 	free(edges.starts);
 	return found;
 }
+
+/* ---- how many ---- */
+
+static uint64_t count(const struct corr_slot *slot, int64_t from, bool *lower_bound)
+{
+	const struct corr_set *now = &slot->set;
+	uint64_t things = now->count, reached = 0;
+	*lower_bound |= now->pruned;
+	if (slot->previous == NULL)
+		return things;
+	const struct corr_set *before = &slot->previous->set;
+	for (uint32_t i = 0; i < before->count; i++) {
+		const struct corr_entry *entry = &before->entries[i];
+		if (entry->last < from)
+			continue;
+		reached++;
+		things += corr_set_find(now, &entry->id) == NULL;
+	}
+	*lower_bound |= before->pruned && reached >= slot->key->rule->keep;
+	return things;
+}
+
+const struct corr_way corr_at_once_way = {
+    .add = add,
+    .feed = corr_feed_add,
+    .settle = settle,
+    .first = first,
+    .next = next,
+    .count = count,
+};

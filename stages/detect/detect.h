@@ -40,6 +40,7 @@ struct detect_places {
 /* A field as a correlation calls it, for one detection. */
 struct detect_field {
 	mr_field name;                    /* 0: that detection has none */
+	bool adds;                        /* an outer correlation adds it up */
 	const struct sigma_place *places; /* its, or NULL where the name is the record's own */
 	uint32_t count;
 };

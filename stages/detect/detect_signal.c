@@ -10,27 +10,34 @@
 /* ---- who consumes ---- */
 
 /* What correlations further out than one take from the records that complete it. */
+struct wanted_field {
+	mr_field field;
+	bool adds; /* one of them adds it up */
+};
 struct wanted {
-	mr_field *fields;
+	struct wanted_field *fields;
 	uint32_t count, capacity;
 };
 
-static void want(struct wanted *wanted, struct mr_arena *arena, mr_field field)
+static void want(struct wanted *wanted, struct mr_arena *arena, mr_field field, bool adds)
 {
 	if (field == 0)
 		return;
 	for (uint32_t i = 0; i < wanted->count; i++) {
-		if (wanted->fields[i] == field)
+		if (wanted->fields[i].field == field) {
+			wanted->fields[i].adds |= adds;
 			return;
+		}
 	}
 	if (wanted->count == wanted->capacity) {
 		wanted->capacity = (uint32_t)mr_grow(wanted->capacity, wanted->count + 1u);
-		mr_field *grown = mr_arena_alloc(arena, wanted->capacity * sizeof *grown);
+		struct wanted_field *grown =
+		    mr_arena_alloc(arena, wanted->capacity * sizeof *grown);
 		if (wanted->count != 0)
 			memcpy(grown, wanted->fields, wanted->count * sizeof *grown);
 		wanted->fields = grown;
 	}
-	wanted->fields[wanted->count++] = field;
+	wanted->fields[wanted->count++] = (struct wanted_field){field, adds};
 }
 
 /* What an outer correlation and those beyond it want becomes what each correlation that it names is
@@ -39,16 +46,18 @@ static void pass_inwards(const struct mr_catalog *catalog, uint32_t outer, struc
 			 struct mr_arena *arena)
 {
 	const struct mr_rule *rule = &catalog->rules[outer];
+	bool adds = mr_correlation_counts(rule->type) == MR_COUNTS_NUMBERS;
 	for (uint32_t r = 0; r < rule->rule_count; r++) {
 		uint32_t inner = rule->rules[r];
 		if (catalog->rules[inner].kind != MR_RULE_CORRELATION)
 			continue;
 		for (uint32_t g = 0; g < rule->group_by.count; g++)
-			want(&wanted[inner], arena, mr_rule_group_fields(rule, r)[g]);
+			want(&wanted[inner], arena, mr_rule_group_fields(rule, r)[g], false);
 		for (uint32_t f = 0; f < rule->fields.count; f++)
-			want(&wanted[inner], arena, mr_rule_value_fields(rule, r)[f]);
+			want(&wanted[inner], arena, mr_rule_value_fields(rule, r)[f], adds);
 		for (uint32_t i = 0; i < wanted[outer].count; i++)
-			want(&wanted[inner], arena, wanted[outer].fields[i]);
+			want(&wanted[inner], arena, wanted[outer].fields[i].field,
+			     wanted[outer].fields[i].adds);
 	}
 }
 
@@ -73,6 +82,17 @@ static struct detect_field *fields_of(const struct detect_places *places, uint32
 	struct detect_field *fields = mr_arena_alloc(arena, (count + 1) * sizeof *fields);
 	for (uint32_t i = 0; i < count; i++)
 		fields[i] = detect_field_of(places, rule, names[i]);
+	return fields;
+}
+
+static struct detect_field *carried_of(const struct detect_places *places, uint32_t rule,
+				       const struct wanted *wanted, struct mr_arena *arena)
+{
+	struct detect_field *fields = mr_arena_alloc(arena, (wanted->count + 1) * sizeof *fields);
+	for (uint32_t i = 0; i < wanted->count; i++) {
+		fields[i] = detect_field_of(places, rule, wanted->fields[i].field);
+		fields[i].adds = wanted->fields[i].adds;
+	}
 	return fields;
 }
 
@@ -124,8 +144,7 @@ struct detect_consumers *detect_consumers_find(const struct mr_catalog *catalog,
 						   rule->group_by.count, arena);
 			consumer.values = fields_of(places, named, mr_rule_value_fields(rule, r),
 						    rule->fields.count, arena);
-			consumer.carried =
-			    fields_of(places, named, wanted[i].fields, wanted[i].count, arena);
+			consumer.carried = carried_of(places, named, &wanted[i], arena);
 			consumer.carried_count = wanted[i].count;
 			add_consumer(&all[named], arena, consumer);
 		}
@@ -144,9 +163,10 @@ static const struct mr_value *first_of(const struct mr_events *events, const str
 
 static void read_texts(struct detect_signals *signals, const struct mr_events *events,
 		       const struct mr_event *event, const struct detect_field *wanted,
-		       struct mr_column *out)
+		       bool numbers, struct mr_column *out)
 {
 	const struct mr_value *value = first_of(events, event, wanted);
+	out->repeats = out->numbers = numbers;
 	out->count = 0;
 	out->capped = false;
 	for (; value != NULL && !out->capped; value = mr_value_next(events, value))
@@ -186,7 +206,8 @@ static void find_shown(struct detect_signals *signals, const struct mr_events *e
 }
 
 /* What an outer correlation takes of a field: what it would see in the record itself, so each text
- * once in any case, none that is missing, at most MR_PRODUCT_MAX. False where there were more. */
+ * once in any case (what is added up as often as it stands there), none that is missing, at most
+ * MR_PRODUCT_MAX. False where there were more. */
 static bool carry(struct detect_signals *signals, const struct mr_events *events,
 		  const struct mr_event *event, const struct detect_field *wanted, uint32_t *count)
 {
@@ -194,6 +215,8 @@ static bool carry(struct detect_signals *signals, const struct mr_events *events
 	struct mr_column texts;
 	texts.count = 0;
 	texts.capped = false;
+	texts.repeats = wanted->adds;
+	texts.numbers = false;
 	for (; value != NULL && !texts.capped; value = mr_value_next(events, value)) {
 		struct mr_slice text = {value->text, value->len};
 		if (!mr_column_add(&texts, &signals->arena, value->type, text))
@@ -287,16 +310,17 @@ static void correlate(struct detect_signals *signals, const struct mr_events *ev
 		mr_count(signals->counters, MR_C_NOT_CORRELATED, 1);
 		return;
 	}
-	bool counts_values = mr_correlation_counts(rule->type) == MR_COUNTS_VALUES;
 	uint32_t width = rule->group_by.count;
+	bool numbers = mr_correlation_counts(rule->type) == MR_COUNTS_NUMBERS;
 	signal->key_count = width;
-	signal->value_width = counts_values ? rule->fields.count : 0;
+	signal->value_width = mr_correlation_has_field(rule->type) ? rule->fields.count : 0;
 	struct mr_column *fields =
 	    mr_arena_alloc(&signals->arena, (width + signal->value_width) * sizeof *fields);
 	for (uint32_t f = 0; f < width; f++)
-		read_texts(signals, events, event, &consumer->group[f], &fields[f]);
+		read_texts(signals, events, event, &consumer->group[f], false, &fields[f]);
 	for (uint32_t f = 0; f < signal->value_width; f++)
-		read_texts(signals, events, event, &consumer->values[f], &fields[width + f]);
+		read_texts(signals, events, event, &consumer->values[f], numbers,
+			   &fields[width + f]);
 	struct mr_keys keys =
 	    mr_signal_multiply(signal, fields, &signals->arena, signals->counters, signals->tally);
 	for (uint32_t k = 0; k < keys.count; k++) {

@@ -231,6 +231,8 @@ struct sigma_source {
 	/* Correlations. */
 	struct sigma_source **refers;
 	uint8_t state; /* of the walk that looks for cycles */
+	/* It, or one that it names; and one that it names (rule.h). */
+	bool settles, withdraws;
 	bool generate;
 };
 struct sigma_sources {

@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 
+#include "millrace/number.h"
+
 static struct mr_yaml *body_of(const struct sigma_source *source)
 {
 	return mr_yaml_get(source->root, "correlation");
@@ -87,26 +89,94 @@ static bool read_texts(struct sigma_scope *scope, struct mr_yaml *node, const ch
 	return true;
 }
 
-static bool read_part(struct sigma_scope *scope, struct sigma_source *source, struct mr_yaml *key,
-		      struct mr_yaml *value)
+/* The operators, in the order of enum mr_compare. */
+static const char *const operators[] = {"gte", "gt", "lte", "lt", "eq", "neq"};
+
+static bool read_count(struct sigma_scope *scope, const struct mr_yaml *value,
+		       struct mr_condition_part *part)
 {
-	struct mr_rule *rule = &source->rule;
-	bool gte = mr_yaml_is(key, "gte");
-	int64_t count;
-	if (!gte && !mr_yaml_is(key, "gt"))
-		return sigma_refuse(
-		    scope, SIGMA_AT(key),
-		    "condition \"%.*s\" is not supported: gte and gt are, because more "
-		    "events can only make them true",
-		    SIGMA_SHOW(key->text));
+	int least = part->op == MR_GTE ? 1 : 0;
+	if (value->kind == MR_YAML_SCALAR && value->type == MR_YAML_NUMBER &&
+	    mr_parse_int64(value->text, &part->count) && part->count >= least &&
+	    part->count <= MR_CONDITION_COUNT_MAX)
+		return true;
+	return sigma_refuse(scope, SIGMA_AT(value),
+			    "the condition takes a whole number from %d to %lld", least,
+			    (long long)MR_CONDITION_COUNT_MAX);
+}
+
+static bool read_number(struct sigma_scope *scope, const struct mr_yaml *value,
+			struct mr_condition_part *part)
+{
+	part->number = value->text;
+	if (value->kind == MR_YAML_SCALAR && value->type == MR_YAML_NUMBER &&
+	    mr_number_is(value->text, true))
+		return true;
+	return sigma_refuse(scope, SIGMA_AT(value),
+			    "the condition takes a number in decimal form, of at most %d "
+			    "characters, such as 100 or 2.5",
+			    MR_NUMBER_TEXT_MAX);
+}
+
+static bool read_part(struct sigma_scope *scope, struct mr_rule *rule, const struct mr_yaml *key,
+		      const struct mr_yaml *value)
+{
+	struct mr_condition_part part = {.op = MR_GTE};
+	while (part.op <= MR_NEQ && !mr_yaml_is(key, operators[part.op]))
+		part.op++;
+	if (part.op > MR_NEQ)
+		return sigma_refuse(scope, SIGMA_AT(key),
+				    "the condition has no key \"%.*s\"; gt, gte, lt, lte, eq, neq, "
+				    "and where the type wants them field and percentile are known",
+				    SIGMA_SHOW(key->text));
+	if (mr_correlation_counts(rule->type) == MR_COUNTS_NUMBERS
+		? !read_number(scope, value, &part)
+		: !read_count(scope, value, &part))
+		return false;
+	rule->condition[rule->condition_count++] = part;
+	return true;
+}
+
+static bool read_field(struct sigma_scope *scope, struct mr_rule *rule, const struct mr_yaml *key,
+		       struct mr_yaml *value)
+{
+	bool one = mr_correlation_counts(rule->type) == MR_COUNTS_NUMBERS;
+	if (!mr_correlation_has_field(rule->type))
+		return sigma_refuse(scope, SIGMA_AT(key), "%.*s takes no field",
+				    SIGMA_SHOW(mr_correlation_name(rule->type)));
+	return read_texts(scope, value, "field", one ? 1 : MR_GROUP_BY_MAX, &rule->fields);
+}
+
+static bool read_percentile(struct sigma_scope *scope, struct mr_rule *rule,
+			    const struct mr_yaml *key, const struct mr_yaml *value)
+{
+	int64_t percentile = 0;
+	if (mr_correlation_condition(rule->type) != MR_CONDITION_PERCENTILE)
+		return sigma_refuse(scope, SIGMA_AT(key), "%.*s takes no percentile",
+				    SIGMA_SHOW(mr_correlation_name(rule->type)));
 	if (value->kind != MR_YAML_SCALAR || value->type != MR_YAML_NUMBER ||
-	    !mr_parse_int64(value->text, &count) || count < (gte ? 1 : 0) ||
-	    count > MR_CONDITION_COUNT_MAX)
+	    !mr_parse_int64(value->text, &percentile) || percentile < 1 || percentile > 99)
 		return sigma_refuse(scope, SIGMA_AT(value),
-				    "the condition takes a whole number from %d to %lld",
-				    gte ? 1 : 0, (long long)MR_CONDITION_COUNT_MAX);
-	rule->condition[rule->condition_count++] =
-	    (struct mr_condition_part){gte ? MR_GTE : MR_GT, count};
+				    "the percentile is a whole number from 1 to 99");
+	rule->percentile = (uint8_t)percentile;
+	return true;
+}
+
+/* What the type needs of its condition, once that is read. */
+static bool check_condition(struct sigma_scope *scope, const struct mr_rule *rule,
+			    const struct mr_yaml *map)
+{
+	struct mr_slice type = mr_correlation_name(rule->type);
+	if (mr_correlation_has_field(rule->type) && rule->fields.count == 0)
+		return sigma_refuse(scope, SIGMA_AT(map), "%.*s needs \"field\"", SIGMA_SHOW(type));
+	if (mr_correlation_condition(rule->type) == MR_CONDITION_PERCENTILE &&
+	    rule->percentile == 0)
+		return sigma_refuse(scope, SIGMA_AT(map),
+				    "%.*s needs \"percentile\", a whole number from 1 to 99: which "
+				    "one of its values is compared",
+				    SIGMA_SHOW(type));
+	if (rule->condition_count == 0)
+		return sigma_refuse(scope, SIGMA_AT(map), "the condition compares with nothing");
 	return true;
 }
 
@@ -115,8 +185,7 @@ static bool read_condition(struct sigma_scope *scope, struct sigma_source *sourc
 	struct mr_rule *rule = &source->rule;
 	struct mr_yaml *map = mr_yaml_get(body_of(source), "condition");
 	enum mr_correlation_condition wanted = mr_correlation_condition(rule->type);
-	bool counts_values = mr_correlation_counts(rule->type) == MR_COUNTS_VALUES;
-	if (map == NULL && wanted != MR_CONDITION_REQUIRED)
+	if (map == NULL && (wanted == MR_CONDITION_OPTIONAL || wanted == MR_CONDITION_NONE))
 		return true;
 	if (map == NULL)
 		return sigma_refuse(scope, SIGMA_AT(body_of(source)),
@@ -130,21 +199,15 @@ static bool read_condition(struct sigma_scope *scope, struct sigma_source *sourc
 				    mr_yaml_what(map));
 	rule->condition = mr_arena_alloc(scope->arena, (map->count + 1u) * sizeof *rule->condition);
 	for (uint32_t i = 0; i < map->count; i++) {
-		bool field = mr_yaml_is(map->keys[i], "field");
-		if (field && !counts_values)
-			return sigma_refuse(scope, SIGMA_AT(map->keys[i]), "%.*s takes no field",
-					    SIGMA_SHOW(mr_correlation_name(rule->type)));
-		if (field
-			? !read_texts(scope, map->items[i], "field", MR_GROUP_BY_MAX, &rule->fields)
-			: !read_part(scope, source, map->keys[i], map->items[i]))
+		const struct mr_yaml *key = map->keys[i];
+		bool good = mr_yaml_is(key, "field") ? read_field(scope, rule, key, map->items[i])
+			    : mr_yaml_is(key, "percentile")
+				? read_percentile(scope, rule, key, map->items[i])
+				: read_part(scope, rule, key, map->items[i]);
+		if (!good)
 			return false;
 	}
-	if (counts_values && rule->fields.count == 0)
-		return sigma_refuse(scope, SIGMA_AT(map), "%.*s needs \"field\"",
-				    SIGMA_SHOW(mr_correlation_name(rule->type)));
-	if (rule->condition_count == 0)
-		return sigma_refuse(scope, SIGMA_AT(map), "the condition compares with nothing");
-	return true;
+	return check_condition(scope, rule, map);
 }
 
 /* Aliases are maps of rules to fields; whether the rules are those of the correlation is seen when
@@ -291,23 +354,77 @@ static struct sigma_source *resolve(struct sigma_builder *load, struct sigma_sou
 	return count == 1 ? named : NULL;
 }
 
-/* A condition on how many rules have matched is refused where there are not so many. */
+/* How a value stands to a part's: the value is `of`'s, or next to it below (-1) or above (1). */
+static int stands(const struct mr_condition_part *part, const struct mr_condition_part *of,
+		  int next)
+{
+	if (part->number.len == 0)
+		return (of->count + next > part->count) - (of->count + next < part->count);
+	int order = mr_number_compare(of->number, part->number);
+	return order != 0 ? order : next;
+}
+
+static bool part_holds(enum mr_compare op, int order)
+{
+	switch (op) {
+	case MR_GTE:
+		return order >= 0;
+	case MR_GT:
+		return order > 0;
+	case MR_LTE:
+		return order <= 0;
+	case MR_LT:
+		return order < 0;
+	case MR_EQ:
+		return order == 0;
+	case MR_NEQ:
+		break;
+	}
+	return order != 0;
+}
+
+/* The condition holds for some value if it holds for one that it names, or one beside it. What is
+ * counted is 1 at least, and `most`. */
+static bool can_hold(const struct mr_rule *rule, int64_t most)
+{
+	for (uint32_t i = 0; i < 3 * rule->condition_count; i++) {
+		const struct mr_condition_part *of = &rule->condition[i / 3];
+		int next = (int)(i % 3) - 1;
+		bool holds =
+		    of->number.len > 0 || (of->count + next >= 1 && of->count + next <= most);
+		for (uint32_t p = 0; p < rule->condition_count && holds; p++)
+			holds = part_holds(rule->condition[p].op,
+					   stands(&rule->condition[p], of, next));
+		if (holds)
+			return true;
+	}
+	return rule->condition_count == 0;
+}
+
+/* A condition that nothing can meet is refused. */
 static void check_reach(struct sigma_builder *load, struct sigma_source *source)
 {
 	const struct mr_rule *rule = &source->rule;
-	uint32_t distinct = 0;
+	bool counts_rules = mr_correlation_counts(rule->type) == MR_COUNTS_RULES;
+	int64_t distinct = 0;
 	for (uint32_t i = 0; i < rule->rule_count; i++) {
 		uint32_t earlier = 0;
 		while (source->refers[earlier] != source->refers[i])
 			earlier++;
 		distinct += earlier == i;
 	}
-	for (uint32_t i = 0; i < rule->condition_count && !source->refused; i++) {
-		int64_t least = rule->condition[i].count + (rule->condition[i].op == MR_GT);
-		if (least > distinct)
-			refuse(load, source, mr_yaml_get(body_of(source), "condition")->items[i],
-			       "\"%.*s\" can never hold: fewer different rules are named", NULL);
-	}
+	if (can_hold(rule, counts_rules ? distinct : MR_CONDITION_COUNT_MAX + 1))
+		return;
+	const struct mr_yaml *map = mr_yaml_get(body_of(source), "condition");
+	uint32_t first = 0;
+	while (mr_yaml_is(map->keys[first], "field") || mr_yaml_is(map->keys[first], "percentile"))
+		first++;
+	bool by_rules = can_hold(rule, MR_CONDITION_COUNT_MAX + 1);
+	refuse(load, source, map->items[first],
+	       by_rules ? "\"%.*s\" can never hold: fewer different rules are named"
+			: "\"%.*s\" can never hold: no number meets all of the condition (what is "
+			  "counted is 1 at least, because an occurrence is in its own window)",
+	       NULL);
 }
 
 static const struct mr_yaml *named_at(const struct sigma_source *source, uint32_t i)
@@ -338,6 +455,7 @@ static void find_inactive(struct sigma_builder *load, struct sigma_source *sourc
 static void link_one(struct sigma_builder *load, struct sigma_source *source, uint32_t depth)
 {
 	source->state = 1;
+	source->settles = mr_rule_settles(&source->rule);
 	for (uint32_t i = 0; i < source->rule.rule_count && !source->refused; i++) {
 		const struct mr_yaml *at = named_at(source, i);
 		struct sigma_source *named = resolve(load, source, at);
@@ -360,10 +478,12 @@ static void link_one(struct sigma_builder *load, struct sigma_source *source, ui
 		if (source->refused)
 			break;
 		source->refers[i] = named;
+		source->withdraws |= correlation && named->settles;
 		if (correlation && source->rule.layer <= named->rule.layer)
 			source->rule.layer = (uint8_t)(named->rule.layer + 1);
 	}
-	if (!source->refused && mr_correlation_counts(source->rule.type) == MR_COUNTS_RULES)
+	source->settles |= source->withdraws;
+	if (!source->refused)
 		check_reach(load, source);
 	if (!source->refused)
 		find_inactive(load, source);
@@ -483,7 +603,14 @@ static uint64_t meaning_of(const struct sigma_builder *load, const struct sigma_
 	for (uint32_t i = 0; i < rule->condition_count; i++) {
 		hash = mr_hash64(&rule->condition[i].op, sizeof rule->condition[i].op, hash);
 		hash = mr_hash64(&rule->condition[i].count, sizeof rule->condition[i].count, hash);
+		if (rule->condition[i].number.len > 0)
+			hash_text(&hash, rule->condition[i].number);
 	}
+	/* What is kept of it is another thing then. */
+	if (source->settles)
+		hash_text(&hash, source->withdraws ? MR_SLICE("withdraws") : MR_SLICE("settles"));
+	if (rule->percentile != 0)
+		hash = mr_hash64(&rule->percentile, sizeof rule->percentile, hash);
 	return hash;
 }
 

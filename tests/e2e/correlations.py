@@ -19,10 +19,10 @@ def correlation_yaml(rule, inner):
              f"    generate: {json.dumps(not inner.isdisjoint(rule['rules']))}"]
     if rule["group_by"]:
         lines.append(f"    group-by: [{rule['group_by']}]")
-    if "threshold" in rule:
-        lines += ["    condition:", f"        gte: {rule['threshold']}"]
-        if rule["type"] == "value_count":
-            lines.append(f"        field: {rule['field']}")
+    if "condition" in rule:
+        lines.append("    condition:")
+        lines += [f"        {name}: {number}" for name, number in rule["condition"].items()]
+        lines += [f"        {name}: {rule[name]}" for name in ("field", "percentile") if name in rule]
     return "\n".join(lines + ["level: high\n"])
 
 
@@ -31,12 +31,15 @@ def correlations_yaml(rules):
     return [correlation_yaml(rule, names) for rule in rules]
 
 
-def correlation(name, kind, rules, seconds, threshold=None, field=None, group_by="UserId"):
+def correlation(name, kind, rules, seconds, condition=None, field=None, group_by="UserId", percentile=None):
+    """`condition`: a number for so many or more, or operators with their numbers."""
     rule = {"name": name, "type": kind, "rules": rules, "seconds": seconds, "group_by": group_by}
-    if kind in ("event_count", "value_count"):
-        rule["threshold"] = threshold
+    if condition is not None:
+        rule["condition"] = condition if isinstance(condition, dict) else {"gte": condition}
     if field:
         rule["field"] = field
+    if percentile:
+        rule["percentile"] = percentile
     return rule
 
 

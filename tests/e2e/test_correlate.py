@@ -1,5 +1,5 @@
-"""Correlations through real workers against the naive reference: 1,000 random streams (each a group key of one file),
-any number of workers, shuffled, given twice."""
+"""Correlations of all types through real workers against the naive reference: random streams (each a group key of one
+file), any number of workers, shuffled, given twice. MILLRACE_STREAMS says how many streams."""
 import datetime
 import json
 import os
@@ -12,8 +12,9 @@ import reference
 from correlations import correlation, correlations_yaml, detection_yaml, scan
 
 TENANT = "0873ee4d-d342-44f2-8961-74c442a2fad2"
-STREAMS = 1000
-SEED = 20240501
+STREAMS = int(os.environ.get("MILLRACE_STREAMS", "300"))
+SEED = int(os.environ.get("MILLRACE_SEED", "20240501"))
+NUMBERS = (1, 2, 3, -4, 10, 2.5, -0.25, 1e20, "7", "0.5", "-3", "many", "1e3", "", None, True, [1, 1, 2.25], [])
 
 
 def stream(rng, number):
@@ -36,7 +37,7 @@ def stream(rng, number):
                         "Workload": "Exchange", "UserId": f"User{number}@example.com",
                         "Marks": rng.sample(("a", "b", "c"), rng.choice((1, 1, 2))),
                         "Colour": rng.choice(("Red", "red", "Green", "Blue", "White", "", None, ["Black", "red"])),
-                        "Team": f"Team{number % 40}"})
+                        "Bytes": rng.choice(NUMBERS), "Team": f"Team{number % 40}"})
     return records
 
 
@@ -53,11 +54,34 @@ CORRELATIONS = [
     correlation("all-in-7", "temporal", list(MARKS), 7),
     correlation("order-in-3", "temporal_ordered", ["mark-b", "mark-a"], 3),
     correlation("order-in-12", "temporal_ordered", ["mark-c", "mark-a", "mark-b"], 12),
+    # Conditions that more occurrences can make false.
+    correlation("few-in-5", "event_count", ["mark-a"], 5, {"lt": 2}),
+    correlation("some-in-20", "event_count", ["mark-a", "mark-b"], 20, {"gt": 2, "lte": 4}),
+    correlation("not-3-in-8", "event_count", list(MARKS), 8, {"gte": 2, "neq": 3}),
+    correlation("one-value-in-9", "value_count", list(MARKS), 9, {"eq": 1}, "Colour"),
+    correlation("one-of-both-in-4", "temporal", ["mark-a", "mark-b"], 4, {"lte": 1}),
+    correlation("sum-in-10", "value_sum", list(MARKS), 10, {"gt": 9.75}, "Bytes"),
+    correlation("sum-range-in-6", "value_sum", ["mark-a", "mark-b"], 6, {"gte": -2, "lt": 4}, "Bytes"),
+    correlation("average-in-12", "value_avg", list(MARKS), 12, {"gte": 2.25}, "Bytes"),
+    correlation("average-is-in-30", "value_avg", ["mark-c"], 30, {"eq": 1.5}, "Bytes"),
+    correlation("percentile-in-15", "value_percentile", list(MARKS), 15, {"gt": 2.5}, "Bytes", percentile=75),
+    correlation("low-percentile-in-40", "value_percentile", list(MARKS), 40, {"lte": -3}, "Bytes", percentile=1),
+    correlation("median-in-11", "value_median", list(MARKS), 11, {"lt": 1}, "Bytes"),
+    correlation("median-is-in-25", "value_median", ["mark-a", "mark-c"], 25, {"eq": 1.75}, "Bytes"),
     # The second layer, over what completed above.
     correlation("outer-count", "event_count", ["count-2-in-3"], 30, 3, group_by="Team"),
     correlation("outer-values", "value_count", ["both-in-2", "values-2-in-4"], 20, 3, "UserId", group_by="Team"),
     correlation("outer-both", "temporal", ["count-4-in-10", "order-in-3"], 10, group_by="Colour"),
     correlation("outer-order", "temporal_ordered", ["values-2-in-4", "all-in-7"], 15, group_by="Team"),
+    correlation("outer-sum", "value_sum", ["count-2-in-3", "both-in-2"], 25, {"gte": 12}, "Bytes", group_by="Team"),
+    # Over what settles.
+    correlation("outer-few", "event_count", ["few-in-5", "sum-in-10"], 20, {"lt": 3}, group_by="Team"),
+    correlation("outer-settled", "event_count", ["few-in-5", "median-in-11"], 60, 4, group_by="Colour"),
+    correlation("outer-settled-both", "temporal", ["some-in-20", "average-in-12"], 20),
+    correlation("outer-settled-order", "temporal_ordered", ["one-value-in-9", "sum-range-in-6"], 10, group_by="Team"),
+    # The third.
+    correlation("third", "value_count", ["outer-few", "outer-settled-order"], 120, {"gt": 1, "lt": 6}, "UserId",
+                group_by=None),
 ]
 
 

@@ -7,7 +7,8 @@ import millrace_test
 import reference
 from correlations import correlation, correlations_yaml, detection_yaml, scan
 
-ALL_TYPES = ("event_count", "value_count", "temporal", "temporal_ordered")
+ALL_TYPES = ("event_count", "value_count", "temporal", "temporal_ordered", "value_sum", "value_avg", "value_percentile",
+             "value_median")
 RECORDS = millrace_test.shared("ual", "records.ndjson")
 REAL = (("set-mailbox", "Set-Mailbox"), ("logged-in", "UserLoggedIn"), ("login-failed", "UserLoginFailed"),
         ("mail-read", "MailItemsAccessed"), ("set-plan", "Set-MailboxPlan"))
@@ -21,6 +22,13 @@ REAL_CORRELATIONS = [
     correlation("real-both", "temporal", ["logged-in", "login-failed"], 3600),
     correlation("real-order", "temporal_ordered", ["login-failed", "logged-in", "mail-read"], 86400, group_by=None),
     correlation("real-outer", "event_count", ["real-failures", "real-both"], 604800, 2),
+    correlation("real-few", "event_count", ["logged-in"], 86400, {"gt": 1, "lt": 4}),
+    correlation("real-sum", "value_sum", ["mail-read"], 3600, {"gte": 20}, "OperationCount"),
+    correlation("real-average", "value_avg", ["mail-read"], 86400, {"gt": 1.5}, "OperationCount"),
+    correlation("real-percentile", "value_percentile", ["login-failed"], 86400, {"gte": 50126}, "ErrorNumber",
+                percentile=90),
+    correlation("real-median", "value_median", ["login-failed", "logged-in"], 86400, {"lt": 50126}, "ErrorNumber"),
+    correlation("real-settled", "event_count", ["real-few", "real-average"], 604800, 3, group_by=None),
 ]
 
 

@@ -25,13 +25,13 @@ LATE_SECONDS = 6 * 3600
 WHEN = re.compile(rb'"(?:CreationTime|time)":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)')
 
 
-def disordered(records, out, dice):
-    """Each record comes up to six hours after its time."""
+def disordered(records, out, dice, late_seconds=LATE_SECONDS):
+    """Each record comes up to so long after its time."""
     with open(records, "rb") as lines:
         keyed = []
         for line in lines:
             when = datetime.datetime.fromisoformat(WHEN.search(line).group(1).decode())
-            keyed.append((when + datetime.timedelta(seconds=dice.uniform(0, LATE_SECONDS - 1)), len(keyed), line))
+            keyed.append((when + datetime.timedelta(seconds=dice.uniform(0, late_seconds - 1)), len(keyed), line))
     with open(out, "wb") as file:
         file.writelines(line for _, _, line in sorted(keyed))
 

@@ -18,46 +18,60 @@ extern const struct mr_stage_ops mr_stage_correlate;
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define DETECTIONS 2
-#define RULES 7
+#define FALLING (DETECTIONS + MR_CORRELATION_COUNT) /* whose condition becomes false */
+#define OUTER (FALLING + 1)
+#define RULES (OUTER + 1)
 
 static struct mr_rule rules[RULES];
 static struct mr_fields *fields;
 static struct mr_tables *tables;
 
-/* Two detections, one correlation of each kind over both, one over those four. */
+static void condition_make(struct mr_rule *rule, bool falls)
+{
+	static struct mr_condition_part two = {.op = MR_GTE, .count = 2};
+	static struct mr_condition_part few = {.op = MR_LT, .count = 3};
+	static struct mr_condition_part number = {.op = MR_GT, .number = {"2.5", 3}};
+	bool adds_up = mr_correlation_counts(rule->type) == MR_COUNTS_NUMBERS;
+	rule->condition = adds_up ? &number : falls ? &few : &two;
+	rule->condition_count = rule->type != MR_CORRELATION_TEMPORAL_ORDERED;
+	rule->percentile = rule->type == MR_CORRELATION_VALUE_PERCENTILE ? 50 : 0;
+}
+
+/* Two detections, one correlation of each kind over both, an event_count of few, and one over all
+ * of those. */
 static void catalog_make(void)
 {
-	static char ids[RULES][2] = {"a", "b", "c", "d", "e", "f", "g"};
-	static uint32_t pair[] = {0, 1}, four[] = {2, 3, 4, 5};
-	static mr_field group[4], value[4];
+	static char ids[RULES][2];
+	static uint32_t pair[] = {0, 1}, inner[OUTER - DETECTIONS];
+	static mr_field group[OUTER], value[OUTER];
 	static struct mr_slice group_name = {"group", 5}, value_name = {"value", 5};
-	static struct mr_condition_part two = {MR_GTE, 2};
 	struct mr_buf bytes = {0};
 	fields = mr_fields_new();
-	for (int i = 0; i < 4; i++) {
+	for (uint32_t i = 0; i < OUTER; i++) {
 		group[i] = mr_fields_add(fields, group_name);
 		value[i] = mr_fields_add(fields, value_name);
 	}
+	for (uint32_t i = DETECTIONS; i < OUTER; i++)
+		inner[i - DETECTIONS] = i;
 	for (uint32_t i = 0; i < RULES; i++) {
 		struct mr_rule *rule = &rules[i];
+		ids[i][0] = (char)('a' + i);
 		*rule = (struct mr_rule){.id = mr_slice(ids[i]), .alerts = true};
 		if (i < DETECTIONS)
 			continue;
 		rule->kind = MR_RULE_CORRELATION;
-		rule->type = (enum mr_correlation_type)((i - DETECTIONS) % MR_CORRELATION_COUNT);
-		rule->rules = i == RULES - 1 ? four : pair;
-		rule->rule_count = i == RULES - 1 ? 4 : 2;
-		rule->layer = i == RULES - 1;
-		rule->feeds = i < RULES - 1;
+		rule->type = i < FALLING ? (enum mr_correlation_type)(i - DETECTIONS)
+					 : MR_CORRELATION_EVENT_COUNT;
+		rule->rules = i == OUTER ? inner : pair;
+		rule->rule_count = i == OUTER ? OUTER - DETECTIONS : 2;
+		rule->layer = i == OUTER;
+		rule->feeds = i < OUTER;
 		rule->timespan_us = 100;
 		rule->group_by = (struct mr_texts){&group_name, 1};
 		rule->group_fields = group;
 		rule->meaning = 1;
-		if (rule->type != MR_CORRELATION_TEMPORAL_ORDERED) {
-			rule->condition = &two;
-			rule->condition_count = 1;
-		}
-		if (rule->type == MR_CORRELATION_VALUE_COUNT) {
+		condition_make(rule, i == FALLING);
+		if (mr_correlation_has_field(rule->type)) {
 			rule->fields = (struct mr_texts){&value_name, 1};
 			rule->value_fields = value;
 		}
@@ -80,18 +94,23 @@ static void drop_log(void *context, enum mr_log_level level, uint64_t kind, cons
 	(void)len;
 }
 
+static void drain(struct mr_writer *out)
+{
+	struct mr_body body;
+	while (mr_writer_take(out, MR_CONTENT_ALERTS, 0, &body))
+		mr_body_fini(&body);
+	while (mr_writer_take(out, MR_CONTENT_SIGNALS, 1, &body))
+		mr_body_fini(&body);
+}
+
 static void signals_take(void *state, const char *bytes, size_t len, struct mr_writer *out)
 {
 	struct mr_reader in = {0};
-	struct mr_body body;
 	enum mr_err err;
 	mr_reader_open_items(&in, MR_CONTENT_SIGNALS, UINT32_MAX, (struct mr_slice){bytes, len});
 	do {
 		err = mr_stage_correlate.process(state, &in, out, NULL);
-		while (mr_writer_take(out, MR_CONTENT_ALERTS, 0, &body))
-			mr_body_fini(&body);
-		while (mr_writer_take(out, MR_CONTENT_SIGNALS, 1, &body))
-			mr_body_fini(&body);
+		drain(out);
 	} while (err == MR_FULL);
 	mr_reader_fini(&in);
 }
@@ -126,6 +145,7 @@ static void stage_empty(struct corr *corr)
 	corr->fired_count = corr->fired_at = 0;
 	corr->finishing = false;
 	corr->watermark_us = CORR_NEVER;
+	corr->may_tell = true;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -136,7 +156,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t section = (size - 1) * (data[0] % 17) / 16;
 	struct mr_writer out = {0};
 	struct mr_buf again = {0};
-	struct mr_body body;
 	env.finite = data[0] >= 128;
 	corr->ceiling = corr->shed_at = (data[0] & 64) != 0 ? 2048 : SIZE_MAX / 2;
 	mr_writer_add_output(&out, MR_CONTENT_ALERTS, 0, MR_LINK_SPREAD, 1);
@@ -146,12 +165,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)mr_stage_correlate.restore(corr, 3, (struct mr_slice){exact, section}, NULL);
 	signals_take(corr, exact + section, size - 1 - section, &out);
 	mr_stage_correlate.snapshot(corr, 3, &again);
-	while (mr_stage_correlate.barrier(corr, 1000, &out, NULL) == MR_FULL)
-		while (mr_writer_take(&out, MR_CONTENT_ALERTS, 0, &body))
-			mr_body_fini(&body);
+	for (int turn = 0; turn < 2; turn++) {
+		while (mr_stage_correlate.barrier(corr, INT64_MAX, &out, NULL) == MR_FULL)
+			drain(&out);
+		mr_stage_correlate.committed(corr);
+	}
 	while (mr_stage_correlate.finish(corr, &out, NULL) == MR_FULL)
-		while (mr_writer_take(&out, MR_CONTENT_ALERTS, 0, &body))
-			mr_body_fini(&body);
+		drain(&out);
 	stage_empty(corr);
 	free(exact);
 	mr_buf_fini(&again);

@@ -79,6 +79,24 @@ static inline void rule_fields(struct mr_catalog *catalog, struct mr_rule *rule,
 		(*fields)[i] = field;
 }
 
+/* So many or more, or numbers that come to so much; without a threshold there is no condition. */
+static inline void rule_threshold(struct mr_catalog *catalog, struct mr_rule *rule,
+				  int64_t threshold)
+{
+	char number[32];
+	if (threshold == 0)
+		return;
+	rule->condition_count = 1;
+	rule->condition = mr_arena_alloc(&catalog->arena, sizeof(*rule->condition));
+	*rule->condition = (struct mr_condition_part){.op = MR_GTE, .count = threshold};
+	if (mr_correlation_counts(rule->type) != MR_COUNTS_NUMBERS)
+		return;
+	int len = snprintf(number, sizeof(number), "%lld", (long long)threshold);
+	rule->condition->count = 0;
+	rule->condition->number =
+	    (struct mr_slice){mr_arena_copy(&catalog->arena, number, (size_t)len), (size_t)len};
+}
+
 /* A correlation over `list`; threshold 0 is no condition. Gives its index. */
 static inline uint32_t catalog_correlation(struct mr_catalog *catalog,
 					   enum mr_correlation_type type, const uint32_t *list,
@@ -92,11 +110,8 @@ static inline uint32_t catalog_correlation(struct mr_catalog *catalog,
 	rule->rule_count = count;
 	rule->timespan_us = span_us;
 	rule->meaning = catalog->count * UINT64_C(1000003);
-	if (threshold > 0) {
-		rule->condition = mr_arena_alloc(&catalog->arena, sizeof(*rule->condition));
-		*rule->condition = (struct mr_condition_part){MR_GTE, threshold};
-		rule->condition_count = 1;
-	}
+	rule->percentile = type == MR_CORRELATION_VALUE_PERCENTILE ? 50 : 0;
+	rule_threshold(catalog, rule, threshold);
 	rule_fields(catalog, rule, group, "group", &rule->group_by, &rule->group_fields);
 	rule_fields(catalog, rule, value, "value", &rule->fields, &rule->value_fields);
 	for (uint32_t i = 0; i < count; i++) {
@@ -110,6 +125,18 @@ static inline uint32_t catalog_correlation(struct mr_catalog *catalog,
 	if (rule->layer >= catalog->layers)
 		catalog->layers = (uint8_t)(rule->layer + 1);
 	return catalog->count - 1;
+}
+
+/* Another condition than `threshold`: borrowed. */
+static inline void catalog_condition(struct mr_catalog *catalog, uint32_t index,
+				     const struct mr_condition_part *parts, uint32_t count,
+				     uint8_t percentile)
+{
+	struct mr_rule *rule = &catalog->rules[index];
+	rule->condition = mr_arena_alloc(&catalog->arena, (count + 1) * sizeof(*parts));
+	memcpy(rule->condition, parts, count * sizeof(*parts));
+	rule->condition_count = count;
+	rule->percentile = percentile;
 }
 
 /* ---- what fired ---- */
@@ -166,6 +193,20 @@ static inline void fired_unique(struct fired_list *list)
 	list->count = count;
 }
 
+/* Each is there once. */
+static inline void fired_set(struct fired_list *list, uint32_t rule, struct mr_slice key,
+			     int64_t slot, bool is_there)
+{
+	fired_add(list, rule, key, slot);
+	size_t last = list->count - 1, at = 0;
+	while (fired_compare(&list->items[at], &list->items[last]) != 0)
+		at++;
+	if (at < last)
+		list->count--;
+	if (!is_there)
+		list->items[at] = list->items[--list->count];
+}
+
 static inline void fired_fini(struct fired_list *list)
 {
 	free(list->items);
@@ -206,13 +247,15 @@ struct house {
 	uint32_t layers;
 	uint32_t batch; /* signals in one */
 	bool finite;
+	bool withdraws; /* all that an alert was about may be withdrawn before it is written */
 	struct mr_stage_env envs[HOUSE_LAYERS][HOUSE_WORKERS];
 	void *states[HOUSE_LAYERS][HOUSE_WORKERS];
 	struct mr_writer writers[HOUSE_LAYERS][HOUSE_WORKERS];
 	struct fired_list made; /* activity 1, no announcement */
 	struct fired_list announced;
 	struct fired_list revised;
-	struct mr_alert last; /* the newest of any: its texts are gone */
+	struct fired_list open; /* made, and not withdrawn since */
+	struct mr_alert last;   /* the newest of any: its texts are gone */
 	/* Called for each of made, or NULL. */
 	void (*watch)(void *context, const struct mr_alert *alert);
 	void *context;
@@ -288,6 +331,7 @@ static inline void house_close(struct house *house)
 	fired_fini(&house->made);
 	fired_fini(&house->announced);
 	fired_fini(&house->revised);
+	fired_fini(&house->open);
 }
 
 static inline void house_alerts(struct house *house, const struct mr_body *body)
@@ -302,7 +346,11 @@ static inline void house_alerts(struct house *house, const struct mr_body *body)
 										  : &house->revised;
 		fired_add(list, alert->rule, alert->key_count > 0 ? alert->key[0] : MR_SLICE(""),
 			  alert->slot);
-		assert_true(alert->evidence_count > 0);
+		if (!alert->announcement)
+			fired_set(&house->open, alert->rule,
+				  alert->key_count > 0 ? alert->key[0] : MR_SLICE(""), alert->slot,
+				  alert->activity != MR_ACTIVITY_CLOSE);
+		assert_true(alert->evidence_count > 0 || house->withdraws);
 		if (house->watch != NULL && list == &house->made)
 			house->watch(house->context, alert);
 		for (uint32_t i = 0; i < alert->evidence_count; i++) {
@@ -430,6 +478,14 @@ static inline void house_barrier(struct house *house, int64_t watermark_us)
 	}
 }
 
+/* The last barrier's checkpoint is whole. */
+static inline void house_commit(struct house *house)
+{
+	for (uint32_t l = 0; l < house->layers; l++)
+		for (uint32_t w = 0; w < house->workers; w++)
+			mr_stage_correlate.committed(house->states[l][w]);
+}
+
 /* Everything that `from` remembers goes to `to` by way of bytes. */
 static inline void house_move(struct house *from, struct house *to)
 {
@@ -453,16 +509,23 @@ static inline void house_move(struct house *from, struct house *to)
 	}
 }
 
-/* One test for each of the kinds; it finds its type in *state. */
-static inline int run_each_kind(CMUnitTestFunction test)
-{
+/* One test for each of the kinds; it finds its type in *state. And for those alone that may be
+ * judged at once. */
 #define KIND(type)                                                                                 \
 	{                                                                                          \
 #type, test, NULL, NULL, (void *)(uintptr_t)MR_CORRELATION_##type                  \
 	}
+static inline int run_each_at_once(CMUnitTestFunction test)
+{
 	const struct CMUnitTest tests[] = {KIND(EVENT_COUNT), KIND(VALUE_COUNT), KIND(TEMPORAL),
 					   KIND(TEMPORAL_ORDERED)};
-#undef KIND
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
+static inline int run_each_kind(CMUnitTestFunction test)
+{
+	const struct CMUnitTest tests[] = {
+	    KIND(EVENT_COUNT), KIND(VALUE_COUNT), KIND(TEMPORAL),         KIND(TEMPORAL_ORDERED),
+	    KIND(VALUE_SUM),   KIND(VALUE_AVG),   KIND(VALUE_PERCENTILE), KIND(VALUE_MEDIAN)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
 

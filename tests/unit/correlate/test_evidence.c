@@ -494,5 +494,5 @@ static void kind(void **state)
 
 int main(void)
 {
-	return run_each_kind(kind);
+	return run_each_at_once(kind);
 }

@@ -20,6 +20,7 @@ struct bench {
 	struct mr_arena arena;
 	uint32_t distinct; /* records, and values */
 	uint32_t tick;     /* between two times */
+	const char *value_form;
 	struct mr_signal signals[MOST + MOST / 4];
 	size_t count;
 };
@@ -54,7 +55,7 @@ static void signal_make(struct bench *bench, uint32_t rule, bool has_values, uin
 	*field = (struct mr_signal_field){bench->group, MR_STRING, signal->key[0]};
 	uint32_t count = 1 + random_below(random, random_below(random, 4) == 0 ? VALUES_MOST : 2);
 	for (uint32_t i = 0; i < count && has_values; i++)
-		values[i] = text(bench, "value-%u", random_below(random, bench->distinct));
+		values[i] = text(bench, bench->value_form, random_below(random, bench->distinct));
 	signal->values = values;
 	signal->value_count = has_values ? count : 0;
 	signal->value_width = has_values;
@@ -63,11 +64,13 @@ static void signal_make(struct bench *bench, uint32_t rule, bool has_values, uin
 static void bench_make(struct bench *bench, enum mr_correlation_type type, uint64_t *random)
 {
 	static const uint32_t list[3] = {0, 1, 2};
-	bool has_values = type == MR_CORRELATION_VALUE_COUNT;
+	bool has_values = mr_correlation_has_field(type);
+	bool adds_up = mr_correlation_counts(type) == MR_COUNTS_NUMBERS;
 	bool has_threshold = type != MR_CORRELATION_TEMPORAL_ORDERED;
 	uint32_t most = type == MR_CORRELATION_TEMPORAL ? 3 : 12;
-	*bench =
-	    (struct bench){.fields = mr_fields_new(), .distinct = 8 + random_below(random, 120)};
+	*bench = (struct bench){.fields = mr_fields_new(),
+				.distinct = 8 + random_below(random, 120),
+				.value_form = adds_up ? "%u" : "value-%u"};
 	bench->tick = random_below(random, 2) == 0 ? SPAN / 4 : SPAN / 100;
 	bench->group = mr_fields_add(bench->fields, MR_SLICE("group"));
 	bench->value = mr_fields_add(bench->fields, MR_SLICE("value"));

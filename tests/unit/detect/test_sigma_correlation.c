@@ -127,6 +127,12 @@ static void meanings(void **state)
 	assert_int_not_equal(base, meaning(R("a") COUNT("c", "[a]", ", group-by: [v]")));
 	assert_int_not_equal(
 	    base, meaning(R("a") COUNT("c", "[a]", ", group-by: [u], aliases: {u: {a: x}}")));
+	/* An inner one that begins to settle: the outer one keeps other things. */
+	uint64_t over = meaning(R("a") COUNT("c", "[a]", "") COUNT("d", "[c]", ""));
+	uint64_t over_settled =
+	    meaning(R("a") C("c", "type: event_count, rules: [a], timespan: 1h, condition: {lt: 3}")
+			COUNT("d", "[c]", ""));
+	assert_int_not_equal(over, over_settled);
 }
 
 static void inactive(void **state)
@@ -146,16 +152,53 @@ static void inactive(void **state)
 	rules_fini(&rules);
 }
 
+static void conditions(void **state)
+{
+	struct rules rules;
+	(void)state;
+	load(&rules,
+	     R("a") C("c",
+		      "type: value_percentile, rules: [a], timespan: 1h, condition: {field: f, "
+		      "percentile: 95, gte: -2.5e3, neq: 0.0}")
+		 C("d",
+		   "type: event_count, rules: [a], timespan: 1h, condition: {gt: 1, gte: 2, lt: "
+		   "9, lte: 8, eq: 3, neq: 4}"));
+	assert_int_equal(rules.set.catalog.refused, 0);
+	const struct mr_rule *rule = &rules.set.catalog.rules[1];
+	assert_int_equal(rule->percentile, 95);
+	assert_int_equal(rule->condition_count, 2);
+	assert_int_equal(rule->condition[0].op, MR_GTE);
+	assert_true(mr_slice_eq(rule->condition[0].number, MR_SLICE("-2.5e3")));
+	assert_int_equal(rule->condition[1].op, MR_NEQ);
+	rule = &rules.set.catalog.rules[2];
+	static const struct mr_condition_part wanted[] = {
+	    {.op = MR_GT, .count = 1},  {.op = MR_GTE, .count = 2}, {.op = MR_LT, .count = 9},
+	    {.op = MR_LTE, .count = 8}, {.op = MR_EQ, .count = 3},  {.op = MR_NEQ, .count = 4}};
+	assert_int_equal(rule->condition_count, 6);
+	for (uint32_t i = 0; i < 6; i++) {
+		assert_int_equal(rule->condition[i].op, wanted[i].op);
+		assert_int_equal(rule->condition[i].count, wanted[i].count);
+	}
+	rules_fini(&rules);
+}
+
 static void refused(void **state)
 {
 	(void)state;
 	REFUSED(R("a") C("c", "rules: [a], timespan: 1h"), 10, 14, "\"type\" is missing");
-	REFUSED(R("a") C("c", "type: value_sum, rules: [a], timespan: 1h"), 10, 21,
+	REFUSED(R("a") C("c", "type: value_least, rules: [a], timespan: 1h"), 10, 21,
 		"not supported");
 	REFUSED(R("a") C("c", "type: event_count, rules: [a], timespan: 1h"), 10, 14,
 		"\"condition\" is missing");
-	REFUSED(R("a") C("c", "type: event_count, rules: [a], timespan: 1h, condition: {lt: 3}"),
-		10, 72, "gte and gt are");
+	REFUSED(R("a") C("c", "type: event_count, rules: [a], timespan: 1h, condition: {le: 3}"),
+		10, 72, "no key \"le\"");
+	REFUSED(R("a") C("c", "type: event_count, rules: [a], timespan: 1h, condition: {lt: 1}"),
+		10, 76, "can never hold: no number");
+	REFUSED(R("a") C("c", "type: event_count, rules: [a], timespan: 1h, condition: {gte: 3, "
+			      "lt: 3}"),
+		10, 77, "can never hold: no number");
+	REFUSED(R("a") C("c", "type: event_count, rules: [a], timespan: 1h, condition: {gt: 1.5}"),
+		10, 76, "whole number");
 	REFUSED(R("a") C("c", "type: event_count, rules: [a], timespan: 1h, condition: {gte: 0}"),
 		10, 77, "whole number");
 	REFUSED(R("a")
@@ -187,6 +230,36 @@ static void refused(void **state)
 			     "") "---\ntitle: f\nlogsource: {}\nfilter: {rules: [c], s: {u: "
 				 "x}, condition: not s}\n",
 		14, 18, "cannot apply to the correlation");
+}
+
+static void refused_numbers(void **state)
+{
+	(void)state;
+	REFUSED(R("a") C("c", "type: value_sum, rules: [a], timespan: 1h, condition: {gt: 1}"), 10,
+		69, "needs \"field\"");
+	REFUSED(R("a") C("c", "type: value_sum, rules: [a], timespan: 1h, condition: {field: [f, "
+			      "g], gt: 1}"),
+		10, 77, "1 to 1 members");
+	REFUSED(R("a")
+		    C("c", "type: value_avg, rules: [a], timespan: 1h, condition: {field: f, gt: "
+			   "x}"),
+		10, 84, "a number in decimal form");
+	REFUSED(R("a")
+		    C("c", "type: value_avg, rules: [a], timespan: 1h, condition: {field: f, gt: "
+			   "2, lt: 2.0}"),
+		10, 84, "can never hold");
+	REFUSED(R("a")
+		    C("c", "type: value_avg, rules: [a], timespan: 1h, condition: {field: f, gt: "
+			   "2, percentile: 5}"),
+		10, 87, "takes no percentile");
+	REFUSED(R("a")
+		    C("c", "type: value_percentile, rules: [a], timespan: 1h, condition: {field: "
+			   "f, gt: 2}"),
+		10, 76, "needs \"percentile\"");
+	REFUSED(R("a")
+		    C("c", "type: value_percentile, rules: [a], timespan: 1h, condition: {field: "
+			   "f, percentile: 0, gt: 2}"),
+		10, 99, "from 1 to 99");
 }
 
 static void refused_together(void **state)
@@ -229,7 +302,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_count),          cmocka_unit_test(timespans),
 	    cmocka_unit_test(layers),           cmocka_unit_test(meanings),
-	    cmocka_unit_test(inactive),         cmocka_unit_test(refused),
+	    cmocka_unit_test(inactive),         cmocka_unit_test(conditions),
+	    cmocka_unit_test(refused),          cmocka_unit_test(refused_numbers),
 	    cmocka_unit_test(refused_together), cmocka_unit_test(long_chain),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

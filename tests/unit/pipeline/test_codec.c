@@ -112,6 +112,7 @@ static struct mr_signal sample_signal(void)
 				  .key_group = 255,
 				  .layer = 1,
 				  .kind = MR_KIND_SIGNIN,
+				  .withdrawn = true,
 				  .has_time = true,
 				  .time_us = -5,
 				  .arrival_us = 1700000000000000,
@@ -156,7 +157,8 @@ static void a_signal_comes_back_whole(void **state)
 	assert_int_equal(got.key_group, 255);
 	assert_int_equal(got.layer, 1);
 	assert_int_equal(got.kind, MR_KIND_SIGNIN);
-	assert_true(got.has_time && got.time_us == -5 && got.arrival_us == want.arrival_us);
+	assert_true(got.withdrawn && got.has_time && got.time_us == -5 &&
+		    got.arrival_us == want.arrival_us);
 	assert_slice(got.tenant, want.tenant);
 	assert_slice(got.record_id, want.record_id);
 	assert_slice(got.counted_id, want.counted_id);
@@ -575,7 +577,8 @@ static void an_event_comes_back_whole(void **state)
 
 static struct mr_slice text_items[] = {C("attack.t1110"), C("attack.credential-access")};
 static uint32_t named[] = {0, 0};
-static struct mr_condition_part condition[] = {{MR_GTE, 10}};
+static struct mr_condition_part condition[] = {{MR_GTE, 10, C("")}, {MR_NEQ, 12, C("")}};
+static struct mr_condition_part numbers[] = {{MR_LT, 0, C("-2.5e3")}};
 static mr_field group_fields[] = {1, 0, 2, 3};
 static mr_field value_fields[] = {4, 0};
 static mr_field shown_fields[] = {0, 9};
@@ -602,7 +605,7 @@ static void fill_catalog(struct mr_catalog *catalog, struct mr_rule rules[2])
 				    .rule_count = 2,
 				    .timespan_us = 60000000,
 				    .condition = condition,
-				    .condition_count = 1,
+				    .condition_count = 2,
 				    .group_by = {text_items, 2},
 				    .fields = {text_items, 1},
 				    .group_fields = group_fields,
@@ -648,7 +651,9 @@ static void a_catalog_comes_back_whole(void **state)
 	assert_true(got.rules[0].alerts && !got.rules[1].alerts);
 	assert_slice(got.rules[0].shown.items[0], S("attack.t1110"));
 	assert_int_equal(got.rules[0].shown_fields[1], 9);
+	assert_int_equal(got.rules[1].condition_count, 2);
 	assert_int_equal(got.rules[1].condition[0].count, 10);
+	assert_int_equal(got.rules[1].condition[1].op, MR_NEQ);
 	assert_int_equal(got.rules[1].group_fields[3], 3);
 	assert_int_equal(got.rules[1].value_fields[0], 4);
 	assert_true(got.rules[1].meaning == UINT64_MAX);
@@ -681,6 +686,32 @@ static void a_catalog_with_a_circle_is_an_error(void **state)
 	assert_int_equal(reencode_catalog(&catalog), MR_BAD_INPUT);
 	fill_catalog(&catalog, rules);
 	rules[1].layer = 1;
+	assert_int_equal(reencode_catalog(&catalog), MR_BAD_INPUT);
+}
+
+static void a_condition_fits_its_type(void **state)
+{
+	(void)state;
+	struct mr_rule rules[2];
+	struct mr_catalog catalog, got;
+	struct mr_buf out = {0};
+	fill_catalog(&catalog, rules);
+	rules[1].condition = numbers;
+	rules[1].condition_count = 1;
+	assert_int_equal(reencode_catalog(&catalog), MR_BAD_INPUT);
+	rules[1].type = MR_CORRELATION_VALUE_AVG;
+	assert_int_equal(reencode_catalog(&catalog), MR_OK);
+	rules[1].type = MR_CORRELATION_VALUE_PERCENTILE;
+	assert_int_equal(reencode_catalog(&catalog), MR_BAD_INPUT);
+	rules[1].percentile = 95;
+	mr_catalog_encode(&catalog, &out);
+	assert_int_equal(mr_catalog_decode((struct mr_slice){out.data, out.len}, &got, NULL),
+			 MR_OK);
+	assert_int_equal(got.rules[1].percentile, 95);
+	assert_slice(got.rules[1].condition[0].number, S("-2.5e3"));
+	mr_catalog_fini(&got);
+	mr_buf_fini(&out);
+	rules[1].condition = condition;
 	assert_int_equal(reencode_catalog(&catalog), MR_BAD_INPUT);
 }
 
@@ -758,6 +789,7 @@ int main(void)
 	    cmocka_unit_test(an_event_comes_back_whole),
 	    cmocka_unit_test(a_catalog_comes_back_whole),
 	    cmocka_unit_test(a_catalog_with_a_circle_is_an_error),
+	    cmocka_unit_test(a_condition_fits_its_type),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

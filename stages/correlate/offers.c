@@ -1,0 +1,124 @@
+/* offers.c - what a correlation that settles feeds to outer ones (PROTOCOL.md 6.8).
+ *
+ * Each occurrence is kept whole with its slot, because each may complete, or complete no more, when
+ * the slot is judged again: then it is sent, or withdrawn. One that an inner correlation withdraws
+ * is withdrawn here, too; so what such a correlation's alerts show is made of these. Called by
+ * settle.c, fire.c and snapshot.c; never fails. */
+#include "state.h"
+
+#include <stdlib.h>
+
+uint64_t corr_source_of(struct corr *corr, const struct corr_rule *rule,
+			const struct corr_occurrence *occurrence)
+{
+	struct mr_slice counted = occurrence->signal->counted_id;
+	if (!rule->withdraws)
+		return 0;
+	corr_scratch_begin(corr, 's');
+	corr_scratch_text(corr, counted.len > 0 ? counted : MR_SLICE(""));
+	corr_scratch_text(
+	    corr, (struct mr_slice){(const char *)&occurrence->record, sizeof(occurrence->record)});
+	corr_scratch_number(corr, occurrence->position);
+	return corr_siphash(corr->hash_key, corr->scratch.data, corr->scratch.len);
+}
+
+static struct corr_offer *find(struct corr_settled *settled, uint64_t hash)
+{
+	for (uint32_t i = settled->offer_count; i-- > 0;)
+		if (settled->offers[i].hash == hash)
+			return &settled->offers[i];
+	return NULL;
+}
+
+void corr_offer_put(struct corr *corr, struct corr_settled *settled, struct corr_item *item,
+		    uint64_t source, bool sent)
+{
+	if (settled->offer_count == settled->offer_capacity) {
+		settled->offer_capacity =
+		    settled->offer_capacity == 0 ? 1 : settled->offer_capacity * 2;
+		settled->offers =
+		    mr_realloc(settled->offers, settled->offer_capacity * sizeof(*settled->offers));
+	}
+	settled->offers[settled->offer_count++] =
+	    (struct corr_offer){item, source, corr_feed_hash(corr, item, source), sent};
+	settled->offer_bytes += corr_item_bytes(item);
+}
+
+static void withdraw(struct corr *corr, struct corr_slot *slot, uint64_t hash)
+{
+	struct corr_settled *settled = slot->settled;
+	struct corr_offer *offer = find(settled, hash);
+	if (offer == NULL)
+		return;
+	if (offer->sent)
+		corr_feed_send(corr, slot, offer->item, true);
+	settled->offer_bytes -= corr_item_bytes(offer->item);
+	corr_item_done(corr, offer->item);
+	*offer = settled->offers[--settled->offer_count];
+}
+
+bool corr_offer_add(struct corr *corr, struct corr_slot *slot,
+		    const struct corr_occurrence *occurrence)
+{
+	struct corr_settled *settled = corr_settled_get(corr, slot);
+	uint64_t source = corr_source_of(corr, slot->key->rule, occurrence);
+	struct corr_item *item = corr_item_make(corr->spare, occurrence);
+	uint64_t hash = corr_feed_hash(corr, item, source);
+	bool gone = occurrence->signal->withdrawn;
+	corr->spare = NULL;
+	bool known = gone || find(settled, hash) != NULL;
+	bool full = !known && settled->offer_count == CORR_SLOT_BOUND;
+	if (!known && !full)
+		corr_offer_put(corr, settled, item, source, false);
+	else
+		corr_item_done(corr, item);
+	if (gone)
+		withdraw(corr, slot, hash);
+	if (full) {
+		mr_count(corr->env->counters, MR_C_OCCURRENCES_CAPPED, 1);
+		corr_alarm(corr, slot->key->rule,
+			   "occurrences that may complete for an outer correlation");
+	}
+	return !known && !full;
+}
+
+void corr_offers_settle(struct corr *corr, struct corr_slot *slot, const int64_t *offsets,
+			uint32_t count)
+{
+	struct corr_settled *settled = slot->settled;
+	int64_t span = slot->key->rule->span_us;
+	for (uint32_t i = 0; i < settled->offer_count; i++) {
+		struct corr_offer *offer = &settled->offers[i];
+		int64_t offset = corr_slot_offset(offer->item->time_us, span);
+		uint32_t at = corr_numbers_below(offsets, count, offset);
+		bool completes = at < count && offsets[at] == offset;
+		if (completes == offer->sent)
+			continue;
+		corr_feed_send(corr, slot, offer->item, offer->sent);
+		offer->sent = completes;
+	}
+}
+
+void corr_offers_show(struct corr *corr, const struct corr_slot *slot, struct corr_slot *out)
+{
+	const struct corr_settled *settled = slot->settled;
+	const struct mr_rule *rule = slot->key->rule->rule;
+	struct mr_arena fields = {0}; /* evidence has its own use for the stage's */
+	for (uint32_t i = 0; settled != NULL && i < settled->offer_count; i++) {
+		const struct corr_item *item = settled->offers[i].item;
+		struct mr_signal signal;
+		mr_arena_reset(&fields);
+		struct corr_occurrence occurrence = corr_item_occurrence(item, &fields, &signal);
+		signal.rule = rule->rules[item->rule];
+		occurrence.record = corr_id_of_record(corr, signal.kind, signal.record_id);
+		corr_evidence_keep(corr, out, &occurrence);
+	}
+	mr_arena_fini(&fields);
+}
+
+void corr_offers_fini(struct corr_settled *settled)
+{
+	for (uint32_t i = 0; i < settled->offer_count; i++)
+		free(settled->offers[i].item);
+	free(settled->offers);
+}

@@ -1,0 +1,303 @@
+/* settle.c - correlations whose condition can become false again: judged when their slot has
+ * settled, and again when more comes (PROTOCOL.md 6.9).
+ *
+ * A slot is judged at the barrier at which W has passed its end by the settling time, or at which
+ * nothing more can come, and then at each barrier since which an occurrence came to it or to the
+ * one before. What came of it is told, as an alert or its withdrawal, only once the checkpoint that
+ * holds the verdict is committed: a start from an earlier one may judge at other barriers, and what
+ * it would not say again must not have been said. To outer correlations it goes at once, because
+ * they lie behind the same barrier.
+ *
+ * Called by correlate.c through struct corr_way and at barriers; nothing here fails. */
+#include "measure.h"
+
+#include <stdlib.h>
+
+/* ---- a slot's ---- */
+
+struct corr_settled *corr_settled_get(struct corr *corr, struct corr_slot *slot)
+{
+	const struct corr_rule *rule = slot->key->rule;
+	if (slot->settled == NULL) {
+		slot->settled = mr_calloc(1, sizeof(*slot->settled));
+		corr_heap_add(corr, &corr->settling, slot,
+			      corr_end_of(slot, 0, corr->settling_us + rule->delay_us));
+	}
+	return slot->settled;
+}
+
+void corr_settled_drop(struct corr *corr, struct corr_slot *slot)
+{
+	struct corr_settled *settled = slot->settled;
+	if (settled == NULL)
+		return;
+	if (!settled->judged)
+		corr_heap_remove(&corr->settling, slot);
+	corr_untold_remove(corr, slot);
+	corr_marks_fini(&settled->marks);
+	corr_offers_fini(settled);
+	free(settled);
+	slot->settled = NULL;
+}
+
+size_t corr_settled_bytes(const struct corr_settled *settled)
+{
+	return settled == NULL
+		   ? 0
+		   : sizeof(*settled) + corr_marks_bytes(&settled->marks) +
+			 settled->offer_capacity * sizeof(*settled->offers) + settled->offer_bytes;
+}
+
+/* ---- what is to be told ---- */
+
+static enum mr_activity activity_of(const struct corr_slot *slot)
+{
+	bool open = slot->settled->world == CORR_OPEN;
+	if (slot->fired && !open)
+		return slot->settled->world == CORR_UNHEARD ? MR_ACTIVITY_CREATE
+							    : MR_ACTIVITY_UPDATE;
+	return slot->fired ? MR_ACTIVITY_UPDATE : MR_ACTIVITY_CLOSE;
+}
+
+bool corr_is_untold(const struct corr_slot *slot)
+{
+	return slot->settled != NULL && slot->settled->untold_at != 0;
+}
+
+void corr_untold_add(struct corr *corr, struct corr_slot *slot)
+{
+	if (corr_is_untold(slot))
+		return;
+	if (corr->untold_count == corr->untold_capacity) {
+		uint32_t capacity =
+		    (uint32_t)mr_grow(corr->untold_capacity, corr->untold_count + 1);
+		corr->untold = mr_realloc(corr->untold, capacity * sizeof(*corr->untold));
+		corr->bytes += (capacity - corr->untold_capacity) * sizeof(*corr->untold);
+		corr->untold_capacity = capacity;
+	}
+	corr->untold[corr->untold_count++] = slot;
+	slot->settled->untold_at = corr->untold_count;
+}
+
+void corr_untold_remove(struct corr *corr, struct corr_slot *slot)
+{
+	if (!corr_is_untold(slot))
+		return;
+	struct corr_slot *last = corr->untold[--corr->untold_count];
+	corr->untold[slot->settled->untold_at - 1] = last;
+	last->settled->untold_at = slot->settled->untold_at;
+	slot->settled->untold_at = 0;
+}
+
+void corr_untold_fini(struct corr *corr)
+{
+	corr->bytes -= corr->untold_capacity * sizeof(*corr->untold);
+	free(corr->untold);
+	corr->untold = NULL;
+	corr->untold_count = corr->untold_capacity = 0;
+}
+
+enum mr_err corr_tell(struct corr *corr)
+{
+	while (corr->may_tell && corr->untold_count > 0) {
+		struct corr_slot *slot = corr->untold[corr->untold_count - 1];
+		if (!mr_writer_ready(corr->out))
+			return MR_FULL;
+		corr_alert_write(corr, slot, activity_of(slot), false);
+		slot->settled->world = slot->fired ? CORR_OPEN : CORR_CLOSED;
+		corr_untold_remove(corr, slot);
+	}
+	return MR_OK;
+}
+
+/* ---- judging ---- */
+
+struct completing {
+	int64_t *offsets;
+	uint32_t count, capacity;
+	bool one; /* is enough */
+};
+
+static bool note(void *context, int64_t offset)
+{
+	struct completing *completing = context;
+	if (completing->count == completing->capacity) {
+		completing->capacity =
+		    (uint32_t)mr_grow(completing->capacity, completing->count + 1);
+		completing->offsets = mr_realloc(
+		    completing->offsets, completing->capacity * sizeof(*completing->offsets));
+	}
+	completing->offsets[completing->count++] = offset;
+	return !completing->one;
+}
+
+static uint64_t count(const struct corr_slot *slot, int64_t from, bool *lower_bound);
+
+/* Whether people are to hear of it: it has come to hold, holds no more, or its count has doubled.
+ */
+static void compare_with_world(struct corr *corr, struct corr_slot *slot, uint64_t things)
+{
+	bool open = slot->settled->world == CORR_OPEN;
+	bool doubled =
+	    slot->fired && open && !slot->revised && things / 2 >= slot->told && slot->told > 0;
+	slot->revised |= doubled;
+	if (slot->fired != open || doubled)
+		corr_untold_add(corr, slot);
+	else
+		corr_untold_remove(corr, slot);
+}
+
+void corr_settle_slot(struct corr *corr, struct corr_slot *slot)
+{
+	const struct corr_rule *rule = slot->key->rule;
+	struct corr_settled *settled = corr_settled_get(corr, slot);
+	struct completing completing = {.one = rule->outer_count == 0};
+	bool lower_bound = false;
+	corr_judge(rule, slot, note, &completing);
+	slot->fired = completing.count > 0;
+	if (!settled->judged)
+		corr_heap_remove(&corr->settling, slot);
+	settled->judged = true;
+	if (rule->outer_count > 0)
+		corr_offers_settle(corr, slot, completing.offsets, completing.count);
+	if (rule->rule->alerts && corr->env->finite && slot->fired)
+		corr_fire(corr, slot);
+	else if (rule->rule->alerts && !corr->env->finite)
+		compare_with_world(
+		    corr, slot, slot->fired ? count(slot, completing.offsets[0], &lower_bound) : 0);
+	free(completing.offsets);
+	corr_slot_weigh(corr, slot);
+}
+
+/* Of all sources that there are none has more to say. */
+static bool have_ended(const struct mr_marks *marks)
+{
+	bool ended = marks != NULL && marks->count > 0;
+	for (uint32_t i = 0; ended && i < marks->count; i++)
+		ended = marks->items[i].state == MR_SOURCE_ENDED;
+	return ended;
+}
+
+enum mr_err corr_settle_due(struct corr *corr, int64_t watermark_us)
+{
+	if (have_ended(corr->env->marks))
+		watermark_us = INT64_MAX;
+	while (corr->settling.count > 0 && corr->settling.dues[0].at_us <= watermark_us) {
+		if (!mr_writer_ready(corr->out))
+			return MR_FULL;
+		corr_settle_slot(corr, corr->settling.dues[0].slot);
+	}
+	return MR_OK;
+}
+
+/* ---- the way ---- */
+
+static struct mr_slice text_of(struct corr *corr, const struct mr_signal *signal)
+{
+	struct mr_buf *text = &corr->scratch;
+	text->len = 0;
+	for (uint32_t i = 0; i < signal->value_count; i++) {
+		if (i > 0)
+			mr_buf_add(text, " ", 1);
+		mr_buf_add(text, signal->values[i].at, signal->values[i].len);
+	}
+	return (struct mr_slice){text->data, text->len};
+}
+
+static void add(struct corr *corr, const struct corr_rule *rule, const struct corr_near *near,
+		struct corr_occurrence *occurrence)
+{
+	struct corr_settled *settled = corr_settled_get(corr, near->current);
+	struct corr_mark mark = {.offset = occurrence->offset,
+				 .source = corr_source_of(corr, rule, occurrence),
+				 .gone = occurrence->signal->withdrawn};
+	struct mr_slice text = {NULL, 0};
+	if (rule->kind->adds_up)
+		text = text_of(corr, occurrence->signal);
+	for (uint32_t i = 0; i < occurrence->thing_count; i++) {
+		mark.id = occurrence->things[i];
+		corr_marks_add(&settled->marks, &mark, text);
+	}
+}
+
+/* All is done at barriers. */
+static void settle(struct corr *corr, const struct corr_rule *rule, const struct corr_near *near,
+		   const struct corr_occurrence *occurrence)
+{
+	(void)corr;
+	(void)rule;
+	(void)near;
+	(void)occurrence;
+}
+
+static bool first(const struct corr_rule *rule, const struct corr_slot *slot, int64_t *offset_out)
+{
+	struct completing completing = {.one = true};
+	corr_judge(rule, slot, note, &completing);
+	if (completing.count > 0)
+		*offset_out = completing.offsets[0];
+	free(completing.offsets);
+	return completing.count > 0;
+}
+
+static bool next(const struct corr_rule *rule, const struct corr_slot *slot, int64_t from,
+		 int64_t *offset_out)
+{
+	(void)rule;
+	if (slot->settled == NULL)
+		return false;
+	struct corr_marks *marks = &slot->settled->marks;
+	corr_marks_sort(marks);
+	uint32_t at = corr_marks_from(marks, from);
+	if (at < marks->count)
+		*offset_out = marks->at[at].offset;
+	return at < marks->count;
+}
+
+static uint32_t ids_put(const struct corr_slot *slot, int64_t from, struct corr_id *out)
+{
+	struct corr_marks *marks = &slot->settled->marks;
+	uint32_t at = corr_marks_from(marks, from), found = marks->count - at;
+	for (uint32_t i = 0; i < found; i++)
+		out[i] = marks->at[at + i].id;
+	return found;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	return corr_id_compare(a, b);
+}
+
+static uint64_t count(const struct corr_slot *slot, int64_t from, bool *lower_bound)
+{
+	const struct corr_slot *previous = slot->previous;
+	(void)lower_bound;
+	if (previous != NULL && previous->settled == NULL)
+		previous = NULL;
+	corr_marks_sort(&slot->settled->marks);
+	size_t room = slot->settled->marks.count;
+	if (previous != NULL) {
+		corr_marks_sort(&previous->settled->marks);
+		room += previous->settled->marks.count;
+	}
+	struct corr_id *ids = mr_malloc((room + 1) * sizeof(*ids));
+	uint32_t found = ids_put(slot, 0, ids);
+	if (previous != NULL)
+		found += ids_put(previous, from, ids + found);
+	if (found > 1)
+		qsort(ids, found, sizeof(*ids), by_id);
+	uint64_t things = 0;
+	for (uint32_t i = 0; i < found; i++)
+		things += i == 0 || !corr_id_equal(&ids[i - 1], &ids[i]);
+	free(ids);
+	return things;
+}
+
+const struct corr_way corr_settled_way = {
+    .add = add,
+    .feed = corr_offer_add,
+    .settle = settle,
+    .first = first,
+    .next = next,
+    .count = count,
+};

@@ -1,0 +1,34 @@
+/* value_median.c - the number in the middle of those in a field; of an even count the mean of the
+ * two in the middle.
+ *
+ * Called by correlate.c and judge.c through struct corr_kind. Never fails. */
+#include "measure.h"
+
+static bool compare(const struct corr_window *window, const struct mr_condition_part *part,
+		    int *order_out)
+{
+	struct mr_sum twice = {0};
+	uint64_t count = corr_numbers_count(window);
+	if (count == 0)
+		return false;
+	mr_sum_add(&twice, corr_numbers_nth(window, (count + 1) / 2), 1);
+	mr_sum_add(&twice, corr_numbers_nth(window, count / 2 + 1), 1);
+	mr_sum_add(&twice, part->number, -2);
+	*order_out = mr_sum_sign(&twice);
+	return true;
+}
+
+static const struct corr_measure measure = {
+    .begin = corr_numbers_begin_by_order,
+    .enter = corr_numbers_enter,
+    .leave = corr_numbers_leave,
+    .compare = compare,
+    .end = corr_numbers_end,
+};
+
+const struct corr_kind corr_value_median = {
+    .takes = corr_numbers_take,
+    .things = corr_numbers_things,
+    .adds_up = true,
+    .measure = &measure,
+};

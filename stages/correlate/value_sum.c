@@ -1,0 +1,30 @@
+/* value_sum.c - the sum of the numbers in a field, exactly.
+ *
+ * Called by correlate.c and judge.c through struct corr_kind. Never fails. */
+#include "measure.h"
+
+static bool compare(const struct corr_window *window, const struct mr_condition_part *part,
+		    int *order_out)
+{
+	struct mr_sum sum = *corr_numbers_sum(window);
+	if (corr_numbers_count(window) == 0)
+		return false;
+	mr_sum_add(&sum, part->number, -1);
+	*order_out = mr_sum_sign(&sum);
+	return true;
+}
+
+static const struct corr_measure measure = {
+    .begin = corr_numbers_begin,
+    .enter = corr_numbers_enter,
+    .leave = corr_numbers_leave,
+    .compare = compare,
+    .end = corr_numbers_end,
+};
+
+const struct corr_kind corr_value_sum = {
+    .takes = corr_numbers_take,
+    .things = corr_numbers_things,
+    .adds_up = true,
+    .measure = &measure,
+};

@@ -1,0 +1,302 @@
+/* When a correlation that settles is judged, when people hear of it, and what a snapshot makes of
+ * that. */
+#include "harness.h"
+#include "state.h"
+
+#define SECOND INT64_C(1000000)
+#define SPAN (10 * SECOND)
+#define SETTLING (60 * SECOND) /* the setting's default */
+
+struct world {
+	struct mr_fields *fields;
+	mr_field group, value;
+	struct mr_catalog catalog;
+	struct mr_arena arena;
+};
+
+/* One detection, a value_sum of 5 and more (rule 1), an event_count of less than three (rule 2). */
+static void world_open(struct world *world)
+{
+	static const uint32_t list[] = {0};
+	static const struct mr_condition_part few = {.op = MR_LT, .count = 3};
+	*world = (struct world){.fields = mr_fields_new()};
+	world->group = mr_fields_add(world->fields, MR_SLICE("group"));
+	world->value = mr_fields_add(world->fields, MR_SLICE("value"));
+	catalog_add(&world->catalog, MR_RULE_DETECTION);
+	catalog_correlation(&world->catalog, MR_CORRELATION_VALUE_SUM, list, 1, SPAN, 5,
+			    world->group, world->value);
+	uint32_t index = catalog_correlation(&world->catalog, MR_CORRELATION_EVENT_COUNT, list, 1,
+					     SPAN, 3, world->group, 0);
+	catalog_condition(&world->catalog, index, &few, 1, 0);
+}
+
+static void world_close(struct world *world)
+{
+	mr_arena_fini(&world->arena);
+	mr_catalog_fini(&world->catalog);
+	mr_fields_free(world->fields);
+}
+
+static struct mr_slice copy(struct world *world, const char *text)
+{
+	size_t len = strlen(text);
+	return (struct mr_slice){mr_arena_copy(&world->arena, text, len), len};
+}
+
+static void feed(struct world *world, struct house *house, uint32_t rule, const char *record,
+		 int64_t time_us, const char *value)
+{
+	struct mr_slice *values = mr_arena_alloc(&world->arena, sizeof(*values));
+	struct mr_signal_field *field = mr_arena_alloc(&world->arena, sizeof(*field));
+	*values = copy(world, value);
+	*field = (struct mr_signal_field){world->value, MR_STRING, *values};
+	struct mr_signal signal = {.consumer = rule,
+				   .rule = 0,
+				   .kind = MR_KIND_UAL,
+				   .has_time = true,
+				   .time_us = time_us,
+				   .tenant = MR_SLICE("tenant"),
+				   .record_id = copy(world, record),
+				   .origin = {.length = 1},
+				   .key_count = 1,
+				   .key = {MR_SLICE("ann")},
+				   .value_count = rule == 1,
+				   .value_width = rule == 1,
+				   .values = values,
+				   .field_count = 1,
+				   .fields = field};
+	house_feed(house, &signal, 1);
+}
+
+static void judged_when_settled(void **state)
+{
+	struct world world;
+	struct house house;
+	(void)state;
+	world_open(&world);
+	house_open(&house, &world.catalog, world.fields, 1, false);
+	feed(&world, &house, 1, "a", 1, "5");
+	house_barrier(&house, SPAN + SETTLING - 1);
+	house_commit(&house);
+	house_barrier(&house, SPAN + SETTLING - 1);
+	assert_int_equal(house.made.count, 0);
+	house_commit(&house);
+	house_barrier(&house, SPAN + SETTLING); /* judged here, told behind its commitment */
+	assert_int_equal(house.made.count, 0);
+	house_barrier(&house, SPAN + SETTLING); /* which was none */
+	assert_int_equal(house.made.count, 0);
+	house_commit(&house);
+	house_barrier(&house, SPAN + SETTLING);
+	assert_int_equal(house.made.count, 1);
+	assert_int_equal(house.counters.at[MR_C_ALERTS], 1);
+	house_commit(&house);
+	house_barrier(&house, SPAN + SETTLING);
+	assert_int_equal(house.made.count, 1);
+	house_close(&house);
+	world_close(&world);
+}
+
+static void judge_and_tell(struct house *house)
+{
+	house_barrier(house, SPAN + SETTLING);
+	house_commit(house);
+	house_barrier(house, SPAN + SETTLING);
+	house_commit(house);
+}
+
+/* Made once; then closed and opened as late ones come. */
+static void judged_again(void **state)
+{
+	static const int activities[] = {MR_ACTIVITY_CREATE, MR_ACTIVITY_CLOSE, MR_ACTIVITY_UPDATE,
+					 MR_ACTIVITY_CLOSE};
+	static const char *const values[] = {"5", "-1", "2.5", "-3"};
+	static const char *const records[] = {"a", "b", "c", "d"};
+	struct world world;
+	struct house house;
+	(void)state;
+	world_open(&world);
+	house_open(&house, &world.catalog, world.fields, 1, false);
+	for (int i = 0; i < 4; i++) {
+		feed(&world, &house, 1, records[i], 1, values[i]);
+		judge_and_tell(&house);
+		assert_int_equal(house.last.activity, activities[i]);
+		assert_int_equal(house.last.event_count, i + 1);
+		assert_int_equal(house.open.count, i % 2 == 0);
+	}
+	feed(&world, &house, 1, "d", 1, "-3"); /* a repeat */
+	judge_and_tell(&house);
+	assert_int_equal(house.made.count, 1);
+	assert_int_equal(house.revised.count, 3);
+	assert_int_equal(house.counters.at[MR_C_ALERTS], 1);
+	house_close(&house);
+	world_close(&world);
+}
+
+/* A late one may change the slot behind, too. */
+static void the_next_slot_is_judged_again(void **state)
+{
+	struct world world;
+	struct house house;
+	(void)state;
+	world_open(&world);
+	house_open(&house, &world.catalog, world.fields, 1, false);
+	feed(&world, &house, 2, "a", SPAN + 5, "");
+	house_barrier(&house, 3 * SPAN + SETTLING);
+	house_commit(&house);
+	house_barrier(&house, 3 * SPAN + SETTLING);
+	assert_int_equal(house.open.count, 1);
+	feed(&world, &house, 2, "b", SPAN - 2, "");
+	feed(&world, &house, 2, "c", SPAN - 1, "");
+	house_barrier(&house, 3 * SPAN + SETTLING);
+	house_commit(&house);
+	house_barrier(&house, 3 * SPAN + SETTLING);
+	assert_int_equal(house.open.count, 1); /* that of the slot before; its own was withdrawn */
+	assert_int_equal(house.open.items[0].slot, 0);
+	house_close(&house);
+	world_close(&world);
+}
+
+/* A checkpoint that holds a verdict: whoever goes on from it tells it. One before: nobody did. */
+static void a_start_tells_what_was_judged(void **state)
+{
+	struct world world;
+	struct house before, after;
+	(void)state;
+	world_open(&world);
+	house_open(&before, &world.catalog, world.fields, 2, false);
+	feed(&world, &before, 1, "a", 1, "7");
+	house_barrier(&before, SPAN + SETTLING);
+	house_open(&after, &world.catalog, world.fields, 3, false);
+	house_move(&before, &after);
+	house_barrier(&after, SPAN + SETTLING);
+	assert_int_equal(after.made.count, 1);
+	house_commit(&after);
+	feed(&world, &after, 1, "b", 0, "-7");
+	house_barrier(&after, SPAN + SETTLING);
+	house_close(&before);
+	house_open(&before, &world.catalog, world.fields, 1, false);
+	house_move(&after, &before);
+	house_barrier(&before, SPAN + SETTLING);
+	assert_int_equal(before.made.count, 0);
+	assert_int_equal(before.last.activity, MR_ACTIVITY_CLOSE);
+	house_close(&before);
+	house_close(&after);
+	world_close(&world);
+}
+
+/* Where no source has more to say, nothing is waited for; one that may wake up is. */
+static void judged_at_the_end_of_all_sources(void **state)
+{
+	struct world world;
+	struct house house;
+	struct mr_marks marks = {0};
+	uint64_t untold = 0;
+	(void)state;
+	world_open(&world);
+	house_open(&house, &world.catalog, world.fields, 1, false);
+	house.envs[0][0].marks = &marks;
+	house.envs[0][0].untold = &untold;
+	mr_marks_state(&marks, 0, MR_SOURCE_ENDED);
+	mr_marks_state(&marks, 1, MR_SOURCE_IDLE);
+	feed(&world, &house, 1, "a", 1, "5");
+	house_barrier(&house, 0);
+	assert_int_equal(untold, 0);
+	mr_marks_state(&marks, 1, MR_SOURCE_ENDED);
+	house_barrier(&house, 0);
+	assert_int_equal(untold, 1);
+	house_commit(&house);
+	house_barrier(&house, 0);
+	assert_int_equal(untold, 0);
+	assert_int_equal(house.made.count, 1);
+	house_close(&house);
+	mr_marks_fini(&marks);
+	world_close(&world);
+}
+
+static uint32_t keys_of(const struct house *house)
+{
+	const struct corr *corr = house->states[0][0];
+	uint32_t keys = 0;
+	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++)
+		keys += corr->groups[g].key_count;
+	return keys;
+}
+
+/* It goes once the lateness is over, but not before its verdict is told. */
+static void released_when_told(void **state)
+{
+	struct world world;
+	struct house house;
+	(void)state;
+	world_open(&world);
+	house_open_set(&house, &world.catalog, world.fields, 1, false, "lateness", "1s");
+	feed(&world, &house, 1, "a", 1, "5");
+	house_barrier(&house, 3 * SPAN + SETTLING);
+	house_barrier(&house, 3 * SPAN + SETTLING);
+	assert_int_equal(keys_of(&house), 1);
+	house_commit(&house);
+	house_barrier(&house, 3 * SPAN + SETTLING);
+	assert_int_equal(house.made.count, 1);
+	assert_int_equal(keys_of(&house), 0);
+	house_close(&house);
+	world_close(&world);
+}
+
+/* Every cut is an error, every changed byte an error or a state that goes on working. */
+static void broken_snapshots(void **state)
+{
+	struct world world;
+	struct house house;
+	struct mr_buf whole = {0};
+	struct mr_error error;
+	(void)state;
+	world_open(&world);
+	uint32_t inner[] = {1, 2};
+	catalog_correlation(&world.catalog, MR_CORRELATION_TEMPORAL, inner, 2, SPAN, 0, 0, 0);
+	house_open(&house, &world.catalog, world.fields, 1, false);
+	for (uint32_t i = 0; i < 4; i++) {
+		char record[8];
+		snprintf(record, sizeof(record), "r%u", i);
+		feed(&world, &house, 1, record, i * 3 * SECOND, i == 2 ? "2.5" : "1");
+		feed(&world, &house, 2, record, i * 3 * SECOND, "");
+		house_barrier(&house, SPAN + SETTLING);
+	}
+	uint8_t group = mr_key_group(house.envs[0][0].seed, MR_SLICE("a rule"), MR_SLICE("tenant"),
+				     &(struct mr_slice){"ann", 3}, 1);
+	mr_stage_correlate.snapshot(house.states[0][0], group, &whole);
+	for (size_t at = 0; at < whole.len; at++) {
+		char *exact = mr_malloc(at + 1);
+		memcpy(exact, whole.data, at);
+		exact = mr_realloc(exact, at == 0 ? 1 : at);
+		assert_int_equal(mr_stage_correlate.restore(house.states[0][0], group,
+							    (struct mr_slice){exact, at}, &error),
+				 MR_BAD_INPUT);
+		free(exact);
+	}
+	for (size_t at = 0; at < whole.len; at++) {
+		whole.data[at] = (char)(whole.data[at] ^ 5);
+		(void)mr_stage_correlate.restore(house.states[0][0], (uint8_t)at,
+						 (struct mr_slice){whole.data, whole.len}, &error);
+		whole.data[at] = (char)(whole.data[at] ^ 5);
+	}
+	house.withdraws = true;
+	house_commit(&house);
+	house_barrier(&house, 1000 * SPAN);
+	house_close(&house);
+	mr_buf_fini(&whole);
+	world_close(&world);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(judged_when_settled),
+	    cmocka_unit_test(judged_again),
+	    cmocka_unit_test(the_next_slot_is_judged_again),
+	    cmocka_unit_test(a_start_tells_what_was_judged),
+	    cmocka_unit_test(judged_at_the_end_of_all_sources),
+	    cmocka_unit_test(released_when_told),
+	    cmocka_unit_test(broken_snapshots),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
