@@ -525,7 +525,7 @@ class Hosts(unittest.TestCase):
         strange = tempfile.mkdtemp(dir=run.folder)
         own = make_key(strange, "b").split("'")[1]
         with open(os.path.join(run.folder, "b.pub"), encoding="utf-8") as text:
-            text = run.text.replace(text.read().strip(), own).replace("b.key", f"{strange}/b.key")
+            text = run.text.replace(text.read().strip(), own).replace(f"{run.folder}/b.key", f"{strange}/b.key")
         a = run.start("a")
         mt.wait_until(lambda: any(mt.worker_name(pid) == "gate" for pid, _ in mt.children(a.pid)), "a gate")
         stranger = run.start("b", run.write("strange.yaml", text))
