@@ -3,21 +3,26 @@
 
 #include "millrace/text.h"
 
-#define ITEMS 14
+#define ITEMS 15
+
+static void pack_words(struct mr_slice words, struct mr_buf *out)
+{
+	if (words.len > MR_FIGURES_WORDS)
+		words.len = mr_utf8_cut(words, MR_FIGURES_WORDS);
+	mr_pack_bytes(out, words);
+}
 
 void mr_figures_encode(const struct mr_figures *figures, struct mr_buf *out)
 {
-	struct mr_slice words = figures->words;
-	if (words.len > MR_FIGURES_WORDS)
-		words.len = mr_utf8_cut(words, MR_FIGURES_WORDS);
 	mr_pack_array(out, ITEMS);
 	mr_pack_uint(out, figures->kind);
 	mr_pack_bytes(out, figures->name);
-	mr_pack_bytes(out, words);
+	pack_words(figures->words, out);
 	mr_pack_bool(out, figures->full);
 	mr_pack_uint(out, figures->bytes);
 	mr_pack_uint(out, figures->segments);
 	mr_pack_uint(out, figures->unread);
+	pack_words(figures->input, out);
 	mr_pack_uint(out, figures->delivered);
 	mr_pack_uint(out, figures->spooled);
 	mr_pack_uint(out, figures->refused);
@@ -41,6 +46,7 @@ bool mr_figures_decode(struct mr_slice bytes, struct mr_figures *out)
 	out->bytes = mr_unpack_uint(&in, INT64_MAX);
 	out->segments = mr_unpack_uint(&in, INT64_MAX);
 	out->unread = mr_unpack_uint(&in, INT64_MAX);
+	out->input = mr_unpack_bytes(&in);
 	out->delivered = mr_unpack_uint(&in, INT64_MAX);
 	out->spooled = mr_unpack_uint(&in, INT64_MAX);
 	out->refused = mr_unpack_uint(&in, INT64_MAX);
@@ -48,5 +54,6 @@ bool mr_figures_decode(struct mr_slice bytes, struct mr_figures *out)
 	out->refused_us = mr_unpack_uint(&in, INT64_MAX);
 	out->failing_us = mr_unpack_uint(&in, INT64_MAX);
 	out->untried = mr_unpack_bool(&in);
-	return mr_unpack_done(&in) && out->words.len <= MR_FIGURES_WORDS;
+	return mr_unpack_done(&in) && out->words.len <= MR_FIGURES_WORDS &&
+	       out->input.len <= MR_FIGURES_WORDS;
 }

@@ -374,8 +374,9 @@ enum mr_err mr_health_figures(struct mr_health *health, uint32_t worker, struct 
 		part->refused_us = mr_clock_us();
 	part->known = true;
 	part->figures = figures;
-	part->figures.name = part->figures.words = (struct mr_slice){0};
+	part->figures.name = part->figures.words = part->figures.input = (struct mr_slice){0};
 	snprintf(part->words, sizeof part->words, "%.*s", (int)figures.words.len, figures.words.at);
+	snprintf(part->input, sizeof part->input, "%.*s", (int)figures.input.len, figures.input.at);
 	return MR_OK;
 }
 
@@ -400,6 +401,15 @@ static void check_counters(struct mr_health *health, int64_t now_us)
 		health->taken_us = now_us;
 	health->bytes_taken = taken;
 	put(health, MR_ALARM_INTAKE_STOPPED, held && now_us - health->taken_us >= STALLED_US, NULL);
+}
+
+/* One death is mended by the start after it. */
+static void check_deaths(struct mr_health *health, int64_t now_us)
+{
+	uint64_t deaths = health->deaths;
+	bool again = deaths >= MR_HEALTH_DEATHS &&
+		     now_us - health->death_us[deaths % MR_HEALTH_DEATHS] < QUIET_US;
+	put(health, MR_ALARM_WORKERS_DYING, again, health->last_death);
 }
 
 static void check_checkpoints(struct mr_health *health, int64_t now_us)
@@ -427,14 +437,51 @@ static void check_hosts(struct mr_health *health, int64_t now_us)
 	mr_buf_fini(&missing);
 }
 
-/* ---- alarms of a source ---- */
+/* ---- alarms of sources and sinks ---- */
 
-static bool is_full(const struct mr_health *health, const struct mr_health_part *source,
+/* Which one it is, and what is known of it. */
+struct part_alarm {
+	enum mr_alarm alarm;
+	bool (*is_raised)(const struct mr_health *health, const struct mr_health_part *part,
+			  int64_t now_us);
+	const char *(*words)(const struct mr_health_part *part); /* NULL: none */
+};
+
+static const char *words_of(const struct mr_health_part *part)
+{
+	return part->words;
+}
+
+static const char *input_of(const struct mr_health_part *part)
+{
+	return part->input;
+}
+
+/* Raised for all that it is true of. */
+static void check_parts(struct mr_health *health, const struct mr_health_parts *parts,
+			const struct part_alarm *alarm, int64_t now_us)
+{
+	struct mr_buf names = {0};
+	for (size_t i = 0; i < parts->count; i++) {
+		const struct mr_health_part *part = &parts->items[i];
+		if (!alarm->is_raised(health, part, now_us))
+			continue;
+		const char *words = alarm->words == NULL ? "" : alarm->words(part);
+		mr_buf_printf(&names, "%s%s%s%s", names.len > 0 ? ", " : "", part->name,
+			      words[0] == '\0' ? "" : ": ", words);
+	}
+	bool there = names.len > 0;
+	mr_buf_add(&names, "", 1);
+	put(health, alarm->alarm, there, names.data);
+	mr_buf_fini(&names);
+}
+
+static bool is_full(const struct mr_health *health, const struct mr_health_part *part,
 		    int64_t now_us)
 {
 	(void)health;
 	(void)now_us;
-	return source->known && source->figures.full;
+	return part->known && part->figures.full;
 }
 
 static bool has_unread(const struct mr_health *health, const struct mr_health_part *source,
@@ -459,14 +506,10 @@ static bool is_stuck(const struct mr_health *health, const struct mr_health_part
 	return false;
 }
 
-static const struct {
-	enum mr_alarm alarm;
-	bool (*is_raised)(const struct mr_health *health, const struct mr_health_part *source,
-			  int64_t now_us);
-} source_alarms[] = {
-    {MR_ALARM_JOURNAL_FULL, is_full},
-    {MR_ALARM_INPUT_UNREAD, has_unread},
-    {MR_ALARM_WATERMARK_STUCK, is_stuck},
+static const struct part_alarm source_alarms[] = {
+    {MR_ALARM_JOURNAL_FULL, is_full, NULL},
+    {MR_ALARM_INPUT_UNREAD, has_unread, input_of},
+    {MR_ALARM_WATERMARK_STUCK, is_stuck, NULL},
 };
 #define SOURCE_ALARMS (sizeof source_alarms / sizeof *source_alarms)
 
@@ -479,22 +522,6 @@ void mr_health_source_alarms(const struct mr_health *health, const struct mr_hea
 				      mr_alarm_row(source_alarms[k].alarm)->name);
 	}
 }
-
-/* Each is raised for the first source that it is true of. */
-static void check_sources(struct mr_health *health, int64_t now_us)
-{
-	const struct mr_health_parts *parts = &health->sources;
-	for (size_t k = 0; k < SOURCE_ALARMS; k++) {
-		size_t i = 0;
-		while (i < parts->count &&
-		       !source_alarms[k].is_raised(health, &parts->items[i], now_us))
-			i++;
-		bool there = i < parts->count;
-		put(health, source_alarms[k].alarm, there, there ? parts->items[i].name : NULL);
-	}
-}
-
-/* ---- alarms of sinks ---- */
 
 const char *mr_health_full_sink(const struct mr_health *health)
 {
@@ -511,37 +538,34 @@ bool mr_health_full_letters(const struct mr_health *health)
 	return health != NULL && health->dead_letter.known && health->dead_letter.figures.full;
 }
 
-/* The first whose receiver has been failing for long; NULL where there is none. */
-static const char *failing_one(const struct mr_health *health, int64_t now_us)
+static bool fails_for_long(const struct mr_health *health, const struct mr_health_part *sink,
+			   int64_t now_us)
 {
-	for (size_t i = 0; i < health->sinks.count; i++) {
-		const struct mr_health_part *sink = &health->sinks.items[i];
-		if (sink->failing_us != 0 && now_us - sink->failing_us >= FAILING_US)
-			return sink->name;
-	}
-	return NULL;
+	(void)health;
+	return sink->failing_us != 0 && now_us - sink->failing_us >= FAILING_US;
 }
 
-/* The first whose receiver has refused alerts a while ago. */
-static const char *refusing_one(const struct mr_health *health, int64_t now_us)
+static bool has_refused(const struct mr_health *health, const struct mr_health_part *sink,
+			int64_t now_us)
 {
-	for (size_t i = 0; i < health->sinks.count; i++) {
-		const struct mr_health_part *sink = &health->sinks.items[i];
-		if (sink->refused_us != 0 && now_us - sink->refused_us < QUIET_US)
-			return sink->name;
-	}
-	return NULL;
+	(void)health;
+	return sink->refused_us != 0 && now_us - sink->refused_us < QUIET_US;
 }
 
-static void check_sinks(struct mr_health *health, int64_t now_us)
+static const struct part_alarm sink_alarms[] = {
+    {MR_ALARM_SINK_FULL, is_full, words_of},
+    {MR_ALARM_RECEIVER_FAILING, fails_for_long, words_of},
+    {MR_ALARM_ALERTS_REFUSED, has_refused, NULL},
+};
+#define SINK_ALARMS (sizeof sink_alarms / sizeof *sink_alarms)
+
+static void check_all_parts(struct mr_health *health, int64_t now_us)
 {
-	const char *failing = failing_one(health, now_us);
-	const char *refusing = refusing_one(health, now_us);
-	const char *sink = mr_health_full_sink(health);
-	put(health, MR_ALARM_SINK_FULL, sink != NULL, sink);
+	for (size_t k = 0; k < SOURCE_ALARMS; k++)
+		check_parts(health, &health->sources, &source_alarms[k], now_us);
+	for (size_t k = 0; k < SINK_ALARMS; k++)
+		check_parts(health, &health->sinks, &sink_alarms[k], now_us);
 	put(health, MR_ALARM_DEAD_LETTER_FULL, mr_health_full_letters(health), NULL);
-	put(health, MR_ALARM_RECEIVER_FAILING, failing != NULL, failing);
-	put(health, MR_ALARM_ALERTS_REFUSED, refusing != NULL, refusing);
 }
 
 /* ---- alarms of rules ---- */
@@ -632,10 +656,10 @@ static void judge(struct mr_health *health, int64_t now_us)
 {
 	check_workers(health, now_us);
 	check_counters(health, now_us);
+	check_deaths(health, now_us);
 	check_checkpoints(health, now_us);
 	check_hosts(health, now_us);
-	check_sources(health, now_us);
-	check_sinks(health, now_us);
+	check_all_parts(health, now_us);
 	check_rules(health);
 	follow_reload(health);
 	follow_refusal(health);
@@ -716,7 +740,7 @@ void mr_health_died(struct mr_health *health, const char *words)
 {
 	if (health == NULL)
 		return;
-	health->deaths++;
+	health->death_us[health->deaths++ % MR_HEALTH_DEATHS] = mr_clock_us();
 	health->last_death_us = mr_clock_wall_us();
 	mr_status_word(health->last_death, words);
 	if (health->state == MR_HEALTH_RUNNING)

@@ -26,6 +26,8 @@
  * reads large databases. */
 #define MR_START_TIMES 6
 
+#define MR_HEALTH_DEATHS 3 /* within ten minutes: more than a hiccup */
+
 struct mr_service;
 struct mr_supervisor;
 
@@ -38,6 +40,7 @@ struct mr_health_part {
 	int64_t refused_us; /* when it was heard that a receiver had refused an alert */
 	struct mr_figures figures; /* without its texts: */
 	char words[MR_FIGURES_WORDS + 1];
+	char input[MR_FIGURES_WORDS + 1];
 };
 /* Those of one kind, as the settings in force have them. */
 struct mr_health_parts {
@@ -70,6 +73,7 @@ struct mr_health {
 	struct mr_http_pages pages;
 	int epoll; /* of both */
 	uint64_t deaths;
+	int64_t death_us[MR_HEALTH_DEATHS]; /* of the last, the oldest at `deaths` */
 	char last_death[MR_STATUS_WORD_BYTES];
 	int64_t last_death_us;
 	struct mr_health_parts sources;

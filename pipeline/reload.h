@@ -29,6 +29,7 @@ struct mr_reload {
 	int64_t limit_us;        /* how long it may take, and until when */
 	int64_t until_us;
 	bool done;          /* the process has said all */
+	char fault[512];    /* the first error that the process said */
 	char failure[1024]; /* why the last one was refused; empty where it was not */
 	struct mr_control control;
 	struct mr_prepared other; /* the new set, and in a trial the old one */

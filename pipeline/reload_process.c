@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "health.h"
 #include "millrace/log.h"
+#include "millrace/text.h"
 #include "reload.h"
 #include "spawn.h"
 
@@ -67,6 +68,7 @@ enum mr_err mr_reload_start(struct mr_reload *reload, const struct mr_state_dir 
 	reload->limit_us *= MR_START_TIMES;
 	reload->until_us = mr_clock_us() + reload->limit_us;
 	reload->done = false;
+	reload->fault[0] = '\0';
 	mr_control_init(&reload->control, control);
 	reload->other.tables = mr_tables_new();
 	reload->step = MR_RELOAD_PREPARING;
@@ -150,11 +152,28 @@ static void show_line(struct mr_supervisor *supervisor, const struct mr_control_
 				 message->bytes.at, message->bytes.len);
 }
 
+/* What is told at the end says how many faults there were. */
+static void note_fault(struct mr_reload *reload, const struct mr_control_message *message)
+{
+	if (message->number == MR_LOG_ERROR && reload->fault[0] == '\0')
+		snprintf(reload->fault, sizeof reload->fault, "%.*s",
+			 (int)mr_utf8_cut(message->bytes, sizeof reload->fault - 1),
+			 message->bytes.at);
+}
+
+static enum mr_err refuse(const struct mr_reload *reload, struct mr_slice why,
+			  struct mr_error *error)
+{
+	return mr_error_set(error, MR_CONFIG, "%.*s%s%s", (int)why.len, why.at,
+			    reload->fault[0] == '\0' ? "" : ": ", reload->fault);
+}
+
 static enum mr_err hear(void *context, struct mr_control_message *message, struct mr_error *error)
 {
 	const struct hearing *hearing = context;
 	switch (message->kind) {
 	case MR_CONTROL_LOG:
+		note_fault(hearing->reload, message);
 		if (message->number <= MR_LOG_ERROR)
 			show_line(hearing->supervisor, message);
 		break;
@@ -168,8 +187,7 @@ static enum mr_err hear(void *context, struct mr_control_message *message, struc
 		hearing->reload->done = hearing->reload->other.fields != NULL;
 		break;
 	case MR_CONTROL_FAILED:
-		return mr_error_set(error, MR_CONFIG, "%.*s", (int)message->bytes.len,
-				    message->bytes.at);
+		return refuse(hearing->reload, message->bytes, error);
 	default:
 		return mr_error_set(error, MR_PROTOCOL, "a word that no reload says");
 	}

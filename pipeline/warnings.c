@@ -54,7 +54,7 @@ void mr_warnings_tell(struct mr_warnings *warnings, struct mr_progress *progress
 		struct mr_buf line = {0};
 		if (kind->more == 0)
 			continue;
-		mr_buf_printf(&line, "and %llu more like this (--log-level debug shows each): %s",
+		mr_buf_printf(&line, "and %llu more like this (log level debug shows each): %s",
 			      (unsigned long long)kind->more, kind->example);
 		mr_progress_line(progress, NULL, MR_LOG_WARNING, kind->kind, line.data, line.len);
 		mr_buf_fini(&line);

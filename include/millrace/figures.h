@@ -19,6 +19,7 @@ struct mr_figures {
 	uint64_t bytes;        /* of the journal, of the spool */
 	uint64_t segments;     /* of the journal */
 	uint64_t unread;       /* inputs of a source that it does not read, or not on */
+	struct mr_slice input; /* the first of them */
 	uint64_t delivered;
 	uint64_t spooled;
 	uint64_t refused;
@@ -31,7 +32,7 @@ struct mr_figures {
 /* Copies what it is given. */
 typedef void (*mr_figures_taker)(void *context, const struct mr_figures *figures);
 
-/* Words are cut at MR_FIGURES_WORDS. */
+/* Words, and the input, are cut at MR_FIGURES_WORDS. */
 void mr_figures_encode(const struct mr_figures *figures, struct mr_buf *out);
 /* Borrows. False where the bytes are none; survives any. */
 bool mr_figures_decode(struct mr_slice bytes, struct mr_figures *out);

@@ -44,6 +44,7 @@ struct follow {
 	struct mr_unread_folders unread;
 	struct mr_named_folders named;
 	size_t lost; /* of those that are named */
+	const char *lost_first;
 	struct mr_own_files own;
 	char *room;
 };
@@ -480,15 +481,31 @@ static void forget_absent(struct mr_source *source)
 	mr_follow_list_close_holes(&follow->list);
 }
 
+static void note_lost(struct mr_source *source, const char *named)
+{
+	struct follow *follow = of(source);
+
+	if (mr_named_look(&follow->named, source->part->name, named) && follow->lost++ == 0)
+		follow->lost_first = named;
+}
+
 static void count_unread(struct mr_source *source)
 {
 	const struct follow *follow = of(source);
 
-	source->unread = follow->unread.count + follow->lost;
+	source->unread = 0;
+	for (size_t at = 0; at < follow->unread.now.len;
+	     at += strlen(follow->unread.now.data + at) + 1)
+		mr_source_count_unread(source, follow->unread.now.data + at);
+	if (follow->lost > 0) {
+		mr_source_count_unread(source, follow->lost_first);
+		source->unread += follow->lost - 1;
+	}
 	for (size_t i = 0; i < follow->list.count; i++) {
 		const struct mr_followed *file = follow->list.files[i];
 
-		source->unread += file->foreign || file->barred || file->lost;
+		if (file->foreign || file->barred || file->lost)
+			mr_source_count_unread(source, file->path);
 	}
 }
 
@@ -508,7 +525,7 @@ static void scan(struct mr_source *source)
 	while ((named = mr_config_next(&source->part->settings, "path", &at)) != NULL) {
 		watch_parent(source, named);
 		if (!mr_path_is_pattern(named)) {
-			follow->lost += mr_named_look(&follow->named, source->part->name, named);
+			note_lost(source, named);
 			scan_path(source, named);
 		} else {
 			scan_pattern(source, named);

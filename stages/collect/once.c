@@ -240,7 +240,7 @@ static enum mr_err lose(struct mr_source *source, const char *path, const char *
 	struct once *once = source->state;
 
 	mr_source_unread(source, path, why);
-	source->unread++;
+	mr_source_count_unread(source, path);
 	once->half = (struct half){0};
 	add_done(once, once->path, false, true);
 	return MR_OK;
@@ -308,7 +308,7 @@ static void end_file(struct mr_source *source)
 	once->referenced += by_reference;
 	if (once->input.damage_count > 0) {
 		mr_count(source->env->counters, MR_C_INPUTS_DAMAGED, 1);
-		source->unread++;
+		mr_source_count_unread(source, once->listing.items[once->next - 1].path);
 	}
 	mr_input_fini(&once->input);
 	source->spool.skip = 0;

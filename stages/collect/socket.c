@@ -338,7 +338,11 @@ static enum mr_err step(struct mr_source *source, struct mr_error *error)
 	accept_peers(source, listening);
 	bound_begun(source, listening);
 	look_at_path(source, listening);
-	source->unread = (uint64_t)listening->crowded + listening->lost;
+	source->unread = 0;
+	if (listening->lost)
+		mr_source_count_unread(source, path_of(source->part));
+	if (listening->crowded)
+		mr_source_count_unread(source, "peers that wait");
 	mr_source_wake(source, listening->looked_us + LOOK_US);
 	for (size_t i = 0; i < listening->count; i++) {
 		size_t turn = (listening->turn + i) % listening->count;

@@ -10,6 +10,8 @@
 #ifndef MILLRACE_COLLECT_SOURCE_H
 #define MILLRACE_COLLECT_SOURCE_H
 
+#include "millrace/figures.h"
+
 #include "journal.h"
 #include "room.h"
 #include "spool.h"
@@ -39,6 +41,7 @@ struct mr_source {
 	bool idle;
 	bool said_left;  /* that what it was sent may be lost */
 	uint64_t unread; /* inputs that are there and are not read, or were not to their end */
+	char unread_first[MR_FIGURES_WORDS + 1];
 };
 
 struct mr_source_ops {
@@ -91,6 +94,8 @@ static inline void mr_source_position(const struct mr_source *source, const char
 			  position);
 }
 
+/* Counts one that is not read. */
+void mr_source_count_unread(struct mr_source *source, const char *input);
 /* An input is not read, or not on: said, and counted. */
 void mr_source_unread(struct mr_source *source, const char *input, const char *why);
 

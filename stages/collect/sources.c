@@ -252,6 +252,15 @@ static void is_silent(struct mr_source *source)
 
 /* ---- reading ---- */
 
+void mr_source_count_unread(struct mr_source *source, const char *input)
+{
+	struct mr_slice name = mr_slice(input);
+
+	if (source->unread++ == 0)
+		snprintf(source->unread_first, sizeof(source->unread_first), "%.*s",
+			 (int)mr_utf8_cut(name, MR_FIGURES_WORDS), input);
+}
+
 void mr_source_unread(struct mr_source *source, const char *input, const char *why)
 {
 	mr_log_event(MR_LOG_ERROR, MR_EVENT_INPUT_DAMAGED, "source %s: %s: %s", source->part->name,
@@ -647,6 +656,9 @@ void mr_sources_show(const struct mr_sources *sources, mr_figures_taker take, vo
 					     .full = source->full,
 					     .segments = journal->count,
 					     .unread = source->unread};
+
+		if (source->unread > 0)
+			figures.input = mr_slice(source->unread_first);
 
 		for (size_t k = 0; k < journal->count; k++)
 			figures.bytes += journal->files[k].size_bytes;

@@ -85,7 +85,7 @@ class Deaf(unittest.TestCase):
     def test_ten_are_shown(self):
         found, said = self.scan(*(correlation(f"c{number}", groups="[UsrId]") for number in range(15)))
         self.assertEqual(len(found), 10)
-        self.assertIn("and 5 more like this (--log-level debug shows each): ", said)
+        self.assertIn("and 5 more like this (log level debug shows each): ", said)
         self.assertNotIn(WORDS, self.scan(correlation("c", groups="[UsrId]"), options=("--log-level", "error"))[1])
 
 

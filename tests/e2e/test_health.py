@@ -310,7 +310,8 @@ class Health(unittest.TestCase):
             return status if found and all(found[name] == value for name, value in wanted.items()) else None
 
         status = mt.wait_until(lambda: source(unread=1, alarms="input_unread"), "what is not read is told")
-        self.assertEqual([alarm["words"] for alarm in status["alarms"] if alarm["name"] == "input_unread"], ["audit"])
+        self.assertEqual([alarm["words"] for alarm in status["alarms"] if alarm["name"] == "input_unread"],
+                         ["audit: " + service.records])
         os.remove(service.records)
         mt.write_records(service.records, 300)
         with open(service.records, "a", encoding="utf-8") as out:

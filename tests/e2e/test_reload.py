@@ -258,6 +258,11 @@ class Reload(unittest.TestCase):
         service.refuse()
         service.describe(more="networks: none.txt\n")
         service.refuse()
+        for words in ("1 path is not as the run needs: ", "none.txt: No such file"):
+            self.assertIn(words, service.words().rsplit(REFUSED, 1)[1].split("\n")[0])
+        service.describe(more="nonsense: 1\n")
+        service.refuse()
+        self.assertRegex(service.words().rsplit(REFUSED, 1)[1], r'1 fault: .*:\d+:1: the run has no setting "nonsense"')
         service.describe()
         service.process.send_signal(signal.SIGHUP)
         service.wait_for("nothing has changed")

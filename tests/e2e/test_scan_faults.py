@@ -173,7 +173,7 @@ class Outputs(Base):
         self.assertEqual(len(warnings), 11, said)
         named = re.compile(r'rule.yml:\d+: "(\w+)": its state is given up')
         self.assertEqual(len({named.search(line).group(1) for line in warnings[:10]}), 10, said)
-        self.assertRegex(warnings[10], "^millrace: warning: and 20 more like this .--log-level debug shows each.: ")
+        self.assertRegex(warnings[10], "^millrace: warning: and 20 more like this .log level debug shows each.: ")
         books = mr.summary(books)
         self.assertGreater(books["state_shed"], 0)
         with open(found, encoding="utf-8") as lines:

@@ -14,6 +14,7 @@ static const struct mr_figures sink = {.kind = MR_PART_SINK,
 				       .full = true,
 				       .bytes = 1,
 				       .segments = 2,
+				       .input = C("/srv/a.csv"),
 				       .delivered = 3,
 				       .spooled = 4,
 				       .refused = INT64_MAX,
@@ -31,6 +32,7 @@ static void figures_come_back(void **state)
 	assert_true(mr_figures_decode((struct mr_slice){bytes.data, bytes.len}, &got));
 	assert_true(got.kind == MR_PART_SINK && got.full);
 	assert_true(mr_slice_eq(got.name, sink.name) && mr_slice_eq(got.words, sink.words));
+	assert_true(mr_slice_eq(got.input, sink.input));
 	assert_true(got.bytes == 1 && got.segments == 2 && got.delivered == 3 && got.spooled == 4);
 	assert_true(got.refused == INT64_MAX && got.trouble_us == 5 && got.failing_us == 6);
 	assert_true(got.refused_us == 7 && got.untried);

@@ -211,7 +211,8 @@ static bool raised(struct ward *ward, enum mr_alarm alarm)
 static void say(struct ward *ward, struct mr_figures figures)
 {
 	struct mr_buf bytes = {0};
-	figures.words = MR_SLICE("");
+	figures.words = figures.words.at == NULL ? MR_SLICE("") : figures.words;
+	figures.input = figures.input.at == NULL ? MR_SLICE("") : figures.input;
 	mr_figures_encode(&figures, &bytes);
 	assert_int_equal(
 	    mr_health_figures(&ward->health, 0, (struct mr_slice){bytes.data, bytes.len}, NULL),
@@ -297,6 +298,56 @@ static void a_receiver_that_fails_for_long_is_told(void **state)
 	siem.untried = false;
 	say(&ward, siem);
 	assert_false(raised(&ward, MR_ALARM_RECEIVER_FAILING));
+	ward_close(&ward);
+}
+
+static void expect_words(struct ward *ward, enum mr_alarm alarm, const char *want)
+{
+	assert_true(raised(ward, alarm));
+	assert_string_equal(ward->health.alarms.at[alarm].words, want);
+}
+
+static void an_alarm_says_all_that_it_is_of_and_why(void **state)
+{
+	(void)state;
+	struct ward ward;
+	struct mr_figures siem = {.kind = MR_PART_SINK,
+				  .name = MR_SLICE("siem"),
+				  .words = MR_SLICE("HTTP status 500"),
+				  .failing_us = 60 * SECOND};
+	struct mr_figures files = {.kind = MR_PART_SOURCE,
+				   .name = MR_SLICE("files"),
+				   .full = true,
+				   .unread = 2,
+				   .input = MR_SLICE("/srv/a.csv")};
+	ward_open(&ward);
+	mr_config_part_add(&ward.supervisor.setup.config, MR_PART_SOURCE, "files");
+	mr_health_adopt(&ward.health);
+	say(&ward, siem);
+	expect_words(&ward, MR_ALARM_RECEIVER_FAILING, "siem: HTTP status 500");
+	say(&ward, files);
+	expect_words(&ward, MR_ALARM_INPUT_UNREAD, "files: /srv/a.csv");
+	show(&ward, MR_PART_SOURCE, "mail", true);
+	expect_words(&ward, MR_ALARM_JOURNAL_FULL, "mail, files");
+	show(&ward, MR_PART_SOURCE, "mail", false);
+	expect_words(&ward, MR_ALARM_JOURNAL_FULL, "files");
+	ward_close(&ward);
+}
+
+static void workers_that_die_again_and_again_are_told(void **state)
+{
+	(void)state;
+	struct ward ward;
+	ward_open(&ward);
+	for (int i = 0; i < MR_HEALTH_DEATHS; i++) {
+		assert_false(raised(&ward, MR_ALARM_WORKERS_DYING));
+		mr_health_died(&ward.health, "worker deliver ended: out is not there");
+	}
+	expect_words(&ward, MR_ALARM_WORKERS_DYING, "worker deliver ended: out is not there");
+	ward.health.death_us[0] -= 600 * SECOND;
+	assert_false(raised(&ward, MR_ALARM_WORKERS_DYING));
+	mr_health_died(&ward.health, "again");
+	expect_words(&ward, MR_ALARM_WORKERS_DYING, "again");
 	ward_close(&ward);
 }
 
@@ -462,6 +513,8 @@ int main(void)
 	    cmocka_unit_test(a_start_may_take_longer),
 	    cmocka_unit_test(who_stood_still_himself_blames_nobody),
 	    cmocka_unit_test(one_that_does_not_end_is_killed),
+	    cmocka_unit_test(an_alarm_says_all_that_it_is_of_and_why),
+	    cmocka_unit_test(workers_that_die_again_and_again_are_told),
 	    cmocka_unit_test(refused_alerts_are_told_for_a_while),
 	    cmocka_unit_test(alarms_come_and_go),
 	    cmocka_unit_test(what_is_not_judged_is_not_ready),

@@ -186,10 +186,12 @@ static void an_alarm_is_told_once_until_it_is_over(void **state)
 	mr_log_set_sink(NULL, NULL);
 	assert_int_equal(alarms.at[MR_ALARM_JOURNAL_FULL].times, 2);
 	assert_string_equal(lines, "error alarm.raised journal_full: what a source gives could not "
-				   "be kept, since the disk is full: it is not read (source mail)\n"
+				   "be kept, since the disk is full, but for what checkpoints "
+				   "need: it is not read (source mail)\n"
 				   "info alarm.cleared journal_full: over after 0 s\n"
 				   "error alarm.raised journal_full: what a source gives could not "
-				   "be kept, since the disk is full: it is not read\n");
+				   "be kept, since the disk is full, but for what checkpoints "
+				   "need: it is not read\n");
 }
 
 int main(void)

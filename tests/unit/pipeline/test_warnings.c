@@ -49,7 +49,7 @@ static void ten_of_a_kind_are_shown(void **state)
 	}
 	assert_int_equal(shown, MR_WARNINGS_SHOWN + 1);
 	char *text = told(&warnings);
-	assert_string_equal(text, "millrace: warning: and 174 more like this (--log-level debug "
+	assert_string_equal(text, "millrace: warning: and 174 more like this (log level debug "
 				  "shows each): rule 10: given up\n");
 	free(text);
 	mr_warnings_fini(&warnings);
@@ -80,7 +80,7 @@ static void what_was_told_is_not_told_again(void **state)
 		assert_false(take(&warnings, 7, i));
 	char *text = told(&warnings);
 	char *wanted =
-	    mr_asprintf("millrace: warning: and 2 more like this (--log-level debug shows each): "
+	    mr_asprintf("millrace: warning: and 2 more like this (log level debug shows each): "
 			"rule %u: given up\n",
 			shown + 5);
 	assert_string_equal(text, wanted);
@@ -105,7 +105,7 @@ static void all_is_bounded(void **state)
 	for (uint32_t i = 0; i < 3 * MR_WARNINGS_TEXTS; i++)
 		take(&warnings, 0, i);
 	char *text = told(&warnings);
-	char *wanted = mr_asprintf("and %d more like this (--log-level debug shows each): rule 10",
+	char *wanted = mr_asprintf("and %d more like this (log level debug shows each): rule 10",
 				   3 * MR_WARNINGS_TEXTS - MR_WARNINGS_SHOWN);
 	assert_non_null(strstr(text, wanted));
 	free(wanted);
