@@ -155,6 +155,8 @@ class Files(unittest.TestCase):
         for note in report["refused"] + report["warnings"]:
             self.assertEqual(list(note), ["file", "line", "column", "id", "reason"])
             self.assertEqual([type(value) for value in note.values()], [str, int, int, str, str])
+        # These rules have no tags.
+        report["warnings"] = [note for note in report["warnings"] if not note["reason"].startswith("no tag names a technique")]
         self.assertEqual(done.returncode, 1 if report["refused"] else 0)
         # The ids of most rules here are short.
         report["warnings"] = [note for note in report["warnings"] if "is no UUID" not in note["reason"]]
