@@ -109,6 +109,12 @@ uint16_t mr_declared_find(const struct mr_declared *declared, const struct mr_lo
 	return 0;
 }
 
+static void put(struct mr_declared *declared, struct mr_logsource logsource, const char *text)
+{
+	declared->items[declared->count] = logsource;
+	declared->texts[declared->count++] = text;
+}
+
 static enum mr_err add(struct mr_declared *declared, const struct mr_config *config,
 		       const char *text, uint16_t *number_out, struct mr_error *error)
 {
@@ -120,7 +126,7 @@ static enum mr_err add(struct mr_declared *declared, const struct mr_config *con
 					   "\"%s\": sources have more than %d logsources", text,
 					   MR_DECLARED_MAX);
 		else
-			declared->items[declared->count++] = logsource;
+			put(declared, logsource, text);
 		*number_out = (uint16_t)declared->count;
 	}
 	return err == MR_OK ? MR_OK : mr_config_blame(config, text, error);
@@ -141,7 +147,8 @@ enum mr_err mr_declared_read(const struct mr_config *config, struct mr_declared 
 	const char *text = mr_config_get(config, "logsource", 0);
 	const struct mr_part *part;
 	enum mr_err err = MR_OK;
-	*out = (struct mr_declared){.items = mr_calloc(MR_DECLARED_MAX, sizeof *out->items)};
+	*out = (struct mr_declared){.items = mr_calloc(MR_DECLARED_MAX, sizeof *out->items),
+				    .texts = mr_calloc(MR_DECLARED_MAX, sizeof *out->texts)};
 	if (text != NULL)
 		err = add(out, config, text, &out->otherwise, error);
 	for (size_t i = 0;
@@ -159,6 +166,7 @@ enum mr_err mr_declared_read(const struct mr_config *config, struct mr_declared 
 void mr_declared_fini(struct mr_declared *declared)
 {
 	free(declared->items);
+	free(declared->texts);
 	free(declared->numbers);
 	*declared = (struct mr_declared){0};
 }

@@ -26,6 +26,7 @@ bool mr_logsource_holds(const struct mr_logsource *wanted, const struct mr_logso
 
 struct mr_declared {
 	struct mr_logsource *items; /* none twice, in the order in which they were said */
+	const char **texts;         /* of each where it was said first: the setting's value */
 	uint32_t count;
 	uint16_t *numbers; /* of each source: its place in items, from 1; 0: nothing is said */
 	uint32_t source_count;

@@ -102,7 +102,8 @@ static enum mr_err use(const struct mr_prepare *prepare, struct sigma_set *set,
 	bool trial = mr_config_flag(prepare->config, "trial");
 	if (trial)
 		let_alert(&set->catalog);
-	enum mr_err err = trial ? MR_OK : detect_logsources_check(declared, set, error);
+	enum mr_err err =
+	    trial ? MR_OK : detect_logsources_check(prepare->config, declared, set, error);
 	return err == MR_OK ? share(prepare, set, declared, error) : err;
 }
 

@@ -17,7 +17,8 @@ struct detect_logsources {
 	uint16_t otherwise; /* of any other source */
 };
 /* Refuses a logsource that no rule sees. MR_CONFIG. */
-enum mr_err detect_logsources_check(const struct mr_declared *declared, const struct sigma_set *set,
+enum mr_err detect_logsources_check(const struct mr_config *config,
+				    const struct mr_declared *declared, const struct sigma_set *set,
 				    struct mr_error *error);
 void detect_logsources_encode(const struct mr_declared *declared, struct mr_buf *out);
 /* What this worker's sources say, among what stands there. In the arena. Survives any bytes:

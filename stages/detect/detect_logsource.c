@@ -23,7 +23,17 @@ static struct mr_slice show(const struct mr_logsource *logsource, struct mr_buf 
 	return (struct mr_slice){room->data, room->len};
 }
 
-enum mr_err detect_logsources_check(const struct mr_declared *declared, const struct sigma_set *set,
+static enum mr_err refuse(const struct mr_config *config, const char *value, struct mr_slice text,
+			  struct mr_slice meant, struct mr_error *error)
+{
+	mr_error_set(error, MR_CONFIG, "logsource %.*s: no rule is for it%s%.*s%s",
+		     SIGMA_SHOW(text), meant.len > 0 ? "; is " : "", SIGMA_SHOW(meant),
+		     meant.len > 0 ? " meant?" : "");
+	return mr_config_blame(config, value, error);
+}
+
+enum mr_err detect_logsources_check(const struct mr_config *config,
+				    const struct mr_declared *declared, const struct sigma_set *set,
 				    struct mr_error *error)
 {
 	struct mr_buf room = {0};
@@ -31,17 +41,14 @@ enum mr_err detect_logsources_check(const struct mr_declared *declared, const st
 	bool all = all_are_seen(set);
 	for (uint32_t i = 0; i < declared->count && err == MR_OK; i++) {
 		struct mr_slice text = show(&declared->items[i], &room);
-		struct mr_slice meant = set->declared[i].meant;
 		if (set->declared[i].fed)
 			continue;
 		if (all)
 			mr_log(MR_LOG_WARNING, "logsource %.*s: no rule is for it", (int)text.len,
 			       text.at);
 		else
-			err = mr_error_set(error, MR_CONFIG,
-					   "logsource %.*s: no rule is for it%s%.*s%s",
-					   SIGMA_SHOW(text), meant.len > 0 ? "; is " : "",
-					   SIGMA_SHOW(meant), meant.len > 0 ? " meant?" : "");
+			err =
+			    refuse(config, declared->texts[i], text, set->declared[i].meant, error);
 	}
 	mr_buf_fini(&room);
 	return err;

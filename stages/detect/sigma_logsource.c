@@ -192,7 +192,7 @@ struct mr_slice sigma_logsource_hint(struct sigma_builder *load,
 static unsigned part_distance(struct mr_slice rule, struct mr_slice said)
 {
 	if (rule.len == 0 || said.len == 0)
-		return rule.len == said.len ? 0 : MR_SLIPS_MAX;
+		return rule.len == said.len ? 0 : FAR;
 	unsigned slips = mr_text_distance(rule, said, MR_SLIPS_MAX);
 	return slips <= MR_SLIPS_MAX ? slips : FAR;
 }

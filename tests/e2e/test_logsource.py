@@ -137,6 +137,11 @@ class Logsource(unittest.TestCase):
         found = list(map(json.loads, mr.whole_lines(one.path("alerts.ndjson"))))
         self.assertEqual(sorted(alert["finding_info"]["analytic"]["uid"] for alert in found), [LOGON, ALL, THREE])
         mr.assert_balance(self, one.path("state"))
+        sources[1]["logsource"] = "product=windows,service=securty"
+        one.describe(one.file_sink(), sources=sources, rules=[self.write("one.yml", RULES.split("---")[0])])
+        process_ = one.start()
+        one.finish(process_, status=2)
+        self.assertRegex(one.said(), r"topology.yaml:\d+:\d+: logsource product=windows,service=securty: no rule is for it\n")
         sources[1]["logsource"] = "windows"
         one.describe(one.file_sink(), sources=sources)
         process_ = one.start()
