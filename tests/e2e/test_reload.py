@@ -338,6 +338,28 @@ class Reload(unittest.TestCase):
         service.wait_fired(("one", 2), ("one", 3), ("one", 253), ("one", 503))
         service.end()
 
+    def test_what_records_are_said_to_be_changes_too(self):
+        """What came before is judged as the records of the mapping, what comes after as those of the logsource."""
+        service = self.service()
+        windows = rule("two").replace("product: m365", "product: windows\n    service: security")
+        service.put_rules(one=rule("one"), two=windows)
+        service.start()
+        service.add(1, 2)
+        service.wait_fired(("one", 1), ("one", 2))
+        service.describe(more="logsource: product=windows,service=security\n")
+        service.reload()
+        service.add(3)
+        service.wait_fired(("one", 1), ("one", 2), ("two", 3))
+        service.describe(more="logsource: product=windows,service=securty\n")
+        service.refuse()
+        self.assertIn("no rule is for it; is product=windows,service=security meant?", service.words())
+        service.end()
+        service.describe()
+        service.start()
+        service.add(4)
+        service.wait_fired(("one", 1), ("one", 2), ("two", 3), ("one", 4))
+        service.end()
+
     def test_a_start_with_other_rules_judges_the_past_by_the_old(self):
         service = self.service(interval="1h")
         service.put_rules(one=rule("one"))
