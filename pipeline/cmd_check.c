@@ -152,11 +152,7 @@ static void look_at_port(const struct mr_config *config)
 	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	const int on = 1;
 	int64_t port;
-	int state = open(mr_config_get(config, "state", 0), O_PATH | O_DIRECTORY | O_CLOEXEC);
-	bool runs = state >= 0 && mr_state_dir_holder(state) != 0;
-	if (state >= 0)
-		close(state);
-	if (runs || mr_config_get(config, "metrics_port", 0) == NULL ||
+	if (mr_config_get(config, "metrics_port", 0) == NULL ||
 	    mr_config_int(config, "metrics_port", &port, NULL) != MR_OK)
 		return;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -169,6 +165,41 @@ static void look_at_port(const struct mr_config *config)
 		       (unsigned)port, strerror(errno));
 	if (fd >= 0)
 		close(fd);
+}
+
+/* Whether a service runs with this state directory. */
+static bool is_running(const struct mr_config *config)
+{
+	int state = open(mr_config_get(config, "state", 0), O_PATH | O_DIRECTORY | O_CLOEXEC);
+	bool runs = state >= 0 && mr_state_dir_holder(state) != 0;
+	if (state >= 0)
+		close(state);
+	return runs;
+}
+
+static void look_at_writer(const char *name, const char *path)
+{
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int fd = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd >= 0 && fcntl(fd, F_OFD_GETLK, &whole) == 0 && whole.l_type != F_UNLCK)
+		mr_log(MR_LOG_WARNING,
+		       "%s: %s: another process is writing to it; as long as that is so a run ends "
+		       "at once, with status 1",
+		       name, path);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Whoever writes to them may be gone when one begins. */
+static void look_at_writers(const struct mr_config *config)
+{
+	const struct mr_part *sink;
+	look_at_writer("dead_letter", mr_config_get(config, "dead_letter", 0));
+	for (size_t i = 0; (sink = mr_config_part(config, MR_PART_SINK, i)) != NULL; i++) {
+		char *name = mr_asprintf("sink %s", sink->name);
+		look_at_writer(name, mr_config_get(&sink->settings, "path", 0));
+		free(name);
+	}
 }
 
 /* Of the one that a path is on, or would be. 0: it does not say. */
@@ -254,8 +285,10 @@ static int check(const char *path, const char *host)
 		look_at_limits(&supervisor);
 	if (err == MR_OK)
 		look_at_disk(&supervisor.setup.config);
-	if (err == MR_OK)
+	if (err == MR_OK && !is_running(&supervisor.setup.config)) {
 		look_at_port(&supervisor.setup.config);
+		look_at_writers(&supervisor.setup.config);
+	}
 	if (err == MR_OK)
 		put_found(path, &supervisor, workers);
 	else

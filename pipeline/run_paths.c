@@ -22,6 +22,7 @@ struct place {
 	bool known;
 	struct stat folder;
 	char base[NAME_MAX + 1];
+	char rest[PATH_MAX]; /* below it, where it is a folder that is not there */
 };
 /* A path of which the run makes something. */
 struct claim {
@@ -81,6 +82,27 @@ static bool check_folder(struct paths *paths, const char *name, const char *path
 	return good;
 }
 
+/* What stands behind the first folder that is not there, however it is spelt. */
+static void find_rest(const char *path, struct place *out)
+{
+	struct stat about;
+	const char *at = strchr(path + 1, '/');
+	for (bool there = true; there && at != NULL;) {
+		char *folder = mr_asprintf("%.*s", (int)(at - path), path);
+		there = stat(folder, &about) == 0;
+		at = there ? strchr(at + 1, '/') : at;
+		free(folder);
+	}
+	while (at != NULL) {
+		const char *name = at + strspn(at, "/");
+		size_t len = strcspn(name, "/"), used = strlen(out->rest);
+		if (len > 0 && strncmp(name, "./", len + 1) != 0)
+			snprintf(out->rest + used, sizeof out->rest - used, "/%.*s", (int)len,
+				 name);
+		at = name[len] == '/' ? name + len : NULL;
+	}
+}
+
 /* Of what is not there yet glibc leaves the path that is lacking, with all links followed. */
 static void find_place(const char *path, struct place *out)
 {
@@ -91,6 +113,7 @@ static void find_place(const char *path, struct place *out)
 	char *folder = folder_of(real);
 	out->known = stat(folder, &out->folder) == 0;
 	snprintf(out->base, sizeof out->base, "%s", strrchr(real, '/') + 1);
+	find_rest(path, out);
 	free(folder);
 }
 
@@ -140,7 +163,7 @@ static bool same_file(const struct claim *a, const struct claim *b)
 	struct stat first, second;
 	if (a->place.known && b->place.known && a->place.folder.st_dev == b->place.folder.st_dev &&
 	    a->place.folder.st_ino == b->place.folder.st_ino &&
-	    strcmp(a->place.base, b->place.base) == 0)
+	    strcmp(a->place.base, b->place.base) == 0 && strcmp(a->place.rest, b->place.rest) == 0)
 		return true;
 	return stat(a->path, &first) == 0 && stat(b->path, &second) == 0 &&
 	       S_ISREG(first.st_mode) && first.st_dev == second.st_dev &&
@@ -177,9 +200,14 @@ static void add_written(struct paths *paths, char *name, const char *path)
 			check_folder(paths, name, path);
 	} else if (S_ISDIR(about.st_mode)) {
 		fault(paths, path, "%s %s: it is a directory; name a file", name, path);
+	} else if (!S_ISREG(about.st_mode)) {
+		fault(paths, path,
+		      "%s %s: it is no regular file: nothing written there could be kept from "
+		      "standing there twice",
+		      name, path);
 	} else if (access(path, W_OK) != 0) {
 		fault(paths, path, "%s %s: %s", name, path, strerror(errno));
-	} else if (S_ISREG(about.st_mode)) {
+	} else {
 		char *told = mr_asprintf("%s %s", name, path);
 		mr_own_files_add(paths->config, about.st_dev, about.st_ino, told);
 		free(told);

@@ -196,8 +196,10 @@ static void read_value(struct reader *reader, const struct mr_setting_row *row,
 	if (!read_text(reader, row, node, &text))
 		return;
 	bool good = mr_setting_read(row, text, &unused, &error) == MR_OK;
-	if (good && is_out_of_sight(reader, row, node, text))
+	if (good && is_out_of_sight(reader, row, node, text)) {
+		mr_config_add(reader->config, "unseen", row->name);
 		return;
+	}
 	if (row->kind == MR_SETTING_SECRET)
 		good = read_secret(reader, text, &path, &error);
 	else if (row->kind == MR_SETTING_PATH || row->kind == MR_SETTING_PATHS ||

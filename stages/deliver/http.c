@@ -127,6 +127,8 @@ static enum mr_err check_url(const char *url, bool receiver, struct mr_error *er
 	if (secret)
 		err = mr_error_set(error, MR_CONFIG,
 				   "an address holds no user and no password: name a file");
+	else if (good && strncmp(strstr(url, "://"), ":///", 4) == 0)
+		err = mr_error_set(error, MR_CONFIG, "\"%s\" names no host", url);
 	else if (!secure && (receiver || !open))
 		err = mr_error_set(error, MR_CONFIG, "\"%s\" is no %s address", good ? url : "…",
 				   receiver ? "https://" : "http:// or https://");

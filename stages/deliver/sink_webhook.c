@@ -66,11 +66,27 @@ struct webhook {
 /* ---- open ---- */
 
 /* What is wrong with an address or a file is told before any worker starts. */
+/* Where both are given: a default gives way. */
+static enum mr_err check_pauses(const struct mr_config *settings, const char **wrong_out,
+				struct mr_error *error)
+{
+	const char *most = mr_config_get(settings, "retry_most", 0);
+	int64_t first_us, most_us;
+	*wrong_out = mr_config_get(settings, "retry_first", 0);
+	if (*wrong_out == NULL || most == NULL ||
+	    mr_config_int(settings, "retry_first", &first_us, NULL) != MR_OK ||
+	    mr_config_int(settings, "retry_most", &most_us, NULL) != MR_OK || first_us <= most_us)
+		return MR_OK;
+	return mr_error_set(error, MR_CONFIG, "retry_first: %s is more than retry_most, %s",
+			    *wrong_out, most);
+}
+
 static enum mr_err webhook_prepare(const struct mr_part *part, const struct mr_prepare *prepare,
 				   struct mr_error *error)
 {
 	const char *wrong;
-	if (http_check(&part->settings, &wrong, error) == MR_OK)
+	if (http_check(&part->settings, &wrong, error) == MR_OK &&
+	    check_pauses(&part->settings, &wrong, error) == MR_OK)
 		return key_files_keep(part, prepare, error);
 	mr_error_prefix(error, "sink %s", part->name);
 	return mr_config_blame(prepare->config, wrong, error);

@@ -5,6 +5,7 @@ import re
 import resource
 import shutil
 import socket
+import struct
 import subprocess
 import tempfile
 import unittest
@@ -131,6 +132,10 @@ class Check(unittest.TestCase):
                            f"  - {{name: one, type: socket, path: {first}}}\n  - {{name: two, type: socket, path: {second}}}\n"
                            "sinks:\n  - {name: alerts, type: file, path: alerts}\n")
                 self.refused(f"source two {self.path(second)}: source one listens there too")
+        self.topology("dead_letter: none/a", sink="path: none//./a")
+        self.refused("dead_letter writes that file too")
+        self.topology("dead_letter: none/a", sink="path: none/b")
+        self.assertNotIn("writes that file", self.refused("nothing can be made in"))
         self.topology(sink="path: out/a", sinks="  - {name: more, type: file, path: real/a}\n")
         self.assertEqual(check(self.path("t.yaml")).returncode, 0)
 
@@ -336,6 +341,7 @@ class Check(unittest.TestCase):
         """What is no address, or holds a password, is refused here; the password is not told."""
         for hook, words in (("url: 'http://host/'", '"http://host/" is no https:// address'),
                             ("url: 'https://host/', proxy: 'ftp://host/'", '"ftp://host/" is no http:// or https:// address'),
+                            ("url: 'https:///host'", '"https:///host" names no host'),
                             ("url: 'http://me:geheim@host/'", "an address holds no user and no password"),
                             ("url: 'https://me:geheim@host/'", "an address holds no user and no password"),
                             ("url: 'https://me:geheim@ho st/'", '"…" is no https:// address')):
@@ -351,6 +357,62 @@ class Check(unittest.TestCase):
                 with self.subTest(setting=setting, name=name):
                     self.topology(sinks=f"  - {{name: hook, type: webhook, url: 'https://host/', {setting}: {name}}}\n")
                     self.refused(words)
+
+    def test_keys_and_certificates_that_do_not_go_together(self):
+        """A run would try again for ever, with words of libcurl's."""
+        for name, days in (("one", 300), ("soon", 3), ("other", 300)):
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                            "-days", str(days), "-subj", "/CN=x", "-keyout", self.path(name + ".key"),
+                            "-out", self.path(name + ".pem")], check=True, capture_output=True)
+        for name, text in (("user", "nobody"), ("bad.key", "no key")):
+            self.write(name, text)
+            os.chmod(self.path(name), 0o600)
+        with open(self.path("one.pem"), encoding="ascii") as first, open(self.path("one.key"), encoding="ascii") as key:
+            self.write("both.pem", first.read() + key.read())
+
+        def hook(settings):
+            self.topology(sinks=f"  - {{name: hook, type: webhook, url: 'https://host/', {settings}}}\n")
+
+        for settings, words in (
+                ("client_certificate: one.pem, client_key_file: other.key", "other.key is not the key of the certificate in"),
+                ("client_certificate: one.pem, client_key_file: bad.key", "bad.key holds no private key in PEM form"),
+                ("client_certificate: one.pem", "one.pem holds no private key, and there is no client_key_file"),
+                ("client_key_file: one.key", "client_key_file: there is no client_certificate"),
+                ("proxy_user_file: user", "proxy_user_file: there is no proxy"),
+                ("proxy: 'http://p:1', proxy_user_file: user", "user: there is no colon in it"),
+                ("retry_first: 2s, retry_most: 1s", "retry_first: 2s is more than retry_most, 1s")):
+            with self.subTest(settings=settings):
+                hook(settings)
+                self.refused("sink hook: ", words)
+        for settings in ("client_certificate: one.pem, client_key_file: one.key", "client_certificate: both.pem",
+                         "client_certificate: one.pem, client_key_file: 'credential:key'"):
+            with self.subTest(settings=settings):
+                hook(settings)
+                done = check(self.path("t.yaml"))
+                self.assertEqual(done.returncode, 0, done.stderr)
+        hook("client_certificate: soon.pem, client_key_file: soon.key, ca_certificates: soon.pem")
+        said = check(self.path("t.yaml")).stderr
+        for setting in ("client_certificate", "ca_certificates"):
+            self.assertIn(f"warning: sink hook: {setting}: {self.path('soon.pem')} expires within 3 days", said)
+
+    def test_a_file_that_is_none(self):
+        """run, too, says that it is the topology's fault."""
+        os.mkfifo(self.path("pipe"))
+        for path in ("/dev/null", self.path("pipe")):
+            with self.subTest(path=path):
+                self.topology(sink=f"path: {path}")
+                self.refused(f"sink alerts {path}: it is no regular file")
+                done = subprocess.run([mr.PROGRAM, "run", self.path("t.yaml")], stdin=subprocess.DEVNULL,
+                                      capture_output=True, timeout=60, check=False)
+                self.assertEqual(done.returncode, 2, done.stderr)
+
+    def test_a_file_that_somebody_writes_to(self):
+        self.topology()
+        with open(self.path("alerts.ndjson"), "ab") as out:
+            fcntl.fcntl(out, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+            done = check(self.path("t.yaml"))
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("another process is writing to it; as long as that is so a run ends at once", done.stderr)
 
     def test_a_token_is_one_line(self):
         self.write("token", "two\nlines\n")
