@@ -178,11 +178,14 @@ static enum mr_err open_file(const char *path, enum mr_ledger_access access,
 			     struct mr_ledger_db *out, struct mr_error *error)
 {
 	struct mr_buf uri = {0};
+	struct stat about;
 	int flags = SQLITE_OPEN_URI | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE;
 	if (access == MR_LEDGER_READ)
 		flags |= SQLITE_OPEN_READONLY;
 	else
 		flags |= SQLITE_OPEN_READWRITE;
+	if (stat(path, &about) == 0 && !S_ISREG(about.st_mode))
+		return mr_error_set(error, MR_BAD_INPUT, "%s: it is no file", path);
 	enum mr_err made = access == MR_LEDGER_CREATE ? make_file(path, error) : MR_OK;
 	if (made != MR_OK)
 		return made;

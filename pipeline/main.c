@@ -3,12 +3,15 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "cmd.h"
 #include "gate.h"
 #include "millrace/stage.h"
 #include "reload.h"
 #include "worker.h"
+
+#define STACK_LEAST (1 << 20)
 
 static const struct mr_command *find_command(const char *name)
 {
@@ -38,9 +41,27 @@ static void hold_standard_descriptors(void)
 	}
 }
 
+/* With less it would die without a word. */
+static bool has_stack(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur >= STACK_LEAST)
+		return true;
+	limit.rlim_cur = limit.rlim_max < STACK_LEAST ? limit.rlim_max : STACK_LEAST;
+	if (setrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur == STACK_LEAST)
+		return true;
+	fprintf(stderr,
+		"millrace: a process may have %llu KiB of stack, and needs %d: raise the limit "
+		"(ulimit -s)\n",
+		(unsigned long long)limit.rlim_max >> 10, STACK_LEAST >> 10);
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	hold_standard_descriptors();
+	if (!has_stack())
+		return 2;
 	/* A closed pipe, or a file that may grow no further, is an error where it is written to. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);

@@ -72,20 +72,33 @@ static void close_fd(int fd)
 	errno = saved;
 }
 
+/* Of a FIFO, which would be waited for, it says so. */
+static enum mr_err open_file(const struct mr_state_dir *dir, const char *name, int *fd_out,
+			     struct stat *about_out, struct mr_error *error)
+{
+	int fd = openat(dir->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0 && errno == ENOENT)
+		return mr_error_set(error, MR_NOT_FOUND, "%s/%s is not there", dir->path, name);
+	if (fd < 0)
+		return failed(dir, name, "open it", error);
+	*fd_out = fd;
+	if (fstat(fd, about_out) == 0 && S_ISREG(about_out->st_mode))
+		return MR_OK;
+	mr_error_set(error, MR_BAD_INPUT, "%s/%s: it is no file", dir->path, name);
+	close(fd);
+	return MR_BAD_INPUT;
+}
+
 enum mr_err mr_state_dir_get(const struct mr_state_dir *dir, const char *name, size_t most,
 			     struct mr_buf *out, struct mr_error *error)
 {
 	struct stat about;
 	size_t done;
-	int fd = openat(dir->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0 && errno == ENOENT)
-		return mr_error_set(error, MR_NOT_FOUND, "%s/%s is not there", dir->path, name);
-	if (fd < 0)
-		return failed(dir, name, "open it", error);
-	enum mr_err err = MR_OK;
-	if (fstat(fd, &about) != 0)
-		err = failed(dir, name, "look at it", error);
-	else if ((uint64_t)about.st_size > most)
+	int fd;
+	enum mr_err err = open_file(dir, name, &fd, &about, error);
+	if (err != MR_OK)
+		return err;
+	if ((uint64_t)about.st_size > most)
 		err = mr_error_set(error, MR_NO_SPACE,
 				   "%s/%s: it has %lld bytes, at most %zu are "
 				   "read",
@@ -448,13 +461,15 @@ static enum mr_err check_file(const struct mr_state_dir *dir, uint64_t number,
 			      const struct mr_manifest_file *file, struct mr_error *error)
 {
 	char path[160];
+	struct stat about;
+	int fd;
 	mr_manifest_file_path(number, file, path, sizeof path);
-	int fd = openat(dir->fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0 && errno == ENOENT)
+	enum mr_err err = open_file(dir, path, &fd, &about, error);
+	if (err == MR_NOT_FOUND)
 		return mr_error_set(error, MR_BAD_INPUT, "%s/%s is not there", dir->path, path);
-	if (fd < 0)
-		return failed(dir, path, "open it", error);
-	enum mr_err err = check_sum(fd, &file->sum, error);
+	if (err != MR_OK)
+		return err;
+	err = check_sum(fd, &file->sum, error);
 	if (err == MR_OK)
 		err = check_snapshot(fd, error);
 	close_fd(fd);

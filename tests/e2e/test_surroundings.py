@@ -89,6 +89,15 @@ class Limits(Base):
                                                  "and needs 131072: raise the limit (ulimit -v)\n"))
             self.assertEqual(mr.socket_directories(self.place.run), [])
 
+    def test_a_small_stack(self):
+        """A limit that can be raised is; of another one it says so, and does not die without a word."""
+        for most, wanted in ((resource.RLIM_INFINITY, (0, "")),
+                             (64 << 10, (2, "millrace: a process may have 64 KiB of stack, and needs 1024: raise the limit (ulimit -s)\n"))):
+            limit = functools.partial(resource.setrlimit, resource.RLIMIT_STACK, (64 << 10, most))
+            status, found, said = self.scan("--workers", "1", self.records, preexec_fn=limit)
+            self.assertEqual((status, said), wanted)
+            self.assertEqual(len(found), MATCHING if status == 0 else 0)
+
     def test_memory_that_a_worker_runs_out_of(self):
         """It is named, and so is the limit; all ends."""
         limit = self.memory(140)

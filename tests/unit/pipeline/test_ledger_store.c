@@ -244,6 +244,16 @@ static void other_versions(void **state)
 	char path[100];
 	snprintf(path, sizeof path, "%s/none", desk.dir);
 	assert_int_equal(mr_ledger_open(path, false, &books, &error), MR_NOT_FOUND);
+	/* Nobody would ever write into it. */
+	struct mr_ledger_db db = {0};
+	snprintf(path, sizeof path, "%s/fifo", desk.dir);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	for (int access = 0; access < 3; access++) {
+		assert_int_equal(
+		    mr_ledger_db_open(path, (enum mr_ledger_access)access, &db, &error),
+		    MR_BAD_INPUT);
+		assert_non_null(strstr(error.text, "fifo: it is no file"));
+	}
 	/* What an URI would take apart. */
 	snprintf(path, sizeof path, "%s/a?mode=memory#%%41", desk.dir);
 	assert_int_equal(mr_ledger_open(path, true, &books, &error), MR_OK);

@@ -424,6 +424,21 @@ static void older_snapshots_are_taken(void **state)
 
 /* Each call fails, once and for good, at once and with half of the bytes: what stands under the
  * name is whole, and is the new where the call says so. */
+/* Nobody would ever write into a FIFO. */
+static void what_is_no_file_is_not_waited_for(void **state)
+{
+	char path[120];
+	struct mr_buf got = {0};
+	struct mr_error error = {0};
+	(void)state;
+	snprintf(path, sizeof path, "%s/files", place);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(mr_state_dir_get(&dir, "files", 100, &got, &error), MR_BAD_INPUT);
+	assert_non_null(strstr(error.text, "/files: it is no file"));
+	assert_int_equal(unlink(path), 0);
+	mr_buf_fini(&got);
+}
+
 static void what_is_put_is_there_or_not(void **state)
 {
 	static const struct os_fault faults[] = {{.number = EIO},
@@ -482,6 +497,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_listing_that_breaks_off_proves_no_trust, begin, end),
 	    cmocka_unit_test_setup_teardown(what_is_newer_is_refused, begin, end),
 	    cmocka_unit_test_setup_teardown(older_snapshots_are_taken, begin, end),
+	    cmocka_unit_test_setup_teardown(what_is_no_file_is_not_waited_for, begin, end),
 	    cmocka_unit_test_setup_teardown(what_is_put_is_there_or_not, begin, end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
