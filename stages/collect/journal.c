@@ -355,7 +355,6 @@ static enum mr_err open_replayed(struct mr_journal *journal, struct mr_error *er
 {
 	struct mr_journal_file *file = &journal->files[journal->replayed];
 	struct mr_segment_walk *walk = &journal->walk;
-	char chain[8];
 
 	walk->fd = mr_journal_open_file(journal, file, O_RDONLY, error);
 	if (walk->fd < 0)
@@ -366,8 +365,8 @@ static enum mr_err open_replayed(struct mr_journal *journal, struct mr_error *er
 		walk->at = file->start;
 		walk->chain = file->chain;
 		walk->number = file->first_block;
-	} else if (pread(walk->fd, chain, sizeof(chain), (off_t)walk->at + 16) == sizeof(chain)) {
-		walk->chain = mr_le_get(chain, sizeof(chain));
+	} else if (mr_segment_take_chain(walk, error) != MR_OK) {
+		return mr_journal_name_error(journal, file, error);
 	}
 	return MR_OK;
 }

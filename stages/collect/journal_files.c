@@ -208,7 +208,6 @@ static enum mr_err check_joint(struct mr_journal *journal, struct mr_journal_fil
 				       .seed = file->seed,
 				       .number = next->first_block - 1};
 	struct mr_block seal;
-	char chain[8];
 	enum mr_err err;
 
 	if (walk.fd < 0)
@@ -216,9 +215,9 @@ static enum mr_err check_joint(struct mr_journal *journal, struct mr_journal_fil
 	walk.at = file->size_bytes < file->start + MR_BLOCK_HEAD
 		      ? file->start
 		      : (file->size_bytes & ~UINT64_C(7)) - MR_BLOCK_HEAD;
-	if (pread(walk.fd, chain, sizeof(chain), (off_t)walk.at + 16) == sizeof(chain))
-		walk.chain = mr_le_get(chain, sizeof(chain));
-	err = mr_segment_next(&walk, &seal, error);
+	err = mr_segment_take_chain(&walk, error);
+	if (err == MR_OK)
+		err = mr_segment_next(&walk, &seal, error);
 	if (err == MR_END || (err == MR_OK && (seal.kind != MR_BLOCK_SEAL ||
 					       seal.hash != next->chain || walk.at != walk.size)))
 		err = mr_error_set(error, MR_BAD_INPUT,

@@ -268,6 +268,20 @@ static enum mr_err prove(struct mr_segment_walk *walk, uint64_t at, struct mr_er
 	return err == MR_BAD_INPUT ? MR_OK : err;
 }
 
+enum mr_err mr_segment_take_chain(struct mr_segment_walk *walk, struct mr_error *error)
+{
+	const uint64_t at = walk->at + 16;
+	char chain[8];
+	size_t done;
+	enum mr_read read = mr_os_read(walk->fd, chain, sizeof(chain), at, &done);
+
+	if (read == MR_READ_FAILED)
+		return mr_error_errno(error, MR_IO, "offset %" PRIu64 ": cannot read", at);
+	if (read == MR_READ_WHOLE)
+		walk->chain = mr_le_get(chain, sizeof(chain));
+	return MR_OK;
+}
+
 enum mr_err mr_segment_look_behind(struct mr_segment_walk *walk, uint64_t *found_out,
 				   struct mr_error *error)
 {

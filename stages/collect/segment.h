@@ -84,6 +84,9 @@ struct mr_segment_walk {
  * ends; MR_BAD_INPUT with a word where no whole block, or not the next one, stands there; MR_IO. */
 enum mr_err mr_segment_next(struct mr_segment_walk *walk, struct mr_block *out,
 			    struct mr_error *error);
+/* The walk begins in the middle: its chain is what the block that stands there says, and nothing is
+ * asked of what is before. MR_IO. */
+enum mr_err mr_segment_take_chain(struct mr_segment_walk *walk, struct mr_error *error);
 /* Whether a whole block stands behind `walk->at`, where none does, that was written when more than
  * `walk->at` bytes were durable: then the bytes at `at` were whole once. MR_OK: none; MR_BAD_INPUT:
  * *found_out is where; MR_IO. */

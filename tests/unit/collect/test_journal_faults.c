@@ -336,6 +336,48 @@ static void a_segment_that_readers_cannot_take(void **state)
 	room_die(&room);
 }
 
+/* Nor is it damage: of what joins two segments, of the block that is gone on from, of any other. */
+static void a_read_that_fails_is_no_damage(void **state)
+{
+	struct mr_segment_walk walk = {.chain = 7};
+	struct mr_journal_at from = {0};
+	struct room room;
+	bool met = true;
+
+	(void)state;
+	assert_int_equal(room_open(&room, room_begin, NULL), MR_OK);
+	room.journal.segment_bytes = 300;
+	assert_int_equal(room_replay(&room), MR_END);
+	for (unsigned i = 1; i <= RECORDS; i++) {
+		assert_int_equal(room_put_record(&room, i), MR_OK);
+		if (i == 3)
+			from = mr_journal_position(&room.journal);
+	}
+	assert_true(room.journal.count > 2);
+	assert_int_equal(mr_journal_sync(&room.journal, &room.error), MR_OK);
+	room_die(&room);
+	walk.fd = room_open_segment(1);
+	os_fault((struct os_fault){.call = OS_PREAD, .nth = 1, .number = EIO});
+	assert_int_equal(mr_segment_take_chain(&walk, &room.error), MR_IO);
+	assert_int_equal(walk.chain, 7);
+	os_faults_end();
+	close(walk.fd);
+	for (unsigned n = 1; met; n++) {
+		enum mr_err err;
+
+		os_fault((struct os_fault){.call = OS_PREAD, .nth = n, .number = EIO});
+		err = room_open(&room, from, NULL);
+		if (err == MR_OK)
+			err = room_replay(&room);
+		met = os_fault_met();
+		os_faults_end();
+		assert_int_equal(err, met ? MR_IO : MR_END);
+		if (!met)
+			assert_true(room_has(&room, 4, RECORDS));
+		room_die(&room);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -346,6 +388,7 @@ int main(void)
 	    cmocka_unit_test_setup(a_segment_that_stays, begin),
 	    cmocka_unit_test_setup(a_listing_that_breaks_off, begin),
 	    cmocka_unit_test_setup(a_read_that_fails_cuts_nothing, begin),
+	    cmocka_unit_test_setup(a_read_that_fails_is_no_damage, begin),
 	    cmocka_unit_test_setup(a_segment_replaces_none, begin),
 	    cmocka_unit_test_setup(a_seal_that_was_found_outlasts_power, begin),
 	    cmocka_unit_test_setup(a_segment_that_readers_cannot_take, begin),
