@@ -147,8 +147,9 @@ class Files(unittest.TestCase):
         return path
 
     def check(self, *paths):
-        done = subprocess.run([mr.PROGRAM, "rules", "check", "--json", *paths], capture_output=True, text=True,
-                              timeout=120)
+        """Its rules are too short for tags of ATT&CK."""
+        done = subprocess.run([mr.PROGRAM, "rules", "check", "--json", "--disable", "missing-attack-tag", *paths],
+                              capture_output=True, text=True, timeout=120)
         self.assertIn(done.returncode, (0, 1), done.stderr)
         report = json.loads(done.stdout)
         self.assertEqual(list(report), ["files", "rules", "correlations", "filters", "inactive", "refused", "warnings"])
