@@ -152,7 +152,7 @@ static enum mr_err ceiling_read(struct corr *corr, struct mr_error *error)
 	enum mr_err err = mr_config_int(corr->env->config, "state_bytes", &bytes, error);
 	corr->ceiling_whole = (size_t)bytes;
 	corr->ceiling = corr->ceiling_whole / (corr->env->workers == 0 ? 1 : corr->env->workers);
-	corr->shed_at = corr->ceiling;
+	corr->shed_at = corr_shed_from(corr);
 	return err;
 }
 

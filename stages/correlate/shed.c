@@ -4,8 +4,9 @@
  * part of their condition first, of those the oldest first; never the key in hand. A key that has
  * fired holds the whole; so does a detection's record, and those go before it. In a finite run a
  * slot that fired is not forgotten, because its alert is made at the end and once: it is made now,
- * and all but the fact is forgotten. Giving up goes on to seven eighths of the ceiling, so that it
- * is done seldom. Everything is counted and named in the log. Called by correlate.c and plain.c;
+ * and all but the fact is forgotten. What the allocator takes besides the bytes that are asked for
+ * is an eighth of the ceiling: giving up begins at seven of them, and goes on to six, so that it is
+ * done seldom. Everything is counted and named in the log. Called by correlate.c and plain.c;
  * never fails. */
 #include "state.h"
 
@@ -23,6 +24,11 @@ struct candidate {
 };
 
 static size_t target(const struct corr *corr)
+{
+	return corr->ceiling - corr->ceiling / 4;
+}
+
+size_t corr_shed_from(const struct corr *corr)
 {
 	return corr->ceiling - corr->ceiling / 8;
 }
@@ -284,7 +290,7 @@ void corr_shed(struct corr *corr, const struct corr_key *in_hand)
 	}
 	/* What is left cannot go: it is not looked through again for each signal. */
 	corr->shed_at =
-	    corr->bytes > target(corr) ? corr->bytes + corr->ceiling / 8 : corr->ceiling;
+	    corr->bytes > target(corr) ? corr->bytes + corr->ceiling / 8 : corr_shed_from(corr);
 	corr->in_hand = NULL;
 }
 

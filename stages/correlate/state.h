@@ -737,6 +737,8 @@ void corr_count_beyond(struct corr *corr, int64_t time_us, int64_t delay_us);
 
 /* ---- shed.c ---- */
 
+/* The bytes of state at which the memory that holds them comes to its ceiling. */
+size_t corr_shed_from(const struct corr *corr);
 /* Where the state has come to its ceiling: give up what PROTOCOL.md 6.7 says, but no slot of the
  * key in hand (NULL: of a detection). */
 void corr_shed(struct corr *corr, const struct corr_key *in_hand);

@@ -254,8 +254,9 @@ struct house {
 	struct fired_list made; /* activity 1, no announcement */
 	struct fired_list announced;
 	struct fired_list revised;
-	struct fired_list open; /* made, and not withdrawn since */
-	struct mr_alert last;   /* the newest of any: its texts are gone */
+	struct fired_list open; /* made, and not withdrawn since, where the test asks for it */
+	bool asks_open;
+	struct mr_alert last; /* the newest of any: its texts are gone */
 	/* Called for each of made, or NULL. */
 	void (*watch)(void *context, const struct mr_alert *alert);
 	void *context;
@@ -346,7 +347,7 @@ static inline void house_alerts(struct house *house, const struct mr_body *body)
 										  : &house->revised;
 		fired_add(list, alert->rule, alert->key_count > 0 ? alert->key[0] : MR_SLICE(""),
 			  alert->slot);
-		if (!alert->announcement)
+		if (house->asks_open && !alert->announcement)
 			fired_set(&house->open, alert->rule,
 				  alert->key_count > 0 ? alert->key[0] : MR_SLICE(""), alert->slot,
 				  alert->activity != MR_ACTIVITY_CLOSE);

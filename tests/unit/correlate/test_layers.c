@@ -259,7 +259,9 @@ static void compare(struct bench *bench, struct mr_signal *signals, uint32_t wor
 	size_t count = bench->first_count, cut = random_below(random, SIGNALS);
 	signals_shuffle(signals, count, random);
 	house_open(&half, &bench->catalog, bench->fields, 2, true);
+	half.asks_open = true;
 	house_open(&house, &bench->catalog, bench->fields, workers, true);
+	house.asks_open = true;
 	house.batch = 1 + random_below(random, 20);
 	house_feed(&half, signals, cut);
 	house_move(&half, &house);
@@ -287,6 +289,7 @@ static void compare_service(struct bench *bench, struct mr_signal *signals, uint
 	size_t count = bench->first_count;
 	house_open(&house, &bench->catalog, bench->fields, 1 + random_below(random, HOUSE_WORKERS),
 		   false);
+	house.asks_open = true;
 	house.withdraws = bench->settles;
 	for (size_t at = 0, part; at < count; at += part) {
 		part = 1 + random_below(random, SIGNALS / 2);
@@ -380,6 +383,7 @@ static void diamonds(void **state)
 						.record_id = {ids[i], (size_t)len}};
 	}
 	house_open(&house, &catalog, fields, 2, true);
+	house.asks_open = true;
 	house_feed(&house, signals, DIAMOND_RECORDS);
 	house_finish(&house);
 	/* Two from the first to the sides and two from these, and again. */

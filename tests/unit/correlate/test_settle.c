@@ -75,6 +75,7 @@ static void judged_when_settled(void **state)
 	(void)state;
 	world_open(&world);
 	house_open(&house, &world.catalog, world.fields, 1, false);
+	house.asks_open = true;
 	feed(&world, &house, 1, "a", 1, "5");
 	house_barrier(&house, SPAN + SETTLING - 1);
 	house_commit(&house);
@@ -116,6 +117,7 @@ static void judged_again(void **state)
 	(void)state;
 	world_open(&world);
 	house_open(&house, &world.catalog, world.fields, 1, false);
+	house.asks_open = true;
 	for (int i = 0; i < 4; i++) {
 		feed(&world, &house, 1, records[i], 1, values[i]);
 		judge_and_tell(&house);
@@ -140,6 +142,7 @@ static void the_next_slot_is_judged_again(void **state)
 	(void)state;
 	world_open(&world);
 	house_open(&house, &world.catalog, world.fields, 1, false);
+	house.asks_open = true;
 	feed(&world, &house, 2, "a", SPAN + 5, "");
 	house_barrier(&house, 3 * SPAN + SETTLING);
 	house_commit(&house);
@@ -164,9 +167,11 @@ static void a_start_tells_what_was_judged(void **state)
 	(void)state;
 	world_open(&world);
 	house_open(&before, &world.catalog, world.fields, 2, false);
+	before.asks_open = true;
 	feed(&world, &before, 1, "a", 1, "7");
 	house_barrier(&before, SPAN + SETTLING);
 	house_open(&after, &world.catalog, world.fields, 3, false);
+	after.asks_open = true;
 	house_move(&before, &after);
 	house_barrier(&after, SPAN + SETTLING);
 	assert_int_equal(after.made.count, 1);
@@ -175,6 +180,7 @@ static void a_start_tells_what_was_judged(void **state)
 	house_barrier(&after, SPAN + SETTLING);
 	house_close(&before);
 	house_open(&before, &world.catalog, world.fields, 1, false);
+	before.asks_open = true;
 	house_move(&after, &before);
 	house_barrier(&before, SPAN + SETTLING);
 	assert_int_equal(before.made.count, 0);
@@ -194,6 +200,7 @@ static void judged_at_the_end_of_all_sources(void **state)
 	(void)state;
 	world_open(&world);
 	house_open(&house, &world.catalog, world.fields, 1, false);
+	house.asks_open = true;
 	house.envs[0][0].marks = &marks;
 	house.envs[0][0].untold = &untold;
 	mr_marks_state(&marks, 0, MR_SOURCE_ENDED);
@@ -230,6 +237,7 @@ static void released_when_told(void **state)
 	(void)state;
 	world_open(&world);
 	house_open_set(&house, &world.catalog, world.fields, 1, false, "lateness", "1s");
+	house.asks_open = true;
 	feed(&world, &house, 1, "a", 1, "5");
 	house_barrier(&house, 3 * SPAN + SETTLING);
 	house_barrier(&house, 3 * SPAN + SETTLING);
@@ -254,6 +262,7 @@ static void broken_snapshots(void **state)
 	uint32_t inner[] = {1, 2};
 	catalog_correlation(&world.catalog, MR_CORRELATION_TEMPORAL, inner, 2, SPAN, 0, 0, 0);
 	house_open(&house, &world.catalog, world.fields, 1, false);
+	house.asks_open = true;
 	for (uint32_t i = 0; i < 4; i++) {
 		char record[8];
 		snprintf(record, sizeof(record), "r%u", i);

@@ -200,6 +200,7 @@ static void run(enum mr_correlation_type type, bool dense, uint64_t seed)
 	for (uint32_t workers = 1; workers <= HOUSE_WORKERS; workers++) {
 		struct house house;
 		house_open(&house, &bench.catalog, bench.fields, workers, workers != 2);
+		house.asks_open = true;
 		house.batch = 1 + random_below(&random, 50);
 		size_t count = bench.signal_count;
 		memcpy(signals, bench.signals, count * sizeof(*signals));
