@@ -44,7 +44,8 @@ static void open_log(struct mr_supervisor *supervisor, struct mr_log_out *log)
 				   .format = mr_config_is(config, "log_format", "json")
 						 ? MR_LOG_FORMAT_JSON
 						 : MR_LOG_FORMAT_TEXT,
-				   .least = progress->least};
+				   .least = progress->least,
+				   .prefixed = mr_log_is_journal(STDERR_FILENO)};
 	progress->log = log;
 	mr_progress_hear(progress);
 }

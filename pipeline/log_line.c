@@ -6,6 +6,8 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- words ---- */
@@ -101,10 +103,19 @@ static void put_text(const struct mr_log_line *line, size_t start, struct mr_buf
 
 void mr_log_line_put(enum mr_log_format format, const struct mr_log_line *line, struct mr_buf *out)
 {
+	/* sd-daemon(3); an alert is a notice. */
+	static const char priorities[] = {[MR_LOG_DEBUG] = '7',
+					  [MR_LOG_INFO] = '6',
+					  [MR_LOG_ALERT] = '5',
+					  [MR_LOG_WARNING] = '4',
+					  [MR_LOG_ERROR] = '3'};
+	size_t start = out->len;
+	if (line->prefixed)
+		mr_buf_printf(out, "<%c>", priorities[line->level]);
 	if (format == MR_LOG_FORMAT_JSON)
-		put_json(line, out->len, out);
+		put_json(line, start, out);
 	else
-		put_text(line, out->len, out);
+		put_text(line, start, out);
 }
 
 /* ---- writing ---- */
@@ -119,10 +130,24 @@ static bool try_write(int fd, const struct mr_buf *text)
 	       write(fd, text->data, text->len) == (ssize_t)text->len;
 }
 
+bool mr_log_is_journal(int fd)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	struct stat about;
+	if (stream == NULL || fstat(fd, &about) != 0)
+		return false;
+	char *own = mr_asprintf("%ju:%ju", (uintmax_t)about.st_dev, (uintmax_t)about.st_ino);
+	bool same = strcmp(stream, own) == 0;
+	free(own);
+	return same;
+}
+
 static bool put_line(const struct mr_log_out *log, const struct mr_log_line *line)
 {
 	struct mr_buf text = {0};
-	mr_log_line_put(log->format, line, &text);
+	struct mr_log_line own = *line;
+	own.prefixed = log->prefixed;
+	mr_log_line_put(log->format, &own, &text);
 	bool written = try_write(log->fd, &text);
 	mr_buf_fini(&text);
 	return written;

@@ -18,6 +18,7 @@ struct mr_log_line {
 	const char *worker;   /* NULL: the supervisor */
 	uint64_t incarnation; /* 0: before the first */
 	struct mr_slice words;
+	bool prefixed; /* with the priority, as journald takes it off: <3> */
 };
 
 /* Append the line, with its line end. Whatever the words hold, it is one line, valid UTF-8, and
@@ -30,9 +31,12 @@ struct mr_log_out {
 	int fd;
 	enum mr_log_format format;
 	enum mr_log_level least;
+	bool prefixed;
 	uint64_t dropped;
 	uint64_t incarnation; /* of what is said now; 0: before the first */
 };
+/* Whether systemd's journal reads what is written there (JOURNAL_STREAM). */
+bool mr_log_is_journal(int fd);
 /* Write the line, if its level is wanted. */
 void mr_log_out_line(struct mr_log_out *log, const struct mr_log_line *line);
 

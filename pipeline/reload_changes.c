@@ -135,7 +135,8 @@ struct changes {
 static void say_rule(uint32_t *count, const char *what, const struct mr_rule *rule)
 {
 	if (++*count <= SHOWN)
-		mr_log(MR_LOG_INFO, "reload: rule %s: " MR_RULE_NAMED, what, MR_RULE_NAMES(rule));
+		mr_log_event(MR_LOG_INFO, MR_EVENT_RULE_CHANGED, "reload: rule %s: " MR_RULE_NAMED,
+			     what, MR_RULE_NAMES(rule));
 }
 
 static struct changes compare_rules(const struct mr_catalog *old, const struct mr_catalog *new)

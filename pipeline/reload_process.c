@@ -72,7 +72,8 @@ enum mr_err mr_reload_start(struct mr_reload *reload, const struct mr_state_dir 
 	mr_control_init(&reload->control, control);
 	reload->other.tables = mr_tables_new();
 	reload->step = MR_RELOAD_PREPARING;
-	mr_log(MR_LOG_INFO, "reload: %s is read anew", reload->topology);
+	mr_log_event(MR_LOG_INFO, MR_EVENT_RELOAD_BEGUN, "reload: %s is read anew",
+		     reload->topology);
 	return MR_OK;
 }
 

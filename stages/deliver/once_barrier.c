@@ -171,11 +171,12 @@ static enum mr_err replace_removed(struct once_file *file, struct mr_error *erro
 		err = turn(file, error);
 	if (err == MR_OK) {
 		close(old);
-		mr_log(MR_LOG_WARNING,
-		       "%s: %s was removed, with %llu bytes: whether anybody has read or copied "
-		       "its last %llu cannot be known, so they are written again, to a new file",
-		       file->name, file->path, (unsigned long long)written,
-		       (unsigned long long)unseen);
+		mr_log_event(
+		    MR_LOG_WARNING, MR_EVENT_FILE_ROTATED,
+		    "%s: %s was removed, with %llu bytes: whether anybody has read or copied "
+		    "its last %llu cannot be known, so they are written again, to a new file",
+		    file->name, file->path, (unsigned long long)written,
+		    (unsigned long long)unseen);
 		if (file->counters != NULL)
 			mr_count(file->counters, MR_C_FILES_LOST, 1);
 		err = put_again(file, &lines, error);
@@ -192,8 +193,9 @@ static enum mr_err leave_moved(struct once_file *file, struct mr_error *error)
 	if (err != MR_OK)
 		return err;
 	close(old);
-	mr_log(MR_LOG_INFO, "%s: the file with %llu bytes was moved away from %s: a new one begins",
-	       file->name, (unsigned long long)bytes, file->path);
+	mr_log_event(MR_LOG_INFO, MR_EVENT_FILE_ROTATED,
+		     "%s: the file with %llu bytes was moved away from %s: a new one begins",
+		     file->name, (unsigned long long)bytes, file->path);
 	return MR_OK;
 }
 

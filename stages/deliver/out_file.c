@@ -160,14 +160,16 @@ enum mr_err out_file_wait(struct out_file *file, enum mr_err err, struct mr_erro
 {
 	if (err == MR_NO_SPACE) {
 		if (!file->stalled)
-			mr_log(MR_LOG_ERROR, "%s; it is tried again", error->text);
+			mr_log_event(MR_LOG_ERROR, MR_EVENT_SINK_FAILING, "%s; it is tried again",
+				     error->text);
 		snprintf(file->trouble, sizeof file->trouble, "%.199s", error->text);
 		file->stalled = true;
 		*error = (struct mr_error){0};
 		return MR_OK;
 	}
 	if (err == MR_OK && file->stalled && file->buf.len == 0) {
-		mr_log(MR_LOG_WARNING, "%s can be written again", file->name);
+		mr_log_event(MR_LOG_WARNING, MR_EVENT_SINK_OK, "%s can be written again",
+			     file->name);
 		file->stalled = false;
 		file->trouble[0] = '\0';
 	}

@@ -42,7 +42,8 @@ enum mr_err sink_open(struct sink *sink, const struct sink_ops *ops, const struc
 static void note_room(struct sink *sink, bool room)
 {
 	if (room && sink->said_full)
-		mr_log(MR_LOG_WARNING, "sink %s takes more: reading goes on", sink->name);
+		mr_log_event(MR_LOG_WARNING, MR_EVENT_SINK_OK,
+			     "sink %s takes more: reading goes on", sink->name);
 	sink->said_full = sink->said_full && !room;
 	if (room)
 		sink->full_us = 0;
@@ -71,7 +72,8 @@ static void remind(struct sink *sink)
 	int64_t now_us = sink->env->stage->now->steady_us;
 	if (sink->full_us == 0 || sink->said_full || now_us - sink->full_us < FULL_SAID_US)
 		return;
-	mr_log(MR_LOG_WARNING, "sink %s is full: nothing is read until it takes more", sink->name);
+	mr_log_event(MR_LOG_WARNING, MR_EVENT_SINK_FAILING,
+		     "sink %s is full: nothing is read until it takes more", sink->name);
 	sink->said_full = true;
 }
 

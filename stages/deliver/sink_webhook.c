@@ -329,7 +329,8 @@ static enum mr_err unread(struct sink *sink, enum mr_err err, struct mr_error *e
 	if (err != MR_IO)
 		return err;
 	if (wait_after(sink, SPOOL_UNREAD, error->text, 0))
-		mr_log(MR_LOG_ERROR, "%s: alerts wait; it is tried again", error->text);
+		mr_log_event(MR_LOG_ERROR, MR_EVENT_SINK_FAILING,
+			     "%s: alerts wait; it is tried again", error->text);
 	*error = (struct mr_error){0};
 	return MR_OK;
 }
@@ -381,8 +382,9 @@ static void passed(struct webhook *hook, uint64_t *count)
 static void is_well(struct webhook *hook, const char *does)
 {
 	if (hook->failures > 0)
-		mr_log(MR_LOG_WARNING, "%s: the receiver %s again, after %u failures", hook->name,
-		       does, hook->failures);
+		mr_log_event(MR_LOG_WARNING, MR_EVENT_SINK_OK,
+			     "%s: the receiver %s again, after %u failures", hook->name, does,
+			     hook->failures);
 	hook->answered = true;
 	hook->failures = 0;
 	hook->trouble[0] = '\0';
@@ -394,11 +396,12 @@ static void failed(struct sink *sink, enum verdict verdict, const struct http_re
 	const struct webhook *hook = sink->state;
 	if (!wait_after(sink, result->status, result->reason, result->retry_after_seconds))
 		return;
-	mr_log(verdict == MISCONFIGURED ? MR_LOG_ERROR : MR_LOG_WARNING,
-	       "%s: alerts wait, the receiver does not take them: %s%s", hook->name, result->reason,
-	       verdict == MISCONFIGURED
-		   ? ": the address or the credentials are wrong; it is tried again"
-		   : "; it is tried again");
+	mr_log_event(
+	    verdict == MISCONFIGURED ? MR_LOG_ERROR : MR_LOG_WARNING, MR_EVENT_SINK_FAILING,
+	    "%s: alerts wait, the receiver does not take them: %s%s", hook->name, result->reason,
+	    verdict == MISCONFIGURED
+		? ": the address or the credentials are wrong; it is tried again"
+		: "; it is tried again");
 }
 
 /* One of thousands, it may be: the alarm is the error. */

@@ -328,12 +328,14 @@ enum mr_err spool_flush(struct spool *spool, struct mr_error *error)
 	enum mr_err err = write_out(spool, &own);
 	if (err == MR_NO_SPACE) {
 		if (!spool->stalled)
-			mr_log(MR_LOG_ERROR, "%s; it is tried again", own.text);
+			mr_log_event(MR_LOG_ERROR, MR_EVENT_SINK_FAILING, "%s; it is tried again",
+				     own.text);
 		spool->stalled = true;
 		return MR_OK;
 	}
 	if (err == MR_OK && spool->stalled)
-		mr_log(MR_LOG_WARNING, "%s: its spool can be written again", spool->name);
+		mr_log_event(MR_LOG_WARNING, MR_EVENT_SINK_OK, "%s: its spool can be written again",
+			     spool->name);
 	if (err == MR_OK)
 		spool->stalled = false;
 	else if (error != NULL)

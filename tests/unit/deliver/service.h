@@ -35,6 +35,7 @@ struct service {
 	struct mr_buf refused; /* "REASON: LINE" */
 	struct mr_buf position;
 	char logged[8192];
+	bool events[MR_EVENT_NAMES]; /* that were logged */
 	bool prepared;
 };
 
@@ -43,7 +44,7 @@ static inline void service_remember(void *context, enum mr_log_level level, uint
 {
 	struct service *service = context;
 	size_t at = strlen(service->logged);
-	(void)kind;
+	service->events[mr_log_kind_event(kind)] = true;
 	snprintf(service->logged + at, sizeof service->logged - at, "%s: %.*s\n",
 		 mr_log_level_name(level), (int)len, text);
 }

@@ -538,6 +538,9 @@ static void a_file_that_fills_the_disk_may_go(void **state)
 		service_step_second(&service);
 		assert_false(is_full());
 		assert_non_null(strstr(service.logged, "can be written again"));
+		assert_true(service.events[MR_EVENT_SINK_FAILING] &&
+			    service.events[MR_EVENT_SINK_OK] &&
+			    service.events[MR_EVENT_FILE_ROTATED]);
 		assert_int_equal(service.counters.at[MR_C_FILES_LOST], 1);
 		put(&service, 6, 8);
 		service_checkpoint(&service);

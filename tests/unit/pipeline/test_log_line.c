@@ -5,7 +5,9 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -144,6 +146,36 @@ static void a_pipe_that_nobody_reads_holds_nothing_up(void **state)
 	close(ends[1]);
 }
 
+static void the_journal_is_told_the_priority(void **state)
+{
+	(void)state;
+	int ends[2];
+	char all[256], stream[64];
+	struct stat about;
+	struct mr_log_line line = line_of(S("x"));
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	unsetenv("JOURNAL_STREAM");
+	assert_false(mr_log_is_journal(ends[1]));
+	assert_int_equal(fstat(ends[1], &about), 0);
+	snprintf(stream, sizeof stream, "%ju:%ju", (uintmax_t)about.st_dev,
+		 (uintmax_t)about.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+	assert_true(mr_log_is_journal(ends[1]));
+	assert_false(mr_log_is_journal(STDIN_FILENO));
+	unsetenv("JOURNAL_STREAM");
+	struct mr_log_out log = {.fd = ends[1], .least = MR_LOG_INFO, .prefixed = true};
+	mr_log_out_line(&log, &line);
+	line.level = MR_LOG_ERROR;
+	mr_log_out_line(&log, &line);
+	ssize_t len = read(ends[0], all, sizeof all - 1);
+	assert_true(len > 0);
+	all[len] = '\0';
+	assert_string_equal(all, "<4>2025-11-29T05:10:00Z warning alarm.raised parse-1 #3: x\n"
+				 "<3>2025-11-29T05:10:00Z error alarm.raised parse-1 #3: x\n");
+	close(ends[0]);
+	close(ends[1]);
+}
+
 static uint64_t last_kind;
 static char last_line[64];
 static void remember(void *context, enum mr_log_level level, uint64_t kind, const char *line,
@@ -183,6 +215,7 @@ int main(void)
 	    cmocka_unit_test(a_long_line_is_cut_and_whole),
 	    cmocka_unit_test(the_supervisor_before_its_workers_has_no_name),
 	    cmocka_unit_test(a_pipe_that_nobody_reads_holds_nothing_up),
+	    cmocka_unit_test(the_journal_is_told_the_priority),
 	    cmocka_unit_test(a_kind_tells_its_event),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
