@@ -3,7 +3,7 @@
 
 #include "millrace/text.h"
 
-#define ITEMS 15
+#define ITEMS 16
 
 static void pack_words(struct mr_slice words, struct mr_buf *out)
 {
@@ -27,6 +27,7 @@ void mr_figures_encode(const struct mr_figures *figures, struct mr_buf *out)
 	mr_pack_uint(out, figures->spooled);
 	mr_pack_uint(out, figures->refused);
 	mr_pack_uint(out, figures->trouble_us);
+	mr_pack_uint(out, figures->next_us);
 	mr_pack_uint(out, figures->refused_us);
 	mr_pack_uint(out, figures->failing_us);
 	mr_pack_bool(out, figures->untried);
@@ -51,6 +52,7 @@ bool mr_figures_decode(struct mr_slice bytes, struct mr_figures *out)
 	out->spooled = mr_unpack_uint(&in, INT64_MAX);
 	out->refused = mr_unpack_uint(&in, INT64_MAX);
 	out->trouble_us = mr_unpack_uint(&in, INT64_MAX);
+	out->next_us = mr_unpack_uint(&in, INT64_MAX);
 	out->refused_us = mr_unpack_uint(&in, INT64_MAX);
 	out->failing_us = mr_unpack_uint(&in, INT64_MAX);
 	out->untried = mr_unpack_bool(&in);

@@ -392,6 +392,14 @@ static void check_counters(struct mr_health *health, int64_t now_us)
 	health->shed = shed;
 	put(health, MR_ALARM_STATE_SHED,
 	    health->shed_us != 0 && now_us - health->shed_us < QUIET_US, NULL);
+	uint64_t late = sums->at[MR_C_BEYOND_LATENESS];
+	if (late > health->late)
+		health->late_us = now_us;
+	health->late = late;
+	char words[MR_ALARM_WORDS];
+	snprintf(words, sizeof words, "beyond_lateness: %llu", (unsigned long long)late);
+	put(health, MR_ALARM_EVENTS_LATE,
+	    health->late_us != 0 && now_us - health->late_us < QUIET_US, words);
 	uint64_t taken = sums->at[MR_C_BYTES_COLLECTED];
 	bool held = false;
 	for (uint32_t i = 0; i < health->supervisor->worker_count; i++)

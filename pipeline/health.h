@@ -81,6 +81,8 @@ struct mr_health {
 	struct mr_health_part dead_letter;
 	struct mr_marks marks; /* by source, over all workers */
 	/* Since when what should move stands still. */
+	uint64_t late;
+	int64_t late_us;
 	uint64_t shed;
 	int64_t shed_us;
 	uint64_t bytes_taken;

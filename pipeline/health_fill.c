@@ -141,6 +141,8 @@ static void fill_sinks(const struct mr_health *health, struct mr_status *status)
 		mr_status_word(is->last_error, part->words);
 		if (part->figures.trouble_us > 0)
 			is->last_error_time = (int64_t)part->figures.trouble_us;
+		if (part->figures.next_us > 0)
+			is->next_try = (int64_t)part->figures.next_us;
 	}
 }
 

@@ -224,6 +224,22 @@ static void check_dead_letter(struct paths *paths, const char *state, const char
 		add_written(paths, mr_strdup("dead_letter"), path);
 }
 
+/* In a state directory that no run has been in. Who means to go on has named another one, or its
+ * disk is not mounted. */
+static void warn_of_before(const char *state, const struct mr_part *sink, const char *path)
+{
+	struct stat about;
+	char *spool = mr_asprintf("%s/spool", state);
+	bool is_new = access(spool, F_OK) != 0 && errno == ENOENT;
+	free(spool);
+	if (is_new && stat(path, &about) == 0 && S_ISREG(about.st_mode) && about.st_size > 0)
+		mr_log(MR_LOG_WARNING,
+		       "state %s: no run has been there yet: all that its sources have is read "
+		       "from its beginning, and what alerts sink %s has from before (%s, %lld "
+		       "bytes) may come to stand there again",
+		       state, sink->name, path, (long long)about.st_size);
+}
+
 static void check_written(struct paths *paths)
 {
 	const char *state = mr_config_get(paths->config, "state", 0);
@@ -233,8 +249,10 @@ static void check_written(struct paths *paths)
 		check_dead_letter(paths, state, dead_letter);
 	for (size_t i = 0; (sink = mr_config_part(paths->config, MR_PART_SINK, i)) != NULL; i++) {
 		const char *path = mr_config_get(&sink->settings, "path", 0);
-		if (path != NULL)
-			add_written(paths, mr_asprintf("sink %s", sink->name), path);
+		if (path == NULL)
+			continue;
+		add_written(paths, mr_asprintf("sink %s", sink->name), path);
+		warn_of_before(state, sink, path);
 	}
 }
 

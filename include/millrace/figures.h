@@ -24,6 +24,7 @@ struct mr_figures {
 	uint64_t spooled;
 	uint64_t refused;
 	uint64_t trouble_us; /* when that was, of wall clock */
+	uint64_t next_us;    /* when the receiver is tried again, of wall clock; 0: no pause */
 	uint64_t refused_us; /* when one was refused for good, in this set of workers; wall clock */
 	uint64_t failing_us; /* for so long the receiver has taken nothing that it was sent */
 	bool untried;        /* it has answered nothing yet, and something may wait for it */

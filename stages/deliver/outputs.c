@@ -217,6 +217,7 @@ void outputs_show(const struct outputs *outputs, mr_figures_taker take, void *co
 				  .spooled = counts.spooled,
 				  .refused = counts.refused,
 				  .trouble_us = (uint64_t)counts.trouble_us,
+				  .next_us = (uint64_t)counts.next_us,
 				  .refused_us = (uint64_t)counts.refused_us,
 				  .failing_us = (uint64_t)counts.failing_us,
 				  .untried = counts.untried});

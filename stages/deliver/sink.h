@@ -47,6 +47,7 @@ struct sink_counts {
 	uint64_t spool_bytes;
 	const char *trouble; /* what its receiver fails with; NULL or "" is none */
 	int64_t trouble_us;  /* when that was, of wall clock */
+	int64_t next_us;     /* when it is tried again, of wall clock; 0: it is not waited for */
 	int64_t refused_us;  /* when it last refused one, of wall clock, since it was opened */
 	int64_t failing_us;  /* for so long it has taken nothing that it was sent */
 	bool untried; /* since it was opened it has answered nothing, and something may wait */

@@ -24,7 +24,6 @@
 
 #define SEGMENTS_IN_SPOOL 16 /* how many files it takes when it is full */
 #define SEGMENT_MOST (64 * MR_MIB)
-#define RETRY_AFTER_MOST_US MR_HOUR_US
 #define REFUSE_AGAIN_US MR_SECOND_US
 #define DOUBLINGS_MAX 30
 #define SPOOL_UNREAD (-1) /* beside HTTP's statuses: the disk does not give what is to be sent */
@@ -58,6 +57,7 @@ struct webhook {
 	int64_t failing_us; /* since when, of steady clock */
 	int64_t refused_us; /* when an alert was refused, of wall clock */
 	int64_t trouble_us; /* when it last did, of wall clock */
+	int64_t next_us;    /* when it is tried again, in PHASE_WAIT */
 	char trouble[sizeof(((struct http_result *)NULL)->reason)];
 	uint64_t random;
 	uint64_t taken, delivered, refused;
@@ -214,7 +214,8 @@ static int64_t any_up_to(struct webhook *hook, int64_t most)
 			 (uint64_t)(most + 1));
 }
 
-/* Full jitter: any time up to a bound that doubles; never before the receiver's own word. */
+/* Full jitter: any time up to a bound that doubles; not before the receiver's own word, as far as
+ * the longest pause allows. */
 static int64_t pause_us(struct webhook *hook, int64_t retry_after_seconds)
 {
 	int64_t bound = hook->retry_first_us, least = 0;
@@ -224,9 +225,9 @@ static int64_t pause_us(struct webhook *hook, int64_t retry_after_seconds)
 	if (bound > hook->retry_most_us)
 		bound = hook->retry_most_us;
 	if (retry_after_seconds > 0)
-		least = retry_after_seconds < RETRY_AFTER_MOST_US / MR_SECOND_US
+		least = retry_after_seconds < hook->retry_most_us / MR_SECOND_US
 			    ? retry_after_seconds * MR_SECOND_US
-			    : RETRY_AFTER_MOST_US;
+			    : hook->retry_most_us;
 	return least + any_up_to(hook, bound);
 }
 
@@ -319,7 +320,9 @@ static bool wait_after(struct sink *sink, long status, const char *reason, int64
 	hook->failed_with = status;
 	note_trouble(sink, reason);
 	hook->phase = PHASE_WAIT;
-	set_timer(hook, pause_us(hook, seconds));
+	int64_t pause = pause_us(hook, seconds);
+	hook->next_us = hook->trouble_us + pause;
+	set_timer(hook, pause);
 	return says;
 }
 
@@ -623,6 +626,7 @@ static void webhook_counts(const struct sink *sink, struct sink_counts *out)
 	    .spool_bytes = spool_bytes(&hook->spool),
 	    .trouble = hook->trouble,
 	    .trouble_us = hook->trouble_us,
+	    .next_us = hook->phase == PHASE_WAIT && hook->failures > 0 ? hook->next_us : 0,
 	    .refused_us = hook->refused_us,
 	    .failing_us =
 		hook->failures == 0 ? 0 : sink->env->stage->now->steady_us - hook->failing_us,

@@ -414,6 +414,25 @@ class Check(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertIn("another process is writing to it; as long as that is so a run ends at once", done.stderr)
 
+    def test_a_new_state_directory_beside_old_alerts(self):
+        """Named wrongly, or not mounted, it would have all alerts written once more without a word."""
+        words = f"state {self.path('state')}: no run has been there yet"
+
+        def run():
+            done = subprocess.run([mr.PROGRAM, "run", self.path("t.yaml")], stdin=subprocess.DEVNULL, capture_output=True,
+                                  text=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return done.stderr
+
+        self.topology(source="path: in, follow: false")
+        self.write("alerts.ndjson", "")
+        self.assertNotIn(words, check(self.path("t.yaml")).stderr)
+        self.write("alerts.ndjson", "{}\n")
+        self.assertIn("warning: " + words, check(self.path("t.yaml")).stderr)
+        self.assertIn("warning log: " + words, run())
+        self.assertNotIn(words, run())
+        self.assertNotIn(words, check(self.path("t.yaml")).stderr)
+
     def test_a_token_is_one_line(self):
         self.write("token", "two\nlines\n")
         os.chmod(self.path("token"), 0o600)

@@ -273,7 +273,7 @@ class Health(unittest.TestCase):
             self.assertEqual(mt.worker_name(worker["pid"]), worker["name"])
             self.assertGreater(worker["memory_bytes"], 0)
         self.assertEqual(status["sinks"], [{"name": "alerts", "delivered": wanted, "spooled": 0, "spool_size_bytes": 0,
-                                            "refused": 0, "last_error": "", "last_error_time": None}])
+                                            "refused": 0, "last_error": "", "last_error_time": None, "next_try": None}])
         self.assertLessEqual({alarm["name"] for alarm in status["alarms"]}, {"sandbox_missing"})  # as the kernel is
 
         def counted():

@@ -25,6 +25,17 @@ static void set(const char *name, const char *value)
 	mr_config_add(&service.settings, name, value);
 }
 
+static void set_anew(const char *name, const char *value)
+{
+	for (size_t i = 0; i < service.settings.count; i++) {
+		struct mr_setting *item = &service.settings.items[i];
+		if (strcmp(item->name, name) != 0)
+			continue;
+		free(item->value);
+		item->value = mr_strdup(value);
+	}
+}
+
 static const char *in_folder(const char *name)
 {
 	return receiver_path(&receiver, name);
@@ -240,12 +251,32 @@ static void the_receiver_says_when_to_come_again(void **state)
 {
 	(void)state;
 	BEGIN("429:1", "503:date+3");
+	set_anew("retry_most", "10s");
 	open_sink();
 	put(0, 1);
 	drain();
 	assert_true(request_time(1) - request_time(0) >= 1);
 	/* A date is of whole seconds. */
 	assert_true(request_time(2) - request_time(1) >= 1);
+	end();
+}
+
+/* A word that would hold alerts up for an hour does not, and it is told when they go. */
+static void it_does_not_say_how_long_a_sink_stands_still(void **state)
+{
+	(void)state;
+	BEGIN("429:3600");
+	open_sink();
+	assert_int_equal(counts().next_us, 0);
+	put(0, 1);
+	for (int i = 0; counts().next_us == 0; i++) {
+		assert_true(i < STEPS_MAX);
+		service_step(&service, 1);
+	}
+	assert_true(counts().next_us - counts().trouble_us >= 20000);
+	assert_true(counts().next_us - counts().trouble_us <= 40000);
+	drain();
+	assert_int_equal(counts().next_us, 0);
 	end();
 }
 
@@ -690,6 +721,7 @@ int main(void)
 	    cmocka_unit_test(what_the_disk_does_not_give_waits),
 	    cmocka_unit_test(wrong_settings_are_an_error_and_lose_nothing),
 	    cmocka_unit_test(the_receiver_says_when_to_come_again),
+	    cmocka_unit_test(it_does_not_say_how_long_a_sink_stands_still),
 	    cmocka_unit_test(what_is_refused_is_set_aside_alone),
 	    cmocka_unit_test(a_refusal_behind_failures_is_no_taking),
 	    cmocka_unit_test(certificates_are_verified),

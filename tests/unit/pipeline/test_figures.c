@@ -21,6 +21,7 @@ static const struct mr_figures sink = {.kind = MR_PART_SINK,
 				       .trouble_us = 5,
 				       .failing_us = 6,
 				       .refused_us = 7,
+				       .next_us = 8,
 				       .untried = true};
 
 static void figures_come_back(void **state)
@@ -35,7 +36,7 @@ static void figures_come_back(void **state)
 	assert_true(mr_slice_eq(got.input, sink.input));
 	assert_true(got.bytes == 1 && got.segments == 2 && got.delivered == 3 && got.spooled == 4);
 	assert_true(got.refused == INT64_MAX && got.trouble_us == 5 && got.failing_us == 6);
-	assert_true(got.refused_us == 7 && got.untried);
+	assert_true(got.refused_us == 7 && got.next_us == 8 && got.untried);
 	mr_buf_fini(&bytes);
 }
 

@@ -396,6 +396,12 @@ static void alarms_come_and_go(void **state)
 	assert_true(raised(&ward, MR_ALARM_STATE_SHED));
 	ward.health.shed_us -= 3600 * SECOND;
 	assert_false(raised(&ward, MR_ALARM_STATE_SHED));
+
+	assert_false(raised(&ward, MR_ALARM_EVENTS_LATE));
+	ward.supervisor.sums.at[MR_C_BEYOND_LATENESS] = 24;
+	expect_words(&ward, MR_ALARM_EVENTS_LATE, "beyond_lateness: 24");
+	ward.health.late_us -= 600 * SECOND;
+	assert_false(raised(&ward, MR_ALARM_EVENTS_LATE));
 	ward_close(&ward);
 }
 
