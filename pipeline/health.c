@@ -455,9 +455,12 @@ struct part_alarm {
 	const char *(*words)(const struct mr_health_part *part); /* NULL: none */
 };
 
+/* Whose they are stands before them. */
 static const char *words_of(const struct mr_health_part *part)
 {
-	return part->words;
+	char own[MR_NAME_MAX + 8];
+	int len = snprintf(own, sizeof own, "sink %s: ", part->name);
+	return strncmp(part->words, own, (size_t)len) == 0 ? part->words + len : part->words;
 }
 
 static const char *input_of(const struct mr_health_part *part)

@@ -160,6 +160,22 @@ static enum mr_err put_again(struct once_file *file, const struct mr_buf *lines,
 	return err;
 }
 
+static void say_removed(const struct once_file *file, uint64_t written, uint64_t unseen)
+{
+	if (unseen == 0)
+		mr_log_event(MR_LOG_WARNING, MR_EVENT_FILE_ROTATED,
+			     "%s: %s was removed, or moved to another disk, with %llu bytes: a new "
+			     "file goes on",
+			     file->name, file->path, (unsigned long long)written);
+	else
+		mr_log_event(
+		    MR_LOG_WARNING, MR_EVENT_FILE_ROTATED,
+		    "%s: %s was removed, with %llu bytes: whether anybody has read or copied "
+		    "its last %llu cannot be known, so they are written again, to a new file",
+		    file->name, file->path, (unsigned long long)written,
+		    (unsigned long long)unseen);
+}
+
 /* The old file's room is free before the first line goes to the new one. */
 static enum mr_err replace_removed(struct once_file *file, struct mr_error *error)
 {
@@ -171,12 +187,7 @@ static enum mr_err replace_removed(struct once_file *file, struct mr_error *erro
 		err = turn(file, error);
 	if (err == MR_OK) {
 		close(old);
-		mr_log_event(
-		    MR_LOG_WARNING, MR_EVENT_FILE_ROTATED,
-		    "%s: %s was removed, with %llu bytes: whether anybody has read or copied "
-		    "its last %llu cannot be known, so they are written again, to a new file",
-		    file->name, file->path, (unsigned long long)written,
-		    (unsigned long long)unseen);
+		say_removed(file, written, unseen);
 		if (file->counters != NULL)
 			mr_count(file->counters, MR_C_FILES_LOST, 1);
 		err = put_again(file, &lines, error);

@@ -325,6 +325,9 @@ static void an_alarm_says_all_that_it_is_of_and_why(void **state)
 	mr_health_adopt(&ward.health);
 	say(&ward, siem);
 	expect_words(&ward, MR_ALARM_RECEIVER_FAILING, "siem: HTTP status 500");
+	siem.words = MR_SLICE("sink siem: No space left on device");
+	say(&ward, siem);
+	expect_words(&ward, MR_ALARM_RECEIVER_FAILING, "siem: No space left on device");
 	say(&ward, files);
 	expect_words(&ward, MR_ALARM_INPUT_UNREAD, "files: /srv/a.csv");
 	show(&ward, MR_PART_SOURCE, "mail", true);
