@@ -12,7 +12,8 @@
 
 struct mr_slice corr_mark_text(const struct corr_marks *marks, const struct corr_mark *mark)
 {
-	return (struct mr_slice){marks->texts + mark->text, mark->text_len};
+	return mark->text_len == 0 ? MR_SLICE("")
+				   : (struct mr_slice){marks->texts + mark->text, mark->text_len};
 }
 
 static int compare(const struct corr_marks *marks, const struct corr_mark *a,

@@ -313,6 +313,7 @@ class Health(unittest.TestCase):
         self.assertEqual([alarm["words"] for alarm in status["alarms"] if alarm["name"] == "input_unread"],
                          ["audit: " + service.records])
         os.remove(service.records)
+        mt.wait_until(lambda: source(unread=0, alarms=""), "it is missed")
         mt.write_records(service.records, 300)
         with open(service.records, "a", encoding="utf-8") as out:
             out.write("no record\n")
@@ -563,7 +564,7 @@ class Health(unittest.TestCase):
             service.process.send_signal(signal.SIGHUP)
             heard("STATUS=6 workers: collect")
             for pid, _ in mt.children(service.process.pid):
-                with open(f"/proc/{pid}/environ", "rb") as environment:
+                with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/environ", "rb") as environment:
                     self.assertNotIn(b"NOTIFY_SOCKET", environment.read())
             service.process.send_signal(signal.SIGTERM)
             heard("STOPPING=1")
