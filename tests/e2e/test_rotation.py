@@ -214,7 +214,7 @@ class Rotation(unittest.TestCase):
         read = [self.lines(name) for name in NAMES]
         for name in NAMES:
             os.unlink(os.path.join(self.log, name))
-        mt.wait_until(lambda: self.process.poll() is not None or self.said().count(" was removed, with ") == 2, "words")
+        mt.wait_until(lambda: self.process.poll() is not None or self.said().count(" was removed, ") == 2, "words")
         read = [before + self.lines(name) for before, name in zip(read, NAMES)]
         self.add(5)
         mt.wait_until(lambda: self.process.poll() is not None or
