@@ -198,6 +198,28 @@ static void what_is_gone_stays_open_until_it_is_read(void **state)
 	service_fini(&service);
 }
 
+/* As many as may be open, each read. */
+static void start_with_files(struct service *service)
+{
+	for (int i = 0; i < OPEN_MOST; i++)
+		append(name_of(i), "1\n");
+	start(service, "*.log");
+	look(service);
+}
+
+/* And looks until nothing more comes of it. */
+static void move_all(struct service *service, const char *before, const char *behind)
+{
+	for (int i = 0; i < OPEN_MOST; i++) {
+		char moved[32];
+
+		snprintf(moved, sizeof(moved), "%s%s%s", before, name_of(i), behind);
+		move_file(name_of(i), moved);
+	}
+	for (int i = 0; i < 7; i++)
+		look(service);
+}
+
 /* Others are there; what their writers add to them still is read where they are, if that is known.
  */
 static void what_was_moved_away_is_closed_for_others(void **state)
@@ -205,18 +227,8 @@ static void what_was_moved_away_is_closed_for_others(void **state)
 	struct service service;
 
 	(void)state;
-	for (int i = 0; i < OPEN_MOST; i++)
-		append(name_of(i), "1\n");
-	start(&service, "*.log");
-	look(&service);
-	for (int i = 0; i < OPEN_MOST; i++) {
-		char moved[32];
-
-		snprintf(moved, sizeof(moved), "%s.old", name_of(i));
-		move_file(name_of(i), moved);
-	}
-	for (int i = 0; i < 7; i++)
-		look(&service);
+	start_with_files(&service);
+	move_all(&service, "", ".old");
 	append("03.log.old", "2\n");
 	look(&service);
 	assert_true(has(&service, "03.log 2 2\n"));
@@ -245,18 +257,8 @@ static void what_is_closed_and_moved_out_of_sight_is_said(void **state)
 	struct service service;
 
 	(void)state;
-	for (int i = 0; i < OPEN_MOST; i++)
-		append(name_of(i), "1\n");
-	start(&service, "*.log");
-	look(&service);
-	for (int i = 0; i < OPEN_MOST; i++) {
-		char moved[32];
-
-		snprintf(moved, sizeof(moved), "../%s", name_of(i));
-		move_file(name_of(i), moved);
-	}
-	for (int i = 0; i < 7; i++)
-		look(&service);
+	start_with_files(&service);
+	move_all(&service, "../", "");
 	assert_int_equal(warnings, 0);
 	for (int i = OPEN_MOST; i < MANY; i++)
 		append(name_of(i), "3\n");
