@@ -50,6 +50,27 @@ enum mr_level {
 };
 
 enum mr_compare { MR_GTE, MR_GT, MR_LTE, MR_LT, MR_EQ, MR_NEQ };
+/* Whether it holds for what stands so to what it is compared with: `order` is negative, 0,
+ * positive.
+ */
+static inline bool mr_compare_holds(enum mr_compare op, int order)
+{
+	switch (op) {
+	case MR_GTE:
+		return order >= 0;
+	case MR_GT:
+		return order > 0;
+	case MR_LTE:
+		return order <= 0;
+	case MR_LT:
+		return order < 0;
+	case MR_EQ:
+		return order == 0;
+	case MR_NEQ:
+		return order != 0;
+	}
+	return false;
+}
 
 #define MR_CONDITION_COUNT_MAX ((INT64_C(1) << 28) - 1)
 struct mr_condition_part {

@@ -67,32 +67,13 @@ static uint32_t window_open(struct corr_window *window, const struct corr_slot *
 	return first;
 }
 
-static bool part_holds(enum mr_compare op, int order)
-{
-	switch (op) {
-	case MR_GTE:
-		return order >= 0;
-	case MR_GT:
-		return order > 0;
-	case MR_LTE:
-		return order <= 0;
-	case MR_LT:
-		return order < 0;
-	case MR_EQ:
-		return order == 0;
-	case MR_NEQ:
-		break;
-	}
-	return order != 0;
-}
-
 static bool holds(const struct corr_window *window)
 {
 	const struct corr_rule *rule = window->rule;
 	for (uint32_t i = 0; i < rule->part_count; i++) {
 		int order;
 		if (!rule->kind->measure->compare(window, &rule->parts[i], &order) ||
-		    !part_holds(rule->parts[i].op, order))
+		    !mr_compare_holds(rule->parts[i].op, order))
 			return false;
 	}
 	return true;

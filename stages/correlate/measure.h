@@ -64,5 +64,16 @@ void corr_numbers_end(struct corr_window *window);
 uint64_t corr_numbers_count(const struct corr_window *window);
 const struct mr_sum *corr_numbers_sum(const struct corr_window *window);
 struct mr_slice corr_numbers_nth(const struct corr_window *window, uint64_t n);
+/* The rows of such a kind: they differ in how a window begins, and in what is compared. */
+#define CORR_MEASURE_OF_NUMBERS(BEGIN, COMPARE)                                                    \
+	{                                                                                          \
+		.begin = (BEGIN), .enter = corr_numbers_enter, .leave = corr_numbers_leave,        \
+		.compare = (COMPARE), .end = corr_numbers_end                                      \
+	}
+#define CORR_KIND_OF_NUMBERS(MEASURE)                                                              \
+	{                                                                                          \
+		.takes = corr_numbers_take, .things = corr_numbers_things, .adds_up = true,        \
+		.measure = (MEASURE)                                                               \
+	}
 
 #endif

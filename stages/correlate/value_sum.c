@@ -14,17 +14,6 @@ static bool compare(const struct corr_window *window, const struct mr_condition_
 	return true;
 }
 
-static const struct corr_measure measure = {
-    .begin = corr_numbers_begin,
-    .enter = corr_numbers_enter,
-    .leave = corr_numbers_leave,
-    .compare = compare,
-    .end = corr_numbers_end,
-};
+static const struct corr_measure measure = CORR_MEASURE_OF_NUMBERS(corr_numbers_begin, compare);
 
-const struct corr_kind corr_value_sum = {
-    .takes = corr_numbers_take,
-    .things = corr_numbers_things,
-    .adds_up = true,
-    .measure = &measure,
-};
+const struct corr_kind corr_value_sum = CORR_KIND_OF_NUMBERS(&measure);

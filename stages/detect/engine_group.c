@@ -63,21 +63,7 @@ static bool number_holds(const struct engine *engine, const struct image_predica
 	int order = engine_number_compare(number, wanted);
 	if (order == 2 || equals)
 		return order == 0;
-	switch ((enum mr_compare)predicate->op) {
-	case MR_GT:
-		return order > 0;
-	case MR_GTE:
-		return order >= 0;
-	case MR_LT:
-		return order < 0;
-	case MR_LTE:
-		return order <= 0;
-	case MR_EQ:
-		return order == 0;
-	case MR_NEQ:
-		return order != 0;
-	}
-	return false;
+	return mr_compare_holds((enum mr_compare)predicate->op, order);
 }
 
 static bool bool_holds(const struct image_predicate *predicate, const struct mr_value *value,

@@ -364,25 +364,6 @@ static int stands(const struct mr_condition_part *part, const struct mr_conditio
 	return order != 0 ? order : next;
 }
 
-static bool part_holds(enum mr_compare op, int order)
-{
-	switch (op) {
-	case MR_GTE:
-		return order >= 0;
-	case MR_GT:
-		return order > 0;
-	case MR_LTE:
-		return order <= 0;
-	case MR_LT:
-		return order < 0;
-	case MR_EQ:
-		return order == 0;
-	case MR_NEQ:
-		break;
-	}
-	return order != 0;
-}
-
 /* The condition holds for some value if it holds for one that it names, or one beside it. What is
  * counted is 1 at least, and `most`. */
 static bool can_hold(const struct mr_rule *rule, int64_t most)
@@ -393,8 +374,8 @@ static bool can_hold(const struct mr_rule *rule, int64_t most)
 		bool holds =
 		    of->number.len > 0 || (of->count + next >= 1 && of->count + next <= most);
 		for (uint32_t p = 0; p < rule->condition_count && holds; p++)
-			holds = part_holds(rule->condition[p].op,
-					   stands(&rule->condition[p], of, next));
+			holds = mr_compare_holds(rule->condition[p].op,
+						 stands(&rule->condition[p], of, next));
 		if (holds)
 			return true;
 	}
