@@ -244,6 +244,9 @@ ssize_t intake_fill(struct intake *intake, size_t room)
 	uint64_t at = intake_written(intake);
 	size_t ring_at = at % INTAKE_RING_BYTES;
 
+	/* Of a read that was killed the queue tells only until more comes into it. */
+	if (intake->head->places[intake->head->current].queued != INTAKE_NO_READ)
+		note(intake->head, at, INTAKE_NO_READ);
 	if (room > INTAKE_RING_BYTES - ring_at)
 		room = INTAKE_RING_BYTES - ring_at;
 	return intake->queue[0] > 0 ? read_queue(intake, at, intake->ring + ring_at, room)

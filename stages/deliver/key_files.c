@@ -93,8 +93,8 @@ static const char *path_of(const struct mr_part *sink, const char *setting)
 	return mr_config_get(&sink->settings, setting, 0);
 }
 
-/* In days from now, below 0 where it is over; of authorities the last, since a bundle has old ones.
- */
+/* Days from now that it ends within, 0 and below where it is over; of authorities the last, since a
+ * bundle has old ones. */
 static int days_left(const struct mr_setting_row *row, const struct mr_buf *bytes)
 {
 	bool all = strcmp(row->name, AUTHORITIES) == 0;
@@ -105,7 +105,7 @@ static int days_left(const struct mr_setting_row *row, const struct mr_buf *byte
 	       (one = PEM_read_bio_X509(pem, NULL, NULL, NULL)) != NULL) {
 		int days = 0, seconds = 0;
 		ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(one));
-		days -= seconds < 0;
+		days += seconds > 0;
 		most = days > most ? days : most;
 		X509_free(one);
 	}
@@ -117,12 +117,12 @@ static int days_left(const struct mr_setting_row *row, const struct mr_buf *byte
 static void warn_of_end(const struct mr_part *sink, const struct mr_setting_row *row,
 			const char *path, const struct mr_buf *bytes)
 {
-	int days = row->kind == MR_SETTING_CERTIFICATES ? days_left(row, bytes) : SOON_DAYS;
-	if (days < 0)
+	int days = row->kind == MR_SETTING_CERTIFICATES ? days_left(row, bytes) : SOON_DAYS + 1;
+	if (days <= 0)
 		mr_log(MR_LOG_WARNING, "sink %s: %s: %s has expired", sink->name, row->name, path);
-	else if (days < SOON_DAYS)
+	else if (days <= SOON_DAYS)
 		mr_log(MR_LOG_WARNING, "sink %s: %s: %s expires within %d day%s", sink->name,
-		       row->name, path, days + 1, days == 0 ? "" : "s");
+		       row->name, path, days, days == 1 ? "" : "s");
 }
 
 /* A key belongs to a certificate, which may hold it itself. */

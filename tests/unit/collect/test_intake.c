@@ -26,10 +26,14 @@
 #define STREAM_BYTES (48u << 20)
 #define ROUNDS 300
 
-/* The byte at a place of the stream: a run that never repeats within a lap of the ring. */
+/* The byte at a place of the stream: without a period, so that bytes that are lost or come twice
+ * are seen, however many. */
 static char byte_at(uint64_t at)
 {
-	return (char)((at * 2654435761u) >> 21);
+	uint64_t word = (at / 8) * 0x9e3779b97f4a7c15u;
+
+	word = (word ^ word >> 29) * 0xbf58476d1ce4e5b9u;
+	return (char)((word ^ word >> 32) >> (8 * (at % 8)));
 }
 
 /* Like fork; it ends with the test. */
