@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SIGMA = os.path.join(ROOT, "..", "shared", "data", "sigma")
 TENANT_FORM = 4  # one more whenever what lies in the folder is of another form
 
 
@@ -15,8 +16,7 @@ def add_arguments(parser):
     parser.add_argument("--runs", type=int, default=3, help="the best by CPU time is shown, all are in the JSON")
     parser.add_argument("--dir", default=os.path.join(ROOT, "build", "bench"), help="where the tenant is kept")
     parser.add_argument("--build", default="release", help="which build of the program")
-    parser.add_argument("--sigma", default=os.path.join(ROOT, "..", "shared", "data", "sigma"),
-                        help="public rules, if they are there")
+    parser.add_argument("--sigma", default=SIGMA, help="public rules, if they are there")
     parser.add_argument("--json", help="write the figures to this file")
 
 

@@ -1,8 +1,8 @@
 /* trial.c - the groups of a topology as chains in one process, handed from one to the next.
  *
- * Called by commands, through millrace/trial.h. What worker_links.c does with links is done here
- * with bodies in memory: one worker to a group, each body taken as soon as it is there. Fails with
- * what a stage fails with. */
+ * Called by commands and by millrace-cost, through millrace/trial.h. What worker_links.c does with
+ * links is done here with bodies in memory: one worker to a group, each body taken as soon as it is
+ * there. Fails with what a stage fails with. */
 #include "millrace/trial.h"
 
 #include <poll.h>
@@ -35,9 +35,10 @@ struct mr_trial {
 	struct mr_slice catalog_bytes;
 	struct mr_catalog catalog;
 	struct mr_topology topology;
-	struct side *sides; /* by group; deliver's is not used */
-	struct mr_trial_taker taker;
-	struct mr_reader reader; /* in deliver's place */
+	struct side *sides;          /* by group */
+	bool delivers;               /* itself */
+	struct mr_trial_taker taker; /* else */
+	struct mr_reader reader;     /* in deliver's place */
 	struct mr_files *files;
 	uint32_t file_count;
 	struct mr_buf region; /* the one in hand, or the record */
@@ -112,7 +113,7 @@ const struct mr_catalog *mr_trial_catalog(const struct mr_trial *trial)
 	return &trial->catalog;
 }
 
-const struct mr_tables *mr_trial_tables(const struct mr_trial *trial)
+struct mr_tables *mr_trial_tables(struct mr_trial *trial)
 {
 	return trial->tables;
 }
@@ -172,14 +173,19 @@ enum mr_err mr_trial_open(struct mr_trial *trial, const struct mr_stage_ops *jud
 			  const struct mr_trial_taker *taker, struct mr_error *error)
 {
 	struct mr_slice names;
-	trial->taker = *taker;
+	trial->delivers = taker == NULL;
+	if (taker != NULL)
+		trial->taker = *taker;
 	trial->files = mr_files_new(number_file, trial);
 	mr_files_keep(trial->files);
 	if (mr_tables_map(trial->tables, MR_NAMES_TABLE, &names, NULL) == MR_OK)
 		mr_files_set_names(trial->files, names);
 	mr_topology_default(1, trial->catalog.layers, &trial->topology);
 	trial->sides = mr_calloc(trial->topology.group_count, sizeof *trial->sides);
-	return open_side(trial, JUDGE, judge, error);
+	enum mr_err err = open_side(trial, JUDGE, judge, error);
+	if (err == MR_OK && trial->delivers)
+		err = open_side(trial, trial->topology.group_count - 1, NULL, error);
+	return err;
 }
 
 void *mr_trial_judge(struct mr_trial *trial)
@@ -232,7 +238,7 @@ static enum mr_err hand_body(struct mr_trial *trial, const struct mr_edge *edge,
 			     struct mr_error *error)
 {
 	struct mr_batch_header header = {0};
-	if (is_last(trial, edge->to)) {
+	if (is_last(trial, edge->to) && !trial->delivers) {
 		mr_reader_open_body(&trial->reader, edge->content, body);
 		return take_alerts(trial, error);
 	}
@@ -362,7 +368,7 @@ enum mr_err mr_trial_end(struct mr_trial *trial, struct mr_error *error)
 {
 	enum mr_err err = MR_OK;
 	for (uint32_t i = 0; i < trial->topology.group_count && err == MR_OK; i++) {
-		if (!is_correlate(trial, i))
+		if (!is_correlate(trial, i) && !(is_last(trial, i) && trial->delivers))
 			continue;
 		do {
 			err = mr_chain_finish(&trial->sides[i].chain, error);

@@ -1,7 +1,8 @@
-/* trial.h - the pipeline in this one process, for commands that try rules on records.
+/* trial.h - the pipeline in this one process, for commands that try rules on records, and for what
+ * counts its instructions.
  *
  * What scan does in processes is done here in one: the same stages, prepared alike, with the same
- * batches between them, but for deliver, in whose place the caller takes what arrives. Only
+ * batches between them; in deliver's place the caller may take what arrives. Only
  * programs have it: pipeline/trial.c.
  *
  * Order: prepare, open, any number of runs (begin; record or inputs; end), free. Nothing of one
@@ -31,9 +32,11 @@ struct mr_fields *mr_trial_fields(struct mr_trial *trial);
 /* With the rules that were taken. */
 const struct mr_config *mr_trial_config(const struct mr_trial *trial);
 const struct mr_catalog *mr_trial_catalog(const struct mr_trial *trial);
-const struct mr_tables *mr_trial_tables(const struct mr_trial *trial);
+/* Before open, tables may be added. */
+struct mr_tables *mr_trial_tables(struct mr_trial *trial);
 
-/* `judge` stands in the place of detect: it reads events, and writes signals or none. */
+/* `judge` stands in the place of detect: it reads events, and writes signals or none; NULL: detect
+ * itself. Without a taker deliver itself writes to the table deliver.output, as in scan. */
 enum mr_err mr_trial_open(struct mr_trial *trial, const struct mr_stage_ops *judge,
 			  const struct mr_trial_taker *taker, struct mr_error *error);
 /* Its state. */
