@@ -1,4 +1,4 @@
-"""What bench and service share: the synthetic tenant, and what is scanned with."""
+"""What all parts of the benchmark share: the synthetic tenant, and what is scanned with."""
 import os
 import subprocess
 import sys
@@ -51,6 +51,13 @@ def warm(path):
     with open(path, "rb", buffering=0) as file:
         while file.read(1 << 24):
             pass
+
+
+def cool(path):
+    """The kernel forgets what it holds of the file."""
+    with open(path, "rb", buffering=0) as file:
+        os.fdatasync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def rules(args):

@@ -1,0 +1,64 @@
+"""What the benchmark measures with: a latency counts from when its record was due, memory counts each process once."""
+import array
+import os
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.environ["MILLRACE_ROOT"], "bench"))
+import driver  # noqa: E402
+import latency  # noqa: E402
+
+
+def feeder():
+    fed = latency.Feeder("none", None, rate=10, burst=2)
+    fed.began = 100.0
+    fed.ends = array.array("Q", [50, 120, 200, 300])
+    return fed
+
+
+class Latency(unittest.TestCase):
+    def test_a_record_is_due_at_its_turn(self):
+        fed = feeder()
+        self.assertIsNone(fed.due(0))
+        self.assertIsNone(fed.due(119))
+        self.assertEqual(fed.due(120), 100.0)
+        self.assertEqual(fed.due(200), 100.1)
+
+    def test_what_one_record_made_is_timed(self):
+        alerts = latency.Alerts("none", feeder())
+        line = b'{"offset": 7, "records": 1, "unmapped": {"records": %d, "evidence": [{"offset": %d, "length": 9}]}}'
+        alerts.take(line % (1, 200), 100.35)
+        alerts.take(line % (2, 200), 100.35)
+        alerts.take(line % (1, 0), 100.35)
+        alerts.take(b"{}", 100.35)
+        self.assertEqual([round(took, 6) for took in alerts.took], [0.25])
+
+    def test_told(self):
+        told = latency.told([number / 1000 for number in range(1, 101)])
+        self.assertEqual((told["count"], told["p50_seconds"], told["p99_seconds"]), (100, 0.051, 0.1))
+        self.assertEqual(sum(n for _, n in told["within_us"]), 100)
+        self.assertEqual(told["within_us"][0], [1000, 1])
+        self.assertEqual(latency.told([]), {"count": 0})
+
+
+class Watched(unittest.TestCase):
+    def test_a_family_and_its_memory(self):
+        with subprocess.Popen(["sh", "-c", "sleep 1000 & echo; wait"], stdout=subprocess.PIPE) as shell:
+            shell.stdout.readline()
+            family = list(driver.family(shell.pid))
+            alone = driver.pss_bytes(family[1])
+            both = driver.pss_bytes(shell.pid)
+            for pid in family:
+                os.kill(pid, 9)
+        self.assertEqual(len(family), 2)
+        self.assertGreater(alone, 0)
+        self.assertGreater(both, alone)
+
+    def test_who_fails_is_named(self):
+        with self.assertRaisesRegex(SystemExit, "false ended with 1"):
+            driver.Measured(["false"]).end()
+
+
+if __name__ == "__main__":
+    unittest.main()
