@@ -33,8 +33,8 @@ static enum mr_err share(const struct mr_prepare *prepare, struct sigma_set *set
 	if (search == ENGINE_ONE_BY_ONE)
 		mr_log(
 		    MR_LOG_INFO,
-		    "libhs %s overlooks texts that are there: rules' texts are looked for one by "
-		    "one, which costs more time (Hyperscan finds them: libhyperscan5)",
+		    "libhs %s overlooks texts that are there: rules' regular expressions are tried "
+		    "one by one, which costs more time (Hyperscan finds them: libhyperscan5)",
 		    engine_scan_version());
 	enum mr_err err = engine_compile(set, search, prepare->fields, &bytes, error);
 	if (err == MR_OK)

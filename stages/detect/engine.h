@@ -7,10 +7,10 @@
 
 #include "sigma.h"
 
-/* How many texts are looked for in one value. Both say the same of every event. */
+/* How regexes are looked for that need no text. Both say the same of every event. */
 enum engine_search {
 	ENGINE_AT_ONCE,    /* one scan of libhs for all */
-	ENGINE_ONE_BY_ONE, /* a search for each: where libhs cannot be trusted */
+	ENGINE_ONE_BY_ONE, /* each by itself: where libhs cannot be trusted */
 };
 
 /* Whether libhs finds texts that are known to be there. Takes some milliseconds. */

@@ -1,8 +1,9 @@
-/* engine_build.h - what the three parts of the compiler share.
+/* engine_build.h - what the parts of the compiler share.
  *
  * engine_compile.c interns predicates, makes groups and writes the image; engine_plan.c turns trees
- * into steps and finds witnesses; engine_database.c makes libhs databases. All of it lives in
- * one arena for the time of one engine_compile. */
+ * into steps and finds witnesses; engine_literal.c says what texts a regex needs, engine_needle.c
+ * makes tables of texts, engine_database.c libhs databases. All of it lives in one arena for the
+ * time of one engine_compile. */
 #ifndef MILLRACE_DETECT_ENGINE_BUILD_H
 #define MILLRACE_DETECT_ENGINE_BUILD_H
 
@@ -25,7 +26,13 @@ struct build_predicate {
 	struct mr_slice key; /* the same for the same test */
 	enum image_how how;
 	enum build_way way;
-	struct mr_slice text; /* BUILD_EQUAL: the text; BUILD_LITERAL: the longest literal */
+	/* BUILD_EQUAL: the text; BUILD_LITERAL: a pattern's longest literal, of those that a regex
+	 * needs the shortest */
+	struct mr_slice text;
+	/* BUILD_LITERAL: texts of which one stands in each value that it holds for, folded where
+	 * the group is */
+	const struct mr_slice *literals;
+	uint32_t literal_count;
 	uint32_t group;
 	uint32_t uses; /* leaves of rules that ask for it */
 	bool hit_is_verdict;
@@ -75,13 +82,21 @@ bool build_sees(const struct build *build, uint32_t rule, uint32_t plan);
 /* Choose the rule's witness: enters it with its predicates, or into `always`. */
 void build_witness(struct build *build, uint32_t rule);
 
+/* engine_literal.c */
+/* Folded texts without one of which the regex cannot match; 0 where none are known. In the arena.
+ */
+uint32_t build_regex_literals(struct mr_arena *arena, struct mr_slice pattern,
+			      const struct mr_slice **out);
+
+/* engine_needle.c */
+/* The tables that all BUILD_LITERAL members of a group are found by. */
+void build_needles(struct build *build, uint32_t group, struct image_tier tiers[ENGINE_TIERS]);
+
 /* engine_database.c */
 /* Whether libhs reads the regex exactly as PCRE2 does and takes it. */
 bool build_regex_fits(const struct sigma_predicate *predicate);
-/* Members of one way as a database; those that libhs refuses after all, all of them where one is
- * looked for after the other, become BUILD_REST (a regex that stands alone: ENGINE_ALONE). The span
- * is empty where none is left. */
-enum mr_err build_database(struct build *build, uint32_t group, enum build_way way,
-			   struct image_span *out);
+/* BUILD_REGEX members as a database; those that libhs refuses after all, all of them where it is
+ * not trusted, are ENGINE_ALONE. The span is empty where none is left. */
+enum mr_err build_database(struct build *build, uint32_t group, struct image_span *out);
 
 #endif

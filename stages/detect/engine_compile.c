@@ -127,7 +127,7 @@ static uint32_t find_group(struct build *build, mr_field field, bool folded)
 }
 
 /* How a text pattern is looked for: an equal text, a literal in a database, or by itself. */
-static void classify_text(struct build_predicate *out)
+static void classify_text(struct build *build, struct build_predicate *out)
 {
 	const struct sigma_predicate *leaf = out->source;
 	if (leaf->part_count == 0 ||
@@ -144,8 +144,31 @@ static void classify_text(struct build_predicate *out)
 	if (out->text.len == 0 || memchr(out->text.at, 0xff, out->text.len) != NULL)
 		return;
 	out->way = BUILD_LITERAL;
+	struct mr_slice *literal = mr_arena_alloc(&build->arena, sizeof(*literal));
+	*literal = out->text;
+	out->literals = literal;
+	out->literal_count = 1;
 	out->hit_is_verdict = leaf->part_count == 3 && leaf->parts[0].kind == SIGMA_ANY &&
 			      leaf->parts[2].kind == SIGMA_ANY;
+}
+
+/* Tried where a text stands that it needs, or where libhs finds it, or alone. Gives whether its
+ * group is of folded values. */
+static bool classify_regex(struct build *build, struct build_predicate *out)
+{
+	const struct sigma_predicate *leaf = out->source;
+	out->literal_count = build_regex_literals(&build->arena, leaf->text, &out->literals);
+	for (uint32_t i = 0; i < out->literal_count; i++)
+		if (i == 0 || out->literals[i].len < out->text.len)
+			out->text = out->literals[i];
+	if (out->literal_count > 0) {
+		out->way = BUILD_LITERAL;
+		return true;
+	}
+	out->way = BUILD_REGEX;
+	if (!build_regex_fits(leaf))
+		out->how = ENGINE_ALONE;
+	return false;
 }
 
 static void classify(struct build *build, uint32_t number)
@@ -153,6 +176,7 @@ static void classify(struct build *build, uint32_t number)
 	struct build_predicate *out = &build->predicates[number];
 	const struct sigma_predicate *leaf = out->source;
 	out->group = ENGINE_NONE;
+	out->how = ENGINE_GROUPED;
 	out->way = BUILD_REST;
 	bool folded = true;
 	switch (leaf->test) {
@@ -165,20 +189,17 @@ static void classify(struct build *build, uint32_t number)
 		out->how = ENGINE_ALONE;
 		return;
 	case SIGMA_REGEX:
-		out->how = build_regex_fits(leaf) ? ENGINE_GROUPED : ENGINE_ALONE;
+		folded = classify_regex(build, out);
 		if (out->how == ENGINE_ALONE)
 			return;
-		out->way = BUILD_REGEX;
-		folded = false;
 		break;
 	case SIGMA_TEXT:
-		classify_text(out);
+		classify_text(build, out);
 		folded = !leaf->cased;
 		break;
 	default:
 		break;
 	}
-	out->how = ENGINE_GROUPED;
 	out->group = find_group(build, leaf->field, folded);
 	struct build_group *group = &build->groups[out->group];
 	build_list_add(build, &group->members, number);
@@ -312,12 +333,15 @@ static struct image_span put_slots(struct build *build, const struct build_group
 	return span;
 }
 
-/* A handful of literals is found sooner by a search for each. */
+/* A handful of literals is found sooner by a search for each; a regex is not. */
 static void settle_literals(struct build *build, struct build_group *group)
 {
 	uint32_t literals = 0;
-	for (uint32_t i = 0; i < group->members.count; i++)
-		literals += build->predicates[group->members.items[i]].way == BUILD_LITERAL;
+	for (uint32_t i = 0; i < group->members.count; i++) {
+		const struct build_predicate *member = &build->predicates[group->members.items[i]];
+		if (member->way == BUILD_LITERAL)
+			literals += member->source->test == SIGMA_REGEX ? ENGINE_SCAN_FROM : 1;
+	}
 	if (literals >= ENGINE_SCAN_FROM || group->field == 0)
 		return;
 	for (uint32_t i = 0; i < group->members.count; i++) {
@@ -332,9 +356,8 @@ static enum mr_err put_group(struct build *build, uint32_t number)
 	struct build_group *group = &build->groups[number];
 	struct image_group image = {.field = group->field, .folded = group->folded};
 	settle_literals(build, group);
-	enum mr_err err = build_database(build, number, BUILD_LITERAL, &image.literals);
-	if (err == MR_OK)
-		err = build_database(build, number, BUILD_REGEX, &image.regexes);
+	build_needles(build, number, image.tiers);
+	enum mr_err err = build_database(build, number, &image.regexes);
 	if (err != MR_OK)
 		return err;
 	image.slots = put_slots(build, group);
@@ -393,7 +416,6 @@ static void put_predicate(struct build *build, const struct build_predicate *pre
 	    .how = (uint8_t)predicate->how,
 	    .test = (uint8_t)source->test,
 	    .cased = source->cased,
-	    .hit_is_verdict = predicate->hit_is_verdict,
 	    .scanned = predicate->scanned,
 	    .op = (uint8_t)source->op,
 	    .ref = (uint8_t)source->ref,

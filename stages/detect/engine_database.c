@@ -1,9 +1,8 @@
-/* engine_database.c - many patterns as one libhs database.
+/* engine_database.c - many regexes as one libhs database.
  *
- * Called by engine_compile.c. Literals are bytes looked for in bytes (the folded value, or the
- * value as it is), so libhs has nothing to interpret in them. Regexes go in only where their
- * text is of a kind that libhs and PCRE2 read alike, and PCRE2 confirms each hit: libhs
- * may then find too much, never too little. What it refuses is left to PCRE2 alone. */
+ * Called by engine_compile.c. Regexes go in only where their text is of a kind that libhs and PCRE2
+ * read alike, and PCRE2 confirms each hit: libhs may then find too much, never too little. What it
+ * refuses is left to PCRE2 alone. */
 #include "engine_build.h"
 
 #include <hs.h>
@@ -153,14 +152,14 @@ bool build_regex_fits(const struct sigma_predicate *predicate)
 /* ---- databases ---- */
 
 struct patterns {
-	const char **texts; /* zero-terminated for regexes */
+	const char **texts; /* zero-terminated */
 	size_t *lens;
 	unsigned *flags, *ids;
 	unsigned count;
 };
 
 static void patterns_init(struct build *build, struct patterns *patterns,
-			  const struct build_group *group, enum build_way way)
+			  const struct build_group *group)
 {
 	size_t room = group->members.count + 1;
 	patterns->texts = mr_arena_alloc(&build->arena, room * sizeof(*patterns->texts));
@@ -171,14 +170,13 @@ static void patterns_init(struct build *build, struct patterns *patterns,
 	for (uint32_t i = 0; i < group->members.count; i++) {
 		uint32_t number = group->members.items[i];
 		const struct build_predicate *member = &build->predicates[number];
-		if (member->way != way)
+		if (member->way != BUILD_REGEX)
 			continue;
-		bool regex = way == BUILD_REGEX;
-		struct mr_slice text = regex ? member->source->text : member->text;
+		struct mr_slice text = member->source->text;
 		unsigned at = patterns->count++;
 		patterns->texts[at] = mr_arena_copy(&build->arena, text.at, text.len);
 		patterns->lens[at] = text.len;
-		patterns->flags[at] = regex ? regex_flags(member->source) : HS_FLAG_SINGLEMATCH;
+		patterns->flags[at] = regex_flags(member->source);
 		patterns->ids[at] = number;
 	}
 }
@@ -187,8 +185,7 @@ static void patterns_init(struct build *build, struct patterns *patterns,
 static void refuse(struct build *build, struct patterns *patterns, unsigned at)
 {
 	struct build_predicate *member = &build->predicates[patterns->ids[at]];
-	if (member->way == BUILD_REGEX)
-		member->how = ENGINE_ALONE;
+	member->how = ENGINE_ALONE;
 	member->way = BUILD_REST;
 	unsigned after = --patterns->count - at;
 	memmove(&patterns->texts[at], &patterns->texts[at + 1], after * sizeof(*patterns->texts));
@@ -213,15 +210,11 @@ static void bound_growth(struct build *build, struct patterns *patterns)
 	}
 }
 
-static hs_error_t compile(const struct patterns *patterns, enum build_way way,
-			  hs_database_t **database_out, hs_compile_error_t **wrong_out)
+static hs_error_t compile(const struct patterns *patterns, hs_database_t **database_out,
+			  hs_compile_error_t **wrong_out)
 {
-	if (way == BUILD_REGEX)
-		return hs_compile_multi(patterns->texts, patterns->flags, patterns->ids,
-					patterns->count, HS_MODE_BLOCK, NULL, database_out,
-					wrong_out);
-	return hs_compile_lit_multi(patterns->texts, patterns->flags, patterns->ids, patterns->lens,
-				    patterns->count, HS_MODE_BLOCK, NULL, database_out, wrong_out);
+	return hs_compile_multi(patterns->texts, patterns->flags, patterns->ids, patterns->count,
+				HS_MODE_BLOCK, NULL, database_out, wrong_out);
 }
 
 static enum mr_err serialise(struct build *build, hs_database_t *database, struct image_span *out)
@@ -238,23 +231,21 @@ static enum mr_err serialise(struct build *build, hs_database_t *database, struc
 	return MR_OK;
 }
 
-enum mr_err build_database(struct build *build, uint32_t group, enum build_way way,
-			   struct image_span *out)
+enum mr_err build_database(struct build *build, uint32_t group, struct image_span *out)
 {
 	struct patterns patterns;
-	patterns_init(build, &patterns, &build->groups[group], way);
+	patterns_init(build, &patterns, &build->groups[group]);
 	while (build->search == ENGINE_ONE_BY_ONE && patterns.count > 0)
 		refuse(build, &patterns, patterns.count - 1);
-	if (way == BUILD_REGEX)
-		bound_growth(build, &patterns);
+	bound_growth(build, &patterns);
 	*out = (struct image_span){0, 0};
 	while (patterns.count > 0) {
 		hs_database_t *database = NULL;
 		hs_compile_error_t *wrong = NULL;
-		hs_error_t got = compile(&patterns, way, &database, &wrong);
+		hs_error_t got = compile(&patterns, &database, &wrong);
 		if (got == HS_SUCCESS) {
 			for (unsigned i = 0; i < patterns.count; i++)
-				build->predicates[patterns.ids[i]].scanned = way == BUILD_REGEX;
+				build->predicates[patterns.ids[i]].scanned = true;
 			return serialise(build, database, out);
 		}
 		/* It names the pattern, or none where all together are too large. */

@@ -5,8 +5,6 @@
  * counted and does not match. */
 #include "engine_run.h"
 
-#include <assert.h>
-
 /* One look in so many decides whether the cache is worth it; if not, it rests for so many. */
 #define CACHE_SAMPLE 1024
 #define CACHE_REST 16384
@@ -15,12 +13,6 @@ struct mr_slice engine_fold(struct mr_buf *room, const struct mr_value *value)
 {
 	char *at = mr_buf_reserve(room, mr_fold_max(value->len));
 	return (struct mr_slice){at, mr_fold(value->text, value->len, at)};
-}
-
-static void found_add(struct engine *engine, uint32_t predicate)
-{
-	if (engine->found_count < engine->counts[ENGINE_PREDICATES])
-		engine->found[engine->found_count++] = predicate;
 }
 
 bool engine_regex_holds(struct engine *engine, uint32_t predicate, struct mr_slice text)
@@ -36,7 +28,7 @@ bool engine_regex_holds(struct engine *engine, uint32_t predicate, struct mr_sli
 
 /* ---- single tests ---- */
 
-static bool pattern_holds(const struct engine *engine, const struct image_predicate *predicate,
+bool engine_pattern_holds(const struct engine *engine, const struct image_predicate *predicate,
 			  struct mr_slice text)
 {
 	return engine_pattern_match(engine->parts + predicate->parts.first, predicate->parts.count,
@@ -95,9 +87,7 @@ static bool value_holds(struct engine *engine, uint32_t number, const struct mr_
 	uint8_t address[16];
 	switch ((enum sigma_test)predicate->test) {
 	case SIGMA_TEXT:
-		return pattern_holds(engine, predicate, text);
-	case SIGMA_REGEX:
-		return engine_regex_holds(engine, number, text);
+		return engine_pattern_holds(engine, predicate, text);
 	case SIGMA_NUMBER:
 	case SIGMA_COMPARE:
 		return number_holds(engine, predicate, value);
@@ -115,60 +105,6 @@ static bool value_holds(struct engine *engine, uint32_t number, const struct mr_
 }
 
 /* ---- one value ---- */
-
-struct scan {
-	struct engine *engine;
-	uint32_t group;
-	struct mr_slice text;
-	bool joined; /* text is all leaves, not one value */
-};
-
-/* A literal was found in the joined leaves: does one of them match the whole pattern? */
-static bool leaf_holds(struct engine *engine, const struct image_predicate *predicate)
-{
-	const struct run_leaves *leaves = &engine->leaves;
-	uint32_t start = 0;
-	for (uint32_t i = 0; i < leaves->count; i++) {
-		struct mr_slice text = {leaves->joined.data + start, leaves->ends[i] - start};
-		if (pattern_holds(engine, predicate, text))
-			return true;
-		start = leaves->ends[i] + 1;
-	}
-	return false;
-}
-
-static int on_hit(unsigned id, unsigned long long from, unsigned long long to, unsigned flags,
-		  void *context)
-{
-	struct scan *scan = context;
-	struct engine *engine = scan->engine;
-	(void)from;
-	(void)to;
-	(void)flags;
-	if (id >= engine->counts[ENGINE_PREDICATES] ||
-	    engine->predicates[id].how != ENGINE_GROUPED ||
-	    engine->predicates[id].group != scan->group)
-		return 0;
-	const struct image_predicate *predicate = &engine->predicates[id];
-	bool holds = predicate->hit_is_verdict;
-	if (!holds && predicate->test == SIGMA_REGEX)
-		holds = engine_regex_holds(engine, id, scan->text);
-	else if (!holds)
-		holds = scan->joined ? leaf_holds(engine, predicate)
-				     : pattern_holds(engine, predicate, scan->text);
-	if (holds)
-		found_add(engine, id);
-	return 0;
-}
-
-static void scan_run(struct scan *scan, const hs_database_t *database)
-{
-	if (scan->text.len == 0)
-		return;
-	hs_error_t got = hs_scan(database, scan->text.at, (unsigned)scan->text.len, 0,
-				 scan->engine->scratch, on_hit, scan);
-	assert(got == HS_SUCCESS);
-}
 
 static void find_equal(struct engine *engine, const struct image_group *image,
 		       const struct mr_value *value, struct mr_slice text)
@@ -190,24 +126,9 @@ static void find_equal(struct engine *engine, const struct image_group *image,
 		if (predicate->parts.count > 0)
 			wanted = engine->parts[predicate->parts.first].text;
 		if (mr_slice_eq(wanted, text)) {
-			found_add(engine, slot->predicate);
+			engine_found(engine, slot->predicate);
 			return;
 		}
-	}
-}
-
-static void find_regexes(struct engine *engine, uint32_t number, struct mr_slice text)
-{
-	const struct run_group *group = &engine->groups[number];
-	if (mr_utf8_valid(text.at, text.len)) {
-		struct scan scan = {engine, number, text, false};
-		scan_run(&scan, group->regexes);
-		return;
-	}
-	for (uint32_t i = 0; i < group->member_count; i++) {
-		uint32_t member = group->members[i];
-		if (engine->predicates[member].scanned && engine_regex_holds(engine, member, text))
-			found_add(engine, member);
 	}
 }
 
@@ -218,22 +139,20 @@ static void find_all(struct engine *engine, uint32_t number, const struct mr_val
 {
 	const struct run_group *group = &engine->groups[number];
 	const struct image_group *image = group->image;
-	struct mr_slice text = {value->text, value->len};
-	if (image->folded)
-		text = engine_fold(&engine->folded, value);
+	struct mr_slice raw = {value->text, value->len};
+	struct mr_slice text = image->folded ? engine_fold(&engine->folded, value) : raw;
+	const struct engine_scan scan = {engine, number, text, raw, false};
 	if (image->slots.count > 0)
 		find_equal(engine, image, value, text);
 	for (uint32_t i = 0; i < image->rest.count; i++) {
 		uint32_t predicate = engine->lists[image->rest.first + i];
 		if (value_holds(engine, predicate, value, text))
-			found_add(engine, predicate);
+			engine_found(engine, predicate);
 	}
-	if (group->literals != NULL && literals) {
-		struct scan scan = {engine, number, text, false};
-		scan_run(&scan, group->literals);
-	}
+	if (literals && engine_scan_has_needles(image))
+		engine_scan_needles(&scan);
 	if (group->regexes != NULL)
-		find_regexes(engine, number, text);
+		engine_scan_regexes(&scan);
 }
 
 /* ---- the cache ---- */
@@ -316,11 +235,11 @@ static void judge_leaves(struct engine *engine, uint32_t number)
 	struct run_group *group = &engine->groups[number];
 	const struct image_group *image = group->image;
 	engine->found_count = 0;
-	if (group->literals != NULL) {
+	if (engine_scan_has_needles(image)) {
 		engine_leaves_join(engine, image->folded);
 		struct mr_slice joined = {engine->leaves.joined.data, engine->leaves.joined.len};
-		struct scan scan = {engine, number, joined, true};
-		scan_run(&scan, group->literals);
+		const struct engine_scan scan = {engine, number, joined, joined, true};
+		engine_scan_needles(&scan);
 		hit(engine, group, engine->found, engine->found_count);
 	}
 	if (image->slots.count == 0 && image->rest.count == 0 && group->regexes == NULL)

@@ -9,8 +9,9 @@
  * is) and are judged together, once for an event at most:
  *
  *   equal texts   through an open-addressed table of hashes (ENGINE_SLOTS)
- *   literals      that a pattern cannot match without, through one libhs database
- *   regexes       that libhs reads as PCRE2 does, through another; PCRE2 confirms
+ *   literals      that a pattern or regex cannot match without, through tables of needles
+ *   regexes       without such a literal that libhs reads as PCRE2 does, through one libhs
+ *                 database; PCRE2 confirms
  *   the rest      one by one (a list of predicates)
  *
  * A rule is a program of steps: each tests one predicate and goes forward, or ends with a verdict.
@@ -21,7 +22,7 @@
 #include "engine.h"
 
 #define ENGINE_MAGIC 0x4944524du /* "MRDI" */
-#define ENGINE_VERSION 2u
+#define ENGINE_VERSION 3u
 #define ENGINE_KINDS                                                                               \
 	32u /* bits of sigma_rule.kinds; the plans of declared logsources stand behind */
 #define ENGINE_NONE UINT32_MAX
@@ -36,6 +37,7 @@ enum engine_section {
 	ENGINE_RULES,      /* struct image_rule, by catalog index */
 	ENGINE_STEPS,      /* struct image_step */
 	ENGINE_SLOTS,      /* struct image_slot */
+	ENGINE_NEEDLES,    /* struct image_needle */
 	ENGINE_LISTS,      /* uint32_t */
 	ENGINE_PLANS, /* struct image_plan: one for each kind, one for each declared logsource */
 	ENGINE_BYTES, /* texts and databases */
@@ -60,13 +62,33 @@ struct image_header {
 	} sections[ENGINE_SECTIONS];
 };
 
+/* A needle is a text that is looked for in values. Of each a gram is chosen, some bytes that few
+ * others have: each place of a value is looked up in a filter of grams, and what passes it among
+ * the needles of its bucket. A tier has those whose grams are of one size. */
+#define ENGINE_TIERS 3
+#define ENGINE_WINDOW 64u /* bytes of a needle that are compared at its place */
+static const uint8_t engine_gram_sizes[ENGINE_TIERS] = {4, 2, 1};
+struct image_tier {
+	struct image_span filter;  /* ENGINE_LISTS: bits, a power of two of words */
+	struct image_span starts;  /* ENGINE_LISTS: of each bucket its first, and the end */
+	struct image_span needles; /* none: the tier is empty */
+};
+
+struct image_needle {
+	uint32_t predicate;
+	uint32_t gram;
+	uint32_t before;        /* bytes of the text in front of the gram */
+	uint32_t verdict;       /* found is all that the predicate asks */
+	struct image_span text; /* ENGINE_BYTES: all of it, or its first ENGINE_WINDOW bytes */
+};
+
 struct image_group {
 	uint32_t field; /* 0: the record's leaf values */
 	uint32_t folded;
-	struct image_span slots;    /* a power of two, or none */
-	struct image_span rest;     /* ENGINE_LISTS: predicates */
-	struct image_span literals; /* ENGINE_BYTES: a serialised database, or none */
-	struct image_span regexes;
+	struct image_span slots; /* a power of two, or none */
+	struct image_span rest;  /* ENGINE_LISTS: predicates */
+	struct image_tier tiers[ENGINE_TIERS];
+	struct image_span regexes; /* ENGINE_BYTES: a serialised database, or none */
 };
 
 enum image_how {
@@ -79,15 +101,14 @@ struct image_predicate {
 	uint8_t how;
 	uint8_t test; /* enum sigma_test */
 	uint8_t cased;
-	uint8_t hit_is_verdict; /* its literal found is all it asks */
-	uint8_t scanned;        /* a regex that a database stands before */
-	uint8_t op;             /* enum mr_compare */
-	uint8_t ref;            /* enum sigma_fieldref */
-	uint8_t part;           /* enum sigma_timepart */
+	uint8_t scanned; /* a regex that a database stands before */
+	uint8_t op;      /* enum mr_compare */
+	uint8_t ref;     /* enum sigma_fieldref */
+	uint8_t part;    /* enum sigma_timepart */
 	uint8_t truth;
 	uint8_t prefix;
 	uint8_t number_type; /* enum mr_type: MR_INT, MR_UINT, MR_DOUBLE */
-	uint8_t unused[5];
+	uint8_t unused[6];
 	uint32_t field, other;
 	uint32_t group;
 	uint32_t regex_flags;
@@ -135,6 +156,12 @@ extern const size_t engine_item_sizes[ENGINE_SECTIONS];
 static inline uint32_t engine_slot_hash(struct mr_slice text)
 {
 	return (uint32_t)mr_hash64(text.at, text.len, ENGINE_HASH_SEED);
+}
+
+/* A gram's place among all hashes: filter and buckets are told by its upper bits. */
+static inline uint32_t engine_gram_hash(uint32_t gram)
+{
+	return gram * 0x9e3779b1u;
 }
 
 /* Of the names of ids 1 .. count - 1. */

@@ -21,6 +21,7 @@ const size_t engine_item_sizes[ENGINE_SECTIONS] = {
     [ENGINE_RULES] = sizeof(struct image_rule),
     [ENGINE_STEPS] = sizeof(struct image_step),
     [ENGINE_SLOTS] = sizeof(struct image_slot),
+    [ENGINE_NEEDLES] = sizeof(struct image_needle),
     [ENGINE_LISTS] = sizeof(uint32_t),
     [ENGINE_PLANS] = sizeof(struct image_plan),
     [ENGINE_BYTES] = 1,
@@ -76,6 +77,7 @@ static void take_sections(struct engine *engine, const char *image)
 	engine->rules = section_at(engine, ENGINE_RULES);
 	engine->steps = section_at(engine, ENGINE_STEPS);
 	engine->slots = section_at(engine, ENGINE_SLOTS);
+	engine->needles = section_at(engine, ENGINE_NEEDLES);
 	engine->lists = section_at(engine, ENGINE_LISTS);
 	engine->plans = section_at(engine, ENGINE_PLANS);
 	engine->bytes = section_at(engine, ENGINE_BYTES);
@@ -109,6 +111,41 @@ static bool is_member(const struct engine *engine, uint32_t predicate, uint32_t 
 	       engine->predicates[predicate].group == group;
 }
 
+static bool needle_fits(const struct engine *engine, const struct image_needle *needle,
+			uint32_t group, unsigned size)
+{
+	return is_member(engine, needle->predicate, group) &&
+	       span_fits(engine, needle->text, ENGINE_BYTES) && needle->text.count >= size &&
+	       needle->before <= needle->text.count - size;
+}
+
+static bool is_power(uint32_t count)
+{
+	return count > 0 && (count & (count - 1)) == 0;
+}
+
+/* Tables of at least two buckets: their number is told by the upper bits of a hash. */
+static bool tier_fits(const struct engine *engine, uint32_t group, int number)
+{
+	const struct image_tier *tier = &engine->group_images[group].tiers[number];
+	if (tier->needles.count == 0)
+		return true;
+	if (!span_fits(engine, tier->needles, ENGINE_NEEDLES) ||
+	    !span_fits(engine, tier->filter, ENGINE_LISTS) || !is_power(tier->filter.count) ||
+	    tier->filter.count > 1u << 26 || !list_fits(engine, tier->starts, UINT32_MAX) ||
+	    tier->starts.count < 3 || !is_power(tier->starts.count - 1))
+		return false;
+	const uint32_t *starts = engine->lists + tier->starts.first;
+	for (uint32_t i = 0; i + 1 < tier->starts.count; i++)
+		if (starts[i] > starts[i + 1] || starts[i + 1] > tier->needles.count)
+			return false;
+	for (uint32_t i = 0; i < tier->needles.count; i++)
+		if (!needle_fits(engine, &engine->needles[tier->needles.first + i], group,
+				 engine_gram_sizes[number]))
+			return false;
+	return true;
+}
+
 static bool group_fits(const struct engine *engine, uint32_t number)
 {
 	const struct image_group *image = &engine->group_images[number];
@@ -116,7 +153,6 @@ static bool group_fits(const struct engine *engine, uint32_t number)
 	    !span_fits(engine, image->slots, ENGINE_SLOTS) ||
 	    (image->slots.count & (image->slots.count - 1)) != 0 ||
 	    !span_fits(engine, image->rest, ENGINE_LISTS) ||
-	    !span_fits(engine, image->literals, ENGINE_BYTES) ||
 	    !span_fits(engine, image->regexes, ENGINE_BYTES))
 		return false;
 	for (uint32_t i = 0; i < image->slots.count; i++) {
@@ -124,6 +160,9 @@ static bool group_fits(const struct engine *engine, uint32_t number)
 		if (predicate != ENGINE_NONE && !is_member(engine, predicate, number))
 			return false;
 	}
+	for (int tier = 0; tier < ENGINE_TIERS; tier++)
+		if (!tier_fits(engine, number, tier))
+			return false;
 	for (uint32_t i = 0; i < image->rest.count; i++)
 		if (!is_member(engine, engine->lists[image->rest.first + i], number))
 			return false;
@@ -273,9 +312,6 @@ static enum mr_err make_groups(struct engine *engine, struct mr_error *error)
 			group->cache_mask = entries - 1;
 		}
 		if (err == MR_OK)
-			err =
-			    make_database(engine, group->image->literals, &group->literals, error);
-		if (err == MR_OK)
 			err = make_database(engine, group->image->regexes, &group->regexes, error);
 	}
 	for (uint32_t i = 0; i < engine->counts[ENGINE_PREDICATES]; i++) {
@@ -294,6 +330,7 @@ static void make_state(struct engine *engine)
 	engine->truth = mr_calloc(predicates, sizeof(*engine->truth));
 	engine->judged = mr_calloc(predicates, sizeof(*engine->judged));
 	engine->found = mr_calloc(predicates, sizeof(*engine->found));
+	engine->decided = mr_calloc(predicates, sizeof(*engine->decided));
 	engine->given_up = mr_calloc(predicates, sizeof(*engine->given_up));
 	engine->tried = mr_calloc(rules, sizeof(*engine->tried));
 	engine->matched = mr_calloc(rules, sizeof(*engine->matched));
@@ -347,7 +384,6 @@ void engine_close(struct engine *engine)
 	if (engine == NULL)
 		return;
 	for (uint32_t i = 0; engine->groups != NULL && i < engine->counts[ENGINE_GROUPS]; i++) {
-		hs_free_database(engine->groups[i].literals);
 		hs_free_database(engine->groups[i].regexes);
 		free(engine->groups[i].members);
 		free(engine->groups[i].hits);
@@ -369,6 +405,7 @@ void engine_close(struct engine *engine)
 	free(engine->tried);
 	free(engine->matched);
 	free(engine->found);
+	free(engine->decided);
 	free(engine->given_up);
 	free(engine->copy);
 	free(engine);

@@ -54,14 +54,9 @@ static uint32_t predicate_cost(struct build *build, const struct sigma_predicate
 		return cost;
 	if (predicate->how == ENGINE_ALONE)
 		return cost + (leaf->test == SIGMA_REGEX ? 200 : 20);
-	switch (predicate->way) {
-	case BUILD_EQUAL:
+	if (predicate->way == BUILD_EQUAL)
 		return cost + 1;
-	case BUILD_REGEX:
-		return cost + 10;
-	default:
-		return cost + 4;
-	}
+	return cost + (leaf->test == SIGMA_REGEX ? 10 : 4);
 }
 
 static uint32_t tree_cost(struct build *build, const struct sigma_node *node)
@@ -161,6 +156,9 @@ static double leaf_badness(struct build *build, const struct sigma_predicate *le
 		break;
 	}
 	switch (predicate->source->test) {
+	case SIGMA_REGEX:
+		badness += 2;
+		__attribute__((fallthrough));
 	case SIGMA_TEXT: /* BUILD_LITERAL may have become BUILD_REST; the literal is still there */
 		return badness +
 		       (predicate->text.len == 0 ? 100 : 4 + 16.0 / (double)predicate->text.len);

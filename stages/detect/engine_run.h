@@ -1,8 +1,9 @@
 /* engine_run.h - an opened engine: the image's views, and what one worker needs to judge events.
  *
  * engine_open.c checks the image and makes this, engine_match.c runs rules, engine_group.c judges
- * groups of predicates, engine_refer.c compares two fields, engine_leaves.c walks a record's leaf
- * values for keywords, engine_limit.c knows what was given up. */
+ * groups of predicates, engine_scan.c those that are looked for together, engine_refer.c compares
+ * two fields, engine_leaves.c walks a record's leaf values for keywords, engine_limit.c knows what
+ * was given up. */
 #ifndef MILLRACE_DETECT_ENGINE_RUN_H
 #define MILLRACE_DETECT_ENGINE_RUN_H
 
@@ -29,8 +30,8 @@ struct cache_entry { /* three cache lines; most looks need only the first */
 
 struct run_group {
 	const struct image_group *image;
-	hs_database_t *literals, *regexes; /* NULL: none */
-	uint32_t *members;                 /* its predicates */
+	hs_database_t *regexes; /* NULL: none */
+	uint32_t *members;      /* its predicates */
 	uint32_t member_count;
 	uint64_t epoch; /* of the event that it was judged for */
 	uint32_t *hits; /* the predicates that hold; room for all members */
@@ -77,6 +78,7 @@ struct engine {
 	const struct image_rule *rules;
 	const struct image_step *steps;
 	const struct image_slot *slots;
+	const struct image_needle *needles;
 	const uint32_t *lists;
 	const struct image_plan *plans;
 	const char *bytes;
@@ -107,6 +109,8 @@ struct engine {
 	uint32_t *matched; /* rule positions, then catalog indices */
 	uint32_t *found;   /* predicates that hold for the value in hand */
 	uint32_t found_count;
+	uint64_t scans;    /* of texts for many needles or regexes */
+	uint64_t *decided; /* for each predicate: the scan that it was judged in */
 	struct mr_buf folded, folded_other;
 	struct run_leaves leaves;
 	struct run_kept kept;
@@ -134,6 +138,27 @@ void engine_group_judge(struct engine *engine, uint32_t group);
 void engine_group_judge_now(struct engine *engine, uint32_t group);
 bool engine_regex_holds(struct engine *engine, uint32_t predicate, struct mr_slice text);
 struct mr_slice engine_fold(struct mr_buf *room, const struct mr_value *value);
+
+bool engine_pattern_holds(const struct engine *engine, const struct image_predicate *predicate,
+			  struct mr_slice text);
+/* The predicate holds for the value in hand. */
+static inline void engine_found(struct engine *engine, uint32_t predicate)
+{
+	if (engine->found_count < engine->counts[ENGINE_PREDICATES])
+		engine->found[engine->found_count++] = predicate;
+}
+
+/* engine_scan.c */
+struct engine_scan {
+	struct engine *engine;
+	uint32_t group;
+	struct mr_slice text; /* as the group sees it */
+	struct mr_slice raw;  /* as it stands in the record */
+	bool joined;          /* it is all leaves, not one value */
+};
+bool engine_scan_has_needles(const struct image_group *group);
+void engine_scan_needles(const struct engine_scan *scan);
+void engine_scan_regexes(const struct engine_scan *scan);
 
 /* engine_limit.c */
 /* The predicate cannot be decided within its bound. */

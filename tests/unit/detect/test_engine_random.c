@@ -23,8 +23,24 @@ static const char *const names[] = {"alpha", "beta", "gamma", "delta", "epsilon"
 static const char *const pieces[] = {"",  "a",        "B",    "ab",      "Set-", "mailbox",
 				     "x", "\xc3\xa4", "5",    "true",    "1.5",  "\xc3\x84",
 				     "-", "\n",       "1.50", "\xce\xa3"};
-static const char *const regexes[] = {"a",      "^set-", "^[ab]+x?$", "[^a]x",    "\\d",  "(a)\\1",
-				      "a(?=b)", "x*",    "^.$",       "(?:a|b)B", "\\bx", "\\s-"};
+static const char *const regexes[] = {"a",
+				      "^set-",
+				      "^[ab]+x?$",
+				      "[^a]x",
+				      "\\d",
+				      "(a)\\1",
+				      "a(?=b)",
+				      "x*",
+				      "^.$",
+				      "(?:a|b)B",
+				      "\\bx",
+				      "\\s-",
+				      "set-mail",
+				      "(?i)MAIL(box)?x?",
+				      "Set-(?:x|ab)|true",
+				      "mailbox{0}",
+				      "(?:Set-|1\\.5)+x",
+				      "(?!set-)[a-z]+-mailbox$"};
 static const char *const addresses[] = {"10.1.2.3", "10.2.0.0", "192.168.1.1", "2001:db8::1",
 					"::ffff:10.1.0.1"};
 static const char *const times[] = {"2021-05-18T21:13:33Z", "2020-12-31T23:59:59Z",
