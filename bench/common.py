@@ -5,7 +5,8 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SIGMA = os.path.join(ROOT, "..", "shared", "data", "sigma")
-TENANT_FORM = 4  # one more whenever what lies in the folder is of another form
+TENANT_FORM = {"realistic": 4, "hostile": 5}  # one more whenever what lies in the folder is of another form
+HOSTILE_RULES = os.path.join(ROOT, "bench", "hostile.yml")
 
 
 def add_arguments(parser):
@@ -32,7 +33,7 @@ def must(command, **more):
 
 def tenant(args):
     """The tenant's folder, made if it is not there yet."""
-    name = f"{args.profile}-{args.seed}-{args.users}-{args.events}-form{TENANT_FORM}"
+    name = f"{args.profile}-{args.seed}-{args.users}-{args.events}-form{TENANT_FORM[args.profile]}"
     folder = os.path.join(args.dir, name)
     if not os.path.exists(os.path.join(folder, "ready")):
         os.makedirs(folder, exist_ok=True)
@@ -61,8 +62,10 @@ def cool(path):
 
 
 def rules(args):
-    """Folders of rules: our own, and the public ones where they are."""
+    """Our own, the public ones where they are, and against the hostile profile one that each of its events signals to."""
+    found = [os.path.join(ROOT, "rules")]
     if os.path.isdir(args.sigma):
-        return [os.path.join(ROOT, "rules"), os.path.abspath(args.sigma)]
-    print(f"bench: no public rules in {os.path.abspath(args.sigma)}: only our own are used", file=sys.stderr)
-    return [os.path.join(ROOT, "rules")]
+        found.append(os.path.abspath(args.sigma))
+    else:
+        print(f"bench: no public rules in {os.path.abspath(args.sigma)}: only our own are used", file=sys.stderr)
+    return found + ([HOSTILE_RULES] if args.profile == "hostile" else [])

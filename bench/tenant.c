@@ -110,7 +110,8 @@ static void one_event(struct day *day, int64_t time_us)
 	struct tenant_random *random = &day->random;
 	struct tenant_person person;
 	struct tenant_person other;
-	uint32_t number = tenant_zipf(random, day->options->users, 0.6);
+	uint32_t number = day->options->hostile ? tenant_below(random, day->options->users)
+						: tenant_zipf(random, day->options->users, 0.6);
 	tenant_person(day->options->seed, number, &person);
 	tenant_person(day->options->seed, (number * 7919u + 13) % day->options->users, &other);
 	uint32_t app = tenant_below(random, sizeof apps / sizeof apps[0]);
@@ -127,11 +128,11 @@ static void one_event(struct day *day, int64_t time_us)
 	    .word = "",
 	};
 	if (day->options->hostile) {
-		/* Each address and user new to every cache, and a failed legacy sign-in each. */
+		/* A name that nobody had before and an address from anywhere; the person's other
+		 * ids are one of all, each as likely. */
 		snprintf(person.upn, sizeof person.upn, "x%016llx@" TENANT_DOMAIN,
 			 (unsigned long long)tenant_next(random));
 		scene.address = (uint32_t)tenant_next(random);
-		scene.agent = "axios/1.7.9";
 	}
 	tenant_render(template->form, &scene, &day->out);
 	if (day->out.len > 1 << 20)
