@@ -50,6 +50,11 @@ static inline bool is_container(char type)
 	return type == '{' || type == '[';
 }
 
+static inline bool is_number(char first)
+{
+	return first == '-' || (first >= '0' && first <= '9');
+}
+
 // A number takes a second word. A branch, not a table: the walk then runs ahead by prediction,
 // where it would wait for each word to know where the next one is.
 static inline bool is_wide(char type)
@@ -144,7 +149,7 @@ class builder
 		find_backslash(0);
 	}
 	bool document();
-	bool like(const json_shape &shape);
+	bool like(json_shape &shape);
 
       private:
 	parts &owner;
@@ -171,7 +176,7 @@ class builder
 		backslash = found == nullptr ? uint32_t(doc.len)
 					     : uint32_t(static_cast<const char *>(found) - doc.at);
 	}
-	bool unescape(uint32_t quote, uint32_t close);
+	bool unescape(uint32_t quote);
 	bool string();
 	bool number();
 	bool odd_number();
@@ -183,7 +188,7 @@ class builder
 };
 
 // An unescaped string's bytes lie behind those of the one before.
-bool builder::unescape(uint32_t quote, uint32_t close)
+bool builder::unescape(uint32_t quote)
 {
 	uint8_t *to = owner.strings.get() + strings;
 	const auto *from = reinterpret_cast<const uint8_t *>(doc.at + quote + 1);
@@ -193,23 +198,17 @@ bool builder::unescape(uint32_t quote, uint32_t close)
 	auto len = uint64_t(end - to);
 	put('"', MR_JSON_ESCAPED | len << MR_JSON_LEN_SHIFT | strings);
 	strings += uint32_t(len);
-	find_backslash(close);
+	find_backslash(tokens[token]);
 	return true;
 }
 
 // Stage 1 has seen its end: between that quote and the next token only blanks can stand.
 inline bool builder::string()
 {
-	uint32_t quote = tokens[token];
-	uint32_t close = tokens[token + 1] - 1;
-	while (doc.at[close] != '"')
-		close--;
-	token++;
-	if (__builtin_expect(close <= quote, 0))
-		return false;
-	if (__builtin_expect(backslash < close, 0))
-		return unescape(quote, close);
-	put('"', uint64_t(close - quote - 1) << MR_JSON_LEN_SHIFT | (quote + 1));
+	uint32_t quote = tokens[token++];
+	if (__builtin_expect(backslash < tokens[token], 0))
+		return unescape(quote);
+	put('"', 0);
 	return true;
 }
 
@@ -347,32 +346,31 @@ inline bool builder::next(bool *done)
 	return token == count;
 }
 
-// All tokens are the shape's. False says nothing of the document: it is then read in full.
-bool builder::like(const json_shape &shape)
+// All tokens are the shape's; what they tell is put into its tape. False says nothing of the
+// document: it is then read in full.
+bool builder::like(json_shape &shape)
 {
-	std::memcpy(tape + 1, shape.tape, shape.word_count * sizeof *tape);
-	for (uint32_t i = 0; i < shape.key_count; i++) {
-		const json_shape_key &key = shape.keys[i];
-		tape[key.word] = word_of('"', uint64_t(key.bytes) << MR_JSON_LEN_SHIFT |
-						  (tokens[key.token] + 1));
-	}
-	for (uint32_t i = 0; i < shape.string_count; i++) {
-		token = shape.strings[i].token;
-		at = shape.strings[i].word;
-		if (doc.at[tokens[token]] != '"' || !string())
-			return false;
+	bool escapes = backslash < doc.len;
+	tape = shape.tape;
+	if (escapes || shape.escaped) {
+		shape.escaped = true;
+		for (uint32_t i = 0; i < shape.string_count; i++) {
+			token = shape.strings[i].token;
+			at = shape.strings[i].word;
+			if (!string())
+				return false;
+		}
+		shape.escaped = escapes;
 	}
 	for (uint32_t i = 0; i < shape.scalar_count; i++) {
 		token = shape.scalars[i].token;
 		at = shape.scalars[i].word;
 		char type = word_type(tape[at]);
-		uint32_t next = at + (is_wide(type) ? 2 : 1);
 		char c = doc.at[tokens[token]];
-		if (c == '"' || (c == 'n') != (type == 'n') || !scalar() || at != next)
+		if (is_number(c) != is_wide(type) || (c == 'n') != (type == 'n') || c == '"' ||
+		    !scalar())
 			return false;
 	}
-	at = shape.word_count + 1;
-	tape[at] = word_of('r', 0);
 	return true;
 }
 
@@ -407,17 +405,21 @@ static bool make_tape(struct mr_json_reader *reader, parts &own, struct mr_slice
 	const auto &stage = *own.parser.implementation;
 	const uint32_t *tokens = stage.structural_indexes.get();
 	uint32_t count = stage.n_structural_indexes;
-	const json_shape *shape = nullptr;
+	json_shape *shape = nullptr;
 	if (own.shapes != nullptr)
 		shape = json_shapes_find(own.shapes, doc.at, tokens, count);
-	bool known = shape != nullptr && builder(own, doc).like(*shape);
-	if (!known && !builder(own, doc).document())
+	if (shape != nullptr && builder(own, doc).like(*shape)) {
+		reader->tape = shape->tape;
+		note_shape(reader, own, shape);
+		return true;
+	}
+	if (!builder(own, doc).document())
 		return false;
-	if (own.shapes != nullptr && !known)
-		shape = shape == nullptr
-			    ? json_shapes_learn(own.shapes, doc.at, tokens, count, own.tape.get())
-			    : nullptr;
-	note_shape(reader, own, shape);
+	reader->tape = own.tape.get();
+	note_shape(reader, own,
+		   own.shapes == nullptr || shape != nullptr
+		       ? nullptr
+		       : json_shapes_learn(own.shapes, doc.at, tokens, count, own.tape.get()));
 	return true;
 }
 
@@ -441,7 +443,6 @@ struct mr_json_reader *mr_json_reader_new(size_t max_bytes)
 		no_parser(code);
 	auto *reader = static_cast<mr_json_reader *>(mr_calloc(1, sizeof(mr_json_reader)));
 	reader->max_bytes = max_bytes;
-	reader->tape = own->tape.get();
 	reader->strings = reinterpret_cast<const char *>(own->strings.get());
 	reader->positions = own->parser.implementation->structural_indexes.get();
 	reader->parts = own;
@@ -488,9 +489,12 @@ bool mr_json_as_dom(const struct mr_json_reader *reader, struct mr_slice doc, bo
 	if (wanted != taken || !wanted)
 		return wanted == taken;
 	const uint64_t *dom = parser.doc.tape.get();
-	uint32_t at = 1;
-	for (; word_type(dom[at]) != 'r'; at++) {
+	uint32_t at = 1, token = 0;
+	for (; word_type(dom[at]) != 'r'; at++, token++) {
 		char type = word_type(dom[at]);
+		while (doc.at[reader->positions[token]] == ',' ||
+		       doc.at[reader->positions[token]] == ':')
+			token++;
 		if (word_type(reader->tape[at]) != type)
 			return false;
 		if (is_container(type) && uint32_t(dom[at]) != uint32_t(reader->tape[at]))
@@ -502,7 +506,7 @@ bool mr_json_as_dom(const struct mr_json_reader *reader, struct mr_slice doc, bo
 			    parser.doc.string_buf.get() + (dom[at] & 0xffffffffffffff);
 			uint32_t len;
 			std::memcpy(&len, text, sizeof len);
-			struct mr_slice own = mr_json_string(reader, {at, 0});
+			struct mr_slice own = mr_json_string(reader, {at, token});
 			if (own.len != len || std::memcmp(own.at, text + sizeof len, len) != 0)
 				return false;
 		}

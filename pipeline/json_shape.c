@@ -102,8 +102,8 @@ static struct json_shape *set_of(struct json_shapes *shapes, const uint32_t *tok
 	return &shapes->slots[(count * 31 + first) % SETS * WAYS];
 }
 
-const struct json_shape *json_shapes_find(struct json_shapes *shapes, const char *text,
-					  const uint32_t *tokens, uint32_t token_count)
+struct json_shape *json_shapes_find(struct json_shapes *shapes, const char *text,
+				    const uint32_t *tokens, uint32_t token_count)
 {
 	struct json_shape *set = set_of(shapes, tokens, token_count);
 	for (uint32_t way = 0; way < WAYS; way++) {
@@ -144,13 +144,18 @@ static bool is_closing(const struct walk *walk)
 	return type == '}' || type == ']';
 }
 
-static void take_mark(struct walk *walk)
+static void note_mark(struct walk *walk)
 {
 	struct json_shape *shape = walk->shape;
 	if (walk->write)
 		shape->marks[shape->mark_count] =
 		    (struct json_shape_mark){walk->token, walk->text[walk->tokens[walk->token]]};
 	shape->mark_count++;
+}
+
+static void take_mark(struct walk *walk)
+{
+	note_mark(walk);
 	walk->token++;
 }
 
@@ -167,14 +172,13 @@ static void write_key_text(struct walk *walk, uint32_t bytes)
 static void take_key(struct walk *walk)
 {
 	struct json_shape *shape = walk->shape;
-	uint64_t word = walk->tape[walk->word];
-	uint32_t bytes = (uint32_t)(word >> MR_JSON_LEN_SHIFT & MR_JSON_LEN_MASK);
-	if ((word & MR_JSON_ESCAPED) != 0 || bytes > KEY_MAX ||
-	    walk->tokens[walk->token + 1] - walk->tokens[walk->token] != bytes + 2)
+	uint32_t colon = walk->tokens[walk->token + 1];
+	uint32_t bytes = colon - walk->tokens[walk->token] - 2;
+	if ((walk->tape[walk->word] & MR_JSON_ESCAPED) != 0 || bytes > KEY_MAX ||
+	    walk->text[colon - 1] != '"')
 		walk->odd = true;
 	if (walk->write) {
-		shape->keys[shape->key_count] =
-		    (struct json_shape_key){walk->token, walk->word, bytes};
+		shape->keys[shape->key_count] = (struct json_shape_key){walk->token, bytes};
 		write_key_text(walk, bytes);
 	}
 	shape->key_count++;
@@ -204,6 +208,7 @@ static bool take_one(struct walk *walk)
 		walk->word++;
 		return true;
 	case '"':
+		note_mark(walk);
 		take_value(walk, shape->strings, &shape->string_count, 1);
 		return false;
 	case 't':
@@ -244,7 +249,7 @@ static void take_all(struct walk *walk)
 static void count_all(struct walk *walk)
 {
 	take_all(walk);
-	walk->shape->word_count = walk->word - 1;
+	walk->shape->word_count = walk->word;
 	walk->shape->token_count = walk->token;
 }
 
@@ -252,18 +257,20 @@ static void count_all(struct walk *walk)
 static void write_all(struct walk *walk)
 {
 	struct json_shape *shape = walk->shape;
-	size_t words = shape->word_count + walk->text_words;
+	size_t words =
+	    shape->word_count + 1 + walk->text_words; /* behind the last, the tape's end */
 	char *room =
 	    mr_malloc(words * sizeof(uint64_t) + shape->key_count * sizeof *shape->keys +
 		      shape->mark_count * sizeof *shape->marks +
 		      (shape->string_count + shape->scalar_count) * sizeof *shape->strings);
 	shape->tape = (uint64_t *)(void *)room;
-	shape->text = shape->tape + shape->word_count;
+	shape->text = shape->tape + shape->word_count + 1;
 	shape->keys = (struct json_shape_key *)(void *)(shape->tape + words);
 	shape->marks = (struct json_shape_mark *)(void *)(shape->keys + shape->key_count);
 	shape->strings = (struct json_shape_value *)(void *)(shape->marks + shape->mark_count);
 	shape->scalars = shape->strings + shape->string_count;
-	memcpy(shape->tape, walk->tape + 1, shape->word_count * sizeof *shape->tape);
+	memcpy(shape->tape, walk->tape, (shape->word_count + 1) * sizeof *shape->tape);
+	shape->escaped = true; /* it may */
 	shape->key_count = shape->mark_count = shape->string_count = shape->scalar_count = 0;
 	*walk = (struct walk){.shape = shape,
 			      .text = walk->text,

@@ -2,8 +2,8 @@
  *
  * Records of one kind give the same keys in the same order, with values of the same kinds. A shape
  * is what they have in common: each token's character, the keys' bytes, and the tape but for
- * strings and scalars. Of a document with exactly these tokens a reader would make exactly that
- * tape, so that only its strings and scalars are left to look at.
+ * scalars and strings with escapes. Of a document with exactly these tokens a reader would make
+ * exactly that tape, so that only these are left to be put into it, where it lies.
  *
  * Used by json.cc. A shape is learned from a document that was read in full; how many there are,
  * and how often one that no longer fits any is learned, is bounded, whatever documents come. */
@@ -15,16 +15,15 @@
 
 struct json_shape_key {
 	uint32_t token;
-	uint32_t word;  /* of the tape */
 	uint32_t bytes; /* without quotes */
 };
 struct json_shape_mark {
 	uint32_t token;
-	char mark; /* a bracket or a comma */
+	char mark; /* a bracket, a comma, a value's first quote */
 };
 struct json_shape_value {
 	uint32_t token;
-	uint32_t word;
+	uint32_t word; /* of the tape */
 };
 
 struct json_shape {
@@ -36,7 +35,8 @@ struct json_shape {
 	uint32_t mark_count;
 	uint32_t string_count;
 	uint32_t scalar_count;
-	uint64_t *tape; /* from the root value's word on */
+	bool escaped;   /* the tape has strings with escapes, of the document that came last */
+	uint64_t *tape; /* as a reader's; the words of strings and scalars are that document's */
 	uint64_t
 	    *text; /* of each key in turn: quote, key, quote, colon; then the last word's mask */
 	struct json_shape_key *keys;
@@ -51,8 +51,8 @@ void json_shapes_free(struct json_shapes *shapes);
 
 /* The shape that the tokens have, NULL where none is known. `tokens` are places in `text`, behind
  * which 64 bytes must be readable. */
-const struct json_shape *json_shapes_find(struct json_shapes *shapes, const char *text,
-					  const uint32_t *tokens, uint32_t token_count);
+struct json_shape *json_shapes_find(struct json_shapes *shapes, const char *text,
+				    const uint32_t *tokens, uint32_t token_count);
 /* Of a document that find did not know. NULL where it is none that can be known, or not now. */
 const struct json_shape *json_shapes_learn(struct json_shapes *shapes, const char *text,
 					   const uint32_t *tokens, uint32_t token_count,

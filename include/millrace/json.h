@@ -30,8 +30,9 @@ struct mr_json_reader {
 };
 
 /* A word's highest byte is its type. An opening bracket's has the index behind the closing one,
- * that one's its token. A string's has its length, and where it begins: in the text or, unescaped,
- * in `strings`. */
+ * that one's its token. A string's has no more, since its token tells where it lies in the text;
+ * but for one in which something was escaped, which has its length and where it begins in
+ * `strings`. */
 #define MR_JSON_ESCAPED (UINT64_C(1) << 55)
 #define MR_JSON_LEN_SHIFT 28
 #define MR_JSON_LEN_MASK ((UINT64_C(1) << 27) - 1)
@@ -138,9 +139,17 @@ static inline struct mr_slice mr_json_string(const struct mr_json_reader *reader
 					     struct mr_json_node node)
 {
 	uint64_t word = reader->tape[node.index];
-	const char *base = word & MR_JSON_ESCAPED ? reader->strings : reader->doc.at;
-	struct mr_slice text = {base + (word & MR_JSON_AT_MASK),
-				word >> MR_JSON_LEN_SHIFT & MR_JSON_LEN_MASK};
+	if (__builtin_expect((word & MR_JSON_ESCAPED) != 0, 0)) {
+		struct mr_slice text = {reader->strings + (word & MR_JSON_AT_MASK),
+					word >> MR_JSON_LEN_SHIFT & MR_JSON_LEN_MASK};
+		return text;
+	}
+	/* Between the closing quote and the next token are blanks alone. */
+	const char *begin = reader->doc.at + reader->positions[node.token] + 1;
+	const char *end = reader->doc.at + reader->positions[node.token + 1] - 1;
+	while (*end != '"')
+		end--;
+	struct mr_slice text = {begin, (size_t)(end - begin)};
 	return text;
 }
 
