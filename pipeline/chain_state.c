@@ -6,13 +6,14 @@
 #include "chain_state.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <xxhash.h>
 
 #include "codec.h"
 #include "millrace/alive.h"
 #include "millrace/os.h"
 
-#define PIECE_BYTES (1 << 20) /* what is written at once */
+#define PIECE_BYTES (4u << 20) /* what is written at once */
 
 bool mr_stage_has_state(const struct mr_stage_ops *ops)
 {
@@ -62,13 +63,29 @@ struct snapshot_file {
 	struct mr_file_sum sum;
 };
 
-static enum mr_err write_piece(struct snapshot_file *file, struct mr_error *error)
+/* Where a piece begins, for it to go past the page cache. */
+static void align_piece(struct mr_buf *piece)
 {
-	if (!mr_os_write_all(file->fd, (struct mr_slice){file->piece.data, file->piece.len}))
+	if ((uintptr_t)piece->data % MR_OS_PAGE_BYTES == 0)
+		return;
+	size_t capacity = piece->capacity + MR_OS_PAGE_BYTES - piece->capacity % MR_OS_PAGE_BYTES;
+	char *data = mr_aligned_alloc(MR_OS_PAGE_BYTES, capacity);
+	memcpy(data, piece->data, piece->len);
+	free(piece->data);
+	*piece = (struct mr_buf){data, piece->len, capacity};
+}
+
+/* The piece's first `len` bytes; what is behind them becomes its beginning. Nobody reads them soon:
+ * through the page cache they would cost a copy, and the workers their own caches. */
+static enum mr_err write_piece(struct snapshot_file *file, size_t len, struct mr_error *error)
+{
+	struct mr_buf *piece = &file->piece;
+	if (!mr_os_write_past_cache(file->fd, (struct mr_slice){piece->data, len}))
 		return mr_error_errno(error, mr_error_of_write(errno), "cannot write a snapshot");
-	XXH3_64bits_update(file->hash, file->piece.data, file->piece.len);
-	file->sum.size += file->piece.len;
-	file->piece.len = 0;
+	XXH3_64bits_update(file->hash, piece->data, len);
+	file->sum.size += len;
+	piece->len -= len;
+	memmove(piece->data, piece->data + len, piece->len);
 	mr_alive();
 	if (file->watch != NULL)
 		file->watch->wrote(file->watch->context);
@@ -85,8 +102,11 @@ static enum mr_err write_groups(const struct mr_chain_item *item, const struct m
 		size_t begin = mr_snapshot_section_begin(&file->piece, (uint8_t)group);
 		item->ops->snapshot(item->state, (uint8_t)group, &file->piece);
 		mr_snapshot_section_end(&file->piece, begin);
-		if (file->piece.len >= PIECE_BYTES)
-			err = write_piece(file, error);
+		if (file->piece.len < PIECE_BYTES)
+			continue;
+		align_piece(&file->piece);
+		err =
+		    write_piece(file, file->piece.len - file->piece.len % MR_OS_PAGE_BYTES, error);
 	}
 	return err;
 }
@@ -95,10 +115,10 @@ static enum mr_err write_groups(const struct mr_chain_item *item, const struct m
 static enum mr_err write_trailer(struct snapshot_file *file, struct mr_error *error)
 {
 	mr_buf_add_le(&file->piece, MR_SNAPSHOT_END_MARK, 4);
-	enum mr_err err = write_piece(file, error);
+	enum mr_err err = write_piece(file, file->piece.len, error);
 	file->sum.hash = XXH3_64bits_digest(file->hash);
 	mr_buf_add_le(&file->piece, file->sum.hash, 8);
-	return err == MR_OK ? write_piece(file, error) : err;
+	return err == MR_OK ? write_piece(file, file->piece.len, error) : err;
 }
 
 enum mr_err mr_chain_snapshot(const struct mr_chain *chain, uint32_t stage,

@@ -33,6 +33,11 @@ void *mr_malloc(size_t size_bytes)
 	return checked(malloc(size_bytes), size_bytes);
 }
 
+void *mr_aligned_alloc(size_t alignment, size_t size_bytes)
+{
+	return checked(aligned_alloc(alignment, size_bytes), size_bytes);
+}
+
 void *mr_calloc(size_t count, size_t size_bytes)
 {
 	return checked(calloc(count, size_bytes), count == 0 ? 0 : size_bytes);

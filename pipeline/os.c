@@ -13,7 +13,6 @@
 #include "millrace/alive.h"
 
 #define REWRITE_BYTES (256u << 10)
-#define PAGE_BYTES 4096u /* of memory and of files, for writes past the page cache */
 #define PAST_CACHE_BYTES (4u << 20)
 
 /* The library's takes its mode as a variable argument. */
@@ -64,14 +63,14 @@ bool mr_os_write_all(int fd, struct mr_slice bytes)
 /* Whole pages, as far as they are taken; how many bytes that was. */
 static size_t write_pages(int fd, struct mr_slice bytes)
 {
-	size_t done = 0, whole = bytes.len - bytes.len % PAGE_BYTES;
+	size_t done = 0, whole = bytes.len - bytes.len % MR_OS_PAGE_BYTES;
 	while (done < whole) {
 		size_t len = whole - done < PAST_CACHE_BYTES ? whole - done : PAST_CACHE_BYTES;
 		ssize_t took = mr_os.write(fd, bytes.at + done, len);
 		if (took < 0 && errno == EINTR)
 			continue;
 		done += took > 0 ? (size_t)took : 0;
-		if (took <= 0 || (size_t)took % PAGE_BYTES != 0)
+		if (took <= 0 || (size_t)took % MR_OS_PAGE_BYTES != 0)
 			break;
 	}
 	return done;
@@ -81,7 +80,7 @@ static size_t write_pages(int fd, struct mr_slice bytes)
 bool mr_os_write_past_cache(int fd, struct mr_slice bytes)
 {
 	int flags = fcntl(fd, F_GETFL);
-	bool pages = bytes.len >= PAST_CACHE_BYTES && (uintptr_t)bytes.at % PAGE_BYTES == 0;
+	bool pages = bytes.len >= PAST_CACHE_BYTES && (uintptr_t)bytes.at % MR_OS_PAGE_BYTES == 0;
 	if (pages && flags >= 0 && fcntl(fd, F_SETFL, flags | O_DIRECT) == 0) {
 		size_t done = write_pages(fd, bytes);
 		bytes = (struct mr_slice){bytes.at + done, bytes.len - done};

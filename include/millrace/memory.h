@@ -10,6 +10,8 @@
 #include "millrace/error.h"
 
 void *mr_malloc(size_t size_bytes);
+/* `size_bytes` is a multiple of `alignment`. */
+void *mr_aligned_alloc(size_t alignment, size_t size_bytes);
 void *mr_calloc(size_t count, size_t size_bytes);
 void *mr_realloc(void *old, size_t size_bytes);
 char *mr_strdup(const char *text);

@@ -37,8 +37,10 @@ extern struct mr_os mr_os;
  * of them may stand there; a call that takes nothing is ENOSPC. */
 bool mr_os_write_all(int fd, struct mr_slice bytes);
 bool mr_os_pwrite_all(int fd, struct mr_slice bytes, uint64_t at);
-/* As mr_os_write_all, at the end of a file that was empty; many bytes go past the page cache where
- * the file system takes them so: for what is not read again soon. */
+/* As mr_os_write_all, at a file's end that is a whole number of pages; many bytes that begin with a
+ * page go past the page cache where the file system takes them so: for what is not read again soon.
+ */
+#define MR_OS_PAGE_BYTES 4096u /* of memory and of files */
 bool mr_os_write_past_cache(int fd, struct mr_slice bytes);
 
 /* A file that ends before is one thing, a disk that does not give it another: three words, so that
