@@ -8,7 +8,7 @@
 #define WAYS 8u
 #define SETS (MR_JSON_SHAPES / WAYS)
 #define TOKENS_MAX 1024u
-#define KEY_MAX 200u
+#define TEXT_MAX (32u << 10) /* bytes of all gaps */
 /* Learning costs about as much as reading so many documents. */
 #define PRICE 16u
 #define CREDIT_MAX (128u * PRICE)
@@ -57,27 +57,16 @@ static inline uint64_t load(const char *at)
 	return word;
 }
 
-/* With quotes and colon. */
-static inline uint32_t text_bytes(uint32_t key_bytes)
-{
-	return key_bytes + 3;
-}
-
-static inline uint32_t text_words(uint32_t key_bytes)
-{
-	return (text_bytes(key_bytes) + 7) / 8;
-}
-
-static bool keys_match(const struct json_shape *shape, const char *text, const uint32_t *tokens)
+static bool gaps_match(const struct json_shape *shape, const char *text, const uint32_t *tokens)
 {
 	const uint64_t *wanted = shape->text;
-	for (uint32_t i = 0; i < shape->key_count; i++) {
-		const struct json_shape_key *key = &shape->keys[i];
-		const char *at = text + tokens[key->token];
-		uint32_t last = text_words(key->bytes) - 1;
+	for (uint32_t i = 0; i < shape->gap_count; i++) {
+		const struct json_shape_gap *gap = &shape->gaps[i];
+		const char *at = text + tokens[gap->token];
+		uint32_t last = gap->words - 1;
 		uint64_t differs = 0;
-		if (tokens[key->token + 1] - tokens[key->token] != key->bytes + 2)
-			return false;
+		if (tokens[gap->behind] - tokens[gap->token] != gap->bytes)
+			return false; /* only so many bytes are sure to be there */
 		for (uint32_t word = 0; word < last; word++)
 			differs |= load(at + word * 8) ^ wanted[word];
 		differs |= (load(at + last * 8) & wanted[last + 1]) ^ wanted[last];
@@ -86,14 +75,6 @@ static bool keys_match(const struct json_shape *shape, const char *text, const u
 		wanted += last + 2;
 	}
 	return true;
-}
-
-static bool marks_match(const struct json_shape *shape, const char *text, const uint32_t *tokens)
-{
-	char differs = 0;
-	for (uint32_t i = 0; i < shape->mark_count; i++)
-		differs |= (char)(text[tokens[shape->marks[i].token]] ^ shape->marks[i].mark);
-	return differs == 0;
 }
 
 static struct json_shape *set_of(struct json_shapes *shapes, const uint32_t *tokens, uint32_t count)
@@ -108,8 +89,7 @@ struct json_shape *json_shapes_find(struct json_shapes *shapes, const char *text
 	struct json_shape *set = set_of(shapes, tokens, token_count);
 	for (uint32_t way = 0; way < WAYS; way++) {
 		struct json_shape *shape = &set[way];
-		if (shape->token_count == token_count && keys_match(shape, text, tokens) &&
-		    marks_match(shape, text, tokens)) {
+		if (shape->token_count == token_count && gaps_match(shape, text, tokens)) {
 			shape->used = ++shapes->tick;
 			return shape;
 		}
@@ -128,6 +108,7 @@ struct walk {
 	const uint64_t *tape;
 	uint32_t token;
 	uint32_t word;
+	uint32_t gap; /* the token where the open one begins */
 	uint32_t text_words;
 	bool write;
 	bool odd; /* it has a key that cannot be known again */
@@ -138,53 +119,31 @@ static char type_at(const struct walk *walk)
 	return (char)(walk->tape[walk->word] >> 56);
 }
 
-static bool is_closing(const struct walk *walk)
+/* The gap up to the token in hand, and `more` bytes of that. */
+static void take_gap(struct walk *walk, uint32_t more)
+{
+	struct json_shape *shape = walk->shape;
+	uint32_t begin = walk->tokens[walk->gap];
+	uint32_t bytes = walk->tokens[walk->token] - begin;
+	uint32_t words = (bytes + more + 7) / 8;
+	if (walk->write) {
+		uint64_t *out = shape->text + walk->text_words;
+		uint64_t mask = 0;
+		memcpy(out, walk->text + begin, (size_t)words * sizeof *out);
+		memset(&mask, 0xff, bytes + more - (words - 1) * 8);
+		out[words - 1] &= mask;
+		out[words] = mask;
+		shape->gaps[shape->gap_count] =
+		    (struct json_shape_gap){walk->gap, walk->token, bytes, words};
+	}
+	shape->gap_count++;
+	walk->text_words += words + 1;
+}
+
+static uint32_t scalar_words(const struct walk *walk)
 {
 	char type = type_at(walk);
-	return type == '}' || type == ']';
-}
-
-static void note_mark(struct walk *walk)
-{
-	struct json_shape *shape = walk->shape;
-	if (walk->write)
-		shape->marks[shape->mark_count] =
-		    (struct json_shape_mark){walk->token, walk->text[walk->tokens[walk->token]]};
-	shape->mark_count++;
-}
-
-static void take_mark(struct walk *walk)
-{
-	note_mark(walk);
-	walk->token++;
-}
-
-static void write_key_text(struct walk *walk, uint32_t bytes)
-{
-	uint64_t *out = walk->shape->text + walk->text_words;
-	uint32_t last = text_words(bytes) - 1;
-	memcpy(out, walk->text + walk->tokens[walk->token], (size_t)(last + 1) * sizeof *out);
-	out[last + 1] = 0;
-	memset(&out[last + 1], 0xff, text_bytes(bytes) - last * 8);
-	out[last] &= out[last + 1];
-}
-
-static void take_key(struct walk *walk)
-{
-	struct json_shape *shape = walk->shape;
-	uint32_t colon = walk->tokens[walk->token + 1];
-	uint32_t bytes = colon - walk->tokens[walk->token] - 2;
-	if ((walk->tape[walk->word] & MR_JSON_ESCAPED) != 0 || bytes > KEY_MAX ||
-	    walk->text[colon - 1] != '"')
-		walk->odd = true;
-	if (walk->write) {
-		shape->keys[shape->key_count] = (struct json_shape_key){walk->token, bytes};
-		write_key_text(walk, bytes);
-	}
-	shape->key_count++;
-	walk->text_words += text_words(bytes) + 1;
-	walk->word++;
-	walk->token += 2;
+	return type == 't' || type == 'f' || type == 'n' ? 1 : 2;
 }
 
 static void take_value(struct walk *walk, struct json_shape_value *values, uint32_t *count,
@@ -194,56 +153,54 @@ static void take_value(struct walk *walk, struct json_shape_value *values, uint3
 		values[*count] = (struct json_shape_value){walk->token, walk->word};
 	++*count;
 	walk->word += words;
-	walk->token++;
+	walk->gap = ++walk->token;
 }
 
-/* A scalar, or an opening bracket; true where its members are next. */
-static bool take_one(struct walk *walk)
-{
-	struct json_shape *shape = walk->shape;
-	switch (type_at(walk)) {
-	case '{':
-	case '[':
-		take_mark(walk);
-		walk->word++;
-		return true;
-	case '"':
-		note_mark(walk);
-		take_value(walk, shape->strings, &shape->string_count, 1);
-		return false;
-	case 't':
-	case 'f':
-	case 'n':
-		take_value(walk, shape->scalars, &shape->scalar_count, 1);
-		return false;
-	default:
-		take_value(walk, shape->scalars, &shape->scalar_count, 2);
-		return false;
-	}
-}
-
-/* The whole document, which is an object. */
+/* The whole document, which is an object: brackets, commas, keys and colons go by, up to a value.
+ */
 static void take_all(struct walk *walk)
 {
+	struct json_shape *shape = walk->shape;
+	bool key = false; /* the string in hand is one */
 	bool objects[MR_JSON_DEPTH];
 	uint32_t depth = 0;
 	do {
-		bool object = type_at(walk) == '{';
-		if (take_one(walk)) {
-			objects[depth++] = object;
-		} else if (!is_closing(walk)) {
-			take_mark(walk); /* a comma */
-		}
-		while (depth > 0 && is_closing(walk)) {
-			take_mark(walk);
+		char c = walk->text[walk->tokens[walk->token]];
+		switch (c) {
+		case '{':
+		case '[':
+			objects[depth++] = c == '{';
+			key = c == '{';
 			walk->word++;
+			walk->token++;
+			break;
+		case '}':
+		case ']':
 			depth--;
-			if (depth > 0 && !is_closing(walk))
-				take_mark(walk);
+			walk->word++;
+			walk->token++;
+			break;
+		case ',':
+			key = objects[depth - 1];
+			walk->token++;
+			break;
+		case '"':
+			if (key) {
+				walk->odd |= (walk->tape[walk->word] & MR_JSON_ESCAPED) != 0;
+				walk->word++;
+				walk->token += 2;
+				key = false;
+				break;
+			}
+			take_gap(walk, 1);
+			take_value(walk, shape->strings, &shape->string_count, 1);
+			break;
+		default:
+			take_gap(walk, 0);
+			take_value(walk, shape->scalars, &shape->scalar_count, scalar_words(walk));
 		}
-		if (depth > 0 && objects[depth - 1])
-			take_key(walk);
-	} while (depth > 0 && !walk->odd);
+	} while (depth > 0);
+	take_gap(walk, 0);
 }
 
 static void count_all(struct walk *walk)
@@ -251,6 +208,7 @@ static void count_all(struct walk *walk)
 	take_all(walk);
 	walk->shape->word_count = walk->word;
 	walk->shape->token_count = walk->token;
+	walk->odd |= walk->text_words * sizeof(uint64_t) > TEXT_MAX;
 }
 
 /* The counts are known; they rise again from 0 as the parts are written. */
@@ -260,18 +218,16 @@ static void write_all(struct walk *walk)
 	size_t words =
 	    shape->word_count + 1 + walk->text_words; /* behind the last, the tape's end */
 	char *room =
-	    mr_malloc(words * sizeof(uint64_t) + shape->key_count * sizeof *shape->keys +
-		      shape->mark_count * sizeof *shape->marks +
+	    mr_malloc(words * sizeof(uint64_t) + shape->gap_count * sizeof *shape->gaps +
 		      (shape->string_count + shape->scalar_count) * sizeof *shape->strings);
 	shape->tape = (uint64_t *)(void *)room;
 	shape->text = shape->tape + shape->word_count + 1;
-	shape->keys = (struct json_shape_key *)(void *)(shape->tape + words);
-	shape->marks = (struct json_shape_mark *)(void *)(shape->keys + shape->key_count);
-	shape->strings = (struct json_shape_value *)(void *)(shape->marks + shape->mark_count);
+	shape->gaps = (struct json_shape_gap *)(void *)(shape->tape + words);
+	shape->strings = (struct json_shape_value *)(void *)(shape->gaps + shape->gap_count);
 	shape->scalars = shape->strings + shape->string_count;
 	memcpy(shape->tape, walk->tape, (shape->word_count + 1) * sizeof *shape->tape);
 	shape->escaped = true; /* it may */
-	shape->key_count = shape->mark_count = shape->string_count = shape->scalar_count = 0;
+	shape->gap_count = shape->string_count = shape->scalar_count = 0;
 	*walk = (struct walk){.shape = shape,
 			      .text = walk->text,
 			      .tokens = walk->tokens,

@@ -1,9 +1,10 @@
 /* json_shape.h - documents that are written alike, known by their tokens.
  *
  * Records of one kind give the same keys in the same order, with values of the same kinds. A shape
- * is what they have in common: each token's character, the keys' bytes, and the tape but for
- * scalars and strings with escapes. Of a document with exactly these tokens a reader would make
- * exactly that tape, so that only these are left to be put into it, where it lies.
+ * is what they have in common: the text between two scalars, keys, brackets and blanks, and the
+ * tape but for scalars and strings with escapes. Of a document with exactly these texts between its
+ * tokens a reader would make exactly that tape, so that only scalars and escapes are left to be put
+ * into it, where it lies.
  *
  * Used by json.cc. A shape is learned from a document that was read in full; how many there are,
  * and how often one that no longer fits any is learned, is bounded, whatever documents come. */
@@ -13,13 +14,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct json_shape_key {
-	uint32_t token;
-	uint32_t bytes; /* without quotes */
-};
-struct json_shape_mark {
-	uint32_t token;
-	char mark; /* a bracket, a comma, a value's first quote */
+/* What stands between two scalars, before the first and behind the last: as bytes it is the same in
+ * each document of the shape. A string's first quote belongs to it. */
+struct json_shape_gap {
+	uint32_t token;  /* where it begins */
+	uint32_t behind; /* the token that it ends before; for a string, the string's */
+	uint32_t bytes;  /* from the one to the other */
+	uint32_t words;  /* of `text` to compare; of the last one only what its mask has */
 };
 struct json_shape_value {
 	uint32_t token;
@@ -31,16 +32,13 @@ struct json_shape {
 	uint64_t used;
 	uint32_t token_count;
 	uint32_t word_count;
-	uint32_t key_count;
-	uint32_t mark_count;
+	uint32_t gap_count;
 	uint32_t string_count;
 	uint32_t scalar_count;
 	bool escaped;   /* the tape has strings with escapes, of the document that came last */
 	uint64_t *tape; /* as a reader's; the words of strings and scalars are that document's */
-	uint64_t
-	    *text; /* of each key in turn: quote, key, quote, colon; then the last word's mask */
-	struct json_shape_key *keys;
-	struct json_shape_mark *marks;
+	uint64_t *text; /* of each gap in turn: its words, then the last one's mask */
+	struct json_shape_gap *gaps;
 	struct json_shape_value *strings; /* values */
 	struct json_shape_value *scalars;
 };
