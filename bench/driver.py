@@ -2,7 +2,8 @@
 
 scan(config) and serve(config) give what is known of one run as a dict that JSON can hold. Measured from outside, whatever
 the program says of itself: CPU time of all processes, wall time, memory with shared pages counted once (the sum of the
-processes' Pss), of a scan instructions and cache misses where perf can count them (else None). From inside: cost by stage, counts.
+processes' Pss), of a scan instructions and cache misses where perf can count them (else None); and what share of the machine all else
+had meanwhile, which makes wall time long. From inside: cost by stage, counts.
 """
 import contextlib
 import dataclasses
@@ -19,6 +20,7 @@ import common
 import latency as latencies
 
 LOOK_SECONDS = 0.2  # between two looks at the memory
+SETTINGS = ("workers", "region_bytes", "state_bytes")
 COUNTED = ("instructions", "cycles", "cache-misses")
 
 
@@ -32,6 +34,8 @@ class Config:
     identity: str = ""  # default: the tenant's
     workers: int = 0
     region_bytes: int = 0
+    state_bytes: int = 0
+    cores: int = 0  # a scan's: so many of the machine's; 0: all
     cold: bool = False  # the file is not in memory when the run begins
     interval: str = "1s"  # of a service's checkpoints
     settings: str = ""  # further lines of a service's topology
@@ -79,6 +83,13 @@ def pss_bytes(pid):
     return total * 1024
 
 
+def busy_seconds():
+    """Of all processors, since the machine started."""
+    with open("/proc/stat", encoding="ascii") as file:
+        user, nice, system, _, _, irq, soft, steal = map(int, file.readline().split()[1:9])
+    return (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
+
+
 class Measured:
     """A command that runs, is watched, and ends."""
 
@@ -88,6 +99,7 @@ class Measured:
             command = ["perf", "stat", "-x,", "-o", self.counts, "-e", ",".join(COUNTED), "--", *command]
         self.peak_pss_bytes = 0
         self.ended = threading.Event()
+        self.busy = busy_seconds()
         self.started = time.monotonic()
         self.process = subprocess.Popen(command, **more)
         self.watcher = threading.Thread(target=self.watch, daemon=True)
@@ -106,8 +118,10 @@ class Measured:
         self.process.returncode = os.waitstatus_to_exitcode(status)
         if self.process.returncode != 0:
             raise SystemExit(f"bench: {' '.join(self.process.args)} ended with {self.process.returncode}\n{words()}")
-        return {"cpu_seconds": usage.ru_utime + usage.ru_stime, "wall_seconds": wall,
-                "peak_pss_bytes": self.peak_pss_bytes, **self.counted()}
+        cpu = usage.ru_utime + usage.ru_stime
+        others = max(busy_seconds() - self.busy - cpu, 0) / wall / os.cpu_count()
+        return {"cpu_seconds": cpu, "wall_seconds": wall, "peak_pss_bytes": self.peak_pss_bytes, "others_share": others,
+                **self.counted()}
 
     def forget(self):
         """It was killed."""
@@ -126,6 +140,11 @@ class Measured:
 
 # ---- once over the file ----
 
+def keep_to(cores):
+    if cores:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+
+
 def scan(config):
     if config.cold:
         common.cool(config.records)
@@ -138,9 +157,11 @@ def scan(config):
                    "--identity", config.identity, "--networks", f"{config.tenant}/networks.txt",
                    "--dead-letter", os.path.join(scratch, "dead"), "--summary", summary,
                    "-o", os.path.join(scratch, "alerts")]
-        for option, value in (("--workers", config.workers), ("--region-bytes", config.region_bytes)):
-            command += [option, str(value)] if value else []
-        taken = Measured(command + [config.records], os.path.join(scratch, "perf"), stderr=subprocess.DEVNULL).end()
+        for setting in SETTINGS:
+            value = getattr(config, setting)
+            command += ["--" + setting.replace("_", "-"), str(value)] if value else []
+        taken = Measured(command + [config.records], os.path.join(scratch, "perf"), stderr=subprocess.DEVNULL,
+                         preexec_fn=lambda: keep_to(config.cores)).end()
         with open(summary, encoding="utf-8") as file:
             said = json.load(file)
     events = said["parsed"]
@@ -171,7 +192,7 @@ class Service:
                       f"{config.settings}"
                       "sources:\n  - {name: audit, type: stdin}\n"
                       "sinks:\n  - {name: alerts, type: file, path: alerts.ndjson}\n")
-            for setting in ("workers", "region_bytes"):
+            for setting in SETTINGS:
                 value = getattr(config, setting)
                 out.write(f"{setting}: {value}\n" if value else "")
         self.said = open(os.path.join(folder, "said"), "wb")

@@ -1,13 +1,19 @@
 """What the benchmark measures with: a latency counts from when its record was due, memory counts each process once."""
 import array
+import importlib.machinery
+import json
 import os
 import subprocess
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.environ["MILLRACE_ROOT"], "bench"))
 import driver  # noqa: E402
 import latency  # noqa: E402
+import records  # noqa: E402
+
+growth = importlib.machinery.SourceFileLoader("growth", os.path.join(os.environ["MILLRACE_ROOT"], "bench", "growth")).load_module()
 
 
 def feeder():
@@ -58,6 +64,24 @@ class Watched(unittest.TestCase):
     def test_who_fails_is_named(self):
         with self.assertRaisesRegex(SystemExit, "false ended with 1"):
             driver.Measured(["false"]).end()
+
+
+class Growth(unittest.TestCase):
+    def test_records_have_their_size_and_users(self):
+        with tempfile.NamedTemporaryFile() as file:
+            for size in (512, 1024, 65536):
+                records.write(file.name, 30, 7, size)
+                with open(file.name, encoding="ascii") as lines:
+                    found = [(len(line), json.loads(line)["UserId"]) for line in lines]
+                self.assertEqual(len({user for _, user in found}), 7)
+                self.assertTrue(all(0.8 * size < length < 1.05 * size for length, _ in found), found[0])
+
+    def test_a_curve_stands_on_the_page_once(self):
+        page = "a\n" + growth.BEGIN + growth.END + "z\n"
+        for name, words in (("one", "1"), ("two", "2"), ("one", "3")):
+            page = growth.page_with(page, name, f"<!-- {name} -->\n{words}\n<!-- /{name} -->\n")
+        inside = "\n<!-- one -->\n3\n<!-- /one -->\n\n<!-- two -->\n2\n<!-- /two -->\n"
+        self.assertEqual(page, "a\n" + growth.BEGIN + inside + growth.END + "z\n")
 
 
 if __name__ == "__main__":
