@@ -145,14 +145,15 @@ def keep_to(cores):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 
 
-def scan(config):
+def scan(config, under=()):
+    """`under`: a command that runs it, such as a profiler."""
     if config.cold:
         common.cool(config.records)
     else:
         common.warm(config.records)
     with tempfile.TemporaryDirectory() as scratch:
         summary = os.path.join(scratch, "summary.json")
-        command = [config.program, "scan", *(word for rules in config.rules for word in ("-r", rules)),
+        command = [*under, config.program, "scan", *(word for rules in config.rules for word in ("-r", rules)),
                    "--geoip", f"{config.tenant}/city.mmdb", "--geoip", f"{config.tenant}/asn.mmdb",
                    "--identity", config.identity, "--networks", f"{config.tenant}/networks.txt",
                    "--dead-letter", os.path.join(scratch, "dead"), "--summary", summary,
