@@ -11,6 +11,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.environ["MILLRACE_ROOT"], "bench"))
 import driver  # noqa: E402
 import latency  # noqa: E402
+import page  # noqa: E402
 import records  # noqa: E402
 
 growth = importlib.machinery.SourceFileLoader("growth", os.path.join(os.environ["MILLRACE_ROOT"], "bench", "growth")).load_module()
@@ -77,11 +78,18 @@ class Growth(unittest.TestCase):
                 self.assertTrue(all(0.8 * size < length < 1.05 * size for length, _ in found), found[0])
 
     def test_a_curve_stands_on_the_page_once(self):
-        page = "a\n" + growth.BEGIN + growth.END + "z\n"
+        text = "a\n<!-- all -->\n<!-- /all -->\nz\n"
         for name, words in (("one", "1"), ("two", "2"), ("one", "3")):
-            page = growth.page_with(page, name, f"<!-- {name} -->\n{words}\n<!-- /{name} -->\n")
+            text = page.with_part(text, "all", name, words + "\n")
         inside = "\n<!-- one -->\n3\n<!-- /one -->\n\n<!-- two -->\n2\n<!-- /two -->\n"
-        self.assertEqual(page, "a\n" + growth.BEGIN + inside + growth.END + "z\n")
+        self.assertEqual(text, "a\n<!-- all -->\n" + inside + "<!-- /all -->\nz\n")
+
+    def test_each_curve_has_its_place_on_the_page(self):
+        with open(page.README, encoding="utf-8") as file:
+            text = file.read()
+        for name in growth.CURVES:
+            self.assertEqual(text.count(f"<!-- {name} -->"), 1, name)
+            self.assertTrue(os.path.exists(os.path.join(os.path.dirname(page.README), f"curve_{name}.svg")), name)
 
 
 if __name__ == "__main__":
