@@ -14,6 +14,8 @@
 
 #define REWRITE_BYTES (256u << 10)
 #define PAST_CACHE_BYTES (4u << 20)
+#define SEAL_TRIES 200u
+#define SEAL_PAUSE_US 10000
 
 /* The library's takes its mode as a variable argument. */
 static int open_at(int directory, const char *path, int flags, mode_t mode)
@@ -101,6 +103,19 @@ bool mr_os_pwrite_all(int fd, struct mr_slice bytes, uint64_t at)
 		at += (uint64_t)done;
 	}
 	return true;
+}
+
+/* Where the kernel moves or tidies pages it holds them for a moment: it waits for that itself, but
+ * on a busy machine not always long enough, and then says EBUSY. */
+bool mr_os_seal(int fd)
+{
+	static const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
+	int done = fcntl(fd, F_ADD_SEALS, seals);
+	for (unsigned tries = 1; done != 0 && errno == EBUSY && tries < SEAL_TRIES; tries++) {
+		usleep(SEAL_PAUSE_US);
+		done = fcntl(fd, F_ADD_SEALS, seals);
+	}
+	return done == 0;
 }
 
 enum mr_read mr_os_read(int fd, char *out, size_t len, uint64_t at, size_t *done_out)

@@ -75,8 +75,7 @@ enum mr_err mr_tables_add_bytes(struct mr_tables *tables, const char *name, stru
 		err =
 		    mr_error_errno(error, mr_error_of_write(errno),
 				   "table %s: cannot write %zu bytes into memory", name, bytes.len);
-	if (err == MR_OK &&
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
+	if (err == MR_OK && !mr_os_seal(fd))
 		err = mr_error_errno(error, MR_IO, "table %s: cannot seal the memory file", name);
 	if (err != MR_OK) {
 		close(fd);

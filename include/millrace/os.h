@@ -37,6 +37,9 @@ extern struct mr_os mr_os;
  * of them may stand there; a call that takes nothing is ENOSPC. */
 bool mr_os_write_all(int fd, struct mr_slice bytes);
 bool mr_os_pwrite_all(int fd, struct mr_slice bytes, uint64_t at);
+/* A memfd that nobody maps for writing can, from here on, neither change nor be cut. False with
+ * errno. Blocks, for seconds at most, while the kernel has its pages in hand. */
+bool mr_os_seal(int fd);
 /* As mr_os_write_all, at a file's end that is a whole number of pages; many bytes that begin with a
  * page go past the page cache where the file system takes them so: for what is not read again soon.
  */

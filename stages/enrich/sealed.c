@@ -15,7 +15,7 @@
 
 enum mr_err sealed_seal(int fd, struct mr_error *error)
 {
-	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
+	if (!mr_os_seal(fd))
 		return mr_error_errno(error, MR_IO, "a table in memory cannot be sealed");
 	return MR_OK;
 }

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -198,6 +199,35 @@ static void many_bytes_go_past_the_cache(void **state)
 	munmap(bytes, MANY);
 }
 
+static void *unmap_later(void *page)
+{
+	usleep(30000);
+	assert_int_equal(munmap(page, 4096), 0);
+	return NULL;
+}
+
+/* The kernel says the same while it holds a page for itself. */
+static void a_seal_waits_for_pages_in_hand(void **state)
+{
+	int fd = memfd_create("seal", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	pthread_t thread;
+	void *page;
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, 4096), 0);
+	page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(page, MAP_FAILED);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), -1);
+	assert_int_equal(errno, EBUSY);
+	assert_int_equal(pthread_create(&thread, NULL, unmap_later, page), 0);
+	assert_true(mr_os_seal(fd));
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(write(fd, "x", 1), -1);
+	assert_false(mr_os_seal(fd));
+	assert_int_equal(errno, EPERM);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -206,6 +236,7 @@ int main(void)
 	    cmocka_unit_test(a_full_disk_is_told_by_its_number),
 	    cmocka_unit_test(each_call_can_fail),
 	    cmocka_unit_test(many_bytes_go_past_the_cache),
+	    cmocka_unit_test(a_seal_waits_for_pages_in_hand),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
