@@ -138,6 +138,15 @@ class Measured:
         return found
 
 
+def cpu_seconds(pid):
+    """Of a process and all below it that live, so far."""
+    total = 0
+    for process in family(pid):
+        with contextlib.suppress(OSError), open(f"/proc/{process}/stat", encoding="ascii", errors="replace") as file:
+            total += sum(map(int, file.read().rpartition(")")[2].split()[11:13]))
+    return total / os.sysconf("SC_CLK_TCK")
+
+
 # ---- once over the file ----
 
 def keep_to(cores):
@@ -201,9 +210,14 @@ class Service:
         self.process, self.started = self.run.process, self.run.started
 
     def status(self):
-        """None where nobody answers yet, or no longer."""
-        asked = subprocess.run([self.config.program, "status", "--json", self.state], capture_output=True, check=False)
-        return json.loads(asked.stdout) if asked.returncode == 0 and asked.stdout else None
+        """Once it answers."""
+        began = time.monotonic()
+        while True:
+            asked = subprocess.run([self.config.program, "status", "--json", self.state], capture_output=True, check=False)
+            if asked.returncode == 0 and asked.stdout:
+                return json.loads(asked.stdout)
+            self.must_live(began, 60)
+            time.sleep(0.05)
 
     def alert_bytes(self):
         with contextlib.suppress(FileNotFoundError):
@@ -280,6 +294,23 @@ def latency(config, rate, seconds, scratch=None):
         alerts.stop()
         return {"config": dataclasses.asdict(config), "rate": rate,
                 "rate_reached": (feeder.sent - feeder.burst) / took, **latencies.told(alerts.took), "status": status, **taken}
+
+
+def idle(config, seconds, scratch=None):
+    """The share of one core that a service takes while nothing comes."""
+    with service(config, scratch) as running:
+        feeder = latencies.Feeder(config.records, running.process.stdin, 1, burst=10_000, ready=threading.Event())
+        feeder.start()
+        running.next_alert()
+        time.sleep(3)  # what came has been judged
+        before, began = cpu_seconds(running.process.pid), time.monotonic()
+        time.sleep(seconds)
+        share = (cpu_seconds(running.process.pid) - before) / (time.monotonic() - began)
+        feeder.stopping.set()
+        feeder.ready.set()
+        feeder.stop()
+        running.end()
+        return share
 
 
 def until_alert(running, rate, share):

@@ -20,8 +20,10 @@ def marks(name):
 
 
 def with_part(page, section, name, part):
-    """In place of what the section had by that name, or behind the others."""
+    """In place of what the section had by that name, or behind the others; a section that is missing begins at the end."""
     (begin, end), (first, last) = marks(section), marks(name)
+    if begin not in page:
+        page += "\n" + begin + end
     before, rest = page.split(begin)
     inside, after = rest.split(end)
     part = first + part + last

@@ -7,6 +7,18 @@ RECORD = ('{{"CreationTime":"2026-03-02T{hour:02}:{minute:02}:{second:02}","Id":
           '"Workload":"SharePoint","ObjectId":"https://tenant.sharepoint.example/{number}.xlsx"{more}}}\n')
 PROPERTY = '{{"Name":"Property{number}","Value":"{number:08x}-3eb6-4798-ab15-1e40e48b3352 and some words more"}}'
 
+# Each of them, and each record of Microsoft 365, makes a signal.
+EACH_RULE = """title: Each
+id: 00000000-0000-4000-8000-000000000300
+name: each
+status: test
+level: low
+logsource: {product: m365}
+detection:
+  each: {actor.user.name|exists: true}
+  condition: each
+"""
+
 
 def filler(size):
     """A list of properties, as audit records have them, of about so many bytes."""

@@ -78,6 +78,8 @@ class Growth(unittest.TestCase):
                 self.assertTrue(all(0.8 * size < length < 1.05 * size for length, _ in found), found[0])
 
     def test_a_curve_stands_on_the_page_once(self):
+        self.assertEqual(page.with_part("a\n", "all", "one", "1\n"),
+                         "a\n\n<!-- all -->\n\n<!-- one -->\n1\n<!-- /one -->\n<!-- /all -->\n")
         text = "a\n<!-- all -->\n<!-- /all -->\nz\n"
         for name, words in (("one", "1"), ("two", "2"), ("one", "3")):
             text = page.with_part(text, "all", name, words + "\n")
