@@ -43,6 +43,7 @@ struct build_predicate {
 struct build_group {
 	mr_field field;
 	bool folded;
+	uint32_t scope;  /* of keywords: those of rules that see other records are another group */
 	uint32_t equals; /* how many BUILD_EQUAL */
 	struct build_list members;
 	struct image_group image;
@@ -59,6 +60,8 @@ struct build {
 	uint32_t index_size;
 	struct build_group *groups;
 	uint32_t group_count, group_capacity;
+	struct build_list scopes; /* of each the first rule, by position */
+	uint32_t scope;           /* of the rule in hand */
 	struct image_span declared;
 	uint32_t plan_count;
 	struct build_list *always; /* of each plan */
@@ -89,8 +92,9 @@ uint32_t build_regex_literals(struct mr_arena *arena, struct mr_slice pattern,
 			      const struct mr_slice **out);
 
 /* engine_needle.c */
-/* The tables that all BUILD_LITERAL members of a group are found by. */
-void build_needles(struct build *build, uint32_t group, struct image_tier tiers[ENGINE_TIERS]);
+/* The tables that all BUILD_LITERAL members of a group are found by. Gives whether each gram,
+ * standing in a leaf value of a record, stands in the record's own bytes. */
+bool build_needles(struct build *build, uint32_t group, struct image_tier tiers[ENGINE_TIERS]);
 
 /* engine_database.c */
 /* Whether libhs reads the regex exactly as PCRE2 does and takes it. */

@@ -57,9 +57,10 @@ static void key_add(struct mr_buf *key, const void *bytes, size_t len)
 }
 
 /* Bytes that are the same for tests that ask the same. */
-static void predicate_key(const struct sigma_predicate *leaf, struct mr_buf *key)
+static void predicate_key(const struct sigma_predicate *leaf, uint32_t scope, struct mr_buf *key)
 {
-	uint32_t head[] = {leaf->field, (uint32_t)leaf->test, leaf->cased};
+	uint32_t head[] = {leaf->field, (uint32_t)leaf->test, leaf->cased,
+			   leaf->field == 0 ? scope : 0};
 	key_add(key, head, sizeof(head));
 	if (leaf->test == SIGMA_TEXT) {
 		for (uint32_t i = 0; i < leaf->part_count; i++) {
@@ -113,8 +114,10 @@ static void index_grow(struct build *build)
 
 static uint32_t find_group(struct build *build, mr_field field, bool folded)
 {
+	uint32_t scope = field == 0 ? build->scope : 0;
 	for (uint32_t i = 0; i < build->group_count; i++)
-		if (build->groups[i].field == field && build->groups[i].folded == folded)
+		if (build->groups[i].field == field && build->groups[i].folded == folded &&
+		    build->groups[i].scope == scope)
 			return i;
 	if (build->group_count == build->group_capacity) {
 		build->group_capacity =
@@ -122,7 +125,8 @@ static uint32_t find_group(struct build *build, mr_field field, bool folded)
 		build->groups =
 		    mr_realloc(build->groups, build->group_capacity * sizeof(*build->groups));
 	}
-	build->groups[build->group_count] = (struct build_group){.field = field, .folded = folded};
+	build->groups[build->group_count] =
+	    (struct build_group){.field = field, .folded = folded, .scope = scope};
 	return build->group_count++;
 }
 
@@ -210,7 +214,7 @@ uint32_t build_intern(struct build *build, const struct sigma_predicate *leaf)
 {
 	leaf = as_text(build, leaf);
 	struct mr_buf key = {0};
-	predicate_key(leaf, &key);
+	predicate_key(leaf, build->scope, &key);
 	struct mr_slice slice = {key.data, key.len};
 	if ((build->predicate_count + 1) * 2 > build->index_size)
 		index_grow(build);
@@ -236,6 +240,22 @@ uint32_t build_intern(struct build *build, const struct sigma_predicate *leaf)
 	mr_buf_fini(&key);
 	classify(build, number);
 	return number;
+}
+
+/* The same for rules that see the same records. */
+static uint32_t scope_of(struct build *build, uint32_t rule)
+{
+	const struct sigma_rule *wanted = build->rules[rule];
+	size_t words = (build->set->declared_count + 31u) / 32;
+	for (uint32_t i = 0; i < build->scopes.count; i++) {
+		const struct sigma_rule *first = build->rules[build->scopes.items[i]];
+		if (first->kinds == wanted->kinds &&
+		    (words == 0 || memcmp(first->declared, wanted->declared,
+					  words * sizeof(*wanted->declared)) == 0))
+			return i;
+	}
+	build_list_add(build, &build->scopes, rule);
+	return build->scopes.count - 1;
 }
 
 static enum mr_err check_regex(struct build *build, uint32_t rule,
@@ -288,6 +308,7 @@ static enum mr_err intern_all(struct build *build)
 	qsort(build->rules, count, sizeof(*build->rules), by_index);
 	enum mr_err err = MR_OK;
 	for (uint32_t i = 0; i < count && err == MR_OK; i++) {
+		build->scope = scope_of(build, i);
 		err = build_check_depth(build, i);
 		if (err == MR_OK)
 			err = intern_tree(build, i, build->rules[i]->condition);
@@ -356,7 +377,7 @@ static enum mr_err put_group(struct build *build, uint32_t number)
 	struct build_group *group = &build->groups[number];
 	struct image_group image = {.field = group->field, .folded = group->folded};
 	settle_literals(build, group);
-	build_needles(build, number, image.tiers);
+	bool in_raw = build_needles(build, number, image.tiers);
 	enum mr_err err = build_database(build, number, &image.regexes);
 	if (err != MR_OK)
 		return err;
@@ -368,6 +389,8 @@ static enum mr_err put_group(struct build *build, uint32_t number)
 			build_list_add(build, &rest, group->members.items[i]);
 	}
 	image.rest = put_list(build, &rest);
+	image.in_raw = in_raw && group->field == 0 && group->folded && rest.count == 0 &&
+		       image.slots.count == 0 && image.regexes.count == 0;
 	group->image = image;
 	build_put(build, ENGINE_GROUPS, &image, sizeof(image));
 	return MR_OK;
@@ -463,6 +486,7 @@ static void put_rules(struct build *build)
 	for (uint32_t i = 0; i < build->set->rule_count; i++) {
 		struct image_rule image = {.index = build->rules[i]->index,
 					   .kinds = build->rules[i]->kinds};
+		build->scope = scope_of(build, i);
 		build_steps(build, i, &image.steps);
 		build_put(build, ENGINE_RULES, &image, sizeof(image));
 		build_witness(build, i);

@@ -235,6 +235,8 @@ static void judge_leaves(struct engine *engine, uint32_t number)
 	struct run_group *group = &engine->groups[number];
 	const struct image_group *image = group->image;
 	engine->found_count = 0;
+	if (image->in_raw && !engine_scan_raw(engine, image))
+		return;
 	if (engine_scan_has_needles(image)) {
 		engine_leaves_join(engine, image->folded);
 		struct mr_slice joined = {engine->leaves.joined.data, engine->leaves.joined.len};

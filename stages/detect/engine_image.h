@@ -69,6 +69,8 @@ struct image_header {
 #define ENGINE_WINDOW 64u /* bytes of a needle that are compared at its place */
 static const uint8_t engine_gram_sizes[ENGINE_TIERS] = {4, 2, 1};
 struct image_tier {
+	uint32_t stride; /* places from one look to the next: each needle has as many grams, side by
+			    side */
 	struct image_span filter;  /* ENGINE_LISTS: bits, a power of two of words */
 	struct image_span starts;  /* ENGINE_LISTS: of each bucket its first, and the end */
 	struct image_span needles; /* none: the tier is empty */
@@ -79,12 +81,15 @@ struct image_needle {
 	uint32_t gram;
 	uint32_t before;        /* bytes of the text in front of the gram */
 	uint32_t verdict;       /* found is all that the predicate asks */
+	uint32_t plain;         /* JSON writes all of it in one way */
 	struct image_span text; /* ENGINE_BYTES: all of it, or its first ENGINE_WINDOW bytes */
 };
 
 struct image_group {
 	uint32_t field; /* 0: the record's leaf values */
 	uint32_t folded;
+	/* Keywords none of which holds where no gram stands in the record's own bytes. */
+	uint32_t in_raw;
 	struct image_span slots; /* a power of two, or none */
 	struct image_span rest;  /* ENGINE_LISTS: predicates */
 	struct image_tier tiers[ENGINE_TIERS];

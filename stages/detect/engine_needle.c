@@ -9,7 +9,10 @@
 
 #define FILTER_BITS_MIN 10u /* logarithms */
 #define FILTER_BITS_MAX 19u
-#define FILTER_SPARE 4u /* 16 bits a needle */
+#define FILTER_SPARE 5u /* 32 bits a needle */
+#define STRIDE_MAX 8u
+/* A gram that may stand otherwise in a record's bytes than in its values. */
+#define ESCAPED (1u << 20)
 
 struct needle {
 	struct image_needle image;
@@ -61,19 +64,38 @@ static void census_take(struct census *census, const struct needle *needles, uin
 	}
 }
 
-static void choose_gram(const struct census *census, struct needle *needle, unsigned size)
+/* JSON writes quotes, backslashes, slashes and control characters in more than one way. */
+static bool is_plain(char c)
 {
-	uint32_t least = UINT32_MAX;
-	for (uint32_t at = 0; at + size <= needle->text.len; at++) {
-		uint32_t gram = gram_at(needle->text.at + at, size);
-		uint32_t count = census_find(census, gram)->count;
-		if (count >= least)
-			continue;
-		least = count;
-		needle->image.gram = gram;
-		needle->image.before = at;
+	return c >= ' ' && c < 0x7f && c != '"' && c != '\\' && c != '/';
+}
+
+/* The grams that stand in the fewest texts, `stride` of them side by side. False where one of them
+ * is not plain, which those of keywords are where they can. */
+static bool choose_grams(const struct census *census, struct needle *needles, unsigned size,
+			 uint32_t stride, bool keywords)
+{
+	struct mr_slice text = needles->text;
+	uint32_t least = UINT32_MAX, first = 0;
+	for (uint32_t at = 0; at + size + stride - 1 <= text.len; at++) {
+		uint32_t sum = 0;
+		for (uint32_t i = 0; i < stride; i++)
+			sum += census_find(census, gram_at(text.at + at + i, size))->count;
+		for (uint32_t i = 0; keywords && i < size + stride - 1; i++)
+			sum += is_plain(text.at[at + i]) ? 0 : ESCAPED;
+		first = sum < least ? at : first;
+		least = sum < least ? sum : least;
 	}
-	needle->hash = engine_gram_hash(needle->image.gram);
+	needles->image.plain = true;
+	for (size_t i = 0; i < text.len; i++)
+		needles->image.plain &= is_plain(text.at[i]);
+	for (uint32_t i = 0; i < stride; i++) {
+		needles[i] = needles[0];
+		needles[i].image.before = first + i;
+		needles[i].image.gram = gram_at(text.at + first + i, size);
+		needles[i].hash = engine_gram_hash(needles[i].image.gram);
+	}
+	return least < ESCAPED;
 }
 
 static int by_hash(const void *a, const void *b)
@@ -125,23 +147,42 @@ static void put_tables(struct build *build, const struct needle *needles, uint32
 	free(starts);
 }
 
-static void put_tier(struct build *build, struct needle *needles, uint32_t count, unsigned size,
-		     struct image_tier *tier)
+/* So far apart that each needle has a gram at one of the looks. */
+static uint32_t stride_of(const struct needle *needles, uint32_t count, unsigned size)
+{
+	uint32_t stride = STRIDE_MAX;
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t most = (uint32_t)needles[i].text.len - size + 1;
+		stride = most < stride ? most : stride;
+	}
+	return stride;
+}
+
+/* Gives whether all grams are plain. */
+static bool put_tier(struct build *build, struct needle *needles, uint32_t count, unsigned size,
+		     bool keywords, struct image_tier *tier)
 {
 	struct census census;
+	bool plain = true;
 	census_take(&census, needles, count, size);
-	for (uint32_t i = 0; i < count; i++)
-		choose_gram(&census, &needles[i], size);
+	uint32_t stride = stride_of(needles, count, size);
+	struct needle *grams = mr_calloc((size_t)count * stride, sizeof(*grams));
+	for (uint32_t i = 0; i < count; i++) {
+		grams[i * stride] = needles[i];
+		plain &= choose_grams(&census, &grams[i * stride], size, stride, keywords);
+	}
 	free(census.entries);
-	qsort(needles, count, sizeof(*needles), by_hash);
+	count *= stride;
+	qsort(grams, count, sizeof(*grams), by_hash);
+	tier->stride = stride;
 	tier->needles = (struct image_span){
 	    (uint32_t)(build->sections[ENGINE_NEEDLES].len / sizeof(struct image_needle)), count};
 	for (uint32_t i = 0; i < count; i++) {
-		needles[i].image.text =
-		    build_bytes(build, needles[i].text.at, needles[i].text.len, 1);
-		build_put(build, ENGINE_NEEDLES, &needles[i].image, sizeof(needles[i].image));
+		build_put(build, ENGINE_NEEDLES, &grams[i].image, sizeof(grams[i].image));
 	}
-	put_tables(build, needles, count, tier);
+	put_tables(build, grams, count, tier);
+	free(grams);
+	return plain;
 }
 
 /* The longest gram that fits. */
@@ -153,7 +194,7 @@ static int tier_of(size_t len)
 	return tier;
 }
 
-static uint32_t collect(const struct build *build, const struct build_group *group, int tier,
+static uint32_t collect(struct build *build, const struct build_group *group, int tier,
 			struct needle *needles)
 {
 	uint32_t count = 0;
@@ -166,20 +207,23 @@ static uint32_t collect(const struct build *build, const struct build_group *gro
 			bool whole = text.len <= ENGINE_WINDOW;
 			if (tier_of(text.len) != tier)
 				continue;
+			text.len = whole ? text.len : ENGINE_WINDOW;
 			if (needles != NULL)
 				needles[count] = (struct needle){
 				    .image = {.predicate = number,
-					      .verdict = member->hit_is_verdict && whole},
-				    .text = {text.at, whole ? text.len : ENGINE_WINDOW}};
+					      .verdict = member->hit_is_verdict && whole,
+					      .text = build_bytes(build, text.at, text.len, 1)},
+				    .text = text};
 			count++;
 		}
 	}
 	return count;
 }
 
-void build_needles(struct build *build, uint32_t number, struct image_tier tiers[ENGINE_TIERS])
+bool build_needles(struct build *build, uint32_t number, struct image_tier tiers[ENGINE_TIERS])
 {
 	const struct build_group *group = &build->groups[number];
+	bool plain = true;
 	for (int tier = 0; tier < ENGINE_TIERS; tier++) {
 		uint32_t count = collect(build, group, tier, NULL);
 		tiers[tier] = (struct image_tier){.needles = {0, 0}};
@@ -187,7 +231,9 @@ void build_needles(struct build *build, uint32_t number, struct image_tier tiers
 			continue;
 		struct needle *needles = mr_calloc(count, sizeof(*needles));
 		collect(build, group, tier, needles);
-		put_tier(build, needles, count, engine_gram_sizes[tier], &tiers[tier]);
+		plain &= put_tier(build, needles, count, engine_gram_sizes[tier], group->field == 0,
+				  &tiers[tier]);
 		free(needles);
 	}
+	return plain;
 }

@@ -130,7 +130,7 @@ static bool tier_fits(const struct engine *engine, uint32_t group, int number)
 	const struct image_tier *tier = &engine->group_images[group].tiers[number];
 	if (tier->needles.count == 0)
 		return true;
-	if (!span_fits(engine, tier->needles, ENGINE_NEEDLES) ||
+	if (tier->stride == 0 || !span_fits(engine, tier->needles, ENGINE_NEEDLES) ||
 	    !span_fits(engine, tier->filter, ENGINE_LISTS) || !is_power(tier->filter.count) ||
 	    tier->filter.count > 1u << 26 || !list_fits(engine, tier->starts, UINT32_MAX) ||
 	    tier->starts.count < 3 || !is_power(tier->starts.count - 1))
@@ -397,6 +397,7 @@ void engine_close(struct engine *engine)
 	engine_refer_fini(&engine->kept);
 	mr_buf_fini(&engine->folded);
 	mr_buf_fini(&engine->folded_other);
+	mr_buf_fini(&engine->raw);
 	free(engine->groups);
 	free(engine->parts);
 	free(engine->regexes);

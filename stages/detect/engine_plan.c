@@ -139,7 +139,9 @@ void build_steps(struct build *build, uint32_t rule, struct image_span *steps_ou
 /* How bad a witness is: roughly how often it is hit for nothing, and what looking costs. Fields on
  * which rules name many texts (Operation) part the rules best. NO_WITNESS where it is none. */
 #define NO_WITNESS 1e9
-#define USES_BY_ONE 50.0 /* so many rules that a hit would announce are as bad as 1 more */
+#define USES_BY_ONE 50.0    /* so many rules that a hit would announce are as bad as 1 more */
+#define CHOICES_BY_ONE 50.0 /* likewise so many texts of which any one is a hit */
+#define CHOICES_MOST 3.0    /* but rare texts stay rare, however many they are */
 
 static double leaf_badness(struct build *build, const struct sigma_predicate *leaf)
 {
@@ -194,7 +196,9 @@ static double tree_badness(struct build *build, const struct sigma_node *node)
 				return NO_WITNESS;
 			best = badness > best ? badness : best;
 		}
-		return best + 0.02 * node->child_count;
+		return best + (node->child_count < CHOICES_BY_ONE * CHOICES_MOST
+				   ? node->child_count / CHOICES_BY_ONE
+				   : CHOICES_MOST);
 	}
 	return NO_WITNESS;
 }

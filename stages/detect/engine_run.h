@@ -112,6 +112,9 @@ struct engine {
 	uint64_t scans;    /* of texts for many needles or regexes */
 	uint64_t *decided; /* for each predicate: the scan that it was judged in */
 	struct mr_buf folded, folded_other;
+	struct mr_buf raw;  /* the record's own bytes, folded */
+	uint64_t raw_epoch; /* of the event that they belong to */
+	bool raw_is_plain;  /* they write no character by its number */
 	struct run_leaves leaves;
 	struct run_kept kept;
 };
@@ -157,6 +160,8 @@ struct engine_scan {
 	bool joined;          /* it is all leaves, not one value */
 };
 bool engine_scan_has_needles(const struct image_group *group);
+/* False where none of an in_raw group's keywords stands in the record in hand. */
+bool engine_scan_raw(struct engine *engine, const struct image_group *group);
 void engine_scan_needles(const struct engine_scan *scan);
 void engine_scan_regexes(const struct engine_scan *scan);
 

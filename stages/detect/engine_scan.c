@@ -55,38 +55,66 @@ static void decide(const struct engine_scan *scan, uint32_t number, bool verdict
 
 /* ---- needles ---- */
 
-/* A gram passed the filter at a place of the text. */
-__attribute__((noinline)) static void
-look_up(const struct engine_scan *scan, const struct image_tier *tier, uint32_t gram, size_t at)
+/* The needles of a gram's bucket, up to the next one's. */
+static const uint32_t *bucket_of(const struct engine *engine, const struct image_tier *tier,
+				 uint32_t gram)
 {
-	const struct engine *engine = scan->engine;
 	unsigned shift = 32u - (unsigned)__builtin_ctz(tier->starts.count - 1);
-	const uint32_t *bucket =
-	    engine->lists + tier->starts.first + (engine_gram_hash(gram) >> shift);
-	for (uint32_t i = bucket[0]; i < bucket[1]; i++) {
-		const struct image_needle *needle = &engine->needles[tier->needles.first + i];
-		if (needle->gram != gram || at < needle->before ||
-		    scan->text.len - (at - needle->before) < needle->text.count ||
-		    engine->decided[needle->predicate] == engine->scans)
-			continue;
-		if (memcmp(scan->text.at + at - needle->before, engine->bytes + needle->text.first,
-			   needle->text.count) == 0)
-			decide(scan, needle->predicate, needle->verdict);
-	}
+	return engine->lists + tier->starts.first + (engine_gram_hash(gram) >> shift);
 }
 
-__attribute__((always_inline)) static inline void
-look_through(const struct engine_scan *scan, const struct image_tier *tier, unsigned size)
+/* The text has a needle's gram at a place: has it the rest, too? */
+static bool stands(const struct engine_scan *scan, const struct image_needle *needle, size_t at)
+{
+	return at >= needle->before &&
+	       scan->text.len - (at - needle->before) >= needle->text.count &&
+	       memcmp(scan->text.at + at - needle->before, scan->engine->bytes + needle->text.first,
+		      needle->text.count) == 0;
+}
+
+/* A gram passed the filter. Where any needle will do, in a record's bytes, gives whether one may
+ * stand there. */
+__attribute__((noinline)) static bool look_up(const struct engine_scan *scan,
+					      const struct image_tier *tier, uint32_t gram,
+					      size_t at, bool any)
+{
+	const struct engine *engine = scan->engine;
+	const uint32_t *bucket = bucket_of(engine, tier, gram);
+	for (uint32_t i = bucket[0]; i < bucket[1]; i++) {
+		const struct image_needle *needle = &engine->needles[tier->needles.first + i];
+		if (needle->gram != gram)
+			continue;
+		if (any && (!needle->plain || stands(scan, needle, at)))
+			return true;
+		if (!any && engine->decided[needle->predicate] != engine->scans &&
+		    stands(scan, needle, at))
+			decide(scan, needle->predicate, needle->verdict);
+	}
+	return false;
+}
+
+__attribute__((always_inline)) static inline bool
+look_through(const struct engine_scan *scan, const struct image_tier *tier, unsigned size, bool any)
 {
 	const uint32_t *filter = scan->engine->lists + tier->filter.first;
 	unsigned shift = 27u - (unsigned)__builtin_ctz(tier->filter.count);
-	for (size_t at = 0; at + size <= scan->text.len; at++) {
+	size_t stride = tier->stride;
+	for (size_t at = 0; at + size <= scan->text.len; at += stride) {
 		uint32_t gram = 0;
 		memcpy(&gram, scan->text.at + at, size);
 		uint32_t bit = engine_gram_hash(gram) >> shift;
-		if (__builtin_expect(filter[bit / 32] >> bit % 32 & 1, 0))
-			look_up(scan, tier, gram, at);
+		if (__builtin_expect(filter[bit / 32] >> bit % 32 & 1, 0) &&
+		    look_up(scan, tier, gram, at, any))
+			return true;
 	}
+	return false;
+}
+
+static bool look_for_all(const struct engine_scan *scan, const struct image_tier *tiers, bool any)
+{
+	return (tiers[0].needles.count > 0 && look_through(scan, &tiers[0], 4, any)) ||
+	       (tiers[1].needles.count > 0 && look_through(scan, &tiers[1], 2, any)) ||
+	       (tiers[2].needles.count > 0 && look_through(scan, &tiers[2], 1, any));
 }
 
 bool engine_scan_has_needles(const struct image_group *group)
@@ -98,14 +126,38 @@ bool engine_scan_has_needles(const struct image_group *group)
 
 void engine_scan_needles(const struct engine_scan *scan)
 {
-	const struct image_tier *tiers = scan->engine->groups[scan->group].image->tiers;
 	scan->engine->scans++;
-	if (tiers[0].needles.count > 0)
-		look_through(scan, &tiers[0], 4);
-	if (tiers[1].needles.count > 0)
-		look_through(scan, &tiers[1], 2);
-	if (tiers[2].needles.count > 0)
-		look_through(scan, &tiers[2], 1);
+	(void)look_for_all(scan, scan->engine->groups[scan->group].image->tiers, false);
+}
+
+/* Whether no character is written by its number, as JSON allows. */
+static bool is_written_plain(struct mr_slice json)
+{
+	const char *end = json.at + json.len;
+	const char *at = json.at;
+	while (at < end && (at = memchr(at, '\\', (size_t)(end - at))) != NULL) {
+		if (end - at > 1 && at[1] == 'u')
+			return false;
+		at += end - at > 1 ? 2 : 1;
+	}
+	return true;
+}
+
+/* Grams of an in_raw group are written in one way only, but for characters written by number. */
+bool engine_scan_raw(struct engine *engine, const struct image_group *group)
+{
+	struct mr_slice json = engine->event->json;
+	if (engine->raw_epoch != engine->epoch) {
+		engine->raw_epoch = engine->epoch;
+		engine->raw_is_plain = is_written_plain(json);
+		engine->raw.len = 0;
+		char *room = mr_buf_reserve(&engine->raw, mr_fold_max(json.len));
+		if (engine->raw_is_plain)
+			engine->raw.len = mr_fold(json.at, json.len, room);
+	}
+	struct mr_slice raw = {engine->raw.data, engine->raw.len};
+	const struct engine_scan scan = {.engine = engine, .text = raw, .raw = raw};
+	return !engine->raw_is_plain || look_for_all(&scan, group->tiers, true);
 }
 
 /* ---- regexes ---- */
