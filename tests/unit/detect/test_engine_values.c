@@ -235,6 +235,37 @@ static void keywords(void **state)
 	NO("- 'a*b?d'", "{\"q\":[\"xa\",\"b d\"]}");
 }
 
+/* A record may write a character in more than one way, and any in front of a keyword. */
+static void keywords_however_they_are_written(void **state)
+{
+	(void)state;
+	YES("- needle", "{\"q\":\"n\\u0065edle\"}");
+	YES("- needle", "{\"q\":\"\\\\needle\"}");
+	YES("- needle", "{\"q\":\"\\nneedle\"}");
+	YES("- 'x\\needle'", "{\"q\":\"x\\\\needle\"}");
+	YES("- 'x\\needle'", "{\"q\":\"x\\u005cneedle\"}");
+	YES("- 'say \"needle\"'", "{\"q\":\"say \\\"needle\\\"\"}");
+	YES("- '//needle//'", "{\"q\":\"\\/\\/needle\\/\\/\"}");
+	YES("- kelvin", "{\"q\":\"\xe2\x84\xaa"
+			"ELVIN\"}");
+	YES("- \xc3\xa4\xc3\xb6", "{\"q\":\"\xc3\x84\\u00d6\"}");
+	NO("- needle", "{\"q\":\"need\\nle\"}");
+	NO("- needle", "{\"q\":[\"need\",\"le\"]}");
+}
+
+/* Each has its gram at another place, and a look is at each eighth byte only. */
+static void keywords_at_each_place(void **state)
+{
+	(void)state;
+	char json[128];
+	for (int before = 0; before < 20; before++) {
+		snprintf(json, sizeof json, "{\"q\":\"%*sprivilege::debug\"}", before, "");
+		YES("- 'privilege::debug'", json);
+		YES("- 'privilege::debug'\n    - 'sekurlsa::logon'\n    - 'lsadump::secrets'",
+		    json);
+	}
+}
+
 static void many_texts_on_one_field(void **state)
 {
 	(void)state;
@@ -259,6 +290,8 @@ int main(void)
 	    cmocka_unit_test(regular_expressions),
 	    cmocka_unit_test(references_and_times),
 	    cmocka_unit_test(keywords),
+	    cmocka_unit_test(keywords_however_they_are_written),
+	    cmocka_unit_test(keywords_at_each_place),
 	    cmocka_unit_test(many_texts_on_one_field),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
