@@ -136,6 +136,7 @@ static struct mr_stage_env env_of(struct mr_trial *trial, uint32_t group)
 	    .start_us = trial->start_us,
 	    .now = &trial->now,
 	    .waits = &trial->waits,
+	    .costs = trial->taker.costs,
 	};
 }
 

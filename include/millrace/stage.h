@@ -11,6 +11,7 @@
 #include "millrace/batch.h"
 #include "millrace/checkpoint.h"
 #include "millrace/config.h"
+#include "millrace/cost.h"
 #include "millrace/figures.h"
 #include "millrace/file.h"
 #include "millrace/histogram.h"
@@ -84,6 +85,7 @@ struct mr_stage_env {
 			     restart, and were not made again yet; NULL: nobody asks */
 	uint64_t *untold; /* correlate, at a barrier: alerts that wait for its commitment to be
 			     written; NULL: nobody asks */
+	struct mr_costs *costs; /* correlate: what each correlation costs; NULL: nobody asks */
 };
 
 /* ---- reading ---- */

@@ -21,6 +21,7 @@ struct mr_trial_taker {
 	void *context;
 	void (*alert)(void *context, const struct mr_alert *alert);
 	void (*reject)(void *context, const struct mr_reject *reject);
+	struct mr_costs *costs; /* of correlations; NULL: not asked for */
 };
 
 /* Settings of a run, moved; without `rules` those that scan would take. Inputs are looked at where

@@ -275,6 +275,15 @@ static void observe(struct corr *corr, const struct corr_rule *rule, const struc
 		corr_shed(corr, key);
 }
 
+static void observe_counted(struct corr *corr, const struct corr_rule *rule,
+			    const struct mr_signal *signal, uint32_t position)
+{
+	uint64_t from = mr_cost_begin(corr->env->costs);
+	observe(corr, rule, signal, position);
+	mr_cost_end(corr->env->costs, rule->index, from);
+	mr_cost_asked(corr->env->costs, rule->index);
+}
+
 static bool fields_exist(const struct corr *corr, const struct mr_signal *signal)
 {
 	size_t count = mr_fields_count(corr->env->fields);
@@ -324,7 +333,7 @@ static enum mr_err take(struct corr *corr, const struct mr_signal *signal, struc
 	else if (!signal->has_time)
 		mr_count(corr->env->counters, MR_C_NOT_CORRELATED, 1);
 	else if (rule->kind != NULL && (rule->kind->takes == NULL || rule->kind->takes(signal)))
-		observe(corr, rule, signal, position);
+		observe_counted(corr, rule, signal, position);
 	return MR_OK;
 }
 

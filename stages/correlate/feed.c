@@ -79,6 +79,8 @@ void corr_feed_send(struct corr *corr, struct corr_slot *slot, const struct corr
 	signal.withdrawn = withdrawn;
 	signal.tenant = corr_key_tenant(key);
 	signal.counted_id = alert_id(slot);
+	if (!withdrawn)
+		mr_cost_passed(corr->env->costs, rule->index);
 	for (uint32_t i = 0; i < rule->outer_count; i++)
 		send_to(corr, &rule->outers[i], &signal);
 }

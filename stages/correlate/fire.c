@@ -303,7 +303,10 @@ enum mr_err corr_fire_all(struct corr *corr)
 	for (; corr->fired_at < corr->fired_count; corr->fired_at++) {
 		if (!mr_writer_ready(corr->out))
 			return MR_FULL;
-		corr_alert_write(corr, corr->fired[corr->fired_at], MR_ACTIVITY_CREATE, false);
+		struct corr_slot *slot = corr->fired[corr->fired_at];
+		uint64_t from = mr_cost_begin(corr->env->costs);
+		corr_alert_write(corr, slot, MR_ACTIVITY_CREATE, false);
+		mr_cost_end(corr->env->costs, slot->key->rule->index, from);
 	}
 	return MR_OK;
 }

@@ -185,7 +185,11 @@ enum mr_err corr_settle_due(struct corr *corr, int64_t watermark_us)
 	while (corr->settling.count > 0 && corr->settling.dues[0].at_us <= watermark_us) {
 		if (!mr_writer_ready(corr->out))
 			return MR_FULL;
-		corr_settle_slot(corr, corr->settling.dues[0].slot);
+		struct corr_slot *slot = corr->settling.dues[0].slot;
+		uint32_t rule = slot->key->rule->index;
+		uint64_t from = mr_cost_begin(corr->env->costs);
+		corr_settle_slot(corr, slot);
+		mr_cost_end(corr->env->costs, rule, from);
 	}
 	return MR_OK;
 }

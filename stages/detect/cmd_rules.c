@@ -85,6 +85,12 @@ void rules_failed(const char *command, struct mr_buf *refusals, const struct mr_
 	mr_log(MR_LOG_ERROR, "millrace rules %s: %s", command, error->text);
 }
 
+struct mr_slice rules_kind(const struct mr_rule *rule)
+{
+	return rule->kind == MR_RULE_DETECTION ? MR_SLICE("detection")
+					       : mr_correlation_name(rule->type);
+}
+
 bool rules_write(const struct mr_buf *out)
 {
 	bool whole = out->len == 0 || fwrite(out->data, 1, out->len, stdout) == out->len;
@@ -98,6 +104,26 @@ int rules_misused(const char *command)
 {
 	fprintf(stderr, "millrace rules %s --help says how it is used\n", command);
 	return 2;
+}
+
+int rules_take_options(const struct rules_manual *manual, int argc, char **argv,
+		       struct mr_config *config, bool *json, int64_t *number)
+{
+	int option;
+	while ((option = mr_option_next(manual->options, argc, argv)) != MR_OPTIONS_END) {
+		if (option == MR_OPTIONS_WRONG ||
+		    (option == RULES_NUMBER &&
+		     (!mr_parse_int64(mr_slice(optarg), number) || *number < 1)))
+			return rules_misused(manual->command);
+		if (strcmp(manual->options[option].name, "help") == 0)
+			return mr_help(manual->usage, manual->options, manual->status);
+		*json |= option == RULES_JSON;
+		if (option != RULES_JSON && option != RULES_NUMBER)
+			mr_option_add(config, &manual->options[option], optarg);
+	}
+	if (argc - optind < manual->least || argc - optind > manual->most)
+		return rules_misused(manual->command);
+	return -1;
 }
 
 int rules_load(const char *command, int argc, char **argv, const char *placeholders,

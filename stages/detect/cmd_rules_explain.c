@@ -27,18 +27,15 @@ static const char explain_status[] =
     "\n"
     "Exit status: 0 the rule matches, 1 it does not, 2 the rule or the record can't be read.\n";
 
-enum { JSON, RULES, LINE, LOGSOURCE, PLACEHOLDERS, GEOIP, IDENTITY, NETWORKS, HELP };
-static const struct mr_option explain_options[] = {
-    [JSON] = {"json", 0, NULL, "as one JSON object"},
-    [RULES] = {"rules", 'r', NULL, NULL},
-    [LINE] = {"line", 'n', "N", "the record is the N-th line of its file"},
-    [LOGSOURCE] = MR_OPTION_SETTING("logsource"),
-    [PLACEHOLDERS] = MR_OPTION_SETTING("placeholders"),
-    [GEOIP] = MR_OPTION_SETTING("geoip"),
-    [IDENTITY] = MR_OPTION_SETTING("identity"),
-    [NETWORKS] = MR_OPTION_SETTING("networks"),
-    MR_OPTION_HELP,
-    {0},
+static const struct mr_option explain_options[] =
+    RULES_TRIAL_OPTIONS("as one JSON object", "line", "the record is the N-th line of its file");
+static const struct rules_manual manual = {
+    .command = "explain",
+    .usage = explain_usage,
+    .status = explain_status,
+    .options = explain_options,
+    .least = 2,
+    .most = 2,
 };
 
 struct explaining {
@@ -335,7 +332,7 @@ static enum mr_err not_there(const struct explaining *wish, struct mr_error *err
 static enum mr_err explain(struct explaining *wish, struct mr_config *config,
 			   struct mr_error *error)
 {
-	const struct mr_trial_taker taker = {wish, NULL, take_reject};
+	const struct mr_trial_taker taker = {wish, NULL, take_reject, NULL};
 	struct mr_slice record;
 	struct mr_buf room = {0};
 	rules_hush(&wish->refusals);
@@ -390,30 +387,16 @@ static int report(struct explaining *wish)
 	return written && wish->matches ? 0 : 1;
 }
 
-static int take_options(struct explaining *wish, struct mr_config *config, int argc, char **argv)
+/* The operands. */
+static void take_operands(struct explaining *wish, struct mr_config *config, char **operands)
 {
-	int option;
-	while ((option = mr_option_next(explain_options, argc, argv)) != MR_OPTIONS_END) {
-		if (option == HELP)
-			return mr_help(explain_usage, explain_options, explain_status);
-		if (option == MR_OPTIONS_WRONG ||
-		    (option == LINE &&
-		     (!mr_parse_int64(mr_slice(optarg), &wish->line) || wish->line < 1)))
-			return rules_misused("explain");
-		wish->json |= option == JSON;
-		if (option != JSON && option != LINE)
-			mr_option_add(config, &explain_options[option], optarg);
-	}
-	if (optind + 2 != argc)
-		return rules_misused("explain");
-	wish->called = argv[optind];
-	wish->record = argv[optind + 1];
+	wish->called = operands[0];
+	wish->record = operands[1];
 	wish->is_file = access(wish->called, F_OK) == 0;
 	if (wish->is_file)
 		mr_config_add(config, "rules", wish->called);
 	mr_config_add(config, "trial", "true");
 	wish->colours = wants_colours();
-	return -1;
 }
 
 static int explain_main(int argc, char **argv)
@@ -421,8 +404,9 @@ static int explain_main(int argc, char **argv)
 	struct explaining wish = {0};
 	struct mr_config config = {0};
 	struct mr_error error = {0};
-	int status = take_options(&wish, &config, argc, argv);
+	int status = rules_take_options(&manual, argc, argv, &config, &wish.json, &wish.line);
 	if (status < 0) {
+		take_operands(&wish, &config, argv + optind);
 		status = 2;
 		if (explain(&wish, &config, &error) == MR_OK)
 			status = report(&wish);

@@ -23,17 +23,11 @@ static const struct mr_option list_options[] = {
 
 static const char *const levels[] = {"-", "informational", "low", "medium", "high", "critical"};
 
-static struct mr_slice kind_of(const struct mr_rule *rule)
-{
-	return rule->kind == MR_RULE_DETECTION ? MR_SLICE("detection")
-					       : mr_correlation_name(rule->type);
-}
-
 static void put_list(struct mr_buf *out, const struct sigma_set *set)
 {
 	for (uint32_t i = 0; i < set->catalog.count; i++) {
 		const struct mr_rule *rule = &set->catalog.rules[i];
-		struct mr_slice what = kind_of(rule);
+		struct mr_slice what = rules_kind(rule);
 		mr_buf_printf(out, "%.*s\t%s\t%.*s%s\t%.*s\t%.*s\n", (int)rule->id.len, rule->id.at,
 			      levels[rule->level], (int)what.len, what.at,
 			      rule->inactive ? " (inactive)"
@@ -59,7 +53,7 @@ static void put_json(struct mr_buf *out, const struct sigma_set *set)
 		mr_json_put_string(out, rule->id);
 		put_member(out, "name", rule->name);
 		put_member(out, "title", rule->title);
-		put_member(out, "kind", kind_of(rule));
+		put_member(out, "kind", rules_kind(rule));
 		put_member(out, "level",
 			   mr_slice(rule->level == MR_LEVEL_NONE ? "" : levels[rule->level]));
 		put_member(out, "status", rule->status);

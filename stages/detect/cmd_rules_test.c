@@ -22,15 +22,12 @@ static const char test_status[] =
     "Exit status: 0 all tests passed, 1 one did not or a rule was refused, 2 a path can't be\n"
     "read, or no test is there.\n";
 
-enum { ALL, JSON, JUNIT, PLACEHOLDERS, GEOIP, IDENTITY, NETWORKS, HELP };
+enum { ALL, JSON, JUNIT };
 static const struct mr_option test_options[] = {
     [ALL] = {"all", 'a', NULL, "name those that passed, too"},
     [JSON] = {"json", 0, NULL, "as one JSON object"},
     [JUNIT] = {"junit", 0, "FILE", "write the outcome there as JUnit's XML, besides"},
-    [PLACEHOLDERS] = MR_OPTION_SETTING("placeholders"),
-    [GEOIP] = MR_OPTION_SETTING("geoip"),
-    [IDENTITY] = MR_OPTION_SETTING("identity"),
-    [NETWORKS] = MR_OPTION_SETTING("networks"),
+    RULES_DATABASES,
     MR_OPTION_HELP,
     {0},
 };
@@ -139,10 +136,10 @@ static int take_options(struct wish *wish, int argc, char **argv)
 {
 	int option;
 	while ((option = mr_option_next(test_options, argc, argv)) != MR_OPTIONS_END) {
-		if (option == HELP)
-			return mr_help(test_usage, test_options, test_status);
 		if (option == MR_OPTIONS_WRONG)
 			return rules_misused("test");
+		if (strcmp(test_options[option].name, "help") == 0)
+			return mr_help(test_usage, test_options, test_status);
 		wish->all |= option == ALL;
 		wish->json |= option == JSON;
 		if (option == JUNIT)

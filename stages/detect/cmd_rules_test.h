@@ -30,6 +30,7 @@ struct rules_testing {
 	uint32_t alert_count, alert_capacity;
 	struct mr_slice rejected; /* why its record is none */
 	struct mr_buf tree;       /* why its record matches, or does not */
+	struct mr_buf bytes;      /* its record, numbered */
 	uint32_t records;         /* that were judged */
 	uint32_t *matches;        /* of them, by catalog index */
 	uint32_t keyless;         /* matches that lacked a field of group-by */

@@ -77,6 +77,27 @@ static enum rule_verdict end_with(struct rules_testing *testing, struct rule_out
 	return verdict;
 }
 
+/* The record's bytes, with the number of the copy, from 1, where it stands for one. */
+static struct mr_slice bytes_of(struct rules_testing *testing, const struct rule_record *record,
+				uint32_t copy)
+{
+	struct mr_slice rest = record->json;
+	if (record->number.len == 0)
+		return rest;
+	testing->bytes.len = 0;
+	for (;;) {
+		const char *sign = memmem(rest.at, rest.len, record->number.at, record->number.len);
+		size_t len = sign == NULL ? rest.len : (size_t)(sign - rest.at);
+		mr_buf_add(&testing->bytes, rest.at, len);
+		if (sign == NULL)
+			break;
+		mr_buf_printf(&testing->bytes, "%u", copy + 1);
+		len += record->number.len;
+		rest = (struct mr_slice){rest.at + len, rest.len - len};
+	}
+	return (struct mr_slice){testing->bytes.data, testing->bytes.len};
+}
+
 /* Each copy of one record; false where the outcome is known already. */
 static bool feed(struct rules_testing *testing, struct rule_outcome *outcome,
 		 const struct rule_record *record, uint32_t number)
@@ -93,8 +114,8 @@ static bool feed(struct rules_testing *testing, struct rule_outcome *outcome,
 		ear->time_us = START_US + record->at_us + i * record->every_us;
 		ear->copy = i;
 		outcome->verdict = RULE_BROKEN;
-		if (mr_trial_record(testing->trial, outcome->suite->source, record->json, &error) !=
-		    MR_OK)
+		if (mr_trial_record(testing->trial, outcome->suite->source,
+				    bytes_of(testing, record, i), &error) != MR_OK)
 			return end_with(testing, outcome, RULE_BROKEN, "%s", error.text), false;
 		if (testing->rejected.len > 0)
 			return end_with(testing, outcome, RULE_BROKEN,
@@ -369,7 +390,7 @@ static void add_sources(struct mr_config *config, struct rule_suites *suites)
 enum mr_err rules_testing_open(struct rules_testing *testing, struct mr_config *config,
 			       struct mr_error *error)
 {
-	const struct mr_trial_taker taker = {testing, take_alert, take_reject};
+	const struct mr_trial_taker taker = {testing, take_alert, take_reject, NULL};
 	mr_config_add(config, "trial", "true");
 	add_sources(config, &testing->suites);
 	enum mr_err err = mr_trial_prepare(config, &testing->trial, error);
@@ -396,6 +417,7 @@ void rules_testing_fini(struct rules_testing *testing)
 	mr_arena_fini(&testing->scratch);
 	sigma_set_fini(&testing->labelled);
 	mr_buf_fini(&testing->tree);
+	mr_buf_fini(&testing->bytes);
 	free(testing->alerts);
 	free(testing->matches);
 }

@@ -129,9 +129,28 @@ static bool read_given(struct reader *reader, const struct mr_yaml *given,
 	return good;
 }
 
+/* Signs that JSON has in texts alone, so that a number may stand in their place. */
+static bool read_number(struct reader *reader, const struct mr_yaml *node, struct rule_record *out)
+{
+	static const char signs[] = "#$%&@^~";
+	if (node == NULL)
+		return true;
+	out->number = node->text;
+	bool good = mr_yaml_is_string(node) && node->text.len > 0;
+	for (size_t i = 0; i < node->text.len && good; i++)
+		good = memchr(signs, node->text.at[i], sizeof signs - 1) != NULL;
+	if (!good)
+		return refuse(reader, AT(node),
+			      "the sign stands here that the record has in place of the number of "
+			      "its repetition, such as '#': of %s",
+			      signs);
+	return memmem(out->json.at, out->json.len, out->number.at, out->number.len) != NULL ||
+	       refuse(reader, AT(node), "the record has no \"%.*s\"", SIGMA_SHOW(out->number));
+}
+
 static bool read_record(struct reader *reader, const struct mr_yaml *node, struct rule_record *out)
 {
-	static const char *const keys[] = {"at", "record", "repeat", "every", "given"};
+	static const char *const keys[] = {"at", "record", "repeat", "every", "number", "given"};
 	*out = (struct rule_record){.repeat = 1};
 	if (node->kind != MR_YAML_MAP)
 		return refuse(reader, AT(node), "%s where {at: …, record: {…}} should stand",
@@ -147,7 +166,8 @@ static bool read_record(struct reader *reader, const struct mr_yaml *node, struc
 	       read_duration(reader, mr_yaml_get(node, "every"), &out->every_us) &&
 	       (repeat == NULL || read_count(reader, repeat, 1, RULE_RECORDS_MAX, &out->repeat)) &&
 	       read_given(reader, mr_yaml_get(node, "given"), &out->given) &&
-	       read_json(reader, record, &out->json);
+	       read_json(reader, record, &out->json) &&
+	       read_number(reader, mr_yaml_get(node, "number"), out);
 }
 
 static bool read_list(struct reader *reader, const struct mr_yaml *list, struct rule_test *test)

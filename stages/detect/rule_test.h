@@ -8,7 +8,7 @@
  *         given: {actor.user.is_privileged: true}   # what databases would know of it
  *         matches: true                             # or alerts, a number, and by, what of
  *
- * where records are {at: 10s, record: {…}, repeat: 5, every: 1s, given: {…}},
+ * where records are {at: 10s, record: {…}, repeat: 5, every: 1s, number: '#', given: {…}},
  *
  * in a rule's own file or another one. Read for `millrace rules test` alone; the loader passes them
  * over. Everything lives in the arena of its struct rule_suites. */
@@ -27,6 +27,7 @@ struct rule_record {
 	int64_t at_us;   /* from the test's start */
 	uint32_t repeat; /* so many, 1 or more */
 	int64_t every_us;
+	struct mr_slice number; /* stands in the record for the number of the copy; or empty */
 	const struct mr_yaml
 	    *given; /* fields that a setting fills, to a value or values; or NULL */
 };

@@ -287,9 +287,7 @@ class OwnRules(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         report = json.loads(done.stdout)
         self.assertGreater(report["tests"], 50)
-        # Of these a test would be a hundred records.
-        self.assertEqual({name for name, identity in self.ids.items() if identity in report["untested"]}, {
-            "app_reads_many_mailboxes", "hundred_files", "mass_download", "risky_sign_in_then_mass_download", "password_spray"})
+        self.assertEqual(report["untested"], [])
 
     def test_detections(self):
         # Without the correlations each makes alerts of its own.

@@ -1,4 +1,5 @@
 """`millrace rules profile`: hits are those of scan, costs add up, and what is dear stands first."""
+import collections
 import gzip
 import json
 import os
@@ -30,6 +31,28 @@ detection:
     condition: selection
 """
 COUNT = 3000
+# Over RULE: ten sets by one user within an hour, then by how many users; the former has no alert of its own. One that
+# settles sees each match, and is met by none.
+CORRELATIONS = """title: Ten by one
+id: 5f1c2f5e-6d1f-4c1e-9f0e-2b8a4d7c9b14
+name: ten
+correlation: {type: event_count, rules: [5f1c2f5e-6d1f-4c1e-9f0e-2b8a4d7c9b11], group-by: [UserId], timespan: 1h, condition: {gte: 10}}
+---
+title: Ten by one, by three
+id: 5f1c2f5e-6d1f-4c1e-9f0e-2b8a4d7c9b15
+level: high
+correlation: {type: value_count, rules: [ten], group-by: [Workload], timespan: 1h, condition: {field: UserId, gte: 3}}
+---
+title: Less than nothing
+id: 5f1c2f5e-6d1f-4c1e-9f0e-2b8a4d7c9b16
+level: low
+correlation: {type: value_sum, rules: [5f1c2f5e-6d1f-4c1e-9f0e-2b8a4d7c9b11], timespan: 1h, condition: {field: RecordType, lt: 0}}
+---
+title: Twice by one
+id: 5f1c2f5e-6d1f-4c1e-9f0e-2b8a4d7c9b17
+level: low
+correlation: {type: event_count, rules: [5f1c2f5e-6d1f-4c1e-9f0e-2b8a4d7c9b11], group-by: [UserId], timespan: 1h, condition: {gte: 2}}
+"""
 
 
 class Profile(unittest.TestCase):
@@ -74,12 +97,35 @@ class Profile(unittest.TestCase):
         self.assertEqual((tried["Never"], tried["Slow"]), (0, 1))
         self.assertAlmostEqual(tried["A mailbox was set"], 1 / 3, delta=0.01)
 
+    def test_correlations(self):
+        """What reaches each, what it costs, and its alerts, which are scan's."""
+        rules = self.write("rules.yml", RULE + "---\n" + CORRELATIONS)
+        report = self.profile("-r", rules, self.records)
+        by_title = {rule["title"]: rule for rule in report["rules"]}
+        status, alerts, _ = scan("-r", rules, self.records)
+        self.assertEqual(status, 0)
+        found = collections.Counter(alert["finding_info"]["title"] for alert in alerts)
+        self.assertEqual(found, {"Ten by one, by three": 1, "Twice by one": 97})
+        completing = COUNT // 3 - 9 * 97  # of each user all but nine
+        self.assertEqual({title: (rule["kind"], rule["hits"]) for title, rule in by_title.items()},
+                         {"A mailbox was set": ("detection", COUNT // 3), "Ten by one": ("event_count", completing),
+                          "Ten by one, by three": ("value_count", 1), "Less than nothing": ("value_sum", 0),
+                          "Twice by one": ("event_count", 97)})
+        for title, came in (("Ten by one", COUNT // 3), ("Less than nothing", COUNT // 3), ("Twice by one", COUNT // 3),
+                            ("Ten by one, by three", completing)):
+            self.assertAlmostEqual(by_title[title]["tried"], came / COUNT, delta=0.001, msg=title)
+            self.assertGreater(by_title[title]["own_ns"], 0, title)
+            self.assertEqual(by_title[title]["share_ns"], 0)
+        costs = [rule["own_ns"] + rule["share_ns"] for rule in report["rules"]]
+        self.assertEqual(costs, sorted(costs, reverse=True))
+        self.assertAlmostEqual(sum(costs) + report["unparted_ns"], report["ns_per_record"], delta=0.1)
+
     def test_text(self):
         rules = self.write("rules.yml", RULE + "---\n" + NEVER + "---\n" + SLOW)
         done = self.run_profile("-r", rules, "--top", "2", self.records)
         self.assertEqual(done.returncode, 0, done.stderr)
         lines = done.stdout.splitlines()
-        self.assertRegex(lines[0], f"^{COUNT} records, 0 not parsed; 3 detections cost [0-9]+ ns a record")
+        self.assertRegex(lines[0], f"^{COUNT} records, 0 not parsed; 3 detections and 0 correlations cost [0-9]+ ns a record")
         self.assertEqual(lines[1].split(), ["cost", "own", "ns", "share", "ns", "tried", "hits", "rule"])
         self.assertTrue(lines[2].endswith(f'{rules}:21: "Slow"'), lines)
         self.assertEqual((len(lines), lines[4]), (5, "… and 1 more (--top N)"))

@@ -164,6 +164,27 @@ class RuleTests(unittest.TestCase):
                       suite("many", case(records=[one], alerts=1)),
                       suite("set_mailbox", case(HIT, alerts=1), case(HIT, matches=True)), status=0)
 
+    def test_numbered(self):
+        """Of a record that is repeated each has a value of its own, as what counts values wants it."""
+        files = (f"title: Files\nid: {OVER_ID}\nname: files\nlevel: high\ncorrelation: {{type: value_count, rules: "
+                 "[set_mailbox], timespan: 10m, condition: {field: ObjectId, gte: 12}}\n")
+        many = {"at": "0s", "repeat": 12, "record": {**HIT, "ObjectId": "file #, again #", "Size": "#"}}
+        self.outcomes(NAMED, files,
+                      suite("files", case(records=[{**many, "number": "#"}], alerts=1),
+                            case(records=[{**many, "number": "#", "repeat": 11}], alerts=0),
+                            case(records=[many], alerts=0),
+                            case(records=[{**many, "number": "#", "record": json.dumps(many["record"])}], alerts=1)),
+                      suite("set_mailbox", case(records=[{**many, "number": "#"}], matches=True)), status=0)
+        # What stands there is what is said.
+        exact = NAMED.replace("Operation: Set-Mailbox", "ObjectId: ['file 1, again 1', 'file 2, again 2']")
+        self.outcomes(exact, suite("set_mailbox", case(records=[{**many, "number": "#", "repeat": 2}], matches=True)), status=0)
+        for sign, reason in (("", "the sign stands here"), ("a", "such as '#'"), ("#1", "such as '#'"), (5, "such as '#'"),
+                             ("%", 'the record has no "%"')):
+            (outcome, said), = self.outcomes(NAMED, suite("set_mailbox", case(records=[{**many, "number": sign}], matches=True)),
+                                             status=1)
+            self.assertEqual(outcome, "error", sign)
+            self.assertIn(reason, said)
+
     def test_logsource(self):
         """What a suite says of its records is what the rules of that logsource see."""
         windows = NAMED.replace("product: m365", "product: windows\n    category: process_creation").replace(
