@@ -101,6 +101,14 @@ uint64_t mr_hash64(const void *bytes, size_t len, uint64_t seed)
 	return XXH3_64bits_withSeed(bytes, len, seed);
 }
 
+size_t mr_utf8_count(struct mr_slice text)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < text.len; i++)
+		count += ((uint8_t)text.at[i] & 0xc0) != 0x80;
+	return count;
+}
+
 size_t mr_utf8_cut(struct mr_slice text, size_t most)
 {
 	size_t len = most;

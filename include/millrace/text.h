@@ -74,6 +74,8 @@ uint32_t mr_utf8_next(const char *text, size_t len, size_t *at, bool *bad);
 /* Writes 1 to 4 bytes, returns how many. */
 size_t mr_utf8_put(uint32_t codepoint, char *out);
 bool mr_utf8_valid(const char *text, size_t len);
+/* How many characters stand in a text, ill-formed bytes aside. */
+size_t mr_utf8_count(struct mr_slice text);
 /* How many bytes of a text to show where `most` may be: all, or fewer, cut between characters. */
 size_t mr_utf8_cut(struct mr_slice text, size_t most);
 

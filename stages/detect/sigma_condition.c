@@ -52,7 +52,8 @@ static void next_word(struct parser *parser)
 		parser->word = MR_SLICE("the end");
 		return;
 	}
-	unsigned char c = (unsigned char)text.at[parser->at++];
+	unsigned char c = (unsigned char)text.at[parser->at];
+	mr_utf8_next(text.at, text.len, &parser->at, NULL);
 	parser->kind = c == '('     ? WORD_OPEN
 		       : c == ')'   ? WORD_CLOSE
 		       : is_word(c) ? WORD_NAME
@@ -66,6 +67,19 @@ static void next_word(struct parser *parser)
 static bool is(const struct parser *parser, const char *word)
 {
 	return parser->kind == WORD_NAME && mr_slice_eq(parser->word, mr_slice(word));
+}
+
+#define UPPER "\"%.*s\": and, or, not, of, all, any and them are written in lower case"
+
+/* A word of the language, but for its case. */
+static bool is_upper(const struct parser *parser)
+{
+	static const char *const words[] = {"and", "or", "not", "of", "all", "any", "them"};
+	size_t w = 0;
+	while (w < sizeof words / sizeof *words && !mr_fold_eq(parser->word, mr_slice(words[w])))
+		w++;
+	return parser->kind == WORD_NAME && w < sizeof words / sizeof *words &&
+	       !is(parser, words[w]);
 }
 
 /* `*` is any run; both are short. */
@@ -146,6 +160,8 @@ static struct sigma_node *parse_of(struct parser *parser, int64_t want, bool all
 		return refuse(parser, "%.*s where a pattern of identifiers or `them` should stand",
 			      parser->word);
 	select_names(parser, &nodes);
+	if (nodes.count == 0 && is_upper(parser))
+		return refuse(parser, UPPER, parser->word);
 	if (nodes.count == 0)
 		return refuse(parser, "no identifier of this detection fits \"%.*s\"",
 			      parser->word);
@@ -184,6 +200,8 @@ static struct sigma_node *parse_name(struct parser *parser)
 			return parse_of(parser, 0, true);
 		if (is(parser, "any") || mr_parse_int64(parser->word, &want))
 			return parse_of(parser, want, false);
+		if (is_upper(parser))
+			return refuse(parser, UPPER, parser->word);
 		return refuse(parser, "\"%.*s of\": a number, `any` or `all` stands before `of`",
 			      parser->word);
 	}
@@ -195,9 +213,8 @@ static struct sigma_node *parse_name(struct parser *parser)
 			return name->node;
 		}
 	}
-	if (is(parser, "AND") || is(parser, "OR") || is(parser, "NOT"))
-		return refuse(parser, "\"%.*s\": and, or, not are written in lower case",
-			      parser->word);
+	if (is_upper(parser))
+		return refuse(parser, UPPER, parser->word);
 	if (memchr(parser->word.at, '*', parser->word.len) != NULL)
 		return refuse(parser, "the pattern \"%.*s\" needs `1 of` or `all of` before it",
 			      parser->word);
@@ -286,6 +303,8 @@ static struct sigma_node *compile_one(struct sigma_scope *scope, const struct mr
 		return refuse(&parser,
 			      "\"%.*s\": a condition has no aggregation; write a correlation",
 			      parser.word);
+	if (is_upper(&parser))
+		return refuse(&parser, UPPER, parser.word);
 	return refuse(&parser, "\"%.*s\" where `and`, `or` or the end should stand", parser.word);
 }
 

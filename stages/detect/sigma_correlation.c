@@ -604,12 +604,29 @@ static bool names_it(const struct mr_texts *names, struct mr_slice alias)
 	return false;
 }
 
+static void lint_alias_rules(struct sigma_scope *scope, const struct sigma_source *source,
+			     const struct mr_yaml *alias)
+{
+	for (uint32_t i = 0; i < alias->count; i++) {
+		struct mr_slice called = alias->keys[i]->text;
+		uint32_t r = 0;
+		while (r < source->rule.rule_count && !mr_slice_eq(called, source->refers[r]->id) &&
+		       !mr_slice_eq(called, source->refers[r]->name))
+			r++;
+		if (r == source->rule.rule_count)
+			sigma_warn(scope, SIGMA_LINT_ALIAS, SIGMA_AT(alias->keys[i]),
+				   "\"%.*s\" is none of the correlation's rules",
+				   SIGMA_SHOW(called));
+	}
+}
+
 static void lint_aliases(struct sigma_builder *load, const struct sigma_source *source)
 {
 	const struct mr_yaml *aliases = mr_yaml_get(body_of(source), "aliases");
 	struct sigma_scope scope = {
 	    .load = load, .arena = load->arena, .file = source->file, .id = source->id};
 	for (uint32_t i = 0; aliases != NULL && i < aliases->count; i++) {
+		lint_alias_rules(&scope, source, aliases->items[i]);
 		if (!names_it(&source->rule.group_by, aliases->keys[i]->text) &&
 		    !names_it(&source->rule.fields, aliases->keys[i]->text))
 			sigma_warn(&scope, SIGMA_LINT_ALIAS, SIGMA_AT(aliases->keys[i]),

@@ -17,7 +17,11 @@ static bool read_filter(struct sigma_scope *scope, struct sigma_source *source,
 				    mr_yaml_what(body));
 	*out = (struct sigma_filter){.source = source, .body = body};
 	struct mr_yaml *rules = mr_yaml_get(body, "rules");
-	if (rules == NULL || (rules->kind == MR_YAML_LIST && rules->count == 0) ||
+	if (rules == NULL || (rules->kind == MR_YAML_SCALAR && rules->type == MR_YAML_NULL))
+		return sigma_refuse(
+		    scope, SIGMA_AT(rules == NULL ? body : rules),
+		    "\"rules\" is missing: a list of ids or names of rules, or any");
+	if ((rules->kind == MR_YAML_LIST && rules->count == 0) ||
 	    (rules->kind == MR_YAML_SCALAR && mr_yaml_is(rules, "any"))) {
 		out->any = true;
 		return true;
@@ -30,7 +34,7 @@ static bool read_filter(struct sigma_scope *scope, struct sigma_source *source,
 	out->names = mr_arena_alloc(scope->arena, out->name_count * sizeof *out->names);
 	for (uint32_t i = 0; i < out->name_count; i++) {
 		struct mr_yaml *item = one ? rules : rules->items[i];
-		if (item->kind != MR_YAML_SCALAR)
+		if (item->kind != MR_YAML_SCALAR || item->text.len == 0)
 			return sigma_refuse(scope, SIGMA_AT(item),
 					    "%s where a rule's id or name should stand",
 					    mr_yaml_what(item));

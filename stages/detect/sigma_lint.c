@@ -10,9 +10,12 @@
 /* An id that is none makes no trouble here, but whoever shares the rule has to give it one. */
 static void lint_id(struct sigma_scope *scope, const struct mr_yaml *id)
 {
-	if (id == NULL || id->kind != MR_YAML_SCALAR || id->type == MR_YAML_NULL)
+	if (id == NULL || (id->kind == MR_YAML_SCALAR && id->type == MR_YAML_NULL))
 		return;
-	if (id->text.len > 0 && !mr_text_is_guid(id->text))
+	if (id->kind != MR_YAML_SCALAR)
+		sigma_warn(scope, SIGMA_LINT_METADATA, SIGMA_AT(id),
+			   "\"id\" is %s, not a text: the rule has none", mr_yaml_what(id));
+	else if (id->text.len > 0 && !mr_text_is_guid(id->text))
 		sigma_warn(scope, SIGMA_LINT_NO_UUID, SIGMA_AT(id),
 			   "the id \"%.*s\" is no UUID, such as "
 			   "6f0c2b9e-4d1a-4f57-9a53-0d6c1c3b7e21",
@@ -38,24 +41,22 @@ static void lint_status(struct sigma_scope *scope, const struct mr_yaml *root,
 static void lint_taxonomy(struct sigma_scope *scope, const struct mr_yaml *root)
 {
 	const struct mr_yaml *taxonomy = mr_yaml_get(root, "taxonomy");
-	if (taxonomy != NULL && !mr_slice_eq(taxonomy->text, MR_SLICE("sigma")))
+	if (taxonomy != NULL && taxonomy->kind != MR_YAML_SCALAR)
+		sigma_warn(scope, SIGMA_LINT_METADATA, SIGMA_AT(taxonomy),
+			   "\"taxonomy\" is %s, not a text: left out", mr_yaml_what(taxonomy));
+	else if (taxonomy != NULL && !mr_slice_eq(taxonomy->text, MR_SLICE("sigma")))
 		sigma_warn(scope, SIGMA_LINT_PORTABILITY, SIGMA_AT(taxonomy),
 			   "the taxonomy \"%.*s\" is not translated: fields and logsource are "
 			   "taken as they stand",
 			   SIGMA_SHOW(taxonomy->text));
 }
 
-/* Sigma once wrote 2024/02/29; a time behind the date does no harm. */
+/* YYYY-MM-DD, and nothing behind it. */
 static bool is_date(struct mr_slice text)
 {
-	char copy[MR_TIME_TEXT];
 	int64_t time_us;
-	if (text.len > sizeof copy)
-		return false;
-	memcpy(copy, text.at, text.len);
-	if (text.len >= 10 && copy[4] == '/' && copy[7] == '/')
-		copy[4] = copy[7] = '-';
-	return engine_time_read((struct mr_slice){copy, text.len}, &time_us);
+	return text.len == 10 && text.at[4] == '-' && text.at[7] == '-' &&
+	       engine_time_read(text, &time_us);
 }
 
 static void lint_date(struct sigma_scope *scope, const struct mr_yaml *root, const char *key,
@@ -66,6 +67,63 @@ static void lint_date(struct sigma_scope *scope, const struct mr_yaml *root, con
 			   "\"%s\" is \"%.*s\", which is no day of the calendar, written as "
 			   "2024-02-29",
 			   key, SIGMA_SHOW(text));
+}
+
+static void lint_length(struct sigma_scope *scope, const struct mr_yaml *root, const char *key,
+			struct mr_slice text, size_t most)
+{
+	size_t count = mr_utf8_count(text);
+	if (count > most)
+		sigma_warn(scope, SIGMA_LINT_METADATA, SIGMA_AT(mr_yaml_get(root, key)),
+			   "\"%s\" has %zu characters: the specification has %zu at most", key,
+			   count, most);
+}
+
+/* Only told: nothing here follows from it. */
+static void lint_relation(struct sigma_scope *scope, const struct mr_yaml *one)
+{
+	static const char *const types[] = {"derived", "obsolete", "merged", "renamed", "similar"};
+	const struct mr_yaml *id = mr_yaml_get(one, "id");
+	const struct mr_yaml *type = mr_yaml_get(one, "type");
+	size_t t = 0;
+	while (t < sizeof types / sizeof *types && (type == NULL || !mr_yaml_is(type, types[t])))
+		t++;
+	if (one->kind != MR_YAML_MAP || id == NULL || id->kind != MR_YAML_SCALAR)
+		sigma_warn(scope, SIGMA_LINT_METADATA, SIGMA_AT(one),
+			   "a member of \"related\" is {id: …, type: …}");
+	else if (t == sizeof types / sizeof *types)
+		sigma_warn(scope, SIGMA_LINT_METADATA, SIGMA_AT(type == NULL ? one : type),
+			   "the type of a relation is derived, obsolete, merged, renamed or "
+			   "similar");
+}
+
+static void lint_related(struct sigma_scope *scope, const struct mr_yaml *related)
+{
+	if (related == NULL || (related->kind == MR_YAML_SCALAR && related->type == MR_YAML_NULL))
+		return;
+	if (related->kind != MR_YAML_LIST)
+		sigma_warn(scope, SIGMA_LINT_METADATA, SIGMA_AT(related),
+			   "\"related\" is %s, not a list of {id: …, type: …}",
+			   mr_yaml_what(related));
+	for (uint32_t i = 0; related->kind == MR_YAML_LIST && i < related->count; i++)
+		lint_relation(scope, related->items[i]);
+}
+
+/* Parts of other kinds of documents. */
+static void lint_strangers(struct sigma_scope *scope, const struct sigma_source *source)
+{
+	static const char *const of_correlations[] = {"logsource", "fields", NULL};
+	static const char *const of_filters[] = {"level", "status", "tags", "fields", NULL};
+	bool filter = mr_yaml_get(source->root, "filter") != NULL;
+	bool detection = mr_yaml_get(source->root, "detection") != NULL;
+	const char *const *names = filter ? of_filters : of_correlations;
+	for (; !detection && *names != NULL; names++) {
+		const struct mr_yaml *key = mr_yaml_key(source->root, *names);
+		if (key != NULL)
+			sigma_warn(scope, SIGMA_LINT_IGNORED, SIGMA_AT(key),
+				   "\"%s\" does nothing in a %s", *names,
+				   filter ? "filter" : "correlation");
+	}
 }
 
 /* Any other key is allowed in a rule, but one that is nearly one of these is a slip. */
@@ -90,17 +148,29 @@ static void lint_keys(struct sigma_scope *scope, const struct mr_yaml *root)
 	}
 }
 
-/* "g0007", "s0154": groups and software, which Sigma's tags may name too. */
-static bool is_group_or_software(struct mr_slice word)
+/* "g0007", "s0154", "ds0015", "m1047", "a0008": groups, software, data sources, mitigations and
+ * assets, which Sigma's tags may name too. */
+static bool is_other_object(struct mr_slice word)
+{
+	static const char *const kinds[] = {"g", "s", "ds", "m", "a"};
+	char uid[MR_TECHNIQUE_UID];
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		size_t len = strlen(kinds[i]);
+		char as_technique[5] = "t";
+		if (word.len != len + 4 ||
+		    !mr_fold_eq((struct mr_slice){word.at, len}, mr_slice(kinds[i])))
+			continue;
+		memcpy(as_technique + 1, word.at + len, 4);
+		if (mr_technique_uid((struct mr_slice){as_technique, 5}, uid) != 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_attack(struct mr_slice word)
 {
 	char uid[MR_TECHNIQUE_UID];
-	char as_technique[5];
-	if (word.len != sizeof as_technique ||
-	    ((word.at[0] | 0x20) != 'g' && (word.at[0] | 0x20) != 's'))
-		return false;
-	memcpy(as_technique, word.at, sizeof as_technique);
-	as_technique[0] = 't';
-	return mr_technique_uid((struct mr_slice){as_technique, word.len}, uid) != 0;
+	return mr_technique_uid(word, uid) != 0 || mr_tactic_find(word) != NULL;
 }
 
 /* What stands behind "attack.": alerts show tactics and techniques, and nothing else. */
@@ -111,9 +181,7 @@ static void lint_attack(struct sigma_scope *scope, const struct mr_yaml *at, str
 #include "millrace/tactic.def"
 #undef X
 	};
-	char uid[MR_TECHNIQUE_UID];
-	if (mr_technique_uid(word, uid) != 0 || mr_tactic_find(word) != NULL ||
-	    is_group_or_software(word))
+	if (is_attack(word) || is_other_object(word))
 		return;
 	const char *meant = mr_text_nearest(word, tactics, sizeof tactics / sizeof *tactics);
 	sigma_warn(scope, SIGMA_LINT_UNKNOWN_TAG, SIGMA_AT(at),
@@ -123,14 +191,51 @@ static void lint_attack(struct sigma_scope *scope, const struct mr_yaml *at, str
 		   meant == NULL ? "" : meant, meant == NULL ? "" : "\" meant?");
 }
 
+static bool is_tag(struct mr_slice tag)
+{
+	for (size_t i = 0; i < tag.len; i++) {
+		unsigned char c = (unsigned char)tag.at[i];
+		if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+		      c == '_' || c == '-' || c == '.'))
+			return false;
+	}
+	return memchr(tag.at, '.', tag.len) != NULL;
+}
+
+/* Name spaces whose tags the specification lists. */
+static void lint_listed(struct sigma_scope *scope, const struct mr_yaml *at)
+{
+	static const char *const listed[] = {"tlp.red",        "tlp.amber",
+					     "tlp.clear",      "tlp.amber-strict",
+					     "tlp.green",      "detection.threat-hunting",
+					     "detection.dfir", "detection.emerging-threats"};
+	const size_t count = sizeof listed / sizeof *listed;
+	size_t dot = (size_t)((const char *)memchr(at->text.at, '.', at->text.len) - at->text.at);
+	size_t same = 0;
+	bool space = false;
+	while (same < count && !mr_slice_eq(at->text, mr_slice(listed[same])))
+		space |= strncmp(listed[same++], at->text.at, dot + 1) == 0;
+	const char *meant = mr_text_nearest(at->text, listed, count);
+	if (same == count && space)
+		sigma_warn(scope, SIGMA_LINT_METADATA, SIGMA_AT(at),
+			   "the specification has no tag \"%.*s\"%s%s%s", SIGMA_SHOW(at->text),
+			   meant == NULL ? "" : "; is \"", meant == NULL ? "" : meant,
+			   meant == NULL ? "" : "\" meant?");
+}
+
 /* Tags of other name spaces are anybody's, but one that is nearly ATT&CK's is a slip. */
 static void lint_tag(struct sigma_scope *scope, const struct mr_yaml *at)
 {
 	static const char *const known[] = {"attack"};
 	struct mr_slice tag = at->text;
-	const char *dot = memchr(tag.at, '.', tag.len);
-	if (dot == NULL)
+	if (!is_tag(tag)) {
+		sigma_warn(scope, SIGMA_LINT_METADATA, SIGMA_AT(at),
+			   "\"%.*s\" is no tag: letters, digits, _ and -, with a dot behind the "
+			   "name space, such as attack.t1078.004",
+			   SIGMA_SHOW(tag));
 		return;
+	}
+	const char *dot = memchr(tag.at, '.', tag.len);
 	struct mr_slice space = {tag.at, (size_t)(dot - tag.at)};
 	struct mr_slice rest = {dot, tag.len - space.len};
 	if (mr_fold_eq(space, mr_slice(known[0])))
@@ -139,6 +244,8 @@ static void lint_tag(struct sigma_scope *scope, const struct mr_yaml *at)
 		sigma_warn(scope, SIGMA_LINT_UNKNOWN_TAG, SIGMA_AT(at),
 			   "the tag \"%.*s\" names no technique or tactic; is \"%s%.*s\" meant?",
 			   SIGMA_SHOW(tag), known[0], SIGMA_SHOW(rest));
+	else
+		lint_listed(scope, at);
 }
 
 static void lint_tags(struct sigma_scope *scope, const struct mr_yaml *tags)
@@ -148,7 +255,7 @@ static void lint_tags(struct sigma_scope *scope, const struct mr_yaml *tags)
 	bool one = tags->kind == MR_YAML_SCALAR;
 	for (uint32_t i = 0; i < (one ? 1 : tags->count); i++) {
 		const struct mr_yaml *item = one ? tags : tags->items[i];
-		if (item->kind == MR_YAML_SCALAR)
+		if (item->kind == MR_YAML_SCALAR && item->type != MR_YAML_NULL)
 			lint_tag(scope, item);
 	}
 }
@@ -157,8 +264,9 @@ static void lint_attack_is_there(struct sigma_scope *scope, const struct sigma_s
 {
 	const struct mr_texts *tags = &source->rule.tags;
 	for (uint32_t i = 0; i < tags->count; i++) {
-		if (tags->items[i].len > 7 &&
-		    mr_fold_eq((struct mr_slice){tags->items[i].at, 7}, MR_SLICE("attack.")))
+		struct mr_slice tag = tags->items[i];
+		if (tag.len > 7 && mr_fold_eq((struct mr_slice){tag.at, 7}, MR_SLICE("attack.")) &&
+		    is_attack((struct mr_slice){tag.at + 7, tag.len - 7}))
 			return;
 	}
 	sigma_warn(scope, SIGMA_LINT_MISSING_ATTACK, SIGMA_AT(source->root),
@@ -170,11 +278,15 @@ void sigma_meta_lint(struct sigma_scope *scope, const struct sigma_source *sourc
 {
 	const struct mr_yaml *root = source->root;
 	lint_id(scope, mr_yaml_get(root, "id"));
+	lint_length(scope, root, "title", source->rule.title, 256);
+	lint_length(scope, root, "description", source->rule.description, 65535);
+	lint_related(scope, mr_yaml_get(root, "related"));
 	lint_taxonomy(scope, root);
 	lint_status(scope, root, source->rule.status);
 	lint_date(scope, root, "date", source->rule.date);
 	lint_date(scope, root, "modified", source->rule.modified);
 	lint_keys(scope, root);
+	lint_strangers(scope, source);
 	lint_tags(scope, mr_yaml_get(root, "tags"));
 }
 

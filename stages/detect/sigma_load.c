@@ -85,6 +85,15 @@ static void add_rule(struct loading *load, struct sigma_scope *scope, struct sig
 	sigma_sources_add(scope->arena,
 			  correlation != NULL ? &load->correlations : &load->detections, source);
 	sigma_index_add(&load->builder.ids, scope->arena, source->id, source);
+	const struct sigma_entry *same = sigma_index_find(&load->builder.names, source->name);
+	if (source->name.len != 0 && same != NULL) {
+		const struct sigma_source *other = same->thing;
+		sigma_warn(scope, SIGMA_LINT_METADATA, SIGMA_AT(mr_yaml_get(source->root, "name")),
+			   "the name \"%.*s\" is that of an earlier rule, too (%.*s:%u): no "
+			   "correlation can name either by it",
+			   SIGMA_SHOW(source->name), SIGMA_SHOW_END(other->file),
+			   other->root->line);
+	}
 	if (source->name.len != 0)
 		sigma_index_add(&load->builder.names, scope->arena, source->name, source);
 }

@@ -3,6 +3,32 @@
  * Called by sigma_load.c and sigma_filter.c. A document without a logsource is refused. */
 #include "sigma_mapping.h"
 
+/* Without the part the rule would see more than it says. */
+static bool read_part(struct sigma_scope *scope, const struct mr_yaml *map, const char *name,
+		      struct mr_slice *out)
+{
+	const struct mr_yaml *part = mr_yaml_get(map, name);
+	*out = (struct mr_slice){"", 0};
+	if (part == NULL || (part->kind == MR_YAML_SCALAR && part->type == MR_YAML_NULL))
+		return true;
+	if (part->kind != MR_YAML_SCALAR)
+		return sigma_refuse(scope, SIGMA_AT(part),
+				    "\"%s\" is %s, not a text; write a rule for each", name,
+				    mr_yaml_what(part));
+	*out = part->text;
+	for (size_t i = 0; i < part->text.len; i++) {
+		char c = part->text.at[i];
+		if ((c < 'A' || c > 'Z') && c != ' ')
+			continue;
+		sigma_warn(scope, SIGMA_LINT_METADATA, SIGMA_AT(part),
+			   "\"%.*s\": the parts of a logsource are in lower case, with _ for a "
+			   "blank",
+			   SIGMA_SHOW(part->text));
+		break;
+	}
+	return true;
+}
+
 bool sigma_logsource_read(struct sigma_scope *scope, struct mr_yaml *root,
 			  struct sigma_logsource *out)
 {
@@ -25,10 +51,9 @@ bool sigma_logsource_read(struct sigma_scope *scope, struct mr_yaml *root,
 				   SIGMA_SHOW(key->text));
 	}
 	out->at = map;
-	out->product = sigma_meta_text(scope, map, "product");
-	out->service = sigma_meta_text(scope, map, "service");
-	out->category = sigma_meta_text(scope, map, "category");
-	return true;
+	return read_part(scope, map, "product", &out->product) &&
+	       read_part(scope, map, "service", &out->service) &&
+	       read_part(scope, map, "category", &out->category);
 }
 
 static void show_part(struct mr_buf *out, const char *name, struct mr_slice value)

@@ -53,8 +53,10 @@ static const char *first_name(uint64_t bits)
 /* Where a piece of the key starts. */
 static uint32_t column_of(const struct mr_yaml *key, size_t offset)
 {
-	return key->indent == UINT8_MAX ? key->column
-					: key->column + key->indent + (uint32_t)offset;
+	return key->indent == UINT8_MAX
+		   ? key->column
+		   : key->column + key->indent +
+			 (uint32_t)mr_utf8_count((struct mr_slice){key->text.at, offset});
 }
 
 /* One more modifier at the end of a chain: is it allowed there? */

@@ -82,7 +82,8 @@ struct sigma_node *sigma_test_regex(struct sigma_scope *scope, const struct sigm
 		pcre2_get_error_message(code, text, sizeof(text));
 		sigma_refuse(scope, SIGMA_AT(value),
 			     "not a regular expression of PCRE2: %s, at character %zu of it",
-			     (const char *)text, (size_t)offset + 1);
+			     (const char *)text,
+			     mr_utf8_count((struct mr_slice){pattern.at, offset}) + 1);
 		return NULL;
 	}
 	pcre2_code_free(compiled);

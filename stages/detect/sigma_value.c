@@ -238,6 +238,21 @@ static void lint_list(struct sigma_scope *scope, const struct sigma_chain *chain
 	}
 }
 
+/* YAML 1.1, by which other engines read rules, has these as booleans. */
+static void lint_word(struct sigma_scope *scope, const struct mr_yaml *value)
+{
+	static const char *const words[] = {"yes", "no", "on", "off"};
+	bool plain =
+	    value->kind == MR_YAML_SCALAR && value->type == MR_YAML_STRING && value->indent == 0;
+	for (size_t i = 0; i < sizeof words / sizeof *words && plain; i++) {
+		if (mr_fold_eq(value->text, mr_slice(words[i])))
+			sigma_warn(scope, SIGMA_LINT_PORTABILITY, SIGMA_AT(value),
+				   "%.*s is taken as a text, and by other engines for a boolean: "
+				   "put it in quotes, or write true or false",
+				   SIGMA_SHOW(value->text));
+	}
+}
+
 /* Digits behind a leading zero are a text: no record writes a number so, YAML 1.1, by which other
  * engines read rules, has them as texts or octal, and who writes 00000429 means all of it. */
 static const struct mr_yaml *as_written(struct sigma_scope *scope, const struct sigma_chain *chain,
@@ -289,6 +304,7 @@ struct sigma_node *sigma_chain_compile(struct sigma_scope *scope, const struct s
 		const struct mr_yaml *one =
 		    as_written(scope, chain, list ? value->items[at] : value);
 		uint32_t made = nodes.count;
+		lint_word(scope, one);
 		if (!one_value(scope, chain, one, &nodes))
 			return NULL;
 		for (; made < nodes.count; made++)

@@ -98,6 +98,28 @@ CASES = {
     "a filter on a correlation's name": (
         {"a.yml": rule("a") + "---\n" + count("c", "[a]", name="burst") + "---\n" + blocklist("[a, burst]")}, (1, 1, 0),
         [("a.yml", 14, 21, "cannot apply to the correlation \"burst\"")]),
+    "a filter that names no rules": ({"a.yml": rule("a") + "---\n" + blocklist(None)}, (1, 0, 0),
+                                     [("a.yml", 9, 9, '"rules" is missing: a list of ids or names of rules, or any')]),
+    "a filter whose rules are null": ({"a.yml": rule("a") + "---\n" + blocklist("null")}, (1, 0, 0),
+                                      [("a.yml", 9, 17, '"rules" is missing')]),
+    "a filter that names a rule without a name": ({"a.yml": rule("a") + "---\n" + blocklist("[a, '']")}, (1, 0, 0),
+                                                  [("a.yml", 9, 21, "where a rule's id or name should stand")]),
+    **{f"a logsource whose {part} is no text": (
+        {"a.yml": rule("a").replace(LOG, f"logsource: {{{part}: [m365, azure]}}\n"), "b.yml": rule("b")}, (1, 0, 0),
+        [("a.yml", 3, 12 + len(part) + 3, f'"{part}" is a list, not a text; write a rule for each')])
+       for part in ("product", "category", "service")},
+    **{f"a condition with {word}": (
+        {"a.yml": rule("a", detection=f"{{s: {{A: 1}}, t: {{B: 1}}, condition: {text}}}"), "b.yml": rule("b")}, (1, 0, 0),
+        [("a.yml", 4, 46 + text.index(word), f'"{word}": and, or, not, of, all, any and them are written in lower case')])
+       for word, text in (("AND", "s AND t"), ("Or", "s Or t"), ("NOT", "NOT s"), ("All", "All of them"), ("THEM", "1 of THEM"),
+                          ("ANY", "s or ANY of them"))},
+    "a modifier behind a field of other letters": (
+        {"a.yml": rule("a", detection="{s: {Größe|nope: 1}, condition: s}"), "b.yml": rule("b")}, (1, 0, 0),
+        [("a.yml", 4, 23, '"nope" is not known')]),
+    "a regex of other letters": ({"a.yml": rule("a", detection="{s: {A|re: 'äö('}, condition: s}"), "b.yml": rule("b")}, (1, 0, 0),
+                                 [("a.yml", 4, 23, "at character 4 of it")]),
+    "a condition of other letters": ({"a.yml": rule("a", detection="{s: {A: 1}, condition: s or ä}"), "b.yml": rule("b")}, (1, 0, 0),
+                                     [("a.yml", 4, 40, '"ä" where an identifier should stand')]),
     "near": ({"a.yml": rule("a", detection="{s: {A: 1}, t: {A: 2}, condition: s | near t}")}, (0, 0, 0),
              [("a.yml", 4, 48, "write a correlation")]),
     "an unknown type": ({"a.yml": rule("a") + "---\n" + count("c", "[a]").replace("event_count", "near")}, (1, 0, 0),
@@ -226,7 +248,7 @@ class Files(unittest.TestCase):
     def test_filters(self):
         records = [{"Operation": "x", "UserId": "ann"}, {"Operation": "x", "UserId": "bob"}]
         rules = self.write("rules.yml", rule("a", "na") + "---\n" + rule("b"))
-        for named, fired in ((None, "ab"), ("any", "ab"), ("[any]", "ab"), ("[]", "ab"), ("[a]", "abb"), ("na", "abb"),
+        for named, fired in (("any", "ab"), ("[any]", "ab"), ("[]", "ab"), ("[a]", "abb"), ("na", "abb"),
                              ("[a, b]", "ab"), ("[z]", "aabb")):
             with self.subTest(named):
                 path = self.write("filter.yml", blocklist(named))
@@ -352,8 +374,59 @@ class Files(unittest.TestCase):
                          [(4, 13, "\"tenant\" is left out of the logsource"),
                           (9, 117, "the alias \"v\" is used nowhere")])
 
+    def test_what_the_specification_says_of_metadata(self):
+        """Each is told, at its place, and works all the same."""
+        good = ("level: low\ndate: 2024-02-29\nmodified: 2024-03-01\nstatus: test\ntaxonomy: sigma\nlicense: MIT\nscope: [server]\n"
+                "related: [{id: b, type: derived}, {id: c, type: similar}]\ntags: [attack.t1078, attack.ds0015, attack.m1047, "
+                "attack.a0008, attack.g0016, attack.s0154, tlp.amber-strict, detection.dfir, cve.2021-44228, car.2016-04-005, "
+                "d3fend.d3f-WindowsNtOpenFile, stp.3k]\n")
+        self.assertEqual(self.check(self.write("a.yml", rule("a", more=good)))["warnings"], [])
+        cases = (("date: 2024-02-29", "date: 2024/02/29", 7, '"date" is "2024/02/29"'),
+                 ("modified: 2024-03-01", "modified: 2024-03-01T00:00:00Z", 11, '"modified" is'),
+                 ("taxonomy: sigma", "taxonomy: [x]", 11, '"taxonomy" is a list, not a text'),
+                 ("related: [{id: b, type: derived}, {id: c, type: similar}]", "related: b", 10, '"related" is a text'),
+                 ("{id: b, type: derived}", "{type: derived}", 11, 'a member of "related" is {id'),
+                 ("{id: b, type: derived}", "{id: b, type: derives}", 25, "the type of a relation is derived"),
+                 ("attack.ds0015", "attack.ds15", 22, '"attack.ds15" is no tactic'),
+                 ("attack.ds0015", "two words", 22, '"two words" is no tag'),
+                 ("attack.ds0015", "word", 22, '"word" is no tag'),
+                 ("tlp.amber-strict", "tlp.ambre", 93, 'no tag "tlp.ambre"; is "tlp.amber" meant?'),
+                 ("detection.dfir", "detection.x", 111, 'no tag "detection.x"'))
+        for old, new, column, reason in cases:
+            text = rule("a", more=good.replace(old, new))
+            (told,) = self.check(self.write("a.yml", text))["warnings"]
+            line = next(n for n, one in enumerate(text.splitlines(), 1) if new in one)
+            self.assertEqual((told["line"], told["column"]), (line, column), told)
+            self.assertIn(reason, told["reason"])
+        for text, line, column, reason in (
+                (rule("a", more="level: low\n").replace("title: t", f"title: {'é' * 257}"), 1, 8, '"title" has 257 characters'),
+                (rule("a", more="level: low\ndescription: " + "x" * 65536 + "\n"), 4, 14, '"description" has 65536 characters'),
+                (rule("a", more="level: low\n").replace("id: a", "id: [a]"), 2, 5, '"id" is a list, not a text'),
+                (rule("a", more="level: low\n").replace("audit", "Audit"), 4, 37, "a logsource are in lower case"),
+                (rule("a", "n", more="level: low\n") + "---\n" + rule("b", "n", more="level: low\n"), 10, 7,
+                 'the name "n" is that of an earlier rule, too ('),
+                (rule("a") + "---\n" + count("c", "[a]") + "level: low\n" + LOG, 10, 1, '"logsource" does nothing in a correlation'),
+                (rule("a", more="level: low\n") + "---\n" + blocklist("[a]") + "level: high\n", 11, 1,
+                 '"level" does nothing in a filter'),
+                (rule("a") + "---\n" + count("c", "[a]", ", group-by: [u], aliases: {u: {a: x, b: y}}") + "level: low\n", 8, 116,
+                 '"b" is none of the correlation\'s rules'),
+                (rule("a", more="level: low\n", detection="{s: {A: [x, On]}, condition: s}"), 5, 24,
+                 "On is taken as a text, and by other engines for a boolean")):
+            (told,) = self.check(self.write("a.yml", text))["warnings"]
+            self.assertEqual((told["line"], told["column"]), (line, column), told)
+            self.assertIn(reason, told["reason"])
+        quoted = rule("a", more="level: low\n", detection="{s: {A: ['on', \"no\", once]}, condition: s}")
+        self.assertEqual(self.check(self.write("a.yml", quoted))["warnings"], [])
+
+    def test_a_group_is_no_technique(self):
+        """Coverage knows tactics and techniques alone."""
+        for tag, told in (("attack.g0016", 1), ("attack.t1078", 0), ("attack.impact", 0)):
+            path = self.write("a.yml", rule("a", more=f"level: low\ntags: [{tag}]\n"))
+            done = subprocess.run([mr.PROGRAM, "rules", "check", path], capture_output=True, text=True, timeout=120)
+            self.assertEqual(done.stdout.count("[missing-attack-tag]"), told, done.stdout)
+
     def test_tags_that_are_nearly_attacks(self):
-        tags = "tags: [attack.t1110, Attack.impact, attck.t1078.004, detection.threat-hunting, attac, car.2013]\n"
+        tags = "tags: [attack.t1110, Attack.impact, attck.t1078.004, detection.threat-hunting, other.x, car.2013]\n"
         path = self.write("a.yml", rule("a", more="level: low\n" + tags))
         self.assertEqual([(note["line"], note["column"], note["reason"]) for note in self.check(path)["warnings"]],
                          [(4, 37, 'the tag "attck.t1078.004" names no technique or tactic; '

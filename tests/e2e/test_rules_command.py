@@ -154,7 +154,7 @@ class Rules(unittest.TestCase):
     def test_metadata(self):
         """What a rule says of itself and is surely wrong: each once, at its place, in lines and in JSON."""
         path = self.write("rule.yml", GOOD.replace(GOOD_ID, "good").replace("tags: [attack.t1078]\n", "").replace("level", (
-            "date: 2024-02-30\nmodified: 2024/02/29\nstatus: fine\n"
+            "date: 2024-02-30\nmodified: 2024-02-29\nstatus: fine\n"
             "tags: [attack.t1078.004, attack.persistance, attack.t99]\nlevel")).replace("high", "severe"))
         wanted = [(2, 5, '"good" is no UUID'), (4, 7, '"2024-02-30", which is no day'), (6, 9, '"fine" is no status'),
                   (7, 26, '"attack.persistence" meant?'), (7, 46, '"attack.t99" is no tactic'), (8, 8, '"severe" is no')]
@@ -170,7 +170,7 @@ class Rules(unittest.TestCase):
 
     def test_lints(self):
         """Each finding by its name; the author's lints are check's alone, and scan does not say them."""
-        cases = [("missing-attack-tag", GOOD.replace("attack", "tlp")), ("always-true", GOOD.replace("condition: s", "condition: s or not s")),
+        cases = [("missing-attack-tag", GOOD.replace("attack", "car")), ("always-true", GOOD.replace("condition: s", "condition: s or not s")),
                  ("always-true", GOOD.replace("s: {Operation: x}", "s: ['*']")),
                  ("always-false", GOOD.replace("condition: s", "condition: s and not s")),
                  ("always-false", GOOD.replace("{s: {Operation: x}, condition: s}", (
@@ -206,7 +206,7 @@ class Rules(unittest.TestCase):
         self.assertNotIn("none of the rule's fields", done.stderr)
 
     def test_disable_and_strict(self):
-        path = self.write("rule.yml", GOOD.replace("attack", "tlp").replace("level: high\n", ""))
+        path = self.write("rule.yml", GOOD.replace("attack", "car").replace("level: high\n", ""))
         self.assertEqual(rules("check", path).stdout.count("warning: "), 2)
         self.assertEqual(rules("check", "--strict", path).returncode, 1)
         result = rules("check", "--json", "--disable", "missing-attack-tag", path)
@@ -220,7 +220,7 @@ class Rules(unittest.TestCase):
 
     def test_sarif(self):
         """What SARIF 2.1.0 requires of a log, a run, a tool, a rule and a result; and the findings of the JSON form."""
-        good = self.write("a b/%good.yml", GOOD.replace("attack", "tlp"))
+        good = self.write("a b/%good.yml", GOOD.replace("attack", "car"))
         bad = self.write("bad.yml", BAD + "---\n- x\n")
         log = json.loads(rules("check", "--sarif", self.folder.name).stdout)
         self.assertEqual(set(log), {"$schema", "version", "runs"})

@@ -15,7 +15,7 @@ static void metadata(void **state)
 	(void)state;
 	struct rules rules;
 	load(&rules, "title: A title\nid: i-1\nname: n\nlevel: high\nstatus: test\nauthor: me\n"
-		     "date: 2026-01-02\nmodified: 2026/01/03\ntags: [attack.t1110, b]\n"
+		     "date: 2026-01-02\nmodified: 2026-01-03\ntags: [attack.t1110, b.c]\n"
 		     "references: https://x\nfalsepositives: [none]\nlogsource: {}\n"
 		     "detection: {s: {a: 1}, condition: s}\n");
 	const struct mr_rule *rule = &rules.set.catalog.rules[0];
@@ -25,7 +25,7 @@ static void metadata(void **state)
 	is_text(rule->status, "test");
 	is_text(rule->author, "me");
 	is_text(rule->date, "2026-01-02");
-	is_text(rule->modified, "2026/01/03");
+	is_text(rule->modified, "2026-01-03");
 	assert_int_equal(rule->level, MR_LEVEL_HIGH);
 	assert_int_equal(rule->tags.count, 2);
 	is_text(rule->tags.items[0], "attack.t1110");
@@ -100,8 +100,9 @@ static void metadata_slips(void **state)
 	META_IS("id: 6f0c2b9e-4d1a-4f57-9a53-0d6c1c3b7e2g", 5, 5, "no UUID");
 	META_FITS("status: unsupported");
 	META_IS("status: stabel", 5, 9, "\"stabel\" is no status");
-	META_FITS("date: 2024-02-29\nmodified: 2024/12/31");
-	META_FITS("date: ''\nmodified: 2024-02-29T23:59:59Z");
+	META_FITS("date: 2024-02-29\nmodified: ''");
+	META_IS("modified: 2024/12/31", 5, 11, "written as 2024-02-29");
+	META_IS("modified: 2024-02-29T23:59:59Z", 5, 11, "no day");
 	META_IS("date: 2024-02-30", 5, 7, "\"date\" is \"2024-02-30\", which is no day");
 	META_IS("modified: 2023/02/29", 5, 11, "\"modified\" is \"2023/02/29\"");
 	META_IS("date: 2024-13-01", 5, 7, "no day");
@@ -114,7 +115,12 @@ static void metadata_slips(void **state)
 static void metadata_tags(void **state)
 {
 	(void)state;
-	META_FITS("tags: [attack.t1110, attack.T1078.004, attack.g0016, ATTACK.S0154, attack]");
+	META_FITS("tags: [attack.t1110, attack.T1078.004, attack.g0016, ATTACK.S0154]");
+	META_FITS(
+	    "tags: [attack.ds0015, attack.m1047, attack.A0008, d3fend.d3f-WindowsNtOpenFile]");
+	META_IS("tags: [attack]", 5, 8, "\"attack\" is no tag");
+	META_IS("tags: [attack.ds015]", 5, 8, "no tactic");
+	META_IS("tags: [attack.d0015]", 5, 8, "no tactic");
 	META_FITS("tags: [attack.initial-access, attack.initial_access, Attack.Impact]");
 	META_FITS("tags: [attack.TA0001, attack.ta0112]");
 	META_IS("tags: attack.ta0113", 5, 7, "no tactic");
@@ -124,7 +130,7 @@ static void metadata_tags(void **state)
 	META_IS("tags: [x.y, attack.t1078.04]", 5, 13, "no technique");
 	META_IS("tags: [attack.t1078.0044]", 5, 8, "alerts leave it out");
 	META_IS("tags: ['attack.']", 5, 8, "\"attack.\" is no tactic");
-	META_IS("tags: [\"attack.\\01078\"]", 5, 8, "no tactic");
+	META_IS("tags: [\"attack.\\01078\"]", 5, 8, "is no tag");
 	META_IS("tags: [attack.g16]", 5, 8, "no tactic");
 	META_IS("tags:\n  - attack.impact\n  - attack.persistance", 7, 5,
 		"is \"attack.persistence\" meant?");

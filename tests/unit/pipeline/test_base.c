@@ -153,6 +153,8 @@ static void test_utf8(void **state)
 static void test_cut(void **state)
 {
 	(void)state;
+	assert_int_equal(mr_utf8_count(MR_SLICE("")), 0);
+	assert_int_equal(mr_utf8_count(MR_SLICE("ab\xc3\xa9\xf0\x9f\x98\x80")), 4);
 	assert_int_equal(mr_utf8_cut(MR_SLICE("abc"), 3), 3);
 	assert_int_equal(mr_utf8_cut(MR_SLICE("abcd"), 3), 3);
 	assert_int_equal(mr_utf8_cut(MR_SLICE("ab\xf0\x9f\x98\x80"), 6), 6);
