@@ -89,6 +89,12 @@ class RuleTests(unittest.TestCase):
         self.assertEqual((root.tag, root.get("tests"), root.get("failures"), root.get("errors")),
                          ("testsuites", "3", "1", "1"))
         self.assertEqual([(s.get("name"), s.get("tests")) for s in root], [("A mailbox was set", "2"), ("nobody", "1")])
+        for sums in ("tests", "failures", "errors"):
+            self.assertEqual(sum(int(s.get(sums)) for s in root), int(root.get(sums)), sums)
+        for s in root:
+            self.assertEqual([len(s), len(s.findall("*/failure")), len(s.findall("*/error"))],
+                             [int(s.get(sums)) for sums in ("tests", "failures", "errors")])
+            self.assertTrue(all(c.get("name") and c.get("classname") and float(c.get("time")) >= 0 for c in s))
         cases = root.findall("testsuite/testcase")
         self.assertEqual([[child.tag for child in c] for c in cases], [[], ["failure"], ["error"]])
         self.assertEqual(cases[2].get("name"), '<&">\N{REPLACEMENT CHARACTER}')

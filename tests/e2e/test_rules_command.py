@@ -36,6 +36,45 @@ def rules(*arguments):
     return subprocess.run([PROGRAM, "rules", *arguments], capture_output=True, text=True, timeout=120)
 
 
+# SARIF 2.1.0: of each kind of object that there is here its members, each a type, a kind of object, a list of one of
+# them, or the texts that may stand; those that the schema requires have a "!". It allows no others.
+LEVELS = ("none", "note", "warning", "error")
+SARIF = {
+    "log": {"$schema": str, "version!": ("2.1.0",), "runs!": ["run"]},
+    "run": {"tool!": "tool", "columnKind": ("utf16CodeUnits", "unicodeCodePoints"), "results": ["result"]},
+    "tool": {"driver!": "component"},
+    "component": {"name!": str, "rules": ["descriptor"]},
+    "descriptor": {"id!": str, "shortDescription": "multiform", "defaultConfiguration": "configuration"},
+    "multiform": {"text!": str},
+    "configuration": {"level": LEVELS},
+    "result": {"ruleId": str, "ruleIndex": int, "level": LEVELS, "message!": "message", "locations": ["location"],
+               "properties": "bag"},
+    "message": {"text": str},
+    "location": {"physicalLocation": "physical"},
+    "physical": {"artifactLocation": "artifact", "region": "region"},
+    "artifact": {"uri": str},
+    "region": {"startLine": int, "startColumn": int},
+    "bag": {"rule": str}}
+
+
+def check_sarif(value, kind):
+    if isinstance(kind, list):
+        assert isinstance(value, list), value
+        for one in value:
+            check_sarif(one, kind[0])
+    elif isinstance(kind, tuple):
+        assert value in kind, (value, kind)
+    elif isinstance(kind, type):
+        assert type(value) is kind, (value, kind)
+        assert kind is not int or value >= 0, value
+    else:
+        members = {name.rstrip("!"): one for name, one in SARIF[kind].items()}
+        assert {name[:-1] for name in SARIF[kind] if name.endswith("!")} <= set(value) <= set(members), (kind, value)
+        assert kind != "region" or min(value.values()) >= 1, value
+        for name, one in value.items():
+            check_sarif(one, members[name])
+
+
 class Rules(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
@@ -218,35 +257,73 @@ class Rules(unittest.TestCase):
             self.assertEqual((result.returncode, result.stdout), (2, ""))
             self.assertIn(words, result.stderr)
 
+    def sarif(self, path):
+        """A log, each object of it with what the schema of SARIF 2.1.0 requires, and nothing that it has not."""
+        log = json.loads(rules("check", "--sarif", path).stdout)
+        check_sarif(log, "log")
+        return log["runs"][0]
+
     def test_sarif(self):
-        """What SARIF 2.1.0 requires of a log, a run, a tool, a rule and a result; and the findings of the JSON form."""
-        good = self.write("a b/%good.yml", GOOD.replace("attack", "car"))
+        """The findings of the JSON form; columns count characters."""
+        good = self.write("a b/%good.yml", GOOD.replace("attack.t1078", "'ä.ö', attack.x1"))
         bad = self.write("bad.yml", BAD + "---\n- x\n")
-        log = json.loads(rules("check", "--sarif", self.folder.name).stdout)
-        self.assertEqual(set(log), {"$schema", "version", "runs"})
-        self.assertEqual((log["version"], len(log["runs"])), ("2.1.0", 1))
-        run = log["runs"][0]
-        driver = run["tool"]["driver"]
-        self.assertIsInstance(driver["name"], str)
-        self.assertIn(run["columnKind"], ("utf16CodeUnits", "unicodeCodePoints"))
-        for rule in driver["rules"]:
-            self.assertRegex(rule["id"], r"^[a-z-]+$")
-            self.assertTrue(rule["shortDescription"]["text"])
-            self.assertIn(rule["defaultConfiguration"]["level"], ("none", "note", "warning", "error"))
-        self.assertEqual(len({rule["id"] for rule in driver["rules"]}), len(driver["rules"]))
+        run = self.sarif(self.folder.name)
+        found = run["tool"]["driver"]["rules"]
+        self.assertEqual(run["columnKind"], "unicodeCodePoints")
+        self.assertEqual(len({rule["id"] for rule in found}), len(found))
         report = json.loads(rules("check", "--json", self.folder.name).stdout)
         notes = [("error", note) for note in report["refused"]] + [("warning", note) for note in report["warnings"]]
         self.assertEqual(len(run["results"]), len(notes))
         for result, (level, note) in zip(run["results"], notes):
             self.assertEqual((result["level"], result["message"]["text"], result["properties"]["rule"]),
                              (level, note["reason"], note["id"]))
-            self.assertEqual(driver["rules"][result["ruleIndex"]]["id"], result["ruleId"])
+            self.assertEqual(found[result["ruleIndex"]]["id"], result["ruleId"])
+            self.assertEqual(found[result["ruleIndex"]]["defaultConfiguration"]["level"], level)
             place = result["locations"][0]["physicalLocation"]
             self.assertEqual(urllib.parse.unquote(place["artifactLocation"]["uri"]), "file://" + note["file"])
             self.assertRegex(place["artifactLocation"]["uri"], r"^[A-Za-z0-9._~/:%-]+$")
             self.assertEqual(place["region"], {"startLine": note["line"], "startColumn": note["column"]})
+            with open(note["file"], encoding="utf-8") as file:
+                line = file.read().splitlines()[note["line"] - 1]
+            self.assertLessEqual(note["column"], len(line) + 1)
+            if "attack.x1" in note["reason"]:
+                self.assertTrue(line[note["column"] - 1:].startswith("attack.x1"), note)
         self.assertEqual({note["file"] for _, note in notes}, {good, bad})
         self.assertEqual(rules("check", "--sarif", "--json", good).returncode, 2)
+        # A path that is not from the root is one relative to whoever asks.
+        done = subprocess.run([PROGRAM, "rules", "check", "--sarif", "bad.yml"], capture_output=True, text=True, timeout=120,
+                              cwd=self.folder.name)
+        log = json.loads(done.stdout)
+        check_sarif(log, "log")
+        self.assertEqual({result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+                          for result in log["runs"][0]["results"]}, {"bad.yml"})
+
+    def test_each_form_has_each_finding(self):
+        """By name in text and SARIF, and with its reason at its place in all three."""
+        cases = {"dead-selection": GOOD.replace("condition: s", "t: {a: b}, condition: s"),
+                 "always-true": GOOD.replace("condition: s", "condition: s or not s"),
+                 "duplicate-id": GOOD + "---\n" + GOOD,
+                 "unreachable": GOOD.replace("Operation: x", "ActivityDetails: x").replace(
+                     "product: m365, service: audit", "product: azure, service: signinlogs"),
+                 "expensive-regex": GOOD.replace("Operation: x", "Operation|re: '(a+)+b'"),
+                 "missing-attack-tag": GOOD.replace("attack", "car")}
+        for name, text in cases.items():
+            path = self.write("rule.yml", text)
+            lines = rules("check", path).stdout.splitlines()[:-1]
+            told = [re.fullmatch(re.escape(path) + r":(\d+):(\d+): (refused|warning): (.*) \[([a-z-]+)\]", line).groups()
+                    for line in lines]
+            self.assertEqual([one[4] for one in told], [name], lines)
+            line, column, kind, reason, _ = told[0]
+            report = json.loads(rules("check", "--json", path).stdout)
+            notes = report["refused" if kind == "refused" else "warnings"]
+            self.assertEqual([(note["line"], note["column"], note["reason"]) for note in notes],
+                             [(int(line), int(column), reason)], name)
+            self.assertEqual(len(report["refused"]) + len(report["warnings"]), 1, name)
+            (result,) = self.sarif(path)["results"]
+            self.assertEqual((result["ruleId"], result["level"], result["message"]["text"],
+                              result["locations"][0]["physicalLocation"]["region"]),
+                             (name, "error" if kind == "refused" else "warning", reason,
+                              {"startLine": int(line), "startColumn": int(column)}))
 
     def test_own_rules(self):
         result = rules("check", "--json", os.path.join(ROOT, "rules"))
