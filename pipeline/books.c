@@ -134,6 +134,31 @@ void mr_books_position(struct mr_books *books, uint32_t source, struct mr_slice 
 	books->position_bytes += position_bytes(own);
 }
 
+static struct mr_book_shed *find_shed(struct mr_books *books, struct mr_slice rule)
+{
+	/* They are said in one order: the next one is mostly the one behind the last. */
+	for (uint32_t i = 1; i <= books->shed_count; i++) {
+		uint32_t at = (books->shed_at + i) % books->shed_count;
+		if (!mr_slice_eq(mr_slice(books->sheds[at].rule), rule))
+			continue;
+		books->shed_at = at;
+		return &books->sheds[at];
+	}
+	return NULL;
+}
+
+void mr_books_shed(struct mr_books *books, struct mr_slice rule, uint64_t slots)
+{
+	struct mr_book_shed *own = find_shed(books, rule);
+	if (own == NULL) {
+		books->sheds =
+		    mr_realloc(books->sheds, (books->shed_count + 1) * sizeof *books->sheds);
+		own = &books->sheds[books->shed_count++];
+		*own = (struct mr_book_shed){copy(rule), 0};
+	}
+	own->slots += slots;
+}
+
 void mr_books_output(struct mr_books *books, const struct mr_book_output *output)
 {
 	struct mr_book_output *own = NULL;
@@ -172,6 +197,10 @@ void mr_books_clear(struct mr_books *books)
 		free(books->outputs[i].sink);
 		free(books->outputs[i].file);
 	}
+	for (uint32_t i = 0; i < books->shed_count; i++)
+		free(books->sheds[i].rule);
+	books->shed_count = 0;
+	books->shed_at = 0;
 	books->link_count = 0;
 	books->position_count = 0;
 	books->position_bytes = 0;
@@ -185,13 +214,14 @@ void mr_books_fini(struct mr_books *books)
 	free(books->links);
 	free(books->positions);
 	free(books->outputs);
+	free(books->sheds);
 	*books = (struct mr_books){0};
 }
 
 /* ---- to bytes ---- */
 
 /* An item is an array: its kind, then its numbers and texts. */
-enum { ITEM_COUNT, ITEM_LINK, ITEM_POSITION, ITEM_OUTPUT, ITEM_END };
+enum { ITEM_COUNT, ITEM_LINK, ITEM_POSITION, ITEM_OUTPUT, ITEM_SHED, ITEM_END };
 
 struct parts {
 	struct mr_buf out;
@@ -271,6 +301,11 @@ void mr_books_encode(const struct mr_books *books, size_t most, mr_books_take ta
 	}
 	for (size_t i = 0; i < books->output_count; i++)
 		put_output(&parts, &books->outputs[i]);
+	for (uint32_t i = 0; i < books->shed_count; i++) {
+		begin_item(&parts, ITEM_SHED, 2);
+		mr_pack_bytes(&parts.out, mr_slice(books->sheds[i].rule));
+		mr_pack_uint(&parts.out, books->sheds[i].slots);
+	}
 	hand_on(&parts);
 	mr_buf_fini(&parts.out);
 }
@@ -319,6 +354,14 @@ static void take_position(struct mr_unpack *in, struct mr_books *books)
 		mr_books_position(books, source, partition, position);
 }
 
+static void take_shed(struct mr_unpack *in, struct mr_books *books)
+{
+	struct mr_slice rule = take_text(in);
+	uint64_t slots = mr_unpack_uint(in, UINT64_MAX);
+	if (!in->bad)
+		mr_books_shed(books, rule, slots);
+}
+
 static void take_output(struct mr_unpack *in, struct mr_books *books)
 {
 	struct mr_slice sink = take_text(in);
@@ -351,6 +394,7 @@ static bool is_too_much(const struct mr_books *books)
 {
 	return books->link_count > MR_BOOKS_LINKS_MAX ||
 	       books->output_count > MR_BOOKS_OUTPUTS_MAX ||
+	       books->shed_count > MR_BOOKS_SHEDS_MAX ||
 	       books->position_bytes > MR_BOOKS_POSITION_BYTES_MAX;
 }
 
@@ -360,10 +404,9 @@ enum mr_err mr_books_decode(struct mr_slice part, struct mr_books *books, struct
 		size_t members;
 		void (*take)(struct mr_unpack *in, struct mr_books *books);
 	} items[ITEM_END] = {
-	    [ITEM_COUNT] = {3, take_count},
-	    [ITEM_LINK] = {7, take_link},
-	    [ITEM_POSITION] = {3, take_position},
-	    [ITEM_OUTPUT] = {12, take_output},
+	    [ITEM_COUNT] = {3, take_count},       [ITEM_LINK] = {7, take_link},
+	    [ITEM_POSITION] = {3, take_position}, [ITEM_OUTPUT] = {12, take_output},
+	    [ITEM_SHED] = {2, take_shed},
 	};
 	struct mr_unpack in = mr_unpack(part);
 	while (!in.bad && in.at < in.end) {

@@ -32,7 +32,7 @@ static const struct {
 } shown[] = {
     {"records", MR_B_RECORDS},   {"parsed", MR_B_PARSED},       {"rejected", MR_B_COUNT},
     {"repaired", MR_B_REPAIRED}, {"matched", MR_B_MATCHED},     {"signals", MR_B_SIGNALS},
-    {"alerts", MR_B_ALERTS},     {"delivered", MR_B_DELIVERED},
+    {"alerts", MR_B_ALERTS},     {"delivered", MR_B_DELIVERED}, {"shed", MR_B_STATE_SHED},
 };
 #define SHOWN (sizeof shown / sizeof *shown)
 

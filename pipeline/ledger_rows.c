@@ -26,6 +26,20 @@ static void put_row(struct mr_ledger *ledger, struct mr_slice source, struct mr_
 				    row->at[i]);
 }
 
+/* It is of no source: a rule has the place of one. */
+static void put_shed(struct mr_ledger *ledger, struct mr_slice group,
+		     const struct mr_book_shed *shed)
+{
+	struct mr_buf name = {0};
+	if (shed->rule[0] == 0)
+		mr_buf_add_text(&name, "(detections)");
+	else
+		mr_buf_printf(&name, "(rule %s)", shed->rule);
+	mr_ledger_put_count(ledger, (struct mr_slice){name.data, name.len}, group,
+			    mr_slice(mr_book_name(MR_B_STATE_SHED)), shed->slots);
+	mr_buf_fini(&name);
+}
+
 void mr_ledger_put_books(struct mr_ledger *ledger, struct mr_slice group,
 			 const struct mr_books *books, const struct mr_ledger_names *names)
 {
@@ -36,6 +50,8 @@ void mr_ledger_put_books(struct mr_ledger *ledger, struct mr_slice group,
 					   : named(names, names->source, source, rooms[0]);
 		put_row(ledger, name, group, &books->rows[source]);
 	}
+	for (uint32_t i = 0; i < books->shed_count; i++)
+		put_shed(ledger, group, &books->sheds[i]);
 	for (uint32_t i = 0; i < books->link_count; i++) {
 		const struct mr_book_link *link = &books->links[i];
 		mr_ledger_put_link(ledger, named(names, names->edge, link->edge, rooms[0]),

@@ -222,7 +222,7 @@ static enum mr_err take_alerts(struct mr_trial *trial, struct mr_error *error)
 	struct mr_alert alert;
 	struct mr_reject reject;
 	while (mr_reader_alert(&trial->reader, &alert)) {
-		if (!alert.announcement && trial->taker.alert != NULL)
+		if (!alert.announcement && alert.shed == 0 && trial->taker.alert != NULL)
 			trial->taker.alert(trial->taker.context, &alert);
 		mr_reader_advance(&trial->reader);
 	}

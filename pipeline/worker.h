@@ -94,7 +94,6 @@ struct mr_barrier {
 	bool child_heard;            /* it has said all, and is still to end */
 	bool child_left;             /* it was stopped, and is waited for no more */
 	uint64_t faults;             /* of pages, when it was forked */
-	uint64_t copied_bytes;       /* since then; 0: there is none */
 	int64_t stopped_us;          /* since when the child stands still; 0: it goes on */
 };
 
@@ -217,6 +216,9 @@ void mr_snapshot_report(struct mr_worker *worker);
  * timer. One that somebody stopped for longer than `health_timeout` is left to itself; until it has
  * ended this process writes its state by itself. */
 void mr_worker_barrier_reap(struct mr_worker *worker);
+/* Of a `struct mr_barrier`: what this process has copied since its child was forked; 0 without one.
+ */
+uint64_t mr_snapshot_copied(const void *barrier);
 
 /* ---- worker_lock.c ---- */
 

@@ -213,19 +213,24 @@ static void read_child(struct mr_worker *worker)
 		drop_child(worker);
 }
 
+uint64_t mr_snapshot_copied(const void *barrier)
+{
+	const struct mr_barrier *of = barrier;
+	if (of->child_fd < 0)
+		return 0;
+	return (mr_sample_faults() - of->faults) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 void mr_worker_barrier_reap(struct mr_worker *worker)
 {
 	struct mr_barrier *barrier = &worker->barrier;
 	struct pollfd news = {.fd = barrier->child_fd, .events = POLLIN};
-	barrier->copied_bytes = 0;
 	if (barrier->child_left && waitpid(barrier->child, NULL, WNOHANG) != 0) {
 		barrier->child_left = false;
 		barrier->child = 0;
 	}
 	if (news.fd < 0)
 		return;
-	barrier->copied_bytes =
-	    (mr_sample_faults() - barrier->faults) * (uint64_t)sysconf(_SC_PAGESIZE);
 	if (poll(&news, 1, 0) > 0)
 		read_child(worker);
 	else

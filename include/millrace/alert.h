@@ -9,6 +9,7 @@
 
 #define MR_EVIDENCE_MAX 10
 #define MR_ALERT_ID_BYTES 16
+#define MR_ALERT_NO_RULE UINT32_MAX
 
 enum mr_activity { MR_ACTIVITY_CREATE = 1, MR_ACTIVITY_UPDATE = 2, MR_ACTIVITY_CLOSE = 3 };
 
@@ -46,6 +47,9 @@ struct mr_alert {
 	uint64_t event_count; /* distinct records; of an event_count over correlations: alerts */
 	uint64_t value_count; /* distinct values, where the kind counts them; else 0 */
 	bool lower_bound;     /* the counts are at least this */
+	/* Not 0: no alert, but a word that so many slots of the rule's state (MR_ALERT_NO_RULE:
+	 * records of detections) were given up at the memory ceiling since the last such word. */
+	uint64_t shed;
 	uint32_t evidence_count;
 	/* What proves it, then the earliest; by (time, record id). One record stands there more
 	 * than once where copies of it differ and each proves what the others don't. */

@@ -1,11 +1,11 @@
 /* books.h - what one worker has to say for the ledger: since its last barrier, by source.
  *
  * Stages count here besides metric.h, without locks: mr_book where a source's records, signals and
- * alerts pass. Collect says positions, deliver the state of its sinks, the pipeline its links, all
- * at a barrier. At the cut the pipeline encodes the books for the supervisor and clears them; the
- * supervisor adds up what the workers of a group say, until a checkpoint is committed. So a
- * checkpoint that fails loses nothing, and one that is gone back over counts nothing twice
- * (PROTOCOL.md 8). */
+ * alerts pass, mr_books_shed what correlate gave up of a rule. Collect says positions, deliver the
+ * state of its sinks, the pipeline its links, all at a barrier. At the cut the pipeline encodes the
+ * books for the supervisor and clears them; the supervisor adds up what the workers of a group say,
+ * until a checkpoint is committed. So a checkpoint that fails loses nothing, and one that is gone
+ * back over counts nothing twice (PROTOCOL.md 8). */
 #ifndef MILLRACE_BOOKS_H
 #define MILLRACE_BOOKS_H
 
@@ -33,6 +33,7 @@ const char *mr_book_name(enum mr_book book);
 /* What a peer may have said of one group, at most. */
 #define MR_BOOKS_LINKS_MAX (1u << 15)
 #define MR_BOOKS_OUTPUTS_MAX 1024u
+#define MR_BOOKS_SHEDS_MAX (1u << 14)
 #define MR_BOOKS_POSITION_BYTES_MAX ((size_t)256 << 20)
 
 struct mr_book_row {
@@ -69,6 +70,12 @@ struct mr_book_output {
 	bool waits;       /* anything at all, revisions too; no part of the ledger */
 };
 
+/* What was given up of a rule's state. */
+struct mr_book_shed {
+	char *rule; /* its id; empty for records of detections */
+	uint64_t slots;
+};
+
 /* Zeroed is empty; fini accepts zeroed memory. */
 struct mr_books {
 	struct mr_book_row *rows; /* by source */
@@ -77,6 +84,9 @@ struct mr_books {
 	struct mr_book_link *links;
 	struct mr_book_position *positions;
 	struct mr_book_output *outputs;
+	struct mr_book_shed *sheds;
+	uint32_t shed_count;
+	uint32_t shed_at; /* the one that was found last */
 	size_t position_count;
 	size_t position_capacity;
 	size_t position_bytes; /* that they take */
@@ -96,6 +106,8 @@ void mr_books_link(struct mr_books *books, const struct mr_book_link *link);
 /* Of one partition the last that is said counts. Texts are copied. */
 void mr_books_position(struct mr_books *books, uint32_t source, struct mr_slice partition,
 		       uint64_t position);
+/* Adds to what is there of the rule. */
+void mr_books_shed(struct mr_books *books, struct mr_slice rule, uint64_t slots);
 /* Replaces what was said of the same sink. */
 void mr_books_output(struct mr_books *books, const struct mr_book_output *output);
 

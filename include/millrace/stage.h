@@ -77,8 +77,9 @@ struct mr_stage_env {
 	const struct mr_now *now;
 	struct mr_waits *waits;
 	/* Memory that a snapshot under way has cost so far, since this process writes to pages that
-	 * it shares with the one that writes the snapshot. NULL: there are no snapshots. */
-	const uint64_t *copied_bytes;
+	 * it shares with the one that writes the snapshot; a system call. NULL: there are none. */
+	uint64_t (*copied_bytes)(const void *copier);
+	const void *copier;
 	struct mr_marks *marks; /* collect: states of its sources; parse: times of events;
 				   correlate: as the barrier brought them */
 	uint64_t *owed;   /* a sink, at a barrier: lines that stand in its outputs since before a

@@ -11,6 +11,8 @@
 
 #include "millrace/poison.h"
 
+#define CROWD_SIGNALS 64 /* are taken between two looks at what was copied */
+
 static const struct corr_kind *const kinds[] = {
 #define X(symbol, name, counts, condition) [MR_CORRELATION_##symbol] = &corr_##name,
 #include "millrace/correlation.def"
@@ -267,6 +269,7 @@ static void observe(struct corr *corr, const struct corr_rule *rule, const struc
 	corr_feed_bound(corr, slot, occurrence.offset);
 	corr_slot_touch(corr, slot);
 	corr_slot_weigh(corr, slot);
+	corr_slot_rank(corr, slot);
 	if (near.next != NULL) {
 		corr_slot_touch(corr, near.next);
 		corr_slot_weigh(corr, near.next);
@@ -338,13 +341,14 @@ static enum mr_err take(struct corr *corr, const struct mr_signal *signal, struc
 }
 
 /* What a snapshot under way makes us copy is memory, too. Rather than give up state for it, we wait
- * until the snapshot is done. */
+ * until the snapshot is done. A signal may write to a dozen pages. */
 static bool is_crowded(const struct corr *corr)
 {
-	uint64_t copied = corr->env->copied_bytes == NULL ? 0 : *corr->env->copied_bytes;
+	uint64_t copied =
+	    corr->env->copied_bytes == NULL ? 0 : corr->env->copied_bytes(corr->env->copier);
 	if (copied > corr->cut_bytes)
 		copied = corr->cut_bytes;
-	return copied > 0 && corr->bytes + copied > corr->ceiling;
+	return copied > 0 && corr->bytes + copied > corr->ceiling - corr->ceiling / 8;
 }
 
 static enum mr_err stage_process(void *state, struct mr_reader *in, struct mr_writer *out,
@@ -353,8 +357,8 @@ static enum mr_err stage_process(void *state, struct mr_reader *in, struct mr_wr
 	struct corr *corr = state;
 	struct mr_signal signal;
 	corr->out = out;
-	while (mr_reader_signal(in, &signal)) {
-		if (!mr_writer_ready(out) || is_crowded(corr))
+	for (uint32_t i = 0; mr_reader_signal(in, &signal); i++) {
+		if (!mr_writer_ready(out) || (i % CROWD_SIGNALS == 0 && is_crowded(corr)))
 			return MR_FULL;
 		corr->arrival_us = signal.arrival_us;
 		enum mr_err err = take(corr, &signal, error);
@@ -374,9 +378,7 @@ static enum mr_err stage_finish(void *state, struct mr_writer *out, struct mr_er
 	(void)error;
 	corr->out = out;
 	enum mr_err err = corr->env->finite ? corr_fire_all(corr) : MR_OK;
-	if (err == MR_OK)
-		corr_shed_report(corr);
-	return err;
+	return err == MR_OK ? corr_shed_tell(corr) : err;
 }
 
 /* Revisions come first: they may be about state that goes. */
@@ -392,6 +394,8 @@ static enum mr_err stage_barrier(void *state, int64_t watermark_us, struct mr_wr
 		err = corr_revise(corr);
 	if (err == MR_OK)
 		err = corr_settle_due(corr, watermark_us);
+	if (err == MR_OK)
+		err = corr_shed_tell(corr);
 	if (err != MR_OK)
 		return err;
 	corr->judging = corr->may_tell = false;

@@ -87,7 +87,7 @@ void corr_item_done(struct corr *corr, struct corr_item *item)
 
 size_t corr_item_bytes(const struct corr_item *item)
 {
-	return sizeof(*item) + item->capacity;
+	return corr_taken(sizeof(*item) + item->capacity);
 }
 
 struct mr_slice corr_item_record_id(const struct corr_item *item)
@@ -440,6 +440,6 @@ void corr_items_fini(struct corr *corr, struct corr_items *items)
 
 size_t corr_items_bytes(const struct corr_items *items)
 {
-	return items->bytes + items->capacity * sizeof(*items->at) +
+	return items->bytes + corr_taken(items->capacity * sizeof(*items->at)) +
 	       corr_proofs_bytes(items->proofs);
 }

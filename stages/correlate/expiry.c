@@ -51,6 +51,7 @@ void corr_count_beyond(struct corr *corr, int64_t time_us, int64_t delay_us)
 void corr_release(struct corr *corr, int64_t watermark_us)
 {
 	const struct corr_heap *dues = &corr->dues;
+	corr->ranks_stale |= corr->watermark_us == CORR_NEVER;
 	if (watermark_us > corr->watermark_us)
 		corr->watermark_us = watermark_us;
 	if (corr->lateness_us == CORR_UNLIMITED || corr->watermark_us == CORR_NEVER)

@@ -1,7 +1,7 @@
 /* heap.c - slots by the time at which something is due: a binary heap.
  *
- * A slot keeps its own place in it, so that it can be taken out. Called by expiry.c, settle.c and
- * state.c; never fails. */
+ * A slot keeps its own place in it, so that it can be taken out. Called by expiry.c, settle.c,
+ * rank.c and state.c; never fails. */
 #include "state.h"
 
 #include <stdlib.h>
@@ -69,6 +69,21 @@ void corr_heap_remove(struct corr_heap *heap, struct corr_slot *slot)
 	struct corr_due last = heap->dues[--heap->count];
 	if (last.slot != slot)
 		put(heap, sink(heap, rise(heap, at, last), last), last);
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct corr_due *x = a, *y = b;
+	return (x->at_us > y->at_us) - (x->at_us < y->at_us);
+}
+
+/* What is in order is a heap, too. */
+void corr_heap_sort(struct corr_heap *heap)
+{
+	if (heap->count > 1)
+		qsort(heap->dues, heap->count, sizeof(*heap->dues), by_time);
+	for (uint32_t i = 0; i < heap->count; i++)
+		*heap->place(heap->dues[i].slot) = i;
 }
 
 void corr_heap_fini(struct corr *corr, struct corr_heap *heap)

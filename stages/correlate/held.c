@@ -230,5 +230,6 @@ size_t corr_held_bytes(const struct corr_held *held)
 {
 	return held == NULL
 		   ? 0
-		   : sizeof(*held) + held->capacity * sizeof(*held->points) + held->waiting_bytes;
+		   : corr_taken(sizeof(*held)) +
+			 corr_taken(held->capacity * sizeof(*held->points)) + held->waiting_bytes;
 }

@@ -161,5 +161,6 @@ void corr_seen_fini(struct corr_seen *seen)
 
 size_t corr_seen_bytes(const struct corr_seen *seen)
 {
-	return seen->hashes == NULL ? 0 : ((size_t)seen->mask + 1) * sizeof(*seen->hashes);
+	return seen->hashes == NULL ? 0
+				    : corr_taken(((size_t)seen->mask + 1) * sizeof(*seen->hashes));
 }

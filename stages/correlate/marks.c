@@ -118,5 +118,5 @@ void corr_marks_fini(struct corr_marks *marks)
 
 size_t corr_marks_bytes(const struct corr_marks *marks)
 {
-	return marks->capacity * sizeof(*marks->at) + marks->text_capacity;
+	return corr_taken(marks->capacity * sizeof(*marks->at)) + corr_taken(marks->text_capacity);
 }

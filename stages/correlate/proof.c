@@ -161,7 +161,7 @@ void corr_proofs_fini(struct corr *corr, struct corr_items *items)
 
 size_t corr_proofs_bytes(const struct corr_proofs *proofs)
 {
-	return proofs == NULL
-		   ? 0
-		   : sizeof(*proofs) + 2 * (size_t)proofs->room * sizeof(struct corr_proof);
+	return proofs == NULL ? 0
+			      : corr_taken(sizeof(*proofs) +
+					   2 * (size_t)proofs->room * sizeof(struct corr_proof));
 }

@@ -222,7 +222,8 @@ void corr_set_fini(struct corr_set *set)
 
 size_t corr_set_bytes(const struct corr_set *set)
 {
-	size_t bytes = set->capacity * sizeof(*set->entries);
-	return set->index == NULL ? bytes
-				  : bytes + (set->index_mask + (size_t)1) * sizeof(*set->index);
+	size_t bytes = corr_taken(set->capacity * sizeof(*set->entries));
+	return set->index == NULL
+		   ? bytes
+		   : bytes + corr_taken((set->index_mask + (size_t)1) * sizeof(*set->index));
 }

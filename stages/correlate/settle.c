@@ -44,8 +44,9 @@ size_t corr_settled_bytes(const struct corr_settled *settled)
 {
 	return settled == NULL
 		   ? 0
-		   : sizeof(*settled) + corr_marks_bytes(&settled->marks) +
-			 settled->offer_capacity * sizeof(*settled->offers) + settled->offer_bytes;
+		   : corr_taken(sizeof(*settled)) + corr_marks_bytes(&settled->marks) +
+			 corr_taken(settled->offer_capacity * sizeof(*settled->offers)) +
+			 settled->offer_bytes;
 }
 
 /* ---- what is to be told ---- */

@@ -1,36 +1,30 @@
 /* shed.c - what is given up when the state has come to its ceiling (PROTOCOL.md 6.7).
  *
  * First the slots that begin more than ten minutes past W; then keys, those that hold the smallest
- * part of their condition first, of those the oldest first; never the key in hand. A key that has
- * fired holds the whole; so does a detection's record, and those go before it. In a finite run a
- * slot that fired is not forgotten, because its alert is made at the end and once: it is made now,
- * and all but the fact is forgotten. What the allocator takes besides the bytes that are asked for
- * is an eighth of the ceiling: giving up begins at seven of them, and goes on to six, so that it is
- * done seldom. Everything is counted and named in the log. Called by correlate.c and plain.c;
- * never fails. */
+ * part of their condition first, of those the oldest first (rank.c); never the key in hand. A key
+ * that has fired holds the whole; so does a detection's record, and those go before it. In a finite
+ * run a slot that fired is not forgotten, because its alert is made at the end and once: it is made
+ * now, and all but the fact is forgotten. A quarter of the ceiling is left for what is no state:
+ * half of it for pages that a snapshot under way makes the worker copy, half for what the allocator
+ * cannot use, the process itself, its batches, and the other workers. Everything is counted and
+ * named in the log, and at each barrier told to the books and to deliver, which makes an alert of
+ * it. Called by correlate.c and plain.c; never fails. */
 #include "state.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define FUTURE_US INT64_C(600000000)
-#define WHOLE 1000000
 #define CEILING_TEXT 80
 
-struct candidate {
-	struct corr_key *key;
-	uint64_t part;  /* of the condition that its fullest window can hold, of WHOLE */
-	int64_t newest; /* its newest slot's end */
-};
-
-static size_t target(const struct corr *corr)
+size_t corr_shed_from(const struct corr *corr)
 {
 	return corr->ceiling - corr->ceiling / 4;
 }
 
-size_t corr_shed_from(const struct corr *corr)
+static size_t target(const struct corr *corr)
 {
-	return corr->ceiling - corr->ceiling / 8;
+	size_t from = corr_shed_from(corr);
+	return from - from / 64;
 }
 
 /* The setting, and what of it this worker may take. `out` has CEILING_TEXT bytes. */
@@ -45,145 +39,22 @@ static const char *ceiling_text(const struct corr *corr, char *out)
 
 static void count(struct corr *corr, const struct corr_rule *rule, uint64_t slots)
 {
-	struct corr_rule *own = &corr->rules[rule->index];
+	struct corr_shed *shed = &corr->rules[rule->index].shed;
 	char ceiling[CEILING_TEXT];
 	mr_count(corr->env->counters, MR_C_STATE_SHED, slots);
-	if (own->shed == 0 && slots > 0)
-		mr_log_event(
-		    MR_LOG_WARNING, MR_EVENT_STATE_SHED,
-		    MR_RULE_NAMED
-		    ": its state is given up in part, because all state has come to its "
-		    "ceiling of %s (state_bytes); this is counted (state_shed), and its alerts "
-		    "are no longer promised to be exact",
-		    MR_RULE_NAMES(rule->rule), ceiling_text(corr, ceiling));
-	own->shed += slots;
-}
-
-/* ---- times to come ---- */
-
-static bool is_future(const struct corr *corr, const struct corr_slot *slot)
-{
-	int64_t limit, span = slot->key->rule->span_us;
-	if (__builtin_add_overflow(corr->watermark_us, FUTURE_US, &limit))
-		return false;
-	return slot->key != corr->in_hand && slot->number > corr_slot_number(limit, span);
-}
-
-static void count_future(struct corr *corr, const struct corr_group *group)
-{
-	for (uint32_t i = 0; i < group->slot_buckets; i++) {
-		const struct corr_slot *slot = group->slots[i];
-		for (; slot != NULL; slot = slot->next_in_bucket)
-			count(corr, slot->key->rule, is_future(corr, slot));
-	}
-}
-
-static void shed_future(struct corr *corr)
-{
-	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++) {
-		count_future(corr, &corr->groups[g]);
-		corr_group_sweep(corr, &corr->groups[g], is_future);
-	}
+	shed->slots += slots;
+	if (shed->warned || slots == 0)
+		return;
+	shed->warned = true;
+	mr_log_event(MR_LOG_WARNING, MR_EVENT_STATE_SHED,
+		     MR_RULE_NAMED
+		     ": its state is given up in part, because all state has come to its "
+		     "ceiling of %s (state_bytes); this is counted (state_shed), and its alerts "
+		     "are no longer promised to be exact",
+		     MR_RULE_NAMES(rule->rule), ceiling_text(corr, ceiling));
 }
 
 /* ---- keys ---- */
-
-static uint64_t things(const struct corr_slot *slot)
-{
-	uint64_t most = slot->set.count;
-	if (slot->settled != NULL)
-		most += slot->settled->marks.count;
-	for (uint32_t i = 0; slot->times != NULL && i < slot->key->rule->step_count; i++)
-		most += slot->times->of[i].count > 0;
-	return most;
-}
-
-static uint64_t slot_part(const struct corr_slot *slot)
-{
-	const struct corr_rule *rule = slot->key->rule;
-	uint64_t whole = rule->threshold;
-	uint64_t most = things(slot) + (slot->previous == NULL ? 0 : things(slot->previous));
-	if (slot->fired || corr_is_untold(slot))
-		return WHOLE;
-	return most >= whole ? WHOLE - 1 : most * WHOLE / whole;
-}
-
-static int64_t slot_end(const struct corr_slot *slot)
-{
-	int64_t end;
-	bool past = __builtin_add_overflow(slot->number, 1, &end);
-	past |= __builtin_mul_overflow(end, slot->key->rule->span_us, &end);
-	return !past ? end : slot->number < 0 ? INT64_MIN : INT64_MAX;
-}
-
-static struct candidate candidate_of(struct corr_key *key)
-{
-	struct candidate candidate = {key, 0, INT64_MIN};
-	for (const struct corr_slot *slot = key->slots; slot != NULL; slot = slot->next_of_key) {
-		uint64_t part = slot_part(slot);
-		int64_t end = slot_end(slot);
-		candidate.part = part > candidate.part ? part : candidate.part;
-		candidate.newest = end > candidate.newest ? end : candidate.newest;
-	}
-	return candidate;
-}
-
-static bool goes_before(const struct candidate *x, const struct candidate *y)
-{
-	if (x->part != y->part)
-		return x->part < y->part;
-	if (x->newest != y->newest)
-		return x->newest < y->newest;
-	return x->key->hash < y->key->hash;
-}
-
-static void swap(struct candidate *candidates, size_t a, size_t b)
-{
-	struct candidate kept = candidates[a];
-	candidates[a] = candidates[b];
-	candidates[b] = kept;
-}
-
-/* The `first` that go before all others to the front, in no order. Quickselect: its pivots are the
- * middle ones of an order that hashes make. */
-static void select_first(struct candidate *candidates, size_t count, size_t first)
-{
-	size_t from = 0, to = count - 1;
-	while (from < to) {
-		size_t border = from;
-		swap(candidates, to, from + (to - from) / 2);
-		for (size_t i = from; i < to; i++)
-			if (goes_before(&candidates[i], &candidates[to]))
-				swap(candidates, i, border++);
-		swap(candidates, border, to);
-		if (border == first)
-			return;
-		if (first < border)
-			to = border - 1;
-		else
-			from = border + 1;
-	}
-}
-
-/* In no order; the caller frees. */
-static struct candidate *candidates_find(const struct corr *corr, size_t *count_out)
-{
-	size_t room = 0;
-	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++)
-		room += corr->groups[g].key_count;
-	struct candidate *found = mr_malloc((room + 1) * sizeof(*found));
-	*count_out = 0;
-	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++) {
-		for (uint32_t i = 0; i < corr->groups[g].key_buckets; i++) {
-			struct corr_key *key = corr->groups[g].keys[i];
-			for (; key != NULL; key = key->next_in_bucket) {
-				if (key != corr->in_hand)
-					found[(*count_out)++] = candidate_of(key);
-			}
-		}
-	}
-	return found;
-}
 
 static bool did_not_fire(const struct corr *corr, const struct corr_slot *slot)
 {
@@ -203,6 +74,7 @@ static uint64_t key_reduce(struct corr *corr, struct corr_key *key)
 	corr_key_sweep(corr, key, did_not_fire);
 	for (struct corr_slot *slot = key->slots; slot != NULL; slot = slot->next_of_key)
 		corr_slot_empty(corr, slot);
+	corr_key_unrank(corr, key); /* until it has a new slot */
 	return slots;
 }
 
@@ -215,93 +87,106 @@ static uint64_t key_forget(struct corr *corr, struct corr_key *key)
 	return slots;
 }
 
-static void key_shed(struct corr *corr, const struct candidate *candidate)
+static uint64_t future_forget(struct corr *corr, struct corr_key *key)
 {
-	const struct corr_rule *rule = candidate->key->rule;
-	bool reduces = corr->env->finite && candidate->part == WHOLE;
-	count(corr, rule,
-	      reduces ? key_reduce(corr, candidate->key) : key_forget(corr, candidate->key));
+	uint64_t slots = 0;
+	for (const struct corr_slot *slot = key->slots; slot != NULL; slot = slot->next_of_key)
+		slots += corr_is_future(corr, slot);
+	corr_key_sweep(corr, key, corr_is_future);
+	return slots;
+}
+
+/* Unless it has come to stand higher since it was looked at. */
+static void key_shed(struct corr *corr, struct corr_key *key)
+{
+	const struct corr_rule *rule = key->rule;
+	uint16_t rank = corr_rank_of(corr, key);
+	if (rank > key->rank)
+		corr_key_rank(corr, key, rank);
+	else if (rank == 0)
+		count(corr, rule, future_forget(corr, key));
+	else if (corr->env->finite && rank == CORR_RANK_WHOLE)
+		count(corr, rule, key_reduce(corr, key));
+	else
+		count(corr, rule, key_forget(corr, key));
 }
 
 /* ---- records of detections ---- */
 
 static void plains_shed(struct corr *corr)
 {
-	bool first = corr->plain_shed == 0;
 	uint64_t gone = 0;
 	char ceiling[CEILING_TEXT];
 	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++)
 		gone += corr_plain_halve(corr, &corr->groups[g].plain);
-	corr->plain_shed += gone;
+	corr->plain_shed.slots += gone;
 	mr_count(corr->env->counters, MR_C_STATE_SHED, gone);
-	if (first && corr->plain_shed > 0)
-		mr_log_event(
-		    MR_LOG_WARNING, MR_EVENT_STATE_SHED,
-		    "records that detections have fired for are forgotten, the older first, "
-		    "because all state has come to its ceiling of %s (state_bytes); this is "
-		    "counted (state_shed), and such a record that comes again makes its alert "
-		    "again",
-		    ceiling_text(corr, ceiling));
+	if (corr->plain_shed.warned || gone == 0)
+		return;
+	corr->plain_shed.warned = true;
+	mr_log_event(MR_LOG_WARNING, MR_EVENT_STATE_SHED,
+		     "records that detections have fired for are forgotten, the older first, "
+		     "because all state has come to its ceiling of %s (state_bytes); this is "
+		     "counted (state_shed), and such a record that comes again makes its alert "
+		     "again",
+		     ceiling_text(corr, ceiling));
 }
 
 /* ---- all of it ---- */
 
-/* Those that go first, as many as hold what is too much if all weigh alike; and again, until it is
- * little enough. */
-static void keys_shed(struct corr *corr, struct candidate *candidates, size_t count)
+static void ranks_shed(struct corr *corr, uint16_t from, uint16_t to)
 {
-	while (count > 0 && corr->bytes > target(corr)) {
-		double part = (double)(corr->bytes - target(corr)) / (double)corr->bytes;
-		size_t first = (size_t)((double)count * part) + 1;
-		first = first < count ? first : count;
-		if (first < count)
-			select_first(candidates, count, first);
-		for (size_t i = 0; i < first; i++)
-			key_shed(corr, &candidates[i]);
-		candidates += first;
-		count -= first;
-	}
+	for (uint16_t rank = from; rank <= to; rank++)
+		while (corr->bytes > target(corr) && corr->ranks[rank].oldest != NULL)
+			key_shed(corr, corr->ranks[rank].oldest);
 }
 
-/* Those that hold the whole of their condition to the end; gives how many others there are. */
-static size_t whole_last(struct candidate *candidates, size_t count)
+/* The key in hand is out of all ranks meanwhile. */
+void corr_shed(struct corr *corr, struct corr_key *in_hand)
 {
-	size_t others = 0;
-	for (size_t i = 0; i < count; i++)
-		if (candidates[i].part < WHOLE)
-			swap(candidates, i, others++);
-	return others;
-}
-
-void corr_shed(struct corr *corr, const struct corr_key *in_hand)
-{
-	corr->in_hand = in_hand;
-	if (corr->watermark_us != CORR_NEVER)
-		shed_future(corr);
-	if (corr->bytes > target(corr)) {
-		size_t found;
-		struct candidate *candidates = candidates_find(corr, &found);
-		size_t others = whole_last(candidates, found);
-		keys_shed(corr, candidates, others);
-		if (corr->bytes > target(corr))
-			plains_shed(corr);
-		keys_shed(corr, candidates + others, found - others);
-		free(candidates);
+	uint16_t rank = CORR_UNRANKED;
+	if (corr->ranks_stale)
+		corr_ranks_renew(corr);
+	if (in_hand != NULL) {
+		rank = in_hand->rank;
+		corr_key_unrank(corr, in_hand);
 	}
+	ranks_shed(corr, 0, CORR_RANK_WHOLE - 1);
+	if (corr->bytes > target(corr))
+		plains_shed(corr);
+	ranks_shed(corr, CORR_RANK_WHOLE, CORR_RANK_WHOLE);
+	if (rank != CORR_UNRANKED)
+		corr_key_rank(corr, in_hand, rank);
 	/* What is left cannot go: it is not looked through again for each signal. */
 	corr->shed_at =
 	    corr->bytes > target(corr) ? corr->bytes + corr->ceiling / 8 : corr_shed_from(corr);
-	corr->in_hand = NULL;
 }
 
-void corr_shed_report(const struct corr *corr)
+/* ---- telling ---- */
+
+static void tell(struct corr *corr, struct corr_shed *shed, uint32_t index, struct mr_slice id)
 {
-	for (uint32_t i = 0; i < corr->catalog.count; i++) {
-		const struct corr_rule *rule = &corr->rules[i];
-		if (rule->shed > 0)
-			mr_log_event(MR_LOG_DEBUG, MR_EVENT_STATE_SHED,
-				     MR_RULE_NAMED
-				     ": %llu of its slots were forgotten at the memory ceiling",
-				     MR_RULE_NAMES(rule->rule), (unsigned long long)rule->shed);
+	const struct mr_alert word = {
+	    .activity = MR_ACTIVITY_CREATE, .rule = index, .shed = shed->slots};
+	mr_writer_alert(corr->out, &word);
+	if (corr->env->counters->books != NULL)
+		mr_books_shed(corr->env->counters->books, id, shed->slots);
+	shed->slots = 0;
+}
+
+enum mr_err corr_shed_tell(struct corr *corr)
+{
+	for (uint32_t i = 0; i <= corr->catalog.count; i++) {
+		bool plain = i == corr->catalog.count;
+		struct corr_shed *shed = plain ? &corr->plain_shed : &corr->rules[i].shed;
+		if (shed->slots == 0)
+			continue;
+		if (!mr_writer_ready(corr->out))
+			return MR_FULL;
+		if (plain)
+			tell(corr, shed, MR_ALERT_NO_RULE, MR_SLICE(""));
+		else
+			tell(corr, shed, i, corr->catalog.rules[i].id);
 	}
+	return MR_OK;
 }

@@ -476,6 +476,7 @@ static void get_slot(struct corr *corr, struct mr_unpack *in, const struct corr_
 	else
 		corr_slot_touch(corr, slot);
 	corr_slot_weigh(corr, slot);
+	corr_slot_rank(corr, slot);
 }
 
 /* After a reload each layer is given the state of all, and takes what is its own. */
@@ -575,6 +576,7 @@ enum mr_err corr_restore(struct corr *corr, uint8_t number, struct mr_slice byte
 		in.bad = true;
 	int64_t watermark_us = mr_unpack_int(&in);
 	corr->restoring = version;
+	corr->ranks_stale = true;
 	if (mr_unpack_ok(&in))
 		get_plain(corr, &in, &corr->groups[number].plain);
 	size_t keys = mr_unpack_array(&in, SIZE_MAX);

@@ -88,13 +88,14 @@ static struct corr_key *key_new(struct corr *corr, uint8_t number, const struct 
 	if (group->key_count >= group->key_buckets)
 		keys_grow(corr, group);
 	struct corr_key *key = mr_malloc(sizeof(*key) + corr->scratch.len);
-	corr->bytes += sizeof(*key) + corr->scratch.len;
+	corr->bytes += corr_taken(sizeof(*key) + corr->scratch.len);
 	struct corr_key **bucket = &group->keys[hash & (group->key_buckets - 1)];
 	*key = (struct corr_key){.next_in_bucket = *bucket,
 				 .rule = rule,
 				 .hash = hash,
 				 .len = (uint32_t)corr->scratch.len,
-				 .texts = texts,
+				 .rank = CORR_UNRANKED,
+				 .texts = (uint8_t)texts,
 				 .group = number};
 	memcpy(key->bytes, corr->scratch.data, corr->scratch.len);
 	*bucket = key;
@@ -131,7 +132,8 @@ static void key_free(struct corr *corr, struct corr_group *group, struct corr_ke
 		link = &(*link)->next_in_bucket;
 	*link = key->next_in_bucket;
 	group->key_count--;
-	corr->bytes -= sizeof(*key) + key->len;
+	corr->bytes -= corr_taken(sizeof(*key) + key->len);
+	corr_key_unrank(corr, key);
 	free(key);
 }
 
@@ -225,9 +227,10 @@ struct corr_slot *corr_slot_get(struct corr *corr, struct corr_key *key, int64_t
 
 void corr_slot_weigh(struct corr *corr, struct corr_slot *slot)
 {
-	size_t bytes = sizeof(*slot) + corr_items_bytes(&slot->items) + corr_set_bytes(&slot->set) +
-		       corr_held_bytes(slot->held) + corr_settled_bytes(slot->settled) +
-		       corr_seen_bytes(&slot->seen) + corr_seen_bytes(&slot->fed);
+	size_t bytes = corr_taken(sizeof(*slot)) + corr_items_bytes(&slot->items) +
+		       corr_set_bytes(&slot->set) + corr_held_bytes(slot->held) +
+		       corr_settled_bytes(slot->settled) + corr_seen_bytes(&slot->seen) +
+		       corr_seen_bytes(&slot->fed);
 	if (slot->times != NULL)
 		bytes += corr_times_bytes(slot->times, slot->key->rule->step_count);
 	corr->bytes += bytes - slot->bytes;
@@ -288,6 +291,8 @@ void corr_key_sweep(struct corr *corr, struct corr_key *key,
 	}
 	if (key->slots == NULL)
 		key_free(corr, group, key);
+	else if (key->rank != corr_rank_of(corr, key))
+		corr_key_rank(corr, key, corr_rank_of(corr, key));
 }
 
 void corr_group_sweep(struct corr *corr, struct corr_group *group,

@@ -15,8 +15,8 @@
  * correlate.c owns the stage's calls, state.c the tables, heap.c what is due, ids.c what is counted
  * or met once, evidence.c the records kept to be shown, proof.c those of them that prove the alert,
  * shown.c which ones an alert shows, feed.c and offers.c what goes to outer correlations, fire.c
- * the alerts, expiry.c the release, shed.c the memory ceiling, snapshot.c the bytes. One file for
- * each kind of correlation, and numbers.c for those over numbers.
+ * the alerts, expiry.c the release, rank.c and shed.c the memory ceiling, snapshot.c the bytes. One
+ * file for each kind of correlation, and numbers.c for those over numbers.
  */
 #ifndef MILLRACE_CORRELATE_STATE_H
 #define MILLRACE_CORRELATE_STATE_H
@@ -238,6 +238,7 @@ struct corr_slot {
 	struct corr_seen fed; /* occurrences that were sent to outer correlations, or wait */
 	uint32_t due_at;      /* in corr.dues */
 	uint32_t touched_at;  /* in corr.touched, from 1; 0: it is not there */
+	bool ranked;          /* its key, since this slot came */
 	bool fired;
 	bool revised;
 	bool written; /* a finite run's alert was made before the end, to make room */
@@ -262,11 +263,21 @@ struct corr_key {
 	struct corr_slot *slots;
 	struct corr_slot *recent; /* the last one used, or NULL */
 	const struct corr_rule *rule;
+	struct corr_key *older, *newer; /* of its rank */
 	uint64_t hash;
 	uint32_t len;
-	uint32_t texts; /* of the group key, behind the tenant */
+	uint16_t rank; /* CORR_UNRANKED: of none */
+	uint8_t texts; /* of the group key, behind the tenant */
 	uint8_t group;
 	char bytes[]; /* tenant and key texts, each behind its u32 length */
+};
+
+/* Keys by what goes first at the memory ceiling (rank.c), from 0 on, each with its oldest first. */
+#define CORR_RANKS 275
+#define CORR_RANK_WHOLE (CORR_RANKS - 1) /* an alert was made */
+#define CORR_UNRANKED UINT16_MAX
+struct corr_rank {
+	struct corr_key *oldest, *newest;
 };
 
 struct corr_plain_entry {
@@ -297,6 +308,12 @@ struct corr_outer {
 	uint32_t position;
 };
 
+/* What was given up at the memory ceiling. */
+struct corr_shed {
+	uint64_t slots; /* of which nobody was told */
+	bool warned;    /* it was named in the log */
+};
+
 struct corr_kind;
 struct corr_measure; /* measure.h */
 struct corr_way;
@@ -318,9 +335,9 @@ struct corr_rule {
 	uint32_t step_count;
 	struct corr_outer *outers;
 	uint32_t outer_count;
-	uint64_t shed; /* slots given up at the memory ceiling */
-	bool alarmed;  /* the bound of a slot was named once in the log */
-	bool dropped;  /* so was state that no longer fits */
+	struct corr_shed shed;
+	bool alarmed; /* the bound of a slot was named once in the log */
+	bool dropped; /* so was state that no longer fits */
 };
 
 /* ---- the stage ---- */
@@ -344,14 +361,15 @@ struct corr {
 	struct corr_item *spare; /* memory of an item that is no longer needed, or NULL */
 	int64_t lateness_us;     /* CORR_UNLIMITED: nothing is ever released */
 	int64_t settling_us;
-	int64_t watermark_us; /* of the last barrier; CORR_NEVER before */
-	size_t bytes;         /* of all state */
-	size_t cut_bytes;     /* likewise, at the last barrier: a snapshot holds no more */
-	size_t ceiling_whole; /* of all workers of the layer, as set */
-	size_t ceiling;       /* this worker's share: past it, state is given up */
-	size_t shed_at;       /* where that is to be done next */
-	uint64_t plain_shed;  /* records of detections given up */
-	const struct corr_key *in_hand;
+	int64_t watermark_us;        /* of the last barrier; CORR_NEVER before */
+	size_t bytes;                /* of all state */
+	size_t cut_bytes;            /* likewise, at the last barrier: a snapshot holds no more */
+	size_t ceiling_whole;        /* of all workers of the layer, as set */
+	size_t ceiling;              /* this worker's share: past it, state is given up */
+	size_t shed_at;              /* where that is to be done next */
+	struct corr_shed plain_shed; /* records of detections */
+	struct corr_rank ranks[CORR_RANKS];
+	bool ranks_stale;          /* they are to be made anew before they are asked */
 	struct corr_heap dues;     /* slots that go; none where nothing is released */
 	struct corr_heap settling; /* those that are to be judged */
 	struct corr_slot **untold; /* those of which something is to be told */
@@ -436,6 +454,15 @@ extern const struct corr_way corr_at_once_way, corr_in_order_way, corr_settled_w
 #define X(symbol, name, counts, condition) extern const struct corr_kind corr_##name;
 #include "millrace/correlation.def"
 #undef X
+
+/* What the allocator takes for so many bytes: jemalloc has four sizes in each doubling. */
+static inline size_t corr_taken(size_t bytes)
+{
+	size_t step = 16;
+	if (bytes > 128)
+		step = (size_t)1 << (61 - __builtin_clzll(bytes - 1));
+	return (bytes + step - 1) / step * step;
+}
 
 /* ---- state.c ---- */
 
@@ -722,6 +749,8 @@ void corr_heaps_init(struct corr *corr);
 void corr_heap_add(struct corr *corr, struct corr_heap *heap, struct corr_slot *slot,
 		   int64_t at_us);
 void corr_heap_remove(struct corr_heap *heap, struct corr_slot *slot);
+/* The first first, the others in order behind it. */
+void corr_heap_sort(struct corr_heap *heap);
 void corr_heap_fini(struct corr *corr, struct corr_heap *heap);
 
 /* ---- expiry.c ---- */
@@ -735,15 +764,29 @@ void corr_release(struct corr *corr, int64_t watermark_us);
  * where its own slot is still there. `delay_us`: later for another reason. */
 void corr_count_beyond(struct corr *corr, int64_t time_us, int64_t delay_us);
 
+/* ---- rank.c ---- */
+
+/* A slot that begins more than ten minutes past W. */
+bool corr_is_future(const struct corr *corr, const struct corr_slot *slot);
+uint16_t corr_rank_of(const struct corr *corr, const struct corr_key *key);
+/* The newest of that rank, and of no other. */
+void corr_key_rank(struct corr *corr, struct corr_key *key, uint16_t rank);
+/* Its key, with what the slot holds, once: the newest then. */
+void corr_slot_rank(struct corr *corr, struct corr_slot *slot);
+void corr_key_unrank(struct corr *corr, struct corr_key *key);
+/* All keys, those whose slots go first as the oldest: what a snapshot gave has no order, and what
+ * came before W was known may lie past it. */
+void corr_ranks_renew(struct corr *corr);
+
 /* ---- shed.c ---- */
 
 /* The bytes of state at which the memory that holds them comes to its ceiling. */
 size_t corr_shed_from(const struct corr *corr);
 /* Where the state has come to its ceiling: give up what PROTOCOL.md 6.7 says, but no slot of the
  * key in hand (NULL: of a detection). */
-void corr_shed(struct corr *corr, const struct corr_key *in_hand);
-/* Say to whoever asks for such detail how much was given up of which rule. */
-void corr_shed_report(const struct corr *corr);
+void corr_shed(struct corr *corr, struct corr_key *in_hand);
+/* Tell the books and deliver what was given up of which rule. MR_FULL: call again. */
+enum mr_err corr_shed_tell(struct corr *corr);
 
 /* ---- snapshot.c ---- */
 

@@ -47,9 +47,9 @@ void corr_times_free(struct corr_times *times, uint32_t step_count)
 
 size_t corr_times_bytes(const struct corr_times *times, uint32_t step_count)
 {
-	size_t bytes = sizeof(*times) + step_count * sizeof(times->of[0]);
+	size_t bytes = corr_taken(sizeof(*times) + step_count * sizeof(times->of[0]));
 	for (uint32_t i = 0; i < step_count; i++)
-		bytes += times->of[i].capacity * sizeof(*times->of[i].offsets);
+		bytes += corr_taken(times->of[i].capacity * sizeof(*times->of[i].offsets));
 	return bytes;
 }
 

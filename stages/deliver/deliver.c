@@ -14,6 +14,7 @@
 #include "outputs.h"
 #include "record.h"
 #include "refused.h"
+#include "sheds.h"
 
 #include <stdio.h>
 
@@ -24,6 +25,7 @@ struct deliver {
 	struct ocsf ocsf;
 	struct outputs outputs;
 	struct refused refused;
+	struct sheds sheds;
 	struct mr_buf line;
 	bool line_waits;    /* of an alert that a sink had no room for */
 	uint64_t unwritten; /* rejected records that no file was asked for */
@@ -46,6 +48,7 @@ static void deliver_close(void *state)
 	ocsf_fini(&deliver->ocsf);
 	record_reader_fini(&deliver->records);
 	refused_fini(&deliver->refused);
+	sheds_fini(&deliver->sheds);
 	mr_buf_fini(&deliver->line);
 	mr_catalog_fini(&deliver->catalog);
 }
@@ -78,6 +81,8 @@ static enum mr_err check_alert(const struct deliver *deliver, const struct mr_al
 {
 	uint32_t count = deliver->catalog.count;
 	uint32_t wrong = alert->rule;
+	if (alert->shed > 0 && wrong == MR_ALERT_NO_RULE)
+		return MR_OK;
 	for (uint32_t i = 0; i < alert->evidence_count && wrong < count; i++)
 		wrong = alert->evidence[i].rule;
 	if (wrong < count)
@@ -134,6 +139,13 @@ static enum mr_err write_alert(struct deliver *deliver, const struct mr_alert *a
 	return MR_OK;
 }
 
+static void take_shed(struct deliver *deliver, const struct mr_alert *word)
+{
+	const struct mr_rule *rule =
+	    word->rule == MR_ALERT_NO_RULE ? NULL : &deliver->catalog.rules[word->rule];
+	sheds_add(&deliver->sheds, rule, word->shed, deliver->env->now->wall_us);
+}
+
 /* To the last one, or to the first that a sink has no room for. That one is not read again before
  * there is some: each reading takes memory of the batch's. */
 static enum mr_err put_alerts(struct deliver *deliver, struct mr_reader *in, struct mr_error *error)
@@ -144,7 +156,9 @@ static enum mr_err put_alerts(struct deliver *deliver, struct mr_reader *in, str
 		return MR_FULL;
 	for (; mr_reader_alert(in, &alert); mr_reader_advance(in)) {
 		err = check_alert(deliver, &alert, error);
-		if (err == MR_OK && alert.announcement)
+		if (err == MR_OK && alert.shed > 0)
+			take_shed(deliver, &alert);
+		else if (err == MR_OK && alert.announcement)
 			announce(deliver, &alert);
 		else if (err == MR_OK)
 			err = write_alert(deliver, &alert, error);
@@ -224,11 +238,19 @@ static enum mr_err deliver_process(void *state, struct mr_reader *in, struct mr_
 	return take_alerts(deliver, in, error);
 }
 
+/* Of a scan, whose whole input has been judged. */
+static enum mr_err finish_sheds(struct deliver *deliver, struct mr_error *error)
+{
+	sheds_cut(&deliver->sheds, deliver->env->now->wall_us, true);
+	enum mr_err err = sheds_tell(&deliver->sheds, &deliver->outputs, error);
+	enum mr_err flushed = outputs_flush(&deliver->outputs, error);
+	return flushed == MR_OK ? err : flushed;
+}
+
 static enum mr_err deliver_finish(void *state, struct mr_writer *out, struct mr_error *error)
 {
 	struct deliver *deliver = state;
 	(void)out;
-	(void)error;
 	if (deliver->unwritten > 0)
 		mr_log_event(
 		    MR_LOG_WARNING, MR_EVENT_RECORD_UNWRITTEN,
@@ -237,17 +259,20 @@ static enum mr_err deliver_finish(void *state, struct mr_writer *out, struct mr_
 		    (unsigned long long)deliver->unwritten, deliver->unwritten == 1 ? "" : "s",
 		    deliver->unwritten == 1 ? "was" : "were", deliver->example);
 	deliver->unwritten = 0;
-	return MR_OK;
+	return deliver->env->finite ? finish_sheds(deliver, error) : MR_OK;
 }
 
 /* ---- time and checkpoints ---- */
 
-/* A person who watches a scan has read of them. */
-static enum mr_err tell_refused(struct deliver *deliver, struct mr_error *error)
+/* Of itself; a person who watches a scan has read of rules that were refused. */
+static enum mr_err tell_own(struct deliver *deliver, struct mr_error *error)
 {
 	if (deliver->env->finite)
 		return MR_OK;
-	return refused_tell(&deliver->refused, &deliver->outputs, error);
+	enum mr_err err = refused_tell(&deliver->refused, &deliver->outputs, error);
+	if (err == MR_OK)
+		err = sheds_tell(&deliver->sheds, &deliver->outputs, error);
+	return err == MR_FULL ? MR_OK : err; /* the next tick goes on */
 }
 
 static enum mr_err deliver_tick(void *state, int64_t now_us, struct mr_writer *out,
@@ -256,7 +281,7 @@ static enum mr_err deliver_tick(void *state, int64_t now_us, struct mr_writer *o
 	struct deliver *deliver = state;
 	(void)now_us;
 	(void)out;
-	enum mr_err err = tell_refused(deliver, error);
+	enum mr_err err = tell_own(deliver, error);
 	return err == MR_OK ? outputs_poll(&deliver->outputs, error) : err;
 }
 
@@ -266,19 +291,27 @@ static enum mr_err deliver_barrier(void *state, int64_t watermark_us, struct mr_
 	struct deliver *deliver = state;
 	(void)watermark_us;
 	(void)out;
-	enum mr_err err = tell_refused(deliver, error);
-	return err == MR_OK ? outputs_barrier(&deliver->outputs, error) : err;
+	enum mr_err err = tell_own(deliver, error);
+	if (err != MR_OK)
+		return err;
+	uint64_t ready = sheds_cut(&deliver->sheds, deliver->env->now->wall_us, false);
+	if (deliver->env->untold != NULL)
+		*deliver->env->untold = ready;
+	return outputs_barrier(&deliver->outputs, error);
 }
 
 static enum mr_err deliver_snapshot(void *state, struct mr_buf *out, struct mr_error *error)
 {
 	(void)error;
 	struct deliver *deliver = state;
-	struct mr_buf told = {0};
+	struct mr_buf told = {0}, shed = {0};
 	outputs_snapshot(&deliver->outputs, out);
 	refused_snapshot(&deliver->refused, &told);
 	mr_snapshot_named(out, MR_SLICE(REFUSED_NAME), (struct mr_slice){told.data, told.len});
+	sheds_snapshot(&deliver->sheds, &shed);
+	mr_snapshot_named(out, MR_SLICE(SHEDS_NAME), (struct mr_slice){shed.data, shed.len});
 	mr_buf_fini(&told);
+	mr_buf_fini(&shed);
 	return MR_OK;
 }
 
@@ -288,6 +321,8 @@ static enum mr_err deliver_restore(void *state, struct mr_slice name, struct mr_
 	struct deliver *deliver = state;
 	if (mr_slice_eq(name, MR_SLICE(REFUSED_NAME)))
 		return refused_restore(&deliver->refused, bytes, error);
+	if (mr_slice_eq(name, MR_SLICE(SHEDS_NAME)))
+		return sheds_restore(&deliver->sheds, bytes, error);
 	return outputs_restore(&deliver->outputs, name, bytes, error);
 }
 
@@ -295,6 +330,7 @@ static void deliver_committed(void *state)
 {
 	struct deliver *deliver = state;
 	outputs_committed(&deliver->outputs);
+	sheds_committed(&deliver->sheds);
 }
 
 static void deliver_show(const void *state, mr_figures_taker take, void *context)

@@ -371,55 +371,99 @@ void ocsf_put_alert(struct ocsf *ocsf, const struct mr_alert *alert, struct mr_b
 	mr_buf_add_text(out, "\n");
 }
 
-/* ---- a rule that was refused ---- */
+/* ---- of Millrace itself ---- */
 
-static void put_refused_rule(struct mr_buf *out, const struct mr_refusal *refusal,
-			     struct mr_slice id)
+/* A finding that no record proves. */
+struct own {
+	struct mr_slice message, title, desc;
+	struct mr_slice rule, rule_name;
+	enum mr_level level;
+	int64_t now_us;
+	struct mr_buf unmapped; /* members of unmapped.millrace; freed with the line */
+};
+
+static void put_own_info(struct mr_buf *out, const struct own *own, struct mr_slice id)
 {
 	struct json_part info = json_begin(out, "finding_info", '{');
 	json_text(out, "uid", id);
-	json_text(out, "title", MR_SLICE("A rule was refused"));
-	json_text(out, "desc", refusal->reason);
+	json_text(out, "title", own->title);
+	json_text(out, "desc", own->desc);
 	struct json_part analytic = json_begin(out, "analytic", '{');
-	json_text(out, "uid", refusal->id.len > 0 ? refusal->id : refusal->file);
+	json_text(out, "uid", own->rule);
+	json_text_if(out, "name", own->rule_name);
 	json_int(out, "type_id", ANALYTIC_RULE);
 	json_text(out, "type", MR_SLICE("Rule"));
 	json_end(out, analytic);
 	json_end(out, info);
 }
 
-static void put_refusal_unmapped(struct mr_buf *out, const struct mr_refusal *refusal)
+static void put_own(struct own *own, const uint8_t id[MR_ALERT_ID_BYTES], struct mr_buf *out)
 {
+	char hex[2 * MR_ALERT_ID_BYTES + 1];
+	mr_hex(id, MR_ALERT_ID_BYTES, hex);
+	struct json_part line = json_begin(out, NULL, '{');
+	json_text(out, "message", own->message);
+	json_time(out, "time", "time_dt", own->now_us);
+	put_severity(out, own->level);
+	put_class(out, MR_ACTIVITY_CREATE);
+	put_count(out, 1);
+	put_own_info(out, own, mr_slice(hex));
+	put_metadata(out, NULL, MR_SLICE(""), mr_slice(hex));
 	struct json_part unmapped = json_begin(out, "unmapped", '{');
-	struct json_part own = json_begin(out, "millrace", '{');
-	json_text(out, "refused", refusal->reason);
-	json_text(out, "rule_file", refusal->file);
-	json_uint(out, "rule_line", refusal->line);
-	json_end(out, own);
+	struct json_part millrace = json_begin(out, "millrace", '{');
+	mr_buf_add(out, own->unmapped.data, own->unmapped.len);
+	json_end(out, millrace);
 	json_end(out, unmapped);
+	json_end(out, line);
+	mr_buf_add_text(out, "\n");
+	mr_buf_fini(&own->unmapped);
 }
 
 void ocsf_put_refusal(const struct mr_refusal *refusal, const uint8_t id[MR_ALERT_ID_BYTES],
 		      int64_t now_us, struct mr_buf *out)
 {
-	char hex[2 * MR_ALERT_ID_BYTES + 1];
 	struct mr_buf message = {0};
-	mr_hex(id, MR_ALERT_ID_BYTES, hex);
 	mr_buf_printf(
 	    &message,
 	    "%.*s:%u: this rule is refused, and what it looks for is not looked for: %.*s",
 	    (int)refusal->file.len, refusal->file.at, refusal->line, (int)refusal->reason.len,
 	    refusal->reason.at);
-	struct json_part line = json_begin(out, NULL, '{');
-	json_text(out, "message", (struct mr_slice){message.data, message.len});
-	json_time(out, "time", "time_dt", now_us);
-	put_severity(out, MR_LEVEL_MEDIUM);
-	put_class(out, MR_ACTIVITY_CREATE);
-	put_count(out, 1);
-	put_refused_rule(out, refusal, mr_slice(hex));
-	put_metadata(out, NULL, MR_SLICE(""), mr_slice(hex));
-	put_refusal_unmapped(out, refusal);
-	json_end(out, line);
-	mr_buf_add_text(out, "\n");
+	struct own own = {.message = {message.data, message.len},
+			  .title = MR_SLICE("A rule was refused"),
+			  .desc = refusal->reason,
+			  .rule = refusal->id.len > 0 ? refusal->id : refusal->file,
+			  .level = MR_LEVEL_MEDIUM,
+			  .now_us = now_us};
+	json_text(&own.unmapped, "refused", refusal->reason);
+	json_text(&own.unmapped, "rule_file", refusal->file);
+	json_uint(&own.unmapped, "rule_line", refusal->line);
+	put_own(&own, id, out);
+	mr_buf_fini(&message);
+}
+
+void ocsf_put_shed(const struct ocsf_shed *shed, const uint8_t id[MR_ALERT_ID_BYTES],
+		   struct mr_buf *out)
+{
+	char from[MR_TIME_TEXT];
+	struct mr_buf message = {0};
+	bool plain = shed->rule.len == 0;
+	mr_time_text(shed->from_us, from);
+	mr_buf_printf(&message, "%.*s: %llu %s given up at the memory ceiling since %s: %s",
+		      (int)shed->title.len, shed->title.at, (unsigned long long)shed->slots,
+		      plain ? "were" : "slots of its state were", from,
+		      plain ? "such a record that comes again makes its alert again"
+			    : "its alerts are no longer promised to be exact, some may be missing");
+	struct own own = {
+	    .message = {message.data, message.len},
+	    .title = MR_SLICE("State was given up at the memory ceiling"),
+	    .desc = MR_SLICE("More was to be remembered than state_bytes allows, as when somebody "
+			     "invents keys: what was least able to complete was forgotten."),
+	    .rule = plain ? MR_SLICE("detections") : shed->rule,
+	    .rule_name = shed->title,
+	    .level = MR_LEVEL_HIGH,
+	    .now_us = shed->now_us};
+	json_uint(&own.unmapped, "state_shed", shed->slots);
+	json_text(&own.unmapped, "since", mr_slice(from));
+	put_own(&own, id, out);
 	mr_buf_fini(&message);
 }

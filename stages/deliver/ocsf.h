@@ -42,6 +42,17 @@ void ocsf_put_alert(struct ocsf *ocsf, const struct mr_alert *alert, struct mr_b
 void ocsf_put_refusal(const struct mr_refusal *refusal, const uint8_t id[MR_ALERT_ID_BYTES],
 		      int64_t now_us, struct mr_buf *out);
 
+/* Likewise state that was given up at the memory ceiling. */
+struct ocsf_shed {
+	struct mr_slice rule; /* its id; empty: records of detections */
+	struct mr_slice title;
+	uint64_t slots;
+	int64_t from_us; /* when it began */
+	int64_t now_us;
+};
+void ocsf_put_shed(const struct ocsf_shed *shed, const uint8_t id[MR_ALERT_ID_BYTES],
+		   struct mr_buf *out);
+
 /* ---- its parts, one file each ---- */
 
 /* finding_info.attacks, from the tags of the rule. */

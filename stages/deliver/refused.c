@@ -2,6 +2,7 @@
 #include "refused.h"
 
 #include "ocsf.h"
+#include "own_alert.h"
 
 #define FORM 1
 #define KIND "refused rule" /* in the id: no record is of such a kind */
@@ -26,20 +27,6 @@ static bool is_told(struct refused *refused, const struct line_id *id)
 	return sent_take(&refused->told, id) && sent_add(&refused->told, id);
 }
 
-static void count(struct mr_counters *counters)
-{
-	static const struct {
-		enum mr_counter counter;
-		enum mr_book book;
-	} steps[] = {{MR_C_ALERTS, MR_B_ALERTS},
-		     {MR_C_ALERTS_RECEIVED, MR_B_ALERTS_RECEIVED},
-		     {MR_C_DELIVERED, MR_B_DELIVERED}};
-	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
-		mr_count(counters, steps[i].counter, 1);
-		mr_count_of(counters, MR_BOOKS_SOURCES_MAX, steps[i].book, 1);
-	}
-}
-
 enum mr_err refused_tell(struct refused *refused, struct outputs *outputs, struct mr_error *error)
 {
 	const struct mr_stage_env *env = outputs->env.stage;
@@ -51,13 +38,10 @@ enum mr_err refused_tell(struct refused *refused, struct outputs *outputs, struc
 		refused->line.len = 0;
 		ocsf_put_refusal(refusal, id.id, env->now->wall_us, &refused->line);
 		struct mr_slice line = {refused->line.data, refused->line.len};
-		if (!outputs_have_room(outputs, line.len))
-			break;
-		enum mr_err err = outputs_put(outputs, &id, line, error);
+		enum mr_err err = own_alert_put(outputs, &id, line, error);
 		if (err != MR_OK)
-			return err;
+			return err == MR_FULL ? MR_OK : err;
 		sent_add(&refused->told, &id);
-		count(env->counters);
 	}
 	return MR_OK;
 }

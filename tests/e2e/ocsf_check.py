@@ -150,6 +150,11 @@ OWN_REFUSED = {
     "rule_file": (TYPES["string_t"], True),
     "rule_line": (lambda v: is_int(v, 0), True),
 }
+# Of state that was given up: likewise.
+OWN_SHED = {
+    "state_shed": (lambda v: is_int(v, 1), True),
+    "since": (TYPES["datetime_t"], True),
+}
 OWN_EVIDENCE = {
     "time": (is_int, False), "time_dt": (TYPES["datetime_t"], False),
     "record_id": (TYPES["string_t"], True), "kind": (TYPES["string_t"], True),
@@ -281,8 +286,9 @@ def check_alert(alert):
         yield "alert.unmapped: not exactly millrace"
         return
     own = unmapped["millrace"]
-    if "refused" in own:
-        yield from check_table(own, OWN_REFUSED, "alert.unmapped.millrace")
+    of_itself = OWN_REFUSED if "refused" in own else OWN_SHED if "state_shed" in own else None
+    if of_itself is not None:
+        yield from check_table(own, of_itself, "alert.unmapped.millrace")
         return
     yield from check_table(own, OWN, "alert.unmapped.millrace")
     if ("records" in own) == ("alerts" in own):

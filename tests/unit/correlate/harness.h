@@ -257,6 +257,8 @@ struct house {
 	struct fired_list open; /* made, and not withdrawn since, where the test asks for it */
 	bool asks_open;
 	struct mr_alert last; /* the newest of any: its texts are gone */
+	uint64_t shed;        /* slots and records that were said to be given up */
+	uint32_t shed_words;  /* in how many words */
 	/* Called for each of made, or NULL. */
 	void (*watch)(void *context, const struct mr_alert *alert);
 	void *context;
@@ -342,6 +344,10 @@ static inline void house_alerts(struct house *house, const struct mr_body *body)
 	mr_reader_open_body(&in, MR_CONTENT_ALERTS, body);
 	for (; mr_reader_alert(&in, &house->last); mr_reader_advance(&in)) {
 		const struct mr_alert *alert = &house->last;
+		house->shed += alert->shed;
+		house->shed_words += alert->shed > 0;
+		if (alert->shed > 0)
+			continue;
 		struct fired_list *list = alert->announcement ? &house->announced
 					  : alert->activity == MR_ACTIVITY_CREATE ? &house->made
 										  : &house->revised;

@@ -14,6 +14,7 @@
 #include "pipeline/stage_io.h"
 #include "pipeline/tables.h"
 #include "refused.h"
+#include "sheds.h"
 
 #define S(text) MR_SLICE(text)
 
@@ -323,6 +324,101 @@ static void a_refused_rule_is_an_alert_of_a_service(void **state)
 	end();
 }
 
+static void expect_words_of_shed(void)
+{
+	char text[16384];
+	ssize_t len = pread(world.output, text, sizeof text - 1, 0);
+	text[len] = 0;
+	struct line_id ids[5];
+	const char *line = text;
+	for (int i = 0; i < 5; i++, line = strchr(line, '\n') + 1)
+		assert_true(line_id_read(mr_slice(line), &ids[i]));
+	assert_true(line_id_eq(&ids[0], &ids[2]) && line_id_eq(&ids[1], &ids[3]));
+	assert_false(line_id_eq(&ids[0], &ids[4]));
+	assert_non_null(strstr(text, "\"message\":\"A title: 11 slots of its state were given up"));
+	assert_non_null(strstr(text, "\"message\":\"Records of detections: 2 were given up"));
+	assert_non_null(strstr(text, "\"message\":\"A title: 7 slots of its state were given up"));
+}
+
+static void expect_broken_snapshots(const struct mr_buf *snapshot)
+{
+	for (size_t cut = 0; cut < snapshot->len; cut++) {
+		struct sheds other = {0};
+		char *exact = malloc(cut + 1);
+		memcpy(exact, snapshot->data, cut);
+		assert_int_equal(sheds_restore(&other, (struct mr_slice){exact, cut}, NULL),
+				 MR_BAD_INPUT);
+		sheds_fini(&other);
+		free(exact);
+	}
+}
+
+/* One alert a rule and hour, each behind the commitment of the checkpoint that holds it. */
+static void state_that_was_given_up_is_an_alert(void **state)
+{
+	(void)state;
+	const struct mr_rule rule = {.id = S("rule-1"), .title = S("A title")};
+	static const int64_t hour_us = INT64_C(3600000000);
+	int64_t now_us = INT64_C(1700000000000000);
+	struct outputs *outputs = calloc(1, sizeof *outputs);
+	struct sheds sheds = {.may_tell = true};
+	struct mr_buf snapshot = {0};
+	begin(temporary(), false, false);
+	assert_int_equal(outputs_open(outputs, &world.env, NULL), MR_OK);
+	sheds_add(&sheds, &rule, 5, now_us);
+	sheds_add(&sheds, NULL, 2, now_us);
+	sheds_add(&sheds, &rule, 6, now_us + 1);
+	for (int barrier = 0; barrier < 2; barrier++) { /* the first is given up */
+		assert_int_equal(sheds_cut(&sheds, now_us + 2, false), 2);
+		assert_int_equal(sheds_tell(&sheds, outputs, NULL), MR_OK);
+		assert_int_equal(outputs_flush(outputs, NULL), MR_OK);
+		assert_int_equal(lines_in(world.output), 0);
+	}
+	sheds_add(&sheds, &rule, 7, now_us + 3);
+	sheds_snapshot(&sheds, &snapshot);
+	for (int life = 0; life < 2; life++) { /* each tells the same, and what it did not say */
+		if (life > 0) {
+			sheds_fini(&sheds);
+			struct mr_slice kept = {snapshot.data, snapshot.len};
+			assert_int_equal(sheds_restore(&sheds, kept, NULL), MR_OK);
+		}
+		sheds_committed(&sheds);
+		assert_int_equal(sheds_tell(&sheds, outputs, NULL), MR_OK);
+		assert_int_equal(outputs_flush(outputs, NULL), MR_OK);
+		assert_int_equal(lines_in(world.output), 2 + 2 * life);
+	}
+	assert_int_equal(sheds_cut(&sheds, now_us + hour_us, false), 0);
+	assert_int_equal(sheds_cut(&sheds, now_us + 2 + hour_us, false), 1);
+	assert_int_equal(sheds.count, 1); /* of the other nothing came */
+	sheds_committed(&sheds);
+	assert_int_equal(sheds_tell(&sheds, outputs, NULL), MR_OK);
+	assert_int_equal(outputs_flush(outputs, NULL), MR_OK);
+	expect_words_of_shed();
+	expect_broken_snapshots(&snapshot);
+	sheds_fini(&sheds);
+	outputs_close(outputs);
+	free(outputs);
+	mr_buf_fini(&snapshot);
+	end();
+}
+
+static void a_scan_tells_of_it_at_its_end(void **state)
+{
+	(void)state;
+	const struct mr_alert words[] = {
+	    {.activity = MR_ACTIVITY_CREATE, .rule = 0, .shed = 3},
+	    {.activity = MR_ACTIVITY_CREATE, .rule = 0, .shed = 4},
+	    {.activity = MR_ACTIVITY_CREATE, .rule = MR_ALERT_NO_RULE, .shed = 5}};
+	begin(temporary(), false, true);
+	assert_int_equal(deliver_alerts(words, 3, NULL), MR_OK);
+	assert_int_equal(lines_in(world.output), 0);
+	assert_int_equal(mr_stage_deliver.finish(world.state, NULL, NULL), MR_OK);
+	assert_int_equal(lines_in(world.output), 2);
+	assert_int_equal(counted(MR_C_ALERTS), 2);
+	assert_int_equal(counted(MR_C_DELIVERED), 2);
+	end();
+}
+
 static void it_is_told_once_over_restarts(void **state)
 {
 	(void)state;
@@ -403,6 +499,8 @@ int main(void)
 	    cmocka_unit_test(rejected_records_go_to_their_own_file),
 	    cmocka_unit_test(without_a_file_they_are_counted_and_named_once),
 	    cmocka_unit_test(a_refused_rule_is_an_alert_of_a_service),
+	    cmocka_unit_test(state_that_was_given_up_is_an_alert),
+	    cmocka_unit_test(a_scan_tells_of_it_at_its_end),
 	    cmocka_unit_test(it_is_told_once_over_restarts),
 	    cmocka_unit_test(what_is_missing_is_named),
 	};

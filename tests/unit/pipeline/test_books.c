@@ -38,6 +38,9 @@ static void fill(struct mr_books *books)
 	mr_books_link(books, &got);
 	mr_books_position(books, 2, S("a/file"), 10);
 	mr_books_position(books, 2, S("a/file"), 20);
+	mr_books_shed(books, S("rule-1"), 3);
+	mr_books_shed(books, S(""), 2);
+	mr_books_shed(books, S("rule-1"), 4);
 	mr_books_output(books, &output);
 	output.taken = 10;
 	mr_books_output(books, &output);
@@ -55,6 +58,10 @@ static void expect_filled(const struct mr_books *books, uint64_t times)
 	assert_int_equal(books->position_count, 2 * times);
 	assert_string_equal(books->positions[0].partition, "a/file");
 	assert_int_equal(books->positions[1].position, 20);
+	assert_int_equal(books->shed_count, 2);
+	assert_string_equal(books->sheds[0].rule, "rule-1");
+	assert_int_equal(books->sheds[0].slots, 7 * times);
+	assert_int_equal(books->sheds[1].slots, 2 * times);
 	assert_int_equal(books->output_count, 1);
 	assert_int_equal(books->outputs[0].taken, 10);
 	assert_int_equal(books->outputs[0].lines.lines, 1);
@@ -138,6 +145,8 @@ static void put_new(struct mr_buf *out, int kind, uint64_t i)
 	name[sizeof name - 1] = 0;
 	if (kind == 2)
 		mr_books_position(&books, 0, mr_slice(name), i);
+	if (kind == 3)
+		mr_books_shed(&books, (struct mr_slice){name, 20}, i);
 	out->len = 0;
 	mr_books_encode(&books, 1 << 20, gather, out);
 	mr_books_fini(&books);
@@ -147,8 +156,8 @@ static void books_have_an_end(void **state)
 {
 	(void)state;
 	const uint64_t most[] = {MR_BOOKS_LINKS_MAX, MR_BOOKS_OUTPUTS_MAX,
-				 MR_BOOKS_POSITION_BYTES_MAX / 8192};
-	for (int kind = 0; kind < 3; kind++) {
+				 MR_BOOKS_POSITION_BYTES_MAX / 8192, MR_BOOKS_SHEDS_MAX};
+	for (int kind = 0; kind < 4; kind++) {
 		struct mr_books books = {0};
 		struct mr_buf part = {0};
 		struct mr_error error = {0};

@@ -48,12 +48,15 @@ static void a_line_for_each_source_and_hour(void **state)
 	expect(&desk, MR_REPORT_TEXT,
 	       (const char *[]){
 		   "hour                  source                  records     "
-		   "parsed   rejected   repaired    matched    signals     alerts  delivered\n",
+		   "parsed   rejected   repaired    matched    signals     alerts  delivered"
+		   "       shed\n",
 		   "2026-03-02T10:00:00Z  mail                         30     "
-		   "    27          3          0          0          3          3          3\n",
+		   "    27          3          0          0          3          3          3       "
+		   "   0\n",
 		   "2026-03-02T10:00:00Z  a \"source\"\xef\xbf\xbd",
 		   "2026-03-02T11:00:00Z  mail                         10     "
-		   "     9          1          0          0          1          1          1\n",
+		   "     9          1          0          0          1          1          1       "
+		   "   0\n",
 	       },
 	       4);
 	expect(&desk, MR_REPORT_JSON,

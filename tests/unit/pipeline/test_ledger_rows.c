@@ -44,6 +44,8 @@ static void books_become_rows(void **state)
 	mr_book(&books, 2, MR_B_MATCHED, 7);
 	mr_book(&books, 3, MR_B_MATCHED, 8);
 	mr_book(&books, UINT32_MAX, MR_B_MATCHED, 9);
+	mr_books_shed(&books, S("a-rule"), 5);
+	mr_books_shed(&books, S(""), 6);
 	mr_books_link(&books, &link);
 	mr_books_position(&books, 2, S("a/file"), 10);
 	mr_books_position(&books, 2, S("a/file"), 20);
@@ -55,6 +57,10 @@ static void books_become_rows(void **state)
 			 7);
 	assert_int_equal(ask(&desk, "SELECT n FROM counters WHERE source = 'number 3'"), 8);
 	assert_int_equal(ask(&desk, "SELECT n FROM counters WHERE source = '(none)'"), 9);
+	assert_int_equal(ask(&desk, "SELECT n FROM counters WHERE source = '(rule a-rule)' AND"
+				    " counter = 'state_shed'"),
+			 5);
+	assert_int_equal(ask(&desk, "SELECT n FROM counters WHERE source = '(detections)'"), 6);
 	assert_int_equal(ask(&desk, "SELECT sent_items FROM links WHERE edge = 'signals' AND"
 				    " sender = 'worker-7'"),
 			 4);
