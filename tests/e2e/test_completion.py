@@ -70,6 +70,10 @@ class Completion(unittest.TestCase):
     def bash(self, *words):
         return self.run_shell("bash", BASH, "millrace", *words)
 
+    def of_one_help(self):
+        """The commands whose help is of them alone."""
+        return [place for place in self.places if place not in (("",), ("rules",)) and place[0] not in ("ledger", "identity")]
+
     def test_commands(self):
         self.assertEqual(self.bash(""), commands(said("help")) + ["--help"])
         self.assertEqual(self.bash("rules", ""), commands(said("rules", "--help")) + ["--help"])
@@ -79,9 +83,7 @@ class Completion(unittest.TestCase):
 
     def test_options(self):
         """Of each command those of its help: it is read from the same table."""
-        for place in self.places:
-            if place[-1] in ("", "rules", "ledger", "identity") or place[0] in ("ledger", "identity"):
-                continue
+        for place in self.of_one_help():
             wanted = []
             for letter, name, _ in options(said(*place, "--help")):
                 wanted += [f"--{name}"] + ([f"-{letter}"] if letter else [])
@@ -103,34 +105,34 @@ class Completion(unittest.TestCase):
 
     @unittest.skipUnless(shutil.which("zsh"), "zsh is not there")
     def test_zsh(self):
-        for place in self.places:
+        self.assertEqual([line.split(":")[0] for line in self.run_shell("zsh", ZSH, "millrace", "")], commands(said("help")))
+        self.assertGreater(len(self.of_one_help()), 10)
+        for place in self.of_one_help():
             got = self.run_shell("zsh", ZSH, "millrace", *place, "")
-            if place == ("",):
-                self.assertEqual([line.split(":")[0] for line in self.run_shell("zsh", ZSH, "millrace", "")],
-                                 commands(said("help")))
-            elif len(place) == 2 and place[0] == "rules" or place[0] in ("scan", "check", "run"):
-                names = [name for _, name, _ in options(said(*place, "--help"))]
-                self.assertEqual([re.search(r"--([a-z-]+)\[", line).group(1) for line in got
-                                  if re.match(r"\*--", line)], names, place)
+            names = [name for _, name, _ in options(said(*place, "--help"))]
+            self.assertEqual([re.search(r"--([a-z-]+)\[", line).group(1) for line in got if re.match(r"\*--", line)], names, place)
         progress = [line for line in self.run_shell("zsh", ZSH, "millrace", "scan", "") if "--progress" in line]
         self.assertEqual(progress, ["*--progress[auto: on a terminal]:auto|always|never:(auto always never)"])
 
     @unittest.skipUnless(shutil.which("fish"), "fish is not there")
     def test_fish(self):
-        code = "source $argv[1]; complete -C \"millrace $argv[2]\""
-
-        def fish(line):
-            done = subprocess.run(["fish", "--no-config", "-c", code, self.scripts["fish"], line], capture_output=True,
-                                  text=True, timeout=60, check=False, cwd=self.folder.name,
-                                  env={**os.environ, "HOME": self.folder.name})
-            self.assertEqual((done.returncode, done.stderr), (0, ""), line)
-            return sorted(line.split("\t")[0] for line in done.stdout.splitlines())
-
-        self.assertEqual(fish(""), sorted(commands(said("help"))))
-        self.assertEqual(fish("scan --progress "), ["always", "auto", "never"])
-        for place in (("rules", "check"), ("check",), ("rules", "profile")):
+        code = 'source $argv[1]; for line in $argv[2..-1]; echo "== $line"; complete -C "millrace $line"; end'
+        places = {" ".join(place) + " --": place for place in self.of_one_help()}
+        done = subprocess.run(["fish", "--no-config", "-c", code, self.scripts["fish"], "", "scan --progress ", *places],
+                              capture_output=True, text=True, timeout=120, check=False, cwd=self.folder.name,
+                              env={**os.environ, "HOME": self.folder.name})
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        offered = {}
+        for line in done.stdout.splitlines():
+            if line.startswith("== "):
+                words = offered[line[3:]] = []
+            else:
+                words.append(line.split("\t")[0])
+        self.assertEqual(sorted(offered[""]), sorted(commands(said("help"))))
+        self.assertEqual(sorted(offered["scan --progress "]), ["always", "auto", "never"])
+        for line, place in places.items():
             names = sorted(f"--{name}" for _, name, _ in options(said(*place, "--help")))
-            self.assertEqual(fish(" ".join(place) + " --"), names, place)
+            self.assertEqual(sorted(offered[line]), names, place)
 
     def test_wrong_use(self):
         for arguments in ([], ["csh"], ["bash", "zsh"], ["--bogus"]):
