@@ -394,6 +394,14 @@ static void check_reach(struct sigma_builder *load, struct sigma_source *source)
 			earlier++;
 		distinct += earlier == i;
 	}
+	if (load->lints && rule->type == MR_CORRELATION_TEMPORAL && distinct == 1) {
+		struct sigma_scope scope = {
+		    .load = load, .arena = load->arena, .file = source->file, .id = source->id};
+		sigma_warn(&scope, SIGMA_LINT_ALWAYS_TRUE,
+			   SIGMA_AT(mr_yaml_get(body_of(source), "rules")),
+			   "temporal over one rule: each of its matches completes it; event_count "
+			   "counts them");
+	}
 	if (can_hold(rule, counts_rules ? distinct : MR_CONDITION_COUNT_MAX + 1))
 		return;
 	const struct mr_yaml *map = mr_yaml_get(body_of(source), "condition");
