@@ -81,10 +81,10 @@ class Service:
         self.process = None
         case.addCleanup(self.kill)
 
-    def describe(self, more="", sources="", state="state"):
+    def describe(self, more="", sources="", state="state", rules="rules"):
         with open(self.topology + ".new", "w", encoding="utf-8") as out:
             out.write(f"state: {state}\nworkers: {self.workers}\ncheckpoint_interval: {self.interval}\n"
-                      f"lateness: unlimited\nrules: [rules]\n{more}"
+                      f"lateness: unlimited\nrules: [{rules}]\n{more}"
                       f"sources:\n{sources}  - name: audit\n    type: file\n    path: in.ndjson\n"
                       "sinks:\n  - name: alerts\n    type: file\n    path: alerts.ndjson\n")
         os.rename(self.topology + ".new", self.topology)
