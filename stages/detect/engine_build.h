@@ -64,6 +64,7 @@ struct build {
 	uint32_t scope;           /* of the rule in hand */
 	struct image_span declared;
 	uint32_t plan_count;
+	uint64_t positions;        /* of the regexes in databases */
 	struct build_list *always; /* of each plan */
 	struct build_list *firsts; /* groups to judge first */
 	struct mr_buf sections[ENGINE_SECTIONS];

@@ -52,16 +52,24 @@ static bool regex_text_fits(struct mr_slice text)
 #define GROWTH_PATTERN_MAX 100u
 #define GROWTH_DATABASE_MAX 1000u
 #define GROWTH_CAP (UINT64_C(1) << 32)
+/* Where many parts in a row may be left out, each place leads to each later one: libhs then takes
+ * the cube of their number. */
+#define OPTIONAL_MAX 50u
+/* Each position costs it some 20 us, and more in a long pattern. */
+#define POSITIONS_PATTERN_MAX 500u
+#define POSITIONS_MAX 200000u /* of all databases */
 
-/* Positions of a part of a pattern, as written and with its repeats written out. */
+/* Positions of a part of a pattern, as written and with its repeats written out; how many parts of
+ * it may be left out. */
 struct extent {
-	uint64_t plain, full;
+	uint64_t plain, full, optional;
 };
 
 static void extent_add(struct extent *sum, struct extent part)
 {
 	sum->plain += part.plain;
 	sum->full = sum->full + part.full > GROWTH_CAP ? GROWTH_CAP : sum->full + part.full;
+	sum->optional += part.optional;
 }
 
 /* Behind the "]" of the class at "[". */
@@ -93,16 +101,17 @@ static uint64_t repeat_most(struct mr_slice text, size_t *at)
  * has bounded how deep groups lie. */
 static struct extent extent_of(struct mr_slice text, size_t *at)
 {
-	struct extent sum = {0, 0}, last = {0, 0};
+	struct extent sum = {0}, last = {0};
 	while (*at < text.len && text.at[*at] != ')') {
 		char c = text.at[*at];
 		if (c == '{') {
 			uint64_t most = repeat_most(text, at);
 			last.full = last.full * most > GROWTH_CAP ? GROWTH_CAP : last.full * most;
+			last.optional++; /* perhaps */
 			continue;
 		}
 		extent_add(&sum, last);
-		last = (struct extent){1, 1};
+		last = (struct extent){1, 1, c == '?' || c == '*'};
 		if (c == '(') {
 			++*at;
 			last = extent_of(text, at);
@@ -115,11 +124,17 @@ static struct extent extent_of(struct mr_slice text, size_t *at)
 	return sum;
 }
 
-static uint64_t growth_of(struct mr_slice text)
+static struct extent extent_of_all(struct mr_slice text)
 {
 	size_t at = 0;
-	struct extent extent = extent_of(text, &at);
-	return extent.full - extent.plain;
+	return extent_of(text, &at);
+}
+
+static bool extent_fits(struct mr_slice text)
+{
+	struct extent extent = extent_of_all(text);
+	return extent.full - extent.plain <= GROWTH_PATTERN_MAX &&
+	       extent.full <= POSITIONS_PATTERN_MAX && extent.optional <= OPTIONAL_MAX;
 }
 
 static unsigned regex_flags(const struct sigma_predicate *predicate)
@@ -133,7 +148,7 @@ static unsigned regex_flags(const struct sigma_predicate *predicate)
 bool build_regex_fits(const struct sigma_predicate *predicate)
 {
 	struct mr_slice text = predicate->text;
-	if (!regex_text_fits(text) || growth_of(text) > GROWTH_PATTERN_MAX)
+	if (!regex_text_fits(text) || !extent_fits(text))
 		return false;
 	char *copy = mr_malloc(text.len + 1);
 	memcpy(copy, text.at, text.len);
@@ -194,18 +209,21 @@ static void refuse(struct build *build, struct patterns *patterns, unsigned at)
 	memmove(&patterns->ids[at], &patterns->ids[at + 1], after * sizeof(*patterns->ids));
 }
 
-/* Leave out what comes past the bound of a database. */
-static void bound_growth(struct build *build, struct patterns *patterns)
+/* Leave out what comes past the bounds of a database and of all. */
+static void bound_extent(struct build *build, struct patterns *patterns)
 {
 	uint64_t sum = 0;
 	for (unsigned at = 0; at < patterns->count;) {
-		struct mr_slice text = {patterns->texts[at], patterns->lens[at]};
-		uint64_t growth = growth_of(text);
-		if (growth > 0 && sum + growth > GROWTH_DATABASE_MAX) {
+		struct extent extent =
+		    extent_of_all((struct mr_slice){patterns->texts[at], patterns->lens[at]});
+		uint64_t growth = extent.full - extent.plain;
+		if ((growth > 0 && sum + growth > GROWTH_DATABASE_MAX) ||
+		    build->positions + extent.full > POSITIONS_MAX) {
 			refuse(build, patterns, at);
 			continue;
 		}
 		sum += growth;
+		build->positions += extent.full;
 		at++;
 	}
 }
@@ -237,7 +255,7 @@ enum mr_err build_database(struct build *build, uint32_t group, struct image_spa
 	patterns_init(build, &patterns, &build->groups[group]);
 	while (build->search == ENGINE_ONE_BY_ONE && patterns.count > 0)
 		refuse(build, &patterns, patterns.count - 1);
-	bound_growth(build, &patterns);
+	bound_extent(build, &patterns);
 	*out = (struct image_span){0, 0};
 	while (patterns.count > 0) {
 		hs_database_t *database = NULL;

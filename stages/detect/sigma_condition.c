@@ -82,31 +82,52 @@ static bool is_upper(const struct parser *parser)
 	       !is(parser, words[w]);
 }
 
-/* `*` is any run; both are short. */
+/* `*` is any run. What stands between two of them is best found where it stands first, so the time
+ * is that of reading both. */
 static bool glob(struct mr_slice pattern, struct mr_slice text)
 {
-	size_t p = 0, t = 0, star = SIZE_MAX, mark = 0;
+	const char *star = memchr(pattern.at, '*', pattern.len);
+	size_t head = star == NULL ? pattern.len : (size_t)(star - pattern.at);
 
-	while (t < text.len) {
-		if (p < pattern.len && pattern.at[p] == '*') {
-			star = p++;
-			mark = t;
-		} else if (p < pattern.len && pattern.at[p] == text.at[t]) {
-			p++;
-			t++;
-		} else if (star != SIZE_MAX) {
-			p = star + 1;
-			t = ++mark;
-		} else {
+	if (text.len < head || memcmp(text.at, pattern.at, head) != 0)
+		return false;
+	if (star == NULL)
+		return text.len == head;
+	pattern = (struct mr_slice){pattern.at + head, pattern.len - head};
+	text = (struct mr_slice){text.at + head, text.len - head};
+	while (pattern.len > 0) {
+		pattern = (struct mr_slice){pattern.at + 1, pattern.len - 1};
+		star = memchr(pattern.at, '*', pattern.len);
+		size_t part = star == NULL ? pattern.len : (size_t)(star - pattern.at);
+		if (star == NULL)
+			return text.len >= part &&
+			       memcmp(text.at + text.len - part, pattern.at, part) == 0;
+		const char *found = memmem(text.at, text.len, pattern.at, part);
+		if (found == NULL)
 			return false;
-		}
+		text.len -= (size_t)(found - text.at) + part;
+		text.at = found + part;
+		pattern = (struct mr_slice){star, pattern.len - part};
 	}
-	while (p < pattern.len && pattern.at[p] == '*')
-		p++;
-	return p == pattern.len;
+	return true;
 }
 
-static void select_names(struct parser *parser, struct sigma_nodes *out)
+/* What stands in a condition once more counts once more. */
+static bool book(struct parser *parser, const struct sigma_node *node)
+{
+	return sigma_tests_add(parser->scope, SIGMA_AT(parser->node),
+			       (uint32_t)sigma_node_size(node, SIGMA_NODES_MAX));
+}
+
+static bool use(struct parser *parser, struct sigma_name *name)
+{
+	bool again = name->used;
+
+	name->used = true;
+	return !again || book(parser, name->node);
+}
+
+static bool select_names(struct parser *parser, struct sigma_nodes *out)
 {
 	bool them = is(parser, "them"), hidden = parser->word.at[0] == '_';
 	struct sigma_scope *scope = parser->scope;
@@ -118,9 +139,11 @@ static void select_names(struct parser *parser, struct sigma_nodes *out)
 			continue;
 		if (!them && !glob(parser->word, text))
 			continue;
-		name->used = true;
+		if (!use(parser, name))
+			return false;
 		sigma_nodes_add(scope->arena, out, name->node);
 	}
+	return true;
 }
 
 /* At least `want` of nodes[from..]: the first and want - 1 of the rest, or want of the rest. */
@@ -159,7 +182,8 @@ static struct sigma_node *parse_of(struct parser *parser, int64_t want, bool all
 	if (parser->kind != WORD_NAME)
 		return refuse(parser, "%.*s where a pattern of identifiers or `them` should stand",
 			      parser->word);
-	select_names(parser, &nodes);
+	if (!select_names(parser, &nodes))
+		return NULL;
 	if (nodes.count == 0 && is_upper(parser))
 		return refuse(parser, UPPER, parser->word);
 	if (nodes.count == 0)
@@ -179,7 +203,9 @@ static struct sigma_node *parse_of(struct parser *parser, int64_t want, bool all
 			      "too many combinations of \"%.*s\"; 100,000 tests are possible",
 			      parser->word);
 	next_word(parser);
-	return at_least(parser->scope, &nodes, 0, (uint32_t)want);
+	struct sigma_node *node = at_least(parser->scope, &nodes, 0, (uint32_t)want);
+	bool combined = want > 1 && want < nodes.count;
+	return combined && !book(parser, node) ? NULL : node;
 }
 
 /* Whether the word behind the one in hand is "of". */
@@ -208,9 +234,8 @@ static struct sigma_node *parse_name(struct parser *parser)
 	for (uint32_t at = 0; at < parser->names->count; at++) {
 		struct sigma_name *name = &parser->names->items[at];
 		if (mr_slice_eq(name->key->text, parser->word)) {
-			name->used = true;
 			next_word(parser);
-			return name->node;
+			return use(parser, name) ? name->node : NULL;
 		}
 	}
 	if (is_upper(parser))

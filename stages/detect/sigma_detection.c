@@ -3,6 +3,8 @@
  * Called by sigma_load.c for each view of a rule's logsource. Fails with a fault at its place. */
 #include "sigma_mapping.h"
 
+#define IDENTIFIER_MAX 1000 /* bytes */
+
 static struct sigma_node *keywords(struct sigma_scope *scope, struct mr_yaml *search)
 {
 	struct sigma_chain chain = {.field = {"", 0}, .key = search};
@@ -90,6 +92,9 @@ static bool read_name(struct sigma_scope *scope, struct mr_yaml *map, uint32_t a
 					? ""
 					: "; a modifier stands behind a field, such as "
 					  "`Image|endswith`");
+	if (key->text.len > IDENTIFIER_MAX)
+		return sigma_refuse(scope, SIGMA_AT(key), "an identifier of more than %d bytes",
+				    IDENTIFIER_MAX);
 	struct sigma_node *node = sigma_node_label(scope, SIGMA_LABEL_IDENTIFIER, key->text, key,
 						   sigma_search_compile(scope, map->items[at]));
 	if (node == NULL)

@@ -208,12 +208,76 @@ static void all_together(void **state)
 	mr_buf_fini(&text);
 }
 
+/* Identifiers that conditions name again and again, in one rule and in many. */
+static void conditions(void **state)
+{
+	(void)state;
+	struct mr_buf text = {0};
+	struct rules rules;
+	for (int rule = 0; rule < 200; rule++) {
+		mr_buf_printf(&text, "---\ntitle: t\nid: i%d\nlogsource: {}\ndetection:\n", rule);
+		for (int i = 0; i < 100; i++)
+			mr_buf_printf(&text, " s%d: {F: v}\n", i);
+		mr_buf_add_text(&text, " condition: 1 of *");
+		for (int i = 1; i < 900; i++)
+			mr_buf_add_text(&text, " or 1 of *");
+		mr_buf_add_text(&text, "\n");
+	}
+	struct mr_slice reason = refusal(&rules, &text);
+	assert_non_null(memmem(reason.at, reason.len, "2000000 tests together", 22));
+	assert_int_equal(rules.set.catalog.count, 2000000 / (100 * 900));
+	assert_true(rules.set.arena.used_bytes < (size_t)200 << 20);
+	rules_fini(&rules);
+	text.len = 0;
+	mr_buf_add_text(&text, HEAD);
+	for (int i = 0; i < 300; i++)
+		mr_buf_printf(&text, " s%d: {F: v}\n", i);
+	mr_buf_add_text(&text, " condition: 2 of *");
+	for (int i = 1; i < 1000; i++)
+		mr_buf_add_text(&text, " or 2 of *");
+	mr_buf_add_text(&text, "\n");
+	reason = refusal(&rules, &text);
+	assert_non_null(memmem(reason.at, reason.len, "larger than 100000 tests", 24));
+	assert_true(rules.set.arena.used_bytes < (size_t)20 << 20);
+	rules_fini(&rules);
+	mr_buf_fini(&text);
+}
+
+/* 60 patterns over 900 identifiers that begin alike, each of a thousand bytes. */
+static void patterns_of_identifiers(void **state)
+{
+	(void)state;
+	struct mr_buf text = {0};
+	struct rules rules;
+	char alike[997];
+	memset(alike, 'a', sizeof alike - 1);
+	alike[sizeof alike - 1] = '\0';
+	mr_buf_add_text(&text, "title: t\nid: x\nlogsource:\n product: m365\ndetection:\n");
+	for (int i = 0; i < 900; i++)
+		mr_buf_printf(&text, " %s%04d:\n  F: v\n", alike, i);
+	mr_buf_add_text(&text, " condition: 1 of *");
+	for (int i = 0; i < 60; i++)
+		mr_buf_printf(&text, " or 1 of *%s%04d*", alike + 500, i);
+	mr_buf_add_text(&text, "\n");
+	clock_t start = clock();
+	assert_int_equal(refusal(&rules, &text).len, 0);
+	assert_true(clock() - start < 3 * CLOCKS_PER_SEC);
+	rules_fini(&rules);
+	text.len = 0;
+	mr_buf_printf(&text, HEAD " %saaaaa: {F: v}\n condition: 1 of *\n", alike);
+	struct mr_slice reason = refusal(&rules, &text);
+	assert_non_null(memmem(reason.at, reason.len, "more than 1000 bytes", 20));
+	rules_fini(&rules);
+	mr_buf_fini(&text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(time_is_linear), cmocka_unit_test(global_documents),
 	    cmocka_unit_test(aliases),        cmocka_unit_test(nesting),
 	    cmocka_unit_test(forms),          cmocka_unit_test(all_together),
+	    cmocka_unit_test(conditions),     cmocka_unit_test(patterns_of_identifiers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
