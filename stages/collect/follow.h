@@ -54,7 +54,8 @@ struct mr_followed {
 	bool found;               /* likewise, under a name that no path asks for */
 	bool met;                 /* it is known to be the one that the mark speaks of */
 	bool gone;                /* no path asks for it; it is followed where it is */
-	bool foreign;             /* no lines: left alone */
+	bool foreign;             /* no lines: left alone, as long as it begins as it did */
+	struct mr_mark refused;   /* how that is */
 	bool barred;              /* it cannot be opened or read: tried again by each scan */
 	bool lines;               /* it begins with some, and nothing was read of it */
 	bool unlinked;            /* and no other path leads to it */

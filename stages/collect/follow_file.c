@@ -10,6 +10,7 @@
 #include "millrace/os.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 /* So many bytes, or fewer where the file ends; -1 with errno. */
@@ -55,14 +56,28 @@ static enum mr_err cannot_read(struct mr_followed *file)
 	return MR_AGAIN;
 }
 
-/* One that became shorter was written anew. */
+/* One that is no lines is closed. It stays awake where it cannot be opened. */
+static bool begins_otherwise(struct mr_followed *file)
+{
+	int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	enum mr_mark_found found = fd < 0 ? MR_MARK_UNREAD : mr_mark_look(&file->refused, fd);
+
+	if (fd >= 0)
+		close(fd);
+	file->awake = found != MR_MARK_HOLDS;
+	return found == MR_MARK_OTHER;
+}
+
+/* One that became shorter was written anew, and so was one that begins with other bytes. */
 void mr_followed_look(struct mr_followed *file, const struct stat *status)
 {
-	if (status->st_size < file->size)
-		file->foreign = false;
+	bool shorter = status->st_size < file->size;
+
 	if (status->st_size != file->size || status->st_mtim.tv_sec != file->modified.tv_sec ||
 	    status->st_mtim.tv_nsec != file->modified.tv_nsec)
 		file->awake = true;
+	if (file->foreign && file->awake && (shorter || begins_otherwise(file)))
+		file->foreign = false;
 	file->size = status->st_size;
 	file->modified = status->st_mtim;
 }
@@ -111,10 +126,14 @@ static void read_anew(struct mr_source *source, struct mr_followed *file)
 	mr_followed_dirty(source, file);
 }
 
-static enum mr_err leave_alone(struct mr_source *source, struct mr_followed *file, const char *why)
+static enum mr_err leave_alone(struct mr_source *source, struct mr_followed *file,
+			       struct mr_slice head, const char *why)
 {
+	uint32_t len = head.len < MR_PRINT_MAX ? (uint32_t)head.len : MR_PRINT_MAX;
+
 	mr_source_unread(source, file->path, why);
 	file->foreign = true;
+	file->refused = (struct mr_mark){len, len, mr_hash64(head.at, len, 0)};
 	return MR_AGAIN;
 }
 
@@ -186,7 +205,7 @@ static enum mr_err look_at_head(struct mr_source *source, struct mr_followed *fi
 
 	if (!mr_lines_known(head, last, why, mark_out))
 		return MR_AGAIN;
-	return *why ? leave_alone(source, file, why) : MR_OK;
+	return *why ? leave_alone(source, file, head, why) : MR_OK;
 }
 
 enum mr_err mr_followed_read(struct mr_source *source, struct mr_followed *file, char *room)

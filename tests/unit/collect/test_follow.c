@@ -319,6 +319,31 @@ static void what_is_no_lines_is_left_alone(void **state)
 	service_fini(&service);
 }
 
+/* What was refused is looked at again when it begins otherwise, whatever its size and inode. */
+static void what_is_lines_now_is_read(void **state)
+{
+	struct service service;
+	char path[256];
+	FILE *file;
+
+	(void)state;
+	append("b.csv", "\"x\",\"AuditData\"\n1,{}\n");
+	start(&service, "");
+	check(&service, "");
+	append("b.csv", "2,{}\n");
+	check(&service, "");
+	assert_int_equal(service.stage.counters.at[MR_C_INPUTS_DAMAGED], 1);
+	in_path("b.csv", path, sizeof(path));
+	file = fopen(path, "r+");
+	assert_non_null(file);
+	assert_true(fputs("{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n{\"a\":4}\n", file) >= 0);
+	assert_int_equal(fclose(file), 0);
+	check(&service, "b.csv 0 {\"a\":1}\nb.csv 8 {\"a\":2}\nb.csv 16 {\"a\":3}\n"
+			"b.csv 24 {\"a\":4}\n");
+	assert_int_equal(service.stage.counters.at[MR_C_INPUTS_DAMAGED], 1);
+	service_fini(&service);
+}
+
 /* Each is said once, with its name; none gives a record, nor a line that is set aside. */
 static void each_that_is_no_lines_is_said_once(void **state)
 {
@@ -722,6 +747,7 @@ int main(void)
 	    cmocka_unit_test_setup(another_file_with_its_inode, begin),
 	    cmocka_unit_test_setup(lines_past_all_bounds, begin),
 	    cmocka_unit_test_setup(what_is_no_lines_is_left_alone, begin),
+	    cmocka_unit_test_setup(what_is_lines_now_is_read, begin),
 	    cmocka_unit_test_setup(each_that_is_no_lines_is_said_once, begin),
 	    cmocka_unit_test_setup(a_head_that_comes_in_pieces, begin),
 	    cmocka_unit_test_setup(new_names_are_made_durable_together, begin),
