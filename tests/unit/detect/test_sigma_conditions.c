@@ -33,7 +33,7 @@ static void refused(void **state)
 	REFUSED(HEAD ABC "a and d", 9, 19, "\"d\" is not in this detection");
 	REFUSED(HEAD ABC "1 of d*", 9, 18, "no identifier of this detection fits");
 	REFUSED(HEAD ABC "a | count() > 5", 9, 15, "write a correlation");
-	REFUSED(HEAD ABC "a AND b", 9, 15, "`and`, `or` or the end");
+	REFUSED(HEAD ABC "a AND b", 9, 15, "written in lower case");
 	REFUSED(HEAD ABC "4 of them", 9, 13, "1 to 3");
 	REFUSED(HEAD ABC "0 of them", 9, 13, "1 to 3");
 	REFUSED(HEAD ABC "(a", 9, 15, "closing parenthesis");

@@ -192,7 +192,7 @@ static void all_together(void **state)
 	assert_int_equal(rules.set.catalog.count, 2000000 / (20 * 625));
 	rules_fini(&rules);
 	text.len = 0;
-	mr_buf_add_text(&text, "title: t\nlogsource: {}\nfilter:\n s:\n  F:\n");
+	mr_buf_add_text(&text, "title: t\nlogsource: {}\nfilter:\n rules: any\n s:\n  F:\n");
 	for (int i = 0; i < 9000; i++)
 		mr_buf_printf(&text, "  - v%d\n", i);
 	mr_buf_add_text(&text, " condition: not s\n");
