@@ -144,21 +144,10 @@ void mr_arena_fini(struct mr_arena *arena)
 
 /* ---- buffers ---- */
 
-char *mr_buf_reserve(struct mr_buf *buf, size_t extra)
+void mr_buf_grow(struct mr_buf *buf, size_t extra)
 {
-	if (buf->capacity - buf->len < extra) {
-		buf->capacity = mr_grow(buf->capacity, buf->len + extra);
-		buf->data = mr_realloc(buf->data, buf->capacity);
-	}
-	return buf->data + buf->len;
-}
-
-void mr_buf_add(struct mr_buf *buf, const void *bytes, size_t len)
-{
-	if (len == 0)
-		return;
-	memcpy(mr_buf_reserve(buf, len), bytes, len);
-	buf->len += len;
+	buf->capacity = mr_grow(buf->capacity, buf->len + extra);
+	buf->data = mr_realloc(buf->data, buf->capacity);
 }
 
 void mr_buf_add_text(struct mr_buf *buf, const char *text)

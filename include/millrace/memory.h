@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "millrace/error.h"
 
@@ -42,9 +43,21 @@ struct mr_buf {
 	size_t len;
 	size_t capacity;
 };
+void mr_buf_grow(struct mr_buf *buf, size_t extra); /* mr_buf_reserve's own */
 /* Make room for `extra` more bytes behind len and return a pointer to them; len is unchanged. */
-char *mr_buf_reserve(struct mr_buf *buf, size_t extra);
-void mr_buf_add(struct mr_buf *buf, const void *bytes, size_t len);
+static inline char *mr_buf_reserve(struct mr_buf *buf, size_t extra)
+{
+	if (__builtin_expect(buf->capacity - buf->len < extra, 0))
+		mr_buf_grow(buf, extra);
+	return buf->data + buf->len;
+}
+static inline void mr_buf_add(struct mr_buf *buf, const void *bytes, size_t len)
+{
+	if (len == 0)
+		return;
+	memcpy(mr_buf_reserve(buf, len), bytes, len);
+	buf->len += len;
+}
 void mr_buf_add_text(struct mr_buf *buf, const char *text);
 /* Its decimal digits. */
 void mr_buf_add_uint(struct mr_buf *buf, uint64_t number);
