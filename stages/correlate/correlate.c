@@ -348,7 +348,7 @@ static bool is_crowded(const struct corr *corr)
 	    corr->env->copied_bytes == NULL ? 0 : corr->env->copied_bytes(corr->env->copier);
 	if (copied > corr->cut_bytes)
 		copied = corr->cut_bytes;
-	return copied > 0 && corr->bytes + copied > corr->ceiling - corr->ceiling / 8;
+	return copied > 0 && corr->bytes + copied > corr->ceiling - corr->ceiling / 16 * 3;
 }
 
 static enum mr_err stage_process(void *state, struct mr_reader *in, struct mr_writer *out,

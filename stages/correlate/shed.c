@@ -5,10 +5,10 @@
  * that has fired holds the whole; so does a detection's record, and those go before it. In a finite
  * run a slot that fired is not forgotten, because its alert is made at the end and once: it is made
  * now, and all but the fact is forgotten. A quarter of the ceiling is left for what is no state:
- * half of it for pages that a snapshot under way makes the worker copy, half for what the allocator
- * cannot use, the process itself, its batches, and the other workers. Everything is counted and
- * named in the log, and at each barrier told to the books and to deliver, which makes an alert of
- * it. Called by correlate.c and plain.c; never fails. */
+ * a part of it for pages that a snapshot under way makes the worker copy, the rest for what the
+ * allocator cannot use, the process itself, its batches, and the other workers. Everything is
+ * counted and named in the log, and at each barrier told to the books and to deliver, which makes
+ * an alert of it. Called by correlate.c and plain.c; never fails. */
 #include "state.h"
 
 #include <stdio.h>

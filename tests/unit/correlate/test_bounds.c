@@ -301,7 +301,7 @@ static void copied_pages_count_toward_the_ceiling(void **state)
 	    mr_stage_correlate.process(house.states[0][0], &in, &house.writers[0][0], &error),
 	    MR_FULL);
 	assert_int_equal(house.counters.at[MR_C_STATE_SHED], 0);
-	copied = 300000; /* there is room for that */
+	copied = 200000; /* there is room for that */
 	assert_int_equal(
 	    mr_stage_correlate.process(house.states[0][0], &in, &house.writers[0][0], &error),
 	    MR_OK);
