@@ -58,11 +58,13 @@ static bool regex_text_fits(struct mr_slice text)
 /* Each position costs it some 20 us, and more in a long pattern. */
 #define POSITIONS_PATTERN_MAX 500u
 #define POSITIONS_MAX 200000u /* of all databases */
+/* Its time grows with the cube of how deep repeated groups lie. */
+#define DEPTH_MAX 20u
 
 /* Positions of a part of a pattern, as written and with its repeats written out; how many parts of
- * it may be left out. */
+ * it may be left out; how deep its groups lie within each other. */
 struct extent {
-	uint64_t plain, full, optional;
+	uint64_t plain, full, optional, depth;
 };
 
 static void extent_add(struct extent *sum, struct extent part)
@@ -70,6 +72,7 @@ static void extent_add(struct extent *sum, struct extent part)
 	sum->plain += part.plain;
 	sum->full = sum->full + part.full > GROWTH_CAP ? GROWTH_CAP : sum->full + part.full;
 	sum->optional += part.optional;
+	sum->depth = part.depth > sum->depth ? part.depth : sum->depth;
 }
 
 /* Behind the "]" of the class at "[". */
@@ -111,10 +114,11 @@ static struct extent extent_of(struct mr_slice text, size_t *at)
 			continue;
 		}
 		extent_add(&sum, last);
-		last = (struct extent){1, 1, c == '?' || c == '*'};
+		last = (struct extent){1, 1, c == '?' || c == '*', 0};
 		if (c == '(') {
 			++*at;
 			last = extent_of(text, at);
+			last.depth++;
 		} else {
 			*at = c == '[' ? class_end(text, *at) : *at + (c == '\\' ? 2 : 1);
 		}
@@ -134,7 +138,8 @@ static bool extent_fits(struct mr_slice text)
 {
 	struct extent extent = extent_of_all(text);
 	return extent.full - extent.plain <= GROWTH_PATTERN_MAX &&
-	       extent.full <= POSITIONS_PATTERN_MAX && extent.optional <= OPTIONAL_MAX;
+	       extent.full <= POSITIONS_PATTERN_MAX && extent.optional <= OPTIONAL_MAX &&
+	       extent.depth <= DEPTH_MAX;
 }
 
 static unsigned regex_flags(const struct sigma_predicate *predicate)

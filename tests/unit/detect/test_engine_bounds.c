@@ -71,6 +71,30 @@ static void long_patterns(void **state)
 	assert_int_equal(is_scanned("\\w", 498), 0);
 }
 
+/* Groups in groups, each repeated. */
+static uint32_t is_nested_scanned(int depth)
+{
+	struct mr_buf rule = {0};
+	put_head(&rule);
+	mr_buf_add_text(&rule, "  - '");
+	for (int i = 0; i < depth; i++)
+		mr_buf_add_text(&rule, "(");
+	mr_buf_add_text(&rule, "[ab]");
+	for (int i = 0; i < depth; i++)
+		mr_buf_add_text(&rule, "[cd])+");
+	mr_buf_add_text(&rule, "'\n");
+	uint32_t scanned = scanned_of(&rule);
+	mr_buf_fini(&rule);
+	return scanned;
+}
+
+static void deep_groups(void **state)
+{
+	(void)state;
+	assert_int_equal(is_nested_scanned(20), 1);
+	assert_int_equal(is_nested_scanned(21), 0);
+}
+
 /* 200,000 positions: 400 patterns of 500. */
 static void many_patterns(void **state)
 {
@@ -88,6 +112,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(parts_that_may_be_left_out),
 	    cmocka_unit_test(long_patterns),
+	    cmocka_unit_test(deep_groups),
 	    cmocka_unit_test(many_patterns),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
