@@ -185,14 +185,10 @@ static enum mr_err put_table(const struct mr_state_dir *own, const struct mr_tab
 			     const struct mr_generation_table *table, struct mr_error *error)
 {
 	char name[NAME_MAX_BYTES];
-	struct mr_buf there = {0};
-	struct mr_error unread = {0};
-	bool whole = read_table(own, table, &there, &unread) == MR_OK;
-	mr_buf_fini(&there);
-	if (whole)
+	table_name(table->hash, name);
+	if (mr_state_dir_holds(own, name, table->size, table->hash))
 		return MR_OK;
 	struct mr_slice bytes;
-	table_name(table->hash, name);
 	enum mr_err err = mr_tables_map(tables, table->name, &bytes, error);
 	if (err != MR_OK)
 		return err;

@@ -402,10 +402,9 @@ static bool list_manifests(const struct mr_state_dir *dir, struct numbers *out)
 	return all;
 }
 
-/* XXH3 of the first `size` bytes, and what stands behind them: the same number, once. */
-static enum mr_read hash_file(int fd, uint64_t size, uint64_t *hash_out, uint64_t *trailer_out)
+/* XXH3 of the first `size` bytes. */
+static enum mr_read hash_file(int fd, uint64_t size, uint64_t *hash_out)
 {
-	char trailer[8] = {0};
 	XXH3_state_t *state = XXH3_createState();
 	char *piece = mr_malloc(PIECE_BYTES);
 	enum mr_read read = MR_READ_WHOLE;
@@ -418,11 +417,8 @@ static enum mr_read hash_file(int fd, uint64_t size, uint64_t *hash_out, uint64_
 			XXH3_64bits_update(state, piece, want);
 		done += want;
 	}
-	if (read == MR_READ_WHOLE)
-		read = mr_os_read(fd, trailer, sizeof trailer, size, NULL);
 	int saved = errno;
 	*hash_out = XXH3_64bits_digest(state);
-	*trailer_out = mr_get_le(trailer, sizeof trailer);
 	XXH3_freeState(state);
 	free(piece);
 	errno = saved;
@@ -433,18 +429,37 @@ static enum mr_read hash_file(int fd, uint64_t size, uint64_t *hash_out, uint64_
 static enum mr_err check_sum(int fd, const struct mr_file_sum *sum, struct mr_error *error)
 {
 	struct stat about;
-	uint64_t hash = 0, trailer = 0;
+	uint64_t hash = 0;
+	char trailer[sizeof hash];
 	enum mr_read read = MR_READ_SHORT;
 	if (fstat(fd, &about) != 0)
 		return mr_error_errno(error, MR_IO, "cannot look at it");
 	if ((uint64_t)about.st_size == sum->size && sum->size >= sizeof hash)
-		read = hash_file(fd, sum->size - sizeof hash, &hash, &trailer);
+		read = hash_file(fd, sum->size - sizeof hash, &hash);
+	if (read == MR_READ_WHOLE)
+		read = mr_os_read(fd, trailer, sizeof trailer, sum->size - sizeof hash, NULL);
 	if (read == MR_READ_FAILED)
 		return mr_error_errno(error, MR_IO, "cannot read it");
-	if (read == MR_READ_SHORT || hash != trailer || hash != sum->hash)
+	if (read == MR_READ_SHORT || hash != mr_get_le(trailer, sizeof trailer) ||
+	    hash != sum->hash)
 		return mr_error_set(error, MR_BAD_INPUT,
 				    "it is not the file that the manifest names");
 	return MR_OK;
+}
+
+bool mr_state_dir_holds(const struct mr_state_dir *dir, const char *name, uint64_t size,
+			uint64_t hash)
+{
+	struct mr_error unread = {0};
+	struct stat about;
+	uint64_t own = 0;
+	int fd;
+	if (open_file(dir, name, &fd, &about, &unread) != MR_OK)
+		return false;
+	bool holds = (uint64_t)about.st_size == size &&
+		     hash_file(fd, size, &own) == MR_READ_WHOLE && own == hash;
+	close(fd);
+	return holds;
 }
 
 /* Before any worker reads it: whether a newer program wrote it. */

@@ -39,6 +39,10 @@ enum mr_err mr_state_dir_put(const struct mr_state_dir *dir, const char *name,
 /* MR_NOT_FOUND; MR_NO_SPACE where it has more than `most` bytes; MR_IO. */
 enum mr_err mr_state_dir_get(const struct mr_state_dir *dir, const char *name, size_t most,
 			     struct mr_buf *out, struct mr_error *error);
+/* Whether the file of this name has these bytes, as their number and XXH3 tell; false, too, where
+ * it cannot be read. Reads it in pieces. */
+bool mr_state_dir_holds(const struct mr_state_dir *dir, const char *name, uint64_t size,
+			uint64_t hash);
 /* Removes a directory of files, if it is there. */
 void mr_state_dir_remove(const struct mr_state_dir *dir, const char *name);
 
