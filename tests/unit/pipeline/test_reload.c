@@ -229,6 +229,7 @@ static pid_t hold(pid_t pid)
 /* Whatever holds its process: the service waits for nobody, and the next one may come. */
 static void a_reload_that_stands_still_is_refused(void **state)
 {
+	static const char late[] = "was not done after 6000 ms";
 	pid_t still = 0;
 	(void)state;
 	make_directory();
@@ -239,10 +240,11 @@ static void a_reload_that_stands_still_is_refused(void **state)
 	await_checkpoint();
 	write_edition("still");
 	kill(service, SIGHUP);
-	while (still == 0)
+	/* On a busy machine it may be ended before it is found. */
+	while (still == 0 && !was_said(late, 1))
 		still = find_reload(service);
-	pid_t tracer = hold(still);
-	await_words("was not done after 6000 ms", 1);
+	pid_t tracer = still == 0 ? 0 : hold(still);
+	await_words(late, 1);
 	put_edition(EDITION_GATED + 1);
 	kill(service, SIGHUP);
 	end_reloads(service, 2);
