@@ -376,6 +376,16 @@ bool mr_time_is_rfc3339(int64_t time_us)
 	       time_us < mr_days_of_date(10000, 1, 1) * day_us;
 }
 
+/* So many digits behind a mark, if there is one; gives what is behind them. */
+static char *put_digits(char *out, char mark, int64_t number, size_t digits)
+{
+	if (mark != '\0')
+		*out++ = mark;
+	for (size_t i = digits; i > 0; i--, number /= 10)
+		out[i - 1] = (char)('0' + number % 10);
+	return out + digits;
+}
+
 size_t mr_time_text(int64_t time_us, char *out)
 {
 	int64_t seconds = time_us / 1000000;
@@ -394,11 +404,17 @@ size_t mr_time_text(int64_t time_us, char *out)
 	int64_t month;
 	int64_t day;
 	mr_date_of_days(days, &year, &month, &day);
-	int len = snprintf(out, MR_TIME_TEXT, "%04lld-%02d-%02dT%02d:%02d:%02d", (long long)year,
-			   (int)month, (int)day, (int)(rest / 3600), (int)(rest / 60 % 60),
-			   (int)(rest % 60));
+	char *end = year < 0 || year > 9999
+			? out + snprintf(out, MR_TIME_TEXT, "%04lld", (long long)year)
+			: put_digits(out, '\0', year, 4);
+	end = put_digits(end, '-', month, 2);
+	end = put_digits(end, '-', day, 2);
+	end = put_digits(end, 'T', rest / 3600, 2);
+	end = put_digits(end, ':', rest / 60 % 60, 2);
+	end = put_digits(end, ':', rest % 60, 2);
 	if (fraction != 0)
-		len += snprintf(out + len, MR_TIME_TEXT - (size_t)len, ".%06d", (int)fraction);
-	len += snprintf(out + len, MR_TIME_TEXT - (size_t)len, "Z");
-	return (size_t)len;
+		end = put_digits(end, '.', fraction, 6);
+	*end++ = 'Z';
+	*end = '\0';
+	return (size_t)(end - out);
 }

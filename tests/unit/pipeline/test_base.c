@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "millrace/alive.h"
 #include "millrace/event.h"
@@ -235,12 +236,21 @@ static void test_time_text(void **state)
 	    {1621372413000000, "2021-05-18T21:13:33Z"},
 	    {951782400000000, "2000-02-29T00:00:00Z"},
 	    {INT64_C(-62135596800000000), "0001-01-01T00:00:00Z"},
+	    {INT64_C(253402300799000001), "9999-12-31T23:59:59.000001Z"},
+	    {INT64_C(253402300800000000), "10000-01-01T00:00:00Z"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		char text[MR_TIME_TEXT];
 		size_t len = mr_time_text(cases[i].time_us, text);
 		assert_string_equal(text, cases[i].text);
 		assert_int_equal(len, strlen(text));
+	}
+	for (time_t at = -3000000000; at < 5000000000; at += 7654321) {
+		char own[MR_TIME_TEXT], libc[MR_TIME_TEXT];
+		struct tm parts;
+		mr_time_text((int64_t)at * 1000000, own);
+		strftime(libc, sizeof libc, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&at, &parts));
+		assert_string_equal(own, libc);
 	}
 	assert_true(mr_time_is_rfc3339(INT64_C(-62167219200000000)));
 	assert_false(mr_time_is_rfc3339(INT64_C(-62167219200000001)));
