@@ -1,11 +1,14 @@
-/* number.c - exact sums of decimal numbers.
+/* number.c - exact sums and order of decimal numbers.
  *
  * A sum is an array of limbs of nine decimal digits each, of which every digit of a number goes to
  * its own: nothing is carried until the sum is read, so that adding and taking away are a few
  * additions, and the order is no matter. Never fails. */
 #include "millrace/number.h"
 
+#include <string.h>
+
 #define LIMB INT64_C(1000000000)
+#define EXPONENT_MAX INT64_C(1000000000000000)
 
 /* ---- the grammar ---- */
 
@@ -49,7 +52,7 @@ static bool read_exponent(struct mr_slice text, size_t at, int64_t *out)
 	if (end == at || end != text.len)
 		return false;
 	for (*out = 0; at < end; at++)
-		*out = *out > 100000 ? *out : *out * 10 + (text.at[at] - '0');
+		*out = *out > EXPONENT_MAX ? *out : *out * 10 + (text.at[at] - '0');
 	*out = negative ? -*out : *out;
 	return true;
 }
@@ -60,7 +63,7 @@ static bool split(struct mr_slice text, struct parts *out)
 	size_t point = whole_part(text, start);
 	size_t end = point == 0 ? 0 : fraction(text, point);
 	*out = (struct parts){text.at + start, end - start, 0, start == 1};
-	if (end == 0 || text.len > MR_NUMBER_TEXT_MAX)
+	if (end == 0)
 		return false;
 	if (end < text.len && (text.at[end] | 0x20) == 'e') {
 		if (!read_exponent(text, end + 1, &out->exponent))
@@ -87,13 +90,24 @@ static bool next_digit(struct parts *parts, int64_t *power_out, int64_t *digit_o
 	return false;
 }
 
+bool mr_number_written(struct mr_slice text, bool exponent, bool *integer_out)
+{
+	struct parts parts;
+	*integer_out = false;
+	if (!split(text, &parts))
+		return false;
+	bool plain = parts.digits + parts.len == text.at + text.len;
+	*integer_out = plain && memchr(parts.digits, '.', parts.len) == NULL;
+	return plain || exponent;
+}
+
 bool mr_number_is(struct mr_slice text, bool exponent)
 {
 	struct parts parts;
 	int64_t power, digit;
-	if (!split(text, &parts))
-		return false;
-	if (!exponent && parts.digits + parts.len != text.at + text.len)
+	bool integer;
+	if (text.len > MR_NUMBER_TEXT_MAX || !mr_number_written(text, exponent, &integer) ||
+	    !split(text, &parts))
 		return false;
 	while (next_digit(&parts, &power, &digit)) {
 		if (power < -MR_NUMBER_DIGITS || power >= MR_NUMBER_DIGITS)
@@ -173,10 +187,37 @@ void mr_sum_text(const struct mr_sum *sum, struct mr_buf *out)
 	}
 }
 
+/* ---- order ---- */
+
+static int sign_of(struct parts parts)
+{
+	int64_t power, digit;
+	return !next_digit(&parts, &power, &digit) ? 0 : parts.negative ? -1 : 1;
+}
+
+/* Digit by digit, the greatest first, whatever their signs. */
+static int compare_sizes(struct parts a, struct parts b)
+{
+	for (;;) {
+		int64_t left_power, left, right_power, right;
+		bool more = next_digit(&a, &left_power, &left);
+		bool other = next_digit(&b, &right_power, &right);
+		if (!more || !other)
+			return (int)more - (int)other;
+		if (left_power != right_power)
+			return left_power < right_power ? -1 : 1;
+		if (left != right)
+			return left < right ? -1 : 1;
+	}
+}
+
 int mr_number_compare(struct mr_slice a, struct mr_slice b)
 {
-	struct mr_sum difference = {0};
-	mr_sum_add(&difference, a, 1);
-	mr_sum_add(&difference, b, -1);
-	return mr_sum_sign(&difference);
+	struct parts left, right;
+	if (!split(a, &left) || !split(b, &right))
+		return 0;
+	int sign = sign_of(left), other = sign_of(right);
+	if (sign != other)
+		return sign < other ? -1 : 1;
+	return sign < 0 ? compare_sizes(right, left) : compare_sizes(left, right);
 }

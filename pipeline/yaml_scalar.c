@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "millrace/number.h"
 #include "yaml_scalar.h"
 
 /* Longer ones keep no decimal form: nothing compares with them. */
@@ -122,7 +123,13 @@ static struct mr_slice float_form(struct mr_arena *arena, struct mr_slice text)
 				break;
 		}
 	}
-	return (struct mr_slice){mr_arena_copy(arena, form, strlen(form)), strlen(form)};
+	/* What no double is so near to keeps its digits, where JSON has them so. */
+	struct mr_slice own = {text.at + (text.at[0] == '+'), text.len - (text.at[0] == '+')};
+	struct mr_slice best = mr_slice(form);
+	bool integer;
+	if (mr_number_written(own, true, &integer) && mr_number_compare(own, best) != 0)
+		best = own;
+	return (struct mr_slice){mr_arena_copy(arena, best.at, best.len), best.len};
 }
 
 void mr_yaml_scalar_type(struct mr_arena *arena, struct mr_yaml *node)

@@ -2,7 +2,8 @@
  *
  * A number is a text in JSON's grammar, of at most MR_NUMBER_TEXT_MAX bytes, all of whose digits
  * other than 0 stand between 10^-MR_NUMBER_DIGITS and 10^MR_NUMBER_DIGITS: every finite double, and
- * all that fits a value (signal.h). Used by the loader of rules, by signals and by correlate.
+ * all that fits a value (signal.h). Order knows no such bounds. Used by the loader of rules, by
+ * detections, by signals and by correlate.
  * Nothing here allocates. */
 #ifndef MILLRACE_NUMBER_H
 #define MILLRACE_NUMBER_H
@@ -14,7 +15,9 @@
 
 /* `exponent`: 1e3 is one, too. */
 bool mr_number_is(struct mr_slice text, bool exponent);
-/* Negative, 0 or positive, exactly; both are numbers. */
+/* JSON's grammar alone, of any length; `*integer_out`: neither fraction nor exponent. */
+bool mr_number_written(struct mr_slice text, bool exponent, bool *integer_out);
+/* -1, 0 or 1, exactly; both are so written, else 0. */
 int mr_number_compare(struct mr_slice a, struct mr_slice b);
 
 /* A sum, exact whatever was added in whatever order. Zeroed is 0. Up to 2^32 numbers, each times a

@@ -7,6 +7,8 @@
 #include "engine_regex.h"
 #include "engine_value.h"
 
+#include "millrace/number.h"
+
 #include <stdlib.h>
 
 uint64_t engine_fields_hash(const struct mr_fields *fields, uint64_t count)
@@ -87,11 +89,12 @@ static const struct sigma_predicate *as_text(struct build *build,
 	if (leaf->test != SIGMA_NUMBER || !engine_number_read(leaf->text, true, &number) ||
 	    number.type == MR_DOUBLE)
 		return leaf;
-	char text[ENGINE_NUMBER_TEXT];
-	size_t len = engine_number_text(number, text);
+	char room[ENGINE_NUMBER_TEXT];
+	struct mr_slice text = engine_number_text(number, room);
 	struct sigma_predicate *copy = mr_arena_alloc(&build->arena, sizeof(*copy));
 	struct sigma_part *part = mr_arena_alloc(&build->arena, sizeof(*part));
-	*part = (struct sigma_part){SIGMA_LITERAL, {mr_arena_copy(&build->arena, text, len), len}};
+	*part = (struct sigma_part){SIGMA_LITERAL,
+				    {mr_arena_copy(&build->arena, text.at, text.len), text.len}};
 	*copy = (struct sigma_predicate){
 	    .field = leaf->field, .test = SIGMA_TEXT, .parts = part, .part_count = 1};
 	return copy;
@@ -413,23 +416,26 @@ static struct image_span put_parts(struct build *build, const struct sigma_predi
 	return span;
 }
 
-/* Digits as number and shortest form. A rule's number past a double is only its text. */
+/* Number, digits and shortest form. A rule's number past a double is only its text. */
 static void put_number(struct build *build, const struct sigma_predicate *source,
 		       struct image_predicate *image)
 {
 	struct engine_number number;
-	char text[ENGINE_NUMBER_TEXT];
+	char room[ENGINE_NUMBER_TEXT];
 	image->number_type = MR_NULL;
 	image->text = build_bytes(build, source->text.at, source->text.len, 1);
+	image->digits = image->text;
 	if (!engine_number_read(source->text, true, &number))
 		return;
 	image->number_type = (uint8_t)number.type;
 	memcpy(&image->number_bits, &number.num, sizeof(image->number_bits));
 	/* An integer past 64 bits keeps its digits: its double would print others. */
-	if (number.type != MR_DOUBLE || memchr(source->text.at, '.', source->text.len) != NULL ||
-	    memchr(source->text.at, 'e', source->text.len) != NULL ||
-	    memchr(source->text.at, 'E', source->text.len) != NULL)
-		image->text = build_bytes(build, text, engine_number_text(number, text), 1);
+	bool integer;
+	(void)mr_number_written(source->text, true, &integer);
+	if (integer && number.type == MR_DOUBLE)
+		return;
+	struct mr_slice text = engine_number_text(number, room);
+	image->text = build_bytes(build, text.at, text.len, 1);
 }
 
 static void put_predicate(struct build *build, const struct build_predicate *predicate)

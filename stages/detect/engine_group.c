@@ -38,7 +38,9 @@ bool engine_pattern_holds(const struct engine *engine, const struct image_predic
 static bool number_holds(const struct engine *engine, const struct image_predicate *predicate,
 			 const struct mr_value *value)
 {
-	struct engine_number wanted = {.type = (enum mr_type)predicate->number_type};
+	struct engine_number wanted = {
+	    .type = (enum mr_type)predicate->number_type,
+	    .text = {engine->bytes + predicate->digits.first, predicate->digits.count}};
 	struct engine_number number;
 	memcpy(&wanted.num, &predicate->number_bits, sizeof(wanted.num));
 	bool equals = predicate->test == SIGMA_NUMBER;

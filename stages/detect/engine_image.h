@@ -22,7 +22,7 @@
 #include "engine.h"
 
 #define ENGINE_MAGIC 0x4944524du /* "MRDI" */
-#define ENGINE_VERSION 3u
+#define ENGINE_VERSION 4u
 #define ENGINE_KINDS                                                                               \
 	32u /* bits of sigma_rule.kinds; the plans of declared logsources stand behind */
 #define ENGINE_NONE UINT32_MAX
@@ -118,6 +118,7 @@ struct image_predicate {
 	uint32_t group;
 	uint32_t regex_flags;
 	struct image_span text;    /* ENGINE_BYTES: the regex; the number's shortest form */
+	struct image_span digits;  /* ENGINE_BYTES: the number as it is written */
 	struct image_span parts;   /* ENGINE_PARTS */
 	struct image_span witness; /* ENGINE_LISTS: rules (positions) that it is a witness of */
 	uint8_t network[16];

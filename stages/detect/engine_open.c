@@ -181,6 +181,7 @@ static bool predicate_fits(const struct engine *engine, const struct image_predi
 	       (predicate->how != ENGINE_GROUPED ||
 		predicate->group < engine->counts[ENGINE_GROUPS]) &&
 	       span_fits(engine, predicate->text, ENGINE_BYTES) &&
+	       span_fits(engine, predicate->digits, ENGINE_BYTES) &&
 	       span_fits(engine, predicate->parts, ENGINE_PARTS) &&
 	       list_fits(engine, predicate->witness, engine->counts[ENGINE_RULES]);
 }

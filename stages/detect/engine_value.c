@@ -4,6 +4,8 @@
  * address is simply none. Time is bounded by text times pattern. */
 #include "engine_value.h"
 
+#include "millrace/number.h"
+
 #include <arpa/inet.h>
 #include <math.h>
 #include <stdio.h>
@@ -19,33 +21,6 @@ static size_t skip_digits(struct mr_slice text, size_t at)
 	while (at < text.len && is_digit(text.at[at]))
 		at++;
 	return at;
-}
-
-/* JSON's grammar for numbers. */
-static bool number_shape(struct mr_slice text, bool exponent, bool *integer_out)
-{
-	size_t at = text.len > 0 && text.at[0] == '-' ? 1 : 0;
-	size_t start = at;
-	at = skip_digits(text, at);
-	if (at == start || (text.at[start] == '0' && at > start + 1))
-		return false;
-	*integer_out = at == text.len;
-	if (at < text.len && text.at[at] == '.') {
-		start = ++at;
-		at = skip_digits(text, at);
-		if (at == start)
-			return false;
-	}
-	if (exponent && at < text.len && (text.at[at] == 'e' || text.at[at] == 'E')) {
-		at++;
-		if (at < text.len && (text.at[at] == '+' || text.at[at] == '-'))
-			at++;
-		start = at;
-		at = skip_digits(text, at);
-		if (at == start)
-			return false;
-	}
-	return at == text.len;
 }
 
 static bool read_uint64(struct mr_slice text, uint64_t *out)
@@ -65,8 +40,9 @@ bool engine_number_read(struct mr_slice text, bool exponent, struct engine_numbe
 {
 	char copy[512];
 	bool integer = false;
-	if (text.len >= sizeof(copy) || !number_shape(text, exponent, &integer))
+	if (text.len >= sizeof(copy) || !mr_number_written(text, exponent, &integer))
 		return false;
+	out->text = text;
 	if (integer && mr_parse_int64(text, &out->num.i)) {
 		out->type = MR_INT;
 		return true;
@@ -98,6 +74,7 @@ bool engine_number_of(const struct mr_value *value, struct engine_number *out)
 		return false;
 	}
 	out->type = value->type;
+	out->text = (struct mr_slice){value->text, value->len};
 	return true;
 }
 
@@ -112,12 +89,20 @@ static long double number_wide(struct engine_number number)
 	return (long double)number.num.d;
 }
 
+/* A double is the nearest to what is written, so that two which differ are in the order of what is
+ * written; of two that do not the digits tell. */
 int engine_number_compare(struct engine_number a, struct engine_number b)
 {
 	long double left = number_wide(a);
 	long double right = number_wide(b);
 	if (isnan(left) || isnan(right))
 		return 2;
+	if (a.type == MR_DOUBLE || b.type == MR_DOUBLE) {
+		left = (double)left;
+		right = (double)right;
+		if (left == right)
+			return mr_number_compare(a.text, b.text);
+	}
 	return left < right ? -1 : left > right;
 }
 
@@ -152,15 +137,29 @@ static size_t put_double(double number, char out[ENGINE_NUMBER_TEXT])
 	return (size_t)len;
 }
 
-size_t engine_number_text(struct engine_number number, char out[ENGINE_NUMBER_TEXT])
+/* As it is written, but for zeros behind the last digit of a fraction. */
+static struct mr_slice own_digits(struct mr_slice text)
+{
+	bool integer;
+	if (!mr_number_written(text, false, &integer) || integer)
+		return text;
+	while (text.at[text.len - 1] == '0')
+		text.len--;
+	text.len -= text.at[text.len - 1] == '.';
+	return text;
+}
+
+struct mr_slice engine_number_text(struct engine_number number, char room[ENGINE_NUMBER_TEXT])
 {
 	if (number.type == MR_UINT)
-		return put_uint64(number.num.u, false, out);
-	if (number.type == MR_DOUBLE)
-		return put_double(number.num.d, out);
+		return (struct mr_slice){room, put_uint64(number.num.u, false, room)};
+	if (number.type == MR_DOUBLE) {
+		struct mr_slice form = {room, put_double(number.num.d, room)};
+		return mr_number_compare(form, number.text) == 0 ? form : own_digits(number.text);
+	}
 	bool negative = number.num.i < 0;
 	uint64_t size = negative ? 0 - (uint64_t)number.num.i : (uint64_t)number.num.i;
-	return put_uint64(size, negative, out);
+	return (struct mr_slice){room, put_uint64(size, negative, room)};
 }
 
 struct mr_slice engine_equal_text(const struct mr_value *value, char room[ENGINE_NUMBER_TEXT])
@@ -168,7 +167,7 @@ struct mr_slice engine_equal_text(const struct mr_value *value, char room[ENGINE
 	struct engine_number number;
 	if (!engine_number_of(value, &number))
 		return (struct mr_slice){value->text, value->len};
-	return (struct mr_slice){room, engine_number_text(number, room)};
+	return engine_number_text(number, room);
 }
 
 /* Match parts [0, count) without SIGMA_ANY at text[at]; the end, or SIZE_MAX. */

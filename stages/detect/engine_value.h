@@ -14,6 +14,7 @@ struct engine_number {
 		uint64_t u;
 		double d;
 	} num;
+	struct mr_slice text; /* its digits as they are written */
 };
 
 /* A decimal number as a whole text, JSON's grammar; an exponent only where it is allowed. */
@@ -24,10 +25,11 @@ bool engine_number_of(const struct mr_value *value, struct engine_number *out);
 int engine_number_compare(struct engine_number a, struct engine_number b);
 
 /* The shortest decimal form: integers without fraction or exponent below 2^64, else the fewest
- * digits that give the same double again. */
+ * digits that give the same double again; what no double is so near to keeps its own digits. In
+ * `room` or in the number's text. */
 #define ENGINE_NUMBER_TEXT 48
-size_t engine_number_text(struct engine_number number, char out[ENGINE_NUMBER_TEXT]);
-/* What equality compares: a value's text; for a number its shortest form, written to `room`. */
+struct mr_slice engine_number_text(struct engine_number number, char room[ENGINE_NUMBER_TEXT]);
+/* What equality compares: a value's text; for a number its shortest form, perhaps in `room`. */
 struct mr_slice engine_equal_text(const struct mr_value *value, char room[ENGINE_NUMBER_TEXT]);
 
 /* A pattern part by its index; how the image and a tree give them differs. */

@@ -37,7 +37,7 @@ static bool is_number(struct mr_slice text)
 	struct engine_number number;
 	char room[ENGINE_NUMBER_TEXT];
 	return engine_number_read(text, true, &number) &&
-	       mr_slice_eq(text, (struct mr_slice){room, engine_number_text(number, room)});
+	       mr_slice_eq(text, engine_number_text(number, room));
 }
 
 static bool is_whole(struct mr_slice text)

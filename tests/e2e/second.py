@@ -4,6 +4,7 @@ JSON; rules are documents of plain_yaml.py or of JSON."""
 import base64
 import collections
 import datetime
+import fractions
 import ipaddress
 import itertools
 import json
@@ -237,10 +238,8 @@ def is_text(value):
 
 
 def amount(text):
-    """A number's value: an integer exactly, else a double."""
-    if re.fullmatch(r"-?(0|[1-9][0-9]*)", text):
-        return int(text)
-    return float(text)
+    """A number's value, exactly."""
+    return fractions.Fraction(text)
 
 
 def is_number(text):
@@ -248,10 +247,12 @@ def is_number(text):
 
 
 def shortest(text):
-    number = amount(text)
-    if isinstance(number, float) and number.is_integer() and abs(number) < 2**64:
-        number = int(number)
-    return repr(number)
+    """An integer's digits; else those of the nearest double, where they are the number."""
+    if re.fullmatch(r"-?(0|[1-9][0-9]*)", text):
+        return str(int(text))
+    number = float(text)
+    form = str(int(number)) if number.is_integer() and abs(number) < 2**64 else repr(number)
+    return form if amount(form) == amount(text) else text.rstrip("0").rstrip(".")
 
 
 def address(text):

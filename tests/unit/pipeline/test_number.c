@@ -67,6 +67,13 @@ static void order(void **state)
 		}
 	assert_int_equal(mr_number_compare(MR_SLICE("1e3"), MR_SLICE("1000.00")), 0);
 	assert_int_equal(mr_number_compare(MR_SLICE("-0"), MR_SLICE("0.0")), 0);
+	assert_int_equal(mr_number_compare(MR_SLICE("-1e-99999999"), MR_SLICE("-0")), -1);
+	assert_int_equal(mr_number_compare(MR_SLICE("1e99999999"), MR_SLICE("1e99999998")), 1);
+	char longer[MR_NUMBER_TEXT_MAX + 40];
+	memset(longer, '7', sizeof(longer));
+	struct mr_slice all = {longer, sizeof(longer)}, fewer = {longer, sizeof(longer) - 1};
+	assert_int_equal(mr_number_compare(all, fewer), 1);
+	assert_int_equal(mr_number_compare(all, all), 0);
 }
 
 static void assert_text(const struct mr_sum *sum, const char *wanted)
