@@ -1,8 +1,8 @@
 /* engine_group.c - all predicates of one field judged together, value by value.
  *
  * Called by engine_match.c, at most once for a group and event. What holds for a value that was met
- * before comes from the group's cache. Nothing here fails; a regex that reaches PCRE2's limit is
- * counted and does not match. */
+ * before comes from the group's cache. Nothing here fails; a regex that reaches its limit of steps,
+ * of one text or of the event, is counted and does not match. */
 #include "engine_run.h"
 
 /* One look in so many decides whether the cache is worth it; if not, it rests for so many. */
@@ -17,11 +17,16 @@ struct mr_slice engine_fold(struct mr_buf *room, const struct mr_value *value)
 
 bool engine_regex_holds(struct engine *engine, uint32_t predicate, struct mr_slice text)
 {
+	struct run_spent *spent = &engine->spent[predicate];
+	if (spent->epoch != engine->epoch)
+		*spent = (struct run_spent){engine->epoch, 0};
 	enum engine_found found =
-	    engine_regex_find(&engine->room, engine->regexes[predicate], text);
-	if (found != ENGINE_GAVE_UP)
+	    engine_regex_find(&engine->room, engine->regexes[predicate], text, &spent->steps);
+	if (found == ENGINE_FOUND || found == ENGINE_ABSENT)
 		return found == ENGINE_FOUND;
 	engine_give_up(engine, predicate);
+	if (found == ENGINE_SPENT)
+		engine->undecided = engine->epoch;
 	/* What a database has found and PCRE2 cannot confirm in time stands. */
 	return engine->predicates[predicate].scanned;
 }
@@ -183,7 +188,7 @@ static void cache_fill(struct run_group *group, struct cache_entry *entry, uint6
 		       const struct mr_value *value, const struct engine *engine)
 {
 	group->misses++;
-	if (engine->found_count > CACHE_FOUND)
+	if (engine->found_count > CACHE_FOUND || engine->undecided == engine->epoch)
 		return;
 	entry->hash = hash;
 	entry->len = (uint16_t)value->len;

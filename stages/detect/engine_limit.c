@@ -1,6 +1,7 @@
 /* engine_limit.c - matches that were given up at a bound of work: how many, and of which rules.
  *
- * Noted by engine_group.c (PCRE2's limit) and engine_refer.c (pairs of values), asked by detect.c.
+ * Noted by engine_group.c (steps of a regex) and engine_refer.c (pairs of values), asked by
+ * detect.c.
  */
 #include "engine_run.h"
 

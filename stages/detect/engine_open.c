@@ -330,6 +330,7 @@ static void make_state(struct engine *engine)
 	size_t rules = (size_t)engine->counts[ENGINE_RULES] + 1;
 	engine->truth = mr_calloc(predicates, sizeof(*engine->truth));
 	engine->judged = mr_calloc(predicates, sizeof(*engine->judged));
+	engine->spent = mr_calloc(predicates, sizeof(*engine->spent));
 	engine->found = mr_calloc(predicates, sizeof(*engine->found));
 	engine->decided = mr_calloc(predicates, sizeof(*engine->decided));
 	engine->given_up = mr_calloc(predicates, sizeof(*engine->given_up));
@@ -404,6 +405,7 @@ void engine_close(struct engine *engine)
 	free(engine->regexes);
 	free(engine->truth);
 	free(engine->judged);
+	free(engine->spent);
 	free(engine->tried);
 	free(engine->matched);
 	free(engine->found);

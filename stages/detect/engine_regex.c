@@ -9,6 +9,10 @@
 #define STEP_BUDGET 50000000u
 #define STEPS_MIN 500u
 #define STEPS_MAX 100000u
+/* How many steps a match took PCRE2 does not tell. So the first look gets few, which next to all
+ * texts are content with, and each further look STEPS_TIMES as many. */
+#define STEPS_FIRST 100u
+#define STEPS_TIMES 8u
 #define HEAP_KIB 4096u
 #define JIT_STACK_MIN (32u << 10)
 #define JIT_STACK_MAX (1u << 20)
@@ -43,15 +47,29 @@ void engine_regex_room_fini(struct engine_regex_room *room)
 	pcre2_match_context_free(room->context);
 }
 
-enum engine_found engine_regex_find(struct engine_regex_room *room, const pcre2_code *code,
-				    struct mr_slice text)
+static int look(struct engine_regex_room *room, const pcre2_code *code, struct mr_slice text,
+		uint64_t steps)
 {
-	uint64_t steps = STEP_BUDGET / (text.len + 1);
-	steps = steps < STEPS_MIN ? STEPS_MIN : steps > STEPS_MAX ? STEPS_MAX : steps;
 	pcre2_set_match_limit(room->context, (uint32_t)steps);
 	pcre2_set_depth_limit(room->context, (uint32_t)steps);
-	int found =
-	    pcre2_match(code, (PCRE2_SPTR)text.at, text.len, 0, 0, room->data, room->context);
+	return pcre2_match(code, (PCRE2_SPTR)text.at, text.len, 0, 0, room->data, room->context);
+}
+
+enum engine_found engine_regex_find(struct engine_regex_room *room, const pcre2_code *code,
+				    struct mr_slice text, uint64_t *spent)
+{
+	uint64_t most = STEP_BUDGET / (text.len + 1);
+	most = most < STEPS_MIN ? STEPS_MIN : most > STEPS_MAX ? STEPS_MAX : most;
+	uint64_t steps = STEPS_FIRST;
+	int found = look(room, code, text, steps);
+	while ((found == PCRE2_ERROR_MATCHLIMIT || found == PCRE2_ERROR_DEPTHLIMIT) &&
+	       steps < most) {
+		if (*spent >= ENGINE_REGEX_SPENT_MAX)
+			return ENGINE_SPENT;
+		steps = steps * STEPS_TIMES < most ? steps * STEPS_TIMES : most;
+		*spent += steps * (text.len + 1);
+		found = look(room, code, text, steps);
+	}
 	if (found >= 0)
 		return ENGINE_FOUND;
 	return found == PCRE2_ERROR_NOMATCH ? ENGINE_ABSENT : ENGINE_GAVE_UP;

@@ -13,7 +13,15 @@
 pcre2_code *engine_regex_compile(struct mr_slice pattern, uint32_t flags, int *code_out,
 				 size_t *offset_out);
 
-enum engine_found { ENGINE_FOUND, ENGINE_ABSENT, ENGINE_GAVE_UP };
+enum engine_found {
+	ENGINE_FOUND,
+	ENGINE_ABSENT,
+	ENGINE_GAVE_UP, /* the text needs too many steps */
+	ENGINE_SPENT    /* the event has needed too many */
+};
+/* What all texts of an event may cost one regex, in steps that PCRE2 was granted beyond its first
+ * look at each text, which is bounded by the text's length. */
+#define ENGINE_REGEX_SPENT_MAX 200000000u
 
 /* What matching needs besides the pattern; one for each engine. */
 struct engine_regex_room {
@@ -23,8 +31,9 @@ struct engine_regex_room {
 };
 void engine_regex_room_init(struct engine_regex_room *room);
 void engine_regex_room_fini(struct engine_regex_room *room);
-/* Bounded: gives up where the pattern needs too many steps. */
+/* Bounded: gives up where the pattern needs too many steps. `*spent` is what the event's texts have
+ * cost the pattern so far. */
 enum engine_found engine_regex_find(struct engine_regex_room *room, const pcre2_code *code,
-				    struct mr_slice text);
+				    struct mr_slice text, uint64_t *spent);
 
 #endif

@@ -69,6 +69,12 @@ struct run_kept {
 	uint32_t slot_mask, slot_capacity;
 };
 
+/* What an event's texts have cost a regex. */
+struct run_spent {
+	uint64_t epoch; /* of the event */
+	uint64_t steps;
+};
+
 struct engine {
 	char *copy; /* the image, where the caller's was not aligned */
 	const struct image_header *header;
@@ -103,7 +109,11 @@ struct engine {
 	const struct mr_events *events;
 	const struct mr_event *event;
 	uint64_t epoch;
-	uint8_t *truth;    /* for each predicate */
+	uint8_t *truth;          /* for each predicate */
+	struct run_spent *spent; /* for each predicate */
+	/* The event whose values are judged by less than they would be alone: nothing of them is
+	 * kept for others. */
+	uint64_t undecided;
 	uint64_t *judged;  /* ENGINE_ALONE: the event that truth belongs to */
 	uint64_t *tried;   /* for each rule: the event that it was last run for */
 	uint32_t *matched; /* rule positions, then catalog indices */

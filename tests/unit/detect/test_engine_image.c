@@ -181,6 +181,47 @@ static void what_cannot_be_compiled_is_named(void **state)
 	mr_fields_free(fields);
 }
 
+static void put_members(struct mr_buf *json, int count)
+{
+	for (int i = 0; i < count; i++)
+		mr_buf_printf(json, "%s\"xxxxxxxxxxxx!xxxxxxxxxxxx!%d\"", i ? "," : "", i);
+}
+
+/* Values each of which stays within a text's bound: the event has one for them all. What was not
+ * looked for because of others is found where it stands alone. */
+static void a_regex_has_a_bound_for_each_event(void **state)
+{
+	(void)state;
+	struct rules rules;
+	struct mr_buf image = {0}, json = {0};
+	struct bench bench;
+	const uint32_t *matched;
+	rules_load(
+	    &rules,
+	    (const char *const[]){HEAD "  s:\n    a|re: '(x+x+)+(?<=x{9})$'\n  condition: s\n"}, 1,
+	    NULL);
+	struct engine *engine = engine_of(&rules.set, rules.fields, &image);
+	bench_init(&bench, rules.fields);
+	struct mr_event *event = bench_event(&bench, "{\"a\":\"xxxxxxxxxxxx!xxxxxxxxxxxx!0\"}");
+	engine_match(engine, &bench.events, event, &matched);
+	assert_int_equal(engine_limits(engine), 0);
+	mr_buf_add_text(&json, "{\"a\":[");
+	put_members(&json, 3000);
+	mr_buf_add_text(&json, ",\"xxxxxxxxxxxx!xxxxxxxxxxxx!xxxxxxxxxxxxxxxxxx\"]}");
+	mr_buf_add(&json, "", 1);
+	event = bench_event(&bench, json.data);
+	assert_int_equal(engine_match(engine, &bench.events, event, &matched), 0);
+	assert_true(engine_limits(engine) > 1000);
+	event = bench_event(&bench, "{\"a\":\"xxxxxxxxxxxx!xxxxxxxxxxxx!xxxxxxxxxxxxxxxxxx\"}");
+	assert_int_equal(engine_match(engine, &bench.events, event, &matched), 1);
+	assert_int_equal(engine_limits(engine), 0);
+	engine_close(engine);
+	bench_fini(&bench);
+	mr_buf_fini(&json);
+	mr_buf_fini(&image);
+	rules_fini(&rules);
+}
+
 /* A regex that backtracks without end is given up, counted, and ends soon. */
 static void a_hopeless_regex_is_given_up(void **state)
 {
@@ -251,6 +292,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(an_unaligned_image_opens, make, unmake),
 	    cmocka_unit_test_setup_teardown(another_dictionary_is_refused, make, unmake),
 	    cmocka_unit_test(what_cannot_be_compiled_is_named),
+	    cmocka_unit_test(a_regex_has_a_bound_for_each_event),
 	    cmocka_unit_test(a_hopeless_regex_is_given_up),
 	    cmocka_unit_test(a_full_cache_forgets_and_never_errs),
 	};

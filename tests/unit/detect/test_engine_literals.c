@@ -118,7 +118,8 @@ static void check(struct engine_regex_room *room, const pcre2_code *code, struct
 	for (int i = 0; i < 60; i++) {
 		fill(&text, texts, sizeof(texts) / sizeof(*texts), 9);
 		struct mr_slice slice = {text.data, text.len};
-		if (engine_regex_find(room, code, slice) != ENGINE_FOUND)
+		uint64_t spent = 0;
+		if (engine_regex_find(room, code, slice, &spent) != ENGINE_FOUND)
 			continue;
 		folded.len = 0;
 		char *at = mr_buf_reserve(&folded, mr_fold_max(text.len));
