@@ -81,7 +81,8 @@ static bool read_texts(struct sigma_scope *scope, struct mr_yaml *node, const ch
 	out->items = mr_arena_alloc(scope->arena, out->count * sizeof *out->items);
 	for (uint32_t i = 0; i < out->count; i++) {
 		struct mr_yaml *item = one ? node : node->items[i];
-		if (item->kind != MR_YAML_SCALAR || item->text.len == 0)
+		if (item->kind != MR_YAML_SCALAR || item->type == MR_YAML_NULL ||
+		    item->text.len == 0)
 			return sigma_refuse(scope, SIGMA_AT(item), "%s where a text should stand",
 					    mr_yaml_what(item));
 		out->items[i] = item->text;

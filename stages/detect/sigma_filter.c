@@ -34,7 +34,8 @@ static bool read_filter(struct sigma_scope *scope, struct sigma_source *source,
 	out->names = mr_arena_alloc(scope->arena, out->name_count * sizeof *out->names);
 	for (uint32_t i = 0; i < out->name_count; i++) {
 		struct mr_yaml *item = one ? rules : rules->items[i];
-		if (item->kind != MR_YAML_SCALAR || item->text.len == 0)
+		if (item->kind != MR_YAML_SCALAR || item->type == MR_YAML_NULL ||
+		    item->text.len == 0)
 			return sigma_refuse(scope, SIGMA_AT(item),
 					    "%s where a rule's id or name should stand",
 					    mr_yaml_what(item));

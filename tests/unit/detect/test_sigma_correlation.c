@@ -81,6 +81,15 @@ static void timespans(void **state)
 	}
 }
 
+/* Null is the name of no field. */
+static void no_member_is_null(void **state)
+{
+	(void)state;
+	REFUSED(R("a") COUNT("c", "[a]", ", group-by: [u, ~]"), 10, 95,
+		"where a text should stand");
+	REFUSED(R("a") COUNT("c", "[a, null]", ""), 10, 45, "where a text should stand");
+}
+
 /* References across files, backwards and forwards; layers; who alerts. */
 static void layers(void **state)
 {
@@ -300,11 +309,12 @@ static void long_chain(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(a_count),          cmocka_unit_test(timespans),
-	    cmocka_unit_test(layers),           cmocka_unit_test(meanings),
-	    cmocka_unit_test(inactive),         cmocka_unit_test(conditions),
-	    cmocka_unit_test(refused),          cmocka_unit_test(refused_numbers),
-	    cmocka_unit_test(refused_together), cmocka_unit_test(long_chain),
+	    cmocka_unit_test(a_count),           cmocka_unit_test(timespans),
+	    cmocka_unit_test(no_member_is_null), cmocka_unit_test(layers),
+	    cmocka_unit_test(meanings),          cmocka_unit_test(inactive),
+	    cmocka_unit_test(conditions),        cmocka_unit_test(refused),
+	    cmocka_unit_test(refused_numbers),   cmocka_unit_test(refused_together),
+	    cmocka_unit_test(long_chain),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

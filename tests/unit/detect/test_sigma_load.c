@@ -187,6 +187,22 @@ static void actions(void **state)
 	"---\ntitle: f\nid: f\nlogsource: {}\nfilter:\n rules: " rules                             \
 	"\n s: {u: x}\n condition: " condition "\n"
 
+/* The specification wants `rules`: a key that is forgotten must not silence every rule. */
+static void filters_name_their_rules(void **state)
+{
+	(void)state;
+	REFUSED("title: f\nid: f\nlogsource: {}\nfilter:\n s: {u: x}\n condition: not s\n", 5, 2,
+		"\"rules\" is missing");
+	REFUSED("title: f\nid: f\nlogsource: {}\nfilter:\n rules:\n s: {u: x}\n condition: not s\n",
+		5, 2, "\"rules\" is missing");
+	REFUSED(
+	    "title: f\nid: f\nlogsource: {}\nfilter:\n rules: ''\n s: {u: x}\n condition: not s\n",
+	    5, 9, "where a rule's id or name should stand");
+	REFUSED("title: f\nid: f\nlogsource: {}\nfilter:\n rules: [~]\n s: {u: x}\n condition: not "
+		"s\n",
+		5, 10, "where a rule's id or name should stand");
+}
+
 static void filters(void **state)
 {
 	(void)state;
@@ -681,6 +697,7 @@ int main(void)
 	    cmocka_unit_test(metadata_tags),
 	    cmocka_unit_test(fields_to_show),
 	    cmocka_unit_test(actions),
+	    cmocka_unit_test(filters_name_their_rules),
 	    cmocka_unit_test(filters),
 	    cmocka_unit_test(logsources),
 	    cmocka_unit_test(logsources_that_nothing_feeds),
