@@ -49,6 +49,7 @@ void mr_checkpoint_return(struct mr_checkpoint *checkpoint, struct mr_manifest *
 {
 	mr_manifest_fini(&checkpoint->last);
 	checkpoint->last = *recovered;
+	checkpoint->renamed = false;
 	checkpoint->before = recovered->number;
 	checkpoint->number = recovered->number;
 	*recovered = (struct mr_manifest){0};
@@ -228,15 +229,19 @@ static enum mr_err put_manifest(const struct mr_checkpoint *checkpoint,
 	return err;
 }
 
-enum mr_err mr_checkpoint_rename(struct mr_checkpoint *checkpoint, const struct mr_service *service,
-				 struct mr_error *error)
+void mr_checkpoint_rename(struct mr_checkpoint *checkpoint, const struct mr_service *service)
 {
-	struct mr_manifest renamed = checkpoint->last;
-	renamed.generation = service->generation.id;
-	renamed.drained = false;
-	enum mr_err err = put_manifest(checkpoint, &renamed, error);
-	if (err == MR_OK)
-		checkpoint->last = renamed;
+	checkpoint->last.generation = service->generation.id;
+	checkpoint->last.drained = false;
+	checkpoint->renamed = true;
+}
+
+enum mr_err mr_checkpoint_keep_name(struct mr_checkpoint *checkpoint, struct mr_error *error)
+{
+	if (!checkpoint->renamed)
+		return MR_OK;
+	enum mr_err err = put_manifest(checkpoint, &checkpoint->last, error);
+	checkpoint->renamed = err != MR_OK;
 	return err;
 }
 

@@ -16,6 +16,7 @@ struct mr_checkpoint {
 	const struct mr_state_dir *dir;
 	struct mr_bookkeeper *keeper; /* borrowed */
 	struct mr_manifest last;      /* that a start would go on from; empty before the first */
+	bool renamed;                 /* the disk has it under its old name */
 	uint64_t before;              /* number of the one before it */
 	uint64_t number;              /* of the one under way, or the last begun */
 	bool under_way;
@@ -55,10 +56,10 @@ void mr_checkpoint_return(struct mr_checkpoint *checkpoint, struct mr_manifest *
 /* What was under way is given up: its workers are dead. */
 void mr_checkpoint_abandon(struct mr_checkpoint *checkpoint);
 
-/* The last checkpoint names its generation anew, before anything is read behind it. After an error
- * it names what it did. */
-enum mr_err mr_checkpoint_rename(struct mr_checkpoint *checkpoint, const struct mr_service *service,
-				 struct mr_error *error);
+/* The last checkpoint names its generation anew, here alone until that is kept. */
+void mr_checkpoint_rename(struct mr_checkpoint *checkpoint, const struct mr_service *service);
+/* On the disk, too, before anything is read behind it. After an error the disk has the old name. */
+enum mr_err mr_checkpoint_keep_name(struct mr_checkpoint *checkpoint, struct mr_error *error);
 
 /* The next one is wanted sooner: so long after the last, or after what that costs, but not before
  * now. */

@@ -340,15 +340,6 @@ static enum mr_err check_places(const struct mr_service *service,
 	return MR_OK;
 }
 
-/* Who judges from here on stands in the last manifest before anything is read: others would judge
- * it again after a death. */
-static enum mr_err name_generation(struct mr_service *service, struct mr_error *error)
-{
-	if (service->checkpoint.last.generation == service->generation.id)
-		return MR_OK;
-	return mr_checkpoint_rename(&service->checkpoint, service, error);
-}
-
 static enum mr_err incarnate(struct mr_service *service, struct mr_supervisor *supervisor,
 			     struct mr_error *error)
 {
@@ -357,7 +348,7 @@ static enum mr_err incarnate(struct mr_service *service, struct mr_supervisor *s
 	supervisor->restored = mr_tables_new();
 	enum mr_err err = check_places(service, supervisor, error);
 	if (err == MR_OK)
-		err = name_generation(service, error);
+		err = mr_service_name_last(service, error);
 	if (err == MR_OK)
 		err = mr_recovery_open(&service->dir, &service->checkpoint.last,
 				       &service->suspects.aside, "", &supervisor->setup.topology,

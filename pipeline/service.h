@@ -90,9 +90,15 @@ void mr_service_adopt(struct mr_service *service, const struct mr_config *config
 
 /* ---- service_generation.c ---- */
 
-/* Before the first incarnation: by what it starts with. MR_IO, MR_NO_SPACE. */
+/* Before the first incarnation: by what it starts with. Who judges from here on stands in the last
+ * manifest before anything is read, because others would judge it again after a death; but not
+ * before its workers have restored: a start that fails on new rules leaves the old ones their
+ * checkpoint. MR_IO, MR_NO_SPACE. */
 enum mr_err mr_service_choose(struct mr_service *service, struct mr_supervisor *supervisor,
 			      struct mr_error *error);
+/* Before each incarnation. On the disk at once where the last checkpoint is its own, or none; else
+ * mr_checkpoint_keep_name does that once all workers are ready. MR_IO, MR_NO_SPACE. */
+enum mr_err mr_service_name_last(struct mr_service *service, struct mr_error *error);
 /* The last checkpoint is an earlier one now: what was read behind it is judged by what judged it
  * first, and what is in force waits for a checkpoint, as at a start. */
 void mr_service_go_back(struct mr_service *service, struct mr_supervisor *supervisor);

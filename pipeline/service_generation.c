@@ -67,7 +67,18 @@ enum mr_err mr_service_choose(struct mr_service *service, struct mr_supervisor *
 				 setup->fields, error);
 	if (err != MR_OK || (!same && !nothing_behind && go_back(service, supervisor)))
 		return err;
-	return mr_checkpoint_rename(&service->checkpoint, service, error);
+	mr_checkpoint_rename(&service->checkpoint, service);
+	return MR_OK;
+}
+
+enum mr_err mr_service_name_last(struct mr_service *service, struct mr_error *error)
+{
+	struct mr_checkpoint *checkpoint = &service->checkpoint;
+	const struct mr_manifest *last = &checkpoint->last;
+	if (last->generation != service->generation.id)
+		mr_checkpoint_rename(checkpoint, service);
+	bool restores = last->number == 0 || last->made_by == service->generation.id;
+	return restores ? mr_checkpoint_keep_name(checkpoint, error) : MR_OK;
 }
 
 void mr_service_go_back(struct mr_service *service, struct mr_supervisor *supervisor)

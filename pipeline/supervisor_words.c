@@ -101,13 +101,19 @@ void mr_supervisor_show_workers(struct mr_supervisor *supervisor)
 }
 
 /* All pairs have met: nobody else shall find their sockets. */
-static enum mr_err ready(struct mr_supervisor *supervisor, struct mr_supervised *worker)
+static enum mr_err ready(struct mr_supervisor *supervisor, struct mr_supervised *worker,
+			 struct mr_error *error)
 {
 	worker->ready = true;
 	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
 		if (!supervisor->workers[i].ready)
 			return MR_OK;
 	}
+	enum mr_err err = supervisor->service == NULL
+			      ? MR_OK
+			      : mr_checkpoint_keep_name(&supervisor->service->checkpoint, error);
+	if (err != MR_OK)
+		return err;
 	mr_rundir_remove(&supervisor->rundir);
 	mr_supervisor_sample(supervisor);
 	supervisor->started = true;
@@ -467,7 +473,7 @@ static enum mr_err handle(void *context, struct mr_control_message *message, str
 	case MR_CONTROL_READY:
 		if (!worker->bound || worker->ready)
 			break;
-		return ready(supervisor, worker);
+		return ready(supervisor, worker, error);
 	case MR_CONTROL_FILE_ADD:
 	case MR_CONTROL_FILE_EXPECT:
 	case MR_CONTROL_FILE_DROP:

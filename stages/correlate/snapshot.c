@@ -496,7 +496,9 @@ static void tell_gone(struct corr *corr, struct mr_slice id)
 	       (int)id.len, id.at);
 }
 
-static struct corr_rule *rule_of(struct corr *corr, struct mr_slice id, uint64_t meaning)
+/* The key of another shape is one of another meaning. */
+static struct corr_rule *rule_of(struct corr *corr, struct mr_slice id, uint64_t meaning,
+				 size_t texts)
 {
 	for (uint32_t i = 0; i < corr->catalog.count; i++) {
 		struct corr_rule *rule = &corr->rules[i];
@@ -504,7 +506,8 @@ static struct corr_rule *rule_of(struct corr *corr, struct mr_slice id, uint64_t
 			continue;
 		if (!is_of_layer(corr, rule->rule))
 			return NULL;
-		if (rule->kind != NULL && rule->rule->meaning == meaning)
+		if (rule->kind != NULL && rule->rule->meaning == meaning &&
+		    rule->rule->group_by.count == texts)
 			return rule;
 		if (!rule->dropped)
 			mr_log(MR_LOG_WARNING, MR_RULE_NAMED ": %s", MR_RULE_NAMES(rule->rule),
@@ -537,11 +540,7 @@ static void get_key(struct corr *corr, struct mr_unpack *in, uint8_t number)
 		in->bad = true;
 		return;
 	}
-	struct corr_rule *rule = rule_of(corr, id, meaning);
-	if (rule != NULL && rule->rule->group_by.count != count) {
-		in->bad = true;
-		return;
-	}
+	struct corr_rule *rule = rule_of(corr, id, meaning, count);
 	struct corr_key *key =
 	    rule == NULL ? NULL : corr_key_get(corr, number, rule, tenant, texts, (uint32_t)count);
 	for (size_t i = 0; i < slots && mr_unpack_ok(in); i++)

@@ -557,6 +557,29 @@ static void hash_field(uint64_t *hash, const struct mr_fields *fields, mr_field 
 	hash_text(hash, field == 0 ? (struct mr_slice){"", 0} : mr_fields_name(fields, field));
 }
 
+/* Of what follows: no text is like it. */
+static void hash_count(uint64_t *hash, uint32_t count)
+{
+	*hash = mr_hash64(&count, sizeof count, ~*hash);
+}
+
+static void hash_place(uint64_t *hash, const struct mr_fields *fields,
+		       const struct sigma_place *place)
+{
+	hash_count(hash, place->kinds);
+	hash_field(hash, fields, place->where);
+	hash_count(hash, place->texts.count);
+	for (uint32_t t = 0; t < place->texts.count; t++)
+		hash_text(hash, place->texts.items[t]);
+	hash_count(hash, place->slot_count);
+	for (uint32_t s = 0; s < place->slot_count; s++) {
+		hash_field(hash, fields, place->slots[s].field);
+		hash_field(hash, fields, place->slots[s].when);
+		hash_text(hash, place->slots[s].text);
+		hash_field(hash, fields, place->slots[s].otherwise);
+	}
+}
+
 /* What the correlation calls a field, and where the rule's records have it. */
 static void hash_names(uint64_t *hash, const struct sigma_builder *load,
 		       const struct sigma_source *source, const mr_field *names, uint32_t count)
@@ -566,14 +589,21 @@ static void hash_names(uint64_t *hash, const struct sigma_builder *load,
 		for (uint32_t p = 0; p < source->place_count; p++) {
 			const struct sigma_place *place =
 			    &load->set->places[source->first_place + p];
-			for (uint32_t s = 0; s < place->slot_count && place->name == names[i];
-			     s++) {
-				hash_field(hash, load->fields, place->slots[s].field);
-				hash_field(hash, load->fields, place->slots[s].when);
-				hash_field(hash, load->fields, place->slots[s].otherwise);
-			}
+			if (place->name == names[i])
+				hash_place(hash, load->fields, place);
 		}
 	}
+}
+
+/* The names of one list may not pass for those of the other. One value is the rule of the types
+ * that have any, and what is kept of them was named without a count. */
+static void hash_lists(uint64_t *hash, const struct sigma_builder *load,
+		       const struct sigma_source *source, const struct mr_rule *rule, uint32_t i)
+{
+	hash_names(hash, load, source, mr_rule_group_fields(rule, i), rule->group_by.count);
+	if (rule->fields.count > 1)
+		hash_count(hash, rule->fields.count);
+	hash_names(hash, load, source, mr_rule_value_fields(rule, i), rule->fields.count);
 }
 
 /* Names, not ids: those depend on what else is loaded. */
@@ -584,10 +614,7 @@ static uint64_t meaning_of(const struct sigma_builder *load, const struct sigma_
 	hash_text(&hash, mr_correlation_name(rule->type));
 	for (uint32_t i = 0; i < rule->rule_count; i++) {
 		hash_text(&hash, source->refers[i]->id);
-		hash_names(&hash, load, source->refers[i], mr_rule_group_fields(rule, i),
-			   rule->group_by.count);
-		hash_names(&hash, load, source->refers[i], mr_rule_value_fields(rule, i),
-			   rule->fields.count);
+		hash_lists(&hash, load, source->refers[i], rule, i);
 	}
 	hash = mr_hash64(&rule->timespan_us, sizeof rule->timespan_us, hash);
 	for (uint32_t i = 0; i < rule->condition_count; i++) {

@@ -64,6 +64,16 @@ def correlation(name="three", base="one", count=3, span="10m"):
     return CORRELATION.format(id=identity(name), rule=identity(base), count=count, span=span)
 
 
+def values(groups, *fields):
+    return (correlation("many", count=9).replace("event_count", "value_count").replace("[UserId]", f"[{groups}]")
+            .replace("    condition:\n", f"    condition:\n        field: [{', '.join(fields)}]\n"))
+
+
+def manifests(folder):
+    state = os.path.join(folder, "state")
+    return {name: open(os.path.join(state, name), "rb").read() for name in os.listdir(state) if "manifest" in name}
+
+
 class Service:
     """A service over a followed file, its rules in one folder."""
 
@@ -307,6 +317,44 @@ class Reload(unittest.TestCase):
         service.reload(over=correlation("over", base="three", count=1))
         service.add(6)
         service.wait_fired(("three", 3), ("over", 6))
+        service.end()
+
+    def test_other_lists_are_another_meaning(self):
+        """The same names, parted otherwise into those of the key and those of the value."""
+        service = self.service()
+        service.put_rules(one=rule("one"), many=values("UserId", "ClientIP", "Workload"))
+        service.start()
+        service.add(1, 2)
+        mt.wait_until(lambda: counted(service.folder, "state") == 2, "two records are parsed")
+        service.reload(many=values("UserId, ClientIP", "Workload"))
+        self.assertIn("its meaning has changed: it starts without state", service.words())
+        service.end()
+        for groups in ("UserId", "UserId, ClientIP"):
+            service.put_rules(many=values(groups, *(["ClientIP"] if groups == "UserId" else []), "Workload"))
+            service.start()
+            service.wait_for(" workers:", service.words().count(" workers:") + 1)
+            service.end()
+
+    def test_a_start_that_fails_leaves_the_checkpoint_its_rules(self):
+        service = self.service()
+        service.put_rules(one=rule("one"))
+        service.start()
+        service.add(1)
+        service.wait_fired(("one", 1))
+        service.end()
+        named = manifests(service.folder)
+        service.put_rules(one=rule("one", operation="Nothing"))
+        os.rename(os.path.join(self.folder, "alerts.ndjson"), os.path.join(self.folder, "kept"))
+        os.mkdir(os.path.join(self.folder, "alerts.ndjson"))
+        service.start()
+        self.assertNotEqual(service.process.wait(mt.WAIT_SECONDS), 0, service.words())
+        self.assertEqual(manifests(service.folder), named)
+        os.rmdir(os.path.join(self.folder, "alerts.ndjson"))
+        os.rename(os.path.join(self.folder, "kept"), os.path.join(self.folder, "alerts.ndjson"))
+        service.put_rules(one=rule("one"))
+        service.start()
+        service.add(2)
+        service.wait_fired(("one", 1), ("one", 2))
         service.end()
 
     def test_settings_and_databases_change_too(self):

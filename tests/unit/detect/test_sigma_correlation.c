@@ -144,6 +144,24 @@ static void meanings(void **state)
 	assert_int_not_equal(over, over_settled);
 }
 
+/* The same names, parted otherwise into those of the key and those of the value. */
+static void meanings_of_lists(void **state)
+{
+	(void)state;
+#define VALUES(more, field)                                                                        \
+	R("a")                                                                                     \
+	C("c", "type: value_count, rules: [a], timespan: 1h" more                                  \
+	       ", condition: {gte: 2, field: " field "}")
+	uint64_t most = meaning(VALUES(", group-by: [u, v]", "[w]"));
+	uint64_t some = meaning(VALUES(", group-by: [u]", "[v, w]"));
+	uint64_t none = meaning(VALUES("", "[u, v, w]"));
+	assert_int_equal(most, meaning(VALUES(", group-by: [u, v]", "w")));
+	assert_int_not_equal(most, some);
+	assert_int_not_equal(some, none);
+	assert_int_not_equal(most, none);
+#undef VALUES
+}
+
 static void inactive(void **state)
 {
 	(void)state;
@@ -311,10 +329,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_count),           cmocka_unit_test(timespans),
 	    cmocka_unit_test(no_member_is_null), cmocka_unit_test(layers),
-	    cmocka_unit_test(meanings),          cmocka_unit_test(inactive),
-	    cmocka_unit_test(conditions),        cmocka_unit_test(refused),
-	    cmocka_unit_test(refused_numbers),   cmocka_unit_test(refused_together),
-	    cmocka_unit_test(long_chain),
+	    cmocka_unit_test(meanings),          cmocka_unit_test(meanings_of_lists),
+	    cmocka_unit_test(inactive),          cmocka_unit_test(conditions),
+	    cmocka_unit_test(refused),           cmocka_unit_test(refused_numbers),
+	    cmocka_unit_test(refused_together),  cmocka_unit_test(long_chain),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
