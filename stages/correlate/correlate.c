@@ -4,7 +4,7 @@
  * through mr_stage_correlate (millrace/stage.h). It fails to open where the catalog is missing or
  * holds a correlation that it can't judge, and ends the worker (MR_PROTOCOL) on a signal that no
  * rule of the catalog can have made. */
-#include "state.h"
+#include "shed.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -172,6 +172,7 @@ static void stage_close(void *state)
 		free(corr->rules[i].step);
 		free(corr->rules[i].parts);
 		free(corr->rules[i].outers);
+		free(corr->rules[i].ranks);
 	}
 	free(corr->rules);
 	for (uint32_t i = 0; i < corr->gone_count; i++)

@@ -109,6 +109,17 @@ uint32_t corr_marks_from(const struct corr_marks *marks, int64_t offset)
 	return low;
 }
 
+void corr_marks_halve(struct corr_marks *marks)
+{
+	struct corr_marks half = {0};
+	corr_marks_sort(marks);
+	for (uint32_t i = marks->count / 2; i < marks->count; i++)
+		append(&half, &marks->at[i], corr_mark_text(marks, &marks->at[i]));
+	half.sorted = half.count;
+	corr_marks_fini(marks);
+	*marks = half;
+}
+
 void corr_marks_fini(struct corr_marks *marks)
 {
 	free(marks->at);

@@ -3,7 +3,7 @@
  * A detection is an event_count >= 1 with the record id as its key and slot 0 (PROTOCOL.md 6.3).
  * What is remembered is an id of (rule, tenant, kind, record id) and the time at
  * which it may go. Called by correlate.c, expiry.c, shed.c and snapshot.c; never fails. */
-#include "state.h"
+#include "shed.h"
 
 #include <stdlib.h>
 
@@ -26,6 +26,12 @@ static size_t bytes_of(const struct corr_plain *plain)
 	return plain->entries == NULL ? 0 : ((size_t)plain->mask + 1) * sizeof(*plain->entries);
 }
 
+static void weigh(struct corr *corr, size_t more, size_t less)
+{
+	corr->bytes += more - less;
+	corr->rules[corr->catalog.count].bytes += more - less;
+}
+
 /* The entries that are not before the limit, in a table of a fitting size. */
 static void rebuild(struct corr *corr, struct corr_plain *plain, uint32_t count, int64_t limit_us)
 {
@@ -40,7 +46,7 @@ static void rebuild(struct corr *corr, struct corr_plain *plain, uint32_t count,
 		*place_of(&wider, &entry->id) = *entry;
 		wider.count++;
 	}
-	corr->bytes += bytes_of(&wider) - bytes_of(plain);
+	weigh(corr, bytes_of(&wider), bytes_of(plain));
 	free(plain->entries);
 	*plain = wider;
 }
@@ -101,7 +107,8 @@ uint32_t corr_plain_halve(struct corr *corr, struct corr_plain *plain)
 
 void corr_plain_fini(struct corr *corr, struct corr_plain *plain)
 {
-	corr->bytes -= bytes_of(plain);
+	if (plain->entries != NULL)
+		weigh(corr, 0, bytes_of(plain));
 	free(plain->entries);
 	*plain = (struct corr_plain){0};
 }

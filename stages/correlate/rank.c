@@ -1,5 +1,6 @@
-/* rank.c - keys in the order in which they go at the memory ceiling (PROTOCOL.md 6.7).
+/* rank.c - a rule's keys in the order in which they go at the memory ceiling (PROTOCOL.md 6.7).
  *
+ * Each rule has ranks of its own: a part of one condition says nothing about a part of another.
  * Rank 0 has those with a slot more than ten minutes past W. Behind it stand the others by the part
  * of their condition that they hold, sixteen ranks for each doubling of it; then those that hold
  * all of it but not in one window; last those of which an alert was made. A rank is a list, the
@@ -7,7 +8,7 @@
  * asks for the rank again before it gives a key up. So an occurrence costs nothing, a key two
  * pointers, and what goes first is found without a look at the others. Called by correlate.c,
  * state.c, shed.c and snapshot.c; never fails. */
-#include "state.h"
+#include "shed.h"
 
 #include <stdlib.h>
 
@@ -71,11 +72,11 @@ uint16_t corr_rank_of(const struct corr *corr, const struct corr_key *key)
 
 /* ---- the lists ---- */
 
-void corr_key_unrank(struct corr *corr, struct corr_key *key)
+void corr_key_unrank(struct corr_key *key)
 {
 	if (key->rank == CORR_UNRANKED)
 		return;
-	struct corr_rank *rank = &corr->ranks[key->rank];
+	struct corr_rank *rank = &key->rule->ranks[key->rank];
 	*(key->older == NULL ? &rank->oldest : &key->older->newer) = key->newer;
 	*(key->newer == NULL ? &rank->newest : &key->newer->older) = key->older;
 	key->rank = CORR_UNRANKED;
@@ -83,8 +84,11 @@ void corr_key_unrank(struct corr *corr, struct corr_key *key)
 
 void corr_key_rank(struct corr *corr, struct corr_key *key, uint16_t number)
 {
-	struct corr_rank *rank = &corr->ranks[number];
-	corr_key_unrank(corr, key);
+	struct corr_rule *rule = &corr->rules[key->rule->index];
+	if (rule->ranks == NULL)
+		rule->ranks = mr_calloc(CORR_RANKS, sizeof(*rule->ranks));
+	struct corr_rank *rank = &rule->ranks[number];
+	corr_key_unrank(key);
 	key->rank = number;
 	key->older = rank->newest;
 	key->newer = NULL;

@@ -186,6 +186,30 @@ void corr_set_prune(struct corr_set *set, uint32_t keep)
 	index_build(set);
 }
 
+void corr_set_fit(struct corr_set *set)
+{
+	if (set->count == 0)
+		return;
+	set->capacity = set->count;
+	set->entries = mr_realloc(set->entries, set->capacity * sizeof(*set->entries));
+	free(set->index);
+	set->index = NULL;
+	if (set->count > INDEX_FROM)
+		index_build(set);
+}
+
+void corr_set_halve(struct corr_set *set)
+{
+	uint32_t half = set->count - set->count / 2;
+	if (half == set->count)
+		return;
+	select_nth(set->entries, set->count, half - 1, last_behind);
+	set->count = half;
+	set->pruned = true;
+	set->is_certain = false; /* those that made it so may be gone */
+	corr_set_fit(set);
+}
+
 static void set_copy(const struct corr_set *set, struct corr_set *out)
 {
 	*out = *set;

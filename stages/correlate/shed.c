@@ -1,15 +1,19 @@
 /* shed.c - what is given up when the state has come to its ceiling (PROTOCOL.md 6.7).
  *
- * First the slots that begin more than ten minutes past W; then keys, those that hold the smallest
- * part of their condition first, of those the oldest first (rank.c); never the key in hand. A key
- * that has fired holds the whole; so does a detection's record, and those go before it. In a finite
- * run a slot that fired is not forgotten, because its alert is made at the end and once: it is made
- * now, and all but the fact is forgotten. A quarter of the ceiling is left for what is no state:
- * a part of it for pages that a snapshot under way makes the worker copy, the rest for what the
- * allocator cannot use, the process itself, its batches, and the other workers. Everything is
- * counted and named in the log, and at each barrier told to the books and to deliver, which makes
- * an alert of it. Called by correlate.c and plain.c; never fails. */
-#include "state.h"
+ * First the slots that begin more than ten minutes past W. Then it is the turn of the rule that
+ * holds the most, until another one does: so each has its fair share, what one does not use is for
+ * others, and keys invented for one rule cost no other its own. Detections stand for one rule, with
+ * the records that they fired for. Within a rule keys go that hold the smallest part of its
+ * condition, of those the oldest first (rank.c); one that has fired holds the whole. Never the key
+ * in hand, but where it holds more than all others of its rule: then it gives up its own (trim.c).
+ *
+ * In a finite run a slot that fired is not forgotten, because its alert is made at the end and
+ * once: it is made now, and all but the fact is forgotten. A quarter of the ceiling is left for
+ * what is no state: pages that a snapshot under way makes the worker copy, what the allocator
+ * cannot use, the process itself, its batches, and the other workers. Everything is counted and
+ * named in the log, and at each barrier told to the books and to deliver, which makes an alert of
+ * it. Called by correlate.c and plain.c; never fails. */
+#include "shed.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,7 +78,7 @@ static uint64_t key_reduce(struct corr *corr, struct corr_key *key)
 	corr_key_sweep(corr, key, did_not_fire);
 	for (struct corr_slot *slot = key->slots; slot != NULL; slot = slot->next_of_key)
 		corr_slot_empty(corr, slot);
-	corr_key_unrank(corr, key); /* until it has a new slot */
+	corr_key_unrank(key); /* until it has a new slot */
 	return slots;
 }
 
@@ -113,50 +117,130 @@ static void key_shed(struct corr *corr, struct corr_key *key)
 
 /* ---- records of detections ---- */
 
-static void plains_shed(struct corr *corr)
+static bool plains_shed(struct corr *corr)
 {
+	struct corr_shed *shed = &corr->rules[corr->catalog.count].shed;
 	uint64_t gone = 0;
 	char ceiling[CEILING_TEXT];
 	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++)
 		gone += corr_plain_halve(corr, &corr->groups[g].plain);
-	corr->plain_shed.slots += gone;
+	shed->slots += gone;
 	mr_count(corr->env->counters, MR_C_STATE_SHED, gone);
-	if (corr->plain_shed.warned || gone == 0)
-		return;
-	corr->plain_shed.warned = true;
+	if (shed->warned || gone == 0)
+		return gone > 0;
+	shed->warned = true;
 	mr_log_event(MR_LOG_WARNING, MR_EVENT_STATE_SHED,
 		     "records that detections have fired for are forgotten, the older first, "
 		     "because all state has come to its ceiling of %s (state_bytes); this is "
 		     "counted (state_shed), and such a record that comes again makes its alert "
 		     "again",
 		     ceiling_text(corr, ceiling));
+	return true;
+}
+
+/* ---- the key in hand ---- */
+
+/* It is out of all ranks meanwhile. True where it holds less then. */
+static bool in_hand_trim(struct corr *corr, struct corr_key *key)
+{
+	size_t before = corr->bytes;
+	bool hard = corr_key_bytes(key) > target(corr) / 2;
+	count(corr, key->rule, corr_key_trim(corr, key, hard));
+	corr_key_unrank(key);
+	return corr->bytes < before;
+}
+
+/* What it holds of the rule. */
+static size_t held_by(const struct corr_rule *rule, const struct corr_key *key)
+{
+	return key == NULL || key->rule != rule ? 0 : corr_key_bytes(key);
 }
 
 /* ---- all of it ---- */
 
-static void ranks_shed(struct corr *corr, uint16_t from, uint16_t to)
+static struct corr_key *first_of(const struct corr_rule *rule, uint16_t *rank)
 {
-	for (uint16_t rank = from; rank <= to; rank++)
-		while (corr->bytes > target(corr) && corr->ranks[rank].oldest != NULL)
-			key_shed(corr, corr->ranks[rank].oldest);
+	while (rule->ranks != NULL && *rank < CORR_RANKS && rule->ranks[*rank].oldest == NULL)
+		(*rank)++;
+	return rule->ranks == NULL || *rank == CORR_RANKS ? NULL : rule->ranks[*rank].oldest;
 }
 
-/* The key in hand is out of all ranks meanwhile. */
+static void future_shed(struct corr *corr)
+{
+	for (uint32_t i = 0; i < corr->catalog.count; i++) {
+		struct corr_rank *ranks = corr->rules[i].ranks;
+		while (ranks != NULL && ranks[0].oldest != NULL && corr->bytes > target(corr))
+			key_shed(corr, ranks[0].oldest);
+	}
+}
+
+/* Down to so many bytes of its own; false where it has no more to give. */
+static bool rule_shed(struct corr *corr, struct corr_rule *rule, size_t level,
+		      struct corr_key *in_hand)
+{
+	uint16_t rank = 0;
+	size_t own = held_by(rule, in_hand);
+	if (rule->rule == NULL)
+		return plains_shed(corr);
+	while (corr->bytes > target(corr) && rule->bytes > level) {
+		if (own > rule->bytes / 2 && in_hand_trim(corr, in_hand)) {
+			own = corr_key_bytes(in_hand);
+			continue;
+		}
+		struct corr_key *key = first_of(rule, &rank);
+		if (key == NULL)
+			return false;
+		key_shed(corr, key);
+	}
+	return true;
+}
+
+/* The rule that holds the most of those that can give; and what the next one holds. */
+static struct corr_rule *fullest(struct corr *corr, size_t *next_out)
+{
+	struct corr_rule *most = NULL;
+	*next_out = 0;
+	for (uint32_t i = 0; i <= corr->catalog.count; i++) {
+		struct corr_rule *rule = &corr->rules[i];
+		if (rule->shed.spent || rule->bytes == 0)
+			continue;
+		size_t less = rule->bytes;
+		if (most == NULL || rule->bytes > most->bytes) {
+			less = most == NULL ? 0 : most->bytes;
+			most = rule;
+		}
+		*next_out = less > *next_out ? less : *next_out;
+	}
+	return most;
+}
+
+/* Rules that hold as much as each other take turns: each goes so far below the next one. */
+static void rules_shed(struct corr *corr, struct corr_key *in_hand)
+{
+	size_t next, step = corr->ceiling / 1024;
+	for (uint32_t i = 0; i <= corr->catalog.count; i++)
+		corr->rules[i].shed.spent = false;
+	while (corr->bytes > target(corr)) {
+		struct corr_rule *rule = fullest(corr, &next);
+		if (rule == NULL)
+			break;
+		rule->shed.spent = !rule_shed(corr, rule, next > step ? next - step : 0, in_hand);
+	}
+}
+
 void corr_shed(struct corr *corr, struct corr_key *in_hand)
 {
-	uint16_t rank = CORR_UNRANKED;
+	bool ranked = in_hand != NULL && in_hand->rank != CORR_UNRANKED;
 	if (corr->ranks_stale)
 		corr_ranks_renew(corr);
-	if (in_hand != NULL) {
-		rank = in_hand->rank;
-		corr_key_unrank(corr, in_hand);
-	}
-	ranks_shed(corr, 0, CORR_RANK_WHOLE - 1);
-	if (corr->bytes > target(corr))
-		plains_shed(corr);
-	ranks_shed(corr, CORR_RANK_WHOLE, CORR_RANK_WHOLE);
-	if (rank != CORR_UNRANKED)
-		corr_key_rank(corr, in_hand, rank);
+	if (in_hand != NULL)
+		corr_key_unrank(in_hand);
+	future_shed(corr);
+	rules_shed(corr, in_hand);
+	while (corr->bytes > target(corr) && in_hand != NULL && in_hand_trim(corr, in_hand))
+		;
+	if (ranked)
+		corr_key_rank(corr, in_hand, corr_rank_of(corr, in_hand));
 	/* What is left cannot go: it is not looked through again for each signal. */
 	corr->shed_at =
 	    corr->bytes > target(corr) ? corr->bytes + corr->ceiling / 8 : corr_shed_from(corr);
@@ -178,7 +262,7 @@ enum mr_err corr_shed_tell(struct corr *corr)
 {
 	for (uint32_t i = 0; i <= corr->catalog.count; i++) {
 		bool plain = i == corr->catalog.count;
-		struct corr_shed *shed = plain ? &corr->plain_shed : &corr->rules[i].shed;
+		struct corr_shed *shed = &corr->rules[i].shed;
 		if (shed->slots == 0)
 			continue;
 		if (!mr_writer_ready(corr->out))

@@ -7,7 +7,7 @@
  * other ones it is fed again, which costs work and counts nothing twice. Restoring puts everything
  * back through the calls that live signals take: a time outside its slot or a rule that the
  * correlation has not, like bytes of another form, is MR_BAD_INPUT. */
-#include "state.h"
+#include "shed.h"
 
 #include <stdlib.h>
 

@@ -3,7 +3,7 @@
  * Called by the other files of this folder. Tables are hashed with the run's seed, because the keys
  * are an attacker's, and compared by their whole bytes: two keys never merge. Nothing here fails:
  * memory that cannot be had aborts. */
-#include "state.h"
+#include "shed.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -20,6 +20,14 @@ int64_t corr_slot_offset(int64_t time_us, int64_t span_us)
 {
 	int64_t rest = time_us % span_us;
 	return rest < 0 ? rest + span_us : rest;
+}
+
+/* ---- what rules hold ---- */
+
+static void weigh(struct corr *corr, const struct corr_rule *rule, size_t more, size_t less)
+{
+	corr->bytes += more - less;
+	corr->rules[rule->index].bytes += more - less;
 }
 
 /* ---- keys ---- */
@@ -88,7 +96,7 @@ static struct corr_key *key_new(struct corr *corr, uint8_t number, const struct 
 	if (group->key_count >= group->key_buckets)
 		keys_grow(corr, group);
 	struct corr_key *key = mr_malloc(sizeof(*key) + corr->scratch.len);
-	corr->bytes += corr_taken(sizeof(*key) + corr->scratch.len);
+	weigh(corr, rule, corr_taken(sizeof(*key) + corr->scratch.len), 0);
 	struct corr_key **bucket = &group->keys[hash & (group->key_buckets - 1)];
 	*key = (struct corr_key){.next_in_bucket = *bucket,
 				 .rule = rule,
@@ -132,8 +140,8 @@ static void key_free(struct corr *corr, struct corr_group *group, struct corr_ke
 		link = &(*link)->next_in_bucket;
 	*link = key->next_in_bucket;
 	group->key_count--;
-	corr->bytes -= corr_taken(sizeof(*key) + key->len);
-	corr_key_unrank(corr, key);
+	weigh(corr, key->rule, 0, corr_taken(sizeof(*key) + key->len));
+	corr_key_unrank(key);
 	free(key);
 }
 
@@ -233,7 +241,7 @@ void corr_slot_weigh(struct corr *corr, struct corr_slot *slot)
 		       corr_seen_bytes(&slot->fed);
 	if (slot->times != NULL)
 		bytes += corr_times_bytes(slot->times, slot->key->rule->step_count);
-	corr->bytes += bytes - slot->bytes;
+	weigh(corr, slot->key->rule, bytes, slot->bytes);
 	slot->bytes = bytes;
 }
 
@@ -271,7 +279,7 @@ static void slot_free(struct corr *corr, struct corr_group *group, struct corr_s
 		slot->next->previous = NULL;
 	if (slot->key->recent == slot)
 		slot->key->recent = NULL;
-	corr->bytes -= slot->bytes;
+	weigh(corr, slot->key->rule, 0, slot->bytes);
 	free(slot);
 }
 

@@ -15,8 +15,8 @@
  * correlate.c owns the stage's calls, state.c the tables, heap.c what is due, ids.c what is counted
  * or met once, evidence.c the records kept to be shown, proof.c those of them that prove the alert,
  * shown.c which ones an alert shows, feed.c and offers.c what goes to outer correlations, fire.c
- * the alerts, expiry.c the release, rank.c and shed.c the memory ceiling, snapshot.c the bytes. One
- * file for each kind of correlation, and numbers.c for those over numbers.
+ * the alerts, expiry.c the release, rank.c, trim.c and shed.c the memory ceiling, snapshot.c the
+ * bytes. One file for each kind of correlation, and numbers.c for those over numbers.
  */
 #ifndef MILLRACE_CORRELATE_STATE_H
 #define MILLRACE_CORRELATE_STATE_H
@@ -312,6 +312,7 @@ struct corr_outer {
 struct corr_shed {
 	uint64_t slots; /* of which nobody was told */
 	bool warned;    /* it was named in the log */
+	bool spent;     /* nothing more of it can go now */
 };
 
 struct corr_kind;
@@ -335,6 +336,8 @@ struct corr_rule {
 	uint32_t step_count;
 	struct corr_outer *outers;
 	uint32_t outer_count;
+	size_t bytes;            /* of its keys and their slots */
+	struct corr_rank *ranks; /* CORR_RANKS of them, once it has a key */
 	struct corr_shed shed;
 	bool alarmed; /* the bound of a slot was named once in the log */
 	bool dropped; /* so was state that no longer fits */
@@ -347,8 +350,9 @@ struct corr {
 	struct mr_writer *out; /* during a call that has one */
 	int64_t arrival_us;    /* of the signal in hand; 0: there is none */
 	struct mr_catalog catalog;
-	struct corr_rule *
-	    rules; /* one for each of the catalog; kind is NULL for detections and others' layers */
+	/* One for each of the catalog; kind is NULL for detections and others' layers. Behind them
+	 * one that stands for all detections: what is kept of their records. */
+	struct corr_rule *rules;
 	struct corr_group groups[MR_KEY_GROUPS];
 	struct mr_arena arena; /* of one signal */
 	uint64_t restoring;    /* version of the section in hand */
@@ -361,15 +365,14 @@ struct corr {
 	struct corr_item *spare; /* memory of an item that is no longer needed, or NULL */
 	int64_t lateness_us;     /* CORR_UNLIMITED: nothing is ever released */
 	int64_t settling_us;
-	int64_t watermark_us;        /* of the last barrier; CORR_NEVER before */
-	size_t bytes;                /* of all state */
-	size_t cut_bytes;            /* likewise, at the last barrier: a snapshot holds no more */
-	size_t ceiling_whole;        /* of all workers of the layer, as set */
-	size_t ceiling;              /* this worker's share: past it, state is given up */
-	size_t shed_at;              /* where that is to be done next */
-	struct corr_shed plain_shed; /* records of detections */
-	struct corr_rank ranks[CORR_RANKS];
-	bool ranks_stale;          /* they are to be made anew before they are asked */
+	int64_t watermark_us;      /* of the last barrier; CORR_NEVER before */
+	size_t bytes;              /* of all state */
+	size_t cut_bytes;          /* likewise, at the last barrier: a snapshot holds no more */
+	size_t ceiling_whole;      /* of all workers of the layer, as set */
+	size_t ceiling;            /* this worker's share: past it, state is given up */
+	size_t shed_at;            /* where that is to be done next */
+	int64_t trim_below;        /* slots before this one go (trim.c) */
+	bool ranks_stale;          /* ranks are to be made anew before they are asked */
 	struct corr_heap dues;     /* slots that go; none where nothing is released */
 	struct corr_heap settling; /* those that are to be judged */
 	struct corr_slot **untold; /* those of which something is to be told */
@@ -531,6 +534,10 @@ void corr_set_add(struct corr_set *set, uint32_t keep, const struct corr_entry *
 const struct corr_entry *corr_set_find(const struct corr_set *set, const struct corr_id *id);
 /* Down to what must be kept, so that counts do not depend on the order of arrival. */
 void corr_set_prune(struct corr_set *set, uint32_t keep);
+/* Down to the later half, without room to spare. */
+void corr_set_halve(struct corr_set *set);
+/* No more room than what it holds needs. */
+void corr_set_fit(struct corr_set *set);
 /* What is a function of the set of occurrences, for the caller to give back: all, where nothing was
  * ever left out; else the earliest with their firsts and the latest with their lasts. */
 void corr_set_certain(const struct corr_set *set, uint32_t keep, struct corr_set *out);
@@ -583,6 +590,8 @@ void corr_marks_sort(struct corr_marks *marks);
 struct mr_slice corr_mark_text(const struct corr_marks *marks, const struct corr_mark *mark);
 /* Of sorted ones: the first whose offset is not below. */
 uint32_t corr_marks_from(const struct corr_marks *marks, int64_t offset);
+/* The later half stays. */
+void corr_marks_halve(struct corr_marks *marks);
 void corr_marks_fini(struct corr_marks *marks);
 size_t corr_marks_bytes(const struct corr_marks *marks);
 
@@ -763,30 +772,6 @@ void corr_release(struct corr *corr, int64_t watermark_us);
 /* Counts an occurrence that comes later than the lateness allows: what it needs may be gone, even
  * where its own slot is still there. `delay_us`: later for another reason. */
 void corr_count_beyond(struct corr *corr, int64_t time_us, int64_t delay_us);
-
-/* ---- rank.c ---- */
-
-/* A slot that begins more than ten minutes past W. */
-bool corr_is_future(const struct corr *corr, const struct corr_slot *slot);
-uint16_t corr_rank_of(const struct corr *corr, const struct corr_key *key);
-/* The newest of that rank, and of no other. */
-void corr_key_rank(struct corr *corr, struct corr_key *key, uint16_t rank);
-/* Its key, with what the slot holds, once: the newest then. */
-void corr_slot_rank(struct corr *corr, struct corr_slot *slot);
-void corr_key_unrank(struct corr *corr, struct corr_key *key);
-/* All keys, those whose slots go first as the oldest: what a snapshot gave has no order, and what
- * came before W was known may lie past it. */
-void corr_ranks_renew(struct corr *corr);
-
-/* ---- shed.c ---- */
-
-/* The bytes of state at which the memory that holds them comes to its ceiling. */
-size_t corr_shed_from(const struct corr *corr);
-/* Where the state has come to its ceiling: give up what PROTOCOL.md 6.7 says, but no slot of the
- * key in hand (NULL: of a detection). */
-void corr_shed(struct corr *corr, struct corr_key *in_hand);
-/* Tell the books and deliver what was given up of which rule. MR_FULL: call again. */
-enum mr_err corr_shed_tell(struct corr *corr);
 
 /* ---- snapshot.c ---- */
 

@@ -503,23 +503,6 @@ static void proofs_begin_with_a_loss(void **state)
 	bench_close(&world, &house);
 }
 
-/* The key in hand stays, and completes, even where it alone is more than the ceiling. */
-static void key_in_hand_stays(void **state)
-{
-	struct world world;
-	struct house house;
-	(void)state;
-	uint32_t index = bench_open(&world, &house, 30000, false, "state_bytes", MIB);
-	for (uint32_t i = 0; i < 29999; i++)
-		feed(&house, signal_of(&world, index, 1, i, i));
-	assert_int_equal(house.made.count, 0);
-	assert_true(stage_of(&house)->bytes > 1048576);
-	feed(&house, signal_of(&world, index, 1, 29999, 29999));
-	assert_int_equal(house.made.count, 1);
-	assert_int_equal(house.counters.at[MR_C_STATE_SHED], 0);
-	bench_close(&world, &house);
-}
-
 /* A finite run makes each alert once, at the ceiling, too. */
 static void finite_run_alerts_once(void **state)
 {
@@ -745,7 +728,6 @@ int main(void)
 	    LOGGED(oldest_first_after_a_restart),
 	    LOGGED(few_go_at_once),
 	    cmocka_unit_test(proofs_begin_with_a_loss),
-	    LOGGED(key_in_hand_stays),
 	    LOGGED(finite_run_alerts_once),
 	    LOGGED(records_of_detections),
 	    LOGGED(records_of_one_time),

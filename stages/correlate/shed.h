@@ -1,0 +1,40 @@
+/* shed.h - the memory ceiling: which keys stand first to go (rank.c), what one key gives up
+ * (trim.c), and what goes of all (shed.c). Called by correlate.c, plain.c, state.c and snapshot.c.
+ */
+#ifndef MILLRACE_CORRELATE_SHED_H
+#define MILLRACE_CORRELATE_SHED_H
+
+#include "state.h"
+
+/* ---- rank.c ---- */
+
+/* A slot that begins more than ten minutes past W. */
+bool corr_is_future(const struct corr *corr, const struct corr_slot *slot);
+uint16_t corr_rank_of(const struct corr *corr, const struct corr_key *key);
+/* The newest of that rank, and of no other. */
+void corr_key_rank(struct corr *corr, struct corr_key *key, uint16_t rank);
+/* Its key, with what the slot holds, once: the newest then. */
+void corr_slot_rank(struct corr *corr, struct corr_slot *slot);
+void corr_key_unrank(struct corr_key *key);
+/* All keys, those whose slots go first as the oldest: what a snapshot gave has no order, and what
+ * came before W was known may lie past it. */
+void corr_ranks_renew(struct corr *corr);
+
+/* ---- trim.c ---- */
+
+size_t corr_key_bytes(const struct corr_key *key);
+/* About an eighth of what the key holds, or as much as can go; `hard`: also of what its condition
+ * needs. Gives how many slots lost something that counts. */
+uint64_t corr_key_trim(struct corr *corr, struct corr_key *key, bool hard);
+
+/* ---- shed.c ---- */
+
+/* The bytes of state at which the memory that holds them comes to its ceiling. */
+size_t corr_shed_from(const struct corr *corr);
+/* Where the state has come to its ceiling: give up what PROTOCOL.md 6.7 says. The key in hand
+ * (NULL: of a detection) loses no more than trim.c takes, its latest slot last. */
+void corr_shed(struct corr *corr, struct corr_key *in_hand);
+/* Tell the books and deliver what was given up of which rule. MR_FULL: call again. */
+enum mr_err corr_shed_tell(struct corr *corr);
+
+#endif

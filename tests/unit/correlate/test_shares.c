@@ -1,0 +1,238 @@
+/* What the ceiling of state costs whom: no rule what another one's keys take, no key what another
+ * one's occurrences do. */
+#include "harness.h"
+#include "state.h"
+
+#define HOUR INT64_C(3600000000)
+#define MIB "1048576"
+
+/* Two detections (0, 1); rule 2 counts ten of the first, rule 3 is the test's, over the second. */
+struct world {
+	struct mr_fields *fields;
+	mr_field group;
+	struct mr_catalog catalog;
+	struct house house;
+};
+
+static void world_begin(struct world *world)
+{
+	static const uint32_t list[] = {0};
+	*world = (struct world){.fields = mr_fields_new()};
+	world->group = mr_fields_add(world->fields, MR_SLICE("group"));
+	catalog_add(&world->catalog, MR_RULE_DETECTION);
+	catalog_add(&world->catalog, MR_RULE_DETECTION);
+	catalog_correlation(&world->catalog, MR_CORRELATION_EVENT_COUNT, list, 1, HOUR, 10,
+			    world->group, 0);
+}
+
+static void beside(struct world *world, int64_t threshold, enum mr_compare op)
+{
+	static const uint32_t list[] = {1};
+	const struct mr_condition_part part = {.op = op, .count = threshold};
+	uint32_t index = catalog_correlation(&world->catalog, MR_CORRELATION_EVENT_COUNT, list, 1,
+					     HOUR, threshold, world->group, 0);
+	catalog_condition(&world->catalog, index, &part, 1, 0);
+	house_open_set(&world->house, &world->catalog, world->fields, 1, false, "state_bytes", MIB);
+}
+
+static void world_end(struct world *world)
+{
+	house_close(&world->house);
+	mr_catalog_fini(&world->catalog);
+	mr_fields_free(world->fields);
+}
+
+static void feed(struct world *world, uint32_t rule, uint32_t user, uint32_t record,
+		 int64_t time_us)
+{
+	char key[24], id[24];
+	int key_len = snprintf(key, sizeof(key), "user-%u", user);
+	int id_len = snprintf(id, sizeof(id), "record-%u", record);
+	struct mr_signal signal = {.rule = rule - 2,
+				   .consumer = rule,
+				   .kind = MR_KIND_UAL,
+				   .has_time = true,
+				   .time_us = time_us,
+				   .tenant = MR_SLICE("tenant"),
+				   .record_id = {id, (size_t)id_len},
+				   .origin = {.position = record, .length = 1},
+				   .key_count = 1};
+	signal.key[0] = (struct mr_slice){key, (size_t)key_len};
+	house_feed(&world->house, &signal, 1);
+}
+
+static const struct corr *stage_of(const struct world *world)
+{
+	return world->house.states[0][0];
+}
+
+static uint64_t shed(const struct world *world)
+{
+	return world->house.counters.at[MR_C_STATE_SHED];
+}
+
+/* ---- rules ---- */
+
+/* Ten records of one user of rule 2, each followed by a thousand new users of rule 3. */
+static void attack_in_a_flood(int64_t threshold, enum mr_compare op)
+{
+	struct world world;
+	world_begin(&world);
+	beside(&world, threshold, op);
+	for (uint32_t i = 0; i < 10; i++) {
+		feed(&world, 2, 0, i, i);
+		for (uint32_t user = 1; user <= 1000; user++)
+			feed(&world, 3, 1000 * i + user, 0, i);
+		assert_true(stage_of(&world)->bytes <= 1048576);
+	}
+	assert_true(shed(&world) > 5000);
+	assert_int_equal(world.house.made.count, 1);
+	assert_int_equal(world.house.made.items[0].rule, 2);
+	house_barrier(&world.house, INT64_MIN);
+	assert_int_equal(world.house.shed_words, 1); /* rule 3's */
+	world_end(&world);
+}
+
+static void flood_of_another_rule(void **state)
+{
+	(void)state;
+	attack_in_a_flood(2, MR_GTE); /* each of its keys holds a half, the attacked one a tenth */
+	attack_in_a_flood(3, MR_LT);  /* and here all */
+}
+
+/* Nor do records of a detection, each of which makes an alert. */
+static void flood_of_a_detection(void **state)
+{
+	struct world world;
+	(void)state;
+	world_begin(&world);
+	beside(&world, 2, MR_GTE);
+	for (uint32_t i = 0; i < 10; i++) {
+		feed(&world, 2, 0, i, i);
+		for (uint32_t k = 0; k < 6000; k++) {
+			char id[24];
+			int len = snprintf(id, sizeof(id), "%u", 6000 * i + k);
+			struct mr_signal signal = {
+			    .kind = MR_KIND_UAL, .record_id = {id, (size_t)len}, .key_count = 1};
+			signal.key[0] = signal.record_id;
+			house_feed(&world.house, &signal, 1);
+		}
+	}
+	assert_true(shed(&world) > 20000);
+	assert_int_equal(world.house.made.items[world.house.made.count - 1].rule, 0);
+	uint32_t found = 0;
+	for (size_t i = 0; i < world.house.made.count; i++)
+		found += world.house.made.items[i].rule == 2;
+	assert_int_equal(found, 1);
+	world_end(&world);
+}
+
+/* What one rule does not use, others may. */
+static void all_of_it_for_one(void **state)
+{
+	struct world world;
+	(void)state;
+	world_begin(&world);
+	beside(&world, 2, MR_GTE);
+	for (uint32_t user = 0; shed(&world) == 0; user++)
+		feed(&world, 3, user, 0, 0);
+	assert_in_range(stage_of(&world)->bytes, 700000, 786432);
+	world_end(&world);
+}
+
+/* ---- keys ---- */
+
+/* Of a correlation that settles one slot has all its occurrences. */
+static void one_slot_of_one_key(void **state)
+{
+	struct world world;
+	(void)state;
+	world_begin(&world);
+	beside(&world, 3, MR_LT);
+	for (uint32_t user = 1; user <= 50; user++) {
+		for (uint32_t i = 0; i < 9; i++)
+			feed(&world, 2, user, i, i);
+		feed(&world, 3, user, 0, 0);
+	}
+	for (uint32_t i = 0; i < 60000; i++) {
+		feed(&world, 3, 0, i, i);
+		assert_true(stage_of(&world)->bytes <= 1048576);
+	}
+	assert_true(shed(&world) > 0);
+	for (uint32_t user = 1; user <= 50; user++)
+		feed(&world, 2, user, 9, 9);
+	assert_int_equal(world.house.made.count, 50);
+	house_barrier(&world.house, 2 * HOUR);
+	house_commit(&world.house);
+	house_barrier(&world.house, 2 * HOUR);
+	assert_int_equal(world.house.made.count, 51 + 50); /* those of rule 3 are there, too */
+	world_end(&world);
+}
+
+/* Many slots: the oldest go, the latest completes. */
+static void many_slots_of_one_key(void **state)
+{
+	struct world world;
+	(void)state;
+	world_begin(&world);
+	beside(&world, 2, MR_GTE);
+	for (uint32_t user = 1; user <= 50; user++)
+		for (uint32_t i = 0; i < 9; i++)
+			feed(&world, 2, user, i, i);
+	for (uint32_t i = 0; i < 9000; i++) {
+		feed(&world, 2, 0, i, 2 * i * HOUR);
+		assert_true(stage_of(&world)->bytes <= 1048576);
+	}
+	assert_true(shed(&world) > 7000);
+	for (uint32_t i = 1; i < 10; i++) /* the latest but one is still whole */
+		feed(&world, 2, 0, 9000 + i, 2 * 8998 * HOUR + i);
+	assert_int_equal(world.house.made.count, 1);
+	for (uint32_t user = 1; user <= 50; user++)
+		feed(&world, 2, user, 9, 9);
+	assert_int_equal(world.house.made.count, 51);
+	world_end(&world);
+}
+
+/* What its condition needs stays, past a flood of its own rule. */
+static void key_in_hand_stays(void **state)
+{
+	enum { NEED = 8000 };
+	struct world world;
+	(void)state;
+	world_begin(&world);
+	beside(&world, NEED, MR_GTE);
+	for (uint32_t i = 0; i < NEED - 1; i++)
+		feed(&world, 3, 0, i, i);
+	for (uint32_t user = 1; user <= 3000; user++)
+		feed(&world, 3, user, 0, 0);
+	assert_true(shed(&world) > 2000);
+	feed(&world, 3, 0, NEED - 1, NEED - 1);
+	assert_int_equal(world.house.made.count, 1);
+	world_end(&world);
+}
+
+/* A condition that wants more than fits is not let past the ceiling. */
+static void need_past_the_ceiling(void **state)
+{
+	struct world world;
+	(void)state;
+	world_begin(&world);
+	beside(&world, 1000000, MR_GTE);
+	for (uint32_t i = 0; i < 60000; i++) {
+		feed(&world, 3, 0, i, i);
+		assert_true(stage_of(&world)->bytes <= 1048576);
+	}
+	assert_true(shed(&world) > 0);
+	world_end(&world);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(flood_of_another_rule), cmocka_unit_test(flood_of_a_detection),
+	    cmocka_unit_test(all_of_it_for_one),     cmocka_unit_test(one_slot_of_one_key),
+	    cmocka_unit_test(many_slots_of_one_key), cmocka_unit_test(key_in_hand_stays),
+	    cmocka_unit_test(need_past_the_ceiling),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
