@@ -350,6 +350,7 @@ static void close_worker(struct mr_worker *worker)
 {
 	mr_log_set_sink(NULL, NULL);
 	mr_alive_listen(NULL, NULL);
+	mr_snapshot_await(worker);
 	mr_chain_close(&worker->chain);
 	mr_worker_unlink(worker);
 	mr_worker_unwatch(worker);

@@ -210,6 +210,9 @@ void mr_snapshot_write(struct mr_worker *worker, struct mr_cut_report *report,
 		       const struct mr_snapshot_watch *watch);
 /* A child does it, and this process goes on at once. False: there is none. */
 bool mr_snapshot_start(struct mr_worker *worker);
+/* Before the state is given up: until the child that has written it is gone, or for a few seconds.
+ * What it still has of the state would be copied, page by page, as each is freed. */
+void mr_snapshot_await(struct mr_worker *worker);
 /* The report goes to the supervisor. */
 void mr_snapshot_report(struct mr_worker *worker);
 /* Tells the supervisor of a snapshot that a child has written. One that hung is ended by its own

@@ -22,6 +22,7 @@
 
 #define CHILD_REPORT_MAX 2048
 #define HANG_TIMES 10
+#define END_TRIES 3000 /* of a millisecond */
 
 void mr_snapshot_write(struct mr_worker *worker, struct mr_cut_report *report,
 		       const struct mr_snapshot_watch *watch)
@@ -106,6 +107,19 @@ static int reap_last(struct mr_barrier *barrier)
 	barrier->child = 0;
 	barrier->child_ns = 0;
 	return status;
+}
+
+void mr_snapshot_await(struct mr_worker *worker)
+{
+	struct mr_barrier *barrier = &worker->barrier;
+	bool ends = barrier->child > 0 && barrier->child_heard && !barrier->child_left;
+	for (unsigned tries = 0; ends && tries < END_TRIES; tries++) {
+		if (waitpid(barrier->child, NULL, WNOHANG) != 0) {
+			barrier->child = 0;
+			return;
+		}
+		poll(NULL, 0, 1);
+	}
 }
 
 bool mr_snapshot_start(struct mr_worker *worker)
