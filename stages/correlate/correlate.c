@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "millrace/number.h"
 #include "millrace/poison.h"
 
 #define CROWD_SIGNALS 64 /* are taken between two looks at what was copied */
@@ -298,6 +299,17 @@ static bool fields_exist(const struct corr *corr, const struct mr_signal *signal
 	return true;
 }
 
+static bool values_fit(const struct mr_rule *rule, const struct mr_signal *signal)
+{
+	bool numbers = mr_correlation_counts(rule->type) == MR_COUNTS_NUMBERS;
+	if (signal->value_count != 0 && signal->value_width != rule->fields.count)
+		return false;
+	for (uint32_t i = 0; numbers && i < signal->value_count; i++)
+		if (!mr_number_is(signal->values[i], true))
+			return false;
+	return true;
+}
+
 /* Whether a rule of the catalog can have made the signal. */
 static bool is_possible(const struct corr *corr, const struct mr_signal *signal,
 			uint32_t *position_out)
@@ -312,8 +324,7 @@ static bool is_possible(const struct corr *corr, const struct mr_signal *signal,
 	if (signal->withdrawn && !corr->rules[signal->consumer].withdraws)
 		return false;
 	return rule->layer == corr->env->layer && *position_out < rule->rule_count &&
-	       signal->key_count == rule->group_by.count &&
-	       (signal->value_count == 0 || signal->value_width == rule->fields.count) &&
+	       signal->key_count == rule->group_by.count && values_fit(rule, signal) &&
 	       fields_exist(corr, signal);
 }
 

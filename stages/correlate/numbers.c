@@ -5,6 +5,7 @@
  * by judge.c through the kinds' measures; never fails. */
 #include "measure.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #define NONE UINT32_MAX
@@ -45,32 +46,50 @@ void corr_numbers_things(struct corr *corr, const struct corr_rule *rule,
 	occurrence->thing_count = 1;
 }
 
+/* What stands between two spaces, an end being one: false behind the last. Takes it from `rest`. */
+static bool next(struct mr_slice *rest, struct mr_slice *out)
+{
+	if (rest->at == NULL)
+		return false;
+	const char *space = rest->len == 0 ? NULL : memchr(rest->at, ' ', rest->len);
+	size_t len = space == NULL ? rest->len : (size_t)(space - rest->at);
+	*out = (struct mr_slice){rest->at, len};
+	*rest = space == NULL ? (struct mr_slice){NULL, 0}
+			      : (struct mr_slice){space + 1, rest->len - len - 1};
+	return true;
+}
+
+bool corr_numbers_are(struct mr_slice text)
+{
+	struct mr_slice number;
+	bool good = text.len > 0;
+	while (good && next(&text, &number))
+		good = mr_number_is(number, true);
+	return good;
+}
+
 static uint32_t count_in(struct mr_slice text)
 {
-	uint32_t count = text.len > 0;
-	for (size_t i = 0; i < text.len; i++)
-		count += text.at[i] == ' ';
+	struct mr_slice number;
+	uint32_t count = 0;
+	while (next(&text, &number))
+		count++;
 	return count;
 }
 
 static struct number number_of(struct mr_slice text)
 {
 	char copy[MR_NUMBER_TEXT_MAX + 1] = {0};
-	if (!mr_number_is(text, true))
-		return (struct number){.text = MR_SLICE("0")};
+	assert(text.len <= MR_NUMBER_TEXT_MAX); /* a number: signals and state are asked first */
 	memcpy(copy, text.at, text.len);
 	return (struct number){.text = text, .about = strtod(copy, NULL)};
 }
 
 static void read(struct mr_slice text, struct number *out)
 {
-	const char *end = text.at + text.len;
-	for (const char *at = text.at; at < end; out++) {
-		const char *space = memchr(at, ' ', (size_t)(end - at));
-		const char *to = space == NULL ? end : space;
-		*out = number_of((struct mr_slice){at, (size_t)(to - at)});
-		at = to + 1;
-	}
+	struct mr_slice number;
+	while (next(&text, &number))
+		*out++ = number_of(number);
 }
 
 static void read_all(const struct corr_window *window, struct numbers *numbers)

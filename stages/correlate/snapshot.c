@@ -399,6 +399,7 @@ static void get_marks(struct corr *corr, struct mr_unpack *in, const struct corr
 		mark.source = mr_unpack_uint(in, UINT64_MAX);
 		struct mr_slice text = mr_unpack_bytes(in);
 		in->bad |= text.len > UINT16_MAX;
+		in->bad |= rule != NULL && rule->kind->adds_up && !corr_numbers_are(text);
 		in->bad |= rule != NULL && !is_counted(rule, &mark.id);
 		if (mr_unpack_ok(in) && slot != NULL)
 			corr_marks_add(&corr_settled_get(corr, slot)->marks, &mark, text);

@@ -578,6 +578,8 @@ size_t corr_held_bytes(const struct corr_held *held);
 
 /* ---- window.c ---- */
 
+/* Whether it is one or more numbers with a space between two. */
+bool corr_numbers_are(struct mr_slice text);
 /* How many are below the limit. */
 uint32_t corr_numbers_below(const int64_t *sorted, uint32_t count, int64_t limit);
 

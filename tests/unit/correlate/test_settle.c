@@ -296,6 +296,64 @@ static void broken_snapshots(void **state)
 	world_close(&world);
 }
 
+static enum mr_err take_values(struct house *house, const char *first, const char *second)
+{
+	struct mr_slice values[] = {mr_slice(first), mr_slice(second == NULL ? "" : second)};
+	struct mr_signal signal = {.consumer = 1,
+				   .kind = MR_KIND_UAL,
+				   .has_time = true,
+				   .time_us = SECOND,
+				   .tenant = MR_SLICE("tenant"),
+				   .record_id = MR_SLICE("r"),
+				   .key_count = 1,
+				   .key = {MR_SLICE("k")},
+				   .value_width = 1,
+				   .value_count = second == NULL ? 1 : 2,
+				   .values = values};
+	struct mr_body body = {.count = 1};
+	struct mr_reader in = {0};
+	mr_signal_encode(&signal, &body.bytes);
+	mr_reader_open_body(&in, MR_CONTENT_SIGNALS, &body);
+	enum mr_err err =
+	    mr_stage_correlate.process(house->states[0][0], &in, &house->writers[0][0], NULL);
+	mr_reader_fini(&in);
+	mr_body_fini(&body);
+	return err;
+}
+
+/* Whoever sends it, or writes it into a state file. */
+static void what_is_no_number(void **state)
+{
+	static const char *const bad[][2] = {
+	    {"1", ""}, {"1 ", NULL}, {"", NULL}, {"1 2", NULL}, {"x", NULL}};
+	struct world world;
+	struct house house;
+	struct mr_buf bytes = {0};
+	(void)state;
+	world_open(&world);
+	house_open(&house, &world.catalog, world.fields, 1, true);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_int_equal(take_values(&house, bad[i][0], bad[i][1]), MR_PROTOCOL);
+	assert_int_equal(take_values(&house, "31415", "2718"), MR_OK);
+	mr_stage_correlate.snapshot(house.states[0][0], 0, &bytes);
+	char *text = memmem(bytes.data, bytes.len, "31415 2718", 10);
+	assert_non_null(text);
+	for (size_t at = 0; at < 3; at++) {
+		static const char *const others[] = {"31415 271 ", " 1415 2718", "31415  718"};
+		struct house other;
+		memcpy(text, others[at], 10);
+		house_open(&other, &world.catalog, world.fields, 1, true);
+		assert_int_equal(
+		    mr_stage_correlate.restore(other.states[0][0], 0,
+					       (struct mr_slice){bytes.data, bytes.len}, NULL),
+		    MR_BAD_INPUT);
+		house_close(&other);
+	}
+	mr_buf_fini(&bytes);
+	house_close(&house);
+	world_close(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -306,6 +364,7 @@ int main(void)
 	    cmocka_unit_test(judged_at_the_end_of_all_sources),
 	    cmocka_unit_test(released_when_told),
 	    cmocka_unit_test(broken_snapshots),
+	    cmocka_unit_test(what_is_no_number),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
