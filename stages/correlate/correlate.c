@@ -176,6 +176,7 @@ static void stage_close(void *state)
 		free(corr->rules[i].ranks);
 	}
 	free(corr->rules);
+	free(corr->by_id);
 	for (uint32_t i = 0; i < corr->gone_count; i++)
 		free(corr->gone[i]);
 	free(corr->gone);
@@ -184,6 +185,21 @@ static void stage_close(void *state)
 	mr_buf_fini(&corr->scratch);
 	mr_arena_fini(&corr->arena);
 	mr_catalog_fini(&corr->catalog);
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct corr_rule *const *x = a, *const *y = b;
+	return mr_slice_cmp((*x)->rule->id, (*y)->rule->id);
+}
+
+static void rules_order(struct corr *corr)
+{
+	corr->by_id = mr_calloc((size_t)corr->catalog.count + 1, sizeof(*corr->by_id));
+	for (uint32_t i = 0; i < corr->catalog.count; i++)
+		corr->by_id[i] = &corr->rules[i];
+	if (corr->catalog.count > 1)
+		qsort(corr->by_id, corr->catalog.count, sizeof(*corr->by_id), by_id);
 }
 
 static enum mr_err catalog_open(struct corr *corr, struct mr_error *error)
@@ -199,6 +215,7 @@ static enum mr_err catalog_open(struct corr *corr, struct mr_error *error)
 		corr->rules[i].rule = &corr->catalog.rules[i];
 		corr->rules[i].index = i;
 	}
+	rules_order(corr);
 	for (uint8_t layer = 0; layer < corr->catalog.layers && err == MR_OK; layer++)
 		err = layer_open(corr, layer, error);
 	return err;

@@ -488,41 +488,57 @@ static bool is_of_layer(const struct corr *corr, const struct mr_rule *rule)
 
 static void tell_gone(struct corr *corr, struct mr_slice id)
 {
-	for (uint32_t i = 0; i < corr->gone_count; i++)
-		if (mr_slice_eq(mr_slice(corr->gone[i]), id))
+	uint32_t low = 0, high = corr->gone_count;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		int order = mr_slice_cmp(mr_slice(corr->gone[middle]), id);
+		if (order == 0)
 			return;
+		low = order < 0 ? middle + 1 : low;
+		high = order < 0 ? high : middle;
+	}
 	corr->gone = mr_realloc(corr->gone, (corr->gone_count + 1) * sizeof *corr->gone);
-	corr->gone[corr->gone_count++] = mr_asprintf("%.*s", (int)id.len, id.at);
+	memmove(corr->gone + low + 1, corr->gone + low,
+		(corr->gone_count++ - low) * sizeof *corr->gone);
+	corr->gone[low] = mr_asprintf("%.*s", (int)id.len, id.at);
 	mr_log(MR_LOG_WARNING, "%.*s: no such correlation any more, its state is dropped",
 	       (int)id.len, id.at);
 }
 
-/* The key of another shape is one of another meaning. */
+static int compare_id(const void *id, const void *rule)
+{
+	return mr_slice_cmp(*(const struct mr_slice *)id,
+			    (*(const struct corr_rule *const *)rule)->rule->id);
+}
+
+/* NULL: there is none of this id. Asked for each key, so by bisection. */
+static struct corr_rule *rule_called(struct corr *corr, struct mr_slice id)
+{
+	const struct corr_rule **found =
+	    bsearch(&id, corr->by_id, corr->catalog.count, sizeof(*corr->by_id), compare_id);
+	return found == NULL ? NULL : &corr->rules[(*found)->index];
+}
+
+/* Of this layer, and of this meaning; a key of another shape is one of another meaning. */
 static struct corr_rule *rule_of(struct corr *corr, struct mr_slice id, uint64_t meaning,
 				 size_t texts)
 {
-	for (uint32_t i = 0; i < corr->catalog.count; i++) {
-		struct corr_rule *rule = &corr->rules[i];
-		if (!mr_slice_eq(rule->rule->id, id))
-			continue;
-		if (!is_of_layer(corr, rule->rule))
-			return NULL;
-		if (rule->kind != NULL && rule->rule->meaning == meaning &&
-		    rule->rule->group_by.count == texts)
-			return rule;
-		if (!rule->dropped)
-			mr_log(MR_LOG_WARNING, MR_RULE_NAMED ": %s", MR_RULE_NAMES(rule->rule),
-			       rule->kind == NULL
-				   ? "it is inactive now: its state is dropped"
-				   : "its meaning has changed: it starts without state");
-		rule->dropped = true;
-		mr_count(corr->env->counters, MR_C_STATE_DROPPED, 1);
-		return NULL;
-	}
-	if (corr->env->layer == 0) {
+	struct corr_rule *rule = rule_called(corr, id);
+	if (rule == NULL && corr->env->layer == 0) {
 		tell_gone(corr, id);
 		mr_count(corr->env->counters, MR_C_STATE_DROPPED, 1);
 	}
+	if (rule == NULL || !is_of_layer(corr, rule->rule))
+		return NULL;
+	if (rule->kind != NULL && rule->rule->meaning == meaning &&
+	    rule->rule->group_by.count == texts)
+		return rule;
+	if (!rule->dropped)
+		mr_log(MR_LOG_WARNING, MR_RULE_NAMED ": %s", MR_RULE_NAMES(rule->rule),
+		       rule->kind == NULL ? "it is inactive now: its state is dropped"
+					  : "its meaning has changed: it starts without state");
+	rule->dropped = true;
+	mr_count(corr->env->counters, MR_C_STATE_DROPPED, 1);
 	return NULL;
 }
 

@@ -354,9 +354,10 @@ struct corr {
 	 * one that stands for all detections: what is kept of their records. */
 	struct corr_rule *rules;
 	struct corr_group groups[MR_KEY_GROUPS];
-	struct mr_arena arena; /* of one signal */
-	uint64_t restoring;    /* version of the section in hand */
-	char **gone;           /* ids of correlations that are no more, of which was told */
+	struct mr_arena arena;          /* of one signal */
+	uint64_t restoring;             /* version of the section in hand */
+	const struct corr_rule **by_id; /* all rules */
+	char **gone; /* ids of correlations that are no more, of which was told; in order */
 	uint32_t gone_count;
 	struct mr_buf scratch;   /* bytes to hash */
 	uint64_t hash_key[2];    /* of ids: derived from the run's seed */
