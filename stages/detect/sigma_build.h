@@ -230,7 +230,9 @@ struct sigma_source {
 	uint32_t first_place, place_count;       /* of the set's */
 	/* Correlations. */
 	struct sigma_source **refers;
-	uint8_t state; /* of the walk that looks for cycles */
+	uint8_t state;              /* of the walk that looks for cycles */
+	struct sigma_source *outer; /* from which the walk came, and how many of refers it knows */
+	uint32_t known;
 	/* It, or one that it names; and one that it names (rule.h). */
 	bool settles, withdraws;
 	bool generate;

@@ -441,37 +441,50 @@ static void find_inactive(struct sigma_builder *load, struct sigma_source *sourc
 	}
 }
 
-/* Depth first: 0 not seen, 1 under way (meeting it again is a cycle), 2 done. */
-static void link_one(struct sigma_builder *load, struct sigma_source *source, uint32_t depth)
+static void link_member(struct sigma_builder *load, struct sigma_source *source,
+			const struct mr_yaml *at, struct sigma_source *named)
 {
-	source->state = 1;
-	source->settles = mr_rule_settles(&source->rule);
-	for (uint32_t i = 0; i < source->rule.rule_count && !source->refused; i++) {
-		const struct mr_yaml *at = named_at(source, i);
+	bool correlation = named->rule.kind == MR_RULE_CORRELATION;
+	if (named->refused)
+		refuse(load, source, at, "it needs the rule \"%.*s\", which was refused", named);
+	else if (correlation && named->state == 1)
+		refuse(load, source, at, "\"%.*s\" leads back to this correlation: a cycle", named);
+	else if (correlation && named->rule.layer + 1 >= LAYERS_MAX)
+		refuse(load, source, at,
+		       "\"%.*s\" stands on too many layers of correlations; 16 are possible",
+		       named);
+	if (source->refused)
+		return;
+	source->refers[source->known++] = named;
+	source->withdraws |= correlation && named->settles;
+	if (correlation && source->rule.layer <= named->rule.layer)
+		source->rule.layer = (uint8_t)(named->rule.layer + 1);
+}
+
+/* The next correlation that it names and nobody has looked at, or NULL: then all is known. */
+static struct sigma_source *link_members(struct sigma_builder *load, struct sigma_source *source)
+{
+	while (source->known < source->rule.rule_count && !source->refused) {
+		const struct mr_yaml *at = named_at(source, source->known);
 		struct sigma_source *named = resolve(load, source, at);
 		if (named == NULL)
 			break;
-		bool correlation = named->rule.kind == MR_RULE_CORRELATION;
-		if (correlation && !named->refused && named->state == 0 && depth < LAYERS_MAX)
-			link_one(load, named, depth + 1);
-		if (named->refused)
-			refuse(load, source, at, "it needs the rule \"%.*s\", which was refused",
-			       named);
-		else if (correlation && named->state == 1)
-			refuse(load, source, at, "\"%.*s\" leads back to this correlation: a cycle",
-			       named);
-		else if (correlation && (named->state == 0 || named->rule.layer + 1 >= LAYERS_MAX))
-			refuse(
-			    load, source, at,
-			    "\"%.*s\" stands on too many layers of correlations; 16 are possible",
-			    named);
-		if (source->refused)
-			break;
-		source->refers[i] = named;
-		source->withdraws |= correlation && named->settles;
-		if (correlation && source->rule.layer <= named->rule.layer)
-			source->rule.layer = (uint8_t)(named->rule.layer + 1);
+		if (named->rule.kind == MR_RULE_CORRELATION && !named->refused && named->state == 0)
+			return named;
+		link_member(load, source, at, named);
 	}
+	return NULL;
+}
+
+static void link_begin(struct sigma_source *source, struct sigma_source *outer)
+{
+	source->state = 1;
+	source->outer = outer;
+	source->settles = mr_rule_settles(&source->rule);
+}
+
+static void link_end(struct sigma_builder *load, struct sigma_source *source)
+{
 	source->settles |= source->withdraws;
 	if (!source->refused)
 		check_reach(load, source);
@@ -480,12 +493,27 @@ static void link_one(struct sigma_builder *load, struct sigma_source *source, ui
 	source->state = 2;
 }
 
+/* Depth first: 0 not seen, 1 under way (meeting it again is a cycle), 2 done. Without recursion,
+ * because a chain is as deep as somebody writes it; where the walk begins is no matter. */
+static void link_from(struct sigma_builder *load, struct sigma_source *source)
+{
+	link_begin(source, NULL);
+	while (source != NULL) {
+		struct sigma_source *inner = link_members(load, source);
+		if (inner != NULL)
+			link_begin(inner, source);
+		else
+			link_end(load, source);
+		source = inner != NULL ? inner : source->outer;
+	}
+}
+
 void sigma_correlations_link(struct sigma_builder *load, struct sigma_sources *correlations)
 {
 	for (uint32_t i = 0; i < correlations->count; i++) {
 		struct sigma_source *source = correlations->items[i];
 		if (source->state == 0 && !source->refused)
-			link_one(load, source, 0);
+			link_from(load, source);
 	}
 	/* A rule that a correlation names makes no alert of its own, unless one of them says so. */
 	for (uint32_t i = 0; i < correlations->count; i++) {

@@ -324,15 +324,49 @@ static void long_chain(void **state)
 	mr_buf_fini(&text);
 }
 
+/* Which of a chain of 20 stand on too many layers, whichever comes first. */
+static void depth_in_any_order(void **state)
+{
+	(void)state;
+	for (int down = 0; down < 2; down++) {
+		struct mr_buf text = {0};
+		struct rules rules;
+		mr_buf_add_text(&text, R("c0"));
+		for (int i = 0; i < 20; i++) {
+			int number = down ? 20 - i : i + 1;
+			mr_buf_printf(&text, COUNT("c%d", "[c%d]", ""), number, number - 1);
+		}
+		mr_buf_add(&text, "", 1);
+		const char *texts[] = {text.data};
+		rules_load(&rules, texts, 1, NULL);
+		assert_int_equal(rules.err, MR_OK);
+		assert_int_equal(rules.set.refused.count, 4);
+		assert_int_equal(rules.set.catalog.count, 17);
+		for (uint32_t i = 1; i < 17; i++) {
+			const struct mr_rule *rule = &rules.set.catalog.rules[i];
+			assert_int_equal(rule->layer, atoi(rule->id.at + 1) - 1);
+		}
+		rules_fini(&rules);
+		mr_buf_fini(&text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(a_count),           cmocka_unit_test(timespans),
-	    cmocka_unit_test(no_member_is_null), cmocka_unit_test(layers),
-	    cmocka_unit_test(meanings),          cmocka_unit_test(meanings_of_lists),
-	    cmocka_unit_test(inactive),          cmocka_unit_test(conditions),
-	    cmocka_unit_test(refused),           cmocka_unit_test(refused_numbers),
-	    cmocka_unit_test(refused_together),  cmocka_unit_test(long_chain),
+	    cmocka_unit_test(a_count),
+	    cmocka_unit_test(timespans),
+	    cmocka_unit_test(no_member_is_null),
+	    cmocka_unit_test(layers),
+	    cmocka_unit_test(meanings),
+	    cmocka_unit_test(meanings_of_lists),
+	    cmocka_unit_test(inactive),
+	    cmocka_unit_test(conditions),
+	    cmocka_unit_test(refused),
+	    cmocka_unit_test(refused_numbers),
+	    cmocka_unit_test(refused_together),
+	    cmocka_unit_test(long_chain),
+	    cmocka_unit_test(depth_in_any_order),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
