@@ -174,6 +174,7 @@ static void stage_close(void *state)
 		free(corr->rules[i].parts);
 		free(corr->rules[i].outers);
 		free(corr->rules[i].ranks);
+		free(corr->rules[i].shed.lost);
 	}
 	free(corr->rules);
 	free(corr->by_id);

@@ -132,6 +132,7 @@ static uint64_t alert_fill(struct corr *corr, const struct view *view, struct mr
 		alert->value_count = counted;
 		alert->lower_bound |= set_bound;
 	}
+	alert->lower_bound |= slot->lossy || (view->reach.previous != NULL && view->previous.lossy);
 	corr_key_texts(key, alert->key);
 	for (uint32_t i = 0; i < shown.count; i++)
 		if (shown.chosen[i])

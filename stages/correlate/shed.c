@@ -72,6 +72,8 @@ static uint64_t key_reduce(struct corr *corr, struct corr_key *key)
 	uint64_t slots = 0;
 	for (struct corr_slot *slot = key->slots; slot != NULL; slot = slot->next_of_key) {
 		slots += !slot->written;
+		slot->lossy = true;
+		corr_slot_lost(corr, slot);
 		if (slot->fired && !slot->written)
 			corr_fire_early(corr, slot);
 	}
@@ -85,8 +87,10 @@ static uint64_t key_reduce(struct corr *corr, struct corr_key *key)
 static uint64_t key_forget(struct corr *corr, struct corr_key *key)
 {
 	uint64_t slots = 0;
-	for (const struct corr_slot *slot = key->slots; slot != NULL; slot = slot->next_of_key)
+	for (const struct corr_slot *slot = key->slots; slot != NULL; slot = slot->next_of_key) {
+		corr_slot_lost(corr, slot);
 		slots++;
+	}
 	corr_key_drop(corr, key);
 	return slots;
 }
@@ -94,8 +98,12 @@ static uint64_t key_forget(struct corr *corr, struct corr_key *key)
 static uint64_t future_forget(struct corr *corr, struct corr_key *key)
 {
 	uint64_t slots = 0;
-	for (const struct corr_slot *slot = key->slots; slot != NULL; slot = slot->next_of_key)
-		slots += corr_is_future(corr, slot);
+	for (const struct corr_slot *slot = key->slots; slot != NULL; slot = slot->next_of_key) {
+		if (!corr_is_future(corr, slot))
+			continue;
+		corr_slot_lost(corr, slot);
+		slots++;
+	}
 	corr_key_sweep(corr, key, corr_is_future);
 	return slots;
 }

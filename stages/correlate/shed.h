@@ -1,5 +1,6 @@
 /* shed.h - the memory ceiling: which keys stand first to go (rank.c), what one key gives up
- * (trim.c), and what goes of all (shed.c). Called by correlate.c, plain.c, state.c and snapshot.c.
+ * (trim.c), which slots may lack something since (lost.c), and what goes of all (shed.c). Called by
+ * correlate.c, plain.c, state.c and snapshot.c.
  */
 #ifndef MILLRACE_CORRELATE_SHED_H
 #define MILLRACE_CORRELATE_SHED_H
@@ -26,6 +27,16 @@ size_t corr_key_bytes(const struct corr_key *key);
 /* About an eighth of what the key holds, or as much as can go; `hard`: also of what its condition
  * needs. Gives how many slots lost something that counts. */
 uint64_t corr_key_trim(struct corr *corr, struct corr_key *key, bool hard);
+
+/* ---- lost.c ---- */
+
+/* The slot is given up, or part of it. */
+void corr_slot_lost(struct corr *corr, const struct corr_slot *slot);
+void corr_lost_add(struct corr *corr, const struct corr_rule *rule, uint8_t group,
+		   struct corr_lost lost);
+bool corr_has_lost(const struct corr_rule *rule, uint8_t group);
+/* Whether a new slot of that number may lack something. */
+bool corr_may_lack(const struct corr_key *key, int64_t number);
 
 /* ---- shed.c ---- */
 

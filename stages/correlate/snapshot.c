@@ -13,7 +13,7 @@
 
 #include "millrace/pack.h"
 
-#define SECTION_VERSION 6
+#define SECTION_VERSION 7
 #define SECTION_OLDEST 5 /* that is read */
 #define SECTION_PARTS 5
 #define KEY_PARTS 5
@@ -21,6 +21,7 @@
 #define SLOT_PARTS_BEFORE_6 10
 #define MARK_PARTS 4
 #define OFFER_PARTS 3
+#define LOST_PARTS 4
 #define ITEM_PARTS 11
 #define FIELD_PARTS 3
 
@@ -146,12 +147,13 @@ static void put_offers(struct corr *corr, const struct corr_settled *settled, st
 }
 
 #define WORLD_SHIFT 6
+#define LOSSY 256u
 static uint64_t flags_of(const struct corr_slot *slot)
 {
 	const struct corr_settled *settled = slot->settled;
 	uint64_t flags = (slot->fired ? 1u : 0) | (slot->revised ? 2u : 0) |
 			 (slot->items.pruned ? 4u : 0) | (slot->set.pruned ? 8u : 0) |
-			 (slot->items.proofs != NULL ? 16u : 0);
+			 (slot->items.proofs != NULL ? 16u : 0) | (slot->lossy ? LOSSY : 0);
 	if (settled != NULL)
 		flags |= (settled->judged ? 32u : 0) | (uint64_t)settled->world << WORLD_SHIFT;
 	return flags;
@@ -206,6 +208,25 @@ static void put_plain(const struct corr_plain *plain, struct mr_buf *out)
 	}
 }
 
+/* W, and of each rule that lost some between which slots. */
+static void put_past(const struct corr *corr, uint8_t group, struct mr_buf *out)
+{
+	size_t rules = 0;
+	for (uint32_t i = 0; i < corr->catalog.count; i++)
+		rules += corr_has_lost(&corr->rules[i], group);
+	mr_pack_array(out, 1 + LOST_PARTS * rules);
+	mr_pack_int(out, corr->watermark_us);
+	for (uint32_t i = 0; i < corr->catalog.count; i++) {
+		const struct corr_rule *rule = &corr->rules[i];
+		if (!corr_has_lost(rule, group))
+			continue;
+		mr_pack_bytes(out, rule->rule->id);
+		mr_pack_uint(out, rule->rule->meaning);
+		mr_pack_int(out, rule->shed.lost[group].first);
+		mr_pack_int(out, rule->shed.lost[group].last);
+	}
+}
+
 /* Ids hold hashes with the run's seed: under another they would mean nothing. */
 static uint64_t seed_mark(const struct corr *corr, uint64_t version)
 {
@@ -218,7 +239,7 @@ void corr_snapshot(struct corr *corr, uint8_t number, struct mr_buf *out)
 	mr_pack_array(out, SECTION_PARTS);
 	mr_pack_uint(out, SECTION_VERSION);
 	mr_pack_uint(out, seed_mark(corr, SECTION_VERSION));
-	mr_pack_int(out, corr->watermark_us);
+	put_past(corr, number, out);
 	put_plain(&group->plain, out);
 	mr_pack_array(out, group->key_count);
 	for (uint32_t i = 0; i < group->key_buckets; i++) {
@@ -429,7 +450,7 @@ static void get_offers(struct corr *corr, struct mr_unpack *in, const struct cor
 static void get_settled(struct corr *corr, struct corr_slot *slot, uint64_t flags)
 {
 	struct corr_settled *settled = corr_settled_get(corr, slot);
-	settled->world = (enum corr_world)(flags >> WORLD_SHIFT);
+	settled->world = (enum corr_world)(flags >> WORLD_SHIFT & 3);
 	if ((flags & 32) != 0 && !settled->judged) {
 		settled->judged = true;
 		corr_heap_remove(&corr->settling, slot);
@@ -440,7 +461,17 @@ static void get_settled(struct corr *corr, struct corr_slot *slot, uint64_t flag
 }
 
 #define FLAGS_BEFORE_6 31
-#define FLAGS_MOST (63 | CORR_CLOSED << WORLD_SHIFT)
+#define FLAGS_BEFORE_7 (63 | CORR_CLOSED << WORLD_SHIFT)
+/* No more than a slot may have: of the bits between, one value means nothing. */
+static uint64_t get_flags(struct corr *corr, struct mr_unpack *in)
+{
+	uint64_t flags = mr_unpack_uint(in, corr->restoring < 6   ? FLAGS_BEFORE_6
+					    : corr->restoring < 7 ? FLAGS_BEFORE_7
+								  : FLAGS_BEFORE_7 | LOSSY);
+	in->bad |= (flags & ~(uint64_t)LOSSY) > FLAGS_BEFORE_7;
+	return flags;
+}
+
 static void get_slot(struct corr *corr, struct mr_unpack *in, const struct corr_rule *rule,
 		     struct corr_key *key)
 {
@@ -448,7 +479,7 @@ static void get_slot(struct corr *corr, struct mr_unpack *in, const struct corr_
 	mr_unpack_array_of(in, old ? SLOT_PARTS_BEFORE_6 : SLOT_PARTS);
 	int64_t number = mr_unpack_int(in);
 	uint64_t told = mr_unpack_uint(in, UINT64_MAX);
-	uint64_t flags = mr_unpack_uint(in, old ? FLAGS_BEFORE_6 : FLAGS_MOST);
+	uint64_t flags = get_flags(corr, in);
 	if (!mr_unpack_ok(in))
 		return;
 	struct corr_slot *slot = key == NULL ? NULL : corr_slot_get(corr, key, number);
@@ -468,6 +499,7 @@ static void get_slot(struct corr *corr, struct mr_unpack *in, const struct corr_
 	if (slot == NULL)
 		return;
 	slot->told = told;
+	slot->lossy = (flags & LOSSY) != 0;
 	slot->fired |= (flags & 1) != 0;
 	slot->revised |= (flags & 2) != 0;
 	slot->items.pruned |= (flags & 4) != 0;
@@ -564,6 +596,36 @@ static void get_key(struct corr *corr, struct mr_unpack *in, uint8_t number)
 		get_slot(corr, in, rule, key);
 }
 
+/* Of a rule that is no more, or means another thing, nothing is lost. */
+static void get_lost(struct corr *corr, struct mr_unpack *in, uint8_t group)
+{
+	struct mr_slice id = mr_unpack_bytes(in);
+	uint64_t meaning = mr_unpack_uint(in, UINT64_MAX);
+	struct corr_lost lost;
+	lost.first = mr_unpack_int(in);
+	lost.last = mr_unpack_int(in);
+	in->bad |= lost.first > lost.last;
+	for (uint32_t i = 0; mr_unpack_ok(in) && i < corr->catalog.count; i++) {
+		const struct corr_rule *rule = &corr->rules[i];
+		if (rule->kind != NULL && rule->rule->meaning == meaning &&
+		    mr_slice_eq(rule->rule->id, id))
+			corr_lost_add(corr, rule, group, lost);
+	}
+}
+
+/* Gives W. */
+static int64_t get_past(struct corr *corr, struct mr_unpack *in, uint8_t group)
+{
+	if (corr->restoring < 7)
+		return mr_unpack_int(in);
+	size_t items = mr_unpack_array(in, SIZE_MAX);
+	in->bad |= items % LOST_PARTS != 1;
+	int64_t watermark_us = mr_unpack_int(in);
+	for (size_t i = 0; i < items / LOST_PARTS && mr_unpack_ok(in); i++)
+		get_lost(corr, in, group);
+	return watermark_us;
+}
+
 /* Of detections, which the first layer knows. */
 static void get_plain(struct corr *corr, struct mr_unpack *in, struct corr_plain *plain)
 {
@@ -590,8 +652,8 @@ enum mr_err corr_restore(struct corr *corr, uint8_t number, struct mr_slice byte
 				    number, (unsigned long long)version, SECTION_VERSION);
 	if (version < SECTION_OLDEST || mr_unpack_uint(&in, UINT64_MAX) != seed_mark(corr, version))
 		in.bad = true;
-	int64_t watermark_us = mr_unpack_int(&in);
 	corr->restoring = version;
+	int64_t watermark_us = get_past(corr, &in, number);
 	corr->ranks_stale = true;
 	if (mr_unpack_ok(&in))
 		get_plain(corr, &in, &corr->groups[number].plain);

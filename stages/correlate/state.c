@@ -202,6 +202,7 @@ static struct corr_slot *slot_new(struct corr *corr, struct corr_key *key, int64
 	struct corr_slot *slot = mr_calloc(1, sizeof(*slot));
 	slot->key = key;
 	slot->number = number;
+	slot->lossy = corr_may_lack(key, number);
 	slot->previous = slot_beside(corr, slot, -1);
 	slot->next = slot_beside(corr, slot, 1);
 	if (slot->previous != NULL)

@@ -15,8 +15,9 @@
  * correlate.c owns the stage's calls, state.c the tables, heap.c what is due, ids.c what is counted
  * or met once, evidence.c the records kept to be shown, proof.c those of them that prove the alert,
  * shown.c which ones an alert shows, feed.c and offers.c what goes to outer correlations, fire.c
- * the alerts, expiry.c the release, rank.c, trim.c and shed.c the memory ceiling, snapshot.c the
- * bytes. One file for each kind of correlation, and numbers.c for those over numbers.
+ * the alerts, expiry.c the release, rank.c, trim.c, lost.c and shed.c the memory ceiling,
+ * snapshot.c the bytes. One file for each kind of correlation, and numbers.c for those over
+ * numbers.
  */
 #ifndef MILLRACE_CORRELATE_STATE_H
 #define MILLRACE_CORRELATE_STATE_H
@@ -240,6 +241,7 @@ struct corr_slot {
 	uint32_t touched_at;  /* in corr.touched, from 1; 0: it is not there */
 	bool ranked;          /* its key, since this slot came */
 	bool fired;
+	bool lossy; /* it may lack what was given up: its counts are lower bounds */
 	bool revised;
 	bool written; /* a finite run's alert was made before the end, to make room */
 };
@@ -308,11 +310,17 @@ struct corr_outer {
 	uint32_t position;
 };
 
+/* Slot numbers of one key group between which something was given up. */
+struct corr_lost {
+	int64_t first, last;
+};
+
 /* What was given up at the memory ceiling. */
 struct corr_shed {
-	uint64_t slots; /* of which nobody was told */
-	bool warned;    /* it was named in the log */
-	bool spent;     /* nothing more of it can go now */
+	struct corr_lost *lost; /* of each key group; NULL where nothing was */
+	uint64_t slots;         /* of which nobody was told */
+	bool warned;            /* it was named in the log */
+	bool spent;             /* nothing more of it can go now */
 };
 
 struct corr_kind;

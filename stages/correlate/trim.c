@@ -64,8 +64,12 @@ static uint64_t slots_trim(struct corr *corr, struct corr_key *key, size_t bytes
 		if (is_old(corr, slot))
 			slots[count++] = slot;
 	corr->trim_below = number_above(slots, count, bytes);
-	for (size_t i = 0; i < count; i++)
-		gone += is_old(corr, slots[i]);
+	for (size_t i = 0; i < count; i++) {
+		if (!is_old(corr, slots[i]))
+			continue;
+		corr_slot_lost(corr, slots[i]);
+		gone++;
+	}
 	free(slots);
 	corr_key_sweep(corr, key, is_old);
 	return gone;
@@ -96,6 +100,9 @@ static bool slot_trim(struct corr *corr, struct corr_slot *slot, bool hard)
 		if (counts[i] != NULL && counts[i]->held != NULL)
 			counts[i]->held->stale = true;
 	corr_slot_weigh(corr, slot);
+	slot->lossy |= lost;
+	if (lost)
+		corr_slot_lost(corr, slot);
 	return lost;
 }
 

@@ -95,8 +95,9 @@ def letters(folder):
 
 
 def newest(folder):
-    """The name of the newest manifest."""
-    return max(name for name in ["", *os.listdir(os.path.join(folder, "state"))] if name[:9] in ("", "MANIFEST-"))
+    """The name of the newest manifest that is committed."""
+    names = os.listdir(os.path.join(folder, "state"))
+    return max((name for name in names if name[:9] == "MANIFEST-" and name[9:].isdigit()), default="")
 
 
 def scanned(folder, *inputs):

@@ -226,13 +226,85 @@ static void need_past_the_ceiling(void **state)
 	world_end(&world);
 }
 
+/* ---- counts ---- */
+
+/* Ten records of a user from that hour on; gives whether the alert says "at least". */
+static bool is_at_least(struct world *world, uint32_t user, int64_t hour)
+{
+	size_t made = world->house.made.count;
+	for (uint32_t i = 0; i < 10; i++)
+		feed(world, 2, user, i, hour * HOUR + i);
+	assert_int_equal(world->house.made.count, made + 1);
+	return world->house.last.lower_bound;
+}
+
+/* Slots that may lack what was given up say so, also after a restart; others are exact. */
+static void counts_say_that_they_are_low(void **state)
+{
+	struct world world;
+	struct house other;
+	(void)state;
+	world_begin(&world);
+	beside(&world, 2, MR_GTE);
+	assert_false(is_at_least(&world, 0, 5));
+	for (uint32_t user = 1; shed(&world) == 0; user++)
+		feed(&world, 2, user, 10, 5 * HOUR);
+	assert_true(is_at_least(&world, 1, 5));
+	assert_true(is_at_least(&world, 2, 6));
+	assert_false(is_at_least(&world, 3, 4));
+	assert_false(is_at_least(&world, 4, 7));
+	feed(&world, 2, 5, 11, 6 * HOUR);
+	house_open(&other, &world.catalog, world.fields, 3, false);
+	house_move(&world.house, &other);
+	house_close(&world.house);
+	world.house = other;
+	assert_true(is_at_least(&world, 5, 6));
+	assert_true(is_at_least(&world, 2, 5));
+	assert_true(is_at_least(&world, 3, 6));
+	assert_false(is_at_least(&world, 3, 8));
+	world_end(&world);
+}
+
+static void is_low(void *context, const struct mr_alert *alert)
+{
+	uint32_t *low = context;
+	*low += alert->lower_bound;
+}
+
+/* So does an alert that a finite run makes before its end, to make room. */
+static void alerts_before_the_end_say_it(void **state)
+{
+	static const uint32_t list[] = {1};
+	struct world world;
+	uint32_t low = 0;
+	(void)state;
+	world_begin(&world);
+	catalog_correlation(&world.catalog, MR_CORRELATION_EVENT_COUNT, list, 1, HOUR, 2,
+			    world.group, 0);
+	house_open_set(&world.house, &world.catalog, world.fields, 1, true, "state_bytes", MIB);
+	world.house.watch = is_low;
+	world.house.context = &low;
+	for (uint32_t i = 0; i < 4000; i++)
+		feed(&world, 3, i / 2, i, i);
+	assert_true(world.house.made.count > 500);
+	assert_int_equal(low, world.house.made.count);
+	house_finish(&world.house);
+	assert_int_equal(world.house.made.count, 2000);
+	world_end(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(flood_of_another_rule), cmocka_unit_test(flood_of_a_detection),
-	    cmocka_unit_test(all_of_it_for_one),     cmocka_unit_test(one_slot_of_one_key),
-	    cmocka_unit_test(many_slots_of_one_key), cmocka_unit_test(key_in_hand_stays),
+	    cmocka_unit_test(flood_of_another_rule),
+	    cmocka_unit_test(flood_of_a_detection),
+	    cmocka_unit_test(all_of_it_for_one),
+	    cmocka_unit_test(one_slot_of_one_key),
+	    cmocka_unit_test(many_slots_of_one_key),
+	    cmocka_unit_test(key_in_hand_stays),
 	    cmocka_unit_test(need_past_the_ceiling),
+	    cmocka_unit_test(counts_say_that_they_are_low),
+	    cmocka_unit_test(alerts_before_the_end_say_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
