@@ -1,5 +1,5 @@
 /* What a key costs: bytes of state with one occurrence, and for each more, by kind; printed, and
- * held to what README says. */
+ * held to README's numbers: where one is out of its range, README says another one, too. */
 #include "harness.h"
 #include "state.h"
 
@@ -115,9 +115,10 @@ static void costs_of_a_key(void **state)
 		print_message("%-18.*s%-6s %5zu bytes, each of the next nine %4zu, past 40 %3zu\n",
 			      (int)name.len, name.at, falls ? " of few" : "", costs.one, costs.few,
 			      costs.many);
-		assert_true(costs.one <= 1200);
-		assert_true(costs.few <= 800);
-		assert_true(costs.many <= 110);
+		bool settles = falls || mr_correlation_counts(kind) == MR_COUNTS_NUMBERS;
+		assert_in_range(costs.one, settles ? 1050 : 920, settles ? 1070 : 960);
+		assert_in_range(costs.few, 460, 530);
+		assert_in_range(costs.many, 20, 75);
 	}
 }
 
