@@ -343,8 +343,10 @@ static void mappings_of_audit_logs(void **state)
 	       "(and workload~'exchange' (or eventsource~'exchange' (and (not eventsource?true) "
 	       "workload~'exchange')))");
 	MAPPED("{product: m365, service: audit}", "status: success",
-	       "(or resultstatus~'success' resultstatus~'succeeded' resultstatus~'success' "
-	       "resultstatus~'true')");
+	       "(or resultstatus~'success' resultstatus~'succeeded' resultstatus~'true' "
+	       "status~'success')");
+	MAPPED("{product: m365, service: audit}", "status: Failure",
+	       "(or resultstatus~'failure' status~'failure')");
 	MAPPED("{product: m365, service: threat_management}", "eventName: X",
 	       "(and workload~'securitycompliancecenter' (or eventname~'x' (and (not "
 	       "eventname?true) (or (and operation~'alerttriggered' name~'x') (and (not "
@@ -421,14 +423,17 @@ static void mappings_of_values(void **state)
 	static const char *const audit = "{product: m365, service: exchange}";
 	MAPPED(audit, "status|contains: success",
 	       "(and workload~'exchange' (or resultstatus~'*success*' resultstatus~'succeeded' "
-	       "resultstatus~'success' resultstatus~'true'))");
+	       "resultstatus~'true' status~'*success*'))");
 	MAPPED(audit, "status|startswith: success",
 	       "(and workload~'exchange' (or resultstatus~'success*' resultstatus~'succeeded' "
-	       "resultstatus~'success' resultstatus~'true'))");
-	MAPPED(audit, "status: success*y", "(and workload~'exchange' resultstatus~'success*y')");
-	MAPPED(audit, "status: success?", "(and workload~'exchange' resultstatus~'success?')");
-	MAPPED(audit, "status|re: success", "(and workload~'exchange' resultstatus/success/)");
-	MAPPED(audit, "status: ''", "(and workload~'exchange' resultstatus~'')");
+	       "resultstatus~'true' status~'success*'))");
+	MAPPED(audit, "status: success*y",
+	       "(and workload~'exchange' (or resultstatus~'success*y' status~'success*y'))");
+	MAPPED(audit, "status: success?",
+	       "(and workload~'exchange' (or resultstatus~'success?' status~'success?'))");
+	MAPPED(audit, "status|re: success",
+	       "(and workload~'exchange' (or resultstatus/success/ status/success/))");
+	MAPPED(audit, "status: ''", "(and workload~'exchange' (or resultstatus~'' status~''))");
 	/* A pattern of another field, and a list of texts of a third. */
 	MAPPED("{product: azure, service: activitylogs}",
 	       "OperationNameValue|endswith: /jobs/write",
