@@ -23,33 +23,38 @@ static struct mr_slice show(const struct mr_logsource *logsource, struct mr_buf 
 	return (struct mr_slice){room->data, room->len};
 }
 
-static enum mr_err refuse(const struct mr_config *config, const char *value, struct mr_slice text,
-			  struct mr_slice meant, struct mr_error *error)
+/* What is odd about it. */
+static void put_words(struct mr_buf *out, struct mr_slice text, const struct sigma_fed *fed)
 {
-	mr_error_set(error, MR_CONFIG, "logsource %.*s: no rule is for it%s%.*s%s",
-		     SIGMA_SHOW(text), meant.len > 0 ? "; is " : "", SIGMA_SHOW(meant),
-		     meant.len > 0 ? " meant?" : "");
-	return mr_config_blame(config, value, error);
+	out->len = 0;
+	mr_buf_printf(out, "logsource %.*s: %s", SIGMA_SHOW(text),
+		      fed->fed
+			  ? "rules that name less see its records, but a part of it is no rule's"
+			  : "no rule is for it");
+	if (fed->meant.len > 0)
+		mr_buf_printf(out, "; is %.*s meant?", SIGMA_SHOW(fed->meant));
 }
 
 enum mr_err detect_logsources_check(const struct mr_config *config,
 				    const struct mr_declared *declared, const struct sigma_set *set,
 				    struct mr_error *error)
 {
-	struct mr_buf room = {0};
+	struct mr_buf room = {0}, words = {0};
 	enum mr_err err = MR_OK;
 	bool all = all_are_seen(set);
 	for (uint32_t i = 0; i < declared->count && err == MR_OK; i++) {
-		struct mr_slice text = show(&declared->items[i], &room);
-		if (set->declared[i].fed)
+		const struct sigma_fed *fed = &set->declared[i];
+		if (fed->fed && fed->named)
 			continue;
-		if (all)
-			mr_log(MR_LOG_WARNING, "logsource %.*s: no rule is for it", (int)text.len,
-			       text.at);
-		else
-			err =
-			    refuse(config, declared->texts[i], text, set->declared[i].meant, error);
+		put_words(&words, show(&declared->items[i], &room), fed);
+		if (fed->fed || all) {
+			mr_log(MR_LOG_WARNING, "%.*s", (int)words.len, words.data);
+			continue;
+		}
+		mr_error_set(error, MR_CONFIG, "%.*s", (int)words.len, words.data);
+		err = mr_config_blame(config, declared->texts[i], error);
 	}
+	mr_buf_fini(&words);
 	mr_buf_fini(&room);
 	return err;
 }

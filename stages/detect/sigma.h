@@ -154,7 +154,8 @@ struct sigma_set {
 	 * is for, as it is said, or nothing. */
 	struct sigma_fed {
 		bool fed;
-		struct mr_slice meant;
+		bool named;            /* each of its parts by some rule */
+		struct mr_slice meant; /* the nearest of a rule, where one of these is false */
 	} * declared;
 	uint32_t declared_count;
 	struct sigma_notes refused, warnings;

@@ -213,13 +213,33 @@ struct mr_slice sigma_logsource_hint(struct sigma_builder *load,
 	return hint;
 }
 
-/* How far a part of a rule's logsource is from what a source says; both may be empty. */
+/* How far a part of a rule's logsource is from what a source says; both may be empty. Of a long
+ * name another ending is near: process_create, process_creation. */
 static unsigned part_distance(struct mr_slice rule, struct mr_slice said)
 {
 	if (rule.len == 0 || said.len == 0)
 		return rule.len == said.len ? 0 : FAR;
-	unsigned slips = mr_text_distance(rule, said, MR_SLIPS_MAX);
-	return slips <= MR_SLIPS_MAX ? slips : FAR;
+	unsigned most = rule.len / 4 > MR_SLIPS_MAX ? (unsigned)(rule.len / 4) : MR_SLIPS_MAX;
+	unsigned slips = mr_text_distance(rule, said, most);
+	return slips <= most ? slips : FAR;
+}
+
+static bool part_is(struct mr_slice rule, struct mr_slice said)
+{
+	return said.len == 0 || mr_fold_eq(rule, said);
+}
+
+/* Whether each part that a source says is in some rule's logsource. */
+static bool is_named(const struct sigma_sources *detections, const struct mr_logsource *said)
+{
+	bool product = false, category = false, service = false;
+	for (uint32_t i = 0; i < detections->count; i++) {
+		struct mr_logsource rule = parts_of(&detections->items[i]->logsource);
+		product |= part_is(rule.product, said->product);
+		category |= part_is(rule.category, said->category);
+		service |= part_is(rule.service, said->service);
+	}
+	return product && category && service;
 }
 
 static struct mr_slice nearest_rule(struct sigma_builder *load,
@@ -259,7 +279,8 @@ void sigma_logsources_feed(struct sigma_builder *load, const struct sigma_source
 			const struct sigma_source *source = detections->items[i];
 			fed->fed |= source->fed[at];
 		}
-		if (!fed->fed)
+		fed->named = is_named(detections, &load->declared->items[at]);
+		if (!fed->fed || !fed->named)
 			fed->meant = nearest_rule(load, detections, &load->declared->items[at]);
 	}
 }

@@ -116,6 +116,9 @@ class Logsource(unittest.TestCase):
         for text in ("windows", "product=", "level=high", "product=a,product=b"):
             said = self.scan("--logsource", text, records, status=2)[2]
             self.assertIn(f'"{text}" is no logsource: one or more of product=, category= and service=', said)
+        said = self.scan("--logsource", "product=windows,category=process_create", records)[2]
+        self.assertIn("logsource product=windows,category=process_create: rules that name less see its records, but a part "
+                      "of it is no rule's; is product=windows,category=process_creation meant?", said)
         self.rules = self.write("rules.yml", RULES.replace("logsource: {}", "logsource: {product: other}"))
         said = self.scan("--logsource", "product=windws,category=process_creation", records, status=2)[2]
         self.assertIn("logsource product=windws,category=process_creation: no rule is for it; "

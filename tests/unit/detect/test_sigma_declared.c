@@ -101,6 +101,28 @@ static void what_no_rule_is_for_is_near(void **state)
 	rules_declared = (struct mr_declared){0};
 }
 
+/* A rule that names only the product sees the records; the category is misspelt all the same. */
+static void a_part_that_no_rule_names_is_near(void **state)
+{
+	(void)state;
+	struct mr_logsource said[] = {SAID("windows", "process_create", ""),
+				      SAID("Windows", "process_creation", ""),
+				      SAID("windows", "dns", "")};
+	struct rules rules;
+	rules_declared = (struct mr_declared){.items = said, .count = 3};
+	load(&rules, RULE("a", "{product: windows, category: process_creation}",
+			  "a: 1") "---\n" RULE("b", "{product: windows}", "a: 1"));
+	for (uint32_t d = 0; d < 3; d++) {
+		assert_true(rules.set.declared[d].fed);
+		assert_int_equal(rules.set.declared[d].named, d == 1);
+	}
+	assert_true(mr_slice_eq(rules.set.declared[0].meant,
+				MR_SLICE("product=windows,category=process_creation")));
+	assert_int_equal(rules.set.declared[2].meant.len, 0);
+	rules_fini(&rules);
+	rules_declared = (struct mr_declared){0};
+}
+
 /* A source that says less than the rule asks: channel and number of an event tell the rest. */
 static void windows_events_tell_their_logsource(void **state)
 {
@@ -156,6 +178,7 @@ int main(void)
 	    cmocka_unit_test(what_others_may_read_otherwise_is_told),
 	    cmocka_unit_test(rules_see_what_sources_say),
 	    cmocka_unit_test(what_no_rule_is_for_is_near),
+	    cmocka_unit_test(a_part_that_no_rule_names_is_near),
 	    cmocka_unit_test(windows_events_tell_their_logsource),
 	    cmocka_unit_test(declared_records_are_not_mapped),
 	};
