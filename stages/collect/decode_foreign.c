@@ -31,6 +31,10 @@ static const struct magic magics[] = {
     MAGIC(0, "BZh", "this is compressed by bzip2: " PACK),
     MAGIC(0, "\xfd\x37zXZ\0", "this is compressed by xz: " PACK),
     MAGIC(0, "PAR1", "this is a Parquet file: " ROWS),
+    MAGIC(
+	0, "ElfFile\0",
+	"this is a Windows event log (EVTX): write its events out as JSON, one on a line, such as "
+	"with evtx_dump -o jsonl"),
     MAGIC(0, "Obj\x01", "this is an Avro file: " ROWS),
     MAGIC(0, "\xff\xfe\0\0", UTF32),
     MAGIC(0, "\0\0\xfe\xff", UTF32),

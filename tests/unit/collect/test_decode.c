@@ -306,6 +306,7 @@ static void told_by_content(void **state)
 	    {"a,b", "CSV"},
 	    {"PAR1", "foreign"},
 	    {"PAR", "NDJSON"},
+	    {"ElfFile", "NDJSON"},
 	    {"PK\x03\x04, and more", "foreign"},
 	    {"\nPK\x03\x04", "NDJSON"},
 	};
@@ -364,6 +365,8 @@ static void a_short_head_is_known_at_once(void **state)
 static void foreign_is_damage_once(void **state)
 {
 	(void)state;
+	const char evtx[] = "ElfFile\0\0\0";
+	assert_non_null(strstr(mr_decode_foreign_reason((struct mr_slice){evtx, 8}), "EVTX"));
 	check(&mr_decode_foreign, "PAR1\x15\n{\"a\":1}\nPAR1", "damage\n");
 }
 
