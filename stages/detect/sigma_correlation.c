@@ -383,6 +383,47 @@ static bool can_hold(const struct mr_rule *rule, int64_t most)
 	return rule->condition_count == 0;
 }
 
+/* Where the condition's first comparison stands. */
+static const struct mr_yaml *compared_at(const struct sigma_source *source)
+{
+	const struct mr_yaml *map = mr_yaml_get(body_of(source), "condition");
+	uint32_t first = 0;
+	while (mr_yaml_is(map->keys[first], "field") || mr_yaml_is(map->keys[first], "percentile"))
+		first++;
+	return map->items[first];
+}
+
+/* Whether what is counted meets the condition with 1, as it is in a first occurrence's window.
+ * `gte: 1` alone means that: an alert for each key and slot. */
+static bool first_meets(const struct mr_rule *rule)
+{
+	bool bounded = false;
+	for (uint32_t i = 0; i < rule->condition_count; i++) {
+		const struct mr_condition_part *part = &rule->condition[i];
+		if (part->number.len > 0 ||
+		    !mr_compare_holds(part->op, (1 > part->count) - (1 < part->count)))
+			return false;
+		bounded |= part->op != MR_GTE && part->op != MR_GT;
+	}
+	return bounded;
+}
+
+static void lint_reach(struct sigma_builder *load, const struct sigma_source *source,
+		       int64_t distinct)
+{
+	struct sigma_scope scope = {
+	    .load = load, .arena = load->arena, .file = source->file, .id = source->id};
+	if (source->rule.type == MR_CORRELATION_TEMPORAL && distinct == 1)
+		sigma_warn(&scope, SIGMA_LINT_ALWAYS_TRUE,
+			   SIGMA_AT(mr_yaml_get(body_of(source), "rules")),
+			   "temporal over one rule: each of its matches completes it; event_count "
+			   "counts them");
+	else if (first_meets(&source->rule))
+		sigma_warn(&scope, SIGMA_LINT_ALWAYS_TRUE, SIGMA_AT(compared_at(source)),
+			   "each first occurrence meets the condition: a window ends at each, and "
+			   "what is counted in that one is 1");
+}
+
 /* A condition that nothing can meet is refused. */
 static void check_reach(struct sigma_builder *load, struct sigma_source *source)
 {
@@ -395,22 +436,12 @@ static void check_reach(struct sigma_builder *load, struct sigma_source *source)
 			earlier++;
 		distinct += earlier == i;
 	}
-	if (load->lints && rule->type == MR_CORRELATION_TEMPORAL && distinct == 1) {
-		struct sigma_scope scope = {
-		    .load = load, .arena = load->arena, .file = source->file, .id = source->id};
-		sigma_warn(&scope, SIGMA_LINT_ALWAYS_TRUE,
-			   SIGMA_AT(mr_yaml_get(body_of(source), "rules")),
-			   "temporal over one rule: each of its matches completes it; event_count "
-			   "counts them");
-	}
+	if (load->lints)
+		lint_reach(load, source, distinct);
 	if (can_hold(rule, counts_rules ? distinct : MR_CONDITION_COUNT_MAX + 1))
 		return;
-	const struct mr_yaml *map = mr_yaml_get(body_of(source), "condition");
-	uint32_t first = 0;
-	while (mr_yaml_is(map->keys[first], "field") || mr_yaml_is(map->keys[first], "percentile"))
-		first++;
 	bool by_rules = can_hold(rule, MR_CONDITION_COUNT_MAX + 1);
-	refuse(load, source, map->items[first],
+	refuse(load, source, compared_at(source),
 	       by_rules ? "\"%.*s\" can never hold: fewer different rules are named"
 			: "\"%.*s\" can never hold: no number meets all of the condition (what is "
 			  "counted is 1 at least, because an occurrence is in its own window)",

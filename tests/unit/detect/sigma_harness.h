@@ -26,6 +26,7 @@ struct rules {
 
 /* What sources say, for the next rules_load. */
 static struct mr_declared rules_declared;
+static bool rules_lints;
 
 /* Each text becomes a file of its own, loaded in the order given. */
 static inline void rules_load(struct rules *rules, const char *const *texts, size_t count,
@@ -42,8 +43,8 @@ static inline void rules_load(struct rules *rules, const char *const *texts, siz
 		assert_int_equal(write(fd, texts[i], len), (ssize_t)len);
 		close(fd);
 	}
-	const struct sigma_wishes wishes = {.placeholders = placeholders,
-					    .declared = &rules_declared};
+	const struct sigma_wishes wishes = {
+	    .placeholders = placeholders, .declared = &rules_declared, .lints = rules_lints};
 	rules->err = sigma_load_with((const char *const *)paths, count, &wishes, rules->fields,
 				     &rules->set, &rules->error);
 	for (size_t i = 0; i < count; i++) {

@@ -81,6 +81,35 @@ static void timespans(void **state)
 	}
 }
 
+static uint32_t told_of_first(const char *condition)
+{
+	struct rules rules;
+	char *text = mr_asprintf(
+	    R("a") C("c", "type: event_count, rules: [a], timespan: 1h, condition: {%s}"),
+	    condition);
+	rules_lints = true;
+	load(&rules, text);
+	rules_lints = false;
+	uint32_t told = rules_told(&rules, "each first occurrence meets the condition");
+	rules_fini(&rules);
+	free(text);
+	return told;
+}
+
+/* A window ends at each occurrence, so the first one's holds 1. */
+static void what_each_first_occurrence_meets_is_told(void **state)
+{
+	(void)state;
+	assert_int_equal(told_of_first("lt: 5"), 1);
+	assert_int_equal(told_of_first("lte: 5"), 1);
+	assert_int_equal(told_of_first("eq: 1"), 1);
+	assert_int_equal(told_of_first("neq: 0"), 1);
+	assert_int_equal(told_of_first("gte: 1, lt: 5"), 1);
+	assert_int_equal(told_of_first("gte: 1"), 0);
+	assert_int_equal(told_of_first("gte: 2, lt: 5"), 0);
+	assert_int_equal(told_of_first("eq: 2"), 0);
+}
+
 /* Null is the name of no field. */
 static void no_member_is_null(void **state)
 {
@@ -357,6 +386,10 @@ int main(void)
 	    cmocka_unit_test(a_count),
 	    cmocka_unit_test(timespans),
 	    cmocka_unit_test(no_member_is_null),
+<<<<<<< HEAD
+=======
+	    cmocka_unit_test(what_each_first_occurrence_meets_is_told),
+>>>>>>> cecb7a7 (scan: an input of which no record could be parsed is no success; correlations: README says what a window is, check tells of what each first occurrence meets; README: Name and Value lists, a test of its rule that holds)
 	    cmocka_unit_test(layers),
 	    cmocka_unit_test(meanings),
 	    cmocka_unit_test(meanings_of_lists),
@@ -366,7 +399,10 @@ int main(void)
 	    cmocka_unit_test(refused_numbers),
 	    cmocka_unit_test(refused_together),
 	    cmocka_unit_test(long_chain),
+<<<<<<< HEAD
 	    cmocka_unit_test(depth_in_any_order),
+=======
+>>>>>>> cecb7a7 (scan: an input of which no record could be parsed is no success; correlations: README says what a window is, check tells of what each first occurrence meets; README: Name and Value lists, a test of its rule that holds)
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
