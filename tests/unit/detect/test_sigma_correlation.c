@@ -386,10 +386,7 @@ int main(void)
 	    cmocka_unit_test(a_count),
 	    cmocka_unit_test(timespans),
 	    cmocka_unit_test(no_member_is_null),
-<<<<<<< HEAD
-=======
 	    cmocka_unit_test(what_each_first_occurrence_meets_is_told),
->>>>>>> cecb7a7 (scan: an input of which no record could be parsed is no success; correlations: README says what a window is, check tells of what each first occurrence meets; README: Name and Value lists, a test of its rule that holds)
 	    cmocka_unit_test(layers),
 	    cmocka_unit_test(meanings),
 	    cmocka_unit_test(meanings_of_lists),
@@ -399,10 +396,7 @@ int main(void)
 	    cmocka_unit_test(refused_numbers),
 	    cmocka_unit_test(refused_together),
 	    cmocka_unit_test(long_chain),
-<<<<<<< HEAD
 	    cmocka_unit_test(depth_in_any_order),
-=======
->>>>>>> cecb7a7 (scan: an input of which no record could be parsed is no success; correlations: README says what a window is, check tells of what each first occurrence meets; README: Name and Value lists, a test of its rule that holds)
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
