@@ -261,7 +261,8 @@ static void take_reject(void *context, const struct mr_reject *reject)
 	struct explaining *wish = context;
 	mr_error_set(&wish->error, MR_BAD_INPUT, "the record cannot be parsed: %.*s%s",
 		     (int)reject->reason.len, reject->reason.at,
-		     wish->line == 0 ? " (one record of several lines? --line N)" : "");
+		     wish->line == 0 ? " (several records, one on a line? --line N chooses one)"
+				     : "");
 }
 
 /* ---- rule and record ---- */

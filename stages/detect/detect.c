@@ -98,7 +98,10 @@ static enum mr_err use(const struct mr_prepare *prepare, struct sigma_set *set,
 				    set->refused.count);
 	if (set->catalog.count == set->catalog.inactive)
 		return mr_error_set(error, MR_CONFIG, "no usable rule is left%s",
-				    set->catalog.inactive > 0 ? ": all are inactive" : "");
+				    set->catalog.inactive > 0
+					? ": all are inactive, for want of a placeholder's values "
+					  "(--placeholders FILE)"
+					: "");
 	bool trial = mr_config_flag(prepare->config, "trial");
 	if (trial)
 		let_alert(&set->catalog);

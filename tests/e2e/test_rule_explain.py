@@ -161,7 +161,7 @@ yes      filter: Workload: "Exchange"  (it is "Exchange")
         for arguments, status in ((("-n", "1", path, lines), 1), (("-n", "2", path, lines), 0), ((path, whole), 0)):
             self.assertEqual(self.run_explain(*arguments).returncode, status, arguments)
         self.assertEqual(self.run_explain(path, "-", input=json.dumps(RECORD)).returncode, 0)
-        for arguments, words in (((path, lines), "--line N"), (("-n", "4", path, lines), "no line 4"), (("-n", "0", path, lines), "--help"),
+        for arguments, words in (((path, lines), "several records, one on a line? --line N"), (("-n", "4", path, lines), "no line 4"), (("-n", "0", path, lines), "--help"),
                                  ((path, "{"), "cannot be parsed"), ((path, "/nowhere"), "/nowhere"), ((path,), "--help"),
                                  (("nothing", "{}"), "no rule's id"), ((path, "[]"), "[]"),
                                  ((self.write("bad.yml", "title: x\n"), "{}"), "refused: ")):

@@ -325,7 +325,7 @@ class Files(unittest.TestCase):
         records = self.write("records", json.dumps(mr.record(1)) + "\n")
         status, _, said = mr.scan("-r", path, records, env=self.place.environment)
         self.assertEqual(status, 2, said)
-        self.assertIn("no usable rule is left: all are inactive", said)
+        self.assertIn("no usable rule is left: all are inactive, for want of a placeholder's values (--placeholders FILE)", said)
         values = self.write("values", "names: [x]\n")
         self.assertEqual(mr.scan("-r", path, "--placeholders", values, records, env=self.place.environment)[0], 0)
 
