@@ -22,25 +22,97 @@ uint64_t corr_source_of(struct corr *corr, const struct corr_rule *rule,
 	return corr_siphash(corr->hash_key, corr->scratch.data, corr->scratch.len);
 }
 
+/* ---- by hash ---- */
+
+#define FEW 16 /* are looked through */
+
+/* Behind the offers, twice their capacity: offer + 1 by hash. NULL while they are few. */
+static uint32_t *places_of(const struct corr_settled *settled)
+{
+	return settled->offer_capacity <= FEW
+		   ? NULL
+		   : (uint32_t *)(void *)(settled->offers + settled->offer_capacity);
+}
+
+/* Where it stands, or is to stand. */
+static uint32_t *place_of(const struct corr_settled *settled, uint64_t hash)
+{
+	uint32_t mask = 2 * settled->offer_capacity - 1, at = (uint32_t)hash & mask;
+	uint32_t *places = places_of(settled);
+	while (places[at] != 0 && settled->offers[places[at] - 1].hash != hash)
+		at = (at + 1) & mask;
+	return &places[at];
+}
+
 static struct corr_offer *find(struct corr_settled *settled, uint64_t hash)
 {
+	if (places_of(settled) != NULL) {
+		uint32_t found = *place_of(settled, hash);
+		return found == 0 ? NULL : &settled->offers[found - 1];
+	}
 	for (uint32_t i = settled->offer_count; i-- > 0;)
 		if (settled->offers[i].hash == hash)
 			return &settled->offers[i];
 	return NULL;
 }
 
+static size_t room(uint32_t capacity)
+{
+	size_t places = capacity <= FEW ? 0 : 2 * (size_t)capacity;
+	return capacity * sizeof(struct corr_offer) + places * sizeof(uint32_t);
+}
+
+static void grow(struct corr_settled *settled)
+{
+	settled->offer_capacity = settled->offer_capacity == 0 ? 1 : settled->offer_capacity * 2;
+	settled->offers = mr_realloc(settled->offers, room(settled->offer_capacity));
+	uint32_t *places = places_of(settled);
+	if (places == NULL)
+		return;
+	memset(places, 0, 2 * (size_t)settled->offer_capacity * sizeof(*places));
+	for (uint32_t i = 0; i < settled->offer_count; i++)
+		*place_of(settled, settled->offers[i].hash) = i + 1;
+}
+
+/* Those behind it that it kept from their place are placed anew. */
+static void forget(struct corr_settled *settled, uint64_t hash)
+{
+	uint32_t mask = 2 * settled->offer_capacity - 1;
+	uint32_t *places = places_of(settled), *place = place_of(settled, hash);
+	uint32_t at = (uint32_t)(place - places);
+	*place = 0;
+	for (at = (at + 1) & mask; places[at] != 0; at = (at + 1) & mask) {
+		uint32_t moved = places[at];
+		places[at] = 0;
+		*place_of(settled, settled->offers[moved - 1].hash) = moved;
+	}
+}
+
+/* The last one takes its seat. */
+static void remove_offer(struct corr_settled *settled, struct corr_offer *offer)
+{
+	const struct corr_offer *last = &settled->offers[settled->offer_count - 1];
+	if (places_of(settled) != NULL) {
+		uint32_t seat = (uint32_t)(offer - settled->offers) + 1;
+		forget(settled, offer->hash);
+		if (last != offer)
+			*place_of(settled, last->hash) = seat;
+	}
+	*offer = *last;
+	settled->offer_count--;
+}
+
+/* ---- what comes and goes ---- */
+
 void corr_offer_put(struct corr *corr, struct corr_settled *settled, struct corr_item *item,
 		    uint64_t source, bool sent)
 {
-	if (settled->offer_count == settled->offer_capacity) {
-		settled->offer_capacity =
-		    settled->offer_capacity == 0 ? 1 : settled->offer_capacity * 2;
-		settled->offers =
-		    mr_realloc(settled->offers, settled->offer_capacity * sizeof(*settled->offers));
-	}
-	settled->offers[settled->offer_count++] =
-	    (struct corr_offer){item, source, corr_feed_hash(corr, item, source), sent};
+	if (settled->offer_count == settled->offer_capacity)
+		grow(settled);
+	struct corr_offer offer = {item, source, corr_feed_hash(corr, item, source), sent};
+	settled->offers[settled->offer_count++] = offer;
+	if (places_of(settled) != NULL)
+		*place_of(settled, offer.hash) = settled->offer_count;
 	settled->offer_bytes += corr_item_bytes(item);
 }
 
@@ -54,7 +126,7 @@ static void withdraw(struct corr *corr, struct corr_slot *slot, uint64_t hash)
 		corr_feed_send(corr, slot, offer->item, true);
 	settled->offer_bytes -= corr_item_bytes(offer->item);
 	corr_item_done(corr, offer->item);
-	*offer = settled->offers[--settled->offer_count];
+	remove_offer(settled, offer);
 }
 
 bool corr_offer_add(struct corr *corr, struct corr_slot *slot,
@@ -121,4 +193,9 @@ void corr_offers_fini(struct corr_settled *settled)
 	for (uint32_t i = 0; i < settled->offer_count; i++)
 		free(settled->offers[i].item);
 	free(settled->offers);
+}
+
+size_t corr_offers_bytes(const struct corr_settled *settled)
+{
+	return corr_taken(room(settled->offer_capacity)) + settled->offer_bytes;
 }

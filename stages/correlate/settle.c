@@ -42,11 +42,9 @@ void corr_settled_drop(struct corr *corr, struct corr_slot *slot)
 
 size_t corr_settled_bytes(const struct corr_settled *settled)
 {
-	return settled == NULL
-		   ? 0
-		   : corr_taken(sizeof(*settled)) + corr_marks_bytes(&settled->marks) +
-			 corr_taken(settled->offer_capacity * sizeof(*settled->offers)) +
-			 settled->offer_bytes;
+	return settled == NULL ? 0
+			       : corr_taken(sizeof(*settled)) + corr_marks_bytes(&settled->marks) +
+				     corr_offers_bytes(settled);
 }
 
 /* ---- what is to be told ---- */

@@ -636,6 +636,7 @@ void corr_offers_settle(struct corr *corr, struct corr_slot *slot, const int64_t
 /* As evidence of `out`, a copy of the slot that has none. */
 void corr_offers_show(struct corr *corr, const struct corr_slot *slot, struct corr_slot *out);
 void corr_offers_fini(struct corr_settled *settled);
+size_t corr_offers_bytes(const struct corr_settled *settled);
 /* Which occurrence of an inner correlation this is. */
 uint64_t corr_source_of(struct corr *corr, const struct corr_rule *rule,
 			const struct corr_occurrence *occurrence);
