@@ -163,6 +163,7 @@ static void adopt(struct mr_checkpoint *checkpoint)
 	checkpoint->next = (struct mr_manifest){0};
 	settle_owed(checkpoint);
 	checkpoint->untold = checkpoint->untold_next;
+	checkpoint->held = checkpoint->held_next;
 	checkpoint->here++;
 	checkpoint->lines = checkpoint->lines_next;
 }
@@ -203,6 +204,7 @@ void mr_checkpoint_begin(struct mr_checkpoint *checkpoint, struct mr_supervisor 
 	checkpoint->put = false;
 	checkpoint->owed_next = 0;
 	checkpoint->untold_next = false;
+	checkpoint->held_next = 0;
 	checkpoint->lines_next = 0;
 	if (!make_directory(checkpoint) || !send_files(checkpoint, supervisor)) {
 		give_up(checkpoint, supervisor);
@@ -422,6 +424,7 @@ static enum mr_err book(struct mr_checkpoint *checkpoint, struct mr_supervisor *
 	add_cost(checkpoint, supervisor, report->cpu_ns);
 	add_owed(checkpoint, supervisor, &topology->groups[number], report->owed);
 	checkpoint->untold_next |= report->untold > 0;
+	checkpoint->held_next += report->held;
 	checkpoint->lines_next += mr_checkpoint_lines(&report->counters);
 	mr_bookkeeper_count(checkpoint->keeper, number, checkpoint->number, &report->counters);
 	if (report->failure[0] != '\0') {

@@ -38,6 +38,8 @@ struct mr_checkpoint {
 	uint64_t lines_next; /* and at the one under way */
 	uint64_t owed;       /* lines of outputs that were not made again, at the last */
 	uint64_t owed_next;  /* and at the one under way */
+	uint64_t held;       /* bytes that correlations remembered at the last */
+	uint64_t held_next;  /* and at the one under way */
 	bool untold;         /* at the last, some alerts waited for its commitment to be written */
 	bool untold_next;    /* and at the one under way */
 };

@@ -52,6 +52,7 @@ void mr_cut_report_encode(const struct mr_cut_report *report, struct mr_buf *out
 	mr_marks_encode(&report->marks, out);
 	mr_pack_uint(out, report->owed);
 	mr_pack_uint(out, report->untold);
+	mr_pack_uint(out, report->held);
 	pack_files(report, out);
 }
 
@@ -65,6 +66,7 @@ bool mr_cut_report_decode(struct mr_slice bytes, struct mr_cut_report *out)
 	mr_marks_decode(&in, &out->marks);
 	out->owed = mr_unpack_uint(&in, UINT64_MAX);
 	out->untold = mr_unpack_uint(&in, UINT64_MAX);
+	out->held = mr_unpack_uint(&in, UINT64_MAX);
 	unpack_files(&in, out);
 	if (mr_unpack_done(&in))
 		return true;

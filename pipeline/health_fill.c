@@ -28,8 +28,10 @@ static void fill_checkpoint(const struct mr_checkpoint *checkpoint, struct mr_st
 	is->checkpoint_size = 0;
 	for (uint32_t i = 0; i < checkpoint->last.file_count; i++)
 		is->checkpoint_size += (int64_t)checkpoint->last.files[i].sum.size;
-	if (checkpoint->took_us > 0)
-		is->checkpoint_took = checkpoint->took_us;
+	if (checkpoint->took_us == 0)
+		return;
+	is->checkpoint_took = checkpoint->took_us;
+	is->state_held = (int64_t)checkpoint->held;
 }
 
 static void fill_service(const struct mr_health *health, struct mr_status_service *is)
@@ -54,6 +56,7 @@ static void fill_service(const struct mr_health *health, struct mr_status_servic
 	is->rules_loaded = supervisor->catalog.detections + supervisor->catalog.correlations;
 	is->rules_refused = supervisor->catalog.refused;
 	is->rules_inactive = supervisor->catalog.inactive;
+	(void)mr_config_int(&supervisor->setup.config, "state_bytes", &is->state_ceiling, NULL);
 	if (health->service != NULL)
 		fill_checkpoint(&health->service->checkpoint, is);
 	else if (supervisor->hosts->begin.last.number > 0)

@@ -85,6 +85,7 @@ static enum mr_err open_chain(struct mr_worker *worker, struct mr_error *error)
 	    .latencies = &worker->latencies,
 	    .owed = &worker->owed,
 	    .untold = &worker->untold,
+	    .held = &worker->held,
 	};
 	memcpy(env.seed, worker->setup.seed, sizeof env.seed);
 	worker->env = env;

@@ -190,6 +190,7 @@ static void cut(struct mr_worker *worker)
 	mr_marks_merge(&report->marks, &worker->marks);
 	report->owed = worker->owed;
 	report->untold = worker->untold;
+	report->held = worker->held;
 	barrier->report_number = barrier->number;
 	bool by_child = barrier->forks && mr_snapshot_start(worker);
 	if (!by_child)

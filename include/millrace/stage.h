@@ -84,6 +84,7 @@ struct mr_stage_env {
 				   correlate: as the barrier brought them */
 	uint64_t *owed;   /* a sink, at a barrier: lines that stand in its outputs since before a
 			     restart, and were not made again yet; NULL: nobody asks */
+	uint64_t *held;   /* correlate, at a barrier: bytes of its state; NULL: nobody asks */
 	uint64_t *untold; /* correlate, at a barrier: alerts that wait for its commitment to be
 			     written; NULL: nobody asks */
 	struct mr_costs *costs; /* correlate: what each correlation costs; NULL: nobody asks */

@@ -431,6 +431,8 @@ static enum mr_err stage_barrier(void *state, int64_t watermark_us, struct mr_wr
 	corr->judging = corr->may_tell = false;
 	corr_release(corr, watermark_us);
 	corr->cut_bytes = corr->bytes;
+	if (corr->env->held != NULL)
+		*corr->env->held = corr->bytes;
 	if (corr->env->untold != NULL)
 		*corr->env->untold = corr->untold_count;
 	return MR_OK;

@@ -219,6 +219,9 @@ class Health(unittest.TestCase):
         mt.wait_until(lambda: counted("signals_received") == each, "all signals")
         before = service.checkpoint()
         mt.wait_until(lambda: service.checkpoint() > before, "a checkpoint of them")
+        said = service.running()["service"]
+        self.assertEqual(said["state_ceiling_bytes"], 36 << 20)
+        self.assertTrue(10 << 20 < said["state_held_bytes"] <= 27 << 20, said)
         writer = self.stop_writer(service)
         with open(service.records, "a", encoding="utf-8") as out:
             for number in range(EVENTS):  # each again, at another time: its state is written to
