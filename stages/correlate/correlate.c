@@ -430,6 +430,9 @@ static enum mr_err stage_barrier(void *state, int64_t watermark_us, struct mr_wr
 		return err;
 	corr->judging = corr->may_tell = false;
 	corr_release(corr, watermark_us);
+	/* It writes to every key: under a snapshot all of their pages would be copied. */
+	if (corr->ranks_stale && corr->bytes > corr->ceiling / 2)
+		corr_ranks_renew(corr);
 	corr->cut_bytes = corr->bytes;
 	if (corr->env->held != NULL)
 		*corr->env->held = corr->bytes;
