@@ -3,6 +3,7 @@
  * Called by sigma_load.c and sigma_placeholder.c. Fails where a path cannot be read. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,7 +18,8 @@
 enum mr_err sigma_file_read(const char *path, size_t max, struct mr_buf *out,
 			    struct mr_error *error)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	/* A pipe may be given, too; one that nobody writes to is at its end. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
 	if (fd < 0)
 		return mr_error_errno(error, MR_CONFIG, "%s", path);
@@ -26,6 +28,10 @@ enum mr_err sigma_file_read(const char *path, size_t max, struct mr_buf *out,
 		ssize_t got = read(fd, mr_buf_reserve(out, want), want);
 		if (got < 0 && errno == EINTR)
 			continue;
+		if (got < 0 && errno == EAGAIN) {
+			poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, -1);
+			continue;
+		}
 		if (got < 0) {
 			int code = errno;
 			close(fd);

@@ -239,6 +239,22 @@ class Files(unittest.TestCase):
         self.assertEqual(self.scan(records, first, second, third), ["c"])
         self.assertEqual(self.scan(records, third, second), ["x"])
 
+    def test_a_pipe(self):
+        """What comes through it is a rule file; one that nobody writes to keeps nobody waiting."""
+        path = self.place.path("pipe.yml")
+        os.mkfifo(path)
+        done = subprocess.run([mr.PROGRAM, "rules", "check", path], capture_output=True, text=True, timeout=60)
+        self.assertEqual((done.returncode, done.stderr), (2, f"millrace rules: {path}: no rule is there\n"))
+        read_end, write_end = os.pipe()
+        with subprocess.Popen([mr.PROGRAM, "rules", "check", "--json", f"/dev/fd/{read_end}"], pass_fds=[read_end],
+                              stdout=subprocess.PIPE, text=True) as process:
+            os.close(read_end)
+            text = rule("a").encode()
+            os.write(write_end, text[:20])
+            os.write(write_end, text[20:])
+            os.close(write_end)
+            self.assertEqual(json.loads(process.communicate(timeout=60)[0])["rules"], 1)
+
     def test_a_file_given_twice_is_read_once(self):
         path = self.write("rules/a.yml", rule("a"))
         os.symlink(path, self.place.path("rules/b.yml"))
