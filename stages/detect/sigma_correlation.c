@@ -673,6 +673,9 @@ static uint64_t meaning_of(const struct sigma_builder *load, const struct sigma_
 	hash_text(&hash, mr_correlation_name(rule->type));
 	for (uint32_t i = 0; i < rule->rule_count; i++) {
 		hash_text(&hash, source->refers[i]->id);
+		/* An id may pass from a detection to a correlation: its alerts are no records. */
+		if (load->set->catalog.rules[rule->rules[i]].kind == MR_RULE_CORRELATION)
+			hash_count(&hash, MR_RULE_CORRELATION);
 		hash_lists(&hash, load, source->refers[i], rule, i);
 	}
 	hash = mr_hash64(&rule->timespan_us, sizeof rule->timespan_us, hash);

@@ -171,6 +171,8 @@ static void meanings(void **state)
 	    meaning(R("a") C("c", "type: event_count, rules: [a], timespan: 1h, condition: {lt: 3}")
 			COUNT("d", "[c]", ""));
 	assert_int_not_equal(over, over_settled);
+	/* An id that passes from one kind of rule to the other. */
+	assert_int_not_equal(over, meaning(R("a") R("c") COUNT("d", "[c]", "")));
 }
 
 /* The same names, parted otherwise into those of the key and those of the value. */
