@@ -62,9 +62,9 @@ static bool split(struct mr_slice text, struct parts *out)
 	size_t start = text.len > 0 && text.at[0] == '-' ? 1 : 0;
 	size_t point = whole_part(text, start);
 	size_t end = point == 0 ? 0 : fraction(text, point);
-	*out = (struct parts){text.at + start, end - start, 0, start == 1};
 	if (end == 0)
 		return false;
+	*out = (struct parts){text.at + start, end - start, 0, start == 1};
 	if (end < text.len && (text.at[end] | 0x20) == 'e') {
 		if (!read_exponent(text, end + 1, &out->exponent))
 			return false;

@@ -36,6 +36,7 @@ static void what_is_one(void **state)
 	assert_true(is_number("1.3", false));
 	char longest[MR_NUMBER_TEXT_MAX + 2];
 	memset(longest, '9', sizeof(longest));
+	assert_false(mr_number_is((struct mr_slice){NULL, 0}, false));
 	assert_true(mr_number_is((struct mr_slice){longest, MR_NUMBER_TEXT_MAX}, false));
 	assert_false(mr_number_is((struct mr_slice){longest, MR_NUMBER_TEXT_MAX + 1}, false));
 }
