@@ -46,18 +46,21 @@ static inline int64_t random_between(uint64_t *state, int64_t low, int64_t high)
 
 static inline struct mr_rule *catalog_add(struct mr_catalog *catalog, enum mr_rule_kind kind)
 {
-	struct mr_rule *wider =
-	    mr_arena_alloc(&catalog->arena, (catalog->count + 1) * sizeof(*wider));
-	if (catalog->count > 0)
-		memcpy(wider, catalog->rules, catalog->count * sizeof(*wider));
-	struct mr_rule *rule = &wider[catalog->count];
+	uint32_t count = catalog->count;
+	if ((count & (count - 1)) == 0) { /* full: 0, 1, 2, 4 and so on */
+		struct mr_rule *wider =
+		    mr_arena_alloc(&catalog->arena, (2 * (size_t)count + 1) * sizeof(*wider));
+		if (count > 0)
+			memcpy(wider, catalog->rules, count * sizeof(*wider));
+		catalog->rules = wider;
+	}
+	struct mr_rule *rule = &catalog->rules[count];
 	char name[32];
 	int len = snprintf(name, sizeof(name), "rule-%u", catalog->count);
 	*rule = (struct mr_rule){.kind = kind, .alerts = true};
 	rule->id.at = mr_arena_copy(&catalog->arena, name, (size_t)len);
 	rule->id.len = (size_t)len;
 	rule->title = rule->id;
-	catalog->rules = wider;
 	catalog->count++;
 	if (catalog->layers == 0)
 		catalog->layers = 1;

@@ -31,18 +31,7 @@
 
 #include "millrace/text.h"
 #include "sandbox.h"
-
-/* gcc says it by a macro, clang by a feature. */
-#ifdef __has_feature
-#if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__ 1
-#endif
-#endif
-#ifdef __SANITIZE_ADDRESS__
-#define SANITIZED true
-#else
-#define SANITIZED false
-#endif
+#include "sanitized.h"
 
 #define KILLED (-1) /* by SIGSYS */
 #define WAIT_MS 20000
