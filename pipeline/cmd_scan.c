@@ -320,11 +320,6 @@ static enum mr_err check_losses(const struct mr_counters *sums, struct mr_error 
 	if (text.len > 0)
 		err = mr_error_set(error, MR_BAD_INPUT, "%.*sall else was judged", (int)text.len,
 				   text.data);
-	else if (sums->at[MR_C_REJECTED] > 0 && sums->at[MR_C_REJECTED] == sums->at[MR_C_RECORDS])
-		err = mr_error_set(error, MR_BAD_INPUT,
-				   "none of %llu records could be parsed, nothing was judged: is "
-				   "this the right input?",
-				   (unsigned long long)sums->at[MR_C_RECORDS]);
 	mr_buf_fini(&text);
 	return err;
 }
@@ -343,7 +338,12 @@ static void tell_unseen(size_t inputs, const struct mr_counters *sums)
 		       "%llu of %llu records are of no known kind: rules for a product see nothing "
 		       "in them, unless --logsource says what they are",
 		       unknown, records);
-	if (rejected < records && rejected >= records - rejected)
+	if (rejected > 0 && rejected == records)
+		mr_log(MR_LOG_ERROR,
+		       "none of %llu records could be parsed, nothing was judged: is this the "
+		       "right input?",
+		       records);
+	else if (rejected > 0 && rejected >= records - rejected)
 		mr_log(MR_LOG_WARNING,
 		       "%llu of %llu records could not be parsed, half of them or more: is this "
 		       "the right input?",
