@@ -214,6 +214,25 @@ enum mr_err mr_snapshot_open(struct mr_slice bytes, const char *stage, struct mr
 	return err;
 }
 
+bool mr_snapshot_list(struct mr_slice bytes, const char *stage, bool groups_out[MR_KEY_GROUPS],
+		      bool *named_out)
+{
+	struct mr_snapshot snapshot = {{"", 0}, {"", 0}};
+	struct mr_section section;
+	memset(groups_out, 0, MR_KEY_GROUPS * sizeof *groups_out);
+	*named_out = false;
+	if (bytes.len < TRAILER || read_head(bytes, stage, &snapshot, NULL) != MR_OK)
+		return false;
+	while (snapshot.sections.len > 0) {
+		if (!take_section(&snapshot.sections, &section))
+			return false;
+		*named_out |= section.name.len > 0;
+		if (section.name.len == 0)
+			groups_out[section.key_group] = true;
+	}
+	return true;
+}
+
 bool mr_snapshot_next(struct mr_snapshot *snapshot, struct mr_section *out)
 {
 	return snapshot->sections.len > 0 && take_section(&snapshot->sections, out);

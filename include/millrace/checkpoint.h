@@ -45,6 +45,9 @@ enum mr_err mr_snapshot_check_version(struct mr_slice head, struct mr_error *err
  * key group twice; MR_UNSUPPORTED where it is of a newer version. Borrows the bytes. */
 enum mr_err mr_snapshot_open(struct mr_slice bytes, const char *stage, struct mr_snapshot *out,
 			     struct mr_error *error);
+/* Which sections it has, by a look at their heads alone: false where these do not tell. */
+bool mr_snapshot_list(struct mr_slice bytes, const char *stage, bool groups_out[MR_KEY_GROUPS],
+		      bool *named_out);
 /* The next section, in the order of writing; false behind the last. */
 bool mr_snapshot_next(struct mr_snapshot *snapshot, struct mr_section *out);
 

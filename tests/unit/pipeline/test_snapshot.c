@@ -87,6 +87,39 @@ static void a_snapshot_gives_its_sections(void **state)
 	mr_buf_fini(&out);
 }
 
+/* By their heads alone: the bytes of sections and the checksum are not looked at. */
+static void its_sections_are_listed(void **state)
+{
+	(void)state;
+	bool groups[MR_KEY_GROUPS], named;
+	struct mr_buf out = {0};
+	mr_snapshot_begin(&out, "correlate");
+	size_t head = out.len;
+	put_keyed(&out, 3, MR_SLICE("three"));
+	size_t second = out.len;
+	put_section(&out, &sections[2]);
+	mr_snapshot_end(&out, 0);
+	out.data[second - 1] ^= 1;
+	assert_true(
+	    mr_snapshot_list((struct mr_slice){out.data, out.len}, "correlate", groups, &named));
+	assert_false(named);
+	for (unsigned group = 0; group < MR_KEY_GROUPS; group++)
+		assert_int_equal(groups[group], group == 3 || group == 200);
+	assert_false(
+	    mr_snapshot_list((struct mr_slice){out.data, out.len}, "detect", groups, &named));
+	assert_false(mr_snapshot_list((struct mr_slice){out.data, out.len - 1}, "correlate", groups,
+				      &named));
+	assert_false(
+	    mr_snapshot_list((struct mr_slice){out.data, head - 1}, "correlate", groups, &named));
+	out.len = head;
+	put_section(&out, &sections[1]);
+	mr_snapshot_end(&out, 0);
+	assert_true(
+	    mr_snapshot_list((struct mr_slice){out.data, out.len}, "correlate", groups, &named));
+	assert_true(named);
+	mr_buf_fini(&out);
+}
+
 /* The checksum is no guard against whoever can write it: sections are whole, or all are refused. */
 static void a_section_is_whole_or_refused(void **state)
 {
@@ -177,6 +210,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_snapshot_gives_its_sections),
+	    cmocka_unit_test(its_sections_are_listed),
 	    cmocka_unit_test(a_section_is_whole_or_refused),
 	    cmocka_unit_test(older_versions_are_read),
 	    cmocka_unit_test(a_newer_version_is_refused),
