@@ -41,7 +41,7 @@ static void twice_collect(struct twice *twice, const struct sigma_node *node)
 static struct mr_slice twice_text(const struct sigma_predicate *leaf, struct mr_arena *arena)
 {
 	struct mr_buf text = {0};
-	if (leaf->test != SIGMA_TEXT)
+	if (leaf->test != SIGMA_TEXT && leaf->text.len > 0)
 		return leaf->text;
 	for (uint32_t i = 0; i < leaf->part_count && text.len < TWICE_TEXT; i++) {
 		if (leaf->parts[i].kind == SIGMA_LITERAL)
@@ -49,7 +49,9 @@ static struct mr_slice twice_text(const struct sigma_predicate *leaf, struct mr_
 		else if (leaf->parts[i].kind == SIGMA_ONE)
 			mr_buf_add(&text, "x", 1);
 	}
-	struct mr_slice copy = {mr_arena_copy(arena, text.data, text.len), text.len};
+	struct mr_slice copy = MR_SLICE(""); /* a value's text is somewhere, empty or not */
+	if (text.len > 0)
+		copy = (struct mr_slice){mr_arena_copy(arena, text.data, text.len), text.len};
 	mr_buf_fini(&text);
 	return copy;
 }
