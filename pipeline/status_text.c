@@ -88,17 +88,9 @@ static void put_cell(const char *row, const struct mr_status_figure *figure, cha
 
 /* ---- tables ---- */
 
-static size_t columns(const char *cell)
-{
-	size_t count = 0;
-	for (; *cell != 0; cell++)
-		count += ((unsigned char)*cell & 0xc0) != 0x80;
-	return count;
-}
-
 static void put_padded(const char *cell, size_t width, struct mr_buf *out)
 {
-	size_t is = columns(cell);
+	size_t is = mr_utf8_count(mr_slice(cell));
 	mr_buf_printf(out, "  %s%*s", cell, is < width ? (int)(width - is) : 0, "");
 }
 
@@ -113,10 +105,10 @@ static void end_line(struct mr_buf *out)
 static size_t width_of(const struct mr_status_section *section, size_t figure)
 {
 	char cell[CELL_BYTES];
-	size_t width = columns(section->figures[figure].name);
+	size_t width = mr_utf8_count(mr_slice(section->figures[figure].name));
 	for (size_t i = 0; i < section->row_count; i++) {
 		put_cell(section->rows + i * section->row_size, &section->figures[figure], cell);
-		size_t is = columns(cell);
+		size_t is = mr_utf8_count(mr_slice(cell));
 		width = is > width ? is : width;
 	}
 	return width < CELL_COLUMNS ? width : CELL_COLUMNS;

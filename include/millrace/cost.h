@@ -22,7 +22,10 @@ struct mr_costs {
 void mr_costs_init(struct mr_costs *costs, uint32_t rule_count);
 void mr_costs_fini(struct mr_costs *costs);
 
+/* Nanoseconds of CPU that this thread has used; a system call. */
 uint64_t mr_cost_clock_ns(void);
+/* What a look at a clock costs, in its nanoseconds: the least of many. */
+uint64_t mr_cost_of_look(uint64_t (*look)(void));
 void mr_cost_add(struct mr_costs *costs, uint32_t rule, uint64_t from_ns);
 
 /* All accept NULL: nobody measures. */

@@ -26,12 +26,6 @@ static size_t bytes_of(const struct corr_plain *plain)
 	return plain->entries == NULL ? 0 : ((size_t)plain->mask + 1) * sizeof(*plain->entries);
 }
 
-static void weigh(struct corr *corr, size_t more, size_t less)
-{
-	corr->bytes += more - less;
-	corr->rules[corr->catalog.count].bytes += more - less;
-}
-
 /* The entries that are not before the limit, in a table of a fitting size. */
 static void rebuild(struct corr *corr, struct corr_plain *plain, uint32_t count, int64_t limit_us)
 {
@@ -46,7 +40,7 @@ static void rebuild(struct corr *corr, struct corr_plain *plain, uint32_t count,
 		*place_of(&wider, &entry->id) = *entry;
 		wider.count++;
 	}
-	weigh(corr, bytes_of(&wider), bytes_of(plain));
+	corr_weigh(corr, corr->catalog.count, bytes_of(&wider), bytes_of(plain));
 	free(plain->entries);
 	*plain = wider;
 }
@@ -108,7 +102,7 @@ uint32_t corr_plain_halve(struct corr *corr, struct corr_plain *plain)
 void corr_plain_fini(struct corr *corr, struct corr_plain *plain)
 {
 	if (plain->entries != NULL)
-		weigh(corr, 0, bytes_of(plain));
+		corr_weigh(corr, corr->catalog.count, 0, bytes_of(plain));
 	free(plain->entries);
 	*plain = (struct corr_plain){0};
 }

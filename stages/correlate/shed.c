@@ -41,15 +41,21 @@ static const char *ceiling_text(const struct corr *corr, char *out)
 	return out;
 }
 
-static void count(struct corr *corr, const struct corr_rule *rule, uint64_t slots)
+/* True the first time that anything went: it is to be named in the log. */
+static bool tally(struct corr *corr, struct corr_shed *shed, uint64_t slots)
 {
-	struct corr_shed *shed = &corr->rules[rule->index].shed;
-	char ceiling[CEILING_TEXT];
+	bool first = !shed->warned && slots > 0;
 	mr_count(corr->env->counters, MR_C_STATE_SHED, slots);
 	shed->slots += slots;
-	if (shed->warned || slots == 0)
+	shed->warned |= first;
+	return first;
+}
+
+static void count(struct corr *corr, const struct corr_rule *rule, uint64_t slots)
+{
+	char ceiling[CEILING_TEXT];
+	if (!tally(corr, &corr->rules[rule->index].shed, slots))
 		return;
-	shed->warned = true;
 	mr_log_event(MR_LOG_WARNING, MR_EVENT_STATE_SHED,
 		     MR_RULE_NAMED
 		     ": its state is given up in part, because all state has come to its "
@@ -127,16 +133,12 @@ static void key_shed(struct corr *corr, struct corr_key *key)
 
 static bool plains_shed(struct corr *corr)
 {
-	struct corr_shed *shed = &corr->rules[corr->catalog.count].shed;
 	uint64_t gone = 0;
 	char ceiling[CEILING_TEXT];
 	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++)
 		gone += corr_plain_halve(corr, &corr->groups[g].plain);
-	shed->slots += gone;
-	mr_count(corr->env->counters, MR_C_STATE_SHED, gone);
-	if (shed->warned || gone == 0)
+	if (!tally(corr, &corr->rules[corr->catalog.count].shed, gone))
 		return gone > 0;
-	shed->warned = true;
 	mr_log_event(MR_LOG_WARNING, MR_EVENT_STATE_SHED,
 		     "records that detections have fired for are forgotten, the older first, "
 		     "because all state has come to its ceiling of %s (state_bytes); this is "

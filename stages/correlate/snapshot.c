@@ -605,12 +605,9 @@ static void get_lost(struct corr *corr, struct mr_unpack *in, uint8_t group)
 	lost.first = mr_unpack_int(in);
 	lost.last = mr_unpack_int(in);
 	in->bad |= lost.first > lost.last;
-	for (uint32_t i = 0; mr_unpack_ok(in) && i < corr->catalog.count; i++) {
-		const struct corr_rule *rule = &corr->rules[i];
-		if (rule->kind != NULL && rule->rule->meaning == meaning &&
-		    mr_slice_eq(rule->rule->id, id))
-			corr_lost_add(corr, rule, group, lost);
-	}
+	const struct corr_rule *rule = mr_unpack_ok(in) ? rule_called(corr, id) : NULL;
+	if (rule != NULL && rule->kind != NULL && rule->rule->meaning == meaning)
+		corr_lost_add(corr, rule, group, lost);
 }
 
 /* Gives W. */

@@ -24,10 +24,10 @@ int64_t corr_slot_offset(int64_t time_us, int64_t span_us)
 
 /* ---- what rules hold ---- */
 
-static void weigh(struct corr *corr, const struct corr_rule *rule, size_t more, size_t less)
+void corr_weigh(struct corr *corr, uint32_t rule, size_t more, size_t less)
 {
 	corr->bytes += more - less;
-	corr->rules[rule->index].bytes += more - less;
+	corr->rules[rule].bytes += more - less;
 }
 
 /* ---- keys ---- */
@@ -96,7 +96,7 @@ static struct corr_key *key_new(struct corr *corr, uint8_t number, const struct 
 	if (group->key_count >= group->key_buckets)
 		keys_grow(corr, group);
 	struct corr_key *key = mr_malloc(sizeof(*key) + corr->scratch.len);
-	weigh(corr, rule, corr_taken(sizeof(*key) + corr->scratch.len), 0);
+	corr_weigh(corr, rule->index, corr_taken(sizeof(*key) + corr->scratch.len), 0);
 	struct corr_key **bucket = &group->keys[hash & (group->key_buckets - 1)];
 	*key = (struct corr_key){.next_in_bucket = *bucket,
 				 .rule = rule,
@@ -140,7 +140,7 @@ static void key_free(struct corr *corr, struct corr_group *group, struct corr_ke
 		link = &(*link)->next_in_bucket;
 	*link = key->next_in_bucket;
 	group->key_count--;
-	weigh(corr, key->rule, 0, corr_taken(sizeof(*key) + key->len));
+	corr_weigh(corr, key->rule->index, 0, corr_taken(sizeof(*key) + key->len));
 	corr_key_unrank(key);
 	free(key);
 }
@@ -242,7 +242,7 @@ void corr_slot_weigh(struct corr *corr, struct corr_slot *slot)
 		       corr_seen_bytes(&slot->fed);
 	if (slot->times != NULL)
 		bytes += corr_times_bytes(slot->times, slot->key->rule->step_count);
-	weigh(corr, slot->key->rule, bytes, slot->bytes);
+	corr_weigh(corr, slot->key->rule->index, bytes, slot->bytes);
 	slot->bytes = bytes;
 }
 
@@ -280,7 +280,7 @@ static void slot_free(struct corr *corr, struct corr_group *group, struct corr_s
 		slot->next->previous = NULL;
 	if (slot->key->recent == slot)
 		slot->key->recent = NULL;
-	weigh(corr, slot->key->rule, 0, slot->bytes);
+	corr_weigh(corr, slot->key->rule->index, 0, slot->bytes);
 	free(slot);
 }
 

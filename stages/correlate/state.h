@@ -488,6 +488,8 @@ struct mr_slice corr_key_tenant(const struct corr_key *key);
 void corr_key_texts(const struct corr_key *key, struct mr_slice *texts_out);
 struct corr_slot *corr_slot_find(struct corr *corr, const struct corr_key *key, int64_t number);
 struct corr_slot *corr_slot_get(struct corr *corr, struct corr_key *key, int64_t number);
+/* Bytes that a rule holds, by its index: corr->catalog.count for records of detections. */
+void corr_weigh(struct corr *corr, uint32_t rule, size_t more, size_t less);
 /* Count the slot's bytes anew. */
 void corr_slot_weigh(struct corr *corr, struct corr_slot *slot);
 /* Forget all that the slot holds but that it fired. */

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "engine_run.h"
+#include "millrace/cost.h"
 
 struct interval {
 	uint32_t plan, number; /* of a group, or of a rule */
@@ -43,30 +44,11 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static uint64_t cpu_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static uint64_t switches(void)
 {
 	struct rusage usage;
 	getrusage(RUSAGE_THREAD, &usage);
 	return (uint64_t)usage.ru_nvcsw + (uint64_t)usage.ru_nivcsw;
-}
-
-/* The least of many looks: others only add to it. */
-static uint64_t clock_cost(void)
-{
-	uint64_t least = UINT64_MAX;
-	for (int i = 0; i < 1000; i++) {
-		uint64_t from = now_ns();
-		uint64_t took = now_ns() - from;
-		least = took < least ? took : least;
-	}
-	return least;
 }
 
 struct engine_profile *engine_profile_new(struct engine *engine)
@@ -76,7 +58,7 @@ struct engine_profile *engine_profile_new(struct engine *engine)
 	size_t rules = engine->counts[ENGINE_RULES] + 1u;
 	profile->engine = engine;
 	profile->plan_count = engine->counts[ENGINE_PLANS];
-	profile->clock_ns = clock_cost();
+	profile->clock_ns = mr_cost_of_look(now_ns);
 	profile->groups = mr_calloc(groups * (profile->plan_count + 1u), sizeof *profile->groups);
 	profile->rules = mr_calloc(rules, sizeof *profile->rules);
 	profile->tried = mr_calloc(rules, sizeof *profile->tried);
@@ -139,7 +121,7 @@ void engine_profile_begin(struct engine_profile *profile)
 	profile->engine->profile = profile->parts ? profile : NULL;
 	profile->count = 0;
 	profile->switches = switches();
-	profile->cpu_ns = cpu_ns();
+	profile->cpu_ns = mr_cost_clock_ns();
 }
 
 /* What of the intervals' time was this thread's. */
@@ -155,7 +137,7 @@ static double weight_of(const struct engine_profile *profile, uint64_t took_ns)
 
 void engine_profile_end(struct engine_profile *profile, uint32_t events)
 {
-	uint64_t took_ns = cpu_ns() - profile->cpu_ns;
+	uint64_t took_ns = mr_cost_clock_ns() - profile->cpu_ns;
 	profile->engine->profile = NULL;
 	if (!profile->parts) {
 		profile->whole_events += events;
