@@ -63,11 +63,14 @@ def make_certificates(folder):
 
 
 class Book:
-    """What was asked, one line each."""
+    """What was asked, one line each; of the line that a killed receiver left half written, nothing."""
 
     def __init__(self, folder):
         self.path = os.path.join(folder, "requests.ndjson")
         self.lock = threading.Lock()
+        with open(self.path, "a+b") as file:
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
 
     def write(self, **entry):
         with self.lock, open(self.path, "a", encoding="utf-8") as file:
