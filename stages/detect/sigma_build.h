@@ -328,6 +328,20 @@ bool sigma_filters_join(struct sigma_scope *scope, struct sigma_filters *filters
 void sigma_filters_lint(struct sigma_builder *load, const struct sigma_filters *filters);
 void sigma_filters_fini(struct sigma_filters *filters);
 
+/* ---- what a correlation's rules call its fields: sigma_alias.c ---- */
+
+/* Of the map `correlation`: whether aliases are maps of rules to fields. */
+bool sigma_aliases_read(struct sigma_scope *scope, const struct mr_yaml *correlation);
+/* When its rules are known: each alias is for some of them. */
+bool sigma_aliases_link(struct sigma_scope *scope, const struct sigma_source *source);
+/* Where the rule's name for a field stands; NULL: it has no alias. False, with a warning: there is
+ * one, for other rules. */
+bool sigma_alias_find(struct sigma_scope *scope, const struct sigma_source *source,
+		      const struct sigma_source *rule, struct mr_slice name,
+		      const struct mr_yaml **at_out);
+/* Warns of those that are used nowhere. */
+void sigma_aliases_lint(struct sigma_builder *load, const struct sigma_source *source);
+
 /* ---- correlations: sigma_correlation.c ---- */
 
 /* Everything of a correlation that stands in its own document. */

@@ -119,6 +119,7 @@ static bool read_number(struct sigma_scope *scope, const struct mr_yaml *value,
 			    MR_NUMBER_TEXT_MAX);
 }
 
+/* Parts stand in the order of operators, however they are written: one condition is one meaning. */
 static bool read_part(struct sigma_scope *scope, struct mr_rule *rule, const struct mr_yaml *key,
 		      const struct mr_yaml *value)
 {
@@ -134,7 +135,10 @@ static bool read_part(struct sigma_scope *scope, struct mr_rule *rule, const str
 		? !read_number(scope, value, &part)
 		: !read_count(scope, value, &part))
 		return false;
-	rule->condition[rule->condition_count++] = part;
+	uint32_t at = rule->condition_count++;
+	for (; at > 0 && rule->condition[at - 1].op > part.op; at--)
+		rule->condition[at] = rule->condition[at - 1];
+	rule->condition[at] = part;
 	return true;
 }
 
@@ -211,33 +215,6 @@ static bool read_condition(struct sigma_scope *scope, struct sigma_source *sourc
 	return check_condition(scope, rule, map);
 }
 
-/* Aliases are maps of rules to fields; whether the rules are those of the correlation is seen when
- * they are known. */
-static bool check_aliases(struct sigma_scope *scope, const struct mr_yaml *aliases)
-{
-	if (aliases == NULL)
-		return true;
-	if (aliases->kind != MR_YAML_MAP)
-		return sigma_refuse(scope, SIGMA_AT(aliases), "\"aliases\" is %s, not a map",
-				    mr_yaml_what(aliases));
-	for (uint32_t i = 0; i < aliases->count; i++) {
-		const struct mr_yaml *alias = aliases->items[i];
-		if (alias->kind != MR_YAML_MAP)
-			return sigma_refuse(scope, SIGMA_AT(alias),
-					    "%s where a map of rules to fields should stand",
-					    mr_yaml_what(alias));
-		for (uint32_t r = 0; r < alias->count; r++) {
-			const struct mr_yaml *field = alias->items[r];
-			if (field->kind != MR_YAML_SCALAR || field->type == MR_YAML_NULL ||
-			    field->text.len == 0)
-				return sigma_refuse(scope, SIGMA_AT(field),
-						    "%s where the name of a field should stand",
-						    mr_yaml_what(field));
-		}
-	}
-	return true;
-}
-
 /* `generate` stands in one of two places in rules that people wrote. */
 static bool read_generate(struct sigma_scope *scope, const struct mr_yaml *map,
 			  struct sigma_source *source)
@@ -292,7 +269,7 @@ bool sigma_correlation_read(struct sigma_scope *scope, struct sigma_source *sour
 	    !read_texts(scope, rules, "rules", 64, &named) ||
 	    (group != NULL &&
 	     !read_texts(scope, group, "group-by", MR_GROUP_BY_MAX, &source->rule.group_by)) ||
-	    !read_condition(scope, source) || !check_aliases(scope, mr_yaml_get(body, "aliases")) ||
+	    !read_condition(scope, source) || !sigma_aliases_read(scope, body) ||
 	    !read_generate(scope, body, source) || !read_generate(scope, source->root, source))
 		return false;
 	source->rule.rule_count = named.count;
@@ -321,6 +298,15 @@ static struct sigma_source *find_rule(const struct sigma_builder *load, struct m
 	return found;
 }
 
+static void refuse_for(struct sigma_builder *load, struct sigma_source *source, uint32_t line,
+		       uint32_t column, struct mr_slice reason)
+{
+	source->refused = true;
+	sigma_note_add(load, &load->set->refused,
+		       (struct sigma_note){source->file, source->id, reason, line, column,
+					   SIGMA_LINT_REFUSED});
+}
+
 /* `other`, where it is not NULL, is named with its place. */
 static void refuse(struct sigma_builder *load, struct sigma_source *source,
 		   const struct mr_yaml *at, const char *format, const struct sigma_source *other)
@@ -330,15 +316,8 @@ static void refuse(struct sigma_builder *load, struct sigma_source *source,
 	if (other != NULL)
 		len += snprintf(text + len, sizeof text - (size_t)len, " (%.*s:%u)",
 				SIGMA_SHOW_END(other->file), other->root->line);
-	source->refused = true;
-	sigma_note_add(
-	    load, &load->set->refused,
-	    (struct sigma_note){source->file,
-				source->id,
-				{mr_arena_copy(load->arena, text, (size_t)len), (size_t)len},
-				at->line,
-				at->column,
-				SIGMA_LINT_REFUSED});
+	refuse_for(load, source, at->line, at->column,
+		   (struct mr_slice){mr_arena_copy(load->arena, text, (size_t)len), (size_t)len});
 }
 
 /* What one member of `rules` is, or NULL with the correlation refused. */
@@ -514,9 +493,20 @@ static void link_begin(struct sigma_source *source, struct sigma_source *outer)
 	source->settles = mr_rule_settles(&source->rule);
 }
 
+/* An alias for a rule that is not there would leave out what its author counts on. */
+static void check_aliases(struct sigma_builder *load, struct sigma_source *source)
+{
+	struct sigma_scope scope = {
+	    .load = load, .arena = load->arena, .file = source->file, .id = source->id};
+	if (!sigma_aliases_link(&scope, source))
+		refuse_for(load, source, scope.fault.line, scope.fault.column, scope.fault.reason);
+}
+
 static void link_end(struct sigma_builder *load, struct sigma_source *source)
 {
 	source->settles |= source->withdraws;
+	if (!source->refused)
+		check_aliases(load, source);
 	if (!source->refused)
 		check_reach(load, source);
 	if (!source->refused)
@@ -580,30 +570,15 @@ static mr_field add_field(struct sigma_scope *scope, const struct sigma_source *
 static mr_field field_of(struct sigma_builder *load, const struct sigma_source *source,
 			 const struct sigma_source *rule, struct mr_slice name)
 {
-	const struct mr_yaml *aliases = mr_yaml_get(body_of(source), "aliases");
-	const struct mr_yaml *alias = NULL;
-	for (uint32_t i = 0; aliases != NULL && i < aliases->count; i++) {
-		if (mr_slice_eq(aliases->keys[i]->text, name))
-			alias = aliases->items[i];
-	}
 	struct sigma_scope scope = {
 	    .load = load, .arena = load->arena, .file = source->file, .id = source->id};
-	if (alias == NULL) {
-		if (rule == source->refers[0]) /* once is enough */
-			sigma_name_lint(&scope, SIGMA_AT(body_of(source)), name);
-		return add_field(&scope, source, name);
-	}
-	for (uint32_t i = 0; i < alias->count; i++) {
-		if (mr_slice_eq(alias->keys[i]->text, rule->id) ||
-		    (rule->name.len != 0 && mr_slice_eq(alias->keys[i]->text, rule->name))) {
-			sigma_name_lint(&scope, SIGMA_AT(alias->items[i]), alias->items[i]->text);
-			return add_field(&scope, source, alias->items[i]->text);
-		}
-	}
-	sigma_warn(&scope, SIGMA_LINT_ALIAS, SIGMA_AT(alias),
-		   "the alias \"%.*s\" has no field for the rule \"%.*s\": its records lack it",
-		   SIGMA_SHOW(name), SIGMA_SHOW(rule->name.len != 0 ? rule->name : rule->id));
-	return 0;
+	const struct mr_yaml *at;
+	if (!sigma_alias_find(&scope, source, rule, name, &at))
+		return 0;
+	struct mr_slice called = at == NULL ? name : at->text;
+	if (at != NULL || rule == source->refers[0]) /* of the field itself once is enough */
+		sigma_name_lint(&scope, SIGMA_AT(at == NULL ? body_of(source) : at), called);
+	return add_field(&scope, source, called);
 }
 
 static void hash_text(uint64_t *hash, struct mr_slice text)
@@ -693,47 +668,6 @@ static uint64_t meaning_of(const struct sigma_builder *load, const struct sigma_
 	return hash;
 }
 
-static bool names_it(const struct mr_texts *names, struct mr_slice alias)
-{
-	for (uint32_t i = 0; i < names->count; i++) {
-		if (mr_slice_eq(names->items[i], alias))
-			return true;
-	}
-	return false;
-}
-
-static void lint_alias_rules(struct sigma_scope *scope, const struct sigma_source *source,
-			     const struct mr_yaml *alias)
-{
-	for (uint32_t i = 0; i < alias->count; i++) {
-		struct mr_slice called = alias->keys[i]->text;
-		uint32_t r = 0;
-		while (r < source->rule.rule_count && !mr_slice_eq(called, source->refers[r]->id) &&
-		       !mr_slice_eq(called, source->refers[r]->name))
-			r++;
-		if (r == source->rule.rule_count)
-			sigma_warn(scope, SIGMA_LINT_ALIAS, SIGMA_AT(alias->keys[i]),
-				   "\"%.*s\" is none of the correlation's rules",
-				   SIGMA_SHOW(called));
-	}
-}
-
-static void lint_aliases(struct sigma_builder *load, const struct sigma_source *source)
-{
-	const struct mr_yaml *aliases = mr_yaml_get(body_of(source), "aliases");
-	struct sigma_scope scope = {
-	    .load = load, .arena = load->arena, .file = source->file, .id = source->id};
-	for (uint32_t i = 0; aliases != NULL && i < aliases->count; i++) {
-		lint_alias_rules(&scope, source, aliases->items[i]);
-		if (!names_it(&source->rule.group_by, aliases->keys[i]->text) &&
-		    !names_it(&source->rule.fields, aliases->keys[i]->text))
-			sigma_warn(&scope, SIGMA_LINT_ALIAS, SIGMA_AT(aliases->keys[i]),
-				   "the alias \"%.*s\" is used nowhere: neither group-by nor "
-				   "condition.field names it",
-				   SIGMA_SHOW(aliases->keys[i]->text));
-	}
-}
-
 static void find_fields(struct sigma_builder *load, struct sigma_source *source,
 			struct mr_rule *rule)
 {
@@ -764,7 +698,7 @@ void sigma_correlations_finish(struct sigma_builder *load, const struct sigma_so
 		if (source->refused)
 			continue;
 		find_fields(load, source, &rules[source->index]);
-		lint_aliases(load, source);
+		sigma_aliases_lint(load, source);
 	}
 	sigma_places_make(load, detections, correlations);
 	for (uint32_t i = 0; i < correlations->count; i++) {

@@ -424,8 +424,6 @@ class Files(unittest.TestCase):
                 (rule("a") + "---\n" + count("c", "[a]") + "level: low\n" + LOG, 10, 1, '"logsource" does nothing in a correlation'),
                 (rule("a", more="level: low\n") + "---\n" + blocklist("[a]") + "level: high\n", 11, 1,
                  '"level" does nothing in a filter'),
-                (rule("a") + "---\n" + count("c", "[a]", ", group-by: [u], aliases: {u: {a: x, b: y}}") + "level: low\n", 8, 116,
-                 '"b" is none of the correlation\'s rules'),
                 (rule("a") + "---\n" + count("c", "[a, a]").replace("event_count", "temporal").replace("gte: 2", "gte: 1")
                  + "level: low\n", 8, 38, "temporal over one rule: each of its matches completes it"),
                 (rule("a", more="level: low\n", detection="{s: {A: [x, On]}, condition: s}"), 5, 24,

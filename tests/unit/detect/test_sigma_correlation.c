@@ -38,10 +38,10 @@ static void a_count(void **state)
 	assert_int_equal(rule->rules[1], 1);
 	assert_int_equal(rule->timespan_us, 90ll * 60 * 1000000);
 	assert_int_equal(rule->condition_count, 2);
-	assert_int_equal(rule->condition[0].op, MR_GT);
-	assert_int_equal(rule->condition[0].count, 2);
-	assert_int_equal(rule->condition[1].op, MR_GTE);
-	assert_int_equal(rule->condition[1].count, 4);
+	assert_int_equal(rule->condition[0].op, MR_GTE);
+	assert_int_equal(rule->condition[0].count, 4);
+	assert_int_equal(rule->condition[1].op, MR_GT);
+	assert_int_equal(rule->condition[1].count, 2);
 	assert_int_equal(rule->group_fields[0], field(&rules, "a.u"));
 	assert_int_equal(rule->group_fields[1], field(&rules, "v"));
 	assert_int_equal(rule->group_fields[2], field(&rules, "b.u"));
@@ -158,6 +158,7 @@ static uint64_t meaning(const char *text)
 static void meanings(void **state)
 {
 	(void)state;
+#define PARTED(parts) C("c", "type: event_count, rules: [a], timespan: 1h, condition: {" parts "}")
 	uint64_t base = meaning(R("a") R("b") COUNT("c", "[a]", ", group-by: [u]"));
 	assert_int_equal(
 	    base, meaning(R("b") R("a") COUNT("c", "[na]", ", group-by: U, generate: true")));
@@ -165,6 +166,11 @@ static void meanings(void **state)
 	assert_int_not_equal(base, meaning(R("a") COUNT("c", "[a]", ", group-by: [v]")));
 	assert_int_not_equal(
 	    base, meaning(R("a") COUNT("c", "[a]", ", group-by: [u], aliases: {u: {a: x}}")));
+	/* A condition is one however its parts stand. */
+	assert_int_equal(meaning(R("a") PARTED("lt: 5, gte: 2")),
+			 meaning(R("a") PARTED("gte: 2, lt: 5")));
+	assert_int_not_equal(meaning(R("a") PARTED("gte: 2, lt: 5")),
+			     meaning(R("a") PARTED("gt: 2, lt: 5")));
 	/* An inner one that begins to settle: the outer one keeps other things. */
 	uint64_t over = meaning(R("a") COUNT("c", "[a]", "") COUNT("d", "[c]", ""));
 	uint64_t over_settled =
@@ -173,6 +179,7 @@ static void meanings(void **state)
 	assert_int_not_equal(over, over_settled);
 	/* An id that passes from one kind of rule to the other. */
 	assert_int_not_equal(over, meaning(R("a") R("c") COUNT("d", "[c]", "")));
+#undef PARTED
 }
 
 /* The same names, parted otherwise into those of the key and those of the value. */
@@ -230,8 +237,8 @@ static void conditions(void **state)
 	assert_int_equal(rule->condition[1].op, MR_NEQ);
 	rule = &rules.set.catalog.rules[2];
 	static const struct mr_condition_part wanted[] = {
-	    {.op = MR_GT, .count = 1},  {.op = MR_GTE, .count = 2}, {.op = MR_LT, .count = 9},
-	    {.op = MR_LTE, .count = 8}, {.op = MR_EQ, .count = 3},  {.op = MR_NEQ, .count = 4}};
+	    {.op = MR_GTE, .count = 2}, {.op = MR_GT, .count = 1}, {.op = MR_LTE, .count = 8},
+	    {.op = MR_LT, .count = 9},  {.op = MR_EQ, .count = 3}, {.op = MR_NEQ, .count = 4}};
 	assert_int_equal(rule->condition_count, 6);
 	for (uint32_t i = 0; i < 6; i++) {
 		assert_int_equal(rule->condition[i].op, wanted[i].op);
@@ -279,6 +286,10 @@ static void refused(void **state)
 	REFUSED(R("a") COUNT("c", "[a]", ", aliases: [x]"), 10, 90, "not a map");
 	REFUSED(R("a") COUNT("c", "[a]", ", aliases: {u: [x]}"), 10, 94,
 		"a map of rules to fields");
+	REFUSED(R("a") R("b") COUNT("c", "[a, na]", ", group-by: [u], aliases: {u: {a: x, b: y}}"),
+		16, 120, "\"b\" is none of the correlation's rules, which are: na");
+	REFUSED(R("a") COUNT("c", "[a]", ", aliases: {u: {a: x, z: y}}"), 10, 101,
+		"\"z\" is none of");
 	REFUSED(R("a") "---\ntitle: t\nid: b\nname: na\nlogsource: {}\ndetection: {s: {a: 1}, "
 		       "condition: "
 		       "s}\n" COUNT("c", "[na]", ""),
