@@ -15,13 +15,30 @@
 
 /* ---- in the supervisor ---- */
 
-static void say(const struct sigma_notes *notes, enum mr_event_name event, const char *what)
+#define SAID_OF_EACH 3 /* warnings of one finding; of the others their count */
+
+static void say(enum mr_log_level level, enum mr_event_name event, const char *what,
+		const struct sigma_note *note)
 {
-	for (uint32_t i = 0; i < notes->count; i++) {
-		const struct sigma_note *note = &notes->items[i];
-		mr_log_event(MR_LOG_WARNING, event, "%.*s:%u:%u: %s%.*s", (int)note->file.len,
-			     note->file.at, note->line, note->column, what, (int)note->reason.len,
-			     note->reason.at);
+	mr_log_event(level, event, "%.*s:%u:%u: %s%.*s [%s]", (int)note->file.len, note->file.at,
+		     note->line, note->column, what, (int)note->reason.len, note->reason.at,
+		     sigma_lint_name(note->lint));
+}
+
+/* A public collection has thousands that are one warning: nothing feeds them. */
+static void say_warnings(const struct sigma_notes *notes)
+{
+	uint32_t counts[SIGMA_LINT_COUNT] = {0};
+	for (uint32_t i = 0; i < notes->count; i++)
+		say(counts[notes->items[i].lint]++ < SAID_OF_EACH ? MR_LOG_WARNING : MR_LOG_DEBUG,
+		    MR_EVENT_RULE_WARNED, "", &notes->items[i]);
+	for (int lint = 0; lint < SIGMA_LINT_COUNT; lint++) {
+		if (counts[lint] > SAID_OF_EACH)
+			mr_log_event(MR_LOG_WARNING, MR_EVENT_RULE_WARNED,
+				     "and %u more [%s]: %s (millrace rules check says each)",
+				     counts[lint] - SAID_OF_EACH,
+				     sigma_lint_name((enum sigma_lint)lint),
+				     sigma_lint_prose((enum sigma_lint)lint));
 	}
 }
 
@@ -89,8 +106,9 @@ static enum mr_err check_own(const struct mr_config *config, const char *const *
 static enum mr_err use(const struct mr_prepare *prepare, struct sigma_set *set,
 		       const struct mr_declared *declared, struct mr_error *error)
 {
-	say(&set->refused, MR_EVENT_RULE_REFUSED, "refused: ");
-	say(&set->warnings, MR_EVENT_RULE_WARNED, "");
+	for (uint32_t i = 0; i < set->refused.count; i++)
+		say(MR_LOG_WARNING, MR_EVENT_RULE_REFUSED, "refused: ", &set->refused.items[i]);
+	say_warnings(&set->warnings);
 	detect_say_needs(prepare, set);
 	if (set->refused.count > 0 && mr_config_flag(prepare->config, "strict"))
 		return mr_error_set(error, MR_CONFIG,

@@ -130,6 +130,8 @@ enum sigma_lint {
 	SIGMA_LINT_COUNT
 };
 const char *sigma_lint_name(enum sigma_lint lint);
+/* What it is, in a few words. */
+const char *sigma_lint_prose(enum sigma_lint lint);
 
 /* What the loader says of a file that it refuses or finds odd. */
 struct sigma_note {

@@ -6,14 +6,22 @@
 
 #include "sigma_build.h"
 
-const char *sigma_lint_name(enum sigma_lint lint)
-{
-	static const char *const names[] = {
-#define X(symbol, name, prose) name,
+static const struct {
+	const char *name, *prose;
+} lints[] = {
+#define X(symbol, name, prose) {name, prose},
 #include "sigma_lint.def"
 #undef X
-	};
-	return names[lint];
+};
+
+const char *sigma_lint_name(enum sigma_lint lint)
+{
+	return lints[lint].name;
+}
+
+const char *sigma_lint_prose(enum sigma_lint lint)
+{
+	return lints[lint].prose;
 }
 
 void sigma_note_put(struct mr_arena *arena, struct sigma_notes *notes, struct sigma_note note)

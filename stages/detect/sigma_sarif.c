@@ -3,14 +3,6 @@
  * Called by cmd_rules_check.c. Nothing here fails. */
 #include "sigma_sarif.h"
 
-static const struct {
-	const char *name, *prose;
-} lints[] = {
-#define X(symbol, name, prose) {name, prose},
-#include "sigma_lint.def"
-#undef X
-};
-
 static bool is_error(enum sigma_lint lint)
 {
 	return lint == SIGMA_LINT_REFUSED || lint == SIGMA_LINT_DUPLICATE_ID;
@@ -42,8 +34,10 @@ static void put_uri(struct mr_buf *out, struct mr_slice path)
 static void put_lints(struct mr_buf *out)
 {
 	for (int i = 0; i < SIGMA_LINT_COUNT; i++) {
-		put_text(out, i == 0 ? "{\"id\": " : ", {\"id\": ", mr_slice(lints[i].name));
-		put_text(out, ", \"shortDescription\": {\"text\": ", mr_slice(lints[i].prose));
+		put_text(out, i == 0 ? "{\"id\": " : ", {\"id\": ",
+			 mr_slice(sigma_lint_name((enum sigma_lint)i)));
+		put_text(out, ", \"shortDescription\": {\"text\": ",
+			 mr_slice(sigma_lint_prose((enum sigma_lint)i)));
 		mr_buf_printf(out, "}, \"defaultConfiguration\": {\"level\": \"%s\"}}",
 			      is_error((enum sigma_lint)i) ? "error" : "warning");
 	}
@@ -54,7 +48,7 @@ static void put_notes(const struct sigma_notes *notes, const char **comma, struc
 	for (uint32_t i = 0; i < notes->count; i++) {
 		const struct sigma_note *note = &notes->items[i];
 		mr_buf_printf(out, "%s{\"ruleId\": \"%s\", \"ruleIndex\": %d, \"level\": \"%s\"",
-			      *comma, lints[note->lint].name, (int)note->lint,
+			      *comma, sigma_lint_name(note->lint), (int)note->lint,
 			      is_error(note->lint) ? "error" : "warning");
 		put_text(out, ", \"message\": {\"text\": ", note->reason);
 		mr_buf_add_text(

@@ -18,7 +18,7 @@ static struct {
 	struct mr_writer out;
 	void *state;
 	char path[64];
-	char logged[4096];
+	char logged[8192];
 } world;
 
 static void remember(void *context, enum mr_log_level level, uint64_t kind, const char *line,
@@ -571,6 +571,39 @@ static void refused_rules_are_named_and_strict_is_strict(void **state)
 			 MR_CONFIG);
 }
 
+/* What was said at that level. */
+static unsigned lines_with(enum mr_log_level level, const char *text)
+{
+	unsigned count = 0;
+	for (const char *line = world.logged; *line != '\0'; line = strchr(line, '\n') + 1) {
+		const char *at = strstr(line, text);
+		count += *line == '0' + (char)level && at != NULL && at < strchr(line, '\n');
+	}
+	return count;
+}
+
+/* A collection for other logs: who asks for it sees each. */
+static void warnings_of_one_finding_are_few(void **state)
+{
+	(void)state;
+	struct mr_error error = {0};
+	struct mr_buf rules = {0};
+	mr_buf_add_text(&rules, DETECTION("d0", "a: x"));
+	for (int i = 0; i < 5; i++)
+		mr_buf_printf(&rules,
+			      "---\ntitle: w\nid: w%d\nlogsource: {product: windows}\n"
+			      "detection: {s: {a: x}, condition: s}\n",
+			      i);
+	mr_buf_add(&rules, "", 1);
+	mr_log_set_level(MR_LOG_DEBUG);
+	assert_int_equal(prepare(rules.data, NULL, &error), MR_OK);
+	mr_log_set_level(MR_LOG_INFO);
+	assert_int_equal(lines_with(MR_LOG_WARNING, "the rule sees nothing"), 3);
+	assert_int_equal(lines_with(MR_LOG_DEBUG, "the rule sees nothing"), 2);
+	assert_int_equal(lines_with(MR_LOG_WARNING, "and 2 more [unfed-logsource]: "), 1);
+	mr_buf_fini(&rules);
+}
+
 /* Of every row of normalised.def: a rule that asks for the field hears of the setting. */
 static void what_only_a_setting_fills_is_told(void **state)
 {
@@ -623,6 +656,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_teardown(a_match_fires_by_its_record, stop),
 	    cmocka_unit_test_teardown(what_is_given_up_is_counted_and_told, stop),
+	    cmocka_unit_test_teardown(warnings_of_one_finding_are_few, stop),
 	    cmocka_unit_test_teardown(keys_are_products_folded_and_distinct, stop),
 	    cmocka_unit_test_teardown(values_are_tuples, stop),
 	    cmocka_unit_test_teardown(too_many_keys_are_left_out, stop),
