@@ -21,6 +21,7 @@
 
 /* The least pause is this many times what the last one cost in CPU (PROTOCOL.md 4.4). */
 #define CPU_SHARE 40
+#define IDLE_INTERVALS 10 /* from one to the next while nothing comes */
 /* Of the warning that one failed (log.h). */
 #define FAILED_KIND ((UINT64_C(0xfa11) << 8) | MR_EVENT_CHECKPOINT_FAILED)
 
@@ -196,6 +197,14 @@ static void give_up(struct mr_checkpoint *checkpoint, struct mr_supervisor *supe
 	mr_checkpoint_abandon(checkpoint);
 }
 
+static struct mr_counters count_all(const struct mr_supervisor *supervisor)
+{
+	struct mr_counters sums = {0};
+	for (uint32_t i = 0; i < supervisor->worker_count; i++)
+		mr_counters_add(&sums, &supervisor->workers[i].counters);
+	return sums;
+}
+
 void mr_checkpoint_begin(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor)
 {
 	checkpoint->number++;
@@ -206,6 +215,7 @@ void mr_checkpoint_begin(struct mr_checkpoint *checkpoint, struct mr_supervisor 
 	checkpoint->untold_next = false;
 	checkpoint->held_next = 0;
 	checkpoint->lines_next = 0;
+	checkpoint->seen = count_all(supervisor);
 	if (!make_directory(checkpoint) || !send_files(checkpoint, supervisor)) {
 		give_up(checkpoint, supervisor);
 		return;
@@ -358,6 +368,26 @@ void mr_checkpoint_hurry(struct mr_checkpoint *checkpoint, int64_t now_us, int64
 	due_us = due_us < now_us ? now_us : due_us;
 	if (checkpoint->failures == 0 && due_us < checkpoint->due_us)
 		checkpoint->due_us = due_us;
+}
+
+static bool says_the_same(const struct mr_checkpoint *checkpoint,
+			  const struct mr_supervisor *supervisor)
+{
+	struct mr_counters sums = count_all(supervisor);
+	return checkpoint->here > 0 && checkpoint->failures == 0 && !checkpoint->untold &&
+	       !checkpoint->keeper->waiting &&
+	       memcmp(sums.at, checkpoint->seen.at, sizeof sums.at) == 0;
+}
+
+void mr_checkpoint_put_off(struct mr_checkpoint *checkpoint, const struct mr_supervisor *supervisor,
+			   int64_t now_us)
+{
+	int64_t most_us = checkpoint->begun_us + IDLE_INTERVALS * checkpoint->interval_us;
+	int64_t next_us = checkpoint->due_us + checkpoint->interval_us;
+	if (now_us < checkpoint->due_us || checkpoint->due_us >= most_us ||
+	    !says_the_same(checkpoint, supervisor))
+		return;
+	checkpoint->due_us = next_us < most_us ? next_us : most_us;
 }
 
 static void finish(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor)

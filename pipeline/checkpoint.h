@@ -42,6 +42,7 @@ struct mr_checkpoint {
 	uint64_t held_next;  /* and at the one under way */
 	bool untold;         /* at the last, some alerts waited for its commitment to be written */
 	bool untold_next;    /* and at the one under way */
+	struct mr_counters seen; /* of all workers, when it began */
 };
 
 /* What a worker writes for stage `stage` of its chain. Borrows the names, which nobody changes. */
@@ -66,6 +67,11 @@ enum mr_err mr_checkpoint_keep_name(struct mr_checkpoint *checkpoint, struct mr_
 /* The next one is wanted sooner: so long after the last, or after what that costs, but not before
  * now. */
 void mr_checkpoint_hurry(struct mr_checkpoint *checkpoint, int64_t now_us, int64_t interval_us);
+
+/* While nothing has been counted since the last one began, and nothing waits for its commitment, the
+ * next would say the same: when it is due, it is put off by an interval, up to ten of them in all. */
+void mr_checkpoint_put_off(struct mr_checkpoint *checkpoint, const struct mr_supervisor *supervisor,
+			   int64_t now_us);
 
 /* Lines of outputs among these counts. */
 uint64_t mr_checkpoint_lines(const struct mr_counters *counters);

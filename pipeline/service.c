@@ -270,6 +270,8 @@ void mr_service_turn(struct mr_service *service, struct mr_supervisor *superviso
 	bool drained = !service->held && service->drained == count_sources(supervisor);
 	/* What failed at once would fail in a loop. */
 	bool at_once = drained && service->last_number == 0 && checkpoint->failures == 0;
+	if (!drained && !service->told_drain && !reloads)
+		mr_checkpoint_put_off(checkpoint, supervisor, now_us);
 	if (now_us < due_us(service) && !at_once)
 		return;
 	mr_checkpoint_begin(checkpoint, supervisor);

@@ -322,6 +322,55 @@ static void who_hurries_is_not_late(void **state)
 	assert_int_equal(checkpoint.due_us, 1450000);
 }
 
+/* When the next one is due, if it is asked whenever it is; nothing comes meanwhile. */
+static int64_t next_us(struct desk *desk)
+{
+	struct mr_checkpoint *checkpoint = &desk->service.checkpoint;
+	int64_t asked_us;
+	checkpoint->begun_us = 1000000;
+	checkpoint->interval_us = 1000000;
+	checkpoint->due_us = 2000000;
+	do {
+		asked_us = checkpoint->due_us;
+		mr_checkpoint_put_off(checkpoint, &desk->supervisor, asked_us - 1);
+		assert_int_equal(checkpoint->due_us, asked_us); /* it was not due */
+		mr_checkpoint_put_off(checkpoint, &desk->supervisor, asked_us);
+	} while (checkpoint->due_us != asked_us);
+	return asked_us;
+}
+
+/* What would say the same as the last one is put off; not what has something to say or to settle.
+ */
+static void one_that_has_nothing_to_say_is_put_off(void **state)
+{
+	(void)state;
+	static struct desk desk;
+	struct mr_checkpoint *checkpoint = &desk.service.checkpoint;
+	desk_open(&desk);
+	desk.supervisor.workers[0].counters.at[MR_C_RECORDS] = 7;
+	assert_int_equal(next_us(&desk), 2000000); /* the first of its incarnation */
+	commit_owed(&desk, 1, 0);
+	assert_int_equal(next_us(&desk), 11000000);
+	desk.supervisor.workers[1].counters.at[MR_C_RECORDS] = 1;
+	assert_int_equal(next_us(&desk), 2000000);
+	commit_owed(&desk, 2, 0);
+	assert_int_equal(next_us(&desk), 11000000);
+	checkpoint->untold = true;
+	assert_int_equal(next_us(&desk), 2000000);
+	checkpoint->untold = false;
+	desk.service.keeper.waiting = true;
+	assert_int_equal(next_us(&desk), 2000000);
+	desk.service.keeper.waiting = false;
+	checkpoint->failures = 1;
+	assert_int_equal(next_us(&desk), 2000000);
+	checkpoint->failures = 0;
+	/* One that is far apart for its cost comes no sooner. */
+	checkpoint->due_us = 90000000;
+	mr_checkpoint_put_off(checkpoint, &desk.supervisor, checkpoint->due_us);
+	assert_int_equal(checkpoint->due_us, 90000000);
+	desk_close(&desk);
+}
+
 /* What the settings leave out is as it is where they never had it. */
 static void an_interval_that_is_taken_out_is_the_default(void **state)
 {
@@ -357,6 +406,7 @@ int main(void)
 	    cmocka_unit_test(lines_without_a_checkpoint_stop_the_sources),
 	    cmocka_unit_test(a_cost_that_cannot_be_is_not_believed),
 	    cmocka_unit_test(who_hurries_is_not_late),
+	    cmocka_unit_test(one_that_has_nothing_to_say_is_put_off),
 	    cmocka_unit_test(an_interval_that_is_taken_out_is_the_default),
 	    cmocka_unit_test(a_pause_has_an_end),
 	};
