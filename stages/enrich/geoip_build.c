@@ -22,12 +22,20 @@
  * stay in the processor's own cache, 768 KiB for two databases. Where the same records meet again
  * later, their place is made again, which costs 12 bytes in the table. */
 #define RECENT_BITS 16
+/* Pieces that wait for what is remembered of them together. */
+#define TOGETHER 64
 
 /* A database at work; its tree stands beside those of the others. */
 struct source {
 	struct mmdb db;
 	int fd;
 	struct number_map records; /* data offset + 1 to place */
+};
+
+/* Of the address space. */
+struct piece {
+	mmdb_wide first, last;
+	uint32_t *recent; /* where it is remembered */
 };
 
 struct builder {
@@ -46,6 +54,10 @@ struct builder {
 	uint32_t aliases;
 	struct mr_buf starts;
 	struct mr_buf start_places;
+	/* The pieces in hand, and one after the other the data records that the trees have for
+	 * them. */
+	struct piece pieces[TOGETHER];
+	uint32_t *data;
 };
 
 /* ---- places ---- */
@@ -171,11 +183,9 @@ static void join(struct builder *builder, struct geoip_place *first,
 }
 
 /* The place of a data record; 0 where there is none or it says nothing that events get. */
-static enum mr_err record_place(struct builder *builder, size_t number, uint32_t *out,
-				struct mr_error *error)
+static enum mr_err record_place(struct builder *builder, struct source *source, uint32_t data,
+				uint32_t *out, struct mr_error *error)
 {
-	struct source *source = &builder->sources[number];
-	uint32_t data = builder->trees[number].data;
 	struct geoip_place place = {0};
 	struct geo_facts facts;
 	enum mr_err err;
@@ -202,8 +212,9 @@ static enum mr_err record_place(struct builder *builder, size_t number, uint32_t
 	return MR_OK;
 }
 
-/* What all databases together say of the piece in hand. */
-static enum mr_err joined_place(struct builder *builder, uint32_t *out, struct mr_error *error)
+/* What all databases together say of a piece. */
+static enum mr_err joined_place(struct builder *builder, const uint32_t *data, uint32_t *out,
+				struct mr_error *error)
 {
 	struct geoip_place joined = {0};
 	unsigned said = 0;
@@ -211,7 +222,8 @@ static enum mr_err joined_place(struct builder *builder, uint32_t *out, struct m
 	*out = 0;
 	for (size_t i = 0; i < builder->source_count; i++) {
 		uint32_t place;
-		enum mr_err err = record_place(builder, i, &place, error);
+		enum mr_err err =
+		    record_place(builder, &builder->sources[i], data[i], &place, error);
 
 		if (err != MR_OK)
 			return err;
@@ -226,22 +238,30 @@ static enum mr_err joined_place(struct builder *builder, uint32_t *out, struct m
 	return MR_OK;
 }
 
-/* The entry for the piece in hand: where it is the last that came by there, *known_out. */
-static uint32_t *recall(struct builder *builder, bool *known_out)
+static uint32_t *recent_of(const struct builder *builder, const uint32_t *data)
 {
 	size_t count = builder->source_count;
 	uint64_t hash = 0;
-	uint32_t *entry;
 
 	for (size_t i = 0; i < count; i++)
-		hash = (hash ^ builder->trees[i].data) * UINT64_C(0x9e3779b97f4a7c15);
-	entry = builder->recent + (hash >> (64 - RECENT_BITS)) * (count + 1);
-	*known_out = true;
-	for (size_t i = 0; i < count; i++) {
-		*known_out &= entry[i] == builder->trees[i].data;
-		entry[i] = builder->trees[i].data;
+		hash = (hash ^ data[i]) * UINT64_C(0x9e3779b97f4a7c15);
+	return builder->recent + (hash >> (64 - RECENT_BITS)) * (count + 1);
+}
+
+/* The place of a piece: it is the last that came by there, or is that from now on. */
+static enum mr_err place_of(struct builder *builder, uint32_t *recent, const uint32_t *data,
+			    uint32_t *out, struct mr_error *error)
+{
+	size_t bytes = builder->source_count * sizeof(*data);
+	uint32_t *place = &recent[builder->source_count];
+	enum mr_err err = MR_OK;
+
+	if (memcmp(recent, data, bytes) != 0) {
+		memcpy(recent, data, bytes);
+		err = joined_place(builder, data, place, error);
 	}
-	return &entry[count];
+	*out = *place;
+	return err;
 }
 
 /* ---- the address space ---- */
@@ -258,6 +278,44 @@ static void put_v6(struct builder *builder, mmdb_wide first, uint32_t place)
 	mr_buf_add(&builder->start_places, &place, sizeof(place));
 }
 
+/* The next pieces, as many as there are, and as many as are in hand together. */
+static enum mr_err take_pieces(struct builder *builder, struct mmdb_walk *walk, size_t *count_out,
+			       struct mr_error *error)
+{
+	uint32_t *data = builder->data;
+	size_t count = 0;
+	enum mr_err err;
+
+	do {
+		struct piece *piece = &builder->pieces[count];
+
+		err = mmdb_walk_next(walk, error);
+		if (err != MR_OK)
+			break;
+		for (size_t i = 0; i < builder->source_count; i++)
+			data[i] = builder->trees[i].data;
+		*piece = (struct piece){walk->first, walk->last, recent_of(builder, data)};
+		__builtin_prefetch(piece->recent, 1);
+		data += builder->source_count;
+	} while (++count < TOGETHER && !mmdb_walk_ended(walk));
+	*count_out = count;
+	return err;
+}
+
+static enum mr_err put_piece(struct builder *builder, const struct piece *piece,
+			     const uint32_t *data, bool v4, struct mr_error *error)
+{
+	uint32_t place;
+	enum mr_err err = place_of(builder, piece->recent, data, &place, error);
+
+	if (err == MR_OK && v4)
+		err = geoip_cells_put(&builder->cells, (uint64_t)(piece->last - piece->first) + 1,
+				      place, error);
+	else if (err == MR_OK)
+		put_v6(builder, piece->first, place);
+	return err;
+}
+
 static enum mr_err add_family(struct builder *builder, bool v4, struct mr_error *error)
 {
 	struct mmdb_walk walk;
@@ -265,20 +323,12 @@ static enum mr_err add_family(struct builder *builder, bool v4, struct mr_error 
 
 	mmdb_walk_init(&walk, builder->trees, builder->source_count, v4);
 	do {
-		uint32_t *place;
-		bool known;
+		size_t count;
 
-		err = mmdb_walk_next(&walk, error);
-		if (err != MR_OK)
-			break;
-		place = recall(builder, &known);
-		if (!known)
-			err = joined_place(builder, place, error);
-		if (err == MR_OK && v4)
-			err = geoip_cells_put(
-			    &builder->cells, (uint64_t)(walk.last - walk.first) + 1, *place, error);
-		else if (err == MR_OK)
-			put_v6(builder, walk.first, *place);
+		err = take_pieces(builder, &walk, &count, error);
+		for (size_t i = 0; i < count && err == MR_OK; i++)
+			err = put_piece(builder, &builder->pieces[i],
+					builder->data + i * builder->source_count, v4, error);
 	} while (err == MR_OK && !mmdb_walk_ended(&walk));
 	builder->aliases |= walk.aliases;
 	return err;
@@ -420,6 +470,7 @@ static enum mr_err builder_init(struct builder *builder, size_t databases, struc
 	builder->sources = mr_calloc(databases + 1, sizeof(builder->sources[0]));
 	builder->trees = mr_calloc(databases + 1, sizeof(builder->trees[0]));
 	builder->recent = mr_calloc((databases + 1) << RECENT_BITS, sizeof(builder->recent[0]));
+	builder->data = mr_calloc(databases * TOGETHER + 1, sizeof(builder->data[0]));
 	geoip_cells_init(&builder->cells, builder->fd);
 	text_pool_init(&builder->texts, seed);
 	intern_init(&builder->locations, sizeof(struct geoip_location), seed);
@@ -434,6 +485,7 @@ static void builder_fini(struct builder *builder)
 {
 	close_sources(builder);
 	free(builder->recent);
+	free(builder->data);
 	number_map_fini(&builder->joined_as);
 	number_map_fini(&builder->joined_locations);
 	intern_fini(&builder->places);
