@@ -38,8 +38,9 @@ void rules_put_notes(struct mr_buf *out, const char *what, const struct sigma_no
 	}
 }
 
-enum mr_err rules_load_labelled(const struct mr_config *config, struct mr_fields *fields,
-				struct sigma_set *out, struct mr_error *error)
+enum mr_err rules_load_settings(const struct mr_config *config, struct sigma_wishes wishes,
+				struct mr_fields *fields, struct sigma_set *out,
+				struct mr_error *error)
 {
 	size_t count = mr_config_count(config, "rules");
 	const char **paths = mr_calloc(count, sizeof *paths);
@@ -48,10 +49,8 @@ enum mr_err rules_load_labelled(const struct mr_config *config, struct mr_fields
 	struct mr_declared declared;
 	enum mr_err err = mr_declared_read(config, &declared, error);
 	if (err == MR_OK) {
-		const struct sigma_wishes wishes = {.placeholders =
-							mr_config_get(config, "placeholders", 0),
-						    .declared = &declared,
-						    .labelled = true};
+		wishes.placeholders = mr_config_get(config, "placeholders", 0);
+		wishes.declared = &declared;
 		err = sigma_load_with(paths, count, &wishes, fields, out, error);
 		mr_declared_fini(&declared);
 	}

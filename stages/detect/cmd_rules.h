@@ -44,14 +44,16 @@ struct rules_manual {
 int rules_take_options(const struct rules_manual *manual, int argc, char **argv,
 		       struct mr_config *config, bool *json, int64_t *number);
 
-/* What check and list do: the rules of argv[optind] and what follows it, loaded, to `then`. Gives
- * the exit status, that of `then` where they are. */
+/* What check and coverage do: the rules of argv[optind] and what follows it, loaded, to `then`.
+ * Gives the exit status, that of `then` where they are. */
 typedef int (*rules_then)(const void *wish, const struct sigma_set *set);
 int rules_load(const char *command, int argc, char **argv, const char *placeholders,
 	       rules_then then, const void *wish);
-/* The rules of a trial's settings again, with labels. */
-enum mr_err rules_load_labelled(const struct mr_config *config, struct mr_fields *fields,
-				struct sigma_set *out, struct mr_error *error);
+/* The rules of settings, with their placeholders and what they say of sources; what else is wished
+ * for stands in `wishes`. */
+enum mr_err rules_load_settings(const struct mr_config *config, struct sigma_wishes wishes,
+				struct mr_fields *fields, struct sigma_set *out,
+				struct mr_error *error);
 /* From here on the log has errors alone: lints are check's to tell. What is refused goes to
  * `refusals`, a line each, for when nothing is left to go on with. */
 void rules_hush(struct mr_buf *refusals);

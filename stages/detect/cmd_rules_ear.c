@@ -86,8 +86,10 @@ static void explain(struct rules_testing *testing, const struct mr_events *event
 	testing->tree.len = 0;
 	if (testing->explained++ >= EXPLAINED_MAX)
 		return;
-	if (testing->explained == 1 && rules_load_labelled(mr_trial_config(testing->trial), fields,
-							   &testing->labelled, NULL) != MR_OK)
+	if (testing->explained == 1 &&
+	    rules_load_settings(mr_trial_config(testing->trial),
+				(struct sigma_wishes){.labelled = true}, fields, &testing->labelled,
+				NULL) != MR_OK)
 		return;
 	if (testing->labelled.catalog.count > testing->rule &&
 	    rule_explain(&testing->labelled, testing->rule, events, event, fields,

@@ -341,7 +341,8 @@ static enum mr_err explain(struct explaining *wish, struct mr_config *config,
 	if (err == MR_OK)
 		err = mr_trial_prepare(config, &wish->trial, error);
 	if (err == MR_OK)
-		err = rules_load_labelled(mr_trial_config(wish->trial),
+		err = rules_load_settings(mr_trial_config(wish->trial),
+					  (struct sigma_wishes){.labelled = true},
 					  mr_trial_fields(wish->trial), &wish->set, error);
 	if (err == MR_OK && first_called(wish) == NULL)
 		err = not_there(wish, error);

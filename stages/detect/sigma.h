@@ -89,6 +89,17 @@ struct sigma_node {
 	const struct sigma_label *label; /* NULL: none */
 };
 
+/* What is known of a test, and so of a tree, of all records that are meant. */
+enum sigma_verdict { SIGMA_NEVER, SIGMA_OPEN, SIGMA_ALWAYS };
+struct sigma_walk {
+	enum sigma_verdict (*leaf)(const struct sigma_walk *walk,
+				   const struct sigma_predicate *predicate);
+	/* Of a tree that never holds: the first test that makes it so, or NULL. NULL before. */
+	const struct sigma_predicate *decider;
+};
+/* sigma_node.c */
+enum sigma_verdict sigma_node_verdict(struct sigma_walk *walk, const struct sigma_node *node);
+
 #define SIGMA_DECLARED_WORDS ((MR_DECLARED_MAX + 31) / 32)
 
 /* One detection. `kinds` has a bit (1 << MR_KIND_x) for each record kind that its logsource sees,
@@ -100,6 +111,9 @@ struct sigma_rule {
 	uint32_t kinds;
 	uint32_t declared[SIGMA_DECLARED_WORDS];
 	struct sigma_node *condition;
+	bool asked; /* it sees records of the logsource that was asked for, or none was */
+	/* Of a set with labels: why no record that it sees satisfies it, in words; else empty. */
+	struct mr_slice never;
 };
 
 /* Where a field that a correlation names stands in a record that one detection matched, as one of
@@ -150,6 +164,8 @@ struct sigma_set {
 	struct mr_catalog catalog; /* detections first, in load order, then correlations */
 	struct sigma_rule *rules;  /* active detections only */
 	uint32_t rule_count;
+	struct sigma_rule *waiting; /* those that are inactive, likewise */
+	uint32_t waiting_count;
 	struct sigma_place *places; /* by rule, then name */
 	uint32_t place_count;
 	/* For each logsource that sources say, whether a rule is for it; else the nearest that one
@@ -169,8 +185,10 @@ struct sigma_set {
 struct sigma_wishes {
 	const char *placeholders;           /* a file of their values, or NULL */
 	const struct mr_declared *declared; /* what sources say of their records, or NULL */
-	bool labelled;                      /* trees have labels; they mean the same */
-	bool lints;                         /* warn of what only a rule's author wants to know */
+	const struct mr_logsource *asked; /* told of each rule whether it sees its records; NULL: of
+					     none */
+	bool labelled;                    /* trees have labels; they mean the same */
+	bool lints;                       /* warn of what only a rule's author wants to know */
 };
 /* Load files and folders (recursively, in sorted order), add their fields to `fields`. A rule that
  * is refused is noted and does not stop the others. MR_CONFIG / MR_IO: a path or the placeholder
@@ -188,6 +206,8 @@ static inline enum mr_err sigma_load(const char *const *paths, size_t path_count
 	return sigma_load_with(paths, path_count, &wishes, fields, out, error);
 }
 void sigma_set_fini(struct sigma_set *set);
+/* Whether records of it are told by their content, so that no source has to say it. */
+bool sigma_logsource_is_told(const struct mr_logsource *logsource);
 
 /* At most 80 bytes of a text, cut between characters: for messages ("%.*s", SIGMA_SHOW(slice)). */
 int sigma_show_len(struct mr_slice text);

@@ -33,6 +33,7 @@ struct sigma_builder {
 	struct sigma_placeholders placeholders;
 	struct sigma_mapping *mapping;      /* once a rule with a logsource asks for it */
 	const struct mr_declared *declared; /* what sources say of their records */
+	const struct mr_logsource *asked;   /* as in the wishes */
 	struct sigma_taxonomy *taxonomy;    /* once a rule asks for it */
 	struct sigma_index ids, names;      /* struct sigma_source: detections and correlations */
 	uint32_t tests;                     /* made so far, of SIGMA_TESTS_MAX */
@@ -283,6 +284,10 @@ bool sigma_logsource_declared(const struct sigma_builder *load,
 			      uint32_t bits_out[SIGMA_DECLARED_WORDS]);
 /* Which of those some detection is for: into the set. */
 void sigma_logsources_feed(struct sigma_builder *load, const struct sigma_sources *detections);
+/* Whether a rule, as one view of its logsource has it (NULL: any record), sees records of the
+ * logsource that was asked for. */
+bool sigma_logsource_asked(struct sigma_builder *load, const struct sigma_rule *rule,
+			   const struct sigma_view *view);
 /* Of one that nothing feeds: what stands behind a message, such as "; is {…} meant?", where one
  * that is fed is near. Empty where none is, and where it is fed itself. */
 struct mr_slice sigma_logsource_hint(struct sigma_builder *load,

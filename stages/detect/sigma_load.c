@@ -23,6 +23,7 @@ struct loading {
 	struct mr_yaml *global; /* of the file in hand */
 	struct mr_yaml *repeat; /* likewise, the document that `action: repeat` goes on from */
 	uint64_t budget;        /* likewise, what is left of what its documents may cost */
+	uint32_t rule_capacity, waiting_capacity; /* of the set's */
 };
 
 static void note_refused(struct loading *load, struct mr_slice file, struct mr_slice id,
@@ -272,17 +273,25 @@ static void see(struct sigma_rule *rule, struct sigma_source *source, const stru
 		source->fed[i] |= (rule->declared[i / 32] >> i % 32 & 1) != 0;
 }
 
-static void keep(struct sigma_set *set, uint32_t *capacity, struct sigma_source *source,
-		 struct sigma_node *node, const struct sigma_view *view)
+static struct sigma_rule *room_for(struct mr_arena *arena, struct sigma_rule **items,
+				   uint32_t *count, uint32_t *capacity)
 {
-	if (set->rule_count == *capacity) {
-		*capacity = (uint32_t)mr_grow(*capacity, set->rule_count + 1u);
-		struct sigma_rule *rules = mr_arena_alloc(&set->arena, *capacity * sizeof *rules);
-		if (set->rule_count > 0)
-			memcpy(rules, set->rules, set->rule_count * sizeof *rules);
-		set->rules = rules;
+	if (*count == *capacity) {
+		*capacity = (uint32_t)mr_grow(*capacity, *count + 1u);
+		struct sigma_rule *grown = mr_arena_alloc(arena, *capacity * sizeof *grown);
+		if (*count > 0)
+			memcpy(grown, *items, *count * sizeof *grown);
+		*items = grown;
 	}
-	struct sigma_rule *rule = &set->rules[set->rule_count++];
+	return &(*items)[(*count)++];
+}
+
+static struct sigma_rule *keep(struct loading *load, struct sigma_source *source,
+			       struct sigma_node *node, const struct sigma_view *view)
+{
+	struct sigma_set *set = load->builder.set;
+	struct sigma_rule *rule =
+	    room_for(&set->arena, &set->rules, &set->rule_count, &load->rule_capacity);
 	*rule = (struct sigma_rule){.index = source->index, .condition = node};
 	if (view == NULL)
 		rule->kinds = (1u << MR_KIND_COUNT) - 1;
@@ -290,6 +299,8 @@ static void keep(struct sigma_set *set, uint32_t *capacity, struct sigma_source 
 		see(rule, source, view);
 	else
 		rule->kinds = view->kinds;
+	rule->asked = sigma_logsource_asked(&load->builder, rule, view);
+	return rule;
 }
 
 /* The views of a detection's logsource, NULL among them where it sees all records; false where
@@ -334,10 +345,18 @@ static void tell_silent(struct sigma_scope *scope, const struct sigma_source *so
 		    "inactive: the placeholder %%%.*s%% has no value", SIGMA_SHOW(scope->missing));
 }
 
+/* What it would see if it were active. */
+static void put_aside(struct loading *load, uint32_t first)
+{
+	struct sigma_set *set = load->builder.set;
+	for (uint32_t i = first; i < set->rule_count; i++)
+		*room_for(&set->arena, &set->waiting, &set->waiting_count,
+			  &load->waiting_capacity) = set->rules[i];
+}
+
 /* Compile a detection for each view of its logsource; its index is the next if it is good. One that
  * nothing feeds is compiled all the same, to find its faults. */
-static void compile_detection(struct loading *load, struct sigma_source *source, uint32_t index,
-			      uint32_t *capacity)
+static void compile_detection(struct loading *load, struct sigma_source *source, uint32_t index)
 {
 	struct sigma_set *set = load->builder.set;
 	struct sigma_scope scope = {.load = &load->builder,
@@ -346,17 +365,20 @@ static void compile_detection(struct loading *load, struct sigma_source *source,
 				    .id = source->id};
 	uint32_t first = set->rule_count;
 	uint32_t at = 0;
+	const struct mr_yaml *detection = mr_yaml_get(source->root, "detection");
 	bool fed = find_views(&load->builder, source);
 	scope.kinds = source->kinds;
 	source->index = index;
-	sigma_reach_begin(&scope, mr_yaml_get(source->root, "detection"));
+	sigma_reach_begin(&scope, detection);
 	do {
 		const struct sigma_view *view = at < source->view_count ? source->views[at] : NULL;
 		struct sigma_node *node = compile_view(load, &scope, source, view);
 		if (node == NULL)
 			break;
 		sigma_reach_rule(&scope, node);
-		keep(set, capacity, source, node, view);
+		struct sigma_rule *rule = keep(load, source, node, view);
+		if (load->builder.labelled)
+			rule->never = sigma_reach_why(&scope, node, detection);
 	} while (++at < source->view_count);
 	source->rule.inactive = scope.missing.len != 0;
 	source->refused = mr_fault_is(&scope.fault);
@@ -366,6 +388,8 @@ static void compile_detection(struct loading *load, struct sigma_source *source,
 		tell_silent(&scope, source, fed);
 	if (load->builder.lints && !source->refused)
 		sigma_tree_lint(&scope, source);
+	if (source->rule.inactive && !source->refused && fed)
+		put_aside(load, first);
 	if (source->refused || source->rule.inactive || !fed)
 		set->rule_count = first;
 }
@@ -406,14 +430,13 @@ static void tell_refusals(struct sigma_set *set)
 static void make_set(struct loading *load)
 {
 	struct sigma_set *set = load->builder.set;
-	uint32_t capacity = 0;
 	uint32_t index = 0;
 	sigma_filters_link(&load->builder, &load->filters);
 	for (uint32_t i = 0; i < load->detections.count; i++) {
 		struct sigma_source *source = load->detections.items[i];
 		if (source->refused)
 			continue;
-		compile_detection(load, source, index, &capacity);
+		compile_detection(load, source, index);
 		index += !source->refused;
 	}
 	sigma_logsources_feed(&load->builder, &load->detections);
@@ -449,6 +472,7 @@ enum mr_err sigma_load_with(const char *const *paths, size_t path_count,
 			.arena = &out->arena,
 			.fields = fields,
 			.declared = wishes->declared != NULL ? wishes->declared : &none,
+			.asked = wishes->asked,
 			.labelled = wishes->labelled,
 			.lints = wishes->lints}};
 	enum mr_err err = MR_OK;

@@ -121,6 +121,52 @@ bool sigma_logsource_declared(const struct sigma_builder *load,
 	return any;
 }
 
+/* ---- what is asked of rules ---- */
+
+static uint32_t find_told(struct sigma_builder *load, const struct mr_logsource *logsource,
+			  const struct sigma_view *out[SIGMA_VIEWS_MAX])
+{
+	const struct sigma_logsource parts = {.product = logsource->product,
+					      .service = logsource->service,
+					      .category = logsource->category};
+	return sigma_mapping_find(sigma_mapping_of(load), &parts, out);
+}
+
+bool sigma_logsource_is_told(const struct mr_logsource *logsource)
+{
+	const struct sigma_view *views[SIGMA_VIEWS_MAX];
+	struct mr_arena arena = {0};
+	struct sigma_builder load = {.arena = &arena};
+	bool told = find_told(&load, logsource, views) > 0;
+	mr_arena_fini(&arena);
+	return told;
+}
+
+/* Two parts of one kind's records are taken for apart. */
+static bool overlap(const struct sigma_view *a, const struct sigma_view *b)
+{
+	return (a->kinds & b->kinds) != 0 &&
+	       (a->where == NULL || b->where == NULL || a->where == b->where);
+}
+
+bool sigma_logsource_asked(struct sigma_builder *load, const struct sigma_rule *rule,
+			   const struct sigma_view *view)
+{
+	const struct sigma_view *told[SIGMA_VIEWS_MAX];
+	uint16_t number;
+	if (load->asked == NULL)
+		return true;
+	number = mr_declared_find(load->declared, load->asked);
+	if (number > 0)
+		return (rule->declared[(number - 1) / 32] >> (number - 1) % 32 & 1) != 0;
+	uint32_t count = find_told(load, load->asked, told);
+	for (uint32_t i = 0; i < count; i++) {
+		if (view == NULL || overlap(view, told[i]))
+			return true;
+	}
+	return false;
+}
+
 /* ---- what is meant by one that nothing feeds ---- */
 
 #define FAR 100u   /* more than all near parts together */

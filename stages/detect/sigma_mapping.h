@@ -82,6 +82,9 @@ void sigma_reach_begin(struct sigma_scope *scope, const struct mr_yaml *detectio
 /* Of the scope's view: the rule's tree, and that of each identifier. */
 void sigma_reach_rule(struct sigma_scope *scope, const struct sigma_node *tree);
 void sigma_reach_names(struct sigma_scope *scope, const struct sigma_names *names);
+/* Why no record of the scope's view satisfies the tree, in words; empty where one may. */
+struct mr_slice sigma_reach_why(const struct sigma_scope *scope, const struct sigma_node *tree,
+				const struct mr_yaml *detection);
 /* Warns of a rule that no record of any view satisfies, else of such identifiers. */
 void sigma_reach_tell(struct sigma_scope *scope, const struct mr_yaml *detection);
 bool sigma_document_is_mapping(const struct mr_yaml *root);

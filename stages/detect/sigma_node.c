@@ -100,3 +100,35 @@ uint64_t sigma_node_size(const struct sigma_node *node, uint64_t limit)
 		size += sigma_node_size(node->children[at], limit - size);
 	return size;
 }
+
+static enum sigma_verdict of_list(struct sigma_walk *walk, const struct sigma_node *node)
+{
+	bool all = node->kind == SIGMA_AND;
+	enum sigma_verdict stop = all ? SIGMA_NEVER : SIGMA_ALWAYS;
+	enum sigma_verdict verdict = all ? SIGMA_ALWAYS : SIGMA_NEVER;
+	for (uint32_t i = 0; i < node->child_count && verdict != stop; i++) {
+		enum sigma_verdict child = sigma_node_verdict(walk, node->children[i]);
+		if (all ? child < verdict : child > verdict)
+			verdict = child;
+	}
+	return verdict;
+}
+
+enum sigma_verdict sigma_node_verdict(struct sigma_walk *walk, const struct sigma_node *node)
+{
+	const struct sigma_predicate *before = walk->decider;
+	enum sigma_verdict verdict;
+	if (node->kind == SIGMA_LEAF) {
+		verdict = walk->leaf(walk, node->leaf);
+		if (verdict != SIGMA_OPEN && before == NULL)
+			walk->decider = node->leaf;
+		return verdict;
+	}
+	verdict =
+	    node->kind == SIGMA_NOT
+		? (enum sigma_verdict)(SIGMA_ALWAYS - sigma_node_verdict(walk, node->children[0]))
+		: of_list(walk, node);
+	if (verdict != SIGMA_NEVER)
+		walk->decider = before; /* what is below decides nothing */
+	return verdict;
+}

@@ -12,15 +12,13 @@
  * A test is then never true, always, or open; so is what is made of tests. Never fails. */
 #include "sigma_mapping.h"
 
-enum verdict { NEVER, OPEN, ALWAYS };
-
 struct walk {
+	struct sigma_walk base;
 	const struct mr_fields *fields;
 	const struct mr_yaml *known;
 	const struct mr_yaml *fields_apart,
 	    *texts;           /* not NULL: the fields are supposed to hold … */
 	struct mr_slice held; /* … this one of the texts; empty: none */
-	struct sigma_why why; /* of the first test that decides */
 };
 
 static const struct mr_yaml *entry_of(const struct mr_yaml *map, struct mr_slice name)
@@ -76,22 +74,13 @@ static bool has_field(const struct mr_yaml *names, struct mr_slice name)
 	return is_annotation(part) || is_in(names, part);
 }
 
-static void note(struct walk *walk, enum sigma_why_kind kind, struct mr_slice field,
-		 struct mr_slice text, const struct mr_yaml *values)
-{
-	if (walk->why.kind == SIGMA_WHY_NOT)
-		walk->why = (struct sigma_why){kind, field, text, values};
-}
-
 /* A test of a field that is nowhere. */
-static enum verdict of_nothing(struct walk *walk, const struct sigma_predicate *predicate,
-			       struct mr_slice field)
+static enum sigma_verdict of_nothing(const struct sigma_predicate *predicate)
 {
-	note(walk, SIGMA_WHY_FIELD, field, (struct mr_slice){"", 0}, NULL);
 	return predicate->test == SIGMA_NULL ||
 		       (predicate->test == SIGMA_EXISTS && !predicate->truth)
-		   ? ALWAYS
-		   : NEVER;
+		   ? SIGMA_ALWAYS
+		   : SIGMA_NEVER;
 }
 
 /* A text that is another one than the fields are supposed to hold. */
@@ -103,78 +92,89 @@ static bool is_apart(const struct walk *walk, const struct sigma_predicate *pred
 	       is_in(walk->texts, text) && !mr_fold_eq(text, walk->held);
 }
 
-static enum verdict of_leaf(struct walk *walk, const struct sigma_predicate *predicate)
+/* What is known of the field that decides the test; SIGMA_WHY_NOT where nothing is. */
+static void why_of(const struct walk *walk, const struct sigma_predicate *predicate,
+		   struct sigma_why *out)
 {
 	const struct mr_yaml *names = mr_yaml_get(walk->known, "names");
 	struct mr_slice whole;
-	if (predicate->field < MR_F_NORMALISED_END)
-		return OPEN;
 	struct mr_slice name = mr_fields_name(walk->fields, predicate->field);
 	struct mr_slice field = bare(name);
-	if (names != NULL && !has_field(names, field))
-		return of_nothing(walk, predicate, name);
+	*out = (struct sigma_why){0};
+	if (names != NULL && !has_field(names, field)) {
+		*out = (struct sigma_why){SIGMA_WHY_FIELD, name, {"", 0}, NULL};
+		return;
+	}
 	const struct mr_yaml *values = entry_of(mr_yaml_get(walk->known, "values"), field);
-	if (values != NULL && sigma_whole_text(predicate, &whole) && !is_in(values, whole)) {
-		note(walk, SIGMA_WHY_VALUE, field, whole, values);
-		return NEVER;
-	}
-	return is_apart(walk, predicate, field) ? NEVER : OPEN;
+	if (values != NULL && sigma_whole_text(predicate, &whole) && !is_in(values, whole))
+		*out = (struct sigma_why){SIGMA_WHY_VALUE, field, whole, values};
 }
 
-static enum verdict of_tree(struct walk *walk, const struct sigma_node *node);
-
-static enum verdict of_list(struct walk *walk, const struct sigma_node *node)
+static enum sigma_verdict of_leaf(const struct sigma_walk *base,
+				  const struct sigma_predicate *predicate)
 {
-	bool all = node->kind == SIGMA_AND;
-	enum verdict verdict = all ? ALWAYS : NEVER;
-	for (uint32_t i = 0; i < node->child_count && verdict != (all ? NEVER : ALWAYS); i++) {
-		enum verdict child = of_tree(walk, node->children[i]);
-		if (all ? child < verdict : child > verdict)
-			verdict = child;
-	}
-	return verdict;
+	const struct walk *walk = (const struct walk *)base;
+	struct sigma_why why;
+	if (predicate->field < MR_F_NORMALISED_END)
+		return SIGMA_OPEN;
+	why_of(walk, predicate, &why);
+	if (why.kind == SIGMA_WHY_FIELD)
+		return of_nothing(predicate);
+	return why.kind == SIGMA_WHY_VALUE ||
+		       is_apart(walk, predicate,
+				bare(mr_fields_name(walk->fields, predicate->field)))
+		   ? SIGMA_NEVER
+		   : SIGMA_OPEN;
 }
 
-static enum verdict of_tree(struct walk *walk, const struct sigma_node *node)
+static bool can_hold(struct walk *walk, const struct sigma_node *tree)
 {
-	struct sigma_why before = walk->why;
-	if (node->kind == SIGMA_LEAF)
-		return of_leaf(walk, node->leaf);
-	enum verdict verdict = node->kind == SIGMA_NOT
-				   ? (enum verdict)(ALWAYS - of_tree(walk, node->children[0]))
-				   : of_list(walk, node);
-	if (verdict != NEVER)
-		walk->why = before; /* what is below decides nothing */
-	return verdict;
+	return sigma_node_verdict(&walk->base, tree) != SIGMA_NEVER;
 }
 
 /* Whether the tree can hold with none, or one, of the texts that stand apart. */
-static bool holds_apart(struct walk *walk, const struct sigma_node *tree)
+static bool holds_apart(struct walk *walk, const struct sigma_node *tree, struct sigma_why *why)
 {
 	const struct mr_yaml *apart = mr_yaml_get(walk->known, "apart");
 	if (apart == NULL)
 		return true;
 	walk->fields_apart = mr_yaml_get(apart, "fields");
 	walk->texts = mr_yaml_get(apart, "texts");
-	bool holds = of_tree(walk, tree) != NEVER;
+	bool holds = can_hold(walk, tree);
 	for (uint32_t i = 0; !holds && i < walk->texts->count; i++) {
 		walk->held = walk->texts->items[i]->text;
-		holds = of_tree(walk, tree) != NEVER;
+		holds = can_hold(walk, tree);
 	}
-	walk->why = (struct sigma_why){
+	*why = (struct sigma_why){
 	    SIGMA_WHY_APART, walk->fields_apart->items[0]->text, {"", 0}, walk->texts};
 	return holds;
+}
+
+/* Whether some record of the scope's view may satisfy the tree; else why none does. */
+static bool reaches(const struct sigma_scope *scope, const struct sigma_node *tree,
+		    struct sigma_why *why)
+{
+	const struct mr_yaml *known = scope->view == NULL ? NULL : scope->view->known;
+	struct walk walk = {
+	    .base = {.leaf = of_leaf}, .fields = scope->load->fields, .known = known};
+	if (known == NULL)
+		return true;
+	if (can_hold(&walk, tree))
+		return holds_apart(&walk, tree, why);
+	*why = (struct sigma_why){0};
+	if (walk.base.decider != NULL)
+		why_of(&walk, walk.base.decider, why);
+	return false;
 }
 
 static void reach(const struct sigma_scope *scope, const struct sigma_node *tree,
 		  struct sigma_reached *out)
 {
-	const struct mr_yaml *known = scope->view == NULL ? NULL : scope->view->known;
-	struct walk walk = {.fields = scope->load->fields, .known = known};
-	if (known == NULL || (of_tree(&walk, tree) != NEVER && holds_apart(&walk, tree)))
+	struct sigma_why why;
+	if (reaches(scope, tree, &why))
 		out->reached = true;
 	else if (out->why.kind == SIGMA_WHY_NOT)
-		out->why = walk.why;
+		out->why = why;
 }
 
 void sigma_reach_begin(struct sigma_scope *scope, const struct mr_yaml *detection)
@@ -242,27 +242,48 @@ static void put_values(struct mr_buf *out, const struct mr_yaml *detection,
 	}
 }
 
+/* `at` is where it is written under `node`, or NULL. */
+static void put_why(struct mr_buf *out, const struct mr_yaml *node, const struct mr_yaml *at,
+		    const struct sigma_why *why)
+{
+	struct mr_slice written = at == NULL ? why->field : at->text;
+	if (why->kind == SIGMA_WHY_FIELD) {
+		const char *bar = memchr(written.at, '|', written.len);
+		if (bar != NULL)
+			written.len = (size_t)(bar - written.at);
+		mr_buf_printf(out, ": none has the field \"%.*s\"", SIGMA_SHOW(written));
+	} else if (why->kind == SIGMA_WHY_VALUE) {
+		written = at == NULL ? why->text : written;
+		mr_buf_printf(out, ": the field \"%.*s\" is never \"%.*s\", it is one of ",
+			      SIGMA_SHOW(why->field), SIGMA_SHOW(written));
+		put_values(out, node, why);
+	} else if (why->kind == SIGMA_WHY_APART) {
+		mr_buf_printf(out, ": \"%.*s\" holds at most one of ", SIGMA_SHOW(why->field));
+		put_values(out, node, why);
+	}
+}
+
+struct mr_slice sigma_reach_why(const struct sigma_scope *scope, const struct sigma_node *tree,
+				const struct mr_yaml *detection)
+{
+	struct mr_buf words = {0};
+	struct sigma_why why;
+	if (reaches(scope, tree, &why))
+		return MR_SLICE("");
+	mr_buf_add_text(&words, "no record that the vendor documents satisfies it");
+	put_why(&words, detection, find(detection, &why), &why);
+	struct mr_slice kept = {mr_arena_copy(scope->arena, words.data, words.len), words.len};
+	mr_buf_fini(&words);
+	return kept;
+}
+
 /* `key` is the identifier, NULL for the whole rule; `node` is what stands under it. */
 static void tell(struct sigma_scope *scope, const struct mr_yaml *key, const struct mr_yaml *node,
 		 const struct sigma_why *why)
 {
 	const struct mr_yaml *at = find(node, why);
-	struct mr_slice written = at == NULL ? why->field : at->text;
 	struct mr_buf reason = {0};
-	if (why->kind == SIGMA_WHY_FIELD) {
-		const char *bar = memchr(written.at, '|', written.len);
-		if (bar != NULL)
-			written.len = (size_t)(bar - written.at);
-		mr_buf_printf(&reason, ": none has the field \"%.*s\"", SIGMA_SHOW(written));
-	} else if (why->kind == SIGMA_WHY_VALUE) {
-		written = at == NULL ? why->text : written;
-		mr_buf_printf(&reason, ": the field \"%.*s\" is never \"%.*s\", it is one of ",
-			      SIGMA_SHOW(why->field), SIGMA_SHOW(written));
-		put_values(&reason, node, why);
-	} else if (why->kind == SIGMA_WHY_APART) {
-		mr_buf_printf(&reason, ": \"%.*s\" holds at most one of ", SIGMA_SHOW(why->field));
-		put_values(&reason, node, why);
-	}
+	put_why(&reason, node, at, why);
 	struct mr_slice what = key == NULL ? MR_SLICE("the rule") : key->text;
 	sigma_warn(scope, key == NULL ? SIGMA_LINT_UNREACHABLE : SIGMA_LINT_UNREACHABLE_SELECTION,
 		   SIGMA_AT(at == NULL ? node : at),
