@@ -103,8 +103,10 @@ static void put_data(const struct log *log, struct mr_json_node data)
 		name = member(log, data, "@Name");
 	if (name.index == 0)
 		name = member(log, member(log, data, "#attributes"), "Name");
-	if (name.index != 0 && mr_json_kind(log->reader, name) == MR_JSON_STRING)
-		put(log, mr_json_string(log->reader, name), text_of(log, data));
+	struct mr_json_node text = text_of(log, data);
+	if (name.index != 0 && text.index != 0 &&
+	    mr_json_kind(log->reader, name) == MR_JSON_STRING)
+		log->sink->named(log->sink->context, name, text);
 }
 
 static void put_body(const struct log *log, struct mr_json_node body)

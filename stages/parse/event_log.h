@@ -19,8 +19,10 @@ struct mr_event_log_sink {
 	void *context;
 	/* Each member of the object is a field. */
 	void (*object)(void *context, struct mr_json_node object);
-	/* One field. */
+	/* One field, of a name that is made of keys. */
 	void (*field)(void *context, struct mr_slice name, struct mr_json_node value);
+	/* One field, whose name is what that string holds. */
+	void (*named)(void *context, struct mr_json_node name, struct mr_json_node value);
 };
 
 /* Gives what counts most first: a name that was given stands. */

@@ -16,6 +16,7 @@
 
 #define OPENED_LEVELS 2 /* JSON in a string, in a string */
 #define ALIAS_RANK 1000 /* of `properties.x` under the name x: any other way to x wins */
+#define RANK_MOST (UINT16_MAX - MR_JSON_DEPTH) /* what is below such a one has a rank, too */
 
 struct key_ref {
 	struct mr_slice key;
@@ -34,7 +35,8 @@ struct deed {
 		DEED_NULL,   /* field, rank */
 		DEED_RAW,    /* field, rank, node, behind */
 		DEED_OPENED, /* names, rank, node: a string that may hold JSON */
-		DEED_NAMED   /* names, rank, named */
+		DEED_NAMED,  /* names, rank, named */
+		DEED_BELOW   /* names, rank, named: its name and value alone */
 	} what;
 	uint16_t rank;
 	mr_field field;
@@ -52,7 +54,7 @@ struct plan {
 };
 
 struct mr_flatten {
-	struct plan plans[MR_JSON_SHAPES];
+	struct plan plans[2][MR_JSON_SHAPES]; /* of other records, and of declared ones */
 	struct mr_names *names;
 	struct mr_json_reader *inner[OPENED_LEVELS];
 	uint16_t *rank;  /* by field: through how many keys its values were reached */
@@ -90,8 +92,10 @@ void mr_flatten_free(struct mr_flatten *flatten)
 {
 	if (flatten == NULL)
 		return;
-	for (size_t i = 0; i < MR_JSON_SHAPES; i++)
-		free(flatten->plans[i].deeds);
+	for (size_t i = 0; i < MR_JSON_SHAPES; i++) {
+		free(flatten->plans[false][i].deeds);
+		free(flatten->plans[true][i].deeds);
+	}
 	mr_names_free(flatten->names);
 	free(flatten->rank);
 	for (size_t i = 0; i < OPENED_LEVELS; i++)
@@ -510,22 +514,36 @@ struct answers {
 	unsigned rank; /* of what comes next: who came before wins */
 };
 
+static unsigned next_rank(struct answers *answers)
+{
+	return answers->rank < RANK_MOST ? answers->rank++ : RANK_MOST;
+}
+
 static void answer_object(void *context, struct mr_json_node object)
 {
 	struct answers *answers = context;
-	put_object(answers->walk, MR_NAMES_ROOT, answers->rank++, object, NULL);
+	put_object(answers->walk, MR_NAMES_ROOT, next_rank(answers), object, NULL);
 }
 
 static void answer_field(void *context, struct mr_slice name, struct mr_json_node value)
 {
 	struct answers *answers = context;
-	put_below(answers->walk, MR_NAMES_ROOT, name, answers->rank++, value);
+	put_below(answers->walk, MR_NAMES_ROOT, name, next_rank(answers), value);
+}
+
+static void answer_named(void *context, struct mr_json_node name, struct mr_json_node value)
+{
+	struct answers *answers = context;
+	decide(answers->walk, &(struct deed){.what = DEED_BELOW,
+					     .rank = (uint16_t)next_rank(answers),
+					     .names = MR_NAMES_ROOT,
+					     .named = {.name = name, .value = value}});
 }
 
 static void put_event(struct walk *walk, struct mr_json_node root)
 {
 	struct answers answers = {walk, ALIAS_RANK + 1};
-	const struct mr_event_log_sink sink = {&answers, answer_object, answer_field};
+	const struct mr_event_log_sink sink = {&answers, answer_object, answer_field, answer_named};
 	mr_event_log_walk(walk->reader, root, &sink);
 }
 
@@ -554,6 +572,13 @@ static void act(struct walk *walk, const struct deed *deed)
 		struct walk own = *walk;
 		own.plan = NULL;
 		put_named(&own, deed->names, deed->rank, &deed->named);
+		break;
+	}
+	case DEED_BELOW: {
+		struct walk own = *walk;
+		own.plan = NULL;
+		put_below(&own, deed->names, mr_json_string(walk->reader, deed->named.name),
+			  deed->rank, deed->named.value);
 	}
 	}
 }
@@ -580,7 +605,8 @@ static void put_record(struct walk *walk, struct mr_json_node root)
 static void put_by_plan(struct walk *walk, struct mr_json_node root)
 {
 	struct mr_flatten *flatten = walk->flatten;
-	struct plan *plan = &flatten->plans[walk->reader->shape_slot];
+	bool declared = walk->event->kind == MR_KIND_DECLARED;
+	struct plan *plan = &flatten->plans[declared][walk->reader->shape_slot];
 	if (walk->reader->shape == 0) {
 		put_record(walk, root);
 	} else if (plan->shape == walk->reader->shape) {

@@ -56,14 +56,20 @@ static const char *const alike_names[] = {"a",
 					  "Data.op",
 					  "ExtendedProperties.additionalDetails.User-Agent",
 					  "initiatedBy.user.id",
+					  "Image",
+					  "Details",
+					  "Computer",
+					  "Provider_Name",
 					  NULL};
 
-/* `first`, twice, is what a stage has seen when `second` comes; another has seen nothing. */
-static inline void alike_check(struct mr_slice first, struct mr_slice second)
+static inline void alike_check_of(struct mr_slice first, struct mr_slice second,
+				  const char *logsource)
 {
 	struct harness seen, fresh;
+	harness_logsource = logsource;
 	harness_open(&seen, alike_names, NULL, "65536");
 	harness_open(&fresh, alike_names, NULL, "65536");
+	harness_logsource = NULL;
 	harness_record(&seen, first);
 	harness_record(&seen, first);
 	const struct mr_event *a = harness_record(&seen, second);
@@ -72,6 +78,14 @@ static inline void alike_check(struct mr_slice first, struct mr_slice second)
 	harness_must(strcmp(seen.reason, fresh.reason) == 0);
 	harness_close(&seen);
 	harness_close(&fresh);
+}
+
+/* `first`, twice, is what a stage has seen when `second` comes; another has seen nothing. Of any
+ * source, and of one that says what its records are. */
+static inline void alike_check(struct mr_slice first, struct mr_slice second)
+{
+	alike_check_of(first, second, NULL);
+	alike_check_of(first, second, "product=windows");
 }
 
 #endif

@@ -46,8 +46,12 @@ struct mr_slice mr_files_name(const struct mr_files *files, uint32_t number)
 /* What the next harness_open says that rules ask for, 0 behind the last; nothing: everything. */
 static mr_field harness_asked[8];
 
-/* What the next harness_open says of the records, NULL: nothing. */
+/* What the next harness_open says of the records, NULL: nothing; and of those of source 1 alone. */
 static const char *harness_logsource;
+static const char *harness_logsource_1;
+
+/* Whose the next record is. */
+static uint32_t harness_source;
 
 static inline void harness_open(struct harness *h, const char *const *names, const char *tenant,
 				const char *max_record_bytes)
@@ -60,6 +64,11 @@ static inline void harness_open(struct harness *h, const char *const *names, con
 		mr_config_add(&h->config, "tenant", tenant);
 	if (harness_logsource != NULL)
 		mr_config_add(&h->config, "logsource", harness_logsource);
+	if (harness_logsource_1 != NULL) {
+		struct mr_part *part = mr_config_part_add(&h->config, MR_PART_SOURCE, "one");
+		part->number = 1;
+		mr_config_add(&part->settings, "logsource", harness_logsource_1);
+	}
 	if (max_record_bytes != NULL)
 		mr_config_add(&h->config, "max_record_bytes", max_record_bytes);
 	struct mr_prepare prepare = {.config = &h->config, .fields = h->fields};
@@ -115,7 +124,10 @@ static inline struct mr_event *harness_record(struct harness *h, struct mr_slice
 	char head[MR_FRAME_HEADER];
 	struct mr_frame frame = {.length = (uint32_t)record.len, .offset = 0};
 	struct mr_region region = {
-	    .length = MR_FRAME_HEADER + record.len, .form = MR_FORM_FRAMES, .arrival_us = 77};
+	    .source = harness_source,
+	    .length = MR_FRAME_HEADER + record.len,
+	    .form = MR_FORM_FRAMES,
+	    .arrival_us = 77};
 	mr_frame_encode(&frame, head);
 	free(h->buffer);
 	h->buffer = mr_malloc(MR_FRAME_HEADER + record.len + MR_JSON_PADDING);

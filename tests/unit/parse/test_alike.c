@@ -49,6 +49,23 @@ static const char *const pairs[][2] = {
     {"{\"a\":\"x\"}", "{\"a\":\"x\"}}"},
     {"{\"a\":\"x\"}", "{\"a\":\"x\"]"},
     {"[{\"a\":\"x\"}]", "[{\"a\":\"y\"}]"},
+    {"{\"Event\":{\"EventData\":{\"Data\":[{\"#attributes\":{\"Name\":\"Image\"},\"#text\":\"i\"},"
+     "{\"#attributes\":{\"Name\":\"a\"},\"#text\":\"v\"}]}}}",
+     "{\"Event\":{\"EventData\":{\"Data\":[{\"#attributes\":{\"Name\":\"Details\"},\"#text\":\"d\"}"
+     ","
+     "{\"#attributes\":{\"Name\":\"Image\"},\"#text\":\"w\"}]}}}"},
+    {"{\"EventData\":{\"Data\":[{\"@Name\":\"x\",\"#text\":\"1\"},{\"@Name\":\"y\",\"#text\":\"2\"}"
+     "]}}",
+     "{\"EventData\":{\"Data\":[{\"@Name\":\"Image\",\"#text\":\"3\"},"
+     "{\"@Name\":\"Image\",\"#text\":\"4\"}]}}"},
+    {"{\"EventData\":{\"Data\":{\"Name\":\"\",\"Value\":{\"b\":1}}}}",
+     "{\"EventData\":{\"Data\":{\"Name\":\"a\",\"Value\":{\"b\":2}}}}"},
+    {"{\"Event\":{\"System\":{\"Provider\":{\"#attributes\":{\"Name\":\"p\"}},\"Computer\":\"c\"}}"
+     "}",
+     "{\"Event\":{\"System\":{\"Provider\":{\"#attributes\":{\"Name\":\"q\"}},\"Computer\":\"d\"}}"
+     "}"},
+    {"{\"winlog\":{\"event_data\":{\"Image\":\"x\"},\"computer_name\":\"c\"},\"Details\":\"t\"}",
+     "{\"winlog\":{\"event_data\":{\"Image\":\"y\"},\"computer_name\":\"d\"},\"Details\":\"u\"}"},
 };
 
 static void what_was_seen_changes_nothing(void **state)
@@ -57,6 +74,28 @@ static void what_was_seen_changes_nothing(void **state)
 	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
 		alike_check(mr_slice(pairs[i][0]), mr_slice(pairs[i][1]));
 		alike_check(mr_slice(pairs[i][1]), mr_slice(pairs[i][0]));
+	}
+}
+
+/* Of one shape, from a source that says what its records are, and from one that does not. */
+static void what_another_source_sent_changes_nothing(void **state)
+{
+	(void)state;
+	const char *text = "{\"EventData\":{\"Image\":\"x\"},\"Id\":\"1\"}";
+	for (uint32_t first = 0; first < 2; first++) {
+		struct harness both, fresh;
+		harness_logsource_1 = "product=windows";
+		harness_open(&both, alike_names, NULL, "65536");
+		harness_open(&fresh, alike_names, NULL, "65536");
+		harness_logsource_1 = NULL;
+		harness_source = first;
+		harness_text(&both, text);
+		harness_text(&both, text);
+		harness_source = 1 - first;
+		harness_same(&both, harness_text(&both, text), &fresh, harness_text(&fresh, text));
+		harness_source = 0;
+		harness_close(&both);
+		harness_close(&fresh);
 	}
 }
 
@@ -87,6 +126,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_was_seen_changes_nothing),
+	    cmocka_unit_test(what_another_source_sent_changes_nothing),
 	    cmocka_unit_test(more_shapes_than_are_kept),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
