@@ -139,7 +139,8 @@ static void put_groups(struct explainer *explainer, const struct mr_events *even
 		struct mr_slice name = over->group_by.items[i];
 		struct mr_slice saw = {"", 0};
 		if (found != 0)
-			saw = rule_values(events, mr_event_get(events, event, found), &wish->arena);
+			saw = rule_values(events, mr_event_get(events, event, found), &wish->arena,
+					  NULL);
 		if (wish->json) {
 			mr_buf_add_text(&wish->out, i == 0 ? "" : ", ");
 			mr_json_put_string(&wish->out, name);

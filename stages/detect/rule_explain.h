@@ -10,6 +10,13 @@
 #include "detect.h"
 #include "sigma.h"
 
+/* Of a field's several values those that a test holds of. */
+struct explain_member {
+	uint32_t first; /* its place among them, from 1; 0: there are not several */
+	uint32_t count;
+	struct mr_value value; /* the first */
+};
+
 struct explain_node {
 	enum sigma_node_kind kind;
 	bool holds;
@@ -20,10 +27,13 @@ struct explain_node {
 	uint32_t child_count;
 	/* SIGMA_LEAF */
 	const struct sigma_predicate *test;
-	struct mr_slice field; /* as the record has it; empty: any value of the record */
-	struct mr_slice asks;  /* such as: contains "x" */
-	struct mr_slice saw;   /* such as: "a", "b"; empty where there is nothing */
-	struct mr_slice why;   /* it does not hold; empty where it does */
+	struct mr_slice field;        /* as the record has it; empty: any value of the record */
+	struct mr_slice asks;         /* such as: contains "x" */
+	struct mr_slice saw;          /* such as: "a", "b"; empty where there is nothing */
+	uint32_t values;              /* how many there are */
+	struct explain_member member; /* it holds of them */
+	struct mr_slice matched;      /* the first, as it is said */
+	struct mr_slice why;          /* it does not hold; empty where it does */
 };
 
 struct explained {
@@ -61,9 +71,10 @@ struct rule_words {
  * there, or an empty text. */
 void rule_words_add(struct rule_words *words, struct explain_node *leaf,
 		    struct mr_slice as_written);
-/* The values of a field, the first few; empty where there are none. */
+/* The values of a field, the first few, and how many there are (NULL: not asked for); empty where
+ * there are none. */
 struct mr_slice rule_values(const struct mr_events *events, const struct mr_value *value,
-			    struct mr_arena *arena);
+			    struct mr_arena *arena, uint32_t *count_out);
 
 /* ---- rule_tree.c ---- */
 

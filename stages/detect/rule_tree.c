@@ -16,6 +16,7 @@ static const char *const label_names[] = {
     [SIGMA_LABEL_IDENTIFIER] = "identifier",
     [SIGMA_LABEL_KEY] = "key",
     [SIGMA_LABEL_VALUE] = "value",
+    [SIGMA_LABEL_EXPANDED] = "expanded",
     [SIGMA_LABEL_MAPPING] = "mapping",
     [SIGMA_LABEL_LOGSOURCE] = "logsource",
     [SIGMA_LABEL_FILTER] = "filter",
@@ -66,6 +67,9 @@ static void put_label(const struct sigma_label *label, struct mr_buf *out)
 			      label->kind == SIGMA_LABEL_FILTER ? "filter " : "", (int)text.len,
 			      text.at, more);
 		return;
+	case SIGMA_LABEL_EXPANDED:
+		mr_buf_printf(out, "stands for \"%.*s%s\"", (int)text.len, text.at, more);
+		return;
 	case SIGMA_LABEL_MAPPING:
 		mr_buf_printf(out, "where these records have %.*s", (int)text.len, text.at);
 		return;
@@ -79,8 +83,34 @@ static void put_label(const struct sigma_label *label, struct mr_buf *out)
 /* Whether its labels say already what a leaf asks of which field. */
 static bool says_all(const struct explain_node *leaf)
 {
-	return leaf->label_count >= 1 &&
-	       leaf->labels[leaf->label_count - 1]->kind == SIGMA_LABEL_VALUE;
+	if (leaf->label_count == 0)
+		return false;
+	enum sigma_label_kind last = leaf->labels[leaf->label_count - 1]->kind;
+	return last == SIGMA_LABEL_VALUE || last == SIGMA_LABEL_EXPANDED;
+}
+
+/* What it saw, which of several values it was, and why it does not hold. */
+static void put_saw(const struct explain_node *leaf, struct mr_buf *out)
+{
+	bool saw = leaf->saw.len > 0;
+	bool why = leaf->why.len > 0;
+	if (leaf->member.first > 0) {
+		mr_buf_printf(out, "  (value %u of %u is %.*s", leaf->member.first, leaf->values,
+			      (int)leaf->matched.len, leaf->matched.at);
+		if (leaf->member.count > 1)
+			mr_buf_printf(out, ", and %u more match", leaf->member.count - 1);
+		mr_buf_add_text(out, ")");
+		return;
+	}
+	if (!saw && !why)
+		return;
+	mr_buf_add_text(out, "  (");
+	if (saw && leaf->values > 1 && !leaf->holds)
+		mr_buf_printf(out, "none of %u values: ", leaf->values);
+	else if (saw)
+		mr_buf_add_text(out, "it is ");
+	mr_buf_printf(out, "%.*s%s%.*s)", (int)leaf->saw.len, leaf->saw.at, saw && why ? "; " : "",
+		      (int)leaf->why.len, leaf->why.at);
 }
 
 static void put_leaf(struct lines *lines, const struct explain_node *leaf)
@@ -92,12 +122,7 @@ static void put_leaf(struct lines *lines, const struct explain_node *leaf)
 			      leaf->field.len == 0 ? "any value" : leaf->field.at,
 			      (int)leaf->asks.len, leaf->asks.at);
 	size_t from = out->len;
-	bool saw = leaf->saw.len > 0;
-	bool why = leaf->why.len > 0;
-	if (saw || why)
-		mr_buf_printf(out, "  (%s%.*s%s%.*s)", saw ? "it is " : "", (int)leaf->saw.len,
-			      leaf->saw.at, saw && why ? "; " : "", (int)leaf->why.len,
-			      leaf->why.at);
+	put_saw(leaf, out);
 	dim_from(lines, from);
 }
 
@@ -211,6 +236,9 @@ static void put_json(const struct explain_node *node, struct mr_buf *out)
 		put_member(out, "field", node->field);
 		put_member(out, "asks", node->asks);
 		put_member(out, "saw", node->saw);
+		put_member(out, "matched", node->matched);
+		mr_buf_printf(out, ", \"values\": %u, \"matched_at\": %u, \"matching\": %u",
+			      node->values, node->member.first, node->member.count);
 		put_member(out, "why", node->why);
 		mr_buf_add_text(out, "}");
 		return;

@@ -138,7 +138,7 @@ static void put_value(struct mr_buf *out, const struct mr_value *value)
 }
 
 struct mr_slice rule_values(const struct mr_events *events, const struct mr_value *value,
-			    struct mr_arena *arena)
+			    struct mr_arena *arena, uint32_t *count_out)
 {
 	struct mr_buf out = {0};
 	uint32_t count = 0;
@@ -150,6 +150,8 @@ struct mr_slice rule_values(const struct mr_events *events, const struct mr_valu
 	}
 	if (count > VALUES_SHOWN)
 		mr_buf_printf(&out, " and %u more", count - VALUES_SHOWN);
+	if (count_out != NULL)
+		*count_out = count;
 	return keep(arena, &out);
 }
 
@@ -265,12 +267,16 @@ void rule_words_add(struct rule_words *words, struct explain_node *leaf, struct 
 	    test->field == 0 ? NULL : mr_event_get(words->events, words->event, test->field);
 	struct mr_buf asks = {0};
 	struct mr_buf why = {0};
+	struct mr_buf matched = {0};
 	put_asked(&asks, test, words->fields);
 	leaf->asks = keep(words->arena, &asks);
 	if (test->field != 0)
 		leaf->field = mr_fields_name(words->fields, test->field);
 	spell(leaf, as_written);
-	leaf->saw = rule_values(words->events, value, words->arena);
+	leaf->saw = rule_values(words->events, value, words->arena, &leaf->values);
+	if (leaf->member.first > 0)
+		put_value(&matched, &leaf->member.value);
+	leaf->matched = keep(words->arena, &matched);
 	if (!leaf->holds)
 		put_why(words, leaf, value, &why);
 	leaf->why = keep(words->arena, &why);

@@ -69,9 +69,10 @@ enum sigma_node_kind { SIGMA_LEAF, SIGMA_AND, SIGMA_OR, SIGMA_NOT };
 enum sigma_label_kind {
 	SIGMA_LABEL_CONDITION,
 	SIGMA_LABEL_IDENTIFIER,
-	SIGMA_LABEL_KEY,     /* a field and its modifiers */
-	SIGMA_LABEL_VALUE,   /* one of its list */
-	SIGMA_LABEL_MAPPING, /* the field is looked for where these records have it */
+	SIGMA_LABEL_KEY,      /* a field and its modifiers */
+	SIGMA_LABEL_VALUE,    /* one of its list */
+	SIGMA_LABEL_EXPANDED, /* what its placeholders stand for */
+	SIGMA_LABEL_MAPPING,  /* the field is looked for where these records have it */
 	SIGMA_LABEL_LOGSOURCE,
 	SIGMA_LABEL_FILTER
 };

@@ -111,6 +111,19 @@ static bool add_node(struct sigma_scope *scope, struct sigma_nodes *nodes, struc
 	return node != NULL;
 }
 
+/* The value, with what its placeholders stand for here. */
+static struct sigma_node *label_filled(struct sigma_scope *scope, const struct mr_yaml *value,
+				       const struct sigma_filled *filled, struct sigma_node *node)
+{
+	struct mr_buf text = {0};
+	for (uint32_t i = 0; i < filled->count; i++)
+		mr_buf_add(&text, filled->pieces[i].text.at, filled->pieces[i].text.len);
+	struct mr_slice kept = {
+	    mr_arena_copy(scope->arena, text.len == 0 ? "" : text.data, text.len), text.len};
+	mr_buf_fini(&text);
+	return sigma_node_label(scope, SIGMA_LABEL_EXPANDED, kept, value, node);
+}
+
 /* A text with `expand`: each combination of its placeholders' values is a value of the list. */
 static bool expanded(struct sigma_scope *scope, const struct sigma_chain *chain,
 		     const struct mr_yaml *value, struct sigma_nodes *nodes)
@@ -127,17 +140,18 @@ static bool expanded(struct sigma_scope *scope, const struct sigma_chain *chain,
 		return sigma_refuse(scope, SIGMA_AT(value), "expands to more than 10,000 values");
 	for (uint32_t at = 0; good && at < count; at++) {
 		struct sigma_pattern pattern = {0};
-		if (sigma_chain_has(chain, SIGMA_BIT(RE) | SIGMA_BIT(CIDR))) {
-			good = add_node(scope, nodes,
-					sigma_test_filled(scope, chain, value, &filled[at]));
-			continue;
-		}
-		for (uint32_t piece = 0; piece < filled[at].count; piece++)
+		struct sigma_node *node;
+		bool pieces = sigma_chain_has(chain, SIGMA_BIT(RE) | SIGMA_BIT(CIDR));
+		for (uint32_t piece = 0; piece < filled[at].count && !pieces; piece++)
 			sigma_pattern_add(scope->arena, &pattern, filled[at].pieces[piece].text);
-		if (pattern.count == 0 && chain->field.len == 0)
+		if (pattern.count == 0 && chain->field.len == 0 && !pieces)
 			return sigma_refuse(scope, SIGMA_AT(value),
 					    "an empty keyword is in every record");
-		good = add_node(scope, nodes, text_node(scope, chain, value, &pattern));
+		node = pieces ? sigma_test_filled(scope, chain, value, &filled[at])
+			      : text_node(scope, chain, value, &pattern);
+		if (scope->load->labelled)
+			node = label_filled(scope, value, &filled[at], node);
+		good = add_node(scope, nodes, node);
 	}
 	return good;
 }

@@ -141,6 +141,41 @@ yes      filter: Workload: "Exchange"  (it is "Exchange")
             self.assertEqual(done.stdout.count('"op'), shown + (shown == 1))
             self.assertIn(more, done.stdout)
 
+    def test_members(self):
+        """Of several values the one that a test holds of, each test of its own; of none all are shown."""
+        record = {**RECORD, "Many": ["b0", "v1", "v2"], "Numbers": [1, 2, None, 7], "Twice": [["x"], "y"],
+                  "Parameters": [{"Name": "a", "Value": "1"}, {"Name": "b", "Value": "2"}]}
+        cases = [({"Many|contains|all": ["2", "v"]}, [("v2", 3, 1), ("v1", 2, 2)]), ({"Numbers|gt": 5}, [(7, 3, 1)]),
+                 ({"Twice": "y"}, [("y", 2, 1)]), ({"Parameters.Value": "2"}, [("2", 2, 1)]),
+                 ({"Many|fieldref|contains": "Text"}, [None]), ({"Many|exists": True}, [None]), ({"Many|re": "^b"}, [("b0", 1, 1)]),
+                 ({"Many": "nothing"}, [None]), ({"UserId": "ann@example.com"}, [None]), ({"Numbers|neq": 8}, [None])]
+        detection = {f"s{n}": test for n, (test, _) in enumerate(cases)}
+        tree = self.explain(rule({**detection, "condition": "all of s*"}), record)["tree"]
+        got = [leaf for leaf, _ in leaves(tree)]
+        wanted = [one for _, members in cases for one in members]
+        self.assertEqual([(leaf["matched"], leaf["matched_at"], leaf["matching"]) for leaf in got],
+                         [("", 0, 0) if one is None else (json.dumps(one[0]), *one[1:]) for one in wanted])
+        self.assertEqual([leaf["values"] for leaf in got], [3, 3, 3, 2, 2, 3, 3, 3, 3, 1, 3])
+        text = self.run_explain(self.write("rule.yml", rule({**detection, "condition": "all of s*"})), json.dumps(record)).stdout
+        for line in ('yes      "2"  (value 3 of 3 is "v2")\n', 'yes      "v"  (value 2 of 3 is "v1", and 1 more match)\n',
+                     'no     s7: Many: "nothing"  (none of 3 values: "b0", "v1", "v2")\n'):
+            self.assertIn(line, text)
+
+    def test_placeholders(self):
+        """The name, and each text that it stands for."""
+        values = self.write("values", "people: [ann@example.com, 'bo*']\nhosts: [a, b]\n")
+        text = rule({"s": {"UserId|expand": ["%people%", "x%people%%hosts%"], "Operation|re|expand": "^%people%"}, "condition": "s"})
+        path = self.write("rule.yml", text)
+        shown = self.run_explain("--placeholders", values, path, json.dumps(RECORD)).stdout
+        self.assertIn('yes    UserId|expand: any of\nyes      "%people%": stands for "ann@example.com"  (it is "ann@example.com")\n'
+                      'no       "%people%": stands for "bo*"  (it is "ann@example.com")\n'
+                      'no       "x%people%%hosts%": stands for "xann@example.coma"  (it is', shown)
+        self.assertIn('"^%people%": stands for "^bo*"', shown)
+        done = self.run_explain("--json", "--placeholders", values, path, json.dumps(RECORD))
+        labels = [{label["kind"]: label["text"] for label in labels} for _, labels in leaves(json.loads(done.stdout)["rules"][0]["tree"])]
+        self.assertEqual([(label["value"], label["expanded"]) for label in labels[:3]],
+                         [("%people%", "ann@example.com"), ("%people%", "bo*"), ("x%people%%hosts%", "xann@example.coma")])
+
     def test_correlation(self):
         over = ("title: Over\nid: over\nlevel: low\ncorrelation: {type: event_count, rules: [own], group-by: [UserId, Gone], "
                 "timespan: 1h, condition: {gte: 2}}\n")
