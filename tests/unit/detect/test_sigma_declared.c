@@ -42,6 +42,14 @@ static void what_others_may_read_otherwise_is_told(void **state)
 		MR_SLICE(product), MR_SLICE(category), MR_SLICE(service)                           \
 	}
 
+static void load_said(struct rules *rules, struct mr_logsource *said, uint32_t count,
+		      const char *text)
+{
+	rules_declared = (struct mr_declared){.items = said, .count = count};
+	load(rules, text);
+	rules_declared = (struct mr_declared){0};
+}
+
 /* Each part that a rule names has to be said, in any case; what it does not name may be anything.
  */
 static void rules_see_what_sources_say(void **state)
@@ -61,12 +69,11 @@ static void rules_see_what_sources_say(void **state)
 			{"{product: linux, category: process_creation}", 0},
 			{"{product: m365, service: audit}", 4},
 			{"{}", 15}};
-	rules_declared = (struct mr_declared){.items = said, .count = 4};
 	for (size_t i = 0; i < sizeof rules_of / sizeof rules_of[0]; i++) {
 		struct rules rules;
 		uint32_t bits = 0;
 		char *text = mr_asprintf(RULE("a", "%s", "a: 1"), rules_of[i].logsource);
-		load(&rules, text);
+		load_said(&rules, said, 4, text);
 		for (uint32_t r = 0; r < rules.set.rule_count; r++) {
 			bits |= rules.set.rules[r].declared[0];
 			assert_true(rules.set.rules[r].kinds == 0 ||
@@ -78,7 +85,6 @@ static void rules_see_what_sources_say(void **state)
 		free(text);
 		rules_fini(&rules);
 	}
-	rules_declared = (struct mr_declared){0};
 }
 
 static void what_no_rule_is_for_is_near(void **state)
@@ -90,15 +96,14 @@ static void what_no_rule_is_for_is_near(void **state)
 	static const char *const wanted[] = {"product=windows,category=process_creation",
 					     "product=windows,category=process_creation", ""};
 	struct rules rules;
-	rules_declared = (struct mr_declared){.items = said, .count = 3};
-	load(&rules, RULE("a", "{product: windows, category: process_creation}",
-			  "a: 1") "---\n" RULE("b", "{product: azure, service: pim}", "a: 1"));
+	load_said(&rules, said, 3,
+		  RULE("a", "{product: windows, category: process_creation}",
+		       "a: 1") "---\n" RULE("b", "{product: azure, service: pim}", "a: 1"));
 	for (uint32_t d = 0; d < 3; d++) {
 		assert_false(rules.set.declared[d].fed);
 		assert_true(mr_slice_eq(rules.set.declared[d].meant, mr_slice(wanted[d])));
 	}
 	rules_fini(&rules);
-	rules_declared = (struct mr_declared){0};
 }
 
 /* A rule that names only the product sees the records; the category is misspelt all the same. */
@@ -109,9 +114,9 @@ static void a_part_that_no_rule_names_is_near(void **state)
 				      SAID("Windows", "process_creation", ""),
 				      SAID("windows", "dns", "")};
 	struct rules rules;
-	rules_declared = (struct mr_declared){.items = said, .count = 3};
-	load(&rules, RULE("a", "{product: windows, category: process_creation}",
-			  "a: 1") "---\n" RULE("b", "{product: windows}", "a: 1"));
+	load_said(&rules, said, 3,
+		  RULE("a", "{product: windows, category: process_creation}",
+		       "a: 1") "---\n" RULE("b", "{product: windows}", "a: 1"));
 	for (uint32_t d = 0; d < 3; d++) {
 		assert_true(rules.set.declared[d].fed);
 		assert_int_equal(rules.set.declared[d].named, d == 1);
@@ -120,7 +125,6 @@ static void a_part_that_no_rule_names_is_near(void **state)
 				MR_SLICE("product=windows,category=process_creation")));
 	assert_int_equal(rules.set.declared[2].meant.len, 0);
 	rules_fini(&rules);
-	rules_declared = (struct mr_declared){0};
 }
 
 /* A source that says less than the rule asks: channel and number of an event tell the rest. */
@@ -130,14 +134,14 @@ static void windows_events_tell_their_logsource(void **state)
 	struct mr_logsource said[] = {SAID("windows", "", ""),
 				      SAID("windows", "registry_event", ""), SAID("linux", "", "")};
 	struct rules rules;
-	rules_declared = (struct mr_declared){.items = said, .count = 3};
-	load(&rules,
-	     RULE("a", "{product: windows, category: registry_event}", "a: 1") "---\n" RULE(
-		 "b", "{product: windows, service: security}",
-		 "b: 1") "---\n" RULE("c", "{product: windows}",
-				      "c: 1") "---\n" RULE("d",
-							   "{product: linux, category: file_event}",
-							   "d: 1"));
+	load_said(
+	    &rules, said, 3,
+	    RULE("a", "{product: windows, category: registry_event}", "a: 1") "---\n" RULE(
+		"b", "{product: windows, service: security}",
+		"b: 1") "---\n" RULE("c", "{product: windows}",
+				     "c: 1") "---\n" RULE("d",
+							  "{product: linux, category: file_event}",
+							  "d: 1"));
 	assert_int_equal(rules.set.rule_count, 4);
 	tree_is(&rules, 0, "a=#1");
 	assert_int_equal(rules.set.rules[0].declared[0], 2);
@@ -152,7 +156,6 @@ static void windows_events_tell_their_logsource(void **state)
 	assert_true(rules.set.declared[0].fed && rules.set.declared[1].fed);
 	assert_false(rules.set.declared[2].fed);
 	rules_fini(&rules);
-	rules_declared = (struct mr_declared){0};
 }
 
 /* What the record itself calls so comes before what Millrace calls so; nothing is mapped. */
@@ -161,15 +164,14 @@ static void declared_records_are_not_mapped(void **state)
 	(void)state;
 	struct mr_logsource said[] = {SAID("m365", "", "audit")};
 	struct rules rules;
-	rules_declared = (struct mr_declared){.items = said, .count = 1};
-	load(&rules, RULE("a", "{product: m365, service: audit}", "eventSource: x, status: y"));
+	load_said(&rules, said, 1,
+		  RULE("a", "{product: m365, service: audit}", "eventSource: x, status: y"));
 	assert_int_equal(rules.set.rule_count, 2);
 	assert_int_equal(rules.set.rules[1].declared[0], 1);
 	tree_is(&rules, 1,
 		"(and eventsource~'x' (or native.status~'y' (and (not native.status?true) "
 		"status~'y')))");
 	rules_fini(&rules);
-	rules_declared = (struct mr_declared){0};
 }
 
 int main(void)
