@@ -100,6 +100,8 @@ bool build_needles(struct build *build, uint32_t group, struct image_tier tiers[
 /* engine_database.c */
 /* Whether libhs reads the regex exactly as PCRE2 does and takes it. */
 bool build_regex_fits(const struct sigma_predicate *predicate);
+/* Behind the class of a regex that begins with the "[" at `at`. */
+size_t build_class_end(struct mr_slice text, size_t at);
 /* BUILD_REGEX members as a database; those that libhs refuses after all, all of them where it is
  * not trusted, are ENGINE_ALONE. The span is empty where none is left. */
 enum mr_err build_database(struct build *build, uint32_t group, struct image_span *out);

@@ -75,8 +75,8 @@ static void extent_add(struct extent *sum, struct extent part)
 	sum->depth = part.depth > sum->depth ? part.depth : sum->depth;
 }
 
-/* Behind the "]" of the class at "[". */
-static size_t class_end(struct mr_slice text, size_t at)
+/* A "]" that comes first is a character. */
+size_t build_class_end(struct mr_slice text, size_t at)
 {
 	at += at + 1 < text.len && text.at[at + 1] == '^' ? 2 : 1;
 	for (size_t first = at; at < text.len && (text.at[at] != ']' || at == first); at++)
@@ -120,7 +120,7 @@ static struct extent extent_of(struct mr_slice text, size_t *at)
 			last = extent_of(text, at);
 			last.depth++;
 		} else {
-			*at = c == '[' ? class_end(text, *at) : *at + (c == '\\' ? 2 : 1);
+			*at = c == '[' ? build_class_end(text, *at) : *at + (c == '\\' ? 2 : 1);
 		}
 	}
 	extent_add(&sum, last);

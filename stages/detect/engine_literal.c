@@ -82,18 +82,17 @@ static void run_end(struct run *run, struct need *best, struct mr_arena *arena)
 
 /* ---- what stands between characters ---- */
 
+/* What PCRE2 may read in another way there ends all. */
 static void skip_class(struct reader *reader)
 {
-	reader->at++;
-	reader->at += peek(reader, 0) == '^';
-	for (bool first = true; more(reader) && (first || peek(reader, 0) != ']'); first = false) {
+	size_t end = build_class_end(reader->text, reader->at);
+	for (reader->at++; reader->at < end && more(reader);) {
 		char c = peek(reader, 0), next = peek(reader, 1);
 		if ((c == '\\' && (next == 'Q' || next == 'E')) ||
 		    (c == '[' && (next == ':' || next == '.' || next == '=')))
 			reader->unknown = true;
 		reader->at += c == '\\' ? 2 : 1;
 	}
-	reader->at++;
 }
 
 /* Whether "{...}" at the place in hand repeats; how often at least. */

@@ -6,19 +6,6 @@
 
 #define GROUPS_MAX 64
 
-/* Behind a class, which begins at `at`. */
-static size_t behind_class(struct mr_slice text, size_t at)
-{
-	at++;
-	if (at < text.len && text.at[at] == '^')
-		at++;
-	if (at < text.len && text.at[at] == ']') /* the first is itself */
-		at++;
-	while (at < text.len && text.at[at] != ']')
-		at += text.at[at] == '\\' ? 2 : 1;
-	return at + 1;
-}
-
 /* The quantifier at `at`, if there is one, has no upper bound. */
 static bool is_unbounded(struct mr_slice text, size_t at)
 {
@@ -42,7 +29,7 @@ static bool is_nested(struct mr_slice text)
 		char c = text.at[at];
 		bool close = c == ')' && depth > 0;
 		bool inside = close && repeats[depth];
-		size_t next = c == '[' ? behind_class(text, at) : c == '\\' ? at + 2 : at + 1;
+		size_t next = c == '[' ? build_class_end(text, at) : c == '\\' ? at + 2 : at + 1;
 		if (c == '(' && depth + 1 < GROUPS_MAX)
 			repeats[++depth] = false;
 		if (close)
