@@ -152,6 +152,25 @@ static struct mr_slice say(struct mr_arena *arena, const char *format, struct mr
 	return kept;
 }
 
+static bool has_test(const struct sigma_node *node, const struct sigma_predicate *test)
+{
+	bool has = node->kind == SIGMA_LEAF && node->leaf == test;
+	for (uint32_t i = 0; i < node->child_count && !has; i++)
+		has = has_test(node->children[i], test);
+	return has;
+}
+
+/* Whether the test is not the rule's own, but tells whether it sees the record. */
+static bool is_logsource(const struct sigma_node *node, const struct sigma_predicate *test)
+{
+	if (node->label != NULL && node->label->kind == SIGMA_LABEL_LOGSOURCE)
+		return has_test(node, test);
+	bool is = false;
+	for (uint32_t i = 0; i < node->child_count && !is; i++)
+		is = is_logsource(node->children[i], test);
+	return is;
+}
+
 /* The dictionary's names are folded; one that the rule names is said as it is written. */
 static struct mr_slice why_never(const struct view *view, const struct mr_fields *fields,
 				 const struct names *names, struct mr_arena *arena)
@@ -165,7 +184,11 @@ static struct mr_slice why_never(const struct view *view, const struct mr_fields
 		if (mr_fold_eq(names->items[i].text, name))
 			name = names->items[i].text;
 	}
-	return say(arena, "no record has the field \"%.*s\"", name);
+	return say(arena,
+		   is_logsource(view->rule->condition, decider)
+		       ? "no record has the field \"%.*s\", which tells events of its logsource"
+		       : "no record has the field \"%.*s\"",
+		   name);
 }
 
 /* What of a rule's views there is, one after the other. */

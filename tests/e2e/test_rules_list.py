@@ -85,6 +85,12 @@ class List(unittest.TestCase):
     def test_a_broad_one_is_parted_by_its_events(self):
         rules = simple("a", {"Image": "x"}) + simple("b", {"Image": "x"}, "{product: linux}")
         self.assertEqual(self.uses(rules, "--logsource", "product=windows"), {"a": "direct", "b": "other"})
+        got, _ = self.listed(rules, "--logsource", "product=windows", "--records", self.records({"Image": "x"}))
+        self.assertEqual((got["a"]["use"], got["a"]["lacks"], got["a"]["why"]),
+                         ("never", [], 'no record has the field "channel", which tells events of its logsource'))
+        event = {"Channel": "Microsoft-Windows-Sysmon/Operational", "EventID": 1, "Image": "x"}
+        self.assertEqual(self.uses(rules, "--logsource", "product=windows", "--records", self.records(event)),
+                         {"a": "direct", "b": "other"})
 
     def test_one_that_is_told_by_its_content(self):
         sign = "{product: azure, service: signinlogs}"
