@@ -104,8 +104,7 @@ static void put_data(const struct log *log, struct mr_json_node data)
 	if (name.index == 0)
 		name = member(log, member(log, data, "#attributes"), "Name");
 	struct mr_json_node text = text_of(log, data);
-	if (name.index != 0 && text.index != 0 &&
-	    mr_json_kind(log->reader, name) == MR_JSON_STRING)
+	if (name.index != 0 && text.index != 0 && mr_json_kind(log->reader, name) == MR_JSON_STRING)
 		log->sink->named(log->sink->context, name, text);
 }
 

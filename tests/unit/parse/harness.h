@@ -123,11 +123,10 @@ static inline struct mr_event *harness_record(struct harness *h, struct mr_slice
 	struct mr_error error = {0};
 	char head[MR_FRAME_HEADER];
 	struct mr_frame frame = {.length = (uint32_t)record.len, .offset = 0};
-	struct mr_region region = {
-	    .source = harness_source,
-	    .length = MR_FRAME_HEADER + record.len,
-	    .form = MR_FORM_FRAMES,
-	    .arrival_us = 77};
+	struct mr_region region = {.source = harness_source,
+				   .length = MR_FRAME_HEADER + record.len,
+				   .form = MR_FORM_FRAMES,
+				   .arrival_us = 77};
 	mr_frame_encode(&frame, head);
 	free(h->buffer);
 	h->buffer = mr_malloc(MR_FRAME_HEADER + record.len + MR_JSON_PADDING);
