@@ -340,6 +340,94 @@ enum mr_err mr_generation_find(const struct mr_state_dir *dir, uint64_t id,
 	return err;
 }
 
+bool mr_generation_stands(const struct mr_state_dir *dir, uint64_t id)
+{
+	struct mr_state_dir own;
+	struct mr_generation generation;
+	struct mr_fields *fields = NULL;
+	struct mr_error unread = {0};
+	if (open_directory(dir, &own, &unread) != MR_OK)
+		return false;
+	bool stands = read_set(&own, id, &generation, &fields, &unread) == MR_OK;
+	for (size_t i = 0; i < generation.count && stands; i++) {
+		char name[NAME_MAX_BYTES];
+		struct stat about;
+		table_name(generation.tables[i].hash, name);
+		stands = fstatat(own.fd, name, &about, AT_SYMLINK_NOFOLLOW) == 0 &&
+			 S_ISREG(about.st_mode) &&
+			 (uint64_t)about.st_size == generation.tables[i].size;
+	}
+	mr_fields_free(fields);
+	mr_generation_fini(&generation);
+	mr_state_dir_close(&own);
+	return stands;
+}
+
+/* ---- one table of any that were kept ---- */
+
+struct recall {
+	const struct mr_state_dir *own;
+	const char *name;
+	mr_table_fits *fits;
+	void *context;
+	struct mr_tables *tables;
+	uint64_t tried; /* the last table that did not fit */
+	bool found;
+};
+
+static bool try_table(struct recall *recall, const struct mr_generation_table *table)
+{
+	struct mr_buf bytes = {0};
+	struct mr_error unread = {0};
+	if (strcmp(table->name, recall->name) != 0 || table->hash == recall->tried)
+		return false;
+	recall->tried = table->hash;
+	bool fits = read_table(recall->own, table, &bytes, &unread) == MR_OK &&
+		    recall->fits(recall->context, (struct mr_slice){bytes.data, bytes.len}) &&
+		    mr_tables_add_bytes(recall->tables, recall->name,
+					(struct mr_slice){bytes.data, bytes.len}, &unread) == MR_OK;
+	mr_buf_fini(&bytes);
+	return fits;
+}
+
+/* Those of other builds are passed over. */
+static bool try_set(void *context, int folder, const char *name)
+{
+	struct recall *recall = context;
+	struct mr_generation generation;
+	struct mr_fields *fields = NULL;
+	struct mr_error unread = {0};
+	char own[NAME_MAX_BYTES];
+	uint64_t id = strtoull(name, NULL, 16);
+	(void)folder;
+	set_name(id, own);
+	if (strcmp(name, own) != 0)
+		return true;
+	if (read_set(recall->own, id, &generation, &fields, &unread) == MR_OK)
+		for (size_t i = 0; i < generation.count && !recall->found; i++)
+			recall->found = try_table(recall, &generation.tables[i]);
+	mr_fields_free(fields);
+	mr_generation_fini(&generation);
+	return !recall->found;
+}
+
+bool mr_generation_recall(const struct mr_prepare *prepare, const char *name, mr_table_fits *fits,
+			  void *context)
+{
+	const char *state = mr_config_get(prepare->config, "state", 0);
+	struct mr_error distrust = {0};
+	if (state == NULL)
+		return false;
+	struct mr_state_dir own = {.path = mr_asprintf("%s/" DIRECTORY, state), .lock = -1};
+	own.fd = open(own.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct recall recall = {
+	    .own = &own, .name = name, .fits = fits, .context = context, .tables = prepare->tables};
+	if (own.fd >= 0 && mr_state_dir_trust(own.fd, own.path, &distrust) == MR_OK)
+		mr_folder_list(own.fd, try_set, &recall);
+	mr_state_dir_close(&own);
+	return recall.found;
+}
+
 /* ---- what is no longer wanted ---- */
 
 struct wanted {

@@ -34,6 +34,9 @@ enum mr_err mr_generation_of(const struct mr_tables *tables, const struct mr_fie
 /* The id that it would have without the tables whose names are left out. */
 uint64_t mr_generation_without(const struct mr_generation *generation,
 			       const struct mr_fields *fields, bool (*left_out)(const char *name));
+/* Whether this build has kept the set of that id, and its tables are as long as it says; what they
+ * hold is looked at by who reads them. */
+bool mr_generation_stands(const struct mr_state_dir *dir, uint64_t id);
 /* Makes what mr_generation_of gave of these durable in the state directory, of which path and fd
  * are used. What is there whole is not written again. MR_NO_SPACE, MR_IO. */
 enum mr_err mr_generation_keep(const struct mr_state_dir *dir,
@@ -46,6 +49,9 @@ enum mr_err mr_generation_keep(const struct mr_state_dir *dir,
 enum mr_err mr_generation_find(const struct mr_state_dir *dir, uint64_t id,
 			       struct mr_tables *tables, struct mr_fields **fields_out,
 			       struct mr_error *error);
+/* For struct mr_prepare: looks into what was kept below the setting `state`. */
+bool mr_generation_recall(const struct mr_prepare *prepare, const char *name, mr_table_fits *fits,
+			  void *context);
 /* Removes all but these; nothing where one of them cannot be read. */
 void mr_generation_tidy(const struct mr_state_dir *dir, const uint64_t *ids, size_t count);
 

@@ -63,8 +63,9 @@ enum mr_err mr_service_choose(struct mr_service *service, struct mr_supervisor *
 	bool nothing_behind = last->generation == 0 || last->drained;
 	if (!same && last->drained && supervisor->catalog.refused > 0)
 		say_lost(service, supervisor);
-	err = mr_generation_keep(&service->dir, &service->generation, supervisor->tables,
-				 setup->fields, error);
+	if (!same || !mr_generation_stands(&service->dir, service->generation.id))
+		err = mr_generation_keep(&service->dir, &service->generation, supervisor->tables,
+					 setup->fields, error);
 	if (err != MR_OK || (!same && !nothing_behind && go_back(service, supervisor)))
 		return err;
 	mr_checkpoint_rename(&service->checkpoint, service);

@@ -70,7 +70,11 @@ enum mr_err mr_supervisor_prepare(struct mr_supervisor *supervisor, struct mr_er
 	setup->start_us = mr_clock_wall_us();
 	setup->fields = mr_fields_new();
 	const struct mr_prepare prepare = {
-	    .config = &setup->config, .fields = setup->fields, .tables = supervisor->tables};
+	    .config = &setup->config,
+	    .fields = setup->fields,
+	    .tables = supervisor->tables,
+	    .recall = mr_generation_recall,
+	};
 	/* What reads from the world or writes to it, is on the host that leads. */
 	bool leads = mr_hosts_lead(supervisor->hosts);
 	err = mr_supervisor_prepare_stages(&prepare, leads, leads, error);

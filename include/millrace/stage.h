@@ -37,10 +37,17 @@ bool mr_tables_find(const struct mr_tables *tables, const char *name, int *fd_ou
 enum mr_err mr_tables_map(const struct mr_tables *tables, const char *name,
 			  struct mr_slice *bytes_out, struct mr_error *error);
 
+/* Whether a table is what its stage would make now. */
+typedef bool mr_table_fits(void *context, struct mr_slice bytes);
+
 struct mr_prepare {
 	const struct mr_config *config; /* the run's settings: see setting.def */
 	struct mr_fields *fields;       /* add what the stage reads or writes */
 	struct mr_tables *tables;
+	/* Adds the table of that name that an earlier run of this very program made and kept, where
+	 * one fits. NULL: none was kept. */
+	bool (*recall)(const struct mr_prepare *prepare, const char *name, mr_table_fits *fits,
+		       void *context);
 };
 
 /* ---- what a worker gives to open ---- */

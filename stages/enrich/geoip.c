@@ -13,13 +13,38 @@
 #define TABLE "enrich.geoip"
 #define AHEAD 8 /* events whose texts are on their way while fields are added to one */
 
+struct databases {
+	const char **paths;
+	size_t count;
+};
+
+static bool fits(void *context, struct mr_slice bytes)
+{
+	const struct databases *databases = context;
+
+	return geoip_is_of(bytes, databases->paths, databases->count);
+}
+
+static enum mr_err make_table(const struct mr_prepare *prepare, struct databases *databases,
+			      struct mr_error *error)
+{
+	size_t size;
+	int fd;
+	enum mr_err err;
+
+	if (prepare->recall != NULL && prepare->recall(prepare, TABLE, fits, databases))
+		return MR_OK;
+	err = geoip_build(databases->paths, databases->count, &fd, &size, error);
+	if (err == MR_OK)
+		mr_tables_add(prepare->tables, TABLE, fd, size);
+	return err;
+}
+
 static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *error)
 {
 	size_t count = mr_config_count(prepare->config, "geoip");
 	const char **paths;
 	enum mr_err err;
-	size_t size;
-	int fd;
 
 	if (count == 0)
 		return MR_OK;
@@ -29,10 +54,8 @@ static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *er
 		paths[i] = mr_config_get(prepare->config, "geoip", i);
 	err = mr_own_files_check(prepare->config, paths, count, error);
 	if (err == MR_OK)
-		err = geoip_build(paths, count, &fd, &size, error);
+		err = make_table(prepare, &(struct databases){paths, count}, error);
 	free(paths);
-	if (err == MR_OK)
-		mr_tables_add(prepare->tables, TABLE, fd, size);
 	return err;
 }
 

@@ -12,6 +12,7 @@
 #include "mmdb.h"
 #include "sealed.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -413,6 +414,54 @@ static enum mr_err write_parts(struct builder *builder, const struct part_bytes 
 	return MR_OK;
 }
 
+/* What tells databases from all others: their bytes, one after the other. */
+static uint64_t add_origin(uint64_t origin, uint64_t bytes, uint64_t hash)
+{
+	const uint64_t all[] = {origin, bytes, hash};
+
+	return mr_hash64(all, sizeof(all), 0);
+}
+
+static uint64_t origin_of(const struct builder *builder)
+{
+	uint64_t origin = 0;
+
+	for (size_t i = 0; i < builder->source_count; i++) {
+		const struct mmdb *db = &builder->sources[i].db;
+
+		origin =
+		    add_origin(origin, db->size_bytes, mr_hash64(db->bytes, db->size_bytes, 0));
+	}
+	return origin;
+}
+
+static bool add_file(uint64_t *origin, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	uint64_t bytes, hash;
+	bool known = fd >= 0 && sealed_measure(fd, &bytes, &hash);
+
+	if (known)
+		*origin = add_origin(*origin, bytes, hash);
+	if (fd >= 0)
+		close(fd);
+	return known;
+}
+
+bool geoip_is_of(struct mr_slice table, const char *const *paths, size_t path_count)
+{
+	struct geoip_table open;
+	uint64_t origin = 0;
+
+	if (geoip_table_open(table, &open, NULL) != MR_OK)
+		return false;
+	for (size_t i = 0; i < path_count; i++) {
+		if (!add_file(&origin, paths[i]))
+			return false;
+	}
+	return open.header->origin == origin;
+}
+
 static enum mr_err write_table(struct builder *builder, const uint32_t *buckets, size_t *size_out,
 			       struct mr_error *error)
 {
@@ -426,7 +475,11 @@ static enum mr_err write_table(struct builder *builder, const uint32_t *buckets,
 	    [GEOIP_PART_BUCKETS] = {buckets, (GEOIP_BUCKETS + 1) * sizeof(uint32_t)},
 	};
 	struct geoip_header header = {
-	    .magic = GEOIP_MAGIC, .version = GEOIP_VERSION, .aliases = builder->aliases};
+	    .magic = GEOIP_MAGIC,
+	    .version = GEOIP_VERSION,
+	    .aliases = builder->aliases,
+	    .origin = origin_of(builder),
+	};
 	enum mr_err err;
 
 	header.parts[GEOIP_PART_CELLS] = (struct geoip_section){GEOIP_CELLS_AT, GEOIP_CELLS};

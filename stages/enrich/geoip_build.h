@@ -13,4 +13,8 @@
 enum mr_err geoip_build(const char *const *paths, size_t path_count, int *fd_out, size_t *size_out,
 			struct mr_error *error);
 
+/* Whether a table was made of what these databases hold now. Reads them whole; false, too, where
+ * one cannot be read. */
+bool geoip_is_of(struct mr_slice table, const char *const *paths, size_t path_count);
+
 #endif

@@ -13,7 +13,7 @@
 #include "address.h"
 
 #define GEOIP_MAGIC UINT64_C(0x3150494f4547524d) /* "MRGEOIP1" */
-#define GEOIP_VERSION 1
+#define GEOIP_VERSION 2
 #define GEOIP_CELLS (UINT32_C(1) << 24)
 #define GEOIP_BLOCK 16
 #define GEOIP_LINK (UINT32_C(1) << 31) /* in a cell: the rest is a block's number */
@@ -73,6 +73,7 @@ struct geoip_header {
 	uint32_t version;
 	uint32_t aliases; /* enum mmdb_alias */
 	uint64_t size_bytes;
+	uint64_t origin; /* geoip_origin of the databases */
 	struct geoip_section parts[GEOIP_PART_COUNT];
 	uint64_t checksum; /* XXH3 of what stands before it */
 };

@@ -20,7 +20,6 @@
 #include "millrace/os.h"
 
 #define MAP_BYTES (UINT64_C(1) << 38) /* address space only: LMDB's file grows as it is filled */
-#define READ_BYTES (256u << 10)
 #define ENTRIES_A_TRANSACTION 100000
 #define ROOM_BYTES (1 << 20) /* more than LMDB writes at once */
 #define PREFIX "generation-"
@@ -124,33 +123,13 @@ static enum mr_err lmdb_error(struct mr_error *error, const char *path, int code
 			    mdb_strerror(code));
 }
 
-/* The length and the check of an open file. False with errno set where it cannot be read. */
-static bool measure(int fd, uint64_t *bytes_out, uint64_t *check_out)
-{
-	char *chunk = mr_malloc(READ_BYTES);
-	XXH3_state_t *state = begin_check();
-	ssize_t got;
-	*bytes_out = 0;
-	do {
-		got = pread(fd, chunk, READ_BYTES, (off_t)*bytes_out);
-		if (got > 0) {
-			XXH3_64bits_update(state, chunk, (size_t)got);
-			*bytes_out += (uint64_t)got;
-		}
-	} while (got > 0 || (got < 0 && errno == EINTR));
-	*check_out = XXH3_64bits_digest(state);
-	XXH3_freeState(state);
-	free(chunk);
-	return got == 0;
-}
-
 static enum mr_err check_entries(const char *path, const struct identity_header *header,
 				 struct mr_error *error)
 {
 	uint64_t bytes;
 	uint64_t check;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	bool known = fd >= 0 && measure(fd, &bytes, &check);
+	bool known = fd >= 0 && sealed_measure(fd, &bytes, &check);
 	enum mr_err err = known ? MR_OK : mr_error_errno(error, MR_CONFIG, "%s", path);
 	if (fd >= 0)
 		close(fd);
@@ -377,7 +356,7 @@ static enum mr_err finish_entries(struct identity_generation *generation,
 		code = mdb_env_get_fd(generation->env, &fd);
 	if (code != 0)
 		return write_error(generation, code, error);
-	if (!measure(fd, &header->entries_bytes, &header->entries))
+	if (!sealed_measure(fd, &header->entries_bytes, &header->entries))
 		return mr_error_errno(error, MR_IO, "%s/data.mdb", generation->path);
 	return MR_OK;
 }

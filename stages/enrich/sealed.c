@@ -2,12 +2,14 @@
  * file. */
 #include "sealed.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "millrace/os.h"
 
@@ -57,6 +59,28 @@ static enum mr_err copy_bytes(int from, int to, const char *path, sealed_watch w
 	}
 	free(chunk);
 	return err;
+}
+
+bool sealed_measure(int fd, uint64_t *bytes_out, uint64_t *hash_out)
+{
+	char *chunk = mr_malloc(COPY_BYTES);
+	XXH3_state_t *state = XXH3_createState();
+	ssize_t got;
+
+	assert(state != NULL);
+	XXH3_64bits_reset(state);
+	*bytes_out = 0;
+	do {
+		got = pread(fd, chunk, COPY_BYTES, (off_t)*bytes_out);
+		if (got > 0) {
+			XXH3_64bits_update(state, chunk, (size_t)got);
+			*bytes_out += (uint64_t)got;
+		}
+	} while (got > 0 || (got < 0 && errno == EINTR));
+	*hash_out = XXH3_64bits_digest(state);
+	XXH3_freeState(state);
+	free(chunk);
+	return got == 0;
 }
 
 enum mr_err sealed_copy(const char *path, int *fd_out, size_t *size_out, struct mr_error *error)

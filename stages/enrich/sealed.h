@@ -15,6 +15,10 @@ typedef void (*sealed_watch)(void *context, const char *bytes, size_t len);
 enum mr_err sealed_copy_watched(const char *path, sealed_watch watch, void *context, int *fd_out,
 				size_t *size_out, struct mr_error *error);
 
+/* The length and the XXH3 of an open file, from its beginning. False with errno where it cannot be
+ * read. */
+bool sealed_measure(int fd, uint64_t *bytes_out, uint64_t *hash_out);
+
 /* Bytes of a table that is being made, into its memfd. MR_NO_SPACE. */
 enum mr_err sealed_write(int fd, const void *bytes, size_t len, uint64_t offset,
 			 struct mr_error *error);

@@ -44,7 +44,8 @@ static enum mr_err prepare(const char *rules, const char *strict, struct mr_erro
 	mr_config_add(&world.config, "rules", world.path);
 	if (strict != NULL)
 		mr_config_add(&world.config, "strict", strict);
-	struct mr_prepare wish = {&world.config, world.fields, world.tables};
+	struct mr_prepare wish = {
+	    .config = &world.config, .fields = world.fields, .tables = world.tables};
 	enum mr_err err = mr_stage_detect.prepare(&wish, error);
 	unlink(world.path);
 	return err;

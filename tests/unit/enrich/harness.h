@@ -58,7 +58,8 @@ static inline char *file_write(const char *folder, const char *name, struct mr_s
 
 static inline enum mr_err stage_prepare(struct stage *stage, struct mr_error *error)
 {
-	const struct mr_prepare prepare = {&stage->config, stage->fields, stage->tables};
+	const struct mr_prepare prepare = {
+	    .config = &stage->config, .fields = stage->fields, .tables = stage->tables};
 	return mr_stage_enrich.prepare(&prepare, error);
 }
 

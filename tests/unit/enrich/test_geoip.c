@@ -300,6 +300,32 @@ static void close_table(struct mr_slice bytes)
 	munmap((void *)(uintptr_t)bytes.at, bytes.len);
 }
 
+/* A kept table stands for these databases as they are, in their order, and for none else. */
+static void test_whose_a_table_is(void **unused)
+{
+	char *folder = folder_make();
+	char *paths[] = {city_db(folder), flat_db(folder)};
+	const char *given[] = {paths[0], paths[1]}, *turned[] = {paths[1], paths[0]};
+	const char *missing[] = {paths[0], "/nowhere"};
+	struct mr_slice bytes;
+	struct geoip_table table;
+	(void)unused;
+	open_table(given, 2, &bytes, &table);
+	assert_true(geoip_is_of(bytes, given, 2));
+	assert_false(geoip_is_of(bytes, turned, 2));
+	assert_false(geoip_is_of(bytes, given, 1));
+	assert_false(geoip_is_of(bytes, missing, 2));
+	assert_false(geoip_is_of((struct mr_slice){bytes.at, bytes.len - 1}, given, 2));
+	int fd = open(paths[1], O_WRONLY | O_APPEND | O_CLOEXEC);
+	assert_int_equal(write(fd, "x", 1), 1);
+	close(fd);
+	assert_false(geoip_is_of(bytes, given, 2));
+	close_table(bytes);
+	free(paths[0]);
+	free(paths[1]);
+	folder_remove(folder);
+}
+
 static void test_random_networks(void **unused)
 {
 	(void)unused;
@@ -612,10 +638,11 @@ static void test_damaged_table(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_nested_layout),   cmocka_unit_test(test_several_databases),
-	    cmocka_unit_test(test_random_networks), cmocka_unit_test(test_random_v6_networks),
-	    cmocka_unit_test(test_wrong_files),     cmocka_unit_test(test_wrong_metadata),
-	    cmocka_unit_test(test_damage),          cmocka_unit_test(test_damaged_table),
+	    cmocka_unit_test(test_nested_layout),      cmocka_unit_test(test_several_databases),
+	    cmocka_unit_test(test_whose_a_table_is),   cmocka_unit_test(test_random_networks),
+	    cmocka_unit_test(test_random_v6_networks), cmocka_unit_test(test_wrong_files),
+	    cmocka_unit_test(test_wrong_metadata),     cmocka_unit_test(test_damage),
+	    cmocka_unit_test(test_damaged_table),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "generation.h"
@@ -70,6 +71,24 @@ static void nothing_goes_where_a_set_cannot_be_read(void **state)
 	assert_int_equal(find(third), MR_OK);
 }
 
+/* One that stands need not be kept again. */
+static void what_stands_is_there_whole(void **state)
+{
+	uint64_t id = keep("first");
+	char file[400];
+	(void)state;
+	assert_true(mr_generation_stands(&dir, id));
+	assert_false(mr_generation_stands(&dir, id + 1));
+	snprintf(file, sizeof file, "%s/generations/%016llx.table", dir.path,
+		 (unsigned long long)mr_hash64("first", 5, 0));
+	assert_int_equal(truncate(file, 4), 0);
+	assert_false(mr_generation_stands(&dir, id));
+	assert_int_equal(keep("first"), id);
+	assert_true(mr_generation_stands(&dir, id));
+	assert_int_equal(unlink(file), 0);
+	assert_false(mr_generation_stands(&dir, id));
+}
+
 /* It is no part of what judges, and never lies on the disk. */
 static void a_secret_is_not_kept(void **state)
 {
@@ -90,10 +109,77 @@ static void a_secret_is_not_kept(void **state)
 	mr_tables_free(tables);
 }
 
+/* Says whether it is the text that is looked for, and counts what it was shown. */
+struct look {
+	const char *text;
+	int shown;
+};
+
+static bool is_text(void *context, struct mr_slice bytes)
+{
+	struct look *look = context;
+	look->shown++;
+	return mr_slice_eq(bytes, mr_slice(look->text));
+}
+
+/* The text that a start gets back under that name, from what is kept below `path`. */
+static bool recalls(const char *path, const char *name, struct look *look)
+{
+	struct mr_config config = {0};
+	struct mr_prepare prepare = {.config = &config, .tables = mr_tables_new()};
+	struct mr_slice bytes;
+	if (path != NULL)
+		mr_config_add(&config, "state", path);
+	look->shown = 0;
+	bool found = mr_generation_recall(&prepare, name, is_text, look);
+	assert_int_equal(mr_tables_count(prepare.tables), found);
+	if (found) {
+		assert_int_equal(mr_tables_map(prepare.tables, name, &bytes, NULL), MR_OK);
+		assert_true(mr_slice_eq(bytes, mr_slice(look->text)));
+		mr_tables_unmap(bytes);
+	}
+	mr_tables_free(prepare.tables);
+	mr_config_fini(&config);
+	return found;
+}
+
+/* A table that was kept need not be made again, where the stage that made it says that it fits. */
+static void one_that_fits_is_had_again(void **state)
+{
+	struct look first = {.text = "first"}, third = {.text = "third"};
+	char file[400];
+	(void)state;
+	assert_false(recalls(dir.path, "detect.image", &first));
+	keep("first");
+	keep("second");
+	assert_true(recalls(dir.path, "detect.image", &first));
+	assert_false(recalls(dir.path, "detect.image", &third));
+	assert_int_equal(third.shown, 2);
+	assert_false(recalls(dir.path, "detect.other", &first));
+	assert_int_equal(first.shown, 0);
+	assert_false(recalls(NULL, "detect.image", &first));
+	assert_false(recalls("/nowhere", "detect.image", &first));
+	/* One that is damaged is not even shown; nor is what others may have written. */
+	snprintf(file, sizeof file, "%s/generations/%016llx.table", dir.path,
+		 (unsigned long long)mr_hash64("first", 5, 0));
+	int fd = open(file, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, "F", 1, 0), 1);
+	close(fd);
+	assert_false(recalls(dir.path, "detect.image", &first));
+	assert_int_equal(first.shown, 1);
+	assert_int_equal(fchmodat(dir.fd, "generations", 0722, 0), 0);
+	struct look second = {.text = "second"};
+	assert_false(recalls(dir.path, "detect.image", &second));
+	assert_int_equal(fchmodat(dir.fd, "generations", 0700, 0), 0);
+	assert_true(recalls(dir.path, "detect.image", &second));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(a_secret_is_not_kept, begin, end),
+	    cmocka_unit_test_setup_teardown(what_stands_is_there_whole, begin, end),
+	    cmocka_unit_test_setup_teardown(one_that_fits_is_had_again, begin, end),
 	    cmocka_unit_test_setup_teardown(what_is_not_wanted_goes, begin, end),
 	    cmocka_unit_test_setup_teardown(nothing_goes_where_a_set_cannot_be_read, begin, end),
 	};
