@@ -21,8 +21,10 @@ static const char list_usage[] =
     "\n"
     "With --logsource or --records those that see such records, and before all else how they do:\n"
     "direct, their fields as they stand; mapped, some looked for where these records have them;\n"
-    "never, and behind all else why none satisfies them; inactive, for want of a placeholder's\n"
-    "value. With --records behind all else also the fields they ask for that no record has.\n"
+    "never; inactive, for want of a placeholder's value. Behind all else stands why none of the\n"
+    "records satisfies a rule, which of its fields are mapped and, with --records, which it "
+    "lacks,\n"
+    "since none has them.\n"
     "\n";
 static const char list_status[] =
     "\nExit status: 0 nothing was refused, 1 something was, or an input could not be read whole, "
@@ -153,15 +155,20 @@ static enum mr_err prepare(struct listing *listing, struct mr_config *config,
 
 static const char *const levels[] = {"-", "informational", "low", "medium", "high", "critical"};
 
+static void put_names(struct mr_buf *out, const char *what, const struct mr_texts *names)
+{
+	for (uint32_t i = 0; i < names->count; i++)
+		mr_buf_printf(out, "%s%.*s", i == 0 ? what : ", ", (int)names->items[i].len,
+			      names->items[i].at);
+}
+
+/* What there is to say of it, in one column. */
 static void put_why(struct mr_buf *out, const struct rule_used *used)
 {
+	size_t from = out->len + 1;
 	mr_buf_printf(out, "\t%.*s", (int)used->why.len, used->why.at);
-	for (uint32_t i = 0; i < used->lacks.count; i++)
-		mr_buf_printf(out, "%s%.*s",
-			      i > 0               ? ", "
-			      : used->why.len > 0 ? "; lacks "
-						  : "lacks ",
-			      (int)used->lacks.items[i].len, used->lacks.items[i].at);
+	put_names(out, out->len > from ? "; maps " : "maps ", &used->mapped);
+	put_names(out, out->len > from ? "; lacks " : "lacks ", &used->lacks);
 }
 
 static void put_list(struct listing *listing)

@@ -104,6 +104,9 @@ class List(unittest.TestCase):
         self.assertEqual((got["mapped"]["mapped"], got["mapped"]["lacks"]), (["Status"], []))
         self.assertEqual(got["never"]["why"],
                          'no record that the vendor documents satisfies it: none has the field "ActivityDetails"')
+        text = self.run_list("--logsource", "product=azure,service=signinlogs", os.path.join(self.folder, "rules.yml")).stdout
+        self.assertEqual([line.split("\t")[-1] for line in text.splitlines()],
+                         ["maps Status", got["never"]["why"], "", ""])
         self.assertEqual(self.uses(rules, "--logsource", "product=azure,service=graphactivitylogs"),
                          {"mapped": "other", "never": "other", "exchange": "other", "audit": "other", "windows": "other",
                           "all": "direct"})
