@@ -6,8 +6,6 @@
 
 #include <stdlib.h>
 
-#define MEMBERS_MAX 1000 /* of one field's values, looked at one by one */
-
 /* The tests of a tree in the order in which it is walked: each the whole condition of a rule. */
 struct leaves {
 	struct sigma_rule *rules;
@@ -38,83 +36,9 @@ static void add_leaves(struct leaves *leaves, struct sigma_node *node,
 
 /* ---- the engine's verdict ---- */
 
-static bool is_of_one_value(const struct sigma_predicate *test)
-{
-	return test->field != 0 && test->test != SIGMA_NULL && test->test != SIGMA_PRESENT &&
-	       test->test != SIGMA_EXISTS;
-}
-
-/* The event with one of a field's values alone; what it looks at is borrowed, and its own. */
-struct cut {
-	struct mr_events events;
-	struct mr_event event;
-};
-
-static void cut_init(struct cut *cut, const struct mr_events *events, const struct mr_event *event)
-{
-	size_t values = (events->value_count + 1u) * sizeof *events->values;
-	cut->events = *events;
-	cut->event = *event;
-	cut->events.values = mr_calloc(1, values);
-	cut->event.first = mr_calloc(events->stride, sizeof *event->first);
-	memcpy(cut->event.first, event->first, events->stride * sizeof *event->first);
-	if (events->value_count > 0)
-		memcpy(cut->events.values, events->values, values - sizeof *events->values);
-}
-
-static void cut_fini(struct cut *cut)
-{
-	free(cut->events.values);
-	free(cut->event.first);
-}
-
-/* Which of a field's values its tests hold of: each is judged as if it were the only one. */
-static void find_members_of(struct engine *engine, struct cut *cut, mr_field field,
-			    struct leaves *leaves)
-{
-	const struct mr_events *events = &cut->events;
-	const struct mr_value *value = mr_event_get(events, &cut->event, field);
-	uint32_t before = cut->event.first[field];
-	const uint32_t *matched;
-	cut->event.first[field] = events->value_count + 1;
-	for (uint32_t at = 1; value != NULL && at <= MEMBERS_MAX; at++) {
-		events->values[events->value_count] = *value;
-		events->values[events->value_count].next = 0;
-		size_t count = engine_match(engine, events, &cut->event, &matched);
-		for (size_t i = 0; i < count; i++) {
-			const struct sigma_predicate *test =
-			    leaves->rules[matched[i]].condition->leaf;
-			struct explain_member *member = &leaves->members[matched[i]];
-			if (test->field == field && is_of_one_value(test) && member->count++ == 0)
-				*member = (struct explain_member){at, 1, *value};
-		}
-		value = mr_value_next(events, value);
-	}
-	cut->event.first[field] = before;
-}
-
-static void find_members(struct engine *engine, const struct mr_events *events,
-			 const struct mr_event *event, struct leaves *leaves)
-{
-	bool *done = mr_calloc(events->stride, sizeof *done);
-	struct cut cut;
-	cut_init(&cut, events, event);
-	for (uint32_t i = 0; i < leaves->count; i++) {
-		const struct sigma_predicate *test = leaves->rules[i].condition->leaf;
-		const struct mr_value *value =
-		    is_of_one_value(test) ? mr_event_get(events, event, test->field) : NULL;
-		if (!leaves->holds[i] || value == NULL || value->next == 0 || done[test->field])
-			continue;
-		done[test->field] = true;
-		find_members_of(engine, &cut, test->field, leaves);
-	}
-	cut_fini(&cut);
-	free(done);
-}
-
 static enum mr_err judge(struct leaves *leaves, uint32_t declared, const struct mr_events *events,
 			 const struct mr_event *event, struct mr_fields *fields,
-			 struct mr_error *error)
+			 struct mr_arena *arena, struct mr_error *error)
 {
 	/* Rules that nobody names but an error. */
 	struct mr_rule *named = mr_calloc(leaves->count + 1u, sizeof *named);
@@ -133,7 +57,9 @@ static enum mr_err judge(struct leaves *leaves, uint32_t declared, const struct 
 		size_t count = engine_match(engine, events, event, &matched);
 		for (size_t i = 0; i < count; i++)
 			leaves->holds[matched[i]] = true;
-		find_members(engine, events, event, leaves);
+		rule_members_find(engine, events, event,
+				  &(struct rule_tests){leaves->rules, leaves->holds, leaves->count},
+				  arena, leaves->members);
 		engine_close(engine);
 	}
 	mr_buf_fini(&image);
@@ -250,7 +176,7 @@ enum mr_err rule_explain(const struct sigma_set *set, uint32_t rule, const struc
 	add_leaves(&leaves, node, &all);
 	leaves.holds = mr_calloc(leaves.count, sizeof *leaves.holds);
 	leaves.members = mr_calloc(leaves.count, sizeof *leaves.members);
-	enum mr_err err = judge(&leaves, set->declared_count, events, event, fields, error);
+	enum mr_err err = judge(&leaves, set->declared_count, events, event, fields, arena, error);
 	if (err == MR_OK) {
 		out->root = mr_arena_alloc(arena, sizeof *out->root);
 		make(node, &leaves, arena, out->root);

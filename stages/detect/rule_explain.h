@@ -10,11 +10,12 @@
 #include "detect.h"
 #include "sigma.h"
 
-/* Of a field's several values those that a test holds of. */
+/* Of a field's several values, or of all of the record, those that a test holds of. */
 struct explain_member {
 	uint32_t first; /* its place among them, from 1; 0: there are not several */
 	uint32_t count;
 	struct mr_value value; /* the first */
+	struct mr_slice path;  /* of a keyword: where in the record that stands */
 };
 
 struct explain_node {
@@ -52,6 +53,20 @@ static inline bool explained_holds(const struct explained *explained)
 enum mr_err rule_explain(const struct sigma_set *set, uint32_t rule, const struct mr_events *events,
 			 const struct mr_event *event, struct mr_fields *fields,
 			 struct mr_arena *arena, struct explained *out, struct mr_error *error);
+
+/* ---- rule_member.c ---- */
+
+/* Tests, each the whole condition of a rule that has its index. */
+struct rule_tests {
+	const struct sigma_rule *rules;
+	const bool *holds;
+	uint32_t count;
+};
+/* Of which values they hold, into `out`, which is zeroed: each value is judged by the engine as if
+ * it were the only one. What stands there lives in the events or the arena. */
+void rule_members_find(struct engine *engine, const struct mr_events *events,
+		       const struct mr_event *event, const struct rule_tests *tests,
+		       struct mr_arena *arena, struct explain_member *out);
 
 /* ---- rule_words.c ---- */
 

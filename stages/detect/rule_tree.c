@@ -95,8 +95,13 @@ static void put_saw(const struct explain_node *leaf, struct mr_buf *out)
 	bool saw = leaf->saw.len > 0;
 	bool why = leaf->why.len > 0;
 	if (leaf->member.first > 0) {
-		mr_buf_printf(out, "  (value %u of %u is %.*s", leaf->member.first, leaf->values,
-			      (int)leaf->matched.len, leaf->matched.at);
+		if (leaf->field.len == 0)
+			mr_buf_printf(out, "  (%.*s",
+				      SIGMA_SHOW(leaf->member.path.len == 0 ? MR_SLICE("a value")
+									    : leaf->member.path));
+		else
+			mr_buf_printf(out, "  (value %u of %u", leaf->member.first, leaf->values);
+		mr_buf_printf(out, " is %.*s", (int)leaf->matched.len, leaf->matched.at);
 		if (leaf->member.count > 1)
 			mr_buf_printf(out, ", and %u more match", leaf->member.count - 1);
 		mr_buf_add_text(out, ")");
@@ -237,6 +242,7 @@ static void put_json(const struct explain_node *node, struct mr_buf *out)
 		put_member(out, "asks", node->asks);
 		put_member(out, "saw", node->saw);
 		put_member(out, "matched", node->matched);
+		put_member(out, "matched_in", node->member.path);
 		mr_buf_printf(out, ", \"values\": %u, \"matched_at\": %u, \"matching\": %u",
 			      node->values, node->member.first, node->member.count);
 		put_member(out, "why", node->why);

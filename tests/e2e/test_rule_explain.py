@@ -161,6 +161,19 @@ yes      filter: Workload: "Exchange"  (it is "Exchange")
                      'no     s7: Many: "nothing"  (none of 3 values: "b0", "v1", "v2")\n'):
             self.assertIn(line, text)
 
+    def test_keywords(self):
+        """Where in the record a keyword stands."""
+        record = {**RECORD, "Deep": [{"inner": {"text": "it says Mimikatz"}}, {"inner": {"text": "mimikatz"}}], "Mimikatz": 1}
+        text = rule({"k": ["mimikatz", "nowhere"], "condition": "k"})
+        self.assertIn('yes    "mimikatz"  (Deep.inner.text is "it says Mimikatz", and 1 more match)\n'
+                      'no     "nowhere"  (no value of the record does)\n',
+                      self.run_explain(self.write("rule.yml", text), json.dumps(record)).stdout)
+        first, second = (leaf for leaf, _ in leaves(self.explain(text, record, 0)["tree"]))
+        self.assertEqual((first["matched"], first["matched_in"], first["matching"]), ('"it says Mimikatz"', "Deep.inner.text", 2))
+        self.assertEqual((second["matched"], second["matched_in"], second["matching"]), ("", "", 0))
+        nameless = self.run_explain(self.write("rule.yml", text), json.dumps({"": {"": ["mimikatz"]}, **RECORD})).stdout
+        self.assertIn('yes    "mimikatz"  (a value is "mimikatz")\n', nameless)
+
     def test_placeholders(self):
         """The name, and each text that it stands for."""
         values = self.write("values", "people: [ann@example.com, 'bo*']\nhosts: [a, b]\n")
