@@ -35,9 +35,11 @@ static void condition_read(struct corr_rule *own)
 		memcpy(own->parts, rule->condition, own->part_count * sizeof(*own->parts));
 	own->threshold = 1;
 	own->settles = mr_rule_settles(rule);
+	own->grows = kinds[rule->type]->at_once != NULL || rule->type == MR_CORRELATION_VALUE_SUM;
 	for (uint32_t i = 0; i < own->part_count; i++) {
 		const struct mr_condition_part *part = &own->parts[i];
 		bool is_floor = part->op == MR_GTE || part->op == MR_GT || part->op == MR_EQ;
+		own->grows &= is_floor && part->op != MR_EQ;
 		int64_t least = part->count + (part->op == MR_GT);
 		if (is_floor && least > own->threshold)
 			own->threshold = (uint32_t)least;

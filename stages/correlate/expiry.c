@@ -22,17 +22,33 @@ int64_t corr_end_of(const struct corr_slot *slot, int64_t ahead, int64_t more_us
 	return end_us;
 }
 
-void corr_due_add(struct corr *corr, struct corr_slot *slot)
+/* When the slot `ahead` slots before this one may go. */
+static int64_t due_of(const struct corr *corr, const struct corr_slot *slot, int64_t ahead)
 {
 	const struct corr_rule *rule = slot->key->rule;
 	int64_t more_us = rule->settles ? corr->settling_us + rule->delay_us : 0;
+	return corr_end_of(slot, 1 - ahead, more_us);
+}
+
+void corr_due_add(struct corr *corr, struct corr_slot *slot)
+{
 	if (corr->lateness_us != CORR_UNLIMITED)
-		corr_heap_add(corr, &corr->dues, slot, corr_end_of(slot, 1, more_us));
+		corr_heap_add(corr, &corr->dues, slot, due_of(corr, slot, 0));
 }
 
 static int64_t release_limit(const struct corr *corr)
 {
 	return minus(corr->watermark_us, corr->lateness_us);
+}
+
+static bool releases(const struct corr *corr)
+{
+	return corr->lateness_us != CORR_UNLIMITED && corr->watermark_us != CORR_NEVER;
+}
+
+bool corr_may_miss_previous(const struct corr *corr, const struct corr_slot *slot)
+{
+	return releases(corr) && due_of(corr, slot, 1) < release_limit(corr);
 }
 
 static bool slot_is_gone(const struct corr *corr, const struct corr_slot *slot)
@@ -42,7 +58,7 @@ static bool slot_is_gone(const struct corr *corr, const struct corr_slot *slot)
 
 void corr_count_beyond(struct corr *corr, int64_t time_us, int64_t delay_us)
 {
-	if (corr->lateness_us == CORR_UNLIMITED || corr->watermark_us == CORR_NEVER)
+	if (!releases(corr))
 		return;
 	mr_count(corr->env->counters, MR_C_BEYOND_LATENESS,
 		 time_us < minus(release_limit(corr), delay_us));
@@ -54,7 +70,7 @@ void corr_release(struct corr *corr, int64_t watermark_us)
 	corr->ranks_stale |= corr->watermark_us == CORR_NEVER;
 	if (watermark_us > corr->watermark_us)
 		corr->watermark_us = watermark_us;
-	if (corr->lateness_us == CORR_UNLIMITED || corr->watermark_us == CORR_NEVER)
+	if (!releases(corr))
 		return;
 	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++)
 		corr_plain_release(corr, &corr->groups[g].plain, release_limit(corr));

@@ -164,7 +164,7 @@ void corr_offers_settle(struct corr *corr, struct corr_slot *slot, const int64_t
 		int64_t offset = corr_slot_offset(offer->item->time_us, span);
 		uint32_t at = corr_numbers_below(offsets, count, offset);
 		bool completes = at < count && offsets[at] == offset;
-		if (completes == offer->sent)
+		if (completes == offer->sent || (offer->sent && slot->lossy))
 			continue;
 		corr_feed_send(corr, slot, offer->item, offer->sent);
 		offer->sent = completes;

@@ -8,6 +8,10 @@
  * it would not say again must not have been said. To outer correlations it goes at once, because
  * they lie behind the same barrier.
  *
+ * A slot that may lack something, because memory was given up or because the slot before was
+ * released, is judged by what is there. Then it withdraws nothing: what is gone may have been the
+ * proof. And behind the lateness it fires only where more of it could not undo that.
+ *
  * Called by correlate.c through struct corr_way and at barriers; nothing here fails. */
 #include "measure.h"
 
@@ -153,7 +157,11 @@ void corr_settle_slot(struct corr *corr, struct corr_slot *slot)
 	struct completing completing = {.one = rule->outer_count == 0};
 	bool lower_bound = false;
 	corr_judge(rule, slot, note, &completing);
-	slot->fired = completing.count > 0;
+	if (corr_may_miss_previous(corr, slot)) {
+		slot->lossy = true;
+		completing.count = rule->grows ? completing.count : 0;
+	}
+	slot->fired = completing.count > 0 || (slot->fired && slot->lossy);
 	if (!settled->judged)
 		corr_heap_remove(&corr->settling, slot);
 	settled->judged = true;
@@ -163,7 +171,8 @@ void corr_settle_slot(struct corr *corr, struct corr_slot *slot)
 		corr_fire(corr, slot);
 	else if (rule->rule->alerts && !corr->env->finite)
 		compare_with_world(
-		    corr, slot, slot->fired ? count(slot, completing.offsets[0], &lower_bound) : 0);
+		    corr, slot,
+		    completing.count > 0 ? count(slot, completing.offsets[0], &lower_bound) : 0);
 	free(completing.offsets);
 	corr_slot_weigh(corr, slot);
 }

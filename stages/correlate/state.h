@@ -335,6 +335,7 @@ struct corr_rule {
 	struct mr_condition_part *parts; /* of the condition, or what stands for none */
 	uint32_t part_count;
 	bool settles;       /* is judged when its slot has settled */
+	bool grows;         /* more occurrences only help, but for numbers below zero */
 	bool withdraws;     /* its occurrences may be withdrawn: one of its rules settles */
 	bool feeds;         /* its occurrences are kept for outer ones, or to be withdrawn */
 	int64_t delay_us;   /* how long after its event time an occurrence may be new */
@@ -632,7 +633,8 @@ bool corr_offer_add(struct corr *corr, struct corr_slot *slot,
 /* Takes the item. */
 void corr_offer_put(struct corr *corr, struct corr_settled *settled, struct corr_item *item,
 		    uint64_t source, bool sent);
-/* Send those at these offsets, in order, that were not sent, and withdraw the others. */
+/* Send those at these offsets, in order, that were not sent, and withdraw the others, unless the
+ * slot may lack something. */
 void corr_offers_settle(struct corr *corr, struct corr_slot *slot, const int64_t *offsets,
 			uint32_t count);
 /* As evidence of `out`, a copy of the slot that has none. */
@@ -783,6 +785,8 @@ int64_t corr_end_of(const struct corr_slot *slot, int64_t ahead, int64_t more_us
 /* A slot comes. */
 void corr_due_add(struct corr *corr, struct corr_slot *slot);
 void corr_release(struct corr *corr, int64_t watermark_us);
+/* Whether the slot before, which the windows reach into, may have been released. */
+bool corr_may_miss_previous(const struct corr *corr, const struct corr_slot *slot);
 /* Counts an occurrence that comes later than the lateness allows: what it needs may be gone, even
  * where its own slot is still there. `delay_us`: later for another reason. */
 void corr_count_beyond(struct corr *corr, int64_t time_us, int64_t delay_us);

@@ -252,6 +252,99 @@ static void released_when_told(void **state)
 	world_close(&world);
 }
 
+/* An alert of the sum, and one over it, of what is in two slots. */
+static void tell_across_slots(struct world *world, struct house *house)
+{
+	feed(world, house, 1, "a", SPAN - 1, "3");
+	feed(world, house, 1, "b", SPAN + 1, "3");
+	for (int i = 0; i < 3; i++) {
+		house_barrier(house, 4 * SPAN + 2 * SETTLING);
+		house_commit(house);
+	}
+	assert_int_equal(house->open.count, 2);
+	assert_int_equal(house->revised.count, 0);
+}
+
+static void outer_add(struct world *world)
+{
+	static const uint32_t sums[] = {1};
+	catalog_correlation(&world->catalog, MR_CORRELATION_EVENT_COUNT, sums, 1, SPAN, 1, 0, 0);
+}
+
+static void sums_that_are_low(void *context, const struct mr_alert *alert)
+{
+	*(int *)context += alert->rule == 1 && alert->lower_bound;
+}
+
+/* The slot before is released a span earlier. What is judged without it withdraws nothing, and
+ * fires only where more occurrences could not undo that. */
+static void one_behind_the_lateness_undoes_nothing(void **state)
+{
+	const int64_t late = 86400 * SECOND + 2 * SPAN + SETTLING + 1;
+	struct world world;
+	struct house house;
+	int low = 0;
+	(void)state;
+	world_open(&world);
+	outer_add(&world);
+	house_open(&house, &world.catalog, world.fields, 1, false);
+	house.asks_open = true;
+	tell_across_slots(&world, &house);
+	feed(&world, &house, 2, "a", SPAN - 1, "");
+	feed(&world, &house, 2, "b", SPAN - 1, "");
+	feed(&world, &house, 2, "c", SPAN + 1, ""); /* the third: its slot does not fire */
+	house_barrier(&house, late);
+	house_commit(&house);
+	house_barrier(&house, late);
+	size_t made = house.made.count;
+	feed(&world, &house, 1, "x", SPAN + 2, "0");
+	feed(&world, &house, 2, "c", SPAN + 1, "");
+	for (int i = 0; i < 3; i++) {
+		house_barrier(&house, late);
+		house_commit(&house);
+	}
+	assert_int_equal(house.made.count, made);
+	assert_int_equal(house.revised.count, 0);
+	house.watch = sums_that_are_low;
+	house.context = &low;
+	feed(&world, &house, 1, "y", SPAN + 3, "9");
+	feed(&world, &house, 1, "z", -SPAN, "9"); /* a slot of its own */
+	for (int i = 0; i < 3; i++) {
+		house_barrier(&house, late);
+		house_commit(&house);
+	}
+	assert_int_equal(house.made.count, made + 2);
+	assert_int_equal(low, 1);
+	house_close(&house);
+	world_close(&world);
+}
+
+static void what_was_given_up_undoes_nothing(void **state)
+{
+	struct world world;
+	struct house house;
+	char record[16];
+	(void)state;
+	world_open(&world);
+	outer_add(&world);
+	house_open_set(&house, &world.catalog, world.fields, 1, false, "state_bytes", "1048576");
+	house.asks_open = true;
+	tell_across_slots(&world, &house);
+	for (int i = 0; i < 20000; i++) {
+		snprintf(record, sizeof(record), "x%d", i);
+		feed(&world, &house, 1, record, SPAN + 2 + i, "0");
+	}
+	assert_true(house.counters.at[MR_C_STATE_SHED] > 0);
+	for (int i = 0; i < 3; i++) {
+		house_barrier(&house, 4 * SPAN + 2 * SETTLING);
+		house_commit(&house);
+	}
+	assert_int_equal(house.open.count, 2);
+	assert_int_equal(house.last.activity, MR_ACTIVITY_CREATE);
+	house_close(&house);
+	world_close(&world);
+}
+
 /* Every cut is an error, every changed byte an error or a state that goes on working. */
 static void broken_snapshots(void **state)
 {
@@ -436,6 +529,8 @@ int main(void)
 	    cmocka_unit_test(a_start_tells_what_was_judged),
 	    cmocka_unit_test(judged_at_the_end_of_all_sources),
 	    cmocka_unit_test(released_when_told),
+	    cmocka_unit_test(one_behind_the_lateness_undoes_nothing),
+	    cmocka_unit_test(what_was_given_up_undoes_nothing),
 	    cmocka_unit_test(broken_snapshots),
 	    cmocka_unit_test(what_is_no_number),
 	    cmocka_unit_test(offers_are_found),
