@@ -268,9 +268,10 @@ static enum mr_err check_regex(struct build *build, uint32_t rule,
 	size_t offset = 0;
 	if (leaf->test != SIGMA_REGEX)
 		return MR_OK;
-	pcre2_code *regex = engine_regex_compile(leaf->text, leaf->regex_flags, &code, &offset);
+	struct engine_regex *regex =
+	    engine_regex_compile(leaf->text, leaf->regex_flags, &code, &offset);
 	if (regex != NULL) {
-		pcre2_code_free(regex);
+		engine_regex_free(regex);
 		return MR_OK;
 	}
 	char why[256];

@@ -248,7 +248,7 @@ static void make_parts(struct engine *engine)
 static enum mr_err make_regexes(struct engine *engine, struct mr_error *error)
 {
 	uint32_t count = engine->counts[ENGINE_PREDICATES];
-	engine->regexes = mr_calloc((size_t)count + 1, sizeof(pcre2_code *));
+	engine->regexes = mr_calloc((size_t)count + 1, sizeof(*engine->regexes));
 	for (uint32_t i = 0; i < count; i++) {
 		const struct image_predicate *predicate = &engine->predicates[i];
 		int code;
@@ -392,7 +392,7 @@ void engine_close(struct engine *engine)
 		free(engine->groups[i].cache_block);
 	}
 	for (uint32_t i = 0; engine->regexes != NULL && i < engine->counts[ENGINE_PREDICATES]; i++)
-		pcre2_code_free(engine->regexes[i]);
+		engine_regex_free(engine->regexes[i]);
 	hs_free_scratch(engine->scratch);
 	engine_regex_room_fini(&engine->room);
 	engine_leaves_fini(&engine->leaves);

@@ -93,7 +93,7 @@ struct engine {
 
 	struct run_group *groups;
 	struct engine_part *parts;
-	pcre2_code **regexes; /* for each predicate; NULL where it is none */
+	struct engine_regex **regexes; /* for each predicate; NULL where it is none */
 	hs_scratch_t *scratch;
 	struct engine_regex_room room;
 	uint64_t seed;

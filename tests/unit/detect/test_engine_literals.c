@@ -111,8 +111,8 @@ static void fill(struct mr_buf *out, const char *const *from, uint32_t count, ui
 		mr_buf_add_text(out, from[below(count)]);
 }
 
-static void check(struct engine_regex_room *room, const pcre2_code *code, struct mr_slice pattern,
-		  const struct mr_slice *literals, uint32_t count)
+static void check(struct engine_regex_room *room, const struct engine_regex *code,
+		  struct mr_slice pattern, const struct mr_slice *literals, uint32_t count)
 {
 	struct mr_buf text = {0}, folded = {0};
 	for (int i = 0; i < 60; i++) {
@@ -151,16 +151,50 @@ static void no_match_without_them(void **state)
 		struct mr_slice slice = {pattern.data, pattern.len};
 		uint32_t count = build_regex_literals(&arena, slice, &literals);
 		uint32_t flags = below(2) ? SIGMA_RE_I : 0;
-		pcre2_code *code =
+		struct engine_regex *code =
 		    count == 0 ? NULL : engine_regex_compile(slice, flags, &wrong, &offset);
 		if (code != NULL)
 			check(&room, code, slice, literals, count);
 		read += code != NULL;
-		pcre2_code_free(code);
+		engine_regex_free(code);
 		mr_arena_fini(&arena);
 	}
 	assert_true(read > 1000);
 	mr_buf_fini(&pattern);
+	engine_regex_room_fini(&room);
+}
+
+/* What 16 KiB are looked through for, without an end: of a longer text the bytes are counted, over
+ * all its texts, and all else of it is as it is of a short one. */
+static void long_texts_are_bounded_and_judged_alike(void **state)
+{
+	(void)state;
+	struct engine_regex_room room;
+	struct mr_buf text = {0};
+	int wrong;
+	size_t offset;
+	engine_regex_room_init(&room);
+	struct engine_regex *regex = engine_regex_compile(
+	    mr_slice("cmd(?:\\.exe)?\\s+[^\"]*\"set\\s[a-z]"), 0, &wrong, &offset);
+	assert_non_null(regex);
+	while (text.len < 400000)
+		mr_buf_add_text(&text, "cmd ");
+	mr_buf_add_text(&text, "\"set"); /* PCRE2 looks for its letters first */
+	uint64_t spent = 0;
+	struct mr_slice whole = {text.data, text.len};
+	assert_int_equal(engine_regex_find(&room, regex, whole, &spent), ENGINE_SPENT);
+	assert_int_equal(spent, ENGINE_REGEX_SPENT_MAX);
+	assert_int_equal(engine_regex_find(&room, regex, whole, &spent), ENGINE_SPENT);
+	/* One that has no more than it needs, and one where it stands far behind. */
+	spent = 0;
+	memset(text.data + 4, 'x', text.len - 8);
+	assert_int_equal(engine_regex_find(&room, regex, whole, &spent), ENGINE_ABSENT);
+	assert_true(spent < 10 * text.len);
+	mr_buf_add_text(&text, "cmd.exe x \"set y");
+	whole = (struct mr_slice){text.data, text.len};
+	assert_int_equal(engine_regex_find(&room, regex, whole, &spent), ENGINE_FOUND);
+	engine_regex_free(regex);
+	mr_buf_fini(&text);
 	engine_regex_room_fini(&room);
 }
 
@@ -170,6 +204,7 @@ int main(void)
 	    cmocka_unit_test(what_must_stand_there),
 	    cmocka_unit_test(what_may_be_missing),
 	    cmocka_unit_test(what_is_not_read),
+	    cmocka_unit_test(long_texts_are_bounded_and_judged_alike),
 	    cmocka_unit_test(no_match_without_them),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
