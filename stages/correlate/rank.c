@@ -33,7 +33,7 @@ static uint64_t things(const struct corr_slot *slot)
 	if (slot->settled != NULL)
 		most += slot->settled->marks.count;
 	for (uint32_t i = 0; slot->times != NULL && i < slot->key->rule->step_count; i++)
-		most += slot->times->of[i].count > 0;
+		most += slot->times[i].count > 0;
 	return most;
 }
 

@@ -92,7 +92,7 @@ static void put_times(const struct corr_slot *slot, struct mr_buf *out)
 	uint32_t steps = slot->times == NULL ? 0 : slot->key->rule->step_count;
 	mr_pack_array(out, steps);
 	for (uint32_t step = 0; step < steps; step++) {
-		const struct corr_times_of *of = &slot->times->of[step];
+		const struct corr_times *of = &slot->times[step];
 		mr_pack_array(out, of->count);
 		for (uint32_t i = 0; i < of->count; i++)
 			mr_pack_int(out, of->offsets[i]);

@@ -136,14 +136,10 @@ struct corr_set {
 };
 
 /* The distinct times of each rule, sorted: temporal_ordered only. */
-struct corr_times_of {
+struct corr_times {
 	int64_t *offsets;
 	uint32_t count;
 	uint32_t capacity;
-};
-struct corr_times {
-	uint32_t total;
-	struct corr_times_of of[]; /* by corr_rule.step */
 };
 
 /* Hashes of occurrences, open addressing; 0 is free. */
@@ -232,7 +228,7 @@ struct corr_slot {
 	size_t bytes;  /* as last counted in corr.bytes */
 	struct corr_items items;
 	struct corr_set set;
-	struct corr_times *times;
+	struct corr_times *times; /* by corr_rule.step */
 	struct corr_held *held;
 	struct corr_settled *settled; /* NULL where the correlation is judged at once */
 	struct corr_seen seen;        /* occurrences, where the evidence does not hold all */
@@ -650,7 +646,7 @@ uint64_t corr_source_of(struct corr *corr, const struct corr_rule *rule,
 /* The place of the rule in the list. */
 void corr_rule_things(struct corr *corr, const struct corr_rule *rule,
 		      struct corr_occurrence *occurrence);
-enum corr_added { CORR_KNOWN, CORR_ADDED, CORR_FULL };
+enum corr_added { CORR_KNOWN, CORR_ADDED, CORR_FULL /* added, in the place of another */ };
 enum corr_added corr_times_add(const struct corr_rule *rule, struct corr_slot *slot, uint32_t step,
 			       int64_t offset);
 void corr_times_free(struct corr_times *times, uint32_t step_count);

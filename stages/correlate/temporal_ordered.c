@@ -2,8 +2,8 @@
  * decrease, all inside the window.
  *
  * Called by correlate.c through struct corr_kind and struct corr_way. A slot keeps the distinct
- * times of each rule, at most CORR_SLOT_BOUND; what comes past that is counted and named in the
- * log. Never fails.
+ * times of each rule, at most CORR_SLOT_BOUND of each: past that one of them goes, which is counted
+ * and named in the log. Never fails.
  *
  * Times are compared as offsets from the start of one slot, the base: an offset o of the slot
  * before stands for o - span, one of the slot behind for o + span. */
@@ -13,18 +13,33 @@
 
 /* ---- the times of a slot ---- */
 
+/* The one whose neighbours are nearest to each other goes, but for the first, the last and the one
+ * at `at`: what it tells, these tell nearly as well. */
+static void drop_one(struct corr_times *of, uint32_t at)
+{
+	uint32_t least = 0;
+	int64_t nearest = INT64_MAX;
+	for (uint32_t i = 1; i + 1 < of->count; i++) {
+		int64_t apart = of->offsets[i + 1] - of->offsets[i - 1];
+		if (i == at || apart >= nearest)
+			continue;
+		nearest = apart;
+		least = i;
+	}
+	of->count--;
+	memmove(of->offsets + least, of->offsets + least + 1,
+		(of->count - least) * sizeof(*of->offsets));
+}
+
 enum corr_added corr_times_add(const struct corr_rule *rule, struct corr_slot *slot, uint32_t step,
 			       int64_t offset)
 {
 	if (slot->times == NULL)
-		slot->times = mr_calloc(1, sizeof(*slot->times) +
-					       rule->step_count * sizeof(slot->times->of[0]));
-	struct corr_times_of *of = &slot->times->of[step];
+		slot->times = mr_calloc(rule->step_count, sizeof(*slot->times));
+	struct corr_times *of = &slot->times[step];
 	uint32_t at = corr_numbers_below(of->offsets, of->count, offset);
 	if (at < of->count && of->offsets[at] == offset)
 		return CORR_KNOWN;
-	if (slot->times->total >= CORR_SLOT_BOUND)
-		return CORR_FULL;
 	if (of->count == of->capacity) {
 		of->capacity = of->capacity == 0 ? 1 : of->capacity * 2;
 		of->offsets = mr_realloc(of->offsets, of->capacity * sizeof(*of->offsets));
@@ -32,8 +47,10 @@ enum corr_added corr_times_add(const struct corr_rule *rule, struct corr_slot *s
 	memmove(of->offsets + at + 1, of->offsets + at, (of->count - at) * sizeof(*of->offsets));
 	of->offsets[at] = offset;
 	of->count++;
-	slot->times->total++;
-	return CORR_ADDED;
+	if (of->count <= CORR_SLOT_BOUND)
+		return CORR_ADDED;
+	drop_one(of, at);
+	return CORR_FULL;
 }
 
 void corr_times_free(struct corr_times *times, uint32_t step_count)
@@ -41,22 +58,22 @@ void corr_times_free(struct corr_times *times, uint32_t step_count)
 	if (times == NULL)
 		return;
 	for (uint32_t i = 0; i < step_count; i++)
-		free(times->of[i].offsets);
+		free(times[i].offsets);
 	free(times);
 }
 
 size_t corr_times_bytes(const struct corr_times *times, uint32_t step_count)
 {
-	size_t bytes = corr_taken(sizeof(*times) + step_count * sizeof(times->of[0]));
+	size_t bytes = corr_taken(step_count * sizeof(*times));
 	for (uint32_t i = 0; i < step_count; i++)
-		bytes += corr_taken(times->of[i].capacity * sizeof(*times->of[i].offsets));
+		bytes += corr_taken(times[i].capacity * sizeof(*times[i].offsets));
 	return bytes;
 }
 
-static const struct corr_times_of *times_of(const struct corr_slot *slot, uint32_t step)
+static const struct corr_times *times_of(const struct corr_slot *slot, uint32_t step)
 {
-	static const struct corr_times_of none;
-	return slot == NULL || slot->times == NULL ? &none : &slot->times->of[step];
+	static const struct corr_times none;
+	return slot == NULL || slot->times == NULL ? &none : &slot->times[step];
 }
 
 /* ---- walking ---- */
@@ -66,7 +83,7 @@ static const struct corr_times_of *times_of(const struct corr_slot *slot, uint32
 static bool earliest(const struct corr_rule *rule, const struct corr_slot *before,
 		     const struct corr_slot *base, uint32_t step, int64_t from, int64_t *time_out)
 {
-	const struct corr_times_of *of = times_of(before, step);
+	const struct corr_times *of = times_of(before, step);
 	uint32_t at = corr_numbers_below(of->offsets, of->count, from + rule->span_us);
 	if (at < of->count) {
 		*time_out = of->offsets[at] - rule->span_us;
@@ -83,7 +100,7 @@ static bool earliest(const struct corr_rule *rule, const struct corr_slot *befor
 static bool latest(const struct corr_rule *rule, const struct corr_slot *before,
 		   const struct corr_slot *base, uint32_t step, int64_t until, int64_t *time_out)
 {
-	const struct corr_times_of *of = times_of(base, step);
+	const struct corr_times *of = times_of(base, step);
 	uint32_t at = corr_numbers_below(of->offsets, of->count, until + 1);
 	if (at > 0) {
 		*time_out = of->offsets[at - 1];
@@ -121,7 +138,7 @@ static void add(struct corr *corr, const struct corr_rule *rule, const struct co
 {
 	enum corr_added added = corr_times_add(
 	    rule, near->current, rule->step[occurrence->position], occurrence->offset);
-	occurrence->added = added == CORR_ADDED;
+	occurrence->added = added != CORR_KNOWN;
 	if (added == CORR_FULL) {
 		mr_count(corr->env->counters, MR_C_OCCURRENCES_CAPPED, 1);
 		corr_alarm(corr, rule, "distinct times");
@@ -148,7 +165,7 @@ static bool next_time(const struct corr_rule *rule, const struct corr_slot *slot
 {
 	bool found = false;
 	for (uint32_t step = 0; step < rule->step_count; step++) {
-		const struct corr_times_of *of = times_of(slot, step);
+		const struct corr_times *of = times_of(slot, step);
 		uint32_t at = corr_numbers_below(of->offsets, of->count, from);
 		if (at == of->count || (found && of->offsets[at] >= *offset_out))
 			continue;

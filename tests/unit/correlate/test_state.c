@@ -300,21 +300,30 @@ static void extreme_times(void **state)
 
 /* ---- bounds ---- */
 
+/* However many come of one rule, what the next one asks is whether one of them is near enough. */
 static void ordered_bound(void **state)
 {
 	struct world world;
 	struct house house;
 	(void)state;
-	world_open(&world, 2);
-	uint32_t index = correlation(&world, MR_CORRELATION_TEMPORAL_ORDERED, 2, HOUR, 0);
-	house_open(&house, &world.catalog, world.fields, 1, true);
-	for (uint32_t i = 0; i < 4200; i++)
-		feed(&house, signal_of(&world, index, 1, i, i));
-	assert_int_equal(house.counters.at[MR_C_OCCURRENCES_CAPPED], 4200 - 4096);
-	feed(&house, signal_of(&world, index, 1, 5, 5)); /* known, not left out */
-	assert_int_equal(house.counters.at[MR_C_OCCURRENCES_CAPPED], 4200 - 4096);
-	house_close(&house);
-	world_close(&world);
+	for (uint32_t late = 0; late < 2; late++) {
+		world_open(&world, 2);
+		uint32_t index =
+		    correlation(&world, MR_CORRELATION_TEMPORAL_ORDERED, 2, 2 * HOUR, 0);
+		house_open(&house, &world.catalog, world.fields, 1, true);
+		for (uint32_t i = 0; i < 6000; i++)
+			feed(&house, signal_of(&world, index, 0, i, i * SECOND));
+		assert_int_equal(house.counters.at[MR_C_OCCURRENCES_CAPPED], 6000 - 4096);
+		feed(&house, signal_of(&world, index, 0, 0, 0)); /* known, not left out */
+		assert_int_equal(house.counters.at[MR_C_OCCURRENCES_CAPPED], 6000 - 4096);
+		/* In this slot; and in the next, where the last alone are near enough. */
+		feed(&house,
+		     signal_of(&world, index, 1, 7000, (late == 0 ? 6010 : 7200 + 5990) * SECOND));
+		house_finish(&house);
+		assert_int_equal(house.made.count, 1);
+		house_close(&house);
+		world_close(&world);
+	}
 }
 
 static void waiting_bound(void **state)
