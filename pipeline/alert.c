@@ -10,7 +10,7 @@
 
 #include "codec.h"
 
-#define ALERT_ITEMS 16
+#define ALERT_ITEMS 18
 #define EVIDENCE_ITEMS 9
 #define REJECT_ITEMS 6
 
@@ -91,6 +91,8 @@ void mr_alert_encode(const struct mr_alert *alert, struct mr_buf *out)
 	mr_pack_uint(out, alert->event_count);
 	mr_pack_uint(out, alert->value_count);
 	mr_pack_bool(out, alert->lower_bound);
+	mr_pack_bytes(out, alert->value);
+	mr_pack_int(out, alert->value_time_us);
 	mr_pack_uint(out, alert->shed);
 	mr_pack_array(out, alert->evidence_count);
 	for (uint32_t i = 0; i < alert->evidence_count; i++)
@@ -119,6 +121,8 @@ static void unpack_head(struct mr_unpack *in, struct mr_alert *out)
 	out->event_count = mr_unpack_uint(in, UINT64_MAX);
 	out->value_count = mr_unpack_uint(in, UINT64_MAX);
 	out->lower_bound = mr_unpack_bool(in);
+	out->value = mr_unpack_bytes(in);
+	out->value_time_us = mr_unpack_int(in);
 	out->shed = mr_unpack_uint(in, UINT64_MAX);
 }
 

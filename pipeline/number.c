@@ -187,6 +187,65 @@ void mr_sum_text(const struct mr_sum *sum, struct mr_buf *out)
 	}
 }
 
+#define QUOTIENT_PLACES 6 /* more than the dividend has */
+
+/* Zeros that say nothing go, and the sign of what is nothing. */
+static void shorten(struct mr_buf *out, size_t from, bool has_point)
+{
+	char *text = out->data + from;
+	size_t len = out->len - from, skip = 0;
+	while (has_point && text[len - 1] == '0')
+		len--;
+	len -= text[len - 1] == '.';
+	while (skip + 1 < len && text[skip] == '0' && text[skip + 1] != '.')
+		skip++;
+	memmove(text, text + skip, len - skip);
+	out->len = from + len - skip;
+}
+
+void mr_decimal_divide(struct mr_slice decimal, uint64_t by, struct mr_buf *out)
+{
+	bool negative = decimal.len > 0 && decimal.at[0] == '-', has_point = false;
+	size_t begin = out->len;
+	uint64_t rest = 0;
+	if (negative)
+		mr_buf_add(out, "-", 1);
+	size_t from = out->len;
+	for (size_t i = negative; i < decimal.len + QUOTIENT_PLACES; i++) {
+		char c = i < decimal.len ? decimal.at[i] : '0';
+		if (i >= decimal.len && rest == 0)
+			break;
+		if (c == '.' || (i == decimal.len && !has_point)) {
+			mr_buf_add(out, ".", 1);
+			has_point = true;
+		}
+		if (c == '.')
+			continue;
+		rest = rest * 10 + (uint64_t)(c - '0');
+		c = (char)('0' + rest / by);
+		mr_buf_add(out, &c, 1);
+		rest %= by;
+	}
+	shorten(out, from, has_point);
+	if (negative && out->len == from + 1 && out->data[from] == '0') {
+		out->data[begin] = '0';
+		out->len = begin + 1;
+	}
+}
+
+void mr_decimal_show(struct mr_slice decimal, struct mr_buf *out)
+{
+	size_t from = decimal.len > 0 && decimal.at[0] == '-', to = from;
+	while (to < decimal.len && decimal.at[to] >= '0' && decimal.at[to] <= '9')
+		to++;
+	bool plain = to == decimal.len || decimal.at[to] == '.';
+	for (size_t i = 0; i < decimal.len; i++) {
+		if (plain && i > from && i < to && (to - i) % 3 == 0)
+			mr_buf_add(out, ",", 1);
+		mr_buf_add(out, &decimal.at[i], 1);
+	}
+}
+
 /* ---- order ---- */
 
 static int sign_of(struct parts parts)

@@ -60,6 +60,55 @@ bool mr_rule_settles(const struct mr_rule *rule)
 	return settles;
 }
 
+const char *mr_compare_name(enum mr_compare op)
+{
+	static const char *const names[] = {"gte", "gt", "lte", "lt", "eq", "neq"};
+	assert((unsigned)op < sizeof(names) / sizeof(names[0]));
+	return names[op];
+}
+
+struct mr_slice mr_condition_number(const struct mr_condition_part *part,
+				    char room[MR_DECIMAL_ROOM])
+{
+	return part->number.len > 0 ? part->number : mr_decimal_int(part->count, room);
+}
+
+static void show_part(const struct mr_condition_part *part, struct mr_buf *out)
+{
+	static const char *const before[] = {"",           "more than ", "",
+					     "less than ", "exactly ",   "other than "};
+	static const char *const behind[] = {" or more", "", " or less", "", "", ""};
+	char room[MR_DECIMAL_ROOM];
+	mr_buf_add_text(out, before[part->op]);
+	mr_decimal_show(mr_condition_number(part, room), out);
+	mr_buf_add_text(out, behind[part->op]);
+}
+
+static void show_span(int64_t span_us, struct mr_buf *out)
+{
+	static const struct {
+		int64_t seconds;
+		const char *name;
+	} units[] = {{86400, "d"}, {3600, "h"}, {60, "m"}, {1, "s"}};
+	int64_t seconds = span_us / 1000000;
+	size_t i = 0;
+	while (units[i].seconds > 1 && (seconds == 0 || seconds % units[i].seconds != 0))
+		i++;
+	mr_buf_printf(out, "%lld%s", (long long)(seconds / units[i].seconds), units[i].name);
+}
+
+void mr_rule_show_condition(const struct mr_rule *rule, struct mr_buf *out)
+{
+	for (uint32_t i = 0; i < rule->condition_count; i++) {
+		mr_buf_add_text(out, i == 0 ? "" : " and ");
+		show_part(&rule->condition[i], out);
+	}
+	if (rule->condition_count == 0)
+		return;
+	mr_buf_add_text(out, " within ");
+	show_span(rule->timespan_us, out);
+}
+
 void mr_catalog_fini(struct mr_catalog *catalog)
 {
 	mr_arena_fini(&catalog->arena);

@@ -137,6 +137,8 @@ static struct mr_stage_env env_of(struct mr_trial *trial, uint32_t group)
 	    .now = &trial->now,
 	    .waits = &trial->waits,
 	    .costs = trial->taker.costs,
+	    .missed = trial->taker.missed,
+	    .missed_context = trial->taker.context,
 	};
 }
 

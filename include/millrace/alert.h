@@ -47,6 +47,11 @@ struct mr_alert {
 	uint64_t event_count; /* distinct records; of an event_count over correlations: alerts */
 	uint64_t value_count; /* distinct values, where the kind counts them; else 0 */
 	bool lower_bound;     /* the counts are at least this */
+	/* Of a correlation that settles: what its condition was compared with, in decimal, in the
+	 * window of the slot that meets it the furthest, and when that window ends. Empty: the
+	 * counts say it. */
+	struct mr_slice value;
+	int64_t value_time_us;
 	/* Not 0: no alert, but a word that so many slots of the rule's state (MR_ALERT_NO_RULE:
 	 * records of detections) were given up at the memory ceiling since the last such word. */
 	uint64_t shed;

@@ -33,5 +33,9 @@ void mr_sum_add(struct mr_sum *sum, struct mr_slice number, int64_t times);
 int mr_sum_sign(const struct mr_sum *sum);
 /* In decimal, without exponent, in its shortest form. */
 void mr_sum_text(const struct mr_sum *sum, struct mr_buf *out);
+/* What that wrote, divided by 1 to 2^32: exactly, or toward 0 with six places more than it had. */
+void mr_decimal_divide(struct mr_slice decimal, uint64_t by, struct mr_buf *out);
+/* For a person: 1,234,567.5; as it is where it has an exponent. */
+void mr_decimal_show(struct mr_slice decimal, struct mr_buf *out);
 
 #endif

@@ -135,6 +135,15 @@ struct mr_rule {
  * too. */
 bool mr_rule_settles(const struct mr_rule *rule);
 
+/* A correlation's condition for a person: "more than 1,000 and less than 2,000 within 1h". Nothing
+ * where it has none. */
+void mr_rule_show_condition(const struct mr_rule *rule, struct mr_buf *out);
+/* A part's number, in decimal. */
+struct mr_slice mr_condition_number(const struct mr_condition_part *part,
+				    char room[MR_DECIMAL_ROOM]);
+/* As Sigma writes it: "gte". */
+const char *mr_compare_name(enum mr_compare op);
+
 /* As messages name a rule, file:line: "title": ("..." MR_RULE_NAMED "...", MR_RULE_NAMES(rule)). */
 #define MR_RULE_NAMED "%.*s:%u: \"%.*s\""
 #define MR_RULE_NAMES(rule)                                                                        \

@@ -95,6 +95,10 @@ struct mr_stage_env {
 	uint64_t *untold; /* correlate, at a barrier: alerts that wait for its commitment to be
 			     written; NULL: nobody asks */
 	struct mr_costs *costs; /* correlate: what each correlation costs; NULL: nobody asks */
+	/* correlate, at the end of a finite run: what each slot that did not fire would say, no
+	 * alert; borrowed for the call. NULL: nobody asks. */
+	void (*missed)(void *context, const struct mr_alert *nearest);
+	void *missed_context;
 };
 
 /* ---- reading ---- */

@@ -21,6 +21,8 @@ struct mr_trial_taker {
 	void *context;
 	void (*alert)(void *context, const struct mr_alert *alert);
 	void (*reject)(void *context, const struct mr_reject *reject);
+	/* What a slot of a correlation that did not fire would say; NULL: not asked for. */
+	void (*missed)(void *context, const struct mr_alert *nearest);
 	struct mr_costs *costs; /* of correlations; NULL: not asked for */
 };
 

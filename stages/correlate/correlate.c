@@ -186,6 +186,7 @@ static void stage_close(void *state)
 	free(corr->fired);
 	free(corr->spare);
 	mr_buf_fini(&corr->scratch);
+	mr_buf_fini(&corr->value);
 	mr_arena_fini(&corr->arena);
 	mr_catalog_fini(&corr->catalog);
 }

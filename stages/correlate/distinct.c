@@ -36,10 +36,16 @@ static bool compare(const struct corr_window *window, const struct mr_condition_
 	return true;
 }
 
+static void say(const struct corr_window *window, struct mr_buf *out)
+{
+	const struct distinct *distinct = window->state;
+	mr_buf_add_uint(out, (uint64_t)distinct->count);
+}
+
 static void end(struct corr_window *window)
 {
 	free(window->state);
 }
 
 const struct corr_measure corr_distinct_measure = {
-    .begin = begin, .enter = enter, .leave = leave, .compare = compare, .end = end};
+    .begin = begin, .enter = enter, .leave = leave, .compare = compare, .say = say, .end = end};

@@ -3,7 +3,7 @@
  * What an alert shows is a function of the set of occurrences: its slot, and before it what lies in
  * the window of the slot's earliest completing occurrence. Called by correlate.c, window.c,
  * temporal_ordered.c and shed.c; nothing fails. */
-#include "state.h"
+#include "shown.h"
 
 #include <stdlib.h>
 
@@ -100,6 +100,21 @@ static int64_t first_time(const struct corr_reach *reach, const struct corr_show
 	return counted_us < time_us ? counted_us : time_us;
 }
 
+/* What the condition was compared with; of a slot that has not fired what came nearest. */
+static void value_fill(struct corr *corr, const struct corr_slot *slot, struct mr_alert *alert)
+{
+	const struct corr_rule *rule = slot->key->rule;
+	int64_t offset = 0;
+	corr->value.len = 0;
+	if (rule->way->reached == NULL ||
+	    mr_correlation_counts(rule->rule->type) == MR_COUNTS_RULES)
+		return;
+	rule->way->reached(rule, slot, !slot->fired && corr->env->missed != NULL, &corr->value,
+			   &offset);
+	alert->value = (struct mr_slice){corr->value.data, corr->value.len};
+	alert->value_time_us = corr->value.len > 0 ? time_of(slot, offset) : 0;
+}
+
 /* Borrows from the view. All that an alert says but its activity; gives the count that a revision
  * is measured by. */
 static uint64_t alert_fill(struct corr *corr, const struct view *view, struct mr_alert *alert)
@@ -133,6 +148,7 @@ static uint64_t alert_fill(struct corr *corr, const struct view *view, struct mr
 		alert->lower_bound |= set_bound;
 	}
 	alert->lower_bound |= slot->lossy || (view->reach.previous != NULL && view->previous.lossy);
+	value_fill(corr, slot, alert);
 	corr_key_texts(key, alert->key);
 	for (uint32_t i = 0; i < shown.count; i++)
 		if (shown.chosen[i])
@@ -270,14 +286,27 @@ static int by_rule_and_key(const void *a, const void *b)
 	return x->number < y->number ? -1 : x->number > y->number;
 }
 
-static void fired_collect(struct corr *corr)
+static bool is_to_be_written(const struct corr_slot *slot)
+{
+	return slot->fired && !slot->written;
+}
+
+static bool is_missed(const struct corr_slot *slot)
+{
+	return !slot->fired;
+}
+
+static void collect(struct corr *corr, bool (*wanted)(const struct corr_slot *slot))
 {
 	size_t capacity = 0;
+	free(corr->fired);
+	corr->fired = NULL;
+	corr->fired_count = 0;
 	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++) {
 		for (uint32_t i = 0; i < corr->groups[g].slot_buckets; i++) {
 			struct corr_slot *slot = corr->groups[g].slots[i];
 			for (; slot != NULL; slot = slot->next_in_bucket) {
-				if (!slot->fired || slot->written || !slot->key->rule->rule->alerts)
+				if (!wanted(slot) || !slot->key->rule->rule->alerts)
 					continue;
 				if (corr->fired_count == capacity) {
 					capacity = mr_grow(capacity, corr->fired_count + 1);
@@ -292,6 +321,19 @@ static void fired_collect(struct corr *corr)
 		qsort(corr->fired, corr->fired_count, sizeof(struct corr_slot *), by_rule_and_key);
 }
 
+static void misses_tell(struct corr *corr)
+{
+	collect(corr, is_missed);
+	for (size_t i = 0; i < corr->fired_count; i++) {
+		struct mr_alert nearest;
+		struct view view;
+		view_init(corr, &view, corr->fired[i]);
+		alert_fill(corr, &view, &nearest);
+		corr->env->missed(corr->env->missed_context, &nearest);
+		view_fini(corr, &view);
+	}
+}
+
 enum mr_err corr_fire_all(struct corr *corr)
 {
 	enum mr_err err = corr_settle_due(corr, INT64_MAX);
@@ -299,7 +341,9 @@ enum mr_err corr_fire_all(struct corr *corr)
 		return err;
 	if (!corr->finishing) {
 		corr->finishing = true;
-		fired_collect(corr);
+		if (corr->env->missed != NULL)
+			misses_tell(corr);
+		collect(corr, is_to_be_written);
 	}
 	for (; corr->fired_at < corr->fired_count; corr->fired_at++) {
 		if (!mr_writer_ready(corr->out))

@@ -90,7 +90,7 @@ static uint32_t enter(struct corr_window *window, uint32_t from)
 }
 
 void corr_judge(const struct corr_rule *rule, const struct corr_slot *slot,
-		bool (*found)(void *context, int64_t offset), void *context)
+		bool (*look)(void *context, const struct corr_judged *judged), void *context)
 {
 	const struct corr_measure *measure = rule->kind->measure;
 	struct corr_window window = {.rule = rule};
@@ -106,7 +106,8 @@ void corr_judge(const struct corr_rule *rule, const struct corr_slot *slot,
 			if (measure->leave != NULL)
 				measure->leave(&window, head);
 		at = enter(&window, at);
-		more = !holds(&window) || found(context, time);
+		struct corr_judged judged = {&window, time, holds(&window)};
+		more = look(context, &judged);
 	}
 	measure->end(&window);
 	free(window.seats);

@@ -37,16 +37,24 @@ struct corr_measure {
 	 * to compare. */
 	bool (*compare)(const struct corr_window *window, const struct mr_condition_part *part,
 			int *order_out);
+	/* What it comes to, in decimal, appended; nothing where there is nothing to compare. NULL:
+	 * no number. */
+	void (*say)(const struct corr_window *window, struct mr_buf *out);
 	void (*end)(struct corr_window *window);
 };
 extern const struct corr_measure corr_distinct_measure;
 
 /* ---- judge.c ---- */
 
-/* Calls `found` for each offset of the slot whose window meets the condition, in order, until it
- * says no. */
+/* One that ends at an offset of the slot. */
+struct corr_judged {
+	const struct corr_window *window;
+	int64_t offset;
+	bool holds; /* its condition is met */
+};
+/* Calls `look` for each, in order, until it says no. */
 void corr_judge(const struct corr_rule *rule, const struct corr_slot *slot,
-		bool (*found)(void *context, int64_t offset), void *context);
+		bool (*look)(void *context, const struct corr_judged *judged), void *context);
 
 /* ---- numbers.c ---- */
 
@@ -64,11 +72,13 @@ void corr_numbers_end(struct corr_window *window);
 uint64_t corr_numbers_count(const struct corr_window *window);
 const struct mr_sum *corr_numbers_sum(const struct corr_window *window);
 struct mr_slice corr_numbers_nth(const struct corr_window *window, uint64_t n);
+/* The sum divided, in decimal. */
+void corr_numbers_say(const struct mr_sum *sum, uint64_t by, struct mr_buf *out);
 /* The rows of such a kind: they differ in how a window begins, and in what is compared. */
-#define CORR_MEASURE_OF_NUMBERS(BEGIN, COMPARE)                                                    \
+#define CORR_MEASURE_OF_NUMBERS(BEGIN)                                                             \
 	{                                                                                          \
 		.begin = (BEGIN), .enter = corr_numbers_enter, .leave = corr_numbers_leave,        \
-		.compare = (COMPARE), .end = corr_numbers_end                                      \
+		.compare = compare, .say = say, .end = corr_numbers_end                            \
 	}
 #define CORR_KIND_OF_NUMBERS(MEASURE)                                                              \
 	{                                                                                          \

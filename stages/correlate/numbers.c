@@ -248,6 +248,14 @@ const struct mr_sum *corr_numbers_sum(const struct corr_window *window)
 	return &((const struct numbers *)window->state)->sum;
 }
 
+void corr_numbers_say(const struct mr_sum *sum, uint64_t by, struct mr_buf *out)
+{
+	struct mr_buf text = {0};
+	mr_sum_text(sum, &text);
+	mr_decimal_divide((struct mr_slice){text.data, text.len}, by, out);
+	mr_buf_fini(&text);
+}
+
 struct mr_slice corr_numbers_nth(const struct corr_window *window, uint64_t n)
 {
 	const struct numbers *numbers = window->state;

@@ -121,16 +121,18 @@ struct completing {
 	bool one; /* is enough */
 };
 
-static bool note(void *context, int64_t offset)
+static bool note(void *context, const struct corr_judged *judged)
 {
 	struct completing *completing = context;
+	if (!judged->holds)
+		return true;
 	if (completing->count == completing->capacity) {
 		completing->capacity =
 		    (uint32_t)mr_grow(completing->capacity, completing->count + 1);
 		completing->offsets = mr_realloc(
 		    completing->offsets, completing->capacity * sizeof(*completing->offsets));
 	}
-	completing->offsets[completing->count++] = offset;
+	completing->offsets[completing->count++] = judged->offset;
 	return !completing->one;
 }
 
@@ -305,6 +307,46 @@ static uint64_t count(const struct corr_slot *slot, int64_t from, bool *lower_bo
 	return things;
 }
 
+/* The furthest of what windows come to: the least where the condition has upper bounds alone. */
+struct furthest {
+	struct mr_buf *best;
+	struct mr_buf now;
+	int64_t offset;
+	bool least;
+	bool all; /* also where the condition is not met */
+};
+
+static bool compare_with_best(void *context, const struct corr_judged *judged)
+{
+	struct furthest *furthest = context;
+	struct mr_buf *best = furthest->best, *now = &furthest->now;
+	if (!judged->holds && !furthest->all)
+		return true;
+	now->len = 0;
+	judged->window->rule->kind->measure->say(judged->window, now);
+	int order = mr_number_compare((struct mr_slice){now->data, now->len},
+				      (struct mr_slice){best->data, best->len});
+	if (now->len == 0 || (best->len > 0 && (furthest->least ? order >= 0 : order <= 0)))
+		return true;
+	best->len = 0;
+	mr_buf_add(best, now->data, now->len);
+	furthest->offset = judged->offset;
+	return true;
+}
+
+static void reached(const struct corr_rule *rule, const struct corr_slot *slot, bool all,
+		    struct mr_buf *out, int64_t *offset_out)
+{
+	struct furthest furthest = {.best = out, .least = true, .all = all};
+	if (rule->kind->measure->say == NULL)
+		return;
+	for (uint32_t i = 0; i < rule->part_count; i++)
+		furthest.least &= rule->parts[i].op == MR_LT || rule->parts[i].op == MR_LTE;
+	corr_judge(rule, slot, compare_with_best, &furthest);
+	*offset_out = furthest.offset;
+	mr_buf_fini(&furthest.now);
+}
+
 const struct corr_way corr_settled_way = {
     .add = add,
     .feed = corr_offer_add,
@@ -312,4 +354,5 @@ const struct corr_way corr_settled_way = {
     .first = first,
     .next = next,
     .count = count,
+    .reached = reached,
 };

@@ -9,7 +9,7 @@
  * A chain whose middle was left out of what is kept (evidence.c, proof.c) can't be shown: no
  * bounded memory holds the record that will turn out to lie between two others. Then the first
  * record of each rule is shown. Called by fire.c; never fails. */
-#include "state.h"
+#include "shown.h"
 
 /* ---- what is kept ---- */
 

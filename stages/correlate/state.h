@@ -365,6 +365,7 @@ struct corr {
 	char **gone; /* ids of correlations that are no more, of which was told; in order */
 	uint32_t gone_count;
 	struct mr_buf scratch;   /* bytes to hash */
+	struct mr_buf value;     /* of the alert in hand */
 	uint64_t hash_key[2];    /* of ids: derived from the run's seed */
 	uint64_t hash_seed;      /* of hashes of what holds ids: likewise */
 	uint64_t random;         /* priorities of points */
@@ -457,6 +458,11 @@ struct corr_way {
 		     int64_t *offset_out);
 	/* Distinct things of the slot, and of the one before from this offset on. */
 	uint64_t (*count)(const struct corr_slot *slot, int64_t from, bool *lower_bound);
+	/* What the condition was compared with, in decimal, into `out`, which is empty, and at
+	 * which offset: of the slot's windows that meet it, or of `all`, the furthest. NULL: no
+	 * number. */
+	void (*reached)(const struct corr_rule *rule, const struct corr_slot *slot, bool all,
+			struct mr_buf *out, int64_t *offset_out);
 };
 extern const struct corr_way corr_at_once_way, corr_in_order_way, corr_settled_way;
 
@@ -708,26 +714,6 @@ void corr_proofs_add(struct corr *corr, struct corr_slot *slot,
 uint32_t corr_proofs_list(const struct corr_items *items, struct corr_item **out);
 void corr_proofs_fini(struct corr *corr, struct corr_items *items);
 size_t corr_proofs_bytes(const struct corr_proofs *proofs);
-
-/* ---- shown.c ---- */
-
-/* The occurrences that one alert is about. */
-struct corr_reach {
-	const struct corr_slot *previous; /* may be NULL */
-	const struct corr_slot *current;
-	int64_t from; /* offset in previous from which it counts */
-};
-struct corr_shown {
-	const struct corr_item *items[2 * CORR_KEPT_MAX]; /* what is kept of them, in order */
-	uint64_t rules[2 * CORR_KEPT_MAX];                /* bit (step % 64) of each rule of it */
-	bool chosen[2 * CORR_KEPT_MAX];
-	uint32_t count;
-	uint32_t chosen_count; /* at most MR_EVIDENCE_MAX */
-	uint32_t records;      /* distinct ones */
-	bool lower_bound;      /* there may be more */
-};
-/* Lists and chooses; corr->arena is used. */
-void corr_shown_find(struct corr *corr, const struct corr_reach *reach, struct corr_shown *out);
 
 /* ---- feed.c ---- */
 

@@ -16,6 +16,13 @@ static bool compare(const struct corr_window *window, const struct mr_condition_
 	return true;
 }
 
-static const struct corr_measure measure = CORR_MEASURE_OF_NUMBERS(corr_numbers_begin, compare);
+static void say(const struct corr_window *window, struct mr_buf *out)
+{
+	uint64_t count = corr_numbers_count(window);
+	if (count > 0)
+		corr_numbers_say(corr_numbers_sum(window), count, out);
+}
+
+static const struct corr_measure measure = CORR_MEASURE_OF_NUMBERS(corr_numbers_begin);
 
 const struct corr_kind corr_value_avg = CORR_KIND_OF_NUMBERS(&measure);

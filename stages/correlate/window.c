@@ -226,31 +226,51 @@ static void edges_find(const struct corr_set *now, const struct corr_set *before
 	sort(edges->lasts, edges->last_count);
 }
 
-static bool first(const struct corr_rule *rule, const struct corr_slot *slot, int64_t *offset_out)
+/* The first offset whose window holds so many; gives how many it holds, or 0. */
+static uint64_t first_of(const struct corr_slot *slot, uint64_t least, int64_t *offset_out)
 {
 	static const struct corr_set none;
 	const struct corr_set *now = &slot->set;
 	const struct corr_set *before = slot->previous == NULL ? &none : &slot->previous->set;
-	if ((uint64_t)now->count + before->count < rule->threshold)
-		return false;
+	if ((uint64_t)now->count + before->count < least)
+		return 0;
 	struct edges edges = {0};
 	edges.starts = mr_malloc((2 * (size_t)now->count + before->count) * sizeof(int64_t));
 	edges.firsts = edges.starts + now->count;
 	edges.lasts = edges.firsts + now->count;
 	edges_find(now, before, &edges);
-	bool found = false;
-	for (uint32_t i = 0; i < edges.start_count && !found; i++) {
+	uint64_t found = 0;
+	for (uint32_t i = 0; i < edges.start_count && found == 0; i++) {
 		int64_t offset = edges.starts[i];
 		uint64_t held = edges.always;
 		held += corr_numbers_below(edges.firsts, edges.first_count, offset + 1);
 		held +=
 		    edges.last_count - corr_numbers_below(edges.lasts, edges.last_count, offset);
-		found = held >= rule->threshold;
-		if (found)
+		found = held >= least ? held : 0;
+		if (found > 0)
 			*offset_out = offset;
 	}
 	free(edges.starts);
 	return found;
+}
+
+static bool first(const struct corr_rule *rule, const struct corr_slot *slot, int64_t *offset_out)
+{
+	return first_of(slot, rule->threshold, offset_out) > 0;
+}
+
+/* An alert says the count; of a slot that has none it is the most that a window holds. */
+static void reached(const struct corr_rule *rule, const struct corr_slot *slot, bool all,
+		    struct mr_buf *out, int64_t *offset_out)
+{
+	uint64_t most = 0, held = all ? 1 : 0;
+	(void)rule;
+	while (held > 0) {
+		held = first_of(slot, most + 1, offset_out);
+		most = held > 0 ? held : most;
+	}
+	if (most > 0)
+		mr_buf_add_uint(out, most);
 }
 
 /* ---- how many ---- */
@@ -281,4 +301,5 @@ const struct corr_way corr_at_once_way = {
     .first = first,
     .next = next,
     .count = count,
+    .reached = reached,
 };

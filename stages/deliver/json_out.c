@@ -119,3 +119,12 @@ bool json_is_number(struct mr_slice text)
 	}
 	return at == text.len;
 }
+
+void json_number(struct mr_buf *out, const char *key, struct mr_slice text)
+{
+	json_key(out, key);
+	if (json_is_number(text))
+		mr_buf_add(out, text.at, text.len);
+	else
+		mr_json_put_string(out, text);
+}

@@ -31,5 +31,7 @@ void json_time(struct mr_buf *out, const char *key, const char *key_dt, int64_t 
 void json_key(struct mr_buf *out, const char *key);
 /* Whether the whole text is a JSON number that any reader can hold. */
 bool json_is_number(struct mr_slice text);
+/* As a number where any reader can hold it, else as a text. */
+void json_number(struct mr_buf *out, const char *key, struct mr_slice text);
 
 #endif

@@ -5,6 +5,7 @@
 #include <assert.h>
 
 #include "common.h"
+#include "millrace/number.h"
 #include "words.h"
 
 #define SHORT_BYTES 160 /* of one name in a sentence */
@@ -350,15 +351,30 @@ static void put_word(struct mr_buf *out, const struct words *words)
 	put(out, words->text);
 }
 
+static void put_decimal(struct mr_buf *out, struct mr_slice decimal)
+{
+	struct mr_buf text = {0};
+	mr_decimal_show(decimal, &text);
+	put(out, (struct mr_slice){text.data, text.len});
+	mr_buf_fini(&text);
+}
+
+static void put_count(struct mr_buf *out, bool lower_bound, uint64_t count)
+{
+	char room[MR_DECIMAL_ROOM];
+	mr_buf_add_text(out, lower_bound ? "at least " : "");
+	put_decimal(out, mr_decimal(count, false, room));
+	mr_buf_add_text(out, " ");
+}
+
 /* What was counted: records, or alerts of which rules. */
 static void put_counted(struct mr_buf *out, const struct mr_catalog *catalog,
 			const struct mr_rule *rule, const struct mr_alert *alert)
 {
 	const char *what = common_counts_alerts(rule) ? "alert" : "record";
 	uint32_t shown = rule->rule_count < NAMES_MAX ? rule->rule_count : NAMES_MAX;
-	mr_buf_printf(out, "%s%llu %s%s", alert->lower_bound ? "at least " : "",
-		      (unsigned long long)alert->event_count, what,
-		      alert->event_count == 1 ? "" : "s");
+	put_count(out, alert->lower_bound, alert->event_count);
+	mr_buf_printf(out, "%s%s", what, alert->event_count == 1 ? "" : "s");
 	for (uint32_t i = 0; common_counts_alerts(rule) && i < shown; i++) {
 		mr_buf_add_text(out, i == 0 ? " of '" : joint(i, rule->rule_count));
 		mr_buf_add_text(out, i == 0 ? "" : "'");
@@ -369,13 +385,21 @@ static void put_counted(struct mr_buf *out, const struct mr_catalog *catalog,
 		mr_buf_printf(out, " and %u more rules", rule->rule_count - shown);
 }
 
+static void put_names(struct mr_buf *out, const struct mr_texts *fields)
+{
+	for (uint32_t i = 0; i < fields->count; i++) {
+		struct words words = words_of_field(fields->items[i], fields);
+		mr_buf_add_text(out, joint(i, fields->count));
+		put_word(out, &words);
+	}
+}
+
 static void put_values_counted(struct mr_buf *out, const struct mr_rule *rule,
 			       const struct mr_alert *alert)
 {
 	const struct mr_texts *fields = &rule->fields;
 	size_t cut = 0;
-	mr_buf_printf(out, "%s%llu ", alert->lower_bound ? "at least " : "",
-		      (unsigned long long)alert->value_count);
+	put_count(out, alert->lower_bound, alert->value_count);
 	if (alert->value_count > 1)
 		mr_buf_add_text(out, "different ");
 	if (fields->count == 1 && words_of_field(fields->items[0], NULL).is_word) {
@@ -390,11 +414,8 @@ static void put_values_counted(struct mr_buf *out, const struct mr_rule *rule,
 	}
 	mr_buf_add_text(out, fields->count > 1 ? "combination" : "value");
 	mr_buf_add_text(out, alert->value_count == 1 ? "" : "s");
-	for (uint32_t i = 0; i < fields->count; i++) {
-		struct words words = words_of_field(fields->items[i], fields);
-		mr_buf_add_text(out, i == 0 ? " of " : joint(i, fields->count));
-		put_word(out, &words);
-	}
+	mr_buf_add_text(out, fields->count > 0 ? " of " : "");
+	put_names(out, fields);
 }
 
 /* Whether one of the answers behind says this part of the key, with more beside it. */
@@ -410,6 +431,41 @@ static bool is_answered(const struct mr_rule *rule, const struct mr_alert *alert
 	return false;
 }
 
+/* What the condition was compared with, where the counts do not say it. */
+static void put_value(struct mr_buf *out, const struct mr_rule *rule, const struct mr_alert *alert)
+{
+	static const char *const whats[MR_CORRELATION_COUNT] = {
+	    [MR_CORRELATION_VALUE_SUM] = "the sum",
+	    [MR_CORRELATION_VALUE_AVG] = "the average",
+	    [MR_CORRELATION_VALUE_PERCENTILE] = "percentile",
+	    [MR_CORRELATION_VALUE_MEDIAN] = "the median"};
+	char time[MR_TIME_TEXT];
+	mr_buf_add_text(out, "; ");
+	if (whats[rule->type] != NULL) {
+		mr_buf_add_text(out, whats[rule->type]);
+		if (rule->percentile > 0)
+			mr_buf_printf(out, " %u", rule->percentile);
+		mr_buf_add_text(out, " of ");
+		put_names(out, &rule->fields);
+		mr_buf_add_text(out, " is ");
+	}
+	put_decimal(out, alert->value);
+	size_t len = mr_time_text(alert->value_time_us, time);
+	mr_buf_printf(out, " in the window up to %.*s", (int)len, time);
+}
+
+static void put_condition(struct mr_buf *out, const struct mr_rule *rule,
+			  const struct mr_alert *alert)
+{
+	if (alert->value.len > 0)
+		put_value(out, rule, alert);
+	if (rule->condition_count == 0 || mr_correlation_counts(rule->type) == MR_COUNTS_RULES)
+		return;
+	mr_buf_add_text(out, " (");
+	mr_rule_show_condition(rule, out);
+	mr_buf_add_text(out, ")");
+}
+
 static void put_how_often(struct mr_buf *out, const struct mr_catalog *catalog,
 			  const struct mr_alert *alert)
 {
@@ -423,6 +479,7 @@ static void put_how_often(struct mr_buf *out, const struct mr_catalog *catalog,
 		mr_buf_add_text(out, records ? " with " : "");
 		put_values_counted(out, rule, alert);
 	}
+	put_condition(out, rule, alert);
 	for (uint32_t i = 0; i < alert->key_count; i++) {
 		if (is_answered(rule, alert, alert->key[i]))
 			continue;

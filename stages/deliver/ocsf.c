@@ -127,11 +127,27 @@ static void put_finding(struct mr_buf *out, const struct mr_catalog *catalog,
 		json_text_if(out, "src_url", rule->references.items[0]);
 }
 
+/* As the rule says it: what is compared, and with what. */
+static void put_condition(struct mr_buf *out, const struct mr_rule *rule)
+{
+	struct json_part part = json_begin(out, "condition", '{');
+	put_texts(out, "field", &rule->fields);
+	if (rule->percentile > 0)
+		json_int(out, "percentile", rule->percentile);
+	for (uint32_t i = 0; i < rule->condition_count; i++) {
+		char room[MR_DECIMAL_ROOM];
+		json_number(out, mr_compare_name(rule->condition[i].op),
+			    mr_condition_number(&rule->condition[i], room));
+	}
+	json_end_or_drop(out, part);
+}
+
 static void put_provenance(struct mr_buf *out, const struct mr_rule *rule)
 {
 	put_texts(out, "group_by", &rule->group_by);
 	if (rule->timespan_us > 0)
 		json_int(out, "timespan_seconds", rule->timespan_us / 1000000);
+	put_condition(out, rule);
 	json_text(out, "rule_file", rule->file);
 	json_uint(out, "rule_line", rule->line);
 	json_text_if(out, "rule_status", rule->status);
@@ -327,6 +343,10 @@ static void put_unmapped(struct mr_buf *out, const struct ocsf_rule *rule, bool 
 	if (alert->value_count > 0)
 		json_uint(out, "values", alert->value_count);
 	json_bool(out, "lower_bound", alert->lower_bound);
+	if (alert->value.len > 0) {
+		json_number(out, "value", alert->value);
+		json_time(out, "value_time", "value_time_dt", alert->value_time_us);
+	}
 	if (!alert->has_time)
 		json_bool(out, "time_unknown", true);
 	put_piece(out, &rule->unmapped);

@@ -334,7 +334,7 @@ static enum mr_err not_there(const struct explaining *wish, struct mr_error *err
 static enum mr_err explain(struct explaining *wish, struct mr_config *config,
 			   struct mr_error *error)
 {
-	const struct mr_trial_taker taker = {wish, NULL, take_reject, NULL};
+	const struct mr_trial_taker taker = {.context = wish, .reject = take_reject};
 	struct mr_slice record;
 	struct mr_buf room = {0};
 	rules_hush(&wish->refusals);

@@ -98,7 +98,7 @@ static void take_reject(void *context, const struct mr_reject *reject)
 
 static enum mr_err read_records(struct listing *listing, struct mr_error *error)
 {
-	const struct mr_trial_taker taker = {listing, NULL, take_reject, NULL};
+	const struct mr_trial_taker taker = {.context = listing, .reject = take_reject};
 	rule_seen_init(&listing->seen, listing->fields);
 	enum mr_err err = mr_trial_open(listing->trial, &looker_stage, &taker, error);
 	if (err == MR_OK) {

@@ -306,7 +306,8 @@ static bool report(const struct profiling *wish)
 static enum mr_err profile(struct profiling *wish, struct mr_config *config, uint64_t *unread,
 			   struct mr_error *error)
 {
-	const struct mr_trial_taker taker = {wish, take_alert, take_reject, &wish->costs};
+	const struct mr_trial_taker taker = {
+	    .context = wish, .alert = take_alert, .reject = take_reject, .costs = &wish->costs};
 	rules_hush(&wish->refusals);
 	enum mr_err err = mr_trial_prepare(config, &wish->trial, error);
 	if (err != MR_OK)

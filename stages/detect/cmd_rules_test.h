@@ -34,6 +34,8 @@ struct rules_testing {
 	uint32_t records;         /* that were judged */
 	uint32_t *matches;        /* of them, by catalog index */
 	uint32_t keyless;         /* matches that lacked a field of group-by */
+	uint32_t missed;          /* groups in a slot of time that made no alert */
+	struct mr_buf misses;     /* what the first of them came to, a line each */
 };
 
 /* ---- cmd_rules_ear.c ---- */

@@ -10,16 +10,29 @@
 #include <time.h>
 
 #include "cmd_rules_test.h"
+#include "millrace/number.h"
 
 /* A test's time 0 where a record has `at`: 2026-01-01T00:00:00Z, where a day and an ISO week's
  * Thursday begin, and so every window of whole hours, days and weeks since 1970. */
 #define START_US (INT64_C(20454) * MR_DAY_US)
+
+#define MISSES_MAX 3 /* are told of */
 
 /* ---- in deliver's place ---- */
 
 static struct mr_slice keep(struct mr_arena *arena, struct mr_slice text)
 {
 	return (struct mr_slice){mr_arena_copy(arena, text.at, text.len), text.len};
+}
+
+static void put_key(const struct mr_rule *rule, const struct mr_slice *key, struct mr_buf *out)
+{
+	for (uint32_t i = 0; i < rule->group_by.count; i++)
+		mr_buf_printf(out, "%s%.*s: %.*s", i == 0 ? "{" : ", ",
+			      (int)rule->group_by.items[i].len, rule->group_by.items[i].at,
+			      SIGMA_SHOW(key[i]));
+	if (rule->group_by.count > 0)
+		mr_buf_add_text(out, "} ");
 }
 
 static struct rules_alert *find_alert(struct rules_testing *testing, const struct mr_alert *alert)
@@ -49,6 +62,43 @@ static void take_alert(void *context, const struct mr_alert *alert)
 	got->key = mr_arena_alloc(&testing->scratch, (alert->key_count + 1) * sizeof *got->key);
 	for (uint32_t i = 0; i < alert->key_count; i++)
 		got->key[i] = keep(&testing->scratch, alert->key[i]);
+}
+
+/* What it came to, or which of the rules were seen, in order of time. */
+static void put_miss(const struct rules_testing *testing, const struct mr_rule *rule,
+		     const struct mr_alert *nearest, struct mr_buf *out)
+{
+	const struct mr_catalog *catalog = mr_trial_catalog(testing->trial);
+	char time[MR_TIME_TEXT];
+	put_key(rule, nearest->key, out);
+	if (nearest->value.len > 0) {
+		mr_buf_add_text(out, "came to ");
+		mr_decimal_show(nearest->value, out);
+		mr_buf_add_text(out, ", not ");
+		mr_rule_show_condition(rule, out);
+		return;
+	}
+	mr_buf_add_text(out, nearest->evidence_count == 0 ? "nothing" : "in order of time: ");
+	for (uint32_t i = 0; i < nearest->evidence_count; i++) {
+		const struct mr_evidence *evidence = &nearest->evidence[i];
+		mr_time_text(evidence->time_us, time);
+		mr_buf_printf(out, "%s\"%.*s\" at %s", i == 0 ? "" : ", ",
+			      SIGMA_SHOW(catalog->rules[evidence->rule].title), time);
+	}
+	for (uint32_t i = 0; i < rule->rule_count && rule->type == MR_CORRELATION_TEMPORAL_ORDERED;
+	     i++)
+		mr_buf_printf(out, "%s\"%.*s\"", i == 0 ? "; wanted: " : ", ",
+			      SIGMA_SHOW(catalog->rules[rule->rules[i]].title));
+}
+
+static void take_miss(void *context, const struct mr_alert *nearest)
+{
+	struct rules_testing *testing = context;
+	const struct mr_rule *rule = &mr_trial_catalog(testing->trial)->rules[testing->rule];
+	if (nearest->rule != testing->rule || testing->missed++ >= MISSES_MAX)
+		return;
+	mr_buf_add_text(&testing->misses, "\n");
+	put_miss(testing, rule, nearest, &testing->misses);
 }
 
 static void take_reject(void *context, const struct mr_reject *reject)
@@ -155,12 +205,7 @@ static bool feed(struct rules_testing *testing, struct rule_outcome *outcome,
 static void put_alert(const struct mr_rule *rule, const struct rules_alert *got, struct mr_buf *out)
 {
 	char time[MR_TIME_TEXT];
-	for (uint32_t i = 0; i < rule->group_by.count; i++)
-		mr_buf_printf(out, "%s%.*s: %.*s", i == 0 ? "{" : ", ",
-			      (int)rule->group_by.items[i].len, rule->group_by.items[i].at,
-			      SIGMA_SHOW(got->key[i]));
-	if (rule->group_by.count > 0)
-		mr_buf_add_text(out, "} ");
+	put_key(rule, got->key, out);
 	size_t len = mr_time_text(got->first_us, time);
 	mr_buf_printf(out, "from %.*s", (int)len, time);
 	len = mr_time_text(got->last_us, time);
@@ -184,6 +229,14 @@ static void put_matches(const struct rules_testing *testing, const struct mr_rul
 			      testing->keyless == 1 ? "" : "es");
 }
 
+static void put_misses(const struct rules_testing *testing, struct mr_buf *out)
+{
+	mr_buf_add(out, testing->misses.data, testing->misses.len);
+	if (testing->missed > MISSES_MAX)
+		mr_buf_printf(out, "\nand %u more that made no alert",
+			      testing->missed - MISSES_MAX);
+}
+
 /* What there is, a line each. */
 static enum rule_verdict end_alerts(struct rules_testing *testing, struct rule_outcome *outcome,
 				    const char *wrong)
@@ -195,8 +248,10 @@ static enum rule_verdict end_alerts(struct rules_testing *testing, struct rule_o
 		mr_buf_add_text(&text, "\n");
 		put_alert(outcome->rule, &testing->alerts[i], &text);
 	}
-	if (testing->alert_count < outcome->test->alerts)
+	if (testing->alert_count < outcome->test->alerts) {
 		put_matches(testing, outcome->rule, &text);
+		put_misses(testing, &text);
+	}
 	end_with(testing, outcome, RULE_FAILED, "%.*s", (int)text.len, text.data);
 	mr_buf_fini(&text);
 	return RULE_FAILED;
@@ -326,6 +381,8 @@ static void forget(struct rules_testing *testing)
 {
 	uint32_t count = mr_trial_catalog(testing->trial)->count;
 	testing->alert_count = 0;
+	testing->missed = 0;
+	testing->misses.len = 0;
 	testing->records = 0;
 	testing->keyless = 0;
 	testing->rejected = (struct mr_slice){0};
@@ -390,7 +447,8 @@ static void add_sources(struct mr_config *config, struct rule_suites *suites)
 enum mr_err rules_testing_open(struct rules_testing *testing, struct mr_config *config,
 			       struct mr_error *error)
 {
-	const struct mr_trial_taker taker = {testing, take_alert, take_reject, NULL};
+	const struct mr_trial_taker taker = {
+	    .context = testing, .alert = take_alert, .reject = take_reject, .missed = take_miss};
 	mr_config_add(config, "trial", "true");
 	add_sources(config, &testing->suites);
 	enum mr_err err = mr_trial_prepare(config, &testing->trial, error);
@@ -418,6 +476,7 @@ void rules_testing_fini(struct rules_testing *testing)
 	sigma_set_fini(&testing->labelled);
 	mr_buf_fini(&testing->tree);
 	mr_buf_fini(&testing->bytes);
+	mr_buf_fini(&testing->misses);
 	free(testing->alerts);
 	free(testing->matches);
 }

@@ -90,9 +90,6 @@ static bool read_texts(struct sigma_scope *scope, struct mr_yaml *node, const ch
 	return true;
 }
 
-/* The operators, in the order of enum mr_compare. */
-static const char *const operators[] = {"gte", "gt", "lte", "lt", "eq", "neq"};
-
 static bool read_count(struct sigma_scope *scope, const struct mr_yaml *value,
 		       struct mr_condition_part *part)
 {
@@ -119,12 +116,13 @@ static bool read_number(struct sigma_scope *scope, const struct mr_yaml *value,
 			    MR_NUMBER_TEXT_MAX);
 }
 
-/* Parts stand in the order of operators, however they are written: one condition is one meaning. */
+/* Parts stand in the order of enum mr_compare, however they are written: one condition is one
+ * meaning. */
 static bool read_part(struct sigma_scope *scope, struct mr_rule *rule, const struct mr_yaml *key,
 		      const struct mr_yaml *value)
 {
 	struct mr_condition_part part = {.op = MR_GTE};
-	while (part.op <= MR_NEQ && !mr_yaml_is(key, operators[part.op]))
+	while (part.op <= MR_NEQ && !mr_yaml_is(key, mr_compare_name(part.op)))
 		part.op++;
 	if (part.op > MR_NEQ)
 		return sigma_refuse(scope, SIGMA_AT(key),

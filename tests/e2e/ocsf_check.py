@@ -136,6 +136,10 @@ OWN = {
     "time_unknown": (lambda v: v is True, False),
     "group_by": (lambda v: isinstance(v, list) and v, False),
     "timespan_seconds": (lambda v: is_int(v, 0), False),
+    "condition": (lambda v: isinstance(v, dict) and v and set(v) <= {"field", "percentile", "gte", "gt", "lte", "lt", "eq", "neq"}, False),
+    "value": (lambda v: isinstance(v, (int, float, str)), False),
+    "value_time": (is_int, False),
+    "value_time_dt": (TYPES["datetime_t"], False),
     "rule_file": (TYPES["string_t"], True),
     "rule_line": (lambda v: is_int(v, 0), True),
     "rule_status": (TYPES["string_t"], False),
@@ -291,6 +295,7 @@ def check_alert(alert):
         yield from check_table(own, of_itself, "alert.unmapped.millrace")
         return
     yield from check_table(own, OWN, "alert.unmapped.millrace")
+    yield from check_times(own, "alert.unmapped.millrace")
     if ("records" in own) == ("alerts" in own):
         yield "alert.unmapped.millrace: not one of records and alerts"
     elif alert.get("count") != min(own.get("records", own.get("alerts")), 2**31 - 1):

@@ -66,6 +66,21 @@ class Message(unittest.TestCase):
                     self.assertIn(f" did {activity} on bob@example.com ({old or new}) from ", alert["message"])
                     self.assertIn(old or new, [resource.get("name") for resource in alert["resources"]])
 
+    def test_a_sum_says_what_it_is(self):
+        """Of the windows that meet the condition the one that does so furthest, exactly; and with what it was compared."""
+        rule = self.place.path("much.yml")
+        with open(rule, "w", encoding="utf-8") as out:
+            out.write(mr.RULE + "name: set\n---\ntitle: Much\nid: 33333333-0000-4000-8000-000000000002\ncorrelation: {type: value_sum, "
+                      "rules: [set], group-by: [UserId], timespan: 10m, condition: {field: BytesOut, gt: 1.5e9, lt: 9e9}}\n")
+        records = [{**mr.record(0), "UserId": "ann@example.com", "CreationTime": f"2026-03-01T{time}", "BytesOut": size}
+                   for time, size in (("10:00:00", 1234567890), ("10:01:00", 765432110.25), ("10:02:00", "-1"), ("10:09:00", 0))]
+        (alert,), _ = self.scan(records, rule)
+        self.assertIn("Much: 4 records; the sum of BytesOut is 2,000,000,000.25 in the window up to 2026-03-01T10:01:00Z "
+                      "(more than 1.5e9 and less than 9e9 within 10m); by ann@example.com", alert["message"])
+        own = alert["unmapped"]["millrace"]
+        self.assertEqual(own["condition"], {"field": ["BytesOut"], "gt": 1.5e9, "lt": 9e9})
+        self.assertEqual((own["value"], own["value_time_dt"]), (2000000000.25, "2026-03-01T10:01:00Z"))
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -328,7 +328,8 @@ class OwnRules(unittest.TestCase):
     def test_an_outer_count_says_whose_alerts_it_counts(self):
         found = self.scan(RULES, [with_id(record, number)[0] for number, record in enumerate(each(100, download))])
         alert, = (alert for alert in found if alert["finding_info"]["analytic"]["uid"] == self.ids["mass_download"])
-        self.assertTrue(alert["message"].startswith("Mass download: 1 alert of 'A hundred files were downloaded'; by "),
+        self.assertTrue(alert["message"].startswith("Mass download: 1 alert of 'A hundred files were downloaded' "
+                                                    "(1 or more within 1h); by "),
                         alert["message"])
         own = alert["unmapped"]["millrace"]
         self.assertEqual((alert["count"], own["alerts"], "records" in own), (1, 1, False))

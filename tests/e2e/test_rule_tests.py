@@ -129,7 +129,9 @@ class RuleTests(unittest.TestCase):
                   case(HIT, matches=False)), status=1)
         self.assertEqual([outcome for outcome, _ in outcomes],
                          ["passed", "passed", "failed", "passed", "failed", "error", "error"])
-        self.assertEqual(outcomes[2][1], f'0 alerts, not 1\n{self.folder}/rules.yml:1: "A mailbox was set" matched 3 of 3 records')
+        self.assertEqual(outcomes[2][1], f'0 alerts, not 1\n{self.folder}/rules.yml:1: "A mailbox was set" matched 3 of 3 records\n'
+                         "{UserId: ann@example.com} came to 2, not 3 or more within 10m\n"
+                         "{UserId: ann@example.com} came to 2, not 3 or more within 10m")
         self.assertIn("{UserId: a} from 2026-01-01T00:00:00Z to 2026-01-01T00:02:00Z", outcomes[4][1])
         self.assertIn("has no time", outcomes[5][1])
         self.assertIn("write `alerts: N`", outcomes[6][1])
@@ -146,6 +148,24 @@ class RuleTests(unittest.TestCase):
         reason = self.outcomes(NAMED, over, suite("many", case(records=records, alerts=1)), status=1)[0][1]
         self.assertEqual(reason.splitlines()[1:], [f'{self.folder}/rules.yml:1: "A mailbox was set" matched 2 of 3 records',
                                                    "2 matches lacked a field of group-by"])
+
+    def test_what_a_correlation_came_to(self):
+        """A sum that was too small, and an order that was another."""
+        record = {**HIT, "Operation": "Send", "Size": 900.5}
+        rules = "".join(f"title: {name}\nid: 5f1c2f5e-6d1f-4c1e-9f0e-2b8a4d7c9c{number}\nname: {name}\nlogsource: {{product: m365}}\n"
+                        f"detection: {{selection: {{Operation: {name}}}, condition: selection}}\nlevel: low\n---\n"
+                        for name, number in (("Send", 10), ("Open", 11)))
+        rules += ("title: Much\nid: 5f1c2f5e-6d1f-4c1e-9f0e-2b8a4d7c9c12\nname: much\nlevel: high\ncorrelation: {type: value_sum, "
+                  "rules: [Send], group-by: [UserId], timespan: 1h, condition: {field: Size, gt: 2000}}\n---\n"
+                  "title: First\nid: 5f1c2f5e-6d1f-4c1e-9f0e-2b8a4d7c9c13\nname: first\nlevel: high\ncorrelation: "
+                  "{type: temporal_ordered, rules: [Open, Send], timespan: 1h}\n")
+        sent = {"at": "0s", "every": "1m", "repeat": 2, "record": record}
+        opened = {"at": "10m", "record": {**record, "Operation": "Open"}}
+        outcomes = self.outcomes(rules, suite("much", case(records=[sent], alerts=1)),
+                                 suite("first", case(records=[sent, opened], alerts=1)), status=1)
+        self.assertEqual(outcomes[0][1].splitlines()[2], "{UserId: ann@example.com} came to 1,801, not more than 2,000 within 1h")
+        self.assertEqual(outcomes[1][1].splitlines()[3], 'in order of time: "Send" at 2026-01-01T00:00:00Z, '
+                         '"Send" at 2026-01-01T00:01:00Z, "Open" at 2026-01-01T00:10:00Z; wanted: "Open", "Send"')
 
     def test_what_is_one_record(self):
         """An id of its own makes copies one record, unless they are repetitions; without one the time parts them."""

@@ -191,6 +191,54 @@ static void feed_with_barriers(struct house *house, const struct mr_signal *sign
 	house_barrier(house, 2 * MINUTE);
 }
 
+static double value_of(const struct naive_window *window)
+{
+	int64_t value = 0, scale = 1;
+	if (!naive_adds_up(window->rule->type))
+		return (double)naive_count(window);
+	assert_true(naive_value(window, &value, &scale) > 0);
+	return (double)value / 2 / (double)scale;
+}
+
+/* Of the windows that meet the condition the alert says the one that meets it furthest. */
+static void value_is_the_furthest(void *context, const struct mr_alert *alert)
+{
+	const struct bench *bench = context;
+	uint32_t number;
+	assert_int_equal(sscanf(alert->key[0].at, "key%u", &number), 1);
+	const struct stream *stream = &bench->streams[number];
+	const struct naive_rule *rule = &stream->setup->rule;
+	double furthest = 0;
+	int64_t time = INT64_MIN;
+	bool least = true;
+	if (!mr_rule_settles(&bench->catalog.rules[alert->rule]) ||
+	    rule->type == MR_CORRELATION_TEMPORAL) {
+		assert_int_equal(alert->value.len, 0);
+		return;
+	}
+	for (uint32_t i = 0; i < rule->part_count; i++)
+		least &= rule->parts[i].op == MR_LT || rule->parts[i].op == MR_LTE;
+	for (uint32_t i = 0; i < stream->count; i++) {
+		const struct naive_occurrence *one = &stream->occurrences[i];
+		struct naive_window window = {rule, stream->occurrences, stream->count,
+					      one->time - rule->span, one->time};
+		if (!one->completes || naive_slot(rule, one->time) != alert->slot)
+			continue;
+		double value = value_of(&window);
+		bool same = time != INT64_MIN && value == furthest;
+		if (time == INT64_MIN || (!same && (value < furthest) == least) ||
+		    (same && one->time < time)) {
+			furthest = value;
+			time = one->time;
+		}
+	}
+	char text[64] = {0};
+	assert_in_range(alert->value.len, 1, sizeof(text) - 1);
+	memcpy(text, alert->value.at, alert->value.len);
+	assert_float_equal(strtod(text, NULL), furthest, 1e-5);
+	assert_true(alert->value_time_us == time);
+}
+
 static void run(enum mr_correlation_type type, bool dense, uint64_t seed)
 {
 	uint64_t random = seed;
@@ -201,6 +249,8 @@ static void run(enum mr_correlation_type type, bool dense, uint64_t seed)
 		struct house house;
 		house_open(&house, &bench.catalog, bench.fields, workers, workers != 2);
 		house.asks_open = true;
+		house.context = &bench;
+		house.watch = workers == 1 ? value_is_the_furthest : NULL;
 		house.batch = 1 + random_below(&random, 50);
 		size_t count = bench.signal_count;
 		memcpy(signals, bench.signals, count * sizeof(*signals));

@@ -375,6 +375,37 @@ static void values_are_counted_by_their_word(void **state)
 			 "1970-01-01T00:00:00Z");
 }
 
+/* What was compared, and with what. */
+static void a_condition_is_said(void **state)
+{
+	(void)state;
+	struct counted c;
+	struct mr_condition_part parts[] = {{.op = MR_GT, .count = 1000},
+					    {.op = MR_LTE, .count = 2000}};
+	counted_init(&c);
+	c.rules[0].layer = 0;
+	c.rules[0].condition = parts;
+	c.rules[0].condition_count = 2;
+	c.rules[0].timespan_us = INT64_C(5400000000);
+	c.alert.event_count = 1234;
+	counted_says(&c, "Outer: 1,234 records (more than 1,000 and 2,000 or less within 90m) at "
+			 "1970-01-01T00:00:00Z");
+	c.rules[0].type = MR_CORRELATION_TEMPORAL;
+	counted_says(&c, "Outer: 1,234 records at 1970-01-01T00:00:00Z");
+	c.rules[0].type = MR_CORRELATION_VALUE_PERCENTILE;
+	c.rules[0].percentile = 95;
+	c.rules[0].fields = (struct mr_texts){c.value_names, 1};
+	c.value_names[0] = S("a.BytesOut");
+	parts[0] = (struct mr_condition_part){.op = MR_EQ, .number = S("1234567.5")};
+	c.rules[0].condition_count = 1;
+	c.rules[0].timespan_us = INT64_C(86400000000);
+	c.alert.value = S("1234567.5");
+	c.alert.value_time_us = 1000000;
+	counted_says(&c, "Outer: 1,234 records; percentile 95 of BytesOut is 1,234,567.5 in the "
+			 "window up to 1970-01-01T00:00:01Z (exactly 1,234,567.5 within 1d) at "
+			 "1970-01-01T00:00:00Z");
+}
+
 /* Sign-ins and audit records name one application differently. */
 static void an_application_is_one_under_all_its_names(void **state)
 {
@@ -493,6 +524,7 @@ int main(void)
 	    cmocka_unit_test(an_announcement_cannot_move_the_cursor),
 	    cmocka_unit_test(an_outer_count_is_one_of_alerts),
 	    cmocka_unit_test(values_are_counted_by_their_word),
+	    cmocka_unit_test(a_condition_is_said),
 	    cmocka_unit_test(an_application_is_one_under_all_its_names),
 	    cmocka_unit_test(a_key_that_is_answered_stands_once),
 	    cmocka_unit_test(a_long_name_is_cut_between_characters),

@@ -259,6 +259,8 @@ static struct mr_alert sample_alert(void)
 				 .event_count = 1ull << 33,
 				 .value_count = 5,
 				 .lower_bound = true,
+				 .value = S("-12.5"),
+				 .value_time_us = 19,
 				 .shed = 6,
 				 .evidence_count = 2};
 	memcpy(alert.id, "0123456789abcdef", MR_ALERT_ID_BYTES);
@@ -303,6 +305,8 @@ static void an_alert_comes_back_whole(void **state)
 	assert_slice(got.key[0], want.key[0]);
 	assert_int_equal(got.arrival_us, 11);
 	assert_true(got.slot == -4 && got.first_time_us == 10 && got.last_time_us == 20);
+	assert_slice(got.value, want.value);
+	assert_true(got.value_time_us == 19);
 	assert_true(got.event_count == 1ull << 33 && got.value_count == 5 && got.shed == 6);
 	assert_int_equal(got.evidence_count, 2);
 	assert_slice(got.evidence[1].record, S("{\"a\":1}"));

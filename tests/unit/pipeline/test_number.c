@@ -134,9 +134,60 @@ static void at_random(void **state)
 	}
 }
 
+static void assert_divided(const char *text, uint64_t by, const char *wanted)
+{
+	struct mr_buf out = {0};
+	struct mr_slice bytes = exact(text, strlen(text));
+	mr_buf_add_text(&out, "7");
+	mr_decimal_divide(bytes, by, &out);
+	mr_buf_add(&out, "", 1);
+	assert_string_equal(out.data + 1, wanted);
+	drop(bytes);
+	mr_buf_fini(&out);
+}
+
+static void divided(void **state)
+{
+	(void)state;
+	assert_divided("0", 1, "0");
+	assert_divided("1236681.5", 1, "1236681.5");
+	assert_divided("-1", 2, "-0.5");
+	assert_divided("10", 2, "5");
+	assert_divided("100", 4, "25");
+	assert_divided("1", 3, "0.333333");
+	assert_divided("-2.5", 3, "-0.8333333");
+	assert_divided("0.0005", UINT64_C(1) << 32, "0");
+	assert_divided("-0.0005", UINT64_C(1) << 32, "0");
+	assert_divided("1000000000000000000000000000001", 7,
+		       "142857142857142857142857142857.285714");
+}
+
+static void assert_shown(const char *text, const char *wanted)
+{
+	struct mr_buf out = {0};
+	struct mr_slice bytes = exact(text, strlen(text));
+	mr_decimal_show(bytes, &out);
+	mr_buf_add(&out, "", 1);
+	assert_string_equal(out.data, wanted);
+	drop(bytes);
+	mr_buf_fini(&out);
+}
+
+static void shown(void **state)
+{
+	(void)state;
+	assert_shown("0", "0");
+	assert_shown("-999", "-999");
+	assert_shown("1000", "1,000");
+	assert_shown("-1234567.8901", "-1,234,567.8901");
+	assert_shown("1234567", "1,234,567");
+	assert_shown("12345e3", "12345e3");
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(what_is_one), cmocka_unit_test(order),
-					   cmocka_unit_test(sums), cmocka_unit_test(at_random)};
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(what_is_one), cmocka_unit_test(order),   cmocka_unit_test(sums),
+	    cmocka_unit_test(at_random),   cmocka_unit_test(divided), cmocka_unit_test(shown)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
