@@ -51,9 +51,20 @@ bool corr_may_miss_previous(const struct corr *corr, const struct corr_slot *slo
 	return releases(corr) && due_of(corr, slot, 1) < release_limit(corr);
 }
 
+static bool is_due(const struct corr *corr, const struct corr_slot *slot)
+{
+	return due_of(corr, slot, 0) < release_limit(corr);
+}
+
+/* Something is to be told of it, or of the one behind, which reaches into it. */
+static bool is_held(const struct corr_slot *slot)
+{
+	return corr_is_untold(slot) || (slot->next != NULL && corr_is_untold(slot->next));
+}
+
 static bool slot_is_gone(const struct corr *corr, const struct corr_slot *slot)
 {
-	return corr->dues.dues[slot->due_at].at_us < release_limit(corr) && !corr_is_untold(slot);
+	return is_due(corr, slot) && !is_held(slot);
 }
 
 void corr_count_beyond(struct corr *corr, int64_t time_us, int64_t delay_us)
@@ -62,6 +73,23 @@ void corr_count_beyond(struct corr *corr, int64_t time_us, int64_t delay_us)
 		return;
 	mr_count(corr->env->counters, MR_C_BEYOND_LATENESS,
 		 time_us < minus(release_limit(corr), delay_us));
+}
+
+/* Each slot that is held though it is due, once. */
+static void held_visit(struct corr *corr, void (*visit)(struct corr *corr, struct corr_slot *slot))
+{
+	for (uint32_t i = 0; i < corr->untold_count; i++) {
+		struct corr_slot *slot = corr->untold[i], *previous = slot->previous;
+		if (is_due(corr, slot))
+			visit(corr, slot);
+		if (previous != NULL && !corr_is_untold(previous) && is_due(corr, previous))
+			visit(corr, previous);
+	}
+}
+
+static void set_aside(struct corr *corr, struct corr_slot *slot)
+{
+	corr_heap_remove(&corr->dues, slot);
 }
 
 void corr_release(struct corr *corr, int64_t watermark_us)
@@ -74,7 +102,9 @@ void corr_release(struct corr *corr, int64_t watermark_us)
 		return;
 	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++)
 		corr_plain_release(corr, &corr->groups[g].plain, release_limit(corr));
-	/* One of which something is to be told holds up what is behind it, until the next one. */
-	while (dues->count > 0 && slot_is_gone(corr, dues->dues[0].slot))
+	/* What is held up holds up nothing behind it. */
+	held_visit(corr, set_aside);
+	while (dues->count > 0 && is_due(corr, dues->dues[0].slot))
 		corr_key_sweep(corr, dues->dues[0].slot->key, slot_is_gone);
+	held_visit(corr, corr_due_add);
 }

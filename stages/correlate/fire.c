@@ -230,6 +230,10 @@ static void slot_revise(struct corr *corr, struct corr_slot *slot)
 {
 	struct mr_alert alert;
 	struct view view;
+	if (slot->told == 0) { /* it fired while its rule made no alerts */
+		corr_alert_write(corr, slot, MR_ACTIVITY_CREATE, false);
+		return;
+	}
 	view_init(corr, &view, slot);
 	uint64_t count = alert_fill(corr, &view, &alert);
 	if (count / 2 >= slot->told) {

@@ -107,6 +107,7 @@ enum mr_err corr_tell(struct corr *corr)
 		if (!mr_writer_ready(corr->out))
 			return MR_FULL;
 		corr_alert_write(corr, slot, activity_of(slot), false);
+		slot->revised |= slot->fired && slot->settled->world == CORR_OPEN;
 		slot->settled->world = slot->fired ? CORR_OPEN : CORR_CLOSED;
 		corr_untold_remove(corr, slot);
 	}
@@ -145,7 +146,6 @@ static void compare_with_world(struct corr *corr, struct corr_slot *slot, uint64
 	bool open = slot->settled->world == CORR_OPEN;
 	bool doubled =
 	    slot->fired && open && !slot->revised && things / 2 >= slot->told && slot->told > 0;
-	slot->revised |= doubled;
 	if (slot->fired != open || doubled)
 		corr_untold_add(corr, slot);
 	else

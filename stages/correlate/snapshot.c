@@ -13,7 +13,7 @@
 
 #include "millrace/pack.h"
 
-#define SECTION_VERSION 7
+#define SECTION_VERSION 8
 #define SECTION_OLDEST 5 /* that is read */
 #define SECTION_PARTS 5
 #define KEY_PARTS 5
@@ -148,12 +148,14 @@ static void put_offers(struct corr *corr, const struct corr_settled *settled, st
 
 #define WORLD_SHIFT 6
 #define LOSSY 256u
+#define UNTOLD 512u
 static uint64_t flags_of(const struct corr_slot *slot)
 {
 	const struct corr_settled *settled = slot->settled;
 	uint64_t flags = (slot->fired ? 1u : 0) | (slot->revised ? 2u : 0) |
 			 (slot->items.pruned ? 4u : 0) | (slot->set.pruned ? 8u : 0) |
-			 (slot->items.proofs != NULL ? 16u : 0) | (slot->lossy ? LOSSY : 0);
+			 (slot->items.proofs != NULL ? 16u : 0) | (slot->lossy ? LOSSY : 0) |
+			 (corr_is_untold(slot) ? UNTOLD : 0);
 	if (settled != NULL)
 		flags |= (settled->judged ? 32u : 0) | (uint64_t)settled->world << WORLD_SHIFT;
 	return flags;
@@ -455,8 +457,9 @@ static void get_settled(struct corr *corr, struct corr_slot *slot, uint64_t flag
 		settled->judged = true;
 		corr_heap_remove(&corr->settling, slot);
 	}
+	bool open = settled->world == CORR_OPEN;
 	if (settled->judged && slot->key->rule->rule->alerts &&
-	    slot->fired != (settled->world == CORR_OPEN))
+	    (slot->fired != open || (slot->fired && (flags & UNTOLD) != 0)))
 		corr_untold_add(corr, slot);
 }
 
@@ -465,10 +468,10 @@ static void get_settled(struct corr *corr, struct corr_slot *slot, uint64_t flag
 /* No more than a slot may have: of the bits between, one value means nothing. */
 static uint64_t get_flags(struct corr *corr, struct mr_unpack *in)
 {
-	uint64_t flags = mr_unpack_uint(in, corr->restoring < 6   ? FLAGS_BEFORE_6
-					    : corr->restoring < 7 ? FLAGS_BEFORE_7
-								  : FLAGS_BEFORE_7 | LOSSY);
-	in->bad |= (flags & ~(uint64_t)LOSSY) > FLAGS_BEFORE_7;
+	static const uint64_t most[] = {FLAGS_BEFORE_6, FLAGS_BEFORE_7, FLAGS_BEFORE_7 | LOSSY,
+					FLAGS_BEFORE_7 | LOSSY | UNTOLD};
+	uint64_t flags = mr_unpack_uint(in, most[corr->restoring - SECTION_OLDEST]);
+	in->bad |= (flags & ~(uint64_t)(LOSSY | UNTOLD)) > FLAGS_BEFORE_7;
 	return flags;
 }
 

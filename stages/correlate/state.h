@@ -224,7 +224,7 @@ struct corr_slot {
 	struct corr_slot *next;
 	struct corr_key *key;
 	int64_t number;
-	uint64_t told; /* the count that the alert said */
+	uint64_t told; /* the count that the alert said; 0: there was none */
 	size_t bytes;  /* as last counted in corr.bytes */
 	struct corr_items items;
 	struct corr_set set;

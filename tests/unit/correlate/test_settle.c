@@ -192,6 +192,80 @@ static void a_start_tells_what_was_judged(void **state)
 	world_close(&world);
 }
 
+/* A count that has doubled is told once: by the start that goes on from where it was judged, and
+ * where one more comes before that. */
+static void a_revision_is_not_lost(void **state)
+{
+	struct world world;
+	struct house before, after;
+	(void)state;
+	world_open(&world);
+	house_open(&before, &world.catalog, world.fields, 1, false);
+	house_open(&after, &world.catalog, world.fields, 1, false);
+	feed(&world, &before, 1, "a", 1, "5");
+	judge_and_tell(&before);
+	feed(&world, &before, 1, "b", 2, "5");
+	house_barrier(&before, SPAN + SETTLING);
+	house_move(&before, &after);
+	feed(&world, &before, 1, "a", 1, "5"); /* a repeat: judged again before it is told */
+	house_barrier(&before, SPAN + SETTLING);
+	judge_and_tell(&before);
+	assert_int_equal(before.revised.count, 1);
+	judge_and_tell(&after);
+	assert_int_equal(after.revised.count, 1);
+	assert_int_equal(after.last.activity, MR_ACTIVITY_UPDATE);
+	feed(&world, &after, 1, "c", 3, "5");
+	feed(&world, &after, 1, "d", 4, "5");
+	judge_and_tell(&after);
+	assert_int_equal(after.revised.count, 1);
+	house_close(&before);
+	house_close(&after);
+	world_close(&world);
+}
+
+static void feed_many(struct world *world, struct house *house, uint32_t rule, char first,
+		      int count)
+{
+	char record[] = {first, 'a', 0};
+	for (int i = 0; i < count; i++, record[1]++)
+		feed(world, house, rule, record, 1 + i, "");
+}
+
+/* It fired while its rule made no alerts: a reload that lets it make some brings one, once. */
+static void what_fired_in_silence_is_made(void **state)
+{
+	static const uint32_t list[] = {0};
+	struct world world;
+	struct house silent, loud, again;
+	(void)state;
+	world_open(&world);
+	uint32_t rule = catalog_correlation(&world.catalog, MR_CORRELATION_EVENT_COUNT, list, 1,
+					    SPAN, 3, world.group, 0);
+	world.catalog.rules[rule].alerts = false;
+	house_open(&silent, &world.catalog, world.fields, 1, false);
+	world.catalog.rules[rule].alerts = true;
+	house_open(&loud, &world.catalog, world.fields, 1, false);
+	house_open(&again, &world.catalog, world.fields, 1, false);
+	feed_many(&world, &silent, rule, 'a', 3);
+	judge_and_tell(&silent);
+	assert_int_equal(silent.made.count, 0);
+	house_move(&silent, &loud);
+	feed_many(&world, &loud, rule, 'b', 1);
+	judge_and_tell(&loud);
+	assert_int_equal(loud.made.count, 1);
+	assert_int_equal(loud.counters.at[MR_C_ALERTS], 1);
+	house_move(&loud, &again);
+	feed_many(&world, &again, rule, 'c', 5);
+	judge_and_tell(&again);
+	assert_int_equal(again.made.count, 0);
+	assert_int_equal(loud.revised.count, 0);
+	assert_int_equal(again.revised.count, 1);
+	house_close(&silent);
+	house_close(&loud);
+	house_close(&again);
+	world_close(&world);
+}
+
 /* Where no source has more to say, nothing is waited for; one that may wake up is. */
 static void judged_at_the_end_of_all_sources(void **state)
 {
@@ -247,6 +321,59 @@ static void released_when_told(void **state)
 	house_commit(&house);
 	house_barrier(&house, 3 * SPAN + SETTLING);
 	assert_int_equal(house.made.count, 1);
+	assert_int_equal(keys_of(&house), 0);
+	house_close(&house);
+	world_close(&world);
+}
+
+/* One of 1970 in each interval, of which something is to be told each time, keeps nothing else. */
+static void what_is_untold_holds_up_nothing(void **state)
+{
+	struct world world;
+	struct house house;
+	char record[16];
+	(void)state;
+	world_open(&world);
+	house_open_set(&house, &world.catalog, world.fields, 1, false, "lateness", "1s");
+	house.asks_open = true;
+	for (int i = 0; i < 10; i++) {
+		int64_t now = i * 100 * (SPAN + SETTLING);
+		snprintf(record, sizeof(record), "r%d", i);
+		feed(&world, &house, 1, record, -i * 3 * SPAN, "5");
+		feed(&world, &house, 2, record, now, "");
+		house_barrier(&house, now + SPAN);
+		house_commit(&house);
+		const struct corr *corr = house.states[0][0];
+		assert_in_range(corr->dues.count, 1, 4);
+	}
+	assert_int_equal(house.counters.at[MR_C_ALERTS], 17);
+	house_close(&house);
+	world_close(&world);
+}
+
+static void sees_both(void *context, const struct mr_alert *alert)
+{
+	if (alert->slot == 1)
+		*(uint64_t *)context = alert->event_count;
+}
+
+/* Both slots that an alert is about are there when it is told, however far W has come. */
+static void the_slot_before_waits_too(void **state)
+{
+	struct world world;
+	struct house house;
+	uint64_t count = 0;
+	(void)state;
+	world_open(&world);
+	house_open_set(&house, &world.catalog, world.fields, 1, false, "lateness", "1s");
+	house.watch = sees_both;
+	house.context = &count;
+	feed(&world, &house, 1, "a", SPAN - 1, "3");
+	feed(&world, &house, 1, "b", SPAN + 1, "3");
+	house_barrier(&house, 100 * SPAN);
+	house_commit(&house);
+	house_barrier(&house, 100 * SPAN);
+	assert_int_equal(count, 2);
 	assert_int_equal(keys_of(&house), 0);
 	house_close(&house);
 	world_close(&world);
@@ -527,8 +654,12 @@ int main(void)
 	    cmocka_unit_test(judged_again),
 	    cmocka_unit_test(the_next_slot_is_judged_again),
 	    cmocka_unit_test(a_start_tells_what_was_judged),
+	    cmocka_unit_test(a_revision_is_not_lost),
+	    cmocka_unit_test(what_fired_in_silence_is_made),
 	    cmocka_unit_test(judged_at_the_end_of_all_sources),
 	    cmocka_unit_test(released_when_told),
+	    cmocka_unit_test(what_is_untold_holds_up_nothing),
+	    cmocka_unit_test(the_slot_before_waits_too),
 	    cmocka_unit_test(one_behind_the_lateness_undoes_nothing),
 	    cmocka_unit_test(what_was_given_up_undoes_nothing),
 	    cmocka_unit_test(broken_snapshots),
