@@ -4,7 +4,7 @@
  * prefixes alone (PROTOCOL.md 6.6). A slot goes when it ends before W - lateness - span: the slot
  * behind it may still need it until then; and one that settles so much later as it, or what comes
  * to it from correlations that settle, takes. Never fails. */
-#include "state.h"
+#include "shed.h"
 
 static int64_t minus(int64_t a, int64_t b)
 {
@@ -98,6 +98,8 @@ void corr_release(struct corr *corr, int64_t watermark_us)
 	corr->ranks_stale |= corr->watermark_us == CORR_NEVER;
 	if (watermark_us > corr->watermark_us)
 		corr->watermark_us = watermark_us;
+	if (corr->watermark_us != CORR_NEVER)
+		corr_lost_release(corr, release_limit(corr));
 	if (!releases(corr))
 		return;
 	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++)

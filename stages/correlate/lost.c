@@ -3,9 +3,15 @@
  *
  * A slot that is gone has nowhere to say it. So each rule keeps, for each key group, from which to
  * which slot number something went. A slot that begins in there, or just behind, may have been
- * there before; one that stood all the time is whole, and event time leaves the range behind.
- * Called by shed.c, trim.c, state.c and snapshot.c; never fails. */
+ * there before; one that stood all the time is whole, and event time leaves the range behind. For
+ * that it ends a day past W at the latest: what is dated later comes of no clock, in whatever time
+ * zone, and one record of it would keep the range for ever. Called by shed.c, trim.c, state.c,
+ * expiry.c and snapshot.c; never fails. */
 #include "shed.h"
+
+#define DAY_US INT64_C(86400000000)
+
+static const struct corr_lost nothing = {INT64_MAX, INT64_MIN};
 
 void corr_lost_add(struct corr *corr, const struct corr_rule *rule, uint8_t group,
 		   struct corr_lost lost)
@@ -14,7 +20,7 @@ void corr_lost_add(struct corr *corr, const struct corr_rule *rule, uint8_t grou
 	if (shed->lost == NULL) {
 		shed->lost = mr_malloc(MR_KEY_GROUPS * sizeof(*shed->lost));
 		for (uint32_t g = 0; g < MR_KEY_GROUPS; g++)
-			shed->lost[g] = (struct corr_lost){INT64_MAX, INT64_MIN};
+			shed->lost[g] = nothing;
 	}
 	struct corr_lost *own = &shed->lost[group];
 	own->first = lost.first < own->first ? lost.first : own->first;
@@ -41,4 +47,25 @@ bool corr_may_lack(const struct corr_key *key, int64_t number)
 	const struct corr_lost *lost = key->rule->shed.lost;
 	return corr_has_lost(key->rule, key->group) && number >= lost[key->group].first &&
 	       (number == INT64_MIN || number - 1 <= lost[key->group].last);
+}
+
+static void lost_release(const struct corr *corr, const struct corr_rule *rule,
+			 struct corr_lost *lost, int64_t limit_us)
+{
+	int64_t oldest = corr_slot_number(limit_us, rule->span_us), ahead_us;
+	if (!__builtin_add_overflow(corr->watermark_us, DAY_US, &ahead_us)) {
+		int64_t newest = corr_slot_number(ahead_us, rule->span_us);
+		lost->last = lost->last < newest ? lost->last : newest;
+	}
+	if (lost->first > lost->last || (oldest > lost->last && oldest - 1 > lost->last))
+		*lost = nothing;
+}
+
+void corr_lost_release(struct corr *corr, int64_t limit_us)
+{
+	for (uint32_t i = 0; i < corr->catalog.count; i++) {
+		const struct corr_rule *rule = &corr->rules[i];
+		for (uint32_t g = 0; rule->shed.lost != NULL && g < MR_KEY_GROUPS; g++)
+			lost_release(corr, rule, &rule->shed.lost[g], limit_us);
+	}
 }

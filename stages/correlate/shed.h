@@ -35,6 +35,8 @@ void corr_slot_lost(struct corr *corr, const struct corr_slot *slot);
 void corr_lost_add(struct corr *corr, const struct corr_rule *rule, uint8_t group,
 		   struct corr_lost lost);
 bool corr_has_lost(const struct corr_rule *rule, uint8_t group);
+/* W has moved on: forget what no slot from `limit_us` on can lack. */
+void corr_lost_release(struct corr *corr, int64_t limit_us);
 /* Whether a new slot of that number may lack something. */
 bool corr_may_lack(const struct corr_key *key, int64_t number);
 

@@ -1,7 +1,7 @@
 /* What the ceiling of state costs whom: no rule what another one's keys take, no key what another
  * one's occurrences do. */
 #include "harness.h"
-#include "state.h"
+#include "shed.h"
 
 #define HOUR INT64_C(3600000000)
 #define MIB "1048576"
@@ -265,6 +265,28 @@ static void counts_say_that_they_are_low(void **state)
 	world_end(&world);
 }
 
+/* Event time leaves what was given up behind, also where some of it was dated far ahead. */
+static void counts_are_whole_again(void **state)
+{
+	struct world world;
+	(void)state;
+	world_begin(&world);
+	beside(&world, 2, MR_GTE);
+	house_barrier(&world.house, 5 * HOUR);
+	feed(&world, 2, 5, 10, 9000000 * HOUR);
+	for (uint32_t user = 10; shed(&world) < 100; user++)
+		feed(&world, 2, user, 10, 5 * HOUR);
+	house_barrier(&world.house, 5 * HOUR);
+	assert_true(is_at_least(&world, 5, 5 + 24));
+	assert_false(is_at_least(&world, 5, 5 + 24 + 2));
+	house_barrier(&world.house, (5 + 24 + 24 + 2) * HOUR - 1);
+	assert_true(is_at_least(&world, 5, 6));
+	house_barrier(&world.house, (5 + 24 + 24 + 2) * HOUR);
+	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++)
+		assert_false(corr_has_lost(&stage_of(&world)->rules[2], (uint8_t)g));
+	world_end(&world);
+}
+
 static void is_low(void *context, const struct mr_alert *alert)
 {
 	uint32_t *low = context;
@@ -304,6 +326,7 @@ int main(void)
 	    cmocka_unit_test(key_in_hand_stays),
 	    cmocka_unit_test(need_past_the_ceiling),
 	    cmocka_unit_test(counts_say_that_they_are_low),
+	    cmocka_unit_test(counts_are_whole_again),
 	    cmocka_unit_test(alerts_before_the_end_say_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
