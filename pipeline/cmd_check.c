@@ -14,6 +14,7 @@
 #include "cmd.h"
 #include "hosts.h"
 #include "millrace/log.h"
+#include "reload.h"
 #include "run_plan.h"
 #include "state_dir.h"
 #include "supervisor.h"
@@ -25,7 +26,8 @@ static const char help_text[] =
     "\n"
     "Reads all that `millrace run TOPOLOGY.yaml` would read: the settings, rules, databases,\n"
     "identities, inputs, and the places that it would write to. Starts nothing, and changes\n"
-    "nothing.\n"
+    "nothing. A rule or a filter that is in force by the state directory, and would be lost,\n"
+    "is wrong, as it is to a reload; one that is new, and refused, is a warning.\n"
     "\n";
 static const char help_status[] = "\nExit status: 0 it can run, 2 something is wrong.\n";
 
@@ -125,15 +127,30 @@ static void put_found(const char *path, const struct mr_supervisor *supervisor, 
 	       "filters\n",
 	       "rules", catalog->detections + catalog->correlations, catalog->correlations,
 	       catalog->layers, catalog->layers == 1 ? "" : "s", catalog->refused,
-	       catalog->inactive, catalog->filters);
+	       catalog->inactive, catalog->filter_count);
 	put_databases(config);
 	printf("%-12s%u in %u groups, %u to a group that shares its work\n", "processes",
 	       mr_setup_workers(topology), topology->group_count, workers);
 }
 
-/* As a run on its state directory would. */
-static enum mr_err number_sources(struct mr_config *config, struct mr_error *error)
+/* As far as whoever asks may read them, and this build can. */
+static enum mr_err compare_rules(const struct mr_state_dir *dir, const struct mr_manifest *last,
+				 const struct mr_catalog *catalog, struct mr_error *error)
 {
+	struct mr_prepared old = {.tables = mr_tables_new()};
+	enum mr_err err = MR_OK;
+	if (last->generation != 0 &&
+	    mr_generation_find(dir, last->generation, old.tables, &old.fields, NULL) == MR_OK &&
+	    mr_prepared_read_catalog(&old, NULL) == MR_OK)
+		err = mr_reload_check_lost(&old.catalog, catalog, error);
+	mr_prepared_fini(&old);
+	return err;
+}
+
+/* As a run on its state directory would, or a reload. */
+static enum mr_err look_at_state(struct mr_supervisor *supervisor, struct mr_error *error)
+{
+	struct mr_config *config = &supervisor->setup.config;
 	const char *path = mr_config_get(config, "state", 0);
 	struct mr_state_dir dir = {.path = mr_strdup(path), .lock = -1};
 	struct mr_manifest last = {0};
@@ -141,6 +158,8 @@ static enum mr_err number_sources(struct mr_config *config, struct mr_error *err
 	if (dir.fd >= 0)
 		mr_state_dir_look(&dir, &last);
 	enum mr_err err = mr_manifest_number_sources(&last, path, config, error);
+	if (err == MR_OK)
+		err = compare_rules(&dir, &last, &supervisor->catalog, error);
 	mr_manifest_fini(&last);
 	mr_state_dir_close(&dir);
 	return err;
@@ -280,7 +299,7 @@ static int check(const char *path, const char *host)
 	if (err == MR_OK)
 		err = mr_plan_run(&supervisor, &workers, &error);
 	if (err == MR_OK)
-		err = number_sources(&supervisor.setup.config, &error);
+		err = look_at_state(&supervisor, &error);
 	if (err == MR_OK)
 		look_at_limits(&supervisor);
 	if (err == MR_OK)

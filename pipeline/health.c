@@ -584,9 +584,19 @@ static void check_all_parts(struct mr_health *health, int64_t now_us)
 static void check_rules(struct mr_health *health)
 {
 	char words[MR_ALARM_WORDS];
-	uint32_t refused = health->supervisor->catalog.refused;
-	snprintf(words, sizeof words, "%u rule%s", refused, refused == 1 ? "" : "s");
-	put(health, MR_ALARM_RULES_REFUSED, refused > 0, words);
+	const struct mr_catalog *catalog = &health->supervisor->catalog;
+	uint32_t filters = 0;
+	for (uint32_t i = 0; i < catalog->refused; i++)
+		filters += catalog->refusals[i].filter;
+	uint32_t rules = catalog->refused - filters;
+	char of_rules[32] = "", of_filters[32] = "";
+	if (rules > 0)
+		snprintf(of_rules, sizeof of_rules, "%u rule%s", rules, rules == 1 ? "" : "s");
+	if (filters > 0)
+		snprintf(of_filters, sizeof of_filters, "%s%u filter%s", rules > 0 ? ", " : "",
+			 filters, filters == 1 ? "" : "s");
+	snprintf(words, sizeof words, "%s%s", of_rules, of_filters);
+	put(health, MR_ALARM_RULES_REFUSED, catalog->refused > 0, words);
 	const char *failure = health->service->reload.failure;
 	put(health, MR_ALARM_RELOAD_REFUSED, failure[0] != '\0', failure);
 }

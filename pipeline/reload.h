@@ -77,12 +77,17 @@ void mr_reload_fini(struct mr_reload *reload);
 /* ---- reload_changes.c ---- */
 
 /* Whether the service may go over from what the supervisor has to this: MR_CONFIG, with reasons,
- * where a setting changed that cannot change, or where a rule is refused that was not before. */
+ * where a setting changed that cannot change, or where what is in force would be lost. */
 enum mr_err mr_reload_check(const struct mr_supervisor *old, const struct mr_prepared *new,
 			    struct mr_error *error);
-/* A start cannot stay with what was: says each rule that was in force and is refused now. */
+/* Whether a rule or filter that is in force would be lost though its document was not taken away:
+ * it is refused, or stands there without effect. MR_CONFIG, with words. */
+enum mr_err mr_reload_check_lost(const struct mr_catalog *old, const struct mr_catalog *new,
+				 struct mr_error *error);
+/* A start cannot stay with what was: says each that was in force and is lost. */
 void mr_reload_say_lost(const struct mr_catalog *old, const struct mr_catalog *new);
-/* What the new set brings, in words, and in log lines of each rule; false where it is the same. */
+/* What the new set brings, in words, and in log lines of each rule and filter; false where it is
+ * the same. */
 bool mr_reload_compare(const struct mr_supervisor *old, const struct mr_generation *old_generation,
 		       const struct mr_prepared *new, char *words, size_t size);
 

@@ -7,15 +7,34 @@
 #include "millrace/log.h"
 #include "reload.h"
 
-#define SHOWN 10 /* rules of one kind of change that are named */
+#define SHOWN 10 /* rules, and filters, of one kind of change that are named */
 
-static const struct mr_rule *find_rule(const struct mr_catalog *catalog, struct mr_slice id)
+static const struct mr_rule *find_among(const struct mr_rule *items, uint32_t count,
+					struct mr_slice id)
 {
-	for (uint32_t i = 0; i < catalog->count; i++) {
-		if (mr_slice_eq(catalog->rules[i].id, id))
-			return &catalog->rules[i];
+	for (uint32_t i = 0; i < count; i++) {
+		if (mr_slice_eq(items[i].id, id))
+			return &items[i];
 	}
 	return NULL;
+}
+
+/* No filter has a rule's id. */
+static const struct mr_rule *find(const struct mr_catalog *catalog, struct mr_slice id)
+{
+	const struct mr_rule *rule = find_among(catalog->rules, catalog->count, id);
+	return rule != NULL ? rule : find_among(catalog->filters, catalog->filter_count, id);
+}
+
+/* Rules, then filters. */
+static const struct mr_rule *document_at(const struct mr_catalog *catalog, uint32_t at)
+{
+	return at < catalog->count ? &catalog->rules[at] : &catalog->filters[at - catalog->count];
+}
+
+static bool is_filter(const struct mr_rule *document)
+{
+	return document->kind == MR_RULE_FILTER;
 }
 
 /* ---- whether it may be ---- */
@@ -58,62 +77,128 @@ static bool was_refused(const struct mr_catalog *old, const struct mr_refusal *r
 	return false;
 }
 
+static bool is_in_force(const struct mr_rule *document)
+{
+	return is_filter(document) ? document->rule_count > 0 : !document->inactive;
+}
+
 /* Another has its id now, and it is refused for that: of its file, or of any where that one is new,
  * too. An edited rule whose copy is refused is itself. */
-static bool is_displaced(const struct mr_rule *rule, const struct mr_rule *now,
+static bool is_displaced(const struct mr_rule *before, const struct mr_rule *now,
 			 const struct mr_refusal *refusal)
 {
-	bool own = mr_slice_eq(now->file, rule->file);
-	return mr_slice_eq(refusal->id, rule->id) && now->content != rule->content &&
-	       (!own || mr_slice_eq(refusal->file, rule->file));
+	bool own = mr_slice_eq(now->file, before->file);
+	return mr_slice_eq(refusal->id, before->id) && now->content != before->content &&
+	       (!own || mr_slice_eq(refusal->file, before->file));
 }
 
 /* Of the same file or id, and no longer there; NULL where it was refused before, too. */
-static const struct mr_rule *lost_rule(const struct mr_catalog *old, const struct mr_catalog *new,
-				       const struct mr_refusal *refusal)
+static const struct mr_rule *lost_to_refusal(const struct mr_catalog *old,
+					     const struct mr_catalog *new,
+					     const struct mr_refusal *refusal)
 {
 	if (was_refused(old, refusal))
 		return NULL;
-	for (uint32_t i = 0; i < old->count; i++) {
-		const struct mr_rule *rule = &old->rules[i];
-		bool named =
-		    mr_slice_eq(rule->id, refusal->id) || mr_slice_eq(rule->file, refusal->file);
-		const struct mr_rule *now = named ? find_rule(new, rule->id) : NULL;
-		if (named && (now == NULL || is_displaced(rule, now, refusal)))
-			return rule;
+	for (uint32_t i = 0; i < old->count + old->filter_count; i++) {
+		const struct mr_rule *before = document_at(old, i);
+		bool named = is_in_force(before) && (mr_slice_eq(before->id, refusal->id) ||
+						     mr_slice_eq(before->file, refusal->file));
+		const struct mr_rule *now = named ? find(new, before->id) : NULL;
+		if (named && (now == NULL || is_displaced(before, now, refusal)))
+			return before;
+	}
+	return NULL;
+}
+
+static bool has_rule(const struct mr_catalog *catalog, const struct mr_rule *filter,
+		     const struct mr_rule *rule)
+{
+	for (uint32_t i = 0; i < filter->rule_count; i++) {
+		if (&catalog->rules[filter->rules[i]] == rule)
+			return true;
+	}
+	return false;
+}
+
+/* Of a rule that stays the filter's part is lost. */
+static bool lets_go(const struct mr_catalog *old, const struct mr_catalog *new,
+		    const struct mr_rule *before, const struct mr_rule *now)
+{
+	for (uint32_t i = 0; i < before->rule_count; i++) {
+		const struct mr_rule *rule = find(new, old->rules[before->rules[i]].id);
+		if (rule != NULL && !has_rule(new, now, rule))
+			return true;
+	}
+	return false;
+}
+
+/* It stands there as before, and does less. */
+static const struct mr_rule *lost_where_it_is(const struct mr_catalog *old,
+					      const struct mr_catalog *new,
+					      const struct mr_refusal *idle)
+{
+	const struct mr_rule *before = find(old, idle->id);
+	const struct mr_rule *now = find(new, idle->id);
+	if (before == NULL || now == NULL || before->kind != now->kind || !is_in_force(before))
+		return NULL;
+	bool lost = is_filter(now) ? lets_go(old, new, before, now) : now->inactive;
+	return lost ? before : NULL;
+}
+
+/* What was in force and is to stay in force, from `at` on, of refusals first, then of what is idle;
+ * NULL behind the last. Taking a document away is the way to end it. */
+static const struct mr_rule *next_lost(const struct mr_catalog *old, const struct mr_catalog *new,
+				       uint32_t *at, const struct mr_refusal **why_out)
+{
+	while (*at < new->refused + new->idle_count) {
+		bool refused = *at < new->refused;
+		*why_out = refused ? &new->refusals[*at] : &new->idle[*at - new->refused];
+		++*at;
+		const struct mr_rule *lost = refused ? lost_to_refusal(old, new, *why_out)
+						     : lost_where_it_is(old, new, *why_out);
+		if (lost != NULL)
+			return lost;
 	}
 	return NULL;
 }
 
 /* PROTOCOL.md 9.3. */
-static enum mr_err check_refusals(const struct mr_catalog *old, const struct mr_catalog *new,
-				  struct mr_error *error)
+enum mr_err mr_reload_check_lost(const struct mr_catalog *old, const struct mr_catalog *new,
+				 struct mr_error *error)
 {
-	for (uint32_t i = 0; i < new->refused; i++) {
-		const struct mr_refusal *refusal = &new->refusals[i];
-		const struct mr_rule *rule = lost_rule(old, new, refusal);
-		if (rule != NULL)
-			return mr_error_set(
-			    error, MR_CONFIG,
-			    "%.*s:%u: %.*s; the rule \"%.*s\" is in force, and would be lost",
-			    (int)mr_utf8_cut(refusal->file, 300), refusal->file.at, refusal->line,
-			    (int)mr_utf8_cut(refusal->reason, 300), refusal->reason.at,
-			    (int)mr_utf8_cut(rule->title, 80), rule->title.at);
-	}
-	return MR_OK;
+	uint32_t at = 0;
+	const struct mr_refusal *why;
+	const struct mr_rule *lost = next_lost(old, new, &at, &why);
+	if (lost == NULL)
+		return MR_OK;
+	bool filter = is_filter(lost);
+	return mr_error_set(error, MR_CONFIG,
+			    "%.*s:%u: %.*s; the %s \"%.*s\" is in force, and would be lost%s",
+			    (int)mr_utf8_cut(why->file, 300), why->file.at, why->line,
+			    (int)mr_utf8_cut(why->reason, 300), why->reason.at,
+			    filter ? "filter" : "rule", (int)mr_utf8_cut(lost->title, 80),
+			    lost->title.at, filter ? ": what it leaves out would be alerted" : "");
 }
 
 void mr_reload_say_lost(const struct mr_catalog *old, const struct mr_catalog *new)
 {
-	for (uint32_t i = 0; i < new->refused; i++) {
-		const struct mr_refusal *refusal = &new->refusals[i];
-		const struct mr_rule *rule = lost_rule(old, new, refusal);
-		if (rule != NULL)
-			mr_log(MR_LOG_WARNING,
-			       "%.*s:%u: the rule \"%.*s\" was in force before this start, and is "
-			       "none any more: it is refused",
-			       (int)mr_utf8_cut(refusal->file, 300), refusal->file.at,
-			       refusal->line, (int)mr_utf8_cut(rule->title, 80), rule->title.at);
+	uint32_t at = 0;
+	const struct mr_refusal *why;
+	for (;;) {
+		const struct mr_rule *lost = next_lost(old, new, &at, &why);
+		if (lost == NULL)
+			return;
+		bool filter = is_filter(lost);
+		mr_log(MR_LOG_WARNING,
+		       "%.*s:%u: the %s \"%.*s\" was in force before this start, and is none any "
+		       "more: %s%s",
+		       (int)mr_utf8_cut(why->file, 300), why->file.at, why->line,
+		       filter ? "filter" : "rule", (int)mr_utf8_cut(lost->title, 80),
+		       lost->title.at,
+		       at <= new->refused ? "it is refused"
+		       : filter           ? "it does nothing to a rule that it was for"
+					  : "it is inactive",
+		       filter ? "; what it left out is alerted now" : "");
 	}
 }
 
@@ -122,7 +207,7 @@ enum mr_err mr_reload_check(const struct mr_supervisor *old, const struct mr_pre
 {
 	enum mr_err err = check_settings(&old->setup.config, &new->config, error);
 	if (err == MR_OK)
-		err = check_refusals(&old->catalog, &new->catalog, error);
+		err = mr_reload_check_lost(&old->catalog, &new->catalog, error);
 	return err == MR_OK ? mr_topology_check(&new->topology, error) : err;
 }
 
@@ -132,29 +217,65 @@ struct changes {
 	uint32_t added, removed, changed;
 };
 
-static void say_rule(uint32_t *count, const char *what, const struct mr_rule *rule)
+static void say_change(uint32_t *count, const char *what, const struct mr_rule *document,
+		       const char *by)
 {
 	if (++*count <= SHOWN)
-		mr_log_event(MR_LOG_INFO, MR_EVENT_RULE_CHANGED, "reload: rule %s: " MR_RULE_NAMED,
-			     what, MR_RULE_NAMES(rule));
+		mr_log_event(
+		    MR_LOG_INFO, MR_EVENT_RULE_CHANGED, "reload: %s %s: " MR_RULE_NAMED "%s",
+		    is_filter(document) ? "filter" : "rule", what, MR_RULE_NAMES(document), by);
 }
 
-static struct changes compare_rules(const struct mr_catalog *old, const struct mr_catalog *new)
+static void compare_document(const struct mr_rule *before, const struct mr_rule *now,
+			     struct changes *changes)
+{
+	if (before == NULL)
+		say_change(&changes->added, "added", now, "");
+	else if (before->content != now->content || before->inactive != now->inactive)
+		say_change(&changes->changed, "changed", now, "");
+	else if (before->made != now->made)
+		say_change(&changes->changed, "changed", now,
+			   is_filter(now) ? ", by a placeholder's values"
+					  : ", by a filter or a placeholder's values");
+}
+
+/* Of the rules, or of the filters. */
+static struct changes compare_documents(const struct mr_rule *old, uint32_t old_count,
+					const struct mr_rule *new, uint32_t new_count)
 {
 	struct changes changes = {0};
-	for (uint32_t i = 0; i < new->count; i++) {
-		const struct mr_rule *before = find_rule(old, new->rules[i].id);
-		if (before == NULL)
-			say_rule(&changes.added, "added", &new->rules[i]);
-		else if (before->content != new->rules[i].content ||
-			 before->inactive != new->rules[i].inactive)
-			say_rule(&changes.changed, "changed", &new->rules[i]);
-	}
-	for (uint32_t i = 0; i < old->count; i++) {
-		if (find_rule(new, old->rules[i].id) == NULL)
-			say_rule(&changes.removed, "removed", &old->rules[i]);
+	for (uint32_t i = 0; i < new_count; i++)
+		compare_document(find_among(old, old_count, new[i].id), &new[i], &changes);
+	for (uint32_t i = 0; i < old_count; i++) {
+		if (find_among(new, new_count, old[i].id) == NULL)
+			say_change(&changes.removed, "removed", &old[i], "");
 	}
 	return changes;
+}
+
+static bool are_none(const struct changes *changes)
+{
+	return changes->added + changes->removed + changes->changed == 0;
+}
+
+static void put_changes(struct mr_buf *out, const char *what, const struct changes *changes)
+{
+	mr_buf_printf(out, "%s: %u added, %u removed, %u changed", what, changes->added,
+		      changes->removed, changes->changed);
+}
+
+/* Filters only where theirs are some. */
+static void put_documents(struct mr_buf *out, const struct mr_catalog *old,
+			  const struct mr_catalog *new, bool same_image)
+{
+	struct changes rules = compare_documents(old->rules, old->count, new->rules, new->count);
+	struct changes filters =
+	    compare_documents(old->filters, old->filter_count, new->filters, new->filter_count);
+	put_changes(out, "rules", &rules);
+	if (!are_none(&filters))
+		put_changes(out, "; filters", &filters);
+	if (are_none(&rules) && are_none(&filters) && !same_image)
+		mr_buf_printf(out, "; what they are made with is new");
 }
 
 static const struct mr_generation_table *find_table(const struct mr_generation *generation,
@@ -249,12 +370,8 @@ bool mr_reload_compare(const struct mr_supervisor *old, const struct mr_generati
 	    !has_secrets(old->tables, new->tables) || !has_secrets(new->tables, old->tables);
 	if (!settings && !key_files && old_generation->id == new->generation.id)
 		return false;
-	struct changes rules = compare_rules(&old->catalog, &new->catalog);
-	bool same = rules.added + rules.removed + rules.changed == 0;
-	mr_buf_printf(&text, "rules: %u added, %u removed, %u changed", rules.added, rules.removed,
-		      rules.changed);
-	if (same && !same_table(old_generation, &new->generation, "detect.image"))
-		mr_buf_printf(&text, "; what they are made with is new");
+	put_documents(&text, &old->catalog, &new->catalog,
+		      same_table(old_generation, &new->generation, "detect.image"));
 	for (size_t i = 0; i < sizeof databases / sizeof *databases; i++) {
 		if (!same_table(old_generation, &new->generation, databases[i].table))
 			mr_buf_printf(&text, "; %s: new", databases[i].word);

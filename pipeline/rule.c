@@ -12,10 +12,10 @@
 #include "codec.h"
 #include "millrace/number.h"
 
-#define CATALOG_VERSION 4
-#define CATALOG_ITEMS 8
-#define RULE_ITEMS 33
-#define REFUSAL_ITEMS 4
+#define CATALOG_VERSION 5
+#define CATALOG_ITEMS 9
+#define RULE_ITEMS 34
+#define REFUSAL_ITEMS 5
 #define RULES_MAX (1u << 20)
 #define CONDITION_MAX 64
 
@@ -177,15 +177,27 @@ static void pack_rule(struct mr_buf *out, const struct mr_rule *rule)
 	pack_fields(out, rule->shown_fields, rule->shown.count);
 	pack_correlation(out, rule);
 	mr_pack_uint(out, rule->content);
+	mr_pack_uint(out, rule->made);
 }
 
-static void pack_refusal(struct mr_buf *out, const struct mr_refusal *refusal)
+static void pack_rules(struct mr_buf *out, const struct mr_rule *rules, uint32_t count)
 {
-	mr_pack_array(out, REFUSAL_ITEMS);
-	mr_pack_bytes(out, refusal->file);
-	mr_pack_bytes(out, refusal->id);
-	mr_pack_bytes(out, refusal->reason);
-	mr_pack_uint(out, refusal->line);
+	mr_pack_array(out, count);
+	for (uint32_t i = 0; i < count; i++)
+		pack_rule(out, &rules[i]);
+}
+
+static void pack_refusals(struct mr_buf *out, const struct mr_refusal *refusals, uint32_t count)
+{
+	mr_pack_array(out, count);
+	for (uint32_t i = 0; i < count; i++) {
+		mr_pack_array(out, REFUSAL_ITEMS);
+		mr_pack_bytes(out, refusals[i].file);
+		mr_pack_bytes(out, refusals[i].id);
+		mr_pack_bytes(out, refusals[i].reason);
+		mr_pack_uint(out, refusals[i].line);
+		mr_pack_bool(out, refusals[i].filter);
+	}
 }
 
 void mr_catalog_encode(const struct mr_catalog *catalog, struct mr_buf *out)
@@ -195,14 +207,11 @@ void mr_catalog_encode(const struct mr_catalog *catalog, struct mr_buf *out)
 	mr_pack_uint(out, catalog->layers);
 	mr_pack_uint(out, catalog->detections);
 	mr_pack_uint(out, catalog->correlations);
-	mr_pack_uint(out, catalog->filters);
-	mr_pack_array(out, catalog->refused);
-	for (uint32_t i = 0; i < catalog->refused; i++)
-		pack_refusal(out, &catalog->refusals[i]);
+	pack_refusals(out, catalog->refusals, catalog->refused);
+	pack_refusals(out, catalog->idle, catalog->idle_count);
 	mr_pack_uint(out, catalog->inactive);
-	mr_pack_array(out, catalog->count);
-	for (uint32_t i = 0; i < catalog->count; i++)
-		pack_rule(out, &catalog->rules[i]);
+	pack_rules(out, catalog->rules, catalog->count);
+	pack_rules(out, catalog->filters, catalog->filter_count);
 }
 
 /* ---- decode ---- */
@@ -258,16 +267,21 @@ static void unpack_condition(struct mr_unpack *in, struct mr_arena *arena, struc
 		mr_unpack_spoil(in);
 }
 
+static void unpack_indices(struct mr_unpack *in, struct mr_catalog *catalog, struct mr_rule *out)
+{
+	out->rule_count = (uint32_t)mr_unpack_array(in, catalog->count > 0 ? RULES_MAX : 0);
+	if (out->rule_count > 0)
+		out->rules = mr_arena_alloc(&catalog->arena, out->rule_count * sizeof(*out->rules));
+	for (uint32_t i = 0; i < out->rule_count; i++)
+		out->rules[i] = (uint32_t)mr_unpack_uint(in, catalog->count - 1);
+}
+
 static void unpack_correlation(struct mr_unpack *in, struct mr_catalog *catalog,
 			       struct mr_rule *out)
 {
 	struct mr_arena *arena = &catalog->arena;
 	out->type = (enum mr_correlation_type)mr_unpack_uint(in, MR_CORRELATION_COUNT - 1);
-	out->rule_count = (uint32_t)mr_unpack_array(in, RULES_MAX);
-	if (out->rule_count > 0)
-		out->rules = mr_arena_alloc(arena, out->rule_count * sizeof(*out->rules));
-	for (uint32_t i = 0; i < out->rule_count; i++)
-		out->rules[i] = (uint32_t)mr_unpack_uint(in, catalog->count - 1);
+	unpack_indices(in, catalog, out);
 	out->timespan_us = mr_unpack_int(in);
 	unpack_condition(in, arena, out);
 	unpack_texts(in, arena, &out->group_by);
@@ -287,7 +301,7 @@ static void unpack_rule(struct mr_unpack *in, struct mr_catalog *catalog, struct
 	    &out->id,     &out->name, &out->title,    &out->description, &out->author,
 	    &out->status, &out->date, &out->modified, &out->license,     &out->file};
 	mr_unpack_array_of(in, RULE_ITEMS);
-	out->kind = (enum mr_rule_kind)mr_unpack_uint(in, MR_RULE_CORRELATION);
+	out->kind = (enum mr_rule_kind)mr_unpack_uint(in, MR_RULE_FILTER);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		*texts[i] = mr_unpack_bytes(in);
 	out->line = (uint32_t)mr_unpack_uint(in, UINT32_MAX);
@@ -303,8 +317,11 @@ static void unpack_rule(struct mr_unpack *in, struct mr_catalog *catalog, struct
 	out->shown_fields = unpack_fields(in, &catalog->arena, out->shown.count);
 	unpack_correlation(in, catalog, out);
 	out->content = mr_unpack_uint(in, UINT64_MAX);
+	out->made = mr_unpack_uint(in, UINT64_MAX);
 	bool correlation = out->kind == MR_RULE_CORRELATION;
-	if (!correlation && (out->rule_count > 0 || out->condition_count > 0 || out->layer > 0))
+	if (!correlation && (out->condition_count > 0 || out->layer > 0))
+		mr_unpack_spoil(in);
+	if (out->kind == MR_RULE_DETECTION && out->rule_count > 0)
 		mr_unpack_spoil(in);
 	if (correlation && (out->rule_count == 0 || out->timespan_us <= 0))
 		mr_unpack_spoil(in);
@@ -327,20 +344,39 @@ static void check_layers(struct mr_unpack *in, const struct mr_catalog *catalog)
 	}
 }
 
-static void unpack_refusals(struct mr_unpack *in, struct mr_catalog *out)
+static struct mr_refusal *unpack_refusals(struct mr_unpack *in, struct mr_arena *arena,
+					  uint32_t *count_out)
 {
-	out->refused = (uint32_t)mr_unpack_array(in, RULES_MAX);
-	if (out->refused == 0)
-		return;
-	size_t size = out->refused * sizeof(*out->refusals);
-	out->refusals = memset(mr_arena_alloc(&out->arena, size), 0, size);
-	for (uint32_t i = 0; i < out->refused && mr_unpack_ok(in); i++) {
-		struct mr_refusal *refusal = &out->refusals[i];
+	*count_out = (uint32_t)mr_unpack_array(in, RULES_MAX);
+	if (*count_out == 0)
+		return NULL;
+	size_t size = *count_out * sizeof(struct mr_refusal);
+	struct mr_refusal *refusals = memset(mr_arena_alloc(arena, size), 0, size);
+	for (uint32_t i = 0; i < *count_out && mr_unpack_ok(in); i++) {
+		struct mr_refusal *refusal = &refusals[i];
 		mr_unpack_array_of(in, REFUSAL_ITEMS);
 		refusal->file = mr_unpack_bytes(in);
 		refusal->id = mr_unpack_bytes(in);
 		refusal->reason = mr_unpack_bytes(in);
 		refusal->line = (uint32_t)mr_unpack_uint(in, UINT32_MAX);
+		refusal->filter = mr_unpack_bool(in);
+	}
+	return refusals;
+}
+
+/* Of one kind or the other; the count stands before the first, which may point at the others. */
+static void unpack_rules(struct mr_unpack *in, struct mr_catalog *catalog, bool filters,
+			 struct mr_rule **out, uint32_t *count_out)
+{
+	*count_out = (uint32_t)mr_unpack_array(in, RULES_MAX);
+	if (*count_out == 0)
+		return;
+	size_t size = *count_out * sizeof(**out);
+	*out = memset(mr_arena_alloc(&catalog->arena, size), 0, size);
+	for (uint32_t i = 0; i < *count_out && mr_unpack_ok(in); i++) {
+		unpack_rule(in, catalog, &(*out)[i]);
+		if (((*out)[i].kind == MR_RULE_FILTER) != filters)
+			mr_unpack_spoil(in);
 	}
 }
 
@@ -352,18 +388,12 @@ static void unpack_catalog(struct mr_unpack *in, struct mr_catalog *out)
 	out->layers = (uint8_t)mr_unpack_uint(in, UINT8_MAX);
 	out->detections = (uint32_t)mr_unpack_uint(in, UINT32_MAX);
 	out->correlations = (uint32_t)mr_unpack_uint(in, UINT32_MAX);
-	out->filters = (uint32_t)mr_unpack_uint(in, UINT32_MAX);
-	unpack_refusals(in, out);
+	out->refusals = unpack_refusals(in, &out->arena, &out->refused);
+	out->idle = unpack_refusals(in, &out->arena, &out->idle_count);
 	out->inactive = (uint32_t)mr_unpack_uint(in, UINT32_MAX);
-	uint32_t count = (uint32_t)mr_unpack_array(in, RULES_MAX);
-	if (count > 0) {
-		size_t size = count * sizeof(*out->rules);
-		out->rules = memset(mr_arena_alloc(&out->arena, size), 0, size);
-	}
-	out->count = count;
-	for (uint32_t i = 0; i < count && mr_unpack_ok(in); i++)
-		unpack_rule(in, out, &out->rules[i]);
+	unpack_rules(in, out, false, &out->rules, &out->count);
 	check_layers(in, out);
+	unpack_rules(in, out, true, &out->filters, &out->filter_count);
 }
 
 enum mr_err mr_catalog_decode(struct mr_slice bytes, struct mr_catalog *out, struct mr_error *error)

@@ -61,7 +61,8 @@ enum mr_err mr_service_choose(struct mr_service *service, struct mr_supervisor *
 	if (same && !last->drained)
 		return MR_OK;
 	bool nothing_behind = last->generation == 0 || last->drained;
-	if (!same && last->drained && supervisor->catalog.refused > 0)
+	if (!same && last->drained &&
+	    supervisor->catalog.refused + supervisor->catalog.idle_count > 0)
 		say_lost(service, supervisor);
 	if (!same || !mr_generation_stands(&service->dir, service->generation.id))
 		err = mr_generation_keep(&service->dir, &service->generation, supervisor->tables,

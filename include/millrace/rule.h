@@ -8,7 +8,8 @@
 
 #include "millrace/signal.h"
 
-enum mr_rule_kind { MR_RULE_DETECTION, MR_RULE_CORRELATION };
+/* A filter is none of a catalog's rules: it stands among its filters. */
+enum mr_rule_kind { MR_RULE_DETECTION, MR_RULE_CORRELATION, MR_RULE_FILTER };
 
 enum mr_correlation_type {
 #define X(symbol, name, counts, condition) MR_CORRELATION_##symbol,
@@ -107,10 +108,13 @@ struct mr_rule {
 	struct mr_texts shown;
 	mr_field *shown_fields;
 
+	/* Catalog indices: of a correlation the rules that it names, in the order written; of a
+	 * filter those that have it. */
+	uint32_t *rules;
+	uint32_t rule_count;
+
 	/* Correlations only. */
 	enum mr_correlation_type type;
-	uint32_t *rules; /* catalog indices, in the order written */
-	uint32_t rule_count;
 	int64_t timespan_us;
 	struct mr_condition_part *condition; /* all hold */
 	uint32_t condition_count;
@@ -128,6 +132,7 @@ struct mr_rule {
 	uint64_t meaning; /* hash of what gives its state meaning (PROTOCOL.md 4.5) */
 
 	uint64_t content; /* hash of the whole document */
+	uint64_t made;    /* of what else made it: filters, values of placeholders; 0: nothing */
 };
 
 /* Whether more occurrences can make the condition of a correlation false, or true only by chance:
@@ -163,20 +168,26 @@ static inline const mr_field *mr_rule_value_fields(const struct mr_rule *rule, u
 	return width == 0 ? NULL : rule->value_fields + position * width;
 }
 
-/* A document that was refused. */
+/* Why a document is refused, or stands there without effect. */
 struct mr_refusal {
 	struct mr_slice file, id, reason; /* the id is empty where it could not be read */
 	uint32_t line;                    /* 0 is unknown */
+	bool filter;
 };
 
 struct mr_catalog {
 	struct mr_rule *rules;
 	uint32_t count;
+	struct mr_rule *filters;
+	uint32_t filter_count;
 	struct mr_refusal *refusals;
 	uint32_t refused;
-	uint8_t layers; /* layers of correlation, at least 1 */
-	uint32_t detections, correlations, filters, inactive; /* what was read */
-	struct mr_arena arena;                                /* owns everything above */
+	/* Why rules are inactive, and names of rules in filters do nothing. */
+	struct mr_refusal *idle;
+	uint32_t idle_count;
+	uint8_t layers;                              /* layers of correlation, at least 1 */
+	uint32_t detections, correlations, inactive; /* what was read */
+	struct mr_arena arena;                       /* owns everything above */
 };
 
 void mr_catalog_fini(struct mr_catalog *catalog);

@@ -443,13 +443,14 @@ void ocsf_put_refusal(const struct mr_refusal *refusal, const uint8_t id[MR_ALER
 		      int64_t now_us, struct mr_buf *out)
 {
 	struct mr_buf message = {0};
-	mr_buf_printf(
-	    &message,
-	    "%.*s:%u: this rule is refused, and what it looks for is not looked for: %.*s",
-	    (int)refusal->file.len, refusal->file.at, refusal->line, (int)refusal->reason.len,
-	    refusal->reason.at);
+	mr_buf_printf(&message, "%.*s:%u: this %s: %.*s", (int)refusal->file.len, refusal->file.at,
+		      refusal->line,
+		      refusal->filter ? "filter is refused, and what it would leave out is alerted"
+				      : "rule is refused, and what it looks for is not looked for",
+		      (int)refusal->reason.len, refusal->reason.at);
 	struct own own = {.message = {message.data, message.len},
-			  .title = MR_SLICE("A rule was refused"),
+			  .title = refusal->filter ? MR_SLICE("A filter was refused")
+						   : MR_SLICE("A rule was refused"),
 			  .desc = refusal->reason,
 			  .rule = refusal->id.len > 0 ? refusal->id : refusal->file,
 			  .level = MR_LEVEL_MEDIUM,

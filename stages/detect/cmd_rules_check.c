@@ -52,7 +52,8 @@ static void put_json(struct mr_buf *out, const struct sigma_set *set)
 {
 	const struct mr_catalog *catalog = &set->catalog;
 	mr_buf_printf(out, "{\"files\": %u, \"rules\": %u, \"correlations\": %u, \"filters\": %u, ",
-		      set->files, catalog->detections, catalog->correlations, catalog->filters);
+		      set->files, catalog->detections, catalog->correlations,
+		      catalog->filter_count);
 	mr_buf_add_text(out, "\"inactive\": [");
 	const char *comma = "";
 	for (uint32_t i = 0; i < catalog->count; i++) {
@@ -76,7 +77,7 @@ static void put_text(struct mr_buf *out, const struct sigma_set *set)
 	mr_buf_printf(out,
 		      "%u files: %u rules, %u correlations, %u filters, %u inactive, %u refused, "
 		      "%u warnings\n",
-		      set->files, catalog->detections, catalog->correlations, catalog->filters,
+		      set->files, catalog->detections, catalog->correlations, catalog->filter_count,
 		      catalog->inactive, set->refused.count, set->warnings.count);
 }
 

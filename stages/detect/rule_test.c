@@ -376,7 +376,7 @@ void rule_suites_parse(struct rule_suites *suites, struct mr_slice file, struct 
 			sigma_note_put(&suites->arena, &suites->faults,
 				       (struct sigma_note){file, suite.rule, fault.reason,
 							   fault.line, fault.column,
-							   SIGMA_LINT_REFUSED});
+							   SIGMA_LINT_REFUSED, false});
 	}
 }
 

@@ -153,6 +153,7 @@ struct sigma_note {
 	struct mr_slice file, id, reason;
 	uint32_t line, column; /* from 1; 0 is unknown */
 	enum sigma_lint lint;
+	bool filter; /* it is of one */
 };
 struct sigma_notes {
 	struct sigma_note *items;
@@ -178,6 +179,7 @@ struct sigma_set {
 	} * declared;
 	uint32_t declared_count;
 	struct sigma_notes refused, warnings;
+	struct sigma_notes idle; /* those of the warnings that are the catalog's, too */
 	uint32_t files;
 	struct mr_arena arena;
 };

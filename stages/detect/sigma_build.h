@@ -19,7 +19,8 @@
 struct sigma_placeholders {
 	struct mr_yaml *map; /* name: [values]; NULL where none are configured */
 	struct mr_slice file;
-	bool *used; /* of each name: a rule asks for it */
+	bool *used;       /* of each name: a rule asks for it */
+	uint64_t *hashes; /* of its values, once it is used */
 };
 
 struct sigma_reached;
@@ -54,6 +55,7 @@ struct sigma_scope {
 	struct sigma_reached *reached; /* a rule's and its identifiers': sigma_reach.c */
 	struct mr_slice missing;       /* the first placeholder without a value */
 	struct mr_fault missing_at;
+	uint64_t made; /* as in struct mr_rule */
 };
 
 #define SIGMA_AT(node) (node)->line, (node)->column
@@ -63,6 +65,8 @@ struct sigma_scope {
 void sigma_note_add(struct sigma_builder *load, struct sigma_notes *notes, struct sigma_note note);
 void sigma_warn(struct sigma_scope *scope, enum sigma_lint lint, uint32_t line, uint32_t column,
 		const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* The last warning says why its document, of a filter or not, is without effect. */
+void sigma_note_idle(struct sigma_builder *load, bool filter);
 /* Sets the scope's fault; false. */
 #define sigma_refuse(scope, line, ...)                                                             \
 	mr_fault_set((scope)->arena, &(scope)->fault, line, __VA_ARGS__)
@@ -308,6 +312,7 @@ struct sigma_filter {
 	struct mr_yaml *body;
 	bool any;
 	bool used;                 /* a rule has it */
+	uint32_t room;             /* of its rules, for so many */
 	struct sigma_filter_name { /* what stands under `rules` */
 		const struct mr_yaml *at;
 		struct sigma_filter *filter;
@@ -329,6 +334,11 @@ void sigma_filters_link(struct sigma_builder *load, struct sigma_filters *filter
 /* Joins to a detection's tree, for the scope's view, what the filters that apply to it ask. */
 bool sigma_filters_join(struct sigma_scope *scope, struct sigma_filters *filters,
 			struct sigma_source *rule, struct sigma_node **node);
+/* When a detection stands in the catalog: each of its filters knows it, and it is made by them. */
+void sigma_filters_know(struct sigma_builder *load, struct sigma_filters *filters,
+			struct sigma_source *rule);
+/* When all detections do: into the catalog. */
+void sigma_filters_finish(struct sigma_builder *load, const struct sigma_filters *filters);
 /* When all detections are compiled: warns of filters that do nothing, and says why. */
 void sigma_filters_lint(struct sigma_builder *load, const struct sigma_filters *filters);
 void sigma_filters_fini(struct sigma_filters *filters);
@@ -365,5 +375,7 @@ struct mr_yaml *sigma_tree_merge(struct mr_arena *arena, struct mr_yaml *under,
 				 struct mr_yaml *over);
 /* 128 bits of SHA-256 over the tree's meaning, in hexadecimal. */
 struct mr_slice sigma_tree_hash(struct mr_arena *arena, const struct mr_yaml *root);
+/* 64 bits of that. */
+uint64_t sigma_tree_content(struct mr_arena *arena, const struct mr_yaml *root);
 
 #endif

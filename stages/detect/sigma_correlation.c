@@ -302,7 +302,7 @@ static void refuse_for(struct sigma_builder *load, struct sigma_source *source, 
 	source->refused = true;
 	sigma_note_add(load, &load->set->refused,
 		       (struct sigma_note){source->file, source->id, reason, line, column,
-					   SIGMA_LINT_REFUSED});
+					   SIGMA_LINT_REFUSED, false});
 }
 
 /* `other`, where it is not NULL, is named with its place. */
@@ -442,10 +442,12 @@ static void find_inactive(struct sigma_builder *load, struct sigma_source *sourc
 	for (uint32_t i = 0; i < rule->rule_count && !rule->inactive; i++) {
 		const struct mr_yaml *at = named_at(source, i);
 		rule->inactive = source->refers[i]->rule.inactive;
-		if (rule->inactive)
-			sigma_warn(&scope, SIGMA_LINT_INACTIVE, SIGMA_AT(at),
-				   "inactive: it needs the rule \"%.*s\", which is inactive",
-				   SIGMA_SHOW(at->text));
+		if (!rule->inactive)
+			continue;
+		sigma_warn(&scope, SIGMA_LINT_INACTIVE, SIGMA_AT(at),
+			   "inactive: it needs the rule \"%.*s\", which is inactive",
+			   SIGMA_SHOW(at->text));
+		sigma_note_idle(load, false);
 	}
 }
 

@@ -88,6 +88,9 @@ void sigma_filter_add(struct sigma_scope *scope, struct sigma_source *source,
 	    read_filter(scope, source, filter) &&
 	    sigma_detection_compile(scope, filter->body, "rules") != NULL) {
 		lint_condition(scope, filter);
+		source->rule.kind = MR_RULE_FILTER;
+		source->rule.content = sigma_tree_content(scope->arena, source->root);
+		source->rule.made = scope->made;
 		filters->count++;
 	}
 }
@@ -159,7 +162,7 @@ void sigma_filters_link(struct sigma_builder *load, struct sigma_filters *filter
 		sigma_note_add(load, &load->set->refused,
 			       (struct sigma_note){filter->source->file, filter->source->id,
 						   fault.reason, fault.line, fault.column,
-						   SIGMA_LINT_REFUSED});
+						   SIGMA_LINT_REFUSED, true});
 	}
 	filters->count = kept;
 }
@@ -278,6 +281,47 @@ bool sigma_filters_join(struct sigma_scope *scope, struct sigma_filters *filters
 	return good;
 }
 
+/* ---- the catalog ---- */
+
+static void add_rule(struct sigma_builder *load, struct sigma_filter *filter, uint32_t index)
+{
+	struct mr_rule *own = &filter->source->rule;
+	if (own->rule_count == filter->room) {
+		filter->room = (uint32_t)mr_grow(filter->room, filter->room + 1u);
+		uint32_t *rules = mr_arena_alloc(load->arena, filter->room * sizeof *rules);
+		if (own->rule_count > 0)
+			memcpy(rules, own->rules, own->rule_count * sizeof *rules);
+		own->rules = rules;
+	}
+	own->rules[own->rule_count++] = index;
+}
+
+void sigma_filters_know(struct sigma_builder *load, struct sigma_filters *filters,
+			struct sigma_source *rule)
+{
+	struct sigma_scope scope = {.load = load, .arena = load->arena};
+	struct chosen chosen = filters_of(&scope, filters, rule);
+	for (size_t i = 0; i < chosen.count; i++) {
+		const struct mr_rule *own = &chosen.items[i]->source->rule;
+		const uint64_t parts[] = {own->content, own->made};
+		if (i > 0 && chosen.items[i] == chosen.items[i - 1])
+			continue;
+		add_rule(load, chosen.items[i], load->set->catalog.count);
+		rule->rule.made = mr_hash64(parts, sizeof parts, rule->rule.made);
+	}
+	free(chosen.items);
+}
+
+void sigma_filters_finish(struct sigma_builder *load, const struct sigma_filters *filters)
+{
+	struct mr_catalog *catalog = &load->set->catalog;
+	catalog->filters =
+	    mr_arena_alloc(load->arena, (filters->count + 1u) * sizeof *catalog->filters);
+	for (uint32_t i = 0; i < filters->count; i++)
+		catalog->filters[i] = filters->items[i].source->rule;
+	catalog->filter_count = filters->count;
+}
+
 /* ---- filters that do nothing ---- */
 
 /* Of the rules that have the name one that the filter is for, else any, else NULL. */
@@ -308,6 +352,7 @@ static void lint_name(struct sigma_scope *scope, const struct sigma_filter *filt
 		sigma_warn(scope, SIGMA_LINT_FILTER, SIGMA_AT(name),
 			   "the filter names a rule that is not there: \"%.*s\"",
 			   SIGMA_SHOW(name->text));
+		sigma_note_idle(scope->load, true);
 		return;
 	}
 	if (rule->refused || sigma_logsource_same(own, &rule->logsource))
@@ -318,6 +363,7 @@ static void lint_name(struct sigma_scope *scope, const struct sigma_filter *filt
 		   "the filter does nothing to the rule \"%.*s\", whose logsource is %.*s: the "
 		   "filter's is %.*s and would have to be the same",
 		   SIGMA_SHOW(name->text), (int)wants.len, wants.at, (int)has.len, has.at);
+	sigma_note_idle(scope->load, true);
 }
 
 void sigma_filters_lint(struct sigma_builder *load, const struct sigma_filters *filters)
@@ -338,6 +384,7 @@ void sigma_filters_lint(struct sigma_builder *load, const struct sigma_filters *
 		sigma_warn(&scope, SIGMA_LINT_FILTER, SIGMA_AT(logsource->at),
 			   "the filter does nothing: no rule has its logsource, %.*s%.*s",
 			   (int)has.len, has.at, (int)hint.len, hint.at);
+		sigma_note_idle(load, true);
 	}
 }
 

@@ -138,6 +138,7 @@ static void add_document(struct loading *load, struct mr_slice file, struct mr_y
 		struct sigma_notes *refused = &load->builder.set->refused;
 		note_refused(load, file, source->id, &scope.fault);
 		refused->items[refused->count - 1].lint = lint;
+		refused->items[refused->count - 1].filter = mr_yaml_get(root, "filter") != NULL;
 	}
 }
 
@@ -339,10 +340,11 @@ static void tell_silent(struct sigma_scope *scope, const struct sigma_source *so
 			   (int)has.len, has.at, (int)hint.len, hint.at);
 	}
 	sigma_reach_tell(scope, mr_yaml_get(source->root, "detection"));
-	if (scope->missing.len != 0)
-		sigma_warn(
-		    scope, SIGMA_LINT_INACTIVE, scope->missing_at.line, scope->missing_at.column,
-		    "inactive: the placeholder %%%.*s%% has no value", SIGMA_SHOW(scope->missing));
+	if (scope->missing.len == 0)
+		return;
+	sigma_warn(scope, SIGMA_LINT_INACTIVE, scope->missing_at.line, scope->missing_at.column,
+		   "inactive: the placeholder %%%.*s%% has no value", SIGMA_SHOW(scope->missing));
+	sigma_note_idle(scope->load, false);
 }
 
 /* What it would see if it were active. */
@@ -381,6 +383,7 @@ static void compile_detection(struct loading *load, struct sigma_source *source,
 			rule->never = sigma_reach_why(&scope, node, detection);
 	} while (++at < source->view_count);
 	source->rule.inactive = scope.missing.len != 0;
+	source->rule.made = scope.made;
 	source->refused = mr_fault_is(&scope.fault);
 	if (source->refused)
 		note_refused(load, source->file, source->id, &scope.fault);
@@ -400,8 +403,7 @@ static void put_in_catalog(struct sigma_builder *builder, struct sigma_source *s
 {
 	struct mr_catalog *catalog = &builder->set->catalog;
 	sigma_level_lint(builder, source);
-	struct mr_slice tree = sigma_tree_hash(builder->arena, source->root);
-	source->rule.content = mr_hash64(tree.at, tree.len, 0);
+	source->rule.content = sigma_tree_content(builder->arena, source->root);
 	source->index = catalog->count;
 	catalog->rules[catalog->count++] = source->rule;
 	catalog->inactive += source->rule.inactive;
@@ -414,17 +416,17 @@ static void put_in_catalog(struct sigma_builder *builder, struct sigma_source *s
 }
 
 /* For those who only see the catalog. */
-static void tell_refusals(struct sigma_set *set)
+static struct mr_refusal *tell(struct sigma_set *set, const struct sigma_notes *notes,
+			       uint32_t *count_out)
 {
-	struct mr_catalog *catalog = &set->catalog;
-	catalog->refused = set->refused.count;
-	catalog->refusals =
-	    mr_arena_alloc(&set->arena, (catalog->refused + 1u) * sizeof *catalog->refusals);
-	for (uint32_t i = 0; i < catalog->refused; i++) {
-		const struct sigma_note *note = &set->refused.items[i];
-		catalog->refusals[i] =
-		    (struct mr_refusal){note->file, note->id, note->reason, note->line};
+	struct mr_refusal *out = mr_arena_alloc(&set->arena, (notes->count + 1u) * sizeof *out);
+	for (uint32_t i = 0; i < notes->count; i++) {
+		const struct sigma_note *note = &notes->items[i];
+		out[i] = (struct mr_refusal){note->file, note->id, note->reason, note->line,
+					     note->filter};
 	}
+	*count_out = notes->count;
+	return out;
 }
 
 static void make_set(struct loading *load)
@@ -447,17 +449,20 @@ static void make_set(struct loading *load)
 	size_t most = load->detections.count + (size_t)load->correlations.count + 1;
 	catalog->rules = mr_arena_alloc(&set->arena, most * sizeof *catalog->rules);
 	catalog->layers = 1;
-	catalog->filters = load->filters.count;
 	for (uint32_t i = 0; i < load->detections.count; i++) {
-		if (!load->detections.items[i]->refused)
-			put_in_catalog(&load->builder, load->detections.items[i]);
+		if (load->detections.items[i]->refused)
+			continue;
+		sigma_filters_know(&load->builder, &load->filters, load->detections.items[i]);
+		put_in_catalog(&load->builder, load->detections.items[i]);
 	}
 	for (uint32_t i = 0; i < load->correlations.count; i++) {
 		if (!load->correlations.items[i]->refused)
 			put_in_catalog(&load->builder, load->correlations.items[i]);
 	}
 	sigma_correlations_finish(&load->builder, &load->detections, &load->correlations);
-	tell_refusals(set);
+	sigma_filters_finish(&load->builder, &load->filters);
+	catalog->refusals = tell(set, &set->refused, &catalog->refused);
+	catalog->idle = tell(set, &set->idle, &catalog->idle_count);
 }
 
 enum mr_err sigma_load_with(const char *const *paths, size_t path_count,
@@ -485,7 +490,7 @@ enum mr_err sigma_load_with(const char *const *paths, size_t path_count,
 	sigma_files_fini(&files);
 	if (err == MR_OK) {
 		make_set(&load);
-		if (out->catalog.count + out->catalog.filters + out->refused.count == 0)
+		if (out->catalog.count + out->catalog.filter_count + out->refused.count == 0)
 			err = mr_error_set(error, MR_CONFIG, "%s: no rule is there",
 					   path_count > 0 ? paths[0] : "rules");
 	}

@@ -56,8 +56,16 @@ void sigma_warn(struct sigma_scope *scope, enum sigma_lint lint, uint32_t line, 
 	if (len >= (int)sizeof(text))
 		len = (int)sizeof(text) - 1;
 	struct mr_slice reason = {mr_arena_copy(scope->arena, text, (size_t)len), (size_t)len};
-	sigma_note_add(scope->load, &scope->load->set->warnings,
-		       (struct sigma_note){scope->file, scope->id, reason, line, column, lint});
+	sigma_note_add(
+	    scope->load, &scope->load->set->warnings,
+	    (struct sigma_note){scope->file, scope->id, reason, line, column, lint, false});
+}
+
+void sigma_note_idle(struct sigma_builder *load, bool filter)
+{
+	struct sigma_note note = load->set->warnings.items[load->set->warnings.count - 1];
+	note.filter = filter;
+	sigma_note_add(load, &load->set->idle, note);
 }
 
 bool sigma_tests_add(struct sigma_scope *scope, uint32_t line, uint32_t column, uint32_t count)

@@ -39,10 +39,18 @@ void sigma_placeholder_lint(struct sigma_scope *scope, const struct sigma_chain 
 		   SIGMA_SHOW(text), SIGMA_SHOW(field), SIGMA_SHOW(others));
 }
 
-/* The list of a placeholder; NULL where it has no value. */
-static struct mr_yaml *find_values(const struct sigma_builder *load, struct mr_slice name)
+static uint64_t hash_values(const struct mr_yaml *values)
 {
-	const struct sigma_placeholders *placeholders = &load->placeholders;
+	uint64_t hash = mr_hash64(values->text.at, values->text.len, 0);
+	for (uint32_t i = 0; i < values->count; i++)
+		hash = mr_hash64(values->items[i]->text.at, values->items[i]->text.len, hash);
+	return hash;
+}
+
+/* The list of a placeholder, by which the rule is made; NULL where it has no value. */
+static struct mr_yaml *find_values(struct sigma_scope *scope, struct mr_slice name)
+{
+	const struct sigma_placeholders *placeholders = &scope->load->placeholders;
 	const struct mr_yaml *map = placeholders->map;
 
 	if (map == NULL)
@@ -51,7 +59,12 @@ static struct mr_yaml *find_values(const struct sigma_builder *load, struct mr_s
 		struct mr_yaml *values = map->items[at];
 		if (!mr_slice_eq(map->keys[at]->text, name))
 			continue;
+		if (!placeholders->used[at])
+			placeholders->hashes[at] = hash_values(values);
 		placeholders->used[at] = true;
+		if (!scope->again)
+			scope->made =
+			    mr_hash64(&placeholders->hashes[at], sizeof(uint64_t), scope->made);
 		return values->kind == MR_YAML_LIST && values->count == 0 ? NULL : values;
 	}
 	return NULL;
@@ -150,7 +163,7 @@ bool sigma_placeholders_fill(struct sigma_scope *scope, const struct mr_yaml *va
 			return sigma_refuse(scope, SIGMA_AT(value),
 					    "more than 16 placeholders in one text");
 		struct mr_slice name = {text.at + at + 1, len - 2};
-		const struct mr_yaml *list = find_values(scope->load, name);
+		const struct mr_yaml *list = find_values(scope, name);
 		if (list == NULL) {
 			miss(scope, value, name);
 			lacks = true;
@@ -229,7 +242,8 @@ enum mr_err sigma_placeholders_read(struct sigma_builder *load, const char *path
 	load->placeholders = (struct sigma_placeholders){
 	    .map = root,
 	    .file = {mr_arena_copy(load->arena, path, strlen(path)), strlen(path)},
-	    .used = mr_arena_alloc(load->arena, root->count + 1u)};
+	    .used = mr_arena_alloc(load->arena, root->count + 1u),
+	    .hashes = mr_arena_alloc(load->arena, (root->count + 1u) * sizeof(uint64_t))};
 	memset(load->placeholders.used, 0, root->count);
 	return check_values(path, root, error);
 }

@@ -68,3 +68,9 @@ struct mr_slice sigma_tree_hash(struct mr_arena *arena, const struct mr_yaml *ro
 	mr_hex(digest, 16, text);
 	return (struct mr_slice){mr_arena_copy(arena, text, 32), 32};
 }
+
+uint64_t sigma_tree_content(struct mr_arena *arena, const struct mr_yaml *root)
+{
+	struct mr_slice hash = sigma_tree_hash(arena, root);
+	return mr_hash64(hash.at, hash.len, 0);
+}

@@ -64,6 +64,11 @@ def correlation(name="three", base="one", count=3, span="10m"):
     return CORRELATION.format(id=identity(name), rule=identity(base), count=count, span=span)
 
 
+def tuning(name="one"):
+    return (f"title: Ann may\nid: {uuid.uuid5(uuid.NAMESPACE_OID, 'filter')}\nlogsource:\n    product: m365\nfilter:\n"
+            f"    rules: [{identity(name)}]\n    who:\n        UserId: ann@example.com\n    condition: not who\n")
+
+
 def values(groups, *fields):
     return (correlation("many", count=9).replace("event_count", "value_count").replace("[UserId]", f"[{groups}]")
             .replace("    condition:\n", f"    condition:\n        field: [{', '.join(fields)}]\n"))
@@ -253,6 +258,64 @@ class Reload(unittest.TestCase):
                 service.wait_for("service.ready", 2)
                 self.assertEqual(service.words().count("in force before this start"), 1, service.words())
                 service.end()
+
+    def check(self, service):
+        """What `check` says of it, with its status."""
+        done = subprocess.run([mt.PROGRAM, "check", service.topology], capture_output=True, text=True, timeout=mt.WAIT_SECONDS)
+        return done.returncode, done.stderr
+
+    def test_a_filter_in_force_stays_until_it_is_taken_away(self):
+        """What it leaves out is not alerted by an error of its author; what it changes is named."""
+        service = self.service()
+        good = tuning()
+        service.put_rules(one=rule("one"), two=rule("two", title="Without a filter"), tune=good)
+        service.start()
+        service.add(1)
+        service.wait_fired(("two", 1))
+        lost = 'the filter "Ann may" is in force, and would be lost: what it leaves out would be alerted'
+        for right, wrong, why in (("not who", "not her", '"her"'),
+                                  (identity("one"), identity("none"), "a rule that is not there")):
+            service.put_rules(tune=good.replace(right, wrong))
+            service.refuse()
+            self.assertIn(lost, service.words().split(REFUSED)[-1])
+            status, said = self.check(service)
+            self.assertEqual((status, lost in said, why in said), (2, True, True), said)
+        service.reload(tune=good.replace("not who", "not 1 of who"))
+        self.assertRegex(service.words(), 'reload: filter changed: .*tune.yml:1: "Ann may"')
+        self.assertRegex(service.words(), 'reload: rule changed: .*one.yml:1: "A mailbox was set", by a filter')
+        self.assertIn("rules: 0 added, 0 removed, 1 changed; filters: 0 added, 0 removed, 1 changed", service.words())
+        service.reload(tune=None)
+        self.assertIn("rules: 0 added, 0 removed, 1 changed; filters: 0 added, 1 removed, 0 changed", service.words())
+        service.add(2)
+        service.wait_fired(("two", 1), ("one", 2), ("two", 2))
+        # What is new, and refused, takes nothing away.
+        service.reload(tune=good.replace("not who", "not her"))
+        service.wait_for("what such a filter leaves out is alerted (1 filter)")
+        self.assertEqual(self.check(service)[0], 0)
+        service.end()
+        with open(os.path.join(self.folder, "alerts.ndjson"), encoding="utf-8") as lines:
+            self.assertEqual(sum("this filter is refused, and what it would leave out is alerted" in line for line in lines), 1)
+
+    def test_a_rule_in_force_keeps_its_values(self):
+        values = os.path.join(self.folder, "values.yml")
+
+        def put(text):
+            with open(values, "w", encoding="utf-8") as out:
+                out.write(text)
+        put("who: [ann@example.com]\n")
+        service = self.service()
+        service.describe(more="placeholders: values.yml\n")
+        service.put_rules(one=rule("one", key="UserId|expand", operation="'%who%'"), two=rule("two", "New-Mailbox"))
+        service.start()
+        service.add(1)
+        service.wait_fired(("one", 1))
+        put("who: []\n")
+        service.refuse()
+        self.assertIn('the placeholder %who% has no value; the rule "A mailbox was set" is in force, and would be lost', service.words())
+        put("who: [bob@example.com, ann@example.com]\n")
+        service.reload()
+        self.assertRegex(service.words(), 'reload: rule changed: .*one.yml:1: "A mailbox was set", by a filter or a placeholder')
+        service.end()
 
     def test_what_cannot_change_is_said(self):
         service = self.service()

@@ -212,7 +212,11 @@ static void filters(void **state)
 		char *text = mr_asprintf(RULE("a", "{}", "a: 1") FILTER("%s", "not s"), named[i]);
 		load(&rules, text);
 		tree_is(&rules, 0, "(and a=#1 (not u~'x'))");
-		assert_int_equal(rules.set.catalog.filters, 1);
+		assert_int_equal(rules.set.catalog.filter_count, 1);
+		assert_int_equal(rules.set.catalog.filters[0].kind, MR_RULE_FILTER);
+		assert_int_equal(rules.set.catalog.filters[0].rule_count, 1);
+		assert_int_equal(rules.set.catalog.filters[0].rules[0], 0);
+		assert_int_equal(rules.set.catalog.idle_count, 0);
 		assert_int_equal(rules_warnings(&rules), 0);
 		rules_fini(&rules);
 		free(text);
@@ -220,8 +224,36 @@ static void filters(void **state)
 	load(&rules, RULE("a", "{product: m365, service: audit}", "a: 1") FILTER("[a, b]", "s"));
 	tree_is(&rules, 0, "a=#1");
 	assert_int_equal(rules_warnings(&rules), 3); /* no `not`; a's logsource; no b */
+	assert_int_equal(rules.set.catalog.filters[0].rule_count, 0);
+	assert_int_equal(rules.set.catalog.idle_count, 2);
+	assert_true(rules.set.catalog.idle[0].filter);
+	assert_true(mr_slice_eq(rules.set.catalog.idle[1].id, MR_SLICE("f")));
+	rules_fini(&rules);
+	load(&rules, FILTER("any", "not t"));
+	assert_true(rules.set.catalog.refused == 1 && rules.set.catalog.refusals[0].filter);
 	rules_fini(&rules);
 	REFUSED(RULE("a", "{}", "a: 1") FILTER("any", "not t"), 13, 17, "\"t\" is not in this");
+}
+
+static uint64_t made(const char *text)
+{
+	struct rules rules;
+	load(&rules, text);
+	uint64_t made = rules.set.catalog.rules[0].made;
+	rules_fini(&rules);
+	return made;
+}
+
+/* A rule whose own document is the same is another where a filter is. */
+static void filters_make_rules(void **state)
+{
+	(void)state;
+	uint64_t plain = made(RULE("a", "{}", "a: 1"));
+	uint64_t one = made(RULE("a", "{}", "a: 1") FILTER("any", "not s"));
+	assert_true(plain == 0 && one != 0);
+	assert_true(made(RULE("a", "{}", "a: 1") FILTER("any", "not s")) == one);
+	assert_true(made(RULE("a", "{}", "a: 1") FILTER("any", "not 1 of s")) != one);
+	assert_true(made(RULE("a", "{}", "a: 1") FILTER("b", "not s")) == plain);
 }
 
 static void logsources(void **state)
@@ -704,6 +736,7 @@ int main(void)
 	    cmocka_unit_test(actions),
 	    cmocka_unit_test(filters_name_their_rules),
 	    cmocka_unit_test(filters),
+	    cmocka_unit_test(filters_make_rules),
 	    cmocka_unit_test(logsources),
 	    cmocka_unit_test(logsources_that_nothing_feeds),
 	    cmocka_unit_test(filters_that_nothing_feeds),

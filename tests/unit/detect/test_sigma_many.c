@@ -56,7 +56,7 @@ static double seconds_for(unsigned count)
 	assert_int_equal(rules_warnings(&rules), 0);
 	assert_int_equal(rules.set.catalog.detections, count);
 	assert_int_equal(rules.set.catalog.correlations, count / 10);
-	assert_int_equal(rules.set.catalog.filters, count / 10);
+	assert_int_equal(rules.set.catalog.filter_count, count / 10);
 	rules_fini(&rules);
 	remove_files(folder, count);
 	return seconds;
