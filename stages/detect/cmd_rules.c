@@ -87,6 +87,7 @@ void rules_failed(const char *command, struct mr_buf *refusals, const struct mr_
 struct mr_slice rules_kind(const struct mr_rule *rule)
 {
 	return rule->kind == MR_RULE_DETECTION ? MR_SLICE("detection")
+	       : rule->kind == MR_RULE_FILTER  ? MR_SLICE("filter")
 					       : mr_correlation_name(rule->type);
 }
 

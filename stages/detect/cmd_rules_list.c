@@ -17,7 +17,8 @@ static const char list_usage[] =
     "\n"
     "Names the rules that are not refused: id, level, kind, title and file, and says on standard\n"
     "error which are refused. One that a correlation names is \"base only\", without alerts of\n"
-    "its own, unless one says `generate: true`.\n"
+    "its own, unless one says `generate: true`. At the line's end stands which filters a rule\n"
+    "has. Behind the rules come the filters, and how many rules have each.\n"
     "\n"
     "With --logsource or --records those that see such records, and before all else how they do:\n"
     "direct, their fields as they stand; mapped, some looked for where these records have them;\n"
@@ -32,7 +33,7 @@ static const char list_status[] =
 
 enum { JSON, LOGSOURCE, RECORDS, PLACEHOLDERS, HELP };
 static const struct mr_option list_options[] = {
-    [JSON] = {"json", 0, NULL, "as one JSON array, with all rules"},
+    [JSON] = {"json", 0, NULL, "as one JSON array, with all rules, and their filters by their ids"},
     [LOGSOURCE] =
 	{"logsource", 0, "product=P,category=C,service=S",
 	 "say of each rule whether it works on such records: of m365 and azure those that "
@@ -171,6 +172,40 @@ static void put_why(struct mr_buf *out, const struct rule_used *used)
 	put_names(out, out->len > from ? "; lacks " : "lacks ", &used->lacks);
 }
 
+static bool has_rule(const struct mr_rule *filter, uint32_t index)
+{
+	for (uint32_t i = 0; i < filter->rule_count; i++) {
+		if (filter->rules[i] == index)
+			return true;
+	}
+	return false;
+}
+
+static void put_filters_of(struct mr_buf *out, const struct mr_catalog *catalog, uint32_t index)
+{
+	const char *before = "\tfiltered by ";
+	for (uint32_t i = 0; i < catalog->filter_count; i++) {
+		const struct mr_rule *filter = &catalog->filters[i];
+		if (!has_rule(filter, index))
+			continue;
+		mr_buf_printf(out, "%s\"%.*s\"", before, (int)filter->title.len, filter->title.at);
+		before = ", ";
+	}
+}
+
+/* Where it is asked which rules work, those alone are told. */
+static void put_filters(struct listing *listing)
+{
+	const struct mr_catalog *catalog = &listing->set.catalog;
+	for (uint32_t i = 0; i < catalog->filter_count && !listing->asks; i++) {
+		const struct mr_rule *filter = &catalog->filters[i];
+		mr_buf_printf(&listing->out, "%.*s\t-\tfilter\t%.*s\t%.*s\tof %u rule%s\n",
+			      (int)filter->id.len, filter->id.at, (int)filter->title.len,
+			      filter->title.at, (int)filter->file.len, filter->file.at,
+			      filter->rule_count, filter->rule_count == 1 ? "" : "s");
+	}
+}
+
 static void put_list(struct listing *listing)
 {
 	const struct mr_catalog *catalog = &listing->set.catalog;
@@ -192,8 +227,10 @@ static void put_list(struct listing *listing)
 			      rule->file.at);
 		if (used != NULL)
 			put_why(out, used);
+		put_filters_of(out, catalog, i);
 		mr_buf_add_text(out, "\n");
 	}
+	put_filters(listing);
 }
 
 static void put_member(struct mr_buf *out, const char *name, struct mr_slice text)
@@ -212,24 +249,59 @@ static void put_texts(struct mr_buf *out, const char *name, const struct mr_text
 	mr_buf_add_text(out, "]");
 }
 
+static void put_begin(struct mr_buf *out, const struct mr_rule *rule)
+{
+	mr_buf_add_text(out, out->len == 1 ? "{\"id\": " : ", {\"id\": ");
+	mr_json_put_string(out, rule->id);
+	put_member(out, "name", rule->name);
+	put_member(out, "title", rule->title);
+	put_member(out, "kind", rules_kind(rule));
+	put_member(out, "level", mr_slice(rule->level == MR_LEVEL_NONE ? "" : levels[rule->level]));
+	put_member(out, "status", rule->status);
+	put_member(out, "file", rule->file);
+	mr_buf_printf(out, ", \"line\": %u", rule->line);
+}
+
+static void put_id(struct mr_buf *out, bool *more, struct mr_slice id)
+{
+	mr_buf_add_text(out, *more ? ", " : "");
+	mr_json_put_string(out, id);
+	*more = true;
+}
+
+static void put_filter_ids(struct mr_buf *out, const struct mr_catalog *catalog, uint32_t index)
+{
+	bool more = false;
+	mr_buf_add_text(out, ", \"filters\": [");
+	for (uint32_t i = 0; i < catalog->filter_count; i++) {
+		if (has_rule(&catalog->filters[i], index))
+			put_id(out, &more, catalog->filters[i].id);
+	}
+	mr_buf_add_text(out, "]");
+}
+
+static void put_rule_ids(struct mr_buf *out, const struct mr_catalog *catalog,
+			 const struct mr_rule *filter)
+{
+	bool more = false;
+	mr_buf_add_text(out, ", \"rules\": [");
+	for (uint32_t i = 0; i < filter->rule_count; i++)
+		put_id(out, &more, catalog->rules[filter->rules[i]].id);
+	mr_buf_add_text(out, "]");
+}
+
 static void put_json(struct listing *listing)
 {
 	struct mr_buf *out = &listing->out;
+	const struct mr_catalog *catalog = &listing->set.catalog;
 	mr_buf_add_text(out, "[");
-	for (uint32_t i = 0; i < listing->set.catalog.count; i++) {
-		const struct mr_rule *rule = &listing->set.catalog.rules[i];
-		mr_buf_add_text(out, i == 0 ? "{\"id\": " : ", {\"id\": ");
-		mr_json_put_string(out, rule->id);
-		put_member(out, "name", rule->name);
-		put_member(out, "title", rule->title);
-		put_member(out, "kind", rules_kind(rule));
-		put_member(out, "level",
-			   mr_slice(rule->level == MR_LEVEL_NONE ? "" : levels[rule->level]));
-		put_member(out, "status", rule->status);
-		put_member(out, "file", rule->file);
-		mr_buf_printf(out, ", \"line\": %u, \"inactive\": %s, \"alerts\": %s", rule->line,
+	for (uint32_t i = 0; i < catalog->count; i++) {
+		const struct mr_rule *rule = &catalog->rules[i];
+		put_begin(out, rule);
+		mr_buf_printf(out, ", \"inactive\": %s, \"alerts\": %s",
 			      rule->inactive ? "true" : "false", rule->alerts ? "true" : "false");
 		put_texts(out, "tags", &rule->tags);
+		put_filter_ids(out, catalog, i);
 		if (listing->used != NULL) {
 			const struct rule_used *used = &listing->used[i];
 			put_member(out, "use", mr_slice(rule_use_name(used->use)));
@@ -237,6 +309,11 @@ static void put_json(struct listing *listing)
 			put_texts(out, "mapped", &used->mapped);
 			put_texts(out, "lacks", &used->lacks);
 		}
+		mr_buf_add_text(out, "}");
+	}
+	for (uint32_t i = 0; i < catalog->filter_count && !listing->asks; i++) {
+		put_begin(out, &catalog->filters[i]);
+		put_rule_ids(out, catalog, &catalog->filters[i]);
 		mr_buf_add_text(out, "}");
 	}
 	mr_buf_add_text(out, "]\n");

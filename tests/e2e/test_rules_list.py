@@ -82,6 +82,23 @@ class List(unittest.TestCase):
         self.assertEqual(text[0].split("\t"), ["direct", "direct", "low", "detection (base only)", "Rule direct",
                                                f"{self.folder}/rules.yml", ""])
 
+    def test_filters(self):
+        """Which rule has which, and the filters themselves."""
+        rules = simple("a", {"Image": "x"}) + simple("b", {"Image": "x"}) + simple("c", {"Image": "x"}, AUDIT) + "".join(
+            f"title: Filter {name}\nid: {name}\nlogsource: {{product: windows, category: process_creation}}\n"
+            f"filter: {{rules: {names}, s: {{User: {name}}}, condition: not s}}\n---\n" for name, names in (("f", "[b]"), ("g", "any")))
+        got, _ = self.listed(rules)
+        self.assertEqual({name: got[name].get("filters", got[name].get("rules")) for name in got},
+                         {"a": ["g"], "b": ["f", "g"], "c": [], "f": ["b"], "g": ["a", "b"]})
+        self.assertEqual((got["f"]["kind"], got["f"]["line"]), ("filter", 19))
+        path = os.path.join(self.folder, "rules.yml")
+        lines = [line.split("\t") for line in self.run_list(path).stdout.splitlines()]
+        self.assertEqual([line[5:] for line in lines],
+                         [['filtered by "Filter g"'], ['filtered by "Filter f", "Filter g"'], [], ["of 1 rule"], ["of 2 rules"]])
+        self.assertEqual(lines[4][:5], ["g", "-", "filter", "Filter g", path])
+        asked = self.run_list("--logsource", PROCESS, path).stdout.splitlines()
+        self.assertEqual([line.split("\t")[-1] for line in asked], [line[5] for line in lines[:2]])
+
     def test_a_broad_one_is_parted_by_its_events(self):
         rules = simple("a", {"Image": "x"}) + simple("b", {"Image": "x"}, "{product: linux}")
         self.assertEqual(self.uses(rules, "--logsource", "product=windows"), {"a": "direct", "b": "other"})
