@@ -165,6 +165,7 @@ static void adopt(struct mr_checkpoint *checkpoint)
 	settle_owed(checkpoint);
 	checkpoint->untold = checkpoint->untold_next;
 	checkpoint->held = checkpoint->held_next;
+	checkpoint->waiting = checkpoint->waiting_next;
 	checkpoint->here++;
 	checkpoint->lines = checkpoint->lines_next;
 }
@@ -213,7 +214,7 @@ void mr_checkpoint_begin(struct mr_checkpoint *checkpoint, struct mr_supervisor 
 	checkpoint->put = false;
 	checkpoint->owed_next = 0;
 	checkpoint->untold_next = false;
-	checkpoint->held_next = 0;
+	checkpoint->held_next = checkpoint->waiting_next = 0;
 	checkpoint->lines_next = 0;
 	checkpoint->seen = count_all(supervisor);
 	if (!make_directory(checkpoint) || !send_files(checkpoint, supervisor)) {
@@ -455,6 +456,7 @@ static enum mr_err book(struct mr_checkpoint *checkpoint, struct mr_supervisor *
 	add_owed(checkpoint, supervisor, &topology->groups[number], report->owed);
 	checkpoint->untold_next |= report->untold > 0;
 	checkpoint->held_next += report->held;
+	checkpoint->waiting_next += report->waiting;
 	checkpoint->lines_next += mr_checkpoint_lines(&report->counters);
 	mr_bookkeeper_count(checkpoint->keeper, number, checkpoint->number, &report->counters);
 	if (report->failure[0] != '\0') {

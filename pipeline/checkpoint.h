@@ -40,8 +40,10 @@ struct mr_checkpoint {
 	uint64_t owed_next;  /* and at the one under way */
 	uint64_t held;       /* bytes that correlations remembered at the last */
 	uint64_t held_next;  /* and at the one under way */
-	bool untold;         /* at the last, some alerts waited for its commitment to be written */
-	bool untold_next;    /* and at the one under way */
+	uint64_t waiting;    /* likewise, slots that wait for a source (cut_report.h) */
+	uint64_t waiting_next;
+	bool untold;      /* at the last, some alerts waited for its commitment to be written */
+	bool untold_next; /* and at the one under way */
 	struct mr_counters seen; /* of all workers, when it began */
 };
 

@@ -53,6 +53,7 @@ void mr_cut_report_encode(const struct mr_cut_report *report, struct mr_buf *out
 	mr_pack_uint(out, report->owed);
 	mr_pack_uint(out, report->untold);
 	mr_pack_uint(out, report->held);
+	mr_pack_uint(out, report->waiting);
 	pack_files(report, out);
 }
 
@@ -67,6 +68,7 @@ bool mr_cut_report_decode(struct mr_slice bytes, struct mr_cut_report *out)
 	out->owed = mr_unpack_uint(&in, UINT64_MAX);
 	out->untold = mr_unpack_uint(&in, UINT64_MAX);
 	out->held = mr_unpack_uint(&in, UINT64_MAX);
+	out->waiting = mr_unpack_uint(&in, UINT64_MAX);
 	unpack_files(&in, out);
 	if (mr_unpack_done(&in))
 		return true;

@@ -14,9 +14,10 @@ struct mr_cut_file {
 struct mr_cut_report {
 	struct mr_counters counters; /* of all before the barrier, since the incarnation began */
 	struct mr_marks marks;
-	uint64_t owed;   /* of its sinks */
-	uint64_t untold; /* alerts that it writes once the barrier is committed */
-	uint64_t held;   /* bytes that correlations remember */
+	uint64_t owed;    /* of its sinks */
+	uint64_t untold;  /* alerts that it writes once the barrier is committed */
+	uint64_t held;    /* bytes that correlations remember */
+	uint64_t waiting; /* slots that are not judged for want of a source's word */
 	uint32_t file_count;
 	struct mr_cut_file files[MR_CHAIN_MAX];
 	uint64_t cpu_ns;   /* that the barrier and the snapshot cost */

@@ -81,14 +81,16 @@ struct mr_health {
 	struct mr_health_part dead_letter;
 	struct mr_marks marks; /* by source, over all workers */
 	/* Since when what should move stands still. */
-	uint64_t late;
+	uint64_t late, late_more; /* since the alarm was raised, over all incarnations */
 	int64_t late_us;
 	uint64_t shed;
 	int64_t shed_us;
 	uint64_t bytes_taken;
 	int64_t taken_us;
 	int64_t waits_us;                /* for other hosts; 0: it does not */
-	int64_t mark_us[MR_SOURCES_MAX]; /* when the mark of a source last moved */
+	int64_t mark_us[MR_SOURCES_MAX]; /* when the mark of a source last moved, or was first heard
+					    of */
+	char held_up[80];                /* how many slots wait for one, in words */
 };
 
 /* Listens in the service's, or the host's, state directory and, where `metrics_port` is set, over
@@ -103,10 +105,6 @@ int mr_health_fd(const struct mr_health *health);
 /* The supervisor has other settings now. What is known of a source or a sink stays with its name.
  */
 void mr_health_adopt(struct mr_health *health);
-/* The first sink that takes no more; NULL: all do. */
-const char *mr_health_full_sink(const struct mr_health *health);
-/* Whether the dead letter's disk is full. */
-bool mr_health_full_letters(const struct mr_health *health);
 /* A worker has said its last word, and is waited for since `from_us`. */
 void mr_health_await(struct mr_health *health, uint32_t worker, int64_t from_us);
 void mr_health_turn(struct mr_health *health);
@@ -134,12 +132,22 @@ enum mr_err mr_health_figures(struct mr_health *health, uint32_t worker, struct 
 /* Whether the worker is there: one on another host is, as far as is known, once it has spoken. */
 bool mr_health_sees(const struct mr_health *health, uint32_t worker);
 
+/* Which set of workers this is, from 1 on. */
+uint32_t mr_health_incarnation(const struct mr_health *health);
+
+/* ---- health_alarms.c ---- */
+
+/* Raises what there is, and clears what there is no more. */
+void mr_health_check(struct mr_health *health, int64_t now_us);
+/* Says that an alarm is there, or is not. */
+void mr_health_put(struct mr_health *health, enum mr_alarm alarm, bool there, const char *words);
 /* The names of the alarms that are raised for a source. */
 void mr_health_source_alarms(const struct mr_health *health, const struct mr_health_part *source,
 			     struct mr_buf *out);
-
-/* Which set of workers this is, from 1 on. */
-uint32_t mr_health_incarnation(const struct mr_health *health);
+/* The first sink that takes no more; NULL: all do. Here, too, NULL is nobody who watches. */
+const char *mr_health_full_sink(const struct mr_health *health);
+/* Whether the dead letter's disk is full. */
+bool mr_health_full_letters(const struct mr_health *health);
 
 /* ---- health_fill.c ---- */
 

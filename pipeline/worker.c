@@ -86,6 +86,7 @@ static enum mr_err open_chain(struct mr_worker *worker, struct mr_error *error)
 	    .owed = &worker->owed,
 	    .untold = &worker->untold,
 	    .held = &worker->held,
+	    .waiting = &worker->waiting,
 	};
 	memcpy(env.seed, worker->setup.seed, sizeof env.seed);
 	worker->env = env;

@@ -143,7 +143,7 @@ struct mr_worker {
 	struct mr_marks marks;
 	uint64_t owed;
 	uint64_t untold;
-	uint64_t held;
+	uint64_t held, waiting;
 	struct mr_barrier barrier;
 	struct pollfd *fds; /* room for whatever is waited for at once */
 	uint32_t fds_capacity;

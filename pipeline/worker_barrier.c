@@ -191,6 +191,7 @@ static void cut(struct mr_worker *worker)
 	report->owed = worker->owed;
 	report->untold = worker->untold;
 	report->held = worker->held;
+	report->waiting = worker->waiting;
 	barrier->report_number = barrier->number;
 	bool by_child = barrier->forks && mr_snapshot_start(worker);
 	if (!by_child)

@@ -89,11 +89,13 @@ struct mr_stage_env {
 	const void *copier;
 	struct mr_marks *marks; /* collect: states of its sources; parse: times of events;
 				   correlate: as the barrier brought them */
-	uint64_t *owed;   /* a sink, at a barrier: lines that stand in its outputs since before a
-			     restart, and were not made again yet; NULL: nobody asks */
-	uint64_t *held;   /* correlate, at a barrier: bytes of its state; NULL: nobody asks */
-	uint64_t *untold; /* correlate, at a barrier: alerts that wait for its commitment to be
-			     written; NULL: nobody asks */
+	uint64_t *owed;    /* a sink, at a barrier: lines that stand in its outputs since before a
+			      restart, and were not made again yet; NULL: nobody asks */
+	uint64_t *held;    /* correlate, at a barrier: bytes of its state; NULL: nobody asks */
+	uint64_t *waiting; /* correlate, at a barrier: slots that would be judged if each source had
+			      come as far as the foremost; NULL: nobody asks */
+	uint64_t *untold;  /* correlate, at a barrier: alerts that wait for its commitment to be
+			      written; NULL: nobody asks */
 	struct mr_costs *costs; /* correlate: what each correlation costs; NULL: nobody asks */
 	/* correlate, at the end of a finite run: what each slot that did not fire would say, no
 	 * alert; borrowed for the call. NULL: nobody asks. */

@@ -439,6 +439,8 @@ static enum mr_err stage_barrier(void *state, int64_t watermark_us, struct mr_wr
 	corr->cut_bytes = corr->bytes;
 	if (corr->env->held != NULL)
 		*corr->env->held = corr->bytes;
+	if (corr->env->waiting != NULL)
+		*corr->env->waiting = corr_settle_waiting(corr);
 	if (corr->env->untold != NULL)
 		*corr->env->untold = corr->untold_count;
 	return MR_OK;

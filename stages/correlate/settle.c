@@ -204,6 +204,24 @@ enum mr_err corr_settle_due(struct corr *corr, int64_t watermark_us)
 	return MR_OK;
 }
 
+static uint64_t count_due(const struct corr_heap *heap, uint64_t at, int64_t until_us)
+{
+	if (at >= heap->count || heap->dues[at].at_us > until_us)
+		return 0;
+	return 1 + count_due(heap, 2 * at + 1, until_us) + count_due(heap, 2 * at + 2, until_us);
+}
+
+uint64_t corr_settle_waiting(const struct corr *corr)
+{
+	const struct mr_marks *marks = corr->env->marks;
+	int64_t foremost_us = MR_NO_TIME;
+	for (uint32_t i = 0; marks != NULL && i < marks->count; i++) {
+		if (marks->items[i].highest_us > foremost_us)
+			foremost_us = marks->items[i].highest_us;
+	}
+	return count_due(&corr->settling, 0, foremost_us);
+}
+
 /* ---- the way ---- */
 
 static struct mr_slice text_of(struct corr *corr, const struct mr_signal *signal)

@@ -625,6 +625,7 @@ void corr_untold_fini(struct corr *corr);
 void corr_settle_slot(struct corr *corr, struct corr_slot *slot);
 /* Those of which W has passed the end, or all. MR_FULL: call again. */
 enum mr_err corr_settle_due(struct corr *corr, int64_t watermark_us);
+uint64_t corr_settle_waiting(const struct corr *corr); /* for sources that are not the foremost */
 /* What was judged before the last commitment. MR_FULL: call again. */
 enum mr_err corr_tell(struct corr *corr);
 

@@ -296,6 +296,36 @@ static void judged_at_the_end_of_all_sources(void **state)
 	world_close(&world);
 }
 
+/* What one source holds back is counted: what the foremost would let be judged. */
+static void what_waits_for_a_source_is_counted(void **state)
+{
+	struct world world;
+	struct house house;
+	struct mr_marks marks = {0};
+	uint64_t waiting = 9;
+	(void)state;
+	world_open(&world);
+	house_open(&house, &world.catalog, world.fields, 1, false);
+	house.envs[0][0].marks = &marks;
+	house.envs[0][0].waiting = &waiting;
+	mr_marks_event(&marks, 0, 0, 0);
+	mr_marks_event(&marks, 1, SPAN + SETTLING - 1, INT64_MAX);
+	for (int64_t slot = 0; slot < 3; slot++)
+		feed(&world, &house, 1, "a", slot * SPAN + 1, "5");
+	house_barrier(&house, 0);
+	assert_int_equal(waiting, 0);
+	mr_marks_event(&marks, 1, 2 * SPAN + SETTLING, INT64_MAX);
+	house_barrier(&house, 0);
+	assert_int_equal(waiting, 2);
+	house_barrier(&house, SPAN + SETTLING);
+	assert_int_equal(waiting, 1);
+	house_barrier(&house, 2 * SPAN + SETTLING);
+	assert_int_equal(waiting, 0);
+	house_close(&house);
+	mr_marks_fini(&marks);
+	world_close(&world);
+}
+
 static uint32_t keys_of(const struct house *house)
 {
 	const struct corr *corr = house->states[0][0];
@@ -657,6 +687,7 @@ int main(void)
 	    cmocka_unit_test(a_revision_is_not_lost),
 	    cmocka_unit_test(what_fired_in_silence_is_made),
 	    cmocka_unit_test(judged_at_the_end_of_all_sources),
+	    cmocka_unit_test(what_waits_for_a_source_is_counted),
 	    cmocka_unit_test(released_when_told),
 	    cmocka_unit_test(what_is_untold_holds_up_nothing),
 	    cmocka_unit_test(the_slot_before_waits_too),

@@ -205,7 +205,7 @@ static void commit_owed(struct desk *desk, uint64_t number, uint64_t owed)
 	mr_checkpoint_begin(checkpoint, &desk->supervisor);
 	for (uint32_t i = 0; i < WORKERS; i++) {
 		struct mr_buf bytes = {0};
-		const struct mr_cut_report report = {.owed = owed, .held = 5};
+		const struct mr_cut_report report = {.owed = owed, .held = 5, .waiting = 3};
 		mr_cut_report_encode(&report, &bytes);
 		assert_int_equal(mr_checkpoint_snapped(checkpoint, &desk->supervisor, i, number,
 						       (struct mr_slice){bytes.data, bytes.len},
@@ -215,6 +215,7 @@ static void commit_owed(struct desk *desk, uint64_t number, uint64_t owed)
 	}
 	assert_int_equal(checkpoint->last.number, number);
 	assert_int_equal(checkpoint->held, WORKERS * 5); /* of all, as they say it */
+	assert_int_equal(checkpoint->waiting, WORKERS * 3);
 }
 
 /* A reload waits for no more lines than can be, and for fewer and fewer. */

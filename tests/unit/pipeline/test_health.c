@@ -337,6 +337,63 @@ static void an_alarm_says_all_that_it_is_of_and_why(void **state)
 	ward_close(&ward);
 }
 
+/* As if it had come to this time so long ago. */
+static void come_to(struct ward *ward, uint32_t source, int64_t highest_us, int64_t by_us)
+{
+	mr_marks_at(&ward->health.marks, source)->highest_us = highest_us;
+	ward->health.mark_us[source] = mr_clock_us() - by_us;
+}
+
+/* A source that is silent is told after ten minutes, and after three where alerts wait for it. */
+static void a_source_that_alerts_wait_for_is_told(void **state)
+{
+	(void)state;
+	struct ward ward;
+	ward_open(&ward);
+	uint32_t mail = ward.health.sources.items[0].number;
+	come_to(&ward, mail, 5 * SECOND, 179 * SECOND);
+	come_to(&ward, mail + 1, 6 * SECOND, 1);
+	ward.service.checkpoint.waiting = 40;
+	assert_false(raised(&ward, MR_ALARM_WATERMARK_STUCK));
+	come_to(&ward, mail, 5 * SECOND, 180 * SECOND);
+	expect_words(&ward, MR_ALARM_WATERMARK_STUCK,
+		     "mail; 40 slots of correlations that settle wait to be judged");
+	come_to(&ward, mail, 6 * SECOND, 180 * SECOND); /* none is further */
+	assert_false(raised(&ward, MR_ALARM_WATERMARK_STUCK));
+	come_to(&ward, mail, 5 * SECOND, 180 * SECOND);
+	ward.service.checkpoint.waiting = 0;
+	assert_false(raised(&ward, MR_ALARM_WATERMARK_STUCK));
+	come_to(&ward, mail, 5 * SECOND, 600 * SECOND);
+	expect_words(&ward, MR_ALARM_WATERMARK_STUCK, "mail");
+	/* One that never had a record holds up others, or nobody. */
+	come_to(&ward, mail, MR_NO_TIME, 600 * SECOND);
+	assert_false(raised(&ward, MR_ALARM_WATERMARK_STUCK));
+	ward.service.checkpoint.waiting = 1;
+	expect_words(&ward, MR_ALARM_WATERMARK_STUCK,
+		     "mail; 1 slot of correlations that settle waits to be judged");
+	ward_close(&ward);
+}
+
+/* Counters begin anew with each set of workers; what has come late has come all the same. */
+static void late_events_are_counted_over_starts(void **state)
+{
+	(void)state;
+	struct ward ward;
+	ward_open(&ward);
+	uint64_t *late = &ward.supervisor.sums.at[MR_C_BEYOND_LATENESS];
+	*late = 1289;
+	expect_words(&ward, MR_ALARM_EVENTS_LATE, "beyond_lateness: 1289");
+	*late = 0;
+	expect_words(&ward, MR_ALARM_EVENTS_LATE, "beyond_lateness: 1289");
+	*late = 1;
+	expect_words(&ward, MR_ALARM_EVENTS_LATE, "beyond_lateness: 1290");
+	ward.health.late_us -= 600 * SECOND;
+	assert_false(raised(&ward, MR_ALARM_EVENTS_LATE));
+	*late = 3;
+	expect_words(&ward, MR_ALARM_EVENTS_LATE, "beyond_lateness: 2");
+	ward_close(&ward);
+}
+
 static void workers_that_die_again_and_again_are_told(void **state)
 {
 	(void)state;
@@ -523,6 +580,8 @@ int main(void)
 	    cmocka_unit_test(who_stood_still_himself_blames_nobody),
 	    cmocka_unit_test(one_that_does_not_end_is_killed),
 	    cmocka_unit_test(an_alarm_says_all_that_it_is_of_and_why),
+	    cmocka_unit_test(a_source_that_alerts_wait_for_is_told),
+	    cmocka_unit_test(late_events_are_counted_over_starts),
 	    cmocka_unit_test(workers_that_die_again_and_again_are_told),
 	    cmocka_unit_test(refused_alerts_are_told_for_a_while),
 	    cmocka_unit_test(alarms_come_and_go),
