@@ -170,6 +170,7 @@ static void stage_close(void *state)
 	corr_heap_fini(corr, &corr->settling);
 	corr_untold_fini(corr);
 	corr_touched_fini(corr);
+	corr_told_fini(corr);
 	assert(corr->bytes == 0); /* all that was counted was given back */
 	for (uint32_t i = 0; corr->rules != NULL && i < corr->catalog.count; i++) {
 		free(corr->rules[i].step);
@@ -261,6 +262,16 @@ static enum mr_err stage_open(void *state, const struct mr_stage_env *env, struc
 
 /* ---- signals ---- */
 
+/* A finite run has made its alert, to make room, and no other correlation is to hear of it. */
+static bool is_over(struct corr *corr, struct corr_key *key, int64_t number)
+{
+	if (key->rule->outer_count > 0 || !corr_was_told(corr, key, number))
+		return false;
+	if (key->slots == NULL)
+		corr_key_drop(corr, key);
+	return true;
+}
+
 static void observe(struct corr *corr, const struct corr_rule *rule, const struct mr_signal *signal,
 		    uint32_t position)
 {
@@ -268,9 +279,9 @@ static void observe(struct corr *corr, const struct corr_rule *rule, const struc
 	corr_count_beyond(corr, signal->time_us, rule->delay_us);
 	struct corr_key *key = corr_key_get(corr, signal->key_group, rule, signal->tenant,
 					    signal->key, signal->key_count);
-	struct corr_slot *slot = corr_slot_get(corr, key, number);
-	if (slot->written)
+	if (is_over(corr, key, number))
 		return;
+	struct corr_slot *slot = corr_slot_get(corr, key, number);
 	struct corr_near near = {slot->previous, slot, slot->next};
 	struct corr_id values[MR_PRODUCT_MAX];
 	struct corr_occurrence occurrence = {

@@ -179,7 +179,7 @@ void corr_alert_write(struct corr *corr, struct corr_slot *slot, enum mr_activit
 void corr_fire(struct corr *corr, struct corr_slot *slot)
 {
 	slot->fired = true;
-	if (slot->key->rule->rule->alerts)
+	if (slot->key->rule->rule->alerts && !corr_was_told(corr, slot->key, slot->number))
 		corr_alert_write(corr, slot, MR_ACTIVITY_CREATE, corr->env->finite);
 }
 
@@ -259,11 +259,45 @@ enum mr_err corr_revise(struct corr *corr)
 	return MR_OK;
 }
 
+/* ---- a finite run's alerts that are made before its end ---- */
+
+bool corr_was_told(const struct corr *corr, const struct corr_key *key, int64_t number)
+{
+	const struct corr_seen *told = &key->rule->told;
+	return told->count > 0 && corr_seen_has(told, corr_slot_hash(corr, key, number));
+}
+
+/* Of a correlation that settles: what holds now, and holds with more. */
+static bool will_hold(const struct corr_slot *slot)
+{
+	const struct corr_rule *rule = slot->key->rule;
+	int64_t offset;
+	return rule->settles && rule->grows && !rule->withdraws && slot->settled != NULL &&
+	       rule->way->first(rule, slot, &offset);
+}
+
 void corr_fire_early(struct corr *corr, struct corr_slot *slot)
 {
-	slot->written = true;
-	if (slot->key->rule->rule->alerts)
-		corr_alert_write(corr, slot, MR_ACTIVITY_CREATE, false);
+	struct corr_rule *rule = &corr->rules[slot->key->rule->index];
+	if (!corr->env->finite)
+		return;
+	if (!slot->fired && will_hold(slot))
+		corr_settle_slot(corr, slot);
+	if (!slot->fired || !rule->rule->alerts || corr_was_told(corr, slot->key, slot->number))
+		return;
+	size_t before = corr_seen_bytes(&rule->told);
+	corr_seen_add(&rule->told, corr_slot_hash(corr, slot->key, slot->number), UINT32_MAX);
+	corr_weigh(corr, rule->index, corr_seen_bytes(&rule->told), before);
+	slot->lossy = true;
+	corr_alert_write(corr, slot, MR_ACTIVITY_CREATE, false);
+}
+
+void corr_told_fini(struct corr *corr)
+{
+	for (uint32_t i = 0; corr->rules != NULL && i < corr->catalog.count; i++) {
+		corr_weigh(corr, i, 0, corr_seen_bytes(&corr->rules[i].told));
+		corr_seen_fini(&corr->rules[i].told);
+	}
 }
 
 /* ---- the end of a finite run ---- */
@@ -290,17 +324,19 @@ static int by_rule_and_key(const void *a, const void *b)
 	return x->number < y->number ? -1 : x->number > y->number;
 }
 
-static bool is_to_be_written(const struct corr_slot *slot)
+static bool is_to_be_written(const struct corr *corr, const struct corr_slot *slot)
 {
-	return slot->fired && !slot->written;
+	return slot->fired && !corr_was_told(corr, slot->key, slot->number);
 }
 
-static bool is_missed(const struct corr_slot *slot)
+static bool is_missed(const struct corr *corr, const struct corr_slot *slot)
 {
+	(void)corr;
 	return !slot->fired;
 }
 
-static void collect(struct corr *corr, bool (*wanted)(const struct corr_slot *slot))
+static void collect(struct corr *corr,
+		    bool (*wanted)(const struct corr *corr, const struct corr_slot *slot))
 {
 	size_t capacity = 0;
 	free(corr->fired);
@@ -310,7 +346,7 @@ static void collect(struct corr *corr, bool (*wanted)(const struct corr_slot *sl
 		for (uint32_t i = 0; i < corr->groups[g].slot_buckets; i++) {
 			struct corr_slot *slot = corr->groups[g].slots[i];
 			for (; slot != NULL; slot = slot->next_in_bucket) {
-				if (!wanted(slot) || !slot->key->rule->rule->alerts)
+				if (!wanted(corr, slot) || !slot->key->rule->rule->alerts)
 					continue;
 				if (corr->fired_count == capacity) {
 					capacity = mr_grow(capacity, corr->fired_count + 1);

@@ -153,6 +153,11 @@ bool corr_seen_add(struct corr_seen *seen, uint64_t hash, uint32_t bound)
 	return true;
 }
 
+bool corr_seen_has(const struct corr_seen *seen, uint64_t hash)
+{
+	return seen->count > 0 && *seen_place(seen, hash + (hash == 0)) != 0;
+}
+
 void corr_seen_fini(struct corr_seen *seen)
 {
 	free(seen->hashes);

@@ -7,8 +7,8 @@
  * condition, of those the oldest first (rank.c); one that has fired holds the whole. Never the key
  * in hand, but where it holds more than all others of its rule: then it gives up its own (trim.c).
  *
- * In a finite run a slot that fired is not forgotten, because its alert is made at the end and
- * once: it is made now, and all but the fact is forgotten. A quarter of the ceiling is left for
+ * In a finite run the alert of a slot that goes is made then, before its end, and what stays is a
+ * hash of it, so that it is made once (fire.c). A quarter of the ceiling is left for
  * what is no state: pages that a snapshot under way makes the worker copy, what the allocator
  * cannot use, the process itself, its batches, and the other workers. Everything is counted and
  * named in the log, and at each barrier told to the books and to deliver, which makes an alert of
@@ -66,35 +66,17 @@ static void count(struct corr *corr, const struct corr_rule *rule, uint64_t slot
 
 /* ---- keys ---- */
 
-static bool did_not_fire(const struct corr *corr, const struct corr_slot *slot)
+void corr_slot_leave(struct corr *corr, struct corr_slot *slot)
 {
-	(void)corr;
-	return !slot->fired;
-}
-
-/* A finite run's: that it fired stays known. Gives how many slots were forgotten. */
-static uint64_t key_reduce(struct corr *corr, struct corr_key *key)
-{
-	uint64_t slots = 0;
-	for (struct corr_slot *slot = key->slots; slot != NULL; slot = slot->next_of_key) {
-		slots += !slot->written;
-		slot->lossy = true;
-		corr_slot_lost(corr, slot);
-		if (slot->fired && !slot->written)
-			corr_fire_early(corr, slot);
-	}
-	corr_key_sweep(corr, key, did_not_fire);
-	for (struct corr_slot *slot = key->slots; slot != NULL; slot = slot->next_of_key)
-		corr_slot_empty(corr, slot);
-	corr_key_unrank(key); /* until it has a new slot */
-	return slots;
+	corr_fire_early(corr, slot);
+	corr_slot_lost(corr, slot);
 }
 
 static uint64_t key_forget(struct corr *corr, struct corr_key *key)
 {
 	uint64_t slots = 0;
-	for (const struct corr_slot *slot = key->slots; slot != NULL; slot = slot->next_of_key) {
-		corr_slot_lost(corr, slot);
+	for (struct corr_slot *slot = key->slots; slot != NULL; slot = slot->next_of_key) {
+		corr_slot_leave(corr, slot);
 		slots++;
 	}
 	corr_key_drop(corr, key);
@@ -104,10 +86,10 @@ static uint64_t key_forget(struct corr *corr, struct corr_key *key)
 static uint64_t future_forget(struct corr *corr, struct corr_key *key)
 {
 	uint64_t slots = 0;
-	for (const struct corr_slot *slot = key->slots; slot != NULL; slot = slot->next_of_key) {
+	for (struct corr_slot *slot = key->slots; slot != NULL; slot = slot->next_of_key) {
 		if (!corr_is_future(corr, slot))
 			continue;
-		corr_slot_lost(corr, slot);
+		corr_slot_leave(corr, slot);
 		slots++;
 	}
 	corr_key_sweep(corr, key, corr_is_future);
@@ -123,8 +105,6 @@ static void key_shed(struct corr *corr, struct corr_key *key)
 		corr_key_rank(corr, key, rank);
 	else if (rank == 0)
 		count(corr, rule, future_forget(corr, key));
-	else if (corr->env->finite && rank == CORR_RANK_WHOLE)
-		count(corr, rule, key_reduce(corr, key));
 	else
 		count(corr, rule, key_forget(corr, key));
 }
@@ -224,17 +204,30 @@ static struct corr_rule *fullest(struct corr *corr, size_t *next_out)
 	return most;
 }
 
-/* Rules that hold as much as each other take turns: each goes so far below the next one. */
+/* What each rule could hold if all that hold something held as much. */
+static size_t share(const struct corr *corr)
+{
+	size_t rules = 0, all = target(corr), beside = corr->bytes;
+	for (uint32_t i = 0; i <= corr->catalog.count; i++) {
+		rules += corr->rules[i].bytes > 0;
+		beside -= corr->rules[i].bytes; /* tables of all */
+	}
+	return rules == 0 || beside > all ? 0 : (all - beside) / rules;
+}
+
+/* Rules that hold as much as each other take turns: each goes a little below the next one. None
+ * goes below its share because another one has nothing to give. */
 static void rules_shed(struct corr *corr, struct corr_key *in_hand)
 {
-	size_t next, step = corr->ceiling / 1024;
+	size_t next, least = share(corr);
 	for (uint32_t i = 0; i <= corr->catalog.count; i++)
 		corr->rules[i].shed.spent = false;
 	while (corr->bytes > target(corr)) {
 		struct corr_rule *rule = fullest(corr, &next);
-		if (rule == NULL)
+		if (rule == NULL || rule->bytes <= least)
 			break;
-		rule->shed.spent = !rule_shed(corr, rule, next > step ? next - step : 0, in_hand);
+		next -= next / 64;
+		rule->shed.spent = !rule_shed(corr, rule, next > least ? next : least, in_hand);
 	}
 }
 
@@ -247,7 +240,8 @@ void corr_shed(struct corr *corr, struct corr_key *in_hand)
 		corr_key_unrank(in_hand);
 	future_shed(corr);
 	rules_shed(corr, in_hand);
-	while (corr->bytes > target(corr) && in_hand != NULL && in_hand_trim(corr, in_hand))
+	while (corr->bytes > target(corr) && in_hand != NULL &&
+	       in_hand->rule->bytes > share(corr) && in_hand_trim(corr, in_hand))
 		;
 	if (ranked)
 		corr_key_rank(corr, in_hand, corr_rank_of(corr, in_hand));

@@ -42,6 +42,8 @@ bool corr_may_lack(const struct corr_key *key, int64_t number);
 
 /* ---- shed.c ---- */
 
+/* The slot is given up: its alert is made, and what hangs on it says that it may lack something. */
+void corr_slot_leave(struct corr *corr, struct corr_slot *slot);
 /* The bytes of state at which the memory that holds them comes to its ceiling. */
 size_t corr_shed_from(const struct corr *corr);
 /* Where the state has come to its ceiling: give up what PROTOCOL.md 6.7 says. The key in hand

@@ -147,7 +147,7 @@ static void key_free(struct corr *corr, struct corr_group *group, struct corr_ke
 
 /* ---- slots ---- */
 
-static uint64_t slot_hash(const struct corr *corr, const struct corr_key *key, int64_t number)
+uint64_t corr_slot_hash(const struct corr *corr, const struct corr_key *key, int64_t number)
 {
 	return seeded_hash(corr, &number, sizeof(number), key->hash);
 }
@@ -158,7 +158,7 @@ struct corr_slot *corr_slot_find(struct corr *corr, const struct corr_key *key, 
 	if (group->slot_buckets == 0 || key->slots == NULL)
 		return NULL;
 	struct corr_slot *slot =
-	    group->slots[slot_hash(corr, key, number) & (group->slot_buckets - 1)];
+	    group->slots[corr_slot_hash(corr, key, number) & (group->slot_buckets - 1)];
 	while (slot != NULL && (slot->key != key || slot->number != number))
 		slot = slot->next_in_bucket;
 	return slot;
@@ -172,7 +172,7 @@ static void slots_grow(struct corr *corr, struct corr_group *group)
 		while (group->slots[i] != NULL) {
 			struct corr_slot *slot = group->slots[i];
 			group->slots[i] = slot->next_in_bucket;
-			uint64_t hash = slot_hash(corr, slot->key, slot->number);
+			uint64_t hash = corr_slot_hash(corr, slot->key, slot->number);
 			struct corr_slot **bucket = &wider[hash & (buckets - 1)];
 			slot->next_in_bucket = *bucket;
 			*bucket = slot;
@@ -198,7 +198,7 @@ static struct corr_slot *slot_new(struct corr *corr, struct corr_key *key, int64
 	if (group->slot_count >= group->slot_buckets)
 		slots_grow(corr, group);
 	struct corr_slot **bucket =
-	    &group->slots[slot_hash(corr, key, number) & (group->slot_buckets - 1)];
+	    &group->slots[corr_slot_hash(corr, key, number) & (group->slot_buckets - 1)];
 	struct corr_slot *slot = mr_calloc(1, sizeof(*slot));
 	slot->key = key;
 	slot->number = number;
@@ -246,7 +246,7 @@ void corr_slot_weigh(struct corr *corr, struct corr_slot *slot)
 	slot->bytes = bytes;
 }
 
-void corr_slot_empty(struct corr *corr, struct corr_slot *slot)
+static void slot_empty(struct corr *corr, struct corr_slot *slot)
 {
 	corr_items_fini(corr, &slot->items);
 	corr_set_fini(&slot->set);
@@ -264,7 +264,7 @@ void corr_slot_empty(struct corr *corr, struct corr_slot *slot)
 
 static void slot_free(struct corr *corr, struct corr_group *group, struct corr_slot *slot)
 {
-	uint64_t hash = slot_hash(corr, slot->key, slot->number);
+	uint64_t hash = corr_slot_hash(corr, slot->key, slot->number);
 	struct corr_slot **link = &group->slots[hash & (group->slot_buckets - 1)];
 	while (*link != slot)
 		link = &(*link)->next_in_bucket;
@@ -273,7 +273,7 @@ static void slot_free(struct corr *corr, struct corr_group *group, struct corr_s
 	if (corr->lateness_us != CORR_UNLIMITED)
 		corr_heap_remove(&corr->dues, slot);
 	corr_slot_untouch(corr, slot);
-	corr_slot_empty(corr, slot);
+	slot_empty(corr, slot);
 	if (slot->previous != NULL)
 		slot->previous->next = NULL;
 	if (slot->next != NULL)

@@ -239,7 +239,6 @@ struct corr_slot {
 	bool fired;
 	bool lossy; /* it may lack what was given up: its counts are lower bounds */
 	bool revised;
-	bool written; /* a finite run's alert was made before the end, to make room */
 };
 
 /* Slots by the time at which something is due: the first is the first. */
@@ -344,8 +343,9 @@ struct corr_rule {
 	size_t bytes;            /* of its keys and their slots */
 	struct corr_rank *ranks; /* CORR_RANKS of them, once it has a key */
 	struct corr_shed shed;
-	bool alarmed; /* the bound of a slot was named once in the log */
-	bool dropped; /* so was state that no longer fits */
+	struct corr_seen told; /* slots whose alert a finite run has made before its end */
+	bool alarmed;          /* the bound of a slot was named once in the log */
+	bool dropped;          /* so was state that no longer fits */
 };
 
 /* ---- the stage ---- */
@@ -491,12 +491,12 @@ struct mr_slice corr_key_tenant(const struct corr_key *key);
 void corr_key_texts(const struct corr_key *key, struct mr_slice *texts_out);
 struct corr_slot *corr_slot_find(struct corr *corr, const struct corr_key *key, int64_t number);
 struct corr_slot *corr_slot_get(struct corr *corr, struct corr_key *key, int64_t number);
+/* Of key and number, by the run's seed. */
+uint64_t corr_slot_hash(const struct corr *corr, const struct corr_key *key, int64_t number);
 /* Bytes that a rule holds, by its index: corr->catalog.count for records of detections. */
 void corr_weigh(struct corr *corr, uint32_t rule, size_t more, size_t less);
 /* Count the slot's bytes anew. */
 void corr_slot_weigh(struct corr *corr, struct corr_slot *slot);
-/* Forget all that the slot holds but that it fired. */
-void corr_slot_empty(struct corr *corr, struct corr_slot *slot);
 /* The slots of a group for which `gone` says yes, and keys that have none left, are freed. */
 void corr_group_sweep(struct corr *corr, struct corr_group *group,
 		      bool (*gone)(const struct corr *corr, const struct corr_slot *slot));
@@ -525,6 +525,7 @@ struct corr_id corr_id_of_record(struct corr *corr, enum mr_record_kind kind,
 
 /* True where the hash is new; where `bound` are held no more is taken, and all others are new. */
 bool corr_seen_add(struct corr_seen *seen, uint64_t hash, uint32_t bound);
+bool corr_seen_has(const struct corr_seen *seen, uint64_t hash);
 void corr_seen_fini(struct corr_seen *seen);
 size_t corr_seen_bytes(const struct corr_seen *seen);
 
@@ -744,8 +745,11 @@ void corr_slot_untouch(struct corr *corr, struct corr_slot *slot);
 void corr_touched_fini(struct corr *corr);
 /* Alerts whose count has doubled, once for each. MR_FULL: call again. */
 enum mr_err corr_revise(struct corr *corr);
-/* A finite run's alert, made before the end. */
+/* A slot is given up: a finite run makes its alert now, if there is one, and once. */
 void corr_fire_early(struct corr *corr, struct corr_slot *slot);
+/* Whether that was done. */
+bool corr_was_told(const struct corr *corr, const struct corr_key *key, int64_t number);
+void corr_told_fini(struct corr *corr);
 /* A finite run's end: all alerts, in an order of their own. MR_FULL: call again. */
 enum mr_err corr_fire_all(struct corr *corr);
 /* A slot holds more than its bound of something: named once for each rule. */

@@ -37,7 +37,7 @@ static int by_number(const void *a, const void *b)
 }
 
 /* The slot number below which so many bytes lie. */
-static int64_t number_above(const struct corr_slot **slots, size_t count, size_t bytes)
+static int64_t number_above(struct corr_slot **slots, size_t count, size_t bytes)
 {
 	size_t seen = 0;
 	qsort(slots, count, sizeof(*slots), by_number);
@@ -58,16 +58,16 @@ static uint64_t slots_trim(struct corr *corr, struct corr_key *key, size_t bytes
 		count += is_old(corr, slot);
 	if (count == 0)
 		return 0;
-	const struct corr_slot **slots = mr_malloc(count * sizeof(const struct corr_slot *));
+	struct corr_slot **slots = mr_malloc(count * sizeof(struct corr_slot *));
 	count = 0;
-	for (const struct corr_slot *slot = key->slots; slot != NULL; slot = slot->next_of_key)
+	for (struct corr_slot *slot = key->slots; slot != NULL; slot = slot->next_of_key)
 		if (is_old(corr, slot))
 			slots[count++] = slot;
 	corr->trim_below = number_above(slots, count, bytes);
 	for (size_t i = 0; i < count; i++) {
 		if (!is_old(corr, slots[i]))
 			continue;
-		corr_slot_lost(corr, slots[i]);
+		corr_slot_leave(corr, slots[i]);
 		gone++;
 	}
 	free(slots);
@@ -89,8 +89,10 @@ static bool slot_trim(struct corr *corr, struct corr_slot *slot, bool hard)
 		corr_set_fit(set);
 		lost = false;
 	} else if (hard && set->count > 1) {
+		corr_fire_early(corr, slot);
 		corr_set_halve(set);
 	} else if (marks != NULL && marks->count > 1) {
+		corr_fire_early(corr, slot);
 		corr_marks_halve(marks);
 	} else {
 		return false;

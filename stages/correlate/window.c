@@ -119,7 +119,7 @@ static void held_build(struct corr *corr, struct corr_slot *slot)
 
 static void slot_settle(struct corr *corr, const struct corr_rule *rule, struct corr_slot *slot)
 {
-	if (slot == NULL || slot->written)
+	if (slot == NULL)
 		return;
 	uint64_t most = slot->set.count;
 	if (slot->previous != NULL)

@@ -315,6 +315,85 @@ static void alerts_before_the_end_say_it(void **state)
 	world_end(&world);
 }
 
+/* ---- a finite run ---- */
+
+/* Rule 2 counts ten; behind it the test's, of that kind. */
+static void finite_begin(struct world *world, enum mr_correlation_type type, int64_t span_us,
+			 int64_t threshold)
+{
+	static const uint32_t list[] = {1};
+	world_begin(world);
+	catalog_correlation(&world->catalog, type, list, 1, span_us, threshold, world->group,
+			    mr_correlation_has_field(type) ? world->group : 0);
+	house_open_set(&world->house, &world->catalog, world->fields, 1, true, "state_bytes", MIB);
+}
+
+/* What fired leaves little behind, so that it costs no other rule its share. */
+static void alerts_of_a_flood(void **state)
+{
+	enum { USERS = 12000 };
+	struct world world;
+	(void)state;
+	finite_begin(&world, MR_CORRELATION_EVENT_COUNT, HOUR, 2);
+	for (uint32_t i = 0; i < 9; i++)
+		feed(&world, 2, 0, i, i);
+	for (uint32_t i = 0; i < 2 * USERS; i++) {
+		feed(&world, 3, i / 2, i, i);
+		assert_true(stage_of(&world)->bytes <= 1048576);
+	}
+	feed(&world, 2, 0, 9, 9);
+	for (uint32_t i = 0; i < 2 * USERS; i++) /* they come again */
+		feed(&world, 3, i / 2, i, i);
+	house_finish(&world.house);
+	assert_int_equal(world.house.made.count, USERS + 1);
+	fired_unique(&world.house.made);
+	assert_int_equal(world.house.made.count, USERS + 1);
+	world_end(&world);
+}
+
+/* Three records, of the number 1, in each second of one user, in no order, and once more. */
+static void alerts_of_one_key(enum mr_correlation_type type)
+{
+	enum { SECONDS = 3000 };
+	struct world world;
+	finite_begin(&world, type, 1000000, 3);
+	for (uint32_t i = 0; i < 2 * SECONDS; i++) {
+		struct mr_slice one = MR_SLICE("1");
+		uint32_t second = 3 * (i * 1009 % SECONDS);
+		for (uint32_t k = 0; k < 3; k++) {
+			char id[24];
+			int len = snprintf(id, sizeof(id), "%u-%u", second, k);
+			struct mr_signal signal = {.rule = 1,
+						   .consumer = 3,
+						   .kind = MR_KIND_UAL,
+						   .has_time = true,
+						   .time_us = second * INT64_C(1000000) + k,
+						   .tenant = MR_SLICE("tenant"),
+						   .record_id = {id, (size_t)len},
+						   .origin = {.position = k, .length = 1},
+						   .key_count = 1,
+						   .key = {MR_SLICE("user")}};
+			signal.value_count = signal.value_width = mr_correlation_has_field(type);
+			signal.values = &one;
+			house_feed(&world.house, &signal, 1);
+		}
+		assert_true(stage_of(&world)->bytes <= 1048576);
+	}
+	assert_true(shed(&world) > 0);
+	house_finish(&world.house);
+	assert_int_equal(world.house.made.count, SECONDS);
+	fired_unique(&world.house.made);
+	assert_int_equal(world.house.made.count, SECONDS);
+	world_end(&world);
+}
+
+static void alerts_of_one_key_are_all_made(void **state)
+{
+	(void)state;
+	alerts_of_one_key(MR_CORRELATION_EVENT_COUNT);
+	alerts_of_one_key(MR_CORRELATION_VALUE_SUM);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -328,6 +407,8 @@ int main(void)
 	    cmocka_unit_test(counts_say_that_they_are_low),
 	    cmocka_unit_test(counts_are_whole_again),
 	    cmocka_unit_test(alerts_before_the_end_say_it),
+	    cmocka_unit_test(alerts_of_a_flood),
+	    cmocka_unit_test(alerts_of_one_key_are_all_made),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
