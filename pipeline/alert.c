@@ -11,7 +11,7 @@
 #include "codec.h"
 
 #define ALERT_ITEMS 18
-#define EVIDENCE_ITEMS 9
+#define EVIDENCE_ITEMS 11
 #define REJECT_ITEMS 6
 
 /* ---- the id ---- */
@@ -57,6 +57,8 @@ static void pack_evidence(struct mr_buf *out, const struct mr_evidence *evidence
 	mr_pack_origin(out, &evidence->origin);
 	mr_pack_bytes(out, evidence->record);
 	mr_pack_fields(out, evidence->fields, evidence->field_count);
+	mr_pack_bytes(out, evidence->inner_id);
+	mr_pack_matched(out, evidence->matched, evidence->matched_count);
 }
 
 static void unpack_evidence(struct mr_unpack *in, struct mr_arena *arena, struct mr_evidence *out)
@@ -71,6 +73,10 @@ static void unpack_evidence(struct mr_unpack *in, struct mr_arena *arena, struct
 	mr_unpack_origin(in, &out->origin);
 	out->record = mr_unpack_bytes(in);
 	out->fields = mr_unpack_fields(in, arena, &out->field_count);
+	out->inner_id = mr_unpack_bytes(in);
+	if (out->inner_id.len != 0 && out->inner_id.len != MR_ALERT_ID_BYTES)
+		mr_unpack_spoil(in);
+	out->matched = mr_unpack_matched(in, arena, &out->matched_count);
 }
 
 void mr_alert_encode(const struct mr_alert *alert, struct mr_buf *out)

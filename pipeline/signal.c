@@ -12,7 +12,7 @@
 #include "millrace/number.h"
 #include "millrace/batch.h"
 
-#define SIGNAL_ITEMS 18
+#define SIGNAL_ITEMS 19
 
 uint8_t mr_key_group(const uint8_t seed[16], struct mr_slice rule_id, struct mr_slice tenant,
 		     const struct mr_slice *key, size_t key_count)
@@ -224,6 +224,25 @@ uint32_t mr_unpack_keys(struct mr_unpack *in, struct mr_slice key[MR_GROUP_BY_MA
 	return count;
 }
 
+void mr_pack_matched(struct mr_buf *out, const uint32_t *matched, uint32_t count)
+{
+	assert(count <= MR_MATCHED_MAX);
+	mr_pack_array(out, count);
+	for (uint32_t i = 0; i < count; i++)
+		mr_pack_uint(out, matched[i]);
+}
+
+const uint32_t *mr_unpack_matched(struct mr_unpack *in, struct mr_arena *arena, uint32_t *count_out)
+{
+	*count_out = (uint32_t)mr_unpack_array(in, MR_MATCHED_MAX);
+	if (*count_out == 0)
+		return NULL;
+	uint32_t *matched = mr_arena_alloc(arena, *count_out * sizeof(*matched));
+	for (uint32_t i = 0; i < *count_out; i++)
+		matched[i] = (uint32_t)mr_unpack_uint(in, UINT32_MAX);
+	return matched;
+}
+
 /* ---- a whole signal ---- */
 
 void mr_signal_encode(const struct mr_signal *signal, struct mr_buf *out)
@@ -249,6 +268,7 @@ void mr_signal_encode(const struct mr_signal *signal, struct mr_buf *out)
 	mr_pack_uint(out, signal->value_width);
 	mr_pack_slices(out, signal->values, (size_t)signal->value_count * signal->value_width);
 	mr_pack_fields(out, signal->fields, signal->field_count);
+	mr_pack_matched(out, signal->matched, signal->matched_count);
 }
 
 static void unpack_values(struct mr_unpack *in, struct mr_arena *arena, struct mr_signal *out)
@@ -293,5 +313,6 @@ enum mr_err mr_signal_decode(struct mr_slice bytes, size_t *at, struct mr_arena 
 	out->key_count = mr_unpack_keys(&in, out->key);
 	unpack_values(&in, arena, out);
 	out->fields = mr_unpack_fields(&in, arena, &out->field_count);
+	out->matched = mr_unpack_matched(&in, arena, &out->matched_count);
 	return mr_unpack_item_end(&in, bytes, at, "signal", error);
 }

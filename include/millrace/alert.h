@@ -26,6 +26,11 @@ struct mr_evidence {
 	    record; /* the bytes where the link leaves the host; else empty: read origin */
 	uint32_t field_count;
 	const struct mr_signal_field *fields;
+	/* Where it matched a correlation: that one's alert, MR_ALERT_ID_BYTES, or empty; and the
+	 * record's detections (signal.h). */
+	struct mr_slice inner_id;
+	uint32_t matched_count;
+	const uint32_t *matched;
 };
 
 struct mr_alert {

@@ -14,6 +14,7 @@
 #define MR_PRODUCT_MAX 64  /* group keys, and value tuples, of one event (PROTOCOL.md 6.4) */
 #define MR_KEY_GROUPS 256  /* PROTOCOL.md 2.4 */
 #define MR_SIGNAL_FIELDS_MAX 512
+#define MR_MATCHED_MAX 16
 /* Bytes of a text that only a person reads; the alert holds the record anyway. So what is shown
  * never makes a signal too large for a message: that is left to keys and carried fields, which are
  * never shortened. */
@@ -59,6 +60,11 @@ struct mr_signal {
 	const struct mr_slice *values;
 	uint32_t field_count;
 	const struct mr_signal_field *fields;
+	/* Where a correlation that others are over takes part: which detections the record matched
+	 * of those that such ones name, by catalog index, the first MR_MATCHED_MAX. The same
+	 * whichever way the record comes, so that it makes no copies differ. */
+	uint32_t matched_count;
+	const uint32_t *matched;
 };
 
 /* Hash of the consumer's own id, tenant and key: which of the 256 key groups. `seed` is the run's,
@@ -101,7 +107,10 @@ struct mr_keys mr_signal_multiply(struct mr_signal *signal, struct mr_column *fi
 				  struct mr_arena *arena, struct mr_counters *counters,
 				  struct mr_tally *tally);
 
-/* Part of an item of another kind. */
+/* Parts of items of other kinds. */
+void mr_pack_matched(struct mr_buf *out, const uint32_t *matched, uint32_t count);
+const uint32_t *mr_unpack_matched(struct mr_unpack *in, struct mr_arena *arena,
+				  uint32_t *count_out);
 void mr_pack_origin(struct mr_buf *out, const struct mr_origin *origin);
 void mr_unpack_origin(struct mr_unpack *in, struct mr_origin *out);
 

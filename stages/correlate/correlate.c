@@ -331,6 +331,15 @@ static bool fields_exist(const struct corr *corr, const struct mr_signal *signal
 	return true;
 }
 
+static bool rules_exist(const struct corr *corr, const struct mr_signal *signal)
+{
+	for (uint32_t i = 0; i < signal->matched_count; i++) {
+		if (signal->matched[i] >= corr->catalog.count)
+			return false;
+	}
+	return true;
+}
+
 static bool values_fit(const struct mr_rule *rule, const struct mr_signal *signal)
 {
 	bool numbers = mr_correlation_counts(rule->type) == MR_COUNTS_NUMBERS;
@@ -357,7 +366,7 @@ static bool is_possible(const struct corr *corr, const struct mr_signal *signal,
 		return false;
 	return rule->layer == corr->env->layer && *position_out < rule->rule_count &&
 	       signal->key_count == rule->group_by.count && values_fit(rule, signal) &&
-	       fields_exist(corr, signal);
+	       fields_exist(corr, signal) && rules_exist(corr, signal);
 }
 
 static enum mr_err take(struct corr *corr, const struct mr_signal *signal, struct mr_error *error)

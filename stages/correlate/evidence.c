@@ -28,6 +28,29 @@ static size_t bytes_used(const struct mr_signal *signal)
 	return bytes;
 }
 
+static struct corr_trace trace_of(const struct mr_signal *signal)
+{
+	struct corr_trace trace = {.matched_count = signal->matched_count};
+	if (signal->counted_id.len == sizeof(trace.inner_id))
+		memcpy(trace.inner_id, signal->counted_id.at, sizeof(trace.inner_id));
+	if (trace.matched_count > 0)
+		memcpy(trace.matched, signal->matched,
+		       trace.matched_count * sizeof(*trace.matched));
+	return trace;
+}
+
+static bool has_inner(const struct corr_trace *trace)
+{
+	static const uint8_t none[MR_ALERT_ID_BYTES];
+	return memcmp(trace->inner_id, none, sizeof(none)) != 0;
+}
+
+static size_t trace_bytes(const struct corr_trace *trace)
+{
+	return offsetof(struct corr_trace, matched) +
+	       trace->matched_count * sizeof(*trace->matched);
+}
+
 static struct corr_item *room_for(struct corr_item *old, size_t bytes)
 {
 	if (old != NULL && old->capacity >= bytes && old->capacity / 4 <= bytes + ITEM_ROUND)
@@ -51,8 +74,13 @@ struct corr_item *corr_item_make(struct corr_item *old, const struct corr_occurr
 	const struct mr_signal *signal = occurrence->signal;
 	struct mr_slice values = {(const char *)occurrence->values,
 				  occurrence->value_count * sizeof(struct corr_id)};
+	struct corr_trace trace = trace_of(signal);
+	struct mr_slice traced = {(const char *)&trace, trace_bytes(&trace)};
+	if (signal->counted_id.len == 0 && signal->matched_count == 0)
+		traced.len = 0;
 	size_t bytes = bytes_used(signal);
-	struct corr_item *item = room_for(old, bytes + signal->record.len + values.len);
+	struct corr_item *item =
+	    room_for(old, bytes + signal->record.len + values.len + traced.len);
 	item->next = NULL;
 	item->shared = 0;
 	item->time_us = signal->time_us;
@@ -66,7 +94,8 @@ struct corr_item *corr_item_make(struct corr_item *old, const struct corr_occurr
 	item->rule = occurrence->position;
 	item->field_count = (uint16_t)signal->field_count;
 	item->kind = (uint8_t)signal->kind;
-	item->value_count = (uint8_t)occurrence->value_count;
+	item->value_count = occurrence->value_count & 127;
+	item->is_traced = traced.len > 0;
 	char *at = put((char *)&item->fields[item->field_count], signal->record_id);
 	for (uint32_t i = 0; i < signal->field_count; i++) {
 		const struct mr_signal_field *field = &signal->fields[i];
@@ -75,7 +104,7 @@ struct corr_item *corr_item_make(struct corr_item *old, const struct corr_occurr
 		item->fields[i].type = (uint16_t)field->type;
 		at = put(at, field->text);
 	}
-	put(put(at, signal->record), values);
+	put(put(put(at, signal->record), values), traced);
 	return item;
 }
 
@@ -106,6 +135,17 @@ const struct corr_id *corr_item_values(const struct corr_item *item)
 	return (const struct corr_id *)((const char *)item->fields + item->used + item->record_len);
 }
 
+struct corr_trace corr_item_trace(const struct corr_item *item)
+{
+	struct corr_trace trace = {.matched_count = 0};
+	const char *at = (const char *)(corr_item_values(item) + item->value_count);
+	if (!item->is_traced)
+		return trace;
+	memcpy(&trace, at, offsetof(struct corr_trace, matched));
+	memcpy(&trace, at, trace_bytes(&trace));
+	return trace;
+}
+
 const struct mr_signal_field *corr_item_fields(const struct corr_item *item, struct mr_arena *arena)
 {
 	struct mr_slice id = corr_item_record_id(item);
@@ -118,6 +158,17 @@ const struct mr_signal_field *corr_item_fields(const struct corr_item *item, str
 		at += own->len;
 	}
 	return fields;
+}
+
+static void trace_give(const struct corr_item *item, struct mr_arena *arena,
+		       struct mr_signal *signal)
+{
+	struct corr_trace *trace = mr_arena_alloc(arena, sizeof(*trace));
+	*trace = corr_item_trace(item);
+	signal->counted_id = (struct mr_slice){(const char *)trace->inner_id,
+					       has_inner(trace) ? sizeof(trace->inner_id) : 0};
+	signal->matched = trace->matched;
+	signal->matched_count = trace->matched_count;
 }
 
 struct corr_occurrence corr_item_occurrence(const struct corr_item *item, struct mr_arena *arena,
@@ -134,6 +185,8 @@ struct corr_occurrence corr_item_occurrence(const struct corr_item *item, struct
 	    .field_count = item->field_count,
 	    .fields = corr_item_fields(item, arena),
 	};
+	if (item->is_traced)
+		trace_give(item, arena, signal);
 	return (struct corr_occurrence){.signal = signal,
 					.position = item->rule,
 					.values = corr_item_values(item),
@@ -216,7 +269,7 @@ static int compare_fields(const struct mr_signal *signal, const struct corr_item
 
 /* Which of two copies stands for the record, whatever the order in which they came: the one that
  * was written first; of that one, where it came by way of several rules, the first rule's; and by
- * way of an inner correlation it may have come with other fields. */
+ * way of an inner correlation it may have come with other fields, or by several of its alerts. */
 bool corr_stands_before(const struct corr_occurrence *occurrence, const struct corr_item *item)
 {
 	const struct mr_signal *signal = occurrence->signal;
@@ -226,7 +279,10 @@ bool corr_stands_before(const struct corr_occurrence *occurrence, const struct c
 		return false;
 	if (occurrence->position != item->rule)
 		return occurrence->position < item->rule;
-	return compare_fields(signal, item) < 0;
+	int order = compare_fields(signal, item);
+	struct corr_trace own = trace_of(signal), other = corr_item_trace(item);
+	return order != 0 ? order < 0
+			  : memcmp(own.inner_id, other.inner_id, sizeof(own.inner_id)) < 0;
 }
 
 /* ---- holders ---- */

@@ -56,17 +56,22 @@ static void view_fini(struct corr *corr, struct view *view)
 static void evidence_fill(struct corr *corr, const struct corr_rule *rule,
 			  const struct corr_item *item, struct mr_evidence *out)
 {
+	struct mr_signal signal;
+	corr_item_occurrence(item, &corr->arena, &signal);
 	*out = (struct mr_evidence){
 	    .rule = rule->rule->rules[item->rule],
-	    .kind = (enum mr_record_kind)item->kind,
+	    .kind = signal.kind,
 	    .has_time = true,
-	    .time_us = item->time_us,
-	    .arrival_us = item->arrival_us,
-	    .record_id = corr_item_record_id(item),
-	    .origin = item->origin,
-	    .record = corr_item_record(item),
-	    .field_count = item->field_count,
-	    .fields = corr_item_fields(item, &corr->arena),
+	    .time_us = signal.time_us,
+	    .arrival_us = signal.arrival_us,
+	    .record_id = signal.record_id,
+	    .origin = signal.origin,
+	    .record = signal.record,
+	    .field_count = signal.field_count,
+	    .fields = signal.fields,
+	    .inner_id = signal.counted_id,
+	    .matched_count = signal.matched_count,
+	    .matched = signal.matched,
 	};
 }
 

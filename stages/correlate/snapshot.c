@@ -13,7 +13,7 @@
 
 #include "millrace/pack.h"
 
-#define SECTION_VERSION 8
+#define SECTION_VERSION 9
 #define SECTION_OLDEST 5 /* that is read */
 #define SECTION_PARTS 5
 #define KEY_PARTS 5
@@ -22,7 +22,8 @@
 #define MARK_PARTS 4
 #define OFFER_PARTS 3
 #define LOST_PARTS 4
-#define ITEM_PARTS 11
+#define ITEM_PARTS 13
+#define ITEM_PARTS_BEFORE_9 11
 #define FIELD_PARTS 3
 
 /* ---- to bytes ---- */
@@ -45,6 +46,16 @@ static void put_fields(struct corr *corr, const struct corr_item *item, struct m
 	}
 }
 
+/* Rules by id, as all else. */
+static void put_trace(const struct corr *corr, const struct corr_item *item, struct mr_buf *out)
+{
+	struct corr_trace trace = corr_item_trace(item);
+	mr_pack_bytes(out, (struct mr_slice){(const char *)trace.inner_id, sizeof(trace.inner_id)});
+	mr_pack_array(out, trace.matched_count);
+	for (uint32_t i = 0; i < trace.matched_count; i++)
+		mr_pack_bytes(out, corr->catalog.rules[trace.matched[i]].id);
+}
+
 static void put_item(struct corr *corr, const struct corr_item *item, struct mr_buf *out)
 {
 	mr_pack_array(out, ITEM_PARTS);
@@ -61,6 +72,7 @@ static void put_item(struct corr *corr, const struct corr_item *item, struct mr_
 	mr_pack_array(out, item->value_count);
 	for (uint32_t v = 0; v < item->value_count; v++)
 		put_id(out, &corr_item_values(item)[v]);
+	put_trace(corr, item, out);
 }
 
 static void put_items(struct corr *corr, struct corr_item *const *items, uint32_t count,
@@ -292,6 +304,39 @@ static void get_fields(struct corr *corr, struct mr_unpack *in, struct mr_signal
 	}
 }
 
+static int compare_id(const void *id, const void *rule)
+{
+	return mr_slice_cmp(*(const struct mr_slice *)id,
+			    (*(const struct corr_rule *const *)rule)->rule->id);
+}
+
+/* NULL: there is none of this id. Asked for each key, so by bisection. */
+static struct corr_rule *rule_called(struct corr *corr, struct mr_slice id)
+{
+	const struct corr_rule **found =
+	    bsearch(&id, corr->by_id, corr->catalog.count, sizeof(*corr->by_id), compare_id);
+	return found == NULL ? NULL : &corr->rules[(*found)->index];
+}
+
+/* Rules that are no more are left out. */
+static void get_trace(struct corr *corr, struct mr_unpack *in, struct mr_signal *signal)
+{
+	static const uint8_t none[MR_ALERT_ID_BYTES];
+	struct mr_slice inner = mr_unpack_bytes(in);
+	size_t count = mr_unpack_array(in, MR_MATCHED_MAX);
+	uint32_t *matched = mr_arena_alloc(&corr->arena, (count + 1) * sizeof(*matched));
+	in->bad |= inner.len != sizeof(none);
+	for (size_t i = 0; i < count; i++) {
+		struct mr_slice id = mr_unpack_bytes(in);
+		const struct corr_rule *rule = mr_unpack_ok(in) ? rule_called(corr, id) : NULL;
+		if (rule != NULL)
+			matched[signal->matched_count++] = rule->index;
+	}
+	signal->matched = matched;
+	if (mr_unpack_ok(in) && memcmp(inner.at, none, sizeof(none)) != 0)
+		signal->counted_id = inner;
+}
+
 /* An item as the signal made it; NULL where the bytes are wrong or `slot` is NULL. */
 static struct corr_item *get_item(struct corr *corr, struct mr_unpack *in,
 				  const struct corr_slot *slot)
@@ -301,7 +346,7 @@ static struct corr_item *get_item(struct corr *corr, struct mr_unpack *in,
 	struct corr_id values[MR_PRODUCT_MAX];
 	struct corr_occurrence occurrence = {.signal = &signal, .values = values};
 	mr_arena_reset(&corr->arena);
-	mr_unpack_array_of(in, ITEM_PARTS);
+	mr_unpack_array_of(in, corr->restoring < 9 ? ITEM_PARTS_BEFORE_9 : ITEM_PARTS);
 	signal.time_us = mr_unpack_int(in);
 	signal.arrival_us = mr_unpack_int(in);
 	uint64_t rules = mr_unpack_uint(in, UINT64_MAX), own = mr_unpack_uint(in, UINT64_MAX);
@@ -315,6 +360,8 @@ static struct corr_item *get_item(struct corr *corr, struct mr_unpack *in,
 	occurrence.value_count = (uint32_t)mr_unpack_array(in, MR_PRODUCT_MAX);
 	for (uint32_t i = 0; i < occurrence.value_count; i++)
 		get_id(in, &values[i]);
+	if (corr->restoring >= 9)
+		get_trace(corr, in, &signal);
 	if (rule != NULL && corr_slot_number(signal.time_us, rule->span_us) != slot->number)
 		in->bad = true;
 	if (!mr_unpack_ok(in) || rule == NULL)
@@ -469,6 +516,7 @@ static void get_settled(struct corr *corr, struct corr_slot *slot, uint64_t flag
 static uint64_t get_flags(struct corr *corr, struct mr_unpack *in)
 {
 	static const uint64_t most[] = {FLAGS_BEFORE_6, FLAGS_BEFORE_7, FLAGS_BEFORE_7 | LOSSY,
+					FLAGS_BEFORE_7 | LOSSY | UNTOLD,
 					FLAGS_BEFORE_7 | LOSSY | UNTOLD};
 	uint64_t flags = mr_unpack_uint(in, most[corr->restoring - SECTION_OLDEST]);
 	in->bad |= (flags & ~(uint64_t)(LOSSY | UNTOLD)) > FLAGS_BEFORE_7;
@@ -538,20 +586,6 @@ static void tell_gone(struct corr *corr, struct mr_slice id)
 	corr->gone[low] = mr_asprintf("%.*s", (int)id.len, id.at);
 	mr_log(MR_LOG_WARNING, "%.*s: no such correlation any more, its state is dropped",
 	       (int)id.len, id.at);
-}
-
-static int compare_id(const void *id, const void *rule)
-{
-	return mr_slice_cmp(*(const struct mr_slice *)id,
-			    (*(const struct corr_rule *const *)rule)->rule->id);
-}
-
-/* NULL: there is none of this id. Asked for each key, so by bisection. */
-static struct corr_rule *rule_called(struct corr *corr, struct mr_slice id)
-{
-	const struct corr_rule **found =
-	    bsearch(&id, corr->by_id, corr->catalog.count, sizeof(*corr->by_id), compare_id);
-	return found == NULL ? NULL : &corr->rules[(*found)->index];
 }
 
 /* Of this layer, and of this meaning; a key of another shape is one of another meaning. */

@@ -87,9 +87,19 @@ struct corr_item {
 	uint32_t rule; /* position in the correlation's rules of the signal that stands here */
 	uint16_t field_count;
 	uint8_t kind;
-	uint8_t value_count;
-	/* Behind them the record id, then the fields' texts, then the record, then the values. */
+	uint8_t value_count : 7;
+	uint8_t is_traced : 1;
+	/* Behind them the record id, then the fields' texts, then the record, then the values, then
+	 * the trace. */
 	struct corr_item_field fields[];
+};
+
+/* What an occurrence stands on: where an inner correlation made it that one's alert, else zeroes;
+ * and the record's detections (signal.h). As many as there are of these stand in an item. */
+struct corr_trace {
+	uint8_t inner_id[MR_ALERT_ID_BYTES];
+	uint32_t matched_count;
+	uint32_t matched[MR_MATCHED_MAX];
 };
 
 /* A facet is what an alert shows one record each of: a rule of a temporal correlation, a value of a
@@ -671,6 +681,8 @@ struct mr_slice corr_item_record_id(const struct corr_item *item);
 /* The record's bytes, where they came with its signal; else empty. */
 struct mr_slice corr_item_record(const struct corr_item *item);
 const struct corr_id *corr_item_values(const struct corr_item *item);
+/* Nothing where the item has none. */
+struct corr_trace corr_item_trace(const struct corr_item *item);
 /* The fields, in the arena; their texts are borrowed from the item. */
 const struct mr_signal_field *corr_item_fields(const struct corr_item *item,
 					       struct mr_arena *arena);

@@ -75,6 +75,15 @@ static enum mr_err deliver_open(void *state, const struct mr_stage_env *env, str
 
 /* ---- alerts ---- */
 
+/* The highest index that the evidence names. */
+static uint32_t highest_of(const struct mr_evidence *evidence)
+{
+	uint32_t highest = evidence->rule;
+	for (uint32_t i = 0; i < evidence->matched_count; i++)
+		highest = evidence->matched[i] > highest ? evidence->matched[i] : highest;
+	return highest;
+}
+
 /* Whether the catalog has every rule that the alert names. */
 static enum mr_err check_alert(const struct deliver *deliver, const struct mr_alert *alert,
 			       struct mr_error *error)
@@ -84,7 +93,7 @@ static enum mr_err check_alert(const struct deliver *deliver, const struct mr_al
 	if (alert->shed > 0 && wrong == MR_ALERT_NO_RULE)
 		return MR_OK;
 	for (uint32_t i = 0; i < alert->evidence_count && wrong < count; i++)
-		wrong = alert->evidence[i].rule;
+		wrong = highest_of(&alert->evidence[i]);
 	if (wrong < count)
 		return MR_OK;
 	return mr_error_set(error, MR_PROTOCOL, "an alert names rule %u of a catalog of %u", wrong,

@@ -87,6 +87,44 @@ static void put_fields(const struct ocsf *ocsf, const struct mr_evidence *eviden
 	json_end_or_drop(out, part);
 }
 
+static bool is_over(const struct mr_catalog *catalog, const struct mr_rule *outer, uint32_t rule)
+{
+	bool found = false;
+	for (uint32_t i = 0; i < outer->rule_count && !found; i++)
+		found = outer->rules[i] == rule ||
+			is_over(catalog, &catalog->rules[outer->rules[i]], rule);
+	return found;
+}
+
+/* Of a record that an inner correlation gave: that one's alert, whether it was written or not, and
+ * the detections that the record matched. */
+static void put_inner(const struct mr_catalog *catalog, const struct mr_evidence *evidence,
+		      struct mr_buf *out)
+{
+	const struct mr_rule *rule = &catalog->rules[evidence->rule];
+	char uid[2 * MR_ALERT_ID_BYTES + 1];
+	if (evidence->inner_id.len == 0)
+		return;
+	mr_hex((const uint8_t *)evidence->inner_id.at, MR_ALERT_ID_BYTES, uid);
+	struct json_part alert = json_begin(out, "rule_alert", '{');
+	json_text(out, "uid", mr_slice(uid));
+	json_int(out, "slot",
+		 evidence->time_us / rule->timespan_us -
+		     (evidence->time_us % rule->timespan_us < 0));
+	json_end(out, alert);
+	struct json_part list = json_begin(out, "detections", '[');
+	for (uint32_t i = 0; i < evidence->matched_count; i++) {
+		if (!is_over(catalog, rule, evidence->matched[i]))
+			continue;
+		const struct mr_rule *matched = &catalog->rules[evidence->matched[i]];
+		struct json_part detection = json_begin(out, NULL, '{');
+		json_text(out, "uid", matched->id);
+		json_text(out, "title", matched->title);
+		json_end(out, detection);
+	}
+	json_end_or_drop(out, list);
+}
+
 static void put_twin(const struct ocsf *ocsf, const struct mr_evidence *evidence,
 		     const struct record *record, struct mr_buf *out)
 {
@@ -99,6 +137,8 @@ static void put_twin(const struct ocsf *ocsf, const struct mr_evidence *evidence
 	json_text(out, "kind", mr_record_kind_name(evidence->kind));
 	json_text(out, "rule", rule->id);
 	json_text(out, "rule_title", rule->title);
+	if (rule->kind == MR_RULE_CORRELATION)
+		put_inner(ocsf->catalog, evidence, out);
 	json_text(out, "source", record->source);
 	json_uint(out, "offset", record->offset);
 	json_uint(out, "length", evidence->origin.length);

@@ -123,7 +123,7 @@ static void send(struct profiler *profiler, struct mr_events *events, struct mr_
 	uint32_t at = profiler->matches[profiler->next].event;
 	struct mr_event *event = &events->items[at];
 	mr_event_complete(events, event);
-	detect_signals_begin(&profiler->detect.signals);
+	detect_signals_begin(&profiler->detect.signals, NULL, 0); /* nobody is shown what matched */
 	for (; profiler->next < profiler->count && profiler->matches[profiler->next].event == at;
 	     profiler->next++)
 		detect_signals_emit(&profiler->detect.signals, events, event,

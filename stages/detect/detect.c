@@ -226,7 +226,7 @@ size_t detect_judge(struct detect *detect, struct mr_events *events, struct mr_e
 	if (count == 0)
 		return 0;
 	mr_event_complete(events, event);
-	detect_signals_begin(&detect->signals);
+	detect_signals_begin(&detect->signals, *rules_out, count);
 	mr_count(detect->signals.counters, MR_C_MATCHES, count);
 	mr_count_of(detect->signals.counters, event->origin.source, MR_B_MATCHED, 1);
 	for (size_t i = 0; i < count; i++)

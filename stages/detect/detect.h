@@ -60,6 +60,7 @@ mr_field detect_field_find(const struct mr_events *events, const struct mr_event
 struct detect_consumer {
 	uint32_t rule; /* catalog index of the consumer */
 	bool plain;    /* the detection's own alert */
+	bool feeds;    /* others are over it */
 	uint8_t layer;
 	struct detect_field *group, *values; /* as many as the correlation has */
 	/* Besides what alerts show: what correlations further out group or count by. */
@@ -73,6 +74,7 @@ struct detect_consumers {
 	/* What the detection's own `fields` has alerts show. */
 	struct detect_field *shown;
 	uint32_t shown_count;
+	bool feeds; /* one of them does */
 };
 
 /* For each catalog index its consumers; in the arena. */
@@ -88,6 +90,11 @@ struct detect_signals {
 	struct mr_tally *tally;
 	uint8_t seed[16];
 	struct mr_arena arena; /* of the event in hand */
+	const uint32_t *rules; /* that the event in hand matches */
+	size_t rule_count;
+	uint32_t matched[MR_MATCHED_MAX]; /* of them, those that signals say */
+	uint32_t matched_count;
+	bool has_matched;
 	/* Those that alerts show, for the event in hand. */
 	struct mr_signal_field shown[MR_SIGNAL_FIELDS_MAX];
 	uint32_t shown_count;
@@ -95,7 +102,8 @@ struct detect_signals {
 	/* Those of one signal: what outer correlations take first, then what its alerts show. */
 	struct mr_signal_field fields[MR_SIGNAL_FIELDS_MAX];
 };
-void detect_signals_begin(struct detect_signals *signals);
+/* An event, which matches these rules; borrowed. */
+void detect_signals_begin(struct detect_signals *signals, const uint32_t *rules, size_t count);
 void detect_signals_emit(struct detect_signals *signals, const struct mr_events *events,
 			 const struct mr_event *event, uint32_t rule, struct mr_writer *out);
 

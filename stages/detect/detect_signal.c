@@ -139,7 +139,9 @@ struct detect_consumers *detect_consumers_find(const struct mr_catalog *catalog,
 			if (catalog->rules[named].kind != MR_RULE_DETECTION ||
 			    is_named_before(rule, r))
 				continue;
-			struct detect_consumer consumer = {.rule = i, .layer = rule->layer};
+			struct detect_consumer consumer = {
+			    .rule = i, .feeds = rule->feeds, .layer = rule->layer};
+			all[named].feeds |= rule->feeds;
 			consumer.group = fields_of(places, named, mr_rule_group_fields(rule, r),
 						   rule->group_by.count, arena);
 			consumer.values = fields_of(places, named, mr_rule_value_fields(rule, r),
@@ -330,8 +332,25 @@ static void correlate(struct detect_signals *signals, const struct mr_events *ev
 	}
 }
 
-void detect_signals_begin(struct detect_signals *signals)
+/* Of all that the event matches, whoever the signal is for. */
+static void set_matched(struct detect_signals *signals, struct mr_signal *signal)
 {
+	for (size_t i = 0; i < signals->rule_count && !signals->has_matched &&
+			   signals->matched_count < MR_MATCHED_MAX;
+	     i++)
+		if (signals->consumers[signals->rules[i]].feeds)
+			signals->matched[signals->matched_count++] = signals->rules[i];
+	signals->has_matched = true;
+	signal->matched = signals->matched;
+	signal->matched_count = signals->matched_count;
+}
+
+void detect_signals_begin(struct detect_signals *signals, const uint32_t *rules, size_t count)
+{
+	signals->rules = rules;
+	signals->rule_count = count;
+	signals->matched_count = 0;
+	signals->has_matched = false;
 	signals->has_shown = false;
 	mr_arena_reset(&signals->arena);
 }
@@ -355,6 +374,8 @@ void detect_signals_emit(struct detect_signals *signals, const struct mr_events 
 		    .origin = event->origin,
 		};
 		set_fields(signals, events, event, list, consumer, &signal);
+		if (consumer->feeds)
+			set_matched(signals, &signal);
 		if (consumer->plain) {
 			signal.key_count = 1;
 			signal.key[0] = event->id;

@@ -163,6 +163,8 @@ OWN_EVIDENCE = {
     "time": (is_int, False), "time_dt": (TYPES["datetime_t"], False),
     "record_id": (TYPES["string_t"], True), "kind": (TYPES["string_t"], True),
     "rule": (TYPES["string_t"], True), "rule_title": (TYPES["string_t"], True),
+    "rule_alert": (lambda v: set(v) == {"uid", "slot"} and re.match(r"^[0-9a-f]{32}$", v["uid"]) and is_int(v["slot"]), False),
+    "detections": (lambda v: isinstance(v, list) and all(set(one) == {"uid", "title"} for one in v), False),
     "source": (TYPES["string_t"], True), "offset": (lambda v: isinstance(v, int) and v >= 0, True),
     "length": (lambda v: is_int(v, 0), True),
     "hash": (lambda v: isinstance(v, str) and re.match(r"^xxh3:[0-9a-f]{16}$", v), True),

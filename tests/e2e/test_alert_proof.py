@@ -32,6 +32,8 @@ RULES += CORRELATION.format("temporal", 1, json.dumps(list(NAMES.values())), "")
 RULES += CORRELATION.format("temporal_ordered", 2, json.dumps([NAMES["Rare"], NAMES["Noise"]]), "")
 RULES += CORRELATION.format("value_count", 3, json.dumps([NAMES["Noise"]]),
                             "    condition: {gte: 3, field: ClientIP}\n")
+DETECTED = {"Both": "11111111-0000-4000-8000-000000000002"}
+OVER = {title: f"22222222-0000-4000-8000-00000000000{6 + number}" for number, title in enumerate(("One", "Two", "Inner"))}
 MINUTES = 55
 
 
@@ -119,6 +121,37 @@ class AlertProof(unittest.TestCase):
                 self.assertRegex(alert["message"], "1 record with 3 different")
             else:
                 self.assertEqual(sorted(one["Operation"] for one in data), ["Noise", "Rare"])
+
+    def test_a_chain_names_what_it_stands_on(self):
+        """Each record says which alert of the inner correlation it completed, and which of the chain's detections it matched,
+        whichever of two inner ones it came by."""
+        chain = (DETECTION.format("Both", 2).replace("Operation: Both", "ClientIP: 203.0.113.9") +
+                 DETECTION.format("Other", 3).replace("Operation: Other", "Workload: Exchange"))
+        for number, (title, rules, rest) in enumerate((
+                ("One", [NAMES["Noise"]], "condition: {gte: 2}"), ("Two", [NAMES["Noise"], DETECTED["Both"]], "condition: {gte: 3}"),
+                ("Inner", [OVER["One"], OVER["Two"]], "condition: {gte: 1}"), ("Outer", [OVER["Inner"]], "condition: {gte: 1}\n    generate: true"))):
+            chain += CORRELATION.format("event_count", 6 + number, json.dumps(rules), f"    {rest}\n").replace(
+                "title: event_count", f"title: {title}")
+        with mr.Workplace() as place:
+            with open(place.path("chain.yml"), "w", encoding="utf-8") as out:
+                out.write(RULES.split("title: temporal")[0] + chain)
+            said = []
+            records = [record(number, "Noise", number, f"203.0.113.{9 - number % 2}") for number in range(6)]
+            for workers in ("1", "3"):
+                with open(place.path("records.ndjson"), "w", encoding="utf-8") as out:
+                    out.writelines(json.dumps(one) + "\n" for one in records)
+                status, found, words = mr.scan("-r", place.path("chain.yml"), "--workers", workers, place.path("records.ndjson"),
+                                               env=place.environment)
+                self.assertEqual(status, 0, words)
+                said.append({alert["finding_info"]["title"]: alert for alert in found})
+                records.reverse()
+        for found in said:
+            outer = found["Outer"]["unmapped"]["millrace"]["evidence"]
+            inner = found["Inner"]
+            self.assertEqual([(one["rule_title"], one["rule_alert"]) for one in outer],
+                             [("Inner", {"uid": inner["finding_info"]["uid"], "slot": inner["unmapped"]["millrace"]["slot"]})] * 5)
+            self.assertEqual([[match["title"] for match in one["detections"]] for one in outer],
+                             [["Noise"], ["Noise", "Both"], ["Noise"], ["Noise", "Both"], ["Noise"]])
 
     def test_equal_runs(self):
         """Many values and records of one moment, more than are kept: each run keeps the same, and says the same."""

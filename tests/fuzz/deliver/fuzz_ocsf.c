@@ -27,6 +27,7 @@ static void set_up(void)
 				    .id = MR_SLICE("c"),
 				    .rules = named,
 				    .rule_count = 1,
+				    .timespan_us = 3600000000,
 				    .level = MR_LEVEL_HIGH};
 	record_reader_init(&records, &files, 1 << 20);
 	checker = mr_json_reader_new(LINE_MAX_BYTES);

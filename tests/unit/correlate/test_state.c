@@ -1,74 +1,7 @@
 /* What correlate remembers, shows, releases and gives back: plain detections, evidence and counts,
  * bounds, barriers, snapshots whole and broken. */
-#include "harness.h"
 #include "state.h"
-
-#define SECOND INT64_C(1000000)
-#define HOUR (3600 * SECOND)
-
-struct world {
-	struct mr_fields *fields;
-	mr_field group, value;
-	struct mr_catalog catalog;
-	struct mr_arena arena;
-};
-
-static void world_open(struct world *world, uint32_t detections)
-{
-	*world = (struct world){.fields = mr_fields_new()};
-	world->group = mr_fields_add(world->fields, MR_SLICE("group"));
-	world->value = mr_fields_add(world->fields, MR_SLICE("value"));
-	for (uint32_t i = 0; i < detections; i++)
-		catalog_add(&world->catalog, MR_RULE_DETECTION);
-}
-
-static void world_close(struct world *world)
-{
-	mr_arena_fini(&world->arena);
-	mr_catalog_fini(&world->catalog);
-	mr_fields_free(world->fields);
-}
-
-static uint32_t correlation(struct world *world, enum mr_correlation_type type, uint32_t rules,
-			    int64_t span_us, int64_t threshold)
-{
-	static const uint32_t list[] = {0, 1, 2};
-	return catalog_correlation(&world->catalog, type, list, rules, span_us, threshold,
-				   world->group, mr_correlation_has_field(type) ? world->value : 0);
-}
-
-static struct mr_slice text(struct world *world, const char *form, uint32_t number)
-{
-	char bytes[32];
-	int len = snprintf(bytes, sizeof(bytes), form, number);
-	return (struct mr_slice){mr_arena_copy(&world->arena, bytes, (size_t)len), (size_t)len};
-}
-
-static struct mr_signal signal_of(struct world *world, uint32_t consumer, uint32_t rule,
-				  uint32_t record, int64_t time_us)
-{
-	struct mr_signal signal = {.consumer = consumer,
-				   .rule = rule,
-				   .kind = MR_KIND_UAL,
-				   .has_time = true,
-				   .time_us = time_us,
-				   .arrival_us = 1000 + record,
-				   .tenant = MR_SLICE("tenant"),
-				   .record_id = text(world, "record-%03u", record),
-				   .origin = {.position = record, .length = 1},
-				   .key_count = 1};
-	signal.key[0] = consumer == rule ? signal.record_id : MR_SLICE("alice");
-	struct mr_signal_field *field = mr_arena_alloc(&world->arena, sizeof(*field));
-	*field = (struct mr_signal_field){world->value, MR_STRING, MR_SLICE("seen")};
-	signal.fields = field;
-	signal.field_count = 1;
-	return signal;
-}
-
-static void feed(struct house *house, struct mr_signal signal)
-{
-	house_feed(house, &signal, 1);
-}
+#include "world.h"
 
 /* ---- plain detections ---- */
 
@@ -345,131 +278,6 @@ static void waiting_bound(void **state)
 	house_finish(&house);
 	assert_int_equal(house.made.count, 2);
 	house_close(&house);
-	world_close(&world);
-}
-
-/* ---- records that come with their signals ---- */
-
-static struct mr_signal with_record(struct world *world, struct mr_signal signal)
-{
-	signal.record = text(world, "{\"Id\":%u}", (uint32_t)signal.origin.position);
-	return signal;
-}
-
-/* The newest alert's evidence: these records, each with its bytes. */
-static void assert_records(struct world *world, const struct house *house, uint32_t from,
-			   uint32_t to)
-{
-	assert_int_equal(house->last.evidence_count, to - from);
-	for (uint32_t i = from; i < to; i++) {
-		struct mr_slice record = text(world, "{\"Id\":%u}", i);
-		assert_int_equal(house->last_evidence_origin[i - from], i);
-		assert_int_equal(house->last_evidence_record[i - from],
-				 mr_hash64(record.at, record.len, 0));
-	}
-}
-
-static void a_record_reaches_a_detections_alert(void **state)
-{
-	struct world world;
-	struct house house;
-	(void)state;
-	world_open(&world, 1);
-	house_open(&house, &world.catalog, world.fields, 1, true);
-	feed(&house, with_record(&world, signal_of(&world, 0, 0, 5, 1)));
-	assert_records(&world, &house, 5, 6);
-	house_close(&house);
-	world_close(&world);
-}
-
-/* Kept as evidence and while it waits, in a snapshot, and sent on to an outer correlation, which
- * does not count by it. */
-static void records_reach_outer_alerts(void **state)
-{
-	struct world world;
-	struct house before, after;
-	(void)state;
-	world_open(&world, 2);
-	uint32_t inner = correlation(&world, MR_CORRELATION_TEMPORAL, 2, HOUR, 0);
-	uint32_t outer = catalog_correlation(&world.catalog, MR_CORRELATION_EVENT_COUNT, &inner, 1,
-					     HOUR, 1, 0, 0);
-	house_open(&before, &world.catalog, world.fields, 1, true);
-	house_open(&after, &world.catalog, world.fields, 2, true);
-	for (uint32_t i = 0; i < 4; i++)
-		feed(&before, with_record(&world, signal_of(&world, inner, 1, i, i + 1)));
-	house_move(&before, &after);
-	feed(&after, signal_of(&world, inner, 1, 0, 1)); /* a repeat, without it */
-	struct mr_signal last = signal_of(&world, inner, 0, 9, 0);
-	feed(&after, last); /* completes the others, and not itself */
-	assert_int_equal(after.counters.at[MR_C_INNER_SIGNALS], 4);
-	house_finish(&after);
-	assert_int_equal(after.made.count, 2);
-	assert_int_equal(after.last.rule, outer);
-	assert_records(&world, &after, 0, 4);
-	house_close(&before);
-	house_close(&after);
-	world_close(&world);
-}
-
-static void records_reach_a_correlations_alert(void **state)
-{
-	struct world world;
-	struct house before, after;
-	(void)state;
-	world_open(&world, 1);
-	uint32_t count = correlation(&world, MR_CORRELATION_EVENT_COUNT, 1, HOUR, 4);
-	house_open(&before, &world.catalog, world.fields, 2, true);
-	house_open(&after, &world.catalog, world.fields, 3, true);
-	for (uint32_t i = 3; i > 0; i--)
-		feed(&before, with_record(&world, signal_of(&world, count, 0, i, i)));
-	house_move(&before, &after);
-	feed(&after, with_record(&world, signal_of(&world, count, 0, 4, 4)));
-	house_finish(&after);
-	assert_records(&world, &after, 1, 5);
-	house_close(&before);
-	house_close(&after);
-	world_close(&world);
-}
-
-/* Of copies of one record, written twice and matched by two rules that show other fields, one
- * stands in the alert, of the correlation and of one over it, in whatever order they come. */
-static void one_copy_stands(void **state)
-{
-	static const uint32_t orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
-					     {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
-	struct world world;
-	(void)state;
-	world_open(&world, 3);
-	uint32_t inner = correlation(&world, MR_CORRELATION_EVENT_COUNT, 3, HOUR, 1);
-	uint32_t outer = catalog_correlation(&world.catalog, MR_CORRELATION_EVENT_COUNT, &inner, 1,
-					     HOUR, 1, 0, 0);
-	struct mr_signal signals[3];
-	struct mr_signal_field fields[3];
-	for (uint32_t i = 0; i < 3; i++) {
-		static const uint32_t rules[] = {2, 0, 1};
-		fields[i] = (struct mr_signal_field){world.value, MR_STRING,
-						     text(&world, "seen by rule %u", rules[i])};
-		signals[i] = signal_of(&world, inner, rules[i], 7, 5);
-		signals[i].origin.position = i == 1 ? 20 : 10;
-		signals[i].fields = &fields[i];
-		signals[i].field_count = 1;
-	}
-	for (int feeds = 0; feeds < 2; feeds++) {
-		world.catalog.rules[inner].alerts = feeds == 0;
-		world.catalog.rules[outer].alerts = feeds == 1;
-		for (size_t o = 0; o < sizeof(orders) / sizeof(*orders); o++) {
-			struct house house;
-			house_open(&house, &world.catalog, world.fields, 1, true);
-			for (uint32_t i = 0; i < 3; i++)
-				feed(&house, signals[orders[o][i]]);
-			house_finish(&house);
-			assert_int_equal(house.last.rule, feeds == 0 ? inner : outer);
-			assert_int_equal(house.last_evidence_origin[0], 10);
-			assert_true(house.last_evidence_fields[0] ==
-				    mr_hash64(fields[2].text.at, fields[2].text.len, 0));
-			house_close(&house);
-		}
-	}
 	world_close(&world);
 }
 
@@ -782,10 +590,6 @@ int main(void)
 	    cmocka_unit_test(extreme_times),
 	    cmocka_unit_test(ordered_bound),
 	    cmocka_unit_test(waiting_bound),
-	    cmocka_unit_test(a_record_reaches_a_detections_alert),
-	    cmocka_unit_test(records_reach_outer_alerts),
-	    cmocka_unit_test(one_copy_stands),
-	    cmocka_unit_test(records_reach_a_correlations_alert),
 	    cmocka_unit_test(release),
 	    cmocka_unit_test(revisions),
 	    cmocka_unit_test(broken_snapshots),

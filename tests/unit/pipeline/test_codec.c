@@ -105,6 +105,8 @@ static void texts_of_every_width(void **state)
 static const struct mr_slice values[] = {C("a"), C("b"), C("c"), C("d")};
 static const struct mr_signal_field fields[] = {{5, MR_STRING, C("x y")}, {6, MR_INT, C("-7")}};
 
+static const uint32_t matched[] = {3, 70000};
+
 static struct mr_signal sample_signal(void)
 {
 	return (struct mr_signal){.consumer = 70000,
@@ -127,7 +129,9 @@ static struct mr_signal sample_signal(void)
 				  .value_width = 2,
 				  .values = values,
 				  .field_count = 2,
-				  .fields = fields};
+				  .fields = fields,
+				  .matched_count = 2,
+				  .matched = matched};
 }
 
 static enum mr_err decode_signal(struct mr_slice bytes)
@@ -174,6 +178,8 @@ static void a_signal_comes_back_whole(void **state)
 	assert_int_equal(got.field_count, 2);
 	assert_int_equal(got.fields[1].field, 6);
 	assert_int_equal(got.fields[1].type, MR_INT);
+	assert_int_equal(got.matched_count, 2);
+	assert_memory_equal(got.matched, matched, sizeof(matched));
 	assert_slice(got.fields[1].text, S("-7"));
 	mr_arena_fini(&arena);
 	mr_buf_fini(&out);
@@ -273,7 +279,10 @@ static struct mr_alert sample_alert(void)
 						 .origin = {0, 1, 2, 3, 4},
 						 .record = S("{\"a\":1}"),
 						 .field_count = 2,
-						 .fields = fields};
+						 .fields = fields,
+						 .inner_id = S("fedcba9876543210"),
+						 .matched_count = 2,
+						 .matched = matched};
 	return alert;
 }
 
@@ -312,6 +321,10 @@ static void an_alert_comes_back_whole(void **state)
 	assert_slice(got.evidence[1].record, S("{\"a\":1}"));
 	assert_slice(got.evidence[1].fields[0].text, S("x y"));
 	assert_int_equal(got.evidence[1].kind, MR_KIND_UAL);
+	assert_slice(got.evidence[1].inner_id, want.evidence[1].inner_id);
+	assert_int_equal(got.evidence[1].matched_count, 2);
+	assert_memory_equal(got.evidence[1].matched, matched, sizeof(matched));
+	assert_int_equal(got.evidence[0].inner_id.len + got.evidence[0].matched_count, 0);
 	mr_arena_fini(&arena);
 	trickle(&out, decode_alert);
 	mr_buf_fini(&out);
