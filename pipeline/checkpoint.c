@@ -353,6 +353,7 @@ static enum mr_err commit(struct mr_checkpoint *checkpoint, struct mr_supervisor
 	adopt(checkpoint);
 	checkpoint->failures = 0;
 	mr_supervisor_tell_all(supervisor, MR_CONTROL_COMMITTED, checkpoint->number);
+	mr_supervisor_tell_deaf(supervisor);
 	mr_state_dir_tidy(checkpoint->dir, checkpoint->number, checkpoint->before);
 	return MR_OK;
 }

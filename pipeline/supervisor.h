@@ -165,7 +165,8 @@ void mr_supervisor_warn(struct mr_supervisor *supervisor, const char *who, uint6
 
 enum mr_err mr_supervisor_tally(struct mr_supervisor *supervisor, uint32_t from,
 				const struct mr_control_message *message, struct mr_error *error);
-/* Warns of each correlation whose matches all lacked what it groups or counts by. */
+/* Warns, once, of each correlation whose matches all lacked what it groups or counts by; of a
+ * service once there are some, since one more may have it. */
 void mr_supervisor_tell_deaf(struct mr_supervisor *supervisor);
 
 #endif

@@ -1,12 +1,13 @@
 /* supervisor_tally.c - correlations that no record could make fire.
  *
- * Called by supervisor_words.c for each word of a worker's tally, and by supervisor.c at the end of
- * a run that did its work. */
+ * Called by supervisor_words.c for each word of a worker's tally, by checkpoint.c once all have
+ * said theirs, and by supervisor.c at the end of a run that did its work. */
 #include "millrace/pack.h"
 #include "supervisor.h"
 
 #define DEAF_KIND UINT64_C(0xdeaf) /* of these warnings: log.h */
 #define SHOWN_BYTES 80
+#define SERVICE_MATCHES 10 /* a service tells of these and more */
 
 /* How many fields a correlation asks for: those of group-by, then those that it counts. */
 static uint32_t fields_of(const struct mr_rule *rule)
@@ -97,9 +98,12 @@ static void tell_of(struct mr_supervisor *supervisor, const struct mr_rule *rule
 
 void mr_supervisor_tell_deaf(struct mr_supervisor *supervisor)
 {
+	uint64_t least = supervisor->service != NULL ? SERVICE_MATCHES : 1;
 	for (uint32_t i = 0; i < supervisor->tally.count; i++) {
-		const struct mr_tally_row *row = &supervisor->tally.rows[i];
-		if (row->matches > 0 && !row->whole)
-			tell_of(supervisor, &supervisor->catalog.rules[i], row);
+		struct mr_tally_row *row = &supervisor->tally.rows[i];
+		if (row->matches < least || row->whole || row->told)
+			continue;
+		row->told = true;
+		tell_of(supervisor, &supervisor->catalog.rules[i], row);
 	}
 }

@@ -164,7 +164,7 @@ enum mr_err mr_worker_wait(struct mr_worker *worker, struct pollfd *fds, uint32_
 void mr_worker_say(struct mr_worker *worker, enum mr_control_kind kind, uint64_t number,
 		   uint64_t other, struct mr_slice bytes);
 void mr_worker_report(struct mr_worker *worker, bool last);
-/* The tally, once, when the work is done. */
+/* What is new in the tally: at a barrier, and when the work is done. */
 void mr_worker_report_tally(struct mr_worker *worker);
 /* mr_log lines and mr_files_add go to the supervisor from here on. */
 void mr_worker_attach(struct mr_worker *worker);

@@ -187,6 +187,7 @@ static void cut(struct mr_worker *worker)
 	struct mr_cut_report *report = &barrier->report;
 	report->counters = worker->counters;
 	say_books(worker);
+	mr_worker_report_tally(worker);
 	mr_marks_merge(&report->marks, &worker->marks);
 	report->owed = worker->owed;
 	report->untold = worker->untold;

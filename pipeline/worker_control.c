@@ -89,9 +89,9 @@ void mr_worker_report(struct mr_worker *worker, bool last)
 void mr_worker_report_tally(struct mr_worker *worker)
 {
 	for (uint32_t rule = 0; rule < worker->tally.count; rule++) {
-		const struct mr_tally_row *row = &worker->tally.rows[rule];
+		struct mr_tally_row *row = &worker->tally.rows[rule];
 		struct mr_buf bytes = {0};
-		if (row->matches == 0)
+		if (row->matches == 0 || row->told)
 			continue;
 		mr_pack_array(&bytes, 2);
 		mr_pack_uint(&bytes, row->had);
@@ -99,6 +99,8 @@ void mr_worker_report_tally(struct mr_worker *worker)
 		mr_worker_say(worker, MR_CONTROL_TALLY, rule, row->matches,
 			      (struct mr_slice){bytes.data, bytes.len});
 		mr_buf_fini(&bytes);
+		row->matches = 0;
+		row->told = row->whole;
 	}
 }
 

@@ -1,8 +1,9 @@
 /* tally.h - of each correlation, what the records that its rules matched had of what it needs.
  *
  * A field of group-by that no record has makes a correlation deaf, and no other count says which
- * one. A worker counts in its own tally, without locks; at the end of the run the pipeline carries
- * it to the supervisor, which adds them up and says which correlations could not fire. */
+ * one. A worker counts in its own tally, without locks; at each barrier, and at the end of the run,
+ * the pipeline carries what is new to the supervisor, which adds it up and says which correlations
+ * could not fire. */
 #ifndef MILLRACE_TALLY_H
 #define MILLRACE_TALLY_H
 
@@ -13,6 +14,7 @@ struct mr_tally_row {
 	uint64_t matches; /* of its rules, and occurrences where it is over correlations */
 	uint32_t had;     /* bit f: one had field f, of group-by first, then of what is counted */
 	bool whole;       /* one had all of them */
+	bool told;        /* and no more of it is of interest */
 };
 
 /* Zeroed is empty; fini accepts zeroed memory. */

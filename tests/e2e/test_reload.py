@@ -317,6 +317,21 @@ class Reload(unittest.TestCase):
         self.assertRegex(service.words(), 'reload: rule changed: .*one.yml:1: "A mailbox was set", by a filter or a placeholder')
         service.end()
 
+    def test_a_correlation_that_could_not_fire_is_named_while_it_runs(self):
+        """Once, after ten matches, whichever worker met which, and not again at the end."""
+        service = self.service()
+        service.put_rules(one=rule("one", operation="[Set-Mailbox, New-Mailbox]"), two=rule("two"), right=correlation(),
+                          slip=correlation("slip", base="one", span="5m").replace("[UserId]", "[UsrId]"))
+        service.start()
+        service.add(*range(1, 10))
+        service.wait_fired(("three", 3), *(("two", number) for number in range(1, 10)))
+        service.reload(two=rule("two", title="A checkpoint"))
+        self.assertNotIn("it could not fire", service.words())
+        service.add(*range(10, 22))
+        service.wait_for('matches had a value for group-by "UsrId": it could not fire')
+        service.end()
+        self.assertEqual(service.words().count("it could not fire"), 1, service.words())
+
     def test_what_cannot_change_is_said(self):
         service = self.service()
         service.put_rules(one=rule("one"))

@@ -336,6 +336,16 @@ static void tallies_are_added_up_and_checked(void **state)
 	assert_int_equal(supervisor.tally.rows[1].matches, 40);
 	assert_int_equal(supervisor.tally.rows[1].had, 5);
 	assert_false(supervisor.tally.rows[1].whole);
+	/* Of few it is too soon to tell, while more may come. */
+	static struct mr_service service;
+	supervisor.service = &service;
+	supervisor.tally.rows[1].matches = 9;
+	mr_supervisor_tell_deaf(&supervisor);
+	assert_false(supervisor.tally.rows[1].told);
+	supervisor.tally.rows[1].matches = 10;
+	mr_supervisor_tell_deaf(&supervisor);
+	assert_true(supervisor.tally.rows[1].told);
+	mr_warnings_fini(&supervisor.warnings);
 	mr_tally_fini(&supervisor.tally);
 }
 
