@@ -16,7 +16,8 @@ static const char coverage_usage[] =
     "\n"
     "Says which techniques of ATT&CK the rules look for, by their tags, as a layer of the ATT&CK\n"
     "Navigator: a technique's score is how many rules name it. Rules that cannot fire are left\n"
-    "out, and named on standard error: refused, inactive, without an alert of their own, or of a\n"
+    "out, and counted on standard error: refused, inactive, without an alert of their own, or of "
+    "a\n"
     "logsource that nothing feeds or whose records never satisfy them.\n"
     "\n";
 static const char coverage_status[] =
@@ -229,12 +230,15 @@ static int report(const void *context, const struct sigma_set *set)
 		put_layer(&cover, wish, set, &out);
 	bool written = rules_write(&out);
 	if (set->refused.count > 0)
-		mr_log(MR_LOG_WARNING, "%u rules are refused (rules check)", set->refused.count);
+		mr_log(MR_LOG_WARNING, "%u rules are refused (`rules check` says why)",
+		       set->refused.count);
 	if (cover.silent > 0)
 		mr_log(MR_LOG_WARNING,
 		       "%u of %u rules cannot fire, or have no alert of their own%s", cover.silent,
 		       set->catalog.count,
-		       wish->all ? "" : ": they are left out (rules check, --all)");
+		       wish->all ? ""
+				 : ": they are left out (`rules check` says why, `--all` takes "
+				   "them in)");
 	if (cover.untagged > 0)
 		mr_log(MR_LOG_WARNING, "%u rules name no technique", cover.untagged);
 	free(cover.items);

@@ -257,13 +257,16 @@ static const struct mr_stage_ops explainer_stage = {
     .close = explainer_close,
 };
 
+static const char *if_lines(const struct explaining *wish)
+{
+	return wish->line == 0 ? " (several records, one on a line? --line N chooses one)" : "";
+}
+
 static void take_reject(void *context, const struct mr_reject *reject)
 {
 	struct explaining *wish = context;
 	mr_error_set(&wish->error, MR_BAD_INPUT, "the record cannot be parsed: %.*s%s",
-		     (int)reject->reason.len, reject->reason.at,
-		     wish->line == 0 ? " (several records, one on a line? --line N chooses one)"
-				     : "");
+		     (int)reject->reason.len, reject->reason.at, if_lines(wish));
 }
 
 /* ---- rule and record ---- */
@@ -347,6 +350,10 @@ static enum mr_err explain(struct explaining *wish, struct mr_config *config,
 					  mr_trial_fields(wish->trial), &wish->set, error);
 	if (err == MR_OK && first_called(wish) == NULL)
 		err = not_there(wish, error);
+	if (err == MR_OK && record.len > MR_ITEM_RECORD_MAX)
+		err = mr_error_set(error, MR_BAD_INPUT,
+				   "a record of %zu bytes; %zu are possible here%s", record.len,
+				   (size_t)MR_ITEM_RECORD_MAX, if_lines(wish));
 	wish->done = mr_calloc(wish->set.catalog.count + 1u, sizeof *wish->done);
 	if (err == MR_OK && first_called(wish)->inactive)
 		err = mr_error_set(error, MR_CONFIG,

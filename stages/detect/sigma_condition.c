@@ -217,6 +217,15 @@ static bool of_follows(struct parser *parser)
 	return is(&ahead, "of");
 }
 
+static void lint_number(struct parser *parser, int64_t want)
+{
+	if (want > 1)
+		sigma_warn(parser->scope, SIGMA_LINT_PORTABILITY, SIGMA_AT(parser->node),
+			   "`%lld of`: the specification has `1 of`, `any of` and `all of`, and "
+			   "other engines may refuse another number",
+			   (long long)want);
+}
+
 static struct sigma_node *parse_name(struct parser *parser)
 {
 	int64_t want = 1;
@@ -224,8 +233,10 @@ static struct sigma_node *parse_name(struct parser *parser)
 	if (of_follows(parser)) {
 		if (is(parser, "all"))
 			return parse_of(parser, 0, true);
-		if (is(parser, "any") || mr_parse_int64(parser->word, &want))
+		if (is(parser, "any") || mr_parse_int64(parser->word, &want)) {
+			lint_number(parser, want);
 			return parse_of(parser, want, false);
+		}
 		if (is_upper(parser))
 			return refuse(parser, UPPER, parser->word);
 		return refuse(parser, "\"%.*s of\": a number, `any` or `all` stands before `of`",

@@ -390,11 +390,14 @@ static void lint_reach(struct sigma_builder *load, const struct sigma_source *so
 {
 	struct sigma_scope scope = {
 	    .load = load, .arena = load->arena, .file = source->file, .id = source->id};
-	if (source->rule.type == MR_CORRELATION_TEMPORAL && distinct == 1)
+	const struct mr_rule *rule = &source->rule;
+	bool ordered = rule->type == MR_CORRELATION_TEMPORAL_ORDERED && rule->rule_count == 1;
+	if (ordered || (rule->type == MR_CORRELATION_TEMPORAL && distinct == 1))
 		sigma_warn(&scope, SIGMA_LINT_ALWAYS_TRUE,
 			   SIGMA_AT(mr_yaml_get(body_of(source), "rules")),
-			   "temporal over one rule: each of its matches completes it; event_count "
-			   "counts them");
+			   "%s over one rule: each of its matches completes it; event_count counts "
+			   "them",
+			   ordered ? "temporal_ordered" : "temporal");
 	else if (first_meets(&source->rule))
 		sigma_warn(&scope, SIGMA_LINT_ALWAYS_TRUE, SIGMA_AT(compared_at(source)),
 			   "each first occurrence meets the condition: a window ends at each, and "

@@ -59,11 +59,31 @@ static bool is_date(struct mr_slice text)
 	       engine_time_read(text, &time_us);
 }
 
+/* As the specification writes the day; empty where it is none. */
+static struct mr_slice as_date(struct sigma_scope *scope, struct mr_slice text)
+{
+	char *copy = mr_arena_copy(scope->arena, text.at, text.len);
+	for (size_t i = 0; i < text.len; i++) {
+		if (copy[i] == '/' || copy[i] == '.')
+			copy[i] = '-';
+	}
+	struct mr_slice date = {copy, text.len};
+	return is_date(date) ? date : (struct mr_slice){"", 0};
+}
+
 static void lint_date(struct sigma_scope *scope, const struct mr_yaml *root, const char *key,
 		      struct mr_slice text)
 {
-	if (text.len > 0 && !is_date(text))
-		sigma_warn(scope, SIGMA_LINT_METADATA, SIGMA_AT(mr_yaml_get(root, key)),
+	if (text.len == 0 || is_date(text))
+		return;
+	struct mr_slice date = as_date(scope, text);
+	const struct mr_yaml *at = mr_yaml_get(root, key);
+	if (date.len > 0)
+		sigma_warn(scope, SIGMA_LINT_METADATA, SIGMA_AT(at),
+			   "\"%s\" is \"%.*s\", which the specification writes %.*s", key,
+			   SIGMA_SHOW(text), SIGMA_SHOW(date));
+	else
+		sigma_warn(scope, SIGMA_LINT_METADATA, SIGMA_AT(at),
 			   "\"%s\" is \"%.*s\", which is no day of the calendar, written as "
 			   "2024-02-29",
 			   key, SIGMA_SHOW(text));

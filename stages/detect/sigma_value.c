@@ -318,7 +318,8 @@ struct sigma_node *sigma_chain_compile(struct sigma_scope *scope, const struct s
 		const struct mr_yaml *one =
 		    as_written(scope, chain, list ? value->items[at] : value);
 		uint32_t made = nodes.count;
-		lint_word(scope, one);
+		if (!sigma_chain_has(chain, SIGMA_BIT(EXISTS))) /* it refuses a text by itself */
+			lint_word(scope, one);
 		if (!one_value(scope, chain, one, &nodes))
 			return NULL;
 		for (; made < nodes.count; made++)

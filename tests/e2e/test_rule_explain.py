@@ -205,11 +205,13 @@ yes      filter: Workload: "Exchange"  (it is "Exchange")
         path = self.write("rule.yml", rule({"s": {"Operation": "Set-Mailbox"}, "condition": "s"}))
         other = json.dumps({**RECORD, "Operation": "x"})
         lines = self.write("records.ndjson", other + "\n" + json.dumps(RECORD) + "\n")
+        many = self.write("many.ndjson", (json.dumps(RECORD) + "\n") * ((5 << 20) // len(json.dumps(RECORD))))
         whole = self.write("record.json", "\ufeff" + json.dumps(RECORD, indent=2))
         for arguments, status in ((("-n", "1", path, lines), 1), (("-n", "2", path, lines), 0), ((path, whole), 0)):
             self.assertEqual(self.run_explain(*arguments).returncode, status, arguments)
         self.assertEqual(self.run_explain(path, "-", input=json.dumps(RECORD)).returncode, 0)
-        for arguments, words in (((path, lines), "several records, one on a line? --line N"), (("-n", "4", path, lines), "no line 4"), (("-n", "0", path, lines), "--help"),
+        for arguments, words in (((path, lines), "several records, one on a line? --line N"),
+                                 ((path, many), "are possible here (several records, one on a line? --line N"), (("-n", "4", path, lines), "no line 4"), (("-n", "0", path, lines), "--help"),
                                  ((path, "{"), "cannot be parsed"), ((path, "/nowhere"), "/nowhere"), ((path,), "--help"),
                                  (("nothing", "{}"), "no rule's id"), ((path, "[]"), "[]"),
                                  ((self.write("bad.yml", "title: x\n"), "{}"), "refused: ")):

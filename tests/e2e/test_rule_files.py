@@ -397,7 +397,8 @@ class Files(unittest.TestCase):
                 "attack.a0008, attack.g0016, attack.s0154, tlp.amber-strict, detection.dfir, cve.2021-44228, car.2016-04-005, "
                 "d3fend.d3f-WindowsNtOpenFile, stp.3k]\n")
         self.assertEqual(self.check(self.write("a.yml", rule("a", more=good)))["warnings"], [])
-        cases = (("date: 2024-02-29", "date: 2024/02/29", 7, '"date" is "2024/02/29"'),
+        cases = (("date: 2024-02-29", "date: 2024/02/29", 7, '"date" is "2024/02/29", which the specification writes 2024-02-29'),
+                 ("date: 2024-02-29", "date: 2023/02/29", 7, '"date" is "2023/02/29", which is no day of the calendar'),
                  ("modified: 2024-03-01", "modified: 2024-03-01T00:00:00Z", 11, '"modified" is'),
                  ("taxonomy: sigma", "taxonomy: [x]", 11, '"taxonomy" is a list, not a text'),
                  ("related: [{id: b, type: derived}, {id: c, type: similar}]", "related: b", 10, '"related" is a text'),
@@ -426,11 +427,17 @@ class Files(unittest.TestCase):
                  '"level" does nothing in a filter'),
                 (rule("a") + "---\n" + count("c", "[a, a]").replace("event_count", "temporal").replace("gte: 2", "gte: 1")
                  + "level: low\n", 8, 38, "temporal over one rule: each of its matches completes it"),
+                (rule("a") + "---\n" + count("c", "[a]").replace("event_count", "temporal_ordered").replace(", condition: {gte: 2}", "")
+                 + "level: low\n", 8, 46, "temporal_ordered over one rule: each of its matches completes it"),
+                (rule("a", more="level: low\n", detection="{sa: {A: x}, sb: {B: x}, sc: {C: x}, condition: 2 of s*}"), 5, 60,
+                 "`2 of`: the specification has `1 of`, `any of` and `all of`"),
                 (rule("a", more="level: low\n", detection="{s: {A: [x, On]}, condition: s}"), 5, 24,
                  "On is taken as a text, and by other engines for a boolean")):
             (told,) = self.check(self.write("a.yml", text))["warnings"]
             self.assertEqual((told["line"], told["column"]), (line, column), told)
             self.assertIn(reason, told["reason"])
+        refused = self.check(self.write("a.yml", rule("a", more="level: low\n", detection="{s: {A|exists: yes}, condition: s}")))
+        self.assertEqual((len(refused["refused"]), refused["warnings"]), (1, []))
         quoted = rule("a", more="level: low\n", detection="{s: {A: ['on', \"no\", once]}, condition: s}")
         self.assertEqual(self.check(self.write("a.yml", quoted))["warnings"], [])
 
