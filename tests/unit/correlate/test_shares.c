@@ -226,6 +226,38 @@ static void need_past_the_ceiling(void **state)
 	world_end(&world);
 }
 
+static struct corr_key *key_of(const struct world *world)
+{
+	const struct corr *corr = stage_of(world);
+	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++)
+		for (uint32_t i = 0; i < corr->groups[g].key_buckets; i++)
+			if (corr->groups[g].keys[i] != NULL)
+				return corr->groups[g].keys[i];
+	return NULL;
+}
+
+/* What a slot no longer holds its windows no longer count: it comes again, and counts once. */
+static void what_was_trimmed_counts_once(void **state)
+{
+	struct world world;
+	(void)state;
+	world_begin(&world);
+	beside(&world, 8, MR_GTE);
+	for (uint32_t i = 0; i < 6; i++)
+		feed(&world, 3, 0, i, i);
+	for (uint32_t i = 6; i < 12; i++) /* no window has more than six */
+		feed(&world, 3, 0, i, HOUR + HOUR / 2 + i);
+	struct corr_key *key = key_of(&world);
+	assert_int_equal(key->recent->set.count, 6);
+	assert_int_equal(corr_key_trim(world.house.states[0][0], key, true), 2);
+	assert_int_equal(key->recent->set.count, 3);
+	for (uint32_t i = 6; i < 12; i++)
+		feed(&world, 3, 0, i, HOUR + HOUR / 2 + i);
+	assert_int_equal(key->recent->set.count, 6);
+	assert_int_equal(world.house.made.count, 0);
+	world_end(&world);
+}
+
 /* ---- counts ---- */
 
 /* Ten records of a user from that hour on; gives whether the alert says "at least". */
@@ -262,6 +294,23 @@ static void counts_say_that_they_are_low(void **state)
 	assert_true(is_at_least(&world, 2, 5));
 	assert_true(is_at_least(&world, 3, 6));
 	assert_false(is_at_least(&world, 3, 8));
+	world_end(&world);
+}
+
+/* A slot that stood all the time may lack what went of the one before it. */
+static void the_slot_behind_says_it(void **state)
+{
+	struct world world;
+	(void)state;
+	world_begin(&world);
+	beside(&world, 2, MR_GTE);
+	for (uint32_t hour = 0; hour < 32; hour++)
+		feed(&world, 2, 0, 100, hour * HOUR + HOUR / 2);
+	struct corr_key *key = key_of(&world);
+	int64_t gone = (int64_t)corr_key_trim(world.house.states[0][0], key, false);
+	assert_in_range(gone, 3, 5);
+	assert_true(is_at_least(&world, 0, gone));
+	assert_false(is_at_least(&world, 0, gone + 2));
 	world_end(&world);
 }
 
@@ -404,6 +453,8 @@ int main(void)
 	    cmocka_unit_test(many_slots_of_one_key),
 	    cmocka_unit_test(key_in_hand_stays),
 	    cmocka_unit_test(need_past_the_ceiling),
+	    cmocka_unit_test(what_was_trimmed_counts_once),
+	    cmocka_unit_test(the_slot_behind_says_it),
 	    cmocka_unit_test(counts_say_that_they_are_low),
 	    cmocka_unit_test(counts_are_whole_again),
 	    cmocka_unit_test(alerts_before_the_end_say_it),
