@@ -43,21 +43,43 @@ static uint64_t fold_word(uint64_t word)
 	return word | upper >> 2;
 }
 
+/* Sixteen at once, as vectors of each machine. */
+typedef signed char fold_bytes __attribute__((vector_size(16)));
+typedef uint64_t fold_words __attribute__((vector_size(16)));
+
+static size_t fold_ascii(const char *text, size_t len, char *out)
+{
+	size_t at = 0;
+	uint64_t word;
+	fold_bytes bytes;
+	for (; len - at >= sizeof bytes; at += sizeof bytes) {
+		memcpy(&bytes, text + at, sizeof bytes);
+		fold_words words = (fold_words)bytes;
+		if (((words[0] | words[1]) & 0x8080808080808080u) != 0)
+			return at;
+		bytes |= (bytes >= 'A') & (bytes <= 'Z') & 0x20;
+		memcpy(out + at, &bytes, sizeof bytes);
+	}
+	if (len - at >= sizeof word) {
+		memcpy(&word, text + at, sizeof word);
+		if ((word & 0x8080808080808080u) != 0)
+			return at;
+		word = fold_word(word);
+		memcpy(out + at, &word, sizeof word);
+		at += sizeof word;
+	}
+	return at;
+}
+
 size_t mr_fold(const char *text, size_t len, char *out)
 {
 	size_t put = 0;
 	for (size_t at = 0; at < len;) {
-		uint64_t word;
-		if (len - at >= sizeof word) {
-			memcpy(&word, text + at, sizeof word);
-			if ((word & 0x8080808080808080u) == 0) {
-				word = fold_word(word);
-				memcpy(out + put, &word, sizeof word);
-				at += sizeof word;
-				put += sizeof word;
-				continue;
-			}
-		}
+		size_t ascii = fold_ascii(text + at, len - at, out + put);
+		at += ascii;
+		put += ascii;
+		if (at == len)
+			break;
 		unsigned char c = (unsigned char)text[at];
 		if (c < 0x80) {
 			out[put++] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);

@@ -33,10 +33,12 @@ struct build_predicate {
 	 * the group is */
 	const struct mr_slice *literals;
 	uint32_t literal_count;
+	enum image_place place; /* where in the value */
 	uint32_t group;
 	uint32_t uses; /* leaves of rules that ask for it */
 	bool hit_is_verdict;
 	bool scanned;
+	bool each;                 /* a rule that no witness announces asks for it */
 	struct build_list witness; /* positions of rules */
 };
 
@@ -47,6 +49,14 @@ struct build_group {
 	uint32_t equals; /* how many BUILD_EQUAL */
 	struct build_list members;
 	struct image_group image;
+};
+
+/* How many texts have a gram: an open-addressed table. */
+struct build_census {
+	struct build_count {
+		uint32_t gram, count;
+	} * counts;
+	uint32_t mask, used;
 };
 
 struct build {
@@ -64,9 +74,11 @@ struct build {
 	uint32_t scope;           /* of the rule in hand */
 	struct image_span declared;
 	uint32_t plan_count;
-	uint64_t positions;        /* of the regexes in databases */
-	struct build_list *always; /* of each plan */
-	struct build_list *firsts; /* groups to judge first */
+	uint64_t positions; /* of the regexes in databases */
+	struct build_census censuses[2]
+				    [3]; /* of texts, and as JSON writes them; of 1, 2, 4 bytes */
+	struct build_list *always;       /* of each plan */
+	struct build_list *firsts;       /* groups to judge first */
 	struct mr_buf sections[ENGINE_SECTIONS];
 	struct mr_error *error;
 };
@@ -75,12 +87,16 @@ void build_list_add(struct build *build, struct build_list *list, uint32_t item)
 /* The predicate of a leaf, interned. */
 uint32_t build_intern(struct build *build, const struct sigma_predicate *leaf);
 struct image_span build_bytes(struct build *build, const void *bytes, size_t len, size_t align);
+/* A list as it stands in ENGINE_LISTS. */
+struct image_span build_items(struct build *build, const struct build_list *list);
 /* Append one item to a section. */
 void build_put(struct build *build, enum engine_section section, const void *item, size_t size);
 
 /* engine_plan.c */
 enum mr_err build_check_depth(struct build *build, uint32_t rule);
 void build_steps(struct build *build, uint32_t rule, struct image_span *steps_out);
+/* Once predicates stay in their groups: what a rule's steps know of these. */
+void build_step_groups(struct build *build, struct image_span steps);
 /* Whether the rule sees the records of a plan. */
 bool build_sees(const struct build *build, uint32_t rule, uint32_t plan);
 /* Choose the rule's witness: enters it with its predicates, or into `always`. */
@@ -93,9 +109,11 @@ uint32_t build_regex_literals(struct mr_arena *arena, struct mr_slice pattern,
 			      const struct mr_slice **out);
 
 /* engine_needle.c */
-/* The tables that all BUILD_LITERAL members of a group are found by. Gives whether each gram,
- * standing in a leaf value of a record, stands in the record's own bytes. */
-bool build_needles(struct build *build, uint32_t group, struct image_tier tiers[ENGINE_TIERS]);
+/* The tables that all BUILD_LITERAL members of a group are found by, in values or as JSON writes
+ * them, which may not tell of one: then there are none. `tiers` is zeroed; gives a bit for each
+ * that is used. */
+uint32_t build_needles(struct build *build, const struct build_group *group, bool in_raw,
+		       struct image_tier *tiers);
 
 /* engine_database.c */
 /* Whether libhs reads the regex exactly as PCRE2 does and takes it. */

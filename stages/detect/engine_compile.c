@@ -49,6 +49,15 @@ struct image_span build_bytes(struct build *build, const void *bytes, size_t len
 	return span;
 }
 
+struct image_span build_items(struct build *build, const struct build_list *list)
+{
+	struct mr_buf *section = &build->sections[ENGINE_LISTS];
+	struct image_span span = {(uint32_t)(section->len / sizeof(uint32_t)), list->count};
+	if (list->count > 0)
+		mr_buf_add(section, list->items, list->count * sizeof(uint32_t));
+	return span;
+}
+
 /* ---- interning ---- */
 
 static void key_add(struct mr_buf *key, const void *bytes, size_t len)
@@ -115,6 +124,17 @@ static void index_grow(struct build *build)
 	build->index_size = size;
 }
 
+static struct build_group *add_group(struct build *build)
+{
+	if (build->group_count == build->group_capacity) {
+		build->group_capacity =
+		    (uint32_t)mr_grow(build->group_capacity, build->group_count + 1);
+		build->groups =
+		    mr_realloc(build->groups, build->group_capacity * sizeof(*build->groups));
+	}
+	return &build->groups[build->group_count++];
+}
+
 static uint32_t find_group(struct build *build, mr_field field, bool folded)
 {
 	uint32_t scope = field == 0 ? build->scope : 0;
@@ -122,18 +142,40 @@ static uint32_t find_group(struct build *build, mr_field field, bool folded)
 		if (build->groups[i].field == field && build->groups[i].folded == folded &&
 		    build->groups[i].scope == scope)
 			return i;
-	if (build->group_count == build->group_capacity) {
-		build->group_capacity =
-		    (uint32_t)mr_grow(build->group_capacity, build->group_count + 1);
-		build->groups =
-		    mr_realloc(build->groups, build->group_capacity * sizeof(*build->groups));
-	}
-	build->groups[build->group_count] =
-	    (struct build_group){.field = field, .folded = folded, .scope = scope};
-	return build->group_count++;
+	*add_group(build) = (struct build_group){.field = field, .folded = folded, .scope = scope};
+	return build->group_count - 1;
 }
 
-/* How a text pattern is looked for: an equal text, a literal in a database, or by itself. */
+/* From so many bytes on an end of a pattern is looked for though another part is longer: there is
+ * one place to look. */
+#define END_ENOUGH 6u
+
+/* The part that a pattern is found by, and where in a value that stands. Leaf values are looked at
+ * side by side: they have no ends. */
+static uint32_t choose_literal(const struct sigma_predicate *leaf, enum image_place *place_out)
+{
+	uint32_t last = leaf->part_count - 1, longest = leaf->part_count;
+	size_t most = 0;
+	for (uint32_t i = 0; i < leaf->part_count; i++) {
+		if (leaf->parts[i].kind != SIGMA_LITERAL || leaf->parts[i].text.len <= most)
+			continue;
+		most = leaf->parts[i].text.len;
+		longest = i;
+	}
+	most = most < END_ENOUGH ? most : END_ENOUGH;
+	bool ends = leaf->field != 0 && leaf->parts[last].kind == SIGMA_LITERAL;
+	bool starts = leaf->field != 0 && leaf->parts[0].kind == SIGMA_LITERAL;
+	*place_out = ENGINE_FROM_END;
+	if (ends && leaf->parts[last].text.len >= most)
+		return last;
+	*place_out = ENGINE_FROM_START;
+	if (starts && leaf->parts[0].text.len >= most)
+		return 0;
+	*place_out = ENGINE_ANYWHERE;
+	return longest;
+}
+
+/* How a text pattern is looked for: an equal text, a literal among needles, or by itself. */
 static void classify_text(struct build *build, struct build_predicate *out)
 {
 	const struct sigma_predicate *leaf = out->source;
@@ -144,9 +186,9 @@ static void classify_text(struct build *build, struct build_predicate *out)
 		return;
 	}
 	out->way = BUILD_REST;
-	for (uint32_t i = 0; i < leaf->part_count; i++)
-		if (leaf->parts[i].kind == SIGMA_LITERAL && leaf->parts[i].text.len > out->text.len)
-			out->text = leaf->parts[i].text;
+	uint32_t chosen = choose_literal(leaf, &out->place);
+	if (chosen < leaf->part_count)
+		out->text = leaf->parts[chosen].text;
 	/* 0xff parts the leaf values of a record where one scan looks at all of them. */
 	if (out->text.len == 0 || memchr(out->text.at, 0xff, out->text.len) != NULL)
 		return;
@@ -155,8 +197,10 @@ static void classify_text(struct build *build, struct build_predicate *out)
 	*literal = out->text;
 	out->literals = literal;
 	out->literal_count = 1;
-	out->hit_is_verdict = leaf->part_count == 3 && leaf->parts[0].kind == SIGMA_ANY &&
-			      leaf->parts[2].kind == SIGMA_ANY;
+	uint32_t others = out->place == ENGINE_ANYWHERE ? 2 : 1;
+	out->hit_is_verdict = leaf->part_count == others + 1;
+	for (uint32_t i = 0; i < leaf->part_count; i++)
+		out->hit_is_verdict &= i == chosen || leaf->parts[i].kind == SIGMA_ANY;
 }
 
 /* Tried where a text stands that it needs, or where libhs finds it, or alone. Gives whether its
@@ -322,15 +366,6 @@ static enum mr_err intern_all(struct build *build)
 
 /* ---- groups ---- */
 
-static struct image_span put_list(struct build *build, const struct build_list *list)
-{
-	struct mr_buf *section = &build->sections[ENGINE_LISTS];
-	struct image_span span = {(uint32_t)(section->len / sizeof(uint32_t)), list->count};
-	if (list->count > 0)
-		mr_buf_add(section, list->items, list->count * sizeof(uint32_t));
-	return span;
-}
-
 static struct image_span put_slots(struct build *build, const struct build_group *group)
 {
 	struct mr_buf *section = &build->sections[ENGINE_SLOTS];
@@ -364,40 +399,86 @@ static void settle_literals(struct build *build, struct build_group *group)
 	uint32_t literals = 0;
 	for (uint32_t i = 0; i < group->members.count; i++) {
 		const struct build_predicate *member = &build->predicates[group->members.items[i]];
-		if (member->way == BUILD_LITERAL)
+		if (member->way == BUILD_LITERAL && member->place == ENGINE_ANYWHERE)
 			literals += member->source->test == SIGMA_REGEX ? ENGINE_SCAN_FROM : 1;
 	}
 	if (literals >= ENGINE_SCAN_FROM || group->field == 0)
 		return;
 	for (uint32_t i = 0; i < group->members.count; i++) {
 		struct build_predicate *member = &build->predicates[group->members.items[i]];
-		if (member->way == BUILD_LITERAL)
+		if (member->way == BUILD_LITERAL && member->place == ENGINE_ANYWHERE)
 			member->way = BUILD_REST;
 	}
 }
 
-static enum mr_err put_group(struct build *build, uint32_t number)
+/* Once witnesses are chosen, which are judged for each event: what else only a rule asks for that
+ * one of them announced is a group of its own. Regexes stay with their database. */
+static void split_group(struct build *build, uint32_t number)
 {
 	struct build_group *group = &build->groups[number];
-	struct image_group image = {.field = group->field, .folded = group->folded};
-	settle_literals(build, group);
-	bool in_raw = build_needles(build, number, image.tiers);
-	enum mr_err err = build_database(build, number, &image.regexes);
-	if (err != MR_OK)
-		return err;
-	image.slots = put_slots(build, group);
+	struct build_list kept = {0}, left = {0};
+	uint32_t witnesses = 0, dear = 0, equals = 0;
+	for (uint32_t i = 0; i < group->members.count; i++) {
+		const struct build_predicate *member = &build->predicates[group->members.items[i]];
+		bool stays = member->witness.count > 0 || member->each ||
+			     member->way == BUILD_REGEX || member->how != ENGINE_GROUPED;
+		build_list_add(build, stays ? &kept : &left, group->members.items[i]);
+		witnesses += member->witness.count > 0;
+		dear += !stays && member->way != BUILD_EQUAL;
+		equals += !stays && member->way == BUILD_EQUAL;
+	}
+	if (witnesses == 0 || dear == 0)
+		return;
+	group->members = kept;
+	group->equals -= equals;
+	struct build_group other = {.field = group->field,
+				    .folded = group->folded,
+				    .scope = group->scope,
+				    .equals = equals,
+				    .members = left};
+	for (uint32_t i = 0; i < left.count; i++)
+		build->predicates[left.items[i]].group = build->group_count;
+	*add_group(build) = other;
+}
+
+static void put_group(struct build *build, uint32_t number)
+{
+	struct build_group *group = &build->groups[number];
+	struct image_group *image = &group->image;
 	struct build_list rest = {0};
+	image->field = group->field;
+	image->folded = group->folded;
+	image->slots = put_slots(build, group);
+	image->tiers_used = build_needles(build, group, false, image->tiers);
 	for (uint32_t i = 0; i < group->members.count; i++) {
 		const struct build_predicate *member = &build->predicates[group->members.items[i]];
 		if (member->way == BUILD_REST && member->how == ENGINE_GROUPED)
 			build_list_add(build, &rest, group->members.items[i]);
 	}
-	image.rest = put_list(build, &rest);
-	image.in_raw = in_raw && group->field == 0 && group->folded && rest.count == 0 &&
-		       image.slots.count == 0 && image.regexes.count == 0;
-	group->image = image;
-	build_put(build, ENGINE_GROUPS, &image, sizeof(image));
-	return MR_OK;
+	image->rest = build_items(build, &rest);
+	if (group->field == 0 && group->folded && rest.count == 0 && image->slots.count == 0 &&
+	    image->regexes.count == 0)
+		image->in_raw = build_needles(build, group, true, image->raw) != 0;
+	build_put(build, ENGINE_GROUPS, image, sizeof(*image));
+}
+
+static enum mr_err prepare_groups(struct build *build)
+{
+	enum mr_err err = MR_OK;
+	for (uint32_t i = 0; i < build->group_count && err == MR_OK; i++) {
+		settle_literals(build, &build->groups[i]);
+		err = build_database(build, i, &build->groups[i].image.regexes);
+	}
+	return err;
+}
+
+static void put_groups(struct build *build)
+{
+	uint32_t count = build->group_count;
+	for (uint32_t i = 0; i < count; i++)
+		split_group(build, i);
+	for (uint32_t i = 0; i < build->group_count; i++)
+		put_group(build, i);
 }
 
 /* ---- the image ---- */
@@ -465,7 +546,7 @@ static void put_predicate(struct build *build, const struct build_predicate *pre
 		image.text = build_bytes(build, source->text.at, source->text.len, 1);
 	else if (source->test == SIGMA_NUMBER || source->test == SIGMA_COMPARE)
 		put_number(build, source, &image);
-	image.witness = put_list(build, &predicate->witness);
+	image.witness = build_items(build, &predicate->witness);
 	build_put(build, ENGINE_PREDICATES, &image, sizeof(image));
 }
 
@@ -475,7 +556,7 @@ static struct image_span put_declared(struct build *build)
 	for (uint32_t i = 0; i < build->set->rule_count; i++)
 		for (uint32_t w = 0; w < (build->set->declared_count + 31) / 32; w++)
 			build_list_add(build, &words, build->rules[i]->declared[w]);
-	return put_list(build, &words);
+	return build_items(build, &words);
 }
 
 static void make_plans(struct build *build)
@@ -498,11 +579,15 @@ static void put_rules(struct build *build)
 		build_put(build, ENGINE_RULES, &image, sizeof(image));
 		build_witness(build, i);
 	}
+	put_groups(build);
+	const struct image_rule *rules = (const void *)build->sections[ENGINE_RULES].data;
+	for (uint32_t i = 0; i < build->set->rule_count; i++)
+		build_step_groups(build, rules[i].steps);
 	for (uint32_t i = 0; i < build->predicate_count; i++)
 		put_predicate(build, &build->predicates[i]);
 	for (uint32_t i = 0; i < build->plan_count; i++) {
-		struct image_plan plan = {put_list(build, &build->firsts[i]),
-					  put_list(build, &build->always[i])};
+		struct image_plan plan = {build_items(build, &build->firsts[i]),
+					  build_items(build, &build->always[i])};
 		build_put(build, ENGINE_PLANS, &plan, sizeof(plan));
 	}
 }
@@ -556,8 +641,8 @@ enum mr_err engine_compile(const struct sigma_set *set, enum engine_search searc
 {
 	struct build build = {.set = set, .search = search, .error = error};
 	enum mr_err err = intern_all(&build);
-	for (uint32_t i = 0; i < build.group_count && err == MR_OK; i++)
-		err = put_group(&build, i);
+	if (err == MR_OK)
+		err = prepare_groups(&build);
 	if (err == MR_OK) {
 		ask(&build, fields);
 		put_rules(&build);

@@ -156,7 +156,7 @@ static void find_all(struct engine *engine, uint32_t number, const struct mr_val
 		if (value_holds(engine, predicate, value, text))
 			engine_found(engine, predicate);
 	}
-	if (literals && engine_scan_has_needles(image))
+	if (literals && image->tiers_used != 0)
 		engine_scan_needles(&scan);
 	if (group->regexes != NULL)
 		engine_scan_regexes(&scan);
@@ -244,7 +244,7 @@ static void judge_leaves(struct engine *engine, uint32_t number)
 	engine->found_count = 0;
 	if (image->in_raw && !engine_scan_raw(engine, image))
 		return;
-	if (engine_scan_has_needles(image)) {
+	if (image->tiers_used != 0) {
 		engine_leaves_join(engine, image->folded);
 		struct mr_slice joined = {engine->leaves.joined.data, engine->leaves.joined.len};
 		const struct engine_scan scan = {engine, number, joined, joined, true};
@@ -261,10 +261,8 @@ static void judge_leaves(struct engine *engine, uint32_t number)
 	}
 }
 
-void engine_group_judge(struct engine *engine, uint32_t number)
+void engine_group_judge_first(struct engine *engine, uint32_t number)
 {
-	if (engine->groups[number].epoch == engine->epoch)
-		return;
 	if (engine->profile != NULL)
 		engine_profile_group(engine, number);
 	else

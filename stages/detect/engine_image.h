@@ -22,7 +22,7 @@
 #include "engine.h"
 
 #define ENGINE_MAGIC 0x4944524du /* "MRDI" */
-#define ENGINE_VERSION 4u
+#define ENGINE_VERSION 5u
 #define ENGINE_KINDS                                                                               \
 	32u /* bits of sigma_rule.kinds; the plans of declared logsources stand behind */
 #define ENGINE_NONE UINT32_MAX
@@ -63,15 +63,25 @@ struct image_header {
 };
 
 /* A needle is a text that is looked for in values. Of each a gram is chosen, some bytes that few
- * others have: each place of a value is looked up in a filter of grams, and what passes it among
- * the needles of its bucket. A tier has those whose grams are of one size. */
-#define ENGINE_TIERS 3
+ * others have: what a value has at a place is looked up in a filter of grams, and what passes it
+ * among the needles of its bucket. A tier has those whose grams are of one size and stand at one
+ * place: anywhere, so far from a value's start, or so far from its end. */
 #define ENGINE_WINDOW 64u /* bytes of a needle that are compared at its place */
-static const uint8_t engine_gram_sizes[ENGINE_TIERS] = {4, 2, 1};
+enum image_place { ENGINE_ANYWHERE, ENGINE_FROM_START, ENGINE_FROM_END };
+static const struct {
+	uint8_t size, place, distance;
+} engine_tiers[] = {
+    {4, ENGINE_ANYWHERE, 0},    {2, ENGINE_ANYWHERE, 0},   {1, ENGINE_ANYWHERE, 0},
+    {4, ENGINE_FROM_START, 16}, {4, ENGINE_FROM_START, 8}, {4, ENGINE_FROM_START, 0},
+    {2, ENGINE_FROM_START, 0},  {1, ENGINE_FROM_START, 0}, {4, ENGINE_FROM_END, 8},
+    {4, ENGINE_FROM_END, 4},    {2, ENGINE_FROM_END, 2},   {1, ENGINE_FROM_END, 1},
+};
+#define ENGINE_TIERS (sizeof(engine_tiers) / sizeof(engine_tiers[0]))
+#define ENGINE_RAW_TIERS 3 /* the first ones: anywhere */
 struct image_tier {
 	uint32_t stride; /* places from one look to the next: each needle has as many grams, side by
 			    side */
-	struct image_span filter;  /* ENGINE_LISTS: bits, a power of two of words */
+	struct image_span filter;  /* ENGINE_BYTES: a power of two; 1 where a gram's hash ends so */
 	struct image_span starts;  /* ENGINE_LISTS: of each bucket its first, and the end */
 	struct image_span needles; /* none: the tier is empty */
 };
@@ -81,18 +91,20 @@ struct image_needle {
 	uint32_t gram;
 	uint32_t before;        /* bytes of the text in front of the gram */
 	uint32_t verdict;       /* found is all that the predicate asks */
-	uint32_t plain;         /* JSON writes all of it in one way */
-	struct image_span text; /* ENGINE_BYTES: all of it, or its first ENGINE_WINDOW bytes */
+	struct image_span text; /* ENGINE_BYTES: all of it, or ENGINE_WINDOW bytes */
 };
 
 struct image_group {
 	uint32_t field; /* 0: the record's leaf values */
 	uint32_t folded;
-	/* Keywords none of which holds where no gram stands in the record's own bytes. */
+	/* Keywords none of which holds where no needle of these stands in the record's own bytes,
+	 * folded: as JSON writes them. */
 	uint32_t in_raw;
+	struct image_tier raw[ENGINE_RAW_TIERS];
 	struct image_span slots; /* a power of two, or none */
 	struct image_span rest;  /* ENGINE_LISTS: predicates */
 	struct image_tier tiers[ENGINE_TIERS];
+	uint32_t tiers_used;       /* a bit for each that is not empty */
 	struct image_span regexes; /* ENGINE_BYTES: a serialised database, or none */
 };
 
@@ -137,9 +149,12 @@ struct image_rule {
 	struct image_span steps;
 };
 
+/* Steps lead to a later step of the rule, counted from its first, or to the end. */
 struct image_step {
 	uint32_t predicate;
-	uint32_t on_true, on_false; /* a later step of the rule, from its first; or the end */
+	uint32_t group; /* ENGINE_NONE where it is not judged with one */
+	uint32_t on_true, on_false;
+	uint32_t on_none; /* where none of the group holds: behind all that ask for more of it */
 };
 
 struct image_slot {
@@ -164,10 +179,18 @@ static inline uint32_t engine_slot_hash(struct mr_slice text)
 	return (uint32_t)mr_hash64(text.at, text.len, ENGINE_HASH_SEED);
 }
 
-/* A gram's place among all hashes: filter and buckets are told by its upper bits. */
+/* A gram's place in a filter is told by the lower bits, its bucket by the upper ones. */
 static inline uint32_t engine_gram_hash(uint32_t gram)
 {
-	return gram * 0x9e3779b1u;
+	return (uint32_t)(gram * UINT64_C(0x9e3779b97f4a7c15) >> 32);
+}
+
+/* What JSON writes behind a backslash for a character, '\0' where it needs none or has none. */
+static inline char engine_json_letter(char character)
+{
+	static const char escaped[] = "\b\f\n\r\t\"\\", letters[] = "bfnrt\"\\";
+	const char *found = memchr(escaped, character, sizeof(escaped) - 1);
+	return found != NULL ? letters[found - escaped] : '\0';
 }
 
 /* Of the names of ids 1 .. count - 1. */

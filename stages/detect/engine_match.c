@@ -35,23 +35,16 @@ static bool alone_holds(struct engine *engine, uint32_t number)
 	return false;
 }
 
-static bool predicate_holds(struct engine *engine, uint32_t number)
+static bool single_holds(struct engine *engine, uint32_t number)
 {
 	const struct image_predicate *predicate = &engine->predicates[number];
-	switch ((enum image_how)predicate->how) {
-	case ENGINE_GROUPED:
-		engine_group_judge(engine, predicate->group);
-		return engine->truth[number];
-	case ENGINE_PRESENCE:
+	if (predicate->how == ENGINE_PRESENCE)
 		return presence_holds(engine, predicate);
-	case ENGINE_ALONE:
-		if (engine->judged[number] != engine->epoch) {
-			engine->judged[number] = engine->epoch;
-			engine->truth[number] = alone_holds(engine, number);
-		}
-		return engine->truth[number];
+	if (engine->judged[number] != engine->epoch) {
+		engine->judged[number] = engine->epoch;
+		engine->truth[number] = alone_holds(engine, number);
 	}
-	return false;
+	return engine->truth[number];
 }
 
 /* ---- rules ---- */
@@ -60,9 +53,18 @@ bool engine_rule_holds(struct engine *engine, const struct image_rule *rule)
 {
 	const struct image_step *steps = engine->steps + rule->steps.first;
 	uint32_t at = 0;
-	while (at < rule->steps.count)
-		at = predicate_holds(engine, steps[at].predicate) ? steps[at].on_true
-								  : steps[at].on_false;
+	while (at < rule->steps.count) {
+		const struct image_step *step = &steps[at];
+		if (step->group == ENGINE_NONE) {
+			at = single_holds(engine, step->predicate) ? step->on_true : step->on_false;
+			continue;
+		}
+		engine_group_judge(engine, step->group);
+		if (engine->groups[step->group].hit_count == 0)
+			at = step->on_none;
+		else
+			at = engine->truth[step->predicate] ? step->on_true : step->on_false;
+	}
 	return at == ENGINE_TRUE;
 }
 

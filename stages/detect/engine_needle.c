@@ -1,31 +1,23 @@
 /* engine_needle.c - many texts that are looked for at once: the tables, as engine_image.h has them.
  *
  * Called by engine_compile.c. Which gram of a text is chosen decides how often it is met for
- * nothing: the one that the fewest texts of the group have, since what stands in many rules' texts
+ * nothing: the one that the fewest texts of all rules have, since what stands in many rules' texts
  * stands in many values, too. */
 #include "engine_build.h"
 
 #include <stdlib.h>
 
-#define FILTER_BITS_MIN 10u /* logarithms */
-#define FILTER_BITS_MAX 19u
-#define FILTER_SPARE 5u /* 32 bits a needle */
+#define FILTER_BITS_MIN 12u /* logarithms */
+#define FILTER_BITS_MAX 17u
+#define FILTER_SPARE 4u /* 16 bytes a needle */
 #define STRIDE_MAX 8u
-/* A gram that may stand otherwise in a record's bytes than in its values. */
-#define ESCAPED (1u << 20)
 
+/* A text to look for, of one member of a group. */
 struct needle {
 	struct image_needle image;
 	struct mr_slice text; /* no longer than a window */
 	uint32_t hash;
-};
-
-/* How many texts have a gram: an open-addressed table. */
-struct census {
-	struct census_entry {
-		uint32_t gram, count;
-	} * entries;
-	uint32_t mask;
+	size_t tier;
 };
 
 static uint32_t gram_at(const char *at, unsigned size)
@@ -35,45 +27,85 @@ static uint32_t gram_at(const char *at, unsigned size)
 	return gram;
 }
 
-static struct census_entry *census_find(const struct census *census, uint32_t gram)
+/* ---- how many texts have a gram ---- */
+
+static struct build_count *census_find(const struct build_census *census, uint32_t gram)
 {
-	uint32_t at = engine_gram_hash(gram) >> 7 & census->mask;
-	while (census->entries[at].count != 0 && census->entries[at].gram != gram)
+	uint32_t at = engine_gram_hash(gram) & census->mask;
+	while (census->counts[at].count != 0 && census->counts[at].gram != gram)
 		at = (at + 1) & census->mask;
-	return &census->entries[at];
+	return &census->counts[at];
 }
 
-static void census_take(struct census *census, const struct needle *needles, uint32_t count,
-			unsigned size)
+static void census_grow(struct build *build, struct build_census *census)
 {
-	size_t grams = 1;
-	for (uint32_t i = 0; i < count; i++)
-		grams += needles[i].text.len;
-	size_t room = 64;
-	while (room < grams * 2)
-		room *= 2;
-	census->entries = mr_calloc(room, sizeof(*census->entries));
-	census->mask = (uint32_t)(room - 1);
-	for (uint32_t i = 0; i < count; i++) {
-		for (size_t at = 0; at + size <= needles[i].text.len; at++) {
-			uint32_t gram = gram_at(needles[i].text.at + at, size);
-			struct census_entry *entry = census_find(census, gram);
-			entry->gram = gram;
-			entry->count++;
-		}
+	struct build_census old = *census;
+	census->mask = old.counts == NULL ? 1023 : old.mask * 2 + 1;
+	size_t bytes = ((size_t)census->mask + 1) * sizeof(*census->counts);
+	census->counts = memset(mr_arena_alloc(&build->arena, bytes), 0, bytes);
+	for (uint32_t i = 0; old.counts != NULL && i <= old.mask; i++)
+		if (old.counts[i].count != 0)
+			*census_find(census, old.counts[i].gram) = old.counts[i];
+}
+
+static void census_add(struct build *build, struct build_census *census, struct mr_slice text,
+		       unsigned size)
+{
+	for (size_t at = 0; at + size <= text.len; at++) {
+		if (census->used * 2 >= census->mask)
+			census_grow(build, census);
+		uint32_t gram = gram_at(text.at + at, size);
+		struct build_count *count = census_find(census, gram);
+		census->used += count->count == 0;
+		count->gram = gram;
+		count->count++;
 	}
 }
 
-/* JSON writes quotes, backslashes, slashes and control characters in more than one way. */
-static bool is_plain(char c)
+/* As JSON writes a text, where no character that it can write as it is has a backslash: of that the
+ * longest run that is ASCII, since others may be written by their numbers. */
+static struct mr_slice written(struct build *build, struct mr_slice text)
 {
-	return c >= ' ' && c < 0x7f && c != '"' && c != '\\' && c != '/';
+	char *out = mr_arena_alloc(&build->arena, text.len * 2 + 1);
+	struct mr_slice best = {out, 0};
+	size_t len = 0, start = 0;
+	for (size_t i = 0; i < text.len; i++) {
+		char letter = engine_json_letter(text.at[i]);
+		if (letter != '\0')
+			out[len++] = '\\';
+		out[len++] = letter != '\0' ? letter : text.at[i];
+		unsigned char byte = (unsigned char)text.at[i];
+		if (letter == '\0' && (byte < ' ' || byte >= 0x80))
+			start = len;
+		if (len - start > best.len)
+			best = (struct mr_slice){out + start, len - start};
+	}
+	return best;
 }
 
-/* The grams that stand in the fewest texts, `stride` of them side by side. False where one of them
- * is not plain, which those of keywords are where they can. */
-static bool choose_grams(const struct census *census, struct needle *needles, unsigned size,
-			 uint32_t stride, bool keywords)
+static const struct build_census *census_of(struct build *build, unsigned size, bool in_raw)
+{
+	struct build_census *census = &build->censuses[in_raw][size / 2];
+	if (census->counts != NULL)
+		return census;
+	census_grow(build, census);
+	for (uint32_t i = 0; i < build->predicate_count; i++) {
+		const struct sigma_predicate *source = build->predicates[i].source;
+		for (uint32_t j = 0; source->test == SIGMA_TEXT && j < source->part_count; j++) {
+			const struct sigma_part *part = &source->parts[j];
+			if (part->kind == SIGMA_LITERAL)
+				census_add(build, census,
+					   in_raw ? written(build, part->text) : part->text, size);
+		}
+	}
+	return census;
+}
+
+/* ---- grams ---- */
+
+/* Those that stand in the fewest texts, `stride` of them side by side. */
+static void choose_grams(const struct build_census *census, struct needle *needles, unsigned size,
+			 uint32_t stride)
 {
 	struct mr_slice text = needles->text;
 	uint32_t least = UINT32_MAX, first = 0;
@@ -81,22 +113,54 @@ static bool choose_grams(const struct census *census, struct needle *needles, un
 		uint32_t sum = 0;
 		for (uint32_t i = 0; i < stride; i++)
 			sum += census_find(census, gram_at(text.at + at + i, size))->count;
-		for (uint32_t i = 0; keywords && i < size + stride - 1; i++)
-			sum += is_plain(text.at[at + i]) ? 0 : ESCAPED;
 		first = sum < least ? at : first;
 		least = sum < least ? sum : least;
 	}
-	needles->image.plain = true;
-	for (size_t i = 0; i < text.len; i++)
-		needles->image.plain &= is_plain(text.at[i]);
 	for (uint32_t i = 0; i < stride; i++) {
 		needles[i] = needles[0];
 		needles[i].image.before = first + i;
-		needles[i].image.gram = gram_at(text.at + first + i, size);
-		needles[i].hash = engine_gram_hash(needles[i].image.gram);
 	}
-	return least < ESCAPED;
 }
+
+/* So far apart that each needle has a gram at one of the looks. */
+static uint32_t stride_of(const struct needle *needles, uint32_t count, unsigned size)
+{
+	uint32_t stride = STRIDE_MAX;
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t most = (uint32_t)needles[i].text.len - size + 1;
+		stride = most < stride ? most : stride;
+	}
+	return stride;
+}
+
+/* Into `grams`, as many for each as the stride, which it gives. */
+static uint32_t take_grams(struct build *build, const struct needle *needles, uint32_t count,
+			   bool in_raw, struct needle **grams)
+{
+	size_t tier = needles->tier;
+	unsigned size = engine_tiers[tier].size;
+	unsigned distance = engine_tiers[tier].distance;
+	bool anywhere = engine_tiers[tier].place == ENGINE_ANYWHERE;
+	uint32_t stride = anywhere ? stride_of(needles, count, size) : 1;
+	*grams = mr_calloc((size_t)count * stride, sizeof(**grams));
+	for (uint32_t i = 0; i < count; i++) {
+		struct needle *gram = &(*grams)[i * stride];
+		*gram = needles[i];
+		gram->image.before = engine_tiers[tier].place == ENGINE_FROM_START
+					 ? distance
+					 : (uint32_t)gram->text.len - distance;
+		if (anywhere)
+			choose_grams(census_of(build, size, in_raw), gram, size, stride);
+	}
+	for (uint32_t i = 0; i < count * stride; i++) {
+		struct needle *gram = &(*grams)[i];
+		gram->image.gram = gram_at(gram->text.at + gram->image.before, size);
+		gram->hash = engine_gram_hash(gram->image.gram);
+	}
+	return stride;
+}
+
+/* ---- tables ---- */
 
 static int by_hash(const void *a, const void *b)
 {
@@ -116,124 +180,119 @@ static unsigned bits_for(uint64_t count)
 	return bits;
 }
 
-static struct image_span put_words(struct build *build, const uint32_t *words, uint32_t count)
-{
-	struct mr_buf *section = &build->sections[ENGINE_LISTS];
-	struct image_span span = {(uint32_t)(section->len / sizeof(*words)), count};
-	mr_buf_add(section, words, count * sizeof(*words));
-	return span;
-}
-
 /* Needles in the order of their hashes, so that each bucket is a range. */
 static void put_tables(struct build *build, const struct needle *needles, uint32_t count,
 		       struct image_tier *tier)
 {
 	unsigned bits = bits_for((uint64_t)count << FILTER_SPARE);
 	unsigned bucket_bits = bits - FILTER_SPARE;
-	uint32_t *filter = mr_calloc((size_t)1 << bits >> 5, sizeof(*filter));
-	uint32_t *starts = mr_calloc(((size_t)1 << bucket_bits) + 1, sizeof(*starts));
-	uint32_t bucket = 0;
+	char *filter = mr_calloc((size_t)1 << bits, 1);
+	struct build_list starts = {0};
 	for (uint32_t i = 0; i < count; i++) {
-		uint32_t bit = needles[i].hash >> (32 - bits);
-		filter[bit / 32] |= 1u << bit % 32;
-		while (bucket <= needles[i].hash >> (32 - bucket_bits))
-			starts[bucket++] = i;
+		filter[needles[i].hash & ((1u << bits) - 1)] = 1;
+		while (starts.count <= needles[i].hash >> (32 - bucket_bits))
+			build_list_add(build, &starts, i);
 	}
-	while (bucket <= 1u << bucket_bits)
-		starts[bucket++] = count;
-	tier->filter = put_words(build, filter, 1u << bits >> 5);
-	tier->starts = put_words(build, starts, bucket);
+	while (starts.count <= 1u << bucket_bits)
+		build_list_add(build, &starts, count);
+	tier->filter = build_bytes(build, filter, (size_t)1 << bits, 1);
+	tier->starts = build_items(build, &starts);
 	free(filter);
-	free(starts);
 }
 
-/* So far apart that each needle has a gram at one of the looks. */
-static uint32_t stride_of(const struct needle *needles, uint32_t count, unsigned size)
+static void put_tier(struct build *build, const struct needle *needles, uint32_t count, bool in_raw,
+		     struct image_tier *tier)
 {
-	uint32_t stride = STRIDE_MAX;
-	for (uint32_t i = 0; i < count; i++) {
-		uint32_t most = (uint32_t)needles[i].text.len - size + 1;
-		stride = most < stride ? most : stride;
-	}
-	return stride;
-}
-
-/* Gives whether all grams are plain. */
-static bool put_tier(struct build *build, struct needle *needles, uint32_t count, unsigned size,
-		     bool keywords, struct image_tier *tier)
-{
-	struct census census;
-	bool plain = true;
-	census_take(&census, needles, count, size);
-	uint32_t stride = stride_of(needles, count, size);
-	struct needle *grams = mr_calloc((size_t)count * stride, sizeof(*grams));
-	for (uint32_t i = 0; i < count; i++) {
-		grams[i * stride] = needles[i];
-		plain &= choose_grams(&census, &grams[i * stride], size, stride, keywords);
-	}
-	free(census.entries);
-	count *= stride;
+	struct needle *grams;
+	tier->stride = take_grams(build, needles, count, in_raw, &grams);
+	count *= tier->stride;
 	qsort(grams, count, sizeof(*grams), by_hash);
-	tier->stride = stride;
 	tier->needles = (struct image_span){
 	    (uint32_t)(build->sections[ENGINE_NEEDLES].len / sizeof(struct image_needle)), count};
-	for (uint32_t i = 0; i < count; i++) {
+	for (uint32_t i = 0; i < count; i++)
 		build_put(build, ENGINE_NEEDLES, &grams[i].image, sizeof(grams[i].image));
-	}
 	put_tables(build, grams, count, tier);
 	free(grams);
-	return plain;
 }
 
-/* The longest gram that fits. */
-static int tier_of(size_t len)
+/* ---- a group ---- */
+
+/* The first that the text is long enough for. */
+static size_t tier_of(enum image_place place, size_t len)
 {
-	int tier = 0;
-	while (engine_gram_sizes[tier] > len)
-		tier++;
-	return tier;
+	size_t tier = 0;
+	for (;; tier++) {
+		size_t least = engine_tiers[tier].place == ENGINE_FROM_END
+				   ? engine_tiers[tier].distance
+				   : (size_t)engine_tiers[tier].distance + engine_tiers[tier].size;
+		if (engine_tiers[tier].place == place && len >= least)
+			return tier;
+	}
 }
 
-static uint32_t collect(struct build *build, const struct build_group *group, int tier,
+static struct needle needle_of(struct build *build, uint32_t number, struct mr_slice text,
+			       enum image_place place)
+{
+	bool whole = text.len <= ENGINE_WINDOW;
+	if (!whole && place == ENGINE_FROM_END)
+		text.at += text.len - ENGINE_WINDOW;
+	text.len = whole ? text.len : ENGINE_WINDOW;
+	return (struct needle){
+	    .image = {.predicate = number,
+		      .verdict = build->predicates[number].hit_is_verdict && whole,
+		      .text = build_bytes(build, text.at, text.len, 1)},
+	    .text = text,
+	    .tier = tier_of(place, text.len)};
+}
+
+static int by_tier(const void *a, const void *b)
+{
+	const struct needle *left = a;
+	const struct needle *right = b;
+	if (left->tier != right->tier)
+		return left->tier < right->tier ? -1 : 1;
+	return (left->image.text.first > right->image.text.first) -
+	       (left->image.text.first < right->image.text.first);
+}
+
+/* 0 where one of the texts does not tell. */
+static uint32_t collect(struct build *build, const struct build_group *group, bool in_raw,
 			struct needle *needles)
 {
 	uint32_t count = 0;
 	for (uint32_t i = 0; i < group->members.count; i++) {
 		uint32_t number = group->members.items[i];
 		const struct build_predicate *member = &build->predicates[number];
-		for (uint32_t j = 0; member->way == BUILD_LITERAL && j < member->literal_count;
-		     j++) {
+		uint32_t literals = member->way == BUILD_LITERAL ? member->literal_count : 0;
+		for (uint32_t j = 0; j < literals; j++) {
 			struct mr_slice text = member->literals[j];
-			bool whole = text.len <= ENGINE_WINDOW;
-			if (tier_of(text.len) != tier)
-				continue;
-			text.len = whole ? text.len : ENGINE_WINDOW;
+			if (in_raw)
+				text = written(build, text);
+			if (text.len == 0)
+				return 0;
 			if (needles != NULL)
-				needles[count] = (struct needle){
-				    .image = {.predicate = number,
-					      .verdict = member->hit_is_verdict && whole,
-					      .text = build_bytes(build, text.at, text.len, 1)},
-				    .text = text};
+				needles[count] = needle_of(build, number, text, member->place);
 			count++;
 		}
 	}
 	return count;
 }
 
-bool build_needles(struct build *build, uint32_t number, struct image_tier tiers[ENGINE_TIERS])
+uint32_t build_needles(struct build *build, const struct build_group *group, bool in_raw,
+		       struct image_tier *tiers)
 {
-	const struct build_group *group = &build->groups[number];
-	bool plain = true;
-	for (int tier = 0; tier < ENGINE_TIERS; tier++) {
-		uint32_t count = collect(build, group, tier, NULL);
-		tiers[tier] = (struct image_tier){.needles = {0, 0}};
-		if (count == 0)
-			continue;
-		struct needle *needles = mr_calloc(count, sizeof(*needles));
-		collect(build, group, tier, needles);
-		plain &= put_tier(build, needles, count, engine_gram_sizes[tier], group->field == 0,
-				  &tiers[tier]);
-		free(needles);
+	uint32_t count = collect(build, group, in_raw, NULL), used = 0;
+	struct needle *needles = mr_calloc((size_t)count + 1, sizeof(*needles));
+	if (count > 0)
+		collect(build, group, in_raw, needles);
+	qsort(needles, count, sizeof(*needles), by_tier);
+	for (uint32_t first = 0, end; first < count; first = end) {
+		size_t tier = needles[first].tier;
+		for (end = first; end < count && needles[end].tier == tier;)
+			end++;
+		put_tier(build, &needles[first], end - first, in_raw, &tiers[tier]);
+		used |= 1u << tier;
 	}
-	return plain;
+	free(needles);
+	return used;
 }

@@ -125,23 +125,22 @@ static bool is_power(uint32_t count)
 }
 
 /* Tables of at least two buckets: their number is told by the upper bits of a hash. */
-static bool tier_fits(const struct engine *engine, uint32_t group, int number)
+static bool tier_fits(const struct engine *engine, uint32_t group, const struct image_tier *tier,
+		      unsigned size)
 {
-	const struct image_tier *tier = &engine->group_images[group].tiers[number];
 	if (tier->needles.count == 0)
 		return true;
 	if (tier->stride == 0 || !span_fits(engine, tier->needles, ENGINE_NEEDLES) ||
-	    !span_fits(engine, tier->filter, ENGINE_LISTS) || !is_power(tier->filter.count) ||
-	    tier->filter.count > 1u << 26 || !list_fits(engine, tier->starts, UINT32_MAX) ||
-	    tier->starts.count < 3 || !is_power(tier->starts.count - 1))
+	    !span_fits(engine, tier->filter, ENGINE_BYTES) || !is_power(tier->filter.count) ||
+	    !list_fits(engine, tier->starts, UINT32_MAX) || tier->starts.count < 3 ||
+	    !is_power(tier->starts.count - 1))
 		return false;
 	const uint32_t *starts = engine->lists + tier->starts.first;
 	for (uint32_t i = 0; i + 1 < tier->starts.count; i++)
 		if (starts[i] > starts[i + 1] || starts[i + 1] > tier->needles.count)
 			return false;
 	for (uint32_t i = 0; i < tier->needles.count; i++)
-		if (!needle_fits(engine, &engine->needles[tier->needles.first + i], group,
-				 engine_gram_sizes[number]))
+		if (!needle_fits(engine, &engine->needles[tier->needles.first + i], group, size))
 			return false;
 	return true;
 }
@@ -160,8 +159,14 @@ static bool group_fits(const struct engine *engine, uint32_t number)
 		if (predicate != ENGINE_NONE && !is_member(engine, predicate, number))
 			return false;
 	}
-	for (int tier = 0; tier < ENGINE_TIERS; tier++)
-		if (!tier_fits(engine, number, tier))
+	if (image->tiers_used >> ENGINE_TIERS != 0)
+		return false;
+	for (size_t i = 0; i < ENGINE_TIERS; i++)
+		if (!tier_fits(engine, number, &image->tiers[i], engine_tiers[i].size) ||
+		    (image->tiers_used >> i & 1) != (image->tiers[i].needles.count > 0))
+			return false;
+	for (size_t i = 0; i < ENGINE_RAW_TIERS; i++)
+		if (!tier_fits(engine, number, &image->raw[i], engine_tiers[i].size))
 			return false;
 	for (uint32_t i = 0; i < image->rest.count; i++)
 		if (!is_member(engine, engine->lists[image->rest.first + i], number))
@@ -194,7 +199,11 @@ static bool rule_fits(const struct engine *engine, const struct image_rule *rule
 	for (uint32_t i = 0; i < rule->steps.count; i++) {
 		const struct image_step *step = &engine->steps[rule->steps.first + i];
 		if (step->predicate >= engine->counts[ENGINE_PREDICATES] || step->on_true <= i ||
-		    step->on_false <= i)
+		    step->on_false <= i || step->on_none <= i)
+			return false;
+		if (step->group == ENGINE_NONE
+			? engine->predicates[step->predicate].how == ENGINE_GROUPED
+			: !is_member(engine, step->predicate, step->group))
 			return false;
 	}
 	return true;

@@ -120,7 +120,8 @@ static void emit(struct build *build, const struct sigma_node *node, uint32_t *n
 		emit_children(build, node, next, on_true, on_false);
 		return;
 	}
-	struct image_step step = {build_intern(build, node->leaf), on_true, on_false};
+	struct image_step step = {build_intern(build, node->leaf), ENGINE_NONE, on_true, on_false,
+				  on_false};
 	build_put(build, ENGINE_STEPS, &step, sizeof(step));
 	(*next)++;
 }
@@ -132,6 +133,21 @@ void build_steps(struct build *build, uint32_t rule, struct image_span *steps_ou
 	    (uint32_t)(build->sections[ENGINE_STEPS].len / sizeof(struct image_step));
 	emit(build, build->rules[rule]->condition, &next, ENGINE_TRUE, ENGINE_FALSE);
 	steps_out->count = next;
+}
+
+void build_step_groups(struct build *build, struct image_span span)
+{
+	struct image_step *steps =
+	    (struct image_step *)(void *)build->sections[ENGINE_STEPS].data + span.first;
+	for (uint32_t i = span.count; i-- > 0;) {
+		const struct build_predicate *predicate = &build->predicates[steps[i].predicate];
+		uint32_t after = steps[i].on_false;
+		if (predicate->how != ENGINE_GROUPED)
+			continue;
+		steps[i].group = predicate->group;
+		if (after < span.count && steps[after].group == steps[i].group)
+			steps[i].on_none = steps[after].on_none;
+	}
 }
 
 /* ---- witnesses ---- */
@@ -250,6 +266,14 @@ static void enter(struct build *build, uint32_t rule, const struct sigma_node *n
 		enter(build, rule, best);
 }
 
+static void ask_each(struct build *build, const struct sigma_node *node)
+{
+	if (node->kind == SIGMA_LEAF)
+		build->predicates[build_intern(build, node->leaf)].each = true;
+	for (uint32_t i = 0; node->kind != SIGMA_LEAF && i < node->child_count; i++)
+		ask_each(build, node->children[i]);
+}
+
 void build_witness(struct build *build, uint32_t rule)
 {
 	const struct sigma_node *tree = build->rules[rule]->condition;
@@ -257,6 +281,7 @@ void build_witness(struct build *build, uint32_t rule)
 		enter(build, rule, tree);
 		return;
 	}
+	ask_each(build, tree);
 	for (uint32_t plan = 0; plan < build->plan_count; plan++)
 		if (build_sees(build, rule, plan))
 			build_list_add(build, &build->always[plan], rule);

@@ -122,9 +122,8 @@ struct engine {
 	uint64_t scans;    /* of texts for many needles or regexes */
 	uint64_t *decided; /* for each predicate: the scan that it was judged in */
 	struct mr_buf folded, folded_other;
-	struct mr_buf raw;  /* the record's own bytes, folded */
+	struct mr_buf raw;  /* the record's own bytes, folded, with no escape that need not be */
 	uint64_t raw_epoch; /* of the event that they belong to */
-	bool raw_is_plain;  /* they write no character by its number */
 	struct run_leaves leaves;
 	struct run_kept kept;
 };
@@ -146,9 +145,14 @@ void engine_profile_group(struct engine *engine, uint32_t group);
 bool engine_profile_rule(struct engine *engine, uint32_t rule);
 
 /* engine_group.c */
-/* Once for an event; and whenever it is called. */
-void engine_group_judge(struct engine *engine, uint32_t group);
+/* Once for an event; for the first time; and unmeasured. */
+void engine_group_judge_first(struct engine *engine, uint32_t group);
 void engine_group_judge_now(struct engine *engine, uint32_t group);
+static inline void engine_group_judge(struct engine *engine, uint32_t group)
+{
+	if (__builtin_expect(engine->groups[group].epoch != engine->epoch, 0))
+		engine_group_judge_first(engine, group);
+}
 bool engine_regex_holds(struct engine *engine, uint32_t predicate, struct mr_slice text);
 struct mr_slice engine_fold(struct mr_buf *room, const struct mr_value *value);
 
@@ -169,7 +173,6 @@ struct engine_scan {
 	struct mr_slice raw;  /* as it stands in the record */
 	bool joined;          /* it is all leaves, not one value */
 };
-bool engine_scan_has_needles(const struct image_group *group);
 /* False where none of an in_raw group's keywords stands in the record in hand. */
 bool engine_scan_raw(struct engine *engine, const struct image_group *group);
 void engine_scan_needles(const struct engine_scan *scan);

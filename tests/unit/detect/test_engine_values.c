@@ -1,6 +1,7 @@
 /* test_engine_values.c - what each test of a rule says of each kind of value (SIGMA.md, "Values").
  */
 #include "engine_harness.h"
+#include "engine_run.h"
 #include "sigma_harness.h"
 
 static bool matches(const char *detection, const char *json)
@@ -266,6 +267,73 @@ static void keywords_at_each_place(void **state)
 	}
 }
 
+/* However the record writes other characters, one that has no keyword is not parsed for it. */
+static void a_record_without_a_keyword_is_not_read_again(void **state)
+{
+	(void)state;
+	struct rules rules;
+	struct mr_buf image = {0};
+	struct bench bench;
+	const uint32_t *matched;
+	rules_load(&rules,
+		   (const char *const[]){HEAD "  s:\n    - 'a/b\"c\\d'\n    - '\xc3\xa4needle'\n"
+					      "  t:\n    - '@'\n  condition: s and t\n"},
+		   1, NULL);
+	struct engine *engine = engine_of(&rules.set, rules.fields, &image);
+	bench_init(&bench, rules.fields);
+	engine_match(
+	    engine, &bench.events,
+	    bench_event(&bench, "{\"q\":\"C:\\\\Users\\/a \\u00ae\\u003c\",\"r\":\"a\\/b@\"}"),
+	    &matched);
+	assert_null(engine->leaves.reader);
+	assert_int_equal(engine_match(engine, &bench.events,
+				      bench_event(&bench, "{\"q\":\"@a\\u002fb\\u0022c\\\\d\"}"),
+				      &matched),
+			 1);
+	assert_non_null(engine->leaves.reader);
+	engine_close(engine);
+	bench_fini(&bench);
+	mr_buf_fini(&image);
+	rules_fini(&rules);
+}
+
+static void ends_check(const char *modifier, const char *wanted, const char *text, bool holds)
+{
+	char detection[160], json[128];
+	snprintf(detection, sizeof detection, "    a|%s: '%s'", modifier, wanted);
+	snprintf(json, sizeof json, "{\"a\":\"%s\"}", text);
+	if (matches(detection, json) != holds)
+		fail_msg("%s %s, %s", detection, holds ? "does not match" : "matches", json);
+}
+
+/* An end is looked for by a few bytes of it, at one place. */
+static void ends_of_each_length(void **state)
+{
+	(void)state;
+	char wanted[81] = "", text[96];
+	for (int len = 1; len <= 80; len += len < 24 ? 1 : 7) {
+		for (int i = 0; i < len; i++)
+			wanted[i] = (char)('a' + (i * 7 + len) % 26);
+		wanted[len] = '\0';
+		ends_check("endswith", wanted, wanted, true);
+		ends_check("startswith", wanted, wanted, true);
+		snprintf(text, sizeof text, "%s-", wanted);
+		ends_check("startswith", wanted, text, true);
+		ends_check("endswith", wanted, text, false);
+		snprintf(text, sizeof text, "-%s", wanted);
+		ends_check("endswith", wanted, text, true);
+		ends_check("startswith", wanted, text, false);
+		ends_check("endswith", wanted, wanted + 1, false);
+		text[0] = '\0';
+		strncat(text, wanted, (size_t)len - 1);
+		ends_check("startswith", wanted, text, false);
+	}
+	YES("a: 'abcdefgh*ijklmnop'", "{\"a\":\"abcdefgh-ijklmnop\"}");
+	NO("a: 'abcdefgh*hijklmnop'", "{\"a\":\"abcdefghijklmnop\"}");
+	YES("a: '?bcdefgh*'", "{\"a\":\"\xc3\xa4"
+			      "bcdefgh\"}");
+}
+
 static void many_texts_on_one_field(void **state)
 {
 	(void)state;
@@ -292,6 +360,8 @@ int main(void)
 	    cmocka_unit_test(keywords),
 	    cmocka_unit_test(keywords_however_they_are_written),
 	    cmocka_unit_test(keywords_at_each_place),
+	    cmocka_unit_test(a_record_without_a_keyword_is_not_read_again),
+	    cmocka_unit_test(ends_of_each_length),
 	    cmocka_unit_test(many_texts_on_one_field),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
