@@ -8,7 +8,7 @@
 #define WAYS 8u
 #define SETS (MR_JSON_SHAPES / WAYS)
 #define TOKENS_MAX 1024u
-#define TEXT_MAX (32u << 10) /* bytes of all gaps */
+#define TEXT_MAX (64u << 10) /* bytes of all gaps, with their masks */
 /* Learning costs about as much as reading so many documents. */
 #define PRICE 16u
 #define CREDIT_MAX (128u * PRICE)
@@ -50,31 +50,35 @@ uint32_t json_shapes_slot(const struct json_shapes *shapes, const struct json_sh
 
 /* ---- finding ---- */
 
-static inline uint64_t load(const char *at)
-{
-	uint64_t word;
-	memcpy(&word, at, sizeof word);
-	return word;
-}
+/* As long as most gaps at the most, so that these are compared without a loop. */
+typedef uint64_t piece __attribute__((vector_size(32)));
+#define PIECE ((uint32_t)sizeof(piece))
 
+/* Whether the lengths differ is seen at each gap, what else differs at the end. */
 static bool gaps_match(const struct json_shape *shape, const char *text, const uint32_t *tokens)
 {
-	const uint64_t *wanted = shape->text;
+	const char *wanted = shape->text;
+	piece differs = {0};
 	for (uint32_t i = 0; i < shape->gap_count; i++) {
 		const struct json_shape_gap *gap = &shape->gaps[i];
 		const char *at = text + tokens[gap->token];
-		uint32_t last = gap->words - 1;
-		uint64_t differs = 0;
+		piece own, other, mask;
 		if (tokens[gap->behind] - tokens[gap->token] != gap->bytes)
-			return false; /* only so many bytes are sure to be there */
-		for (uint32_t word = 0; word < last; word++)
-			differs |= load(at + word * 8) ^ wanted[word];
-		differs |= (load(at + last * 8) & wanted[last + 1]) ^ wanted[last];
-		if (differs != 0)
-			return false;
-		wanted += last + 2;
+			return false; /* only so many bytes, and 64 more, are sure to be there */
+		for (uint32_t left = gap->pieces; left > 1; left--) {
+			memcpy(&own, at, PIECE);
+			memcpy(&other, wanted, PIECE);
+			differs |= own ^ other;
+			at += PIECE;
+			wanted += PIECE;
+		}
+		memcpy(&own, at, PIECE);
+		memcpy(&other, wanted, PIECE);
+		memcpy(&mask, wanted + PIECE, PIECE);
+		differs |= (own ^ other) & mask;
+		wanted += 2 * PIECE;
 	}
-	return true;
+	return (differs[0] | differs[1] | differs[2] | differs[3]) == 0;
 }
 
 static struct json_shape *set_of(struct json_shapes *shapes, const uint32_t *tokens, uint32_t count)
@@ -108,8 +112,8 @@ struct walk {
 	const uint64_t *tape;
 	uint32_t token;
 	uint32_t word;
-	uint32_t gap; /* the token where the open one begins */
-	uint32_t text_words;
+	uint32_t gap;        /* the token where the open one begins */
+	uint32_t text_bytes; /* of all gaps so far, masks included */
 	bool write;
 	bool odd; /* it has a key that cannot be known again */
 };
@@ -125,19 +129,18 @@ static void take_gap(struct walk *walk, uint32_t more)
 	struct json_shape *shape = walk->shape;
 	uint32_t begin = walk->tokens[walk->gap];
 	uint32_t bytes = walk->tokens[walk->token] - begin;
-	uint32_t words = (bytes + more + 7) / 8;
+	uint32_t pieces = (bytes + more + PIECE - 1) / PIECE;
+	uint32_t whole = (pieces - 1) * PIECE;
 	if (walk->write) {
-		uint64_t *out = shape->text + walk->text_words;
-		uint64_t mask = 0;
-		memcpy(out, walk->text + begin, (size_t)words * sizeof *out);
-		memset(&mask, 0xff, bytes + more - (words - 1) * 8);
-		out[words - 1] &= mask;
-		out[words] = mask;
+		char *out = shape->text + walk->text_bytes;
+		memset(out, 0, whole + 2 * PIECE);
+		memcpy(out, walk->text + begin, bytes + more);
+		memset(out + whole + PIECE, 0xff, bytes + more - whole);
 		shape->gaps[shape->gap_count] =
-		    (struct json_shape_gap){walk->gap, walk->token, bytes, words};
+		    (struct json_shape_gap){walk->gap, walk->token, bytes, pieces};
 	}
 	shape->gap_count++;
-	walk->text_words += words + 1;
+	walk->text_bytes += whole + 2 * PIECE;
 }
 
 static uint32_t scalar_words(const struct walk *walk)
@@ -208,21 +211,20 @@ static void count_all(struct walk *walk)
 	take_all(walk);
 	walk->shape->word_count = walk->word;
 	walk->shape->token_count = walk->token;
-	walk->odd |= walk->text_words * sizeof(uint64_t) > TEXT_MAX;
+	walk->odd |= walk->text_bytes > TEXT_MAX;
 }
 
 /* The counts are known; they rise again from 0 as the parts are written. */
 static void write_all(struct walk *walk)
 {
 	struct json_shape *shape = walk->shape;
-	size_t words =
-	    shape->word_count + 1 + walk->text_words; /* behind the last, the tape's end */
-	char *room =
-	    mr_malloc(words * sizeof(uint64_t) + shape->gap_count * sizeof *shape->gaps +
-		      (shape->string_count + shape->scalar_count) * sizeof *shape->strings);
+	size_t words = shape->word_count + 1; /* behind the last, the tape's end */
+	char *room = mr_malloc(
+	    words * sizeof(uint64_t) + walk->text_bytes + shape->gap_count * sizeof *shape->gaps +
+	    (shape->string_count + shape->scalar_count) * sizeof *shape->strings);
 	shape->tape = (uint64_t *)(void *)room;
-	shape->text = shape->tape + shape->word_count + 1;
-	shape->gaps = (struct json_shape_gap *)(void *)(shape->tape + words);
+	shape->text = (char *)(shape->tape + words);
+	shape->gaps = (struct json_shape_gap *)(void *)(shape->text + walk->text_bytes);
 	shape->strings = (struct json_shape_value *)(void *)(shape->gaps + shape->gap_count);
 	shape->scalars = shape->strings + shape->string_count;
 	memcpy(shape->tape, walk->tape, (shape->word_count + 1) * sizeof *shape->tape);
