@@ -118,6 +118,15 @@ bool mr_number_is(struct mr_slice text, bool exponent)
 
 /* ---- sums ---- */
 
+static void limb_add(struct mr_sum *sum, uint16_t limb, int64_t more)
+{
+	if (sum->above == 0 || limb < sum->least)
+		sum->least = limb;
+	if (limb >= sum->above)
+		sum->above = (uint16_t)(limb + 1);
+	sum->limbs[limb] += more;
+}
+
 void mr_sum_add(struct mr_sum *sum, struct mr_slice number, int64_t times)
 {
 	static const int64_t powers[MR_SUM_LIMB_DIGITS] = {
@@ -131,8 +140,8 @@ void mr_sum_add(struct mr_sum *sum, struct mr_slice number, int64_t times)
 	while (next_digit(&parts, &power, &digit)) {
 		uint64_t place = (uint64_t)(power + MR_NUMBER_DIGITS);
 		if (place < 2 * MR_NUMBER_DIGITS)
-			sum->limbs[place / MR_SUM_LIMB_DIGITS] +=
-			    digit * times * powers[place % MR_SUM_LIMB_DIGITS];
+			limb_add(sum, (uint16_t)(place / MR_SUM_LIMB_DIGITS),
+				 digit * times * powers[place % MR_SUM_LIMB_DIGITS]);
 	}
 }
 
@@ -142,6 +151,11 @@ static int64_t carried(const struct mr_sum *sum, int64_t limbs[MR_SUM_LIMBS], bo
 	int64_t carry = 0;
 	for (size_t i = 0; i < MR_SUM_LIMBS; i++) {
 		int64_t limb = carry + (negate ? -sum->limbs[i] : sum->limbs[i]);
+		limbs[i] = 0;
+		if (limb == 0) {
+			carry = 0;
+			continue;
+		}
 		carry = limb / LIMB - (limb % LIMB < 0);
 		limbs[i] = limb - carry * LIMB;
 	}
@@ -152,7 +166,7 @@ int mr_sum_sign(const struct mr_sum *sum)
 {
 	int64_t carry = 0;
 	bool zero = true;
-	for (size_t i = 0; i < MR_SUM_LIMBS; i++) {
+	for (size_t i = sum->least; i < sum->above; i++) {
 		int64_t limb = sum->limbs[i] + carry;
 		carry = limb / LIMB - (limb % LIMB < 0);
 		zero &= limb == carry * LIMB;
@@ -166,11 +180,11 @@ void mr_sum_text(const struct mr_sum *sum, struct mr_buf *out)
 	char digits[2 * MR_NUMBER_DIGITS];
 	bool negative = mr_sum_sign(sum) < 0;
 	int64_t carry = carried(sum, limbs, negative);
-	for (size_t i = 0; i < sizeof(digits); i++) {
-		int64_t *limb = &limbs[i / MR_SUM_LIMB_DIGITS];
-		digits[sizeof(digits) - 1 - i] = (char)('0' + *limb % 10);
-		*limb /= 10;
-	}
+	memset(digits, '0', sizeof(digits));
+	for (size_t i = 0; i < MR_SUM_LIMBS; i++)
+		for (char *digit = digits + sizeof(digits) - i * MR_SUM_LIMB_DIGITS; limbs[i] > 0;
+		     limbs[i] /= 10)
+			*--digit = (char)('0' + limbs[i] % 10);
 	size_t from = 0, point = MR_NUMBER_DIGITS, to = 2 * MR_NUMBER_DIGITS;
 	while (from + 1 < point && digits[from] == '0' && carry == 0)
 		from++;

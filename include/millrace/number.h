@@ -26,6 +26,7 @@ int mr_number_compare(struct mr_slice a, struct mr_slice b);
 #define MR_SUM_LIMBS (2 * MR_NUMBER_DIGITS / MR_SUM_LIMB_DIGITS)
 struct mr_sum {
 	int64_t limbs[MR_SUM_LIMBS]; /* the least first; each may be negative or too large */
+	uint16_t least, above;       /* limbs below the one, or from the other on, are 0 */
 };
 /* Adds `times` such numbers; negative takes them away. */
 void mr_sum_add(struct mr_sum *sum, struct mr_slice number, int64_t times);

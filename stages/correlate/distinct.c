@@ -19,13 +19,13 @@ static void enter(struct corr_window *window, uint32_t from, uint32_t to)
 {
 	struct distinct *distinct = window->state;
 	for (uint32_t i = from; i < to; i++)
-		distinct->count += distinct->held[window->seats[i].rank]++ == 0;
+		distinct->count += distinct->held[window->rank[i]]++ == 0;
 }
 
 static void leave(struct corr_window *window, uint32_t seat)
 {
 	struct distinct *distinct = window->state;
-	distinct->count -= --distinct->held[window->seats[seat].rank] == 0;
+	distinct->count -= --distinct->held[window->rank[seat]] == 0;
 }
 
 static bool compare(const struct corr_window *window, const struct mr_condition_part *part,
@@ -47,5 +47,10 @@ static void end(struct corr_window *window)
 	free(window->state);
 }
 
-const struct corr_measure corr_distinct_measure = {
-    .begin = begin, .enter = enter, .leave = leave, .compare = compare, .say = say, .end = end};
+const struct corr_measure corr_distinct_measure = {.begin = begin,
+						   .enter = enter,
+						   .leave = leave,
+						   .compare = compare,
+						   .say = say,
+						   .end = end,
+						   .seat_bytes = sizeof(uint32_t)};

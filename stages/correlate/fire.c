@@ -35,10 +35,11 @@ static void widen(struct corr *corr, struct corr_slot *slot)
 	corr_seen_fini(&slot->seen);
 }
 
-static void view_init(struct corr *corr, struct view *view, const struct corr_slot *slot)
+static void view_init(struct corr *corr, struct view *view, struct corr_slot *slot)
 {
 	const struct corr_rule *rule = slot->key->rule;
 	*view = (struct view){.reach = {NULL, &view->current, rule->span_us}};
+	corr_settled_ask(corr, slot);
 	narrow(corr, slot, &view->current);
 	if (slot->previous != NULL) {
 		narrow(corr, slot->previous, &view->previous);
@@ -47,10 +48,11 @@ static void view_init(struct corr *corr, struct view *view, const struct corr_sl
 	rule->way->first(rule, &view->current, &view->reach.from);
 }
 
-static void view_fini(struct corr *corr, struct view *view)
+static void view_fini(struct corr *corr, struct view *view, struct corr_slot *slot)
 {
 	widen(corr, &view->current);
 	widen(corr, &view->previous);
+	corr_settled_asked(corr, slot);
 }
 
 static void evidence_fill(struct corr *corr, const struct corr_rule *rule,
@@ -174,7 +176,7 @@ void corr_alert_write(struct corr *corr, struct corr_slot *slot, enum mr_activit
 	alert.activity = activity;
 	alert.announcement = announcement;
 	mr_writer_alert(corr->out, &alert);
-	view_fini(corr, &view);
+	view_fini(corr, &view, slot);
 	if (announcement || activity != MR_ACTIVITY_CREATE)
 		return;
 	mr_count(corr->env->counters, MR_C_ALERTS, 1);
@@ -246,7 +248,7 @@ static void slot_revise(struct corr *corr, struct corr_slot *slot)
 		mr_writer_alert(corr->out, &alert);
 		slot->revised = true;
 	}
-	view_fini(corr, &view);
+	view_fini(corr, &view, slot);
 }
 
 enum mr_err corr_revise(struct corr *corr)
@@ -375,7 +377,7 @@ static void misses_tell(struct corr *corr)
 		view_init(corr, &view, corr->fired[i]);
 		alert_fill(corr, &view, &nearest);
 		corr->env->missed(corr->env->missed_context, &nearest);
-		view_fini(corr, &view);
+		view_fini(corr, &view, corr->fired[i]);
 	}
 }
 

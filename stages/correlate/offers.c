@@ -154,14 +154,50 @@ bool corr_offer_add(struct corr *corr, struct corr_slot *slot,
 	return !known && !full;
 }
 
-void corr_offers_settle(struct corr *corr, struct corr_slot *slot, const int64_t *offsets,
-			uint32_t count)
+static int64_t offset_of(const struct corr_slot *slot, const struct corr_offer *offer)
+{
+	return corr_slot_offset(offer->item->time_us, slot->key->rule->span_us);
+}
+
+static bool is_in(struct corr_range range, int64_t offset)
+{
+	return offset >= range.from && offset <= range.to;
+}
+
+static int by_offset(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+	return (x > y) - (x < y);
+}
+
+uint32_t corr_offers_offsets(const struct corr_slot *slot, struct corr_range range,
+			     int64_t **offsets_out)
+{
+	const struct corr_settled *settled = slot->settled;
+	uint32_t count = 0, distinct = 0;
+	int64_t *offsets = mr_malloc((settled->offer_count + (size_t)1) * sizeof(*offsets));
+	for (uint32_t i = 0; i < settled->offer_count; i++) {
+		offsets[count] = offset_of(slot, &settled->offers[i]);
+		count += is_in(range, offsets[count]);
+	}
+	if (count > 1)
+		qsort(offsets, count, sizeof(*offsets), by_offset);
+	for (uint32_t i = 0; i < count; i++)
+		if (i == 0 || offsets[i] != offsets[distinct - 1])
+			offsets[distinct++] = offsets[i];
+	*offsets_out = offsets;
+	return distinct;
+}
+
+void corr_offers_settle(struct corr *corr, struct corr_slot *slot, struct corr_range range,
+			const int64_t *offsets, uint32_t count)
 {
 	struct corr_settled *settled = slot->settled;
-	int64_t span = slot->key->rule->span_us;
 	for (uint32_t i = 0; i < settled->offer_count; i++) {
 		struct corr_offer *offer = &settled->offers[i];
-		int64_t offset = corr_slot_offset(offer->item->time_us, span);
+		int64_t offset = offset_of(slot, offer);
+		if (!is_in(range, offset))
+			continue;
 		uint32_t at = corr_numbers_below(offsets, count, offset);
 		bool completes = at < count && offsets[at] == offset;
 		if (completes == offer->sent || (offer->sent && slot->lossy))

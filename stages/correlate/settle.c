@@ -14,6 +14,7 @@
  *
  * Called by correlate.c through struct corr_way and at barriers; nothing here fails. */
 #include "measure.h"
+#include "shed.h"
 
 #include <stdlib.h>
 
@@ -23,7 +24,9 @@ struct corr_settled *corr_settled_get(struct corr *corr, struct corr_slot *slot)
 {
 	const struct corr_rule *rule = slot->key->rule;
 	if (slot->settled == NULL) {
-		slot->settled = mr_calloc(1, sizeof(*slot->settled));
+		slot->settled = mr_malloc(sizeof(*slot->settled));
+		*slot->settled =
+		    (struct corr_settled){.changed = {0, rule->span_us - 1}, .first = -1};
 		corr_heap_add(corr, &corr->settling, slot,
 			      corr_end_of(slot, 0, corr->settling_us + rule->delay_us));
 	}
@@ -44,11 +47,16 @@ void corr_settled_drop(struct corr *corr, struct corr_slot *slot)
 	slot->settled = NULL;
 }
 
-size_t corr_settled_bytes(const struct corr_settled *settled)
+size_t corr_settled_bytes(const struct corr_slot *slot)
 {
-	return settled == NULL ? 0
-			       : corr_taken(sizeof(*settled)) + corr_marks_bytes(&settled->marks) +
-				     corr_offers_bytes(settled);
+	const struct corr_settled *settled = slot->settled;
+	if (settled == NULL)
+		return 0;
+	return corr_taken(sizeof(*settled)) + corr_marks_bytes(&settled->marks) +
+	       corr_offers_bytes(settled) +
+	       (settled->asks == CORR_ASKS_NOTHING
+		    ? 0
+		    : corr_judge_bytes(slot, settled->asks == CORR_ASKS_VALUES));
 }
 
 /* ---- what is to be told ---- */
@@ -116,67 +124,165 @@ enum mr_err corr_tell(struct corr *corr)
 
 /* ---- judging ---- */
 
+static bool is_none(struct corr_range range)
+{
+	return range.from > range.to;
+}
+
+/* Windows that end in the range see another occurrence, or one less. */
+static void changed(struct corr_slot *slot, int64_t from, int64_t to)
+{
+	struct corr_settled *settled = slot == NULL ? NULL : slot->settled;
+	if (settled == NULL)
+		return;
+	settled->changed.from = from < settled->changed.from ? from : settled->changed.from;
+	settled->changed.to = to > settled->changed.to ? to : settled->changed.to;
+	settled->things = 0;
+}
+
+/* What holds of the windows that are looked at. */
 struct completing {
-	int64_t *offsets;
-	uint32_t count, capacity;
-	bool one; /* is enough */
+	int64_t first;  /* the earliest; -1: none */
+	int64_t *asked; /* offsets that outer correlations see, sorted; NULL: there are none */
+	uint32_t asked_count, at;
+	uint32_t count; /* of those that hold, at the beginning of them */
 };
 
 static bool note(void *context, const struct corr_judged *judged)
 {
 	struct completing *completing = context;
+	int64_t offset = judged->offset;
 	if (!judged->holds)
 		return true;
-	if (completing->count == completing->capacity) {
-		completing->capacity =
-		    (uint32_t)mr_grow(completing->capacity, completing->count + 1);
-		completing->offsets = mr_realloc(
-		    completing->offsets, completing->capacity * sizeof(*completing->offsets));
-	}
-	completing->offsets[completing->count++] = judged->offset;
-	return !completing->one;
+	if (completing->first < 0)
+		completing->first = offset;
+	while (completing->at < completing->asked_count &&
+	       completing->asked[completing->at] < offset)
+		completing->at++;
+	if (completing->at == completing->asked_count)
+		return false;
+	if (completing->asked[completing->at] == offset)
+		completing->asked[completing->count++] = completing->asked[completing->at++];
+	return true;
 }
 
-static uint64_t count(const struct corr_slot *slot, int64_t from, bool *lower_bound);
+static bool is_known(const struct corr_slot *slot)
+{
+	const struct corr_settled *settled = slot->settled;
+	return settled->judged && is_none(settled->changed) && slot->fired == (settled->first >= 0);
+}
+
+/* What it takes meanwhile is counted as the slot's: others go for it, or some of the key's own. */
+static void room_make(struct corr *corr, struct corr_slot *slot, enum corr_asks asks)
+{
+	slot->settled->asks = (uint8_t)asks;
+	slot->key->recent = slot; /* it and those beside it stay */
+	corr_slot_weigh(corr, slot);
+	/* While slots are gone through, at the end or because state goes, all of them stay. */
+	if (corr->bytes > corr->shed_at && !corr->finishing && !corr->shedding)
+		corr_shed(corr, slot->key);
+}
+
+void corr_settled_ask(struct corr *corr, struct corr_slot *slot)
+{
+	if (slot->settled != NULL)
+		room_make(corr, slot, CORR_ASKS_VALUES);
+}
+
+void corr_settled_asked(struct corr *corr, struct corr_slot *slot)
+{
+	if (slot->settled == NULL)
+		return;
+	slot->settled->asks = CORR_ASKS_NOTHING;
+	corr_slot_weigh(corr, slot);
+}
+
+/* All that could be counted is looked at first: most alerts are far from it. */
+static bool has_doubled(struct corr_slot *slot)
+{
+	const struct corr_slot *before = slot->previous;
+	uint64_t most = slot->settled->marks.count;
+	if (before != NULL && before->settled != NULL)
+		most += before->settled->marks.count;
+	if (slot->told == 0 || most / 2 < slot->told || slot->settled->first < 0)
+		return false;
+	if (slot->settled->things == 0)
+		slot->settled->things = corr_judge_count(slot, slot->settled->first);
+	return slot->settled->things / 2 >= slot->told;
+}
 
 /* Whether people are to hear of it: it has come to hold, holds no more, or its count has doubled.
  */
-static void compare_with_world(struct corr *corr, struct corr_slot *slot, uint64_t things)
+static void compare_with_world(struct corr *corr, struct corr_slot *slot)
 {
 	bool open = slot->settled->world == CORR_OPEN;
-	bool doubled =
-	    slot->fired && open && !slot->revised && things / 2 >= slot->told && slot->told > 0;
+	bool doubled = slot->fired && open && !slot->revised && has_doubled(slot);
 	if (slot->fired != open || doubled)
 		corr_untold_add(corr, slot);
 	else
 		corr_untold_remove(corr, slot);
 }
 
+/* Where the earliest window that held still does, later ones are looked at for outer correlations
+ * alone; where it may not, all behind it are. */
+static struct corr_range to_judge(const struct corr_slot *slot)
+{
+	const struct corr_settled *settled = slot->settled;
+	const struct corr_rule *rule = slot->key->rule;
+	struct corr_range range = settled->changed;
+	if (!slot->fired)
+		return range;
+	if (settled->first < 0)
+		return (struct corr_range){0, rule->span_us - 1};
+	if (settled->first < range.from)
+		return rule->outer_count > 0 ? range : CORR_NO_RANGE;
+	if (settled->first <= range.to)
+		range.to = rule->span_us - 1;
+	return range;
+}
+
+/* Gives whether the slot fires. */
+static bool judge(struct corr *corr, struct corr_slot *slot)
+{
+	struct corr_settled *settled = slot->settled;
+	struct corr_range range = to_judge(slot);
+	struct completing completing = {.first = -1};
+	bool feeds = slot->key->rule->outer_count > 0;
+	if (feeds)
+		completing.asked_count = corr_offers_offsets(slot, range, &completing.asked);
+	corr_judge(slot, range, note, &completing);
+	if (corr_may_miss_previous(corr, slot)) {
+		slot->lossy = true;
+		completing.first = slot->key->rule->grows ? completing.first : -1;
+		completing.count = slot->key->rule->grows ? completing.count : 0;
+	}
+	if (feeds)
+		corr_offers_settle(corr, slot, range, completing.asked, completing.count);
+	free(completing.asked);
+	bool stays = settled->first >= 0 &&
+		     (slot->lossy || settled->first < range.from || settled->first > range.to);
+	if (!stays || (completing.first >= 0 && completing.first < settled->first))
+		settled->first = completing.first;
+	settled->changed = CORR_NO_RANGE;
+	return settled->first >= 0 || (slot->fired && slot->lossy);
+}
+
 void corr_settle_slot(struct corr *corr, struct corr_slot *slot)
 {
 	const struct corr_rule *rule = slot->key->rule;
 	struct corr_settled *settled = corr_settled_get(corr, slot);
-	struct completing completing = {.one = rule->outer_count == 0};
-	bool lower_bound = false;
-	corr_judge(rule, slot, note, &completing);
-	if (corr_may_miss_previous(corr, slot)) {
-		slot->lossy = true;
-		completing.count = rule->grows ? completing.count : 0;
-	}
-	slot->fired = completing.count > 0 || (slot->fired && slot->lossy);
+	room_make(corr, slot, CORR_ASKS_VERDICT);
+	slot->fired = judge(corr, slot);
 	if (!settled->judged)
 		corr_heap_remove(&corr->settling, slot);
 	settled->judged = true;
-	if (rule->outer_count > 0)
-		corr_offers_settle(corr, slot, completing.offsets, completing.count);
-	if (rule->rule->alerts && corr->env->finite && slot->fired)
+	if (rule->rule->alerts && corr->env->finite && slot->fired) {
+		settled->things = corr_judge_count(slot, settled->first);
 		corr_fire(corr, slot);
-	else if (rule->rule->alerts && !corr->env->finite)
-		compare_with_world(
-		    corr, slot,
-		    completing.count > 0 ? count(slot, completing.offsets[0], &lower_bound) : 0);
-	free(completing.offsets);
-	corr_slot_weigh(corr, slot);
+	} else if (rule->rule->alerts && !corr->env->finite) {
+		compare_with_world(corr, slot);
+	}
+	corr_settled_asked(corr, slot);
 }
 
 /* Of all sources that there are none has more to say. */
@@ -250,6 +356,8 @@ static void add(struct corr *corr, const struct corr_rule *rule, const struct co
 		mark.id = occurrence->things[i];
 		corr_marks_add(&settled->marks, &mark, text);
 	}
+	changed(near->current, mark.offset, rule->span_us - 1);
+	changed(near->next, 0, mark.offset);
 }
 
 /* All is done at barriers. */
@@ -264,12 +372,14 @@ static void settle(struct corr *corr, const struct corr_rule *rule, const struct
 
 static bool first(const struct corr_rule *rule, const struct corr_slot *slot, int64_t *offset_out)
 {
-	struct completing completing = {.one = true};
-	corr_judge(rule, slot, note, &completing);
-	if (completing.count > 0)
-		*offset_out = completing.offsets[0];
-	free(completing.offsets);
-	return completing.count > 0;
+	struct completing completing = {.first = -1};
+	if (slot->settled != NULL && is_known(slot))
+		completing.first = slot->settled->first;
+	else
+		corr_judge(slot, (struct corr_range){0, rule->span_us - 1}, note, &completing);
+	if (completing.first >= 0)
+		*offset_out = completing.first;
+	return completing.first >= 0;
 }
 
 static bool next(const struct corr_rule *rule, const struct corr_slot *slot, int64_t from,
@@ -286,42 +396,14 @@ static bool next(const struct corr_rule *rule, const struct corr_slot *slot, int
 	return at < marks->count;
 }
 
-static uint32_t ids_put(const struct corr_slot *slot, int64_t from, struct corr_id *out)
-{
-	struct corr_marks *marks = &slot->settled->marks;
-	uint32_t at = corr_marks_from(marks, from), found = marks->count - at;
-	for (uint32_t i = 0; i < found; i++)
-		out[i] = marks->at[at + i].id;
-	return found;
-}
-
-static int by_id(const void *a, const void *b)
-{
-	return corr_id_compare(a, b);
-}
-
 static uint64_t count(const struct corr_slot *slot, int64_t from, bool *lower_bound)
 {
-	const struct corr_slot *previous = slot->previous;
 	(void)lower_bound;
-	if (previous != NULL && previous->settled == NULL)
-		previous = NULL;
-	corr_marks_sort(&slot->settled->marks);
-	size_t room = slot->settled->marks.count;
-	if (previous != NULL) {
-		corr_marks_sort(&previous->settled->marks);
-		room += previous->settled->marks.count;
-	}
-	struct corr_id *ids = mr_malloc((room + 1) * sizeof(*ids));
-	uint32_t found = ids_put(slot, 0, ids);
-	if (previous != NULL)
-		found += ids_put(previous, from, ids + found);
-	if (found > 1)
-		qsort(ids, found, sizeof(*ids), by_id);
-	uint64_t things = 0;
-	for (uint32_t i = 0; i < found; i++)
-		things += i == 0 || !corr_id_equal(&ids[i - 1], &ids[i]);
-	free(ids);
+	if (slot->settled != NULL && is_known(slot) && slot->settled->things > 0)
+		return slot->settled->things;
+	uint64_t things = corr_judge_count(slot, from);
+	if (slot->settled != NULL && is_known(slot))
+		slot->settled->things = things;
 	return things;
 }
 
@@ -360,7 +442,7 @@ static void reached(const struct corr_rule *rule, const struct corr_slot *slot, 
 		return;
 	for (uint32_t i = 0; i < rule->part_count; i++)
 		furthest.least &= rule->parts[i].op == MR_LT || rule->parts[i].op == MR_LTE;
-	corr_judge(rule, slot, compare_with_best, &furthest);
+	corr_judge(slot, (struct corr_range){0, rule->span_us - 1}, compare_with_best, &furthest);
 	*offset_out = furthest.offset;
 	mr_buf_fini(&furthest.now);
 }

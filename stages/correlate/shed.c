@@ -234,6 +234,7 @@ static void rules_shed(struct corr *corr, struct corr_key *in_hand)
 void corr_shed(struct corr *corr, struct corr_key *in_hand)
 {
 	bool ranked = in_hand != NULL && in_hand->rank != CORR_UNRANKED;
+	corr->shedding = true;
 	if (corr->ranks_stale)
 		corr_ranks_renew(corr);
 	if (in_hand != NULL)
@@ -245,6 +246,7 @@ void corr_shed(struct corr *corr, struct corr_key *in_hand)
 		;
 	if (ranked)
 		corr_key_rank(corr, in_hand, corr_rank_of(corr, in_hand));
+	corr->shedding = false;
 	/* What is left cannot go: it is not looked through again for each signal. */
 	corr->shed_at =
 	    corr->bytes > target(corr) ? corr->bytes + corr->ceiling / 8 : corr_shed_from(corr);

@@ -502,6 +502,7 @@ static void get_settled(struct corr *corr, struct corr_slot *slot, uint64_t flag
 	settled->world = (enum corr_world)(flags >> WORLD_SHIFT & 3);
 	if ((flags & 32) != 0 && !settled->judged) {
 		settled->judged = true;
+		settled->changed = CORR_NO_RANGE;
 		corr_heap_remove(&corr->settling, slot);
 	}
 	bool open = settled->world == CORR_OPEN;

@@ -238,7 +238,7 @@ void corr_slot_weigh(struct corr *corr, struct corr_slot *slot)
 {
 	size_t bytes = corr_taken(sizeof(*slot)) + corr_items_bytes(&slot->items) +
 		       corr_set_bytes(&slot->set) + corr_held_bytes(slot->held) +
-		       corr_settled_bytes(slot->settled) + corr_seen_bytes(&slot->seen) +
+		       corr_settled_bytes(slot) + corr_seen_bytes(&slot->seen) +
 		       corr_seen_bytes(&slot->fed);
 	if (slot->times != NULL)
 		bytes += corr_times_bytes(slot->times, slot->key->rule->step_count);

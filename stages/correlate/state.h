@@ -16,8 +16,8 @@
  * or met once, evidence.c the records kept to be shown, proof.c those of them that prove the alert,
  * shown.c which ones an alert shows, feed.c and offers.c what goes to outer correlations, fire.c
  * the alerts, expiry.c the release, rank.c, trim.c, lost.c and shed.c the memory ceiling,
- * snapshot.c the bytes. One file for each kind of correlation, and numbers.c for those over
- * numbers.
+ * snapshot.c the bytes. One file for each kind of correlation; numbers.c, nearest.c and order.c for
+ * those over numbers.
  */
 #ifndef MILLRACE_CORRELATE_STATE_H
 #define MILLRACE_CORRELATE_STATE_H
@@ -30,17 +30,15 @@
 #define CORR_FACETS_SIDE 10 /* facets whose first, and whose last, occurrence is kept */
 #define CORR_KEPT_MAX (2 * (CORR_ITEMS_SIDE + CORR_FACETS_SIDE)) /* occurrences of a slot */
 #define CORR_SLOT_BOUND 4096 /* ordered times, and waiting occurrences, of one slot */
-#define CORR_SEEN_BOUND                                                                            \
-	4096               /* occurrences of one slot that are known again when they come again    \
-			    */
-#define CORR_KEEP_LEAST 10 /* distinct things kept at either end of a slot, at least */
-#define CORR_HELD_LEAST 64 /* points that are not worth beginning anew */
+#define CORR_SEEN_BOUND 4096 /* occurrences of one slot that are known when they come again */
+#define CORR_KEEP_LEAST 10   /* distinct things kept at either end of a slot, at least */
+#define CORR_HELD_LEAST 64   /* points that are not worth beginning anew */
 #define CORR_UNLIMITED INT64_MAX
 #define CORR_NEVER INT64_MIN
 
-/* What is counted once: a record, an inner alert, a value tuple, a rule. Two hashes of it: one
- * that is the same in every run, by which things are ordered that stand at one time, and one under
- * a secret key, by which tables find it. */
+/* What is counted once: a record, an inner alert, a value tuple, a rule. Two hashes of it: the same
+ * in every run, an order of what stands at one time; under a secret key, by which tables find it.
+ */
 struct corr_id {
 	uint8_t plain[8];
 	uint8_t keyed[8];
@@ -132,8 +130,7 @@ struct corr_entry {
 	int64_t last;  /* latest */
 };
 
-/* Distinct things of a slot. Holds at least those with the `keep` earliest firsts and the `keep`
- * latest lasts (PROTOCOL.md 6.5). */
+/* Distinct things of a slot: at least those with the `keep` earliest firsts, and latest lasts. */
 struct corr_set {
 	struct corr_entry *entries;
 	uint32_t *index; /* entry + 1 by id; only where count is past a few */
@@ -159,8 +156,7 @@ struct corr_seen {
 	uint32_t mask; /* 0: no memory yet */
 };
 
-/* How many distinct things the windows hold that end in a slot, as a function of the offset at
- * which they end: a treap of the offsets where that number changes (held.c). */
+/* How many distinct things the windows of a slot hold, by where they end: a treap (held.c). */
 struct corr_point {
 	int64_t offset;
 	int64_t delta; /* the number from this offset on, less the number before */
@@ -202,8 +198,7 @@ struct corr_marks {
 	uint32_t text_used, text_capacity;
 };
 
-/* An occurrence that is kept whole: an outer correlation is to hear of it while it completes, or it
- * may be withdrawn, and is shown until then. */
+/* An occurrence kept whole: outer correlations hear of it while it completes, or alerts show it. */
 struct corr_offer {
 	struct corr_item *item;
 	uint64_t source;
@@ -211,8 +206,18 @@ struct corr_offer {
 	bool sent;
 };
 
+/* Offsets, both ends included; none where from > to. */
+struct corr_range {
+	int64_t from;
+	int64_t to;
+};
+#define CORR_NO_RANGE ((struct corr_range){INT64_MAX, -1})
+
 /* What those who get alerts know of a slot. */
 enum corr_world { CORR_UNHEARD, CORR_OPEN, CORR_CLOSED };
+
+/* What its windows are looked at for, which takes memory. */
+enum corr_asks { CORR_ASKS_NOTHING, CORR_ASKS_VERDICT, CORR_ASKS_VALUES };
 
 /* Of a slot whose correlation settles. */
 struct corr_settled {
@@ -224,6 +229,10 @@ struct corr_settled {
 	uint32_t untold_at; /* in corr.untold, from 1; 0: it is not there */
 	enum corr_world world;
 	bool judged;
+	uint8_t asks;              /* enum corr_asks */
+	struct corr_range changed; /* windows that may come to something else than when judged */
+	int64_t first;   /* the earliest one that held then; -1: none, or it is not known */
+	uint64_t things; /* that an alert counts from there; 0: not known */
 };
 
 struct corr_key;
@@ -389,6 +398,7 @@ struct corr {
 	size_t ceiling;            /* this worker's share: past it, state is given up */
 	size_t shed_at;            /* where that is to be done next */
 	int64_t trim_below;        /* slots before this one go (trim.c) */
+	bool shedding;             /* state is being given up */
 	bool ranks_stale;          /* ranks are to be made anew before they are asked */
 	struct corr_heap dues;     /* slots that go; none where nothing is released */
 	struct corr_heap settling; /* those that are to be judged */
@@ -426,12 +436,6 @@ struct corr_near {
 	struct corr_slot *previous;
 	struct corr_slot *current;
 	struct corr_slot *next;
-};
-
-/* Offsets, both ends included; none where from > to. */
-struct corr_range {
-	int64_t from;
-	int64_t to;
 };
 
 /* A kind of correlation: NAME.c for each row of correlation.def. */
@@ -513,7 +517,6 @@ void corr_group_sweep(struct corr *corr, struct corr_group *group,
 /* Likewise of one key. */
 void corr_key_sweep(struct corr *corr, struct corr_key *key,
 		    bool (*gone)(const struct corr *corr, const struct corr_slot *slot));
-/* The key and all its slots. */
 void corr_key_drop(struct corr *corr, struct corr_key *key);
 void corr_group_fini(struct corr *corr, struct corr_group *group);
 
@@ -547,7 +550,6 @@ bool corr_plain_add(struct corr *corr, struct corr_plain *plain, const struct co
 		    int64_t time_us);
 /* Forget the older half; gives how many. */
 uint32_t corr_plain_halve(struct corr *corr, struct corr_plain *plain);
-/* Forget what is before `limit_us`. */
 void corr_plain_release(struct corr *corr, struct corr_plain *plain, int64_t limit_us);
 void corr_plain_fini(struct corr *corr, struct corr_plain *plain);
 
@@ -592,7 +594,6 @@ bool corr_held_take(struct corr_held *held, const struct corr_want *want,
 		    struct corr_point *point_out);
 /* These wait again, as they were taken. */
 void corr_held_put_back(struct corr *corr, struct corr_held *held, const struct corr_point *point);
-/* Only what waits stays. */
 void corr_held_restart(struct corr *corr, struct corr_held *held);
 /* All that waits, in order; `list` has room for held->waiting. */
 void corr_held_list(const struct corr_held *held, struct corr_item **list);
@@ -610,7 +611,6 @@ uint32_t corr_numbers_below(const int64_t *sorted, uint32_t count, int64_t limit
 
 /* ---- marks.c ---- */
 
-/* The mark's text is put in order with it. */
 void corr_marks_add(struct corr_marks *marks, const struct corr_mark *mark, struct mr_slice text);
 /* All sorted, each once, none that was withdrawn. */
 void corr_marks_sort(struct corr_marks *marks);
@@ -626,14 +626,17 @@ size_t corr_marks_bytes(const struct corr_marks *marks);
 
 struct corr_settled *corr_settled_get(struct corr *corr, struct corr_slot *slot);
 void corr_settled_drop(struct corr *corr, struct corr_slot *slot);
-size_t corr_settled_bytes(const struct corr_settled *settled);
+size_t corr_settled_bytes(const struct corr_slot *slot);
 /* Nobody was told yet what is known. */
 bool corr_is_untold(const struct corr_slot *slot);
 void corr_untold_remove(struct corr *corr, struct corr_slot *slot);
 void corr_untold_add(struct corr *corr, struct corr_slot *slot);
 void corr_untold_fini(struct corr *corr);
-/* Judge it, or anew. */
+/* Judge it, or anew what has changed. */
 void corr_settle_slot(struct corr *corr, struct corr_slot *slot);
+/* What it takes to find out what an alert says is counted from the one to the other. */
+void corr_settled_ask(struct corr *corr, struct corr_slot *slot);
+void corr_settled_asked(struct corr *corr, struct corr_slot *slot);
 /* Those of which W has passed the end, or all. MR_FULL: call again. */
 enum mr_err corr_settle_due(struct corr *corr, int64_t watermark_us);
 uint64_t corr_settle_waiting(const struct corr *corr); /* for sources that are not the foremost */
@@ -647,10 +650,13 @@ bool corr_offer_add(struct corr *corr, struct corr_slot *slot,
 /* Takes the item. */
 void corr_offer_put(struct corr *corr, struct corr_settled *settled, struct corr_item *item,
 		    uint64_t source, bool sent);
-/* Send those at these offsets, in order, that were not sent, and withdraw the others, unless the
- * slot may lack something. */
-void corr_offers_settle(struct corr *corr, struct corr_slot *slot, const int64_t *offsets,
-			uint32_t count);
+/* Their offsets in the range, sorted, each once, for the caller to free; gives how many. */
+uint32_t corr_offers_offsets(const struct corr_slot *slot, struct corr_range range,
+			     int64_t **offsets_out);
+/* Of those in the range: send those at these offsets that were not sent, withdraw the others,
+ * unless the slot may lack something. */
+void corr_offers_settle(struct corr *corr, struct corr_slot *slot, struct corr_range range,
+			const int64_t *offsets, uint32_t count);
 /* As evidence of `out`, a copy of the slot that has none. */
 void corr_offers_show(struct corr *corr, const struct corr_slot *slot, struct corr_slot *out);
 void corr_offers_fini(struct corr_settled *settled);
@@ -696,10 +702,8 @@ bool corr_item_same_copy(const struct corr_item *a, const struct corr_item *b);
 int corr_compare(const struct corr_occurrence *occurrence, const struct corr_item *item);
 /* Of two that are equal in that: the occurrence is the one that stands. */
 bool corr_stands_before(const struct corr_occurrence *occurrence, const struct corr_item *item);
-/* For one holder, who then has it. */
 struct corr_item *corr_item_new(struct corr *corr, struct corr_items *items,
 				const struct corr_occurrence *occurrence);
-/* One holder less. */
 void corr_item_drop(struct corr *corr, struct corr_items *items, struct corr_item *item);
 /* True where this rule's match of this record at this time was known. */
 bool corr_evidence_add(struct corr *corr, struct corr_slot *slot,
@@ -718,8 +722,7 @@ size_t corr_items_bytes(const struct corr_items *items);
 /* Whether it stands for another facet than the item, a copy of it. */
 bool corr_proofs_differ(const struct corr_rule *rule, const struct corr_occurrence *occurrence,
 			const struct corr_item *item);
-/* From what is kept so far, which must be all that came. Does nothing where the kind has no facets.
- */
+/* From what is kept so far, which must be all that came. Nothing where the kind has no facets. */
 void corr_proofs_start(struct corr *corr, struct corr_slot *slot);
 /* `item`: where it is kept already, else NULL. */
 void corr_proofs_add(struct corr *corr, struct corr_slot *slot,
@@ -731,7 +734,6 @@ size_t corr_proofs_bytes(const struct corr_proofs *proofs);
 
 /* ---- feed.c ---- */
 
-/* To all outer correlations. */
 void corr_feed_send(struct corr *corr, struct corr_slot *slot, const struct corr_item *item,
 		    bool withdrawn);
 /* Of all that outer correlations can see of the item, and of where it came from. */
@@ -781,7 +783,6 @@ void corr_heap_fini(struct corr *corr, struct corr_heap *heap);
 
 /* The end of the slot `ahead` slots on, and `more_us` later, where 64 bits hold that. */
 int64_t corr_end_of(const struct corr_slot *slot, int64_t ahead, int64_t more_us);
-/* A slot comes. */
 void corr_due_add(struct corr *corr, struct corr_slot *slot);
 void corr_release(struct corr *corr, int64_t watermark_us);
 /* Whether the slot before, which the windows reach into, may have been released. */

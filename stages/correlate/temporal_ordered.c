@@ -268,9 +268,9 @@ static void enter(struct corr_window *window, uint32_t from, uint32_t to)
 {
 	const struct corr_rule *rule = window->rule;
 	struct order *order = window->state;
-	order->now = window->seats[from].time;
+	order->now = corr_seat_time(window, from);
 	for (uint32_t i = from; i < to; i++)
-		order->comes[corr_step_of_id(&window->seats[i].mark->id)] = true;
+		order->comes[corr_step_of_id(&corr_seat(window, i)->id)] = true;
 	for (uint32_t i = 0; i < rule->rule->rule_count; i++) {
 		int64_t start = i == 0 ? order->now : order->latest[i - 1];
 		if (order->comes[rule->step[i]] && start > order->latest[i])

@@ -4,24 +4,21 @@
  * Called by correlate.c and judge.c through struct corr_kind. Never fails. */
 #include "measure.h"
 
-/* False where there are no numbers. */
-static bool find_twice(const struct corr_window *window, struct mr_sum *twice_out)
-{
-	uint64_t count = corr_numbers_count(window);
-	*twice_out = (struct mr_sum){0};
-	if (count == 0)
-		return false;
-	mr_sum_add(twice_out, corr_numbers_nth(window, (count + 1) / 2), 1);
-	mr_sum_add(twice_out, corr_numbers_nth(window, count / 2 + 1), 1);
-	return true;
-}
-
 static bool compare(const struct corr_window *window, const struct mr_condition_part *part,
 		    int *order_out)
 {
-	struct mr_sum twice;
-	if (!find_twice(window, &twice))
+	uint64_t count = corr_numbers_count(window);
+	if (count == 0)
 		return false;
+	int low = corr_numbers_nth(window, part, (count + 1) / 2);
+	int high = corr_numbers_nth(window, part, count / 2 + 1);
+	*order_out = low != 0 ? low : high;
+	if (low >= 0 || high <= 0)
+		return true;
+	/* They lie on either side: nearer to it are none. */
+	struct mr_sum twice = {0};
+	mr_sum_add(&twice, corr_numbers_nearest(window, part, -1), 1);
+	mr_sum_add(&twice, corr_numbers_nearest(window, part, 1), 1);
 	mr_sum_add(&twice, part->number, -2);
 	*order_out = mr_sum_sign(&twice);
 	return true;
@@ -29,11 +26,16 @@ static bool compare(const struct corr_window *window, const struct mr_condition_
 
 static void say(const struct corr_window *window, struct mr_buf *out)
 {
-	struct mr_sum twice;
-	if (find_twice(window, &twice))
-		corr_numbers_say(&twice, 2, out);
+	uint64_t count = corr_numbers_count(window);
+	struct mr_sum twice = {0};
+	if (count == 0)
+		return;
+	mr_sum_add(&twice, corr_numbers_find(window, (count + 1) / 2), 1);
+	mr_sum_add(&twice, corr_numbers_find(window, count / 2 + 1), 1);
+	corr_numbers_say(&twice, 2, out);
 }
 
-static const struct corr_measure measure = CORR_MEASURE_OF_NUMBERS(corr_numbers_begin_by_order);
+static const struct corr_measure measure = CORR_MEASURE_OF_NUMBERS(
+    corr_numbers_begin_by_order, 2 * CORR_NEAREST_SEAT_BYTES, CORR_ORDER_SEAT_BYTES);
 
 const struct corr_kind corr_value_median = CORR_KIND_OF_NUMBERS(&measure);

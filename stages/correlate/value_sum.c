@@ -20,6 +20,6 @@ static void say(const struct corr_window *window, struct mr_buf *out)
 		corr_numbers_say(corr_numbers_sum(window), 1, out);
 }
 
-static const struct corr_measure measure = CORR_MEASURE_OF_NUMBERS(corr_numbers_begin);
+static const struct corr_measure measure = CORR_MEASURE_OF_NUMBERS(corr_numbers_begin, 0, 0);
 
 const struct corr_kind corr_value_sum = CORR_KIND_OF_NUMBERS(&measure);
