@@ -40,6 +40,8 @@ static void condition_read(struct corr_rule *own)
 		const struct mr_condition_part *part = &own->parts[i];
 		bool is_floor = part->op == MR_GTE || part->op == MR_GT || part->op == MR_EQ;
 		own->grows &= is_floor && part->op != MR_EQ;
+		if (is_floor && rule->type == MR_CORRELATION_VALUE_SUM)
+			own->bound = corr_numbers_about(part->number);
 		int64_t least = part->count + (part->op == MR_GT);
 		if (is_floor && least > own->threshold)
 			own->threshold = (uint32_t)least;
@@ -246,7 +248,7 @@ static enum mr_err stage_open(void *state, const struct mr_stage_env *env, struc
 {
 	struct corr *corr = state;
 	corr->env = env;
-	corr->watermark_us = CORR_NEVER;
+	corr->watermark_us = corr->newest_us = CORR_NEVER;
 	corr->may_tell = true; /* what is restored stands in a committed checkpoint */
 	corr_heaps_init(corr);
 	secrets_make(corr);
@@ -384,6 +386,7 @@ static enum mr_err take(struct corr *corr, const struct mr_signal *signal, struc
 	if (!inner)
 		mr_count_of(corr->env->counters, signal->origin.source, MR_B_SIGNALS_RECEIVED, 1);
 	const struct corr_rule *rule = &corr->rules[signal->consumer];
+	corr_time_see(corr, signal);
 	if (rule->rule->kind == MR_RULE_DETECTION)
 		corr_plain_observe(corr, signal);
 	else if (!signal->has_time)

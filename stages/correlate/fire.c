@@ -3,6 +3,7 @@
  * What an alert shows is a function of the set of occurrences: its slot, and before it what lies in
  * the window of the slot's earliest completing occurrence. Called by correlate.c, window.c,
  * temporal_ordered.c and shed.c; nothing fails. */
+#include "shed.h"
 #include "shown.h"
 
 #include <stdlib.h>

@@ -69,6 +69,19 @@ bool corr_numbers_are(struct mr_slice text)
 	return good;
 }
 
+double corr_numbers_about(struct mr_slice text)
+{
+	struct mr_slice number;
+	double sum = 0;
+	while (corr_number_next(&text, &number)) {
+		char copy[MR_NUMBER_TEXT_MAX + 1] = {0};
+		memcpy(copy, number.at,
+		       number.len < MR_NUMBER_TEXT_MAX ? number.len : MR_NUMBER_TEXT_MAX);
+		sum += strtod(copy, NULL);
+	}
+	return sum;
+}
+
 /* ---- beginning ---- */
 
 /* Of seats of one time and one record the one with the smaller bytes holds. */

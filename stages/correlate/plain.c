@@ -80,7 +80,14 @@ static int by_time_and_id(const void *a, const void *b)
 	return corr_id_compare(&x->id, &y->id);
 }
 
-/* The table is made anew of the newer half. */
+static bool is_future(const struct corr *corr, const struct corr_plain_entry *entry)
+{
+	int64_t from;
+	return corr_future_from(corr, &from) && entry->time_us > from;
+}
+
+/* The table is made anew without those of the future, or, where there are none, of the newer half.
+ */
 uint32_t corr_plain_halve(struct corr *corr, struct corr_plain *plain)
 {
 	if (plain->count < 2)
@@ -91,12 +98,16 @@ uint32_t corr_plain_halve(struct corr *corr, struct corr_plain *plain)
 		if (!is_free(&plain->entries[i]))
 			entries[found++] = plain->entries[i];
 	qsort(entries, found, sizeof(*entries), by_time_and_id);
-	uint32_t gone = found / 2;
+	uint32_t present = found, from = 0;
+	while (present > 0 && is_future(corr, &entries[present - 1]))
+		present--;
+	if (present == found)
+		from = found / 2;
 	corr_plain_fini(corr, plain);
-	for (uint32_t i = gone; i < found; i++)
+	for (uint32_t i = from; i < present; i++)
 		corr_plain_add(corr, plain, &entries[i].id, entries[i].time_us);
 	free(entries);
-	return gone;
+	return found - (present - from);
 }
 
 void corr_plain_fini(struct corr *corr, struct corr_plain *plain)

@@ -1,11 +1,11 @@
 /* shed.c - what is given up when the state has come to its ceiling (PROTOCOL.md 6.7).
  *
- * First the slots that begin more than ten minutes past W. Then it is the turn of the rule that
- * holds the most, until another one does: so each has its fair share, what one does not use is for
- * others, and keys invented for one rule cost no other its own. Detections stand for one rule, with
- * the records that they fired for. Within a rule keys go that hold the smallest part of its
- * condition, of those the oldest first (rank.c); one that has fired holds the whole. Never the key
- * in hand, but where it holds more than all others of its rule: then it gives up its own (trim.c).
+ * It is the turn of the rule that holds the most, until another one does: so each has its fair
+ * share, what one does not use is for others, and keys invented for one rule cost no other its own.
+ * Detections stand for one rule, with the records that they fired for. First slots of the future go
+ * so (rank.c), then, within a rule, the keys that hold the smallest part of its condition, of those
+ * the oldest first. Never the key in hand, but for its future, and where it holds more than all
+ * others of its rule: then it gives up its own (trim.c).
  *
  * In a finite run the alert of a slot that goes is made then, before its end, and what stays is a
  * hash of it, so that it is made once (fire.c). A quarter of the ceiling is left for
@@ -103,7 +103,7 @@ static void key_shed(struct corr *corr, struct corr_key *key)
 	uint16_t rank = corr_rank_of(corr, key);
 	if (rank > key->rank)
 		corr_key_rank(corr, key, rank);
-	else if (rank == 0)
+	else if (rank == CORR_RANK_FUTURE)
 		count(corr, rule, future_forget(corr, key));
 	else
 		count(corr, rule, key_forget(corr, key));
@@ -148,36 +148,40 @@ static size_t held_by(const struct corr_rule *rule, const struct corr_key *key)
 
 /* ---- all of it ---- */
 
-static struct corr_key *first_of(const struct corr_rule *rule, uint16_t *rank)
+/* The first of the ranks from *rank to `last`; of those that fired, where the oldest is over by
+ * now, that one. */
+static struct corr_key *first_of(const struct corr *corr, const struct corr_rule *rule,
+				 uint16_t *rank, uint16_t last)
 {
-	while (rule->ranks != NULL && *rank < CORR_RANKS && rule->ranks[*rank].oldest == NULL)
+	const struct corr_key *fired = NULL;
+	if (rule->ranks == NULL)
+		return NULL;
+	while (*rank < last && rule->ranks[*rank].oldest == NULL) {
+		if (*rank == CORR_RANK_OVER)
+			fired = rule->ranks[CORR_RANK_WHOLE].oldest;
+		if (fired != NULL && corr_rank_of(corr, fired) <= CORR_RANK_OVER)
+			return rule->ranks[CORR_RANK_WHOLE].oldest;
+		fired = NULL;
 		(*rank)++;
-	return rule->ranks == NULL || *rank == CORR_RANKS ? NULL : rule->ranks[*rank].oldest;
-}
-
-static void future_shed(struct corr *corr)
-{
-	for (uint32_t i = 0; i < corr->catalog.count; i++) {
-		struct corr_rank *ranks = corr->rules[i].ranks;
-		while (ranks != NULL && ranks[0].oldest != NULL && corr->bytes > target(corr))
-			key_shed(corr, ranks[0].oldest);
 	}
+	return rule->ranks[*rank].oldest;
 }
 
-/* Down to so many bytes of its own; false where it has no more to give. */
+/* Down to so many bytes of its own, of ranks up to `last`; false where it has no more to give. */
 static bool rule_shed(struct corr *corr, struct corr_rule *rule, size_t level,
-		      struct corr_key *in_hand)
+		      struct corr_key *in_hand, uint16_t last)
 {
-	uint16_t rank = 0;
+	uint16_t rank = CORR_RANK_FUTURE;
 	size_t own = held_by(rule, in_hand);
 	if (rule->rule == NULL)
-		return plains_shed(corr);
+		return last == CORR_RANK_WHOLE && plains_shed(corr);
 	while (corr->bytes > target(corr) && rule->bytes > level) {
-		if (own > rule->bytes / 2 && in_hand_trim(corr, in_hand)) {
+		if (last == CORR_RANK_WHOLE && own > rule->bytes / 2 &&
+		    in_hand_trim(corr, in_hand)) {
 			own = corr_key_bytes(in_hand);
 			continue;
 		}
-		struct corr_key *key = first_of(rule, &rank);
+		struct corr_key *key = first_of(corr, rule, &rank, last);
 		if (key == NULL)
 			return false;
 		key_shed(corr, key);
@@ -217,7 +221,7 @@ static size_t share(const struct corr *corr)
 
 /* Rules that hold as much as each other take turns: each goes a little below the next one. None
  * goes below its share because another one has nothing to give. */
-static void rules_shed(struct corr *corr, struct corr_key *in_hand)
+static void rules_shed(struct corr *corr, struct corr_key *in_hand, uint16_t last)
 {
 	size_t next, least = share(corr);
 	for (uint32_t i = 0; i <= corr->catalog.count; i++)
@@ -227,7 +231,8 @@ static void rules_shed(struct corr *corr, struct corr_key *in_hand)
 		if (rule == NULL || rule->bytes <= least)
 			break;
 		next -= next / 64;
-		rule->shed.spent = !rule_shed(corr, rule, next > least ? next : least, in_hand);
+		rule->shed.spent =
+		    !rule_shed(corr, rule, next > least ? next : least, in_hand, last);
 	}
 }
 
@@ -237,10 +242,12 @@ void corr_shed(struct corr *corr, struct corr_key *in_hand)
 	corr->shedding = true;
 	if (corr->ranks_stale)
 		corr_ranks_renew(corr);
-	if (in_hand != NULL)
+	if (in_hand != NULL) {
+		count(corr, in_hand->rule, corr_key_trim_future(corr, in_hand));
 		corr_key_unrank(in_hand);
-	future_shed(corr);
-	rules_shed(corr, in_hand);
+	}
+	rules_shed(corr, in_hand, CORR_RANK_FUTURE);
+	rules_shed(corr, in_hand, CORR_RANK_WHOLE);
 	while (corr->bytes > target(corr) && in_hand != NULL &&
 	       in_hand->rule->bytes > share(corr) && in_hand_trim(corr, in_hand))
 		;

@@ -9,8 +9,23 @@
 
 /* ---- rank.c ---- */
 
-/* A slot that begins more than ten minutes past W. */
+/* Keys by what goes first at the memory ceiling (rank.c), from 0 on, each with its oldest first. */
+#define CORR_RANKS 276
+#define CORR_RANK_FUTURE 0
+#define CORR_RANK_OVER 1
+#define CORR_RANK_WHOLE (CORR_RANKS - 1) /* an alert was made */
+#define CORR_UNRANKED UINT16_MAX
+struct corr_rank {
+	struct corr_key *oldest, *newest;
+};
+
+/* A time that is no clock's: past it is what goes first. False before any is known. */
+bool corr_future_from(const struct corr *corr, int64_t *time_us_out);
+/* Of a slot, whether it begins past that. */
 bool corr_is_future(const struct corr *corr, const struct corr_slot *slot);
+/* A record of that time came then. */
+void corr_time_see(struct corr *corr, const struct mr_signal *signal);
+uint16_t corr_rank_of_slot(const struct corr *corr, const struct corr_slot *slot);
 uint16_t corr_rank_of(const struct corr *corr, const struct corr_key *key);
 /* The newest of that rank, and of no other. */
 void corr_key_rank(struct corr *corr, struct corr_key *key, uint16_t rank);
@@ -27,6 +42,8 @@ size_t corr_key_bytes(const struct corr_key *key);
 /* About an eighth of what the key holds, or as much as can go; `hard`: also of what its condition
  * needs. Gives how many slots lost something that counts. */
 uint64_t corr_key_trim(struct corr *corr, struct corr_key *key, bool hard);
+/* Its slots of the future alone, but those in use. */
+uint64_t corr_key_trim_future(struct corr *corr, struct corr_key *key);
 
 /* ---- lost.c ---- */
 
@@ -39,6 +56,14 @@ bool corr_has_lost(const struct corr_rule *rule, uint8_t group);
 void corr_lost_release(struct corr *corr, int64_t limit_us);
 /* Whether a new slot of that number may lack something. */
 bool corr_may_lack(const struct corr_key *key, int64_t number);
+
+/* ---- fire.c ---- */
+
+/* A slot is given up: a finite run makes its alert now, if there is one, and once. */
+void corr_fire_early(struct corr *corr, struct corr_slot *slot);
+/* Whether that was done. */
+bool corr_was_told(const struct corr *corr, const struct corr_key *key, int64_t number);
+void corr_told_fini(struct corr *corr);
 
 /* ---- shed.c ---- */
 

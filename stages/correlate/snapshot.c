@@ -353,6 +353,8 @@ static struct corr_item *get_item(struct corr *corr, struct mr_unpack *in,
 	uint32_t most = rule == NULL ? UINT32_MAX : rule->rule->rule_count - 1;
 	occurrence.position = (uint32_t)mr_unpack_uint(in, most);
 	signal.kind = (enum mr_record_kind)mr_unpack_uint(in, MR_KIND_COUNT - 1);
+	if (mr_unpack_ok(in))
+		corr_time_see(corr, &signal);
 	mr_unpack_origin(in, &signal.origin);
 	signal.record = mr_unpack_bytes(in);
 	signal.record_id = mr_unpack_bytes(in);

@@ -258,6 +258,7 @@ struct corr_slot {
 	bool fired;
 	bool lossy; /* it may lack what was given up: its counts are lower bounds */
 	bool revised;
+	bool leaves; /* it was chosen to go (trim.c) */
 };
 
 /* Slots by the time at which something is due: the first is the first. */
@@ -273,6 +274,7 @@ struct corr_heap {
 
 /* ---- keys and groups ---- */
 
+struct corr_rank;
 struct corr_rule;
 struct corr_key {
 	struct corr_key *next_in_bucket;
@@ -286,14 +288,6 @@ struct corr_key {
 	uint8_t texts; /* of the group key, behind the tenant */
 	uint8_t group;
 	char bytes[]; /* tenant and key texts, each behind its u32 length */
-};
-
-/* Keys by what goes first at the memory ceiling (rank.c), from 0 on, each with its oldest first. */
-#define CORR_RANKS 275
-#define CORR_RANK_WHOLE (CORR_RANKS - 1) /* an alert was made */
-#define CORR_UNRANKED UINT16_MAX
-struct corr_rank {
-	struct corr_key *oldest, *newest;
 };
 
 struct corr_plain_entry {
@@ -354,6 +348,7 @@ struct corr_rule {
 	bool feeds;         /* its occurrences are kept for outer ones, or to be withdrawn */
 	int64_t delay_us;   /* how long after its event time an occurrence may be new */
 	uint32_t threshold; /* distinct things, so many of which the condition wants at least */
+	double bound;       /* of a sum that the condition wants at least; 0: of none */
 	uint32_t keep;      /* entries kept at either end of a slot */
 	uint32_t *step;     /* for each position: which distinct rule of the list it is */
 	uint32_t step_count;
@@ -392,12 +387,12 @@ struct corr {
 	int64_t lateness_us;     /* CORR_UNLIMITED: nothing is ever released */
 	int64_t settling_us;
 	int64_t watermark_us;      /* of the last barrier; CORR_NEVER before */
+	int64_t newest_us;         /* the latest time seen (rank.c); CORR_NEVER before */
 	size_t bytes;              /* of all state */
 	size_t cut_bytes;          /* likewise, at the last barrier: a snapshot holds no more */
 	size_t ceiling_whole;      /* of all workers of the layer, as set */
 	size_t ceiling;            /* this worker's share: past it, state is given up */
 	size_t shed_at;            /* where that is to be done next */
-	int64_t trim_below;        /* slots before this one go (trim.c) */
 	bool shedding;             /* state is being given up */
 	bool ranks_stale;          /* ranks are to be made anew before they are asked */
 	struct corr_heap dues;     /* slots that go; none where nothing is released */
@@ -548,7 +543,7 @@ void corr_plain_observe(struct corr *corr, const struct mr_signal *signal);
 /* True where the id is new; the later time is kept. */
 bool corr_plain_add(struct corr *corr, struct corr_plain *plain, const struct corr_id *id,
 		    int64_t time_us);
-/* Forget the older half; gives how many. */
+/* Forget those of the future, or else the older half; gives how many. */
 uint32_t corr_plain_halve(struct corr *corr, struct corr_plain *plain);
 void corr_plain_release(struct corr *corr, struct corr_plain *plain, int64_t limit_us);
 void corr_plain_fini(struct corr *corr, struct corr_plain *plain);
@@ -606,6 +601,8 @@ size_t corr_held_bytes(const struct corr_held *held);
 
 /* Whether it is one or more numbers with a space between two. */
 bool corr_numbers_are(struct mr_slice text);
+/* What they add up to, about. */
+double corr_numbers_about(struct mr_slice text);
 /* How many are below the limit. */
 uint32_t corr_numbers_below(const int64_t *sorted, uint32_t count, int64_t limit);
 
@@ -759,11 +756,6 @@ void corr_slot_untouch(struct corr *corr, struct corr_slot *slot);
 void corr_touched_fini(struct corr *corr);
 /* Alerts whose count has doubled, once for each. MR_FULL: call again. */
 enum mr_err corr_revise(struct corr *corr);
-/* A slot is given up: a finite run makes its alert now, if there is one, and once. */
-void corr_fire_early(struct corr *corr, struct corr_slot *slot);
-/* Whether that was done. */
-bool corr_was_told(const struct corr *corr, const struct corr_key *key, int64_t number);
-void corr_told_fini(struct corr *corr);
 /* A finite run's end: all alerts, in an order of their own. MR_FULL: call again. */
 enum mr_err corr_fire_all(struct corr *corr);
 /* A slot holds more than its bound of something: named once for each rule. */

@@ -1,10 +1,10 @@
 /* trim.c - what one key gives up at the memory ceiling, where it holds the most itself.
  *
- * First its oldest slots, but for the one in use and those beside it, which the windows in hand
- * reach into. Then what these hold past the need of their condition: a set's entries between its
- * ends, of a correlation that settles the older occurrences. A condition that wants more than half
- * of the ceiling loses from what it needs, too: it could not come to hold here. Called by shed.c;
- * never fails. */
+ * First its slots in the order in which keys go (rank.c), of equals the oldest, but for the one in
+ * use and those beside it, which the windows in hand reach into. Then what these hold past the need
+ * of their condition: a set's entries between its ends, of a correlation that settles the older
+ * occurrences. A condition that wants more than half of the ceiling loses from what it needs, too:
+ * it could not come to hold here. Called by shed.c; never fails. */
 #include "shed.h"
 
 #include <stdlib.h>
@@ -21,58 +21,68 @@ size_t corr_key_bytes(const struct corr_key *key)
 
 /* ---- slots ---- */
 
-static bool is_old(const struct corr *corr, const struct corr_slot *slot)
+static bool is_used(const struct corr_slot *slot)
 {
 	const struct corr_slot *used = slot->key->recent;
-	bool is_near =
-	    used != NULL && (slot == used || slot == used->previous || slot == used->next);
-	return slot->number < corr->trim_below && !is_near;
+	return used != NULL && (slot == used || slot == used->previous || slot == used->next);
 }
 
-static int by_number(const void *a, const void *b)
+static bool leaves(const struct corr *corr, const struct corr_slot *slot)
 {
-	int64_t x = (*(const struct corr_slot *const *)a)->number;
-	int64_t y = (*(const struct corr_slot *const *)b)->number;
-	return (x > y) - (x < y);
+	(void)corr;
+	return slot->leaves;
 }
 
-/* The slot number below which so many bytes lie. */
-static int64_t number_above(struct corr_slot **slots, size_t count, size_t bytes)
+struct candidate {
+	struct corr_slot *slot;
+	uint16_t rank;
+};
+
+static int by_rank_and_number(const void *a, const void *b)
 {
-	size_t seen = 0;
-	qsort(slots, count, sizeof(*slots), by_number);
-	for (size_t i = 0; i < count; i++) {
-		seen += slots[i]->bytes;
-		if (seen >= bytes)
-			return slots[i]->number + 1;
-	}
-	return INT64_MAX;
+	const struct candidate *x = a, *y = b;
+	if (x->rank != y->rank)
+		return x->rank < y->rank ? -1 : 1;
+	return (x->slot->number > y->slot->number) - (x->slot->number < y->slot->number);
 }
 
-static uint64_t slots_trim(struct corr *corr, struct corr_key *key, size_t bytes)
+/* Those of the key, or of its future alone, in order. */
+static size_t candidates(const struct corr *corr, const struct corr_key *key, bool future,
+			 struct candidate *out)
 {
 	size_t count = 0;
-	uint64_t gone = 0;
-	corr->trim_below = INT64_MAX;
-	for (const struct corr_slot *slot = key->slots; slot != NULL; slot = slot->next_of_key)
-		count += is_old(corr, slot);
-	if (count == 0)
-		return 0;
-	struct corr_slot **slots = mr_malloc(count * sizeof(struct corr_slot *));
-	count = 0;
-	for (struct corr_slot *slot = key->slots; slot != NULL; slot = slot->next_of_key)
-		if (is_old(corr, slot))
-			slots[count++] = slot;
-	corr->trim_below = number_above(slots, count, bytes);
-	for (size_t i = 0; i < count; i++) {
-		if (!is_old(corr, slots[i]))
-			continue;
-		corr_slot_leave(corr, slots[i]);
-		gone++;
+	for (struct corr_slot *slot = key->slots; slot != NULL; slot = slot->next_of_key) {
+		bool fits = !is_used(slot) && (!future || corr_is_future(corr, slot));
+		if (fits)
+			out[count++] = (struct candidate){slot, corr_rank_of_slot(corr, slot)};
 	}
-	free(slots);
-	corr_key_sweep(corr, key, is_old);
+	if (count > 1)
+		qsort(out, count, sizeof(*out), by_rank_and_number);
+	return count;
+}
+
+/* So many bytes of slots go, or of those of the future. */
+static uint64_t slots_trim(struct corr *corr, struct corr_key *key, size_t bytes, bool future)
+{
+	size_t slots = 0, seen = 0, gone = 0;
+	for (const struct corr_slot *slot = key->slots; slot != NULL; slot = slot->next_of_key)
+		slots++;
+	struct candidate *first = mr_malloc((slots + 1) * sizeof(*first));
+	size_t count = candidates(corr, key, future, first);
+	for (; gone < count && seen < bytes; gone++) {
+		seen += first[gone].slot->bytes;
+		first[gone].slot->leaves = true;
+		corr_slot_leave(corr, first[gone].slot);
+	}
+	free(first);
+	if (gone > 0)
+		corr_key_sweep(corr, key, leaves);
 	return gone;
+}
+
+uint64_t corr_key_trim_future(struct corr *corr, struct corr_key *key)
+{
+	return slots_trim(corr, key, SIZE_MAX, true);
 }
 
 /* ---- one slot ---- */
@@ -111,7 +121,7 @@ static bool slot_trim(struct corr *corr, struct corr_slot *slot, bool hard)
 uint64_t corr_key_trim(struct corr *corr, struct corr_key *key, bool hard)
 {
 	size_t before = corr_key_bytes(key), goal = before - before / PART;
-	uint64_t lost = slots_trim(corr, key, before / PART);
+	uint64_t lost = slots_trim(corr, key, before / PART, false);
 	struct corr_slot *used = key->recent;
 	struct corr_slot *slots[] = {used == NULL ? NULL : used->previous, used,
 				     used == NULL ? NULL : used->next};

@@ -12,6 +12,7 @@ struct world {
 	mr_field group;
 	struct mr_catalog catalog;
 	struct house house;
+	int64_t now_us; /* at which records arrive; 0: unknown */
 };
 
 static void world_begin(struct world *world)
@@ -42,23 +43,34 @@ static void world_end(struct world *world)
 	mr_fields_free(world->fields);
 }
 
-static void feed(struct world *world, uint32_t rule, uint32_t user, uint32_t record,
-		 int64_t time_us)
+static void feed_as(struct world *world, uint32_t detection, uint32_t rule, uint32_t user,
+		    uint32_t record, int64_t time_us)
 {
+	struct mr_slice one = MR_SLICE("1");
 	char key[24], id[24];
 	int key_len = snprintf(key, sizeof(key), "user-%u", user);
 	int id_len = snprintf(id, sizeof(id), "record-%u", record);
-	struct mr_signal signal = {.rule = rule - 2,
+	struct mr_signal signal = {.rule = detection,
 				   .consumer = rule,
 				   .kind = MR_KIND_UAL,
 				   .has_time = true,
 				   .time_us = time_us,
+				   .arrival_us = world->now_us,
 				   .tenant = MR_SLICE("tenant"),
 				   .record_id = {id, (size_t)id_len},
 				   .origin = {.position = record, .length = 1},
 				   .key_count = 1};
 	signal.key[0] = (struct mr_slice){key, (size_t)key_len};
+	signal.value_count = signal.value_width =
+	    mr_correlation_has_field(world->catalog.rules[rule].type);
+	signal.values = &one;
 	house_feed(&world->house, &signal, 1);
+}
+
+static void feed(struct world *world, uint32_t rule, uint32_t user, uint32_t record,
+		 int64_t time_us)
+{
+	feed_as(world, rule - 2, rule, user, record, time_us);
 }
 
 static const struct corr *stage_of(const struct world *world)
@@ -137,6 +149,32 @@ static void all_of_it_for_one(void **state)
 	for (uint32_t user = 0; shed(&world) == 0; user++)
 		feed(&world, 3, user, 0, 0);
 	assert_in_range(stage_of(&world)->bytes, 700000, 786432);
+	world_end(&world);
+}
+
+/* So many rules that each one's share is a sixth of a hundredth: none is emptied for the others. */
+static void many_rules(void **state)
+{
+	enum { RULES = 1200 };
+	static const uint32_t list[] = {1};
+	struct world world;
+	(void)state;
+	world_begin(&world);
+	for (uint32_t i = 0; i < RULES; i++)
+		catalog_correlation(&world.catalog, MR_CORRELATION_EVENT_COUNT, list, 1, HOUR, 3,
+				    world.group, 0);
+	house_open_set(&world.house, &world.catalog, world.fields, 1, false, "state_bytes",
+		       "4194304");
+	for (uint32_t record = 0; record < 2; record++)
+		for (uint32_t i = 0; i < RULES; i++)
+			feed_as(&world, 1, 3 + i, 0, record, 0);
+	for (uint32_t user = 1; user < 7; user++)
+		for (uint32_t i = 0; i < RULES; i++)
+			feed_as(&world, 1, 3 + i, user, 0, 0);
+	assert_true(shed(&world) > RULES);
+	for (uint32_t i = 0; i < RULES; i++)
+		feed_as(&world, 1, 3 + i, 0, 2, 0);
+	assert_int_equal(world.house.made.count, RULES);
 	world_end(&world);
 }
 
@@ -255,6 +293,100 @@ static void what_was_trimmed_counts_once(void **state)
 		feed(&world, 3, 0, i, HOUR + HOUR / 2 + i);
 	assert_int_equal(key->recent->set.count, 6);
 	assert_int_equal(world.house.made.count, 0);
+	world_end(&world);
+}
+
+/* ---- the future ---- */
+
+/* What is ahead of a slow source, or of the last barrier, is no future while records come. */
+static void ahead_of_w(void **state)
+{
+	struct world world;
+	(void)state;
+	world_begin(&world);
+	beside(&world, 2, MR_GTE);
+	house_barrier(&world.house, 0);
+	world.now_us = 5 * HOUR;
+	for (uint32_t i = 0; i < 10; i++) {
+		feed(&world, 2, 0, i, world.now_us + i);
+		for (uint32_t user = 1; user <= 600; user++)
+			feed(&world, 3, 600 * i + user, 0, world.now_us + i);
+	}
+	assert_true(shed(&world) > 3000);
+	assert_int_equal(world.house.made.count, 1);
+	world_end(&world);
+}
+
+/* A key's slots that are ahead of all clocks go before that of the present. */
+static void ahead_of_all_clocks(void **state)
+{
+	struct world world;
+	(void)state;
+	world_begin(&world);
+	beside(&world, 2, MR_GTE);
+	world.now_us = 5 * HOUR;
+	for (uint32_t i = 0; i < 10; i++) {
+		feed(&world, 2, 0, i, world.now_us + i);
+		for (uint32_t k = 1; k <= 300; k++)
+			feed(&world, 2, 0, 10, (int64_t)(300 * i + k) * 2 * HOUR + 8 * HOUR);
+	}
+	assert_true(shed(&world) > 1500);
+	assert_int_equal(world.house.made.count, 1);
+	world_end(&world);
+}
+
+static void detect(struct world *world, uint32_t record, int64_t time_us)
+{
+	char id[24];
+	int len = snprintf(id, sizeof(id), "%u", record);
+	struct mr_signal signal = {.kind = MR_KIND_UAL,
+				   .has_time = true,
+				   .time_us = time_us,
+				   .arrival_us = world->now_us,
+				   .record_id = {id, (size_t)len},
+				   .key_count = 1,
+				   .key = {{id, (size_t)len}}};
+	house_feed(&world->house, &signal, 1);
+}
+
+/* Nor do records of a detection that are dated so push out those of the present. */
+static void detections_ahead_of_all_clocks(void **state)
+{
+	struct world world;
+	(void)state;
+	world_begin(&world);
+	beside(&world, 2, MR_GTE);
+	world.now_us = 5 * HOUR;
+	for (uint32_t i = 0; i < 100; i++)
+		detect(&world, i, world.now_us);
+	for (uint32_t i = 100; i < 30000; i++)
+		detect(&world, i, (int64_t)i * HOUR);
+	size_t made = world.house.made.count;
+	for (uint32_t i = 0; i < 100; i++)
+		detect(&world, i, world.now_us);
+	assert_true(shed(&world) > 5000);
+	assert_int_equal(world.house.made.count, made);
+	world_end(&world);
+}
+
+/* Keys that fired go first once what they could add to is over. */
+static void what_fired_is_over(void **state)
+{
+	struct world world;
+	(void)state;
+	world_begin(&world);
+	beside(&world, 2, MR_GTE);
+	world.now_us = 1;
+	for (uint32_t i = 0; shed(&world) < 100; i++)
+		feed(&world, 3, i / 2, i, i);
+	size_t made = world.house.made.count;
+	world.now_us = 3 * HOUR;
+	for (uint32_t i = 0; i < 600; i++) { /* each fires 300 others later */
+		feed(&world, 3, 10000 + i, 0, world.now_us);
+		if (i >= 300)
+			feed(&world, 3, 10000 + i - 300, 1, world.now_us);
+	}
+	assert_int_equal(world.house.made.count, made + 300);
 	world_end(&world);
 }
 
@@ -407,25 +539,9 @@ static void alerts_of_one_key(enum mr_correlation_type type)
 	struct world world;
 	finite_begin(&world, type, 1000000, 3);
 	for (uint32_t i = 0; i < 2 * SECONDS; i++) {
-		struct mr_slice one = MR_SLICE("1");
 		uint32_t second = 3 * (i * 1009 % SECONDS);
-		for (uint32_t k = 0; k < 3; k++) {
-			char id[24];
-			int len = snprintf(id, sizeof(id), "%u-%u", second, k);
-			struct mr_signal signal = {.rule = 1,
-						   .consumer = 3,
-						   .kind = MR_KIND_UAL,
-						   .has_time = true,
-						   .time_us = second * INT64_C(1000000) + k,
-						   .tenant = MR_SLICE("tenant"),
-						   .record_id = {id, (size_t)len},
-						   .origin = {.position = k, .length = 1},
-						   .key_count = 1,
-						   .key = {MR_SLICE("user")}};
-			signal.value_count = signal.value_width = mr_correlation_has_field(type);
-			signal.values = &one;
-			house_feed(&world.house, &signal, 1);
-		}
+		for (uint32_t k = 0; k < 3; k++)
+			feed(&world, 3, 0, 3 * second + k, second * INT64_C(1000000) + k);
 		assert_true(stage_of(&world)->bytes <= 1048576);
 	}
 	assert_true(shed(&world) > 0);
@@ -443,12 +559,50 @@ static void alerts_of_one_key_are_all_made(void **state)
 	alerts_of_one_key(MR_CORRELATION_VALUE_SUM);
 }
 
+static void is_whole(void *context, const struct mr_alert *alert)
+{
+	uint32_t *whole = context;
+	*whole += alert->event_count == 10 && mr_slice_eq(alert->key[0], MR_SLICE("user-0"));
+}
+
+/* Nine records of a user, one of each of many others, and his tenth. */
+static void nine_of_ten_stay(enum mr_correlation_type type, int64_t threshold)
+{
+	struct world world;
+	uint32_t whole = 0;
+	finite_begin(&world, type, HOUR, threshold);
+	world.house.watch = is_whole;
+	world.house.context = &whole;
+	for (uint32_t i = 0; i < 9; i++)
+		feed(&world, 3, 0, i, i);
+	for (uint32_t user = 1; user <= 2000; user++)
+		feed(&world, 3, user, 0, 9);
+	feed(&world, 3, 0, 9, 10);
+	assert_true(shed(&world) > 500);
+	house_finish(&world.house);
+	assert_int_equal(whole, 1);
+	world_end(&world);
+}
+
+static void nine_of_ten_of_numbers_stay(void **state)
+{
+	(void)state;
+	nine_of_ten_stay(MR_CORRELATION_VALUE_SUM, 10);
+	nine_of_ten_stay(MR_CORRELATION_VALUE_AVG, 1);
+	nine_of_ten_stay(MR_CORRELATION_VALUE_MEDIAN, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(flood_of_another_rule),
 	    cmocka_unit_test(flood_of_a_detection),
 	    cmocka_unit_test(all_of_it_for_one),
+	    cmocka_unit_test(many_rules),
+	    cmocka_unit_test(ahead_of_w),
+	    cmocka_unit_test(ahead_of_all_clocks),
+	    cmocka_unit_test(detections_ahead_of_all_clocks),
+	    cmocka_unit_test(what_fired_is_over),
 	    cmocka_unit_test(one_slot_of_one_key),
 	    cmocka_unit_test(many_slots_of_one_key),
 	    cmocka_unit_test(key_in_hand_stays),
@@ -460,6 +614,7 @@ int main(void)
 	    cmocka_unit_test(alerts_before_the_end_say_it),
 	    cmocka_unit_test(alerts_of_a_flood),
 	    cmocka_unit_test(alerts_of_one_key_are_all_made),
+	    cmocka_unit_test(nine_of_ten_of_numbers_stay),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
