@@ -139,7 +139,7 @@ class Rules(unittest.TestCase):
         listed = json.loads(result.stdout)
         self.assertEqual(listed[0], {"id": GOOD_ID, "name": "", "title": "Good", "kind": "detection", "level": "high",
                                      "status": "", "file": path, "line": 1, "inactive": False, "alerts": False,
-                                     "tags": ["attack.t1078"]})
+                                     "tags": ["attack.t1078"], "filters": []})
         self.assertEqual((listed[1]["kind"], listed[1]["level"], listed[1]["alerts"]), ("temporal", "", True))
 
     def test_inactive(self):
