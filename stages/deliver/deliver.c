@@ -21,6 +21,7 @@
 struct deliver {
 	const struct mr_stage_env *env;
 	struct mr_catalog catalog;
+	struct mr_declared declared;
 	struct record_reader records;
 	struct ocsf ocsf;
 	struct outputs outputs;
@@ -51,6 +52,7 @@ static void deliver_close(void *state)
 	sheds_fini(&deliver->sheds);
 	mr_buf_fini(&deliver->line);
 	mr_catalog_fini(&deliver->catalog);
+	mr_declared_fini(&deliver->declared);
 }
 
 static enum mr_err deliver_open(void *state, const struct mr_stage_env *env, struct mr_error *error)
@@ -62,13 +64,16 @@ static enum mr_err deliver_open(void *state, const struct mr_stage_env *env, str
 	if (err == MR_OK)
 		err = open_catalog(deliver, error);
 	if (err == MR_OK)
+		err = mr_declared_read(env->config, &deliver->declared, error);
+	if (err == MR_OK)
 		err = outputs_open(&deliver->outputs, env, error);
 	if (err != MR_OK) {
 		deliver_close(deliver);
 		return err;
 	}
 	record_reader_init(&deliver->records, env->files, (size_t)record_bytes);
-	ocsf_init(&deliver->ocsf, &deliver->catalog, env->fields, &deliver->records);
+	ocsf_init(&deliver->ocsf, &deliver->catalog, env->fields, &deliver->records,
+		  &deliver->declared);
 	refused_init(&deliver->refused, &deliver->catalog);
 	return MR_OK;
 }

@@ -322,17 +322,57 @@ static struct mr_slice operation_of(const struct mr_evidence *evidence)
 	return text;
 }
 
+/* The code by which a log names what happened. */
+static void put_code(struct mr_buf *out, const struct mr_evidence *evidence)
+{
+	mr_buf_add_text(out, "event ");
+	put(out, evidence_text(evidence, MR_F_EVENT_CODE));
+	if (evidence_text(evidence, MR_F_PRODUCT).len == 0)
+		return;
+	mr_buf_add_text(out, " of ");
+	put(out, evidence_text(evidence, MR_F_PRODUCT));
+}
+
+static void put_operation(struct mr_buf *out, const struct mr_evidence *evidence)
+{
+	struct mr_slice operation = operation_of(evidence);
+	bool coded = evidence_text(evidence, MR_F_EVENT_CODE).len > 0;
+	mr_buf_add_text(out, operation.len > 0 || !coded ? " did " : " caused ");
+	if (operation.len > 0 || !coded)
+		put(out, operation.len > 0 ? operation : MR_SLICE("something"));
+	if (!coded)
+		return;
+	mr_buf_add_text(out, operation.len > 0 ? " (" : "");
+	put_code(out, evidence);
+	mr_buf_add_text(out, operation.len > 0 ? ")" : "");
+}
+
+/* Of a record of any log: the host that wrote it, and by which program it was done. */
+static void put_host(struct mr_buf *out, const struct mr_evidence *evidence)
+{
+	struct mr_slice host = evidence_text(evidence, MR_F_DEVICE_NAME);
+	struct mr_slice program = evidence_text(evidence, MR_F_PROCESS);
+	if (evidence->kind != MR_KIND_DECLARED)
+		return;
+	if (program.len > 0) {
+		mr_buf_add_text(out, " with ");
+		put(out, program);
+	}
+	if (host.len > 0) {
+		mr_buf_add_text(out, " on device ");
+		put(out, host);
+	}
+}
+
 /* What one record says was done. */
 static void put_deed(struct mr_buf *out, const struct mr_alert *alert)
 {
 	const struct mr_evidence *evidence = &alert->evidence[0];
-	struct mr_slice operation = operation_of(evidence);
 	if (name_of_actor(evidence).len > 0)
 		put_who(out, alert, evidence);
 	else
 		mr_buf_add_text(out, "somebody");
-	mr_buf_add_text(out, " did ");
-	put(out, operation.len > 0 ? operation : MR_SLICE("something"));
+	put_operation(out, evidence);
 	if (answer_target(evidence).len > 0) {
 		mr_buf_add_text(out, " on ");
 		put_target(out, alert, evidence);
@@ -343,6 +383,7 @@ static void put_deed(struct mr_buf *out, const struct mr_alert *alert)
 		mr_buf_add_text(out, " from ");
 		put_where(out, alert, evidence);
 	}
+	put_host(out, evidence);
 }
 
 static void put_word(struct mr_buf *out, const struct words *words)
@@ -542,6 +583,19 @@ static void put_values(struct mr_buf *out, const struct mr_evidence *evidence, m
 	}
 }
 
+/* Where the rule's own fields do not say it. */
+static void put_command(struct mr_buf *out, const struct mr_rule *rule,
+			const struct mr_evidence *evidence)
+{
+	const struct words name = words_of_field(MR_SLICE("process.cmd_line"), NULL);
+	struct mr_slice command = evidence_text(evidence, MR_F_COMMAND);
+	bool said = command.len == 0;
+	for (uint32_t i = 0; i < rule->shown.count && i < SHOWN_MAX && !said; i++)
+		said = mr_slice_eq(evidence_text(evidence, rule->shown_fields[i]), command);
+	if (!said)
+		put_values(out, evidence, MR_F_COMMAND, &name);
+}
+
 /* What a detection's author wants to be seen. */
 static void put_shown(struct mr_buf *out, const struct mr_rule *rule,
 		      const struct mr_evidence *evidence)
@@ -585,10 +639,12 @@ void message_put(struct mr_buf *out, const struct mr_catalog *catalog, const str
 		put_answer(out, rule, alert, &where);
 	}
 	put_when(out, alert);
-	if (rule->kind == MR_RULE_DETECTION && alert->evidence_count > 0)
+	if (rule->kind == MR_RULE_DETECTION && alert->evidence_count > 0) {
+		put_command(out, rule, &alert->evidence[0]);
 		put_shown(out, rule, &alert->evidence[0]);
-	else if (alert->evidence_count > 0)
+	} else if (alert->evidence_count > 0) {
 		put_shown_by_all(out, catalog, alert);
+	}
 	mr_buf_show(out, from);
 }
 

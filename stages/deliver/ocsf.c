@@ -169,11 +169,12 @@ static const struct ocsf_rule *rule_of(struct ocsf *ocsf, uint32_t index)
 }
 
 void ocsf_init(struct ocsf *ocsf, const struct mr_catalog *catalog, const struct mr_fields *fields,
-	       struct record_reader *records)
+	       struct record_reader *records, const struct mr_declared *declared)
 {
 	*ocsf = (struct ocsf){.catalog = catalog,
 			      .fields = fields,
 			      .records = records,
+			      .declared = declared,
 			      .rules = mr_calloc(catalog->count, sizeof(*ocsf->rules))};
 }
 
@@ -190,26 +191,42 @@ void ocsf_fini(struct ocsf *ocsf)
 	*ocsf = (struct ocsf){0};
 }
 
-static void put_data_sources(struct mr_buf *out, const struct mr_alert *alert)
+struct mr_slice ocsf_logsource(const struct ocsf *ocsf, const struct mr_evidence *evidence)
+{
+	uint16_t number = evidence->kind == MR_KIND_DECLARED
+			      ? mr_declared_of(ocsf->declared, evidence->origin.source)
+			      : 0;
+	return mr_slice(number == 0 ? "" : ocsf->declared->texts[number - 1]);
+}
+
+/* Kinds of records; and what their sources say. */
+static void put_data_sources(const struct ocsf *ocsf, const struct mr_alert *alert,
+			     struct mr_buf *out)
 {
 	bool seen[MR_KIND_COUNT] = {false};
 	struct json_part part = json_begin(out, "data_sources", '[');
 	for (uint32_t i = 0; i < alert->evidence_count; i++) {
 		enum mr_record_kind kind = alert->evidence[i].kind;
+		struct mr_slice logsource = ocsf_logsource(ocsf, &alert->evidence[i]);
+		bool said = logsource.len == 0;
 		if (!seen[kind])
 			json_text(out, NULL, mr_record_kind_name(kind));
 		seen[kind] = true;
+		for (uint32_t k = 0; k < i && !said; k++)
+			said = mr_slice_eq(ocsf_logsource(ocsf, &alert->evidence[k]), logsource);
+		if (!said)
+			json_text(out, NULL, logsource);
 	}
 	json_end_or_drop(out, part);
 }
 
-static void put_finding_info(struct mr_buf *out, const struct ocsf_rule *rule,
-			     const struct mr_alert *alert, struct mr_slice id)
+static void put_finding_info(const struct ocsf *ocsf, const struct ocsf_rule *rule,
+			     const struct mr_alert *alert, struct mr_slice id, struct mr_buf *out)
 {
 	struct json_part info = json_begin(out, "finding_info", '{');
 	json_text(out, "uid", id);
 	put_piece(out, &rule->finding);
-	put_data_sources(out, alert);
+	put_data_sources(ocsf, alert, out);
 	if (alert->has_time) {
 		json_time(out, "first_seen_time", "first_seen_time_dt", alert->first_time_us);
 		json_time(out, "last_seen_time", "last_seen_time_dt", alert->last_time_us);
@@ -377,7 +394,7 @@ void ocsf_put_alert(struct ocsf *ocsf, const struct mr_alert *alert, struct mr_b
 	put_severity(out, ocsf->catalog->rules[alert->rule].level);
 	put_class(out, alert->activity);
 	put_count(out, alert->event_count);
-	put_finding_info(out, rule, alert, id);
+	put_finding_info(ocsf, rule, alert, id, out);
 	put_actor(ocsf, alert, out);
 	put_observables(out, alert);
 	put_resources(out, alert);

@@ -7,6 +7,7 @@
 
 #include "millrace/alert.h"
 #include "millrace/field.h"
+#include "millrace/logsource.h"
 #include "millrace/rule.h"
 
 #include "record.h"
@@ -22,6 +23,7 @@ struct ocsf {
 	const struct mr_catalog *catalog;
 	const struct mr_fields *fields;
 	struct record_reader *records;
+	const struct mr_declared *declared;
 	struct ocsf_rule *rules; /* as many as the catalog has */
 	struct mr_buf scratch;   /* of one alert */
 	struct mr_buf evidence;
@@ -29,7 +31,9 @@ struct ocsf {
 
 /* Borrows all until fini. The catalog must not change. */
 void ocsf_init(struct ocsf *ocsf, const struct mr_catalog *catalog, const struct mr_fields *fields,
-	       struct record_reader *records);
+	       struct record_reader *records, const struct mr_declared *declared);
+/* What the record's source says its logsource is, as an option takes it; or empty. */
+struct mr_slice ocsf_logsource(const struct ocsf *ocsf, const struct mr_evidence *evidence);
 /* Accepts zeroed memory. */
 void ocsf_fini(struct ocsf *ocsf);
 

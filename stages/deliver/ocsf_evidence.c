@@ -135,6 +135,7 @@ static void put_twin(const struct ocsf *ocsf, const struct mr_evidence *evidence
 		json_time(out, "time", "time_dt", evidence->time_us);
 	json_text(out, "record_id", evidence->record_id);
 	json_text(out, "kind", mr_record_kind_name(evidence->kind));
+	json_text_if(out, "logsource", ocsf_logsource(ocsf, evidence));
 	json_text(out, "rule", rule->id);
 	json_text(out, "rule_title", rule->title);
 	if (rule->kind == MR_RULE_CORRELATION)

@@ -162,6 +162,7 @@ OWN_SHED = {
 OWN_EVIDENCE = {
     "time": (is_int, False), "time_dt": (TYPES["datetime_t"], False),
     "record_id": (TYPES["string_t"], True), "kind": (TYPES["string_t"], True),
+    "logsource": (TYPES["string_t"], False),
     "rule": (TYPES["string_t"], True), "rule_title": (TYPES["string_t"], True),
     "rule_alert": (lambda v: set(v) == {"uid", "slot"} and re.match(r"^[0-9a-f]{32}$", v["uid"]) and is_int(v["slot"]), False),
     "detections": (lambda v: isinstance(v, list) and all(set(one) == {"uid", "title"} for one in v), False),

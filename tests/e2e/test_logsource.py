@@ -1,5 +1,6 @@
 """What a source says of its records: `scan --logsource`, and the same in a topology."""
 import json
+import subprocess
 import sys
 import unittest
 
@@ -80,6 +81,8 @@ class Logsource(unittest.TestCase):
         self.assertEqual(three["time_dt"], "2025-01-01T10:00:02Z")
         for shown in three["evidences"]:
             self.assertEqual((shown["actor"]["user"]["name"], shown["device"]["name"]), ("D\\ann", "pc-1"))
+        self.assertEqual(three["finding_info"]["data_sources"], ["declared", PROCESS])
+        self.assertEqual([shown["logsource"] for shown in three["unmapped"]["millrace"]["evidence"]], [PROCESS] * 3)
         # Without the word nobody knows what they are; and of another logsource another rule is for.
         self.assertEqual(self.scan(records)[0], [ALL])
         self.assertEqual(self.scan("--logsource", "product=windows,service=security", records)[0], [ALL])
@@ -94,6 +97,21 @@ class Logsource(unittest.TestCase):
         path = self.write("records", records)
         self.assertEqual(self.scan("--logsource", "product=windows", path)[0], [TOOL, TOOL, LOGON])
         self.assertEqual(self.scan("--logsource", "category=process_creation", path)[0], [TOOL, TOOL])
+
+    def test_what_an_alert_says(self):
+        """By whom, with which program, on which host; and explain takes the logsource that stands there."""
+        self.rules = self.write("rules.yml", RULES.split("title: Three")[0].rstrip("-\n") + "\n")
+        event = process(1, EventID=1, Provider_Name="Microsoft-Windows-Sysmon", Channel="Microsoft-Windows-Sysmon/Operational")
+        found, = self.scan("--logsource", "product=windows", self.write("records", [event]))[1]
+        self.assertEqual(found["message"], "A tool runs: D\\ann caused event 1 of Microsoft-Windows-Sysmon with C:\\x\\tool.exe on device "
+                                           "pc-1 at 2025-01-01T10:00:01Z; CommandLine: tool 1")
+        fields = found["unmapped"]["millrace"]["evidence"][0]["fields"]
+        self.assertEqual([fields[name] for name in ("metadata.event_code", "process.file.path", "process.cmd_line")],
+                         ["1", "C:\\x\\tool.exe", "tool 1"])
+        done = subprocess.run([mr.PROGRAM, "rules", "explain", "--logsource", found["finding_info"]["data_sources"][1], self.rules,
+                               json.dumps(found["evidences"][0]["data"])], capture_output=True, text=True, check=False,
+                              timeout=mr.WAIT_SECONDS, env=self.place.environment)
+        self.assertIn("\"A tool runs\" matches", done.stdout, done.stderr)
 
     def test_own_values_come_first(self):
         """`status` is a normalised field, too."""

@@ -15,6 +15,7 @@ static struct mr_slice tags[] = {{"attack.t1110.003", 16}, {"attack.impact", 13}
 static uint32_t named[] = {0};
 static struct mr_rule rules[2];
 static struct mr_catalog catalog = {.rules = rules, .count = 2, .layers = 1};
+static struct mr_declared declared;
 static struct mr_files files;
 static struct record_reader records;
 static struct mr_json_reader *checker;
@@ -31,7 +32,7 @@ static void set_up(void)
 				    .level = MR_LEVEL_HIGH};
 	record_reader_init(&records, &files, 1 << 20);
 	checker = mr_json_reader_new(LINE_MAX_BYTES);
-	ocsf_init(&ocsf, &catalog, mr_fields_new(), &records);
+	ocsf_init(&ocsf, &catalog, mr_fields_new(), &records, &declared);
 	mr_log_set_level(MR_LOG_ERROR);
 }
 

@@ -18,6 +18,8 @@
 #define R "\xef\xbf\xbd" /* what stands for a character that misleads */
 #define OWN_FIELD MR_F_NORMALISED_END
 
+static enum mr_record_kind said_kind;
+
 static void says(const struct mr_rule *rule, const struct mr_signal_field *fields, uint32_t count,
 		 const char *wanted)
 {
@@ -25,7 +27,8 @@ static void says(const struct mr_rule *rule, const struct mr_signal_field *field
 	struct mr_catalog catalog = {.rules = &copy, .count = 1, .layers = 1};
 	struct mr_alert alert = {.has_time = true, .event_count = 1, .evidence_count = 1};
 	struct mr_buf out = {0};
-	alert.evidence[0] = (struct mr_evidence){.field_count = count, .fields = fields};
+	alert.evidence[0] =
+	    (struct mr_evidence){.kind = said_kind, .field_count = count, .fields = fields};
 	message_put(&out, &catalog, &alert);
 	mr_buf_add(&out, "", 1);
 	assert_string_equal(out.data, wanted);
@@ -46,6 +49,37 @@ static void a_detection_says_its_own_fields(void **state)
 	says(&rule, fields, sizeof fields / sizeof fields[0],
 	     "T: somebody did Op at 1970-01-01T00:00:00Z; ClientAppUsed: IMAP4 (old); "
 	     "role: a, b, c, …");
+}
+
+/* A log of another kind names what happened by a code, and who did it by a program. */
+static void a_declared_record_says_what_it_has(void **state)
+{
+	(void)state;
+	struct mr_slice names[] = {S("CommandLine")};
+	mr_field ids[] = {OWN_FIELD};
+	struct mr_rule rule = {.title = S("T")};
+	const struct mr_signal_field fields[] = {{MR_F_EVENT_CODE, MR_STRING, S("13")},
+						 {MR_F_DEVICE_NAME, MR_STRING, S("pc-1")},
+						 {MR_F_PROCESS, MR_STRING, S("C:\\reg.exe")},
+						 {MR_F_RESOURCE_NAME, MR_STRING, S("HKLM\\x")},
+						 {MR_F_COMMAND, MR_STRING, S("reg add\r\n x")},
+						 {OWN_FIELD, MR_STRING, S("reg add\r\n x")},
+						 {MR_F_PRODUCT, MR_STRING, S("Sysmon")},
+						 {MR_F_OPERATION, MR_STRING, S("SetValue")}};
+	said_kind = MR_KIND_DECLARED;
+	says(&rule, fields, 1, "T: somebody caused event 13 at 1970-01-01T00:00:00Z");
+	says(&rule, fields, 5,
+	     "T: somebody caused event 13 on HKLM\\x with C:\\reg.exe on device pc-1 at "
+	     "1970-01-01T00:00:00Z; command line: reg add x");
+	says(&rule, fields, 8,
+	     "T: somebody did SetValue (event 13 of Sysmon) on HKLM\\x with C:\\reg.exe on device "
+	     "pc-1 at 1970-01-01T00:00:00Z; command line: reg add x");
+	/* Once, where the rule shows it, too. */
+	rule.shown = (struct mr_texts){names, 1};
+	rule.shown_fields = ids;
+	says(&rule, fields + 4, 2,
+	     "T: somebody did something at 1970-01-01T00:00:00Z; CommandLine: reg add x");
+	said_kind = MR_KIND_UNKNOWN;
 }
 
 /* The whole value stands in the evidence; in the sentence it loses its quotes and its layout. */
@@ -511,6 +545,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_detection_says_its_own_fields),
+	    cmocka_unit_test(a_declared_record_says_what_it_has),
 	    cmocka_unit_test(a_value_loses_its_quotes_and_its_layout),
 	    cmocka_unit_test(exchange_names_a_thing_by_itself),
 	    cmocka_unit_test(a_field_is_called_by_its_word_or_the_end_of_its_path),

@@ -43,6 +43,7 @@ static struct mr_catalog catalog = {.rules = rules, .count = 2, .layers = 1};
 static struct {
 	struct mr_files files;
 	char region[4096];
+	struct mr_declared declared;
 	struct record_reader records;
 	struct mr_fields *fields;
 	struct ocsf ocsf;
@@ -83,7 +84,7 @@ static int set_up(void **state)
 	world.fields = mr_fields_new();
 	mr_fields_add(world.fields, S("ClientAppUsed"));
 	record_reader_init(&world.records, &world.files, 1 << 20);
-	ocsf_init(&world.ocsf, &catalog, world.fields, &world.records);
+	ocsf_init(&world.ocsf, &catalog, world.fields, &world.records, &world.declared);
 	return 0;
 }
 

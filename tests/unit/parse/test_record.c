@@ -515,17 +515,22 @@ static void declared_records_are_normalised(void **state)
 					    "actor.user.name",   "actor.user.uid",
 					    "user.name",         "device.name",
 					    "resources.name",    "src_endpoint.ip",
-					    "native.status",     NULL};
+					    "native.status",     "metadata.event_code",
+					    "process.file.path", "process.cmd_line",
+					    "api.operation",     NULL};
 	const char *sysmon =
 	    "{\"Id\":\"x\",\"TenantId\":\"t\",\"Event\":{\"System\":{\"Provider\":{\"#attributes\":"
 	    "{"
 	    "\"Name\":\"Microsoft-Windows-Sysmon\"}},\"TimeCreated\":{\"#attributes\":{"
 	    "\"SystemTime\":"
-	    "\"2025-11-27T07:40:10.165324Z\"}},\"Computer\":\"H\"},\"EventData\":{\"User\":"
+	    "\"2025-11-27T07:40:10.165324Z\"}},\"EventID\":13,\"Computer\":\"H\"},\"EventData\":{"
+	    "\"User\":"
 	    "\"D\\\\u\","
 	    "\"UtcTime\":\"2025-11-27 "
 	    "07:40:10.132\",\"SubjectUserSid\":\"-\",\"TargetUserName\":\"v\","
-	    "\"TargetObject\":\"HKLM\",\"IpAddress\":\"::ffff:10.0.0.1\",\"status\":\"0x1\"}}}";
+	    "\"TargetObject\":\"HKLM\",\"Image\":\"reg\",\"CommandLine\":\"reg "
+	    "add\",\"EventType\":\"SetValue\",\"IpAddress\":\"::ffff:10.0.0.1\",\"status\":\"0x1\"}"
+	    "}}";
 	static struct harness own;
 	harness_logsource = "product=windows";
 	harness_open(&own, names, NULL, NULL);
@@ -537,9 +542,13 @@ static void declared_records_are_normalised(void **state)
 	/* Nobody knows what these tell in such a record. */
 	check_slice(event->tenant, "unknown");
 	assert_int_equal(event->id.len, 64);
-	static const char *const wanted[] = {
-	    "declared", "Microsoft-Windows-Sysmon", "D\\u", "-", "v", "H", "HKLM", "10.0.0.1",
-	    "0x1"};
+	static const char *const wanted[] = {"declared", "Microsoft-Windows-Sysmon",
+					     "D\\u",     "-",
+					     "v",        "H",
+					     "HKLM",     "10.0.0.1",
+					     "0x1",      "13",
+					     "reg",      "reg add",
+					     "SetValue"};
 	for (size_t i = 0; names[i] != NULL; i++)
 		assert_string_equal(shown(&own, event, names[i]), wanted[i]);
 	event = harness_text(&own, "{\"UtcTime\":\"2025-11-27 07:40:10.132\"}");
