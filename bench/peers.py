@@ -31,8 +31,9 @@ LIMIT_SECONDS = 600  # of one run
 LEAST = 10  # events of an address that is told of
 FOUND_LEAST = 0.99  # of these addresses; one that finds fewer did not do the work
 OURS = "Millrace"
-TITLES = {"peers": "JSON, place, person, a count for each address", "peers, rules": "The 152 public rules alone"}
-UPN_ALONE = "knows people by user principal name alone, not by object id; takes a person's department alone; leaves a port on an address"
+TITLES = {"peers": "JSON, place, person, a count for each address", "peers, rules": "Public rules alone, without those that wait for a placeholder's value"}
+UPN_ALONE = ("knows people by user principal name alone, in two of the fields that have it; takes a person's department alone; "
+             "leaves a port on an address")
 
 
 @dataclasses.dataclass
@@ -209,15 +210,23 @@ def figures(best):
             "others_share": max(taken["others_share"] for taken in best.values()), "wall_seconds": second["wall_seconds"]}
 
 
-def truth(path, by_id):
-    """Addresses that come to LEAST, with their counts. The tenant's people are all known, and all addresses but its own network's."""
+def user_of(record, by_id):
+    properties = record.get("properties") or {}
+    user = record.get("UserId") or properties.get("userPrincipalName")
+    if by_id and not user:
+        actor = (properties.get("initiatedBy") or {}).get("user") or {}
+        user = actor.get("userPrincipalName") or properties.get("userId")
+    return user
+
+
+def truth(path, known, by_id):
+    """Addresses that come to LEAST by events of known people, with their counts: all have a place but the tenant's own. `by_id`: for one
+    that finds the user wherever a record names him, by object id too, and takes a port off the address."""
     counts = collections.Counter()
     with open(path, encoding="utf-8") as lines:
         for record in map(json.loads, lines):
-            properties = record.get("properties") or {}
             address = record.get("ClientIP") or record.get("ClientIPAddress") or record.get("callerIpAddress")
-            user = record.get("UserId") or properties.get("userPrincipalName") or (by_id and properties.get("userId"))
-            if address and user and not address.startswith("198.51.100."):
+            if address and user_of(record, by_id) in known and not address.startswith("198.51.100."):
                 counts[address.partition(":")[0] if by_id else address] += 1
     return {address: count for address, count in counts.items() if count >= LEAST}
 
@@ -305,7 +314,9 @@ def compare_work(args, tenant, files):
     place = {"PEER_CITY": os.path.join(tenant, "city.mmdb"), "PEER_ASN": os.path.join(tenant, "asn.mmdb"),
              "IDENTITY": os.path.join(tenant, "identity"), "PEER_CONFIGS": os.path.join(CONFIGS, "fluent-bit")}
     departments = departments_of(tables["csv"])
-    expected = {by_id: truth(files[max(files)], by_id) for by_id in (False, True)}
+    with open(tables["ids"], encoding="utf-8") as lines:
+        known = {False: departments.keys(), True: departments.keys() | set(lines.read().split())}
+    expected = {by_id: truth(files[max(files)], known[by_id], by_id) for by_id in (False, True)}
     ours = {}
 
     def check(peer, wrote):
@@ -320,7 +331,9 @@ def compare_rules(args, files):
     if not os.path.isdir(args.sigma):
         print(f"bench: peers: no public rules in {args.sigma}: rules alone are left out", file=sys.stderr)
         return []
-    return compare(RULES, args, files, {"RULES": os.path.abspath(args.sigma)}, {"csv": ""}, lambda _peer, lines: {"lines": lines})
+    # Without the rules that wait for a placeholder's value: rsigma finds them in each record.
+    rules = next(filter(os.path.isdir, (os.path.join(args.sigma, "rules"), args.sigma)))
+    return compare(RULES, args, files, {"RULES": os.path.abspath(rules)}, {"csv": ""}, lambda _peer, lines: {"lines": lines})
 
 
 def others(rows):

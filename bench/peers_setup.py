@@ -113,15 +113,18 @@ def rsigma(folder):
 # ---- what they read ----
 
 def people_tables(args, folder):
-    """The tenant's people, name and department, in each form that a peer reads."""
-    names = {form: os.path.join(folder, f"people-{args.seed}-{args.users}.{form}") for form in ("csv", "contextual.csv", "json")}
+    """The tenant's people, name and department, in each form that a peer reads; and their object ids."""
+    names = {form: os.path.join(folder, f"people-{args.seed}-{args.users}.{form}") for form in ("csv", "contextual.csv", "json", "ids")}
     if all(map(os.path.exists, names.values())):
         return names
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         common.must([common.program(args) + "-tenant", "--seed", str(args.seed), "--users", str(args.users), "--events", "1000",
                      "--out", scratch])
         with open(os.path.join(scratch, "people.ndjson"), encoding="utf-8") as lines:
-            people = [(person["upn"], person["department"]) for person in map(json.loads, lines)]
+            everyone = [(person["id"], person["upn"], person["department"]) for person in map(json.loads, lines)]
+    people = [(upn, department) for _, upn, department in everyone]
+    with open(names["ids"], "w", encoding="utf-8") as out:
+        out.writelines(f"{person}\n" for person, *_ in everyone)
     with open(names["csv"], "w", encoding="utf-8") as out:
         csv.writer(out, lineterminator="\n").writerows(people)
     with open(names["contextual.csv"], "w", encoding="utf-8") as out:

@@ -59,11 +59,14 @@ class Outputs(unittest.TestCase):
             for count, record in ((10, {"ClientIP": "1.2.3.4:55", "UserId": "a"}), (9, {"ClientIPAddress": "1.2.3.5", "UserId": "a"}),
                                   (9, {"callerIpAddress": "1.2.3.6", "properties": {"userPrincipalName": "a"}}),
                                   (1, {"callerIpAddress": "1.2.3.6", "properties": {"userId": "id"}}),
+                                  (1, {"callerIpAddress": "1.2.3.5",
+                                       "properties": {"initiatedBy": {"user": {"userPrincipalName": "a"}}}}),
+                                  (10, {"ClientIP": "1.2.3.8", "UserId": "stranger"}),
                                   (10, {"callerIpAddress": "198.51.100.1", "UserId": "a"}), (10, {"ClientIP": "1.2.3.7"})):
                 file.write((json.dumps(record) + "\n") * count)
             file.flush()
-            self.assertEqual(peers.truth(file.name, by_id=False), {"1.2.3.4:55": 10})
-            self.assertEqual(peers.truth(file.name, by_id=True), {"1.2.3.4": 10, "1.2.3.6": 10})
+            self.assertEqual(peers.truth(file.name, {"a"}, by_id=False), {"1.2.3.4:55": 10})
+            self.assertEqual(peers.truth(file.name, {"a", "id"}, by_id=True), {"1.2.3.4": 10, "1.2.3.5": 10, "1.2.3.6": 10})
 
     def test_compared(self):
         place = {"country": "NL", "city": "Delft", "asn": 7}
