@@ -277,7 +277,10 @@ bool sigma_correlation_read(struct sigma_scope *scope, struct sigma_source *sour
 
 /* ---- linking ---- */
 
-#define LAYERS_MAX 16 /* correlations over correlations; each layer is a group of workers */
+/* Correlations over correlations. Each layer is a group of processes, linked to all further out:
+ * 64 with two workers each are 128 processes and start in some 20 s, and twice as many in four
+ * times that. */
+#define LAYERS_MAX 64
 
 /* By id, else by name; `count` says how many have the name. */
 static struct sigma_source *find_rule(const struct sigma_builder *load, struct mr_slice name,
@@ -464,7 +467,8 @@ static void link_member(struct sigma_builder *load, struct sigma_source *source,
 		refuse(load, source, at, "\"%.*s\" leads back to this correlation: a cycle", named);
 	else if (correlation && named->rule.layer + 1 >= LAYERS_MAX)
 		refuse(load, source, at,
-		       "\"%.*s\" stands on too many layers of correlations; 16 are possible",
+		       "\"%.*s\" stands on too many layers of correlations, each a group of "
+		       "processes; 64 are possible",
 		       named);
 	if (source->refused)
 		return;

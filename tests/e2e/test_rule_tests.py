@@ -190,6 +190,18 @@ class RuleTests(unittest.TestCase):
                       suite("many", case(records=[one], alerts=1)),
                       suite("set_mailbox", case(HIT, alerts=1), case(HIT, matches=True)), status=0)
 
+    def test_a_tower_of_correlations(self):
+        """As many layers as can be: the outermost fires; one more is refused."""
+        tower = [NAMED] + [f"title: Layer {i}\nname: layer{i}\nid: 5f1c2f5e-6d1f-4c1e-9f0e-2b8a4d7c{i:04d}\nlevel: high\ncorrelation: "
+                           f"{{type: event_count, rules: [{f'layer{i - 1}' if i else 'set_mailbox'}], group-by: [UserId], timespan: 1h, "
+                           "condition: {gte: 1}}\n" for i in range(65)]
+        timed = case(records=[{"at": "0s", "record": HIT}], alerts=1)
+        self.assertEqual(self.outcomes(*tower[:65], suite("layer63", timed), status=0), [("passed", "")])
+        path = self.write("rules.yml", *tower, suite("layer63", timed))
+        refused = self.run_tests(path)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("stands on too many layers of correlations, each a group of processes; 64 are possible", refused.stdout)
+
     def test_numbered(self):
         """Of a record that is repeated each has a value of its own, as what counts values wants it."""
         files = (f"title: Files\nid: {OVER_ID}\nname: files\nlevel: high\ncorrelation: {{type: value_count, rules: "
