@@ -274,17 +274,28 @@ static bool is_over(struct corr *corr, struct corr_key *key, int64_t number)
 	return true;
 }
 
+/* What windows may lack that an occurrence behind the lateness changes. */
+static void mark_lossy(const struct corr *corr, const struct corr_near *near)
+{
+	struct corr_slot *slots[] = {near->current, near->next};
+	for (int i = 0; i < 2; i++)
+		if (slots[i] != NULL)
+			slots[i]->lossy |= corr_may_miss_previous(corr, slots[i]);
+}
+
 static void observe(struct corr *corr, const struct corr_rule *rule, const struct mr_signal *signal,
 		    uint32_t position)
 {
 	int64_t number = corr_slot_number(signal->time_us, rule->span_us);
-	corr_count_beyond(corr, signal->time_us, rule->delay_us);
+	bool beyond = corr_count_beyond(corr, signal->time_us, rule->delay_us);
 	struct corr_key *key = corr_key_get(corr, signal->key_group, rule, signal->tenant,
 					    signal->key, signal->key_count);
 	if (is_over(corr, key, number))
 		return;
 	struct corr_slot *slot = corr_slot_get(corr, key, number);
 	struct corr_near near = {slot->previous, slot, slot->next};
+	if (beyond)
+		mark_lossy(corr, &near);
 	struct corr_id values[MR_PRODUCT_MAX];
 	struct corr_occurrence occurrence = {
 	    .signal = signal,

@@ -67,12 +67,11 @@ static bool slot_is_gone(const struct corr *corr, const struct corr_slot *slot)
 	return is_due(corr, slot) && !is_held(slot);
 }
 
-void corr_count_beyond(struct corr *corr, int64_t time_us, int64_t delay_us)
+bool corr_count_beyond(struct corr *corr, int64_t time_us, int64_t delay_us)
 {
-	if (!releases(corr))
-		return;
-	mr_count(corr->env->counters, MR_C_BEYOND_LATENESS,
-		 time_us < minus(release_limit(corr), delay_us));
+	bool beyond = releases(corr) && time_us < minus(release_limit(corr), delay_us);
+	mr_count(corr->env->counters, MR_C_BEYOND_LATENESS, beyond);
+	return beyond;
 }
 
 /* Each slot that is held though it is due, once. */

@@ -13,6 +13,23 @@
 
 static const struct corr_lost nothing = {INT64_MAX, INT64_MIN};
 
+/* The last one that may be remembered. */
+static int64_t newest(const struct corr *corr, const struct corr_rule *rule)
+{
+	int64_t ahead_us = 0;
+	bool is_known = corr->watermark_us != CORR_NEVER &&
+			!__builtin_add_overflow(corr->watermark_us, DAY_US, &ahead_us);
+	return is_known ? corr_slot_number(ahead_us, rule->span_us) : INT64_MAX;
+}
+
+/* Not past that number. */
+static void cut(struct corr_lost *lost, int64_t last)
+{
+	lost->last = lost->last < last ? lost->last : last;
+	if (lost->first > lost->last)
+		*lost = nothing;
+}
+
 void corr_lost_add(struct corr *corr, const struct corr_rule *rule, uint8_t group,
 		   struct corr_lost lost)
 {
@@ -23,6 +40,7 @@ void corr_lost_add(struct corr *corr, const struct corr_rule *rule, uint8_t grou
 			shed->lost[g] = nothing;
 	}
 	struct corr_lost *own = &shed->lost[group];
+	cut(&lost, newest(corr, rule));
 	own->first = lost.first < own->first ? lost.first : own->first;
 	own->last = lost.last > own->last ? lost.last : own->last;
 }
@@ -49,23 +67,19 @@ bool corr_may_lack(const struct corr_key *key, int64_t number)
 	       (number == INT64_MIN || number - 1 <= lost[key->group].last);
 }
 
-static void lost_release(const struct corr *corr, const struct corr_rule *rule,
-			 struct corr_lost *lost, int64_t limit_us)
-{
-	int64_t oldest = corr_slot_number(limit_us, rule->span_us), ahead_us;
-	if (!__builtin_add_overflow(corr->watermark_us, DAY_US, &ahead_us)) {
-		int64_t newest = corr_slot_number(ahead_us, rule->span_us);
-		lost->last = lost->last < newest ? lost->last : newest;
-	}
-	if (lost->first > lost->last || (oldest > lost->last && oldest - 1 > lost->last))
-		*lost = nothing;
-}
-
 void corr_lost_release(struct corr *corr, int64_t limit_us)
 {
 	for (uint32_t i = 0; i < corr->catalog.count; i++) {
 		const struct corr_rule *rule = &corr->rules[i];
-		for (uint32_t g = 0; rule->shed.lost != NULL && g < MR_KEY_GROUPS; g++)
-			lost_release(corr, rule, &rule->shed.lost[g], limit_us);
+		if (rule->shed.lost == NULL)
+			continue;
+		int64_t last = newest(corr, rule),
+			oldest = corr_slot_number(limit_us, rule->span_us);
+		for (uint32_t g = 0; g < MR_KEY_GROUPS; g++) {
+			struct corr_lost *lost = &rule->shed.lost[g];
+			cut(lost, last);
+			if (oldest > lost->last && oldest - 1 > lost->last)
+				*lost = nothing;
+		}
 	}
 }

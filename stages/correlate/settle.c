@@ -251,10 +251,9 @@ static bool judge(struct corr *corr, struct corr_slot *slot)
 	if (feeds)
 		completing.asked_count = corr_offers_offsets(slot, range, &completing.asked);
 	corr_judge(slot, range, note, &completing);
-	if (corr_may_miss_previous(corr, slot)) {
-		slot->lossy = true;
-		completing.first = slot->key->rule->grows ? completing.first : -1;
-		completing.count = slot->key->rule->grows ? completing.count : 0;
+	if (!slot->key->rule->grows && corr_may_miss_previous(corr, slot)) {
+		completing.first = -1;
+		completing.count = 0;
 	}
 	if (feeds)
 		corr_offers_settle(corr, slot, range, completing.asked, completing.count);

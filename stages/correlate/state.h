@@ -780,8 +780,8 @@ void corr_release(struct corr *corr, int64_t watermark_us);
 /* Whether the slot before, which the windows reach into, may have been released. */
 bool corr_may_miss_previous(const struct corr *corr, const struct corr_slot *slot);
 /* Counts an occurrence that comes later than the lateness allows: what it needs may be gone, even
- * where its own slot is still there. `delay_us`: later for another reason. */
-void corr_count_beyond(struct corr *corr, int64_t time_us, int64_t delay_us);
+ * where its own slot is still there. `delay_us`: later for another reason. True where it does. */
+bool corr_count_beyond(struct corr *corr, int64_t time_us, int64_t delay_us);
 
 /* ---- snapshot.c ---- */
 

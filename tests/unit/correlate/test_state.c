@@ -306,6 +306,11 @@ static void release(void **state)
 	feed(&house, signal_of(&world, 0, 0, 1, 0)); /* so is the plain bit gone */
 	assert_int_equal(house.made.count, 3);
 	assert_int_equal(house.counters.at[MR_C_BEYOND_LATENESS], 3);
+	assert_false(house.last.lower_bound);
+	feed(&house,
+	     signal_of(&world, index, 0, 4, HOUR + 1)); /* with that of 40, and what is gone */
+	assert_int_equal(house.made.count, 4);
+	assert_true(house.last.lower_bound);
 	house_close(&house);
 	world_close(&world);
 }
