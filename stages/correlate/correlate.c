@@ -173,6 +173,8 @@ static void stage_close(void *state)
 	corr_untold_fini(corr);
 	corr_touched_fini(corr);
 	corr_told_fini(corr);
+	for (uint32_t i = 0; corr->rules != NULL && i < corr->catalog.count; i++)
+		corr_husks_drop(corr, &corr->rules[i]);
 	assert(corr->bytes == 0); /* all that was counted was given back */
 	for (uint32_t i = 0; corr->rules != NULL && i < corr->catalog.count; i++) {
 		free(corr->rules[i].step);

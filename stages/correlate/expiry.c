@@ -101,6 +101,7 @@ void corr_release(struct corr *corr, int64_t watermark_us)
 		corr_lost_release(corr, release_limit(corr));
 	if (!releases(corr))
 		return;
+	corr_husks_release(corr, release_limit(corr));
 	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++)
 		corr_plain_release(corr, &corr->groups[g].plain, release_limit(corr));
 	/* What is held up holds up nothing behind it. */

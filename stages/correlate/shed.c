@@ -69,6 +69,7 @@ static void count(struct corr *corr, const struct corr_rule *rule, uint64_t slot
 void corr_slot_leave(struct corr *corr, struct corr_slot *slot)
 {
 	corr_fire_early(corr, slot);
+	corr_husk_put(corr, slot);
 	corr_slot_lost(corr, slot);
 }
 
@@ -182,9 +183,10 @@ static bool rule_shed(struct corr *corr, struct corr_rule *rule, size_t level,
 			continue;
 		}
 		struct corr_key *key = first_of(corr, rule, &rank, last);
-		if (key == NULL)
+		if (key != NULL)
+			key_shed(corr, key);
+		else if (last == CORR_RANK_FUTURE || !corr_husks_drop(corr, rule))
 			return false;
-		key_shed(corr, key);
 	}
 	return true;
 }

@@ -1,6 +1,6 @@
 /* shed.h - the memory ceiling: which keys stand first to go (rank.c), what one key gives up
- * (trim.c), which slots may lack something since (lost.c), and what goes of all (shed.c). Called by
- * correlate.c, plain.c, state.c and snapshot.c.
+ * (trim.c), what stays of it (husk.c), which slots may lack something since (lost.c), and what goes
+ * of all (shed.c). Called by correlate.c, plain.c, state.c and snapshot.c.
  */
 #ifndef MILLRACE_CORRELATE_SHED_H
 #define MILLRACE_CORRELATE_SHED_H
@@ -64,6 +64,18 @@ void corr_fire_early(struct corr *corr, struct corr_slot *slot);
 /* Whether that was done. */
 bool corr_was_told(const struct corr *corr, const struct corr_key *key, int64_t number);
 void corr_told_fini(struct corr *corr);
+
+/* ---- husk.c ---- */
+
+/* The slot is given up: what it counted stays, where that is worth it. */
+void corr_husk_put(struct corr *corr, const struct corr_slot *slot);
+/* Whether something of it stayed; and that goes into a new slot. */
+bool corr_husk_is(const struct corr *corr, const struct corr_key *key, int64_t number);
+void corr_husk_take(const struct corr *corr, struct corr_slot *slot);
+/* True where there was something. */
+bool corr_husks_drop(struct corr *corr, struct corr_rule *rule);
+/* Of slots that no occurrence from that time on can touch. */
+void corr_husks_release(struct corr *corr, int64_t limit_us);
 
 /* ---- shed.c ---- */
 

@@ -215,6 +215,7 @@ static struct corr_slot *slot_new(struct corr *corr, struct corr_key *key, int64
 	key->slots = slot;
 	group->slot_count++;
 	corr_due_add(corr, slot);
+	corr_husk_take(corr, slot);
 	corr_slot_weigh(corr, slot);
 	return slot;
 }
@@ -228,8 +229,12 @@ struct corr_slot *corr_slot_get(struct corr *corr, struct corr_key *key, int64_t
 	}
 	if (slot == NULL)
 		slot = corr_slot_find(corr, key, number);
-	if (slot == NULL)
+	if (slot == NULL) {
 		slot = slot_new(corr, key, number);
+		if (slot->previous == NULL && number > INT64_MIN &&
+		    corr_husk_is(corr, key, number - 1))
+			slot_new(corr, key, number - 1);
+	}
 	key->recent = slot;
 	return slot;
 }

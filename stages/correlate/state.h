@@ -331,6 +331,7 @@ struct corr_shed {
 	bool spent;             /* nothing more of it can go now */
 };
 
+struct corr_husks; /* husk.c */
 struct corr_kind;
 struct corr_measure; /* measure.h */
 struct corr_way;
@@ -357,9 +358,10 @@ struct corr_rule {
 	size_t bytes;            /* of its keys and their slots */
 	struct corr_rank *ranks; /* CORR_RANKS of them, once it has a key */
 	struct corr_shed shed;
-	struct corr_seen told; /* slots whose alert a finite run has made before its end */
-	bool alarmed;          /* the bound of a slot was named once in the log */
-	bool dropped;          /* so was state that no longer fits */
+	struct corr_husks *husks; /* NULL: none */
+	struct corr_seen told;    /* slots whose alert a finite run has made before its end */
+	bool alarmed;             /* the bound of a slot was named once in the log */
+	bool dropped;             /* so was state that no longer fits */
 };
 
 /* ---- the stage ---- */

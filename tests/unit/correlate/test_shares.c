@@ -296,6 +296,41 @@ static void what_was_trimmed_counts_once(void **state)
 	world_end(&world);
 }
 
+/* ---- one record a key ---- */
+
+static void is_whole(void *context, const struct mr_alert *alert)
+{
+	uint32_t *whole = context;
+	*whole += alert->event_count == 10 && mr_slice_eq(alert->key[0], MR_SLICE("user-0"));
+}
+
+/* A user's records, each followed by more keys than fit, which have one record as he has at first;
+ * his first one in the slot before. What it counted outlives it, until event time leaves it. */
+static void one_of_ten_comes_again(void **state)
+{
+	enum { OTHERS = 2000 };
+	struct world world;
+	uint32_t whole = 0;
+	(void)state;
+	world_begin(&world);
+	beside(&world, 10, MR_GTE);
+	world.house.watch = is_whole;
+	world.house.context = &whole;
+	for (uint32_t i = 0; i < 10; i++) {
+		int64_t time_us = HOUR - 1 + (i == 0 ? 0 : i + HOUR / 2);
+		feed(&world, 3, 0, i, time_us);
+		for (uint32_t user = 1; user <= OTHERS; user++)
+			feed(&world, 3, OTHERS * i + user, 0, time_us);
+		assert_true(stage_of(&world)->bytes <= 1048576);
+	}
+	assert_true(shed(&world) > 15000);
+	assert_int_equal(whole, 1);
+	assert_true(world.house.last.lower_bound);
+	house_barrier(&world.house, 100 * HOUR);
+	assert_int_equal(stage_of(&world)->rules[3].bytes, 0);
+	world_end(&world);
+}
+
 /* ---- the future ---- */
 
 /* What is ahead of a slow source, or of the last barrier, is no future while records come. */
@@ -562,12 +597,6 @@ static void alerts_of_one_key_are_all_made(void **state)
 	alerts_of_one_key(MR_CORRELATION_VALUE_SUM);
 }
 
-static void is_whole(void *context, const struct mr_alert *alert)
-{
-	uint32_t *whole = context;
-	*whole += alert->event_count == 10 && mr_slice_eq(alert->key[0], MR_SLICE("user-0"));
-}
-
 /* Nine records of a user, one of each of many others, and his tenth. */
 static void nine_of_ten_stay(enum mr_correlation_type type, int64_t threshold)
 {
@@ -603,6 +632,7 @@ int main(void)
 	    cmocka_unit_test(flood_of_a_detection),
 	    cmocka_unit_test(all_of_it_for_one),
 	    cmocka_unit_test(many_rules),
+	    cmocka_unit_test(one_of_ten_comes_again),
 	    cmocka_unit_test(ahead_of_w),
 	    cmocka_unit_test(ahead_of_all_clocks),
 	    cmocka_unit_test(detections_ahead_of_all_clocks),

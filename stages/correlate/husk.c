@@ -1,0 +1,210 @@
+/* husk.c - what stays of a slot that was given up at the memory ceiling: what it counted, without
+ * the key, the records and all else that makes a key with one occurrence cost a thousand bytes.
+ *
+ * Of keys that hold as much of their condition as each other the oldest goes first, so whoever
+ * invents keys, one record each, faster than a user's records come would hide the user. A husk is
+ * 32 bytes a thing. When its key comes again the slot begins with it: its alert is made, though it
+ * shows no record from before, and says that its counts may be low. Husks take at most a quarter of
+ * what their rule holds, in two tables: where the newer is full the older goes. They are in no
+ * checkpoint: a start begins without. Called by shed.c, state.c and expiry.c; never fails. */
+#include "shed.h"
+
+#include <stdlib.h>
+
+#define LEAST 64     /* places of a table */
+#define TABLE_PART 8 /* of what its rule holds is one table, at most */
+#define WORTH 4      /* times smaller than the slot */
+
+struct husk {
+	uint64_t slot; /* its hash; 0: free */
+	struct corr_id id;
+	int64_t offset;
+};
+struct table {
+	struct husk *at;
+	uint32_t count, mask;
+	int64_t newest; /* slot number */
+};
+struct corr_husks {
+	struct table now, before;
+};
+
+/* ---- a table ---- */
+
+static size_t bytes_of(const struct table *table)
+{
+	return table->at == NULL ? 0 : ((size_t)table->mask + 1) * sizeof(*table->at);
+}
+
+static void table_new(struct corr *corr, struct corr_rule *rule, struct table *table,
+		      uint32_t places)
+{
+	*table = (struct table){.mask = places - 1, .newest = INT64_MIN};
+	table->at = mr_calloc(places, sizeof(*table->at));
+	corr_weigh(corr, rule->index, bytes_of(table), 0);
+}
+
+static void table_drop(struct corr *corr, struct corr_rule *rule, struct table *table)
+{
+	corr_weigh(corr, rule->index, 0, bytes_of(table));
+	free(table->at);
+	*table = (struct table){0};
+}
+
+static bool is_same(const struct husk *a, const struct husk *b)
+{
+	return a->slot == b->slot && a->offset == b->offset && corr_id_equal(&a->id, &b->id);
+}
+
+static void table_put(struct table *table, const struct husk *husk)
+{
+	uint32_t at = (uint32_t)husk->slot & table->mask;
+	while (table->at[at].slot != 0 && !is_same(&table->at[at], husk))
+		at = (at + 1) & table->mask;
+	table->count += table->at[at].slot == 0;
+	table->at[at] = *husk;
+}
+
+static void table_grow(struct corr *corr, struct corr_rule *rule, struct table *table)
+{
+	struct table old = *table;
+	table_new(corr, rule, table, (old.mask + 1) * 2);
+	table->newest = old.newest;
+	for (uint32_t i = 0; i <= old.mask; i++)
+		if (old.at[i].slot != 0)
+			table_put(table, &old.at[i]);
+	table_drop(corr, rule, &old);
+}
+
+/* ---- what comes ---- */
+
+/* The newer table has room then; false where not even the least one may be. */
+static bool make_room(struct corr *corr, struct corr_rule *rule)
+{
+	struct table *now = &rule->husks->now;
+	size_t most = rule->bytes / TABLE_PART;
+	if (now->at != NULL && (now->count + 1) * 4 <= (now->mask + 1) * 3)
+		return true;
+	if (now->at != NULL && bytes_of(now) * 2 <= most) {
+		table_grow(corr, rule, now);
+		return true;
+	}
+	uint32_t places = now->at == NULL ? LEAST : now->mask + 1;
+	while (places > LEAST && places * sizeof(*now->at) > most)
+		places /= 2;
+	if (places * sizeof(*now->at) > most)
+		return false;
+	table_drop(corr, rule, &rule->husks->before);
+	rule->husks->before = *now;
+	table_new(corr, rule, now, places);
+	return true;
+}
+
+/* Neither what is judged by all its occurrences nor what feeds others can go on from counts alone.
+ */
+static bool is_worth(const struct corr *corr, const struct corr_slot *slot)
+{
+	const struct corr_rule *rule = slot->key->rule;
+	return !rule->settles && !rule->feeds && !slot->fired && slot->times == NULL &&
+	       slot->set.count * WORTH * sizeof(struct husk) <= slot->bytes &&
+	       !corr_is_future(corr, slot);
+}
+
+static uint64_t hash_of(const struct corr *corr, const struct corr_key *key, int64_t number)
+{
+	uint64_t hash = corr_slot_hash(corr, key, number);
+	return hash + (hash == 0);
+}
+
+void corr_husk_put(struct corr *corr, const struct corr_slot *slot)
+{
+	struct corr_rule *rule = &corr->rules[slot->key->rule->index];
+	uint64_t hash = hash_of(corr, slot->key, slot->number);
+	if (!is_worth(corr, slot))
+		return;
+	if (rule->husks == NULL)
+		rule->husks = mr_calloc(1, sizeof(*rule->husks));
+	for (uint32_t i = 0; i < 2 * slot->set.count; i++) {
+		const struct corr_entry *entry = &slot->set.entries[i / 2];
+		struct husk husk = {hash, entry->id, i % 2 == 0 ? entry->first : entry->last};
+		if ((i % 2 == 1 && entry->first == entry->last) || !make_room(corr, rule))
+			continue;
+		struct table *now = &rule->husks->now;
+		table_put(now, &husk);
+		now->newest = slot->number > now->newest ? slot->number : now->newest;
+	}
+}
+
+/* ---- what is found ---- */
+
+/* Into the set, where there is one. True where there was something. */
+static bool find(const struct table *table, uint64_t hash, uint32_t keep, struct corr_set *set)
+{
+	bool found = false;
+	if (table->at == NULL)
+		return false;
+	uint32_t at = (uint32_t)hash & table->mask;
+	for (; table->at[at].slot != 0; at = (at + 1) & table->mask) {
+		const struct husk *husk = &table->at[at];
+		struct corr_entry entry = {husk->id, husk->offset, husk->offset}, old;
+		if (husk->slot != hash)
+			continue;
+		found = true;
+		if (set != NULL)
+			corr_set_add(set, keep, &entry, &old);
+	}
+	return found;
+}
+
+static bool find_both(const struct corr *corr, const struct corr_key *key, int64_t number,
+		      struct corr_set *set)
+{
+	const struct corr_husks *husks = key->rule->husks;
+	if (husks == NULL)
+		return false;
+	uint64_t hash = hash_of(corr, key, number);
+	bool found = find(&husks->now, hash, key->rule->keep, set);
+	return find(&husks->before, hash, key->rule->keep, set) || found;
+}
+
+bool corr_husk_is(const struct corr *corr, const struct corr_key *key, int64_t number)
+{
+	return find_both(corr, key, number, NULL);
+}
+
+void corr_husk_take(const struct corr *corr, struct corr_slot *slot)
+{
+	slot->lossy |= find_both(corr, slot->key, slot->number, &slot->set);
+}
+
+/* ---- what goes ---- */
+
+bool corr_husks_drop(struct corr *corr, struct corr_rule *rule)
+{
+	if (rule->husks == NULL)
+		return false;
+	table_drop(corr, rule, &rule->husks->before);
+	table_drop(corr, rule, &rule->husks->now);
+	free(rule->husks);
+	rule->husks = NULL;
+	return true;
+}
+
+static bool is_past(const struct table *table, int64_t oldest)
+{
+	return table->at != NULL && table->newest < oldest && table->newest < oldest - 1;
+}
+
+void corr_husks_release(struct corr *corr, int64_t limit_us)
+{
+	for (uint32_t i = 0; i < corr->catalog.count; i++) {
+		struct corr_rule *rule = &corr->rules[i];
+		if (rule->husks == NULL)
+			continue;
+		int64_t oldest = corr_slot_number(limit_us, rule->span_us);
+		if (is_past(&rule->husks->before, oldest))
+			table_drop(corr, rule, &rule->husks->before);
+		if (is_past(&rule->husks->now, oldest))
+			table_drop(corr, rule, &rule->husks->now);
+	}
+}
