@@ -393,6 +393,34 @@ static void a_reject_comes_back_whole(void **state)
 	mr_buf_fini(&out);
 }
 
+/* ---- seeds of the fuzzers ---- */
+
+static void decodes_to_its_end(const char *name, decode_fn decode)
+{
+	char bytes[4096];
+	char *path = mr_asprintf("%s/tests/fuzz/pipeline/%s", getenv("MILLRACE_ROOT"), name);
+	FILE *file = fopen(path, "rb");
+	assert_non_null(file);
+	size_t len = fread(bytes, 1, sizeof(bytes), file);
+	fclose(file);
+	free(path);
+	struct mr_slice all = exact(bytes, len);
+	assert_int_equal(decode(all), MR_OK);
+	drop(all);
+}
+
+/* In an older form they would be refused at their first bytes. */
+static void seeds_are_whole(void **state)
+{
+	(void)state;
+	if (getenv("MILLRACE_ROOT") == NULL)
+		skip();
+	decodes_to_its_end("seeds_signal/whole", decode_signal);
+	decodes_to_its_end("seeds_signal/bare", decode_signal);
+	decodes_to_its_end("seeds_alert/whole", decode_alert);
+	decodes_to_its_end("seeds_alert/reject", decode_reject);
+}
+
 /* ---- headers and frames ---- */
 
 static struct mr_batch_header sample_header(void)
@@ -659,6 +687,7 @@ int main(void)
 	    cmocka_unit_test(an_id_tells_its_parts_apart),
 	    cmocka_unit_test(an_id_never_changes),
 	    cmocka_unit_test(a_reject_comes_back_whole),
+	    cmocka_unit_test(seeds_are_whole),
 	    cmocka_unit_test(a_header_comes_back_whole),
 	    cmocka_unit_test(a_header_that_contradicts_itself_is_an_error),
 	    cmocka_unit_test(a_frame_is_little_endian),
