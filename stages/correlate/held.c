@@ -198,6 +198,24 @@ void corr_held_restart(struct corr *corr, struct corr_held *held)
 	free(old);
 }
 
+void corr_held_halve(struct corr *corr, struct corr_slot *slot)
+{
+	struct corr_held *held = slot->held;
+	uint32_t count = held->waiting, gone = count - count / 2;
+	struct corr_item **items = mr_malloc((count + (size_t)1) * sizeof(struct corr_item *));
+	corr_held_list(held, items);
+	make_empty(held);
+	for (uint32_t i = count; i-- > gone;) { /* of one time the last stays behind the others */
+		int64_t span_us = slot->key->rule->span_us;
+		struct corr_touch touch = {.offset = corr_slot_offset(items[i]->time_us, span_us),
+					   .item = items[i]};
+		corr_held_touch(corr, held, &touch);
+	}
+	for (uint32_t i = 0; i < gone; i++)
+		corr_item_done(corr, items[i]);
+	free(items);
+}
+
 struct corr_held *corr_held_get(struct corr_slot *slot)
 {
 	if (slot->held == NULL) {

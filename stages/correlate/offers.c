@@ -116,17 +116,21 @@ void corr_offer_put(struct corr *corr, struct corr_settled *settled, struct corr
 	settled->offer_bytes += corr_item_bytes(item);
 }
 
+static void drop(struct corr *corr, struct corr_settled *settled, struct corr_offer *offer)
+{
+	settled->offer_bytes -= corr_item_bytes(offer->item);
+	corr_item_done(corr, offer->item);
+	remove_offer(settled, offer);
+}
+
 static void withdraw(struct corr *corr, struct corr_slot *slot, uint64_t hash)
 {
-	struct corr_settled *settled = slot->settled;
-	struct corr_offer *offer = find(settled, hash);
+	struct corr_offer *offer = find(slot->settled, hash);
 	if (offer == NULL)
 		return;
 	if (offer->sent)
 		corr_feed_send(corr, slot, offer->item, true);
-	settled->offer_bytes -= corr_item_bytes(offer->item);
-	corr_item_done(corr, offer->item);
-	remove_offer(settled, offer);
+	drop(corr, slot->settled, offer);
 }
 
 bool corr_offer_add(struct corr *corr, struct corr_slot *slot,
@@ -205,6 +209,21 @@ void corr_offers_settle(struct corr *corr, struct corr_slot *slot, struct corr_r
 		corr_feed_send(corr, slot, offer->item, offer->sent);
 		offer->sent = completes;
 	}
+}
+
+void corr_offers_halve(struct corr *corr, struct corr_slot *slot)
+{
+	struct corr_settled *settled = slot->settled;
+	uint32_t left = settled->offer_count / 2;
+	int64_t *offsets = mr_malloc((settled->offer_count + (size_t)1) * sizeof(*offsets));
+	for (uint32_t i = 0; i < settled->offer_count; i++)
+		offsets[i] = offset_of(slot, &settled->offers[i]);
+	qsort(offsets, settled->offer_count, sizeof(*offsets), by_offset);
+	int64_t latest = offsets[settled->offer_count - left - 1];
+	for (uint32_t i = settled->offer_count; i-- > 0 && settled->offer_count > left;)
+		if (offset_of(slot, &settled->offers[i]) <= latest)
+			drop(corr, settled, &settled->offers[i]);
+	free(offsets);
 }
 
 void corr_offers_show(struct corr *corr, const struct corr_slot *slot, struct corr_slot *out)

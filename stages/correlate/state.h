@@ -592,6 +592,8 @@ bool corr_held_take(struct corr_held *held, const struct corr_want *want,
 /* These wait again, as they were taken. */
 void corr_held_put_back(struct corr *corr, struct corr_held *held, const struct corr_point *point);
 void corr_held_restart(struct corr *corr, struct corr_held *held);
+/* Of what waits the later half stays, and nothing else. */
+void corr_held_halve(struct corr *corr, struct corr_slot *slot);
 /* All that waits, in order; `list` has room for held->waiting. */
 void corr_held_list(const struct corr_held *held, struct corr_item **list);
 /* The slot's, made where it has none. */
@@ -656,6 +658,8 @@ uint32_t corr_offers_offsets(const struct corr_slot *slot, struct corr_range ran
  * unless the slot may lack something. */
 void corr_offers_settle(struct corr *corr, struct corr_slot *slot, struct corr_range range,
 			const int64_t *offsets, uint32_t count);
+/* The later half stays. */
+void corr_offers_halve(struct corr *corr, struct corr_slot *slot);
 /* As evidence of `out`, a copy of the slot that has none. */
 void corr_offers_show(struct corr *corr, const struct corr_slot *slot, struct corr_slot *out);
 void corr_offers_fini(struct corr_settled *settled);

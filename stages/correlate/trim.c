@@ -2,7 +2,8 @@
  *
  * First its slots in the order in which keys go (rank.c), of equals the oldest, but for the one in
  * use and those beside it, which the windows in hand reach into. Then what these hold past the need
- * of their condition: a set's entries between its ends, of a correlation that settles the older
+ * of their condition: the older half of what is kept whole for an outer correlation, where that is
+ * most of it, a set's entries between its ends, of a correlation that settles the older
  * occurrences. A condition that wants more than half of the ceiling loses from what it needs, too:
  * it could not come to hold here. Called by shed.c; never fails. */
 #include "shed.h"
@@ -94,7 +95,12 @@ static bool slot_trim(struct corr *corr, struct corr_slot *slot, bool hard)
 	struct corr_marks *marks = slot->settled == NULL ? NULL : &slot->settled->marks;
 	uint32_t keep = slot->key->rule->keep;
 	bool lost = true;
-	if (set->count > keep) {
+	if (slot->held != NULL && slot->held->waiting_bytes > slot->bytes / 2) {
+		corr_held_halve(corr, slot);
+		corr_seen_fini(&slot->fed); /* what is gone is new when it comes again */
+	} else if (slot->settled != NULL && slot->settled->offer_bytes > slot->bytes / 2) {
+		corr_offers_halve(corr, slot);
+	} else if (set->count > keep) {
 		corr_set_prune(set, keep);
 		corr_set_fit(set);
 		lost = false;

@@ -296,6 +296,66 @@ static void what_was_trimmed_counts_once(void **state)
 	world_end(&world);
 }
 
+/* ---- what is kept whole ---- */
+
+/* A key whose large records wait for an outer correlation gives them up, the older first. */
+static void large_records_of_one_key(enum mr_correlation_type type)
+{
+	enum { RECORDS = 600, FIELDS = 8 };
+	static const uint32_t list[] = {1}, outer[] = {3};
+	static char text[1000];
+	struct world world;
+	struct mr_signal_field fields[FIELDS];
+	struct mr_slice one = MR_SLICE("1");
+	world_begin(&world);
+	memset(text, 'x', sizeof(text));
+	for (uint32_t f = 0; f < FIELDS; f++)
+		fields[f] = (struct mr_signal_field){world.group, MR_STRING, {text, sizeof(text)}};
+	bool has_field = mr_correlation_has_field(type);
+	catalog_correlation(&world.catalog, type, list, 1, HOUR, 500, world.group,
+			    has_field ? world.group : 0);
+	catalog_correlation(&world.catalog, MR_CORRELATION_EVENT_COUNT, outer, 1, HOUR, 1, 0, 0);
+	house_open_set(&world.house, &world.catalog, world.fields, 1, false, "state_bytes", MIB);
+	for (uint32_t i = 0; i < 9; i++)
+		feed(&world, 2, 0, i, i);
+	for (uint32_t i = 0; i < RECORDS; i++) {
+		char id[24];
+		int len = snprintf(id, sizeof(id), "%u", i);
+		struct mr_signal signal = {.rule = 1,
+					   .consumer = 3,
+					   .kind = MR_KIND_UAL,
+					   .has_time = true,
+					   .time_us = i,
+					   .tenant = MR_SLICE("tenant"),
+					   .record_id = {id, (size_t)len},
+					   .key_count = 1,
+					   .key = {MR_SLICE("user")},
+					   .fields = fields,
+					   .field_count = FIELDS};
+		signal.value_count = signal.value_width = has_field;
+		signal.values = &one;
+		house_feed(&world.house, &signal, 1);
+		assert_true(stage_of(&world)->bytes <= 1048576);
+	}
+	assert_true(shed(&world) > 0);
+	feed(&world, 2, 0, 9, 9);
+	house_barrier(&world.house, 3 * HOUR);
+	house_commit(&world.house);
+	house_barrier(&world.house, 3 * HOUR);
+	uint32_t found = 0;
+	for (size_t i = 0; i < world.house.made.count; i++)
+		found |= 1u << world.house.made.items[i].rule;
+	assert_int_equal(found, 1u << 2 | 1u << 3 | 1u << 4);
+	world_end(&world);
+}
+
+static void large_records_go_the_older_first(void **state)
+{
+	(void)state;
+	large_records_of_one_key(MR_CORRELATION_EVENT_COUNT);
+	large_records_of_one_key(MR_CORRELATION_VALUE_SUM);
+}
+
 /* ---- one record a key ---- */
 
 static void is_whole(void *context, const struct mr_alert *alert)
@@ -632,6 +692,7 @@ int main(void)
 	    cmocka_unit_test(flood_of_a_detection),
 	    cmocka_unit_test(all_of_it_for_one),
 	    cmocka_unit_test(many_rules),
+	    cmocka_unit_test(large_records_go_the_older_first),
 	    cmocka_unit_test(one_of_ten_comes_again),
 	    cmocka_unit_test(ahead_of_w),
 	    cmocka_unit_test(ahead_of_all_clocks),
