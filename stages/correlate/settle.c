@@ -176,11 +176,13 @@ static bool is_known(const struct corr_slot *slot)
 static void room_make(struct corr *corr, struct corr_slot *slot, enum corr_asks asks)
 {
 	slot->settled->asks = (uint8_t)asks;
-	slot->key->recent = slot; /* it and those beside it stay */
 	corr_slot_weigh(corr, slot);
-	/* While slots are gone through, at the end or because state goes, all of them stay. */
-	if (corr->bytes > corr->shed_at && !corr->finishing && !corr->shedding)
-		corr_shed(corr, slot->key);
+	/* While slots are gone through, at the end or because state goes, all of them stay, and the
+	 * one in use is another. */
+	if (corr->bytes <= corr->shed_at || corr->finishing || corr->shedding)
+		return;
+	slot->key->recent = slot; /* it and those beside it stay */
+	corr_shed(corr, slot->key);
 }
 
 void corr_settled_ask(struct corr *corr, struct corr_slot *slot)

@@ -438,6 +438,39 @@ static void what_was_given_up_undoes_nothing(void **state)
 	world_close(&world);
 }
 
+static const struct corr_key *key_of(const struct house *house)
+{
+	const struct corr *corr = house->states[0][0];
+	const struct corr_key *key = NULL;
+	for (uint32_t g = 0; g < MR_KEY_GROUPS && key == NULL; g++)
+		for (uint32_t i = 0; i < corr->groups[g].key_buckets && key == NULL; i++)
+			key = corr->groups[g].keys[i];
+	return key;
+}
+
+/* What a scan gives up of a key is judged for its alert; the slot in use is another and stays. */
+static void the_slot_in_use_stays(void **state)
+{
+	enum { SLOTS = 4000 };
+	struct world world;
+	struct house house;
+	char record[16];
+	(void)state;
+	world_open(&world);
+	house_open_set(&house, &world.catalog, world.fields, 1, true, "state_bytes", "1048576");
+	for (int i = 0; i < SLOTS; i++) {
+		snprintf(record, sizeof(record), "r%d", i);
+		feed(&world, &house, 1, record, 2 * i * SPAN, "5");
+		assert_non_null(key_of(&house)->recent);
+		assert_int_equal(key_of(&house)->recent->number, 2 * i);
+	}
+	assert_true(house.counters.at[MR_C_STATE_SHED] > SLOTS / 2);
+	house_finish(&house);
+	assert_int_equal(house.made.count, SLOTS);
+	house_close(&house);
+	world_close(&world);
+}
+
 /* Every cut is an error, every changed byte an error or a state that goes on working. */
 static void broken_snapshots(void **state)
 {
@@ -629,6 +662,7 @@ int main(void)
 	    cmocka_unit_test(the_slot_before_waits_too),
 	    cmocka_unit_test(one_behind_the_lateness_undoes_nothing),
 	    cmocka_unit_test(what_was_given_up_undoes_nothing),
+	    cmocka_unit_test(the_slot_in_use_stays),
 	    cmocka_unit_test(broken_snapshots),
 	    cmocka_unit_test(what_is_no_number),
 	    cmocka_unit_test(offers_are_found),
