@@ -184,6 +184,7 @@ void ocsf_fini(struct ocsf *ocsf)
 		mr_buf_fini(&ocsf->rules[i].finding);
 		mr_buf_fini(&ocsf->rules[i].unmapped);
 		mr_buf_fini(&ocsf->rules[i].labels);
+		free(ocsf->rules[i].detections);
 	}
 	free(ocsf->rules);
 	mr_buf_fini(&ocsf->scratch);

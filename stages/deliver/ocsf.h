@@ -17,6 +17,8 @@ struct ocsf_rule {
 	struct mr_buf finding;  /* title to src_url, of finding_info */
 	struct mr_buf unmapped; /* group_by to false_positives, of unmapped.millrace */
 	struct mr_buf labels;   /* of metadata */
+	uint32_t *detections; /* that a correlation is over, through any others; NULL: not asked */
+	uint32_t detection_count;
 };
 
 struct ocsf {

@@ -2,6 +2,7 @@
  *
  * Called by ocsf.c. Reads each record again through record.c; one that cannot be shown says why. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "json_out.h"
 #include "message.h"
@@ -87,21 +88,46 @@ static void put_fields(const struct ocsf *ocsf, const struct mr_evidence *eviden
 	json_end_or_drop(out, part);
 }
 
-static bool is_over(const struct mr_catalog *catalog, const struct mr_rule *outer, uint32_t rule)
+/* Each once, whatever number of ways leads there. */
+static void add_detections(const struct mr_catalog *catalog, uint32_t index, bool *seen,
+			   struct ocsf_rule *said)
 {
+	const struct mr_rule *rule = &catalog->rules[index];
+	if (seen[index])
+		return;
+	seen[index] = true;
+	if (rule->kind == MR_RULE_DETECTION)
+		said->detections[said->detection_count++] = index;
+	for (uint32_t i = 0; i < rule->rule_count; i++)
+		add_detections(catalog, rule->rules[i], seen, said);
+}
+
+/* Whether the correlation is over the detection, or over one that is. */
+static bool is_over(const struct ocsf *ocsf, uint32_t outer, uint32_t detection)
+{
+	struct ocsf_rule *said = &ocsf->rules[outer];
 	bool found = false;
-	for (uint32_t i = 0; i < outer->rule_count && !found; i++)
-		found = outer->rules[i] == rule ||
-			is_over(catalog, &catalog->rules[outer->rules[i]], rule);
+	if (said->detections == NULL) {
+		uint32_t count = ocsf->catalog->count;
+		bool *seen = mr_calloc(count, sizeof(*seen));
+		said->detections = mr_malloc(count * sizeof(*said->detections));
+		add_detections(ocsf->catalog, outer, seen, said);
+		said->detections =
+		    mr_realloc(said->detections,
+			       (said->detection_count + (size_t)1) * sizeof(*said->detections));
+		free(seen);
+	}
+	for (uint32_t i = 0; i < said->detection_count && !found; i++)
+		found = said->detections[i] == detection;
 	return found;
 }
 
 /* Of a record that an inner correlation gave: that one's alert, whether it was written or not, and
  * the detections that the record matched. */
-static void put_inner(const struct mr_catalog *catalog, const struct mr_evidence *evidence,
+static void put_inner(const struct ocsf *ocsf, const struct mr_evidence *evidence,
 		      struct mr_buf *out)
 {
-	const struct mr_rule *rule = &catalog->rules[evidence->rule];
+	const struct mr_rule *rule = &ocsf->catalog->rules[evidence->rule];
 	char uid[2 * MR_ALERT_ID_BYTES + 1];
 	if (evidence->inner_id.len == 0)
 		return;
@@ -114,9 +140,9 @@ static void put_inner(const struct mr_catalog *catalog, const struct mr_evidence
 	json_end(out, alert);
 	struct json_part list = json_begin(out, "detections", '[');
 	for (uint32_t i = 0; i < evidence->matched_count; i++) {
-		if (!is_over(catalog, rule, evidence->matched[i]))
+		if (!is_over(ocsf, evidence->rule, evidence->matched[i]))
 			continue;
-		const struct mr_rule *matched = &catalog->rules[evidence->matched[i]];
+		const struct mr_rule *matched = &ocsf->catalog->rules[evidence->matched[i]];
 		struct json_part detection = json_begin(out, NULL, '{');
 		json_text(out, "uid", matched->id);
 		json_text(out, "title", matched->title);
@@ -139,7 +165,7 @@ static void put_twin(const struct ocsf *ocsf, const struct mr_evidence *evidence
 	json_text(out, "rule", rule->id);
 	json_text(out, "rule_title", rule->title);
 	if (rule->kind == MR_RULE_CORRELATION)
-		put_inner(ocsf->catalog, evidence, out);
+		put_inner(ocsf, evidence, out);
 	json_text(out, "source", record->source);
 	json_uint(out, "offset", record->offset);
 	json_uint(out, "length", evidence->origin.length);
