@@ -100,7 +100,7 @@ PEERS = [
         "scan", "-r", config_of("millrace", config), "--geoip", place["PEER_CITY"], "--geoip", place["PEER_ASN"],
         "--identity", place["IDENTITY"], "--dead-letter", os.path.join(place["PEER_WORK"], "dead"), "-o", place["PEER_OUTPUT"],
         place["PEER_INPUT"]], alert_lines, piped=False, by_id=True,
-        not_done="nothing of it; besides, it takes all of a person's entry, knows a record that comes again, and shows in each line "
+        not_done="nothing is left out; besides, it takes all of a person's entry, knows a record that comes again, and shows in each line "
                  "the first ten records whole"),
     Peer("syslog-ng", setup.syslog_ng, ("one.conf", "threads.conf"), lambda config, place: [
         "--foreground", "--no-caps", "--cfgfile", config_of("syslog-ng", config),
@@ -119,7 +119,7 @@ RULES = [
     Peer(OURS, None, ("rules alone",), lambda _config, place: [
         "scan", "-r", place["RULES"], "--dead-letter", os.path.join(place["PEER_WORK"], "dead"), "-o", place["PEER_OUTPUT"],
         place["PEER_INPUT"]], None, piped=False,
-         not_done="nothing of it; besides, it knows where the rules' fields stand in each kind of record"),
+         not_done="nothing is left out; besides, it knows where the rules' fields stand in each kind of record"),
     Peer("rsigma", setup.rsigma, ("as it comes", "--bloom-prefilter --cross-rule-ac"), lambda config, place: [
         "engine", "eval", "--quiet", "--input-format", "json", "--output-format", "ndjson", "-r", place["RULES"],
         "-e", "@" + place["PEER_INPUT"], *(config.split() if config.startswith("--") else ())], None, piped=False,
