@@ -163,6 +163,7 @@ void mr_bookkeeper_settle(struct mr_bookkeeper *keeper, uint64_t number)
 	keeper->timed_before = keeper->timed_open;
 	for (uint32_t i = 0; i < keeper->group_count; i++) {
 		mr_books_add_rows(&keeper->sums, &keeper->groups[i].books);
+		mr_books_add_sheds(&keeper->sums, &keeper->groups[i].books);
 		mr_books_clear(&keeper->groups[i].books);
 		keeper->groups[i].committed = keeper->groups[i].now;
 	}

@@ -159,6 +159,17 @@ void mr_books_shed(struct mr_books *books, struct mr_slice rule, uint64_t slots)
 	own->slots += slots;
 }
 
+#define SHEDS_APART 100
+
+void mr_books_add_sheds(struct mr_books *books, const struct mr_books *more)
+{
+	for (uint32_t i = 0; i < more->shed_count; i++) {
+		struct mr_slice rule = mr_slice(more->sheds[i].rule);
+		bool apart = books->shed_count < SHEDS_APART || find_shed(books, rule) != NULL;
+		mr_books_shed(books, apart ? rule : MR_SLICE("(others)"), more->sheds[i].slots);
+	}
+}
+
 void mr_books_output(struct mr_books *books, const struct mr_book_output *output)
 {
 	struct mr_book_output *own = NULL;

@@ -169,6 +169,16 @@ static void fill_sources(const struct mr_health *health, struct mr_status *statu
 	}
 }
 
+static void fill_sheds(const struct mr_books *sums, struct mr_status *status)
+{
+	for (size_t i = 0; i < status->shed_count; i++) {
+		const struct mr_book_shed *shed = &sums->sheds[i];
+		mr_status_word(status->sheds[i].rule,
+			       shed->rule[0] == 0 ? "(detections)" : shed->rule);
+		status->sheds[i].slots = (int64_t)shed->slots;
+	}
+}
+
 static void fill_groups(const struct mr_supervisor *supervisor, struct mr_status *status)
 {
 	const struct mr_topology *topology = &supervisor->setup.topology;
@@ -212,6 +222,7 @@ void mr_health_fill(const struct mr_health *health, struct mr_status *status)
 	uint32_t workers = 0;
 	mr_status_init(status, hosts == NULL ? 0 : hosts->count - 1, supervisor->worker_count,
 		       leads ? health->sources.count : 0, leads ? health->sinks.count : 0,
+		       leads ? health->service->keeper.sums.shed_count : 0,
 		       supervisor->setup.topology.group_count);
 	fill_service(health, &status->service);
 	fill_hosts(supervisor, status);
@@ -221,6 +232,8 @@ void mr_health_fill(const struct mr_health *health, struct mr_status *status)
 	status->worker_count = workers;
 	fill_sources(health, status);
 	fill_sinks(health, status);
+	if (leads)
+		fill_sheds(&health->service->keeper.sums, status);
 	fill_groups(supervisor, status);
 	status->alarms = health->alarms;
 	status->counters = supervisor->sums;

@@ -36,6 +36,11 @@ static const struct mr_status_figure sink_figures[] = {
 	{#name, MR_STATUS_##kind, metric, prose, offsetof(struct mr_status_sink, name)},
 #include "status.def"
 };
+static const struct mr_status_figure shed_figures[] = {
+#define MR_STATUS_SHED(name, kind, metric, prose)                                                  \
+	{#name, MR_STATUS_##kind, metric, prose, offsetof(struct mr_status_shed, name)},
+#include "status.def"
+};
 
 #define SECTION(member, of, table, first, count)                                                   \
 	(struct mr_status_section)                                                                 \
@@ -62,8 +67,12 @@ void mr_status_section(const struct mr_status *status, size_t section,
 		*out = SECTION("sources", "source", source_figures, status->sources,
 			       status->source_count);
 		break;
-	default:
+	case 4:
 		*out = SECTION("sinks", "sink", sink_figures, status->sinks, status->sink_count);
+		break;
+	default:
+		*out =
+		    SECTION("state_shed", "rule", shed_figures, status->sheds, status->shed_count);
 	}
 }
 
@@ -105,17 +114,19 @@ static void forget(const struct mr_status *status)
 }
 
 void mr_status_init(struct mr_status *status, size_t hosts, size_t workers, size_t sources,
-		    size_t sinks, size_t groups)
+		    size_t sinks, size_t sheds, size_t groups)
 {
 	*status = (struct mr_status){.host_count = hosts,
 				     .worker_count = workers,
 				     .source_count = sources,
 				     .sink_count = sinks,
+				     .shed_count = sheds,
 				     .group_count = groups};
 	status->hosts = mr_calloc(hosts + 1, sizeof *status->hosts);
 	status->workers = mr_calloc(workers + 1, sizeof *status->workers);
 	status->sources = mr_calloc(sources + 1, sizeof *status->sources);
 	status->sinks = mr_calloc(sinks + 1, sizeof *status->sinks);
+	status->sheds = mr_calloc(sheds + 1, sizeof *status->sheds);
 	status->groups = mr_calloc(groups + 1, sizeof *status->groups);
 	forget(status);
 }
@@ -126,6 +137,7 @@ void mr_status_fini(struct mr_status *status)
 	free(status->workers);
 	free(status->sources);
 	free(status->sinks);
+	free(status->sheds);
 	free(status->groups);
 	*status = (struct mr_status){0};
 }

@@ -42,6 +42,10 @@ struct mr_status_sink {
 #define MR_STATUS_SINK(name, kind, metric, prose) MR_STATUS_MEMBER_##kind(name)
 #include "status.def"
 };
+struct mr_status_shed {
+#define MR_STATUS_SHED(name, kind, metric, prose) MR_STATUS_MEMBER_##kind(name)
+#include "status.def"
+};
 /* What the workers of one group have timed. */
 struct mr_status_group {
 	char name[MR_STATUS_WORD_BYTES];
@@ -58,6 +62,8 @@ struct mr_status {
 	size_t source_count;
 	struct mr_status_sink *sinks;
 	size_t sink_count;
+	struct mr_status_shed *sheds;
+	size_t shed_count;
 	struct mr_status_group *groups;
 	size_t group_count;
 	struct mr_alarms alarms;
@@ -66,7 +72,7 @@ struct mr_status {
 
 /* All unknown, and room for so many rows. */
 void mr_status_init(struct mr_status *status, size_t hosts, size_t workers, size_t sources,
-		    size_t sinks, size_t groups);
+		    size_t sinks, size_t sheds, size_t groups);
 void mr_status_fini(struct mr_status *status);
 /* Copies a text into a WORD, cut where it is too long. */
 void mr_status_word(char *word, const char *text);
@@ -105,7 +111,7 @@ struct mr_status_section {
 	size_t row_size;
 	size_t row_count;
 };
-#define MR_STATUS_SECTIONS 5 /* the first is the service's, of one row and no label */
+#define MR_STATUS_SECTIONS 6 /* the first is the service's, of one row and no label */
 void mr_status_section(const struct mr_status *status, size_t section,
 		       struct mr_status_section *out);
 int64_t mr_status_number(const char *row, const struct mr_status_figure *figure);

@@ -108,6 +108,8 @@ void mr_books_position(struct mr_books *books, uint32_t source, struct mr_slice 
 		       uint64_t position);
 /* Adds to what is there of the rule. */
 void mr_books_shed(struct mr_books *books, struct mr_slice rule, uint64_t slots);
+/* All of them: the first hundred rules by themselves, further ones as "(others)". */
+void mr_books_add_sheds(struct mr_books *books, const struct mr_books *more);
 /* Replaces what was said of the same sink. */
 void mr_books_output(struct mr_books *books, const struct mr_book_output *output);
 

@@ -101,12 +101,31 @@ class HostileKeys(unittest.TestCase):
         self.addCleanup(service.kill)
         return service
 
-    def test_service(self):
-        write(self.records, SERVICE_KEYS)
+    def configure(self, follow):
         with open(self.place.path("t.yaml"), "w", encoding="utf-8") as out:
             out.write("state: state\nworkers: 2\ncheckpoint_interval: 100ms\nstate_bytes: 2MiB\nrules: [rules.yml]\n"
-                      "sources:\n  - {name: audit, type: file, path: in.ndjson, follow: false}\n"
+                      f"sources:\n  - {{name: audit, type: file, path: in.ndjson, follow: {follow}}}\n"
                       "sinks:\n  - {name: alerts, type: file, path: alerts.ndjson}\n")
+
+    def status(self, *options):
+        return subprocess.run([mt.PROGRAM, "status", *options, self.place.path("state")], capture_output=True, text=True,
+                              timeout=mt.WAIT_SECONDS, check=False).stdout
+
+    def test_status(self):
+        """By rule, while the service runs."""
+        write(self.records, SERVICE_KEYS)
+        self.configure("true")
+        service = self.service()
+        shown = mt.wait_until(lambda: self.status("--json") and json.loads(self.status("--json"))["state_shed"], "it is shown")
+        self.assertEqual([row["rule"] for row in shown], [RULE_ID])
+        self.assertGreater(shown[0]["slots"], 0)
+        self.assertIn(f"\n  {RULE_ID}  ", self.status())
+        service.terminate()
+        self.assertEqual(service.wait(mt.WAIT_SECONDS), 0)
+
+    def test_service(self):
+        write(self.records, SERVICE_KEYS)
+        self.configure("false")
         service = self.service()
         mt.wait_until(lambda: service.poll() is not None or mt.whole_lines(self.alerts), "an alert")
         service.kill()

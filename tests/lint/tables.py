@@ -144,7 +144,8 @@ def logsources():
 def status():
     """Each figure with its unit, as the JSON and the metrics name it."""
     units = {"BYTES": "_bytes", "RATE": "_per_second", "SPAN": "_seconds"}
-    places = {"SERVICE": "service", "HOST": "hosts[]", "WORKER": "workers[]", "SOURCE": "sources[]", "SINK": "sinks[]"}
+    places = {"SERVICE": "service", "HOST": "hosts[]", "WORKER": "workers[]", "SOURCE": "sources[]", "SINK": "sinks[]",
+              "SHED": "state_shed[]"}
     rows = ["| member | metric | what |", "| --- | --- | --- |"]
     with open(STATUS, encoding="utf-8") as file:
         text = file.read()

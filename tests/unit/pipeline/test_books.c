@@ -152,6 +152,28 @@ static void put_new(struct mr_buf *out, int kind, uint64_t i)
 	mr_books_fini(&books);
 }
 
+/* A hundred rules by themselves: what is shown of them is bounded. */
+static void sheds_of_many_rules_are_summed(void **state)
+{
+	(void)state;
+	struct mr_books sums = {0};
+	for (int round = 1; round <= 2; round++) {
+		struct mr_books books = {0};
+		for (int i = 0; i < 150; i++) {
+			char name[16];
+			snprintf(name, sizeof name, "rule-%d", i);
+			mr_books_shed(&books, mr_slice(name), 3);
+		}
+		mr_books_add_sheds(&sums, &books);
+		mr_books_fini(&books);
+		assert_int_equal(sums.shed_count, 101);
+		assert_int_equal(sums.sheds[99].slots, 3 * round);
+		assert_string_equal(sums.sheds[100].rule, "(others)");
+		assert_int_equal(sums.sheds[100].slots, 50 * 3 * round);
+	}
+	mr_books_fini(&sums);
+}
+
 static void books_have_an_end(void **state)
 {
 	(void)state;
@@ -241,6 +263,7 @@ int main(void)
 	    cmocka_unit_test(books_add_up_and_travel_in_parts),
 	    cmocka_unit_test(of_a_partition_the_last_position_stays),
 	    cmocka_unit_test(books_have_an_end),
+	    cmocka_unit_test(sheds_of_many_rules_are_summed),
 	    cmocka_unit_test(any_bytes_are_survived),
 	    cmocka_unit_test(each_count_has_a_name),
 	    cmocka_unit_test(the_hash_of_lines_tells_order_from_content),

@@ -26,7 +26,7 @@ static void remember(void *context, enum mr_log_level level, uint64_t kind, cons
 
 static void fill(struct mr_status *status)
 {
-	mr_status_init(status, 1, 2, 1, 1, 2);
+	mr_status_init(status, 1, 2, 1, 1, 1, 2);
 	mr_status_word(status->service.state, "running");
 	mr_status_word(status->service.version, "0.1.0");
 	status->service.pid = 100;
@@ -47,6 +47,8 @@ static void fill(struct mr_status *status)
 	status->sources[0].ended = 1;
 	mr_status_word(status->sinks[0].name, "siem");
 	status->sinks[0].delivered = 7;
+	mr_status_word(status->sheds[0].rule, "a \"rule\"");
+	status->sheds[0].slots = 12;
 	mr_status_word(status->groups[0].name, "deliver");
 	mr_histogram_add(&status->groups[0].latencies.at[MR_L_ALERT], 128);
 	mr_histogram_add(&status->groups[0].latencies.at[MR_L_ALERT], 129);
@@ -79,6 +81,7 @@ static void json_is_exact_and_escaped(void **state)
 {
 	(void)state;
 	char *text = text_of(mr_status_write_json);
+	has(text, "\"state_shed\": [{\"rule\": \"a \\\"rule\\\"\", \"slots\": 12}]");
 	assert_true(mr_utf8_valid(text, strlen(text)));
 	has(text, "{\"service\": {\"state\": \"running\", \"version\": \"0.1.0\", \"pid\": 100, "
 		  "\"now\": null, \"started\": \"2025-11-29T05:10:00Z\"");
@@ -111,6 +114,7 @@ static void a_person_sees_no_escapes(void **state)
 	has(text, "\nhosts\n  name  leads  connected\n  b     no     yes\n");
 	has(text, "\nworkers\n  name");
 	has(text, "120000/s");
+	has(text, "\nstate_shed\n  rule");
 	assert_null(strstr(text, " \n"));
 	assert_null(strstr(text, "idle"));
 	free(text);
@@ -135,6 +139,7 @@ static void metrics_are_whole(void **state)
 	has(text, "millrace_alert_latency_seconds_bucket{group=\"deliver\",le=\"134.217728\"} 2\n");
 	has(text, "millrace_alert_latency_seconds_bucket{group=\"deliver\",le=\"+Inf\"} 3\n");
 	has(text, "millrace_alert_latency_seconds_count{group=\"deliver\"} 3\n");
+	has(text, "\nmillrace_rule_state_shed_total{rule=\"a \\\"rule\\\"\"} 12\n");
 	assert_null(strstr(text, "journal_size")); /* nothing is known of it */
 	assert_null(strstr(text, "idle"));
 	free(text);
@@ -145,14 +150,13 @@ static void a_service_without_workers_is_shown(void **state)
 	(void)state;
 	struct mr_status status;
 	struct mr_buf out = {0};
-	mr_status_init(&status, 0, 0, 0, 0, 0);
+	mr_status_init(&status, 0, 0, 0, 0, 0, 0);
 	mr_status_write_json(&status, &out);
 	mr_status_write_text(&status, &out);
 	mr_metrics_write(&status, &out);
 	mr_buf_add(&out, "", 1);
-	has(out.data,
-	    "\"hosts\": [], \"workers\": [], \"sources\": [], \"sinks\": [], \"alarms\": [], "
-	    "\"latencies\": {}");
+	has(out.data, "\"hosts\": [], \"workers\": [], \"sources\": [], \"sinks\": [], "
+		      "\"state_shed\": [], \"alarms\": [], \"latencies\": {}");
 	mr_buf_fini(&out);
 	mr_status_fini(&status);
 }
