@@ -4,16 +4,17 @@
  * Of keys that hold as much of their condition as each other the oldest goes first, so whoever
  * invents keys, one record each, faster than a user's records come would hide the user. A husk is
  * 32 bytes a thing. When its key comes again the slot begins with it: its alert is made, though it
- * shows no record from before, and says that its counts may be low. Husks take at most a quarter of
+ * shows no record from before, and says that its counts may be low. Husks take at most an eighth of
  * what their rule holds, in two tables: where the newer is full the older goes. They are in no
  * checkpoint: a start begins without. Called by shed.c, state.c and expiry.c; never fails. */
 #include "shed.h"
 
 #include <stdlib.h>
 
-#define LEAST 64     /* places of a table */
-#define TABLE_PART 8 /* of what its rule holds is one table, at most */
-#define WORTH 4      /* times smaller than the slot */
+#define LEAST 64 /* places of a table */
+#define MOST (UINT32_MAX / 2)
+#define TABLE_PART 16 /* of what its rule holds is one table, at most */
+#define WORTH 4       /* times smaller than the slot */
 
 struct husk {
 	uint64_t slot; /* its hash; 0: free */
@@ -22,7 +23,7 @@ struct husk {
 };
 struct table {
 	struct husk *at;
-	uint32_t count, mask;
+	uint32_t count, places;
 	int64_t newest; /* slot number */
 };
 struct corr_husks {
@@ -33,13 +34,13 @@ struct corr_husks {
 
 static size_t bytes_of(const struct table *table)
 {
-	return table->at == NULL ? 0 : ((size_t)table->mask + 1) * sizeof(*table->at);
+	return table->places * sizeof(*table->at);
 }
 
 static void table_new(struct corr *corr, struct corr_rule *rule, struct table *table,
 		      uint32_t places)
 {
-	*table = (struct table){.mask = places - 1, .newest = INT64_MIN};
+	*table = (struct table){.places = places, .newest = INT64_MIN};
 	table->at = mr_calloc(places, sizeof(*table->at));
 	corr_weigh(corr, rule->index, bytes_of(table), 0);
 }
@@ -56,21 +57,33 @@ static bool is_same(const struct husk *a, const struct husk *b)
 	return a->slot == b->slot && a->offset == b->offset && corr_id_equal(&a->id, &b->id);
 }
 
+/* Where to look for it, from one place to the next. */
+static uint32_t place_of(const struct table *table, uint64_t slot)
+{
+	return (uint32_t)((slot >> 32) * table->places >> 32);
+}
+
+static uint32_t behind(const struct table *table, uint32_t at)
+{
+	return at + 1 == table->places ? 0 : at + 1;
+}
+
 static void table_put(struct table *table, const struct husk *husk)
 {
-	uint32_t at = (uint32_t)husk->slot & table->mask;
+	uint32_t at = place_of(table, husk->slot);
 	while (table->at[at].slot != 0 && !is_same(&table->at[at], husk))
-		at = (at + 1) & table->mask;
+		at = behind(table, at);
 	table->count += table->at[at].slot == 0;
 	table->at[at] = *husk;
 }
 
-static void table_grow(struct corr *corr, struct corr_rule *rule, struct table *table)
+static void table_grow(struct corr *corr, struct corr_rule *rule, struct table *table,
+		       uint32_t places)
 {
 	struct table old = *table;
-	table_new(corr, rule, table, (old.mask + 1) * 2);
+	table_new(corr, rule, table, places);
 	table->newest = old.newest;
-	for (uint32_t i = 0; i <= old.mask; i++)
+	for (uint32_t i = 0; i < old.places; i++)
 		if (old.at[i].slot != 0)
 			table_put(table, &old.at[i]);
 	table_drop(corr, rule, &old);
@@ -82,21 +95,21 @@ static void table_grow(struct corr *corr, struct corr_rule *rule, struct table *
 static bool make_room(struct corr *corr, struct corr_rule *rule)
 {
 	struct table *now = &rule->husks->now;
-	size_t most = rule->bytes / TABLE_PART;
-	if (now->at != NULL && (now->count + 1) * 4 <= (now->mask + 1) * 3)
+	size_t most = rule->bytes / TABLE_PART / sizeof(*now->at);
+	if ((uint64_t)now->count * 4 < (uint64_t)now->places * 3)
 		return true;
-	if (now->at != NULL && bytes_of(now) * 2 <= most) {
-		table_grow(corr, rule, now);
+	size_t places = now->at == NULL ? LEAST : (size_t)now->places * 2;
+	if (places > most)
+		places = most < MOST ? most : MOST;
+	if (places < LEAST)
+		return false;
+	if (now->at != NULL && places >= now->places + now->places / 4) {
+		table_grow(corr, rule, now, (uint32_t)places);
 		return true;
 	}
-	uint32_t places = now->at == NULL ? LEAST : now->mask + 1;
-	while (places > LEAST && places * sizeof(*now->at) > most)
-		places /= 2;
-	if (places * sizeof(*now->at) > most)
-		return false;
 	table_drop(corr, rule, &rule->husks->before);
 	rule->husks->before = *now;
-	table_new(corr, rule, now, places);
+	table_new(corr, rule, now, (uint32_t)places);
 	return true;
 }
 
@@ -143,8 +156,8 @@ static bool find(const struct table *table, uint64_t hash, uint32_t keep, struct
 	bool found = false;
 	if (table->at == NULL)
 		return false;
-	uint32_t at = (uint32_t)hash & table->mask;
-	for (; table->at[at].slot != 0; at = (at + 1) & table->mask) {
+	uint32_t at = place_of(table, hash);
+	for (; table->at[at].slot != 0; at = behind(table, at)) {
 		const struct husk *husk = &table->at[at];
 		struct corr_entry entry = {husk->id, husk->offset, husk->offset}, old;
 		if (husk->slot != hash)

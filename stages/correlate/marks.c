@@ -162,6 +162,7 @@ void corr_marks_sort(struct corr_marks *marks)
 	if (gone)
 		gone_drop(marks);
 	marks->count = marks->sorted;
+	marks->summed = UINT32_MAX; /* anew */
 	free(tail);
 	if (gone || fresh < came)
 		texts_fit(marks);
@@ -197,6 +198,18 @@ uint32_t corr_marks_from(const struct corr_marks *marks, int64_t offset)
 			high = middle;
 	}
 	return low;
+}
+
+double corr_marks_sum(const struct corr_marks *marks)
+{
+	struct corr_marks *own = (struct corr_marks *)(uintptr_t)marks; /* it only remembers */
+	if (own->summed > own->count) {
+		own->summed = 0;
+		own->sum = 0;
+	}
+	for (; own->summed < own->count; own->summed++)
+		own->sum += corr_numbers_about(corr_mark_text(own, &own->at[own->summed]));
+	return own->sum;
 }
 
 void corr_marks_halve(struct corr_marks *marks)

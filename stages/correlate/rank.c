@@ -90,12 +90,7 @@ static uint16_t rank_of_part(uint64_t part)
 
 static double sum_of(const struct corr_slot *slot)
 {
-	const struct corr_marks *marks = slot->settled == NULL ? NULL : &slot->settled->marks;
-	double sum = 0;
-	for (uint32_t i = 0; marks != NULL && i < marks->count; i++)
-		if (!marks->at[i].gone)
-			sum += corr_numbers_about(corr_mark_text(marks, &marks->at[i]));
-	return sum;
+	return slot == NULL || slot->settled == NULL ? 0 : corr_marks_sum(&slot->settled->marks);
 }
 
 /* Of the fullest window that can end in the slot. */
@@ -103,8 +98,7 @@ static uint64_t part_of(const struct corr_slot *slot)
 {
 	const struct corr_rule *rule = slot->key->rule;
 	if (rule->bound > 0) {
-		double sum = sum_of(slot) + (slot->previous == NULL ? 0 : sum_of(slot->previous));
-		double part = sum / rule->bound;
+		double part = (sum_of(slot) + sum_of(slot->previous)) / rule->bound;
 		return part >= 1 ? WHOLE : part <= 0 ? 0 : (uint64_t)(part * (double)WHOLE);
 	}
 	uint64_t most = things(slot) + (slot->previous == NULL ? 0 : things(slot->previous));

@@ -57,6 +57,11 @@ void corr_lost_release(struct corr *corr, int64_t limit_us);
 /* Whether a new slot of that number may lack something. */
 bool corr_may_lack(const struct corr_key *key, int64_t number);
 
+/* ---- plain.c ---- */
+
+/* Forget those of the future, or else the older half; gives how many. */
+uint32_t corr_plain_halve(struct corr *corr, struct corr_plain *plain);
+
 /* ---- fire.c ---- */
 
 /* A slot is given up: a finite run makes its alert now, if there is one, and once. */

@@ -196,6 +196,8 @@ struct corr_marks {
 	char *texts;
 	uint32_t sorted, count, capacity;
 	uint32_t text_used, text_capacity;
+	uint32_t summed; /* so many of them are in `sum` */
+	double sum;
 };
 
 /* An occurrence kept whole: outer correlations hear of it while it completes, or alerts show it. */
@@ -545,8 +547,6 @@ void corr_plain_observe(struct corr *corr, const struct mr_signal *signal);
 /* True where the id is new; the later time is kept. */
 bool corr_plain_add(struct corr *corr, struct corr_plain *plain, const struct corr_id *id,
 		    int64_t time_us);
-/* Forget those of the future, or else the older half; gives how many. */
-uint32_t corr_plain_halve(struct corr *corr, struct corr_plain *plain);
 void corr_plain_release(struct corr *corr, struct corr_plain *plain, int64_t limit_us);
 void corr_plain_fini(struct corr *corr, struct corr_plain *plain);
 
@@ -618,6 +618,8 @@ void corr_marks_sort(struct corr_marks *marks);
 struct mr_slice corr_mark_text(const struct corr_marks *marks, const struct corr_mark *mark);
 /* Of sorted ones: the first whose offset is not below. */
 uint32_t corr_marks_from(const struct corr_marks *marks, int64_t offset);
+/* What their numbers add up to, about: what was withdrawn is out of it once they are sorted. */
+double corr_marks_sum(const struct corr_marks *marks);
 /* The later half stays. */
 void corr_marks_halve(struct corr_marks *marks);
 void corr_marks_fini(struct corr_marks *marks);
