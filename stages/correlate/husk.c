@@ -4,9 +4,11 @@
  * Of keys that hold as much of their condition as each other the oldest goes first, so whoever
  * invents keys, one record each, faster than a user's records come would hide the user. A husk is
  * 32 bytes a thing. When its key comes again the slot begins with it: its alert is made, though it
- * shows no record from before, and says that its counts may be low. Husks take at most an eighth of
- * what their rule holds, in two tables: where the newer is full the older goes. They are in no
- * checkpoint: a start begins without. Called by shed.c, state.c and expiry.c; never fails. */
+ * shows no record from before, and says that its counts may be low. Of a slot that fired it stays
+ * that it did, so that it does not twice; a finite run has its own way (fire.c). Husks take at most
+ * an eighth of what their rule holds, in two tables: where the newer is full the older goes. They
+ * are in no checkpoint: a start begins without. Called by shed.c, state.c and expiry.c; never
+ * fails. */
 #include "shed.h"
 
 #include <stdlib.h>
@@ -29,6 +31,8 @@ struct table {
 struct corr_husks {
 	struct table now, before;
 };
+
+static const struct corr_id fired; /* zero is no thing's: in its place stands what was told */
 
 /* ---- a table ---- */
 
@@ -115,12 +119,15 @@ static bool make_room(struct corr *corr, struct corr_rule *rule)
 
 /* Neither what is judged by all its occurrences nor what feeds others can go on from counts alone.
  */
-static bool is_worth(const struct corr *corr, const struct corr_slot *slot)
+static bool goes_on(const struct corr *corr, const struct corr_slot *slot)
 {
 	const struct corr_rule *rule = slot->key->rule;
-	return !rule->settles && !rule->feeds && !slot->fired && slot->times == NULL &&
-	       slot->set.count * WORTH * sizeof(struct husk) <= slot->bytes &&
-	       !corr_is_future(corr, slot);
+	return !rule->settles && !rule->feeds && !corr_is_future(corr, slot);
+}
+
+static bool is_worth(const struct corr_slot *slot)
+{
+	return slot->times == NULL && slot->set.count * WORTH * sizeof(struct husk) <= slot->bytes;
 }
 
 static uint64_t hash_of(const struct corr *corr, const struct corr_key *key, int64_t number)
@@ -129,55 +136,75 @@ static uint64_t hash_of(const struct corr *corr, const struct corr_key *key, int
 	return hash + (hash == 0);
 }
 
-void corr_husk_put(struct corr *corr, const struct corr_slot *slot)
+static void put(struct corr *corr, const struct corr_slot *slot, const struct husk *husk)
 {
 	struct corr_rule *rule = &corr->rules[slot->key->rule->index];
-	uint64_t hash = hash_of(corr, slot->key, slot->number);
-	if (!is_worth(corr, slot))
-		return;
 	if (rule->husks == NULL)
 		rule->husks = mr_calloc(1, sizeof(*rule->husks));
-	for (uint32_t i = 0; i < 2 * slot->set.count; i++) {
-		const struct corr_entry *entry = &slot->set.entries[i / 2];
-		struct husk husk = {hash, entry->id, i % 2 == 0 ? entry->first : entry->last};
-		if ((i % 2 == 1 && entry->first == entry->last) || !make_room(corr, rule))
-			continue;
-		struct table *now = &rule->husks->now;
-		table_put(now, &husk);
-		now->newest = slot->number > now->newest ? slot->number : now->newest;
+	if (!make_room(corr, rule))
+		return;
+	struct table *now = &rule->husks->now;
+	table_put(now, husk);
+	now->newest = slot->number > now->newest ? slot->number : now->newest;
+}
+
+void corr_husk_put(struct corr *corr, const struct corr_slot *slot)
+{
+	uint64_t hash = hash_of(corr, slot->key, slot->number);
+	if (!goes_on(corr, slot))
+		return;
+	if (slot->fired && !corr->env->finite) {
+		put(corr, slot, &(struct husk){hash, fired, (int64_t)slot->told});
+		return;
+	}
+	for (uint32_t i = 0; i < slot->set.count && is_worth(slot); i++) {
+		const struct corr_entry *entry = &slot->set.entries[i];
+		put(corr, slot, &(struct husk){hash, entry->id, entry->first});
+		if (entry->last != entry->first)
+			put(corr, slot, &(struct husk){hash, entry->id, entry->last});
 	}
 }
 
 /* ---- what is found ---- */
 
-/* Into the set, where there is one. True where there was something. */
-static bool find(const struct table *table, uint64_t hash, uint32_t keep, struct corr_set *set)
+static void take(struct corr_slot *slot, const struct husk *husk)
+{
+	struct corr_entry entry = {husk->id, husk->offset, husk->offset}, old;
+	slot->lossy = true;
+	if (!corr_id_equal(&husk->id, &fired)) {
+		corr_set_add(&slot->set, slot->key->rule->keep, &entry, &old);
+		return;
+	}
+	slot->fired = true;
+	slot->told = (uint64_t)husk->offset;
+}
+
+/* Into the slot, where there is one. True where there was something. */
+static bool find(const struct table *table, uint64_t hash, struct corr_slot *slot)
 {
 	bool found = false;
 	if (table->at == NULL)
 		return false;
 	uint32_t at = place_of(table, hash);
 	for (; table->at[at].slot != 0; at = behind(table, at)) {
-		const struct husk *husk = &table->at[at];
-		struct corr_entry entry = {husk->id, husk->offset, husk->offset}, old;
-		if (husk->slot != hash)
+		if (table->at[at].slot != hash)
 			continue;
 		found = true;
-		if (set != NULL)
-			corr_set_add(set, keep, &entry, &old);
+		if (slot != NULL)
+			take(slot, &table->at[at]);
 	}
 	return found;
 }
 
 static bool find_both(const struct corr *corr, const struct corr_key *key, int64_t number,
-		      struct corr_set *set)
+		      struct corr_slot *slot)
 {
 	const struct corr_husks *husks = key->rule->husks;
 	if (husks == NULL)
 		return false;
 	uint64_t hash = hash_of(corr, key, number);
-	bool found = find(&husks->now, hash, key->rule->keep, set);
-	return find(&husks->before, hash, key->rule->keep, set) || found;
+	bool found = find(&husks->now, hash, slot);
+	return find(&husks->before, hash, slot) || found;
 }
 
 bool corr_husk_is(const struct corr *corr, const struct corr_key *key, int64_t number)
@@ -187,7 +214,7 @@ bool corr_husk_is(const struct corr *corr, const struct corr_key *key, int64_t n
 
 void corr_husk_take(const struct corr *corr, struct corr_slot *slot)
 {
-	slot->lossy |= find_both(corr, slot->key, slot->number, &slot->set);
+	find_both(corr, slot->key, slot->number, slot);
 }
 
 /* ---- what goes ---- */

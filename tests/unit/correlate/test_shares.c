@@ -482,6 +482,9 @@ static void what_fired_is_over(void **state)
 			feed(&world, 3, 10000 + i - 300, 1, world.now_us);
 	}
 	assert_int_equal(world.house.made.count, made + 300);
+	for (uint32_t i = 0; i < 200; i++) /* the first ones come again: they do not fire again */
+		feed(&world, 3, i / 2, i, i);
+	assert_int_equal(world.house.made.count, made + 300);
 	world_end(&world);
 }
 
