@@ -117,17 +117,19 @@ static bool make_room(struct corr *corr, struct corr_rule *rule)
 	return true;
 }
 
-/* Neither what is judged by all its occurrences nor what feeds others can go on from counts alone.
- */
-static bool goes_on(const struct corr *corr, const struct corr_slot *slot)
+static size_t things(const struct corr_slot *slot)
 {
-	const struct corr_rule *rule = slot->key->rule;
-	return !rule->settles && !rule->feeds && !corr_is_future(corr, slot);
+	size_t count = slot->set.count;
+	for (uint32_t i = 0; slot->times != NULL && i < slot->key->rule->step_count; i++)
+		count += slot->times[i].count;
+	return count;
 }
 
-static bool is_worth(const struct corr_slot *slot)
+/* What is judged by all its occurrences cannot go on from counts alone. */
+static bool is_worth(const struct corr *corr, const struct corr_slot *slot)
 {
-	return slot->times == NULL && slot->set.count * WORTH * sizeof(struct husk) <= slot->bytes;
+	return !slot->key->rule->settles && !corr_is_future(corr, slot) &&
+	       (slot->fired || things(slot) * WORTH * sizeof(struct husk) <= slot->bytes);
 }
 
 static uint64_t hash_of(const struct corr *corr, const struct corr_key *key, int64_t number)
@@ -151,17 +153,24 @@ static void put(struct corr *corr, const struct corr_slot *slot, const struct hu
 void corr_husk_put(struct corr *corr, const struct corr_slot *slot)
 {
 	uint64_t hash = hash_of(corr, slot->key, slot->number);
-	if (!goes_on(corr, slot))
+	uint32_t steps = slot->times == NULL ? 0 : slot->key->rule->step_count;
+	if (!is_worth(corr, slot) || (slot->fired && corr->env->finite))
 		return;
-	if (slot->fired && !corr->env->finite) {
+	if (slot->fired) {
 		put(corr, slot, &(struct husk){hash, fired, (int64_t)slot->told});
 		return;
 	}
-	for (uint32_t i = 0; i < slot->set.count && is_worth(slot); i++) {
+	for (uint32_t i = 0; i < slot->set.count; i++) {
 		const struct corr_entry *entry = &slot->set.entries[i];
 		put(corr, slot, &(struct husk){hash, entry->id, entry->first});
 		if (entry->last != entry->first)
 			put(corr, slot, &(struct husk){hash, entry->id, entry->last});
+	}
+	for (uint32_t step = 0; step < steps; step++) {
+		const struct corr_times *of = &slot->times[step];
+		for (uint32_t i = 0; i < of->count; i++)
+			put(corr, slot,
+			    &(struct husk){hash, corr_id_of_step(step), of->offsets[i]});
 	}
 }
 
@@ -169,14 +178,17 @@ void corr_husk_put(struct corr *corr, const struct corr_slot *slot)
 
 static void take(struct corr_slot *slot, const struct husk *husk)
 {
+	const struct corr_rule *rule = slot->key->rule;
 	struct corr_entry entry = {husk->id, husk->offset, husk->offset}, old;
 	slot->lossy = true;
-	if (!corr_id_equal(&husk->id, &fired)) {
-		corr_set_add(&slot->set, slot->key->rule->keep, &entry, &old);
-		return;
+	if (corr_id_equal(&husk->id, &fired)) {
+		slot->fired = true;
+		slot->told = (uint64_t)husk->offset;
+	} else if (rule->way == &corr_in_order_way) {
+		corr_times_add(rule, slot, corr_step_of_id(&husk->id), husk->offset);
+	} else {
+		corr_set_add(&slot->set, rule->keep, &entry, &old);
 	}
-	slot->fired = true;
-	slot->told = (uint64_t)husk->offset;
 }
 
 /* Into the slot, where there is one. True where there was something. */
