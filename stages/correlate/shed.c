@@ -232,7 +232,7 @@ static void rules_shed(struct corr *corr, struct corr_key *in_hand, uint16_t las
 		struct corr_rule *rule = fullest(corr, &next);
 		if (rule == NULL || rule->bytes <= least)
 			break;
-		next -= next / 64;
+		next -= next / 64 + (next > 0);
 		rule->shed.spent =
 		    !rule_shed(corr, rule, next > least ? next : least, in_hand, last);
 	}
