@@ -385,10 +385,10 @@ void mr_checkpoint_put_off(struct mr_checkpoint *checkpoint, const struct mr_sup
 			   int64_t now_us)
 {
 	int64_t most_us = checkpoint->begun_us + IDLE_INTERVALS * checkpoint->interval_us;
-	int64_t next_us = checkpoint->due_us + checkpoint->interval_us;
 	if (now_us < checkpoint->due_us || checkpoint->due_us >= most_us ||
 	    !says_the_same(checkpoint, supervisor))
 		return;
+	int64_t next_us = checkpoint->due_us + checkpoint->interval_us;
 	checkpoint->due_us = next_us < most_us ? next_us : most_us;
 }
 

@@ -68,7 +68,7 @@ static void window_open(struct corr_window *window, const struct corr_slot *slot
 	const struct corr_marks *now = marks_of(slot), *before = marks_of(slot->previous);
 	*window =
 	    (struct corr_window){.rule = slot->key->rule, .marks_before = before, .marks_now = now};
-	if (before != NULL) {
+	if (before != NULL && before->count > 0) {
 		uint32_t from = corr_marks_from(before, range.from);
 		window->before = before->at + from;
 		window->first = before->count - from;

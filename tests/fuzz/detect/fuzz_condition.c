@@ -172,7 +172,8 @@ static void compare(const struct sigma_node *tree, struct mr_slice text)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct mr_arena arena = {0};
-	struct sigma_builder load = {.arena = &arena};
+	struct sigma_set set = {0}; /* its warnings are the arena's */
+	struct sigma_builder load = {.arena = &arena, .set = &set};
 	struct sigma_scope scope = {.load = &load, .arena = &arena};
 	struct mr_yaml keys[NAMES] = {0};
 	struct sigma_name items[NAMES];
