@@ -377,7 +377,7 @@ static bool says_the_same(const struct mr_checkpoint *checkpoint,
 {
 	struct mr_counters sums = count_all(supervisor);
 	return checkpoint->here > 0 && checkpoint->failures == 0 && !checkpoint->untold &&
-	       !checkpoint->keeper->waiting &&
+	       checkpoint->waiting == 0 && !checkpoint->keeper->waiting &&
 	       memcmp(sums.at, checkpoint->seen.at, sizeof sums.at) == 0;
 }
 

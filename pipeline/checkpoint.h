@@ -70,7 +70,7 @@ enum mr_err mr_checkpoint_keep_name(struct mr_checkpoint *checkpoint, struct mr_
  * now. */
 void mr_checkpoint_hurry(struct mr_checkpoint *checkpoint, int64_t now_us, int64_t interval_us);
 
-/* While nothing has been counted since the last one began, and nothing waits for its commitment,
+/* While nothing has been counted since the last one began, and nothing waits for a barrier,
  * the next would say the same: when it is due, it is put off by an interval, up to ten of them in
  * all. */
 void mr_checkpoint_put_off(struct mr_checkpoint *checkpoint, const struct mr_supervisor *supervisor,

@@ -351,10 +351,13 @@ static void one_that_has_nothing_to_say_is_put_off(void **state)
 	desk.supervisor.workers[0].counters.at[MR_C_RECORDS] = 7;
 	assert_int_equal(next_us(&desk), 2000000); /* the first of its incarnation */
 	commit_owed(&desk, 1, 0);
+	assert_int_equal(next_us(&desk), 2000000); /* slots wait for a source to be idle */
+	checkpoint->waiting = 0;
 	assert_int_equal(next_us(&desk), 11000000);
 	desk.supervisor.workers[1].counters.at[MR_C_RECORDS] = 1;
 	assert_int_equal(next_us(&desk), 2000000);
 	commit_owed(&desk, 2, 0);
+	checkpoint->waiting = 0;
 	assert_int_equal(next_us(&desk), 11000000);
 	checkpoint->untold = true;
 	assert_int_equal(next_us(&desk), 2000000);
