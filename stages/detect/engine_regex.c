@@ -140,6 +140,8 @@ enum engine_found engine_regex_find(struct engine_regex_room *room,
 				    const struct engine_regex *regex, struct mr_slice text,
 				    uint64_t *spent)
 {
+	if (regex == NULL)
+		return ENGINE_ABSENT;
 	int found = text.len <= LONG_TEXT ? look_on(room, regex->code, text, spent)
 					  : look_long(room, regex->counting, text, spent);
 	if (found >= 0)

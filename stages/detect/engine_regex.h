@@ -36,7 +36,8 @@ struct engine_regex_room {
 };
 void engine_regex_room_init(struct engine_regex_room *room);
 void engine_regex_room_fini(struct engine_regex_room *room);
-/* Bounded: gives up where the pattern needs too many steps. `*spent` is what the event's texts have
+/* Bounded: gives up where the pattern needs too many steps. NULL, which a damaged image may lead
+ * to, is found nowhere. `*spent` is what the event's texts have
  * cost the pattern so far. */
 enum engine_found engine_regex_find(struct engine_regex_room *room,
 				    const struct engine_regex *regex, struct mr_slice text,
