@@ -198,14 +198,6 @@ static void give_up(struct mr_checkpoint *checkpoint, struct mr_supervisor *supe
 	mr_checkpoint_abandon(checkpoint);
 }
 
-static struct mr_counters count_all(const struct mr_supervisor *supervisor)
-{
-	struct mr_counters sums = {0};
-	for (uint32_t i = 0; i < supervisor->worker_count; i++)
-		mr_counters_add(&sums, &supervisor->workers[i].counters);
-	return sums;
-}
-
 void mr_checkpoint_begin(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor)
 {
 	checkpoint->number++;
@@ -216,7 +208,7 @@ void mr_checkpoint_begin(struct mr_checkpoint *checkpoint, struct mr_supervisor 
 	checkpoint->untold_next = false;
 	checkpoint->held_next = checkpoint->waiting_next = 0;
 	checkpoint->lines_next = 0;
-	checkpoint->seen = count_all(supervisor);
+	checkpoint->seen = mr_supervisor_sum(supervisor);
 	if (!make_directory(checkpoint) || !send_files(checkpoint, supervisor)) {
 		give_up(checkpoint, supervisor);
 		return;
@@ -375,7 +367,7 @@ void mr_checkpoint_hurry(struct mr_checkpoint *checkpoint, int64_t now_us, int64
 static bool says_the_same(const struct mr_checkpoint *checkpoint,
 			  const struct mr_supervisor *supervisor)
 {
-	struct mr_counters sums = count_all(supervisor);
+	struct mr_counters sums = mr_supervisor_sum(supervisor);
 	return checkpoint->here > 0 && checkpoint->failures == 0 && !checkpoint->untold &&
 	       checkpoint->waiting == 0 && !checkpoint->keeper->waiting &&
 	       memcmp(sums.at, checkpoint->seen.at, sizeof sums.at) == 0;

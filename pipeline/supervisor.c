@@ -264,13 +264,14 @@ static enum mr_err name_the_lost(struct mr_supervisor *supervisor, struct mr_err
 
 /* ---- watching ---- */
 
-static void add_up(struct mr_supervisor *supervisor)
+struct mr_counters mr_supervisor_sum(const struct mr_supervisor *supervisor)
 {
-	supervisor->sums = (struct mr_counters){0};
+	struct mr_counters sums = {0};
 	for (uint32_t i = 0; i < supervisor->worker_count; i++)
-		mr_counters_add(&supervisor->sums, &supervisor->workers[i].counters);
+		mr_counters_add(&sums, &supervisor->workers[i].counters);
 	if (supervisor->hosts != NULL)
-		mr_counters_add(&supervisor->sums, &supervisor->hosts->gate.counters);
+		mr_counters_add(&sums, &supervisor->hosts->gate.counters);
+	return sums;
 }
 
 static bool all_done(const struct mr_supervisor *supervisor)
@@ -371,7 +372,7 @@ static enum mr_err watch(struct mr_supervisor *supervisor, struct mr_error *erro
 			sample_us = now_us + (pause_us > least_us ? pause_us : least_us);
 		}
 		if (supervisor->started && now_us >= show_us) {
-			add_up(supervisor);
+			supervisor->sums = mr_supervisor_sum(supervisor);
 			mr_progress_show(&supervisor->progress, &supervisor->sums, now_us);
 			show_us = now_us + SHOW_US;
 		}
@@ -470,7 +471,7 @@ enum mr_err mr_supervisor_run(struct mr_supervisor *supervisor, struct mr_error 
 		mr_hosts_end(supervisor);
 	err = error->code;
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	add_up(supervisor);
+	supervisor->sums = mr_supervisor_sum(supervisor);
 	mr_progress_clear(&supervisor->progress);
 	if (err == MR_OK)
 		mr_supervisor_tell_deaf(supervisor);

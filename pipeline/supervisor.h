@@ -153,6 +153,8 @@ enum mr_err mr_supervisor_quote(const struct mr_supervised *from, enum mr_err co
 enum mr_err mr_supervisor_common_word(struct mr_supervisor *supervisor, struct mr_supervised *from,
 				      const struct mr_control_message *message,
 				      struct mr_error *error);
+/* Of all workers, and of the gate where there are hosts. */
+struct mr_counters mr_supervisor_sum(const struct mr_supervisor *supervisor);
 void mr_supervisor_sample(struct mr_supervisor *supervisor);
 /* All are ready: to a person, or in the log of a service. */
 void mr_supervisor_show_workers(struct mr_supervisor *supervisor);
