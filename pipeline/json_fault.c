@@ -38,19 +38,9 @@ static void blanks(struct finder *f)
 
 static bool hex4(const struct finder *f, size_t from, uint32_t *out)
 {
-	uint32_t value = 0;
-	for (size_t i = from; i < from + 4; i++) {
-		char c = i < f->len ? f->text[i] : ' ';
-		int digit = c >= '0' && c <= '9'   ? c - '0'
-			    : c >= 'a' && c <= 'f' ? c - 'a' + 10
-			    : c >= 'A' && c <= 'F' ? c - 'A' + 10
-						   : -1;
-		if (digit < 0)
-			return false;
-		value = value * 16 + (uint32_t)digit;
-	}
-	*out = value;
-	return true;
+	int32_t value = from + 4 <= f->len ? mr_hex4(f->text + from) : -1;
+	*out = (uint32_t)value;
+	return value >= 0;
 }
 
 static bool unicode_escape(struct finder *f) /* at the backslash */

@@ -49,20 +49,9 @@ static int character(const unsigned char *p, size_t left)
 /* The value of four hexadecimal digits behind \u at text[at], or -1. */
 static int escaped(const struct repair *r, size_t at)
 {
-	int value = 0;
 	if (at + 6 > r->len || r->text[at] != '\\' || r->text[at + 1] != 'u')
 		return -1;
-	for (size_t i = at + 2; i < at + 6; i++) {
-		char c = r->text[i];
-		int digit = c >= '0' && c <= '9'   ? c - '0'
-			    : c >= 'a' && c <= 'f' ? c - 'a' + 10
-			    : c >= 'A' && c <= 'F' ? c - 'A' + 10
-						   : -1;
-		if (digit < 0)
-			return -1;
-		value = value * 16 + digit;
-	}
-	return value;
+	return mr_hex4(r->text + at + 2);
 }
 
 static void escape(struct repair *r)

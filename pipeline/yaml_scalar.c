@@ -70,11 +70,7 @@ static bool is_based(struct mr_slice text, uint64_t *out, bool *fits)
 	uint64_t value = 0;
 	*fits = true;
 	for (size_t at = 2; at < text.len; at++) {
-		unsigned char c = (unsigned char)text.at[at];
-		unsigned digit = c >= '0' && c <= '9'   ? c - (unsigned)'0'
-				 : c >= 'a' && c <= 'f' ? c - 'a' + 10u
-				 : c >= 'A' && c <= 'F' ? c - 'A' + 10u
-							: 99u;
+		unsigned digit = (unsigned)mr_hex_digit(text.at[at]); /* none: past any base */
 		if (digit >= base)
 			return false;
 		if (value > (UINT64_MAX - digit) / base)

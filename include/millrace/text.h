@@ -128,6 +128,27 @@ static inline uint64_t mr_hash_ends(const char *text, size_t len, uint64_t seed)
 void mr_sha256(const void *bytes, size_t len, uint8_t *out);
 /* Lower-case hexadecimal of `len` bytes, and a zero byte: out has 2 * len + 1. */
 void mr_hex(const uint8_t *bytes, size_t len, char *out);
+/* The value of a hexadecimal digit, and of four, as JSON has them behind \u; -1 where they are
+ * none.
+ */
+static inline int mr_hex_digit(char c)
+{
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+				      : -1;
+}
+static inline int32_t mr_hex4(const char *at)
+{
+	int32_t value = 0;
+	for (int i = 0; i < 4; i++) {
+		int digit = mr_hex_digit(at[i]);
+		if (digit < 0)
+			return -1;
+		value = value * 16 + digit;
+	}
+	return value;
+}
 
 /* The bytes as a JSON string with its quotes: ill-formed UTF-8 becomes U+FFFD, control characters
  * are escaped. */

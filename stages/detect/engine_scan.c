@@ -177,23 +177,13 @@ void engine_scan_needles(const struct engine_scan *scan)
 
 /* ---- the record's own bytes ---- */
 
-static int hex_at(const char *at)
-{
-	return *at >= '0' && *at <= '9'   ? *at - '0'
-	       : *at >= 'a' && *at <= 'f' ? *at - 'a' + 10
-					  : -1;
-}
-
 /* The ASCII character that "\uXXXX" folds to; 0 where it is another one. */
 static char character_at(const char *at)
 {
-	uint32_t point = 0;
-	for (int i = 2; i < 6; i++) {
-		if (hex_at(at + i) < 0)
-			return '\0';
-		point = point << 4 | (uint32_t)hex_at(at + i);
-	}
-	point = mr_fold_codepoint(point);
+	int32_t value = mr_hex4(at + 2);
+	if (value < 0)
+		return '\0';
+	uint32_t point = mr_fold_codepoint((uint32_t)value);
 	return point < 0x80 ? (char)point : '\0';
 }
 
