@@ -5,6 +5,7 @@
  * msgpack, u64 XXH3 over all before it; numbers little-endian. */
 #include "generation.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "codec.h"
 #include "millrace/folder.h"
@@ -26,6 +28,7 @@
 #define SET_MAX (64 << 20)
 #define TABLE_MAX (SIZE_MAX / 2)
 #define TABLES_MAX 1024
+#define PIECE_BYTES (256 << 10)
 #define NAME_MAX_BYTES 32
 
 void mr_generation_fini(struct mr_generation *generation)
@@ -41,19 +44,23 @@ bool mr_generation_has(const char *name, int fd)
 	return mr_tables_sealed(fd) && !mr_tables_secret(name);
 }
 
-static enum mr_err add_table(const struct mr_tables *tables, const char *name,
+static enum mr_err add_table(const struct mr_tables *tables, size_t index,
 			     struct mr_generation *out, struct mr_error *error)
 {
-	struct mr_slice bytes;
-	enum mr_err err = mr_tables_map(tables, name, &bytes, error);
+	const char *name;
+	int fd;
+	size_t size;
+	uint64_t hash;
+	mr_tables_at(tables, index, &name, &fd, &size);
+	if (!mr_generation_has(name, fd))
+		return MR_OK;
+	enum mr_err err = mr_tables_hash(tables, index, &hash, error);
 	if (err != MR_OK)
 		return err;
 	out->tables = mr_realloc(out->tables, (out->count + 1) * sizeof *out->tables);
 	struct mr_generation_table *table = &out->tables[out->count++];
-	*table = (struct mr_generation_table){.size = bytes.len,
-					      .hash = mr_hash64(bytes.at, bytes.len, 0)};
+	*table = (struct mr_generation_table){.size = size, .hash = hash};
 	snprintf(table->name, sizeof table->name, "%s", name);
-	mr_tables_unmap(bytes);
 	return MR_OK;
 }
 
@@ -84,14 +91,8 @@ enum mr_err mr_generation_of(const struct mr_tables *tables, const struct mr_fie
 {
 	enum mr_err err = MR_OK;
 	*out = (struct mr_generation){0};
-	for (size_t i = 0; i < mr_tables_count(tables) && err == MR_OK; i++) {
-		const char *name;
-		int fd;
-		size_t size;
-		mr_tables_at(tables, i, &name, &fd, &size);
-		if (mr_generation_has(name, fd))
-			err = add_table(tables, name, out, error);
-	}
+	for (size_t i = 0; i < mr_tables_count(tables) && err == MR_OK; i++)
+		err = add_table(tables, i, out, error);
 	if (err != MR_OK) {
 		mr_generation_fini(out);
 		return err;
@@ -171,17 +172,84 @@ static enum mr_err open_directory(const struct mr_state_dir *dir, struct mr_stat
 	return MR_OK;
 }
 
+static enum mr_err not_the_table(const struct mr_state_dir *own, const char *name,
+				 struct mr_error *error)
+{
+	return mr_error_set(error, MR_BAD_INPUT, "%s/%s: it is not the table of its name",
+			    own->path, name);
+}
+
+/* Piece by piece through a buffer that stays in the processor's cache: a table that lies once more
+ * in memory of ours costs a page for each of its own. */
+static enum mr_err copy_pieces(int from, int to, uint64_t size, uint64_t *hash_out,
+			       struct mr_error *error)
+{
+	XXH3_state_t *state = XXH3_createState();
+	char *piece = mr_malloc(PIECE_BYTES);
+	enum mr_err err = MR_OK;
+	assert(state != NULL);
+	XXH3_64bits_reset(state);
+	for (uint64_t done = 0; err == MR_OK && done < size;) {
+		uint64_t left = size - done;
+		size_t want = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
+		size_t got;
+		if (mr_os_read(from, piece, want, done, &got) == MR_READ_FAILED)
+			err = mr_error_errno(error, MR_IO, "cannot read it");
+		else if (!mr_os_write_all(to, (struct mr_slice){piece, got}))
+			err = mr_error_errno(error, mr_error_of_write(errno),
+					     "no memory for its copy");
+		else
+			XXH3_64bits_update(state, piece, got);
+		done += want;
+	}
+	*hash_out = XXH3_64bits_digest(state);
+	XXH3_freeState(state);
+	free(piece);
+	return err;
+}
+
+/* A sealed copy of an open file that should be the table. */
+static enum mr_err seal_copy(const struct mr_state_dir *own, const char *name,
+			     const struct mr_generation_table *table, int from, int *fd_out,
+			     struct mr_error *error)
+{
+	uint64_t hash;
+	int fd = memfd_create(table->name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return mr_error_errno(error, MR_IO, "table %s: cannot make a memory file",
+				      table->name);
+	enum mr_err err = copy_pieces(from, fd, table->size, &hash, error);
+	if (err != MR_OK)
+		mr_error_prefix(error, "%s/%s", own->path, name);
+	else if (hash != table->hash)
+		err = not_the_table(own, name, error);
+	else if (!mr_os_seal(fd))
+		err = mr_error_errno(error, MR_IO, "table %s: cannot seal the memory file",
+				     table->name);
+	if (err == MR_OK)
+		*fd_out = fd;
+	else
+		close(fd);
+	return err;
+}
+
+/* What was kept, whole, in memory that cannot change. */
 static enum mr_err read_table(const struct mr_state_dir *own,
-			      const struct mr_generation_table *table, struct mr_buf *out,
+			      const struct mr_generation_table *table, int *fd_out,
 			      struct mr_error *error)
 {
 	char name[NAME_MAX_BYTES];
+	struct stat about;
+	int from;
 	table_name(table->hash, name);
-	enum mr_err err = mr_state_dir_get(own, name, TABLE_MAX, out, error);
-	if (err == MR_OK &&
-	    (out->len != table->size || mr_hash64(out->data, out->len, 0) != table->hash))
-		err = mr_error_set(error, MR_BAD_INPUT, "%s/%s: it is not the table of its name",
-				   own->path, name);
+	enum mr_err err = mr_state_dir_open_file(own, name, &from, &about, error);
+	if (err != MR_OK)
+		return err;
+	if ((uint64_t)about.st_size != table->size)
+		err = not_the_table(own, name, error);
+	else
+		err = seal_copy(own, name, table, from, fd_out, error);
+	close(from);
 	return err;
 }
 
@@ -313,12 +381,10 @@ static enum mr_err load_table(const struct mr_state_dir *own,
 			      const struct mr_generation_table *table, struct mr_tables *tables,
 			      struct mr_error *error)
 {
-	struct mr_buf bytes = {0};
-	enum mr_err err = read_table(own, table, &bytes, error);
+	int fd;
+	enum mr_err err = read_table(own, table, &fd, error);
 	if (err == MR_OK)
-		err = mr_tables_add_bytes(tables, table->name,
-					  (struct mr_slice){bytes.data, bytes.len}, error);
-	mr_buf_fini(&bytes);
+		mr_tables_add_hashed(tables, table->name, fd, table->size, table->hash);
 	return err;
 }
 
@@ -379,18 +445,32 @@ struct recall {
 	bool found;
 };
 
+static bool fits_there(const struct recall *recall, int fd, size_t size)
+{
+	if (size == 0)
+		return recall->fits(recall->context, (struct mr_slice){"", 0});
+	void *bytes = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+	if (bytes == MAP_FAILED)
+		return false;
+	bool fits = recall->fits(recall->context, (struct mr_slice){bytes, size});
+	munmap(bytes, size);
+	return fits;
+}
+
 static bool try_table(struct recall *recall, const struct mr_generation_table *table)
 {
-	struct mr_buf bytes = {0};
 	struct mr_error unread = {0};
+	int fd;
 	if (strcmp(table->name, recall->name) != 0 || table->hash == recall->tried)
 		return false;
 	recall->tried = table->hash;
-	bool fits = read_table(recall->own, table, &bytes, &unread) == MR_OK &&
-		    recall->fits(recall->context, (struct mr_slice){bytes.data, bytes.len}) &&
-		    mr_tables_add_bytes(recall->tables, recall->name,
-					(struct mr_slice){bytes.data, bytes.len}, &unread) == MR_OK;
-	mr_buf_fini(&bytes);
+	if (read_table(recall->own, table, &fd, &unread) != MR_OK)
+		return false;
+	bool fits = fits_there(recall, fd, table->size);
+	if (fits)
+		mr_tables_add_hashed(recall->tables, recall->name, fd, table->size, table->hash);
+	else
+		close(fd);
 	return fits;
 }
 

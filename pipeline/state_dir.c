@@ -72,9 +72,8 @@ static void close_fd(int fd)
 	errno = saved;
 }
 
-/* Of a FIFO, which would be waited for, it says so. */
-static enum mr_err open_file(const struct mr_state_dir *dir, const char *name, int *fd_out,
-			     struct stat *about_out, struct mr_error *error)
+enum mr_err mr_state_dir_open_file(const struct mr_state_dir *dir, const char *name, int *fd_out,
+				   struct stat *about_out, struct mr_error *error)
 {
 	int fd = openat(dir->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0 && errno == ENOENT)
@@ -95,7 +94,7 @@ enum mr_err mr_state_dir_get(const struct mr_state_dir *dir, const char *name, s
 	struct stat about;
 	size_t done;
 	int fd;
-	enum mr_err err = open_file(dir, name, &fd, &about, error);
+	enum mr_err err = mr_state_dir_open_file(dir, name, &fd, &about, error);
 	if (err != MR_OK)
 		return err;
 	if ((uint64_t)about.st_size > most)
@@ -454,7 +453,7 @@ bool mr_state_dir_holds(const struct mr_state_dir *dir, const char *name, uint64
 	struct stat about;
 	uint64_t own = 0;
 	int fd;
-	if (open_file(dir, name, &fd, &about, &unread) != MR_OK)
+	if (mr_state_dir_open_file(dir, name, &fd, &about, &unread) != MR_OK)
 		return false;
 	bool holds = (uint64_t)about.st_size == size &&
 		     hash_file(fd, size, &own) == MR_READ_WHOLE && own == hash;
@@ -479,7 +478,7 @@ static enum mr_err check_file(const struct mr_state_dir *dir, uint64_t number,
 	struct stat about;
 	int fd;
 	mr_manifest_file_path(number, file, path, sizeof path);
-	enum mr_err err = open_file(dir, path, &fd, &about, error);
+	enum mr_err err = mr_state_dir_open_file(dir, path, &fd, &about, error);
 	if (err == MR_NOT_FOUND)
 		return mr_error_set(error, MR_BAD_INPUT, "%s/%s is not there", dir->path, path);
 	if (err != MR_OK)

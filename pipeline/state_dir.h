@@ -7,6 +7,8 @@
 #ifndef MILLRACE_STATE_DIR_H
 #define MILLRACE_STATE_DIR_H
 
+#include <sys/stat.h>
+
 #include "manifest.h"
 
 struct mr_state_dir {
@@ -36,6 +38,10 @@ void mr_state_dir_close(struct mr_state_dir *dir);
  * renamed. */
 enum mr_err mr_state_dir_put(const struct mr_state_dir *dir, const char *name,
 			     struct mr_slice bytes, struct mr_error *error);
+/* Opened for reading; the descriptor is the caller's. MR_NOT_FOUND; MR_BAD_INPUT where it is no
+ * file: of a FIFO, which would be waited for, it says so; MR_IO. */
+enum mr_err mr_state_dir_open_file(const struct mr_state_dir *dir, const char *name, int *fd_out,
+				   struct stat *about_out, struct mr_error *error);
 /* MR_NOT_FOUND; MR_NO_SPACE where it has more than `most` bytes; MR_IO. */
 enum mr_err mr_state_dir_get(const struct mr_state_dir *dir, const char *name, size_t most,
 			     struct mr_buf *out, struct mr_error *error);

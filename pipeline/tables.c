@@ -20,6 +20,8 @@ struct table {
 	char name[MR_TABLE_NAME_MAX];
 	int fd;
 	size_t size_bytes;
+	bool hashed;
+	uint64_t hash; /* of its bytes, where it is known */
 };
 struct mr_tables {
 	struct table *items;
@@ -50,7 +52,7 @@ static const struct table *find(const struct mr_tables *tables, const char *name
 	return NULL;
 }
 
-void mr_tables_add(struct mr_tables *tables, const char *name, int fd, size_t size_bytes)
+static struct table *add(struct mr_tables *tables, const char *name, int fd, size_t size_bytes)
 {
 	assert(fd >= 0 && strlen(name) < MR_TABLE_NAME_MAX && find(tables, name) == NULL);
 	if (tables->count == tables->capacity) {
@@ -62,6 +64,22 @@ void mr_tables_add(struct mr_tables *tables, const char *name, int fd, size_t si
 	memcpy(table->name, name, strlen(name) + 1);
 	table->fd = fd;
 	table->size_bytes = size_bytes;
+	table->hashed = false;
+	table->hash = 0;
+	return table;
+}
+
+void mr_tables_add(struct mr_tables *tables, const char *name, int fd, size_t size_bytes)
+{
+	add(tables, name, fd, size_bytes);
+}
+
+void mr_tables_add_hashed(struct mr_tables *tables, const char *name, int fd, size_t size_bytes,
+			  uint64_t hash)
+{
+	struct table *table = add(tables, name, fd, size_bytes);
+	table->hashed = true;
+	table->hash = hash;
 }
 
 enum mr_err mr_tables_add_bytes(struct mr_tables *tables, const char *name, struct mr_slice bytes,
@@ -109,13 +127,10 @@ static enum mr_err check_size(const struct table *table, struct mr_error *error)
 	return MR_OK;
 }
 
-enum mr_err mr_tables_map(const struct mr_tables *tables, const char *name,
-			  struct mr_slice *bytes_out, struct mr_error *error)
+static enum mr_err map(const struct table *table, struct mr_slice *bytes_out,
+		       struct mr_error *error)
 {
-	const struct table *table = find(tables, name);
 	*bytes_out = (struct mr_slice){"", 0};
-	if (table == NULL)
-		return mr_error_set(error, MR_NOT_FOUND, "there is no table %s", name);
 	if (table->size_bytes == 0)
 		return MR_OK;
 	enum mr_err err = check_size(table, error);
@@ -123,10 +138,20 @@ enum mr_err mr_tables_map(const struct mr_tables *tables, const char *name,
 		return err;
 	void *at = mmap(NULL, table->size_bytes, PROT_READ, MAP_SHARED, table->fd, 0);
 	if (at == MAP_FAILED)
-		return mr_error_errno(error, MR_IO, "table %s: cannot map %zu bytes", name,
+		return mr_error_errno(error, MR_IO, "table %s: cannot map %zu bytes", table->name,
 				      table->size_bytes);
 	*bytes_out = (struct mr_slice){at, table->size_bytes};
 	return MR_OK;
+}
+
+enum mr_err mr_tables_map(const struct mr_tables *tables, const char *name,
+			  struct mr_slice *bytes_out, struct mr_error *error)
+{
+	const struct table *table = find(tables, name);
+	*bytes_out = (struct mr_slice){"", 0};
+	if (table == NULL)
+		return mr_error_set(error, MR_NOT_FOUND, "there is no table %s", name);
+	return map(table, bytes_out, error);
 }
 
 void mr_tables_unmap(struct mr_slice bytes)
@@ -158,4 +183,21 @@ void mr_tables_at(const struct mr_tables *tables, size_t index, const char **nam
 	*name_out = tables->items[index].name;
 	*fd_out = tables->items[index].fd;
 	*size_bytes_out = tables->items[index].size_bytes;
+}
+
+enum mr_err mr_tables_hash(const struct mr_tables *tables, size_t index, uint64_t *hash_out,
+			   struct mr_error *error)
+{
+	assert(index < tables->count);
+	const struct table *table = &tables->items[index];
+	struct mr_slice bytes;
+	*hash_out = table->hash;
+	if (table->hashed)
+		return MR_OK;
+	enum mr_err err = map(table, &bytes, error);
+	if (err != MR_OK)
+		return err;
+	*hash_out = mr_hash64(bytes.at, bytes.len, 0);
+	mr_tables_unmap(bytes);
+	return MR_OK;
 }

@@ -25,5 +25,8 @@ size_t mr_tables_count(const struct mr_tables *tables);
 /* The index-th table, 0 to count - 1; all borrowed. */
 void mr_tables_at(const struct mr_tables *tables, size_t index, const char **name_out, int *fd_out,
 		  size_t *size_bytes_out);
+/* The XXH3 of its bytes: what was said when it was added, or else they are read. MR_IO. */
+enum mr_err mr_tables_hash(const struct mr_tables *tables, size_t index, uint64_t *hash_out,
+			   struct mr_error *error);
 
 #endif

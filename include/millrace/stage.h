@@ -27,6 +27,10 @@
 struct mr_tables;
 /* Takes the descriptor. Names are unique. */
 void mr_tables_add(struct mr_tables *tables, const char *name, int fd, size_t size_bytes);
+/* Likewise a sealed memfd of whose bytes the XXH3 is known: a table is some hundred MB, and cheaply
+ * hashed only while it is copied. */
+void mr_tables_add_hashed(struct mr_tables *tables, const char *name, int fd, size_t size_bytes,
+			  uint64_t hash);
 /* A sealed memfd with these bytes, added under the name. */
 enum mr_err mr_tables_add_bytes(struct mr_tables *tables, const char *name, struct mr_slice bytes,
 				struct mr_error *error);

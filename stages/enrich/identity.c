@@ -46,11 +46,26 @@ static enum mr_err check_own(const struct mr_config *config, const char *generat
 	return err;
 }
 
+/* A service names what judges by the hashes of its tables; a scan asks for none. */
+static enum mr_err add_table(const struct mr_prepare *prepare, const char *generation,
+			     struct mr_error *error)
+{
+	bool hashes = mr_config_get(prepare->config, "state", 0) != NULL;
+	uint64_t hash;
+	size_t size;
+	int fd;
+	enum mr_err err = hashes ? identity_store_open_hashed(generation, &fd, &size, &hash, error)
+				 : identity_store_open(generation, &fd, &size, NULL, error);
+	if (err == MR_OK && hashes)
+		mr_tables_add_hashed(prepare->tables, TABLE, fd, size, hash);
+	else if (err == MR_OK)
+		mr_tables_add(prepare->tables, TABLE, fd, size);
+	return err;
+}
+
 static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *error)
 {
 	const char *store = mr_config_get(prepare->config, "identity", 0);
-	size_t size;
-	int fd;
 	if (store == NULL)
 		return MR_OK;
 	for (size_t i = 0; i < sizeof read_fields / sizeof *read_fields; i++)
@@ -58,9 +73,7 @@ static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *er
 	char *generation = identity_store_current(store);
 	enum mr_err err = check_own(prepare->config, generation, error);
 	if (err == MR_OK)
-		err = identity_store_open(generation, &fd, &size, NULL, error);
-	if (err == MR_OK)
-		mr_tables_add(prepare->tables, TABLE, fd, size);
+		err = add_table(prepare, generation, error);
 	free(generation);
 	return err;
 }

@@ -37,9 +37,10 @@ char *identity_store_current(const char *store)
 	return mr_asprintf("%s/%.*s", store, (int)len, target);
 }
 
-/* The check of a body that is on its way. */
+/* The check of a body that is on its way, and of the whole where it is asked for. */
 struct body {
 	XXH3_state_t *state;
+	XXH3_state_t *whole;           /* or NULL */
 	struct identity_header header; /* the first bytes of the file: no part of the body */
 	size_t header_len;
 };
@@ -52,6 +53,8 @@ static void watch_body(void *context, const char *bytes, size_t len)
 	memcpy((char *)&body->header + body->header_len, bytes, head);
 	body->header_len += head;
 	XXH3_64bits_update(body->state, bytes + head, len - head);
+	if (body->whole != NULL)
+		XXH3_64bits_update(body->whole, bytes, len);
 }
 
 static XXH3_state_t *begin_check(void)
@@ -62,13 +65,22 @@ static XXH3_state_t *begin_check(void)
 	return state;
 }
 
-static enum mr_err copy_table(const char *path, int *fd_out, size_t *size_out,
+static uint64_t end_check(XXH3_state_t *state)
+{
+	uint64_t check = XXH3_64bits_digest(state);
+	XXH3_freeState(state);
+	return check;
+}
+
+static enum mr_err copy_table(const char *path, int *fd_out, size_t *size_out, uint64_t *hash_out,
 			      struct mr_error *error)
 {
-	struct body body = {.state = begin_check()};
+	struct body body = {.state = begin_check(),
+			    .whole = hash_out != NULL ? begin_check() : NULL};
 	enum mr_err err = sealed_copy_watched(path, watch_body, &body, fd_out, size_out, error);
-	uint64_t check = XXH3_64bits_digest(body.state);
-	XXH3_freeState(body.state);
+	uint64_t check = end_check(body.state);
+	if (hash_out != NULL)
+		*hash_out = end_check(body.whole);
 	if (err != MR_OK)
 		return mr_error_prefix(error, "no identity store that can be read; millrace "
 					      "identity import makes one");
@@ -98,7 +110,7 @@ enum mr_err identity_store_open(const char *generation, int *fd_out, size_t *siz
 	char *path = mr_asprintf("%s/table", generation);
 	size_t size;
 	int fd;
-	enum mr_err err = copy_table(path, &fd, &size, error);
+	enum mr_err err = copy_table(path, &fd, &size, NULL, error);
 	if (err == MR_OK && table_out != NULL)
 		err = map_table(path, fd, size, table_out, error);
 	free(path);
@@ -111,6 +123,15 @@ enum mr_err identity_store_open(const char *generation, int *fd_out, size_t *siz
 	else
 		close(fd);
 	return MR_OK;
+}
+
+enum mr_err identity_store_open_hashed(const char *generation, int *fd_out, size_t *size_out,
+				       uint64_t *hash_out, struct mr_error *error)
+{
+	char *path = mr_asprintf("%s/table", generation);
+	enum mr_err err = copy_table(path, fd_out, size_out, hash_out, error);
+	free(path);
+	return err;
 }
 
 static enum mr_err lmdb_error(struct mr_error *error, const char *path, int code)

@@ -114,6 +114,28 @@ static void test_damaged_table(void **unused)
 	folder_remove(folder);
 }
 
+/* What is found on the way is what reading the copy again would give. */
+static void test_hashed(void **unused)
+{
+	char *folder = folder_make();
+	char *store = mr_asprintf("%s/store", folder);
+	struct identity_table table;
+	struct mr_error error = {0};
+	uint64_t hash;
+	size_t size;
+	int fd;
+	(void)unused;
+	import_good(store, people, 2);
+	open_store(store, &table);
+	char *generation = identity_store_current(store);
+	assert_int_equal(identity_store_open_hashed(generation, &fd, &size, &hash, &error), MR_OK);
+	assert_int_equal(hash, mr_hash64(table.header, size, 0));
+	close(fd);
+	free(generation);
+	free(store);
+	folder_remove(folder);
+}
+
 static enum mr_err load_bytes(const char *generation, struct mr_slice bytes)
 {
 	struct mr_error error = {0};
@@ -254,13 +276,10 @@ static void test_no_room(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_generations),
-	    cmocka_unit_test(test_missing_store),
-	    cmocka_unit_test(test_damaged_store),
-	    cmocka_unit_test(test_damaged_entries),
-	    cmocka_unit_test(test_store_cut_in_place),
-	    cmocka_unit_test(test_damaged_table),
-	    cmocka_unit_test(test_no_room),
+	    cmocka_unit_test(test_generations),     cmocka_unit_test(test_missing_store),
+	    cmocka_unit_test(test_hashed),          cmocka_unit_test(test_damaged_store),
+	    cmocka_unit_test(test_damaged_entries), cmocka_unit_test(test_store_cut_in_place),
+	    cmocka_unit_test(test_damaged_table),   cmocka_unit_test(test_no_room),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -109,6 +109,17 @@ static void a_secret_is_not_kept(void **state)
 	mr_tables_free(tables);
 }
 
+/* The caller's to free. */
+static char *long_text(void)
+{
+	size_t len = 700001;
+	char *text = mr_malloc(len + 1);
+	for (size_t i = 0; i < len; i++)
+		text[i] = (char)('a' + i % 23);
+	text[len] = '\0';
+	return text;
+}
+
 /* Says whether it is the text that is looked for, and counts what it was shown. */
 struct look {
 	const char *text;
@@ -128,6 +139,7 @@ static bool recalls(const char *path, const char *name, struct look *look)
 	struct mr_config config = {0};
 	struct mr_prepare prepare = {.config = &config, .tables = mr_tables_new()};
 	struct mr_slice bytes;
+	uint64_t hash;
 	if (path != NULL)
 		mr_config_add(&config, "state", path);
 	look->shown = 0;
@@ -136,6 +148,8 @@ static bool recalls(const char *path, const char *name, struct look *look)
 	if (found) {
 		assert_int_equal(mr_tables_map(prepare.tables, name, &bytes, NULL), MR_OK);
 		assert_true(mr_slice_eq(bytes, mr_slice(look->text)));
+		assert_int_equal(mr_tables_hash(prepare.tables, 0, &hash, NULL), MR_OK);
+		assert_int_equal(hash, mr_hash64(bytes.at, bytes.len, 0));
 		mr_tables_unmap(bytes);
 	}
 	mr_tables_free(prepare.tables);
@@ -174,12 +188,23 @@ static void one_that_fits_is_had_again(void **state)
 	assert_true(recalls(dir.path, "detect.image", &second));
 }
 
+static void one_of_many_pieces_is_had_again(void **state)
+{
+	char *text = long_text();
+	struct look many = {.text = text};
+	(void)state;
+	keep(text);
+	assert_true(recalls(dir.path, "detect.image", &many));
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(a_secret_is_not_kept, begin, end),
 	    cmocka_unit_test_setup_teardown(what_stands_is_there_whole, begin, end),
 	    cmocka_unit_test_setup_teardown(one_that_fits_is_had_again, begin, end),
+	    cmocka_unit_test_setup_teardown(one_of_many_pieces_is_had_again, begin, end),
 	    cmocka_unit_test_setup_teardown(what_is_not_wanted_goes, begin, end),
 	    cmocka_unit_test_setup_teardown(nothing_goes_where_a_set_cannot_be_read, begin, end),
 	};

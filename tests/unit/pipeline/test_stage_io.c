@@ -699,12 +699,35 @@ static void tables_are_sealed_and_found(void **state)
 	mr_tables_free(again);
 }
 
+/* Whoever knows a table's hash says it; of all others the bytes are read. */
+static void a_table_is_hashed_where_nobody_did(void **state)
+{
+	(void)state;
+	struct mr_tables *tables = mr_tables_new();
+	const uint64_t of_rules = mr_hash64("rules", 5, 0);
+	uint64_t hash;
+	int fd;
+	size_t size;
+	assert_int_equal(mr_tables_add_bytes(tables, "read", S("rules"), NULL), MR_OK);
+	assert_true(mr_tables_find(tables, "read", &fd, &size));
+	mr_tables_add_hashed(tables, "said", dup(fd), size, 7);
+	assert_int_equal(mr_tables_add_bytes(tables, "empty", S(""), NULL), MR_OK);
+	assert_int_equal(mr_tables_hash(tables, 0, &hash, NULL), MR_OK);
+	assert_int_equal(hash, of_rules);
+	assert_int_equal(mr_tables_hash(tables, 1, &hash, NULL), MR_OK);
+	assert_int_equal(hash, 7);
+	assert_int_equal(mr_tables_hash(tables, 2, &hash, NULL), MR_OK);
+	assert_int_equal(hash, mr_hash64("", 0, 0));
+	mr_tables_free(tables);
+}
+
 static void a_table_shorter_than_promised_is_an_error(void **state)
 {
 	(void)state;
 	char path[] = "/tmp/millrace-table-XXXXXX";
 	struct mr_tables *tables = mr_tables_new();
 	struct mr_slice bytes;
+	uint64_t hash;
 	struct mr_error error = {0};
 	int fd = mkstemp(path);
 	unlink(path);
@@ -712,6 +735,7 @@ static void a_table_shorter_than_promised_is_an_error(void **state)
 	mr_tables_add(tables, "short", fd, 4);
 	assert_int_equal(mr_tables_map(tables, "short", &bytes, &error), MR_IO);
 	assert_string_equal(error.text, "table short: it has 3 bytes, 4 were promised");
+	assert_int_equal(mr_tables_hash(tables, 0, &hash, &error), MR_IO);
 	mr_tables_free(tables);
 }
 
@@ -754,6 +778,7 @@ int main(void)
 	    cmocka_unit_test(regions_wait_in_order),
 	    cmocka_unit_test(events_cross_a_link_in_pieces),
 	    cmocka_unit_test(tables_are_sealed_and_found),
+	    cmocka_unit_test(a_table_is_hashed_where_nobody_did),
 	    cmocka_unit_test(a_table_shorter_than_promised_is_an_error),
 	    cmocka_unit_test(a_table_past_the_longest_file_has_no_room),
 	};
