@@ -6,21 +6,23 @@
 #ifndef MILLRACE_CODEC_H
 #define MILLRACE_CODEC_H
 
+#include <endian.h>
+
 #include "millrace/alert.h"
 #include "millrace/pack.h"
 
+/* At most 8 bytes; one instruction where the width is known. */
 static inline void mr_put_le(char *out, uint64_t number, size_t width)
 {
-	for (size_t i = 0; i < width; i++)
-		out[i] = (char)(number >> (8 * i));
+	number = htole64(number);
+	memcpy(out, &number, width);
 }
 
 static inline uint64_t mr_get_le(const char *at, size_t width)
 {
 	uint64_t number = 0;
-	for (size_t i = width; i-- > 0;)
-		number = number << 8 | (uint8_t)at[i];
-	return number;
+	memcpy(&number, at, width);
+	return le64toh(number);
 }
 
 static inline void mr_buf_add_le(struct mr_buf *out, uint64_t number, size_t width)

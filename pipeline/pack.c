@@ -60,13 +60,21 @@ void mr_pack_double(struct mr_buf *out, double number)
 	msgpack_pack_double(&packer, number);
 }
 
+char *mr_pack_room(struct mr_buf *out, size_t len)
+{
+	assert(len <= UINT32_MAX);
+	msgpack_packer packer = packer_on(out);
+	msgpack_pack_str(&packer, len);
+	char *room = mr_buf_reserve(out, len);
+	out->len += len;
+	return room;
+}
+
 void mr_pack_bytes(struct mr_buf *out, struct mr_slice bytes)
 {
-	assert(bytes.len <= UINT32_MAX);
-	msgpack_packer packer = packer_on(out);
-	msgpack_pack_str(&packer, bytes.len);
+	char *room = mr_pack_room(out, bytes.len);
 	if (bytes.len > 0)
-		mr_buf_add(out, bytes.at, bytes.len);
+		memcpy(room, bytes.at, bytes.len);
 }
 
 /* ---- reading ---- */

@@ -7,7 +7,7 @@
 
 #include "millrace/alert.h"
 
-#define MR_BATCH_VERSION 1
+#define MR_BATCH_VERSION 2
 #define MR_BATCH_HEADER_MAX 256          /* bytes of an encoded header */
 #define MR_BATCH_BODY_TARGET (256 << 10) /* a body is sealed once it holds this much */
 #define MR_BATCH_BODY_MAX (4 << 20)      /* ZMQ_MAXMSGSIZE */

@@ -16,6 +16,8 @@ void mr_pack_int(struct mr_buf *out, int64_t number);
 void mr_pack_bool(struct mr_buf *out, bool yes);
 void mr_pack_double(struct mr_buf *out, double number);
 void mr_pack_bytes(struct mr_buf *out, struct mr_slice bytes); /* as msgpack str */
+/* Likewise, of `len` bytes that the caller fills before `out` is written again. */
+char *mr_pack_room(struct mr_buf *out, size_t len);
 
 struct mr_unpack {
 	const char *at;

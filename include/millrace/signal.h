@@ -74,7 +74,11 @@ uint8_t mr_key_group(const uint8_t seed[16], struct mr_slice rule_id, struct mr_
 
 /* The text as alerts show it: one that is too long is cut between two characters and ends in "…".
  */
-struct mr_slice mr_signal_shown(struct mr_arena *arena, struct mr_slice text);
+struct mr_slice mr_signal_cut(struct mr_arena *arena, struct mr_slice text); /* mr_signal_shown's */
+static inline struct mr_slice mr_signal_shown(struct mr_arena *arena, struct mr_slice text)
+{
+	return text.len <= MR_SHOWN_TEXT_MAX ? text : mr_signal_cut(arena, text);
+}
 /* The case-folded text as values are counted: equal where the texts are. */
 struct mr_slice mr_signal_value(struct mr_arena *arena, struct mr_slice folded);
 

@@ -182,10 +182,10 @@ static void add_shown(struct detect_signals *signals, const struct mr_events *ev
 		      const struct mr_event *event, mr_field field)
 {
 	uint32_t most = signals->shown_count + MR_PRODUCT_MAX;
+	if (most > MR_SIGNAL_FIELDS_MAX)
+		most = MR_SIGNAL_FIELDS_MAX;
 	for (const struct mr_value *value = mr_event_get(events, event, field);
-	     value != NULL && signals->shown_count < most &&
-	     signals->shown_count < MR_SIGNAL_FIELDS_MAX;
-	     value = mr_value_next(events, value)) {
+	     value != NULL && signals->shown_count < most; value = mr_value_next(events, value)) {
 		struct mr_slice text = {value->text, value->len};
 		if (value->type != MR_NULL)
 			signals->shown[signals->shown_count++] = (struct mr_signal_field){
@@ -201,9 +201,8 @@ static void find_shown(struct detect_signals *signals, const struct mr_events *e
 	signals->has_shown = true;
 	signals->shown_count = 0;
 	for (int id = 1; id < MR_F_NORMALISED_END; id++) {
-		mr_field field = (mr_field)id;
-		if (mr_field_in_alert(field))
-			add_shown(signals, events, event, field);
+		if (event->first[id] != 0 && mr_field_in_alert((mr_field)id))
+			add_shown(signals, events, event, (mr_field)id);
 	}
 }
 
