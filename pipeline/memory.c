@@ -150,11 +150,6 @@ void mr_buf_grow(struct mr_buf *buf, size_t extra)
 	buf->data = mr_realloc(buf->data, buf->capacity);
 }
 
-void mr_buf_add_text(struct mr_buf *buf, const char *text)
-{
-	mr_buf_add(buf, text, strlen(text));
-}
-
 void mr_buf_add_uint(struct mr_buf *buf, uint64_t number)
 {
 	char room[MR_DECIMAL_ROOM];

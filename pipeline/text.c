@@ -119,6 +119,32 @@ size_t mr_utf8_cut(struct mr_slice text, size_t most)
 	return len;
 }
 
+/* ---- many bytes at once ---- */
+
+/* Sixteen bytes side by side, in what registers the machine has for that. */
+#define BLOCK 16
+typedef int8_t block __attribute__((vector_size(BLOCK)));
+typedef uint64_t block_halves __attribute__((vector_size(BLOCK)));
+
+static inline block block_at(const char *at)
+{
+	block bytes;
+	memcpy(&bytes, at, BLOCK);
+	return bytes;
+}
+
+static inline bool any(block mask)
+{
+	block_halves halves = (block_halves)mask;
+	return (halves[0] | halves[1]) != 0;
+}
+
+/* Printable ASCII; a byte of another character is negative. */
+static inline block not_printable(block bytes)
+{
+	return (bytes < 0x20) | (bytes == 0x7f);
+}
+
 /* ---- what people are shown ---- */
 
 bool mr_codepoint_misleads(uint32_t point)
@@ -144,7 +170,9 @@ static size_t shown_run(const char *text, size_t len, size_t at)
 		unsigned char c = (unsigned char)text[at];
 		size_t next = at;
 		bool bad = false;
-		if (c >= 0x20 && c < 0x7f)
+		if (len - at >= BLOCK && !any(not_printable(block_at(text + at))))
+			next += BLOCK;
+		else if (c >= 0x20 && c < 0x7f)
 			next++;
 		else if (mr_codepoint_misleads(mr_utf8_next(text, len, &next, &bad)) || bad)
 			return at;
@@ -267,54 +295,77 @@ static void put_escaped(struct mr_buf *out, unsigned char c)
 	mr_buf_add(out, (char[]){'\\', 'u', '0', '0', hex[0], hex[1]}, 6);
 }
 
-/* The sign bit of each byte that is `c`; exact up to the first such byte. */
-static inline uint64_t bytes_that_are(uint64_t word, unsigned char c)
+/* A text of eight to sixteen bytes: its beginning and its end, which may overlap. */
+static inline block block_of_ends(const char *at, size_t len)
 {
-	const uint64_t ones = 0x0101010101010101u;
-	uint64_t other = word ^ (ones * c);
-	return (other - ones) & ~other & (ones << 7);
+	block bytes;
+	memcpy(&bytes, at, BLOCK / 2);
+	memcpy((char *)&bytes + BLOCK / 2, at + len - BLOCK / 2, BLOCK / 2);
+	return bytes;
 }
 
-/* How many bytes from `at` stand in a JSON string as they are: printable ASCII but quote and
- * backslash. */
-static size_t plain_run(struct mr_slice text, size_t at)
+static inline bool is_plain_block(block bytes)
 {
-	size_t run = at;
-	for (; run + 8 <= text.len; run += 8) {
-		const uint64_t ones = 0x0101010101010101u;
-		uint64_t word;
-		memcpy(&word, text.at + run, sizeof word);
-		uint64_t low = (word - ones * 0x20) & ~word & (ones << 7);
-		if ((low | (word & (ones << 7)) | bytes_that_are(word, '"') |
-		     bytes_that_are(word, '\\') | bytes_that_are(word, 0x7f)) != 0)
-			break;
+	return !any(not_printable(bytes) | (bytes == '"') | (bytes == '\\'));
+}
+
+static inline bool is_plain(char byte)
+{
+	return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
+}
+
+/* Copies the bytes that stand in a JSON string as they are, up to the first that does not, and
+ * gives how many: printable ASCII but quote and backslash. The texts of an alert, 150 of some 20
+ * bytes, are such from end to end: by blocks, the last of which may overlap the one before, they
+ * take a third of the instructions that they take byte by byte and by words of eight. `to` has room
+ * for all of them. */
+static inline size_t copy_plain(char *to, const char *from, size_t len)
+{
+	size_t at = 0;
+	for (; at + BLOCK <= len && is_plain_block(block_at(from + at)); at += BLOCK)
+		memcpy(to + at, from + at, BLOCK);
+	if (at > 0 && len - at < BLOCK && is_plain_block(block_at(from + len - BLOCK))) {
+		memcpy(to + len - BLOCK, from + len - BLOCK, BLOCK);
+		return len;
 	}
-	while (run < text.len && (unsigned char)text.at[run] >= 0x20 &&
-	       (unsigned char)text.at[run] < 0x7f && text.at[run] != '"' && text.at[run] != '\\')
-		run++;
-	return run - at;
+	if (len >= BLOCK / 2 && len < BLOCK && is_plain_block(block_of_ends(from, len))) {
+		memcpy(to, from, BLOCK / 2);
+		memcpy(to + len - BLOCK / 2, from + len - BLOCK / 2, BLOCK / 2);
+		return len;
+	}
+	for (; at < len && is_plain(from[at]); at++)
+		to[at] = from[at];
+	return at;
 }
 
-void mr_json_put_string(struct mr_buf *out, struct mr_slice text)
+/* The rest of a string, from a character on that may need more than its own bytes. */
+static void put_rest(struct mr_buf *out, struct mr_slice text, size_t at)
 {
-	mr_buf_reserve(out, text.len + 2);
-	mr_buf_add(out, "\"", 1);
-	for (size_t at = 0; at < text.len;) {
-		size_t run = plain_run(text, at);
-		mr_buf_add(out, text.at + at, run);
-		at += run;
-		if (at == text.len)
-			break;
+	while (at < text.len) {
 		unsigned char c = (unsigned char)text.at[at];
 		if (c < 0x80) {
 			put_escaped(out, c);
 			at++;
-			continue;
+		} else {
+			char point[4];
+			size_t len = mr_utf8_put(mr_utf8_next(text.at, text.len, &at, NULL), point);
+			mr_buf_add(out, point, len);
 		}
-		char point[4];
-		size_t len = mr_utf8_put(mr_utf8_next(text.at, text.len, &at, NULL), point);
-		mr_buf_add(out, point, len);
+		size_t left = text.len - at;
+		size_t plain = copy_plain(mr_buf_reserve(out, left), text.at + at, left);
+		out->len += plain;
+		at += plain;
 	}
+}
+
+void mr_json_put_string(struct mr_buf *out, struct mr_slice text)
+{
+	char *to = mr_buf_reserve(out, text.len + 2);
+	size_t plain = copy_plain(to + 1, text.at, text.len);
+	to[0] = '"';
+	out->len += 1 + plain;
+	if (plain < text.len)
+		put_rest(out, text, plain);
 	mr_buf_add(out, "\"", 1);
 }
 
@@ -376,14 +427,33 @@ bool mr_time_is_rfc3339(int64_t time_us)
 	       time_us < mr_days_of_date(10000, 1, 1) * day_us;
 }
 
-/* So many digits behind a mark, if there is one; gives what is behind them. */
-static char *put_digits(char *out, char mark, int64_t number, size_t digits)
+/* Two digits of a number below 100, and the mark behind them. */
+static char *put_pair(char *out, unsigned number, char mark)
 {
-	if (mark != '\0')
-		*out++ = mark;
-	for (size_t i = digits; i > 0; i--, number /= 10)
-		out[i - 1] = (char)('0' + number % 10);
-	return out + digits;
+	out[0] = (char)('0' + number / 10);
+	out[1] = (char)('0' + number % 10);
+	out[2] = mark;
+	return out + 3;
+}
+
+/* Of a year with four digits, or of any other. */
+static char *put_year(char *out, int64_t year)
+{
+	if (year < 0 || year > 9999)
+		return out + snprintf(out, MR_TIME_TEXT, "%04lld-", (long long)year);
+	put_pair(out, (unsigned)year / 100, '\0');
+	return put_pair(out + 2, (unsigned)year % 100, '-');
+}
+
+/* A point, and six digits that are not all 0; where they are, nothing. */
+static char *put_fraction(char *out, unsigned micros)
+{
+	if (micros == 0)
+		return out;
+	*out = '.';
+	put_pair(out + 1, micros / 10000, '\0');
+	put_pair(out + 3, micros / 100 % 100, '\0');
+	return put_pair(out + 5, micros % 100, '\0') - 1;
 }
 
 size_t mr_time_text(int64_t time_us, char *out)
@@ -404,16 +474,13 @@ size_t mr_time_text(int64_t time_us, char *out)
 	int64_t month;
 	int64_t day;
 	mr_date_of_days(days, &year, &month, &day);
-	char *end = year < 0 || year > 9999
-			? out + snprintf(out, MR_TIME_TEXT, "%04lld", (long long)year)
-			: put_digits(out, '\0', year, 4);
-	end = put_digits(end, '-', month, 2);
-	end = put_digits(end, '-', day, 2);
-	end = put_digits(end, 'T', rest / 3600, 2);
-	end = put_digits(end, ':', rest / 60 % 60, 2);
-	end = put_digits(end, ':', rest % 60, 2);
-	if (fraction != 0)
-		end = put_digits(end, '.', fraction, 6);
+	char *end = put_year(out, year);
+	end = put_pair(end, (unsigned)month, '-');
+	end = put_pair(end, (unsigned)day, 'T');
+	end = put_pair(end, (unsigned)rest / 3600, ':');
+	end = put_pair(end, (unsigned)rest / 60 % 60, ':');
+	end = put_pair(end, (unsigned)rest % 60, '\0') - 1;
+	end = put_fraction(end, (unsigned)fraction);
 	*end++ = 'Z';
 	*end = '\0';
 	return (size_t)(end - out);

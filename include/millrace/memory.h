@@ -58,7 +58,10 @@ static inline void mr_buf_add(struct mr_buf *buf, const void *bytes, size_t len)
 	memcpy(mr_buf_reserve(buf, len), bytes, len);
 	buf->len += len;
 }
-void mr_buf_add_text(struct mr_buf *buf, const char *text);
+static inline void mr_buf_add_text(struct mr_buf *buf, const char *text)
+{
+	mr_buf_add(buf, text, strlen(text));
+}
 /* Its decimal digits. */
 void mr_buf_add_uint(struct mr_buf *buf, uint64_t number);
 void mr_buf_printf(struct mr_buf *buf, const char *format, ...)

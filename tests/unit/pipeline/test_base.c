@@ -234,6 +234,8 @@ static void test_time_text(void **state)
 	    {0, "1970-01-01T00:00:00Z"},
 	    {-1, "1969-12-31T23:59:59.999999Z"},
 	    {1621372413000000, "2021-05-18T21:13:33Z"},
+	    {1621372413123456, "2021-05-18T21:13:33.123456Z"},
+	    {1621372413009080, "2021-05-18T21:13:33.009080Z"},
 	    {951782400000000, "2000-02-29T00:00:00Z"},
 	    {INT64_C(-62135596800000000), "0001-01-01T00:00:00Z"},
 	    {INT64_C(253402300799000001), "9999-12-31T23:59:59.000001Z"},
@@ -259,6 +261,75 @@ static void test_time_text(void **state)
 	char text[MR_TIME_TEXT];
 	assert_in_range(mr_time_text(INT64_MAX, text), 20, MR_TIME_TEXT - 1);
 	assert_in_range(mr_time_text(INT64_MIN, text), 20, MR_TIME_TEXT - 1);
+}
+
+/* Byte by byte, for ASCII. */
+static void put_string_slowly(struct mr_buf *out, struct mr_slice text)
+{
+	static const char escaped[] = "\b\f\n\r\t\"\\", names[] = "bfnrt\"\\";
+	mr_buf_add_text(out, "\"");
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.at[i];
+		const char *found = c == '\0' ? NULL : strchr(escaped, c);
+		if (found != NULL)
+			mr_buf_printf(out, "\\%c", names[found - escaped]);
+		else if (c < 0x20 || c == 0x7f)
+			mr_buf_printf(out, "\\u%04x", (unsigned)c);
+		else
+			mr_buf_add(out, &c, 1);
+	}
+	mr_buf_add_text(out, "\"");
+}
+
+/* At each place of a text of each length, one byte or two that cannot stand there as they are. */
+static void test_json_string_at_any_place(void **state)
+{
+	(void)state;
+	static const char odd[] = "\"\\\x7f\n\x1f\0 ~[]";
+	struct mr_buf got = {0}, want = {0};
+	for (size_t len = 0; len < 70; len++) {
+		for (size_t at = 0; at <= len; at++) {
+			char text[70];
+			for (size_t i = 0; i < len; i++)
+				text[i] = (char)('a' + i % 26);
+			if (at < len)
+				text[at] = odd[at % (sizeof odd - 1)];
+			if (at > 0 && len % 3 == 0)
+				text[at / 2] = odd[len % (sizeof odd - 1)];
+			struct mr_slice bytes = {exact(text, len), len};
+			got.len = want.len = 0;
+			mr_json_put_string(&got, bytes);
+			put_string_slowly(&want, bytes);
+			assert_int_equal(got.len, want.len);
+			assert_memory_equal(got.data, want.data, want.len);
+			free((void *)(uintptr_t)bytes.at);
+		}
+	}
+	mr_buf_fini(&got);
+	mr_buf_fini(&want);
+}
+
+/* What people are shown, likewise: but for quote and backslash. */
+static void test_shown_at_any_place(void **state)
+{
+	(void)state;
+	struct mr_buf buf = {0};
+	for (size_t len = 1; len < 40; len++) {
+		for (size_t at = 0; at < len; at++) {
+			buf.len = 0;
+			for (size_t i = 0; i < len; i++)
+				mr_buf_add_text(&buf, i == at      ? "\n"
+						      : i % 5 == 0 ? "\xc3\xa4"
+								   : "x");
+			mr_buf_show(&buf, 0);
+			char *mark = memmem(buf.data, buf.len, "\xef\xbf\xbd", 3);
+			assert_non_null(mark);
+			assert_null(memchr(buf.data, '\n', buf.len));
+			assert_int_equal(mark - buf.data, at + (at + 4) / 5);
+			assert_int_equal(mr_utf8_count((struct mr_slice){buf.data, buf.len}), len);
+		}
+	}
+	mr_buf_fini(&buf);
 }
 
 static void test_json_string(void **state)
@@ -436,6 +507,8 @@ int main(void)
 	    cmocka_unit_test(test_numbers),
 	    cmocka_unit_test(test_time_text),
 	    cmocka_unit_test(test_json_string),
+	    cmocka_unit_test(test_json_string_at_any_place),
+	    cmocka_unit_test(test_shown_at_any_place),
 	    cmocka_unit_test(test_arena),
 	    cmocka_unit_test(test_fields),
 	    cmocka_unit_test(test_events),
