@@ -26,6 +26,9 @@ struct mr_evidence {
 	    record; /* the bytes where the link leaves the host; else empty: read origin */
 	uint32_t field_count;
 	const struct mr_signal_field *fields;
+	/* By normalised field which of `fields` is its first value, counted from 1; 0: none. NULL:
+	 * nobody has looked. Decoding makes it, and it does not travel. */
+	const uint16_t *first;
 	/* Where it matched a correlation: that one's alert, MR_ALERT_ID_BYTES, or empty; and the
 	 * record's detections (signal.h). */
 	struct mr_slice inner_id;

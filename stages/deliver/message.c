@@ -13,7 +13,8 @@
 #define NAMES_MAX 3     /* of one list in a sentence */
 #define SHOWN_MAX 8     /* of a rule's own fields in a sentence */
 
-struct mr_slice evidence_text(const struct mr_evidence *evidence, mr_field field)
+/* One by one: a record's own field, or evidence that somebody has put together. */
+struct mr_slice evidence_look(const struct mr_evidence *evidence, mr_field field)
 {
 	for (uint32_t i = 0; i < evidence->field_count; i++)
 		if (evidence->fields[i].field == field)
@@ -587,13 +588,14 @@ static void put_values(struct mr_buf *out, const struct mr_evidence *evidence, m
 static void put_command(struct mr_buf *out, const struct mr_rule *rule,
 			const struct mr_evidence *evidence)
 {
-	const struct words name = words_of_field(MR_SLICE("process.cmd_line"), NULL);
 	struct mr_slice command = evidence_text(evidence, MR_F_COMMAND);
 	bool said = command.len == 0;
 	for (uint32_t i = 0; i < rule->shown.count && i < SHOWN_MAX && !said; i++)
 		said = mr_slice_eq(evidence_text(evidence, rule->shown_fields[i]), command);
-	if (!said)
-		put_values(out, evidence, MR_F_COMMAND, &name);
+	if (said)
+		return;
+	struct words name = words_of_field(MR_SLICE("process.cmd_line"), NULL);
+	put_values(out, evidence, MR_F_COMMAND, &name);
 }
 
 /* What a detection's author wants to be seen. */

@@ -6,8 +6,15 @@
 #include "millrace/alert.h"
 #include "millrace/rule.h"
 
+struct mr_slice evidence_look(const struct mr_evidence *evidence, mr_field field);
 /* The text of the first value of a field that the evidence carries, or empty. */
-struct mr_slice evidence_text(const struct mr_evidence *evidence, mr_field field);
+static inline struct mr_slice evidence_text(const struct mr_evidence *evidence, mr_field field)
+{
+	if (evidence->first == NULL || field >= MR_F_NORMALISED_END)
+		return evidence_look(evidence, field);
+	uint32_t at = evidence->first[field];
+	return at == 0 ? (struct mr_slice){"", 0} : evidence->fields[at - 1].text;
+}
 
 /* "None", "Informational" … "Critical". */
 struct mr_slice message_level(enum mr_level level);

@@ -4,9 +4,10 @@
 #include "words.h"
 
 static const struct {
-	const char *name, *word;
+	struct mr_slice name, word;
 } called[] = {
-#define X(symbol, name, word, in_alert, filled_by, prose) {name, word},
+#define X(symbol, name, word, in_alert, filled_by, prose)                                          \
+	{{name, sizeof(name) - 1}, {word, sizeof(word) - 1}},
 #include "millrace/normalised.def"
 #undef X
 };
@@ -64,11 +65,22 @@ static struct words without_age(struct mr_slice path)
 	return (struct words){"", path, false};
 }
 
+static bool is_ascii(struct mr_slice text)
+{
+	bool ascii = true;
+	for (size_t i = 0; i < text.len; i++)
+		ascii &= (signed char)text.at[i] >= 0;
+	return ascii;
+}
+
 struct words words_of_field(struct mr_slice name, const struct mr_texts *among)
 {
+	/* Folding changes the length of no ASCII text: so most of the names are told apart by
+	 * theirs, for each field that each alert shows. */
+	bool ascii = is_ascii(name);
 	for (size_t i = 0; i < sizeof(called) / sizeof(called[0]); i++)
-		if (mr_fold_eq(name, mr_slice(called[i].name)))
-			return (struct words){"", mr_slice(called[i].word), true};
+		if ((!ascii || name.len == called[i].name.len) && mr_fold_eq(name, called[i].name))
+			return (struct words){"", called[i].word, true};
 	if (name.len > WORDS_NAME_MAX)
 		return (struct words){"", name, false};
 	size_t at = part_begin(name, name.len);

@@ -145,6 +145,7 @@ static void a_field_is_called_by_its_word_or_the_end_of_its_path(void **state)
 	(void)state;
 	calls("HTTP_request.user_agent", NULL, "user agent");
 	calls("actor.app_uid", NULL, "application id");
+	calls("src_endpoint.networ\xe2\x84\xaa", NULL, "named network"); /* the Kelvin sign's k */
 	calls("email.to_external", NULL, "external recipient");
 	calls("MailboxOwnerUPN", NULL, "MailboxOwnerUPN");
 	calls("Parameters.ForwardTo", NULL, "ForwardTo");

@@ -415,6 +415,10 @@ static void an_alert_comes_back_whole(void **state)
 	assert_int_equal(got.evidence_count, 2);
 	assert_slice(got.evidence[1].record, S("{\"a\":1}"));
 	assert_slice(got.evidence[1].fields[0].text, S("x y"));
+	for (mr_field field = 0; field < MR_F_NORMALISED_END; field++)
+		assert_int_equal(got.evidence[1].first[field], field == fields[0].field   ? 1
+							       : field == fields[1].field ? 2
+											  : 0);
 	assert_int_equal(got.evidence[1].kind, MR_KIND_UAL);
 	assert_slice(got.evidence[1].inner_id, want.evidence[1].inner_id);
 	assert_int_equal(got.evidence[1].matched_count, 2);
