@@ -5,85 +5,19 @@
 #define WHOLE_DIGITS 18
 #define EXPONENT_DIGITS 2
 
-void json_key(struct mr_buf *out, const char *key)
-{
-	size_t len = key == NULL ? 0 : strlen(key);
-	char last = out->len == 0 ? '\n' : out->data[out->len - 1];
-	char *at = mr_buf_reserve(out, len + 4); /* , "key" : */
-	char *from = at;
-	if (last != '{' && last != '[' && last != ':' && last != '\n')
-		*at++ = ',';
-	if (key != NULL) {
-		*at++ = '"';
-		memcpy(at, key, len);
-		at += len;
-		*at++ = '"';
-		*at++ = ':';
-	}
-	out->len += (size_t)(at - from);
-}
-
-struct json_part json_begin(struct mr_buf *out, const char *key, char bracket)
-{
-	struct json_part part = {.before = out->len, .close = bracket == '{' ? '}' : ']'};
-	json_key(out, key);
-	mr_buf_add(out, &bracket, 1);
-	part.inside = out->len;
-	return part;
-}
-
-void json_end(struct mr_buf *out, struct json_part part)
-{
-	mr_buf_add(out, &part.close, 1);
-}
-
-void json_end_or_drop(struct mr_buf *out, struct json_part part)
-{
-	if (out->len == part.inside)
-		out->len = part.before;
-	else
-		json_end(out, part);
-}
-
-void json_text(struct mr_buf *out, const char *key, struct mr_slice text)
-{
-	json_key(out, key);
-	mr_json_put_string(out, text);
-}
-
-void json_text_if(struct mr_buf *out, const char *key, struct mr_slice text)
-{
-	if (text.len > 0)
-		json_text(out, key, text);
-}
-
-void json_int(struct mr_buf *out, const char *key, int64_t number)
+void json_put_int(struct mr_buf *out, int64_t number)
 {
 	char room[MR_DECIMAL_ROOM];
 	struct mr_slice digits = mr_decimal_int(number, room);
-	json_key(out, key);
 	mr_buf_add(out, digits.at, digits.len);
 }
 
-void json_uint(struct mr_buf *out, const char *key, uint64_t number)
+void json_put_time(struct mr_buf *out, int64_t time_us)
 {
-	json_key(out, key);
-	mr_buf_add_uint(out, number);
-}
-
-void json_bool(struct mr_buf *out, const char *key, bool yes)
-{
-	json_key(out, key);
-	mr_buf_add_text(out, yes ? "true" : "false");
-}
-
-void json_time(struct mr_buf *out, const char *key, const char *key_dt, int64_t time_us)
-{
-	char text[MR_TIME_TEXT];
-	int64_t time_ms = time_us / 1000 - (time_us % 1000 < 0);
-	json_int(out, key, time_ms);
-	size_t len = mr_time_text(time_us, text);
-	json_text(out, key_dt, (struct mr_slice){text, len});
+	char *at = mr_buf_reserve(out, MR_TIME_TEXT + 1);
+	size_t len = mr_time_text(time_us, at + 1);
+	at[0] = at[len + 1] = '"';
+	out->len += len + 2;
 }
 
 /* How many digits stand at `at`. */

@@ -5,7 +5,6 @@
 #include "ocsf.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "common.h"
@@ -13,34 +12,25 @@
 #include "message.h"
 
 #define SCHEMA_VERSION "1.3.0"
-#define CATEGORY_UID 2 /* Findings */
-#define CLASS_UID 2004 /* Detection Finding */
 #define ANALYTIC_RULE 1
-#define OBSERVABLE_IP 2
-#define OBSERVABLE_USER_NAME 4
-#define OBSERVABLE_RESOURCE_UID 10
-#define OBSERVABLE_USER_AGENT 16
+
+/* What all findings of an activity say alike, as it stands in them. */
+#define CLASS(id, name, status_id, status)                                                         \
+	MR_SLICE("\"activity_id\":" #id ",\"activity_name\":\"" name "\",\"category_uid\":2,"      \
+		 "\"category_name\":\"Findings\",\"class_uid\":2004,"                              \
+		 "\"class_name\":\"Detection Finding\",\"type_uid\":20040" #id                     \
+		 ",\"type_name\":\"Detection Finding: " name "\",\"status_id\":" #status_id        \
+		 ",\"status\":\"" status "\"")
 
 static void put_class(struct mr_buf *out, enum mr_activity activity)
 {
-	static const char *const names[] = {"", "Create", "Update", "Close"};
-	static const struct {
-		int id;
-		const char *name;
-	} statuses[] = {{0, ""}, {1, "New"}, {1, "New"}, {3, "Suppressed"}}; /* a close withdraws */
-	char type[64];
 	assert(activity >= MR_ACTIVITY_CREATE && activity <= MR_ACTIVITY_CLOSE);
-	snprintf(type, sizeof(type), "Detection Finding: %s", names[activity]);
-	json_int(out, "activity_id", activity);
-	json_text(out, "activity_name", mr_slice(names[activity]));
-	json_int(out, "category_uid", CATEGORY_UID);
-	json_text(out, "category_name", MR_SLICE("Findings"));
-	json_int(out, "class_uid", CLASS_UID);
-	json_text(out, "class_name", MR_SLICE("Detection Finding"));
-	json_int(out, "type_uid", CLASS_UID * 100 + (int)activity);
-	json_text(out, "type_name", mr_slice(type));
-	json_int(out, "status_id", statuses[activity].id);
-	json_text(out, "status", mr_slice(statuses[activity].name));
+	if (activity == MR_ACTIVITY_CREATE)
+		json_ready(out, CLASS(1, "Create", 1, "New"));
+	else if (activity == MR_ACTIVITY_UPDATE)
+		json_ready(out, CLASS(2, "Update", 1, "New"));
+	else
+		json_ready(out, CLASS(3, "Close", 3, "Suppressed")); /* a close withdraws */
 }
 
 /* Sigma's levels are the schema's: none is 0 (Unknown), critical 5. */
@@ -61,33 +51,27 @@ static void put_texts(struct mr_buf *out, const char *key, const struct mr_texts
 
 /* ---- what a rule says ---- */
 
-static void put_piece(struct mr_buf *out, const struct mr_buf *piece)
+static struct mr_slice ready(const struct mr_buf *members)
 {
-	if (piece->len == 0)
-		return;
-	json_key(out, NULL);
-	mr_buf_add(out, piece->data, piece->len);
+	return (struct mr_slice){members->data, members->len};
 }
+
+/* Who made the finding, as each of them says it. */
+#define PRODUCT                                                                                    \
+	"\"version\":\"" SCHEMA_VERSION "\",\"product\":{\"name\":\"Millrace\","                   \
+	"\"vendor_name\":\"Millrace\",\"version\":\"" MILLRACE_VERSION "\"},"                      \
+	"\"profiles\":[\"datetime\",\"host\"]"
 
 /* `labels`: may be NULL. */
 static void put_metadata(struct mr_buf *out, const struct mr_buf *labels, struct mr_slice tenant,
 			 struct mr_slice id)
 {
 	struct json_part metadata = json_begin(out, "metadata", '{');
-	json_text(out, "version", MR_SLICE(SCHEMA_VERSION));
-	struct json_part product = json_begin(out, "product", '{');
-	json_text(out, "name", MR_SLICE("Millrace"));
-	json_text(out, "vendor_name", MR_SLICE("Millrace"));
-	json_text(out, "version", MR_SLICE(MILLRACE_VERSION));
-	json_end(out, product);
-	struct json_part profiles = json_begin(out, "profiles", '[');
-	json_text(out, NULL, MR_SLICE("datetime"));
-	json_text(out, NULL, MR_SLICE("host"));
-	json_end(out, profiles);
+	json_ready(out, MR_SLICE(PRODUCT));
 	json_text_if(out, "tenant_uid", tenant);
 	json_text(out, "uid", id);
 	if (labels != NULL)
-		put_piece(out, labels);
+		json_ready(out, ready(labels));
 	json_end(out, metadata);
 }
 
@@ -156,7 +140,7 @@ static void put_provenance(struct mr_buf *out, const struct mr_rule *rule)
 	put_texts(out, "false_positives", &rule->falsepositives);
 }
 
-static const struct ocsf_rule *rule_of(struct ocsf *ocsf, uint32_t index)
+const struct ocsf_rule *ocsf_rule_of(const struct ocsf *ocsf, uint32_t index)
 {
 	struct ocsf_rule *said = &ocsf->rules[index];
 	const struct mr_rule *rule = &ocsf->catalog->rules[index];
@@ -164,6 +148,8 @@ static const struct ocsf_rule *rule_of(struct ocsf *ocsf, uint32_t index)
 		put_finding(&said->finding, ocsf->catalog, rule);
 		put_provenance(&said->unmapped, rule);
 		put_texts(&said->labels, "labels", &rule->tags);
+		json_text(&said->matched, "rule", rule->id);
+		json_text(&said->matched, "rule_title", rule->title);
 	}
 	return said;
 }
@@ -175,7 +161,8 @@ void ocsf_init(struct ocsf *ocsf, const struct mr_catalog *catalog, const struct
 			      .fields = fields,
 			      .records = records,
 			      .declared = declared,
-			      .rules = mr_calloc(catalog->count, sizeof(*ocsf->rules))};
+			      .rules = mr_calloc(catalog->count, sizeof(*ocsf->rules)),
+			      .names = mr_calloc(mr_fields_count(fields), sizeof(*ocsf->names))};
 }
 
 void ocsf_fini(struct ocsf *ocsf)
@@ -184,10 +171,15 @@ void ocsf_fini(struct ocsf *ocsf)
 		mr_buf_fini(&ocsf->rules[i].finding);
 		mr_buf_fini(&ocsf->rules[i].unmapped);
 		mr_buf_fini(&ocsf->rules[i].labels);
+		mr_buf_fini(&ocsf->rules[i].matched);
 		free(ocsf->rules[i].detections);
 	}
+	for (size_t i = 0; ocsf->names != NULL && i < mr_fields_count(ocsf->fields); i++)
+		mr_buf_fini(&ocsf->names[i].key);
 	free(ocsf->rules);
+	free(ocsf->names);
 	mr_buf_fini(&ocsf->scratch);
+	mr_buf_fini(&ocsf->actor);
 	mr_buf_fini(&ocsf->evidence);
 	*ocsf = (struct ocsf){0};
 }
@@ -226,7 +218,7 @@ static void put_finding_info(const struct ocsf *ocsf, const struct ocsf_rule *ru
 {
 	struct json_part info = json_begin(out, "finding_info", '{');
 	json_text(out, "uid", id);
-	put_piece(out, &rule->finding);
+	json_ready(out, ready(&rule->finding));
 	put_data_sources(ocsf, alert, out);
 	if (alert->has_time) {
 		json_time(out, "first_seen_time", "first_seen_time_dt", alert->first_time_us);
@@ -237,34 +229,51 @@ static void put_finding_info(const struct ocsf *ocsf, const struct ocsf_rule *ru
 
 /* ---- what the evidence has in common ---- */
 
-static void put_actor(const struct ocsf *ocsf, const struct mr_alert *alert, struct mr_buf *out)
+/* Of the one record that there is, what it says itself: put together once, and copied to its
+ * evidence. Whose records are several has an actor of its own, and each record another. */
+static void put_actor(struct ocsf *ocsf, const struct mr_alert *alert, struct mr_buf *out)
 {
+	const struct mr_rule *rule = &ocsf->catalog->rules[alert->rule];
 	struct common common;
-	common_find(&ocsf->catalog->rules[alert->rule], alert, &common);
+	ocsf->actor.len = 0;
+	if (alert->evidence_count == 1 && common_is_whole(rule, alert)) {
+		ocsf_put_actor(&ocsf->actor, &alert->evidence[0], alert->tenant);
+		json_ready(out, ready(&ocsf->actor));
+		return;
+	}
+	common_find(rule, alert, &common);
 	ocsf_put_actor(out, &common.said, alert->tenant);
 }
 
 static bool seen_before(const struct mr_alert *alert, uint32_t at, mr_field field)
 {
-	struct mr_slice text = evidence_text(&alert->evidence[at], field);
+	struct mr_slice text =
+	    at == 0 ? (struct mr_slice){"", 0} : evidence_text(&alert->evidence[at], field);
 	for (uint32_t i = 0; i < at; i++)
 		if (mr_slice_eq(evidence_text(&alert->evidence[i], field), text))
 			return true;
 	return false;
 }
 
+#define OBSERVABLE(name, type_id, type)                                                            \
+	{                                                                                          \
+		OBSERVABLE_TEXT(name, type_id, type),                                              \
+		    sizeof(OBSERVABLE_TEXT(name, type_id, type)) - 1                               \
+	}
+#define OBSERVABLE_TEXT(name, type_id, type)                                                       \
+	"\"name\":\"" name "\",\"type_id\":" type_id ",\"type\":\"" type "\""
+
 static void put_observables(struct mr_buf *out, const struct mr_alert *alert)
 {
 	static const struct {
 		mr_field field;
-		int type_id;
-		const char *name, *type;
+		struct mr_slice said; /* of each one, but for its value */
 	} kinds[] = {
-	    {MR_F_ACTOR_NAME, OBSERVABLE_USER_NAME, "evidences.actor.user.name", "User Name"},
-	    {MR_F_SRC_IP, OBSERVABLE_IP, "evidences.src_endpoint.ip", "IP Address"},
-	    {MR_F_APP_UID, OBSERVABLE_RESOURCE_UID, "evidences.actor.app_uid", "Resource UID"},
-	    {MR_F_USER_AGENT, OBSERVABLE_USER_AGENT, "unmapped.millrace.evidence.fields",
-	     "HTTP User-Agent"},
+	    {MR_F_ACTOR_NAME, OBSERVABLE("evidences.actor.user.name", "4", "User Name")},
+	    {MR_F_SRC_IP, OBSERVABLE("evidences.src_endpoint.ip", "2", "IP Address")},
+	    {MR_F_APP_UID, OBSERVABLE("evidences.actor.app_uid", "10", "Resource UID")},
+	    {MR_F_USER_AGENT,
+	     OBSERVABLE("unmapped.millrace.evidence.fields", "16", "HTTP User-Agent")},
 	};
 	struct json_part part = json_begin(out, "observables", '[');
 	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
@@ -273,9 +282,7 @@ static void put_observables(struct mr_buf *out, const struct mr_alert *alert)
 			if (text.len == 0 || seen_before(alert, i, kinds[k].field))
 				continue;
 			struct json_part item = json_begin(out, NULL, '{');
-			json_text(out, "name", mr_slice(kinds[k].name));
-			json_int(out, "type_id", kinds[k].type_id);
-			json_text(out, "type", mr_slice(kinds[k].type));
+			json_ready(out, kinds[k].said);
 			json_text(out, "value", text);
 			json_end(out, item);
 		}
@@ -367,7 +374,7 @@ static void put_unmapped(struct mr_buf *out, const struct ocsf_rule *rule, bool 
 	}
 	if (!alert->has_time)
 		json_bool(out, "time_unknown", true);
-	put_piece(out, &rule->unmapped);
+	json_ready(out, ready(&rule->unmapped));
 	json_key(out, "evidence");
 	mr_buf_add(out, evidence->data, evidence->len);
 	mr_buf_add_text(out, "]");
@@ -385,7 +392,7 @@ static void put_message(struct ocsf *ocsf, const struct mr_alert *alert, struct 
 
 void ocsf_put_alert(struct ocsf *ocsf, const struct mr_alert *alert, struct mr_buf *out)
 {
-	const struct ocsf_rule *rule = rule_of(ocsf, alert->rule);
+	const struct ocsf_rule *rule = ocsf_rule_of(ocsf, alert->rule);
 	char hex[2 * MR_ALERT_ID_BYTES + 1];
 	mr_hex(alert->id, MR_ALERT_ID_BYTES, hex);
 	struct mr_slice id = mr_slice(hex);

@@ -17,8 +17,15 @@ struct ocsf_rule {
 	struct mr_buf finding;  /* title to src_url, of finding_info */
 	struct mr_buf unmapped; /* group_by to false_positives, of unmapped.millrace */
 	struct mr_buf labels;   /* of metadata */
+	struct mr_buf matched;  /* rule and rule_title, of evidence that matched it */
 	uint32_t *detections; /* that a correlation is over, through any others; NULL: not asked */
 	uint32_t detection_count;
+};
+
+/* A field's name, put together for the first value of it. */
+struct ocsf_name {
+	struct mr_buf key; /* with quotes and colon: a record's own key may be anybody's text */
+	uint32_t values;   /* of one piece of evidence, not yet put: ocsf_evidence.c's */
 };
 
 struct ocsf {
@@ -27,13 +34,16 @@ struct ocsf {
 	struct record_reader *records;
 	const struct mr_declared *declared;
 	struct ocsf_rule *rules; /* as many as the catalog has */
+	struct ocsf_name *names; /* as many as the dictionary has */
 	struct mr_buf scratch;   /* of one alert */
+	struct mr_buf actor;     /* of the one record that there is; else empty */
 	struct mr_buf evidence;
 };
 
-/* Borrows all until fini. The catalog must not change. */
+/* Borrows all until fini. Neither catalog nor dictionary may change. */
 void ocsf_init(struct ocsf *ocsf, const struct mr_catalog *catalog, const struct mr_fields *fields,
 	       struct record_reader *records, const struct mr_declared *declared);
+const struct ocsf_rule *ocsf_rule_of(const struct ocsf *ocsf, uint32_t index);
 /* What the record's source says its logsource is, as an option takes it; or empty. */
 struct mr_slice ocsf_logsource(const struct ocsf *ocsf, const struct mr_evidence *evidence);
 /* Accepts zeroed memory. */
