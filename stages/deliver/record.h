@@ -6,9 +6,16 @@
 #include "millrace/file.h"
 #include "millrace/json.h"
 
+/* Of documents of one shape (json.h) each can be embedded, or none. */
+struct record_shape {
+	uint64_t number; /* 0: none */
+	bool fits;
+};
+
 struct record_reader {
 	const struct mr_files *files;
 	struct mr_json_reader *json;
+	struct record_shape *shapes; /* by slot */
 	size_t max_json_bytes;
 	struct mr_buf buf;
 	struct mr_buf repaired;
