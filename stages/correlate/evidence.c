@@ -325,6 +325,22 @@ void corr_item_drop(struct corr *corr, struct corr_items *items, struct corr_ite
 
 /* ---- putting in ---- */
 
+/* Most slots never have more than one, which needs no memory of its own. */
+static void items_widen(struct corr_items *items)
+{
+	uint32_t wider = items->capacity * 2u < ITEMS_MAX ? items->capacity * 2u : ITEMS_MAX;
+	if (items->capacity == 0) {
+		wider = 1;
+		items->at = &items->first;
+	} else if (items->capacity == 1) {
+		items->at = mr_malloc(wider * sizeof(*items->at));
+		items->at[0] = items->first;
+	} else {
+		items->at = mr_realloc(items->at, wider * sizeof(*items->at));
+	}
+	items->capacity = (uint8_t)wider;
+}
+
 /* Makes the place free, where it is to be kept at all: 21 are in order, and the one behind the ten
  * earliest goes. Gives the place, and what stood in the way. */
 static struct corr_item **open_place(struct corr_items *items, uint32_t at,
@@ -332,11 +348,8 @@ static struct corr_item **open_place(struct corr_items *items, uint32_t at,
 {
 	*gone_out = NULL;
 	if (items->count < ITEMS_MAX) {
-		if (items->count == items->capacity) {
-			uint32_t wider = items->capacity == 0 ? 1 : items->capacity * 2u;
-			items->capacity = (uint8_t)(wider < ITEMS_MAX ? wider : ITEMS_MAX);
-			items->at = mr_realloc(items->at, items->capacity * sizeof(*items->at));
-		}
+		if (items->count == items->capacity)
+			items_widen(items);
 		memmove(items->at + at + 1, items->at + at,
 			(items->count - at) * sizeof(*items->at));
 		items->count++;
@@ -490,12 +503,13 @@ void corr_items_fini(struct corr *corr, struct corr_items *items)
 	for (uint32_t i = 0; i < items->count; i++)
 		corr_item_drop(corr, items, items->at[i]);
 	assert(items->bytes == 0); /* each was dropped by all its holders */
-	free(items->at);
+	if (items->capacity > 1)
+		free(items->at);
 	*items = (struct corr_items){0};
 }
 
 size_t corr_items_bytes(const struct corr_items *items)
 {
-	return items->bytes + corr_taken(items->capacity * sizeof(*items->at)) +
-	       corr_proofs_bytes(items->proofs);
+	size_t list = items->capacity > 1 ? corr_taken(items->capacity * sizeof(*items->at)) : 0;
+	return items->bytes + list + corr_proofs_bytes(items->proofs);
 }

@@ -343,6 +343,15 @@ static bool is_missed(const struct corr *corr, const struct corr_slot *slot)
 	return !slot->fired;
 }
 
+static void fired_add(struct corr *corr, struct corr_slot *slot, size_t *capacity)
+{
+	if (corr->fired_count == *capacity) {
+		*capacity = mr_grow(*capacity, corr->fired_count + 1);
+		corr->fired = mr_realloc(corr->fired, *capacity * sizeof(struct corr_slot *));
+	}
+	corr->fired[corr->fired_count++] = slot;
+}
+
 static void collect(struct corr *corr,
 		    bool (*wanted)(const struct corr *corr, const struct corr_slot *slot))
 {
@@ -351,18 +360,15 @@ static void collect(struct corr *corr,
 	corr->fired = NULL;
 	corr->fired_count = 0;
 	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++) {
-		for (uint32_t i = 0; i < corr->groups[g].slot_buckets; i++) {
-			struct corr_slot *slot = corr->groups[g].slots[i];
-			for (; slot != NULL; slot = slot->next_in_bucket) {
-				if (!wanted(corr, slot) || !slot->key->rule->rule->alerts)
-					continue;
-				if (corr->fired_count == capacity) {
-					capacity = mr_grow(capacity, corr->fired_count + 1);
-					corr->fired = mr_realloc(
-					    corr->fired, capacity * sizeof(struct corr_slot *));
-				}
-				corr->fired[corr->fired_count++] = slot;
-			}
+		const struct corr_group *group = &corr->groups[g];
+		for (uint32_t i = 0; i < group->key_places; i++) {
+			const struct corr_key *key = group->keys[i].key;
+			if (key == NULL || !key->rule->rule->alerts)
+				continue;
+			for (struct corr_slot *slot = key->slots; slot != NULL;
+			     slot = slot->next_of_key)
+				if (wanted(corr, slot))
+					fired_add(corr, slot, &capacity);
 		}
 	}
 	if (corr->fired_count > 1)

@@ -173,9 +173,9 @@ void corr_slot_rank(struct corr *corr, struct corr_slot *slot)
 void corr_ranks_renew(struct corr *corr)
 {
 	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++) {
-		for (uint32_t i = 0; i < corr->groups[g].key_buckets; i++) {
-			struct corr_key *key = corr->groups[g].keys[i];
-			for (; key != NULL; key = key->next_in_bucket)
+		for (uint32_t i = 0; i < corr->groups[g].key_places; i++) {
+			struct corr_key *key = corr->groups[g].keys[i].key;
+			if (key != NULL)
 				corr_key_rank(corr, key, corr_rank_of(corr, key));
 		}
 	}

@@ -18,6 +18,23 @@
 
 #define INDEX_FROM 16 /* entries that are looked through one by one */
 
+/* ---- room ---- */
+
+/* So many entries, no fewer than there are. Most sets never have more than one, which needs no
+ * memory of its own. */
+static void set_room(struct corr_set *set, uint32_t capacity)
+{
+	struct corr_entry *old = set->entries, *room = &set->first;
+	if (capacity > 1)
+		room = mr_malloc(capacity * sizeof(*room));
+	if (set->count > 0 && room != old)
+		memcpy(room, old, set->count * sizeof(*room));
+	if (old != &set->first)
+		free(old);
+	set->entries = room;
+	set->capacity = capacity;
+}
+
 /* ---- finding ---- */
 
 static void index_put(struct corr_set *set, uint32_t entry)
@@ -74,8 +91,7 @@ const struct corr_entry *corr_set_find(const struct corr_set *set, const struct 
 static void set_append(struct corr_set *set, const struct corr_entry *entry)
 {
 	if (set->count == set->capacity) {
-		set->capacity = set->capacity == 0 ? 1 : set->capacity * 2;
-		set->entries = mr_realloc(set->entries, set->capacity * sizeof(*set->entries));
+		set_room(set, set->capacity == 0 ? 1 : set->capacity * 2);
 		set->entries[set->count++] = *entry;
 		index_build(set);
 		return;
@@ -190,8 +206,7 @@ void corr_set_fit(struct corr_set *set)
 {
 	if (set->count == 0)
 		return;
-	set->capacity = set->count;
-	set->entries = mr_realloc(set->entries, set->capacity * sizeof(*set->entries));
+	set_room(set, set->count);
 	free(set->index);
 	set->index = NULL;
 	if (set->count > INDEX_FROM)
@@ -215,7 +230,9 @@ static void set_copy(const struct corr_set *set, struct corr_set *out)
 	*out = *set;
 	out->index = NULL;
 	out->capacity = set->count;
-	out->entries = mr_malloc((set->count + (size_t)1) * sizeof(*out->entries));
+	out->entries = &out->first;
+	if (set->count > 1)
+		out->entries = mr_malloc(set->count * sizeof(*out->entries));
 	if (set->count > 0)
 		memcpy(out->entries, set->entries, set->count * sizeof(*out->entries));
 	index_build(out);
@@ -239,14 +256,15 @@ void corr_set_certain(const struct corr_set *set, uint32_t keep, struct corr_set
 
 void corr_set_fini(struct corr_set *set)
 {
-	free(set->entries);
+	if (set->capacity > 1)
+		free(set->entries);
 	free(set->index);
 	*set = (struct corr_set){0};
 }
 
 size_t corr_set_bytes(const struct corr_set *set)
 {
-	size_t bytes = corr_taken(set->capacity * sizeof(*set->entries));
+	size_t bytes = set->capacity > 1 ? corr_taken(set->capacity * sizeof(*set->entries)) : 0;
 	return set->index == NULL
 		   ? bytes
 		   : bytes + corr_taken((set->index_mask + (size_t)1) * sizeof(*set->index));

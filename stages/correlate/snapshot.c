@@ -256,11 +256,9 @@ void corr_snapshot(struct corr *corr, uint8_t number, struct mr_buf *out)
 	put_past(corr, number, out);
 	put_plain(&group->plain, out);
 	mr_pack_array(out, group->key_count);
-	for (uint32_t i = 0; i < group->key_buckets; i++) {
-		for (const struct corr_key *key = group->keys[i]; key != NULL;
-		     key = key->next_in_bucket)
-			put_key(corr, key, out);
-	}
+	for (uint32_t i = 0; i < group->key_places; i++)
+		if (group->keys[i].key != NULL)
+			put_key(corr, group->keys[i].key, out);
 }
 
 /* ---- from bytes ---- */

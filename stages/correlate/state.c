@@ -70,43 +70,53 @@ void corr_key_texts(const struct corr_key *key, struct mr_slice *texts_out)
 		at = get_text(at, &texts_out[i]);
 }
 
+static uint32_t behind(const struct corr_group *group, uint32_t at)
+{
+	return (at + 1) & (group->key_places - 1);
+}
+
+/* Where to look for it, from one place to the next. */
+static uint32_t home_of(const struct corr_group *group, uint64_t hash)
+{
+	return (uint32_t)hash & (group->key_places - 1);
+}
+
+static void key_put(struct corr_group *group, uint64_t hash, struct corr_key *key)
+{
+	uint32_t at = home_of(group, hash);
+	while (group->keys[at].key != NULL)
+		at = behind(group, at);
+	group->keys[at] = (struct corr_key_place){hash, key};
+}
+
 static void keys_grow(struct corr *corr, struct corr_group *group)
 {
-	uint32_t buckets = group->key_buckets == 0 ? 4 : group->key_buckets * 2;
-	struct corr_key **wider = mr_calloc(buckets, sizeof(struct corr_key *));
-	for (uint32_t i = 0; i < group->key_buckets; i++) {
-		while (group->keys[i] != NULL) {
-			struct corr_key *key = group->keys[i];
-			group->keys[i] = key->next_in_bucket;
-			struct corr_key **bucket = &wider[key->hash & (buckets - 1)];
-			key->next_in_bucket = *bucket;
-			*bucket = key;
-		}
-	}
-	corr->bytes += (buckets - group->key_buckets) * sizeof(struct corr_key *);
-	free(group->keys);
-	group->keys = wider;
-	group->key_buckets = buckets;
+	struct corr_group old = *group;
+	group->key_places = old.key_places == 0 ? 4 : old.key_places * 2;
+	group->keys = mr_calloc(group->key_places, sizeof(*group->keys));
+	for (uint32_t i = 0; i < old.key_places; i++)
+		if (old.keys[i].key != NULL)
+			key_put(group, old.keys[i].hash, old.keys[i].key);
+	corr->bytes += (group->key_places - old.key_places) * sizeof(*group->keys);
+	free(old.keys);
 }
 
 static struct corr_key *key_new(struct corr *corr, uint8_t number, const struct corr_rule *rule,
 				uint32_t texts, uint64_t hash)
 {
 	struct corr_group *group = &corr->groups[number];
-	if (group->key_count >= group->key_buckets)
+	if (((uint64_t)group->key_count + 1) * 4 > (uint64_t)group->key_places * 3)
 		keys_grow(corr, group);
 	struct corr_key *key = mr_malloc(sizeof(*key) + corr->scratch.len);
 	corr_weigh(corr, rule->index, corr_taken(sizeof(*key) + corr->scratch.len), 0);
-	struct corr_key **bucket = &group->keys[hash & (group->key_buckets - 1)];
-	*key = (struct corr_key){.next_in_bucket = *bucket,
-				 .rule = rule,
+	*key = (struct corr_key){.rule = rule,
 				 .hash = hash,
 				 .len = (uint32_t)corr->scratch.len,
 				 .rank = CORR_UNRANKED,
 				 .texts = (uint8_t)texts,
 				 .group = number};
 	memcpy(key->bytes, corr->scratch.data, corr->scratch.len);
-	*bucket = key;
+	key_put(group, hash, key);
 	group->key_count++;
 	return key;
 }
@@ -121,11 +131,12 @@ struct corr_key *corr_key_get(struct corr *corr, uint8_t number, const struct co
 	for (uint32_t i = 0; i < count; i++)
 		add_text(bytes, texts[i]);
 	uint64_t hash = seeded_hash(corr, bytes->data, bytes->len, rule->index);
-	if (group->key_buckets > 0) {
-		struct corr_key *key = group->keys[hash & (group->key_buckets - 1)];
-		for (; key != NULL; key = key->next_in_bucket) {
-			if (key->hash == hash && key->rule == rule && key->texts == count &&
-			    key->len == bytes->len &&
+	if (group->key_places > 0) {
+		uint32_t at = home_of(group, hash);
+		for (; group->keys[at].key != NULL; at = behind(group, at)) {
+			struct corr_key *key = group->keys[at].key;
+			if (group->keys[at].hash == hash && key->rule == rule &&
+			    key->texts == count && key->len == bytes->len &&
 			    memcmp(key->bytes, bytes->data, key->len) == 0)
 				return key;
 		}
@@ -133,13 +144,26 @@ struct corr_key *corr_key_get(struct corr *corr, uint8_t number, const struct co
 	return key_new(corr, number, rule, count, hash);
 }
 
+/* What stands behind it moves up as far as it may, so that no place on its way is free. */
+static void key_take_out(struct corr_group *group, const struct corr_key *key)
+{
+	uint32_t mask = group->key_places - 1, at = home_of(group, key->hash);
+	while (group->keys[at].key != key)
+		at = behind(group, at);
+	for (uint32_t i = behind(group, at); group->keys[i].key != NULL; i = behind(group, i)) {
+		uint32_t way = (i - home_of(group, group->keys[i].hash)) & mask;
+		if (way < ((i - at) & mask))
+			continue;
+		group->keys[at] = group->keys[i];
+		at = i;
+	}
+	group->keys[at] = (struct corr_key_place){0};
+	group->key_count--;
+}
+
 static void key_free(struct corr *corr, struct corr_group *group, struct corr_key *key)
 {
-	struct corr_key **link = &group->keys[key->hash & (group->key_buckets - 1)];
-	while (*link != key)
-		link = &(*link)->next_in_bucket;
-	*link = key->next_in_bucket;
-	group->key_count--;
+	key_take_out(group, key);
 	corr_weigh(corr, key->rule->index, 0, corr_taken(sizeof(*key) + key->len));
 	corr_key_unrank(key);
 	free(key);
@@ -155,8 +179,9 @@ uint64_t corr_slot_hash(const struct corr *corr, const struct corr_key *key, int
 struct corr_slot *corr_slot_find(struct corr *corr, const struct corr_key *key, int64_t number)
 {
 	struct corr_group *group = &corr->groups[key->group];
-	if (group->slot_buckets == 0 || key->slots == NULL)
-		return NULL;
+	struct corr_slot *only = key->slots;
+	if (only == NULL || only->next_of_key == NULL)
+		return only != NULL && only->number == number ? only : NULL;
 	struct corr_slot *slot =
 	    group->slots[corr_slot_hash(corr, key, number) & (group->slot_buckets - 1)];
 	while (slot != NULL && (slot->key != key || slot->number != number))
@@ -184,6 +209,36 @@ static void slots_grow(struct corr *corr, struct corr_group *group)
 	group->slot_buckets = buckets;
 }
 
+/* Most keys never have a second slot, and need no table to find the first. */
+static void slot_to_table(struct corr *corr, struct corr_slot *slot)
+{
+	struct corr_group *group = &corr->groups[slot->key->group];
+	if (slot->in_table)
+		return;
+	if (group->slot_count >= group->slot_buckets)
+		slots_grow(corr, group);
+	struct corr_slot **bucket =
+	    &group
+		 ->slots[corr_slot_hash(corr, slot->key, slot->number) & (group->slot_buckets - 1)];
+	slot->next_in_bucket = *bucket;
+	*bucket = slot;
+	slot->in_table = true;
+	group->slot_count++;
+}
+
+static void slot_off_table(struct corr *corr, struct corr_slot *slot)
+{
+	struct corr_group *group = &corr->groups[slot->key->group];
+	if (!slot->in_table)
+		return;
+	uint64_t hash = corr_slot_hash(corr, slot->key, slot->number);
+	struct corr_slot **link = &group->slots[hash & (group->slot_buckets - 1)];
+	while (*link != slot)
+		link = &(*link)->next_in_bucket;
+	*link = slot->next_in_bucket;
+	group->slot_count--;
+}
+
 static struct corr_slot *slot_beside(struct corr *corr, const struct corr_slot *slot, int64_t step)
 {
 	int64_t number;
@@ -192,16 +247,39 @@ static struct corr_slot *slot_beside(struct corr *corr, const struct corr_slot *
 	return corr_slot_find(corr, slot->key, number);
 }
 
+/* What the slot itself takes; where it lies in its key that counts so much less. */
+static size_t slot_bytes(const struct corr_slot *slot)
+{
+	return slot == &slot->key->own ? sizeof(*slot) : corr_taken(sizeof(*slot));
+}
+
+/* One memory for a key and its first slot: half of what a key of one occurrence costs is that each
+ * memory of its own is to be found, and given back. */
+static struct corr_slot *slot_make(struct corr *corr, struct corr_key *key, int64_t number)
+{
+	bool is_own = key->own.key == NULL;
+	struct corr_slot *slot = is_own ? &key->own : mr_malloc(sizeof(*slot));
+	*slot = (struct corr_slot){.key = key, .number = number};
+	if (is_own)
+		corr_weigh(corr, key->rule->index, 0, slot_bytes(slot));
+	return slot;
+}
+
+static void slot_give_back(struct corr *corr, struct corr_slot *slot)
+{
+	struct corr_key *key = slot->key;
+	corr_weigh(corr, key->rule->index, 0, slot->bytes);
+	if (slot != &key->own) {
+		free(slot);
+		return;
+	}
+	corr_weigh(corr, key->rule->index, slot_bytes(slot), 0);
+	key->own.key = NULL;
+}
+
 static struct corr_slot *slot_new(struct corr *corr, struct corr_key *key, int64_t number)
 {
-	struct corr_group *group = &corr->groups[key->group];
-	if (group->slot_count >= group->slot_buckets)
-		slots_grow(corr, group);
-	struct corr_slot **bucket =
-	    &group->slots[corr_slot_hash(corr, key, number) & (group->slot_buckets - 1)];
-	struct corr_slot *slot = mr_calloc(1, sizeof(*slot));
-	slot->key = key;
-	slot->number = number;
+	struct corr_slot *slot = slot_make(corr, key, number);
 	slot->lossy = corr_may_lack(key, number);
 	slot->previous = slot_beside(corr, slot, -1);
 	slot->next = slot_beside(corr, slot, 1);
@@ -209,11 +287,12 @@ static struct corr_slot *slot_new(struct corr *corr, struct corr_key *key, int64
 		slot->previous->next = slot;
 	if (slot->next != NULL)
 		slot->next->previous = slot;
-	slot->next_in_bucket = *bucket;
+	if (key->slots != NULL) {
+		slot_to_table(corr, key->slots);
+		slot_to_table(corr, slot);
+	}
 	slot->next_of_key = key->slots;
-	*bucket = slot;
 	key->slots = slot;
-	group->slot_count++;
 	corr_due_add(corr, slot);
 	corr_husk_take(corr, slot);
 	corr_slot_weigh(corr, slot);
@@ -241,7 +320,7 @@ struct corr_slot *corr_slot_get(struct corr *corr, struct corr_key *key, int64_t
 
 void corr_slot_weigh(struct corr *corr, struct corr_slot *slot)
 {
-	size_t bytes = corr_taken(sizeof(*slot)) + corr_items_bytes(&slot->items) +
+	size_t bytes = slot_bytes(slot) + corr_items_bytes(&slot->items) +
 		       corr_set_bytes(&slot->set) + corr_held_bytes(slot->held) +
 		       corr_settled_bytes(slot) + corr_seen_bytes(&slot->seen) +
 		       corr_seen_bytes(&slot->fed);
@@ -267,14 +346,9 @@ static void slot_empty(struct corr *corr, struct corr_slot *slot)
 	corr_slot_weigh(corr, slot);
 }
 
-static void slot_free(struct corr *corr, struct corr_group *group, struct corr_slot *slot)
+static void slot_free(struct corr *corr, struct corr_slot *slot)
 {
-	uint64_t hash = corr_slot_hash(corr, slot->key, slot->number);
-	struct corr_slot **link = &group->slots[hash & (group->slot_buckets - 1)];
-	while (*link != slot)
-		link = &(*link)->next_in_bucket;
-	*link = slot->next_in_bucket;
-	group->slot_count--;
+	slot_off_table(corr, slot);
 	if (corr->lateness_us != CORR_UNLIMITED)
 		corr_heap_remove(&corr->dues, slot);
 	corr_slot_untouch(corr, slot);
@@ -285,14 +359,12 @@ static void slot_free(struct corr *corr, struct corr_group *group, struct corr_s
 		slot->next->previous = NULL;
 	if (slot->key->recent == slot)
 		slot->key->recent = NULL;
-	corr_weigh(corr, slot->key->rule->index, 0, slot->bytes);
-	free(slot);
+	slot_give_back(corr, slot);
 }
 
-void corr_key_sweep(struct corr *corr, struct corr_key *key,
+bool corr_key_sweep(struct corr *corr, struct corr_key *key,
 		    bool (*gone)(const struct corr *corr, const struct corr_slot *slot))
 {
-	struct corr_group *group = &corr->groups[key->group];
 	struct corr_slot **link = &key->slots;
 	while (*link != NULL) {
 		struct corr_slot *slot = *link;
@@ -301,24 +373,25 @@ void corr_key_sweep(struct corr *corr, struct corr_key *key,
 			continue;
 		}
 		*link = slot->next_of_key;
-		slot_free(corr, group, slot);
+		slot_free(corr, slot);
 	}
-	if (key->slots == NULL)
-		key_free(corr, group, key);
-	else if (key->rank != corr_rank_of(corr, key))
+	if (key->slots == NULL) {
+		key_free(corr, &corr->groups[key->group], key);
+		return false;
+	}
+	if (key->rank != corr_rank_of(corr, key))
 		corr_key_rank(corr, key, corr_rank_of(corr, key));
+	return true;
 }
 
 void corr_group_sweep(struct corr *corr, struct corr_group *group,
 		      bool (*gone)(const struct corr *corr, const struct corr_slot *slot))
 {
-	for (uint32_t i = 0; i < group->key_buckets; i++) {
-		struct corr_key *key = group->keys[i];
-		while (key != NULL) {
-			struct corr_key *next = key->next_in_bucket;
-			corr_key_sweep(corr, key, gone);
-			key = next;
-		}
+	uint32_t i = 0;
+	while (i < group->key_places) {
+		struct corr_key *key = group->keys[i].key;
+		if (key == NULL || corr_key_sweep(corr, key, gone))
+			i++; /* else the next one may stand there now */
 	}
 }
 
@@ -338,7 +411,7 @@ void corr_group_fini(struct corr *corr, struct corr_group *group)
 {
 	corr_group_sweep(corr, group, every_slot);
 	assert(group->key_count == 0 && group->slot_count == 0);
-	corr->bytes -= group->key_buckets * sizeof(struct corr_key *);
+	corr->bytes -= group->key_places * sizeof(*group->keys);
 	corr->bytes -= group->slot_buckets * sizeof(struct corr_slot *);
 	free(group->keys);
 	free(group->slots);

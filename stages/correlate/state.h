@@ -116,7 +116,8 @@ struct corr_proofs {
 
 /* The evidence of a slot, sorted by (time, record id, kind). */
 struct corr_items {
-	struct corr_item **at;
+	struct corr_item **at; /* where there is one, &first */
+	struct corr_item *first;
 	struct corr_proofs *proofs; /* NULL where `at` holds all that came */
 	size_t bytes;               /* of the items, here and there */
 	uint8_t count;
@@ -132,7 +133,8 @@ struct corr_entry {
 
 /* Distinct things of a slot: at least those with the `keep` earliest firsts, and latest lasts. */
 struct corr_set {
-	struct corr_entry *entries;
+	struct corr_entry *entries; /* where there is room for one, &first */
+	struct corr_entry first;
 	uint32_t *index; /* entry + 1 by id; only where count is past a few */
 	uint32_t count;
 	uint32_t capacity;
@@ -239,7 +241,7 @@ struct corr_settled {
 
 struct corr_key;
 struct corr_slot {
-	struct corr_slot *next_in_bucket;
+	struct corr_slot *next_in_bucket; /* where it is in the group's table */
 	struct corr_slot *next_of_key;
 	struct corr_slot *previous; /* the slots beside it in time, or NULL */
 	struct corr_slot *next;
@@ -261,6 +263,7 @@ struct corr_slot {
 	bool lossy; /* it may lack what was given up: its counts are lower bounds */
 	bool revised;
 	bool leaves; /* it was chosen to go (trim.c) */
+	bool in_table;
 };
 
 /* Slots by the time at which something is due: the first is the first. */
@@ -279,7 +282,6 @@ struct corr_heap {
 struct corr_rank;
 struct corr_rule;
 struct corr_key {
-	struct corr_key *next_in_bucket;
 	struct corr_slot *slots;
 	struct corr_slot *recent; /* the last one used, or NULL */
 	const struct corr_rule *rule;
@@ -289,7 +291,8 @@ struct corr_key {
 	uint16_t rank; /* CORR_UNRANKED: of none */
 	uint8_t texts; /* of the group key, behind the tenant */
 	uint8_t group;
-	char bytes[]; /* tenant and key texts, each behind its u32 length */
+	struct corr_slot own; /* room for one of them: most never have two; its key NULL: free */
+	char bytes[];         /* tenant and key texts, each behind its u32 length */
 };
 
 struct corr_plain_entry {
@@ -302,12 +305,17 @@ struct corr_plain {
 	uint32_t mask; /* 0: no memory yet */
 };
 
+struct corr_key_place {
+	uint64_t hash;        /* of the key: others are told apart without a look at them */
+	struct corr_key *key; /* NULL: free */
+};
+
 struct corr_group {
 	struct corr_plain plain;
-	struct corr_key **keys;
+	struct corr_key_place *keys; /* open addressing */
 	uint32_t key_count;
-	uint32_t key_buckets;
-	struct corr_slot **slots;
+	uint32_t key_places;
+	struct corr_slot **slots; /* those of keys that had several */
 	uint32_t slot_count;
 	uint32_t slot_buckets;
 };
@@ -513,8 +521,8 @@ void corr_slot_weigh(struct corr *corr, struct corr_slot *slot);
 /* The slots of a group for which `gone` says yes, and keys that have none left, are freed. */
 void corr_group_sweep(struct corr *corr, struct corr_group *group,
 		      bool (*gone)(const struct corr *corr, const struct corr_slot *slot));
-/* Likewise of one key. */
-void corr_key_sweep(struct corr *corr, struct corr_key *key,
+/* Likewise of one key. False where it has gone. */
+bool corr_key_sweep(struct corr *corr, struct corr_key *key,
 		    bool (*gone)(const struct corr *corr, const struct corr_slot *slot));
 void corr_key_drop(struct corr *corr, struct corr_key *key);
 void corr_group_fini(struct corr *corr, struct corr_group *group);

@@ -472,9 +472,9 @@ static const struct corr_items *only_items(const struct house *house)
 {
 	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++) {
 		const struct corr_group *group = &stage_of(house)->groups[g];
-		for (uint32_t i = 0; i < group->slot_buckets; i++)
-			if (group->slots[i] != NULL)
-				return &group->slots[i]->items;
+		for (uint32_t i = 0; i < group->key_places; i++)
+			if (group->keys[i].key != NULL)
+				return &group->keys[i].key->slots->items;
 	}
 	return NULL;
 }

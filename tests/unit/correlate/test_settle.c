@@ -443,8 +443,8 @@ static const struct corr_key *key_of(const struct house *house)
 	const struct corr *corr = house->states[0][0];
 	const struct corr_key *key = NULL;
 	for (uint32_t g = 0; g < MR_KEY_GROUPS && key == NULL; g++)
-		for (uint32_t i = 0; i < corr->groups[g].key_buckets && key == NULL; i++)
-			key = corr->groups[g].keys[i];
+		for (uint32_t i = 0; i < corr->groups[g].key_places && key == NULL; i++)
+			key = corr->groups[g].keys[i].key;
 	return key;
 }
 

@@ -268,9 +268,9 @@ static struct corr_key *key_of(const struct world *world)
 {
 	const struct corr *corr = stage_of(world);
 	for (uint32_t g = 0; g < MR_KEY_GROUPS; g++)
-		for (uint32_t i = 0; i < corr->groups[g].key_buckets; i++)
-			if (corr->groups[g].keys[i] != NULL)
-				return corr->groups[g].keys[i];
+		for (uint32_t i = 0; i < corr->groups[g].key_places; i++)
+			if (corr->groups[g].keys[i].key != NULL)
+				return corr->groups[g].keys[i].key;
 	return NULL;
 }
 

@@ -400,10 +400,12 @@ static void assert_possible(const struct corr_slot *slot)
 
 static void assert_group_possible(const struct corr_group *group)
 {
-	for (uint32_t i = 0; i < group->slot_buckets; i++)
-		for (const struct corr_slot *slot = group->slots[i]; slot != NULL;
-		     slot = slot->next_in_bucket)
+	for (uint32_t i = 0; i < group->key_places; i++) {
+		const struct corr_key *key = group->keys[i].key;
+		const struct corr_slot *slot = key == NULL ? NULL : key->slots;
+		for (; slot != NULL; slot = slot->next_of_key)
 			assert_possible(slot);
+	}
 }
 
 /* Every cut, and every byte changed, is an error value or a state that goes on working. */

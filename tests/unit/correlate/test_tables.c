@@ -1,0 +1,151 @@
+/* The tables of keys and slots: what is found while others come and go. */
+#include "harness.h"
+#include "state.h"
+
+#define KEYS 3000
+#define SLOTS 40
+#define HOUR INT64_C(3600000000)
+
+struct tables {
+	struct mr_fields *fields;
+	struct mr_catalog catalog;
+	struct house house;
+	struct corr *corr;
+	const struct corr_rule *rule;
+};
+
+static void tables_open(struct tables *tables)
+{
+	static const uint32_t list[] = {0};
+	*tables = (struct tables){.fields = mr_fields_new()};
+	mr_field group = mr_fields_add(tables->fields, MR_SLICE("group"));
+	catalog_add(&tables->catalog, MR_RULE_DETECTION);
+	uint32_t index = catalog_correlation(&tables->catalog, MR_CORRELATION_EVENT_COUNT, list, 1,
+					     HOUR, 1000, group, 0);
+	house_open(&tables->house, &tables->catalog, tables->fields, 1, false);
+	tables->corr = tables->house.states[0][0];
+	tables->rule = &tables->corr->rules[index];
+}
+
+/* Closing asserts that all bytes that were counted were given back. */
+static void tables_close(struct tables *tables)
+{
+	house_close(&tables->house);
+	mr_catalog_fini(&tables->catalog);
+	mr_fields_free(tables->fields);
+}
+
+/* All in one key group, so that they stand in each other's way. */
+static struct corr_key *key_of(struct tables *tables, uint32_t number)
+{
+	char text[16];
+	snprintf(text, sizeof(text), "%u", number);
+	struct mr_slice key = mr_slice(text);
+	return corr_key_get(tables->corr, 7, tables->rule, MR_SLICE("tenant"), &key, 1);
+}
+
+static void keys_are_found_while_others_go(void **state)
+{
+	static struct corr_key *keys[KEYS];
+	struct tables tables;
+	(void)state;
+	tables_open(&tables);
+	const struct corr_group *group = &tables.corr->groups[7];
+	for (uint32_t i = 0; i < KEYS; i++) {
+		keys[i] = key_of(&tables, i);
+		corr_slot_get(tables.corr, keys[i], 1);
+	}
+	for (uint32_t step = 2; step <= 7; step++) {
+		for (uint32_t i = 0; i < KEYS; i += step) {
+			if (keys[i] != NULL)
+				corr_key_drop(tables.corr, keys[i]);
+			keys[i] = NULL;
+		}
+		uint32_t left = 0;
+		for (uint32_t i = 0; i < KEYS; i++) {
+			assert_true(keys[i] == NULL || key_of(&tables, i) == keys[i]);
+			left += keys[i] != NULL;
+		}
+		assert_int_equal(group->key_count, left);
+	}
+	tables_close(&tables);
+}
+
+static bool is_odd(const struct corr *corr, const struct corr_slot *slot)
+{
+	(void)corr;
+	return slot->number % 2 != 0;
+}
+
+static bool is_before_last(const struct corr *corr, const struct corr_slot *slot)
+{
+	(void)corr;
+	return slot->number < SLOTS - 2;
+}
+
+/* One slot lies in its key and in no table; the second one takes both there. */
+static void slots_are_found_as_they_come_and_go(void **state)
+{
+	struct tables tables;
+	(void)state;
+	tables_open(&tables);
+	struct corr_key *key = key_of(&tables, 0);
+	const struct corr_group *group = &tables.corr->groups[7];
+	assert_ptr_equal(corr_slot_get(tables.corr, key, 1), &key->own);
+	assert_int_equal(group->slot_count, 0);
+	assert_null(corr_slot_find(tables.corr, key, 2));
+	for (int64_t number = 0; number < SLOTS; number++)
+		assert_int_equal(corr_slot_get(tables.corr, key, number)->number, number);
+	assert_int_equal(group->slot_count, SLOTS);
+	assert_true(corr_key_sweep(tables.corr, key, is_odd));
+	for (int64_t number = 0; number < SLOTS; number++) {
+		const struct corr_slot *slot = corr_slot_find(tables.corr, key, number);
+		assert_int_equal(slot != NULL, number % 2 == 0);
+	}
+	/* The key's own place is free again, and is taken first. */
+	struct corr_slot *next = corr_slot_get(tables.corr, key, SLOTS + 1);
+	assert_ptr_equal(next, &key->own);
+	assert_ptr_equal(corr_slot_find(tables.corr, key, SLOTS + 1), next);
+	assert_true(corr_key_sweep(tables.corr, key, is_before_last));
+	assert_int_equal(group->slot_count, 2);
+	assert_ptr_equal(corr_slot_get(tables.corr, key, SLOTS)->next, next);
+	assert_ptr_equal(next->previous, corr_slot_find(tables.corr, key, SLOTS));
+	tables_close(&tables);
+}
+
+static bool is_of_a_third(const struct corr *corr, const struct corr_slot *slot)
+{
+	(void)corr;
+	return slot->key->hash % 3 == 0;
+}
+
+/* A key that goes lets another one into its place, which is looked at, too. */
+static void none_is_passed_over(void **state)
+{
+	struct tables tables;
+	(void)state;
+	tables_open(&tables);
+	struct corr_group *group = &tables.corr->groups[7];
+	for (uint32_t i = 0; i < KEYS; i++)
+		corr_slot_get(tables.corr, key_of(&tables, i), 1);
+	corr_group_sweep(tables.corr, group, is_of_a_third);
+	uint32_t left = 0;
+	for (uint32_t i = 0; i < group->key_places; i++) {
+		const struct corr_key *key = group->keys[i].key;
+		assert_true(key == NULL || key->hash % 3 != 0);
+		left += key != NULL;
+	}
+	assert_int_equal(group->key_count, left);
+	assert_in_range(left, KEYS / 2, KEYS - KEYS / 4);
+	tables_close(&tables);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(keys_are_found_while_others_go),
+	    cmocka_unit_test(slots_are_found_as_they_come_and_go),
+	    cmocka_unit_test(none_is_passed_over),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
