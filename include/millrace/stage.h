@@ -84,6 +84,7 @@ struct mr_stage_env {
 	uint32_t workers; /* in the group */
 	uint8_t layer;    /* correlate: which layer of correlations this group is */
 	bool finite;      /* scan: the input ends, alerts of correlations are made at the end */
+	bool ends;        /* at close: the process ends with it, and its memory goes by itself */
 	int64_t start_us; /* when the run started: the arrival time of what scan reads */
 	const struct mr_now *now;
 	struct mr_waits *waits;

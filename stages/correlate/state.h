@@ -26,6 +26,8 @@
 #include "millrace/rule.h"
 #include "millrace/stage.h"
 
+#include "heap.h"
+
 #define CORR_ITEMS_SIDE 10  /* occurrences kept whole at either end of a slot */
 #define CORR_FACETS_SIDE 10 /* facets whose first, and whose last, occurrence is kept */
 #define CORR_KEPT_MAX (2 * (CORR_ITEMS_SIDE + CORR_FACETS_SIDE)) /* occurrences of a slot */
@@ -264,17 +266,6 @@ struct corr_slot {
 	bool revised;
 	bool leaves; /* it was chosen to go (trim.c) */
 	bool in_table;
-};
-
-/* Slots by the time at which something is due: the first is the first. */
-struct corr_due {
-	int64_t at_us;
-	struct corr_slot *slot;
-};
-struct corr_heap {
-	struct corr_due *dues;
-	uint32_t count, capacity;
-	uint32_t *(*place)(struct corr_slot *slot); /* where a slot keeps its place */
 };
 
 /* ---- keys and groups ---- */
@@ -776,16 +767,6 @@ enum mr_err corr_revise(struct corr *corr);
 enum mr_err corr_fire_all(struct corr *corr);
 /* A slot holds more than its bound of something: named once for each rule. */
 void corr_alarm(struct corr *corr, const struct corr_rule *rule, const char *what);
-
-/* ---- heap.c ---- */
-
-void corr_heaps_init(struct corr *corr);
-void corr_heap_add(struct corr *corr, struct corr_heap *heap, struct corr_slot *slot,
-		   int64_t at_us);
-void corr_heap_remove(struct corr_heap *heap, struct corr_slot *slot);
-/* The first first, the others in order behind it. */
-void corr_heap_sort(struct corr_heap *heap);
-void corr_heap_fini(struct corr *corr, struct corr_heap *heap);
 
 /* ---- expiry.c ---- */
 

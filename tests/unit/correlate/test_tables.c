@@ -140,12 +140,29 @@ static void none_is_passed_over(void **state)
 	tables_close(&tables);
 }
 
+/* What it holds is looked at no more; the second close gives it back. */
+static void what_ends_with_the_process_is_left(void **state)
+{
+	struct tables tables;
+	(void)state;
+	tables_open(&tables);
+	struct corr_key *key = key_of(&tables, 0);
+	struct corr_slot *slot = corr_slot_get(tables.corr, key, 1);
+	tables.house.envs[0][0].ends = true;
+	mr_stage_correlate.close(tables.corr);
+	assert_ptr_equal(key_of(&tables, 0), key);
+	assert_ptr_equal(corr_slot_find(tables.corr, key, 1), slot);
+	tables.house.envs[0][0].ends = false;
+	tables_close(&tables);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(keys_are_found_while_others_go),
 	    cmocka_unit_test(slots_are_found_as_they_come_and_go),
 	    cmocka_unit_test(none_is_passed_over),
+	    cmocka_unit_test(what_ends_with_the_process_is_left),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
