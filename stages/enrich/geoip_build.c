@@ -253,12 +253,15 @@ static uint32_t *recent_of(const struct builder *builder, const uint32_t *data)
 static enum mr_err place_of(struct builder *builder, uint32_t *recent, const uint32_t *data,
 			    uint32_t *out, struct mr_error *error)
 {
-	size_t bytes = builder->source_count * sizeof(*data);
 	uint32_t *place = &recent[builder->source_count];
 	enum mr_err err = MR_OK;
+	uint32_t differs = 0;
 
-	if (memcmp(recent, data, bytes) != 0) {
-		memcpy(recent, data, bytes);
+	/* Of a few numbers, millions of times: a call of memcmp would take as long again. */
+	for (size_t i = 0; i < builder->source_count; i++)
+		differs |= recent[i] ^ data[i];
+	if (differs != 0) {
+		memcpy(recent, data, builder->source_count * sizeof(*data));
 		err = joined_place(builder, data, place, error);
 	}
 	*out = *place;
