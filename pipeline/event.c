@@ -65,10 +65,11 @@ void mr_events_pop(struct mr_events *events)
 		mr_events_reset(events);
 }
 
-struct mr_value *mr_event_room(struct mr_events *events)
+struct mr_value *mr_event_room(struct mr_events *events, uint32_t count)
 {
-	if (events->value_count == events->value_capacity) {
-		events->value_capacity *= 2;
+	if (events->value_capacity - events->value_count < count) {
+		events->value_capacity =
+		    (uint32_t)mr_grow(events->value_capacity, events->value_count + (size_t)count);
 		events->values =
 		    mr_realloc(events->values, events->value_capacity * sizeof *events->values);
 	}
@@ -83,23 +84,13 @@ void mr_event_add(struct mr_events *events, struct mr_event *event, mr_field fie
 	*mr_event_new(events, event, field) = copy;
 }
 
-void mr_event_add_text(struct mr_events *events, struct mr_event *event, mr_field field,
-		       struct mr_slice text)
-{
-	*mr_event_new(events, event, field) =
-	    (struct mr_value){.text = text.at, .len = (uint32_t)text.len, .type = MR_STRING};
-}
-
 void mr_event_add_int(struct mr_events *events, struct mr_event *event, mr_field field,
 		      int64_t number)
 {
-	char room[MR_DECIMAL_ROOM];
+	char *room = mr_arena_alloc(&events->arena, MR_DECIMAL_ROOM);
 	struct mr_slice digits = mr_decimal_int(number, room);
-	*mr_event_new(events, event, field) =
-	    (struct mr_value){.text = mr_arena_copy(&events->arena, digits.at, digits.len),
-			      .len = (uint32_t)digits.len,
-			      .type = MR_INT,
-			      .num = {.i = number}};
+	*mr_event_new(events, event, field) = (struct mr_value){
+	    .text = digits.at, .len = (uint32_t)digits.len, .type = MR_INT, .num = {.i = number}};
 }
 
 void mr_event_add_bool(struct mr_events *events, struct mr_event *event, mr_field field, bool yes)
@@ -122,10 +113,4 @@ struct mr_slice mr_event_text(const struct mr_events *events, const struct mr_ev
 	if (value == NULL || value->type == MR_NULL)
 		return (struct mr_slice){"", 0};
 	return (struct mr_slice){value->text, value->len};
-}
-
-bool mr_value_is_missing(const struct mr_value *value)
-{
-	return value == NULL || value->type == MR_NULL ||
-	       mr_text_is_missing((struct mr_slice){value->text, value->len});
 }

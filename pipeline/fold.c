@@ -33,40 +33,79 @@ uint32_t mr_fold_codepoint(uint32_t point)
 	return point;
 }
 
+#define ONES UINT64_C(0x0101010101010101)
+#define HIGH (ONES * 0x80)
+
+/* The high bit of each byte from 'A' to 'Z', of eight that are ASCII. */
+static uint64_t upper_of(uint64_t word)
+{
+	uint64_t from_a = word + ONES * (0x80 - 'A');
+	uint64_t past_z = word + ONES * (0x7f - 'Z');
+	return from_a & ~past_z & HIGH;
+}
+
 /* Eight ASCII bytes at once: those from 'A' to 'Z' get bit 5 set. */
 static uint64_t fold_word(uint64_t word)
 {
-	const uint64_t ones = 0x0101010101010101u;
-	uint64_t from_a = word + ones * (0x80 - 'A');
-	uint64_t past_z = word + ones * (0x7f - 'Z');
-	uint64_t upper = (from_a & ~past_z) & (ones * 0x80);
-	return word | upper >> 2;
+	return word | upper_of(word) >> 2;
+}
+
+static uint64_t load(const char *at)
+{
+	uint64_t word;
+	memcpy(&word, at, sizeof word);
+	return word;
+}
+
+/* The first four bytes and the last, of four to eight. */
+static uint64_t load_ends(const char *at, size_t len)
+{
+	uint32_t begin, end;
+	memcpy(&begin, at, sizeof begin);
+	memcpy(&end, at + len - sizeof end, sizeof end);
+	return begin | (uint64_t)end << 32;
+}
+
+static void store_ends(char *at, size_t len, uint64_t word)
+{
+	uint32_t begin = (uint32_t)word, end = (uint32_t)(word >> 32);
+	memcpy(at, &begin, sizeof begin);
+	memcpy(at + len - sizeof end, &end, sizeof end);
 }
 
 /* Sixteen at once, as vectors of each machine. */
 typedef signed char fold_bytes __attribute__((vector_size(16)));
 typedef uint64_t fold_words __attribute__((vector_size(16)));
 
+/* The last eight bytes are folded over again, rather than a few one by one. Gives how many bytes of
+ * the beginning are done. */
 static size_t fold_ascii(const char *text, size_t len, char *out)
 {
 	size_t at = 0;
-	uint64_t word;
 	fold_bytes bytes;
 	for (; len - at >= sizeof bytes; at += sizeof bytes) {
 		memcpy(&bytes, text + at, sizeof bytes);
 		fold_words words = (fold_words)bytes;
-		if (((words[0] | words[1]) & 0x8080808080808080u) != 0)
+		if (((words[0] | words[1]) & HIGH) != 0)
 			return at;
 		bytes |= (bytes >= 'A') & (bytes <= 'Z') & 0x20;
 		memcpy(out + at, &bytes, sizeof bytes);
 	}
-	if (len - at >= sizeof word) {
-		memcpy(&word, text + at, sizeof word);
-		if ((word & 0x8080808080808080u) != 0)
+	while (at < len && len >= 8) {
+		size_t from = len - at > 8 ? at : len - 8;
+		uint64_t word = load(text + from);
+		if ((word & HIGH) != 0)
 			return at;
 		word = fold_word(word);
-		memcpy(out + at, &word, sizeof word);
-		at += sizeof word;
+		memcpy(out + from, &word, sizeof word);
+		at = from + 8;
+	}
+	if (at < len && len >= 4) {
+		uint64_t word = load_ends(text, len);
+		if ((word & HIGH) != 0)
+			return at;
+		store_ends(out, len, fold_word(word));
+		at = len;
 	}
 	return at;
 }
@@ -97,31 +136,58 @@ size_t mr_fold(const char *text, size_t len, char *out)
 	return put;
 }
 
-struct mr_slice mr_fold_arena(struct mr_arena *arena, struct mr_slice text)
+static bool is_folded_ascii(struct mr_slice text)
 {
-	size_t at = 0;
-	uint64_t word;
-	for (; at + sizeof word <= text.len; at += sizeof word) {
-		memcpy(&word, text.at + at, sizeof word);
-		if ((word & 0x8080808080808080u) != 0 || fold_word(word) != word)
-			break;
+	uint64_t odd = 0;
+	if (text.len >= 8) {
+		for (size_t at = 0; at + 8 < text.len; at += 8) {
+			uint64_t word = load(text.at + at);
+			odd |= upper_of(word) | word;
+		}
+		uint64_t word = load(text.at + text.len - 8);
+		odd |= upper_of(word) | word;
+		return (odd & HIGH) == 0;
 	}
-	while (at < text.len) {
+	for (size_t at = 0; at < text.len; at++) {
 		unsigned char c = (unsigned char)text.at[at];
 		if (c >= 0x80 || (c >= 'A' && c <= 'Z'))
-			break;
-		at++;
+			return false;
 	}
-	if (at == text.len)
+	return true;
+}
+
+struct mr_slice mr_fold_arena(struct mr_arena *arena, struct mr_slice text)
+{
+	if (is_folded_ascii(text))
 		return text;
 	char *out = mr_arena_alloc(arena, mr_fold_max(text.len));
 	return (struct mr_slice){out, mr_fold(text.at, text.len, out)};
 }
 
+/* How many bytes at the beginning are ASCII in both and the same when folded, as far as eight at a
+ * time tell; SIZE_MAX where an ASCII byte differs. Texts of one length are done whole. */
+static size_t same_ascii(struct mr_slice a, struct mr_slice b)
+{
+	size_t least = a.len < b.len ? a.len : b.len;
+	size_t at = 0;
+	while (at + 8 <= least || (at < least && least >= 8 && a.len == b.len)) {
+		size_t from = at + 8 <= least ? at : least - 8;
+		uint64_t x = load(a.at + from), y = load(b.at + from);
+		if (((x | y) & HIGH) != 0)
+			return at;
+		if (fold_word(x) != fold_word(y))
+			return SIZE_MAX;
+		at = from + 8;
+	}
+	return at;
+}
+
 bool mr_fold_eq(struct mr_slice a, struct mr_slice b)
 {
-	size_t at = 0;
-	size_t other = 0;
+	size_t at = same_ascii(a, b);
+	size_t other = at;
+	if (at == SIZE_MAX)
+		return false;
 	while (at < a.len && other < b.len) {
 		unsigned char c = (unsigned char)a.at[at];
 		unsigned char d = (unsigned char)b.at[other];

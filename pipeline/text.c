@@ -397,6 +397,12 @@ bool mr_parse_int64(struct mr_slice text, int64_t *out)
 	return true;
 }
 
+#define TEN(tens)                                                                                  \
+	tens "0" tens "1" tens "2" tens "3" tens "4" tens "5" tens "6" tens "7" tens "8" tens "9"
+const char mr_digit_pairs[] =
+    TEN("0") TEN("1") TEN("2") TEN("3") TEN("4") TEN("5") TEN("6") TEN("7") TEN("8") TEN("9");
+#undef TEN
+
 /* Years begin in March, so that the leap day is the last; an era is 400 years, 146,097 days. */
 int64_t mr_days_of_date(int64_t year, int64_t month, int64_t day)
 {

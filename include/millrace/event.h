@@ -115,16 +115,17 @@ static inline void mr_event_complete(struct mr_events *events, struct mr_event *
 	event->complete = true;
 }
 
+/* Room for `count` more values at the end of the array, which does not grow by that. */
+struct mr_value *mr_event_room(struct mr_events *events, uint32_t count);
 /* Room for one more value of a field, behind those it has, for the caller to fill but for `next`.
  * Pointers into values die with the next add. */
-struct mr_value *mr_event_room(struct mr_events *events);
 static inline struct mr_value *mr_event_new(struct mr_events *events, struct mr_event *event,
 					    mr_field field)
 {
 	assert(field != 0 && field < events->stride);
 	struct mr_value *value = events->value_count < events->value_capacity
 				     ? &events->values[events->value_count]
-				     : mr_event_room(events);
+				     : mr_event_room(events, 1);
 	uint32_t at = ++events->value_count;
 	if (event->first[field] == 0)
 		event->first[field] = at;
@@ -138,8 +139,14 @@ static inline struct mr_value *mr_event_new(struct mr_events *events, struct mr_
 /* Append a value to a field. */
 void mr_event_add(struct mr_events *events, struct mr_event *event, mr_field field,
 		  const struct mr_value *value);
-void mr_event_add_text(struct mr_events *events, struct mr_event *event, mr_field field,
-		       struct mr_slice text);
+static inline void mr_event_add_text(struct mr_events *events, struct mr_event *event,
+				     mr_field field, struct mr_slice text)
+{
+	struct mr_value *value = mr_event_new(events, event, field);
+	value->text = text.at;
+	value->len = (uint32_t)text.len;
+	value->type = MR_STRING;
+}
 void mr_event_add_int(struct mr_events *events, struct mr_event *event, mr_field field,
 		      int64_t number);
 void mr_event_add_bool(struct mr_events *events, struct mr_event *event, mr_field field, bool yes);
@@ -164,6 +171,10 @@ struct mr_slice mr_event_text(const struct mr_events *events, const struct mr_ev
 			      mr_field field);
 
 /* What group keys and distinct values call missing: null, or a text that is no value (text.h). */
-bool mr_value_is_missing(const struct mr_value *value);
+static inline bool mr_value_is_missing(const struct mr_value *value)
+{
+	return value == NULL || value->type == MR_NULL ||
+	       mr_text_is_missing((struct mr_slice){value->text, value->len});
+}
 
 #endif

@@ -160,12 +160,16 @@ struct mr_slice mr_json_unquoted(struct mr_slice text);
 /* Decimal digits, behind a '-' where `negative` (the magnitude is then no more than that of
  * INT64_MIN). The slice lies in `room`, which has MR_DECIMAL_ROOM bytes. */
 #define MR_DECIMAL_ROOM 20
+extern const char mr_digit_pairs[]; /* 00 to 99 */
 static inline struct mr_slice mr_decimal(uint64_t magnitude, bool negative, char *room)
 {
 	size_t at = MR_DECIMAL_ROOM;
-	do
-		room[--at] = (char)('0' + magnitude % 10);
-	while ((magnitude /= 10) != 0);
+	for (; magnitude >= 10; magnitude /= 100) {
+		at -= 2;
+		memcpy(room + at, mr_digit_pairs + 2 * (magnitude % 100), 2);
+	}
+	if (magnitude != 0 || at == MR_DECIMAL_ROOM)
+		room[--at] = (char)('0' + magnitude);
 	if (negative)
 		room[--at] = '-';
 	return (struct mr_slice){room + at, MR_DECIMAL_ROOM - at};

@@ -25,20 +25,21 @@ static size_t decimal(struct mr_slice text, size_t from, unsigned max, unsigned 
 	return at - from;
 }
 
-/* How many bytes the dotted address at the beginning has, or 0. */
+/* How many bytes the dotted address at the beginning has, or 0. Each record has one. */
 static size_t dotted(struct mr_slice text)
 {
-	size_t at = 0;
+	const char *at = text.at, *end = text.at + text.len;
 	for (int part = 0; part < 4; part++) {
-		unsigned value;
-		if (part > 0 && (at == text.len || text.at[at++] != '.'))
+		if (part > 0 && (at == end || *at++ != '.'))
 			return 0;
-		size_t len = decimal(text, at, 255, &value);
-		if (len == 0)
+		const char *from = at;
+		unsigned value = 0;
+		for (; at < end && *at >= '0' && *at <= '9' && value < 256; at++)
+			value = value * 10 + (unsigned)(*at - '0');
+		if (at == from || value > 255 || (*from == '0' && at - from > 1))
 			return 0;
-		at += len;
 	}
-	return at;
+	return (size_t)(at - text.at);
 }
 
 /* Nothing, or a colon and a port. */
@@ -83,13 +84,15 @@ bool mr_address_parse(struct mr_slice text, struct mr_address *out)
 	text = trim(text);
 	out->has_port = false;
 	out->port = 0;
-	if (text.len == 0 || memchr(text.at, '\0', text.len) != NULL)
+	if (text.len == 0)
 		return false;
 	size_t len = dotted(text);
 	if (len > 0) {
 		out->text = (struct mr_slice){text.at, len};
 		return port(text, len, out);
 	}
+	if (memchr(text.at, '\0', text.len) != NULL)
+		return false;
 	if (text.at[0] != '[')
 		return version6(text, out);
 	const char *close = memchr(text.at, ']', text.len);

@@ -72,6 +72,31 @@ static void times(void **state)
 	TIME("2021-05-18T21:13:33Zx", "-");
 }
 
+/* The form of nearly all records is read eight bytes at a time, but not with a blank for its T: the
+ * two agree, whatever byte stands wherever. */
+static void the_common_form_is_read_as_the_others(void **state)
+{
+	(void)state;
+	static const char *const texts[] = {"2021-05-18T21:13:33", "2000-12-31T19:59:60.25Z"};
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		for (size_t at = 0; at < strlen(texts[i]); at++)
+			for (int byte = 0; byte < 256; byte++) {
+				char text[32], blank[32];
+				int64_t time_us = -1, other_us = -1;
+				size_t len = strlen(texts[i]);
+				memcpy(text, texts[i], len);
+				text[at] = (char)byte;
+				memcpy(blank, text, len);
+				if (text[10] == 'T')
+					blank[10] = ' ';
+				bool is = mr_time_parse((struct mr_slice){text, len}, &time_us);
+				bool other =
+				    mr_time_parse((struct mr_slice){blank, len}, &other_us);
+				assert_int_equal(is, other);
+				assert_int_equal(time_us, other_us);
+			}
+}
+
 /* Each form at the edges of what RFC 3339 can write. */
 static void times_at_the_edges(void **state)
 {
@@ -263,6 +288,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(times),
+	    cmocka_unit_test(the_common_form_is_read_as_the_others),
 	    cmocka_unit_test(times_at_the_edges),
 	    cmocka_unit_test(addresses),
 	    cmocka_unit_test(recipients),

@@ -122,6 +122,86 @@ static void test_fold(void **state)
 	assert_false(mr_fold_eq(MR_SLICE("\xff"), MR_SLICE("\xef\xbf\xbd")));
 }
 
+/* Character by character, into `out`; the length. */
+static size_t fold_slowly(struct mr_slice text, char *out)
+{
+	size_t put = 0;
+	for (size_t at = 0; at < text.len;) {
+		size_t from = at;
+		bool bad = false;
+		uint32_t point = mr_utf8_next(text.at, text.len, &at, &bad);
+		if (bad)
+			out[put++] = text.at[from];
+		else
+			put += mr_utf8_put(mr_fold_codepoint(point), out + put);
+	}
+	return put;
+}
+
+static void fold_is_as_slow_ones(struct mr_slice text)
+{
+	struct mr_arena arena = {0};
+	char wanted[128];
+	struct mr_slice slow = {wanted, fold_slowly(text, wanted)};
+	char *out = mr_malloc(mr_fold_max(text.len));
+	struct mr_slice folded = {out, mr_fold(text.at, text.len, out)};
+	struct mr_slice kept = mr_fold_arena(&arena, text);
+	assert_true(mr_slice_eq(folded, slow));
+	assert_true(mr_slice_eq(kept, slow));
+	assert_true(mr_fold_eq(text, folded));
+	assert_true(mr_fold_eq(folded, text));
+	if (text.len > 0) {
+		struct mr_slice shorter = {out, folded.len - 1};
+		assert_false(mr_fold_eq(text, shorter));
+		out[folded.len / 2] ^= 0x10;
+		assert_false(mr_fold_eq(text, folded));
+	}
+	free(out);
+	mr_arena_fini(&arena);
+}
+
+/* Each length and place: what is done many bytes at a time begins and ends everywhere. */
+static void folding_at_each_place(void **state)
+{
+	(void)state;
+	static const char *const odd[] = {"A",    "Z",    "@",        "[",
+					  "\x7f", "\xff", "\xc3\x84", "\xe2\x84\xaa"};
+	for (size_t len = 0; len < 40; len++)
+		for (size_t at = 0; at <= len; at++)
+			for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+				char text[64];
+				size_t own = strlen(odd[i]);
+				memset(text, 'm', len);
+				memcpy(text + at, odd[i], own);
+				size_t whole = len > at + own ? len : at + own;
+				char *tight = exact(text, whole);
+				fold_is_as_slow_ones((struct mr_slice){tight, whole});
+				free(tight);
+			}
+	fold_is_as_slow_ones(MR_SLICE(""));
+}
+
+static void decimals_of_each_length(void **state)
+{
+	(void)state;
+	char room[MR_DECIMAL_ROOM], wanted[32];
+	for (uint64_t power = 1, i = 0; i < 20; i++, power *= 10)
+		for (uint64_t more = 0; more < 3; more++) {
+			uint64_t number = power - 1 + more;
+			struct mr_slice got = mr_decimal(number, false, room);
+			snprintf(wanted, sizeof wanted, "%llu", (unsigned long long)number);
+			assert_true(mr_slice_eq(got, mr_slice(wanted)));
+			if (number > INT64_MAX)
+				continue;
+			got = mr_decimal_int(-(int64_t)number, room);
+			snprintf(wanted, sizeof wanted, "%lld", -(long long)number);
+			assert_true(mr_slice_eq(got, mr_slice(wanted)));
+		}
+	assert_true(
+	    mr_slice_eq(mr_decimal(UINT64_MAX, false, room), MR_SLICE("18446744073709551615")));
+	assert_true(mr_slice_eq(mr_decimal_int(INT64_MIN, room), MR_SLICE("-9223372036854775808")));
+}
+
 static void test_utf8(void **state)
 {
 	(void)state;
@@ -501,6 +581,8 @@ int main(void)
 	    cmocka_unit_test(test_log_clean),
 	    cmocka_unit_test(test_show),
 	    cmocka_unit_test(test_fold),
+	    cmocka_unit_test(folding_at_each_place),
+	    cmocka_unit_test(decimals_of_each_length),
 	    cmocka_unit_test(test_cut),
 	    cmocka_unit_test(test_utf8),
 	    cmocka_unit_test(test_near),
