@@ -12,9 +12,12 @@
 
 #include <cassert>
 #include <cerrno>
+#include <cfloat>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <endian.h>
 #include <memory>
 #include <new>
 
@@ -50,9 +53,14 @@ static inline bool is_container(char type)
 	return type == '{' || type == '[';
 }
 
+static inline bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
 static inline bool is_number(char first)
 {
-	return first == '-' || (first >= '0' && first <= '9');
+	return first == '-' || is_digit(first);
 }
 
 // A number takes a second word. A branch, not a table: the walk then runs ahead by prediction,
@@ -67,14 +75,13 @@ static inline const char *text_at(const mr_json_reader *reader, mr_json_node nod
 	return reader->doc.at + reader->positions[node.token];
 }
 
-static size_t number_length(const mr_json_reader *reader, const char *begin)
+// Up to the next token, without blanks.
+static size_t number_length(const mr_json_reader *reader, mr_json_node node)
 {
-	const char *end = reader->doc.at + reader->doc.len;
-	const char *at = begin;
-	while (at < end && ((*at >= '0' && *at <= '9') || *at == '-' || *at == '+' || *at == '.' ||
-			    *at == 'e' || *at == 'E'))
-		at++;
-	return size_t(at - begin);
+	const char *end = reader->doc.at + reader->positions[node.token + 1];
+	while (mr_is_blank(end[-1]))
+		end--;
+	return size_t(end - text_at(reader, node));
 }
 
 // ---- refusal ----
@@ -179,9 +186,12 @@ class builder
 	bool unescape(uint32_t quote);
 	bool string();
 	bool number();
+	bool decimal();
 	bool odd_number();
+	bool short_number();
 	bool word(const char *expected, size_t size);
 	bool scalar();
+	bool scalar_like(char type);
 	bool key();
 	bool bracket(bool *inside);
 	bool next(bool *done);
@@ -212,9 +222,41 @@ inline bool builder::string()
 	return true;
 }
 
+// Up to 15 digits with a point among them, as coordinates are. They and the power of ten are exact
+// as doubles, so that their quotient is the double nearest to the number (Clinger, "How to Read
+// Floating Point Numbers Accurately", 1990): simdjson's own. False, and nothing done, where it is
+// not that.
+bool builder::decimal()
+{
+	static const double powers[] = {1,   1e1, 1e2,  1e3,  1e4,  1e5,  1e6, 1e7,
+					1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14};
+	const char *text = doc.at + tokens[token];
+	const char *first = text + (*text == '-');
+	const char *digit = first;
+	uint64_t value = 0;
+	for (; is_digit(*digit) && digit - first < 15; digit++)
+		value = value * 10 + uint8_t(*digit - '0');
+	const char *point = digit;
+	if (FLT_EVAL_METHOD != 0 || point == first || *point != '.' ||
+	    (*first == '0' && point - first > 1))
+		return false;
+	for (digit++; is_digit(*digit) && digit - first < 16; digit++)
+		value = value * 10 + uint8_t(*digit - '0');
+	if (digit == point + 1 || digit >= doc.at + doc.len || !is_end(*digit))
+		return false;
+	double number = double(value) / powers[digit - point - 1];
+	number = *text == '-' ? -number : number;
+	put('d', 0);
+	std::memcpy(&tape[at++], &number, sizeof number);
+	token++;
+	return true;
+}
+
 // As simdjson's DOM judges and reads a document that is this number.
 bool builder::odd_number()
 {
+	if (decimal())
+		return true;
 	const char *text = doc.at + tokens[token];
 	size_t size = tokens[token + 1] - tokens[token];
 	while (size > 1 && mr_is_blank(text[size - 1]))
@@ -240,7 +282,7 @@ inline bool builder::number()
 	const char *first = text + minus;
 	const char *digit = first;
 	uint64_t value = 0;
-	for (; uint8_t(*digit - '0') <= 9 && digit - first <= 18; digit++)
+	for (; is_digit(*digit) && digit - first <= 18; digit++)
 		value = value * 10 + uint8_t(*digit - '0');
 	auto digits = digit - first;
 	if (__builtin_expect(digits == 0 || digits > 18 || (digits > 1 && *first == '0') ||
@@ -249,6 +291,28 @@ inline bool builder::number()
 		return odd_number();
 	put('l', 0);
 	tape[at++] = minus ? 0 - value : value;
+	token++;
+	return true;
+}
+
+// One to eight digits up to the next token, as nearly all numbers are that stand without blanks:
+// all at once. False, and nothing done, where it is not that.
+inline bool builder::short_number()
+{
+	const char *text = doc.at + tokens[token];
+	uint32_t digits = tokens[token + 1] - tokens[token];
+	if (digits > 8 || (*text == '0' && digits > 1))
+		return false;
+	uint64_t value;
+	std::memcpy(&value, text, sizeof value);
+	value = (le64toh(value) ^ 0x3030303030303030) << (64 - 8 * digits);
+	if ((((value + 0x7676767676767676) | value) & 0x8080808080808080) != 0)
+		return false;
+	value = value * (10 << 8 | 1) >> 8;
+	value = (value & 0x00ff00ff00ff00ff) * (100 << 16 | 1) >> 16;
+	value = (value & 0x0000ffff0000ffff) * (UINT64_C(10000) << 32 | 1) >> 32;
+	put('l', 0);
+	tape[at++] = value;
 	token++;
 	return true;
 }
@@ -291,6 +355,17 @@ inline bool builder::scalar()
 	default:
 		return false;
 	}
+}
+
+// In a shape, where a word of `type` has its place: a number, a boolean or a null stands there.
+inline bool builder::scalar_like(char type)
+{
+	char c = doc.at[tokens[token]];
+	if (type == 'l' || is_wide(type))
+		return short_number() || (is_number(c) && number());
+	if (type == 'n')
+		return c == 'n' && word("null", 4);
+	return c == 't' ? word("true", 4) : c == 'f' && word("false", 5);
 }
 
 inline bool builder::key()
@@ -365,10 +440,7 @@ bool builder::like(json_shape &shape)
 	for (uint32_t i = 0; i < shape.scalar_count; i++) {
 		token = shape.scalars[i].token;
 		at = shape.scalars[i].word;
-		char type = word_type(tape[at]);
-		char c = doc.at[tokens[token]];
-		if (is_number(c) != is_wide(type) || (c == 'n') != (type == 'n') || c == '"' ||
-		    !scalar())
+		if (!scalar_like(word_type(tape[at])))
 			return false;
 	}
 	return true;
@@ -557,7 +629,7 @@ struct mr_slice mr_json_raw(const struct mr_json_reader *reader, struct mr_json_
 	case '{':
 		return mr_json_between(reader, node, mr_json_behind_container(reader, node));
 	default:
-		return {begin, number_length(reader, begin)};
+		return {begin, number_length(reader, node)};
 	}
 }
 

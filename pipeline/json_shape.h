@@ -20,7 +20,8 @@ struct json_shape_gap {
 	uint32_t token;  /* where it begins */
 	uint32_t behind; /* the token that it ends before; for a string, the string's */
 	uint32_t bytes;  /* from the one to the other */
-	uint32_t pieces; /* of `text` to compare; of the last one only what its mask has */
+	uint16_t pieces; /* of `text` to compare */
+	uint16_t past;   /* so many bytes of the last piece are not the gap's */
 };
 struct json_shape_value {
 	uint32_t token;
@@ -37,7 +38,7 @@ struct json_shape {
 	uint32_t scalar_count;
 	bool escaped;   /* the tape has strings with escapes, of the document that came last */
 	uint64_t *tape; /* as a reader's; the words of strings and scalars are that document's */
-	char *text;     /* of each gap in turn: its pieces, then the last one's mask */
+	char *text;     /* of each gap in turn: its pieces */
 	struct json_shape_gap *gaps;
 	struct json_shape_value *strings; /* values */
 	struct json_shape_value *scalars;

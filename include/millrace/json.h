@@ -133,13 +133,19 @@ static inline uint32_t mr_json_end(const struct mr_json_reader *reader,
 	return (uint32_t)reader->tape[container.index] - 1;
 }
 
+/* Whether a string's text lies in the reader's own buffer. */
+static inline bool mr_json_is_escaped(const struct mr_json_reader *reader, struct mr_json_node node)
+{
+	return __builtin_expect((reader->tape[node.index] & MR_JSON_ESCAPED) != 0, 0);
+}
+
 /* The unescaped text of a string, or of a key: a slice of the document where nothing was escaped,
  * else of the reader's own buffer. Valid until the next read. */
 static inline struct mr_slice mr_json_string(const struct mr_json_reader *reader,
 					     struct mr_json_node node)
 {
 	uint64_t word = reader->tape[node.index];
-	if (__builtin_expect((word & MR_JSON_ESCAPED) != 0, 0)) {
+	if (mr_json_is_escaped(reader, node)) {
 		struct mr_slice text = {reader->strings + (word & MR_JSON_AT_MASK),
 					word >> MR_JSON_LEN_SHIFT & MR_JSON_LEN_MASK};
 		return text;
@@ -193,15 +199,22 @@ static inline struct mr_json_node mr_json_leave(struct mr_json_node container,
 	return behind;
 }
 
+/* From the one token to the end of the one before the other: a container has its own, and the one
+ * behind it. */
+static inline struct mr_slice mr_json_between_tokens(const struct mr_json_reader *reader,
+						     uint32_t token, uint32_t behind)
+{
+	uint32_t begin = reader->positions[token];
+	struct mr_slice bytes = {reader->doc.at + begin, reader->positions[behind - 1] + 1 - begin};
+	return bytes;
+}
+
 /* The bytes of a container, brackets and all. */
 static inline struct mr_slice mr_json_between(const struct mr_json_reader *reader,
 					      struct mr_json_node container,
 					      struct mr_json_node behind)
 {
-	uint32_t begin = reader->positions[container.token];
-	struct mr_slice bytes = {reader->doc.at + begin,
-				 reader->positions[behind.token - 1] + 1 - begin};
-	return bytes;
+	return mr_json_between_tokens(reader, container.token, behind.token);
 }
 
 #endif

@@ -126,9 +126,70 @@ static void length_is_bounded(void **state)
 	mr_json_reader_free(NULL);
 }
 
+/* What is read here and what is left to simdjson: as_dom compares the bits. */
+static void decimals_are_the_doms(void **state)
+{
+	(void)state;
+	static const char *const wholes[] = {"",
+					     "0",
+					     "-0",
+					     "7",
+					     "-12",
+					     "00",
+					     "-01",
+					     "52",
+					     "48.",
+					     "123456789012345",
+					     "99999999999999",
+					     "1234567890123456"};
+	static const char *const fractions[] = {"",
+						"0",
+						"1",
+						"3",
+						"52",
+						"0001",
+						"740061",
+						"000000000000001",
+						"9999999999999",
+						"12345678901234",
+						"99999999999999999"};
+	static const char *const ends[] = {"", " ", "x", "e3", "E-2", ".", "-", "\"", "\xb0"};
+	for (size_t w = 0; w < sizeof wholes / sizeof *wholes; w++)
+		for (size_t f = 0; f < sizeof fractions / sizeof *fractions; f++)
+			for (size_t e = 0; e < sizeof ends / sizeof *ends; e++) {
+				char text[96];
+				int len = snprintf(text, sizeof text, "[%s.%s%s,%s.%s]", wholes[w],
+						   fractions[f], ends[e], wholes[w], fractions[f]);
+				judged(text, (size_t)len);
+				judged(text + 1, strcspn(text + 1, ","));
+			}
+}
+
+static void numbers_in_a_shape_are_the_doms(void **state)
+{
+	(void)state;
+	static const char *const texts[] = {
+	    "0",    "9",      "10",   "12345678", "98765432", "123456789", "01",       "00000000",
+	    "-5",   "1.5",    "2 ",   "1x",       "1:",       "3/",        "1234567/", "1\xb0",
+	    "true", "falsey", "null", "\"1\"",    "1 2",      "99999999"};
+	struct mr_json_reader *plain = reader;
+	reader = mr_json_reader_new(1 << 10);
+	mr_json_reader_learns(reader);
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		char text[64];
+		judged("{\"a\":1,\"b\":7}", strlen("{\"a\":1,\"b\":7}"));
+		int len = snprintf(text, sizeof text, "{\"a\":%s,\"b\":7}", texts[i]);
+		judged(text, (size_t)len);
+	}
+	mr_json_reader_free(reader);
+	reader = plain;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(decimals_are_the_doms),
+	    cmocka_unit_test(numbers_in_a_shape_are_the_doms),
 	    cmocka_unit_test(valid_documents_agree),
 	    cmocka_unit_test(refusals_say_where_and_why),
 	    cmocka_unit_test(cut_documents_are_refused),
