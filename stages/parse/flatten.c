@@ -10,6 +10,7 @@
 #include "flatten.h"
 
 #include "event_log.h"
+#include "plan.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -22,45 +23,17 @@ struct key_ref {
 	struct mr_slice key;
 };
 
-/* What makes an object of an array a named value. */
-struct named {
-	struct mr_json_node name, value, old_value, new_value; /* index 0: has none */
-};
-
-/* One decision of a walk. */
-struct deed {
-	enum {
-		DEED_STRING, /* field, rank, node */
-		DEED_SCALAR, /* likewise */
-		DEED_NULL,   /* field, rank */
-		DEED_RAW,    /* field, rank, node, behind */
-		DEED_OPENED, /* names, rank, node: a string that may hold JSON */
-		DEED_NAMED,  /* names, rank, named */
-		DEED_BELOW   /* names, rank, named: its name and value alone */
-	} what;
-	uint16_t rank;
-	mr_field field;
-	uint32_t names;
-	struct mr_json_node node;
-	struct mr_json_node behind;
-	struct named named;
-};
-
-struct plan {
-	uint64_t shape; /* whose it is, 0: none's */
-	struct deed *deeds;
-	uint32_t count;
-	uint32_t capacity;
-};
-
 struct mr_flatten {
-	struct plan plans[2][MR_JSON_SHAPES]; /* of other records, and of declared ones */
+	struct mr_plan plans[2][MR_JSON_SHAPES]; /* of other records, and of declared ones */
 	struct mr_names *names;
 	struct mr_json_reader *inner[OPENED_LEVELS];
-	uint16_t *rank;  /* by field: through how many keys its values were reached */
-	uint64_t object; /* number of the newest object */
-	uint64_t since;  /* number of the record's first */
+	size_t field_count;
+	struct mr_standing *standings; /* by field: scratch for a plan */
+	uint16_t *rank;                /* by field: through how many keys its values were reached */
+	uint64_t object;               /* number of the newest object */
+	uint64_t since;                /* number of the record's first */
 	struct mr_odd odd;
+	struct mr_known *known;         /* of the record's shape; NULL: it has none, or was odd */
 	bool careful;                   /* this is the second walk */
 	struct mr_json_node properties; /* the record's member of that name, index 0: has none */
 	struct key_ref *keys;           /* scratch of the second walk */
@@ -71,18 +44,19 @@ struct mr_flatten {
 struct walk {
 	struct mr_flatten *flatten;
 	const struct mr_json_reader *reader;
-	struct mr_slice doc;
 	struct mr_events *events;
 	struct mr_event *event;
-	unsigned level;    /* 0 is the record */
-	struct plan *plan; /* where the walk's decisions are noted; NULL: nowhere */
+	unsigned level;       /* 0 is the record */
+	struct mr_plan *plan; /* where the walk's decisions are noted; NULL: nowhere */
 };
 
 struct mr_flatten *mr_flatten_new(const struct mr_fields *fields, size_t max_bytes)
 {
 	struct mr_flatten *flatten = mr_calloc(1, sizeof *flatten);
 	flatten->names = mr_names_new(fields);
-	flatten->rank = mr_calloc(mr_fields_count(fields), sizeof *flatten->rank);
+	flatten->field_count = mr_fields_count(fields);
+	flatten->rank = mr_calloc(flatten->field_count, sizeof *flatten->rank);
+	flatten->standings = mr_calloc(flatten->field_count, sizeof *flatten->standings);
 	for (size_t i = 0; i < OPENED_LEVELS; i++)
 		flatten->inner[i] = mr_json_reader_new(max_bytes);
 	return flatten;
@@ -93,11 +67,12 @@ void mr_flatten_free(struct mr_flatten *flatten)
 	if (flatten == NULL)
 		return;
 	for (size_t i = 0; i < MR_JSON_SHAPES; i++) {
-		free(flatten->plans[false][i].deeds);
-		free(flatten->plans[true][i].deeds);
+		mr_plan_fini(&flatten->plans[false][i]);
+		mr_plan_fini(&flatten->plans[true][i]);
 	}
 	mr_names_free(flatten->names);
 	free(flatten->rank);
+	free(flatten->standings);
 	for (size_t i = 0; i < OPENED_LEVELS; i++)
 		mr_json_reader_free(flatten->inner[i]);
 	free(flatten->keys);
@@ -106,20 +81,44 @@ void mr_flatten_free(struct mr_flatten *flatten)
 
 /* ---- values ---- */
 
+static void fill_raw(struct mr_slice raw, struct mr_value *value)
+{
+	value->text = raw.at;
+	value->len = (uint32_t)raw.len;
+	value->type = MR_JSON;
+}
+
+/* The reader's own buffer is another record's next; a slice of the document stays. */
+static inline void fill_string(struct walk *walk, struct mr_json_node node, struct mr_value *value)
+{
+	struct mr_slice text = mr_json_string(walk->reader, node);
+	if (mr_json_is_escaped(walk->reader, node))
+		text.at = mr_arena_copy(&walk->events->arena, text.at, text.len);
+	value->text = text.at;
+	value->len = (uint32_t)text.len;
+	value->type = MR_STRING;
+}
+
+static void fill_scalar(struct walk *walk, struct mr_json_node node, struct mr_value *value)
+{
+	struct mr_value scalar = mr_json_value(walk->reader, node);
+	scalar.next = value->next;
+	*value = scalar;
+}
+
 /* Whether a value that was reached through `rank` keys may join the field's values. */
 static bool field_admits(struct walk *walk, mr_field field, unsigned rank, bool null)
 {
 	uint16_t *held = &walk->flatten->rank[field];
 	uint32_t *first = &walk->event->first[field];
-	if (*first == 0 || rank < *held) {
+	bool anew = *first == 0;
+	if (!anew && !mr_plan_admits(*held, walk->events->values[*first - 1].type == MR_NULL, rank,
+				     null, &anew))
+		return false;
+	if (anew) {
 		*first = 0;
 		*held = (uint16_t)rank;
-		return true;
 	}
-	if (rank > *held || null)
-		return false;
-	if (walk->events->values[*first - 1].type == MR_NULL)
-		*first = 0;
 	return true;
 }
 
@@ -131,34 +130,20 @@ static void add_null(struct walk *walk, mr_field field, unsigned rank)
 
 static void add_raw(struct walk *walk, mr_field field, unsigned rank, struct mr_slice raw)
 {
-	struct mr_value value = {.type = MR_JSON, .text = raw.at, .len = (uint32_t)raw.len};
 	if (field_admits(walk, field, rank, false))
-		mr_event_add(walk->events, walk->event, field, &value);
-}
-
-static bool in_document(const struct walk *walk, const char *at)
-{
-	return at >= walk->doc.at && at <= walk->doc.at + walk->doc.len;
+		fill_raw(raw, mr_event_new(walk->events, walk->event, field));
 }
 
 static void add_string(struct walk *walk, mr_field field, unsigned rank, struct mr_json_node node)
 {
-	struct mr_slice text = mr_json_string(walk->reader, node);
-	if (!field_admits(walk, field, rank, false))
-		return;
-	if (!in_document(walk, text.at))
-		text.at = mr_arena_copy(&walk->events->arena, text.at, text.len);
-	struct mr_value *value = mr_event_new(walk->events, walk->event, field);
-	value->text = text.at;
-	value->len = (uint32_t)text.len;
-	value->type = MR_STRING;
+	if (field_admits(walk, field, rank, false))
+		fill_string(walk, node, mr_event_new(walk->events, walk->event, field));
 }
 
 static void add_scalar(struct walk *walk, mr_field field, unsigned rank, struct mr_json_node node)
 {
-	struct mr_value value = mr_json_value(walk->reader, node);
-	if (field_admits(walk, field, rank, value.type == MR_NULL))
-		mr_event_add(walk->events, walk->event, field, &value);
+	if (field_admits(walk, field, rank, false))
+		fill_scalar(walk, node, mr_event_new(walk->events, walk->event, field));
 }
 
 /* ---- structure ---- */
@@ -166,49 +151,46 @@ static void add_scalar(struct walk *walk, mr_field field, unsigned rank, struct 
 static struct mr_json_node put(struct walk *walk, const struct mr_name_entry *entry, unsigned rank,
 			       struct mr_json_node node);
 static struct mr_json_node put_object(struct walk *walk, uint32_t names, unsigned rank,
-				      struct mr_json_node node, struct named *named);
+				      struct mr_json_node node, struct mr_named *named);
 static struct mr_json_node put_array(struct walk *walk, const struct mr_name_entry *entry,
 				     unsigned rank, struct mr_json_node node);
-static void act(struct walk *walk, const struct deed *deed);
+static void act(struct walk *walk, const struct mr_deed *deed);
 
 /* Notes a decision, and does it. */
-static void decide(struct walk *walk, const struct deed *deed)
+static void decide(struct walk *walk, const struct mr_deed *deed)
 {
-	struct plan *plan = walk->plan;
-	if (plan != NULL) {
-		if (plan->count == plan->capacity) {
-			plan->capacity = (uint32_t)mr_grow(plan->capacity, plan->count + 1);
-			plan->deeds = mr_realloc(plan->deeds, plan->capacity * sizeof *plan->deeds);
-		}
-		plan->deeds[plan->count++] = *deed;
-	}
+	if (walk->plan != NULL)
+		mr_plan_note(walk->plan, deed);
 	act(walk, deed);
 }
 
 static void decide_value(struct walk *walk, const struct mr_name_entry *entry, unsigned rank,
 			 struct mr_json_node node)
 {
-	bool string = mr_json_type(walk->reader, node) == '"';
+	char type = mr_json_type(walk->reader, node);
+	bool string = type == '"';
 	if (string && entry->child != 0)
-		decide(walk, &(struct deed){.what = DEED_OPENED,
-					    .rank = (uint16_t)rank,
-					    .names = entry->child,
-					    .node = node});
+		decide(walk, &(struct mr_deed){.what = MR_DEED_OPENED,
+					       .rank = (uint16_t)rank,
+					       .names = entry->child,
+					       .node = node});
 	if (entry->field != 0)
-		decide(walk, &(struct deed){.what = string ? DEED_STRING : DEED_SCALAR,
-					    .rank = (uint16_t)rank,
-					    .field = entry->field,
-					    .node = node});
+		decide(walk, &(struct mr_deed){.what = string        ? MR_DEED_STRING
+						       : type == 'n' ? MR_DEED_NULL
+								     : MR_DEED_SCALAR,
+					       .rank = (uint16_t)rank,
+					       .field = entry->field,
+					       .node = node});
 }
 
 static void decide_raw(struct walk *walk, mr_field field, unsigned rank, struct mr_json_node node,
 		       struct mr_json_node behind)
 {
-	decide(walk, &(struct deed){.what = DEED_RAW,
-				    .rank = (uint16_t)rank,
-				    .field = field,
-				    .node = node,
-				    .behind = behind});
+	decide(walk, &(struct mr_deed){.what = MR_DEED_RAW,
+				       .rank = (uint16_t)rank,
+				       .field = field,
+				       .node = node,
+				       .behind = behind});
 }
 
 /* A string that looks like JSON, for the names below it. */
@@ -224,10 +206,10 @@ static void put_opened(struct walk *walk, uint32_t names, unsigned rank, struct 
 	struct walk inner = *walk;
 	inner.plan = NULL;
 	inner.reader = walk->flatten->inner[walk->level];
-	inner.doc = mr_read_copy(&walk->events->arena, text);
+	text = mr_read_copy(&walk->events->arena, text);
 	inner.level = walk->level + 1;
 	struct mr_json_node root;
-	if (mr_read(walk->flatten->inner[walk->level], &walk->events->arena, &inner.doc, &root,
+	if (mr_read(walk->flatten->inner[walk->level], &walk->events->arena, &text, &root,
 		    &walk->flatten->odd, NULL) == MR_OK)
 		put(&inner, &(struct mr_name_entry){.child = names}, rank, root);
 }
@@ -262,7 +244,7 @@ static bool key_is(struct mr_slice key, const char *folded)
 	return true;
 }
 
-static void named_note(struct named *named, struct mr_slice key, struct mr_json_node value)
+static void named_note(struct mr_named *named, struct mr_slice key, struct mr_json_node value)
 {
 	switch (key.len) {
 	case 3:
@@ -301,7 +283,8 @@ static void put_below(struct walk *walk, uint32_t names, struct mr_slice key, un
 		put(walk, entry, rank, value);
 }
 
-static void put_named(struct walk *walk, uint32_t names, unsigned rank, const struct named *named)
+static void put_named(struct walk *walk, uint32_t names, unsigned rank,
+		      const struct mr_named *named)
 {
 	struct mr_slice name = mr_json_string(walk->reader, named->name);
 	struct mr_name_entry *entry =
@@ -355,7 +338,7 @@ static void note_properties(struct walk *walk, const struct mr_name_entry *entry
 }
 
 static struct mr_json_node put_object_carefully(struct walk *walk, uint32_t names, unsigned rank,
-						struct mr_json_node node, struct named *named)
+						struct mr_json_node node, struct mr_named *named)
 {
 	find_last(walk, names, node);
 	struct mr_json_node at = mr_json_inside(node);
@@ -412,7 +395,7 @@ static struct mr_json_node put_member(struct walk *walk, const struct mr_name_sl
 
 /* Every member that a name asks for. Gives what is behind the object. */
 static struct mr_json_node put_object(struct walk *walk, uint32_t names, unsigned rank,
-				      struct mr_json_node node, struct named *named)
+				      struct mr_json_node node, struct mr_named *named)
 {
 	struct mr_flatten *flatten = walk->flatten;
 	const struct mr_json_reader *reader = walk->reader;
@@ -447,7 +430,7 @@ struct contents {
 	bool scalars;
 };
 
-static bool is_named(const struct walk *walk, const struct named *named)
+static bool is_named(const struct walk *walk, const struct mr_named *named)
 {
 	return named->name.index != 0 &&
 	       (named->value.index | named->old_value.index | named->new_value.index) != 0 &&
@@ -462,7 +445,7 @@ static struct mr_json_node put_elements(struct walk *walk, const struct mr_name_
 	uint32_t end = mr_json_end(walk->reader, array);
 	while (at.index < end) {
 		struct mr_json_node behind;
-		struct named named = {0};
+		struct mr_named named = {0};
 		switch (mr_json_type(walk->reader, at)) {
 		case 'n':
 			behind = mr_json_behind(walk->reader, at);
@@ -478,10 +461,10 @@ static struct mr_json_node put_elements(struct walk *walk, const struct mr_name_
 			}
 			behind = put_object(walk, entry->child, rank + 1, at, &named);
 			if (is_named(walk, &named))
-				decide(walk, &(struct deed){.what = DEED_NAMED,
-							    .rank = (uint16_t)(rank + 1),
-							    .names = entry->child,
-							    .named = named});
+				decide(walk, &(struct mr_deed){.what = MR_DEED_NAMED,
+							       .rank = (uint16_t)(rank + 1),
+							       .names = entry->child,
+							       .named = named});
 			break;
 		default:
 			contents->scalars = true;
@@ -501,8 +484,9 @@ static struct mr_json_node put_array(struct walk *walk, const struct mr_name_ent
 	if (entry->field != 0 && contents.objects)
 		decide_raw(walk, entry->field, rank, node, behind);
 	else if (entry->field != 0 && !contents.scalars)
-		decide(walk, &(struct deed){
-				 .what = DEED_NULL, .rank = (uint16_t)rank, .field = entry->field});
+		decide(walk, &(struct mr_deed){.what = MR_DEED_NULL,
+					       .rank = (uint16_t)rank,
+					       .field = entry->field});
 	return behind;
 }
 
@@ -534,10 +518,10 @@ static void answer_field(void *context, struct mr_slice name, struct mr_json_nod
 static void answer_named(void *context, struct mr_json_node name, struct mr_json_node value)
 {
 	struct answers *answers = context;
-	decide(answers->walk, &(struct deed){.what = DEED_BELOW,
-					     .rank = (uint16_t)next_rank(answers),
-					     .names = MR_NAMES_ROOT,
-					     .named = {.name = name, .value = value}});
+	decide(answers->walk, &(struct mr_deed){.what = MR_DEED_BELOW,
+						.rank = (uint16_t)next_rank(answers),
+						.names = MR_NAMES_ROOT,
+						.named = {.name = name, .value = value}});
 }
 
 static void put_event(struct walk *walk, struct mr_json_node root)
@@ -549,38 +533,75 @@ static void put_event(struct walk *walk, struct mr_json_node root)
 
 /* ---- the plan of a shape ---- */
 
-static void act(struct walk *walk, const struct deed *deed)
+static void act(struct walk *walk, const struct mr_deed *deed)
 {
 	switch (deed->what) {
-	case DEED_STRING:
+	case MR_DEED_STRING:
 		add_string(walk, deed->field, deed->rank, deed->node);
 		break;
-	case DEED_SCALAR:
+	case MR_DEED_SCALAR:
 		add_scalar(walk, deed->field, deed->rank, deed->node);
 		break;
-	case DEED_NULL:
+	case MR_DEED_NULL:
 		add_null(walk, deed->field, deed->rank);
 		break;
-	case DEED_RAW:
+	case MR_DEED_RAW:
 		add_raw(walk, deed->field, deed->rank,
 			mr_json_between(walk->reader, deed->node, deed->behind));
 		break;
-	case DEED_OPENED:
+	case MR_DEED_OPENED:
 		put_opened(walk, deed->names, deed->rank, deed->node);
 		break;
-	case DEED_NAMED: {
+	case MR_DEED_NAMED: {
 		struct walk own = *walk;
 		own.plan = NULL;
 		put_named(&own, deed->names, deed->rank, &deed->named);
 		break;
 	}
-	case DEED_BELOW: {
+	case MR_DEED_BELOW: {
 		struct walk own = *walk;
 		own.plan = NULL;
 		put_below(&own, deed->names, mr_json_string(walk->reader, deed->named.name),
 			  deed->rank, deed->named.value);
 	}
 	}
+}
+
+static inline void fill_kept(struct walk *walk, const struct mr_kept *kept, struct mr_value *value)
+{
+	switch (kept->what) {
+	case MR_DEED_STRING:
+		fill_string(walk, kept->node, value);
+		break;
+	case MR_DEED_SCALAR:
+		fill_scalar(walk, kept->node, value);
+		break;
+	case MR_DEED_NULL:
+		*value = (struct mr_value){.type = MR_NULL};
+		break;
+	default:
+		fill_raw(mr_json_between_tokens(walk->reader, kept->node.token, kept->node.index),
+			 value);
+	}
+}
+
+/* The event has no value yet. */
+static void put_kept(struct walk *walk, const struct mr_plan *plan)
+{
+	struct mr_events *events = walk->events;
+	struct mr_value *value = mr_event_room(events, plan->kept_count);
+	uint32_t *restrict first = walk->event->first;
+	uint32_t *restrict last = walk->event->last;
+	uint32_t number = events->value_count;
+	const struct mr_kept *end = plan->kept + plan->kept_count;
+	for (const struct mr_kept *kept = plan->kept; kept < end; kept++, value++) {
+		number++;
+		first[kept->field] = number - kept->before;
+		last[kept->field] = number;
+		fill_kept(walk, kept, value);
+		value->next = kept->more ? number + 1 : 0;
+	}
+	events->value_count = number;
 }
 
 /* ---- the record ---- */
@@ -606,32 +627,37 @@ static void put_by_plan(struct walk *walk, struct mr_json_node root)
 {
 	struct mr_flatten *flatten = walk->flatten;
 	bool declared = walk->event->kind == MR_KIND_DECLARED;
-	struct plan *plan = &flatten->plans[declared][walk->reader->shape_slot];
+	struct mr_plan *plan = &flatten->plans[declared][walk->reader->shape_slot];
 	if (walk->reader->shape == 0) {
 		put_record(walk, root);
 	} else if (plan->shape == walk->reader->shape) {
 		flatten->since = ++flatten->object;
+		put_kept(walk, plan);
 		for (uint32_t i = 0; i < plan->count; i++)
 			act(walk, &plan->deeds[i]);
+		flatten->known = &plan->known;
 	} else {
 		plan->count = 0;
 		walk->plan = plan;
 		put_record(walk, root);
+		mr_plan_settle(plan, flatten->names, flatten->standings, flatten->field_count);
 		plan->shape = flatten->odd.twice ? 0 : walk->reader->shape;
 		walk->plan = NULL;
 	}
 }
 
 void mr_flatten_record(struct mr_flatten *flatten, const struct mr_json_reader *reader,
-		       struct mr_json_node root, struct mr_slice doc, struct mr_events *events,
-		       struct mr_event *event, struct mr_odd *odd)
+		       struct mr_json_node root, struct mr_events *events, struct mr_event *event,
+		       struct mr_odd *odd)
 {
-	struct walk walk = {flatten, reader, doc, events, event, 0, NULL};
+	struct walk walk = {flatten, reader, events, event, 0, NULL};
 	uint32_t value_count = events->value_count;
 	flatten->odd = (struct mr_odd){0};
 	flatten->careful = false;
+	flatten->known = NULL;
 	put_by_plan(&walk, root);
 	if (flatten->odd.twice) {
+		flatten->known = NULL;
 		memset(event->first, 0, events->stride * sizeof *event->first);
 		events->value_count = value_count;
 		flatten->odd = (struct mr_odd){0};
@@ -640,4 +666,9 @@ void mr_flatten_record(struct mr_flatten *flatten, const struct mr_json_reader *
 	}
 	odd->repaired |= flatten->odd.repaired;
 	odd->twice |= flatten->odd.twice;
+}
+
+struct mr_known *mr_flatten_known(struct mr_flatten *flatten)
+{
+	return flatten->known;
 }

@@ -21,6 +21,7 @@
 #ifndef MILLRACE_PARSE_FLATTEN_H
 #define MILLRACE_PARSE_FLATTEN_H
 
+#include "kind.h"
 #include "names.h"
 #include "read.h"
 
@@ -35,7 +36,10 @@ void mr_flatten_free(struct mr_flatten *flatten);
  * that only where it is MR_KIND_DECLARED. Texts borrow the document, or lie in the
  * events' arena. *odd gains what is odd about the record. */
 void mr_flatten_record(struct mr_flatten *flatten, const struct mr_json_reader *reader,
-		       struct mr_json_node root, struct mr_slice doc, struct mr_events *events,
-		       struct mr_event *event, struct mr_odd *odd);
+		       struct mr_json_node root, struct mr_events *events, struct mr_event *event,
+		       struct mr_odd *odd);
+/* Of the shape of the record that was added last, NULL where it has none; valid until the next one
+ * is. */
+struct mr_known *mr_flatten_known(struct mr_flatten *flatten);
 
 #endif

@@ -109,10 +109,20 @@ void mr_normaliser_free(struct mr_normaliser *normaliser);
 /* Every native name that a kind's rows or marks use. */
 void mr_normalise_prepare(struct mr_fields *fields);
 const mr_field *mr_normaliser_marks(const struct mr_normaliser *normaliser);
+
+/* What is known of all records of one shape (flatten.h). Zeroed, nothing is. */
+struct mr_known {
+	uint64_t *may;    /* a bit for each field: such a record can have it, before normalise.c */
+	const void *part; /* normalise.c's own: what `rows` are chosen from */
+	uint16_t *rows;
+	size_t row_count;
+};
+
 /* Follow the rows of the event's kind: first those whose fields are asked for, and its time; later
- * the others. */
+ * the others. `known`, of the event's shape, saves looking at rows whose native fields it never
+ * has; NULL where there is none. */
 enum mr_pass { MR_PASS_FIRST, MR_PASS_LATER, MR_PASS_COUNT };
 void mr_normalise(const struct mr_normaliser *normaliser, enum mr_pass pass,
-		  const struct mr_view *view);
+		  const struct mr_view *view, struct mr_known *known);
 
 #endif

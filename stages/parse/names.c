@@ -93,6 +93,17 @@ mr_field mr_names_native(const struct mr_fields *fields, mr_field normalised)
 	return mr_fields_find(fields, (struct mr_slice){name, (size_t)len});
 }
 
+static void chain_entries(struct mr_names *names, uint32_t node_count)
+{
+	names->entries_of = mr_calloc(node_count, sizeof *names->entries_of);
+	names->met = mr_calloc(node_count, sizeof *names->met);
+	for (uint32_t i = 1; i < names->count; i++) {
+		uint32_t *first = &names->entries_of[names->entries[i].node];
+		names->entries[i].beside = *first;
+		*first = i;
+	}
+}
+
 struct mr_names *mr_names_new(const struct mr_fields *fields)
 {
 	struct mr_names *names = mr_calloc(1, sizeof *names);
@@ -111,6 +122,7 @@ struct mr_names *mr_names_new(const struct mr_fields *fields)
 	for (size_t id = MR_F_NORMALISED_END; id < mr_fields_count(fields); id++)
 		add_name(names, &node_count, mr_fields_name(fields, (mr_field)id), (mr_field)id);
 	names->first = mr_calloc(node_count, sizeof *names->first);
+	chain_entries(names, node_count);
 	names->room = mr_malloc(mr_fold_max(names->longest * 4));
 	return names;
 }
@@ -122,9 +134,37 @@ void mr_names_free(struct mr_names *names)
 	free(names->entries);
 	free(names->slots);
 	free(names->first);
+	free(names->entries_of);
+	free(names->met);
 	free(names->room);
 	free(names);
 }
+
+/* ---- what lies below a node ---- */
+
+/* Several ways lead to a node: it is gone through once. As deep as a name has parts. */
+static void go_below(struct mr_names *names, uint32_t node,
+		     void (*each)(void *context, mr_field field), void *context)
+{
+	if (names->met[node] == names->searches)
+		return;
+	names->met[node] = names->searches;
+	for (uint32_t i = names->entries_of[node]; i != 0; i = names->entries[i].beside) {
+		if (names->entries[i].field != 0)
+			each(context, names->entries[i].field);
+		if (names->entries[i].child != 0)
+			go_below(names, names->entries[i].child, each, context);
+	}
+}
+
+void mr_names_below(struct mr_names *names, uint32_t node,
+		    void (*each)(void *context, mr_field field), void *context)
+{
+	names->searches++;
+	go_below(names, node, each, context);
+}
+
+/* ---- search ---- */
 
 static uint32_t search(struct mr_names *names, uint32_t node, struct mr_slice key)
 {

@@ -25,6 +25,7 @@ struct mr_name_entry {
 	uint32_t node;       /* whose entry it is */
 	uint32_t child;      /* the node behind it, 0 where no name goes on */
 	mr_field field;      /* the name that ends here, 0 where none does */
+	uint32_t beside;     /* the next entry of the same node, 0: it is the last */
 	uint64_t seen;       /* flatten.c: the object in which it was met last */
 	uint64_t seen_alias; /* and the properties of which a member answers to it */
 	uint32_t last;       /* flatten.c: its last member there */
@@ -54,8 +55,11 @@ struct mr_names {
 	uint32_t *slots; /* open addressing, at most half full */
 	uint32_t slot_count;
 	uint32_t (*first)[2]; /* for each node the slots of the keys that its objects began with */
-	size_t longest;       /* folded key */
-	char *room;           /* for a folded key */
+	uint32_t *entries_of; /* for each node one of its entries, 0: it has none */
+	uint64_t *met;        /* for each node the last search of mr_names_below that came by */
+	uint64_t searches;
+	size_t longest;             /* folded key */
+	char *room;                 /* for a folded key */
 	struct mr_name_slot unkept; /* a key that is too long to be kept */
 };
 _Static_assert(sizeof(struct mr_name_slot) == 128, "two cache lines");
@@ -76,6 +80,10 @@ static inline struct mr_name_entry *mr_names_entry(struct mr_names *names, uint3
  * the record's first object: see below. */
 struct mr_name_entry *mr_names_find(struct mr_names *names, uint32_t node, struct mr_slice key,
 				    uint64_t since);
+
+/* Calls `each` with the field of every name that ends below the node, once or more. */
+void mr_names_below(struct mr_names *names, uint32_t node,
+		    void (*each)(void *context, mr_field field), void *context);
 
 /* The slot of a member that is not where the first guess says; that becomes where it is. */
 struct mr_name_slot *mr_names_search(struct mr_names *names, uint32_t guess[2], uint32_t node,

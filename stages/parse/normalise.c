@@ -37,6 +37,7 @@ static const struct {
 /* What of a kind is done in one pass. */
 struct part {
 	struct compiled *rows;
+	uint16_t *all; /* their numbers */
 	size_t row_count;
 	mr_field natives[NATIVES]; /* those of `natives` that are kept, 0 for the others */
 	bool finishes;
@@ -112,6 +113,7 @@ static void compile(struct mr_normaliser *normaliser, enum mr_record_kind kind,
 	for (enum mr_pass pass = 0; pass < MR_PASS_COUNT; pass++) {
 		struct part *part = &normaliser->parts[pass][kind];
 		part->rows = mr_calloc(of->row_count, sizeof *part->rows);
+		part->all = mr_calloc(of->row_count, sizeof *part->all);
 		part->finishes = of->finish != NULL && finish_pass(of, fields) == pass;
 		for (size_t i = 0; i < NATIVES; i++)
 			if (natives[i].field != MR_F_TIME &&
@@ -124,9 +126,11 @@ static void compile(struct mr_normaliser *normaliser, enum mr_record_kind kind,
 		if (from != 0 && from < MR_F_NORMALISED_END)
 			from = mr_names_native(fields, from);
 		struct part *part = &normaliser->parts[pass_of(of, of->rows[i].to, fields)][kind];
-		if (from != 0)
-			part->rows[part->row_count++] =
-			    (struct compiled){of->rows[i].to, from, of->rows[i].how};
+		if (from == 0)
+			continue;
+		part->all[part->row_count] = (uint16_t)part->row_count;
+		part->rows[part->row_count++] =
+		    (struct compiled){of->rows[i].to, from, of->rows[i].how};
 	}
 }
 
@@ -145,8 +149,10 @@ void mr_normaliser_free(struct mr_normaliser *normaliser)
 	if (normaliser == NULL)
 		return;
 	for (size_t i = 0; i < MR_KIND_COUNT; i++) {
-		free(normaliser->parts[MR_PASS_FIRST][i].rows);
-		free(normaliser->parts[MR_PASS_LATER][i].rows);
+		for (enum mr_pass pass = 0; pass < MR_PASS_COUNT; pass++) {
+			free(normaliser->parts[pass][i].rows);
+			free(normaliser->parts[pass][i].all);
+		}
 	}
 	free(normaliser);
 }
@@ -239,6 +245,39 @@ static void put_user_key(const struct mr_view *view, mr_field to, struct mr_slic
 		put_text(view, to, text);
 }
 
+/* Sixteen at once, as vectors of each machine. */
+typedef unsigned char bytes16 __attribute__((vector_size(16)));
+typedef uint64_t words2 __attribute__((vector_size(16)));
+
+/* What stands in paths, display names and addresses in brackets. */
+static bool is_no_persons(unsigned char c)
+{
+	return c == '/' || c == ' ' || c == '<' || c == '\\';
+}
+
+static bool some_no_persons(const char *at)
+{
+	bytes16 bytes;
+	memcpy(&bytes, at, sizeof bytes);
+	words2 hits = (words2)((bytes == '/') | (bytes == ' ') | (bytes == '<') | (bytes == '\\'));
+	return (hits[0] | hits[1]) != 0;
+}
+
+/* The last sixteen are looked at over again, rather than a few one by one. */
+static bool has_no_persons(struct mr_slice text)
+{
+	size_t at = 0;
+	for (; text.len - at >= sizeof(bytes16); at += sizeof(bytes16))
+		if (some_no_persons(text.at + at))
+			return true;
+	if (text.len >= sizeof(bytes16))
+		return some_no_persons(text.at + text.len - sizeof(bytes16));
+	for (; at < text.len; at++)
+		if (is_no_persons((unsigned char)text.at[at]))
+			return true;
+	return false;
+}
+
 static bool looks_like_person(struct mr_slice text)
 {
 	const char *at = memchr(text.at, '@', text.len);
@@ -246,11 +285,7 @@ static bool looks_like_person(struct mr_slice text)
 	if (before == 0 || before + 1 == text.len ||
 	    memchr(at + 1, '@', text.len - before - 1) != NULL)
 		return false;
-	for (size_t i = 0; i < text.len; i++)
-		if (text.at[i] == '/' || text.at[i] == ' ' || text.at[i] == '<' ||
-		    text.at[i] == '\\')
-			return false;
-	return true;
+	return !has_no_persons(text);
 }
 
 static void put_domain(const struct mr_view *view, mr_field to, struct mr_slice text)
@@ -510,15 +545,30 @@ static void keep_native(const struct part *part, const struct mr_view *view)
 	}
 }
 
+static void choose(const struct part *part, struct mr_known *known)
+{
+	known->part = part;
+	known->rows = mr_realloc(known->rows, (part->row_count + 1) * sizeof *known->rows);
+	known->row_count = 0;
+	for (size_t i = 0; i < part->row_count; i++)
+		if ((known->may[part->rows[i].from / 64] >> part->rows[i].from % 64 & 1) != 0)
+			known->rows[known->row_count++] = (uint16_t)i;
+}
+
 void mr_normalise(const struct mr_normaliser *normaliser, enum mr_pass pass,
-		  const struct mr_view *view)
+		  const struct mr_view *view, struct mr_known *known)
 {
 	const struct part *part = &normaliser->parts[pass][view->event->kind];
-	const struct compiled *rows = part->rows;
-	for (size_t i = 0; i < part->row_count; i++)
-		if (view->event->first[rows[i].from] != 0 &&
-		    (view->event->first[rows[i].to] == 0 || adds(rows[i].how)))
-			follow(view, &rows[i]);
+	if (known != NULL && known->part != part)
+		choose(part, known);
+	const uint16_t *numbers = known != NULL ? known->rows : part->all;
+	size_t count = known != NULL ? known->row_count : part->row_count;
+	for (size_t i = 0; i < count; i++) {
+		const struct compiled *row = &part->rows[numbers[i]];
+		if (view->event->first[row->from] != 0 &&
+		    (view->event->first[row->to] == 0 || adds(row->how)))
+			follow(view, row);
+	}
 	if (part->finishes)
 		mr_kind_of(view->event->kind)->finish(view);
 	keep_native(part, view);

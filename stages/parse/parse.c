@@ -199,8 +199,9 @@ static void fill_product(const struct parse *parse, enum mr_pass pass, const str
 		mr_event_add_text(view->events, event, MR_F_PRODUCT, product);
 }
 
-/* The fields of one pass. */
-static void fill_fields(const struct parse *parse, enum mr_pass pass, const struct mr_view *view)
+/* The fields of one pass. `known` as for mr_normalise. */
+static void fill_fields(const struct parse *parse, enum mr_pass pass, const struct mr_view *view,
+			struct mr_known *known)
 {
 	struct mr_event *event = view->event;
 	const struct {
@@ -214,7 +215,7 @@ static void fill_fields(const struct parse *parse, enum mr_pass pass, const stru
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		if (mr_fields_asked(parse->env->fields, names[i].field) == (pass == MR_PASS_FIRST))
 			mr_event_add_text(view->events, event, names[i].field, names[i].text);
-	mr_normalise(parse->normaliser, pass, view);
+	mr_normalise(parse->normaliser, pass, view, known);
 	fill_product(parse, pass, view);
 }
 
@@ -223,7 +224,7 @@ static void fill_event(struct parse *parse, struct mr_events *events, struct mr_
 	struct mr_counters *counters = parse->env->counters;
 	struct mr_view view = {events, event, mr_normaliser_marks(parse->normaliser)};
 	name_event(parse, &view);
-	fill_fields(parse, MR_PASS_FIRST, &view);
+	fill_fields(parse, MR_PASS_FIRST, &view, mr_flatten_known(parse->flatten));
 	mr_count(counters, MR_C_UNKNOWN_KIND, event->kind == MR_KIND_UNKNOWN);
 	mr_count(counters, MR_C_NO_TIME, !event->has_time);
 	if (event->has_time && parse->env->marks != NULL)
@@ -241,8 +242,7 @@ static void flatten(struct parse *parse, struct mr_events *events, struct mr_eve
 		    struct mr_json_node root)
 {
 	struct mr_view view = {events, event, mr_normaliser_marks(parse->normaliser)};
-	mr_flatten_record(parse->flatten, parse->reader, root, event->json, events, event,
-			  &parse->odd);
+	mr_flatten_record(parse->flatten, parse->reader, root, events, event, &parse->odd);
 	if (event->kind != MR_KIND_DECLARED)
 		event->kind = mr_kind_tell(&view);
 }
@@ -368,7 +368,7 @@ static void parse_complete(void *state, struct mr_events *events, struct mr_even
 	event->origin.hash = mr_hash64(event->raw.at, event->raw.len, 0);
 	if (event->id.len == 0)
 		event->id = hash_name(&events->arena, event->raw);
-	fill_fields(parse, MR_PASS_LATER, &view);
+	fill_fields(parse, MR_PASS_LATER, &view, NULL);
 }
 
 const struct mr_stage_ops mr_stage_parse = {

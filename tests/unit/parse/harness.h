@@ -185,7 +185,8 @@ static inline void harness_same_values(const struct mr_events *left_events,
 		if (left->type != MR_NULL)
 			harness_must(left->len == 0 ||
 				     memcmp(left->text, right->text, left->len) == 0);
-		if (left->type == MR_INT || left->type == MR_UINT || left->type == MR_DOUBLE)
+		if (left->type == MR_BOOL || left->type == MR_INT || left->type == MR_UINT ||
+		    left->type == MR_DOUBLE)
 			harness_must(memcmp(&left->num, &right->num, sizeof left->num) == 0);
 		left = mr_value_next(left_events, left);
 		right = mr_value_next(right_events, right);
