@@ -2,9 +2,9 @@
  *
  * One process, one thread. pipeline/worker.c owns the loop, the links and the clock; a stage owns
  * no socket and reads no clock. `prepare` runs in the supervisor, once for a run, before any worker
- * starts. In a worker: open, restore?, then process / apply / poll / tick in any order, never
- * nested, at a barrier barrier, then snapshot for each key group and snapshot_named, later
- * committed, finish once when all upstream workers have ended, close last. */
+ * starts, and leaves no thread behind. In a worker: open, restore?, then process / apply / poll /
+ * tick in any order, never nested, at a barrier barrier, then snapshot for each key group and
+ * snapshot_named, later committed, finish once when all upstream workers have ended, close last. */
 #ifndef MILLRACE_STAGE_H
 #define MILLRACE_STAGE_H
 

@@ -44,12 +44,29 @@ static inline void enrich_add_bool(const struct enrich_pass *pass, struct mr_eve
 /* Whether it adds any of these. */
 bool enrich_pass_any(const struct enrich_pass *pass, const mr_field *fields, size_t count);
 
+/* A sealed memfd that is to be a table. */
+struct enrich_made {
+	int fd;
+	size_t size;
+	bool hashed;
+	uint64_t hash; /* of its bytes, where it is known */
+};
+
 struct mr_enricher {
 	const char *name;
 	size_t state_size; /* zeroed and owned by enrich.c */
 
-	/* In the supervisor: check files, build tables. Nothing to do where its setting is not
-	 * given. */
+	/* In the supervisor, where its setting is given, in a thread of its own beside what the
+	 * other enrichers prepare: check files, make the table. May be NULL. What it gives is added
+	 * under its name, or what is wrong told, when the enricher's prepare has been called. No
+	 * warnings, and nothing else that is shared. */
+	enum mr_err (*make)(const struct mr_config *config, struct enrich_made *out,
+			    struct mr_error *error);
+	const char *setting; /* of make */
+	const char *table;   /* likewise */
+
+	/* In the supervisor: ask for fields, check files, build tables. Nothing to do where its
+	 * setting is not given. */
 	enum mr_err (*prepare)(const struct mr_prepare *prepare, struct mr_error *error);
 
 	/* *active_out is false where there is nothing to add: then neither apply nor close is

@@ -1,6 +1,6 @@
 /* identity.c - the identity enricher: who the actor of an event is.
  *
- * Called by enrich.c. prepare copies the table of the store's current generation into a sealed
+ * Called by enrich.c. make copies the table of the store's current generation into a sealed
  * memfd that all workers map; a store that is not there or damaged is MR_CONFIG. The actor is
  * looked for by object id or PUID, then by user principal name or alias, then by the application's
  * id. */
@@ -47,35 +47,34 @@ static enum mr_err check_own(const struct mr_config *config, const char *generat
 }
 
 /* A service names what judges by the hashes of its tables; a scan asks for none. */
-static enum mr_err add_table(const struct mr_prepare *prepare, const char *generation,
-			     struct mr_error *error)
+static enum mr_err make_of(const char *generation, bool hashed, struct enrich_made *out,
+			   struct mr_error *error)
 {
-	bool hashes = mr_config_get(prepare->config, "state", 0) != NULL;
-	uint64_t hash;
-	size_t size;
-	int fd;
-	enum mr_err err = hashes ? identity_store_open_hashed(generation, &fd, &size, &hash, error)
-				 : identity_store_open(generation, &fd, &size, NULL, error);
-	if (err == MR_OK && hashes)
-		mr_tables_add_hashed(prepare->tables, TABLE, fd, size, hash);
-	else if (err == MR_OK)
-		mr_tables_add(prepare->tables, TABLE, fd, size);
+	*out = (struct enrich_made){.fd = -1, .hashed = hashed};
+	return hashed
+		   ? identity_store_open_hashed(generation, &out->fd, &out->size, &out->hash, error)
+		   : identity_store_open(generation, &out->fd, &out->size, NULL, error);
+}
+
+static enum mr_err make(const struct mr_config *config, struct enrich_made *out,
+			struct mr_error *error)
+{
+	char *generation = identity_store_current(mr_config_get(config, "identity", 0));
+	enum mr_err err = check_own(config, generation, error);
+	if (err == MR_OK)
+		err = make_of(generation, mr_config_get(config, "state", 0) != NULL, out, error);
+	free(generation);
 	return err;
 }
 
 static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *error)
 {
-	const char *store = mr_config_get(prepare->config, "identity", 0);
-	if (store == NULL)
+	(void)error;
+	if (mr_config_get(prepare->config, "identity", 0) == NULL)
 		return MR_OK;
 	for (size_t i = 0; i < sizeof read_fields / sizeof *read_fields; i++)
 		mr_fields_ask(prepare->fields, read_fields[i]);
-	char *generation = identity_store_current(store);
-	enum mr_err err = check_own(prepare->config, generation, error);
-	if (err == MR_OK)
-		err = add_table(prepare, generation, error);
-	free(generation);
-	return err;
+	return MR_OK;
 }
 
 static enum mr_err open_identity(void *opaque, const struct mr_stage_env *env, bool *active_out,
@@ -351,6 +350,9 @@ static void close_identity(void *opaque)
 const struct mr_enricher mr_enricher_identity = {
     .name = "identity",
     .state_size = sizeof(struct identity_state),
+    .make = make,
+    .setting = "identity",
+    .table = TABLE,
     .prepare = prepare,
     .open = open_identity,
     .apply = apply,

@@ -1,6 +1,8 @@
 /* The identity store on disk: generations, damage to each of its files, no room. */
 #include "identity_harness.h"
 
+#include <dirent.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -115,6 +117,68 @@ static void test_damaged_table(void **unused)
 }
 
 /* What is found on the way is what reading the copy again would give. */
+static unsigned entries_of(const char *path)
+{
+	DIR *folder = opendir(path);
+	unsigned count = 0;
+	assert_non_null(folder);
+	while (readdir(folder) != NULL)
+		count++;
+	closedir(folder);
+	return count;
+}
+
+/* Prepares with an identity store and one other setting; the error's text. It leaves neither a
+ * thread nor, but for the tables, a descriptor behind. */
+static const char *prepared(const char *store, const char *setting, const char *value,
+			    enum mr_err want, size_t tables)
+{
+	static struct mr_error error;
+	struct stage stage;
+	unsigned descriptors = entries_of("/proc/self/fd");
+	unsigned threads = entries_of("/proc/self/task");
+	stage_init(&stage);
+	mr_config_add(&stage.config, "identity", store);
+	mr_config_add(&stage.config, setting, value);
+	error = (struct mr_error){0};
+	assert_int_equal(stage_prepare(&stage, &error), want);
+	assert_int_equal(mr_tables_count(stage.tables), tables);
+	assert_int_equal(entries_of("/proc/self/fd"), descriptors + tables);
+	assert_int_equal(entries_of("/proc/self/task"), threads);
+	stage_fini(&stage);
+	return error.text;
+}
+
+/* The table is made beside what others prepare. What goes wrong is told in their order. */
+static void test_beside_others(void **unused)
+{
+	char *folder = folder_make();
+	char *store = mr_asprintf("%s/store", folder);
+	char *networks = file_write(folder, "networks", MR_SLICE("10.0.0.0/8 office\n"));
+	pthread_attr_t few, many;
+	(void)unused;
+	assert_non_null(
+	    strstr(prepared(store, "networks", networks, MR_CONFIG, 1), "no identity store"));
+	assert_non_null(
+	    strstr(prepared(store, "geoip", "/no/database", MR_CONFIG, 0), "/no/database"));
+	import_good(store, people, 2);
+	assert_non_null(
+	    strstr(prepared(store, "geoip", "/no/database", MR_CONFIG, 0), "/no/database"));
+	assert_string_equal(prepared(store, "networks", networks, MR_OK, 2), "");
+	/* Where no thread is to be had: none has room for such a stack. */
+	assert_int_equal(pthread_getattr_default_np(&few), 0);
+	assert_int_equal(pthread_attr_init(&many), 0);
+	assert_int_equal(pthread_attr_setstacksize(&many, (size_t)1 << 50), 0);
+	assert_int_equal(pthread_setattr_default_np(&many), 0);
+	assert_string_equal(prepared(store, "networks", networks, MR_OK, 2), "");
+	assert_int_equal(pthread_setattr_default_np(&few), 0);
+	pthread_attr_destroy(&many);
+	pthread_attr_destroy(&few);
+	free(networks);
+	free(store);
+	folder_remove(folder);
+}
+
 static void test_hashed(void **unused)
 {
 	char *folder = folder_make();
@@ -280,6 +344,7 @@ int main(void)
 	    cmocka_unit_test(test_hashed),          cmocka_unit_test(test_damaged_store),
 	    cmocka_unit_test(test_damaged_entries), cmocka_unit_test(test_store_cut_in_place),
 	    cmocka_unit_test(test_damaged_table),   cmocka_unit_test(test_no_room),
+	    cmocka_unit_test(test_beside_others),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
