@@ -66,7 +66,7 @@ def unpacked(folder, packages):
 
 
 def libraries(root):
-    return glob.glob(os.path.join(root, "usr", "lib", "*-linux-gnu"))
+    return [folder for lib in ("usr/lib", "lib") for folder in glob.glob(os.path.join(root, lib, "*-linux-gnu"))]
 
 
 def syslog_ng(folder):
