@@ -56,7 +56,7 @@ static void pack_evidence(struct mr_buf *out, const struct mr_evidence *evidence
 	mr_pack_bytes(out, evidence->record_id);
 	mr_pack_origin(out, &evidence->origin);
 	mr_pack_bytes(out, evidence->record);
-	mr_pack_fields(out, evidence->fields, evidence->field_count);
+	mr_pack_fields(out, evidence->fields, evidence->field_count, &evidence->packed);
 	mr_pack_bytes(out, evidence->inner_id);
 	mr_pack_matched(out, evidence->matched, evidence->matched_count);
 }
@@ -86,6 +86,7 @@ static void unpack_evidence(struct mr_unpack *in, struct mr_arena *arena, struct
 	mr_unpack_origin(in, &out->origin);
 	out->record = mr_unpack_bytes(in);
 	out->fields = mr_unpack_fields(in, arena, &out->field_count);
+	out->packed = (struct mr_packed){0};
 	out->first = first_of_each(arena, out->fields, out->field_count);
 	out->inner_id = mr_unpack_bytes(in);
 	if (out->inner_id.len != 0 && out->inner_id.len != MR_ALERT_ID_BYTES)

@@ -170,10 +170,9 @@ static size_t fields_bytes(const struct mr_signal_field *fields, uint32_t count)
 	return bytes;
 }
 
-void mr_pack_fields(struct mr_buf *out, const struct mr_signal_field *fields, uint32_t count)
+/* Into room for so many bytes as fields_bytes says. */
+static void fields_put(char *head, const struct mr_signal_field *fields, uint32_t count)
 {
-	assert(count <= MR_SIGNAL_FIELDS_MAX);
-	char *head = mr_pack_room(out, fields_bytes(fields, count));
 	if (count == 0)
 		return;
 	mr_put_le(head, count, 2);
@@ -197,54 +196,110 @@ void mr_pack_fields(struct mr_buf *out, const struct mr_signal_field *fields, ui
 	}
 }
 
-/* Reads the field whose head this is, and whose text begins at *text. False where it is none, or
- * does not end before `end`. */
-static inline bool unpack_field(const char *head, const char **text, const char *end,
-				struct mr_signal_field *out)
+struct mr_packed mr_fields_pack(struct mr_arena *arena, const struct mr_signal_field *fields,
+				uint32_t count)
 {
-	uint64_t typed = mr_get_le(head, FIELD_HEAD) >> ID_BITS;
-	size_t len = typed & TEXT_LONG, room = (size_t)(end - *text);
+	assert(count <= MR_SIGNAL_FIELDS_MAX);
+	struct mr_packed packed = {.count = count};
+	size_t bytes = fields_bytes(fields, count);
+	if (count == 0)
+		return packed;
+	char *room = mr_arena_alloc(arena, bytes);
+	fields_put(room, fields, count);
+	packed.bytes = (struct mr_slice){room, bytes};
+	for (uint32_t i = 0; i < count; i++)
+		if (fields[i].field > packed.highest)
+			packed.highest = fields[i].field;
+	return packed;
+}
+
+void mr_pack_fields(struct mr_buf *out, const struct mr_signal_field *fields, uint32_t count,
+		    const struct mr_packed *packed)
+{
+	assert(count <= MR_SIGNAL_FIELDS_MAX);
+	if (fields == NULL) {
+		assert(count == packed->count);
+		mr_pack_bytes(out, packed->bytes);
+		return;
+	}
+	fields_put(mr_pack_room(out, fields_bytes(fields, count)), fields, count);
+}
+
+/* Reads the field whose head is next. False where it is none, or does not end before the end. */
+static inline bool unpack_field(struct mr_packed_at *at, struct mr_signal_field *out)
+{
+	uint64_t typed = mr_get_le(at->head, FIELD_HEAD) >> ID_BITS;
+	size_t len = typed & TEXT_LONG, room = (size_t)(at->end - at->text);
 	if (len == TEXT_LONG) {
 		if (room < 4)
 			return false;
-		len = mr_get_le(*text, 4);
-		*text += 4;
+		len = mr_get_le(at->text, 4);
+		at->text += 4;
 		room -= 4;
 	}
-	out->field = (mr_field)mr_get_le(head, 2);
+	out->field = (mr_field)mr_get_le(at->head, 2);
 	out->type = (enum mr_type)(typed >> LENGTH_BITS);
-	out->text = (struct mr_slice){*text, len};
+	out->text = (struct mr_slice){at->text, len};
 	if (out->field == 0 || out->type == MR_NULL || out->type > MR_JSON || len > room)
 		return false;
-	*text += len;
+	at->head += FIELD_HEAD;
+	at->text += len;
+	at->left--;
 	return true;
+}
+
+struct mr_packed_at mr_packed_begin(struct mr_slice bytes)
+{
+	if (bytes.len == 0)
+		return (struct mr_packed_at){0};
+	uint32_t count = (uint32_t)mr_get_le(bytes.at, 2);
+	const char *head = bytes.at + 2;
+	return (struct mr_packed_at){head, head + (size_t)count * FIELD_HEAD, bytes.at + bytes.len,
+				     count};
+}
+
+bool mr_packed_next(struct mr_packed_at *at, struct mr_signal_field *out)
+{
+	return at->left > 0 && unpack_field(at, out);
+}
+
+/* Whether there is a count, and as many heads. */
+static bool heads_fit(struct mr_slice bytes)
+{
+	uint64_t count = bytes.len < 2 ? 0 : mr_get_le(bytes.at, 2);
+	return count != 0 && count <= MR_SIGNAL_FIELDS_MAX && (bytes.len - 2) / FIELD_HEAD >= count;
+}
+
+struct mr_packed mr_unpack_packed(struct mr_unpack *in)
+{
+	struct mr_packed packed = {.bytes = mr_unpack_bytes(in)};
+	if (packed.bytes.len == 0)
+		return packed;
+	if (heads_fit(packed.bytes)) {
+		struct mr_packed_at at = mr_packed_begin(packed.bytes);
+		struct mr_signal_field field;
+		packed.count = at.left;
+		while (at.left > 0 && unpack_field(&at, &field))
+			if (field.field > packed.highest)
+				packed.highest = field.field;
+		if (at.left == 0 && at.text == at.end)
+			return packed;
+	}
+	mr_unpack_spoil(in);
+	return (struct mr_packed){0};
 }
 
 const struct mr_signal_field *mr_unpack_fields(struct mr_unpack *in, struct mr_arena *arena,
 					       uint32_t *count_out)
 {
-	struct mr_slice bytes = mr_unpack_bytes(in);
-	*count_out = 0;
-	if (bytes.len == 0)
+	struct mr_packed packed = mr_unpack_packed(in);
+	*count_out = packed.count;
+	if (packed.count == 0)
 		return NULL;
-	uint32_t count = bytes.len < 2 ? 0 : (uint32_t)mr_get_le(bytes.at, 2);
-	if (count == 0 || count > MR_SIGNAL_FIELDS_MAX || (bytes.len - 2) / FIELD_HEAD < count) {
-		mr_unpack_spoil(in);
-		return NULL;
-	}
-	const char *head = bytes.at + 2, *end = bytes.at + bytes.len;
-	const char *text = head + count * FIELD_HEAD;
-	struct mr_signal_field *fields = mr_arena_alloc(arena, count * sizeof(*fields));
-	uint32_t read = 0;
-	while (read < count && unpack_field(head, &text, end, &fields[read])) {
-		head += FIELD_HEAD;
-		read++;
-	}
-	if (read < count || text != end) {
-		mr_unpack_spoil(in);
-		return NULL;
-	}
-	*count_out = count;
+	struct mr_signal_field *fields = mr_arena_alloc(arena, packed.count * sizeof(*fields));
+	struct mr_packed_at at = mr_packed_begin(packed.bytes);
+	for (uint32_t i = 0; i < packed.count; i++)
+		unpack_field(&at, &fields[i]);
 	return fields;
 }
 
@@ -330,7 +385,7 @@ void mr_signal_encode(const struct mr_signal *signal, struct mr_buf *out)
 	mr_pack_slices(out, signal->key, signal->key_count);
 	mr_pack_uint(out, signal->value_width);
 	mr_pack_slices(out, signal->values, (size_t)signal->value_count * signal->value_width);
-	mr_pack_fields(out, signal->fields, signal->field_count);
+	mr_pack_fields(out, signal->fields, signal->field_count, &signal->packed);
 	mr_pack_matched(out, signal->matched, signal->matched_count);
 }
 
@@ -375,7 +430,9 @@ enum mr_err mr_signal_decode(struct mr_slice bytes, size_t *at, struct mr_arena 
 	out->record = mr_unpack_bytes(&in);
 	out->key_count = mr_unpack_keys(&in, out->key);
 	unpack_values(&in, arena, out);
-	out->fields = mr_unpack_fields(&in, arena, &out->field_count);
+	out->packed = mr_unpack_packed(&in);
+	out->field_count = out->packed.count;
+	out->fields = NULL;
 	out->matched = mr_unpack_matched(&in, arena, &out->matched_count);
 	return mr_unpack_item_end(&in, bytes, at, "signal", error);
 }

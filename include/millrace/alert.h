@@ -26,6 +26,9 @@ struct mr_evidence {
 	    record; /* the bytes where the link leaves the host; else empty: read origin */
 	uint32_t field_count;
 	const struct mr_signal_field *fields;
+	/* Instead of the list, the fields as a signal brought them: of what is to be encoded alone.
+	 */
+	struct mr_packed packed;
 	/* By normalised field which of `fields` is its first value, counted from 1; 0: none. NULL:
 	 * nobody has looked. Decoding makes it, and it does not travel. */
 	const uint16_t *first;

@@ -31,6 +31,28 @@ struct mr_signal_field {
 	struct mr_slice text;
 };
 
+/* Fields in the form in which they travel, packed: decoding has checked them, mr_fields_pack made
+ * them. Correlate keeps most of them and reads few. */
+struct mr_packed {
+	struct mr_slice bytes; /* empty where there is none */
+	uint32_t count;
+	mr_field highest; /* of their ids */
+};
+/* A place in packed fields. */
+struct mr_packed_at {
+	const char *head; /* of the next one */
+	const char *text;
+	const char *end;
+	uint32_t left;
+};
+/* Before the first. */
+struct mr_packed_at mr_packed_begin(struct mr_slice bytes);
+/* The next one, its text borrowed from the bytes; false behind the last. */
+bool mr_packed_next(struct mr_packed_at *at, struct mr_signal_field *out);
+/* At most MR_SIGNAL_FIELDS_MAX, into the arena. */
+struct mr_packed mr_fields_pack(struct mr_arena *arena, const struct mr_signal_field *fields,
+				uint32_t count);
+
 struct mr_signal {
 	uint32_t consumer; /* catalog index of the rule that alerts, or of the correlation */
 	uint32_t rule;     /* catalog index of what matched: a detection, or an inner correlation */
@@ -58,8 +80,11 @@ struct mr_signal {
 	uint32_t value_count;
 	uint32_t value_width;
 	const struct mr_slice *values;
+	/* Where there is no list of them `packed` holds the fields; so it is in what was decoded.
+	 */
 	uint32_t field_count;
 	const struct mr_signal_field *fields;
+	struct mr_packed packed;
 	/* Where a correlation that others are over takes part: which detections the record matched
 	 * of those that such ones name, by catalog index, the first MR_MATCHED_MAX. The same
 	 * whichever way the record comes, so that it makes no copies differ. */

@@ -345,12 +345,7 @@ static void observe_counted(struct corr *corr, const struct corr_rule *rule,
 
 static bool fields_exist(const struct corr *corr, const struct mr_signal *signal)
 {
-	size_t count = mr_fields_count(corr->env->fields);
-	for (uint32_t i = 0; i < signal->field_count; i++) {
-		if (signal->fields[i].field >= count)
-			return false;
-	}
-	return true;
+	return signal->packed.highest < mr_fields_count(corr->env->fields);
 }
 
 static bool rules_exist(const struct corr *corr, const struct mr_signal *signal)

@@ -20,14 +20,6 @@
 
 /* ---- an item ---- */
 
-static size_t bytes_used(const struct mr_signal *signal)
-{
-	size_t bytes = signal->field_count * sizeof(struct corr_item_field) + signal->record_id.len;
-	for (uint32_t i = 0; i < signal->field_count; i++)
-		bytes += signal->fields[i].text.len;
-	return bytes;
-}
-
 static struct corr_trace trace_of(const struct mr_signal *signal)
 {
 	struct corr_trace trace = {.matched_count = signal->matched_count};
@@ -78,7 +70,8 @@ struct corr_item *corr_item_make(struct corr_item *old, const struct corr_occurr
 	struct mr_slice traced = {(const char *)&trace, trace_bytes(&trace)};
 	if (signal->counted_id.len == 0 && signal->matched_count == 0)
 		traced.len = 0;
-	size_t bytes = bytes_used(signal);
+	size_t bytes = signal->packed.bytes.len + signal->record_id.len;
+	assert(signal->field_count == signal->packed.count);
 	struct corr_item *item =
 	    room_for(old, bytes + signal->record.len + values.len + traced.len);
 	item->next = NULL;
@@ -96,14 +89,7 @@ struct corr_item *corr_item_make(struct corr_item *old, const struct corr_occurr
 	item->kind = (uint8_t)signal->kind;
 	item->value_count = occurrence->value_count & 127;
 	item->is_traced = traced.len > 0;
-	char *at = put((char *)&item->fields[item->field_count], signal->record_id);
-	for (uint32_t i = 0; i < signal->field_count; i++) {
-		const struct mr_signal_field *field = &signal->fields[i];
-		item->fields[i].len = (uint32_t)field->text.len;
-		item->fields[i].field = field->field;
-		item->fields[i].type = (uint16_t)field->type;
-		at = put(at, field->text);
-	}
+	char *at = put(put(item->bytes, signal->packed.bytes), signal->record_id);
 	put(put(put(at, signal->record), values), traced);
 	return item;
 }
@@ -121,18 +107,18 @@ size_t corr_item_bytes(const struct corr_item *item)
 
 struct mr_slice corr_item_record_id(const struct corr_item *item)
 {
-	return (struct mr_slice){(const char *)&item->fields[item->field_count],
+	return (struct mr_slice){item->bytes + item->used - item->record_id_len,
 				 item->record_id_len};
 }
 
 struct mr_slice corr_item_record(const struct corr_item *item)
 {
-	return (struct mr_slice){(const char *)item->fields + item->used, item->record_len};
+	return (struct mr_slice){item->bytes + item->used, item->record_len};
 }
 
 const struct corr_id *corr_item_values(const struct corr_item *item)
 {
-	return (const struct corr_id *)((const char *)item->fields + item->used + item->record_len);
+	return (const struct corr_id *)(item->bytes + item->used + item->record_len);
 }
 
 struct corr_trace corr_item_trace(const struct corr_item *item)
@@ -146,18 +132,10 @@ struct corr_trace corr_item_trace(const struct corr_item *item)
 	return trace;
 }
 
-const struct mr_signal_field *corr_item_fields(const struct corr_item *item, struct mr_arena *arena)
+struct mr_packed corr_item_fields(const struct corr_item *item)
 {
-	struct mr_slice id = corr_item_record_id(item);
-	const char *at = id.at + id.len;
-	struct mr_signal_field *fields = mr_arena_alloc(arena, item->field_count * sizeof(*fields));
-	for (uint32_t i = 0; i < item->field_count; i++) {
-		const struct corr_item_field *own = &item->fields[i];
-		fields[i] =
-		    (struct mr_signal_field){own->field, (enum mr_type)own->type, {at, own->len}};
-		at += own->len;
-	}
-	return fields;
+	return (struct mr_packed){.bytes = {item->bytes, item->used - item->record_id_len},
+				  .count = item->field_count};
 }
 
 static void trace_give(const struct corr_item *item, struct mr_arena *arena,
@@ -183,7 +161,7 @@ struct corr_occurrence corr_item_occurrence(const struct corr_item *item, struct
 	    .origin = item->origin,
 	    .record = corr_item_record(item),
 	    .field_count = item->field_count,
-	    .fields = corr_item_fields(item, arena),
+	    .packed = corr_item_fields(item),
 	};
 	if (item->is_traced)
 		trace_give(item, arena, signal);
@@ -254,15 +232,13 @@ static bool origin_before(const struct mr_origin *a, const struct mr_origin *b)
 static int compare_fields(const struct mr_signal *signal, const struct corr_item *item)
 {
 	int order = (int)signal->field_count - (int)item->field_count;
-	struct mr_slice id = corr_item_record_id(item);
-	const char *at = id.at + id.len;
-	for (uint32_t i = 0; i < item->field_count && order == 0; i++) {
-		const struct corr_item_field *own = &item->fields[i];
-		order = (int)signal->fields[i].field - (int)own->field;
+	struct mr_packed_at at = mr_packed_begin(signal->packed.bytes);
+	struct mr_packed_at own_at = mr_packed_begin(corr_item_fields(item).bytes);
+	struct mr_signal_field field, own;
+	while (order == 0 && mr_packed_next(&at, &field) && mr_packed_next(&own_at, &own)) {
+		order = (int)field.field - (int)own.field;
 		if (order == 0)
-			order =
-			    mr_slice_cmp(signal->fields[i].text, (struct mr_slice){at, own->len});
-		at += own->len;
+			order = mr_slice_cmp(field.text, own.text);
 	}
 	return order;
 }

@@ -18,10 +18,11 @@ static void texts_of(struct corr *corr, const struct mr_signal *signal, mr_field
 	out->repeats = out->numbers = numbers;
 	out->count = 0;
 	out->capped = false;
-	for (uint32_t i = 0; i < signal->field_count; i++)
-		if (signal->fields[i].field == field)
-			mr_column_add(out, &corr->arena, signal->fields[i].type,
-				      signal->fields[i].text);
+	struct mr_packed_at at = mr_packed_begin(signal->packed.bytes);
+	struct mr_signal_field next;
+	while (mr_packed_next(&at, &next))
+		if (next.field == field)
+			mr_column_add(out, &corr->arena, next.type, next.text);
 }
 
 /* One signal for each group key that the record gives the outer correlation. */
@@ -96,7 +97,7 @@ uint64_t corr_feed_hash(const struct corr *corr, const struct corr_item *item, u
 		uint32_t source, partition;
 		uint32_t record_id_len, field_count;
 		uint64_t kind;
-	} seen = {.content = corr_siphash(corr->hash_key, item->fields, item->used),
+	} seen = {.content = corr_siphash(corr->hash_key, item->bytes, item->used),
 		  .from = source,
 		  .time_us = item->time_us,
 		  .position = item->origin.position,

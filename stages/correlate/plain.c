@@ -144,7 +144,7 @@ static void alert_write(struct corr *corr, const struct mr_rule *rule,
 	    .origin = signal->origin,
 	    .record = signal->record,
 	    .field_count = signal->field_count,
-	    .fields = signal->fields,
+	    .packed = signal->packed,
 	};
 	mr_alert_id(signal->tenant, rule->id, mr_record_kind_name(signal->kind), alert.key, 1, 0,
 		    alert.id);

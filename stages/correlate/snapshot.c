@@ -35,14 +35,14 @@ static void put_id(struct mr_buf *out, const struct corr_id *id)
 
 static void put_fields(struct corr *corr, const struct corr_item *item, struct mr_buf *out)
 {
-	mr_arena_reset(&corr->arena);
-	const struct mr_signal_field *fields = corr_item_fields(item, &corr->arena);
+	struct mr_packed_at at = mr_packed_begin(corr_item_fields(item).bytes);
+	struct mr_signal_field field;
 	mr_pack_array(out, item->field_count);
-	for (uint32_t i = 0; i < item->field_count; i++) {
+	while (mr_packed_next(&at, &field)) {
 		mr_pack_array(out, FIELD_PARTS);
-		mr_pack_bytes(out, mr_fields_name(corr->env->fields, fields[i].field));
-		mr_pack_uint(out, fields[i].type);
-		mr_pack_bytes(out, fields[i].text);
+		mr_pack_bytes(out, mr_fields_name(corr->env->fields, field.field));
+		mr_pack_uint(out, field.type);
+		mr_pack_bytes(out, field.text);
 	}
 }
 
@@ -290,7 +290,6 @@ static void get_fields(struct corr *corr, struct mr_unpack *in, struct mr_signal
 {
 	size_t count = mr_unpack_array(in, MR_SIGNAL_FIELDS_MAX);
 	struct mr_signal_field *fields = mr_arena_alloc(&corr->arena, count * sizeof(*fields));
-	signal->fields = fields;
 	for (size_t i = 0; i < count; i++) {
 		mr_unpack_array_of(in, FIELD_PARTS);
 		mr_field field = mr_fields_find(corr->env->fields, mr_unpack_bytes(in));
@@ -300,6 +299,7 @@ static void get_fields(struct corr *corr, struct mr_unpack *in, struct mr_signal
 			fields[signal->field_count++] =
 			    (struct mr_signal_field){field, (enum mr_type)type, text};
 	}
+	signal->packed = mr_fields_pack(&corr->arena, fields, signal->field_count);
 }
 
 static int compare_id(const void *id, const void *rule)

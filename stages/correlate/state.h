@@ -62,13 +62,6 @@ static inline uint64_t corr_id_keyed(const struct corr_id *id)
 
 /* ---- one slot ---- */
 
-/* A field of an item: its text stands behind the record id and the texts before it. */
-struct corr_item_field {
-	uint32_t len;
-	mr_field field;
-	uint16_t type; /* no padding: the bytes are hashed */
-};
-
 /* An occurrence kept whole: as evidence, or because it waits to complete. */
 struct corr_item {
 	union {
@@ -81,7 +74,7 @@ struct corr_item {
 	uint64_t own;   /* those that this copy of it matched */
 	struct mr_origin origin;
 	uint32_t capacity; /* bytes that there is room for behind this head */
-	uint32_t used;     /* of them, by what outer correlations see */
+	uint32_t used;     /* of them, by what outer correlations see: fields and record id */
 	uint32_t record_id_len;
 	uint32_t record_len;
 	uint32_t rule; /* position in the correlation's rules of the signal that stands here */
@@ -89,9 +82,9 @@ struct corr_item {
 	uint8_t kind;
 	uint8_t value_count : 7;
 	uint8_t is_traced : 1;
-	/* Behind them the record id, then the fields' texts, then the record, then the values, then
-	 * the trace. */
-	struct corr_item_field fields[];
+	/* The fields as the signal brought them, packed; then the record id, the record, the
+	 * values, the trace. */
+	char bytes[];
 };
 
 /* What an occurrence stands on: where an inner correlation made it that one's alert, else zeroes;
@@ -682,7 +675,8 @@ size_t corr_times_bytes(const struct corr_times *times, uint32_t step_count);
 
 /* ---- evidence.c ---- */
 
-/* In the memory of `old` where it fits, which is freed otherwise; NULL for none. */
+/* In the memory of `old` where it fits, which is freed otherwise; NULL for none. The signal's
+ * fields are packed. */
 struct corr_item *corr_item_make(struct corr_item *old, const struct corr_occurrence *occurrence);
 /* Its memory is kept for the next one, or freed. */
 void corr_item_done(struct corr *corr, struct corr_item *item);
@@ -693,10 +687,9 @@ struct mr_slice corr_item_record(const struct corr_item *item);
 const struct corr_id *corr_item_values(const struct corr_item *item);
 /* Nothing where the item has none. */
 struct corr_trace corr_item_trace(const struct corr_item *item);
-/* The fields, in the arena; their texts are borrowed from the item. */
-const struct mr_signal_field *corr_item_fields(const struct corr_item *item,
-					       struct mr_arena *arena);
-/* The occurrence that it was made of, its signal in `signal`, its fields in the arena. */
+/* The fields, borrowed from the item. */
+struct mr_packed corr_item_fields(const struct corr_item *item);
+/* The occurrence that it was made of, its signal in `signal`; what it stands on in the arena. */
 struct corr_occurrence corr_item_occurrence(const struct corr_item *item, struct mr_arena *arena,
 					    struct mr_signal *signal);
 bool corr_item_same_record(const struct corr_item *a, const struct corr_item *b);

@@ -116,8 +116,8 @@ static void costs_of_a_key(void **state)
 			      (int)name.len, name.at, falls ? " of few" : "", costs.one, costs.few,
 			      costs.many);
 		bool settles = falls || mr_correlation_counts(kind) == MR_COUNTS_NUMBERS;
-		assert_in_range(costs.one, settles ? 1080 : 870, settles ? 1120 : 950);
-		assert_in_range(costs.few, 460, 535);
+		assert_in_range(costs.one, settles ? 1020 : 820, settles ? 1045 : 890);
+		assert_in_range(costs.few, 395, 470);
 		assert_in_range(costs.many, 20, 75);
 	}
 }

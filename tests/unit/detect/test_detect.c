@@ -114,10 +114,12 @@ static void put_signal(struct mr_buf *text, const struct mr_signal *signal)
 		put_texts(text, signal->values + (size_t)i * signal->value_width,
 			  signal->value_width);
 	}
-	for (uint32_t i = 0; i < signal->field_count; i++) {
-		struct mr_slice name = mr_fields_name(world.fields, signal->fields[i].field);
-		mr_buf_printf(text, " %.*s=%.*s", (int)name.len, name.at,
-			      (int)signal->fields[i].text.len, signal->fields[i].text.at);
+	struct mr_packed_at at = mr_packed_begin(signal->packed.bytes);
+	struct mr_signal_field field;
+	while (mr_packed_next(&at, &field)) {
+		struct mr_slice name = mr_fields_name(world.fields, field.field);
+		mr_buf_printf(text, " %.*s=%.*s", (int)name.len, name.at, (int)field.text.len,
+			      field.text.at);
 	}
 	mr_buf_add_text(text, "\n");
 	assert_int_equal(signal->key_group, group_of(signal));
