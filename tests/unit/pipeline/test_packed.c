@@ -1,0 +1,124 @@
+/* test_packed.c - fields as they travel and are kept: checked where they lie, and read one by one.
+ *
+ * Bytes are decoded from heap buffers of exactly their size, so that an over-read shows under the
+ * address sanitizer. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "exact.h"
+#include "pipeline/codec.h"
+
+static bool takes_fields(struct mr_slice block)
+{
+	struct mr_buf out = {0};
+	struct mr_arena arena = {0};
+	uint32_t count;
+	mr_pack_bytes(&out, block);
+	struct mr_slice bytes = exact(out.data, out.len);
+	struct mr_unpack in = mr_unpack(bytes);
+	const struct mr_signal_field *got = mr_unpack_fields(&in, &arena, &count);
+	bool good = mr_unpack_done(&in);
+	assert_true(good == (got != NULL) || block.len == 0);
+	assert_true(good || count == 0);
+	drop(bytes);
+	mr_arena_fini(&arena);
+	mr_buf_fini(&out);
+	return good;
+}
+
+/* A head: id, then length and type. */
+#define HEAD_INT "\x06\0\x02\x40"  /* two bytes of text */
+#define HEAD_LONG "\x05\0\xff\xbf" /* a text with a length of its own */
+
+static void fields_are_checked_byte_by_byte(void **state)
+{
+	(void)state;
+	assert_true(takes_fields(S("")));
+	assert_true(takes_fields(S("\1\0" HEAD_INT "-7")));
+	assert_true(takes_fields(S("\2\0" HEAD_LONG HEAD_INT "\3\0\0\0x y-7")));
+	static const struct mr_slice bad[] = {
+	    C("\1"),
+	    C("\0\0"),
+	    C("\1\0"),
+	    C("\2\0" HEAD_INT "-7"),                 /* a head is missing */
+	    C("\1\0" HEAD_INT "-"),                  /* a text is cut */
+	    C("\1\0" HEAD_INT "-70"),                /* something is left */
+	    C("\1\0\0\0\x02\x40-7"),                 /* no field has the id 0 */
+	    C("\1\0\x06\0\x02\0-7"),                 /* null is never carried */
+	    C("\1\0\x06\0\x02\xe0-7"),               /* no type has this number */
+	    C("\1\0" HEAD_LONG "\1\0\0"),            /* a length is cut */
+	    C("\1\0" HEAD_LONG "\3\0\0\0x "),        /* its text is */
+	    C("\1\0" HEAD_LONG "\xff\xff\xff\xffx"), /* it is more than there can be */
+	};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(takes_fields(bad[i]));
+}
+
+static void no_more_fields_than_a_signal_has(void **state)
+{
+	(void)state;
+	struct mr_buf block = {0};
+	size_t most = MR_SIGNAL_FIELDS_MAX;
+	mr_buf_add(&block, (char[]){(char)most, (char)(most >> 8)}, 2);
+	for (size_t i = 0; i < most; i++)
+		mr_buf_add(&block, "\x05\0\0\xa0", 4);
+	assert_true(takes_fields((struct mr_slice){block.data, block.len}));
+	block.data[0]++;
+	mr_buf_add(&block, "\x05\0\0\xa0", 4);
+	assert_false(takes_fields((struct mr_slice){block.data, block.len}));
+	mr_buf_fini(&block);
+}
+
+/* A text of 8,191 bytes is the first with a length of its own. */
+static void fields_of_every_length(void **state)
+{
+	(void)state;
+	static const size_t lengths[] = {0, 1, 255, 256, 8190, 8191, 8192, 65536};
+	enum { COUNT = sizeof(lengths) / sizeof(lengths[0]) };
+	struct mr_signal_field want[COUNT];
+	char *text = calloc(1, 65536);
+	for (size_t i = 0; i < COUNT; i++)
+		want[i] = (struct mr_signal_field){(mr_field)(MR_FIELDS_MAX - i),
+						   i % 2 == 0 ? MR_JSON : MR_BOOL,
+						   {text, lengths[i]}};
+	memset(text, 'x', 65536);
+	struct mr_buf out = {0};
+	struct mr_arena arena = {0};
+	uint32_t count;
+	mr_pack_fields(&out, want, COUNT, NULL);
+	struct mr_slice bytes = exact(out.data, out.len);
+	struct mr_unpack in = mr_unpack(bytes);
+	const struct mr_signal_field *got = mr_unpack_fields(&in, &arena, &count);
+	assert_true(mr_unpack_done(&in));
+	assert_int_equal(count, COUNT);
+	for (size_t i = 0; i < COUNT; i++) {
+		assert_int_equal(got[i].field, want[i].field);
+		assert_int_equal(got[i].type, want[i].type);
+		assert_slice(got[i].text, want[i].text);
+	}
+	struct mr_packed packed = mr_fields_pack(&arena, want, COUNT);
+	struct mr_buf again = {0};
+	mr_pack_fields(&again, NULL, COUNT, &packed);
+	assert_int_equal(packed.highest, MR_FIELDS_MAX);
+	assert_int_equal(again.len, out.len);
+	assert_memory_equal(again.data, out.data, out.len);
+	mr_buf_fini(&again);
+	drop(bytes);
+	mr_arena_fini(&arena);
+	mr_buf_fini(&out);
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(fields_are_checked_byte_by_byte),
+	    cmocka_unit_test(no_more_fields_than_a_signal_has),
+	    cmocka_unit_test(fields_of_every_length),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
