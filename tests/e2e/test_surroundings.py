@@ -159,8 +159,7 @@ class Places(Base):
         workers = mr.wait_until(lambda: len(mr.children(process.pid)) >= 4 and mr.children(process.pid), "workers")
         mr.wait_until(lambda: all(mr.program_name(pid) == b"worker" for pid, _ in workers), "workers that are ours")
         for pid, _ in workers:
-            self.assertNotIn(f"pipe:[{os.fstat(reader).st_ino}]",
-                             [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")])
+            self.assertNotIn(f"pipe:[{os.fstat(reader).st_ino}]", mr.open_files(pid))
         process.communicate()
         os.close(reader)
 
