@@ -3,6 +3,8 @@
  * Called by host_lead.c and host_follow.c. */
 #include "host_word.h"
 
+#include "millrace/batch.h"
+
 #include "codec.h"
 
 static void pack_slice(struct mr_buf *out, const struct mr_buf *part)
@@ -34,8 +36,9 @@ bool mr_host_word_decode(struct mr_slice bytes, struct mr_host_word *out)
 
 void mr_host_hello_encode(const struct mr_host_hello *hello, struct mr_buf *out)
 {
-	mr_pack_array(out, 3);
+	mr_pack_array(out, 4);
 	mr_pack_uint(out, MR_HOST_WORD_VERSION);
+	mr_pack_uint(out, MR_BATCH_VERSION);
 	mr_pack_bytes(out, hello->topology);
 	mr_pack_uint(out, hello->set);
 }
@@ -43,8 +46,9 @@ void mr_host_hello_encode(const struct mr_host_hello *hello, struct mr_buf *out)
 bool mr_host_hello_decode(struct mr_slice bytes, struct mr_host_hello *out)
 {
 	struct mr_unpack in = mr_unpack(bytes);
-	mr_unpack_array_of(&in, 3);
-	if (mr_unpack_uint(&in, UINT32_MAX) != MR_HOST_WORD_VERSION)
+	mr_unpack_array_of(&in, 4);
+	if (mr_unpack_uint(&in, UINT32_MAX) != MR_HOST_WORD_VERSION ||
+	    mr_unpack_uint(&in, UINT32_MAX) != MR_BATCH_VERSION)
 		mr_unpack_spoil(&in);
 	out->topology = mr_unpack_bytes(&in);
 	out->set = mr_unpack_uint(&in, UINT64_MAX);

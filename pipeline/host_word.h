@@ -9,7 +9,7 @@
 #include "inhand.h"
 #include "manifest.h"
 
-#define MR_HOST_WORD_VERSION 2
+#define MR_HOST_WORD_VERSION 3
 /* In place of a worker's number: the word is a supervisor's own. */
 #define MR_HOST_NO_WORKER UINT32_MAX
 
@@ -44,7 +44,8 @@ void mr_host_word_encode(const struct mr_host_word *word, struct mr_buf *out);
 /* Survives any bytes: false. Borrows them. */
 bool mr_host_word_decode(struct mr_slice bytes, struct mr_host_word *out);
 
-/* What has to be the same on all hosts. */
+/* What has to be the same on all hosts; beside it the versions of these words and of the batches
+ * that their workers send each other, which are not put in. */
 struct mr_host_hello {
 	struct mr_slice topology; /* the hash of the file */
 	uint64_t set;             /* what judges there: mr_hosts_set */

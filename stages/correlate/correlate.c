@@ -195,7 +195,8 @@ static void give_back(struct corr *corr)
 	mr_catalog_fini(&corr->catalog);
 }
 
-/* To give back half a million keys takes 0.4 s: a process that ends leaves them to the kernel. */
+/* To give back the 600,000 keys of the hostile profile takes 0.3 s of CPU (6.1 s in all): a process
+ * that ends leaves them to the kernel. */
 static void stage_close(void *state)
 {
 	struct corr *corr = state;

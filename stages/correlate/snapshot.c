@@ -692,7 +692,9 @@ enum mr_err corr_restore(struct corr *corr, uint8_t number, struct mr_slice byte
 	corr->ranks_stale = true;
 	if (mr_unpack_ok(&in))
 		get_plain(corr, &in, &corr->groups[number].plain);
-	size_t keys = mr_unpack_array(&in, SIZE_MAX);
+	size_t keys = mr_unpack_array(&in, bytes.len); /* a key takes more than a byte */
+	if (mr_unpack_ok(&in))
+		corr_group_reserve(corr, &corr->groups[number], keys);
 	for (size_t i = 0; i < keys && mr_unpack_ok(&in); i++)
 		get_key(corr, &in, number);
 	if (mr_unpack_done(&in)) {

@@ -89,10 +89,10 @@ static void key_put(struct corr_group *group, uint64_t hash, struct corr_key *ke
 	group->keys[at] = (struct corr_key_place){hash, key};
 }
 
-static void keys_grow(struct corr *corr, struct corr_group *group)
+static void keys_widen(struct corr *corr, struct corr_group *group, uint32_t places)
 {
 	struct corr_group old = *group;
-	group->key_places = old.key_places == 0 ? 4 : old.key_places * 2;
+	group->key_places = places;
 	group->keys = mr_calloc(group->key_places, sizeof(*group->keys));
 	for (uint32_t i = 0; i < old.key_places; i++)
 		if (old.keys[i].key != NULL)
@@ -101,12 +101,27 @@ static void keys_grow(struct corr *corr, struct corr_group *group)
 	free(old.keys);
 }
 
+/* So many places at least that a quarter of them stays free. */
+static uint32_t places_for(uint64_t keys)
+{
+	uint32_t places = 4;
+	while (keys * 4 > (uint64_t)places * 3 && places < UINT32_C(1) << 31)
+		places *= 2;
+	return places;
+}
+
+void corr_group_reserve(struct corr *corr, struct corr_group *group, uint64_t keys)
+{
+	uint32_t places = places_for(group->key_count + keys);
+	if (places > group->key_places)
+		keys_widen(corr, group, places);
+}
+
 static struct corr_key *key_new(struct corr *corr, uint8_t number, const struct corr_rule *rule,
 				uint32_t texts, uint64_t hash)
 {
 	struct corr_group *group = &corr->groups[number];
-	if (((uint64_t)group->key_count + 1) * 4 > (uint64_t)group->key_places * 3)
-		keys_grow(corr, group);
+	corr_group_reserve(corr, group, 1);
 	struct corr_key *key = mr_malloc(sizeof(*key) + corr->scratch.len);
 	corr_weigh(corr, rule->index, corr_taken(sizeof(*key) + corr->scratch.len), 0);
 	*key = (struct corr_key){.rule = rule,
@@ -251,6 +266,11 @@ static struct corr_slot *slot_beside(struct corr *corr, const struct corr_slot *
 static size_t slot_bytes(const struct corr_slot *slot)
 {
 	return slot == &slot->key->own ? sizeof(*slot) : corr_taken(sizeof(*slot));
+}
+
+size_t corr_slot_frees(const struct corr_slot *slot)
+{
+	return slot->bytes - (slot == &slot->key->own ? slot_bytes(slot) : 0);
 }
 
 /* One memory for a key and its first slot: half of what a key of one occurrence costs is that each

@@ -502,6 +502,8 @@ uint64_t corr_slot_hash(const struct corr *corr, const struct corr_key *key, int
 void corr_weigh(struct corr *corr, uint32_t rule, size_t more, size_t less);
 /* Count the slot's bytes anew. */
 void corr_slot_weigh(struct corr *corr, struct corr_slot *slot);
+/* What its going frees while its key stays. */
+size_t corr_slot_frees(const struct corr_slot *slot);
 /* The slots of a group for which `gone` says yes, and keys that have none left, are freed. */
 void corr_group_sweep(struct corr *corr, struct corr_group *group,
 		      bool (*gone)(const struct corr *corr, const struct corr_slot *slot));
@@ -509,6 +511,9 @@ void corr_group_sweep(struct corr *corr, struct corr_group *group,
 bool corr_key_sweep(struct corr *corr, struct corr_key *key,
 		    bool (*gone)(const struct corr *corr, const struct corr_slot *slot));
 void corr_key_drop(struct corr *corr, struct corr_key *key);
+/* Places for so many more. Keys that come in the order of a table, as a snapshot has them, pile up
+ * in a smaller one: each would look through half of those before it. */
+void corr_group_reserve(struct corr *corr, struct corr_group *group, uint64_t keys);
 void corr_group_fini(struct corr *corr, struct corr_group *group);
 
 /* ---- ids.c ---- */

@@ -71,7 +71,7 @@ static uint64_t slots_trim(struct corr *corr, struct corr_key *key, size_t bytes
 	struct candidate *first = mr_malloc((slots + 1) * sizeof(*first));
 	size_t count = candidates(corr, key, future, first);
 	for (; gone < count && seen < bytes; gone++) {
-		seen += first[gone].slot->bytes;
+		seen += corr_slot_frees(first[gone].slot);
 		first[gone].slot->leaves = true;
 		corr_slot_leave(corr, first[gone].slot);
 	}

@@ -4,8 +4,9 @@
  * value joins its field hangs on ranks and nulls, and these are the shape's; only what lies in a
  * string, or is named by one, differs from record to record. So the values of all fields that no
  * such string leads to are known once for all: they are kept, field by field, and put into an event
- * without a question. What may differ stays a deed, done in the walk's order. Settled so, a
- * record's fields take 1,400 instructions in place of 3,000. */
+ * without a question. What may differ stays a deed, done in the walk's order. Settled so, an
+ * event's fields take 1,400 instructions in place of 3,000 (./run cost --functions, 30 November
+ * 2026). */
 #ifndef MILLRACE_PARSE_PLAN_H
 #define MILLRACE_PARSE_PLAN_H
 

@@ -77,6 +77,11 @@ static bool is_odd(const struct corr *corr, const struct corr_slot *slot)
 	return slot->number % 2 != 0;
 }
 
+static bool is_even(const struct corr *corr, const struct corr_slot *slot)
+{
+	return !is_odd(corr, slot);
+}
+
 static bool is_before_last(const struct corr *corr, const struct corr_slot *slot)
 {
 	(void)corr;
@@ -140,6 +145,44 @@ static void none_is_passed_over(void **state)
 	tables_close(&tables);
 }
 
+/* As a snapshot does. */
+static void reserved_places_hold_what_comes(void **state)
+{
+	struct tables tables;
+	(void)state;
+	tables_open(&tables);
+	struct corr_group *group = &tables.corr->groups[7];
+	corr_group_reserve(tables.corr, group, KEYS);
+	uint32_t places = group->key_places;
+	const struct corr_key_place *keys = group->keys;
+	assert_true((uint64_t)places * 3 >= KEYS * UINT64_C(4));
+	for (uint32_t i = 0; i < KEYS; i++)
+		corr_slot_get(tables.corr, key_of(&tables, i), 1);
+	assert_int_equal(group->key_places, places);
+	assert_ptr_equal(group->keys, keys);
+	corr_group_reserve(tables.corr, group, 0);
+	assert_ptr_equal(group->keys, keys);
+	tables_close(&tables);
+}
+
+/* A slot that lies in its key takes no memory of its own, and frees none. */
+static void a_slot_in_its_key_frees_nothing(void **state)
+{
+	struct tables tables;
+	(void)state;
+	tables_open(&tables);
+	struct corr_key *key = key_of(&tables, 0);
+	struct corr_slot *own = corr_slot_get(tables.corr, key, 1);
+	struct corr_slot *other = corr_slot_get(tables.corr, key, 2);
+	assert_ptr_equal(own, &key->own);
+	assert_int_equal(corr_slot_frees(own), 0);
+	size_t before = tables.corr->bytes, frees = corr_slot_frees(other);
+	assert_true(frees >= sizeof(*other));
+	assert_true(corr_key_sweep(tables.corr, key, is_even));
+	assert_int_equal(tables.corr->bytes, before - frees);
+	tables_close(&tables);
+}
+
 /* What it holds is looked at no more; the second close gives it back. */
 static void what_ends_with_the_process_is_left(void **state)
 {
@@ -162,6 +205,8 @@ int main(void)
 	    cmocka_unit_test(keys_are_found_while_others_go),
 	    cmocka_unit_test(slots_are_found_as_they_come_and_go),
 	    cmocka_unit_test(none_is_passed_over),
+	    cmocka_unit_test(reserved_places_hold_what_comes),
+	    cmocka_unit_test(a_slot_in_its_key_frees_nothing),
 	    cmocka_unit_test(what_ends_with_the_process_is_left),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

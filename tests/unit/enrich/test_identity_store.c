@@ -116,7 +116,6 @@ static void test_damaged_table(void **unused)
 	folder_remove(folder);
 }
 
-/* What is found on the way is what reading the copy again would give. */
 static unsigned entries_of(const char *path)
 {
 	DIR *folder = opendir(path);
@@ -179,6 +178,7 @@ static void test_beside_others(void **unused)
 	folder_remove(folder);
 }
 
+/* What is found on the way is what reading the copy again would give. */
 static void test_hashed(void **unused)
 {
 	char *folder = folder_make();

@@ -16,6 +16,7 @@
 
 #include "exact.h"
 #include "pipeline/codec.h"
+#include "pipeline/host_word.h"
 
 /* ---- pack ---- */
 
@@ -684,6 +685,28 @@ static void a_version_comes_first(void **state)
 	}
 }
 
+/* Of these words, or of the batches that workers would send. */
+static void a_host_of_another_version_says_nothing(void **state)
+{
+	(void)state;
+	struct mr_buf out = {0};
+	const struct mr_host_hello hello = {S("topology"), 7};
+	struct mr_host_hello got;
+	mr_host_hello_encode(&hello, &out);
+	struct mr_slice bytes = {out.data, out.len};
+	assert_true(mr_host_hello_decode(bytes, &got));
+	assert_slice(got.topology, hello.topology);
+	assert_int_equal(got.set, hello.set);
+	assert_int_equal(out.data[1], MR_HOST_WORD_VERSION);
+	assert_int_equal(out.data[2], MR_BATCH_VERSION);
+	for (size_t i = 1; i <= 2; i++) {
+		out.data[i]++;
+		assert_false(mr_host_hello_decode(bytes, &got));
+		out.data[i]--;
+	}
+	mr_buf_fini(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -706,6 +729,7 @@ int main(void)
 	    cmocka_unit_test(a_header_that_contradicts_itself_is_an_error),
 	    cmocka_unit_test(a_frame_is_little_endian),
 	    cmocka_unit_test(an_event_comes_back_whole),
+	    cmocka_unit_test(a_host_of_another_version_says_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
