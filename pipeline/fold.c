@@ -1,6 +1,8 @@
 /* fold.c - Unicode simple case folding, with a fast way through ASCII. */
 #include "millrace/text.h"
 
+#include "millrace/block.h"
+
 static const struct fold_run {
 	uint32_t first;
 	uint32_t last;
@@ -73,20 +75,14 @@ static void store_ends(char *at, size_t len, uint64_t word)
 	memcpy(at + len - sizeof end, &end, sizeof end);
 }
 
-/* Sixteen at once, as vectors of each machine. */
-typedef signed char fold_bytes __attribute__((vector_size(16)));
-typedef uint64_t fold_words __attribute__((vector_size(16)));
-
 /* The last eight bytes are folded over again, rather than a few one by one. Gives how many bytes of
  * the beginning are done. */
 static size_t fold_ascii(const char *text, size_t len, char *out)
 {
 	size_t at = 0;
-	fold_bytes bytes;
-	for (; len - at >= sizeof bytes; at += sizeof bytes) {
-		memcpy(&bytes, text + at, sizeof bytes);
-		fold_words words = (fold_words)bytes;
-		if (((words[0] | words[1]) & HIGH) != 0)
+	for (; len - at >= MR_BLOCK; at += MR_BLOCK) {
+		mr_block bytes = mr_block_at(text + at);
+		if (mr_block_any(bytes < 0))
 			return at;
 		bytes |= (bytes >= 'A') & (bytes <= 'Z') & 0x20;
 		memcpy(out + at, &bytes, sizeof bytes);

@@ -8,6 +8,7 @@
 #include <xxhash.h>
 
 #include "millrace/alive.h"
+#include "millrace/block.h"
 
 int mr_slice_cmp(struct mr_slice a, struct mr_slice b)
 {
@@ -119,28 +120,8 @@ size_t mr_utf8_cut(struct mr_slice text, size_t most)
 	return len;
 }
 
-/* ---- many bytes at once ---- */
-
-/* Sixteen bytes side by side, in what registers the machine has for that. */
-#define BLOCK 16
-typedef int8_t block __attribute__((vector_size(BLOCK)));
-typedef uint64_t block_halves __attribute__((vector_size(BLOCK)));
-
-static inline block block_at(const char *at)
-{
-	block bytes;
-	memcpy(&bytes, at, BLOCK);
-	return bytes;
-}
-
-static inline bool any(block mask)
-{
-	block_halves halves = (block_halves)mask;
-	return (halves[0] | halves[1]) != 0;
-}
-
 /* Printable ASCII; a byte of another character is negative. */
-static inline block not_printable(block bytes)
+static inline mr_block not_printable(mr_block bytes)
 {
 	return (bytes < 0x20) | (bytes == 0x7f);
 }
@@ -170,8 +151,8 @@ static size_t shown_run(const char *text, size_t len, size_t at)
 		unsigned char c = (unsigned char)text[at];
 		size_t next = at;
 		bool bad = false;
-		if (len - at >= BLOCK && !any(not_printable(block_at(text + at))))
-			next += BLOCK;
+		if (len - at >= MR_BLOCK && !mr_block_any(not_printable(mr_block_at(text + at))))
+			next += MR_BLOCK;
 		else if (c >= 0x20 && c < 0x7f)
 			next++;
 		else if (mr_codepoint_misleads(mr_utf8_next(text, len, &next, &bad)) || bad)
@@ -296,17 +277,17 @@ static void put_escaped(struct mr_buf *out, unsigned char c)
 }
 
 /* A text of eight to sixteen bytes: its beginning and its end, which may overlap. */
-static inline block block_of_ends(const char *at, size_t len)
+static inline mr_block block_of_ends(const char *at, size_t len)
 {
-	block bytes;
-	memcpy(&bytes, at, BLOCK / 2);
-	memcpy((char *)&bytes + BLOCK / 2, at + len - BLOCK / 2, BLOCK / 2);
+	mr_block bytes;
+	memcpy(&bytes, at, MR_BLOCK / 2);
+	memcpy((char *)&bytes + MR_BLOCK / 2, at + len - MR_BLOCK / 2, MR_BLOCK / 2);
 	return bytes;
 }
 
-static inline bool is_plain_block(block bytes)
+static inline bool is_plain_block(mr_block bytes)
 {
-	return !any(not_printable(bytes) | (bytes == '"') | (bytes == '\\'));
+	return !mr_block_any(not_printable(bytes) | (bytes == '"') | (bytes == '\\'));
 }
 
 static inline bool is_plain(char byte)
@@ -322,15 +303,15 @@ static inline bool is_plain(char byte)
 static inline size_t copy_plain(char *to, const char *from, size_t len)
 {
 	size_t at = 0;
-	for (; at + BLOCK <= len && is_plain_block(block_at(from + at)); at += BLOCK)
-		memcpy(to + at, from + at, BLOCK);
-	if (at > 0 && len - at < BLOCK && is_plain_block(block_at(from + len - BLOCK))) {
-		memcpy(to + len - BLOCK, from + len - BLOCK, BLOCK);
+	for (; at + MR_BLOCK <= len && is_plain_block(mr_block_at(from + at)); at += MR_BLOCK)
+		memcpy(to + at, from + at, MR_BLOCK);
+	if (at > 0 && len - at < MR_BLOCK && is_plain_block(mr_block_at(from + len - MR_BLOCK))) {
+		memcpy(to + len - MR_BLOCK, from + len - MR_BLOCK, MR_BLOCK);
 		return len;
 	}
-	if (len >= BLOCK / 2 && len < BLOCK && is_plain_block(block_of_ends(from, len))) {
-		memcpy(to, from, BLOCK / 2);
-		memcpy(to + len - BLOCK / 2, from + len - BLOCK / 2, BLOCK / 2);
+	if (len >= MR_BLOCK / 2 && len < MR_BLOCK && is_plain_block(block_of_ends(from, len))) {
+		memcpy(to, from, MR_BLOCK / 2);
+		memcpy(to + len - MR_BLOCK / 2, from + len - MR_BLOCK / 2, MR_BLOCK / 2);
 		return len;
 	}
 	for (; at < len && is_plain(from[at]); at++)
@@ -436,8 +417,7 @@ bool mr_time_is_rfc3339(int64_t time_us)
 /* Two digits of a number below 100, and the mark behind them. */
 static char *put_pair(char *out, unsigned number, char mark)
 {
-	out[0] = (char)('0' + number / 10);
-	out[1] = (char)('0' + number % 10);
+	memcpy(out, mr_digit_pairs + 2 * number, 2);
 	out[2] = mark;
 	return out + 3;
 }

@@ -288,13 +288,11 @@ static struct corr_slot *slot_make(struct corr *corr, struct corr_key *key, int6
 static void slot_give_back(struct corr *corr, struct corr_slot *slot)
 {
 	struct corr_key *key = slot->key;
-	corr_weigh(corr, key->rule->index, 0, slot->bytes);
-	if (slot != &key->own) {
+	corr_weigh(corr, key->rule->index, 0, corr_slot_frees(slot));
+	if (slot == &key->own)
+		key->own.key = NULL;
+	else
 		free(slot);
-		return;
-	}
-	corr_weigh(corr, key->rule->index, slot_bytes(slot), 0);
-	key->own.key = NULL;
 }
 
 static struct corr_slot *slot_new(struct corr *corr, struct corr_key *key, int64_t number)

@@ -46,23 +46,16 @@ static enum mr_err check_own(const struct mr_config *config, const char *generat
 	return err;
 }
 
-/* A service names what judges by the hashes of its tables; a scan asks for none. */
-static enum mr_err make_of(const char *generation, bool hashed, struct enrich_made *out,
-			   struct mr_error *error)
-{
-	*out = (struct enrich_made){.fd = -1, .hashed = hashed};
-	return hashed
-		   ? identity_store_open_hashed(generation, &out->fd, &out->size, &out->hash, error)
-		   : identity_store_open(generation, &out->fd, &out->size, NULL, error);
-}
-
 static enum mr_err make(const struct mr_config *config, struct enrich_made *out,
 			struct mr_error *error)
 {
 	char *generation = identity_store_current(mr_config_get(config, "identity", 0));
 	enum mr_err err = check_own(config, generation, error);
+	/* A service names what judges by the hashes of its tables; a scan asks for none. */
+	*out = (struct enrich_made){.fd = -1, .hashed = mr_config_get(config, "state", 0) != NULL};
 	if (err == MR_OK)
-		err = make_of(generation, mr_config_get(config, "state", 0) != NULL, out, error);
+		err = identity_store_open(generation, &out->fd, &out->size,
+					  out->hashed ? &out->hash : NULL, NULL, error);
 	free(generation);
 	return err;
 }

@@ -112,7 +112,7 @@ static int show(const char *store, const char *key)
 	struct identity_table table;
 	struct mr_error error = {0};
 	int status = 1;
-	if (identity_store_open(generation, NULL, NULL, &table, &error) != MR_OK) {
+	if (identity_store_open(generation, NULL, NULL, NULL, &table, &error) != MR_OK) {
 		free(generation);
 		return fail(&error);
 	}

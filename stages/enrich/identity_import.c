@@ -561,7 +561,7 @@ static uint32_t people_held(const struct identity_import *import)
 	char *current = identity_store_current(import->generation.store);
 	struct identity_table table;
 	struct mr_error unread;
-	enum mr_err err = identity_store_open(current, NULL, NULL, &table, &unread);
+	enum mr_err err = identity_store_open(current, NULL, NULL, NULL, &table, &unread);
 	free(current);
 	return err == MR_OK ? table.header->people : 0;
 }

@@ -105,12 +105,13 @@ static enum mr_err map_table(const char *path, int fd, size_t size, struct ident
 }
 
 enum mr_err identity_store_open(const char *generation, int *fd_out, size_t *size_out,
-				struct identity_table *table_out, struct mr_error *error)
+				uint64_t *hash_out, struct identity_table *table_out,
+				struct mr_error *error)
 {
 	char *path = mr_asprintf("%s/table", generation);
 	size_t size;
 	int fd;
-	enum mr_err err = copy_table(path, &fd, &size, NULL, error);
+	enum mr_err err = copy_table(path, &fd, &size, hash_out, error);
 	if (err == MR_OK && table_out != NULL)
 		err = map_table(path, fd, size, table_out, error);
 	free(path);
@@ -123,15 +124,6 @@ enum mr_err identity_store_open(const char *generation, int *fd_out, size_t *siz
 	else
 		close(fd);
 	return MR_OK;
-}
-
-enum mr_err identity_store_open_hashed(const char *generation, int *fd_out, size_t *size_out,
-				       uint64_t *hash_out, struct mr_error *error)
-{
-	char *path = mr_asprintf("%s/table", generation);
-	enum mr_err err = copy_table(path, fd_out, size_out, hash_out, error);
-	free(path);
-	return err;
 }
 
 static enum mr_err lmdb_error(struct mr_error *error, const char *path, int code)

@@ -18,14 +18,13 @@
  * caller's to free. Where there is none, a path that nothing is at. */
 char *identity_store_current(const char *store);
 /* A generation's table as a sealed copy in memory, checked whole: whatever becomes of the file
- * harms nobody. MR_CONFIG: there is none, or it is damaged; MR_NO_SPACE, MR_IO. Each of the last
- * three may be NULL; the descriptor is the caller's, the table is mapped until the process ends. */
+ * harms nobody. MR_CONFIG: there is none, or it is damaged; MR_NO_SPACE, MR_IO. Each of the outputs
+ * may be NULL; the descriptor is the caller's, the hash is the XXH3 of the whole table (found on
+ * the way, it is had for a seventh of what reading the table again would take), the table is mapped
+ * until the process ends. */
 enum mr_err identity_store_open(const char *generation, int *fd_out, size_t *size_out,
-				struct identity_table *table_out, struct mr_error *error);
-/* Likewise, with the XXH3 of the whole table: found on the way, it is had for a seventh of what
- * reading the table again would take. */
-enum mr_err identity_store_open_hashed(const char *generation, int *fd_out, size_t *size_out,
-				       uint64_t *hash_out, struct mr_error *error);
+				uint64_t *hash_out, struct identity_table *table_out,
+				struct mr_error *error);
 /* An entry of the generation whose table this is, as JSON, into `out`. The file of entries is
  * checked whole first: LMDB maps it, and one that was cut would kill whoever reads it. MR_CONFIG:
  * it is damaged, or cannot be read. */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "forms.h"
+#include "millrace/block.h"
 #include "names.h"
 
 #define RECIPIENTS_MAX 64 /* of one event, as README says */
@@ -245,10 +246,6 @@ static void put_user_key(const struct mr_view *view, mr_field to, struct mr_slic
 		put_text(view, to, text);
 }
 
-/* Sixteen at once, as vectors of each machine. */
-typedef unsigned char bytes16 __attribute__((vector_size(16)));
-typedef uint64_t words2 __attribute__((vector_size(16)));
-
 /* What stands in paths, display names and addresses in brackets. */
 static bool is_no_persons(unsigned char c)
 {
@@ -257,21 +254,19 @@ static bool is_no_persons(unsigned char c)
 
 static bool some_no_persons(const char *at)
 {
-	bytes16 bytes;
-	memcpy(&bytes, at, sizeof bytes);
-	words2 hits = (words2)((bytes == '/') | (bytes == ' ') | (bytes == '<') | (bytes == '\\'));
-	return (hits[0] | hits[1]) != 0;
+	mr_block bytes = mr_block_at(at);
+	return mr_block_any((bytes == '/') | (bytes == ' ') | (bytes == '<') | (bytes == '\\'));
 }
 
 /* The last sixteen are looked at over again, rather than a few one by one. */
 static bool has_no_persons(struct mr_slice text)
 {
 	size_t at = 0;
-	for (; text.len - at >= sizeof(bytes16); at += sizeof(bytes16))
+	for (; text.len - at >= MR_BLOCK; at += MR_BLOCK)
 		if (some_no_persons(text.at + at))
 			return true;
-	if (text.len >= sizeof(bytes16))
-		return some_no_persons(text.at + text.len - sizeof(bytes16));
+	if (text.len >= MR_BLOCK)
+		return some_no_persons(text.at + text.len - MR_BLOCK);
 	for (; at < text.len; at++)
 		if (is_no_persons((unsigned char)text.at[at]))
 			return true;

@@ -48,7 +48,7 @@ static void check(uint32_t taken)
 	struct identity_table table;
 	char *generation = identity_store_current(store);
 	size_t size;
-	enum mr_err err = identity_store_open(generation, NULL, &size, &table, &error);
+	enum mr_err err = identity_store_open(generation, NULL, &size, NULL, &table, &error);
 
 	assert(err == MR_OK && table.header->people == taken);
 	bool *seen = mr_calloc(table.people_bytes / IDENTITY_PLACE_BYTES, sizeof(*seen));

@@ -74,7 +74,7 @@ static inline void open_store(const char *store, struct identity_table *table)
 {
 	struct mr_error error = {0};
 	char *generation = identity_store_current(store);
-	if (identity_store_open(generation, NULL, NULL, table, &error) != MR_OK)
+	if (identity_store_open(generation, NULL, NULL, NULL, table, &error) != MR_OK)
 		fail_msg("%s", error.text);
 	free(generation);
 }

@@ -192,7 +192,7 @@ static void test_hashed(void **unused)
 	import_good(store, people, 2);
 	open_store(store, &table);
 	char *generation = identity_store_current(store);
-	assert_int_equal(identity_store_open_hashed(generation, &fd, &size, &hash, &error), MR_OK);
+	assert_int_equal(identity_store_open(generation, &fd, &size, &hash, NULL, &error), MR_OK);
 	assert_int_equal(hash, mr_hash64(table.header, size, 0));
 	close(fd);
 	free(generation);
@@ -204,7 +204,7 @@ static enum mr_err load_bytes(const char *generation, struct mr_slice bytes)
 {
 	struct mr_error error = {0};
 	free(file_write(generation, "table", bytes));
-	enum mr_err err = identity_store_open(generation, NULL, NULL, NULL, &error);
+	enum mr_err err = identity_store_open(generation, NULL, NULL, NULL, NULL, &error);
 	if (err != MR_OK && strstr(error.text, "import again") == NULL &&
 	    strstr(error.text, "cut short") == NULL)
 		fail_msg("\"%s\" does not say what to do", error.text);
