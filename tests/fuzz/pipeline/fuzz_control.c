@@ -88,8 +88,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (message.fd >= 0)
 		close(message.fd);
 	must(mr_control_receive(&control, &message, &error) == MR_AGAIN);
-	close(ends[1]);
+	/* Not by close(): another process that looks at our descriptors (/proc/PID/fd) may hold the
+	 * socket open for a moment more. */
+	must(shutdown(ends[1], SHUT_RDWR) == 0);
 	must(mr_control_receive(&control, &message, &error) == MR_END);
+	close(ends[1]);
 	mr_control_fini(&control);
 	must(lowest_free() == before);
 	return 0;
