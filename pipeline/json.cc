@@ -1,7 +1,8 @@
 // json.cc - simdjson behind the C interface of json.h; the only C++ file.
 //
-// Called by parse for each record, and by deliver where it takes a record apart. simdjson's first
-// stage checks encoding and strings and lists where each token begins; from that list the tape is
+// Called by parse for each record, and by deliver where it takes a record apart. Of a document that
+// is written as one before (json_shape.h) the tokens are known; of another simdjson's first stage
+// checks encoding and strings and lists where each token begins. From that list the tape is
 // made here, as its DOM makes one, with the same verdict and the same values (mr_json_as_dom), but
 // for what the DOM does for each string: where nothing is escaped, it stays where it lies. What is
 // rare, escapes and numbers other than short integers, is left to simdjson. A walk goes along tape
@@ -153,10 +154,9 @@ class builder
 	      tokens(stage.structural_indexes.get()), count(stage.n_structural_indexes),
 	      tape(own.tape.get())
 	{
-		find_backslash(0);
 	}
 	bool document();
-	bool like(json_shape &shape);
+	bool like(json_shape &shape, bool escapes);
 
       private:
 	parts &owner;
@@ -423,12 +423,12 @@ inline bool builder::next(bool *done)
 
 // All tokens are the shape's; what they tell is put into its tape. False says nothing of the
 // document: it is then read in full.
-bool builder::like(json_shape &shape)
+bool builder::like(json_shape &shape, bool escapes)
 {
-	bool escapes = backslash < doc.len;
 	tape = shape.tape;
 	if (escapes || shape.escaped) {
 		shape.escaped = true;
+		find_backslash(0);
 		for (uint32_t i = 0; i < shape.string_count; i++) {
 			token = shape.strings[i].token;
 			at = shape.strings[i].word;
@@ -449,6 +449,7 @@ bool builder::like(json_shape &shape)
 bool builder::document()
 {
 	bool done = false;
+	find_backslash(0);
 	while (!done) {
 		if (token >= count)
 			return false;
@@ -471,28 +472,39 @@ static void note_shape(struct mr_json_reader *reader, const parts &own, const js
 	reader->shape_slot = shape == nullptr ? 0 : json_shapes_slot(own.shapes, shape);
 }
 
-// What stage 1 has listed, as a tape. False: it is no JSON.
-static bool make_tape(struct mr_json_reader *reader, parts &own, struct mr_slice doc)
+// Of a document that is like one before, the tape; false says nothing of it. What stage 1 would see
+// is seen here as well: control characters in strings, what is no token, what is not UTF-8.
+static bool read_alike(struct mr_json_reader *reader, parts &own, struct mr_slice doc)
 {
-	const auto &stage = *own.parser.implementation;
-	const uint32_t *tokens = stage.structural_indexes.get();
-	uint32_t count = stage.n_structural_indexes;
-	json_shape *shape = nullptr;
-	if (own.shapes != nullptr)
-		shape = json_shapes_find(own.shapes, doc.at, tokens, count);
-	if (shape != nullptr && builder(own, doc).like(*shape)) {
-		reader->tape = shape->tape;
-		note_shape(reader, own, shape);
-		return true;
-	}
-	if (!builder(own, doc).document())
+	json_seen seen;
+	uint32_t *tokens = own.parser.implementation->structural_indexes.get();
+	json_shape *shape = json_shapes_find(own.shapes, doc, tokens, &seen);
+	if (shape == nullptr || (seen.high && !simdjson::validate_utf8(doc.at, doc.len)) ||
+	    !builder(own, doc).like(*shape, seen.escapes))
 		return false;
+	reader->tape = shape->tape;
+	note_shape(reader, own, shape);
+	return true;
+}
+
+// Of any document, the tape.
+static simdjson::error_code read_whole(struct mr_json_reader *reader, parts &own,
+				       struct mr_slice doc)
+{
+	auto &stage = *own.parser.implementation;
+	simdjson::error_code code = stage.stage1(reinterpret_cast<const uint8_t *>(doc.at), doc.len,
+						 simdjson::stage1_mode::regular);
+	if (code != simdjson::SUCCESS)
+		return code;
+	if (!builder(own, doc).document())
+		return simdjson::TAPE_ERROR;
 	reader->tape = own.tape.get();
 	note_shape(reader, own,
-		   own.shapes == nullptr || shape != nullptr
+		   own.shapes == nullptr
 		       ? nullptr
-		       : json_shapes_learn(own.shapes, doc.at, tokens, count, own.tape.get()));
-	return true;
+		       : json_shapes_learn(own.shapes, doc.at, stage.structural_indexes.get(),
+					   stage.n_structural_indexes, own.tape.get()));
+	return simdjson::SUCCESS;
 }
 
 // ---- the interface ----
@@ -523,7 +535,10 @@ struct mr_json_reader *mr_json_reader_new(size_t max_bytes)
 
 void mr_json_reader_learns(struct mr_json_reader *reader)
 {
-	static_cast<parts *>(reader->parts)->shapes = json_shapes_new();
+	// What simdjson has chosen to run, on this processor or by the user's wish.
+	std::string code = simdjson::get_active_implementation()->name();
+	static_cast<parts *>(reader->parts)->shapes =
+	    json_shapes_new(code == "haswell" || code == "icelake");
 }
 
 void mr_json_reader_free(struct mr_json_reader *reader)
@@ -541,12 +556,11 @@ enum mr_err mr_json_read(struct mr_json_reader *reader, struct mr_slice doc,
 		return mr_error_set(error, MR_BAD_INPUT, "%zu bytes long, the longest taken is %zu",
 				    doc.len, reader->max_bytes);
 	auto &own = *static_cast<parts *>(reader->parts);
-	simdjson::error_code code = own.parser.implementation->stage1(
-	    reinterpret_cast<const uint8_t *>(doc.at), doc.len, simdjson::stage1_mode::regular);
-	if (code == simdjson::SUCCESS && !make_tape(reader, own, doc))
-		code = simdjson::TAPE_ERROR;
-	if (code != simdjson::SUCCESS)
-		return refuse(doc, code, error);
+	if (own.shapes == nullptr || !read_alike(reader, own, doc)) {
+		simdjson::error_code code = read_whole(reader, own, doc);
+		if (code != simdjson::SUCCESS)
+			return refuse(doc, code, error);
+	}
 	reader->doc = doc;
 	*root_out = {1, 0};
 	return MR_OK;

@@ -1,109 +1,97 @@
-/* json_shape.c - learns shapes and finds them again. See json_shape.h. */
+/* json_shape.c - learns shapes and finds them again. See json_shape.h.
+ *
+ * Called by json.cc for each document. Shapes that begin with the same gaps have them in common: a
+ * tree, in which each branch is a row of gaps, and parts where they are no longer the same. A
+ * document is followed from the root, branch by branch; so it is looked at once, however many
+ * shapes there are. */
 #include "json_shape.h"
 
 #include <stdlib.h>
 
+#include "json_gap.h"
 #include "millrace/json.h"
 
-#define WAYS 8u
-#define SETS (MR_JSON_SHAPES / WAYS)
 #define TOKENS_MAX 1024u
-#define TEXT_MAX (64u << 10) /* bytes of all gaps */
+#define TEXT_MAX (64u << 10) /* bytes of all gaps; json_gap.h has no room for more */
+/* A document tries the children of a branch in turn. */
+#define CHILDREN_MAX 32u
 /* Learning costs about as much as reading so many documents. */
 #define PRICE 16u
 #define CREDIT_MAX (128u * PRICE)
 
-/* Of a text whose tokens are as many as the shape's, whether what stands between values is. */
-typedef bool gaps_matcher(const struct json_shape *shape, const char *text, const uint32_t *tokens);
+struct json_branch {
+	struct json_branch *parent;
+	struct json_branch *child; /* the first one; NULL: a leaf */
+	struct json_branch *sibling;
+	struct json_gap *gaps;
+	struct json_gap *gaps_end;
+	struct json_shape *shape; /* a leaf's */
+};
 
 struct json_shapes {
-	gaps_matcher *match;                     /* for this processor */
-	struct json_shape slots[MR_JSON_SHAPES]; /* number 0: free */
+	json_gaps_follower *follow; /* for this processor */
+	struct json_branch root;    /* it has no gaps */
+	struct json_shape slots[MR_JSON_SHAPES];
 	uint64_t number;
 	uint64_t tick;
 	uint32_t credit; /* what strange documents have saved up for learning */
 };
 
-/* ---- what stands between values ---- */
-
-/* As long as most gaps at the most, so that these are compared without a loop. */
-typedef uint64_t piece __attribute__((vector_size(32)));
-#define PIECE ((uint32_t)sizeof(piece))
-
-/* From PIECE - n on, a mask of a piece's first n bytes. One for all gaps: with a mask for each, the
- * shapes' texts were twice as long, and no longer in the cache. */
-static const uint8_t masks[2 * PIECE] = {
-    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-};
-
-/* Whether the lengths differ is seen at each gap, what else differs at the end. */
-static inline __attribute__((always_inline)) bool
-gaps_match(const struct json_shape *shape, const char *text, const uint32_t *tokens)
-{
-	const char *wanted = shape->text;
-	piece differs = {0};
-	for (uint32_t i = 0; i < shape->gap_count; i++) {
-		const struct json_shape_gap *gap = &shape->gaps[i];
-		const char *at = text + tokens[gap->token];
-		piece own, other, mask;
-		if (tokens[gap->behind] - tokens[gap->token] != gap->bytes)
-			return false; /* only so many bytes, and 64 more, are sure to be there */
-		for (uint32_t left = gap->pieces; left > 1; left--) {
-			memcpy(&own, at, PIECE);
-			memcpy(&other, wanted, PIECE);
-			differs |= own ^ other;
-			at += PIECE;
-			wanted += PIECE;
-		}
-		memcpy(&own, at, PIECE);
-		memcpy(&other, wanted, PIECE);
-		memcpy(&mask, masks + gap->past, PIECE);
-		differs |= (own ^ other) & mask;
-		wanted += PIECE;
-	}
-	return (differs[0] | differs[1] | differs[2] | differs[3]) == 0;
-}
-
-static bool gaps_match_anywhere(const struct json_shape *shape, const char *text,
-				const uint32_t *tokens)
-{
-	return gaps_match(shape, text, tokens);
-}
-
-#ifdef __x86_64__
-/* A piece is one register of AVX2, and two of those that each processor has: for an event 1,050
- * instructions in place of 1,640 (./run cost --functions, 30 November 2026). */
-__attribute__((target("avx2"))) static bool
-gaps_match_avx2(const struct json_shape *shape, const char *text, const uint32_t *tokens)
-{
-	return gaps_match(shape, text, tokens);
-}
-#endif
-
-static gaps_matcher *matcher_here(void)
-{
-#ifdef __x86_64__
-	if (__builtin_cpu_supports("avx2"))
-		return gaps_match_avx2;
-#endif
-	return gaps_match_anywhere;
-}
-
-/* ---- all shapes ---- */
-
-struct json_shapes *json_shapes_new(void)
+struct json_shapes *json_shapes_new(bool avx2)
 {
 	struct json_shapes *shapes = mr_calloc(1, sizeof *shapes);
-	shapes->match = matcher_here();
+	shapes->follow = json_gaps_follow;
+#ifdef __x86_64__
+	if (avx2)
+		shapes->follow = json_gaps_follow_avx2;
+#else
+	(void)avx2;
+#endif
 	shapes->credit = CREDIT_MAX;
 	return shapes;
 }
 
-/* Its parts are one allocation. */
-static void fini(struct json_shape *shape)
+uint32_t json_shapes_slot(const struct json_shapes *shapes, const struct json_shape *shape)
 {
-	free(shape->tape);
+	return (uint32_t)(shape - shapes->slots);
+}
+
+/* ---- the tree ---- */
+
+static struct json_branch *branch_new(struct json_branch *parent, const struct json_gap *gaps,
+				      const struct json_gap *gaps_end)
+{
+	struct json_branch *branch = mr_calloc(1, sizeof *branch);
+	size_t count = (size_t)(gaps_end - gaps);
+	branch->gaps = mr_malloc(count * sizeof *gaps);
+	memcpy(branch->gaps, gaps, count * sizeof *gaps);
+	branch->gaps_end = branch->gaps + count;
+	branch->parent = parent;
+	branch->sibling = parent->child;
+	parent->child = branch;
+	return branch;
+}
+
+static void branch_take_out(struct json_branch *branch)
+{
+	struct json_branch **place = &branch->parent->child;
+	while (*place != branch)
+		place = &(*place)->sibling;
+	*place = branch->sibling;
+	free(branch->gaps);
+	free(branch);
+}
+
+/* With the branches that lead to no other one. */
+static void forget(struct json_shape *shape)
+{
+	struct json_branch *branch = shape->leaf;
+	while (branch->parent != NULL && branch->child == NULL) {
+		struct json_branch *parent = branch->parent;
+		branch_take_out(branch);
+		branch = parent;
+	}
+	free(shape->tape); /* its parts are one allocation */
 	*shape = (struct json_shape){0};
 }
 
@@ -112,36 +100,119 @@ void json_shapes_free(struct json_shapes *shapes)
 	if (shapes == NULL)
 		return;
 	for (uint32_t i = 0; i < MR_JSON_SHAPES; i++)
-		fini(&shapes->slots[i]);
+		if (shapes->slots[i].number != 0)
+			forget(&shapes->slots[i]);
 	free(shapes);
 }
 
-uint32_t json_shapes_slot(const struct json_shapes *shapes, const struct json_shape *shape)
+/* What both have up to `gap` is theirs in common: a branch of its own, the one behind it. */
+static struct json_branch *branch_part(struct json_branch *branch, const struct json_gap *gap)
 {
-	return (uint32_t)(shape - shapes->slots);
+	struct json_branch *common = branch_new(branch->parent, branch->gaps, gap);
+	struct json_branch *rest = branch_new(common, gap, branch->gaps_end);
+	rest->child = branch->child;
+	rest->shape = branch->shape;
+	for (struct json_branch *child = rest->child; child != NULL; child = child->sibling)
+		child->parent = rest;
+	if (rest->shape != NULL)
+		rest->shape->leaf = rest;
+	branch_take_out(branch);
+	return common;
+}
+
+/* Of two children of a branch none begins with the other's first gap. NULL: none does with this. */
+static struct json_branch *child_like(const struct json_branch *parent, const struct json_gap *gap)
+{
+	struct json_branch *child = parent->child;
+	while (child != NULL && !json_gap_eq(child->gaps, gap))
+		child = child->sibling;
+	return child;
+}
+
+static uint32_t child_count(const struct json_branch *branch)
+{
+	uint32_t count = 0;
+	for (const struct json_branch *child = branch->child; child != NULL; child = child->sibling)
+		count++;
+	return count;
+}
+
+static bool is_below(const struct json_branch *branch, const struct json_branch *top)
+{
+	while (branch != NULL && branch != top)
+		branch = branch->parent;
+	return branch == top;
+}
+
+/* Which has not come for the longest time, of those below `top`; NULL: of all, a free one first. */
+static struct json_shape *oldest_below(struct json_shapes *shapes, const struct json_branch *top)
+{
+	struct json_shape *oldest = NULL;
+	for (uint32_t i = 0; i < MR_JSON_SHAPES; i++) {
+		struct json_shape *shape = &shapes->slots[i];
+		if ((oldest == NULL || shape->used < oldest->used) &&
+		    (top == NULL || is_below(shape->leaf, top)))
+			oldest = shape;
+	}
+	return oldest;
+}
+
+static struct json_shape *free_slot(struct json_shapes *shapes)
+{
+	struct json_shape *slot = oldest_below(shapes, NULL);
+	if (slot->number != 0)
+		forget(slot);
+	return slot;
+}
+
+/* A leaf at the end of these gaps; NULL where there is one. */
+static struct json_branch *grow(struct json_shapes *shapes, const struct json_gap *gap,
+				const struct json_gap *gaps_end)
+{
+	struct json_branch *branch = &shapes->root;
+	for (;;) {
+		struct json_branch *child = child_like(branch, gap);
+		if (child == NULL)
+			break;
+		const struct json_gap *own = child->gaps;
+		while (own < child->gaps_end && gap < gaps_end && json_gap_eq(own, gap)) {
+			own = json_gap_next(own);
+			gap = json_gap_next(gap);
+		}
+		/* Only a document's last gap has its end behind it: neither goes on where the other
+		 * ends. */
+		if (gap == gaps_end)
+			return NULL;
+		branch = own == child->gaps_end ? child : branch_part(child, own);
+	}
+	while (child_count(branch) >= CHILDREN_MAX)
+		forget(oldest_below(shapes, branch));
+	return branch_new(branch, gap, gaps_end);
 }
 
 /* ---- finding ---- */
 
-static struct json_shape *set_of(struct json_shapes *shapes, const uint32_t *tokens, uint32_t count)
+struct json_shape *json_shapes_find(struct json_shapes *shapes, struct mr_slice doc,
+				    uint32_t *tokens_out, struct json_seen *seen_out)
 {
-	uint32_t first = count > 2 ? tokens[2] - tokens[1] : 0; /* a key's length */
-	return &shapes->slots[(count * 31 + first) % SETS * WAYS];
-}
-
-struct json_shape *json_shapes_find(struct json_shapes *shapes, const char *text,
-				    const uint32_t *tokens, uint32_t token_count)
-{
-	struct json_shape *set = set_of(shapes, tokens, token_count);
-	for (uint32_t way = 0; way < WAYS; way++) {
-		struct json_shape *shape = &set[way];
-		if (shape->token_count == token_count && shapes->match(shape, text, tokens)) {
-			shape->used = ++shapes->tick;
-			return shape;
+	struct json_way way = {
+	    .at = doc.at, .end = doc.at + doc.len, .begin = doc.at, .tokens = tokens_out};
+	const struct json_branch *branch = &shapes->root;
+	while (way.at < way.end && mr_is_blank(*way.at))
+		way.at++;
+	do {
+		branch = branch->child;
+		while (branch != NULL && !shapes->follow(branch->gaps, branch->gaps_end, &way))
+			branch = branch->sibling;
+		if (branch == NULL) {
+			shapes->credit += shapes->credit < CREDIT_MAX;
+			return NULL;
 		}
-	}
-	shapes->credit += shapes->credit < CREDIT_MAX;
-	return NULL;
+	} while (branch->shape == NULL);
+	way.tokens[0] = way.tokens[1] = (uint32_t)doc.len;
+	*seen_out = (struct json_seen){.escapes = way.escapes, .high = way.high != 0};
+	branch->shape->used = ++shapes->tick;
+	return branch->shape;
 }
 
 /* ---- learning ---- */
@@ -154,8 +225,11 @@ struct walk {
 	const uint64_t *tape;
 	uint32_t token;
 	uint32_t word;
-	uint32_t gap;        /* the token where the open one begins */
-	uint32_t text_bytes; /* of all gaps so far */
+	uint32_t gap_token; /* the first one of the open gap */
+	uint32_t gap_begin; /* in the text */
+	size_t gap_bytes;   /* of all gaps so far, as they are kept */
+	size_t text_bytes;  /* likewise, as they stand in the document */
+	struct json_gap *gaps;
 	bool write;
 	bool odd; /* it has a key that cannot be known again */
 };
@@ -165,30 +239,16 @@ static char type_at(const struct walk *walk)
 	return (char)(walk->tape[walk->word] >> 56);
 }
 
-/* The gap up to the token in hand, and `more` bytes of that. */
-static void take_gap(struct walk *walk, uint32_t more)
+/* The gap up to the token in hand, `more` bytes of that, and that itself where a value begins. */
+static void take_gap(struct walk *walk, uint32_t more, enum json_behind behind)
 {
-	struct json_shape *shape = walk->shape;
-	uint32_t begin = walk->tokens[walk->gap];
-	uint32_t bytes = walk->tokens[walk->token] - begin;
-	uint32_t pieces = (bytes + more + PIECE - 1) / PIECE;
-	uint32_t whole = (pieces - 1) * PIECE;
-	if (walk->write) {
-		char *out = shape->text + walk->text_bytes;
-		uint32_t past = whole + PIECE - (bytes + more);
-		memset(out, 0, whole + PIECE);
-		memcpy(out, walk->text + begin, bytes + more);
-		shape->gaps[shape->gap_count] = (struct json_shape_gap){
-		    walk->gap, walk->token, bytes, (uint16_t)pieces, (uint16_t)past};
-	}
-	shape->gap_count++;
-	walk->text_bytes += whole + PIECE;
-}
-
-static uint32_t scalar_words(const struct walk *walk)
-{
-	char type = type_at(walk);
-	return type == 't' || type == 'f' || type == 'n' ? 1 : 2;
+	uint32_t bytes = walk->tokens[walk->token] + more - walk->gap_begin;
+	uint32_t tokens = walk->token - walk->gap_token + (behind != JSON_END);
+	if (walk->write)
+		json_gap_make(walk->gaps + walk->gap_bytes / sizeof *walk->gaps, walk->text,
+			      walk->gap_begin, bytes, walk->tokens + walk->gap_token, tokens, behind);
+	walk->gap_bytes += json_gap_size(bytes, tokens);
+	walk->text_bytes += bytes;
 }
 
 static void take_value(struct walk *walk, struct json_shape_value *values, uint32_t *count,
@@ -198,7 +258,21 @@ static void take_value(struct walk *walk, struct json_shape_value *values, uint3
 		values[*count] = (struct json_shape_value){walk->token, walk->word};
 	++*count;
 	walk->word += words;
-	walk->gap = ++walk->token;
+	walk->gap_token = ++walk->token;
+	walk->gap_begin = walk->tokens[walk->token];
+	while (mr_is_blank(walk->text[walk->gap_begin - 1]))
+		walk->gap_begin--;
+}
+
+static void take_scalar(struct walk *walk)
+{
+	struct json_shape *shape = walk->shape;
+	char type = type_at(walk);
+	enum json_behind behind = type == 't' || type == 'f' ? JSON_BOOLEAN
+				  : type == 'n'		     ? JSON_NOTHING
+							     : JSON_NUMBER;
+	take_gap(walk, 0, behind);
+	take_value(walk, shape->scalars, &shape->scalar_count, behind == JSON_NUMBER ? 2 : 1);
 }
 
 /* The whole document, which is an object: brackets, commas, keys and colons go by, up to a value.
@@ -237,22 +311,20 @@ static void take_all(struct walk *walk)
 				key = false;
 				break;
 			}
-			take_gap(walk, 1);
+			take_gap(walk, 1, JSON_STRING);
 			take_value(walk, shape->strings, &shape->string_count, 1);
 			break;
 		default:
-			take_gap(walk, 0);
-			take_value(walk, shape->scalars, &shape->scalar_count, scalar_words(walk));
+			take_scalar(walk);
 		}
 	} while (depth > 0);
-	take_gap(walk, 0);
+	take_gap(walk, 0, JSON_END);
 }
 
 static void count_all(struct walk *walk)
 {
 	take_all(walk);
 	walk->shape->word_count = walk->word;
-	walk->shape->token_count = walk->token;
 	walk->odd |= walk->text_bytes > TEXT_MAX;
 }
 
@@ -261,33 +333,24 @@ static void write_all(struct walk *walk)
 {
 	struct json_shape *shape = walk->shape;
 	size_t words = shape->word_count + 1; /* behind the last, the tape's end */
-	char *room = mr_malloc(
-	    words * sizeof(uint64_t) + walk->text_bytes + shape->gap_count * sizeof *shape->gaps +
-	    (shape->string_count + shape->scalar_count) * sizeof *shape->strings);
+	char *room =
+	    mr_malloc(words * sizeof(uint64_t) +
+		      (shape->string_count + shape->scalar_count) * sizeof *shape->strings);
 	shape->tape = (uint64_t *)(void *)room;
-	shape->text = (char *)(shape->tape + words);
-	shape->gaps = (struct json_shape_gap *)(void *)(shape->text + walk->text_bytes);
-	shape->strings = (struct json_shape_value *)(void *)(shape->gaps + shape->gap_count);
+	shape->strings = (struct json_shape_value *)(void *)(shape->tape + words);
 	shape->scalars = shape->strings + shape->string_count;
-	memcpy(shape->tape, walk->tape, (shape->word_count + 1) * sizeof *shape->tape);
+	memcpy(shape->tape, walk->tape, words * sizeof *shape->tape);
 	shape->escaped = true; /* it may */
-	shape->gap_count = shape->string_count = shape->scalar_count = 0;
+	shape->string_count = shape->scalar_count = 0;
 	*walk = (struct walk){.shape = shape,
 			      .text = walk->text,
 			      .tokens = walk->tokens,
 			      .tape = walk->tape,
 			      .word = 1,
+			      .gap_begin = walk->tokens[0],
+			      .gaps = mr_malloc(walk->gap_bytes),
 			      .write = true};
 	take_all(walk);
-}
-
-static struct json_shape *oldest_of(struct json_shape *set)
-{
-	struct json_shape *oldest = set;
-	for (uint32_t way = 1; way < WAYS; way++)
-		if (set[way].used < oldest->used)
-			oldest = &set[way];
-	return oldest;
 }
 
 const struct json_shape *json_shapes_learn(struct json_shapes *shapes, const char *text,
@@ -295,19 +358,29 @@ const struct json_shape *json_shapes_learn(struct json_shapes *shapes, const cha
 					   const uint64_t *tape)
 {
 	struct json_shape shape = {0};
-	struct walk walk = {
-	    .shape = &shape, .text = text, .tokens = tokens, .tape = tape, .word = 1};
+	struct walk walk = {.shape = &shape,
+			    .text = text,
+			    .tokens = tokens,
+			    .tape = tape,
+			    .word = 1,
+			    .gap_begin = tokens[0]};
 	if (token_count > TOKENS_MAX || shapes->credit < PRICE || type_at(&walk) != '{')
 		return NULL;
 	shapes->credit -= PRICE;
 	count_all(&walk);
 	if (walk.odd)
 		return NULL;
+	struct json_shape *slot = free_slot(shapes);
 	write_all(&walk);
+	shape.leaf = grow(shapes, walk.gaps, walk.gaps + walk.gap_bytes / sizeof *walk.gaps);
+	free(walk.gaps);
+	if (shape.leaf == NULL) {
+		free(shape.tape);
+		return NULL;
+	}
 	shape.number = ++shapes->number;
 	shape.used = ++shapes->tick;
-	struct json_shape *place = oldest_of(set_of(shapes, tokens, token_count));
-	fini(place);
-	*place = shape;
-	return place;
+	*slot = shape;
+	slot->leaf->shape = slot;
+	return slot;
 }

@@ -1,0 +1,306 @@
+/* test_json_shape.c - documents known by what stands between their values: found where they are
+ * alike, not where they are not, with simdjson's tokens, by each processor's way of looking. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+#include "json_shape.h"
+#include "millrace/json.h"
+
+#define DOC_MAX (1u << 16)
+#define ROOM (DOC_MAX + MR_JSON_PADDING + 16)
+
+/* Behind a document stand quotes: the worst that can. */
+static char text[ROOM];
+static struct mr_json_reader *reader;
+static uint32_t tokens[ROOM], other_tokens[ROOM];
+
+static struct mr_slice document(const char *bytes, size_t len)
+{
+	assert_true(len <= DOC_MAX);
+	memmove(text, bytes, len);
+	memset(text + len, '"', MR_JSON_PADDING);
+	return (struct mr_slice){text, len};
+}
+
+static bool is_json(struct mr_slice doc)
+{
+	struct mr_json_node root;
+	return mr_json_read(reader, doc, &root, NULL) == MR_OK;
+}
+
+static uint32_t token_count(size_t len)
+{
+	uint32_t count = 0;
+	while (reader->positions[count] < len)
+		count++;
+	return count;
+}
+
+static const struct json_shape *learn(struct json_shapes *shapes, const char *bytes)
+{
+	struct mr_slice doc = document(bytes, strlen(bytes));
+	assert_true(is_json(doc));
+	return json_shapes_learn(shapes, doc.at, reader->positions, token_count(doc.len),
+				 reader->tape);
+}
+
+static struct json_shape *find(struct json_shapes *shapes, const char *bytes,
+			       struct json_seen *seen_out)
+{
+	return json_shapes_find(shapes, document(bytes, strlen(bytes)), tokens, seen_out);
+}
+
+static bool has_avx2(void)
+{
+#ifdef __x86_64__
+	return __builtin_cpu_supports("avx2");
+#else
+	return false;
+#endif
+}
+
+static void tokens_are_simdjsons(size_t len)
+{
+	assert_true(is_json((struct mr_slice){text, len}));
+	uint32_t count = token_count(len);
+	for (uint32_t i = 0; i <= count; i++)
+		assert_int_equal(tokens[i], reader->positions[i]);
+}
+
+/* ---- what is found ---- */
+
+static const char *const ways_to_write[] = {
+    "{\"a\":\"b\",\"n\":1,\"t\":true,\"z\":null,\"o\":{\"s\":\"t\"},\"l\":[]}",
+    "{\"a\":\"b\",\"n\":1,\"t\":true,\"z\":null,\"o\":{\"s\":\"t\"},\"l\":[1]}",
+    "{\"a\":\"b\",\"n\":1,\"t\":\"x\",\"z\":null}",
+    "{\"a\":\"b\",\"n\":null}",
+    "{ \"a\" : \"b\" , \"n\" : 1 , \"t\" : \"x\" }  ",
+    "{\"eleven letters and many more, beyond a piece of text\":\"b\"}",
+    "{\"a\":[[[[[[[{\"b\":[[]]}]]]]]]],\"c\":{},\"d\":[{},{},{},{}],\"e\":1}",
+    "{}",
+};
+
+static const struct {
+	const char *doc;
+	int like; /* index above; -1: none */
+	bool escapes;
+} docs[] = {
+    {"{\"a\":\"\",\"n\":12345678901,\"t\":false,\"z\":null,\"o\":{\"s\":\"longer than one piece of text is, by "
+     "far, and longer\"},\"l\":[]}",
+     0, false},
+    {"{\"a\":\"b\",\"n\":-1.5e3,\"t\":true,\"z\":null,\"o\":{\"s\":\"\\\"\\\\\"},\"l\":[0]}", 1, true},
+    {"{\"a\":\"b\",\"n\":1,\"t\":\"\",\"z\":null}", 2, false},
+    {"{\"a\":\"b\",\"n\":null}", 3, false},
+    {"  {\"a\":\"b\",\"n\":null}", 3, false},
+    {"{ \"a\" : \"c\" , \"n\" : 2 , \"t\" : \"y\" }  ", 4, false},
+    {"{\"eleven letters and many more, beyond a piece of text\":\"c\"}", 5, false},
+    {"{\"a\":[[[[[[[{\"b\":[[]]}]]]]]]],\"c\":{},\"d\":[{},{},{},{}],\"e\":12}", 6, false},
+    {"{}", 7, false},
+    /* One byte is another, is missing, or is too many. */
+    {"{\"a\":\"b\",\"m\":null}", -1, false},
+    {"{\"a\":\"b\",\"n\":null} ", -1, false},
+    {"{\"a\":\"b\",\"n\":null", -1, false},
+    {"{\"a\":\"b\",\"n\":1}", -1, false},
+    {"{\"a\":\"b\",\"n\":1 ,\"t\":\"x\",\"z\":null}", -1, false},
+    {"{\"a\":\"b\",\"n\":1,\"t\":\"x\",\"z\":0}", -1, false},
+    {"{\"a\":\"b\x1f\",\"n\":null}", -1, false},
+    {"{\"a\":\"b", -1, false},
+    {"{\"a\":\"b\\", -1, false},
+    {"{\"eleven letters and many more, beyond a piece of text,\":\"c\"}", -1, false},
+    {"{\"eleven letters and many more, beyond a piece of texT\":\"c\"}", -1, false},
+    {"[]", -1, false},
+    {"", -1, false},
+};
+
+static void documents_are_found_by_their_gaps(bool avx2)
+{
+	struct json_shapes *shapes = json_shapes_new(avx2);
+	const struct json_shape *known[sizeof ways_to_write / sizeof *ways_to_write];
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+		known[i] = learn(shapes, ways_to_write[i]);
+		assert_non_null(known[i]);
+		assert_null(learn(shapes, ways_to_write[i]));
+	}
+	for (size_t i = 0; i < sizeof docs / sizeof *docs; i++) {
+		struct json_seen seen;
+		const struct json_shape *shape = find(shapes, docs[i].doc, &seen);
+		assert_ptr_equal(shape, docs[i].like < 0 ? NULL : known[docs[i].like]);
+		if (shape == NULL)
+			continue;
+		assert_int_equal(seen.escapes, docs[i].escapes);
+		tokens_are_simdjsons(strlen(docs[i].doc));
+	}
+	json_shapes_free(shapes);
+}
+
+static void documents_are_found_with_avx2(void **state)
+{
+	(void)state;
+	if (!has_avx2())
+		skip();
+	documents_are_found_by_their_gaps(true);
+}
+
+static void documents_are_found_without_avx2(void **state)
+{
+	(void)state;
+	documents_are_found_by_their_gaps(false);
+}
+
+static void what_is_not_ascii_is_seen(void **state)
+{
+	(void)state;
+	for (int avx2 = 0; avx2 <= has_avx2(); avx2++) {
+		struct json_shapes *shapes = json_shapes_new(avx2);
+		struct json_seen seen;
+		assert_non_null(learn(shapes, "{\"a\":\"b\"}"));
+		assert_non_null(find(shapes, "{\"a\":\"bcdefghijklmnopqrstuvwxyz\"}", &seen));
+		assert_false(seen.high);
+		assert_non_null(find(shapes, "{\"a\":\"\xc3\xa9\"}", &seen));
+		assert_true(seen.high);
+		json_shapes_free(shapes);
+	}
+}
+
+/* ---- both ways of looking ---- */
+
+static uint64_t random_state;
+
+static uint32_t random_below(uint32_t limit)
+{
+	random_state = random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return (uint32_t)((random_state >> 33) % limit);
+}
+
+/* One of the documents above, with some bytes changed, inserted or cut off. */
+static struct mr_slice damaged(void)
+{
+	static const char bytes[] = "\"\\,:{}[] 019-.tfn\x01\xc3";
+	const char *whole = docs[random_below(sizeof docs / sizeof *docs)].doc;
+	char changed[512];
+	size_t len = strlen(whole);
+	memcpy(changed, whole, len);
+	for (uint32_t left = random_below(4); left > 0 && len > 0; left--) {
+		uint32_t at = random_below((uint32_t)len);
+		char byte = bytes[random_below(sizeof bytes - 1)];
+		switch (random_below(3)) {
+		case 0:
+			changed[at] = byte;
+			break;
+		case 1:
+			memmove(changed + at + 1, changed + at, len - at);
+			changed[at] = byte;
+			len++;
+			break;
+		default:
+			memmove(changed + at, changed + at + 1, len - at - 1);
+			len--;
+		}
+	}
+	return document(changed, len);
+}
+
+static void both_ways_of_looking_see_the_same(void **state)
+{
+	(void)state;
+	if (!has_avx2())
+		skip();
+	struct json_shapes *shapes = json_shapes_new(false), *other = json_shapes_new(true);
+	for (size_t i = 0; i < sizeof ways_to_write / sizeof *ways_to_write; i++) {
+		learn(shapes, ways_to_write[i]);
+		learn(other, ways_to_write[i]);
+	}
+	random_state = 20261130;
+	printf("seed %llu\n", (unsigned long long)random_state);
+	uint32_t found = 0;
+	for (uint32_t i = 0; i < 200000; i++) {
+		struct mr_slice doc = damaged();
+		struct json_seen seen, other_seen;
+		struct json_shape *shape = json_shapes_find(shapes, doc, tokens, &seen);
+		struct json_shape *same = json_shapes_find(other, doc, other_tokens, &other_seen);
+		assert_int_equal(shape == NULL, same == NULL);
+		if (shape == NULL)
+			continue;
+		found++;
+		assert_int_equal(json_shapes_slot(shapes, shape), json_shapes_slot(other, same));
+		assert_int_equal(seen.escapes, other_seen.escapes);
+		for (uint32_t token = 0; tokens[token] < doc.len; token++)
+			assert_int_equal(tokens[token], other_tokens[token]);
+	}
+	assert_true(found > 10000);
+	json_shapes_free(shapes);
+	json_shapes_free(other);
+}
+
+/* ---- bounds ---- */
+
+static void known_in_turn(const char *format, uint32_t most)
+{
+	struct json_shapes *shapes = json_shapes_new(has_avx2());
+	struct json_seen seen;
+	char doc[64];
+	uint32_t known = 0;
+	for (uint32_t i = 0; i < 4 * MR_JSON_SHAPES; i++) {
+		for (uint32_t strange = 0; strange < 16; strange++)
+			assert_null(find(shapes, "[]", &seen)); /* which saves up for learning */
+		snprintf(doc, sizeof doc, format, i / 32, i % 32);
+		const struct json_shape *shape = learn(shapes, doc);
+		assert_non_null(shape);
+		assert_ptr_equal(find(shapes, doc, &seen), shape);
+	}
+	for (uint32_t i = 0; i < 4 * MR_JSON_SHAPES; i++) {
+		snprintf(doc, sizeof doc, format, i / 32, i % 32);
+		known += find(shapes, doc, &seen) != NULL;
+	}
+	assert_int_equal(known, most);
+	json_shapes_free(shapes);
+}
+
+static void those_that_come_no_more_make_room(void **state)
+{
+	(void)state;
+	known_in_turn("{\"a\":\"b\",\"k%u\":1,\"l%u\":2}", MR_JSON_SHAPES);
+}
+
+static void so_many_go_on_from_one_place(void **state)
+{
+	(void)state;
+	known_in_turn("{\"a\":\"b\",\"k%ul%u\":1}", 32);
+}
+
+static void learning_has_its_price(void **state)
+{
+	(void)state;
+	struct json_shapes *shapes = json_shapes_new(has_avx2());
+	char doc[64];
+	uint32_t learned = 0;
+	for (uint32_t i = 0; i < 1000; i++) {
+		snprintf(doc, sizeof doc, "{\"k%u\":1}", i);
+		learned += learn(shapes, doc) != NULL;
+	}
+	assert_int_equal(learned, 128);
+	json_shapes_free(shapes);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(documents_are_found_with_avx2),
+	    cmocka_unit_test(documents_are_found_without_avx2),
+	    cmocka_unit_test(what_is_not_ascii_is_seen),
+	    cmocka_unit_test(both_ways_of_looking_see_the_same),
+	    cmocka_unit_test(those_that_come_no_more_make_room),
+	    cmocka_unit_test(so_many_go_on_from_one_place),
+	    cmocka_unit_test(learning_has_its_price),
+	};
+	reader = mr_json_reader_new(DOC_MAX);
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	mr_json_reader_free(reader);
+	return failed;
+}
