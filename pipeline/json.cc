@@ -156,7 +156,7 @@ class builder
 	{
 	}
 	bool document();
-	bool like(json_shape &shape, bool escapes);
+	bool like(json_shape &shape, const json_seen &seen);
 
       private:
 	parts &owner;
@@ -208,7 +208,6 @@ bool builder::unescape(uint32_t quote)
 	auto len = uint64_t(end - to);
 	put('"', MR_JSON_ESCAPED | len << MR_JSON_LEN_SHIFT | strings);
 	strings += uint32_t(len);
-	find_backslash(tokens[token]);
 	return true;
 }
 
@@ -216,8 +215,10 @@ bool builder::unescape(uint32_t quote)
 inline bool builder::string()
 {
 	uint32_t quote = tokens[token++];
-	if (__builtin_expect(backslash < tokens[token], 0))
+	if (__builtin_expect(backslash < tokens[token], 0)) {
+		find_backslash(tokens[token]);
 		return unescape(quote);
+	}
 	put('"', 0);
 	return true;
 }
@@ -423,19 +424,16 @@ inline bool builder::next(bool *done)
 
 // All tokens are the shape's; what they tell is put into its tape. False says nothing of the
 // document: it is then read in full.
-bool builder::like(json_shape &shape, bool escapes)
+bool builder::like(json_shape &shape, const json_seen &seen)
 {
 	tape = shape.tape;
-	if (escapes || shape.escaped) {
-		shape.escaped = true;
-		find_backslash(0);
-		for (uint32_t i = 0; i < shape.string_count; i++) {
-			token = shape.strings[i].token;
-			at = shape.strings[i].word;
-			if (!string())
-				return false;
-		}
-		shape.escaped = escapes;
+	for (; shape.escaped_count > 0; shape.escaped_count--)
+		tape[shape.escaped[shape.escaped_count - 1].word] = word_of('"', 0);
+	for (uint32_t i = 0; i < seen.escaped_count; i++) {
+		at = seen.escaped[i].word;
+		if (!unescape(tokens[seen.escaped[i].token]))
+			return false;
+		shape.escaped[shape.escaped_count++] = seen.escaped[i];
 	}
 	for (uint32_t i = 0; i < shape.scalar_count; i++) {
 		token = shape.scalars[i].token;
@@ -480,7 +478,7 @@ static bool read_alike(struct mr_json_reader *reader, parts &own, struct mr_slic
 	uint32_t *tokens = own.parser.implementation->structural_indexes.get();
 	json_shape *shape = json_shapes_find(own.shapes, doc, tokens, &seen);
 	if (shape == nullptr || (seen.high && !simdjson::validate_utf8(doc.at, doc.len)) ||
-	    !builder(own, doc).like(*shape, seen.escapes))
+	    !builder(own, doc).like(*shape, seen))
 		return false;
 	reader->tape = shape->tape;
 	note_shape(reader, own, shape);

@@ -111,13 +111,12 @@ AVX2 const char *find_stop_avx2(const char *at, const char *end, uint64_t *high)
 {
 	for (; at <= end; at += JSON_PIECE) {
 		__m256i own = _mm256_loadu_si256((const __m256i_u *)at);
-		__m256i stops =
-		    _mm256_or_si256(_mm256_cmpeq_epi8(own, _mm256_set1_epi8('"')),
-				    _mm256_cmpeq_epi8(own, _mm256_set1_epi8('\\')));
+		__m256i stops = _mm256_or_si256(_mm256_cmpeq_epi8(own, _mm256_set1_epi8('"')),
+						_mm256_cmpeq_epi8(own, _mm256_set1_epi8('\\')));
 		/* As unsigned bytes, those that the least of them and 0x1f are. */
 		__m256i control = _mm256_set1_epi8(0x1f);
-		stops = _mm256_or_si256(stops,
-					_mm256_cmpeq_epi8(_mm256_min_epu8(own, control), own));
+		stops =
+		    _mm256_or_si256(stops, _mm256_cmpeq_epi8(_mm256_min_epu8(own, control), own));
 		uint32_t mask = (uint32_t)_mm256_movemask_epi8(stops);
 		*high |= (uint32_t)_mm256_movemask_epi8(own);
 		if (mask != 0)
@@ -130,9 +129,9 @@ AVX2 const char *find_stop_avx2(const char *at, const char *end, uint64_t *high)
 /* ---- values ---- */
 
 /* What a scalar may end at: a blank, or a token. */
-static const bool is_end[256] = {[' '] = true, ['\t'] = true, ['\n'] = true, ['\r'] = true,
-				 [','] = true, [':'] = true,  ['['] = true,  [']'] = true,
-				 ['{'] = true, ['}'] = true};
+static const bool is_end[256] = {
+    [' '] = true, ['\t'] = true, ['\n'] = true, ['\r'] = true, [','] = true,
+    [':'] = true, ['['] = true,  [']'] = true,  ['{'] = true,  ['}'] = true};
 
 static inline bool is_number(char first)
 {
@@ -153,29 +152,34 @@ static inline const char *behind_number(const char *at, const char *end)
 	return at;
 }
 
-/* What is escaped is seen where it is read. */
-static INLINE const char *behind_string(struct json_way *way, const char *at,
-					const struct looks *looks)
+/* From the first backslash on. What is escaped is seen where it is read. */
+static const char *behind_escapes(struct json_way *way, const struct json_gap *gap, const char *at,
+				  stop_finder *find)
 {
-	for (;;) {
-		at = looks->find(at, way->end, &way->high);
-		if (__builtin_expect(*at == '"', 1))
-			return at + 1;
-		if (*at != '\\' || at >= way->end)
-			return way->end + 1;
-		way->escapes = true;
-		at += 2;
-	}
+	*way->escaped++ =
+	    (struct json_value_place){(uint16_t)(way->tokens - way->tokens_begin - 1), gap->word};
+	while (*at == '\\' && at < way->end)
+		at = find(at + 2, way->end, &way->high);
+	return *at == '"' ? at + 1 : way->end + 1;
+}
+
+static INLINE const char *behind_string(struct json_way *way, const struct json_gap *gap,
+					const char *at, const struct looks *looks)
+{
+	at = looks->find(at, way->end, &way->high);
+	if (__builtin_expect(*at == '"', 1))
+		return at + 1;
+	return behind_escapes(way, gap, at, looks->find);
 }
 
 /* The end of the value that begins at `at`; behind the document's where none of its kind does. */
-static INLINE const char *behind_value(struct json_way *way, enum json_behind kind, const char *at,
-				       const struct looks *looks)
+static INLINE const char *behind_value(struct json_way *way, const struct json_gap *gap,
+				       const char *at, const struct looks *looks)
 {
 	const char *none = way->end + 1;
-	if (__builtin_expect(kind == JSON_STRING, 1))
-		return behind_string(way, at, looks);
-	switch (kind) {
+	if (__builtin_expect(gap->behind == JSON_STRING, 1))
+		return behind_string(way, gap, at, looks);
+	switch (gap->behind) {
 	case JSON_NUMBER:
 		return is_number(*at) ? behind_number(at, way->end) : none;
 	case JSON_BOOLEAN:
@@ -211,7 +215,7 @@ static INLINE bool follow(const struct json_gap *gap, const struct json_gap *gap
 		if (own.end - own.at < (ptrdiff_t)gap->bytes || !looks->matches(gap, own.at))
 			return false;
 		list_tokens(&own, gap, looks);
-		own.at = behind_value(&own, (enum json_behind)gap->behind, own.at + gap->bytes, looks);
+		own.at = behind_value(&own, gap, own.at + gap->bytes, looks);
 		gap = json_gap_next(gap);
 	} while (gap < gaps_end);
 	if (own.at > own.end)
@@ -258,7 +262,8 @@ size_t json_gap_size(size_t bytes, size_t token_count)
 }
 
 void json_gap_make(struct json_gap *gap, const char *text, uint32_t begin, uint32_t bytes,
-		   const uint32_t *tokens, uint32_t token_count, enum json_behind behind)
+		   const uint32_t *tokens, uint32_t token_count, enum json_behind behind,
+		   uint32_t word)
 {
 	size_t size = json_gap_size(bytes, token_count);
 	memset(gap, 0, size);
@@ -269,6 +274,7 @@ void json_gap_make(struct json_gap *gap, const char *text, uint32_t begin, uint3
 	gap->more_groups = (uint16_t)more_groups(token_count);
 	gap->past = (uint8_t)((gap->more_pieces + 1) * JSON_PIECE - bytes);
 	gap->behind = (uint8_t)behind;
+	gap->word = (uint16_t)word;
 	memcpy((char *)gap + offsetof(struct json_gap, text), text + begin, bytes);
 	char *more = (char *)gap + (more_offsets(gap) - (const char *)gap);
 	for (uint32_t i = 0; i < token_count; i++) {

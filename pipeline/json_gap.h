@@ -1,8 +1,8 @@
 /* json_gap.h - what stands between two values of a document, and the way along a row of it.
  *
  * A gap goes from the end of the value before, blanks included, to the first byte of the value
- * behind; a string's opening quote belongs to it. Of documents that are written alike it is the same
- * bytes, so that where its tokens are is known from where it begins.
+ * behind; a string's opening quote belongs to it. Of documents that are written alike it is the
+ * same bytes, so that where its tokens are is known from where it begins.
  *
  * Used by json_shape.c, which says how a gap is learned and what for. Its bounds: what stands in a
  * gap is compared byte by byte, and nothing is read beyond 64 bytes behind the document. */
@@ -26,15 +26,20 @@ enum json_behind {
 #define JSON_GROUP 8u
 struct json_gap {
 	uint32_t bytes;
-	uint16_t token_count; /* the value's own among them */
-	uint16_t size;        /* of this structure and what is behind it, in 64 bytes */
-	uint16_t more_pieces; /* of text, behind this */
-	uint16_t more_groups; /* of offsets, behind that */
-	uint8_t past;         /* so many bytes of the last piece are not the gap's */
-	uint8_t behind;       /* enum json_behind */
-	uint8_t unused[2];
+	uint16_t token_count;         /* the value's own among them */
+	uint16_t size;                /* of this structure and what is behind it, in 64 bytes */
+	uint16_t more_pieces;         /* of text, behind this */
+	uint16_t more_groups;         /* of offsets, behind that */
+	uint8_t past;                 /* so many bytes of the last piece are not the gap's */
+	uint8_t behind;               /* enum json_behind */
+	uint16_t word;                /* the value's place on the tape */
 	uint16_t offsets[JSON_GROUP]; /* of the tokens, from where the gap begins */
 	char text[JSON_PIECE];
+};
+
+struct json_value_place {
+	uint16_t token;
+	uint16_t word;
 };
 
 /* How far a document has been followed. */
@@ -43,8 +48,9 @@ struct json_way {
 	const char *end;
 	uint32_t *tokens; /* where the next one is listed */
 	const char *begin;
-	uint64_t high; /* not 0: perhaps a byte that is not ASCII, in a string */
-	bool escapes;  /* a backslash, in a string */
+	const uint32_t *tokens_begin;
+	uint64_t high;                    /* not 0: perhaps a byte that is not ASCII, in a string */
+	struct json_value_place *escaped; /* where the next string that has a backslash is listed */
 };
 
 /* Along gaps, which are at least one, and the values behind them. False where a gap is another or a
@@ -60,7 +66,8 @@ size_t json_gap_size(size_t bytes, size_t token_count);
 /* `gap` has room as json_gap_size says, and json_gap_size's limits are the caller's to keep: 65,535
  * bytes. `tokens` are places in `text`, and the first byte of the gap is at `begin`. */
 void json_gap_make(struct json_gap *gap, const char *text, uint32_t begin, uint32_t bytes,
-		   const uint32_t *tokens, uint32_t token_count, enum json_behind behind);
+		   const uint32_t *tokens, uint32_t token_count, enum json_behind behind,
+		   uint32_t word);
 
 static inline const struct json_gap *json_gap_next(const struct json_gap *gap)
 {

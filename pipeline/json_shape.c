@@ -8,7 +8,6 @@
 
 #include <stdlib.h>
 
-#include "json_gap.h"
 #include "millrace/json.h"
 
 #define TOKENS_MAX 1024u
@@ -35,6 +34,7 @@ struct json_shapes {
 	uint64_t number;
 	uint64_t tick;
 	uint32_t credit; /* what strange documents have saved up for learning */
+	struct json_value_place escaped[TOKENS_MAX];
 };
 
 struct json_shapes *json_shapes_new(bool avx2)
@@ -195,8 +195,12 @@ static struct json_branch *grow(struct json_shapes *shapes, const struct json_ga
 struct json_shape *json_shapes_find(struct json_shapes *shapes, struct mr_slice doc,
 				    uint32_t *tokens_out, struct json_seen *seen_out)
 {
-	struct json_way way = {
-	    .at = doc.at, .end = doc.at + doc.len, .begin = doc.at, .tokens = tokens_out};
+	struct json_way way = {.at = doc.at,
+			       .end = doc.at + doc.len,
+			       .begin = doc.at,
+			       .tokens = tokens_out,
+			       .tokens_begin = tokens_out,
+			       .escaped = shapes->escaped};
 	const struct json_branch *branch = &shapes->root;
 	while (way.at < way.end && mr_is_blank(*way.at))
 		way.at++;
@@ -210,7 +214,9 @@ struct json_shape *json_shapes_find(struct json_shapes *shapes, struct mr_slice 
 		}
 	} while (branch->shape == NULL);
 	way.tokens[0] = way.tokens[1] = (uint32_t)doc.len;
-	*seen_out = (struct json_seen){.escapes = way.escapes, .high = way.high != 0};
+	*seen_out = (struct json_seen){.escaped = shapes->escaped,
+				       .escaped_count = (uint32_t)(way.escaped - shapes->escaped),
+				       .high = way.high != 0};
 	branch->shape->used = ++shapes->tick;
 	return branch->shape;
 }
@@ -246,17 +252,14 @@ static void take_gap(struct walk *walk, uint32_t more, enum json_behind behind)
 	uint32_t tokens = walk->token - walk->gap_token + (behind != JSON_END);
 	if (walk->write)
 		json_gap_make(walk->gaps + walk->gap_bytes / sizeof *walk->gaps, walk->text,
-			      walk->gap_begin, bytes, walk->tokens + walk->gap_token, tokens, behind);
+			      walk->gap_begin, bytes, walk->tokens + walk->gap_token, tokens,
+			      behind, walk->word);
 	walk->gap_bytes += json_gap_size(bytes, tokens);
 	walk->text_bytes += bytes;
 }
 
-static void take_value(struct walk *walk, struct json_shape_value *values, uint32_t *count,
-		       uint32_t words)
+static void go_on(struct walk *walk, uint32_t words)
 {
-	if (walk->write)
-		values[*count] = (struct json_shape_value){walk->token, walk->word};
-	++*count;
 	walk->word += words;
 	walk->gap_token = ++walk->token;
 	walk->gap_begin = walk->tokens[walk->token];
@@ -264,22 +267,36 @@ static void take_value(struct walk *walk, struct json_shape_value *values, uint3
 		walk->gap_begin--;
 }
 
+/* One with escapes is as if it came with the last document. */
+static void take_string(struct walk *walk)
+{
+	struct json_shape *shape = walk->shape;
+	if (walk->write && (walk->tape[walk->word] & MR_JSON_ESCAPED) != 0)
+		shape->escaped[shape->escaped_count++] =
+		    (struct json_value_place){(uint16_t)walk->token, (uint16_t)walk->word};
+	shape->string_count++;
+	go_on(walk, 1);
+}
+
 static void take_scalar(struct walk *walk)
 {
 	struct json_shape *shape = walk->shape;
 	char type = type_at(walk);
 	enum json_behind behind = type == 't' || type == 'f' ? JSON_BOOLEAN
-				  : type == 'n'		     ? JSON_NOTHING
+				  : type == 'n'              ? JSON_NOTHING
 							     : JSON_NUMBER;
 	take_gap(walk, 0, behind);
-	take_value(walk, shape->scalars, &shape->scalar_count, behind == JSON_NUMBER ? 2 : 1);
+	if (walk->write)
+		shape->scalars[shape->scalar_count] =
+		    (struct json_value_place){(uint16_t)walk->token, (uint16_t)walk->word};
+	shape->scalar_count++;
+	go_on(walk, behind == JSON_NUMBER ? 2 : 1);
 }
 
 /* The whole document, which is an object: brackets, commas, keys and colons go by, up to a value.
  */
 static void take_all(struct walk *walk)
 {
-	struct json_shape *shape = walk->shape;
 	bool key = false; /* the string in hand is one */
 	bool objects[MR_JSON_DEPTH];
 	uint32_t depth = 0;
@@ -312,7 +329,7 @@ static void take_all(struct walk *walk)
 				break;
 			}
 			take_gap(walk, 1, JSON_STRING);
-			take_value(walk, shape->strings, &shape->string_count, 1);
+			take_string(walk);
 			break;
 		default:
 			take_scalar(walk);
@@ -335,12 +352,11 @@ static void write_all(struct walk *walk)
 	size_t words = shape->word_count + 1; /* behind the last, the tape's end */
 	char *room =
 	    mr_malloc(words * sizeof(uint64_t) +
-		      (shape->string_count + shape->scalar_count) * sizeof *shape->strings);
+		      (shape->string_count + shape->scalar_count) * sizeof *shape->scalars);
 	shape->tape = (uint64_t *)(void *)room;
-	shape->strings = (struct json_shape_value *)(void *)(shape->tape + words);
-	shape->scalars = shape->strings + shape->string_count;
+	shape->scalars = (struct json_value_place *)(void *)(shape->tape + words);
+	shape->escaped = shape->scalars + shape->scalar_count;
 	memcpy(shape->tape, walk->tape, words * sizeof *shape->tape);
-	shape->escaped = true; /* it may */
 	shape->string_count = shape->scalar_count = 0;
 	*walk = (struct walk){.shape = shape,
 			      .text = walk->text,

@@ -13,12 +13,8 @@
 #ifndef MILLRACE_PIPELINE_JSON_SHAPE_H
 #define MILLRACE_PIPELINE_JSON_SHAPE_H
 
+#include "json_gap.h"
 #include "millrace/text.h"
-
-struct json_shape_value {
-	uint32_t token;
-	uint32_t word; /* of the tape */
-};
 
 struct json_shape {
 	uint64_t number; /* no other shape has it, or had it; 0: the slot is free */
@@ -26,11 +22,12 @@ struct json_shape {
 	uint32_t word_count;
 	uint32_t string_count;
 	uint32_t scalar_count;
-	bool escaped;   /* the tape has strings with escapes, of the document that came last */
-	uint64_t *tape; /* as a reader's; the words of strings and scalars are that document's */
-	struct json_shape_value *strings; /* values */
-	struct json_shape_value *scalars;
-	struct json_branch *leaf; /* where its last gap is */
+	uint32_t escaped_count;
+	uint64_t
+	    *tape; /* as a reader's; the words of strings and scalars are the last document's */
+	struct json_value_place *scalars;
+	struct json_value_place *escaped; /* that document's strings with escapes; room for all */
+	struct json_branch *leaf;         /* where its last gap is */
 };
 
 struct json_shapes;
@@ -40,8 +37,9 @@ void json_shapes_free(struct json_shapes *shapes);
 
 /* What was seen of a document's strings on the way. */
 struct json_seen {
-	bool escapes; /* a backslash */
-	bool high;    /* perhaps a byte that is not ASCII: that it is UTF-8 is not known */
+	const struct json_value_place *escaped; /* those with a backslash; till the next find */
+	uint32_t escaped_count;
+	bool high; /* perhaps a byte that is not ASCII: that it is UTF-8 is not known */
 };
 
 /* The shape that the document has, NULL where none is known. Its tokens are then listed, and the
