@@ -59,7 +59,8 @@ struct mr_event {
 	struct mr_slice json; /* what was parsed: raw, or the repaired text; valid JSON. Of a row
 				 that holds a record in a text: that text */
 	struct mr_origin origin;
-	struct mr_slice tenant; /* never empty: "unknown" where nothing says */
+	struct mr_slice tenant; /* case-folded, "unknown" where nothing says; may be empty until
+				   `complete` */
 	struct mr_slice id; /* case-folded `Id`/`id`, else SHA-256 in hexadecimal of raw, in a row
 			     of the record's text as it came; may be empty until `complete` */
 	int64_t time_us;    /* valid where has_time */
@@ -70,6 +71,8 @@ struct mr_event {
 	uint16_t logsource;
 	bool has_time;
 	bool complete;   /* see mr_event_complete */
+	bool has_src_v4; /* whoever put MR_F_SRC_IP knows it as the IPv4 address src_v4 */
+	uint32_t src_v4;
 	uint32_t *first; /* for each field id: index + 1 into mr_events.values, 0 is missing */
 	uint32_t *last;  /* likewise the newest value; meaningful only where first is not 0 */
 };
@@ -134,6 +137,13 @@ static inline struct mr_value *mr_event_new(struct mr_events *events, struct mr_
 	event->last[field] = at;
 	value->next = 0;
 	return value;
+}
+
+/* Give a field that has no value one that another field has, a text and that field's only value.
+ * Nothing may be added to either from then on. */
+static inline void mr_event_share(struct mr_event *event, mr_field field, uint32_t index)
+{
+	event->first[field] = event->last[field] = index;
 }
 
 /* Append a value to a field. */

@@ -168,9 +168,11 @@ static enum mr_err apply(void *opaque, struct mr_events *events, struct mr_error
 	set->events = events;
 	set->count = events->count;
 	for (uint32_t i = 0; i < set->count; i++) {
-		MR_POISON("enrich", events->items[i].raw);
+		const struct mr_event *event = enrich_event(set, i);
+		MR_POISON("enrich", event->raw);
 		set->addresses[i] =
-		    address_parse(mr_event_text(events, enrich_event(set, i), MR_F_SRC_IP));
+		    event->has_src_v4 ? (struct address){.v4 = event->src_v4, .family = ADDRESS_V4}
+				      : address_parse(mr_event_text(events, event, MR_F_SRC_IP));
 	}
 	for (size_t i = 0; i < ENRICHER_COUNT; i++) {
 		set->found = state->found[i];

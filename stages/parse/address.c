@@ -25,21 +25,47 @@ static size_t decimal(struct mr_slice text, size_t from, unsigned max, unsigned 
 	return at - from;
 }
 
-/* How many bytes the dotted address at the beginning has, or 0. Each record has one. */
-static size_t dotted(struct mr_slice text)
+static unsigned digit(char c)
 {
-	const char *at = text.at, *end = text.at + text.len;
+	return (unsigned char)c - (unsigned)'0';
+}
+
+/* A number up to 255 without leading zeros, of three digits at most; how many bytes, or 0. */
+static size_t octet(const char *at, unsigned *out)
+{
+	unsigned value = digit(at[0]);
+	if (value > 9)
+		return 0;
+	*out = value;
+	if (digit(at[1]) > 9)
+		return 1;
+	*out = value * 10 + digit(at[1]);
+	if (value == 0 || digit(at[2]) > 9)
+		return value == 0 ? 0 : 2;
+	*out = *out * 10 + digit(at[2]);
+	return *out > 255 ? 0 : 3;
+}
+
+/* How many bytes the dotted address at the beginning has, or 0. Each record has one, so it is read
+ * where zeros stand behind the text: no byte is asked whether it is the text's. */
+static size_t dotted(struct mr_slice text, uint32_t *out)
+{
+	char room[20] = {0}; /* the longest address has 15 bytes */
+	const char *at = room;
+	uint32_t address = 0;
+	memcpy(room, text.at, text.len < sizeof room ? text.len : sizeof room - 1);
 	for (int part = 0; part < 4; part++) {
-		if (part > 0 && (at == end || *at++ != '.'))
-			return 0;
-		const char *from = at;
 		unsigned value = 0;
-		for (; at < end && *at >= '0' && *at <= '9' && value < 256; at++)
-			value = value * 10 + (unsigned)(*at - '0');
-		if (at == from || value > 255 || (*from == '0' && at - from > 1))
+		if (part > 0 && *at++ != '.')
 			return 0;
+		size_t len = octet(at, &value);
+		if (len == 0)
+			return 0;
+		at += len;
+		address = address << 8 | value;
 	}
-	return (size_t)(at - text.at);
+	*out = address;
+	return digit(*at) > 9 ? (size_t)(at - room) : 0;
 }
 
 /* Nothing, or a colon and a port. */
@@ -83,11 +109,13 @@ bool mr_address_parse(struct mr_slice text, struct mr_address *out)
 {
 	text = trim(text);
 	out->has_port = false;
+	out->is_v4 = false;
 	out->port = 0;
 	if (text.len == 0)
 		return false;
-	size_t len = dotted(text);
+	size_t len = dotted(text, &out->v4);
 	if (len > 0) {
+		out->is_v4 = true;
 		out->text = (struct mr_slice){text.at, len};
 		return port(text, len, out);
 	}
@@ -101,7 +129,8 @@ bool mr_address_parse(struct mr_slice text, struct mr_address *out)
 	struct mr_slice inside = {text.at + 1, (size_t)(close - text.at) - 1};
 	if (!port(text, (size_t)(close - text.at) + 1, out))
 		return false;
-	len = dotted(inside);
+	len = dotted(inside, &out->v4);
+	out->is_v4 = len > 0;
 	out->text = inside;
 	return len > 0 ? len == inside.len : version6(inside, out);
 }

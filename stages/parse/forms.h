@@ -21,8 +21,10 @@ bool mr_time_parse(struct mr_slice text, int64_t *time_us_out);
 
 struct mr_address {
 	struct mr_slice
-	    text; /* canonical: dotted decimal, or RFC 5952; borrows the input or `room` */
+	    text;    /* canonical: dotted decimal, or RFC 5952; borrows the input or `room` */
+	uint32_t v4; /* where is_v4: the record itself has it as dotted decimal */
 	uint16_t port;
+	bool is_v4;
 	bool has_port;
 	char room[MR_ADDRESS_TEXT];
 };

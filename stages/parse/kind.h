@@ -44,7 +44,8 @@ enum mr_how {
 	MR_HOW_TEXT,      /* as it is */
 	MR_HOW_NAMED,     /* as it is, but for `-`, which logs write where nothing is */
 	MR_HOW_EACH,      /* all its values */
-	MR_HOW_TIME,      /* any form of forms.h; for MR_F_TIME, which sets the event's time */
+	MR_HOW_TIME,      /* any form of forms.h; for MR_F_TIME: it sets the event's time, and that
+			     is the field's value in the pass that it belongs to */
 	MR_HOW_ADDRESS,   /* any form of forms.h; for MR_F_SRC_IP, MR_F_SRC_PORT comes with it */
 	MR_HOW_STATUS,    /* Success or Failure from the words that services use for them */
 	MR_HOW_FAILED,    /* Failure, whatever it says: a sign-in's ResultStatus is only that of the
@@ -113,9 +114,10 @@ const mr_field *mr_normaliser_marks(const struct mr_normaliser *normaliser);
 /* What is known of all records of one shape (flatten.h). Zeroed, nothing is. */
 struct mr_known {
 	uint64_t *may;    /* a bit for each field: such a record can have it, before normalise.c */
-	const void *part; /* normalise.c's own: what `rows` are chosen from */
-	uint16_t *rows;
+	const void *part; /* normalise.c's own, to the end: what `rows` are chosen from */
+	struct mr_compiled *rows;
 	size_t row_count;
+	uint8_t natives; /* a bit for each that normalise.c may keep as it is */
 };
 
 /* Follow the rows of the event's kind: first those whose fields are asked for, and its time; later

@@ -28,6 +28,9 @@ struct parse {
 	struct mr_json_reader *reader;
 	struct mr_flatten *flatten;
 	struct mr_normaliser *normaliser;
+	struct {
+		bool kind, uid, tenant;
+	} asked; /* what rules read of these fields */
 	/* Of the record in hand: */
 	struct mr_slice came; /* its bytes as they came, out of its row where it lay in one */
 	struct mr_odd odd;
@@ -87,6 +90,9 @@ static enum mr_err parse_open(void *state, const struct mr_stage_env *env, struc
 	if (err != MR_OK)
 		return err;
 	parse->env = env;
+	parse->asked.kind = mr_fields_asked(env->fields, MR_F_KIND);
+	parse->asked.uid = mr_fields_asked(env->fields, MR_F_UID);
+	parse->asked.tenant = mr_fields_asked(env->fields, MR_F_TENANT);
 	know_tenants(parse, env->config);
 	parse->reader = mr_json_reader_new(mr_repair_max(parse->max_bytes));
 	mr_json_reader_learns(parse->reader);
@@ -164,26 +170,45 @@ static struct mr_slice hash_name(struct mr_arena *arena, struct mr_slice bytes)
 	return (struct mr_slice){hex, 2 * sizeof hash};
 }
 
-/* Of a declared record nobody knows what its `Id` or `tenantId` tells. Where nothing but the bytes
- * names a record, and no rule asks, its name waits until the event is completed. */
-static void name_event(const struct parse *parse, const struct mr_view *view)
+/* Of a declared record nobody knows what its `Id` or `tenantId` tells. */
+static bool is_told(const struct mr_event *event)
+{
+	return event->kind != MR_KIND_DECLARED;
+}
+
+static void name_tenant(const struct parse *parse, const struct mr_view *view)
 {
 	struct mr_event *event = view->event;
-	struct mr_arena *arena = &view->events->arena;
 	uint32_t source = event->origin.source;
-	bool told = event->kind != MR_KIND_DECLARED;
 	struct mr_slice tenant =
 	    source < parse->tenant_count ? parse->tenants[source] : parse->tenant;
-	if (tenant.len == 0 && told)
+	if (tenant.len == 0 && is_told(event))
 		tenant = first_text(view, MR_MARK_ORGANIZATION_ID);
-	if (tenant.len == 0 && told)
+	if (tenant.len == 0 && is_told(event))
 		tenant = first_text(view, MR_MARK_TENANT_ID);
-	event->tenant = tenant.len == 0 ? MR_SLICE("unknown") : mr_fold_arena(arena, tenant);
+	event->tenant =
+	    tenant.len == 0 ? MR_SLICE("unknown") : mr_fold_arena(&view->events->arena, tenant);
+}
+
+/* `came` is the record as it came. */
+static void name_record(const struct mr_view *view, struct mr_slice came)
+{
+	struct mr_event *event = view->event;
 	struct mr_slice id = first_text(view, MR_MARK_ID);
-	if (id.len > 0 && told && !mr_kind_of(event->kind)->id_names_a_thing)
-		event->id = mr_fold_arena(arena, id);
-	else if (parse->came.at != event->raw.at || mr_fields_asked(parse->env->fields, MR_F_UID))
-		event->id = hash_name(arena, parse->came);
+	if (id.len > 0 && is_told(event) && !mr_kind_of(event->kind)->id_names_a_thing)
+		event->id = mr_fold_arena(&view->events->arena, id);
+	else
+		event->id = hash_name(&view->events->arena, came);
+}
+
+/* What no rule asks for waits until the event is completed, but for a name that hangs on bytes
+ * which are only here. */
+static void name_event(const struct parse *parse, const struct mr_view *view)
+{
+	if (parse->asked.tenant)
+		name_tenant(parse, view);
+	if (parse->asked.uid || parse->came.at != view->event->raw.at)
+		name_record(view, parse->came);
 }
 
 /* A declared record is the product's that its source says, where it names none itself. */
@@ -204,17 +229,13 @@ static void fill_fields(const struct parse *parse, enum mr_pass pass, const stru
 			struct mr_known *known)
 {
 	struct mr_event *event = view->event;
-	const struct {
-		mr_field field;
-		struct mr_slice text;
-	} names[] = {
-	    {MR_F_KIND, mr_record_kind_name(event->kind)},
-	    {MR_F_UID, event->id},
-	    {MR_F_TENANT, event->tenant},
-	};
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-		if (mr_fields_asked(parse->env->fields, names[i].field) == (pass == MR_PASS_FIRST))
-			mr_event_add_text(view->events, event, names[i].field, names[i].text);
+	bool first = pass == MR_PASS_FIRST;
+	if (parse->asked.kind == first)
+		mr_event_add_text(view->events, event, MR_F_KIND, mr_record_kind_name(event->kind));
+	if (parse->asked.uid == first)
+		mr_event_add_text(view->events, event, MR_F_UID, event->id);
+	if (parse->asked.tenant == first)
+		mr_event_add_text(view->events, event, MR_F_TENANT, event->tenant);
 	mr_normalise(parse->normaliser, pass, view, known);
 	fill_product(parse, pass, view);
 }
@@ -366,8 +387,10 @@ static void parse_complete(void *state, struct mr_events *events, struct mr_even
 	struct parse *parse = state;
 	struct mr_view view = {events, event, mr_normaliser_marks(parse->normaliser)};
 	event->origin.hash = mr_hash64(event->raw.at, event->raw.len, 0);
+	if (event->tenant.len == 0)
+		name_tenant(parse, &view);
 	if (event->id.len == 0)
-		event->id = hash_name(&events->arena, event->raw);
+		name_record(&view, event->raw);
 	fill_fields(parse, MR_PASS_LATER, &view, NULL);
 }
 

@@ -117,6 +117,16 @@ static inline void take_reasons(struct harness *h)
 	}
 }
 
+/* What enrich takes for the address is the one that alerts show. */
+static inline bool harness_v4_fits(const struct harness *h, const struct mr_event *event)
+{
+	char text[16];
+	snprintf(text, sizeof text, "%u.%u.%u.%u", event->src_v4 >> 24, event->src_v4 >> 16 & 255,
+		 event->src_v4 >> 8 & 255, event->src_v4 & 255);
+	return !event->has_src_v4 ||
+	       mr_slice_eq(mr_event_text(&h->events, event, MR_F_SRC_IP), mr_slice(text));
+}
+
 /* The event that one record becomes, or NULL with h->reason. Valid until the next call. */
 static inline struct mr_event *harness_record(struct harness *h, struct mr_slice record)
 {
@@ -140,6 +150,7 @@ static inline struct mr_event *harness_record(struct harness *h, struct mr_slice
 	for (uint32_t i = 0; i < h->events.count; i++) {
 		mr_stage_parse.complete(h->state, &h->events, &h->events.items[i]);
 		harness_must(closed_holds(&h->events, &h->events.items[i]));
+		harness_must(harness_v4_fits(h, &h->events.items[i]));
 	}
 	take_reasons(h);
 	return h->events.count == 0 ? NULL : &h->events.items[0];

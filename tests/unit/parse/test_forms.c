@@ -2,6 +2,7 @@
  * JSON. */
 #include "parse/harness.h"
 
+#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -134,6 +135,12 @@ static void check_address(int line, const char *text, const char *expected)
 	if (mr_address_parse((struct mr_slice){exact, len}, &address)) {
 		size_t put = (size_t)snprintf(got, sizeof got, "%.*s", (int)address.text.len,
 					      address.text.at);
+		if (address.is_v4) {
+			char dotted[INET_ADDRSTRLEN];
+			uint32_t bytes = htonl(address.v4);
+			inet_ntop(AF_INET, &bytes, dotted, sizeof dotted);
+			assert_string_equal(got, dotted);
+		}
 		if (address.has_port)
 			snprintf(got + put, sizeof got - put, " %u", address.port);
 	}
@@ -156,6 +163,16 @@ static void addresses(void **state)
 	ADDRESS("1.2.3", "-");
 	ADDRESS("01.2.3.4", "-");
 	ADDRESS("1.2.3.4.5", "-");
+	ADDRESS("255.255.255.255", "255.255.255.255");
+	ADDRESS("255.255.255.255:65535", "255.255.255.255 65535");
+	ADDRESS("255.255.255.2555", "-");
+	ADDRESS("255.255.255.25555555", "-");
+	ADDRESS("1.2.3.04", "-");
+	ADDRESS("1.2.3.00", "-");
+	ADDRESS("0.0.0.0", "0.0.0.0");
+	ADDRESS("1..3.4", "-");
+	ADDRESS("1.2.3.", "-");
+	ADDRESS("1.2.3.4x", "-");
 	ADDRESS("2001:DB8::1", "2001:db8::1");
 	ADDRESS("2001:0db8:0:0:0:0:0:1", "2001:db8::1");
 	ADDRESS("[2001:db8::1]:443", "2001:db8::1 443");

@@ -738,6 +738,8 @@ int main(void)
 	    {MR_F_SRC_PORT, MR_F_OPERATION},
 	    {MR_F_PRODUCT, MR_F_STATUS, MR_F_KIND},
 	    {MR_F_TIME},
+	    {MR_F_UID},
+	    {MR_F_TENANT},
 	    {MR_F_EMAIL_TO},
 	    {MR_F_EMAIL_TO_EXTERNAL},
 	    {MR_F_ACTOR_DOMAIN},
