@@ -189,6 +189,7 @@ static uint32_t find_by(struct identity_state *state, const struct enrich_set *s
 		state->text[n] = key_of(state, set, state->pending[n], which);
 		state->hash[n] = identity_hash(table, state->text[n]);
 	}
+	identity_fetch(table, state->hash, count);
 	for (uint32_t n = 0; n < count; n++)
 		identity_near(table, state->hash[n]);
 	for (uint32_t n = 0; n < count; n++) {

@@ -228,9 +228,13 @@ bool identity_has_key(const struct identity_person *person, struct mr_slice key)
 
 uint64_t identity_hash(const struct identity_table *table, struct mr_slice key)
 {
-	uint64_t hash = mr_hash64(key.at, key.len, table->header->seed);
-	__builtin_prefetch(&table->slots[identity_slot(table, hash)]);
-	return hash;
+	return mr_hash64(key.at, key.len, table->header->seed);
+}
+
+void identity_fetch(const struct identity_table *table, const uint64_t *hashes, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		__builtin_prefetch(&table->slots[identity_slot(table, hashes[i])]);
 }
 
 /* The first person along the probe whose tag is the key's is all but certainly the one. The keys
