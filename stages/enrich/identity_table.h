@@ -100,10 +100,10 @@ enum mr_err identity_table_open(struct mr_slice bytes, struct identity_table *ou
 /* As few bits as tell all places of people that take up so many bytes. */
 uint32_t identity_place_mask(uint64_t people_bytes);
 
-/* In four steps, each for many look-ups, which then wait for memory together: hash, fetch (prefetches
- * the slots), near (prefetches the person that it most likely is), find. `key` is folded. A fetch
- * that misses the TLB holds up what comes behind it; with nothing but others there, they miss it
- * side by side. */
+/* In four steps, each for many look-ups, which then wait for memory together: hash, fetch
+ * (prefetches the slots), near (prefetches the person that it most likely is), find. `key` is
+ * folded. A fetch that misses the TLB holds up what comes behind it; with nothing but others there,
+ * they miss it side by side. */
 uint64_t identity_hash(const struct identity_table *table, struct mr_slice key);
 void identity_fetch(const struct identity_table *table, const uint64_t *hashes, uint32_t count);
 void identity_near(const struct identity_table *table, uint64_t hash);
