@@ -3,9 +3,14 @@
 
 #include <openssl/evp.h>
 #include <openssl/sha.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#ifdef MR_XXHASH_DISPATCHES
+#include <xxh_x86dispatch.h> /* the same values */
+#else
 #include <xxhash.h>
+#endif
 
 #include "millrace/alive.h"
 #include "millrace/block.h"
@@ -243,12 +248,28 @@ static void sha256_in_pieces(const char *at, size_t len, uint8_t *out)
 	EVP_MD_CTX_free(context);
 }
 
+static EVP_MD *sha256; /* NULL: OpenSSL looks for it at each call */
+
+static void sha256_find(void)
+{
+	sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+}
+
+/* To look for it takes OpenSSL as long as to hash an alert's id. */
+static void sha256_at_once(const void *bytes, size_t len, uint8_t *out)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, sha256_find);
+	if (sha256 == NULL || EVP_Digest(bytes, len, out, NULL, sha256, NULL) != 1)
+		SHA256(bytes, len, out);
+}
+
 void mr_sha256(const void *bytes, size_t len, uint8_t *out)
 {
 	if (len > MR_ALIVE_BYTES)
 		sha256_in_pieces(bytes, len, out);
 	else
-		SHA256(bytes, len, out);
+		sha256_at_once(bytes, len, out);
 }
 
 void mr_hex(const uint8_t *bytes, size_t len, char *out)
