@@ -26,14 +26,14 @@ static inline msgpack_packer packer_on(struct mr_buf *out)
 	return (msgpack_packer){out, write_bytes};
 }
 
-void mr_pack_array(struct mr_buf *out, size_t count)
+void mr_pack_any_array(struct mr_buf *out, size_t count)
 {
 	assert(count <= UINT32_MAX);
 	msgpack_packer packer = packer_on(out);
 	msgpack_pack_array(&packer, count);
 }
 
-void mr_pack_uint(struct mr_buf *out, uint64_t number)
+void mr_pack_any_uint(struct mr_buf *out, uint64_t number)
 {
 	msgpack_packer packer = packer_on(out);
 	msgpack_pack_uint64(&packer, number);
@@ -45,22 +45,13 @@ void mr_pack_int(struct mr_buf *out, int64_t number)
 	msgpack_pack_int64(&packer, number);
 }
 
-void mr_pack_bool(struct mr_buf *out, bool yes)
-{
-	msgpack_packer packer = packer_on(out);
-	if (yes)
-		msgpack_pack_true(&packer);
-	else
-		msgpack_pack_false(&packer);
-}
-
 void mr_pack_double(struct mr_buf *out, double number)
 {
 	msgpack_packer packer = packer_on(out);
 	msgpack_pack_double(&packer, number);
 }
 
-char *mr_pack_room(struct mr_buf *out, size_t len)
+char *mr_pack_any_room(struct mr_buf *out, size_t len)
 {
 	assert(len <= UINT32_MAX);
 	msgpack_packer packer = packer_on(out);
@@ -68,13 +59,6 @@ char *mr_pack_room(struct mr_buf *out, size_t len)
 	char *room = mr_buf_reserve(out, len);
 	out->len += len;
 	return room;
-}
-
-void mr_pack_bytes(struct mr_buf *out, struct mr_slice bytes)
-{
-	char *room = mr_pack_room(out, bytes.len);
-	if (bytes.len > 0)
-		memcpy(room, bytes.at, bytes.len);
 }
 
 /* ---- reading ---- */
@@ -113,7 +97,7 @@ static uint64_t take_be(struct mr_unpack *in, size_t width)
 	return number;
 }
 
-size_t mr_unpack_array(struct mr_unpack *in, size_t max)
+size_t mr_unpack_any_array(struct mr_unpack *in, size_t max)
 {
 	int type = take_type(in);
 	uint64_t count = 0;
@@ -184,7 +168,7 @@ static uint64_t take_integer(struct mr_unpack *in, bool *negative_out)
 	return (uint64_t)number;
 }
 
-uint64_t mr_unpack_uint(struct mr_unpack *in, uint64_t max)
+uint64_t mr_unpack_any_uint(struct mr_unpack *in, uint64_t max)
 {
 	bool negative;
 	uint64_t number = take_integer(in, &negative);
@@ -200,7 +184,7 @@ int64_t mr_unpack_int(struct mr_unpack *in)
 	return in->bad ? 0 : (int64_t)number;
 }
 
-bool mr_unpack_bool(struct mr_unpack *in)
+bool mr_unpack_any_bool(struct mr_unpack *in)
 {
 	int type = take_type(in);
 	if (type != 0xc2 && type != 0xc3)
@@ -219,7 +203,7 @@ double mr_unpack_double(struct mr_unpack *in)
 	return number;
 }
 
-struct mr_slice mr_unpack_bytes(struct mr_unpack *in)
+struct mr_slice mr_unpack_any_bytes(struct mr_unpack *in)
 {
 	int type = take_type(in);
 	uint64_t len = 0;

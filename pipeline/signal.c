@@ -86,10 +86,11 @@ struct product {
 	bool capped;
 };
 
-static struct product multiply(const struct mr_column *fields, uint32_t width,
-			       struct mr_arena *arena)
+static struct product multiply(struct mr_column *fields, uint32_t width, struct mr_arena *arena)
 {
 	struct product product = {.count = 1};
+	if (width == 1)
+		return (struct product){fields->at, fields->count, fields->capped};
 	for (uint32_t f = 0; f < width; f++) {
 		product.count *= fields[f].count;
 		product.capped |= fields[f].capped || product.count > MR_PRODUCT_MAX;
@@ -143,164 +144,6 @@ struct mr_keys mr_signal_multiply(struct mr_signal *signal, struct mr_column *fi
 	else if (keys.capped || tuples.capped)
 		mr_count(counters, MR_C_KEYS_CAPPED, 1);
 	return (struct mr_keys){keys.at, keys.count};
-}
-
-/* ---- fields ----
- *
- * One item that has a layout of its own: the count of fields, for each FIELD_HEAD bytes, and then
- * all texts. Each signal carries some thirty, and taken item by item they were four in five of the
- * instructions of its encoding and of its decoding. A head is a number: from its lowest bits on the
- * field's id, the length of its text and its type. A text of TEXT_LONG bytes or more has its length
- * in front of it. */
-
-#define FIELD_HEAD 4
-#define ID_BITS 16
-#define LENGTH_BITS 13
-#define TEXT_LONG ((1u << LENGTH_BITS) - 1)
-static_assert(MR_SIGNAL_FIELDS_MAX <= UINT16_MAX, "a count fits two bytes");
-static_assert(MR_FIELDS_MAX < 1 << ID_BITS && MR_JSON < 1 << (32 - ID_BITS - LENGTH_BITS),
-	      "an id, a length and a type fit a head");
-static_assert(MR_SHOWN_TEXT_MAX < TEXT_LONG, "what is shown has no length of its own");
-
-static size_t fields_bytes(const struct mr_signal_field *fields, uint32_t count)
-{
-	size_t bytes = count == 0 ? 0 : 2 + count * FIELD_HEAD;
-	for (uint32_t i = 0; i < count; i++)
-		bytes += fields[i].text.len + (fields[i].text.len < TEXT_LONG ? 0 : 4);
-	return bytes;
-}
-
-/* Into room for so many bytes as fields_bytes says. */
-static void fields_put(char *head, const struct mr_signal_field *fields, uint32_t count)
-{
-	if (count == 0)
-		return;
-	mr_put_le(head, count, 2);
-	head += 2;
-	char *at = head + count * FIELD_HEAD;
-	for (uint32_t i = 0; i < count; i++, head += FIELD_HEAD) {
-		struct mr_slice text = fields[i].text;
-		size_t length = text.len < TEXT_LONG ? text.len : TEXT_LONG;
-		assert(fields[i].field != 0 && fields[i].type != MR_NULL);
-		mr_put_le(head,
-			  fields[i].field | (length | (size_t)fields[i].type << LENGTH_BITS)
-						<< ID_BITS,
-			  FIELD_HEAD);
-		if (length == TEXT_LONG) {
-			mr_put_le(at, text.len, 4);
-			at += 4;
-		}
-		if (text.len > 0)
-			memcpy(at, text.at, text.len);
-		at += text.len;
-	}
-}
-
-struct mr_packed mr_fields_pack(struct mr_arena *arena, const struct mr_signal_field *fields,
-				uint32_t count)
-{
-	assert(count <= MR_SIGNAL_FIELDS_MAX);
-	struct mr_packed packed = {.count = count};
-	size_t bytes = fields_bytes(fields, count);
-	if (count == 0)
-		return packed;
-	char *room = mr_arena_alloc(arena, bytes);
-	fields_put(room, fields, count);
-	packed.bytes = (struct mr_slice){room, bytes};
-	for (uint32_t i = 0; i < count; i++)
-		if (fields[i].field > packed.highest)
-			packed.highest = fields[i].field;
-	return packed;
-}
-
-void mr_pack_fields(struct mr_buf *out, const struct mr_signal_field *fields, uint32_t count,
-		    const struct mr_packed *packed)
-{
-	assert(count <= MR_SIGNAL_FIELDS_MAX);
-	if (fields == NULL) {
-		assert(count == packed->count);
-		mr_pack_bytes(out, packed->bytes);
-		return;
-	}
-	fields_put(mr_pack_room(out, fields_bytes(fields, count)), fields, count);
-}
-
-/* Reads the field whose head is next. False where it is none, or does not end before the end. */
-static inline bool unpack_field(struct mr_packed_at *at, struct mr_signal_field *out)
-{
-	uint64_t typed = mr_get_le(at->head, FIELD_HEAD) >> ID_BITS;
-	size_t len = typed & TEXT_LONG, room = (size_t)(at->end - at->text);
-	if (len == TEXT_LONG) {
-		if (room < 4)
-			return false;
-		len = mr_get_le(at->text, 4);
-		at->text += 4;
-		room -= 4;
-	}
-	out->field = (mr_field)mr_get_le(at->head, 2);
-	out->type = (enum mr_type)(typed >> LENGTH_BITS);
-	out->text = (struct mr_slice){at->text, len};
-	if (out->field == 0 || out->type == MR_NULL || out->type > MR_JSON || len > room)
-		return false;
-	at->head += FIELD_HEAD;
-	at->text += len;
-	at->left--;
-	return true;
-}
-
-struct mr_packed_at mr_packed_begin(struct mr_slice bytes)
-{
-	if (bytes.len == 0)
-		return (struct mr_packed_at){0};
-	uint32_t count = (uint32_t)mr_get_le(bytes.at, 2);
-	const char *head = bytes.at + 2;
-	return (struct mr_packed_at){head, head + (size_t)count * FIELD_HEAD, bytes.at + bytes.len,
-				     count};
-}
-
-bool mr_packed_next(struct mr_packed_at *at, struct mr_signal_field *out)
-{
-	return at->left > 0 && unpack_field(at, out);
-}
-
-/* Whether there is a count, and as many heads. */
-static bool heads_fit(struct mr_slice bytes)
-{
-	uint64_t count = bytes.len < 2 ? 0 : mr_get_le(bytes.at, 2);
-	return count != 0 && count <= MR_SIGNAL_FIELDS_MAX && (bytes.len - 2) / FIELD_HEAD >= count;
-}
-
-struct mr_packed mr_unpack_packed(struct mr_unpack *in)
-{
-	struct mr_packed packed = {.bytes = mr_unpack_bytes(in)};
-	if (packed.bytes.len == 0)
-		return packed;
-	if (heads_fit(packed.bytes)) {
-		struct mr_packed_at at = mr_packed_begin(packed.bytes);
-		struct mr_signal_field field;
-		packed.count = at.left;
-		while (at.left > 0 && unpack_field(&at, &field))
-			if (field.field > packed.highest)
-				packed.highest = field.field;
-		if (at.left == 0 && at.text == at.end)
-			return packed;
-	}
-	mr_unpack_spoil(in);
-	return (struct mr_packed){0};
-}
-
-const struct mr_signal_field *mr_unpack_fields(struct mr_unpack *in, struct mr_arena *arena,
-					       uint32_t *count_out)
-{
-	struct mr_packed packed = mr_unpack_packed(in);
-	*count_out = packed.count;
-	if (packed.count == 0)
-		return NULL;
-	struct mr_signal_field *fields = mr_arena_alloc(arena, packed.count * sizeof(*fields));
-	struct mr_packed_at at = mr_packed_begin(packed.bytes);
-	for (uint32_t i = 0; i < packed.count; i++)
-		unpack_field(&at, &fields[i]);
-	return fields;
 }
 
 /* ---- parts that signals and alerts share ---- */

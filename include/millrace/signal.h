@@ -52,6 +52,45 @@ bool mr_packed_next(struct mr_packed_at *at, struct mr_signal_field *out);
 /* At most MR_SIGNAL_FIELDS_MAX, into the arena. */
 struct mr_packed mr_fields_pack(struct mr_arena *arena, const struct mr_signal_field *fields,
 				uint32_t count);
+/* Fields on their way to that form. Zeroed is valid; begun, then added to, then ended. A head is a
+ * field's id, the length of its text and its type (packed.c). */
+#define MR_HEAD_ID_BITS 16
+#define MR_HEAD_LENGTH_BITS 13
+#define MR_HEAD_LONG ((1u << MR_HEAD_LENGTH_BITS) - 1)
+struct mr_packing {
+	uint32_t heads[MR_SIGNAL_FIELDS_MAX];
+	uint32_t count;
+	struct mr_buf texts;
+};
+static inline uint32_t mr_packed_head(mr_field field, enum mr_type type, size_t len)
+{
+	uint32_t length = len < MR_HEAD_LONG ? (uint32_t)len : MR_HEAD_LONG;
+	assert(field != 0 && type != MR_NULL);
+	return field | (length | (uint32_t)type << MR_HEAD_LENGTH_BITS) << MR_HEAD_ID_BITS;
+}
+static inline void mr_packing_begin(struct mr_packing *packing)
+{
+	packing->count = 0;
+	packing->texts.len = 0;
+}
+void mr_packing_add_long(struct mr_packing *packing, struct mr_slice text); /* mr_packing_add's */
+/* One more value; its text is copied. False where there are MR_SIGNAL_FIELDS_MAX. */
+static inline bool mr_packing_add(struct mr_packing *packing, mr_field field, enum mr_type type,
+				  struct mr_slice text)
+{
+	if (packing->count == MR_SIGNAL_FIELDS_MAX)
+		return false;
+	packing->heads[packing->count++] = mr_packed_head(field, type, text.len);
+	if (text.len < MR_HEAD_LONG)
+		mr_buf_add(&packing->texts, text.at, text.len);
+	else
+		mr_packing_add_long(packing, text);
+	return true;
+}
+bool mr_packing_has(const struct mr_packing *packing, mr_field field);
+/* Into the arena; what was added stays. */
+struct mr_packed mr_packing_end(const struct mr_packing *packing, struct mr_arena *arena);
+void mr_packing_fini(struct mr_packing *packing);
 
 struct mr_signal {
 	uint32_t consumer; /* catalog index of the rule that alerts, or of the correlation */

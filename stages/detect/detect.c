@@ -162,7 +162,7 @@ static void close_stage(void *state)
 	engine_close(detect->engine);
 	mr_catalog_fini(&detect->catalog);
 	mr_arena_fini(&detect->arena);
-	mr_arena_fini(&detect->signals.arena);
+	detect_signals_fini(&detect->signals);
 }
 
 static enum mr_err open_tables(struct detect *detect, const struct mr_stage_env *env,
@@ -207,6 +207,7 @@ static enum mr_err open_stage(void *state, const struct mr_stage_env *env, struc
 	detect->signals.catalog = &detect->catalog;
 	detect->signals.counters = env->counters;
 	detect->signals.tally = env->tally;
+	detect->signals.shown_fields = detect_shown_fields();
 	memcpy(detect->signals.seed, env->seed, sizeof detect->signals.seed);
 	return MR_OK;
 }

@@ -95,17 +95,18 @@ struct detect_signals {
 	uint32_t matched[MR_MATCHED_MAX]; /* of them, those that signals say */
 	uint32_t matched_count;
 	bool has_matched;
-	/* Those that alerts show, for the event in hand. */
-	struct mr_signal_field shown[MR_SIGNAL_FIELDS_MAX];
-	uint32_t shown_count;
+	uint64_t shown_fields;  /* which normalised fields alerts show, a bit each */
+	struct mr_packed shown; /* those of the event in hand */
 	bool has_shown;
-	/* Those of one signal: what outer correlations take first, then what its alerts show. */
-	struct mr_signal_field fields[MR_SIGNAL_FIELDS_MAX];
+	struct mr_packing packing; /* of the fields in hand */
 };
+/* For shown_fields. */
+uint64_t detect_shown_fields(void);
 /* An event, which matches these rules; borrowed. */
 void detect_signals_begin(struct detect_signals *signals, const uint32_t *rules, size_t count);
 void detect_signals_emit(struct detect_signals *signals, const struct mr_events *events,
 			 const struct mr_event *event, uint32_t rule, struct mr_writer *out);
+void detect_signals_fini(struct detect_signals *signals);
 
 /* The stage in a worker: detect.c. */
 struct detect {

@@ -178,39 +178,62 @@ static void read_texts(struct detect_signals *signals, const struct mr_events *e
 
 /* ---- fields ---- */
 
-static void add_shown(struct detect_signals *signals, const struct mr_events *events,
-		      const struct mr_event *event, mr_field field)
+static_assert(MR_F_NORMALISED_END <= 64, "a normalised field is a bit of a word");
+
+uint64_t detect_shown_fields(void)
 {
-	uint32_t most = signals->shown_count + MR_PRODUCT_MAX;
-	if (most > MR_SIGNAL_FIELDS_MAX)
-		most = MR_SIGNAL_FIELDS_MAX;
-	for (const struct mr_value *value = mr_event_get(events, event, field);
-	     value != NULL && signals->shown_count < most; value = mr_value_next(events, value)) {
+	uint64_t fields = 0;
+	for (int id = 1; id < MR_F_NORMALISED_END; id++)
+		if (mr_field_in_alert((mr_field)id))
+			fields |= UINT64_C(1) << id;
+	return fields;
+}
+
+/* The normalised fields that the event has. */
+static uint64_t fields_there(const struct mr_event *event)
+{
+	uint64_t there = 0;
+	for (int id = 1; id < MR_F_NORMALISED_END; id++)
+		there |= (uint64_t)(event->first[id] != 0) << id;
+	return there;
+}
+
+/* The values of a field that every alert shows. */
+static void add_shown(struct detect_signals *signals, const struct mr_events *events,
+		      mr_field field, const struct mr_value *value)
+{
+	uint32_t most = signals->packing.count + MR_PRODUCT_MAX;
+	for (; value != NULL && signals->packing.count < most;
+	     value = mr_value_next(events, value)) {
 		struct mr_slice text = {value->text, value->len};
-		if (value->type != MR_NULL)
-			signals->shown[signals->shown_count++] = (struct mr_signal_field){
-			    field, value->type, mr_signal_shown(&signals->arena, text)};
+		if (value->type != MR_NULL &&
+		    !mr_packing_add(&signals->packing, field, value->type,
+				    mr_signal_shown(&signals->arena, text)))
+			return;
 	}
 }
 
+/* Once for each event, however many signals it makes. */
 static void find_shown(struct detect_signals *signals, const struct mr_events *events,
 		       const struct mr_event *event)
 {
 	if (signals->has_shown)
 		return;
 	signals->has_shown = true;
-	signals->shown_count = 0;
-	for (int id = 1; id < MR_F_NORMALISED_END; id++) {
-		if (event->first[id] != 0 && mr_field_in_alert((mr_field)id))
-			add_shown(signals, events, event, (mr_field)id);
+	mr_packing_begin(&signals->packing);
+	for (uint64_t left = fields_there(event) & signals->shown_fields; left != 0;
+	     left &= left - 1) {
+		mr_field field = (mr_field)__builtin_ctzll(left);
+		add_shown(signals, events, field, mr_event_get(events, event, field));
 	}
+	signals->shown = mr_packing_end(&signals->packing, &signals->arena);
 }
 
 /* What an outer correlation takes of a field: what it would see in the record itself, so each text
  * once in any case (what is added up as often as it stands there), none that is missing, at most
  * MR_PRODUCT_MAX. False where there were more. */
 static bool carry(struct detect_signals *signals, const struct mr_events *events,
-		  const struct mr_event *event, const struct detect_field *wanted, uint32_t *count)
+		  const struct mr_event *event, const struct detect_field *wanted)
 {
 	const struct mr_value *value = first_of(events, event, wanted);
 	struct mr_column texts;
@@ -220,12 +243,9 @@ static bool carry(struct detect_signals *signals, const struct mr_events *events
 	texts.numbers = false;
 	for (; value != NULL && !texts.capped; value = mr_value_next(events, value)) {
 		struct mr_slice text = {value->text, value->len};
-		if (!mr_column_add(&texts, &signals->arena, value->type, text))
-			continue;
-		if (*count == MR_SIGNAL_FIELDS_MAX)
+		if (mr_column_add(&texts, &signals->arena, value->type, text) &&
+		    !mr_packing_add(&signals->packing, wanted->name, value->type, text))
 			return false;
-		signals->fields[(*count)++] =
-		    (struct mr_signal_field){wanted->name, value->type, text};
 	}
 	return !texts.capped;
 }
@@ -240,26 +260,30 @@ static bool is_carried(const struct detect_consumer *consumer, mr_field field)
 
 /* The values of one field that the rule has its alerts show, under the name that it calls them. */
 static void show(struct detect_signals *signals, const struct mr_events *events,
-		 const struct mr_event *event, const struct detect_field *wanted, uint32_t *count)
+		 const struct mr_event *event, const struct detect_field *wanted)
 {
 	const struct mr_value *value = first_of(events, event, wanted);
-	for (uint32_t n = 0; value != NULL && n < SHOWN_EACH_MAX && *count < MR_SIGNAL_FIELDS_MAX;
+	for (uint32_t n = 0; value != NULL && n < SHOWN_EACH_MAX;
 	     value = mr_value_next(events, value)) {
 		struct mr_slice text = {value->text, value->len};
 		if (mr_value_is_missing(value))
 			continue;
-		signals->fields[(*count)++] = (struct mr_signal_field){
-		    wanted->name, value->type, mr_signal_shown(&signals->arena, text)};
+		if (!mr_packing_add(&signals->packing, wanted->name, value->type,
+				    mr_signal_shown(&signals->arena, text)))
+			return;
 		n++;
 	}
 }
 
-static bool has_field(const struct detect_signals *signals, uint32_t count, mr_field field)
+/* What every alert shows goes behind what was added for this signal. */
+static void add_all_shown(struct detect_signals *signals, const struct detect_consumer *consumer)
 {
-	for (uint32_t i = 0; i < count; i++)
-		if (signals->fields[i].field == field)
-			return true;
-	return false;
+	struct mr_packed_at at = mr_packed_begin(signals->shown.bytes);
+	struct mr_signal_field field;
+	while (mr_packed_next(&at, &field))
+		if (!is_carried(consumer, field.field) &&
+		    !mr_packing_add(&signals->packing, field.field, field.type, field.text))
+			return;
 }
 
 static void set_fields(struct detect_signals *signals, const struct mr_events *events,
@@ -267,27 +291,24 @@ static void set_fields(struct detect_signals *signals, const struct mr_events *e
 		       const struct detect_consumer *consumer, struct mr_signal *signal)
 {
 	find_shown(signals, events, event);
-	signal->fields = signals->shown;
-	signal->field_count = signals->shown_count;
-	if (consumer->carried_count + list->shown_count == 0)
-		return;
+	mr_packing_begin(&signals->packing);
 	/* First, so that nothing else takes their place: keys depend on them. */
-	uint32_t count = 0;
 	bool whole = true;
 	for (uint32_t i = 0; i < consumer->carried_count; i++)
-		whole &= carry(signals, events, event, &consumer->carried[i], &count);
+		whole &= carry(signals, events, event, &consumer->carried[i]);
 	mr_count(signals->counters, MR_C_KEYS_CAPPED, !whole);
 	for (uint32_t i = 0; i < list->shown_count; i++) {
 		mr_field name = list->shown[i].name;
 		if (name != 0 && !mr_field_in_alert(name) && !is_carried(consumer, name) &&
-		    !has_field(signals, count, name))
-			show(signals, events, event, &list->shown[i], &count);
+		    !mr_packing_has(&signals->packing, name))
+			show(signals, events, event, &list->shown[i]);
 	}
-	for (uint32_t i = 0; i < signals->shown_count && count < MR_SIGNAL_FIELDS_MAX; i++)
-		if (!is_carried(consumer, signals->shown[i].field))
-			signals->fields[count++] = signals->shown[i];
-	signal->fields = signals->fields;
-	signal->field_count = count;
+	signal->packed = signals->shown;
+	if (signals->packing.count + consumer->carried_count > 0) {
+		add_all_shown(signals, consumer);
+		signal->packed = mr_packing_end(&signals->packing, &signals->arena);
+	}
+	signal->field_count = signal->packed.count;
 }
 
 /* ---- signals ---- */
@@ -383,4 +404,10 @@ void detect_signals_emit(struct detect_signals *signals, const struct mr_events 
 			correlate(signals, events, event, consumer, &signal, out);
 		}
 	}
+}
+
+void detect_signals_fini(struct detect_signals *signals)
+{
+	mr_packing_fini(&signals->packing);
+	mr_arena_fini(&signals->arena);
 }

@@ -79,6 +79,28 @@ static void wrong_items_make_the_cursor_bad(void **state)
 	mr_buf_fini(&out);
 }
 
+/* What is written without a call is what msgpack-c writes. */
+static void short_forms_are_msgpacks(void **state)
+{
+	(void)state;
+	struct mr_buf ours = {0}, theirs = {0};
+	for (size_t i = 0; i < 300; i++) {
+		mr_pack_uint(&ours, i);
+		mr_pack_any_uint(&theirs, i);
+		mr_pack_array(&ours, i);
+		mr_pack_any_array(&theirs, i);
+		memset(mr_pack_room(&ours, i), 'x', i);
+		memset(mr_pack_any_room(&theirs, i), 'x', i);
+		assert_int_equal(ours.len, theirs.len);
+	}
+	assert_memory_equal(ours.data, theirs.data, ours.len);
+	struct mr_unpack in = mr_unpack((struct mr_slice){ours.data, ours.len});
+	in.bad = true; /* wherever it stands */
+	assert_int_equal(mr_unpack_bytes(&in).len + mr_unpack_uint(&in, UINT64_MAX), 0);
+	mr_buf_fini(&ours);
+	mr_buf_fini(&theirs);
+}
+
 static void texts_of_every_width(void **state)
 {
 	(void)state;
@@ -714,6 +736,7 @@ int main(void)
 	    cmocka_unit_test(integers_have_one_meaning),
 	    cmocka_unit_test(wrong_items_make_the_cursor_bad),
 	    cmocka_unit_test(a_version_comes_first),
+	    cmocka_unit_test(short_forms_are_msgpacks),
 	    cmocka_unit_test(texts_of_every_width),
 	    cmocka_unit_test(a_signal_comes_back_whole),
 	    cmocka_unit_test(no_record_is_one_byte),

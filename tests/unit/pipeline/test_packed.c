@@ -58,6 +58,33 @@ static void fields_are_checked_byte_by_byte(void **state)
 		assert_false(takes_fields(bad[i]));
 }
 
+/* Several heads are looked at side by side: the wrong one is found wherever it stands. */
+static void one_wrong_head_among_many_is_found(void **state)
+{
+	(void)state;
+	static const struct mr_slice wrong[] = {C("\0\0\x02\x40"), C("\x06\0\x02\0"),
+						C("\x06\0\x02\xe0"), C("\x06\0\x03\x40"),
+						C("\x06\0\x01\x40")};
+	for (size_t count = 1; count <= 13; count++) {
+		struct mr_buf block = {0};
+		mr_buf_add(&block, (char[]){(char)count, 0}, 2);
+		for (size_t i = 0; i < count; i++)
+			mr_buf_add(&block, HEAD_INT, 4);
+		for (size_t i = 0; i < count; i++)
+			mr_buf_add(&block, "-7", 2);
+		struct mr_slice bytes = {block.data, block.len};
+		assert_true(takes_fields(bytes));
+		for (size_t at = 0; at < count; at++) {
+			for (size_t w = 0; w < sizeof(wrong) / sizeof(wrong[0]); w++) {
+				memcpy(block.data + 2 + at * 4, wrong[w].at, 4);
+				assert_false(takes_fields(bytes));
+			}
+			memcpy(block.data + 2 + at * 4, HEAD_INT, 4);
+		}
+		mr_buf_fini(&block);
+	}
+}
+
 static void no_more_fields_than_a_signal_has(void **state)
 {
 	(void)state;
@@ -100,23 +127,54 @@ static void fields_of_every_length(void **state)
 		assert_int_equal(got[i].type, want[i].type);
 		assert_slice(got[i].text, want[i].text);
 	}
-	struct mr_packed packed = mr_fields_pack(&arena, want, COUNT);
-	struct mr_buf again = {0};
-	mr_pack_fields(&again, NULL, COUNT, &packed);
-	assert_int_equal(packed.highest, MR_FIELDS_MAX);
-	assert_int_equal(again.len, out.len);
-	assert_memory_equal(again.data, out.data, out.len);
-	mr_buf_fini(&again);
+	struct mr_packing packing = {0};
+	for (size_t i = 0; i < COUNT; i++)
+		assert_true(mr_packing_add(&packing, want[i].field, want[i].type, want[i].text));
+	struct mr_packed made[] = {mr_fields_pack(&arena, want, COUNT),
+				   mr_packing_end(&packing, &arena)};
+	for (size_t i = 0; i < 2; i++) {
+		struct mr_buf again = {0};
+		mr_pack_fields(&again, NULL, COUNT, &made[i]);
+		assert_int_equal(made[i].highest, MR_FIELDS_MAX);
+		assert_int_equal(again.len, out.len);
+		assert_memory_equal(again.data, out.data, out.len);
+		mr_buf_fini(&again);
+	}
+	mr_packing_fini(&packing);
 	drop(bytes);
 	mr_arena_fini(&arena);
 	mr_buf_fini(&out);
 	free(text);
 }
 
+static void fields_are_added_one_by_one(void **state)
+{
+	(void)state;
+	struct mr_arena arena = {0};
+	struct mr_packing packing = {0};
+	assert_int_equal(mr_packing_end(&packing, &arena).bytes.len, 0);
+	assert_true(mr_packing_add(&packing, 5, MR_STRING, S("x y")));
+	assert_true(mr_packing_has(&packing, 5));
+	assert_false(mr_packing_has(&packing, 6));
+	while (mr_packing_add(&packing, 6, MR_INT, S("-7")))
+		;
+	struct mr_packed packed = mr_packing_end(&packing, &arena);
+	assert_int_equal(packed.count, MR_SIGNAL_FIELDS_MAX);
+	assert_int_equal(packed.highest, 6);
+	assert_true(takes_fields(packed.bytes));
+	mr_packing_begin(&packing);
+	assert_false(mr_packing_has(&packing, 6));
+	assert_int_equal(mr_packing_end(&packing, &arena).count, 0);
+	mr_packing_fini(&packing);
+	mr_arena_fini(&arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(fields_are_checked_byte_by_byte),
+	    cmocka_unit_test(one_wrong_head_among_many_is_found),
+	    cmocka_unit_test(fields_are_added_one_by_one),
 	    cmocka_unit_test(no_more_fields_than_a_signal_has),
 	    cmocka_unit_test(fields_of_every_length),
 	};
