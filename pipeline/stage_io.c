@@ -354,9 +354,14 @@ static bool lane_added(struct mr_writer *writer, struct mr_lane *lane, size_t st
 	return true;
 }
 
+/* With room for a body such as the last one was: one that grows from nothing is copied fifteen
+ * times until it is full. */
 static struct mr_lane *output_lane(struct mr_output *output, uint8_t key_group)
 {
-	return &output->lanes[mr_key_group_owner(key_group, output->lane_count)];
+	struct mr_lane *lane = &output->lanes[mr_key_group_owner(key_group, output->lane_count)];
+	if (lane->open.bytes.capacity == 0)
+		mr_buf_reserve(&lane->open.bytes, lane->usual_bytes);
+	return lane;
 }
 
 /* The next output of this content (and layer) from number *at on, *at behind it; NULL at the end.
@@ -588,6 +593,7 @@ bool mr_output_take(struct mr_writer *writer, uint32_t output, uint32_t lane, bo
 		return false;
 	}
 	memset(mr_buf_reserve(&body_out->bytes, MR_JSON_PADDING), 0, MR_JSON_PADDING);
+	from->usual_bytes = body_out->bytes.len;
 	return true;
 }
 

@@ -93,6 +93,7 @@ struct mr_lane {
 	uint32_t full_count;
 	uint32_t full_capacity;
 	struct mr_body open;
+	size_t usual_bytes; /* of the body that was taken last: room for the next one */
 };
 
 /* One outgoing edge of the topology. */
