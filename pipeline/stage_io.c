@@ -184,17 +184,39 @@ bool mr_reader_record(struct mr_reader *in, struct mr_record *out)
 	return false;
 }
 
+static void show_signal(struct mr_reader *in, const struct mr_signal *signal)
+{
+	if (in->watch != NULL)
+		mr_inhand_record(in->watch->page, &signal->origin, signal->origin.partition,
+				 signal->origin.position);
+}
+
 bool mr_reader_signal(struct mr_reader *in, struct mr_signal *out)
 {
+	return mr_reader_signals(in, out, 1) > 0;
+}
+
+/* One that does not decode is met again when it is the current one. */
+uint32_t mr_reader_signals(struct mr_reader *in, struct mr_signal *out, uint32_t most)
+{
+	uint32_t count = 0;
+	size_t at = in->at;
+	assert(most > 0 && most <= MR_SIGNALS_AHEAD);
+	in->ahead_count = 0;
 	if (!has_item(in, MR_CONTENT_SIGNALS))
-		return false;
-	in->next = in->at;
-	bool good =
-	    decoded(in, mr_signal_decode(in->body, &in->next, &in->arena, out, &in->broken));
-	if (good && in->watch != NULL)
-		mr_inhand_record(in->watch->page, &out->origin, out->origin.partition,
-				 out->origin.position);
-	return good;
+		return 0;
+	if (!decoded(in, mr_signal_decode(in->body, &at, &in->arena, out, &in->broken)))
+		return 0;
+	in->next = at;
+	do
+		in->ahead_ends[count++] = at;
+	while (count < most && at < in->body.len &&
+	       mr_signal_decode(in->body, &at, &in->arena, &out[count], NULL) == MR_OK);
+	in->ahead = out;
+	in->ahead_at = 0;
+	in->ahead_count = count;
+	show_signal(in, out);
+	return count;
 }
 
 bool mr_reader_alert(struct mr_reader *in, struct mr_alert *out)
@@ -221,6 +243,10 @@ void mr_reader_advance(struct mr_reader *in)
 	assert(in->next > in->at); /* a stage looks at an item before it moves on */
 	in->at = in->next;
 	in->items++;
+	if (in->ahead_at + 1 < in->ahead_count) {
+		in->next = in->ahead_ends[++in->ahead_at];
+		show_signal(in, &in->ahead[in->ahead_at]);
+	}
 }
 
 static enum mr_err check_count(struct mr_reader *reader)

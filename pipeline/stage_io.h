@@ -47,6 +47,10 @@ struct mr_reader {
 	uint32_t count;          /* items that the header promised (not for a region) */
 	struct mr_region region; /* records; for MR_FORM_ITEMS its form alone */
 	struct mr_events *events;
+	/* Signals that were shown together: where each ends, and which is the current one. */
+	const struct mr_signal *ahead; /* borrowed */
+	size_t ahead_ends[MR_SIGNALS_AHEAD];
+	uint32_t ahead_at, ahead_count;
 	struct mr_arena arena;  /* arrays of decoded items, until the next open */
 	struct mr_error broken; /* code MR_PROTOCOL once an item did not decode */
 	/* Borrowed, and kept over all opens; NULL where nobody watches. What is shown is published

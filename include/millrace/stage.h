@@ -118,6 +118,11 @@ struct mr_reader;
 enum mr_content mr_reader_content(const struct mr_reader *in);
 bool mr_reader_record(struct mr_reader *in, struct mr_record *out);
 bool mr_reader_signal(struct mr_reader *in, struct mr_signal *out);
+/* The current one and those behind it, as many as there are up to `most`, at most
+ * MR_SIGNALS_AHEAD; 0 at the end. Each advance makes the next of them the current one; `out` is
+ * borrowed until the last. */
+#define MR_SIGNALS_AHEAD 16
+uint32_t mr_reader_signals(struct mr_reader *in, struct mr_signal *out, uint32_t most);
 bool mr_reader_alert(struct mr_reader *in, struct mr_alert *out);
 bool mr_reader_reject(struct mr_reader *in, struct mr_reject *out);
 /* In a fused chain: all events of the batch at once, borrowed, mutable. NULL otherwise. */

@@ -12,7 +12,7 @@
 #include "millrace/number.h"
 #include "millrace/poison.h"
 
-#define CROWD_SIGNALS 64 /* are taken between two looks at what was copied */
+#define CROWD_LOOKS 4 /* ahead, between two looks at what was copied */
 
 static const struct corr_kind *const kinds[] = {
 #define X(symbol, name, counts, condition) [MR_CORRELATION_##symbol] = &corr_##name,
@@ -192,6 +192,7 @@ static void give_back(struct corr *corr)
 	mr_buf_fini(&corr->scratch);
 	mr_buf_fini(&corr->value);
 	mr_arena_fini(&corr->arena);
+	mr_arena_fini(&corr->ahead.arena);
 	mr_catalog_fini(&corr->catalog);
 }
 
@@ -294,12 +295,11 @@ static void mark_lossy(const struct corr *corr, const struct corr_near *near)
 }
 
 static void observe(struct corr *corr, const struct corr_rule *rule, const struct mr_signal *signal,
-		    uint32_t position)
+		    const struct corr_name *name, uint32_t position)
 {
 	int64_t number = corr_slot_number(signal->time_us, rule->span_us);
 	bool beyond = corr_count_beyond(corr, signal->time_us, rule->delay_us);
-	struct corr_key *key = corr_key_get(corr, signal->key_group, rule, signal->tenant,
-					    signal->key, signal->key_count);
+	struct corr_key *key = corr_key_get(corr, signal->key_group, rule, name);
 	if (is_over(corr, key, number))
 		return;
 	struct corr_slot *slot = corr_slot_get(corr, key, number);
@@ -336,10 +336,11 @@ static void observe(struct corr *corr, const struct corr_rule *rule, const struc
 }
 
 static void observe_counted(struct corr *corr, const struct corr_rule *rule,
-			    const struct mr_signal *signal, uint32_t position)
+			    const struct mr_signal *signal, const struct corr_name *name,
+			    uint32_t position)
 {
 	uint64_t from = mr_cost_begin(corr->env->costs);
-	observe(corr, rule, signal, position);
+	observe(corr, rule, signal, name, position);
 	mr_cost_end(corr->env->costs, rule->index, from);
 	mr_cost_asked(corr->env->costs, rule->index);
 }
@@ -387,7 +388,8 @@ static bool is_possible(const struct corr *corr, const struct mr_signal *signal,
 	       fields_exist(corr, signal) && rules_exist(corr, signal);
 }
 
-static enum mr_err take(struct corr *corr, const struct mr_signal *signal, struct mr_error *error)
+static enum mr_err take(struct corr *corr, const struct mr_signal *signal,
+			const struct corr_name *name, struct mr_error *error)
 {
 	uint32_t position = 0;
 	MR_POISON("correlate", signal->record_id);
@@ -408,7 +410,7 @@ static enum mr_err take(struct corr *corr, const struct mr_signal *signal, struc
 	else if (!signal->has_time)
 		mr_count(corr->env->counters, MR_C_NOT_CORRELATED, 1);
 	else if (rule->kind != NULL && (rule->kind->takes == NULL || rule->kind->takes(signal)))
-		observe_counted(corr, rule, signal, position);
+		observe_counted(corr, rule, signal, name, position);
 	return MR_OK;
 }
 
@@ -423,23 +425,65 @@ static bool is_crowded(const struct corr *corr)
 	return copied > 0 && corr->bytes + copied > corr->ceiling - corr->ceiling / 16 * 3;
 }
 
+/* Whether it is for a correlation of this layer, as far as its name needs: take looks at the rest.
+ */
+static const struct corr_rule *names_key(const struct corr *corr, const struct mr_signal *signal)
+{
+	const struct corr_rule *rule =
+	    signal->consumer < corr->catalog.count ? &corr->rules[signal->consumer] : NULL;
+	return rule != NULL && rule->kind != NULL ? rule : NULL;
+}
+
+static void look_ahead(struct corr *corr, uint32_t count)
+{
+	struct corr_ahead *ahead = &corr->ahead;
+	mr_arena_reset(&ahead->arena);
+	for (uint32_t i = 0; i < count; i++) {
+		const struct mr_signal *signal = &ahead->signals[i];
+		const struct corr_rule *rule = names_key(corr, signal);
+		if (rule == NULL)
+			continue;
+		ahead->names[i] = corr_key_name(corr, rule, signal->tenant, signal->key,
+						signal->key_count, &ahead->arena);
+		corr_key_near(corr, signal->key_group, &ahead->names[i]);
+	}
+	for (uint32_t i = 0; i < count; i++)
+		if (names_key(corr, &ahead->signals[i]) != NULL)
+			corr_key_nearer(corr, ahead->signals[i].key_group, &ahead->names[i]);
+}
+
+static enum mr_err take_ahead(struct corr *corr, struct mr_reader *in, uint32_t count,
+			      struct mr_error *error)
+{
+	enum mr_err err = MR_OK;
+	for (uint32_t i = 0; i < count && err == MR_OK; i++) {
+		if (!mr_writer_ready(corr->out))
+			return MR_FULL;
+		corr->arrival_us = corr->ahead.signals[i].arrival_us;
+		err = take(corr, &corr->ahead.signals[i], &corr->ahead.names[i], error);
+		corr->arrival_us = 0;
+		if (err == MR_OK)
+			mr_reader_advance(in);
+	}
+	return err;
+}
+
 static enum mr_err stage_process(void *state, struct mr_reader *in, struct mr_writer *out,
 				 struct mr_error *error)
 {
 	struct corr *corr = state;
-	struct mr_signal signal;
 	corr->out = out;
-	for (uint32_t i = 0; mr_reader_signal(in, &signal); i++) {
-		if (!mr_writer_ready(out) || (i % CROWD_SIGNALS == 0 && is_crowded(corr)))
+	for (uint32_t looks = 0;; looks++) {
+		uint32_t count = mr_reader_signals(in, corr->ahead.signals, MR_SIGNALS_AHEAD);
+		if (count == 0)
+			return MR_OK;
+		if (!mr_writer_ready(out) || (looks % CROWD_LOOKS == 0 && is_crowded(corr)))
 			return MR_FULL;
-		corr->arrival_us = signal.arrival_us;
-		enum mr_err err = take(corr, &signal, error);
-		corr->arrival_us = 0;
+		look_ahead(corr, count);
+		enum mr_err err = take_ahead(corr, in, count, error);
 		if (err != MR_OK)
 			return err;
-		mr_reader_advance(in);
 	}
-	return MR_OK;
 }
 
 /* ---- the rest of the stage's life ---- */

@@ -628,8 +628,13 @@ static void get_key(struct corr *corr, struct mr_unpack *in, uint8_t number)
 		return;
 	}
 	struct corr_rule *rule = rule_of(corr, id, meaning, count);
-	struct corr_key *key =
-	    rule == NULL ? NULL : corr_key_get(corr, number, rule, tenant, texts, (uint32_t)count);
+	struct corr_key *key = NULL;
+	if (rule != NULL) {
+		mr_arena_reset(&corr->arena);
+		struct corr_name name =
+		    corr_key_name(corr, rule, tenant, texts, (uint32_t)count, &corr->arena);
+		key = corr_key_get(corr, number, rule, &name);
+	}
 	for (size_t i = 0; i < slots && mr_unpack_ok(in); i++)
 		get_slot(corr, in, rule, key);
 }

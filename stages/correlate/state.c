@@ -8,6 +8,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#define CACHE_LINE 64
+
 /* ---- time ---- */
 
 int64_t corr_slot_number(int64_t time_us, int64_t span_us)
@@ -39,12 +41,13 @@ static uint64_t seeded_hash(const struct corr *corr, const void *bytes, size_t l
 	return mr_hash64(bytes, len, seed ^ more);
 }
 
-static void add_text(struct mr_buf *out, struct mr_slice text)
+static char *put_text(char *at, struct mr_slice text)
 {
 	uint32_t len = (uint32_t)text.len;
-	mr_buf_add(out, &len, sizeof(len));
-	if (text.len > 0)
-		mr_buf_add(out, text.at, text.len);
+	memcpy(at, &len, sizeof(len));
+	if (len > 0)
+		memcpy(at + sizeof(len), text.at, len);
+	return at + sizeof(len) + len;
 }
 
 static const char *get_text(const char *at, struct mr_slice *text_out)
@@ -118,45 +121,76 @@ void corr_group_reserve(struct corr *corr, struct corr_group *group, uint64_t ke
 }
 
 static struct corr_key *key_new(struct corr *corr, uint8_t number, const struct corr_rule *rule,
-				uint32_t texts, uint64_t hash)
+				const struct corr_name *name)
 {
 	struct corr_group *group = &corr->groups[number];
 	corr_group_reserve(corr, group, 1);
-	struct corr_key *key = mr_malloc(sizeof(*key) + corr->scratch.len);
-	corr_weigh(corr, rule->index, corr_taken(sizeof(*key) + corr->scratch.len), 0);
+	struct corr_key *key = mr_malloc(sizeof(*key) + name->bytes.len);
+	corr_weigh(corr, rule->index, corr_taken(sizeof(*key) + name->bytes.len), 0);
 	*key = (struct corr_key){.rule = rule,
-				 .hash = hash,
-				 .len = (uint32_t)corr->scratch.len,
+				 .hash = name->hash,
+				 .len = (uint32_t)name->bytes.len,
 				 .rank = CORR_UNRANKED,
-				 .texts = (uint8_t)texts,
+				 .texts = (uint8_t)name->texts,
 				 .group = number};
-	memcpy(key->bytes, corr->scratch.data, corr->scratch.len);
-	key_put(group, hash, key);
+	memcpy(key->bytes, name->bytes.at, name->bytes.len);
+	key_put(group, name->hash, key);
 	group->key_count++;
 	return key;
 }
 
+struct corr_name corr_key_name(const struct corr *corr, const struct corr_rule *rule,
+			       struct mr_slice tenant, const struct mr_slice *texts, uint32_t count,
+			       struct mr_arena *arena)
+{
+	size_t len = sizeof(uint32_t) + tenant.len;
+	for (uint32_t i = 0; i < count; i++)
+		len += sizeof(uint32_t) + texts[i].len;
+	char *bytes = mr_arena_alloc(arena, len);
+	char *at = put_text(bytes, tenant);
+	for (uint32_t i = 0; i < count; i++)
+		at = put_text(at, texts[i]);
+	return (struct corr_name){.bytes = {bytes, len},
+				  .hash = seeded_hash(corr, bytes, len, rule->index),
+				  .texts = count};
+}
+
+void corr_key_near(const struct corr *corr, uint8_t number, const struct corr_name *name)
+{
+	const struct corr_group *group = &corr->groups[number];
+	if (group->key_places > 0)
+		__builtin_prefetch(&group->keys[home_of(group, name->hash)]);
+}
+
+/* The key's own slot, and what tells that it is the one. */
+void corr_key_nearer(const struct corr *corr, uint8_t number, const struct corr_name *name)
+{
+	const struct corr_group *group = &corr->groups[number];
+	if (group->key_places == 0)
+		return;
+	const struct corr_key_place *place = &group->keys[home_of(group, name->hash)];
+	if (place->key == NULL || place->hash != name->hash)
+		return;
+	const char *at = (const char *)place->key;
+	for (size_t line = 0; line < sizeof(*place->key) + name->bytes.len; line += CACHE_LINE)
+		__builtin_prefetch(at + line);
+}
+
 struct corr_key *corr_key_get(struct corr *corr, uint8_t number, const struct corr_rule *rule,
-			      struct mr_slice tenant, const struct mr_slice *texts, uint32_t count)
+			      const struct corr_name *name)
 {
 	struct corr_group *group = &corr->groups[number];
-	struct mr_buf *bytes = &corr->scratch;
-	bytes->len = 0;
-	add_text(bytes, tenant);
-	for (uint32_t i = 0; i < count; i++)
-		add_text(bytes, texts[i]);
-	uint64_t hash = seeded_hash(corr, bytes->data, bytes->len, rule->index);
 	if (group->key_places > 0) {
-		uint32_t at = home_of(group, hash);
+		uint32_t at = home_of(group, name->hash);
 		for (; group->keys[at].key != NULL; at = behind(group, at)) {
 			struct corr_key *key = group->keys[at].key;
-			if (group->keys[at].hash == hash && key->rule == rule &&
-			    key->texts == count && key->len == bytes->len &&
-			    memcmp(key->bytes, bytes->data, key->len) == 0)
+			if (group->keys[at].hash == name->hash && key->rule == rule &&
+			    key->texts == name->texts && key->len == name->bytes.len &&
+			    memcmp(key->bytes, name->bytes.at, key->len) == 0)
 				return key;
 		}
 	}
-	return key_new(corr, number, rule, count, hash);
+	return key_new(corr, number, rule, name);
 }
 
 /* What stands behind it moves up as far as it may, so that no place on its way is free. */

@@ -26,6 +26,7 @@
 #include "millrace/rule.h"
 #include "millrace/stage.h"
 
+#include "ahead.h"
 #include "heap.h"
 
 #define CORR_ITEMS_SIDE 10  /* occurrences kept whole at either end of a slot */
@@ -369,6 +370,7 @@ struct corr {
 	 * one that stands for all detections: what is kept of their records. */
 	struct corr_rule *rules;
 	struct corr_group groups[MR_KEY_GROUPS];
+	struct corr_ahead ahead;
 	struct mr_arena arena;          /* of one signal */
 	uint64_t restoring;             /* version of the section in hand */
 	const struct corr_rule **by_id; /* all rules */
@@ -490,8 +492,9 @@ static inline size_t corr_taken(size_t bytes)
 int64_t corr_slot_number(int64_t time_us, int64_t span_us);
 int64_t corr_slot_offset(int64_t time_us, int64_t span_us);
 
+/* Made where there is none. */
 struct corr_key *corr_key_get(struct corr *corr, uint8_t group, const struct corr_rule *rule,
-			      struct mr_slice tenant, const struct mr_slice *texts, uint32_t count);
+			      const struct corr_name *name);
 struct mr_slice corr_key_tenant(const struct corr_key *key);
 void corr_key_texts(const struct corr_key *key, struct mr_slice *texts_out);
 struct corr_slot *corr_slot_find(struct corr *corr, const struct corr_key *key, int64_t number);

@@ -1,5 +1,6 @@
 /* When a correlation that settles is judged, when people hear of it, and what a snapshot makes of
  * that. */
+#include "key.h"
 #include "settle_world.h"
 #include "state.h"
 
@@ -613,10 +614,9 @@ static void offers_are_found(void **state)
 	world_open(&world);
 	house_open(&house, &world.catalog, world.fields, 1, true);
 	struct corr *corr = house.states[0][0];
-	struct mr_slice key = MR_SLICE("k");
 	int64_t alone = 0;
 	struct corr_slot *slot =
-	    corr_slot_get(corr, corr_key_get(corr, 0, &corr->rules[2], MR_SLICE("t"), &key, 1), 0);
+	    corr_slot_get(corr, key_get(corr, 0, &corr->rules[2], "t", MR_SLICE("k")), 0);
 	for (uint32_t i = 0; i < 3000; i++) {
 		offer(corr, slot, i, false);
 		if (i % 3 == 0)

@@ -1,5 +1,6 @@
 /* The tables of keys and slots: what is found while others come and go. */
 #include "harness.h"
+#include "key.h"
 #include "state.h"
 
 #define KEYS 3000
@@ -41,7 +42,7 @@ static struct corr_key *key_of(struct tables *tables, uint32_t number)
 	char text[16];
 	snprintf(text, sizeof(text), "%u", number);
 	struct mr_slice key = mr_slice(text);
-	return corr_key_get(tables->corr, 7, tables->rule, MR_SLICE("tenant"), &key, 1);
+	return key_get(tables->corr, 7, tables->rule, "tenant", key);
 }
 
 static void keys_are_found_while_others_go(void **state)
