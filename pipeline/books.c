@@ -39,6 +39,15 @@ struct mr_book_row *mr_books_row(struct mr_books *books, uint32_t source)
 	return &books->rows[source];
 }
 
+/* Room for one more behind `count` items: lists double, and their count alone says how long they
+ * are. */
+static void *room(void *items, size_t count, size_t item_size)
+{
+	if (count > 0 && count < mr_grow(0, count))
+		return items;
+	return mr_realloc(items, mr_grow(0, count + 1) * item_size);
+}
+
 void mr_books_link(struct mr_books *books, const struct mr_book_link *link)
 {
 	struct mr_book_link *own = NULL;
@@ -48,8 +57,7 @@ void mr_books_link(struct mr_books *books, const struct mr_book_link *link)
 			own = it;
 	}
 	if (own == NULL) {
-		books->links =
-		    mr_realloc(books->links, (books->link_count + 1) * sizeof *books->links);
+		books->links = room(books->links, books->link_count, sizeof *books->links);
 		own = &books->links[books->link_count++];
 		*own = (struct mr_book_link){link->edge, link->from, link->to, 0, 0, 0, 0};
 	}
@@ -151,8 +159,7 @@ void mr_books_shed(struct mr_books *books, struct mr_slice rule, uint64_t slots)
 {
 	struct mr_book_shed *own = find_shed(books, rule);
 	if (own == NULL) {
-		books->sheds =
-		    mr_realloc(books->sheds, (books->shed_count + 1) * sizeof *books->sheds);
+		books->sheds = room(books->sheds, books->shed_count, sizeof *books->sheds);
 		own = &books->sheds[books->shed_count++];
 		*own = (struct mr_book_shed){copy(rule), 0};
 	}
@@ -177,8 +184,7 @@ void mr_books_output(struct mr_books *books, const struct mr_book_output *output
 		if (strcmp(books->outputs[i].sink, output->sink) == 0)
 			own = &books->outputs[i];
 	if (own == NULL) {
-		size_t count = books->output_count + 1;
-		books->outputs = mr_realloc(books->outputs, count * sizeof *books->outputs);
+		books->outputs = room(books->outputs, books->output_count, sizeof *books->outputs);
 		own = &books->outputs[books->output_count++];
 	} else {
 		free(own->sink);
