@@ -515,7 +515,8 @@ struct mr_json_reader *mr_json_reader_new(size_t max_bytes)
 	auto *own = new (std::nothrow) parts();
 	if (own == nullptr)
 		no_parser(simdjson::MEMALLOC);
-	simdjson::error_code code = own->parser.allocate(max_bytes + 1, MR_JSON_DEPTH);
+	// simdjson's list of tokens has a place for each byte; json_shapes_find wants nine more.
+	simdjson::error_code code = own->parser.allocate(max_bytes + 9, MR_JSON_DEPTH);
 	// A word for a token, two for a number, whose bytes are two with the token behind it.
 	own->tape.reset(new (std::nothrow) uint64_t[max_bytes + 4]);
 	own->strings.reset(new (std::nothrow) uint8_t[max_bytes + simdjson::SIMDJSON_PADDING]);

@@ -4,6 +4,7 @@
  * alone: how bytes are compared, and how the end of a string is found. */
 #include "json_gap.h"
 
+#include <assert.h>
 #include <endian.h>
 
 #include "millrace/text.h"
@@ -11,6 +12,10 @@
 #ifdef __x86_64__
 #include <immintrin.h>
 #endif
+
+static_assert(sizeof(struct json_gap) == 64 &&
+		  offsetof(struct json_gap, text) + JSON_PIECE == sizeof(struct json_gap),
+	      "what is behind a gap goes on with its text");
 
 /* From byte `at` of its text on, and of what goes on behind the structure: text, then offsets. */
 static inline const char *text_from(const struct json_gap *gap, size_t at)
@@ -33,7 +38,7 @@ typedef void group_lister(uint32_t *out, const void *offsets, uint32_t begin);
  * *high as struct json_way says. */
 typedef const char *stop_finder(const char *at, const char *end, uint64_t *high);
 
-/* Known where they are used, so that nothing is called. */
+/* How a processor does the three. Known where they are used, so that nothing is called. */
 struct looks {
 	text_matcher *matches;
 	group_lister *list;
@@ -245,7 +250,7 @@ __attribute__((target("avx2"))) bool json_gaps_follow_avx2(const struct json_gap
 
 static uint32_t more_pieces(size_t bytes)
 {
-	return bytes == 0 ? 0 : (uint32_t)((bytes - 1) / JSON_PIECE);
+	return (uint32_t)((bytes - 1) / JSON_PIECE);
 }
 
 static uint32_t more_groups(size_t token_count)
@@ -266,6 +271,8 @@ void json_gap_make(struct json_gap *gap, const char *text, uint32_t begin, uint3
 		   uint32_t word)
 {
 	size_t size = json_gap_size(bytes, token_count);
+	assert(bytes > 0 && bytes <= JSON_GAP_BYTES_MAX && word <= UINT16_MAX &&
+	       token_count <= UINT16_MAX);
 	memset(gap, 0, size);
 	gap->bytes = bytes;
 	gap->token_count = (uint16_t)token_count;
@@ -276,7 +283,7 @@ void json_gap_make(struct json_gap *gap, const char *text, uint32_t begin, uint3
 	gap->behind = (uint8_t)behind;
 	gap->word = (uint16_t)word;
 	memcpy((char *)gap + offsetof(struct json_gap, text), text + begin, bytes);
-	char *more = (char *)gap + (more_offsets(gap) - (const char *)gap);
+	char *more = (char *)(gap + 1) + gap->more_pieces * JSON_PIECE;
 	for (uint32_t i = 0; i < token_count; i++) {
 		uint16_t offset = (uint16_t)(tokens[i] - begin);
 		if (i < JSON_GROUP)

@@ -24,6 +24,7 @@ enum json_behind {
  * many as most gaps have at the most. So most gaps are this structure, 64 bytes, alone. */
 #define JSON_PIECE 32u
 #define JSON_GROUP 8u
+#define JSON_GAP_BYTES_MAX UINT16_MAX
 struct json_gap {
 	uint32_t bytes;
 	uint16_t token_count;         /* the value's own among them */
@@ -63,8 +64,9 @@ json_gaps_follower json_gaps_follow_avx2;
 
 /* Bytes of the gap with so much text and so many tokens: a multiple of 64. */
 size_t json_gap_size(size_t bytes, size_t token_count);
-/* `gap` has room as json_gap_size says, and json_gap_size's limits are the caller's to keep: 65,535
- * bytes. `tokens` are places in `text`, and the first byte of the gap is at `begin`. */
+/* `gap` has room as json_gap_size says. There are 1 to JSON_GAP_BYTES_MAX bytes; `word` and the
+ * number of tokens are below 65,536, which is asserted. `tokens` are places in `text`, and the
+ * first byte of the gap is at `begin`. */
 void json_gap_make(struct json_gap *gap, const char *text, uint32_t begin, uint32_t bytes,
 		   const uint32_t *tokens, uint32_t token_count, enum json_behind behind,
 		   uint32_t word);

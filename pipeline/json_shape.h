@@ -31,7 +31,7 @@ struct json_shape {
 };
 
 struct json_shapes;
-/* `avx2`: the processor has it. */
+/* `avx2`: the processor has it, and it is to be used. */
 struct json_shapes *json_shapes_new(bool avx2);
 void json_shapes_free(struct json_shapes *shapes);
 

@@ -110,10 +110,14 @@ static enum mr_err use(const struct mr_prepare *prepare, struct sigma_set *set,
 		say(MR_LOG_WARNING, MR_EVENT_RULE_REFUSED, "refused: ", &set->refused.items[i]);
 	say_warnings(&set->warnings);
 	detect_say_needs(prepare, set);
-	if (set->refused.count > 0 && mr_config_flag(prepare->config, "strict"))
+	if (set->refused.count > 0 && mr_config_flag(prepare->config, "strict")) {
+		const struct sigma_note *note = &set->refused.items[0];
 		return mr_error_set(error, MR_CONFIG,
-				    "%u rules were refused, and --strict was asked for",
-				    set->refused.count);
+				    "strict: %u rules were refused, the first at %.*s:%u:%u: %.*s",
+				    set->refused.count, (int)note->file.len, note->file.at,
+				    note->line, note->column, (int)note->reason.len,
+				    note->reason.at);
+	}
 	if (set->catalog.count == set->catalog.inactive)
 		return mr_error_set(error, MR_CONFIG, "no usable rule is left%s",
 				    set->catalog.inactive > 0

@@ -21,11 +21,8 @@ static void judge(struct mr_json_reader *reader, struct mr_slice doc)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct mr_json_reader *reader;
-	if (reader == NULL) {
-		reader = mr_json_reader_new(1 << 20);
-		mr_json_reader_learns(reader);
-	}
+	struct mr_json_reader *reader = mr_json_reader_new(size);
+	mr_json_reader_learns(reader);
 	char *exact = mr_malloc(size + MR_JSON_PADDING);
 	if (size > 0)
 		memcpy(exact, data, size);
@@ -41,5 +38,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		exact[at] = (char)data[at];
 	}
 	free(exact);
+	mr_json_reader_free(reader);
 	return 0;
 }

@@ -233,6 +233,8 @@ static void both_ways_of_looking_see_the_same(void **state)
 		assert_int_equal(seen.escaped_count, other_seen.escaped_count);
 		for (uint32_t token = 0; tokens[token] < doc.len; token++)
 			assert_int_equal(tokens[token], other_tokens[token]);
+		if (is_json(doc))
+			tokens_are_simdjsons(doc.len);
 	}
 	assert_true(found > 10000);
 	json_shapes_free(shapes);
