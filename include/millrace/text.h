@@ -124,6 +124,39 @@ static inline uint64_t mr_hash_ends(const char *text, size_t len, uint64_t seed)
 	return seed ^ seed >> 31;
 }
 
+/* Likewise all of a text of less than 8 bytes: two of one length that differ have other hashes. */
+static inline uint64_t mr_hash_short(const char *text, size_t len, uint64_t seed)
+{
+	uint64_t bytes = 0;
+	uint32_t begin, end;
+	if (len >= 4) {
+		memcpy(&begin, text, sizeof begin);
+		memcpy(&end, text + len - 4, sizeof end);
+		bytes = begin | (uint64_t)end << 32;
+	} else if (len > 0) {
+		bytes = (uint64_t)(uint8_t)text[0] | (uint64_t)(uint8_t)text[len / 2] << 8 |
+			(uint64_t)(uint8_t)text[len - 1] << 16;
+	}
+	seed = (seed ^ bytes) * UINT64_C(0x9e3779b97f4a7c15);
+	return seed ^ seed >> 32;
+}
+
+/* Whether two texts of 8 bytes and more are the same, where most are short and are: eight bytes at
+ * a time, the last eight over again. */
+static inline bool mr_same_bytes(const char *a, const char *b, size_t len)
+{
+	uint64_t x, y;
+	for (size_t at = 0; at + 8 < len; at += 8) {
+		memcpy(&x, a + at, sizeof x);
+		memcpy(&y, b + at, sizeof y);
+		if (x != y)
+			return false;
+	}
+	memcpy(&x, a + len - 8, sizeof x);
+	memcpy(&y, b + len - 8, sizeof y);
+	return x == y;
+}
+
 /* SHA-256; `out` has 32 bytes. */
 void mr_sha256(const void *bytes, size_t len, uint8_t *out);
 /* Lower-case hexadecimal of `len` bytes, and a zero byte: out has 2 * len + 1. */

@@ -49,23 +49,30 @@ static bool single_holds(struct engine *engine, uint32_t number)
 
 /* ---- rules ---- */
 
-bool engine_rule_holds(struct engine *engine, const struct image_rule *rule)
+/* Where the step leads. */
+static inline uint32_t step_on(struct engine *engine, const struct image_step *step)
+{
+	if (step->group == ENGINE_NONE)
+		return single_holds(engine, step->predicate) ? step->on_true : step->on_false;
+	engine_group_judge(engine, step->group);
+	if (engine->groups[step->group].hit_count == 0)
+		return step->on_none;
+	return engine->truth[step->predicate] ? step->on_true : step->on_false;
+}
+
+static inline bool rule_holds(struct engine *engine, const struct image_rule *rule)
 {
 	const struct image_step *steps = engine->steps + rule->steps.first;
+	uint32_t count = rule->steps.count;
 	uint32_t at = 0;
-	while (at < rule->steps.count) {
-		const struct image_step *step = &steps[at];
-		if (step->group == ENGINE_NONE) {
-			at = single_holds(engine, step->predicate) ? step->on_true : step->on_false;
-			continue;
-		}
-		engine_group_judge(engine, step->group);
-		if (engine->groups[step->group].hit_count == 0)
-			at = step->on_none;
-		else
-			at = engine->truth[step->predicate] ? step->on_true : step->on_false;
-	}
+	while (at < count)
+		at = step_on(engine, &steps[at]);
 	return at == ENGINE_TRUE;
+}
+
+bool engine_rule_holds(struct engine *engine, const struct image_rule *rule)
+{
+	return rule_holds(engine, rule);
 }
 
 static size_t try_rules(struct engine *engine, uint32_t plan, const struct image_span *list,
@@ -78,7 +85,7 @@ static size_t try_rules(struct engine *engine, uint32_t plan, const struct image
 			continue;
 		engine->tried[number] = engine->epoch;
 		if (engine->profile != NULL ? engine_profile_rule(engine, number)
-					    : engine_rule_holds(engine, rule))
+					    : rule_holds(engine, rule))
 			engine->matched[matched++] = number;
 	}
 	return matched;
@@ -136,13 +143,14 @@ size_t engine_match(struct engine *engine, const struct mr_events *events,
 	uint32_t seen_as = plan_of(engine, event);
 	engine->plan = seen_as;
 	const struct image_plan *plan = &engine->plans[seen_as];
+	const struct run_plan *run_plan = &engine->run_plans[seen_as];
 	size_t matched = 0;
-	for (uint32_t i = 0; i < plan->groups.count; i++) {
-		uint32_t number = engine->lists[plan->groups.first + i];
-		const struct run_group *group = &engine->groups[number];
-		if (group->image->field != 0 && event->first[group->image->field] == 0)
+	const struct run_first *end = run_plan->firsts + run_plan->count;
+	for (const struct run_first *first = run_plan->firsts; first < end; first++) {
+		if (first->field != 0 && event->first[first->field] == 0)
 			continue;
-		engine_group_judge(engine, number);
+		const struct run_group *group = &engine->groups[first->group];
+		engine_group_judge(engine, first->group);
 		for (uint32_t j = 0; j < group->hit_count; j++)
 			matched = try_rules(engine, seen_as,
 					    &engine->predicates[group->hits[j]].witness, matched);

@@ -301,36 +301,76 @@ static void *on_line(void *block)
 	return (char *)block + (64 - (uintptr_t)block % 64) % 64;
 }
 
-static enum mr_err make_groups(struct engine *engine, struct mr_error *error)
+/* In one block, whose pages come to be as values are kept in them. */
+static void make_caches(struct engine *engine)
 {
 	uint32_t count = engine->counts[ENGINE_GROUPS];
 	uint32_t entries = cache_entries(count);
-	engine->groups = mr_calloc((size_t)count + 1, sizeof(*engine->groups));
+	engine->caches = mr_calloc((size_t)count * entries + 1, sizeof(struct cache_entry));
+	struct cache_entry *next = on_line(engine->caches);
+	for (uint32_t i = 0; i < count; i++, next += entries) {
+		engine->groups[i].cache = engine->groups[i].field != 0 ? next : NULL;
+		engine->groups[i].cache_mask = entries - 1;
+	}
+}
+
+static void make_members(struct engine *engine)
+{
+	uint32_t count = engine->counts[ENGINE_GROUPS];
+	engine->members = mr_calloc((size_t)count + 1, sizeof(*engine->members));
 	for (uint32_t i = 0; i < engine->counts[ENGINE_PREDICATES]; i++)
 		if (engine->predicates[i].how == ENGINE_GROUPED)
-			engine->groups[engine->predicates[i].group].member_count++;
-	enum mr_err err = MR_OK;
+			engine->members[engine->predicates[i].group].count++;
 	for (uint32_t i = 0; i < count; i++) {
-		struct run_group *group = &engine->groups[i];
-		group->image = &engine->group_images[i];
-		group->members = mr_calloc((size_t)group->member_count + 1, sizeof(uint32_t));
-		group->hits = mr_calloc((size_t)group->member_count + 1, sizeof(uint32_t));
-		group->member_count = 0;
-		if (group->image->field != 0) {
-			group->cache_block = mr_calloc(entries + 1, sizeof(*group->cache));
-			group->cache = on_line(group->cache_block);
-			group->cache_mask = entries - 1;
-		}
-		if (err == MR_OK)
-			err = make_database(engine, group->image->regexes, &group->regexes, error);
+		struct run_members *members = &engine->members[i];
+		members->items = mr_calloc((size_t)members->count + 1, sizeof(uint32_t));
+		engine->groups[i].hits = mr_calloc((size_t)members->count + 1, sizeof(uint32_t));
+		members->count = 0;
 	}
 	for (uint32_t i = 0; i < engine->counts[ENGINE_PREDICATES]; i++) {
 		if (engine->predicates[i].how != ENGINE_GROUPED)
 			continue;
-		struct run_group *group = &engine->groups[engine->predicates[i].group];
-		group->members[group->member_count++] = i;
+		struct run_members *members = &engine->members[engine->predicates[i].group];
+		members->items[members->count++] = i;
 	}
+}
+
+static enum mr_err make_groups(struct engine *engine, struct mr_error *error)
+{
+	uint32_t count = engine->counts[ENGINE_GROUPS];
+	size_t bytes = ((size_t)count + 1) * sizeof(*engine->groups);
+	engine->groups = memset(mr_aligned_alloc(64, bytes), 0, bytes);
+	enum mr_err err = MR_OK;
+	for (uint32_t i = 0; i < count && err == MR_OK; i++) {
+		struct run_group *group = &engine->groups[i];
+		group->image = &engine->group_images[i];
+		group->field = (mr_field)group->image->field;
+		err = make_database(engine, group->image->regexes, &group->regexes, error);
+	}
+	make_members(engine);
+	make_caches(engine);
 	return err;
+}
+
+/* Which groups an event's plan judges first, with what tells whether it need: read one behind the
+ * other. */
+static void make_plans(struct engine *engine)
+{
+	uint32_t count = engine->counts[ENGINE_PLANS];
+	size_t sum = 0;
+	for (uint32_t i = 0; i < count; i++)
+		sum += engine->plans[i].groups.count;
+	engine->firsts = mr_calloc(sum + 1, sizeof(*engine->firsts));
+	engine->run_plans = mr_calloc((size_t)count + 1, sizeof(*engine->run_plans));
+	struct run_first *next = engine->firsts;
+	for (uint32_t i = 0; i < count; i++) {
+		struct image_span groups = engine->plans[i].groups;
+		engine->run_plans[i] = (struct run_plan){next, groups.count};
+		for (uint32_t j = 0; j < groups.count; j++) {
+			uint32_t number = engine->lists[groups.first + j];
+			*next++ = (struct run_first){number, engine->groups[number].field};
+		}
+	}
 }
 
 static void make_state(struct engine *engine)
@@ -360,7 +400,11 @@ static enum mr_err open_image(struct engine *engine, const char *image, struct m
 		return err;
 	make_parts(engine);
 	err = make_regexes(engine, error);
-	return err == MR_OK ? make_groups(engine, error) : err;
+	if (err == MR_OK)
+		err = make_groups(engine, error);
+	if (err == MR_OK)
+		make_plans(engine);
+	return err;
 }
 
 enum mr_err engine_open(struct mr_slice image, const struct mr_fields *fields, struct engine **out,
@@ -396,9 +440,8 @@ void engine_close(struct engine *engine)
 		return;
 	for (uint32_t i = 0; engine->groups != NULL && i < engine->counts[ENGINE_GROUPS]; i++) {
 		hs_free_database(engine->groups[i].regexes);
-		free(engine->groups[i].members);
 		free(engine->groups[i].hits);
-		free(engine->groups[i].cache_block);
+		free(engine->members[i].items);
 	}
 	for (uint32_t i = 0; engine->regexes != NULL && i < engine->counts[ENGINE_PREDICATES]; i++)
 		engine_regex_free(engine->regexes[i]);
@@ -410,6 +453,10 @@ void engine_close(struct engine *engine)
 	mr_buf_fini(&engine->folded_other);
 	mr_buf_fini(&engine->raw);
 	free(engine->groups);
+	free(engine->members);
+	free(engine->caches);
+	free(engine->firsts);
+	free(engine->run_plans);
 	free(engine->parts);
 	free(engine->regexes);
 	free(engine->truth);

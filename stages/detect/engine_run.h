@@ -28,19 +28,37 @@ struct cache_entry { /* three cache lines; most looks need only the first */
 	char text[CACHE_TEXT];
 };
 
+/* What is read of a group for each event: one cache line. */
 struct run_group {
+	uint64_t epoch;            /* of the event that it was judged for */
+	uint32_t *hits;            /* the predicates that hold; room for all members */
+	struct cache_entry *cache; /* NULL: it judges leaf values */
 	const struct image_group *image;
 	hs_database_t *regexes; /* NULL: none */
-	uint32_t *members;      /* its predicates */
-	uint32_t member_count;
-	uint64_t epoch; /* of the event that it was judged for */
-	uint32_t *hits; /* the predicates that hold; room for all members */
 	uint32_t hit_count;
-	void *cache_block;
-	struct cache_entry *cache; /* in the block, on a cache line */
 	uint32_t cache_mask;
 	/* A cache that hardly hits is left alone for a while. */
 	uint32_t looks, misses, skip;
+	mr_field field; /* 0: leaf values */
+};
+_Static_assert(sizeof(struct run_group) == 64, "a cache line");
+
+/* A group's predicates. */
+struct run_members {
+	uint32_t *items;
+	uint32_t count;
+};
+
+/* A group that a plan judges first, where the event has the field. Most of a plan's groups have no
+ * field in an event: what tells so lies side by side, not in each group and its image (108
+ * instructions an event and two cache lines a group, ./run cost). */
+struct run_first {
+	uint32_t group;
+	mr_field field; /* 0: leaf values, which each event has */
+};
+struct run_plan {
+	const struct run_first *firsts;
+	uint32_t count;
 };
 
 /* The leaf values of the record in hand. */
@@ -92,6 +110,10 @@ struct engine {
 	uint32_t declared_words; /* of each rule */
 
 	struct run_group *groups;
+	struct run_members *members; /* of each group */
+	void *caches;                /* of all groups */
+	struct run_first *firsts;    /* of all plans */
+	struct run_plan *run_plans;
 	struct engine_part *parts;
 	struct engine_regex **regexes; /* for each predicate; NULL where it is none */
 	hs_scratch_t *scratch;

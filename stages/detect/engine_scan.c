@@ -293,7 +293,8 @@ void engine_scan_regexes(const struct engine_scan *scan)
 		assert(got == HS_SUCCESS);
 		return;
 	}
-	for (uint32_t i = 0; i < group->member_count; i++)
-		if (engine->predicates[group->members[i]].scanned)
-			decide(scan, group->members[i], false);
+	const struct run_members *members = &engine->members[scan->group];
+	for (uint32_t i = 0; i < members->count; i++)
+		if (engine->predicates[members->items[i]].scanned)
+			decide(scan, members->items[i], false);
 }

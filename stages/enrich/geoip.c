@@ -71,17 +71,35 @@ static enum mr_err open_geoip(void *opaque, const struct mr_stage_env *env, bool
 	return geoip_table_open(bytes, table, error);
 }
 
-static void add_location(const struct geoip_table *table, const struct enrich_pass *pass,
-			 uint32_t number, struct mr_events *events, struct mr_event *event)
-{
-	const struct geoip_location *location;
+/* Which parts of a place a pass adds fields of: what it leaves out is neither read nor fetched.
+ * Rules mostly ask for the country alone: 80 instructions and seven cache lines an event (./run
+ * cost). */
+struct parts {
+	bool country; /* stands in the location itself */
+	bool point;   /* all else of a location */
+	bool as;
+	bool anonymity;
+};
 
-	if (number == 0 || number >= table->count[GEOIP_PART_LOCATIONS])
-		return;
-	location = &table->locations[number];
-	if (location->country[0] != 0)
-		enrich_add_text(pass, events, event, MR_F_SRC_COUNTRY,
-				(struct mr_slice){location->country, 2});
+static struct parts parts_of(const struct enrich_pass *pass)
+{
+	static const mr_field point[] = {MR_F_SRC_CITY, MR_F_SRC_REGION, MR_F_SRC_LAT,
+					 MR_F_SRC_LONG};
+	static const mr_field as[] = {MR_F_SRC_ASN, MR_F_SRC_AS_NAME};
+	static const mr_field anonymity[] = {MR_F_SRC_ANONYMOUS, MR_F_SRC_ANONYMITY};
+
+	return (struct parts){
+	    .country = pass->adds[MR_F_SRC_COUNTRY],
+	    .point = enrich_pass_any(pass, point, sizeof(point) / sizeof(point[0])),
+	    .as = enrich_pass_any(pass, as, sizeof(as) / sizeof(as[0])),
+	    .anonymity = enrich_pass_any(pass, anonymity, sizeof(anonymity) / sizeof(anonymity[0])),
+	};
+}
+
+static void add_point(const struct geoip_table *table, const struct enrich_pass *pass,
+		      const struct geoip_location *location, struct mr_events *events,
+		      struct mr_event *event)
+{
 	enrich_add_text(pass, events, event, MR_F_SRC_CITY,
 			geoip_table_text(table, location->city));
 	enrich_add_text(pass, events, event, MR_F_SRC_REGION,
@@ -92,6 +110,22 @@ static void add_location(const struct geoip_table *table, const struct enrich_pa
 	if (location->latitude_text != 0 && pass->adds[MR_F_SRC_LONG])
 		mr_event_add_double(events, event, MR_F_SRC_LONG, location->longitude,
 				    geoip_table_text(table, location->longitude_text));
+}
+
+static void add_location(const struct geoip_table *table, const struct enrich_pass *pass,
+			 const struct parts *parts, uint32_t number, struct mr_events *events,
+			 struct mr_event *event)
+{
+	const struct geoip_location *location;
+
+	if (number == 0 || number >= table->count[GEOIP_PART_LOCATIONS])
+		return;
+	location = &table->locations[number];
+	if (parts->country && location->country[0] != 0)
+		mr_event_add_text(events, event, MR_F_SRC_COUNTRY,
+				  (struct mr_slice){location->country, 2});
+	if (parts->point)
+		add_point(table, pass, location, events, event);
 }
 
 static void add_as(const struct geoip_table *table, const struct enrich_pass *pass, uint32_t number,
@@ -138,21 +172,27 @@ static void add_anonymity(uint32_t flags, const struct enrich_pass *pass, struct
 }
 
 static void add_place(const struct geoip_table *table, const struct enrich_pass *pass,
-		      uint32_t number, struct mr_events *events, struct mr_event *event)
+		      const struct parts *parts, uint32_t number, struct mr_events *events,
+		      struct mr_event *event)
 {
 	const struct geoip_place *place = &table->places[number];
 
-	add_location(table, pass, place->location, events, event);
-	add_as(table, pass, place->as, events, event);
-	add_anonymity(place->flags, pass, events, event);
+	if (parts->country || parts->point)
+		add_location(table, pass, parts, place->location, events, event);
+	if (parts->as)
+		add_as(table, pass, place->as, events, event);
+	if (parts->anonymity)
+		add_anonymity(place->flags, pass, events, event);
 }
 
 /* Touch what add_location and add_as will read. */
-static void prefetch_place(const struct geoip_table *table, const struct geoip_place *place)
+static void prefetch_place(const struct geoip_table *table, const struct parts *parts,
+			   const struct geoip_place *place)
 {
-	if (place->location < table->count[GEOIP_PART_LOCATIONS])
+	if ((parts->country || parts->point) &&
+	    place->location < table->count[GEOIP_PART_LOCATIONS])
 		__builtin_prefetch(&table->locations[place->location]);
-	if (place->as < table->count[GEOIP_PART_AS])
+	if (parts->as && place->as < table->count[GEOIP_PART_AS])
 		__builtin_prefetch(&table->as[place->as]);
 }
 
@@ -162,9 +202,10 @@ static void prefetch_text(const struct geoip_table *table, uint32_t offset)
 		__builtin_prefetch(table->texts + offset);
 }
 
-static void prefetch_texts(const struct geoip_table *table, const struct geoip_place *place)
+static void prefetch_texts(const struct geoip_table *table, const struct parts *parts,
+			   const struct geoip_place *place)
 {
-	if (place->location < table->count[GEOIP_PART_LOCATIONS]) {
+	if (parts->point && place->location < table->count[GEOIP_PART_LOCATIONS]) {
 		const struct geoip_location *location = &table->locations[place->location];
 
 		prefetch_text(table, location->city);
@@ -172,7 +213,7 @@ static void prefetch_texts(const struct geoip_table *table, const struct geoip_p
 		prefetch_text(table, location->latitude_text);
 		prefetch_text(table, location->longitude_text);
 	}
-	if (place->as < table->count[GEOIP_PART_AS]) {
+	if (parts->as && place->as < table->count[GEOIP_PART_AS]) {
 		prefetch_text(table, table->as[place->as].number_text);
 		prefetch_text(table, table->as[place->as].name);
 	}
@@ -181,21 +222,21 @@ static void prefetch_texts(const struct geoip_table *table, const struct geoip_p
 void geoip_apply(const struct geoip_table *table, const struct enrich_pass *pass,
 		 struct enrich_set *set)
 {
-	static const mr_field fields[] = {MR_F_SRC_COUNTRY, MR_F_SRC_CITY,      MR_F_SRC_REGION,
-					  MR_F_SRC_LAT,     MR_F_SRC_LONG,      MR_F_SRC_ASN,
-					  MR_F_SRC_AS_NAME, MR_F_SRC_ANONYMOUS, MR_F_SRC_ANONYMITY};
-	bool adds = enrich_pass_any(pass, fields, sizeof(fields) / sizeof(fields[0]));
+	struct parts parts = parts_of(pass);
+	bool texts = parts.point || parts.as;
+	bool adds = texts || parts.country || parts.anonymity;
 	uint64_t hits = 0;
 
 	geoip_table_find(table, set->addresses, set->count, set->found);
 	for (uint32_t i = 0; adds && i < set->count; i++)
-		prefetch_place(table, &table->places[set->found[i]]);
+		prefetch_place(table, &parts, &table->places[set->found[i]]);
 	for (uint32_t i = 0; i < set->count; i++) {
 		hits += set->found[i] != 0;
-		if (adds && i + AHEAD < set->count)
-			prefetch_texts(table, &table->places[set->found[i + AHEAD]]);
+		if (texts && i + AHEAD < set->count)
+			prefetch_texts(table, &parts, &table->places[set->found[i + AHEAD]]);
 		if (adds && set->found[i] != 0)
-			add_place(table, pass, set->found[i], set->events, enrich_event(set, i));
+			add_place(table, pass, &parts, set->found[i], set->events,
+				  enrich_event(set, i));
 	}
 	mr_count(set->counters, MR_C_GEO_HITS, hits);
 }
@@ -208,8 +249,10 @@ static void apply(void *opaque, const struct enrich_pass *pass, struct enrich_se
 static void complete(void *opaque, const struct enrich_pass *pass, uint32_t found,
 		     struct mr_events *events, struct mr_event *event)
 {
+	struct parts parts = parts_of(pass);
+
 	if (found != 0)
-		add_place(opaque, pass, found, events, event);
+		add_place(opaque, pass, &parts, found, events, event);
 }
 
 const struct mr_enricher mr_enricher_geoip = {

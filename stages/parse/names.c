@@ -178,30 +178,12 @@ static uint32_t search(struct mr_names *names, uint32_t node, struct mr_slice ke
 
 /* ---- the cache ---- */
 
-static inline uint64_t load32(const char *at)
-{
-	uint32_t word;
-	memcpy(&word, at, sizeof word);
-	return word;
-}
-
 /* Of the ends of the key: enough to tell a schema's keys apart. */
 static inline uint64_t cache_hash(uint32_t node, struct mr_slice key)
 {
-	const uint64_t m = 0x9e3779b97f4a7c15u;
-	uint64_t hash = (uint64_t)node << 32 | (uint32_t)key.len;
-	size_t len = key.len;
-	if (len >= 8)
-		return mr_hash_ends(key.at, len, hash);
-	if (len >= 4) {
-		hash = (hash * m) ^ (load32(key.at) | load32(key.at + len - 4) << 32);
-	} else if (len > 0) {
-		hash = (hash * m) ^
-		       ((uint64_t)(uint8_t)key.at[0] | (uint64_t)(uint8_t)key.at[len / 2] << 8 |
-			(uint64_t)(uint8_t)key.at[len - 1] << 16);
-	}
-	hash *= m;
-	return hash ^ hash >> 31;
+	uint64_t seed = ((uint64_t)node << 32 | (uint32_t)key.len) * UINT64_C(0x9e3779b97f4a7c15);
+	return key.len < 8 ? mr_hash_short(key.at, key.len, seed)
+			   : mr_hash_ends(key.at, key.len, seed);
 }
 
 static struct mr_name_slot *slot_fill(struct mr_names *names, struct mr_name_slot *slot,

@@ -107,21 +107,9 @@ static inline bool mr_names_same_short(const char *a, const char *b, size_t len)
 	return x == y;
 }
 
-/* Keys are short: eight bytes at a time, the last eight over again. */
 static inline bool mr_names_same(const char *a, const char *b, size_t len)
 {
-	uint64_t x, y;
-	if (len < 8)
-		return mr_names_same_short(a, b, len);
-	for (size_t at = 0; at + 8 < len; at += 8) {
-		memcpy(&x, a + at, sizeof x);
-		memcpy(&y, b + at, sizeof y);
-		if (x != y)
-			return false;
-	}
-	memcpy(&x, a + len - 8, sizeof x);
-	memcpy(&y, b + len - 8, sizeof y);
-	return x == y;
+	return len < 8 ? mr_names_same_short(a, b, len) : mr_same_bytes(a, b, len);
 }
 
 static inline bool mr_name_slot_is(const struct mr_name_slot *slot, uint32_t node,
