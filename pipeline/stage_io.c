@@ -385,7 +385,7 @@ static bool lane_added(struct mr_writer *writer, struct mr_lane *lane, size_t st
 static struct mr_lane *output_lane(struct mr_output *output, uint8_t key_group)
 {
 	struct mr_lane *lane = &output->lanes[mr_key_group_owner(key_group, output->lane_count)];
-	if (lane->open.bytes.capacity == 0)
+	if (lane->open.bytes.capacity == 0 && lane->usual_bytes > 0)
 		mr_buf_reserve(&lane->open.bytes, lane->usual_bytes);
 	return lane;
 }
