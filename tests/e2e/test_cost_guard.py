@@ -45,7 +45,7 @@ class Guard(unittest.TestCase):
         self.assertEqual(guard.read(self.path), {"own": 950, "all": 2000})
 
     def test_the_committed_figures(self):
-        self.assertEqual(set(guard.read()), {"own", "all"})
+        self.assertEqual(set(guard.read()), {"own", "all", "hostile"})
 
 
 if __name__ == "__main__":
