@@ -436,10 +436,18 @@ bool builder::like(json_shape &shape, const json_seen &seen)
 		shape.escaped[shape.escaped_count++] = seen.escaped[i];
 	}
 	for (uint32_t i = 0; i < shape.scalar_count; i++) {
-		token = shape.scalars[i].token;
-		at = shape.scalars[i].word;
+		json_scalar_place &scalar = shape.scalars[i];
+		const uint32_t *place = &tokens[scalar.token];
+		uint64_t eight;
+		std::memcpy(&eight, doc.at + place[0], sizeof eight);
+		if (eight == scalar.last)
+			continue;
+		scalar.last = 0;
+		token = scalar.token;
+		at = scalar.word;
 		if (!scalar_like(word_type(tape[at])))
 			return false;
+		scalar.last = place[1] - place[0] < sizeof eight ? eight : 0;
 	}
 	return true;
 }

@@ -217,11 +217,15 @@ static INLINE bool follow(const struct json_gap *gap, const struct json_gap *gap
 {
 	struct json_way own = *way;
 	do {
-		if (own.end - own.at < (ptrdiff_t)gap->bytes || !looks->matches(gap, own.at))
+		const struct json_gap *next = json_gap_next(gap);
+		if (own.end - own.at >= (ptrdiff_t)gap->bytes && looks->matches(gap, own.at)) {
+			list_tokens(&own, gap, looks);
+			own.at = behind_value(&own, gap, own.at + gap->bytes, looks);
+			next += gap->covers;
+		} else if (gap->covers == 0) {
 			return false;
-		list_tokens(&own, gap, looks);
-		own.at = behind_value(&own, gap, own.at + gap->bytes, looks);
-		gap = json_gap_next(gap);
+		}
+		gap = next;
 	} while (gap < gaps_end);
 	if (own.at > own.end)
 		return false;
@@ -274,7 +278,7 @@ void json_gap_make(struct json_gap *gap, const char *text, uint32_t begin, uint3
 	assert(bytes > 0 && bytes <= JSON_GAP_BYTES_MAX && word <= UINT16_MAX &&
 	       token_count <= UINT16_MAX);
 	memset(gap, 0, size);
-	gap->bytes = bytes;
+	gap->bytes = (uint16_t)bytes;
 	gap->token_count = (uint16_t)token_count;
 	gap->size = (uint16_t)(size / sizeof *gap);
 	gap->more_pieces = (uint16_t)more_pieces(bytes);

@@ -21,12 +21,16 @@ enum json_behind {
 };
 
 /* Text is compared in pieces, as long as most gaps at the most; tokens are listed in groups, as
- * many as most gaps have at the most. So most gaps are this structure, 64 bytes, alone. */
+ * many as most gaps have at the most. So most gaps are this structure, 64 bytes, alone.
+ *
+ * A stretch of several gaps, with the values between them that have mostly been the same, may stand
+ * before these as one: a document that has it all goes on behind them, another goes along them. */
 #define JSON_PIECE 32u
 #define JSON_GROUP 8u
 #define JSON_GAP_BYTES_MAX UINT16_MAX
 struct json_gap {
-	uint32_t bytes;
+	uint16_t covers; /* of what is behind it, in 64 bytes; 0: it is no stretch */
+	uint16_t bytes;
 	uint16_t token_count;         /* the value's own among them */
 	uint16_t size;                /* of this structure and what is behind it, in 64 bytes */
 	uint16_t more_pieces;         /* of text, behind this */

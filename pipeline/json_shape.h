@@ -16,16 +16,26 @@
 #include "json_gap.h"
 #include "millrace/text.h"
 
+/* A number, a boolean or a null: its word need not be made anew where its bytes are the last
+ * document's. */
+struct json_scalar_place {
+	uint64_t last; /* its first eight bytes there, the end among them; 0: it is longer */
+	uint16_t token;
+	uint16_t word;
+};
+
 struct json_shape {
 	uint64_t number; /* no other shape has it, or had it; 0: the slot is free */
 	uint64_t used;
+	uint32_t study_in; /* documents until one is looked at for values that stay the same */
+	uint32_t study_step;
 	uint32_t word_count;
 	uint32_t string_count;
 	uint32_t scalar_count;
 	uint32_t escaped_count;
 	uint64_t
 	    *tape; /* as a reader's; the words of strings and scalars are the last document's */
-	struct json_value_place *scalars;
+	struct json_scalar_place *scalars;
 	struct json_value_place *escaped; /* that document's strings with escapes; room for all */
 	struct json_branch *leaf;         /* where its last gap is */
 };

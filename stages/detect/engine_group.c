@@ -233,8 +233,9 @@ __attribute__((noinline)) static void judge_anew(struct engine *engine, uint32_t
 	hit(engine, group, engine->found, engine->found_count);
 }
 
+/* `hash` is cache_hash's, for a value that may stand in a cache. */
 static inline void judge_value(struct engine *engine, uint32_t number, struct run_group *group,
-			       const struct mr_value *value)
+			       const struct mr_value *value, uint64_t hash)
 {
 	if (value->type == MR_NULL)
 		return;
@@ -242,7 +243,6 @@ static inline void judge_value(struct engine *engine, uint32_t number, struct ru
 		judge_anew(engine, number, value, NULL, 0);
 		return;
 	}
-	uint64_t hash = cache_hash(engine, value);
 	struct cache_entry *entry = &group->cache[hash & group->cache_mask];
 	if (entry_is(entry, hash, value))
 		hit(engine, group, entry->found, entry->count);
@@ -285,18 +285,54 @@ void engine_group_judge_first(struct engine *engine, uint32_t number)
 		engine_group_judge_now(engine, number);
 }
 
-void engine_group_judge_now(struct engine *engine, uint32_t number)
+static inline void begin(struct engine *engine, struct run_group *group)
 {
-	struct run_group *group = &engine->groups[number];
 	group->epoch = engine->epoch;
 	for (uint32_t i = 0; i < group->hit_count; i++)
 		engine->truth[group->hits[i]] = 0;
 	group->hit_count = 0;
-	if (group->field == 0) {
+}
+
+static void judge_values(struct engine *engine, uint32_t number, struct run_group *group,
+			 const struct mr_value *value)
+{
+	for (; value != NULL; value = mr_value_next(engine->events, value))
+		judge_value(engine, number, group, value, cache_hash(engine, value));
+}
+
+void engine_group_judge_now(struct engine *engine, uint32_t number)
+{
+	struct run_group *group = &engine->groups[number];
+	begin(engine, group);
+	if (group->field == 0)
 		judge_leaves(engine, number);
+	else
+		judge_values(engine, number, group,
+			     mr_event_get(engine->events, engine->event, group->field));
+}
+
+struct run_look engine_group_look(const struct engine *engine, const struct run_first *first)
+{
+	const struct run_group *group = &engine->groups[first->group];
+	struct run_look look = {.group = first->group};
+	if (first->field == 0)
+		return look;
+	look.value = mr_event_get(engine->events, engine->event, first->field);
+	look.hash = cache_hash(engine, look.value);
+	__builtin_prefetch(&group->cache[look.hash & group->cache_mask]);
+	return look;
+}
+
+void engine_group_judge_looked(struct engine *engine, const struct run_look *look)
+{
+	struct run_group *group = &engine->groups[look->group];
+	if (look->value == NULL || engine->profile != NULL) {
+		engine_group_judge(engine, look->group);
 		return;
 	}
-	const struct mr_value *value = mr_event_get(engine->events, engine->event, group->field);
-	for (; value != NULL; value = mr_value_next(engine->events, value))
-		judge_value(engine, number, group, value);
+	if (group->epoch == engine->epoch)
+		return;
+	begin(engine, group);
+	judge_value(engine, look->group, group, look->value, look->hash);
+	judge_values(engine, look->group, group, mr_value_next(engine->events, look->value));
 }

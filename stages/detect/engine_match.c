@@ -131,6 +131,19 @@ bool engine_rule_sees(const struct engine *engine, const struct mr_event *event,
 	return false;
 }
 
+/* At the groups that the event has something for. Gives the end of engine->looks. */
+static const struct run_look *look_ahead(struct engine *engine, const struct run_plan *plan)
+{
+	const struct mr_event *event = engine->event;
+	const struct run_first *end = plan->firsts + plan->count;
+	struct run_look *look = engine->looks;
+	for (const struct run_first *first = plan->firsts; first < end; first++) {
+		if (first->field == 0 || event->first[first->field] != 0)
+			*look++ = engine_group_look(engine, first);
+	}
+	return look;
+}
+
 size_t engine_match(struct engine *engine, const struct mr_events *events,
 		    const struct mr_event *event, const uint32_t **rules_out)
 {
@@ -145,12 +158,10 @@ size_t engine_match(struct engine *engine, const struct mr_events *events,
 	const struct image_plan *plan = &engine->plans[seen_as];
 	const struct run_plan *run_plan = &engine->run_plans[seen_as];
 	size_t matched = 0;
-	const struct run_first *end = run_plan->firsts + run_plan->count;
-	for (const struct run_first *first = run_plan->firsts; first < end; first++) {
-		if (first->field != 0 && event->first[first->field] == 0)
-			continue;
-		const struct run_group *group = &engine->groups[first->group];
-		engine_group_judge(engine, first->group);
+	const struct run_look *looks_end = look_ahead(engine, run_plan);
+	for (const struct run_look *look = engine->looks; look < looks_end; look++) {
+		const struct run_group *group = &engine->groups[look->group];
+		engine_group_judge_looked(engine, look);
 		for (uint32_t j = 0; j < group->hit_count; j++)
 			matched = try_rules(engine, seen_as,
 					    &engine->predicates[group->hits[j]].witness, matched);

@@ -361,6 +361,7 @@ static void make_plans(struct engine *engine)
 	for (uint32_t i = 0; i < count; i++)
 		sum += engine->plans[i].groups.count;
 	engine->firsts = mr_calloc(sum + 1, sizeof(*engine->firsts));
+	engine->looks = mr_calloc(sum + 1, sizeof(*engine->looks));
 	engine->run_plans = mr_calloc((size_t)count + 1, sizeof(*engine->run_plans));
 	struct run_first *next = engine->firsts;
 	for (uint32_t i = 0; i < count; i++) {
@@ -456,6 +457,7 @@ void engine_close(struct engine *engine)
 	free(engine->members);
 	free(engine->caches);
 	free(engine->firsts);
+	free(engine->looks);
 	free(engine->run_plans);
 	free(engine->parts);
 	free(engine->regexes);

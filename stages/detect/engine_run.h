@@ -61,6 +61,14 @@ struct run_plan {
 	uint32_t count;
 };
 
+/* A group that is about to be judged: what its field has in the event, and that value's hash, by
+ * which its place in the cache is on its way from memory. */
+struct run_look {
+	uint64_t hash;
+	const struct mr_value *value; /* NULL: the group judges leaf values */
+	uint32_t group;
+};
+
 /* The leaf values of the record in hand. */
 struct run_leaves {
 	struct mr_json_reader *reader;
@@ -114,6 +122,7 @@ struct engine {
 	void *caches;                /* of all groups */
 	struct run_first *firsts;    /* of all plans */
 	struct run_plan *run_plans;
+	struct run_look *looks; /* room for any plan's firsts */
 	struct engine_part *parts;
 	struct engine_regex **regexes; /* for each predicate; NULL where it is none */
 	hs_scratch_t *scratch;
@@ -175,6 +184,11 @@ static inline void engine_group_judge(struct engine *engine, uint32_t group)
 	if (__builtin_expect(engine->groups[group].epoch != engine->epoch, 0))
 		engine_group_judge_first(engine, group);
 }
+/* All groups that an event asks for first are looked at before the first of them is judged, so that
+ * their caches are fetched side by side. The event has the field. */
+struct run_look engine_group_look(const struct engine *engine, const struct run_first *first);
+/* Once for an event. */
+void engine_group_judge_looked(struct engine *engine, const struct run_look *look);
 bool engine_regex_holds(struct engine *engine, uint32_t predicate, struct mr_slice text);
 struct mr_slice engine_fold(struct mr_buf *room, const struct mr_value *value);
 

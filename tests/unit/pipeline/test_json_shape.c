@@ -169,7 +169,7 @@ static void what_is_not_ascii_is_seen(void **state)
 	}
 }
 
-/* ---- both ways of looking ---- */
+/* ---- values that stay the same ---- */
 
 static uint64_t random_state;
 
@@ -178,6 +178,108 @@ static uint32_t random_below(uint32_t limit)
 	random_state = random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
 	return (uint32_t)((random_state >> 33) % limit);
 }
+
+#define OFTEN 64 /* more documents than it takes for their values to be known as such */
+#define STEADY                                                                                     \
+	"{\"id\":\"%u\",\"tenant\":\"%s\",\"version\":%s,\"managed\":%s,\"none\":null,\"user\":"   \
+	"\"%u\",\"agent\":\"%s\"}"
+
+static const struct {
+	const char *tenant, *version, *managed, *agent;
+	bool found;
+	bool high;
+	uint32_t escaped;
+} steady_docs[] = {
+    {"tenant", "1", "true", "a browser of a name that is longer than one piece", true, false, 0},
+    {"tenanT", "1", "true", "a browser of a name that is longer than one piece", true, false, 0},
+    {"", "1", "true", "", true, false, 0},
+    {"tenant", "12345678901", "true", "another", true, false, 0},
+    {"tenant", "1", "false", "a browser of a name that is longer than one piece", true, false, 0},
+    {"tenant", "1", "true", "a browser\\\\of a name that is longer than one piece", true, false, 1},
+    {"t\xc3\xa9nant", "1", "true", "a browser of a name that is longer than one piece", true, true,
+     0},
+    {"tenant", "1", "true", "a browser of a name that is longer than one piec\x1f", false, false,
+     0},
+    {"tenant", "x", "true", "a browser of a name that is longer than one piece", false, false, 0},
+    {"tenant\",\"", "1", "true", "a browser of a name that is longer than one piece", false, false,
+     0},
+};
+
+static struct json_shape *find_steady(struct json_shapes *shapes, size_t i, uint32_t id,
+				      struct json_seen *seen_out)
+{
+	char doc[512];
+	snprintf(doc, sizeof doc, STEADY, id, steady_docs[i].tenant, steady_docs[i].version,
+		 steady_docs[i].managed, 7 * id, steady_docs[i].agent);
+	return find(shapes, doc, seen_out);
+}
+
+/* Behind the last token stands the document's length, twice. */
+static size_t tokens_end(void)
+{
+	size_t i = 0;
+	while (tokens[i] != tokens[i + 1])
+		i++;
+	return tokens[i];
+}
+
+/* One that has other values is found nonetheless, with its own tokens. */
+static void other_values_are_seen(bool avx2, size_t usual)
+{
+	struct json_shapes *shapes = json_shapes_new(avx2);
+	struct json_seen seen;
+	char doc[512];
+	snprintf(doc, sizeof doc, STEADY, 0u, "x", "0", "true", 0u, "");
+	const struct json_shape *shape = learn(shapes, doc);
+	for (uint32_t id = 0; id < OFTEN; id++)
+		assert_ptr_equal(find_steady(shapes, usual, id, &seen), shape);
+	for (size_t i = 0; i < sizeof steady_docs / sizeof *steady_docs; i++) {
+		const struct json_shape *found = find_steady(shapes, i, 1000 + (uint32_t)i, &seen);
+		assert_ptr_equal(found, steady_docs[i].found ? shape : NULL);
+		if (found == NULL)
+			continue;
+		assert_int_equal(seen.high, steady_docs[i].high);
+		assert_int_equal(seen.escaped_count, steady_docs[i].escaped);
+		tokens_are_simdjsons(tokens_end());
+	}
+	json_shapes_free(shapes);
+}
+
+static void values_may_stay_the_same(void **state)
+{
+	(void)state;
+	for (int avx2 = 0; avx2 <= has_avx2(); avx2++)
+		for (size_t usual = 0; usual < 7; usual++)
+			other_values_are_seen(avx2, usual);
+}
+
+/* Numbers and words that are not read again where their bytes are the last document's. */
+static void scalars_change(void **state)
+{
+	(void)state;
+	static const char *const numbers[] = {
+	    "1",   "1", "12", "1", "-1", "1.5", "1234567", "12345678", "123456789012345678",
+	    "1e2", "1", "01", "1"};
+	struct mr_json_reader *learning = mr_json_reader_new(DOC_MAX);
+	mr_json_reader_learns(learning);
+	char bytes[128];
+	for (size_t i = 0; i < 40 * sizeof numbers / sizeof *numbers; i++) {
+		size_t n = random_below(sizeof numbers / sizeof *numbers);
+		struct mr_json_node root;
+		snprintf(bytes, sizeof bytes, "{\"a\":%s,\"b\":%s,\"c\":\"%zu\"}", numbers[n],
+			 i % 3 == 0   ? "false"
+			 : i % 3 == 1 ? "true"
+				      : "true ",
+			 i);
+		struct mr_slice doc = document(bytes, strlen(bytes));
+		bool taken = mr_json_read(learning, doc, &root, NULL) == MR_OK;
+		assert_int_equal(taken, strcmp(numbers[n], "01") != 0);
+		assert_true(mr_json_as_dom(learning, doc, taken));
+	}
+	mr_json_reader_free(learning);
+}
+
+/* ---- both ways of looking ---- */
 
 /* One of the documents above, with some bytes changed, inserted or cut off. */
 static struct mr_slice damaged(void)
@@ -297,6 +399,8 @@ int main(void)
 	    cmocka_unit_test(documents_are_found_with_avx2),
 	    cmocka_unit_test(documents_are_found_without_avx2),
 	    cmocka_unit_test(what_is_not_ascii_is_seen),
+	    cmocka_unit_test(values_may_stay_the_same),
+	    cmocka_unit_test(scalars_change),
 	    cmocka_unit_test(both_ways_of_looking_see_the_same),
 	    cmocka_unit_test(those_that_come_no_more_make_room),
 	    cmocka_unit_test(so_many_go_on_from_one_place),
