@@ -154,10 +154,10 @@ static struct mr_json_node put_object(struct walk *walk, uint32_t names, unsigne
 				      struct mr_json_node node, struct mr_named *named);
 static struct mr_json_node put_array(struct walk *walk, const struct mr_name_entry *entry,
 				     unsigned rank, struct mr_json_node node);
-static void act(struct walk *walk, const struct mr_deed *deed);
+static void act(struct walk *walk, struct mr_deed *deed);
 
 /* Notes a decision, and does it. */
-static void decide(struct walk *walk, const struct mr_deed *deed)
+static void decide(struct walk *walk, struct mr_deed *deed)
 {
 	if (walk->plan != NULL)
 		mr_plan_note(walk->plan, deed);
@@ -198,7 +198,7 @@ static void put_opened(struct walk *walk, uint32_t names, unsigned rank, struct 
 {
 	struct mr_slice text = mr_json_string(walk->reader, node);
 	size_t at = 0;
-	while (at < text.len && strchr(" \t\n\r", text.at[at]) != NULL && text.at[at] != 0)
+	while (at < text.len && mr_is_blank(text.at[at]))
 		at++;
 	if (walk->level == OPENED_LEVELS || at == text.len ||
 	    (text.at[at] != '{' && text.at[at] != '['))
@@ -284,11 +284,11 @@ static void put_below(struct walk *walk, uint32_t names, struct mr_slice key, un
 }
 
 static void put_named(struct walk *walk, uint32_t names, unsigned rank,
-		      const struct mr_named *named)
+		      const struct mr_named *named, uint32_t *guess)
 {
 	struct mr_slice name = mr_json_string(walk->reader, named->name);
 	struct mr_name_entry *entry =
-	    mr_names_find(walk->flatten->names, names, name, walk->flatten->since);
+	    mr_names_find_again(walk->flatten->names, guess, names, name, walk->flatten->since);
 	if (entry == NULL)
 		return;
 	if (named->value.index != 0)
@@ -533,7 +533,7 @@ static void put_event(struct walk *walk, struct mr_json_node root)
 
 /* ---- the plan of a shape ---- */
 
-static void act(struct walk *walk, const struct mr_deed *deed)
+static void act(struct walk *walk, struct mr_deed *deed)
 {
 	switch (deed->what) {
 	case MR_DEED_STRING:
@@ -555,7 +555,7 @@ static void act(struct walk *walk, const struct mr_deed *deed)
 	case MR_DEED_NAMED: {
 		struct walk own = *walk;
 		own.plan = NULL;
-		put_named(&own, deed->names, deed->rank, &deed->named);
+		put_named(&own, deed->names, deed->rank, &deed->named, &deed->guess);
 		break;
 	}
 	case MR_DEED_BELOW: {
@@ -569,10 +569,11 @@ static void act(struct walk *walk, const struct mr_deed *deed)
 
 static inline void fill_kept(struct walk *walk, const struct mr_kept *kept, struct mr_value *value)
 {
-	switch (kept->what) {
-	case MR_DEED_STRING:
+	if (__builtin_expect(kept->what == MR_DEED_STRING, 1)) {
 		fill_string(walk, kept->node, value);
-		break;
+		return;
+	}
+	switch (kept->what) {
 	case MR_DEED_SCALAR:
 		fill_scalar(walk, kept->node, value);
 		break;

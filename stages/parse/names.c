@@ -218,18 +218,34 @@ static struct mr_name_slot *slot_find(struct mr_names *names, uint32_t node, str
 	return NULL;
 }
 
+/* The key's slot; NULL where it has none, and gets none while the record in hand needs them. */
+static struct mr_name_slot *slot_for(struct mr_names *names, uint32_t node, struct mr_slice key,
+				     uint64_t since)
+{
+	if (key.len > MR_NAMES_KEY_MAX)
+		return NULL;
+	struct mr_name_slot *oldest = NULL;
+	struct mr_name_slot *slot = slot_find(names, node, key, &oldest);
+	if (slot == NULL && oldest->seen < since)
+		slot = slot_fill(names, oldest, node, key);
+	return slot;
+}
+
+struct mr_name_entry *mr_names_find_anew(struct mr_names *names, uint32_t *guess, uint32_t node,
+					 struct mr_slice key, uint64_t since)
+{
+	struct mr_name_slot *slot = slot_for(names, node, key, since);
+	if (slot == NULL)
+		return mr_names_entry(names, search(names, node, key));
+	*guess = (uint32_t)(slot - names->cache);
+	return mr_names_entry(names, slot->entry);
+}
+
 struct mr_name_entry *mr_names_find(struct mr_names *names, uint32_t node, struct mr_slice key,
 				    uint64_t since)
 {
-	if (key.len > MR_NAMES_KEY_MAX)
-		return mr_names_entry(names, search(names, node, key));
-	struct mr_name_slot *oldest = NULL;
-	struct mr_name_slot *slot = slot_find(names, node, key, &oldest);
-	if (slot == NULL && oldest->seen >= since) /* a member of the record in hand needs it */
-		return mr_names_entry(names, search(names, node, key));
-	if (slot == NULL)
-		slot = slot_fill(names, oldest, node, key);
-	return mr_names_entry(names, slot->entry);
+	uint32_t guess = 0;
+	return mr_names_find_anew(names, &guess, node, key, since);
 }
 
 struct mr_name_slot *mr_names_search(struct mr_names *names, uint32_t guess[2], uint32_t node,

@@ -119,6 +119,20 @@ static inline bool mr_name_slot_is(const struct mr_name_slot *slot, uint32_t nod
 	       mr_names_same(slot->key, key.at, key.len);
 }
 
+/* As mr_names_find, of a key that stands where the last record mostly had the same one: `guess`,
+ * at first 0, is the slot where that was. */
+struct mr_name_entry *mr_names_find_anew(struct mr_names *names, uint32_t *guess, uint32_t node,
+					 struct mr_slice key, uint64_t since);
+static inline struct mr_name_entry *mr_names_find_again(struct mr_names *names, uint32_t *guess,
+							uint32_t node, struct mr_slice key,
+							uint64_t since)
+{
+	const struct mr_name_slot *slot = &names->cache[*guess];
+	if (__builtin_expect(mr_name_slot_is(slot, node, key), 1))
+		return mr_names_entry(names, slot->entry);
+	return mr_names_find_anew(names, guess, node, key, since);
+}
+
 /* What is asked for under a member of an object, and a note that this object has the key. Records
  * of one kind write their keys in one order: `guess` is names->first[node] for an object's first
  * member, the slot before's `next` for the others. `object` is a number that no object before had;

@@ -35,6 +35,7 @@ struct mr_deed {
 	uint16_t rank;
 	mr_field field;
 	uint32_t names;
+	uint32_t guess; /* MR_DEED_NAMED: where the last record's name was found */
 	struct mr_json_node node;
 	struct mr_json_node behind;
 	struct mr_named named;
