@@ -148,12 +148,15 @@ def until_ended(peer, process, output):
 def ended(peer, running, output, log, config):
     """What it took, once it has ended well."""
     killer = threading.Timer(LIMIT_SECONDS, os.kill, (running.process.pid, signal.SIGKILL))
+    began = time.monotonic()
     killer.start()
     try:
         if peer.ended:
             until_ended(peer, running.process, output)
         return running.end()
     except SystemExit as fault:
+        if time.monotonic() - began >= LIMIT_SECONDS:
+            raise setup.Missing(f"{config}: not done within {LIMIT_SECONDS} s") from fault
         with open(log, encoding="utf-8", errors="replace") as text:
             words = " ".join(text.read().split())
         raise setup.Missing(f"{config}: ended with {running.process.returncode}: {words[-300:]}") from fault
