@@ -442,7 +442,7 @@ bool builder::like(json_shape &shape, const json_seen &seen)
 		std::memcpy(&eight, doc.at + place[0], sizeof eight);
 		if (eight == scalar.last)
 			continue;
-		scalar.last = 0;
+		scalar.last = 0; // until the word is made
 		token = scalar.token;
 		at = scalar.word;
 		if (!scalar_like(word_type(tape[at])))

@@ -6,11 +6,14 @@
  * was followed last is tried first. So what strangers write stands in nobody's way for long.
  *
  * Values that were the same whenever they were looked at, as a tenant's id is, are compared
- * together with the gaps around them, as one stretch (json_gap.h): half of a record's values are
- * such. A document with other ones goes along the gaps as ever.
+ * together with the gaps around them, as one stretch (json_gap.h): half of the values of the
+ * benchmark's records are such. A document with other ones goes along the gaps as ever. Where a
+ * branch is parted, or grows together again once the other part is forgotten, its values are looked
+ * at anew.
  *
  * All bounds are far above what records have (of the 4,796 real ones: 1,001 bytes of gaps, 49 in
- * one): they keep small what the documents of an attacker cost. 512 shapes take 50 MB at the most.
+ * one): they keep small what the documents of an attacker cost. 512 shapes take some 45 MB at the
+ * most.
  */
 #include "json_shape.h"
 
@@ -37,11 +40,9 @@ struct json_branch {
 	struct json_branch *parent;
 	struct json_branch *child; /* the first one; NULL: a leaf */
 	struct json_branch *sibling;
-	struct json_gap *gaps;
+	struct json_gap *gaps; /* before some of them stretches */
 	struct json_gap *gaps_end;
-	struct json_gap *row; /* what is followed: the gaps, and stretches of them */
-	struct json_gap *row_end;
-	struct json_study *studies; /* one for each gap */
+	struct json_study *studies; /* one for each gap; NULL: none was looked at yet */
 	uint32_t study_count;
 	struct json_shape *shape; /* a leaf's */
 };
@@ -83,16 +84,48 @@ uint32_t json_shapes_slot(const struct json_shapes *shapes, const struct json_sh
 
 /* ---- the tree ---- */
 
+/* The gap where a stretch stands before it. */
+static const struct json_gap *plain_gap(const struct json_gap *gap, const struct json_gap *end)
+{
+	return gap < end && gap->covers != 0 ? json_gap_next(gap) : gap;
+}
+
+static const struct json_gap *first_gap(const struct json_branch *branch)
+{
+	return plain_gap(branch->gaps, branch->gaps_end);
+}
+
+/* Behind the last it is the branch's end. */
+static const struct json_gap *gap_behind(const struct json_branch *branch,
+					 const struct json_gap *gap)
+{
+	return plain_gap(json_gap_next(gap), branch->gaps_end);
+}
+
+/* Without stretches. */
+static void put_gaps(struct mr_buf *out, const struct json_gap *gap, const struct json_gap *end)
+{
+	for (; gap < end; gap = json_gap_next(gap))
+		if (gap->covers == 0)
+			mr_buf_add(out, gap, gap->size * sizeof *gap);
+}
+
+/* In the place of those that it has, which are freed. */
+static void set_gaps(struct json_branch *branch, struct mr_buf *gaps)
+{
+	free(branch->gaps);
+	branch->gaps = mr_realloc(gaps->data, gaps->len);
+	branch->gaps_end = branch->gaps + gaps->len / sizeof *branch->gaps;
+	*gaps = (struct mr_buf){0};
+}
+
 static struct json_branch *branch_new(struct json_branch *parent, const struct json_gap *gaps,
 				      const struct json_gap *gaps_end)
 {
 	struct json_branch *branch = mr_calloc(1, sizeof *branch);
-	size_t count = (size_t)(gaps_end - gaps);
-	branch->gaps = mr_malloc(count * sizeof *gaps);
-	memcpy(branch->gaps, gaps, count * sizeof *gaps);
-	branch->gaps_end = branch->gaps + count;
-	branch->row = branch->gaps;
-	branch->row_end = branch->gaps_end;
+	struct mr_buf own = {0};
+	put_gaps(&own, gaps, gaps_end);
+	set_gaps(branch, &own);
 	branch->parent = parent;
 	branch->sibling = parent->child;
 	parent->child = branch;
@@ -105,11 +138,46 @@ static void branch_take_out(struct json_branch *branch)
 	while (*place != branch)
 		place = &(*place)->sibling;
 	*place = branch->sibling;
-	if (branch->row != branch->gaps)
-		free(branch->row);
 	free(branch->gaps);
 	free(branch->studies);
 	free(branch);
+}
+
+/* The next branch of those below `top`, each before what is below it; NULL behind the last. */
+static struct json_branch *next_below(struct json_branch *branch, const struct json_branch *top)
+{
+	if (branch->child != NULL)
+		return branch->child;
+	while (branch != top && branch->sibling == NULL)
+		branch = branch->parent;
+	return branch == top ? NULL : branch->sibling;
+}
+
+/* The gaps of a branch are others: what was seen of its values is forgotten, and their documents
+ * are soon looked at again. */
+static void study_anew(struct json_branch *top)
+{
+	free(top->studies);
+	top->studies = NULL;
+	top->study_count = 0;
+	for (struct json_branch *at = top; at != NULL; at = next_below(at, top))
+		if (at->shape != NULL)
+			at->shape->study_in = at->shape->study_step = 1;
+}
+
+/* With the only one that goes on from it, which stays. */
+static void branch_join(struct json_branch *branch)
+{
+	struct json_branch *rest = branch->child;
+	struct mr_buf gaps = {0};
+	put_gaps(&gaps, branch->gaps, branch->gaps_end);
+	put_gaps(&gaps, rest->gaps, rest->gaps_end);
+	set_gaps(rest, &gaps);
+	rest->parent = branch->parent;
+	rest->sibling = branch->sibling;
+	branch->sibling = rest;
+	branch_take_out(branch);
+	study_anew(rest);
 }
 
 /* With the branches that lead to no other one. */
@@ -121,6 +189,8 @@ static void forget(struct json_shape *shape)
 		branch_take_out(branch);
 		branch = parent;
 	}
+	if (branch->parent != NULL && branch->child->sibling == NULL)
+		branch_join(branch);
 	free(shape->tape); /* its parts are one allocation */
 	*shape = (struct json_shape){0};
 }
@@ -147,6 +217,7 @@ static struct json_branch *branch_part(struct json_branch *branch, const struct 
 	if (rest->shape != NULL)
 		rest->shape->leaf = rest;
 	branch_take_out(branch);
+	study_anew(rest);
 	return common;
 }
 
@@ -154,7 +225,7 @@ static struct json_branch *branch_part(struct json_branch *branch, const struct 
 static struct json_branch *child_like(const struct json_branch *parent, const struct json_gap *gap)
 {
 	struct json_branch *child = parent->child;
-	while (child != NULL && !json_gap_eq(child->gaps, gap))
+	while (child != NULL && !json_gap_eq(first_gap(child), gap))
 		child = child->sibling;
 	return child;
 }
@@ -165,16 +236,6 @@ static uint32_t child_count(const struct json_branch *branch)
 	for (const struct json_branch *child = branch->child; child != NULL; child = child->sibling)
 		count++;
 	return count;
-}
-
-/* The next branch of those below `top`, each before what is below it; NULL behind the last. */
-static struct json_branch *next_below(struct json_branch *branch, const struct json_branch *top)
-{
-	if (branch->child != NULL)
-		return branch->child;
-	while (branch != top && branch->sibling == NULL)
-		branch = branch->parent;
-	return branch == top ? NULL : branch->sibling;
 }
 
 /* Which of those below `top` has not come for the longest time. */
@@ -207,9 +268,9 @@ static struct json_branch *grow(struct json_shapes *shapes, const struct json_ga
 		struct json_branch *child = child_like(branch, gap);
 		if (child == NULL)
 			break;
-		const struct json_gap *own = child->gaps;
+		const struct json_gap *own = first_gap(child);
 		while (own < child->gaps_end && gap < gaps_end && json_gap_eq(own, gap)) {
-			own = json_gap_next(own);
+			own = gap_behind(child, own);
 			gap = json_gap_next(gap);
 		}
 		/* Only a document's last gap has its end behind it: neither goes on where the other
@@ -230,12 +291,12 @@ static uint32_t gap_begin(const struct json_gap *gap, const uint32_t *tokens)
 	return *tokens - gap->offsets[0];
 }
 
-/* Between a gap, whose first token is the first of `tokens`, and the one behind it. */
-static struct mr_slice value_behind(const struct json_gap *gap, const char *text,
-				    const uint32_t *tokens)
+/* Between a gap, whose first token is the first of `tokens`, and the next one. */
+static struct mr_slice value_between(const struct json_gap *gap, const struct json_gap *next,
+				     const char *text, const uint32_t *tokens)
 {
 	uint32_t begin = gap_begin(gap, tokens) + gap->bytes;
-	uint32_t end = gap_begin(json_gap_next(gap), tokens + gap->token_count);
+	uint32_t end = gap_begin(next, tokens + gap->token_count);
 	return (struct mr_slice){text + begin, end - begin};
 }
 
@@ -251,74 +312,78 @@ static bool is_plain(struct mr_slice value)
 
 static void study_value(struct json_study *study, struct mr_slice value, bool first)
 {
+	if (value.len > GAP_MAX || (!first && !study->same)) {
+		study->same = false;
+		return;
+	}
 	uint64_t hash = mr_hash64(value.at, value.len, 0);
-	study->same = is_plain(value) && (first || (study->same && study->hash == hash));
+	study->same = is_plain(value) && (first || study->hash == hash);
 	study->hash = hash;
 }
 
-/* From a gap on, as long as the values between do not change: the last gap, and the tokens of all.
- */
+/* From a gap on, as long as the values between do not change. */
 struct run {
 	const struct json_gap *last;
-	uint32_t bytes;
+	uint32_t count;
+	uint32_t size;  /* of the gaps, in 64 bytes */
+	uint32_t bytes; /* of all their text, the values' as well */
 	uint32_t token_count;
 };
 
 static struct run run_from(const struct json_branch *branch, const struct json_gap *gap,
 			   const struct json_study *study, const uint32_t *tokens)
 {
-	struct run run = {gap, gap->bytes, gap->token_count};
+	struct run run = {gap, 1, gap->size, gap->bytes, gap->token_count};
 	for (;; study++) {
-		const struct json_gap *next = json_gap_next(run.last);
+		const struct json_gap *next = gap_behind(branch, run.last);
 		if (next == branch->gaps_end || !study->same)
 			return run;
 		uint32_t end = gap_begin(next, tokens + run.token_count) + next->bytes;
 		uint32_t bytes = end - gap_begin(gap, tokens);
 		if (bytes > GAP_MAX)
 			return run;
-		run = (struct run){next, bytes, run.token_count + next->token_count};
+		run = (struct run){next, run.count + 1, run.size + next->size, bytes,
+				   run.token_count + next->token_count};
 	}
 }
 
-static void put_stretch(struct mr_buf *row, const struct json_gap *gap, const struct run *run,
+static void put_stretch(struct mr_buf *out, const struct json_gap *gap, const struct run *run,
 			const char *text, const uint32_t *tokens)
 {
 	size_t size = json_gap_size(run->bytes, run->token_count);
-	struct json_gap *stretch = (void *)mr_buf_reserve(row, size);
+	struct json_gap *stretch = (void *)mr_buf_reserve(out, size);
 	json_gap_make(stretch, text, gap_begin(gap, tokens), run->bytes, tokens, run->token_count,
 		      (enum json_behind)run->last->behind, run->last->word);
-	stretch->covers = (uint16_t)(json_gap_next(run->last) - gap);
-	row->len += size;
+	stretch->covers = (uint16_t)run->size;
+	out->len += size;
 }
 
 /* Before gaps with values between them that stay the same, they and the values as one. */
-static void make_row(struct json_branch *branch, const char *text, const uint32_t *tokens)
+static void put_stretches(struct json_branch *branch, const char *text, const uint32_t *tokens)
 {
 	const struct json_study *study = branch->studies;
-	const struct json_gap *gap = branch->gaps;
-	struct mr_buf row = {0};
+	const struct json_gap *gap = first_gap(branch);
+	struct mr_buf gaps = {0};
 	uint32_t text_left = TEXT_MAX;
 	while (gap < branch->gaps_end) {
 		struct run run = run_from(branch, gap, study, tokens);
-		if (run.last != gap && run.bytes <= text_left) {
-			put_stretch(&row, gap, &run, text, tokens);
+		if (run.count > 1 && run.bytes <= text_left) {
+			put_stretch(&gaps, gap, &run, text, tokens);
 			text_left -= run.bytes;
 		}
+		put_gaps(&gaps, gap, json_gap_next(run.last));
+		gap = gap_behind(branch, run.last);
+		study += run.count;
 		tokens += run.token_count;
-		for (; gap <= run.last; gap = json_gap_next(gap), study++)
-			mr_buf_add(&row, gap, gap->size * sizeof *gap);
 	}
-	if (branch->row != branch->gaps)
-		free(branch->row);
-	branch->row = (void *)row.data;
-	branch->row_end = branch->row + row.len / sizeof *gap;
+	set_gaps(branch, &gaps);
 }
 
 static size_t gap_count(const struct json_branch *branch)
 {
 	size_t count = 0;
-	for (const struct json_gap *gap = branch->gaps; gap < branch->gaps_end;
-	     gap = json_gap_next(gap))
+	for (const struct json_gap *gap = first_gap(branch); gap < branch->gaps_end;
+	     gap = gap_behind(branch, gap))
 		count++;
 	return count;
 }
@@ -332,19 +397,22 @@ static const uint32_t *study_branch(struct json_branch *branch, const char *text
 	if (branch->studies == NULL)
 		branch->studies = mr_calloc(gap_count(branch), sizeof *branch->studies);
 	struct json_study *study = branch->studies;
-	for (const struct json_gap *gap = branch->gaps; gap < branch->gaps_end;
-	     gap = json_gap_next(gap), study++) {
-		if (json_gap_next(gap) < branch->gaps_end)
-			study_value(study, value_behind(gap, text, at), branch->study_count == 0);
+	const struct json_gap *next;
+	for (const struct json_gap *gap = first_gap(branch); gap < branch->gaps_end; gap = next) {
+		next = gap_behind(branch, gap);
+		if (next < branch->gaps_end)
+			study_value(study++, value_between(gap, next, text, at),
+				    branch->study_count == 0);
 		at += gap->token_count;
 	}
 	if (++branch->study_count == STUDIES) {
-		make_row(branch, text, tokens);
+		put_stretches(branch, text, tokens);
 		branch->study_count = 0;
 	}
 	return at;
 }
 
+/* No deeper than a document has gaps. */
 static const uint32_t *study_path(struct json_branch *branch, const char *text,
 				  const uint32_t *tokens)
 {
@@ -363,6 +431,22 @@ __attribute__((noinline)) static void study(struct json_shape *shape, const char
 	shape->study_in = shape->study_step;
 }
 
+uint32_t json_shape_stretches(const struct json_shape *shape, uint32_t *longest_out)
+{
+	uint32_t count = 0;
+	*longest_out = 0;
+	for (const struct json_branch *branch = shape->leaf; branch != NULL;
+	     branch = branch->parent)
+		for (const struct json_gap *gap = branch->gaps; gap < branch->gaps_end;
+		     gap = json_gap_next(gap))
+			if (gap->covers != 0) {
+				count++;
+				*longest_out =
+				    gap->bytes > *longest_out ? gap->bytes : *longest_out;
+			}
+	return count;
+}
+
 /* ---- finding ---- */
 
 /* The first of the branches that go on from `parent` that the document goes along. */
@@ -370,7 +454,7 @@ static struct json_branch *follow(const struct json_shapes *shapes, struct json_
 				  struct json_way *way)
 {
 	struct json_branch **place = &parent->child;
-	while (*place != NULL && !shapes->follow((*place)->row, (*place)->row_end, way))
+	while (*place != NULL && !shapes->follow((*place)->gaps, (*place)->gaps_end, way))
 		place = &(*place)->sibling;
 	struct json_branch *found = *place;
 	if (found != NULL && found != parent->child) {

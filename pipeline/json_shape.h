@@ -63,6 +63,8 @@ struct json_shape *json_shapes_find(struct json_shapes *shapes, struct mr_slice 
 const struct json_shape *json_shapes_learn(struct json_shapes *shapes, const char *text,
 					   const uint32_t *tokens, uint32_t token_count,
 					   const uint64_t *tape);
+/* For tests: how many stretches its documents are compared by, and bytes of the longest. */
+uint32_t json_shape_stretches(const struct json_shape *shape, uint32_t *longest_out);
 /* Below MR_JSON_SHAPES; no two shapes have the same one at a time. */
 uint32_t json_shapes_slot(const struct json_shapes *shapes, const struct json_shape *shape);
 

@@ -233,12 +233,10 @@ __attribute__((noinline)) static void judge_anew(struct engine *engine, uint32_t
 	hit(engine, group, engine->found, engine->found_count);
 }
 
-/* `hash` is cache_hash's, for a value that may stand in a cache. */
+/* `hash` is cache_hash's. */
 static inline void judge_value(struct engine *engine, uint32_t number, struct run_group *group,
 			       const struct mr_value *value, uint64_t hash)
 {
-	if (value->type == MR_NULL)
-		return;
 	if (value->len > CACHE_TEXT || cache_rests(group)) {
 		judge_anew(engine, number, value, NULL, 0);
 		return;
@@ -297,7 +295,8 @@ static void judge_values(struct engine *engine, uint32_t number, struct run_grou
 			 const struct mr_value *value)
 {
 	for (; value != NULL; value = mr_value_next(engine->events, value))
-		judge_value(engine, number, group, value, cache_hash(engine, value));
+		if (value->type != MR_NULL)
+			judge_value(engine, number, group, value, cache_hash(engine, value));
 }
 
 void engine_group_judge_now(struct engine *engine, uint32_t number)
@@ -315,10 +314,13 @@ struct run_look engine_group_look(const struct engine *engine, const struct run_
 {
 	const struct run_group *group = &engine->groups[first->group];
 	struct run_look look = {.group = first->group};
-	if (first->field == 0)
+	if (first->field == 0 || engine->profile != NULL)
 		return look;
-	look.value = mr_event_get(engine->events, engine->event, first->field);
-	look.hash = cache_hash(engine, look.value);
+	const struct mr_value *value = mr_event_get(engine->events, engine->event, first->field);
+	if (value->type == MR_NULL)
+		return look;
+	look.value = value;
+	look.hash = cache_hash(engine, value);
 	__builtin_prefetch(&group->cache[look.hash & group->cache_mask]);
 	return look;
 }
@@ -326,7 +328,7 @@ struct run_look engine_group_look(const struct engine *engine, const struct run_
 void engine_group_judge_looked(struct engine *engine, const struct run_look *look)
 {
 	struct run_group *group = &engine->groups[look->group];
-	if (look->value == NULL || engine->profile != NULL) {
+	if (look->value == NULL) {
 		engine_group_judge(engine, look->group);
 		return;
 	}

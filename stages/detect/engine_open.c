@@ -357,11 +357,14 @@ static enum mr_err make_groups(struct engine *engine, struct mr_error *error)
 static void make_plans(struct engine *engine)
 {
 	uint32_t count = engine->counts[ENGINE_PLANS];
-	size_t sum = 0;
-	for (uint32_t i = 0; i < count; i++)
-		sum += engine->plans[i].groups.count;
+	size_t sum = 0, most = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		size_t own = engine->plans[i].groups.count;
+		sum += own;
+		most = own > most ? own : most;
+	}
 	engine->firsts = mr_calloc(sum + 1, sizeof(*engine->firsts));
-	engine->looks = mr_calloc(sum + 1, sizeof(*engine->looks));
+	engine->looks = mr_calloc(most + 1, sizeof(*engine->looks));
 	engine->run_plans = mr_calloc((size_t)count + 1, sizeof(*engine->run_plans));
 	struct run_first *next = engine->firsts;
 	for (uint32_t i = 0; i < count; i++) {

@@ -65,7 +65,7 @@ struct run_plan {
  * which its place in the cache is on its way from memory. */
 struct run_look {
 	uint64_t hash;
-	const struct mr_value *value; /* NULL: the group judges leaf values */
+	const struct mr_value *value; /* NULL: it is judged without a look, as leaf values are */
 	uint32_t group;
 };
 
@@ -122,7 +122,7 @@ struct engine {
 	void *caches;                /* of all groups */
 	struct run_first *firsts;    /* of all plans */
 	struct run_plan *run_plans;
-	struct run_look *looks; /* room for any plan's firsts */
+	struct run_look *looks; /* room for those of any plan */
 	struct engine_part *parts;
 	struct engine_regex **regexes; /* for each predicate; NULL where it is none */
 	hs_scratch_t *scratch;

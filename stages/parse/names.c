@@ -231,21 +231,25 @@ static struct mr_name_slot *slot_for(struct mr_names *names, uint32_t node, stru
 	return slot;
 }
 
-struct mr_name_entry *mr_names_find_anew(struct mr_names *names, uint32_t *guess, uint32_t node,
-					 struct mr_slice key, uint64_t since)
+static struct mr_name_entry *entry_of(struct mr_names *names, const struct mr_name_slot *slot,
+				      uint32_t node, struct mr_slice key)
 {
-	struct mr_name_slot *slot = slot_for(names, node, key, since);
-	if (slot == NULL)
-		return mr_names_entry(names, search(names, node, key));
-	*guess = (uint32_t)(slot - names->cache);
-	return mr_names_entry(names, slot->entry);
+	return mr_names_entry(names, slot != NULL ? slot->entry : search(names, node, key));
 }
 
 struct mr_name_entry *mr_names_find(struct mr_names *names, uint32_t node, struct mr_slice key,
 				    uint64_t since)
 {
-	uint32_t guess = 0;
-	return mr_names_find_anew(names, &guess, node, key, since);
+	return entry_of(names, slot_for(names, node, key, since), node, key);
+}
+
+struct mr_name_entry *mr_names_find_anew(struct mr_names *names, uint32_t *guess, uint32_t node,
+					 struct mr_slice key, uint64_t since)
+{
+	const struct mr_name_slot *slot = slot_for(names, node, key, since);
+	if (slot != NULL)
+		*guess = (uint32_t)(slot - names->cache);
+	return entry_of(names, slot, node, key);
 }
 
 struct mr_name_slot *mr_names_search(struct mr_names *names, uint32_t guess[2], uint32_t node,

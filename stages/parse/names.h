@@ -119,10 +119,11 @@ static inline bool mr_name_slot_is(const struct mr_name_slot *slot, uint32_t nod
 	       mr_names_same(slot->key, key.at, key.len);
 }
 
-/* As mr_names_find, of a key that stands where the last record mostly had the same one: `guess`,
- * at first 0, is the slot where that was. */
+/* The same without a look at the guess, which becomes where the key is. */
 struct mr_name_entry *mr_names_find_anew(struct mr_names *names, uint32_t *guess, uint32_t node,
 					 struct mr_slice key, uint64_t since);
+/* As mr_names_find, of a key that stands where the last record mostly had the same one: `guess`,
+ * at first 0, is the slot where that was. */
 static inline struct mr_name_entry *mr_names_find_again(struct mr_names *names, uint32_t *guess,
 							uint32_t node, struct mr_slice key,
 							uint64_t since)

@@ -25,7 +25,7 @@ enum mr_deed_what {
 	MR_DEED_NULL,   /* field, rank */
 	MR_DEED_RAW,    /* field, rank, node, behind */
 	MR_DEED_OPENED, /* names, rank, node: a string that may hold JSON */
-	MR_DEED_NAMED,  /* names, rank, named */
+	MR_DEED_NAMED,  /* names, rank, named, guess */
 	MR_DEED_BELOW   /* names, rank, named: its name and value alone */
 };
 
@@ -35,7 +35,7 @@ struct mr_deed {
 	uint16_t rank;
 	mr_field field;
 	uint32_t names;
-	uint32_t guess; /* MR_DEED_NAMED: where the last record's name was found */
+	uint32_t guess; /* where the last record's name was found: written as it is done */
 	struct mr_json_node node;
 	struct mr_json_node behind;
 	struct mr_named named;

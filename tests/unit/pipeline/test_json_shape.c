@@ -253,6 +253,127 @@ static void values_may_stay_the_same(void **state)
 			other_values_are_seen(avx2, usual);
 }
 
+static uint32_t stretches_of(const struct json_shape *shape)
+{
+	uint32_t longest;
+	uint32_t count = json_shape_stretches(shape, &longest);
+	assert_true(longest <= 512);
+	return count;
+}
+
+/* As often as they are looked at they must have been the same. */
+static void stretches_are_of_what_stays_the_same(void **state)
+{
+	(void)state;
+	struct json_shapes *shapes = json_shapes_new(has_avx2());
+	struct json_seen seen;
+	char doc[512];
+	const char *format =
+	    "{\"a\":\"%u\",\"b\":\"same\",\"c\":1,\"d\":\"%u\",\"e\":true,\"f\":\"%s\"}";
+	snprintf(doc, sizeof doc, format, 0u, 0u, "");
+	const struct json_shape *shape = learn(shapes, doc);
+	assert_int_equal(stretches_of(shape), 0);
+	for (uint32_t id = 0; id < OFTEN; id++) {
+		snprintf(doc, sizeof doc, format, id, id / 2, "");
+		assert_ptr_equal(find(shapes, doc, &seen), shape);
+	}
+	assert_int_equal(stretches_of(shape), 2); /* from a to d, and behind d */
+	/* What changes after all stays out of them at the next look. */
+	for (uint32_t id = 0; id < 8 * 1024; id++) {
+		snprintf(doc, sizeof doc, format, id, id, id % 2 ? "x" : "y\\n");
+		assert_ptr_equal(find(shapes, doc, &seen), shape);
+	}
+	assert_int_equal(stretches_of(shape), 2);
+	json_shapes_free(shapes);
+}
+
+/* 512 bytes of a stretch, and 4 KiB of all of them. */
+static void stretches_are_bounded(void **state)
+{
+	(void)state;
+	struct json_shapes *shapes = json_shapes_new(has_avx2());
+	struct json_seen seen;
+	static char doc[DOC_MAX];
+	size_t len = (size_t)snprintf(doc, sizeof doc, "{\"k\":[\"\"");
+	for (int i = 0; i < 150; i++)
+		len += (size_t)snprintf(doc + len, sizeof doc - len, ",\"%0*d\"", i % 3 ? 120 : 600,
+					7);
+	snprintf(doc + len, sizeof doc - len, "]}");
+	const struct json_shape *shape = learn(shapes, doc);
+	for (int i = 0; i < OFTEN; i++)
+		assert_ptr_equal(find(shapes, doc, &seen), shape);
+	assert_in_range(stretches_of(shape), 10, 4096 / 240);
+	tokens_are_simdjsons(strlen(doc));
+	json_shapes_free(shapes);
+}
+
+/* Others that go on from the middle part the stretch; once they are forgotten it grows together. */
+static void strangers_take_nothing_away_for_good(void **state)
+{
+	(void)state;
+	struct json_shapes *shapes = json_shapes_new(has_avx2());
+	struct json_seen seen;
+	const char *honest = "{\"a\":\"1\",\"b\":\"2\",\"c\":\"3\",\"d\":\"4\",\"e\":\"5\"}";
+	char doc[128];
+	const struct json_shape *shape = learn(shapes, honest);
+	for (int i = 0; i < OFTEN; i++)
+		assert_ptr_equal(find(shapes, honest, &seen), shape);
+	assert_int_equal(stretches_of(shape), 1);
+	for (uint32_t stranger = 0; stranger < MR_JSON_SHAPES + 2; stranger++) {
+		for (uint32_t strange = 0; strange < 16; strange++)
+			assert_null(find(shapes, "[]", &seen)); /* which saves up for learning */
+		snprintf(doc, sizeof doc,
+			 stranger < 2 ? "{\"a\":\"1\",\"b\":\"2\",\"x%u\":\"3\"}"
+				      : "{\"k%u\":\"%u\"}",
+			 stranger, stranger % 32);
+		assert_non_null(learn(shapes, doc));
+		for (int i = 0; stranger < 2 && i < OFTEN; i++)
+			assert_ptr_equal(find(shapes, honest, &seen), shape);
+		if (stranger == 1)
+			assert_int_equal(stretches_of(shape), 2);
+		assert_ptr_equal(find(shapes, honest, &seen), shape);
+	}
+	for (int i = 0; i < OFTEN; i++)
+		assert_ptr_equal(find(shapes, honest, &seen), shape);
+	assert_int_equal(stretches_of(shape), 1);
+	json_shapes_free(shapes);
+}
+
+/* Whatever stands behind one, and in its place, is read as the DOM reads it. */
+static void what_varies_is_read_beside_what_does_not(void **state)
+{
+	(void)state;
+	static const char *const texts[] = {
+	    "same", "same",       "same", "same",        "same",  "samE", "same and more",
+	    "",     "s\\u00e9me", "\\\\", "s\xc3\xa9me", "s\xc3", "s\\x", "\x1f"};
+	static const char *const scalars[] = {"1",      "1",           "1",  "1",   "true", "null",
+					      "-1.5e3", "12345678901", "01", "tru", "1 "};
+	struct mr_json_reader *learning = mr_json_reader_new(DOC_MAX);
+	mr_json_reader_learns(learning);
+	char bytes[512];
+	uint32_t taken = 0;
+	for (uint32_t i = 0; i < 40000; i++) {
+		const char *string[3], *scalar[2];
+		struct mr_json_node root;
+		bool odd = i > OFTEN && i % 4 == 0;
+		for (int k = 0; k < 3; k++)
+			string[k] = texts[odd ? random_below(sizeof texts / sizeof *texts) : 0];
+		for (int k = 0; k < 2; k++)
+			scalar[k] =
+			    scalars[odd ? random_below(sizeof scalars / sizeof *scalars) : 0];
+		snprintf(bytes, sizeof bytes,
+			 "{\"id\":\"%u\",\"a\":\"%s\",\"b\":%s,\"c\":{\"d\":\"%s\",\"e\":[%s,\"%"
+			 "s\"]},\"f\":\"%u\"}",
+			 i, string[0], scalar[0], string[1], scalar[1], string[2], i);
+		struct mr_slice doc = document(bytes, strlen(bytes));
+		bool is_taken = mr_json_read(learning, doc, &root, NULL) == MR_OK;
+		assert_true(mr_json_as_dom(learning, doc, is_taken));
+		taken += is_taken;
+	}
+	assert_in_range(taken, 20000, 39000);
+	mr_json_reader_free(learning);
+}
+
 /* Numbers and words that are not read again where their bytes are the last document's. */
 static void scalars_change(void **state)
 {
@@ -400,6 +521,10 @@ int main(void)
 	    cmocka_unit_test(documents_are_found_without_avx2),
 	    cmocka_unit_test(what_is_not_ascii_is_seen),
 	    cmocka_unit_test(values_may_stay_the_same),
+	    cmocka_unit_test(stretches_are_of_what_stays_the_same),
+	    cmocka_unit_test(stretches_are_bounded),
+	    cmocka_unit_test(strangers_take_nothing_away_for_good),
+	    cmocka_unit_test(what_varies_is_read_beside_what_does_not),
 	    cmocka_unit_test(scalars_change),
 	    cmocka_unit_test(both_ways_of_looking_see_the_same),
 	    cmocka_unit_test(those_that_come_no_more_make_room),
