@@ -307,21 +307,24 @@ def latency(config, rate, seconds, scratch=None):
                 "rate_reached": (feeder.sent - feeder.burst) / took, **latencies.told(alerts.took), "status": status, **taken}
 
 
-def idle(config, seconds, scratch=None):
-    """The share of one core that a service takes while nothing comes."""
+def share(config, rate, seconds, scratch=None):
+    """The share of one core that a service takes at so many events a second; 0: while nothing comes."""
     with service(config, scratch) as running:
-        feeder = latencies.Feeder(config.records, running.process.stdin, 1, burst=10_000, ready=threading.Event())
+        feeder = latencies.Feeder(config.records, running.process.stdin, rate, burst=10_000, ready=threading.Event())
         feeder.start()
         running.next_alert()
         time.sleep(3)  # what came has been judged
+        if rate:
+            feeder.ready.set()
+            time.sleep(1)
         before, began = cpu_seconds(running.process.pid), time.monotonic()
         time.sleep(seconds)
-        share = (cpu_seconds(running.process.pid) - before) / (time.monotonic() - began)
+        taken = (cpu_seconds(running.process.pid) - before) / (time.monotonic() - began)
         feeder.stopping.set()
         feeder.ready.set()
         feeder.stop()
         running.end()
-        return share
+        return taken
 
 
 def until_alert(running, rate, share):

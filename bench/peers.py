@@ -28,6 +28,7 @@ import peers_setup as setup
 CONFIGS = os.path.join(common.ROOT, "bench", "peers")
 SECTION = "./run bench peers --write"
 LIMIT_SECONDS = 600  # of one run
+EVENTS_LEAST = 100_000  # with fewer the difference of two runs is noise
 LEAST = 10  # events of an address that is told of
 FOUND_LEAST = 0.99  # of these addresses; one that finds fewer did not do the work
 OURS = "Millrace"
@@ -307,6 +308,11 @@ def arguments():
     parser.add_argument("--peers", help="where their programs are put; default: below --dir")
     parser.add_argument("--write", action="store_true", help="write what was measured to bench/README.md")
     args = parser.parse_args()
+    names = sorted({peer.name for peer in (*PEERS, *RULES)} - {OURS})
+    if unknown := set(args.only or ()) - set(names):
+        parser.error(f"no such peer: {', '.join(unknown)}; there are {', '.join(names)}")
+    if args.events < EVENTS_LEAST:
+        parser.error(f"{args.events:,} events are too few: what they cost is told by the second half alone; from {EVENTS_LEAST:,} on")
     args.peers = os.path.abspath(args.peers or os.path.join(args.dir, "peers"))
     os.makedirs(args.peers, exist_ok=True)
     return args

@@ -259,9 +259,22 @@ void mr_health_await(struct mr_health *health, uint32_t worker, int64_t from_us)
 		kill_silent(health, worker, "has not ended", health->limit_us);
 }
 
-static void note_marks(struct mr_health *health, const struct mr_marks *marks)
+/* Of the state of sources the workers that read them know, the first group, while one of them
+ * lives. The others hear of it at barriers, and until the first one take all for ended
+ * (worker_restore.c). */
+static bool knows_states(const struct mr_supervisor *supervisor, uint32_t worker)
+{
+	uint32_t first = supervisor->setup.topology.groups[0].workers;
+	bool gone = true;
+	for (uint32_t i = 0; i < first; i++)
+		gone &= supervisor->workers[i].pid == 0;
+	return worker < first || gone;
+}
+
+static void note_marks(struct mr_health *health, uint32_t worker, const struct mr_marks *marks)
 {
 	int64_t now_us = mr_clock_us();
+	bool knows = knows_states(health->supervisor, worker);
 	for (uint32_t i = 0; i < marks->count; i++) {
 		const struct mr_source_mark *is = &marks->items[i];
 		if (is->source >= MR_SOURCES_MAX)
@@ -271,7 +284,7 @@ static void note_marks(struct mr_health *health, const struct mr_marks *marks)
 			known->highest_us = is->highest_us;
 			health->mark_us[is->source] = now_us;
 		}
-		if (is->state != MR_SOURCE_ACTIVE)
+		if (knows)
 			known->state = is->state;
 	}
 }
@@ -295,7 +308,7 @@ enum mr_err mr_health_pong(struct mr_health *health, uint32_t worker, uint64_t n
 			if (marks.items[i].highest_us > is->watched.event_us)
 				is->watched.event_us = marks.items[i].highest_us;
 		}
-		note_marks(health, &marks);
+		note_marks(health, worker, &marks);
 	}
 	mr_marks_fini(&marks);
 	return whole ? MR_OK

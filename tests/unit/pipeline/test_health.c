@@ -537,6 +537,42 @@ static void intake_that_stands_still_is_told(void **state)
 	ward_close(&ward);
 }
 
+static enum mr_source_state state_after(struct ward *ward, uint32_t worker,
+					enum mr_source_state said)
+{
+	uint32_t mail = ward->health.sources.items[0].number;
+	struct mr_marks marks = {0};
+	struct mr_buf bytes = {0};
+	mr_marks_state(&marks, mail, said);
+	mr_marks_encode(&marks, &bytes);
+	uint64_t number = ++ward->supervisor.workers[worker].watched.pulse.asked;
+	assert_int_equal(mr_health_pong(&ward->health, worker, number, 0,
+					(struct mr_slice){bytes.data, bytes.len}, NULL),
+			 MR_OK);
+	mr_buf_fini(&bytes);
+	mr_marks_fini(&marks);
+	return mr_marks_at(&ward->health.marks, mail)->state;
+}
+
+/* After a restart the others take each source for ended, until a barrier comes. */
+static void who_reads_a_source_says_whether_it_has_ended(void **state)
+{
+	(void)state;
+	struct ward ward;
+	ward_open(&ward);
+	uint32_t last = ward.supervisor.worker_count - 1;
+	assert_int_equal(state_after(&ward, 0, MR_SOURCE_ACTIVE), MR_SOURCE_ACTIVE);
+	assert_int_equal(state_after(&ward, last, MR_SOURCE_ENDED), MR_SOURCE_ACTIVE);
+	assert_int_equal(state_after(&ward, 0, MR_SOURCE_IDLE), MR_SOURCE_IDLE);
+	assert_int_equal(state_after(&ward, 0, MR_SOURCE_ACTIVE), MR_SOURCE_ACTIVE);
+	/* It has ended, and so has its source. */
+	pid_t pid = ward.supervisor.workers[0].pid;
+	ward.supervisor.workers[0].pid = 0;
+	assert_int_equal(state_after(&ward, last, MR_SOURCE_ENDED), MR_SOURCE_ENDED);
+	ward.supervisor.workers[0].pid = pid;
+	ward_close(&ward);
+}
+
 static void wrong_words_are_a_breach(void **state)
 {
 	(void)state;
@@ -589,6 +625,7 @@ int main(void)
 	    cmocka_unit_test(a_receiver_that_fails_for_long_is_told),
 	    cmocka_unit_test(other_settings_have_other_figures),
 	    cmocka_unit_test(intake_that_stands_still_is_told),
+	    cmocka_unit_test(who_reads_a_source_says_whether_it_has_ended),
 	    cmocka_unit_test(wrong_words_are_a_breach),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
