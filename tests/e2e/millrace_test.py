@@ -1,4 +1,5 @@
 """What the end-to-end tests share: the program, its output, the shared data, processes that stay behind."""
+import contextlib
 import json
 import os
 import subprocess
@@ -199,15 +200,21 @@ def all_sleep(pid, seconds=0.3):
     return all(state in "SD" and cpu_ticks(child) - before.get(child, 0) <= 1 for child, state in children(pid))
 
 
+def descriptors(pid):
+    """What the process holds open: the name of the file and whether it is for reading alone, by number."""
+    found = {}
+    for number in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):  # closed in between
+            name = os.readlink(f"/proc/{pid}/fd/{number}")
+            with open(f"/proc/{pid}/fdinfo/{number}", encoding="utf-8") as text:
+                flags = next(int(line.split()[1], 8) for line in text if line.startswith("flags:"))
+            found[number] = name, flags & os.O_ACCMODE == os.O_RDONLY
+    return found
+
+
 def open_files(pid):
     """The names of the files that the process holds open."""
-    names = []
-    for fd in os.listdir(f"/proc/{pid}/fd"):
-        try:
-            names.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
-        except FileNotFoundError:  # closed in between
-            pass
-    return names
+    return [name for name, _ in descriptors(pid).values()]
 
 
 def socket_directories(base):

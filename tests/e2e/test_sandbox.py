@@ -96,8 +96,7 @@ class Sandbox(unittest.TestCase):
             workers = self.locked_workers(run)
 
             def have(wanted):
-                return {mr.worker_name(pid) for pid in workers for number in os.listdir(f"/proc/{pid}/fd")
-                        if os.readlink(f"/proc/{pid}/fd/{number}") == wanted}
+                return {mr.worker_name(pid) for pid in workers if wanted in mr.open_files(pid)}
             self.assertEqual((have(reads), have(writes)), ({"collect"}, {"deliver"}))
         finally:
             run.stdin.close()
@@ -191,12 +190,9 @@ class Sandbox(unittest.TestCase):
         service, run, workers = self.running()
         for name, may_read in (("parse", {"00000000000000000001.seg"}), ("correlate", set())):
             reads, writes = set(), set()
-            for number in os.listdir(f"/proc/{workers[name]}/fd"):
-                path = os.readlink(f"/proc/{workers[name]}/fd/{number}")
-                with open(f"/proc/{workers[name]}/fdinfo/{number}", encoding="utf-8") as text:
-                    flags = next(int(line.split()[1], 8) for line in text if line.startswith("flags:"))
+            for path, reads_alone in mr.descriptors(workers[name]).values():
                 if path.startswith(service.path("")):
-                    (reads if flags & os.O_ACCMODE == os.O_RDONLY else writes).add(os.path.basename(path))
+                    (reads if reads_alone else writes).add(os.path.basename(path))
             self.assertEqual((name, reads, writes), (name, may_read, {"lock", "said.1"}))
         self.stop(service, run)
 
