@@ -201,20 +201,20 @@ def all_sleep(pid, seconds=0.3):
 
 
 def descriptors(pid):
-    """What the process holds open: the name of the file and whether it is for reading alone, by number."""
-    found = {}
+    """What the process holds open: the name of each file, and whether it is for reading alone."""
+    found = []
     for number in os.listdir(f"/proc/{pid}/fd"):
         with contextlib.suppress(FileNotFoundError):  # closed in between
             name = os.readlink(f"/proc/{pid}/fd/{number}")
             with open(f"/proc/{pid}/fdinfo/{number}", encoding="utf-8") as text:
                 flags = next(int(line.split()[1], 8) for line in text if line.startswith("flags:"))
-            found[number] = name, flags & os.O_ACCMODE == os.O_RDONLY
+            found.append((name, flags & os.O_ACCMODE == os.O_RDONLY))
     return found
 
 
 def open_files(pid):
     """The names of the files that the process holds open."""
-    return [name for name, _ in descriptors(pid).values()]
+    return [name for name, _ in descriptors(pid)]
 
 
 def socket_directories(base):

@@ -190,7 +190,7 @@ class Sandbox(unittest.TestCase):
         service, run, workers = self.running()
         for name, may_read in (("parse", {"00000000000000000001.seg"}), ("correlate", set())):
             reads, writes = set(), set()
-            for path, reads_alone in mr.descriptors(workers[name]).values():
+            for path, reads_alone in mr.descriptors(workers[name]):
                 if path.startswith(service.path("")):
                     (reads if reads_alone else writes).add(os.path.basename(path))
             self.assertEqual((name, reads, writes), (name, may_read, {"lock", "said.1"}))

@@ -23,6 +23,7 @@ static void become_known(struct mr_json_reader *reader, struct mr_slice doc, cha
 	*varies = was;
 }
 
+/* Read again, it may be known by its shape. */
 static void judge(struct mr_json_reader *reader, struct mr_slice doc)
 {
 	struct mr_json_node root;
