@@ -189,7 +189,7 @@ static bool call(struct mr_gate *gate, uint32_t host)
 static bool watch_own(struct mr_gate *gate, uint32_t host, int64_t now_us)
 {
 	struct mr_gate_peer *peer = &gate->peers[host];
-	uint16_t event;
+	struct mr_monitor_event event;
 	bool gone = peer->socket != NULL && !peer->met && now_us >= peer->next_us;
 	bool news = false;
 	if (peer->socket == NULL && now_us >= peer->next_us) {
@@ -200,7 +200,7 @@ static bool watch_own(struct mr_gate *gate, uint32_t host, int64_t now_us)
 	}
 	while (!gone && peer->monitor != NULL && mr_monitor_next(peer->monitor, &event)) {
 		news = true;
-		gone = event != ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
+		gone = event.what != ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
 		if (!gone)
 			mr_gate_send(gate, host, MR_GATE_JOIN, 0, NULL, 0);
 	}
@@ -229,11 +229,11 @@ static bool probe(struct mr_gate *gate, int64_t now_us)
 /* The listener's events bear no name of a peer: after each loss all are probed. */
 static bool watch_listener(struct mr_gate *gate, int64_t now_us)
 {
-	uint16_t event;
+	struct mr_monitor_event event;
 	bool news = false;
 	while (gate->monitor != NULL && mr_monitor_next(gate->monitor, &event)) {
 		news = true;
-		if (event == ZMQ_EVENT_DISCONNECTED)
+		if (event.what == ZMQ_EVENT_DISCONNECTED)
 			gate->probe_until_us = now_us + PROBING_US;
 		else
 			mr_count(&gate->counters, MR_C_CONNECTIONS_REFUSED, 1);

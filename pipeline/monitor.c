@@ -31,17 +31,20 @@ void mr_monitor_close(void *monitor, void *socket)
 		zmq_close(monitor);
 }
 
-/* Each event is two frames, of which the first says what happened. */
-bool mr_monitor_next(void *monitor, uint16_t *event_out)
+/* Each event is two frames, of which the first says what happened: two bytes and four. */
+bool mr_monitor_next(void *monitor, struct mr_monitor_event *event_out)
 {
+	const size_t what = sizeof event_out->what;
 	zmq_msg_t frame;
 	bool first = true;
 	bool found = false;
 	bool more = true;
 	zmq_msg_init(&frame);
 	while (more && zmq_msg_recv(&frame, monitor, ZMQ_DONTWAIT) >= 0) {
-		if (first && zmq_msg_size(&frame) >= sizeof *event_out) {
-			memcpy(event_out, zmq_msg_data(&frame), sizeof *event_out);
+		if (first && zmq_msg_size(&frame) >= what + sizeof event_out->value) {
+			const char *at = zmq_msg_data(&frame);
+			memcpy(&event_out->what, at, what);
+			memcpy(&event_out->value, at + what, sizeof event_out->value);
 			found = true;
 		}
 		first = false;

@@ -15,8 +15,12 @@
 
 /* NULL with errno. Close it with mr_monitor_close, before the socket. */
 void *mr_monitor_open(void *context, void *socket, int events);
+struct mr_monitor_event {
+	uint16_t what;  /* ZMQ_EVENT_... */
+	uint32_t value; /* of a connection that was made its descriptor (zmq_socket_monitor(3)) */
+};
 /* The next event; false where there is none. Never blocks. */
-bool mr_monitor_next(void *monitor, uint16_t *event_out);
+bool mr_monitor_next(void *monitor, struct mr_monitor_event *event_out);
 /* Accepts a NULL monitor, a NULL socket. */
 void mr_monitor_close(void *monitor, void *socket);
 

@@ -100,6 +100,8 @@ static enum mr_err connect_edge(struct mr_worker *worker, uint32_t edge, struct 
 		    mr_fields_hash(worker->setup.fields), &outlet->peers[i].tx, error);
 		if (err != MR_OK)
 			return err;
+		if (is->content == MR_CONTENT_RECORDS && !outlet->leaves)
+			mr_link_tx_few(outlet->peers[i].tx);
 		outlet->peers[i].receiver = first + i;
 		outlet->peer_count = i + 1;
 	}

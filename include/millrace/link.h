@@ -23,6 +23,11 @@ enum mr_err mr_link_tx_open(void *context, const char *endpoint, uint64_t incarn
 			    uint32_t self, uint64_t fields_hash, struct mr_link_tx **out,
 			    struct mr_error *error);
 
+/* Batches of the pair are far shorter than the work that they ask for, as references are: no more
+ * than a few dozen are to be under way, so that those who share the work end together, and a
+ * barrier waits behind little. Long bodies would become slow. Called before the pair has met. */
+void mr_link_tx_few(struct mr_link_tx *tx);
+
 /* Whether the pair has met: MR_OK, MR_AGAIN, MR_PEER_LOST, MR_PROTOCOL. Once it has, the receiver
  * has unlinked its endpoint: nobody else finds the way to it. Never blocks. */
 enum mr_err mr_link_rx_met(struct mr_link_rx *rx, struct mr_error *error);

@@ -266,6 +266,44 @@ static void a_region_of_an_input_is_rejected(void **state)
 	close_broken(&world);
 }
 
+#define MANY 512
+#define FEW 64          /* of a pair: far less than a socket holds by default */
+#define STILL_US 100000 /* nothing moves any more */
+
+/* How many are sent to receivers that read nothing. */
+static uint32_t send_unread(struct world *world)
+{
+	const struct mr_output *output = &world->sender->writer.outputs[0];
+	int64_t moved_us = mr_clock_us();
+	for (uint32_t i = 0; i < MANY; i++)
+		mr_writer_region(&world->sender->writer, &region);
+	while (mr_clock_us() < moved_us + STILL_US)
+		if (sends(world, 1))
+			moved_us = mr_clock_us();
+	return MANY - output->region_count;
+}
+
+/* Or one who has many in front of it still reads when the others have nothing left to do. */
+static void few_references_are_under_way(void **state)
+{
+	(void)state;
+	struct world world;
+	struct mr_batch_header header;
+	struct mr_slice body;
+	open_world(&world, MR_LINK_SPREAD, MR_CONTENT_RECORDS);
+	uint32_t sent = send_unread(&world);
+	assert_in_range(sent, 1, RECEIVERS * FEW);
+	int64_t end_us = mr_clock_us() + WAIT_US;
+	for (uint32_t came = 0; came < MANY;) {
+		sends(&world, 1);
+		for (size_t i = 0; i < RECEIVERS; i++)
+			came += mr_link_receive(world.receivers[i]->upstream[0].rx, &header, &body,
+						NULL) == MR_OK;
+		assert_true(mr_clock_us() < end_us);
+	}
+	close_world(&world);
+}
+
 /* ---- partial batches ---- */
 
 #define LATEST_US 20000 /* PROTOCOL.md 2.3 */
@@ -381,6 +419,7 @@ int main(void)
 	    cmocka_unit_test(inline_records_cross_a_link),
 	    cmocka_unit_test(a_region_of_a_journal_is_not_given_up_at_once),
 	    cmocka_unit_test(a_region_of_an_input_is_rejected),
+	    cmocka_unit_test(few_references_are_under_way),
 	    cmocka_unit_test(a_lane_leaves_by_its_own_age),
 	    cmocka_unit_test(a_blocked_lane_ages_no_other),
 	    cmocka_unit_test(a_file_may_come_behind_its_barrier),
