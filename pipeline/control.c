@@ -228,9 +228,11 @@ enum mr_err mr_control_receive(struct mr_control *control, struct mr_control_mes
 	if (control->fd < 0)
 		return MR_END;
 	ssize_t len;
+	/* The other end has closed with words of ours unread: that is said once, and before what it
+	 * had said itself (unix(7), ECONNRESET). */
 	do {
 		len = recvmsg(control->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	} while (len < 0 && errno == EINTR);
+	} while (len < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (len < 0 && errno == EAGAIN)
 		return MR_AGAIN;
 	if (len <= 0) {

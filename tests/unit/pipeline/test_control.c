@@ -64,6 +64,19 @@ static void all_that_was_said_is_heard(void **state)
 	assert_int_equal(mr_control_listen(&near, take_in_turn, &next, NULL), MR_END);
 }
 
+/* Who ends without having read what was said to it is heard to its last word all the same. */
+static void last_words_of_one_who_did_not_listen_are_heard(void **state)
+{
+	uint64_t next = 0;
+	(void)state;
+	for (uint64_t i = 0; i < 3; i++)
+		say(i);
+	mr_control_send(&near, &(struct mr_control_message){.kind = MR_CONTROL_PING, .fd = -1});
+	mr_control_fini(&far);
+	assert_int_equal(mr_control_listen(&near, take_in_turn, &next, NULL), MR_END);
+	assert_int_equal(next, 3);
+}
+
 static enum mr_err provoke(void *context, struct mr_control_message *message,
 			   struct mr_error *error)
 {
@@ -90,6 +103,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(all_that_was_said_is_heard, join, part),
+	    cmocka_unit_test_setup_teardown(last_words_of_one_who_did_not_listen_are_heard, join,
+					    part),
 	    cmocka_unit_test_setup_teardown(who_never_stops_is_interrupted, join, part),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
