@@ -6,6 +6,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SIGMA = os.path.join(ROOT, "..", "shared", "data", "sigma")
 TENANT_FORM = {"realistic": 4, "hostile": 5}  # one more whenever what lies in the folder is of another form
+EVENTS_LEAST = 100_000  # of which the start can be taken off
 HOSTILE_RULES = os.path.join(ROOT, "bench", "hostile.yml")
 
 
@@ -19,6 +20,12 @@ def add_arguments(parser):
     parser.add_argument("--build", default="release", help="which build of the program")
     parser.add_argument("--sigma", default=SIGMA, help="public rules, if they are there")
     parser.add_argument("--json", help="write the figures to this file")
+
+
+def must_tell(parser, args, why):
+    """Refuses so few events that the difference of two runs is noise."""
+    if args.events < EVENTS_LEAST:
+        parser.error(f"{args.events:,} events are too few: {why}; from {EVENTS_LEAST:,} on")
 
 
 def program(args):

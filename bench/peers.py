@@ -28,7 +28,6 @@ import peers_setup as setup
 CONFIGS = os.path.join(common.ROOT, "bench", "peers")
 SECTION = "./run bench peers --write"
 LIMIT_SECONDS = 600  # of one run
-EVENTS_LEAST = 100_000  # with fewer the difference of two runs is noise
 LEAST = 10  # events of an address that is told of
 FOUND_LEAST = 0.99  # of these addresses; one that finds fewer did not do the work
 OURS = "Millrace"
@@ -311,8 +310,7 @@ def arguments():
     names = sorted({peer.name for peer in (*PEERS, *RULES)} - {OURS})
     if unknown := set(args.only or ()) - set(names):
         parser.error(f"no such peer: {', '.join(unknown)}; there are {', '.join(names)}")
-    if args.events < EVENTS_LEAST:
-        parser.error(f"{args.events:,} events are too few: what they cost is told by the second half alone; from {EVENTS_LEAST:,} on")
+    common.must_tell(parser, args, "what they cost is told by the second half alone")
     args.peers = os.path.abspath(args.peers or os.path.join(args.dir, "peers"))
     os.makedirs(args.peers, exist_ok=True)
     return args
