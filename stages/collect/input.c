@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define RAW_BYTES (256 << 10)
@@ -225,6 +226,23 @@ static void refuse_line(struct mr_input *input, const struct mr_cut *cut)
 	mr_outbox_reject(input->spool->outbox, input->name, &reject);
 }
 
+/* The region behind the next one. Where its last byte is in memory it needs no advice, which looks
+ * at each page: of a MiB that is there that took 19 µs, and this 1.8. */
+static void read_ahead(const struct mr_input *input)
+{
+	const struct mr_regions *regions = &input->regions;
+	uint64_t begin = regions->at + regions->region_bytes;
+	uint64_t end = begin + regions->region_bytes;
+	char last;
+
+	if (begin >= regions->size)
+		return;
+	if (end > regions->size)
+		end = regions->size;
+	if (preadv2(input->fd, &(struct iovec){&last, 1}, 1, (off_t)end - 1, RWF_NOWAIT) != 1)
+		posix_fadvise(input->fd, (off_t)begin, (off_t)(end - begin), POSIX_FADV_WILLNEED);
+}
+
 static enum mr_err step_reference(struct mr_input *input)
 {
 	struct mr_error error = {0};
@@ -249,8 +267,7 @@ static enum mr_err step_reference(struct mr_input *input)
 				    .form = MR_FORM_LINES,
 				    .arrival_us = input->arrival_us};
 	mr_outbox_region(input->spool->outbox, &region);
-	posix_fadvise(input->fd, (off_t)(input->regions.at + input->regions.region_bytes),
-		      (off_t)input->regions.region_bytes, POSIX_FADV_WILLNEED);
+	read_ahead(input);
 	return MR_OK;
 }
 
