@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include "handover.h"
 #include "link_frames.h"
 #include "millrace/json.h"
 #include "monitor.h"
@@ -228,9 +229,11 @@ enum mr_err mr_link_rx_met(struct mr_link_rx *rx, struct mr_error *error)
 
 /* ---- sending ---- */
 
+/* libzmq frees a body in whichever of its threads is done with it last. */
 static void free_body(void *data, void *hint)
 {
 	(void)hint;
+	MR_TAKEN_OVER(data);
 	free(data);
 }
 
@@ -289,6 +292,7 @@ static enum mr_err send_header(struct mr_link_tx *tx, struct mr_error *error)
 static enum mr_err send_body(struct mr_link_tx *tx, struct mr_buf *body, struct mr_error *error)
 {
 	zmq_msg_t frame;
+	MR_HANDED_OVER(body->data);
 	if (body->len == 0)
 		zmq_msg_init(&frame);
 	else if (zmq_msg_init_data(&frame, body->data, body->len, free_body, NULL) != 0)

@@ -82,7 +82,7 @@ def check(name):
                 yield number, "unfinished work: " + line.strip()
 
 
-POISONED = {"dev", "asan"}
+POISONED = {"dev", "asan", "tsan"}
 POISON_SEEN = {"CMakeLists.txt", "CONTRIBUTING.md", "CMakePresets.json", "include/millrace/poison.h", "tests/lint/house.py"}
 
 
