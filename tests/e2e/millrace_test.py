@@ -2,6 +2,8 @@
 import contextlib
 import json
 import os
+import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -36,7 +38,15 @@ def shared(*parts):
 def is_sanitized():
     """Whether the program was built with a sanitizer: its workers are not locked in, and do not fork."""
     with open(PROGRAM, "rb") as program:
-        return b"__asan_init" in program.read()
+        image = program.read()
+    return b"__asan_init" in image or b"__tsan_init" in image
+
+
+def limited_files(size, environment=None):
+    """For subprocess.run: no file of the program may be longer. ThreadSanitizer fills one of half a MiB with what it needs,
+    before the program begins, where there is a place for temporary files; so none is named."""
+    return {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
+            "env": {**(environment or os.environ), "TMPDIR": "/nonexistent"}}
 
 
 def record(number, every=3):
@@ -114,6 +124,13 @@ def make_tenant(case, events):
 def summary(path):
     with open(path, encoding="utf-8") as text:
         return json.load(text)
+
+
+def holds_signals(pid):
+    """Whether the supervisor has begun to: for a moment ThreadSanitizer's start holds each one there is, these two too."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as lines:
+        held = int(next(line.split()[1] for line in lines if line.startswith("SigBlk:")), 16)
+    return held >> (signal.SIGHUP - 1) & 1 and not held >> (signal.SIGQUIT - 1) & 1
 
 
 def children(pid):

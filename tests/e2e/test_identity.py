@@ -2,13 +2,14 @@
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
+
+import millrace_test as mt
 
 MILLRACE = os.environ["MILLRACE"]
 
@@ -313,8 +314,7 @@ class Identity(unittest.TestCase):
         os.mkdir(folder)
         sizes = [1 << bits for bits in range(13, 18)]
         for size in sizes:
-            limit = lambda size=size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-            self.check_no_room(folder, people, "the file size limit (ulimit -f) is reached", preexec_fn=limit)
+            self.check_no_room(folder, people, "the file size limit (ulimit -f) is reached", **mt.limited_files(size))
         if subprocess.run(["mount", "-t", "tmpfs", "none", folder], stderr=subprocess.DEVNULL).returncode != 0:
             print("no tmpfs can be mounted here: only the limit was tried", flush=True)
             return

@@ -24,7 +24,7 @@ class Outputs(unittest.TestCase):
         mr.write_records(self.records, COUNT, every=1)
 
     def scan(self, *arguments, **options):
-        return mr.scan("-r", self.place.rule, *arguments, env=self.place.environment, **options)
+        return mr.scan("-r", self.place.rule, *arguments, **{"env": self.place.environment, **options})
 
     def whole_lines(self, path):
         with open(path, "rb") as text:
@@ -111,17 +111,16 @@ class Outputs(unittest.TestCase):
 
     def test_file_size_limit(self):
         """One that not even the run's own small files fit under: it is named, and kills nobody."""
-        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
+        limit = mr.limited_files(1024, self.place.environment)
         words = "the file size limit (ulimit -f) is reached"
         for options in (("-o", self.output), ("--summary", self.books), ()):
-            status, found, said = self.scan(*options, self.records, preexec_fn=limit)
+            status, found, said = self.scan(*options, self.records, **limit)
             self.assertEqual((status, found), (1, []), said)
             self.assertIn(words, said)
-        status, _, said = self.scan("--summary", self.books, self.records, preexec_fn=limit)
+        status, _, said = self.scan("--summary", self.books, self.records, **limit)
         self.assertIn(f"--summary {self.books}: cannot be written: {words}", said)
         with open(self.output, "wb") as out:
-            none = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-            done = subprocess.run([mr.PROGRAM, "help"], stdout=out, preexec_fn=none, check=False)
+            done = subprocess.run([mr.PROGRAM, "help"], stdout=out, check=False, **mr.limited_files(0))
         self.assertGreaterEqual(done.returncode, 0)
 
     def check_full(self, what, limit, words):

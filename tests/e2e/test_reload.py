@@ -516,16 +516,11 @@ class Reload(unittest.TestCase):
         self.assertEqual(service.words().count(RELOADED), 1)
         service.end()
 
-    def holds_signals(self, service):
-        with open(f"/proc/{service.process.pid}/status", encoding="utf-8") as text:
-            blocked = next(line.split()[1] for line in text if line.startswith("SigBlk:"))
-        return int(blocked, 16) >> (signal.SIGHUP - 1) & 1
-
     def test_signals_together(self):
         service = self.service()
         service.put_rules(one=rule("one"))
         service.start()
-        mt.wait_until(lambda: self.holds_signals(service), "the program has begun")
+        mt.wait_until(lambda: mt.holds_signals(service.process.pid), "the program has begun")
         service.process.send_signal(signal.SIGHUP)
         service.put_rules(two=rule("two"))
         for _ in range(5):

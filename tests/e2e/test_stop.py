@@ -265,15 +265,10 @@ class Stop(unittest.TestCase):
         """As soon as any is held."""
         self.service.describe(self.service.file_sink())
         process = self.service.start()
-        mr.wait_until(lambda: process.poll() is not None or self.holds(process.pid), "signals are held")
+        mr.wait_until(lambda: process.poll() is not None or mr.holds_signals(process.pid), "signals are held")
         process.send_signal(signal.SIGTERM)
         self.service.finish(process)
         self.go_on()
-
-    def holds(self, pid):
-        with open(f"/proc/{pid}/status", encoding="ascii") as lines:
-            held = next(line for line in lines if line.startswith("SigBlk:"))
-        return int(held.split()[1], 16) >> (signal.SIGHUP - 1) & 1
 
 
 if __name__ == "__main__":
