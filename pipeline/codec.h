@@ -60,8 +60,6 @@ uint32_t mr_unpack_keys(struct mr_unpack *in, struct mr_slice key[MR_GROUP_BY_MA
 /* The list, or what is packed where there is none. */
 void mr_pack_fields(struct mr_buf *out, const struct mr_signal_field *fields, uint32_t count,
 		    const struct mr_packed *packed);
-/* Checked, and borrowed; none where there is none or the cursor is bad. */
-struct mr_packed mr_unpack_packed(struct mr_unpack *in);
 /* The array lives in the arena; NULL and 0 where there is none or the cursor is bad. */
 const struct mr_signal_field *mr_unpack_fields(struct mr_unpack *in, struct mr_arena *arena,
 					       uint32_t *count_out);

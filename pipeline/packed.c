@@ -4,7 +4,8 @@
  * Each signal carries some thirty, and taken item by item they were four in five of the
  * instructions of its encoding and of its decoding. A head is a number: from its lowest bits on the
  * field's id, the length of its text and its type. A text of TEXT_LONG bytes or more has its length
- * in front of it.
+ * in front of it. The state of correlate is kept in that layout: another one is another version of
+ * its sections, too.
  *
  * Called by signal.c and alert.c, by detect, which makes them, and by correlate, which keeps them.
  * Never fails: bytes that are none make the cursor bad. */
@@ -171,6 +172,26 @@ struct mr_packed_at mr_packed_begin(struct mr_slice bytes)
 bool mr_packed_next(struct mr_packed_at *at, struct mr_signal_field *out)
 {
 	return at->left > 0 && unpack_field(at, out);
+}
+
+void mr_packed_gather(struct mr_slice bytes, uint64_t set[MR_FIELD_SET_WORDS])
+{
+	struct mr_packed_at at = mr_packed_begin(bytes);
+	for (size_t i = 0; i < at.left; i++) {
+		uint64_t id = mr_get_le(at.head + i * FIELD_HEAD, 2);
+		set[id / 64] |= UINT64_C(1) << id % 64;
+	}
+}
+
+bool mr_packed_within(struct mr_slice bytes, const uint64_t set[MR_FIELD_SET_WORDS])
+{
+	struct mr_packed_at at = mr_packed_begin(bytes);
+	uint64_t all = 1;
+	for (size_t i = 0; i < at.left; i++) {
+		uint64_t id = mr_get_le(at.head + i * FIELD_HEAD, 2);
+		all &= set[id / 64] >> id % 64;
+	}
+	return all == 1;
 }
 
 /* Whether there is a count, and as many heads. */

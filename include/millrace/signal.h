@@ -49,6 +49,12 @@ struct mr_packed_at {
 struct mr_packed_at mr_packed_begin(struct mr_slice bytes);
 /* The next one, its text borrowed from the bytes; false behind the last. */
 bool mr_packed_next(struct mr_packed_at *at, struct mr_signal_field *out);
+/* Sets of fields: a bit for each id. */
+#define MR_FIELD_SET_WORDS ((MR_FIELDS_MAX + 63) / 64)
+/* Those that are packed come into the set. */
+void mr_packed_gather(struct mr_slice bytes, uint64_t set[MR_FIELD_SET_WORDS]);
+/* Whether all that are packed are in it. */
+bool mr_packed_within(struct mr_slice bytes, const uint64_t set[MR_FIELD_SET_WORDS]);
 /* At most MR_SIGNAL_FIELDS_MAX, into the arena. */
 struct mr_packed mr_fields_pack(struct mr_arena *arena, const struct mr_signal_field *fields,
 				uint32_t count);
@@ -176,6 +182,8 @@ struct mr_keys mr_signal_multiply(struct mr_signal *signal, struct mr_column *fi
 				  struct mr_tally *tally);
 
 /* Parts of items of other kinds. */
+/* Fields, packed: checked, and borrowed; none where there is none or the cursor is bad. */
+struct mr_packed mr_unpack_packed(struct mr_unpack *in);
 void mr_pack_matched(struct mr_buf *out, const uint32_t *matched, uint32_t count);
 const uint32_t *mr_unpack_matched(struct mr_unpack *in, struct mr_arena *arena,
 				  uint32_t *count_out);

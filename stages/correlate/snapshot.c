@@ -2,20 +2,22 @@
  *
  * Called by the pipeline at a barrier and after a restart, through correlate.c. State of a
  * correlation is named by its rule's id and the hash of what gives it meaning (PROTOCOL.md 4.5):
- * what no longer fits is dropped and named in the log. Fields stand by name, because ids are a
- * run's own; what was fed to outer correlations is known by hashes that hold such ids, so under
- * other ones it is fed again, which costs work and counts nothing twice. Restoring puts everything
- * back through the calls that live signals take: a time outside its slot or a rule that the
- * correlation has not, like bytes of another form, is MR_BAD_INPUT. */
+ * what no longer fits is dropped and named in the log. Ids of fields are a run's own, so a section
+ * says their names (fields.c); what was fed to outer correlations is known by hashes that hold such
+ * ids, so under other ones it is fed again, which costs work and counts nothing twice. Restoring
+ * puts everything back through the calls that live signals take: a time outside its slot or a rule
+ * that the correlation has not, like bytes of another form, is MR_BAD_INPUT. */
 #include "shed.h"
 
 #include <stdlib.h>
 
+#include "fields.h"
 #include "millrace/pack.h"
 
-#define SECTION_VERSION 9
+#define SECTION_VERSION 10
 #define SECTION_OLDEST 5 /* that is read */
-#define SECTION_PARTS 5
+#define SECTION_PARTS 7
+#define SECTION_PARTS_BEFORE_10 5
 #define KEY_PARTS 5
 #define SLOT_PARTS 12
 #define SLOT_PARTS_BEFORE_6 10
@@ -24,26 +26,12 @@
 #define LOST_PARTS 4
 #define ITEM_PARTS 13
 #define ITEM_PARTS_BEFORE_9 11
-#define FIELD_PARTS 3
 
 /* ---- to bytes ---- */
 
 static void put_id(struct mr_buf *out, const struct corr_id *id)
 {
 	mr_pack_bytes(out, (struct mr_slice){(const char *)id, sizeof(*id)});
-}
-
-static void put_fields(struct corr *corr, const struct corr_item *item, struct mr_buf *out)
-{
-	struct mr_packed_at at = mr_packed_begin(corr_item_fields(item).bytes);
-	struct mr_signal_field field;
-	mr_pack_array(out, item->field_count);
-	while (mr_packed_next(&at, &field)) {
-		mr_pack_array(out, FIELD_PARTS);
-		mr_pack_bytes(out, mr_fields_name(corr->env->fields, field.field));
-		mr_pack_uint(out, field.type);
-		mr_pack_bytes(out, field.text);
-	}
 }
 
 /* Rules by id, as all else. */
@@ -68,7 +56,7 @@ static void put_item(struct corr *corr, const struct corr_item *item, struct mr_
 	mr_pack_origin(out, &item->origin);
 	mr_pack_bytes(out, corr_item_record(item));
 	mr_pack_bytes(out, corr_item_record_id(item));
-	put_fields(corr, item, out);
+	corr_fields_put(corr, item, out);
 	mr_pack_array(out, item->value_count);
 	for (uint32_t v = 0; v < item->value_count; v++)
 		put_id(out, &corr_item_values(item)[v]);
@@ -247,18 +235,28 @@ static uint64_t seed_mark(const struct corr *corr, uint64_t version)
 	return mr_hash64(corr->env->seed, sizeof(corr->env->seed), version);
 }
 
-void corr_snapshot(struct corr *corr, uint8_t number, struct mr_buf *out)
+static void put_keys(struct corr *corr, const struct corr_group *group, struct mr_buf *out)
 {
-	const struct corr_group *group = &corr->groups[number];
-	mr_pack_array(out, SECTION_PARTS);
-	mr_pack_uint(out, SECTION_VERSION);
-	mr_pack_uint(out, seed_mark(corr, SECTION_VERSION));
-	put_past(corr, number, out);
-	put_plain(&group->plain, out);
 	mr_pack_array(out, group->key_count);
 	for (uint32_t i = 0; i < group->key_places; i++)
 		if (group->keys[i].key != NULL)
 			put_key(corr, group->keys[i].key, out);
+}
+
+void corr_snapshot(struct corr *corr, uint8_t number, struct mr_buf *out)
+{
+	const struct corr_group *group = &corr->groups[number];
+	struct corr_section section = {.version = SECTION_VERSION};
+	corr->section = &section;
+	mr_pack_array(out, SECTION_PARTS);
+	mr_pack_uint(out, SECTION_VERSION);
+	mr_pack_uint(out, seed_mark(corr, SECTION_VERSION));
+	size_t from = corr_names_begin(out);
+	put_past(corr, number, out);
+	put_plain(&group->plain, out);
+	put_keys(corr, group, out);
+	corr_names_put(corr, from, out);
+	corr->section = NULL;
 }
 
 /* ---- from bytes ---- */
@@ -283,23 +281,6 @@ static int64_t get_offset(struct mr_unpack *in, const struct corr_rule *rule)
 	if (offset < 0 || (rule != NULL && offset >= rule->span_us))
 		in->bad = true;
 	return offset;
-}
-
-/* Fields whose name this run does not know are left out. */
-static void get_fields(struct corr *corr, struct mr_unpack *in, struct mr_signal *signal)
-{
-	size_t count = mr_unpack_array(in, MR_SIGNAL_FIELDS_MAX);
-	struct mr_signal_field *fields = mr_arena_alloc(&corr->arena, count * sizeof(*fields));
-	for (size_t i = 0; i < count; i++) {
-		mr_unpack_array_of(in, FIELD_PARTS);
-		mr_field field = mr_fields_find(corr->env->fields, mr_unpack_bytes(in));
-		uint64_t type = mr_unpack_uint(in, MR_JSON);
-		struct mr_slice text = mr_unpack_bytes(in);
-		if (mr_unpack_ok(in) && field != 0 && type != MR_NULL)
-			fields[signal->field_count++] =
-			    (struct mr_signal_field){field, (enum mr_type)type, text};
-	}
-	signal->packed = mr_fields_pack(&corr->arena, fields, signal->field_count);
 }
 
 static int compare_id(const void *id, const void *rule)
@@ -344,7 +325,7 @@ static struct corr_item *get_item(struct corr *corr, struct mr_unpack *in,
 	struct corr_id values[MR_PRODUCT_MAX];
 	struct corr_occurrence occurrence = {.signal = &signal, .values = values};
 	mr_arena_reset(&corr->arena);
-	mr_unpack_array_of(in, corr->restoring < 9 ? ITEM_PARTS_BEFORE_9 : ITEM_PARTS);
+	mr_unpack_array_of(in, corr->section->version < 9 ? ITEM_PARTS_BEFORE_9 : ITEM_PARTS);
 	signal.time_us = mr_unpack_int(in);
 	signal.arrival_us = mr_unpack_int(in);
 	uint64_t rules = mr_unpack_uint(in, UINT64_MAX), own = mr_unpack_uint(in, UINT64_MAX);
@@ -356,11 +337,11 @@ static struct corr_item *get_item(struct corr *corr, struct mr_unpack *in,
 	mr_unpack_origin(in, &signal.origin);
 	signal.record = mr_unpack_bytes(in);
 	signal.record_id = mr_unpack_bytes(in);
-	get_fields(corr, in, &signal);
+	corr_fields_get(corr, in, &signal);
 	occurrence.value_count = (uint32_t)mr_unpack_array(in, MR_PRODUCT_MAX);
 	for (uint32_t i = 0; i < occurrence.value_count; i++)
 		get_id(in, &values[i]);
-	if (corr->restoring >= 9)
+	if (corr->section->version >= 9)
 		get_trace(corr, in, &signal);
 	if (rule != NULL && corr_slot_number(signal.time_us, rule->span_us) != slot->number)
 		in->bad = true;
@@ -516,10 +497,13 @@ static void get_settled(struct corr *corr, struct corr_slot *slot, uint64_t flag
 /* No more than a slot may have: of the bits between, one value means nothing. */
 static uint64_t get_flags(struct corr *corr, struct mr_unpack *in)
 {
-	static const uint64_t most[] = {FLAGS_BEFORE_6, FLAGS_BEFORE_7, FLAGS_BEFORE_7 | LOSSY,
+	static const uint64_t most[] = {FLAGS_BEFORE_6,
+					FLAGS_BEFORE_7,
+					FLAGS_BEFORE_7 | LOSSY,
+					FLAGS_BEFORE_7 | LOSSY | UNTOLD,
 					FLAGS_BEFORE_7 | LOSSY | UNTOLD,
 					FLAGS_BEFORE_7 | LOSSY | UNTOLD};
-	uint64_t flags = mr_unpack_uint(in, most[corr->restoring - SECTION_OLDEST]);
+	uint64_t flags = mr_unpack_uint(in, most[corr->section->version - SECTION_OLDEST]);
 	in->bad |= (flags & ~(uint64_t)(LOSSY | UNTOLD)) > FLAGS_BEFORE_7;
 	return flags;
 }
@@ -527,7 +511,7 @@ static uint64_t get_flags(struct corr *corr, struct mr_unpack *in)
 static void get_slot(struct corr *corr, struct mr_unpack *in, const struct corr_rule *rule,
 		     struct corr_key *key)
 {
-	bool old = corr->restoring < 6;
+	bool old = corr->section->version < 6;
 	mr_unpack_array_of(in, old ? SLOT_PARTS_BEFORE_6 : SLOT_PARTS);
 	int64_t number = mr_unpack_int(in);
 	uint64_t told = mr_unpack_uint(in, UINT64_MAX);
@@ -656,7 +640,7 @@ static void get_lost(struct corr *corr, struct mr_unpack *in, uint8_t group)
 /* Gives W. */
 static int64_t get_past(struct corr *corr, struct mr_unpack *in, uint8_t group)
 {
-	if (corr->restoring < 7)
+	if (corr->section->version < 7)
 		return mr_unpack_int(in);
 	size_t items = mr_unpack_array(in, SIZE_MAX);
 	in->bad |= items % LOST_PARTS != 1;
@@ -680,33 +664,57 @@ static void get_plain(struct corr *corr, struct mr_unpack *in, struct corr_plain
 	}
 }
 
+/* 0: it is none. */
+static uint64_t section_version(struct mr_unpack *in)
+{
+	size_t items = mr_unpack_array(in, SIZE_MAX);
+	uint64_t version = mr_unpack_uint(in, UINT64_MAX);
+	size_t parts = version < CORR_NAMES_SINCE ? SECTION_PARTS_BEFORE_10 : SECTION_PARTS;
+	in->bad |= version <= SECTION_VERSION && items != parts;
+	return mr_unpack_ok(in) ? version : 0;
+}
+
+/* All behind the version. */
+static bool get_section(struct corr *corr, struct mr_unpack *in, uint8_t number)
+{
+	struct corr_group *group = &corr->groups[number];
+	uint64_t version = corr->section->version;
+	in->bad |=
+	    version < SECTION_OLDEST || mr_unpack_uint(in, UINT64_MAX) != seed_mark(corr, version);
+	if (version >= CORR_NAMES_SINCE)
+		corr_names_get(corr, in);
+	int64_t watermark_us = get_past(corr, in, number);
+	corr->ranks_stale = true;
+	if (mr_unpack_ok(in))
+		get_plain(corr, in, &group->plain);
+	size_t keys = mr_unpack_array(in, SIZE_MAX); /* a key takes more than a byte */
+	if (mr_unpack_ok(in))
+		corr_group_reserve(corr, group, keys);
+	for (size_t i = 0; i < keys && mr_unpack_ok(in); i++)
+		get_key(corr, in, number);
+	bool done = mr_unpack_done(in);
+	if (done && watermark_us > corr->watermark_us)
+		corr->watermark_us = watermark_us;
+	return done;
+}
+
 enum mr_err corr_restore(struct corr *corr, uint8_t number, struct mr_slice bytes,
 			 struct mr_error *error)
 {
 	struct mr_unpack in = mr_unpack(bytes);
-	uint64_t version = mr_unpack_version(&in, SECTION_VERSION, SECTION_PARTS);
-	if (version > SECTION_VERSION)
+	struct corr_section section = {0};
+	section.version = section_version(&in);
+	if (section.version > SECTION_VERSION)
 		return mr_error_set(error, MR_UNSUPPORTED,
 				    "correlation state of key group %u: of version %llu, written "
 				    "by a newer millrace; this one reads versions up to %d",
-				    number, (unsigned long long)version, SECTION_VERSION);
-	if (version < SECTION_OLDEST || mr_unpack_uint(&in, UINT64_MAX) != seed_mark(corr, version))
-		in.bad = true;
-	corr->restoring = version;
-	int64_t watermark_us = get_past(corr, &in, number);
-	corr->ranks_stale = true;
-	if (mr_unpack_ok(&in))
-		get_plain(corr, &in, &corr->groups[number].plain);
-	size_t keys = mr_unpack_array(&in, bytes.len); /* a key takes more than a byte */
-	if (mr_unpack_ok(&in))
-		corr_group_reserve(corr, &corr->groups[number], keys);
-	for (size_t i = 0; i < keys && mr_unpack_ok(&in); i++)
-		get_key(corr, &in, number);
-	if (mr_unpack_done(&in)) {
-		if (watermark_us > corr->watermark_us)
-			corr->watermark_us = watermark_us;
+				    number, (unsigned long long)section.version, SECTION_VERSION);
+	corr->section = &section;
+	bool done = get_section(corr, &in, number);
+	corr->section = NULL;
+	free(section.now);
+	if (done)
 		return MR_OK;
-	}
 	corr_group_fini(corr, &corr->groups[number]);
 	return mr_error_set(error, MR_BAD_INPUT,
 			    "correlation state of key group %u: not a whole section of version %d "

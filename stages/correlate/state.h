@@ -16,8 +16,8 @@
  * or met once, evidence.c the records kept to be shown, proof.c those of them that prove the alert,
  * shown.c which ones an alert shows, feed.c and offers.c what goes to outer correlations, fire.c
  * the alerts, expiry.c the release, rank.c, trim.c, lost.c and shed.c the memory ceiling,
- * snapshot.c the bytes. One file for each kind of correlation; numbers.c, nearest.c and order.c for
- * those over numbers.
+ * snapshot.c the bytes, fields.c those of fields. One file for each kind of correlation; numbers.c,
+ * nearest.c and order.c for those over numbers.
  */
 #ifndef MILLRACE_CORRELATE_STATE_H
 #define MILLRACE_CORRELATE_STATE_H
@@ -326,7 +326,8 @@ struct corr_shed {
 	bool spent;             /* nothing more of it can go now */
 };
 
-struct corr_husks; /* husk.c */
+struct corr_husks;   /* husk.c */
+struct corr_section; /* fields.h */
 struct corr_kind;
 struct corr_measure; /* measure.h */
 struct corr_way;
@@ -372,7 +373,7 @@ struct corr {
 	struct corr_group groups[MR_KEY_GROUPS];
 	struct corr_ahead ahead;
 	struct mr_arena arena;          /* of one signal */
-	uint64_t restoring;             /* version of the section in hand */
+	struct corr_section *section;   /* that is written or read; NULL: none */
 	const struct corr_rule **by_id; /* all rules */
 	char **gone; /* ids of correlations that are no more, of which was told; in order */
 	uint32_t gone_count;

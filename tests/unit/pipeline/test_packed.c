@@ -169,12 +169,38 @@ static void fields_are_added_one_by_one(void **state)
 	mr_arena_fini(&arena);
 }
 
+static void a_set_has_what_was_gathered(void **state)
+{
+	(void)state;
+	struct mr_arena arena = {0};
+	struct mr_signal_field fields[] = {
+	    {1, MR_INT, {"1", 1}}, {64, MR_STRING, {"", 0}}, {MR_FIELDS_MAX, MR_BOOL, {"true", 4}}};
+	uint64_t set[MR_FIELD_SET_WORDS] = {0};
+	struct mr_packed all = mr_fields_pack(&arena, fields, 3);
+	struct mr_packed some = mr_fields_pack(&arena, fields, 2);
+	struct mr_packed none = {0};
+	assert_true(mr_packed_within(none.bytes, set));
+	assert_false(mr_packed_within(some.bytes, set));
+	mr_packed_gather(none.bytes, set);
+	mr_packed_gather(some.bytes, set);
+	assert_true(mr_packed_within(some.bytes, set));
+	assert_false(mr_packed_within(all.bytes, set));
+	mr_packed_gather(all.bytes, set);
+	assert_true(mr_packed_within(all.bytes, set));
+	int bits = 0;
+	for (size_t i = 0; i < MR_FIELD_SET_WORDS; i++)
+		bits += __builtin_popcountll(set[i]);
+	assert_int_equal(bits, 3);
+	mr_arena_fini(&arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(fields_are_checked_byte_by_byte),
 	    cmocka_unit_test(one_wrong_head_among_many_is_found),
 	    cmocka_unit_test(fields_are_added_one_by_one),
+	    cmocka_unit_test(a_set_has_what_was_gathered),
 	    cmocka_unit_test(no_more_fields_than_a_signal_has),
 	    cmocka_unit_test(fields_of_every_length),
 	};
