@@ -13,8 +13,8 @@
 #include "millrace/alive.h"
 #include "millrace/os.h"
 
-#define PIECE_BYTES (4u << 20) /* what is written at once */
-#define PAST_CACHE_MOST (192u << 20)
+#define PIECE_BYTES (4u << 20)   /* what is written at once */
+#define LARGE_BYTES (128u << 20) /* of state in memory */
 
 bool mr_stage_has_state(const struct mr_stage_ops *ops)
 {
@@ -58,6 +58,7 @@ void mr_chain_committed(struct mr_chain *chain)
 
 struct snapshot_file {
 	int fd;
+	bool past; /* the page cache */
 	const struct mr_snapshot_watch *watch;
 	struct mr_buf piece;
 	XXH3_state_t *hash;
@@ -84,9 +85,8 @@ static void align_piece(struct mr_buf *piece)
 static enum mr_err write_piece(struct snapshot_file *file, size_t len, struct mr_error *error)
 {
 	struct mr_buf *piece = &file->piece;
-	bool past = file->sum.size < PAST_CACHE_MOST;
-	if (!(past ? mr_os_write_past_cache : mr_os_write_all)(file->fd,
-							       (struct mr_slice){piece->data, len}))
+	struct mr_slice bytes = {piece->data, len};
+	if (!(file->past ? mr_os_write_past_cache : mr_os_write_all)(file->fd, bytes))
 		return mr_error_errno(error, mr_error_of_write(errno), "cannot write a snapshot");
 	XXH3_64bits_update(file->hash, piece->data, len);
 	file->sum.size += len;
@@ -133,7 +133,9 @@ enum mr_err mr_chain_snapshot(const struct mr_chain *chain, uint32_t stage,
 			      struct mr_error *error)
 {
 	const struct mr_chain_item *item = &chain->items[stage];
-	struct snapshot_file file = {.fd = fd, .watch = watch, .hash = XXH3_createState()};
+	bool is_large = env->held != NULL && *env->held >= LARGE_BYTES;
+	struct snapshot_file file = {
+	    .fd = fd, .past = !is_large, .watch = watch, .hash = XXH3_createState()};
 	XXH3_64bits_reset(file.hash);
 	mr_snapshot_begin(&file.piece, item->ops->name);
 	enum mr_err err = MR_OK;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -58,13 +59,24 @@ static void count_piece(void *context)
 	++*(size_t *)context;
 }
 
-static void a_large_state(void **state)
+static size_t writes, writes_past_cache;
+
+static ssize_t note_write(int fd, const void *bytes, size_t len)
+{
+	writes++;
+	writes_past_cache += (fcntl(fd, F_GETFL) & O_DIRECT) != 0;
+	return write(fd, bytes, len);
+}
+
+/* Of a stage that says it holds so much, which decides how the file is written, and nothing else.
+ */
+static void there_and_back(uint64_t held)
 {
 	static const struct mr_stage_ops ops = {
 	    .name = "large", .snapshot = put_group, .restore = get_group};
 	size_t came = 0, all = 0, pieces = 0;
 	struct mr_chain chain = {.items = {{.ops = &ops, .state = &came}}, .count = 1};
-	const struct mr_stage_env env = {.worker = 0, .workers = 1};
+	const struct mr_stage_env env = {.worker = 0, .workers = 1, .held = &held};
 	const struct mr_snapshot_watch watch = {count_piece, &pieces};
 	char path[] = "/tmp/millrace-test-XXXXXX";
 	int fd = mkstemp(path);
@@ -72,7 +84,6 @@ static void a_large_state(void **state)
 	struct mr_error error = {0};
 	struct stat about;
 
-	(void)state;
 	assert_true(fd >= 0);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(mr_chain_snapshot(&chain, 0, &env, fd, &watch, &sum, &error), MR_OK);
@@ -89,6 +100,19 @@ static void a_large_state(void **state)
 	assert_int_equal(came, all);
 	free(bytes);
 	close(fd);
+}
+
+/* What recovery is to find in the page cache goes through it, from the first byte on. */
+static void a_large_state(void **state)
+{
+	(void)state;
+	mr_os.write = note_write;
+	there_and_back(1);
+	writes = writes_past_cache = 0;
+	there_and_back(UINT64_C(1) << 30);
+	mr_os.write = write;
+	assert_true(writes > 3);
+	assert_int_equal(writes_past_cache, 0);
 }
 
 int main(void)
