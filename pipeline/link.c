@@ -434,10 +434,21 @@ static void book(struct mr_link_rx *rx, const struct mr_batch_header *header)
 	}
 }
 
+/* MR_AGAIN of a pair means that nothing is there, and that its descriptor tells when that changes:
+ * so a signal's interruption is none. */
+static bool next_frame(struct mr_link_rx *rx, zmq_msg_t *out)
+{
+	int len;
+	do {
+		len = zmq_msg_recv(out, rx->end.socket, ZMQ_DONTWAIT);
+	} while (len < 0 && errno == EINTR);
+	return len >= 0;
+}
+
 /* Nothing there: that is an error only where nothing will come any more. */
 static enum mr_err nothing(struct mr_link_rx *rx)
 {
-	if (errno != EAGAIN && errno != EINTR)
+	if (errno != EAGAIN)
 		return mr_error_set(&rx->broken, MR_IO, "link from worker %u: %s", rx->end.sender,
 				    zmq_strerror(errno));
 	if (rx->ended)
@@ -453,7 +464,7 @@ enum mr_err mr_link_receive(struct mr_link_rx *rx, struct mr_batch_header *heade
 	if (err == MR_OK) {
 		zmq_msg_t first;
 		zmq_msg_init(&first);
-		if (zmq_msg_recv(&first, rx->end.socket, ZMQ_DONTWAIT) < 0) {
+		if (!next_frame(rx, &first)) {
 			err = nothing(rx);
 		} else {
 			watch(&rx->end);
@@ -484,7 +495,7 @@ enum mr_err mr_link_take(struct mr_link_rx *rx, struct mr_frames *out, struct mr
 	enum mr_err err = MR_OK;
 	zmq_msg_init(&out->header);
 	zmq_msg_init(&out->body);
-	if (zmq_msg_recv(&out->header, rx->end.socket, ZMQ_DONTWAIT) < 0)
+	if (!next_frame(rx, &out->header))
 		err = nothing(rx);
 	else if (!zmq_msg_more(&out->header) ||
 		 zmq_msg_recv(&out->body, rx->end.socket, ZMQ_DONTWAIT) < 0)

@@ -37,3 +37,8 @@ void mr_waits_drop(struct mr_waits *waits, int fd)
 		}
 	}
 }
+
+void mr_waits_rest(struct mr_waits *waits, int64_t until_us)
+{
+	waits->rest_us = until_us;
+}

@@ -11,6 +11,7 @@ struct mr_waits {
 	struct pollfd *fds;
 	uint32_t count;
 	uint32_t capacity;
+	int64_t rest_us; /* until then a source wants no news */
 };
 void mr_waits_fini(struct mr_waits *waits);
 

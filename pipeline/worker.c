@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "dry.h"
 #include "millrace/alive.h"
 #include "millrace/log.h"
 #include "sandbox.h"
@@ -24,10 +25,8 @@
 #define SOURCE_IDLE_MS 5   /* a source that has nothing to read now is asked again after this */
 #define SOURCE_WAIT_MS 100 /* likewise one that waits for descriptors */
 #define MEET_MS 2          /* likewise pairs that have not met */
+#define LISTEN_US 1000     /* a worker that does not wait listens so often */
 #define END_MS 5           /* likewise pairs that are too full for their `end`, or for a barrier */
-/* Input that brought nothing for so long is dry. At once would be too soon: workers that share a
- * processor would send a batch of a few items each time that another one got it. */
-#define DRY_US 5000
 
 enum phase {
 	PHASE_WORK,   /* batches or a source */
@@ -157,13 +156,19 @@ static enum mr_err start(struct mr_worker *worker, struct mr_error *error)
 
 /* ---- the loop ---- */
 
+static bool rests(const struct mr_worker *worker, int64_t now_us)
+{
+	return now_us < worker->waits.rest_us;
+}
+
 /* In a service a source that has nothing more to read stays for the barriers to come, until it is
  * told to finish. */
 static enum mr_err poll_source(struct mr_worker *worker, struct mr_error *error)
 {
 	enum mr_err err = MR_END;
 	if (!worker->drained && !worker->draining)
-		err = mr_chain_poll(&worker->chain, error);
+		err = rests(worker, worker->now.steady_us) ? MR_AGAIN
+							   : mr_chain_poll(&worker->chain, error);
 	if (err != MR_END || worker->env.finite)
 		return err;
 	if (!worker->drained) {
@@ -226,8 +231,8 @@ static enum mr_err step(struct mr_worker *worker, enum phase *phase, struct mr_e
 struct timers {
 	int64_t tick_us;
 	int64_t report_us;
-	int64_t idle_us; /* since when there was nothing to do, 0: there was just now */
-	bool ticked;     /* in this turn: what had no room may have */
+	struct mr_dry dry;
+	bool ticked; /* in this turn: what had no room may have */
 };
 
 static enum mr_err run_timers(struct mr_worker *worker, struct timers *timers, int64_t now_us,
@@ -263,9 +268,11 @@ static int timeout_of(struct mr_worker *worker, enum phase phase, const struct t
 	/* A tick that is due has to wait for the outputs: what they wait for wakes us. */
 	bool ticks = timers->tick_us > now_us && timers->tick_us < timers->report_us;
 	int64_t due_us = ticks ? timers->tick_us : timers->report_us;
-	int64_t dry_us = timers->idle_us + DRY_US;
-	if (timers->idle_us > 0 && now_us < dry_us && dry_us < due_us && !mr_worker_is_sent(worker))
+	int64_t dry_us = mr_dry_at_us(&timers->dry);
+	if (now_us < dry_us && dry_us < due_us && !mr_worker_is_sent(worker))
 		due_us = dry_us;
+	if (rests(worker, now_us) && worker->waits.rest_us < due_us)
+		due_us = worker->waits.rest_us;
 	int timeout_ms = due_us <= now_us ? 0 : (int)((due_us - now_us) / 1000) + 1;
 	if (phase == PHASE_END || worker->barrier.step == MR_BARRIER_PASS)
 		return at_most(timeout_ms, END_MS);
@@ -299,14 +306,25 @@ static enum mr_err idle(struct mr_worker *worker, enum phase phase, const struct
 	/* A stage is called again only when its outputs are ready, and a source that reads no more
 	 * only at barriers: until then its news is no use. */
 	bool waits = phase == PHASE_WORK && mr_writer_ready(&worker->writer) &&
+		     !rests(worker, mr_clock_us()) &&
 		     (!worker->drained || mr_worker_at_barrier(worker));
 	for (uint32_t i = 0; i < worker->waits.count && waits; i++)
 		worker->fds[count++] = worker->waits.fds[i];
 	enum mr_err err =
 	    mr_worker_wait(worker, worker->fds, count, timeout_of(worker, phase, timers), error);
+	mr_worker_poll_news(worker, worker->fds, links);
 	for (uint32_t i = links; i < count; i++)
 		worker->waits_news |= worker->fds[i].revents != 0;
 	return err;
+}
+
+/* Between two steps. A worker that waits hears at once. */
+static enum mr_err listen_between(struct mr_worker *worker, int64_t now_us, struct mr_error *error)
+{
+	if (now_us - worker->heard_us < LISTEN_US)
+		return MR_OK;
+	worker->heard_us = now_us;
+	return mr_worker_listen(worker, error);
 }
 
 /* Input that runs dry sends what there is; so does the end, and whoever has to wait. */
@@ -314,13 +332,13 @@ static bool sends_partial(const struct mr_worker *worker, struct timers *timers,
 			  enum mr_err step_err, enum phase phase, int64_t now_us)
 {
 	if (step_err == MR_OK)
-		timers->idle_us = 0;
-	else if (timers->idle_us == 0)
-		timers->idle_us = now_us;
+		mr_dry_came(&timers->dry, now_us);
+	else
+		mr_dry_none(&timers->dry, now_us);
 	if (step_err != MR_AGAIN || phase != PHASE_WORK || worker->drained ||
 	    mr_worker_at_barrier(worker))
 		return step_err != MR_OK || phase > PHASE_FINISH;
-	return now_us - timers->idle_us >= DRY_US;
+	return now_us >= mr_dry_at_us(&timers->dry);
 }
 
 static enum mr_err loop(struct mr_worker *worker, struct mr_error *error)
@@ -340,7 +358,7 @@ static enum mr_err loop(struct mr_worker *worker, struct mr_error *error)
 		if (err == MR_OK)
 			err = mr_worker_send(worker, partial, now_us, &moved, error);
 		if (err == MR_OK && (step_err == MR_OK || moved || timers.ticked))
-			err = mr_worker_listen(worker, error);
+			err = listen_between(worker, now_us, error);
 		else if (err == MR_OK)
 			err = idle(worker, phase, &timers, error);
 		if (err != MR_OK)

@@ -46,6 +46,7 @@ struct mr_upstream {
 	uint32_t sender;
 	uint64_t barrier; /* the last one that it sent */
 	bool ended;
+	bool quiet; /* it said "again", and its descriptor has had no news since */
 };
 
 struct mr_downstream {
@@ -113,6 +114,7 @@ struct mr_worker {
 	int64_t barrier_us;                  /* since when a barrier has it; 0 is none */
 	uint64_t lines_dropped;              /* log lines that the control socket could not take */
 	int64_t alive_us;                    /* when it last said so from within a step */
+	int64_t heard_us;                    /* when it last listened, or could have */
 	bool warnings_dropped;               /* one of them was a warning or an error */
 
 	/* What the supervisor has said. */
@@ -264,6 +266,8 @@ enum mr_err mr_worker_end(struct mr_worker *worker, struct mr_error *error);
 /* The descriptors to wait for; `input` says whether batches are wanted. Room for mr_worker_links.
  */
 uint32_t mr_worker_poll_set(const struct mr_worker *worker, bool input, struct pollfd *out);
+/* These of them, as poll left them: who has news is read again. */
+void mr_worker_poll_news(struct mr_worker *worker, const struct pollfd *fds, uint32_t count);
 uint32_t mr_worker_links(const struct mr_worker *worker);
 void mr_worker_unlink(struct mr_worker *worker);
 

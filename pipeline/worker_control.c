@@ -306,7 +306,8 @@ enum mr_err mr_worker_wait(struct mr_worker *worker, struct pollfd *fds, uint32_
 		fds[count].events |= POLLOUT;
 	if (poll(fds, count + 1, timeout_ms) < 0 && errno != EINTR)
 		return mr_error_errno(error, MR_IO, "cannot wait for links");
-	return mr_worker_listen(worker, error);
+	worker->heard_us = mr_clock_us();
+	return fds[count].revents == 0 ? MR_OK : mr_worker_listen(worker, error);
 }
 
 /* ---- files ---- */

@@ -318,9 +318,10 @@ enum mr_err mr_worker_receive(struct mr_worker *worker, struct mr_error *error)
 		struct mr_upstream *up = &worker->upstream[worker->upstream_turn];
 		worker->upstream_turn = (worker->upstream_turn + 1) % count;
 		ended += up->ended;
-		if (!is_read(worker, up))
+		if (!is_read(worker, up) || up->quiet)
 			continue;
 		enum mr_err err = take(worker, up, error);
+		up->quiet = err == MR_AGAIN;
 		if (err != MR_AGAIN)
 			return err;
 	}
@@ -540,4 +541,16 @@ uint32_t mr_worker_poll_set(const struct mr_worker *worker, bool input, struct p
 		}
 	}
 	return count;
+}
+
+void mr_worker_poll_news(struct mr_worker *worker, const struct pollfd *fds, uint32_t count)
+{
+	uint32_t at = 0;
+	for (uint32_t i = 0; i < worker->upstream_count && at < count; i++) {
+		struct mr_upstream *up = &worker->upstream[i];
+		if (fds[at].fd != mr_link_rx_fd(up->rx))
+			continue;
+		if (fds[at++].revents != 0)
+			up->quiet = false;
+	}
 }

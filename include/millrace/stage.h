@@ -69,6 +69,8 @@ struct mr_waits;
 void mr_waits_set(struct mr_waits *waits, int fd, short events);
 /* Before it is closed. One that is not there is no matter. */
 void mr_waits_drop(struct mr_waits *waits, int fd);
+/* A source: until then (as steady_us counts) poll is not called, whatever has news. */
+void mr_waits_rest(struct mr_waits *waits, int64_t until_us);
 
 struct mr_stage_env {
 	const struct mr_config *config;

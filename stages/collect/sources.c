@@ -6,6 +6,7 @@
 #include "sources.h"
 
 #include "loop.h"
+#include "rest.h"
 
 #include "millrace/pack.h"
 
@@ -112,7 +113,8 @@ static enum mr_err init_source(struct mr_source *source, const struct mr_stage_e
 	int64_t region_bytes;
 	enum mr_err err;
 
-	*source = (struct mr_source){.ops = kind_of(part), .env = env, .part = part};
+	*source = (struct mr_source){
+	    .ops = kind_of(part), .env = env, .part = part, .room_bytes = MR_REST_ROOM};
 	err = mr_config_int(env->config, "max_record_bytes", &record_bytes, error);
 	if (err == MR_OK)
 		err = mr_config_int(&part->settings, "idle_timeout", &source->idle_us, error);
@@ -273,14 +275,15 @@ static enum mr_err commit_block(struct mr_source *source, struct mr_error *error
 {
 	struct mr_buf cursor = {0};
 	struct mr_error full = {0};
+	uint64_t waiting = mr_spool_waiting(&source->spool);
 	enum mr_err err;
 
-	if (mr_spool_waiting(&source->spool) == 0 && !source->dirty)
+	if (waiting == 0 && !source->dirty)
 		return MR_OK;
-	if (mr_spool_waiting(&source->spool) > 0)
+	if (waiting > 0)
 		is_heard(source);
 	source->ops->put(source, false, &cursor);
-	err = mr_room_ask(source->room, mr_spool_waiting(&source->spool) + cursor.len, &full);
+	err = mr_room_ask(source->room, waiting + cursor.len, &full);
 	if (err == MR_OK)
 		err = mr_spool_commit(&source->spool, mr_source_now(source),
 				      (struct mr_slice){cursor.data, cursor.len}, &full);
@@ -288,6 +291,7 @@ static enum mr_err commit_block(struct mr_source *source, struct mr_error *error
 	if (err == MR_OK) {
 		source->dirty = false;
 		source->cursor_bytes = 0;
+		source->came_bytes += waiting;
 		source->ops->moved(source);
 	} else if (err == MR_NO_SPACE) {
 		lacks_room(source, full.text);
@@ -405,6 +409,31 @@ static void set_timer(struct mr_sources *sources)
 	timerfd_settime(sources->timer, 0, &spec, NULL);
 }
 
+/* All have run dry. */
+static void rest(struct mr_sources *sources)
+{
+	int64_t now_us = sources->env->now->steady_us;
+	int64_t rest_us = MR_REST_MOST_US;
+	bool came = false;
+
+	for (size_t i = 0; i < sources->count; i++) {
+		struct mr_source *source = &sources->items[i];
+		int64_t own_us;
+
+		if (source->came_bytes == 0)
+			continue;
+		own_us =
+		    mr_rest_us(source->came_bytes, now_us - sources->dry_us, source->room_bytes);
+		rest_us = own_us < rest_us ? own_us : rest_us;
+		source->came_bytes = 0;
+		came = true;
+	}
+	if (!came)
+		return;
+	sources->dry_us = now_us;
+	mr_waits_rest(sources->env->waits, now_us + rest_us);
+}
+
 enum mr_err mr_sources_poll(struct mr_sources *sources, struct mr_writer *out,
 			    struct mr_error *error)
 {
@@ -430,6 +459,7 @@ enum mr_err mr_sources_poll(struct mr_sources *sources, struct mr_writer *out,
 	sources->turn++;
 	if (again)
 		return MR_OK;
+	rest(sources);
 	set_timer(sources);
 	return ended == sources->count ? MR_END : MR_AGAIN;
 }

@@ -13,6 +13,7 @@ struct mr_sources {
 	size_t turn;
 	struct mr_room room;
 	struct mr_watching watch;
+	int64_t dry_us;       /* when they last ran dry, having read something */
 	uint64_t begun_bytes; /* of lines: source.h */
 	int timer;            /* wakes the worker when something is due */
 	struct mr_buf gone; /* the first worker's: snapshots of sources that the topology has not */

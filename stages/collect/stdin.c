@@ -136,6 +136,8 @@ static enum mr_err open_source(struct mr_source *source, struct mr_error *error)
 	if (err != MR_OK)
 		return err;
 	in->stream.fd = in->intake.stream;
+	if (in->intake.head->holds > 0)
+		source->room_bytes = in->intake.head->holds / 4;
 	know(source, in);
 	in->kept = taken(in);
 	if (in->intake.ring == NULL)

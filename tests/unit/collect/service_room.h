@@ -25,6 +25,12 @@ void mr_waits_drop(struct mr_waits *waits, int fd)
 	(void)waits;
 	(void)fd;
 }
+static int64_t rest_us; /* until then it is not polled */
+void mr_waits_rest(struct mr_waits *waits, int64_t until_us)
+{
+	(void)waits;
+	rest_us = until_us;
+}
 static struct mr_source_mark mark_of_all;
 struct mr_source_mark *mr_marks_at(struct mr_marks *marks, uint32_t source)
 {

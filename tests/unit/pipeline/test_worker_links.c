@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -143,12 +144,24 @@ static void send_all(struct world *world)
 	}
 }
 
+/* As the worker's loop does. */
+static enum mr_err look_and_receive(struct mr_worker *worker, int timeout_ms,
+				    struct mr_error *error)
+{
+	struct pollfd fds[1]; /* each has one link */
+	assert_int_equal(mr_worker_links(worker), 1);
+	uint32_t count = mr_worker_poll_set(worker, true, fds);
+	assert_true(poll(fds, count, timeout_ms) >= 0);
+	mr_worker_poll_news(worker, fds, count);
+	return mr_worker_receive(worker, error);
+}
+
 /* Whom the batch went to, with the batch in hand. */
 static struct mr_worker *receive(struct world *world)
 {
 	int64_t end_us = mr_clock_us() + WAIT_US;
 	for (size_t i = 0;; i = (i + 1) % RECEIVERS) {
-		enum mr_err err = mr_worker_receive(world->receivers[i], NULL);
+		enum mr_err err = look_and_receive(world->receivers[i], 0, NULL);
 		if (err == MR_OK)
 			return world->receivers[i];
 		assert_int_equal(err, MR_AGAIN);
@@ -228,7 +241,7 @@ static enum mr_err read_broken(struct world *world, struct mr_worker **to_out)
 	for (size_t i = 0; err == MR_AGAIN; i = (i + 1) % RECEIVERS) {
 		struct mr_error error = {0};
 		*to_out = world->receivers[i];
-		err = mr_worker_receive(*to_out, &error);
+		err = look_and_receive(*to_out, 0, &error);
 		assert_true(mr_clock_us() < end_us);
 	}
 	return err;
@@ -413,9 +426,41 @@ static void a_file_may_come_behind_its_barrier(void **state)
 	mr_buf_fini(&marks);
 }
 
+static void who_said_again_is_asked_once_there_is_news(void **state)
+{
+	(void)state;
+	struct world world;
+	struct mr_error error = {0};
+	open_world(&world, MR_LINK_SPREAD, MR_CONTENT_RECORDS);
+	struct mr_worker *to = world.receivers[0];
+	assert_int_equal(mr_chain_open(&to->chain, &world.setup.topology.groups[1], &to->writer,
+				       &to->env, &error),
+			 MR_OK);
+	while (mr_worker_receive(to, &error) != MR_AGAIN)
+		;
+	struct mr_record record = {.bytes = S("{}")};
+	for (size_t i = 0; i < RECEIVERS; i++) {
+		mr_writer_record(&world.sender->writer, &record);
+		send_all(&world);
+	}
+	struct pollfd news = {.fd = mr_link_rx_fd(to->upstream[0].rx), .events = POLLIN};
+	assert_int_equal(poll(&news, 1, WAIT_US / 1000), 1);
+	assert_int_equal(mr_worker_receive(to, &error), MR_AGAIN);
+	int64_t end_us = mr_clock_us() + WAIT_US;
+	enum mr_err err;
+	while ((err = look_and_receive(to, WAIT_US / 1000, &error)) == MR_AGAIN)
+		assert_true(mr_clock_us() < end_us);
+	assert_int_equal(err, MR_OK);
+	assert_int_equal(mr_chain_go(&to->chain, &error), MR_OK);
+	const struct seen *seen = to->chain.items[0].state;
+	assert_int_equal(seen->count, 1);
+	close_world(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(who_said_again_is_asked_once_there_is_news),
 	    cmocka_unit_test(inline_records_cross_a_link),
 	    cmocka_unit_test(a_region_of_a_journal_is_not_given_up_at_once),
 	    cmocka_unit_test(a_region_of_an_input_is_rejected),

@@ -1,0 +1,146 @@
+/* test_rest.c - how long sources that have run dry are left alone. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "logged.h"
+#include "rest.h"
+#include "service_room.h"
+
+#define KIB (1u << 10)
+
+static int begin(void **state)
+{
+	logged_begin();
+	rest_us = 0;
+	return service_clean(state);
+}
+
+/* ---- the rule ---- */
+
+static void a_trickle_rests_longest(void **state)
+{
+	(void)state;
+	assert_int_equal(mr_rest_us(1300, 100000, 32 * KIB), MR_REST_MOST_US);
+	assert_int_equal(mr_rest_us(1, INT64_MAX, UINT64_MAX), MR_REST_MOST_US);
+	assert_int_equal(mr_rest_us(32 * KIB, MR_REST_MOST_US, 32 * KIB), MR_REST_MOST_US);
+}
+
+static void more_rests_no_longer_than_there_is_room_for(void **state)
+{
+	(void)state;
+	assert_int_equal(mr_rest_us(64 * KIB, 20000, 32 * KIB), 10000);
+	assert_int_equal(mr_rest_us(320 * KIB, 10000, 32 * KIB), MR_REST_LEAST_US);
+	assert_int_equal(mr_rest_us(321 * KIB, 10000, 32 * KIB), 0);
+	assert_int_equal(mr_rest_us(1, 0, 32 * KIB), 0);
+}
+
+/* A sender that fills all that it has, four times `room`, and is held up until it is read. */
+static void who_is_held_up_is_soon_read_without_rest(void **state)
+{
+	int64_t rest = MR_REST_MOST_US;
+	int turns = 0;
+
+	(void)state;
+	for (; rest > 0; turns++)
+		rest = mr_rest_us(4 * 32 * KIB, rest, 32 * KIB);
+	assert_true(turns <= 3);
+}
+
+/* ---- sources ---- */
+
+/* Over a pipe in place of standard input. */
+static void begin_over(struct service *service, int fd)
+{
+	int standard_input = dup(STDIN_FILENO);
+
+	dup2(fd, STDIN_FILENO);
+	service_init(service, "stdin");
+	assert_int_equal(service_begin(service), MR_OK);
+	dup2(standard_input, STDIN_FILENO);
+	close(standard_input);
+}
+
+static void say(int fd, const char *text)
+{
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+}
+
+/* At that time. */
+static void poll_at(struct service *service, int64_t now_us)
+{
+	service->now.steady_us = now_us;
+	assert_int_equal(stage_poll(&service->stage), MR_AGAIN);
+}
+
+static void a_record_is_handed_on_at_once_and_a_rest_begins(void **state)
+{
+	struct service service;
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	begin_over(&service, ends[0]);
+	poll_at(&service, 1000000);
+	assert_int_equal(rest_us, 0);
+	say(ends[1], "1\n");
+	poll_at(&service, 2000000);
+	assert_int_equal(service.stage.record_count, 1);
+	assert_int_equal(rest_us, 2000000 + MR_REST_MOST_US);
+	/* None came: nobody rests again for that. */
+	poll_at(&service, 2030000);
+	assert_int_equal(rest_us, 2000000 + MR_REST_MOST_US);
+	/* The beginning of a line is no record. */
+	say(ends[1], "2");
+	poll_at(&service, 2040000);
+	assert_int_equal(service.stage.record_count, 1);
+	say(ends[1], "\n3\n");
+	poll_at(&service, 2050000);
+	assert_int_equal(service.stage.record_count, 3);
+	assert_int_equal(rest_us, 2050000 + MR_REST_MOST_US);
+	service_fini(&service);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* What the system lets it hold, a quarter of which may come unread. */
+static void a_pipe_rests_by_what_it_holds(void **state)
+{
+	struct service service;
+	int ends[2];
+	char *line;
+	int holds;
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	begin_over(&service, ends[0]);
+	holds = fcntl(ends[0], F_GETPIPE_SZ);
+	say(ends[1], "1\n");
+	poll_at(&service, 1000000);
+	line = mr_asprintf("%0*d\n", holds / 2, 1);
+	say(ends[1], line);
+	poll_at(&service, 1010000);
+	assert_int_equal(service.stage.record_count, 2);
+	/* A little less: the block has a few bytes besides. */
+	assert_in_range(rest_us, 1010000 + 4900, 1010000 + 5000);
+	free(line);
+	service_fini(&service);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_trickle_rests_longest),
+	    cmocka_unit_test(more_rests_no_longer_than_there_is_room_for),
+	    cmocka_unit_test(who_is_held_up_is_soon_read_without_rest),
+	    cmocka_unit_test_setup(a_record_is_handed_on_at_once_and_a_rest_begins, begin),
+	    cmocka_unit_test_setup(a_pipe_rests_by_what_it_holds, begin),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, service_remove);
+}
