@@ -25,7 +25,7 @@
 
 #define SAMPLE_US 250000
 #define SHOW_US 200000
-#define SERVICE_SAMPLE_US 10000000 /* nobody asks a service for its highest */
+#define SERVICE_SAMPLE_US 30000000 /* nobody asks a service for its highest */
 #define SAMPLE_SHARE 100 /* looking at memory takes at most one part in so many of the time */
 #define WAIT_MS 100
 #define END_MS 1

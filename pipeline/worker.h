@@ -79,7 +79,7 @@ enum mr_barrier_step {
 /* The barrier in hand, and the snapshot that a child may still be writing. */
 struct mr_barrier {
 	enum mr_barrier_step step;
-	bool forks;            /* a child writes the state */
+	bool forks;            /* a child writes the state where it is large */
 	int64_t patience_us;   /* health_timeout */
 	uint64_t number;       /* of the one in hand, or of the last */
 	struct mr_marks marks; /* what upstream workers sent with it */
@@ -211,6 +211,8 @@ void mr_worker_time_barrier(struct mr_worker *worker);
 /* All stages' state to their files; what failed is in the report. */
 void mr_snapshot_write(struct mr_worker *worker, struct mr_cut_report *report,
 		       const struct mr_snapshot_watch *watch);
+/* Of state that is smaller a child costs more, in time and in the pause, than to write it. */
+#define MR_SNAPSHOT_FORK_BYTES (UINT64_C(2) << 20)
 /* A child does it, and this process goes on at once. False: there is none. */
 bool mr_snapshot_start(struct mr_worker *worker);
 /* Before the state is given up: until the child that has written it is gone, or for a few seconds.

@@ -4,7 +4,7 @@
  * elsewhere when the first upstream worker sends it; that one is then not read until all have sent
  * it or ended. Then: what is due only at barriers is written and sent, the state is written to the
  * files that the supervisor gave, the barrier goes on to every pair, and the supervisor is told.
- * State by key, which may be large, is written by a forked child while the work goes on
+ * State by key that is large is written by a forked child while the work goes on
  * (worker_snapshot.c). */
 #include "worker.h"
 
@@ -194,7 +194,8 @@ static void cut(struct mr_worker *worker)
 	report->held = worker->held;
 	report->waiting = worker->waiting;
 	barrier->report_number = barrier->number;
-	bool by_child = barrier->forks && mr_snapshot_start(worker);
+	bool by_child =
+	    barrier->forks && worker->held >= MR_SNAPSHOT_FORK_BYTES && mr_snapshot_start(worker);
 	if (!by_child)
 		mr_snapshot_write(worker, report, NULL);
 	report->cpu_ns = mr_clock_cpu_ns() - barrier->cpu_ns + barrier->ending_ns;

@@ -69,6 +69,7 @@ static void begin(void)
 	worker.chain.items[0].ops = &keeper;
 	worker.env.workers = 1;
 	worker.barrier.forks = true;
+	worker.held = MR_SNAPSHOT_FORK_BYTES;
 	worker.barrier.patience_us = MR_SECOND_US;
 }
 
@@ -163,6 +164,17 @@ static void a_child_writes_what_was_there_at_the_cut(void **state)
 	end();
 }
 
+static void small_state_is_written_without_a_child(void **state)
+{
+	(void)state;
+	begin();
+	worker.held = MR_SNAPSHOT_FORK_BYTES - 1;
+	expect_written(1, false);
+	worker.held++;
+	expect_written(2, true);
+	end();
+}
+
 static void one_that_dies_fails_its_checkpoint_alone(void **state)
 {
 	(void)state;
@@ -231,6 +243,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_child_writes_what_was_there_at_the_cut),
+	    cmocka_unit_test(small_state_is_written_without_a_child),
 	    cmocka_unit_test(one_that_dies_fails_its_checkpoint_alone),
 	    cmocka_unit_test(one_that_hangs_is_ended_and_fails_its_checkpoint_alone),
 	    cmocka_unit_test(one_that_is_stopped_fails_its_checkpoint_alone),
