@@ -35,11 +35,15 @@ def shared(*parts):
     return path
 
 
+def built_with(sanitizer):
+    """Whether the program was: asan or tsan."""
+    with open(PROGRAM, "rb") as program:
+        return f"__{sanitizer}_init".encode() in program.read()
+
+
 def is_sanitized():
     """Whether the program was built with a sanitizer: its workers are not locked in, and do not fork."""
-    with open(PROGRAM, "rb") as program:
-        image = program.read()
-    return b"__asan_init" in image or b"__tsan_init" in image
+    return built_with("asan") or built_with("tsan")
 
 
 def limited_files(size, environment=None):
