@@ -32,7 +32,9 @@
 #define LOST_MS 5
 #define LOST_US 500000 /* how long it is waited for words on a loss */
 #define SINK_US 200000 /* and for sinks to end their lines */
-#define FALL_US 200000 /* and for the end of one whose socket is closed */
+/* And for the end of one whose socket is closed. A process that was killed gives back its memory
+ * before it can be waited for: a GiB takes 0.3 s, and more where others have the processors. */
+#define FALL_US 2000000
 
 void mr_supervisor_init(struct mr_supervisor *supervisor)
 {
