@@ -318,12 +318,14 @@ static enum mr_err idle(struct mr_worker *worker, enum phase phase, const struct
 	return err;
 }
 
-/* Between two steps. A worker that waits hears at once. */
+/* Between two steps. A worker that waits hears at once; one that always finds something to do asks
+ * those who had nothing to send, too. */
 static enum mr_err listen_between(struct mr_worker *worker, int64_t now_us, struct mr_error *error)
 {
 	if (now_us - worker->heard_us < LISTEN_US)
 		return MR_OK;
 	worker->heard_us = now_us;
+	mr_worker_ask_all(worker);
 	return mr_worker_listen(worker, error);
 }
 

@@ -270,6 +270,8 @@ enum mr_err mr_worker_end(struct mr_worker *worker, struct mr_error *error);
 uint32_t mr_worker_poll_set(const struct mr_worker *worker, bool input, struct pollfd *out);
 /* These of them, as poll left them: who has news is read again. */
 void mr_worker_poll_news(struct mr_worker *worker, const struct pollfd *fds, uint32_t count);
+/* All are read again, whether or not they have news. */
+void mr_worker_ask_all(struct mr_worker *worker);
 uint32_t mr_worker_links(const struct mr_worker *worker);
 void mr_worker_unlink(struct mr_worker *worker);
 

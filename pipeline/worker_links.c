@@ -543,6 +543,12 @@ uint32_t mr_worker_poll_set(const struct mr_worker *worker, bool input, struct p
 	return count;
 }
 
+void mr_worker_ask_all(struct mr_worker *worker)
+{
+	for (uint32_t i = 0; i < worker->upstream_count; i++)
+		worker->upstream[i].quiet = false;
+}
+
 void mr_worker_poll_news(struct mr_worker *worker, const struct pollfd *fds, uint32_t count)
 {
 	uint32_t at = 0;

@@ -13,15 +13,19 @@
 #define MR_REST_MOST_US 20000
 /* A shorter rest saves nobody anything. */
 #define MR_REST_LEAST_US 1000
+/* So much together is worth a batch: a larger one costs little less for each event, and waits for
+ * nothing (`./run bench growth --curves batch`). */
+#define MR_REST_ENOUGH (128u << 10)
 /* Of a source that says no more: the least that senders can be relied on to have room for. */
 #define MR_REST_ROOM (32u << 10)
 
 /* So many bytes came in `over_us`: as long as they take to fill `room` at that rate, so that who
- * sends is never held up; 0 where that is too short. A sender that was held up nevertheless has
- * sent more than `room`, and each rest is a part of the last one. */
+ * sends is never held up, or to be enough; 0 where that is too short. A sender that was held up
+ * nevertheless has sent more than `room`, and each rest is a part of the last one. */
 static inline int64_t mr_rest_us(uint64_t bytes, int64_t over_us, uint64_t room)
 {
-	double rest_us = (double)over_us * (double)room / (double)bytes;
+	uint64_t most = room < MR_REST_ENOUGH ? room : MR_REST_ENOUGH;
+	double rest_us = (double)over_us * (double)most / (double)bytes;
 
 	if (rest_us >= MR_REST_MOST_US)
 		return MR_REST_MOST_US;

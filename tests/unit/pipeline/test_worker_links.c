@@ -279,6 +279,27 @@ static void a_region_of_an_input_is_rejected(void **state)
 	close_broken(&world);
 }
 
+/* Who always has something to do never waits for news. */
+static void those_who_had_nothing_are_asked_again(void **state)
+{
+	(void)state;
+	struct world world;
+	open_broken(&world, "audit.log");
+	for (size_t i = 0; i < RECEIVERS; i++)
+		assert_int_equal(mr_worker_receive(world.receivers[i], NULL), MR_AGAIN);
+	mr_writer_region(&world.sender->writer, &region);
+	send_all(&world);
+	int64_t end_us = mr_clock_us() + WAIT_US;
+	enum mr_err err = MR_AGAIN;
+	for (size_t i = 0; err == MR_AGAIN; i = (i + 1) % RECEIVERS) {
+		assert_true(mr_clock_us() < end_us);
+		mr_worker_ask_all(world.receivers[i]);
+		err = mr_worker_receive(world.receivers[i], NULL);
+	}
+	assert_int_equal(err, MR_OK);
+	close_broken(&world);
+}
+
 #define MANY 512
 #define FEW 64          /* of a pair: far less than a socket holds by default */
 #define STILL_US 100000 /* nothing moves any more */
@@ -464,6 +485,7 @@ int main(void)
 	    cmocka_unit_test(inline_records_cross_a_link),
 	    cmocka_unit_test(a_region_of_a_journal_is_not_given_up_at_once),
 	    cmocka_unit_test(a_region_of_an_input_is_rejected),
+	    cmocka_unit_test(those_who_had_nothing_are_asked_again),
 	    cmocka_unit_test(few_references_are_under_way),
 	    cmocka_unit_test(a_lane_leaves_by_its_own_age),
 	    cmocka_unit_test(a_blocked_lane_ages_no_other),
