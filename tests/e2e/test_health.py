@@ -198,9 +198,10 @@ class Health(unittest.TestCase):
         def stopped():
             for worker, _ in mt.children(service.process.pid):
                 for writer, _ in mt.children(worker):
-                    with contextlib.suppress(ProcessLookupError):
+                    with contextlib.suppress(ProcessLookupError, FileNotFoundError):
                         os.kill(writer, signal.SIGSTOP)
-                        return writer if mt.is_running(writer) else None
+                        mt.wait_until(lambda writer=writer: mt.is_stopped(writer) or not mt.is_running(writer), "it stands still, or has ended")
+                        return writer if mt.is_stopped(writer) else None
             return None
 
         return mt.wait_until(stopped, "a process writes a snapshot")
