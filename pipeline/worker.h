@@ -268,7 +268,7 @@ enum mr_err mr_worker_end(struct mr_worker *worker, struct mr_error *error);
 /* The descriptors to wait for; `input` says whether batches are wanted. Room for mr_worker_links.
  */
 uint32_t mr_worker_poll_set(const struct mr_worker *worker, bool input, struct pollfd *out);
-/* These of them, as poll left them: who has news is read again. */
+/* These of them, as poll left them: who has news is read again, and who was not looked at. */
 void mr_worker_poll_news(struct mr_worker *worker, const struct pollfd *fds, uint32_t count);
 /* All are read again, whether or not they have news. */
 void mr_worker_ask_all(struct mr_worker *worker);

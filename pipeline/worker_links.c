@@ -552,11 +552,11 @@ void mr_worker_ask_all(struct mr_worker *worker)
 void mr_worker_poll_news(struct mr_worker *worker, const struct pollfd *fds, uint32_t count)
 {
 	uint32_t at = 0;
-	for (uint32_t i = 0; i < worker->upstream_count && at < count; i++) {
+	for (uint32_t i = 0; i < worker->upstream_count; i++) {
 		struct mr_upstream *up = &worker->upstream[i];
-		if (fds[at].fd != mr_link_rx_fd(up->rx))
-			continue;
-		if (fds[at++].revents != 0)
+		bool looked = at < count && fds[at].fd == mr_link_rx_fd(up->rx);
+		if (!looked || fds[at].revents != 0)
 			up->quiet = false;
+		at += looked;
 	}
 }

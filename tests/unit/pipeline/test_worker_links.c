@@ -478,9 +478,29 @@ static void who_said_again_is_asked_once_there_is_news(void **state)
 	close_world(&world);
 }
 
+/* As one whose outputs are full does it: its descriptor is not looked at, and who sends much
+ * meanwhile keeps it from running dry. */
+static void who_was_not_looked_at_is_asked(void **state)
+{
+	(void)state;
+	struct world world;
+	struct mr_error error = {0};
+	open_world(&world, MR_LINK_SPREAD, MR_CONTENT_RECORDS);
+	struct mr_worker *to = world.receivers[0];
+	while (mr_worker_receive(to, &error) != MR_AGAIN)
+		;
+	assert_true(to->upstream[0].quiet);
+	struct pollfd fds[1];
+	assert_int_equal(mr_worker_poll_set(to, false, fds), 0);
+	mr_worker_poll_news(to, fds, 0);
+	assert_false(to->upstream[0].quiet);
+	close_world(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(who_was_not_looked_at_is_asked),
 	    cmocka_unit_test(who_said_again_is_asked_once_there_is_news),
 	    cmocka_unit_test(inline_records_cross_a_link),
 	    cmocka_unit_test(a_region_of_a_journal_is_not_given_up_at_once),
