@@ -103,8 +103,8 @@ static void add_memory(struct rules *rules)
 /* fstat of the C library is newfstatat on a descriptor and an empty path. */
 static void add_descriptors(struct rules *rules)
 {
-	const int commands[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD,     F_SETFD,
-				F_GETFL, F_SETFL,         F_ADD_SEALS, F_GET_SEALS};
+	const int commands[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD,     F_SETFD,     F_GETFL,
+				F_SETFL, F_ADD_SEALS,     F_GET_SEALS, F_GETPIPE_SZ};
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
 		allow_if(rules, SCMP_SYS(fcntl), is(1, (uint64_t)commands[i]));
 	allow(rules, SCMP_SYS(fstat));

@@ -31,21 +31,10 @@ static void part_name(enum part part, const char *source, char out[MR_NAME_MAX +
 
 /* ---- in the supervisor ---- */
 
-/* Longer, they wake their readers less often; what may not grow stays as it is. */
-static uint64_t lengthen(int pipe)
-{
-	int bytes;
-
-	(void)fcntl(pipe, F_SETPIPE_SZ, PIPE_BYTES);
-	bytes = fcntl(pipe, F_GETPIPE_SZ);
-	return bytes > 0 ? (uint64_t)bytes : 0;
-}
-
 static enum mr_err make_memory(int stream, int *fd_out, struct mr_error *error)
 {
 	off_t at = lseek(stream, 0, SEEK_CUR);
 	struct intake_head head = {.base = at > 0 ? (uint64_t)at : 0,
-				   .holds = lengthen(stream),
 				   .places = {{.queued = INTAKE_NO_READ}}};
 	int fd = memfd_create("millrace-intake", MFD_CLOEXEC);
 
@@ -97,8 +86,8 @@ enum mr_err intake_prepare(const char *source, int stream, struct mr_tables *tab
 	for (enum part part = STREAM; part < PART_COUNT; part++) {
 		if (fds[part] < 0)
 			continue;
-		if (part == QUEUE_OUT)
-			lengthen(fds[part]);
+		/* Longer, they wake their readers less often; what may not grow stays as it is. */
+		(void)fcntl(fds[part], F_SETPIPE_SZ, PIPE_BYTES);
 		part_name(part, source, name);
 		if (err == MR_OK)
 			mr_tables_add(tables, name, fds[part], 0);

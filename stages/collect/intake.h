@@ -28,8 +28,7 @@ struct intake_place {
 #define INTAKE_NO_READ UINT64_MAX /* none has begun */
 struct intake_head {
 	uint64_t id[2];
-	uint64_t base;  /* where a regular file stood when the supervisor began */
-	uint64_t holds; /* bytes that may be in the pipe, 0: it is none */
+	uint64_t base; /* where a regular file stood when the supervisor began */
 	struct intake_place places[2];
 	uint32_t current; /* which of the two holds */
 };

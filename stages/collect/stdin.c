@@ -9,6 +9,7 @@
 
 #include "intake.h"
 #include "lines.h"
+#include "rest.h"
 
 #include "millrace/pack.h"
 
@@ -71,10 +72,19 @@ static void put(struct mr_source *source, bool whole, struct mr_buf *out)
 		mr_buf_add(out, in->whole.data, in->whole.len);
 }
 
+/* Whoever writes to a pipe may make it shorter at any time. */
+static uint64_t room_of(int stream)
+{
+	int bytes = fcntl(stream, F_GETPIPE_SZ);
+
+	return bytes > 0 ? (uint64_t)bytes / 4 : MR_REST_ROOM;
+}
+
 static void moved(struct mr_source *source)
 {
 	struct standard *in = source->state;
 
+	source->room_bytes = room_of(in->intake.stream);
 	in->whole.len = 0;
 	put_now(in, &in->whole);
 	in->kept = taken(in);
@@ -136,8 +146,6 @@ static enum mr_err open_source(struct mr_source *source, struct mr_error *error)
 	if (err != MR_OK)
 		return err;
 	in->stream.fd = in->intake.stream;
-	if (in->intake.head->holds > 0)
-		source->room_bytes = in->intake.head->holds / 4;
 	know(source, in);
 	in->kept = taken(in);
 	if (in->intake.ring == NULL)
