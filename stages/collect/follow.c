@@ -659,6 +659,7 @@ static enum mr_err begin(struct mr_source *source, struct mr_error *error)
 		return err;
 	follow->room = mr_malloc(MR_FOLLOW_ROOM);
 	source->room_bytes = source->spool.region_bytes; /* a file takes whatever is written */
+	source->room_record = 0;
 	mr_own_files_init(&follow->own, source->env->config);
 	return MR_OK;
 }

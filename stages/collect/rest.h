@@ -16,8 +16,11 @@
 /* So much together is worth a batch: a larger one costs little less for each event, and waits for
  * nothing (`./run bench growth --curves batch`). */
 #define MR_REST_ENOUGH (128u << 10)
-/* Of a source that says no more: the least that senders can be relied on to have room for. */
+/* Of a source that says no more: the least that senders can be relied on to have room for, if each
+ * record takes some besides its bytes. In a socket's 208 KiB (socket(7), SO_SNDBUF) 278 have room
+ * that are sent one by one, however short they are: less than 32 KiB of a hundred bytes each. */
 #define MR_REST_ROOM (32u << 10)
+#define MR_REST_RECORD 512
 
 /* So many bytes came in `over_us`: as long as they take to fill `room` at that rate, so that who
  * sends is never held up, or to be enough; 0 where that is too short. A sender that was held up

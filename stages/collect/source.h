@@ -34,7 +34,9 @@ struct mr_source {
 	bool dirty;            /* the cursor has moved, also without records: set by the source */
 	uint64_t cursor_bytes; /* about so many `put` would say now of what changed; may stay 0 */
 	uint64_t came_bytes;   /* into the journal, since sources last ran dry */
-	uint64_t room_bytes;   /* that may come unread and hold no sender up; `open` may set it */
+	uint64_t room_bytes;   /* that may come unread and hold no sender up; `open` or `moved` may
+				  set it */
+	uint64_t room_record;  /* what a record takes of it, and counts, besides */
 	bool full;             /* the disk is: nothing is read */
 	bool ended;
 	int64_t due_us;   /* when it is to be asked again, though no descriptor has news */

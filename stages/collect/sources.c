@@ -113,8 +113,11 @@ static enum mr_err init_source(struct mr_source *source, const struct mr_stage_e
 	int64_t region_bytes;
 	enum mr_err err;
 
-	*source = (struct mr_source){
-	    .ops = kind_of(part), .env = env, .part = part, .room_bytes = MR_REST_ROOM};
+	*source = (struct mr_source){.ops = kind_of(part),
+				     .env = env,
+				     .part = part,
+				     .room_bytes = MR_REST_ROOM,
+				     .room_record = MR_REST_RECORD};
 	err = mr_config_int(env->config, "max_record_bytes", &record_bytes, error);
 	if (err == MR_OK)
 		err = mr_config_int(&part->settings, "idle_timeout", &source->idle_us, error);
@@ -276,6 +279,7 @@ static enum mr_err commit_block(struct mr_source *source, struct mr_error *error
 	struct mr_buf cursor = {0};
 	struct mr_error full = {0};
 	uint64_t waiting = mr_spool_waiting(&source->spool);
+	uint64_t records = source->spool.count;
 	enum mr_err err;
 
 	if (waiting == 0 && !source->dirty)
@@ -291,8 +295,8 @@ static enum mr_err commit_block(struct mr_source *source, struct mr_error *error
 	if (err == MR_OK) {
 		source->dirty = false;
 		source->cursor_bytes = 0;
-		source->came_bytes += waiting;
 		source->ops->moved(source);
+		source->came_bytes += waiting + records * source->room_record;
 	} else if (err == MR_NO_SPACE) {
 		lacks_room(source, full.text);
 	} else {
@@ -380,14 +384,10 @@ static enum mr_err run_source(struct mr_source *source, struct mr_writer *out,
 	return mr_outbox_send(&source->outbox, source->env, out) == MR_OK ? err : MR_FULL;
 }
 
-/* Sets the timer to what is due first. */
-static void set_timer(struct mr_sources *sources)
+/* When something is due first. */
+static int64_t first_due_us(struct mr_sources *sources)
 {
-	int64_t now_us = sources->env->now->steady_us;
 	int64_t due_us = INT64_MAX;
-	int64_t left_us;
-	struct itimerspec spec = {0};
-	uint64_t rung;
 
 	for (size_t i = 0; i < sources->count; i++) {
 		struct mr_source *source = &sources->items[i];
@@ -399,6 +399,16 @@ static void set_timer(struct mr_sources *sources)
 			due_us = sync_us;
 		source->due_us = 0;
 	}
+	return due_us;
+}
+
+static void set_timer(struct mr_sources *sources, int64_t due_us)
+{
+	int64_t now_us = sources->env->now->steady_us;
+	int64_t left_us;
+	struct itimerspec spec = {0};
+	uint64_t rung;
+
 	if (read(sources->timer, &rung, sizeof(rung)) < 0)
 		rung = 0;
 	if (due_us != INT64_MAX) {
@@ -409,8 +419,8 @@ static void set_timer(struct mr_sources *sources)
 	timerfd_settime(sources->timer, 0, &spec, NULL);
 }
 
-/* All have run dry. */
-static void rest(struct mr_sources *sources)
+/* All have run dry. What is due waits for no rest: a journal is made durable in time. */
+static void rest(struct mr_sources *sources, int64_t due_us)
 {
 	int64_t now_us = sources->env->now->steady_us;
 	int64_t rest_us = MR_REST_MOST_US;
@@ -431,7 +441,7 @@ static void rest(struct mr_sources *sources)
 	if (!came)
 		return;
 	sources->dry_us = now_us;
-	mr_waits_rest(sources->env->waits, now_us + rest_us);
+	mr_waits_rest(sources->env->waits, due_us < now_us + rest_us ? due_us : now_us + rest_us);
 }
 
 enum mr_err mr_sources_poll(struct mr_sources *sources, struct mr_writer *out,
@@ -439,6 +449,7 @@ enum mr_err mr_sources_poll(struct mr_sources *sources, struct mr_writer *out,
 {
 	bool again = false;
 	size_t ended = 0;
+	int64_t due_us;
 
 	mr_watching_read(&sources->watch);
 	for (size_t i = 0; i < sources->count; i++) {
@@ -459,8 +470,9 @@ enum mr_err mr_sources_poll(struct mr_sources *sources, struct mr_writer *out,
 	sources->turn++;
 	if (again)
 		return MR_OK;
-	rest(sources);
-	set_timer(sources);
+	due_us = first_due_us(sources);
+	rest(sources, due_us);
+	set_timer(sources, due_us);
 	return ended == sources->count ? MR_END : MR_AGAIN;
 }
 

@@ -9,7 +9,6 @@
 
 #include "intake.h"
 #include "lines.h"
-#include "rest.h"
 
 #include "millrace/pack.h"
 
@@ -72,19 +71,22 @@ static void put(struct mr_source *source, bool whole, struct mr_buf *out)
 		mr_buf_add(out, in->whole.data, in->whole.len);
 }
 
-/* Whoever writes to a pipe may make it shorter at any time. */
-static uint64_t room_of(int stream)
+/* Whoever writes to a pipe may make it shorter at any time. It puts one record behind the other. */
+static void know_room(struct mr_source *source, int stream)
 {
 	int bytes = fcntl(stream, F_GETPIPE_SZ);
 
-	return bytes > 0 ? (uint64_t)bytes / 4 : MR_REST_ROOM;
+	if (bytes <= 0)
+		return;
+	source->room_bytes = (uint64_t)bytes / 4;
+	source->room_record = 0;
 }
 
 static void moved(struct mr_source *source)
 {
 	struct standard *in = source->state;
 
-	source->room_bytes = room_of(in->intake.stream);
+	know_room(source, in->intake.stream);
 	in->whole.len = 0;
 	put_now(in, &in->whole);
 	in->kept = taken(in);

@@ -5,6 +5,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "logged.h"
 #include "rest.h"
@@ -60,12 +62,13 @@ static void who_is_held_up_is_soon_read_without_rest(void **state)
 /* ---- sources ---- */
 
 /* Over a pipe in place of standard input. */
-static void begin_over(struct service *service, int fd)
+static void begin_over(struct service *service, int fd, const char *sync_interval)
 {
 	int standard_input = dup(STDIN_FILENO);
 
 	dup2(fd, STDIN_FILENO);
 	service_init(service, "stdin");
+	service_set(service, "sync_interval", sync_interval);
 	assert_int_equal(service_begin(service), MR_OK);
 	dup2(standard_input, STDIN_FILENO);
 	close(standard_input);
@@ -90,7 +93,7 @@ static void a_record_is_handed_on_at_once_and_a_rest_begins(void **state)
 
 	(void)state;
 	assert_int_equal(pipe(ends), 0);
-	begin_over(&service, ends[0]);
+	begin_over(&service, ends[0], "20ms");
 	poll_at(&service, 1000000);
 	assert_int_equal(rest_us, 0);
 	say(ends[1], "1\n");
@@ -105,9 +108,28 @@ static void a_record_is_handed_on_at_once_and_a_rest_begins(void **state)
 	poll_at(&service, 2040000);
 	assert_int_equal(service.stage.record_count, 1);
 	say(ends[1], "\n3\n");
-	poll_at(&service, 2050000);
+	poll_at(&service, 2060000);
 	assert_int_equal(service.stage.record_count, 3);
-	assert_int_equal(rest_us, 2050000 + MR_REST_MOST_US);
+	assert_int_equal(rest_us, 2060000 + MR_REST_MOST_US);
+	service_fini(&service);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* Here the journal is to be made durable; what there was before is by then. */
+static void a_rest_ends_when_something_is_due(void **state)
+{
+	struct service service;
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	begin_over(&service, ends[0], "3ms");
+	poll_at(&service, 1000000);
+	poll_at(&service, 1003000);
+	say(ends[1], "1\n");
+	poll_at(&service, 2000000);
+	assert_int_equal(rest_us, 2003000);
 	service_fini(&service);
 	close(ends[0]);
 	close(ends[1]);
@@ -138,7 +160,7 @@ static void a_pipe_rests_by_what_it_holds(void **state)
 
 	(void)state;
 	assert_int_equal(pipe(ends), 0);
-	begin_over(&service, ends[0]);
+	begin_over(&service, ends[0], "20ms");
 	say(ends[1], "1\n");
 	poll_at(&service, 1000000);
 	say_half(&service, ends, 1010000);
@@ -149,6 +171,42 @@ static void a_pipe_rests_by_what_it_holds(void **state)
 	close(ends[1]);
 }
 
+/* As many short records as a socket has room for, each sent by itself: far fewer bytes than it says
+ * to hold. */
+static void fill(int fd)
+{
+	static const char line[] = "{\"Id\":1}\n";
+
+	while (send(fd, line, sizeof(line) - 1, MSG_DONTWAIT) > 0)
+		;
+	assert_int_equal(errno, EAGAIN);
+}
+
+static void short_records_fill_a_socket_and_are_soon_read(void **state)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct service service;
+	int peer = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int64_t now_us;
+	int turns = 0;
+
+	(void)state;
+	service_init(&service, "socket");
+	service_path(&service, "sock");
+	assert_int_equal(service_begin(&service), MR_OK);
+	in_path("sock", address.sun_path, sizeof(address.sun_path));
+	assert_int_equal(connect(peer, (struct sockaddr *)&address, sizeof(address)), 0);
+	rest_us = 1000000;
+	do {
+		now_us = rest_us;
+		fill(peer);
+		poll_at(&service, now_us);
+	} while (rest_us > now_us && ++turns < 10);
+	assert_in_range(turns, 1, 4);
+	close(peer);
+	service_fini(&service);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -157,7 +215,9 @@ int main(void)
 	    cmocka_unit_test(nobody_rests_for_more_than_is_enough),
 	    cmocka_unit_test(who_is_held_up_is_soon_read_without_rest),
 	    cmocka_unit_test_setup(a_record_is_handed_on_at_once_and_a_rest_begins, begin),
+	    cmocka_unit_test_setup(a_rest_ends_when_something_is_due, begin),
 	    cmocka_unit_test_setup(a_pipe_rests_by_what_it_holds, begin),
+	    cmocka_unit_test_setup(short_records_fill_a_socket_and_are_soon_read, begin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, service_remove);
