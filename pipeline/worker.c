@@ -262,9 +262,9 @@ static int at_most(int timeout_ms, int most_ms)
 	return timeout_ms < most_ms ? timeout_ms : most_ms;
 }
 
-static int timeout_of(struct mr_worker *worker, enum phase phase, const struct timers *timers)
+static int timeout_of(struct mr_worker *worker, enum phase phase, const struct timers *timers,
+		      int64_t now_us)
 {
-	int64_t now_us = mr_clock_us();
 	/* A tick that is due has to wait for the outputs: what they wait for wakes us. */
 	bool ticks = timers->tick_us > now_us && timers->tick_us < timers->report_us;
 	int64_t due_us = ticks ? timers->tick_us : timers->report_us;
@@ -300,18 +300,19 @@ static enum mr_err idle(struct mr_worker *worker, enum phase phase, const struct
 	bool input = phase == PHASE_WORK && mr_chain_is_idle(&worker->chain) &&
 		     !mr_chain_is_source(&worker->chain) && mr_writer_ready(&worker->writer) &&
 		     !mr_worker_at_barrier(worker);
+	/* One time for both: at the end of a rest either its news is waited for, or that end. */
+	int64_t now_us = mr_clock_us();
 	make_room(worker);
 	uint32_t links = mr_worker_poll_set(worker, input, worker->fds);
 	uint32_t count = links;
 	/* A stage is called again only when its outputs are ready, and a source that reads no more
 	 * only at barriers: until then its news is no use. */
 	bool waits = phase == PHASE_WORK && mr_writer_ready(&worker->writer) &&
-		     !rests(worker, mr_clock_us()) &&
-		     (!worker->drained || mr_worker_at_barrier(worker));
+		     !rests(worker, now_us) && (!worker->drained || mr_worker_at_barrier(worker));
 	for (uint32_t i = 0; i < worker->waits.count && waits; i++)
 		worker->fds[count++] = worker->waits.fds[i];
-	enum mr_err err =
-	    mr_worker_wait(worker, worker->fds, count, timeout_of(worker, phase, timers), error);
+	enum mr_err err = mr_worker_wait(worker, worker->fds, count,
+					 timeout_of(worker, phase, timers, now_us), error);
 	mr_worker_poll_news(worker, worker->fds, links);
 	for (uint32_t i = links; i < count; i++)
 		worker->waits_news |= worker->fds[i].revents != 0;

@@ -46,7 +46,7 @@ struct mr_upstream {
 	uint32_t sender;
 	uint64_t barrier; /* the last one that it sent */
 	bool ended;
-	bool quiet; /* it said "again", and its descriptor has had no news since */
+	bool quiet; /* it said "again", and no news of it is known: it is not asked */
 };
 
 struct mr_downstream {
@@ -159,7 +159,7 @@ struct mr_worker {
 
 /* Handle all that the supervisor has sent. MR_PEER_LOST where it is gone. */
 enum mr_err mr_worker_listen(struct mr_worker *worker, struct mr_error *error);
-/* Wait up to `timeout_ms` (-1: for ever) for a word or for one of these, then listen. */
+/* Wait up to `timeout_ms` (-1: for ever) for a word or for one of these; a word is listened to. */
 struct pollfd;
 enum mr_err mr_worker_wait(struct mr_worker *worker, struct pollfd *fds, uint32_t count,
 			   int timeout_ms, struct mr_error *error);
@@ -213,7 +213,7 @@ void mr_snapshot_write(struct mr_worker *worker, struct mr_cut_report *report,
 		       const struct mr_snapshot_watch *watch);
 /* Of state that is smaller a child costs more, in time and in the pause, than to write it. */
 #define MR_SNAPSHOT_FORK_BYTES (UINT64_C(2) << 20)
-/* A child does it, and this process goes on at once. False: there is none. */
+/* A child does it, and this process goes on at once. False: there is none, for so little. */
 bool mr_snapshot_start(struct mr_worker *worker);
 /* Before the state is given up: until the child that has written it is gone, or for a few seconds.
  * What it still has of the state would be copied, page by page, as each is freed. */
@@ -254,7 +254,7 @@ enum mr_err mr_worker_connect(struct mr_worker *worker, struct mr_error *error);
 /* MR_OK once each pair has met; MR_AGAIN, MR_PEER_LOST, MR_PROTOCOL. */
 enum mr_err mr_worker_met(struct mr_worker *worker, struct mr_error *error);
 /* Give the next batch there is to the chain. MR_AGAIN where there is none, MR_END where all
- * upstream workers have ended. */
+ * upstream workers have ended. Who said "again" is asked once there is news of it. */
 enum mr_err mr_worker_receive(struct mr_worker *worker, struct mr_error *error);
 /* Send what is full, and with `partial` what there is; `moved` tells whether anything went. */
 enum mr_err mr_worker_send(struct mr_worker *worker, bool partial, int64_t now_us, bool *moved,

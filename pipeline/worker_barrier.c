@@ -194,8 +194,7 @@ static void cut(struct mr_worker *worker)
 	report->held = worker->held;
 	report->waiting = worker->waiting;
 	barrier->report_number = barrier->number;
-	bool by_child =
-	    barrier->forks && worker->held >= MR_SNAPSHOT_FORK_BYTES && mr_snapshot_start(worker);
+	bool by_child = barrier->forks && mr_snapshot_start(worker);
 	if (!by_child)
 		mr_snapshot_write(worker, report, NULL);
 	report->cpu_ns = mr_clock_cpu_ns() - barrier->cpu_ns + barrier->ending_ns;

@@ -130,6 +130,8 @@ bool mr_snapshot_start(struct mr_worker *worker)
 	if (barrier->child_left)
 		return false;
 	reap_last(barrier);
+	if (worker->held < MR_SNAPSHOT_FORK_BYTES)
+		return false;
 	barrier->faults = mr_sample_faults();
 	if (pipe2(ends, O_CLOEXEC) != 0)
 		return false;

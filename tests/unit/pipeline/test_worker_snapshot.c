@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -172,6 +173,10 @@ static void small_state_is_written_without_a_child(void **state)
 	expect_written(1, false);
 	worker.held++;
 	expect_written(2, true);
+	pid_t last = worker.barrier.child;
+	worker.held--; /* nor is that one left, which has ended */
+	expect_written(3, false);
+	assert_int_equal(waitpid(last, NULL, WNOHANG), -1);
 	end();
 }
 
