@@ -50,7 +50,7 @@ struct mr_packed_at mr_packed_begin(struct mr_slice bytes);
 /* The next one, its text borrowed from the bytes; false behind the last. */
 bool mr_packed_next(struct mr_packed_at *at, struct mr_signal_field *out);
 /* Sets of fields: a bit for each id. */
-#define MR_FIELD_SET_WORDS ((MR_FIELDS_MAX + 63) / 64)
+#define MR_FIELD_SET_WORDS ((MR_FIELDS_MAX + 64) / 64) /* ids from 0 on */
 /* Those that are packed come into the set. */
 void mr_packed_gather(struct mr_slice bytes, uint64_t set[MR_FIELD_SET_WORDS]);
 /* Whether all that are packed are in it. */
