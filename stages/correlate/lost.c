@@ -35,6 +35,7 @@ void corr_lost_add(struct corr *corr, const struct corr_rule *rule, uint8_t grou
 {
 	struct corr_shed *shed = &corr->rules[rule->index].shed;
 	if (shed->lost == NULL) {
+		corr->lost_rules++;
 		shed->lost = mr_malloc(MR_KEY_GROUPS * sizeof(*shed->lost));
 		for (uint32_t g = 0; g < MR_KEY_GROUPS; g++)
 			shed->lost[g] = nothing;
@@ -69,7 +70,7 @@ bool corr_may_lack(const struct corr_key *key, int64_t number)
 
 void corr_lost_release(struct corr *corr, int64_t limit_us)
 {
-	for (uint32_t i = 0; i < corr->catalog.count; i++) {
+	for (uint32_t i = 0; i < corr->catalog.count && corr->lost_rules > 0; i++) {
 		const struct corr_rule *rule = &corr->rules[i];
 		if (rule->shed.lost == NULL)
 			continue;

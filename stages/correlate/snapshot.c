@@ -210,15 +210,17 @@ static void put_plain(const struct corr_plain *plain, struct mr_buf *out)
 	}
 }
 
-/* W, and of each rule that lost some between which slots. */
+/* W, and of each rule that lost some between which slots. Rules are passed only where any did: for
+ * each key group 10,000 of them took 15 ms. */
 static void put_past(const struct corr *corr, uint8_t group, struct mr_buf *out)
 {
+	uint32_t count = corr->lost_rules > 0 ? corr->catalog.count : 0;
 	size_t rules = 0;
-	for (uint32_t i = 0; i < corr->catalog.count; i++)
+	for (uint32_t i = 0; i < count; i++)
 		rules += corr_has_lost(&corr->rules[i], group);
 	mr_pack_array(out, 1 + LOST_PARTS * rules);
 	mr_pack_int(out, corr->watermark_us);
-	for (uint32_t i = 0; i < corr->catalog.count; i++) {
+	for (uint32_t i = 0; i < count; i++) {
 		const struct corr_rule *rule = &corr->rules[i];
 		if (!corr_has_lost(rule, group))
 			continue;

@@ -375,6 +375,7 @@ struct corr {
 	struct mr_arena arena;          /* of one signal */
 	struct corr_section *section;   /* that is written or read; NULL: none */
 	const struct corr_rule **by_id; /* all rules */
+	uint32_t lost_rules;            /* so many have `lost` of a shed: most runs have none */
 	char **gone; /* ids of correlations that are no more, of which was told; in order */
 	uint32_t gone_count;
 	struct mr_buf scratch;   /* bytes to hash */

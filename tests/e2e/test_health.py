@@ -584,9 +584,9 @@ class Health(unittest.TestCase):
         lines = service.lines()
         for line in lines:
             self.assertLessEqual({"time", "level", "event", "message"}, set(line))
-        # A stop of more than a second says what it waits for.
-        names = [line["event"] for line in lines
-                 if line["event"].startswith("service.") and not line["message"].startswith("the end waits for ")]
+        # A stop of more than a second says what it waits for: with ThreadSanitizer each takes as long.
+        waits = ("the end waits for ",) if mt.built_with("tsan") else ()
+        names = [line["event"] for line in lines if line["event"].startswith("service.") and not line["message"].startswith(waits)]
         self.assertEqual(names, ["service.started", "service.ready", "service.stopping", "service.stopped"])
         self.assertNotIn("alert.fired", [line["event"] for line in lines])
 

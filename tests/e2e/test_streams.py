@@ -20,7 +20,8 @@ class Streams(unittest.TestCase):
 
     def start(self, source, **options):
         with open(self.place.path("t.yaml"), "w", encoding="utf-8") as out:
-            out.write("state: state\nworkers: 1\ncheckpoint_interval: 100ms\nstop_timeout: 10m\nrules: [rule.yml]\n"
+            out.write("state: state\nworkers: 1\ncheckpoint_interval: 100ms\nrules: [rule.yml]\n"
+                      f"{'stop_timeout: 10m' if mt.built_with('tsan') else ''}\n"
                       f"sources:\n  - {{name: stream, {source}}}\n"
                       "sinks:\n  - {name: alerts, type: file, path: alerts.ndjson}\n")
         with open(self.place.path("said"), "ab") as said:
