@@ -66,14 +66,17 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* What is sent waits for the connection: once it is sent, the endpoint may go. */
 static void *raw_peer(struct pair *pair)
 {
 	int linger = 0;
 	int high_water_mark = 2;
+	int connected = 1;
 	void *socket = zmq_socket(pair->peer_context, ZMQ_PUSH);
 	assert_non_null(socket);
 	zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger);
 	zmq_setsockopt(socket, ZMQ_SNDHWM, &high_water_mark, sizeof high_water_mark);
+	zmq_setsockopt(socket, ZMQ_IMMEDIATE, &connected, sizeof connected);
 	assert_int_equal(zmq_connect(socket, pair->endpoint), 0);
 	return socket;
 }
