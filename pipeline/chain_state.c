@@ -80,8 +80,8 @@ static void align_piece(struct mr_buf *piece)
 /* The piece's first `len` bytes; what is behind them becomes its beginning. Through the page cache
  * they cost a copy, and the workers their own caches: checkpoints each second would cost 4 % of the
  * CPU in place of 2. But a recovery finds there what it need not fetch from the disk: 1 GiB of
- * state stands again in 1 s in place of 2. So the much of a large state, which is seldom written
- * (PROTOCOL.md 4.4), is left there (`./run bench service`). */
+ * state stands again in 1 s in place of 2. So a large state, which is seldom written
+ * (PROTOCOL.md 4.4), goes through it from its first byte on (`./run bench service`). */
 static enum mr_err write_piece(struct snapshot_file *file, size_t len, struct mr_error *error)
 {
 	struct mr_buf *piece = &file->piece;

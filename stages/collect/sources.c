@@ -384,7 +384,7 @@ static enum mr_err run_source(struct mr_source *source, struct mr_writer *out,
 	return mr_outbox_send(&source->outbox, source->env, out) == MR_OK ? err : MR_FULL;
 }
 
-/* When something is due first. */
+/* When something is due first; sources say it anew each time that they are asked. */
 static int64_t first_due_us(struct mr_sources *sources)
 {
 	int64_t due_us = INT64_MAX;

@@ -70,7 +70,9 @@ bool corr_may_lack(const struct corr_key *key, int64_t number)
 
 void corr_lost_release(struct corr *corr, int64_t limit_us)
 {
-	for (uint32_t i = 0; i < corr->catalog.count && corr->lost_rules > 0; i++) {
+	if (corr->lost_rules == 0)
+		return;
+	for (uint32_t i = 0; i < corr->catalog.count; i++) {
 		const struct corr_rule *rule = &corr->rules[i];
 		if (rule->shed.lost == NULL)
 			continue;

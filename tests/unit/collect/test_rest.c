@@ -62,16 +62,24 @@ static void who_is_held_up_is_soon_read_without_rest(void **state)
 /* ---- sources ---- */
 
 /* Over a pipe in place of standard input. */
-static void begin_over(struct service *service, int fd, const char *sync_interval)
+static void begin_over(struct service *service, int ends[2], const char *sync_interval)
 {
 	int standard_input = dup(STDIN_FILENO);
 
-	dup2(fd, STDIN_FILENO);
+	assert_int_equal(pipe(ends), 0);
+	dup2(ends[0], STDIN_FILENO);
 	service_init(service, "stdin");
 	service_set(service, "sync_interval", sync_interval);
 	assert_int_equal(service_begin(service), MR_OK);
 	dup2(standard_input, STDIN_FILENO);
 	close(standard_input);
+}
+
+static void end_over(struct service *service, const int ends[2])
+{
+	service_fini(service);
+	close(ends[0]);
+	close(ends[1]);
 }
 
 static void say(int fd, const char *text)
@@ -92,8 +100,7 @@ static void a_record_is_handed_on_at_once_and_a_rest_begins(void **state)
 	int ends[2];
 
 	(void)state;
-	assert_int_equal(pipe(ends), 0);
-	begin_over(&service, ends[0], "20ms");
+	begin_over(&service, ends, "20ms");
 	poll_at(&service, 1000000);
 	assert_int_equal(rest_us, 0);
 	say(ends[1], "1\n");
@@ -111,9 +118,7 @@ static void a_record_is_handed_on_at_once_and_a_rest_begins(void **state)
 	poll_at(&service, 2060000);
 	assert_int_equal(service.stage.record_count, 3);
 	assert_int_equal(rest_us, 2060000 + MR_REST_MOST_US);
-	service_fini(&service);
-	close(ends[0]);
-	close(ends[1]);
+	end_over(&service, ends);
 }
 
 /* Here the journal is to be made durable; what there was before is by then. */
@@ -123,16 +128,13 @@ static void a_rest_ends_when_something_is_due(void **state)
 	int ends[2];
 
 	(void)state;
-	assert_int_equal(pipe(ends), 0);
-	begin_over(&service, ends[0], "3ms");
+	begin_over(&service, ends, "3ms");
 	poll_at(&service, 1000000);
 	poll_at(&service, 1003000);
 	say(ends[1], "1\n");
 	poll_at(&service, 2000000);
 	assert_int_equal(rest_us, 2003000);
-	service_fini(&service);
-	close(ends[0]);
-	close(ends[1]);
+	end_over(&service, ends);
 }
 
 /* A line of half of what the pipe holds, 10 ms after the last one. */
@@ -159,16 +161,13 @@ static void a_pipe_rests_by_what_it_holds(void **state)
 	int ends[2];
 
 	(void)state;
-	assert_int_equal(pipe(ends), 0);
-	begin_over(&service, ends[0], "20ms");
+	begin_over(&service, ends, "20ms");
 	say(ends[1], "1\n");
 	poll_at(&service, 1000000);
 	say_half(&service, ends, 1010000);
 	assert_true(fcntl(ends[1], F_SETPIPE_SZ, 1) > 0);
 	say_half(&service, ends, 1020000);
-	service_fini(&service);
-	close(ends[0]);
-	close(ends[1]);
+	end_over(&service, ends);
 }
 
 /* As many short records as a socket has room for, each sent by itself: far fewer bytes than it says
