@@ -50,7 +50,7 @@ static void fill_service(const struct mr_health *health, struct mr_status_servic
 	mr_status_word(is->last_death, health->last_death);
 	if (health->deaths > 0)
 		is->last_death_time = health->last_death_us;
-	is->memory = (int64_t)supervisor->pss_bytes;
+	is->memory = (int64_t)supervisor->memory_bytes;
 	if (health->http != NULL)
 		is->http_port = mr_http_port(health->http);
 	is->rules_loaded = supervisor->catalog.detections + supervisor->catalog.correlations;

@@ -1,4 +1,4 @@
-/* sample.c - reads a process's proportional set size from /proc (proc(5), smaps_rollup).
+/* sample.c - reads what the kernel says of processes from /proc (proc(5): status, stat).
  *
  * Called by supervisor.c a few times a second. A process that is gone counts nothing. */
 #include "sample.h"
@@ -10,38 +10,45 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-uint64_t mr_sample_pss(pid_t pid)
+#define STATUS_BYTES (32u << 10) /* groups stand ahead of memory, and a user may have many */
+
+/* Of a file of /proc/PID, as a text; empty where the process is gone. */
+static void read_text(pid_t pid, const char *file, char *text, size_t room)
 {
 	char path[64];
-	char text[4096];
-	snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
+	snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	ssize_t len = read(fd, text, sizeof text - 1);
-	close(fd);
-	if (len <= 0)
-		return 0;
-	text[len] = 0;
-	const char *line = strstr(text, "\nPss:");
-	return line == NULL ? 0 : strtoull(line + 5, NULL, 10) * 1024;
+	ssize_t len = fd < 0 ? 0 : read(fd, text, room - 1);
+	if (fd >= 0)
+		close(fd);
+	text[len > 0 ? len : 0] = 0;
+}
+
+/* A line "NAME:  NUMBER kB"; 0 where there is none. */
+static uint64_t bytes_of(const char *text, const char *name)
+{
+	const char *line = strstr(text, name);
+	return line == NULL ? 0 : strtoull(line + strlen(name), NULL, 10) * 1024;
+}
+
+void mr_sample_memory(pid_t pid, struct mr_memory *memory)
+{
+	char text[STATUS_BYTES];
+	read_text(pid, "status", text, sizeof text);
+	uint64_t file = bytes_of(text, "\nRssFile:");
+	memory->own_bytes += bytes_of(text, "\nRssAnon:");
+	if (file > memory->file_bytes)
+		memory->file_bytes = file;
 }
 
 /* Behind the name in its brackets, which may hold anything: the 12th and 13th field are CPU, the
  * 22nd is memory (proc(5), stat). */
 bool mr_sample_process(pid_t pid, struct mr_sample *out)
 {
-	char path[64];
 	char text[1024];
 	unsigned long user, kernel;
 	long pages;
-	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	ssize_t len = read(fd, text, sizeof text - 1);
-	close(fd);
-	text[len > 0 ? len : 0] = 0;
+	read_text(pid, "stat", text, sizeof text);
 	const char *behind = strrchr(text, ')');
 	if (behind == NULL ||
 	    sscanf(behind + 1,

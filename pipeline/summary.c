@@ -48,7 +48,7 @@ void mr_summary_write(const struct mr_supervisor *supervisor, bool complete, str
 		      "\"peak_rss_bytes\": %llu, \"stage_cpu_seconds\": {",
 		      wall, supervisor->cpu_seconds,
 		      wall > 0 ? (double)supervisor->sums.at[MR_C_PARSED] / wall : 0,
-		      (unsigned long long)supervisor->peak_pss_bytes);
+		      (unsigned long long)supervisor->peak_memory_bytes);
 	put_stages(supervisor, out);
 	mr_buf_add_text(out, "}, \"counters\": {");
 	for (enum mr_counter i = 0; i < MR_C_COUNT; i++)

@@ -76,9 +76,9 @@ struct mr_supervisor {
 	struct mr_counters sums;
 	struct mr_tally tally;
 	double wall_seconds;
-	double cpu_seconds; /* of all processes, user and system */
-	uint64_t pss_bytes; /* of all processes, a moment ago */
-	uint64_t peak_pss_bytes;
+	double cpu_seconds;    /* of all processes, user and system */
+	uint64_t memory_bytes; /* of all processes and their tables, a moment ago */
+	uint64_t peak_memory_bytes;
 	int interrupted; /* the signal that ended it, or 0 */
 };
 

@@ -61,14 +61,18 @@ void mr_supervisor_tell_sources(struct mr_supervisor *supervisor, enum mr_contro
 
 void mr_supervisor_sample(struct mr_supervisor *supervisor)
 {
-	uint64_t sum = mr_sample_pss(getpid());
+	struct mr_memory memory = {0};
+	mr_sample_memory(getpid(), &memory);
 	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
 		if (supervisor->workers[i].pid != 0)
-			sum += mr_sample_pss(supervisor->workers[i].pid);
+			mr_sample_memory(supervisor->workers[i].pid, &memory);
 	}
-	supervisor->pss_bytes = sum;
-	if (sum > supervisor->peak_pss_bytes)
-		supervisor->peak_pss_bytes = sum;
+	if (supervisor->hosts != NULL && supervisor->hosts->gate.pid != 0)
+		mr_sample_memory(supervisor->hosts->gate.pid, &memory);
+	uint64_t sum = memory.own_bytes + memory.file_bytes + mr_tables_taken(supervisor->tables);
+	supervisor->memory_bytes = sum;
+	if (sum > supervisor->peak_memory_bytes)
+		supervisor->peak_memory_bytes = sum;
 }
 
 /* ---- the start ---- */

@@ -16,6 +16,8 @@
 #include "millrace/os.h"
 #include "millrace/secret.h"
 
+#define STAT_BLOCK_BYTES 512 /* of st_blocks, whatever the file's own are (inode(7)) */
+
 struct table {
 	char name[MR_TABLE_NAME_MAX];
 	int fd;
@@ -169,6 +171,24 @@ bool mr_tables_sealed(int fd)
 bool mr_tables_secret(const char *name)
 {
 	return strncmp(name, MR_SECRETS_PREFIX, strlen(MR_SECRETS_PREFIX)) == 0;
+}
+
+/* Seals are for files in memory only (fcntl(2)), and one without a name is nobody else's. */
+static bool is_memory(int fd, const struct stat *about)
+{
+	return about->st_nlink == 0 && fcntl(fd, F_GET_SEALS) >= 0;
+}
+
+uint64_t mr_tables_taken(const struct mr_tables *tables)
+{
+	uint64_t taken = 0;
+	for (size_t i = 0; i < tables->count; i++) {
+		struct stat about;
+		int fd = tables->items[i].fd;
+		if (fstat(fd, &about) == 0 && is_memory(fd, &about))
+			taken += (uint64_t)about.st_blocks * STAT_BLOCK_BYTES;
+	}
+	return taken;
 }
 
 size_t mr_tables_count(const struct mr_tables *tables)

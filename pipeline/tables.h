@@ -21,6 +21,9 @@ bool mr_tables_sealed(int fd);
 /* Whether a table of that name is never to lie on the disk (secret.h). */
 bool mr_tables_secret(const char *name);
 
+/* What those that are memory files take of memory, whether a process has mapped it or not. */
+uint64_t mr_tables_taken(const struct mr_tables *tables);
+
 size_t mr_tables_count(const struct mr_tables *tables);
 /* The index-th table, 0 to count - 1; all borrowed. */
 void mr_tables_at(const struct mr_tables *tables, size_t index, const char **name_out, int *fd_out,
