@@ -20,6 +20,14 @@ static bool writes_events(const struct mr_writer *writer)
 	return false;
 }
 
+static void identify(void *context, struct mr_events *events, struct mr_event *event)
+{
+	struct mr_chain *chain = context;
+	for (uint32_t i = 0; i < chain->count; i++)
+		if (chain->items[i].ops->identify != NULL)
+			chain->items[i].ops->identify(chain->items[i].state, events, event);
+}
+
 static void complete(void *context, struct mr_events *events, struct mr_event *event)
 {
 	struct mr_chain *chain = context;
@@ -60,8 +68,9 @@ enum mr_err mr_chain_open_stages(struct mr_chain *chain, const struct mr_stage_o
 	chain->has_events |= writes_events(writer);
 	if (chain->has_events) {
 		mr_events_init(&chain->events, env->fields, MR_EVENTS_TOGETHER);
+		chain->events.identifier = identify;
 		chain->events.completer = complete;
-		chain->events.completer_context = chain;
+		chain->events.holder = chain;
 	}
 	return MR_OK;
 }

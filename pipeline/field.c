@@ -19,10 +19,10 @@ struct mr_fields {
 
 static const struct {
 	const char *name;
-	bool in_alert;
+	uint8_t in_alert;
 	const char *filled_by;
 } normalised[] = {
-    [MR_F_NONE] = {"", false, "parse"},
+    [MR_F_NONE] = {"", 0, "parse"},
 #define X(symbol, name, word, in_alert, filled_by, prose)                                          \
 	[MR_F_##symbol] = {name, in_alert, #filled_by},
 #include "millrace/normalised.def"
@@ -31,7 +31,12 @@ static const struct {
 
 bool mr_field_in_alert(mr_field field)
 {
-	return field < MR_F_NORMALISED_END && normalised[field].in_alert;
+	return field < MR_F_NORMALISED_END && normalised[field].in_alert > 0;
+}
+
+bool mr_field_in_signal(mr_field field)
+{
+	return field < MR_F_NORMALISED_END && normalised[field].in_alert > 1;
 }
 
 const char *mr_field_setting(mr_field field)

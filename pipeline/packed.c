@@ -58,6 +58,51 @@ bool mr_packing_has(const struct mr_packing *packing, mr_field field)
 	return false;
 }
 
+static_assert(MR_F_NORMALISED_END <= 64, "a normalised field is a bit of a word");
+
+static uint64_t fields_that(bool (*is)(mr_field field))
+{
+	uint64_t fields = 0;
+	for (int id = 1; id < MR_F_NORMALISED_END; id++)
+		fields |= (uint64_t)is((mr_field)id) << id;
+	return fields;
+}
+
+uint64_t mr_shown_in_alert(void)
+{
+	return fields_that(mr_field_in_alert);
+}
+
+uint64_t mr_shown_in_signal(void)
+{
+	return fields_that(mr_field_in_signal);
+}
+
+static bool add_values(struct mr_packing *packing, struct mr_arena *arena,
+		       const struct mr_events *events, mr_field field, const struct mr_value *value)
+{
+	uint32_t most = packing->count + MR_PRODUCT_MAX;
+	for (; value != NULL && packing->count < most; value = mr_value_next(events, value)) {
+		struct mr_slice text = {value->text, value->len};
+		if (value->type != MR_NULL &&
+		    !mr_packing_add(packing, field, value->type, mr_signal_shown(arena, text)))
+			return false;
+	}
+	return true;
+}
+
+void mr_packing_add_shown(struct mr_packing *packing, struct mr_arena *arena,
+			  const struct mr_events *events, const struct mr_event *event,
+			  uint64_t fields)
+{
+	for (uint64_t left = fields; left != 0; left &= left - 1) {
+		mr_field field = (mr_field)__builtin_ctzll(left);
+		if (event->first[field] != 0 &&
+		    !add_values(packing, arena, events, field, mr_event_get(events, event, field)))
+			return;
+	}
+}
+
 struct mr_packed mr_packing_end(const struct mr_packing *packing, struct mr_arena *arena)
 {
 	struct mr_packed packed = {.count = packing->count};

@@ -14,6 +14,7 @@
 #include "recovery.h"
 #include "service.h"
 #include "sandbox.h"
+#include "reread.h"
 #include "spawn.h"
 #include "supervisor.h"
 
@@ -110,18 +111,11 @@ static const char *table_name(const struct mr_tables *tables, size_t at)
 	return name;
 }
 
-/* Whether it is a name of this owner: "OWNER.TABLE". */
-static bool belongs_to(const char *name, const char *owner)
-{
-	size_t len = strlen(owner);
-	return strncmp(name, owner, len) == 0 && name[len] == '.';
-}
-
 bool mr_supervisor_table_is_leaders(const char *name)
 {
 	bool leaders = strcmp(name, MR_NAMES_TABLE) == 0;
 	for (const struct mr_stage_ops *const *stage = mr_stages; *stage != NULL; stage++)
-		leaders |= is_leaders(*stage) && belongs_to(name, (*stage)->name);
+		leaders |= is_leaders(*stage) && mr_table_belongs_to(name, (*stage)->name);
 	return leaders;
 }
 
@@ -129,12 +123,14 @@ bool mr_supervisor_table_is_leaders(const char *name)
  * standard input. */
 static bool is_for(const char *name, const struct mr_group *group)
 {
+	if (mr_reread_is_for(group) && mr_reread_reads(name))
+		return true;
 	for (uint32_t i = 0; i < mr_group_length(group); i++) {
-		if (belongs_to(name, group->chain[i]))
+		if (mr_table_belongs_to(name, group->chain[i]))
 			return true;
 	}
 	for (const struct mr_stage_ops *const *stage = mr_stages; *stage != NULL; stage++) {
-		if (belongs_to(name, (*stage)->name))
+		if (mr_table_belongs_to(name, (*stage)->name))
 			return false;
 	}
 	return true;

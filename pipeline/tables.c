@@ -191,6 +191,12 @@ uint64_t mr_tables_taken(const struct mr_tables *tables)
 	return taken;
 }
 
+bool mr_table_belongs_to(const char *name, const char *owner)
+{
+	size_t len = strlen(owner);
+	return strncmp(name, owner, len) == 0 && name[len] == '.';
+}
+
 size_t mr_tables_count(const struct mr_tables *tables)
 {
 	return tables->count;

@@ -25,6 +25,8 @@ bool mr_tables_secret(const char *name);
 uint64_t mr_tables_taken(const struct mr_tables *tables);
 
 size_t mr_tables_count(const struct mr_tables *tables);
+/* Whether it is a name of this owner: "OWNER.TABLE". */
+bool mr_table_belongs_to(const char *name, const char *owner);
 /* The index-th table, 0 to count - 1; all borrowed. */
 void mr_tables_at(const struct mr_tables *tables, size_t index, const char **name_out, int *fd_out,
 		  size_t *size_bytes_out);

@@ -13,6 +13,7 @@
 #include "files.h"
 #include "millrace/json.h"
 #include "run_plan.h"
+#include "reread.h"
 #include "supervisor.h"
 #include "tables.h"
 #include "waits.h"
@@ -45,6 +46,7 @@ struct mr_trial {
 	struct mr_counters counters;
 	struct mr_tally tally;
 	struct mr_latencies latencies;
+	struct mr_reread reread; /* where it delivers */
 	struct mr_waits waits;
 	struct mr_now now;
 	int64_t start_us;
@@ -162,6 +164,13 @@ static enum mr_err open_side(struct mr_trial *trial, uint32_t group,
 		stages[mr_group_length(from) - 1] = judge;
 	side->writer.counters = &trial->counters;
 	side->env = env_of(trial, group);
+	if (mr_reread_is_for(from)) {
+		enum mr_err err = mr_reread_open(&trial->reread, &side->env, error);
+		if (err != MR_OK)
+			return err;
+		side->env.reread = mr_reread_record;
+		side->env.reread_context = &trial->reread;
+	}
 	return mr_chain_open_stages(&side->chain, stages, &side->writer, &side->env, error);
 }
 
@@ -203,6 +212,7 @@ void mr_trial_free(struct mr_trial *trial)
 		return;
 	for (uint32_t i = 0; trial->sides != NULL && i < trial->topology.group_count; i++)
 		close_side(&trial->sides[i]);
+	mr_reread_close(&trial->reread);
 	free(trial->sides);
 	mr_topology_fini(&trial->topology);
 	mr_reader_fini(&trial->reader);

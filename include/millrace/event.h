@@ -59,10 +59,10 @@ struct mr_event {
 	struct mr_slice json; /* what was parsed: raw, or the repaired text; valid JSON. Of a row
 				 that holds a record in a text: that text */
 	struct mr_origin origin;
-	struct mr_slice tenant; /* case-folded, "unknown" where nothing says; may be empty until
-				   `complete` */
+	struct mr_slice tenant; /* case-folded, "unknown" where nothing says; may be empty until it
+				   is identified */
 	struct mr_slice id; /* case-folded `Id`/`id`, else SHA-256 in hexadecimal of raw, in a row
-			     of the record's text as it came; may be empty until `complete` */
+			     of the record's text as it came; may be empty until it is identified */
 	int64_t time_us;    /* valid where has_time */
 	int64_t arrival_us;
 	enum mr_record_kind kind;
@@ -70,6 +70,7 @@ struct mr_event {
 	 * 0: none. Detect's own. */
 	uint16_t logsource;
 	bool has_time;
+	bool identified; /* see mr_event_identify */
 	bool complete;   /* see mr_event_complete */
 	bool has_src_v4; /* whoever put MR_F_SRC_IP knows it as the IPv4 address src_v4 */
 	uint32_t src_v4;
@@ -93,8 +94,10 @@ struct mr_events {
 	    *first_block; /* capacity * 2 * stride entries: each event's first, then its last */
 	uint32_t stride;  /* mr_fields_count, rounded up */
 	struct mr_arena arena;
+	/* Calls the stages' `identify`, and their `complete`. */
+	void (*identifier)(void *context, struct mr_events *events, struct mr_event *event);
 	void (*completer)(void *context, struct mr_events *events, struct mr_event *event);
-	void *completer_context;
+	void *holder; /* the context of both */
 };
 
 void mr_events_init(struct mr_events *events, const struct mr_fields *fields, uint32_t capacity);
@@ -108,13 +111,24 @@ struct mr_event *mr_events_push(struct mr_events *events);
  * make no batch, take no memory, however many come. */
 void mr_events_pop(struct mr_events *events);
 
-/* The fields that nobody asked for (mr_fields_asked) and that stages therefore held back, and the
- * origin's hash: called before anybody but the rules reads an event, as for a signal or to send it
- * on. Most events are never completed. */
+/* Its tenant, its id and the origin's hash, which say what record it is: called before a signal is
+ * made of it. Most events are
+ * never asked. */
+static inline void mr_event_identify(struct mr_events *events, struct mr_event *event)
+{
+	if (!event->identified && events->identifier != NULL)
+		events->identifier(events->holder, events, event);
+	event->identified = true;
+}
+
+/* And the fields that nobody asked for (mr_fields_asked) and that stages therefore held back:
+ * called before anybody but the rules reads the event's fields, as for an alert or to send it on.
+ */
 static inline void mr_event_complete(struct mr_events *events, struct mr_event *event)
 {
+	mr_event_identify(events, event);
 	if (!event->complete && events->completer != NULL)
-		events->completer(events->completer_context, events, event);
+		events->completer(events->holder, events, event);
 	event->complete = true;
 }
 

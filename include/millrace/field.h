@@ -46,8 +46,9 @@ size_t mr_fields_count(const struct mr_fields *fields);
 void mr_fields_ask(struct mr_fields *fields, mr_field field);
 /* True for all fields where nobody has asked for any. */
 bool mr_fields_asked(const struct mr_fields *fields, mr_field field);
-/* Whether signals carry the field so that an alert can show it. */
+/* Whether an alert shows the field, and whether each signal carries it for that. */
 bool mr_field_in_alert(mr_field field);
+bool mr_field_in_signal(mr_field field);
 /* The setting without which nobody fills the field; NULL where records fill it. */
 const char *mr_field_setting(mr_field field);
 /* All values that a normalised field can have, where they are a closed set of the stages' own

@@ -94,6 +94,14 @@ static inline bool mr_packing_add(struct mr_packing *packing, mr_field field, en
 	return true;
 }
 bool mr_packing_has(const struct mr_packing *packing, mr_field field);
+/* What an alert shows of these fields of the event, a bit each, as far as there is room: up to
+ * MR_PRODUCT_MAX values of each. `arena` holds what had to be cut. */
+void mr_packing_add_shown(struct mr_packing *packing, struct mr_arena *arena,
+			  const struct mr_events *events, const struct mr_event *event,
+			  uint64_t fields);
+/* The normalised fields that an alert shows, and of these what each signal carries (field.h). */
+uint64_t mr_shown_in_alert(void);
+uint64_t mr_shown_in_signal(void);
 /* Into the arena; what was added stays. */
 struct mr_packed mr_packing_end(const struct mr_packing *packing, struct mr_arena *arena);
 void mr_packing_fini(struct mr_packing *packing);

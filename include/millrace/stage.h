@@ -72,6 +72,10 @@ void mr_waits_drop(struct mr_waits *waits, int fd);
 /* A source: until then (as steady_us counts) poll is not called, whatever has news. */
 void mr_waits_rest(struct mr_waits *waits, int64_t until_us);
 
+/* Who is given an event, for the call, completed. */
+typedef void mr_event_taker(void *context, const struct mr_events *events,
+			    const struct mr_event *event);
+
 struct mr_stage_env {
 	const struct mr_config *config;
 	const struct mr_fields *fields;
@@ -103,6 +107,11 @@ struct mr_stage_env {
 			      come as far as the foremost; NULL: nobody asks */
 	uint64_t *untold;  /* correlate, at a barrier: alerts that wait for its commitment to be
 			      written; NULL: nobody asks */
+	/* deliver: the event that a record of this run makes, by the rules' tables of today. False
+	 * where it makes none. NULL: nobody can tell. */
+	bool (*reread)(void *reread_context, const struct mr_record *record, mr_event_taker *take,
+		       void *context);
+	void *reread_context;
 	struct mr_costs *costs; /* correlate: what each correlation costs; NULL: nobody asks */
 	/* correlate, at the end of a finite run: what each slot that did not fire would say, no
 	 * alert; borrowed for the call. NULL: nobody asks. */
@@ -196,6 +205,10 @@ struct mr_stage_ops {
 	/* Instead of process, for a stage that adds fields to events in place: to all of them, at
 	 * most MR_EVENTS_TOGETHER. Once for each set of events. */
 	enum mr_err (*apply)(void *state, struct mr_events *events, struct mr_error *error);
+
+	/* For the stage that makes events: say which record it is (mr_event_identify). Once at most
+	 * for an event, after apply and before complete. May be NULL. */
+	void (*identify)(void *state, struct mr_events *events, struct mr_event *event);
 
 	/* For a stage that makes events or adds to them: add the fields that it held back, since
 	 * nobody asked for them (mr_event_complete). Once at most for an event, after apply and

@@ -103,6 +103,17 @@ static enum mr_err check_own(const struct mr_config *config, const char *const *
 	return err;
 }
 
+/* What each signal to a correlation says is there without completing the event. */
+static void ask_for_signals(const struct mr_prepare *prepare, const struct mr_catalog *catalog)
+{
+	bool correlates = false;
+	for (uint32_t i = 0; i < catalog->count; i++)
+		correlates |= catalog->rules[i].kind == MR_RULE_CORRELATION;
+	for (int id = 1; id < MR_F_NORMALISED_END && correlates; id++)
+		if (mr_field_in_signal((mr_field)id))
+			mr_fields_ask(prepare->fields, (mr_field)id);
+}
+
 static enum mr_err use(const struct mr_prepare *prepare, struct sigma_set *set,
 		       const struct mr_declared *declared, struct mr_error *error)
 {
@@ -124,6 +135,7 @@ static enum mr_err use(const struct mr_prepare *prepare, struct sigma_set *set,
 					? ": all are inactive, for want of a placeholder's values "
 					  "(--placeholders FILE)"
 					: "");
+	ask_for_signals(prepare, &set->catalog);
 	bool trial = mr_config_flag(prepare->config, "trial");
 	if (trial)
 		let_alert(&set->catalog);
@@ -195,7 +207,7 @@ static enum mr_err open_tables(struct detect *detect, const struct mr_stage_env 
 		err = engine_open(image, env->fields, &detect->engine, error);
 	if (err == MR_OK)
 		detect->signals.consumers =
-		    detect_consumers_find(&detect->catalog, &decoded, &detect->arena);
+		    detect_consumers_find(&detect->catalog, &decoded, env->fields, &detect->arena);
 	return err;
 }
 
@@ -211,7 +223,8 @@ static enum mr_err open_stage(void *state, const struct mr_stage_env *env, struc
 	detect->signals.catalog = &detect->catalog;
 	detect->signals.counters = env->counters;
 	detect->signals.tally = env->tally;
-	detect->signals.shown_fields = detect_shown_fields();
+	detect->signals.whole.fields = mr_shown_in_alert();
+	detect->signals.brief.fields = mr_shown_in_signal();
 	memcpy(detect->signals.seed, env->seed, sizeof detect->signals.seed);
 	return MR_OK;
 }
@@ -230,8 +243,11 @@ size_t detect_judge(struct detect *detect, struct mr_events *events, struct mr_e
 	size_t count = detect_match(detect, events, event, rules_out);
 	if (count == 0)
 		return 0;
-	mr_event_complete(events, event);
 	detect_signals_begin(&detect->signals, *rules_out, count);
+	if (detect_signals_complete(&detect->signals))
+		mr_event_complete(events, event);
+	else
+		mr_event_identify(events, event);
 	mr_count(detect->signals.counters, MR_C_MATCHES, count);
 	mr_count_of(detect->signals.counters, event->origin.source, MR_B_MATCHED, 1);
 	for (size_t i = 0; i < count; i++)

@@ -55,6 +55,8 @@ struct detect_field detect_field_of(const struct detect_places *places, uint32_t
 /* The field of this event that stands for it; 0 is none. */
 mr_field detect_field_find(const struct mr_events *events, const struct mr_event *event,
 			   const struct detect_field *field);
+/* Whether it is found only in an event that is complete (mr_fields_asked). */
+bool detect_field_waits(const struct mr_fields *fields, const struct detect_field *field);
 
 /* Who consumes the matches of one detection: its own alert, or a correlation that names it. */
 struct detect_consumer {
@@ -75,11 +77,15 @@ struct detect_consumers {
 	struct detect_field *shown;
 	uint32_t shown_count;
 	bool feeds; /* one of them does */
+	/* They need all of the event: one is the detection's own alert, or asks for a field that
+	 * comes only when the event is completed. */
+	bool complete;
 };
 
 /* For each catalog index its consumers; in the arena. */
 struct detect_consumers *detect_consumers_find(const struct mr_catalog *catalog,
 					       const struct detect_places *places,
+					       const struct mr_fields *fields,
 					       struct mr_arena *arena);
 
 /* Turns matches into signals. */
@@ -95,15 +101,20 @@ struct detect_signals {
 	uint32_t matched[MR_MATCHED_MAX]; /* of them, those that signals say */
 	uint32_t matched_count;
 	bool has_matched;
-	uint64_t shown_fields;  /* which normalised fields alerts show, a bit each */
-	struct mr_packed shown; /* those of the event in hand */
-	bool has_shown;
+	/* Of the event in hand what its own alerts show, and what a signal to a correlation carries
+	 * for those who read alerts, should nobody be able to read the record again. */
+	struct detect_shown {
+		uint64_t fields; /* which, a bit each */
+		struct mr_packed packed;
+		bool is_packed;
+	} whole, brief;
 	struct mr_packing packing; /* of the fields in hand */
 };
-/* For shown_fields. */
-uint64_t detect_shown_fields(void);
 /* An event, which matches these rules; borrowed. */
 void detect_signals_begin(struct detect_signals *signals, const uint32_t *rules, size_t count);
+/* Whether the event is to be complete for their signals; else it is to be
+ * identified. */
+bool detect_signals_complete(const struct detect_signals *signals);
 void detect_signals_emit(struct detect_signals *signals, const struct mr_events *events,
 			 const struct mr_event *event, uint32_t rule, struct mr_writer *out);
 void detect_signals_fini(struct detect_signals *signals);

@@ -98,6 +98,25 @@ struct detect_field detect_field_of(const struct detect_places *places, uint32_t
 	return field;
 }
 
+static bool waits(const struct mr_fields *fields, mr_field field)
+{
+	return field != 0 && field < MR_F_NORMALISED_END && !mr_fields_asked(fields, field);
+}
+
+bool detect_field_waits(const struct mr_fields *fields, const struct detect_field *field)
+{
+	bool found = waits(fields, field->name);
+	for (uint32_t i = 0; i < field->count; i++) {
+		const struct sigma_place *place = &field->places[i];
+		found |= waits(fields, place->where);
+		for (uint32_t s = 0; s < place->slot_count; s++)
+			found |= waits(fields, place->slots[s].field) ||
+				 waits(fields, place->slots[s].when) ||
+				 waits(fields, place->slots[s].otherwise);
+	}
+	return found;
+}
+
 /* ---- for a match ---- */
 
 static bool has_text(const struct mr_events *events, const struct mr_event *event, mr_field field,

@@ -120,8 +120,37 @@ static bool is_named_before(const struct mr_rule *rule, uint32_t position)
 	return false;
 }
 
+static bool one_waits(const struct mr_fields *fields, const struct detect_field *list,
+		      uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (detect_field_waits(fields, &list[i]))
+			return true;
+	return false;
+}
+
+/* Whether the consumers of a detection's matches need all fields of an event. */
+static bool need_all(const struct mr_catalog *catalog, const struct mr_fields *fields,
+		     const struct detect_consumers *list)
+{
+	bool all = false;
+	/* What alerts show anyway is found for them. */
+	for (uint32_t i = 0; i < list->shown_count; i++)
+		all |= !mr_field_in_alert(list->shown[i].name) &&
+		       detect_field_waits(fields, &list->shown[i]);
+	for (uint32_t i = 0; i < list->count && !all; i++) {
+		const struct detect_consumer *consumer = &list->items[i];
+		const struct mr_rule *rule = &catalog->rules[consumer->rule];
+		all = consumer->plain || one_waits(fields, consumer->group, rule->group_by.count) ||
+		      one_waits(fields, consumer->values, rule->fields.count) ||
+		      one_waits(fields, consumer->carried, consumer->carried_count);
+	}
+	return all;
+}
+
 struct detect_consumers *detect_consumers_find(const struct mr_catalog *catalog,
 					       const struct detect_places *places,
+					       const struct mr_fields *fields,
 					       struct mr_arena *arena)
 {
 	struct detect_consumers *all = mr_arena_alloc(arena, (catalog->count + 1) * sizeof *all);
@@ -151,6 +180,8 @@ struct detect_consumers *detect_consumers_find(const struct mr_catalog *catalog,
 			add_consumer(&all[named], arena, consumer);
 		}
 	}
+	for (uint32_t i = 0; i < catalog->count; i++)
+		all[i].complete = need_all(catalog, fields, &all[i]);
 	return all;
 }
 
@@ -178,55 +209,18 @@ static void read_texts(struct detect_signals *signals, const struct mr_events *e
 
 /* ---- fields ---- */
 
-static_assert(MR_F_NORMALISED_END <= 64, "a normalised field is a bit of a word");
-
-uint64_t detect_shown_fields(void)
-{
-	uint64_t fields = 0;
-	for (int id = 1; id < MR_F_NORMALISED_END; id++)
-		if (mr_field_in_alert((mr_field)id))
-			fields |= UINT64_C(1) << id;
-	return fields;
-}
-
-/* The normalised fields that the event has. */
-static uint64_t fields_there(const struct mr_event *event)
-{
-	uint64_t there = 0;
-	for (int id = 1; id < MR_F_NORMALISED_END; id++)
-		there |= (uint64_t)(event->first[id] != 0) << id;
-	return there;
-}
-
-/* The values of a field that every alert shows. */
-static void add_shown(struct detect_signals *signals, const struct mr_events *events,
-		      mr_field field, const struct mr_value *value)
-{
-	uint32_t most = signals->packing.count + MR_PRODUCT_MAX;
-	for (; value != NULL && signals->packing.count < most;
-	     value = mr_value_next(events, value)) {
-		struct mr_slice text = {value->text, value->len};
-		if (value->type != MR_NULL &&
-		    !mr_packing_add(&signals->packing, field, value->type,
-				    mr_signal_shown(&signals->arena, text)))
-			return;
-	}
-}
-
 /* Once for each event, however many signals it makes. */
-static void find_shown(struct detect_signals *signals, const struct mr_events *events,
-		       const struct mr_event *event)
+static struct mr_packed shown_of(struct detect_signals *signals, struct detect_shown *shown,
+				 const struct mr_events *events, const struct mr_event *event)
 {
-	if (signals->has_shown)
-		return;
-	signals->has_shown = true;
-	mr_packing_begin(&signals->packing);
-	for (uint64_t left = fields_there(event) & signals->shown_fields; left != 0;
-	     left &= left - 1) {
-		mr_field field = (mr_field)__builtin_ctzll(left);
-		add_shown(signals, events, field, mr_event_get(events, event, field));
+	if (!shown->is_packed) {
+		mr_packing_begin(&signals->packing);
+		mr_packing_add_shown(&signals->packing, &signals->arena, events, event,
+				     shown->fields);
+		shown->packed = mr_packing_end(&signals->packing, &signals->arena);
+		shown->is_packed = true;
 	}
-	signals->shown = mr_packing_end(&signals->packing, &signals->arena);
+	return shown->packed;
 }
 
 /* What an outer correlation takes of a field: what it would see in the record itself, so each text
@@ -276,9 +270,10 @@ static void show(struct detect_signals *signals, const struct mr_events *events,
 }
 
 /* What every alert shows goes behind what was added for this signal. */
-static void add_all_shown(struct detect_signals *signals, const struct detect_consumer *consumer)
+static void add_all_shown(struct detect_signals *signals, const struct detect_consumer *consumer,
+			  struct mr_slice shown)
 {
-	struct mr_packed_at at = mr_packed_begin(signals->shown.bytes);
+	struct mr_packed_at at = mr_packed_begin(shown);
 	struct mr_signal_field field;
 	while (mr_packed_next(&at, &field))
 		if (!is_carried(consumer, field.field) &&
@@ -290,7 +285,8 @@ static void set_fields(struct detect_signals *signals, const struct mr_events *e
 		       const struct mr_event *event, const struct detect_consumers *list,
 		       const struct detect_consumer *consumer, struct mr_signal *signal)
 {
-	find_shown(signals, events, event);
+	struct mr_packed shown =
+	    shown_of(signals, consumer->plain ? &signals->whole : &signals->brief, events, event);
 	mr_packing_begin(&signals->packing);
 	/* First, so that nothing else takes their place: keys depend on them. */
 	bool whole = true;
@@ -303,9 +299,9 @@ static void set_fields(struct detect_signals *signals, const struct mr_events *e
 		    !mr_packing_has(&signals->packing, name))
 			show(signals, events, event, &list->shown[i]);
 	}
-	signal->packed = signals->shown;
+	signal->packed = shown;
 	if (signals->packing.count + consumer->carried_count > 0) {
-		add_all_shown(signals, consumer);
+		add_all_shown(signals, consumer, shown.bytes);
 		signal->packed = mr_packing_end(&signals->packing, &signals->arena);
 	}
 	signal->field_count = signal->packed.count;
@@ -371,8 +367,16 @@ void detect_signals_begin(struct detect_signals *signals, const uint32_t *rules,
 	signals->rule_count = count;
 	signals->matched_count = 0;
 	signals->has_matched = false;
-	signals->has_shown = false;
+	signals->whole.is_packed = signals->brief.is_packed = false;
 	mr_arena_reset(&signals->arena);
+}
+
+bool detect_signals_complete(const struct detect_signals *signals)
+{
+	for (size_t i = 0; i < signals->rule_count; i++)
+		if (signals->consumers[signals->rules[i]].complete)
+			return true;
+	return false;
 }
 
 void detect_signals_emit(struct detect_signals *signals, const struct mr_events *events,

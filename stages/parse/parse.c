@@ -201,7 +201,7 @@ static void name_record(const struct mr_view *view, struct mr_slice came)
 		event->id = hash_name(&view->events->arena, came);
 }
 
-/* What no rule asks for waits until the event is completed, but for a name that hangs on bytes
+/* What no rule asks for waits until the event is identified, but for a name that hangs on bytes
  * which are only here. */
 static void name_event(const struct parse *parse, const struct mr_view *view)
 {
@@ -382,7 +382,7 @@ static enum mr_err parse_process(void *state, struct mr_reader *in, struct mr_wr
 	return MR_OK;
 }
 
-static void parse_complete(void *state, struct mr_events *events, struct mr_event *event)
+static void parse_identify(void *state, struct mr_events *events, struct mr_event *event)
 {
 	struct parse *parse = state;
 	struct mr_view view = {events, event, mr_normaliser_marks(parse->normaliser)};
@@ -391,6 +391,12 @@ static void parse_complete(void *state, struct mr_events *events, struct mr_even
 		name_tenant(parse, &view);
 	if (event->id.len == 0)
 		name_record(&view, event->raw);
+}
+
+static void parse_complete(void *state, struct mr_events *events, struct mr_event *event)
+{
+	struct parse *parse = state;
+	struct mr_view view = {events, event, mr_normaliser_marks(parse->normaliser)};
 	fill_fields(parse, MR_PASS_LATER, &view, NULL);
 }
 
@@ -401,6 +407,7 @@ const struct mr_stage_ops mr_stage_parse = {
     .prepare = parse_prepare,
     .open = parse_open,
     .process = parse_process,
+    .identify = parse_identify,
     .complete = parse_complete,
     .close = parse_close,
 };

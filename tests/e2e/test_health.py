@@ -20,7 +20,7 @@ import ocsf_check
 EVENTS = 12000
 SILENCE = 5 if mt.built_with("tsan") else 1  # seconds
 TIMEOUT = f"{SILENCE}s"
-# A state of its own for each record, and no alert.
+# A state of its own for each record, of half a kilobyte and more, and no alert.
 KEYS = """---
 title: Each record alone
 id: 0d1fca2b-93a8-4f43-a8b2-5c07f6c2f9e1
@@ -32,6 +32,7 @@ detection:
     selection:
         Workload: Exchange
     condition: selection
+fields: [ObjectId]
 level: low
 ---
 title: Twice

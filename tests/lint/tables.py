@@ -23,7 +23,7 @@ ALARMS = "pipeline/alarm.def"
 LINTS = "stages/detect/sigma_lint.def"
 MAPPING = "rules/mappings/microsoft.yml"
 README = "README.md"
-ROW = re.compile(r'X\(\w+, "([^"]+)", "[^"]+", [01], (\w+), "(.*)"\)')
+ROW = re.compile(r'X\(\w+, "([^"]+)", "[^"]+", [012], (\w+), "(.*)"\)')
 SETTING = re.compile(r'X\("(\w+)", ([A-Z| ]+), "([^"]*)", (\w+), "([^"]*)", (.+), (.+), ([^,"]+), "((?:[^"\\]|\\.)*)"\)')
 PLACES = {"RUN": "a setting of the run", "SOURCE": "a setting of a source", "SINK": "a setting of a sink",
           "HOST": "a setting of a host"}

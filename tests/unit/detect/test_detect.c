@@ -19,6 +19,7 @@ static struct {
 	void *state;
 	char path[64];
 	char logged[8192];
+	unsigned identified, completed; /* events */
 } world;
 
 static void remember(void *context, enum mr_log_level level, uint64_t kind, const char *line,
@@ -148,6 +149,22 @@ static char *signals(void)
 	return text.data;
 }
 
+static void count_identified(void *context, struct mr_events *events, struct mr_event *event)
+{
+	(void)context;
+	(void)events;
+	(void)event;
+	world.identified++;
+}
+
+static void count_completed(void *context, struct mr_events *events, struct mr_event *event)
+{
+	(void)context;
+	(void)events;
+	(void)event;
+	world.completed++;
+}
+
 /* One event with a time (unless negative) through the stage. */
 static void feed(const char *json, int64_t time_us)
 {
@@ -158,6 +175,8 @@ static void feed(const char *json, int64_t time_us)
 	struct mr_event *event = bench_event(&bench, json);
 	event->has_time = time_us >= 0;
 	event->time_us = time_us;
+	bench.events.identifier = count_identified;
+	bench.events.completer = count_completed;
 	mr_reader_open_events(&in, &bench.events);
 	assert_int_equal(mr_stage_detect.process(world.state, &in, &world.out, &error), MR_OK);
 	mr_reader_fini(&in);
@@ -333,7 +352,7 @@ static void correlations_see_mapped_fields(void **state)
 	feed("{\"a\":\"x\",\"eventSource\":\"E\",\"Workload\":\"W\",\"UserAgent\":\"V\","
 	     "\"eventName\":\"Own\",\"ResultStatus\":\"Ok\"}",
 	     5);
-	SIGNALS("1<0 key w,u value op,ok status=Success\n"
+	SIGNALS("1<0 key w,u value op,ok\n"
 		"1<0 key e,v value own,ok\n");
 	/* Alerts have their name elsewhere; an own field that is null is no key, and hides the
 	 * other. */
@@ -411,6 +430,72 @@ static void a_rules_fields_are_shown(void **state)
 		"1<1 key id-1 api.operation=Op\n");
 	feed("{\"a\":\"x\",\"b\":\"1\"}", 5);
 	SIGNALS("0<0 key id-1 b=1\n2<0 key 1 b=1\n1<1 key id-1\n");
+}
+
+#define SAID                                                                                       \
+	"\"a\":\"x\",\"api.operation\":\"Op\",\"status\":\"Success\",\"src_endpoint.ip\":\"1.2.3." \
+	"4\""
+
+/* What a correlation's alert shows of a record is found where it is shown. */
+static void a_correlation_is_told_who_what_and_where(void **state)
+{
+	(void)state;
+	start(DETECTION("d0", "a: x")
+		  CORRELATION("c1", "  type: event_count\n  rules: [d0]\n  group-by: [u]\n"
+				    "  condition: {gte: 2}\n"));
+	feed("{" SAID ",\"u\":\"A\"}", 5);
+	SIGNALS("1<0 key a api.operation=Op src_endpoint.ip=1.2.3.4\n");
+	assert_int_equal(world.identified, 1);
+	assert_int_equal(world.completed, 0);
+	feed("{\"a\":\"y\"}", 5);
+	assert_int_equal(world.identified, 1);
+}
+
+static void a_detections_own_alert_is_told_all(void **state)
+{
+	(void)state;
+	start(DETECTION("d0", "a: x")
+		  CORRELATION("c1", "  type: event_count\n  rules: [d0]\n  group-by: [u]\n"
+				    "  generate: true\n  condition: {gte: 2}\n"));
+	feed("{" SAID ",\"u\":\"A\"}", 5);
+	SIGNALS("0<0 key id-1 api.operation=Op status=Success src_endpoint.ip=1.2.3.4\n"
+		"1<0 key a api.operation=Op src_endpoint.ip=1.2.3.4\n");
+	assert_int_equal(world.identified, 1);
+	assert_int_equal(world.completed, 1);
+}
+
+/* Parse may hold back what no rule tests (mr_fields_asked): keys, values and what outer
+ * correlations take are no tests. */
+static void what_a_correlation_takes_is_waited_for(void **state)
+{
+	static const char *const rules[] = {
+	    DETECTION("d0", "a: x")
+		CORRELATION("c1", "  type: event_count\n  rules: [d0]\n  group-by: [u, status]\n"
+				  "  condition: {gte: 2}\n"),
+	    DETECTION("d0", "a: x")
+		CORRELATION("c1", "  type: value_count\n  rules: [d0]\n  group-by: [u]\n"
+				  "  condition: {gte: 2, field: status}\n"),
+	    DETECTION("d0", "a: x")
+		CORRELATION("c1", "  type: event_count\n  rules: [d0]\n  group-by: [u]\n"
+				  "  condition: {gte: 2}\n")
+		    CORRELATION("c2", "  type: event_count\n  rules: [c1]\n  group-by: [status]\n"
+				      "  condition: {gte: 2}\n"),
+	    MAPPED_DETECTION("d0", EXCHANGE) SHOWING("[metadata.tenant_uid]")
+		CORRELATION("c1", "  type: event_count\n  rules: [d0]\n  group-by: [u]\n"
+				  "  condition: {gte: 2}\n"),
+	};
+	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+		start(rules[i]);
+		feed("{" SAID ",\"u\":\"A\",\"metadata.tenant_uid\":\"t\"}", 5);
+		assert_int_equal(world.completed, 1);
+		stop(state);
+	}
+	/* What alerts show anyway is no reason. */
+	start(MAPPED_DETECTION("d0", EXCHANGE) SHOWING("[status]")
+		  CORRELATION("c1", "  type: event_count\n  rules: [d0]\n  group-by: [u]\n"
+				    "  condition: {gte: 2}\n"));
+	feed("{" SAID ",\"u\":\"A\"}", 5);
+	assert_int_equal(world.completed, 0);
 }
 
 /* What is carried outwards is there once, and whole. */
@@ -670,6 +755,9 @@ int main(void)
 	    cmocka_unit_test_teardown(a_hint_is_no_value, stop),
 	    cmocka_unit_test_teardown(mapped_fields_are_carried_outwards, stop),
 	    cmocka_unit_test_teardown(a_rules_fields_are_shown, stop),
+	    cmocka_unit_test_teardown(a_correlation_is_told_who_what_and_where, stop),
+	    cmocka_unit_test_teardown(a_detections_own_alert_is_told_all, stop),
+	    cmocka_unit_test_teardown(what_a_correlation_takes_is_waited_for, stop),
 	    cmocka_unit_test_teardown(shown_fields_do_not_hide_carried_ones, stop),
 	    cmocka_unit_test_teardown(dense_layers_open_at_once, stop),
 	    cmocka_unit_test_teardown(places_survive_any_bytes, stop),

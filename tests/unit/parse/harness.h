@@ -148,6 +148,7 @@ static inline struct mr_event *harness_record(struct harness *h, struct mr_slice
 	harness_must(mr_stage_parse.process(h->state, &h->reader, &h->writer, &error) == MR_OK);
 	harness_must(mr_reader_finish(&h->reader, &error) == MR_OK);
 	for (uint32_t i = 0; i < h->events.count; i++) {
+		mr_stage_parse.identify(h->state, &h->events, &h->events.items[i]);
 		mr_stage_parse.complete(h->state, &h->events, &h->events.items[i]);
 		harness_must(closed_holds(&h->events, &h->events.items[i]));
 		harness_must(harness_v4_fits(h, &h->events.items[i]));
