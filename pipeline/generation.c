@@ -135,7 +135,8 @@ static void table_name(uint64_t hash, char out[NAME_MAX_BYTES])
 /* Tables may be images of the program's own memory: only the build that made them may read them. */
 static enum mr_err program_hash(uint64_t *out, struct mr_error *error)
 {
-	static uint64_t known; /* this process stays the program that it is; 0: not asked yet */
+	/* This process stays the program that it is. 0: no thread has asked yet. */
+	static _Atomic uint64_t known;
 	struct stat about;
 	*out = known;
 	if (known != 0)
@@ -148,7 +149,8 @@ static enum mr_err program_hash(uint64_t *out, struct mr_error *error)
 	if (at == MAP_FAILED) {
 		err = mr_error_errno(error, MR_IO, MR_SPAWN_PROGRAM);
 	} else {
-		*out = known = mr_hash64(at, (size_t)about.st_size, 0);
+		*out = mr_hash64(at, (size_t)about.st_size, 0);
+		known = *out;
 		munmap(at, (size_t)about.st_size);
 	}
 	if (fd >= 0)
@@ -440,9 +442,10 @@ struct recall {
 	const char *name;
 	mr_table_fits *fits;
 	void *context;
-	struct mr_tables *tables;
-	uint64_t tried; /* the last table that did not fit */
-	bool found;
+	uint64_t tried; /* the last table that was looked at */
+	bool found;     /* then it is that one, */
+	int fd;         /* here, */
+	size_t size;    /* of so many bytes */
 };
 
 static bool fits_there(const struct recall *recall, int fd, size_t size)
@@ -460,17 +463,15 @@ static bool fits_there(const struct recall *recall, int fd, size_t size)
 static bool try_table(struct recall *recall, const struct mr_generation_table *table)
 {
 	struct mr_error unread = {0};
-	int fd;
 	if (strcmp(table->name, recall->name) != 0 || table->hash == recall->tried)
 		return false;
 	recall->tried = table->hash;
-	if (read_table(recall->own, table, &fd, &unread) != MR_OK)
+	recall->size = table->size;
+	if (read_table(recall->own, table, &recall->fd, &unread) != MR_OK)
 		return false;
-	bool fits = fits_there(recall, fd, table->size);
-	if (fits)
-		mr_tables_add_hashed(recall->tables, recall->name, fd, table->size, table->hash);
-	else
-		close(fd);
+	bool fits = fits_there(recall, recall->fd, recall->size);
+	if (!fits)
+		close(recall->fd);
 	return fits;
 }
 
@@ -495,21 +496,25 @@ static bool try_set(void *context, int folder, const char *name)
 	return !recall->found;
 }
 
-bool mr_generation_recall(const struct mr_prepare *prepare, const char *name, mr_table_fits *fits,
-			  void *context)
+bool mr_generation_recall(const struct mr_config *config, const char *name, mr_table_fits *fits,
+			  void *context, int *fd_out, size_t *size_bytes_out, uint64_t *hash_out)
 {
-	const char *state = mr_config_get(prepare->config, "state", 0);
+	const char *state = mr_config_get(config, "state", 0);
 	struct mr_error distrust = {0};
 	if (state == NULL)
 		return false;
 	struct mr_state_dir own = {.path = mr_asprintf("%s/" DIRECTORY, state), .lock = -1};
 	own.fd = open(own.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct recall recall = {
-	    .own = &own, .name = name, .fits = fits, .context = context, .tables = prepare->tables};
+	struct recall recall = {.own = &own, .name = name, .fits = fits, .context = context};
 	if (own.fd >= 0 && mr_state_dir_trust(own.fd, own.path, &distrust) == MR_OK)
 		mr_folder_list(own.fd, try_set, &recall);
 	mr_state_dir_close(&own);
-	return recall.found;
+	if (!recall.found)
+		return false;
+	*fd_out = recall.fd;
+	*size_bytes_out = recall.size;
+	*hash_out = recall.tried;
+	return true;
 }
 
 /* ---- what is no longer wanted ---- */

@@ -50,8 +50,8 @@ enum mr_err mr_generation_find(const struct mr_state_dir *dir, uint64_t id,
 			       struct mr_tables *tables, struct mr_fields **fields_out,
 			       struct mr_error *error);
 /* For struct mr_prepare: looks into what was kept below the setting `state`. */
-bool mr_generation_recall(const struct mr_prepare *prepare, const char *name, mr_table_fits *fits,
-			  void *context);
+bool mr_generation_recall(const struct mr_config *config, const char *name, mr_table_fits *fits,
+			  void *context, int *fd_out, size_t *size_bytes_out, uint64_t *hash_out);
 /* Removes all but these; nothing where one of them cannot be read. */
 void mr_generation_tidy(const struct mr_state_dir *dir, const uint64_t *ids, size_t count);
 

@@ -33,30 +33,86 @@ static bool is_leaders(const struct mr_stage_ops *stage)
 	return stage->reads == MR_CONTENT_NONE || stage->reads == MR_CONTENT_ALERTS;
 }
 
-/* No stage prepares from what a source does: where an input is wrong, what is wrong with the rules
- * is told, too, so that a person mends both at once. */
-enum mr_err mr_supervisor_prepare_stages(const struct mr_prepare *prepare, bool sources, bool sinks,
-					 struct mr_error *error)
+/* ---- the stages' own preparations ---- */
+
+struct preparing {
+	const struct mr_stage_ops *stage;
+	void *begun;
+	enum mr_err err;
+	struct mr_error error;
+};
+
+static bool is_wanted(const struct mr_stage_ops *stage, bool sources, bool sinks)
+{
+	return (stage->reads != MR_CONTENT_NONE || sources) &&
+	       (stage->reads != MR_CONTENT_ALERTS || sinks);
+}
+
+/* To copy and to check kept tables of 300 MB takes 0.2 s, to read rules 0.09: side by side a
+ * service has its first alert 0.06 s earlier than with one after the other (bench/README.md). */
+static void prepare_all(struct preparing *all, size_t count, const struct mr_prepare *prepare)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (all[i].stage->prepare_begin != NULL)
+			all[i].begun = all[i].stage->prepare_begin(prepare);
+	}
+	bool failed = false;
+	for (size_t i = 0; i < count && !failed; i++) {
+		if (all[i].stage->prepare != NULL)
+			all[i].err = all[i].stage->prepare(prepare, &all[i].error);
+		failed = all[i].err != MR_OK && all[i].stage->reads != MR_CONTENT_NONE;
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct mr_error own = {0};
+		enum mr_err err = MR_OK;
+		if (all[i].stage->prepare_end != NULL)
+			err = all[i].stage->prepare_end(all[i].begun, prepare, &own);
+		if (all[i].err != MR_OK || err == MR_OK)
+			continue;
+		all[i].err = err;
+		all[i].error = own;
+	}
+}
+
+/* The first that failed. No stage prepares from what a source does: where an input is wrong, what
+ * is wrong with the rules is told, too, so that a person mends both at once. */
+static enum mr_err tell(const struct preparing *all, size_t count, struct mr_error *error)
 {
 	enum mr_err inputs = MR_OK;
-	for (const struct mr_stage_ops *const *stage = mr_stages; *stage != NULL; stage++) {
-		struct mr_error own = {0};
-		bool elsewhere = ((*stage)->reads == MR_CONTENT_NONE && !sources) ||
-				 ((*stage)->reads == MR_CONTENT_ALERTS && !sinks);
-		if ((*stage)->prepare == NULL || elsewhere ||
-		    (*stage)->prepare(prepare, &own) == MR_OK)
+	for (size_t i = 0; i < count; i++) {
+		if (all[i].err == MR_OK)
 			continue;
 		if (inputs != MR_OK) {
-			mr_log(MR_LOG_ERROR, "%s", own.text);
+			mr_log(MR_LOG_ERROR, "%s", all[i].error.text);
 			return inputs;
 		}
-		*error = own;
-		if ((*stage)->reads != MR_CONTENT_NONE)
-			return own.code;
-		inputs = own.code;
+		*error = all[i].error;
+		if (all[i].stage->reads != MR_CONTENT_NONE)
+			return all[i].err;
+		inputs = all[i].err;
 	}
 	return inputs;
 }
+
+enum mr_err mr_supervisor_prepare_stages(const struct mr_prepare *prepare, bool sources, bool sinks,
+					 struct mr_error *error)
+{
+	size_t count = 0;
+	while (mr_stages[count] != NULL)
+		count++;
+	struct preparing *all = mr_calloc(count, sizeof *all);
+	size_t wanted = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (is_wanted(mr_stages[i], sources, sinks))
+			all[wanted++].stage = mr_stages[i];
+	}
+	prepare_all(all, wanted, prepare);
+	enum mr_err err = tell(all, wanted, error);
+	free(all);
+	return err;
+}
+
+/* ---- the run's ---- */
 
 enum mr_err mr_supervisor_prepare(struct mr_supervisor *supervisor, struct mr_error *error)
 {

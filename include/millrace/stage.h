@@ -1,8 +1,9 @@
 /* stage.h - what a stage provides, and what the pipeline promises it.
  *
  * One process, one thread. pipeline/worker.c owns the loop, the links and the clock; a stage owns
- * no socket and reads no clock. `prepare` runs in the supervisor, once for a run, before any worker
- * starts, and leaves no thread behind. In a worker: open, restore?, then process / apply / poll /
+ * no socket and reads no clock. In the supervisor, once for a run and before any worker starts:
+ * prepare_begin of all stages, prepare of all, prepare_end of all; what began runs beside the rest,
+ * and no thread is left behind. In a worker: open, restore?, then process / apply / poll /
  * tick in any order, never nested, at a barrier barrier, then snapshot for each key group and
  * snapshot_named, later committed, finish once when all upstream workers have ended, close last. */
 #ifndef MILLRACE_STAGE_H
@@ -48,10 +49,11 @@ struct mr_prepare {
 	const struct mr_config *config; /* the run's settings: see setting.def */
 	struct mr_fields *fields;       /* add what the stage reads or writes */
 	struct mr_tables *tables;
-	/* Adds the table of that name that an earlier run of this very program made and kept, where
-	 * one fits. NULL: none was kept. */
-	bool (*recall)(const struct mr_prepare *prepare, const char *name, mr_table_fits *fits,
-		       void *context);
+	/* The table of that name that an earlier run of this very program made and kept, where one
+	 * fits: a sealed memfd, the caller's, and the XXH3 of its bytes. In any thread. NULL: none
+	 * was kept. */
+	bool (*recall)(const struct mr_config *config, const char *name, mr_table_fits *fits,
+		       void *context, int *fd_out, size_t *size_bytes_out, uint64_t *hash_out);
 };
 
 /* ---- what a worker gives to open ---- */
@@ -175,9 +177,20 @@ struct mr_stage_ops {
 	size_t state_size;     /* the pipeline zeroes and owns `state` */
 	enum mr_content reads; /* MR_CONTENT_NONE for a source */
 
-	/* In the supervisor, once: check files, add fields, build tables. May block and take long.
-	 * Warnings go to mr_log. May be NULL. */
+	/* In the supervisor, once, before any stage's prepare: begin, in threads of the stage's
+	 * own, what takes long and hangs on settings alone. They have config and recall, which do
+	 * not change meanwhile; fields, tables and mr_log are not theirs. Cannot fail: what goes
+	 * wrong is prepare_end's to say, which is given what this returns. Both may be NULL. */
+	void *(*prepare_begin)(const struct mr_prepare *prepare);
+
+	/* Then: check files, add fields, build tables. May block and take long. Warnings go to
+	 * mr_log. May be NULL. */
 	enum mr_err (*prepare)(const struct mr_prepare *prepare, struct mr_error *error);
+
+	/* When all stages have prepared or one has failed, this one, too: wait for what was begun,
+	 * add its tables, free `begun`. No thread is left, and no descriptor but in the tables. */
+	enum mr_err (*prepare_end)(void *begun, const struct mr_prepare *prepare,
+				   struct mr_error *error);
 
 	/* In a worker, before open: what the stage still needs once the worker has locked itself
 	 * in. NULL: nothing at all. */

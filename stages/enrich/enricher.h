@@ -1,8 +1,8 @@
 /* enricher.h - what one enricher provides to enrich.c.
  *
  * A new enricher is one file with a `const struct mr_enricher` at its end, and one row in
- * enricher.def. Order as in stage.h: prepare in the supervisor, then in each worker open,
- * apply for the events in hand, close. */
+ * enricher.def. Order as in stage.h: make in the supervisor, then in each worker open, apply
+ * for the events in hand, close. */
 #ifndef MILLRACE_ENRICH_ENRICHER_H
 #define MILLRACE_ENRICH_ENRICHER_H
 
@@ -56,18 +56,16 @@ struct mr_enricher {
 	const char *name;
 	size_t state_size; /* zeroed and owned by enrich.c */
 
-	/* In the supervisor, where its setting is given, in a thread of its own beside what the
-	 * other enrichers prepare: check files, make the table. May be NULL. What it gives is added
-	 * under its name, or what is wrong told, when the enricher's prepare has been called. No
-	 * warnings, and nothing else that is shared. */
-	enum mr_err (*make)(const struct mr_config *config, struct enrich_made *out,
-			    struct mr_error *error);
-	const char *setting; /* of make */
-	const char *table;   /* likewise */
+	const char *setting; /* that names its files; without it there is nothing to do */
+	const char *table;
+	const mr_field *reads; /* what it looks at in an event */
+	size_t read_count;
 
-	/* In the supervisor: ask for fields, check files, build tables. Nothing to do where its
-	 * setting is not given. */
-	enum mr_err (*prepare)(const struct mr_prepare *prepare, struct mr_error *error);
+	/* In the supervisor, in a thread of its own beside what all else prepares: check files,
+	 * make the table. Of `prepare` it has config and recall alone (stage.h). After an error
+	 * hold nothing. */
+	enum mr_err (*make)(const struct mr_prepare *prepare, struct enrich_made *out,
+			    struct mr_error *error);
 
 	/* *active_out is false where there is nothing to add: then neither apply nor close is
 	 * called. After an error hold nothing. */

@@ -1,8 +1,8 @@
 /* geoip.c - the GeoIP enricher: country, city, network operator and anonymity of an address.
  *
- * Called by enrich.c. prepare turns the databases of setting "geoip" into the table "enrich.geoip";
+ * Called by enrich.c. make turns the databases of setting "geoip" into the table "enrich.geoip";
  * apply looks all addresses of a set up at once. A database that is missing or damaged ends
- * prepare with MR_CONFIG and its name. */
+ * make with MR_CONFIG and its name. */
 #include "geoip.h"
 #include "geoip_build.h"
 #include "millrace/own_file.h"
@@ -12,6 +12,8 @@
 
 #define TABLE "enrich.geoip"
 #define AHEAD 8 /* events whose texts are on their way while fields are added to one */
+
+static const mr_field read_fields[] = {MR_F_SRC_IP};
 
 struct databases {
 	const char **paths;
@@ -26,35 +28,29 @@ static bool fits(void *context, struct mr_slice bytes)
 }
 
 static enum mr_err make_table(const struct mr_prepare *prepare, struct databases *databases,
-			      struct mr_error *error)
+			      struct enrich_made *out, struct mr_error *error)
 {
-	size_t size;
-	int fd;
-	enum mr_err err;
-
-	if (prepare->recall != NULL && prepare->recall(prepare, TABLE, fits, databases))
-		return MR_OK;
-	err = geoip_build(databases->paths, databases->count, &fd, &size, error);
-	if (err == MR_OK)
-		mr_tables_add(prepare->tables, TABLE, fd, size);
-	return err;
+	*out = (struct enrich_made){.fd = -1};
+	if (prepare->recall != NULL)
+		out->hashed = prepare->recall(prepare->config, TABLE, fits, databases, &out->fd,
+					      &out->size, &out->hash);
+	return out->hashed
+		   ? MR_OK
+		   : geoip_build(databases->paths, databases->count, &out->fd, &out->size, error);
 }
 
-static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *error)
+static enum mr_err make(const struct mr_prepare *prepare, struct enrich_made *out,
+			struct mr_error *error)
 {
 	size_t count = mr_config_count(prepare->config, "geoip");
-	const char **paths;
+	const char **paths = mr_calloc(count, sizeof(*paths));
 	enum mr_err err;
 
-	if (count == 0)
-		return MR_OK;
-	mr_fields_ask(prepare->fields, MR_F_SRC_IP);
-	paths = mr_calloc(count, sizeof(*paths));
 	for (size_t i = 0; i < count; i++)
 		paths[i] = mr_config_get(prepare->config, "geoip", i);
 	err = mr_own_files_check(prepare->config, paths, count, error);
 	if (err == MR_OK)
-		err = make_table(prepare, &(struct databases){paths, count}, error);
+		err = make_table(prepare, &(struct databases){paths, count}, out, error);
 	free(paths);
 	return err;
 }
@@ -258,7 +254,11 @@ static void complete(void *opaque, const struct enrich_pass *pass, uint32_t foun
 const struct mr_enricher mr_enricher_geoip = {
     .name = "geoip",
     .state_size = sizeof(struct geoip_table),
-    .prepare = prepare,
+    .setting = "geoip",
+    .table = TABLE,
+    .reads = read_fields,
+    .read_count = sizeof(read_fields) / sizeof(read_fields[0]),
+    .make = make,
     .open = open_geoip,
     .apply = apply,
     .complete = complete,

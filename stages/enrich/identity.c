@@ -46,9 +46,10 @@ static enum mr_err check_own(const struct mr_config *config, const char *generat
 	return err;
 }
 
-static enum mr_err make(const struct mr_config *config, struct enrich_made *out,
+static enum mr_err make(const struct mr_prepare *prepare, struct enrich_made *out,
 			struct mr_error *error)
 {
+	const struct mr_config *config = prepare->config;
 	char *generation = identity_store_current(mr_config_get(config, "identity", 0));
 	enum mr_err err = check_own(config, generation, error);
 	/* A service names what judges by the hashes of its tables; a scan asks for none. */
@@ -58,16 +59,6 @@ static enum mr_err make(const struct mr_config *config, struct enrich_made *out,
 					  out->hashed ? &out->hash : NULL, NULL, error);
 	free(generation);
 	return err;
-}
-
-static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *error)
-{
-	(void)error;
-	if (mr_config_get(prepare->config, "identity", 0) == NULL)
-		return MR_OK;
-	for (size_t i = 0; i < sizeof read_fields / sizeof *read_fields; i++)
-		mr_fields_ask(prepare->fields, read_fields[i]);
-	return MR_OK;
 }
 
 static enum mr_err open_identity(void *opaque, const struct mr_stage_env *env, bool *active_out,
@@ -381,10 +372,11 @@ static void close_identity(void *opaque)
 const struct mr_enricher mr_enricher_identity = {
     .name = "identity",
     .state_size = sizeof(struct identity_state),
-    .make = make,
     .setting = "identity",
     .table = TABLE,
-    .prepare = prepare,
+    .reads = read_fields,
+    .read_count = sizeof read_fields / sizeof *read_fields,
+    .make = make,
     .open = open_identity,
     .apply = apply,
     .complete = complete,

@@ -1,6 +1,6 @@
 /* network.c - the named-network enricher: what the company itself calls an address.
  *
- * Called by enrich.c. prepare reads the file of setting "networks" (network_list.h says its form)
+ * Called by enrich.c. make reads the file of setting "networks" (network_list.h says its form)
  * into the table "enrich.networks"; an entry that is wrong ends it with file, line and column. */
 #include "enricher.h"
 #include "millrace/own_file.h"
@@ -13,6 +13,8 @@
 
 #define TABLE "enrich.networks"
 #define FILE_MAX_BYTES (256u << 20)
+
+static const mr_field read_fields[] = {MR_F_SRC_IP};
 
 struct network_state {
 	struct network_table table;
@@ -36,18 +38,31 @@ static enum mr_err build(const char *path, int fd, size_t size, struct mr_buf *t
 	return err;
 }
 
-static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *error)
+static enum mr_err seal(struct mr_slice table, struct enrich_made *out, struct mr_error *error)
+{
+	enum mr_err err;
+
+	*out = (struct enrich_made){.fd = memfd_create(TABLE, MFD_CLOEXEC | MFD_ALLOW_SEALING),
+				    .size = table.len};
+	if (out->fd < 0)
+		return mr_error_errno(error, MR_IO, "no memory for the table of networks");
+	err = sealed_write(out->fd, table.at, table.len, 0, error);
+	if (err == MR_OK)
+		err = sealed_seal(out->fd, error);
+	if (err != MR_OK)
+		close(out->fd);
+	return err;
+}
+
+static enum mr_err make(const struct mr_prepare *prepare, struct enrich_made *out,
+			struct mr_error *error)
 {
 	const char *path = mr_config_get(prepare->config, "networks", 0);
 	struct mr_buf table = {0};
-	enum mr_err err;
 	size_t size;
 	int fd;
+	enum mr_err err = mr_own_files_check(prepare->config, &path, 1, error);
 
-	if (path == NULL)
-		return MR_OK;
-	mr_fields_ask(prepare->fields, MR_F_SRC_IP);
-	err = mr_own_files_check(prepare->config, &path, 1, error);
 	if (err == MR_OK)
 		err = sealed_copy(path, &fd, &size, error);
 	if (err != MR_OK)
@@ -55,8 +70,7 @@ static enum mr_err prepare(const struct mr_prepare *prepare, struct mr_error *er
 	err = build(path, fd, size, &table, error);
 	close(fd);
 	if (err == MR_OK)
-		err = mr_tables_add_bytes(prepare->tables, TABLE,
-					  (struct mr_slice){table.data, table.len}, error);
+		err = seal((struct mr_slice){table.data, table.len}, out, error);
 	mr_buf_fini(&table);
 	return err;
 }
@@ -100,7 +114,11 @@ static void apply(void *opaque, const struct enrich_pass *pass, struct enrich_se
 const struct mr_enricher mr_enricher_network = {
     .name = "network",
     .state_size = sizeof(struct network_state),
-    .prepare = prepare,
+    .setting = "networks",
+    .table = TABLE,
+    .reads = read_fields,
+    .read_count = sizeof(read_fields) / sizeof(read_fields[0]),
+    .make = make,
     .open = open_network,
     .apply = apply,
 };

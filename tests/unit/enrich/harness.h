@@ -56,11 +56,18 @@ static inline char *file_write(const char *folder, const char *name, struct mr_s
 	return path;
 }
 
+static inline enum mr_err prepare_whole(const struct mr_prepare *prepare, struct mr_error *error)
+{
+	void *begun = mr_stage_enrich.prepare_begin(prepare);
+	assert_int_equal(mr_stage_enrich.prepare(prepare, error), MR_OK);
+	return mr_stage_enrich.prepare_end(begun, prepare, error);
+}
+
 static inline enum mr_err stage_prepare(struct stage *stage, struct mr_error *error)
 {
 	const struct mr_prepare prepare = {
 	    .config = &stage->config, .fields = stage->fields, .tables = stage->tables};
-	return mr_stage_enrich.prepare(&prepare, error);
+	return prepare_whole(&prepare, error);
 }
 
 static inline void stage_init(struct stage *stage)

@@ -326,6 +326,72 @@ static void test_whose_a_table_is(void **unused)
 	folder_remove(folder);
 }
 
+/* What was kept, as the pipeline shows it. */
+static struct {
+	int fd; /* -1: nothing */
+	size_t size;
+	unsigned asked;
+} kept;
+
+static bool recall(const struct mr_config *config, const char *name, mr_table_fits *fits,
+		   void *context, int *fd_out, size_t *size_bytes_out, uint64_t *hash_out)
+{
+	struct mr_slice bytes = {NULL, kept.size};
+	assert_non_null(config);
+	assert_string_equal(name, "enrich.geoip");
+	kept.asked++;
+	if (kept.fd < 0)
+		return false;
+	bytes.at = mmap(NULL, kept.size, PROT_READ, MAP_SHARED, kept.fd, 0);
+	assert_ptr_not_equal(bytes.at, MAP_FAILED);
+	bool fit = fits(context, bytes);
+	close_table(bytes);
+	*fd_out = fit ? dup(kept.fd) : -1;
+	*size_bytes_out = kept.size;
+	*hash_out = 7;
+	return fit;
+}
+
+/* Whether the table that is prepared with this database is the kept one. */
+static bool is_recalled(const char *database)
+{
+	struct stage stage;
+	struct mr_error error = {0};
+	uint64_t hash;
+	unsigned asked = kept.asked;
+	stage_init(&stage);
+	mr_config_add(&stage.config, "geoip", database);
+	const struct mr_prepare prepare = {.config = &stage.config,
+					   .fields = stage.fields,
+					   .tables = stage.tables,
+					   .recall = recall};
+	assert_int_equal(prepare_whole(&prepare, &error), MR_OK);
+	assert_int_equal(kept.asked, asked + 1);
+	assert_int_equal(mr_tables_count(stage.tables), 1);
+	assert_int_equal(mr_tables_hash(stage.tables, 0, &hash, &error), MR_OK);
+	stage_fini(&stage);
+	return hash == 7;
+}
+
+/* A kept table is taken where it fits, with the hash that is known of it; else one is made. */
+static void test_a_kept_table(void **unused)
+{
+	char *folder = folder_make();
+	char *paths[] = {city_db(folder), flat_db(folder)};
+	const char *first[] = {paths[0]};
+	struct mr_error error = {0};
+	(void)unused;
+	kept.fd = -1;
+	assert_false(is_recalled(paths[0]));
+	assert_int_equal(geoip_build(first, 1, &kept.fd, &kept.size, &error), MR_OK);
+	assert_true(is_recalled(paths[0]));
+	assert_false(is_recalled(paths[1]));
+	close(kept.fd);
+	free(paths[0]);
+	free(paths[1]);
+	folder_remove(folder);
+}
+
 static void test_random_networks(void **unused)
 {
 	(void)unused;
@@ -638,11 +704,11 @@ static void test_damaged_table(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_nested_layout),      cmocka_unit_test(test_several_databases),
-	    cmocka_unit_test(test_whose_a_table_is),   cmocka_unit_test(test_random_networks),
-	    cmocka_unit_test(test_random_v6_networks), cmocka_unit_test(test_wrong_files),
-	    cmocka_unit_test(test_wrong_metadata),     cmocka_unit_test(test_damage),
-	    cmocka_unit_test(test_damaged_table),
+	    cmocka_unit_test(test_nested_layout),    cmocka_unit_test(test_several_databases),
+	    cmocka_unit_test(test_whose_a_table_is), cmocka_unit_test(test_a_kept_table),
+	    cmocka_unit_test(test_random_networks),  cmocka_unit_test(test_random_v6_networks),
+	    cmocka_unit_test(test_wrong_files),      cmocka_unit_test(test_wrong_metadata),
+	    cmocka_unit_test(test_damage),           cmocka_unit_test(test_damaged_table),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

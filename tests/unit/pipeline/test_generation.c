@@ -137,22 +137,24 @@ static bool is_text(void *context, struct mr_slice bytes)
 static bool recalls(const char *path, const char *name, struct look *look)
 {
 	struct mr_config config = {0};
-	struct mr_prepare prepare = {.config = &config, .tables = mr_tables_new()};
+	struct mr_tables *tables = mr_tables_new();
 	struct mr_slice bytes;
 	uint64_t hash;
+	size_t size;
+	int fd;
 	if (path != NULL)
 		mr_config_add(&config, "state", path);
 	look->shown = 0;
-	bool found = mr_generation_recall(&prepare, name, is_text, look);
-	assert_int_equal(mr_tables_count(prepare.tables), found);
+	bool found = mr_generation_recall(&config, name, is_text, look, &fd, &size, &hash);
 	if (found) {
-		assert_int_equal(mr_tables_map(prepare.tables, name, &bytes, NULL), MR_OK);
+		assert_true(mr_tables_sealed(fd));
+		mr_tables_add(tables, name, fd, size);
+		assert_int_equal(mr_tables_map(tables, name, &bytes, NULL), MR_OK);
 		assert_true(mr_slice_eq(bytes, mr_slice(look->text)));
-		assert_int_equal(mr_tables_hash(prepare.tables, 0, &hash, NULL), MR_OK);
 		assert_int_equal(hash, mr_hash64(bytes.at, bytes.len, 0));
 		mr_tables_unmap(bytes);
 	}
-	mr_tables_free(prepare.tables);
+	mr_tables_free(tables);
 	mr_config_fini(&config);
 	return found;
 }
