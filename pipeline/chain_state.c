@@ -7,11 +7,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <xxhash.h>
 
 #include "codec.h"
 #include "millrace/alive.h"
 #include "millrace/os.h"
+#include "millrace/xxh3.h"
 
 #define PIECE_BYTES (4u << 20)   /* what is written at once */
 #define LARGE_BYTES (128u << 20) /* of state in memory */

@@ -13,11 +13,11 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "codec.h"
 #include "millrace/folder.h"
 #include "millrace/os.h"
+#include "millrace/xxh3.h"
 #include "spawn.h"
 
 #define DIRECTORY "generations"

@@ -15,7 +15,6 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "clock.h"
 #include "codec.h"
@@ -23,6 +22,7 @@
 #include "millrace/folder.h"
 #include "millrace/log.h"
 #include "millrace/os.h"
+#include "millrace/xxh3.h"
 
 #define LOCK_WAIT_US 5000000 /* for the workers of one that was killed */
 #define LOCK_POLL_MS 10

@@ -6,14 +6,10 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#ifdef MR_XXHASH_DISPATCHES
-#include <xxh_x86dispatch.h> /* the same values */
-#else
-#include <xxhash.h>
-#endif
 
 #include "millrace/alive.h"
 #include "millrace/block.h"
+#include "millrace/xxh3.h"
 
 int mr_slice_cmp(struct mr_slice a, struct mr_slice b)
 {

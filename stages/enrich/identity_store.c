@@ -14,10 +14,10 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "millrace/folder.h"
 #include "millrace/os.h"
+#include "millrace/xxh3.h"
 
 #define MAP_BYTES (UINT64_C(1) << 38) /* address space only: LMDB's file grows as it is filled */
 #define ENTRIES_A_TRANSACTION 100000

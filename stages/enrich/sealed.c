@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "millrace/os.h"
+#include "millrace/xxh3.h"
 
 #define COPY_BYTES (256u << 10)
 
