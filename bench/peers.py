@@ -4,12 +4,14 @@
 The work: read records, parse them as JSON, look the address up in a city and an ASN database and the person among 1.5 million,
 count the events of each address whose place and person are known, write a line for each address that comes to ten. Each peer has two
 configurations in bench/peers/, and the faster one counts. CPU time is that of all its processes, over all records less over the first
-half of them: so what a start costs is in no event's. What it wrote is compared with what the records say. A second table is of
-rules alone. What cannot be had here is left out, and that is said.
+half of them: so what a start costs is in no event's. A peer that shorter runs show to be too slow for all of them gets fewer. What it
+wrote is compared with what the records say. A second table is of rules alone. What cannot be had here is left out, and that is said.
 """
 import argparse
 import collections
 import dataclasses
+import functools
+import itertools
 import json
 import os
 import signal
@@ -28,6 +30,7 @@ import peers_setup as setup
 CONFIGS = os.path.join(common.ROOT, "bench", "peers")
 SECTION = "./run bench peers --write"
 LIMIT_SECONDS = 600  # of one run
+FIT_SECONDS = 120  # what one may take by what is foreseen; one that would take longer gets fewer events
 LEAST = 10  # events of an address that is told of
 FOUND_LEAST = 0.99  # of these addresses; one that finds fewer did not do the work
 OURS = "Millrace"
@@ -183,17 +186,43 @@ def run(peer, program, config, place):
             feeder.wait()
 
 
+def foreseen(taken, events):
+    """Seconds that a run over so many would take, by what the events between the last two took."""
+    few, many = sorted(taken)[-2:]
+    each = (taken[many]["wall_seconds"] - taken[few]["wall_seconds"]) / (many - few)
+    return taken[many]["wall_seconds"] + max(each, 0) * (events - many)
+
+
+def measured_pair(sizes, taken, take):
+    """The most events of `sizes`, each of which is twice the one before, whose run is foreseen to fit, and half of them. It goes up to
+    them by take(), which puts each run into `taken`: where an event costs the more the more there are, the next step alone is foreseen
+    well."""
+    take(sizes[0])
+    take(sizes[1])
+    pair = sizes[0], sizes[1]
+    for half, whole in itertools.pairwise(sizes[1:]):
+        if foreseen(taken, whole) > FIT_SECONDS:
+            break
+        take(whole)
+        pair = half, whole
+    return pair
+
+
 def measured(peer, program, config, files, place, runs):
-    """By number of events: the best run. And what stands in the last output."""
-    best, wrote = {}, None
-    for events, path in sorted(files.items()):
-        for _ in range(runs):
-            with tempfile.TemporaryDirectory() as work:
-                taken, output = run(peer, program, config, {**place, "PEER_INPUT": path, "PEER_WORK": work})
-                wrote = peer.read(output) if peer.read else count_lines(output)
-            if events not in best or taken["cpu_seconds"] < best[events]["cpu_seconds"]:
-                best[events] = taken
-    return best, wrote
+    """By number of events, which are two: the best run. And what stands in the last output."""
+    best, wrote = {}, {}
+
+    def take(events):
+        with tempfile.TemporaryDirectory() as work:
+            taken, output = run(peer, program, config, {**place, "PEER_INPUT": files[events], "PEER_WORK": work})
+            wrote[events] = peer.read(output) if peer.read else count_lines(output)
+        if events not in best or taken["cpu_seconds"] < best[events]["cpu_seconds"]:
+            best[events] = taken
+
+    pair = measured_pair(sorted(files), best, take)
+    for events in pair * (runs - 1):
+        take(events)
+    return {events: best[events] for events in pair}, wrote[max(pair)]
 
 
 def count_lines(path):
@@ -207,7 +236,7 @@ def figures(best):
     """Of runs over some events and over more: what one more costs, and what all costs that is not for one."""
     (few, first), (many, second) = sorted(best.items())
     us = (second["cpu_seconds"] - first["cpu_seconds"]) / (many - few) * 1e6
-    return {"us_an_event": us, "events_a_core_second": 1e6 / us if us > 0 else float("inf"),
+    return {"events": many, "us_an_event": us, "events_a_core_second": 1e6 / us if us > 0 else float("inf"),
             "start_seconds": first["cpu_seconds"] - us * few / 1e6,
             "peak_pss_bytes": max(taken["peak_pss_bytes"] for taken in best.values()),
             "others_share": max(taken["others_share"] for taken in best.values()), "wall_seconds": second["wall_seconds"]}
@@ -242,7 +271,7 @@ def checked(wrote, expected, departments, ours):
              or line.get("department", departments.get(line.get("user"))) != departments.get(line.get("user"))
              or any(str(line[name]) != str(ours[address][name]) for name in ("country", "city", "asn")
                     if name in line and address in ours)]
-    return {"found": len(expected.keys() & wrote.keys()) / len(expected), "wrong": len(wrong), "lines": len(wrote)}
+    return {"found": len(expected.keys() & wrote.keys()) / len(expected) if expected else 1.0, "wrong": len(wrong), "lines": len(wrote)}
 
 
 def departments_of(path):
@@ -264,7 +293,9 @@ def compare(peers, args, files, place, tables, check):
             for config in peer.configs:
                 print(f"bench: peers: {peer.name}, {config}", end="", flush=True, file=sys.stderr)
                 best, wrote = measured(peer, program, config, files, {**place, "PEER_PEOPLE": tables[peer.people]}, args.runs)
-                row["configs"][config] = {**figures(best), **check(peer, wrote)}
+                row["configs"][config] = {**figures(best), **check(peer, wrote, max(best))}
+                if max(best) < max(files):
+                    row["configs"][config]["all_seconds"] = foreseen(best, max(files))
                 print(f": {row['configs'][config]['us_an_event']:.2f} µs CPU an event", file=sys.stderr)
         except setup.Missing as fault:
             row["missing"] = str(fault)
@@ -277,6 +308,15 @@ def fastest(row):
     configs = row["configs"]
     right = {name: one for name, one in configs.items() if one.get("found", 1) >= FOUND_LEAST and not one.get("wrong")}
     return min((right or configs).items(), key=lambda item: item[1]["us_an_event"], default=None)
+
+
+def note(row, best):
+    """What it did not do, of which the events that it was not given come first."""
+    if "all_seconds" not in best:
+        return row["not_done"]
+    half = best["events"] // 2
+    return (f"measured over {half:,} events behind the first {half:,}, since a run over all would take {best['all_seconds'] / 60:,.0f} minutes or more; "
+            + row["not_done"])
 
 
 def table(rows, columns):
@@ -294,7 +334,7 @@ def table(rows, columns):
         times = f"{best['us_an_event'] / ours['us_an_event']:.1f} times as fast" if ours and row["name"] != OURS else ""
         yield (f"| {name} | {best['events_a_core_second']:,.0f} | {best['us_an_event']:.2f} | {times} | " + "".join(
             f"{show(best)} | " for show in columns.values()) + f"{max(best['start_seconds'], 0):.1f} | "
-            f"{best['peak_pss_bytes'] / 2**20:,.0f} | {config} | {row['not_done']} |")
+            f"{best['peak_pss_bytes'] / 2**20:,.0f} | {config} | {note(row, best)} |")
 
 
 # ---- the command ----
@@ -323,13 +363,16 @@ def compare_work(args, tenant, files):
     departments = departments_of(tables["csv"])
     with open(tables["ids"], encoding="utf-8") as lines:
         known = {False: departments.keys(), True: departments.keys() | set(lines.read().split())}
-    expected = {by_id: truth(files[max(files)], known[by_id], by_id) for by_id in (False, True)}
     ours = {}
 
-    def check(peer, wrote):
+    @functools.cache
+    def expected(events, by_id):
+        return truth(files[events], known[by_id], by_id)
+
+    def check(peer, wrote, events):
         if peer.name == OURS:
             ours.update(wrote)
-        return checked(wrote, expected[peer.by_id], departments, ours)
+        return checked(wrote, expected(events, peer.by_id), departments, ours)
 
     return compare(PEERS, args, files, place, tables, check)
 
@@ -340,7 +383,7 @@ def compare_rules(args, files):
         return []
     # Without the rules that wait for a placeholder's value: rsigma finds them in each record.
     rules = next(filter(os.path.isdir, (os.path.join(args.sigma, "rules"), args.sigma)))
-    return compare(RULES, args, files, {"RULES": os.path.abspath(rules)}, {"csv": ""}, lambda _peer, lines: {"lines": lines})
+    return compare(RULES, args, files, {"RULES": os.path.abspath(rules)}, {"csv": ""}, lambda _peer, lines, _events: {"lines": lines})
 
 
 def others(rows):
@@ -357,8 +400,8 @@ def main():
         text = "\n".join(table(rows, columns)) + "\n"
         print(text)
         if args.write and rows:
-            page.put(SECTION, name, f"**{TITLES[name]}** ({page.machine(others(rows))}, {min(files):,} events behind the first "
-                     f"{min(files):,}: `{SECTION}`; one peer beside {OURS}: `./run bench peers --only NAME`)\n\n{text}")
+            page.put(SECTION, name, f"**{TITLES[name]}** ({page.machine(others(rows))}, {args.events // 2:,} events behind the first "
+                     f"{args.events // 2:,}: `{SECTION}`; one peer beside {OURS}: `./run bench peers --only NAME`)\n\n{text}")
     if args.json:
         with open(args.json, "w", encoding="utf-8") as file:
             json.dump({"arguments": vars(args), **{name: rows for name, (rows, _) in found.items()}}, file, indent=1)

@@ -136,11 +136,13 @@ def people_tables(args, folder):
 
 
 def inputs(tenant, events):
-    """Paths by number of events: all, and the first half of them."""
+    """Paths by number of events: all, and the first half, quarter, eighth and sixteenth of them."""
     whole = os.path.join(tenant, "records.ndjson")
-    half = os.path.join(tenant, f"first-{events // 2}.ndjson")
-    if not os.path.exists(half):
-        with open(whole, "rb") as lines, open(half + ".part", "wb") as out:
-            out.writelines(itertools.islice(lines, events // 2))
-        os.rename(half + ".part", half)
-    return {events // 2: half, events: whole}
+    found = {events: whole}
+    for part in (2, 4, 8, 16):
+        found[events // part] = first = os.path.join(tenant, f"first-{events // part}.ndjson")
+        if not os.path.exists(first):
+            with open(whole, "rb") as lines, open(first + ".part", "wb") as out:
+                out.writelines(itertools.islice(lines, events // part))
+            os.rename(first + ".part", first)
+    return found

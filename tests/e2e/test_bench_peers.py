@@ -33,7 +33,7 @@ class Figures(unittest.TestCase):
         self.assertAlmostEqual(told["us_an_event"], 10_000)
         self.assertAlmostEqual(told["events_a_core_second"], 100)
         self.assertAlmostEqual(told["start_seconds"], 3)
-        self.assertEqual((told["peak_pss_bytes"], told["others_share"]), (9, 0.2))
+        self.assertEqual((told["peak_pss_bytes"], told["others_share"], told["events"]), (9, 0.2, 200))
 
     def test_who_did_the_work_is_the_faster_one(self):
         configs = {"idle": figures(1, found=0.5, wrong=0), "wrong": figures(2, found=1, wrong=3), "slow": figures(9, found=1, wrong=0),
@@ -51,6 +51,57 @@ class Figures(unittest.TestCase):
         self.assertEqual({line.count("|") for line in lines}, {10})
         self.assertIn("| other 1.2 | 20,000 | 50.00 | 25.0 times as fast | 100% | 1.0 |", lines[3])
         self.assertIn("not run: no registry", lines[4])
+
+    def test_fewer_events_are_told_of(self):
+        rows = [{"name": "slow", "version": "1.2", "not_done": "x", "configs": {"b": figures(50, all_seconds=630)}}]
+        self.assertTrue(list(peers.table(rows, {}))[2].endswith(
+            "measured over 100 events behind the first 100, since a run over all would take 10 minutes or more; x |"))
+
+
+class Fewer(unittest.TestCase):
+    """Whoever is too slow gets fewer events, and nobody else does."""
+
+    def runs_of(self, wall):
+        """The pair that is measured of one that takes wall(events) seconds, and all runs on the way."""
+        runs, taken_by = [], {}
+
+        def take(events):
+            runs.append(events)
+            taken_by[events] = taken(wall(events))
+
+        return peers.measured_pair([1000, 2000, 4000, 8000, 16000], taken_by, take), runs
+
+    def test_a_fast_one_gets_all(self):
+        self.assertEqual(self.runs_of(lambda events: events * 0.001), ((8000, 16000), [1000, 2000, 4000, 8000, 16000]))
+
+    def test_a_long_start_is_no_event(self):
+        self.assertEqual(self.runs_of(lambda events: peers.FIT_SECONDS / 2 + events * 0.001)[0], (8000, 16000))
+
+    def test_a_slow_one_gets_what_fits(self):
+        just = peers.FIT_SECONDS / 4000
+        self.assertEqual(self.runs_of(lambda events: events * just), ((2000, 4000), [1000, 2000, 4000]))
+        self.assertEqual(self.runs_of(lambda events: events * just * 1.01), ((1000, 2000), [1000, 2000]))
+        self.assertEqual(self.runs_of(lambda events: events * just * 100), ((1000, 2000), [1000, 2000]))
+
+    def test_one_whose_cost_grows_is_within_the_limit(self):
+        for fits in range(500, 20000, 500):
+            def wall(events, fits=fits):
+                return peers.FIT_SECONDS * (events / fits) ** 2
+            self.assertLess(wall(max(self.runs_of(wall)[1][2:], default=0)), peers.LIMIT_SECONDS)
+
+    def test_what_the_rest_would_take(self):
+        self.assertEqual(peers.foreseen({50: taken(1), 100: taken(5), 200: taken(6)}, 400), 8)
+        self.assertEqual(peers.foreseen({100: taken(6), 200: taken(5)}, 400), 5)
+
+    def test_the_best_of_two_runs_of_a_pair(self):
+        with tempfile.TemporaryDirectory() as folder:
+            files = {}
+            for events in (1, 2, 4):
+                files[events] = os.path.join(folder, str(events))
+                with open(files[events], "w", encoding="utf-8") as out:
+                    out.write("x\n" * events)
+            best, wrote = peers.measured(peer("cat > $PEER_OUTPUT"), setup.Program(["sh"], ""), "one", files, {}, runs=2)
+            self.assertEqual((sorted(best), wrote), ([2, 4], 4))
 
 
 class Outputs(unittest.TestCase):
