@@ -92,7 +92,7 @@ enum mr_err mr_state_dir_get(const struct mr_state_dir *dir, const char *name, s
 			     struct mr_buf *out, struct mr_error *error)
 {
 	struct stat about;
-	size_t done;
+	size_t done = 0;
 	int fd;
 	enum mr_err err = mr_state_dir_open_file(dir, name, &fd, &about, error);
 	if (err != MR_OK)
@@ -102,8 +102,8 @@ enum mr_err mr_state_dir_get(const struct mr_state_dir *dir, const char *name, s
 				   "%s/%s: it has %lld bytes, at most %zu are "
 				   "read",
 				   dir->path, name, (long long)about.st_size, most);
-	else if (mr_os_read(fd, mr_buf_reserve(out, (size_t)about.st_size), (size_t)about.st_size,
-			    0, &done) == MR_READ_FAILED)
+	else if (about.st_size > 0 && mr_os_read(fd, mr_buf_reserve(out, (size_t)about.st_size),
+						 (size_t)about.st_size, 0, &done) == MR_READ_FAILED)
 		err = failed(dir, name, "read it", error);
 	else
 		out->len += done;

@@ -439,6 +439,17 @@ static void what_is_no_file_is_not_waited_for(void **state)
 	mr_buf_fini(&got);
 }
 
+/* As a file is that was cut at its start: into a buffer that has nothing, too. */
+static void what_is_empty_is_read(void **state)
+{
+	struct mr_buf got = {0};
+	(void)state;
+	put("empty", &got);
+	assert_int_equal(mr_state_dir_get(&dir, "empty", 100, &got, NULL), MR_OK);
+	assert_int_equal(got.len, 0);
+	mr_buf_fini(&got);
+}
+
 static void what_is_put_is_there_or_not(void **state)
 {
 	static const struct os_fault faults[] = {{.number = EIO},
@@ -498,6 +509,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(what_is_newer_is_refused, begin, end),
 	    cmocka_unit_test_setup_teardown(older_snapshots_are_taken, begin, end),
 	    cmocka_unit_test_setup_teardown(what_is_no_file_is_not_waited_for, begin, end),
+	    cmocka_unit_test_setup_teardown(what_is_empty_is_read, begin, end),
 	    cmocka_unit_test_setup_teardown(what_is_put_is_there_or_not, begin, end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
