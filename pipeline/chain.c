@@ -1,7 +1,7 @@
 /* chain.c - moves a batch through the stages of one worker.
  *
- * Called by worker.c. Fails with what a stage returns, under the stage's name; MR_PROTOCOL where an
- * item that came over a link did not decode. */
+ * Called by worker.c, trial.c and retell.c. Fails with what a stage returns, under the stage's
+ * name; MR_PROTOCOL where an item that came over a link did not decode. */
 #include "chain.h"
 
 #include <assert.h>

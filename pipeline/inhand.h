@@ -101,6 +101,16 @@ static inline void mr_inhand_set(volatile struct mr_inhand *page, const struct m
 	page->what = MR_INHAND_SET;
 }
 
+/* What was in hand before something else was, for a moment. */
+static inline void mr_inhand_back(volatile struct mr_inhand *page, const struct mr_inhand *had)
+{
+	page->what = MR_INHAND_NOTHING;
+	page->record = had->record;
+	page->offset = had->offset;
+	page->name = had->name;
+	page->what = had->what;
+}
+
 /* ---- what the next incarnation has to know ---- */
 
 /* From the first place to the last, of one partition; of any where they are of two. */

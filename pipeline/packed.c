@@ -1,7 +1,7 @@
 /* packed.c - a signal's fields as one item: made, checked where it lies, and read one by one.
  *
  * It has a layout of its own: the count of fields, for each FIELD_HEAD bytes, and then all texts.
- * Each signal carries some thirty, and taken item by item they were four in five of the
+ * A signal carries five to forty, and taken item by item they were four in five of the
  * instructions of its encoding and of its decoding. A head is a number: from its lowest bits on the
  * field's id, the length of its text and its type. A text of TEXT_LONG bytes or more has its length
  * in front of it. The state of correlate is kept in that layout: another one is another version of

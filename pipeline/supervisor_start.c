@@ -12,9 +12,9 @@
 #include "clock.h"
 #include "hosts.h"
 #include "recovery.h"
+#include "retell.h"
 #include "service.h"
 #include "sandbox.h"
-#include "reread.h"
 #include "spawn.h"
 #include "supervisor.h"
 
@@ -175,11 +175,12 @@ bool mr_supervisor_table_is_leaders(const char *name)
 	return leaders;
 }
 
-/* A table that bears a stage's name is that stage's alone: some are doors to the outside, such as
- * standard input. */
-static bool is_for(const char *name, const struct mr_group *group)
+/* A table that bears a stage's name is that stage's alone, or whose who tells its work again: some
+ * are doors to the outside, such as standard input. */
+static bool is_for(const char *name, const struct mr_topology *topology,
+		   const struct mr_group *group)
 {
-	if (mr_reread_is_for(group) && mr_reread_reads(name))
+	if (mr_retell_is_done(topology) && mr_retell_is_for(group) && mr_retell_reads(name))
 		return true;
 	for (uint32_t i = 0; i < mr_group_length(group); i++) {
 		if (mr_table_belongs_to(name, group->chain[i]))
@@ -198,7 +199,7 @@ static void send_tables(const struct mr_supervisor *supervisor, uint32_t worker,
 	const struct mr_topology *topology = &supervisor->setup.topology;
 	const struct mr_group *group = &topology->groups[mr_setup_group(topology, worker)];
 	for (size_t i = 0; i < mr_tables_count(supervisor->tables); i++) {
-		if (is_for(table_name(supervisor->tables, i), group))
+		if (is_for(table_name(supervisor->tables, i), topology, group))
 			send_table(supervisor->tables, i, control);
 	}
 }

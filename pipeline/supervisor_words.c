@@ -9,6 +9,7 @@
 #include "health.h"
 #include "hosts.h"
 #include "millrace/pack.h"
+#include "retell.h"
 #include "sample.h"
 #include "service.h"
 #include "supervisor.h"
@@ -128,12 +129,14 @@ static enum mr_err ready(struct mr_supervisor *supervisor, struct mr_supervised 
 
 /* ---- files ---- */
 
-/* Who reads records by reference: those that are sent records, and those that are sent what is to
- * be shown with its records. */
+/* Who reads records by reference: those that are sent records, those that are sent what is to be
+ * shown with its records, and those that tell records again. */
 static bool reads_files(const struct mr_supervisor *supervisor, uint32_t worker)
 {
 	const struct mr_topology *topology = &supervisor->setup.topology;
 	uint32_t group = mr_setup_group(topology, worker);
+	if (mr_retell_is_done(topology) && mr_retell_is_for(&topology->groups[group]))
+		return true;
 	for (uint32_t i = 0; i < topology->edge_count; i++) {
 		enum mr_content content = topology->edges[i].content;
 		if (topology->edges[i].to == group &&

@@ -12,8 +12,8 @@
 #include "clock.h"
 #include "files.h"
 #include "millrace/json.h"
+#include "retell.h"
 #include "run_plan.h"
-#include "reread.h"
 #include "supervisor.h"
 #include "tables.h"
 #include "waits.h"
@@ -46,7 +46,7 @@ struct mr_trial {
 	struct mr_counters counters;
 	struct mr_tally tally;
 	struct mr_latencies latencies;
-	struct mr_reread reread; /* where it delivers */
+	struct mr_retell retell; /* where it delivers */
 	struct mr_waits waits;
 	struct mr_now now;
 	int64_t start_us;
@@ -164,12 +164,11 @@ static enum mr_err open_side(struct mr_trial *trial, uint32_t group,
 		stages[mr_group_length(from) - 1] = judge;
 	side->writer.counters = &trial->counters;
 	side->env = env_of(trial, group);
-	if (mr_reread_is_for(from)) {
-		enum mr_err err = mr_reread_open(&trial->reread, &side->env, error);
-		if (err != MR_OK)
-			return err;
-		side->env.reread = mr_reread_record;
-		side->env.reread_context = &trial->reread;
+	/* Whoever tries rules is shown no fields. */
+	side->env.retells = trial->delivers;
+	if (trial->delivers && mr_retell_is_for(from)) {
+		side->env.retell = mr_retell_alert;
+		side->env.retell_context = &trial->retell;
 	}
 	return mr_chain_open_stages(&side->chain, stages, &side->writer, &side->env, error);
 }
@@ -196,6 +195,8 @@ enum mr_err mr_trial_open(struct mr_trial *trial, const struct mr_stage_ops *jud
 	trial->sides = mr_calloc(trial->topology.group_count, sizeof *trial->sides);
 	enum mr_err err = open_side(trial, JUDGE, judge, error);
 	if (err == MR_OK && trial->delivers)
+		err = mr_retell_open(&trial->retell, &trial->sides[JUDGE].env, error);
+	if (err == MR_OK && trial->delivers)
 		err = open_side(trial, trial->topology.group_count - 1, NULL, error);
 	return err;
 }
@@ -212,7 +213,7 @@ void mr_trial_free(struct mr_trial *trial)
 		return;
 	for (uint32_t i = 0; trial->sides != NULL && i < trial->topology.group_count; i++)
 		close_side(&trial->sides[i]);
-	mr_reread_close(&trial->reread);
+	mr_retell_close(&trial->retell);
 	free(trial->sides);
 	mr_topology_fini(&trial->topology);
 	mr_reader_fini(&trial->reader);

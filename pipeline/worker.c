@@ -87,6 +87,7 @@ static enum mr_err open_chain(struct mr_worker *worker, struct mr_error *error)
 	    .untold = &worker->untold,
 	    .held = &worker->held,
 	    .waiting = &worker->waiting,
+	    .retells = mr_retell_is_done(&worker->setup.topology),
 	};
 	memcpy(env.seed, worker->setup.seed, sizeof env.seed);
 	worker->env = env;
@@ -95,10 +96,11 @@ static enum mr_err open_chain(struct mr_worker *worker, struct mr_error *error)
 	know_names(worker);
 	read_clocks(worker);
 	enum mr_err err = mr_worker_restore_marks(worker, error);
-	if (err == MR_OK && mr_reread_is_for(group)) {
-		err = mr_reread_open(&worker->reread, &env, error);
-		worker->env.reread = mr_reread_record;
-		worker->env.reread_context = &worker->reread;
+	if (err == MR_OK && env.retells && mr_retell_is_for(group)) {
+		err = mr_retell_open(&worker->retell, &env, error);
+		mr_retell_watch(&worker->retell, &worker->watch);
+		worker->env.retell = mr_retell_alert;
+		worker->env.retell_context = &worker->retell;
 	}
 	if (err == MR_OK)
 		err = mr_chain_open(&worker->chain, group, &worker->writer, &worker->env, error);
@@ -382,7 +384,7 @@ static void close_worker(struct mr_worker *worker)
 	mr_snapshot_await(worker);
 	worker->env.ends = !mr_sandbox_sanitized(); /* which looks for what was not given back */
 	mr_chain_close(&worker->chain);
-	mr_reread_close(&worker->reread);
+	mr_retell_close(&worker->retell);
 	mr_worker_unlink(worker);
 	mr_worker_unwatch(worker);
 	mr_writer_fini(&worker->writer);

@@ -16,7 +16,7 @@
 #include "cut_report.h"
 #include "files.h"
 #include "millrace/histogram.h"
-#include "reread.h"
+#include "retell.h"
 #include "setup.h"
 #include "tables.h"
 #include "waits.h"
@@ -141,7 +141,7 @@ struct mr_worker {
 	unsigned needs; /* enum mr_need, of its chain */
 	struct mr_watch watch;
 	struct mr_chain chain;
-	struct mr_reread reread; /* where mr_reread_is_for says so */
+	struct mr_retell retell; /* where mr_retell_is_for says so */
 	struct mr_waits waits;
 	struct mr_now now;
 	struct mr_marks marks;

@@ -30,7 +30,7 @@ struct mr_evidence {
 	 */
 	struct mr_packed packed;
 	/* By normalised field which of `fields` is its first value, counted from 1; 0: none. NULL:
-	 * nobody has looked (mr_evidence_look). Decoding has, and it does not travel. */
+	 * nobody has looked. Decoding makes it, and it does not travel. */
 	const uint16_t *first;
 	/* Where it matched a correlation: that one's alert, MR_ALERT_ID_BYTES, or empty; and the
 	 * record's detections (signal.h). */
@@ -38,9 +38,6 @@ struct mr_evidence {
 	uint32_t matched_count;
 	const uint32_t *matched;
 };
-
-/* Sets `first`, in the arena. */
-void mr_evidence_look(struct mr_evidence *evidence, struct mr_arena *arena);
 
 struct mr_alert {
 	uint8_t id[MR_ALERT_ID_BYTES];

@@ -112,8 +112,7 @@ struct mr_event *mr_events_push(struct mr_events *events);
 void mr_events_pop(struct mr_events *events);
 
 /* Its tenant, its id and the origin's hash, which say what record it is: called before a signal is
- * made of it. Most events are
- * never asked. */
+ * made of it. Most events are never asked. */
 static inline void mr_event_identify(struct mr_events *events, struct mr_event *event)
 {
 	if (!event->identified && events->identifier != NULL)

@@ -41,8 +41,8 @@ mr_field mr_fields_find(const struct mr_fields *fields, struct mr_slice name);
 struct mr_slice mr_fields_name(const struct mr_fields *fields, mr_field field);
 /* Ids run from 1 to count - 1. */
 size_t mr_fields_count(const struct mr_fields *fields);
-/* A rule reads the field, or a stage before the judging one: it has to be in an event by then. What
- * nobody asked for may come later, with mr_event_complete. */
+/* A rule reads the field, a stage before the judging one, or whoever makes a signal: it has to be
+ * in an event by then. What nobody asked for may come later, with mr_event_complete. */
 void mr_fields_ask(struct mr_fields *fields, mr_field field);
 /* True for all fields where nobody has asked for any. */
 bool mr_fields_asked(const struct mr_fields *fields, mr_field field);

@@ -74,10 +74,6 @@ void mr_waits_drop(struct mr_waits *waits, int fd);
 /* A source: until then (as steady_us counts) poll is not called, whatever has news. */
 void mr_waits_rest(struct mr_waits *waits, int64_t until_us);
 
-/* Who is given an event, for the call, completed. */
-typedef void mr_event_taker(void *context, const struct mr_events *events,
-			    const struct mr_event *event);
-
 struct mr_stage_env {
 	const struct mr_config *config;
 	const struct mr_fields *fields;
@@ -109,11 +105,14 @@ struct mr_stage_env {
 			      come as far as the foremost; NULL: nobody asks */
 	uint64_t *untold;  /* correlate, at a barrier: alerts that wait for its commitment to be
 			      written; NULL: nobody asks */
-	/* deliver: the event that a record of this run makes, by the rules' tables of today. False
-	 * where it makes none. NULL: nobody can tell. */
-	bool (*reread)(void *reread_context, const struct mr_record *record, mr_event_taker *take,
-		       void *context);
-	void *reread_context;
+	/* detect: signals to correlations need not say all that an alert shows of a record, since
+	 * it is told again. */
+	bool retells;
+	/* correlate, of a correlation's alert before it is written: packs into each piece of
+	 * evidence what its record says besides what the signal said, as the tables of now have it;
+	 * borrowed until the next alert. NULL: signals have said all. */
+	void (*retell)(void *retell_context, struct mr_alert *alert);
+	void *retell_context;
 	struct mr_costs *costs; /* correlate: what each correlation costs; NULL: nobody asks */
 	/* correlate, at the end of a finite run: what each slot that did not fire would say, no
 	 * alert; borrowed for the call. NULL: nobody asks. */

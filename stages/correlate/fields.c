@@ -1,7 +1,7 @@
 /* fields.c - the fields of the items of a section, as bytes and back.
  *
  * An item keeps its fields as it has them, packed, by ids; behind the keys stand the names of all
- * that items have, since ids are a run's own. With the names in each item, some thirty of them,
+ * that items have, since ids are a run's own. With the names in each item, of thirty fields then,
  * they were two in five of a snapshot's bytes, and to look for them was half of the work of a
  * restore. How far behind the keys end and the names begin, is known last and stands first: so
  * whoever reads has the names before the first item. Called by snapshot.c; bytes that are of no

@@ -167,6 +167,15 @@ static uint64_t alert_fill(struct corr *corr, const struct view *view, struct mr
 	return alert->value_count > 0 ? alert->value_count : alert->event_count;
 }
 
+/* A scan's announcement is for a person, where one is told. */
+static void put(struct corr *corr, struct mr_alert *alert)
+{
+	const struct mr_stage_env *env = corr->env;
+	if (env->retell != NULL && (!alert->announcement || mr_log_wants(MR_LOG_ALERT)))
+		env->retell(env->retell_context, alert);
+	mr_writer_alert(corr->out, alert);
+}
+
 void corr_alert_write(struct corr *corr, struct corr_slot *slot, enum mr_activity activity,
 		      bool announcement)
 {
@@ -176,7 +185,7 @@ void corr_alert_write(struct corr *corr, struct corr_slot *slot, enum mr_activit
 	slot->told = alert_fill(corr, &view, &alert);
 	alert.activity = activity;
 	alert.announcement = announcement;
-	mr_writer_alert(corr->out, &alert);
+	put(corr, &alert);
 	view_fini(corr, &view, slot);
 	if (announcement || activity != MR_ACTIVITY_CREATE)
 		return;
@@ -246,7 +255,7 @@ static void slot_revise(struct corr *corr, struct corr_slot *slot)
 	uint64_t count = alert_fill(corr, &view, &alert);
 	if (count / 2 >= slot->told) {
 		alert.activity = MR_ACTIVITY_UPDATE;
-		mr_writer_alert(corr->out, &alert);
+		put(corr, &alert);
 		slot->revised = true;
 	}
 	view_fini(corr, &view, slot);

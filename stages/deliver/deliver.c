@@ -14,7 +14,6 @@
 #include "outputs.h"
 #include "record.h"
 #include "refused.h"
-#include "retell.h"
 #include "sheds.h"
 
 #include <stdio.h>
@@ -24,7 +23,6 @@ struct deliver {
 	struct mr_catalog catalog;
 	struct mr_declared declared;
 	struct record_reader records;
-	struct retell retell;
 	struct ocsf ocsf;
 	struct outputs outputs;
 	struct refused refused;
@@ -49,7 +47,6 @@ static void deliver_close(void *state)
 	struct deliver *deliver = state;
 	outputs_close(&deliver->outputs);
 	ocsf_fini(&deliver->ocsf);
-	retell_fini(&deliver->retell);
 	record_reader_fini(&deliver->records);
 	refused_fini(&deliver->refused);
 	sheds_fini(&deliver->sheds);
@@ -75,7 +72,6 @@ static enum mr_err deliver_open(void *state, const struct mr_stage_env *env, str
 		return err;
 	}
 	record_reader_init(&deliver->records, env->files, (size_t)record_bytes);
-	retell_init(&deliver->retell, env, &deliver->records);
 	ocsf_init(&deliver->ocsf, &deliver->catalog, env->fields, &deliver->records,
 		  &deliver->declared);
 	refused_init(&deliver->refused, &deliver->catalog);
@@ -109,21 +105,11 @@ static enum mr_err check_alert(const struct deliver *deliver, const struct mr_al
 			    count);
 }
 
-static bool is_correlation(const struct deliver *deliver, const struct mr_alert *alert)
-{
-	return deliver->catalog.rules[alert->rule].kind == MR_RULE_CORRELATION;
-}
-
 /* A person watches a scan; a service's log does not repeat what its sinks are given. */
-static enum mr_log_level announce_level(const struct deliver *deliver)
-{
-	return deliver->env->finite ? MR_LOG_ALERT : MR_LOG_DEBUG;
-}
-
 static void announce(const struct deliver *deliver, const struct mr_alert *alert)
 {
 	struct mr_buf line = {0};
-	enum mr_log_level level = announce_level(deliver);
+	enum mr_log_level level = deliver->env->finite ? MR_LOG_ALERT : MR_LOG_DEBUG;
 	if (!mr_log_wants(level))
 		return;
 	message_announce(&line, &deliver->catalog, alert);
@@ -134,34 +120,18 @@ static void announce(const struct deliver *deliver, const struct mr_alert *alert
 /* In a finite run a correlation's alert was announced when it fired, and is written at the end. */
 static bool was_announced(const struct deliver *deliver, const struct mr_alert *alert)
 {
-	return deliver->env->finite && is_correlation(deliver, alert);
-}
-
-/* A detection's alert came with what it shows. */
-static void tell_records(struct deliver *deliver, struct mr_alert *alert)
-{
-	if (is_correlation(deliver, alert))
-		retell_alert(&deliver->retell, alert);
-}
-
-static void announce_ahead(struct deliver *deliver, struct mr_alert *alert)
-{
-	if (!mr_log_wants(announce_level(deliver)))
-		return;
-	tell_records(deliver, alert);
-	announce(deliver, alert);
-	record_forget(&deliver->records);
+	return deliver->env->finite &&
+	       deliver->catalog.rules[alert->rule].kind == MR_RULE_CORRELATION;
 }
 
 /* MR_FULL where a sink has no room: nothing was done. */
-static enum mr_err write_alert(struct deliver *deliver, struct mr_alert *alert,
+static enum mr_err write_alert(struct deliver *deliver, const struct mr_alert *alert,
 			       struct mr_error *error)
 {
 	/* Revisions of an alert are lines too, but the books count alerts. */
 	bool first = alert->activity == MR_ACTIVITY_CREATE;
 	struct line_id id = line_id_of_alert(alert, deliver->catalog.rules[alert->rule].level);
 	deliver->line.len = 0;
-	tell_records(deliver, alert);
 	ocsf_put_alert(&deliver->ocsf, alert, &deliver->line);
 	struct mr_slice line = {deliver->line.data, deliver->line.len};
 	deliver->line_waits = !outputs_have_room(&deliver->outputs, line.len);
@@ -203,7 +173,7 @@ static enum mr_err put_alerts(struct deliver *deliver, struct mr_reader *in, str
 		if (err == MR_OK && alert.shed > 0)
 			take_shed(deliver, &alert);
 		else if (err == MR_OK && alert.announcement)
-			announce_ahead(deliver, &alert);
+			announce(deliver, &alert);
 		else if (err == MR_OK)
 			err = write_alert(deliver, &alert, error);
 		if (err != MR_OK)

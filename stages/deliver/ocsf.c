@@ -409,7 +409,6 @@ void ocsf_put_alert(struct ocsf *ocsf, const struct mr_alert *alert, struct mr_b
 	ocsf->evidence.len = 0;
 	mr_buf_add_text(&ocsf->evidence, "[");
 	ocsf_put_evidences(ocsf, alert, out, &ocsf->evidence);
-	record_forget(ocsf->records);
 	put_metadata(out, &rule->labels, alert->tenant, id);
 	put_unmapped(out, rule, common_counts_alerts(&ocsf->catalog->rules[alert->rule]), alert,
 		     &ocsf->evidence);

@@ -50,8 +50,7 @@ struct mr_slice ocsf_logsource(const struct ocsf *ocsf, const struct mr_evidence
 void ocsf_fini(struct ocsf *ocsf);
 
 /* Appends the line with its '\n'. Catalog indices in the alert have been checked. Reads the
- * evidence's records, where nobody has for this alert, so it may block on the disk; they are
- * forgotten. */
+ * evidence's records, so it may block on the disk. */
 void ocsf_put_alert(struct ocsf *ocsf, const struct mr_alert *alert, struct mr_buf *out);
 
 /* Likewise a rule that was refused, as a finding of its own: at the time `now_us`, of wall clock.

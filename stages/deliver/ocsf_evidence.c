@@ -201,7 +201,8 @@ void ocsf_put_evidences(const struct ocsf *ocsf, const struct mr_alert *alert, s
 	struct json_part list = json_begin(out, "evidences", '[');
 	for (uint32_t i = 0; i < alert->evidence_count; i++) {
 		const struct mr_evidence *evidence = &alert->evidence[i];
-		const struct record *record = record_fetch(ocsf->records, evidence);
+		struct record record;
+		record_fetch(ocsf->records, evidence, &record);
 		struct json_part part = json_begin(out, NULL, '{');
 		if (ocsf->actor.len > 0) /* the only evidence, whose actor is the alert's */
 			json_ready(out, (struct mr_slice){ocsf->actor.data, ocsf->actor.len});
@@ -211,9 +212,9 @@ void ocsf_put_evidences(const struct ocsf *ocsf, const struct mr_alert *alert, s
 		ocsf_put_source(out, evidence);
 		ocsf_put_device(out, evidence);
 		ocsf_put_target(out, evidence);
-		put_record(out, record);
+		put_record(out, &record);
 		json_end(out, part);
-		put_twin(ocsf, evidence, record, evidence_out);
+		put_twin(ocsf, evidence, &record, evidence_out);
 	}
 	json_end_or_drop(out, list);
 }

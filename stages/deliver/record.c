@@ -4,7 +4,6 @@
  * or changed: then the alert says so in the record's place, and what is there is not shown. */
 #include "record.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 #include "millrace/batch.h"
@@ -35,10 +34,8 @@ void record_reader_fini(struct record_reader *reader)
 	if (reader->json != NULL)
 		mr_json_reader_free(reader->json);
 	free(reader->shapes);
-	for (size_t i = 0; i < MR_EVIDENCE_MAX; i++) {
-		mr_buf_fini(&reader->kept[i].buf);
-		mr_buf_fini(&reader->kept[i].repaired);
-	}
+	mr_buf_fini(&reader->buf);
+	mr_buf_fini(&reader->repaired);
 	*reader = (struct record_reader){0};
 }
 
@@ -63,15 +60,14 @@ static bool can_embed(struct record_reader *reader, struct mr_slice bytes)
 }
 
 /* What parse judged was the record or its repaired text: that is what is shown. */
-static void embed(struct record_reader *reader, struct record_kept *kept)
+static void embed(struct record_reader *reader, struct record *out)
 {
-	struct record *out = &kept->is;
 	if (out->bytes.len > reader->max_json_bytes)
 		return;
 	out->json = can_embed(reader, out->bytes);
 	if (out->json)
 		return;
-	struct mr_buf *repaired = &kept->repaired;
+	struct mr_buf *repaired = &reader->repaired;
 	repaired->len = 0;
 	char *room = mr_buf_reserve(repaired, mr_repair_max(out->bytes.len) + MR_JSON_PADDING);
 	size_t len = mr_repair(out->bytes, room);
@@ -85,46 +81,43 @@ static void embed(struct record_reader *reader, struct record_kept *kept)
 }
 
 /* The bytes into the buffer, with what stands before them where that is a frame's header. */
-static enum mr_err read_again(const struct record_reader *reader, struct record_kept *kept,
+static enum mr_err read_again(struct record_reader *reader, const struct mr_origin *origin,
 			      bool framed, struct mr_error *error)
 {
-	const struct mr_origin *origin = &kept->origin;
 	size_t before = framed ? MR_FRAME_HEADER : 0;
 	size_t len = before + origin->length;
 	if (origin->length > MR_BATCH_REGION_MAX || origin->position < before)
 		return mr_error_set(error, MR_BAD_INPUT,
 				    "no record lies at byte %llu with %u bytes",
 				    (unsigned long long)origin->position, origin->length);
-	kept->buf.len = 0;
-	char *at = mr_buf_reserve(&kept->buf, len + MR_JSON_PADDING);
+	reader->buf.len = 0;
+	char *at = mr_buf_reserve(&reader->buf, len + MR_JSON_PADDING);
 	enum mr_err err = mr_files_read(reader->files, origin->partition, origin->position - before,
 					at, len, error);
 	if (err == MR_OK)
-		kept->buf.len = len;
+		reader->buf.len = len;
 	return err;
 }
 
-static void take_inline(struct record_kept *kept, struct mr_slice bytes)
+static void take_inline(struct record_reader *reader, struct mr_slice bytes, struct record *out)
 {
-	kept->buf.len = 0;
-	mr_buf_add(&kept->buf, bytes.at, bytes.len);
-	mr_buf_reserve(&kept->buf, MR_JSON_PADDING);
-	kept->is.bytes = (struct mr_slice){kept->buf.data, bytes.len};
+	reader->buf.len = 0;
+	mr_buf_add(&reader->buf, bytes.at, bytes.len);
+	mr_buf_reserve(&reader->buf, MR_JSON_PADDING);
+	out->bytes = (struct mr_slice){reader->buf.data, bytes.len};
 }
 
-static void take_referred(const struct record_reader *reader, struct record_kept *kept,
-			  struct mr_error *error)
+static void take_referred(struct record_reader *reader, const struct mr_origin *origin,
+			  struct record *out, struct mr_error *error)
 {
-	const struct mr_origin *origin = &kept->origin;
-	struct record *out = &kept->is;
 	bool framed = mr_files_has_frames(out->source);
-	if (read_again(reader, kept, framed, error) != MR_OK)
+	if (read_again(reader, origin, framed, error) != MR_OK)
 		return;
 	size_t before = framed ? MR_FRAME_HEADER : 0;
-	out->bytes = (struct mr_slice){kept->buf.data + before, origin->length};
+	out->bytes = (struct mr_slice){reader->buf.data + before, origin->length};
 	if (framed) {
 		struct mr_frame frame;
-		mr_frame_decode(kept->buf.data, &frame);
+		mr_frame_decode(reader->buf.data, &frame);
 		struct mr_slice name = mr_files_name(reader->files, frame.name);
 		if (frame.length == origin->length && name.len > 0) {
 			out->source = name;
@@ -133,17 +126,17 @@ static void take_referred(const struct record_reader *reader, struct record_kept
 	}
 }
 
-static void fetch(struct record_reader *reader, struct record_kept *kept, struct mr_slice inlined)
+void record_fetch(struct record_reader *reader, const struct mr_evidence *evidence,
+		  struct record *out)
 {
-	const struct mr_origin *origin = &kept->origin;
-	struct record *out = &kept->is;
+	const struct mr_origin *origin = &evidence->origin;
 	struct mr_error error = {0};
 	*out = (struct record){.source = mr_files_name(reader->files, origin->partition),
 			       .offset = origin->position};
-	if (inlined.len > 0)
-		take_inline(kept, inlined);
+	if (evidence->record.len > 0)
+		take_inline(reader, evidence->record, out);
 	else
-		take_referred(reader, kept, &error);
+		take_referred(reader, origin, out, &error);
 	if (error.code == MR_OK && mr_hash64(out->bytes.at, out->bytes.len, 0) != origin->hash)
 		mr_error_set(
 		    &error, MR_BAD_INPUT,
@@ -151,37 +144,10 @@ static void fetch(struct record_reader *reader, struct record_kept *kept, struct
 		    (int)(out->source.len < 200 ? out->source.len : 200), out->source.at,
 		    origin->length, (unsigned long long)out->offset);
 	if (error.code == MR_OK) {
-		out->came = out->bytes;
-		embed(reader, kept);
+		embed(reader, out);
 		return;
 	}
 	out->bytes = (struct mr_slice){"", 0};
 	strncpy(out->problem, error.text, sizeof(out->problem) - 1);
 	mr_log(MR_LOG_WARNING, "evidence cannot be shown: %s", out->problem);
-}
-
-static bool is_of(const struct record_kept *kept, const struct mr_evidence *evidence)
-{
-	const struct mr_origin *origin = &evidence->origin;
-	return kept->record == evidence->record.at && kept->origin.partition == origin->partition &&
-	       kept->origin.position == origin->position && kept->origin.length == origin->length &&
-	       kept->origin.hash == origin->hash;
-}
-
-const struct record *record_fetch(struct record_reader *reader, const struct mr_evidence *evidence)
-{
-	for (uint32_t i = 0; i < reader->kept_count; i++)
-		if (is_of(&reader->kept[i], evidence))
-			return &reader->kept[i].is;
-	assert(reader->kept_count < MR_EVIDENCE_MAX);
-	struct record_kept *kept = &reader->kept[reader->kept_count++];
-	kept->origin = evidence->origin;
-	kept->record = evidence->record.at;
-	fetch(reader, kept, evidence->record);
-	return &kept->is;
-}
-
-void record_forget(struct record_reader *reader)
-{
-	reader->kept_count = 0;
 }

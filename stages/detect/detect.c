@@ -207,7 +207,7 @@ static enum mr_err open_tables(struct detect *detect, const struct mr_stage_env 
 		err = engine_open(image, env->fields, &detect->engine, error);
 	if (err == MR_OK)
 		detect->signals.consumers =
-		    detect_consumers_find(&detect->catalog, &decoded, env->fields, &detect->arena);
+		    detect_consumers_find(&detect->catalog, &decoded, env, &detect->arena);
 	return err;
 }
 
@@ -223,8 +223,6 @@ static enum mr_err open_stage(void *state, const struct mr_stage_env *env, struc
 	detect->signals.catalog = &detect->catalog;
 	detect->signals.counters = env->counters;
 	detect->signals.tally = env->tally;
-	detect->signals.whole.fields = mr_shown_in_alert();
-	detect->signals.brief.fields = mr_shown_in_signal();
 	memcpy(detect->signals.seed, env->seed, sizeof detect->signals.seed);
 	return MR_OK;
 }

@@ -68,6 +68,8 @@ struct detect_consumer {
 	/* Besides what alerts show: what correlations further out group or count by. */
 	struct detect_field *carried;
 	uint32_t carried_count;
+	uint64_t
+	    shown; /* what its signals say of what alerts show: normalised fields, a bit each */
 };
 
 struct detect_consumers {
@@ -85,7 +87,7 @@ struct detect_consumers {
 /* For each catalog index its consumers; in the arena. */
 struct detect_consumers *detect_consumers_find(const struct mr_catalog *catalog,
 					       const struct detect_places *places,
-					       const struct mr_fields *fields,
+					       const struct mr_stage_env *env,
 					       struct mr_arena *arena);
 
 /* Turns matches into signals. */
@@ -101,19 +103,13 @@ struct detect_signals {
 	uint32_t matched[MR_MATCHED_MAX]; /* of them, those that signals say */
 	uint32_t matched_count;
 	bool has_matched;
-	/* Of the event in hand what its own alerts show, and what a signal to a correlation carries
-	 * for those who read alerts, should nobody be able to read the record again. */
-	struct detect_shown {
-		uint64_t fields; /* which, a bit each */
-		struct mr_packed packed;
-		bool is_packed;
-	} whole, brief;
+	struct mr_packed shown;    /* of the event in hand */
+	uint64_t shown_fields;     /* these; 0: not packed yet */
 	struct mr_packing packing; /* of the fields in hand */
 };
 /* An event, which matches these rules; borrowed. */
 void detect_signals_begin(struct detect_signals *signals, const uint32_t *rules, size_t count);
-/* Whether the event is to be complete for their signals; else it is to be
- * identified. */
+/* Whether the event is to be complete for their signals; else it is to be identified. */
 bool detect_signals_complete(const struct detect_signals *signals);
 void detect_signals_emit(struct detect_signals *signals, const struct mr_events *events,
 			 const struct mr_event *event, uint32_t rule, struct mr_writer *out);

@@ -129,19 +129,41 @@ static bool one_waits(const struct mr_fields *fields, const struct detect_field 
 	return false;
 }
 
-/* Whether the consumers of a detection's matches need all fields of an event. */
-static bool need_all(const struct mr_catalog *catalog, const struct mr_fields *fields,
+/* Of the normalised fields that stand in the list those that alerts show. */
+static uint64_t shown_of_list(const struct detect_field *list, uint32_t count)
+{
+	uint64_t shown = 0;
+	for (uint32_t i = 0; i < count; i++)
+		if (mr_field_in_alert(list[i].name))
+			shown |= UINT64_C(1) << list[i].name;
+	return shown;
+}
+
+/* What its signals say of a record, should nobody be able to read it again: who, what and where,
+ * what the correlation groups and counts by, and what the rule wants shown. */
+static uint64_t shown_to(const struct mr_catalog *catalog, const struct mr_stage_env *env,
+			 const struct detect_consumers *list,
+			 const struct detect_consumer *consumer)
+{
+	const struct mr_rule *rule = &catalog->rules[consumer->rule];
+	if (consumer->plain || !env->retells)
+		return mr_shown_in_alert();
+	return mr_shown_in_signal() | shown_of_list(list->shown, list->shown_count) |
+	       shown_of_list(consumer->group, rule->group_by.count) |
+	       shown_of_list(consumer->values, rule->fields.count);
+}
+
+/* Whether the signals of a detection's matches need all fields of an event. */
+static bool need_all(const struct mr_catalog *catalog, const struct mr_stage_env *env,
 		     const struct detect_consumers *list)
 {
-	bool all = false;
-	/* What alerts show anyway is found for them. */
-	for (uint32_t i = 0; i < list->shown_count; i++)
-		all |= !mr_field_in_alert(list->shown[i].name) &&
-		       detect_field_waits(fields, &list->shown[i]);
+	const struct mr_fields *fields = env->fields;
+	bool all = one_waits(fields, list->shown, list->shown_count);
 	for (uint32_t i = 0; i < list->count && !all; i++) {
 		const struct detect_consumer *consumer = &list->items[i];
 		const struct mr_rule *rule = &catalog->rules[consumer->rule];
-		all = consumer->plain || one_waits(fields, consumer->group, rule->group_by.count) ||
+		all = consumer->plain || !env->retells ||
+		      one_waits(fields, consumer->group, rule->group_by.count) ||
 		      one_waits(fields, consumer->values, rule->fields.count) ||
 		      one_waits(fields, consumer->carried, consumer->carried_count);
 	}
@@ -150,7 +172,7 @@ static bool need_all(const struct mr_catalog *catalog, const struct mr_fields *f
 
 struct detect_consumers *detect_consumers_find(const struct mr_catalog *catalog,
 					       const struct detect_places *places,
-					       const struct mr_fields *fields,
+					       const struct mr_stage_env *env,
 					       struct mr_arena *arena)
 {
 	struct detect_consumers *all = mr_arena_alloc(arena, (catalog->count + 1) * sizeof *all);
@@ -180,8 +202,11 @@ struct detect_consumers *detect_consumers_find(const struct mr_catalog *catalog,
 			add_consumer(&all[named], arena, consumer);
 		}
 	}
-	for (uint32_t i = 0; i < catalog->count; i++)
-		all[i].complete = need_all(catalog, fields, &all[i]);
+	for (uint32_t i = 0; i < catalog->count; i++) {
+		for (uint32_t c = 0; c < all[i].count; c++)
+			all[i].items[c].shown = shown_to(catalog, env, &all[i], &all[i].items[c]);
+		all[i].complete = need_all(catalog, env, &all[i]);
+	}
 	return all;
 }
 
@@ -209,18 +234,17 @@ static void read_texts(struct detect_signals *signals, const struct mr_events *e
 
 /* ---- fields ---- */
 
-/* Once for each event, however many signals it makes. */
-static struct mr_packed shown_of(struct detect_signals *signals, struct detect_shown *shown,
+/* Most signals of an event say the same. */
+static struct mr_packed shown_of(struct detect_signals *signals, uint64_t fields,
 				 const struct mr_events *events, const struct mr_event *event)
 {
-	if (!shown->is_packed) {
+	if (signals->shown_fields != fields) {
 		mr_packing_begin(&signals->packing);
-		mr_packing_add_shown(&signals->packing, &signals->arena, events, event,
-				     shown->fields);
-		shown->packed = mr_packing_end(&signals->packing, &signals->arena);
-		shown->is_packed = true;
+		mr_packing_add_shown(&signals->packing, &signals->arena, events, event, fields);
+		signals->shown = mr_packing_end(&signals->packing, &signals->arena);
+		signals->shown_fields = fields;
 	}
-	return shown->packed;
+	return signals->shown;
 }
 
 /* What an outer correlation takes of a field: what it would see in the record itself, so each text
@@ -285,8 +309,7 @@ static void set_fields(struct detect_signals *signals, const struct mr_events *e
 		       const struct mr_event *event, const struct detect_consumers *list,
 		       const struct detect_consumer *consumer, struct mr_signal *signal)
 {
-	struct mr_packed shown =
-	    shown_of(signals, consumer->plain ? &signals->whole : &signals->brief, events, event);
+	struct mr_packed shown = shown_of(signals, consumer->shown, events, event);
 	mr_packing_begin(&signals->packing);
 	/* First, so that nothing else takes their place: keys depend on them. */
 	bool whole = true;
@@ -367,7 +390,7 @@ void detect_signals_begin(struct detect_signals *signals, const uint32_t *rules,
 	signals->rule_count = count;
 	signals->matched_count = 0;
 	signals->has_matched = false;
-	signals->whole.is_packed = signals->brief.is_packed = false;
+	signals->shown_fields = 0;
 	mr_arena_reset(&signals->arena);
 }
 

@@ -397,6 +397,7 @@ static void parse_complete(void *state, struct mr_events *events, struct mr_even
 {
 	struct parse *parse = state;
 	struct mr_view view = {events, event, mr_normaliser_marks(parse->normaliser)};
+	MR_POISON("complete", event->raw);
 	fill_fields(parse, MR_PASS_LATER, &view, NULL);
 }
 

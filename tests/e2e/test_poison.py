@@ -8,6 +8,26 @@ import unittest
 import millrace_test as mr
 
 STAGES = ("parse", "enrich", "detect", "correlate")
+# What alerts show of its records is found in them when they are made.
+PAIRS = """title: A mailbox was set
+id: 0d1fca2b-93a8-4f43-a8b2-5c07f6c2f9e3
+name: set
+status: test
+logsource: {product: m365}
+detection: {selection: {Operation: Set-Mailbox}, condition: selection}
+level: low
+---
+title: Two of one user
+id: 6fb0a2c4-90d5-4d0a-8f0e-1e4f4b7f3c57
+status: test
+correlation:
+    type: event_count
+    rules: [set]
+    group-by: [UserId]
+    timespan: 1h
+    condition: {gte: 2}
+level: high
+"""
 
 
 class Poison(unittest.TestCase):
@@ -44,15 +64,13 @@ class Scan(Poison):
 class Run(Poison):
     """The pipeline goes on: the deadly ones alone are set aside, whole, and stay so."""
 
-    def test_all_others_are_judged(self):
-        deadly = {0: "parse", 70: "enrich", 71: "detect", 1500: "correlate", 2999: "detect"}
-        lines = [json.dumps({**mr.record(number, 1), "Id": f"millrace-poison-{deadly[number]}"}
-                            if number in deadly else mr.record(number, 1)) for number in range(3000)]
+    def run_twice(self, rules, lines, deadly, alerts):
+        """The second life finds all done."""
         with open(self.path("in.ndjson"), "w", encoding="utf-8") as out:
             out.write("".join(line + "\n" for line in lines))
         with open(self.path("run.yaml"), "w", encoding="utf-8") as out:
             out.write(f"""state: {self.path("state")}
-rules: [{self.rules}]
+rules: [{rules}]
 sources: [{{name: a, type: file, path: {self.path("in.ndjson")}, follow: false}}]
 sinks: [{{name: b, type: file, path: {self.path("alerts.ndjson")}}}]
 """)
@@ -63,13 +81,27 @@ sinks: [{{name: b, type: file, path: {self.path("alerts.ndjson")}}}]
             self.assertEqual(done.returncode, 0, said)
             self.assertEqual("was killed" in said, again == 0, said)
             with open(self.path("alerts.ndjson"), "rb") as found:
-                self.assertEqual(len(set(mr.ids(mr.alerts(found.read())))), len(lines) - len(deadly))
+                self.assertEqual(len(set(mr.ids(mr.alerts(found.read())))), alerts)
             with open(self.path("state/dead-letter.ndjson"), "rb") as found:
                 aside = mr.alerts(found.read())
             self.assertEqual(sorted(entry["record"] for entry in aside), sorted(lines[number] for number in deadly))
             for entry in aside:
                 self.assertTrue(entry["reason"].startswith("killed_worker"))
 
+    def test_all_others_are_judged(self):
+        deadly = {0: "parse", 70: "enrich", 71: "detect", 1500: "correlate", 2999: "detect"}
+        lines = [json.dumps({**mr.record(number, 1), "Id": f"millrace-poison-{deadly[number]}"}
+                            if number in deadly else mr.record(number, 1)) for number in range(3000)]
+        self.run_twice(self.rules, lines, deadly, len(lines) - len(deadly))
+
+    def test_all_others_are_told(self):
+        """One that is deadly only where an alert is to show it: to correlate."""
+        rules = self.path("pairs.yml")
+        with open(rules, "w", encoding="utf-8") as out:
+            out.write(PAIRS)
+        lines = [json.dumps({**mr.record(number, 1), "UserId": f"user{number // 2}@example.com",
+                             "Id": "millrace-poison-complete" if number == 77 else f"record-{number}"}) for number in range(200)]
+        self.run_twice(rules, lines, [77], 99)
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

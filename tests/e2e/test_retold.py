@@ -101,6 +101,18 @@ class Retold(unittest.TestCase):
         self.assertEqual(found["evidences"], scanned[0]["evidences"])
         self.assertEqual(found["message"], scanned[0]["message"])
 
+    def test_a_record_that_fits_no_message(self):
+        """Nor does it have to: it is read again where it lies, as parse did."""
+        for mib in (3, 5):
+            with open(self.records, "w", encoding="utf-8") as out:
+                for number in (1, 2):
+                    out.write(json.dumps({**record(number), "Pad": "x" * (mib << 20)}) + "\n")
+            status, found, said = mr.scan("-r", self.rules, "--max-record-bytes", "10MiB", self.records, env=self.place.environment)
+            self.assertEqual((status, len(found)), (0, 1), said)
+            for evidence in found[0]["unmapped"]["millrace"]["evidence"]:
+                self.assertTrue(evidence["intact"])
+                self.assertEqual(evidence["fields"].get("status"), "Success", f"of {mib} MiB")
+
     def test_a_record_that_is_no_longer_what_was_judged(self):
         process = self.first_record()
         changed = 0

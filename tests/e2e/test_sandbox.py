@@ -185,15 +185,15 @@ class Sandbox(unittest.TestCase):
         self.assertEqual(memory["parse", 128], memory["parse", 64])
 
     def test_files_of_a_service(self):
-        """Of what lies on the disk, who parses can read the journal, and who correlates nothing; neither can write but
-        to what says that the state directory is taken, and to standard error."""
+        """Of what lies on the disk, who parses can read the journal, and who correlates, to find in it what alerts show;
+        neither can write but to what says that the state directory is taken, and to standard error."""
         service, run, workers = self.running()
-        for name, may_read in (("parse", {"00000000000000000001.seg"}), ("correlate", set())):
+        for name in ("parse", "correlate"):
             reads, writes = set(), set()
             for path, reads_alone in mr.descriptors(workers[name]):
                 if path.startswith(service.path("")):
                     (reads if reads_alone else writes).add(os.path.basename(path))
-            self.assertEqual((name, reads, writes), (name, may_read, {"lock", "said.1"}))
+            self.assertEqual((name, reads, writes), (name, {"00000000000000000001.seg"}, {"lock", "said.1"}))
         self.stop(service, run)
 
     def test_who_takes_too_much_dies(self):

@@ -20,6 +20,7 @@ static struct {
 	char path[64];
 	char logged[8192];
 	unsigned identified, completed; /* events */
+	bool says_all;                  /* the records are on another host */
 } world;
 
 static void remember(void *context, enum mr_log_level level, uint64_t kind, const char *line,
@@ -63,7 +64,8 @@ static void start(const char *rules)
 					  .tables = world.tables,
 					  .counters = &world.counters,
 					  .tally = &world.tally,
-					  .seed = {1, 2, 3}};
+					  .seed = {1, 2, 3},
+					  .retells = !world.says_all};
 	world.state = mr_calloc(1, mr_stage_detect.state_size);
 	if (mr_stage_detect.open(world.state, &world.env, &error) != MR_OK)
 		fail_msg("%s", error.text);
@@ -352,7 +354,7 @@ static void correlations_see_mapped_fields(void **state)
 	feed("{\"a\":\"x\",\"eventSource\":\"E\",\"Workload\":\"W\",\"UserAgent\":\"V\","
 	     "\"eventName\":\"Own\",\"ResultStatus\":\"Ok\"}",
 	     5);
-	SIGNALS("1<0 key w,u value op,ok\n"
+	SIGNALS("1<0 key w,u value op,ok status=Success\n"
 		"1<0 key e,v value own,ok\n");
 	/* Alerts have their name elsewhere; an own field that is null is no key, and hides the
 	 * other. */
@@ -490,12 +492,26 @@ static void what_a_correlation_takes_is_waited_for(void **state)
 		assert_int_equal(world.completed, 1);
 		stop(state);
 	}
-	/* What alerts show anyway is no reason. */
+	/* What the rule wants shown is said, whoever shows it. */
 	start(MAPPED_DETECTION("d0", EXCHANGE) SHOWING("[status]")
 		  CORRELATION("c1", "  type: event_count\n  rules: [d0]\n  group-by: [u]\n"
 				    "  condition: {gte: 2}\n"));
 	feed("{" SAID ",\"u\":\"A\"}", 5);
-	assert_int_equal(world.completed, 0);
+	SIGNALS("1<0 key a api.operation=Op status=Success src_endpoint.ip=1.2.3.4\n");
+	assert_int_equal(world.completed, 1);
+}
+
+/* Where nobody can tell a record again, all is said. */
+static void signals_say_all_where_records_are_far(void **state)
+{
+	(void)state;
+	world.says_all = true;
+	start(DETECTION("d0", "a: x")
+		  CORRELATION("c1", "  type: event_count\n  rules: [d0]\n  group-by: [u]\n"
+				    "  condition: {gte: 2}\n"));
+	feed("{" SAID ",\"u\":\"A\"}", 5);
+	SIGNALS("1<0 key a api.operation=Op status=Success src_endpoint.ip=1.2.3.4\n");
+	assert_int_equal(world.completed, 1);
 }
 
 /* What is carried outwards is there once, and whole. */
@@ -758,6 +774,7 @@ int main(void)
 	    cmocka_unit_test_teardown(a_correlation_is_told_who_what_and_where, stop),
 	    cmocka_unit_test_teardown(a_detections_own_alert_is_told_all, stop),
 	    cmocka_unit_test_teardown(what_a_correlation_takes_is_waited_for, stop),
+	    cmocka_unit_test_teardown(signals_say_all_where_records_are_far, stop),
 	    cmocka_unit_test_teardown(shown_fields_do_not_hide_carried_ones, stop),
 	    cmocka_unit_test_teardown(dense_layers_open_at_once, stop),
 	    cmocka_unit_test_teardown(places_survive_any_bytes, stop),
