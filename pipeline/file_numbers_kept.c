@@ -173,7 +173,8 @@ static enum mr_err take_batches(struct mr_file_numbers *numbers, const struct mr
 {
 	size_t at = 0;
 	size_t len;
-	while ((len = batch_length((struct mr_slice){bytes.at + at, bytes.len - at})) > 0) {
+	while (at < bytes.len &&
+	       (len = batch_length((struct mr_slice){bytes.at + at, bytes.len - at})) > 0) {
 		struct mr_slice body = {bytes.at + at + HEAD, len - HEAD - SUM};
 		if (!take_batch(numbers, body))
 			return damaged(dir, at, error);
