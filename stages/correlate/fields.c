@@ -55,6 +55,15 @@ void corr_names_put(struct corr *corr, size_t from, struct mr_buf *out)
 
 /* ---- from bytes ---- */
 
+/* The first id that is another one now: those before it are the same. Mostly there is none. */
+static void differ(struct corr_section *section, uint64_t first)
+{
+	section->same = false;
+	section->now = mr_malloc(((size_t)MR_FIELDS_MAX + 1) * sizeof(*section->now));
+	for (uint64_t id = 0; id < first; id++)
+		section->now[id] = (mr_field)id;
+}
+
 /* From the lowest id up. */
 static void get_names(struct corr *corr, struct mr_unpack *in)
 {
@@ -62,7 +71,6 @@ static void get_names(struct corr *corr, struct mr_unpack *in)
 	size_t items = mr_unpack_array(in, SIZE_MAX);
 	uint64_t highest = 0;
 	section->same = true;
-	section->now = mr_malloc(((size_t)MR_FIELDS_MAX + 1) * sizeof(*section->now));
 	in->bad |= items % NAME_PARTS != 0;
 	for (size_t i = 0; i < items / NAME_PARTS && mr_unpack_ok(in); i++) {
 		uint64_t id = mr_unpack_uint(in, MR_FIELDS_MAX);
@@ -70,8 +78,10 @@ static void get_names(struct corr *corr, struct mr_unpack *in)
 		in->bad |= id <= highest;
 		highest = id;
 		section->fields[id / 64] |= UINT64_C(1) << id % 64;
-		section->same &= now == id;
-		section->now[id] = now;
+		if (section->same && now != id)
+			differ(section, id);
+		if (!section->same)
+			section->now[id] = now;
 	}
 	in->bad |= !mr_unpack_done(in);
 }
