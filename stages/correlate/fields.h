@@ -10,8 +10,8 @@
 struct corr_section {
 	uint64_t version;
 	uint64_t fields[MR_FIELD_SET_WORDS]; /* that items have, or may have */
-	/* Of what is read: whether its ids are this run's; else which ones are, by the section's; 0:
-	 * this run does not know the name. */
+	/* Of what is read: whether its ids are this run's; else which ones are, by the section's;
+	 * 0: this run does not know the name. */
 	bool same;
 	mr_field *now;
 };
