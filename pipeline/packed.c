@@ -7,8 +7,8 @@
  * in front of it. The state of correlate is kept in that layout: another one is another version of
  * its sections, too.
  *
- * Called by signal.c and alert.c, by detect, which makes them, and by correlate, which keeps them.
- * Never fails: bytes that are none make the cursor bad. */
+ * Called by signal.c, alert.c and retell.c, by detect, which makes them, and by correlate, which
+ * keeps them. Never fails: bytes that are none make the cursor bad. */
 #include "millrace/signal.h"
 
 #include <assert.h>

@@ -1,12 +1,13 @@
 /* retell.c - evidence, record by record through the stages that make events.
  *
  * Called by worker.c and trial.c, and by correlate through its environment. Never fails: a record
- * that cannot be read, is not the one that was judged, or is not taken by parse any more keeps what
- * its signal said; deliver, which reads it too, says why. */
+ * that cannot be read, is not the one that was judged, is set aside, or is not taken by parse any
+ * more keeps what its signal said; of the first two deliver, which reads them too, says why. */
 #include "retell.h"
 
 #include <assert.h>
 
+#include "millrace/alive.h"
 #include "millrace/json.h"
 #include "tables.h"
 
@@ -195,14 +196,19 @@ static bool is_aside(const struct mr_retell *retell, const struct mr_evidence *e
 	return retell->watch != NULL && mr_aside_has(&retell->watch->aside, &evidence->origin);
 }
 
+/* A disk that keeps the worker waiting is no record's fault, and one record more is a sign of life.
+ */
 static void tell(struct mr_retell *retell, struct mr_evidence *evidence)
 {
+	mr_alive();
 	if (is_aside(retell, evidence) || !take_record(retell, evidence))
 		return;
 	if (retell->watch != NULL)
 		mr_inhand_record(retell->watch->page, &evidence->origin, evidence->origin.partition,
 				 evidence->origin.position);
 	go(retell, evidence);
+	if (retell->watch != NULL)
+		mr_inhand_nothing(retell->watch->page);
 }
 
 void mr_retell_alert(void *opaque, struct mr_alert *alert)
@@ -210,8 +216,10 @@ void mr_retell_alert(void *opaque, struct mr_alert *alert)
 	struct mr_retell *retell = opaque;
 	struct mr_inhand had = {0};
 	mr_arena_reset(&retell->arena);
-	if (retell->watch != NULL)
+	if (retell->watch != NULL) {
 		had = *retell->watch->page;
+		mr_inhand_nothing(retell->watch->page);
+	}
 	for (uint32_t i = 0; i < alert->evidence_count; i++)
 		tell(retell, &alert->evidence[i]);
 	if (retell->watch != NULL)

@@ -477,15 +477,17 @@ static void shrink_alert(struct mr_writer *writer, struct mr_alert *alert, struc
 		if (fits(alert, out, start))
 			return;
 	}
-	for (uint32_t i = 0; i < had; i++)
+	for (uint32_t i = 0; i < had; i++) {
+		alert->evidence[i].fields = NULL;
+		alert->evidence[i].packed = (struct mr_packed){0};
 		alert->evidence[i].field_count = 0;
+	}
 	while (!fits(alert, out, start) && alert->evidence_count > 1)
 		alert->evidence_count--;
 	if (alert->evidence_count < had)
-		mr_log(
-		    MR_LOG_WARNING,
-		    "an alert shows %u of %u records: the others' ids are too long for a message",
-		    alert->evidence_count, had);
+		mr_log(MR_LOG_WARNING,
+		       "an alert shows %u of %u records: with the others' ids it fits no message",
+		       alert->evidence_count, had);
 }
 
 void mr_writer_alert(struct mr_writer *out, const struct mr_alert *alert)

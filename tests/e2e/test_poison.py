@@ -64,7 +64,7 @@ class Scan(Poison):
 class Run(Poison):
     """The pipeline goes on: the deadly ones alone are set aside, whole, and stay so."""
 
-    def run_twice(self, rules, lines, deadly, alerts):
+    def run_twice(self, rules, lines, deadly, alerts, killed):
         """The second life finds all done."""
         with open(self.path("in.ndjson"), "w", encoding="utf-8") as out:
             out.write("".join(line + "\n" for line in lines))
@@ -80,6 +80,8 @@ sinks: [{{name: b, type: file, path: {self.path("alerts.ndjson")}}}]
             said = done.stderr.decode()
             self.assertEqual(done.returncode, 0, said)
             self.assertEqual("was killed" in said, again == 0, said)
+            if again == 0:
+                self.assertIn(f"worker {killed}", said)
             with open(self.path("alerts.ndjson"), "rb") as found:
                 self.assertEqual(len(set(mr.ids(mr.alerts(found.read())))), alerts)
             with open(self.path("state/dead-letter.ndjson"), "rb") as found:
@@ -92,7 +94,7 @@ sinks: [{{name: b, type: file, path: {self.path("alerts.ndjson")}}}]
         deadly = {0: "parse", 70: "enrich", 71: "detect", 1500: "correlate", 2999: "detect"}
         lines = [json.dumps({**mr.record(number, 1), "Id": f"millrace-poison-{deadly[number]}"}
                             if number in deadly else mr.record(number, 1)) for number in range(3000)]
-        self.run_twice(self.rules, lines, deadly, len(lines) - len(deadly))
+        self.run_twice(self.rules, lines, deadly, len(lines) - len(deadly), "parse")
 
     def test_all_others_are_told(self):
         """One that is deadly only where an alert is to show it: to correlate."""
@@ -101,7 +103,7 @@ sinks: [{{name: b, type: file, path: {self.path("alerts.ndjson")}}}]
             out.write(PAIRS)
         lines = [json.dumps({**mr.record(number, 1), "UserId": f"user{number // 2}@example.com",
                              "Id": "millrace-poison-complete" if number == 77 else f"record-{number}"}) for number in range(200)]
-        self.run_twice(rules, lines, [77], 99)
+        self.run_twice(rules, lines, [77], 99, "correlate")
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -63,6 +63,15 @@ class TooLarge(unittest.TestCase):
                       f"record's id begins \"{records[2]['Id']}\"", said)
         self.assertIn("2 signals were too large; all else was judged", said)
 
+    def test_alert(self):
+        """Its records' ids pass a message together: it shows those that fit."""
+        records = [mr.record(number, 1) | {"Id": f"{number}" + "y" * (900 << 10), "ObjectId": "one"} for number in range(6)]
+        status, found, said, counted = self.scan(records)
+        self.assertEqual((status, counted["alerts_too_large"], counted["signals_too_large"]), (0, 0, 0), said[-2000:])
+        many = [alert for alert in found if alert["finding_info"]["title"] == "Many of one object"]
+        self.assertEqual([(alert["count"], len(alert["evidences"])) for alert in many], [(6, 4)])
+        self.assertIn("an alert shows 4 of 6 records", said)
+
     def test_values(self):
         """Values that pass a message are counted exactly, as if they were short."""
         record = mr.record(0, 1)

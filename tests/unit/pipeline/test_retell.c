@@ -11,6 +11,8 @@
 #include <cmocka.h>
 
 #include "files.h"
+#include "millrace/alive.h"
+#include "millrace/os.h"
 #include "retell.h"
 
 #define S(text) MR_SLICE(text)
@@ -168,6 +170,20 @@ static enum mr_err nobody(void *context, int fd, struct mr_slice name, uint32_t 
 	return mr_error_set(error, MR_UNSUPPORTED, "no more files");
 }
 
+/* While a record is read from the disk none is in hand. */
+static ssize_t look_and_read(int fd, void *bytes, size_t len, off_t offset)
+{
+	assert_int_equal(page.what, MR_INHAND_NOTHING);
+	return pread(fd, bytes, len, offset);
+}
+
+static unsigned lives;
+static void count_life(void *context)
+{
+	(void)context;
+	lives++;
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -188,12 +204,17 @@ static int set_up(void **state)
 	};
 	assert_int_equal(mr_retell_open(&world.retell, &world.env, NULL), MR_OK);
 	mr_retell_watch(&world.retell, &world.watch);
+	mr_os.pread = look_and_read;
+	mr_alive_listen(count_life, NULL);
+	lives = 0;
 	return 0;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
+	mr_os.pread = pread;
+	mr_alive_listen(NULL, NULL);
 	mr_retell_close(&world.retell);
 	assert_int_equal(closed, 2);
 	assert_int_equal(world.counters.at[MR_C_RECORDS], 0);
@@ -248,6 +269,7 @@ static void records_say_the_rest(void **state)
 	mr_retell_alert(&world.retell, &alert);
 	expect(&alert.evidence[0], "own DE FR good later Delft ");
 	expect(&alert.evidence[1], "else later NL Delft ");
+	assert_int_equal(lives, 2); /* who gets on is not taken for hung */
 	/* What the worker has in hand is what it had. */
 	assert_int_equal(page.what, MR_INHAND_RECORD);
 	assert_int_equal(page.record.position, 77);

@@ -469,8 +469,14 @@ static void alert_keeps_what_evidence_fits(void **state)
 	char *id = mr_calloc(1, 1 << 20);
 	struct mr_alert alert = {
 	    .activity = MR_ACTIVITY_CREATE, .tenant = S("t"), .evidence_count = MR_EVIDENCE_MAX};
-	for (uint32_t i = 0; i < MR_EVIDENCE_MAX; i++)
+	/* As correlate has them: packed, not listed. */
+	static const struct mr_signal_field field = {MR_F_OPERATION, MR_STRING, {"Op", 2}};
+	struct mr_arena arena = {0};
+	for (uint32_t i = 0; i < MR_EVIDENCE_MAX; i++) {
 		alert.evidence[i].record_id = (struct mr_slice){id, (1 << 20) - i};
+		alert.evidence[i].packed = mr_fields_pack(&arena, &field, 1);
+		alert.evidence[i].field_count = 1;
+	}
 	mr_writer_add_output(&out, MR_CONTENT_ALERTS, 0, MR_LINK_SPREAD, 1);
 	mr_writer_alert(&out, &alert);
 	assert_true(mr_writer_take(&out, MR_CONTENT_ALERTS, 0, &body));
@@ -478,6 +484,8 @@ static void alert_keeps_what_evidence_fits(void **state)
 	assert_true(mr_reader_alert(&in, &got));
 	assert_int_equal(got.evidence_count, 3);
 	assert_int_equal(got.evidence[2].record_id.len, (1 << 20) - 2);
+	assert_int_equal(got.evidence[2].field_count, 0);
+	mr_arena_fini(&arena);
 	mr_reader_advance(&in);
 	assert_int_equal(mr_reader_finish(&in, NULL), MR_OK);
 	assert_int_equal(counters.at[MR_C_ALERTS_TOO_LARGE], 0);
