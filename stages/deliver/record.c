@@ -133,6 +133,7 @@ void record_fetch(struct record_reader *reader, const struct mr_evidence *eviden
 	struct mr_error error = {0};
 	*out = (struct record){.source = mr_files_name(reader->files, origin->partition),
 			       .offset = origin->position};
+	bool journal = mr_files_has_frames(out->source);
 	if (evidence->record.len > 0)
 		take_inline(reader, evidence->record, out);
 	else
@@ -148,6 +149,13 @@ void record_fetch(struct record_reader *reader, const struct mr_evidence *eviden
 		return;
 	}
 	out->bytes = (struct mr_slice){"", 0};
+	/* The number of a segment that went may be another one's by now. */
+	if (journal || error.code == MR_NOT_FOUND) {
+		mr_error_prefix(&error,
+				"the journal holds it no more (journal_age, journal_bytes), "
+				"or is damaged");
+		out->source = MR_SLICE("");
+	}
 	strncpy(out->problem, error.text, sizeof(out->problem) - 1);
 	mr_log(MR_LOG_WARNING, "evidence cannot be shown: %s", out->problem);
 }

@@ -481,7 +481,10 @@ static void evidence_that_changed_is_not_shown(void **state)
 
 	alert.evidence[0].origin.partition = 77;
 	write_alert(&alert);
-	assert_at("unmapped.millrace.evidence.0.problem", "there is no file 77");
+	assert_at(
+	    "unmapped.millrace.evidence.0.problem",
+	    "the journal holds it no more (journal_age, journal_bytes), or is damaged: there is "
+	    "no file 77");
 	json_line_close(&line);
 	alert.evidence[0].origin.length = UINT32_MAX;
 	write_alert(&alert);
