@@ -1,4 +1,5 @@
-/* cost.c - millrace-cost: the pipeline over files in this one process, for ./run cost.
+/* cost.c - millrace-cost: the pipeline over files in this one process, for ./run cost and
+ * bench/train.
  *
  *     valgrind --tool=callgrind --instr-atstart=no millrace-cost SETTING=VALUE...
  *
@@ -12,7 +13,12 @@
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
+#ifdef MILLRACE_CALLGRIND
 #include <valgrind/callgrind.h>
+#else
+#define CALLGRIND_START_INSTRUMENTATION
+#define CALLGRIND_STOP_INSTRUMENTATION
+#endif
 
 #include "millrace/log.h"
 #include "millrace/trial.h"

@@ -112,20 +112,31 @@ AVX2 void list_group_avx2(uint32_t *out, const void *offsets, uint32_t begin)
 			    _mm256_add_epi32(places, _mm256_set1_epi32((int)begin)));
 }
 
+AVX2 uint64_t bytes_set(__m256i bytes)
+{
+	return (uint32_t)_mm256_movemask_epi8(bytes);
+}
+
+/* Where the quote stands is the way to the next gap, and all waits for it: the others are looked
+ * for aside, and told apart only where one is before it. */
 AVX2 const char *find_stop_avx2(const char *at, const char *end, uint64_t *high)
 {
 	for (; at <= end; at += JSON_PIECE) {
 		__m256i own = _mm256_loadu_si256((const __m256i_u *)at);
-		__m256i stops = _mm256_or_si256(_mm256_cmpeq_epi8(own, _mm256_set1_epi8('"')),
-						_mm256_cmpeq_epi8(own, _mm256_set1_epi8('\\')));
-		/* As unsigned bytes, those that the least of them and 0x1f are. */
-		__m256i control = _mm256_set1_epi8(0x1f);
-		stops =
-		    _mm256_or_si256(stops, _mm256_cmpeq_epi8(_mm256_min_epu8(own, control), own));
-		uint32_t mask = (uint32_t)_mm256_movemask_epi8(stops);
-		*high |= (uint32_t)_mm256_movemask_epi8(own);
-		if (mask != 0)
-			return at + __builtin_ctz(mask);
+		uint64_t quotes = bytes_set(_mm256_cmpeq_epi8(own, _mm256_set1_epi8('"')));
+		uint64_t before = quotes - 1; /* all where there is none */
+		__m256i backslash = _mm256_cmpeq_epi8(own, _mm256_set1_epi8('\\'));
+		/* As signed bytes, those that are not ASCII are below a blank, too. */
+		__m256i control = _mm256_cmpgt_epi8(_mm256_set1_epi8(' '), own);
+		uint64_t others = bytes_set(_mm256_or_si256(backslash, control)) & before;
+		if (__builtin_expect(others != 0, 0)) {
+			*high |= bytes_set(own);
+			others &= ~bytes_set(own);
+			if (others != 0)
+				return at + __builtin_ctzll(others);
+		}
+		if (quotes != 0)
+			return at + __builtin_ctzll(quotes);
 	}
 	return at;
 }
