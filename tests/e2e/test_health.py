@@ -211,7 +211,7 @@ class Health(unittest.TestCase):
     def test_copied_pages_count(self):
         """While a snapshot is written the worker copies what it writes to. Near the ceiling input waits for that: nothing is shed."""
         each = EVENTS + EVENTS // 3  # signals, of records read once
-        service = self.service("state_bytes: 36MiB\n", rules=KEYS, timeout="10m")
+        service = self.service("state_bytes: 30MiB\n", rules=KEYS, timeout="10m")
         service.start()
 
         def counted(name):
@@ -222,8 +222,8 @@ class Health(unittest.TestCase):
         before = service.checkpoint()
         mt.wait_until(lambda: service.checkpoint() > before, "a checkpoint of them")
         said = service.running()["service"]
-        self.assertEqual(said["state_ceiling_bytes"], 36 << 20)
-        self.assertTrue(10 << 20 < said["state_held_bytes"] <= 27 << 20, said)
+        self.assertEqual(said["state_ceiling_bytes"], 30 << 20)
+        self.assertTrue(10 << 20 < said["state_held_bytes"] <= 22 << 20, said)
         writer = self.stop_writer(service)
         with open(service.records, "a", encoding="utf-8") as out:
             for number in range(EVENTS):  # each again, at another time: its state is written to
