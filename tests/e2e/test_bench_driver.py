@@ -17,14 +17,43 @@ import records  # noqa: E402
 growth = importlib.machinery.SourceFileLoader("growth", os.path.join(os.environ["MILLRACE_ROOT"], "bench", "growth")).load_module()
 
 
-def feeder():
-    fed = latency.Feeder("none", None, rate=10, burst=2)
+LINES = [b"a" * 49 + b"\n", b"b" * 69 + b"\n", b"c" * 79 + b"\n", b"d" * 99 + b"\n"]
+
+
+def feeder(pipe=None, **more):
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(b"".join(LINES))
+        file.flush()
+        latency.line_ends.cache_clear()
+        fed = latency.Feeder(file.name, pipe, rate=10, burst=2, **more)
+        if pipe:
+            fed.start()
+            fed.join()
     fed.began = 100.0
-    fed.ends = array.array("Q", [50, 120, 200, 300])
     return fed
 
 
 class Latency(unittest.TestCase):
+    def fed(self, **more):
+        """What comes through the pipe, and who fed it."""
+        end, begin = os.pipe()
+        with open(end, "rb") as read:
+            fed = feeder(open(begin, "wb"), **more)
+            return read.read(), fed
+
+    def test_all_is_fed_once(self):
+        came, fed = self.fed()
+        self.assertEqual(came, b"".join(LINES))
+        self.assertEqual(fed.sent, 4)
+
+    def test_what_is_skipped(self):
+        for skip in (1, 49):
+            came, fed = self.fed(skip=skip)
+            self.assertEqual(came, b"".join(LINES[1:]))
+            self.assertIsNone(fed.due(149))
+            self.assertEqual(fed.due(150), 100.0)
+        self.assertEqual(self.fed(skip=50)[0], b"".join(LINES[2:]))
+
     def test_a_record_is_due_at_its_turn(self):
         fed = feeder()
         self.assertIsNone(fed.due(0))
