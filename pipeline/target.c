@@ -127,9 +127,13 @@ enum mr_err mr_target_begin(struct mr_target *target, struct mr_slice bytes, str
 	return error->code;
 }
 
+/* One that is empty is left alone: what was emptied, ext4 writes out when it is closed, which takes
+ * 0.2 s for the alerts of two million events. */
 enum mr_err mr_target_empty(struct mr_target *target, struct mr_error *error)
 {
-	if (!target->regular || target->option == NULL || ftruncate(target->fd, 0) == 0)
+	struct stat about;
+	if (!target->regular || target->option == NULL ||
+	    (fstat(target->fd, &about) == 0 && about.st_size == 0) || ftruncate(target->fd, 0) == 0)
 		return MR_OK;
 	return mr_error_errno(error, MR_CONFIG, "%s %s: cannot be emptied", target->option,
 			      target->name);
