@@ -290,6 +290,7 @@ def serve_all(config, scratch=None):
 
 def latency(config, rate, seconds, scratch=None):
     """At a rate, once the service works: latencies.told, the service's own status, CPU seconds."""
+    latencies.line_ends(config.records)
     with service(config, scratch) as running:
         feeder = latencies.Feeder(config.records, running.process.stdin, rate, burst=1000, ready=threading.Event())
         feeder.start()
@@ -309,6 +310,7 @@ def latency(config, rate, seconds, scratch=None):
 
 def share(config, rate, seconds, scratch=None):
     """The share of one core that a service takes at so many events a second; 0: while nothing comes."""
+    latencies.line_ends(config.records)
     with service(config, scratch) as running:
         feeder = latencies.Feeder(config.records, running.process.stdin, rate, burst=10_000, ready=threading.Event())
         feeder.start()
@@ -341,6 +343,7 @@ def starts(config, rate, scratch=None):
     """Seconds to the first alert of a service whose state directory is empty, is left by one that was stopped, by one whose
     supervisor was killed; and from a worker's kill to the next alert."""
     found = {}
+    latencies.line_ends(config.records)
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         for number, name in enumerate(("empty", "kept", "killed")):
             running = Service(config, folder)

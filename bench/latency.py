@@ -22,7 +22,7 @@ LADDER = [step * 10 ** power for power in range(2, 8) for step in (1, 1.2, 1.5, 
 
 @functools.cache
 def line_ends(path):
-    """Where each record of the file ends."""
+    """Where each line of the file ends. A file of gigabytes takes a second: where time is measured, before that."""
     ends, at = array.array("Q"), 0
     with open(path, "rb", buffering=0) as file:
         while piece := file.read(1 << 24):
@@ -32,8 +32,8 @@ def line_ends(path):
 
 
 class Feeder(threading.Thread):
-    """Gives the records once, at a rate of events a second; the first `burst` as fast as they are taken. It begins at the
-    first line behind `skip` bytes of the file. They go from the file to the pipe without being touched: what the feeder takes of
+    """Gives the records once, at a rate of events a second; the first `burst` as fast as they are taken. With `skip`, it
+    begins behind the line that this byte of the file belongs to, of which there must be another one behind. They go from the file to the pipe without being touched: what the feeder takes of
     the cores, the service lacks."""
 
     def __init__(self, records, pipe, rate, burst=0, ready=None, skip=0):
@@ -71,7 +71,10 @@ class Feeder(threading.Thread):
         self.sent = min(due, self.sent + TURN, len(self.ends) - self.first)
         end = self.ends[self.first + self.sent - 1]
         while self.at < end:
-            self.at += os.splice(file.fileno(), self.pipe.fileno(), end - self.at, offset_src=self.at)
+            given = os.splice(file.fileno(), self.pipe.fileno(), end - self.at, offset_src=self.at)
+            if given == 0:
+                raise EOFError(f"{self.records} has become shorter")
+            self.at += given
 
     def due(self, offset):
         """When the record at that place of the stream was due; None: it was part of the burst."""

@@ -117,8 +117,8 @@ AVX2 uint64_t bytes_set(__m256i bytes)
 	return (uint32_t)_mm256_movemask_epi8(bytes);
 }
 
-/* Where the quote stands is the way to the next gap, and all waits for it: the others are looked
- * for aside, and told apart only where one is before it. */
+/* Where the quote stands is the way to the next gap, and all waits for it. The others are looked
+ * for beside that, and which one it is matters only where one stands before the quote. */
 AVX2 const char *find_stop_avx2(const char *at, const char *end, uint64_t *high)
 {
 	for (; at <= end; at += JSON_PIECE) {

@@ -131,9 +131,10 @@ void record_fetch(struct record_reader *reader, const struct mr_evidence *eviden
 {
 	const struct mr_origin *origin = &evidence->origin;
 	struct mr_error error = {0};
-	*out = (struct record){.source = mr_files_name(reader->files, origin->partition),
-			       .offset = origin->position};
-	bool journal = mr_files_has_frames(out->source);
+	struct mr_slice file = mr_files_name(reader->files, origin->partition);
+	*out = (struct record){.source = file, .offset = origin->position};
+	bool journal =
+	    mr_files_has_frames(file) && !mr_slice_eq(file, MR_SLICE(MR_FRAMES_FILE_NAME));
 	if (evidence->record.len > 0)
 		take_inline(reader, evidence->record, out);
 	else
@@ -142,19 +143,21 @@ void record_fetch(struct record_reader *reader, const struct mr_evidence *eviden
 		mr_error_set(
 		    &error, MR_BAD_INPUT,
 		    "%.*s: the %u bytes at byte %llu are no longer the record that was judged",
-		    (int)(out->source.len < 200 ? out->source.len : 200), out->source.at,
-		    origin->length, (unsigned long long)out->offset);
+		    (int)(file.len < 200 ? file.len : 200), file.at, origin->length,
+		    (unsigned long long)origin->position);
 	if (error.code == MR_OK) {
 		embed(reader, out);
 		return;
 	}
 	out->bytes = (struct mr_slice){"", 0};
-	/* The number of a segment that went may be another one's by now. */
+	/* The number of a segment that went may be another one's by now: what it says of a record's
+	 * source is another record's. */
 	if (journal || error.code == MR_NOT_FOUND) {
 		mr_error_prefix(&error,
 				"the journal holds it no more (journal_age, journal_bytes), "
 				"or is damaged");
 		out->source = MR_SLICE("");
+		out->offset = origin->position;
 	}
 	strncpy(out->problem, error.text, sizeof(out->problem) - 1);
 	mr_log(MR_LOG_WARNING, "evidence cannot be shown: %s", out->problem);

@@ -1,5 +1,4 @@
 """What the benchmark measures with: a latency counts from when its record was due, memory counts each process once."""
-import array
 import importlib.machinery
 import json
 import os

@@ -70,7 +70,7 @@ static int set_up(void **state)
 	memset(world.region, ' ', sizeof(world.region));
 	memcpy(world.region + RECORD_AT, record, RECORD_LEN);
 	world.files = (struct mr_files){
-	    .names = {S("audit.ndjson"), S(MR_FRAMES_FILE_NAME), S("a.csv")},
+	    .names = {S("audit.ndjson"), S("journal/audit/7/"), S("a.csv")},
 	    .bytes = {{world.region, sizeof(world.region)}, {world.region, sizeof(world.region)}}};
 	world.fields = mr_fields_new();
 	mr_fields_add(world.fields, S("ClientAppUsed"));

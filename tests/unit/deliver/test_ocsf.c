@@ -456,6 +456,8 @@ static void remember(void *context, enum mr_log_level level, uint64_t kind, cons
 	snprintf(logged, sizeof(logged), "%.*s", (int)len, text);
 }
 
+#define GONE "the journal holds it no more (journal_age, journal_bytes), or is damaged: "
+
 static void evidence_that_changed_is_not_shown(void **state)
 {
 	(void)state;
@@ -481,10 +483,7 @@ static void evidence_that_changed_is_not_shown(void **state)
 
 	alert.evidence[0].origin.partition = 77;
 	write_alert(&alert);
-	assert_at(
-	    "unmapped.millrace.evidence.0.problem",
-	    "the journal holds it no more (journal_age, journal_bytes), or is damaged: there is "
-	    "no file 77");
+	assert_at("unmapped.millrace.evidence.0.problem", GONE "there is no file 77");
 	json_line_close(&line);
 	alert.evidence[0].origin.length = UINT32_MAX;
 	write_alert(&alert);
@@ -505,9 +504,18 @@ static void a_spooled_record_names_its_original(void **state)
 	assert_at("unmapped.millrace.evidence.0.source", "a.csv");
 	assert_at("unmapped.millrace.evidence.0.offset", "8589934592");
 	json_line_close(&line);
+	alert.evidence[0].origin.hash ^= 1; /* the number is another segment's by now */
+	write_alert(&alert);
+	assert_at(
+	    "unmapped.millrace.evidence.0.problem", GONE
+	    "journal/audit/7/: the 51 bytes at byte 100 are no longer the record that was judged");
+	assert_at("unmapped.millrace.evidence.0.source", "");
+	assert_at("unmapped.millrace.evidence.0.offset", "100");
+	json_line_close(&line);
 	alert.evidence[0].origin.position = 5; /* no room for a frame */
 	write_alert(&alert);
 	assert_at("unmapped.millrace.evidence.0.intact", "false");
+	assert_at("unmapped.millrace.evidence.0.source", "");
 	json_line_close(&line);
 }
 
