@@ -1,4 +1,5 @@
 """What all parts of the benchmark share: the synthetic tenant, and what is scanned with."""
+import itertools
 import os
 import subprocess
 import sys
@@ -53,6 +54,20 @@ def tenant(args):
         os.unlink(people)
         open(os.path.join(folder, "ready"), "w").close()
     return folder
+
+
+def head(path, count, out):
+    """The first records of a file, into one that is open."""
+    with open(path, "rb") as lines:
+        out.writelines(itertools.islice(lines, count))
+    out.flush()
+
+
+def through(args, rules, path):
+    """The command that takes a file of records through the whole pipeline in one process (cost.c)."""
+    folder = tenant(args)
+    return [program(args) + "-cost", *(f"rules={rule}" for rule in rules), f"geoip={folder}/city.mmdb", f"geoip={folder}/asn.mmdb",
+            f"identity={folder}/identity", f"networks={folder}/networks.txt", f"input={path}", "output=/dev/null"]
 
 
 def warm(path):

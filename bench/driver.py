@@ -8,7 +8,6 @@ had meanwhile, which makes wall time long. From inside: cost by stage, counts.
 import contextlib
 import dataclasses
 import functools
-import itertools
 import json
 import os
 import signal
@@ -187,8 +186,8 @@ def start(config):
     """A run over the first records alone: what it costs before an event is looked at."""
     with tempfile.TemporaryDirectory() as folder:
         head = os.path.join(folder, "head.ndjson")
-        with open(config.records, "rb") as lines, open(head, "wb") as out:
-            out.writelines(itertools.islice(lines, HEAD))
+        with open(head, "wb") as out:
+            common.head(config.records, HEAD, out)
         return scan(dataclasses.replace(config, records=head))
 
 
@@ -216,6 +215,8 @@ class Service:
             for setting in SETTINGS:
                 value = getattr(config, setting)
                 out.write(f"{setting}: {value}\n" if value else "")
+        if stdin == subprocess.PIPE:
+            latencies.line_ends(config.records)  # the feeder asks for them, and then time counts
         self.said = open(os.path.join(folder, "said"), "wb")
         self.run = Measured([config.program, "run", topology], stdin=stdin, stderr=self.said)
         self.process, self.started = self.run.process, self.run.started
@@ -290,7 +291,6 @@ def serve_all(config, scratch=None):
 
 def latency(config, rate, seconds, scratch=None):
     """At a rate, once the service works: latencies.told, the service's own status, CPU seconds."""
-    latencies.line_ends(config.records)
     with service(config, scratch) as running:
         feeder = latencies.Feeder(config.records, running.process.stdin, rate, burst=1000, ready=threading.Event())
         feeder.start()
@@ -310,7 +310,6 @@ def latency(config, rate, seconds, scratch=None):
 
 def share(config, rate, seconds, scratch=None):
     """The share of one core that a service takes at so many events a second; 0: while nothing comes."""
-    latencies.line_ends(config.records)
     with service(config, scratch) as running:
         feeder = latencies.Feeder(config.records, running.process.stdin, rate, burst=10_000, ready=threading.Event())
         feeder.start()
@@ -343,7 +342,6 @@ def starts(config, rate, scratch=None):
     """Seconds to the first alert of a service whose state directory is empty, is left by one that was stopped, by one whose
     supervisor was killed; and from a worker's kill to the next alert."""
     found = {}
-    latencies.line_ends(config.records)
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         for number, name in enumerate(("empty", "kept", "killed")):
             running = Service(config, folder)

@@ -25,6 +25,28 @@ detection:
 level: low
 """
 
+# What the alert of the second shows of its records is found in them when it is made.
+PAIRS = """title: A mailbox was set
+id: 0d1fca2b-93a8-4f43-a8b2-5c07f6c2f9e2
+name: set
+status: test
+logsource: {product: m365}
+detection: {selection: {Operation: Set-Mailbox}, condition: selection}
+fields: [ObjectId]
+level: low
+---
+title: Two of one user
+id: 6fb0a2c4-90d5-4d0a-8f0e-1e4f4b7f3c56
+status: test
+correlation:
+    type: event_count
+    rules: [set]
+    group-by: [UserId]
+    timespan: 1h
+    condition: {gte: 2}
+level: high
+"""
+
 
 def shared(*parts):
     """A path in the shared data; the test is skipped, by name, where it is missing."""

@@ -8,26 +8,6 @@ import unittest
 import millrace_test as mr
 
 STAGES = ("parse", "enrich", "detect", "correlate")
-# What alerts show of its records is found in them when they are made.
-PAIRS = """title: A mailbox was set
-id: 0d1fca2b-93a8-4f43-a8b2-5c07f6c2f9e3
-name: set
-status: test
-logsource: {product: m365}
-detection: {selection: {Operation: Set-Mailbox}, condition: selection}
-level: low
----
-title: Two of one user
-id: 6fb0a2c4-90d5-4d0a-8f0e-1e4f4b7f3c57
-status: test
-correlation:
-    type: event_count
-    rules: [set]
-    group-by: [UserId]
-    timespan: 1h
-    condition: {gte: 2}
-level: high
-"""
 
 
 class Poison(unittest.TestCase):
@@ -100,7 +80,7 @@ sinks: [{{name: b, type: file, path: {self.path("alerts.ndjson")}}}]
         """One that is deadly only where an alert is to show it: to correlate."""
         rules = self.path("pairs.yml")
         with open(rules, "w", encoding="utf-8") as out:
-            out.write(PAIRS)
+            out.write(mr.PAIRS)
         lines = [json.dumps({**mr.record(number, 1), "UserId": f"user{number // 2}@example.com",
                              "Id": "millrace-poison-complete" if number == 77 else f"record-{number}"}) for number in range(200)]
         self.run_twice(rules, lines, [77], 99, "correlate")

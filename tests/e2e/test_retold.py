@@ -8,26 +8,6 @@ import unittest
 
 import millrace_test as mr
 
-RULES = """title: A mailbox was set
-id: 0d1fca2b-93a8-4f43-a8b2-5c07f6c2f9e2
-name: set
-status: test
-logsource: {product: m365}
-detection: {selection: {Operation: Set-Mailbox}, condition: selection}
-fields: [ObjectId]
-level: low
----
-title: Two of one user
-id: 6fb0a2c4-90d5-4d0a-8f0e-1e4f4b7f3c56
-status: test
-correlation:
-    type: event_count
-    rules: [set]
-    group-by: [UserId]
-    timespan: 1h
-    condition: {gte: 2}
-level: high
-"""
 BRIEF = {"api.operation": "Set-Mailbox", "actor.user.name": "ann@example.com", "actor.user.uid": "10033FFF80D7",
          "src_endpoint.ip": "81.2.69.142"}
 
@@ -44,7 +24,7 @@ class Retold(unittest.TestCase):
         self.rules, self.records = self.place.path("rules.yml"), self.place.path("records.ndjson")
         self.city = mr.shared("mmdb", "GeoIP2-City-Test.mmdb")
         with open(self.rules, "w", encoding="utf-8") as out:
-            out.write(RULES)
+            out.write(mr.PAIRS)
         with open(self.place.path("topology.yaml"), "w", encoding="utf-8") as out:
             json.dump({"state": self.place.path("state"), "rules": [self.rules], "checkpoint_interval": "100ms", "geoip": [self.city],
                        "sources": [{"name": "in", "type": "file", "path": [self.records]}],
