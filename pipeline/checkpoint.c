@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "health.h"
 #include "hosts.h"
 #include "millrace/log.h"
 #include "millrace/os.h"
@@ -56,8 +57,18 @@ void mr_checkpoint_return(struct mr_checkpoint *checkpoint, struct mr_manifest *
 	*recovered = (struct mr_manifest){0};
 }
 
+static void remove_files(const struct mr_checkpoint *checkpoint)
+{
+	char name[MR_MANIFEST_NAME];
+	mr_manifest_directory(checkpoint->number, name);
+	mr_state_dir_remove(checkpoint->dir, name);
+}
+
 void mr_checkpoint_abandon(struct mr_checkpoint *checkpoint)
 {
+	/* Whatever its workers died of: many such could fill the disk. */
+	if (checkpoint->under_way && checkpoint->last.number != checkpoint->number)
+		remove_files(checkpoint);
 	checkpoint->under_way = false;
 	checkpoint->due_us = mr_clock_us() + checkpoint->interval_us;
 	mr_manifest_fini(&checkpoint->next);
@@ -180,22 +191,32 @@ static bool is_away(const struct mr_checkpoint *checkpoint)
 	       (fstatat(checkpoint->dir->fd, name, &about, 0) != 0 && errno == ENOENT);
 }
 
+/* When the next is due, by what one has cost. */
+static int64_t due_after(const struct mr_checkpoint *checkpoint, uint64_t cost_ns,
+			 int64_t interval_us)
+{
+	int64_t cost_us = (int64_t)(cost_ns / 1000) * CPU_SHARE;
+	return checkpoint->begun_us + (cost_us > interval_us ? cost_us : interval_us);
+}
+
 static void give_up(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor)
 {
-	char name[MR_MANIFEST_NAME];
+	uint64_t cost_ns = checkpoint->next.cpu_ns;
 	checkpoint->failures++;
 	checkpoint->failed++;
 	memcpy(checkpoint->last_failure, checkpoint->failure, sizeof checkpoint->failure);
 	say_failed(checkpoint, supervisor);
 	/* One that stands there all the same is no promise to the workers: it may not last. But it
 	 * is what any start would find. */
-	if (is_away(checkpoint)) {
-		mr_manifest_directory(checkpoint->number, name);
-		mr_state_dir_remove(checkpoint->dir, name);
-	} else {
+	if (is_away(checkpoint))
+		remove_files(checkpoint);
+	else
 		adopt(checkpoint);
-	}
 	mr_checkpoint_abandon(checkpoint);
+	/* What fails costs as much as what does not. */
+	int64_t due_us = due_after(checkpoint, cost_ns, checkpoint->interval_us);
+	if (due_us > checkpoint->due_us)
+		checkpoint->due_us = due_us;
 }
 
 void mr_checkpoint_begin(struct mr_checkpoint *checkpoint, struct mr_supervisor *supervisor)
@@ -334,9 +355,12 @@ static enum mr_err commit(struct mr_checkpoint *checkpoint, struct mr_supervisor
 	mr_manifest_inherit(next, &checkpoint->last);
 	mr_aside_copy(&next->aside, &supervisor->service->suspects.aside);
 	mr_service_name_generation(supervisor->service, next);
+	/* Each of these may wait for a disk; who waits is alive. */
 	enum mr_err err = mr_state_dir_sync(checkpoint->dir, checkpoint->number, next, "", error);
+	mr_health_feed(supervisor->health);
 	if (err == MR_OK)
 		err = commit_books(checkpoint, supervisor, error);
+	mr_health_feed(supervisor->health);
 	checkpoint->put = err == MR_OK;
 	if (err == MR_OK)
 		err = put_manifest(checkpoint, next, error);
@@ -347,18 +371,15 @@ static enum mr_err commit(struct mr_checkpoint *checkpoint, struct mr_supervisor
 	mr_supervisor_tell_all(supervisor, MR_CONTROL_COMMITTED, checkpoint->number);
 	mr_supervisor_tell_deaf(supervisor);
 	mr_state_dir_tidy(checkpoint->dir, checkpoint->number, checkpoint->before);
+	/* From the second on, both checkpoints that are kept name what judges now. */
+	if (checkpoint->here == 2 && supervisor->service->reload.step == MR_RELOAD_NONE)
+		mr_service_tidy_generations(supervisor->service);
 	return MR_OK;
-}
-
-static int64_t due_after(const struct mr_checkpoint *checkpoint, int64_t interval_us)
-{
-	int64_t cost_us = (int64_t)(checkpoint->cost_ns / 1000) * CPU_SHARE;
-	return checkpoint->begun_us + (cost_us > interval_us ? cost_us : interval_us);
 }
 
 void mr_checkpoint_hurry(struct mr_checkpoint *checkpoint, int64_t now_us, int64_t interval_us)
 {
-	int64_t due_us = due_after(checkpoint, interval_us);
+	int64_t due_us = due_after(checkpoint, checkpoint->cost_ns, interval_us);
 	due_us = due_us < now_us ? now_us : due_us;
 	if (checkpoint->failures == 0 && due_us < checkpoint->due_us)
 		checkpoint->due_us = due_us;
@@ -400,7 +421,7 @@ static void finish(struct mr_checkpoint *checkpoint, struct mr_supervisor *super
 		     (unsigned long long)checkpoint->number,
 		     (long long)(checkpoint->took_us / 1000));
 	mr_checkpoint_abandon(checkpoint);
-	checkpoint->due_us = due_after(checkpoint, checkpoint->interval_us);
+	checkpoint->due_us = due_after(checkpoint, checkpoint->cost_ns, checkpoint->interval_us);
 }
 
 /* ---- reports ---- */

@@ -311,13 +311,24 @@ static void tell_losses(const struct mr_counters *sums, struct mr_buf *out)
 	}
 }
 
+static bool none_parsed(const struct mr_counters *sums)
+{
+	return sums->at[MR_C_REJECTED] > 0 && sums->at[MR_C_REJECTED] == sums->at[MR_C_RECORDS];
+}
+
 /* The work is done, but not on all that there was: nobody shall take it for the whole. */
 static enum mr_err check_losses(const struct mr_counters *sums, struct mr_error *error)
 {
 	struct mr_buf text = {0};
 	tell_losses(sums, &text);
 	enum mr_err err = MR_OK;
-	if (text.len > 0)
+	if (none_parsed(sums))
+		err = mr_error_set(error, MR_BAD_INPUT,
+				   "%.*snone of %llu records could be parsed, nothing was judged: "
+				   "is this the right input?",
+				   (int)text.len, text.data,
+				   (unsigned long long)sums->at[MR_C_RECORDS]);
+	else if (text.len > 0)
 		err = mr_error_set(error, MR_BAD_INPUT, "%.*sall else was judged", (int)text.len,
 				   text.data);
 	mr_buf_fini(&text);
@@ -338,12 +349,7 @@ static void tell_unseen(size_t inputs, const struct mr_counters *sums)
 		       "%llu of %llu records are of no known kind: rules for a product see nothing "
 		       "in them, unless --logsource says what they are",
 		       unknown, records);
-	if (rejected > 0 && rejected == records)
-		mr_log(MR_LOG_ERROR,
-		       "none of %llu records could be parsed, nothing was judged: is this the "
-		       "right input?",
-		       records);
-	else if (rejected > 0 && rejected >= records - rejected)
+	if (!none_parsed(sums) && rejected > 0 && rejected >= records - rejected)
 		mr_log(MR_LOG_WARNING,
 		       "%llu of %llu records could not be parsed, half of them or more: is this "
 		       "the right input?",

@@ -90,8 +90,10 @@ static void rename_to(struct mr_file_numbers *numbers, uint32_t number, struct m
 	struct mr_file_number *item = &numbers->items[number];
 	if (*item->name != '\0')
 		link_out(numbers, number);
+	numbers->bytes -= strlen(item->name);
 	free(item->name);
 	item->name = mr_asprintf("%.*s", (int)name.len, name.at);
+	numbers->bytes += strlen(item->name);
 	item->given = item->expected = false;
 	if (*item->name != '\0')
 		link_in(numbers, number);
@@ -101,7 +103,7 @@ static void rename_to(struct mr_file_numbers *numbers, uint32_t number, struct m
 
 bool mr_file_numbers_put(struct mr_file_numbers *numbers, uint64_t number, struct mr_slice name)
 {
-	if (number >= MR_FILE_NUMBERS_MAX)
+	if (number >= MR_FILE_NUMBERS_MAX || name.len > MR_FILE_NUMBERS_BYTES - numbers->bytes)
 		return false;
 	while (numbers->count <= number) {
 		append(numbers);
@@ -138,6 +140,8 @@ uint32_t mr_file_numbers_add(struct mr_file_numbers *numbers, struct mr_slice na
 			     const void *context)
 {
 	uint32_t number = MR_NO_FILE_NUMBER;
+	if (name.len > MR_FILE_NUMBERS_BYTES - numbers->bytes)
+		return number;
 	for (size_t i = numbers->spare_count; i-- > 0 && number == MR_NO_FILE_NUMBER;) {
 		uint32_t spare = numbers->spare[i];
 		bool named = *numbers->items[spare].name != '\0';

@@ -9,6 +9,7 @@
 #include "state_dir.h"
 
 #define MR_FILE_NUMBERS_MAX (1u << 20)
+#define MR_FILE_NUMBERS_BYTES ((size_t)256 << 20) /* of all names: they are read back whole */
 #define MR_NO_FILE_NUMBER UINT32_MAX
 
 /* Its number is its place. */
@@ -24,6 +25,7 @@ struct mr_file_number {
 struct mr_file_numbers {
 	struct mr_file_number *items;
 	uint32_t count;
+	size_t bytes; /* of all names */
 	/* Private. */
 	size_t capacity;
 	uint32_t *buckets;

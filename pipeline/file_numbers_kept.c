@@ -20,7 +20,11 @@
 #define HEAD 4
 #define SUM 8
 #define ADDED_LEAST (1u << 20)
-#define ADDED_MOST (256u << 20)
+#define ADDED_MOST (128u << 20) /* then the list is written anew */
+/* What is read: all names with their heads; of batches as much as is written before the list is,
+ * and the last of them. */
+#define LIST_READ (MR_FILE_NUMBERS_BYTES + (size_t)MR_FILE_NUMBERS_MAX * 16 + 4096)
+#define ADDED_READ (ADDED_MOST + 2 * LIST_READ)
 
 static enum mr_err failed(const struct mr_state_dir *dir, const char *what, struct mr_error *error)
 {
@@ -101,7 +105,8 @@ enum mr_err mr_file_numbers_keep(struct mr_file_numbers *numbers, const struct m
 	numbers->news.len = 0;
 	numbers->news_count = 0;
 	numbers->kept_count = numbers->count;
-	if (numbers->kept_bytes < ADDED_LEAST || numbers->kept_bytes < numbers->list_bytes)
+	if (numbers->kept_bytes < ADDED_LEAST ||
+	    (numbers->kept_bytes < numbers->list_bytes && numbers->kept_bytes < ADDED_MOST))
 		return MR_OK;
 	return put_list(numbers, dir, error);
 }
@@ -120,7 +125,7 @@ static enum mr_err recall_list(struct mr_file_numbers *numbers, const struct mr_
 {
 	struct mr_manifest names = {0};
 	struct mr_buf bytes = {0};
-	enum mr_err err = mr_state_dir_get(dir, LIST, MR_MANIFEST_MAX, &bytes, error);
+	enum mr_err err = mr_state_dir_get(dir, LIST, LIST_READ, &bytes, error);
 	if (err == MR_OK) {
 		numbers->list_bytes = bytes.len;
 		err = mr_manifest_decode((struct mr_slice){bytes.data, bytes.len}, &names, error);
@@ -152,7 +157,7 @@ static size_t batch_length(struct mr_slice bytes)
 static bool take_batch(struct mr_file_numbers *numbers, struct mr_slice body)
 {
 	struct mr_unpack in = mr_unpack(body);
-	size_t items = mr_unpack_array(&in, 2 * (size_t)ADDED_MOST);
+	size_t items = mr_unpack_array(&in, 2 * ADDED_READ);
 	bool good = items % 2 == 0;
 	for (size_t i = 0; good && i < items / 2; i++) {
 		uint64_t number = mr_unpack_uint(&in, UINT64_MAX);
@@ -194,7 +199,7 @@ enum mr_err mr_file_numbers_recall(struct mr_file_numbers *numbers, const struct
 	struct mr_buf bytes = {0};
 	enum mr_err err = recall_list(numbers, dir, error);
 	if (err == MR_OK)
-		err = mr_state_dir_get(dir, ADDED, ADDED_MOST, &bytes, error);
+		err = mr_state_dir_get(dir, ADDED, ADDED_READ, &bytes, error);
 	if (err == MR_OK)
 		err = take_batches(numbers, dir, (struct mr_slice){bytes.data, bytes.len}, error);
 	else if (err == MR_NOT_FOUND)

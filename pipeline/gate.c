@@ -91,6 +91,7 @@ static enum mr_err pass_word(struct mr_gate *gate, const struct mr_control_messa
 static enum mr_err handle(void *context, struct mr_control_message *message, struct mr_error *error)
 {
 	struct mr_gate *gate = context;
+	gate->heard = true;
 	switch (message->kind) {
 	case MR_CONTROL_TABLE:
 		return take_table(gate, message, error);
@@ -281,9 +282,10 @@ static enum mr_err loop(struct mr_gate *gate, struct mr_error *error)
 			err = lock(gate, error);
 		tell_peers(gate);
 		report(gate);
+		gate->heard = false;
 		if (err == MR_OK)
 			err = listen(gate, error);
-		if (err == MR_OK && !moved)
+		if (err == MR_OK && !moved && !gate->heard)
 			err = rest(gate, error);
 		if (err != MR_OK)
 			return err;

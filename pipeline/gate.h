@@ -90,6 +90,7 @@ struct mr_gate {
 	uint32_t pair_count;
 	bool may_connect;
 	bool locked;
+	bool heard; /* the supervisor, in this turn */
 	struct mr_counters counters;
 	struct mr_counters reported;
 };

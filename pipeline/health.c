@@ -483,6 +483,12 @@ void mr_health_turn(struct mr_health *health)
 	health->turned_us = now_us;
 }
 
+void mr_health_feed(struct mr_health *health)
+{
+	if (health != NULL)
+		mr_notify_turn(&health->notify, mr_clock_us());
+}
+
 void mr_health_rest(struct mr_health *health, int until_fd, int64_t rest_us)
 {
 	int64_t until_us = mr_clock_us() + rest_us;

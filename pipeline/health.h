@@ -108,6 +108,8 @@ void mr_health_adopt(struct mr_health *health);
 /* A worker has said its last word, and is waited for since `from_us`. */
 void mr_health_await(struct mr_health *health, uint32_t worker, int64_t from_us);
 void mr_health_turn(struct mr_health *health);
+/* Feeds systemd's watchdog, from within something long. Accepts NULL. */
+void mr_health_feed(struct mr_health *health);
 /* Turns for so long, or until this descriptor can be read. */
 void mr_health_rest(struct mr_health *health, int until_fd, int64_t rest_us);
 

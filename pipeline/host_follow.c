@@ -106,6 +106,8 @@ static enum mr_err take_beginning(struct mr_supervisor *supervisor, const struct
 						 &setup->config, error);
 	if (err != MR_OK)
 		return err;
+	hosts->snapshot = hosts->begin.last.number;
+	hosts->committed = 0;
 	setup->incarnation = hosts->begin.incarnation;
 	setup->start_us = hosts->begin.start_us;
 	memcpy(setup->seed, hosts->begin.seed, sizeof setup->seed);
@@ -115,6 +117,29 @@ static enum mr_err take_beginning(struct mr_supervisor *supervisor, const struct
 }
 
 /* ---- what the leader tells a worker ---- */
+
+/* A new one: those between the last that was committed and it were given up, but for the one before
+ * it, whose manifest may stand there all the same (checkpoint.c). */
+static void begin_checkpoint(struct mr_hosts *hosts, uint64_t number)
+{
+	if (number <= hosts->snapshot)
+		return;
+	mr_state_dir_tidy_between(&hosts->dir, hosts->begin.last.number, hosts->snapshot);
+	mr_state_dir_tidy_between(&hosts->dir, hosts->snapshot, number);
+	hosts->snapshot = number;
+}
+
+/* Workers have been told: of a large one removing takes its time. */
+static void committed(struct mr_hosts *hosts, uint64_t number)
+{
+	const uint64_t kept[] = {hosts->generation.id, hosts->before};
+	if (number <= hosts->begin.last.number)
+		return;
+	mr_state_dir_tidy(&hosts->dir, number, hosts->begin.last.number);
+	hosts->begin.last.number = number;
+	if (++hosts->committed == 2 && hosts->reload.step == MR_RELOAD_NONE)
+		mr_generation_tidy(&hosts->dir, kept, sizeof kept / sizeof *kept);
+}
 
 /* A disk that is full must not hold the barrier up: the state then goes nowhere, and the report of
  * it says that there is none. */
@@ -135,6 +160,14 @@ static int make_file(struct mr_supervisor *supervisor, const struct mr_host_word
 	return open("/dev/null", O_WRONLY | O_CLOEXEC);
 }
 
+static uint32_t last_here(const struct mr_supervisor *supervisor)
+{
+	uint32_t worker = supervisor->worker_count;
+	while (worker > 0 && mr_hosts_elsewhere(supervisor, worker - 1))
+		worker--;
+	return worker - 1;
+}
+
 static enum mr_err tell_worker(struct mr_supervisor *supervisor, const struct mr_host_word *word,
 			       struct mr_error *error)
 {
@@ -147,6 +180,7 @@ static enum mr_err tell_worker(struct mr_supervisor *supervisor, const struct mr
 			return mr_error_set(error, MR_PROTOCOL,
 					    "the leader asks for a state of "
 					    "nothing");
+		begin_checkpoint(hosts, word->number);
 		fd = make_file(supervisor, word);
 	}
 	if (word->kind == MR_CONTROL_START && !supervisor->started) {
@@ -157,10 +191,6 @@ static enum mr_err tell_worker(struct mr_supervisor *supervisor, const struct mr
 	}
 	if (word->kind == MR_CONTROL_CONNECT && !supervisor->workers[word->worker].bound)
 		return mr_error_set(error, MR_PROTOCOL, "the leader connects what is not bound");
-	if (word->kind == MR_CONTROL_COMMITTED && word->number > hosts->begin.last.number) {
-		mr_state_dir_tidy(&hosts->dir, word->number, hosts->begin.last.number);
-		hosts->begin.last.number = word->number;
-	}
 	mr_control_send(&supervisor->workers[word->worker].control,
 			&(struct mr_control_message){.kind = word->kind,
 						     .number = word->number,
@@ -169,6 +199,8 @@ static enum mr_err tell_worker(struct mr_supervisor *supervisor, const struct mr
 						     .fd = fd});
 	if (fd >= 0)
 		close(fd);
+	if (word->kind == MR_CONTROL_COMMITTED && word->worker == last_here(supervisor))
+		committed(hosts, word->number);
 	return MR_OK;
 }
 

@@ -235,4 +235,5 @@ void mr_host_lead_begin(struct mr_supervisor *supervisor)
 		free(begin.last.files);
 		mr_buf_fini(&bytes);
 	}
+	mr_tables_unmap(begin.names);
 }

@@ -57,6 +57,8 @@ struct mr_hosts {
 	uint64_t before;                 /* what was in force before it; 0: nothing */
 	struct mr_reload reload;
 	uint32_t incarnations;  /* that have begun */
+	uint64_t snapshot;      /* the checkpoint that files were last made for */
+	uint32_t committed;     /* checkpoints of this incarnation */
 	uint64_t failed_number; /* of a checkpoint whose file could not be made */
 	uint64_t unread_number; /* of one that our disk does not give */
 	struct mr_error failure;

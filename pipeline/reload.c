@@ -30,15 +30,13 @@ void mr_reload_refuse(struct mr_reload *reload, const char *why)
 static void start(struct mr_reload *reload, const struct mr_service *service,
 		  const struct mr_supervisor *supervisor)
 {
-	const uint64_t kept[] = {service->generation.id, service->checkpoint.last.generation,
-				 service->checkpoint.last.made_by};
 	struct mr_error error = {0};
 	reload->wanted = false;
 	if (reload->topology == NULL) {
 		mr_reload_refuse(reload, "there is no topology file to read again");
 		return;
 	}
-	mr_generation_tidy(&service->dir, kept, sizeof kept / sizeof *kept);
+	mr_service_tidy_generations(service);
 	if (mr_reload_start(reload, &service->dir, supervisor, &error) != MR_OK)
 		mr_reload_refuse(reload, error.text);
 }

@@ -46,15 +46,37 @@ static void say_lost(const struct mr_service *service, const struct mr_superviso
 	mr_prepared_fini(&old);
 }
 
+/* ---- those of before ---- */
+
+void mr_service_tidy_generations(const struct mr_service *service)
+{
+	const struct mr_manifest *last = &service->checkpoint.last;
+	const uint64_t kept[] = {service->generation.id, last->generation, last->made_by};
+	mr_generation_tidy(&service->dir, kept, sizeof kept / sizeof *kept);
+}
+
+/* Those of before may be what fills the disk. */
+static enum mr_err keep(const struct mr_service *service, const struct mr_supervisor *supervisor,
+			struct mr_error *error)
+{
+	const struct mr_fields *fields = supervisor->setup.fields;
+	enum mr_err err = mr_generation_keep(&service->dir, &service->generation,
+					     supervisor->tables, fields, error);
+	if (err != MR_NO_SPACE)
+		return err;
+	mr_service_tidy_generations(service);
+	return mr_generation_keep(&service->dir, &service->generation, supervisor->tables, fields,
+				  error);
+}
+
 /* ---- the choice ---- */
 
 enum mr_err mr_service_choose(struct mr_service *service, struct mr_supervisor *supervisor,
 			      struct mr_error *error)
 {
 	const struct mr_manifest *last = &service->checkpoint.last;
-	const struct mr_setup *setup = &supervisor->setup;
-	enum mr_err err =
-	    mr_generation_of(supervisor->tables, setup->fields, &service->generation, error);
+	enum mr_err err = mr_generation_of(supervisor->tables, supervisor->setup.fields,
+					   &service->generation, error);
 	if (err != MR_OK)
 		return err;
 	bool same = last->generation == service->generation.id;
@@ -65,8 +87,7 @@ enum mr_err mr_service_choose(struct mr_service *service, struct mr_supervisor *
 	    supervisor->catalog.refused + supervisor->catalog.idle_count > 0)
 		say_lost(service, supervisor);
 	if (!same || !mr_generation_stands(&service->dir, service->generation.id))
-		err = mr_generation_keep(&service->dir, &service->generation, supervisor->tables,
-					 setup->fields, error);
+		err = keep(service, supervisor, error);
 	if (err != MR_OK || (!same && !nothing_behind && go_back(service, supervisor)))
 		return err;
 	mr_checkpoint_rename(&service->checkpoint, service);

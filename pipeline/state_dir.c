@@ -793,3 +793,28 @@ void mr_state_dir_tidy(const struct mr_state_dir *dir, uint64_t newest, uint64_t
 	free(numbers.at);
 	list_below(dir, CHECKPOINTS, tidy_state, &tidy);
 }
+
+struct between {
+	const struct mr_state_dir *dir;
+	uint64_t above, below;
+};
+
+static bool tidy_one_between(void *context, int folder, const char *name)
+{
+	const struct between *between = context;
+	char path[MR_MANIFEST_NAME];
+	int64_t number;
+	(void)folder;
+	if (!mr_parse_int64(mr_slice(name), &number) || (uint64_t)number <= between->above ||
+	    (uint64_t)number >= between->below)
+		return true;
+	snprintf(path, sizeof path, CHECKPOINTS "/%.30s", name);
+	mr_state_dir_remove(between->dir, path);
+	return true;
+}
+
+void mr_state_dir_tidy_between(const struct mr_state_dir *dir, uint64_t above, uint64_t below)
+{
+	struct between between = {dir, above, below};
+	list_below(dir, CHECKPOINTS, tidy_one_between, &between);
+}

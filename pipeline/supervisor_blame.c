@@ -24,12 +24,12 @@ static void add_words(struct mr_error *error, const char *format, ...)
 	va_end(args);
 }
 
-/* The words are no more than a worker's: it may have gone mad before it died. */
-static struct mr_slice file_name(const struct mr_supervisor *supervisor, uint32_t number)
+/* The words are no more than a worker's: it may have gone mad before it died. Of `names`, which may
+ * be empty, or of what the supervisor knows. */
+static struct mr_slice file_name(const struct mr_supervisor *supervisor, struct mr_slice names,
+				 uint32_t number)
 {
-	struct mr_slice names;
-	if (number >= MR_FILES_NAMED &&
-	    mr_tables_map(supervisor->tables, MR_NAMES_TABLE, &names, NULL) == MR_OK)
+	if (number >= MR_FILES_NAMED && names.len > 0)
 		return mr_names_at(names, number - MR_FILES_NAMED);
 	return number < supervisor->numbers.count ? mr_slice(supervisor->numbers.items[number].name)
 						  : MR_SLICE("");
@@ -43,7 +43,12 @@ static void blame_record(const struct mr_supervisor *supervisor, const struct mr
 	bool met = page->what == MR_INHAND_RECORD || page->what == MR_INHAND_REGION ||
 		   (page->record.source == page->last.source &&
 		    page->record.partition == page->last.partition && page->record.length > 0);
-	struct mr_slice name = file_name(supervisor, met ? page->name : page->last.partition);
+	uint32_t number = met ? page->name : page->last.partition;
+	struct mr_slice names = {0};
+	if (number >= MR_FILES_NAMED &&
+	    mr_tables_map(supervisor->tables, MR_NAMES_TABLE, &names, NULL) != MR_OK)
+		names = (struct mr_slice){0};
+	struct mr_slice name = file_name(supervisor, names, number);
 	uint64_t offset = met ? page->offset : page->last.position;
 	int len = (int)(name.len < 300 ? name.len : 300);
 	if (page->what == MR_INHAND_RECORD && len > 0)
@@ -57,6 +62,7 @@ static void blame_record(const struct mr_supervisor *supervisor, const struct mr
 			  " records in hand, the last at or before %.*s, offset "
 			  "%" PRIu64,
 			  page->count, len, name.at, offset);
+	mr_tables_unmap(names);
 }
 
 static void blame_call(const struct mr_inhand *page, struct mr_error *error)

@@ -199,10 +199,11 @@ static enum mr_err number_of(struct mr_supervisor *supervisor, uint32_t from, st
 	enum mr_err err = MR_OK;
 	if (number == MR_NO_FILE_NUMBER)
 		return mr_error_set(error, MR_CONFIG,
-				    "the journals hold records of %u files, and more cannot be "
-				    "told apart: a lower journal_age or journal_bytes has them go "
-				    "sooner",
-				    MR_FILE_NUMBERS_MAX);
+				    "the journals hold records of %u files, whose paths are %zu "
+				    "bytes, and more (%u, %zu) cannot be told apart: a lower "
+				    "journal_age or journal_bytes has them go sooner",
+				    numbers->count, numbers->bytes, MR_FILE_NUMBERS_MAX,
+				    MR_FILE_NUMBERS_BYTES);
 	if (supervisor->service != NULL && numbers->news_count > 0)
 		err = mr_file_numbers_keep(numbers, &supervisor->service->dir, error);
 	if (err != MR_OK)

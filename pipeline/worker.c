@@ -249,9 +249,12 @@ static enum mr_err run_timers(struct mr_worker *worker, struct timers *timers, i
 		timers->report_us = now_us + REPORT_US;
 		mr_worker_report(worker, false);
 	}
-	if (worker->committed && mr_chain_is_idle(&worker->chain)) {
-		worker->committed = false;
-		mr_chain_committed(&worker->chain);
+	if (worker->committed != 0 && mr_chain_is_idle(&worker->chain)) {
+		/* One that comes late says nothing of what was done for the next one. */
+		if (worker->committed == worker->barrier.report_number &&
+		    (!mr_worker_at_barrier(worker) || worker->barrier.number == worker->committed))
+			mr_chain_committed(&worker->chain);
+		worker->committed = 0;
 	}
 	mr_worker_barrier_reap(worker);
 	timers->ticked = false;

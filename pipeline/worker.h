@@ -124,7 +124,7 @@ struct mr_worker {
 	bool may_start;
 	bool draining; /* a source: read no more */
 	bool may_finish;
-	bool committed; /* the last checkpoint, and the stages do not know yet */
+	uint64_t committed; /* this checkpoint is, and the stages do not know yet; 0: none */
 	bool has_file_answer;
 	struct mr_error unread;       /* of a region that was to be sent */
 	struct mr_error file_refused; /* the answer, where it is no number */

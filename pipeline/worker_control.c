@@ -256,7 +256,7 @@ static enum mr_err handle(void *context, struct mr_control_message *message, str
 		pong(worker, message->number);
 		return MR_OK;
 	case MR_CONTROL_COMMITTED:
-		worker->committed = true;
+		worker->committed = message->number;
 		return MR_OK;
 	case MR_CONTROL_DRAIN:
 		worker->draining = true;

@@ -4,6 +4,8 @@
  * heads in any case, comma, semicolon or tab between fields, line breaks and doubled quotes inside
  * quotes, CRLF or LF. A quote inside a field that does not start with one is text.
  *
+ * A first line `#TYPE …` or `sep=;` is passed over.
+ *
  * Every quoted field is given to the sink as if it were a record, and dropped where it was none: so
  * a quote that is never closed sets aside all that it swallowed. Where a quote at a line's start is
  * followed by text, it cannot have closed a field: the field before was cut short, and the line is
@@ -38,8 +40,9 @@ struct csv {
 	uint64_t row_line;
 	uint64_t row_offset;
 	enum where where;
-	bool head;    /* the first row has not ended */
-	bool refused; /* the head has no such column: all is set aside */
+	bool head;     /* the first row has not ended */
+	bool preamble; /* and this line is not that row */
+	bool refused;  /* the head has no such column: all is set aside */
 	bool begun;
 	bool line_start; /* QUOTE: the quote stood at a line's start */
 	bool has_text;   /* the field in hand is not blank */
@@ -121,11 +124,24 @@ static bool is_head(struct mr_slice line)
 	}
 }
 
+/* A line that Windows PowerShell's Export-Csv or Excel puts before the head, by its first field. */
+static bool is_preamble(struct mr_slice text)
+{
+	static const char type[] = "#TYPE ", separator[] = "sep=";
+
+	return (text.len >= sizeof(type) - 1 &&
+		strncasecmp(text.at, type, sizeof(type) - 1) == 0) ||
+	       (text.len >= sizeof(separator) - 1 &&
+		strncasecmp(text.at, separator, sizeof(separator) - 1) == 0);
+}
+
 static enum mr_probe probe(struct mr_slice head, bool whole)
 {
 	size_t start = 0;
 	const char *newline;
 
+	if (is_preamble(head) && (newline = memchr(head.at, '\n', head.len)) != NULL)
+		start = (size_t)(newline - head.at);
 	while (start < head.len && (head.at[start] == '\n' || head.at[start] == '\r'))
 		start++;
 	head.at += start;
@@ -217,6 +233,8 @@ static void text(struct csv *csv, const char *bytes, size_t len)
 
 static void end_field(struct csv *csv)
 {
+	if (csv->head && csv->column == 0)
+		csv->preamble = is_preamble((struct mr_slice){csv->name, csv->name_len});
 	if (csv->head && !csv->found && is_wanted(csv->name, csv->name_len)) {
 		csv->found = true;
 		csv->wanted = csv->column;
@@ -258,7 +276,10 @@ static void end_row(struct csv *csv)
 {
 	end_field(csv);
 	csv->where = ROW;
-	if (csv->head) {
+	if (csv->preamble) {
+		csv->preamble = csv->found = false;
+		csv->delimiter = 0;
+	} else if (csv->head) {
 		csv->head = false;
 		if (!csv->found)
 			refuse_file(csv);

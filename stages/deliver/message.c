@@ -626,11 +626,19 @@ static void put_shown_by_all(struct mr_buf *out, const struct mr_catalog *catalo
 	put_shown(out, &catalog->rules[alert->evidence[0].rule], &said);
 }
 
+/* A line of an alert that is none any more would read like the one that it takes back. */
+static void put_title(struct mr_buf *out, const struct mr_rule *rule, const struct mr_alert *alert)
+{
+	if (alert->activity == MR_ACTIVITY_CLOSE)
+		mr_buf_add_text(out, "Withdrawn: ");
+	put(out, rule->title);
+}
+
 void message_put(struct mr_buf *out, const struct mr_catalog *catalog, const struct mr_alert *alert)
 {
 	const struct mr_rule *rule = &catalog->rules[alert->rule];
 	size_t from = out->len;
-	put(out, rule->title);
+	put_title(out, rule, alert);
 	mr_buf_add_text(out, ": ");
 	if (rule->kind == MR_RULE_DETECTION && alert->evidence_count > 0) {
 		put_deed(out, alert);
@@ -666,7 +674,7 @@ void message_announce(struct mr_buf *out, const struct mr_catalog *catalog,
 	mr_buf_add_text(out, " ");
 	put(out, message_level(rule->level));
 	mr_buf_add_text(out, ": ");
-	put(out, rule->title);
+	put_title(out, rule, alert);
 	put_answer(out, rule, alert, &who);
 	put_answer(out, rule, alert, &where);
 	mr_buf_printf(out, "; %s", id);

@@ -363,12 +363,17 @@ enum verdict { TAKEN, AGAIN, MISCONFIGURED, REFUSED };
 
 static enum verdict verdict_of(long status)
 {
+	/* What says nothing of one alert: all would be refused (RFC 9110, 15.5). */
+	static const long of_endpoint[] = {401, 402, 403, 404, 405, 407, 410, 415, 421, 426, 451};
 	if (status >= 200 && status < 300)
 		return TAKEN;
 	if (status == 0 || status == 408 || status == 425 || status == 429 || status >= 500)
 		return AGAIN;
-	if (status < 400 || status == 401 || status == 403 || status == 404)
+	if (status < 400)
 		return MISCONFIGURED;
+	for (size_t i = 0; i < sizeof of_endpoint / sizeof of_endpoint[0]; i++)
+		if (status == of_endpoint[i])
+			return MISCONFIGURED;
 	return REFUSED;
 }
 

@@ -144,14 +144,15 @@ static struct mr_slice bare_key(struct mr_slice key)
 	return key;
 }
 
-/* An application stands for the actor only where a service principal acted: where the record says
- * so, or, without a type, where it names no person. */
+/* An application stands for the actor only where it acted itself: where the record says so, or,
+ * without a type, where it names no person. */
 static bool is_service(const struct mr_events *events, const struct mr_event *event)
 {
 	struct mr_slice type = mr_event_text(events, event, MR_F_ACTOR_TYPE);
 	struct mr_slice name = mr_event_text(events, event, MR_F_ACTOR_NAME);
 	if (type.len != 0)
-		return mr_slice_eq(type, MR_SLICE("ServicePrincipal"));
+		return mr_slice_eq(type, MR_SLICE("ServicePrincipal")) ||
+		       mr_slice_eq(type, MR_SLICE("Application"));
 	if (name.len == 0)
 		return mr_event_get(events, event, MR_F_ACTOR_UID) == NULL;
 	return memchr(name.at, '@', name.len) == NULL;

@@ -48,12 +48,13 @@ enum mr_how {
 			     is the field's value in the pass that it belongs to */
 	MR_HOW_ADDRESS,   /* any form of forms.h; for MR_F_SRC_IP, MR_F_SRC_PORT comes with it */
 	MR_HOW_STATUS,    /* Success or Failure from the words that services use for them */
-	MR_HOW_FAILED,    /* Failure, whatever it says: a sign-in's ResultStatus is only that of the
-			     request */
+	MR_HOW_FAILED,    /* Failure, whatever it says but None: a sign-in's ResultStatus is only
+			     that of the request */
+	MR_HOW_LOGIN,     /* Failure where the operation is UserLoginFailed, likewise */
 	MR_HOW_ERROR,     /* 0 is Success, any other number Failure */
 	MR_HOW_HTTP,      /* 1xx to 3xx is Success, 4xx and 5xx Failure */
 	MR_HOW_USER_TYPE, /* the Management Activity API's UserType */
-	MR_HOW_USER_KEY,  /* an object id or PUID, without what SharePoint wraps around it */
+	MR_HOW_USER_KEY,  /* an object id or PUID, without what is wrapped around it */
 	MR_HOW_TITLE,     /* of a target's identities the one whose type says display name */
 	MR_HOW_USERS,     /* of several targets those whose type says user */
 	MR_HOW_DOMAIN,    /* what stands behind the @ of what looks like a user principal name */
@@ -62,7 +63,8 @@ enum mr_how {
 	MR_HOW_PRINCIPAL, /* the GUID of "ServicePrincipal_GUID", as directory records name an app
 			   */
 	MR_HOW_USER,      /* the GUID of "User_GUID", likewise */
-	MR_HOW_MFA,       /* multiFactorAuthentication is true, singleFactorAuthentication false */
+	MR_HOW_MFA,       /* multiFactorAuthentication is true where the sign-in succeeded,
+			     singleFactorAuthentication false */
 	/* These add to what earlier rows gave. */
 	MR_HOW_RECIPIENT, /* each address of forms.h's lists, for MR_F_EMAIL_TO;
 			     MR_F_EMAIL_TO_EXTERNAL comes with it */

@@ -12,6 +12,7 @@
 #include "names.h"
 
 #define RECIPIENTS_MAX 64 /* of one event, as README says */
+#define PUID_CHARS 16     /* hexadecimal digits */
 #define CHANGED_MAX 16    /* values of a field that a changed thing's name still joins */
 
 struct mr_compiled {
@@ -275,6 +276,13 @@ static void put_http(const struct mr_view *view, mr_field to, const struct mr_va
 		put_status(view, to, (struct mr_slice){value->text, value->len});
 }
 
+/* An operation that says how it ended; ResultStatus then says that it was recorded. */
+static void put_login(const struct mr_view *view, mr_field to, struct mr_slice text)
+{
+	if (mr_fold_eq(text, MR_SLICE("userloginfailed")))
+		put_text(view, to, MR_SLICE("Failure"));
+}
+
 static void put_outcome(const struct mr_view *view, const struct mr_compiled *row,
 			const struct mr_value *value)
 {
@@ -284,7 +292,9 @@ static void put_outcome(const struct mr_view *view, const struct mr_compiled *ro
 		put_http(view, row->to, value);
 	else if (row->how == MR_HOW_STATUS)
 		put_status(view, row->to, (struct mr_slice){value->text, value->len});
-	else
+	else if (row->how == MR_HOW_LOGIN)
+		put_login(view, row->to, (struct mr_slice){value->text, value->len});
+	else if (!mr_fold_eq((struct mr_slice){value->text, value->len}, MR_SLICE("none")))
 		put_text(view, row->to, MR_SLICE("Failure"));
 }
 
@@ -307,6 +317,17 @@ static void put_user_type(const struct mr_view *view, mr_field to, const struct 
 		put_text(view, to, names[number]);
 }
 
+static bool is_hex(const char *at, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (!((at[i] >= '0' && at[i] <= '9') || (at[i] >= 'a' && at[i] <= 'f') ||
+		      (at[i] >= 'A' && at[i] <= 'F')))
+			return false;
+	return true;
+}
+
+/* A PUID stands alone, as PUID@domain (in directory records) and as
+ * i:0h.f|membership|PUID@live.com: it is one person's all the same. */
 static void put_user_key(const struct mr_view *view, mr_field to, struct mr_slice text)
 {
 	static const struct mr_slice nobody[] = {WORD("not available"), WORD("not-found"),
@@ -318,6 +339,8 @@ static void put_user_key(const struct mr_view *view, mr_field to, struct mr_slic
 	if (bar != NULL && text.len > suffix.len &&
 	    memcmp(text.at + text.len - suffix.len, suffix.at, suffix.len) == 0)
 		text.len -= suffix.len;
+	if (text.len > PUID_CHARS + 1 && text.at[PUID_CHARS] == '@' && is_hex(text.at, PUID_CHARS))
+		text.len = PUID_CHARS;
 	if (text.len > 0 && !is_word(text, nobody, sizeof nobody / sizeof nobody[0]))
 		put_text(view, to, text);
 }
@@ -379,9 +402,20 @@ static void put_id_of(const struct mr_view *view, const struct mr_compiled *row,
 		put_text(view, row->to, id);
 }
 
+/* Whether a sign-in's code says that it succeeded. */
+static bool has_signed_in(const struct mr_view *view)
+{
+	const struct mr_value *code = mr_view_get(view, MR_MARK_STATUS_ERROR_CODE);
+	int64_t number;
+	if (mr_value_is_missing(code))
+		code = mr_view_get(view, MR_MARK_RESULT_TYPE);
+	return !mr_value_is_missing(code) && number_of(code, &number) && number == 0;
+}
+
+/* What was asked for; it was given where the sign-in succeeded, and of another nobody knows. */
 static void put_mfa(const struct mr_view *view, mr_field to, struct mr_slice text)
 {
-	if (mr_fold_eq(text, MR_SLICE("multifactorauthentication")))
+	if (mr_fold_eq(text, MR_SLICE("multifactorauthentication")) && has_signed_in(view))
 		mr_event_add_bool(view->events, view->event, to, true);
 	else if (mr_fold_eq(text, MR_SLICE("singlefactorauthentication")))
 		mr_event_add_bool(view->events, view->event, to, false);
@@ -508,6 +542,7 @@ static void put_one(const struct mr_view *view, const struct mr_compiled *row, u
 		break;
 	case MR_HOW_STATUS:
 	case MR_HOW_FAILED:
+	case MR_HOW_LOGIN:
 	case MR_HOW_ERROR:
 	case MR_HOW_HTTP:
 		put_outcome(view, row, value);

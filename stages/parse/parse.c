@@ -176,6 +176,17 @@ static bool is_told(const struct mr_event *event)
 	return event->kind != MR_KIND_DECLARED;
 }
 
+/* A row of Log Analytics has its workspace in TenantId, and the tenant beside it. */
+static struct mr_slice own_tenant(const struct mr_view *view)
+{
+	static const enum mr_mark marks[] = {MR_MARK_ORGANIZATION_ID, MR_MARK_AAD_TENANT_ID,
+					     MR_MARK_TENANT_ID};
+	struct mr_slice tenant = {"", 0};
+	for (size_t i = 0; i < sizeof marks / sizeof marks[0] && tenant.len == 0; i++)
+		tenant = first_text(view, marks[i]);
+	return tenant;
+}
+
 static void name_tenant(const struct parse *parse, const struct mr_view *view)
 {
 	struct mr_event *event = view->event;
@@ -183,9 +194,7 @@ static void name_tenant(const struct parse *parse, const struct mr_view *view)
 	struct mr_slice tenant =
 	    source < parse->tenant_count ? parse->tenants[source] : parse->tenant;
 	if (tenant.len == 0 && is_told(event))
-		tenant = first_text(view, MR_MARK_ORGANIZATION_ID);
-	if (tenant.len == 0 && is_told(event))
-		tenant = first_text(view, MR_MARK_TENANT_ID);
+		tenant = own_tenant(view);
 	event->tenant =
 	    tenant.len == 0 ? MR_SLICE("unknown") : mr_fold_arena(&view->events->arena, tenant);
 }
@@ -195,6 +204,8 @@ static void name_record(const struct mr_view *view, struct mr_slice came)
 {
 	struct mr_event *event = view->event;
 	struct mr_slice id = first_text(view, MR_MARK_ID);
+	if (id.len == 0)
+		id = first_text(view, MR_MARK_OFFICE_ID);
 	if (id.len > 0 && is_told(event) && !mr_kind_of(event->kind)->id_names_a_thing)
 		event->id = mr_fold_arena(&view->events->arena, id);
 	else
@@ -268,23 +279,26 @@ static void flatten(struct parse *parse, struct mr_events *events, struct mr_eve
 		event->kind = mr_kind_tell(&view);
 }
 
-/* The text of the member AuditData, as a document; false where there is none. */
+/* What the member AuditData holds, as a document; false where there is none. */
 static bool audit_data(const struct parse *parse, struct mr_events *events,
 		       struct mr_json_node root, struct mr_slice *out)
 {
 	struct mr_json_walk walk = mr_json_enter(parse->reader, root);
 	while (mr_json_step(parse->reader, &walk)) {
+		enum mr_json_kind kind = mr_json_kind(parse->reader, walk.value);
 		if (!mr_fold_eq(walk.key, MR_SLICE("auditdata")) ||
-		    mr_json_kind(parse->reader, walk.value) != MR_JSON_STRING)
+		    (kind != MR_JSON_STRING && kind != MR_JSON_OBJECT))
 			continue;
-		*out = mr_read_copy(&events->arena, mr_json_string(parse->reader, walk.value));
+		*out = mr_read_copy(&events->arena, kind == MR_JSON_STRING
+							? mr_json_string(parse->reader, walk.value)
+							: mr_json_raw(parse->reader, walk.value));
 		return true;
 	}
 	return false;
 }
 
 /* A row of Search-UnifiedAuditLog as JSON: the record itself is a text in its member AuditData, as
- * it is a cell of the audit search's CSV. */
+ * it is a cell of the audit search's CSV. Graph's auditLogRecord has it there as an object. */
 static void open_row(struct parse *parse, struct mr_events *events, struct mr_event *event,
 		     struct mr_json_node root)
 {
@@ -310,6 +324,32 @@ static void open_row(struct parse *parse, struct mr_events *events, struct mr_ev
 	parse->odd = odd;
 	if (read_object(parse, events, &event->json, &root, NULL) == MR_OK)
 		flatten(parse, events, event, root);
+}
+
+/* ---- records among records ---- */
+
+static bool holds_objects(const struct mr_json_reader *reader, struct mr_json_node value)
+{
+	if (mr_json_kind(reader, value) != MR_JSON_ARRAY)
+		return false;
+	struct mr_json_walk walk = mr_json_enter(reader, value);
+	return mr_json_step(reader, &walk) && mr_json_kind(reader, walk.value) == MR_JSON_OBJECT;
+}
+
+/* What a stream is, its beginning tells (decode_json.c): an envelope that comes later is a line
+ * like others, and no rule would see the records in it. */
+static bool is_envelope(const struct mr_json_reader *reader, struct mr_json_node root)
+{
+	struct mr_json_walk walk = mr_json_enter(reader, root);
+	while (mr_json_step(reader, &walk)) {
+		if (mr_fold_eq(walk.key, MR_SLICE("id")))
+			return false;
+		if ((mr_slice_eq(walk.key, MR_SLICE("value")) ||
+		     mr_slice_eq(walk.key, MR_SLICE("records"))) &&
+		    holds_objects(reader, walk.value))
+			return true;
+	}
+	return false;
 }
 
 /* ---- the stage ---- */
@@ -350,6 +390,13 @@ static bool parse_record(struct parse *parse, struct mr_events *events, struct m
 	flatten(parse, events, event, root);
 	if (event->kind == MR_KIND_UNKNOWN)
 		open_row(parse, events, event, root);
+	if (event->kind == MR_KIND_UNKNOWN && is_envelope(parse->reader, root)) {
+		parse->kind = MR_REJECT_NOT_RECORD;
+		mr_error_set(why, MR_UNSUPPORTED,
+			     "not a record: an envelope of records behind single records; give it "
+			     "in a file of its own");
+		return false;
+	}
 	fill_event(parse, events, event);
 	return true;
 }

@@ -466,7 +466,7 @@ class Outputs(unittest.TestCase):
             out.write("no record\n" * 3)
         status, _, said = self.scan("--log-level", "error", odd)
         self.assertEqual((status, said.count("none of 3 records could be parsed, nothing was judged: is this the right "
-                                             "input?")), (0, 1), said)
+                                             "input?")), (1, 1), said)
 
 
 if __name__ == "__main__":

@@ -516,6 +516,54 @@ class Reload(unittest.TestCase):
         self.assertEqual(service.words().count(RELOADED), 1)
         service.end()
 
+    def test_starts_with_other_rules_leave_no_generations(self):
+        """Nobody asks for a reload, and each start has other rules: what none judges by any more goes."""
+        service = self.service(interval="100ms")
+        kept = pathlib.Path(self.folder, "state", "generations")
+        for number in range(1, 6):
+            service.put_rules(one=rule("one", title=f"A mailbox was set, {number}"))
+            service.start()
+            service.add(number)
+            service.wait_fired(*(("one", known) for known in range(1, number + 1)))
+            mt.wait_until(lambda: len(list(kept.glob("*.set"))) == 1, "one generation alone")
+            service.end()
+        tables = {path.name for path in kept.glob("*.table")}
+        self.assertEqual({path.name for path in kept.iterdir()} - tables, {path.name for path in kept.glob("*.set")})
+
+    def test_a_checkpoint_that_did_not_come_leaves_nothing(self):
+        """A worker stands still while one is under way, and is killed then; the next one stands still, too."""
+        service = self.service(interval="200ms", workers=1)
+        service.put_rules(one=rule("one"), three=correlation())
+        service.start()
+        checkpoints = pathlib.Path(self.folder, "state", "checkpoints")
+
+        def numbers():
+            return {int(path.name) for path in checkpoints.iterdir()}
+
+        def correlate():
+            for pid, _ in mt.children(service.process.pid):
+                with contextlib.suppress(OSError):
+                    if mt.worker_name(pid).startswith("correlate"):
+                        return pid
+            return None
+
+        mt.wait_until(lambda: len(manifests(self.folder)) == 2, "two checkpoints")
+        worker = correlate()
+        os.kill(worker, signal.SIGSTOP)
+        known = numbers()
+        mt.wait_until(lambda: numbers() > known, "one that waits for the worker")
+        waits = max(numbers())
+        os.kill(worker, signal.SIGKILL)
+        mt.wait_until(lambda: correlate() not in (None, worker), "another worker")
+        other = correlate()
+        os.kill(other, signal.SIGSTOP)
+        mt.wait_until(lambda: waits not in numbers(), "what was left to go")
+        self.assertEqual(correlate(), other)
+        os.kill(other, signal.SIGKILL)
+        service.add(1, 2, 3)
+        service.wait_fired(("three", 3))
+        service.end()
+
     def test_signals_together(self):
         service = self.service()
         service.put_rules(one=rule("one"))

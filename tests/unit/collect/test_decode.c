@@ -172,6 +172,24 @@ static void csv_as_exported(void **state)
 	check(&mr_decode_csv, "x,AuditData\na\"b,\"{}\"", "record 17 {}\n");
 }
 
+/* What Windows PowerShell's Export-Csv and Excel write before the head. */
+static void csv_behind_another_line(void **state)
+{
+	(void)state;
+	check(&mr_decode_csv,
+	      "#TYPE Deserialized.UnifiedAuditEvent\r\n\"a\",\"AuditData\"\r\n1,\"{}\"\r\n",
+	      "record 58 {}\n");
+	check(&mr_decode_csv, "sep=;\na;AuditData\n1;\"{}\"\n", "record 21 {}\n");
+	check(&mr_decode_csv, "SEP=,\r\na;AuditData\n1;\"{}\"\n", "record 22 {}\n");
+	check(&mr_decode_csv, "#TYPE x, AuditData\na,b\n1,2\n", "damage\nrefused 23 1,2\n\n");
+	static const char *const heads[] = {"#TYPE X.Y\r\n\"a\",\"AuditData\"\r\n",
+					    "sep=,\na,AuditData\n"};
+	for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
+		assert_string_equal(mr_decoder_find(mr_slice(heads[i]), true)->name, "CSV");
+		assert_null(mr_decoder_find((struct mr_slice){heads[i], 8}, false));
+	}
+}
+
 static void csv_without_the_column(void **state)
 {
 	(void)state;
@@ -381,6 +399,7 @@ int main(void)
 	    cmocka_unit_test(json_cut_everywhere),
 	    cmocka_unit_test(json_nested_without_bound),
 	    cmocka_unit_test(csv_as_exported),
+	    cmocka_unit_test(csv_behind_another_line),
 	    cmocka_unit_test(csv_without_the_column),
 	    cmocka_unit_test(csv_rows_without_a_record),
 	    cmocka_unit_test(csv_rows_that_are_long),

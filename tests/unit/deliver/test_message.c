@@ -367,6 +367,11 @@ static void an_announcement_cannot_move_the_cursor(void **state)
 	assert_string_equal(out.data, "1970-01-01T00:00:00Z High: T" R "[2J; by Ann Smith (ann" R R
 				      "); from 203.0.113.9 (" R "madretsmA" R ", NL); "
 				      "abcd0000000000000000000000000000");
+	out.len = 0;
+	alert.activity = MR_ACTIVITY_CLOSE;
+	message_announce(&out, &catalog, &alert);
+	mr_buf_add(&out, "", 1);
+	assert_non_null(strstr(out.data, " High: Withdrawn: T" R "[2J; by "));
 	mr_buf_fini(&out);
 }
 
@@ -382,6 +387,9 @@ static void an_outer_count_is_one_of_alerts(void **state)
 	counted_says(&c, "Outer: at least 1 alert of 'One' and 'Two' at 1970-01-01T00:00:00Z");
 	c.rules[0].layer = 0; /* over detections: records */
 	counted_says(&c, "Outer: at least 1 record at 1970-01-01T00:00:00Z");
+	c.alert.activity = MR_ACTIVITY_CLOSE;
+	counted_says(&c, "Withdrawn: Outer: at least 1 record at 1970-01-01T00:00:00Z");
+	c.alert.activity = MR_ACTIVITY_UPDATE;
 	c.rules[0].layer = 1;
 	c.rules[0].type = MR_CORRELATION_TEMPORAL;
 	counted_says(&c, "Outer: at least 1 record at 1970-01-01T00:00:00Z");

@@ -137,8 +137,11 @@ static void rows_of_the_audit_search_are_opened(void **state)
 	check_kind("{\"id\":\"O\",\"AuditData\":\"{\\\"Id\\\":\\\"AB\\\"}\"}", MR_KIND_UNKNOWN, "o",
 		   "unknown", "-");
 	check_kind("{\"id\":\"O\",\"AuditData\":\"{\"}", MR_KIND_UNKNOWN, "o", "unknown", "-");
-	check_kind("{\"id\":\"O\",\"AuditData\":{\"Operation\":\"X\",\"RecordType\":1}}",
-		   MR_KIND_UNKNOWN, "o", "unknown", "-");
+	/* Graph's auditLogRecord. */
+	check_kind("{\"id\":\"O\",\"auditLogRecordType\":\"X\",\"auditData\":{\"Id\":\"AB\","
+		   "\"Operation\":\"X\",\"RecordType\":1,\"OrganizationId\":\"T\"}}",
+		   MR_KIND_UAL, "ab", "t", "-");
+	check_kind("{\"id\":\"O\",\"auditData\":{\"a\":1}}", MR_KIND_UNKNOWN, "o", "unknown", "-");
 }
 
 /* A row with the record's text in it, as JSON writes a string. */
@@ -210,6 +213,59 @@ static void a_record_in_a_row_has_the_id_of_its_own_bytes(void **state)
 	mr_sha256(row, strlen(row), hash);
 	mr_hex(hash, sizeof hash, id);
 	check_slice(parsed(row)->id, id);
+}
+
+/* A row of Log Analytics is of its workspace's tenant. */
+static void rows_of_log_analytics(void **state)
+{
+	(void)state;
+	check_kind("{\"Category\":\"SignInLogs\",\"Id\":\"P\",\"TimeGenerated\":"
+		   "\"2023-01-02T03:04:00Z\",\"TenantId\":\"W\",\"AADTenantId\":\"T\"}",
+		   MR_KIND_SIGNIN, "p", "t", "2023-01-02T03:04:00Z");
+	const char *office =
+	    "{\"TimeGenerated\":\"2023-01-02T03:04:00Z\",\"RecordType\":"
+	    "\"SharePointFileOperation\","
+	    "\"Operation\":\"X\",\"OfficeWorkload\":\"SharePoint\",\"OfficeId\":\"O\","
+	    "\"OfficeObjectId\":\"https://s/f\",\"TenantId\":\"W\",\"OrganizationId\":\"T\"}";
+	check_kind(office, MR_KIND_UAL, "o", "t", "2023-01-02T03:04:00Z");
+	check_field(office, "metadata.product.name", "SharePoint");
+	check_field(office, "resources.name", "https://s/f");
+	check_field(
+	    "{\"CategoryValue\":\"Administrative\",\"Category\":\"Administrative\","
+	    "\"ResourceId\":\"R\",\"OperationName\":\"Create it\",\"OperationNameValue\":\"A/B\"}",
+	    "api.operation", "A/B");
+	check_field("{\"category\":{\"value\":\"Administrative\"},\"resourceId\":\"R\","
+		    "\"operationName\":{\"value\":\"A/B\",\"localizedValue\":\"Create it\"}}",
+		    "api.operation", "A/B");
+}
+
+static void a_puid_is_the_same_in_all_forms(void **state)
+{
+	(void)state;
+#define KEY(key) "{\"Operation\":\"X\",\"Workload\":\"Y\",\"UserKey\":\"" key "\"}"
+	static const char *const keys[] = {KEY("10032001266C162C"),
+					   KEY("10032001266C162C@contoso.onmicrosoft.com"),
+					   KEY("i:0h.f|membership|10032001266C162C@live.com")};
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+		check_field(keys[i], "actor.user.uid", "10032001266C162C");
+	check_field(KEY("10032001266C162G@contoso.com"), "actor.user.uid",
+		    "10032001266C162G@contoso.com");
+	check_field(KEY("10032001266C162C@"), "actor.user.uid", "10032001266C162C@");
+#undef KEY
+}
+
+static void an_envelope_among_records_is_none(void **state)
+{
+	(void)state;
+	static const char *const envelopes[] = {"{\"records\":[{\"Operation\":\"X\"}]}",
+						"{\"@odata.context\":\"x\",\"value\":[{}]}"};
+	for (size_t i = 0; i < sizeof envelopes / sizeof envelopes[0]; i++)
+		assert_null(harness_text(&h, envelopes[i]));
+	static const char *const records[] = {
+	    "{\"id\":1,\"value\":[{}]}", "{\"value\":[1]}", "{\"records\":[]}",
+	    "{\"Operation\":\"X\",\"Workload\":\"Y\",\"value\":[{}]}", "{\"Value\":[{}]}"};
+	for (size_t i = 0; i < sizeof records / sizeof records[0]; i++)
+		assert_non_null(harness_text(&h, records[i]));
 }
 
 static void names_fall_back(void **state)
@@ -406,6 +462,13 @@ static void audit_log_says_whether_it_worked(void **state)
 	    "{\"Operation\":\"UserLoginFailed\",\"Workload\":\"Y\",\"ResultStatus\":\"Success\","
 	    "\"LogonError\":\"IdsLocked\"}",
 	    "status", "Failure");
+	check_field(
+	    "{\"Operation\":\"UserLoginFailed\",\"Workload\":\"Y\",\"ResultStatus\":\"Success\"}",
+	    "status", "Failure");
+	check_field(
+	    "{\"Operation\":\"UserLoggedIn\",\"Workload\":\"Y\",\"ResultStatus\":\"Success\","
+	    "\"LogonError\":\"None\"}",
+	    "status", "Success");
 	/* A native name that is a normalised one too. */
 	const char *alert =
 	    "{\"Operation\":\"X\",\"Workload\":\"Y\",\"ResultStatus\":\"Succeeded\","
@@ -484,7 +547,15 @@ static void entra_records_are_normalised(void **state)
 	check_field(signin, "status_detail", "bad");
 	check_field(signin, "actor.user.name", "a@b.c");
 	check_field(signin, "src_endpoint.ip", "1.2.3.4");
-	check_field(signin, "is_mfa", "btrue");
+	check_field(signin, "is_mfa", "-"); /* it was asked for, and nobody came so far */
+#define FACTORS(code, asked)                                                                       \
+	"{\"category\":\"SignInLogs\",\"resultType\":\"" code "\",\"properties\":{"                \
+	"\"authenticationRequirement\":\"" asked "FactorAuthentication\"}}"
+	check_field(FACTORS("0", "multi"), "is_mfa", "btrue");
+	check_field(FACTORS("50126", "multi"), "is_mfa", "-");
+	check_field(FACTORS("0", "single"), "is_mfa", "bfalse");
+	check_field(FACTORS("50126", "single"), "is_mfa", "bfalse");
+#undef FACTORS
 	check_field(signin, "device.os.name", "iOS");
 	check_field(signin, "auth_protocol", "deviceCode");
 	const char *audit =
@@ -713,6 +784,9 @@ int main(void)
 	    cmocka_unit_test(rows_of_the_audit_search_are_opened),
 	    cmocka_unit_test(a_record_in_a_row_is_repaired),
 	    cmocka_unit_test(a_record_in_a_row_has_the_id_of_its_own_bytes),
+	    cmocka_unit_test(rows_of_log_analytics),
+	    cmocka_unit_test(a_puid_is_the_same_in_all_forms),
+	    cmocka_unit_test(an_envelope_among_records_is_none),
 	    cmocka_unit_test(names_fall_back),
 	    cmocka_unit_test(bad_records_are_set_aside),
 	    cmocka_unit_test(near_json_is_repaired_once),

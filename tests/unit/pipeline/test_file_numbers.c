@@ -90,6 +90,30 @@ static off_t size_of(const char *name)
 	return fstatat(kept.dir.fd, name, &about, 0) == 0 ? about.st_size : -1;
 }
 
+/* A name of 64 KiB each, so that few of them are too many: all that is taken is read back. */
+static void more_bytes_than_can_be_read_back_are_refused(void **state)
+{
+	enum { LENGTH = 64 << 10, MOST = MR_FILE_NUMBERS_BYTES / LENGTH };
+	static char name[LENGTH + 1];
+	(void)state;
+	memset(name, 'n', LENGTH);
+	for (uint32_t i = 0; i < MOST; i++) {
+		snprintf(name, 8, "%07u", i);
+		name[7] = '/';
+		assert_int_equal(add(name), i);
+	}
+	assert_int_equal(kept.numbers.bytes, MR_FILE_NUMBERS_BYTES);
+	assert_int_equal(add("n"), MR_NO_FILE_NUMBER);
+	assert_int_equal(keep(), MR_OK);
+	assert_int_equal(recall(), MR_OK);
+	assert_int_equal(kept.numbers.count, MOST);
+	snprintf(name, 8, "%07u", MOST - 1);
+	name[7] = '/';
+	assert_int_equal(find(name), MOST - 1);
+	mr_file_numbers_drop(&kept.numbers, 0);
+	assert_int_equal(add("n"), 0);
+}
+
 static void names_are_found_again(void **state)
 {
 	(void)state;
@@ -279,6 +303,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(names_are_found_again, begin, end),
+	    cmocka_unit_test_setup_teardown(more_bytes_than_can_be_read_back_are_refused, begin,
+					    end),
 	    cmocka_unit_test_setup_teardown(what_is_dropped_is_given_again, begin, end),
 	    cmocka_unit_test_setup_teardown(a_name_that_two_have_stays, begin, end),
 	    cmocka_unit_test_setup_teardown(many_cost_no_more_than_few, begin, end),

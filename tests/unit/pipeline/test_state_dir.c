@@ -333,6 +333,20 @@ static void one_under_a_bad_sector_is_passed_over(void **state)
 	}
 }
 
+static void those_between_two_go_alone(void **state)
+{
+	(void)state;
+	for (uint64_t number = 1; number <= 5; number++)
+		put_checkpoint(number, MR_SNAPSHOT_VERSION);
+	mr_state_dir_tidy_between(&dir, 2, 4);
+	assert_true(is_there(SNAPSHOT "1") && is_there(SNAPSHOT "2") && !is_there(SNAPSHOT "3") &&
+		    is_there(SNAPSHOT "4") && is_there(SNAPSHOT "5"));
+	mr_state_dir_tidy_between(&dir, 4, 4);
+	assert_true(is_there(SNAPSHOT "4") && is_there(SNAPSHOT "5"));
+	assert_true(is_there(MANIFEST "3"));
+	mr_state_dir_tidy(&dir, 5, 4);
+}
+
 /* Likewise one that another host has a part of: there the files, here the manifest. */
 static void a_part_under_a_bad_sector_is_passed_over(void **state)
 {
@@ -502,6 +516,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(one_that_cannot_be_read_for_a_moment_is_taken, begin,
 					    end),
 	    cmocka_unit_test_setup_teardown(one_under_a_bad_sector_is_passed_over, begin, end),
+	    cmocka_unit_test_setup_teardown(those_between_two_go_alone, begin, end),
 	    cmocka_unit_test_setup_teardown(a_part_under_a_bad_sector_is_passed_over, begin, end),
 	    cmocka_unit_test_setup_teardown(one_that_is_kept_from_us_is_not_passed_over, begin,
 					    end),
