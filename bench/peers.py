@@ -31,6 +31,7 @@ CONFIGS = os.path.join(common.ROOT, "bench", "peers")
 SECTION = "./run bench peers --write"
 LIMIT_SECONDS = 600  # of one run
 FIT_SECONDS = 60  # what one may take by what is foreseen; one that would take longer gets fewer events
+AGAIN_SECONDS = 40  # for as long each is run again, and its best run counts
 LEAST = 10  # events of an address that is told of
 FOUND_LEAST = 0.99  # of these addresses; one that finds fewer did not do the work
 OURS = "Millrace"
@@ -209,7 +210,9 @@ def measured_pair(sizes, taken, take):
 
 
 def measured(peer, program, config, files, place, runs):
-    """By number of events, which are two: the best run. And what stands in the last output."""
+    """By number of events, which are two: the best run, of `runs` at least, and of as many as fit into the same time for all. The first
+    ones of a program that is soon done are dearer than the others: its memory is new to a virtual machine. And what stands in the last
+    output."""
     best, wrote = {}, {}
 
     def take(events):
@@ -221,8 +224,11 @@ def measured(peer, program, config, files, place, runs):
 
     pair = measured_pair(sorted(files), best, take)
     again = runs - 1 if max(pair) == max(files) else 0  # of what is that slow no best of several is needed
-    for events in pair * again:
-        take(events)
+    until = time.monotonic() + AGAIN_SECONDS
+    while again > 0 or (max(pair) == max(files) and time.monotonic() + sum(best[events]["wall_seconds"] for events in pair) < until):
+        for events in pair:
+            take(events)
+        again -= 1
     return {events: best[events] for events in pair}, wrote[max(pair)]
 
 

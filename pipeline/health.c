@@ -223,11 +223,38 @@ bool mr_health_sees(const struct mr_health *health, uint32_t worker)
 	return (is->pid != 0 || (elsewhere && is->bound && is->reaped == 0)) && !is->done;
 }
 
+/* A follower makes state durable in its own loop, through which its workers' answers go: while a
+ * checkpoint is under way a whole host may be waiting for its disk. */
+static bool waits_for_disk(const struct mr_health *health, uint32_t number, int64_t now_us)
+{
+	return health->service != NULL && health->service->checkpoint.under_way &&
+	       mr_hosts_elsewhere(health->supervisor, number) &&
+	       mr_hosts_silent(health->supervisor, number, now_us, health->limit_us / 2);
+}
+
+/* Once it goes on, its workers' answers come one after the other. */
+static void note_waiting(struct mr_health *health, uint32_t number, int64_t now_us)
+{
+	struct mr_watched *watched = &health->supervisor->workers[number].watched;
+	bool waits = waits_for_disk(health, number, now_us);
+	if (watched->waits && !waits)
+		mr_pulse_forgive(&watched->pulse, now_us);
+	watched->waits = waits;
+}
+
+static int64_t limit_of(const struct mr_health *health, uint32_t number)
+{
+	if (!health->supervisor->started)
+		return health->limit_us * MR_START_TIMES;
+	bool waits = health->supervisor->workers[number].watched.waits;
+	return health->limit_us * (waits ? MR_DISK_TIMES : 1);
+}
+
 static void check_worker(struct mr_health *health, uint32_t number, int64_t now_us)
 {
 	struct mr_supervised *worker = &health->supervisor->workers[number];
 	struct mr_pulse *pulse = &worker->watched.pulse;
-	int64_t limit_us = health->limit_us * (health->supervisor->started ? 1 : MR_START_TIMES);
+	int64_t limit_us = limit_of(health, number);
 	if (!mr_health_sees(health, number) || worker->hung)
 		return;
 	if (mr_pulse_silent_us(pulse, now_us) >= limit_us) {
@@ -245,6 +272,8 @@ static void check_workers(struct mr_health *health, int64_t now_us)
 	bool slept = now_us - health->turned_us > health->limit_us / 2;
 	if (supervisor->over)
 		return;
+	for (uint32_t i = 0; i < supervisor->worker_count; i++)
+		note_waiting(health, i, now_us);
 	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
 		if (slept)
 			mr_pulse_forgive(&supervisor->workers[i].watched.pulse, now_us);

@@ -25,6 +25,8 @@
 /* So many times longer may a start take than an answer: a worker restores a large state, a reload
  * reads large databases. */
 #define MR_START_TIMES 6
+/* Likewise, that a host is given whose workers are all silent while a checkpoint is under way. */
+#define MR_DISK_TIMES 10
 
 #define MR_HEALTH_DEATHS 3 /* within ten minutes: more than a hiccup */
 

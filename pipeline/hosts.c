@@ -92,6 +92,18 @@ bool mr_hosts_elsewhere(const struct mr_supervisor *supervisor, uint32_t worker)
 	return supervisor->hosts != NULL && host_of(supervisor, worker) != supervisor->hosts->self;
 }
 
+bool mr_hosts_silent(const struct mr_supervisor *supervisor, uint32_t worker, int64_t now_us,
+		     int64_t least_us)
+{
+	uint32_t host = host_of(supervisor, worker);
+	for (uint32_t i = 0; i < supervisor->worker_count; i++) {
+		const struct mr_pulse *pulse = &supervisor->workers[i].watched.pulse;
+		if (host_of(supervisor, i) == host && mr_pulse_silent_us(pulse, now_us) < least_us)
+			return false;
+	}
+	return true;
+}
+
 const char *mr_hosts_where(const struct mr_supervisor *supervisor, uint32_t worker,
 			   char out[static MR_WHERE_BYTES])
 {

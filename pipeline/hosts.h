@@ -83,6 +83,9 @@ void mr_hosts_place(const struct mr_config *config, struct mr_topology *topology
 const char *mr_host_of_state(const struct mr_supervisor *supervisor, uint32_t group);
 /* Whether the worker is another host's. */
 bool mr_hosts_elsewhere(const struct mr_supervisor *supervisor, uint32_t worker);
+/* Whether all workers of its host have left a question unanswered for so long. */
+bool mr_hosts_silent(const struct mr_supervisor *supervisor, uint32_t worker, int64_t now_us,
+		     int64_t least_us);
 /* "process 77", or "process 77 on b", or "on b" where its number is not known. Returns `out`. */
 #define MR_WHERE_BYTES 96
 const char *mr_hosts_where(const struct mr_supervisor *supervisor, uint32_t worker,

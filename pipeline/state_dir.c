@@ -1,8 +1,8 @@
 /* state_dir.c - the directory of a service: its lock, its seed, its manifests.
  *
  * Called by cmd_run.c, service.c and checkpoint.c. A disk that is full is MR_NO_SPACE, one that
- * fails MR_IO, what cannot be read, or another program or hand has put there, MR_CONFIG or
- * MR_BAD_INPUT; each names the file. */
+ * fails MR_IO, what cannot be read, or is not ours, MR_CONFIG or MR_BAD_INPUT; each names the file.
+ */
 #include "state_dir.h"
 
 #include <errno.h>
@@ -761,9 +761,10 @@ enum mr_err mr_state_dir_recover_below(const struct mr_state_dir *dir, uint64_t 
 	return err == MR_OK ? find_seed(dir, manifest, error) : err;
 }
 
+/* What goes: the numbers behind one and before another, but for two. */
 struct tidy {
 	const struct mr_state_dir *dir;
-	uint64_t kept[2];
+	int64_t above, below, kept[2];
 };
 
 static bool tidy_state(void *context, int folder, const char *name)
@@ -772,8 +773,8 @@ static bool tidy_state(void *context, int folder, const char *name)
 	char path[MR_MANIFEST_NAME];
 	int64_t number;
 	(void)folder;
-	if (!mr_parse_int64(mr_slice(name), &number) || (uint64_t)number == tidy->kept[0] ||
-	    (uint64_t)number == tidy->kept[1])
+	if (!mr_parse_int64(mr_slice(name), &number) || number <= tidy->above ||
+	    number >= tidy->below || number == tidy->kept[0] || number == tidy->kept[1])
 		return true;
 	snprintf(path, sizeof path, CHECKPOINTS "/%.30s", name);
 	mr_state_dir_remove(tidy->dir, path);
@@ -782,39 +783,18 @@ static bool tidy_state(void *context, int folder, const char *name)
 
 void mr_state_dir_tidy(const struct mr_state_dir *dir, uint64_t newest, uint64_t second)
 {
-	struct tidy tidy = {.dir = dir, .kept = {newest, second}};
+	struct tidy tidy = {dir, 0, INT64_MAX, {(int64_t)newest, (int64_t)second}};
 	struct numbers numbers = {0};
 	list_manifests(dir, &numbers);
-	for (size_t i = 0; i < numbers.count; i++) {
-		if (numbers.at[i] == newest || numbers.at[i] == second)
-			continue;
-		remove_manifest(dir, numbers.at[i]);
-	}
+	for (size_t i = 0; i < numbers.count; i++)
+		if (numbers.at[i] != newest && numbers.at[i] != second)
+			remove_manifest(dir, numbers.at[i]);
 	free(numbers.at);
 	list_below(dir, CHECKPOINTS, tidy_state, &tidy);
 }
 
-struct between {
-	const struct mr_state_dir *dir;
-	uint64_t above, below;
-};
-
-static bool tidy_one_between(void *context, int folder, const char *name)
-{
-	const struct between *between = context;
-	char path[MR_MANIFEST_NAME];
-	int64_t number;
-	(void)folder;
-	if (!mr_parse_int64(mr_slice(name), &number) || (uint64_t)number <= between->above ||
-	    (uint64_t)number >= between->below)
-		return true;
-	snprintf(path, sizeof path, CHECKPOINTS "/%.30s", name);
-	mr_state_dir_remove(between->dir, path);
-	return true;
-}
-
 void mr_state_dir_tidy_between(const struct mr_state_dir *dir, uint64_t above, uint64_t below)
 {
-	struct between between = {dir, above, below};
-	list_below(dir, CHECKPOINTS, tidy_one_between, &between);
+	struct tidy tidy = {.dir = dir, .above = (int64_t)above, .below = (int64_t)below};
+	list_below(dir, CHECKPOINTS, tidy_state, &tidy);
 }

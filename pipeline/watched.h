@@ -13,6 +13,7 @@
 
 struct mr_watched {
 	struct mr_pulse pulse;
+	bool waits;       /* with all of its host, for a disk as it seems (health.c) */
 	uint64_t queued;  /* batches */
 	int64_t event_us; /* the highest event time that it has met; MR_NO_TIME */
 	/* A moment ago, for the rate. */

@@ -494,7 +494,7 @@ class Deploy(unittest.TestCase):
         """What the sample and the program count on."""
         with open(os.path.join(DEPLOY, "millrace.service"), encoding="utf-8") as text:
             unit = text.read().splitlines()
-        for line in ("Type=notify", "WatchdogSec=30s", "StateDirectory=millrace", "NoNewPrivileges=yes",
+        for line in ("Type=notify", "WatchdogSec=2min", "StateDirectory=millrace", "NoNewPrivileges=yes",
                      "RestartPreventExitStatus=2", "UMask=0027", "TimeoutStartSec=15min", "ExecReload=/bin/kill -HUP $MAINPID",
                      "ExecStart=/usr/bin/millrace run /etc/millrace/millrace.yaml"):
             self.assertIn(line, unit)

@@ -293,6 +293,24 @@ class Hosts(unittest.TestCase):
                 run.end()
                 run.check(self.wanted)
 
+    def test_a_host_that_waits_for_its_disk(self):
+        """Its supervisor stands still while a checkpoint is under way, and with it all that its workers answer."""
+        run = self.pipeline(extra="health_timeout: 1s\n", follow=True)
+        run.start("a")
+        run.start("b")
+        mt.wait_until(run.runs, "a checkpoint")
+        run.lives["b"].send_signal(signal.SIGSTOP)
+        until = time.monotonic() + 4  # as long as it stands still: nothing is waited for
+        while time.monotonic() < until:
+            time.sleep(0.1)
+        run.lives["b"].send_signal(signal.SIGCONT)
+        before = run.manifests()
+        run.wait_until(lambda: run.manifests() > before, "another checkpoint")
+        self.assertNotIn("has not answered", run.all_said())
+        run.stop(self.wanted)
+        run.end()
+        run.check(self.wanted)
+
     def test_status(self):
         """The leader's status has the workers of both hosts; of one that is elsewhere it does not know the process."""
         run = self.pipeline(follow=True)
