@@ -51,7 +51,7 @@ enum mr_how {
 	MR_HOW_FAILED,    /* Failure, whatever it says but None: a sign-in's ResultStatus is only
 			     that of the request */
 	MR_HOW_LOGIN,     /* Failure where the operation is UserLoginFailed, likewise */
-	MR_HOW_ERROR,     /* 0 is Success, any other number Failure */
+	MR_HOW_ERROR,     /* 0 and 50140 (normalise.c) are Success, other numbers Failure */
 	MR_HOW_HTTP,      /* 1xx to 3xx is Success, 4xx and 5xx Failure */
 	MR_HOW_USER_TYPE, /* the Management Activity API's UserType */
 	MR_HOW_USER_KEY,  /* an object id or PUID, without what is wrapped around it */

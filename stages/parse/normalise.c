@@ -258,11 +258,17 @@ static void put_status(const struct mr_view *view, mr_field to, struct mr_slice 
 		put_text(view, to, MR_SLICE("Failure"));
 }
 
+/* Entra ID's code for the question whether to stay signed in, which comes once all else was right
+ * ("Microsoft Entra authentication and authorization error codes"): audit logs call it Success. */
+#define STAY_SIGNED_IN 50140
+
 static void put_error(const struct mr_view *view, mr_field to, const struct mr_value *value)
 {
 	int64_t code;
 	if (number_of(value, &code))
-		put_text(view, to, code == 0 ? MR_SLICE("Success") : MR_SLICE("Failure"));
+		put_text(view, to,
+			 code == 0 || code == STAY_SIGNED_IN ? MR_SLICE("Success")
+							     : MR_SLICE("Failure"));
 	else
 		put_status(view, to, (struct mr_slice){value->text, value->len});
 }

@@ -244,6 +244,8 @@ static void wrong_settings_are_an_error_and_lose_nothing(void **state)
 	fault("401", "10s", "error: sink main: alerts wait");
 	fault("403", "10s", "the credentials are wrong");
 	fault("404", "10s", "the address or the credentials are wrong");
+	fault("405", "10s", "error: sink main: alerts wait");
+	fault("410", "10s", "the address or the credentials are wrong");
 	fault("302:/elsewhere", "10s", "HTTP status 302"); /* not followed */
 }
 

@@ -127,8 +127,12 @@ static void test_actors(void **unused)
 	stage_event(&stage, MR_F_ACTOR_UID, "S-1-5-18", 0);
 	stage_event(&stage, MR_F_ACTOR_UID, "<null>", MR_F_ACTOR_NAME, "<Null>", 0);
 	stage_event(&stage, 0);
+	/* 10: the Management Activity API's UserType 5. */
+	stage_event(&stage, MR_F_ACTOR_NAME, "NOT-FOUND", MR_F_ACTOR_TYPE, "Application",
+		    MR_F_APP_UID, app, 0);
 	stage_apply(&stage);
 	const struct mr_event *events = stage.events.items;
+	assert_field(&stage, &events[10], MR_F_ACTOR_UPN, "backup-app");
 	assert_field(&stage, &events[0], MR_F_ACTOR_UPN, "backup-app");
 	assert_field(&stage, &events[0], MR_F_ACTOR_PRIVILEGED, "-");
 	assert_field(&stage, &events[1], MR_F_ACTOR_UPN, "backup-app");
@@ -136,7 +140,7 @@ static void test_actors(void **unused)
 		assert_field(&stage, &events[i], MR_F_ACTOR_KNOWN, "false");
 	for (int i = 5; i < 10; i++)
 		assert_field(&stage, &events[i], MR_F_ACTOR_KNOWN, "-");
-	assert_int_equal(stage.counters.at[MR_C_IDENTITY_HITS], 2);
+	assert_int_equal(stage.counters.at[MR_C_IDENTITY_HITS], 3);
 	assert_int_equal(stage.counters.at[MR_C_IDENTITY_UNKNOWN], 3);
 	stage_close(&stage);
 	stage_fini(&stage);

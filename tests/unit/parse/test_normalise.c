@@ -219,6 +219,8 @@ static void entra_records_are_normalised(void **state)
 	"\"authenticationRequirement\":\"" asked "FactorAuthentication\"}}"
 	check_field(FACTORS("0", "multi"), "is_mfa", "btrue");
 	check_field(FACTORS("50126", "multi"), "is_mfa", "-");
+	check_field(FACTORS("50126", "multi"), "status", "Failure");
+	check_field(FACTORS("50140", "multi"), "status", "Success");
 	check_field(FACTORS("0", "single"), "is_mfa", "bfalse");
 	check_field(FACTORS("50126", "single"), "is_mfa", "bfalse");
 #undef FACTORS
