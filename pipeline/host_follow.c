@@ -129,7 +129,7 @@ static void begin_checkpoint(struct mr_hosts *hosts, uint64_t number)
 	hosts->snapshot = number;
 }
 
-/* Workers have been told: of a large one removing takes its time. */
+/* The worker has been told: of a large one removing takes its time. */
 static void committed(struct mr_hosts *hosts, uint64_t number)
 {
 	const uint64_t kept[] = {hosts->generation.id, hosts->before};
@@ -158,14 +158,6 @@ static int make_file(struct mr_supervisor *supervisor, const struct mr_host_word
 	hosts->failed_number = word->number;
 	hosts->failure = error;
 	return open("/dev/null", O_WRONLY | O_CLOEXEC);
-}
-
-static uint32_t last_here(const struct mr_supervisor *supervisor)
-{
-	uint32_t worker = supervisor->worker_count;
-	while (worker > 0 && mr_hosts_elsewhere(supervisor, worker - 1))
-		worker--;
-	return worker - 1;
 }
 
 static enum mr_err tell_worker(struct mr_supervisor *supervisor, const struct mr_host_word *word,
@@ -199,7 +191,7 @@ static enum mr_err tell_worker(struct mr_supervisor *supervisor, const struct mr
 						     .fd = fd});
 	if (fd >= 0)
 		close(fd);
-	if (word->kind == MR_CONTROL_COMMITTED && word->worker == last_here(supervisor))
+	if (word->kind == MR_CONTROL_COMMITTED)
 		committed(hosts, word->number);
 	return MR_OK;
 }
