@@ -86,6 +86,8 @@ enum mr_err mr_reload_check_lost(const struct mr_catalog *old, const struct mr_c
 				 struct mr_error *error);
 /* A start cannot stay with what was: says each that was in force and is lost. */
 void mr_reload_say_lost(const struct mr_catalog *old, const struct mr_catalog *new);
+/* Likewise what has changed meanwhile: a log line of each rule and filter, or of the first ones. */
+void mr_reload_say_changes(const struct mr_catalog *old, const struct mr_catalog *new);
 /* What the new set brings, in words, and in log lines of each rule and filter; false where it is
  * the same. */
 bool mr_reload_compare(const struct mr_supervisor *old, const struct mr_generation *old_generation,

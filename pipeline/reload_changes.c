@@ -278,6 +278,14 @@ static void put_documents(struct mr_buf *out, const struct mr_catalog *old,
 		mr_buf_printf(out, "; what they are made with is new");
 }
 
+void mr_reload_say_changes(const struct mr_catalog *old, const struct mr_catalog *new)
+{
+	struct mr_buf words = {0};
+	put_documents(&words, old, new, true);
+	mr_log(MR_LOG_INFO, "since the last start: %.*s", (int)words.len, words.data);
+	mr_buf_fini(&words);
+}
+
 static const struct mr_generation_table *find_table(const struct mr_generation *generation,
 						    const char *name)
 {

@@ -31,18 +31,21 @@ static bool go_back(struct mr_service *service, struct mr_supervisor *supervisor
 	       "judged by the old ones first",
 	       number);
 	mr_reload_say_lost(&old.catalog, &supervisor->catalog);
+	mr_reload_say_changes(&old.catalog, &supervisor->catalog);
 	mr_prepared_swap(&old, supervisor, &service->generation);
 	mr_reload_await(&service->reload, service, supervisor, &old);
 	return true;
 }
 
 /* Of a run that judged all that it read, nothing else is asked. */
-static void say_lost(const struct mr_service *service, const struct mr_supervisor *supervisor)
+static void say_changes(const struct mr_service *service, const struct mr_supervisor *supervisor)
 {
 	struct mr_prepared old = {0};
 	if (mr_prepared_recall(&service->dir, service->checkpoint.last.generation, supervisor, &old,
-			       NULL) == MR_OK)
+			       NULL) == MR_OK) {
 		mr_reload_say_lost(&old.catalog, &supervisor->catalog);
+		mr_reload_say_changes(&old.catalog, &supervisor->catalog);
+	}
 	mr_prepared_fini(&old);
 }
 
@@ -83,9 +86,8 @@ enum mr_err mr_service_choose(struct mr_service *service, struct mr_supervisor *
 	if (same && !last->drained)
 		return MR_OK;
 	bool nothing_behind = last->generation == 0 || last->drained;
-	if (!same && last->drained &&
-	    supervisor->catalog.refused + supervisor->catalog.idle_count > 0)
-		say_lost(service, supervisor);
+	if (!same && last->drained)
+		say_changes(service, supervisor);
 	if (!same || !mr_generation_stands(&service->dir, service->generation.id))
 		err = keep(service, supervisor, error);
 	if (err != MR_OK || (!same && !nothing_behind && go_back(service, supervisor)))

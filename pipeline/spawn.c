@@ -52,6 +52,9 @@ static void reset_signals(void)
 	sigset_t none;
 	for (int number = 1; number < NSIG; number++)
 		signal(number, SIG_DFL);
+	/* One that came meanwhile, to the whole group, would end it before it could say so itself.
+	 */
+	mr_spawned_ignore_signals();
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

@@ -432,6 +432,7 @@ static enum mr_err refused(struct sink *sink, const struct http_result *result,
 	struct webhook *hook = sink->state;
 	struct spool_line line;
 	is_well(hook, "answers");
+	note_trouble(sink, result->reason); /* until it takes one */
 	if (hook->lines > 1) {
 		hook->limit = hook->lines / 2;
 		hook->phase = PHASE_IDLE;

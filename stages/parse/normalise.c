@@ -316,9 +316,17 @@ static void put_user_type(const struct mr_view *view, mr_field to, const struct 
 						WORD("ServicePrincipal"),
 						WORD("CustomPolicy"),
 						WORD("SystemPolicy")};
+	/* As Log Analytics writes them, where it differs. */
+	static const struct mr_slice users[] = {WORD("regular"), WORD("reserved")};
+	static const struct mr_slice admins[] = {WORD("dcadmin")};
+	struct mr_slice text = {value->text, value->len};
 	int64_t number;
-	if (!number_of(value, &number))
-		put_text(view, to, (struct mr_slice){value->text, value->len});
+	if (is_word(text, users, sizeof users / sizeof users[0]))
+		put_text(view, to, names[0]);
+	else if (is_word(text, admins, 1))
+		put_text(view, to, names[2]);
+	else if (!number_of(value, &number))
+		put_text(view, to, text);
 	else if (number >= 0 && number < (int64_t)(sizeof names / sizeof names[0]))
 		put_text(view, to, names[number]);
 }

@@ -299,12 +299,31 @@ class Hosts(unittest.TestCase):
         run.start("a")
         run.start("b")
         mt.wait_until(run.runs, "a checkpoint")
-        run.lives["b"].send_signal(signal.SIGSTOP)
+
+        def begun():
+            """The number of one that is under way."""
+            last = int(run.manifests()[-1])
+            found = [int(name) for name in os.listdir(os.path.join(run.folder, "state-a", "checkpoints"))]
+            return max(found) if max(found, default=0) > last else None
+
+        def stopped():
+            """Whether one is under way, and waits for b."""
+            number = begun()
+            if number is None:
+                return False
+            run.lives["b"].send_signal(signal.SIGSTOP)
+            time.sleep(0.3)  # what b had said by then has come
+            if begun() == number:
+                return True
+            run.lives["b"].send_signal(signal.SIGCONT)
+            return False
+
+        mt.wait_until(stopped, "a checkpoint that waits for b")
         until = time.monotonic() + 4  # as long as it stands still: nothing is waited for
         while time.monotonic() < until:
             time.sleep(0.1)
-        run.lives["b"].send_signal(signal.SIGCONT)
         before = run.manifests()
+        run.lives["b"].send_signal(signal.SIGCONT)
         run.wait_until(lambda: run.manifests() > before, "another checkpoint")
         self.assertNotIn("has not answered", run.all_said())
         run.stop(self.wanted)

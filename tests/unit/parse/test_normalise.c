@@ -12,10 +12,13 @@ static void rows_of_log_analytics(void **state)
 	    "{\"TimeGenerated\":\"2023-01-02T03:04:00Z\",\"RecordType\":"
 	    "\"SharePointFileOperation\","
 	    "\"Operation\":\"X\",\"OfficeWorkload\":\"SharePoint\",\"OfficeId\":\"O\","
+	    "\"UserType\":\"Regular\",\"Client_IPAddress\":\"192.0.2.1\","
 	    "\"OfficeObjectId\":\"https://s/f\",\"TenantId\":\"W\",\"OrganizationId\":\"T\"}";
 	check_kind(office, MR_KIND_UAL, "o", "t", "2023-01-02T03:04:00Z");
 	check_field(office, "metadata.product.name", "SharePoint");
 	check_field(office, "resources.name", "https://s/f");
+	check_field(office, "actor.user.type", "User");
+	check_field(office, "src_endpoint.ip", "192.0.2.1");
 	check_field(
 	    "{\"CategoryValue\":\"Administrative\",\"Category\":\"Administrative\","
 	    "\"ResourceId\":\"R\",\"OperationName\":\"Create it\",\"OperationNameValue\":\"A/B\"}",
