@@ -371,7 +371,7 @@ static enum mr_err commit(struct mr_checkpoint *checkpoint, struct mr_supervisor
 	mr_supervisor_tell_all(supervisor, MR_CONTROL_COMMITTED, checkpoint->number);
 	mr_supervisor_tell_deaf(supervisor);
 	mr_state_dir_tidy(checkpoint->dir, checkpoint->number, checkpoint->before);
-	/* From the second on, both checkpoints that are kept name what judges now. */
+	/* From the second on, both checkpoints that are kept mostly name what judges now. */
 	if (checkpoint->here == 2 && supervisor->service->reload.step == MR_RELOAD_NONE)
 		mr_service_tidy_generations(supervisor->service);
 	return MR_OK;

@@ -97,7 +97,7 @@ void mr_service_adopt(struct mr_service *service, const struct mr_config *config
 enum mr_err mr_service_choose(struct mr_service *service, struct mr_supervisor *supervisor,
 			      struct mr_error *error);
 /* Removes what earlier generations have left in the state directory: all that neither judges nor is
- * named by the last checkpoint. Not while a reload prepares, or has prepared, another one. */
+ * named by a checkpoint that stands. Not while a reload prepares, or has prepared, another one. */
 void mr_service_tidy_generations(const struct mr_service *service);
 /* Before each incarnation. On the disk at once where the last checkpoint is its own, or none; else
  * mr_checkpoint_keep_name does that once all workers are ready. MR_IO, MR_NO_SPACE. */

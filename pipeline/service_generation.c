@@ -4,7 +4,9 @@
  * judged, and its alerts be out in the world: it is judged again by the generation that the
  * manifest names. What the files hold now waits for a checkpoint, as in a reload. */
 #include <stdlib.h>
+#include <string.h>
 
+#include "millrace/folder.h"
 #include "millrace/log.h"
 #include "service.h"
 #include "supervisor.h"
@@ -51,25 +53,44 @@ static void say_changes(const struct mr_service *service, const struct mr_superv
 
 /* ---- those of before ---- */
 
+/* What judges, and what the manifests that stand name. */
+struct named {
+	const struct mr_state_dir *dir;
+	uint64_t ids[3 + 2 * 8];
+	size_t count;
+	bool all; /* otherwise one could not be read, or there are more than two and a few */
+};
+
+static bool add_named(void *context, int folder, const char *name)
+{
+	struct named *named = context;
+	struct mr_buf bytes = {0};
+	struct mr_manifest manifest = {0};
+	(void)folder;
+	if (strncmp(name, MR_MANIFEST_PREFIX, strlen(MR_MANIFEST_PREFIX)) != 0)
+		return true;
+	named->all =
+	    named->count + 2 <= sizeof named->ids / sizeof *named->ids &&
+	    mr_state_dir_get(named->dir, name, MR_MANIFEST_MAX, &bytes, NULL) == MR_OK &&
+	    mr_manifest_decode((struct mr_slice){bytes.data, bytes.len}, &manifest, NULL) == MR_OK;
+	if (named->all) {
+		named->ids[named->count++] = manifest.generation;
+		named->ids[named->count++] = manifest.made_by;
+	}
+	mr_manifest_fini(&manifest);
+	mr_buf_fini(&bytes);
+	return named->all;
+}
+
 void mr_service_tidy_generations(const struct mr_service *service)
 {
 	const struct mr_manifest *last = &service->checkpoint.last;
-	const uint64_t kept[] = {service->generation.id, last->generation, last->made_by};
-	mr_generation_tidy(&service->dir, kept, sizeof kept / sizeof *kept);
-}
-
-/* Those of before may be what fills the disk. */
-static enum mr_err keep(const struct mr_service *service, const struct mr_supervisor *supervisor,
-			struct mr_error *error)
-{
-	const struct mr_fields *fields = supervisor->setup.fields;
-	enum mr_err err = mr_generation_keep(&service->dir, &service->generation,
-					     supervisor->tables, fields, error);
-	if (err != MR_NO_SPACE)
-		return err;
-	mr_service_tidy_generations(service);
-	return mr_generation_keep(&service->dir, &service->generation, supervisor->tables, fields,
-				  error);
+	struct named named = {.dir = &service->dir,
+			      .ids = {service->generation.id, last->generation, last->made_by},
+			      .count = 3,
+			      .all = true};
+	if (mr_folder_list(service->dir.fd, add_named, &named) && named.all)
+		mr_generation_tidy(&service->dir, named.ids, named.count);
 }
 
 /* ---- the choice ---- */
@@ -88,8 +109,12 @@ enum mr_err mr_service_choose(struct mr_service *service, struct mr_supervisor *
 	bool nothing_behind = last->generation == 0 || last->drained;
 	if (!same && last->drained)
 		say_changes(service, supervisor);
-	if (!same || !mr_generation_stands(&service->dir, service->generation.id))
-		err = keep(service, supervisor, error);
+	if (!same || !mr_generation_stands(&service->dir, service->generation.id)) {
+		/* Starts that came to no checkpoint may have left any number. */
+		mr_service_tidy_generations(service);
+		err = mr_generation_keep(&service->dir, &service->generation, supervisor->tables,
+					 supervisor->setup.fields, error);
+	}
 	if (err != MR_OK || (!same && !nothing_behind && go_back(service, supervisor)))
 		return err;
 	mr_checkpoint_rename(&service->checkpoint, service);

@@ -5,8 +5,11 @@
  * one after the other, and any number of these in one stream. It knows strings, escapes and
  * brackets and nothing else of JSON: whether a record is well-formed is parse's business.
  *
- * An object that says its own id before it comes to `value` or `records` is a record whatever it
- * holds. The bytes of an object go to the sink as a record until it turns out to be an envelope.
+ * An object that says its own id before it comes to `value` or `records`, or has something else
+ * than objects there, is a record whatever it holds; one with nothing there is an envelope only
+ * where it says nothing else but what is said of a page (`@odata.context`, `nextLink`). What an
+ * envelope's array holds goes on one by one, and so does what a second array of its holds. The
+ * bytes of an object go to the sink as a record until it turns out to be an envelope.
  *
  * Where the structure breaks, what had begun is set aside up to the next line that starts with `{`
  * or `[`, and reading goes on there: so one broken line costs no other line. */
@@ -35,7 +38,9 @@ struct json {
 	bool escape;
 	bool newline; /* the last byte was a line's end, or blanks followed one (not in strings) */
 	bool capture; /* this string is a member's name */
-	bool named;   /* the object has said its id */
+	bool named;   /* the object has said its id, or is known for a record otherwise */
+	bool empty;   /* it had such an array with nothing in it */
+	bool says_more; /* it has another member, and that is not of a page */
 	bool candidate; /* an array of that name has opened: are objects in it? */
 	char last;      /* the last byte that was neither blank nor in a string */
 	uint8_t key_len;
@@ -96,6 +101,13 @@ static void end_record(struct json *json, const char *end)
 	json->begun = false;
 }
 
+static void drop(struct json *json)
+{
+	if (json->begun)
+		json->sink->ops->drop(json->sink);
+	json->begun = false;
+}
+
 static void refuse(struct json *json, const char *reason)
 {
 	if (json->begun)
@@ -139,12 +151,25 @@ static bool key_is(const struct json *json, const char *name)
 	return json->key_len == len && memcmp(json->key, name, len) == 0;
 }
 
+static bool is_container(const struct json *json)
+{
+	return key_is(json, "value") || key_is(json, "records");
+}
+
+/* The name of a member of the object at the top is whole. */
+static void note_key(struct json *json)
+{
+	json->named = json->named || key_is(json, "Id") || key_is(json, "id");
+	bool of_page = json->key_len > 0 && (json->key[0] == '@' || key_is(json, "nextLink"));
+	json->says_more |= !is_container(json) && !of_page;
+}
+
 static void step_between(struct json *json, const char *at)
 {
 	if (*at == '{') {
 		begin(json, at);
 		push(json, *at);
-		json->named = false;
+		json->named = json->empty = json->says_more = false;
 		json->where = OBJECT;
 	} else if (*at == '[') {
 		push(json, *at);
@@ -235,15 +260,15 @@ static void step_object(struct json *json, const char *at)
 
 	if (json->candidate) {
 		json->candidate = false;
-		if (byte == '{' || byte == ']') {
-			if (json->begun)
-				json->sink->ops->drop(json->sink);
-			json->begun = false;
+		if (json->where == TAIL || byte == '{') {
+			drop(json);
 			json->base = 2;
 			json->where = ARRAY;
 			step_array(json, at);
 			return;
 		}
+		json->empty |= byte == ']';
+		json->named |= byte != ']';
 	}
 	if (byte == '"') {
 		json->string = true;
@@ -251,17 +276,19 @@ static void step_object(struct json *json, const char *at)
 		if (json->capture)
 			json->key_len = 0;
 	} else if (byte == ':' && json->depth == 1) {
-		json->named = json->named || key_is(json, "Id") || key_is(json, "id");
+		note_key(json);
 	} else if (byte == '{' || byte == '[') {
 		json->candidate = byte == '[' && json->depth == 1 && json->last == ':' &&
-				  !json->named &&
-				  (key_is(json, "value") || key_is(json, "records"));
+				  (json->where == TAIL || !json->named) && is_container(json);
 		push(json, byte);
 	} else if (byte == '}' || byte == ']') {
 		if (!pop(json, byte)) {
 			lose(json, at, "a bracket that closes another kind");
 		} else if (json->depth == 0) {
-			if (json->where == OBJECT)
+			if (json->where == OBJECT && json->empty && !json->named &&
+			    !json->says_more)
+				drop(json);
+			else if (json->where == OBJECT)
 				end_record(json, at + 1);
 			json->where = BETWEEN;
 		}

@@ -531,6 +531,16 @@ class Reload(unittest.TestCase):
             service.end()
         tables = {path.name for path in kept.glob("*.table")}
         self.assertEqual({path.name for path in kept.iterdir()} - tables, {path.name for path in kept.glob("*.set")})
+        # Nor do those that are killed before they come to a checkpoint.
+        service.interval = "1h"
+        service.describe()
+        for number in range(6, 11):
+            service.put_rules(one=rule("one", title=f"A mailbox was set, {number}"))
+            before = {path.name for path in kept.glob("*.set")}
+            service.start()
+            mt.wait_until(lambda: {path.name for path in kept.glob("*.set")} - before, "its own generation")  # noqa: B023
+            service.kill()
+        self.assertLessEqual(len(list(kept.glob("*.set"))), 3)
 
     def test_a_checkpoint_that_did_not_come_leaves_nothing(self):
         """A worker stands still while one is under way, and is killed then; the next one stands still, too."""

@@ -67,6 +67,19 @@ static void json_records_that_look_like_envelopes(void **state)
 	check(&mr_decode_json, "{\"x\":\"value\",\"y\":[{}]}",
 	      "record 0 {\"x\":\"value\",\"y\":[{}]}\n");
 	check(&mr_decode_json, "{\"values\":[{}]}", "record 0 {\"values\":[{}]}\n");
+	/* Whatever else is said is not lost. */
+	static const char *const whole[] = {
+	    "{\"records\":[1,{\"a\":1}],\"value\":[]}", "{\"value\":[],\"records\":[\"x\",{}]}",
+	    "{\"@odata.context\":\"x\",\"records\":[[1]],\"value\":[{\"a\":1}]}",
+	    "{\"value\":[],\"Operation\":\"X\"}", "{\"Operation\":\"X\",\"records\":[]}"};
+	for (size_t i = 0; i < sizeof(whole) / sizeof(whole[0]); i++) {
+		char want[128];
+		snprintf(want, sizeof(want), "record 0 %s\n", whole[i]);
+		check(&mr_decode_json, whole[i], want);
+	}
+	check(&mr_decode_json, "{\"@odata.context\":\"x\",\"value\":[]}[{}]", "record 34 {}\n");
+	check(&mr_decode_json, "{\"value\":[{}],\"id\":1,\"records\":[\"x\",{\"b\":2}]}",
+	      "record 10 {}\nrecord 32 \"x\"\nrecord 36 {\"b\":2}\n");
 }
 
 static void json_elements_of_any_kind(void **state)
@@ -313,7 +326,9 @@ static void told_by_content(void **state)
 	    {"[", "JSON"},
 	    {" \n[{\"a\":1}]", "JSON"},
 	    {"{\"value\":[{\"a\":1}", "JSON"},
-	    {"{\"x\":1,\"records\":[]}", "JSON"},
+	    {"{\"x\":1,\"records\":[]}", "NDJSON"},
+	    {"{\"x\":1,\"records\":[{}]}", "JSON"},
+	    {"{\"nextLink\":\"x\",\"value\":[]}", "JSON"},
 	    {"{\"a\":1}{\"b\":2}", "JSON"},
 	    {"{\n\"a\":1\n}\n", "JSON"},
 	    {"{\n\"a\":1,\n", "JSON"},
