@@ -566,13 +566,27 @@ void mr_journal_commit(struct mr_journal *journal, int64_t now_us)
 	mr_journal_trim(journal, now_us);
 }
 
+/* The first segment that one needs. */
+static uint64_t needed_from(const struct mr_journal *journal)
+{
+	uint64_t second = journal->committed[1].segment;
+
+	return second != 0 ? second : journal->committed[0].segment;
+}
+
 bool mr_journal_may_give(const struct mr_journal *journal)
 {
-	uint64_t needed = journal->committed[1].segment;
+	return journal->count > 1 && journal->files[0].number < needed_from(journal);
+}
 
-	if (needed == 0)
-		needed = journal->committed[0].segment;
-	return journal->count > 1 && journal->files[0].number < needed;
+uint64_t mr_journal_needed_bytes(const struct mr_journal *journal)
+{
+	uint64_t from = needed_from(journal);
+	uint64_t needed = 0;
+
+	for (size_t i = journal->count; i-- > 0 && journal->files[i].number >= from;)
+		needed += journal->files[i].size_bytes;
+	return needed;
 }
 
 uint64_t mr_journal_give(struct mr_journal *journal)

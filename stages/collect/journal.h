@@ -121,6 +121,8 @@ void mr_journal_trim(struct mr_journal *journal, int64_t now_us);
  * checkpoint that it began with alone is needed: it was read whole, and the one before it may be
  * lost to a disk on which no other could follow. */
 bool mr_journal_may_give(const struct mr_journal *journal);
+/* What checkpoints need of it, as far as its segments are sealed. */
+uint64_t mr_journal_needed_bytes(const struct mr_journal *journal);
 uint64_t mr_journal_give(struct mr_journal *journal);
 
 #endif

@@ -60,11 +60,33 @@ static void make_free(struct mr_room *room, struct disk *disk, uint64_t wanted)
 	}
 }
 
-static uint64_t reserve_of(const struct disk *disk)
+static uint64_t least_of(const struct disk *disk)
 {
 	uint64_t part = disk->size / RESERVE_PART;
 
 	return part < RESERVE_MOST ? part : RESERVE_MOST;
+}
+
+/* What checkpoints that came to nothing may have wanted: more each time. */
+static uint64_t grown_of(const struct mr_room *room, const struct disk *disk)
+{
+	uint64_t most = disk->size / FREE_PART;
+	uint64_t grown = room->begun < 16 ? least_of(disk) << room->begun : most;
+
+	return grown < most ? grown : most;
+}
+
+/* Where all that is needed of the journals is much, the next checkpoint may want much, too: what
+ * was taken by then would be missing for good, for nothing of it can go before one is committed. */
+static uint64_t reserve_of(const struct mr_room *room, const struct disk *disk)
+{
+	uint64_t needed = 0;
+
+	for (size_t i = 0; i < room->count; i++)
+		needed += mr_journal_needed_bytes(room->journals[i]);
+	if (needed > disk->size / FREE_PART)
+		return disk->size / FREE_PART;
+	return room->begun > 1 ? grown_of(room, disk) : least_of(disk);
 }
 
 enum mr_err mr_room_ask(struct mr_room *room, uint64_t bytes, struct mr_error *error)
@@ -78,7 +100,7 @@ enum mr_err mr_room_ask(struct mr_room *room, uint64_t bytes, struct mr_error *e
 	if (!look(room, &disk))
 		return MR_OK;
 	room->unlooked = 0;
-	room->reserve = reserve_of(&disk);
+	room->reserve = reserve_of(room, &disk);
 	make_free(room, &disk, room->reserve + room->reserve / LOOKS + bytes);
 	if (disk.free >= room->reserve)
 		return MR_OK;
@@ -102,14 +124,10 @@ void mr_room_give(struct mr_room *room)
 void mr_room_begin(struct mr_room *room)
 {
 	struct disk disk;
-	uint64_t wanted;
 
 	if (room->begun++ == 0 || !look(room, &disk))
 		return;
-	wanted = disk.size / FREE_PART;
-	if (room->begun < 16 && wanted > reserve_of(&disk) << room->begun)
-		wanted = reserve_of(&disk) << room->begun;
-	make_free(room, &disk, wanted);
+	make_free(room, &disk, grown_of(room, &disk));
 }
 
 void mr_room_committed(struct mr_room *room)

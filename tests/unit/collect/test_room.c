@@ -125,6 +125,50 @@ static void reading_stops_before_checkpoints_have_no_room(void **state)
 	room_die(&full.room);
 }
 
+static bool may_write(struct full_room *full, uint64_t free_mib)
+{
+	struct mr_error error = {0};
+
+	disk_free = free_mib * MR_MIB;
+	full->disk.lacking = true; /* it is looked */
+	return mr_room_ask(&full->disk, 1, &error) == MR_OK;
+}
+
+/* Else a backlog would take what the checkpoint wants that alone can let it go. */
+static void much_that_is_needed_leaves_checkpoints_a_quarter(void **state)
+{
+	struct full_room full;
+
+	(void)state;
+	open_room(&full, room_begin);
+	put(&full, 20);
+	assert_true(may_write(&full, 6));
+	put(&full, 20);
+	assert_false(may_write(&full, 15));
+	assert_true(may_write(&full, 16));
+	checkpoint(&full);
+	checkpoint(&full);
+	assert_true(may_write(&full, 6));
+	room_die(&full.room);
+}
+
+static void what_is_freed_is_left_to_checkpoints_that_fail(void **state)
+{
+	struct full_room full;
+
+	(void)state;
+	open_room(&full, room_begin);
+	put(&full, 4);
+	mr_room_begin(&full.disk);
+	assert_true(may_write(&full, 6));
+	mr_room_begin(&full.disk); /* the one before came to nothing */
+	assert_false(may_write(&full, 15));
+	assert_true(may_write(&full, 16));
+	checkpoint(&full);
+	assert_true(may_write(&full, 6));
+	room_die(&full.room);
+}
+
 /* Also in a life that has committed none: the checkpoint that it began with is kept alone. */
 static void checkpoints_that_fail_get_more(void **state)
 {
@@ -175,6 +219,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup(old_segments_go_while_the_disk_is_nearly_full, begin),
 	    cmocka_unit_test_setup(reading_stops_before_checkpoints_have_no_room, begin),
+	    cmocka_unit_test_setup(much_that_is_needed_leaves_checkpoints_a_quarter, begin),
+	    cmocka_unit_test_setup(what_is_freed_is_left_to_checkpoints_that_fail, begin),
 	    cmocka_unit_test_setup(checkpoints_that_fail_get_more, begin),
 	    cmocka_unit_test_setup(a_quota_is_met_by_a_write, begin),
 	};
