@@ -158,7 +158,20 @@ static enum mr_err program_hash(uint64_t *out, struct mr_error *error)
 	return err;
 }
 
-/* The directory of generations as one that files are put into; made where it is not there. */
+/* The directory of generations as one that files are put into. */
+static enum mr_err open_made(const struct mr_state_dir *dir, struct mr_state_dir *out,
+			     struct mr_error *error)
+{
+	*out = (struct mr_state_dir){.fd = -1, .lock = -1};
+	int fd = openat(dir->fd, DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return mr_error_errno(error, MR_IO, "%s/" DIRECTORY ": cannot open it", dir->path);
+	*out = (struct mr_state_dir){
+	    .path = mr_asprintf("%s/" DIRECTORY, dir->path), .fd = fd, .lock = -1};
+	return MR_OK;
+}
+
+/* Likewise, made where it is not there. */
 static enum mr_err open_directory(const struct mr_state_dir *dir, struct mr_state_dir *out,
 				  struct mr_error *error)
 {
@@ -166,12 +179,7 @@ static enum mr_err open_directory(const struct mr_state_dir *dir, struct mr_stat
 	if (mr_os.mkdirat(dir->fd, DIRECTORY, 0700) != 0 && errno != EEXIST)
 		return mr_error_errno(error, mr_error_of_write(errno),
 				      "%s/" DIRECTORY ": cannot make it", dir->path);
-	int fd = openat(dir->fd, DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return mr_error_errno(error, MR_IO, "%s/" DIRECTORY ": cannot open it", dir->path);
-	*out = (struct mr_state_dir){
-	    .path = mr_asprintf("%s/" DIRECTORY, dir->path), .fd = fd, .lock = -1};
-	return MR_OK;
+	return open_made(dir, out, error);
 }
 
 static enum mr_err not_the_table(const struct mr_state_dir *own, const char *name,
@@ -555,7 +563,7 @@ void mr_generation_tidy(const struct mr_state_dir *dir, const uint64_t *ids, siz
 	struct mr_error unread = {0};
 	struct mr_generation *kept = mr_calloc(count + 1, sizeof *kept);
 	struct wanted wanted = {.kept = kept, .count = count};
-	enum mr_err err = open_directory(dir, &own, &unread);
+	enum mr_err err = open_made(dir, &own, &unread);
 	if (err == MR_OK) {
 		for (size_t i = 0; err == MR_OK && i < count; i++) {
 			err = read_set(&own, ids[i], &kept[i], NULL, &unread);
