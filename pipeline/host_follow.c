@@ -124,8 +124,7 @@ static void begin_checkpoint(struct mr_hosts *hosts, uint64_t number)
 {
 	if (number <= hosts->snapshot)
 		return;
-	mr_state_dir_tidy_between(&hosts->dir, hosts->begin.last.number, hosts->snapshot);
-	mr_state_dir_tidy_between(&hosts->dir, hosts->snapshot, number);
+	mr_state_dir_tidy_between(&hosts->dir, hosts->begin.last.number, number, hosts->snapshot);
 	hosts->snapshot = number;
 }
 

@@ -1,8 +1,7 @@
 /* state_dir.c - the directory of a service: its lock, its seed, its manifests.
  *
  * Called by cmd_run.c, service.c and checkpoint.c. A disk that is full is MR_NO_SPACE, one that
- * fails MR_IO, what cannot be read, or is not ours, MR_CONFIG or MR_BAD_INPUT; each names the file.
- */
+ * fails MR_IO, what is unreadable, or not ours, MR_CONFIG or MR_BAD_INPUT; each names the file. */
 #include "state_dir.h"
 
 #include <errno.h>
@@ -793,8 +792,9 @@ void mr_state_dir_tidy(const struct mr_state_dir *dir, uint64_t newest, uint64_t
 	list_below(dir, CHECKPOINTS, tidy_state, &tidy);
 }
 
-void mr_state_dir_tidy_between(const struct mr_state_dir *dir, uint64_t above, uint64_t below)
+void mr_state_dir_tidy_between(const struct mr_state_dir *dir, uint64_t above, uint64_t below,
+			       uint64_t kept)
 {
-	struct tidy tidy = {.dir = dir, .above = (int64_t)above, .below = (int64_t)below};
+	struct tidy tidy = {dir, (int64_t)above, (int64_t)below, {(int64_t)kept, 0}};
 	list_below(dir, CHECKPOINTS, tidy_state, &tidy);
 }

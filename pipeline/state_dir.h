@@ -97,7 +97,9 @@ enum mr_err mr_state_dir_sync(const struct mr_state_dir *dir, uint64_t number,
 			      struct mr_error *error);
 /* Removes every manifest and directory of state files but those of these two. */
 void mr_state_dir_tidy(const struct mr_state_dir *dir, uint64_t newest, uint64_t second);
-/* Removes the directories of state files of those behind `above` and before `below`. */
-void mr_state_dir_tidy_between(const struct mr_state_dir *dir, uint64_t above, uint64_t below);
+/* Removes the directories of state files of those behind `above` and before `below`, but of `kept`.
+ */
+void mr_state_dir_tidy_between(const struct mr_state_dir *dir, uint64_t above, uint64_t below,
+			       uint64_t kept);
 
 #endif

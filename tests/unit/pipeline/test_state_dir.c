@@ -338,10 +338,10 @@ static void those_between_two_go_alone(void **state)
 	(void)state;
 	for (uint64_t number = 1; number <= 5; number++)
 		put_checkpoint(number, MR_SNAPSHOT_VERSION);
-	mr_state_dir_tidy_between(&dir, 2, 4);
+	mr_state_dir_tidy_between(&dir, 2, 4, 0);
 	assert_true(is_there(SNAPSHOT "1") && is_there(SNAPSHOT "2") && !is_there(SNAPSHOT "3") &&
 		    is_there(SNAPSHOT "4") && is_there(SNAPSHOT "5"));
-	mr_state_dir_tidy_between(&dir, 4, 4);
+	mr_state_dir_tidy_between(&dir, 3, 5, 4);
 	assert_true(is_there(SNAPSHOT "4") && is_there(SNAPSHOT "5"));
 	assert_true(is_there(MANIFEST "3"));
 	mr_state_dir_tidy(&dir, 5, 4);
