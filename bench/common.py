@@ -9,6 +9,7 @@ SIGMA = os.path.join(ROOT, "..", "shared", "data", "sigma")
 TENANT_FORM = {"realistic": 4, "hostile": 5}  # one more whenever what lies in the folder is of another form
 EVENTS_LEAST = 100_000  # of which the start can be taken off
 HOSTILE_RULES = os.path.join(ROOT, "bench", "hostile.yml")
+os.environ["XDG_CACHE_HOME"] = os.path.join(ROOT, "build", "bench", "cache")  # nothing is left in the user's own
 
 
 def add_arguments(parser):

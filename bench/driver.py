@@ -36,6 +36,7 @@ class Config:
     workers: int = 0
     region_bytes: int = 0
     state_bytes: int = 0
+    kept: bool = True  # a scan takes the GeoIP table that one before it kept
     cores: int = 0  # a scan's: so many of the machine's; 0: all
     cold: bool = False  # the file is not in memory when the run begins
     interval: str = "1s"  # of a service's checkpoints
@@ -171,6 +172,7 @@ def scan(config, under=()):
         for setting in SETTINGS:
             value = getattr(config, setting)
             command += ["--" + setting.replace("_", "-"), str(value)] if value else []
+        command += [] if config.kept else ["--no-cache"]
         taken = Measured(command + [config.records], os.path.join(scratch, "perf"), stderr=subprocess.DEVNULL,
                          preexec_fn=lambda: keep_to(config.cores)).end()
         with open(summary, encoding="utf-8") as file:

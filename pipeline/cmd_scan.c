@@ -33,13 +33,14 @@ struct scan {
 	const char *output;
 	const char *dead_letter;
 	const char *progress;
+	bool keeps_nothing;
 	uint32_t workers; /* that parse, and that correlate */
 	struct mr_target targets[TARGETS];
 };
 
 /* ---- options ---- */
 
-enum { SUMMARY, DEAD_LETTER, OUTPUT, PROGRESS, HELP, SETTINGS };
+enum { SUMMARY, DEAD_LETTER, OUTPUT, PROGRESS, NO_CACHE, HELP, SETTINGS };
 
 static const struct mr_option scan_options[] = {
     [SUMMARY] = {"summary", 0, "FILE", "write counts and cost as one JSON object"},
@@ -47,6 +48,10 @@ static const struct mr_option scan_options[] = {
 		     "write records that could not be parsed, with the reason"},
     [OUTPUT] = {"output", 'o', "FILE", "write alerts there, not to standard output (-)"},
     [PROGRESS] = {"progress", 0, "auto|always|never", "auto: on a terminal"},
+    [NO_CACHE] =
+	{"no-cache", 0, NULL,
+	 "keep no table of large GeoIP databases below ~/.cache/millrace for the next scan, "
+	 "and take none from there"},
     [HELP] = MR_OPTION_HELP,
     [SETTINGS] = {"rules", 'r', NULL, NULL},
     MR_OPTION_SETTING("geoip"),
@@ -92,6 +97,9 @@ static int take_option(struct scan *scan, struct mr_config *config, int option)
 		return -1;
 	case DEAD_LETTER:
 		return take_file(&scan->dead_letter, "--dead-letter");
+	case NO_CACHE:
+		scan->keeps_nothing = true;
+		return -1;
 	case HELP:
 		return mr_help(help_head, scan_options, help_tail);
 	case MR_OPTIONS_WRONG:
@@ -263,6 +271,22 @@ static enum mr_err choose_log_level(struct mr_supervisor *supervisor, struct mr_
 			    mr_config_get(config, "log_level", 0));
 }
 
+/* Where programs of this user keep what can be made again (XDG Base Directory Specification). */
+static void choose_cache(const struct scan *scan, struct mr_config *config)
+{
+	const char *base = getenv("XDG_CACHE_HOME");
+	const char *below = "";
+	if (base == NULL || *base != '/') {
+		base = getenv("HOME");
+		below = "/.cache";
+	}
+	if (scan->keeps_nothing || base == NULL || *base != '/')
+		return;
+	char *folder = mr_asprintf("%s%s/millrace", base, below);
+	mr_config_add(config, "cache", folder);
+	free(folder);
+}
+
 /* ---- the run ---- */
 
 /* Also of a run that failed, where it had begun: its outputs are new, and so are its counts. */
@@ -401,6 +425,7 @@ static enum mr_err run(struct scan *scan, struct mr_supervisor *supervisor, stru
 	enum mr_err err = choose_progress(scan, supervisor, error);
 	if (err == MR_OK)
 		err = choose_log_level(supervisor, error);
+	choose_cache(scan, &supervisor->setup.config);
 	if (err == MR_OK)
 		err = mr_plan_workers(&supervisor->setup.config, &scan->workers, error);
 	if (err == MR_OK)

@@ -438,31 +438,32 @@ static uint64_t origin_of(const struct builder *builder)
 	return origin;
 }
 
-static bool add_file(uint64_t *origin, const char *path)
+bool geoip_origin(const char *const *paths, size_t path_count, uint64_t *origin_out,
+		  uint64_t *bytes_out)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	uint64_t bytes, hash;
-	bool known = fd >= 0 && sealed_measure(fd, &bytes, &hash);
+	*origin_out = *bytes_out = 0;
+	for (size_t i = 0; i < path_count; i++) {
+		int fd = open(paths[i], O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+		uint64_t bytes, hash;
+		bool known = fd >= 0 && sealed_measure(fd, &bytes, &hash);
 
-	if (known)
-		*origin = add_origin(*origin, bytes, hash);
-	if (fd >= 0)
-		close(fd);
-	return known;
+		if (fd >= 0)
+			close(fd);
+		if (!known)
+			return false;
+		*origin_out = add_origin(*origin_out, bytes, hash);
+		*bytes_out += bytes;
+	}
+	return true;
 }
 
 bool geoip_is_of(struct mr_slice table, const char *const *paths, size_t path_count)
 {
 	struct geoip_table open;
-	uint64_t origin = 0;
+	uint64_t origin, bytes;
 
-	if (geoip_table_open(table, &open, NULL) != MR_OK)
-		return false;
-	for (size_t i = 0; i < path_count; i++) {
-		if (!add_file(&origin, paths[i]))
-			return false;
-	}
-	return open.header->origin == origin;
+	return geoip_table_open(table, &open, NULL) == MR_OK &&
+	       geoip_origin(paths, path_count, &origin, &bytes) && open.header->origin == origin;
 }
 
 static enum mr_err write_table(struct builder *builder, const uint32_t *buckets, size_t *size_out,

@@ -13,8 +13,12 @@
 enum mr_err geoip_build(const char *const *paths, size_t path_count, int *fd_out, size_t *size_out,
 			struct mr_error *error);
 
-/* Whether a table was made of what these databases hold now. Reads them whole; false, too, where
- * one cannot be read. */
+/* What tells these databases from all others, in this order, as they are now, and how long they are
+ * together: their table has it in its header. Reads them whole; false where one cannot be read. */
+bool geoip_origin(const char *const *paths, size_t path_count, uint64_t *origin_out,
+		  uint64_t *bytes_out);
+/* Whether a table was made of what these databases hold now. False, too, where one cannot be read.
+ */
 bool geoip_is_of(struct mr_slice table, const char *const *paths, size_t path_count);
 
 #endif
