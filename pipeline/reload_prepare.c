@@ -121,7 +121,6 @@ int mr_reload_main(int argc, char **argv)
 		fputs("millrace reload: only a service starts this\n", stderr);
 		return 2;
 	}
-	mr_spawned_ignore_signals();
 	mr_spawned_stand_back();
 	mr_control_init(&control, MR_WORKER_CONTROL_FD);
 	mr_log_set_sink(send_line, &control);

@@ -47,14 +47,16 @@ static bool set_descriptors(int lock, int control)
 	return true;
 }
 
+/* A terminal's interrupt goes to all processes of the job: it is the supervisor's to act on, and
+ * one that came before the new process ignored it would end it. */
 static void reset_signals(void)
 {
+	const int ignored[] = {SIGINT, SIGTERM, SIGHUP};
 	sigset_t none;
 	for (int number = 1; number < NSIG; number++)
 		signal(number, SIG_DFL);
-	/* One that came meanwhile, to the whole group, would end it before it could say so itself.
-	 */
-	mr_spawned_ignore_signals();
+	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+		signal(ignored[i], SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -126,13 +128,6 @@ bool mr_spawned_by(const char *parent)
 	int64_t pid;
 	return mr_parse_int64(mr_slice(parent), &pid) &&
 	       prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && getppid() == (pid_t)pid;
-}
-
-void mr_spawned_ignore_signals(void)
-{
-	const int ignored[] = {SIGINT, SIGTERM, SIGHUP};
-	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
-		signal(ignored[i], SIG_IGN);
 }
 
 void mr_spawned_stand_back(void)

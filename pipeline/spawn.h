@@ -27,8 +27,6 @@ enum mr_err mr_spawn(const struct mr_spawn *what, pid_t *pid_out, int *control_o
 /* In the new process: dies with its parent from here on. False where that is dead already: it may
  * have died between the exec and this. */
 bool mr_spawned_by(const char *parent);
-/* A terminal's interrupt goes to all processes of the job: it is the supervisor's to act on. */
-void mr_spawned_ignore_signals(void);
 /* Of one that the service can do without: where memory runs out the kernel takes it first, and what
  * it has read goes into no core file. Where the kernel has no such thing it does without. */
 void mr_spawned_stand_back(void);

@@ -419,7 +419,6 @@ bool mr_worker_is_child(int argc, char **argv)
 		fprintf(stderr, "millrace %s: only a supervisor starts this\n", argv[0]);
 		return false;
 	}
-	mr_spawned_ignore_signals();
 	return true;
 }
 

@@ -117,16 +117,6 @@ static bool is_system(struct mr_slice name)
 	return false;
 }
 
-static bool is_hex(struct mr_slice text)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		char c = text.at[i];
-		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
-			return false;
-	}
-	return true;
-}
-
 /* Records write a PUID alone, as PUID@domain, and as i:0h.f|membership|PUID@live.com; a service
  * principal as ServicePrincipal_ID. `key` is folded. */
 static struct mr_slice bare_key(struct mr_slice key)
@@ -139,9 +129,7 @@ static struct mr_slice bare_key(struct mr_slice key)
 		key.len -= (size_t)(bar + 1 - key.at);
 		key.at = bar + 1;
 	}
-	if (key.len > 17 && key.at[16] == '@' && is_hex((struct mr_slice){key.at, 16}))
-		key.len = 16;
-	return key;
+	return mr_bare_puid(key);
 }
 
 /* An application stands for the actor only where it acted itself: where the record says so, or,

@@ -12,7 +12,6 @@
 #include "names.h"
 
 #define RECIPIENTS_MAX 64 /* of one event, as README says */
-#define PUID_CHARS 16     /* hexadecimal digits */
 #define CHANGED_MAX 16    /* values of a field that a changed thing's name still joins */
 
 struct mr_compiled {
@@ -331,15 +330,6 @@ static void put_user_type(const struct mr_view *view, mr_field to, const struct 
 		put_text(view, to, names[number]);
 }
 
-static bool is_hex(const char *at, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if (!((at[i] >= '0' && at[i] <= '9') || (at[i] >= 'a' && at[i] <= 'f') ||
-		      (at[i] >= 'A' && at[i] <= 'F')))
-			return false;
-	return true;
-}
-
 /* A PUID stands alone, as PUID@domain (in directory records) and as
  * i:0h.f|membership|PUID@live.com: it is one person's all the same. */
 static void put_user_key(const struct mr_view *view, mr_field to, struct mr_slice text)
@@ -353,8 +343,7 @@ static void put_user_key(const struct mr_view *view, mr_field to, struct mr_slic
 	if (bar != NULL && text.len > suffix.len &&
 	    memcmp(text.at + text.len - suffix.len, suffix.at, suffix.len) == 0)
 		text.len -= suffix.len;
-	if (text.len > PUID_CHARS + 1 && text.at[PUID_CHARS] == '@' && is_hex(text.at, PUID_CHARS))
-		text.len = PUID_CHARS;
+	text = mr_bare_puid(text);
 	if (text.len > 0 && !is_word(text, nobody, sizeof nobody / sizeof nobody[0]))
 		put_text(view, to, text);
 }
