@@ -7,6 +7,7 @@ import unittest
 import millrace_test as mr
 
 YES, NO = True, False
+NONE = object()  # a field that the record has not
 
 
 def one(detection, *pairs):
@@ -15,6 +16,8 @@ def one(detection, *pairs):
 
 
 AUDIT = "{product: m365, service: audit}"
+EXCHANGE = "{product: m365, service: exchange}"
+ROW = {"Workload": NONE, "OfficeWorkload": "Exchange"}  # of Log Analytics' table OfficeActivity
 AGENT = {"ExtendedProperties": [{"Name": "UserAgent", "Value": "curl"}, {"Name": "RequestType", "Value": "o"}]}
 MAPPED = [
     (AUDIT, *one("{eventName: o}", ({}, YES), ({"eventName": "p"}, NO), ({"eventName": "O", "Operation": "p"}, YES))),
@@ -30,6 +33,8 @@ MAPPED = [
     (AUDIT, *one("{UserAgent|fieldref: A}", ({**AGENT, "A": "CURL"}, YES), ({**AGENT, "A": "x"}, NO))),
     (AUDIT, *one("{eventName|fieldref: RequestType}", (AGENT, YES), ({**AGENT, "Operation": "p"}, NO), ({}, NO))),
     (AUDIT, *one("{eventName|fieldref|neq: RequestType}", (AGENT, NO), ({**AGENT, "Operation": "p"}, YES), ({}, YES))),
+    (EXCHANGE, *one("{eventName: o}", ({"Workload": "exchange"}, YES), ({}, NO), (ROW, YES), ({**ROW, "OfficeWorkload": "x"}, NO))),
+    (AUDIT, *one("{eventSource: Exchange}", ({"Workload": "Exchange"}, YES), ({}, NO), (ROW, YES), ({**ROW, "eventSource": "x"}, NO))),
 ]
 
 
@@ -40,8 +45,9 @@ class Language(unittest.TestCase):
             rules.append(f"title: t\nid: case-{number}\nlogsource: {logsource}\ndetection: {detection}\n")
             for fields, matches in pairs:
                 identity = f"record-{len(records)}"
-                records.append({"Id": identity, "RecordType": 1, "Operation": "o", "Workload": "w",
-                                "CreationTime": "2026-05-04T10:11:12", **fields})
+                record = {"Id": identity, "RecordType": 1, "Operation": "o", "Workload": "w",
+                          "CreationTime": "2026-05-04T10:11:12", **fields}
+                records.append({name: value for name, value in record.items() if value is not NONE})
                 wanted[f"case-{number}", identity] = matches
         with mr.Workplace() as place:
             for name, text in [("rules.yml", "---\n".join(rules)), ("records", "".join(json.dumps(record) + "\n" for record in records))]:

@@ -368,21 +368,27 @@ static void mapped(const char *logsource, const char *detection, const char *con
 #define SIGNINLOGS "{product: azure, service: signinlogs}"
 #define DIRECTORY "(or recordtype=#8 recordtype=#9)"
 
+#define EXCHANGE                                                                                   \
+	"(or eventsource~'exchange' (and (not eventsource?true) (or workload~'exchange' (and "     \
+	"(not workload?true) officeworkload~'exchange'))))"
+#define EVENT_NAME                                                                                 \
+	"(or eventname~'x' (and (not eventname?true) (or (and operation~'alerttriggered' "         \
+	"name~'x') (and (not operation~'alerttriggered') operation~'x'))))"
+
 static void mappings_of_audit_logs(void **state)
 {
 	(void)state;
 	MAPPED("{product: m365, service: exchange}", "eventSource: Exchange",
-	       "(and workload~'exchange' (or eventsource~'exchange' (and (not eventsource?true) "
-	       "workload~'exchange')))");
+	       "(and workload~'exchange' " EXCHANGE ")",
+	       "(and officeworkload~'exchange' " EXCHANGE ")");
 	MAPPED("{product: m365, service: audit}", "status: success",
 	       "(or resultstatus~'success' resultstatus~'succeeded' resultstatus~'true' "
 	       "status~'success')");
 	MAPPED("{product: m365, service: audit}", "status: Failure",
 	       "(or resultstatus~'failure' status~'failure')");
 	MAPPED("{product: m365, service: threat_management}", "eventName: X",
-	       "(and workload~'securitycompliancecenter' (or eventname~'x' (and (not "
-	       "eventname?true) (or (and operation~'alerttriggered' name~'x') (and (not "
-	       "operation~'alerttriggered') operation~'x')))))");
+	       "(and workload~'securitycompliancecenter' " EVENT_NAME ")",
+	       "(and officeworkload~'securitycompliancecenter' " EVENT_NAME ")");
 	MAPPED("{product: m365, service: audit}", "Payload|contains: pst", "~'*pst*'");
 	MAPPED(AUDITLOGS, "Status: failure", "result~'failure'",
 	       "(and " DIRECTORY " (or resultstatus~'failure' resultstatus~'failed' "
@@ -452,20 +458,17 @@ static void mappings_of_other_logs(void **state)
 static void mappings_of_values(void **state)
 {
 	(void)state;
-	static const char *const audit = "{product: m365, service: exchange}";
+	static const char *const audit = "{product: m365, service: audit}";
 	MAPPED(audit, "status|contains: success",
-	       "(and workload~'exchange' (or resultstatus~'*success*' resultstatus~'succeeded' "
-	       "resultstatus~'true' status~'*success*'))");
+	       "(or resultstatus~'*success*' resultstatus~'succeeded' "
+	       "resultstatus~'true' status~'*success*')");
 	MAPPED(audit, "status|startswith: success",
-	       "(and workload~'exchange' (or resultstatus~'success*' resultstatus~'succeeded' "
-	       "resultstatus~'true' status~'success*'))");
-	MAPPED(audit, "status: success*y",
-	       "(and workload~'exchange' (or resultstatus~'success*y' status~'success*y'))");
-	MAPPED(audit, "status: success?",
-	       "(and workload~'exchange' (or resultstatus~'success?' status~'success?'))");
-	MAPPED(audit, "status|re: success",
-	       "(and workload~'exchange' (or resultstatus/success/ status/success/))");
-	MAPPED(audit, "status: ''", "(and workload~'exchange' (or resultstatus~'' status~''))");
+	       "(or resultstatus~'success*' resultstatus~'succeeded' "
+	       "resultstatus~'true' status~'success*')");
+	MAPPED(audit, "status: success*y", "(or resultstatus~'success*y' status~'success*y')");
+	MAPPED(audit, "status: success?", "(or resultstatus~'success?' status~'success?')");
+	MAPPED(audit, "status|re: success", "(or resultstatus/success/ status/success/)");
+	MAPPED(audit, "status: ''", "(or resultstatus~'' status~'')");
 	/* A pattern of another field, and a list of texts of a third. */
 	MAPPED("{product: azure, service: activitylogs}",
 	       "OperationNameValue|endswith: /jobs/write",
@@ -511,7 +514,9 @@ static void mappings_of_field_references(void **state)
 	       "(not (or useragent=eventsource (and (not useragent?true) "
 	       "extendedproperties.useragent=eventsource) (and (not eventsource?true) (or "
 	       "useragent=workload (and (not useragent?true) "
-	       "extendedproperties.useragent=workload)))))");
+	       "extendedproperties.useragent=workload) (and (not workload?true) (or "
+	       "useragent=officeworkload (and (not useragent?true) "
+	       "extendedproperties.useragent=officeworkload)))))))");
 }
 
 /* A placeholder file; its path is to be freed. */
