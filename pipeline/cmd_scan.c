@@ -12,6 +12,7 @@
 #include "cmd.h"
 #include "millrace/own_file.h"
 #include "run_plan.h"
+#include "spawn.h"
 #include "summary.h"
 #include "target.h"
 
@@ -280,10 +281,16 @@ static void choose_cache(const struct scan *scan, struct mr_config *config)
 		base = getenv("HOME");
 		below = "/.cache";
 	}
-	if (scan->keeps_nothing || base == NULL || *base != '/')
+	uint64_t program;
+	struct mr_error unknown;
+	if (scan->keeps_nothing || base == NULL || *base != '/' ||
+	    mr_spawn_program_hash(&program, &unknown) != MR_OK)
 		return;
 	char *folder = mr_asprintf("%s%s/millrace", base, below);
+	char *hash = mr_asprintf("%016llx", (unsigned long long)program);
 	mr_config_add(config, "cache", folder);
+	mr_config_add(config, "program", hash);
+	free(hash);
 	free(folder);
 }
 
@@ -425,7 +432,8 @@ static enum mr_err run(struct scan *scan, struct mr_supervisor *supervisor, stru
 	enum mr_err err = choose_progress(scan, supervisor, error);
 	if (err == MR_OK)
 		err = choose_log_level(supervisor, error);
-	choose_cache(scan, &supervisor->setup.config);
+	if (err == MR_OK)
+		choose_cache(scan, &supervisor->setup.config);
 	if (err == MR_OK)
 		err = mr_plan_workers(&supervisor->setup.config, &scan->workers, error);
 	if (err == MR_OK)

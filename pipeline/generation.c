@@ -132,32 +132,6 @@ static void table_name(uint64_t hash, char out[NAME_MAX_BYTES])
 	snprintf(out, NAME_MAX_BYTES, "%016llx.table", (unsigned long long)hash);
 }
 
-/* Tables may be images of the program's own memory: only the build that made them may read them. */
-static enum mr_err program_hash(uint64_t *out, struct mr_error *error)
-{
-	/* This process stays the program that it is. 0: no thread has asked yet. */
-	static _Atomic uint64_t known;
-	struct stat about;
-	*out = known;
-	if (known != 0)
-		return MR_OK;
-	int fd = open(MR_SPAWN_PROGRAM, O_RDONLY | O_CLOEXEC);
-	void *at = MAP_FAILED;
-	if (fd >= 0 && fstat(fd, &about) == 0)
-		at = mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	enum mr_err err = MR_OK;
-	if (at == MAP_FAILED) {
-		err = mr_error_errno(error, MR_IO, MR_SPAWN_PROGRAM);
-	} else {
-		*out = mr_hash64(at, (size_t)about.st_size, 0);
-		known = *out;
-		munmap(at, (size_t)about.st_size);
-	}
-	if (fd >= 0)
-		close(fd);
-	return err;
-}
-
 /* The directory of generations as one that files are put into. */
 static enum mr_err open_made(const struct mr_state_dir *dir, struct mr_state_dir *out,
 			     struct mr_error *error)
@@ -285,7 +259,7 @@ static enum mr_err put_set(const struct mr_state_dir *own, uint64_t id, const st
 	char name[NAME_MAX_BYTES];
 	struct mr_buf bytes = {0};
 	uint64_t program;
-	enum mr_err err = program_hash(&program, error);
+	enum mr_err err = mr_spawn_program_hash(&program, error);
 	if (err != MR_OK)
 		return err;
 	mr_buf_add(&bytes, MAGIC, MAGIC_LEN);
@@ -357,7 +331,7 @@ static enum mr_err decode_set(struct mr_slice bytes, struct mr_generation *out,
 	if (bytes.len < HEAD + 8 || memcmp(bytes.at, MAGIC, MAGIC_LEN) != 0 ||
 	    mr_get_le(bytes.at + bytes.len - 8, 8) != mr_hash64(bytes.at, bytes.len - 8, 0))
 		return mr_error_set(error, MR_BAD_INPUT, "it is not whole");
-	enum mr_err err = program_hash(&program, error);
+	enum mr_err err = mr_spawn_program_hash(&program, error);
 	if (err != MR_OK)
 		return err;
 	if (fields_out != NULL && (mr_get_le(bytes.at + MAGIC_LEN, 4) != VERSION ||
@@ -460,11 +434,11 @@ static bool fits_there(const struct recall *recall, int fd, size_t size)
 {
 	if (size == 0)
 		return recall->fits(recall->context, (struct mr_slice){"", 0});
-	void *bytes = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-	if (bytes == MAP_FAILED)
+	const char *bytes = mr_os_map(fd, size);
+	if (bytes == NULL)
 		return false;
 	bool fits = recall->fits(recall->context, (struct mr_slice){bytes, size});
-	munmap(bytes, size);
+	mr_os_unmap(bytes, size);
 	return fits;
 }
 

@@ -7,6 +7,7 @@
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -103,6 +104,17 @@ bool mr_os_pwrite_all(int fd, struct mr_slice bytes, uint64_t at)
 		at += (uint64_t)done;
 	}
 	return true;
+}
+
+const char *mr_os_map(int fd, size_t size)
+{
+	void *at = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+	return at == MAP_FAILED ? NULL : at;
+}
+
+void mr_os_unmap(const char *bytes, size_t size)
+{
+	munmap((void *)(uintptr_t)bytes, size);
 }
 
 /* Where the kernel moves or tidies pages it holds them for a moment: it waits for that itself, but

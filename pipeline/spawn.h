@@ -3,6 +3,7 @@
 #define MILLRACE_SPAWN_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "millrace/error.h"
@@ -20,6 +21,9 @@ struct mr_spawn {
 			     fork of a GiB copies hundreds of entries, not hundreds of thousands */
 	bool standard;    /* it keeps standard input and output; else they are the null device */
 };
+/* What tells this build of the program from all others: what it makes of its own memory's layout,
+ * it alone may read. In any thread. MR_IO. */
+enum mr_err mr_spawn_program_hash(uint64_t *out, struct mr_error *error);
 /* Starts `millrace COMMAND PARENT WORDS`; `control_out` is the supervisor's end of its control
  * socket. MR_NO_SPACE. */
 enum mr_err mr_spawn(const struct mr_spawn *what, pid_t *pid_out, int *control_out,

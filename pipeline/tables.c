@@ -138,8 +138,8 @@ static enum mr_err map(const struct table *table, struct mr_slice *bytes_out,
 	enum mr_err err = check_size(table, error);
 	if (err != MR_OK)
 		return err;
-	void *at = mmap(NULL, table->size_bytes, PROT_READ, MAP_SHARED, table->fd, 0);
-	if (at == MAP_FAILED)
+	const char *at = mr_os_map(table->fd, table->size_bytes);
+	if (at == NULL)
 		return mr_error_errno(error, MR_IO, "table %s: cannot map %zu bytes", table->name,
 				      table->size_bytes);
 	*bytes_out = (struct mr_slice){at, table->size_bytes};
@@ -159,7 +159,7 @@ enum mr_err mr_tables_map(const struct mr_tables *tables, const char *name,
 void mr_tables_unmap(struct mr_slice bytes)
 {
 	if (bytes.len > 0)
-		munmap((void *)(uintptr_t)bytes.at, bytes.len);
+		mr_os_unmap(bytes.at, bytes.len);
 }
 
 bool mr_tables_sealed(int fd)

@@ -40,6 +40,11 @@ bool mr_os_pwrite_all(int fd, struct mr_slice bytes, uint64_t at);
 /* A memfd that nobody maps for writing can, from here on, neither change nor be cut. False with
  * errno. Blocks, for seconds at most, while the kernel has its pages in hand. */
 bool mr_os_seal(int fd);
+/* A file's bytes, for reading; for mr_os_unmap. `size` is not 0. NULL with errno. Private, though
+ * nobody writes: before Linux 6.7 what is sealed cannot be mapped as shared, not even for reading.
+ * The pages are the file's all the same. */
+const char *mr_os_map(int fd, size_t size);
+void mr_os_unmap(const char *bytes, size_t size);
 /* As mr_os_write_all, at a file's end that is a whole number of pages; many bytes that begin with a
  * page go past the page cache where the file system takes them so: for what is not read again soon.
  */

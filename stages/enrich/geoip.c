@@ -1,9 +1,8 @@
 /* geoip.c - the GeoIP enricher: country, city, network operator and anonymity of an address.
  *
  * Called by enrich.c. make turns the databases of setting "geoip" into the table "enrich.geoip",
- * or finds it in the folder of setting "cache";
- * apply looks all addresses of a set up at once. A database that is missing or damaged ends
- * make with MR_CONFIG and its name. */
+ * or finds it in the folder of setting "cache"; apply looks all addresses of a set up at once. A
+ * database that is missing or damaged ends make with MR_CONFIG and its name. */
 #include "geoip.h"
 #include "geoip_build.h"
 #include "geoip_kept.h"
@@ -13,7 +12,8 @@
 #include <stdlib.h>
 
 #define TABLE "enrich.geoip"
-/* Databases of which a table is made as fast as one is read are not worth the disk. */
+/* A table takes 72 MiB of disk, however little is in it: of small databases it is made about as
+ * fast as it is read. */
 #define KEPT_LEAST_BYTES (8u << 20)
 #define AHEAD 8 /* events whose texts are on their way while fields are added to one */
 
@@ -32,35 +32,35 @@ static bool fits(void *context, struct mr_slice bytes)
 }
 
 /* Of large databases, a table that an earlier scan has kept, or one for the next to find. */
-static enum mr_err keep_table(const char *folder, struct databases *databases,
+static enum mr_err keep_table(const struct mr_config *config, struct databases *databases,
 			      struct enrich_made *out, struct mr_error *error)
 {
-	uint64_t origin, bytes;
-	bool large = geoip_origin(databases->paths, databases->count, &origin, &bytes) &&
+	struct geoip_kept kept = {.folder = mr_config_get(config, "cache", 0)};
+	uint64_t bytes;
+	bool large = geoip_origin(databases->paths, databases->count, &kept.origin, &bytes) &&
 		     bytes >= KEPT_LEAST_BYTES;
 
-	if (large && geoip_kept_find(folder, origin, &out->fd, &out->size))
+	kept.program = mr_slice(mr_config_get(config, "program", 0));
+	if (large && geoip_kept_find(&kept, &out->fd, &out->size))
 		return MR_OK;
 	enum mr_err err =
 	    geoip_build(databases->paths, databases->count, &out->fd, &out->size, error);
 	if (err == MR_OK && large)
-		geoip_kept_put(folder, origin, out->fd, out->size);
+		geoip_kept_put(&kept, out->fd, out->size);
 	return err;
 }
 
 static enum mr_err make_table(const struct mr_prepare *prepare, struct databases *databases,
 			      struct enrich_made *out, struct mr_error *error)
 {
-	const char *folder = mr_config_get(prepare->config, "cache", 0);
-
 	*out = (struct enrich_made){.fd = -1};
 	if (prepare->recall != NULL)
 		out->hashed = prepare->recall(prepare->config, TABLE, fits, databases, &out->fd,
 					      &out->size, &out->hash);
 	if (out->hashed)
 		return MR_OK;
-	if (folder != NULL)
-		return keep_table(folder, databases, out, error);
+	if (mr_config_get(prepare->config, "cache", 0) != NULL)
+		return keep_table(prepare->config, databases, out, error);
 	return geoip_build(databases->paths, databases->count, &out->fd, &out->size, error);
 }
 

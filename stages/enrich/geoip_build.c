@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* How many pieces of the address space are remembered, by what data records they have: as many as
@@ -445,7 +446,10 @@ bool geoip_origin(const char *const *paths, size_t path_count, uint64_t *origin_
 	for (size_t i = 0; i < path_count; i++) {
 		int fd = open(paths[i], O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 		uint64_t bytes, hash;
-		bool known = fd >= 0 && sealed_measure(fd, &bytes, &hash);
+		struct stat about;
+		/* A device may have no end. */
+		bool known = fd >= 0 && fstat(fd, &about) == 0 && S_ISREG(about.st_mode) &&
+			     sealed_measure(fd, &bytes, &hash);
 
 		if (fd >= 0)
 			close(fd);

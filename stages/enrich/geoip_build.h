@@ -13,12 +13,12 @@
 enum mr_err geoip_build(const char *const *paths, size_t path_count, int *fd_out, size_t *size_out,
 			struct mr_error *error);
 
-/* What tells these databases from all others, in this order, as they are now, and how long they are
- * together: their table has it in its header. Reads them whole; false where one cannot be read. */
+/* What tells these databases from all others, in this order, as they are now, which their table has
+ * in its header; and how long they are together. Reads them whole; false where one cannot be read,
+ * or is no regular file. */
 bool geoip_origin(const char *const *paths, size_t path_count, uint64_t *origin_out,
 		  uint64_t *bytes_out);
-/* Whether a table was made of what these databases hold now. False, too, where one cannot be read.
- */
+/* Whether a table was made of what these databases hold now; not where one cannot be read. */
 bool geoip_is_of(struct mr_slice table, const char *const *paths, size_t path_count);
 
 #endif

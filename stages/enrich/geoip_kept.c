@@ -1,8 +1,8 @@
 /* geoip_kept.c - GeoIP tables in a folder of the user's.
  *
- * A table gets its name when it stands there whole, so that scans side by side harm nobody and one
- * that is killed leaves nothing. Nothing is synced: the hash behind a table tells whether it came
- * to the disk. */
+ * A table gets its name when it has been written, so that scans side by side harm nobody and one
+ * that is killed leaves nothing (O_TMPFILE: where a file system has no such files, nothing is
+ * kept). Nothing is synced: after a crash the hash tells whether all of it came to the disk. */
 #include "geoip_kept.h"
 
 #include <assert.h>
@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,21 +20,28 @@
 #include "sealed.h"
 
 #define KEPT_MOST 3
+#define ROOM_TIMES 4
 #define NAME_BYTES 48
+#define HASH_BYTES sizeof(uint64_t)
 
-static void name_of(uint64_t origin, char out[NAME_BYTES])
+static uint64_t key_of(const struct geoip_kept *kept)
 {
-	snprintf(out, NAME_BYTES, "geoip-%016llx.table", (unsigned long long)origin);
+	return mr_hash64(kept->program.at, kept->program.len, kept->origin);
+}
+
+static void name_of(uint64_t key, char out[NAME_BYTES])
+{
+	snprintf(out, NAME_BYTES, "geoip-%016llx.table", (unsigned long long)key);
 }
 
 static bool is_name(const char *name)
 {
 	char own[NAME_BYTES];
-	unsigned long long origin;
+	unsigned long long key;
 
-	if (sscanf(name, "geoip-%16llx.table", &origin) != 1)
+	if (sscanf(name, "geoip-%16llx.table", &key) != 1)
 		return false;
-	name_of(origin, own);
+	name_of(key, own);
 	return strcmp(name, own) == 0;
 }
 
@@ -44,13 +50,19 @@ static bool is_own(const struct stat *about)
 	return about->st_uid == geteuid() && (about->st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
+static bool is_own_file(const struct stat *about)
+{
+	return S_ISREG(about->st_mode) && is_own(about);
+}
+
 static int open_folder(const char *folder)
 {
 	struct stat about;
-	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = mr_os.openat(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 
 	if (fd >= 0 && (fstat(fd, &about) != 0 || !is_own(&about))) {
 		close(fd);
+		errno = EACCES;
 		return -1;
 	}
 	return fd;
@@ -62,7 +74,7 @@ static int open_folder(const char *folder)
 struct arriving {
 	XXH3_state_t *state;
 	uint64_t left;
-	char hash[8];
+	char hash[HASH_BYTES];
 	size_t hash_len;
 };
 
@@ -79,99 +91,168 @@ static void see(void *context, const char *bytes, size_t len)
 	arriving->hash_len += hash;
 }
 
-static bool is_of(int fd, size_t size, uint64_t origin)
+static bool is_of(const char *bytes, size_t size, uint64_t origin)
 {
 	struct geoip_table table;
-	void *bytes = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-	bool is;
 
-	if (bytes == MAP_FAILED)
-		return false;
-	is = geoip_table_open((struct mr_slice){bytes, size}, &table, NULL) == MR_OK &&
-	     table.header->origin == origin;
-	munmap(bytes, size);
-	return is;
+	return geoip_table_open((struct mr_slice){bytes, size}, &table, NULL) == MR_OK &&
+	       table.header->origin == origin;
 }
 
-static bool copy_whole(const char *path, uint64_t origin, uint64_t file_bytes, int *fd_out,
-		       size_t *size_out)
+enum found { FOUND, UNREAD, DAMAGED };
+
+/* Whether a whole file that has come into memory is what its name says. */
+static enum found check(const struct geoip_kept *kept, const struct arriving *arriving, int fd,
+			size_t size)
 {
-	struct arriving arriving = {.state = XXH3_createState(), .left = file_bytes - 8};
+	uint64_t hash = XXH3_64bits_digest(arriving->state);
+	enum found found = DAMAGED;
+	const char *bytes;
+
+	if (arriving->left > 0 || arriving->hash_len < HASH_BYTES ||
+	    memcmp(arriving->hash, &hash, HASH_BYTES) != 0)
+		return DAMAGED;
+	bytes = mr_os_map(fd, size);
+	if (bytes == NULL)
+		return UNREAD;
+	if (is_of(bytes, size, kept->origin))
+		found = FOUND;
+	mr_os_unmap(bytes, size);
+	return found;
+}
+
+static enum found copy(const struct geoip_kept *kept, const char *path, uint64_t file_bytes,
+		       int *fd_out, size_t *size_out)
+{
+	struct arriving arriving = {.state = XXH3_createState(), .left = file_bytes - HASH_BYTES};
 	struct mr_error unread;
-	uint64_t hash;
-	bool whole;
+	enum found found = UNREAD;
+	size_t size;
+	int fd;
 
 	assert(arriving.state != NULL);
-	XXH3_64bits_reset(arriving.state);
-	whole = sealed_copy_watched(path, see, &arriving, fd_out, size_out, &unread) == MR_OK;
-	hash = XXH3_64bits_digest(arriving.state);
+	XXH3_64bits_reset_withSeed(arriving.state, key_of(kept));
+	if (sealed_copy_watched(path, see, &arriving, &fd, &size, &unread) == MR_OK) {
+		found = check(kept, &arriving, fd, (size_t)file_bytes - HASH_BYTES);
+		if (found == FOUND) {
+			*fd_out = fd;
+			*size_out = (size_t)file_bytes - HASH_BYTES;
+		} else {
+			close(fd);
+		}
+	}
 	XXH3_freeState(arriving.state);
-	if (!whole)
-		return false;
-	*size_out -= sizeof(hash);
-	if (arriving.left == 0 && arriving.hash_len == sizeof(hash) &&
-	    memcmp(arriving.hash, &hash, sizeof(hash)) == 0 && is_of(*fd_out, *size_out, origin))
-		return true;
-	close(*fd_out);
-	return false;
+	return found;
 }
 
-bool geoip_kept_find(const char *folder, uint64_t origin, int *fd_out, size_t *size_out)
+static enum found look(const struct geoip_kept *kept, int own, const char *name, int *fd_out,
+		       size_t *size_out)
+{
+	enum found found;
+	struct stat about;
+	char *path;
+
+	if (fstatat(own, name, &about, AT_SYMLINK_NOFOLLOW) != 0)
+		return UNREAD;
+	if (!is_own_file(&about) || (uint64_t)about.st_size <= HASH_BYTES)
+		return DAMAGED;
+	/* By the folder that is trusted, wherever its path leads by now. */
+	path = mr_asprintf("/proc/self/fd/%d/%s", own, name);
+	found = copy(kept, path, (uint64_t)about.st_size, fd_out, size_out);
+	free(path);
+	return found;
+}
+
+bool geoip_kept_find(const struct geoip_kept *kept, int *fd_out, size_t *size_out)
 {
 	const struct timespec now[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_NOW}};
 	char name[NAME_BYTES];
-	struct stat about;
-	bool found = false;
-	int own = open_folder(folder);
+	enum found found;
+	int own = open_folder(kept->folder);
 
 	if (own < 0)
 		return false;
-	name_of(origin, name);
-	if (fstatat(own, name, &about, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(about.st_mode) &&
-	    is_own(&about) && about.st_size > 8) {
-		/* By the folder that is trusted, wherever its path leads by now. */
-		char *path = mr_asprintf("/proc/self/fd/%d/%s", own, name);
-
-		found = copy_whole(path, origin, (uint64_t)about.st_size, fd_out, size_out);
-		free(path);
-		if (found)
-			utimensat(own, name, now, AT_SYMLINK_NOFOLLOW);
-		else
-			mr_os.unlinkat(own, name, 0);
-	}
+	name_of(key_of(kept), name);
+	found = look(kept, own, name, fd_out, size_out);
+	if (found == FOUND)
+		utimensat(own, name, now, AT_SYMLINK_NOFOLLOW);
+	else if (found == DAMAGED)
+		mr_os.unlinkat(own, name, 0);
 	close(own);
-	return found;
+	return found == FOUND;
 }
 
 /* ---- keeping ---- */
 
-static int make_folder(const char *folder)
+/* The last part of a path, and what stands before it. */
+static const char *split(char *path)
 {
-	char *path = mr_strdup(folder);
+	char *slash = strrchr(path, '/');
 
-	for (char *at = strchr(path + 1, '/'); at != NULL; at = strchr(at + 1, '/')) {
-		*at = '\0';
-		mr_os.mkdirat(AT_FDCWD, path, 0700);
-		*at = '/';
-	}
-	mr_os.mkdirat(AT_FDCWD, path, 0700);
-	free(path);
-	return open_folder(folder);
+	if (slash == NULL || slash == path)
+		return NULL;
+	*slash = '\0';
+	return slash + 1;
 }
 
-static bool write_table(int to, int fd, size_t size)
+/* Made where it is not there, and the folder above it likewise, but only in one that is ours: a
+ * user's, who lets root run this, is not. */
+static int make_folder(const char *folder, unsigned levels)
 {
-	void *bytes = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-	uint64_t hash;
-	bool whole;
+	int fd = open_folder(folder), above;
+	char *path;
+	const char *name;
 
-	if (bytes == MAP_FAILED)
+	if (fd >= 0 || errno != ENOENT || levels == 0)
+		return fd;
+	path = mr_strdup(folder);
+	name = split(path);
+	above = name == NULL ? -1 : make_folder(path, levels - 1);
+	if (above >= 0) {
+		if (mr_os.mkdirat(above, name, 0700) == 0 || errno == EEXIST)
+			fd = open_folder(folder);
+		close(above);
+	}
+	free(path);
+	return fd;
+}
+
+static bool has_room(int own, uint64_t size)
+{
+	struct statfs about;
+
+	return mr_os.fstatfs(own, &about) == 0 &&
+	       about.f_bavail > size * ROOM_TIMES / (uint64_t)about.f_bsize;
+}
+
+static bool write_table(const struct geoip_kept *kept, int to, int fd, size_t size)
+{
+	const char *bytes = mr_os_map(fd, size);
+	uint64_t hash;
+	bool whole = false;
+
+	if (bytes == NULL)
 		return false;
-	hash = mr_hash64(bytes, size, 0);
-	whole = mr_os_write_all(to, (struct mr_slice){bytes, size}) &&
-		mr_os_write_all(to, (struct mr_slice){(const char *)&hash, sizeof(hash)});
-	munmap(bytes, size);
+	/* The databases may have been replaced since they were hashed. */
+	if (is_of(bytes, size, kept->origin)) {
+		hash = mr_hash64(bytes, size, key_of(kept));
+		whole = mr_os_write_all(to, (struct mr_slice){bytes, size}) &&
+			mr_os_write_all(to, (struct mr_slice){(const char *)&hash, HASH_BYTES});
+	}
+	mr_os_unmap(bytes, size);
 	return whole;
+}
+
+/* What stands there is no better: another scan's, or what could not be read. */
+static bool give_name(int own, const char *name, int file)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	if (linkat(AT_FDCWD, path, own, name, AT_SYMLINK_FOLLOW) == 0)
+		return true;
+	return errno == EEXIST && mr_os.unlinkat(own, name, 0) == 0 &&
+	       linkat(AT_FDCWD, path, own, name, AT_SYMLINK_FOLLOW) == 0;
 }
 
 struct oldest {
@@ -190,7 +271,8 @@ static bool take_oldest(void *context, int folder, const char *name)
 	struct oldest *oldest = context;
 	struct stat about;
 
-	if (!is_name(name) || fstatat(folder, name, &about, AT_SYMLINK_NOFOLLOW) != 0)
+	if (!is_name(name) || fstatat(folder, name, &about, AT_SYMLINK_NOFOLLOW) != 0 ||
+	    !is_own_file(&about))
 		return true;
 	if (oldest->count++ == 0 || is_before(&about.st_mtim, &oldest->used)) {
 		memcpy(oldest->name, name, strlen(name) + 1);
@@ -210,20 +292,19 @@ static void tidy(int own)
 	} while (mr_os.unlinkat(own, oldest.name, 0) == 0);
 }
 
-void geoip_kept_put(const char *folder, uint64_t origin, int fd, size_t size)
+void geoip_kept_put(const struct geoip_kept *kept, int fd, size_t size)
 {
-	char from[32], name[NAME_BYTES];
-	int own = make_folder(folder);
-	int to = own < 0 ? -1 : mr_os.openat(own, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	char name[NAME_BYTES];
+	int own = make_folder(kept->folder, 2), to;
 
-	name_of(origin, name);
-	if (to >= 0 && write_table(to, fd, size)) {
-		snprintf(from, sizeof(from), "/proc/self/fd/%d", to);
-		if (linkat(AT_FDCWD, from, own, name, AT_SYMLINK_FOLLOW) == 0)
-			tidy(own);
-	}
+	if (own < 0)
+		return;
+	name_of(key_of(kept), name);
+	to = has_room(own, size) ? mr_os.openat(own, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600)
+				 : -1;
+	if (to >= 0 && write_table(kept, to, fd, size) && give_name(own, name, to))
+		tidy(own);
 	if (to >= 0)
 		close(to);
-	if (own >= 0)
-		close(own);
+	close(own);
 }

@@ -98,8 +98,8 @@ static enum mr_err copy_table(const char *path, int *fd_out, size_t *size_out, u
 static enum mr_err map_table(const char *path, int fd, size_t size, struct identity_table *out,
 			     struct mr_error *error)
 {
-	void *bytes = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-	if (bytes == MAP_FAILED)
+	const char *bytes = mr_os_map(fd, size);
+	if (bytes == NULL)
 		return mr_error_errno(error, MR_IO, "%s", path);
 	return identity_table_open((struct mr_slice){bytes, size}, out, error);
 }

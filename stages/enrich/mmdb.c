@@ -6,10 +6,10 @@
  * fault.
  */
 #include "mmdb_data.h"
+#include "millrace/os.h"
 
 #include <endian.h>
 #include <errno.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 /* What stands before the metadata, in the last 128 KiB of the file. */
@@ -115,7 +115,7 @@ enum mr_err mmdb_open(struct mmdb *db, const char *name, int fd, struct mr_error
 {
 	struct stat stat;
 	enum mr_err err;
-	void *bytes;
+	const char *bytes;
 
 	*db = (struct mmdb){.name = name};
 	if (fstat(fd, &stat) != 0)
@@ -124,16 +124,16 @@ enum mr_err mmdb_open(struct mmdb *db, const char *name, int fd, struct mr_error
 	if (db->size_bytes <= MARKER_LEN || (uint64_t)stat.st_size > UINT32_MAX)
 		return mr_error_set(error, MR_CONFIG, "%s: not a database in MaxMind's format",
 				    name);
-	bytes = mmap(NULL, db->size_bytes, PROT_READ, MAP_SHARED, fd, 0);
-	if (bytes == MAP_FAILED)
+	bytes = mr_os_map(fd, db->size_bytes);
+	if (bytes == NULL)
 		return mr_error_errno(error, MR_IO, "%s", name);
-	db->bytes = bytes;
+	db->bytes = (const uint8_t *)bytes;
 	/* Shared names and keys let a file mean more items than it has bytes, but not many times
 	 * more. */
 	db->item_budget = 16 * (uint64_t)db->size_bytes + (1u << 20);
 	err = open_library(db, fd, error);
 	if (err != MR_OK) {
-		munmap(bytes, db->size_bytes);
+		mr_os_unmap(bytes, db->size_bytes);
 		return err;
 	}
 	db->residential = strcasestr(db->lib.metadata.database_type, "residential-proxy") != NULL;
@@ -143,7 +143,7 @@ enum mr_err mmdb_open(struct mmdb *db, const char *name, int fd, struct mr_error
 void mmdb_close(struct mmdb *db)
 {
 	MMDB_close(&db->lib);
-	munmap((void *)(uintptr_t)db->bytes, db->size_bytes);
+	mr_os_unmap((const char *)db->bytes, db->size_bytes);
 }
 
 enum mr_err mmdb_facts(struct mmdb *db, uint32_t offset, struct geo_facts *facts, bool *any_out,

@@ -4,6 +4,7 @@
  * into the table "enrich.networks"; an entry that is wrong ends it with file, line and column. */
 #include "enricher.h"
 #include "millrace/own_file.h"
+#include "millrace/os.h"
 #include "network_list.h"
 
 #include "sealed.h"
@@ -23,18 +24,18 @@ struct network_state {
 static enum mr_err build(const char *path, int fd, size_t size, struct mr_buf *table,
 			 struct mr_error *error)
 {
-	void *text;
+	const char *text;
 	enum mr_err err;
 
 	if (size > FILE_MAX_BYTES)
 		return mr_error_set(error, MR_CONFIG, "%s: longer than 256 MiB", path);
 	if (size == 0)
 		return network_list_build(path, (struct mr_slice){"", 0}, table, error);
-	text = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-	if (text == MAP_FAILED)
+	text = mr_os_map(fd, size);
+	if (text == NULL)
 		return mr_error_errno(error, MR_IO, "%s", path);
 	err = network_list_build(path, (struct mr_slice){text, size}, table, error);
-	munmap(text, size);
+	mr_os_unmap(text, size);
 	return err;
 }
 

@@ -97,6 +97,16 @@ class Cache(unittest.TestCase):
 
     def test_nowhere(self):
         self.assertEqual(self.scan(HOME="/dev/null"), self.wanted)
+        gone = os.path.join(self.place, "gone")
+        self.assertEqual(self.scan(HOME=gone), self.wanted)
+        self.assertFalse(os.path.exists(gone))
+
+    def test_a_device_is_no_database(self):
+        """It may have no end."""
+        status, _, said = mt.scan("-r", self.rule, "--geoip=/dev/zero", os.path.join(self.folder, "records.ndjson"),
+                                  env={**os.environ, "XDG_CACHE_HOME": self.place})
+        self.assertEqual(status, 2)
+        self.assertIn("/dev/zero: not a regular file", said)
 
     def test_none_where_none_is_wanted(self):
         self.keep()

@@ -7,10 +7,11 @@
 #include "geoip_table.h"
 #include "mmdb_writer.h"
 
-#include "millrace/os.h"
+#include <dirent.h>
+#include <signal.h>
+#include <sys/resource.h>
 
-#define ORIGIN UINT64_C(0x00c0ffee)
-#define NAME "geoip-0000000000c0ffee.table"
+#include "os_faults.h"
 
 static char *database(const char *folder)
 {
@@ -42,159 +43,320 @@ static void build(const char *folder, int *fd, size_t *size, uint64_t *origin)
 	free(path);
 }
 
-static struct mr_slice mapped(int fd, size_t size)
+/* What a scan keeps. */
+static struct geoip_kept kept_in(const char *folder, uint64_t origin)
 {
-	void *at = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-	assert_ptr_not_equal(at, MAP_FAILED);
-	return (struct mr_slice){at, size};
+	return (struct geoip_kept){folder, MR_SLICE("this build"), origin};
 }
 
-static bool finds(const char *folder, uint64_t origin)
+static bool finds(const struct geoip_kept *kept)
 {
 	size_t size;
 	int fd;
-	bool found = geoip_kept_find(folder, origin, &fd, &size);
+	bool found = geoip_kept_find(kept, &fd, &size);
 	if (found)
 		close(fd);
 	return found;
 }
 
-static bool stands(const char *folder, const char *name)
+static bool stands(const char *path)
 {
-	char *path = mr_asprintf("%s/%s", folder, name);
-	bool is = access(path, F_OK) == 0;
-	free(path);
-	return is;
+	struct stat about;
+	return lstat(path, &about) == 0;
 }
 
-/* The table comes back as it was; one byte of it changed, and it is none, and gone. */
+/* The only name in the folder. */
+static char *only_table(const char *folder)
+{
+	char *found = NULL;
+	DIR *list = opendir(folder);
+	assert_non_null(list);
+	for (struct dirent *entry; (entry = readdir(list)) != NULL;) {
+		if (*entry->d_name == '.')
+			continue;
+		assert_null(found);
+		found = mr_asprintf("%s/%s", folder, entry->d_name);
+	}
+	closedir(list);
+	assert_non_null(found);
+	return found;
+}
+
+/* A table that was made, and a folder for it. */
+struct world {
+	char *base;
+	char *folder;
+	uint64_t origin;
+	size_t size;
+	int fd;
+};
+
+static void world_init(struct world *world)
+{
+	world->base = folder_make();
+	world->folder = mr_asprintf("%s/deep/down", world->base);
+	build(world->base, &world->fd, &world->size, &world->origin);
+}
+
+static void world_fini(struct world *world)
+{
+	close(world->fd);
+	free(world->folder);
+	folder_remove(world->base);
+}
+
+/* The table comes back as it was, for these databases and this build. */
 static void test_there_and_back(void **unused)
 {
+	struct world world;
+	size_t size;
+	int fd;
+	(void)unused;
+	world_init(&world);
+	struct geoip_kept kept = kept_in(world.folder, world.origin);
+	struct geoip_kept others[] = {kept, kept, kept};
+	others[0].origin++;
+	others[1].program = MR_SLICE("another build");
+	others[2].folder = world.base;
+	assert_false(finds(&kept));
+	geoip_kept_put(&kept, world.fd, world.size);
+	assert_true(geoip_kept_find(&kept, &fd, &size));
+	assert_int_equal(size, world.size);
+	const char *one = mr_os_map(world.fd, size), *other = mr_os_map(fd, size);
+	assert_memory_equal(one, other, size);
+	mr_os_unmap(one, size);
+	mr_os_unmap(other, size);
+	assert_int_equal(ftruncate(fd, 0), -1);
+	close(fd);
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		assert_false(finds(&others[i]));
+	/* Databases that were replaced since they were hashed: it is not theirs. */
+	geoip_kept_put(&others[0], world.fd, world.size);
+	char *path = only_table(world.folder);
+	/* Nor is it another's under whose name it stands. */
+	geoip_kept_put(&others[1], world.fd, world.size);
+	assert_true(finds(&others[1]));
+	assert_int_equal(unlink(path), 0);
+	char *its = only_table(world.folder);
+	assert_int_equal(rename(its, path), 0);
+	assert_false(finds(&kept));
+	assert_false(stands(path));
+	free(its);
+	free(path);
+	world_fini(&world);
+}
+
+static void flip(const char *path, int64_t place)
+{
+	int file = open(path, O_RDWR | O_CLOEXEC);
+	char byte;
+	off_t at = lseek(file, place, place < 0 ? SEEK_END : SEEK_SET);
+	assert_int_equal(pread(file, &byte, 1, at), 1);
+	byte ^= 1;
+	assert_int_equal(pwrite(file, &byte, 1, at), 1);
+	close(file);
+}
+
+/* Not found, gone, and kept anew. */
+static void is_replaced(const struct world *world, const char *path)
+{
+	struct geoip_kept kept = kept_in(world->folder, world->origin);
+	assert_false(finds(&kept));
+	assert_false(stands(path));
+	geoip_kept_put(&kept, world->fd, world->size);
+	assert_true(finds(&kept));
+}
+
+static void test_damage(void **unused)
+{
 	static const int64_t places[] = {0, 40, 1 << 20, -9, -1};
-	char *base = folder_make();
-	char *folder = mr_asprintf("%s/deep/down", base);
-	uint64_t origin;
-	size_t size, back_size;
-	int fd, back;
+	struct world world;
 	(void)unused;
-	build(base, &fd, &size, &origin);
-	assert_false(finds(folder, origin));
-	geoip_kept_put(folder, origin, fd, size);
-	assert_true(geoip_kept_find(folder, origin, &back, &back_size));
-	assert_int_equal(back_size, size);
-	struct mr_slice one = mapped(fd, size), other = mapped(back, back_size);
-	assert_memory_equal(one.at, other.at, size);
-	munmap((void *)(uintptr_t)one.at, size);
-	munmap((void *)(uintptr_t)other.at, size);
-	assert_int_equal(ftruncate(back, 0), -1);
-	close(back);
-	assert_false(finds(folder, origin + 1));
-
-	char *name = mr_asprintf("geoip-%016llx.table", (unsigned long long)origin);
-	char *path = mr_asprintf("%s/%s", folder, name);
+	world_init(&world);
+	struct geoip_kept kept = kept_in(world.folder, world.origin);
+	geoip_kept_put(&kept, world.fd, world.size);
+	char *path = only_table(world.folder);
 	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-		int file = open(path, O_RDWR | O_CLOEXEC);
-		char byte;
-		off_t at = lseek(file, places[i], places[i] < 0 ? SEEK_END : SEEK_SET);
-		assert_int_equal(pread(file, &byte, 1, at), 1);
-		byte ^= 1;
-		assert_int_equal(pwrite(file, &byte, 1, at), 1);
-		close(file);
-		assert_false(finds(folder, origin));
-		assert_false(stands(folder, name));
-		geoip_kept_put(folder, origin, fd, size);
-		assert_true(finds(folder, origin));
+		flip(path, places[i]);
+		is_replaced(&world, path);
 	}
-	/* Cut, or longer, or another's under this name. */
-	assert_int_equal(truncate(path, (off_t)size), 0);
-	assert_false(finds(folder, origin));
-	free(file_write(folder, name, (struct mr_slice){"", 0}));
-	assert_false(finds(folder, origin));
-	geoip_kept_put(folder, origin + 1, fd, size);
-	assert_false(finds(folder, origin + 1));
-	close(fd);
-	free(path);
-	free(name);
-	free(folder);
-	folder_remove(base);
-}
-
-static void put_small(const char *folder, uint64_t origin)
-{
-	int fd = memfd_create("small", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	assert_true(mr_os_write_all(fd, (struct mr_slice){"table", 5}));
-	geoip_kept_put(folder, origin, fd, 5);
-	close(fd);
-}
-
-static void use_at(const char *folder, uint64_t origin, time_t seconds)
-{
-	const struct timespec times[2] = {{.tv_sec = seconds}, {.tv_sec = seconds}};
-	char *path = mr_asprintf("%s/geoip-%016llx.table", folder, (unsigned long long)origin);
-	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
-	free(path);
-}
-
-/* The three that were used last, and nothing that is not a table is touched. */
-static void test_how_many(void **unused)
-{
-	char *folder = folder_make();
-	(void)unused;
-	free(file_write(folder, "geoip-1.table.old", (struct mr_slice){"mine", 4}));
-	for (uint64_t i = 1; i <= 3; i++) {
-		put_small(folder, i);
-		use_at(folder, i, (time_t)(100 - 10 * i));
+	static const off_t sizes[] = {0, 1, 8, 9, 1 << 20};
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		assert_int_equal(truncate(path, sizes[i]), 0);
+		is_replaced(&world, path);
 	}
-	put_small(folder, 4);
-	assert_false(stands(folder, "geoip-0000000000000003.table"));
-	assert_true(stands(folder, "geoip-0000000000000001.table"));
-	assert_true(stands(folder, "geoip-0000000000000002.table"));
-	assert_true(stands(folder, "geoip-0000000000000004.table"));
-	assert_true(stands(folder, "geoip-1.table.old"));
-	folder_remove(folder);
+	assert_int_equal(truncate(path, (off_t)world.size + 9), 0);
+	is_replaced(&world, path);
+	free(path);
+	world_fini(&world);
 }
 
-/* What others could have written is not read, and where nothing can be kept nothing is. */
+/* What others could have written is not read; the folder is ours, so it goes. */
 static void test_whom_to_trust(void **unused)
 {
-	char *folder = folder_make();
-	char *path = mr_asprintf("%s/" NAME, folder);
-	char *aside = mr_asprintf("%s/aside", folder);
+	struct world world;
 	(void)unused;
-	assert_int_equal(chmod(folder, 0777), 0);
-	put_small(folder, ORIGIN);
-	assert_false(stands(folder, NAME));
-	assert_int_equal(chmod(folder, 0700), 0);
-	put_small(folder, ORIGIN);
-	assert_true(stands(folder, NAME));
-	/* It is looked at, and is no table: it goes. One of others is not looked at: it stays. */
+	world_init(&world);
+	struct geoip_kept kept = kept_in(world.folder, world.origin);
+	char *aside = mr_asprintf("%s/aside", world.base);
+	geoip_kept_put(&kept, world.fd, world.size);
+	char *path = only_table(world.folder);
 	assert_int_equal(chmod(path, 0666), 0);
-	assert_false(finds(folder, ORIGIN));
-	assert_true(stands(folder, NAME));
+	is_replaced(&world, path);
 	assert_int_equal(rename(path, aside), 0);
 	assert_int_equal(symlink(aside, path), 0);
-	assert_false(finds(folder, ORIGIN));
-	assert_true(stands(folder, NAME));
-	assert_int_equal(unlink(path), 0);
-	assert_int_equal(chmod(aside, 0600), 0);
-	assert_int_equal(rename(aside, path), 0);
-	assert_false(finds(folder, ORIGIN));
-	assert_false(stands(folder, NAME));
-
-	put_small("/dev/null", ORIGIN);
-	put_small("/dev/null/below", ORIGIN);
-	assert_false(finds("/dev/null", ORIGIN));
-	free(aside);
+	is_replaced(&world, path);
+	assert_true(stands(aside));
+	/* A folder that others may write in is none, nor is one made in such a one. */
+	assert_int_equal(chmod(world.folder, 0777), 0);
+	assert_false(finds(&kept));
+	assert_true(stands(path));
+	char *below = mr_asprintf("%s/below", world.folder);
+	struct geoip_kept in_it = kept_in(below, world.origin);
+	geoip_kept_put(&in_it, world.fd, world.size);
+	assert_false(stands(below));
+	free(below);
 	free(path);
-	folder_remove(folder);
+	free(aside);
+	world_fini(&world);
+}
+
+/* Two folders are made, no more: of a home that is not there nothing is made up. */
+static void test_where(void **unused)
+{
+	static const char *const paths[] = {"/a/b/c", "/a/b/c/d"};
+	struct world world;
+	(void)unused;
+	world_init(&world);
+	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+		char *folder = mr_asprintf("%s%s", world.base, paths[i]);
+		struct geoip_kept kept = kept_in(folder, world.origin);
+		geoip_kept_put(&kept, world.fd, world.size);
+		assert_false(stands(folder));
+		free(folder);
+	}
+	static const char *const none[] = {"/dev/null", "/dev/null/below",
+					   "relative/nowhere/at/all", "/"};
+	for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+		struct geoip_kept kept = kept_in(none[i], world.origin);
+		if (strcmp(none[i], "/") != 0)
+			geoip_kept_put(&kept, world.fd, world.size);
+		assert_false(finds(&kept));
+	}
+	world_fini(&world);
+}
+
+/* The three that were used last, and nothing that is no table is touched. */
+static void test_how_many(void **unused)
+{
+	static const char *const olds[] = {"geoip-0000000000000001.table",
+					   "geoip-0000000000000002.table",
+					   "geoip-0000000000000003.table", "geoip-1.table.old"};
+	struct world world;
+	char *paths[4];
+	(void)unused;
+	world_init(&world);
+	struct geoip_kept kept = kept_in(world.base, world.origin);
+	for (int i = 0; i < 4; i++) {
+		const struct timespec times[2] = {{.tv_sec = 100 - i}, {.tv_sec = 100 - i}};
+		paths[i] = file_write(world.base, olds[i], MR_SLICE("old"));
+		assert_int_equal(utimensat(AT_FDCWD, paths[i], times, 0), 0);
+	}
+	geoip_kept_put(&kept, world.fd, world.size);
+	assert_true(finds(&kept));
+	assert_true(stands(paths[0]) && stands(paths[1]) && stands(paths[3]));
+	assert_false(stands(paths[2]));
+	for (int i = 0; i < 4; i++)
+		free(paths[i]);
+	world_fini(&world);
+}
+
+/* Whatever fails, there is a whole table or none, and the next time all is well. */
+static void test_faults(void **unused)
+{
+	static const struct os_fault faults[] = {
+	    {.call = OS_OPENAT, .number = EOPNOTSUPP},
+	    {.call = OS_WRITE, .number = ENOSPC, .half = true},
+	    {.call = OS_UNLINKAT, .number = EIO},
+	    {.call = OS_MKDIRAT, .number = EROFS},
+	    {.call = OS_READDIR, .number = EIO},
+	};
+	struct world world;
+	(void)unused;
+	world_init(&world);
+	struct geoip_kept kept = kept_in(world.folder, world.origin);
+	for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+		bool met = true;
+		for (unsigned nth = 1; met; nth++) {
+			struct os_fault fault = faults[i];
+			fault.nth = nth;
+			os_fault(fault);
+			geoip_kept_put(&kept, world.fd, world.size);
+			met = os_fault_met();
+			os_faults_end();
+			if (finds(&kept)) {
+				char *path = only_table(world.folder);
+				assert_int_equal(truncate(path, 5), 0);
+				free(path);
+			}
+		}
+	}
+	geoip_kept_put(&kept, world.fd, world.size);
+	assert_true(finds(&kept));
+	world_fini(&world);
+}
+
+/* A file that cannot be read now may be read later. */
+static void test_unread(void **unused)
+{
+	struct world world;
+	struct rlimit before, little;
+	(void)unused;
+	world_init(&world);
+	struct geoip_kept kept = kept_in(world.folder, world.origin);
+	geoip_kept_put(&kept, world.fd, world.size);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	little = before;
+	little.rlim_cur = 1 << 20;
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+	assert_false(finds(&kept));
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_true(finds(&kept));
+	world_fini(&world);
+}
+
+/* A disk that has little room is left alone. */
+static int little_room(int fd, struct statfs *out)
+{
+	int done = os_real.fstatfs(fd, out);
+	out->f_bavail = (100u << 20) / (unsigned long)out->f_bsize;
+	return done;
+}
+
+static void test_room(void **unused)
+{
+	struct world world;
+	(void)unused;
+	world_init(&world);
+	struct geoip_kept kept = kept_in(world.folder, world.origin);
+	os_real = mr_os;
+	mr_os.fstatfs = little_room;
+	geoip_kept_put(&kept, world.fd, world.size);
+	mr_os = os_real;
+	assert_false(finds(&kept));
+	geoip_kept_put(&kept, world.fd, world.size);
+	assert_true(finds(&kept));
+	world_fini(&world);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_there_and_back),
-	    cmocka_unit_test(test_how_many),
-	    cmocka_unit_test(test_whom_to_trust),
+	    cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_damage),
+	    cmocka_unit_test(test_whom_to_trust),  cmocka_unit_test(test_where),
+	    cmocka_unit_test(test_how_many),       cmocka_unit_test(test_faults),
+	    cmocka_unit_test(test_unread),         cmocka_unit_test(test_room),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -228,9 +229,45 @@ static void a_seal_waits_for_pages_in_hand(void **state)
 	close(fd);
 }
 
+/* Of the line of a mapping: "r--p" where it is for reading, and private. */
+static void mapping_is(const char *at, const char *wanted)
+{
+	char line[512], start[24];
+	FILE *maps = fopen("/proc/self/maps", "re");
+	bool found = false;
+
+	assert_non_null(maps);
+	snprintf(start, sizeof start, "%lx-", (unsigned long)(uintptr_t)at);
+	while (!found && fgets(line, sizeof line, maps) != NULL)
+		found = strncmp(line, start, strlen(start)) == 0;
+	fclose(maps);
+	assert_true(found);
+	assert_non_null(strstr(line, wanted));
+}
+
+/* Kernels before 6.7 map nothing as shared that is sealed. */
+static void what_is_sealed_is_mapped_privately(void **state)
+{
+	int fd = memfd_create("map", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	const char *at;
+
+	(void)state;
+	assert_true(mr_os_write_all(fd, (struct mr_slice){"bytes", 5}));
+	assert_true(mr_os_seal(fd));
+	at = mr_os_map(fd, 5);
+	assert_non_null(at);
+	assert_memory_equal(at, "bytes", 5);
+	mapping_is(at, " r--p ");
+	mr_os_unmap(at, 5);
+	close(fd);
+	assert_null(mr_os_map(-1, 5));
+	assert_int_equal(errno, EBADF);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(what_is_sealed_is_mapped_privately),
 	    cmocka_unit_test(all_is_read_or_less_at_the_end),
 	    cmocka_unit_test(short_writes_are_gone_on_with),
 	    cmocka_unit_test(a_full_disk_is_told_by_its_number),
