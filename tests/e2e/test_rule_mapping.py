@@ -16,7 +16,6 @@ def one(detection, *pairs):
 
 
 AUDIT = "{product: m365, service: audit}"
-EXCHANGE = "{product: m365, service: exchange}"
 ROW = {"Workload": NONE, "OfficeWorkload": "Exchange"}  # of Log Analytics' table OfficeActivity
 AGENT = {"ExtendedProperties": [{"Name": "UserAgent", "Value": "curl"}, {"Name": "RequestType", "Value": "o"}]}
 MAPPED = [
@@ -33,7 +32,6 @@ MAPPED = [
     (AUDIT, *one("{UserAgent|fieldref: A}", ({**AGENT, "A": "CURL"}, YES), ({**AGENT, "A": "x"}, NO))),
     (AUDIT, *one("{eventName|fieldref: RequestType}", (AGENT, YES), ({**AGENT, "Operation": "p"}, NO), ({}, NO))),
     (AUDIT, *one("{eventName|fieldref|neq: RequestType}", (AGENT, NO), ({**AGENT, "Operation": "p"}, YES), ({}, YES))),
-    (EXCHANGE, *one("{eventName: o}", ({"Workload": "exchange"}, YES), ({}, NO), (ROW, YES), ({**ROW, "OfficeWorkload": "x"}, NO))),
     (AUDIT, *one("{eventSource: Exchange}", ({"Workload": "Exchange"}, YES), ({}, NO), (ROW, YES), ({**ROW, "eventSource": "x"}, NO))),
 ]
 

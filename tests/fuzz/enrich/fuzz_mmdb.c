@@ -60,7 +60,7 @@ static void build(int fd)
 		assert(error.text[0] != 0);
 		return;
 	}
-	void *bytes = mmap(NULL, size, PROT_READ, MAP_SHARED, table_fd, 0);
+	void *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, table_fd, 0);
 	assert(bytes != MAP_FAILED);
 	close(table_fd);
 	enum mr_err err = geoip_table_open((struct mr_slice){bytes, size}, &table, &error);

@@ -379,16 +379,14 @@ static void mappings_of_audit_logs(void **state)
 {
 	(void)state;
 	MAPPED("{product: m365, service: exchange}", "eventSource: Exchange",
-	       "(and workload~'exchange' " EXCHANGE ")",
-	       "(and officeworkload~'exchange' " EXCHANGE ")");
+	       "(and workload~'exchange' " EXCHANGE ")");
 	MAPPED("{product: m365, service: audit}", "status: success",
 	       "(or resultstatus~'success' resultstatus~'succeeded' resultstatus~'true' "
 	       "status~'success')");
 	MAPPED("{product: m365, service: audit}", "status: Failure",
 	       "(or resultstatus~'failure' status~'failure')");
 	MAPPED("{product: m365, service: threat_management}", "eventName: X",
-	       "(and workload~'securitycompliancecenter' " EVENT_NAME ")",
-	       "(and officeworkload~'securitycompliancecenter' " EVENT_NAME ")");
+	       "(and workload~'securitycompliancecenter' " EVENT_NAME ")");
 	MAPPED("{product: m365, service: audit}", "Payload|contains: pst", "~'*pst*'");
 	MAPPED(AUDITLOGS, "Status: failure", "result~'failure'",
 	       "(and " DIRECTORY " (or resultstatus~'failure' resultstatus~'failed' "

@@ -286,7 +286,7 @@ static void open_table(const char *const *paths, size_t count, struct mr_slice *
 	int fd;
 	if (geoip_build(paths, count, &fd, &size, &error) != MR_OK)
 		fail_msg("%s", error.text);
-	*bytes = (struct mr_slice){mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0), size};
+	*bytes = (struct mr_slice){mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0), size};
 	assert_ptr_not_equal(bytes->at, MAP_FAILED);
 	/* Nobody can change the table, nor cut it short. */
 	assert_int_equal(write(fd, "x", 1), -1);
@@ -342,7 +342,7 @@ static bool recall(const struct mr_config *config, const char *name, mr_table_fi
 	kept.asked++;
 	if (kept.fd < 0)
 		return false;
-	bytes.at = mmap(NULL, kept.size, PROT_READ, MAP_SHARED, kept.fd, 0);
+	bytes.at = mmap(NULL, kept.size, PROT_READ, MAP_PRIVATE, kept.fd, 0);
 	assert_ptr_not_equal(bytes.at, MAP_FAILED);
 	bool fit = fits(context, bytes);
 	close_table(bytes);

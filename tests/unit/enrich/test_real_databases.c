@@ -220,7 +220,7 @@ static void check_database(const char *name)
 	size_t size;
 	int fd;
 	assert_int_equal(geoip_build(paths, 1, &fd, &size, &error), MR_OK);
-	void *bytes = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+	void *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
 	assert_ptr_not_equal(bytes, MAP_FAILED);
 	close(fd);
 	assert_int_equal(geoip_table_open((struct mr_slice){bytes, size}, &table, &error), MR_OK);
