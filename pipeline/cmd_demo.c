@@ -162,8 +162,8 @@ static int scan(const struct demo *demo)
 	char records[PATH_MAX];
 	char alerts[PATH_MAX];
 	char summary[PATH_MAX];
-	const char *argv[32] = {demo->self, "scan", "--progress", "always"};
-	size_t count = 4;
+	const char *argv[32] = {demo->self, "scan", "--progress", "always", "--no-cache"};
+	size_t count = 5;
 	const char *const fixed[] = {
 	    "--geoip",    in_dir(demo, "city.mmdb", city),
 	    "--geoip",    in_dir(demo, "asn.mmdb", asn),

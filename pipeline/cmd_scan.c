@@ -286,7 +286,10 @@ static void choose_cache(const struct scan *scan, struct mr_config *config)
 	if (scan->keeps_nothing || base == NULL || *base != '/' ||
 	    mr_spawn_program_hash(&program, &unknown) != MR_OK)
 		return;
-	char *folder = mr_asprintf("%s%s/millrace", base, below);
+	int len = (int)strlen(base);
+	while (len > 1 && base[len - 1] == '/')
+		len--;
+	char *folder = mr_asprintf("%.*s%s/millrace", len, base, below);
 	char *hash = mr_asprintf("%016llx", (unsigned long long)program);
 	mr_config_add(config, "cache", folder);
 	mr_config_add(config, "program", hash);

@@ -37,6 +37,7 @@ struct mr_os mr_os = {
     .unlinkat = unlinkat,
     .mkdirat = mkdirat,
     .fstatfs = fstatfs,
+    .linkat = linkat,
 };
 
 /* How many bytes went, 0 where the call is to be made again, -1 with errno. */

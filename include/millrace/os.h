@@ -28,6 +28,8 @@ struct mr_os {
 	int (*unlinkat)(int directory, const char *path, int flags);
 	int (*mkdirat)(int directory, const char *path, mode_t mode);
 	int (*fstatfs)(int fd, struct statfs *out);
+	int (*linkat)(int old_directory, const char *old_path, int new_directory,
+		      const char *new_path, int flags);
 };
 
 /* The kernel's, but in a test. */
@@ -41,8 +43,8 @@ bool mr_os_pwrite_all(int fd, struct mr_slice bytes, uint64_t at);
  * errno. Blocks, for seconds at most, while the kernel has its pages in hand. */
 bool mr_os_seal(int fd);
 /* A file's bytes, for reading; for mr_os_unmap. `size` is not 0. NULL with errno. Private, though
- * nobody writes: before Linux 6.7 what is sealed cannot be mapped as shared, not even for reading.
- * The pages are the file's all the same. */
+ * nobody writes: before Linux 6.7 what is sealed cannot be mapped as shared by a descriptor that
+ * may write, not even for reading. The pages are the file's all the same. */
 const char *mr_os_map(int fd, size_t size);
 void mr_os_unmap(const char *bytes, size_t size);
 /* As mr_os_write_all, at a file's end that is a whole number of pages; many bytes that begin with a

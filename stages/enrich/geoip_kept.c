@@ -55,12 +55,15 @@ static bool is_own_file(const struct stat *about)
 	return S_ISREG(about->st_mode) && is_own(about);
 }
 
-static int open_folder(const char *folder)
+/* Ours alone; of one that only leads to it the owner is enough, and it may be a link. */
+static int open_folder(const char *folder, bool leads)
 {
+	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | (leads ? 0 : O_NOFOLLOW);
 	struct stat about;
-	int fd = mr_os.openat(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	int fd = mr_os.openat(AT_FDCWD, folder, flags, 0);
 
-	if (fd >= 0 && (fstat(fd, &about) != 0 || !is_own(&about))) {
+	if (fd >= 0 &&
+	    (fstat(fd, &about) != 0 || about.st_uid != geteuid() || !(leads || is_own(&about)))) {
 		close(fd);
 		errno = EACCES;
 		return -1;
@@ -168,7 +171,7 @@ bool geoip_kept_find(const struct geoip_kept *kept, int *fd_out, size_t *size_ou
 	const struct timespec now[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_NOW}};
 	char name[NAME_BYTES];
 	enum found found;
-	int own = open_folder(kept->folder);
+	int own = open_folder(kept->folder, false);
 
 	if (own < 0)
 		return false;
@@ -195,22 +198,24 @@ static const char *split(char *path)
 	return slash + 1;
 }
 
-/* Made where it is not there, and the folder above it likewise, but only in one that is ours: a
+/* Made where it is not there, and the `more` above it likewise, but only in one that is ours: a
  * user's, who lets root run this, is not. */
-static int make_folder(const char *folder, unsigned levels)
+static int make_folder(const char *folder, bool leads, unsigned more)
 {
-	int fd = open_folder(folder), above;
+	int fd = open_folder(folder, leads), above;
 	char *path;
 	const char *name;
 
-	if (fd >= 0 || errno != ENOENT || levels == 0)
+	if (fd >= 0 || errno != ENOENT)
 		return fd;
 	path = mr_strdup(folder);
 	name = split(path);
-	above = name == NULL ? -1 : make_folder(path, levels - 1);
+	above = -1;
+	if (name != NULL)
+		above = more > 0 ? make_folder(path, true, more - 1) : open_folder(path, true);
 	if (above >= 0) {
 		if (mr_os.mkdirat(above, name, 0700) == 0 || errno == EEXIST)
-			fd = open_folder(folder);
+			fd = open_folder(folder, leads);
 		close(above);
 	}
 	free(path);
@@ -221,8 +226,10 @@ static bool has_room(int own, uint64_t size)
 {
 	struct statfs about;
 
-	return mr_os.fstatfs(own, &about) == 0 &&
-	       about.f_bavail > size * ROOM_TIMES / (uint64_t)about.f_bsize;
+	if (mr_os.fstatfs(own, &about) != 0)
+		return false;
+	uint64_t unit = (uint64_t)(about.f_frsize > 0 ? about.f_frsize : about.f_bsize);
+	return unit > 0 && about.f_bavail / ROOM_TIMES > size / unit;
 }
 
 static bool write_table(const struct geoip_kept *kept, int to, int fd, size_t size)
@@ -249,14 +256,15 @@ static bool give_name(int own, const char *name, int file)
 	char path[32];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
-	if (linkat(AT_FDCWD, path, own, name, AT_SYMLINK_FOLLOW) == 0)
+	if (mr_os.linkat(AT_FDCWD, path, own, name, AT_SYMLINK_FOLLOW) == 0)
 		return true;
 	return errno == EEXIST && mr_os.unlinkat(own, name, 0) == 0 &&
-	       linkat(AT_FDCWD, path, own, name, AT_SYMLINK_FOLLOW) == 0;
+	       mr_os.linkat(AT_FDCWD, path, own, name, AT_SYMLINK_FOLLOW) == 0;
 }
 
 struct oldest {
-	unsigned count; /* of tables */
+	const char *stays; /* whatever the clock says */
+	unsigned count;    /* of tables, with that one */
 	char name[NAME_BYTES];
 	struct timespec used;
 };
@@ -274,19 +282,21 @@ static bool take_oldest(void *context, int folder, const char *name)
 	if (!is_name(name) || fstatat(folder, name, &about, AT_SYMLINK_NOFOLLOW) != 0 ||
 	    !is_own_file(&about))
 		return true;
-	if (oldest->count++ == 0 || is_before(&about.st_mtim, &oldest->used)) {
+	oldest->count++;
+	if (strcmp(name, oldest->stays) != 0 &&
+	    (oldest->name[0] == '\0' || is_before(&about.st_mtim, &oldest->used))) {
 		memcpy(oldest->name, name, strlen(name) + 1);
 		oldest->used = about.st_mtim;
 	}
 	return true;
 }
 
-static void tidy(int own)
+static void tidy(int own, const char *stays)
 {
 	struct oldest oldest;
 
 	do {
-		oldest = (struct oldest){0};
+		oldest = (struct oldest){.stays = stays};
 		if (!mr_folder_list(own, take_oldest, &oldest) || oldest.count <= KEPT_MOST)
 			return;
 	} while (mr_os.unlinkat(own, oldest.name, 0) == 0);
@@ -295,7 +305,7 @@ static void tidy(int own)
 void geoip_kept_put(const struct geoip_kept *kept, int fd, size_t size)
 {
 	char name[NAME_BYTES];
-	int own = make_folder(kept->folder, 2), to;
+	int own = make_folder(kept->folder, false, 1), to;
 
 	if (own < 0)
 		return;
@@ -303,7 +313,7 @@ void geoip_kept_put(const struct geoip_kept *kept, int fd, size_t size)
 	to = has_room(own, size) ? mr_os.openat(own, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600)
 				 : -1;
 	if (to >= 0 && write_table(kept, to, fd, size) && give_name(own, name, to))
-		tidy(own);
+		tidy(own, name);
 	if (to >= 0)
 		close(to);
 	close(own);

@@ -28,6 +28,7 @@ enum os_call {
 	OS_CALLS, /* that OS_ANY means */
 	OS_PREAD,
 	OS_READDIR,
+	OS_LINKAT,
 	OS_COUNTS
 };
 
@@ -113,6 +114,14 @@ static inline int os_mkdirat(int directory, const char *path, mode_t mode)
 	return os_fails(OS_MKDIRAT) ? -1 : os_real.mkdirat(directory, path, mode);
 }
 
+static inline int os_linkat(int old_directory, const char *old_path, int new_directory,
+			    const char *new_path, int flags)
+{
+	return os_fails(OS_LINKAT)
+		   ? -1
+		   : os_real.linkat(old_directory, old_path, new_directory, new_path, flags);
+}
+
 /* From here on; counts begin at 0. With `nth` 0 nothing fails and calls are counted. */
 static inline void os_fault(struct os_fault fault)
 {
@@ -121,9 +130,9 @@ static inline void os_fault(struct os_fault fault)
 	os_set = fault;
 	os_failed = OS_ANY;
 	memset(os_counts, 0, sizeof(os_counts));
-	mr_os = (struct mr_os){os_openat,   os_pread,    os_readdir,   os_write,
-			       os_pwrite,   os_fsync,    os_fdatasync, os_ftruncate,
-			       os_renameat, os_unlinkat, os_mkdirat,   os_real.fstatfs};
+	mr_os = (struct mr_os){os_openat,  os_pread,        os_readdir,   os_write,    os_pwrite,
+			       os_fsync,   os_fdatasync,    os_ftruncate, os_renameat, os_unlinkat,
+			       os_mkdirat, os_real.fstatfs, os_linkat};
 }
 static inline bool os_fault_met(void)
 {

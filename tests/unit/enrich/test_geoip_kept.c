@@ -207,14 +207,25 @@ static void test_whom_to_trust(void **unused)
 	assert_int_equal(symlink(aside, path), 0);
 	is_replaced(&world, path);
 	assert_true(stands(aside));
-	/* A folder that others may write in is none, nor is one made in such a one. */
+	/* A folder that others may write in is none. In it one can be made that is ours alone. */
+	char *below = mr_asprintf("%s/below", world.folder);
+	struct geoip_kept in_it = kept_in(below, world.origin);
 	assert_int_equal(chmod(world.folder, 0777), 0);
 	assert_false(finds(&kept));
 	assert_true(stands(path));
-	char *below = mr_asprintf("%s/below", world.folder);
-	struct geoip_kept in_it = kept_in(below, world.origin);
 	geoip_kept_put(&in_it, world.fd, world.size);
-	assert_false(stands(below));
+	assert_true(finds(&in_it));
+	/* A link leads wherever its owner wants; above it may. */
+	char *link = mr_asprintf("%s/link", world.base), *through = mr_asprintf("%s/below", link);
+	struct geoip_kept linked = kept_in(link, world.origin);
+	struct geoip_kept led = kept_in(through, world.origin);
+	assert_int_equal(chmod(world.folder, 0700), 0);
+	assert_true(finds(&kept));
+	assert_int_equal(symlink(world.folder, link), 0);
+	assert_false(finds(&linked));
+	assert_true(finds(&led));
+	free(through);
+	free(link);
 	free(below);
 	free(path);
 	free(aside);
@@ -258,7 +269,9 @@ static void test_how_many(void **unused)
 	world_init(&world);
 	struct geoip_kept kept = kept_in(world.base, world.origin);
 	for (int i = 0; i < 4; i++) {
-		const struct timespec times[2] = {{.tv_sec = 100 - i}, {.tv_sec = 100 - i}};
+		/* The clock was set back since. */
+		const time_t then = 4102444800 - i;
+		const struct timespec times[2] = {{.tv_sec = then}, {.tv_sec = then}};
 		paths[i] = file_write(world.base, olds[i], MR_SLICE("old"));
 		assert_int_equal(utimensat(AT_FDCWD, paths[i], times, 0), 0);
 	}
@@ -271,14 +284,39 @@ static void test_how_many(void **unused)
 	world_fini(&world);
 }
 
+/* How many tables stand in the folder, each of them whole. */
+static unsigned whole_tables(const struct world *world)
+{
+	unsigned count = 0;
+	struct stat about;
+	DIR *list = opendir(world->folder);
+	for (struct dirent *entry; list != NULL && (entry = readdir(list)) != NULL;) {
+		if (*entry->d_name == '.')
+			continue;
+		assert_int_equal(fstatat(dirfd(list), entry->d_name, &about, 0), 0);
+		assert_int_equal(about.st_size, world->size + 8);
+		count++;
+	}
+	if (list != NULL)
+		closedir(list);
+	return count;
+}
+
+static void forget(const struct world *world)
+{
+	char *command = mr_asprintf("rm -rf '%s/deep'", world->base);
+	assert_int_equal(system(command), 0);
+	free(command);
+}
+
 /* Whatever fails, there is a whole table or none, and the next time all is well. */
 static void test_faults(void **unused)
 {
 	static const struct os_fault faults[] = {
 	    {.call = OS_OPENAT, .number = EOPNOTSUPP},
 	    {.call = OS_WRITE, .number = ENOSPC, .half = true},
-	    {.call = OS_UNLINKAT, .number = EIO},
 	    {.call = OS_MKDIRAT, .number = EROFS},
+	    {.call = OS_LINKAT, .number = EPERM},
 	    {.call = OS_READDIR, .number = EIO},
 	};
 	struct world world;
@@ -286,22 +324,27 @@ static void test_faults(void **unused)
 	world_init(&world);
 	struct geoip_kept kept = kept_in(world.folder, world.origin);
 	for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
-		bool met = true;
-		for (unsigned nth = 1; met; nth++) {
+		unsigned nth = 0;
+		bool met;
+		do {
 			struct os_fault fault = faults[i];
-			fault.nth = nth;
+			forget(&world);
+			fault.nth = ++nth;
 			os_fault(fault);
 			geoip_kept_put(&kept, world.fd, world.size);
 			met = os_fault_met();
 			os_faults_end();
-			if (finds(&kept)) {
-				char *path = only_table(world.folder);
-				assert_int_equal(truncate(path, 5), 0);
-				free(path);
-			}
-		}
+			assert_int_equal(whole_tables(&world), finds(&kept));
+		} while (met);
+		assert_true(nth > 1);
+		assert_true(finds(&kept));
 	}
+	/* One that stands there already and cannot go stays. */
+	os_fault((struct os_fault){.call = OS_UNLINKAT, .nth = 1, .number = EIO});
 	geoip_kept_put(&kept, world.fd, world.size);
+	assert_true(os_fault_met());
+	os_faults_end();
+	assert_int_equal(whole_tables(&world), 1);
 	assert_true(finds(&kept));
 	world_fini(&world);
 }
@@ -330,8 +373,24 @@ static void test_unread(void **unused)
 static int little_room(int fd, struct statfs *out)
 {
 	int done = os_real.fstatfs(fd, out);
-	out->f_bavail = (100u << 20) / (unsigned long)out->f_bsize;
+	out->f_bavail = (100u << 20) / (unsigned long)out->f_frsize;
 	return done;
+}
+
+/* As a file system of somebody's own may say. */
+static int no_unit(int fd, struct statfs *out)
+{
+	int done = os_real.fstatfs(fd, out);
+	out->f_bsize = out->f_frsize = 0;
+	return done;
+}
+
+static int no_word(int fd, struct statfs *out)
+{
+	(void)fd;
+	(void)out;
+	errno = ENOSYS;
+	return -1;
 }
 
 static void test_room(void **unused)
@@ -340,11 +399,14 @@ static void test_room(void **unused)
 	(void)unused;
 	world_init(&world);
 	struct geoip_kept kept = kept_in(world.folder, world.origin);
+	static int (*const said[])(int, struct statfs *) = {little_room, no_unit, no_word};
 	os_real = mr_os;
-	mr_os.fstatfs = little_room;
-	geoip_kept_put(&kept, world.fd, world.size);
-	mr_os = os_real;
-	assert_false(finds(&kept));
+	for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+		mr_os.fstatfs = said[i];
+		geoip_kept_put(&kept, world.fd, world.size);
+		mr_os = os_real;
+		assert_false(finds(&kept));
+	}
 	geoip_kept_put(&kept, world.fd, world.size);
 	assert_true(finds(&kept));
 	world_fini(&world);
