@@ -45,25 +45,6 @@ static inline struct mr_slice mr_trim(struct mr_slice text)
 	return text;
 }
 
-static inline bool mr_is_hex_digit(char byte)
-{
-	char lower = (char)(byte | 0x20);
-	return (byte >= '0' && byte <= '9') || (lower >= 'a' && lower <= 'f');
-}
-
-/* A PUID, the sixteen hexadecimal digits that Microsoft knows a person by, without the @domain that
- * some records put behind it; any other text as it is. */
-#define MR_PUID_CHARS 16u
-static inline struct mr_slice mr_bare_puid(struct mr_slice text)
-{
-	if (text.len <= MR_PUID_CHARS + 1 || text.at[MR_PUID_CHARS] != '@')
-		return text;
-	for (size_t i = 0; i < MR_PUID_CHARS; i++)
-		if (!mr_is_hex_digit(text.at[i]))
-			return text;
-	return (struct mr_slice){text.at, MR_PUID_CHARS};
-}
-
 /* By bytes, the shorter first where one is the other's beginning. */
 int mr_slice_cmp(struct mr_slice a, struct mr_slice b);
 
@@ -229,6 +210,19 @@ static inline struct mr_slice mr_decimal(uint64_t magnitude, bool negative, char
 static inline struct mr_slice mr_decimal_int(int64_t number, char *room)
 {
 	return mr_decimal(number < 0 ? 0 - (uint64_t)number : (uint64_t)number, number < 0, room);
+}
+
+/* A PUID, the sixteen hexadecimal digits that Microsoft knows a person by, without the @domain that
+ * some records put behind it; any other text as it is. */
+#define MR_PUID_CHARS 16u
+static inline struct mr_slice mr_bare_puid(struct mr_slice text)
+{
+	if (text.len <= MR_PUID_CHARS + 1 || text.at[MR_PUID_CHARS] != '@')
+		return text;
+	for (size_t i = 0; i < MR_PUID_CHARS; i++)
+		if (mr_hex_digit(text.at[i]) < 0)
+			return text;
+	return (struct mr_slice){text.at, MR_PUID_CHARS};
 }
 
 /* 8-4-4-4-12 hexadecimal digits: a GUID, or UUID, in its common form. */

@@ -109,7 +109,7 @@ static enum found check(const struct geoip_kept *kept, const struct arriving *ar
 			size_t size)
 {
 	uint64_t hash = XXH3_64bits_digest(arriving->state);
-	enum found found = DAMAGED;
+	enum found found;
 	const char *bytes;
 
 	if (arriving->left > 0 || arriving->hash_len < HASH_BYTES ||
@@ -118,8 +118,7 @@ static enum found check(const struct geoip_kept *kept, const struct arriving *ar
 	bytes = mr_os_map(fd, size);
 	if (bytes == NULL)
 		return UNREAD;
-	if (is_of(bytes, size, kept->origin))
-		found = FOUND;
+	found = is_of(bytes, size, kept->origin) ? FOUND : DAMAGED;
 	mr_os_unmap(bytes, size);
 	return found;
 }
