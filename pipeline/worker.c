@@ -26,7 +26,7 @@
 #define SOURCE_WAIT_MS 100 /* likewise one that waits for descriptors */
 #define MEET_MS 2          /* likewise pairs that have not met */
 #define LISTEN_US 1000     /* a worker that does not wait listens so often */
-#define END_MS 5           /* likewise pairs that are too full for their `end`, or for a barrier */
+#define END_MS 5           /* likewise pairs that are too full for their `end` */
 
 enum phase {
 	PHASE_WORK,   /* batches or a source */
@@ -163,19 +163,15 @@ static enum mr_err start(struct mr_worker *worker, struct mr_error *error)
 
 /* ---- the loop ---- */
 
-static bool rests(const struct mr_worker *worker, int64_t now_us)
-{
-	return now_us < worker->waits.rest_us;
-}
-
 /* In a service a source that has nothing more to read stays for the barriers to come, until it is
  * told to finish. */
 static enum mr_err poll_source(struct mr_worker *worker, struct mr_error *error)
 {
 	enum mr_err err = MR_END;
 	if (!worker->drained && !worker->draining)
-		err = rests(worker, worker->now.steady_us) ? MR_AGAIN
-							   : mr_chain_poll(&worker->chain, error);
+		err = mr_worker_rests(worker, worker->now.steady_us)
+			  ? MR_AGAIN
+			  : mr_chain_poll(&worker->chain, error);
 	if (err != MR_END || worker->env.finite)
 		return err;
 	if (!worker->drained) {
@@ -281,14 +277,13 @@ static int timeout_of(struct mr_worker *worker, enum phase phase, const struct t
 	int64_t dry_us = mr_dry_at_us(&timers->dry);
 	if (now_us < dry_us && dry_us < due_us && !mr_worker_is_sent(worker))
 		due_us = dry_us;
-	if (rests(worker, now_us) && worker->waits.rest_us < due_us)
+	if (mr_worker_rests(worker, now_us) && worker->waits.rest_us < due_us)
 		due_us = worker->waits.rest_us;
 	int timeout_ms = due_us <= now_us ? 0 : (int)((due_us - now_us) / 1000) + 1;
-	if (phase == PHASE_END || worker->barrier.step == MR_BARRIER_PASS)
+	if (phase == PHASE_END)
 		return at_most(timeout_ms, END_MS);
-	/* One whose outputs are full is woken by them. */
-	if (phase == PHASE_WORK && mr_chain_is_source(&worker->chain) && !worker->drained &&
-	    mr_writer_ready(&worker->writer))
+	if (phase == PHASE_WORK && mr_chain_is_source(&worker->chain) &&
+	    mr_worker_calls_stages(worker))
 		return at_most(timeout_ms,
 			       worker->waits.count > 0 ? SOURCE_WAIT_MS : SOURCE_IDLE_MS);
 	return timeout_ms;
@@ -315,12 +310,8 @@ static enum mr_err idle(struct mr_worker *worker, enum phase phase, const struct
 	make_room(worker);
 	uint32_t links = mr_worker_poll_set(worker, input, worker->fds);
 	uint32_t count = links;
-	/* A stage is called again only when its outputs are ready, and a source that reads no more
-	 * only at barriers: until then its news is no use. */
-	bool waits = phase == PHASE_WORK && mr_writer_ready(&worker->writer) &&
-		     !rests(worker, now_us) && (!worker->drained || mr_worker_at_barrier(worker));
-	for (uint32_t i = 0; i < worker->waits.count && waits; i++)
-		worker->fds[count++] = worker->waits.fds[i];
+	if (phase == PHASE_WORK)
+		count += mr_worker_poll_stages(worker, now_us, worker->fds + links);
 	enum mr_err err = mr_worker_wait(worker, worker->fds, count,
 					 timeout_of(worker, phase, timers, now_us), error);
 	mr_worker_poll_news(worker, worker->fds, links);

@@ -205,6 +205,11 @@ static inline bool mr_worker_at_barrier(const struct mr_worker *worker)
 {
 	return worker->barrier.step >= MR_BARRIER_RELEASE;
 }
+/* Whether a source wants no news yet. */
+static inline bool mr_worker_rests(const struct mr_worker *worker, int64_t now_us)
+{
+	return now_us < worker->waits.rest_us;
+}
 /* Called in each round: times how long a barrier has it. */
 void mr_worker_time_barrier(struct mr_worker *worker);
 
@@ -270,6 +275,12 @@ enum mr_err mr_worker_end(struct mr_worker *worker, struct mr_error *error);
 /* The descriptors to wait for; `input` says whether batches are wanted. Room for mr_worker_links.
  */
 uint32_t mr_worker_poll_set(const struct mr_worker *worker, bool input, struct pollfd *out);
+/* Whether its stages are called when there is news for them: not while their outputs are full, and
+ * a source neither while a barrier has it nor once it reads no more. */
+bool mr_worker_calls_stages(struct mr_worker *worker);
+/* The descriptors of the stages to wait for: none whose news nobody would hear now, or it would
+ * wake the worker without end. Room for those of `waits`. */
+uint32_t mr_worker_poll_stages(struct mr_worker *worker, int64_t now_us, struct pollfd *out);
 /* These of them, as poll left them: who has news is read again, and who was not looked at. */
 void mr_worker_poll_news(struct mr_worker *worker, const struct pollfd *fds, uint32_t count);
 /* All are read again, whether or not they have news. */

@@ -522,6 +522,15 @@ uint32_t mr_worker_links(const struct mr_worker *worker)
 	return links;
 }
 
+/* Something has to wait for the pair: a batch, or the barrier in hand. */
+static bool is_awaited(const struct mr_worker *worker, const struct mr_outlet *outlet,
+		       const struct mr_downstream *peer)
+{
+	const struct mr_barrier *barrier = &worker->barrier;
+	return outlet->held.waits || peer->held.waits ||
+	       (barrier->step == MR_BARRIER_PASS && peer->barrier != barrier->number);
+}
+
 /* Only pairs whose state was asked until it said "again": ZeroMQ's descriptors are edge-triggered.
  * A pair that nothing waits for is left out, or its news would wake the worker without end. */
 uint32_t mr_worker_poll_set(const struct mr_worker *worker, bool input, struct pollfd *out)
@@ -535,12 +544,29 @@ uint32_t mr_worker_poll_set(const struct mr_worker *worker, bool input, struct p
 	for (uint32_t i = 0; i < worker->outlet_count; i++) {
 		const struct mr_outlet *outlet = &worker->outlets[i];
 		for (uint32_t p = 0; p < outlet->peer_count; p++) {
-			if (outlet->held.waits || outlet->peers[p].held.waits)
+			if (is_awaited(worker, outlet, &outlet->peers[p]))
 				out[count++] = (struct pollfd){
 				    .fd = mr_link_tx_fd(outlet->peers[p].tx), .events = POLLIN};
 		}
 	}
 	return count;
+}
+
+bool mr_worker_calls_stages(struct mr_worker *worker)
+{
+	bool source = mr_chain_is_source(&worker->chain);
+	return mr_writer_ready(&worker->writer) &&
+	       !(source && (worker->drained || mr_worker_at_barrier(worker)));
+}
+
+uint32_t mr_worker_poll_stages(struct mr_worker *worker, int64_t now_us, struct pollfd *out)
+{
+	const struct mr_waits *waits = &worker->waits;
+	if (!mr_worker_calls_stages(worker) || mr_worker_rests(worker, now_us))
+		return 0;
+	if (waits->count > 0)
+		memcpy(out, waits->fds, waits->count * sizeof *out);
+	return waits->count;
 }
 
 void mr_worker_ask_all(struct mr_worker *worker)

@@ -464,6 +464,7 @@ static void pairs_are_ordered_and_bounded(void **state)
 		mr_control_send(&sides[i].control,
 				&(struct mr_control_message){.kind = MR_CONTROL_CONNECT, .fd = -1});
 	UNTIL(mr_link_tx_met(tx, &error) == MR_OK && mr_link_rx_met(rx, &error) == MR_OK);
+	UNTIL((sent += send_batch(tx, sent)) >= MR_GATE_WINDOW);
 	/* Until nothing moves for as long as words take there and back. */
 	for (uint32_t before = UINT32_MAX; sent != before;) {
 		before = sent;

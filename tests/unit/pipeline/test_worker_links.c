@@ -43,11 +43,24 @@ static const struct mr_stage_ops looker = {.name = "looker",
 					   .state_size = sizeof(struct seen),
 					   .reads = MR_CONTENT_RECORDS,
 					   .process = look};
-const struct mr_stage_ops *const mr_stages[] = {&looker, NULL};
+/* One that has nothing to read. */
+static enum mr_err read_nothing(void *state, struct mr_writer *out, struct mr_error *error)
+{
+	(void)state, (void)out, (void)error;
+	return MR_AGAIN;
+}
+
+static const struct mr_stage_ops source = {
+    .name = "source", .reads = MR_CONTENT_NONE, .poll = read_nothing};
+const struct mr_stage_ops *const mr_stages[] = {&looker, &source, NULL};
 
 const struct mr_stage_ops *mr_stage_find(const char *name)
 {
-	return strcmp(name, looker.name) == 0 ? &looker : NULL;
+	for (const struct mr_stage_ops *const *stage = mr_stages; *stage != NULL; stage++) {
+		if (strcmp((*stage)->name, name) == 0)
+			return *stage;
+	}
+	return NULL;
 }
 
 /* ---- workers without a supervisor ---- */
@@ -90,6 +103,7 @@ static void open_world(struct world *world, enum mr_link_mode mode, enum mr_cont
 					   {.name = "to", .workers = RECEIVERS}};
 	static struct mr_edge edge;
 	edge = (struct mr_edge){.from = 0, .to = 1, .mode = mode, .content = content};
+	groups[0].chain[0] = source.name;
 	groups[1].chain[0] = looker.name;
 	/* Not "millrace-" and six characters: a supervisor that starts removes such a directory as
 	 * a dead one's. */
@@ -300,6 +314,83 @@ static void those_who_had_nothing_are_asked_again(void **state)
 	close_broken(&world);
 }
 
+static uint32_t polled_stages(struct mr_worker *worker, int64_t now_us)
+{
+	struct pollfd fds[1];
+	return mr_worker_poll_stages(worker, now_us, fds);
+}
+
+/* What a descriptor has for a stage that is not called stays there, and would wake the worker again
+ * and again: a source whose input went on while a barrier waited for full pairs took a processor
+ * for itself. */
+static void a_source_hears_only_what_it_would_read(void **state)
+{
+	(void)state;
+	struct world world;
+	struct mr_error error = {0};
+	open_world(&world, MR_LINK_SPREAD, MR_CONTENT_RECORDS);
+	struct mr_worker *from = world.sender;
+	assert_int_equal(mr_chain_open(&from->chain, &world.setup.topology.groups[0], &from->writer,
+				       &from->env, &error),
+			 MR_OK);
+	mr_waits_set(&from->waits, 0, POLLIN);
+	assert_int_equal(polled_stages(from, 1), 1);
+	mr_waits_rest(&from->waits, 2);
+	assert_int_equal(polled_stages(from, 1), 0);
+	assert_int_equal(polled_stages(from, 2), 1);
+	for (int step = MR_BARRIER_RELEASE; step <= MR_BARRIER_PASS; step++) {
+		from->barrier.step = (enum mr_barrier_step)step;
+		assert_int_equal(polled_stages(from, 2), 0);
+	}
+	from->barrier.step = MR_BARRIER_NONE;
+	from->drained = true;
+	assert_int_equal(polled_stages(from, 2), 0);
+	from->drained = false;
+	for (uint32_t i = 0; i < MR_OUTPUT_REGIONS; i++)
+		mr_writer_region(&from->writer, &region);
+	assert_int_equal(polled_stages(from, 2), 0);
+	send_all(&world);
+	assert_int_equal(polled_stages(from, 2), 1);
+	mr_waits_fini(&from->waits);
+	close_world(&world);
+}
+
+/* All others hear at barriers, too: what a sink waits for. */
+static void a_stage_hears_at_a_barrier(void **state)
+{
+	(void)state;
+	struct world world;
+	struct mr_error error = {0};
+	open_world(&world, MR_LINK_SPREAD, MR_CONTENT_RECORDS);
+	struct mr_worker *to = world.receivers[0];
+	assert_int_equal(mr_chain_open(&to->chain, &world.setup.topology.groups[1], &to->writer,
+				       &to->env, &error),
+			 MR_OK);
+	mr_waits_set(&to->waits, 0, POLLIN);
+	to->barrier.step = MR_BARRIER_FLUSH;
+	assert_int_equal(polled_stages(to, 1), 1);
+	mr_waits_fini(&to->waits);
+	close_world(&world);
+}
+
+static void a_barrier_waits_for_pairs_that_did_not_take_it(void **state)
+{
+	(void)state;
+	struct world world;
+	struct pollfd fds[RECEIVERS];
+	open_world(&world, MR_LINK_SPREAD, MR_CONTENT_RECORDS);
+	struct mr_worker *from = world.sender;
+	assert_int_equal(mr_worker_poll_set(from, false, fds), 0);
+	from->barrier = (struct mr_barrier){.number = 1, .step = MR_BARRIER_FLUSH, .child_fd = -1};
+	assert_int_equal(mr_worker_poll_set(from, false, fds), 0);
+	from->barrier.step = MR_BARRIER_PASS;
+	assert_int_equal(mr_worker_poll_set(from, false, fds), RECEIVERS);
+	from->outlets[0].peers[0].barrier = 1;
+	assert_int_equal(mr_worker_poll_set(from, false, fds), RECEIVERS - 1);
+	assert_int_equal(fds[0].fd, mr_link_tx_fd(from->outlets[0].peers[1].tx));
+	close_world(&world);
+}
+
 #define MANY 512
 #define FEW 64          /* of a pair: far less than a socket holds by default */
 #define STILL_US 100000 /* nothing moves any more */
@@ -506,6 +597,9 @@ int main(void)
 	    cmocka_unit_test(a_region_of_a_journal_is_not_given_up_at_once),
 	    cmocka_unit_test(a_region_of_an_input_is_rejected),
 	    cmocka_unit_test(those_who_had_nothing_are_asked_again),
+	    cmocka_unit_test(a_source_hears_only_what_it_would_read),
+	    cmocka_unit_test(a_stage_hears_at_a_barrier),
+	    cmocka_unit_test(a_barrier_waits_for_pairs_that_did_not_take_it),
 	    cmocka_unit_test(few_references_are_under_way),
 	    cmocka_unit_test(a_lane_leaves_by_its_own_age),
 	    cmocka_unit_test(a_blocked_lane_ages_no_other),
