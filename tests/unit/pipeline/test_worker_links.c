@@ -43,6 +43,7 @@ static const struct mr_stage_ops looker = {.name = "looker",
 					   .state_size = sizeof(struct seen),
 					   .reads = MR_CONTENT_RECORDS,
 					   .process = look};
+
 /* One that has nothing to read. */
 static enum mr_err read_nothing(void *state, struct mr_writer *out, struct mr_error *error)
 {
@@ -120,6 +121,15 @@ static void open_world(struct world *world, enum mr_link_mode mode, enum mr_cont
 	meet(world);
 }
 
+/* That of its group: the source's, or the looker's. */
+static void open_chain(const struct world *world, struct mr_worker *worker)
+{
+	struct mr_error error = {0};
+	const struct mr_group *group = &world->setup.topology.groups[worker->group];
+	assert_int_equal(
+	    mr_chain_open(&worker->chain, group, &worker->writer, &worker->env, &error), MR_OK);
+}
+
 static void close_worker(struct mr_worker *worker)
 {
 	mr_chain_close(&worker->chain);
@@ -189,12 +199,8 @@ static void inline_records_cross_a_link(void **state)
 	struct world world;
 	struct mr_error error = {0};
 	open_world(&world, MR_LINK_SPREAD, MR_CONTENT_RECORDS);
-	for (size_t i = 0; i < RECEIVERS; i++) {
-		struct mr_worker *to = world.receivers[i];
-		assert_int_equal(mr_chain_open(&to->chain, &world.setup.topology.groups[1],
-					       &to->writer, &to->env, &error),
-				 MR_OK);
-	}
+	for (size_t i = 0; i < RECEIVERS; i++)
+		open_chain(&world, world.receivers[i]);
 	struct mr_record record = {.bytes = S("{\"n\":1}"),
 				   .origin = {.source = 1, .partition = 2, .position = 3},
 				   .name = 4,
@@ -327,12 +333,9 @@ static void a_source_hears_only_what_it_would_read(void **state)
 {
 	(void)state;
 	struct world world;
-	struct mr_error error = {0};
 	open_world(&world, MR_LINK_SPREAD, MR_CONTENT_RECORDS);
 	struct mr_worker *from = world.sender;
-	assert_int_equal(mr_chain_open(&from->chain, &world.setup.topology.groups[0], &from->writer,
-				       &from->env, &error),
-			 MR_OK);
+	open_chain(&world, from);
 	mr_waits_set(&from->waits, 0, POLLIN);
 	assert_int_equal(polled_stages(from, 1), 1);
 	mr_waits_rest(&from->waits, 2);
@@ -360,12 +363,9 @@ static void a_stage_hears_at_a_barrier(void **state)
 {
 	(void)state;
 	struct world world;
-	struct mr_error error = {0};
 	open_world(&world, MR_LINK_SPREAD, MR_CONTENT_RECORDS);
 	struct mr_worker *to = world.receivers[0];
-	assert_int_equal(mr_chain_open(&to->chain, &world.setup.topology.groups[1], &to->writer,
-				       &to->env, &error),
-			 MR_OK);
+	open_chain(&world, to);
 	mr_waits_set(&to->waits, 0, POLLIN);
 	to->barrier.step = MR_BARRIER_FLUSH;
 	assert_int_equal(polled_stages(to, 1), 1);
@@ -545,9 +545,7 @@ static void who_said_again_is_asked_once_there_is_news(void **state)
 	struct mr_error error = {0};
 	open_world(&world, MR_LINK_SPREAD, MR_CONTENT_RECORDS);
 	struct mr_worker *to = world.receivers[0];
-	assert_int_equal(mr_chain_open(&to->chain, &world.setup.topology.groups[1], &to->writer,
-				       &to->env, &error),
-			 MR_OK);
+	open_chain(&world, to);
 	while (mr_worker_receive(to, &error) != MR_AGAIN)
 		;
 	struct mr_record record = {.bytes = S("{}")};
